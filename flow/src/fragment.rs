@@ -1,0 +1,200 @@
+//! Ports of fragmented datagrams: later fragments join the flow of their first.
+//!
+//! A small set-associative cache, touched by one thread only. It never grows: a first fragment
+//! takes the place of the oldest of its set. Datagrams are not reassembled.
+
+use alloc::boxed::Box;
+use alloc::vec;
+
+use crate::frame::{Fragment, Packet};
+use crate::hash::{HashSeed, pick};
+use crate::key::{Address, IpVersion};
+use crate::time::Timestamp;
+
+/// A later fragment joins only within this time after the first one: longer than a datagram is
+/// under way, short enough that its identification does not come again.
+const LIFETIME_MS: u64 = 30_000;
+
+const SETS: u32 = 1024;
+const WAYS: usize = 8;
+
+/// What identifies a datagram (RFC 791 section 3.2, RFC 8200 section 4.5): not the interface,
+/// since its fragments may come over several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Datagram {
+    ip_version: IpVersion,
+    source: Address,
+    destination: Address,
+    identification: u32,
+    /// 0 for IPv6, where only the first fragment may know it.
+    protocol: u8,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    datagram: Datagram,
+    protocol: u8,
+    source_port: u16,
+    destination_port: u16,
+    time: Timestamp,
+}
+
+#[derive(Debug)]
+pub(crate) struct FragmentCache {
+    seed: HashSeed,
+    sets: Box<[[Option<Entry>; WAYS]]>,
+    /// Later fragments whose first one was not there; they are metered with ports 0.
+    unknown: u64,
+}
+
+impl FragmentCache {
+    pub(crate) fn new(seed: HashSeed) -> Self {
+        Self { seed, sets: vec![[None; WAYS]; SETS as usize].into_boxed_slice(), unknown: 0 }
+    }
+
+    pub(crate) fn unknown(&self) -> u64 {
+        self.unknown
+    }
+
+    /// Remembers the ports of a first fragment, gives them to a later one.
+    #[cold]
+    pub(crate) fn resolve(&mut self, packet: &mut Packet, time: Timestamp) {
+        match packet.fragment {
+            Fragment::Whole => {}
+            Fragment::First(identification) => self.remember(packet, identification, time),
+            Fragment::Later(identification) => {
+                let datagram = Datagram::of(packet, identification);
+                let known = self.set(&datagram).iter().flatten().find(|entry| {
+                    entry.datagram == datagram && entry.time.abs_diff(time) <= LIFETIME_MS
+                });
+                match known {
+                    Some(first) => {
+                        packet.protocol = first.protocol;
+                        packet.source_port = first.source_port;
+                        packet.destination_port = first.destination_port;
+                    }
+                    None => self.unknown += 1,
+                }
+            }
+        }
+    }
+
+    fn remember(&mut self, packet: &Packet, identification: u32, time: Timestamp) {
+        let datagram = Datagram::of(packet, identification);
+        let set = self.set(&datagram);
+        let same = set.iter().position(|way| way.is_some_and(|entry| entry.datagram == datagram));
+        let oldest = || {
+            let age = |way: &Option<Entry>| way.map(|entry| entry.time);
+            (0..WAYS).min_by_key(|&index| age(&set[index])).unwrap_or(0)
+        };
+        let place = same.unwrap_or_else(oldest);
+        set[place] = Some(Entry {
+            datagram,
+            protocol: packet.protocol,
+            source_port: packet.source_port,
+            destination_port: packet.destination_port,
+            time,
+        });
+    }
+
+    fn set(&mut self, datagram: &Datagram) -> &mut [Option<Entry>; WAYS] {
+        let index = pick(self.seed.hash(datagram.words()), SETS);
+        &mut self.sets[index as usize]
+    }
+}
+
+impl Datagram {
+    fn of(packet: &Packet, identification: u32) -> Self {
+        Self {
+            ip_version: packet.ip_version,
+            source: packet.source,
+            destination: packet.destination,
+            identification,
+            protocol: match packet.ip_version {
+                IpVersion::V4 => packet.protocol,
+                IpVersion::V6 => 0,
+            },
+        }
+    }
+
+    fn words(&self) -> [u64; 6] {
+        [
+            self.source.first,
+            self.source.second,
+            self.destination.first,
+            self.destination.second,
+            self.identification.into(),
+            u64::from(self.protocol) << 8 | u64::from(self.ip_version.number()),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fragment(host: u8, fragment: Fragment, port: u16) -> Packet {
+        Packet {
+            ip_version: IpVersion::V4,
+            source: Address::v6([host; 16]),
+            destination: Address::v6([2; 16]),
+            source_port: port,
+            destination_port: port,
+            protocol: 17,
+            type_of_service: 0,
+            ttl: 64,
+            tcp_control_bits: 0,
+            vlan_id: 0,
+            octets: 1500,
+            exceeds_wire: false,
+            fragment,
+        }
+    }
+
+    fn ports(cache: &mut FragmentCache, mut packet: Packet, time: u64) -> (u16, u16) {
+        cache.resolve(&mut packet, Timestamp::from_millis(time));
+        (packet.source_port, packet.destination_port)
+    }
+
+    #[test]
+    fn later_fragments_get_the_ports_of_the_first() {
+        let mut cache = FragmentCache::new(HashSeed::new(1));
+        assert_eq!(ports(&mut cache, fragment(1, Fragment::Later(7), 0), 0), (0, 0));
+        ports(&mut cache, fragment(1, Fragment::First(7), 53), 0);
+        assert_eq!(ports(&mut cache, fragment(1, Fragment::Later(7), 0), 30_000), (53, 53));
+        assert_eq!(ports(&mut cache, fragment(1, Fragment::Later(8), 0), 0), (0, 0));
+        assert_eq!(ports(&mut cache, fragment(3, Fragment::Later(7), 0), 0), (0, 0));
+        assert_eq!(cache.unknown(), 3);
+    }
+
+    #[test]
+    fn first_fragment_is_forgotten_after_its_lifetime() {
+        let mut cache = FragmentCache::new(HashSeed::new(1));
+        ports(&mut cache, fragment(1, Fragment::First(7), 53), 0);
+        assert_eq!(ports(&mut cache, fragment(1, Fragment::Later(7), 0), 30_001), (0, 0));
+    }
+
+    #[test]
+    fn same_identification_again_replaces_the_first() {
+        let mut cache = FragmentCache::new(HashSeed::new(1));
+        ports(&mut cache, fragment(1, Fragment::First(7), 53), 0);
+        ports(&mut cache, fragment(1, Fragment::First(7), 123), 1);
+        assert_eq!(ports(&mut cache, fragment(1, Fragment::Later(7), 0), 2), (123, 123));
+    }
+
+    #[test]
+    fn cache_keeps_the_newest_when_a_set_is_full() {
+        let mut cache = FragmentCache::new(HashSeed::new(1));
+        let datagrams = SETS * 32;
+        for id in 0..datagrams {
+            ports(&mut cache, fragment(1, Fragment::First(id), 53), id.into());
+        }
+        let newest = datagrams - SETS..datagrams;
+        let known = newest
+            .filter(|&id| {
+                ports(&mut cache, fragment(1, Fragment::Later(id), 0), id.into()) == (53, 53)
+            })
+            .count();
+        assert_eq!(known, SETS as usize);
+    }
+}

@@ -1,0 +1,180 @@
+//! From the first octet of a frame to its IP header.
+
+use super::{Ignored, LinkType};
+use crate::key::IpVersion;
+
+/// What follows the link layers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Network<'a> {
+    pub(super) ip_version: IpVersion,
+    /// From the first octet of the IP header.
+    pub(super) data: &'a [u8],
+    pub(super) vlan_id: u16,
+}
+
+/// So many VLAN tags and MPLS labels are walked through. (PPPoE does not nest.)
+const DEPTH_MAX: usize = 8;
+
+#[inline]
+pub(super) fn walk(link_type: LinkType, data: &[u8]) -> Result<Network<'_>, Ignored> {
+    if link_type == LinkType::Ethernet {
+        let (header, rest) = take::<14>(data)?;
+        let [.., high, low] = *header;
+        match u16::from_be_bytes([high, low]) {
+            IPV4 => {
+                return Ok(Network { ip_version: IpVersion::V4, data: rest, vlan_id: 0 });
+            }
+            IPV6 => {
+                return Ok(Network { ip_version: IpVersion::V6, data: rest, vlan_id: 0 });
+            }
+            ethertype => return walk_ethertype(ethertype, rest),
+        }
+    }
+    walk_other(link_type, data)
+}
+
+#[cold]
+fn walk_other(link_type: LinkType, data: &[u8]) -> Result<Network<'_>, Ignored> {
+    match link_type {
+        LinkType::Ethernet => walk(link_type, data),
+        LinkType::RawIp => by_version(data),
+        LinkType::Ipv4 => Ok(Network { ip_version: IpVersion::V4, data, vlan_id: 0 }),
+        LinkType::Ipv6 => Ok(Network { ip_version: IpVersion::V6, data, vlan_id: 0 }),
+        LinkType::Null => {
+            let (family, rest) = take::<4>(data)?;
+            let (native, swapped) = (u32::from_le_bytes(*family), u32::from_be_bytes(*family));
+            by_address_family(native.min(swapped), rest)
+        }
+        LinkType::Loop => {
+            let (family, rest) = take::<4>(data)?;
+            by_address_family(u32::from_be_bytes(*family), rest)
+        }
+        LinkType::Ppp => by_ppp_protocol(data.strip_prefix(&[0xff, 0x03]).unwrap_or(data)),
+        LinkType::LinuxCooked => {
+            let (header, rest) = take::<16>(data)?;
+            let [.., high, low] = *header;
+            walk_ethertype(u16::from_be_bytes([high, low]), rest)
+        }
+        LinkType::LinuxCooked2 => {
+            let (header, rest) = take::<20>(data)?;
+            let [high, low, ..] = *header;
+            walk_ethertype(u16::from_be_bytes([high, low]), rest)
+        }
+        LinkType::Unsupported => Err(Ignored::LinkType),
+    }
+}
+
+/// Walks through VLAN tags, MPLS labels, PPPoE and SNAP, from the octet after an Ethertype on.
+fn walk_ethertype(ethertype: u16, data: &[u8]) -> Result<Network<'_>, Ignored> {
+    let (mut ethertype, mut data) = (ethertype, data);
+    let mut outer_vlan = 0;
+    let mut tags = 0;
+    loop {
+        let network = match ethertype {
+            IPV4 => Ok(Network { ip_version: IpVersion::V4, data, vlan_id: 0 }),
+            IPV6 => Ok(Network { ip_version: IpVersion::V6, data, vlan_id: 0 }),
+            VLAN | PROVIDER_VLAN | OLD_PROVIDER_VLAN => {
+                if tags == DEPTH_MAX {
+                    return Err(Ignored::TooDeep);
+                }
+                //  0                   1                   2                   3
+                // |PCP|D|        VLAN id        |           Ethertype           |
+                let (&[tci_high, tci_low, high, low], rest) = take::<4>(data)?;
+                if tags == 0 {
+                    outer_vlan = u16::from_be_bytes([tci_high, tci_low]) & 0x0fff;
+                }
+                tags += 1;
+                (ethertype, data) = (u16::from_be_bytes([high, low]), rest);
+                continue;
+            }
+            MPLS | MPLS_MULTICAST => by_version(skip_labels(data)?),
+            PPPOE_SESSION => {
+                // Version and type (0x11), code (0: session data), session id, length (RFC 2516).
+                let (&[version_type, code, ..], rest) = take::<6>(data)?;
+                if version_type != 0x11 || code != 0 {
+                    return Err(Ignored::NotIp);
+                }
+                by_ppp_protocol(rest)
+            }
+            0..=LENGTH_MAX => {
+                // IEEE 802.3 length: LLC follows, and with SNAP an Ethertype.
+                let (llc, rest) = take::<3>(data)?;
+                if *llc != SNAP {
+                    return Err(Ignored::NotIp);
+                }
+                let (&[oui @ .., high, low], rest) = take::<5>(rest)?;
+                let snap_type = u16::from_be_bytes([high, low]);
+                if oui != [0, 0, 0] || snap_type <= LENGTH_MAX {
+                    return Err(Ignored::NotIp);
+                }
+                (ethertype, data) = (snap_type, rest);
+                continue;
+            }
+            _ => Err(Ignored::NotIp),
+        };
+        return network.map(|network| Network { vlan_id: outer_vlan, ..network });
+    }
+}
+
+/// Skips an MPLS label stack: label, traffic class, bottom of stack, TTL (RFC 3032).
+fn skip_labels(mut data: &[u8]) -> Result<&[u8], Ignored> {
+    for _ in 0..DEPTH_MAX {
+        let (&[_, _, bottom, _], rest) = take::<4>(data)?;
+        if bottom & 1 == 1 {
+            return Ok(rest);
+        }
+        data = rest;
+    }
+    Err(Ignored::TooDeep)
+}
+
+/// The IP version is all that tells what it is.
+fn by_version(data: &[u8]) -> Result<Network<'_>, Ignored> {
+    match data.first().ok_or(Ignored::CutShort)? >> 4 {
+        4 => Ok(Network { ip_version: IpVersion::V4, data, vlan_id: 0 }),
+        6 => Ok(Network { ip_version: IpVersion::V6, data, vlan_id: 0 }),
+        _ => Err(Ignored::NotIp),
+    }
+}
+
+/// `AF_INET` is 2 everywhere; `AF_INET6` is 10 on Linux, 24, 28 or 30 on the BSDs and macOS.
+fn by_address_family(family: u32, data: &[u8]) -> Result<Network<'_>, Ignored> {
+    match family {
+        2 => Ok(Network { ip_version: IpVersion::V4, data, vlan_id: 0 }),
+        10 | 24 | 28 | 30 => Ok(Network { ip_version: IpVersion::V6, data, vlan_id: 0 }),
+        _ => Err(Ignored::NotIp),
+    }
+}
+
+/// The protocol field is one octet where the peers agreed to compress it (RFC 1661 section 6.5).
+fn by_ppp_protocol(data: &[u8]) -> Result<Network<'_>, Ignored> {
+    let (&[first], rest) = take::<1>(data)?;
+    let (protocol, data) = if first & 1 == 1 {
+        (u16::from(first), rest)
+    } else {
+        let (&[second], rest) = take::<1>(rest)?;
+        (u16::from_be_bytes([first, second]), rest)
+    };
+    match protocol {
+        0x0021 => Ok(Network { ip_version: IpVersion::V4, data, vlan_id: 0 }),
+        0x0057 => Ok(Network { ip_version: IpVersion::V6, data, vlan_id: 0 }),
+        0x0281 | 0x0283 => by_version(skip_labels(data)?),
+        _ => Err(Ignored::NotIp),
+    }
+}
+
+#[inline]
+fn take<const N: usize>(data: &[u8]) -> Result<(&[u8; N], &[u8]), Ignored> {
+    data.split_first_chunk().ok_or(Ignored::CutShort)
+}
+
+const IPV4: u16 = 0x0800;
+const IPV6: u16 = 0x86dd;
+const VLAN: u16 = 0x8100;
+const PROVIDER_VLAN: u16 = 0x88a8;
+const OLD_PROVIDER_VLAN: u16 = 0x9100;
+const MPLS: u16 = 0x8847;
+const MPLS_MULTICAST: u16 = 0x8848;
+const PPPOE_SESSION: u16 = 0x8864;
+const LENGTH_MAX: u16 = 1500;
+const SNAP: [u8; 3] = [0xaa, 0xaa, 0x03];

@@ -1,0 +1,314 @@
+//! The IP header, extension headers, ports and TCP control bits.
+//!
+//! Nearly all packets have a plain header of fixed size with TCP, UDP or ICMP behind it: those
+//! take a path with constant offsets. Options, fragments, extension headers, other protocols,
+//! lengths that do not add up and captures that end early take the general path, whose headers
+//! etherparse reads. Both say the same wherever both apply (`tests.rs` beside this file).
+
+use etherparse::err::{ipv4, ipv6};
+use etherparse::{Ipv4HeaderSlice, Ipv6ExtensionSlice, Ipv6ExtensionsSlice, Ipv6HeaderSlice};
+
+use super::{Fragment, Ignored, Packet};
+use crate::key::{Address, IpVersion};
+
+/// The packet of a version, if it has a plain header: `data` starts with it, and the wire had
+/// `wire_octets` from there on.
+#[inline]
+pub(super) fn plain(version: IpVersion, data: &[u8], wire_octets: u32) -> Option<Packet> {
+    match version {
+        IpVersion::V4 => plain_ipv4(data, wire_octets),
+        IpVersion::V6 => plain_ipv6(data, wire_octets),
+    }
+}
+
+/// The packet of a version, whatever its header; as [`plain`] where that applies.
+pub(super) fn general(
+    version: IpVersion,
+    data: &[u8],
+    wire_octets: u32,
+) -> Result<Packet, Ignored> {
+    match version {
+        IpVersion::V4 => general_ipv4(data, wire_octets),
+        IpVersion::V6 => general_ipv6(data, wire_octets),
+    }
+}
+
+/// No options, no fragment, a total length that fits, and TCP, UDP or ICMP.
+///
+/// ```text
+///  0       8       16              31
+/// | V |IHL|  ToS  |  Total Length   |   RFC 791 section 3.1
+/// | Identification | F| Frag Offset |
+/// |  TTL  | Proto | Header Checksum |
+/// |         Source Address          |
+/// |      Destination Address        |
+/// ```
+#[inline]
+fn plain_ipv4(data: &[u8], wire_octets: u32) -> Option<Packet> {
+    let (header, rest) = data.split_first_chunk::<20>()?;
+    let total_length = u16::from_be_bytes([header[2], header[3]]);
+    let fragmented = u16::from_be_bytes([header[6], header[7]]) & 0x3fff != 0;
+    if header[0] != 0x45 || fragmented || u32::from(total_length) > wire_octets {
+        return None;
+    }
+    let payload_length = usize::from(total_length).checked_sub(header.len())?;
+    let protocol = header[9];
+    let transport = Transport::at_fixed_offset(protocol, ICMP, rest, payload_length)?;
+    Some(Packet {
+        ip_version: IpVersion::V4,
+        source: Address::v4([header[12], header[13], header[14], header[15]]),
+        destination: Address::v4([header[16], header[17], header[18], header[19]]),
+        source_port: transport.source_port,
+        destination_port: transport.destination_port,
+        protocol,
+        type_of_service: header[1],
+        ttl: header[8],
+        tcp_control_bits: transport.tcp_control_bits,
+        vlan_id: 0,
+        octets: total_length.into(),
+        exceeds_wire: false,
+        fragment: Fragment::Whole,
+    })
+}
+
+/// No extension header, a payload length that fits, and TCP, UDP or ICMPv6.
+///
+/// ```text
+///  0       8       16              31
+/// | V | Tr. class |   Flow Label    |   RFC 8200 section 3
+/// | Payload Length | Next H. | Hops |
+/// |      Source Address, 16 octets  |
+/// | Destination Address, 16 octets  |
+/// ```
+#[inline]
+fn plain_ipv6(data: &[u8], wire_octets: u32) -> Option<Packet> {
+    let (header, rest) = data.split_first_chunk::<40>()?;
+    let (fixed, addresses) = header.split_first_chunk::<8>()?;
+    let (source, destination) = addresses.split_first_chunk::<16>()?;
+    let payload_length = u16::from_be_bytes([fixed[4], fixed[5]]);
+    let octets = u32::from(payload_length) + 40;
+    if fixed[0] >> 4 != 6 || payload_length == 0 || octets > wire_octets {
+        return None;
+    }
+    let protocol = fixed[6];
+    let transport = Transport::at_fixed_offset(protocol, ICMPV6, rest, payload_length.into())?;
+    Some(Packet {
+        ip_version: IpVersion::V6,
+        source: Address::v6(*source),
+        destination: Address::v6(*destination.first_chunk()?),
+        source_port: transport.source_port,
+        destination_port: transport.destination_port,
+        protocol,
+        type_of_service: fixed[0] << 4 | fixed[1] >> 4,
+        ttl: fixed[7],
+        tcp_control_bits: transport.tcp_control_bits,
+        vlan_id: 0,
+        octets,
+        exceeds_wire: false,
+        fragment: Fragment::Whole,
+    })
+}
+
+fn general_ipv4(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
+    let fixed_part;
+    let header = match Ipv4HeaderSlice::from_slice(data) {
+        Ok(header) => header,
+        Err(ipv4::HeaderSliceError::Content(_)) => return Err(Ignored::Malformed),
+        Err(ipv4::HeaderSliceError::Len(_)) => {
+            // The capture ends in the header. Without its options it says enough.
+            let mut without_options = *data.first_chunk::<20>().ok_or(Ignored::CutShort)?;
+            without_options[0] = 0x45;
+            fixed_part = without_options;
+            Ipv4HeaderSlice::from_slice(&fixed_part).or(Err(Ignored::CutShort))?
+        }
+    };
+    let header_length = data.first().map_or(0, |octet| usize::from(octet & 0x0f) * 4);
+    let total_length = usize::from(header.total_len());
+    let (octets, payload_end) = match header.total_len() {
+        // TCP segmentation offload: the length did not fit, so the wire has to tell.
+        0 => (wire_octets, data.len()),
+        _ if total_length < header_length => return Err(Ignored::Malformed),
+        length => (length.into(), total_length.min(data.len())),
+    };
+    let identification = header.identification().into();
+    let fragment = match (header.fragments_offset().value(), header.more_fragments()) {
+        (0, false) => Fragment::Whole,
+        (0, true) => Fragment::First(identification),
+        _ => Fragment::Later(identification),
+    };
+    let protocol = header.protocol().0;
+    let transport = match fragment {
+        Fragment::Later(_) => Transport::default(),
+        Fragment::Whole | Fragment::First(_) => {
+            let payload = data.get(header_length..payload_end).unwrap_or_default();
+            Transport::read(protocol, ICMP, payload)
+        }
+    };
+    Ok(Packet {
+        ip_version: IpVersion::V4,
+        source: Address::v4(header.source()),
+        destination: Address::v4(header.destination()),
+        source_port: transport.source_port,
+        destination_port: transport.destination_port,
+        protocol,
+        type_of_service: header.dcp().value() << 2 | header.ecn().value(),
+        ttl: header.ttl(),
+        tcp_control_bits: transport.tcp_control_bits,
+        vlan_id: 0,
+        octets,
+        exceeds_wire: octets > wire_octets,
+        fragment,
+    })
+}
+
+fn general_ipv6(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
+    let header = Ipv6HeaderSlice::from_slice(data).map_err(|error| match error {
+        ipv6::HeaderSliceError::Len(_) => Ignored::CutShort,
+        ipv6::HeaderSliceError::Content(_) => Ignored::Malformed,
+    })?;
+    let rest = data.get(40..).unwrap_or_default();
+    let (octets, payload_end) = match header.payload_length() {
+        0 => match jumbo_payload_length(header.next_header().0, rest) {
+            Some(length) => (length.saturating_add(40), usize::MAX),
+            // As with IPv4: the wire has to tell, unless what follows is only padding.
+            None if wire_octets > 40 + PADDING_MAX => (wire_octets, usize::MAX),
+            None => (40, 0),
+        },
+        length => (u32::from(length) + 40, length.into()),
+    };
+    let payload = rest.get(..payload_end.min(rest.len())).unwrap_or_default();
+    let (extensions, protocol, payload, _) =
+        Ipv6ExtensionsSlice::from_slice_lax(header.next_header(), payload);
+    let (fragment, protocol) = extensions
+        .into_iter()
+        .find_map(|extension| {
+            if let Ipv6ExtensionSlice::Fragment(header) = extension {
+                header.is_fragmenting_payload().then_some(header)
+            } else {
+                None
+            }
+        })
+        .map_or((Fragment::Whole, protocol.0), |header| {
+            match header.fragment_offset().value() {
+                0 => (Fragment::First(header.identification()), protocol.0),
+                // What follows is not a header, whatever it looks like.
+                _ => (Fragment::Later(header.identification()), header.next_header().0),
+            }
+        });
+    let transport = match fragment {
+        Fragment::Later(_) => Transport::default(),
+        Fragment::Whole | Fragment::First(_) => Transport::read(protocol, ICMPV6, payload),
+    };
+    Ok(Packet {
+        ip_version: IpVersion::V6,
+        source: Address::v6(header.source()),
+        destination: Address::v6(header.destination()),
+        source_port: transport.source_port,
+        destination_port: transport.destination_port,
+        protocol,
+        type_of_service: header.traffic_class(),
+        ttl: header.hop_limit(),
+        tcp_control_bits: transport.tcp_control_bits,
+        vlan_id: 0,
+        octets,
+        exceeds_wire: octets > wire_octets,
+        fragment,
+    })
+}
+
+/// The length in a Jumbo Payload option of a leading Hop-by-Hop Options header (RFC 2675).
+fn jumbo_payload_length(next_header: u8, data: &[u8]) -> Option<u32> {
+    if next_header != HOP_BY_HOP {
+        return None;
+    }
+    let (&[_, length], _) = data.split_first_chunk::<2>()?;
+    let header_end = (usize::from(length) + 1) * 8;
+    let mut options = data.get(2..header_end.min(data.len()))?;
+    loop {
+        match *options {
+            [PAD1, ..] => options = options.get(1..)?,
+            [JUMBO_PAYLOAD, 4, a, b, c, d, ..] => return Some(u32::from_be_bytes([a, b, c, d])),
+            [_, length, ..] => options = options.get(2 + usize::from(length)..)?,
+            _ => return None,
+        }
+    }
+}
+
+/// Ports and control bits, as far as they are there.
+#[derive(Clone, Copy, Debug, Default)]
+struct Transport {
+    source_port: u16,
+    destination_port: u16,
+    tcp_control_bits: u8,
+}
+
+impl Transport {
+    /// For the protocols of nearly all packets, when they are wholly there.
+    #[inline]
+    fn at_fixed_offset(
+        protocol: u8,
+        icmp: u8,
+        captured: &[u8],
+        payload_length: usize,
+    ) -> Option<Self> {
+        if protocol == TCP && payload_length >= 14 {
+            let header = captured.first_chunk::<14>()?;
+            return Some(Self {
+                source_port: u16::from_be_bytes([header[0], header[1]]),
+                destination_port: u16::from_be_bytes([header[2], header[3]]),
+                tcp_control_bits: header[13],
+            });
+        }
+        if payload_length < 4 {
+            return None;
+        }
+        let header = captured.first_chunk::<4>()?;
+        if protocol == UDP {
+            return Some(Self {
+                source_port: u16::from_be_bytes([header[0], header[1]]),
+                destination_port: u16::from_be_bytes([header[2], header[3]]),
+                tcp_control_bits: 0,
+            });
+        }
+        if protocol == icmp {
+            return Some(Self::icmp(header[0], header[1]));
+        }
+        None
+    }
+
+    /// For any protocol and any amount of payload.
+    fn read(protocol: u8, icmp: u8, payload: &[u8]) -> Self {
+        match (protocol, payload) {
+            (TCP | UDP | SCTP | DCCP | UDP_LITE, &[s0, s1, d0, d1, ref rest @ ..]) => Self {
+                source_port: u16::from_be_bytes([s0, s1]),
+                destination_port: u16::from_be_bytes([d0, d1]),
+                tcp_control_bits: match rest.get(9) {
+                    Some(&bits) if protocol == TCP => bits,
+                    _ => 0,
+                },
+            },
+            (protocol, &[kind, code, ..]) if protocol == icmp => Self::icmp(kind, code),
+            _ => Self::default(),
+        }
+    }
+
+    /// Type and code stand where the destination port would be, as NetFlow has it.
+    #[inline]
+    fn icmp(kind: u8, code: u8) -> Self {
+        Self { destination_port: u16::from_be_bytes([kind, code]), ..Self::default() }
+    }
+}
+
+const HOP_BY_HOP: u8 = 0;
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const DCCP: u8 = 33;
+const ICMPV6: u8 = 58;
+const SCTP: u8 = 132;
+const UDP_LITE: u8 = 136;
+
+const PAD1: u8 = 0;
+const JUMBO_PAYLOAD: u8 = 0xc2;
+/// More than this after an IPv6 header without payload is not padding of the link layer.
+const PADDING_MAX: u32 = 60;

@@ -1,0 +1,213 @@
+//! The flow key: what makes two packets belong to one flow (RFC 7011 section 2).
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Version of the Internet Protocol; always part of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IpVersion {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl IpVersion {
+    /// 4 or 6 (ipVersion, IANA element 60).
+    #[inline]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::V4 => 4,
+            Self::V6 => 6,
+        }
+    }
+}
+
+/// The octets of an IP address, as two words. An IPv4 address is the first four octets, the rest
+/// is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Address {
+    pub(crate) first: u64,
+    pub(crate) second: u64,
+}
+
+impl Address {
+    /// Of an IPv4 address.
+    #[inline]
+    pub const fn v4(octets: [u8; 4]) -> Self {
+        Self { first: u32::from_le_bytes(octets) as u64, second: 0 }
+    }
+
+    /// Of an IPv6 address.
+    #[inline]
+    pub const fn v6(octets: [u8; 16]) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = octets;
+        Self {
+            first: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            second: u64::from_le_bytes([i, j, k, l, m, n, o, p]),
+        }
+    }
+
+    /// The 16 octets.
+    #[inline]
+    pub fn octets(self) -> [u8; 16] {
+        (u128::from(self.first) | u128::from(self.second) << 64).to_le_bytes()
+    }
+}
+
+/// The identity of a flow. A field that the user dropped from the key is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowKey {
+    /// Of both addresses.
+    pub ip_version: IpVersion,
+    /// Source address; an IPv4 address stands in the first 4 octets, the rest is 0.
+    pub source: [u8; 16],
+    /// Destination address, in the same form.
+    pub destination: [u8; 16],
+    /// 0 for protocols without ports.
+    pub source_port: u16,
+    /// For ICMP and ICMPv6 type * 256 + code; 0 for other protocols without ports.
+    pub destination_port: u16,
+    /// IP protocol; for IPv6 the one after the extension headers.
+    pub protocol: u8,
+    /// IPv4 type of service or IPv6 traffic class, the whole octet.
+    pub type_of_service: u8,
+    /// Number of the interface that the packet came in on.
+    pub ingress_interface: u32,
+}
+
+impl FlowKey {
+    /// The source address as an address.
+    #[inline]
+    pub fn source_address(&self) -> IpAddr {
+        address(self.ip_version, self.source)
+    }
+
+    /// The destination address as an address.
+    #[inline]
+    pub fn destination_address(&self) -> IpAddr {
+        address(self.ip_version, self.destination)
+    }
+}
+
+impl fmt::Display for FlowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} -> {} {} proto {} tos {} interface {}",
+            self.source_address(),
+            self.source_port,
+            self.destination_address(),
+            self.destination_port,
+            self.protocol,
+            self.type_of_service,
+            self.ingress_interface
+        )
+    }
+}
+
+#[inline]
+fn address(version: IpVersion, octets: [u8; 16]) -> IpAddr {
+    match version {
+        IpVersion::V4 => {
+            let [a, b, c, d, ..] = octets;
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        }
+        IpVersion::V6 => IpAddr::V6(Ipv6Addr::from(octets)),
+    }
+}
+
+/// A field that the flow key can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyField {
+    /// Source address.
+    Source,
+    /// Destination address.
+    Destination,
+    /// Source port.
+    SourcePort,
+    /// Destination port, or ICMP type and code.
+    DestinationPort,
+    /// IP protocol.
+    Protocol,
+    /// Type of service.
+    TypeOfService,
+    /// Input interface.
+    IngressInterface,
+    /// Outer VLAN id.
+    Vlan,
+}
+
+impl KeyField {
+    /// All fields, in the order in which they are written.
+    pub const ALL: [Self; 8] = [
+        Self::Source,
+        Self::Destination,
+        Self::SourcePort,
+        Self::DestinationPort,
+        Self::Protocol,
+        Self::TypeOfService,
+        Self::IngressInterface,
+        Self::Vlan,
+    ];
+
+    /// How users write it (`--flow-key`).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Source => "src",
+            Self::Destination => "dst",
+            Self::SourcePort => "sport",
+            Self::DestinationPort => "dport",
+            Self::Protocol => "proto",
+            Self::TypeOfService => "tos",
+            Self::IngressInterface => "iface",
+            Self::Vlan => "vlan",
+        }
+    }
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// The set of fields that make up the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyFields(u8);
+
+impl KeyFields {
+    /// The seven of classic NetFlow: all but the VLAN.
+    pub const SEVEN: Self = Self(!KeyField::Vlan.bit());
+
+    /// The set of these fields.
+    pub fn new(fields: impl IntoIterator<Item = KeyField>) -> Self {
+        Self(fields.into_iter().fold(0, |bits, field| bits | field.bit()))
+    }
+
+    /// Whether a field is part of the key.
+    #[inline]
+    pub const fn contains(self, field: KeyField) -> bool {
+        self.0 & field.bit() != 0
+    }
+
+    /// Whether none of the classic seven was dropped.
+    #[inline]
+    pub(crate) const fn contain_the_seven(self) -> bool {
+        self.0 & Self::SEVEN.0 == Self::SEVEN.0
+    }
+
+    /// Whether addresses, ports and protocol are all there, so that a flow is one direction of
+    /// one TCP connection and its FIN or RST ends it.
+    pub(crate) const fn five_tuple_is_whole(self) -> bool {
+        self.contains(KeyField::Source)
+            && self.contains(KeyField::Destination)
+            && self.contains(KeyField::SourcePort)
+            && self.contains(KeyField::DestinationPort)
+            && self.contains(KeyField::Protocol)
+    }
+}
+
+impl Default for KeyFields {
+    fn default() -> Self {
+        Self::SEVEN
+    }
+}

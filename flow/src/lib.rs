@@ -1,0 +1,35 @@
+//! Frames to flow records: the pure core of flowprobe.
+//!
+//! A [`Frame`] that a capture source lends goes through the [`Observer`], which dissects it, keeps
+//! the clock and remembers the ports of fragments, and comes out as an [`Observation`] or as a
+//! counted reason to ignore it. A [`FlowTable`] aggregates observations and gives back
+//! [`FlowRecord`]s with the reason why each ended (RFC 7011, RFC 5102).
+//!
+//! This crate performs no I/O, reads no clock and starts no thread. What it says depends only on
+//! the frames, their times and the settings.
+
+#![no_std]
+
+extern crate alloc;
+
+mod clock;
+mod fragment;
+pub mod frame;
+mod hash;
+mod key;
+mod observation;
+mod observer;
+mod prefetch;
+mod record;
+mod table;
+mod time;
+
+pub use clock::STEP_BACK_PACKETS;
+pub use frame::{Frame, Ignored, LinkType};
+pub use hash::HashSeed;
+pub use key::{Address, FlowKey, IpVersion, KeyField, KeyFields};
+pub use observation::Observation;
+pub use observer::{MeterCounts, Observer, ObserverSettings, Sampling};
+pub use record::{FlowEndReason, FlowRecord, RecordTally, Tally};
+pub use table::{FlowTable, TIMEOUT_MS_MAX, TableSettings, VERY_LATE_MS};
+pub use time::Timestamp;

@@ -1,0 +1,234 @@
+//! What the meter keeps of a packet: one cache line.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::frame::Packet;
+use crate::key::{Address, FlowKey, IpVersion, KeyField, KeyFields};
+use crate::time::Timestamp;
+
+/// One packet as the flow table sees it.
+///
+/// Key and attributes are packed in six words, in the layout that a slot of the table has too, so
+/// that comparing two keys is comparing words under a [`KeyMask`]:
+///
+/// ```text
+/// word 0, 1   source address, IPv4 in the first four octets
+/// word 2, 3   destination address
+/// word 4      source port 0-15 | destination port 16-31 | input interface 32-63
+/// word 5      VLAN 0-15 | protocol 16-23 | type of service 24-31 | IP version 32-39
+///             | TCP control bits 40-47 | TTL 48-55 (slot: lowest) | slot: highest TTL 56-63
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, align(64))]
+pub struct Observation {
+    pub(crate) words: Words,
+    pub(crate) octets: u32,
+    /// How much older than now the packet is; `u32::MAX` stands for that and more.
+    pub(crate) late_ms: u32,
+    pub(crate) time: Timestamp,
+}
+
+const _: () = assert!(size_of::<Observation>() == 64);
+
+impl Observation {
+    /// An observation of a dissected packet. Key fields that are not among `fields` become 0.
+    ///
+    /// `late_ms` is how many milliseconds now is ahead of the packet's time.
+    #[inline]
+    pub fn new(
+        packet: &Packet,
+        ingress_interface: u32,
+        fields: KeyFields,
+        time: Timestamp,
+        late_ms: u64,
+    ) -> Self {
+        let mut words = Words::pack(packet, ingress_interface);
+        if !fields.contain_the_seven() {
+            words = words.keep(fields);
+        }
+        Self {
+            words,
+            octets: packet.octets,
+            late_ms: u32::try_from(late_ms).unwrap_or(u32::MAX),
+            time,
+        }
+    }
+
+    /// The flow that the packet belongs to.
+    pub fn key(&self) -> FlowKey {
+        self.words.key()
+    }
+
+    /// Octets of the IP packet.
+    #[inline]
+    pub fn octets(&self) -> u32 {
+        self.octets
+    }
+
+    /// The packet's own time.
+    #[inline]
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// Now, when the packet came: the running maximum of packet times.
+    #[inline]
+    pub fn now(&self) -> Timestamp {
+        self.time.plus_millis(self.late_ms.into())
+    }
+}
+
+/// Key and attributes of a packet or a flow; see [`Observation`] for the layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+#[repr(transparent)]
+pub(crate) struct Words(pub(crate) [u64; 6]);
+
+impl Words {
+    #[inline]
+    fn pack(packet: &Packet, ingress_interface: u32) -> Self {
+        let (source, destination) = (packet.source, packet.destination);
+        let ports = u64::from(packet.source_port)
+            | u64::from(packet.destination_port) << 16
+            | u64::from(ingress_interface) << 32;
+        let rest = u64::from(packet.vlan_id)
+            | u64::from(packet.protocol) << 16
+            | u64::from(packet.type_of_service) << 24
+            | u64::from(packet.ip_version.number()) << 32
+            | u64::from(packet.tcp_control_bits) << CONTROL_BITS
+            | u64::from(packet.ttl) << LOWEST_TTL;
+        Self([source.first, source.second, destination.first, destination.second, ports, rest])
+    }
+
+    /// Clears the key fields that are not among these. The VLAN stays: it is an attribute too.
+    fn keep(mut self, fields: KeyFields) -> Self {
+        let words = &mut self.0;
+        if !fields.contains(KeyField::Source) {
+            (words[0], words[1]) = (0, 0);
+        }
+        if !fields.contains(KeyField::Destination) {
+            (words[2], words[3]) = (0, 0);
+        }
+        let cleared = [
+            (KeyField::SourcePort, 4, 0xffff),
+            (KeyField::DestinationPort, 4, 0xffff_0000),
+            (KeyField::IngressInterface, 4, 0xffff_ffff << 32),
+            (KeyField::Protocol, 5, 0xff << 16),
+            (KeyField::TypeOfService, 5, 0xff << 24),
+        ];
+        for (field, word, mask) in cleared {
+            if !fields.contains(field) {
+                words[word] &= !mask;
+            }
+        }
+        self
+    }
+
+    pub(crate) fn key(&self) -> FlowKey {
+        let [s0, s1, d0, d1, ports, rest] = self.0;
+        let source = Address { first: s0, second: s1 };
+        let destination = Address { first: d0, second: d1 };
+        FlowKey {
+            ip_version: if octet(rest, 32) == 6 { IpVersion::V6 } else { IpVersion::V4 },
+            source: source.octets(),
+            destination: destination.octets(),
+            source_port: low16(ports),
+            destination_port: low16(ports >> 16),
+            protocol: octet(rest, 16),
+            type_of_service: octet(rest, 24),
+            ingress_interface: low32(ports >> 32),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn vlan_id(&self) -> u16 {
+        low16(self.0[5])
+    }
+
+    #[inline]
+    pub(crate) fn tcp_control_bits(&self) -> u8 {
+        octet(self.0[5], CONTROL_BITS)
+    }
+
+    /// A packet's TTL, or the lowest of a flow.
+    #[inline]
+    pub(crate) fn lowest_ttl(&self) -> u8 {
+        octet(self.0[5], LOWEST_TTL)
+    }
+
+    #[inline]
+    pub(crate) fn highest_ttl(&self) -> u8 {
+        octet(self.0[5], HIGHEST_TTL)
+    }
+
+    /// A packet's words as the words of a flow that begins with it.
+    #[inline]
+    pub(crate) fn begin(self) -> Self {
+        let mut words = self.0;
+        words[5] |= u64::from(self.lowest_ttl()) << HIGHEST_TTL;
+        Self(words)
+    }
+
+    /// Adds a packet's attributes to those of its flow: ORs the control bits, widens the TTLs.
+    #[inline]
+    pub(crate) fn merge(&mut self, packet: &Self) {
+        let (mine, theirs) = (self.0[5], packet.0[5]);
+        let ttl = packet.lowest_ttl();
+        let lowest = u64::from(self.lowest_ttl().min(ttl)) << LOWEST_TTL;
+        let highest = u64::from(self.highest_ttl().max(ttl)) << HIGHEST_TTL;
+        let rest = (1 << LOWEST_TTL) - 1;
+        self.0[5] = mine & rest | theirs & (0xff << CONTROL_BITS) | lowest | highest;
+    }
+}
+
+const CONTROL_BITS: u32 = 40;
+const LOWEST_TTL: u32 = 48;
+const HIGHEST_TTL: u32 = 56;
+
+/// Which bits of the last word are part of the key: all of the first five words are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyMask(u64);
+
+impl KeyMask {
+    pub(crate) fn new(fields: KeyFields) -> Self {
+        let vlan = if fields.contains(KeyField::Vlan) { 0xffff } else { 0 };
+        Self(0xff_ffff << 16 | vlan)
+    }
+
+    /// The words that identify the flow.
+    #[inline]
+    pub(crate) fn identity(self, words: &Words) -> [u64; 6] {
+        let [a, b, c, d, e, f] = words.0;
+        [a, b, c, d, e, f & self.0]
+    }
+
+    /// Whether both belong to the same flow.
+    #[inline]
+    pub(crate) fn same_flow(self, one: &Words, other: &Words) -> bool {
+        let (one, other) = (&one.0, &other.0);
+        let difference = (one[0] ^ other[0])
+            | (one[1] ^ other[1])
+            | (one[2] ^ other[2])
+            | (one[3] ^ other[3])
+            | (one[4] ^ other[4])
+            | ((one[5] ^ other[5]) & self.0);
+        difference == 0
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low bits are what is meant")]
+#[inline]
+pub(crate) fn low32(value: u64) -> u32 {
+    value as u32
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low bits are what is meant")]
+#[inline]
+fn low16(value: u64) -> u16 {
+    value as u16
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low bits are what is meant")]
+#[inline]
+fn octet(value: u64, shift: u32) -> u8 {
+    (value >> shift) as u8
+}

@@ -1,0 +1,190 @@
+//! From frames to observations: dissection, sampling, the clock, the ports of fragments.
+
+use crate::clock::{Advance, Clock};
+use crate::fragment::FragmentCache;
+use alloc::vec::Vec;
+
+use crate::frame::{Frame, Ignored, Packet, dissect, dissect_plain};
+use crate::hash::HashSeed;
+use crate::key::KeyFields;
+use crate::observation::Observation;
+use crate::record::Tally;
+use crate::time::Timestamp;
+
+/// One of every `interval` frames is metered (systematic count-based sampling, RFC 5475).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampling {
+    /// 1 meters every frame.
+    pub interval: u32,
+}
+
+/// What an [`Observer`] needs to know.
+#[derive(Clone, Copy, Debug)]
+pub struct ObserverSettings {
+    /// Fields of the flow key; others become 0.
+    pub key: KeyFields,
+    /// Milliseconds; packets older than now by more than this may mean a clock set back.
+    pub idle_timeout_ms: u32,
+    /// Which frames are metered.
+    pub sampling: Sampling,
+    /// Of the fragment cache.
+    pub seed: HashSeed,
+}
+
+/// Counters of the meter up to the flow table.
+///
+/// `received = ignored (sum) + metered`, in packets; the octets of received and ignored frames
+/// are those on the wire, the octets of metered packets those of IP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MeterCounts {
+    /// Frames delivered by the source, with their wire octets.
+    pub received: Tally,
+    /// Frames ignored, by reason in the order of [`Ignored::ALL`], with their wire octets.
+    pub ignored: [Tally; Ignored::ALL.len()],
+    /// Packets given to the flow table, with their IP octets.
+    pub metered: Tally,
+    /// Metered packets whose header claims more octets than the frame had.
+    pub exceeding_wire: u64,
+    /// Metered fragments whose first fragment was not seen in time: their ports are 0.
+    pub fragments_unknown: u64,
+    /// How often the clock behind the packets was set back.
+    pub clock_steps_back: u64,
+    /// How often it jumped forward by more than a day.
+    pub clock_jumps: u64,
+}
+
+impl MeterCounts {
+    /// All ignored frames.
+    pub fn ignored_total(&self) -> Tally {
+        self.ignored.iter().copied().fold(Tally::default(), |sum, tally| sum + tally)
+    }
+}
+
+impl core::ops::AddAssign for MeterCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.received += other.received;
+        for (mine, theirs) in self.ignored.iter_mut().zip(other.ignored) {
+            *mine += theirs;
+        }
+        self.metered += other.metered;
+        self.exceeding_wire += other.exceeding_wire;
+        self.fragments_unknown += other.fragments_unknown;
+        self.clock_steps_back += other.clock_steps_back;
+        self.clock_jumps += other.clock_jumps;
+    }
+}
+
+/// The part of the Metering Process before the flow table. One thread owns it.
+#[derive(Debug)]
+pub struct Observer {
+    key: KeyFields,
+    sampling_interval: u32,
+    until_sample: u32,
+    clock: Clock,
+    /// How much older than now the frame is that the clock was last moved by.
+    late_ms: u64,
+    fragments: FragmentCache,
+    counts: MeterCounts,
+}
+
+impl Observer {
+    /// An observer that has seen nothing yet. The fragment cache takes about 700 KiB.
+    pub fn new(settings: &ObserverSettings) -> Self {
+        Self {
+            key: settings.key,
+            sampling_interval: settings.sampling.interval.max(1),
+            until_sample: 0,
+            clock: Clock::new(settings.idle_timeout_ms),
+            late_ms: 0,
+            fragments: FragmentCache::new(settings.seed),
+            counts: MeterCounts::default(),
+        }
+    }
+
+    /// Now: the running maximum of packet times.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Moves now when no packet does.
+    pub fn tick(&mut self, time: Timestamp) {
+        self.clock.tick(time);
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> MeterCounts {
+        let (clock_steps_back, clock_jumps) = self.clock.steps();
+        MeterCounts {
+            fragments_unknown: self.fragments.unknown(),
+            clock_steps_back,
+            clock_jumps,
+            ..self.counts
+        }
+    }
+
+    /// Moves the clock by the time of a frame, before that is observed. If the clock was set back,
+    /// the time that it was set back from: then all flows end before the frame counts.
+    #[inline]
+    pub fn advance(&mut self, time: Timestamp) -> Option<Timestamp> {
+        match self.clock.advance(time) {
+            Advance::Late(late_ms) => {
+                self.late_ms = late_ms;
+                None
+            }
+            Advance::SetBack { before } => {
+                self.late_ms = 0;
+                Some(before)
+            }
+        }
+    }
+
+    /// Observes a frame that the clock was just moved by, and adds its packet to `packets`.
+    /// Every frame is counted once: as metered, or as ignored for a reason.
+    #[inline]
+    pub fn observe(&mut self, frame: &Frame<'_>, packets: &mut Vec<Observation>) {
+        self.counts.received.count(frame.wire_length.into());
+        if self.sampling_interval > 1 && !self.is_sampled() {
+            self.counts.ignored[Ignored::NotSampled as usize].count(frame.wire_length.into());
+        } else if let Some(packet) = dissect_plain(frame) {
+            packets.push(self.meter(frame, &packet));
+        } else {
+            self.observe_general(frame, packets);
+        }
+    }
+
+    /// Counts a frame that its source itself can tell is not to be metered.
+    pub fn ignore(&mut self, wire_length: u32, reason: Ignored) {
+        self.counts.received.count(wire_length.into());
+        self.counts.ignored[reason as usize].count(wire_length.into());
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn observe_general(&mut self, frame: &Frame<'_>, packets: &mut Vec<Observation>) {
+        match dissect(frame) {
+            Ok(mut packet) => {
+                self.fragments.resolve(&mut packet, frame.time);
+                self.counts.exceeding_wire += u64::from(packet.exceeds_wire);
+                packets.push(self.meter(frame, &packet));
+            }
+            Err(reason) => {
+                self.counts.ignored[reason as usize].count(frame.wire_length.into());
+            }
+        }
+    }
+
+    #[inline]
+    fn meter(&mut self, frame: &Frame<'_>, packet: &Packet) -> Observation {
+        self.counts.metered.count(packet.octets.into());
+        Observation::new(packet, frame.ingress_interface, self.key, frame.time, self.late_ms)
+    }
+
+    fn is_sampled(&mut self) -> bool {
+        if self.until_sample > 0 {
+            self.until_sample -= 1;
+            return false;
+        }
+        self.until_sample = self.sampling_interval - 1;
+        true
+    }
+}

@@ -1,0 +1,123 @@
+//! The few things a CPU must be told by hand: prefetches, and looking at a whole group at once.
+//!
+//! All `unsafe` of this crate is here. Each function is safe to call, and on a CPU other than
+//! x86-64 does the same in plain Rust.
+
+#![allow(unsafe_code, reason = "the one place in this crate")]
+
+/// Lanes of a group; the tags of a group are one 128-bit word.
+pub(crate) const LANES: usize = 16;
+
+/// Asks for the cache line of a value, to be written soon. Never faults.
+#[inline]
+pub(crate) fn prefetch<T>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the pointer comes from a reference; a prefetch reads and writes nothing.
+    unsafe {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(value).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _unused = value;
+}
+
+/// The lanes of a group whose tag is this one, lane n as bit n.
+#[inline]
+pub(crate) fn lanes_equal(tags: &[u8; LANES], tag: u8) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE2 is part of x86-64; the load is unaligned and within the array.
+    unsafe {
+        use core::arch::x86_64::{
+            _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8,
+        };
+        let tags = _mm_loadu_si128(tags.as_ptr().cast());
+        _mm_movemask_epi8(_mm_cmpeq_epi8(tags, _mm_set1_epi8(tag.cast_signed()))).cast_unsigned()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    mask_of(|lane| tags[lane] == tag)
+}
+
+/// The lanes whose value is behind `now` by more than a limit, lane n as bit n: `odd` for values
+/// that differ from `now` by an odd number, `even` for the others.
+///
+/// Differences are signed and limits are below 2^31: what is ahead of `now` is not behind it.
+#[inline]
+pub(crate) fn lanes_behind(values: &[u32; LANES], now: u32, even: u32, odd: u32) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE2 is part of x86-64; the loads are unaligned and within the array.
+    unsafe {
+        use core::arch::x86_64::{
+            __m128i, _mm_and_si128, _mm_cmpeq_epi32, _mm_cmpgt_epi32, _mm_loadu_si128,
+            _mm_movemask_epi8, _mm_packs_epi16, _mm_packs_epi32, _mm_set1_epi32, _mm_sub_epi32,
+        };
+        let now = _mm_set1_epi32(now.cast_signed());
+        let even_limit = _mm_set1_epi32(even.cast_signed());
+        let less_when_odd = _mm_set1_epi32(even.wrapping_sub(odd).cast_signed());
+        let one = _mm_set1_epi32(1);
+        let behind = |quarter: usize| -> __m128i {
+            let values = _mm_loadu_si128(values.as_ptr().add(4 * quarter).cast());
+            let difference = _mm_sub_epi32(now, values);
+            let is_odd = _mm_cmpeq_epi32(_mm_and_si128(difference, one), one);
+            let limit = _mm_sub_epi32(even_limit, _mm_and_si128(is_odd, less_when_odd));
+            _mm_cmpgt_epi32(difference, limit)
+        };
+        let low = _mm_packs_epi32(behind(0), behind(1));
+        let high = _mm_packs_epi32(behind(2), behind(3));
+        _mm_movemask_epi8(_mm_packs_epi16(low, high)).cast_unsigned()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    mask_of(|lane| {
+        let difference = now.wrapping_sub(values[lane]).cast_signed();
+        difference > if difference & 1 == 1 { odd } else { even }.cast_signed()
+    })
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn mask_of(holds: impl Fn(usize) -> bool) -> u32 {
+    (0..LANES).fold(0, |mask, lane| mask | u32::from(holds(lane)) << lane)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_lanes_are_found_in_every_position() {
+        for pattern in 0..=u16::MAX {
+            let tags: [u8; LANES] =
+                core::array::from_fn(|lane| if pattern >> lane & 1 == 1 { 200 } else { 100 });
+            assert_eq!(lanes_equal(&tags, 200), u32::from(pattern));
+            assert_eq!(lanes_equal(&tags, 7), 0);
+        }
+    }
+
+    #[test]
+    fn lanes_behind_match_the_plain_definition() {
+        let (even, odd) = (30_000, 4000);
+        for now in [0_u32, 1, 29_999, 1 << 31, u32::MAX] {
+            let ages = [
+                0,
+                1,
+                3999,
+                4000,
+                4001,
+                4002,
+                29_999,
+                30_000,
+                30_001,
+                30_002,
+                1 << 20,
+                5,
+                7,
+                2,
+                3,
+                0x7fff_ffff_i32,
+            ];
+            let values: [u32; LANES] =
+                core::array::from_fn(|lane| now.wrapping_sub_signed(ages[lane]));
+            let expected =
+                mask_of(|lane| ages[lane] > if ages[lane] & 1 == 1 { 4000 } else { 30_000 });
+            assert_eq!(lanes_behind(&values, now, even, odd), expected, "now {now}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Flow records: what is left of a flow when it has ended.
+
+use core::ops::{Add, AddAssign, Sub};
+
+use crate::key::FlowKey;
+use crate::time::Timestamp;
+
+/// Why a flow ended (flowEndReason, IANA element 136).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum FlowEndReason {
+    /// No packet for the idle timeout.
+    IdleTimeout = 1,
+    /// It reached the active timeout (or a counter its limit) and may go on in another record.
+    ActiveTimeout = 2,
+    /// TCP FIN or RST, and no packet for the linger time since; or a SYN after them.
+    EndOfFlow = 3,
+    /// The program ended, the input ended, or the clock was set back.
+    ForcedEnd = 4,
+    /// The table was full and this flow had been idle longest where a new one wanted its place.
+    LackOfResources = 5,
+}
+
+impl FlowEndReason {
+    /// All reasons, in the order of their numbers.
+    pub const ALL: [Self; 5] = [
+        Self::IdleTimeout,
+        Self::ActiveTimeout,
+        Self::EndOfFlow,
+        Self::ForcedEnd,
+        Self::LackOfResources,
+    ];
+
+    /// The number on the wire.
+    #[inline]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// For statistics: `idle`, `active`, `end`, `forced`, `evicted`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::IdleTimeout => "idle",
+            Self::ActiveTimeout => "active",
+            Self::EndOfFlow => "end",
+            Self::ForcedEnd => "forced",
+            Self::LackOfResources => "evicted",
+        }
+    }
+}
+
+/// What was metered of a flow since its last record, or since it began. Counts are differences
+/// (deltaCounter): the records of one flow add up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowRecord {
+    /// Identity of the flow.
+    pub key: FlowKey,
+    /// Octets of the IP packets, headers included (octetDeltaCount). Never frame lengths.
+    pub octets: u64,
+    /// Packets, each fragment one (packetDeltaCount). Never 0.
+    pub packets: u64,
+    /// Earliest time of a packet.
+    pub start: Timestamp,
+    /// Latest time of a packet; never before `start`.
+    pub end: Timestamp,
+    /// The trace clock when the record left the table.
+    pub exported: Timestamp,
+    /// Outer VLAN id of the first packet; 0 for an untagged one.
+    pub vlan_id: u16,
+    /// OR of the TCP control bits of all packets, CWR and ECE included.
+    pub tcp_control_bits: u8,
+    /// Lowest TTL or hop limit.
+    pub minimum_ttl: u8,
+    /// Highest TTL or hop limit.
+    pub maximum_ttl: u8,
+    /// Why it ended.
+    pub end_reason: FlowEndReason,
+}
+
+/// Packets and their octets: the currency in which losses are accounted for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Number of packets (or frames, where it says so).
+    pub packets: u64,
+    /// Number of octets.
+    pub octets: u64,
+}
+
+impl Tally {
+    /// Counts one packet.
+    #[inline]
+    pub fn count(&mut self, octets: u64) {
+        self.packets += 1;
+        self.octets += octets;
+    }
+}
+
+impl Add for Tally {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { packets: self.packets + other.packets, octets: self.octets + other.octets }
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sub for Tally {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self { packets: self.packets - other.packets, octets: self.octets - other.octets }
+    }
+}
+
+/// Records with the packets and octets in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordTally {
+    /// Number of records.
+    pub records: u64,
+    /// Packets that they report.
+    pub packets: u64,
+    /// Octets that they report.
+    pub octets: u64,
+}
+
+impl RecordTally {
+    /// Counts one record.
+    #[inline]
+    pub fn count(&mut self, record: &FlowRecord) {
+        self.records += 1;
+        self.packets += record.packets;
+        self.octets += record.octets;
+    }
+}
+
+impl AddAssign for RecordTally {
+    fn add_assign(&mut self, other: Self) {
+        self.records += other.records;
+        self.packets += other.packets;
+        self.octets += other.octets;
+    }
+}
+
+impl Add for RecordTally {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        self += other;
+        self
+    }
+}
+
+impl Sub for RecordTally {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            records: self.records - other.records,
+            packets: self.packets - other.packets,
+            octets: self.octets - other.octets,
+        }
+    }
+}

@@ -1,0 +1,479 @@
+//! The flow table: a fixed amount of memory in which flows are created, updated and ended.
+//!
+//! Groups of 15 slots are found by a keyed hash of the flow key; a group's tags (one octet of the
+//! hash per slot) tell where to look, the whole key decides. A flow whose group is full goes to
+//! one of the next groups, and the full ones count it, so that a search knows when to stop. The
+//! table never grows: when it holds `flows_max` flows, or all groups that a flow may go to are
+//! full, it ends the flow of that group which has been idle longest.
+//!
+//! Packets are taken strictly in order, whatever the size of the bursts they come in. A batch is
+//! only walked twice before, to ask for the cache lines that it will need.
+//!
+//! Times in slots are the low 32 bits of milliseconds. That is unambiguous because every flow is
+//! looked at by the sweep within [`HORIZON_MS`], and packets that are later than that never
+//! enter the table.
+
+mod index;
+mod lines;
+mod sweep;
+
+use index::{Index, Place};
+use lines::Lines;
+use sweep::Sweep;
+use zerocopy::{FromBytes, Immutable, IntoBytes, transmute_mut, transmute_ref};
+
+use crate::hash::HashSeed;
+use crate::key::KeyFields;
+use crate::observation::{KeyMask, Observation, Words, low32};
+use crate::prefetch::prefetch;
+use crate::record::{FlowEndReason, FlowRecord, RecordTally};
+use crate::time::Timestamp;
+
+/// The longest idle or active timeout, in milliseconds: one day.
+pub const TIMEOUT_MS_MAX: u32 = 24 * 60 * 60 * 1000;
+
+/// A packet that is this many milliseconds older than now (3.1 days) is a record of its own and
+/// leaves the table's flows alone.
+pub const VERY_LATE_MS: u32 = 1 << 28;
+
+/// Every flow is looked at within so many milliseconds of the trace clock.
+const HORIZON_MS: u64 = 1 << 28;
+
+/// After a FIN or RST a flow is over when it has been idle for this, or for the idle timeout where
+/// that is shorter: trailing acknowledgements still belong to it.
+const LINGER_MS: u32 = 2000;
+
+/// So many packets are looked up together, and after so many the sweep goes on.
+const BATCH: usize = 64;
+
+/// With fewer flows than this all that a packet needs is in the CPU's caches anyway, and asking
+/// for it beforehand only costs.
+const PREFETCH_FLOWS_MIN: u32 = 1024;
+
+const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+
+/// What a [`FlowTable`] needs to know.
+#[derive(Clone, Copy, Debug)]
+pub struct TableSettings {
+    /// The most flows that the table holds; at least 1. A flow takes 93 octets of memory.
+    pub flows_max: u32,
+    /// Milliseconds, 1 to [`TIMEOUT_MS_MAX`].
+    pub idle_timeout_ms: u32,
+    /// Milliseconds, 1 to [`TIMEOUT_MS_MAX`].
+    pub active_timeout_ms: u32,
+    /// Fields of the flow key.
+    pub key: KeyFields,
+    /// Of the keyed hash.
+    pub seed: HashSeed,
+}
+
+/// The flows of one worker. Not shared: each worker has its own.
+#[derive(Debug)]
+pub struct FlowTable {
+    seed: HashSeed,
+    mask: KeyMask,
+    timeouts: Timeouts,
+    /// FIN and RST, or nothing where the key is not that of a connection.
+    closing_bits: u8,
+    flows: u32,
+    flows_max: u32,
+    index: Index,
+    slots: Lines,
+    now: Timestamp,
+    sweep: Sweep,
+    ended: [RecordTally; FlowEndReason::ALL.len()],
+}
+
+/// A flow; when it was last seen is kept beside its tag.
+#[derive(Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct Slot {
+    words: Words,
+    octets: u64,
+    packets: u32,
+    /// Low bits of the time of its earliest packet.
+    first: u32,
+}
+
+const _: () = assert!(size_of::<Slot>() == 64);
+
+/// When a flow was last seen: low 31 bits of the time, then 1 if it saw a FIN or RST. The unit of
+/// all that is compared with it is half a millisecond.
+#[derive(Clone, Copy, Debug)]
+struct LastSeen(u32);
+
+impl LastSeen {
+    #[inline]
+    fn new(time: Timestamp, closed: bool) -> Self {
+        Self(low32(time.as_millis()) << 1 | u32::from(closed))
+    }
+
+    #[inline]
+    fn closed(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    #[inline]
+    fn age_ms(self, now: Timestamp) -> u32 {
+        (low32(now.as_millis()) << 1).wrapping_sub(self.0).wrapping_add(1) >> 1
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Timeouts {
+    idle_ms: u32,
+    active_ms: u32,
+    linger_ms: u32,
+}
+
+/// How long ago a flow was first and last seen, and whether it saw a FIN or RST.
+#[derive(Clone, Copy, Debug)]
+struct Age {
+    first_ms: u64,
+    last_ms: u64,
+    closed: bool,
+}
+
+impl Timeouts {
+    /// Whether a flow is over, and for which reason: that of the earlier deadline.
+    #[inline]
+    fn check(&self, age: Age) -> Option<FlowEndReason> {
+        let idle_ms = u64::from(if age.closed { self.linger_ms } else { self.idle_ms });
+        let active_ms = u64::from(self.active_ms);
+        if age.last_ms <= idle_ms && age.first_ms <= active_ms {
+            return None;
+        }
+        // The deadlines are now - last_ms + idle_ms and now - first_ms + active_ms.
+        Some(if idle_ms + age.first_ms >= active_ms + age.last_ms {
+            FlowEndReason::ActiveTimeout
+        } else if age.closed {
+            FlowEndReason::EndOfFlow
+        } else {
+            FlowEndReason::IdleTimeout
+        })
+    }
+}
+
+impl FlowTable {
+    /// An empty table. All its memory is reserved here.
+    ///
+    /// # Panics
+    ///
+    /// When the settings are out of their ranges or the memory cannot be had.
+    pub fn new(settings: &TableSettings) -> Self {
+        let timeouts = 1..=TIMEOUT_MS_MAX;
+        assert!(timeouts.contains(&settings.idle_timeout_ms), "idle timeout out of range");
+        assert!(timeouts.contains(&settings.active_timeout_ms), "active timeout out of range");
+        assert!(settings.flows_max > 0, "a table for no flows");
+        let index = Index::new(settings.flows_max);
+        let connections = settings.key.five_tuple_is_whole();
+        Self {
+            seed: settings.seed,
+            mask: KeyMask::new(settings.key),
+            timeouts: Timeouts {
+                idle_ms: settings.idle_timeout_ms,
+                active_ms: settings.active_timeout_ms,
+                linger_ms: settings.idle_timeout_ms.min(LINGER_MS),
+            },
+            closing_bits: if connections { FIN | RST } else { 0 },
+            flows: 0,
+            flows_max: settings.flows_max,
+            slots: Lines::new(index.slot_count()),
+            index,
+            now: Timestamp::default(),
+            sweep: Sweep::default(),
+            ended: [RecordTally::default(); FlowEndReason::ALL.len()],
+        }
+    }
+
+    /// Flows in the table.
+    pub fn flows(&self) -> u32 {
+        self.flows
+    }
+
+    /// Records that left the table, by reason in the order of [`FlowEndReason::ALL`].
+    pub fn ended(&self) -> [RecordTally; FlowEndReason::ALL.len()] {
+        self.ended
+    }
+
+    /// The memory of the table, so that the operating system can be advised about it.
+    pub fn memory(&self) -> [&[u8]; 3] {
+        let [tags, times] = self.index.memory();
+        [self.slots.as_bytes(), tags, times]
+    }
+
+    /// Adds packets to their flows, in order, and ends flows that are over.
+    pub fn process(&mut self, packets: &[Observation], end: &mut impl FnMut(FlowRecord)) {
+        let mut rest = packets;
+        while !rest.is_empty() {
+            let until_sweep = BATCH - self.sweep.packets;
+            let (batch, later) = rest.split_at(until_sweep.min(rest.len()));
+            self.batch(batch, end);
+            rest = later;
+            self.sweep.packets += batch.len();
+            if self.sweep.packets == BATCH {
+                self.sweep.packets = 0;
+                self.sweep_some(end);
+            }
+        }
+    }
+
+    /// Ends all flows because the clock was set back, from `before` to `now`.
+    pub fn set_back(
+        &mut self,
+        before: Timestamp,
+        now: Timestamp,
+        end: &mut impl FnMut(FlowRecord),
+    ) {
+        self.finish(before, end);
+        self.now = now;
+        self.sweep.restart(now);
+    }
+
+    /// Ends all flows because the input or the program ends.
+    pub fn finish(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
+        self.advance(now, end);
+        for group in 0..self.index.group_count() {
+            for lane in self.index.occupied(group) {
+                let place = Place { group, lane };
+                let reason = self.over(place, now).unwrap_or(FlowEndReason::ForcedEnd);
+                self.end(place, reason, now, end);
+            }
+        }
+    }
+
+    fn batch(&mut self, packets: &[Observation], end: &mut impl FnMut(FlowRecord)) {
+        if self.flows < PREFETCH_FLOWS_MIN {
+            for packet in packets {
+                self.update(packet, self.hash(&packet.words), end);
+            }
+            return;
+        }
+        let mut hashes = [0; BATCH];
+        for (packet, hash) in packets.iter().zip(&mut hashes) {
+            *hash = self.hash(&packet.words);
+            self.index.prefetch(*hash);
+        }
+        for hash in &hashes[..packets.len()] {
+            if let Some(place) = self.index.likely_place(*hash) {
+                prefetch(self.slots.get(place.slot()));
+            }
+        }
+        for (packet, hash) in packets.iter().zip(hashes) {
+            self.update(packet, hash, end);
+        }
+    }
+
+    #[inline]
+    fn update(&mut self, packet: &Observation, hash: u64, end: &mut impl FnMut(FlowRecord)) {
+        self.advance(packet.now(), end);
+        if packet.late_ms >= VERY_LATE_MS {
+            self.end_lone_packet(packet, end);
+            return;
+        }
+        let found = self
+            .index
+            .find(hash, |place| self.mask.same_flow(&self.slot(place).words, &packet.words));
+        match found {
+            Some(place) => self.add(place, packet, end),
+            None => self.create(hash, packet, end),
+        }
+    }
+
+    /// Moves now forward. Flows that would otherwise not be looked at for too long are, at once.
+    #[inline]
+    fn advance(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
+        if now > self.now {
+            if now.millis_since(self.sweep.looked_at_all_since) > HORIZON_MS {
+                self.sweep_all(now, end);
+            }
+            self.now = now;
+        }
+    }
+
+    /// Adds a packet to its flow, unless that is over: then the packet begins the next one.
+    #[inline]
+    fn add(&mut self, place: Place, packet: &Observation, end: &mut impl FnMut(FlowRecord)) {
+        let last_seen = self.index.last_seen(place);
+        let bits = packet.words.tcp_control_bits();
+        let slot: &mut Slot = transmute_mut!(self.slots.get_mut(place.slot()));
+        let age = Age {
+            first_ms: low32(self.now.as_millis()).wrapping_sub(slot.first).into(),
+            last_ms: last_seen.age_ms(self.now).into(),
+            closed: last_seen.closed(),
+        };
+        let turned_over = if let Some(reason) = self.timeouts.check(age) {
+            Some(reason)
+        } else if age.closed && bits & SYN != 0 {
+            Some(FlowEndReason::EndOfFlow)
+        } else if slot.is_full() {
+            Some(FlowEndReason::ActiveTimeout)
+        } else {
+            None
+        };
+        if let Some(reason) = turned_over {
+            let record = self.record(place, reason, self.now);
+            self.count_and_hand_over(record, end);
+            self.begin(place, packet);
+            return;
+        }
+        slot.octets += u64::from(packet.octets);
+        slot.packets += 1;
+        slot.words.merge(&packet.words);
+        let mut seen = packet.time;
+        let late_ms = u64::from(packet.late_ms);
+        if late_ms > 0 {
+            if late_ms > age.first_ms {
+                slot.first = low32(packet.time.as_millis());
+            }
+            if late_ms > age.last_ms {
+                seen = self.now.minus_millis(age.last_ms);
+            }
+        }
+        let closed = age.closed || bits & self.closing_bits != 0;
+        self.index.set_last_seen(place, LastSeen::new(seen, closed));
+    }
+
+    fn create(&mut self, hash: u64, packet: &Observation, end: &mut impl FnMut(FlowRecord)) {
+        if self.flows == self.flows_max {
+            self.evict(hash, end);
+        }
+        let place = match self.index.claim(hash) {
+            Some(place) => place,
+            None => {
+                self.evict(hash, end);
+                self.index.claim(hash).expect("a place was just made in the first group")
+            }
+        };
+        self.flows += 1;
+        self.begin(place, packet);
+    }
+
+    fn begin(&mut self, place: Place, packet: &Observation) {
+        let closed = packet.words.tcp_control_bits() & self.closing_bits != 0;
+        let slot: &mut Slot = transmute_mut!(self.slots.get_mut(place.slot()));
+        *slot = Slot {
+            words: packet.words.begin(),
+            octets: packet.octets.into(),
+            packets: 1,
+            first: low32(packet.time.as_millis()),
+        };
+        self.index.set_last_seen(place, LastSeen::new(packet.time, closed));
+    }
+
+    /// Makes room in the first group on a flow's way that has flows: ends the one that has been
+    /// idle longest.
+    #[cold]
+    fn evict(&mut self, hash: u64, end: &mut impl FnMut(FlowRecord)) {
+        let now = self.now;
+        let victim = self
+            .index
+            .first_occupied_group(hash)
+            .and_then(|group| {
+                let places = self.index.occupied(group).map(|lane| Place { group, lane });
+                places.max_by_key(|&place| self.index.last_seen(place).age_ms(now))
+            })
+            .expect("a full table has flows");
+        let reason = self.over(victim, now).unwrap_or(FlowEndReason::LackOfResources);
+        self.end(victim, reason, now, end);
+    }
+
+    /// Why a flow is over at `now`, which may be ahead of the table's clock.
+    fn over(&self, place: Place, now: Timestamp) -> Option<FlowEndReason> {
+        let ahead_ms = now.millis_since(self.now);
+        let last_seen = self.index.last_seen(place);
+        let first = self.slot(place).first;
+        self.timeouts.check(Age {
+            first_ms: u64::from(low32(self.now.as_millis()).wrapping_sub(first)) + ahead_ms,
+            last_ms: u64::from(last_seen.age_ms(self.now)) + ahead_ms,
+            closed: last_seen.closed(),
+        })
+    }
+
+    /// Takes a flow out of the table.
+    fn end(
+        &mut self,
+        place: Place,
+        reason: FlowEndReason,
+        now: Timestamp,
+        end: &mut impl FnMut(FlowRecord),
+    ) {
+        let record = self.record(place, reason, now);
+        let hash = self.hash(&self.slot(place).words);
+        self.index.release(hash, place);
+        self.flows -= 1;
+        self.count_and_hand_over(record, end);
+    }
+
+    fn record(&self, place: Place, end_reason: FlowEndReason, now: Timestamp) -> FlowRecord {
+        let slot = self.slot(place);
+        let first_ms = low32(self.now.as_millis()).wrapping_sub(slot.first);
+        let last_ms = self.index.last_seen(place).age_ms(self.now);
+        FlowRecord {
+            key: slot.words.key(),
+            octets: slot.octets,
+            packets: slot.packets.into(),
+            start: self.now.minus_millis(first_ms.into()),
+            end: self.now.minus_millis(last_ms.into()),
+            exported: now,
+            vlan_id: slot.words.vlan_id(),
+            tcp_control_bits: slot.words.tcp_control_bits(),
+            minimum_ttl: slot.words.lowest_ttl(),
+            maximum_ttl: slot.words.highest_ttl(),
+            end_reason,
+        }
+    }
+
+    /// A packet older than any flow may be: its deadline has passed, so it is a record already.
+    #[cold]
+    fn end_lone_packet(&mut self, packet: &Observation, end: &mut impl FnMut(FlowRecord)) {
+        let age_ms = u64::from(packet.late_ms);
+        let closed = packet.words.tcp_control_bits() & self.closing_bits != 0;
+        let age = Age { first_ms: age_ms, last_ms: age_ms, closed };
+        let words = packet.words.begin();
+        let record = FlowRecord {
+            key: words.key(),
+            octets: packet.octets.into(),
+            packets: 1,
+            start: packet.time,
+            end: packet.time,
+            exported: self.now,
+            vlan_id: words.vlan_id(),
+            tcp_control_bits: words.tcp_control_bits(),
+            minimum_ttl: words.lowest_ttl(),
+            maximum_ttl: words.highest_ttl(),
+            end_reason: self.timeouts.check(age).expect("no timeout is that long"),
+        };
+        self.count_and_hand_over(record, end);
+    }
+
+    #[inline]
+    fn count_and_hand_over(&mut self, record: FlowRecord, end: &mut impl FnMut(FlowRecord)) {
+        self.ended[record.end_reason as usize - 1].count(&record);
+        end(record);
+    }
+
+    #[inline]
+    fn slot(&self, place: Place) -> &Slot {
+        transmute_ref!(self.slots.get(place.slot()))
+    }
+
+    #[inline]
+    fn hash(&self, words: &Words) -> u64 {
+        self.seed.hash(self.mask.identity(words))
+    }
+}
+
+impl Slot {
+    /// Whether the packet counter would overflow. The octets cannot before: each packet adds less
+    /// than 2^32.
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.packets == u32::MAX
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! The sweep: ends flows that are over and get no more packets.
+//!
+//! It looks at when flows were last seen, 15 at a time, and touches only those that are over. It
+//! is paced by packets and by the trace clock, so neither a packet nor a burst waits long for it.
+//! When it finds a flow does not matter to the record: the deadlines decide that.
+
+use super::FlowTable;
+use super::index::{Place, lanes};
+use crate::observation::low32;
+use crate::prefetch::lanes_behind;
+use crate::record::FlowRecord;
+use crate::time::Timestamp;
+
+/// The sweep tries to look at all groups in this time of the trace clock.
+const PASS_MS: u64 = 1000;
+
+/// Groups per 64 packets, however fast the trace clock runs: about a nanosecond a packet.
+const GROUPS_MAX: u64 = 8;
+
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    /// Packets since the sweep last went on.
+    pub(super) packets: usize,
+    /// Every flow was looked at since then.
+    pub(super) looked_at_all_since: Timestamp,
+    pass_began: Timestamp,
+    group: u32,
+    paced_until: Timestamp,
+    /// Groups that the trace clock has asked for, times [`PASS_MS`].
+    due: u64,
+}
+
+impl Sweep {
+    /// All flows have been looked at, now.
+    pub(super) fn restart(&mut self, now: Timestamp) {
+        *self = Self {
+            packets: self.packets,
+            looked_at_all_since: now,
+            pass_began: now,
+            paced_until: now,
+            group: 0,
+            due: 0,
+        };
+    }
+}
+
+impl FlowTable {
+    /// Looks at the next few groups.
+    pub(super) fn sweep_some(&mut self, end: &mut impl FnMut(FlowRecord)) {
+        let groups = u64::from(self.index.group_count());
+        let elapsed_ms = self.now.millis_since(self.sweep.paced_until).min(PASS_MS);
+        self.sweep.paced_until = self.now;
+        self.sweep.due = (self.sweep.due + groups * elapsed_ms).min(groups * PASS_MS);
+        // A table that fills up is looked at faster: what is over should go before what is not.
+        let filling = u64::from(self.flows) * 4 / u64::from(self.flows_max);
+        let count = (self.sweep.due / PASS_MS).min(GROUPS_MAX << filling);
+        self.sweep.due -= count * PASS_MS;
+        for _ in 0..count {
+            self.sweep_group(self.sweep.group, end);
+            self.sweep.group += 1;
+            if self.sweep.group == self.index.group_count() {
+                self.sweep.group = 0;
+                self.sweep.looked_at_all_since = self.sweep.pass_began;
+                self.sweep.pass_began = self.now;
+            }
+        }
+    }
+
+    #[inline]
+    fn sweep_group(&mut self, group: u32, end: &mut impl FnMut(FlowRecord)) {
+        let occupied = self.index.occupied_lanes(group);
+        if occupied == 0 {
+            return;
+        }
+        // A flow that has been idle for the active timeout has reached that too.
+        let active_ms = self.timeouts.active_ms;
+        let old = lanes_behind(
+            self.index.times(group),
+            low32(self.now.as_millis()) << 1,
+            self.timeouts.idle_ms.min(active_ms) << 1,
+            self.timeouts.linger_ms.min(active_ms) << 1,
+        );
+        for lane in lanes(old & occupied) {
+            self.end_if_over(Place { group, lane }, self.now, end);
+        }
+    }
+
+    /// Looks at all flows, because the clock is about to move to `now`, far ahead.
+    #[cold]
+    pub(super) fn sweep_all(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
+        if self.flows > 0 {
+            for group in 0..self.index.group_count() {
+                for lane in self.index.occupied(group) {
+                    self.end_if_over(Place { group, lane }, now, end);
+                }
+            }
+        }
+        self.sweep.restart(now);
+    }
+
+    fn end_if_over(&mut self, place: Place, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
+        if let Some(reason) = self.over(place, now) {
+            self.end(place, reason, now, end);
+        }
+    }
+}
