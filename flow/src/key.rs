@@ -196,8 +196,8 @@ impl KeyFields {
     }
 
     /// Whether addresses, ports and protocol are all there, so that a flow is one direction of
-    /// one TCP connection and its FIN or RST ends it.
-    pub(crate) const fn five_tuple_is_whole(self) -> bool {
+    /// one connection.
+    pub const fn contains_five_tuple(self) -> bool {
         self.contains(KeyField::Source)
             && self.contains(KeyField::Destination)
             && self.contains(KeyField::SourcePort)

@@ -168,7 +168,7 @@ impl FlowTable {
         assert!(timeouts.contains(&settings.active_timeout_ms), "active timeout out of range");
         assert!(settings.flows_max > 0, "a table for no flows");
         let index = Index::new(settings.flows_max);
-        let connections = settings.key.five_tuple_is_whole();
+        let connections = settings.key.contains_five_tuple();
         Self {
             seed: settings.seed,
             mask: KeyMask::new(settings.key),

@@ -1,0 +1,352 @@
+//! Information Elements (IANA "IPFIX Information Elements"; NetFlow v9 calls them field types and
+//! uses the same numbers up to 127).
+//!
+//! A template and the records that it describes are both written from one list of elements, so
+//! they cannot disagree. Lengths are fixed; 16-bit and longer values are in network byte order.
+
+use flow::{FlowRecord, IpVersion};
+
+/// Elements whose value is that of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FlowElement {
+    SourceIpv4Address,
+    DestinationIpv4Address,
+    SourceIpv6Address,
+    DestinationIpv6Address,
+    SourceTransportPort,
+    DestinationTransportPort,
+    ProtocolIdentifier,
+    IpClassOfService,
+    TcpControlBits,
+    IpVersion,
+    OctetDeltaCount,
+    PacketDeltaCount,
+    IngressInterface,
+    /// Always 0: a mirror port does not tell.
+    EgressInterface,
+    VlanId,
+    IcmpTypeCodeIpv4,
+    IcmpTypeCodeIpv6,
+    FlowEndReason,
+    /// Always 0: ingress.
+    FlowDirection,
+    MinimumTtl,
+    MaximumTtl,
+    FlowStartMilliseconds,
+    FlowEndMilliseconds,
+    FlowDurationMilliseconds,
+    FlowStartSysUpTime,
+    FlowEndSysUpTime,
+}
+
+impl FlowElement {
+    pub(crate) const fn id(self) -> u16 {
+        match self {
+            Self::OctetDeltaCount => 1,
+            Self::PacketDeltaCount => 2,
+            Self::ProtocolIdentifier => 4,
+            Self::IpClassOfService => 5,
+            Self::TcpControlBits => 6,
+            Self::SourceTransportPort => 7,
+            Self::SourceIpv4Address => 8,
+            Self::IngressInterface => 10,
+            Self::DestinationTransportPort => 11,
+            Self::DestinationIpv4Address => 12,
+            Self::EgressInterface => 14,
+            Self::FlowEndSysUpTime => 21,
+            Self::FlowStartSysUpTime => 22,
+            Self::SourceIpv6Address => 27,
+            Self::DestinationIpv6Address => 28,
+            Self::IcmpTypeCodeIpv4 => 32,
+            Self::MinimumTtl => 52,
+            Self::MaximumTtl => 53,
+            Self::VlanId => 58,
+            Self::IpVersion => 60,
+            Self::FlowDirection => 61,
+            Self::FlowEndReason => 136,
+            Self::IcmpTypeCodeIpv6 => 139,
+            Self::FlowStartMilliseconds => 152,
+            Self::FlowEndMilliseconds => 153,
+            Self::FlowDurationMilliseconds => 161,
+        }
+    }
+
+    /// Octets of the value. `tcpControlBits` has one: collectors read 0 from two.
+    pub(crate) const fn length(self) -> u16 {
+        match self {
+            Self::ProtocolIdentifier
+            | Self::IpClassOfService
+            | Self::TcpControlBits
+            | Self::IpVersion
+            | Self::FlowEndReason
+            | Self::FlowDirection
+            | Self::MinimumTtl
+            | Self::MaximumTtl => 1,
+            Self::SourceTransportPort
+            | Self::DestinationTransportPort
+            | Self::VlanId
+            | Self::IcmpTypeCodeIpv4
+            | Self::IcmpTypeCodeIpv6 => 2,
+            Self::SourceIpv4Address
+            | Self::DestinationIpv4Address
+            | Self::IngressInterface
+            | Self::EgressInterface
+            | Self::FlowDurationMilliseconds
+            | Self::FlowStartSysUpTime
+            | Self::FlowEndSysUpTime => 4,
+            Self::OctetDeltaCount
+            | Self::PacketDeltaCount
+            | Self::FlowStartMilliseconds
+            | Self::FlowEndMilliseconds => 8,
+            Self::SourceIpv6Address | Self::DestinationIpv6Address => 16,
+        }
+    }
+
+    /// Appends the value. `uptime` gives the times of the two elements that count from it.
+    #[inline]
+    fn put(self, record: &FlowRecord, uptime: UptimeBase, out: &mut Vec<u8>) {
+        let key = &record.key;
+        match self {
+            Self::SourceIpv4Address => out.extend_from_slice(&key.source[..4]),
+            Self::DestinationIpv4Address => out.extend_from_slice(&key.destination[..4]),
+            Self::SourceIpv6Address => out.extend_from_slice(&key.source),
+            Self::DestinationIpv6Address => out.extend_from_slice(&key.destination),
+            Self::SourceTransportPort => put16(out, key.source_port),
+            Self::DestinationTransportPort => put16(out, key.destination_port),
+            Self::ProtocolIdentifier => out.push(key.protocol),
+            Self::IpClassOfService => out.push(key.type_of_service),
+            Self::TcpControlBits => out.push(record.tcp_control_bits),
+            Self::IpVersion => out.push(key.ip_version.number()),
+            Self::OctetDeltaCount => put64(out, record.octets),
+            Self::PacketDeltaCount => put64(out, record.packets),
+            Self::IngressInterface => put32(out, key.ingress_interface),
+            Self::EgressInterface => put32(out, 0),
+            Self::VlanId => put16(out, record.vlan_id),
+            Self::IcmpTypeCodeIpv4 => put16(out, icmp_type_code(record, IpVersion::V4)),
+            Self::IcmpTypeCodeIpv6 => put16(out, icmp_type_code(record, IpVersion::V6)),
+            Self::FlowEndReason => out.push(record.end_reason.number()),
+            Self::FlowDirection => out.push(0),
+            Self::MinimumTtl => out.push(record.minimum_ttl),
+            Self::MaximumTtl => out.push(record.maximum_ttl),
+            Self::FlowStartMilliseconds => put64(out, record.start.as_millis()),
+            Self::FlowEndMilliseconds => put64(out, record.end.as_millis()),
+            Self::FlowDurationMilliseconds => {
+                put32(out, saturate32(record.end.millis_since(record.start)));
+            }
+            Self::FlowStartSysUpTime => put32(out, uptime.of(record.start)),
+            Self::FlowEndSysUpTime => put32(out, uptime.of(record.end)),
+        }
+    }
+}
+
+/// Type * 256 + code of an ICMP flow of that IP version, else 0.
+pub(crate) fn icmp_type_code(record: &FlowRecord, version: IpVersion) -> u16 {
+    let icmp = match version {
+        IpVersion::V4 => 1,
+        IpVersion::V6 => 58,
+    };
+    let is_icmp = record.key.ip_version == version && record.key.protocol == icmp;
+    if is_icmp { record.key.destination_port } else { 0 }
+}
+
+/// Elements whose value is about the exporter itself: those of Options Data Records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OptionElement {
+    /// Scope of NetFlow v9 (RFC 3954 section 6.1).
+    System,
+    /// Scope: the Observation Domain.
+    ObservationDomainId,
+    /// Scope: the Exporting Process, which has the Observation Domain's number here.
+    ExportingProcessId,
+    SamplingInterval,
+    /// 1: every n-th packet.
+    SamplingAlgorithm,
+    ExportedOctetTotalCount,
+    ExportedMessageTotalCount,
+    ExportedFlowRecordTotalCount,
+    ObservedFlowTotalCount,
+    IgnoredPacketTotalCount,
+    IgnoredOctetTotalCount,
+    NotSentFlowTotalCount,
+    NotSentPacketTotalCount,
+    NotSentOctetTotalCount,
+}
+
+impl OptionElement {
+    pub(crate) const fn id(self) -> u16 {
+        match self {
+            Self::System => 1,
+            Self::SamplingInterval => 34,
+            Self::SamplingAlgorithm => 35,
+            Self::ExportedOctetTotalCount => 40,
+            Self::ExportedMessageTotalCount => 41,
+            Self::ExportedFlowRecordTotalCount => 42,
+            Self::ExportingProcessId => 144,
+            Self::ObservationDomainId => 149,
+            Self::ObservedFlowTotalCount => 163,
+            Self::IgnoredPacketTotalCount => 164,
+            Self::IgnoredOctetTotalCount => 165,
+            Self::NotSentFlowTotalCount => 166,
+            Self::NotSentPacketTotalCount => 167,
+            Self::NotSentOctetTotalCount => 168,
+        }
+    }
+
+    pub(crate) const fn length(self) -> u16 {
+        match self {
+            Self::SamplingAlgorithm => 1,
+            Self::System
+            | Self::SamplingInterval
+            | Self::ExportingProcessId
+            | Self::ObservationDomainId => 4,
+            Self::ExportedOctetTotalCount
+            | Self::ExportedMessageTotalCount
+            | Self::ExportedFlowRecordTotalCount
+            | Self::ObservedFlowTotalCount
+            | Self::IgnoredPacketTotalCount
+            | Self::IgnoredOctetTotalCount
+            | Self::NotSentFlowTotalCount
+            | Self::NotSentPacketTotalCount
+            | Self::NotSentOctetTotalCount => 8,
+        }
+    }
+
+    fn put(self, about: &ExporterState, out: &mut Vec<u8>) {
+        match self {
+            Self::System | Self::ExportingProcessId | Self::ObservationDomainId => {
+                put32(out, about.observation_domain_id);
+            }
+            Self::SamplingInterval => put32(out, about.sampling_interval),
+            Self::SamplingAlgorithm => out.push(1),
+            Self::ExportedOctetTotalCount => put64(out, about.exported_octets),
+            Self::ExportedMessageTotalCount => put64(out, about.exported_messages),
+            Self::ExportedFlowRecordTotalCount => put64(out, about.exported_flow_records),
+            Self::ObservedFlowTotalCount => put64(out, about.observed_flows),
+            Self::IgnoredPacketTotalCount => put64(out, about.ignored.packets),
+            Self::IgnoredOctetTotalCount => put64(out, about.ignored.octets),
+            Self::NotSentFlowTotalCount => put64(out, about.not_sent.records),
+            Self::NotSentPacketTotalCount => put64(out, about.not_sent.packets),
+            Self::NotSentOctetTotalCount => put64(out, about.not_sent.octets),
+        }
+    }
+}
+
+/// What Options Data Records say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ExporterState {
+    pub(crate) observation_domain_id: u32,
+    pub(crate) sampling_interval: u32,
+    pub(crate) exported_octets: u64,
+    pub(crate) exported_messages: u64,
+    pub(crate) exported_flow_records: u64,
+    pub(crate) observed_flows: u64,
+    pub(crate) ignored: flow::Tally,
+    pub(crate) not_sent: flow::RecordTally,
+}
+
+/// The time that a message's sysUpTime counts from, as NetFlow v5 and v9 have it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UptimeBase(pub(crate) flow::Timestamp);
+
+impl UptimeBase {
+    /// Milliseconds of uptime at a time; clamped to what 32 bits can say.
+    #[inline]
+    pub(crate) fn of(self, time: flow::Timestamp) -> u32 {
+        saturate32(time.millis_since(self.0))
+    }
+}
+
+/// Elements of flow records under one template id.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FlowTemplate {
+    pub(crate) id: u16,
+    pub(crate) elements: &'static [FlowElement],
+}
+
+impl FlowTemplate {
+    /// Octets of a record.
+    pub(crate) const fn record_length(&self) -> usize {
+        let mut length = 0;
+        let mut rest = self.elements;
+        while let [element, others @ ..] = rest {
+            length += element.length() as usize;
+            rest = others;
+        }
+        length
+    }
+
+    /// Appends the Template Record: id, field count, then id and length of each (RFC 7011 section
+    /// 3.4.1, RFC 3954 section 5.2).
+    pub(crate) fn put_template(&self, out: &mut Vec<u8>) {
+        put16(out, self.id);
+        put16(out, count16(self.elements.len()));
+        for element in self.elements {
+            put16(out, element.id());
+            put16(out, element.length());
+        }
+    }
+
+    /// Appends a Data Record.
+    #[inline]
+    pub(crate) fn put_record(&self, record: &FlowRecord, uptime: UptimeBase, out: &mut Vec<u8>) {
+        for element in self.elements {
+            element.put(record, uptime, out);
+        }
+    }
+}
+
+/// Elements of Options Data Records under one template id: the first is the scope.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OptionsTemplate {
+    pub(crate) id: u16,
+    pub(crate) scope: OptionElement,
+    pub(crate) elements: &'static [OptionElement],
+}
+
+impl OptionsTemplate {
+    /// Octets of a record.
+    pub(crate) fn record_length(&self) -> usize {
+        let elements = self.elements.iter().map(|element| usize::from(element.length()));
+        usize::from(self.scope.length()) + elements.sum::<usize>()
+    }
+
+    /// Appends the scope and the other fields, id and length of each.
+    pub(crate) fn put_fields(&self, out: &mut Vec<u8>) {
+        for element in [&self.scope].into_iter().chain(self.elements) {
+            put16(out, element.id());
+            put16(out, element.length());
+        }
+    }
+
+    /// Appends an Options Data Record.
+    pub(crate) fn put_record(&self, about: &ExporterState, out: &mut Vec<u8>) {
+        for element in [&self.scope].into_iter().chain(self.elements) {
+            element.put(about, out);
+        }
+    }
+}
+
+/// Fields and records are counted in 16 bits; there are never more.
+pub(crate) fn count16(count: usize) -> u16 {
+    u16::try_from(count).expect("fewer than 65,536 fields and records")
+}
+
+#[inline]
+pub(crate) fn saturate32(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+#[inline]
+pub(crate) fn put16(out: &mut Vec<u8>, value: u16) {
+    out.extend_from_slice(&value.to_be_bytes());
+}
+
+#[inline]
+pub(crate) fn put32(out: &mut Vec<u8>, value: u32) {
+    out.extend_from_slice(&value.to_be_bytes());
+}
+
+#[inline]
+pub(crate) fn put64(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(&value.to_be_bytes());
+}

@@ -1,0 +1,83 @@
+//! What the program sees of an output.
+
+use std::sync::Arc;
+
+use flow::{FlowRecord, RecordTally, Tally, Timestamp};
+
+use crate::error::ExportError;
+
+/// An output: takes flow records somewhere and accounts for each.
+///
+/// One thread owns it. `records given = sent + not exportable + failed + pending`, where nothing
+/// is pending after [`Exporter::finish`].
+pub trait Exporter: Send {
+    /// Takes records. It may wait, for the pace or for the far end.
+    ///
+    /// # Errors
+    ///
+    /// When the output has given up. All records that it was given are counted by then, and it is
+    /// not to be given more.
+    fn export(&mut self, records: &[FlowRecord]) -> Result<(), ExportError>;
+
+    /// Takes note of what the meter says of itself; a report about it may follow.
+    fn observe(&mut self, meter: &MeterReport);
+
+    /// Live: a second has passed since this was last called, or since `export`. What was gathered
+    /// is sent, and what is due again is repeated.
+    ///
+    /// # Errors
+    ///
+    /// As [`Exporter::export`].
+    fn tick(&mut self, now: Timestamp) -> Result<(), ExportError>;
+
+    /// Sends everything and ends the session.
+    ///
+    /// # Errors
+    ///
+    /// As [`Exporter::export`].
+    fn finish(&mut self) -> Result<(), ExportError>;
+
+    /// What became of the records so far.
+    fn counts(&self) -> ExportCounts;
+}
+
+/// An interface that has a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its number in flow keys: the ifIndex, or the position in a capture file.
+    pub number: u32,
+    /// Its name.
+    pub name: String,
+}
+
+/// What exporters report of the rest of the program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MeterReport {
+    /// Frames ignored, with their octets on the wire.
+    pub ignored: Tally,
+    /// Records that this output lost at its queue.
+    pub dropped: RecordTally,
+    /// Interfaces with names, those that were known before first.
+    pub interfaces: Arc<[Interface]>,
+}
+
+/// What became of the records that an output was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExportCounts {
+    /// Handed on, and nothing was heard of a loss.
+    pub sent: RecordTally,
+    /// What the protocol cannot say: IPv6 in NetFlow v5.
+    pub not_exportable: RecordTally,
+    /// Known not to have arrived.
+    pub failed: RecordTally,
+    /// Messages, datagrams or documents.
+    pub messages: u64,
+    /// Their octets.
+    pub octets: u64,
+    /// Sends that were refused, retried ones included.
+    pub errors: u64,
+    /// Connections after the first.
+    pub reconnects: u64,
+    /// Flow times that the protocol could not say.
+    pub times_clamped: u64,
+}

@@ -1,0 +1,428 @@
+//! The document of a flow: ECS fields and those of Elastic's NetFlow integration, as Filebeat's
+//! netflow input writes them, so that the dashboards made for it show ours.
+//!
+//! Unlike there, `event.start`, `event.end` and `event.duration` are always set. A field that was
+//! dropped from the flow key is absent, as is what a record does not carry.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use flow::{FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyField, KeyFields};
+
+use super::id::{put_community_id, put_flow_id};
+use super::time::TimeWriter;
+use crate::element::icmp_type_code;
+use crate::exporter::Interface;
+
+/// What all documents of an output have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct DocumentSettings {
+    /// `agent.name` and `observer.name`.
+    pub(crate) name: String,
+    /// `agent.version`.
+    pub(crate) version: String,
+    /// `data_stream.namespace`.
+    pub(crate) namespace: String,
+    /// `netflow.exporter.source_id`.
+    pub(crate) observation_domain_id: u32,
+    /// Fields of the flow key.
+    pub(crate) key: KeyFields,
+    /// One of so many packets was metered; `netflow.sampling_interval` where it is not 1.
+    pub(crate) sampling_interval: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct DocumentWriter {
+    /// From after `@timestamp` to the times of the event.
+    head: Vec<u8>,
+    /// From after the event to `observer.ingress`.
+    agent: Vec<u8>,
+    /// `exporter` of `netflow`, up to its time stamp.
+    exporter: Vec<u8>,
+    key: KeyFields,
+    sampling_interval: u32,
+    sequence: u64,
+    time: TimeWriter,
+    /// Their names as JSON strings.
+    interfaces: HashMap<u32, Vec<u8>>,
+}
+
+impl DocumentWriter {
+    pub(super) fn new(settings: DocumentSettings) -> Self {
+        let name = json_string(&settings.name);
+        let version = json_string(&settings.version);
+        let namespace = json_string(&settings.namespace);
+        let head = format!(
+            r#","ecs":{{"version":"8.11.0"}},"data_stream":{{"type":"logs","dataset":"netflow.log","namespace":{namespace}}},"input":{{"type":"netflow"}},"event":{{"kind":"event","category":["network"],"action":"netflow_flow","dataset":"netflow.log","module":"netflow","type":["connection""#
+        );
+        let agent = format!(
+            r#"}},"agent":{{"name":{name},"type":"flowprobe","version":{version}}},"observer":{{"name":{name},"hostname":{name},"type":"flow-probe","vendor":"flowprobe","product":"flowprobe","version":{version}"#
+        );
+        let exporter = format!(
+            r#","netflow":{{"type":"netflow_flow","exporter":{{"version":10,"source_id":{},"timestamp":""#,
+            settings.observation_domain_id
+        );
+        Self {
+            head: head.into_bytes(),
+            agent: agent.into_bytes(),
+            exporter: exporter.into_bytes(),
+            key: settings.key,
+            sampling_interval: settings.sampling_interval,
+            sequence: 0,
+            time: TimeWriter::default(),
+            interfaces: HashMap::new(),
+        }
+    }
+
+    /// Interfaces that have a name. The first name of a number stays.
+    pub(super) fn learn_interfaces(&mut self, interfaces: &Arc<[Interface]>) {
+        if interfaces.len() > self.interfaces.len() {
+            for interface in interfaces.iter() {
+                let name = || json_string(&interface.name).into_bytes();
+                self.interfaces.entry(interface.number).or_insert_with(name);
+            }
+        }
+    }
+
+    /// Appends the document of a flow, without a line end.
+    pub(super) fn put(&mut self, record: &FlowRecord, out: &mut Vec<u8>) {
+        let sides = Sides::of(&record.key, self.key);
+        out.extend_from_slice(br#"{"@timestamp":""#);
+        self.time.put(record.end, out);
+        out.push(b'"');
+        self.put_event(record, out);
+        self.put_observer(&record.key, out);
+        self.put_side(&sides, Side::Source, record, out);
+        self.put_side(&sides, Side::Destination, record, out);
+        self.put_network(&sides, record, out);
+        self.put_netflow(&sides, record, out);
+        out.push(b'}');
+        self.sequence += 1;
+    }
+
+    fn put_event(&mut self, record: &FlowRecord, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.head);
+        if record.tcp_control_bits & SYN != 0 {
+            out.extend_from_slice(br#","start""#);
+        }
+        if matches!(record.end_reason, FlowEndReason::IdleTimeout | FlowEndReason::EndOfFlow) {
+            out.extend_from_slice(br#","end""#);
+        }
+        for (label, time) in [
+            (&br#"],"start":""#[..], record.start),
+            (br#"","end":""#, record.end),
+            (br#"","created":""#, record.exported),
+        ] {
+            out.extend_from_slice(label);
+            self.time.put(time, out);
+        }
+        let duration_ms = record.end.millis_since(record.start);
+        put_number(out, br#"","duration":"#, duration_ms * 1_000_000);
+        put_number(out, br#","sequence":"#, self.sequence);
+        out.extend_from_slice(&self.agent);
+    }
+
+    fn put_observer(&self, key: &FlowKey, out: &mut Vec<u8>) {
+        if self.key.contains(KeyField::IngressInterface) {
+            put_number(out, br#","ingress":{"interface":{"id":""#, key.ingress_interface);
+            out.push(b'"');
+            if let Some(name) = self.interfaces.get(&key.ingress_interface) {
+                out.extend_from_slice(br#","name":"#);
+                out.extend_from_slice(name);
+            }
+            out.extend_from_slice(b"}}");
+        }
+        out.push(b'}');
+    }
+
+    fn put_side(&self, sides: &Sides, side: Side, record: &FlowRecord, out: &mut Vec<u8>) {
+        let (label, address, port_field, port) = match side {
+            Side::Source => (
+                &br#","source":{"#[..],
+                &sides.source,
+                KeyField::SourcePort,
+                record.key.source_port,
+            ),
+            Side::Destination => (
+                &br#","destination":{"#[..],
+                &sides.destination,
+                KeyField::DestinationPort,
+                record.key.destination_port,
+            ),
+        };
+        out.extend_from_slice(label);
+        if let Some(address) = address {
+            put_text(out, br#""ip":""#, address.text());
+            put_text(out, br#"","locality":""#, address.locality());
+            out.push(b'"');
+        }
+        if self.key.contains(port_field) {
+            put_comma(out);
+            put_number(out, br#""port":"#, port);
+        }
+        if side == Side::Source {
+            put_comma(out);
+            put_number(out, br#""bytes":"#, record.octets);
+            put_number(out, br#","packets":"#, record.packets);
+        }
+        out.push(b'}');
+    }
+
+    fn put_network(&self, sides: &Sides, record: &FlowRecord, out: &mut Vec<u8>) {
+        let key = &record.key;
+        let version = match key.ip_version {
+            IpVersion::V4 => &br#","network":{"type":"ipv4""#[..],
+            IpVersion::V6 => br#","network":{"type":"ipv6""#,
+        };
+        out.extend_from_slice(version);
+        if self.key.contains(KeyField::Protocol) {
+            put_transport(key.protocol, out);
+            put_number(out, br#","iana_number":""#, key.protocol);
+            out.push(b'"');
+        }
+        put_text(out, br#","direction":""#, sides.direction());
+        out.push(b'"');
+        if self.key.contains_five_tuple() {
+            out.extend_from_slice(br#","community_id":""#);
+            put_community_id(key, out);
+            out.push(b'"');
+        }
+        put_number(out, br#","bytes":"#, record.octets);
+        put_number(out, br#","packets":"#, record.packets);
+        if record.vlan_id != 0 {
+            put_number(out, br#","vlan":{"id":""#, record.vlan_id);
+            out.extend_from_slice(br#""}"#);
+        }
+        out.extend_from_slice(br#"},"flow":{"id":""#);
+        put_flow_id(key, out);
+        put_text(out, br#"","locality":""#, sides.locality());
+        out.extend_from_slice(br#""}"#);
+        match (&sides.source, &sides.destination) {
+            (Some(one), Some(other)) if one.text() != other.text() => {
+                put_text(out, br#","related":{"ip":[""#, one.text());
+                put_text(out, br#"",""#, other.text());
+                out.extend_from_slice(br#""]}"#);
+            }
+            (Some(one), _) | (None, Some(one)) => {
+                put_text(out, br#","related":{"ip":[""#, one.text());
+                out.extend_from_slice(br#""]}"#);
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn put_netflow(&mut self, sides: &Sides, record: &FlowRecord, out: &mut Vec<u8>) {
+        let key = &record.key;
+        out.extend_from_slice(&self.exporter);
+        self.time.put(record.exported, out);
+        out.extend_from_slice(br#""}"#);
+        let (source, destination, icmp) = match key.ip_version {
+            IpVersion::V4 => (
+                &br#","source_ipv4_address":""#[..],
+                &br#","destination_ipv4_address":""#[..],
+                &br#","icmp_type_code_ipv4":"#[..],
+            ),
+            IpVersion::V6 => (
+                &br#","source_ipv6_address":""#[..],
+                &br#","destination_ipv6_address":""#[..],
+                &br#","icmp_type_code_ipv6":"#[..],
+            ),
+        };
+        for (label, address) in [(source, &sides.source), (destination, &sides.destination)] {
+            if let Some(address) = address {
+                put_text(out, label, address.text());
+                out.push(b'"');
+            }
+        }
+        put_number(out, br#","ip_version":"#, key.ip_version.number());
+        let icmp_value = icmp_type_code(record, key.ip_version);
+        let is_icmp =
+            matches!((key.ip_version, key.protocol), (IpVersion::V4, 1) | (IpVersion::V6, 58));
+        let of_the_key: [(KeyField, &[u8], u32); 6] = [
+            (KeyField::SourcePort, br#","source_transport_port":"#, key.source_port.into()),
+            (
+                KeyField::DestinationPort,
+                br#","destination_transport_port":"#,
+                key.destination_port.into(),
+            ),
+            (KeyField::Protocol, br#","protocol_identifier":"#, key.protocol.into()),
+            (KeyField::TypeOfService, br#","ip_class_of_service":"#, key.type_of_service.into()),
+            (KeyField::IngressInterface, br#","ingress_interface":"#, key.ingress_interface),
+            (KeyField::DestinationPort, icmp, icmp_value.into()),
+        ];
+        let count = if is_icmp { of_the_key.len() } else { of_the_key.len() - 1 };
+        for (field, label, value) in &of_the_key[..count] {
+            if self.key.contains(*field) {
+                put_number(out, label, *value);
+            }
+        }
+        put_number(out, br#","tcp_control_bits":"#, record.tcp_control_bits);
+        put_number(out, br#","octet_delta_count":"#, record.octets);
+        put_number(out, br#","packet_delta_count":"#, record.packets);
+        if record.vlan_id != 0 {
+            put_number(out, br#","vlan_id":"#, record.vlan_id);
+        }
+        put_number(out, br#","flow_end_reason":"#, record.end_reason.number());
+        put_number(out, br#","flow_direction":0,"minimum_ttl":"#, record.minimum_ttl);
+        put_number(out, br#","maximum_ttl":"#, record.maximum_ttl);
+        out.extend_from_slice(br#","flow_start_milliseconds":""#);
+        self.time.put(record.start, out);
+        out.extend_from_slice(br#"","flow_end_milliseconds":""#);
+        self.time.put(record.end, out);
+        let duration_ms = record.end.millis_since(record.start);
+        put_number(out, br#"","flow_duration_milliseconds":"#, duration_ms);
+        if self.sampling_interval > 1 {
+            put_number(out, br#","sampling_interval":"#, self.sampling_interval);
+        }
+        out.push(b'}');
+    }
+}
+
+const SYN: u8 = 0x02;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Source,
+    Destination,
+}
+
+/// Both addresses, as far as they are in the key.
+struct Sides {
+    source: Option<Address>,
+    destination: Option<Address>,
+}
+
+impl Sides {
+    fn of(key: &FlowKey, fields: KeyFields) -> Self {
+        let source = fields.contains(KeyField::Source);
+        let destination = fields.contains(KeyField::Destination);
+        Self {
+            source: source.then(|| Address::new(key.source_address())),
+            destination: destination.then(|| Address::new(key.destination_address())),
+        }
+    }
+
+    /// From the point of view of the network's perimeter.
+    fn direction(&self) -> &'static [u8] {
+        let inside = |side: &Option<Address>| side.as_ref().map(|address| address.internal);
+        match (inside(&self.source), inside(&self.destination)) {
+            (Some(true), Some(true)) => b"internal",
+            (Some(true), Some(false)) => b"outbound",
+            (Some(false), Some(true)) => b"inbound",
+            (Some(false), Some(false)) => b"external",
+            (None, _) | (_, None) => b"unknown",
+        }
+    }
+
+    fn locality(&self) -> &'static [u8] {
+        let outside = [&self.source, &self.destination]
+            .into_iter()
+            .any(|side| side.as_ref().is_some_and(|address| !address.internal));
+        if outside { EXTERNAL } else { INTERNAL }
+    }
+}
+
+/// An address as text, written once and used several times.
+struct Address {
+    text: [u8; 40],
+    length: usize,
+    internal: bool,
+}
+
+impl Address {
+    fn new(address: IpAddr) -> Self {
+        let mut text = [0; 40];
+        let mut rest = &mut text[..];
+        match address {
+            IpAddr::V4(v4) => {
+                let mut number = itoa::Buffer::new();
+                for (index, octet) in v4.octets().into_iter().enumerate() {
+                    let digits = number.format(octet).as_bytes();
+                    let dot = usize::from(index > 0);
+                    rest[..dot].fill(b'.');
+                    rest[dot..dot + digits.len()].copy_from_slice(digits);
+                    rest = &mut rest[dot + digits.len()..];
+                }
+            }
+            IpAddr::V6(v6) => write!(rest, "{v6}").expect("an address has at most 39 letters"),
+        }
+        let length = 40 - rest.len();
+        Self { text, length, internal: is_internal(address) }
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.text[..self.length]
+    }
+
+    fn locality(&self) -> &'static [u8] {
+        if self.internal { INTERNAL } else { EXTERNAL }
+    }
+}
+
+const INTERNAL: &[u8] = b"internal";
+const EXTERNAL: &[u8] = b"external";
+
+/// Addresses that do not leave a site: private, loopback, link-local, multicast on the link.
+fn is_internal(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_unspecified()
+                || v4.is_broadcast()
+                || v4.octets().starts_with(&[224, 0, 0])
+        }
+        IpAddr::V6(v6) => {
+            let [first, ..] = v6.segments();
+            v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_unicast_link_local()
+                || v6.is_unique_local()
+                || matches!(first, 0xff01 | 0xff02)
+        }
+    }
+}
+
+/// The four names that Filebeat has, and its words for the others.
+fn put_transport(protocol: u8, out: &mut Vec<u8>) {
+    let name: &[u8] = match protocol {
+        1 => b"icmp",
+        6 => b"tcp",
+        17 => b"udp",
+        58 => b"ipv6-icmp",
+        other => {
+            put_number(out, br#","transport":"unknown ("#, other);
+            out.extend_from_slice(br#")""#);
+            return;
+        }
+    };
+    put_text(out, br#","transport":""#, name);
+    out.push(b'"');
+}
+
+/// Before a member that may be the first of its object.
+fn put_comma(out: &mut Vec<u8>) {
+    if out.last() != Some(&b'{') {
+        out.push(b',');
+    }
+}
+
+#[inline]
+fn put_text(out: &mut Vec<u8>, label: &[u8], text: &[u8]) {
+    out.extend_from_slice(label);
+    out.extend_from_slice(text);
+}
+
+#[inline]
+fn put_number(out: &mut Vec<u8>, label: &[u8], number: impl itoa::Integer) {
+    out.extend_from_slice(label);
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Text as a JSON string, quotes included.
+fn json_string(text: &str) -> String {
+    serde_json::to_string(text).expect("a string can always be written")
+}

@@ -1,0 +1,196 @@
+//! Ids that join documents of one conversation: `flow.id` and `network.community_id`.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use flow::{FlowKey, IpVersion};
+use sha1::{Digest, Sha1};
+use twox_hash::XxHash64;
+
+/// One side of a flow.
+#[derive(Clone, Copy)]
+struct Side<'a> {
+    address: &'a [u8],
+    port: u16,
+}
+
+fn sides(key: &FlowKey) -> (Side<'_>, Side<'_>) {
+    let octets = match key.ip_version {
+        IpVersion::V4 => 4,
+        IpVersion::V6 => 16,
+    };
+    (
+        Side { address: &key.source[..octets], port: key.source_port },
+        Side { address: &key.destination[..octets], port: key.destination_port },
+    )
+}
+
+/// Appends the id that both directions share in Filebeat's documents: xxHash64 of addresses, ports
+/// and protocol, the side with the larger port first, in URL-safe Base64.
+pub(super) fn put_flow_id(key: &FlowKey, out: &mut Vec<u8>) {
+    let (source, destination) = sides(key);
+    let (first, second) =
+        if destination.port > source.port { (destination, source) } else { (source, destination) };
+    let mut octets = Gathered::new();
+    for side in [first, second] {
+        octets.put(side.address);
+        octets.put(&side.port.to_be_bytes());
+    }
+    octets.put(&[key.protocol]);
+    let hash = XxHash64::oneshot(0, octets.as_slice()).to_be_bytes();
+    let mut text = [0; 11];
+    let length = URL_SAFE_NO_PAD.encode_slice(hash, &mut text).expect("8 octets are 11 letters");
+    out.extend_from_slice(&text[..length]);
+}
+
+/// Appends the Community ID, version 1 with seed 0: SHA-1 of addresses, protocol and ports in an
+/// order that both directions share.
+pub(super) fn put_community_id(key: &FlowKey, out: &mut Vec<u8>) {
+    let (mut source, mut destination) = sides(key);
+    let ports = match (key.ip_version, key.protocol) {
+        (IpVersion::V4, 1) | (IpVersion::V6, 58) => {
+            let [kind, code] = key.destination_port.to_be_bytes();
+            source.port = kind.into();
+            match counterpart(key.ip_version, kind) {
+                Some(counterpart) => {
+                    destination.port = counterpart.into();
+                    Ports::OfBothDirections
+                }
+                None => {
+                    destination.port = code.into();
+                    Ports::OfOneDirection
+                }
+            }
+        }
+        (_, 6 | 17 | 132) => Ports::OfBothDirections,
+        _ => Ports::None,
+    };
+    let in_order = (source.address, source.port) < (destination.address, destination.port);
+    let (first, second) = match ports {
+        Ports::OfOneDirection => (source, destination),
+        Ports::None if source.address <= destination.address => (source, destination),
+        Ports::OfBothDirections if in_order => (source, destination),
+        Ports::None | Ports::OfBothDirections => (destination, source),
+    };
+    let mut octets = Gathered::new();
+    octets.put(&[0, 0]);
+    octets.put(first.address);
+    octets.put(second.address);
+    octets.put(&[key.protocol, 0]);
+    if ports != Ports::None {
+        octets.put(&first.port.to_be_bytes());
+        octets.put(&second.port.to_be_bytes());
+    }
+    out.extend_from_slice(b"1:");
+    let mut text = [0; 28];
+    let hash = Sha1::digest(octets.as_slice());
+    let length = STANDARD.encode_slice(hash, &mut text).expect("20 octets are 28 letters");
+    out.extend_from_slice(&text[..length]);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ports {
+    None,
+    OfBothDirections,
+    /// An ICMP message that has no answer: type and code, and no other order.
+    OfOneDirection,
+}
+
+/// The type of the ICMP message that answers this one.
+fn counterpart(version: IpVersion, kind: u8) -> Option<u8> {
+    const V4: [(u8, u8); 5] = [(8, 0), (10, 9), (13, 14), (15, 16), (17, 18)];
+    const V6: [(u8, u8); 5] = [(128, 129), (130, 131), (133, 134), (135, 136), (144, 145)];
+    let pairs = match version {
+        IpVersion::V4 => V4,
+        IpVersion::V6 => V6,
+    };
+    pairs.iter().find_map(|&(one, other)| match kind {
+        kind if kind == one => Some(other),
+        kind if kind == other => Some(one),
+        _ => None,
+    })
+}
+
+/// A few octets side by side.
+struct Gathered {
+    octets: [u8; 42],
+    length: usize,
+}
+
+impl Gathered {
+    fn new() -> Self {
+        Self { octets: [0; 42], length: 0 }
+    }
+
+    fn put(&mut self, octets: &[u8]) {
+        let end = self.length + octets.len();
+        self.octets[self.length..end].copy_from_slice(octets);
+        self.length = end;
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.octets[..self.length]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    fn key(source: &str, sport: u16, destination: &str, dport: u16, protocol: u8) -> FlowKey {
+        let octets = |text: &str| match text.parse().unwrap() {
+            IpAddr::V4(address) => {
+                let mut octets = [0; 16];
+                octets[..4].copy_from_slice(&address.octets());
+                (IpVersion::V4, octets)
+            }
+            IpAddr::V6(address) => (IpVersion::V6, address.octets()),
+        };
+        let (ip_version, source) = octets(source);
+        FlowKey {
+            ip_version,
+            source,
+            destination: octets(destination).1,
+            source_port: sport,
+            destination_port: dport,
+            protocol,
+            type_of_service: 0,
+            ingress_interface: 0,
+        }
+    }
+
+    fn text(put: impl Fn(&FlowKey, &mut Vec<u8>), key: &FlowKey) -> String {
+        let mut out = Vec::new();
+        put(key, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn flow_id_is_that_of_filebeat_in_both_directions() {
+        let there = key("192.168.0.17", 64_020, "192.168.0.1", 80, 6);
+        let back = key("192.168.0.1", 80, "192.168.0.17", 64_020, 6);
+        assert_eq!(text(put_flow_id, &there), "_dzJqQAoWYk");
+        assert_eq!(text(put_flow_id, &back), "_dzJqQAoWYk");
+    }
+
+    #[test]
+    fn community_ids_are_those_of_the_baseline() {
+        let cases = [
+            (key("192.168.1.52", 54_585, "8.8.8.8", 53, 17), "1:d/FP5EW3wiY1vCndhwleRRKHowQ="),
+            (key("8.8.8.8", 53, "192.168.1.52", 54_585, 17), "1:d/FP5EW3wiY1vCndhwleRRKHowQ="),
+            (key("192.168.0.89", 0, "192.168.0.1", 8 << 8, 1), "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="),
+            (key("192.168.0.1", 0, "192.168.0.89", 0, 1), "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="),
+            (key("10.0.0.1", 0, "10.0.0.2", 11 << 8, 1), "1:YHxtAirCG//0OzkcVAukqKQN9xM="),
+            (key("192.168.170.8", 7, "192.168.170.56", 7, 132), "1:MP2EtRCAUIZvTw6MxJHLV7N7JDs="),
+            (key("10.1.12.1", 0, "10.1.12.2", 0, 46), "1:KHlLkgoJW7ifUTyTSgyVfkFHzKw="),
+            (
+                key("fe80::200:86ff:fe05:80da", 0, "fe80::260:97ff:fe07:69ea", 135 << 8, 58),
+                "1:dGHyGvjMfljg6Bppwm3bg0LO8TY=",
+            ),
+        ];
+        for (key, expected) in cases {
+            assert_eq!(text(put_community_id, &key), expected, "{key}");
+        }
+    }
+}

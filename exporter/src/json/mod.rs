@@ -1,0 +1,70 @@
+//! Flow records as JSON documents, one to a line.
+
+mod document;
+mod id;
+mod time;
+
+pub(crate) use document::DocumentSettings;
+use document::DocumentWriter;
+use flow::{FlowRecord, RecordTally, Timestamp};
+
+use crate::error::ExportError;
+use crate::exporter::{ExportCounts, Exporter, MeterReport};
+use crate::transport::FileTransport;
+
+/// Flow records as documents in a file or on standard output.
+#[derive(Debug)]
+pub(crate) struct JsonExporter {
+    documents: DocumentWriter,
+    file: FileTransport,
+    /// Records of a batch that were left when the file took no more.
+    left: RecordTally,
+}
+
+impl JsonExporter {
+    pub(crate) fn new(settings: DocumentSettings, file: FileTransport) -> Self {
+        Self { documents: DocumentWriter::new(settings), file, left: RecordTally::default() }
+    }
+}
+
+impl Exporter for JsonExporter {
+    fn export(&mut self, records: &[FlowRecord]) -> Result<(), ExportError> {
+        let mut rest = records.iter();
+        while let Some(record) = rest.next() {
+            let mut content = RecordTally::default();
+            content.count(record);
+            let documents = &mut self.documents;
+            self.file
+                .append(content, |out| {
+                    documents.put(record, out);
+                    out.push(b'\n');
+                })
+                .inspect_err(|_| rest.by_ref().for_each(|record| self.left.count(record)))?;
+        }
+        Ok(())
+    }
+
+    fn observe(&mut self, meter: &MeterReport) {
+        self.documents.learn_interfaces(&meter.interfaces);
+    }
+
+    fn tick(&mut self, _now: Timestamp) -> Result<(), ExportError> {
+        self.file.flush()
+    }
+
+    fn finish(&mut self) -> Result<(), ExportError> {
+        self.file.flush()
+    }
+
+    fn counts(&self) -> ExportCounts {
+        let counts = self.file.counts();
+        ExportCounts {
+            sent: counts.sent,
+            failed: counts.failed + self.left,
+            messages: counts.messages,
+            octets: counts.octets,
+            errors: counts.errors,
+            ..ExportCounts::default()
+        }
+    }
+}

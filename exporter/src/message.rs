@@ -1,0 +1,157 @@
+//! Messages under construction: a header, then sets, never more than a limit.
+//!
+//! A set begins with its id and its length (RFC 7011 section 3.3.2, RFC 3954 section 5.3). The
+//! length is written when the set is closed; until then it holds the largest number there is, so
+//! that an unfinished set can never be read as a shorter whole one.
+
+use flow::RecordTally;
+
+use crate::element::{count16, put16};
+
+/// No message is longer: its length has 16 bits.
+pub(crate) const MESSAGE_OCTETS_MAX: usize = u16::MAX as usize;
+
+/// Any message may have this many octets, so templates and options always fit.
+pub(crate) const MESSAGE_OCTETS_MIN: usize = 512;
+
+/// Octets of a set's id and length.
+const SET_HEADER: usize = 4;
+
+/// A finished message and the flow records that are lost with it if it does not arrive.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Message<'a> {
+    /// The octets as they go out.
+    pub octets: &'a [u8],
+    /// What is in it.
+    pub content: RecordTally,
+}
+
+/// The record or set does not fit in the message any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+#[derive(Debug)]
+pub(crate) struct MessageBuilder {
+    octets: Vec<u8>,
+    limit: usize,
+    header: usize,
+    open_set: Option<OpenSet>,
+    pub(crate) content: RecordTally,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OpenSet {
+    id: u16,
+    start: usize,
+}
+
+impl MessageBuilder {
+    /// A builder of messages with a header of so many octets.
+    pub(crate) fn new(header: usize, limit: usize) -> Self {
+        let mut octets = Vec::with_capacity(limit.min(MESSAGE_OCTETS_MAX));
+        octets.resize(header, 0);
+        Self { octets, limit, header, open_set: None, content: RecordTally::default() }
+    }
+
+    /// Makes later messages shorter, or longer again.
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Whether there is nothing in it yet but the header.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.octets.len() == self.header
+    }
+
+    /// Appends a record without a set around it, as NetFlow v5 has them.
+    pub(crate) fn add_plain(&mut self, length: usize, put: impl FnOnce(&mut Vec<u8>)) {
+        let end = self.octets.len() + length;
+        put(&mut self.octets);
+        assert_eq!(self.octets.len(), end, "a record has the length of its layout");
+    }
+
+    /// Appends a whole set of templates. Where sets are padded, that is to a multiple of 4.
+    pub(crate) fn add_set(&mut self, id: u16, padded: Padded, put: impl FnOnce(&mut Vec<u8>)) {
+        self.close_set();
+        let start = self.octets.len();
+        self.open(id);
+        put(&mut self.octets);
+        if padded == Padded::Yes {
+            self.octets.resize(self.octets.len().next_multiple_of(4), 0);
+        }
+        self.write_length(start);
+    }
+
+    /// Appends a record to the open data set, if it has this id, or to a new one.
+    #[inline]
+    pub(crate) fn add_record(
+        &mut self,
+        set_id: u16,
+        length: usize,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), Full> {
+        let same_set = self.open_set.is_some_and(|set| set.id == set_id);
+        let set_header = if same_set { 0 } else { SET_HEADER };
+        let end = self.octets.len().next_multiple_of(4) + set_header + length;
+        if end.next_multiple_of(4) > self.limit && !self.is_empty() {
+            return Err(Full);
+        }
+        if !same_set {
+            self.close_set();
+            self.open_set = Some(OpenSet { id: set_id, start: self.octets.len() });
+            self.open(set_id);
+        }
+        let end = self.octets.len() + length;
+        put(&mut self.octets);
+        debug_assert_eq!(self.octets.len(), end, "a record has the length of its template");
+        Ok(())
+    }
+
+    /// Closes the message, writes its header, and hands out the octets. Nothing if it is empty.
+    pub(crate) fn finish(
+        &mut self,
+        write_header: impl FnOnce(&mut Vec<u8>, u16),
+    ) -> Option<Message<'_>> {
+        if self.is_empty() {
+            return None;
+        }
+        self.close_set();
+        let length = count16(self.octets.len());
+        let mut header = Vec::with_capacity(self.header);
+        write_header(&mut header, length);
+        self.octets[..self.header].copy_from_slice(&header);
+        Some(Message { octets: &self.octets, content: self.content })
+    }
+
+    /// Begins the next message.
+    pub(crate) fn clear(&mut self) {
+        self.octets.truncate(self.header);
+        self.open_set = None;
+        self.content = RecordTally::default();
+    }
+
+    /// Data sets are padded with zeros to a multiple of 4, which is less than any record.
+    fn close_set(&mut self) {
+        if let Some(set) = self.open_set.take() {
+            self.octets.resize(self.octets.len().next_multiple_of(4), 0);
+            self.write_length(set.start);
+        }
+    }
+
+    fn open(&mut self, id: u16) {
+        put16(&mut self.octets, id);
+        put16(&mut self.octets, u16::MAX);
+    }
+
+    fn write_length(&mut self, start: usize) {
+        let length = count16(self.octets.len() - start);
+        self.octets[start + 2..start + SET_HEADER].copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+/// Whether a set of templates is padded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Padded {
+    Yes,
+    No,
+}

@@ -1,0 +1,270 @@
+//! The exporter of messages: an encoder, a transport, and when templates are due.
+
+use std::time::Duration;
+
+use flow::{FlowRecord, RecordTally, Timestamp};
+
+use crate::element::ExporterState;
+use crate::error::ExportError;
+use crate::exporter::{ExportCounts, Exporter, MeterReport};
+use crate::message::Message;
+use crate::muted::Muted;
+use crate::netflow5::NotAdded;
+use crate::transport::Transport;
+use crate::{ipfix, netflow5, netflow9};
+
+/// When templates and options are sent again. Over UDP nobody says that they are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refresh {
+    /// After so much time of the trace clock.
+    pub interval: Duration,
+    /// After so many messages.
+    pub messages: u32,
+}
+
+/// Flow records as messages of a protocol over a transport.
+#[derive(Debug)]
+pub(crate) struct MessageExporter {
+    name: String,
+    encoder: Encoder,
+    transport: Transport,
+    /// None where once for each session is enough.
+    refresh: Option<Refresh>,
+    announced: Announced,
+    /// The trace clock: export times never go back, unless the meter's clock does for good.
+    clock: Timestamp,
+    state: ExporterState,
+    given: RecordTally,
+    not_exportable: RecordTally,
+    dropped: RecordTally,
+    /// Records of a batch that were left when the transport gave up.
+    left: RecordTally,
+    trouble: Muted,
+}
+
+#[derive(Debug)]
+pub(crate) enum Encoder {
+    Netflow5(netflow5::Encoder),
+    Netflow9(netflow9::Encoder),
+    Ipfix(ipfix::Encoder),
+}
+
+/// When templates were last sent.
+#[derive(Clone, Copy, Debug)]
+enum Announced {
+    Never,
+    Before { at: Timestamp, messages: u32 },
+}
+
+/// The clock behind the records may be behind ours by so much: late packets, several workers.
+/// Beyond, it was set back.
+const SET_BACK_MS: u64 = 24 * 60 * 60 * 1000;
+
+impl MessageExporter {
+    pub(crate) fn new(
+        name: String,
+        encoder: Encoder,
+        transport: Transport,
+        refresh: Option<Refresh>,
+        observation_domain_id: u32,
+        sampling_interval: u32,
+    ) -> Self {
+        let mut transport = transport;
+        // The first session is announced in any case.
+        transport.session_began();
+        Self {
+            name,
+            encoder,
+            transport,
+            refresh,
+            announced: Announced::Never,
+            clock: Timestamp::default(),
+            state: ExporterState {
+                observation_domain_id,
+                sampling_interval,
+                ..ExporterState::default()
+            },
+            given: RecordTally::default(),
+            not_exportable: RecordTally::default(),
+            dropped: RecordTally::default(),
+            left: RecordTally::default(),
+            trouble: Muted::default(),
+        }
+    }
+
+    fn add(&mut self, record: &FlowRecord) -> Result<(), ExportError> {
+        self.given.count(record);
+        self.move_clock(record.exported);
+        loop {
+            if self.announcement_is_due() {
+                self.announce()?;
+            }
+            match self.encoder.add(record, self.clock) {
+                Ok(()) => return Ok(()),
+                Err(NotAdded::Full) => self.send_message()?,
+                Err(NotAdded::NotExportable) => {
+                    self.not_exportable.count(record);
+                    self.trouble.warn(format_args!("{}: IPv6 flows are left out", self.name));
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn move_clock(&mut self, to: Timestamp) {
+        if to > self.clock || self.clock.millis_since(to) > SET_BACK_MS {
+            self.clock = to;
+        }
+    }
+
+    fn announcement_is_due(&self) -> bool {
+        match (self.announced, self.refresh) {
+            (Announced::Never, _) => true,
+            (Announced::Before { .. }, None) => false,
+            (Announced::Before { at, messages }, Some(refresh)) => {
+                messages >= refresh.messages
+                    || u128::from(self.clock.abs_diff(at)) >= refresh.interval.as_millis()
+            }
+        }
+    }
+
+    /// Sends templates and options, in a message of their own.
+    fn announce(&mut self) -> Result<(), ExportError> {
+        self.send_message()?;
+        self.announced = Announced::Before { at: self.clock, messages: 0 };
+        let counts = self.transport.counts();
+        let state = ExporterState {
+            exported_octets: self.state.exported_octets,
+            exported_messages: self.state.exported_messages,
+            exported_flow_records: self.state.exported_flow_records,
+            observed_flows: self.given.records + self.dropped.records,
+            not_sent: counts.failed + self.not_exportable + self.dropped,
+            ..self.state
+        };
+        self.encoder.announce(&state);
+        self.send_message()
+    }
+
+    /// Sends the message under construction, if there is anything in it.
+    fn send_message(&mut self) -> Result<(), ExportError> {
+        let Some(message) = self.encoder.finish(self.clock) else { return Ok(()) };
+        self.state.exported_messages += 1;
+        self.state.exported_octets += message.octets.len() as u64;
+        self.state.exported_flow_records += message.content.records;
+        let result = self.transport.send(message);
+        self.encoder.clear();
+        self.encoder.set_limit(self.transport.message_limit());
+        if let Announced::Before { messages, .. } = &mut self.announced {
+            *messages += 1;
+        }
+        if self.transport.session_began() {
+            self.encoder.begin_session();
+            self.announced = Announced::Never;
+        }
+        result
+    }
+}
+
+impl Exporter for MessageExporter {
+    fn export(&mut self, records: &[FlowRecord]) -> Result<(), ExportError> {
+        for (index, record) in records.iter().enumerate() {
+            self.add(record).inspect_err(|_| {
+                records[index..].iter().for_each(|record| self.left.count(record));
+            })?;
+        }
+        Ok(())
+    }
+
+    fn observe(&mut self, meter: &MeterReport) {
+        self.state.ignored = meter.ignored;
+        self.dropped = meter.dropped;
+    }
+
+    fn tick(&mut self, now: Timestamp) -> Result<(), ExportError> {
+        self.move_clock(now);
+        let result = if self.announcement_is_due() { self.announce() } else { self.send_message() };
+        result.and_then(|()| self.transport.flush())
+    }
+
+    fn finish(&mut self) -> Result<(), ExportError> {
+        if matches!(self.announced, Announced::Before { .. }) {
+            // The options records at the end have the final counts.
+            self.announce()?;
+        }
+        self.transport.finish()
+    }
+
+    fn counts(&self) -> ExportCounts {
+        let transport = self.transport.counts();
+        ExportCounts {
+            sent: transport.sent,
+            not_exportable: self.not_exportable,
+            failed: transport.failed + self.left,
+            messages: transport.messages,
+            octets: transport.octets,
+            errors: transport.errors,
+            reconnects: transport.reconnects,
+            times_clamped: self.encoder.times_clamped(),
+        }
+    }
+}
+
+impl Encoder {
+    #[inline]
+    fn add(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), NotAdded> {
+        match self {
+            Self::Netflow5(encoder) => encoder.add(record, clock),
+            Self::Netflow9(encoder) => Ok(encoder.add(record, clock)?),
+            Self::Ipfix(encoder) => Ok(encoder.add(record)?),
+        }
+    }
+
+    /// NetFlow v5 has no templates.
+    fn announce(&mut self, state: &ExporterState) {
+        match self {
+            Self::Netflow5(_) => {}
+            Self::Netflow9(encoder) => encoder.announce(state),
+            Self::Ipfix(encoder) => encoder.announce(state),
+        }
+    }
+
+    fn finish(&mut self, clock: Timestamp) -> Option<Message<'_>> {
+        match self {
+            Self::Netflow5(encoder) => encoder.finish(clock),
+            Self::Netflow9(encoder) => encoder.finish(clock),
+            Self::Ipfix(encoder) => encoder.finish(clock),
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::Netflow5(encoder) => encoder.clear(),
+            Self::Netflow9(encoder) => encoder.clear(),
+            Self::Ipfix(encoder) => encoder.clear(),
+        }
+    }
+
+    fn set_limit(&mut self, limit: usize) {
+        match self {
+            Self::Netflow5(encoder) => encoder.set_limit(limit),
+            Self::Netflow9(encoder) => encoder.set_limit(limit),
+            Self::Ipfix(encoder) => encoder.set_limit(limit),
+        }
+    }
+
+    /// Only IPFIX goes over connections.
+    fn begin_session(&mut self) {
+        match self {
+            Self::Netflow5(_) | Self::Netflow9(_) => {}
+            Self::Ipfix(encoder) => encoder.begin_session(),
+        }
+    }
+
+    fn times_clamped(&self) -> u64 {
+        match self {
+            Self::Netflow5(encoder) => encoder.times_clamped(),
+            Self::Netflow9(encoder) => encoder.times_clamped(),
+            Self::Ipfix(_) => 0,
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! NetFlow v5 datagrams: a header and up to 30 records of fixed form.
+//!
+//! The sequence number counts the flows before the datagram. Counters have 32 bits: a flow with
+//! more is split into several records, so that sums hold. IPv6 flows cannot be said. What a mirror
+//! port does not tell (next hop, AS numbers, masks, output interface) is 0.
+//!
+//! Both header stamps are moved forward, equally, to the last millisecond of their second: flow
+//! times come out the same everywhere, and right also in collectors that drop a borrow when they
+//! subtract the milliseconds.
+
+use flow::{FlowRecord, IpVersion, RecordTally, Timestamp};
+
+use crate::element::{UptimeBase, put16, put32, saturate32};
+use crate::message::{Full, Message, MessageBuilder};
+use crate::uptime::Uptime;
+
+/// Octets of the header.
+pub(crate) const HEADER: usize = 24;
+
+/// Octets of a record.
+pub(crate) const RECORD: usize = 48;
+
+const VERSION: u16 = 5;
+
+/// Collectors take no more.
+const RECORDS_MAX: usize = 30;
+
+/// The largest sampling interval that the header can say.
+pub(crate) const SAMPLING_INTERVAL_MAX: u32 = (1 << 14) - 1;
+
+/// Turns flow records into NetFlow v5 datagrams.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    engine_id: u8,
+    sampling: u16,
+    builder: MessageBuilder,
+    uptime: Uptime,
+    /// Flows in the datagrams before this one.
+    sequence: u32,
+    /// Flows in this datagram.
+    flows: u16,
+    flows_max: u16,
+    /// Parts of the record being split that are already in a datagram.
+    parts_done: u64,
+}
+
+/// NetFlow v5 has no place for IPv6 addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotAdded {
+    Full,
+    NotExportable,
+}
+
+impl From<Full> for NotAdded {
+    fn from(Full: Full) -> Self {
+        Self::Full
+    }
+}
+
+impl Encoder {
+    /// `sampling_interval` is at most [`SAMPLING_INTERVAL_MAX`]; 1 means that nothing is sampled.
+    pub(crate) fn new(engine_id: u8, sampling_interval: u32, limit: usize, uptime: Uptime) -> Self {
+        let interval = u16::try_from(sampling_interval.min(SAMPLING_INTERVAL_MAX)).unwrap_or(0);
+        let mut encoder = Self {
+            engine_id,
+            // Not every collector masks the mode bits, so that they stay 0 without sampling.
+            sampling: if interval > 1 { DETERMINISTIC << 14 | interval } else { 0 },
+            builder: MessageBuilder::new(HEADER, usize::MAX),
+            uptime,
+            sequence: 0,
+            flows: 0,
+            flows_max: 0,
+            parts_done: 0,
+        };
+        encoder.set_limit(limit);
+        encoder
+    }
+
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        let records = limit.saturating_sub(HEADER) / RECORD;
+        self.flows_max = u16::try_from(records.clamp(1, RECORDS_MAX)).unwrap_or(1);
+    }
+
+    /// Adds a flow's record, or those that are needed for counters beyond 32 bits. When the
+    /// datagram is full in between, the same flow is to be added again to the next.
+    pub(crate) fn add(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), NotAdded> {
+        if record.key.ip_version == IpVersion::V6 {
+            return Err(NotAdded::NotExportable);
+        }
+        let largest = record.octets.max(record.packets);
+        let parts = largest.div_ceil(u32::MAX.into()).max(1);
+        while self.parts_done < parts {
+            if self.flows == self.flows_max {
+                return Err(NotAdded::Full);
+            }
+            if self.builder.is_empty() {
+                self.uptime.rebase_for(record, clock);
+            } else if !self.uptime.can_say(record) {
+                return Err(NotAdded::Full);
+            }
+            let part = Part {
+                packets: share(record.packets, parts, self.parts_done),
+                octets: share(record.octets, parts, self.parts_done),
+            };
+            let base = self.uptime.base();
+            self.builder.add_plain(RECORD, |out| put_record(record, part, base, out));
+            self.builder.content += RecordTally {
+                records: u64::from(self.parts_done == 0),
+                packets: part.packets.into(),
+                octets: part.octets.into(),
+            };
+            self.flows += 1;
+            self.parts_done += 1;
+        }
+        self.uptime.count_clamped(record);
+        self.parts_done = 0;
+        Ok(())
+    }
+
+    /// Flow times that 32 bits of uptime could not say.
+    pub(crate) fn times_clamped(&self) -> u64 {
+        self.uptime.clamped()
+    }
+
+    /// Finishes the datagram, if there is anything in it.
+    ///
+    /// ```text
+    /// | Version (5)       | Count             |   Cisco, NetFlow Export Datagram Formats
+    /// | SysUptime, milliseconds               |
+    /// | unix_secs                             |
+    /// | unix_nsecs                            |
+    /// | flow_sequence                         |
+    /// | engine_type | engine_id | sampling    |
+    /// ```
+    pub(crate) fn finish(&mut self, clock: Timestamp) -> Option<Message<'_>> {
+        let seconds = clock.as_millis() / 1000;
+        let uptime = self.uptime.base().of(Timestamp::from_millis(seconds * 1000 + 999));
+        let (flows, sequence) = (std::mem::take(&mut self.flows), self.sequence);
+        self.sequence = sequence.wrapping_add(flows.into());
+        self.builder.finish(|out, _length| {
+            put16(out, VERSION);
+            put16(out, flows);
+            put32(out, uptime);
+            put32(out, saturate32(seconds));
+            put32(out, 999_000_000);
+            put32(out, sequence);
+            out.push(ENGINE_TYPE);
+            out.push(self.engine_id);
+            put16(out, self.sampling);
+        })
+    }
+
+    /// Begins the next datagram.
+    pub(crate) fn clear(&mut self) {
+        self.builder.clear();
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    packets: u32,
+    octets: u32,
+}
+
+/// The n-th of so many nearly equal parts of a count.
+fn share(count: u64, parts: u64, index: u64) -> u32 {
+    saturate32(count / parts + u64::from(index < count % parts))
+}
+
+fn put_record(record: &FlowRecord, part: Part, base: UptimeBase, out: &mut Vec<u8>) {
+    let key = &record.key;
+    out.extend_from_slice(&key.source[..4]);
+    out.extend_from_slice(&key.destination[..4]);
+    put32(out, 0); // nexthop
+    put16(out, u16::try_from(key.ingress_interface).unwrap_or(0));
+    put16(out, 0); // output
+    put32(out, part.packets);
+    put32(out, part.octets);
+    put32(out, base.of(record.start));
+    put32(out, base.of(record.end));
+    put16(out, key.source_port);
+    put16(out, key.destination_port);
+    out.push(0); // pad1
+    out.push(record.tcp_control_bits);
+    out.push(key.protocol);
+    out.push(key.type_of_service);
+    put32(out, 0); // src_as, dst_as
+    put32(out, 0); // src_mask, dst_mask, pad2
+}
+
+const ENGINE_TYPE: u8 = 0;
+
+/// Sampling mode: every n-th packet.
+const DETERMINISTIC: u16 = 1;
