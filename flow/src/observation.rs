@@ -3,6 +3,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::frame::Packet;
+use crate::hash::{HashSeed, pick};
 use crate::key::{Address, FlowKey, IpVersion, KeyField, KeyFields};
 use crate::time::Timestamp;
 
@@ -57,6 +58,15 @@ impl Observation {
     /// The flow that the packet belongs to.
     pub fn key(&self) -> FlowKey {
         self.words.key()
+    }
+
+    /// Which of so many workers keeps the flow: the same for all its packets.
+    #[inline]
+    pub fn shard(&self, seed: &HashSeed, fields: KeyFields, workers: usize) -> usize {
+        let hash = seed.hash(KeyMask::new(fields).identity(&self.words));
+        // The other half of the hash: tables choose groups by the upper one.
+        let count = u32::try_from(workers).unwrap_or(u32::MAX);
+        pick(hash << 32, count) as usize
     }
 
     /// Octets of the IP packet.

@@ -152,12 +152,6 @@ impl Observer {
         }
     }
 
-    /// Counts a frame that its source itself can tell is not to be metered.
-    pub fn ignore(&mut self, wire_length: u32, reason: Ignored) {
-        self.counts.received.count(wire_length.into());
-        self.counts.ignored[reason as usize].count(wire_length.into());
-    }
-
     #[cold]
     #[inline(never)]
     fn observe_general(&mut self, frame: &Frame<'_>, packets: &mut Vec<Observation>) {

@@ -61,6 +61,7 @@ fn walk_other(link_type: LinkType, data: &[u8]) -> Result<Network<'_>, Ignored> 
             walk_ethertype(u16::from_be_bytes([high, low]), rest)
         }
         LinkType::Unsupported => Err(Ignored::LinkType),
+        LinkType::Undescribed => Err(Ignored::UnknownInterface),
     }
 }
 

@@ -48,6 +48,8 @@ pub enum LinkType {
     LinuxCooked2,
     /// Any other: frames of it are ignored.
     Unsupported,
+    /// Of an interface that the capture file does not describe: frames of it are ignored.
+    Undescribed,
 }
 
 impl LinkType {

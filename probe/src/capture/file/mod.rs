@@ -1,0 +1,293 @@
+//! Capture files as a source: several are merged by packet time, each in its own order.
+//!
+//! A file is open only while it is due: from its first packet's time on. So rotated captures may
+//! be many, and the two directions of a TAP come out in order.
+
+mod interfaces;
+mod pcap;
+mod pcapng;
+mod reader;
+mod stdin;
+mod window;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use exporter::Interface;
+use flow::Frame;
+use log::{error, warn};
+
+use self::interfaces::Interfaces;
+use self::reader::{Damage, FileReader, open_counted};
+use self::stdin::Stdin;
+use super::{CaptureError, PacketSource, Polled};
+
+/// A capture file, or standard input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// `-`.
+    Stdin,
+    /// A path.
+    File(PathBuf),
+}
+
+impl Input {
+    fn name(&self) -> String {
+        match self {
+            Self::Stdin => "standard input".to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// When a file is due: the time of its packet, then its place on the command line.
+type Due = (u64, usize);
+
+/// Capture files, merged.
+pub struct FileSource {
+    files: Vec<Input>,
+    interfaces: Interfaces,
+    /// The file that frames come from.
+    current: Option<Open>,
+    /// The others that are not at their end.
+    later: BinaryHeap<Reverse<Waiting>>,
+    /// When the first of those is due.
+    next_due: Due,
+    named_before: usize,
+    report: InputReport,
+    read: Arc<AtomicU64>,
+    size: Option<u64>,
+    stop: Arc<AtomicBool>,
+}
+
+struct Open {
+    index: usize,
+    reader: FileReader,
+}
+
+impl Open {
+    #[inline]
+    fn due(&self) -> Due {
+        (self.reader.nanos().unwrap_or(0), self.index)
+    }
+}
+
+/// A file that is not due yet: open in between, or not opened again yet.
+struct Waiting {
+    due: Due,
+    reader: Option<FileReader>,
+}
+
+/// What was wrong with the input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InputReport {
+    /// Files that could not be read, or not to their end.
+    pub files_damaged: u64,
+    /// Blocks in otherwise sound files that were skipped.
+    pub blocks_damaged: u64,
+    /// Packets without a time that took that of the packet before.
+    pub packets_timeless: u64,
+}
+
+impl FileSource {
+    /// Finds out when each file is due. A file that cannot be read is reported, and left out.
+    pub fn open(files: &[Input], ifindex: &[(String, u32)], stop: &Arc<AtomicBool>) -> Self {
+        let mut source = Self {
+            files: files.to_vec(),
+            interfaces: Interfaces::new(ifindex),
+            current: None,
+            later: BinaryHeap::new(),
+            next_due: (u64::MAX, usize::MAX),
+            named_before: 0,
+            report: InputReport::default(),
+            read: Arc::default(),
+            size: total_size(files),
+            stop: Arc::clone(stop),
+        };
+        let only = files.len() == 1;
+        for (index, file) in files.iter().enumerate() {
+            if let Some(open) = source.open_file(index) {
+                let due = open.due();
+                let keep = only || *file == Input::Stdin;
+                source.later.push(Reverse(Waiting { due, reader: keep.then_some(open.reader) }));
+            }
+        }
+        // Looking is not reading.
+        if !only {
+            source.read.store(0, Ordering::Relaxed);
+        }
+        source.go_on();
+        source
+    }
+
+    /// Octets read so far, of how many, if that is known.
+    pub fn progress(&self) -> (u64, Option<u64>) {
+        (self.read.load(Ordering::Relaxed), self.size)
+    }
+
+    /// The interfaces with names, if there are more than when this was last asked.
+    pub fn new_interfaces(&mut self) -> Option<Arc<[Interface]>> {
+        let count = self.interfaces.named_count();
+        if count == self.named_before {
+            return None;
+        }
+        self.named_before = count;
+        Some(self.interfaces.named())
+    }
+
+    /// What was wrong with the input so far.
+    pub fn report(&self) -> InputReport {
+        self.report
+    }
+
+    /// Warns of what only shows at the end.
+    pub fn finish(&self) {
+        for name in self.interfaces.unused_overrides() {
+            warn!("--ifindex {name}: no interface of this name in the input");
+        }
+    }
+
+    /// Leaves the current file, because another is due or because it is at its end.
+    #[cold]
+    fn leave(&mut self, advanced: Result<bool, Damage>) {
+        let Some(open) = self.current.take() else { return };
+        match advanced {
+            // Standard input ends where it is interrupted.
+            Err(Damage::CutShort(_)) if self.stop.load(Ordering::Relaxed) => {}
+            Ok(true) => {
+                let due = open.due();
+                self.later.push(Reverse(Waiting { due, reader: Some(open.reader) }));
+            }
+            Ok(false) => self.close(&open, None),
+            Err(damage) => self.close(&open, Some(damage)),
+        }
+        self.go_on();
+    }
+
+    /// Takes the next file that is due.
+    fn go_on(&mut self) {
+        while self.current.is_none() {
+            let Some(Reverse(Waiting { due: (_, index), reader })) = self.later.pop() else {
+                break;
+            };
+            self.current = match reader {
+                Some(reader) => Some(Open { index, reader }),
+                None => self.open_file(index),
+            };
+        }
+        self.next_due = self.later.peek().map_or((u64::MAX, usize::MAX), |Reverse(file)| file.due);
+    }
+
+    /// Opens a file and goes to its first packet.
+    fn open_file(&mut self, index: usize) -> Option<Open> {
+        let stream = match &self.files[index] {
+            Input::Stdin => Ok(Stdin::open(Arc::clone(&self.read), Arc::clone(&self.stop))),
+            Input::File(path) => open_counted(path, &self.read),
+        };
+        let mut reader = match stream.map_err(Damage::from).and_then(FileReader::open) {
+            Ok(reader) => reader,
+            Err(damage) => {
+                self.report.files_damaged += 1;
+                error!("cannot read {}: {damage}", self.files[index].name());
+                return None;
+            }
+        };
+        let advanced = reader.advance(&mut self.interfaces);
+        let open = Open { index, reader };
+        match advanced {
+            Ok(true) => return Some(open),
+            Ok(false) => self.close(&open, None),
+            Err(damage) => self.close(&open, Some(damage)),
+        }
+        None
+    }
+
+    #[cold]
+    fn close(&mut self, open: &Open, damage: Option<Damage>) {
+        let name = self.files[open.index].name();
+        let reader = &open.reader;
+        let remarks = reader.remarks(&self.interfaces);
+        for note in &remarks.notes {
+            warn!("{name}: {note}");
+        }
+        if remarks.damaged_blocks > 0 {
+            error!("{name}: {} damaged blocks were skipped", remarks.damaged_blocks);
+        }
+        if remarks.undescribed > 0 {
+            error!(
+                "{name}: {} packets are of interfaces that the file does not describe",
+                remarks.undescribed
+            );
+        }
+        if let Some(damage) = &damage {
+            error!(
+                "{name}: {damage}, at octet {}; the {} packets before are counted",
+                reader.position(),
+                reader.frames()
+            );
+        } else if remarks.nothing_supported {
+            error!("{name}: nothing in it can be read");
+        }
+        let damaged = damage.is_some() || remarks.nothing_supported || remarks.undescribed > 0;
+        self.report.files_damaged += u64::from(damaged);
+        self.report.blocks_damaged += remarks.damaged_blocks;
+        self.report.packets_timeless += remarks.timeless;
+    }
+}
+
+impl PacketSource for FileSource {
+    fn poll<F>(&mut self, frames_max: usize, mut take: F) -> Result<Polled, CaptureError>
+    where
+        F: FnMut(&Frame<'_>),
+    {
+        for _ in 0..frames_max {
+            let Some(open) = &mut self.current else { return Ok(Polled::End) };
+            open.reader.lend(&mut take);
+            match open.reader.advance(&mut self.interfaces) {
+                Ok(true) if open.due() <= self.next_due => {}
+                advanced => self.leave(advanced),
+            }
+            if self.interfaces.named_count() != self.named_before {
+                // Names are to be known before the packets of their interfaces.
+                break;
+            }
+        }
+        Ok(Polled::More)
+    }
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.due == other.due
+    }
+}
+
+impl Eq for Waiting {}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.due.cmp(&other.due)
+    }
+}
+
+/// The size of all files together; none where it is not known before.
+fn total_size(files: &[Input]) -> Option<u64> {
+    let size = |input: &Input| match input {
+        Input::Stdin => None,
+        Input::File(path) => {
+            let metadata = fs::metadata(path).ok()?;
+            metadata.is_file().then_some(metadata.len())
+        }
+    };
+    files.iter().map(size).sum()
+}

@@ -1,0 +1,230 @@
+//! One capture file, of either format, plain or compressed.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flow::{Frame, LinkType, Timestamp};
+
+use super::interfaces::{Interfaces, link_name};
+use super::pcap::Pcap;
+use super::pcapng::{self, Pcapng};
+use super::window::Window;
+
+/// The longest packet that is believed: what libpcap takes.
+pub(super) const PACKET_OCTETS_MAX: u32 = 256 * 1024;
+
+/// Why a file, or the rest of it, cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Damage {
+    #[error("not a capture file (pcap or pcapng; plain, gzip or zstd)")]
+    NotACapture,
+    #[error("an empty file")]
+    Empty,
+    #[error("cut short in {0}")]
+    CutShort(&'static str),
+    #[error("a packet claims {0} octets, at most {PACKET_OCTETS_MAX} are possible")]
+    TooLong(u32),
+    #[error("a block of {0} octets contradicts itself")]
+    Contradictory(u32),
+    #[error("{0}")]
+    Unreadable(#[from] io::Error),
+}
+
+/// Byte order of a file or section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Little,
+    Big,
+}
+
+impl Order {
+    /// The 32-bit number at an offset that is known to be there.
+    #[inline]
+    pub(super) fn u32(self, octets: &[u8], at: usize) -> u32 {
+        let number = *octets[at..].first_chunk().expect("the caller made sure of it");
+        match self {
+            Self::Little => u32::from_le_bytes(number),
+            Self::Big => u32::from_be_bytes(number),
+        }
+    }
+
+    /// The 16-bit number at an offset that is known to be there.
+    #[inline]
+    pub(super) fn u16(self, octets: &[u8], at: usize) -> u16 {
+        let number = *octets[at..].first_chunk().expect("the caller made sure of it");
+        match self {
+            Self::Little => u16::from_le_bytes(number),
+            Self::Big => u16::from_be_bytes(number),
+        }
+    }
+}
+
+/// A packet that was found; its data is at the beginning of the window.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    /// Nanoseconds since the epoch.
+    pub(super) nanos: u64,
+    /// Octets of data.
+    pub(super) captured: usize,
+    /// Octets from the beginning of the data to the next packet or block.
+    pub(super) after: usize,
+    pub(super) wire_length: u32,
+    pub(super) interface: u32,
+    pub(super) link_type: LinkType,
+}
+
+/// A file that is open, at a packet or at its end.
+pub(super) struct FileReader {
+    window: Window,
+    format: Format,
+    head: Option<Head>,
+    frames: u64,
+    /// Frames of link types that are not supported, by interface.
+    unsupported: BTreeMap<u32, u64>,
+}
+
+#[derive(Debug)]
+enum Format {
+    Pcap(Pcap),
+    Pcapng(Pcapng),
+}
+
+impl FileReader {
+    /// Opens a stream and finds out its format, through compression.
+    pub(super) fn open(stream: Box<dyn Read + Send>) -> Result<Self, Damage> {
+        let mut window = Window::new(decompressed(stream)?);
+        if !window.need(4)? {
+            let empty = window.octets().is_empty();
+            return Err(if empty { Damage::Empty } else { Damage::NotACapture });
+        }
+        let magic = *window.octets().first_chunk().expect("four octets are there");
+        let format = if let Some((order, fraction)) = Pcap::recognize(magic) {
+            Format::Pcap(Pcap::open(&mut window, order, fraction)?)
+        } else if magic == pcapng::MAGIC {
+            Format::Pcapng(Pcapng::open(&mut window)?)
+        } else {
+            return Err(Damage::NotACapture);
+        };
+        Ok(Self { window, format, head: None, frames: 0, unsupported: BTreeMap::new() })
+    }
+
+    /// Time of the packet that the file is at.
+    #[inline]
+    pub(super) fn nanos(&self) -> Option<u64> {
+        self.head.map(|head| head.nanos)
+    }
+
+    /// Goes on to the next packet. `false` at the end.
+    #[inline]
+    pub(super) fn advance(&mut self, interfaces: &mut Interfaces) -> Result<bool, Damage> {
+        if let Some(head) = self.head.take() {
+            self.window.advance(head.after);
+        }
+        self.head = match &mut self.format {
+            Format::Pcap(pcap) => pcap.next(&mut self.window)?,
+            Format::Pcapng(pcapng) => pcapng.next(&mut self.window, interfaces)?,
+        };
+        let Some(head) = self.head else { return Ok(false) };
+        self.frames += 1;
+        if head.link_type == LinkType::Unsupported {
+            *self.unsupported.entry(head.interface).or_default() += 1;
+        }
+        Ok(true)
+    }
+
+    /// Lends the packet that the file is at.
+    #[inline]
+    pub(super) fn lend(&self, take: &mut impl FnMut(&Frame<'_>)) {
+        if let Some(head) = self.head {
+            take(&Frame {
+                data: &self.window.octets()[..head.captured],
+                wire_length: head.wire_length,
+                time: Timestamp::from_nanos(head.nanos),
+                ingress_interface: head.interface,
+                link_type: head.link_type,
+            });
+        }
+    }
+
+    /// Packets found so far.
+    pub(super) fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// How far the file was read, in octets after decompression.
+    pub(super) fn position(&self) -> u64 {
+        self.window.position()
+    }
+
+    /// What is to be said of the file at its end.
+    pub(super) fn remarks(&self, interfaces: &Interfaces) -> Remarks {
+        let unsupported_total: u64 = self.unsupported.values().sum();
+        let mut remarks = Remarks {
+            nothing_supported: self.frames > 0 && unsupported_total == self.frames,
+            ..Remarks::default()
+        };
+        for (&number, frames) in &self.unsupported {
+            let interface = match &self.format {
+                Format::Pcap(pcap) => format!("link type {}", link_name(pcap.link_number)),
+                Format::Pcapng(_) => interfaces.describe(number),
+            };
+            remarks.notes.push(format!("{frames} frames ignored: {interface} is not supported"));
+        }
+        if let Format::Pcapng(pcapng) = &self.format {
+            remarks.timeless = pcapng.timeless;
+            remarks.damaged_blocks = pcapng.damaged_blocks;
+            remarks.undescribed = pcapng.undescribed;
+        }
+        remarks
+    }
+}
+
+/// What is to be said of a file at its end.
+#[derive(Debug, Default)]
+pub(super) struct Remarks {
+    /// Frames that were left out, in words.
+    pub(super) notes: Vec<String>,
+    /// There are frames, and all are of link types that are not supported.
+    pub(super) nothing_supported: bool,
+    /// Packets that took the time of the packet before.
+    pub(super) timeless: u64,
+    /// Blocks that contradict themselves and were skipped.
+    pub(super) damaged_blocks: u64,
+    /// Packets of interfaces that the file does not describe.
+    pub(super) undescribed: u64,
+}
+
+/// Looks through gzip and zstd, by their first octets.
+fn decompressed(mut stream: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let mut magic = Vec::with_capacity(4);
+    stream.by_ref().take(4).read_to_end(&mut magic)?;
+    let whole = Cursor::new(magic.clone()).chain(stream);
+    Ok(match *magic {
+        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(whole)),
+        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::new(whole)?),
+        _ => Box::new(whole),
+    })
+}
+
+/// Opens a file so that what was read of it is counted.
+pub(super) fn open_counted(path: &Path, read: &Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
+    Ok(Box::new(Counted { inner: File::open(path)?, read: Arc::clone(read) }))
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    inner: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}

@@ -1,0 +1,32 @@
+//! Where frames come from.
+
+pub mod file;
+pub(crate) mod sys;
+
+use flow::Frame;
+
+/// A source of frames.
+pub trait PacketSource {
+    /// Lends the next frames, at most so many, each for the length of one call of `take`.
+    ///
+    /// # Errors
+    ///
+    /// When the source as a whole has failed.
+    fn poll<F>(&mut self, frames_max: usize, take: F) -> Result<Polled, CaptureError>
+    where
+        F: FnMut(&Frame<'_>);
+}
+
+/// What a source has after a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// There may be more at once.
+    More,
+    /// There will never be more.
+    End,
+}
+
+/// A source that cannot go on, in one sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CaptureError(pub String);

@@ -1,0 +1,105 @@
+//! Messages on standard error, and a progress bar that they do not tear.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+static LOGGER: Logger = Logger { bar: Mutex::new(None) };
+
+struct Logger {
+    bar: Mutex<Option<ProgressBar>>,
+}
+
+/// Sends the messages of all crates to standard error.
+pub(crate) fn init(quiet: bool) {
+    if log::set_logger(&LOGGER).is_ok() {
+        log::set_max_level(if quiet { LevelFilter::Warn } else { LevelFilter::Info });
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let label = match record.level() {
+            Level::Error => "error: ",
+            Level::Warn => "warning: ",
+            Level::Info | Level::Debug | Level::Trace => "",
+        };
+        // Nothing can be said where standard error is closed.
+        let write = || drop(writeln!(stderr(), "flowprobe: {label}{}", record.args()));
+        match self.bar.lock() {
+            Ok(bar) => match &*bar {
+                Some(bar) => bar.suspend(write),
+                None => write(),
+            },
+            Err(_) => write(),
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// How far a replay has come: shown on a terminal when it lasts longer than a second.
+pub(crate) struct Progress {
+    begin: Instant,
+    shown: Option<ProgressBar>,
+    wanted: bool,
+}
+
+const SHOW_AFTER: Duration = Duration::from_secs(1);
+
+impl Progress {
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self { begin: Instant::now(), shown: None, wanted: !quiet && stderr().is_terminal() }
+    }
+
+    /// `done` octets of the input were read, of `size` if that is known.
+    pub(crate) fn update(&mut self, done: u64, size: Option<u64>) {
+        if !self.wanted || self.begin.elapsed() < SHOW_AFTER {
+            return;
+        }
+        let bar = self.shown.get_or_insert_with(|| {
+            let bar = bar(size);
+            if let Ok(mut logged) = LOGGER.bar.lock() {
+                *logged = Some(bar.clone());
+            }
+            bar
+        });
+        bar.set_position(done);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.shown {
+            bar.finish_and_clear();
+            if let Ok(mut logged) = LOGGER.bar.lock() {
+                *logged = None;
+            }
+        }
+    }
+}
+
+fn bar(size: Option<u64>) -> ProgressBar {
+    let (bar, form) = match size {
+        Some(size) => (
+            ProgressBar::new(size),
+            "{wide_bar} {percent:>3} %  {decimal_bytes_per_sec}  {eta} left",
+        ),
+        None => (
+            ProgressBar::new_spinner(),
+            "{spinner} {decimal_bytes} read  {decimal_bytes_per_sec}  {elapsed}",
+        ),
+    };
+    bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+    bar.with_style(ProgressStyle::with_template(form).expect("the form is well-formed"))
+}

@@ -1,0 +1,225 @@
+//! The totals of a run, for people and for programs.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use exporter::ExportCounts;
+use flow::{FlowEndReason, Ignored, MeterCounts, RecordTally, Tally};
+use serde_json::{Map, Value, json};
+
+use crate::capture::file::InputReport;
+use crate::units::{count, grouped, octets, per_second, time};
+use crate::worker::{Ended, OutputEnd};
+
+/// Everything that was counted in a run.
+#[derive(Debug)]
+pub(crate) struct Totals {
+    pub(crate) meter: MeterCounts,
+    pub(crate) input: InputReport,
+    pub(crate) ended: Ended,
+    pub(crate) outputs: Vec<OutputEnd>,
+    pub(crate) elapsed: Duration,
+    pub(crate) interrupted: bool,
+}
+
+impl Totals {
+    /// All records that left the flow tables.
+    pub(crate) fn records(&self) -> RecordTally {
+        self.ended.iter().copied().fold(RecordTally::default(), |sum, one| sum + one)
+    }
+
+    /// Whether no record is known to be lost, but for a reader that wanted no more.
+    pub(crate) fn all_arrived(&self) -> bool {
+        self.outputs.iter().all(|output| match &output.error {
+            Some(error) => error.is_reader_left(),
+            None => output.counts.failed.records == 0,
+        })
+    }
+
+    /// A few lines for people.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        let meter = &self.meter;
+        let records = self.records();
+        let ignored = meter.ignored_total();
+        line(
+            &mut text,
+            "packets",
+            &format!(
+                "{} received, {} metered, {} ignored{}",
+                grouped(meter.received.packets),
+                grouped(meter.metered.packets),
+                grouped(ignored.packets),
+                in_brackets(&ignored_words(meter))
+            ),
+        );
+        line(
+            &mut text,
+            "octets",
+            &format!(
+                "{} metered ({})",
+                grouped(meter.metered.octets),
+                octets(meter.metered.octets)
+            ),
+        );
+        line(
+            &mut text,
+            "flows",
+            &format!("{} records{}", grouped(records.records), in_brackets(&self.ended_words())),
+        );
+        for remark in self.remarks() {
+            line(&mut text, "note", &remark);
+        }
+        for output in &self.outputs {
+            line(&mut text, "output", &output_words(output, self.elapsed));
+        }
+        let rate = per_second(meter.received.packets, self.elapsed);
+        let interrupted = if self.interrupted { ", interrupted" } else { "" };
+        line(
+            &mut text,
+            "time",
+            &format!("{}, {} packets/s{interrupted}", time(self.elapsed), count(rate)),
+        );
+        text
+    }
+
+    fn ended_words(&self) -> String {
+        let words = |reason: FlowEndReason| match reason {
+            FlowEndReason::IdleTimeout => "idle timeout",
+            FlowEndReason::ActiveTimeout => "active timeout",
+            FlowEndReason::EndOfFlow => "end of flow",
+            FlowEndReason::ForcedEnd => "end of input",
+            FlowEndReason::LackOfResources => "table full",
+        };
+        let parts = FlowEndReason::ALL.into_iter().zip(&self.ended);
+        let parts = parts.filter(|(_, tally)| tally.records > 0);
+        let parts =
+            parts.map(|(reason, tally)| format!("{} {}", grouped(tally.records), words(reason)));
+        parts.collect::<Vec<_>>().join(", ")
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let meter = &self.meter;
+        let counts = [
+            (meter.exceeding_wire, "packets claim more octets than were on the wire"),
+            (meter.fragments_unknown, "fragments came without their first one: no ports"),
+            (meter.clock_steps_back, "times the clock was set back: all flows ended"),
+            (meter.clock_jumps, "times the clock jumped forward by more than a day"),
+            (self.input.packets_timeless, "packets had no time and took that of the one before"),
+            (self.input.blocks_damaged, "damaged blocks were skipped"),
+            (self.input.files_damaged, "files could not be read to their end"),
+        ];
+        let there = counts.into_iter().filter(|(number, _)| *number > 0);
+        there.map(|(number, words)| format!("{} {words}", grouped(number))).collect()
+    }
+
+    /// A line of JSON for programs. Keys stay what they are.
+    pub(crate) fn json(&self) -> String {
+        let meter = &self.meter;
+        let ignored: Map<String, Value> = Ignored::ALL
+            .into_iter()
+            .zip(&meter.ignored)
+            .map(|(reason, tally)| (reason.name().to_owned(), tally_json(*tally)))
+            .collect();
+        let ended: Map<String, Value> = FlowEndReason::ALL
+            .into_iter()
+            .zip(&self.ended)
+            .map(|(reason, tally)| (reason.name().to_owned(), records_json(*tally)))
+            .collect();
+        let outputs: Vec<Value> = self.outputs.iter().map(output_json).collect();
+        json!({
+            "received": tally_json(meter.received),
+            "metered": tally_json(meter.metered),
+            "ignored": ignored,
+            "exceeding_wire": meter.exceeding_wire,
+            "fragments_unknown": meter.fragments_unknown,
+            "clock_steps_back": meter.clock_steps_back,
+            "clock_jumps": meter.clock_jumps,
+            "input": {
+                "files_damaged": self.input.files_damaged,
+                "blocks_damaged": self.input.blocks_damaged,
+                "packets_timeless": self.input.packets_timeless,
+            },
+            "ended": ended,
+            "outputs": outputs,
+            "seconds": self.elapsed.as_secs_f64(),
+            "interrupted": self.interrupted,
+        })
+        .to_string()
+    }
+}
+
+fn line(text: &mut String, label: &str, words: &str) {
+    writeln!(text, "{label:<8} {words}").expect("a string takes all");
+}
+
+fn in_brackets(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(" ({words})") }
+}
+
+fn ignored_words(meter: &MeterCounts) -> String {
+    let words = |reason: Ignored| match reason {
+        Ignored::NotIp => "not IP",
+        Ignored::CutShort => "cut short",
+        Ignored::Malformed => "malformed",
+        Ignored::TooDeep => "too many tags or labels",
+        Ignored::LinkType => "unsupported link type",
+        Ignored::UnknownInterface => "unknown interface",
+        Ignored::NotSampled => "not sampled",
+        Ignored::Filtered => "filtered",
+    };
+    let parts = Ignored::ALL.into_iter().zip(&meter.ignored);
+    let parts = parts.filter(|(_, tally)| tally.packets > 0);
+    let parts =
+        parts.map(|(reason, tally)| format!("{} {}", grouped(tally.packets), words(reason)));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
+    let ExportCounts { sent, not_exportable, failed, messages, octets: size, .. } = output.counts;
+    let mut words = format!(
+        "{}: {} records sent in {} messages, {}, {} records/s",
+        output.name,
+        grouped(sent.records),
+        grouped(messages),
+        octets(size),
+        count(per_second(sent.records, elapsed)),
+    );
+    let counts = [
+        (not_exportable.records, "records not exportable"),
+        (failed.records, "records LOST"),
+        (output.counts.reconnects, "reconnects"),
+        (output.counts.times_clamped, "records with times clamped"),
+    ];
+    for (number, what) in counts.into_iter().filter(|(number, _)| *number > 0) {
+        write!(words, ", {} {what}", grouped(number)).expect("a string takes all");
+    }
+    if let Some(error) = &output.error {
+        write!(words, "; {error}").expect("a string takes all");
+    }
+    words
+}
+
+fn tally_json(tally: Tally) -> Value {
+    json!({ "packets": tally.packets, "octets": tally.octets })
+}
+
+fn records_json(tally: RecordTally) -> Value {
+    json!({ "records": tally.records, "packets": tally.packets, "octets": tally.octets })
+}
+
+fn output_json(output: &OutputEnd) -> Value {
+    let counts = &output.counts;
+    json!({
+        "output": output.name,
+        "sent": records_json(counts.sent),
+        "not_exportable": records_json(counts.not_exportable),
+        "failed": records_json(counts.failed),
+        "messages": counts.messages,
+        "octets": counts.octets,
+        "errors": counts.errors,
+        "reconnects": counts.reconnects,
+        "times_clamped": counts.times_clamped,
+        "error": output.error.as_ref().map(ToString::to_string),
+    })
+}

@@ -1,0 +1,262 @@
+//! The table of the biggest flows, for a replay without outputs.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use anstyle::{Reset, Style};
+use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
+use flow::{FlowKey, FlowRecord, IpVersion, RecordTally, Timestamp};
+
+use crate::args::Order;
+use crate::config::TopSettings;
+use crate::units;
+
+/// So many flows are kept; when there are twice as many, the smaller half is forgotten.
+const KEPT: usize = 65_536;
+
+/// Adds up the records of each flow and keeps the biggest flows.
+#[derive(Debug)]
+pub(crate) struct TopFlows {
+    settings: TopSettings,
+    flows: HashMap<FlowKey, Flow>,
+    given: RecordTally,
+    /// Flows that were forgotten: if one came again, its row is too small by what was before.
+    forgotten: u64,
+}
+
+/// All records of a flow together.
+#[derive(Clone, Copy, Debug)]
+struct Flow {
+    octets: u64,
+    packets: u64,
+    start: Timestamp,
+    end: Timestamp,
+    tcp_control_bits: u8,
+}
+
+impl TopFlows {
+    pub(crate) fn new(settings: TopSettings) -> Self {
+        let given = RecordTally::default();
+        Self { settings, flows: HashMap::new(), given, forgotten: 0 }
+    }
+
+    fn add(&mut self, record: &FlowRecord) {
+        self.given.count(record);
+        let flow = self.flows.entry(record.key).or_insert(Flow {
+            octets: 0,
+            packets: 0,
+            start: record.start,
+            end: record.end,
+            tcp_control_bits: 0,
+        });
+        flow.octets += record.octets;
+        flow.packets += record.packets;
+        flow.start = flow.start.min(record.start);
+        flow.end = flow.end.max(record.end);
+        flow.tcp_control_bits |= record.tcp_control_bits;
+        if self.flows.len() == 2 * KEPT {
+            let mut order = self.in_order();
+            self.forgotten += (order.len() - KEPT) as u64;
+            order.truncate(KEPT);
+            self.flows = order.into_iter().collect();
+        }
+    }
+
+    /// The biggest first; where they are as big as each other, by key.
+    fn in_order(&self) -> Vec<(FlowKey, Flow)> {
+        let mut order: Vec<_> = self.flows.iter().map(|(key, flow)| (*key, *flow)).collect();
+        order.sort_unstable_by_key(|(key, flow)| {
+            Reverse(match self.settings.order {
+                Order::Octets => (flow.octets, flow.packets, Reverse(*key)),
+                Order::Packets => (flow.packets, flow.octets, Reverse(*key)),
+            })
+        });
+        order
+    }
+
+    /// The table, or nothing if there are no flows. Styles are for a terminal.
+    pub(crate) fn table(&self) -> String {
+        let order = self.in_order();
+        let shown = &order[..order.len().min(self.settings.flows)];
+        if shown.is_empty() {
+            return String::new();
+        }
+        let mut rows = vec![HEADINGS.map(str::to_owned)];
+        rows.extend(shown.iter().map(|(key, flow)| self.row(key, flow)));
+        let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
+            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
+        });
+        let mut text = String::new();
+        for (index, row) in rows.iter().enumerate() {
+            let style = if index == 0 { Style::new().bold() } else { Style::new() };
+            let cells: Vec<String> = row
+                .iter()
+                .zip(widths)
+                .zip(RIGHT)
+                .map(
+                    |((cell, width), right)| {
+                        if right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+                    },
+                )
+                .collect();
+            let line = cells.join("  ");
+            let reset = if index == 0 { Reset.render().to_string() } else { String::new() };
+            writeln!(text, "{}{}{reset}", style.render(), line.trim_end())
+                .expect("a string takes all");
+        }
+        let rest = order.len() - shown.len();
+        if rest > 0 {
+            let rest = units::grouped(rest as u64 + self.forgotten);
+            let dim = Style::new().dimmed();
+            writeln!(text, "{}and {rest} smaller flows{}", dim.render(), Reset.render())
+                .expect("a string takes all");
+        }
+        text
+    }
+
+    fn row(&self, key: &FlowKey, flow: &Flow) -> [String; COLUMNS] {
+        let duration = Duration::from_millis(flow.end.millis_since(flow.start));
+        let (part, whole) = match self.settings.order {
+            Order::Octets => (flow.octets, self.given.octets),
+            Order::Packets => (flow.packets, self.given.packets),
+        };
+        [
+            time_of_day(flow.start),
+            units::time(duration),
+            protocol(key),
+            endpoint(key, Side::Source),
+            endpoint(key, Side::Destination),
+            control_bits(key, flow.tcp_control_bits),
+            units::grouped(flow.packets),
+            units::octets(flow.octets),
+            percent(part, whole),
+        ]
+    }
+}
+
+impl Exporter for TopFlows {
+    fn export(&mut self, records: &[FlowRecord]) -> Result<(), ExportError> {
+        records.iter().for_each(|record| self.add(record));
+        Ok(())
+    }
+
+    fn observe(&mut self, _meter: &MeterReport) {}
+
+    fn tick(&mut self, _now: Timestamp) -> Result<(), ExportError> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), ExportError> {
+        Ok(())
+    }
+
+    fn counts(&self) -> ExportCounts {
+        ExportCounts { sent: self.given, ..ExportCounts::default() }
+    }
+}
+
+const COLUMNS: usize = 9;
+
+const HEADINGS: [&str; COLUMNS] = [
+    "Start (UTC)",
+    "Duration",
+    "Protocol",
+    "Source",
+    "Destination",
+    "Flags",
+    "Packets",
+    "Octets",
+    "Share",
+];
+
+/// Numbers stand on the right.
+const RIGHT: [bool; COLUMNS] = [false, true, false, false, false, false, true, true, true];
+
+fn time_of_day(time: Timestamp) -> String {
+    let seconds = time.as_millis() / 1000;
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{hour:02}:{minute:02}:{second:02}.{:03}", time.as_millis() % 1000)
+}
+
+fn protocol(key: &FlowKey) -> String {
+    let name = match key.protocol {
+        1 => "ICMP",
+        2 => "IGMP",
+        4 => "IPIP",
+        6 => "TCP",
+        17 => "UDP",
+        33 => "DCCP",
+        41 => "IPv6",
+        47 => "GRE",
+        50 => "ESP",
+        51 => "AH",
+        58 => "ICMPv6",
+        88 => "EIGRP",
+        89 => "OSPF",
+        103 => "PIM",
+        112 => "VRRP",
+        132 => "SCTP",
+        136 => "UDPLite",
+        other => return other.to_string(),
+    };
+    name.to_owned()
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Source,
+    Destination,
+}
+
+/// Address and port; for ICMP the destination has type and code.
+fn endpoint(key: &FlowKey, side: Side) -> String {
+    let (address, port) = match side {
+        Side::Source => (key.source_address(), key.source_port),
+        Side::Destination => (key.destination_address(), key.destination_port),
+    };
+    match (key.protocol, side) {
+        (6 | 17 | 33 | 132 | 136, _) => match key.ip_version {
+            IpVersion::V4 => format!("{address}:{port}"),
+            IpVersion::V6 => format!("[{address}]:{port}"),
+        },
+        (1 | 58, Side::Destination) => {
+            let [kind, code] = port.to_be_bytes();
+            format!("{address} {}", icmp(key.ip_version, kind, code))
+        }
+        _ => address.to_string(),
+    }
+}
+
+fn icmp(version: IpVersion, kind: u8, code: u8) -> String {
+    let name = match (version, kind) {
+        (IpVersion::V4, 0) | (IpVersion::V6, 129) => "echo reply",
+        (IpVersion::V4, 3) | (IpVersion::V6, 1) => "unreachable",
+        (IpVersion::V4, 5) | (IpVersion::V6, 137) => "redirect",
+        (IpVersion::V4, 8) | (IpVersion::V6, 128) => "echo request",
+        (IpVersion::V4, 11) | (IpVersion::V6, 3) => "time exceeded",
+        (IpVersion::V6, 2) => "packet too big",
+        (IpVersion::V6, 133) => "router solicitation",
+        (IpVersion::V6, 134) => "router advertisement",
+        (IpVersion::V6, 135) => "neighbour solicitation",
+        (IpVersion::V6, 136) => "neighbour advertisement",
+        (IpVersion::V6, 143) => "multicast report",
+        _ => return format!("type {kind} code {code}"),
+    };
+    name.to_owned()
+}
+
+/// `..AP.SF` and so on; nothing for other protocols.
+fn control_bits(key: &FlowKey, bits: u8) -> String {
+    if key.protocol != 6 {
+        return String::new();
+    }
+    let letters = "CEUAPRSF".chars().enumerate();
+    letters.map(|(place, letter)| if bits & 0x80 >> place == 0 { '.' } else { letter }).collect()
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    let tenths = (u128::from(part) * 1000).checked_div(u128::from(whole)).unwrap_or(0);
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
