@@ -1,0 +1,185 @@
+//! What the tests share: the program, captures to feed it, and what to do when a tool is missing.
+//!
+//! Each test file compiles its own copy and uses a part of it.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+pub mod capture;
+pub mod packet;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::{env, fs};
+
+use serde_json::Value;
+
+/// The program, built as the tests are.
+pub fn flowprobe() -> Command {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    Command::new(PROGRAM.get_or_init(build))
+}
+
+fn build() -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--package", "probe", "--bin", "flowprobe"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let status = cargo.current_dir(root()).status().expect("cargo runs");
+    assert!(status.success(), "the program builds");
+    // The test is in TARGET/PROFILE/deps.
+    let test = env::current_exe().expect("a test knows where it is");
+    let profile = test.parent().and_then(Path::parent).expect("it is in a folder of deps");
+    profile.join("flowprobe")
+}
+
+/// The top of the workspace.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What came of a run of the program.
+#[derive(Debug)]
+pub struct Run {
+    pub status: i32,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+    /// What `--stats json` said; null if the run did not get that far.
+    pub stats: Value,
+}
+
+impl Run {
+    /// A count of the statistics, by its keys.
+    pub fn count(&self, keys: &str) -> u64 {
+        let value = keys.split('.').fold(&self.stats, |value, key| match key.parse::<usize>() {
+            Ok(index) => &value[index],
+            Err(_) => &value[key],
+        });
+        value.as_u64().unwrap_or_else(|| panic!("no {keys} in {}", self.stats))
+    }
+
+    /// The documents on standard output, one to a line.
+    pub fn documents(&self) -> Vec<Value> {
+        let lines = self.stdout.split(|&octet| octet == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice(line).expect("a line is a document")).collect()
+    }
+
+    /// Every packet and octet is accounted for, in the meter and in each output.
+    pub fn assert_conservation(&self) {
+        let stats = &self.stats;
+        let sum = |value: &Value, key: &str| -> u64 {
+            value.as_object().unwrap().values().map(|one| one[key].as_u64().unwrap()).sum()
+        };
+        let received = self.count("received.packets");
+        let metered = self.count("metered.packets");
+        assert_eq!(received, metered + sum(&stats["ignored"], "packets"), "{stats}");
+        assert_eq!(metered, sum(&stats["ended"], "packets"), "{stats}");
+        assert_eq!(self.count("metered.octets"), sum(&stats["ended"], "octets"), "{stats}");
+        for (index, output) in stats["outputs"].as_array().unwrap().iter().enumerate() {
+            for key in ["records", "packets", "octets"] {
+                let ended = sum(&stats["ended"], key);
+                let of = |what: &str| self.count(&format!("outputs.{index}.{what}.{key}"));
+                let accounted = of("sent") + of("not_exportable") + of("failed");
+                assert_eq!(ended, accounted, "{key} of {output}");
+            }
+        }
+    }
+}
+
+/// Runs the program with these arguments and `--stats json`.
+pub fn run<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) -> Run {
+    run_with_input(arguments, &[])
+}
+
+/// As [`run`], with octets on standard input.
+pub fn run_with_input<A: AsRef<std::ffi::OsStr>>(
+    arguments: impl IntoIterator<Item = A>,
+    input: &[u8],
+) -> Run {
+    let mut child = flowprobe()
+        .args(arguments)
+        .args(["--stats", "json", "--name", "test"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("standard input is a pipe");
+    let input = input.to_vec();
+    let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().expect("the program ends");
+    feeder.join().expect("the input was given");
+    finished(output)
+}
+
+/// Reads what a finished run printed.
+pub fn finished(output: Output) -> Run {
+    let stderr = String::from_utf8(output.stderr).expect("messages are text");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    let stats = stderr.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+    Run {
+        status: output.status.code().unwrap_or(-1),
+        stdout: output.stdout,
+        stderr,
+        stats: stats.unwrap_or(Value::Null),
+    }
+}
+
+/// A folder for the files of a test, removed at its end.
+pub fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder for the test")
+}
+
+/// Writes a file of a test.
+pub fn write(folder: &tempfile::TempDir, name: &str, octets: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, octets).expect("a file for the test");
+    path
+}
+
+/// Says that a part of a test is skipped because something that can be installed is missing.
+/// Where `CI` is set that is a failure.
+pub fn skip(reason: &str) {
+    say_skipped(reason);
+    assert!(env::var_os("CI").is_none(), "in CI nothing is skipped: {reason}");
+}
+
+/// Says that a part of a test is skipped because of something that not every machine can have.
+pub fn skip_without(what: &str) {
+    say_skipped(&format!("{what} is not here"));
+}
+
+/// On standard output, and in the file that the test command collects them in.
+fn say_skipped(reason: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    println!("skipped: {test}: {reason}");
+    if let Some(path) = env::var_os("FLOWPROBE_SKIPS") {
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        writeln!(file, "{test}: {reason}").unwrap();
+    }
+}
+
+/// Whether a tool is installed.
+pub fn has_tool(name: &str) -> bool {
+    let paths = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&paths).any(|folder| folder.join(name).is_file())
+}
+
+/// A folder of material that is used where it lies: named by a variable, or beside the checkout.
+pub fn material(variable: &str, beside: &str) -> Option<PathBuf> {
+    let path =
+        env::var_os(variable).map_or_else(|| root().join("../shared").join(beside), PathBuf::from);
+    path.is_dir().then_some(path)
+}
+
+/// Real captures: the files of `FLOWPROBE_CAPTURES`, or of a folder beside the checkout.
+pub fn real_captures() -> Vec<PathBuf> {
+    let Some(folder) = material("FLOWPROBE_CAPTURES", "pcaps") else { return Vec::new() };
+    let entries = fs::read_dir(folder).expect("the folder of captures can be read");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|kind| kind == "pcap" || kind == "pcapng"));
+    paths.sort();
+    paths
+}
