@@ -19,7 +19,7 @@ use crate::time::Timestamp;
 /// word 5      VLAN 0-15 | protocol 16-23 | type of service 24-31 | IP version 32-39
 ///             | TCP control bits 40-47 | TTL 48-55 (slot: lowest) | slot: highest TTL 56-63
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub struct Observation {
     pub(crate) words: Words,
@@ -32,26 +32,38 @@ pub struct Observation {
 const _: () = assert!(size_of::<Observation>() == 64);
 
 impl Observation {
-    /// An observation of a dissected packet. Key fields that are not among `fields` become 0.
-    ///
-    /// `late_ms` is how many milliseconds now is ahead of the packet's time.
-    #[inline]
-    pub fn new(
-        packet: &Packet,
-        ingress_interface: u32,
-        fields: KeyFields,
-        time: Timestamp,
-        late_ms: u64,
-    ) -> Self {
-        let mut words = Words::pack(packet, ingress_interface);
-        if !fields.contain_the_seven() {
-            words = words.keep(fields);
-        }
+    /// An observation of a dissected packet. `late_ms` is how many milliseconds now is ahead of
+    /// the packet's time.
+    #[inline(always)]
+    pub fn new(packet: &Packet, ingress_interface: u32, time: Timestamp, late_ms: u64) -> Self {
         Self {
-            words,
+            words: Words::pack(packet, ingress_interface),
             octets: packet.octets,
             late_ms: u32::try_from(late_ms).unwrap_or(u32::MAX),
             time,
+        }
+    }
+
+    /// Clears the key fields that are not among these. The VLAN stays: it is an attribute too.
+    pub fn keep(&mut self, fields: KeyFields) {
+        let words = &mut self.words.0;
+        if !fields.contains(KeyField::Source) {
+            (words[0], words[1]) = (0, 0);
+        }
+        if !fields.contains(KeyField::Destination) {
+            (words[2], words[3]) = (0, 0);
+        }
+        let cleared = [
+            (KeyField::SourcePort, 4, 0xffff),
+            (KeyField::DestinationPort, 4, 0xffff_0000),
+            (KeyField::IngressInterface, 4, 0xffff_ffff << 32),
+            (KeyField::Protocol, 5, 0xff << 16),
+            (KeyField::TypeOfService, 5, 0xff << 24),
+        ];
+        for (field, word, mask) in cleared {
+            if !fields.contains(field) {
+                words[word] &= !mask;
+            }
         }
     }
 
@@ -89,12 +101,12 @@ impl Observation {
 }
 
 /// Key and attributes of a packet or a flow; see [`Observation`] for the layout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(transparent)]
 pub(crate) struct Words(pub(crate) [u64; 6]);
 
 impl Words {
-    #[inline]
+    #[inline(always)]
     fn pack(packet: &Packet, ingress_interface: u32) -> Self {
         let (source, destination) = (packet.source, packet.destination);
         let ports = u64::from(packet.source_port)
@@ -107,30 +119,6 @@ impl Words {
             | u64::from(packet.tcp_control_bits) << CONTROL_BITS
             | u64::from(packet.ttl) << LOWEST_TTL;
         Self([source.first, source.second, destination.first, destination.second, ports, rest])
-    }
-
-    /// Clears the key fields that are not among these. The VLAN stays: it is an attribute too.
-    fn keep(mut self, fields: KeyFields) -> Self {
-        let words = &mut self.0;
-        if !fields.contains(KeyField::Source) {
-            (words[0], words[1]) = (0, 0);
-        }
-        if !fields.contains(KeyField::Destination) {
-            (words[2], words[3]) = (0, 0);
-        }
-        let cleared = [
-            (KeyField::SourcePort, 4, 0xffff),
-            (KeyField::DestinationPort, 4, 0xffff_0000),
-            (KeyField::IngressInterface, 4, 0xffff_ffff << 32),
-            (KeyField::Protocol, 5, 0xff << 16),
-            (KeyField::TypeOfService, 5, 0xff << 24),
-        ];
-        for (field, word, mask) in cleared {
-            if !fields.contains(field) {
-                words[word] &= !mask;
-            }
-        }
-        self
     }
 
     pub(crate) fn key(&self) -> FlowKey {
@@ -181,12 +169,18 @@ impl Words {
     /// Adds a packet's attributes to those of its flow: ORs the control bits, widens the TTLs.
     #[inline]
     pub(crate) fn merge(&mut self, packet: &Self) {
-        let (mine, theirs) = (self.0[5], packet.0[5]);
-        let ttl = packet.lowest_ttl();
+        let both = u64::from(packet.lowest_ttl()) * (1 << LOWEST_TTL | 1 << HIGHEST_TTL);
+        if (self.0[5] ^ both) >> LOWEST_TTL != 0 {
+            self.widen_ttls(packet.lowest_ttl());
+        }
+        self.0[5] |= packet.0[5] & (0xff << CONTROL_BITS);
+    }
+
+    fn widen_ttls(&mut self, ttl: u8) {
         let lowest = u64::from(self.lowest_ttl().min(ttl)) << LOWEST_TTL;
         let highest = u64::from(self.highest_ttl().max(ttl)) << HIGHEST_TTL;
-        let rest = (1 << LOWEST_TTL) - 1;
-        self.0[5] = mine & rest | theirs & (0xff << CONTROL_BITS) | lowest | highest;
+        let rest = self.0[5] & ((1 << LOWEST_TTL) - 1);
+        self.0[5] = rest | lowest | highest;
     }
 }
 

@@ -2,8 +2,6 @@
 
 use crate::clock::{Advance, Clock};
 use crate::fragment::FragmentCache;
-use alloc::vec::Vec;
-
 use crate::frame::{Frame, Ignored, Packet, dissect, dissect_plain};
 use crate::hash::HashSeed;
 use crate::key::KeyFields;
@@ -138,39 +136,47 @@ impl Observer {
         }
     }
 
-    /// Observes a frame that the clock was just moved by, and adds its packet to `packets`.
-    /// Every frame is counted once: as metered, or as ignored for a reason.
+    /// Observes a frame that the clock was just moved by. If there is a packet in it to be
+    /// metered, that is written to `packet`. Every frame is counted once: as metered, or as
+    /// ignored for a reason.
     #[inline]
-    pub fn observe(&mut self, frame: &Frame<'_>, packets: &mut Vec<Observation>) {
+    pub fn observe(&mut self, frame: &Frame<'_>, packet: &mut Observation) -> bool {
         self.counts.received.count(frame.wire_length.into());
         if self.sampling_interval > 1 && !self.is_sampled() {
             self.counts.ignored[Ignored::NotSampled as usize].count(frame.wire_length.into());
-        } else if let Some(packet) = dissect_plain(frame) {
-            packets.push(self.meter(frame, &packet));
-        } else {
-            self.observe_general(frame, packets);
+            return false;
         }
+        let Some(dissected) = dissect_plain(frame) else {
+            return self.observe_general(frame, packet);
+        };
+        self.meter(frame, &dissected, packet);
+        true
     }
 
     #[cold]
     #[inline(never)]
-    fn observe_general(&mut self, frame: &Frame<'_>, packets: &mut Vec<Observation>) {
+    fn observe_general(&mut self, frame: &Frame<'_>, packet: &mut Observation) -> bool {
         match dissect(frame) {
-            Ok(mut packet) => {
-                self.fragments.resolve(&mut packet, frame.time);
-                self.counts.exceeding_wire += u64::from(packet.exceeds_wire);
-                packets.push(self.meter(frame, &packet));
+            Ok(mut dissected) => {
+                self.fragments.resolve(&mut dissected, frame.time);
+                self.counts.exceeding_wire += u64::from(dissected.exceeds_wire);
+                self.meter(frame, &dissected, packet);
+                true
             }
             Err(reason) => {
                 self.counts.ignored[reason as usize].count(frame.wire_length.into());
+                false
             }
         }
     }
 
-    #[inline]
-    fn meter(&mut self, frame: &Frame<'_>, packet: &Packet) -> Observation {
-        self.counts.metered.count(packet.octets.into());
-        Observation::new(packet, frame.ingress_interface, self.key, frame.time, self.late_ms)
+    #[inline(always)]
+    fn meter(&mut self, frame: &Frame<'_>, dissected: &Packet, packet: &mut Observation) {
+        self.counts.metered.count(dissected.octets.into());
+        *packet = Observation::new(dissected, frame.ingress_interface, frame.time, self.late_ms);
+        if !self.key.contain_the_seven() {
+            packet.keep(self.key);
+        }
     }
 
     fn is_sampled(&mut self) -> bool {

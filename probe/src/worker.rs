@@ -107,9 +107,8 @@ impl Worker {
     }
 
     #[inline]
-    fn process(&mut self, packets: &mut Vec<Observation>) {
+    fn process(&mut self, packets: &[Observation]) {
         self.table.process(packets, &mut |record| self.queues.put(record));
-        packets.clear();
     }
 
     fn set_back(&mut self, SetBack { before, now }: SetBack) {
@@ -144,23 +143,27 @@ type Replayed = (MeterCounts, Ended, Option<CaptureError>);
 impl Reader<'_> {
     /// Reads and keeps flows on this thread.
     fn replay_alone(mut self, mut worker: Worker) -> Replayed {
-        let mut packets = Vec::with_capacity(self.burst);
+        let mut packets = vec![Observation::default(); self.burst];
+        let mut count = 0;
         let mut report = MeterReport::default();
         let failure = loop {
             self.update(&mut report);
             worker.queues.report(report.clone());
-            let Self { source, observer, burst, .. } = &mut self;
+            let Self { source, observer, .. } = &mut self;
             let polled = source.poll(BLOCK_FRAMES, |frame| {
                 if let Some(before) = observer.advance(frame.time) {
-                    worker.process(&mut packets);
+                    worker.process(&packets[..count]);
+                    count = 0;
                     worker.set_back(SetBack { before, now: frame.time });
                 }
-                observer.observe(frame, &mut packets);
-                if packets.len() >= *burst {
-                    worker.process(&mut packets);
+                count += usize::from(observer.observe(frame, &mut packets[count]));
+                if count == packets.len() {
+                    worker.process(&packets);
+                    count = 0;
                 }
             });
-            worker.process(&mut packets);
+            worker.process(&packets[..count]);
+            count = 0;
             if let Some(end) = self.is_over(polled) {
                 break end;
             }
@@ -180,7 +183,7 @@ impl Reader<'_> {
         let mut hands: Vec<_> =
             queues.into_iter().map(|queues| Hand::new(scope, *table, queues)).collect();
         let mut report = MeterReport::default();
-        let mut packets = Vec::with_capacity(1);
+        let mut packet = Observation::default();
         let failure = loop {
             self.update(&mut report);
             // Reports come before the records of a block, so the first worker passes them on.
@@ -194,8 +197,7 @@ impl Reader<'_> {
                         hand.block.set_back = Some(set_back);
                     }
                 }
-                observer.observe(frame, &mut packets);
-                if let Some(packet) = packets.pop() {
+                if observer.observe(frame, &mut packet) {
                     let worker = packet.shard(&table.seed, table.key, hands.len());
                     hands[worker].block.packets.push(packet);
                 }
@@ -291,9 +293,10 @@ fn work(
         if let Some(report) = block.report {
             worker.queues.report(report);
         }
-        worker.process(&mut block.packets);
+        worker.process(&block.packets);
         worker.queues.end_block();
         now = block.now;
+        block.packets.clear();
         // A reader that has ended needs no lists.
         drop(give_back.try_send(block.packets));
     }

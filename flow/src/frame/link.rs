@@ -15,28 +15,38 @@ pub(super) struct Network<'a> {
 /// So many VLAN tags and MPLS labels are walked through. (PPPoE does not nest.)
 const DEPTH_MAX: usize = 8;
 
-#[inline]
-pub(super) fn walk(link_type: LinkType, data: &[u8]) -> Result<Network<'_>, Ignored> {
-    if link_type == LinkType::Ethernet {
-        let (header, rest) = take::<14>(data)?;
-        let [.., high, low] = *header;
-        match u16::from_be_bytes([high, low]) {
-            IPV4 => {
-                return Ok(Network { ip_version: IpVersion::V4, data: rest, vlan_id: 0 });
-            }
-            IPV6 => {
-                return Ok(Network { ip_version: IpVersion::V6, data: rest, vlan_id: 0 });
-            }
-            ethertype => return walk_ethertype(ethertype, rest),
-        }
+/// Ethernet with at most one VLAN tag, and IP in it.
+#[inline(always)]
+pub(super) fn plain_ethernet(link_type: LinkType, data: &[u8]) -> Option<Network<'_>> {
+    if link_type != LinkType::Ethernet {
+        return None;
     }
-    walk_other(link_type, data)
+    let (header, mut data) = data.split_first_chunk::<14>()?;
+    let [.., high, low] = *header;
+    let mut ethertype = u16::from_be_bytes([high, low]);
+    let mut vlan_id = 0;
+    if ethertype == VLAN {
+        let (&[tci_high, tci_low, high, low], rest) = data.split_first_chunk::<4>()?;
+        vlan_id = u16::from_be_bytes([tci_high, tci_low]) & VLAN_ID;
+        ethertype = u16::from_be_bytes([high, low]);
+        data = rest;
+    }
+    let ip_version = match ethertype {
+        IPV4 => IpVersion::V4,
+        IPV6 => IpVersion::V6,
+        _ => return None,
+    };
+    Some(Network { ip_version, data, vlan_id })
 }
 
-#[cold]
-fn walk_other(link_type: LinkType, data: &[u8]) -> Result<Network<'_>, Ignored> {
+/// Any link layer.
+pub(super) fn walk(link_type: LinkType, data: &[u8]) -> Result<Network<'_>, Ignored> {
     match link_type {
-        LinkType::Ethernet => walk(link_type, data),
+        LinkType::Ethernet => {
+            let (header, rest) = take::<14>(data)?;
+            let [.., high, low] = *header;
+            walk_ethertype(u16::from_be_bytes([high, low]), rest)
+        }
         LinkType::RawIp => by_version(data),
         LinkType::Ipv4 => Ok(Network { ip_version: IpVersion::V4, data, vlan_id: 0 }),
         LinkType::Ipv6 => Ok(Network { ip_version: IpVersion::V6, data, vlan_id: 0 }),
@@ -82,7 +92,7 @@ fn walk_ethertype(ethertype: u16, data: &[u8]) -> Result<Network<'_>, Ignored> {
                 // |PCP|D|        VLAN id        |           Ethertype           |
                 let (&[tci_high, tci_low, high, low], rest) = take::<4>(data)?;
                 if tags == 0 {
-                    outer_vlan = u16::from_be_bytes([tci_high, tci_low]) & 0x0fff;
+                    outer_vlan = u16::from_be_bytes([tci_high, tci_low]) & VLAN_ID;
                 }
                 tags += 1;
                 (ethertype, data) = (u16::from_be_bytes([high, low]), rest);
@@ -177,5 +187,7 @@ const OLD_PROVIDER_VLAN: u16 = 0x9100;
 const MPLS: u16 = 0x8847;
 const MPLS_MULTICAST: u16 = 0x8848;
 const PPPOE_SESSION: u16 = 0x8864;
+/// Of a tag's control information, what is the id.
+const VLAN_ID: u16 = 0x0fff;
 const LENGTH_MAX: u16 = 1500;
 const SNAP: [u8; 3] = [0xaa, 0xaa, 0x03];

@@ -168,26 +168,29 @@ pub enum Fragment {
 ///
 /// The reason to ignore the frame: there is no readable IP header.
 pub fn dissect(frame: &Frame<'_>) -> Result<Packet, Ignored> {
-    let (network, wire_octets) = network(frame)?;
+    let network = link::walk(frame.link_type, frame.data)?;
+    let wire_octets = wire_octets(frame, network.data);
     let packet = network::general(network.ip_version, network.data, wire_octets)?;
     Ok(Packet { vlan_id: network.vlan_id, ..packet })
 }
 
 /// As [`dissect`], faster, for the frames that are nearly all: `None` says nothing.
-#[inline]
+#[inline(always)]
 pub fn dissect_plain(frame: &Frame<'_>) -> Option<Packet> {
-    let (network, wire_octets) = network(frame).ok()?;
-    let packet = network::plain(network.ip_version, network.data, wire_octets)?;
+    let network = link::plain_ethernet(frame.link_type, frame.data)?;
+    let wire_octets = wire_octets(frame, network.data);
+    let packet = match network.ip_version {
+        IpVersion::V4 => network::plain_ipv4(network.data, wire_octets),
+        IpVersion::V6 => network::plain_ipv6(network.data, wire_octets),
+    }?;
     Some(Packet { vlan_id: network.vlan_id, ..packet })
 }
 
-/// The IP packet and what follows it, and how many octets the wire had of that.
+/// How many octets the wire had from the IP header on.
 #[inline]
-fn network<'a>(frame: &Frame<'a>) -> Result<(link::Network<'a>, u32), Ignored> {
-    let network = link::walk(frame.link_type, frame.data)?;
-    let link_octets = frame.data.len() - network.data.len();
-    let link_octets = u32::try_from(link_octets).unwrap_or(u32::MAX);
-    Ok((network, frame.wire_length.saturating_sub(link_octets)))
+fn wire_octets(frame: &Frame<'_>, ip: &[u8]) -> u32 {
+    let link_octets = frame.data.len() - ip.len();
+    frame.wire_length.saturating_sub(u32::try_from(link_octets).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

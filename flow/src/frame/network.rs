@@ -11,17 +11,8 @@ use etherparse::{Ipv4HeaderSlice, Ipv6ExtensionSlice, Ipv6ExtensionsSlice, Ipv6H
 use super::{Fragment, Ignored, Packet};
 use crate::key::{Address, IpVersion};
 
-/// The packet of a version, if it has a plain header: `data` starts with it, and the wire had
+/// The packet of a version, whatever its header: `data` starts with it, and the wire had
 /// `wire_octets` from there on.
-#[inline]
-pub(super) fn plain(version: IpVersion, data: &[u8], wire_octets: u32) -> Option<Packet> {
-    match version {
-        IpVersion::V4 => plain_ipv4(data, wire_octets),
-        IpVersion::V6 => plain_ipv6(data, wire_octets),
-    }
-}
-
-/// The packet of a version, whatever its header; as [`plain`] where that applies.
 pub(super) fn general(
     version: IpVersion,
     data: &[u8],
@@ -43,8 +34,8 @@ pub(super) fn general(
 /// |         Source Address          |
 /// |      Destination Address        |
 /// ```
-#[inline]
-fn plain_ipv4(data: &[u8], wire_octets: u32) -> Option<Packet> {
+#[inline(always)]
+pub(super) fn plain_ipv4(data: &[u8], wire_octets: u32) -> Option<Packet> {
     let (header, rest) = data.split_first_chunk::<20>()?;
     let total_length = u16::from_be_bytes([header[2], header[3]]);
     let fragmented = u16::from_be_bytes([header[6], header[7]]) & 0x3fff != 0;
@@ -80,8 +71,8 @@ fn plain_ipv4(data: &[u8], wire_octets: u32) -> Option<Packet> {
 /// |      Source Address, 16 octets  |
 /// | Destination Address, 16 octets  |
 /// ```
-#[inline]
-fn plain_ipv6(data: &[u8], wire_octets: u32) -> Option<Packet> {
+#[inline(always)]
+pub(super) fn plain_ipv6(data: &[u8], wire_octets: u32) -> Option<Packet> {
     let (header, rest) = data.split_first_chunk::<40>()?;
     let (fixed, addresses) = header.split_first_chunk::<8>()?;
     let (source, destination) = addresses.split_first_chunk::<16>()?;
@@ -244,7 +235,7 @@ struct Transport {
 
 impl Transport {
     /// For the protocols of nearly all packets, when they are wholly there.
-    #[inline]
+    #[inline(always)]
     fn at_fixed_offset(
         protocol: u8,
         icmp: u8,

@@ -137,16 +137,21 @@ struct Age {
 }
 
 impl Timeouts {
-    /// Whether a flow is over, and for which reason: that of the earlier deadline.
+    /// Whether neither deadline has passed.
     #[inline]
+    fn allow(&self, age: Age) -> bool {
+        let idle_ms = if age.closed { self.linger_ms } else { self.idle_ms };
+        age.last_ms <= idle_ms.into() && age.first_ms <= self.active_ms.into()
+    }
+
+    /// Whether a flow is over, and for which reason: that of the earlier deadline.
     fn check(&self, age: Age) -> Option<FlowEndReason> {
-        let idle_ms = u64::from(if age.closed { self.linger_ms } else { self.idle_ms });
-        let active_ms = u64::from(self.active_ms);
-        if age.last_ms <= idle_ms && age.first_ms <= active_ms {
+        if self.allow(age) {
             return None;
         }
+        let idle_ms = u64::from(if age.closed { self.linger_ms } else { self.idle_ms });
         // The deadlines are now - last_ms + idle_ms and now - first_ms + active_ms.
-        Some(if idle_ms + age.first_ms >= active_ms + age.last_ms {
+        Some(if idle_ms + age.first_ms >= u64::from(self.active_ms) + age.last_ms {
             FlowEndReason::ActiveTimeout
         } else if age.closed {
             FlowEndReason::EndOfFlow
@@ -266,12 +271,16 @@ impl FlowTable {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn update(&mut self, packet: &Observation, hash: u64, end: &mut impl FnMut(FlowRecord)) {
-        self.advance(packet.now(), end);
-        if packet.late_ms >= VERY_LATE_MS {
-            self.end_lone_packet(packet, end);
-            return;
+        if packet.late_ms == 0 {
+            self.advance(packet.time, end);
+        } else {
+            self.advance(packet.now(), end);
+            if packet.late_ms >= VERY_LATE_MS {
+                self.end_lone_packet(packet, end);
+                return;
+            }
         }
         let found = self
             .index
@@ -294,7 +303,7 @@ impl FlowTable {
     }
 
     /// Adds a packet to its flow, unless that is over: then the packet begins the next one.
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, place: Place, packet: &Observation, end: &mut impl FnMut(FlowRecord)) {
         let last_seen = self.index.last_seen(place);
         let bits = packet.words.tcp_control_bits();
@@ -304,38 +313,46 @@ impl FlowTable {
             last_ms: last_seen.age_ms(self.now).into(),
             closed: last_seen.closed(),
         };
-        let turned_over = if let Some(reason) = self.timeouts.check(age) {
-            Some(reason)
-        } else if age.closed && bits & SYN != 0 {
-            Some(FlowEndReason::EndOfFlow)
-        } else if slot.is_full() {
-            Some(FlowEndReason::ActiveTimeout)
-        } else {
-            None
-        };
-        if let Some(reason) = turned_over {
-            let record = self.record(place, reason, self.now);
-            self.count_and_hand_over(record, end);
-            self.begin(place, packet);
+        let begins_anew = age.closed && bits & SYN != 0;
+        if !self.timeouts.allow(age) || begins_anew || slot.is_full() {
+            self.turn_over(place, age, packet, end);
             return;
         }
         slot.octets += u64::from(packet.octets);
         slot.packets += 1;
         slot.words.merge(&packet.words);
-        let mut seen = packet.time;
-        let late_ms = u64::from(packet.late_ms);
-        if late_ms > 0 {
-            if late_ms > age.first_ms {
+        let closed = age.closed || bits & self.closing_bits != 0;
+        let seen = if packet.late_ms == 0 {
+            packet.time
+        } else {
+            // Late packets widen the flow's times where they stand out.
+            if u64::from(packet.late_ms) > age.first_ms {
                 slot.first = low32(packet.time.as_millis());
             }
-            if late_ms > age.last_ms {
-                seen = self.now.minus_millis(age.last_ms);
-            }
-        }
-        let closed = age.closed || bits & self.closing_bits != 0;
+            packet.time.max(self.now.minus_millis(age.last_ms))
+        };
         self.index.set_last_seen(place, LastSeen::new(seen, closed));
     }
 
+    /// Ends a flow that is over, or whose counter is full; the packet begins the next in its slot.
+    #[cold]
+    #[inline(never)]
+    fn turn_over(
+        &mut self,
+        place: Place,
+        age: Age,
+        packet: &Observation,
+        end: &mut impl FnMut(FlowRecord),
+    ) {
+        let begins_anew = age.closed && packet.words.tcp_control_bits() & SYN != 0;
+        let otherwise =
+            if begins_anew { FlowEndReason::EndOfFlow } else { FlowEndReason::ActiveTimeout };
+        let record = self.record(place, self.timeouts.check(age).unwrap_or(otherwise), self.now);
+        self.count_and_hand_over(record, end);
+        self.begin(place, packet);
+    }
+
+    #[inline(never)]
     fn create(&mut self, hash: u64, packet: &Observation, end: &mut impl FnMut(FlowRecord)) {
         if self.flows == self.flows_max {
             self.evict(hash, end);

@@ -37,13 +37,9 @@ impl Fixture {
 
     fn packet_of(&mut self, time: u64, packet: Packet) -> &mut Self {
         self.now = self.now.max(time);
-        let observation = Observation::new(
-            &packet,
-            1,
-            self.fields,
-            Timestamp::from_millis(time),
-            self.now - time,
-        );
+        let at = Timestamp::from_millis(time);
+        let mut observation = Observation::new(&packet, 1, at, self.now - time);
+        observation.keep(self.fields);
         self.table.process(&[observation], &mut |record| self.records.push(record));
         self
     }
@@ -337,7 +333,7 @@ fn constructed_collisions_cost_a_bounded_search_and_lose_nothing() {
     let groups = fixture.table.index.group_count();
     let hash_of = |table: &FlowTable, host| {
         let time = Timestamp::default();
-        table.hash(&Observation::new(&packet(host), 1, KeyFields::SEVEN, time, 0).words)
+        table.hash(&Observation::new(&packet(host), 1, time, 0).words)
     };
     let colliding: Vec<u32> = (0..8_000_000)
         .filter(|&host| crate::hash::pick(hash_of(&fixture.table, host), groups) == 5)
@@ -399,7 +395,7 @@ fn records_come_in_the_same_order_whatever_the_bursts() {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 let host = low32(random >> 33) % 400;
                 let time = Timestamp::from_millis(n * 40);
-                Observation::new(&packet(host), 1, KeyFields::SEVEN, time, 0)
+                Observation::new(&packet(host), 1, time, 0)
             })
             .collect();
         for burst in packets.chunks(burst) {

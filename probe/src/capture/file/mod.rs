@@ -22,7 +22,7 @@ use flow::Frame;
 use log::{error, warn};
 
 use self::interfaces::Interfaces;
-use self::reader::{Damage, FileReader, open_counted};
+use self::reader::{Damage, FileReader, Run, open_counted};
 use self::stdin::Stdin;
 use super::{CaptureError, PacketSource, Polled};
 
@@ -152,17 +152,16 @@ impl FileSource {
     }
 
     /// Leaves the current file, because another is due or because it is at its end.
-    #[cold]
-    fn leave(&mut self, advanced: Result<bool, Damage>) {
+    fn leave(&mut self, why: Result<Run, Damage>) {
         let Some(open) = self.current.take() else { return };
-        match advanced {
+        match why {
             // Standard input ends where it is interrupted.
             Err(Damage::CutShort(_)) if self.stop.load(Ordering::Relaxed) => {}
-            Ok(true) => {
+            Ok(Run::Enough | Run::AnotherIsDue) => {
                 let due = open.due();
                 self.later.push(Reverse(Waiting { due, reader: Some(open.reader) }));
             }
-            Ok(false) => self.close(&open, None),
+            Ok(Run::End) => self.close(&open, None),
             Err(damage) => self.close(&open, Some(damage)),
         }
         self.go_on();
@@ -196,9 +195,9 @@ impl FileSource {
                 return None;
             }
         };
-        let advanced = reader.advance(&mut self.interfaces);
+        let found = reader.find_next(&mut self.interfaces);
         let open = Open { index, reader };
-        match advanced {
+        match found {
             Ok(true) => return Some(open),
             Ok(false) => self.close(&open, None),
             Err(damage) => self.close(&open, Some(damage)),
@@ -244,17 +243,13 @@ impl PacketSource for FileSource {
     where
         F: FnMut(&Frame<'_>),
     {
-        for _ in 0..frames_max {
-            let Some(open) = &mut self.current else { return Ok(Polled::End) };
-            open.reader.lend(&mut take);
-            match open.reader.advance(&mut self.interfaces) {
-                Ok(true) if open.due() <= self.next_due => {}
-                advanced => self.leave(advanced),
-            }
-            if self.interfaces.named_count() != self.named_before {
-                // Names are to be known before the packets of their interfaces.
-                break;
-            }
+        let Some(open) = &mut self.current else { return Ok(Polled::End) };
+        // Of two packets with the same time, that of the file named first comes first.
+        let (due, file) = self.next_due;
+        let before = due.saturating_add(u64::from(open.index < file));
+        match open.reader.run(frames_max, before, &mut self.interfaces, &mut take) {
+            Ok(Run::Enough) => {}
+            why => self.leave(why),
         }
         Ok(Polled::More)
     }

@@ -1,6 +1,6 @@
 //! Classic pcap files: a header, then packets.
 
-use flow::LinkType;
+use flow::{Frame, LinkType, Timestamp};
 
 use super::reader::{Damage, Head, Order, PACKET_OCTETS_MAX};
 use super::window::Window;
@@ -13,27 +13,54 @@ const PACKET_HEADER: usize = 16;
 #[derive(Debug)]
 pub(super) struct Pcap {
     order: Order,
-    /// Nanoseconds in the unit of a packet's fraction of a second.
-    fraction: u64,
+    unit: Unit,
     pub(super) link_number: u16,
     link_type: LinkType,
 }
 
+/// What a packet's fraction of a second counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    Microseconds,
+    Nanoseconds,
+}
+
+impl Unit {
+    #[inline]
+    fn nanos(self, seconds: u32, fraction: u32) -> u64 {
+        let fraction = match self {
+            Self::Microseconds => u64::from(fraction) * 1000,
+            Self::Nanoseconds => fraction.into(),
+        };
+        u64::from(seconds) * 1_000_000_000 + fraction
+    }
+
+    /// The same as of [`Unit::nanos`], at less cost.
+    #[inline]
+    fn time(self, seconds: u32, fraction: u32) -> Timestamp {
+        let millis = match self {
+            Self::Microseconds => fraction / 1000,
+            Self::Nanoseconds => fraction / 1_000_000,
+        };
+        Timestamp::from_millis(u64::from(seconds) * 1000 + u64::from(millis))
+    }
+}
+
 impl Pcap {
     /// Recognizes a file by its first octets: microseconds or nanoseconds, in either order.
-    pub(super) fn recognize(magic: [u8; 4]) -> Option<(Order, u64)> {
+    pub(super) fn recognize(magic: [u8; 4]) -> Option<(Order, Unit)> {
         match magic {
-            [0xd4, 0xc3, 0xb2, 0xa1] => Some((Order::Little, 1000)),
-            [0xa1, 0xb2, 0xc3, 0xd4] => Some((Order::Big, 1000)),
-            [0x4d, 0x3c, 0xb2, 0xa1] => Some((Order::Little, 1)),
-            [0xa1, 0xb2, 0x3c, 0x4d] => Some((Order::Big, 1)),
+            [0xd4, 0xc3, 0xb2, 0xa1] => Some((Order::Little, Unit::Microseconds)),
+            [0xa1, 0xb2, 0xc3, 0xd4] => Some((Order::Big, Unit::Microseconds)),
+            [0x4d, 0x3c, 0xb2, 0xa1] => Some((Order::Little, Unit::Nanoseconds)),
+            [0xa1, 0xb2, 0x3c, 0x4d] => Some((Order::Big, Unit::Nanoseconds)),
             _ => None,
         }
     }
 
     /// Reads the file header: magic, version (2 + 2), reserved (8), snap length (4), link type (4,
     /// of which the upper half is about frame check sequences).
-    pub(super) fn open(window: &mut Window, order: Order, fraction: u64) -> Result<Self, Damage> {
+    pub(super) fn open(window: &mut Window, order: Order, unit: Unit) -> Result<Self, Damage> {
         if !window.need(FILE_HEADER)? {
             return Err(Damage::CutShort("the file header"));
         }
@@ -41,11 +68,10 @@ impl Pcap {
         window.advance(FILE_HEADER);
         let link_number = u16::try_from(link).unwrap_or(u16::MAX);
         let link_type = LinkType::from_number(link_number);
-        Ok(Self { order, fraction, link_number, link_type })
+        Ok(Self { order, unit, link_number, link_type })
     }
 
     /// Finds the next packet: seconds (4), fraction (4), captured length (4), length (4), data.
-    #[inline]
     pub(super) fn next(&self, window: &mut Window) -> Result<Option<Head>, Damage> {
         if !window.need(PACKET_HEADER)? {
             let rest = window.octets().len();
@@ -65,12 +91,48 @@ impl Pcap {
         }
         window.advance(PACKET_HEADER);
         Ok(Some(Head {
-            nanos: u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * self.fraction,
+            nanos: self.unit.nanos(seconds, fraction),
             captured: captured_octets,
             after: captured_octets,
             wire_length: length.max(captured),
             interface: 0,
             link_type: self.link_type,
         }))
+    }
+
+    /// Lends the packets that are whole in the window, at most so many, and none that is due at
+    /// `before` or later. Gives their number.
+    #[inline]
+    pub(super) fn run(
+        &self,
+        window: &mut Window,
+        frames_max: usize,
+        before: u64,
+        take: &mut impl FnMut(&Frame<'_>),
+    ) -> usize {
+        let octets = window.octets();
+        let mut rest = octets;
+        let mut frames = 0;
+        while frames < frames_max {
+            let Some((header, body)) = rest.split_first_chunk::<PACKET_HEADER>() else { break };
+            let [seconds, fraction, captured, length] = self.order.words(header);
+            let Some((data, after)) = body.split_at_checked(captured as usize) else { break };
+            let is_later = || self.unit.nanos(seconds, fraction) >= before;
+            if captured > PACKET_OCTETS_MAX || (before != u64::MAX && is_later()) {
+                break;
+            }
+            take(&Frame {
+                data,
+                wire_length: length.max(captured),
+                time: self.unit.time(seconds, fraction),
+                ingress_interface: 0,
+                link_type: self.link_type,
+            });
+            rest = after;
+            frames += 1;
+        }
+        let used = octets.len() - rest.len();
+        window.advance(used);
+        frames
     }
 }

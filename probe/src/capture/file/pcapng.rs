@@ -1,6 +1,6 @@
 //! pcapng files: blocks, of which some have packets (draft-ietf-opsawg-pcapng).
 
-use flow::LinkType;
+use flow::{Frame, LinkType, Timestamp};
 
 use super::interfaces::Interfaces;
 use super::reader::{Damage, Head, Order, PACKET_OCTETS_MAX};
@@ -69,7 +69,6 @@ impl Pcapng {
     }
 
     /// Finds the next packet, past all other blocks.
-    #[inline]
     pub(super) fn next(
         &mut self,
         window: &mut Window,
@@ -93,6 +92,53 @@ impl Pcapng {
                 return Ok(Some(head));
             }
         }
+    }
+
+    /// Lends the Enhanced Packets that are whole in the window, up to another block, at most so
+    /// many, and none that is due at `before` or later. Gives their number.
+    #[inline]
+    pub(super) fn run(
+        &mut self,
+        window: &mut Window,
+        frames_max: usize,
+        before: u64,
+        take: &mut impl FnMut(&Frame<'_>),
+    ) -> usize {
+        let octets = window.octets();
+        let mut rest = octets;
+        let mut frames = 0;
+        while frames < frames_max {
+            let Some((header, _)) = rest.split_first_chunk::<ENHANCED_HEADER>() else { break };
+            let [kind, length, id, high, low, captured, wire_length] = self.order.words(header);
+            let Some((block, after)) = rest.split_at_checked(length as usize) else { break };
+            let Some(body) = block.get(ENHANCED_HEADER..) else { break };
+            let interface = self.interfaces.get(id as usize);
+            let (Some(interface), Some(data)) = (interface, body.get(..captured as usize)) else {
+                break;
+            };
+            let nanos = interface.nanos(u64::from(high) << 32 | u64::from(low));
+            let is_sound = kind == ENHANCED_PACKET
+                && length.is_multiple_of(4)
+                && data.len() + BLOCK_TRAILER <= body.len()
+                && captured <= PACKET_OCTETS_MAX
+                && self.order.u32(body, body.len() - BLOCK_TRAILER) == length;
+            if !is_sound || nanos >= before || interface.link_type == LinkType::Unsupported {
+                break;
+            }
+            self.nanos = nanos;
+            take(&Frame {
+                data,
+                wire_length: wire_length.max(captured),
+                time: Timestamp::from_nanos(nanos),
+                ingress_interface: interface.number,
+                link_type: interface.link_type,
+            });
+            rest = after;
+            frames += 1;
+        }
+        let used = octets.len() - rest.len();
+        window.advance(used);
+        frames
     }
 
     /// All but Enhanced Packets. Unknown ones are skipped.
@@ -290,13 +336,15 @@ fn check_length(length: u32) -> Result<(), Damage> {
 }
 
 impl SectionInterface {
+    /// Nanoseconds since the epoch, less than the largest number: that stands for never.
     #[inline]
     fn nanos(&self, ticks: u64) -> u64 {
-        let nanos = self.unit.nanos(ticks);
-        if self.offset_seconds == 0 {
-            return nanos;
+        let mut nanos = self.unit.nanos(ticks);
+        if self.offset_seconds != 0 {
+            let offset = self.offset_seconds.saturating_mul(1_000_000_000);
+            nanos = nanos.saturating_add_signed(offset);
         }
-        nanos.saturating_add_signed(self.offset_seconds.saturating_mul(1_000_000_000))
+        nanos.min(u64::MAX - 1)
     }
 }
 

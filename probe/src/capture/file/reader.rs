@@ -52,6 +52,20 @@ impl Order {
         }
     }
 
+    /// 32-bit numbers side by side.
+    #[inline]
+    pub(super) fn words<const OCTETS: usize, const WORDS: usize>(
+        self,
+        octets: &[u8; OCTETS],
+    ) -> [u32; WORDS] {
+        const { assert!(OCTETS == 4 * WORDS) };
+        let (words, _) = octets.as_chunks();
+        std::array::from_fn(|index| match self {
+            Self::Little => u32::from_le_bytes(words[index]),
+            Self::Big => u32::from_be_bytes(words[index]),
+        })
+    }
+
     /// The 16-bit number at an offset that is known to be there.
     #[inline]
     pub(super) fn u16(self, octets: &[u8], at: usize) -> u16 {
@@ -75,6 +89,17 @@ pub(super) struct Head {
     pub(super) wire_length: u32,
     pub(super) interface: u32,
     pub(super) link_type: LinkType,
+}
+
+/// Why no more packets were lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Run {
+    /// As many as were asked for, or names to be learned first.
+    Enough,
+    /// Another file is due before the next packet.
+    AnotherIsDue,
+    /// There are no more.
+    End,
 }
 
 /// A file that is open, at a packet or at its end.
@@ -102,8 +127,8 @@ impl FileReader {
             return Err(if empty { Damage::Empty } else { Damage::NotACapture });
         }
         let magic = *window.octets().first_chunk().expect("four octets are there");
-        let format = if let Some((order, fraction)) = Pcap::recognize(magic) {
-            Format::Pcap(Pcap::open(&mut window, order, fraction)?)
+        let format = if let Some((order, unit)) = Pcap::recognize(magic) {
+            Format::Pcap(Pcap::open(&mut window, order, unit)?)
         } else if magic == pcapng::MAGIC {
             Format::Pcapng(Pcapng::open(&mut window)?)
         } else {
@@ -118,12 +143,50 @@ impl FileReader {
         self.head.map(|head| head.nanos)
     }
 
-    /// Goes on to the next packet. `false` at the end.
-    #[inline]
-    pub(super) fn advance(&mut self, interfaces: &mut Interfaces) -> Result<bool, Damage> {
-        if let Some(head) = self.head.take() {
+    /// Lends packets, from the one that the file is at on: at most so many, until another file is
+    /// due before the next one, or until more interfaces have names.
+    pub(super) fn run(
+        &mut self,
+        frames_max: usize,
+        before: u64,
+        interfaces: &mut Interfaces,
+        take: &mut impl FnMut(&Frame<'_>),
+    ) -> Result<Run, Damage> {
+        let mut frames = 0;
+        let named = interfaces.named_count();
+        while let Some(head) = self.head {
+            if frames >= frames_max || interfaces.named_count() > named {
+                return Ok(Run::Enough);
+            }
+            if head.nanos >= before {
+                return Ok(Run::AnotherIsDue);
+            }
+            take(&Frame {
+                data: &self.window.octets()[..head.captured],
+                wire_length: head.wire_length,
+                time: Timestamp::from_nanos(head.nanos),
+                ingress_interface: head.interface,
+                link_type: head.link_type,
+            });
             self.window.advance(head.after);
+            frames += 1;
+            if head.link_type != LinkType::Unsupported {
+                let (window, rest) = (&mut self.window, frames_max - frames);
+                let more = match &mut self.format {
+                    Format::Pcap(pcap) => pcap.run(window, rest, before, take),
+                    Format::Pcapng(pcapng) => pcapng.run(window, rest, before, take),
+                };
+                self.frames += more as u64;
+                frames += more;
+            }
+            self.find_next(interfaces)?;
         }
+        Ok(Run::End)
+    }
+
+    /// Finds the next packet. `false` at the end.
+    pub(super) fn find_next(&mut self, interfaces: &mut Interfaces) -> Result<bool, Damage> {
+        self.head = None;
         self.head = match &mut self.format {
             Format::Pcap(pcap) => pcap.next(&mut self.window)?,
             Format::Pcapng(pcapng) => pcapng.next(&mut self.window, interfaces)?,
@@ -134,20 +197,6 @@ impl FileReader {
             *self.unsupported.entry(head.interface).or_default() += 1;
         }
         Ok(true)
-    }
-
-    /// Lends the packet that the file is at.
-    #[inline]
-    pub(super) fn lend(&self, take: &mut impl FnMut(&Frame<'_>)) {
-        if let Some(head) = self.head {
-            take(&Frame {
-                data: &self.window.octets()[..head.captured],
-                wire_length: head.wire_length,
-                time: Timestamp::from_nanos(head.nanos),
-                ingress_interface: head.interface,
-                link_type: head.link_type,
-            });
-        }
     }
 
     /// Packets found so far.
