@@ -208,8 +208,8 @@ impl Destination {
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or("no host")?;
         // Brackets belong to the URL, not to the address.
         let host = host.trim_matches(['[', ']']).to_owned();
-        if !matches!(url.path(), "" | "/") || url.fragment().is_some() || !url.username().is_empty()
-        {
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        if has_user || !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return Err("only a host, a port and settings are allowed".to_owned());
         }
         let mut query = Query::new(url.query().unwrap_or_default());
@@ -220,6 +220,9 @@ impl Destination {
             _ => NETFLOW_PORT,
         };
         let port = url.port().unwrap_or(default_port);
+        if port == 0 {
+            return Err("nothing can be sent to port 0".to_owned());
+        }
         let kind = match scheme {
             "ipfix+tcp" | "ipfix+tls" => Kind::Stream(StreamSettings {
                 host,

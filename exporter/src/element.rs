@@ -6,6 +6,8 @@
 
 use flow::{FlowRecord, IpVersion};
 
+use crate::message::Content;
+
 /// Elements whose value is that of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FlowElement {
@@ -218,9 +220,9 @@ impl OptionElement {
             }
             Self::SamplingInterval => put32(out, about.sampling_interval),
             Self::SamplingAlgorithm => out.push(1),
-            Self::ExportedOctetTotalCount => put64(out, about.exported_octets),
-            Self::ExportedMessageTotalCount => put64(out, about.exported_messages),
-            Self::ExportedFlowRecordTotalCount => put64(out, about.exported_flow_records),
+            Self::ExportedOctetTotalCount => put64(out, about.exported.octets),
+            Self::ExportedMessageTotalCount => put64(out, about.exported.messages),
+            Self::ExportedFlowRecordTotalCount => put64(out, about.exported.records.records),
             Self::ObservedFlowTotalCount => put64(out, about.observed_flows),
             Self::IgnoredPacketTotalCount => put64(out, about.ignored.packets),
             Self::IgnoredOctetTotalCount => put64(out, about.ignored.octets),
@@ -236,9 +238,8 @@ impl OptionElement {
 pub(crate) struct ExporterState {
     pub(crate) observation_domain_id: u32,
     pub(crate) sampling_interval: u32,
-    pub(crate) exported_octets: u64,
-    pub(crate) exported_messages: u64,
-    pub(crate) exported_flow_records: u64,
+    /// Without what is known to be lost.
+    pub(crate) exported: Content,
     pub(crate) observed_flows: u64,
     pub(crate) ignored: flow::Tally,
     pub(crate) not_sent: flow::RecordTally,

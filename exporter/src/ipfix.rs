@@ -135,9 +135,9 @@ impl Encoder {
         self.sequence = 0;
     }
 
-    /// Adds the templates, each options template in a set of its own, and the options records, to
-    /// a message with nothing in it yet.
-    pub(crate) fn announce(&mut self, about: &ExporterState) {
+    /// Adds the templates, each options template in a set of its own, to a message with nothing in
+    /// it yet.
+    pub(crate) fn add_templates(&mut self) {
         // Collectors read the padding of these sets as the beginning of another template.
         self.builder.add_set(TEMPLATE_SET, Padded::No, |out| {
             IPV4.put_template(out);
@@ -152,6 +152,10 @@ impl Encoder {
                 template.put_fields(out);
             });
         }
+    }
+
+    /// Adds the options records, to a message with nothing but templates in it.
+    pub(crate) fn add_options(&mut self, about: &ExporterState) {
         for template in &OPTIONS {
             self.builder
                 .add_record(template.id, template.record_length(), |out| {
@@ -176,7 +180,7 @@ impl Encoder {
         self.builder.add_record(template.id, template.record_length(), |out| {
             template.put_record(record, UptimeBase::default(), out);
         })?;
-        self.builder.content.count(record);
+        self.builder.records.count(record);
         self.records += 1;
         Ok(())
     }

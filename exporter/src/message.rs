@@ -4,6 +4,9 @@
 //! length is written when the set is closed; until then it holds the largest number there is, so
 //! that an unfinished set can never be read as a shorter whole one.
 
+use std::iter::Sum;
+use std::ops::{AddAssign, SubAssign};
+
 use flow::RecordTally;
 
 use crate::element::{count16, put16};
@@ -21,9 +24,48 @@ const SET_HEADER: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Message<'a> {
     /// The octets as they go out.
-    pub octets: &'a [u8],
+    pub(crate) octets: &'a [u8],
     /// What is in it.
-    pub content: RecordTally,
+    pub(crate) records: RecordTally,
+}
+
+impl Message<'_> {
+    /// This message, counted.
+    pub(crate) fn content(&self) -> Content {
+        Content { messages: 1, octets: self.octets.len() as u64, records: self.records }
+    }
+}
+
+/// Messages, their octets, and the records in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) messages: u64,
+    pub(crate) octets: u64,
+    pub(crate) records: RecordTally,
+}
+
+impl AddAssign for Content {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.octets += other.octets;
+        self.records += other.records;
+    }
+}
+
+impl SubAssign for Content {
+    fn sub_assign(&mut self, other: Self) {
+        self.messages -= other.messages;
+        self.octets -= other.octets;
+        self.records = self.records - other.records;
+    }
+}
+
+impl Sum for Content {
+    fn sum<I: Iterator<Item = Self>>(contents: I) -> Self {
+        let mut sum = Self::default();
+        contents.for_each(|content| sum += content);
+        sum
+    }
 }
 
 /// The record or set does not fit in the message any more.
@@ -36,7 +78,7 @@ pub(crate) struct MessageBuilder {
     limit: usize,
     header: usize,
     open_set: Option<OpenSet>,
-    pub(crate) content: RecordTally,
+    pub(crate) records: RecordTally,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +92,7 @@ impl MessageBuilder {
     pub(crate) fn new(header: usize, limit: usize) -> Self {
         let mut octets = Vec::with_capacity(limit.min(MESSAGE_OCTETS_MAX));
         octets.resize(header, 0);
-        Self { octets, limit, header, open_set: None, content: RecordTally::default() }
+        Self { octets, limit, header, open_set: None, records: RecordTally::default() }
     }
 
     /// Makes later messages shorter, or longer again.
@@ -120,14 +162,14 @@ impl MessageBuilder {
         let mut header = Vec::with_capacity(self.header);
         write_header(&mut header, length);
         self.octets[..self.header].copy_from_slice(&header);
-        Some(Message { octets: &self.octets, content: self.content })
+        Some(Message { octets: &self.octets, records: self.records })
     }
 
     /// Begins the next message.
     pub(crate) fn clear(&mut self) {
         self.octets.truncate(self.header);
         self.open_set = None;
-        self.content = RecordTally::default();
+        self.records = RecordTally::default();
     }
 
     /// Data sets are padded with zeros to a multiple of 4, which is less than any record.

@@ -7,10 +7,10 @@ use flow::{FlowRecord, RecordTally, Timestamp};
 use crate::element::ExporterState;
 use crate::error::ExportError;
 use crate::exporter::{ExportCounts, Exporter, MeterReport};
-use crate::message::Message;
+use crate::message::{Content, Message};
 use crate::muted::Muted;
 use crate::netflow5::NotAdded;
-use crate::transport::Transport;
+use crate::transport::{Transport, TransportCounts};
 use crate::{ipfix, netflow5, netflow9};
 
 /// When templates and options are sent again. Over UDP nobody says that they are missing.
@@ -35,6 +35,8 @@ pub(crate) struct MessageExporter {
     clock: Timestamp,
     state: ExporterState,
     given: RecordTally,
+    /// Given to the transport.
+    handed_on: Content,
     not_exportable: RecordTally,
     dropped: RecordTally,
     /// Records of a batch that were left when the transport gave up.
@@ -56,9 +58,21 @@ enum Announced {
     Before { at: Timestamp, messages: u32 },
 }
 
+/// What an announcement has in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Announcement {
+    /// Templates and options.
+    Whole,
+    /// Where the templates are known.
+    Options,
+}
+
 /// The clock behind the records may be behind ours by so much: late packets, several workers.
 /// Beyond, it was set back.
 const SET_BACK_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Flows of one message may have been exported so far apart, by the trace clock.
+const JUMP_MS: u64 = 60 * 60 * 1000;
 
 impl MessageExporter {
     pub(crate) fn new(
@@ -85,6 +99,7 @@ impl MessageExporter {
                 ..ExporterState::default()
             },
             given: RecordTally::default(),
+            handed_on: Content::default(),
             not_exportable: RecordTally::default(),
             dropped: RecordTally::default(),
             left: RecordTally::default(),
@@ -94,10 +109,10 @@ impl MessageExporter {
 
     fn add(&mut self, record: &FlowRecord) -> Result<(), ExportError> {
         self.given.count(record);
-        self.move_clock(record.exported);
+        self.move_clock(record.exported)?;
         loop {
             if self.announcement_is_due() {
-                self.announce()?;
+                self.announce(Announcement::Whole)?;
             }
             match self.encoder.add(record, self.clock) {
                 Ok(()) => return Ok(()),
@@ -111,14 +126,21 @@ impl MessageExporter {
         }
     }
 
-    fn move_clock(&mut self, to: Timestamp) {
-        if to > self.clock || self.clock.millis_since(to) > SET_BACK_MS {
+    /// Before the clock moves far, what was gathered leaves with the time that it was gathered at.
+    fn move_clock(&mut self, to: Timestamp) -> Result<(), ExportError> {
+        let set_back = self.clock.millis_since(to) > SET_BACK_MS;
+        if set_back || to.millis_since(self.clock) > JUMP_MS {
+            self.send_message()?;
+        }
+        if set_back || to > self.clock {
             self.clock = to;
         }
+        Ok(())
     }
 
     fn announcement_is_due(&self) -> bool {
         match (self.announced, self.refresh) {
+            _ if !self.encoder.has_templates() => false,
             (Announced::Never, _) => true,
             (Announced::Before { .. }, None) => false,
             (Announced::Before { at, messages }, Some(refresh)) => {
@@ -128,29 +150,31 @@ impl MessageExporter {
         }
     }
 
-    /// Sends templates and options, in a message of their own.
-    fn announce(&mut self) -> Result<(), ExportError> {
+    /// Sends templates and options, or options only, in a message of their own.
+    fn announce(&mut self, announcement: Announcement) -> Result<(), ExportError> {
         self.send_message()?;
-        self.announced = Announced::Before { at: self.clock, messages: 0 };
-        let counts = self.transport.counts();
+        let TransportCounts { failed, .. } = self.transport.counts();
+        let mut exported = self.handed_on;
+        exported -= failed;
         let state = ExporterState {
-            exported_octets: self.state.exported_octets,
-            exported_messages: self.state.exported_messages,
-            exported_flow_records: self.state.exported_flow_records,
+            exported,
             observed_flows: self.given.records + self.dropped.records,
-            not_sent: counts.failed + self.not_exportable + self.dropped,
+            not_sent: failed.records + self.not_exportable + self.dropped,
             ..self.state
         };
-        self.encoder.announce(&state);
-        self.send_message()
+        self.encoder.announce(announcement, &state, self.clock);
+        self.announced = Announced::Before { at: self.clock, messages: 0 };
+        self.send_message()?;
+        if let Announced::Before { messages, .. } = &mut self.announced {
+            *messages = 0;
+        }
+        Ok(())
     }
 
     /// Sends the message under construction, if there is anything in it.
     fn send_message(&mut self) -> Result<(), ExportError> {
         let Some(message) = self.encoder.finish(self.clock) else { return Ok(()) };
-        self.state.exported_messages += 1;
-        self.state.exported_octets += message.octets.len() as u64;
-        self.state.exported_flow_records += message.content.records;
+        self.handed_on += message.content();
         let result = self.transport.send(message);
         self.encoder.clear();
         self.encoder.set_limit(self.transport.message_limit());
@@ -181,27 +205,32 @@ impl Exporter for MessageExporter {
     }
 
     fn tick(&mut self, now: Timestamp) -> Result<(), ExportError> {
-        self.move_clock(now);
-        let result = if self.announcement_is_due() { self.announce() } else { self.send_message() };
-        result.and_then(|()| self.transport.flush())
+        self.move_clock(now)?;
+        if self.announcement_is_due() {
+            self.announce(Announcement::Whole)?;
+        }
+        self.send_message()?;
+        self.transport.flush()
     }
 
     fn finish(&mut self) -> Result<(), ExportError> {
         if matches!(self.announced, Announced::Before { .. }) {
-            // The options records at the end have the final counts.
-            self.announce()?;
+            // The final counts. Who may have lost the templates gets them once more.
+            let lossy = self.refresh.is_some();
+            self.announce(if lossy { Announcement::Whole } else { Announcement::Options })?;
         }
+        self.send_message()?;
         self.transport.finish()
     }
 
     fn counts(&self) -> ExportCounts {
         let transport = self.transport.counts();
         ExportCounts {
-            sent: transport.sent,
+            sent: transport.sent.records,
             not_exportable: self.not_exportable,
-            failed: transport.failed + self.left,
-            messages: transport.messages,
-            octets: transport.octets,
+            failed: transport.failed.records + self.left,
+            messages: transport.sent.messages,
+            octets: transport.sent.octets,
             errors: transport.errors,
             reconnects: transport.reconnects,
             times_clamped: self.encoder.times_clamped(),
@@ -219,12 +248,28 @@ impl Encoder {
         }
     }
 
-    /// NetFlow v5 has no templates.
-    fn announce(&mut self, state: &ExporterState) {
+    fn has_templates(&self) -> bool {
+        match self {
+            Self::Netflow5(_) => false,
+            Self::Netflow9(_) | Self::Ipfix(_) => true,
+        }
+    }
+
+    fn announce(&mut self, what: Announcement, state: &ExporterState, clock: Timestamp) {
         match self {
             Self::Netflow5(_) => {}
-            Self::Netflow9(encoder) => encoder.announce(state),
-            Self::Ipfix(encoder) => encoder.announce(state),
+            Self::Netflow9(encoder) => {
+                if what == Announcement::Whole {
+                    encoder.add_templates(clock);
+                }
+                encoder.add_options(state);
+            }
+            Self::Ipfix(encoder) => {
+                if what == Announcement::Whole {
+                    encoder.add_templates();
+                }
+                encoder.add_options(state);
+            }
         }
     }
 

@@ -94,8 +94,8 @@ impl Encoder {
                 return Err(NotAdded::Full);
             }
             if self.builder.is_empty() {
-                self.uptime.rebase_for(record, clock);
-            } else if !self.uptime.can_say(record) {
+                self.uptime.rebase(record.start, clock);
+            } else if !self.uptime.can_say(record.start, clock) {
                 return Err(NotAdded::Full);
             }
             let part = Part {
@@ -104,7 +104,7 @@ impl Encoder {
             };
             let base = self.uptime.base();
             self.builder.add_plain(RECORD, |out| put_record(record, part, base, out));
-            self.builder.content += RecordTally {
+            self.builder.records += RecordTally {
                 records: u64::from(self.parts_done == 0),
                 packets: part.packets.into(),
                 octets: part.octets.into(),
@@ -112,7 +112,7 @@ impl Encoder {
             self.flows += 1;
             self.parts_done += 1;
         }
-        self.uptime.count_clamped(record);
+        self.uptime.count_clamped(record.start);
         self.parts_done = 0;
         Ok(())
     }

@@ -116,9 +116,10 @@ impl Encoder {
         self.builder.set_limit(limit);
     }
 
-    /// Adds the templates, each options template in a set of its own, and the options records, to
-    /// a message with nothing in it yet.
-    pub(crate) fn announce(&mut self, about: &ExporterState) {
+    /// Adds the templates, each options template in a set of its own, to a packet with nothing in
+    /// it yet.
+    pub(crate) fn add_templates(&mut self, clock: Timestamp) {
+        self.uptime.rebase(clock, clock);
         self.builder.add_set(TEMPLATE_SET, Padded::Yes, |out| {
             IPV4.put_template(out);
             IPV6.put_template(out);
@@ -134,6 +135,10 @@ impl Encoder {
             });
             self.records += 1;
         }
+    }
+
+    /// Adds the options records, to a packet with nothing but templates in it.
+    pub(crate) fn add_options(&mut self, about: &ExporterState) {
         for template in &OPTIONS {
             self.builder
                 .add_record(template.id, template.record_length(), |out| {
@@ -161,16 +166,16 @@ impl Encoder {
         clock: Timestamp,
     ) -> Result<(), Full> {
         if self.builder.is_empty() {
-            self.uptime.rebase_for(record, clock);
-        } else if !self.uptime.can_say(record) {
+            self.uptime.rebase(record.start, clock);
+        } else if !self.uptime.can_say(record.start, clock) {
             return Err(Full);
         }
         let base = self.uptime.base();
         self.builder.add_record(template.id, template.record_length(), |out| {
             template.put_record(record, base, out);
         })?;
-        self.uptime.count_clamped(record);
-        self.builder.content.count(record);
+        self.uptime.count_clamped(record.start);
+        self.builder.records.count(record);
         self.records += 1;
         Ok(())
     }

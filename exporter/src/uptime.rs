@@ -4,7 +4,7 @@
 //! each other for this message. The base, from which uptime counts, is before every flow of a
 //! message; it moves before uptime reaches 2^31, which some collectors read as negative.
 
-use flow::{FlowRecord, Timestamp};
+use flow::Timestamp;
 
 use crate::element::UptimeBase;
 
@@ -38,58 +38,40 @@ impl Uptime {
         self.clamped
     }
 
-    /// Moves the base if the first record of a message needs it.
-    pub(crate) fn rebase_for(&mut self, record: &FlowRecord, clock: Timestamp) {
+    /// Moves the base if a message that begins now needs it, whose first record is of a flow that
+    /// began at `start`.
+    pub(crate) fn rebase(&mut self, start: Timestamp, clock: Timestamp) {
         let fits = self.base.is_some_and(|base| {
-            base <= record.start && base <= clock && clock.millis_since(base) <= UPTIME_MS_MAX
+            base <= start && base <= clock && clock.millis_since(base) <= UPTIME_MS_MAX
         });
         if !fits {
-            let headroom = clock.minus_millis(HEADROOM_MS);
-            let oldest = clock.minus_millis(AGE_MS_MAX);
-            self.base = Some(headroom.min(record.start).max(oldest));
+            self.base = Some(clock.minus_millis(HEADROOM_MS).min(start).max(oldest(clock)));
         }
     }
 
-    /// Whether a record may join the message.
-    pub(crate) fn can_say(&self, record: &FlowRecord) -> bool {
-        self.base.is_some_and(|base| base <= record.start)
+    /// Whether the record of a flow that began at `start` may join the message: its start can be
+    /// said, or no other message could say it either.
+    pub(crate) fn can_say(&self, start: Timestamp, clock: Timestamp) -> bool {
+        self.base.is_some_and(|base| base <= start.max(oldest(clock)))
     }
 
-    /// Counts the record if its start was clamped.
-    pub(crate) fn count_clamped(&mut self, record: &FlowRecord) {
-        self.clamped += u64::from(!self.can_say(record));
+    /// Counts a flow that began at `start`, if that is clamped.
+    pub(crate) fn count_clamped(&mut self, start: Timestamp) {
+        self.clamped += u64::from(self.base.is_some_and(|base| start < base));
     }
+}
+
+/// The earliest base of a message at that time.
+fn oldest(clock: Timestamp) -> Timestamp {
+    clock.minus_millis(AGE_MS_MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use flow::{FlowEndReason, FlowKey, IpVersion};
-
     use super::*;
 
-    fn record(start: u64) -> FlowRecord {
-        FlowRecord {
-            key: FlowKey {
-                ip_version: IpVersion::V4,
-                source: [0; 16],
-                destination: [0; 16],
-                source_port: 0,
-                destination_port: 0,
-                protocol: 17,
-                type_of_service: 0,
-                ingress_interface: 0,
-            },
-            octets: 1,
-            packets: 1,
-            start: Timestamp::from_millis(start),
-            end: Timestamp::from_millis(start),
-            exported: Timestamp::from_millis(start),
-            vlan_id: 0,
-            tcp_control_bits: 0,
-            minimum_ttl: 1,
-            maximum_ttl: 1,
-            end_reason: FlowEndReason::IdleTimeout,
-        }
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
     }
 
     #[test]
@@ -98,32 +80,31 @@ mod tests {
         let begin = 1_400_000_000_000;
         let (mut last, mut moves) = (Timestamp::default(), 0);
         for hour in 0..24 * 200 {
-            let now = begin + hour * 3_600_000;
-            let (record, clock) = (record(now - 60_000), Timestamp::from_millis(now));
-            uptime.rebase_for(&record, clock);
-            assert!(uptime.can_say(&record));
+            let clock = at(begin + hour * 3_600_000);
+            let start = clock.minus_millis(60_000);
+            uptime.rebase(start, clock);
+            assert!(uptime.can_say(start, clock));
             assert!(uptime.base().of(clock) < 1 << 31);
             let base = uptime.base().0;
-            assert_eq!(base.as_millis() + u64::from(uptime.base().of(record.start)), now - 60_000);
+            assert_eq!(base.plus_millis(uptime.base().of(start).into()), start);
             moves += u32::from(base != last);
             last = base;
         }
         assert_eq!(moves, 9, "the base moves rarely");
-        assert_eq!(uptime.clamped(), 0);
     }
 
     #[test]
     fn start_before_the_base_moves_it_and_older_than_32_bits_is_clamped() {
-        let mut uptime = Uptime::new(Some(Timestamp::from_millis(5_000_000_000)));
-        let clock = Timestamp::from_millis(5_000_001_000);
-        let week_old = record(4_400_000_000);
-        assert!(!uptime.can_say(&week_old));
-        uptime.rebase_for(&week_old, clock);
-        assert!(uptime.can_say(&week_old));
-        let ancient = record(1000);
-        uptime.rebase_for(&ancient, clock);
-        uptime.count_clamped(&ancient);
+        let mut uptime = Uptime::new(Some(at(5_000_000_000)));
+        let (clock, week_old, ancient) = (at(5_000_001_000), at(4_400_000_000), at(1000));
+        assert!(!uptime.can_say(week_old, clock));
+        uptime.rebase(week_old, clock);
+        assert!(uptime.can_say(week_old, clock));
+        assert!(!uptime.can_say(ancient, clock));
+        uptime.rebase(ancient, clock);
+        uptime.count_clamped(ancient);
         assert_eq!(uptime.clamped(), 1);
         assert!(u64::from(uptime.base().of(clock)) > u64::from(u32::MAX) - 3000);
+        assert!(uptime.can_say(ancient, clock), "another message would not be better");
     }
 }

@@ -196,7 +196,7 @@ impl DocumentWriter {
             out.extend_from_slice(br#""}"#);
         }
         out.extend_from_slice(br#"},"flow":{"id":""#);
-        put_flow_id(key, out);
+        put_flow_id(key, self.key, out);
         put_text(out, br#"","locality":""#, sides.locality());
         out.extend_from_slice(br#""}"#);
         match (&sides.source, &sides.destination) {

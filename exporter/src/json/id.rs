@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use flow::{FlowKey, IpVersion};
+use flow::{FlowKey, IpVersion, KeyField, KeyFields};
 use sha1::{Digest, Sha1};
 use twox_hash::XxHash64;
 
@@ -25,9 +25,16 @@ fn sides(key: &FlowKey) -> (Side<'_>, Side<'_>) {
 }
 
 /// Appends the id that both directions share in Filebeat's documents: xxHash64 of addresses, ports
-/// and protocol, the side with the larger port first, in URL-safe Base64.
-pub(super) fn put_flow_id(key: &FlowKey, out: &mut Vec<u8>) {
-    let (source, destination) = sides(key);
+/// and protocol, the side with the larger port first, in URL-safe Base64. An address that is not
+/// in the key counts as 0.0.0.0, whatever the version.
+pub(super) fn put_flow_id(key: &FlowKey, fields: KeyFields, out: &mut Vec<u8>) {
+    let (mut source, mut destination) = sides(key);
+    if !fields.contains(KeyField::Source) {
+        source.address = &[0; 4];
+    }
+    if !fields.contains(KeyField::Destination) {
+        destination.address = &[0; 4];
+    }
     let (first, second) =
         if destination.port > source.port { (destination, source) } else { (source, destination) };
     let mut octets = Gathered::new();
@@ -98,10 +105,11 @@ enum Ports {
 /// The type of the ICMP message that answers this one.
 fn counterpart(version: IpVersion, kind: u8) -> Option<u8> {
     const V4: [(u8, u8); 5] = [(8, 0), (10, 9), (13, 14), (15, 16), (17, 18)];
-    const V6: [(u8, u8); 5] = [(128, 129), (130, 131), (133, 134), (135, 136), (144, 145)];
+    const V6: [(u8, u8); 6] =
+        [(128, 129), (130, 131), (133, 134), (135, 136), (139, 140), (144, 145)];
     let pairs = match version {
-        IpVersion::V4 => V4,
-        IpVersion::V6 => V6,
+        IpVersion::V4 => &V4[..],
+        IpVersion::V6 => &V6,
     };
     pairs.iter().find_map(|&(one, other)| match kind {
         kind if kind == one => Some(other),
@@ -170,8 +178,9 @@ mod tests {
     fn flow_id_is_that_of_filebeat_in_both_directions() {
         let there = key("192.168.0.17", 64_020, "192.168.0.1", 80, 6);
         let back = key("192.168.0.1", 80, "192.168.0.17", 64_020, 6);
-        assert_eq!(text(put_flow_id, &there), "_dzJqQAoWYk");
-        assert_eq!(text(put_flow_id, &back), "_dzJqQAoWYk");
+        let put = |key: &FlowKey, out: &mut Vec<u8>| put_flow_id(key, KeyFields::SEVEN, out);
+        assert_eq!(text(put, &there), "_dzJqQAoWYk");
+        assert_eq!(text(put, &back), "_dzJqQAoWYk");
     }
 
     #[test]

@@ -59,10 +59,10 @@ impl Exporter for JsonExporter {
     fn counts(&self) -> ExportCounts {
         let counts = self.file.counts();
         ExportCounts {
-            sent: counts.sent,
-            failed: counts.failed + self.left,
-            messages: counts.messages,
-            octets: counts.octets,
+            sent: counts.sent.records,
+            failed: counts.failed.records + self.left,
+            messages: counts.sent.messages,
+            octets: counts.sent.octets,
             errors: counts.errors,
             ..ExportCounts::default()
         }

@@ -8,6 +8,7 @@ use flow::RecordTally;
 
 use super::TransportCounts;
 use crate::error::ExportError;
+use crate::message::Content;
 
 /// Octets are gathered up to this before they are written.
 const BUFFER: usize = 256 * 1024;
@@ -53,30 +54,31 @@ impl FileTransport {
         self.counts
     }
 
-    /// Appends a piece, whole, with this content.
+    /// Appends a piece, whole, with these records.
     #[inline]
     pub(crate) fn append(
         &mut self,
-        content: RecordTally,
+        records: RecordTally,
         put: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), ExportError> {
         put(&mut self.buffer);
-        self.ends.push((self.buffer.len(), content));
+        self.ends.push((self.buffer.len(), records));
         if self.buffer.len() < BUFFER { Ok(()) } else { self.flush() }
     }
 
     /// Writes what was gathered. What did not get into the file whole has failed.
     pub(crate) fn flush(&mut self) -> Result<(), ExportError> {
         let (written, result) = write_as_much_as_possible(&mut self.file, &self.buffer);
-        for (end, content) in self.ends.drain(..) {
+        let mut begin = 0;
+        for (end, records) in self.ends.drain(..) {
+            let octets = (end - std::mem::replace(&mut begin, end)) as u64;
+            let content = Content { messages: 1, octets, records };
             if end <= written {
-                self.counts.messages += 1;
                 self.counts.sent += content;
             } else {
                 self.counts.failed += content;
             }
         }
-        self.counts.octets += written as u64;
         self.buffer.clear();
         result.map_err(|error| {
             self.counts.errors += 1;

@@ -11,22 +11,19 @@ mod tls;
 mod udp;
 
 pub(crate) use file::FileTransport;
-use flow::RecordTally;
 pub use stream::Patience;
 pub(crate) use stream::{StreamSettings, StreamTransport};
 pub(crate) use tls::TlsSettings;
 pub(crate) use udp::{UdpSettings, UdpTransport};
 
 use crate::error::ExportError;
-use crate::message::Message;
+use crate::message::{Content, Message};
 
 /// What a transport made of the messages it was given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TransportCounts {
-    pub(crate) messages: u64,
-    pub(crate) octets: u64,
-    pub(crate) sent: RecordTally,
-    pub(crate) failed: RecordTally,
+    pub(crate) sent: Content,
+    pub(crate) failed: Content,
     /// Sends that the kernel refused, or heard afterwards that nobody listens.
     pub(crate) errors: u64,
     /// Sessions after the first.
@@ -54,7 +51,7 @@ impl Transport {
             }
             Self::Stream(stream) => stream.send(message),
             Self::File(file) => {
-                file.append(message.content, |out| out.extend_from_slice(message.octets))
+                file.append(message.records, |out| out.extend_from_slice(message.octets))
             }
         }
     }

@@ -11,14 +11,13 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flow::RecordTally;
 use log::{info, warn};
 use nix::sys::socket::getsockopt;
 
 use super::TransportCounts;
 use super::tls::{self, TlsSettings};
 use crate::error::{ExportError, sentence};
-use crate::message::Message;
+use crate::message::{Content, Message};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -79,9 +78,9 @@ struct Session {
     wire: tls::Wire,
     buffer: Vec<u8>,
     /// What is in the buffer: a message each.
-    buffered: Vec<RecordTally>,
+    buffered: Vec<Content>,
     /// Octets written to the connection when a batch of messages ended, and what is in the batch.
-    under_way: VecDeque<(u64, RecordTally)>,
+    under_way: VecDeque<(u64, Content)>,
     /// What the kernel counted as acknowledged when the connection was new.
     acknowledged_before: u64,
 }
@@ -128,7 +127,7 @@ impl StreamTransport {
 
     pub(crate) fn send(&mut self, message: Message<'_>) -> Result<(), ExportError> {
         if let State::Down { next_attempt, .. } = self.state {
-            self.counts.failed += message.content;
+            self.counts.failed += message.content();
             if Instant::now() >= next_attempt {
                 self.reconnect_once();
             }
@@ -136,9 +135,7 @@ impl StreamTransport {
         }
         if let State::Connected(session) = &mut self.state {
             session.buffer.extend_from_slice(message.octets);
-            session.buffered.push(message.content);
-            self.counts.messages += 1;
-            self.counts.octets += message.octets.len() as u64;
+            session.buffered.push(message.content());
             if session.buffer.len() < BUFFER {
                 return Ok(());
             }
@@ -160,7 +157,7 @@ impl StreamTransport {
             self.counts.sent += session.take_acknowledged();
             let lost = session.take_rest();
             self.counts.failed += lost;
-            if lost.records > 0 {
+            if lost.messages > 0 {
                 let why =
                     result.err().as_ref().map_or_else(|| "not acknowledged".to_owned(), sentence);
                 return Err(ExportError::new(format!("{}: the end was lost: {why}", self.name)));
@@ -176,7 +173,7 @@ impl StreamTransport {
         let lost = session.take_rest();
         self.counts.failed += lost;
         self.counts.errors += 1;
-        let records = lost.records;
+        let records = lost.records.records;
         warn!("{}: connection lost: {}; {records} records with it", self.name, sentence(error));
         let begin = Instant::now();
         self.state = State::Down { next_attempt: begin + RECONNECT_FIRST, pause: RECONNECT_FIRST };
@@ -269,10 +266,10 @@ impl Session {
     }
 
     /// What was acknowledged since this was last asked.
-    fn take_acknowledged(&mut self) -> RecordTally {
+    fn take_acknowledged(&mut self) -> Content {
         let acknowledged = acknowledged(self.wire.stream())
             .map_or(0, |octets| octets.saturating_sub(self.acknowledged_before));
-        let mut sum = RecordTally::default();
+        let mut sum = Content::default();
         while let Some((_, content)) = self.under_way.pop_front_if(|(end, _)| *end <= acknowledged)
         {
             sum += content;
@@ -281,9 +278,9 @@ impl Session {
     }
 
     /// What has not arrived.
-    fn take_rest(&mut self) -> RecordTally {
+    fn take_rest(&mut self) -> Content {
         let under_way = self.under_way.drain(..).map(|(_, content)| content);
-        under_way.chain(self.buffered.drain(..)).fold(RecordTally::default(), |sum, one| sum + one)
+        under_way.chain(self.buffered.drain(..)).sum()
     }
 }
 

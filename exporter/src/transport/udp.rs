@@ -7,14 +7,13 @@ use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::Duration;
 
-use flow::RecordTally;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, getsockopt, sendmsg, sockopt};
 
 use super::TransportCounts;
 use super::pace::Pace;
 use crate::error::{ExportError, sentence};
-use crate::message::{MESSAGE_OCTETS_MIN, Message};
+use crate::message::{Content, MESSAGE_OCTETS_MIN, Message};
 use crate::muted::Muted;
 
 /// The kernel cuts one send into at most this many datagrams (`UDP_MAX_SEGMENTS` since 2.6.18).
@@ -59,9 +58,9 @@ pub(crate) struct UdpTransport {
     /// Datagrams that wait, back to back; all have the length of the first but the last.
     waiting: Vec<u8>,
     segment: usize,
-    contents: Vec<RecordTally>,
+    contents: Vec<Content>,
     /// What the last send carried: if nobody listens, the next one says so.
-    last_sent: RecordTally,
+    last_sent: Content,
     trouble: Muted,
     counts: TransportCounts,
 }
@@ -100,7 +99,7 @@ impl UdpTransport {
             waiting: Vec::with_capacity(SEND_OCTETS_MAX),
             segment: 0,
             contents: Vec::with_capacity(SEGMENTS_MAX),
-            last_sent: RecordTally::default(),
+            last_sent: Content::default(),
             trouble: Muted::default(),
             counts: TransportCounts::default(),
         }
@@ -126,7 +125,7 @@ impl UdpTransport {
             self.segment = length;
         }
         self.waiting.extend_from_slice(message.octets);
-        self.contents.push(message.content);
+        self.contents.push(message.content());
         if length < self.segment {
             // A shorter datagram can only be the last.
             self.flush();
@@ -143,8 +142,8 @@ impl UdpTransport {
             pace.wait_for(u32::try_from(contents.len()).unwrap_or(u32::MAX));
         }
         let together = self.segmentation && contents.len() > 1;
-        let total = contents.iter().copied().fold(RecordTally::default(), |sum, one| sum + one);
-        if !together || self.send_segments(&waiting, contents.len(), total).is_err() {
+        let total = contents.iter().copied().sum();
+        if !together || self.send_segments(&waiting, total).is_err() {
             for (datagram, &content) in waiting.chunks(self.segment).zip(&contents) {
                 self.send_one(datagram, content);
             }
@@ -167,17 +166,12 @@ impl UdpTransport {
     }
 
     /// Several datagrams of one length in one call. Fails if the kernel or the route cannot cut.
-    fn send_segments(
-        &mut self,
-        waiting: &[u8],
-        datagrams: usize,
-        content: RecordTally,
-    ) -> Result<(), Errno> {
+    fn send_segments(&mut self, waiting: &[u8], content: Content) -> Result<(), Errno> {
         let Ok(segment) = u16::try_from(self.segment) else { return Err(Errno::EMSGSIZE) };
         let cut = ControlMessage::UdpGsoSegments(&segment);
         match self.send_patiently(waiting, &[cut]) {
             Ok(()) => {
-                self.arrived(waiting.len(), datagrams, content);
+                self.arrived(content);
                 Ok(())
             }
             Err(error @ (Errno::EMSGSIZE | Errno::EINVAL | Errno::EIO | Errno::EOPNOTSUPP)) => {
@@ -192,9 +186,9 @@ impl UdpTransport {
         }
     }
 
-    fn send_one(&mut self, datagram: &[u8], content: RecordTally) {
+    fn send_one(&mut self, datagram: &[u8], content: Content) {
         match self.send_patiently(datagram, &[]) {
-            Ok(()) => self.arrived(datagram.len(), 1, content),
+            Ok(()) => self.arrived(content),
             Err(error) => {
                 if error == Errno::EMSGSIZE {
                     self.shorten();
@@ -234,14 +228,12 @@ impl UdpTransport {
         }
     }
 
-    fn arrived(&mut self, octets: usize, datagrams: usize, content: RecordTally) {
-        self.counts.octets += octets as u64;
-        self.counts.messages += datagrams as u64;
+    fn arrived(&mut self, content: Content) {
         self.counts.sent += content;
         self.last_sent = content;
     }
 
-    fn lost(&mut self, why: &str, content: RecordTally) {
+    fn lost(&mut self, why: &str, content: Content) {
         self.counts.errors += 1;
         self.counts.failed += content;
         self.trouble.warn(format_args!("{}: datagrams are lost: {why}", self.name));
@@ -250,7 +242,7 @@ impl UdpTransport {
     /// The datagrams of the last send did not arrive after all.
     fn last_was_lost(&mut self, why: &str) {
         let content = std::mem::take(&mut self.last_sent);
-        self.counts.sent = self.counts.sent - content;
+        self.counts.sent -= content;
         self.lost(why, content);
     }
 
