@@ -5,7 +5,11 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod capture;
+pub mod flows;
+pub mod ipfix;
 pub mod packet;
+pub mod random;
+pub mod time;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,17 +26,30 @@ pub fn flowprobe() -> Command {
 }
 
 fn build() -> PathBuf {
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = cargo();
     cargo.args(["build", "--quiet", "--package", "probe", "--bin", "flowprobe"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
-    let status = cargo.current_dir(root()).status().expect("cargo runs");
+    let status = cargo.status().expect("cargo runs");
     assert!(status.success(), "the program builds");
     // The test is in TARGET/PROFILE/deps.
     let test = env::current_exe().expect("a test knows where it is");
     let profile = test.parent().and_then(Path::parent).expect("it is in a folder of deps");
     profile.join("flowprobe")
+}
+
+/// Cargo, at the top of the workspace.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root());
+    // What cargo tells a test of its package would make build scripts that look at it run again.
+    let told = ["CARGO_MANIFEST_", "CARGO_PKG_"];
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in names.filter(|name| told.iter().any(|prefix| name.starts_with(prefix))) {
+        cargo.env_remove(name);
+    }
+    cargo
 }
 
 /// The top of the workspace.

@@ -1,0 +1,322 @@
+//! Outputs as users write them: what is understood, what is refused, and in which words.
+
+mod support;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::time::Duration;
+
+use exporter::{Context, Destination, FORMS, Patience};
+use flow::{FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields, Timestamp};
+
+fn context() -> Context {
+    Context {
+        patience: Patience::Wait,
+        uptime_start: None,
+        observation_domain_id: 1,
+        sampling_interval: 1,
+        key: KeyFields::SEVEN,
+        name: "test".to_owned(),
+        version: "0".to_owned(),
+    }
+}
+
+fn record() -> FlowRecord {
+    let time = Timestamp::from_millis(1_714_979_289_000);
+    FlowRecord {
+        key: FlowKey {
+            ip_version: IpVersion::V4,
+            source: [0; 16],
+            destination: [0; 16],
+            source_port: 1,
+            destination_port: 2,
+            protocol: 17,
+            type_of_service: 0,
+            ingress_interface: 0,
+        },
+        octets: 28,
+        packets: 1,
+        start: time,
+        end: time,
+        exported: time,
+        vlan_id: 0,
+        tcp_control_bits: 0,
+        minimum_ttl: 64,
+        maximum_ttl: 64,
+        end_reason: FlowEndReason::IdleTimeout,
+    }
+}
+
+/// The output is understood, and shown again as it was written.
+fn accept(text: &str) -> Destination {
+    let destination: Destination = text.parse().unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(destination.as_str(), text);
+    destination
+}
+
+/// The output is refused in a sentence that names it and says these things.
+fn refuse(text: &str, reasons: &[&str]) {
+    let error = text.parse::<Destination>().expect_err(text);
+    assert!(error.starts_with(&format!("output {text}: ")), "{error}");
+    for reason in reasons {
+        assert!(error.contains(reason), "{error}\ndoes not say: {reason}");
+    }
+    assert!(!error.ends_with('.') && !error.contains('\n'), "{error}");
+}
+
+#[test]
+fn every_form_is_understood() {
+    for text in [
+        "netflow5://collector",
+        "netflow5://10.0.0.5:9995?odid=7&mtu=1400&pps=0",
+        "netflow9://collector.example:2055/",
+        "netflow9://h?template-refresh=1m&template-packets=20&odid=4294967295",
+        "ipfix://[2001:db8::5]:4739",
+        "ipfix://[::1]?mtu=1280",
+        "ipfix://h?pps=4294967295&mtu=576",
+        "ipfix://h?mtu=9000&template-refresh=1h%2030m",
+        "ipfix+tcp://h:1?reconnect=10s&odid=1",
+        "ipfix+tls://h?ca=/etc/ca.pem",
+        "ipfix+tls://h?cert=c.pem&key=k.pem&ca=ca.pem&reconnect=1s&odid=3",
+        "ipfix-file:flows.ipfix",
+        "ipfix-file:/tmp/a:b?odid=9",
+        "json:-",
+        "json:-?odid=9",
+        "json:a b",
+    ] {
+        accept(text);
+    }
+}
+
+#[test]
+fn unknown_schemes_are_refused_with_those_that_exist() {
+    for (text, reason) in [
+        ("netflow7://h", "unknown scheme netflow7"),
+        ("udp://h:1", "unknown scheme udp"),
+        ("IPFIX://h", "unknown scheme IPFIX"),
+        ("ipfix+udp://h", "unknown scheme ipfix+udp"),
+        ("://h", "unknown scheme"),
+        ("file.json", "no scheme"),
+        ("", "no scheme"),
+    ] {
+        refuse(text, &[reason, FORMS]);
+    }
+    for scheme in ["netflow5", "netflow9", "ipfix", "ipfix+tcp", "ipfix+tls", "ipfix-file", "json"]
+    {
+        assert!(FORMS.contains(&format!("{scheme}:")), "{scheme}");
+    }
+}
+
+#[test]
+fn unknown_settings_are_refused_with_those_that_exist() {
+    let cases = [
+        ("netflow5://h?template-refresh=60s", "template-refresh", "odid, mtu, pps"),
+        ("netflow5://h?template-packets=1", "template-packets", "odid, mtu, pps"),
+        ("netflow9://h?reconnect=5s", "reconnect", "template-refresh, template-packets"),
+        ("ipfix://h?MTU=1400", "MTU", "odid, mtu, pps"),
+        ("ipfix://h?odid=1&=2", " is not a setting", "odid"),
+        ("ipfix+tcp://h?mtu=1400", "mtu", "odid, reconnect"),
+        ("ipfix+tcp://h?ca=x", "ca", "odid, reconnect"),
+        ("ipfix+tcp://h?pps=5", "pps", "odid, reconnect"),
+        ("ipfix+tls://h?template-refresh=60s", "template-refresh", "ca, cert, key"),
+        ("ipfix-file:x?mtu=1400", "mtu", "odid"),
+        ("json:x?pretty=1", "pretty", "odid"),
+        ("json:-?pps", "pps", "odid"),
+    ];
+    for (text, setting, known) in cases {
+        refuse(text, &[setting, "is not a setting of", known]);
+    }
+}
+
+#[test]
+fn settings_are_given_once() {
+    for text in [
+        "ipfix://h?odid=1&odid=1",
+        "ipfix://h?mtu=1400&odid=1&mtu=1500",
+        "ipfix://h?pps=1&pps=1&pps=1",
+        "netflow9://h?template-refresh=60s&template-refresh=61s",
+        "netflow9://h?template-packets=1&template-packets=2",
+        "ipfix+tls://h?ca=a&ca=b",
+        "ipfix+tcp://h?reconnect=1s&reconnect=2s",
+        "json:x?odid=1&odid=2",
+    ] {
+        refuse(text, &["is set twice"]);
+    }
+}
+
+#[test]
+fn numbers_are_in_their_range() {
+    let cases = [
+        ("mtu", "from 576 to 9000", ["575", "9001", "-1", "1e3", "x", ""]),
+        ("odid", "from 1 to 4294967295", ["0", "4294967296", "-1", "0x1", "1.0", ""]),
+        ("pps", "from 0 to 4294967295", ["4294967296", "-1", "1.5", "10k", "x", ""]),
+        ("template-packets", "from 1 to 4294967295", ["0", "-5", "x", "1 0", "4294967296", ""]),
+    ];
+    for (name, range, values) in cases {
+        for value in values {
+            refuse(&format!("ipfix://h?{name}={value}"), &[&format!("{name}={value}"), range]);
+        }
+    }
+    for value in ["0s", "999ms", "60", "-1s", "x", ""] {
+        let reason = format!("template-refresh={value}");
+        refuse(&format!("netflow9://h?template-refresh={value}"), &[&reason, "such as 60s"]);
+        refuse(&format!("ipfix+tcp://h?reconnect={value}"), &["reconnect=", "such as 60s"]);
+    }
+}
+
+#[test]
+fn files_need_a_path_and_collectors_a_host() {
+    for text in ["json:", "ipfix-file:", "json:?odid=1", "ipfix-file:?"] {
+        refuse(text, &["no path", "standard output is -"]);
+    }
+    for text in ["ipfix://", "netflow5:///", "netflow9://:2055", "ipfix+tcp:h:1", "ipfix://?odid=1"]
+    {
+        refuse(text, &[]);
+    }
+}
+
+#[test]
+fn what_would_be_ignored_is_refused() {
+    for text in [
+        "ipfix://h/path",
+        "ipfix://h/?odid=1#fragment",
+        "ipfix://user@h",
+        "ipfix://user:secret@h",
+        "ipfix://:secret@h",
+        "ipfix+tls://h:4740/index.html",
+    ] {
+        refuse(text, &["only a host, a port and settings are allowed"]);
+    }
+    for text in
+        ["ipfix://h:65536", "ipfix://h:x", "ipfix://[::1", "ipfix://[fe80::zz]", "ipfix://a b"]
+    {
+        refuse(text, &[]);
+    }
+}
+
+#[test]
+fn nothing_is_sent_to_port_0() {
+    for scheme in ["netflow5", "netflow9", "ipfix", "ipfix+tcp", "ipfix+tls"] {
+        refuse(&format!("{scheme}://127.0.0.1:0"), &[]);
+    }
+}
+
+#[test]
+fn certificate_and_key_belong_together() {
+    refuse("ipfix+tls://h?cert=c.pem", &["cert and key belong together"]);
+    refuse("ipfix+tls://h?key=k.pem&ca=ca.pem", &["cert and key belong together"]);
+}
+
+#[test]
+fn only_dash_is_standard_output() {
+    for (text, expected) in [
+        ("json:-", true),
+        ("ipfix-file:-", true),
+        ("json:-?odid=1", true),
+        ("json:./-", false),
+        ("json:--", false),
+        ("ipfix://h", false),
+    ] {
+        assert_eq!(accept(text).is_stdout(), expected, "{text}");
+    }
+}
+
+#[test]
+fn netflow5_refuses_a_sampling_interval_that_it_cannot_say() {
+    let v5 = accept("netflow5://h");
+    v5.check(1).unwrap();
+    v5.check(16_383).unwrap();
+    let error = v5.check(16_384).unwrap_err();
+    for part in ["output netflow5://h: ", "16384", "16383"] {
+        assert!(error.contains(part), "{error}");
+    }
+    for text in ["netflow9://h", "ipfix://h", "ipfix+tcp://h", "json:x", "ipfix-file:x"] {
+        accept(text).check(u32::MAX).unwrap();
+    }
+}
+
+/// What opening an output says when it cannot be.
+fn open_error(text: &str) -> String {
+    let Err(error) = accept(text).open(&context()) else { panic!("{text} was opened") };
+    error.to_string()
+}
+
+#[test]
+fn output_that_cannot_be_opened_says_why() {
+    let error = open_error("json:/nowhere/at/all.json");
+    assert_eq!(error, "cannot create /nowhere/at/all.json: no such file or directory");
+    let error = open_error("ipfix-file:/?odid=1");
+    assert_eq!(error, "cannot create /: is a directory");
+    let error = open_error("ipfix://no-such-host.invalid?odid=1");
+    assert!(error.starts_with("cannot send to ipfix://no-such-host.invalid: "), "{error}");
+    // A port that was free a moment ago: nobody listens.
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let error = open_error(&format!("ipfix+tcp://127.0.0.1:{port}"));
+    assert!(error.contains(&format!("127.0.0.1:{port}: connection refused")), "{error}");
+}
+
+#[test]
+fn datagrams_go_to_the_default_port() {
+    // An address of the loopback network that no collector of another test has.
+    let address = Ipv4Addr::new(127, 41, 7, 3);
+    for (scheme, port, version) in
+        [("netflow5", 2055, 5), ("netflow9", 2055, 9), ("ipfix", 4739, 10)]
+    {
+        let Ok(socket) = UdpSocket::bind((address, port)) else {
+            support::skip_without(&format!("UDP port {port} for a test"));
+            continue;
+        };
+        receive_version(&socket, &format!("{scheme}://{address}"), version);
+    }
+}
+
+#[test]
+fn connections_go_to_the_default_port() {
+    let address = Ipv4Addr::new(127, 41, 7, 4);
+    for (scheme, port) in [("ipfix+tcp", 4739), ("ipfix+tls", 4740)] {
+        let Ok(listener) = TcpListener::bind((address, port)) else {
+            support::skip_without(&format!("TCP port {port} for a test"));
+            continue;
+        };
+        let output = accept(&format!("{scheme}://{address}?odid=1"));
+        let opener = std::thread::spawn(move || drop(output.open(&context())));
+        // A peer that ends at once is enough: TLS then fails, TCP is open.
+        drop(listener.accept().unwrap());
+        opener.join().unwrap();
+    }
+}
+
+#[test]
+fn ipv6_host_in_brackets_is_an_address() {
+    let localhost = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    let Ok(socket) = UdpSocket::bind((localhost, 0)) else {
+        return support::skip_without("IPv6 on the loopback interface");
+    };
+    let port = socket.local_addr().unwrap().port();
+    receive_version(&socket, &format!("ipfix://[::1]:{port}"), 10);
+    receive_version(&socket, &format!("netflow9://{}", SocketAddr::new(localhost, port)), 9);
+}
+
+#[test]
+fn host_name_is_resolved() {
+    // The name may stand for addresses of both versions; this socket takes either.
+    let any_v6 = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0));
+    let socket = any_v6.or_else(|_| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    receive_version(&socket, &format!("ipfix://localhost:{port}"), 10);
+}
+
+/// Exports a record; the first datagram at the socket is of that version.
+fn receive_version(socket: &UdpSocket, output: &str, version: u8) {
+    let mut exporter = accept(output).open(&context()).unwrap();
+    exporter.export(&[record()]).unwrap();
+    exporter.finish().unwrap();
+    assert_eq!(exporter.counts().sent.records, 1);
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut first = [0; 2048];
+    socket.recv(&mut first).expect("a datagram arrives");
+    assert_eq!(first[..2], [0, version], "{output}");
+    // The next output finds the socket empty.
+    for _ in 1..exporter.counts().messages {
+        socket.recv(&mut first).expect("every datagram arrives");
+    }
+}
