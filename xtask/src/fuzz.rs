@@ -1,0 +1,72 @@
+//! Runs the fuzz targets of tests/fuzz, which libFuzzer drives. They build with the stable
+//! compiler, told to take the options that are for nightly ones.
+
+use std::fs;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::debian::{self, Need};
+use crate::{cargo, execute, root};
+
+/// Which targets, and for how long.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Only these targets [default: all]
+    targets: Vec<String>,
+
+    /// Seconds for each target
+    #[arg(long, default_value_t = 300)]
+    seconds: u32,
+
+    /// 20 seconds for each target: enough to see that they work
+    #[arg(long, conflicts_with = "seconds")]
+    smoke: bool,
+}
+
+/// What a change has to pass.
+pub(crate) const SMOKE: Options = Options { targets: Vec::new(), seconds: 20, smoke: true };
+
+const FOLDER: &str = "tests/fuzz";
+
+const SMOKE_SECONDS: u32 = 20;
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let known = targets()?;
+    for target in &options.targets {
+        ensure!(known.contains(target), "no fuzz target {target}; there are {}", known.join(", "));
+    }
+    install()?;
+    let seconds = if options.smoke { SMOKE_SECONDS } else { options.seconds };
+    let targets = if options.targets.is_empty() { &known } else { &options.targets };
+    for target in targets {
+        println!("fuzzing {target} for {seconds} s");
+        let limit = format!("-max_total_time={seconds}");
+        let arguments = ["fuzz", "run", "--fuzz-dir", FOLDER, target, "--", &limit, "-seed=1"];
+        execute(cargo().args(arguments).env("RUSTC_BOOTSTRAP", "1"))?;
+    }
+    Ok(())
+}
+
+/// The names of all targets.
+fn targets() -> Result<Vec<String>> {
+    let folder = root().join(FOLDER).join("fuzz_targets");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
+        let name = entry?.file_name().into_string().unwrap_or_default();
+        names.extend(name.strip_suffix(".rs").map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn install() -> Result<()> {
+    // libFuzzer is C++.
+    debian::install(&[Need { package: "g++", check: &["c++", "--version"] }]);
+    let version = cargo().args(["fuzz", "--version"]).stderr(Stdio::null()).output();
+    if version.is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    println!("installing cargo-fuzz");
+    execute(cargo().args(["install", "cargo-fuzz", "--locked"]))
+}

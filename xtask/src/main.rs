@@ -1,0 +1,77 @@
+//! Tasks of development, one file for each: `cargo xtask --help`.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to who started them")]
+
+mod ci;
+mod debian;
+mod fuzz;
+mod sample;
+mod test;
+
+use std::env;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// All checks that a change has to pass
+    Ci(ci::Options),
+    /// Run the fuzz targets
+    Fuzz(fuzz::Options),
+    /// Write the sample captures
+    Sample(sample::Options),
+    /// Install what the tests need, and run them
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().task {
+        Task::Ci(options) => ci::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
+        Task::Sample(options) => sample::run(&options),
+        Task::Test(options) => test::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The top of the workspace.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace")
+}
+
+/// A command at the top of the workspace, by cargo's own program.
+fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root());
+    // What cargo tells this program of its package would make build scripts that look at it run
+    // again.
+    let told = ["CARGO_MANIFEST_", "CARGO_PKG_"];
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in names.filter(|name| told.iter().any(|prefix| name.starts_with(prefix))) {
+        cargo.env_remove(name);
+    }
+    cargo
+}
+
+/// Runs a command to its end.
+fn execute(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("starting {command:?}"))?;
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok(())
+}

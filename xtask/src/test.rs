@@ -1,0 +1,154 @@
+//! Runs the tests, after installing what they need.
+
+use std::env;
+use std::fmt::{self, Display, Formatter};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::debian::{self, Need};
+use crate::{cargo, execute};
+
+/// Which tests.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Options {
+    /// Only tests with one of these in their name
+    filters: Vec<String>,
+
+    /// Also tests that are left out otherwise because they take long
+    #[arg(long)]
+    all: bool,
+}
+
+/// What the tests drive besides the program itself.
+const NEEDS: [Need; 7] = [
+    Need { package: "nfdump", check: &["nfcapd", "-V"] },
+    Need { package: "pmacct", check: &["nfacctd", "-V"] },
+    Need { package: "softflowd", check: &["softflowd", "-h"] },
+    Need { package: "tshark", check: &["tshark", "--version"] },
+    Need { package: "tcpdump", check: &["tcpdump", "--version"] },
+    Need { package: "ruby", check: &["ruby", "--version"] },
+    Need { package: "ruby-bindata", check: &["ruby", "-e", "require 'bindata'"] },
+];
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let outcome = outcome(options)?;
+    println!("{outcome}");
+    outcome.check()
+}
+
+/// Runs the tests and counts.
+pub(crate) fn outcome(options: &Options) -> Result<Outcome> {
+    debian::install(&NEEDS);
+    execute(cargo().args(["build", "--package", "probe", "--bin", "flowprobe"]))?;
+    let skips = skips_file()?;
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--no-fail-fast", "--"]).args(&options.filters);
+    if options.all {
+        command.arg("--include-ignored");
+    }
+    command.env("FLOWPROBE_SKIPS", &skips).env("PATH", debian::path()).stdout(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("starting {command:?}"))?;
+    let output = child.stdout.take().expect("it is a pipe");
+    let mut outcome = Outcome::default();
+    for line in BufReader::new(output).lines() {
+        let line = line.context("reading what the tests print")?;
+        println!("{line}");
+        outcome.read(&line);
+    }
+    outcome.succeeded = child.wait().context("waiting for the tests")?.success();
+    let skipped = fs::read_to_string(&skips).with_context(|| skips.display().to_string())?;
+    outcome.skipped = skipped.lines().map(str::to_owned).collect();
+    outcome.skipped.sort();
+    outcome.skipped.dedup();
+    Ok(outcome)
+}
+
+/// What came of the tests.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    succeeded: bool,
+    passed: u64,
+    ignored: u64,
+    /// Names of tests.
+    failed: Vec<String>,
+    /// Parts of tests, each with the reason.
+    skipped: Vec<String>,
+}
+
+impl Outcome {
+    /// Takes what there is to know from a line that the test runner printed.
+    fn read(&mut self, line: &str) {
+        if let Some(counts) = line.strip_prefix("test result: ") {
+            let count = |what: &str| {
+                let words = counts.split(['.', ';']).map(str::trim);
+                words.filter_map(|words| words.strip_suffix(what)?.trim().parse::<u64>().ok()).sum()
+            };
+            let (passed, ignored): (u64, u64) = (count("passed"), count("ignored"));
+            self.passed += passed;
+            self.ignored += ignored;
+        } else if let Some(test) = line.strip_prefix("test ") {
+            self.failed.extend(test.strip_suffix(" ... FAILED").map(str::to_owned));
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        ensure!(self.succeeded, "tests failed, or could not be built");
+        ensure!(self.passed > 0, "no test has such a name");
+        Ok(())
+    }
+}
+
+/// The closing lines.
+impl Display for Outcome {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for skipped in &self.skipped {
+            writeln!(f, "skipped: {skipped}")?;
+        }
+        for failed in &self.failed {
+            writeln!(f, "FAILED: {failed}")?;
+        }
+        if !self.succeeded && self.failed.is_empty() {
+            writeln!(f, "FAILED: not all tests could be built and run to their end")?;
+        }
+        let Self { passed, ignored, failed, skipped, .. } = self;
+        let (failed, skipped) = (failed.len(), skipped.len());
+        write!(
+            f,
+            "tests: {passed} passed, {failed} failed, {ignored} left out, {skipped} parts skipped"
+        )
+    }
+}
+
+/// An empty file that tests write down in what they skip.
+fn skips_file() -> Result<PathBuf> {
+    // This program is in TARGET/PROFILE.
+    let program = env::current_exe().context("finding the target folder")?;
+    let target = program.ancestors().nth(2).context("finding the target folder")?;
+    let path = target.join("skipped-tests.txt");
+    fs::write(&path, "").with_context(|| format!("writing {}", path.display()))?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_several_runners_add_up() {
+        let mut outcome = Outcome::default();
+        for line in [
+            "test one ... ok",
+            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out",
+            "test a::two ... FAILED",
+            "test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out",
+        ] {
+            outcome.read(line);
+        }
+        let closing = "tests: 15 passed, 1 failed, 3 left out, 0 parts skipped";
+        assert_eq!(outcome.to_string(), format!("FAILED: a::two\n{closing}"));
+    }
+}
