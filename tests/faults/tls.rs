@@ -1,0 +1,313 @@
+//! Collectors over TLS: whom the program trusts, and whether they trust it.
+
+use std::io::{self, Read, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion,
+};
+use tempfile::TempDir;
+
+use crate::support::{Run, run_with_input, scratch, write};
+use crate::{DONE, FAILED, assert_failed_at_start, finish, many_flows, read_all, start_command};
+
+/// An authority and its certificate.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+    der: CertificateDer<'static>,
+}
+
+/// A certificate and its key.
+struct Identity {
+    pem: String,
+    der: CertificateDer<'static>,
+    key: KeyPair,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        // Names differ as keys do, as those of real authorities.
+        let name = format!("authority {:02x?}", &key.public_key_raw()[1..9]);
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.self_signed(&key).unwrap();
+        let (pem, der) = (certificate.pem(), certificate.der().clone());
+        Self { issuer: Issuer::new(params, key), pem, der }
+    }
+
+    /// Certifies whoever has this name or address.
+    fn certify(&self, name: &str) -> Identity {
+        self.certify_until(name, 2100)
+    }
+
+    fn certify_until(&self, name: &str, year: i32) -> Identity {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Identity { pem: certificate.pem(), der: certificate.der().clone(), key }
+    }
+
+    fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.der.clone()).unwrap();
+        roots
+    }
+}
+
+/// What a collector demands.
+struct Demands {
+    version: &'static SupportedProtocolVersion,
+    clients_of: Option<RootCertStore>,
+}
+
+const ANYBODY: Demands = Demands { version: &TLS13, clients_of: None };
+
+/// What came of a connection: what was taken, or why not.
+type Taken = JoinHandle<Result<Vec<u8>, String>>;
+
+/// A collector that takes connections until one brings anything, and the port of it.
+fn collector(identity: &Identity, demands: Demands) -> (Taken, u16) {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[demands.version])
+        .unwrap();
+    let builder = match demands.clients_of {
+        None => builder.with_no_client_auth(),
+        Some(roots) => {
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.unwrap())
+        }
+    };
+    let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
+    let config = Arc::new(builder.with_single_cert(vec![identity.der.clone()], key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let taken = thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        // It does not come back, so that a client that is turned away has to give up.
+        drop(listener);
+        let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
+        while stream.conn.is_handshaking() {
+            if let Err(error) = stream.conn.complete_io(&mut stream.sock) {
+                // What the client still says is heard, so that it hears the reason.
+                drop(io::copy(&mut stream.sock, &mut io::sink()));
+                return Err(error.to_string());
+            }
+        }
+        Ok(read_all(stream))
+    });
+    (taken, port)
+}
+
+/// A folder for PEM files.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        Self(scratch())
+    }
+
+    fn write(&self, name: &str, pem: &str) -> PathBuf {
+        write(&self.0, name, pem.as_bytes())
+    }
+
+    /// `cert=...&key=...` of an identity.
+    fn client(&self, identity: &Identity) -> String {
+        let certificate = self.write("client.pem", &identity.pem);
+        let key = self.write("client.key", &identity.key.serialize_pem());
+        format!("cert={}&key={}", certificate.display(), key.display())
+    }
+}
+
+fn replay(url: &str, flows: u32) -> Run {
+    run_with_input(["-r", "-", "-o", url], &many_flows(flows))
+}
+
+/// Checks that a collector takes from a program with these settings what a file would hold.
+fn check_taken(taken: Taken, url: &str) {
+    let run = replay(url, 5000);
+    assert_eq!(run.status, DONE, "{}", run.stderr);
+    run.assert_conservation();
+    assert_eq!(run.count("outputs.0.sent.records"), 5000);
+    let file = run_with_input(["-r", "-", "-o", "ipfix-file:-"], &many_flows(5000)).stdout;
+    assert!(taken.join().unwrap().unwrap() == file, "what came is what a file would hold");
+}
+
+#[test]
+fn authority_of_a_file_is_trusted() {
+    let (files, authority) = (Files::new(), Authority::new());
+    let ca = files.write("ca.pem", &authority.pem);
+    for version in [&TLS12, &TLS13] {
+        for name in ["localhost", "127.0.0.1"] {
+            let demands = Demands { version, ..ANYBODY };
+            let (taken, port) = collector(&authority.certify(name), demands);
+            check_taken(taken, &format!("ipfix+tls://{name}:{port}?ca={}", ca.display()));
+        }
+    }
+}
+
+#[test]
+fn file_of_several_authorities_is_trusted() {
+    let (files, authority) = (Files::new(), Authority::new());
+    let ca = files.write("ca.pem", &[Authority::new().pem, authority.pem.clone()].concat());
+    let (taken, port) = collector(&authority.certify("localhost"), ANYBODY);
+    check_taken(taken, &format!("ipfix+tls://localhost:{port}?ca={}", ca.display()));
+}
+
+#[test]
+fn authorities_of_the_system_are_trusted_where_no_file_is_given() {
+    let (files, authority) = (Files::new(), Authority::new());
+    let ca = files.write("ca.pem", &authority.pem);
+    let (taken, port) = collector(&authority.certify("localhost"), ANYBODY);
+    // Where OpenSSL looks for the system's, so do others.
+    let mut command = crate::support::flowprobe();
+    command.env("SSL_CERT_FILE", ca).env_remove("SSL_CERT_DIR");
+    let url = format!("ipfix+tls://localhost:{port}");
+    let mut child = start_command(command, &["-r", "-", "-o", &url]);
+    let feeder = crate::feed(&mut child, many_flows(10));
+    let run = finish(child);
+    feeder.join().unwrap();
+    assert_eq!(run.status, DONE, "{}", run.stderr);
+    assert!(!taken.join().unwrap().unwrap().is_empty());
+}
+
+/// Checks that the program does not trust a collector.
+fn check_not_trusted(identity: &Identity, authority: &Authority, words: &[&str]) {
+    let files = Files::new();
+    let ca = files.write("ca.pem", &authority.pem);
+    for version in [&TLS12, &TLS13] {
+        let (taken, port) = collector(identity, Demands { version, ..ANYBODY });
+        let url = format!("ipfix+tls://localhost:{port}");
+        let run = replay(&format!("{url}?ca={}", ca.display()), 10);
+        assert_failed_at_start(&run, &[&[url.as_str(), "certificate"], words].concat());
+        assert!(taken.join().unwrap().is_err(), "nothing was sent");
+    }
+}
+
+#[test]
+fn wrong_authority_is_not_trusted() {
+    check_not_trusted(&Authority::new().certify("localhost"), &Authority::new(), &[]);
+}
+
+#[test]
+fn wrong_host_name_is_not_trusted() {
+    let authority = Authority::new();
+    let wrong = authority.certify("collector.example");
+    check_not_trusted(&wrong, &authority, &["localhost", "collector.example"]);
+}
+
+#[test]
+fn certificate_that_has_expired_is_not_trusted() {
+    let authority = Authority::new();
+    check_not_trusted(&authority.certify_until("localhost", 2001), &authority, &["expired"]);
+}
+
+#[test]
+fn client_certificate_is_shown_to_a_collector_that_asks_for_one() {
+    let (files, authority) = (Files::new(), Authority::new());
+    let ca = files.write("ca.pem", &authority.pem);
+    let clients = Authority::new();
+    let client = files.client(&clients.certify("probe.example"));
+    for version in [&TLS12, &TLS13] {
+        let demands = Demands { version, clients_of: Some(clients.roots()) };
+        let (taken, port) = collector(&authority.certify("localhost"), demands);
+        let url = format!("ipfix+tls://localhost:{port}?ca={}&{client}", ca.display());
+        check_taken(taken, &url);
+    }
+}
+
+/// Checks that nothing counts as sent to a collector that turns the program away. With TLS 1.3
+/// that comes when the client thinks the handshake is over, so it may come at any time later.
+fn check_turned_away(client: &str) {
+    let (files, authority) = (Files::new(), Authority::new());
+    let ca = files.write("ca.pem", &authority.pem);
+    for version in [&TLS12, &TLS13] {
+        let demands = Demands { version, clients_of: Some(Authority::new().roots()) };
+        let (taken, port) = collector(&authority.certify("localhost"), demands);
+        let url = format!("ipfix+tls://localhost:{port}");
+        let run = replay(&format!("{url}?ca={}&{client}", ca.display()), 10);
+        assert!(taken.join().unwrap().is_err());
+        assert_eq!(run.status, FAILED, "{version:?}: {}", run.stderr);
+        assert!(run.stderr.contains(&url), "{}", run.stderr);
+        let why = run.stderr.to_lowercase();
+        let said = ["certificate", "unknownca"].iter().any(|word| why.contains(word));
+        assert!(said, "{version:?}: {}", run.stderr);
+        if !run.stats.is_null() {
+            run.assert_conservation();
+            assert_eq!(run.count("outputs.0.sent.records"), 0);
+        }
+    }
+}
+
+#[test]
+fn client_without_a_certificate_is_turned_away() {
+    check_turned_away("reconnect=1s");
+}
+
+#[test]
+fn client_with_a_certificate_of_another_authority_is_turned_away() {
+    let files = Files::new();
+    check_turned_away(&files.client(&Authority::new().certify("probe.example")));
+}
+
+#[test]
+fn collector_that_does_not_speak_tls_is_an_error_at_the_start() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ipfix+tls://{}", listener.local_addr().unwrap());
+    let (files, authority) = (Files::new(), Authority::new());
+    let ca = files.write("ca.pem", &authority.pem);
+    let speaker = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"220 mail.example ESMTP\r\n").unwrap();
+        // Until the client has heard enough.
+        drop(stream.read_to_end(&mut Vec::new()));
+    });
+    let run = replay(&format!("{url}?ca={}", ca.display()), 10);
+    assert_failed_at_start(&run, &["cannot connect", &url]);
+    speaker.join().unwrap();
+}
+
+#[test]
+fn files_that_are_no_certificates_are_errors_at_the_start() {
+    let (files, authority) = (Files::new(), Authority::new());
+    let ca = files.write("ca.pem", &authority.pem);
+    let identity = authority.certify("localhost");
+    let text = files.write("notes.txt", "not a certificate");
+    let certificate = files.write("client.pem", &identity.pem);
+    let other_key = files.write("other.key", &KeyPair::generate().unwrap().serialize_pem());
+    let (ca, text) = (ca.display(), text.display());
+    let (certificate, other_key) = (certificate.display(), other_key.display());
+    let cases = [
+        ("ca=/nonexistent.pem".to_owned(), "/nonexistent.pem"),
+        (format!("ca={text}"), "notes.txt"),
+        (format!("ca={ca}&cert=/nonexistent.pem&key={other_key}"), "/nonexistent.pem"),
+        (format!("ca={ca}&cert={text}&key={other_key}"), "notes.txt"),
+        (format!("ca={ca}&cert={certificate}&key=/nonexistent.key"), "/nonexistent.key"),
+        (format!("ca={ca}&cert={certificate}&key={text}"), "notes.txt"),
+        (format!("ca={ca}&cert={certificate}&key={other_key}"), "key"),
+    ];
+    for (query, words) in cases {
+        let (taken, port) = collector(&identity, ANYBODY);
+        let run = replay(&format!("ipfix+tls://localhost:{port}?{query}"), 10);
+        assert_failed_at_start(&run, &[words]);
+        // A collector that was connected to in vain hears nothing.
+        assert!(taken.join().unwrap().is_err(), "{query}");
+    }
+}

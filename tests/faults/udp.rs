@@ -1,0 +1,50 @@
+//! Collectors over UDP that are not there.
+
+use std::net::UdpSocket;
+
+use crate::support::run_with_input;
+use crate::{FAILED, assert_failed_at_start, many_flows};
+
+const SCHEMES: [&str; 3] = ["netflow5", "netflow9", "ipfix"];
+
+/// A port of this host on which nobody listens.
+fn unused_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn port_on_which_nobody_listens_fails_the_run() {
+    for scheme in SCHEMES {
+        for flows in [1, 5, 5000] {
+            for pace in ["0", "1000000"] {
+                let url = format!("{scheme}://127.0.0.1:{}?pps={pace}", unused_port());
+                let run = run_with_input(["-r", "-", "-o", &url], &many_flows(flows));
+                run.assert_conservation();
+                assert_eq!(run.status, FAILED, "{url}, {flows}: {}", run.stderr);
+                // On this host the refusal comes at once, so it is known of every datagram.
+                assert_eq!(run.count("outputs.0.sent.records"), 0, "{url}, {flows}");
+                assert_eq!(run.count("outputs.0.failed.records"), u64::from(flows), "{url}");
+                assert!(run.stderr.contains("warning: "), "{}", run.stderr);
+                // Once, not once for each datagram.
+                assert_eq!(run.stderr.lines().count(), 2, "{}", run.stderr);
+            }
+        }
+    }
+}
+
+#[test]
+fn name_that_does_not_resolve_is_an_error_at_the_start() {
+    for scheme in SCHEMES.into_iter().chain(["ipfix+tcp", "ipfix+tls"]) {
+        let url = format!("{scheme}://no-such-host.invalid");
+        let run = run_with_input(["-r", "-", "-o", &url], &many_flows(1));
+        assert_failed_at_start(&run, &[&url]);
+    }
+}
+
+#[test]
+fn failure_of_one_output_at_the_start_is_a_failure_of_all() {
+    let arguments = ["-r", "-", "-o", "json:-", "-o", "ipfix://no-such-host.invalid"];
+    let run = run_with_input(arguments, &many_flows(1));
+    assert_failed_at_start(&run, &["no-such-host.invalid"]);
+    assert!(run.stdout.is_empty());
+}

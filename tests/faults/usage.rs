@@ -1,0 +1,236 @@
+//! Wrong usage: refused at start with exit status 2, never ignored. And `--config`.
+
+use std::process::Output;
+
+use crate::support::capture::pcapng;
+use crate::support::{flowprobe, scratch, write};
+use crate::{DONE, USAGE, datagram};
+
+fn run(arguments: &[&str]) -> Output {
+    flowprobe().args(arguments).output().unwrap()
+}
+
+/// Checks that a command line is refused in words that name all of these.
+fn check(arguments: &[&str], words: &[&str]) {
+    let output = run(arguments);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(USAGE), "{arguments:?}: {stderr}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+    assert!(stderr.contains("error: "), "{arguments:?}: {stderr}");
+    for word in words {
+        assert!(stderr.contains(word), "{arguments:?}: no {word} in {stderr}");
+    }
+    assert!(!stderr.contains("panicked"), "{arguments:?}: {stderr}");
+}
+
+/// Checks a setting beside an input that is not read.
+fn check_setting(name: &str, value: &str, words: &[&str]) {
+    check(&["-r", "/dev/null", name, value], &[&[name], words].concat());
+}
+
+/// Checks an output beside an input that is not read.
+fn check_output(url: &str, words: &[&str]) {
+    check(&["-r", "/dev/null", "-o", url], &[&[url], words].concat());
+}
+
+#[test]
+fn no_input_is_wrong_usage() {
+    check(&["-o", "json:-"], &["-r FILE"]);
+    check(&["--max-flows", "10"], &["-r FILE"]);
+    let output = run(&[]);
+    assert_eq!(output.status.code(), Some(USAGE));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("Usage: flowprobe"));
+}
+
+#[test]
+fn what_is_not_known_is_refused() {
+    check(&["--bogus"], &["--bogus"]);
+    check(&["-r", "/dev/null", "--active", "1s"], &["--active"]);
+    check(&["trace.pcap"], &["trace.pcap"]);
+    check(&["completions", "tcsh"], &["tcsh", "bash"]);
+    check(&["completions"], &["SHELL"]);
+}
+
+#[test]
+fn values_out_of_range_are_refused() {
+    for name in ["--idle-timeout", "--active-timeout"] {
+        for value in ["0s", "999us", "25h", "2days", "15", "soon", ""] {
+            check_setting(name, value, &["1ms to 1day"]);
+        }
+    }
+    for value in ["0", "1001M", "many", "", "1.5k", "-1"] {
+        let argument = format!("--max-flows={value}");
+        check(&["-r", "/dev/null", &argument], &["--max-flows", "1 to 1000M"]);
+    }
+    for value in ["2", "1:0", "2:1", "1:-1", "1:x", ""] {
+        check_setting("--sample", value, &["1:N"]);
+    }
+    for value in ["source", "src,", "src,src", ""] {
+        check_setting("--flow-key", value, &[]);
+    }
+    for value in ["eth0", "=7", "eth0=", "eth0=x", "eth0=4294967296"] {
+        check_setting("--ifindex", value, &[]);
+    }
+    check_setting("--workers", "0", &[]);
+    check_setting("--workers", "257", &["256"]);
+    check_setting("--hash-seed", "x", &["random"]);
+    check_setting("--top", "x", &[]);
+    check_setting("--order", "flows", &["octets", "packets"]);
+    check_setting("--stats", "xml", &["text", "json"]);
+}
+
+#[test]
+fn contradictions_are_refused() {
+    check(&["-r", "-", "-r", "-"], &["standard input"]);
+    check(&["-r", "/dev/null", "--top", "5", "-o", "json:-"], &["--top", "--output"]);
+    check(&["-r", "/dev/null", "--order", "packets", "-o", "json:-"], &["--order", "--output"]);
+    check(&["-r", "/dev/null", "-o", "json:-", "-o", "ipfix-file:-"], &["standard output"]);
+    check(&["-r", "/dev/null", "-o", "json:-", "-o", "json:-"], &["twice"]);
+    let workers = ["-r", "/dev/null", "--max-flows", "3", "--workers", "4"];
+    check(&workers, &["--max-flows", "4 workers"]);
+    // The sampling interval of NetFlow v5 has 14 bits.
+    let sampled = ["-r", "/dev/null", "-o", "netflow5://127.0.0.1", "--sample", "1:16384"];
+    check(&sampled, &["NetFlow v5", "16384", "16383"]);
+    check(&["-r", "/dev/null", "completions", "bash"], &["completions"]);
+}
+
+#[test]
+fn interface_with_two_numbers_is_refused() {
+    check(&["-r", "/dev/null", "--ifindex", "eth0=1", "--ifindex", "eth0=2"], &["eth0"]);
+}
+
+#[test]
+fn outputs_that_are_no_outputs_are_refused() {
+    for url in ["json", "127.0.0.1:4739", "http://host", "sflow://host", "ipfix", "IPFIX://host"] {
+        check_output(url, &["ipfix://HOST[:PORT]"]);
+    }
+    for url in ["json:", "ipfix-file:", "ipfix://", "netflow9://:2055", "ipfix+tcp://"] {
+        check_output(url, &[]);
+    }
+    for url in ["ipfix://host:0x1", "ipfix://host:65536", "ipfix://host/path", "ipfix://me@host"] {
+        check_output(url, &[]);
+    }
+}
+
+#[test]
+fn settings_that_an_output_does_not_have_are_refused() {
+    let cases = [
+        ("netflow5://h?template-refresh=1s", "odid, mtu, pps"),
+        ("ipfix+tcp://h?mtu=1400", "odid, reconnect"),
+        ("ipfix+tcp://h?ca=x", "odid, reconnect"),
+        ("ipfix+tls://h?pps=1", "odid, reconnect, ca, cert, key"),
+        ("json:-?pps=1", "odid"),
+        ("ipfix-file:-?mtu=1400", "odid"),
+        ("ipfix://h?bogus=1", "bogus"),
+        ("ipfix://h?bogus", "bogus"),
+    ];
+    for (url, words) in cases {
+        check_output(url, &[words]);
+    }
+}
+
+#[test]
+fn settings_of_outputs_out_of_range_are_refused() {
+    for query in ["odid=0", "odid=4294967296", "odid=x", "odid=", "odid=1&odid=2"] {
+        check_output(&format!("json:-?{query}"), &["odid"]);
+    }
+    for query in ["mtu=575", "mtu=9001", "pps=-1", "pps=x", "template-packets=0"] {
+        check_output(&format!("ipfix://h?{query}"), &[query]);
+    }
+    for query in ["template-refresh=0s", "template-refresh=10", "template-refresh=999ms"] {
+        check_output(&format!("netflow9://h?{query}"), &[query]);
+    }
+    check_output("ipfix+tcp://h?reconnect=1ms", &["reconnect=1ms"]);
+    check_output("ipfix+tls://h?cert=a.pem", &["cert and key"]);
+    check_output("ipfix+tls://h?key=a.pem", &["cert and key"]);
+}
+
+/// Runs with a configuration file and more arguments.
+fn configured(text: &str, arguments: &[&str]) -> (Option<i32>, Vec<u8>, String) {
+    let folder = scratch();
+    let path = write(&folder, "flowprobe.toml", text.as_bytes());
+    let output = run(&[&["--config", path.to_str().unwrap()], arguments].concat());
+    (output.status.code(), output.stdout, String::from_utf8(output.stderr).unwrap())
+}
+
+/// A capture in a folder that is kept, with two packets 5 s apart on each of two interfaces.
+fn capture() -> (tempfile::TempDir, String) {
+    let folder = scratch();
+    let packets = [datagram(1, 0), datagram(1, 0).on(1), datagram(1, 5000), datagram(2, 5000)];
+    let path = write(&folder, "a.pcapng", &pcapng(2, &packets));
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+fn lines(octets: &[u8]) -> usize {
+    octets.iter().filter(|&&octet| octet == b'\n').count()
+}
+
+#[test]
+fn configuration_file_has_the_settings_of_the_command_line() {
+    let (_folder, path) = capture();
+    let text = format!("read = {path:?}\noutput = \"json:-\"\n");
+    let (status, stdout, stderr) = configured(&text, &[]);
+    // Two flows of port 1 on two interfaces, and one of port 2.
+    assert_eq!((status, lines(&stdout)), (Some(DONE), 3), "{stderr}");
+    let text = format!(
+        "read = [{path:?}, \"/dev/null\"]\noutput = [\"json:-?odid=77\", \"ipfix-file:/dev/null\"]\n\
+         idle-timeout = \"4s\"\nmax-flows = 100\nflow-key = \"src,dst,sport,dport,proto,tos\"\n\
+         name = \"configured\"\nstats = \"json\"\nquiet = true\nworkers = 2\nsample = \"1:1\"\n"
+    );
+    let (_, stdout, stderr) = configured(&text, &[]);
+    // /dev/null is no capture file, so the status says that. Idle after 4 s, without interface.
+    assert_eq!(lines(&stdout), 3, "{stderr}");
+    let document: serde_json::Value =
+        serde_json::from_slice(stdout.split(|&octet| octet == b'\n').next().unwrap()).unwrap();
+    assert_eq!(document["observer"]["name"], "configured");
+    assert_eq!(document["netflow"]["exporter"]["source_id"], 77);
+    let stats: serde_json::Value =
+        stderr.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
+    assert_eq!(stats["outputs"].as_array().unwrap().len(), 2);
+    assert_eq!(stats["ended"]["idle"]["records"], 1);
+}
+
+#[test]
+fn command_line_comes_before_the_configuration_file() {
+    let (_folder, path) = capture();
+    let text = "read = \"/nonexistent\"\noutput = [\"json:/nonexistent/x\"]\nidle-timeout = \"1h\"\n\
+                quiet = false\n";
+    let arguments = ["-r", &path, "-o", "json:-", "--idle-timeout", "4s"];
+    let (status, stdout, stderr) = configured(text, &arguments);
+    // Lists are replaced as a whole. Four flows, since both of port 1 are idle after 4 s.
+    assert_eq!((status, lines(&stdout)), (Some(DONE), 4), "{stderr}");
+    let order = "top = 1\norder = \"packets\"\n";
+    let (status, stdout, stderr) = configured(order, &["-r", &path, "--order", "octets"]);
+    assert_eq!(status, Some(DONE), "{stderr}");
+    assert!(String::from_utf8(stdout).unwrap().contains("and 2 smaller flows"));
+}
+
+#[test]
+fn wrong_configuration_files_are_refused() {
+    let cases = [
+        ("bogus = 1\n", "bogus"),
+        ("config = \"other.toml\"\n", "config"),
+        ("help = true\n", "help"),
+        ("idle_timeout = \"1s\"\n", "idle_timeout"),
+        ("idle-timeout = \"soon\"\n", "1ms to 1day"),
+        ("idle-timeout = 1.5\n", "idle-timeout"),
+        ("max-flows = true\n", "max-flows"),
+        ("max-flows = [1, 2]\n", "max-flows"),
+        ("[max-flows]\n", "max-flows"),
+        ("quiet = \"yes\"\n", "quiet"),
+        ("output = \"bogus://x\"\n", "bogus"),
+        ("output = [\"json:-\", 7]\n", ""),
+        ("no toml at all", "flowprobe.toml"),
+        ("workers = 0\n", "workers"),
+        ("workers = 999\n", "workers"),
+    ];
+    for (text, words) in cases {
+        let (status, stdout, stderr) = configured(text, &["-r", "/dev/null"]);
+        assert_eq!(status, Some(USAGE), "{text}: {stderr}");
+        assert!(stdout.is_empty(), "{text}");
+        assert!(stderr.contains("error: ") && stderr.contains(words), "{text}: {stderr}");
+        assert!(!stderr.contains("panicked"), "{text}: {stderr}");
+    }
+    check(&["--config", "/nonexistent.toml"], &["/nonexistent.toml"]);
+}

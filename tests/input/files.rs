@@ -1,0 +1,118 @@
+//! Classic pcap files and pcapng files, and what they can be wrapped in.
+
+use std::io::Write;
+
+use crate::support::capture::{Captured, Order, pcap, pcap_as, pcapng};
+use crate::support::{run, scratch, write};
+use crate::{assert_sound, datagram, ports_and_starts, replay};
+
+/// With every digit of a second in use.
+const NANOS: u64 = 1_700_000_000_123_456_789;
+const MILLIS: u64 = 1_700_000_000_123;
+
+fn packets() -> Vec<Captured> {
+    (0..100).map(|n| datagram(1000 + n, NANOS + u64::from(n) * 1_000_000)).collect()
+}
+
+fn expected() -> Vec<(u64, u64)> {
+    (0..100).map(|n| (1000 + n, MILLIS + n)).collect()
+}
+
+fn gzip(octets: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(octets).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(octets: &[u8]) -> Vec<u8> {
+    zstd::encode_all(octets, 3).unwrap()
+}
+
+/// The file in two parts, each compressed for itself, as `cat a.gz b.gz` makes it.
+fn in_two(octets: &[u8], compress: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+    // In the middle of a packet.
+    let (one, other) = octets.split_at(octets.len() / 2 + 5);
+    [compress(one), compress(other)].concat()
+}
+
+#[test]
+fn pcap_is_read_in_both_resolutions_and_byte_orders() {
+    for order in [Order::Little, Order::Big] {
+        for nanoseconds in [false, true] {
+            let run = replay(&pcap_as(order, nanoseconds, 1, &packets()));
+            assert_eq!(ports_and_starts(&run), expected(), "{order:?}, {nanoseconds}");
+        }
+    }
+}
+
+#[test]
+fn pcap_has_32_bits_of_seconds() {
+    let late = u64::from(u32::MAX) * 1_000_000_000 + 999_999_000;
+    let run = replay(&pcap(&[datagram(1, 0), datagram(2, late)]));
+    assert_eq!(ports_and_starts(&run), [(1, 0), (2, 4_294_967_295_999)]);
+}
+
+#[test]
+fn link_type_of_pcap_is_the_lower_half_of_its_field() {
+    // The upper bits say that frames end with a check sequence of 4 octets.
+    let mut file = pcap(&packets());
+    file[20..24].copy_from_slice(&0x5400_0001_u32.to_le_bytes());
+    assert_eq!(ports_and_starts(&replay(&file)), expected());
+}
+
+#[test]
+fn compressed_files_are_read_from_files_and_from_standard_input() {
+    let folder = scratch();
+    for file in [pcap(&packets()), pcapng(1, &packets())] {
+        let forms = [
+            file.clone(),
+            gzip(&file),
+            zstd(&file),
+            in_two(&file, gzip),
+            in_two(&file, zstd),
+            // A member or a frame may be empty.
+            [gzip(&[]), gzip(&file), gzip(&[])].concat(),
+            [zstd(&[]), zstd(&file), zstd(&[])].concat(),
+        ];
+        for (index, form) in forms.iter().enumerate() {
+            assert_eq!(ports_and_starts(&replay(form)), expected(), "standard input, {index}");
+            // What a file is called does not matter.
+            let path = write(&folder, "capture.txt", form);
+            let run = run(["-r", path.to_str().unwrap(), "-o", "json:-"]);
+            assert_sound(&run);
+            assert_eq!(ports_and_starts(&run), expected(), "file, {index}");
+        }
+    }
+}
+
+#[test]
+fn file_without_packets_is_sound() {
+    let one_byte_order = pcap_as(Order::Big, true, 1, &[]);
+    for file in [pcap(&[]), one_byte_order, pcapng(0, &[]), pcapng(3, &[])] {
+        let run = replay(&file);
+        assert_eq!(run.count("received.packets"), 0);
+        assert!(run.stdout.is_empty());
+    }
+}
+
+#[test]
+fn packets_as_long_as_libpcap_takes_are_read() {
+    let mut packet = datagram(1, 0);
+    packet.data.resize(256 * 1024, 0xee);
+    packet.wire_length = 256 * 1024;
+    let packets = [packet.clone(), datagram(2, 1), packet, datagram(3, 2)];
+    for file in [pcap(&packets), pcapng(1, &packets)] {
+        assert_eq!(ports_and_starts(&replay(&file)), [(1, 0), (2, 0), (3, 0)]);
+    }
+}
+
+#[test]
+fn packet_without_octets_is_counted() {
+    let nothing = Captured { wire_length: 60, ..Captured::at(0, Vec::new()) };
+    for file in [pcap(&[nothing.clone()]), pcapng(1, &[nothing])] {
+        let run = replay(&file);
+        assert_eq!(run.count("received.packets"), 1);
+        assert_eq!(run.count("ignored.cut_short.packets"), 1);
+        assert_eq!(run.count("ignored.cut_short.octets"), 60);
+    }
+}

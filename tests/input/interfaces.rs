@@ -1,0 +1,141 @@
+//! Numbers and names of input interfaces.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::capture::{Order, enhanced, interface, pcap, pcapng, section};
+use crate::support::{Run, ipfix, run, scratch, write};
+use crate::{assert_sound, datagram};
+
+/// A section with interfaces of these names and a packet of each, from ports 1, 2, ...
+fn named(names: &[&str]) -> Vec<u8> {
+    let order = Order::Little;
+    let mut file = section(order);
+    for name in names {
+        file.extend(interface(order, 1, 0, &[(2, name.as_bytes())]));
+    }
+    for index in 0..names.len() as u32 {
+        let port = u16::try_from(index + 1).unwrap();
+        file.extend(enhanced(order, &datagram(port, 1_000_000).on(index)));
+    }
+    file
+}
+
+fn replay(files: &[&Path], arguments: &[&str]) -> Run {
+    let mut all = vec!["-o", "json:-"];
+    for file in files {
+        all.extend(["-r", file.to_str().unwrap()]);
+    }
+    let run = run([&all, arguments].concat());
+    assert_sound(&run);
+    run
+}
+
+/// Port, interface number and interface name of each flow, sorted.
+fn interfaces(run: &Run) -> Vec<(u64, String, Option<String>)> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let interface = |document: &Value| {
+        let interface = &document["observer"]["ingress"]["interface"];
+        let port = document["source"]["port"].as_u64().unwrap();
+        let number = document["netflow"]["ingress_interface"].as_u64().unwrap().to_string();
+        assert_eq!(text(&interface["id"]), Some(number.clone()));
+        (port, number, text(&interface["name"]))
+    };
+    let mut found: Vec<_> = run.documents().iter().map(interface).collect();
+    found.sort();
+    found
+}
+
+fn expect(found: &Run, expected: &[(u64, u64, Option<&str>)]) {
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(port, number, name)| (*port, number.to_string(), name.map(str::to_owned)))
+        .collect();
+    assert_eq!(interfaces(found), expected);
+}
+
+#[test]
+fn classic_pcap_has_interface_0() {
+    let folder = scratch();
+    let path = write(&folder, "a", &pcap(&[datagram(1, 0)]));
+    expect(&replay(&[&path], &[]), &[(1, 0, None)]);
+}
+
+#[test]
+fn pcapng_interfaces_count_from_1_and_have_names() {
+    let folder = scratch();
+    let path = write(&folder, "a", &named(&["eth0", "eth1", "enp3s0f0 \u{2192} \"tap\""]));
+    let third = Some("enp3s0f0 \u{2192} \"tap\"");
+    let expected = [(1, 1, Some("eth0")), (2, 2, Some("eth1")), (3, 3, third)];
+    expect(&replay(&[&path], &[]), &expected);
+    let path = write(&folder, "a", &pcapng(2, &[datagram(1, 0), datagram(2, 0).on(1)]));
+    expect(&replay(&[&path], &[]), &[(1, 1, None), (2, 2, None)]);
+}
+
+#[test]
+fn number_of_an_interface_is_the_same_over_sections_and_files() {
+    let folder = scratch();
+    let twice = [named(&["eth0", "eth1"]), named(&["eth0", "eth1"])].concat();
+    let one = write(&folder, "one", &twice);
+    let other = write(&folder, "other", &named(&["eth0", "eth1"]));
+    let run = replay(&[&one, &other], &[]);
+    expect(&run, &[(1, 1, Some("eth0")), (2, 2, Some("eth1"))]);
+    assert!(run.flows().iter().all(|flow| flow.packets == 3));
+}
+
+#[test]
+fn interface_number_can_be_given_by_name() {
+    let folder = scratch();
+    let path = write(&folder, "a", &named(&["eth0", "eth1"]));
+    let run = replay(&[&path], &["--ifindex", "eth1=700"]);
+    expect(&run, &[(1, 1, Some("eth0")), (2, 700, Some("eth1"))]);
+    let run = replay(&[&path], &["--ifindex", "eth1=4294967295", "--ifindex", "eth0=0"]);
+    expect(&run, &[(1, 0, Some("eth0")), (2, 4_294_967_295, Some("eth1"))]);
+    // It goes by the name in every file, wherever the interface stands there.
+    let other = write(&folder, "b", &named(&["eth1", "eth0"]));
+    let run = replay(&[&path, &other], &["--ifindex", "eth0=70", "--ifindex", "eth1=71"]);
+    let (zero, one) = (Some("eth0"), Some("eth1"));
+    expect(&run, &[(1, 70, zero), (1, 71, one), (2, 70, zero), (2, 71, one)]);
+    assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+}
+
+#[test]
+fn name_may_have_an_equals_sign() {
+    let folder = scratch();
+    let path = write(&folder, "a", &named(&["a=b"]));
+    expect(&replay(&[&path], &["--ifindex", "a=b=7"]), &[(1, 7, Some("a=b"))]);
+}
+
+#[test]
+fn interface_number_is_on_the_wire() {
+    let folder = scratch();
+    let path = write(&folder, "a", &named(&["eth0"]));
+    let run = run(["-r", path.to_str().unwrap(), "--ifindex", "eth0=700000", "-o", "ipfix-file:-"]);
+    let messages = ipfix::session(&run.stdout);
+    let records: Vec<_> = messages.iter().flat_map(ipfix::Message::flows).collect();
+    // ingressInterface is element 10.
+    assert_eq!(ipfix::number(records[0], 10), 700_000);
+}
+
+#[test]
+fn name_that_does_not_come_up_is_warned_about() {
+    let folder = scratch();
+    let path = write(&folder, "a", &named(&["eth0"]));
+    let run = replay(&[&path], &["--ifindex", "eth7=7", "--ifindex", "eth0=5"]);
+    let warnings: Vec<_> = run.stderr.lines().filter(|line| line.contains("warning")).collect();
+    assert_eq!(warnings.len(), 1, "{}", run.stderr);
+    assert!(warnings[0].contains("eth7"), "{}", run.stderr);
+}
+
+#[test]
+fn flows_of_several_interfaces_stay_apart() {
+    let folder = scratch();
+    let same = [datagram(1, 0), datagram(1, 0).on(1), datagram(1, 0).on(2), datagram(1, 0)];
+    let path = write(&folder, "a", &pcapng(3, &same));
+    let run = replay(&[&path], &[]);
+    let mut counts: Vec<_> =
+        run.flows().iter().map(|flow| (flow.interface, flow.packets)).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [(1, 2), (2, 1), (3, 1)]);
+}
