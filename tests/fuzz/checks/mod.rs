@@ -1,0 +1,9 @@
+//! What the fuzz targets check. Each check takes any octets, makes an input of them, and panics
+//! where the program does not keep its word.
+
+pub mod capture;
+pub mod frame;
+pub mod message;
+pub mod table;
+
+mod input;

@@ -1,0 +1,463 @@
+//! Packets decoded from octets, through the observer and the flow table as a worker does it, and
+//! through a model of the same rules that has a simple map and no cleverness.
+//!
+//! Without evictions the records are the same; with evictions the sums of each flow are.
+
+use std::collections::BTreeMap;
+
+use flow::{
+    FlowEndReason, FlowKey, FlowRecord, FlowTable, Frame, HashSeed, IpVersion, KeyField, KeyFields,
+    LinkType, Observation, Observer, ObserverSettings, RecordTally, STEP_BACK_PACKETS, Sampling,
+    TableSettings, Timestamp, VERY_LATE_MS,
+};
+
+use super::input::Input;
+
+/// Keys come from one octet, so this many flows are enough for all of them.
+const ENOUGH: u32 = 4096;
+
+/// Packets of a check: more do not find more.
+const PACKETS_MAX: usize = 2000;
+
+/// Settings (8), then packets: key (1), attributes (1), time (2), and how often (1).
+pub fn check(octets: &[u8]) {
+    let mut input = Input::new(octets);
+    let settings = Settings::read(&mut input);
+    let mut meter = Meter::new(settings);
+    let mut model = Model::new(settings);
+    let mut packets = 0;
+    while !input.is_empty() && packets < PACKETS_MAX {
+        let packet = Packet::read(&mut input);
+        let step = Step::read(&mut input);
+        let count = if input.u8() < 240 { 1 } else { 1 + usize::from(input.u8() % 80) };
+        for _ in 0..count {
+            let time = step.from(model.now, settings);
+            meter.take(packet, time);
+            model.take(packet, time);
+        }
+        packets += count;
+    }
+    let records = meter.finish();
+    model.finish();
+    if settings.flows_max == ENOUGH {
+        assert_eq!(sorted(records), sorted(model.records));
+    } else {
+        assert_eq!(sums(&records), sums(&model.records));
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    idle_ms: u32,
+    active_ms: u32,
+    flows_max: u32,
+    key: KeyFields,
+    burst: usize,
+    sampling: u32,
+    seed: u64,
+    begin: u64,
+}
+
+impl Settings {
+    fn read(input: &mut Input<'_>) -> Self {
+        Self {
+            idle_ms: input.pick(&[15_000, 1, 50, 1999, 2000, 2001, 90_000, 86_400_000]),
+            active_ms: input.pick(&[60_000, 1, 60, 2000, 14_999, 15_000, 86_400_000]),
+            flows_max: input.pick(&[ENOUGH, ENOUGH, 1, 2, 14, 15, 16, 31, 100]),
+            key: match input.u8() {
+                bits if bits % 2 == 0 => KeyFields::SEVEN,
+                bits => KeyFields::new(
+                    KeyField::ALL.into_iter().filter(|&field| bits.rotate_left(field as u32) > 99),
+                ),
+            },
+            burst: input.pick(&[64, 1, 2, 63, 65, 128, 500]),
+            sampling: input.pick(&[1, 1, 1, 2, 3]),
+            seed: input.u8().into(),
+            begin: input.pick(&[
+                1_700_000_000_000,
+                0,
+                1 << 31,
+                1 << 32,
+                (1 << 32) * 400,
+                Timestamp::MAX.as_millis() - 1000,
+            ]),
+        }
+    }
+}
+
+/// What a packet is, beside its time.
+#[derive(Clone, Copy, Debug)]
+struct Packet {
+    ip_version: IpVersion,
+    host: u8,
+    port: u8,
+    tcp: bool,
+    type_of_service: u8,
+    interface: u32,
+    vlan_id: u16,
+    bits: u8,
+    ttl: u8,
+    /// Behind the IP header.
+    payload: u8,
+}
+
+impl Packet {
+    fn read(input: &mut Input<'_>) -> Self {
+        let [key, bits] = input.array();
+        let attributes = input.u8();
+        Self {
+            ip_version: if key & 1 == 0 { IpVersion::V4 } else { IpVersion::V6 },
+            tcp: key & 2 == 0,
+            host: key >> 2 & 3,
+            port: key >> 4 & 1,
+            type_of_service: key >> 5 & 1,
+            interface: (key >> 6 & 1).into(),
+            vlan_id: u16::from(key >> 7) * 9,
+            bits,
+            ttl: attributes,
+            payload: 20 + attributes / 4,
+        }
+    }
+
+    /// As an Ethernet frame (RFC 791 section 3.1, RFC 8200 section 3, RFC 9293 section 3.1).
+    fn frame(&self) -> Vec<u8> {
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+        if self.vlan_id > 0 {
+            frame.extend([0x81, 0, 0, self.vlan_id.to_be_bytes()[1]]);
+        }
+        let protocol = if self.tcp { 6 } else { 17 };
+        match self.ip_version {
+            IpVersion::V4 => {
+                frame.extend([8, 0, 0x45, self.type_of_service, 0, 20 + self.payload]);
+                frame.extend([0, 0, 0, 0, self.ttl, protocol, 0, 0]);
+                frame.extend([10, 0, 0, self.host, 10, 0, 0, 99]);
+            }
+            IpVersion::V6 => {
+                frame.extend([0x86, 0xdd, 0x60, self.type_of_service << 4, 0, 0]);
+                frame.extend([0, self.payload, protocol, self.ttl]);
+                frame.extend([0xfd; 15]);
+                frame.push(self.host);
+                frame.extend([0xfe; 16]);
+            }
+        }
+        frame.extend([0x30, self.port, 0, 80, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, self.bits]);
+        frame.resize(frame.len() - 14 + usize::from(self.payload), 0);
+        frame
+    }
+
+    fn octets(&self) -> u64 {
+        let header = if self.ip_version == IpVersion::V4 { 20 } else { 40 };
+        header + u64::from(self.payload)
+    }
+
+    /// The key with the fields that are in it, and the VLAN if that is.
+    fn key(&self, fields: KeyFields) -> (FlowKey, u16) {
+        let (mut source, mut destination) = match self.ip_version {
+            IpVersion::V4 => ([0; 16], [0; 16]),
+            IpVersion::V6 => ([0xfd; 16], [0xfe; 16]),
+        };
+        match self.ip_version {
+            IpVersion::V4 => {
+                source[..4].copy_from_slice(&[10, 0, 0, self.host]);
+                destination[..4].copy_from_slice(&[10, 0, 0, 99]);
+            }
+            IpVersion::V6 => source[15] = self.host,
+        }
+        let has = |field| fields.contains(field);
+        let address = |field, octets| if has(field) { octets } else { [0; 16] };
+        let number = |field, number: u16| if has(field) { number } else { 0 };
+        let octet = |field, octet: u8| if has(field) { octet } else { 0 };
+        let key = FlowKey {
+            ip_version: self.ip_version,
+            source: address(KeyField::Source, source),
+            destination: address(KeyField::Destination, destination),
+            source_port: number(KeyField::SourcePort, 0x3000 + u16::from(self.port)),
+            destination_port: number(KeyField::DestinationPort, 80),
+            protocol: octet(KeyField::Protocol, if self.tcp { 6 } else { 17 }),
+            type_of_service: octet(KeyField::TypeOfService, self.type_of_service),
+            ingress_interface: if has(KeyField::IngressInterface) { self.interface } else { 0 },
+        };
+        (key, number(KeyField::Vlan, self.vlan_id))
+    }
+}
+
+/// How far the next packet is from now.
+#[derive(Clone, Copy, Debug)]
+struct Step(u8, u8);
+
+impl Step {
+    fn read(input: &mut Input<'_>) -> Self {
+        Self(input.u8(), input.u8())
+    }
+
+    fn from(self, now: u64, settings: Settings) -> u64 {
+        let (idle, active) = (u64::from(settings.idle_ms), u64::from(settings.active_ms));
+        let very_late = u64::from(VERY_LATE_MS);
+        let amount = u64::from(self.1);
+        let size = match self.0 >> 1 {
+            0..32 => amount,
+            32..64 => amount * 100,
+            64..80 => idle + amount % 3 - idle.min(1),
+            80..96 => active + amount % 3 - active.min(1),
+            96..108 => 1999 + amount % 3,
+            108..112 => active + idle + amount,
+            112..116 => very_late + amount % 3 - 1,
+            116..118 => 2 * very_late + amount,
+            118..120 => (1 << 31) - 1 + amount % 3,
+            120..122 => (1 << 32) - 1 + amount % 3,
+            122..124 => 24 * 60 * 60 * 1000 + amount % 2,
+            _ => 0,
+        };
+        let time = if self.0 & 1 == 0 { now + size } else { now.saturating_sub(size) };
+        time.min(Timestamp::MAX.as_millis())
+    }
+}
+
+/// The real thing, as a worker uses it.
+struct Meter {
+    settings: Settings,
+    observer: Observer,
+    table: FlowTable,
+    burst: Vec<Observation>,
+    records: Vec<FlowRecord>,
+}
+
+impl Meter {
+    fn new(settings: Settings) -> Self {
+        let seed = HashSeed::new(settings.seed);
+        Self {
+            settings,
+            observer: Observer::new(&ObserverSettings {
+                key: settings.key,
+                idle_timeout_ms: settings.idle_ms,
+                sampling: Sampling { interval: settings.sampling },
+                seed,
+            }),
+            table: FlowTable::new(&TableSettings {
+                flows_max: settings.flows_max,
+                idle_timeout_ms: settings.idle_ms,
+                active_timeout_ms: settings.active_ms,
+                key: settings.key,
+                seed,
+            }),
+            burst: Vec::new(),
+            records: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, packet: Packet, time: u64) {
+        let data = packet.frame();
+        let frame = Frame {
+            data: &data,
+            wire_length: u32::try_from(data.len()).expect("frames are short"),
+            time: Timestamp::from_millis(time),
+            ingress_interface: packet.interface,
+            link_type: LinkType::Ethernet,
+        };
+        if let Some(before) = self.observer.advance(frame.time) {
+            self.process();
+            self.table.set_back(before, frame.time, &mut |record| self.records.push(record));
+        }
+        let mut observation = Observation::default();
+        if self.observer.observe(&frame, &mut observation) {
+            self.burst.push(observation);
+        }
+        if self.burst.len() == self.settings.burst {
+            self.process();
+        }
+    }
+
+    fn process(&mut self) {
+        self.table.process(&self.burst, &mut |record| self.records.push(record));
+        self.burst.clear();
+        assert!(self.table.flows() <= self.settings.flows_max);
+    }
+
+    /// All records. Every packet is in one.
+    fn finish(mut self) -> Vec<FlowRecord> {
+        self.process();
+        self.table.finish(self.observer.now(), &mut |record| self.records.push(record));
+        assert_eq!(self.table.flows(), 0);
+        let metered = self.observer.counts().metered;
+        let mut left = RecordTally::default();
+        self.records.iter().for_each(|record| left.count(record));
+        assert_eq!((metered.packets, metered.octets), (left.packets, left.octets));
+        let ended = self.table.ended().into_iter().fold(RecordTally::default(), |a, b| a + b);
+        assert_eq!(ended, left);
+        self.records
+    }
+}
+
+/// A flow of the model: a record that is not complete. Its reason is not known yet.
+#[derive(Clone, Copy, Debug)]
+struct Flow {
+    record: FlowRecord,
+    closed: bool,
+}
+
+/// The meaning of a flow, step by step.
+struct Model {
+    settings: Settings,
+    now: u64,
+    late_in_a_row: u32,
+    frames: u32,
+    flows: BTreeMap<(FlowKey, u16), Flow>,
+    records: Vec<FlowRecord>,
+}
+
+impl Model {
+    fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            now: settings.begin,
+            late_in_a_row: 0,
+            frames: 0,
+            flows: BTreeMap::new(),
+            records: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, packet: Packet, time: u64) {
+        self.move_clock(time);
+        let is_sampled = self.frames.is_multiple_of(self.settings.sampling);
+        self.frames += 1;
+        if !is_sampled {
+            return;
+        }
+        let key = packet.key(self.settings.key);
+        let bits = if packet.tcp { packet.bits } else { 0 };
+        let is_connection = self.settings.key.contains_five_tuple();
+        let new = Flow {
+            record: FlowRecord {
+                key: key.0,
+                octets: packet.octets(),
+                packets: 1,
+                start: Timestamp::from_millis(time),
+                end: Timestamp::from_millis(time),
+                exported: Timestamp::default(),
+                vlan_id: packet.vlan_id,
+                tcp_control_bits: bits,
+                minimum_ttl: packet.ttl,
+                maximum_ttl: packet.ttl,
+                end_reason: FlowEndReason::ForcedEnd,
+            },
+            closed: is_connection && bits & 0x05 != 0,
+        };
+        if self.now - time >= VERY_LATE_MS.into() {
+            self.end(new, FlowEndReason::ForcedEnd);
+        } else if let Some(flow) = self.flows.remove(&key) {
+            let begins_anew = flow.closed && bits & 0x02 != 0;
+            if self.over(&flow).is_some() || begins_anew {
+                self.end(flow, FlowEndReason::EndOfFlow);
+                self.flows.insert(key, new);
+            } else {
+                self.flows.insert(key, joined(flow, new));
+            }
+        } else {
+            self.flows.insert(key, new);
+        }
+    }
+
+    fn move_clock(&mut self, time: u64) {
+        if self.frames == 0 || time >= self.now {
+            (self.now, self.late_in_a_row) = (time, 0);
+            return;
+        }
+        if self.now - time <= self.settings.idle_ms.into() {
+            self.late_in_a_row = 0;
+            return;
+        }
+        self.late_in_a_row += 1;
+        if self.late_in_a_row == STEP_BACK_PACKETS {
+            self.finish();
+            (self.now, self.late_in_a_row) = (time, 0);
+        }
+    }
+
+    /// Ends all flows: those that are over say why, the others are forced to.
+    fn finish(&mut self) {
+        for flow in std::mem::take(&mut self.flows).into_values() {
+            self.end(flow, FlowEndReason::ForcedEnd);
+        }
+    }
+
+    fn end(&mut self, flow: Flow, otherwise: FlowEndReason) {
+        let end_reason = self.over(&flow).unwrap_or(otherwise);
+        self.records.push(FlowRecord { end_reason, ..flow.record });
+    }
+
+    /// Whether now is past the earlier of the deadlines; that one is the reason.
+    fn over(&self, flow: &Flow) -> Option<FlowEndReason> {
+        let idle_ms = u64::from(self.settings.idle_ms);
+        let idle_ms = if flow.closed { idle_ms.min(2000) } else { idle_ms };
+        let idle_deadline = flow.record.end.as_millis() + idle_ms;
+        let active_deadline = flow.record.start.as_millis() + u64::from(self.settings.active_ms);
+        if self.now <= idle_deadline.min(active_deadline) {
+            None
+        } else if active_deadline <= idle_deadline {
+            Some(FlowEndReason::ActiveTimeout)
+        } else if flow.closed {
+            Some(FlowEndReason::EndOfFlow)
+        } else {
+            Some(FlowEndReason::IdleTimeout)
+        }
+    }
+}
+
+fn joined(flow: Flow, packet: Flow) -> Flow {
+    let (one, other) = (flow.record, packet.record);
+    Flow {
+        record: FlowRecord {
+            octets: one.octets + other.octets,
+            packets: one.packets + other.packets,
+            start: one.start.min(other.start),
+            end: one.end.max(other.end),
+            tcp_control_bits: one.tcp_control_bits | other.tcp_control_bits,
+            minimum_ttl: one.minimum_ttl.min(other.minimum_ttl),
+            maximum_ttl: one.maximum_ttl.max(other.maximum_ttl),
+            ..one
+        },
+        closed: flow.closed || packet.closed,
+    }
+}
+
+/// All that a record says but when it left.
+type Said = (FlowKey, u64, u64, Timestamp, Timestamp, u16, [u8; 3], FlowEndReason);
+
+fn sorted(records: Vec<FlowRecord>) -> Vec<Said> {
+    let said = |record: FlowRecord| {
+        assert!(record.start <= record.end);
+        let octets = [record.tcp_control_bits, record.minimum_ttl, record.maximum_ttl];
+        (
+            record.key,
+            record.packets,
+            record.octets,
+            record.start,
+            record.end,
+            record.vlan_id,
+            octets,
+            record.end_reason,
+        )
+    };
+    let mut sorted: Vec<_> = records.into_iter().map(said).collect();
+    sorted.sort_unstable();
+    sorted
+}
+
+/// By key: packets, octets, earliest, latest, control bits, lowest and highest TTL.
+type Sums = BTreeMap<FlowKey, (u64, u64, Timestamp, Timestamp, u8, u8, u8)>;
+
+fn sums(records: &[FlowRecord]) -> Sums {
+    let mut sums = Sums::new();
+    for record in records {
+        let sum = sums.entry(record.key).or_insert((0, 0, record.start, record.end, 0, 255, 0));
+        sum.0 += record.packets;
+        sum.1 += record.octets;
+        sum.2 = sum.2.min(record.start);
+        sum.3 = sum.3.max(record.end);
+        sum.4 |= record.tcp_control_bits;
+        sum.5 = sum.5.min(record.minimum_ttl);
+        sum.6 = sum.6.max(record.maximum_ttl);
+    }
+    sums
+}

@@ -1,0 +1,203 @@
+//! The checks of the fuzz targets, with seeds and mutations of them.
+//!
+//! Where `FLOWPROBE_FUZZ_CORPUS` names a folder, the seeds are also written there, a folder for
+//! each target, to begin with.
+
+mod support;
+
+#[path = "fuzz/checks/mod.rs"]
+mod checks;
+
+use std::path::Path;
+use std::{env, fs};
+
+use support::capture::{self, Captured, Order};
+use support::packet;
+use support::random::Random;
+
+fn index(random: &mut Random, count: usize) -> usize {
+    usize::try_from(random.below(count as u64)).unwrap()
+}
+
+fn octet(random: &mut Random) -> u8 {
+    random.next().to_le_bytes()[0]
+}
+
+fn octets(random: &mut Random, count: usize) -> Vec<u8> {
+    (0..count).map(|_| octet(random)).collect()
+}
+
+/// Checks the seeds and mutations of them, and writes them where that is asked for.
+fn run(target: &str, check: fn(&[u8]), seeds: &[Vec<u8>], mutations: usize) {
+    if let Some(corpus) = env::var_os("FLOWPROBE_FUZZ_CORPUS") {
+        let folder = Path::new(&corpus).join(target);
+        fs::create_dir_all(&folder).expect("a folder for the corpus");
+        for (index, seed) in seeds.iter().enumerate() {
+            fs::write(folder.join(format!("seed-{index:03}")), seed).expect("room for a seed");
+        }
+    }
+    seeds.iter().for_each(|seed| check(seed));
+    let mut random = Random::new(1);
+    for _ in 0..mutations {
+        let mut octets = seeds[index(&mut random, seeds.len())].clone();
+        for _ in 0..=random.below(4) {
+            mutate(&mut random, &mut octets);
+        }
+        check(&octets);
+    }
+}
+
+fn mutate(random: &mut Random, octets: &mut Vec<u8>) {
+    if octets.is_empty() {
+        octets.push(octet(random));
+    }
+    let at = index(random, octets.len());
+    match random.below(6) {
+        0 => octets[at] ^= 1 << random.below(8),
+        1 => octets[at] = octet(random),
+        2 => octets[at] = [0, 1, 4, 16, 0x7f, 0xff][index(random, 6)],
+        3 => octets.truncate(at),
+        4 => octets.insert(at, octet(random)),
+        _ => drop(octets.remove(at)),
+    }
+}
+
+/// Frames of all kinds.
+fn frames() -> Vec<Vec<u8>> {
+    let tcp = packet::tcp(40_000, 443, 0x18, 20);
+    let udp = packet::udp(53, 5353, 12);
+    let v4 = |protocol, payload: &[u8]| {
+        packet::ethernet(&packet::ipv4([10, 0, 0, 1], [10, 0, 0, 2], protocol, payload))
+    };
+    let v6 = |next_header, payload: &[u8]| {
+        packet::ethernet(&packet::ipv6("2001:db8::1", "2001:db8::2", next_header, payload))
+    };
+    let behind = |header: &[u8], payload: &[u8]| [header, payload].concat();
+    let mut first = v4(17, &udp);
+    first[20] = 0x20;
+    let mut later = v4(17, &udp);
+    later[21] = 0x20;
+    let mut options = v4(6, &behind(&[7, 7, 4, 0, 0, 0, 0, 0], &tcp));
+    options[14] = 0x47;
+    let mut mpls = v4(6, &tcp);
+    mpls.splice(12..14, [0x88, 0x47, 0, 1, 0, 64, 0, 2, 1, 64]);
+    let mut pppoe = v4(17, &udp);
+    pppoe.splice(12..14, [0x88, 0x64, 0x11, 0, 0, 1, 0, 42, 0, 0x21]);
+    let mut snap = v4(17, &udp);
+    snap.splice(12..14, [0, 60, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0]);
+    let mut jumbo = v6(0, &behind(&[17, 0, 0xc2, 4, 0, 1, 0, 8], &udp));
+    jumbo[18..20].fill(0);
+    vec![
+        v4(6, &tcp),
+        v4(17, &udp),
+        v4(1, &packet::icmp(3, 1, 8)),
+        v6(6, &tcp),
+        v6(17, &udp),
+        v6(58, &packet::icmp(128, 0, 8)),
+        packet::tagged(&v4(6, &tcp), 0x8100, 7),
+        packet::tagged(&packet::tagged(&v6(6, &tcp), 0x8100, 7), 0x88a8, 8),
+        v6(0, &behind(&[60, 0, 1, 4, 0, 0, 0, 0, 6, 0, 1, 4, 0, 0, 0, 0], &tcp)),
+        v6(43, &behind(&[51, 0, 0, 0, 0, 0, 0, 0, 17, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2], &udp)),
+        v6(44, &behind(&[17, 0, 0, 1, 1, 2, 3, 4], &udp)),
+        v6(44, &behind(&[60, 0, 0, 9, 1, 2, 3, 4], &udp)),
+        first,
+        later,
+        options,
+        mpls,
+        pppoe,
+        snap,
+        jumbo,
+    ]
+}
+
+#[test]
+fn frame() {
+    let mut seeds = Vec::new();
+    for frame in frames() {
+        let cut = u16::try_from(frame.len() / 2).unwrap().to_be_bytes();
+        let header = [0, 0, 0, cut[0], cut[1]];
+        seeds.push([&header, &frame[..]].concat());
+    }
+    let ip = frames()[0][14..].to_vec();
+    let links: [(u8, &[u8]); 7] = [
+        (1, &[2, 0, 0, 0]),
+        (2, &[0, 0, 0, 2]),
+        (3, &[0xff, 3, 0, 0x21]),
+        (4, &[]),
+        (5, &[]),
+        (7, &[0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0, 8, 0]),
+        (8, &[8, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0]),
+    ];
+    for (link_type, link) in links {
+        seeds.push([&[link_type, 0, 0, 0, 30], link, &ip].concat());
+    }
+    run("frame", checks::frame::check, &seeds, 200_000);
+}
+
+#[test]
+fn capture() {
+    let packets: Vec<_> = frames()
+        .into_iter()
+        .take(5)
+        .enumerate()
+        .map(|(index, frame)| Captured::at(1_700_000_000_000 + index as u64 * 7, frame).cut(64))
+        .collect();
+    let two = &packets[..2];
+    let mut seeds = Vec::new();
+    for order in [Order::Little, Order::Big] {
+        for nanoseconds in [false, true] {
+            seeds.push(capture::pcap_as(order, nanoseconds, 1, two));
+        }
+        let mut file = capture::section(order);
+        let options: [(u16, &[u8]); 3] = [(2, b"eth0"), (9, &[9]), (14, &[0; 8])];
+        file.extend(capture::interface(order, 1, 64, &options));
+        file.extend(capture::interface(order, 101, 0, &[(9, &[0x8a])]));
+        file.extend(capture::enhanced(order, &packets[0]));
+        file.extend(capture::enhanced(order, &packets[1].clone().on(1)));
+        file.extend(capture::block(order, 3, &[&order.u32(60), &packets[2].data[..]].concat()));
+        file.extend(capture::block(order, 5, &[0; 12]));
+        file.extend(capture::enhanced(order, &packets[3].clone().on(7)));
+        file.extend(capture::section(order));
+        file.extend(capture::interface(order, 147, 0, &[]));
+        file.extend(capture::enhanced(order, &packets[4]));
+        seeds.push(file);
+    }
+    seeds.push(capture::pcap_as(Order::Little, false, 147, two));
+    let plain = seeds.clone();
+    for file in [&plain[0], &plain[2]] {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, file).unwrap();
+        seeds.push(encoder.finish().unwrap());
+        seeds.push(zstd::encode_all(&file[..], 1).unwrap());
+    }
+    run("capture", checks::capture::check, &seeds, 10_000);
+}
+
+#[test]
+fn table() {
+    let mut random = Random::new(2);
+    let seeds: Vec<_> = (0..60)
+        .map(|index| {
+            let mut seed = octets(&mut random, 8 + 6 * (10 << (index % 5)));
+            // Half of them with common settings, where more happens than timeouts.
+            if index % 2 == 0 {
+                seed[..7].fill(0);
+            }
+            seed
+        })
+        .collect();
+    run("table", checks::table::check, &seeds, 3000);
+}
+
+#[test]
+fn message() {
+    let mut random = Random::new(3);
+    let seeds: Vec<_> = (0..40)
+        .map(|index| {
+            let mut seed = octets(&mut random, 4 + 60 * (1 << (index % 6)));
+            seed[0] = index;
+            seed
+        })
+        .collect();
+    run("message", checks::message::check, &seeds, 2000);
+}

@@ -1,0 +1,333 @@
+//! How a script is run through the real thing, compared, and cut down when they differ.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use flow::{
+    FlowEndReason, FlowRecord, FlowTable, Frame, HashSeed, KeyFields, LinkType, MeterCounts,
+    Observation, Observer, ObserverSettings, RecordTally, Sampling, TableSettings, Tally,
+    Timestamp,
+};
+
+use crate::naive::{Identity, Record, identity};
+use crate::script::{Packet, Script, Settings};
+
+/// Whether a script shows what it should; if not, what is wrong.
+pub type Verdict = Result<(), String>;
+
+/// Fails if the check does on any of the scripts, with the shortest part of the script that shows
+/// it.
+pub fn assert_all(scripts: impl IntoIterator<Item = Script>, check: impl Fn(&Script) -> Verdict) {
+    for script in scripts {
+        if let Err(reason) = judge(&script, &check) {
+            let length = script.packets.len();
+            let (script, reason) = shrink(script, reason, &check);
+            panic!("{}", describe(&script, length, &reason));
+        }
+    }
+}
+
+/// A panic in the code under test is a verdict too.
+fn judge(script: &Script, check: &impl Fn(&Script) -> Verdict) -> Verdict {
+    catch_unwind(AssertUnwindSafe(|| check(script))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
+        Err(format!("panic: {}", text.unwrap_or_default()))
+    })
+}
+
+/// A shorter script that fails is looked for during this time.
+const SHRINKING: Duration = Duration::from_secs(10);
+
+/// Bisects for a short beginning that fails, then leaves out ever smaller pieces of it.
+fn shrink(script: Script, reason: String, check: &impl Fn(&Script) -> Verdict) -> (Script, String) {
+    let began = Instant::now();
+    let fails = |packets: &[Packet]| {
+        let shorter = Script { packets: packets.to_vec(), ..script.clone() };
+        if began.elapsed() > SHRINKING { None } else { judge(&shorter, check).err() }
+    };
+    let (mut packets, mut reason) = (script.packets.clone(), reason);
+    let (mut passing, mut failing) = (0, packets.len());
+    while failing - passing > 1 {
+        let middle = passing.midpoint(failing);
+        match fails(&packets[..middle]) {
+            Some(why) => (failing, reason) = (middle, why),
+            None => passing = middle,
+        }
+    }
+    packets.truncate(failing);
+    let mut piece = packets.len() / 2;
+    while piece > 0 {
+        let mut start = 0;
+        while start < packets.len() {
+            let end = (start + piece).min(packets.len());
+            let without = [&packets[..start], &packets[end..]].concat();
+            match fails(&without) {
+                Some(why) => (packets, reason) = (without, why),
+                None => start = end,
+            }
+        }
+        piece /= 2;
+    }
+    (Script { packets, ..script }, reason)
+}
+
+fn describe(script: &Script, length: usize, reason: &str) -> String {
+    let Script { seed, settings, packets } = script;
+    let mut text = format!("seed {seed}, {settings:?}\n{reason}\n");
+    writeln!(text, "{} of {length} packets are enough:", packets.len()).unwrap();
+    for (index, packet) in packets.iter().enumerate().take(100) {
+        writeln!(text, "{index:4} {packet:?}").unwrap();
+    }
+    text
+}
+
+/// What became of a script in process.
+#[derive(Debug)]
+pub struct Metered {
+    pub records: Vec<FlowRecord>,
+    pub counts: MeterCounts,
+    pub ended: [RecordTally; FlowEndReason::ALL.len()],
+    /// The most flows that a table held after a burst.
+    pub flows_peak: u32,
+}
+
+/// How the real thing is run: so many tables, so many packets at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    pub workers: usize,
+    pub burst: usize,
+    /// Of each table.
+    pub flows_max: u32,
+}
+
+/// The real thing in process.
+#[derive(Debug)]
+pub struct Probe {
+    seed: HashSeed,
+    key: KeyFields,
+    observer: Observer,
+    pub tables: Vec<FlowTable>,
+}
+
+impl Probe {
+    pub fn new(script: &Script, workers: usize, flows_max: u32) -> Self {
+        let Settings { idle_ms, active_ms, sampling, .. } = script.settings;
+        let (key, seed) = (script.settings.key_fields(), HashSeed::new(script.seed));
+        let observer = ObserverSettings {
+            key,
+            idle_timeout_ms: idle_ms,
+            sampling: Sampling { interval: sampling },
+            seed,
+        };
+        let table = TableSettings {
+            flows_max,
+            idle_timeout_ms: idle_ms,
+            active_timeout_ms: active_ms,
+            key,
+            seed,
+        };
+        let tables = (0..workers).map(|_| FlowTable::new(&table)).collect();
+        Self { seed, key, observer: Observer::new(&observer), tables }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.observer.now()
+    }
+
+    /// Moves the clock by a packet. If that is set back: from where, and to where.
+    pub fn advance(&mut self, packet: &Packet) -> Option<(Timestamp, Timestamp)> {
+        let time = timestamp(packet);
+        self.observer.advance(time).map(|before| (before, time))
+    }
+
+    /// What is metered of a packet that the clock was moved by, and which table it belongs to.
+    pub fn observe(&mut self, packet: &Packet) -> Option<(usize, Observation)> {
+        let (data, wire_length) = packet.frame();
+        let frame = Frame {
+            data: &data,
+            wire_length,
+            time: timestamp(packet),
+            ingress_interface: packet.interface,
+            link_type: LinkType::Ethernet,
+        };
+        let mut observation = Observation::default();
+        self.observer
+            .observe(&frame, &mut observation)
+            .then(|| (observation.shard(&self.seed, self.key, self.tables.len()), observation))
+    }
+}
+
+fn timestamp(packet: &Packet) -> Timestamp {
+    Timestamp::from_millis(packet.time.try_into().unwrap())
+}
+
+/// Runs a script through observer and tables.
+pub fn meter(script: &Script, way: Way) -> Metered {
+    let mut probe = Probe::new(script, way.workers, way.flows_max);
+    let mut records = Vec::new();
+    let mut bursts = vec![Vec::new(); way.workers];
+    let mut flows_peak = 0;
+    let mut process =
+        |table: &mut FlowTable, burst: &mut Vec<Observation>, records: &mut Vec<_>| {
+            table.process(burst, &mut |record| records.push(record));
+            burst.clear();
+            flows_peak = flows_peak.max(table.flows());
+        };
+    for packet in &script.packets {
+        if let Some((before, now)) = probe.advance(packet) {
+            for (table, burst) in probe.tables.iter_mut().zip(&mut bursts) {
+                process(table, burst, &mut records);
+                table.set_back(before, now, &mut |record| records.push(record));
+            }
+        }
+        if let Some((worker, observation)) = probe.observe(packet) {
+            bursts[worker].push(observation);
+            if bursts[worker].len() == way.burst {
+                process(&mut probe.tables[worker], &mut bursts[worker], &mut records);
+            }
+        }
+    }
+    let now = probe.now();
+    for (table, burst) in probe.tables.iter_mut().zip(&mut bursts) {
+        process(table, burst, &mut records);
+        table.finish(now, &mut |record| records.push(record));
+    }
+    let mut ended = [RecordTally::default(); FlowEndReason::ALL.len()];
+    for table in &probe.tables {
+        ended.iter_mut().zip(table.ended()).for_each(|(sum, tally)| *sum += tally);
+    }
+    Metered { records, counts: probe.observer.counts(), ended, flows_peak }
+}
+
+impl Metered {
+    pub fn records(&self) -> Vec<Record> {
+        self.records.iter().copied().map(Record::from).collect()
+    }
+
+    /// Every frame is ignored for a reason or in exactly one record, and no record left before
+    /// what it tells.
+    pub fn conserved(&self, script: &Script) -> Verdict {
+        if let Some(early) = self.records.iter().find(|record| record.exported < record.end) {
+            return Err(format!("exported before its end: {early:?}"));
+        }
+        let counts = &self.counts;
+        let received = counts.ignored_total() + counts.metered;
+        equal("received packets", counts.received.packets, received.packets)?;
+        equal("received packets", counts.received.packets, script.packets.len() as u64)?;
+        let in_records = self.records.iter().fold(Tally::default(), |sum, record| {
+            sum + Tally { packets: record.packets, octets: record.octets }
+        });
+        equal("metered packets and octets", in_records, counts.metered)?;
+        for (reason, ended) in FlowEndReason::ALL.into_iter().zip(self.ended) {
+            let mut tally = RecordTally::default();
+            let of_reason = self.records.iter().filter(|record| record.end_reason == reason);
+            of_reason.for_each(|record| tally.count(record));
+            equal(&format!("ended by {}", reason.name()), ended, tally)?;
+        }
+        Ok(())
+    }
+}
+
+pub fn equal<T: PartialEq + std::fmt::Debug>(what: &str, got: T, expected: T) -> Verdict {
+    if got == expected { Ok(()) } else { Err(format!("{what}: got {got:?}, not {expected:?}")) }
+}
+
+/// Whether both are the same, in any order.
+pub fn same_records(what: &str, mut got: Vec<Record>, expected: &[Record]) -> Verdict {
+    let mut expected = expected.to_vec();
+    got.sort_unstable();
+    expected.sort_unstable();
+    if got == expected {
+        return Ok(());
+    }
+    let mut text = format!("{what}: {} records, not {}", got.len(), expected.len());
+    let sides = [("it has, the model has not", &got, &expected), ("missing", &expected, &got)];
+    for (label, mine, other) in sides {
+        for record in only_in(mine, other).iter().take(3) {
+            write!(text, "\n{label}: {} {record:?}", record.key).unwrap();
+        }
+    }
+    Err(text)
+}
+
+/// Whether both are the same records, which left in the same order at the same time.
+pub fn same_order(what: &str, got: &[FlowRecord], expected: &[FlowRecord]) -> Verdict {
+    let length = got.len().max(expected.len());
+    match (0..length).find(|&index| got.get(index) != expected.get(index)) {
+        None => Ok(()),
+        Some(index) => {
+            let (got, expected) = (got.get(index), expected.get(index));
+            Err(format!("{what}: record {index} is\n{got:?}, not\n{expected:?}"))
+        }
+    }
+}
+
+/// What sorted `mine` has more than sorted `other`.
+fn only_in(mine: &[Record], other: &[Record]) -> Vec<Record> {
+    let mut rest = other.iter().peekable();
+    let mut only = Vec::new();
+    for record in mine {
+        while rest.next_if(|&other| other < record).is_some() {}
+        if rest.next_if_eq(&record).is_none() {
+            only.push(*record);
+        }
+    }
+    only
+}
+
+/// What stays the same of a flow's records however often it was evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sum {
+    packets: u64,
+    octets: u64,
+    tcp_control_bits: u8,
+    minimum_ttl: u8,
+    maximum_ttl: u8,
+    first: i64,
+    last: i64,
+}
+
+pub fn sums(settings: &Settings, records: &[Record]) -> BTreeMap<Identity, Sum> {
+    let mut sums = BTreeMap::<_, Sum>::new();
+    for record in records {
+        let one = Sum {
+            packets: record.packets,
+            octets: record.octets,
+            tcp_control_bits: record.tcp_control_bits,
+            minimum_ttl: record.minimum_ttl,
+            maximum_ttl: record.maximum_ttl,
+            first: record.first,
+            last: record.last,
+        };
+        let sum = sums.entry(identity(settings, record.key, record.vlan_id));
+        sum.and_modify(|sum| sum.add(&one)).or_insert(one);
+    }
+    sums
+}
+
+impl Sum {
+    fn add(&mut self, other: &Self) {
+        self.packets += other.packets;
+        self.octets += other.octets;
+        self.tcp_control_bits |= other.tcp_control_bits;
+        self.minimum_ttl = self.minimum_ttl.min(other.minimum_ttl);
+        self.maximum_ttl = self.maximum_ttl.max(other.maximum_ttl);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+    }
+}
+
+/// Whether the records of both add up to the same by key.
+pub fn same_sums(what: &str, settings: &Settings, got: &[Record], expected: &[Record]) -> Verdict {
+    let (got, expected) = (sums(settings, got), sums(settings, expected));
+    for key in got.keys().chain(expected.keys()) {
+        if got.get(key) != expected.get(key) {
+            let (got, expected) = (got.get(key), expected.get(key));
+            return Err(format!("{what}: {key:?}\ngot      {got:?}\nexpected {expected:?}"));
+        }
+    }
+    Ok(())
+}
