@@ -1,0 +1,149 @@
+//! nfacctd of pmacct, which sums up by key and by times.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::collector::{self, Collector};
+use crate::flows::{Counts, Fields, Flows, assert_reported};
+use crate::replay::{replay, replay_sampled};
+use crate::support::flows::Flow;
+use crate::support::{self, time};
+
+/// Starts nfacctd, if it is installed.
+fn start(folder: &Path, address: &str) -> Option<Collector> {
+    if !support::has_tool("nfacctd") {
+        support::skip("pmacct is not installed");
+        return None;
+    }
+    let collector = Collector::start(folder, |port| {
+        let settings = folder.join("nfacctd.conf");
+        fs::write(&settings, configuration(address, port, &folder.join("flows"))).unwrap();
+        let mut nfacctd = Command::new("nfacctd");
+        nfacctd.arg("-f").arg(settings);
+        nfacctd
+    });
+    // The process that prints is another one than that which listens.
+    collector::wait_until("nfacctd can print", || log(folder).contains("setting object handlers"));
+    Some(collector)
+}
+
+fn log(folder: &Path) -> String {
+    collector::read(folder, "stdout") + &collector::read(folder, "stderr")
+}
+
+/// `nfacctd_time_new` takes the times from the flows; what was sampled is scaled.
+fn configuration(address: &str, port: u16, output: &Path) -> String {
+    format!(
+        "daemonize: false\n\
+         nfacctd_ip: {address}\n\
+         nfacctd_port: {port}\n\
+         nfacctd_time_new: true\n\
+         nfacctd_renormalize: true\n\
+         plugins: print\n\
+         aggregate: src_host, dst_host, src_port, dst_port, proto, tos, tcpflags, vlan, \
+         in_iface, timestamp_start, timestamp_end\n\
+         print_num_protos: true\n\
+         print_output: json\n\
+         print_output_file: {}\n\
+         print_output_file_append: true\n\
+         print_refresh_time: 3600\n",
+        output.display()
+    )
+}
+
+/// Stops it, whereupon it prints.
+fn stop(collector: Collector, folder: &Path) -> Flows {
+    collector.wait_until_read();
+    collector.stop("INT");
+    let log = log(folder);
+    assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+    let output = collector::read(folder, "flows");
+    let records = output.lines().map(|line| serde_json::from_str(line).expect("pmacct's JSON"));
+    records.map(|record: Value| of_record(&record)).collect()
+}
+
+fn of_record(record: &Value) -> (Flow, Counts) {
+    let of = Fields(record);
+    let flow = Flow {
+        source: of.address("/ip_src"),
+        destination: of.address("/ip_dst"),
+        source_port: of.number("/port_src"),
+        destination_port: of.number("/port_dst"),
+        protocol: of.number("/ip_proto"),
+        type_of_service: of.number("/tos"),
+        interface: of.number("/iface_in"),
+        vlan: of.number("/vlan"),
+        flags: of.number("/tcp_flags"),
+        start: time::millis(of.text("/timestamp_start")),
+        end: time::millis(of.text("/timestamp_end")),
+    };
+    (flow, Counts::of_record(of.number("/packets"), of.number("/bytes")))
+}
+
+/// nfacctd knows no TTLs and no end reason.
+fn as_printed(flow: Flow) -> Flow {
+    Flow { ttl: (0, 0), end_reason: 0, ..flow }
+}
+
+/// Of NetFlow v5, which has no VLANs, it drops the milliseconds, and the ports of SCTP.
+fn as_printed_of_netflow5(flow: Flow) -> Flow {
+    let second = |time: u64| time / 1000 * 1000;
+    let (source_port, destination_port) = match flow.protocol {
+        132 => (0, 0),
+        _ => (flow.source_port, flow.destination_port),
+    };
+    let times = Flow { start: second(flow.start), end: second(flow.end), ..as_printed(flow) };
+    Flow { vlan: 0, source_port, destination_port, ..times }
+}
+
+/// Of NetFlow v9 it rounds times up to seconds: it subtracts the whole seconds of a flow's age
+/// from the header's time, whatever the header says.
+fn as_printed_of_netflow9(flow: Flow) -> Flow {
+    let second = |time: u64| time.next_multiple_of(1000);
+    Flow { start: second(flow.start), end: second(flow.end), ..as_printed(flow) }
+}
+
+#[test]
+fn nfacctd_takes_netflow5() {
+    let folder = support::scratch();
+    let Some(nfacctd) = start(folder.path(), "127.0.0.1") else { return };
+    let flows = replay(folder.path(), &[format!("netflow5://127.0.0.1:{}", nfacctd.port)]);
+    let expected = flows.only(|flow| !is_ipv6(flow)).seen(as_printed_of_netflow5);
+    assert_reported(&expected.merged(), &stop(nfacctd, folder.path()));
+}
+
+#[test]
+fn nfacctd_takes_netflow9() {
+    let folder = support::scratch();
+    let Some(nfacctd) = start(folder.path(), "127.0.0.1") else { return };
+    let flows = replay(folder.path(), &[format!("netflow9://127.0.0.1:{}", nfacctd.port)]);
+    let expected = flows.seen(as_printed_of_netflow9);
+    assert_reported(&expected.merged(), &stop(nfacctd, folder.path()));
+}
+
+#[test]
+fn nfacctd_takes_ipfix_over_ipv6() {
+    let folder = support::scratch();
+    let Some(nfacctd) = start(folder.path(), "::1") else { return };
+    let flows = replay(folder.path(), &[format!("ipfix://[::1]:{}", nfacctd.port)]);
+    assert_reported(&flows.seen(as_printed).merged(), &stop(nfacctd, folder.path()));
+}
+
+#[test]
+fn nfacctd_scales_what_was_sampled() {
+    for protocol in ["netflow5", "netflow9", "ipfix"] {
+        let folder = support::scratch();
+        let Some(nfacctd) = start(folder.path(), "127.0.0.1") else { return };
+        let output = format!("{protocol}://127.0.0.1:{}", nfacctd.port);
+        let flows = replay_sampled(folder.path(), &[output]).times(100);
+        let expected = match protocol {
+            "netflow5" => flows.only(|flow| !is_ipv6(flow)).seen(as_printed_of_netflow5),
+            "netflow9" => flows.seen(as_printed_of_netflow9),
+            _ => flows.seen(as_printed),
+        };
+        assert_reported(&expected.merged(), &stop(nfacctd, folder.path()));
+    }
+}
