@@ -233,8 +233,8 @@ impl Reader<'_> {
     fn is_over(&mut self, polled: Result<Polled, CaptureError>) -> Option<Option<CaptureError>> {
         (self.progress)(self.source);
         match polled {
-            Ok(Polled::More) if (self.should_stop)() => Some(None),
-            Ok(Polled::More) => None,
+            Ok(Polled::More | Polled::Idle) if (self.should_stop)() => Some(None),
+            Ok(Polled::More | Polled::Idle) => None,
             Ok(Polled::End) => Some(None),
             Err(failure) => Some(Some(failure)),
         }

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use crate::flows::{Counts, Fields, Flows, assert_reported};
 use crate::replay::{replay, replay_crowded};
 use crate::support::capture::{Captured, Order, pcap_as};
-use crate::support::packet::{ipv4, udp};
 use crate::support::flows::Flow;
+use crate::support::packet::{ipv4, udp};
 use crate::support::{self, time};
 
 /// The port that tshark takes messages by.

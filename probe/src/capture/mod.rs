@@ -22,6 +22,8 @@ pub trait PacketSource {
 pub enum Polled {
     /// There may be more at once.
     More,
+    /// There is nothing now; live, there may be at any time.
+    Idle,
     /// There will never be more.
     End,
 }
