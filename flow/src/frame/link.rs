@@ -59,7 +59,12 @@ pub(super) fn walk(link_type: LinkType, data: &[u8]) -> Result<Network<'_>, Igno
             let (family, rest) = take::<4>(data)?;
             by_address_family(u32::from_be_bytes(*family), rest)
         }
-        LinkType::Ppp => by_ppp_protocol(data.strip_prefix(&[0xff, 0x03]).unwrap_or(data)),
+        // Address and control of HDLC may stand before it (RFC 1662 section 3.1).
+        LinkType::Ppp => match data {
+            [0xff] => Err(Ignored::CutShort),
+            [0xff, 0x03, rest @ ..] => by_ppp_protocol(rest),
+            _ => by_ppp_protocol(data),
+        },
         LinkType::LinuxCooked => {
             let (header, rest) = take::<16>(data)?;
             let [.., high, low] = *header;
