@@ -234,8 +234,8 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// The fields of a Fragment header behind its first two octets: offset (13 bits), reserved (2), more
-/// to come (1), identification (32). At the beginning and with no more to come it is no fragment.
+/// The fields of a Fragment header behind its first two octets: offset (13 bits), reserved (2),
+/// more to come (1), identification (32). At the beginning and with no more to come it is whole.
 fn fragment(fields: &[u8]) -> Fragment {
     let &[high, low, a, b, c, d, ..] = fields else { return Fragment::Whole };
     let identification = u32::from_be_bytes([a, b, c, d]);
