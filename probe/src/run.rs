@@ -100,14 +100,15 @@ fn replay(config: &Config, quiet: bool) -> ExitCode {
         interrupted: stop.load(Ordering::Relaxed),
     };
     let shown = top.as_ref().is_none_or(|top| show_table(top, &totals, config.stats));
-    if top.is_none() || config.stats == StatsForm::Json || !std::io::stdout().is_terminal() {
-        let text = match config.stats {
-            StatsForm::Text => totals.text(),
-            StatsForm::Json => totals.json() + "\n",
-        };
-        // Nothing can be said where standard error takes nothing.
-        drop(stderr().write_all(text.as_bytes()));
-    }
+    // On a terminal the table has the totals already.
+    let seen = top.is_some() && std::io::stdout().is_terminal();
+    let text = match config.stats {
+        StatsForm::Text if seen || quiet => String::new(),
+        StatsForm::Text => totals.text(),
+        StatsForm::Json => totals.json() + "\n",
+    };
+    // Nothing can be said where standard error takes nothing.
+    drop(stderr().write_all(text.as_bytes()));
     let input_is_sound = end.failure.is_none()
         && totals.input.files_damaged == 0
         && totals.input.blocks_damaged == 0;
