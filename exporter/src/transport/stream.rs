@@ -181,14 +181,16 @@ impl StreamTransport {
         if self.patience == Patience::GoOn {
             return Ok(());
         }
+        let last_attempt = begin + REPLAY_PATIENCE;
         while let State::Down { next_attempt, .. } = self.state {
-            if next_attempt > begin + REPLAY_PATIENCE {
+            if Instant::now() >= last_attempt {
                 let seconds = REPLAY_PATIENCE.as_secs();
                 return Err(ExportError::new(format!(
                     "{}: the connection was lost and did not come back in {seconds} s",
                     self.name
                 )));
             }
+            let next_attempt = next_attempt.min(last_attempt);
             thread::sleep(next_attempt.saturating_duration_since(Instant::now()));
             self.reconnect_once();
         }
