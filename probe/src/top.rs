@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anstyle::{Reset, Style};
 use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
-use flow::{FlowKey, FlowRecord, IpVersion, RecordTally, Timestamp};
+use flow::{Conversation, FlowKey, FlowRecord, IpVersion, RecordTally, Timestamp};
 
 use crate::args::Order;
 use crate::config::TopSettings;
@@ -154,6 +154,10 @@ impl Exporter for TopFlows {
 
     fn counts(&self) -> ExportCounts {
         ExportCounts { sent: self.given, ..ExportCounts::default() }
+    }
+
+    fn conversation(&self) -> Option<Conversation> {
+        None
     }
 }
 
