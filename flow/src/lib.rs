@@ -25,7 +25,7 @@ mod table;
 mod time;
 
 pub use clock::STEP_BACK_PACKETS;
-pub use frame::{Frame, Ignored, LinkType};
+pub use frame::{Frame, Ignored, LinkType, Offload, Segmented, each_segment};
 pub use hash::HashSeed;
 pub use key::{Address, FlowKey, IpVersion, KeyField, KeyFields};
 pub use observation::Observation;

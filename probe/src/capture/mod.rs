@@ -1,6 +1,7 @@
 //! Where frames come from.
 
 pub mod file;
+pub(crate) mod packet;
 pub(crate) mod sys;
 
 use flow::Frame;

@@ -3,6 +3,8 @@
 
 #![allow(unsafe_code, reason = "the one place in this crate")]
 
+pub(crate) mod packet_ring;
+
 use log::debug;
 
 /// Asks for huge pages behind memory that is about to be used. Without them all works, slower.
