@@ -32,6 +32,10 @@ use super::sys::mapping::Mapping;
 use super::sys::promiscuous::Promiscuous;
 use super::sys::xsk::XskBinding;
 
+const NEEDS_RAW: &str = "promiscuous mode and AF_XDP sockets need the capability CAP_NET_RAW";
+
+const NEEDS_BPF: &str = "XDP programs need the capabilities CAP_BPF and CAP_NET_ADMIN";
+
 /// How frames get from the driver to a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct XdpMode {
@@ -74,13 +78,16 @@ impl XdpCapture {
         let kernel = KernelVersion::running();
         let plan = settings.plan(kernel).map_err(error)?;
         let mut ebpf = EbpfLoader::new().btf(None).load(REDIRECT_OBJECT).map_err(|cause| {
-            error(format!("making the maps of the XDP program: {}", chain(&cause)))
+            error(match number(&cause) {
+                Some(libc::EPERM) => NEEDS_BPF.to_owned(),
+                _ => format!("making the maps of the XDP program: {}", chain(&cause)),
+            })
         })?;
         let counters = map_counters(&ebpf)
             .map_err(|cause| error(format!("mapping the counters of the XDP program: {cause}")))?;
         let promiscuous = Promiscuous::join(settings.ifindex).map_err(|cause| {
             error(match cause.raw_os_error() {
-                Some(libc::EPERM) => "it needs the capability CAP_NET_RAW".to_owned(),
+                Some(libc::EPERM) => NEEDS_RAW.to_owned(),
                 _ => format!("turning on promiscuous mode: {cause}"),
             })
         })?;
@@ -192,9 +199,7 @@ fn attach(
         match retry_while_busy(|| attach_once(ebpf, settings.ifindex, *attempt)) {
             Ok(link) => return Ok((link, *attempt)),
             Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
-                return Err("attaching an XDP program needs the capabilities CAP_BPF and \
-                            CAP_NET_ADMIN"
-                    .to_owned());
+                return Err(NEEDS_BPF.to_owned());
             }
             // The second when a program is there in the other mode.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST)) => {
@@ -256,11 +261,8 @@ fn number(error: &(dyn Error + 'static)) -> Option<i32> {
     }
 }
 
-/// An error and its causes, or which right is missing if that is why.
+/// An error and its causes.
 fn chain(error: &(dyn Error + 'static)) -> String {
-    if number(error) == Some(libc::EPERM) {
-        return "that needs the capabilities CAP_BPF and CAP_NET_ADMIN".to_owned();
-    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,9 +1,10 @@
 //! Real frames through a real kernel, between namespaces that each test makes and removes.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -319,41 +320,112 @@ fn an_interface_that_goes_is_an_error() {
     });
 }
 
-/// What a process that is to be killed waits for.
-const HELD: &str = "FLOWPROBE_TEST_HOLDS";
+/// Entries of the rings with which another process opens a capture.
+const OTHER: &str = "FLOWPROBE_TEST_OTHER_RING";
 
-/// No test: the other process of the next one.
+/// No test: the other process of those that need one. It says what it got, and waits to be killed.
 #[test]
-#[ignore = "is started by another test"]
-fn a_capture_is_held() {
-    if std::env::var_os(HELD).is_some() {
-        let _capture = XdpCapture::open(&settings(1, 1500)).unwrap();
-        thread::sleep(PATIENCE * 2);
+#[ignore = "is started by other tests"]
+#[expect(clippy::print_stdout, reason = "it is read by the process that started this one")]
+fn another_process() {
+    let Some(ring) = std::env::var(OTHER).ok().and_then(|ring| ring.parse().ok()) else { return };
+    match XdpCapture::open(&XdpSettings { ring, frames: 2 * ring, ..settings(1, 1500) }) {
+        Err(error) => println!("OUTCOME {error}"),
+        Ok((capture, _)) => {
+            println!("OUTCOME {}", capture.mode());
+            thread::sleep(PATIENCE * 2);
+        }
     }
+}
+
+/// Opens a capture in another process, with these shell commands before it; gives what it said.
+fn open_elsewhere(pair: &Pair, ring: u32, before: &str) -> (Child, String) {
+    let mut child = pair
+        .command("sh")
+        // By its number the program can be started also by those who may not look where it is.
+        .args(["-c", &format!("{before} /proc/self/fd/3 \"$@\" 3<\"$0\"")])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "capture::xdp::tests::another_process", "--ignored", "--nocapture"])
+        .env(OTHER, ring.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let outcome = lines.map(Result::unwrap).find_map(|line| {
+        let (_, outcome) = line.split_once("OUTCOME ")?;
+        Some(outcome.to_owned())
+    });
+    (child, outcome.expect("the other process says what came of it"))
 }
 
 #[test]
 fn nothing_is_left_of_a_process_that_was_killed() {
     let Some(pair) = Pair::make(1, 1500) else { return };
-    let program = std::env::current_exe().unwrap();
-    let mut child = pair
-        .command(program.as_os_str())
-        .args(["--exact", "capture::xdp::tests::a_capture_is_held", "--ignored", "--nocapture"])
-        .env(HELD, "1")
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let waits_until = |has: bool| {
-        let begin = Instant::now();
-        while has_program(&pair) != has && begin.elapsed() < PATIENCE {
-            thread::sleep(Duration::from_millis(10));
-        }
-        has_program(&pair) == has
-    };
-    let was_there = waits_until(true);
+    let (mut child, outcome) = open_elsewhere(&pair, RING, "exec");
+    let was_there = has_program(&pair);
     child.kill().unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(9));
-    assert!(was_there);
-    assert!(waits_until(false));
+    assert_eq!((outcome.as_str(), was_there), ("driver mode, copying", true));
+    // The kernel takes a moment.
+    let begin = Instant::now();
+    while has_program(&pair) && begin.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!has_program(&pair));
     pair.at_near(|| drop(XdpCapture::open(&settings(1, 1500)).unwrap()));
+}
+
+#[test]
+fn three_capabilities_and_memory_to_lock_are_enough_and_what_is_missing_is_named() {
+    let Some(pair) = Pair::make(1, 1500) else { return };
+    let check = |capabilities: &str, ring: u32, expected: &str| {
+        let before = format!(
+            "ulimit -l 8192; exec setpriv --reuid 65534 --regid 65534 --clear-groups \
+             --inh-caps={capabilities} --ambient-caps={capabilities} \
+             --bounding-set=-all,{capabilities}"
+        );
+        let (mut child, outcome) = open_elsewhere(&pair, ring, &before);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(outcome, expected, "{capabilities} {ring}");
+    };
+    check("+net_raw,+net_admin,+bpf", RING, "driver mode, copying");
+    check("+net_raw,+net_admin,+bpf,+ipc_lock", 8192, "driver mode, copying");
+    check(
+        "+net_raw,+net_admin,+bpf",
+        8192,
+        "receiving from queue 0 of near0: 32 MiB of memory cannot be locked for its frames, which \
+         the limit of locked memory forbids; raise it (LimitMEMLOCK of systemd, ulimit -l), give \
+         the capability CAP_IPC_LOCK, or ask for smaller rings",
+    );
+    check(
+        "+net_admin,+bpf",
+        RING,
+        "capturing from near0: promiscuous mode and AF_XDP sockets need the capability CAP_NET_RAW",
+    );
+    let both = "XDP programs need the capabilities CAP_BPF and CAP_NET_ADMIN";
+    for capabilities in ["+net_raw,+net_admin", "+net_raw,+bpf"] {
+        check(capabilities, RING, &format!("capturing from near0: {both}"));
+    }
+}
+
+#[test]
+fn generic_mode_is_what_is_left_when_a_driver_refuses() {
+    // A veth that sends with more queues than its peer receives with has no driver mode.
+    let Some(pair) = Pair::make_unequal(1, 2, 9000) else { return };
+    let lengths = [60, 9014, 1514, 4000];
+    let frames: Vec<_> =
+        (0..1000).map(|number| frame(number, lengths[number as usize % 4])).collect();
+    pair.at_near(|| {
+        let (capture, mut sockets) = XdpCapture::open(&settings(1, 9000)).unwrap();
+        assert_eq!(capture.mode().to_string(), "generic mode, copying, frames of several buffers");
+        let received = thread::scope(|scope| {
+            scope.spawn(|| pair.send(&frames));
+            receive(&mut sockets, frames.len())
+        });
+        let expected: Received = (0..).zip(frames.iter().cloned()).collect();
+        assert!(received == expected, "{} frames of {}", received.len(), frames.len());
+        let (program, counts) = sums(&capture, &sockets);
+        assert_eq!((program.redirected, counts.lent, counts.lost()), (1000, 1000, 0));
+    });
 }

@@ -29,6 +29,11 @@ pub(super) struct Pair {
 impl Pair {
     /// Makes a pair with so many queues at each end, both up. None, and says so, without the right.
     pub(super) fn make(queues: u32, mtu: u32) -> Option<Self> {
+        Self::make_unequal(queues, queues, mtu)
+    }
+
+    /// As `make`, with other numbers of queues at the end that receives and the one that sends.
+    pub(super) fn make_unequal(near: u32, far: u32, mtu: u32) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         if !nix::unistd::geteuid().is_root() {
             skip("root is not here");
@@ -44,11 +49,12 @@ impl Pair {
                          echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6";
             ip(&["netns", "exec", namespace, "sh", "-c", quiet]);
             if end == FAR {
-                let queues = queues.to_string();
-                let sizes = ["numtxqueues", &queues, "numrxqueues", &queues];
+                let (near, far) = (near.to_string(), far.to_string());
                 let link = ["-n", &pair.near, "link", "add", NEAR];
                 let peer = ["type", "veth", "peer", "name", FAR, "netns", &pair.far];
-                ip(&[&link[..], &sizes, &peer, &sizes].concat());
+                let near = ["numtxqueues", &near, "numrxqueues", &near];
+                let far = ["numtxqueues", &far, "numrxqueues", &far];
+                ip(&[&link[..], &near, &peer, &far].concat());
             }
         }
         for (namespace, end) in [(&pair.near, NEAR), (&pair.far, FAR)] {
@@ -68,7 +74,7 @@ impl Pair {
     }
 
     /// A command that runs a program in the namespace of the receiving end.
-    pub(super) fn command(&self, program: &std::ffi::OsStr) -> Command {
+    pub(super) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.near]).arg(program);
         command
