@@ -4,6 +4,7 @@
 
 mod ci;
 mod debian;
+mod ebpf;
 mod fuzz;
 mod sample;
 mod test;
@@ -24,6 +25,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Build the programs that run in the kernel
+    BuildEbpf(ebpf::Options),
     /// All checks that a change has to pass
     Ci(ci::Options),
     /// Run the fuzz targets
@@ -36,6 +39,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
+        Task::BuildEbpf(options) => ebpf::run(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Sample(options) => sample::run(&options),

@@ -3,7 +3,12 @@
 
 #![allow(unsafe_code, reason = "the one place in this crate")]
 
+pub(crate) mod mapping;
+mod option;
 pub(crate) mod packet_ring;
+pub(crate) mod promiscuous;
+mod ring;
+pub(crate) mod xsk;
 
 use log::debug;
 
