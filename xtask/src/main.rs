@@ -5,6 +5,7 @@
 mod ci;
 mod debian;
 mod fuzz;
+mod loadgen;
 mod sample;
 mod test;
 
@@ -28,6 +29,8 @@ enum Task {
     Ci(ci::Options),
     /// Run the fuzz targets
     Fuzz(fuzz::Options),
+    /// Send traffic into an interface, and count it
+    Loadgen(loadgen::Options),
     /// Write the sample captures
     Sample(sample::Options),
     /// Install what the tests need, and run them
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Ci(options) => ci::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Loadgen(options) => loadgen::run(&options),
         Task::Sample(options) => sample::run(&options),
         Task::Test(options) => test::run(&options),
     };
