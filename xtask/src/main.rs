@@ -4,6 +4,7 @@
 
 mod ci;
 mod debian;
+mod ebpf;
 mod fuzz;
 mod loadgen;
 mod sample;
@@ -25,6 +26,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Build the programs that run in the kernel
+    BuildEbpf(ebpf::Options),
     /// All checks that a change has to pass
     Ci(ci::Options),
     /// Run the fuzz targets
@@ -39,6 +42,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
+        Task::BuildEbpf(options) => ebpf::run(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Loadgen(options) => loadgen::run(&options),
