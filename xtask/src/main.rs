@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to who started them")]
 
+mod bench;
 mod ci;
 mod debian;
 mod fuzz;
@@ -24,8 +25,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Measure speed beside the peers
+    Bench(bench::Options),
     /// All checks that a change has to pass
     Ci(ci::Options),
+    /// Run a program and write down what it took
+    #[command(hide = true)]
+    Measure(bench::MeasureOptions),
     /// Run the fuzz targets
     Fuzz(fuzz::Options),
     /// Write the sample captures
@@ -36,6 +42,8 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
+        Task::Bench(options) => bench::run(&options),
+        Task::Measure(options) => bench::measure(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Sample(options) => sample::run(&options),
