@@ -7,6 +7,7 @@
 pub mod capture;
 pub mod flows;
 pub mod ipfix;
+pub mod net;
 pub mod packet;
 pub mod random;
 pub mod time;
