@@ -3,6 +3,7 @@
 pub(crate) mod afxdp;
 pub mod file;
 mod kernel;
+pub(crate) mod live;
 pub(crate) mod packet;
 pub(crate) mod sys;
 pub(crate) mod xdp;

@@ -10,6 +10,7 @@ mod filter;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use clap::ValueEnum;
 use flow::{Frame, LinkType, each_segment};
 
 use super::sys::packet_ring::{PacketRing, RingSize};
@@ -17,7 +18,7 @@ use super::{CaptureError, PacketSource, Polled};
 use block::Cursor;
 
 /// Which packets of an interface.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Direction {
     /// Those that come in.
     #[default]
@@ -233,7 +234,7 @@ impl PacketSource for PacketSocket {
         let mut lent = 0;
         while lent < frames_max {
             let Some(block) = self.ring.block() else {
-                return self.idle();
+                return if lent == 0 { self.idle() } else { Ok(Polled::More) };
             };
             let mut cursor = self.cursor.unwrap_or_else(|| Cursor::new(block));
             let (before, lent_before) = (cursor.left(), lent);
