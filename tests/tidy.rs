@@ -51,7 +51,7 @@ const EMPTY_NAMES: [&str; 10] = [
 const EDGES: [(&str, &[&str]); 5] = [
     ("flow", &[]),
     ("exporter", &["flow"]),
-    ("probe", &["exporter", "flow"]),
+    ("probe", &["exporter", "flow", "probe-ebpf"]),
     ("xtask", &[]),
     ("workspace", &["exporter", "flow", "probe"]),
 ];

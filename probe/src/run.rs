@@ -11,13 +11,14 @@ use clap::CommandFactory;
 use exporter::{Exporter, sentence};
 use log::error;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use terminal_size::terminal_size;
 
 use crate::args::{self, Cli, Command, StatsForm};
 use crate::capture::file::FileSource;
 use crate::config::Config;
 use crate::logger::{self, Progress};
 use crate::stats::Totals;
-use crate::top::TopFlows;
+use crate::top::{self, TopFlows};
 use crate::worker::{self, Output};
 
 /// Something failed or was interrupted.
@@ -73,7 +74,7 @@ fn replay(config: &Config, quiet: bool) -> ExitCode {
     let mut top = exporters.is_empty().then(|| TopFlows::new(config.top));
     let table = top
         .iter_mut()
-        .map(|top| Output { name: "table".to_owned(), exporter: top as &mut dyn Exporter });
+        .map(|top| Output { name: top::NAME.to_owned(), exporter: top as &mut dyn Exporter });
     let outputs = exporters
         .iter_mut()
         .map(|(name, exporter)| Output { name: name.clone(), exporter: exporter.as_mut() })
@@ -119,7 +120,8 @@ fn replay(config: &Config, quiet: bool) -> ExitCode {
 
 /// The table and the totals on standard output. `false` if they could not be written.
 fn show_table(top: &TopFlows, totals: &Totals, stats: StatsForm) -> bool {
-    let mut text = top.table();
+    let columns = std::io::stdout().is_terminal().then(terminal_size).flatten();
+    let mut text = top.table(columns.map(|(width, _)| width.0.into()));
     if stats == StatsForm::Text {
         if !text.is_empty() {
             text.push('\n');

@@ -8,6 +8,7 @@ use flow::{FlowEndReason, Ignored, MeterCounts, RecordTally, Tally};
 use serde_json::{Map, Value, json};
 
 use crate::capture::file::InputReport;
+use crate::top;
 use crate::units::{count, grouped, octets, per_second, time};
 use crate::worker::{Ended, OutputEnd};
 
@@ -70,7 +71,7 @@ impl Totals {
         for remark in self.remarks() {
             line(&mut text, "note", &remark);
         }
-        for output in &self.outputs {
+        for output in self.outputs.iter().filter(|output| output.name != top::NAME) {
             line(&mut text, "output", &output_words(output, self.elapsed));
         }
         let rate = per_second(meter.received.packets, self.elapsed);

@@ -1,7 +1,11 @@
 //! Where frames come from.
 
+pub(crate) mod afxdp;
 pub mod file;
+mod kernel;
+pub(crate) mod packet;
 pub(crate) mod sys;
+pub(crate) mod xdp;
 
 use flow::Frame;
 

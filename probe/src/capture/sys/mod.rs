@@ -3,6 +3,13 @@
 
 #![allow(unsafe_code, reason = "the one place in this crate")]
 
+pub(crate) mod mapping;
+mod option;
+pub(crate) mod packet_ring;
+pub(crate) mod promiscuous;
+mod ring;
+pub(crate) mod xsk;
+
 use log::debug;
 
 /// Asks for huge pages behind memory that is about to be used. Without them all works, slower.
