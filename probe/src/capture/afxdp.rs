@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use exporter::sentence;
 use flow::{Frame, LinkType, Timestamp};
 
 use super::sys::xsk::{Buffer, Xsk, XskBinding, XskSizes, XskStep};
@@ -103,7 +104,7 @@ impl XdpSocket {
         bound.map_err(|error| fail(queue.cause_of_binding(&error)))?;
         let is_zero_copy = xsk
             .is_zero_copy()
-            .map_err(|error| fail(format!("the kernel does not say how it receives: {error}")))?;
+            .map_err(|error| fail(format!("the kernel does not say how: {}", sentence(&error))))?;
         let assembly = Assembly::default();
         let counts = Counts::default();
         Ok(Self { queue, xsk, is_zero_copy, assembly, counts, checked: Instant::now() })
@@ -122,7 +123,7 @@ impl XdpSocket {
     /// What was counted since the socket was opened; a system call.
     pub(crate) fn counts(&self) -> Result<XskCounts, CaptureError> {
         let kernel = self.xsk.statistics().map_err(|error| {
-            self.queue.error(format!("the kernel does not say what it counted: {error}"))
+            self.queue.error(format!("the kernel does not say its counts: {}", sentence(&error)))
         })?;
         let Counts { lent, too_long, wakeups } = self.counts;
         Ok(XskCounts {
@@ -239,6 +240,7 @@ impl XdpQueue {
 
     fn cause(&self, step: XskStep, error: &io::Error) -> String {
         let memory = mebibytes(self.sizes.memory());
+        let words = sentence(error);
         match (step, error.raw_os_error()) {
             (XskStep::Socket, Some(libc::EAFNOSUPPORT)) => {
                 "this kernel has no AF_XDP; use --capture packet".to_owned()
@@ -246,30 +248,31 @@ impl XdpQueue {
             (XskStep::Socket, Some(libc::EPERM)) => {
                 "opening the AF_XDP socket needs the capability CAP_NET_RAW".to_owned()
             }
-            (XskStep::Socket, _) => format!("opening the AF_XDP socket: {error}"),
+            (XskStep::Socket, _) => format!("opening the AF_XDP socket: {words}"),
             (XskStep::Memory, Some(libc::ENOBUFS)) => format!(
                 "{memory} of memory cannot be locked for its frames, which the limit of locked \
                  memory forbids; raise it (LimitMEMLOCK of systemd, ulimit -l), give the \
                  capability CAP_IPC_LOCK, or ask for smaller rings"
             ),
             (XskStep::Memory, _) => {
-                format!("{memory} of memory for its frames cannot be had: {error}")
+                format!("{memory} of memory for its frames cannot be had: {words}")
             }
-            (XskStep::Rings, _) => format!("rings of {}: {error}", self.sizes.ring),
+            (XskStep::Rings, _) => format!("rings of {}: {words}", self.sizes.ring),
         }
     }
 
     fn cause_of_binding(&self, error: &io::Error) -> String {
+        let words = sentence(error);
         match error.raw_os_error() {
             Some(libc::EBUSY) => {
                 "another AF_XDP socket has it, maybe of another flowprobe; end that first"
                     .to_owned()
             }
             Some(libc::EINVAL) => {
-                format!("binding the socket: {error}; is there a queue of this number?")
+                format!("binding the socket: {words}; is there a queue of this number?")
             }
             Some(libc::ENETDOWN) => "the interface is down; set it up first".to_owned(),
-            _ => format!("binding the socket: {error}"),
+            _ => format!("binding the socket: {words}"),
         }
     }
 }

@@ -20,6 +20,7 @@ use aya::maps::{Map, XskMap};
 use aya::programs::xdp::XdpLink;
 use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfLoader};
+use exporter::sentence;
 use log::{debug, info};
 use probe_ebpf::{COUNTERS, QUEUES_MAX, QueueCounters, REDIRECT_OBJECT, SOCKETS};
 
@@ -84,11 +85,11 @@ impl XdpCapture {
             })
         })?;
         let counters = map_counters(&ebpf)
-            .map_err(|cause| error(format!("mapping the counters of the XDP program: {cause}")))?;
+            .map_err(|cause| error(format!("mapping its counters: {}", sentence(&cause))))?;
         let promiscuous = Promiscuous::join(settings.ifindex).map_err(|cause| {
             error(match cause.raw_os_error() {
                 Some(libc::EPERM) => NEEDS_RAW.to_owned(),
-                _ => format!("turning on promiscuous mode: {cause}"),
+                _ => format!("turning on promiscuous mode: {}", sentence(&cause)),
             })
         })?;
         let (link, attempt) = attach(&mut ebpf, settings, &plan.attempts).map_err(error)?;
@@ -210,7 +211,8 @@ fn attach(
                 ));
             }
             Err(error) => {
-                failure = format!("attaching the XDP program {attempt}: {error}");
+                let words = sentence(&error);
+                failure = format!("attaching the XDP program {attempt}: {words}");
                 info!("{failure} interface={}", settings.name);
             }
         }
@@ -261,8 +263,11 @@ fn number(error: &(dyn Error + 'static)) -> Option<i32> {
     }
 }
 
-/// An error and its causes.
+/// An error and its causes, or what the system said.
 fn chain(error: &(dyn Error + 'static)) -> String {
+    if let Some(number) = number(error) {
+        return sentence(&io::Error::from_raw_os_error(number));
+    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
