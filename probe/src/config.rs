@@ -181,7 +181,8 @@ fn source(args: &Arguments) -> Result<Source, String> {
 fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, String> {
     if paths.is_empty() {
         return Err(
-            "nothing to do: give an interface with -i, or a capture file with -r".to_owned()
+            "nothing to do: give an interface with -i IFACE, or a capture file with -r FILE"
+                .to_owned(),
         );
     }
     let is_stdin = |path: &PathBuf| path == Path::new("-");

@@ -80,7 +80,7 @@ impl Ports {
         let interfaces = interfaces.collect::<Result<Vec<_>, _>>()?;
         let queues: u32 = interfaces.iter().map(|interface| interface.rx_queues).sum();
         let processors = thread::available_parallelism().map_or(1, usize::from);
-        let count = workers.unwrap_or((queues as usize).min(processors));
+        let count = workers.unwrap_or_else(|| (queues as usize).min(processors));
         let mut lists: Vec<Vec<Attached>> = (0..count).map(|_| Vec::new()).collect();
         let mut next = 0;
         for interface in interfaces {
@@ -231,7 +231,7 @@ impl Ports {
         let (xdp, sockets) = XdpCapture::open(&settings).map_err(|error| error.to_string())?;
         let method = format!("AF_XDP, {}, {} queues", xdp.mode(), sockets.len());
         let port = self.port(interface, method, Some(xdp));
-        Ok((port, sockets.into_iter().map(LiveSource::Xdp).collect()))
+        Ok((port, sockets.into_iter().map(Box::new).map(LiveSource::Xdp).collect()))
     }
 
     fn open_packet(

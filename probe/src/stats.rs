@@ -185,7 +185,7 @@ impl Rates {
         (self.at, self.metered) = (totals.elapsed, totals.meter.metered);
         let lost: u64 = totals.ports.iter().map(|port| port.source.lost).sum();
         format!(
-            "{}: {} packets/s, {}/s, {} active flows, {} packets lost",
+            "up {}: {} packets/s, {}/s, {} active flows, {} packets lost",
             time(totals.elapsed),
             count(per_second(metered.packets, elapsed)),
             octets(per_second(metered.octets, elapsed)),

@@ -13,7 +13,7 @@ use super::{CaptureError, PacketSource, Polled};
 /// What a worker takes frames from.
 pub(crate) enum LiveSource {
     /// Past the host's stack.
-    Xdp(XdpSocket),
+    Xdp(Box<XdpSocket>),
     /// Copies of what the stack gets.
     Packet(PacketSocket),
 }

@@ -48,9 +48,6 @@ pub(crate) struct PacketSettings {
     pub(crate) promiscuous: bool,
 }
 
-/// 64 MiB hold 0.3 million packets at least: half a second at 0.6 million a second.
-pub(crate) const RING_OCTETS_DEFAULT: usize = 64 << 20;
-
 /// A ring's memory is a multiple of this. Small blocks fill fast, so that their packets are not
 /// old when they come, and need no large pieces of the kernel's memory.
 pub(crate) const BLOCK_OCTETS: usize = 256 << 10;
@@ -176,7 +173,8 @@ impl PacketSocket {
     }
 
     /// Whether the interface went down, and no packet has come since.
-    pub(crate) fn is_down(&self) -> bool {
+    #[cfg(test)]
+    fn is_down(&self) -> bool {
         self.state != State::Up
     }
 
