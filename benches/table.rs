@@ -7,8 +7,8 @@
 //! multiplication with secret words. They have room for all flows from the beginning.
 //!
 //! What the maps do not do: end flows that get no more packets (the table sweeps), and stay within
-//! a limit (the table evicts). So with new flows only they are emptied when they are full. Memory is
-//! in small pages here; the program asks for huge ones.
+//! a limit (the table evicts). So with new flows only they are emptied when they are full. Memory
+//! is in small pages here; the program asks for huge ones.
 //!
 //! Each sample is 65,536 packets. After the means, the times of single bursts are printed: the
 //! worst call is what a capture ring has to bridge.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// A file without its tests, and a file of tests.
+/// A file without its tests, and a file of tests or benches.
 const LINES_MAX: usize = 400;
 const TEST_LINES_MAX: usize = 500;
 
@@ -64,10 +64,12 @@ impl Text {
         self.path.ends_with(".rs")
     }
 
-    /// Whether all of it is tests.
+    /// Whether all of it is tests or benches.
     fn is_test(&self) -> bool {
         let parts: Vec<&str> = self.path.split('/').collect();
-        parts[0] == "tests" || parts.contains(&"tests") || parts.ends_with(&["tests.rs"])
+        matches!(parts[0], "tests" | "benches")
+            || parts.contains(&"tests")
+            || parts.ends_with(&["tests.rs"])
     }
 
     /// Each line with its number.

@@ -19,6 +19,6 @@ mod transport;
 mod uptime;
 
 pub use destination::{Context, Destination, FORMS};
-pub use error::ExportError;
+pub use error::{ExportError, sentence};
 pub use exporter::{ExportCounts, Exporter, Interface, MeterReport};
 pub use transport::Patience;

@@ -129,7 +129,8 @@ impl MessageExporter {
     /// Before the clock moves far, what was gathered leaves with the time that it was gathered at.
     fn move_clock(&mut self, to: Timestamp) -> Result<(), ExportError> {
         let set_back = self.clock.millis_since(to) > SET_BACK_MS;
-        if set_back || to.millis_since(self.clock) > JUMP_MS {
+        let far = to.millis_since(self.clock) > JUMP_MS || !self.encoder.can_reach(to);
+        if set_back || far {
             self.send_message()?;
         }
         if set_back || to > self.clock {
@@ -245,6 +246,15 @@ impl Encoder {
             Self::Netflow5(encoder) => encoder.add(record, clock),
             Self::Netflow9(encoder) => Ok(encoder.add(record, clock)?),
             Self::Ipfix(encoder) => Ok(encoder.add(record)?),
+        }
+    }
+
+    #[inline]
+    fn can_reach(&self, clock: Timestamp) -> bool {
+        match self {
+            Self::Netflow5(encoder) => encoder.can_reach(clock),
+            Self::Netflow9(encoder) => encoder.can_reach(clock),
+            Self::Ipfix(_) => true,
         }
     }
 

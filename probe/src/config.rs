@@ -1,7 +1,7 @@
 //! What the program is to do: the command line, checked.
 
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use exporter::{Context, Destination, Patience};
 use flow::{HashSeed, ObserverSettings, Sampling, TableSettings};
@@ -49,6 +49,7 @@ impl Config {
     pub(crate) fn new(args: &Arguments) -> Result<Self, String> {
         let files = inputs(&args.read)?;
         check_outputs(args)?;
+        check_interfaces(&args.ifindex)?;
         let workers = args.workers.get() as usize;
         if workers > WORKERS_MAX {
             return Err(format!("--workers {workers}: at most {WORKERS_MAX} are possible"));
@@ -101,15 +102,15 @@ impl Config {
     }
 }
 
-fn inputs(paths: &[std::path::PathBuf]) -> Result<Vec<Input>, String> {
+fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, String> {
     if paths.is_empty() {
         return Err("nothing to read: give a capture file with -r FILE".to_owned());
     }
-    let is_stdin = |path: &std::path::PathBuf| path == Path::new("-");
+    let is_stdin = |path: &PathBuf| path == Path::new("-");
     if paths.iter().filter(|path| is_stdin(path)).count() > 1 {
         return Err("-r -: standard input can be read only once".to_owned());
     }
-    let input = |path: &std::path::PathBuf| {
+    let input = |path: &PathBuf| {
         if is_stdin(path) { Input::Stdin } else { Input::File(path.clone()) }
     };
     Ok(paths.iter().map(input).collect())
@@ -122,8 +123,44 @@ fn check_outputs(args: &Arguments) -> Result<(), String> {
             return Err(format!("output {} is there twice", output.as_str()));
         }
     }
+    check_files(args)?;
     if args.output.iter().filter(|output| output.is_stdout()).count() > 1 {
         return Err("only one output can go to standard output".to_owned());
+    }
+    Ok(())
+}
+
+/// No file is written twice, or read and written.
+fn check_files(args: &Arguments) -> Result<(), String> {
+    let mut written: Vec<PathBuf> = Vec::new();
+    for output in &args.output {
+        let Some(path) = output.path().and_then(regular_file) else { continue };
+        if written.contains(&path) {
+            return Err(format!("output {}: another output writes the same file", output.as_str()));
+        }
+        if args.read.iter().filter_map(|read| regular_file(read)).any(|read| read == path) {
+            return Err(format!("output {}: this file is read", output.as_str()));
+        }
+        written.push(path);
+    }
+    Ok(())
+}
+
+/// The path by which a file can be told from others; none of a device or a pipe.
+fn regular_file(path: &Path) -> Option<PathBuf> {
+    match path.metadata() {
+        Ok(metadata) if metadata.is_file() => path.canonicalize().ok(),
+        Ok(_) => None,
+        // It is still to be created.
+        Err(_) => std::path::absolute(path).ok(),
+    }
+}
+
+fn check_interfaces(numbers: &[(String, u32)]) -> Result<(), String> {
+    for (index, (name, _)) in numbers.iter().enumerate() {
+        if numbers[..index].iter().any(|(other, _)| other == name) {
+            return Err(format!("--ifindex {name}: this interface is there twice"));
+        }
     }
     Ok(())
 }

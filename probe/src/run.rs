@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anstream::{eprint, stdout};
+use anstream::{stderr, stdout};
 use clap::CommandFactory;
-use exporter::Exporter;
+use exporter::{Exporter, sentence};
 use log::error;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -39,13 +39,9 @@ pub fn main() -> ExitCode {
     logger::init(cli.args.quiet);
     match cli.command {
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "flowprobe",
-                &mut std::io::stdout(),
-            );
-            ExitCode::SUCCESS
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "flowprobe", &mut script);
+            if print(&script) { ExitCode::SUCCESS } else { FAILED.into() }
         }
         None => match Config::new(&cli.args) {
             Ok(config) => replay(&config, cli.args.quiet),
@@ -61,7 +57,7 @@ fn replay(config: &Config, quiet: bool) -> ExitCode {
     let begin = Instant::now();
     let stop = Arc::new(AtomicBool::new(false));
     if let Err(problem) = stop_on_signals(&stop) {
-        error!("cannot handle signals: {problem}");
+        error!("cannot handle signals: {}", sentence(&problem));
         return FAILED.into();
     }
     let mut exporters = Vec::with_capacity(config.outputs.len());
@@ -104,10 +100,12 @@ fn replay(config: &Config, quiet: bool) -> ExitCode {
     };
     let shown = top.as_ref().is_none_or(|top| show_table(top, &totals, config.stats));
     if top.is_none() || config.stats == StatsForm::Json || !std::io::stdout().is_terminal() {
-        match config.stats {
-            StatsForm::Text => eprint!("{}", totals.text()),
-            StatsForm::Json => eprint!("{}\n", totals.json()),
-        }
+        let text = match config.stats {
+            StatsForm::Text => totals.text(),
+            StatsForm::Json => totals.json() + "\n",
+        };
+        // Nothing can be said where standard error takes nothing.
+        drop(stderr().write_all(text.as_bytes()));
     }
     let input_is_sound = end.failure.is_none()
         && totals.input.files_damaged == 0
@@ -128,11 +126,17 @@ fn show_table(top: &TopFlows, totals: &Totals, stats: StatsForm) -> bool {
         }
         text.push_str(&totals.text());
     }
-    match write!(stdout(), "{text}") {
+    print(text.as_bytes())
+}
+
+/// Writes to standard output. A reader that wants no more is none of our business.
+fn print(text: &[u8]) -> bool {
+    let mut stdout = stdout();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
         Ok(()) => true,
         Err(problem) if problem.kind() == ErrorKind::BrokenPipe => true,
         Err(problem) => {
-            error!("cannot write to standard output: {problem}");
+            error!("cannot write to standard output: {}", sentence(&problem));
             false
         }
     }

@@ -150,10 +150,11 @@ impl StreamTransport {
         result.or_else(|error| self.broken(&error))
     }
 
+    /// After the last message there is nothing that a new connection would be for.
     pub(crate) fn finish(&mut self) -> Result<(), ExportError> {
-        self.flush()?;
         if let State::Connected(session) = &mut self.state {
-            let result = session.close();
+            let result = session.write().and_then(|()| session.close());
+            self.counts.errors += u64::from(result.is_err());
             self.counts.sent += session.take_acknowledged();
             let lost = session.take_rest();
             self.counts.failed += lost;

@@ -37,7 +37,7 @@ pub enum LinkType {
     Null,
     /// OpenBSD loopback, an address family in network order (108).
     Loop,
-    /// PPP, with or without address and control octets (9, 50).
+    /// PPP, with or without address and control octets, or Cisco's HDLC (9, 50).
     Ppp,
     /// An IP header of either version (12, 14, 101).
     RawIp,
