@@ -15,6 +15,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::args::{self, Cli, Command, StatsForm};
 use crate::capture::file::FileSource;
 use crate::config::Config;
+use crate::doctor::{self, Form};
 use crate::logger::{self, Progress};
 use crate::stats::Totals;
 use crate::top::TopFlows;
@@ -42,6 +43,11 @@ pub fn main() -> ExitCode {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "flowprobe", &mut script);
             if print(&script) { ExitCode::SUCCESS } else { FAILED.into() }
+        }
+        Some(Command::Doctor { interface, json }) => {
+            let examined = doctor::examine(&interface, if json { Form::Json } else { Form::Text });
+            let shown = print(examined.text.as_bytes());
+            if examined.works && shown { ExitCode::SUCCESS } else { FAILED.into() }
         }
         None => match Config::new(&cli.args) {
             Ok(config) => replay(&config, cli.args.quiet),

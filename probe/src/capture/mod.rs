@@ -1,6 +1,8 @@
 //! Where frames come from.
 
 pub mod file;
+pub(crate) mod kernel;
+#[cfg_attr(not(test), expect(dead_code, reason = "the loop that takes live frames is to come"))]
 pub(crate) mod packet;
 pub(crate) mod sys;
 

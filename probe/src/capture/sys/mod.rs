@@ -3,7 +3,9 @@
 
 #![allow(unsafe_code, reason = "the one place in this crate")]
 
+pub(crate) mod ethtool;
 pub(crate) mod packet_ring;
+pub(crate) mod support;
 
 use log::debug;
 
