@@ -41,7 +41,7 @@ pub(crate) struct PacketSettings {
     /// Sockets that its packets are spread over; at least 1.
     pub(crate) sockets: u32,
     /// Memory of each socket's ring, in whole blocks of [`BLOCK_OCTETS`], at least two. 64 MiB hold
-    /// 0.1 million packets of 512 octets and more, 0.4 million of 64 octets.
+    /// 0.1 million packets of 512 octets and more, 0.3 million of 64 octets.
     pub(crate) ring_octets: usize,
     /// Which packets.
     pub(crate) direction: Direction,
