@@ -36,6 +36,15 @@ pub(crate) struct Cli {
 /// Other jobs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Say whether capture on an interface would work, and what would falsify it
+    Doctor {
+        /// The interface; may be given several times
+        #[arg(short, long, value_name = "NAME", required = true)]
+        interface: Vec<String>,
+        /// A line of JSON for each interface
+        #[arg(long)]
+        json: bool,
+    },
     /// Print a shell's completions
     Completions {
         /// The shell

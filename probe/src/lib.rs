@@ -4,6 +4,7 @@ mod args;
 pub mod capture;
 mod config;
 mod config_file;
+mod doctor;
 mod interface;
 mod live;
 mod logger;

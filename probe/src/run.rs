@@ -16,6 +16,7 @@ use terminal_size::terminal_size;
 use crate::args::{self, Cli, Command, StatsForm};
 use crate::capture::file::{FileSource, Input};
 use crate::config::{Config, LiveSettings, Source};
+use crate::doctor::{self, Form};
 use crate::logger::{self, Progress};
 use crate::port::Ports;
 use crate::session::{Moment, Session};
@@ -46,6 +47,11 @@ pub fn main() -> ExitCode {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "flowprobe", &mut script);
             if print(&script) { ExitCode::SUCCESS } else { FAILED.into() }
+        }
+        Some(Command::Doctor { interface, json }) => {
+            let examined = doctor::examine(&interface, if json { Form::Json } else { Form::Text });
+            let shown = print(examined.text.as_bytes());
+            if examined.works && shown { ExitCode::SUCCESS } else { FAILED.into() }
         }
         None => match Config::new(&cli.args) {
             Ok(config) => meter(&config, cli.args.quiet),

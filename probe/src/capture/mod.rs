@@ -2,7 +2,7 @@
 
 pub(crate) mod afxdp;
 pub mod file;
-mod kernel;
+pub(crate) mod kernel;
 pub(crate) mod live;
 pub(crate) mod packet;
 pub(crate) mod sys;

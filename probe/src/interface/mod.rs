@@ -2,6 +2,7 @@
 //!
 //! Facts are gathered once, at start; what follows from them is computed from the facts alone.
 
+mod features;
 mod netlink;
 
 use std::fmt;
@@ -9,9 +10,11 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use exporter::sentence;
 use libc::{IFF_LOOPBACK, IFF_RUNNING, IFF_UP};
 use nix::net::if_::if_nametoindex;
 
+pub(crate) use features::{XdpFeatures, xdp_features};
 use netlink::{Answer, Attributes, Netlink, Question, attribute, field};
 
 /// An interface at the time when it was looked at.
@@ -86,9 +89,11 @@ impl Interface {
     /// One sentence: there is no such interface, or what the kernel would not tell.
     pub(crate) fn find(name: &str) -> Result<Self, String> {
         let index = if_nametoindex(name).map_err(|problem| {
+            let problem = sentence(&problem.into());
             format!("cannot find interface {name}: {problem}; `ip link` lists those there are")
         })?;
         Self::look_at(index).map_err(|problem| {
+            let problem = sentence(&problem);
             format!("cannot learn about interface {name} from the kernel: {problem}")
         })
     }
@@ -188,6 +193,30 @@ impl Interface {
             reasons.push(Reason::Output);
         }
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+}
+
+/// For tests of what follows from facts.
+#[cfg(test)]
+impl Interface {
+    /// A mirror port as it should be: up, with no address but what IPv6 gives by itself.
+    pub(crate) fn made_up(name: &str) -> Self {
+        let route = |network: &str, prefix| Route { network: network.parse().unwrap(), prefix };
+        Self {
+            name: name.to_owned(),
+            index: 3,
+            hardware: libc::ARPHRD_ETHER,
+            flags: (IFF_UP | IFF_RUNNING).unsigned_abs(),
+            mtu: 1500,
+            rx_queues: 4,
+            addresses: vec!["fe80::1".parse().unwrap()],
+            routes: vec![route("fe80::", 64), route("fe80::1", 128), route("ff00::", 8)],
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn set_down(&mut self) {
+        self.flags = 0;
     }
 }
 

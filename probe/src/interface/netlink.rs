@@ -1,4 +1,4 @@
-//! Questions to the kernel about links, addresses and routes (rtnetlink).
+//! Questions to the kernel about links, addresses and routes (rtnetlink) and what drivers can do.
 //!
 //! `/proc/net` knows only the main table of IPv4 routes and getifaddrs hides labelled addresses
 //! behind other names, so that an interface could seem unused that is not.
@@ -14,7 +14,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
-/// An rtnetlink socket.
+/// A netlink socket.
 #[derive(Debug)]
 pub(super) struct Netlink {
     socket: OwnedFd,
@@ -24,7 +24,7 @@ pub(super) struct Netlink {
 /// What to ask, by the families of messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Question<'a> {
-    /// `RTM_GET...`.
+    /// `RTM_GET...`, or the number of a generic family.
     pub(super) kind: u16,
     /// Ask for all there are, not for one.
     pub(super) all: bool,
@@ -45,12 +45,21 @@ impl Netlink {
     ///
     /// What the system says.
     pub(super) fn open() -> io::Result<Self> {
-        let socket = socket(
-            AddressFamily::Netlink,
-            SockType::Raw,
-            SockFlag::SOCK_CLOEXEC,
-            SockProtocol::NetlinkRoute,
-        )?;
+        Self::open_for(SockProtocol::NetlinkRoute)
+    }
+
+    /// As [`Netlink::open`], for generic netlink.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(super) fn open_generic() -> io::Result<Self> {
+        Self::open_for(SockProtocol::NetlinkGeneric)
+    }
+
+    fn open_for(protocol: SockProtocol) -> io::Result<Self> {
+        let (family, kind) = (AddressFamily::Netlink, SockType::Raw);
+        let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, protocol)?;
         setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::seconds(ANSWER_SECONDS_MAX))?;
         Ok(Self { socket, sequence: 0 })
     }

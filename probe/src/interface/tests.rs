@@ -6,18 +6,8 @@ fn route(network: &str, prefix: u8) -> Route {
     Route { network: network.parse().unwrap(), prefix }
 }
 
-/// A mirror port as it should be: up, with no address but what IPv6 gives by itself.
 fn mirror_port() -> Interface {
-    Interface {
-        name: "eth1".to_owned(),
-        index: 3,
-        hardware: 1,
-        mtu: 1500,
-        rx_queues: 4,
-        addresses: vec!["fe80::1".parse().unwrap()],
-        routes: vec![route("fe80::", 64), route("fe80::1", 128), route("ff00::", 8)],
-        ..Interface::default()
-    }
+    Interface::made_up("eth1")
 }
 
 #[test]
@@ -32,7 +22,7 @@ fn mirror_port_may_be_consumed() {
 
 #[test]
 fn what_the_host_needs_may_not_be_consumed() {
-    let flags = u32::try_from(IFF_LOOPBACK).unwrap();
+    let flags = IFF_LOOPBACK.unsigned_abs();
     let with_address = |text: &str| {
         let mut port = mirror_port();
         port.addresses.push(text.parse().unwrap());

@@ -3,11 +3,13 @@
 
 #![allow(unsafe_code, reason = "the one place in this crate")]
 
+pub(crate) mod ethtool;
 pub(crate) mod mapping;
 mod option;
 pub(crate) mod packet_ring;
 pub(crate) mod promiscuous;
 mod ring;
+pub(crate) mod support;
 pub(crate) mod xsk;
 
 use log::debug;
