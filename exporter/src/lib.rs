@@ -1,7 +1,7 @@
 //! Flow records to bytes to where they go: the Exporting Process.
 //!
-//! Encoders ([`Protocol`]) turn records into messages and never touch a socket; transports move
-//! messages and never look inside. A [`MessageExporter`] joins the two and accounts for every
+//! Encoders turn records into messages and never touch a socket; transports move
+//! messages and never look inside. A `MessageExporter` joins the two and accounts for every
 //! record: sent, not exportable, or failed. JSON documents go the same way, without messages.
 
 mod destination;

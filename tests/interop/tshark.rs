@@ -181,10 +181,10 @@ impl Message {
     }
 }
 
-fn members<'a>(
-    object: &'a Map<String, Value>,
+fn members(
+    object: &Map<String, Value>,
     is_meant: impl Fn(&str) -> bool,
-) -> impl Iterator<Item = &'a Value> {
+) -> impl Iterator<Item = &Value> {
     object.iter().filter(move |(name, _)| is_meant(name)).map(|(_, value)| value)
 }
 

@@ -77,13 +77,6 @@ impl XskCounts {
     pub(crate) fn lost(&self) -> u64 {
         self.rx_dropped + self.rx_ring_full + self.strange
     }
-
-    /// Of so many frames that the program redirected, those that the kernel then refused to hand
-    /// over without counting them at the socket. Frames in the ring are among them, so it is exact
-    /// once the program is detached and the ring is empty.
-    pub(crate) fn refused(&self, redirected: u64) -> u64 {
-        redirected.saturating_sub(self.lent + self.lost())
-    }
 }
 
 /// What is counted here.
@@ -345,17 +338,5 @@ mod tests {
             Err(io::Error::from_raw_os_error(libc::EPERM))
         });
         assert_eq!((outcome.unwrap_err().raw_os_error(), tries), (Some(libc::EPERM), 1));
-    }
-
-    #[test]
-    fn refused_is_what_nobody_else_counted() {
-        let counts = XskCounts {
-            lent: 90,
-            rx_dropped: 4,
-            rx_ring_full: 3,
-            rx_fill_ring_empty_descs: 4,
-            ..XskCounts::default()
-        };
-        assert_eq!((counts.lost(), counts.refused(100), counts.refused(96)), (7, 3, 0));
     }
 }

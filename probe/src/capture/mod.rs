@@ -1,11 +1,11 @@
 //! Where frames come from.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the loop that takes live frames is to come"))]
 pub(crate) mod afxdp;
 pub mod file;
 mod kernel;
+pub(crate) mod live;
+pub(crate) mod packet;
 pub(crate) mod sys;
-#[cfg_attr(not(test), expect(dead_code, reason = "as above"))]
 pub(crate) mod xdp;
 
 use flow::Frame;

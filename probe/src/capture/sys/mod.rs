@@ -5,6 +5,7 @@
 
 pub(crate) mod mapping;
 mod option;
+pub(crate) mod packet_ring;
 pub(crate) mod promiscuous;
 mod ring;
 pub(crate) mod xsk;
