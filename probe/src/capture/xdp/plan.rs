@@ -35,8 +35,8 @@ pub(crate) struct XdpSettings {
     pub(crate) queues: u32,
     /// Entries of each ring; a power of two, at most 65,536.
     pub(crate) ring: u32,
-    /// Frames of memory for each queue: at least two for each entry of a ring, so that the kernel
-    /// has a ring full of empty ones while a ring full of frames waits.
+    /// Frames of memory for each queue: at least one for each entry of a ring. With zero copy some
+    /// more, since the driver's own ring is filled with them too.
     pub(crate) frames: u32,
     /// Octets of memory for all queues together.
     pub(crate) memory_max: u64,
@@ -94,8 +94,8 @@ impl XdpSettings {
         if !self.ring.is_power_of_two() || !(64..=65_536).contains(&self.ring) {
             return Err(format!("rings of {}, not a power of two from 64 to 65,536", self.ring));
         }
-        if u64::from(self.frames) < 2 * u64::from(self.ring) {
-            return Err(format!("{} frames are less than two rings of {}", self.frames, self.ring));
+        if self.frames < self.ring {
+            return Err(format!("{} frames do not fill a ring of {}", self.frames, self.ring));
         }
         let fits = |chunk: &u32| self.mtu.saturating_add(LINK_LAYER) <= *chunk - HEADROOM;
         let fitting = CHUNKS.into_iter().find(fits);
@@ -204,9 +204,9 @@ mod tests {
             check(XdpSettings { ring, ..settings() }, (6, 6), &expected);
         }
         check(
-            XdpSettings { frames: 4095, ..settings() },
+            XdpSettings { frames: 2047, ..settings() },
             (6, 6),
-            "4095 frames are less than two rings of 2048",
+            "2047 frames do not fill a ring of 2048",
         );
         let most = XdpSettings { memory_max: 32 << 20, ..settings() };
         assert!(most.plan(KernelVersion { major: 5, minor: 15 }).is_ok());

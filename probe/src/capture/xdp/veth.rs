@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
 use pnet_datalink::{Channel, Config, DataLinkSender, NetworkInterface};
@@ -14,6 +14,9 @@ use pnet_datalink::{Channel, Config, DataLinkSender, NetworkInterface};
 const BURST: usize = 64;
 
 const PAUSE: Duration = Duration::from_micros(500);
+
+/// What an interface takes at most to find out that its peer is up.
+const CARRIER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The name of the end that receives, and of the one that sends.
 pub(super) const NEAR: &str = "near0";
@@ -82,6 +85,11 @@ impl Pair {
 
     /// Sends frames from the other end.
     pub(super) fn send(&self, frames: &[Vec<u8>]) {
+        let carries = || ip(&["-n", &self.far, "link", "show", "dev", FAR]).contains("state UP");
+        let begin = Instant::now();
+        while !carries() && begin.elapsed() < CARRIER_PATIENCE {
+            thread::sleep(PAUSE);
+        }
         inside(&self.far, || {
             let mut sender = sender(FAR);
             for burst in frames.chunks(BURST) {
