@@ -141,7 +141,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Only warnings and errors
+    /// Only warnings and errors on standard error, and the totals only as JSON if asked for
     #[arg(short, long)]
     pub(crate) quiet: bool,
 

@@ -65,7 +65,7 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
     }
     match &config.source {
         Source::Files(files) => replay(config, files, quiet, &stop),
-        Source::Live(settings) => live(config, settings, &stop),
+        Source::Live(settings) => live(config, settings, quiet, &stop),
     }
 }
 
@@ -126,7 +126,7 @@ fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>)
         interrupted: stop.load(Ordering::Relaxed),
         ..Totals::default()
     };
-    let shown = show(config, top.as_ref(), &totals);
+    let shown = show(config, quiet, top.as_ref(), &totals);
     let input_is_sound = end.failure.is_none()
         && totals.input.files_damaged == 0
         && totals.input.blocks_damaged == 0;
@@ -138,7 +138,7 @@ fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>)
 }
 
 /// Live: everything is opened, then rights are given up, then threads start.
-fn live(config: &Config, settings: &LiveSettings, stop: &Arc<AtomicBool>) -> ExitCode {
+fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<AtomicBool>) -> ExitCode {
     let begin = Instant::now();
     let fail = |problem: String| {
         error!("{problem}");
@@ -184,9 +184,9 @@ fn live(config: &Config, settings: &LiveSettings, stop: &Arc<AtomicBool>) -> Exi
     let totals = session.run(&mut |moment, totals| match moment {
         Moment::Second => status.set(last.line(totals)),
         Moment::Interval if screen => {}
-        Moment::Interval => print_totals(config.stats, totals),
+        Moment::Interval => print_totals(config.stats, quiet, totals),
     });
-    let shown = show(config, top.as_ref(), &totals);
+    let shown = show(config, quiet, top.as_ref(), &totals);
     if totals.interfaces_gone {
         error!("no interface is left to capture from");
     }
@@ -198,17 +198,18 @@ fn live(config: &Config, settings: &LiveSettings, stop: &Arc<AtomicBool>) -> Exi
 }
 
 /// The table, if there is one, and the totals. `false` if they could not be written.
-fn show(config: &Config, top: Option<&TopFlows>, totals: &Totals) -> bool {
+fn show(config: &Config, quiet: bool, top: Option<&TopFlows>, totals: &Totals) -> bool {
     let shown = top.is_none_or(|top| show_table(top, totals, config.stats));
-    if top.is_none() || config.stats == StatsForm::Json || !std::io::stdout().is_terminal() {
-        print_totals(config.stats, totals);
-    }
+    // On a terminal the table has the totals already.
+    let seen = top.is_some() && std::io::stdout().is_terminal();
+    print_totals(config.stats, quiet || seen, totals);
     shown
 }
 
-/// On standard error.
-fn print_totals(form: StatsForm, totals: &Totals) {
+/// On standard error; for programs also where people want none.
+fn print_totals(form: StatsForm, quiet: bool, totals: &Totals) {
     let text = match form {
+        StatsForm::Text if quiet => String::new(),
         StatsForm::Text => totals.text(),
         StatsForm::Json => totals.json() + "\n",
     };

@@ -208,6 +208,20 @@ fn command_line_comes_before_the_configuration_file() {
 }
 
 #[test]
+fn quiet_runs_say_nothing_but_what_is_wrong() {
+    let (_folder, path) = capture();
+    let said = |arguments: &[&str]| {
+        let output = run(&[&["-r", &path, "-o", "json:/dev/null"], arguments].concat());
+        assert_eq!(output.status.code(), Some(DONE));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(said(&[]).contains("4 received"));
+    assert_eq!(said(&["--quiet"]), "");
+    assert!(said(&["--quiet", "--stats", "json"]).starts_with('{'));
+    assert!(said(&["--quiet", "--ifindex", "eth9=1"]).starts_with("flowprobe: warning: "));
+}
+
+#[test]
 fn wrong_configuration_files_are_refused() {
     let cases = [
         ("bogus = 1\n", "bogus"),

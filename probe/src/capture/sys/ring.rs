@@ -117,6 +117,12 @@ impl ReceiveRing {
         Descriptor { address, length, options: u32::from_ne_bytes([e, f, g, h]) }
     }
 
+    /// The address in the entry that is so many after the next, which may be an old one.
+    #[inline]
+    pub(super) fn address_ahead(&self, distance: u32) -> u64 {
+        self.ring.entry(self.next.wrapping_add(distance))[0].load(Ordering::Relaxed)
+    }
+
     /// Gives back the entries of what was taken.
     #[inline]
     pub(super) fn release(&self) {

@@ -15,6 +15,9 @@ use super::ring::{FillRing, Layout, ReceiveRing};
 /// Buffers after which the fill ring is filled up again.
 const BATCH: u32 = 64;
 
+/// Buffers between the one that is lent and the one that is fetched into the cache.
+const AHEAD: u32 = 8;
+
 /// The kernel asks for this ring too. Nothing is sent, so it stays empty.
 const COMPLETION_RING: u32 = 2;
 
@@ -173,6 +176,10 @@ impl Xsk {
 
     #[inline]
     fn lend_next(&mut self, take: &mut impl FnMut(Buffer<'_>)) {
+        let ahead = self.receive.address_ahead(AHEAD);
+        if let Ok(offset) = usize::try_from(ahead) {
+            self.memory.prefetch(offset);
+        }
         let descriptor = self.receive.take();
         let (Ok(offset), Ok(length)) =
             (usize::try_from(descriptor.address), usize::try_from(descriptor.length))
