@@ -130,7 +130,7 @@ fn a_second_program_on_the_interface_is_told_why_it_cannot() {
     let command = network.command(Host::Probe, program.get_program());
     let second = Probe::spawn(command, &["rx0"], &[method]).wait();
     assert_eq!(second.status, 1, "{}", second.stderr);
-    let errors = second.stderr.lines().filter(|line| line.starts_with("error:"));
+    let errors = second.stderr.lines().filter(|line| line.contains("error: "));
     let [error] = errors.collect::<Vec<_>>()[..] else { panic!("{}", second.stderr) };
     assert!(error.contains("rx0") && error.contains("flowprobe"), "{error}");
     let sent = network.send_file("tx0", &file, &[]);
