@@ -9,6 +9,7 @@ mod support;
 mod captures;
 mod collectors;
 mod ends;
+mod exports;
 mod host;
 mod interfaces;
 mod load;
