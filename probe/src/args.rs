@@ -143,9 +143,6 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) stats: StatsForm,
 
-    #[command(flatten)]
-    pub(crate) live: LiveArguments,
-
     /// Settings from a TOML file; those on the command line come before it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -158,66 +155,56 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value = "64", hide = true,
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) burst: u16,
+
+    #[command(flatten)]
+    pub(crate) live: LiveArguments,
 }
 
 /// Settings of live capture: they need an interface.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Live capture")]
+#[group(multiple = true, requires = "interface", conflicts_with = "read")]
 pub(crate) struct LiveArguments {
     /// How packets are taken; auto takes them past the host's stack where the host does not need
     /// them
-    #[arg(
-        long,
-        value_name = "HOW",
-        default_value = "auto",
-        requires = "interface",
-        conflicts_with = "read"
-    )]
+    #[arg(long, value_name = "HOW", default_value = "auto")]
     pub(crate) capture: CaptureMethod,
 
     /// Take packets past the stack though the host may use the interface: it gets none of them
-    #[arg(long, requires = "interface", conflicts_with = "read")]
+    #[arg(long)]
     pub(crate) take_interface: bool,
 
     /// Which packets, seen from this host; afxdp sees only incoming ones
-    #[arg(
-        long,
-        value_name = "WHICH",
-        default_value = "in",
-        requires = "interface",
-        conflicts_with = "read"
-    )]
+    #[arg(long, value_name = "WHICH", default_value = "in")]
     pub(crate) direction: Direction,
 
-    /// Descriptors in each ring of an AF_XDP socket; its memory has room for twice as many frames
-    #[arg(long, value_name = "N", default_value = "4096", requires = "interface", conflicts_with = "read",
-          value_parser = ring)]
-    pub(crate) ring: u32,
+    /// Descriptors in each ring of an AF_XDP socket, a power of two: so many frames can wait
+    /// [default: 16384, or less where --umem-max has no room for that]
+    #[arg(long, value_name = "N", value_parser = ring)]
+    pub(crate) ring: Option<u32>,
 
     /// Most memory for all AF_XDP sockets together
-    #[arg(long, value_name = "SIZE", default_value = "1G", requires = "interface", conflicts_with = "read",
-          value_parser = size)]
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
     pub(crate) umem_max: u64,
 
     /// Memory of the ring of an AF_PACKET socket
-    #[arg(long, value_name = "SIZE", default_value = "64M", requires = "interface", conflicts_with = "read",
-          value_parser = size)]
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size)]
     pub(crate) packet_ring: u64,
 
     /// Run as this user once everything is open
-    #[arg(long, value_name = "NAME", requires = "interface", conflicts_with = "read")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
 
     /// Keep the rights to open an interface again that went away and came back
-    #[arg(long, requires = "interface", conflicts_with = "read")]
+    #[arg(long)]
     pub(crate) keep_capabilities: bool,
 
     /// Meter also the messages that this program sends, where the mirror shows them
-    #[arg(long, requires = "interface", conflicts_with = "read")]
+    #[arg(long)]
     pub(crate) meter_own_exports: bool,
 
     /// How often the totals are given while capture goes on; 0s: only at the end
-    #[arg(long, value_name = "TIME", default_value = "60s", requires = "interface", conflicts_with = "read",
+    #[arg(long, value_name = "TIME", default_value = "60s",
           value_parser = humantime::parse_duration)]
     pub(crate) stats_interval: Duration,
 }

@@ -46,8 +46,8 @@ pub(crate) struct LiveSettings {
     pub(crate) method: CaptureMethod,
     pub(crate) take_interface: bool,
     pub(crate) direction: Direction,
-    /// Descriptors of an AF_XDP ring.
-    pub(crate) ring: u32,
+    /// Descriptors of an AF_XDP ring; without, as many as fit.
+    pub(crate) ring: Option<u32>,
     /// Octets.
     pub(crate) umem_max: u64,
     /// Octets.

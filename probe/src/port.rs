@@ -54,6 +54,24 @@ pub(crate) struct Ports {
 /// Sockets of an interface, for workers in turn.
 type Sockets = Vec<LiveSource>;
 
+/// A worker may be late by so many frames: 16 ms at a million a second.
+const RING_DEFAULT: u32 = 16_384;
+
+/// Too few to be of use; the kernel would take less.
+const RING_MIN: u32 = 512;
+
+/// Of memory for a frame.
+const CHUNK_OCTETS_MAX: u64 = 4096;
+
+/// Frames of memory for a queue, with the default ring.
+pub(crate) const FRAMES_DEFAULT: u32 = frames(RING_DEFAULT);
+
+/// Frames for a ring: when it is full of frames that wait, a driver that writes into them itself
+/// still needs empty ones.
+const fn frames(ring: u32) -> u32 {
+    ring + ring / 4
+}
+
 impl Ports {
     /// Opens all interfaces. Each worker is to have the sockets of one list; without a number of
     /// workers there is one for each queue, up to the number of processors.
@@ -218,15 +236,23 @@ impl Ports {
             return Err(format!("capturing from {name} by AF_XDP needs {missing}"));
         }
         let queues = interface.rx_queues;
+        let memory_max = self.settings.umem_max / self.settings.interfaces.len() as u64;
+        let ring = self.settings.ring.unwrap_or_else(|| {
+            let fits = |ring: &u32| {
+                u64::from(frames(*ring)) * CHUNK_OCTETS_MAX * u64::from(queues) <= memory_max
+            };
+            let halves = std::iter::successors(Some(RING_DEFAULT), |ring| Some(ring / 2));
+            halves.take_while(|&ring| ring > RING_MIN).find(fits).unwrap_or(RING_MIN)
+        });
         let settings = XdpSettings {
             name: name.clone(),
             ifindex: interface.index,
             number: self.number(interface),
             mtu: interface.mtu,
             queues,
-            ring: self.settings.ring,
-            frames: 2 * self.settings.ring,
-            memory_max: self.settings.umem_max / self.settings.interfaces.len() as u64,
+            ring,
+            frames: frames(ring),
+            memory_max,
         };
         let (xdp, sockets) = XdpCapture::open(&settings).map_err(|error| error.to_string())?;
         let method = format!("AF_XDP, {}, {} queues", xdp.mode(), sockets.len());

@@ -151,7 +151,9 @@ impl<'a> Crew<'a> {
                 processors.pin(index);
                 let mut observer = Observer::new(&config.observer);
                 observer.leave_out(left_out);
-                LiveWorker::new(Worker::new(&table, queues), observer, config.burst, feed).run();
+                let worker = Worker::new(&table, queues);
+                worker.populate();
+                LiveWorker::new(worker, observer, config.burst, feed).run();
             }));
         }
         (threads, senders)

@@ -36,6 +36,11 @@ impl Worker {
         Self { table, queues }
     }
 
+    /// Live: no packet shall wait for the system to find memory.
+    pub(crate) fn populate(&self) {
+        self.table.memory().into_iter().for_each(sys::populate);
+    }
+
     #[inline]
     pub(crate) fn process(&mut self, packets: &[Observation]) {
         self.table.process(packets, &mut |record| self.queues.put(record));

@@ -225,8 +225,7 @@ impl FlowTable {
         }
     }
 
-    /// Live: moves now when no packet does, and ends flows that are over. Called at least ten times
-    /// a second, a flow leaves within 0.6 s after it is over.
+    /// Live: moves now when no packet does. Called often, it ends flows 0.6 s after they are over.
     pub fn tick(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
         self.advance(now, end);
         self.sweep_due(end);

@@ -3,6 +3,7 @@
 use super::facts::{Facts, Support};
 use crate::capture::kernel::KernelVersion;
 use crate::capture::packet;
+use crate::port::FRAMES_DEFAULT;
 
 /// How `--capture auto` would capture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +90,7 @@ pub(super) fn lockable_octets(facts: &Facts) -> Option<u64> {
 
 pub(super) fn needed_octets(facts: &Facts) -> u64 {
     let chunk = if facts.interface.mtu <= SMALL_CHUNK_MTU_MAX { 2048 } else { 4096 };
-    u64::from(facts.interface.rx_queues) * CHUNKS * chunk
+    u64::from(facts.interface.rx_queues) * u64::from(FRAMES_DEFAULT) * chunk
 }
 
 /// From this version on Linux has all that AF_XDP capture needs.
@@ -97,8 +98,6 @@ pub(super) const KERNEL_MIN: KernelVersion = KernelVersion { major: 5, minor: 15
 /// From here on frames may come in several buffers.
 pub(super) const KERNEL_MIN_SEGMENTS: KernelVersion = KernelVersion { major: 6, minor: 6 };
 
-/// Chunks of memory of a queue, with the default rings.
-const CHUNKS: u64 = 8192;
 /// A chunk holds 256 octets of the kernel's, an Ethernet header and two VLAN tags besides.
 const SMALL_CHUNK_MTU_MAX: u32 = 2048 - 256 - 22;
 pub(super) const ONE_CHUNK_MTU_MAX: u32 = 4096 - 256 - 22;

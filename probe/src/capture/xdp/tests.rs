@@ -243,6 +243,16 @@ fn a_program_is_there_while_frames_are_captured_and_not_after() {
 }
 
 #[test]
+fn a_mode_says_what_was_got() {
+    let mode = XdpMode { in_driver: true, segments: false, zero_copy: 4, queues: 4 };
+    assert_eq!(mode.to_string(), "driver mode, zero copy");
+    let some = XdpMode { zero_copy: 3, ..mode };
+    assert_eq!(some.to_string(), "driver mode, zero copy on 3 of 4 queues");
+    let generic = XdpMode { in_driver: false, segments: true, zero_copy: 0, ..mode };
+    assert_eq!(generic.to_string(), "generic mode, copying, frames of several buffers");
+}
+
+#[test]
 fn a_second_capture_of_an_interface_is_refused() {
     let Some(pair) = Pair::make(1, 1500) else { return };
     let expected = format!(
@@ -424,5 +434,8 @@ fn generic_mode_is_what_is_left_when_a_driver_refuses() {
         assert!(received == expected, "{} frames of {}", received.len(), frames.len());
         let (program, counts) = sums(&capture, &sockets);
         assert_eq!((program.redirected, counts.lent, counts.lost()), (1000, 1000, 0));
+        // A program in the other mode is in the way too.
+        let second = XdpCapture::open(&settings(1, 9000)).err().unwrap().to_string();
+        assert!(second.contains("another XDP program is on the interface"), "{second}");
     });
 }
