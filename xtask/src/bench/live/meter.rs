@@ -47,6 +47,12 @@ const PROCESSOR: &str = "0";
 /// How long a program may take to start, to catch up or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// For so long a program has to do nothing.
+const LOOK: Duration = Duration::from_millis(700);
+
+/// Packets of a block of libpcap's memory, at most.
+const BLOCK_PACKETS: u64 = 4096;
+
 /// Memory for packets of the programs that read packet sockets: what ours has by default.
 const BUFFER_MIB: u32 = 64;
 
@@ -137,6 +143,17 @@ impl Running {
         Ok(Duration::from_nanos(ticks * 1_000_000_000 / u64::try_from(per_second)?))
     }
 
+    /// Waits until it has taken what waits, and so does nothing any more.
+    pub(super) fn catch_up(&mut self) -> Result<()> {
+        let mut before = Duration::ZERO;
+        self.wait_until("it has caught up", |running| {
+            thread::sleep(LOOK);
+            let now = running.processor_time().unwrap_or_default();
+            let busy = now.saturating_sub(std::mem::replace(&mut before, now));
+            busy < LOOK / 20
+        })
+    }
+
     /// Ends it, and reads what it counted.
     pub(super) fn finish(mut self) -> Result<Counts> {
         match self.meter {
@@ -208,23 +225,15 @@ impl Running {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// It is asked while it runs, until it has caught up.
+    /// It is asked while it runs. Some of the last packets it sees only when more come: they wait
+    /// in a block of libpcap's memory that is not full. So what counts is what libpcap has taken.
     fn of_softflowd(&self) -> Result<Counts> {
-        let begin = Instant::now();
-        let mut before = None;
-        loop {
-            let text = self.control("statistics")?;
-            let counts = Counts {
-                metered: number_after(&text, "Packets processed: ")?,
-                lost: number_after(&text, "Packets dropped by libpcap: ")?,
-            };
-            if before == Some(counts) {
-                return Ok(counts);
-            }
-            ensure!(begin.elapsed() < PATIENCE, "softflowd does not catch up");
-            before = Some(counts);
-            thread::sleep(Duration::from_secs(1));
-        }
+        let text = self.control("statistics")?;
+        let lost = number_after(&text, "Packets dropped by libpcap: ")?;
+        let metered = number_after(&text, "Packets received by libpcap: ")?.saturating_sub(lost);
+        let processed = number_after(&text, "Packets processed: ")?;
+        ensure!(processed + BLOCK_PACKETS > metered, "softflowd has not caught up: {text}");
+        Ok(Counts { metered, lost })
     }
 }
 

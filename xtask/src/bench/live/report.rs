@@ -145,7 +145,7 @@ impl Results {
                  veth pair (`cargo xtask loadgen`); each flow has its turn. It has one processor, \
                  and the kernel handles what arrives there too; the program under test has another. \
                  A rate counts if {times} runs of {seconds} s lose nothing, each of a program that \
-                 has just started; the search halves until it is within 3 %. What is sent is what \
+                 has just started; it is searched by halves, until within 3 %. What is sent is what \
                  the driver counts, what is metered is what the program says at its end. Processor \
                  time is user and system time of the program's process. The programs are as they \
                  are by default, with room for twice the flows, 15 s idle and 60 s active timeout, \

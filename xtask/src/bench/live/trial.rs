@@ -4,7 +4,6 @@
 use std::env;
 use std::fmt::{self, Display, Formatter};
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -68,8 +67,10 @@ pub(super) struct Found {
 /// The processor of the generator.
 const PROCESSOR: &str = "1";
 
-/// After the last packet a program has so long to take what waits.
-const CATCH_UP: Duration = Duration::from_millis(1500);
+/// Rates that are tried again, each lower by [`STEP_DOWN`], when repetition shows that the one found
+/// was lucky.
+const STEPS_DOWN: u32 = 5;
+const STEP_DOWN: f64 = 0.95;
 
 /// The generator waits between packets no longer than for this rate.
 const RATE_MIN: f64 = 20_000.0;
@@ -80,10 +81,10 @@ const CLOSE: f64 = 1.03;
 impl Bench<'_> {
     /// Runs a program under a load.
     pub(super) fn trial(&self, meter: Meter, load: Load, seconds: u32) -> Result<Trial> {
-        let running = meter.start(self.place, &self.link, load.flows)?;
+        let mut running = meter.start(self.place, &self.link, load.flows)?;
         let before = running.processor_time()?;
         let (sent, rate) = self.generate(load, seconds)?;
-        thread::sleep(CATCH_UP);
+        running.catch_up()?;
         let processor = running.processor_time()? - before;
         Ok(Trial { sent, rate, counts: running.finish()?, processor })
     }
@@ -105,9 +106,11 @@ impl Bench<'_> {
         Ok((sent, said["packets_per_second"].as_f64().context("a rate")?))
     }
 
-    /// Searches between nothing and what the generator can send.
+    /// Searches between nothing and what the generator can send, by one trial for each rate. What
+    /// is found counts if it is good several times.
     pub(super) fn highest_rate(&self, meter: Meter, flows: u32) -> Result<Found> {
-        let overload = self.trial(meter, Load { flows, rate: None }, self.effort.seconds)?;
+        let seconds = self.effort.seconds;
+        let overload = self.trial(meter, Load { flows, rate: None }, seconds)?;
         let mut found = Found { best: None, is_generators_limit: false, overload };
         if overload.lost() == 0 {
             found.best = self.repeat(meter, Load { flows, rate: None })?;
@@ -118,21 +121,26 @@ impl Bench<'_> {
         }
         let (mut low, mut high) = (RATE_MIN, overload.rate);
         // What it takes when it has too much is near what it can take.
-        #[expect(clippy::cast_precision_loss, reason = "a first guess")]
-        let mut next = overload.rate * overload.counts.metered as f64 / overload.sent as f64 * 0.9;
+        let mut next = overload.rate * overload.share() * 0.9;
         for _ in 0..self.effort.steps {
             let rate = next.clamp(low, high);
-            match self.repeat(meter, Load { flows, rate: Some(whole(rate)) })? {
-                Some(trial) => {
-                    found.best = Some(trial);
-                    low = rate;
-                }
-                None => high = rate,
+            let trial = self.trial(meter, Load { flows, rate: Some(whole(rate)) }, seconds)?;
+            if trial.lost() == 0 {
+                low = rate
+            } else {
+                high = rate
             }
             if high / low < CLOSE {
                 break;
             }
             next = (low + high) / 2.0;
+        }
+        for _ in 0..STEPS_DOWN {
+            found.best = self.repeat(meter, Load { flows, rate: Some(whole(low)) })?;
+            if found.best.is_some() {
+                break;
+            }
+            low = (low * STEP_DOWN).max(RATE_MIN);
         }
         Ok(found)
     }
@@ -155,6 +163,12 @@ impl Trial {
     /// Packets that were sent and not metered.
     pub(super) fn lost(&self) -> u64 {
         self.sent.saturating_sub(self.counts.metered)
+    }
+
+    /// Of all packets, those that were metered.
+    #[expect(clippy::cast_precision_loss, reason = "for a first guess")]
+    fn share(&self) -> f64 {
+        self.counts.metered as f64 / self.sent.max(1) as f64
     }
 
     /// Whether the program knows of each packet that it has not metered.
