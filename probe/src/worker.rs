@@ -102,7 +102,7 @@ struct Worker {
 impl Worker {
     fn new(settings: &TableSettings, queues: Queues) -> Self {
         let table = FlowTable::new(settings);
-        table.memory().into_iter().for_each(sys::advise_huge_pages);
+        sys::advise_huge_pages(table.memory());
         Self { table, queues }
     }
 
