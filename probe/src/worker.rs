@@ -32,13 +32,13 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn new(settings: &TableSettings, queues: Queues) -> Self {
         let table = FlowTable::new(settings);
-        table.memory().into_iter().for_each(sys::advise_huge_pages);
+        sys::advise_huge_pages(table.memory());
         Self { table, queues }
     }
 
     /// Live: no packet shall wait for the system to find memory.
     pub(crate) fn populate(&self) {
-        self.table.memory().into_iter().for_each(sys::populate);
+        sys::populate(self.table.memory());
     }
 
     #[inline]
