@@ -12,6 +12,7 @@ use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 
 use super::counters::Transmitted;
+use super::pace::{Amount, Pace};
 use super::place::Place;
 use super::{Outcome, number};
 
@@ -47,11 +48,6 @@ const INTERVAL: u32 = 2;
 
 /// The program does not wait longer for a packet than some 100 us.
 const RATE_MIN: u32 = 20_000;
-
-/// Packets of the first run, and without a rate of each run.
-const RUN_PACKETS: u32 = 1 << 18;
-
-const RUN_SECONDS: u32 = 2;
 
 /// Frames that the kernel makes, runs the program on and sends at a time.
 const BATCH: u32 = 64;
@@ -104,29 +100,21 @@ impl<'a> Generator<'a> {
 
     /// Sends what was asked for; how many frames that was.
     fn run(&mut self, options: &Options, begin: Instant) -> Result<u64> {
-        let wanted = match (options.packets, options.rate) {
-            (Some(packets), _) => Some(u64::from(packets)),
-            (None, Some(rate)) => Some(u64::from(rate) * u64::from(options.seconds)),
-            (None, None) => None,
+        let seconds = options.seconds;
+        let amount = match (options.packets, options.rate) {
+            (Some(packets), _) => Amount::Packets(packets.into()),
+            (None, Some(rate)) => Amount::Packets(u64::from(rate) * u64::from(seconds)),
+            (None, None) => Amount::Time(Duration::from_secs(seconds.into())),
         };
-        let end = begin + Duration::from_secs(options.seconds.into());
-        let mut pace = options.rate.map(Pace::new);
+        let mut pace = Pace::new(amount, options.rate);
         let mut tried = 0;
-        let mut run = RUN_PACKETS;
-        loop {
-            let left = wanted.map(|wanted| wanted - tried);
-            if left.map_or_else(|| Instant::now() >= end, |left| left == 0) {
-                return Ok(tried);
-            }
-            let packets = left.and_then(|left| u32::try_from(left).ok()).unwrap_or(run).min(run);
-            self.set_interval(pace.as_mut().map_or(0, |pace| pace.interval_ns(packets)))?;
-            let took = self.run_once(packets)?;
-            tried += u64::from(packets);
-            if let Some(pace) = &mut pace {
-                pace.learn(packets, took);
-                run = pace.rate.saturating_mul(RUN_SECONDS);
-            }
+        while let Some(run) = pace.next(tried, begin.elapsed()) {
+            self.set_interval(run.interval_ns)?;
+            let took = self.run_once(run.packets)?;
+            pace.learn(run, took);
+            tried += u64::from(run.packets);
         }
+        Ok(tried)
     }
 
     fn set_interval(&mut self, nanoseconds: u64) -> Result<()> {
@@ -155,38 +143,6 @@ fn xdp(program: &mut Ebpf) -> Result<&mut Xdp> {
     let program = program.program_mut("loadgen").context("the object has its program")?;
     Ok(program.try_into()?)
 }
-
-/// How long the program should wait, so that with the time between runs the rate comes out right.
-#[derive(Debug)]
-struct Pace {
-    /// Packets in a second.
-    rate: u32,
-    /// Time of a run in which it sends nothing.
-    idle_ns: u64,
-    interval_ns: u64,
-}
-
-impl Pace {
-    fn new(rate: u32) -> Self {
-        Self { rate, idle_ns: 0, interval_ns: 0 }
-    }
-
-    fn interval_ns(&mut self, packets: u32) -> u64 {
-        let run_ns = u64::from(packets) * 1_000_000_000 / u64::from(self.rate);
-        self.interval_ns = run_ns.saturating_sub(self.idle_ns) / u64::from(packets);
-        self.interval_ns
-    }
-
-    /// A machine that is too slow for the rate has no idle time to make up for.
-    fn learn(&mut self, packets: u32, took: Duration) {
-        let took_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        let idle_ns = took_ns.saturating_sub(self.interval_ns * u64::from(packets));
-        self.idle_ns = idle_ns.min(IDLE_NS_MAX);
-    }
-}
-
-/// Setting up a run does not take longer on a machine that is good for measuring.
-const IDLE_NS_MAX: u64 = 50_000_000;
 
 /// A number below that of the flows without a common divisor, and far from neighbours.
 fn step(flows: u32) -> u32 {
@@ -240,18 +196,5 @@ mod tests {
                 number = (number + step) % flows;
             }
         }
-    }
-
-    #[test]
-    fn idle_time_is_made_up_for() {
-        let mut pace = Pace::new(100_000);
-        assert_eq!(pace.interval_ns(100_000), 10_000);
-        pace.learn(100_000, Duration::from_millis(1020));
-        assert_eq!(pace.interval_ns(200_000), 9_900);
-        pace.learn(200_000, Duration::from_millis(2000));
-        assert_eq!(pace.interval_ns(200_000), 9_900);
-        // Too slow by far.
-        pace.learn(200_000, Duration::from_secs(4));
-        assert_eq!(pace.interval_ns(200_000), 9_750);
     }
 }

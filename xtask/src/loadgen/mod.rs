@@ -4,6 +4,7 @@
 mod counters;
 mod file;
 mod flows;
+mod pace;
 mod place;
 mod sys;
 
