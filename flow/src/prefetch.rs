@@ -8,6 +8,9 @@
 /// Lanes of a group; the tags of a group are one 128-bit word.
 pub(crate) const LANES: usize = 16;
 
+/// Lanes of a group that have times.
+pub(crate) const TIMES: usize = 12;
+
 /// Asks for the cache line of a value, to be written soon. Never faults.
 #[inline]
 pub(crate) fn prefetch<T>(value: &T) {
@@ -34,7 +37,7 @@ pub(crate) fn lanes_equal(tags: &[u8; LANES], tag: u8) -> u32 {
         _mm_movemask_epi8(_mm_cmpeq_epi8(tags, _mm_set1_epi8(tag.cast_signed()))).cast_unsigned()
     }
     #[cfg(not(target_arch = "x86_64"))]
-    mask_of(|lane| tags[lane] == tag)
+    mask_of::<LANES>(|lane| tags[lane] == tag)
 }
 
 /// The lanes whose value is behind `now` by more than a limit, lane n as bit n: `odd` for values
@@ -42,39 +45,40 @@ pub(crate) fn lanes_equal(tags: &[u8; LANES], tag: u8) -> u32 {
 ///
 /// Differences are signed and limits are below 2^31: what is ahead of `now` is not behind it.
 #[inline]
-pub(crate) fn lanes_behind(values: &[u32; LANES], now: u32, even: u32, odd: u32) -> u32 {
+pub(crate) fn lanes_behind(values: &[u32; TIMES], now: u32, even: u32, odd: u32) -> u32 {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: SSE2 is part of x86-64; the loads are unaligned and within the array.
     unsafe {
         use core::arch::x86_64::{
             __m128i, _mm_and_si128, _mm_cmpeq_epi32, _mm_cmpgt_epi32, _mm_loadu_si128,
-            _mm_movemask_epi8, _mm_packs_epi16, _mm_packs_epi32, _mm_set1_epi32, _mm_sub_epi32,
+            _mm_movemask_epi8, _mm_packs_epi16, _mm_packs_epi32, _mm_set1_epi32, _mm_setzero_si128,
+            _mm_sub_epi32,
         };
         let now = _mm_set1_epi32(now.cast_signed());
         let even_limit = _mm_set1_epi32(even.cast_signed());
         let less_when_odd = _mm_set1_epi32(even.wrapping_sub(odd).cast_signed());
         let one = _mm_set1_epi32(1);
-        let behind = |quarter: usize| -> __m128i {
-            let values = _mm_loadu_si128(values.as_ptr().add(4 * quarter).cast());
+        let behind = |third: usize| -> __m128i {
+            let values = _mm_loadu_si128(values.as_ptr().add(4 * third).cast());
             let difference = _mm_sub_epi32(now, values);
             let is_odd = _mm_cmpeq_epi32(_mm_and_si128(difference, one), one);
             let limit = _mm_sub_epi32(even_limit, _mm_and_si128(is_odd, less_when_odd));
             _mm_cmpgt_epi32(difference, limit)
         };
         let low = _mm_packs_epi32(behind(0), behind(1));
-        let high = _mm_packs_epi32(behind(2), behind(3));
+        let high = _mm_packs_epi32(behind(2), _mm_setzero_si128());
         _mm_movemask_epi8(_mm_packs_epi16(low, high)).cast_unsigned()
     }
     #[cfg(not(target_arch = "x86_64"))]
-    mask_of(|lane| {
+    mask_of::<TIMES>(|lane| {
         let difference = now.wrapping_sub(values[lane]).cast_signed();
         difference > if difference & 1 == 1 { odd } else { even }.cast_signed()
     })
 }
 
 #[cfg(any(test, not(target_arch = "x86_64")))]
-fn mask_of(holds: impl Fn(usize) -> bool) -> u32 {
-    (0..LANES).fold(0, |mask, lane| mask | u32::from(holds(lane)) << lane)
+fn mask_of<const COUNT: usize>(holds: impl Fn(usize) -> bool) -> u32 {
+    (0..COUNT).fold(0, |mask, lane| mask | u32::from(holds(lane)) << lane)
 }
 
 #[cfg(test)]
@@ -95,28 +99,13 @@ mod tests {
     fn lanes_behind_match_the_plain_definition() {
         let (even, odd) = (30_000, 4000);
         for now in [0_u32, 1, 29_999, 1 << 31, u32::MAX] {
-            let ages = [
-                0,
-                1,
-                3999,
-                4000,
-                4001,
-                4002,
-                29_999,
-                30_000,
-                30_001,
-                30_002,
-                1 << 20,
-                5,
-                7,
-                2,
-                3,
-                0x7fff_ffff_i32,
-            ];
-            let values: [u32; LANES] =
+            let ages =
+                [0, 1, 3999, 4000, 4001, 4002, 29_999, 30_000, 30_001, 30_002, 3, 0x7fff_ffff_i32];
+            let values: [u32; TIMES] =
                 core::array::from_fn(|lane| now.wrapping_sub_signed(ages[lane]));
-            let expected =
-                mask_of(|lane| ages[lane] > if ages[lane] & 1 == 1 { 4000 } else { 30_000 });
+            let expected = mask_of::<TIMES>(|lane| {
+                ages[lane] > if ages[lane] & 1 == 1 { 4000 } else { 30_000 }
+            });
             assert_eq!(lanes_behind(&values, now, even, odd), expected, "now {now}");
         }
     }

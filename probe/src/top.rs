@@ -2,12 +2,15 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anstyle::{Reset, Style};
 use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
-use flow::{FlowKey, FlowRecord, IpVersion, RecordTally, Timestamp};
+use flow::{Conversation, FlowKey, FlowRecord, IpVersion, RecordTally, Timestamp};
+use terminal_size::terminal_size;
 
 use crate::args::Order;
 use crate::config::TopSettings;
@@ -27,6 +30,22 @@ pub(crate) struct TopFlows {
     given: RecordTally,
     /// Flows that were forgotten: if one came again, its row is too small by what was before.
     forgotten: u64,
+    /// Live, on a terminal.
+    status: Option<Status>,
+}
+
+/// A line above the table, written by another thread.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Status(Arc<Mutex<String>>);
+
+impl Status {
+    pub(crate) fn set(&self, line: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = line;
+    }
+
+    fn line(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// All records of a flow together.
@@ -42,7 +61,24 @@ struct Flow {
 impl TopFlows {
     pub(crate) fn new(settings: TopSettings) -> Self {
         let given = RecordTally::default();
-        Self { settings, flows: HashMap::new(), given, forgotten: 0 }
+        Self { settings, flows: HashMap::new(), given, forgotten: 0, status: None }
+    }
+
+    /// The same, drawn again and again under a line that says how the run does.
+    pub(crate) fn shown_on(self, status: Status) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
+    /// Draws the table over what was there before.
+    fn draw(&self, status: &Status) {
+        const TO_THE_TOP: &str = "\x1b[H";
+        const CLEAR_LINE: &str = "\x1b[K\n";
+        const CLEAR_BELOW: &str = "\x1b[J";
+        let columns = terminal_size().map(|(width, _)| width.0.into());
+        let text = format!("{}\n\n{}", status.line(), self.table(columns));
+        let text = text.replace('\n', CLEAR_LINE);
+        // The terminal may have gone; then the run is about to end.
+        drop(write!(anstream::stdout(), "{TO_THE_TOP}{text}{CLEAR_BELOW}"));
     }
 
     fn add(&mut self, record: &FlowRecord) {
@@ -152,6 +188,9 @@ impl Exporter for TopFlows {
     fn observe(&mut self, _meter: &MeterReport) {}
 
     fn tick(&mut self, _now: Timestamp) -> Result<(), ExportError> {
+        if let Some(status) = &self.status {
+            self.draw(status);
+        }
         Ok(())
     }
 
@@ -161,6 +200,10 @@ impl Exporter for TopFlows {
 
     fn counts(&self) -> ExportCounts {
         ExportCounts { sent: self.given, ..ExportCounts::default() }
+    }
+
+    fn conversation(&self) -> Option<Conversation> {
+        None
     }
 }
 

@@ -61,7 +61,7 @@ const PASS_MS: i64 = 1000;
 
 /// A table this small has one group of slots, so the evicted flow is the one of the whole table
 /// that was idle longest.
-const ONE_GROUP_FLOWS: usize = 11;
+const ONE_GROUP_FLOWS: usize = 9;
 
 struct Follower<'a> {
     settings: &'a Settings,
@@ -81,9 +81,9 @@ struct Follower<'a> {
 
 impl<'a> Follower<'a> {
     fn new(settings: &'a Settings, flows_max: u32) -> Self {
-        // Slots are filled to 3 in 4, 15 are a group, and after each 64 packets the sweep goes on
+        // Slots are filled to 3 in 4, 12 are a group, and after each 64 packets the sweep goes on
         // by at least 8 groups, or by what the clock asks for.
-        let groups = (u64::from(flows_max) * 4).div_ceil(3).div_ceil(15);
+        let groups = (u64::from(flows_max) * 4).div_ceil(3).div_ceil(12);
         Self {
             settings,
             flows_max: flows_max as usize,

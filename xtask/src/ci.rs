@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::{cargo, execute, fuzz, root, test};
+use crate::{cargo, ebpf, execute, fuzz, root, test};
 
 /// There is nothing to choose.
 #[derive(Debug, clap::Args)]
@@ -18,11 +18,12 @@ const CARGO_DENY: &str = "0.20.2";
 type Check = fn() -> Result<()>;
 
 pub(crate) fn run(_options: &Options) -> Result<()> {
-    let checks: [(&str, Check); 5] = [
+    let checks: [(&str, Check); 6] = [
         ("format", format),
         ("lints", lints),
         ("documentation", documentation),
         ("dependencies", dependencies),
+        ("ebpf", programs),
         ("fuzz", smoke),
     ];
     let mut checked = Vec::new();
@@ -72,6 +73,12 @@ fn dependencies() -> Result<()> {
         execute(cargo().args(["install", "cargo-deny", "--locked", "--version", CARGO_DENY]))?;
     }
     execute(cargo().args(["deny", "--workspace", "check", "bans", "licenses", "sources"]))
+}
+
+/// What runs in the kernel was compiled from the sources beside it.
+fn programs() -> Result<()> {
+    ebpf::check_record()?;
+    if env::var_os("CI").is_some() { ebpf::check_by_building() } else { Ok(()) }
 }
 
 fn smoke() -> Result<()> {

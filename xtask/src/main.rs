@@ -2,9 +2,12 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to who started them")]
 
+mod bench;
 mod ci;
 mod debian;
+mod ebpf;
 mod fuzz;
+mod loadgen;
 mod sample;
 mod test;
 
@@ -24,10 +27,19 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Measure speed beside the peers
+    Bench(bench::Options),
+    /// Build the programs that run in the kernel
+    BuildEbpf(ebpf::Options),
     /// All checks that a change has to pass
     Ci(ci::Options),
     /// Run the fuzz targets
     Fuzz(fuzz::Options),
+    /// Send traffic into an interface, and count it
+    Loadgen(loadgen::Options),
+    /// Run a program and write down what it took
+    #[command(hide = true)]
+    Measure(bench::MeasureOptions),
     /// Write the sample captures
     Sample(sample::Options),
     /// Install what the tests need, and run them
@@ -36,8 +48,12 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
+        Task::Bench(options) => bench::run(&options),
+        Task::BuildEbpf(options) => ebpf::run(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Loadgen(options) => loadgen::run(&options),
+        Task::Measure(options) => bench::measure(&options),
         Task::Sample(options) => sample::run(&options),
         Task::Test(options) => test::run(&options),
     };

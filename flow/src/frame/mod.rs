@@ -6,9 +6,12 @@
 
 mod link;
 mod network;
+mod segments;
 
 use crate::key::{Address, IpVersion};
 use crate::time::Timestamp;
+
+pub use segments::{Offload, Segmented, each_segment};
 
 /// A frame lent by a capture source for the length of one call.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! The flow table: a fixed amount of memory in which flows are created, updated and ended.
 //!
-//! Groups of 15 slots are found by a keyed hash of the flow key; a group's tags (one octet of the
+//! Groups of 12 slots are found by a keyed hash of the flow key; a group's tags (one octet of the
 //! hash per slot) tell where to look, the whole key decides. A flow whose group is full goes to
 //! one of the next groups, and the full ones count it, so that a search knows when to stop. The
 //! table never grows: when it holds `flows_max` flows, or all groups that a flow may go to are
@@ -13,19 +13,16 @@
 //! looked at by the sweep within [`HORIZON_MS`], and packets that are later than that never
 //! enter the table.
 
-mod index;
-mod lines;
+mod groups;
 mod sweep;
 
-use index::{Index, Place};
-use lines::Lines;
+use groups::{Groups, Place};
 use sweep::Sweep;
-use zerocopy::{FromBytes, Immutable, IntoBytes, transmute_mut, transmute_ref};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::hash::HashSeed;
 use crate::key::KeyFields;
 use crate::observation::{KeyMask, Observation, Words, low32};
-use crate::prefetch::prefetch;
 use crate::record::{FlowEndReason, FlowRecord, RecordTally};
 use crate::time::Timestamp;
 
@@ -79,8 +76,7 @@ pub struct FlowTable {
     closing_bits: u8,
     flows: u32,
     flows_max: u32,
-    index: Index,
-    slots: Lines,
+    groups: Groups,
     now: Timestamp,
     sweep: Sweep,
     ended: [RecordTally; FlowEndReason::ALL.len()],
@@ -101,7 +97,8 @@ const _: () = assert!(size_of::<Slot>() == 64);
 
 /// When a flow was last seen: low 31 bits of the time, then 1 if it saw a FIN or RST. The unit of
 /// all that is compared with it is half a millisecond.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(transparent)]
 struct LastSeen(u32);
 
 impl LastSeen {
@@ -172,7 +169,6 @@ impl FlowTable {
         assert!(timeouts.contains(&settings.idle_timeout_ms), "idle timeout out of range");
         assert!(timeouts.contains(&settings.active_timeout_ms), "active timeout out of range");
         assert!(settings.flows_max > 0, "a table for no flows");
-        let index = Index::new(settings.flows_max);
         let connections = settings.key.contains_five_tuple();
         Self {
             seed: settings.seed,
@@ -185,8 +181,7 @@ impl FlowTable {
             closing_bits: if connections { FIN | RST } else { 0 },
             flows: 0,
             flows_max: settings.flows_max,
-            slots: Lines::new(index.slot_count()),
-            index,
+            groups: Groups::new(settings.flows_max),
             now: Timestamp::default(),
             sweep: Sweep::default(),
             ended: [RecordTally::default(); FlowEndReason::ALL.len()],
@@ -204,9 +199,8 @@ impl FlowTable {
     }
 
     /// The memory of the table, so that the operating system can be advised about it.
-    pub fn memory(&self) -> [&[u8]; 3] {
-        let [tags, times] = self.index.memory();
-        [self.slots.as_bytes(), tags, times]
+    pub fn memory(&self) -> &[u8] {
+        self.groups.memory()
     }
 
     /// Adds packets to their flows, in order, and ends flows that are over.
@@ -225,6 +219,12 @@ impl FlowTable {
         }
     }
 
+    /// Live: moves now when no packet does. Called often, it ends flows 0.6 s after they are over.
+    pub fn tick(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
+        self.advance(now, end);
+        self.sweep_due(end);
+    }
+
     /// Ends all flows because the clock was set back, from `before` to `now`.
     pub fn set_back(
         &mut self,
@@ -240,8 +240,8 @@ impl FlowTable {
     /// Ends all flows because the input or the program ends.
     pub fn finish(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
         self.advance(now, end);
-        for group in 0..self.index.group_count() {
-            for lane in self.index.occupied(group) {
+        for group in 0..self.groups.count() {
+            for lane in self.groups.occupied(group) {
                 let place = Place { group, lane };
                 let reason = self.over(place, now).unwrap_or(FlowEndReason::ForcedEnd);
                 self.end(place, reason, now, end);
@@ -259,12 +259,10 @@ impl FlowTable {
         let mut hashes = [0; BATCH];
         for (packet, hash) in packets.iter().zip(&mut hashes) {
             *hash = self.hash(&packet.words);
-            self.index.prefetch(*hash);
+            self.groups.prefetch(*hash);
         }
         for hash in &hashes[..packets.len()] {
-            if let Some(place) = self.index.likely_place(*hash) {
-                prefetch(self.slots.get(place.slot()));
-            }
+            self.groups.prefetch_slot(*hash);
         }
         for (packet, hash) in packets.iter().zip(hashes) {
             self.update(packet, hash, end);
@@ -282,9 +280,7 @@ impl FlowTable {
                 return;
             }
         }
-        let found = self
-            .index
-            .find(hash, |place| self.mask.same_flow(&self.slot(place).words, &packet.words));
+        let found = self.groups.find(hash, |slot| self.mask.same_flow(&slot.words, &packet.words));
         match found {
             Some(place) => self.add(place, packet, end),
             None => self.create(hash, packet, end),
@@ -305,9 +301,8 @@ impl FlowTable {
     /// Adds a packet to its flow, unless that is over: then the packet begins the next one.
     #[inline(always)]
     fn add(&mut self, place: Place, packet: &Observation, end: &mut impl FnMut(FlowRecord)) {
-        let last_seen = self.index.last_seen(place);
         let bits = packet.words.tcp_control_bits();
-        let slot: &mut Slot = transmute_mut!(self.slots.get_mut(place.slot()));
+        let (slot, last_seen) = self.groups.get_mut(place);
         let age = Age {
             first_ms: low32(self.now.as_millis()).wrapping_sub(slot.first).into(),
             last_ms: last_seen.age_ms(self.now).into(),
@@ -331,7 +326,7 @@ impl FlowTable {
             }
             packet.time.max(self.now.minus_millis(age.last_ms))
         };
-        self.index.set_last_seen(place, LastSeen::new(seen, closed));
+        *last_seen = LastSeen::new(seen, closed);
     }
 
     /// Ends a flow that is over, or whose counter is full; the packet begins the next in its slot.
@@ -357,11 +352,11 @@ impl FlowTable {
         if self.flows == self.flows_max {
             self.evict(hash, end);
         }
-        let place = match self.index.claim(hash) {
+        let place = match self.groups.claim(hash) {
             Some(place) => place,
             None => {
                 self.evict(hash, end);
-                self.index.claim(hash).expect("a place was just made in the first group")
+                self.groups.claim(hash).expect("a place was just made in the first group")
             }
         };
         self.flows += 1;
@@ -370,14 +365,14 @@ impl FlowTable {
 
     fn begin(&mut self, place: Place, packet: &Observation) {
         let closed = packet.words.tcp_control_bits() & self.closing_bits != 0;
-        let slot: &mut Slot = transmute_mut!(self.slots.get_mut(place.slot()));
+        let (slot, last_seen) = self.groups.get_mut(place);
         *slot = Slot {
             words: packet.words.begin(),
             octets: packet.octets.into(),
             packets: 1,
             first: low32(packet.time.as_millis()),
         };
-        self.index.set_last_seen(place, LastSeen::new(packet.time, closed));
+        *last_seen = LastSeen::new(packet.time, closed);
     }
 
     /// Makes room in the first group on a flow's way that has flows: ends the one that has been
@@ -386,11 +381,11 @@ impl FlowTable {
     fn evict(&mut self, hash: u64, end: &mut impl FnMut(FlowRecord)) {
         let now = self.now;
         let victim = self
-            .index
-            .first_occupied_group(hash)
+            .groups
+            .first_occupied(hash)
             .and_then(|group| {
-                let places = self.index.occupied(group).map(|lane| Place { group, lane });
-                places.max_by_key(|&place| self.index.last_seen(place).age_ms(now))
+                let places = self.groups.occupied(group).map(|lane| Place { group, lane });
+                places.max_by_key(|&place| self.groups.get(place).1.age_ms(now))
             })
             .expect("a full table has flows");
         let reason = self.over(victim, now).unwrap_or(FlowEndReason::LackOfResources);
@@ -400,10 +395,9 @@ impl FlowTable {
     /// Why a flow is over at `now`, which may be ahead of the table's clock.
     fn over(&self, place: Place, now: Timestamp) -> Option<FlowEndReason> {
         let ahead_ms = now.millis_since(self.now);
-        let last_seen = self.index.last_seen(place);
-        let first = self.slot(place).first;
+        let (slot, last_seen) = self.groups.get(place);
         self.timeouts.check(Age {
-            first_ms: u64::from(low32(self.now.as_millis()).wrapping_sub(first)) + ahead_ms,
+            first_ms: u64::from(low32(self.now.as_millis()).wrapping_sub(slot.first)) + ahead_ms,
             last_ms: u64::from(last_seen.age_ms(self.now)) + ahead_ms,
             closed: last_seen.closed(),
         })
@@ -418,16 +412,16 @@ impl FlowTable {
         end: &mut impl FnMut(FlowRecord),
     ) {
         let record = self.record(place, reason, now);
-        let hash = self.hash(&self.slot(place).words);
-        self.index.release(hash, place);
+        let hash = self.hash(&self.groups.get(place).0.words);
+        self.groups.release(hash, place);
         self.flows -= 1;
         self.count_and_hand_over(record, end);
     }
 
     fn record(&self, place: Place, end_reason: FlowEndReason, now: Timestamp) -> FlowRecord {
-        let slot = self.slot(place);
+        let (slot, last_seen) = self.groups.get(place);
         let first_ms = low32(self.now.as_millis()).wrapping_sub(slot.first);
-        let last_ms = self.index.last_seen(place).age_ms(self.now);
+        let last_ms = last_seen.age_ms(self.now);
         FlowRecord {
             key: slot.words.key(),
             octets: slot.octets,
@@ -470,11 +464,6 @@ impl FlowTable {
     fn count_and_hand_over(&mut self, record: FlowRecord, end: &mut impl FnMut(FlowRecord)) {
         self.ended[record.end_reason as usize - 1].count(&record);
         end(record);
-    }
-
-    #[inline]
-    fn slot(&self, place: Place) -> &Slot {
-        transmute_ref!(self.slots.get(place.slot()))
     }
 
     #[inline]

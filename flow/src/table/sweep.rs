@@ -1,11 +1,11 @@
 //! The sweep: ends flows that are over and get no more packets.
 //!
-//! It looks at when flows were last seen, 15 at a time, and touches only those that are over. It
+//! It looks at when flows were last seen, 12 at a time, and touches only those that are over. It
 //! is paced by packets and by the trace clock, so neither a packet nor a burst waits long for it.
 //! When it finds a flow does not matter to the record: the deadlines decide that.
 
 use super::FlowTable;
-use super::index::{Place, lanes};
+use super::groups::{Place, lanes};
 use crate::observation::low32;
 use crate::prefetch::lanes_behind;
 use crate::record::FlowRecord;
@@ -47,18 +47,37 @@ impl Sweep {
 impl FlowTable {
     /// Looks at the next few groups.
     pub(super) fn sweep_some(&mut self, end: &mut impl FnMut(FlowRecord)) {
-        let groups = u64::from(self.index.group_count());
-        let elapsed_ms = self.now.millis_since(self.sweep.paced_until).min(PASS_MS);
-        self.sweep.paced_until = self.now;
-        self.sweep.due = (self.sweep.due + groups * elapsed_ms).min(groups * PASS_MS);
+        self.pace();
         // A table that fills up is looked at faster: what is over should go before what is not.
         let filling = u64::from(self.flows) * 4 / u64::from(self.flows_max);
         let count = (self.sweep.due / PASS_MS).min(GROUPS_MAX << filling);
         self.sweep.due -= count * PASS_MS;
+        self.sweep_next(count, end);
+    }
+
+    /// Looks at all groups that are due, twice as fast as the trace clock asks: a flow that is
+    /// over leaves within half of [`PASS_MS`] though no packet comes.
+    pub(super) fn sweep_due(&mut self, end: &mut impl FnMut(FlowRecord)) {
+        self.pace();
+        let groups = u64::from(self.groups.count());
+        let count = self.sweep.due.div_ceil(PASS_MS);
+        self.sweep.due = 0;
+        self.sweep_next((2 * count).min(groups), end);
+    }
+
+    /// Groups become due as the trace clock moves on.
+    fn pace(&mut self) {
+        let groups = u64::from(self.groups.count());
+        let elapsed_ms = self.now.millis_since(self.sweep.paced_until).min(PASS_MS);
+        self.sweep.paced_until = self.now;
+        self.sweep.due = (self.sweep.due + groups * elapsed_ms).min(groups * PASS_MS);
+    }
+
+    fn sweep_next(&mut self, count: u64, end: &mut impl FnMut(FlowRecord)) {
         for _ in 0..count {
             self.sweep_group(self.sweep.group, end);
             self.sweep.group += 1;
-            if self.sweep.group == self.index.group_count() {
+            if self.sweep.group == self.groups.count() {
                 self.sweep.group = 0;
                 self.sweep.looked_at_all_since = self.sweep.pass_began;
                 self.sweep.pass_began = self.now;
@@ -68,14 +87,14 @@ impl FlowTable {
 
     #[inline]
     fn sweep_group(&mut self, group: u32, end: &mut impl FnMut(FlowRecord)) {
-        let occupied = self.index.occupied_lanes(group);
+        let occupied = self.groups.occupied_lanes(group);
         if occupied == 0 {
             return;
         }
         // A flow that has been idle for the active timeout has reached that too.
         let active_ms = self.timeouts.active_ms;
         let old = lanes_behind(
-            self.index.times(group),
+            self.groups.times(group),
             low32(self.now.as_millis()) << 1,
             self.timeouts.idle_ms.min(active_ms) << 1,
             self.timeouts.linger_ms.min(active_ms) << 1,
@@ -89,8 +108,8 @@ impl FlowTable {
     #[cold]
     pub(super) fn sweep_all(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
         if self.flows > 0 {
-            for group in 0..self.index.group_count() {
-                for lane in self.index.occupied(group) {
+            for group in 0..self.groups.count() {
+                for lane in self.groups.occupied(group) {
                     self.end_if_over(Place { group, lane }, now, end);
                 }
             }

@@ -285,8 +285,8 @@ fn record_carries_the_attributes_of_all_packets() {
 fn counter_about_to_overflow_exports_the_flow_first() {
     let mut fixture = Fixture::new();
     fixture.packet(0, 1, ACK);
-    let place = Place { group: fixture.table.index.first_occupied_group(0).unwrap(), lane: 0 };
-    let slot: &mut Slot = transmute_mut!(fixture.table.slots.get_mut(place.slot()));
+    let place = Place { group: fixture.table.groups.first_occupied(0).unwrap(), lane: 0 };
+    let (slot, _) = fixture.table.groups.get_mut(place);
     (slot.packets, slot.octets) = (u32::MAX, u64::from(u32::MAX) * 100);
     fixture.packet(1, 1, ACK).finish();
     assert_eq!(fixture.records(), [(0, 0, u32::MAX.into(), ActiveTimeout), (1, 1, 1, ForcedEnd)]);
@@ -330,7 +330,7 @@ fn evicted_flow_that_was_over_says_so() {
 #[test]
 fn constructed_collisions_cost_a_bounded_search_and_lose_nothing() {
     let mut fixture = Fixture::with(20_000, KeyFields::SEVEN);
-    let groups = fixture.table.index.group_count();
+    let groups = fixture.table.groups.count();
     let hash_of = |table: &FlowTable, host| {
         let time = Timestamp::default();
         table.hash(&Observation::new(&packet(host), 1, time, 0).words)
@@ -342,8 +342,8 @@ fn constructed_collisions_cost_a_bounded_search_and_lose_nothing() {
     for &host in &colliding {
         fixture.packet(0, host, ACK).packet(1, host, ACK);
     }
-    // 24 groups of 15 hold them, then each new one takes the place of an old one.
-    assert_eq!(fixture.table.flows(), 24 * 15);
+    // So many groups hold them, then each new one takes the place of an old one.
+    assert_eq!(fixture.table.flows(), groups::PROBES_MAX * u32::try_from(groups::SLOTS).unwrap());
     fixture.finish();
     let records = fixture.records();
     assert_eq!(records.iter().map(|record| record.2).sum::<u64>(), 2 * colliding.len() as u64);
@@ -358,9 +358,9 @@ fn passed_groups_are_forgotten_when_their_flows_are_gone() {
             fixture.packet(round * 100_000, host, ACK);
         }
         fixture.finish();
-        for group in 0..fixture.table.index.group_count() {
-            assert_eq!(fixture.table.index.occupied_lanes(group), 0);
-            assert_eq!(fixture.table.index.passed(group), 0, "round {round}");
+        for group in 0..fixture.table.groups.count() {
+            assert_eq!(fixture.table.groups.occupied_lanes(group), 0);
+            assert_eq!(fixture.table.groups.passed(group), 0, "round {round}");
         }
     }
 }

@@ -9,7 +9,7 @@ mod interfaces;
 mod neighbours;
 mod network;
 mod packet;
-mod random;
+pub(crate) mod random;
 mod services;
 mod trace;
 mod web;

@@ -1,0 +1,205 @@
+//! Speed, measured beside the peers on the same files.
+//!
+//! `rounds` compares programs, `own` has what only ours can do, `report` writes the results.
+
+mod chart;
+mod frames;
+mod live;
+mod own;
+mod process;
+mod report;
+mod rounds;
+mod sink;
+mod tool;
+mod trace;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use self::frames::Kind;
+pub(crate) use self::process::{Options as MeasureOptions, measure};
+use self::report::Results;
+use self::rounds::{Accounted, Case, Rounds};
+use self::tool::{Place, Tool};
+use self::trace::{Choice, Recipe};
+use crate::debian::{self, Need};
+use crate::{cargo, execute, root};
+
+/// What is measured, and where files are.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Rounds that count; one before them does not
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+
+    /// Only whether all packets and octets are accounted for, on short traces: a minute
+    #[arg(long, conflicts_with = "rounds")]
+    quick: bool,
+
+    /// Live capture instead of replay, over a virtual link; half an hour, and it takes root
+    #[arg(long, conflicts_with_all = ["rounds", "only"])]
+    live: bool,
+
+    /// Only these traces, beside the peers, and no report
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+
+    /// Where the traces are; 12 GB are written there and kept for the next time
+    #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
+    folder: PathBuf,
+
+    /// Where the report goes
+    #[arg(long, value_name = "FOLDER", default_value = "docs")]
+    report: PathBuf,
+}
+
+const MILLION: u64 = 1_000_000;
+
+const CASES: [Case; 5] = [
+    Case {
+        recipe: Recipe {
+            name: "k1",
+            what: "60-octet frames, 1,000 flows",
+            packets: 40 * MILLION,
+            flows: 1000,
+            choice: Choice::Uniform,
+            kind: Kind::Small,
+            rate: MILLION,
+        },
+        peers: &[(Tool::Nfpcapd, 20 * MILLION), (Tool::Softflowd, 20 * MILLION)],
+    },
+    Case {
+        recipe: Recipe {
+            name: "m1",
+            what: "60-octet frames, 1 M flows, each as likely as another",
+            packets: 20 * MILLION,
+            flows: 1_000_000,
+            choice: Choice::Uniform,
+            kind: Kind::Small,
+            rate: MILLION,
+        },
+        peers: &[(Tool::Nfpcapd, 4 * MILLION), (Tool::Softflowd, 4 * MILLION)],
+    },
+    Case {
+        recipe: Recipe {
+            name: "m10",
+            what: "60-octet frames, 10 M flows, each as likely as another",
+            packets: 30 * MILLION,
+            flows: 10_000_000,
+            choice: Choice::Uniform,
+            kind: Kind::Small,
+            rate: 2 * MILLION,
+        },
+        peers: &[(Tool::Nfpcapd, 10 * MILLION)],
+    },
+    Case {
+        recipe: Recipe {
+            name: "new",
+            what: "60-octet frames, every packet a new flow (a SYN flood)",
+            packets: 5 * MILLION,
+            flows: 5_000_000,
+            choice: Choice::Next,
+            kind: Kind::SmallSyn,
+            rate: MILLION,
+        },
+        peers: &[(Tool::Nfpcapd, 5 * MILLION), (Tool::Softflowd, 5 * MILLION)],
+    },
+    Case {
+        recipe: Recipe {
+            name: "imix",
+            what: "IMIX (40, 576, 1500 octets), 1 M flows (Zipf 0.8), 20 % IPv6, 10 % VLAN tags, \
+                   some fragments",
+            packets: 10 * MILLION,
+            flows: 1_000_000,
+            choice: Choice::Zipf,
+            kind: Kind::Imix,
+            rate: MILLION,
+        },
+        peers: &[
+            (Tool::Nfpcapd, 4 * MILLION),
+            (Tool::Softflowd, 4 * MILLION),
+            (Tool::Tcpdump, 10 * MILLION),
+        ],
+    },
+];
+
+/// The programs that ours is measured beside.
+const NEEDS: [Need; 3] = [
+    Need { package: "nfdump", check: &["nfpcapd", "-V"] },
+    Need { package: "softflowd", check: &["softflowd", "-h"] },
+    Need { package: "tcpdump", check: &["tcpdump", "--version"] },
+];
+
+/// Traces of `--quick` are shorter by this.
+const QUICK: u64 = 100;
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let names = CASES.map(|case| case.recipe.name);
+    for name in &options.only {
+        ensure!(names.contains(&name.as_str()), "no trace {name}; there are {}", names.join(", "));
+    }
+    ensure!(options.rounds > 0, "--rounds 0: nothing would be counted");
+    debian::install(&NEEDS);
+    execute(cargo().args(["build", "--release", "--package", "probe", "--bin", "flowprobe"]))?;
+    let folder = root().join(&options.folder);
+    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let place = Place::open(root().join("target/release/flowprobe"))?;
+    if options.live {
+        return live::run(&place, options.quick, &root().join(&options.report));
+    }
+    let rounds = Rounds { discarded: 1, counted: options.rounds };
+    if options.quick {
+        return quick(&place, &folder);
+    }
+    if !options.only.is_empty() {
+        let cases = CASES.iter().filter(|case| options.only.iter().any(|n| n == case.recipe.name));
+        for case in cases {
+            for row in rounds::compare(&place, &folder, &case.recipe, case.peers, rounds)? {
+                println!("{row:?}");
+            }
+        }
+        return Ok(());
+    }
+    measure_all(&place, &folder, rounds)?.write(&root().join(&options.report))
+}
+
+fn measure_all(place: &Place, folder: &Path, rounds: Rounds) -> Result<Results> {
+    let mut compared = Vec::new();
+    for case in &CASES {
+        compared
+            .push((case.recipe, rounds::compare(place, folder, &case.recipe, case.peers, rounds)?));
+    }
+    let [k1, m1, _, new, _] = CASES.map(|case| case.recipe);
+    let new_trace = new.make(folder, new.packets)?;
+    Ok(Results {
+        rounds,
+        compared,
+        fixed_memory: own::fixed_memory(place, &k1.make(folder, 20 * MILLION)?)?,
+        scaling: vec![
+            own::scaling(place, folder, &m1, rounds)?,
+            own::scaling(place, folder, &new, rounds)?,
+        ],
+        documents: own::documents(place, &new_trace, rounds)?,
+        datagrams: own::datagrams(place, &new_trace)?,
+    })
+}
+
+/// Each program on short traces, once: are all packets and octets accounted for?
+fn quick(place: &Place, folder: &Path) -> Result<()> {
+    let mut off = Vec::new();
+    for case in CASES {
+        let peers: Vec<_> =
+            case.peers.iter().map(|&(tool, packets)| (tool, packets / QUICK)).collect();
+        let recipe = Recipe { packets: case.recipe.packets / QUICK, ..case.recipe };
+        let rounds = Rounds { discarded: 0, counted: 1 };
+        for row in rounds::compare(place, folder, &recipe, &peers, rounds)? {
+            println!("{:5} {:9} {:?}", recipe.name, row.tool.name(), row.accounted);
+            if let Accounted::Off { .. } = row.accounted {
+                off.push(format!("{} on {}", row.tool.name(), recipe.name));
+            }
+        }
+    }
+    ensure!(off.is_empty(), "not all packets and octets are accounted for: {}", off.join(", "));
+    Ok(())
+}

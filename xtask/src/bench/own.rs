@@ -1,0 +1,137 @@
+//! What is of our own program only: workers, documents, datagrams, its fixed memory.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::process::Cpus;
+use super::rounds::{Rounds, Spread};
+use super::sink::{Received, Sink};
+use super::tool::{Place, flowprobe};
+use super::trace::{Recipe, Trace};
+
+/// Two ways of running, in turn on the same trace.
+#[derive(Clone, Debug)]
+pub(super) struct Scaling {
+    pub(super) trace: &'static str,
+    /// Packets per second.
+    pub(super) one: Spread,
+    pub(super) two: Spread,
+}
+
+/// Records over UDP to a socket that is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Datagrams {
+    /// Datagrams per second that were allowed; 0: without a limit.
+    pub(super) pps: u64,
+    pub(super) sent: u64,
+    pub(super) received: Received,
+    pub(super) seconds: f64,
+}
+
+/// Receive buffer of the socket: as an operator would give a collector that matters.
+pub(super) const SINK_BUFFER: usize = 32 << 20;
+
+/// Steps of the search for the highest rate.
+const STEPS: u32 = 7;
+
+/// One worker against two. Tables have room for an uneven split.
+pub(super) fn scaling(
+    place: &Place,
+    folder: &Path,
+    recipe: &Recipe,
+    rounds: Rounds,
+) -> Result<Scaling> {
+    let trace = recipe.make(folder, recipe.packets)?;
+    trace.warm()?;
+    let flows_max = (u64::from(recipe.flows) * 11 / 10).to_string();
+    let mut rates = [Vec::new(), Vec::new()];
+    for round in 0..rounds.discarded + rounds.counted {
+        for (workers, rates) in ["1", "2"].into_iter().zip(&mut rates) {
+            let output = ["-o", "ipfix-file:/dev/null", "--max-flows", &flows_max];
+            let arguments = [&output[..], &["--workers", workers]].concat();
+            let counted = flowprobe(place, Cpus::All, &trace, &arguments)?;
+            let rate = super::rounds::rate(&trace, &counted);
+            println!("{:5} {workers} worker(s) {:>8.2} Mpps", recipe.name, rate / 1e6);
+            if round >= rounds.discarded {
+                rates.push(rate);
+            }
+        }
+    }
+    let [one, two] = rates.map(Spread::of);
+    Ok(Scaling { trace: recipe.name, one, two })
+}
+
+/// Documents per second, on one CPU for everything.
+pub(super) fn documents(place: &Place, trace: &Trace, rounds: Rounds) -> Result<Spread> {
+    trace.warm()?;
+    let flows_max = trace.sums.flows.to_string();
+    let arguments = ["-o", "json:/dev/null", "--max-flows", &flows_max];
+    let mut rates = Vec::new();
+    for round in 0..rounds.discarded + rounds.counted {
+        let counted = flowprobe(place, Cpus::One, trace, &arguments)?;
+        let rate = counted.records as f64 / counted.run.seconds;
+        println!("json  one CPU {:>8.2} M documents/s", rate / 1e6);
+        if round >= rounds.discarded {
+            rates.push(rate);
+        }
+    }
+    Ok(Spread::of(rates))
+}
+
+/// IPFIX over UDP as fast as it goes, and at the highest rate at which nothing is lost.
+pub(super) fn datagrams(place: &Place, trace: &Trace) -> Result<[Datagrams; 2]> {
+    trace.warm()?;
+    let unlimited = send(place, trace, 0)?;
+    if unlimited.lost() == 0 {
+        return Ok([unlimited, unlimited]);
+    }
+    // It cannot be more than what went out without a limit.
+    let mut too_fast = whole(unlimited.received.datagrams as f64 / unlimited.seconds * 2.0);
+    let mut best = send(place, trace, too_fast / 16)?;
+    let mut slow_enough = if best.lost() == 0 { best.pps } else { 0 };
+    for _ in 0..STEPS {
+        let pps = (too_fast + slow_enough) / 2;
+        let sent = send(place, trace, pps.max(1))?;
+        if sent.lost() == 0 {
+            (best, slow_enough) = (sent, pps);
+        } else {
+            too_fast = pps;
+        }
+    }
+    Ok([unlimited, best])
+}
+
+fn send(place: &Place, trace: &Trace, pps: u64) -> Result<Datagrams> {
+    let sink = Sink::open(SINK_BUFFER)?;
+    let output = format!("ipfix://{}?pps={pps}", sink.address());
+    let flows_max = trace.sums.flows.to_string();
+    let counted = flowprobe(place, Cpus::All, trace, &["-o", &output, "--max-flows", &flows_max]);
+    let received = sink.finish()?;
+    let counted = counted?;
+    let sent = Datagrams { pps, sent: counted.records, received, seconds: counted.run.seconds };
+    println!("udp   pps={pps} lost {} of {} records", sent.lost(), sent.sent);
+    Ok(sent)
+}
+
+impl Datagrams {
+    pub(super) fn lost(&self) -> u64 {
+        self.sent - self.received.records
+    }
+}
+
+/// What the program takes with a table that is next to nothing, in octets.
+pub(super) fn fixed_memory(place: &Place, trace: &Trace) -> Result<u64> {
+    let counted =
+        flowprobe(place, Cpus::All, trace, &["-o", "ipfix-file:/dev/null", "--max-flows", "1000"])?;
+    Ok(counted.run.peak_memory)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "datagrams per second are far from the limits"
+)]
+fn whole(number: f64) -> u64 {
+    number as u64
+}

@@ -1,0 +1,130 @@
+//! Runs of programs, with what they took.
+//!
+//! The kernel tells what children took only for all of them together. So each program is run by a
+//! process of its own, that has no other child: this program again, with a task that is not in its
+//! help.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{env, process};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::debian;
+
+/// The program to run, and where to write what it took.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    #[arg(long)]
+    report: PathBuf,
+
+    /// The CPU to stay on
+    #[arg(long)]
+    cpu: Option<usize>,
+
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    command: Vec<OsString>,
+}
+
+/// What a run took, and what the program said of it.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    /// From before the start of the process to its end.
+    pub(super) seconds: f64,
+    /// Of all its threads, the kernel's part included.
+    pub(super) cpu_seconds: f64,
+    /// The most memory that it had at a time, in octets.
+    pub(super) peak_memory: u64,
+    pub(super) stderr: String,
+}
+
+/// No run takes as long.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// The task: runs the program, and reports.
+pub(crate) fn measure(options: &Options) -> Result<()> {
+    let (program, arguments) = options.command.split_first().context("no program")?;
+    if let Some(cpu) = options.cpu {
+        let mut cpus = CpuSet::new();
+        cpus.set(cpu).context("choosing a CPU")?;
+        sched_setaffinity(Pid::from_raw(0), &cpus).context("staying on a CPU")?;
+    }
+    let begin = Instant::now();
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .spawn()
+        .with_context(|| format!("starting {}", program.display()))?;
+    let id = Pid::from_raw(i32::try_from(child.id()).context("a process id")?);
+    let (ended, end) = mpsc::channel::<()>();
+    let watch = thread::spawn(move || {
+        if end.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+            // If it has just ended by itself, there is nothing to kill.
+            let _killed = kill(id, Signal::SIGKILL);
+        }
+    });
+    let status = child.wait().context("waiting for the program")?;
+    let seconds = begin.elapsed().as_secs_f64();
+    drop(ended);
+    ensure!(watch.join().is_ok(), "the watch has failed");
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("asking what the program took")?;
+    let cpu = [usage.user_time(), usage.system_time()];
+    let cpu_micros: i64 = cpu.iter().map(|time| time.tv_sec() * 1_000_000 + time.tv_usec()).sum();
+    let report = format!("{seconds} {cpu_micros} {}", usage.max_rss());
+    fs::write(&options.report, report).context("writing the report")?;
+    process::exit(status.code().unwrap_or(1));
+}
+
+/// Which CPUs a program may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cpus {
+    All,
+    /// The first of them.
+    One,
+}
+
+/// Runs a program to its end, which must be a good one. `folder` is for the report.
+pub(super) fn run(
+    folder: &Path,
+    cpus: Cpus,
+    program: &OsStr,
+    arguments: &[OsString],
+) -> Result<Run> {
+    let report = folder.join("report");
+    let this = env::current_exe().context("finding this program")?;
+    let mut command = Command::new(this);
+    command.arg("measure").arg("--report").arg(&report);
+    if cpus == Cpus::One {
+        command.args(["--cpu", "0"]);
+    }
+    command.arg("--").arg(program).args(arguments);
+    command.env("PATH", debian::path()).stdin(Stdio::null());
+    let output = command.output().with_context(|| format!("starting {}", program.display()))?;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    if !output.status.success() {
+        let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+        bail!("{} {}: {}\n{stderr}", program.display(), words.join(" "), output.status);
+    }
+    let text = fs::read_to_string(&report).context("reading what the program took")?;
+    let numbers: Vec<f64> = text.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let [seconds, cpu_micros, kib] = numbers[..] else { bail!("{text}: not a report") };
+    Ok(Run { seconds, cpu_seconds: cpu_micros / 1e6, peak_memory: whole(kib) * 1024, stderr })
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it was written as a whole number"
+)]
+fn whole(number: f64) -> u64 {
+    number as u64
+}

@@ -1,0 +1,206 @@
+//! The programs that are measured: how they are run, and how it is known what they counted.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::process::{self, Cpus, Run};
+use super::sink::Sink;
+use super::trace::{Sums, Trace};
+use crate::debian;
+
+/// A program, and how it is told to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tool {
+    Flowprobe,
+    Nfpcapd,
+    Softflowd,
+    Tcpdump,
+}
+
+/// Where runs take place.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The program of this project.
+    pub(super) flowprobe: PathBuf,
+    /// For small files, in memory where there is such a place.
+    pub(super) memory: PathBuf,
+}
+
+/// A run, and what the program counted.
+#[derive(Clone, Debug)]
+pub(super) struct Counted {
+    pub(super) run: Run,
+    pub(super) records: u64,
+    pub(super) packets: u64,
+    pub(super) octets: u64,
+}
+
+/// Receive buffer of the socket that softflowd sends to.
+const SINK_BUFFER: usize = 256 << 20;
+
+impl Tool {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Flowprobe => "flowprobe",
+            Self::Nfpcapd => "nfpcapd",
+            Self::Softflowd => "softflowd",
+            Self::Tcpdump => "tcpdump",
+        }
+    }
+
+    /// Whether it can be run here. Said, if not.
+    pub(super) fn is_there(self) -> bool {
+        let there = self == Self::Flowprobe
+            || Command::new(self.name()).arg("-h").env("PATH", debian::path()).output().is_ok();
+        if !there {
+            println!("{} is missing: left out", self.name());
+        }
+        there
+    }
+
+    /// Meters a trace, with room for its flows and no more.
+    pub(super) fn run(self, place: &Place, trace: &Trace) -> Result<Counted> {
+        let flows_max = trace.sums.flows;
+        match self {
+            Self::Flowprobe => {
+                let flows_max = flows_max.to_string();
+                let output = ["-o", "ipfix-file:/dev/null", "--max-flows", &flows_max];
+                flowprobe(place, Cpus::All, trace, &output)
+            }
+            Self::Nfpcapd => nfpcapd(place, trace, flows_max),
+            Self::Softflowd => softflowd(place, trace, flows_max),
+            Self::Tcpdump => tcpdump(place, trace),
+        }
+    }
+
+    /// What it says of a trace if it counts everything: packets and octets. Of octets nothing is
+    /// expected where it counts something else.
+    pub(super) fn expected(self, sums: &Sums) -> (u64, Option<u64>) {
+        match self {
+            Self::Flowprobe => (sums.packets, Some(sums.octets)),
+            // A fragmented datagram is one packet to it, with one IP header.
+            Self::Nfpcapd => {
+                (sums.packets - sums.later_fragments, Some(sums.octets - sums.later_headers))
+            }
+            // It counts what pads short frames.
+            Self::Softflowd => (sums.packets, Some(sums.padded_octets)),
+            Self::Tcpdump => (sums.packets, None),
+        }
+    }
+}
+
+/// Replays with some arguments more; what it says of itself must add up.
+pub(super) fn flowprobe(
+    place: &Place,
+    cpus: Cpus,
+    trace: &Trace,
+    arguments: &[&str],
+) -> Result<Counted> {
+    let mut all = vec![OsString::from("-r"), trace.path.clone().into()];
+    all.extend(["--quiet", "--stats", "json"].map(OsString::from));
+    all.extend(arguments.iter().map(OsString::from));
+    let run = process::run(&place.memory, cpus, place.flowprobe.as_os_str(), &all)?;
+    let line = run.stderr.lines().last().unwrap_or("");
+    let stats: Value = serde_json::from_str(line).with_context(|| format!("statistics: {line}"))?;
+    let ended = &stats["ended"];
+    let sum = |key| {
+        let reasons = ended.as_object().into_iter().flat_map(|reasons| reasons.values());
+        reasons.map(|reason| number(&reason[key])).sum::<u64>()
+    };
+    let counted =
+        Counted { records: sum("records"), packets: sum("packets"), octets: sum("octets"), run };
+    let received = number(&stats["received"]["packets"]);
+    ensure!(received == trace.sums.packets, "flowprobe received {received} packets: {stats}");
+    let sent = &stats["outputs"][0]["sent"];
+    ensure!(number(&sent["records"]) == counted.records, "flowprobe lost records: {stats}");
+    ensure!(number(&sent["octets"]) == counted.octets, "flowprobe lost octets: {stats}");
+    Ok(counted)
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or(0)
+}
+
+/// Writes its files, in its own format, to memory. The same timeouts as ours.
+fn nfpcapd(place: &Place, trace: &Trace, flows_max: u64) -> Result<Counted> {
+    let folder = place.memory.join("nfpcapd");
+    fs::create_dir_all(&folder).context("making a folder for nfpcapd")?;
+    let mut arguments = vec![OsString::from("-r"), trace.path.clone().into()];
+    arguments.extend([OsString::from("-w"), folder.clone().into()]);
+    let cache = flows_max.max(NFPCAPD_CACHE).to_string();
+    arguments.extend(["-B", &cache, "-e", "60,15"].map(OsString::from));
+    let run = process::run(&place.memory, Cpus::All, OsStr::new("nfpcapd"), &arguments)?;
+    let mut nfdump = Command::new("nfdump");
+    nfdump.arg("-R").arg(&folder).arg("-I").env("PATH", debian::path());
+    let output = nfdump.output().context("starting nfdump")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let value = |key: &str| {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+        lines.filter_map(|number| number.trim().parse::<u64>().ok()).sum()
+    };
+    let counted =
+        Counted { run, records: value("Flows"), packets: value("Packets"), octets: value("Bytes") };
+    fs::remove_dir_all(&folder).context("removing the folder of nfpcapd")?;
+    Ok(counted)
+}
+
+/// The default of nfpcapd's `-B`.
+const NFPCAPD_CACHE: u64 = 524_288;
+
+/// Sends NetFlow v9 to a socket that is read.
+fn softflowd(place: &Place, trace: &Trace, flows_max: u64) -> Result<Counted> {
+    let sink = Sink::open(SINK_BUFFER)?;
+    let mut arguments = vec![OsString::from("-r"), trace.path.clone().into()];
+    let to = sink.address().to_string();
+    let flows_max = flows_max.to_string();
+    arguments.extend(["-n", &to, "-v", "9", "-m", &flows_max, "-d"].map(OsString::from));
+    let id = place.memory.join("softflowd.pid");
+    arguments.extend([OsString::from("-p"), id.into(), "-c".into(), "none".into()]);
+    for timeout in ["general=15", "tcp=15", "udp=15", "maxlife=60"] {
+        arguments.extend([OsString::from("-t"), timeout.into()]);
+    }
+    let run = process::run(&place.memory, Cpus::All, OsStr::new("softflowd"), &arguments);
+    let received = sink.finish()?;
+    Ok(Counted {
+        run: run?,
+        records: received.records,
+        packets: received.packets,
+        octets: received.octets,
+    })
+}
+
+/// Reads and writes packets, and does nothing else.
+fn tcpdump(place: &Place, trace: &Trace) -> Result<Counted> {
+    let arguments = [
+        OsString::from("-r"),
+        trace.path.clone().into(),
+        OsString::from("-w"),
+        OsString::from("/dev/null"),
+    ];
+    let run = process::run(&place.memory, Cpus::All, OsStr::new("tcpdump"), &arguments)?;
+    Ok(Counted { run, records: 0, packets: trace.sums.packets, octets: 0 })
+}
+
+impl Place {
+    /// A folder in memory, if there is such a place here.
+    pub(super) fn open(flowprobe: PathBuf) -> Result<Self> {
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let memory = parent.join(format!("flowprobe-bench-{}", std::process::id()));
+        fs::create_dir_all(&memory).with_context(|| format!("making {}", memory.display()))?;
+        Ok(Self { flowprobe, memory })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.memory) {
+            println!("{}: not removed: {error}", self.memory.display());
+        }
+    }
+}
