@@ -145,9 +145,10 @@ impl Observer {
         self.clock.now()
     }
 
-    /// Moves now when no packet does.
-    pub fn tick(&mut self, time: Timestamp) {
-        self.clock.tick(time);
+    /// Moves now when no packet does. If the clock was set back, the time that it was set back
+    /// from: then all flows end.
+    pub fn tick(&mut self, time: Timestamp) -> Option<Timestamp> {
+        self.clock.tick(time)
     }
 
     /// What was counted so far.

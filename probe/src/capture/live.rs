@@ -40,6 +40,22 @@ impl AddAssign for SourceCounts {
 }
 
 impl LiveSource {
+    /// Nothing more shall come: of `AF_XDP` the program is detached for that.
+    pub(crate) fn stop(&mut self) {
+        match self {
+            Self::Xdp(_) => {}
+            Self::Packet(socket) => socket.stop(),
+        }
+    }
+
+    /// Whether all that came before it was stopped has been taken, after a poll that found nothing.
+    pub(crate) fn is_drained(&mut self) -> bool {
+        match self {
+            Self::Xdp(_) => true,
+            Self::Packet(socket) => socket.is_drained(),
+        }
+    }
+
     /// What was counted since it was opened. A system call.
     pub(crate) fn counts(&mut self) -> SourceCounts {
         match self {
