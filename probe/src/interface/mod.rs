@@ -6,6 +6,8 @@ mod features;
 #[cfg_attr(not(test), expect(dead_code, reason = "ports are to be followed by it"))]
 pub(crate) mod links;
 mod netlink;
+#[cfg_attr(not(test), expect(dead_code, reason = "ports are to be counted by it"))]
+pub(crate) mod nic;
 
 use std::fmt;
 use std::fs;
