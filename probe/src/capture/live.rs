@@ -67,13 +67,11 @@ impl LiveSource {
 
     /// The same when nothing more is taken: what is in the ring is lost.
     pub(crate) fn last_counts(&mut self) -> SourceCounts {
-        let mut last = self.counts();
-        if let Self::Packet(socket) = self {
-            let counts = socket.counts();
-            let left = counts.packets.saturating_sub(counts.drops + counts.taken);
-            last.lost += left;
-            last.causes.extend(causes([("left_in_ring", left)]));
-        }
+        let Self::Packet(socket) = self else { return self.counts() };
+        let counts = socket.counts();
+        let mut last = SourceCounts::from(counts);
+        last.lost += counts.left();
+        last.causes.extend(causes([("left_in_ring", counts.left())]));
         last
     }
 }
@@ -98,8 +96,12 @@ impl From<PacketCounts> for SourceCounts {
     fn from(counts: PacketCounts) -> Self {
         Self {
             lent: counts.lent,
-            lost: counts.drops,
-            causes: causes([("ring_full", counts.drops), ("ring_freezes", counts.freezes)]),
+            lost: counts.drops + counts.unreadable,
+            causes: causes([
+                ("ring_full", counts.drops),
+                ("ring_freezes", counts.freezes),
+                ("unreadable", counts.unreadable),
+            ]),
         }
     }
 }

@@ -15,7 +15,9 @@ use self::open::{Opened, Opener};
 use crate::capture::live::SourceCounts;
 use crate::capture::xdp::XdpCapture;
 use crate::config::LiveSettings;
-use crate::interface::{Interface, Link, NicCounters, links};
+use crate::interface::Interface;
+use crate::interface::links::{Link, links};
+use crate::interface::nic::NicCounters;
 use crate::live::Attached;
 
 /// All interfaces that were asked for.
@@ -184,7 +186,8 @@ impl Ports {
         self.is_blind = false;
         let mut arrivals = Vec::new();
         for port in 0..self.ports.len() {
-            self.ports[port].card.update(self.ports[port].ifindex);
+            let ifindex = self.ports[port].ifindex;
+            self.ports[port].card.update(ifindex);
             let now = self.ports[port].find_in(&links);
             if self.ports[port].state == State::Gone {
                 if now != State::Gone {
@@ -268,7 +271,7 @@ impl Port {
             info!("{} is now {}", self.name, link.name);
             self.name = link.name.clone();
         }
-        State::of(link.up, link.running)
+        State::of(link.is_up(), link.is_running())
     }
 
     fn change(&mut self, now: State) {
