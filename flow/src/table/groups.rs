@@ -120,7 +120,8 @@ impl Groups {
                 }
                 lanes &= lanes - 1;
             }
-            if group.tags[PASSED] == 0 {
+            // Compared, and not read: it is in a register with the tags.
+            if lanes_equal(&group.tags, 0) & 1 << PASSED != 0 {
                 return None;
             }
             number = self.next(number);
