@@ -30,7 +30,7 @@ const LOAD: (u64, u64) = (3, 4);
 const FREE: u8 = 0;
 
 /// A slot, by its group and its lane in there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) group: u32,
     pub(super) lane: u32,
@@ -94,15 +94,30 @@ impl Groups {
         prefetch(&self.group(pick(hash, self.count)).times);
     }
 
-    /// Asks for the slot where a flow with this hash is most likely, or will be.
+    /// Where a flow with this hash is most likely, or will be. There may be no such place.
     #[inline]
-    pub(super) fn prefetch_slot(&self, hash: u64) {
-        let group = self.group(pick(hash, self.count));
-        let found = lanes_equal(&group.tags, tag(hash)) & SLOT_LANES;
-        let lanes = if found == 0 { lanes_equal(&group.tags, FREE) & SLOT_LANES } else { found };
-        if let Some(slot) = group.slots.get(lanes.trailing_zeros() as usize) {
+    pub(super) fn guess(&self, hash: u64) -> Place {
+        let number = pick(hash, self.count);
+        let tags = &self.group(number).tags;
+        let found = lanes_equal(tags, tag(hash)) & SLOT_LANES;
+        let lanes = if found == 0 { lanes_equal(tags, FREE) & SLOT_LANES } else { found };
+        Place { group: number, lane: lanes.trailing_zeros() }
+    }
+
+    /// Asks for the slot of a guess.
+    #[inline]
+    pub(super) fn prefetch_slot(&self, guess: Place) {
+        if let Some(slot) = self.group(guess.group).slots.get(guess.lane as usize) {
             prefetch(slot);
         }
+    }
+
+    /// Whether a flow with this hash that `is_it` confirms is where it was guessed to be.
+    #[inline]
+    pub(super) fn is_at(&self, guess: Place, hash: u64, is_it: impl Fn(&Slot) -> bool) -> bool {
+        let group = self.group(guess.group);
+        let lane = guess.lane as usize;
+        group.slots.get(lane).is_some_and(|slot| group.tags[lane] == tag(hash) && is_it(slot))
     }
 
     /// The place of the flow with this hash that `is_it` confirms.

@@ -244,27 +244,38 @@ impl FlowTable {
     }
 
     fn batch(&mut self, packets: &[Observation], end: &mut impl FnMut(FlowRecord)) {
-        if self.flows < PREFETCH_FLOWS_MIN {
-            for packet in packets {
-                self.update(packet, self.hash(&packet.words), end);
-            }
-            return;
-        }
         let mut hashes = [0; BATCH];
-        for (packet, hash) in packets.iter().zip(&mut hashes) {
-            *hash = self.hash(&packet.words);
-            self.groups.prefetch(*hash);
+        let mut guesses = [Place::default(); BATCH];
+        let hashes = &mut hashes[..packets.len()];
+        let guesses = &mut guesses[..packets.len()];
+        if self.flows < PREFETCH_FLOWS_MIN {
+            for ((packet, hash), guess) in packets.iter().zip(&mut *hashes).zip(&mut *guesses) {
+                *hash = self.hash(&packet.words);
+                *guess = self.groups.guess(*hash);
+            }
+        } else {
+            for (packet, hash) in packets.iter().zip(&mut *hashes) {
+                *hash = self.hash(&packet.words);
+                self.groups.prefetch(*hash);
+            }
+            for (hash, guess) in hashes.iter().zip(&mut *guesses) {
+                *guess = self.groups.guess(*hash);
+                self.groups.prefetch_slot(*guess);
+            }
         }
-        for hash in &hashes[..packets.len()] {
-            self.groups.prefetch_slot(*hash);
-        }
-        for (packet, hash) in packets.iter().zip(hashes) {
-            self.update(packet, hash, end);
+        for ((packet, hash), guess) in packets.iter().zip(&*hashes).zip(&*guesses) {
+            self.update(packet, *hash, *guess, end);
         }
     }
 
     #[inline(always)]
-    fn update(&mut self, packet: &Observation, hash: u64, end: &mut impl FnMut(FlowRecord)) {
+    fn update(
+        &mut self,
+        packet: &Observation,
+        hash: u64,
+        guess: Place,
+        end: &mut impl FnMut(FlowRecord),
+    ) {
         if packet.late_ms == 0 {
             self.advance(packet.time, end);
         } else {
@@ -274,8 +285,19 @@ impl FlowTable {
                 return;
             }
         }
-        let found = self.groups.find(hash, |slot| self.mask.same_flow(&slot.words, &packet.words));
-        match found {
+        let is_it = |slot: &Slot| self.mask.same_flow(&slot.words, &packet.words);
+        if self.groups.is_at(guess, hash, is_it) {
+            self.add(guess, packet, end);
+        } else {
+            self.search(packet, hash, end);
+        }
+    }
+
+    /// The flow is not where it was guessed to be: nearly always it is a new one.
+    #[inline(never)]
+    fn search(&mut self, packet: &Observation, hash: u64, end: &mut impl FnMut(FlowRecord)) {
+        let is_it = |slot: &Slot| self.mask.same_flow(&slot.words, &packet.words);
+        match self.groups.find(hash, is_it) {
             Some(place) => self.add(place, packet, end),
             None => self.create(hash, packet, end),
         }
