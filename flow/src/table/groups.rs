@@ -26,6 +26,9 @@ pub(super) const PROBES_MAX: u32 = 32;
 /// Slots are filled to 3 in 4: 93 octets a flow, and 1 flow in 16 is not in its first group.
 const LOAD: (u64, u64) = (3, 4);
 
+/// Groups of a region. Regions without flows are skipped where all flows are looked for.
+const REGION: u32 = 512;
+
 /// The tag of a free slot.
 const FREE: u8 = 0;
 
@@ -68,6 +71,8 @@ pub(super) struct Groups {
     start: usize,
     count: u32,
     probes_max: u32,
+    /// Flows in each region.
+    regions: Vec<u32>,
 }
 
 impl Groups {
@@ -78,7 +83,8 @@ impl Groups {
         const SPARE: usize = LINE / size_of::<u64>() - 1;
         let words = vec![0; count as usize * GROUP_WORDS + SPARE];
         let start = words.as_ptr().align_offset(LINE).min(SPARE);
-        Self { words, start, count, probes_max: PROBES_MAX.min(count) }
+        let regions = vec![0; count.div_ceil(REGION) as usize];
+        Self { words, start, count, probes_max: PROBES_MAX.min(count), regions }
     }
 
     pub(super) fn memory(&self) -> &[u8] {
@@ -155,6 +161,7 @@ impl Groups {
                 let lane = free.trailing_zeros();
                 tags[lane as usize] = tag(hash);
                 self.pass(first, passed);
+                self.regions[(number / REGION) as usize] += 1;
                 return Some(Place { group: number, lane });
             }
             number = self.next(number);
@@ -165,6 +172,7 @@ impl Groups {
     /// Frees the slot of a flow with this hash.
     pub(super) fn release(&mut self, hash: u64, place: Place) {
         self.group_mut(place.group).tags[place.lane as usize] = FREE;
+        self.regions[(place.group / REGION) as usize] -= 1;
         let mut number = pick(hash, self.count);
         while number != place.group {
             let passed = &mut self.group_mut(number).tags[PASSED];
@@ -183,6 +191,22 @@ impl Groups {
                 return Some(number);
             }
             number = self.next(number);
+        }
+        None
+    }
+
+    /// The first group that has flows, from one on.
+    pub(super) fn next_occupied(&self, from: u32) -> Option<u32> {
+        let mut number = from;
+        while number < self.count {
+            let region = number / REGION;
+            let end = ((region + 1) * REGION).min(self.count);
+            if self.regions[region as usize] != 0
+                && let Some(found) = (number..end).find(|&number| self.occupied_lanes(number) != 0)
+            {
+                return Some(found);
+            }
+            number = end;
         }
         None
     }

@@ -234,12 +234,14 @@ impl FlowTable {
     /// Ends all flows because the input or the program ends.
     pub fn finish(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
         self.advance(now, end);
-        for group in 0..self.groups.count() {
+        let mut next = 0;
+        while let Some(group) = self.groups.next_occupied(next) {
             for lane in self.groups.occupied(group) {
                 let place = Place { group, lane };
                 let reason = self.over(place, now).unwrap_or(FlowEndReason::ForcedEnd);
                 self.end(place, reason, now, end);
             }
+            next = group + 1;
         }
     }
 
