@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-use crate::{cargo, execute, fuzz, root, test};
+use crate::{cargo, execute, fuzz, instructions, root, test};
 
 /// There is nothing to choose.
 #[derive(Debug, clap::Args)]
@@ -18,12 +18,13 @@ const CARGO_DENY: &str = "0.20.2";
 type Check = fn() -> Result<()>;
 
 pub(crate) fn run(_options: &Options) -> Result<()> {
-    let checks: [(&str, Check); 5] = [
+    let checks: [(&str, Check); 6] = [
         ("format", format),
         ("lints", lints),
         ("documentation", documentation),
         ("dependencies", dependencies),
         ("fuzz", smoke),
+        ("instructions", || instructions::run(&instructions::Options::default())),
     ];
     let mut failed = Vec::new();
     for (name, check) in checks {

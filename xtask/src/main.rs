@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod debian;
 mod fuzz;
+mod instructions;
 mod sample;
 mod test;
 
@@ -34,6 +35,8 @@ enum Task {
     Measure(bench::MeasureOptions),
     /// Run the fuzz targets
     Fuzz(fuzz::Options),
+    /// Count the instructions of the hot functions
+    Instructions(instructions::Options),
     /// Write the sample captures
     Sample(sample::Options),
     /// Install what the tests need, and run them
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Task::Measure(options) => bench::measure(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Instructions(options) => instructions::run(&options),
         Task::Sample(options) => sample::run(&options),
         Task::Test(options) => test::run(&options),
     };
