@@ -42,6 +42,9 @@ const LAG_MS: u64 = 100;
 /// What is in the rings at the end is taken for so long at most.
 const DRAIN: Duration = Duration::from_millis(500);
 
+/// A block of an `AF_PACKET` ring that is not full is given after less.
+const LAST_BLOCK: Duration = Duration::from_millis(100);
+
 /// The end of a run waits so long for outputs that are behind.
 const FINISH: Duration = Duration::from_secs(30);
 
@@ -119,8 +122,7 @@ impl<'a> LiveWorker<'a> {
                 self.sleep(next_tick - now);
             }
         }
-        let end = Instant::now() + DRAIN;
-        while self.round() && Instant::now() < end {}
+        self.drain();
         self.worker.queues.set_when_full(WhenFull::WaitUntil(Instant::now() + FINISH));
         self.observer.tick(wall_clock().minus_millis(LAG_MS));
         let now = self.observer.now();
@@ -131,6 +133,22 @@ impl<'a> LiveWorker<'a> {
         let published = self.published;
         let ended = self.worker.finish(now);
         publish(published, Snapshot { meter, ended, flows: 0, sources });
+    }
+
+    /// Takes what is in the rings. The last frames of `AF_PACKET` come when their block has been
+    /// open for its time, however few they are.
+    fn drain(&mut self) {
+        let begin = Instant::now();
+        loop {
+            let busy = self.round();
+            let elapsed = begin.elapsed();
+            if elapsed >= DRAIN || !busy && elapsed >= LAST_BLOCK {
+                return;
+            }
+            if !busy {
+                self.sleep(LAST_BLOCK - elapsed);
+            }
+        }
     }
 
     /// A turn for each socket. Whether there was a frame.
