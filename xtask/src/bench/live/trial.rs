@@ -67,8 +67,8 @@ pub(super) struct Found {
 /// The processor of the generator.
 const PROCESSOR: &str = "1";
 
-/// Rates that are tried again, each lower by [`STEP_DOWN`], when repetition shows that the one found
-/// was lucky.
+/// Rates that are tried when repetition shows that the one found was lucky, each lower by
+/// [`STEP_DOWN`].
 const STEPS_DOWN: u32 = 5;
 const STEP_DOWN: f64 = 0.95;
 
