@@ -16,7 +16,7 @@ use flow::{Frame, LinkType, each_segment};
 
 use super::sys::packet_ring::{PacketRing, RingSize};
 use super::{CaptureError, PacketSource, Polled};
-use block::Cursor;
+use block::{Cursor, Unreadable};
 
 /// Which packets of an interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -70,8 +70,17 @@ pub(crate) struct PacketCounts {
     pub(crate) freezes: u64,
     /// Packets that were read from the ring.
     pub(crate) taken: u64,
+    /// Of them, those that the kernel described in a way that makes no sense: they are lost.
+    pub(crate) unreadable: u64,
     /// Frames that were lent: the packets that were taken and the segments of super-packets.
     pub(crate) lent: u64,
+}
+
+impl PacketCounts {
+    /// Packets that are in the ring. They are lost if it is closed now.
+    pub(crate) fn left(&self) -> u64 {
+        self.packets.saturating_sub(self.drops + self.taken)
+    }
 }
 
 /// One of the sockets that share an interface's packets.
@@ -242,6 +251,13 @@ impl PacketSource for PacketSocket {
             while lent < frames_max
                 && let Some(packet) = cursor.next(block, self.layer)
             {
+                let packet = match packet {
+                    Ok(packet) => packet,
+                    Err(Unreadable(count)) => {
+                        self.counts.unreadable += u64::from(count);
+                        continue;
+                    }
+                };
                 let frame = Frame {
                     data: packet.data,
                     wire_length: packet.length,
