@@ -9,10 +9,12 @@ mod filter;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use exporter::sentence;
 use flow::{Frame, LinkType, each_segment};
+use log::warn;
 
 use super::sys::packet_ring::{PacketRing, RingSize};
 use super::{CaptureError, PacketSource, Polled};
@@ -58,6 +60,13 @@ pub(crate) const BLOCK_OCTETS: usize = 256 << 10;
 /// nothing for as many times this as there are blocks: 5 s with the default ring.
 const BLOCK_TIMEOUT_MS: u32 = 20;
 
+/// After so long nothing comes any more that the filter let through before it was replaced, and
+/// the last block of a socket whose interface is gone has come. A few times the block's timeout.
+const SETTLED: Duration = Duration::from_millis(3 * BLOCK_TIMEOUT_MS as u64);
+
+/// While nothing comes, how often it is made sure that something still can.
+const CHECK_EVERY: Duration = Duration::from_millis(200);
+
 /// Counts of a socket since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PacketCounts {
@@ -94,6 +103,10 @@ pub(crate) struct PacketSocket {
     cursor: Option<Cursor>,
     counts: PacketCounts,
     state: State,
+    /// When it was made sure that the interface is there.
+    checked: Instant,
+    /// When it was stopped.
+    stopped: Option<Instant>,
 }
 
 /// What the socket knows of its interface.
@@ -101,7 +114,8 @@ pub(crate) struct PacketSocket {
 enum State {
     Up,
     Down,
-    Gone,
+    /// For good, since then.
+    Gone(Instant),
 }
 
 /// What a packet's data begin with.
@@ -154,6 +168,8 @@ impl PacketSocket {
                 cursor: None,
                 counts: PacketCounts::default(),
                 state: State::Up,
+                checked: Instant::now(),
+                stopped: None,
             });
         }
         for socket in &sockets {
@@ -200,9 +216,28 @@ impl PacketSocket {
         self.counts
     }
 
+    /// Lets no more packets in. Those that are in the ring come yet, the last of them within 20 ms.
+    /// It takes no right.
+    pub(crate) fn stop(&mut self) {
+        if let Err(problem) = self.ring.set_filter(&filter::NOTHING) {
+            // What comes nevertheless is counted, and lost if nobody takes it.
+            warn!("cannot stop capturing on {}: {}", self.name, sentence(&problem));
+        }
+        self.stopped = Some(Instant::now());
+    }
+
+    /// Whether it was stopped and all has been taken. A system call.
+    pub(crate) fn is_drained(&mut self) -> bool {
+        let is_settled = self.stopped.is_some_and(|stopped| stopped.elapsed() >= SETTLED);
+        is_settled && self.counts().left() == 0
+    }
+
     /// Nothing is there. Is the interface?
     #[cold]
     fn idle(&mut self) -> Result<Polled, CaptureError> {
+        if let State::Gone(since) = self.state {
+            return self.after_the_end(since);
+        }
         let fail = |problem: io::Error| {
             let problem = sentence(&problem);
             CaptureError(format!("cannot go on capturing on {}: {problem}", self.name))
@@ -214,15 +249,26 @@ impl PacketSocket {
             Some(problem) => return Err(fail(problem)),
             None => {}
         }
-        // One that is deleted goes down first, and of the rest the socket is not told.
-        if self.state == State::Down && self.ring.bound().map_err(fail)?.index.is_none() {
-            self.state = State::Gone;
+        // One that is deleted goes down first, and of the rest the socket is not told. A block that
+        // came between the two looks as if the interface were up again.
+        if self.state == State::Up && self.checked.elapsed() < CHECK_EVERY {
+            return Ok(Polled::Idle);
         }
-        if self.state == State::Gone {
-            let name = &self.name;
-            return Err(CaptureError(format!("interface {name} is gone: it was deleted or moved")));
+        self.checked = Instant::now();
+        if self.ring.bound().map_err(fail)?.index.is_some() {
+            return Ok(Polled::Idle);
         }
-        Ok(Polled::Idle)
+        self.state = State::Gone(self.checked);
+        self.after_the_end(self.checked)
+    }
+
+    /// The interface is gone. The block that the kernel was filling comes yet.
+    fn after_the_end(&mut self, since: Instant) -> Result<Polled, CaptureError> {
+        if since.elapsed() < SETTLED && self.counts().left() > 0 {
+            return Ok(Polled::Idle);
+        }
+        let name = &self.name;
+        Err(CaptureError(format!("interface {name} is gone: it was deleted or moved")))
     }
 }
 
@@ -280,7 +326,9 @@ impl PacketSource for PacketSocket {
                 self.cursor = None;
                 self.ring.release();
             }
-            self.state = State::Up;
+            if self.state == State::Down {
+                self.state = State::Up;
+            }
         }
         Ok(Polled::More)
     }
