@@ -16,7 +16,7 @@ use exporter::sentence;
 use flow::{Frame, LinkType, each_segment};
 use log::warn;
 
-use super::sys::packet_ring::{PacketRing, RingSize};
+use super::sys::packet_ring::{Outgoing, PacketRing, RingSize};
 use super::{CaptureError, PacketSource, Polled};
 use block::{Cursor, Unreadable};
 
@@ -30,6 +30,23 @@ pub(crate) enum Direction {
     Out,
     /// All. Of the loopback interface those that come in: each of its packets does both.
     Both,
+}
+
+impl Direction {
+    /// On interfaces with this `ARPHRD_` number.
+    fn on(self, hardware: u16) -> Self {
+        match self {
+            Self::Both if hardware == libc::ARPHRD_LOOPBACK => Self::In,
+            Self::In | Self::Out | Self::Both => self,
+        }
+    }
+
+    fn outgoing(self) -> Outgoing {
+        match self {
+            Self::In => Outgoing::Ignored,
+            Self::Out | Self::Both => Outgoing::Taken,
+        }
+    }
 }
 
 /// What to capture, and how.
@@ -145,13 +162,17 @@ impl PacketSocket {
             ring.set_filter(&filter::NOTHING)
                 .and_then(|()| ring.bind(settings.ifindex))
                 .map_err(|problem| fail("bind a packet socket to", &problem))?;
+            let bound = ring.bound().map_err(|problem| fail("look at", &problem))?;
+            let direction = settings.direction.on(bound.hardware);
             if settings.sockets > 1 {
                 // By hash only. The kernel could also put fragments together before
                 // (PACKET_FANOUT_FLAG_DEFRAG), but each of them is a packet to be counted. They
                 // stay together without that: the hash of a fragment leaves out the ports.
                 match group {
                     Some(group) => ring.join_group(group),
-                    None => ring.found_group().map(|founded| group = Some(founded)),
+                    None => {
+                        ring.found_group(direction.outgoing()).map(|founded| group = Some(founded))
+                    }
                 }
                 .map_err(|problem| fail("spread over several sockets the packets of", &problem))?;
             }
@@ -159,7 +180,6 @@ impl PacketSocket {
                 ring.be_promiscuous(settings.ifindex)
                     .map_err(|problem| fail("make promiscuous the interface", &problem))?;
             }
-            let bound = ring.bound().map_err(|problem| fail("look at", &problem))?;
             sockets.push(Self {
                 name: settings.name.clone(),
                 number: settings.number,
@@ -182,12 +202,8 @@ impl PacketSocket {
 
     /// Lets packets into the ring.
     fn begin(&self, direction: Direction) -> io::Result<()> {
-        let is_loopback = self.ring.bound()?.hardware == libc::ARPHRD_LOOPBACK;
-        let direction = match direction {
-            Direction::Both if is_loopback => Direction::In,
-            Direction::In | Direction::Out | Direction::Both => direction,
-        };
-        if direction == Direction::In {
+        let direction = direction.on(self.ring.bound()?.hardware);
+        if direction.outgoing() == Outgoing::Ignored {
             // Saves the kernel work; where it cannot, the filter alone does it.
             drop(self.ring.ignore_outgoing());
         }

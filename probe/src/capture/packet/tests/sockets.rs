@@ -131,6 +131,25 @@ fn directions_are_told_apart() {
 }
 
 #[test]
+fn what_the_host_sends_does_not_get_as_far_as_the_filter() {
+    in_namespace(|| {
+        cable();
+        let (incoming, outgoing) = (Sender::new("va"), Sender::new("vb"));
+        for sockets in [1, 2] {
+            let mut sockets =
+                PacketSocket::open_all(&PacketSettings { sockets, ..settings("vb") }).unwrap();
+            for socket in &sockets {
+                socket.ring.set_filter(&filter::headers(Direction::Both)).unwrap();
+            }
+            incoming.send(&frame(0x0800, 1, 60));
+            outgoing.send(&frame(0x0800, 2, 60));
+            let captured = capture(&mut sockets, 1);
+            assert_eq!(captured.iter().map(number).collect::<Vec<_>>(), [1], "{sockets:?}");
+        }
+    });
+}
+
+#[test]
 fn what_finds_no_room_is_counted_to_the_packet() {
     in_namespace(|| {
         cable();
