@@ -34,6 +34,10 @@ pub(super) struct RingPacket<'a> {
     pub(super) offload: Option<Offload>,
 }
 
+/// So many packets that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unreadable(pub(super) u32);
+
 impl Cursor {
     /// At the first packet of a block.
     pub(super) fn new(block: &[u8]) -> Self {
@@ -45,17 +49,25 @@ impl Cursor {
         self.left
     }
 
-    /// The next packet; `None` at the end, and behind what makes no sense.
+    /// The next packet; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// One that makes no sense, or all that are left: where they are is not known then.
     #[inline]
-    pub(super) fn next<'a>(&mut self, block: &'a mut [u8], layer: Layer) -> Option<RingPacket<'a>> {
-        self.left = self.left.checked_sub(1)?;
+    pub(super) fn next<'a>(
+        &mut self,
+        block: &'a mut [u8],
+        layer: Layer,
+    ) -> Option<Result<RingPacket<'a>, Unreadable>> {
+        let left = self.left.checked_sub(1)?;
         let packet = block.get_mut(self.offset..);
         let Some(packet) = packet.filter(|packet| packet.len() >= HEADER_OCTETS) else {
-            self.left = 0;
-            return None;
+            return Some(Err(Unreadable(std::mem::take(&mut self.left))));
         };
+        self.left = left;
         self.offset += u32_at(packet, 0) as usize;
-        read(packet, layer)
+        Some(read(packet, layer).ok_or(Unreadable(1)))
     }
 }
 
@@ -212,6 +224,7 @@ mod tests {
         let mut cursor = Cursor::new(block);
         let mut all = Vec::new();
         while let Some(packet) = cursor.next(block, layer) {
+            let packet = packet.unwrap();
             assert_eq!(packet.time, Timestamp::from_millis(1_700_000_000_987));
             all.push((packet.data.to_vec(), packet.length, packet.offload));
         }
@@ -280,25 +293,61 @@ mod tests {
         assert_eq!(offload(&header(GSO_UDP_L4)), of(Segmented::Udp));
     }
 
+    /// Reads at most so many times; how many packets could be read, and how many could not.
+    fn tally(block: &mut [u8], layer: Layer, reads_max: u32) -> (u64, u64) {
+        let mut cursor = Cursor::new(block);
+        let all = u64::from(cursor.left());
+        let (mut readable, mut unreadable) = (0, 0);
+        for _ in 0..reads_max {
+            match cursor.next(block, layer) {
+                Some(Ok(_)) => readable += 1,
+                Some(Err(Unreadable(count))) => unreadable += u64::from(count),
+                None => break,
+            }
+        }
+        assert_eq!(readable + unreadable + u64::from(cursor.left()), all);
+        (readable, unreadable)
+    }
+
+    #[test]
+    fn nonsense_is_counted_and_passed_over() {
+        let written =
+            Written { status: libc::TP_STATUS_VLAN_VALID, data: frame(46), ..Written::default() };
+        let sound = block(&[written.clone(), written.clone(), written]);
+        let check = |layer, change: fn(&mut Vec<u8>), expected| {
+            let mut block = sound.clone();
+            change(&mut block);
+            assert_eq!(tally(&mut block, layer, 10), expected, "{layer:?}");
+        };
+        let second = 48 + 96 + 64;
+        assert_eq!(sound[second..second + 4], 160_u32.to_ne_bytes());
+        for layer in [Layer::Ethernet, Layer::Ip] {
+            check(layer, |_| {}, (3, 0));
+            // The second begins and ends outside of the block, and leads to the third.
+            check(layer, |block| block[48 + 160 + 12..][..4].fill(0xff), (2, 1));
+            check(layer, |block| block[48 + 160 + 24..][..2].fill(0xff), (2, 1));
+            // It leads nowhere.
+            check(layer, |block| block[48 + 160..][..4].fill(0xff), (2, 1));
+            check(layer, |block| block[48..][..4].fill(0xff), (1, 2));
+            check(layer, |block| block[16..][..4].fill(0xff), (0, 3));
+            check(layer, |block| block.truncate(48), (0, 3));
+        }
+    }
+
     #[test]
     fn nonsense_ends_the_block() {
         let written =
             Written { status: libc::TP_STATUS_VLAN_VALID, data: frame(46), ..Written::default() };
         let sound = block(&[written.clone(), written]);
-        for length in 0..sound.len() {
-            for layer in [Layer::Ethernet, Layer::Ip] {
-                let mut cut = sound[..length].to_vec();
-                let mut cursor = Cursor::new(&cut);
-                while cursor.next(&mut cut, layer).is_some() {}
+        for layer in [Layer::Ethernet, Layer::Ip] {
+            for length in 0..sound.len() {
+                tally(&mut sound[..length].to_vec(), layer, u32::MAX);
             }
-        }
-        for offset in (12..20).chain(48..96) {
-            for value in [0, 1, 0x7f, 0xff] {
-                let mut damaged = sound.clone();
-                damaged[offset] = value;
-                let mut cursor = Cursor::new(&damaged);
-                for _ in 0..100 {
-                    cursor.next(&mut damaged, Layer::Ethernet);
+            for offset in (12..20).chain(48..96) {
+                for value in [0, 1, 0x7f, 0xff] {
+                    let mut damaged = sound.clone();
+                    damaged[offset] = value;
+                    tally(&mut damaged, layer, 100);
                 }
             }
         }

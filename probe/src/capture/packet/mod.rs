@@ -9,14 +9,16 @@ mod filter;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use exporter::sentence;
 use flow::{Frame, LinkType, each_segment};
+use log::warn;
 
-use super::sys::packet_ring::{PacketRing, RingSize};
+use super::sys::packet_ring::{Outgoing, PacketRing, RingSize};
 use super::{CaptureError, PacketSource, Polled};
-use block::Cursor;
+use block::{Cursor, Unreadable};
 
 /// Which packets of an interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -28,6 +30,23 @@ pub(crate) enum Direction {
     Out,
     /// All. Of the loopback interface those that come in: each of its packets does both.
     Both,
+}
+
+impl Direction {
+    /// On interfaces with this `ARPHRD_` number.
+    fn on(self, hardware: u16) -> Self {
+        match self {
+            Self::Both if hardware == libc::ARPHRD_LOOPBACK => Self::In,
+            Self::In | Self::Out | Self::Both => self,
+        }
+    }
+
+    fn outgoing(self) -> Outgoing {
+        match self {
+            Self::In => Outgoing::Ignored,
+            Self::Out | Self::Both => Outgoing::Taken,
+        }
+    }
 }
 
 /// What to capture, and how.
@@ -58,6 +77,13 @@ pub(crate) const BLOCK_OCTETS: usize = 256 << 10;
 /// nothing for as many times this as there are blocks: 5 s with the default ring.
 const BLOCK_TIMEOUT_MS: u32 = 20;
 
+/// After so long nothing comes any more that the filter let through before it was replaced, and
+/// the last block of a socket whose interface is gone has come. A few times the block's timeout.
+const SETTLED: Duration = Duration::from_millis(3 * BLOCK_TIMEOUT_MS as u64);
+
+/// While nothing comes, how often it is made sure that something still can.
+const CHECK_EVERY: Duration = Duration::from_millis(200);
+
 /// Counts of a socket since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PacketCounts {
@@ -70,8 +96,17 @@ pub(crate) struct PacketCounts {
     pub(crate) freezes: u64,
     /// Packets that were read from the ring.
     pub(crate) taken: u64,
+    /// Of them, those that the kernel described in a way that makes no sense: they are lost.
+    pub(crate) unreadable: u64,
     /// Frames that were lent: the packets that were taken and the segments of super-packets.
     pub(crate) lent: u64,
+}
+
+impl PacketCounts {
+    /// Packets that are in the ring. They are lost if it is closed now.
+    pub(crate) fn left(&self) -> u64 {
+        self.packets.saturating_sub(self.drops + self.taken)
+    }
 }
 
 /// One of the sockets that share an interface's packets.
@@ -85,6 +120,10 @@ pub(crate) struct PacketSocket {
     cursor: Option<Cursor>,
     counts: PacketCounts,
     state: State,
+    /// When it was made sure that the interface is there.
+    checked: Instant,
+    /// When it was stopped.
+    stopped: Option<Instant>,
 }
 
 /// What the socket knows of its interface.
@@ -92,7 +131,8 @@ pub(crate) struct PacketSocket {
 enum State {
     Up,
     Down,
-    Gone,
+    /// For good, since then.
+    Gone(Instant),
 }
 
 /// What a packet's data begin with.
@@ -122,13 +162,17 @@ impl PacketSocket {
             ring.set_filter(&filter::NOTHING)
                 .and_then(|()| ring.bind(settings.ifindex))
                 .map_err(|problem| fail("bind a packet socket to", &problem))?;
+            let bound = ring.bound().map_err(|problem| fail("look at", &problem))?;
+            let direction = settings.direction.on(bound.hardware);
             if settings.sockets > 1 {
                 // By hash only. The kernel could also put fragments together before
                 // (PACKET_FANOUT_FLAG_DEFRAG), but each of them is a packet to be counted. They
                 // stay together without that: the hash of a fragment leaves out the ports.
                 match group {
                     Some(group) => ring.join_group(group),
-                    None => ring.found_group().map(|founded| group = Some(founded)),
+                    None => {
+                        ring.found_group(direction.outgoing()).map(|founded| group = Some(founded))
+                    }
                 }
                 .map_err(|problem| fail("spread over several sockets the packets of", &problem))?;
             }
@@ -136,7 +180,6 @@ impl PacketSocket {
                 ring.be_promiscuous(settings.ifindex)
                     .map_err(|problem| fail("make promiscuous the interface", &problem))?;
             }
-            let bound = ring.bound().map_err(|problem| fail("look at", &problem))?;
             sockets.push(Self {
                 name: settings.name.clone(),
                 number: settings.number,
@@ -145,6 +188,8 @@ impl PacketSocket {
                 cursor: None,
                 counts: PacketCounts::default(),
                 state: State::Up,
+                checked: Instant::now(),
+                stopped: None,
             });
         }
         for socket in &sockets {
@@ -157,12 +202,8 @@ impl PacketSocket {
 
     /// Lets packets into the ring.
     fn begin(&self, direction: Direction) -> io::Result<()> {
-        let is_loopback = self.ring.bound()?.hardware == libc::ARPHRD_LOOPBACK;
-        let direction = match direction {
-            Direction::Both if is_loopback => Direction::In,
-            Direction::In | Direction::Out | Direction::Both => direction,
-        };
-        if direction == Direction::In {
+        let direction = direction.on(self.ring.bound()?.hardware);
+        if direction.outgoing() == Outgoing::Ignored {
             // Saves the kernel work; where it cannot, the filter alone does it.
             drop(self.ring.ignore_outgoing());
         }
@@ -191,9 +232,28 @@ impl PacketSocket {
         self.counts
     }
 
+    /// Lets no more packets in. Those that are in the ring come yet, the last of them within 20 ms.
+    /// It takes no right.
+    pub(crate) fn stop(&mut self) {
+        if let Err(problem) = self.ring.set_filter(&filter::NOTHING) {
+            // What comes nevertheless is counted, and lost if nobody takes it.
+            warn!("cannot stop capturing on {}: {}", self.name, sentence(&problem));
+        }
+        self.stopped = Some(Instant::now());
+    }
+
+    /// Whether it was stopped and all has been taken. A system call.
+    pub(crate) fn is_drained(&mut self) -> bool {
+        let is_settled = self.stopped.is_some_and(|stopped| stopped.elapsed() >= SETTLED);
+        is_settled && self.counts().left() == 0
+    }
+
     /// Nothing is there. Is the interface?
     #[cold]
     fn idle(&mut self) -> Result<Polled, CaptureError> {
+        if let State::Gone(since) = self.state {
+            return self.after_the_end(since);
+        }
         let fail = |problem: io::Error| {
             let problem = sentence(&problem);
             CaptureError(format!("cannot go on capturing on {}: {problem}", self.name))
@@ -205,15 +265,26 @@ impl PacketSocket {
             Some(problem) => return Err(fail(problem)),
             None => {}
         }
-        // One that is deleted goes down first, and of the rest the socket is not told.
-        if self.state == State::Down && self.ring.bound().map_err(fail)?.index.is_none() {
-            self.state = State::Gone;
+        // One that is deleted goes down first, and of the rest the socket is not told. A block that
+        // came between the two looks as if the interface were up again.
+        if self.state == State::Up && self.checked.elapsed() < CHECK_EVERY {
+            return Ok(Polled::Idle);
         }
-        if self.state == State::Gone {
-            let name = &self.name;
-            return Err(CaptureError(format!("interface {name} is gone: it was deleted or moved")));
+        self.checked = Instant::now();
+        if self.ring.bound().map_err(fail)?.index.is_some() {
+            return Ok(Polled::Idle);
         }
-        Ok(Polled::Idle)
+        self.state = State::Gone(self.checked);
+        self.after_the_end(self.checked)
+    }
+
+    /// The interface is gone. The block that the kernel was filling comes yet.
+    fn after_the_end(&mut self, since: Instant) -> Result<Polled, CaptureError> {
+        if since.elapsed() < SETTLED && self.counts().left() > 0 {
+            return Ok(Polled::Idle);
+        }
+        let name = &self.name;
+        Err(CaptureError(format!("interface {name} is gone: it was deleted or moved")))
     }
 }
 
@@ -242,6 +313,13 @@ impl PacketSource for PacketSocket {
             while lent < frames_max
                 && let Some(packet) = cursor.next(block, self.layer)
             {
+                let packet = match packet {
+                    Ok(packet) => packet,
+                    Err(Unreadable(count)) => {
+                        self.counts.unreadable += u64::from(count);
+                        continue;
+                    }
+                };
                 let frame = Frame {
                     data: packet.data,
                     wire_length: packet.length,
@@ -264,7 +342,9 @@ impl PacketSource for PacketSocket {
                 self.cursor = None;
                 self.ring.release();
             }
-            self.state = State::Up;
+            if self.state == State::Down {
+                self.state = State::Up;
+            }
         }
         Ok(Polled::More)
     }

@@ -31,6 +31,20 @@ pub(crate) struct PacketRing {
     current: u32,
 }
 
+/// Sockets that share the packets of an interface.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group {
+    /// To join it: how packets are spread, and its number.
+    request: u32,
+}
+
+/// What becomes of the packets that the host sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outgoing {
+    Taken,
+    Ignored,
+}
+
 /// What a bound socket is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bound {
@@ -161,17 +175,24 @@ impl PacketRing {
         set(&self.socket, libc::PACKET_ADD_MEMBERSHIP, &request)
     }
 
-    /// Founds a group of sockets that packets are spread over by the hash of their flow, with a
-    /// number that is nobody else's, and says that.
+    /// Founds a group of sockets that packets are spread over by the hash of their flow. The group
+    /// decides on the packets that the host sends, whatever its sockets say; old kernels cannot leave
+    /// them out, and do not say so.
     ///
     /// # Errors
     ///
     /// What the system says.
-    pub(crate) fn found_group(&self) -> io::Result<u16> {
-        let kind = libc::PACKET_FANOUT_HASH | libc::PACKET_FANOUT_FLAG_UNIQUEID;
-        set(&self.socket, libc::PACKET_FANOUT, &(kind << 16))?;
-        let group: u32 = get(&self.socket, libc::SOL_PACKET, libc::PACKET_FANOUT)?;
-        Ok(u16::try_from(group & 0xffff).unwrap_or_default())
+    pub(crate) fn found_group(&self, outgoing: Outgoing) -> io::Result<Group> {
+        let flags = match outgoing {
+            Outgoing::Taken => 0,
+            Outgoing::Ignored => libc::PACKET_FANOUT_FLAG_IGNORE_OUTGOING,
+        };
+        let kind = libc::PACKET_FANOUT_HASH | flags;
+        // The number shall be nobody else's.
+        let request = (kind | libc::PACKET_FANOUT_FLAG_UNIQUEID) << 16;
+        set(&self.socket, libc::PACKET_FANOUT, &request)?;
+        let number: u32 = get(&self.socket, libc::SOL_PACKET, libc::PACKET_FANOUT)?;
+        Ok(Group { request: kind << 16 | number & 0xffff })
     }
 
     /// Joins a group.
@@ -179,9 +200,8 @@ impl PacketRing {
     /// # Errors
     ///
     /// What the system says.
-    pub(crate) fn join_group(&self, group: u16) -> io::Result<()> {
-        let request = libc::PACKET_FANOUT_HASH << 16 | u32::from(group);
-        set(&self.socket, libc::PACKET_FANOUT, &request)
+    pub(crate) fn join_group(&self, group: Group) -> io::Result<()> {
+        set(&self.socket, libc::PACKET_FANOUT, &group.request)
     }
 
     /// Counts since the last time.

@@ -131,6 +131,25 @@ fn directions_are_told_apart() {
 }
 
 #[test]
+fn what_the_host_sends_does_not_get_as_far_as_the_filter() {
+    in_namespace(|| {
+        cable();
+        let (incoming, outgoing) = (Sender::new("va"), Sender::new("vb"));
+        for sockets in [1, 2] {
+            let mut sockets =
+                PacketSocket::open_all(&PacketSettings { sockets, ..settings("vb") }).unwrap();
+            for socket in &sockets {
+                socket.ring.set_filter(&filter::headers(Direction::Both)).unwrap();
+            }
+            incoming.send(&frame(0x0800, 1, 60));
+            outgoing.send(&frame(0x0800, 2, 60));
+            let captured = capture(&mut sockets, 1);
+            assert_eq!(captured.iter().map(number).collect::<Vec<_>>(), [1], "{sockets:?}");
+        }
+    });
+}
+
+#[test]
 fn what_finds_no_room_is_counted_to_the_packet() {
     in_namespace(|| {
         cable();
@@ -166,8 +185,11 @@ fn a_poll_lends_no_more_than_was_asked_for() {
             let polled = sockets[0].poll(7, |frame| numbers.push(frame.data[17])).unwrap();
             assert_eq!((polled, numbers.len() - before), (Polled::More, 7));
         }
-        let polled = sockets[0].poll(7, |frame| numbers.push(frame.data[17])).unwrap();
-        assert_eq!(polled, Polled::Idle);
+        // The rest; that there is no more is said only when there was nothing at all.
+        for expected in [Polled::More, Polled::Idle] {
+            let polled = sockets[0].poll(7, |frame| numbers.push(frame.data[17])).unwrap();
+            assert_eq!(polled, expected);
+        }
         assert!(numbers.iter().copied().eq(0..100));
     });
 }
@@ -211,6 +233,97 @@ fn interface_that_went_down_before_may_vanish() {
         assert_eq!(sockets[0].poll(1, |_| {}).unwrap(), Polled::Idle);
         ip("link del vb");
         assert!(sockets[0].poll(1, |_| {}).is_err());
+    });
+}
+
+/// A socket that knows that its interface is down, and then gets a packet from before.
+fn late_block_of_an_interface_that_is_down() -> PacketSocket {
+    cable();
+    let sender = Sender::new("va");
+    let mut socket = PacketSocket::open_all(&settings("vb")).unwrap().remove(0);
+    // The kernel passes a block on at most 20 ms after its first packet: now and then that is
+    // before the interface is down.
+    for _ in 0..50 {
+        ip("link set vb up");
+        sender.send(&frame(0x0800, 1, 60));
+        ip("link set vb down");
+        if socket.poll(1, |_| {}).unwrap() == Polled::Idle && socket.is_down() {
+            thread::sleep(SETTLED);
+            let mut lent = 0;
+            assert_eq!(socket.poll(9, |_| lent += 1).unwrap(), Polled::More);
+            assert_eq!((lent, socket.is_down()), (1, false));
+            return socket;
+        }
+        capture(std::slice::from_mut(&mut socket), 0);
+    }
+    panic!("the block always came before the interface was down");
+}
+
+#[test]
+fn interface_that_seems_up_may_vanish_too() {
+    in_namespace(|| {
+        let mut socket = late_block_of_an_interface_that_is_down();
+        ip("link del vb");
+        let give_up = Instant::now() + Duration::from_secs(5);
+        while socket.poll(1, |_| {}).is_ok() {
+            assert!(Instant::now() < give_up, "the socket does not know that vb is gone");
+            thread::sleep(Duration::from_millis(5));
+        }
+    });
+}
+
+#[test]
+fn what_came_before_an_interface_vanished_is_taken() {
+    in_namespace(|| {
+        for round in 0..10 {
+            cable();
+            let sender = Sender::new("va");
+            let mut socket = PacketSocket::open_all(&settings("vb")).unwrap().remove(0);
+            (0..100).for_each(|number| sender.send(&frame(0x0800, number, 60)));
+            ip("link del vb");
+            let mut lent = 0;
+            while socket.poll(7, |_| lent += 1).is_ok() {}
+            let counts = socket.counts();
+            assert_eq!((lent, counts.lent, counts.left()), (100, 100, 0), "{round} {counts:?}");
+        }
+    });
+}
+
+#[test]
+fn after_a_stop_all_that_came_before_is_taken_and_nothing_else() {
+    in_namespace(|| {
+        cable();
+        let sender = Sender::new("va");
+        let mut sockets =
+            PacketSocket::open_all(&PacketSettings { sockets: 2, ..settings("vb") }).unwrap();
+        // A capture has given up all rights by then.
+        caps::clear(None, caps::CapSet::Effective).unwrap();
+        (1000..1100).for_each(|port| sender.send(&udp([port, 53], 0, 100)));
+        assert!(!sockets.iter_mut().any(PacketSocket::is_drained));
+        sockets.iter_mut().for_each(PacketSocket::stop);
+        (1000..1100).for_each(|port| sender.send(&udp([port, 54], 0, 100)));
+        let mut ports = BTreeSet::new();
+        let give_up = Instant::now() + Duration::from_secs(5);
+        let mut idle = false;
+        while !idle || !sockets.iter_mut().all(PacketSocket::is_drained) {
+            assert!(Instant::now() < give_up, "{sockets:?}");
+            idle = true;
+            for socket in &mut sockets {
+                // One at a time: what is left of a block is not drained either.
+                let polled = socket.poll(1, |frame| {
+                    let [from, to]: [u16; 2] = [34, 36].map(|offset| {
+                        u16::from_be_bytes(*frame.data[offset..].first_chunk().unwrap())
+                    });
+                    assert_eq!(to, 53);
+                    assert!(ports.insert(from), "{from} came twice");
+                });
+                idle &= polled.unwrap() == Polled::Idle;
+            }
+        }
+        assert!(ports.into_iter().eq(1000..1100));
+        let counts: Vec<PacketCounts> = sockets.iter_mut().map(PacketSocket::counts).collect();
+        assert_eq!(counts.iter().map(|counts| counts.lent).sum::<u64>(), 100);
+        assert!(counts.iter().all(|counts| counts.left() == 0 && counts.unreadable == 0));
     });
 }
 
