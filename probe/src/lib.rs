@@ -8,6 +8,8 @@ mod doctor;
 mod interface;
 mod live;
 mod logger;
+#[cfg(test)]
+mod namespace;
 mod port;
 mod queue;
 mod replay;

@@ -1,10 +1,16 @@
 //! Live: frames of this host's interfaces in, flows out on time.
 //!
 //! A worker shares nothing: its sockets, its clock, its table and its fragments are its own. It
+<<<<<<< HEAD
 //! takes turns between its sockets while packets come, naps between bursts, and sleeps in `poll`
 //! after some rounds without any. Ten times a second, or more often, it ticks: flows end though no packet comes. The
 //! main thread looks after the interfaces, adds up what the workers publish, and waits for a
 //! signal.
+=======
+//! takes turns between its sockets while packets come, and sleeps in `poll` after some rounds
+//! without any. Twenty times a second it ticks: flows end though no packet comes. The main thread
+//! looks after the interfaces, adds up what the workers publish, and waits for a signal.
+>>>>>>> live
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +41,9 @@ const ROUNDS_PER_LOOK: u32 = 16;
 /// How often flows are ended and counters published.
 const TICK: Duration = Duration::from_millis(50);
 
+/// Ticks after which no record waits for a batch to be full.
+const TICKS_PER_BATCH: u32 = 5;
+
 /// Packets have the time at which the kernel took them, and come so much later at most: the tick
 /// stays behind, so that they do not count as late.
 const LAG_MS: u64 = 100;
@@ -42,11 +51,11 @@ const LAG_MS: u64 = 100;
 /// What is in the rings at the end is taken for so long at most.
 const DRAIN: Duration = Duration::from_millis(500);
 
-/// A block of an `AF_PACKET` ring that is not full is given after less.
-const LAST_BLOCK: Duration = Duration::from_millis(100);
+/// The kernel hands over what it has begun within 20 ms.
+const DRAIN_PAUSE: Duration = Duration::from_millis(2);
 
 /// The end of a run waits so long for outputs that are behind.
-const FINISH: Duration = Duration::from_secs(30);
+const FINISH: Duration = Duration::from_secs(20);
 
 /// A socket, and the interface that it belongs to.
 pub(crate) struct Attached {
@@ -77,6 +86,9 @@ pub(crate) struct LiveWorker<'a> {
     packets: Vec<Observation>,
     /// Of sockets that are closed, by interface.
     closed: Vec<SourceCounts>,
+    ticks: u32,
+    /// Since the last tick there was a moment when no packet waited.
+    was_idle: bool,
 }
 
 /// What a worker is given besides its table.
@@ -100,6 +112,8 @@ impl<'a> LiveWorker<'a> {
             stop: feed.stop,
             packets: vec![Observation::default(); burst],
             closed: vec![SourceCounts::default(); feed.ports],
+            ticks: 0,
+            was_idle: false,
         }
     }
 
@@ -111,6 +125,7 @@ impl<'a> LiveWorker<'a> {
             let busy = self.round();
             rounds = rounds.wrapping_add(1);
             empty_rounds = if busy { 0 } else { empty_rounds + 1 };
+            self.was_idle |= !busy;
             if busy && !rounds.is_multiple_of(ROUNDS_PER_LOOK) {
                 continue;
             }
@@ -127,7 +142,8 @@ impl<'a> LiveWorker<'a> {
         }
         self.drain();
         self.worker.queues.set_when_full(WhenFull::WaitUntil(Instant::now() + FINISH));
-        self.observer.tick(wall_clock().minus_millis(LAG_MS));
+        self.was_idle = true;
+        self.move_clock();
         let now = self.observer.now();
         while !self.sources.is_empty() {
             self.close(0);
@@ -138,18 +154,17 @@ impl<'a> LiveWorker<'a> {
         publish(published, Snapshot { meter, ended, flows: 0, sources });
     }
 
-    /// Takes what is in the rings. The last frames of `AF_PACKET` come when their block has been
-    /// open for its time, however few they are.
+    /// Takes what is in the rings; nothing is added any more.
     fn drain(&mut self) {
-        let begin = Instant::now();
-        loop {
-            let busy = self.round();
-            let elapsed = begin.elapsed();
-            if elapsed >= DRAIN || !busy && elapsed >= LAST_BLOCK {
-                return;
-            }
-            if !busy {
-                self.sleep(LAST_BLOCK - elapsed);
+        let end = Instant::now() + DRAIN;
+        self.sources.extend(self.arrivals.try_iter());
+        self.sources.iter_mut().for_each(|attached| attached.source.stop());
+        while Instant::now() < end {
+            if !self.round() {
+                if self.sources.iter_mut().all(|attached| attached.source.is_drained()) {
+                    return;
+                }
+                thread::sleep(DRAIN_PAUSE);
             }
         }
     }
@@ -193,8 +208,12 @@ impl<'a> LiveWorker<'a> {
     }
 
     fn tick(&mut self) {
-        self.observer.tick(wall_clock().minus_millis(LAG_MS));
+        self.move_clock();
         self.worker.tick(self.observer.now());
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks.is_multiple_of(TICKS_PER_BATCH) {
+            self.worker.queues.hand_over();
+        }
         self.sources.extend(self.arrivals.try_iter());
         let snapshot = Snapshot {
             meter: self.observer.counts(),
@@ -203,6 +222,17 @@ impl<'a> LiveWorker<'a> {
             sources: self.count_sources(),
         };
         publish(self.published, snapshot);
+    }
+
+    /// By the time of day, unless packets still wait: they are older, and move the clock themselves.
+    fn move_clock(&mut self) {
+        if !std::mem::take(&mut self.was_idle) {
+            return;
+        }
+        let now = wall_clock().minus_millis(LAG_MS);
+        if let Some(before) = self.observer.tick(now) {
+            self.worker.set_back(SetBack { before, now });
+        }
     }
 
     fn count_sources(&mut self) -> Vec<SourceCounts> {
@@ -244,7 +274,9 @@ impl Attached {
 }
 
 fn wait(sockets: &mut [PollFd<'_>], longest: Duration) {
-    let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::ZERO);
+    // In whole milliseconds, and not less: a wait of 0 would not be one.
+    let millis = longest + Duration::from_millis(1);
+    let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::ZERO);
     match poll(sockets, timeout) {
         Ok(_) | Err(Errno::EINTR) => {}
         Err(problem) => {

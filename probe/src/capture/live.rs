@@ -47,6 +47,7 @@ impl AddAssign for SourceCounts {
 }
 
 impl LiveSource {
+<<<<<<< HEAD
     /// How long the ring can be left alone while frames come in bursts: until 10 Gbit/s of the
     /// shortest frames would have filled half of it. `AF_PACKET` gives a block of frames at a time,
     /// so `poll` does not return for each few.
@@ -54,6 +55,21 @@ impl LiveSource {
         match self {
             Self::Xdp(socket) => Some(NAP_MAX.min(FRAME_10G * socket.ring() / 2)),
             Self::Packet(_) => None,
+=======
+    /// Nothing more shall come: of `AF_XDP` the program is detached for that.
+    pub(crate) fn stop(&mut self) {
+        match self {
+            Self::Xdp(_) => {}
+            Self::Packet(socket) => socket.stop(),
+        }
+    }
+
+    /// Whether all that came before it was stopped has been taken, after a poll that found nothing.
+    pub(crate) fn is_drained(&mut self) -> bool {
+        match self {
+            Self::Xdp(_) => true,
+            Self::Packet(socket) => socket.is_drained(),
+>>>>>>> live
         }
     }
 
@@ -68,13 +84,11 @@ impl LiveSource {
 
     /// The same when nothing more is taken: what is in the ring is lost.
     pub(crate) fn last_counts(&mut self) -> SourceCounts {
-        let mut last = self.counts();
-        if let Self::Packet(socket) = self {
-            let counts = socket.counts();
-            let left = counts.packets.saturating_sub(counts.drops + counts.taken);
-            last.lost += left;
-            last.causes.extend(causes([("left_in_ring", left)]));
-        }
+        let Self::Packet(socket) = self else { return self.counts() };
+        let counts = socket.counts();
+        let mut last = SourceCounts::from(counts);
+        last.lost += counts.left();
+        last.causes.extend(causes([("left_in_ring", counts.left())]));
         last
     }
 }
@@ -99,8 +113,12 @@ impl From<PacketCounts> for SourceCounts {
     fn from(counts: PacketCounts) -> Self {
         Self {
             lent: counts.lent,
-            lost: counts.drops,
-            causes: causes([("ring_full", counts.drops), ("ring_freezes", counts.freezes)]),
+            lost: counts.drops + counts.unreadable,
+            causes: causes([
+                ("ring_full", counts.drops),
+                ("ring_freezes", counts.freezes),
+                ("unreadable", counts.unreadable),
+            ]),
         }
     }
 }

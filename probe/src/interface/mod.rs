@@ -3,7 +3,9 @@
 //! Facts are gathered once, at start; what follows from them is computed from the facts alone.
 
 mod features;
+pub(crate) mod links;
 mod netlink;
+pub(crate) mod nic;
 
 use std::fmt;
 use std::fs;
@@ -15,7 +17,7 @@ use libc::{IFF_LOOPBACK, IFF_RUNNING, IFF_UP};
 use nix::net::if_::if_nametoindex;
 
 pub(crate) use features::{XdpFeatures, xdp_features};
-use netlink::{Answer, Attributes, Netlink, Question, attribute, field};
+use netlink::{Answer, Netlink, Question, attribute, field};
 
 /// An interface at the time when it was looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,29 +102,32 @@ impl Interface {
 
     fn look_at(index: u32) -> io::Result<Self> {
         let mut netlink = Netlink::open()?;
-        let mut links = Vec::new();
-        let all = Question { kind: libc::RTM_GETLINK, all: true, body: &[0; LINK_OCTETS] };
-        netlink.ask(all, |answer| links.push(Link::read(answer)))?;
+        let links = links::ask(&mut netlink)?;
         let own = links.iter().find(|link| link.index == index);
         let own = own.ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))?;
-        let name_of = |index| links.iter().find(|link| link.index == index).map(Link::name);
+        let name_of =
+            |index| links.iter().find(|link| link.index == index).map(|link| link.name.clone());
         let mut interface = Self {
-            name: own.name(),
+            name: own.name.clone(),
             index,
             driver: own.kind.clone(),
             mtu: own.mtu,
             hardware: own.hardware,
             flags: own.flags,
             master: own.master.map(|master| name_of(master).unwrap_or_else(|| master.to_string())),
-            uppers: links.iter().filter(|link| link.is_on(index)).map(Link::name).collect(),
+            uppers: links
+                .iter()
+                .filter(|link| link.is_on(index))
+                .map(|link| link.name.clone())
+                .collect(),
             rx_queues: own.rx_queues,
             xdp: own.xdp,
             ..Self::default()
         };
         let all = Question { kind: libc::RTM_GETADDR, all: true, body: &[0; ADDRESS_OCTETS] };
-        netlink.ask(all, |answer| interface.addresses.extend(address_of(answer, index)))?;
+        interface.addresses = netlink.ask_for_list(all, |answer| address_of(answer, index))?;
         let all = Question { kind: libc::RTM_GETROUTE, all: true, body: &[0; ROUTE_OCTETS] };
-        netlink.ask(all, |answer| interface.routes.extend(route_over(answer, index)))?;
+        interface.routes = netlink.ask_for_list(all, |answer| route_over(answer, index))?;
         interface.read_sysfs();
         Ok(interface)
     }
@@ -155,21 +160,17 @@ impl Interface {
 
     /// Whether it was set up by the administrator.
     pub(crate) fn is_up(&self) -> bool {
-        self.has(IFF_UP)
+        links::has(self.flags, IFF_UP)
     }
 
     /// Whether it is up and has a carrier.
     pub(crate) fn is_running(&self) -> bool {
-        self.has(IFF_RUNNING)
+        links::has(self.flags, IFF_RUNNING)
     }
 
     /// Whether it is the loopback interface.
     pub(crate) fn is_loopback(&self) -> bool {
-        self.has(IFF_LOOPBACK)
-    }
-
-    fn has(&self, flag: libc::c_int) -> bool {
-        u32::try_from(flag).is_ok_and(|flag| self.flags & flag != 0)
+        links::has(self.flags, IFF_LOOPBACK)
     }
 
     /// Whether its packets may go past the kernel's stack without the host missing them.
@@ -282,70 +283,6 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What a link message says (`struct ifinfomsg` and attributes).
-#[derive(Debug)]
-struct Link {
-    index: u32,
-    name: Option<String>,
-    hardware: u16,
-    flags: u32,
-    mtu: u32,
-    /// The device below it, of this namespace.
-    below: Option<u32>,
-    master: Option<u32>,
-    kind: Option<String>,
-    rx_queues: u32,
-    xdp: Option<AttachedXdp>,
-}
-
-impl Link {
-    /// ```text
-    ///  0       8       16              31
-    /// | family|   0   |    ARPHRD      |   struct ifinfomsg
-    /// |             index              |
-    /// |             flags              |
-    /// |             change             |
-    /// ```
-    fn read(answer: Answer<'_>) -> Self {
-        let attributes = answer.attributes(LINK_OCTETS);
-        let info = attributes.find(libc::IFLA_LINKINFO).map(Attributes);
-        let is_below_elsewhere = attributes.find(libc::IFLA_LINK_NETNSID).is_some();
-        Self {
-            index: u32::from_ne_bytes(answer.fixed(4)),
-            name: attributes.text(libc::IFLA_IFNAME),
-            hardware: u16::from_ne_bytes(answer.fixed(2)),
-            flags: u32::from_ne_bytes(answer.fixed(8)),
-            mtu: attributes.number(libc::IFLA_MTU).unwrap_or_default(),
-            below: attributes.number(libc::IFLA_LINK).filter(|_| !is_below_elsewhere),
-            master: attributes.number(libc::IFLA_MASTER),
-            kind: info.and_then(|info| info.text(libc::IFLA_INFO_KIND)),
-            rx_queues: attributes.number(libc::IFLA_NUM_RX_QUEUES).unwrap_or(1).max(1),
-            xdp: attributes.find(IFLA_XDP).and_then(|nested| attached_xdp(Attributes(nested))),
-        }
-    }
-
-    fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| self.index.to_string())
-    }
-
-    /// Whether it is a device on top of another. The ends of a pair name each other without that.
-    fn is_on(&self, index: u32) -> bool {
-        let is_paired = matches!(self.kind.as_deref(), Some("veth" | "netkit" | "vxcan"));
-        self.below == Some(index) && self.index != index && !is_paired
-    }
-}
-
-fn attached_xdp(nested: Attributes<'_>) -> Option<AttachedXdp> {
-    let mode = match nested.find(IFLA_XDP_ATTACHED)?.first()? {
-        0 => return None,
-        1 => "driver",
-        2 => "generic",
-        3 => "hardware",
-        _ => "several",
-    };
-    Some(AttachedXdp { program: nested.number(IFLA_XDP_PROG_ID).unwrap_or_default(), mode })
-}
-
 /// The address of a message, if it is of that interface (`struct ifaddrmsg`: index at 4).
 fn address_of(answer: Answer<'_>, index: u32) -> Option<IpAddr> {
     if u32::from_ne_bytes(answer.fixed(4)) != index {
@@ -394,15 +331,9 @@ fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-/// `struct ifinfomsg`, `struct ifaddrmsg`, `struct rtmsg`.
-const LINK_OCTETS: usize = 16;
+/// `struct ifaddrmsg`, `struct rtmsg`.
 const ADDRESS_OCTETS: usize = 8;
 const ROUTE_OCTETS: usize = 12;
-
-/// linux/if_link.h.
-const IFLA_XDP: u16 = 43;
-const IFLA_XDP_ATTACHED: u16 = 2;
-const IFLA_XDP_PROG_ID: u16 = 4;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use libc::{NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR};
+use libc::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, setsockopt, socket,
     sockopt,
@@ -68,7 +68,8 @@ impl Netlink {
     ///
     /// # Errors
     ///
-    /// What the system says; `TimedOut` or `WouldBlock` if it says nothing.
+    /// What the system says; `TimedOut` or `WouldBlock` if it says nothing; `Interrupted`, at the
+    /// end, if what was asked for changed between two messages of the answer.
     pub(super) fn ask(
         &mut self,
         question: Question<'_>,
@@ -76,6 +77,7 @@ impl Netlink {
     ) -> io::Result<()> {
         self.send(question)?;
         let mut buffer = vec![0; BUFFER_OCTETS];
+        let mut has_changed = false;
         loop {
             let length = recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_TRUNC)?;
             // A message longer than the buffer is cut, and its length is that of the whole.
@@ -85,7 +87,9 @@ impl Netlink {
                 if header.sequence != self.sequence {
                     continue;
                 }
+                has_changed |= header.is_of_changed;
                 match i32::from(header.kind) {
+                    NLMSG_DONE if has_changed => return Err(ErrorKind::Interrupted.into()),
                     NLMSG_DONE => return Ok(()),
                     NLMSG_ERROR => {
                         let code = i32::from_ne_bytes(field(message, 0).unwrap_or_default());
@@ -98,6 +102,27 @@ impl Netlink {
                 }
             }
         }
+    }
+
+    /// Asks for all there are, and keeps what is read from the messages of the answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Netlink::ask`], and when the list changed under the kernel's hands each time, so that
+    /// something may be missing.
+    pub(super) fn ask_for_list<T>(
+        &mut self,
+        question: Question<'_>,
+        mut read: impl FnMut(Answer<'_>) -> Option<T>,
+    ) -> io::Result<Vec<T>> {
+        for _ in 0..LIST_TRIES {
+            let mut list = Vec::new();
+            match self.ask(question, |answer| list.extend(read(answer))) {
+                Err(problem) if problem.kind() == ErrorKind::Interrupted => {}
+                asked => return asked.map(|()| list),
+            }
+        }
+        Err(io::Error::other("the list changed each time that it was asked for"))
     }
 
     /// ```text
@@ -192,16 +217,19 @@ pub(super) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
 struct Header {
     kind: u16,
     sequence: u32,
+    /// What is listed has changed since the first message.
+    is_of_changed: bool,
 }
 
 /// The first message, and what is behind it.
 fn split_message(octets: &[u8]) -> Option<(Header, &[u8], &[u8])> {
     let length = usize::try_from(u32::from_ne_bytes(field(octets, 0)?)).ok()?;
     let kind = u16::from_ne_bytes(field(octets, 4)?);
+    let is_of_changed = i32::from(u16::from_ne_bytes(field(octets, 6)?)) & NLM_F_DUMP_INTR != 0;
     let sequence = u32::from_ne_bytes(field(octets, 8)?);
     let message = octets.get(HEADER_OCTETS..length)?;
     let next = octets.get(length.next_multiple_of(4)..).unwrap_or_default();
-    Some((Header { kind, sequence }, message, next))
+    Some((Header { kind, sequence, is_of_changed }, message, next))
 }
 
 /// So many octets from an offset on.
@@ -215,6 +243,8 @@ const KIND: u16 = 0x3fff;
 /// The kernel fills at most 32 KiB at a time.
 const BUFFER_OCTETS: usize = 64 * 1024;
 const ANSWER_SECONDS_MAX: i64 = 5;
+/// How often a list is asked for while it changes.
+const LIST_TRIES: u32 = 10;
 
 #[cfg(test)]
 mod tests {

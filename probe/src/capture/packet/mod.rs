@@ -325,4 +325,4 @@ fn remedy(problem: &io::Error) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

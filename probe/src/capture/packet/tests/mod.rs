@@ -3,7 +3,6 @@
 //! A thread that enters a new namespace is all that keeps it: at the thread's end, however that
 //! comes, the kernel removes the namespace and the interfaces in it.
 
-mod namespace;
 mod offload;
 mod sockets;
 
@@ -15,7 +14,7 @@ use nix::unistd::write;
 
 use super::*;
 use crate::interface::Interface;
-use namespace::{in_namespace, ip};
+use crate::namespace::{in_namespace, ip};
 
 /// A frame that was captured, or its first octets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,17 +38,17 @@ fn settings(name: &str) -> PacketSettings {
 }
 
 /// Sends frames over an interface as they are, offloads too.
-struct Sender(PacketRing);
+pub(crate) struct Sender(PacketRing);
 
 impl Sender {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let ring = PacketRing::open(ring_size(0)).unwrap();
         ring.set_filter(&filter::NOTHING).unwrap();
         ring.bind(Interface::find(name).unwrap().index).unwrap();
         Self(ring)
     }
 
-    fn send(&self, frame: &[u8]) {
+    pub(crate) fn send(&self, frame: &[u8]) {
         self.send_offloaded([0; 10], frame);
     }
 

@@ -7,8 +7,8 @@ use std::thread::{self, JoinHandle};
 use flow::{LinkType, Observation, Observer, ObserverSettings};
 use nix::sys::socket::{setsockopt, sockopt};
 
-use super::namespace::{Elsewhere, run, set};
 use super::*;
+use crate::namespace::{Elsewhere, run, set};
 
 /// Packets and IP octets of a direction.
 type Sum = (u64, u64);

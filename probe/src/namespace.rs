@@ -10,7 +10,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Uid, gettid};
 
 /// Runs a test in a namespace of its own, if it may.
-pub(super) fn in_namespace(test: impl FnOnce() + Send + 'static) {
+pub(crate) fn in_namespace(test: impl FnOnce() + Send + 'static) {
     if !Uid::effective().is_root() {
         skip("root is not here");
         return;
@@ -37,14 +37,14 @@ fn skip(reason: &str) {
 }
 
 /// A second namespace, in which another thread does what it is told.
-pub(super) struct Elsewhere {
+pub(crate) struct Elsewhere {
     jobs: Sender<Box<dyn FnOnce() + Send>>,
     /// By which `ip` finds it.
-    pub(super) thread: String,
+    pub(crate) thread: String,
 }
 
 impl Elsewhere {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (jobs, inbox) = channel::<Box<dyn FnOnce() + Send>>();
         let (tell, told) = channel();
         thread::spawn(move || {
@@ -56,7 +56,7 @@ impl Elsewhere {
     }
 
     /// Has it done, and waits for what comes of it.
-    pub(super) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+    pub(crate) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
         let (give, take) = channel();
         self.jobs.send(Box::new(move || drop(give.send(job())))).unwrap();
         take.recv().expect("the job is done")
@@ -73,17 +73,17 @@ fn enter() {
 }
 
 /// Sets a value of this thread's namespace.
-pub(super) fn set(name: &str, value: &str) {
+pub(crate) fn set(name: &str, value: &str) {
     std::fs::write(format!("/proc/sys/net/{name}"), value).unwrap();
 }
 
 /// Runs `ip` in this thread's namespace.
-pub(super) fn ip(arguments: &str) -> String {
+pub(crate) fn ip(arguments: &str) -> String {
     run("ip", arguments)
 }
 
 /// Runs a program in this thread's namespace.
-pub(super) fn run(program: &str, arguments: &str) -> String {
+pub(crate) fn run(program: &str, arguments: &str) -> String {
     let output = Command::new(program).args(arguments.split(' ')).output().unwrap();
     let problem = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments}: {problem}");

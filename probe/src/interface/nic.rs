@@ -1,0 +1,144 @@
+//! What a network card and its driver count of packets that nobody gets.
+
+use std::io;
+
+use super::netlink::{Netlink, Question, field};
+
+/// Counts of an interface since the kernel has it, or since its driver began again.
+///
+/// They are causes, and never to be summed: drivers differ in which of them counts what, some count
+/// a packet in two, and what becomes of a packet behind the capture is among them too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NicCounters {
+    /// The card had no room: its ring was not emptied fast enough. None of these is captured.
+    missed: u64,
+    /// Dropped by the driver or the kernel. Packets that came in sound and that no protocol wanted
+    /// are among them, though AF_PACKET had them, and with some drivers what XDP dropped.
+    dropped: u64,
+    /// With most drivers the same as `missed`, or a part of it.
+    overruns: u64,
+    /// The card's own memory ran over; with some drivers the same as `missed`.
+    fifo: u64,
+    /// For a port of a bond that takes none.
+    no_handler: u64,
+    /// Damaged on the wire, in any way.
+    errors: u64,
+}
+
+impl NicCounters {
+    /// Asks for those of an interface, by its number. No right is needed.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says: `ENODEV` when there is no such interface.
+    pub(crate) fn read(index: u32) -> io::Result<Self> {
+        // Family and padding, index, which statistics (struct if_stats_msg).
+        let mut body = vec![0; 4];
+        body.extend(index.to_ne_bytes());
+        body.extend((1_u32 << (LINK_64 - 1)).to_ne_bytes());
+        let one = Question { kind: GET_STATISTICS, all: false, body: &body };
+        let mut counters = None;
+        Netlink::open()?.ask(one, |answer| {
+            counters = answer.attributes(HEADER_OCTETS).find(LINK_64).map(Self::new);
+        })?;
+        counters.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// From `struct rtnl_link_stats64`, of which older kernels have less.
+    fn new(statistics: &[u8]) -> Self {
+        let number = |place: usize| field(statistics, place * 8).map_or(0, u64::from_ne_bytes);
+        Self {
+            missed: number(15),
+            dropped: number(6),
+            overruns: number(11),
+            fifo: number(14),
+            no_handler: number(23),
+            errors: number(4),
+        }
+    }
+
+    /// What was counted since an earlier reading, by cause. A count that is less than it was has
+    /// begun again with 0. As drivers do that at will, these are to be added up from reading to
+    /// reading, a second apart.
+    pub(crate) fn since(&self, earlier: &Self) -> [(&'static str, u64); 6] {
+        let since = |count: fn(&Self) -> u64| {
+            let (now, before) = (count(self), count(earlier));
+            now.checked_sub(before).unwrap_or(now)
+        };
+        [
+            ("nic_missed", since(|counters| counters.missed)),
+            ("nic_dropped", since(|counters| counters.dropped)),
+            ("nic_overruns", since(|counters| counters.overruns)),
+            ("nic_fifo", since(|counters| counters.fifo)),
+            ("nic_no_handler", since(|counters| counters.no_handler)),
+            ("nic_errors", since(|counters| counters.errors)),
+        ]
+    }
+}
+
+/// linux/rtnetlink.h, linux/if_link.h: `RTM_GETSTATS`, `IFLA_STATS_LINK_64`.
+const GET_STATISTICS: u16 = 94;
+const LINK_64: u16 = 1;
+const HEADER_OCTETS: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interface::Interface;
+    use crate::namespace::{in_namespace, ip};
+
+    #[test]
+    fn statistics_are_read_from_their_places() {
+        let words: Vec<u8> = (100..125_u64).flat_map(u64::to_ne_bytes).collect();
+        let read = NicCounters::new(&words);
+        let expected = NicCounters {
+            missed: 115,
+            dropped: 106,
+            overruns: 111,
+            fifo: 114,
+            no_handler: 123,
+            errors: 104,
+        };
+        assert_eq!(read, expected);
+        // Before Linux 4.6 the last one was not there.
+        let older = NicCounters { no_handler: 0, ..expected };
+        assert_eq!(NicCounters::new(&words[..23 * 8]), older);
+        assert_eq!(NicCounters::new(&[]), NicCounters::default());
+    }
+
+    #[test]
+    fn counts_go_on_from_an_earlier_reading_or_begin_again() {
+        let earlier = NicCounters { missed: 5, dropped: u64::MAX, ..NicCounters::default() };
+        let now = NicCounters { missed: 12, dropped: 3, errors: 1, ..NicCounters::default() };
+        let expected = [
+            ("nic_missed", 7),
+            ("nic_dropped", 3),
+            ("nic_overruns", 0),
+            ("nic_fifo", 0),
+            ("nic_no_handler", 0),
+            ("nic_errors", 1),
+        ];
+        assert_eq!(now.since(&earlier), expected);
+        assert!(now.since(&now).iter().all(|(_, count)| *count == 0));
+    }
+
+    #[test]
+    fn packets_that_nobody_wants_are_counted_by_the_kernel() {
+        in_namespace(|| {
+            ip("link add va type veth peer name vb");
+            ip("link set va up");
+            ip("link set vb up");
+            let vb = Interface::find("vb").unwrap().index;
+            let before = NicCounters::read(vb).unwrap();
+            let socket = crate::capture::packet::tests::Sender::new("va");
+            // No protocol of the kernel has this number.
+            (0..7).for_each(|_| socket.send(&[&[2; 12][..], &[0x88, 0xb5], &[0; 50]].concat()));
+            let counted: Vec<_> = NicCounters::read(vb).unwrap().since(&before).into();
+            let counted: Vec<_> = counted.into_iter().filter(|(_, count)| *count > 0).collect();
+            assert_eq!(counted, [("nic_dropped", 7)]);
+            ip("link del vb");
+            let gone = NicCounters::read(vb).unwrap_err();
+            assert_eq!(gone.raw_os_error(), Some(libc::ENODEV));
+        });
+    }
+}
