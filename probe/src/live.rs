@@ -1,9 +1,16 @@
 //! Live: frames of this host's interfaces in, flows out on time.
 //!
 //! A worker shares nothing: its sockets, its clock, its table and its fragments are its own. It
+<<<<<<< HEAD
+//! takes turns between its sockets while packets come, naps between bursts, and sleeps in `poll`
+//! after some rounds without any. Ten times a second, or more often, it ticks: flows end though no packet comes. The
+//! main thread looks after the interfaces, adds up what the workers publish, and waits for a
+//! signal.
+=======
 //! takes turns between its sockets while packets come, and sleeps in `poll` after some rounds
 //! without any. Twenty times a second it ticks: flows end though no packet comes. The main thread
 //! looks after the interfaces, adds up what the workers publish, and waits for a signal.
+>>>>>>> live
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,8 +32,8 @@ use crate::worker::{Ended, SetBack, Worker, wall_clock};
 /// Frames taken from a socket before it is the next one's turn.
 const TURN_FRAMES: usize = 256;
 
-/// Rounds without a frame before the worker sleeps.
-const EMPTY_ROUNDS: u32 = 32;
+/// Rounds without a frame, with a nap after each, before the worker waits in `poll`.
+const EMPTY_ROUNDS: u32 = 8;
 
 /// Rounds between two looks at the clock while frames come.
 const ROUNDS_PER_LOOK: u32 = 16;
@@ -126,8 +133,11 @@ impl<'a> LiveWorker<'a> {
             if now >= next_tick {
                 next_tick = now + TICK;
                 self.tick();
-            } else if empty_rounds > EMPTY_ROUNDS {
-                self.sleep(next_tick - now);
+            } else if !busy {
+                match self.nap().filter(|_| empty_rounds <= EMPTY_ROUNDS) {
+                    Some(nap) => thread::sleep(nap),
+                    None => self.sleep(next_tick - now),
+                }
             }
         }
         self.drain();
@@ -237,6 +247,12 @@ impl<'a> LiveWorker<'a> {
     fn close(&mut self, index: usize) {
         let Attached { port, mut source } = self.sources.remove(index);
         self.closed[port] += source.last_counts();
+    }
+
+    /// How long all rings can be left alone; none: `poll` is better.
+    fn nap(&self) -> Option<Duration> {
+        let naps = self.sources.iter().map(|attached| attached.source.nap());
+        naps.min().flatten()
     }
 
     /// Until a socket has frames.

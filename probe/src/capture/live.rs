@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use flow::Frame;
 
@@ -17,6 +18,12 @@ pub(crate) enum LiveSource {
     /// Copies of what the stack gets.
     Packet(PacketSocket),
 }
+
+/// Frames have the time at which they are taken: they are not to be later than this.
+const NAP_MAX: Duration = Duration::from_micros(500);
+
+/// From one frame of the shortest to the next, at 10 Gbit/s.
+const FRAME_10G: Duration = Duration::from_nanos(67);
 
 /// Frames of a socket, or of several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +47,15 @@ impl AddAssign for SourceCounts {
 }
 
 impl LiveSource {
+<<<<<<< HEAD
+    /// How long the ring can be left alone while frames come in bursts: until 10 Gbit/s of the
+    /// shortest frames would have filled half of it. `AF_PACKET` gives a block of frames at a time,
+    /// so `poll` does not return for each few.
+    pub(crate) fn nap(&self) -> Option<Duration> {
+        match self {
+            Self::Xdp(socket) => Some(NAP_MAX.min(FRAME_10G * socket.ring() / 2)),
+            Self::Packet(_) => None,
+=======
     /// Nothing more shall come: of `AF_XDP` the program is detached for that.
     pub(crate) fn stop(&mut self) {
         match self {
@@ -53,6 +69,7 @@ impl LiveSource {
         match self {
             Self::Xdp(_) => true,
             Self::Packet(socket) => socket.is_drained(),
+>>>>>>> live
         }
     }
 
