@@ -159,6 +159,7 @@ impl Drain<'_, '_> {
         }
         let mut counts = self.output.exporter.counts();
         counts.failed += lost;
+        self.publish(counts);
         let dropped = self.inlet.dropped.tally();
         OutputEnd { name: self.output.name, counts, dropped, error: failure }
     }
@@ -171,9 +172,14 @@ impl Drain<'_, '_> {
         }
         *next = Some(now + ticks.period);
         let result = if open { self.output.exporter.tick(wall_clock()) } else { Ok(()) };
-        let counts = self.output.exporter.counts();
-        *ticks.published.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+        self.publish(self.output.exporter.counts());
         result
+    }
+
+    fn publish(&self, counts: ExportCounts) {
+        if let Some(ticks) = self.ticks {
+            *ticks.published.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+        }
     }
 
     fn give_up(&self, error: ExportError) -> ExportError {

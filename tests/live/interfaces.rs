@@ -160,6 +160,9 @@ fn an_interface_that_gets_another_name_is_the_same() {
 fn a_lost_carrier_is_told() {
     let Some(network) = Network::new(Links::default()) else { return };
     for method in METHODS {
+        while network.interface(Host::Probe, "rx0")["operstate"] != "UP" {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let mut probe = Probe::start(&network, &["rx0"], &[method]);
         network.ip(Host::Sender, &["link", "set", "tx0", "down"]);
         probe.wait_until("it says so", |probe| probe.messages().contains("rx0 has no carrier"));

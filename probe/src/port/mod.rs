@@ -120,8 +120,9 @@ impl Ports {
         for port in 0..self.ports.len() {
             // Programs go before sockets do, also when the next one fails.
             let sockets = self.open_port(port).inspect_err(|_| self.detach())?;
-            let Port { name, method, .. } = &self.ports[port];
+            let Port { name, method, state, .. } = &self.ports[port];
             info!("{name}: {method}");
+            state.warn_of(name);
             for attached in sockets {
                 lists[next % self.opener.workers].push(attached);
                 next += 1;
@@ -282,8 +283,7 @@ impl Port {
         let name = &self.name;
         match now {
             State::Up => info!("{name} is up again"),
-            State::NoCarrier => warn!("{name} has no carrier"),
-            State::Down => warn!("{name} is down"),
+            State::NoCarrier | State::Down => now.warn_of(name),
             State::Gone => {
                 warn!("{name} is gone");
                 self.retry = Retry { next: Instant::now(), pause: RETRY_FIRST };
@@ -320,6 +320,15 @@ impl Port {
 }
 
 impl State {
+    /// Of what keeps packets from coming.
+    fn warn_of(self, name: &str) {
+        match self {
+            Self::NoCarrier => warn!("{name} has no carrier"),
+            Self::Down => warn!("{name} is down"),
+            Self::Up | Self::Gone => {}
+        }
+    }
+
     fn of(up: bool, running: bool) -> Self {
         match (up, running) {
             (true, true) => Self::Up,
