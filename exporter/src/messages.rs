@@ -181,7 +181,8 @@ impl MessageExporter {
     /// Sends the names of interfaces, those that have one.
     fn announce_interfaces(&mut self, mut state: ExporterState) -> Result<(), ExportError> {
         let Encoder::Ipfix(encoder) = &mut self.encoder else { return Ok(()) };
-        if self.interfaces.is_empty() {
+        // In a session that has just begun they follow its templates.
+        if self.interfaces.is_empty() || matches!(self.announced, Announced::Never) {
             return Ok(());
         }
         encoder.add_interface_template();
@@ -191,6 +192,9 @@ impl MessageExporter {
                 && encoder.add_interface(&state).is_err()
             {
                 self.send_message()?;
+                if matches!(self.announced, Announced::Never) {
+                    return Ok(());
+                }
             }
         }
         self.send_message()
@@ -206,16 +210,24 @@ impl MessageExporter {
         if let Announced::Before { messages, .. } = &mut self.announced {
             *messages += 1;
         }
+        self.begin_session();
+        result
+    }
+
+    /// Between messages: where a session has begun, it gets templates before anything else.
+    fn begin_session(&mut self) {
         if self.transport.session_began() {
             self.encoder.begin_session();
             self.announced = Announced::Never;
         }
-        result
     }
 }
 
 impl Exporter for MessageExporter {
     fn export(&mut self, records: &[FlowRecord]) -> Result<(), ExportError> {
+        if self.encoder.is_empty() {
+            self.begin_session();
+        }
         for (index, record) in records.iter().enumerate() {
             self.add(record).inspect_err(|_| {
                 records[index..].iter().for_each(|record| self.left.count(record));
@@ -235,10 +247,11 @@ impl Exporter for MessageExporter {
 
     fn tick(&mut self, now: Timestamp) -> Result<(), ExportError> {
         self.move_clock(now)?;
+        self.send_message()?;
+        self.begin_session();
         if self.announcement_is_due() {
             self.announce(Announcement::Whole)?;
         }
-        self.send_message()?;
         self.transport.flush()
     }
 
@@ -287,6 +300,14 @@ impl Encoder {
             Self::Netflow5(encoder) => encoder.can_reach(clock),
             Self::Netflow9(encoder) => encoder.can_reach(clock),
             Self::Ipfix(_) => true,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Netflow5(encoder) => encoder.is_empty(),
+            Self::Netflow9(encoder) => encoder.is_empty(),
+            Self::Ipfix(encoder) => encoder.is_empty(),
         }
     }
 
