@@ -32,7 +32,7 @@ pub(crate) struct MessageExporter {
     /// None where once for each session is enough.
     refresh: Option<Refresh>,
     announced: Announced,
-    /// The trace clock: export times never go back, unless the meter's clock does for good.
+    /// The trace clock, live the time of day: export times never go back, unless it does for good.
     clock: Timestamp,
     state: ExporterState,
     interfaces: Arc<[Interface]>,
@@ -69,9 +69,13 @@ enum Announcement {
     Options,
 }
 
-/// The clock behind the records may be behind ours by so much: late packets, several workers.
-/// Beyond, it was set back.
+/// The clock behind the records may be behind ours by so much: late packets, several workers, a
+/// queue that was full. Beyond, it was set back.
 const SET_BACK_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Live, the time of day does not wait in a queue. What it is set back by less than this, it has
+/// soon caught up with.
+const WALL_SET_BACK_MS: u64 = 60 * 1000;
 
 /// Flows of one message may have been exported so far apart, by the trace clock.
 const JUMP_MS: u64 = 60 * 60 * 1000;
@@ -112,7 +116,7 @@ impl MessageExporter {
 
     fn add(&mut self, record: &FlowRecord) -> Result<(), ExportError> {
         self.given.count(record);
-        self.move_clock(record.exported)?;
+        self.move_clock(record.exported, SET_BACK_MS)?;
         loop {
             if self.announcement_is_due() {
                 self.announce(Announcement::Whole)?;
@@ -130,8 +134,9 @@ impl MessageExporter {
     }
 
     /// Before the clock moves far, what was gathered leaves with the time that it was gathered at.
-    fn move_clock(&mut self, to: Timestamp) -> Result<(), ExportError> {
-        let set_back = self.clock.millis_since(to) > SET_BACK_MS;
+    /// It goes back only by more than `slack_ms`.
+    fn move_clock(&mut self, to: Timestamp, slack_ms: u64) -> Result<(), ExportError> {
+        let set_back = self.clock.millis_since(to) > slack_ms;
         let far = to.millis_since(self.clock) > JUMP_MS || !self.encoder.can_reach(to);
         if set_back || far {
             self.send_message()?;
@@ -246,7 +251,7 @@ impl Exporter for MessageExporter {
     }
 
     fn tick(&mut self, now: Timestamp) -> Result<(), ExportError> {
-        self.move_clock(now)?;
+        self.move_clock(now, WALL_SET_BACK_MS)?;
         self.send_message()?;
         self.begin_session();
         if self.announcement_is_due() {
