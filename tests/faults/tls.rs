@@ -391,3 +391,31 @@ fn collector_that_never_ends_the_handshake_holds_up_no_live_run() {
     exporter.finish().unwrap();
     assert_eq!(exporter.counts().octets, 0);
 }
+
+#[test]
+fn pauses_between_attempts_double_up_to_what_is_set() {
+    let (files, authority) = (Files::new(), Authority::new());
+    let ca = files.write("ca.pem", &authority.pem);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let url = format!("ipfix+tls://{address}?reconnect=3s&ca={}", ca.display());
+    // Whoever comes is turned away, and so comes again.
+    let times = thread::spawn(move || {
+        let attempts = (0..5).map(|_| {
+            drop(listener.accept().unwrap());
+            Instant::now()
+        });
+        attempts.collect::<Vec<_>>()
+    });
+    let mut exporter = live(&url).unwrap();
+    let begin = Instant::now();
+    while !times.is_finished() {
+        assert!(begin.elapsed() < Duration::from_secs(30), "it gave up");
+        tick(&mut *exporter);
+    }
+    let times = times.join().unwrap();
+    let pauses: Vec<_> = times.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
+    for (pause, expected) in pauses.iter().zip([1000, 2000, 3000, 3000]) {
+        assert!((expected..expected + 900).contains(pause), "{pauses:?}");
+    }
+}
