@@ -40,7 +40,8 @@ pub trait Exporter: Send {
     /// What became of the records so far.
     fn counts(&self) -> ExportCounts;
 
-    /// The packets that carry its messages, if it sends any: a mirror may show them again.
+    /// The packets that carry its messages, if it sends any: a mirror may show them again. Those
+    /// of now: a collector whose name gets another address has another conversation later.
     fn conversation(&self) -> Option<Conversation>;
 }
 

@@ -227,6 +227,11 @@ impl Encoder {
         })
     }
 
+    /// Whether nothing is in the message yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.builder.is_empty()
+    }
+
     /// Begins the next message.
     pub(crate) fn clear(&mut self) {
         self.builder.clear();

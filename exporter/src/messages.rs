@@ -32,7 +32,7 @@ pub(crate) struct MessageExporter {
     /// None where once for each session is enough.
     refresh: Option<Refresh>,
     announced: Announced,
-    /// The trace clock: export times never go back, unless the meter's clock does for good.
+    /// The trace clock, live the time of day: export times never go back, unless it does for good.
     clock: Timestamp,
     state: ExporterState,
     interfaces: Arc<[Interface]>,
@@ -69,9 +69,13 @@ enum Announcement {
     Options,
 }
 
-/// The clock behind the records may be behind ours by so much: late packets, several workers.
-/// Beyond, it was set back.
+/// The clock behind the records may be behind ours by so much: late packets, several workers, a
+/// queue that was full. Beyond, it was set back.
 const SET_BACK_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Live, the time of day does not wait in a queue. What it is set back by less than this, it has
+/// soon caught up with.
+const WALL_SET_BACK_MS: u64 = 60 * 1000;
 
 /// Flows of one message may have been exported so far apart, by the trace clock.
 const JUMP_MS: u64 = 60 * 60 * 1000;
@@ -112,7 +116,7 @@ impl MessageExporter {
 
     fn add(&mut self, record: &FlowRecord) -> Result<(), ExportError> {
         self.given.count(record);
-        self.move_clock(record.exported)?;
+        self.move_clock(record.exported, SET_BACK_MS)?;
         loop {
             if self.announcement_is_due() {
                 self.announce(Announcement::Whole)?;
@@ -130,8 +134,9 @@ impl MessageExporter {
     }
 
     /// Before the clock moves far, what was gathered leaves with the time that it was gathered at.
-    fn move_clock(&mut self, to: Timestamp) -> Result<(), ExportError> {
-        let set_back = self.clock.millis_since(to) > SET_BACK_MS;
+    /// It goes back only by more than `slack_ms`.
+    fn move_clock(&mut self, to: Timestamp, slack_ms: u64) -> Result<(), ExportError> {
+        let set_back = self.clock.millis_since(to) > slack_ms;
         let far = to.millis_since(self.clock) > JUMP_MS || !self.encoder.can_reach(to);
         if set_back || far {
             self.send_message()?;
@@ -181,7 +186,8 @@ impl MessageExporter {
     /// Sends the names of interfaces, those that have one.
     fn announce_interfaces(&mut self, mut state: ExporterState) -> Result<(), ExportError> {
         let Encoder::Ipfix(encoder) = &mut self.encoder else { return Ok(()) };
-        if self.interfaces.is_empty() {
+        // In a session that has just begun they follow its templates.
+        if self.interfaces.is_empty() || matches!(self.announced, Announced::Never) {
             return Ok(());
         }
         encoder.add_interface_template();
@@ -191,6 +197,9 @@ impl MessageExporter {
                 && encoder.add_interface(&state).is_err()
             {
                 self.send_message()?;
+                if matches!(self.announced, Announced::Never) {
+                    return Ok(());
+                }
             }
         }
         self.send_message()
@@ -206,16 +215,24 @@ impl MessageExporter {
         if let Announced::Before { messages, .. } = &mut self.announced {
             *messages += 1;
         }
+        self.begin_session();
+        result
+    }
+
+    /// Between messages: where a session has begun, it gets templates before anything else.
+    fn begin_session(&mut self) {
         if self.transport.session_began() {
             self.encoder.begin_session();
             self.announced = Announced::Never;
         }
-        result
     }
 }
 
 impl Exporter for MessageExporter {
     fn export(&mut self, records: &[FlowRecord]) -> Result<(), ExportError> {
+        if self.encoder.is_empty() {
+            self.begin_session();
+        }
         for (index, record) in records.iter().enumerate() {
             self.add(record).inspect_err(|_| {
                 records[index..].iter().for_each(|record| self.left.count(record));
@@ -234,11 +251,12 @@ impl Exporter for MessageExporter {
     }
 
     fn tick(&mut self, now: Timestamp) -> Result<(), ExportError> {
-        self.move_clock(now)?;
+        self.move_clock(now, WALL_SET_BACK_MS)?;
+        self.send_message()?;
+        self.begin_session();
         if self.announcement_is_due() {
             self.announce(Announcement::Whole)?;
         }
-        self.send_message()?;
         self.transport.flush()
     }
 
@@ -287,6 +305,14 @@ impl Encoder {
             Self::Netflow5(encoder) => encoder.can_reach(clock),
             Self::Netflow9(encoder) => encoder.can_reach(clock),
             Self::Ipfix(_) => true,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Netflow5(encoder) => encoder.is_empty(),
+            Self::Netflow9(encoder) => encoder.is_empty(),
+            Self::Ipfix(encoder) => encoder.is_empty(),
         }
     }
 

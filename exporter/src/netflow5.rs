@@ -156,6 +156,11 @@ impl Encoder {
         })
     }
 
+    /// Whether nothing is in the datagram yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.builder.is_empty()
+    }
+
     /// Begins the next datagram.
     pub(crate) fn clear(&mut self) {
         self.builder.clear();

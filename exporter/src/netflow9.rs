@@ -216,6 +216,11 @@ impl Encoder {
         Some(message)
     }
 
+    /// Whether nothing is in the packet yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.builder.is_empty()
+    }
+
     /// Begins the next packet.
     pub(crate) fn clear(&mut self) {
         self.builder.clear();

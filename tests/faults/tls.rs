@@ -5,7 +5,10 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
+use exporter::{Context, Destination, ExportError, Exporter, Patience};
+use flow::{KeyFields, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
 };
@@ -17,6 +20,7 @@ use rustls::{
 };
 use tempfile::TempDir;
 
+use crate::support::ipfix::session;
 use crate::support::{Run, run_with_input, scratch, write};
 use crate::{DONE, FAILED, assert_failed_at_start, finish, many_flows, read_all, start_command};
 
@@ -81,8 +85,14 @@ const ANYBODY: Demands = Demands { version: &TLS13, clients_of: None };
 /// What came of a connection: what was taken, or why not.
 type Taken = JoinHandle<Result<Vec<u8>, String>>;
 
-/// A collector that takes connections until one brings anything, and the port of it.
+/// A collector that takes one connection, and the port of it.
 fn collector(identity: &Identity, demands: Demands) -> (Taken, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (collector_at(listener, identity, demands), port)
+}
+
+fn collector_at(listener: TcpListener, identity: &Identity, demands: Demands) -> Taken {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[demands.version])
@@ -97,9 +107,7 @@ fn collector(identity: &Identity, demands: Demands) -> (Taken, u16) {
     };
     let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
     let config = Arc::new(builder.with_single_cert(vec![identity.der.clone()], key).unwrap());
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let taken = thread::spawn(move || {
+    thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
         // It does not come back, so that a client that is turned away has to give up.
         drop(listener);
@@ -112,8 +120,7 @@ fn collector(identity: &Identity, demands: Demands) -> (Taken, u16) {
             }
         }
         Ok(read_all(stream))
-    });
-    (taken, port)
+    })
 }
 
 /// A folder for PEM files.
@@ -304,10 +311,111 @@ fn files_that_are_no_certificates_are_errors_at_the_start() {
         (format!("ca={ca}&cert={certificate}&key={other_key}"), "key"),
     ];
     for (query, words) in cases {
-        let (taken, port) = collector(&identity, ANYBODY);
+        // They are read before anything is connected to.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
         let run = replay(&format!("ipfix+tls://localhost:{port}?{query}"), 10);
         assert_failed_at_start(&run, &[words]);
-        // A collector that was connected to in vain hears nothing.
-        assert!(taken.join().unwrap().is_err(), "{query}");
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err(), "{query}");
+    }
+}
+
+/// An output as a live run has it. Time passes from call to call.
+fn live(url: &str) -> Result<Box<dyn Exporter>, ExportError> {
+    let destination: Destination = url.parse().unwrap();
+    destination.open(&Context {
+        patience: Patience::GoOn,
+        uptime_start: None,
+        observation_domain_id: 1,
+        sampling_interval: 1,
+        key: KeyFields::SEVEN,
+        name: "test".to_owned(),
+        version: "1".to_owned(),
+    })
+}
+
+/// A tick, which takes no time.
+fn tick(exporter: &mut dyn Exporter) {
+    let begin = Instant::now();
+    exporter.tick(Timestamp::from_millis(1_700_000_000_000)).unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    thread::sleep(Duration::from_millis(50));
+}
+
+#[test]
+fn files_are_read_once_and_not_for_each_connection() {
+    let (files, authority) = (Files::new(), Authority::new());
+    let ca = files.write("ca.pem", &authority.pem);
+    let clients = Authority::new();
+    let client = files.client(&clients.certify("probe.example"));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let url = format!("ipfix+tls://localhost:{}?ca={}&{client}", address.port(), ca.display());
+    let mut exporter = live(&url).unwrap();
+    // As for a program that has given up the right to read them.
+    drop(files);
+    assert!(live(&url).is_err(), "without its files an output cannot be opened");
+    let listener = TcpListener::bind(address).unwrap();
+    let demands = Demands { version: &TLS13, clients_of: Some(clients.roots()) };
+    let taken = collector_at(listener, &authority.certify("localhost"), demands);
+    let begin = Instant::now();
+    while exporter.counts().octets == 0 {
+        assert!(begin.elapsed() < Duration::from_secs(20), "it never connects");
+        tick(&mut *exporter);
+    }
+    exporter.finish().unwrap();
+    assert!(session(&taken.join().unwrap().unwrap())[0].has_templates());
+}
+
+#[test]
+fn collector_that_never_ends_the_handshake_holds_up_no_live_run() {
+    let (files, authority) = (Files::new(), Authority::new());
+    let ca = files.write("ca.pem", &authority.pem);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ipfix+tls://{}?ca={}", listener.local_addr().unwrap(), ca.display());
+    let taken = thread::spawn(move || {
+        // The second is taken too, so the first attempt has come to an end.
+        let streams = [listener.accept().unwrap(), listener.accept().unwrap()];
+        drop(streams);
+    });
+    let begin = Instant::now();
+    let mut exporter = live(&url).unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+    while !taken.is_finished() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "it waits for ever");
+        tick(&mut *exporter);
+    }
+    taken.join().unwrap();
+    exporter.finish().unwrap();
+    assert_eq!(exporter.counts().octets, 0);
+}
+
+#[test]
+fn pauses_between_attempts_double_up_to_what_is_set() {
+    let (files, authority) = (Files::new(), Authority::new());
+    let ca = files.write("ca.pem", &authority.pem);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let url = format!("ipfix+tls://{address}?reconnect=3s&ca={}", ca.display());
+    // Whoever comes is turned away, and so comes again.
+    let times = thread::spawn(move || {
+        let attempts = (0..5).map(|_| {
+            drop(listener.accept().unwrap());
+            Instant::now()
+        });
+        attempts.collect::<Vec<_>>()
+    });
+    let mut exporter = live(&url).unwrap();
+    let begin = Instant::now();
+    while !times.is_finished() {
+        assert!(begin.elapsed() < Duration::from_secs(30), "it gave up");
+        tick(&mut *exporter);
+    }
+    let times = times.join().unwrap();
+    let pauses: Vec<_> = times.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
+    for (pause, expected) in pauses.iter().zip([1000, 2000, 3000, 3000]) {
+        assert!((expected..expected + 900).contains(pause), "{pauses:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! A collector on a socket of the loopback interface, and the exporter that sends to it.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use exporter::{Context, Destination, ExportCounts, Exporter, Patience};
@@ -33,6 +33,8 @@ pub struct Session {
     socket: UdpSocket,
     given: RecordTally,
     datagrams: Vec<Vec<u8>>,
+    /// Where they come from: to collectors another port is another exporter.
+    source: Option<SocketAddr>,
 }
 
 impl Session {
@@ -47,7 +49,8 @@ impl Session {
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let at = socket.local_addr().unwrap();
         let exporter = open(&format!("{scheme}://{at}?{settings}"), context);
-        Self { exporter, socket, given: RecordTally::default(), datagrams: Vec::new() }
+        let (given, datagrams) = (RecordTally::default(), Vec::new());
+        Self { exporter, socket, given, datagrams, source: None }
     }
 
     /// Exports records, a few at a time, so that the socket's buffer has room for what comes.
@@ -87,7 +90,9 @@ impl Session {
     fn receive(&mut self) {
         let mut buffer = [0; 65_536];
         while (self.datagrams.len() as u64) < self.exporter.counts().messages {
-            let length = self.socket.recv(&mut buffer).expect("a datagram that was sent arrives");
+            let received = self.socket.recv_from(&mut buffer);
+            let (length, source) = received.expect("a datagram that was sent arrives");
+            assert_eq!(*self.source.get_or_insert(source), source, "one port sends all");
             self.datagrams.push(buffer[..length].to_vec());
         }
     }

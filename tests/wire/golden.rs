@@ -7,7 +7,7 @@
 
 use std::{env, fs};
 
-use exporter::{Context, MeterReport};
+use exporter::{Context, Interface, MeterReport};
 use flow::{FlowEndReason, FlowKey, FlowRecord, RecordTally, Tally, Timestamp};
 
 use crate::collector::{Session, assert_accounted, context, exported, open};
@@ -116,6 +116,18 @@ fn ipfix_file_is_that_of_rfc_5655() {
 fn ipfix_says_that_one_of_100_packets_is_sampled() {
     let (datagrams, _) = exported("ipfix", "", &sampled(), &flows()[..1]);
     check("ipfix_sampled", &datagrams);
+}
+
+#[test]
+fn ipfix_says_how_interfaces_are_called() {
+    let mut session = Session::open("ipfix", DOMAIN, &context());
+    let named = |number, name: &str| Interface { number, name: name.to_owned() };
+    let interfaces = [named(7, "eth1"), named(70_000, "ethernet-behind-the-wall")].into();
+    session.exporter.observe(&MeterReport { interfaces, ..MeterReport::default() });
+    session.tick(T0);
+    // After the templates.
+    check("ipfix_interfaces", &session.datagrams()[1..]);
+    session.finish();
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::collector::{Session, assert_accounted, context, exported, open};
 use crate::message::{IPFIX_RECORD, NETFLOW9_RECORD, read_stream, split_file};
 use crate::record::{T0, udp4, udp6};
 use crate::support;
+use crate::support::net::{Host, Links, Network};
 
 #[test]
 fn messages_have_as_many_flows_as_the_mtu_allows() {
@@ -61,6 +62,31 @@ fn check_full(mut session: Session, limit: usize, full: usize, scheme: &str) {
         if scheme == "netflow5" { &[full, full, 1] } else { &[0, full, full, 1, 0] };
     assert_eq!(flows, expected, "{scheme} with {limit} octets");
     assert!(datagrams.iter().all(|datagram| datagram.len() <= limit), "{scheme} {limit}");
+}
+
+#[test]
+fn messages_become_shorter_when_the_path_does_and_none_is_lost_in_silence() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    network.ip(Host::Probe, &["link", "set", "lo", "mtu", "1500"]);
+    for (scheme, mtu) in [("netflow5", 1400), ("netflow9", 1000), ("ipfix", 800)] {
+        let (datagrams, counts) = network.on(Host::Probe, || {
+            let mut session = Session::open(scheme, "", &context());
+            session.export(&vec![udp4(T0); 500]);
+            network.ip(Host::Probe, &["link", "set", "lo", "mtu", &mtu.to_string()]);
+            session.export(&vec![udp4(T0); 500]);
+            let (datagrams, counts) = session.finish();
+            network.ip(Host::Probe, &["link", "set", "lo", "mtu", "1500"]);
+            (datagrams, counts)
+        });
+        // A message that was refused would be a gap.
+        let messages = read_stream(&datagrams);
+        let flows: usize = messages.iter().map(|message| message.flows().len()).sum();
+        assert_eq!((flows, counts.sent.records), (1000, 1000), "{scheme}");
+        let longest = |part: &[Vec<u8>]| part.iter().map(Vec::len).max().unwrap();
+        let last = datagrams.len() - 3;
+        assert!(longest(&datagrams[..last]) > mtu - 28);
+        assert!(longest(&datagrams[last..]) <= mtu - 28, "{scheme}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@
 mod support;
 
 mod collector;
+mod connections;
 mod documents;
 mod golden;
 mod interfaces;

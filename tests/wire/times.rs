@@ -1,9 +1,9 @@
 //! The times in headers and in NetFlow v5 and v9 flows: exact whatever the clock does.
 
-use exporter::Context;
+use exporter::{Context, Patience};
 use flow::{FlowRecord, Timestamp};
 
-use crate::collector::{context, exported};
+use crate::collector::{Session, context, exported};
 use crate::message::{Message, read_stream};
 use crate::record::{DAY, T0, record, udp4};
 
@@ -170,6 +170,47 @@ fn header_times_go_back_only_when_the_clock_is_set_back_by_more_than_a_day() {
     assert_eq!(second(1), T0 / 1000);
     assert_eq!(second(DAY), T0 / 1000);
     assert_eq!(second(DAY + 1), (T0 - DAY - 1) / 1000);
+}
+
+#[test]
+fn live_the_time_of_day_counts_and_templates_come_when_it_was_set_back() {
+    const HOUR: u64 = 3_600_000;
+    let context = Context { patience: Patience::GoOn, ..live(T0 - 10_000) };
+    // Flows from before the change come after it, and set the clock ahead once more.
+    for (back, followed) in [(1000, false), (60_000, false), (60_001, true), (20 * HOUR, true)] {
+        for scheme in ["netflow9", "ipfix"] {
+            let mut session = Session::open(scheme, "", &context);
+            session.export(&[udp4(T0)]);
+            session.tick(T0);
+            let now = T0 - back;
+            session.tick(now);
+            // Ended by the change of the clock, and the first after it.
+            session.export(&[udp4(T0), udp4(now)]);
+            session.tick(now + 500);
+            session.export(&[udp4(now + 600)]);
+            session.tick(now + 1000);
+            session.tick(now + 60_500);
+            let (datagrams, _) = session.finish();
+            let messages: Vec<_> = datagrams.iter().map(|one| Message::read(one)).collect();
+            let templates = messages.iter().filter(|message| message.is_announcement()).count();
+            let last = u64::from(messages.last().unwrap().seconds);
+            let whole = |now: u64| if scheme == "ipfix" { now / 1000 } else { now.div_ceil(1000) };
+            if followed {
+                assert_eq!(last, whole(now + 60_500), "{scheme}, {back}");
+                // At the start, the change, its end, a minute later, the end.
+                assert!((3..=6).contains(&templates), "{scheme}, {back}: {templates}");
+            } else {
+                assert_eq!(last, whole(T0.max(now + 60_500)), "{scheme}, {back}");
+            }
+            // The flow times of NetFlow are right in any case.
+            if scheme == "netflow9" {
+                let times = messages.iter().flat_map(Message::flow_times);
+                let starts: Vec<_> = times.map(|(start, _)| start).collect();
+                let of = |exported: u64| exported - 16_000;
+                assert_eq!(starts, [of(T0), of(T0), of(now), of(now + 600)], "{back}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod file;
 mod pace;
+mod session;
 mod stream;
 mod tls;
 mod udp;
@@ -82,7 +83,8 @@ impl Transport {
         }
     }
 
-    /// Whether a session began since this was last asked: templates are due.
+    /// Whether a session began since this was last asked, or now: templates are due. To be asked
+    /// between messages.
     pub(crate) fn session_began(&mut self) -> bool {
         match self {
             Self::Stream(stream) => stream.session_began(),

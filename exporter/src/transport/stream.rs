@@ -4,27 +4,29 @@
 //! kernel has acknowledged its last octet; when a connection breaks, the others have failed. A new
 //! connection is a new transport session: templates again, sequence from 0, and nothing is sent
 //! twice.
+//!
+//! A replay waits for its collector. Live, nothing waits but the end, and that not for long:
+//! connections are made beside, and what a slow collector does not take is kept up to a limit.
 
-use std::collections::VecDeque;
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::ToSocketAddrs;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use flow::Conversation;
 use log::{info, warn};
-use nix::sys::socket::getsockopt;
 
 use super::TransportCounts;
-use super::tls::{self, TlsSettings};
+use super::session::{BUFFER, Peer, Session};
+use super::tls::{Identity, TlsSettings};
 use super::udp::connect;
 use crate::error::{ExportError, sentence};
-use crate::message::{Content, Message};
+use crate::message::Message;
+use crate::muted::Muted;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A peer that takes nothing for so long is treated as gone.
-const STUCK_TIMEOUT: Duration = Duration::from_secs(30);
+/// Live, how long the start of the program waits for the collector.
+const START_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The first pause before a new connection; the next ones double.
 const RECONNECT_FIRST: Duration = Duration::from_secs(1);
@@ -32,8 +34,11 @@ const RECONNECT_FIRST: Duration = Duration::from_secs(1);
 /// A replay waits this long for a collector that has gone.
 const REPLAY_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Octets are gathered up to this before they are written.
-const BUFFER: usize = 64 * 1024;
+/// Live, the whole end of a session takes no longer.
+const END_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Live, so many octets wait for a collector that is slow: half a million flows.
+const BACKLOG_MAX: usize = 32 << 20;
 
 /// IP protocol number.
 const TCP: u8 = 6;
@@ -64,30 +69,30 @@ pub(crate) struct StreamSettings {
 #[derive(Debug)]
 pub(crate) struct StreamTransport {
     name: String,
-    settings: StreamSettings,
+    peer: Peer,
+    reconnect_max: Duration,
     patience: Patience,
     state: State,
     session_is_new: bool,
+    had_session: bool,
+    /// Why the last attempt to connect failed, since there was a connection.
+    reason: String,
+    trouble: Muted,
     counts: TransportCounts,
 }
 
 #[derive(Debug)]
 enum State {
     Connected(Session),
-    Down { next_attempt: Instant, pause: Duration },
-}
-
-/// A connection and what is under way on it.
-#[derive(Debug)]
-struct Session {
-    wire: tls::Wire,
-    buffer: Vec<u8>,
-    /// What is in the buffer: a message each.
-    buffered: Vec<Content>,
-    /// Octets written to the connection when a batch of messages ended, and what is in the batch.
-    under_way: VecDeque<(u64, Content)>,
-    /// What the kernel counted as acknowledged when the connection was new.
-    acknowledged_before: u64,
+    /// Another thread connects: names, hosts and handshakes may take long to answer.
+    Connecting {
+        attempt: Receiver<io::Result<Session>>,
+        pause: Duration,
+    },
+    Down {
+        next_attempt: Instant,
+        pause: Duration,
+    },
 }
 
 impl StreamTransport {
@@ -97,42 +102,56 @@ impl StreamTransport {
         settings: StreamSettings,
         patience: Patience,
     ) -> Result<Self, ExportError> {
-        let state = match Session::open(&settings) {
-            Ok(session) => State::Connected(session),
-            Err(error) => {
-                let error = ExportError::io(&format!("cannot connect to {name}"), &error);
-                if patience == Patience::Wait {
-                    return Err(error);
-                }
-                warn!("{error}; trying again");
-                State::Down {
-                    next_attempt: Instant::now() + RECONNECT_FIRST,
-                    pause: RECONNECT_FIRST,
+        let tried = format!("cannot connect to {name}");
+        // The files of TLS are read now: later the program may not have the right to.
+        let tls = settings.tls.as_ref().map(|tls| Identity::new(tls, &settings.host)).transpose();
+        let tls = tls.map_err(|error| ExportError::io(&tried, &error))?;
+        let peer = Peer { host: settings.host, port: settings.port, tls };
+        let now = Instant::now();
+        let mut transport = Self {
+            name: name.to_owned(),
+            peer,
+            reconnect_max: settings.reconnect_max,
+            patience,
+            state: State::Down { next_attempt: now, pause: RECONNECT_FIRST / 2 },
+            session_is_new: true,
+            had_session: false,
+            reason: String::new(),
+            trouble: Muted::default(),
+            counts: TransportCounts::default(),
+        };
+        match patience {
+            Patience::Wait => {
+                let session = Session::open(&transport.peer);
+                transport.begin(session.map_err(|error| ExportError::io(&tried, &error))?);
+            }
+            Patience::GoOn => {
+                transport.seek(START_PATIENCE);
+                if matches!(transport.state, State::Connecting { .. }) {
+                    warn!("{name}: no connection yet; flows are lost until there is one");
                 }
             }
-        };
-        Ok(Self {
-            name: name.to_owned(),
-            settings,
-            patience,
-            state,
-            session_is_new: true,
-            counts: TransportCounts::default(),
-        })
+        }
+        Ok(transport)
     }
 
-    /// Also of a collector that is not there yet: the route tells which address is ours.
+    /// Also of a collector that is not there yet: the route tells which address is ours. One that
+    /// moves to another address later has another conversation.
     pub(crate) fn conversation(&self) -> Option<Conversation> {
-        let host = (self.settings.host.as_str(), self.settings.port);
+        let host = (self.peer.host.as_str(), self.peer.port);
         let remote = match &self.state {
-            State::Connected(session) => session.wire.stream().peer_addr().ok()?,
-            State::Down { .. } => host.to_socket_addrs().ok()?.next()?,
+            State::Connected(session) => session.stream().peer_addr().ok()?,
+            State::Connecting { .. } | State::Down { .. } => host.to_socket_addrs().ok()?.next()?,
         };
         let local = connect(remote).and_then(|probe| probe.local_addr()).ok()?.ip();
         Some(Conversation { protocol: TCP, local, remote })
     }
 
+    /// Whether a session began since this was last asked; where there is none, one is looked for.
     pub(crate) fn session_began(&mut self) -> bool {
+        if self.patience == Patience::GoOn {
+            self.seek(Duration::ZERO);
+        }
         std::mem::take(&mut self.session_is_new)
     }
 
@@ -142,26 +161,27 @@ impl StreamTransport {
     }
 
     pub(crate) fn send(&mut self, message: Message<'_>) -> Result<(), ExportError> {
-        if let State::Down { next_attempt, .. } = self.state {
+        let State::Connected(session) = &mut self.state else {
             self.counts.failed += message.content();
-            if Instant::now() >= next_attempt {
-                self.reconnect_once();
-            }
             return Ok(());
+        };
+        if session.backlog() + message.octets.len() > BACKLOG_MAX {
+            self.counts.failed += message.content();
+            self.counts.errors += 1;
+            self.trouble.warn(format_args!("{}: too slow, messages are lost", self.name));
+        } else {
+            session.push(message);
         }
-        if let State::Connected(session) = &mut self.state {
-            session.buffer.extend_from_slice(message.octets);
-            session.buffered.push(message.content());
-            if session.buffer.len() < BUFFER {
-                return Ok(());
-            }
-        }
-        self.flush()
+        if session.backlog() < BUFFER { Ok(()) } else { self.flush() }
     }
 
+    /// Hands what waits to the connection; in a replay all of it.
     pub(crate) fn flush(&mut self) -> Result<(), ExportError> {
         let State::Connected(session) = &mut self.state else { return Ok(()) };
-        let result = session.write();
+        let result = session.check_peer().and_then(|()| match self.patience {
+            Patience::Wait => session.write_all(None),
+            Patience::GoOn => session.write_some(),
+        });
         self.counts.sent += session.take_acknowledged();
         result.or_else(|error| self.broken(&error))
     }
@@ -169,7 +189,14 @@ impl StreamTransport {
     /// After the last message there is nothing that a new connection would be for.
     pub(crate) fn finish(&mut self) -> Result<(), ExportError> {
         if let State::Connected(session) = &mut self.state {
-            let result = session.write().and_then(|()| session.close());
+            let until = match self.patience {
+                Patience::Wait => None,
+                Patience::GoOn => Some(Instant::now() + END_PATIENCE),
+            };
+            let has_backlog = session.backlog() > 0;
+            let result = if has_backlog { session.check_peer() } else { Ok(()) }
+                .and_then(|()| session.write_all(until))
+                .and_then(|()| session.close(until));
             self.counts.errors += u64::from(result.is_err());
             self.counts.sent += session.take_acknowledged();
             let lost = session.take_rest();
@@ -198,128 +225,75 @@ impl StreamTransport {
             return Ok(());
         }
         let last_attempt = begin + REPLAY_PATIENCE;
-        while let State::Down { next_attempt, .. } = self.state {
-            if Instant::now() >= last_attempt {
+        while !matches!(self.state, State::Connected(_)) {
+            let now = Instant::now();
+            if now >= last_attempt {
                 let seconds = REPLAY_PATIENCE.as_secs();
                 return Err(ExportError::new(format!(
                     "{}: the connection was lost and did not come back in {seconds} s",
                     self.name
                 )));
             }
-            let next_attempt = next_attempt.min(last_attempt);
-            thread::sleep(next_attempt.saturating_duration_since(Instant::now()));
-            self.reconnect_once();
+            if let State::Down { next_attempt, .. } = &mut self.state {
+                // The last one is when the time is over.
+                *next_attempt = (*next_attempt).min(last_attempt);
+                thread::sleep(next_attempt.saturating_duration_since(now));
+            }
+            self.seek(REPLAY_PATIENCE);
         }
         Ok(())
     }
 
-    fn reconnect_once(&mut self) {
-        let State::Down { pause, .. } = self.state else { return };
-        match Session::open(&self.settings) {
-            Ok(session) => {
-                info!("{}: connected again", self.name);
-                self.state = State::Connected(session);
-                self.session_is_new = true;
-                self.counts.reconnects += 1;
-            }
-            Err(_) => {
-                let pause = (pause * 2).min(self.settings.reconnect_max);
-                self.state = State::Down { next_attempt: Instant::now() + pause, pause };
-            }
-        }
-    }
-}
-
-impl Session {
-    fn open(settings: &StreamSettings) -> io::Result<Self> {
-        let mut failure = io::Error::other("the name has no address");
-        for address in (settings.host.as_str(), settings.port).to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-                Ok(stream) => return Self::begin(stream, settings),
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
-    }
-
-    fn begin(stream: TcpStream, settings: &StreamSettings) -> io::Result<Self> {
-        stream.set_write_timeout(Some(STUCK_TIMEOUT))?;
-        stream.set_read_timeout(Some(STUCK_TIMEOUT))?;
-        stream.set_nodelay(true)?;
-        let acknowledged_before = acknowledged(&stream)?;
-        Ok(Self {
-            wire: tls::Wire::begin(stream, settings.tls.as_ref(), &settings.host)?,
-            buffer: Vec::with_capacity(BUFFER + u16::MAX as usize),
-            buffered: Vec::new(),
-            under_way: VecDeque::new(),
-            acknowledged_before,
-        })
-    }
-
-    /// Writes what is in the buffer, unless the peer has ended the connection.
-    fn write(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let result = self.wire.check_peer().and_then(|()| self.wire.write_all(&self.buffer));
-        // After an error part of the batch may arrive, but not its end.
-        let end = if result.is_ok() { self.wire.written() } else { u64::MAX };
-        self.under_way.extend(self.buffered.drain(..).map(|content| (end, content)));
-        self.buffer.clear();
-        result
-    }
-
-    /// Ends the connection in good order and waits until all is acknowledged.
-    fn close(&mut self) -> io::Result<()> {
-        self.wire.end()?;
-        let begin = Instant::now();
-        while !self.all_acknowledged()? && begin.elapsed() < STUCK_TIMEOUT {
-            thread::sleep(Duration::from_millis(1));
-        }
-        Ok(())
-    }
-
-    fn all_acknowledged(&self) -> io::Result<bool> {
-        let acknowledged = acknowledged(self.wire.stream())? - self.acknowledged_before;
-        Ok(self.under_way.back().is_none_or(|(end, _)| *end <= acknowledged))
-    }
-
-    /// What was acknowledged since this was last asked.
-    fn take_acknowledged(&mut self) -> Content {
-        let acknowledged = acknowledged(self.wire.stream())
-            .map_or(0, |octets| octets.saturating_sub(self.acknowledged_before));
-        let mut sum = Content::default();
-        while let Some((_, content)) = self.under_way.pop_front_if(|(end, _)| *end <= acknowledged)
+    /// Without a connection: begins an attempt if one is due, and waits a while for what becomes
+    /// of it.
+    fn seek(&mut self, wait: Duration) {
+        if let State::Down { next_attempt, pause } = self.state
+            && Instant::now() >= next_attempt
         {
-            sum += content;
+            self.state = State::Connecting { attempt: connect_beside(&self.peer), pause };
         }
-        sum
+        let State::Connecting { attempt, pause } = &self.state else { return };
+        let pause = *pause;
+        match attempt.recv_timeout(wait) {
+            Ok(Ok(session)) => self.begin(session),
+            Ok(Err(error)) => self.failed(&sentence(&error), pause),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => self.failed("no thread for it", pause),
+        }
     }
 
-    /// What has not arrived.
-    fn take_rest(&mut self) -> Content {
-        let under_way = self.under_way.drain(..).map(|(_, content)| content);
-        under_way.chain(self.buffered.drain(..)).sum()
+    fn begin(&mut self, session: Session) {
+        if self.had_session {
+            info!("{}: connected again", self.name);
+            self.counts.reconnects += 1;
+        } else if !self.reason.is_empty() {
+            info!("{}: connected", self.name);
+        }
+        self.state = State::Connected(session);
+        self.session_is_new = true;
+        self.had_session = true;
+        self.reason.clear();
+    }
+
+    /// The same reason is said once.
+    fn failed(&mut self, reason: &str, pause: Duration) {
+        if self.reason != reason {
+            warn!("cannot connect to {}: {reason}; trying again", self.name);
+            reason.clone_into(&mut self.reason);
+        }
+        let pause = (pause * 2).min(self.reconnect_max);
+        self.state = State::Down { next_attempt: Instant::now() + pause, pause };
     }
 }
 
-/// Octets that the peer's kernel has acknowledged, of the handshake and all.
-fn acknowledged(stream: &TcpStream) -> io::Result<u64> {
-    let info = getsockopt(stream, TcpInfo)?;
-    Ok(info[BYTES_ACKED])
+/// Connects in a thread that ends with the attempt.
+fn connect_beside(peer: &Peer) -> Receiver<io::Result<Session>> {
+    let (sender, attempt) = mpsc::sync_channel(1);
+    let peer = peer.clone();
+    let thread = thread::Builder::new().name("connect".to_owned());
+    // Whoever asked may be gone by then.
+    let connects = thread.spawn(move || drop(sender.send(Session::open(&peer))));
+    // Without a thread the channel is closed.
+    drop(connects);
+    attempt
 }
-
-/// The first 128 octets of `struct tcp_info`.
-#[derive(Clone, Copy, Debug)]
-struct TcpInfo;
-
-nix::getsockopt_impl!(
-    TcpInfo,
-    libc::IPPROTO_TCP,
-    libc::TCP_INFO,
-    [u64; 16],
-    nix::sys::socket::sockopt::GetStruct<[u64; 16]>
-);
-
-/// `tcpi_bytes_acked`, since Linux 4.1, as a word of the struct.
-const BYTES_ACKED: usize = 15;

@@ -2,9 +2,14 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -18,6 +23,21 @@ pub(crate) struct TlsSettings {
     pub(crate) identity: Option<(PathBuf, PathBuf)>,
 }
 
+/// What was read of the settings, once: whom to trust, who we are, and whom we expect.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    config: Arc<ClientConfig>,
+    peer: ServerName<'static>,
+}
+
+impl Identity {
+    pub(super) fn new(settings: &TlsSettings, host: &str) -> io::Result<Self> {
+        let config = Arc::new(client_config(settings)?);
+        let peer = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        Ok(Self { config, peer })
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Wire {
     Plain(Counted),
@@ -29,11 +49,18 @@ pub(super) enum Wire {
 pub(super) struct Counted {
     stream: TcpStream,
     written: u64,
+    /// The end of the handshake: a peer that answers octet by octet has no longer.
+    handshake_end: Option<Instant>,
 }
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer)
+        let Some(end) = self.handshake_end else { return self.stream.read(buffer) };
+        match self.stream.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Err(no_handshake()),
+            _ if Instant::now() >= end => Err(no_handshake()),
+            result => result,
+        }
     }
 }
 
@@ -50,21 +77,24 @@ impl Write for Counted {
 }
 
 impl Wire {
-    /// Does the TLS handshake where there is one.
+    /// Does the TLS handshake where there is one. The socket still blocks, for so long at most.
     pub(super) fn begin(
         stream: TcpStream,
-        tls: Option<&TlsSettings>,
-        host: &str,
+        tls: Option<&Identity>,
+        timeout: Duration,
     ) -> io::Result<Self> {
-        let counted = Counted { stream, written: 0 };
-        let Some(settings) = tls else { return Ok(Self::Plain(counted)) };
-        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        let connection = ClientConnection::new(Arc::new(client_config(settings)?), name)
-            .map_err(io::Error::other)?;
+        let mut counted = Counted { stream, written: 0, handshake_end: None };
+        let Some(Identity { config, peer }) = tls else { return Ok(Self::Plain(counted)) };
+        counted.stream.set_write_timeout(Some(timeout))?;
+        counted.stream.set_read_timeout(Some(timeout))?;
+        counted.handshake_end = Some(Instant::now() + timeout);
+        let connection =
+            ClientConnection::new(Arc::clone(config), peer.clone()).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(connection, counted);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
         }
+        stream.sock.handshake_end = None;
         Ok(Self::Tls(Box::new(stream)))
     }
 
@@ -83,41 +113,85 @@ impl Wire {
         }
     }
 
-    pub(super) fn write_all(&mut self, octets: &[u8]) -> io::Result<()> {
+    /// Where in the octets written the first so many of those taken end, or what comes after them.
+    pub(super) fn position(&self, taken: u64) -> u64 {
         match self {
-            Self::Plain(plain) => plain.write_all(octets),
-            Self::Tls(tls) => tls.write_all(octets).and_then(|()| tls.flush()),
+            Self::Plain(_) => taken,
+            Self::Tls(tls) => tls.sock.written,
+        }
+    }
+
+    /// Takes octets, as many as it can now. Those that TLS has taken are written by `flush`.
+    pub(super) fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(plain) => some(plain.write(octets)),
+            Self::Tls(tls) => tls.conn.writer().write(octets),
+        }
+    }
+
+    /// Whether all that was taken is written.
+    pub(super) fn flush(&mut self) -> io::Result<bool> {
+        let Self::Tls(tls) = self else { return Ok(true) };
+        while tls.conn.wants_write() {
+            if some(tls.conn.write_tls(&mut tls.sock))? == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits for room to write, or for the end of the connection.
+    pub(super) fn wait_until_writable(&self, longest: Duration) -> io::Result<()> {
+        let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
+        let mut sockets = [PollFd::new(self.stream().as_fd(), PollFlags::POLLOUT)];
+        match poll(&mut sockets, timeout) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 
     /// Fails if the peer has ended the connection. Collectors say nothing else.
     pub(super) fn check_peer(&mut self) -> io::Result<()> {
-        self.stream().set_nonblocking(true)?;
         let mut word = [0; 64];
         let result = match self {
             Self::Plain(plain) => plain.read(&mut word),
             Self::Tls(tls) => tls.read(&mut word),
         };
-        self.stream().set_nonblocking(false)?;
         match result {
             Ok(0) => Err(io::Error::new(
                 ErrorKind::ConnectionAborted,
                 "the collector has closed the connection",
             )),
             Ok(_) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            Err(error) if is_momentary(&error) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// Says that no more will come.
-    pub(super) fn end(&mut self) -> io::Result<()> {
+    /// Takes the word that no more will come, where TLS has one.
+    pub(super) fn say_end(&mut self) {
         if let Self::Tls(tls) = self {
             tls.conn.send_close_notify();
-            tls.flush()?;
         }
+    }
+
+    /// No more will be written.
+    pub(super) fn end(&self) -> io::Result<()> {
         self.stream().shutdown(Shutdown::Write)
     }
+}
+
+/// None, where the socket takes no more for now.
+fn some(written: io::Result<usize>) -> io::Result<usize> {
+    written.or_else(|error| if is_momentary(&error) { Ok(0) } else { Err(error) })
+}
+
+fn is_momentary(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+fn no_handshake() -> io::Error {
+    io::Error::new(ErrorKind::TimedOut, "no end of the TLS handshake")
 }
 
 fn client_config(settings: &TlsSettings) -> io::Result<ClientConfig> {
@@ -126,15 +200,18 @@ fn client_config(settings: &TlsSettings) -> io::Result<ClientConfig> {
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .with_root_certificates(authorities(settings.authorities.as_deref())?);
-    match &settings.identity {
-        None => Ok(builder.with_no_client_auth()),
+    let mut config = match &settings.identity {
+        None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let chain = certificates(certificate)?;
             let key = PrivateKeyDer::from_pem_file(key)
                 .map_err(|error| io::Error::other(format!("{}: {error}", key.display())))?;
-            builder.with_client_auth_cert(chain, key).map_err(io::Error::other)
+            builder.with_client_auth_cert(chain, key).map_err(io::Error::other)?
         }
-    }
+    };
+    // Each connection is a new one, whose certificates are looked at.
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 fn authorities(file: Option<&Path>) -> io::Result<RootCertStore> {

@@ -1,0 +1,228 @@
+//! A connection and the messages on it: those that wait, those under way, those that arrived.
+//!
+//! Its socket never blocks. Whoever has time to wait says how long.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
+
+use super::tls::{Identity, Wire};
+use crate::message::{Content, Message};
+
+/// For each address of a name, and for the TLS handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A peer that takes or acknowledges nothing for so long is treated as gone.
+const STUCK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A peer that was silent for so many seconds, with nothing to acknowledge, is asked whether it is
+/// there; then again and again until `STUCK_TIMEOUT` is over.
+const KEEP_ALIVE: (u32, u32) = (30, 10);
+
+/// Octets that are gathered before they are written.
+pub(super) const BUFFER: usize = 64 * 1024;
+
+/// Whom to connect to.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// Where TLS is spoken.
+    pub(super) tls: Option<Identity>,
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    wire: Wire,
+    /// Octets of messages that the connection has not taken yet.
+    buffer: VecDeque<u8>,
+    /// Octets of messages so far: all, and those that the connection took.
+    given: u64,
+    taken: u64,
+    /// What is in the buffer: where in all octets a message ends, and what it has.
+    waiting: VecDeque<(u64, Content)>,
+    /// Where in the octets of the connection a message ends, and what it has.
+    under_way: VecDeque<(u64, Content)>,
+    /// What the kernel counted as acknowledged when the connection was new.
+    acknowledged_before: u64,
+    /// When nothing was left to be written, or something was taken.
+    progress: Instant,
+}
+
+impl Session {
+    pub(super) fn open(peer: &Peer) -> io::Result<Self> {
+        let mut failure = io::Error::other("the name has no address");
+        for address in (peer.host.as_str(), peer.port).to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+                Ok(stream) => return Self::begin(stream, peer),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    fn begin(stream: TcpStream, peer: &Peer) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        let stuck = u32::try_from(STUCK_TIMEOUT.as_millis()).expect("it is short");
+        setsockopt(&stream, sockopt::TcpUserTimeout, &stuck)?;
+        let (silence, again) = KEEP_ALIVE;
+        setsockopt(&stream, sockopt::KeepAlive, &true)?;
+        setsockopt(&stream, sockopt::TcpKeepIdle, &silence)?;
+        setsockopt(&stream, sockopt::TcpKeepInterval, &again)?;
+        let acknowledged_before = acknowledged(&stream)?;
+        let wire = Wire::begin(stream, peer.tls.as_ref(), CONNECT_TIMEOUT)?;
+        wire.stream().set_nonblocking(true)?;
+        Ok(Self {
+            wire,
+            buffer: VecDeque::with_capacity(2 * BUFFER),
+            given: 0,
+            taken: 0,
+            waiting: VecDeque::new(),
+            under_way: VecDeque::new(),
+            acknowledged_before,
+            progress: Instant::now(),
+        })
+    }
+
+    pub(super) fn stream(&self) -> &TcpStream {
+        self.wire.stream()
+    }
+
+    /// Octets that wait.
+    pub(super) fn backlog(&self) -> usize {
+        self.buffer.len()
+    }
+
+    pub(super) fn push(&mut self, message: Message<'_>) {
+        self.buffer.extend(message.octets);
+        self.given += message.octets.len() as u64;
+        self.waiting.push_back((self.given, message.content()));
+    }
+
+    /// Fails if the peer has ended the connection.
+    pub(super) fn check_peer(&mut self) -> io::Result<()> {
+        self.wire.check_peer()
+    }
+
+    /// Writes what the connection takes now.
+    pub(super) fn write_some(&mut self) -> io::Result<()> {
+        if self.pump()? || self.progress.elapsed() < STUCK_TIMEOUT { Ok(()) } else { Err(stuck()) }
+    }
+
+    /// Writes all. Waits as long as the peer takes something now and then, but not beyond a point
+    /// in time.
+    pub(super) fn write_all(&mut self, until: Option<Instant>) -> io::Result<()> {
+        while !self.pump()? {
+            let end = self.progress + STUCK_TIMEOUT;
+            let end = until.map_or(end, |until| until.min(end));
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(stuck());
+            }
+            self.wire.wait_until_writable(left)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the connection in good order and waits until all is acknowledged, but not beyond a
+    /// point in time.
+    pub(super) fn close(&mut self, until: Option<Instant>) -> io::Result<()> {
+        self.wire.say_end();
+        self.write_all(until)?;
+        self.wire.end()?;
+        let until = until.unwrap_or_else(|| Instant::now() + STUCK_TIMEOUT);
+        while !self.all_acknowledged()? && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Writes until all is written or the connection takes no more; whether all is written.
+    fn pump(&mut self) -> io::Result<bool> {
+        let before = self.wire.written();
+        let done = loop {
+            if !self.wire.flush()? {
+                break false;
+            }
+            self.note_written();
+            let (octets, _) = self.buffer.as_slices();
+            if octets.is_empty() {
+                break true;
+            }
+            match self.wire.write(octets)? {
+                0 => break false,
+                count => {
+                    self.buffer.drain(..count);
+                    self.taken += count as u64;
+                }
+            }
+        };
+        if done {
+            // What a slow peer made it hold is given back.
+            self.buffer.shrink_to(2 * BUFFER);
+        }
+        if done || self.wire.written() > before {
+            self.progress = Instant::now();
+        }
+        Ok(done)
+    }
+
+    /// Messages that were written whole are under way.
+    fn note_written(&mut self) {
+        while let Some((end, content)) = self.waiting.pop_front_if(|(end, _)| *end <= self.taken) {
+            self.under_way.push_back((self.wire.position(end), content));
+        }
+    }
+
+    fn all_acknowledged(&self) -> io::Result<bool> {
+        let acknowledged = acknowledged(self.stream())?.saturating_sub(self.acknowledged_before);
+        Ok(self.under_way.back().is_none_or(|(end, _)| *end <= acknowledged))
+    }
+
+    /// What was acknowledged since this was last asked.
+    pub(super) fn take_acknowledged(&mut self) -> Content {
+        let acknowledged = acknowledged(self.stream())
+            .map_or(0, |octets| octets.saturating_sub(self.acknowledged_before));
+        let mut sum = Content::default();
+        while let Some((_, content)) = self.under_way.pop_front_if(|(end, _)| *end <= acknowledged)
+        {
+            sum += content;
+        }
+        sum
+    }
+
+    /// What has not arrived.
+    pub(super) fn take_rest(&mut self) -> Content {
+        let left = self.under_way.drain(..).chain(self.waiting.drain(..));
+        left.map(|(_, content)| content).sum()
+    }
+}
+
+fn stuck() -> io::Error {
+    io::Error::new(ErrorKind::TimedOut, "the collector takes nothing")
+}
+
+/// Octets that the peer's kernel has acknowledged, of the handshake and all.
+fn acknowledged(stream: &TcpStream) -> io::Result<u64> {
+    let info = getsockopt(stream, TcpInfo)?;
+    Ok(info[BYTES_ACKED])
+}
+
+/// The first 128 octets of `struct tcp_info`.
+#[derive(Clone, Copy, Debug)]
+struct TcpInfo;
+
+nix::getsockopt_impl!(
+    TcpInfo,
+    libc::IPPROTO_TCP,
+    libc::TCP_INFO,
+    [u64; 16],
+    sockopt::GetStruct<[u64; 16]>
+);
+
+/// `tcpi_bytes_acked`, since Linux 4.1, as a word of the struct.
+const BYTES_ACKED: usize = 15;
