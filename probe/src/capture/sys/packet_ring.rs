@@ -187,6 +187,9 @@ impl PacketRing {
             Outgoing::Taken => 0,
             Outgoing::Ignored => libc::PACKET_FANOUT_FLAG_IGNORE_OUTGOING,
         };
+        // By hash only. The kernel could also put fragments together before
+        // (PACKET_FANOUT_FLAG_DEFRAG), but each of them is a packet to be counted. They stay together
+        // without that: the hash of a fragment leaves out the ports.
         let kind = libc::PACKET_FANOUT_HASH | flags;
         // The number shall be nobody else's.
         let request = (kind | libc::PACKET_FANOUT_FLAG_UNIQUEID) << 16;
