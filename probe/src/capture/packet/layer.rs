@@ -14,7 +14,7 @@ pub(crate) fn is_known(hardware: u16) -> bool {
     known_layer(hardware).is_some()
 }
 
-/// The same, or an error that names the interface.
+/// What they begin with, or an error that names the interface.
 pub(super) fn layer(name: &str, hardware: u16) -> Result<Layer, CaptureError> {
     known_layer(hardware).ok_or_else(|| {
         CaptureError(format!(
