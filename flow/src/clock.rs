@@ -9,6 +9,9 @@ pub const STEP_BACK_PACKETS: u32 = 64;
 /// A forward jump of more than this is worth a warning: one wrong time stamp ends every flow.
 const JUMP_MS: u64 = 24 * 60 * 60 * 1000;
 
+/// A tick may be so much behind the packets without meaning anything.
+const TICK_BEHIND_MS: u64 = 1000;
+
 /// What a packet's time did to the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Advance {
@@ -64,11 +67,23 @@ impl Clock {
         self.late(time)
     }
 
-    /// Moves the clock when no packet does: live capture's tick.
-    pub(crate) fn tick(&mut self, time: Timestamp) {
-        if self.started && time > self.now {
-            self.now = time;
+    /// Moves the clock when no packet does: live capture's tick. The time that the clock was set
+    /// back from, if it was by so much that waiting for it would keep flows for too long.
+    pub(crate) fn tick(&mut self, time: Timestamp) -> Option<Timestamp> {
+        if !self.started {
+            return None;
         }
+        if time >= self.now {
+            self.jumps += u64::from(time.millis_since(self.now) > JUMP_MS);
+            self.now = time;
+            return None;
+        }
+        if self.now.millis_since(time) <= self.idle_timeout_ms + TICK_BEHIND_MS {
+            return None;
+        }
+        self.late_in_a_row = 0;
+        self.steps_back += 1;
+        Some(core::mem::replace(&mut self.now, time))
     }
 
     #[cold]
@@ -139,6 +154,34 @@ mod tests {
         clock.advance(at(1_700_000_000_000 + JUMP_MS));
         assert_eq!(clock.steps(), (0, 0));
         clock.advance(at(1_700_000_000_001 + 2 * JUMP_MS));
+        assert_eq!(clock.steps(), (0, 1));
+    }
+
+    #[test]
+    fn tick_moves_the_clock_once_there_were_packets() {
+        let mut clock = Clock::new(15_000);
+        assert_eq!(clock.tick(at(5_000)), None);
+        assert_eq!(clock.now(), Timestamp::default());
+        clock.advance(at(10_000));
+        assert_eq!((clock.tick(at(12_000)), clock.now()), (None, at(12_000)));
+        assert_eq!((clock.tick(at(11_900)), clock.now()), (None, at(12_000)));
+    }
+
+    #[test]
+    fn tick_far_behind_means_that_the_clock_was_set_back() {
+        let mut clock = Clock::new(15_000);
+        clock.advance(at(1_000_000));
+        assert_eq!(clock.tick(at(1_000_000 - 15_000 - TICK_BEHIND_MS)), None);
+        let behind = at(1_000_000 - 15_000 - TICK_BEHIND_MS - 1);
+        assert_eq!(clock.tick(behind), Some(at(1_000_000)));
+        assert_eq!((clock.now(), clock.steps()), (behind, (1, 0)));
+    }
+
+    #[test]
+    fn tick_over_more_than_a_day_counts_as_a_jump() {
+        let mut clock = Clock::new(15_000);
+        clock.advance(at(1000));
+        clock.tick(at(1001 + JUMP_MS));
         assert_eq!(clock.steps(), (0, 1));
     }
 }

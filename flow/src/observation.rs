@@ -5,6 +5,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use crate::frame::Packet;
 use crate::hash::{HashSeed, pick};
 use crate::key::{Address, FlowKey, IpVersion, KeyField, KeyFields};
+use crate::prefetch::words_equal;
 use crate::time::Timestamp;
 
 /// One packet as the flow table sees it.
@@ -208,14 +209,7 @@ impl KeyMask {
     /// Whether both belong to the same flow.
     #[inline]
     pub(crate) fn same_flow(self, one: &Words, other: &Words) -> bool {
-        let (one, other) = (&one.0, &other.0);
-        let difference = (one[0] ^ other[0])
-            | (one[1] ^ other[1])
-            | (one[2] ^ other[2])
-            | (one[3] ^ other[3])
-            | (one[4] ^ other[4])
-            | ((one[5] ^ other[5]) & self.0);
-        difference == 0
+        words_equal(&one.0, &other.0, self.0)
     }
 }
 

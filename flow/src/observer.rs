@@ -145,9 +145,10 @@ impl Observer {
         self.clock.now()
     }
 
-    /// Moves now when no packet does.
-    pub fn tick(&mut self, time: Timestamp) {
-        self.clock.tick(time);
+    /// Moves now when no packet does. If the clock was set back, the time that it was set back
+    /// from: then all flows end.
+    pub fn tick(&mut self, time: Timestamp) -> Option<Timestamp> {
+        self.clock.tick(time)
     }
 
     /// What was counted so far.
@@ -180,7 +181,7 @@ impl Observer {
     /// Observes a frame that the clock was just moved by. If there is a packet in it to be
     /// metered, that is written to `packet`. Every frame is counted once: as metered, or as
     /// ignored for a reason.
-    #[inline]
+    #[inline(always)]
     pub fn observe(&mut self, frame: &Frame<'_>, packet: &mut Observation) -> bool {
         self.counts.received.count(frame.wire_length.into());
         if self.sampling_interval > 1 && !self.is_sampled() {

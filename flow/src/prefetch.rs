@@ -40,6 +40,33 @@ pub(crate) fn lanes_equal(tags: &[u8; LANES], tag: u8) -> u32 {
     mask_of::<LANES>(|lane| tags[lane] == tag)
 }
 
+/// Whether six words are the same, where only the bits of a mask count in the last one.
+#[inline]
+pub(crate) fn words_equal(one: &[u64; 6], other: &[u64; 6], mask: u64) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE2 is part of x86-64; the loads are unaligned and within the arrays.
+    unsafe {
+        use core::arch::x86_64::{
+            __m128i, _mm_and_si128, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8,
+            _mm_or_si128, _mm_set_epi64x, _mm_setzero_si128, _mm_xor_si128,
+        };
+        let difference = |pair: usize| -> __m128i {
+            let one = _mm_loadu_si128(one.as_ptr().add(2 * pair).cast());
+            let other = _mm_loadu_si128(other.as_ptr().add(2 * pair).cast());
+            _mm_xor_si128(one, other)
+        };
+        let masked = _mm_and_si128(difference(2), _mm_set_epi64x(mask.cast_signed(), -1));
+        let all = _mm_or_si128(_mm_or_si128(difference(0), difference(1)), masked);
+        _mm_movemask_epi8(_mm_cmpeq_epi8(all, _mm_setzero_si128())) == 0xffff
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let pairs = one.iter().zip(other);
+        let difference = pairs.take(5).fold(0, |all, (one, other)| all | (one ^ other));
+        difference | ((one[5] ^ other[5]) & mask) == 0
+    }
+}
+
 /// The lanes whose value is behind `now` by more than a limit, lane n as bit n: `odd` for values
 /// that differ from `now` by an odd number, `even` for the others.
 ///
@@ -92,6 +119,19 @@ mod tests {
                 core::array::from_fn(|lane| if pattern >> lane & 1 == 1 { 200 } else { 100 });
             assert_eq!(lanes_equal(&tags, 200), u32::from(pattern));
             assert_eq!(lanes_equal(&tags, 7), 0);
+        }
+    }
+
+    #[test]
+    fn words_differ_by_any_bit_that_counts() {
+        let words = [0x0123_4567_89ab_cdef_u64; 6];
+        let mask = 0xffff_0000_ffff_0000;
+        assert!(words_equal(&words, &words, mask));
+        for bit in 0..384 {
+            let mut other = words;
+            other[bit / 64] ^= 1 << (bit % 64);
+            let counts = bit < 320 || mask >> (bit % 64) & 1 == 1;
+            assert_eq!(words_equal(&words, &other, mask), !counts, "bit {bit}");
         }
     }
 

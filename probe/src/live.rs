@@ -1,10 +1,16 @@
 //! Live: frames of this host's interfaces in, flows out on time.
 //!
 //! A worker shares nothing: its sockets, its clock, its table and its fragments are its own. It
-//! takes turns between its sockets while packets come, and sleeps in `poll` after some rounds
-//! without any. Ten times a second, or more often, it ticks: flows end though no packet comes. The
+<<<<<<< HEAD
+//! takes turns between its sockets while packets come, naps between bursts, and sleeps in `poll`
+//! after some rounds without any. Ten times a second, or more often, it ticks: flows end though no packet comes. The
 //! main thread looks after the interfaces, adds up what the workers publish, and waits for a
 //! signal.
+=======
+//! takes turns between its sockets while packets come, and sleeps in `poll` after some rounds
+//! without any. Twenty times a second it ticks: flows end though no packet comes. The main thread
+//! looks after the interfaces, adds up what the workers publish, and waits for a signal.
+>>>>>>> live
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,14 +32,17 @@ use crate::worker::{Ended, SetBack, Worker, wall_clock};
 /// Frames taken from a socket before it is the next one's turn.
 const TURN_FRAMES: usize = 256;
 
-/// Rounds without a frame before the worker sleeps.
-const EMPTY_ROUNDS: u32 = 32;
+/// Rounds without a frame, with a nap after each, before the worker waits in `poll`.
+const EMPTY_ROUNDS: u32 = 8;
 
 /// Rounds between two looks at the clock while frames come.
 const ROUNDS_PER_LOOK: u32 = 16;
 
 /// How often flows are ended and counters published.
 const TICK: Duration = Duration::from_millis(50);
+
+/// Ticks after which no record waits for a batch to be full.
+const TICKS_PER_BATCH: u32 = 5;
 
 /// Packets have the time at which the kernel took them, and come so much later at most: the tick
 /// stays behind, so that they do not count as late.
@@ -42,8 +51,11 @@ const LAG_MS: u64 = 100;
 /// What is in the rings at the end is taken for so long at most.
 const DRAIN: Duration = Duration::from_millis(500);
 
+/// The kernel hands over what it has begun within 20 ms.
+const DRAIN_PAUSE: Duration = Duration::from_millis(2);
+
 /// The end of a run waits so long for outputs that are behind.
-const FINISH: Duration = Duration::from_secs(30);
+const FINISH: Duration = Duration::from_secs(20);
 
 /// A socket, and the interface that it belongs to.
 pub(crate) struct Attached {
@@ -74,6 +86,9 @@ pub(crate) struct LiveWorker<'a> {
     packets: Vec<Observation>,
     /// Of sockets that are closed, by interface.
     closed: Vec<SourceCounts>,
+    ticks: u32,
+    /// Since the last tick there was a moment when no packet waited.
+    was_idle: bool,
 }
 
 /// What a worker is given besides its table.
@@ -97,6 +112,8 @@ impl<'a> LiveWorker<'a> {
             stop: feed.stop,
             packets: vec![Observation::default(); burst],
             closed: vec![SourceCounts::default(); feed.ports],
+            ticks: 0,
+            was_idle: false,
         }
     }
 
@@ -108,6 +125,7 @@ impl<'a> LiveWorker<'a> {
             let busy = self.round();
             rounds = rounds.wrapping_add(1);
             empty_rounds = if busy { 0 } else { empty_rounds + 1 };
+            self.was_idle |= !busy;
             if busy && !rounds.is_multiple_of(ROUNDS_PER_LOOK) {
                 continue;
             }
@@ -115,14 +133,17 @@ impl<'a> LiveWorker<'a> {
             if now >= next_tick {
                 next_tick = now + TICK;
                 self.tick();
-            } else if empty_rounds > EMPTY_ROUNDS {
-                self.sleep(next_tick - now);
+            } else if !busy {
+                match self.nap().filter(|_| empty_rounds <= EMPTY_ROUNDS) {
+                    Some(nap) => thread::sleep(nap),
+                    None => self.sleep(next_tick - now),
+                }
             }
         }
-        let end = Instant::now() + DRAIN;
-        while self.round() && Instant::now() < end {}
+        self.drain();
         self.worker.queues.set_when_full(WhenFull::WaitUntil(Instant::now() + FINISH));
-        self.observer.tick(wall_clock().minus_millis(LAG_MS));
+        self.was_idle = true;
+        self.move_clock();
         let now = self.observer.now();
         while !self.sources.is_empty() {
             self.close(0);
@@ -131,6 +152,21 @@ impl<'a> LiveWorker<'a> {
         let published = self.published;
         let ended = self.worker.finish(now);
         publish(published, Snapshot { meter, ended, flows: 0, sources });
+    }
+
+    /// Takes what is in the rings; nothing is added any more.
+    fn drain(&mut self) {
+        let end = Instant::now() + DRAIN;
+        self.sources.extend(self.arrivals.try_iter());
+        self.sources.iter_mut().for_each(|attached| attached.source.stop());
+        while Instant::now() < end {
+            if !self.round() {
+                if self.sources.iter_mut().all(|attached| attached.source.is_drained()) {
+                    return;
+                }
+                thread::sleep(DRAIN_PAUSE);
+            }
+        }
     }
 
     /// A turn for each socket. Whether there was a frame.
@@ -172,8 +208,12 @@ impl<'a> LiveWorker<'a> {
     }
 
     fn tick(&mut self) {
-        self.observer.tick(wall_clock().minus_millis(LAG_MS));
+        self.move_clock();
         self.worker.tick(self.observer.now());
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks.is_multiple_of(TICKS_PER_BATCH) {
+            self.worker.queues.hand_over();
+        }
         self.sources.extend(self.arrivals.try_iter());
         let snapshot = Snapshot {
             meter: self.observer.counts(),
@@ -182,6 +222,17 @@ impl<'a> LiveWorker<'a> {
             sources: self.count_sources(),
         };
         publish(self.published, snapshot);
+    }
+
+    /// By the time of day, unless packets still wait: they are older, and move the clock themselves.
+    fn move_clock(&mut self) {
+        if !std::mem::take(&mut self.was_idle) {
+            return;
+        }
+        let now = wall_clock().minus_millis(LAG_MS);
+        if let Some(before) = self.observer.tick(now) {
+            self.worker.set_back(SetBack { before, now });
+        }
     }
 
     fn count_sources(&mut self) -> Vec<SourceCounts> {
@@ -196,6 +247,12 @@ impl<'a> LiveWorker<'a> {
     fn close(&mut self, index: usize) {
         let Attached { port, mut source } = self.sources.remove(index);
         self.closed[port] += source.last_counts();
+    }
+
+    /// How long all rings can be left alone; none: `poll` is better.
+    fn nap(&self) -> Option<Duration> {
+        let naps = self.sources.iter().map(|attached| attached.source.nap());
+        naps.min().flatten()
     }
 
     /// Until a socket has frames.
@@ -217,7 +274,9 @@ impl Attached {
 }
 
 fn wait(sockets: &mut [PollFd<'_>], longest: Duration) {
-    let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::ZERO);
+    // In whole milliseconds, and not less: a wait of 0 would not be one.
+    let millis = longest + Duration::from_millis(1);
+    let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::ZERO);
     match poll(sockets, timeout) {
         Ok(_) | Err(Errno::EINTR) => {}
         Err(problem) => {

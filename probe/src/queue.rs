@@ -18,8 +18,9 @@ const BATCH_RECORDS: usize = 256;
 /// Batches on a queue before the worker of a replay waits.
 const REPLAY_BATCHES: usize = 64;
 
-/// Live, so many batches at the most: a million records. What ends together is not lost together.
-const LIVE_BATCHES_MAX: usize = 4096;
+/// Live, so many batches: what ends together is not lost together, up to a million records; and
+/// batches that are not full, a few a second from each worker, can wait for a collector.
+const LIVE_BATCHES: (usize, usize) = (1024, 4096);
 
 /// What goes from a worker to an output.
 #[derive(Clone, Debug)]
@@ -138,7 +139,7 @@ impl Wiring {
 
     /// A queue to each output, as long as all tables together have records, to a limit.
     pub(crate) fn live(workers: usize, outputs: usize, flows_max: usize) -> Self {
-        let batches = (flows_max / BATCH_RECORDS).clamp(REPLAY_BATCHES, LIVE_BATCHES_MAX);
+        let batches = (flows_max / BATCH_RECORDS).clamp(LIVE_BATCHES.0, LIVE_BATCHES.1);
         let pool = Pool::new(batches);
         let mut inlets: Vec<_> = (0..outputs).map(|_| Inlet::new(1)).collect();
         let outlets: Vec<_> = inlets.iter_mut().map(|inlet| inlet.add(batches)).collect();
@@ -211,11 +212,6 @@ impl Queues {
 }
 
 impl Outlet {
-    /// What this output's queue did not take so far.
-    pub(crate) fn dropped(&self) -> RecordTally {
-        self.dropped.tally()
-    }
-
     /// Puts a delivery on its way. Records that find no place are counted as dropped.
     pub(crate) fn send(&self, delivery: Delivery, when_full: WhenFull) {
         let refused = match when_full {

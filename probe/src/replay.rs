@@ -15,7 +15,7 @@ use crate::capture::file::FileSource;
 use crate::capture::{CaptureError, PacketSource, Polled};
 use crate::config::Config;
 use crate::queue::{Queues, Wiring};
-use crate::worker::{Drain, Ended, Output, OutputEnd, SetBack, Worker, join, spawn};
+use crate::worker::{Drain, Ended, Output, OutputEnd, SetBack, Worker, join, new_table, spawn};
 
 /// Frames of a block.
 const BLOCK_FRAMES: usize = 8192;
@@ -63,7 +63,7 @@ pub(crate) fn replay(
             })
             .collect();
         let (meter, ended, failure) = match <[Queues; 1]>::try_from(wiring.workers) {
-            Ok([queues]) => reader.replay_alone(Worker::new(&table, queues)),
+            Ok([queues]) => reader.replay_alone(Worker::new(new_table(&table), queues)),
             Err(queues) => reader.replay_with_workers(scope, &table, queues),
         };
         let outputs = threads.into_iter().map(join).collect();
@@ -207,7 +207,7 @@ impl<'scope> Hand<'scope> {
     fn new(scope: &'scope Scope<'scope, '_>, table: TableSettings, queues: Queues) -> Self {
         let (blocks, inbox) = bounded(QUEUE_BLOCKS);
         let (give_back, spare) = bounded(QUEUE_BLOCKS + 2);
-        let run = move || work(Worker::new(&table, queues), &inbox, &give_back);
+        let run = move || work(Worker::new(new_table(&table), queues), &inbox, &give_back);
         let thread = spawn(scope, "worker", run);
         Self { block: Block::default(), blocks, spare, thread }
     }

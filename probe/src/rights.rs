@@ -61,6 +61,16 @@ pub(crate) fn give_up(user: Option<&User>, keep: bool) -> Result<(), String> {
         .map_err(|error| format!("cannot rule out new privileges: {}", error.desc()))
 }
 
+/// Gives up what this thread alone still has: only the main thread opens interfaces again.
+///
+/// # Errors
+///
+/// What the system refused, in words.
+pub(crate) fn give_up_in_thread() -> Result<(), String> {
+    set_capabilities(&CapsHashSet::new())
+        .map_err(|error| format!("cannot give up capabilities: {error}"))
+}
+
 /// Changing the user clears the effective capabilities, and the permitted ones unless told not to.
 fn become_user(user: &User, keep: bool) -> nix::Result<()> {
     let (uid, gid): (Uid, Gid) = (user.uid, user.gid);

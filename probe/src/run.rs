@@ -9,12 +9,14 @@ use std::time::Instant;
 use anstream::{stderr, stdout};
 use clap::CommandFactory;
 use exporter::{Exporter, sentence};
+use flow::FlowTable;
 use log::error;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use terminal_size::terminal_size;
 
 use crate::args::{self, Cli, Command, StatsForm};
 use crate::capture::file::{FileSource, Input};
+use crate::capture::sys;
 use crate::config::{Config, LiveSettings, Source};
 use crate::doctor::{self, Form};
 use crate::logger::{self, Progress};
@@ -22,7 +24,7 @@ use crate::port::Ports;
 use crate::session::{Moment, Session};
 use crate::stats::{Rates, Totals};
 use crate::top::{self, Status, TopFlows};
-use crate::worker::Output;
+use crate::worker::{Output, new_table};
 use crate::{replay, rights};
 
 /// Something failed or was interrupted.
@@ -160,14 +162,23 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
     };
     let conversations: Vec<_> =
         exporters.iter().filter_map(|(_, exporter)| exporter.conversation()).collect();
-    let collectors: Vec<_> =
-        conversations.iter().map(|conversation| conversation.remote.ip()).collect();
-    let opened = Ports::open(settings, &config.ifindex, &collectors, config.workers);
-    let (ports, sockets) = match opened {
-        Ok(opened) => opened,
+    let collectors = conversations.iter().map(|conversation| conversation.remote.ip()).collect();
+    let found = Ports::find(settings, &config.ifindex, collectors, config.workers);
+    let mut ports = match found {
+        Ok(ports) => ports,
         Err(problem) => return fail(problem),
     };
+    // Before packets come, which would wait for it.
+    let mut tables = live_tables(config, ports.workers());
+    let sockets = match ports.open() {
+        Ok(sockets) => sockets,
+        Err(problem) => return fail(problem),
+    };
+    if sockets.len() < tables.len() {
+        tables = live_tables(config, sockets.len());
+    }
     if let Err(problem) = rights::give_up(user.as_ref(), settings.keep_capabilities) {
+        ports.detach();
         return fail(problem);
     }
     let screen = exporters.is_empty() && std::io::stdout().is_terminal();
@@ -181,6 +192,7 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         settings,
         ports,
         sockets,
+        tables,
         outputs: outputs(&mut exporters, &mut top),
         left_out: if settings.meter_own_exports { Vec::new() } else { conversations },
         stop,
@@ -190,6 +202,11 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
     let totals = session.run(&mut |moment, totals| match moment {
         Moment::Second => status.set(last.line(totals)),
         Moment::Interval if screen => {}
+        Moment::Stuck => {
+            error!("an output does not end, so this program ends without it");
+            print_totals(config.stats, quiet, totals);
+            std::process::exit(FAILED.into());
+        }
         Moment::Interval => print_totals(config.stats, quiet, totals),
     });
     let shown = show(config, quiet, top.as_ref(), &totals);
@@ -201,6 +218,17 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         None => false,
     });
     if shown && !gave_up && !totals.interfaces_gone { ExitCode::SUCCESS } else { FAILED.into() }
+}
+
+/// A table for each worker, with all its memory.
+fn live_tables(config: &Config, workers: usize) -> Vec<FlowTable> {
+    let settings = config.table(workers);
+    let new = |_| {
+        let table = new_table(&settings);
+        sys::populate(table.memory());
+        table
+    };
+    (0..workers).map(new).collect()
 }
 
 /// The table, if there is one, and the totals. `false` if they could not be written.

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
 use exporter::{ExportCounts, MeterReport};
-use flow::{Conversation, Observer};
-use log::warn;
+use flow::{Conversation, FlowTable, Observer};
+use log::{error, warn};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::config::{Config, LiveSettings};
 use crate::live::{Attached, Feed, LiveWorker, Snapshot, sum};
 use crate::port::Ports;
-use crate::queue::{Delivery, Outlet, Queues, WhenFull, Wiring};
+use crate::queue::{Delivery, Dropped, Outlet, Queues, WhenFull, Wiring};
+use crate::rights;
 use crate::stats::Totals;
 use crate::worker::{Drain, Output, OutputEnd, Ticks, Worker, join, spawn};
 
@@ -28,8 +29,11 @@ const ROUND: Duration = Duration::from_secs(1);
 /// How often an exporter is told that time has passed: what it gathered leaves within a second.
 const EXPORT_TICK: Duration = Duration::from_millis(500);
 
-/// Sockets of interfaces that came back, before their worker has taken them.
+/// Sockets of interfaces that came back, before their worker has taken them. More of them follow.
 const ARRIVALS: usize = 64;
+
+/// So long after the workers have ended every output has, or is given up.
+const OUTPUTS_END: Duration = Duration::from_secs(15);
 
 /// What a live run needs.
 pub(crate) struct Session<'a> {
@@ -38,6 +42,8 @@ pub(crate) struct Session<'a> {
     pub(crate) ports: Ports,
     /// The sockets of each worker.
     pub(crate) sockets: Vec<Vec<Attached>>,
+    /// One for each worker.
+    pub(crate) tables: Vec<FlowTable>,
     pub(crate) outputs: Vec<Output<'a>>,
     /// Packets of the outputs, which are not metered.
     pub(crate) left_out: Vec<Conversation>,
@@ -53,6 +59,9 @@ pub(crate) enum Moment {
     Second,
     /// Every `--stats-interval`.
     Interval,
+    /// At the end, when an output does not end: these totals are the last, and the process is to
+    /// end without it.
+    Stuck,
 }
 
 /// What threads and the main thread share.
@@ -83,6 +92,7 @@ impl Session<'_> {
             shared: &shared,
             names: self.outputs.iter().map(|output| output.name.clone()).collect(),
             outlets: wiring.outlets(),
+            dropped: wiring.outputs.iter().map(|inlet| Arc::clone(&inlet.dropped)).collect(),
             ports: self.ports,
             interval: self.settings.stats_interval,
             begin: self.begin,
@@ -94,7 +104,10 @@ impl Session<'_> {
                 let ticks = Some(Ticks { period: EXPORT_TICK, published });
                 let (pool, outputs_left) = (wiring.pool.clone(), &shared.outputs_left);
                 let drain = Drain { output, inlet, pool, ticks, outputs_left };
-                outputs.push(spawn(scope, "output", move || drain.run()));
+                outputs.push(spawn(scope, "output", move || {
+                    rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
+                    drain.run()
+                }));
             }
             let crew = Crew {
                 config: self.config,
@@ -103,12 +116,15 @@ impl Session<'_> {
                 processors: Processors::find(workers),
                 shared: &shared,
             };
-            let (threads, arrivals) = crew.start(scope, self.sockets, wiring.workers);
+            let parts = self.sockets.into_iter().zip(self.tables).zip(wiring.workers);
+            let (threads, arrivals) = crew.start(scope, parts);
             supervisor.supervise(self.stop, &arrivals, watch);
+            // From here on a signal ends the process at once.
+            self.stop.store(true, Ordering::Relaxed);
             supervisor.ports.detach();
             shared.last_frames.store(true, Ordering::Relaxed);
             threads.into_iter().for_each(join);
-            supervisor.finish(outputs)
+            supervisor.finish(outputs, watch)
         })
     }
 }
@@ -129,13 +145,11 @@ impl<'a> Crew<'a> {
     fn start<'scope>(
         &self,
         scope: &'scope Scope<'scope, 'a>,
-        sockets: Vec<Vec<Attached>>,
-        queues: Vec<Queues>,
+        parts: impl Iterator<Item = ((Vec<Attached>, FlowTable), Queues)>,
     ) -> (Threads<'scope>, Vec<Sender<Attached>>) {
-        let table = self.config.table(sockets.len());
         let (mut threads, mut senders) = (Vec::new(), Vec::new());
-        let parts = sockets.into_iter().zip(queues).zip(&self.shared.snapshots);
-        for (index, ((sources, queues), published)) in parts.enumerate() {
+        let parts = parts.zip(&self.shared.snapshots).enumerate();
+        for (index, (((sources, table), queues), published)) in parts {
             let (sender, arrivals) = bounded(ARRIVALS);
             senders.push(sender);
             let feed = Feed {
@@ -148,11 +162,11 @@ impl<'a> Crew<'a> {
             let (config, processors) = (self.config, self.processors.clone());
             let left_out = self.left_out.to_vec();
             threads.push(spawn(scope, "worker", move || {
+                rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
                 processors.pin(index);
                 let mut observer = Observer::new(&config.observer);
                 observer.leave_out(left_out);
-                let worker = Worker::new(&table, queues);
-                worker.populate();
+                let worker = Worker::new(table, queues);
                 LiveWorker::new(worker, observer, config.burst, feed).run();
             }));
         }
@@ -165,6 +179,8 @@ struct Supervisor<'a> {
     shared: &'a Shared,
     names: Vec<String>,
     outlets: Vec<Outlet>,
+    /// What each output's queue did not take.
+    dropped: Vec<Arc<Dropped>>,
     ports: Ports,
     interval: Option<Duration>,
     begin: Instant,
@@ -178,6 +194,7 @@ impl Supervisor<'_> {
         arrivals: &[Sender<Attached>],
         watch: &mut dyn FnMut(Moment, &Totals),
     ) {
+        let mut waiting = Vec::new();
         let mut next_round = Instant::now();
         let mut next_interval = self.interval.map(|interval| next_round + interval);
         while !stop.load(Ordering::Relaxed)
@@ -190,13 +207,10 @@ impl Supervisor<'_> {
                 continue;
             }
             next_round = now + ROUND;
-            for (index, attached) in self.ports.look(arrivals.len()).into_iter().enumerate() {
-                if arrivals[index % arrivals.len()].try_send(attached).is_err() {
-                    warn!("a worker takes no more sockets");
-                }
-            }
+            waiting.extend(self.ports.look());
+            hand_out(&mut waiting, arrivals);
             let totals = self.totals(self.outputs_so_far());
-            self.report(&totals);
+            self.report(&totals, WhenFull::Drop);
             watch(Moment::Second, &totals);
             if let (Some(due), Some(interval)) = (next_interval, self.interval)
                 && now >= due
@@ -208,9 +222,20 @@ impl Supervisor<'_> {
     }
 
     /// The workers have ended: the outputs hear of it, and end too.
-    fn finish(mut self, outputs: Vec<ScopedJoinHandle<'_, OutputEnd>>) -> Totals {
-        self.report(&self.totals(Vec::new()));
+    fn finish(
+        mut self,
+        outputs: Vec<ScopedJoinHandle<'_, OutputEnd>>,
+        watch: &mut dyn FnMut(Moment, &Totals),
+    ) -> Totals {
+        let end = Instant::now() + OUTPUTS_END;
+        self.report(&self.totals(Vec::new()), WhenFull::WaitUntil(end));
         self.outlets.clear();
+        while !outputs.iter().all(ScopedJoinHandle::is_finished) {
+            if Instant::now() >= end {
+                watch(Moment::Stuck, &self.totals_when_stuck());
+            }
+            thread::sleep(LOOK);
+        }
         let outputs = outputs.into_iter().map(join).collect();
         Totals { interfaces_gone: self.ports.are_all_gone(), ..self.totals(outputs) }
     }
@@ -229,25 +254,45 @@ impl Supervisor<'_> {
     }
 
     fn outputs_so_far(&self) -> Vec<OutputEnd> {
-        let parts = self.names.iter().zip(&self.shared.exports).zip(&self.outlets);
-        let so_far = parts.map(|((name, counts), outlet)| OutputEnd {
+        let parts = self.names.iter().zip(&self.shared.exports).zip(&self.dropped);
+        let so_far = parts.map(|((name, counts), dropped)| OutputEnd {
             name: name.clone(),
             counts: *counts.lock().unwrap_or_else(PoisonError::into_inner),
-            dropped: outlet.dropped(),
+            dropped: dropped.tally(),
             error: None,
         });
         so_far.collect()
     }
 
+    /// What an output that hangs has not accounted for is dropped.
+    fn totals_when_stuck(&self) -> Totals {
+        let mut totals = self.totals(self.outputs_so_far());
+        let records = totals.records();
+        for OutputEnd { counts, dropped, .. } in &mut totals.outputs {
+            let accounted = counts.sent + counts.not_exportable + counts.failed + *dropped;
+            *dropped += records - accounted;
+        }
+        totals
+    }
+
     /// Tells the outputs how the meter does; one that is behind hears it the next time.
-    fn report(&self, totals: &Totals) {
+    fn report(&self, totals: &Totals, when_full: WhenFull) {
         let report = MeterReport {
             ignored: totals.meter.ignored_total(),
             interfaces: self.ports.named(),
             ..MeterReport::default()
         };
         for outlet in &self.outlets {
-            outlet.send(Delivery::Report(report.clone()), WhenFull::Drop);
+            outlet.send(Delivery::Report(report.clone()), when_full);
+        }
+    }
+}
+
+/// Gives sockets to the workers in turn. What one does not take now is for the next round.
+fn hand_out(waiting: &mut Vec<Attached>, workers: &[Sender<Attached>]) {
+    for (attached, worker) in std::mem::take(waiting).into_iter().zip(workers.iter().cycle()) {
+        if let Err(refused) = worker.try_send(attached) {
+            waiting.push(refused.into_inner());
         }
     }
 }

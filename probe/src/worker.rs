@@ -23,6 +23,13 @@ use crate::queue::{Delivery, Inlet, Pool, Queues};
 /// Ended flows by reason, in the order of [`FlowEndReason::ALL`].
 pub(crate) type Ended = [RecordTally; FlowEndReason::ALL.len()];
 
+/// A table, in huge pages if they can be had.
+pub(crate) fn new_table(settings: &TableSettings) -> FlowTable {
+    let table = FlowTable::new(settings);
+    sys::advise_huge_pages(table.memory());
+    table
+}
+
 /// A flow table and where its records go.
 pub(crate) struct Worker {
     table: FlowTable,
@@ -30,15 +37,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(settings: &TableSettings, queues: Queues) -> Self {
-        let table = FlowTable::new(settings);
-        sys::advise_huge_pages(table.memory());
+    pub(crate) fn new(table: FlowTable, queues: Queues) -> Self {
         Self { table, queues }
-    }
-
-    /// Live: no packet shall wait for the system to find memory.
-    pub(crate) fn populate(&self) {
-        sys::populate(self.table.memory());
     }
 
     #[inline]
@@ -50,10 +50,9 @@ impl Worker {
         self.table.set_back(before, now, &mut |record| self.queues.put(record));
     }
 
-    /// Live: ends flows that are over though no packet comes, and lets no record wait.
+    /// Live: ends flows that are over though no packet comes.
     pub(crate) fn tick(&mut self, now: Timestamp) {
         self.table.tick(now, &mut |record| self.queues.put(record));
-        self.queues.hand_over();
     }
 
     pub(crate) fn flows(&self) -> u32 {

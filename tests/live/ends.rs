@@ -1,11 +1,12 @@
 //! When flows end, and when the program does.
 
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::probe::{METHODS, PATIENT, Probe};
+use crate::probe::{METHODS, PATIENT, Probe, lost};
 use crate::support::capture::{Captured, pcap};
 use crate::support::net::{Host, Links, Network};
 use crate::support::packet::{ethernet, ipv4, udp};
@@ -100,4 +101,54 @@ fn nothing_stays_on_the_interface() {
             assert_eq!(interface["promiscuity"], 0, "{method:?}, {signal}: {interface}");
         }
     }
+}
+
+#[test]
+fn what_comes_until_the_end_is_metered_or_counted_as_lost() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    for method in METHODS {
+        let probe = Probe::start(&network, &["rx0"], &[method, &PATIENT]);
+        let before = received(&network);
+        let settings = ["--flows", "1k", "--rate", "20k", "--seconds", "3"];
+        let run = thread::scope(|scope| {
+            let sender = scope.spawn(|| network.send_flows("tx0", &settings));
+            thread::sleep(Duration::from_secs(1));
+            let run = probe.stop();
+            sender.join().expect("it sends to the end");
+            run
+        });
+        let (metered, all) = (run.count("metered.packets"), received(&network) - before);
+        assert!(metered > 0 && metered < all, "{method:?}: {metered} of {all}");
+        // It was told to end in good order: nothing that had come was left in a ring.
+        assert_eq!(lost(&run), 0, "{method:?}: {}", run.stats);
+    }
+}
+
+/// Packets that the probe's interface has received.
+fn received(network: &Network) -> u64 {
+    let interface = network.interface(Host::Probe, "rx0");
+    interface["stats64"]["rx"]["packets"].as_u64().expect("a count")
+}
+
+#[test]
+fn an_output_that_hangs_does_not_hold_up_the_end() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let folder = support::scratch();
+    let file = support::write(&folder, "many.pcap", &frames(5000));
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe for the test");
+    // Somebody who opens it and reads nothing.
+    let reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).expect("the pipe opens");
+    let output = format!("json:{}", pipe.display());
+    let settings = [METHODS[0], &PATIENT, &["-o", &output]];
+    let probe = Probe::start(&network, &["rx0"], &settings);
+    network.send_file("tx0", &file, &["--rate", "20k"]);
+    probe.signal(Signal::SIGTERM);
+    let run = probe.wait_for(Duration::from_secs(40));
+    drop(reader);
+    assert_eq!(run.status, 1, "{}", run.stderr);
+    run.assert_conservation();
+    assert_eq!(run.flows().len(), 5000, "the other output has all");
+    assert!(run.count("outputs.0.dropped.records") > 0, "{}", run.stats);
+    assert_eq!(run.count("outputs.1.sent.records"), 5000, "{}", run.stats);
 }

@@ -1,6 +1,8 @@
 //! The program's own messages on the mirror, and what it says while it runs.
 
+use std::fs;
 use std::net::UdpSocket;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -8,6 +10,7 @@ use crate::ends::{frames, packets};
 use crate::probe::{METHODS, PATIENT, Probe};
 use crate::support;
 use crate::support::capture::{Captured, pcap};
+use crate::support::ipfix::{number, session, whole_messages};
 use crate::support::net::{Host, Links, Network};
 use crate::support::packet::{ethernet, ipv4, tcp, udp};
 
@@ -75,4 +78,38 @@ fn totals_are_given_while_it_runs() {
         assert_eq!(run.count("active_flows"), 0);
         assert_eq!(run.count("outputs.0.sent.records"), 100);
     }
+}
+
+#[test]
+fn collectors_are_told_the_names_of_interfaces() {
+    let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
+    let folder = support::scratch();
+    let file = folder.path().join("flows.ipfix");
+    let output = format!("ipfix-file:{}", file.display());
+    let numbers = ["--ifindex", "rx1=4711"];
+    let settings = [METHODS[0], &["-o", &output], &numbers];
+    let mut probe = Probe::start(&network, &["rx0", "rx1"], &settings);
+    probe.wait_until("names were told", |_| names(&file).len() == 2);
+    probe.stop();
+    let number = network.interface(Host::Probe, "rx0")["ifindex"].as_u64().unwrap();
+    let names = names(&file);
+    let expected = [(number, "rx0".to_owned()), (4711, "rx1".to_owned())];
+    assert!(expected.iter().all(|one| names.contains(one)), "{names:?}");
+}
+
+/// ingressInterface and interfaceName of all records that have both.
+fn names(file: &Path) -> Vec<(u64, String)> {
+    let octets = fs::read(file).unwrap_or_default();
+    let messages = session(whole_messages(&octets));
+    let records = messages.iter().flat_map(|message| &message.sets).flat_map(|set| &set.records);
+    let mut names: Vec<_> = records
+        .filter(|record| record.contains_key(&82))
+        .map(|record| {
+            let name = String::from_utf8(record[&82].clone()).expect("a name");
+            (number(record, 10), name.trim_end_matches('\0').to_owned())
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
 }

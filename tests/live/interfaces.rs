@@ -124,17 +124,60 @@ fn a_second_program_on_the_interface_is_told_why_it_cannot() {
     let Some(network) = Network::new(Links::default()) else { return };
     let folder = support::scratch();
     let file = support::write(&folder, "some.pcap", &frames(100));
-    let method = METHODS[0];
-    let first = Probe::start(&network, &["rx0"], &[method, &PATIENT]);
-    let program = support::flowprobe();
-    let command = network.command(Host::Probe, program.get_program());
-    let second = Probe::spawn(command, &["rx0"], &[method]).wait();
-    assert_eq!(second.status, 1, "{}", second.stderr);
-    let errors = second.stderr.lines().filter(|line| line.contains("error: "));
-    let [error] = errors.collect::<Vec<_>>()[..] else { panic!("{}", second.stderr) };
-    assert!(error.contains("rx0") && error.contains("flowprobe"), "{error}");
+    let first = Probe::start(&network, &["rx0"], &[METHODS[0], &PATIENT]);
+    // Also without being told how: beside the first it would see nothing.
+    for method in [METHODS[0], &[]] {
+        let program = support::flowprobe();
+        let command = network.command(Host::Probe, program.get_program());
+        let second = Probe::spawn(command, &["rx0"], &[method]).wait();
+        assert_eq!(second.status, 1, "{}", second.stderr);
+        let errors = second.stderr.lines().filter(|line| line.contains("error: "));
+        let [error] = errors.collect::<Vec<_>>()[..] else { panic!("{}", second.stderr) };
+        assert!(error.contains("rx0") && error.contains("flowprobe"), "{error}");
+    }
     let sent = network.send_file("tx0", &file, &[]);
     assert_eq!(packets(&first.stop().flows()), sent.packets);
+}
+
+#[test]
+fn an_interface_that_gets_another_name_is_the_same() {
+    for method in METHODS {
+        let Some(network) = Network::new(Links::default()) else { return };
+        let folder = support::scratch();
+        let file = support::write(&folder, "some.pcap", &frames(100));
+        let mut probe = Probe::start(&network, &["rx0"], &[method, &PATIENT]);
+        let mut sent = network.send_file("tx0", &file, &[]).packets;
+        network.ip(Host::Probe, &["link", "set", "rx0", "name", "mirror0"]);
+        probe.wait_until("it says so", |probe| probe.messages().contains("rx0 is now mirror0"));
+        sent += network.send_file("tx0", &file, &[]).packets;
+        let run = probe.stop();
+        assert_eq!(packets(&run.flows()), sent, "{method:?}: {}\n{}", run.stats, run.stderr);
+        assert_eq!(run.stats["interfaces"][0]["name"], "mirror0");
+    }
+}
+
+#[test]
+fn a_lost_carrier_is_told() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    for method in METHODS {
+        let mut probe = Probe::start(&network, &["rx0"], &[method]);
+        network.ip(Host::Sender, &["link", "set", "tx0", "down"]);
+        probe.wait_until("it says so", |probe| probe.messages().contains("rx0 has no carrier"));
+        network.ip(Host::Sender, &["link", "set", "tx0", "up"]);
+        probe.wait_until("it says so", |probe| probe.messages().contains("rx0 is up again"));
+        probe.stop();
+    }
+}
+
+#[test]
+fn one_interface_is_not_captured_twice() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    network.ip(Host::Probe, &["link", "property", "add", "dev", "rx0", "altname", "other"]);
+    let program = support::flowprobe();
+    let command = network.command(Host::Probe, program.get_program());
+    let run = Probe::spawn(command, &["rx0", "other"], &[]).wait();
+    assert_eq!(run.status, 1, "{}", run.stderr);
+    assert!(run.stderr.contains("the same interface"), "{}", run.stderr);
 }
 
 #[test]

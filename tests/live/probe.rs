@@ -103,13 +103,18 @@ impl Probe {
     }
 
     /// Waits until it ends.
-    pub fn wait(mut self) -> Run {
+    pub fn wait(self) -> Run {
+        self.wait_for(PATIENCE)
+    }
+
+    /// Waits until it ends, which may take long.
+    pub fn wait_for(mut self, longest: Duration) -> Run {
         let begin = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
                 break status;
             }
-            assert!(begin.elapsed() < PATIENCE, "it does not end: {}", self.messages());
+            assert!(begin.elapsed() < longest, "it does not end: {}", self.messages());
             thread::sleep(Duration::from_millis(10));
         };
         let read = |name| fs::read(self.folder.path().join(name)).expect("it had output");

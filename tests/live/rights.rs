@@ -108,3 +108,34 @@ fn a_missing_capability_is_named() {
         }
     }
 }
+
+#[test]
+fn packet_sockets_need_one_capability() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    if !support::has_tool("setpriv") {
+        return support::skip("setpriv (util-linux) is not installed");
+    }
+    let folder = support::scratch();
+    let file = support::write(&folder, "some.pcap", &frames(100));
+    let command = unprivileged(&network, folder.path(), &["net_raw"]);
+    let mut probe = Probe::spawn(command, &["rx0"], &[METHODS[1], &PATIENT]);
+    probe.wait_until("it captures", |probe| probe.messages().contains("rx0: "));
+    let sent = network.send_file("tx0", &file, &[]);
+    let run = probe.stop();
+    assert_eq!(packets(&run.flows()), sent.packets, "{}", run.stats);
+}
+
+#[test]
+fn capabilities_that_are_kept_are_those_of_one_thread() {
+    let Some(network) = Network::new(Links { queues: 2, ..Links::default() }) else { return };
+    for method in METHODS {
+        let keep = ["--keep-capabilities", "--user", "nobody"];
+        let probe = Probe::start(&network, &["rx0"], &[method, &PATIENT, &keep]);
+        // Threads that have just started give theirs up at once.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let with: Vec<_> = threads(probe.pid()).into_iter().map(|(all, _)| all).collect();
+        assert!(with.len() > 2, "{method:?}: {with:?}");
+        assert_eq!(with.iter().filter(|&&all| all != 0).count(), 1, "{method:?}: {with:?}");
+        probe.stop();
+    }
+}

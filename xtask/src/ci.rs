@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::{cargo, ebpf, execute, fuzz, root, test};
+use crate::{cargo, ebpf, execute, fuzz, instructions, root, test};
 
 /// There is nothing to choose.
 #[derive(Debug, clap::Args)]
@@ -18,13 +18,14 @@ const CARGO_DENY: &str = "0.20.2";
 type Check = fn() -> Result<()>;
 
 pub(crate) fn run(_options: &Options) -> Result<()> {
-    let checks: [(&str, Check); 6] = [
+    let checks: [(&str, Check); 7] = [
         ("format", format),
         ("lints", lints),
         ("documentation", documentation),
         ("dependencies", dependencies),
         ("ebpf", programs),
         ("fuzz", smoke),
+        ("instructions", || instructions::run(&instructions::Options::default())),
     ];
     let mut checked = Vec::new();
     for (name, check) in checks {

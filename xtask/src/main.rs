@@ -7,6 +7,7 @@ mod ci;
 mod debian;
 mod ebpf;
 mod fuzz;
+mod instructions;
 mod loadgen;
 mod sample;
 mod test;
@@ -40,6 +41,8 @@ enum Task {
     /// Run a program and write down what it took
     #[command(hide = true)]
     Measure(bench::MeasureOptions),
+    /// Count the instructions of the hot functions
+    Instructions(instructions::Options),
     /// Write the sample captures
     Sample(sample::Options),
     /// Install what the tests need, and run them
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Task::BuildEbpf(options) => ebpf::run(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Instructions(options) => instructions::run(&options),
         Task::Loadgen(options) => loadgen::run(&options),
         Task::Measure(options) => bench::measure(&options),
         Task::Sample(options) => sample::run(&options),

@@ -24,7 +24,9 @@ pub(crate) struct Options {
 }
 
 /// What the tests drive besides the program itself.
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 9] = [
+    Need { package: "ethtool", check: &["ethtool", "--version"] },
+    Need { package: "iproute2", check: &["ip", "-V"] },
     Need { package: "nfdump", check: &["nfcapd", "-V"] },
     Need { package: "pmacct", check: &["nfacctd", "-V"] },
     Need { package: "softflowd", check: &["softflowd", "-h"] },

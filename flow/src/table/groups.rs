@@ -26,11 +26,14 @@ pub(super) const PROBES_MAX: u32 = 32;
 /// Slots are filled to 3 in 4: 93 octets a flow, and 1 flow in 16 is not in its first group.
 const LOAD: (u64, u64) = (3, 4);
 
+/// Groups of a region. Regions without flows are skipped where all flows are looked for.
+const REGION: u32 = 512;
+
 /// The tag of a free slot.
 const FREE: u8 = 0;
 
 /// A slot, by its group and its lane in there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) group: u32,
     pub(super) lane: u32,
@@ -68,6 +71,8 @@ pub(super) struct Groups {
     start: usize,
     count: u32,
     probes_max: u32,
+    /// Flows in each region.
+    regions: Vec<u32>,
 }
 
 impl Groups {
@@ -78,7 +83,8 @@ impl Groups {
         const SPARE: usize = LINE / size_of::<u64>() - 1;
         let words = vec![0; count as usize * GROUP_WORDS + SPARE];
         let start = words.as_ptr().align_offset(LINE).min(SPARE);
-        Self { words, start, count, probes_max: PROBES_MAX.min(count) }
+        let regions = vec![0; count.div_ceil(REGION) as usize];
+        Self { words, start, count, probes_max: PROBES_MAX.min(count), regions }
     }
 
     pub(super) fn memory(&self) -> &[u8] {
@@ -94,15 +100,30 @@ impl Groups {
         prefetch(&self.group(pick(hash, self.count)).times);
     }
 
-    /// Asks for the slot where a flow with this hash is most likely, or will be.
+    /// Where a flow with this hash is most likely, or will be. There may be no such place.
     #[inline]
-    pub(super) fn prefetch_slot(&self, hash: u64) {
-        let group = self.group(pick(hash, self.count));
-        let found = lanes_equal(&group.tags, tag(hash)) & SLOT_LANES;
-        let lanes = if found == 0 { lanes_equal(&group.tags, FREE) & SLOT_LANES } else { found };
-        if let Some(slot) = group.slots.get(lanes.trailing_zeros() as usize) {
+    pub(super) fn guess(&self, hash: u64) -> Place {
+        let number = pick(hash, self.count);
+        let tags = &self.group(number).tags;
+        let found = lanes_equal(tags, tag(hash)) & SLOT_LANES;
+        let lanes = if found == 0 { lanes_equal(tags, FREE) & SLOT_LANES } else { found };
+        Place { group: number, lane: lanes.trailing_zeros() }
+    }
+
+    /// Asks for the slot of a guess.
+    #[inline]
+    pub(super) fn prefetch_slot(&self, guess: Place) {
+        if let Some(slot) = self.group(guess.group).slots.get(guess.lane as usize) {
             prefetch(slot);
         }
+    }
+
+    /// Whether a flow with this hash that `is_it` confirms is where it was guessed to be.
+    #[inline]
+    pub(super) fn is_at(&self, guess: Place, hash: u64, is_it: impl Fn(&Slot) -> bool) -> bool {
+        let group = self.group(guess.group);
+        let lane = guess.lane as usize;
+        group.slots.get(lane).is_some_and(|slot| group.tags[lane] == tag(hash) && is_it(slot))
     }
 
     /// The place of the flow with this hash that `is_it` confirms.
@@ -120,7 +141,8 @@ impl Groups {
                 }
                 lanes &= lanes - 1;
             }
-            if group.tags[PASSED] == 0 {
+            // Compared, and not read: it is in a register with the tags.
+            if lanes_equal(&group.tags, 0) & 1 << PASSED != 0 {
                 return None;
             }
             number = self.next(number);
@@ -139,6 +161,7 @@ impl Groups {
                 let lane = free.trailing_zeros();
                 tags[lane as usize] = tag(hash);
                 self.pass(first, passed);
+                self.regions[(number / REGION) as usize] += 1;
                 return Some(Place { group: number, lane });
             }
             number = self.next(number);
@@ -149,6 +172,7 @@ impl Groups {
     /// Frees the slot of a flow with this hash.
     pub(super) fn release(&mut self, hash: u64, place: Place) {
         self.group_mut(place.group).tags[place.lane as usize] = FREE;
+        self.regions[(place.group / REGION) as usize] -= 1;
         let mut number = pick(hash, self.count);
         while number != place.group {
             let passed = &mut self.group_mut(number).tags[PASSED];
@@ -167,6 +191,22 @@ impl Groups {
                 return Some(number);
             }
             number = self.next(number);
+        }
+        None
+    }
+
+    /// The first group that has flows, from one on.
+    pub(super) fn next_occupied(&self, from: u32) -> Option<u32> {
+        let mut number = from;
+        while number < self.count {
+            let region = number / REGION;
+            let end = ((region + 1) * REGION).min(self.count);
+            if self.regions[region as usize] != 0
+                && let Some(found) = (number..end).find(|&number| self.occupied_lanes(number) != 0)
+            {
+                return Some(found);
+            }
+            number = end;
         }
         None
     }

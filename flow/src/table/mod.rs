@@ -15,9 +15,11 @@
 
 mod groups;
 mod sweep;
+mod timeouts;
 
 use groups::{Groups, Place};
 use sweep::Sweep;
+use timeouts::{Age, LastSeen, Timeouts};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::hash::HashSeed;
@@ -77,9 +79,19 @@ pub struct FlowTable {
     flows: u32,
     flows_max: u32,
     groups: Groups,
+    /// Of the packets of a batch.
+    found: [Found; BATCH],
     now: Timestamp,
     sweep: Sweep,
     ended: [RecordTally; FlowEndReason::ALL.len()],
+}
+
+/// Of a packet, before it is added to its flow.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    hash: u64,
+    /// Where its flow is likely to be.
+    guess: Place,
 }
 
 /// A flow; when it was last seen is kept beside its tag.
@@ -94,69 +106,6 @@ struct Slot {
 }
 
 const _: () = assert!(size_of::<Slot>() == 64);
-
-/// When a flow was last seen: low 31 bits of the time, then 1 if it saw a FIN or RST. The unit of
-/// all that is compared with it is half a millisecond.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
-#[repr(transparent)]
-struct LastSeen(u32);
-
-impl LastSeen {
-    #[inline]
-    fn new(time: Timestamp, closed: bool) -> Self {
-        Self(low32(time.as_millis()) << 1 | u32::from(closed))
-    }
-
-    #[inline]
-    fn closed(self) -> bool {
-        self.0 & 1 == 1
-    }
-
-    #[inline]
-    fn age_ms(self, now: Timestamp) -> u32 {
-        (low32(now.as_millis()) << 1).wrapping_sub(self.0).wrapping_add(1) >> 1
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Timeouts {
-    idle_ms: u32,
-    active_ms: u32,
-    linger_ms: u32,
-}
-
-/// How long ago a flow was first and last seen, and whether it saw a FIN or RST.
-#[derive(Clone, Copy, Debug)]
-struct Age {
-    first_ms: u64,
-    last_ms: u64,
-    closed: bool,
-}
-
-impl Timeouts {
-    /// Whether neither deadline has passed.
-    #[inline]
-    fn allow(&self, age: Age) -> bool {
-        let idle_ms = if age.closed { self.linger_ms } else { self.idle_ms };
-        age.last_ms <= idle_ms.into() && age.first_ms <= self.active_ms.into()
-    }
-
-    /// Whether a flow is over, and for which reason: that of the earlier deadline.
-    fn check(&self, age: Age) -> Option<FlowEndReason> {
-        if self.allow(age) {
-            return None;
-        }
-        let idle_ms = u64::from(if age.closed { self.linger_ms } else { self.idle_ms });
-        // The deadlines are now - last_ms + idle_ms and now - first_ms + active_ms.
-        Some(if idle_ms + age.first_ms >= u64::from(self.active_ms) + age.last_ms {
-            FlowEndReason::ActiveTimeout
-        } else if age.closed {
-            FlowEndReason::EndOfFlow
-        } else {
-            FlowEndReason::IdleTimeout
-        })
-    }
-}
 
 impl FlowTable {
     /// An empty table. All its memory is reserved here.
@@ -182,6 +131,7 @@ impl FlowTable {
             flows: 0,
             flows_max: settings.flows_max,
             groups: Groups::new(settings.flows_max),
+            found: [Found::default(); BATCH],
             now: Timestamp::default(),
             sweep: Sweep::default(),
             ended: [RecordTally::default(); FlowEndReason::ALL.len()],
@@ -240,37 +190,48 @@ impl FlowTable {
     /// Ends all flows because the input or the program ends.
     pub fn finish(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
         self.advance(now, end);
-        for group in 0..self.groups.count() {
+        let mut next = 0;
+        while let Some(group) = self.groups.next_occupied(next) {
             for lane in self.groups.occupied(group) {
                 let place = Place { group, lane };
                 let reason = self.over(place, now).unwrap_or(FlowEndReason::ForcedEnd);
                 self.end(place, reason, now, end);
             }
+            next = group + 1;
         }
     }
 
     fn batch(&mut self, packets: &[Observation], end: &mut impl FnMut(FlowRecord)) {
+        let found = &mut self.found[..packets.len()];
         if self.flows < PREFETCH_FLOWS_MIN {
-            for packet in packets {
-                self.update(packet, self.hash(&packet.words), end);
+            for (packet, found) in packets.iter().zip(found) {
+                found.hash = self.seed.hash(self.mask.identity(&packet.words));
+                found.guess = self.groups.guess(found.hash);
             }
-            return;
+        } else {
+            for (packet, found) in packets.iter().zip(&mut *found) {
+                found.hash = self.seed.hash(self.mask.identity(&packet.words));
+                self.groups.prefetch(found.hash);
+            }
+            for found in found {
+                found.guess = self.groups.guess(found.hash);
+                self.groups.prefetch_slot(found.guess);
+            }
         }
-        let mut hashes = [0; BATCH];
-        for (packet, hash) in packets.iter().zip(&mut hashes) {
-            *hash = self.hash(&packet.words);
-            self.groups.prefetch(*hash);
-        }
-        for hash in &hashes[..packets.len()] {
-            self.groups.prefetch_slot(*hash);
-        }
-        for (packet, hash) in packets.iter().zip(hashes) {
-            self.update(packet, hash, end);
+        for (index, packet) in packets.iter().enumerate() {
+            let Found { hash, guess } = self.found[index];
+            self.update(packet, hash, guess, end);
         }
     }
 
     #[inline(always)]
-    fn update(&mut self, packet: &Observation, hash: u64, end: &mut impl FnMut(FlowRecord)) {
+    fn update(
+        &mut self,
+        packet: &Observation,
+        hash: u64,
+        guess: Place,
+        end: &mut impl FnMut(FlowRecord),
+    ) {
         if packet.late_ms == 0 {
             self.advance(packet.time, end);
         } else {
@@ -280,8 +241,19 @@ impl FlowTable {
                 return;
             }
         }
-        let found = self.groups.find(hash, |slot| self.mask.same_flow(&slot.words, &packet.words));
-        match found {
+        let is_it = |slot: &Slot| self.mask.same_flow(&slot.words, &packet.words);
+        if self.groups.is_at(guess, hash, is_it) {
+            self.add(guess, packet, end);
+        } else {
+            self.search(packet, hash, end);
+        }
+    }
+
+    /// The flow is not where it was guessed to be: nearly always it is a new one.
+    #[inline(never)]
+    fn search(&mut self, packet: &Observation, hash: u64, end: &mut impl FnMut(FlowRecord)) {
+        let is_it = |slot: &Slot| self.mask.same_flow(&slot.words, &packet.words);
+        match self.groups.find(hash, is_it) {
             Some(place) => self.add(place, packet, end),
             None => self.create(hash, packet, end),
         }

@@ -107,12 +107,12 @@ impl FlowTable {
     /// Looks at all flows, because the clock is about to move to `now`, far ahead.
     #[cold]
     pub(super) fn sweep_all(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
-        if self.flows > 0 {
-            for group in 0..self.groups.count() {
-                for lane in self.groups.occupied(group) {
-                    self.end_if_over(Place { group, lane }, now, end);
-                }
+        let mut next = 0;
+        while let Some(group) = self.groups.next_occupied(next) {
+            for lane in self.groups.occupied(group) {
+                self.end_if_over(Place { group, lane }, now, end);
             }
+            next = group + 1;
         }
         self.sweep.restart(now);
     }

@@ -108,6 +108,11 @@ impl XdpSocket {
         self.queue.binding.queue
     }
 
+    /// Frames that can wait to be taken.
+    pub(crate) fn ring(&self) -> u32 {
+        self.queue.sizes.ring
+    }
+
     /// Whether the driver writes frames where they are read.
     pub(crate) fn is_zero_copy(&self) -> bool {
         self.is_zero_copy

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use flow::Frame;
 
@@ -17,6 +18,12 @@ pub(crate) enum LiveSource {
     /// Copies of what the stack gets.
     Packet(PacketSocket),
 }
+
+/// Frames have the time at which they are taken: they are not to be later than this.
+const NAP_MAX: Duration = Duration::from_micros(500);
+
+/// From one frame of the shortest to the next, at 10 Gbit/s.
+const FRAME_10G: Duration = Duration::from_nanos(67);
 
 /// Frames of a socket, or of several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +47,32 @@ impl AddAssign for SourceCounts {
 }
 
 impl LiveSource {
+<<<<<<< HEAD
+    /// How long the ring can be left alone while frames come in bursts: until 10 Gbit/s of the
+    /// shortest frames would have filled half of it. `AF_PACKET` gives a block of frames at a time,
+    /// so `poll` does not return for each few.
+    pub(crate) fn nap(&self) -> Option<Duration> {
+        match self {
+            Self::Xdp(socket) => Some(NAP_MAX.min(FRAME_10G * socket.ring() / 2)),
+            Self::Packet(_) => None,
+=======
+    /// Nothing more shall come: of `AF_XDP` the program is detached for that.
+    pub(crate) fn stop(&mut self) {
+        match self {
+            Self::Xdp(_) => {}
+            Self::Packet(socket) => socket.stop(),
+        }
+    }
+
+    /// Whether all that came before it was stopped has been taken, after a poll that found nothing.
+    pub(crate) fn is_drained(&mut self) -> bool {
+        match self {
+            Self::Xdp(_) => true,
+            Self::Packet(socket) => socket.is_drained(),
+>>>>>>> live
+        }
+    }
+
     /// What was counted since it was opened. A system call.
     pub(crate) fn counts(&mut self) -> SourceCounts {
         match self {
@@ -51,13 +84,11 @@ impl LiveSource {
 
     /// The same when nothing more is taken: what is in the ring is lost.
     pub(crate) fn last_counts(&mut self) -> SourceCounts {
-        let mut last = self.counts();
-        if let Self::Packet(socket) = self {
-            let counts = socket.counts();
-            let left = counts.packets.saturating_sub(counts.drops + counts.taken);
-            last.lost += left;
-            last.causes.extend(causes([("left_in_ring", left)]));
-        }
+        let Self::Packet(socket) = self else { return self.counts() };
+        let counts = socket.counts();
+        let mut last = SourceCounts::from(counts);
+        last.lost += counts.left();
+        last.causes.extend(causes([("left_in_ring", counts.left())]));
         last
     }
 }
@@ -82,8 +113,12 @@ impl From<PacketCounts> for SourceCounts {
     fn from(counts: PacketCounts) -> Self {
         Self {
             lent: counts.lent,
-            lost: counts.drops,
-            causes: causes([("ring_full", counts.drops), ("ring_freezes", counts.freezes)]),
+            lost: counts.drops + counts.unreadable,
+            causes: causes([
+                ("ring_full", counts.drops),
+                ("ring_freezes", counts.freezes),
+                ("unreadable", counts.unreadable),
+            ]),
         }
     }
 }

@@ -3,10 +3,8 @@
 //! Facts are gathered once, at start; what follows from them is computed from the facts alone.
 
 mod features;
-#[cfg_attr(not(test), expect(dead_code, reason = "ports are to be followed by it"))]
 pub(crate) mod links;
 mod netlink;
-#[cfg_attr(not(test), expect(dead_code, reason = "ports are to be counted by it"))]
 pub(crate) mod nic;
 
 use std::fmt;

@@ -98,7 +98,10 @@ impl Results {
     }
 
     fn put_accounting(&self, page: &mut String) {
-        page.push_str("\n| trace | program | packets and octets accounted for, in every run |\n|---|---|---|\n");
+        page.push_str(
+            "\n| trace | program | packets and octets accounted for, in every run |\n\
+             |---|---|---|\n",
+        );
         for (recipe, rows) in &self.compared {
             for row in rows {
                 let words = match row.accounted {
@@ -188,9 +191,10 @@ impl Results {
             page,
             format_args!(
                 "\n## How\n\n\
-                 The programs run on the same files in turn, {counted} rounds after {discarded} that \
-                 is not counted. Files are read once before, so that they lie in memory. The time is \
-                 from the start of the process to its end. Slow programs get the first packets of \
+                 The programs run on the same files in turn, {counted} rounds after {discarded} \
+                 that is not counted. Files are read once before, so that they lie in memory. The \
+                 time is from the start of the process to its end. Slow programs get the first \
+                 packets of \
                  the same trace, as many as the table says. All have 15 s idle and 60 s active \
                  timeout, and tables with room for the flows of their file (`--max-flows`, nfpcapd \
                  `-B`, at least its default, softflowd `-m`). flowprobe writes \

@@ -51,13 +51,12 @@ pub(super) fn run(place: &Place, quick: bool, folder: &Path) -> Result<()> {
     for flows in FLOWS {
         for &meter in &meters {
             let found = bench.highest_rate(meter, flows)?;
-            println!("{flows} flows, {}: {found}", meter.name());
+            println!("{}, {flows} flows, without loss: {found}", meter.name());
             results.rates.push((flows, meter, found));
         }
     }
     for &meter in &meters {
         let trial = bench.trial(meter, STEADY, effort.steady_seconds)?;
-        println!("steady, {}: {trial:?}", meter.name());
         results.steady.push((meter, trial));
     }
     results.check()?;

@@ -141,16 +141,17 @@ impl Results {
             page,
             format_args!(
                 "\n## How\n\n\
-                 A program in the kernel sends TCP acknowledgements of 60 octets into one end of a \
-                 veth pair (`cargo xtask loadgen`); each flow has its turn. It has one processor, \
-                 and the kernel handles what arrives there too; the program under test has another. \
-                 A rate counts if {times} runs of {seconds} s lose nothing, each of a program that \
-                 has just started; it is searched by halves, until within 3 %. What is sent is what \
-                 the driver counts, what is metered is what the program says at its end. Processor \
-                 time is user and system time of the program's process. The programs are as they \
-                 are by default, with room for twice the flows, 15 s idle and 60 s active timeout, \
-                 and 64 MiB for packets where they read packet sockets. They send NetFlow v9 to a \
-                 socket on the loopback, but for nfpcapd, which writes its own files into memory."
+                 A program in the kernel sends TCP acknowledgements of 60 octets into one end of \
+                 a veth pair (`cargo xtask loadgen`); each flow has its turn. It has one \
+                 processor, and the kernel handles what arrives there too; the program under test \
+                 has another. A rate counts if {times} runs of {seconds} s lose nothing, each of a \
+                 program that has just started; it is searched by halves, until within 3 %. What \
+                 is sent is what the driver counts, what is metered is what the program says at \
+                 its end. Processor time is user and system time of the program's process. The \
+                 programs are as they are by default, with room for twice the flows, 15 s idle and \
+                 60 s active timeout, and 64 MiB for packets where they read packet sockets. They \
+                 send NetFlow v9 to a socket on the loopback, but for nfpcapd, which writes its \
+                 own files into memory."
             ),
         );
         put(page, format_args!("\nMachine: {}.", machine()));

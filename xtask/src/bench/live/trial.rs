@@ -67,8 +67,8 @@ pub(super) struct Found {
 /// The processor of the generator.
 const PROCESSOR: &str = "1";
 
-/// Rates that are tried again, each lower by [`STEP_DOWN`], when repetition shows that the one found
-/// was lucky.
+/// Rates that are tried when repetition shows that the one found was lucky, each lower by
+/// [`STEP_DOWN`].
 const STEPS_DOWN: u32 = 5;
 const STEP_DOWN: f64 = 0.95;
 
@@ -86,7 +86,9 @@ impl Bench<'_> {
         let (sent, rate) = self.generate(load, seconds)?;
         running.catch_up()?;
         let processor = running.processor_time()? - before;
-        Ok(Trial { sent, rate, counts: running.finish()?, processor })
+        let trial = Trial { sent, rate, counts: running.finish()?, processor };
+        println!("{}, {} flows: {trial}", meter.name(), load.flows);
+        Ok(trial)
     }
 
     /// Sends; how many packets, and how many in a second.
@@ -184,6 +186,18 @@ impl Trial {
 
     fn slower(self, other: Self) -> Self {
         if other.rate < self.rate { other } else { self }
+    }
+}
+
+impl Display for Trial {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (rate, lost) = (self.rate / 1e6, self.lost());
+        write!(
+            f,
+            "{rate:.3} Mpps, {lost} of {} lost, {:.0} ns each",
+            self.sent,
+            self.nanos_per_packet()
+        )
     }
 }
 

@@ -1,0 +1,28 @@
+//! One scenario, for a tool that counts instructions: `cargo xtask instructions` runs it under
+//! callgrind, which counts what happens in [`measured`].
+
+#[path = "scenario/mod.rs"]
+mod scenario;
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use scenario::{SCENARIOS, Work};
+
+fn main() {
+    let name = std::env::args().nth(1).unwrap_or_default();
+    match SCENARIOS.iter().find(|scenario| scenario.name == name) {
+        Some(scenario) => {
+            let mut work = scenario.prepare();
+            measured(&mut work);
+            println!("{}", work.calls * work.size);
+        }
+        None => SCENARIOS.iter().for_each(|it| println!("{} {}", it.name, it.unit)),
+    }
+}
+
+#[inline(never)]
+fn measured(work: &mut Work) {
+    for call in 0..work.calls {
+        (work.call)(call);
+    }
+}

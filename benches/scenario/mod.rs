@@ -1,0 +1,184 @@
+//! The hot functions on fixed inputs, the ordinary and the unpleasant: for counting instructions
+//! (instructions.rs) and for the worst single call (paths.rs).
+
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
+mod packets;
+mod records;
+
+use std::hint::black_box;
+
+use exporter::{Context, Destination, Patience};
+use flow::{
+    Frame, HashSeed, KeyFields, LinkType, Observation, Observer, ObserverSettings, Sampling,
+    TableSettings, Timestamp,
+};
+
+use self::packets::Traffic;
+
+/// Work in calls, as the program makes them.
+pub struct Scenario {
+    pub name: &'static str,
+    /// Packets or records.
+    pub unit: &'static str,
+    prepare: fn() -> Work,
+}
+
+/// What is done, after all that has to be there for it.
+pub struct Work {
+    pub calls: usize,
+    /// Packets or records of a call.
+    pub size: usize,
+    pub call: Box<dyn FnMut(usize)>,
+}
+
+impl Scenario {
+    pub fn prepare(&self) -> Work {
+        (self.prepare)()
+    }
+
+    const fn of_packets(name: &'static str, prepare: fn() -> Work) -> Self {
+        Self { name, unit: "packet", prepare }
+    }
+
+    const fn of_records(name: &'static str, prepare: fn() -> Work) -> Self {
+        Self { name, unit: "record", prepare }
+    }
+}
+
+/// As the program takes them.
+const BURST: usize = 64;
+
+pub const SCENARIOS: [Scenario; 22] = [
+    Scenario::of_packets("frame-ipv4-tcp", || frames(&packets::ipv4_tcp())),
+    Scenario::of_packets("frame-ipv4-udp", || frames(&packets::ipv4_udp())),
+    Scenario::of_packets("frame-ipv6-tcp", || frames(&packets::ipv6_tcp())),
+    Scenario::of_packets("frame-vlan", || frames(&packets::vlan(1))),
+    Scenario::of_packets("frame-9000-octets", || frames(&packets::long())),
+    Scenario::of_packets("frame-ipv4-options", || frames(&packets::options())),
+    Scenario::of_packets("frame-64-vlan-tags", || frames(&packets::vlan(64))),
+    Scenario::of_packets("table-hit-1k", || table(Traffic::hits(1000), 1_000_000, BURST)),
+    Scenario::of_packets("table-hit-100k", || table(Traffic::hits(100_000), 1_000_000, BURST)),
+    Scenario::of_packets("table-bursts-of-1", || table(Traffic::hits(100_000), 1_000_000, 1)),
+    Scenario::of_packets("table-new", || table(Traffic::new_flows(0), 1_000_000, BURST)),
+    Scenario::of_packets("table-full-hit", || table(Traffic::hits(100_000), 100_000, BURST)),
+    Scenario::of_packets("table-full-new", || table(Traffic::new_flows(100_000), 100_000, BURST)),
+    Scenario::of_packets("table-100k-end-at-once", || {
+        table(Traffic::ending(100_000), 1_000_000, BURST)
+    }),
+    Scenario::of_packets("table-hashes-collide", || {
+        table(Traffic::colliding(packets::TABLE_OF_COLLISIONS), packets::TABLE_OF_COLLISIONS, BURST)
+    }),
+    Scenario::of_packets("table-clock-back-and-forth", || {
+        table(Traffic::back_and_forth(), 1_000_000, BURST)
+    }),
+    Scenario::of_packets("table-clock-jumps", || table(Traffic::jumping(), 1_000_000, BURST)),
+    Scenario::of_records("encode-ipfix", || encode("ipfix-file:/dev/null")),
+    Scenario::of_records("encode-netflow9", || encode("netflow9://127.0.0.1:9?pps=0")),
+    Scenario::of_records("encode-netflow5", || encode("netflow5://127.0.0.1:9?pps=0")),
+    Scenario::of_records("encode-json", || encode("json:/dev/null")),
+    Scenario::of_records("table-finish", finish),
+];
+
+const SEED: u64 = 1;
+
+const IDLE_MS: u32 = 15_000;
+
+fn settings(flows_max: u32) -> TableSettings {
+    TableSettings {
+        flows_max,
+        idle_timeout_ms: IDLE_MS,
+        active_timeout_ms: 60_000,
+        key: KeyFields::SEVEN,
+        seed: HashSeed::new(SEED),
+    }
+}
+
+fn observer() -> Observer {
+    Observer::new(&ObserverSettings {
+        key: KeyFields::SEVEN,
+        idle_timeout_ms: IDLE_MS,
+        sampling: Sampling { interval: 1 },
+        seed: HashSeed::new(SEED),
+    })
+}
+
+/// Frames to observations.
+fn frames(octets: &[Vec<u8>]) -> Work {
+    const CALLS: usize = 256;
+    let octets = octets.to_vec();
+    let mut observer = observer();
+    let mut packet = Observation::default();
+    let call = move |call: usize| {
+        for data in &octets {
+            let frame = Frame {
+                data,
+                wire_length: u32::try_from(data.len()).unwrap(),
+                time: Timestamp::from_millis(packets::BEGIN_MS + call as u64),
+                ingress_interface: 1,
+                link_type: LinkType::Ethernet,
+            };
+            black_box(observer.advance(frame.time));
+            black_box(observer.observe(black_box(&frame), &mut packet));
+            black_box(&packet);
+        }
+    };
+    Work { calls: CALLS, size: packets::FRAMES, call: Box::new(call) }
+}
+
+/// Observations to flows, in bursts.
+fn table(traffic: Traffic, flows_max: u32, burst: usize) -> Work {
+    let mut table = flow::FlowTable::new(&settings(flows_max));
+    let Traffic { before, packets } = traffic;
+    // Once before, so that the memory has been touched.
+    let begin = Timestamp::from_millis(packets::BEGIN_MS);
+    table.process(&packets, &mut |_| {});
+    table.set_back(packets.last().map_or(begin, Observation::now), begin, &mut |_| {});
+    table.process(&before, &mut |_| {});
+    let calls = packets.len() / burst;
+    let call = move |call: usize| {
+        table.process(&packets[call * burst..(call + 1) * burst], &mut |record| {
+            black_box(&record);
+        });
+    };
+    Work { calls, size: burst, call: Box::new(call) }
+}
+
+/// All flows of a table end.
+fn finish() -> Work {
+    const FLOWS: u32 = 100_000;
+    let mut table = flow::FlowTable::new(&settings(FLOWS));
+    for burst in Traffic::new_flows(0).packets[..FLOWS as usize].chunks(BURST) {
+        table.process(burst, &mut |_| {});
+    }
+    let call = move |_| {
+        table.finish(Timestamp::from_millis(packets::BEGIN_MS + 1_000_000), &mut |record| {
+            black_box(&record);
+        });
+    };
+    Work { calls: 1, size: FLOWS as usize, call: Box::new(call) }
+}
+
+/// Records to messages. Datagrams go to a port where nobody listens.
+fn encode(output: &str) -> Work {
+    const BATCH: usize = 256;
+    const CALLS: usize = 64;
+    let records = records::make(BATCH * CALLS);
+    let destination: Destination = output.parse().expect("an output");
+    let mut exporter = destination
+        .open(&Context {
+            patience: Patience::Wait,
+            uptime_start: None,
+            observation_domain_id: 1,
+            sampling_interval: 1,
+            key: KeyFields::SEVEN,
+            name: "bench".to_owned(),
+            version: "0".to_owned(),
+        })
+        .expect("the output opens");
+    let call = move |call: usize| {
+        let batch = &records[call * BATCH..(call + 1) * BATCH];
+        exporter.export(batch).expect("it takes everything");
+    };
+    Work { calls: CALLS, size: BATCH, call: Box::new(call) }
+}

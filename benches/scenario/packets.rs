@@ -1,0 +1,191 @@
+//! Frames and observations for the scenarios.
+
+use flow::frame::{Fragment, Packet};
+use flow::{Address, IpVersion, Observation, STEP_BACK_PACKETS, Timestamp};
+
+use crate::support::packet::{ethernet, ipv4, ipv6, tagged, tcp, udp};
+use crate::support::random::Random;
+
+/// Frames of a call.
+pub const FRAMES: usize = 64;
+
+/// 2023-11-14T22:13:20Z
+pub const BEGIN_MS: u64 = 1_700_000_000_000;
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Packets that are measured.
+const PACKETS: usize = 64 * 1024;
+
+/// Packets of a millisecond.
+const RATE: u64 = 1000;
+
+fn each(make: impl Fn([u8; 4]) -> Vec<u8>) -> Vec<Vec<u8>> {
+    (0..FRAMES).map(|n| make([10, 0, 0, u8::try_from(n).unwrap()])).collect()
+}
+
+const SERVER: [u8; 4] = [192, 0, 2, 1];
+
+pub fn ipv4_tcp() -> Vec<Vec<u8>> {
+    each(|source| ethernet(&ipv4(source, SERVER, 6, &tcp(40_000, 443, 0x10, 0))))
+}
+
+pub fn ipv4_udp() -> Vec<Vec<u8>> {
+    each(|source| ethernet(&ipv4(source, SERVER, 17, &udp(40_000, 53, 30))))
+}
+
+pub fn ipv6_tcp() -> Vec<Vec<u8>> {
+    each(|[.., d]| {
+        let source = format!("2001:db8::{d:x}");
+        ethernet(&ipv6(&source, "2001:db8::ffff", 6, &tcp(40_000, 443, 0x10, 0)))
+    })
+}
+
+/// With so many tags.
+pub fn vlan(tags: usize) -> Vec<Vec<u8>> {
+    let add = |frames: Vec<Vec<u8>>, _| frames.iter().map(|it| tagged(it, 0x8100, 7)).collect();
+    (0..tags).fold(ipv4_tcp(), add)
+}
+
+pub fn long() -> Vec<Vec<u8>> {
+    each(|source| ethernet(&ipv4(source, SERVER, 6, &tcp(40_000, 443, 0x10, 8946))))
+}
+
+pub fn options() -> Vec<Vec<u8>> {
+    each(|source| {
+        let options = [7, 7, 4, 0, 0, 0, 0, 0];
+        let segment = [&options, &tcp(40_000, 443, 0x10, 0)[..]].concat();
+        let mut frame = ethernet(&ipv4(source, SERVER, 6, &segment));
+        frame[14] = 0x47;
+        frame
+    })
+}
+
+/// Packets that are there before the measurement, and those of it.
+pub struct Traffic {
+    pub before: Vec<Observation>,
+    pub packets: Vec<Observation>,
+}
+
+impl Traffic {
+    /// Of so many flows, all there already, each as likely as another.
+    pub fn hits(flows: u32) -> Self {
+        let mut random = Random::new(1);
+        let mut next = |n: usize| {
+            let flow = u32::try_from(random.below(flows.into())).unwrap();
+            observation(flow, time_of(n), 0)
+        };
+        let packets = (0..PACKETS).map(&mut next).collect();
+        Self { before: each_once(flows), packets }
+    }
+
+    /// Each of a flow of its own, after so many flows.
+    pub fn new_flows(before: u32) -> Self {
+        let flow = |n: usize| before + u32::try_from(n).unwrap();
+        let count = PACKETS * 2;
+        let packets = (0..count).map(|n| observation(flow(n), time_of(n), 0)).collect();
+        Self { before: each_once(before), packets }
+    }
+
+    /// So many flows end in the same millisecond, while packets of another go on for two seconds.
+    pub fn ending(flows: u32) -> Self {
+        let end = BEGIN_MS + u64::from(super::IDLE_MS);
+        let going_on = |n: usize| observation(flows, end + n as u64 * 2000 / PACKETS as u64, 0);
+        let before = (0..flows).map(|flow| observation(flow, BEGIN_MS, 0)).collect();
+        Self { before, packets: (0..PACKETS).map(going_on).collect() }
+    }
+
+    /// Flows whose hashes choose the first group of a table for so many flows: many more than the
+    /// groups hold where they may be.
+    pub fn colliding(flows_max: u32) -> Self {
+        let collisions: Vec<_> = colliding_flows(flows_max).take(2048).collect();
+        let of = |n: usize| observation(collisions[n % collisions.len()], time_of(n), 0);
+        let before = (0..collisions.len()).map(of).collect();
+        Self { before, packets: (0..PACKETS).map(of).collect() }
+    }
+
+    /// The clock goes back and forth by an hour with every other packet.
+    pub fn back_and_forth() -> Self {
+        let hour = DAY_MS / 24;
+        let (mut now, mut late) = (0, 0);
+        let mut next = |n: usize| {
+            let flow = u32::try_from(n % 1000).unwrap();
+            let time = time_of(n) + if n.is_multiple_of(2) { hour } else { 0 };
+            now = time.max(now);
+            late = late.max(now - time);
+            observation(flow, time, now - time)
+        };
+        let packets = (0..PACKETS).map(&mut next).collect();
+        assert!(late > 0 && STEP_BACK_PACKETS > 2);
+        Self { before: each_once(1000), packets }
+    }
+
+    /// The clock goes forward by four days with every packet.
+    pub fn jumping() -> Self {
+        let at = |n: usize| {
+            let time = BEGIN_MS + DAY_MS + n as u64 * 4 * DAY_MS;
+            observation(u32::try_from(n % 1000).unwrap(), time, 0)
+        };
+        Self { before: each_once(100_000), packets: (0..PACKETS / 16).map(at).collect() }
+    }
+}
+
+fn time_of(n: usize) -> u64 {
+    BEGIN_MS + 1000 + n as u64 / RATE
+}
+
+fn each_once(flows: u32) -> Vec<Observation> {
+    (0..flows).map(|flow| observation(flow, BEGIN_MS, 0)).collect()
+}
+
+fn observation(flow: u32, time_ms: u64, late_ms: u64) -> Observation {
+    let [a, b, c, d] = flow.to_be_bytes();
+    let packet = Packet {
+        ip_version: IpVersion::V4,
+        source: Address::v4([10 + a, b, c, d]),
+        destination: Address::v4(SERVER),
+        source_port: 1024,
+        destination_port: 443,
+        protocol: 6,
+        type_of_service: 0,
+        ttl: 64,
+        tcp_control_bits: 0x10,
+        vlan_id: 0,
+        octets: 40,
+        exceeds_wire: false,
+        fragment: Fragment::Whole,
+    };
+    Observation::new(&packet, 1, Timestamp::from_millis(time_ms), late_ms)
+}
+
+/// Flows of the table in which all collide; it is small, so that they are found soon.
+pub const TABLE_OF_COLLISIONS: u32 = 10_000;
+
+/// Flows whose hash begins with enough zeros for the first group: the hash of the table with the
+/// seed that it has here, once more.
+fn colliding_flows(flows_max: u32) -> impl Iterator<Item = u32> {
+    let secret = {
+        let mut random = Random::new(super::SEED);
+        std::array::from_fn(|_| random.next())
+    };
+    let groups = (u64::from(flows_max) * 4).div_ceil(3).div_ceil(12);
+    (0_u32..).filter(move |&flow| {
+        let [a, b, c, d] = flow.to_be_bytes();
+        let source = u64::from(u32::from_le_bytes([10 + a, b, c, d]));
+        let destination = u64::from(u32::from_le_bytes(SERVER));
+        let ports = 1024 | 443 << 16 | 1 << 32;
+        let rest = 6 << 16 | 4 << 32;
+        let upper = hash(&secret, [source, 0, destination, 0, ports, rest]) >> 32;
+        // Of the group, the whole part.
+        upper * groups < 1 << 32
+    })
+}
+
+fn hash(secret: &[u64; 7], words: [u64; 6]) -> u64 {
+    let fold = |a: u64, b: u64| {
+        let product = u128::from(a) * u128::from(b);
+        product as u64 ^ (product >> 64) as u64
+    };
+    let pair = |at: usize| fold(words[at] ^ secret[at], words[at + 1] ^ secret[at + 1]);
+    fold(pair(0) ^ pair(2), pair(4) ^ secret[6])
+}

@@ -1,0 +1,70 @@
+//! When flows are over: the timeouts, and how old a flow is.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::observation::low32;
+use crate::record::FlowEndReason;
+use crate::time::Timestamp;
+
+/// When a flow was last seen: low 31 bits of the time, then 1 if it saw a FIN or RST. The unit of
+/// all that is compared with it is half a millisecond.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(transparent)]
+pub(super) struct LastSeen(pub(super) u32);
+
+impl LastSeen {
+    #[inline]
+    pub(super) fn new(time: Timestamp, closed: bool) -> Self {
+        Self(low32(time.as_millis()) << 1 | u32::from(closed))
+    }
+
+    #[inline]
+    pub(super) fn closed(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    #[inline]
+    pub(super) fn age_ms(self, now: Timestamp) -> u32 {
+        (low32(now.as_millis()) << 1).wrapping_sub(self.0).wrapping_add(1) >> 1
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeouts {
+    pub(super) idle_ms: u32,
+    pub(super) active_ms: u32,
+    pub(super) linger_ms: u32,
+}
+
+/// How long ago a flow was first and last seen, and whether it saw a FIN or RST.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Age {
+    pub(super) first_ms: u64,
+    pub(super) last_ms: u64,
+    pub(super) closed: bool,
+}
+
+impl Timeouts {
+    /// Whether neither deadline has passed.
+    #[inline]
+    pub(super) fn allow(&self, age: Age) -> bool {
+        let idle_ms = if age.closed { self.linger_ms } else { self.idle_ms };
+        age.last_ms <= idle_ms.into() && age.first_ms <= self.active_ms.into()
+    }
+
+    /// Whether a flow is over, and for which reason: that of the earlier deadline.
+    pub(super) fn check(&self, age: Age) -> Option<FlowEndReason> {
+        if self.allow(age) {
+            return None;
+        }
+        let idle_ms = u64::from(if age.closed { self.linger_ms } else { self.idle_ms });
+        // The deadlines are now - last_ms + idle_ms and now - first_ms + active_ms.
+        Some(if idle_ms + age.first_ms >= u64::from(self.active_ms) + age.last_ms {
+            FlowEndReason::ActiveTimeout
+        } else if age.closed {
+            FlowEndReason::EndOfFlow
+        } else {
+            FlowEndReason::IdleTimeout
+        })
+    }
+}
