@@ -1,16 +1,11 @@
 //! Live: frames of this host's interfaces in, flows out on time.
 //!
 //! A worker shares nothing: its sockets, its clock, its table and its fragments are its own. It
-<<<<<<< HEAD
+//! A worker shares nothing: its sockets, its clock, its table and its fragments are its own. It
 //! takes turns between its sockets while packets come, naps between bursts, and sleeps in `poll`
-//! after some rounds without any. Ten times a second, or more often, it ticks: flows end though no packet comes. The
-//! main thread looks after the interfaces, adds up what the workers publish, and waits for a
+//! after some rounds without any. Twenty times a second it ticks: flows end though no packet comes.
+//! The main thread looks after the interfaces, adds up what the workers publish, and waits for a
 //! signal.
-=======
-//! takes turns between its sockets while packets come, and sleeps in `poll` after some rounds
-//! without any. Twenty times a second it ticks: flows end though no packet comes. The main thread
-//! looks after the interfaces, adds up what the workers publish, and waits for a signal.
->>>>>>> live
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};

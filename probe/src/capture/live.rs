@@ -47,7 +47,6 @@ impl AddAssign for SourceCounts {
 }
 
 impl LiveSource {
-<<<<<<< HEAD
     /// How long the ring can be left alone while frames come in bursts: until 10 Gbit/s of the
     /// shortest frames would have filled half of it. `AF_PACKET` gives a block of frames at a time,
     /// so `poll` does not return for each few.
@@ -55,7 +54,9 @@ impl LiveSource {
         match self {
             Self::Xdp(socket) => Some(NAP_MAX.min(FRAME_10G * socket.ring() / 2)),
             Self::Packet(_) => None,
-=======
+        }
+    }
+
     /// Nothing more shall come: of `AF_XDP` the program is detached for that.
     pub(crate) fn stop(&mut self) {
         match self {
@@ -69,7 +70,6 @@ impl LiveSource {
         match self {
             Self::Xdp(_) => true,
             Self::Packet(socket) => socket.is_drained(),
->>>>>>> live
         }
     }
 
