@@ -17,6 +17,7 @@ use exporter::sentence;
 use flow::{Frame, LinkType, each_segment};
 use log::{info, warn};
 
+use super::offloads::{Place, warn_of_falsifiers};
 use super::sys::packet_ring::{Outgoing, PacketRing, RingSize};
 use super::{CaptureError, PacketSource, Polled};
 use block::{Cursor, Unreadable};
@@ -183,6 +184,7 @@ impl PacketSocket {
                 .begin(direction)
                 .map_err(|problem| fail("let through the packets of", problem))?;
         }
+        warn_of_falsifiers(&settings.name, Place::Stack);
         Ok(sockets)
     }
 
