@@ -93,6 +93,23 @@ fn auto_takes_an_interface_that_the_host_does_not_need() {
 }
 
 #[test]
+fn offloads_that_falsify_counts_are_named_at_start() {
+    for setting in ["on", "off"] {
+        for (method, is_falsified) in METHODS.into_iter().zip([setting == "on", false]) {
+            let Some(network) = Network::new(Links::default()) else { return };
+            let mut command = network.command(Host::Probe, "ethtool");
+            let set = command.args(["-K", "rx0", "rxvlan", setting]).status().unwrap();
+            assert!(set.success());
+            let probe = Probe::start(&network, &["rx0"], &[method]);
+            let run = probe.stop();
+            let said = run.stderr.contains("rxvlan of rx0 is on: ");
+            assert_eq!(said, is_falsified, "{method:?} {setting}: {}", run.stderr);
+            assert_eq!(run.stderr.contains("ethtool -K rx0 rxvlan off"), is_falsified);
+        }
+    }
+}
+
+#[test]
 fn an_interface_of_the_host_is_not_taken_unasked() {
     let Some(network) = addressed() else { return };
     let program = support::flowprobe();

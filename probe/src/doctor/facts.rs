@@ -18,6 +18,8 @@ pub(super) struct Facts {
     pub(super) rights: Rights,
     /// Octets that this process may lock; `None` is any number.
     pub(super) lockable: Option<u64>,
+    /// Octets that AF_XDP may use for this interface.
+    pub(super) memory_max: u64,
     pub(super) packet_sockets: Support,
     pub(super) xdp_sockets: Support,
     pub(super) bpf: Support,
@@ -37,7 +39,7 @@ pub(super) struct Rights {
     pub(super) net_raw: bool,
     /// `CAP_NET_ADMIN`.
     pub(super) net_admin: bool,
-    /// `CAP_BPF`, or `CAP_SYS_ADMIN`, which includes it.
+    /// `CAP_BPF`. `CAP_SYS_ADMIN` includes it for the kernel, but is not asked for at start.
     pub(super) bpf: bool,
     /// `CAP_IPC_LOCK`.
     pub(super) ipc_lock: bool,
@@ -54,12 +56,12 @@ pub(super) enum Support {
 }
 
 impl Facts {
-    /// Looks at everything. The interface is only asked.
+    /// Looks at everything. The interface is only asked; it is one of so many.
     ///
     /// # Errors
     ///
     /// There is no such interface, in a sentence.
-    pub(super) fn gather(name: &str) -> Result<Self, String> {
+    pub(super) fn gather(name: &str, interfaces: usize) -> Result<Self, String> {
         let interface = Interface::find(name)?;
         let mut ethtool = Ethtool::new(&interface.name).ok();
         let mut ask = |question: fn(&mut Ethtool) -> io::Result<Setting>| {
@@ -72,6 +74,7 @@ impl Facts {
             lockable: getrlimit(Resource::RLIMIT_MEMLOCK)
                 .ok()
                 .and_then(|(soft, _)| (soft != RLIM_INFINITY).then_some(soft)),
+            memory_max: UMEM_MAX_DEFAULT / interfaces as u64,
             packet_sockets: Support::new(try_packet_socket()),
             xdp_sockets: Support::new(try_xdp_socket()),
             bpf: Support::new(try_bpf_map()),
@@ -97,7 +100,7 @@ impl Rights {
     /// From a set of capabilities, a bit for each (linux/capability.h).
     pub(super) fn new(bits: u64) -> Self {
         let has = |number: u32| bits & (1 << number) != 0;
-        Self { net_raw: has(13), net_admin: has(12), bpf: has(39) || has(21), ipc_lock: has(14) }
+        Self { net_raw: has(13), net_admin: has(12), bpf: has(39), ipc_lock: has(14) }
     }
 }
 
@@ -110,3 +113,6 @@ impl Support {
         }
     }
 }
+
+/// Of `--umem-max`.
+const UMEM_MAX_DEFAULT: u64 = 1 << 30;

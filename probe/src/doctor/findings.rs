@@ -5,6 +5,7 @@ use super::method::{
     KERNEL_MIN, KERNEL_MIN_SEGMENTS, Method, ONE_CHUNK_MTU_MAX, lockable_octets, missing,
     needed_octets,
 };
+use crate::capture::offloads::{Falsifier, Place, falsifiers};
 use crate::capture::packet;
 use crate::units;
 
@@ -39,12 +40,12 @@ pub(super) fn findings(facts: &Facts, method: &Method) -> Vec<Finding> {
         Some(locked_memory(facts)),
         Some(link(facts)),
         Some(host(facts)),
-        program(facts),
+        program(facts, method),
         Some(driver(facts)),
         Some(queues(facts)),
         hash(facts),
         ring(facts),
-        lro(facts),
+        lro(facts, method),
         gro(facts, method),
         rxvlan(facts, method),
         Some(mtu(facts)),
@@ -107,7 +108,7 @@ fn locked_memory(facts: &Facts) -> Finding {
         }
         Some(most) => {
             let (most, needed) = (mebibytes(most), mebibytes(needed));
-            let text = format!("up to {most}: AF_XDP needs {needed} with default rings");
+            let text = format!("up to {most}: AF_XDP needs {needed} without --ring");
             finding(text).warn("LimitMEMLOCK=infinity in the service, or CAP_IPC_LOCK")
         }
     }
@@ -120,7 +121,8 @@ fn link(facts: &Facts) -> Finding {
         let text = format!("ARPHRD {}, neither Ethernet nor IP", interface.hardware);
         finding(text).fail("capture on the interface below it")
     } else if !interface.is_up() {
-        finding("down".to_owned()).fail(&format!("ip link set {} up", interface.name))
+        let text = "down: AF_PACKET would wait for it, AF_XDP cannot".to_owned();
+        finding(text).warn(&format!("ip link set {} up", interface.name))
     } else if !interface.is_running() {
         finding("up, but no carrier".to_owned()).warn("look at the cable and at the other end")
     } else {
@@ -139,14 +141,21 @@ fn host(facts: &Facts) -> Finding {
     }
 }
 
-fn program(facts: &Facts) -> Option<Finding> {
+fn program(facts: &Facts, method: &Method) -> Option<Finding> {
     let attached = facts.interface.xdp?;
-    let text = format!("program {} in {} mode holds the place", attached.program, attached.mode);
+    let text = format!(
+        "program {} in {} mode: what it takes, no other capture sees",
+        attached.program, attached.mode
+    );
     let remedy = format!(
         "`bpftool net` says whose it is; ip link set {} xdp off, if nobody's",
         facts.interface.name
     );
-    Some(Finding::new("XDP", text).warn(&remedy))
+    let finding = Finding::new("XDP", text);
+    Some(match method {
+        Method::None { .. } => finding.fail(&remedy),
+        Method::Xdp { .. } | Method::Packet { .. } => finding.warn(&remedy),
+    })
 }
 
 fn driver(facts: &Facts) -> Finding {
@@ -197,40 +206,39 @@ fn ring(facts: &Facts) -> Option<Finding> {
     Some(Finding::new("card's ring", text).warn(&remedy))
 }
 
-fn lro(facts: &Facts) -> Option<Finding> {
-    if !facts.offloads?.lro {
-        return Some(Finding::new("LRO", "off".to_owned()));
-    }
-    let text = "on: the card puts packets together, counts would be too low";
-    let remedy = format!("ethtool -K {} lro off", facts.interface.name);
-    Some(Finding::new("LRO", text.to_owned()).warn(&remedy))
+fn lro(facts: &Facts, method: &Method) -> Option<Finding> {
+    offload(facts, method, Falsifier::Lro, facts.offloads?.lro, "on")
 }
 
 fn gro(facts: &Facts, method: &Method) -> Option<Finding> {
-    let finding = |text: &str| Finding::new("GRO", text.to_owned());
-    if !facts.offloads?.gro {
-        return Some(finding("off"));
-    }
-    if method.is_before_gro() {
-        return Some(finding("on: XDP takes frames before it"));
-    }
-    if let Method::Packet { .. } | Method::None { .. } = method {
-        return Some(finding("on: what it puts together is taken apart again"));
-    }
-    let remedy = format!("ethtool -K {} gro off", facts.interface.name);
-    Some(finding("on: generic XDP comes after it, counts would be too low").warn(&remedy))
+    let harmless = match method.place() {
+        Place::Driver | Place::Generic => "on: XDP takes frames before it",
+        Place::Stack => "on: what it puts together is taken apart again",
+    };
+    offload(facts, method, Falsifier::Gro, facts.offloads?.gro, harmless)
 }
 
 fn rxvlan(facts: &Facts, method: &Method) -> Option<Finding> {
-    let finding = |text: &str| Finding::new("rxvlan", text.to_owned());
-    if !facts.offloads?.rxvlan {
-        return Some(finding("off"));
-    }
-    if let Method::Packet { .. } | Method::None { .. } = method {
-        return Some(finding("on: tags are put back"));
-    }
-    let remedy = format!("ethtool -K {} rxvlan off", facts.interface.name);
-    Some(finding("on: XDP does not see the VLAN tags that the card takes out").warn(&remedy))
+    let harmless = "on: tags are put back";
+    offload(facts, method, Falsifier::Rxvlan, facts.offloads?.rxvlan, harmless)
+}
+
+/// What an offload does to a capture by that method.
+fn offload(
+    facts: &Facts,
+    method: &Method,
+    which: Falsifier,
+    is_on: bool,
+    harmless: &str,
+) -> Option<Finding> {
+    let finding = |text: String| Finding::new(which.name(), text);
+    Some(if falsifiers(facts.offloads?, method.place()).contains(&which) {
+        finding(format!("on: {}", which.problem())).warn(&which.remedy(&facts.interface.name))
+    } else if is_on {
+        finding(harmless.to_owned())
+    } else {
+        finding("off".to_owned())
+    })
 }
 
 fn mtu(facts: &Facts) -> Finding {

@@ -2,8 +2,9 @@
 
 use super::facts::{Facts, Support};
 use crate::capture::kernel::KernelVersion;
+use crate::capture::offloads::Place;
 use crate::capture::packet;
-use crate::port::FRAMES_DEFAULT;
+use crate::port::{frames, ring_that_fits};
 
 /// How `--capture auto` would capture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +30,6 @@ impl Method {
             Some("there are no packet sockets".to_owned())
         } else if !packet::is_known(hardware) {
             Some(format!("its link layer, ARPHRD {hardware}, is not known"))
-        } else if !facts.interface.is_up() {
-            Some("it is down".to_owned())
         } else {
             None
         };
@@ -40,15 +39,22 @@ impl Method {
         if facts.interface.consumable(&[]).is_err() {
             return Self::Packet { because: "the host needs the interface".to_owned() };
         }
+        if facts.interface.xdp.is_some() {
+            return Self::None { because: "another XDP program is there".to_owned() };
+        }
         match xdp_obstacle(facts) {
             Some(because) => Self::Packet { because },
             None => Self::Xdp { in_driver: facts.xdp.map(|features| features.redirects) },
         }
     }
 
-    /// Whether XDP runs where frames are still as the card gave them.
-    pub(super) fn is_before_gro(&self) -> bool {
-        matches!(self, Self::Xdp { in_driver: None | Some(true) })
+    /// Where frames would be taken.
+    pub(super) fn place(&self) -> Place {
+        match self {
+            Self::Xdp { in_driver: None | Some(true) } => Place::Driver,
+            Self::Xdp { in_driver: Some(false) } => Place::Generic,
+            Self::Packet { .. } | Self::None { .. } => Place::Stack,
+        }
     }
 }
 
@@ -65,8 +71,10 @@ fn xdp_obstacle(facts: &Facts) -> Option<String> {
         Some("AF_XDP is for Ethernet".to_owned())
     } else if facts.interface.mtu > ONE_CHUNK_MTU_MAX && facts.kernel < KERNEL_MIN_SEGMENTS {
         Some(format!("AF_XDP needs Linux {KERNEL_MIN_SEGMENTS} for this MTU"))
-    } else if facts.interface.xdp.is_some() {
-        Some("another XDP program is there".to_owned())
+    } else if !facts.interface.is_up() {
+        Some("it is down".to_owned())
+    } else if needed_octets(facts) > facts.memory_max {
+        Some("AF_XDP needs more memory than --umem-max".to_owned())
     } else if lockable_octets(facts).is_some_and(|lockable| lockable < needed_octets(facts)) {
         Some("AF_XDP needs more locked memory".to_owned())
     } else {
@@ -88,9 +96,12 @@ pub(super) fn lockable_octets(facts: &Facts) -> Option<u64> {
     facts.lockable.filter(|_| !facts.rights.ipc_lock)
 }
 
+/// With the rings that are used unless others are asked for.
 pub(super) fn needed_octets(facts: &Facts) -> u64 {
+    let queues = facts.interface.rx_queues;
     let chunk = if facts.interface.mtu <= SMALL_CHUNK_MTU_MAX { 2048 } else { 4096 };
-    u64::from(facts.interface.rx_queues) * u64::from(FRAMES_DEFAULT) * chunk
+    let ring = ring_that_fits(queues, facts.memory_max);
+    u64::from(queues) * u64::from(frames(ring)) * chunk
 }
 
 /// From this version on Linux has all that AF_XDP capture needs.

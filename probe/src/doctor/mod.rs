@@ -35,7 +35,7 @@ pub(crate) struct Examined {
 pub(crate) fn examine(names: &[String], form: Form) -> Examined {
     let mut examined = Examined { text: String::new(), works: true };
     for name in names {
-        let report = match Facts::gather(name) {
+        let report = match Facts::gather(name, names.len()) {
             Ok(facts) => Report::new(&facts),
             Err(problem) => {
                 error!("{problem}");

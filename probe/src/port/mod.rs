@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-pub(crate) use self::open::FRAMES_DEFAULT;
 use self::open::{Opened, Opener};
+pub(crate) use self::open::{frames, ring_that_fits};
 use crate::capture::live::SourceCounts;
 use crate::capture::xdp::XdpCapture;
 use crate::config::LiveSettings;

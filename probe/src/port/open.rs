@@ -20,12 +20,9 @@ const RING_MIN: u32 = 512;
 /// Of memory for a frame.
 const CHUNK_OCTETS_MAX: u64 = 4096;
 
-/// Frames of memory for a queue, with the default ring.
-pub(crate) const FRAMES_DEFAULT: u32 = frames(RING_DEFAULT);
-
 /// Frames for a ring: when it is full of frames that wait, a driver that writes into them itself
 /// still needs empty ones.
-const fn frames(ring: u32) -> u32 {
+pub(crate) fn frames(ring: u32) -> u32 {
     ring + ring / 4
 }
 
@@ -151,7 +148,7 @@ impl Opener {
 }
 
 /// The default ring, or the largest one that there is memory for.
-fn ring_that_fits(queues: u32, memory_max: u64) -> u32 {
+pub(crate) fn ring_that_fits(queues: u32, memory_max: u64) -> u32 {
     let fits =
         |ring: &u32| u64::from(frames(*ring)) * CHUNK_OCTETS_MAX * u64::from(queues) <= memory_max;
     let halves = std::iter::successors(Some(RING_DEFAULT), |ring| Some(ring / 2));

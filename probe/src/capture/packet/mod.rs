@@ -6,6 +6,7 @@
 
 mod block;
 mod filter;
+mod layer;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,11 +15,14 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use exporter::sentence;
 use flow::{Frame, LinkType, each_segment};
-use log::warn;
+use log::{info, warn};
 
+use super::offloads::{Place, warn_of_falsifiers};
 use super::sys::packet_ring::{Outgoing, PacketRing, RingSize};
 use super::{CaptureError, PacketSource, Polled};
 use block::{Cursor, Unreadable};
+pub(crate) use layer::is_known;
+use layer::{Layer, layer};
 
 /// Which packets of an interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -67,6 +71,13 @@ pub(crate) struct PacketSettings {
     pub(crate) direction: Direction,
     /// Also those that are for other hosts, as on a mirror port all are.
     pub(crate) promiscuous: bool,
+}
+
+impl PacketSettings {
+    fn error(&self, what: &str, problem: &io::Error) -> CaptureError {
+        let (problem, remedy) = (sentence(problem), remedy(problem));
+        CaptureError(format!("cannot {what} {}: {problem}{remedy}", self.name))
+    }
 }
 
 /// A ring's memory is a multiple of this. Small blocks fill fast, so that their packets are not
@@ -135,13 +146,6 @@ enum State {
     Gone(Instant),
 }
 
-/// What a packet's data begin with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Layer {
-    Ethernet,
-    Ip,
-}
-
 impl PacketSocket {
     /// Opens all sockets of an interface. None has a packet twice, or one from before.
     ///
@@ -149,60 +153,69 @@ impl PacketSocket {
     ///
     /// What is missing, in one sentence.
     pub(crate) fn open_all(settings: &PacketSettings) -> Result<Vec<Self>, CaptureError> {
-        let fail = |what: &str, problem: &io::Error| {
-            let (problem, remedy) = (sentence(problem), remedy(problem));
-            CaptureError(format!("cannot {what} {}: {problem}{remedy}", settings.name))
-        };
-        let mut sockets = Vec::new();
-        let mut group = None;
-        for _ in 0..settings.sockets.max(1) {
-            let ring = PacketRing::open(ring_size(settings.ring_octets))
-                .map_err(|problem| fail("open a packet socket for", &problem))?;
-            // A bound socket gets all packets until it is in the group: none may stay.
-            ring.set_filter(&filter::NOTHING)
-                .and_then(|()| ring.bind(settings.ifindex))
-                .map_err(|problem| fail("bind a packet socket to", &problem))?;
-            let bound = ring.bound().map_err(|problem| fail("look at", &problem))?;
-            let direction = settings.direction.on(bound.hardware);
-            if settings.sockets > 1 {
-                // By hash only. The kernel could also put fragments together before
-                // (PACKET_FANOUT_FLAG_DEFRAG), but each of them is a packet to be counted. They
-                // stay together without that: the hash of a fragment leaves out the ports.
-                match group {
-                    Some(group) => ring.join_group(group),
-                    None => {
-                        ring.found_group(direction.outgoing()).map(|founded| group = Some(founded))
+        let fail = |what, problem| settings.error(what, &problem);
+        let spread = "spread over several sockets the packets of";
+        let mut sockets = vec![Self::open(settings)?];
+        let hardware =
+            sockets[0].ring.bound().map_err(|problem| fail("look at", problem))?.hardware;
+        let direction = settings.direction.on(hardware);
+        if settings.sockets > 1 {
+            match sockets[0].ring.found_group(direction.outgoing()) {
+                Ok(group) => {
+                    for _ in 1..settings.sockets {
+                        let socket = Self::open(settings)?;
+                        socket.ring.join_group(group).map_err(|problem| fail(spread, problem))?;
+                        sockets.push(socket);
                     }
                 }
-                .map_err(|problem| fail("spread over several sockets the packets of", &problem))?;
+                // Kernels before 6.13 found no group on an interface that is down.
+                Err(problem) if problem.raw_os_error() == Some(libc::EINVAL) => {
+                    sockets[0].note_error().map_err(|problem| fail("look at", problem))?;
+                    if sockets[0].state != State::Down {
+                        return Err(fail(spread, problem));
+                    }
+                    info!("{} is down: one socket is to take all of its packets", settings.name);
+                }
+                Err(problem) => return Err(fail(spread, problem)),
             }
-            if settings.promiscuous {
-                ring.be_promiscuous(settings.ifindex)
-                    .map_err(|problem| fail("make promiscuous the interface", &problem))?;
-            }
-            sockets.push(Self {
-                name: settings.name.clone(),
-                number: settings.number,
-                layer: layer(&settings.name, bound.hardware)?,
-                ring,
-                cursor: None,
-                counts: PacketCounts::default(),
-                state: State::Up,
-                checked: Instant::now(),
-                stopped: None,
-            });
         }
         for socket in &sockets {
             socket
-                .begin(settings.direction)
-                .map_err(|problem| fail("let through the packets of", &problem))?;
+                .begin(direction)
+                .map_err(|problem| fail("let through the packets of", problem))?;
         }
+        warn_of_falsifiers(&settings.name, Place::Stack);
         Ok(sockets)
+    }
+
+    /// A socket that lets nothing through. A bound one gets all packets until it is in a group.
+    fn open(settings: &PacketSettings) -> Result<Self, CaptureError> {
+        let fail = |what, problem| settings.error(what, &problem);
+        let ring = PacketRing::open(ring_size(settings.ring_octets))
+            .map_err(|problem| fail("open a packet socket for", problem))?;
+        ring.set_filter(&filter::NOTHING)
+            .and_then(|()| ring.bind(settings.ifindex))
+            .map_err(|problem| fail("bind a packet socket to", problem))?;
+        if settings.promiscuous {
+            ring.be_promiscuous(settings.ifindex)
+                .map_err(|problem| fail("make promiscuous the interface", problem))?;
+        }
+        let bound = ring.bound().map_err(|problem| fail("look at", problem))?;
+        Ok(Self {
+            name: settings.name.clone(),
+            number: settings.number,
+            layer: layer(&settings.name, bound.hardware)?,
+            ring,
+            cursor: None,
+            counts: PacketCounts::default(),
+            state: State::Up,
+            checked: Instant::now(),
+            stopped: None,
+        })
     }
 
     /// Lets packets into the ring.
     fn begin(&self, direction: Direction) -> io::Result<()> {
-        let direction = direction.on(self.ring.bound()?.hardware);
         if direction.outgoing() == Outgoing::Ignored {
             // Saves the kernel work; where it cannot, the filter alone does it.
             drop(self.ring.ignore_outgoing());
@@ -248,34 +261,42 @@ impl PacketSocket {
         is_settled && self.counts().left() == 0
     }
 
+    /// Learns whether the interface went down.
+    fn note_error(&mut self) -> io::Result<()> {
+        match self.ring.take_error()? {
+            Some(problem) if problem.raw_os_error() == Some(libc::ENETDOWN) => {
+                self.state = State::Down;
+                Ok(())
+            }
+            Some(problem) => Err(problem),
+            None => Ok(()),
+        }
+    }
+
     /// Nothing is there. Is the interface?
     #[cold]
     fn idle(&mut self) -> Result<Polled, CaptureError> {
         if let State::Gone(since) = self.state {
             return self.after_the_end(since);
         }
-        let fail = |problem: io::Error| {
-            let problem = sentence(&problem);
-            CaptureError(format!("cannot go on capturing on {}: {problem}", self.name))
-        };
-        match self.ring.take_error().map_err(fail)? {
-            Some(problem) if problem.raw_os_error() == Some(libc::ENETDOWN) => {
-                self.state = State::Down;
-            }
-            Some(problem) => return Err(fail(problem)),
-            None => {}
-        }
+        self.note_error().map_err(|problem| self.broken(&problem))?;
         // One that is deleted goes down first, and of the rest the socket is not told. A block that
         // came between the two looks as if the interface were up again.
         if self.state == State::Up && self.checked.elapsed() < CHECK_EVERY {
             return Ok(Polled::Idle);
         }
         self.checked = Instant::now();
-        if self.ring.bound().map_err(fail)?.index.is_some() {
+        let bound = self.ring.bound().map_err(|problem| self.broken(&problem))?;
+        if bound.index.is_some() {
             return Ok(Polled::Idle);
         }
         self.state = State::Gone(self.checked);
         self.after_the_end(self.checked)
+    }
+
+    fn broken(&self, problem: &io::Error) -> CaptureError {
+        let problem = sentence(problem);
+        CaptureError(format!("cannot go on capturing on {}: {problem}", self.name))
     }
 
     /// The interface is gone. The block that the kernel was filling comes yet.
@@ -358,40 +379,6 @@ fn ring_size(octets: usize) -> RingSize {
         block_timeout_ms: BLOCK_TIMEOUT_MS,
     }
 }
-
-/// Whether frames of interfaces with this `ARPHRD_` number are understood.
-pub(crate) fn is_known(hardware: u16) -> bool {
-    known_layer(hardware).is_some()
-}
-
-fn layer(name: &str, hardware: u16) -> Result<Layer, CaptureError> {
-    known_layer(hardware).ok_or_else(|| {
-        CaptureError(format!(
-            "cannot capture on {name}: its link layer (ARPHRD {hardware}) is neither Ethernet nor \
-             IP"
-        ))
-    })
-}
-
-/// Interfaces without a link layer of their own have IP, which tells its version itself.
-fn known_layer(hardware: u16) -> Option<Layer> {
-    match hardware {
-        libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => Some(Layer::Ethernet),
-        libc::ARPHRD_PPP
-        | RAW_IP
-        | libc::ARPHRD_TUNNEL
-        | libc::ARPHRD_TUNNEL6
-        | libc::ARPHRD_SIT
-        | libc::ARPHRD_IPGRE
-        | IP6_GRE
-        | libc::ARPHRD_NONE => Some(Layer::Ip),
-        _ => None,
-    }
-}
-
-/// linux/if_arp.h.
-const RAW_IP: u16 = 519;
-const IP6_GRE: u16 = 823;
 
 /// What to do, after an error at start.
 fn remedy(problem: &io::Error) -> &'static str {

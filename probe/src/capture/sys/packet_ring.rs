@@ -176,8 +176,8 @@ impl PacketRing {
     }
 
     /// Founds a group of sockets that packets are spread over by the hash of their flow. The group
-    /// decides on the packets that the host sends, whatever its sockets say; old kernels cannot leave
-    /// them out, and do not say so.
+    /// decides on the packets that the host sends, whatever its sockets say; old kernels cannot
+    /// leave them out, and do not say so.
     ///
     /// # Errors
     ///
@@ -187,6 +187,9 @@ impl PacketRing {
             Outgoing::Taken => 0,
             Outgoing::Ignored => libc::PACKET_FANOUT_FLAG_IGNORE_OUTGOING,
         };
+        // By hash only. The kernel could also put fragments together before
+        // (PACKET_FANOUT_FLAG_DEFRAG), but each of them is a packet to be counted. They stay
+        // together without that: the hash of a fragment leaves out the ports.
         let kind = libc::PACKET_FANOUT_HASH | flags;
         // The number shall be nobody else's.
         let request = (kind | libc::PACKET_FANOUT_FLAG_UNIQUEID) << 16;

@@ -29,6 +29,7 @@ pub(crate) use self::plan::XdpSettings;
 use super::CaptureError;
 use super::afxdp::{XdpQueue, XdpSocket, retry_while_busy};
 use super::kernel::KernelVersion;
+use super::offloads::{Place, warn_of_falsifiers};
 use super::sys::mapping::Mapping;
 use super::sys::promiscuous::Promiscuous;
 use super::sys::xsk::XskBinding;
@@ -107,6 +108,8 @@ impl XdpCapture {
             zero_copy: u32::try_from(zero_copy).unwrap_or(u32::MAX),
             queues: settings.queues,
         };
+        let place = if attempt.in_driver { Place::Driver } else { Place::Generic };
+        warn_of_falsifiers(&settings.name, place);
         let link = Some(link);
         Ok((Self { link, _ebpf: ebpf, _promiscuous: promiscuous, counters, mode }, sockets))
     }

@@ -1,0 +1,92 @@
+//! Offloads of a network card that falsify what is counted, depending on where frames are taken.
+
+use log::warn;
+
+use super::sys::ethtool::{Ethtool, Offloads};
+
+/// Where frames are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// By XDP in the driver, as the card gave them.
+    Driver,
+    /// By generic XDP, which comes after GRO.
+    Generic,
+    /// By AF_PACKET, with what the kernel knows of what it did to them.
+    Stack,
+}
+
+/// An offload that can falsify.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Falsifier {
+    Lro,
+    Gro,
+    Rxvlan,
+}
+
+/// Those that are on and falsify what is taken there.
+pub(crate) fn falsifiers(offloads: Offloads, place: Place) -> Vec<Falsifier> {
+    let Offloads { lro, gro, rxvlan } = offloads;
+    [
+        lro.then_some(Falsifier::Lro),
+        (gro && place == Place::Generic).then_some(Falsifier::Gro),
+        (rxvlan && place != Place::Stack).then_some(Falsifier::Rxvlan),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Says which falsify a capture that begins. Of a driver that does not tell nothing is said.
+pub(crate) fn warn_of_falsifiers(interface: &str, place: Place) {
+    let Ok(offloads) = Ethtool::new(interface).and_then(|mut driver| driver.offloads()) else {
+        return;
+    };
+    for falsifier in falsifiers(offloads, place) {
+        let (name, problem) = (falsifier.name(), falsifier.problem());
+        warn!("{name} of {interface} is on: {problem}; {}", falsifier.remedy(interface));
+    }
+}
+
+impl Falsifier {
+    /// As people know it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Lro => "LRO",
+            Self::Gro => "GRO",
+            Self::Rxvlan => "rxvlan",
+        }
+    }
+
+    /// What it does.
+    pub(crate) fn problem(self) -> &'static str {
+        match self {
+            Self::Lro => "the card puts packets together, which makes counts too low",
+            Self::Gro => "generic XDP comes after it, which makes counts too low",
+            Self::Rxvlan => "XDP does not see the VLAN tags that the card takes out",
+        }
+    }
+
+    /// The command that mends it.
+    pub(crate) fn remedy(self, interface: &str) -> String {
+        format!("ethtool -K {interface} {} off", self.name().to_lowercase())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_falsifies_depends_on_where_frames_are_taken() {
+        use Falsifier::{Gro, Lro, Rxvlan};
+        let all = Offloads { lro: true, gro: true, rxvlan: true };
+        assert_eq!(falsifiers(all, Place::Driver), [Lro, Rxvlan]);
+        assert_eq!(falsifiers(all, Place::Generic), [Lro, Gro, Rxvlan]);
+        assert_eq!(falsifiers(all, Place::Stack), [Lro]);
+        for place in [Place::Driver, Place::Generic, Place::Stack] {
+            assert_eq!(falsifiers(Offloads::default(), place), []);
+        }
+        assert_eq!(Rxvlan.remedy("eth1"), "ethtool -K eth1 rxvlan off");
+        assert_eq!(Gro.remedy("eth1"), "ethtool -K eth1 gro off");
+    }
+}
