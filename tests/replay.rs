@@ -1,19 +1,169 @@
-//! Capture files in, flows out: what the whole program makes of captures made by hand.
+//! The same capture gives the same octets each time, whatever the bursts and the speed of input.
 
 mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::UdpSocket;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use support::capture::{Captured, pcap};
 use support::packet::{ethernet, ipv4, tcp};
 
-#[test]
-fn one_packet_is_one_flow() {
+fn sample(name: &str) -> PathBuf {
+    support::root().join("tests/data").join(name)
+}
+
+/// All that leaves in a run.
+#[derive(PartialEq, Eq)]
+struct Left {
+    documents: Vec<u8>,
+    file: Vec<u8>,
+    /// Of NetFlow v5, v9 and IPFIX.
+    datagrams: [Vec<Vec<u8>>; 3],
+}
+
+/// How the input comes.
+#[derive(Clone, Copy)]
+enum Input {
+    File,
+    /// Through a pipe, so many octets at a time.
+    Pieces(usize),
+}
+
+fn replay(name: &str, input: Input, settings: &[&str]) -> Left {
     let folder = support::scratch();
-    let frame = ethernet(&ipv4([10, 0, 0, 1], [10, 0, 0, 2], 6, &tcp(1, 2, 0x12, 3)));
-    let path = support::write(&folder, "one.pcap", &pcap(&[Captured::at(1000, frame)]));
-    let run = support::run(["-r", path.to_str().unwrap(), "-o", "json:-"]);
+    let path = folder.path().join("flows.ipfix");
+    let sockets = ["netflow5", "netflow9", "ipfix"].map(|scheme| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        (scheme, socket)
+    });
+    let mut command = support::flowprobe();
+    command.args(["--stats", "json", "--name", "test", "-o", "json:-", "-o"]);
+    command.arg(format!("ipfix-file:{}", path.display())).args(settings);
+    for (scheme, socket) in &sockets {
+        // At a pace at which a socket's buffer holds all until this test comes to it.
+        let address = socket.local_addr().unwrap();
+        command.args(["-o", &format!("{scheme}://{address}?pps=2000")]);
+    }
+    let file = match input {
+        Input::File => sample(name),
+        Input::Pieces(_) => PathBuf::from("-"),
+    };
+    command.arg("-r").arg(file).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let feeder = match input {
+        Input::File => None,
+        Input::Pieces(octets) => {
+            let file = fs::read(sample(name)).unwrap();
+            Some(thread::spawn(move || {
+                file.chunks(octets).for_each(|piece| stdin.write_all(piece).unwrap());
+            }))
+        }
+    };
+    let over = AtomicBool::new(false);
+    let (run, datagrams) = thread::scope(|scope| {
+        let threads = sockets.map(|(_, socket)| scope.spawn(|| receive(socket, &over)));
+        let run = support::finished(child.wait_with_output().unwrap());
+        over.store(true, Ordering::Relaxed);
+        (run, threads.map(|thread| thread.join().unwrap()))
+    });
+    feeder.into_iter().for_each(|feeder| feeder.join().unwrap());
+    assert_eq!(run.status, 0, "{}", run.stderr);
     run.assert_conservation();
-    let documents = run.documents();
-    assert_eq!(documents.len(), 1);
-    assert_eq!(documents[0]["source"]["bytes"], 43);
-    assert_eq!(run.status, 0);
+    for (index, datagrams) in datagrams.iter().enumerate() {
+        let messages = run.count(&format!("outputs.{}.messages", index + 2));
+        assert_eq!(datagrams.len() as u64, messages, "all arrive");
+    }
+    Left { documents: run.stdout, file: fs::read(path).unwrap(), datagrams }
+}
+
+/// Receives until the program is over and nothing more comes.
+fn receive(socket: UdpSocket, over: &AtomicBool) -> Vec<Vec<u8>> {
+    let mut buffer = [0; 65_536];
+    let mut datagrams = Vec::new();
+    loop {
+        let was_over = over.load(Ordering::Relaxed);
+        match socket.recv(&mut buffer) {
+            Ok(length) => datagrams.push(buffer[..length].to_vec()),
+            Err(_) if was_over => return datagrams,
+            Err(_) => {}
+        }
+    }
+}
+
+/// Checks that runs which must not differ do not, with these settings and 1 and 2 workers.
+fn check(name: &str, settings: &[&str]) {
+    for workers in ["1", "2"] {
+        let with = |burst| [settings, &["--workers", workers, "--burst", burst]].concat();
+        let first = replay(name, Input::File, &with("64"));
+        assert!(!first.documents.is_empty());
+        let others = [
+            ("again", Input::File, "64"),
+            ("packet by packet", Input::File, "1"),
+            ("in large bursts", Input::File, "1000"),
+            ("in small pieces", Input::Pieces(700), "64"),
+            ("in large pieces", Input::Pieces(100_000), "7"),
+        ];
+        for (how, input, burst) in others {
+            let other = replay(name, input, &with(burst));
+            assert!(first == other, "{name} {settings:?}, {workers} workers: {how} it differs");
+        }
+    }
+}
+
+#[test]
+fn same_capture_gives_the_same_octets() {
+    check("office.pcap", &[]);
+    check("interfaces.pcapng", &[]);
+}
+
+#[test]
+fn same_capture_gives_the_same_octets_when_the_table_is_full() {
+    check("office.pcap", &["--max-flows", "100"]);
+}
+
+/// The flows without the order in which they left.
+fn flows(settings: &[&str]) -> Vec<support::flows::Flow> {
+    let path = sample("office.pcap");
+    let run = support::run([&["-r", path.to_str().unwrap(), "-o", "json:-"], settings].concat());
+    run.assert_conservation();
+    run.sorted_flows()
+}
+
+#[test]
+fn flows_do_not_depend_on_workers_or_the_seed_of_the_hash() {
+    let expected = flows(&[]);
+    for settings in [["--workers", "2"], ["--workers", "5"], ["--hash-seed", "random"]] {
+        assert!(flows(&settings) == expected, "{settings:?}");
+    }
+}
+
+#[test]
+fn pipe_that_is_read_to_its_end_is_closed_in_good_order() {
+    // The writer is still there when the last packet has been read.
+    let frame = ethernet(&ipv4([10, 0, 0, 1], [10, 0, 0, 2], 6, &tcp(1, 2, 0x12, 3)));
+    let mut child = support::flowprobe()
+        .args(["-r", "-", "-o", "json:-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&pcap(&[Captured::at(1000, frame)])).unwrap();
+    thread::sleep(Duration::from_millis(100));
+    assert!(child.try_wait().unwrap().is_none(), "there may be more");
+    drop(stdin);
+    let mut document = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut document).unwrap();
+    assert!(child.wait().unwrap().success());
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(document["source"]["bytes"], 43);
 }

@@ -366,3 +366,16 @@ fn tshark_finds_the_samples_sound() {
         assert!(found.is_empty(), "{name}:\n{found}");
     }
 }
+
+#[test]
+fn readme_shows_what_the_program_prints() {
+    let readme = fs::read_to_string(support::root().join("README.md")).unwrap();
+    let run = support::run(["-r", sample("office.pcap").to_str().unwrap()]);
+    let table = String::from_utf8(run.stdout).unwrap();
+    assert!(table.lines().count() > 10 && readme.contains(&table), "{table}");
+    let text = support::flowprobe().arg("-r").arg(sample("office.pcap")).output().unwrap();
+    let totals = String::from_utf8(text.stderr).unwrap();
+    // How long it took differs.
+    let (totals, _) = totals.split_once("time  ").unwrap();
+    assert!(readme.contains(totals), "{totals}");
+}

@@ -1,7 +1,7 @@
 //! Where an output goes, as users write it: a URL whose query has the settings.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -110,6 +110,14 @@ impl Destination {
     /// Whether it writes to standard output.
     pub fn is_stdout(&self) -> bool {
         matches!(&self.kind, Kind::IpfixFile(path) | Kind::Json(path) if path == "-")
+    }
+
+    /// The file that it writes, if it writes one that has a name.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::IpfixFile(path) | Kind::Json(path) if path != "-" => Some(Path::new(path)),
+            Kind::IpfixFile(_) | Kind::Json(_) | Kind::Udp(..) | Kind::Stream(_) => None,
+        }
     }
 
     /// Opens it: finds the host, connects, creates the file.

@@ -6,6 +6,7 @@
 
 use flow::{FlowRecord, IpVersion};
 
+use crate::exporter::Interface;
 use crate::message::Content;
 
 /// Elements whose value is that of a flow.
@@ -172,17 +173,23 @@ pub(crate) enum OptionElement {
     NotSentFlowTotalCount,
     NotSentPacketTotalCount,
     NotSentOctetTotalCount,
+    /// Scope: an interface.
+    IngressInterface,
+    /// Cut or filled up with zeros to what Linux gives a name.
+    InterfaceName,
 }
 
 impl OptionElement {
     pub(crate) const fn id(self) -> u16 {
         match self {
             Self::System => 1,
+            Self::IngressInterface => 10,
             Self::SamplingInterval => 34,
             Self::SamplingAlgorithm => 35,
             Self::ExportedOctetTotalCount => 40,
             Self::ExportedMessageTotalCount => 41,
             Self::ExportedFlowRecordTotalCount => 42,
+            Self::InterfaceName => 82,
             Self::ExportingProcessId => 144,
             Self::ObservationDomainId => 149,
             Self::ObservedFlowTotalCount => 163,
@@ -200,7 +207,9 @@ impl OptionElement {
             Self::System
             | Self::SamplingInterval
             | Self::ExportingProcessId
-            | Self::ObservationDomainId => 4,
+            | Self::ObservationDomainId
+            | Self::IngressInterface => 4,
+            Self::InterfaceName => INTERFACE_NAME_OCTETS,
             Self::ExportedOctetTotalCount
             | Self::ExportedMessageTotalCount
             | Self::ExportedFlowRecordTotalCount
@@ -229,12 +238,25 @@ impl OptionElement {
             Self::NotSentFlowTotalCount => put64(out, about.not_sent.records),
             Self::NotSentPacketTotalCount => put64(out, about.not_sent.packets),
             Self::NotSentOctetTotalCount => put64(out, about.not_sent.octets),
+            Self::IngressInterface => put32(out, about.interface.number),
+            Self::InterfaceName => put_name(out, &about.interface.name),
         }
     }
 }
 
+/// `IFNAMSIZ`. Names of a capture file may be longer; a variable length is not read everywhere.
+const INTERFACE_NAME_OCTETS: u16 = 16;
+
+/// Whole characters, then zeros.
+fn put_name(out: &mut Vec<u8>, name: &str) {
+    let octets = usize::from(INTERFACE_NAME_OCTETS);
+    let cut = &name[..name.floor_char_boundary(octets)];
+    out.extend_from_slice(cut.as_bytes());
+    out.resize(out.len() + octets - cut.len(), 0);
+}
+
 /// What Options Data Records say.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ExporterState {
     pub(crate) observation_domain_id: u32,
     pub(crate) sampling_interval: u32,
@@ -243,6 +265,8 @@ pub(crate) struct ExporterState {
     pub(crate) observed_flows: u64,
     pub(crate) ignored: flow::Tally,
     pub(crate) not_sent: flow::RecordTally,
+    /// The one that a record is about.
+    pub(crate) interface: Interface,
 }
 
 /// The time that a message's sysUpTime counts from, as NetFlow v5 and v9 have it.

@@ -30,8 +30,8 @@ impl ExportError {
     }
 }
 
-/// The operating system's words, without Rust's error number.
-pub(crate) fn sentence(error: &io::Error) -> String {
+/// The operating system's words for an error, without Rust's number of it.
+pub fn sentence(error: &io::Error) -> String {
     let text = error.to_string();
     let end = text.rfind(" (os error").unwrap_or(text.len());
     let mut chars = text[..end].chars();

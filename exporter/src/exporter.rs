@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flow::{FlowRecord, RecordTally, Tally, Timestamp};
+use flow::{Conversation, FlowRecord, RecordTally, Tally, Timestamp};
 
 use crate::error::ExportError;
 
@@ -39,10 +39,13 @@ pub trait Exporter: Send {
 
     /// What became of the records so far.
     fn counts(&self) -> ExportCounts;
+
+    /// The packets that carry its messages, if it sends any: a mirror may show them again.
+    fn conversation(&self) -> Option<Conversation>;
 }
 
 /// An interface that has a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
     /// Its number in flow keys: the ifIndex, or the position in a capture file.
     pub number: u32,

@@ -105,6 +105,10 @@ const OPTIONS: [OptionsTemplate; 4] = [
     },
 ];
 
+/// Names of interfaces; announced where there are any.
+const INTERFACE: OptionsTemplate =
+    OptionsTemplate { id: 262, scope: O::IngressInterface, elements: &[O::InterfaceName] };
+
 /// Turns flow records into IPFIX messages.
 #[derive(Debug)]
 pub(crate) struct Encoder {
@@ -144,14 +148,32 @@ impl Encoder {
             IPV6.put_template(out);
         });
         for template in &OPTIONS {
-            self.builder.add_set(OPTIONS_TEMPLATE_SET, Padded::No, |out| {
-                // Template id, field count, scope field count (RFC 7011 section 3.4.2.2).
-                put16(out, template.id);
-                put16(out, count16(template.elements.len() + 1));
-                put16(out, 1);
-                template.put_fields(out);
-            });
+            self.add_options_template(template);
         }
+    }
+
+    fn add_options_template(&mut self, template: &OptionsTemplate) {
+        self.builder.add_set(OPTIONS_TEMPLATE_SET, Padded::No, |out| {
+            // Template id, field count, scope field count (RFC 7011 section 3.4.2.2).
+            put16(out, template.id);
+            put16(out, count16(template.elements.len() + 1));
+            put16(out, 1);
+            template.put_fields(out);
+        });
+    }
+
+    /// Adds the template of interface names, to a message with nothing in it yet.
+    pub(crate) fn add_interface_template(&mut self) {
+        self.add_options_template(&INTERFACE);
+    }
+
+    /// Adds the name of the interface that `about` is about.
+    pub(crate) fn add_interface(&mut self, about: &ExporterState) -> Result<(), Full> {
+        self.builder.add_record(INTERFACE.id, INTERFACE.record_length(), |out| {
+            INTERFACE.put_record(about, out);
+        })?;
+        self.records += 1;
+        Ok(())
     }
 
     /// Adds the options records, to a message with nothing but templates in it.

@@ -1,7 +1,7 @@
 //! Flow records to bytes to where they go: the Exporting Process.
 //!
-//! Encoders ([`Protocol`]) turn records into messages and never touch a socket; transports move
-//! messages and never look inside. A [`MessageExporter`] joins the two and accounts for every
+//! Encoders turn records into messages and never touch a socket; transports move
+//! messages and never look inside. A `MessageExporter` joins the two and accounts for every
 //! record: sent, not exportable, or failed. JSON documents go the same way, without messages.
 
 mod destination;
@@ -19,6 +19,6 @@ mod transport;
 mod uptime;
 
 pub use destination::{Context, Destination, FORMS};
-pub use error::ExportError;
+pub use error::{ExportError, sentence};
 pub use exporter::{ExportCounts, Exporter, Interface, MeterReport};
 pub use transport::Patience;

@@ -1,12 +1,13 @@
 //! The exporter of messages: an encoder, a transport, and when templates are due.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use flow::{FlowRecord, RecordTally, Timestamp};
+use flow::{Conversation, FlowRecord, RecordTally, Timestamp};
 
 use crate::element::ExporterState;
 use crate::error::ExportError;
-use crate::exporter::{ExportCounts, Exporter, MeterReport};
+use crate::exporter::{ExportCounts, Exporter, Interface, MeterReport};
 use crate::message::{Content, Message};
 use crate::muted::Muted;
 use crate::netflow5::NotAdded;
@@ -34,6 +35,7 @@ pub(crate) struct MessageExporter {
     /// The trace clock: export times never go back, unless the meter's clock does for good.
     clock: Timestamp,
     state: ExporterState,
+    interfaces: Arc<[Interface]>,
     given: RecordTally,
     /// Given to the transport.
     handed_on: Content,
@@ -98,6 +100,7 @@ impl MessageExporter {
                 sampling_interval,
                 ..ExporterState::default()
             },
+            interfaces: Arc::default(),
             given: RecordTally::default(),
             handed_on: Content::default(),
             not_exportable: RecordTally::default(),
@@ -129,7 +132,8 @@ impl MessageExporter {
     /// Before the clock moves far, what was gathered leaves with the time that it was gathered at.
     fn move_clock(&mut self, to: Timestamp) -> Result<(), ExportError> {
         let set_back = self.clock.millis_since(to) > SET_BACK_MS;
-        if set_back || to.millis_since(self.clock) > JUMP_MS {
+        let far = to.millis_since(self.clock) > JUMP_MS || !self.encoder.can_reach(to);
+        if set_back || far {
             self.send_message()?;
         }
         if set_back || to > self.clock {
@@ -160,15 +164,36 @@ impl MessageExporter {
             exported,
             observed_flows: self.given.records + self.dropped.records,
             not_sent: failed.records + self.not_exportable + self.dropped,
-            ..self.state
+            ..self.state.clone()
         };
         self.encoder.announce(announcement, &state, self.clock);
         self.announced = Announced::Before { at: self.clock, messages: 0 };
         self.send_message()?;
+        if announcement == Announcement::Whole {
+            self.announce_interfaces(state)?;
+        }
         if let Announced::Before { messages, .. } = &mut self.announced {
             *messages = 0;
         }
         Ok(())
+    }
+
+    /// Sends the names of interfaces, those that have one.
+    fn announce_interfaces(&mut self, mut state: ExporterState) -> Result<(), ExportError> {
+        let Encoder::Ipfix(encoder) = &mut self.encoder else { return Ok(()) };
+        if self.interfaces.is_empty() {
+            return Ok(());
+        }
+        encoder.add_interface_template();
+        for interface in Arc::clone(&self.interfaces).iter() {
+            state.interface = interface.clone();
+            while let Encoder::Ipfix(encoder) = &mut self.encoder
+                && encoder.add_interface(&state).is_err()
+            {
+                self.send_message()?;
+            }
+        }
+        self.send_message()
     }
 
     /// Sends the message under construction, if there is anything in it.
@@ -202,6 +227,10 @@ impl Exporter for MessageExporter {
     fn observe(&mut self, meter: &MeterReport) {
         self.state.ignored = meter.ignored;
         self.dropped = meter.dropped;
+        if self.interfaces != meter.interfaces {
+            self.interfaces = Arc::clone(&meter.interfaces);
+            self.announced = Announced::Never;
+        }
     }
 
     fn tick(&mut self, now: Timestamp) -> Result<(), ExportError> {
@@ -236,6 +265,10 @@ impl Exporter for MessageExporter {
             times_clamped: self.encoder.times_clamped(),
         }
     }
+
+    fn conversation(&self) -> Option<Conversation> {
+        self.transport.conversation()
+    }
 }
 
 impl Encoder {
@@ -245,6 +278,15 @@ impl Encoder {
             Self::Netflow5(encoder) => encoder.add(record, clock),
             Self::Netflow9(encoder) => Ok(encoder.add(record, clock)?),
             Self::Ipfix(encoder) => Ok(encoder.add(record)?),
+        }
+    }
+
+    #[inline]
+    fn can_reach(&self, clock: Timestamp) -> bool {
+        match self {
+            Self::Netflow5(encoder) => encoder.can_reach(clock),
+            Self::Netflow9(encoder) => encoder.can_reach(clock),
+            Self::Ipfix(_) => true,
         }
     }
 

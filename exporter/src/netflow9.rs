@@ -180,6 +180,12 @@ impl Encoder {
         Ok(())
     }
 
+    /// Whether what was gathered can still leave at that time.
+    #[inline]
+    pub(crate) fn can_reach(&self, clock: Timestamp) -> bool {
+        self.uptime.can_reach(clock)
+    }
+
     /// Flow times that 32 bits of uptime could not say.
     pub(crate) fn times_clamped(&self) -> u64 {
         self.uptime.clamped()

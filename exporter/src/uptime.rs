@@ -55,6 +55,12 @@ impl Uptime {
         self.base.is_some_and(|base| base <= start.max(oldest(clock)))
     }
 
+    /// Whether a header of that time can have an uptime. Headers round to seconds.
+    #[inline]
+    pub(crate) fn can_reach(&self, clock: Timestamp) -> bool {
+        self.base.is_none_or(|base| clock.millis_since(base) <= u64::from(u32::MAX) - 1000)
+    }
+
     /// Counts a flow that began at `start`, if that is clamped.
     pub(crate) fn count_clamped(&mut self, start: Timestamp) {
         self.clamped += u64::from(self.base.is_some_and(|base| start < base));
@@ -106,5 +112,7 @@ mod tests {
         assert_eq!(uptime.clamped(), 1);
         assert!(u64::from(uptime.base().of(clock)) > u64::from(u32::MAX) - 3000);
         assert!(uptime.can_say(ancient, clock), "another message would not be better");
+        assert!(uptime.can_reach(clock.plus_millis(1000)));
+        assert!(!uptime.can_reach(clock.plus_millis(1001)));
     }
 }

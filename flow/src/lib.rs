@@ -25,11 +25,11 @@ mod table;
 mod time;
 
 pub use clock::STEP_BACK_PACKETS;
-pub use frame::{Frame, Ignored, LinkType};
+pub use frame::{Frame, Ignored, LinkType, Offload, Segmented, each_segment};
 pub use hash::HashSeed;
 pub use key::{Address, FlowKey, IpVersion, KeyField, KeyFields};
 pub use observation::Observation;
-pub use observer::{MeterCounts, Observer, ObserverSettings, Sampling};
+pub use observer::{Conversation, MeterCounts, Observer, ObserverSettings, Sampling};
 pub use record::{FlowEndReason, FlowRecord, RecordTally, Tally};
 pub use table::{FlowTable, TIMEOUT_MS_MAX, TableSettings, VERY_LATE_MS};
 pub use time::Timestamp;

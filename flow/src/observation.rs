@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// One packet as the flow table sees it.
 ///
 /// Key and attributes are packed in six words, in the layout that a slot of the table has too, so
-/// that comparing two keys is comparing words under a [`KeyMask`]:
+/// that comparing two keys is comparing words under a `KeyMask`:
 ///
 /// ```text
 /// word 0, 1   source address, IPv4 in the first four octets

@@ -1,10 +1,13 @@
 //! From frames to observations: dissection, sampling, the clock, the ports of fragments.
 
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
 use crate::clock::{Advance, Clock};
 use crate::fragment::FragmentCache;
 use crate::frame::{Frame, Ignored, Packet, dissect, dissect_plain};
 use crate::hash::HashSeed;
-use crate::key::KeyFields;
+use crate::key::{Address, KeyFields};
 use crate::observation::Observation;
 use crate::record::Tally;
 use crate::time::Timestamp;
@@ -82,7 +85,38 @@ pub struct Observer {
     /// How much older than now the frame is that the clock was last moved by.
     late_ms: u64,
     fragments: FragmentCache,
+    /// Few: an output has one.
+    left_out: Vec<Conversation>,
     counts: MeterCounts,
+}
+
+/// Packets between two endpoints, in both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conversation {
+    /// IP protocol.
+    pub protocol: u8,
+    /// One end, at any port.
+    pub local: IpAddr,
+    /// The other end.
+    pub remote: SocketAddr,
+}
+
+impl Conversation {
+    #[inline]
+    fn has(&self, packet: &Packet) -> bool {
+        let port = self.remote.port();
+        if packet.protocol != self.protocol
+            || (packet.destination_port != port && packet.source_port != port)
+        {
+            return false;
+        }
+        let (local, remote) = (Address::of(self.local), Address::of(self.remote.ip()));
+        let there = packet.destination_port == port
+            && (packet.source, packet.destination) == (local, remote);
+        let back =
+            packet.source_port == port && (packet.source, packet.destination) == (remote, local);
+        there || back
+    }
 }
 
 impl Observer {
@@ -95,8 +129,15 @@ impl Observer {
             clock: Clock::new(settings.idle_timeout_ms),
             late_ms: 0,
             fragments: FragmentCache::new(settings.seed),
+            left_out: Vec::new(),
             counts: MeterCounts::default(),
         }
+    }
+
+    /// Packets of these are counted as filtered and not metered: the exporter's own messages, which
+    /// a mirror may show again.
+    pub fn leave_out(&mut self, conversations: Vec<Conversation>) {
+        self.left_out = conversations;
     }
 
     /// Now: the running maximum of packet times.
@@ -149,8 +190,7 @@ impl Observer {
         let Some(dissected) = dissect_plain(frame) else {
             return self.observe_general(frame, packet);
         };
-        self.meter(frame, &dissected, packet);
-        true
+        self.meter(frame, &dissected, packet)
     }
 
     #[cold]
@@ -160,8 +200,7 @@ impl Observer {
             Ok(mut dissected) => {
                 self.fragments.resolve(&mut dissected, frame.time);
                 self.counts.exceeding_wire += u64::from(dissected.exceeds_wire);
-                self.meter(frame, &dissected, packet);
-                true
+                self.meter(frame, &dissected, packet)
             }
             Err(reason) => {
                 self.counts.ignored[reason as usize].count(frame.wire_length.into());
@@ -171,12 +210,17 @@ impl Observer {
     }
 
     #[inline(always)]
-    fn meter(&mut self, frame: &Frame<'_>, dissected: &Packet, packet: &mut Observation) {
+    fn meter(&mut self, frame: &Frame<'_>, dissected: &Packet, packet: &mut Observation) -> bool {
+        if self.left_out.iter().any(|conversation| conversation.has(dissected)) {
+            self.counts.ignored[Ignored::Filtered as usize].count(frame.wire_length.into());
+            return false;
+        }
         self.counts.metered.count(dissected.octets.into());
         *packet = Observation::new(dissected, frame.ingress_interface, frame.time, self.late_ms);
         if !self.key.contain_the_seven() {
             packet.keep(self.key);
         }
+        true
     }
 
     fn is_sampled(&mut self) -> bool {

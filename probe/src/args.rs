@@ -5,12 +5,16 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use exporter::Destination;
 use flow::{KeyField, KeyFields};
 
-/// Turns packets into flows and exports them as NetFlow v5, NetFlow v9, IPFIX or JSON.
+use crate::capture::packet::Direction;
+use crate::config_file;
+
+/// Turns packets of a mirror port or of capture files into flows and exports them as NetFlow v5,
+/// NetFlow v9, IPFIX or JSON.
 #[derive(Debug, Parser)]
 #[command(
     name = "flowprobe",
@@ -32,6 +36,15 @@ pub(crate) struct Cli {
 /// Other jobs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Say whether capture on an interface would work, and what would falsify it
+    Doctor {
+        /// The interface; may be given several times
+        #[arg(short, long, value_name = "NAME", required = true)]
+        interface: Vec<String>,
+        /// A line of JSON for each interface
+        #[arg(long)]
+        json: bool,
+    },
     /// Print a shell's completions
     Completions {
         /// The shell
@@ -41,6 +54,8 @@ pub(crate) enum Command {
 
 const EXAMPLES: &str = "\
 Examples:
+  flowprobe -i eth1 -o ipfix://10.0.0.5:4739
+      a mirror port to a collector
   flowprobe -r trace.pcap
       a table of the biggest flows, and the totals
   flowprobe -r trace.pcap -o ipfix://10.0.0.5:4739
@@ -63,6 +78,10 @@ Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage.";
 /// Settings of metering; a configuration file has the same names.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
+    /// Interface to capture from; may be given several times
+    #[arg(short, long, value_name = "IFACE", conflicts_with = "read")]
+    pub(crate) interface: Vec<String>,
+
     /// Capture file to replay (pcap or pcapng; plain, gzip or zstd), - for standard input;
     /// several are merged by packet time
     #[arg(short, long, value_name = "FILE")]
@@ -76,9 +95,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = timeout)]
     pub(crate) idle_timeout: Duration,
 
-    /// A flow that goes on is reported after so long
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = timeout)]
-    pub(crate) active_timeout: Duration,
+    /// A flow that goes on is reported after so long [default: 60s; 5s for a live table]
+    #[arg(long, value_name = "TIME", value_parser = timeout)]
+    pub(crate) active_timeout: Option<Duration>,
 
     /// The most flows in memory at a time, 93 octets each; with more, the one that has been idle
     /// longest where a new one wants its place is reported early
@@ -95,8 +114,9 @@ pub(crate) struct Arguments {
     pub(crate) sample: NonZeroU32,
 
     /// Threads that keep flows; a replay with several has one more that reads
-    #[arg(long, value_name = "N", default_value_t = NonZeroU32::MIN)]
-    pub(crate) workers: NonZeroU32,
+    /// [default: 1; live as many as there are queues, or processors if that is less]
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<NonZeroU32>,
 
     /// Name of this exporter in documents [default: the host's name]
     #[arg(long, value_name = "HOST")]
@@ -107,8 +127,9 @@ pub(crate) struct Arguments {
     pub(crate) ifindex: Vec<(String, u32)>,
 
     /// Seed of the hash, or random; the order of records depends on it, flows do not
-    #[arg(long, value_name = "N", default_value = "1", value_parser = hash_seed)]
-    pub(crate) hash_seed: Seed,
+    /// [default: 1; live random]
+    #[arg(long, value_name = "N", value_parser = hash_seed)]
+    pub(crate) hash_seed: Option<Seed>,
 
     /// Flows in the table on the terminal [default: 10]
     #[arg(long, value_name = "N", conflicts_with = "output")]
@@ -126,7 +147,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Only warnings and errors
+    /// Only warnings and errors on standard error, and the totals only as JSON if asked for
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
@@ -134,6 +155,69 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value = "64", hide = true,
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) burst: u16,
+
+    #[command(flatten)]
+    pub(crate) live: LiveArguments,
+}
+
+/// Settings of live capture: they need an interface.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Live capture")]
+#[group(multiple = true, requires = "interface", conflicts_with = "read")]
+pub(crate) struct LiveArguments {
+    /// How packets are taken; auto takes them past the host's stack where the host does not need
+    /// them
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub(crate) capture: CaptureMethod,
+
+    /// Take packets past the stack though the host may use the interface: it gets none of them
+    #[arg(long)]
+    pub(crate) take_interface: bool,
+
+    /// Which packets, seen from this host; afxdp sees only incoming ones
+    #[arg(long, value_name = "WHICH", default_value = "in")]
+    pub(crate) direction: Direction,
+
+    /// Descriptors in each ring of an AF_XDP socket, a power of two: so many frames can wait
+    /// [default: 16384, or less where --umem-max has no room for that]
+    #[arg(long, value_name = "N", value_parser = ring)]
+    pub(crate) ring: Option<u32>,
+
+    /// Most memory for all AF_XDP sockets together
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
+    pub(crate) umem_max: u64,
+
+    /// Memory of the ring of an AF_PACKET socket
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size)]
+    pub(crate) packet_ring: u64,
+
+    /// Run as this user once everything is open
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+
+    /// Keep the rights to open an interface again that went away and came back
+    #[arg(long)]
+    pub(crate) keep_capabilities: bool,
+
+    /// Meter also the messages that this program sends, where the mirror shows them
+    #[arg(long)]
+    pub(crate) meter_own_exports: bool,
+
+    /// How often the totals are given while capture goes on; 0s: only at the end
+    #[arg(long, value_name = "TIME", default_value = "60s",
+          value_parser = humantime::parse_duration)]
+    pub(crate) stats_interval: Duration,
+}
+
+/// How packets are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CaptureMethod {
+    /// AF_XDP where the host does not need the packets, AF_PACKET elsewhere.
+    Auto,
+    /// Past the host's stack, which gets none of them.
+    Afxdp,
+    /// Copies of what the host's stack gets.
+    Packet,
 }
 
 /// A fixed seed, or one drawn for this run.
@@ -170,10 +254,12 @@ pub(crate) enum StatsForm {
 /// Wrong usage, in words.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let words: Vec<OsString> = words.into_iter().collect();
-    let cli = Cli::try_parse_from(&words)?;
-    let Some(path) = &cli.args.config else { return Ok(cli) };
-    let with_file = crate::config_file::expand(path, &words)?;
-    Cli::try_parse_from(with_file)
+    // What a setting needs beside it may be in the file: nothing is checked before that is read.
+    let given = Cli::command().ignore_errors(true).try_get_matches_from(&words);
+    match given.as_ref().ok().and_then(|given| Some((given.get_one::<PathBuf>("config")?, given))) {
+        Some((path, given)) => Cli::try_parse_from(config_file::expand(path, &words, given)?),
+        None => Cli::try_parse_from(words),
+    }
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
@@ -185,6 +271,28 @@ fn timeout(text: &str) -> Result<Duration, String> {
     } else {
         Err(format!("out of range: {RANGE} is needed"))
     }
+}
+
+/// A power of two.
+fn ring(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number: &u32| number.is_power_of_two());
+    number
+        .filter(|number| (64..=65_536).contains(number))
+        .ok_or_else(|| "not a power of two from 64 to 65536".to_owned())
+}
+
+/// Octets, with an optional k, M or G (powers of 1024), from 1 MiB to 64 GiB.
+fn size(text: &str) -> Result<u64, String> {
+    let (digits, shift) = match text.strip_suffix(['k', 'K', 'M', 'G']) {
+        Some(digits) if text.ends_with('G') => (digits, 30),
+        Some(digits) if text.ends_with('M') => (digits, 20),
+        Some(digits) => (digits, 10),
+        None => (text, 0),
+    };
+    let octets = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    octets
+        .filter(|octets| (1 << 20..=64 << 30).contains(octets))
+        .ok_or_else(|| "not a size from 1M to 64G, such as 64M".to_owned())
 }
 
 /// A count with an optional k or M.
@@ -245,8 +353,6 @@ fn hash_seed(text: &str) -> Result<Seed, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -1,28 +1,62 @@
 //! What the program is to do: the command line, checked.
 
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use exporter::{Context, Destination, Patience};
 use flow::{HashSeed, ObserverSettings, Sampling, TableSettings};
 
-use crate::args::{Arguments, Order, Seed, StatsForm};
+use crate::args::{Arguments, CaptureMethod, Order, Seed, StatsForm};
 use crate::capture::file::Input;
+use crate::capture::packet::Direction;
+use crate::worker::wall_clock;
 
 /// Everything that was settled before anything is opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    pub(crate) files: Vec<Input>,
+    pub(crate) source: Source,
     pub(crate) outputs: Vec<Destination>,
     pub(crate) top: TopSettings,
     pub(crate) observer: ObserverSettings,
-    /// Of each worker.
+    /// Of one worker that has all flows.
     pub(crate) table: TableSettings,
-    pub(crate) workers: usize,
+    /// None: as many as fit.
+    pub(crate) workers: Option<usize>,
     pub(crate) burst: usize,
     pub(crate) ifindex: Vec<(String, u32)>,
     pub(crate) context: Context,
     pub(crate) stats: StatsForm,
+}
+
+/// Where packets come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// Capture files.
+    Files(Vec<Input>),
+    /// Interfaces of this host.
+    Live(LiveSettings),
+}
+
+/// Settings of live capture.
+#[derive(Clone, Debug)]
+pub(crate) struct LiveSettings {
+    pub(crate) interfaces: Vec<String>,
+    pub(crate) method: CaptureMethod,
+    pub(crate) take_interface: bool,
+    pub(crate) direction: Direction,
+    /// Descriptors of an AF_XDP ring; without, as many as fit.
+    pub(crate) ring: Option<u32>,
+    /// Octets.
+    pub(crate) umem_max: u64,
+    /// Octets.
+    pub(crate) packet_ring: u64,
+    pub(crate) user: Option<String>,
+    pub(crate) keep_capabilities: bool,
+    pub(crate) meter_own_exports: bool,
+    /// None: only at the end.
+    pub(crate) stats_interval: Option<Duration>,
 }
 
 /// The table on the terminal.
@@ -37,8 +71,16 @@ const WORKERS_MAX: usize = 256;
 
 const TOP_DEFAULT: usize = 10;
 
+const ACTIVE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A table that is looked at should not be a minute behind.
+const ACTIVE_TIMEOUT_OF_LIVE_TABLE: Duration = Duration::from_secs(5);
+
 /// The Observation Domain ID of a replay. Live it is one of the host's own.
 const REPLAY_DOMAIN: u32 = 1;
+
+/// The seed of a replay: its output is the same each time. Live, nobody shall know it.
+const REPLAY_SEED: u64 = 1;
 
 impl Config {
     /// Checks the settings against each other.
@@ -47,25 +89,23 @@ impl Config {
     ///
     /// A contradiction, in words.
     pub(crate) fn new(args: &Arguments) -> Result<Self, String> {
-        let files = inputs(&args.read)?;
+        let source = source(args)?;
         check_outputs(args)?;
-        let workers = args.workers.get() as usize;
-        if workers > WORKERS_MAX {
-            return Err(format!("--workers {workers}: at most {WORKERS_MAX} are possible"));
-        }
-        if args.max_flows.get() < args.workers.get() {
-            return Err(format!(
-                "--max-flows {}: each of the {workers} workers needs at least one",
-                args.max_flows
-            ));
-        }
+        check_interfaces(&args.ifindex)?;
+        let live = matches!(source, Source::Live(_));
         let seed = HashSeed::new(match args.hash_seed {
-            Seed::Fixed(seed) => seed,
-            Seed::Random => RandomState::new().hash_one("flowprobe"),
+            Some(Seed::Fixed(seed)) => seed,
+            None if !live => REPLAY_SEED,
+            None | Some(Seed::Random) => RandomState::new().hash_one("flowprobe"),
         });
         let idle_timeout_ms = millis(args.idle_timeout);
+        let active_timeout = if live && args.output.is_empty() {
+            ACTIVE_TIMEOUT_OF_LIVE_TABLE
+        } else {
+            ACTIVE_TIMEOUT
+        };
         Ok(Self {
-            files,
+            source,
             outputs: args.output.clone(),
             top: TopSettings {
                 flows: args.top.unwrap_or(TOP_DEFAULT),
@@ -78,19 +118,19 @@ impl Config {
                 seed,
             },
             table: TableSettings {
-                flows_max: args.max_flows.get() / args.workers.get(),
+                flows_max: args.max_flows.get(),
                 idle_timeout_ms,
-                active_timeout_ms: millis(args.active_timeout),
+                active_timeout_ms: millis(args.active_timeout.unwrap_or(active_timeout)),
                 key: args.flow_key,
                 seed,
             },
-            workers,
+            workers: workers(args)?,
             burst: args.burst.into(),
             ifindex: args.ifindex.clone(),
             context: Context {
-                patience: Patience::Wait,
-                uptime_start: None,
-                observation_domain_id: REPLAY_DOMAIN,
+                patience: if live { Patience::GoOn } else { Patience::Wait },
+                uptime_start: live.then(wall_clock),
+                observation_domain_id: if live { host_domain() } else { REPLAY_DOMAIN },
                 sampling_interval: args.sample.get(),
                 key: args.flow_key,
                 name: args.name.clone().unwrap_or_else(host_name),
@@ -99,20 +139,74 @@ impl Config {
             stats: args.stats,
         })
     }
+
+    /// The table of each of so many workers.
+    pub(crate) fn table(&self, workers: usize) -> TableSettings {
+        let workers = u32::try_from(workers).unwrap_or(u32::MAX);
+        TableSettings { flows_max: (self.table.flows_max / workers).max(1), ..self.table }
+    }
 }
 
-fn inputs(paths: &[std::path::PathBuf]) -> Result<Vec<Input>, String> {
-    if paths.is_empty() {
-        return Err("nothing to read: give a capture file with -r FILE".to_owned());
+fn source(args: &Arguments) -> Result<Source, String> {
+    if args.interface.is_empty() {
+        return Ok(Source::Files(inputs(&args.read)?));
     }
-    let is_stdin = |path: &std::path::PathBuf| path == Path::new("-");
+    for (index, name) in args.interface.iter().enumerate() {
+        if args.interface[..index].contains(name) {
+            return Err(format!("interface {name} is there twice"));
+        }
+    }
+    let live = &args.live;
+    if live.capture == CaptureMethod::Afxdp && live.direction != Direction::In {
+        return Err("--capture afxdp sees only incoming packets: for others use packet".to_owned());
+    }
+    if let Some((name, _)) = args.ifindex.iter().find(|(name, _)| !args.interface.contains(name)) {
+        return Err(format!("--ifindex {name}: there is no -i {name}"));
+    }
+    Ok(Source::Live(LiveSettings {
+        interfaces: args.interface.clone(),
+        method: live.capture,
+        take_interface: live.take_interface,
+        direction: live.direction,
+        ring: live.ring,
+        umem_max: live.umem_max,
+        packet_ring: live.packet_ring,
+        user: live.user.clone(),
+        keep_capabilities: live.keep_capabilities,
+        meter_own_exports: live.meter_own_exports,
+        stats_interval: (!live.stats_interval.is_zero()).then_some(live.stats_interval),
+    }))
+}
+
+fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, String> {
+    if paths.is_empty() {
+        return Err(
+            "nothing to do: give an interface with -i IFACE, or a capture file with -r FILE"
+                .to_owned(),
+        );
+    }
+    let is_stdin = |path: &PathBuf| path == Path::new("-");
     if paths.iter().filter(|path| is_stdin(path)).count() > 1 {
         return Err("-r -: standard input can be read only once".to_owned());
     }
-    let input = |path: &std::path::PathBuf| {
+    let input = |path: &PathBuf| {
         if is_stdin(path) { Input::Stdin } else { Input::File(path.clone()) }
     };
     Ok(paths.iter().map(input).collect())
+}
+
+fn workers(args: &Arguments) -> Result<Option<usize>, String> {
+    let Some(workers) = args.workers.map(NonZeroU32::get) else { return Ok(None) };
+    if workers as usize > WORKERS_MAX {
+        return Err(format!("--workers {workers}: at most {WORKERS_MAX} are possible"));
+    }
+    if args.max_flows.get() < workers {
+        return Err(format!(
+            "--max-flows {}: each of the {workers} workers needs at least one",
+            args.max_flows
+        ));
+    }
+    Ok(Some(workers as usize))
 }
 
 fn check_outputs(args: &Arguments) -> Result<(), String> {
@@ -122,18 +216,65 @@ fn check_outputs(args: &Arguments) -> Result<(), String> {
             return Err(format!("output {} is there twice", output.as_str()));
         }
     }
+    check_files(args)?;
     if args.output.iter().filter(|output| output.is_stdout()).count() > 1 {
         return Err("only one output can go to standard output".to_owned());
     }
     Ok(())
 }
 
+/// No file is written twice, or read and written.
+fn check_files(args: &Arguments) -> Result<(), String> {
+    let mut written: Vec<PathBuf> = Vec::new();
+    for output in &args.output {
+        let Some(path) = output.path().and_then(regular_file) else { continue };
+        if written.contains(&path) {
+            return Err(format!("output {}: another output writes the same file", output.as_str()));
+        }
+        if args.read.iter().filter_map(|read| regular_file(read)).any(|read| read == path) {
+            return Err(format!("output {}: this file is read", output.as_str()));
+        }
+        written.push(path);
+    }
+    Ok(())
+}
+
+/// The path by which a file can be told from others; none of a device or a pipe.
+fn regular_file(path: &Path) -> Option<PathBuf> {
+    match path.metadata() {
+        Ok(metadata) if metadata.is_file() => path.canonicalize().ok(),
+        Ok(_) => None,
+        // It is still to be created.
+        Err(_) => std::path::absolute(path).ok(),
+    }
+}
+
+fn check_interfaces(numbers: &[(String, u32)]) -> Result<(), String> {
+    for (index, (name, _)) in numbers.iter().enumerate() {
+        if numbers[..index].iter().any(|(other, _)| other == name) {
+            return Err(format!("--ifindex {name}: this interface is there twice"));
+        }
+    }
+    Ok(())
+}
+
 /// Timeouts were checked to be in range.
-fn millis(timeout: std::time::Duration) -> u32 {
+fn millis(timeout: Duration) -> u32 {
     u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn host_name() -> String {
     nix::unistd::gethostname()
         .map_or_else(|_| "flowprobe".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// An Observation Domain ID that the host keeps over restarts: collectors know templates by it.
+fn host_domain() -> u32 {
+    let identity = std::fs::read_to_string("/etc/machine-id").unwrap_or_else(|_| host_name());
+    // FNV-1a.
+    let hash = identity
+        .trim()
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193));
+    hash.max(1)
 }

@@ -15,22 +15,26 @@ use std::path::Path;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgAction, CommandFactory};
+use clap::{ArgAction, ArgMatches, CommandFactory};
+use exporter::sentence;
 use toml::{Table, Value};
 
 use crate::args::Cli;
 
 /// The command line with the settings of the file before its own. A list on the command line
 /// takes the place of the file's.
-pub(crate) fn expand(path: &Path, words: &[OsString]) -> Result<Vec<OsString>, clap::Error> {
+pub(crate) fn expand(
+    path: &Path,
+    words: &[OsString],
+    given: &ArgMatches,
+) -> Result<Vec<OsString>, clap::Error> {
     let wrong = |problem: String| {
-        let text = format!("configuration file {}: {problem}\n", path.display());
+        let text = format!("configuration file {}: {}", path.display(), problem.trim_end());
         Cli::command().error(ErrorKind::InvalidValue, text)
     };
-    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let text = fs::read_to_string(path).map_err(|error| wrong(sentence(&error)))?;
     let table: Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
     let command = Cli::command();
-    let given = command.clone().try_get_matches_from(words)?;
     let mut expanded: Vec<OsString> = words.iter().take(1).cloned().collect();
     for (name, value) in &table {
         let argument = command.get_arguments().find(|argument| {

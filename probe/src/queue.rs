@@ -1,16 +1,25 @@
 //! The bounded queues between workers and outputs.
+//!
+//! In a replay each worker has a queue of its own to each output, so that an output can take their
+//! records in a fixed order, and a full queue makes the worker wait. Live, the workers share the
+//! queue of an output, and what a full one does not take is counted as dropped.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use exporter::MeterReport;
-use flow::FlowRecord;
+use flow::{FlowRecord, RecordTally};
 
 /// Records of a batch.
 const BATCH_RECORDS: usize = 256;
 
-/// Batches on a queue before the worker waits.
-const QUEUE_BATCHES: usize = 64;
+/// Batches on a queue before the worker of a replay waits.
+const REPLAY_BATCHES: usize = 64;
+
+/// Live, so many batches at the most: a million records. What ends together is not lost together.
+const LIVE_BATCHES_MAX: usize = 4096;
 
 /// What goes from a worker to an output.
 #[derive(Clone, Debug)]
@@ -25,9 +34,42 @@ pub(crate) enum Delivery {
 
 /// The queues of one worker, one to each output.
 pub(crate) struct Queues {
-    outputs: Vec<Sender<Delivery>>,
+    outlets: Vec<Outlet>,
     batch: Vec<FlowRecord>,
     pool: Pool,
+    when_full: WhenFull,
+}
+
+/// What a worker does when an output is behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    /// Replay: nothing is lost on our side.
+    Wait,
+    /// Live: capture never waits.
+    Drop,
+    /// Live, at the end: waits until then.
+    WaitUntil(Instant),
+}
+
+/// Where the records of a worker go to an output.
+#[derive(Clone)]
+pub(crate) struct Outlet {
+    sender: Sender<Delivery>,
+    dropped: Arc<Dropped>,
+}
+
+/// What the queue of an output did not take.
+#[derive(Debug, Default)]
+pub(crate) struct Dropped {
+    records: AtomicU64,
+    packets: AtomicU64,
+    octets: AtomicU64,
+}
+
+/// Where the records of an output come from: the queue of each worker, or the one that they share.
+pub(crate) struct Inlet {
+    pub(crate) inboxes: Vec<Receiver<Delivery>>,
+    pub(crate) dropped: Arc<Dropped>,
 }
 
 /// Batches that every output is done with, to be filled again.
@@ -57,38 +99,82 @@ impl Pool {
     }
 }
 
-/// All queues: of each worker to each output.
+impl Dropped {
+    fn count(&self, records: &[FlowRecord]) {
+        let mut tally = RecordTally::default();
+        records.iter().for_each(|record| tally.count(record));
+        self.records.fetch_add(tally.records, Ordering::Relaxed);
+        self.packets.fetch_add(tally.packets, Ordering::Relaxed);
+        self.octets.fetch_add(tally.octets, Ordering::Relaxed);
+    }
+
+    pub(crate) fn tally(&self) -> RecordTally {
+        RecordTally {
+            records: self.records.load(Ordering::Relaxed),
+            packets: self.packets.load(Ordering::Relaxed),
+            octets: self.octets.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// All queues: of the workers to the outputs.
 pub(crate) struct Wiring {
     pub(crate) workers: Vec<Queues>,
-    /// The queues of an output, one from each worker.
-    pub(crate) outputs: Vec<Vec<Receiver<Delivery>>>,
+    pub(crate) outputs: Vec<Inlet>,
     pub(crate) pool: Pool,
 }
 
 impl Wiring {
-    pub(crate) fn new(workers: usize, outputs: usize) -> Self {
-        let pool = Pool::new(QUEUE_BATCHES * workers);
-        let mut wiring = Self {
-            workers: Vec::with_capacity(workers),
-            outputs: (0..outputs).map(|_| Vec::with_capacity(workers)).collect(),
-            pool: pool.clone(),
+    /// A queue from each worker to each output.
+    pub(crate) fn replay(workers: usize, outputs: usize) -> Self {
+        let pool = Pool::new(REPLAY_BATCHES * workers);
+        let mut inlets: Vec<_> = (0..outputs).map(|_| Inlet::new(workers)).collect();
+        let queues = |_| {
+            let outlets = inlets.iter_mut().map(|inlet| inlet.add(REPLAY_BATCHES)).collect();
+            Queues::new(outlets, &pool, WhenFull::Wait)
         };
-        for _ in 0..workers {
-            let mut senders = Vec::with_capacity(outputs);
-            for inboxes in &mut wiring.outputs {
-                let (sender, receiver) = bounded(QUEUE_BATCHES);
-                senders.push(sender);
-                inboxes.push(receiver);
-            }
-            let batch = Vec::with_capacity(BATCH_RECORDS);
-            wiring.workers.push(Queues { outputs: senders, batch, pool: pool.clone() });
-        }
-        wiring
+        Self { workers: (0..workers).map(queues).collect(), outputs: inlets, pool }
+    }
+
+    /// A queue to each output, as long as all tables together have records, to a limit.
+    pub(crate) fn live(workers: usize, outputs: usize, flows_max: usize) -> Self {
+        let batches = (flows_max / BATCH_RECORDS).clamp(REPLAY_BATCHES, LIVE_BATCHES_MAX);
+        let pool = Pool::new(batches);
+        let mut inlets: Vec<_> = (0..outputs).map(|_| Inlet::new(1)).collect();
+        let outlets: Vec<_> = inlets.iter_mut().map(|inlet| inlet.add(batches)).collect();
+        let queues = |_| Queues::new(outlets.clone(), &pool, WhenFull::Drop);
+        Self { workers: (0..workers).map(queues).collect(), outputs: inlets, pool }
+    }
+
+    /// The ways to the outputs, for reports about all workers.
+    pub(crate) fn outlets(&self) -> Vec<Outlet> {
+        self.workers.first().map_or_else(Vec::new, |queues| queues.outlets.clone())
+    }
+}
+
+impl Inlet {
+    fn new(inboxes: usize) -> Self {
+        Self { inboxes: Vec::with_capacity(inboxes), dropped: Arc::default() }
+    }
+
+    fn add(&mut self, batches: usize) -> Outlet {
+        let (sender, receiver) = bounded(batches);
+        self.inboxes.push(receiver);
+        Outlet { sender, dropped: Arc::clone(&self.dropped) }
     }
 }
 
 impl Queues {
-    /// Puts a record on its way. Waits where an output is behind.
+    fn new(outlets: Vec<Outlet>, pool: &Pool, when_full: WhenFull) -> Self {
+        let batch = Vec::with_capacity(BATCH_RECORDS);
+        Self { outlets, batch, pool: pool.clone(), when_full }
+    }
+
+    pub(crate) fn set_when_full(&mut self, when_full: WhenFull) {
+        self.when_full = when_full;
+    }
+
+    /// Puts a record on its way.
     #[inline]
     pub(crate) fn put(&mut self, record: FlowRecord) {
         self.batch.push(record);
@@ -109,7 +195,8 @@ impl Queues {
         self.send(&Delivery::BlockEnd);
     }
 
-    fn hand_over(&mut self) {
+    /// Puts a batch on its way that is not full.
+    pub(crate) fn hand_over(&mut self) {
         if !self.batch.is_empty() {
             let batch = std::mem::replace(&mut self.batch, self.pool.take());
             self.send(&Delivery::Records(Arc::new(batch)));
@@ -117,8 +204,33 @@ impl Queues {
     }
 
     fn send(&self, delivery: &Delivery) {
-        for output in &self.outputs {
-            output.send(delivery.clone()).expect("an output takes all until the workers end");
+        for outlet in &self.outlets {
+            outlet.send(delivery.clone(), self.when_full);
+        }
+    }
+}
+
+impl Outlet {
+    /// What this output's queue did not take so far.
+    pub(crate) fn dropped(&self) -> RecordTally {
+        self.dropped.tally()
+    }
+
+    /// Puts a delivery on its way. Records that find no place are counted as dropped.
+    pub(crate) fn send(&self, delivery: Delivery, when_full: WhenFull) {
+        let refused = match when_full {
+            WhenFull::Wait => {
+                self.sender.send(delivery).expect("an output takes all until the workers end");
+                return;
+            }
+            WhenFull::Drop => self.sender.try_send(delivery).err().map(|error| error.into_inner()),
+            WhenFull::WaitUntil(end) => {
+                let result = self.sender.send_deadline(delivery, end);
+                result.err().map(|error| error.into_inner())
+            }
+        };
+        if let Some(Delivery::Records(records)) = refused {
+            self.dropped.count(&records);
         }
     }
 }

@@ -6,19 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anstream::{eprint, stdout};
+use anstream::{stderr, stdout};
 use clap::CommandFactory;
-use exporter::Exporter;
+use exporter::{Exporter, sentence};
 use log::error;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use terminal_size::terminal_size;
 
 use crate::args::{self, Cli, Command, StatsForm};
-use crate::capture::file::FileSource;
-use crate::config::Config;
+use crate::capture::file::{FileSource, Input};
+use crate::config::{Config, LiveSettings, Source};
+use crate::doctor::{self, Form};
 use crate::logger::{self, Progress};
-use crate::stats::Totals;
-use crate::top::TopFlows;
-use crate::worker::{self, Output};
+use crate::port::Ports;
+use crate::session::{Moment, Session};
+use crate::stats::{Rates, Totals};
+use crate::top::{self, Status, TopFlows};
+use crate::worker::Output;
+use crate::{replay, rights};
 
 /// Something failed or was interrupted.
 const FAILED: u8 = 1;
@@ -39,16 +44,17 @@ pub fn main() -> ExitCode {
     logger::init(cli.args.quiet);
     match cli.command {
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "flowprobe",
-                &mut std::io::stdout(),
-            );
-            ExitCode::SUCCESS
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "flowprobe", &mut script);
+            if print(&script) { ExitCode::SUCCESS } else { FAILED.into() }
+        }
+        Some(Command::Doctor { interface, json }) => {
+            let examined = doctor::examine(&interface, if json { Form::Json } else { Form::Text });
+            let shown = print(examined.text.as_bytes());
+            if examined.works && shown { ExitCode::SUCCESS } else { FAILED.into() }
         }
         None => match Config::new(&cli.args) {
-            Ok(config) => replay(&config, cli.args.quiet),
+            Ok(config) => meter(&config, cli.args.quiet),
             Err(problem) => {
                 error!("{problem}");
                 USAGE.into()
@@ -57,35 +63,58 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn replay(config: &Config, quiet: bool) -> ExitCode {
-    let begin = Instant::now();
+fn meter(config: &Config, quiet: bool) -> ExitCode {
     let stop = Arc::new(AtomicBool::new(false));
     if let Err(problem) = stop_on_signals(&stop) {
-        error!("cannot handle signals: {problem}");
+        error!("cannot handle signals: {}", sentence(&problem));
         return FAILED.into();
     }
-    let mut exporters = Vec::with_capacity(config.outputs.len());
+    match &config.source {
+        Source::Files(files) => replay(config, files, quiet, &stop),
+        Source::Live(settings) => live(config, settings, quiet, &stop),
+    }
+}
+
+/// The outputs, open; or what is wrong with one.
+fn open_outputs(config: &Config) -> Result<Vec<Opened>, ExitCode> {
+    let mut opened = Vec::with_capacity(config.outputs.len());
     for output in &config.outputs {
         match output.open(&config.context) {
-            Ok(exporter) => exporters.push((output.as_str().to_owned(), exporter)),
+            Ok(exporter) => opened.push((output.as_str().to_owned(), exporter)),
             Err(problem) => {
                 error!("{problem}");
-                return FAILED.into();
+                return Err(FAILED.into());
             }
         }
     }
-    let mut top = exporters.is_empty().then(|| TopFlows::new(config.top));
+    Ok(opened)
+}
+
+type Opened = (String, Box<dyn Exporter>);
+
+/// All outputs, with the table if there is one.
+fn outputs<'a>(opened: &'a mut [Opened], top: &'a mut Option<TopFlows>) -> Vec<Output<'a>> {
     let table = top
         .iter_mut()
-        .map(|top| Output { name: "table".to_owned(), exporter: top as &mut dyn Exporter });
-    let outputs = exporters
+        .map(|top| Output { name: top::NAME.to_owned(), exporter: top as &mut dyn Exporter });
+    opened
         .iter_mut()
         .map(|(name, exporter)| Output { name: name.clone(), exporter: exporter.as_mut() })
         .chain(table)
-        .collect();
-    let mut source = FileSource::open(&config.files, &config.ifindex, &stop);
+        .collect()
+}
+
+fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>) -> ExitCode {
+    let begin = Instant::now();
+    let mut exporters = match open_outputs(config) {
+        Ok(exporters) => exporters,
+        Err(status) => return status,
+    };
+    let mut top = exporters.is_empty().then(|| TopFlows::new(config.top));
+    let mut source = FileSource::open(files, &config.ifindex, stop);
     let mut progress = Progress::new(quiet);
-    let end = worker::replay(config, &mut source, outputs, &stop, &mut |source| {
+    let outputs = outputs(&mut exporters, &mut top);
+    let end = replay::replay(config, &mut source, outputs, stop, &mut |source| {
         let (done, size) = source.progress();
         progress.update(done, size);
     });
@@ -101,14 +130,9 @@ fn replay(config: &Config, quiet: bool) -> ExitCode {
         outputs: end.outputs,
         elapsed: begin.elapsed(),
         interrupted: stop.load(Ordering::Relaxed),
+        ..Totals::default()
     };
-    let shown = top.as_ref().is_none_or(|top| show_table(top, &totals, config.stats));
-    if top.is_none() || config.stats == StatsForm::Json || !std::io::stdout().is_terminal() {
-        match config.stats {
-            StatsForm::Text => eprint!("{}", totals.text()),
-            StatsForm::Json => eprint!("{}\n", totals.json()),
-        }
-    }
+    let shown = show(config, quiet, top.as_ref(), &totals);
     let input_is_sound = end.failure.is_none()
         && totals.input.files_damaged == 0
         && totals.input.blocks_damaged == 0;
@@ -119,26 +143,113 @@ fn replay(config: &Config, quiet: bool) -> ExitCode {
     }
 }
 
+/// Live: everything is opened, then rights are given up, then threads start.
+fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<AtomicBool>) -> ExitCode {
+    let begin = Instant::now();
+    let fail = |problem: String| {
+        error!("{problem}");
+        ExitCode::from(FAILED)
+    };
+    let user = match settings.user.as_deref().map(rights::user).transpose() {
+        Ok(user) => user,
+        Err(problem) => return fail(problem),
+    };
+    let mut exporters = match open_outputs(config) {
+        Ok(exporters) => exporters,
+        Err(status) => return status,
+    };
+    let conversations: Vec<_> =
+        exporters.iter().filter_map(|(_, exporter)| exporter.conversation()).collect();
+    let collectors: Vec<_> =
+        conversations.iter().map(|conversation| conversation.remote.ip()).collect();
+    let opened = Ports::open(settings, &config.ifindex, &collectors, config.workers);
+    let (ports, sockets) = match opened {
+        Ok(opened) => opened,
+        Err(problem) => return fail(problem),
+    };
+    if let Err(problem) = rights::give_up(user.as_ref(), settings.keep_capabilities) {
+        return fail(problem);
+    }
+    let screen = exporters.is_empty() && std::io::stdout().is_terminal();
+    let status = Status::default();
+    let mut top = exporters.is_empty().then(|| {
+        let top = TopFlows::new(config.top);
+        if screen { top.shown_on(status.clone()) } else { top }
+    });
+    let session = Session {
+        config,
+        settings,
+        ports,
+        sockets,
+        outputs: outputs(&mut exporters, &mut top),
+        left_out: if settings.meter_own_exports { Vec::new() } else { conversations },
+        stop,
+        begin,
+    };
+    let mut last = Rates::new();
+    let totals = session.run(&mut |moment, totals| match moment {
+        Moment::Second => status.set(last.line(totals)),
+        Moment::Interval if screen => {}
+        Moment::Interval => print_totals(config.stats, quiet, totals),
+    });
+    let shown = show(config, quiet, top.as_ref(), &totals);
+    if totals.interfaces_gone {
+        error!("no interface is left to capture from");
+    }
+    let gave_up = totals.outputs.iter().any(|output| match &output.error {
+        Some(error) => !error.is_reader_left(),
+        None => false,
+    });
+    if shown && !gave_up && !totals.interfaces_gone { ExitCode::SUCCESS } else { FAILED.into() }
+}
+
+/// The table, if there is one, and the totals. `false` if they could not be written.
+fn show(config: &Config, quiet: bool, top: Option<&TopFlows>, totals: &Totals) -> bool {
+    let shown = top.is_none_or(|top| show_table(top, totals, config.stats));
+    // On a terminal the table has the totals already.
+    let seen = top.is_some() && std::io::stdout().is_terminal();
+    print_totals(config.stats, quiet || seen, totals);
+    shown
+}
+
+/// On standard error; for programs also where people want none.
+fn print_totals(form: StatsForm, quiet: bool, totals: &Totals) {
+    let text = match form {
+        StatsForm::Text if quiet => String::new(),
+        StatsForm::Text => totals.text(),
+        StatsForm::Json => totals.json() + "\n",
+    };
+    // Nothing can be said where standard error takes nothing.
+    drop(stderr().write_all(text.as_bytes()));
+}
+
 /// The table and the totals on standard output. `false` if they could not be written.
 fn show_table(top: &TopFlows, totals: &Totals, stats: StatsForm) -> bool {
-    let mut text = top.table();
+    let columns = std::io::stdout().is_terminal().then(terminal_size).flatten();
+    let mut text = top.table(columns.map(|(width, _)| width.0.into()));
     if stats == StatsForm::Text {
         if !text.is_empty() {
             text.push('\n');
         }
         text.push_str(&totals.text());
     }
-    match write!(stdout(), "{text}") {
+    print(text.as_bytes())
+}
+
+/// Writes to standard output. A reader that wants no more is none of our business.
+fn print(text: &[u8]) -> bool {
+    let mut stdout = stdout();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
         Ok(()) => true,
         Err(problem) if problem.kind() == ErrorKind::BrokenPipe => true,
         Err(problem) => {
-            error!("cannot write to standard output: {problem}");
+            error!("cannot write to standard output: {}", sentence(&problem));
             false
         }
     }
 }
 
-/// The first signal ends the replay in good order, the second at once.
+/// The first signal ends the run in good order, the second at once.
 fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
     for signal in [SIGINT, SIGTERM] {
         let again = i32::from(FAILED);

@@ -8,18 +8,27 @@ use flow::{FlowEndReason, Ignored, MeterCounts, RecordTally, Tally};
 use serde_json::{Map, Value, json};
 
 use crate::capture::file::InputReport;
+use crate::capture::live::SourceCounts;
+use crate::port::PortCounts;
+use crate::top;
 use crate::units::{count, grouped, octets, per_second, time};
 use crate::worker::{Ended, OutputEnd};
 
 /// Everything that was counted in a run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) meter: MeterCounts,
     pub(crate) input: InputReport,
     pub(crate) ended: Ended,
+    /// Live: still in the tables.
+    pub(crate) flows: u32,
+    /// Live: by interface.
+    pub(crate) ports: Vec<PortCounts>,
     pub(crate) outputs: Vec<OutputEnd>,
     pub(crate) elapsed: Duration,
     pub(crate) interrupted: bool,
+    /// Live: the run ended because no interface was left.
+    pub(crate) interfaces_gone: bool,
 }
 
 impl Totals {
@@ -67,10 +76,16 @@ impl Totals {
             "flows",
             &format!("{} records{}", grouped(records.records), in_brackets(&self.ended_words())),
         );
+        if self.flows > 0 {
+            line(&mut text, "active", &format!("{} flows", grouped(self.flows.into())));
+        }
+        for port in &self.ports {
+            line(&mut text, "capture", &port_words(port));
+        }
         for remark in self.remarks() {
             line(&mut text, "note", &remark);
         }
-        for output in &self.outputs {
+        for output in self.outputs.iter().filter(|output| output.name != top::NAME) {
             line(&mut text, "output", &output_words(output, self.elapsed));
         }
         let rate = per_second(meter.received.packets, self.elapsed);
@@ -141,11 +156,42 @@ impl Totals {
                 "packets_timeless": self.input.packets_timeless,
             },
             "ended": ended,
+            "active_flows": self.flows,
+            "interfaces": self.ports.iter().map(port_json).collect::<Vec<_>>(),
             "outputs": outputs,
             "seconds": self.elapsed.as_secs_f64(),
             "interrupted": self.interrupted,
         })
         .to_string()
+    }
+}
+
+/// How fast a live run goes, from one second to the next.
+#[derive(Debug)]
+pub(crate) struct Rates {
+    at: Duration,
+    metered: Tally,
+}
+
+impl Rates {
+    pub(crate) fn new() -> Self {
+        Self { at: Duration::ZERO, metered: Tally::default() }
+    }
+
+    /// A line for people about the time since it was last asked for.
+    pub(crate) fn line(&mut self, totals: &Totals) -> String {
+        let elapsed = totals.elapsed.saturating_sub(self.at);
+        let metered = totals.meter.metered - self.metered;
+        (self.at, self.metered) = (totals.elapsed, totals.meter.metered);
+        let lost: u64 = totals.ports.iter().map(|port| port.source.lost).sum();
+        format!(
+            "up {}: {} packets/s, {}/s, {} active flows, {} packets lost",
+            time(totals.elapsed),
+            count(per_second(metered.packets, elapsed)),
+            octets(per_second(metered.octets, elapsed)),
+            grouped(totals.flows.into()),
+            grouped(lost)
+        )
     }
 }
 
@@ -188,6 +234,7 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
     let counts = [
         (not_exportable.records, "records not exportable"),
         (failed.records, "records LOST"),
+        (output.dropped.records, "records DROPPED at its queue"),
         (output.counts.reconnects, "reconnects"),
         (output.counts.times_clamped, "records with times clamped"),
     ];
@@ -198,6 +245,27 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
         write!(words, "; {error}").expect("a string takes all");
     }
     words
+}
+
+fn port_words(port: &PortCounts) -> String {
+    let SourceCounts { lent, lost, causes } = &port.source;
+    let mut words = format!("{}: {} frames, {} lost", port.name, grouped(*lent), grouped(*lost));
+    let causes = causes.iter().filter(|(_, count)| **count > 0);
+    let causes: Vec<_> = causes
+        .map(|(cause, count)| format!("{} {}", cause.replace('_', " "), grouped(*count)))
+        .collect();
+    words.push_str(&in_brackets(&causes.join(", ")));
+    words
+}
+
+fn port_json(port: &PortCounts) -> Value {
+    json!({
+        "name": port.name,
+        "capture": port.method,
+        "frames": port.source.lent,
+        "lost": port.source.lost,
+        "causes": port.source.causes,
+    })
 }
 
 fn tally_json(tally: Tally) -> Value {
@@ -215,6 +283,7 @@ fn output_json(output: &OutputEnd) -> Value {
         "sent": records_json(counts.sent),
         "not_exportable": records_json(counts.not_exportable),
         "failed": records_json(counts.failed),
+        "dropped": records_json(output.dropped),
         "messages": counts.messages,
         "octets": counts.octets,
         "errors": counts.errors,

@@ -2,12 +2,15 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anstyle::{Reset, Style};
 use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
-use flow::{FlowKey, FlowRecord, IpVersion, RecordTally, Timestamp};
+use flow::{Conversation, FlowKey, FlowRecord, IpVersion, RecordTally, Timestamp};
+use terminal_size::terminal_size;
 
 use crate::args::Order;
 use crate::config::TopSettings;
@@ -15,6 +18,9 @@ use crate::units;
 
 /// So many flows are kept; when there are twice as many, the smaller half is forgotten.
 const KEPT: usize = 65_536;
+
+/// The name of this output in the totals.
+pub(crate) const NAME: &str = "table";
 
 /// Adds up the records of each flow and keeps the biggest flows.
 #[derive(Debug)]
@@ -24,6 +30,22 @@ pub(crate) struct TopFlows {
     given: RecordTally,
     /// Flows that were forgotten: if one came again, its row is too small by what was before.
     forgotten: u64,
+    /// Live, on a terminal.
+    status: Option<Status>,
+}
+
+/// A line above the table, written by another thread.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Status(Arc<Mutex<String>>);
+
+impl Status {
+    pub(crate) fn set(&self, line: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = line;
+    }
+
+    fn line(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// All records of a flow together.
@@ -39,7 +61,24 @@ struct Flow {
 impl TopFlows {
     pub(crate) fn new(settings: TopSettings) -> Self {
         let given = RecordTally::default();
-        Self { settings, flows: HashMap::new(), given, forgotten: 0 }
+        Self { settings, flows: HashMap::new(), given, forgotten: 0, status: None }
+    }
+
+    /// The same, drawn again and again under a line that says how the run does.
+    pub(crate) fn shown_on(self, status: Status) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
+    /// Draws the table over what was there before.
+    fn draw(&self, status: &Status) {
+        const TO_THE_TOP: &str = "\x1b[H";
+        const CLEAR_LINE: &str = "\x1b[K\n";
+        const CLEAR_BELOW: &str = "\x1b[J";
+        let columns = terminal_size().map(|(width, _)| width.0.into());
+        let text = format!("{}\n\n{}", status.line(), self.table(columns));
+        let text = text.replace('\n', CLEAR_LINE);
+        // The terminal may have gone; then the run is about to end.
+        drop(write!(anstream::stdout(), "{TO_THE_TOP}{text}{CLEAR_BELOW}"));
     }
 
     fn add(&mut self, record: &FlowRecord) {
@@ -76,8 +115,9 @@ impl TopFlows {
         order
     }
 
-    /// The table, or nothing if there are no flows. Styles are for a terminal.
-    pub(crate) fn table(&self) -> String {
+    /// The table, or nothing if there are no flows. Styles are for a terminal, of so many columns:
+    /// where it is too narrow, the fields that are missed least are left out.
+    pub(crate) fn table(&self, columns: Option<usize>) -> String {
         let order = self.in_order();
         let shown = &order[..order.len().min(self.settings.flows)];
         if shown.is_empty() {
@@ -88,6 +128,7 @@ impl TopFlows {
         let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
             rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
         });
+        let shown_fields = fitting(&widths, columns.unwrap_or(usize::MAX));
         let mut text = String::new();
         for (index, row) in rows.iter().enumerate() {
             let style = if index == 0 { Style::new().bold() } else { Style::new() };
@@ -95,13 +136,15 @@ impl TopFlows {
                 .iter()
                 .zip(widths)
                 .zip(RIGHT)
+                .zip(shown_fields)
+                .filter(|(_, shown)| *shown)
                 .map(
-                    |((cell, width), right)| {
+                    |(((cell, width), right), _)| {
                         if right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
                     },
                 )
                 .collect();
-            let line = cells.join("  ");
+            let line = cells.join(GAP);
             let reset = if index == 0 { Reset.render().to_string() } else { String::new() };
             writeln!(text, "{}{}{reset}", style.render(), line.trim_end())
                 .expect("a string takes all");
@@ -145,6 +188,9 @@ impl Exporter for TopFlows {
     fn observe(&mut self, _meter: &MeterReport) {}
 
     fn tick(&mut self, _now: Timestamp) -> Result<(), ExportError> {
+        if let Some(status) = &self.status {
+            self.draw(status);
+        }
         Ok(())
     }
 
@@ -154,6 +200,10 @@ impl Exporter for TopFlows {
 
     fn counts(&self) -> ExportCounts {
         ExportCounts { sent: self.given, ..ExportCounts::default() }
+    }
+
+    fn conversation(&self) -> Option<Conversation> {
+        None
     }
 }
 
@@ -170,6 +220,26 @@ const HEADINGS: [&str; COLUMNS] = [
     "Octets",
     "Share",
 ];
+
+/// Between two columns.
+const GAP: &str = "  ";
+
+/// What is left out of a narrow table, the first first: flags, start, duration, share, protocol.
+const MISSED_LEAST: [usize; 5] = [5, 0, 1, 8, 2];
+
+/// The columns that fit in so much room.
+fn fitting(widths: &[usize; COLUMNS], room: usize) -> [bool; COLUMNS] {
+    let mut shown = [true; COLUMNS];
+    for column in MISSED_LEAST {
+        let fields = widths.iter().zip(shown).filter(|(_, shown)| *shown);
+        let width: usize = fields.map(|(width, _)| width + GAP.len()).sum();
+        if width <= room.saturating_add(GAP.len()) {
+            break;
+        }
+        shown[column] = false;
+    }
+    shown
+}
 
 /// Numbers stand on the right.
 const RIGHT: [bool; COLUMNS] = [false, true, false, false, false, false, true, true, true];
@@ -259,4 +329,22 @@ fn control_bits(key: &FlowKey, bits: u8) -> String {
 fn percent(part: u64, whole: u64) -> String {
     let tenths = (u128::from(part) * 1000).checked_div(u128::from(whole)).unwrap_or(0);
     format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn narrow_tables_keep_what_tells_flows_apart() {
+        let widths = [12, 10, 8, 22, 24, 8, 7, 6, 6];
+        let kept = |room| fitting(&widths, room).iter().filter(|shown| **shown).count();
+        // 103 columns and 8 gaps.
+        assert_eq!(kept(usize::MAX), COLUMNS);
+        assert_eq!(kept(119), COLUMNS);
+        assert_eq!(kept(118), COLUMNS - 1);
+        assert!(!fitting(&widths, 118)[5], "flags go first");
+        assert_eq!(kept(80), COLUMNS - 4);
+        assert_eq!(kept(1), COLUMNS - MISSED_LEAST.len());
+    }
 }

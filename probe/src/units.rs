@@ -41,11 +41,12 @@ fn scaled(number: u64, units: &[&str; 6]) -> String {
         divisor *= 1000;
         unit += 1;
     }
-    let tenths = (u128::from(number) * 10 + u128::from(divisor) / 2) / u128::from(divisor);
+    let rounded = |number: u128| (number + u128::from(divisor) / 2) / u128::from(divisor);
+    let tenths = rounded(u128::from(number) * 10);
     if tenths < 100 {
         format!("{}.{} {}", tenths / 10, tenths % 10, units[unit])
     } else {
-        format!("{} {}", (tenths + 5) / 10, units[unit])
+        format!("{} {}", rounded(number.into()), units[unit])
     }
 }
 

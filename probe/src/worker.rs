@@ -1,38 +1,82 @@
-//! The two loops: packets in, records out. Read this first.
+//! A worker and an output: the two ends of the program that never change. Read this first, then
+//! the loop that feeds workers: `replay.rs` or `live.rs`.
 //!
-//! A worker keeps flows in a table of its own. It takes frames straight from the source, or, where
-//! there are several, observations from the one thread that reads. Records of ended flows go on
-//! bounded queues, one to each output, and an output has a thread of its own. In a replay a full
-//! queue makes the worker wait, so that nothing is lost on our side.
-//!
-//! Nothing that leaves depends on the size of bursts, the speed of the disk or that of an output:
-//! packets alone decide in which order records leave a table; blocks are counted in frames; and an
-//! output takes the records of several workers block by block, worker by worker.
+//! A worker keeps flows in a table of its own. It takes frames straight from the source, or, in a
+//! replay with several, observations from the one thread that reads. Records of ended flows go on
+//! bounded queues to each output, and an output has a thread of its own. In a replay a full queue
+//! makes the worker wait, so that nothing is lost on our side; live, the records are dropped and
+//! counted, for capture never waits.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
-use flow::{
-    FlowEndReason, FlowTable, MeterCounts, Observation, Observer, RecordTally, TableSettings,
-    Timestamp,
-};
+use flow::{FlowEndReason, FlowTable, Observation, RecordTally, TableSettings, Timestamp};
 use log::error;
 
-use crate::capture::file::FileSource;
-use crate::capture::{CaptureError, PacketSource, Polled, sys};
-use crate::config::Config;
-use crate::queue::{Delivery, Pool, Queues, Wiring};
-
-/// Frames of a block.
-const BLOCK_FRAMES: usize = 8192;
-
-/// Blocks on their way to a worker before the reader waits.
-const QUEUE_BLOCKS: usize = 4;
+use crate::capture::sys;
+use crate::queue::{Delivery, Inlet, Pool, Queues};
 
 /// Ended flows by reason, in the order of [`FlowEndReason::ALL`].
 pub(crate) type Ended = [RecordTally; FlowEndReason::ALL.len()];
+
+/// A flow table and where its records go.
+pub(crate) struct Worker {
+    table: FlowTable,
+    pub(crate) queues: Queues,
+}
+
+impl Worker {
+    pub(crate) fn new(settings: &TableSettings, queues: Queues) -> Self {
+        let table = FlowTable::new(settings);
+        sys::advise_huge_pages(table.memory());
+        Self { table, queues }
+    }
+
+    /// Live: no packet shall wait for the system to find memory.
+    pub(crate) fn populate(&self) {
+        sys::populate(self.table.memory());
+    }
+
+    #[inline]
+    pub(crate) fn process(&mut self, packets: &[Observation]) {
+        self.table.process(packets, &mut |record| self.queues.put(record));
+    }
+
+    pub(crate) fn set_back(&mut self, SetBack { before, now }: SetBack) {
+        self.table.set_back(before, now, &mut |record| self.queues.put(record));
+    }
+
+    /// Live: ends flows that are over though no packet comes, and lets no record wait.
+    pub(crate) fn tick(&mut self, now: Timestamp) {
+        self.table.tick(now, &mut |record| self.queues.put(record));
+        self.queues.hand_over();
+    }
+
+    pub(crate) fn flows(&self) -> u32 {
+        self.table.flows()
+    }
+
+    pub(crate) fn ended(&self) -> Ended {
+        self.table.ended()
+    }
+
+    /// Ends all flows and closes the queues.
+    pub(crate) fn finish(mut self, now: Timestamp) -> Ended {
+        self.table.finish(now, &mut |record| self.queues.put(record));
+        self.table.ended()
+    }
+}
+
+/// The clock behind the packets was set back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SetBack {
+    pub(crate) before: Timestamp,
+    pub(crate) now: Timestamp,
+}
 
 /// An output and its name.
 pub(crate) struct Output<'a> {
@@ -45,310 +89,120 @@ pub(crate) struct Output<'a> {
 pub(crate) struct OutputEnd {
     pub(crate) name: String,
     pub(crate) counts: ExportCounts,
+    /// What its queue did not take.
+    pub(crate) dropped: RecordTally,
     pub(crate) error: Option<ExportError>,
 }
 
-/// What became of a replay.
-#[derive(Debug)]
-pub(crate) struct ReplayEnd {
-    pub(crate) meter: MeterCounts,
-    pub(crate) ended: Ended,
-    pub(crate) outputs: Vec<OutputEnd>,
-    pub(crate) failure: Option<CaptureError>,
+/// An output's loop: records out. Where it has several inboxes it takes turns, a block each.
+pub(crate) struct Drain<'output, 'run> {
+    pub(crate) output: Output<'output>,
+    pub(crate) inlet: Inlet,
+    pub(crate) pool: Pool,
+    /// Live only.
+    pub(crate) ticks: Option<Ticks<'run>>,
+    /// Outputs that have not given up.
+    pub(crate) outputs_left: &'run AtomicUsize,
 }
 
-/// Replays capture files into the outputs, until their end, or until `stop` is set, or until no
-/// output is left. `progress` is called after each block.
-pub(crate) fn replay(
-    config: &Config,
-    source: &mut FileSource,
-    outputs: Vec<Output<'_>>,
-    stop: &AtomicBool,
-    progress: &mut dyn FnMut(&FileSource),
-) -> ReplayEnd {
-    let wiring = Wiring::new(config.workers, outputs.len());
-    let outputs_left = AtomicUsize::new(outputs.len());
-    let reader = Reader {
-        source,
-        observer: Observer::new(&config.observer),
-        burst: config.burst,
-        should_stop: &|| stop.load(Ordering::Relaxed) || outputs_left.load(Ordering::Relaxed) == 0,
-        progress,
-    };
-    thread::scope(|scope| {
-        let threads: Vec<_> = outputs
-            .into_iter()
-            .zip(wiring.outputs)
-            .map(|(output, inboxes)| {
-                let (pool, left) = (wiring.pool.clone(), &outputs_left);
-                spawn(scope, "output", move || drain(output, inboxes, &pool, left))
-            })
-            .collect();
-        let (meter, ended, failure) = match <[Queues; 1]>::try_from(wiring.workers) {
-            Ok([queues]) => reader.replay_alone(Worker::new(&config.table, queues)),
-            Err(queues) => reader.replay_with_workers(scope, &config.table, queues),
-        };
-        let outputs = threads.into_iter().map(join).collect();
-        ReplayEnd { meter, ended, outputs, failure }
-    })
-}
-
-/// A flow table and where its records go.
-struct Worker {
-    table: FlowTable,
-    queues: Queues,
-}
-
-impl Worker {
-    fn new(settings: &TableSettings, queues: Queues) -> Self {
-        let table = FlowTable::new(settings);
-        sys::advise_huge_pages(table.memory());
-        Self { table, queues }
-    }
-
-    #[inline]
-    fn process(&mut self, packets: &[Observation]) {
-        self.table.process(packets, &mut |record| self.queues.put(record));
-    }
-
-    fn set_back(&mut self, SetBack { before, now }: SetBack) {
-        self.table.set_back(before, now, &mut |record| self.queues.put(record));
-    }
-
-    /// Ends all flows and closes the queues.
-    fn finish(mut self, now: Timestamp) -> Ended {
-        self.table.finish(now, &mut |record| self.queues.put(record));
-        self.table.ended()
-    }
-}
-
-/// The clock behind the packets was set back.
+/// What an output does from time to time.
 #[derive(Clone, Copy, Debug)]
-struct SetBack {
-    before: Timestamp,
-    now: Timestamp,
+pub(crate) struct Ticks<'a> {
+    /// How often the exporter is told that time has passed.
+    pub(crate) period: Duration,
+    /// Where its counts are published.
+    pub(crate) published: &'a Mutex<ExportCounts>,
 }
 
-/// The first loop: frames in.
-struct Reader<'a> {
-    source: &'a mut FileSource,
-    observer: Observer,
-    burst: usize,
-    should_stop: &'a (dyn Fn() -> bool + Sync),
-    progress: &'a mut dyn FnMut(&FileSource),
-}
-
-type Replayed = (MeterCounts, Ended, Option<CaptureError>);
-
-impl Reader<'_> {
-    /// Reads and keeps flows on this thread.
-    fn replay_alone(mut self, mut worker: Worker) -> Replayed {
-        let mut packets = vec![Observation::default(); self.burst];
-        let mut count = 0;
-        let mut report = MeterReport::default();
-        let failure = loop {
-            self.update(&mut report);
-            worker.queues.report(report.clone());
-            let Self { source, observer, .. } = &mut self;
-            let polled = source.poll(BLOCK_FRAMES, |frame| {
-                if let Some(before) = observer.advance(frame.time) {
-                    worker.process(&packets[..count]);
-                    count = 0;
-                    worker.set_back(SetBack { before, now: frame.time });
+impl Drain<'_, '_> {
+    pub(crate) fn run(mut self) -> OutputEnd {
+        let mut lost = RecordTally::default();
+        let mut failure = None;
+        let mut turn = 0;
+        let mut next_tick = self.ticks.map(|ticks| Instant::now() + ticks.period);
+        while let Some(inbox) = self.inlet.inboxes.get(turn) {
+            let result = match receive(inbox, next_tick) {
+                Ok(Delivery::Records(records)) => {
+                    let result = if failure.is_some() {
+                        records.iter().for_each(|record| lost.count(record));
+                        Ok(())
+                    } else {
+                        self.output.exporter.export(&records)
+                    };
+                    self.pool.give_back(records);
+                    result
                 }
-                count += usize::from(observer.observe(frame, &mut packets[count]));
-                if count == packets.len() {
-                    worker.process(&packets);
-                    count = 0;
+                Ok(Delivery::Report(report)) => {
+                    let dropped = self.inlet.dropped.tally();
+                    self.output.exporter.observe(&MeterReport { dropped, ..report });
+                    Ok(())
                 }
-            });
-            worker.process(&packets[..count]);
-            count = 0;
-            if let Some(end) = self.is_over(polled) {
-                break end;
-            }
-        };
-        self.update(&mut report);
-        worker.queues.report(report);
-        (self.observer.counts(), worker.finish(self.observer.now()), failure)
-    }
-
-    /// Reads on this thread and hands each packet to the worker that its key names.
-    fn replay_with_workers<'scope>(
-        mut self,
-        scope: &'scope Scope<'scope, '_>,
-        table: &TableSettings,
-        queues: Vec<Queues>,
-    ) -> Replayed {
-        let mut hands: Vec<_> =
-            queues.into_iter().map(|queues| Hand::new(scope, *table, queues)).collect();
-        let mut report = MeterReport::default();
-        let mut packet = Observation::default();
-        let failure = loop {
-            self.update(&mut report);
-            // Reports come before the records of a block, so the first worker passes them on.
-            hands[0].block.report = Some(report.clone());
-            let Self { source, observer, .. } = &mut self;
-            let polled = source.poll(BLOCK_FRAMES, |frame| {
-                if let Some(before) = observer.advance(frame.time) {
-                    let set_back = SetBack { before, now: frame.time };
-                    for hand in &mut hands {
-                        hand.pass(before);
-                        hand.block.set_back = Some(set_back);
-                    }
+                Ok(Delivery::BlockEnd) => {
+                    turn = (turn + 1) % self.inlet.inboxes.len();
+                    Ok(())
                 }
-                if observer.observe(frame, &mut packet) {
-                    let worker = packet.shard(&table.seed, table.key, hands.len());
-                    hands[worker].block.packets.push(packet);
+                Err(RecvTimeoutError::Timeout) => Ok(()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.inlet.inboxes.remove(turn);
+                    turn = if turn == self.inlet.inboxes.len() { 0 } else { turn };
+                    Ok(())
                 }
-            });
-            let now = self.observer.now();
-            hands.iter_mut().for_each(|hand| hand.pass(now));
-            if let Some(end) = self.is_over(polled) {
-                break end;
-            }
-        };
-        self.update(&mut report);
-        hands[0].block.report = Some(report);
-        let now = self.observer.now();
-        hands.iter_mut().for_each(|hand| hand.pass(now));
-        let threads: Vec<_> = hands.into_iter().map(|hand| hand.thread).collect();
-        let mut ended = Ended::default();
-        for thread in threads {
-            for (sum, one) in ended.iter_mut().zip(join(thread)) {
-                *sum += one;
+            };
+            let result = result.and_then(|()| self.tick_if_due(&mut next_tick, failure.is_none()));
+            if let Err(error) = result {
+                failure = Some(self.give_up(error));
             }
         }
-        (self.observer.counts(), ended, failure)
-    }
-
-    fn update(&mut self, report: &mut MeterReport) {
-        report.ignored = self.observer.counts().ignored_total();
-        if let Some(interfaces) = self.source.new_interfaces() {
-            report.interfaces = interfaces;
+        if failure.is_none()
+            && let Err(error) = self.output.exporter.finish()
+        {
+            failure = Some(self.give_up(error));
         }
+        let mut counts = self.output.exporter.counts();
+        counts.failed += lost;
+        let dropped = self.inlet.dropped.tally();
+        OutputEnd { name: self.output.name, counts, dropped, error: failure }
     }
 
-    /// Whether the block just read was the last, and why if that is a failure.
-    fn is_over(&mut self, polled: Result<Polled, CaptureError>) -> Option<Option<CaptureError>> {
-        (self.progress)(self.source);
-        match polled {
-            Ok(Polled::More | Polled::Idle) if (self.should_stop)() => Some(None),
-            Ok(Polled::More | Polled::Idle) => None,
-            Ok(Polled::End) => Some(None),
-            Err(failure) => Some(Some(failure)),
+    fn tick_if_due(&mut self, next: &mut Option<Instant>, open: bool) -> Result<(), ExportError> {
+        let (Some(due), Some(ticks)) = (*next, self.ticks) else { return Ok(()) };
+        let now = Instant::now();
+        if now < due {
+            return Ok(());
         }
-    }
-}
-
-/// Packets of a block for one worker.
-#[derive(Debug, Default)]
-struct Block {
-    /// Before the packets.
-    set_back: Option<SetBack>,
-    report: Option<MeterReport>,
-    packets: Vec<Observation>,
-    /// The clock at the end.
-    now: Timestamp,
-}
-
-/// What the reader holds of a worker.
-struct Hand<'scope> {
-    block: Block,
-    blocks: Sender<Block>,
-    /// Lists that the worker is done with.
-    spare: Receiver<Vec<Observation>>,
-    thread: ScopedJoinHandle<'scope, Ended>,
-}
-
-impl<'scope> Hand<'scope> {
-    fn new(scope: &'scope Scope<'scope, '_>, table: TableSettings, queues: Queues) -> Self {
-        let (blocks, inbox) = bounded(QUEUE_BLOCKS);
-        let (give_back, spare) = bounded(QUEUE_BLOCKS + 2);
-        let run = move || work(Worker::new(&table, queues), &inbox, &give_back);
-        let thread = spawn(scope, "worker", run);
-        Self { block: Block::default(), blocks, spare, thread }
+        *next = Some(now + ticks.period);
+        let result = if open { self.output.exporter.tick(wall_clock()) } else { Ok(()) };
+        let counts = self.output.exporter.counts();
+        *ticks.published.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+        result
     }
 
-    /// Passes the block on; the next one is empty.
-    fn pass(&mut self, now: Timestamp) {
-        let packets = self.spare.try_recv().unwrap_or_default();
-        let next = Block { packets, ..Block::default() };
-        let block = Block { now, ..std::mem::replace(&mut self.block, next) };
-        self.blocks.send(block).expect("a worker takes all until the reader ends");
-    }
-}
-
-/// A worker's thread: blocks in, records out.
-fn work(
-    mut worker: Worker,
-    inbox: &Receiver<Block>,
-    give_back: &Sender<Vec<Observation>>,
-) -> Ended {
-    let mut now = Timestamp::default();
-    for mut block in inbox {
-        if let Some(set_back) = block.set_back {
-            worker.set_back(set_back);
-        }
-        if let Some(report) = block.report {
-            worker.queues.report(report);
-        }
-        worker.process(&block.packets);
-        worker.queues.end_block();
-        now = block.now;
-        block.packets.clear();
-        // A reader that has ended needs no lists.
-        drop(give_back.try_send(block.packets));
-    }
-    worker.finish(now)
-}
-
-/// The second loop: records out. Takes turns between the workers, a block each.
-fn drain(
-    Output { name, exporter }: Output<'_>,
-    mut inboxes: Vec<Receiver<Delivery>>,
-    pool: &Pool,
-    outputs_left: &AtomicUsize,
-) -> OutputEnd {
-    let mut lost = RecordTally::default();
-    let mut failure = None;
-    let mut fail = |error: ExportError| {
+    fn give_up(&self, error: ExportError) -> ExportError {
         if !error.is_reader_left() {
             error!("{error}");
         }
-        outputs_left.fetch_sub(1, Ordering::Relaxed);
-        failure = Some(error);
-    };
-    let mut open = true;
-    let mut turn = 0;
-    while let Some(inbox) = inboxes.get(turn) {
-        match inbox.recv() {
-            Ok(Delivery::Records(records)) => {
-                if !open {
-                    records.iter().for_each(|record| lost.count(record));
-                } else if let Err(error) = exporter.export(&records) {
-                    fail(error);
-                    open = false;
-                }
-                pool.give_back(records);
-            }
-            Ok(Delivery::Report(report)) => exporter.observe(&report),
-            Ok(Delivery::BlockEnd) => turn = (turn + 1) % inboxes.len(),
-            Err(_) => {
-                inboxes.remove(turn);
-                turn = if turn == inboxes.len() { 0 } else { turn };
-            }
-        }
+        self.outputs_left.fetch_sub(1, Ordering::Relaxed);
+        error
     }
-    if open && let Err(error) = exporter.finish() {
-        fail(error);
-    }
-    let mut counts = exporter.counts();
-    counts.failed += lost;
-    OutputEnd { name, counts, error: failure }
 }
 
-fn spawn<'scope, T: Send + 'scope>(
+fn receive(
+    inbox: &Receiver<Delivery>,
+    until: Option<Instant>,
+) -> Result<Delivery, RecvTimeoutError> {
+    match until {
+        Some(until) => inbox.recv_deadline(until),
+        None => inbox.recv().map_err(RecvTimeoutError::from),
+    }
+}
+
+/// The time of day. Live only: a replay's time is that of its packets.
+pub(crate) fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+pub(crate) fn spawn<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     name: &str,
     run: impl FnOnce() -> T + Send + 'scope,
@@ -359,6 +213,6 @@ fn spawn<'scope, T: Send + 'scope>(
         .expect("the system has a thread left at the start")
 }
 
-fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+pub(crate) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -174,7 +174,8 @@ fn configuration_file_has_the_settings_of_the_command_line() {
     // Two flows of port 1 on two interfaces, and one of port 2.
     assert_eq!((status, lines(&stdout)), (Some(DONE), 3), "{stderr}");
     let text = format!(
-        "read = [{path:?}, \"/dev/null\"]\noutput = [\"json:-?odid=77\", \"ipfix-file:/dev/null\"]\n\
+        "read = [{path:?}, \"/dev/null\"]\n\
+         output = [\"json:-?odid=77\", \"ipfix-file:/dev/null\"]\n\
          idle-timeout = \"4s\"\nmax-flows = 100\nflow-key = \"src,dst,sport,dport,proto,tos\"\n\
          name = \"configured\"\nstats = \"json\"\nquiet = true\nworkers = 2\nsample = \"1:1\"\n"
     );
@@ -194,8 +195,8 @@ fn configuration_file_has_the_settings_of_the_command_line() {
 #[test]
 fn command_line_comes_before_the_configuration_file() {
     let (_folder, path) = capture();
-    let text = "read = \"/nonexistent\"\noutput = [\"json:/nonexistent/x\"]\nidle-timeout = \"1h\"\n\
-                quiet = false\n";
+    let text = "read = \"/nonexistent\"\noutput = [\"json:/nonexistent/x\"]\n\
+                idle-timeout = \"1h\"\nquiet = false\n";
     let arguments = ["-r", &path, "-o", "json:-", "--idle-timeout", "4s"];
     let (status, stdout, stderr) = configured(text, &arguments);
     // Lists are replaced as a whole. Four flows, since both of port 1 are idle after 4 s.
@@ -204,6 +205,20 @@ fn command_line_comes_before_the_configuration_file() {
     let (status, stdout, stderr) = configured(order, &["-r", &path, "--order", "octets"]);
     assert_eq!(status, Some(DONE), "{stderr}");
     assert!(String::from_utf8(stdout).unwrap().contains("and 2 smaller flows"));
+}
+
+#[test]
+fn quiet_runs_say_nothing_but_what_is_wrong() {
+    let (_folder, path) = capture();
+    let said = |arguments: &[&str]| {
+        let output = run(&[&["-r", &path, "-o", "json:/dev/null"], arguments].concat());
+        assert_eq!(output.status.code(), Some(DONE));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(said(&[]).contains("4 received"));
+    assert_eq!(said(&["--quiet"]), "");
+    assert!(said(&["--quiet", "--stats", "json"]).starts_with('{'));
+    assert!(said(&["--quiet", "--ifindex", "eth9=1"]).starts_with("flowprobe: warning: "));
 }
 
 #[test]

@@ -109,7 +109,8 @@ fn packets_as_long_as_libpcap_takes_are_read() {
 #[test]
 fn packet_without_octets_is_counted() {
     let nothing = Captured { wire_length: 60, ..Captured::at(0, Vec::new()) };
-    for file in [pcap(&[nothing.clone()]), pcapng(1, &[nothing])] {
+    let nothing = [nothing];
+    for file in [pcap(&nothing), pcapng(1, &nothing)] {
         let run = replay(&file);
         assert_eq!(run.count("received.packets"), 1);
         assert_eq!(run.count("ignored.cut_short.packets"), 1);

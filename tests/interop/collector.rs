@@ -112,7 +112,7 @@ struct ReceiveQueue {
 
 /// The kernel's view of the UDP socket on a port, if there is one.
 fn receive_queue(port: u16) -> Option<ReceiveQueue> {
-    let tables = ["/proc/net/udp", "/proc/net/udp6"].map(|path| fs::read_to_string(path));
+    let tables = ["/proc/net/udp", "/proc/net/udp6"].map(fs::read_to_string);
     let tables = tables.into_iter().flatten().collect::<String>();
     let suffix = format!(":{port:04X}");
     let line = tables.lines().find(|line| {

@@ -148,7 +148,7 @@ impl<'a> Generator<'a> {
             1_700_000_000_000,
         ]);
         Self {
-            calm: if many { 995 } else { random.pick(&[300, 700, 950]) },
+            calm: if many { 999 } else { random.pick(&[300, 700, 950]) },
             pace: if many { 1 } else { random.pick(&[1, 4, 50, 500]) },
             random,
             settings,

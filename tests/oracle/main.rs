@@ -26,10 +26,11 @@ struct Difference {
 const DIFFERENCES: &[Difference] = &[
     Difference {
         file: "fuzz-2021-06-07-c6c72a0a56.pcap",
-        reason: "its packet has 4,293,562,680 microseconds, which tshark takes for negative",
+        reason: "its packet has 4,293,562,680 microseconds, which do not fit in Wireshark's tools",
         keys: &["102.110.128.32 2152 > 0.6.255.0 53975 protocol 17 tos 255: \
              1 packets 35205 octets flags 0x00 ttl 80-80 vlan 0 at 1953635450562-1953635450562, \
-             tshark 1 packets 35205 octets flags 0x00 ttl 80-80 vlan 0 at 0-0"],
+             tshark 1 packets 35205 octets flags 0x00 ttl 80-80 vlan 0 \
+             at 1953649602339-1953649602339"],
     },
     Difference {
         file: "ip_fragmented_garbage.pcap",

@@ -7,6 +7,7 @@
 pub mod capture;
 pub mod flows;
 pub mod ipfix;
+pub mod net;
 pub mod packet;
 pub mod random;
 pub mod time;
@@ -98,7 +99,7 @@ impl Run {
             for key in ["records", "packets", "octets"] {
                 let ended = sum(&stats["ended"], key);
                 let of = |what: &str| self.count(&format!("outputs.{index}.{what}.{key}"));
-                let accounted = of("sent") + of("not_exportable") + of("failed");
+                let accounted = of("sent") + of("not_exportable") + of("failed") + of("dropped");
                 assert_eq!(ended, accounted, "{key} of {output}");
             }
         }

@@ -10,6 +10,7 @@ mod support;
 mod collector;
 mod documents;
 mod golden;
+mod interfaces;
 mod limits;
 mod message;
 mod netflow5;

@@ -37,6 +37,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         ensure!(known.contains(target), "no fuzz target {target}; there are {}", known.join(", "));
     }
     install()?;
+    plant_seeds()?;
     let seconds = if options.smoke { SMOKE_SECONDS } else { options.seconds };
     let targets = if options.targets.is_empty() { &known } else { &options.targets };
     for target in targets {
@@ -46,6 +47,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         execute(cargo().args(arguments).env("RUSTC_BOOTSTRAP", "1"))?;
     }
     Ok(())
+}
+
+/// The seeds of the tests, to begin with.
+fn plant_seeds() -> Result<()> {
+    let corpus = root().join(FOLDER).join("corpus");
+    let mut test = cargo();
+    test.args(["test", "--quiet", "--test", "fuzz_checks"]);
+    execute(test.env("FLOWPROBE_FUZZ_CORPUS", corpus))
 }
 
 /// The names of all targets.

@@ -5,8 +5,10 @@
 mod bench;
 mod ci;
 mod debian;
+mod ebpf;
 mod fuzz;
 mod instructions;
+mod loadgen;
 mod sample;
 mod test;
 
@@ -28,15 +30,19 @@ struct Cli {
 enum Task {
     /// Measure speed beside the peers
     Bench(bench::Options),
+    /// Build the programs that run in the kernel
+    BuildEbpf(ebpf::Options),
     /// All checks that a change has to pass
     Ci(ci::Options),
-    /// Run a program and write down what it took
-    #[command(hide = true)]
-    Measure(bench::MeasureOptions),
     /// Run the fuzz targets
     Fuzz(fuzz::Options),
     /// Count the instructions of the hot functions
     Instructions(instructions::Options),
+    /// Send traffic into an interface, and count it
+    Loadgen(loadgen::Options),
+    /// Run a program and write down what it took
+    #[command(hide = true)]
+    Measure(bench::MeasureOptions),
     /// Write the sample captures
     Sample(sample::Options),
     /// Install what the tests need, and run them
@@ -46,10 +52,12 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Bench(options) => bench::run(&options),
-        Task::Measure(options) => bench::measure(&options),
+        Task::BuildEbpf(options) => ebpf::run(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Instructions(options) => instructions::run(&options),
+        Task::Loadgen(options) => loadgen::run(&options),
+        Task::Measure(options) => bench::measure(&options),
         Task::Sample(options) => sample::run(&options),
         Task::Test(options) => test::run(&options),
     };

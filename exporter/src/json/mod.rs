@@ -6,7 +6,7 @@ mod time;
 
 pub(crate) use document::DocumentSettings;
 use document::DocumentWriter;
-use flow::{FlowRecord, RecordTally, Timestamp};
+use flow::{Conversation, FlowRecord, RecordTally, Timestamp};
 
 use crate::error::ExportError;
 use crate::exporter::{ExportCounts, Exporter, MeterReport};
@@ -66,5 +66,9 @@ impl Exporter for JsonExporter {
             errors: counts.errors,
             ..ExportCounts::default()
         }
+    }
+
+    fn conversation(&self) -> Option<Conversation> {
+        None
     }
 }

@@ -16,6 +16,8 @@ pub(crate) use stream::{StreamSettings, StreamTransport};
 pub(crate) use tls::TlsSettings;
 pub(crate) use udp::{UdpSettings, UdpTransport};
 
+use flow::Conversation;
+
 use crate::error::ExportError;
 use crate::message::{Content, Message};
 
@@ -93,6 +95,15 @@ impl Transport {
         match self {
             Self::Udp(udp) => udp.message_limit(),
             Self::Stream(_) | Self::File(_) => RELIABLE_MESSAGE_OCTETS,
+        }
+    }
+
+    /// The packets that carry the messages.
+    pub(crate) fn conversation(&self) -> Option<Conversation> {
+        match self {
+            Self::Udp(udp) => udp.conversation(),
+            Self::Stream(stream) => stream.conversation(),
+            Self::File(_) => None,
         }
     }
 

@@ -11,11 +11,13 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use flow::Conversation;
 use log::{info, warn};
 use nix::sys::socket::getsockopt;
 
 use super::TransportCounts;
 use super::tls::{self, TlsSettings};
+use super::udp::connect;
 use crate::error::{ExportError, sentence};
 use crate::message::{Content, Message};
 
@@ -32,6 +34,9 @@ const REPLAY_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Octets are gathered up to this before they are written.
 const BUFFER: usize = 64 * 1024;
+
+/// IP protocol number.
+const TCP: u8 = 6;
 
 /// What to do without a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +121,17 @@ impl StreamTransport {
         })
     }
 
+    /// Also of a collector that is not there yet: the route tells which address is ours.
+    pub(crate) fn conversation(&self) -> Option<Conversation> {
+        let host = (self.settings.host.as_str(), self.settings.port);
+        let remote = match &self.state {
+            State::Connected(session) => session.wire.stream().peer_addr().ok()?,
+            State::Down { .. } => host.to_socket_addrs().ok()?.next()?,
+        };
+        let local = connect(remote).and_then(|probe| probe.local_addr()).ok()?.ip();
+        Some(Conversation { protocol: TCP, local, remote })
+    }
+
     pub(crate) fn session_began(&mut self) -> bool {
         std::mem::take(&mut self.session_is_new)
     }
@@ -150,10 +166,11 @@ impl StreamTransport {
         result.or_else(|error| self.broken(&error))
     }
 
+    /// After the last message there is nothing that a new connection would be for.
     pub(crate) fn finish(&mut self) -> Result<(), ExportError> {
-        self.flush()?;
         if let State::Connected(session) = &mut self.state {
-            let result = session.close();
+            let result = session.write().and_then(|()| session.close());
+            self.counts.errors += u64::from(result.is_err());
             self.counts.sent += session.take_acknowledged();
             let lost = session.take_rest();
             self.counts.failed += lost;

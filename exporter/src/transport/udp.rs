@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::Duration;
 
+use flow::Conversation;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, getsockopt, sendmsg, sockopt};
 
@@ -28,6 +29,9 @@ const SEND_OCTETS_MAX: usize = 65_000;
 /// A full queue in the kernel is tried again so often, each time after twice the time before.
 const RETRIES_MAX: u32 = 8;
 const RETRY_FIRST: Duration = Duration::from_micros(500);
+
+/// IP protocol number.
+const UDP: u8 = 17;
 
 /// How long the last datagrams may take to come back as unreachable.
 const LAST_WORD: Duration = Duration::from_millis(50);
@@ -111,6 +115,12 @@ impl UdpTransport {
 
     pub(crate) fn counts(&self) -> TransportCounts {
         self.counts
+    }
+
+    pub(crate) fn conversation(&self) -> Option<Conversation> {
+        let local = self.socket.local_addr().ok()?.ip();
+        let remote = self.socket.peer_addr().ok()?;
+        Some(Conversation { protocol: UDP, local, remote })
     }
 
     pub(crate) fn send(&mut self, message: Message<'_>) {
@@ -260,7 +270,7 @@ impl UdpTransport {
 /// What any IPv6 link takes.
 const IPV6_MTU_MIN: usize = 1280;
 
-fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
+pub(super) fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
     let any = match address {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),

@@ -59,7 +59,17 @@ pub(super) fn walk(link_type: LinkType, data: &[u8]) -> Result<Network<'_>, Igno
             let (family, rest) = take::<4>(data)?;
             by_address_family(u32::from_be_bytes(*family), rest)
         }
-        LinkType::Ppp => by_ppp_protocol(data.strip_prefix(&[0xff, 0x03]).unwrap_or(data)),
+        // Address and control of HDLC may stand before it (RFC 1662 section 3.1), and with another
+        // address, of one station or of all, it is Cisco's HDLC: an Ethertype (RFC 1547, 4.3.1).
+        LinkType::Ppp => match data {
+            [0xff] => Err(Ignored::CutShort),
+            [0x0f | 0x8f, rest @ ..] => {
+                let (&[_, high, low], rest) = take::<3>(rest)?;
+                walk_ethertype(u16::from_be_bytes([high, low]), rest)
+            }
+            [0xff, 0x03, rest @ ..] => by_ppp_protocol(rest),
+            _ => by_ppp_protocol(data),
+        },
         LinkType::LinuxCooked => {
             let (header, rest) = take::<16>(data)?;
             let [.., high, low] = *header;

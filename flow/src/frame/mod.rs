@@ -6,9 +6,12 @@
 
 mod link;
 mod network;
+mod segments;
 
 use crate::key::{Address, IpVersion};
 use crate::time::Timestamp;
+
+pub use segments::{Offload, Segmented, each_segment};
 
 /// A frame lent by a capture source for the length of one call.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +37,7 @@ pub enum LinkType {
     Null,
     /// OpenBSD loopback, an address family in network order (108).
     Loop,
-    /// PPP, with or without address and control octets (9, 50).
+    /// PPP, with or without address and control octets, or Cisco's HDLC (9, 50).
     Ppp,
     /// An IP header of either version (12, 14, 101).
     RawIp,

@@ -2,11 +2,13 @@
 //!
 //! Nearly all packets have a plain header of fixed size with TCP, UDP or ICMP behind it: those
 //! take a path with constant offsets. Options, fragments, extension headers, other protocols,
-//! lengths that do not add up and captures that end early take the general path, whose headers
-//! etherparse reads. Both say the same wherever both apply (`tests.rs` beside this file).
+//! lengths that do not add up and captures that end early take the general path, whose IP headers
+//! etherparse reads. Both say the same wherever both apply (tests/ beside this file). Extension
+//! headers are walked through here: etherparse 0.21 reads past the end of a chain that is cut, or
+//! whose hop-by-hop options do not come first.
 
 use etherparse::err::{ipv4, ipv6};
-use etherparse::{Ipv4HeaderSlice, Ipv6ExtensionSlice, Ipv6ExtensionsSlice, Ipv6HeaderSlice};
+use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
 
 use super::{Fragment, Ignored, Packet};
 use crate::key::{Address, IpVersion};
@@ -160,7 +162,9 @@ fn general_ipv6(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
     let rest = data.get(40..).unwrap_or_default();
     let (octets, payload_end) = match header.payload_length() {
         0 => match jumbo_payload_length(header.next_header().0, rest) {
-            Some(length) => (length.saturating_add(40), usize::MAX),
+            Some(length) => {
+                (length.saturating_add(40), usize::try_from(length).unwrap_or(usize::MAX))
+            }
             // As with IPv4: the wire has to tell, unless what follows is only padding.
             None if wire_octets > 40 + PADDING_MAX => (wire_octets, usize::MAX),
             None => (40, 0),
@@ -168,24 +172,7 @@ fn general_ipv6(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
         length => (u32::from(length) + 40, length.into()),
     };
     let payload = rest.get(..payload_end.min(rest.len())).unwrap_or_default();
-    let (extensions, protocol, payload, _) =
-        Ipv6ExtensionsSlice::from_slice_lax(header.next_header(), payload);
-    let (fragment, protocol) = extensions
-        .into_iter()
-        .find_map(|extension| {
-            if let Ipv6ExtensionSlice::Fragment(header) = extension {
-                header.is_fragmenting_payload().then_some(header)
-            } else {
-                None
-            }
-        })
-        .map_or((Fragment::Whole, protocol.0), |header| {
-            match header.fragment_offset().value() {
-                0 => (Fragment::First(header.identification()), protocol.0),
-                // What follows is not a header, whatever it looks like.
-                _ => (Fragment::Later(header.identification()), header.next_header().0),
-            }
-        });
+    let Chain { fragment, protocol, payload } = Chain::of(header.next_header().0, payload);
     let transport = match fragment {
         Fragment::Later(_) => Transport::default(),
         Fragment::Whole | Fragment::First(_) => Transport::read(protocol, ICMPV6, payload),
@@ -205,6 +192,58 @@ fn general_ipv6(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
         exceeds_wire: octets > wire_octets,
         fragment,
     })
+}
+
+/// What is known behind the extension headers that are there whole.
+struct Chain<'a> {
+    fragment: Fragment,
+    /// Of what comes behind them: a header that is cut, if it is an extension header.
+    protocol: u8,
+    payload: &'a [u8],
+}
+
+impl<'a> Chain<'a> {
+    /// Walks through extension headers (RFC 8200 section 4) and Authentication Headers (RFC 4302
+    /// section 2), in any order. Each takes 8 octets or more, so the payload bounds the walk.
+    fn of(next_header: u8, payload: &'a [u8]) -> Self {
+        let mut chain = Self { fragment: Fragment::Whole, protocol: next_header, payload };
+        loop {
+            let length = match (chain.protocol, chain.payload) {
+                (HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS, &[_, units, ..]) => {
+                    (usize::from(units) + 1) * 8
+                }
+                (FRAGMENT, _) => 8,
+                // Shorter than its fixed part it is none.
+                (AUTHENTICATION, &[_, words, ..]) if words > 0 => (usize::from(words) + 2) * 4,
+                _ => return chain,
+            };
+            let Some((&[next, _, ref fields @ ..], rest)) = chain.payload.split_at_checked(length)
+            else {
+                return chain;
+            };
+            let kind = chain.protocol;
+            (chain.protocol, chain.payload) = (next, rest);
+            if kind == FRAGMENT && chain.fragment == Fragment::Whole {
+                chain.fragment = fragment(fields);
+                if let Fragment::Later(_) = chain.fragment {
+                    // What follows is not a header, whatever it looks like.
+                    return chain;
+                }
+            }
+        }
+    }
+}
+
+/// The fields of a Fragment header behind its first two octets: offset (13 bits), reserved (2),
+/// more to come (1), identification (32). At the beginning and with no more to come it is whole.
+fn fragment(fields: &[u8]) -> Fragment {
+    let &[high, low, a, b, c, d, ..] = fields else { return Fragment::Whole };
+    let identification = u32::from_be_bytes([a, b, c, d]);
+    match u16::from_be_bytes([high, low]) {
+        word if word >> 3 != 0 => Fragment::Later(identification),
+        word if word & 1 != 0 => Fragment::First(identification),
+        _ => Fragment::Whole,
+    }
 }
 
 /// The length in a Jumbo Payload option of a leading Hop-by-Hop Options header (RFC 2675).
@@ -290,7 +329,6 @@ impl Transport {
     }
 }
 
-const HOP_BY_HOP: u8 = 0;
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -298,6 +336,12 @@ const DCCP: u8 = 33;
 const ICMPV6: u8 = 58;
 const SCTP: u8 = 132;
 const UDP_LITE: u8 = 136;
+
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const AUTHENTICATION: u8 = 51;
+const DESTINATION_OPTIONS: u8 = 60;
 
 const PAD1: u8 = 0;
 const JUMBO_PAYLOAD: u8 = 0xc2;

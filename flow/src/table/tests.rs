@@ -343,7 +343,7 @@ fn constructed_collisions_cost_a_bounded_search_and_lose_nothing() {
         fixture.packet(0, host, ACK).packet(1, host, ACK);
     }
     // So many groups hold them, then each new one takes the place of an old one.
-    assert_eq!(fixture.table.flows(), groups::PROBES_MAX * groups::SLOTS as u32);
+    assert_eq!(fixture.table.flows(), groups::PROBES_MAX * u32::try_from(groups::SLOTS).unwrap());
     fixture.finish();
     let records = fixture.records();
     assert_eq!(records.iter().map(|record| record.2).sum::<u64>(), 2 * colliding.len() as u64);

@@ -1,7 +1,12 @@
 //! Where frames come from.
 
+pub(crate) mod afxdp;
 pub mod file;
+pub(crate) mod kernel;
+pub(crate) mod live;
+pub(crate) mod packet;
 pub(crate) mod sys;
+pub(crate) mod xdp;
 
 use flow::Frame;
 

@@ -84,6 +84,7 @@ fn read(paths: &[&Path], frames_max: usize) -> (Vec<Captured>, InputReport) {
             Polled::End => break,
             Polled::More if frames.len() >= FRAMES_MAX => break,
             Polled::More => {}
+            Polled::Idle => panic!("a file always has its next frame"),
         }
     }
     (frames, source.report())

@@ -4,6 +4,7 @@
 
 mod chart;
 mod frames;
+mod live;
 mod own;
 mod process;
 mod report;
@@ -35,6 +36,10 @@ pub(crate) struct Options {
     /// Only whether all packets and octets are accounted for, on short traces: a minute
     #[arg(long, conflicts_with = "rounds")]
     quick: bool,
+
+    /// Live capture instead of replay, over a virtual link; half an hour, and it takes root
+    #[arg(long, conflicts_with_all = ["rounds", "only"])]
+    live: bool,
 
     /// Only these traces, beside the peers, and no report
     #[arg(long, value_name = "NAME")]
@@ -140,6 +145,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = root().join(&options.folder);
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let place = Place::open(root().join("target/release/flowprobe"))?;
+    if options.live {
+        return live::run(&place, options.quick, &root().join(&options.report));
+    }
     let rounds = Rounds { discarded: 1, counted: options.rounds };
     if options.quick {
         return quick(&place, &folder);

@@ -29,7 +29,8 @@ pub(super) struct Results {
 }
 
 /// Programs whose versions are said, and how they are asked.
-const VERSIONS: [[&str; 2]; 3] = [["nfpcapd", "-V"], ["softflowd", "-h"], ["tcpdump", "--version"]];
+pub(super) const VERSIONS: [[&str; 2]; 3] =
+    [["nfpcapd", "-V"], ["softflowd", "-h"], ["tcpdump", "--version"]];
 
 impl Results {
     /// Writes the page and its charts into a folder.
@@ -281,7 +282,7 @@ fn count(number: u64) -> String {
     }
 }
 
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let value = |text: &str, key: &str| {
         let line = text.lines().find(|line| line.starts_with(key)).unwrap_or("");
@@ -297,7 +298,7 @@ fn machine() -> String {
 }
 
 /// The first line in which a program says its version.
-fn version(program: &str, argument: &str) -> Option<String> {
+pub(super) fn version(program: &str, argument: &str) -> Option<String> {
     let output = Command::new(program).arg(argument).env("PATH", debian::path()).output().ok()?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);

@@ -234,6 +234,12 @@ fn ppp() {
         let nine = joined(&[before, &[0x02, 0x81], &labels(9)]);
         check_ignored("9 labels", LinkType::Ppp, &nine, end + 2 + 8 * 4, Ignored::TooDeep);
     }
+    for address in [0x0f, 0x8f] {
+        let hdlc = |version| joined(&[&[address, 0], &ethertype(version)]);
+        check_leads_to_ip("Cisco HDLC", LinkType::Ppp, hdlc, 0);
+        let slarp = [address, 0, 0x80, 0x35];
+        check_ignored("SLARP", LinkType::Ppp, &slarp, 4, Ignored::NotIp);
+    }
     // Without its second octet the address field is a protocol that does not exist.
     check_ignored("half of HDLC", LinkType::Ppp, &[0xff, 0x13, 0x21], 2, Ignored::NotIp);
 }

@@ -11,8 +11,6 @@ use exporter::Interface;
 pub(super) struct Interfaces {
     overrides: HashMap<String, Override>,
     named: Vec<Interface>,
-    /// Link types of numbers, for messages about those that are not supported.
-    links: HashMap<u32, u16>,
 }
 
 #[derive(Debug)]
@@ -31,7 +29,7 @@ impl Interfaces {
     }
 
     /// The number of an interface that a file describes.
-    pub(super) fn register(&mut self, position: u32, name: Option<String>, link: u16) -> u32 {
+    pub(super) fn register(&mut self, position: u32, name: Option<String>) -> u32 {
         let mut number = position;
         if let Some(name) = name {
             if let Some(given) = self.overrides.get_mut(&name) {
@@ -42,7 +40,6 @@ impl Interfaces {
                 self.named.push(Interface { number, name });
             }
         }
-        self.links.insert(number, link);
         number
     }
 
@@ -56,15 +53,11 @@ impl Interfaces {
         self.named.as_slice().into()
     }
 
-    /// The interface for a message: its number, its name, its link type.
+    /// The interface for a message: its number, its name.
     pub(super) fn describe(&self, number: u32) -> String {
         let name = self.named.iter().find(|interface| interface.number == number);
         let name = name.map_or(String::new(), |interface| format!(" ({})", interface.name));
-        let link = self
-            .links
-            .get(&number)
-            .map_or(String::new(), |&link| format!(" of link type {}", link_name(link)));
-        format!("interface {number}{name}{link}")
+        format!("interface {number}{name}")
     }
 
     /// Names that the user gave a number and that did not come up.

@@ -42,6 +42,14 @@ impl Input {
             Self::File(path) => path.display().to_string(),
         }
     }
+
+    /// Whether it can be opened more than once: a pipe cannot.
+    fn opens_again(&self) -> bool {
+        match self {
+            Self::Stdin => false,
+            Self::File(path) => fs::metadata(path).is_ok_and(|metadata| metadata.is_file()),
+        }
+    }
 }
 
 /// When a file is due: the time of its packet, then its place on the command line.
@@ -112,7 +120,7 @@ impl FileSource {
         for (index, file) in files.iter().enumerate() {
             if let Some(open) = source.open_file(index) {
                 let due = open.due();
-                let keep = only || *file == Input::Stdin;
+                let keep = only || !file.opens_again();
                 source.later.push(Reverse(Waiting { due, reader: keep.then_some(open.reader) }));
             }
         }
@@ -155,8 +163,7 @@ impl FileSource {
     fn leave(&mut self, why: Result<Run, Damage>) {
         let Some(open) = self.current.take() else { return };
         match why {
-            // Standard input ends where it is interrupted.
-            Err(Damage::CutShort(_)) if self.stop.load(Ordering::Relaxed) => {}
+            Err(_) if self.is_interrupted(open.index) => {}
             Ok(Run::Enough | Run::AnotherIsDue) => {
                 let due = open.due();
                 self.later.push(Reverse(Waiting { due, reader: Some(open.reader) }));
@@ -189,6 +196,7 @@ impl FileSource {
         };
         let mut reader = match stream.map_err(Damage::from).and_then(FileReader::open) {
             Ok(reader) => reader,
+            Err(_) if self.is_interrupted(index) => return None,
             Err(damage) => {
                 self.report.files_damaged += 1;
                 error!("cannot read {}: {damage}", self.files[index].name());
@@ -200,9 +208,15 @@ impl FileSource {
         match found {
             Ok(true) => return Some(open),
             Ok(false) => self.close(&open, None),
+            Err(_) if self.is_interrupted(index) => {}
             Err(damage) => self.close(&open, Some(damage)),
         }
         None
+    }
+
+    /// Standard input ends where it is interrupted: that is no damage.
+    fn is_interrupted(&self, index: usize) -> bool {
+        self.files[index] == Input::Stdin && self.stop.load(Ordering::Relaxed)
     }
 
     #[cold]

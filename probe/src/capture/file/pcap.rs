@@ -97,6 +97,7 @@ impl Pcap {
             wire_length: length.max(captured),
             interface: 0,
             link_type: self.link_type,
+            link_number: self.link_number,
         }))
     }
 

@@ -45,6 +45,8 @@ pub(super) struct Pcapng {
 struct SectionInterface {
     number: u32,
     link_type: LinkType,
+    /// As the file has it.
+    link_number: u16,
     snap_length: u32,
     unit: Unit,
     offset_seconds: i64,
@@ -232,7 +234,7 @@ impl Pcapng {
     fn describe_interface(&mut self, body: &[u8], interfaces: &mut Interfaces) {
         let link_number = self.order.u16(body, 0);
         let mut name = None;
-        let mut unit = Unit::PerSecond(1_000_000);
+        let mut unit = Unit::Nanos(1000);
         let mut offset_seconds = 0;
         for (code, value) in (Options { order: self.order, rest: &body[8..] }) {
             match (code, value) {
@@ -254,8 +256,9 @@ impl Pcapng {
         }
         let position = u32::try_from(self.interfaces.len()).unwrap_or(u32::MAX);
         self.interfaces.push(SectionInterface {
-            number: interfaces.register(position.saturating_add(1), name, link_number),
+            number: interfaces.register(position.saturating_add(1), name),
             link_type: LinkType::from_number(link_number),
+            link_number,
             snap_length: self.order.u32(body, 4),
             unit,
             offset_seconds,
@@ -316,6 +319,7 @@ impl Pcapng {
             wire_length: length.max(captured),
             interface: interface.map_or(0, |interface| interface.number),
             link_type: interface.map_or(LinkType::Undescribed, |interface| interface.link_type),
+            link_number: interface.map_or(0, |interface| interface.link_number),
         })
     }
 }
@@ -351,8 +355,10 @@ impl SectionInterface {
 /// How long a tick of the clock is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unit {
-    /// So many ticks a second, a divisor or a multiple of 10^9.
-    PerSecond(u64),
+    /// So many nanoseconds.
+    Nanos(u64),
+    /// So many ticks to a nanosecond.
+    TicksPerNano(u64),
     /// 2^n ticks a second.
     PowerOfTwo(u32),
 }
@@ -362,7 +368,8 @@ impl Unit {
     fn from_resolution(resolution: u8) -> Self {
         let exponent = u32::from(resolution & 0x7f);
         match resolution & 0x80 {
-            0 => Self::PerSecond(10_u64.saturating_pow(exponent)),
+            0 if exponent <= 9 => Self::Nanos(10_u64.pow(9 - exponent)),
+            0 => Self::TicksPerNano(10_u64.saturating_pow(exponent - 9)),
             _ => Self::PowerOfTwo(exponent),
         }
     }
@@ -372,10 +379,8 @@ impl Unit {
     fn nanos(self, ticks: u64) -> u64 {
         const NANOS: u64 = 1_000_000_000;
         match self {
-            Self::PerSecond(1_000_000) => ticks.saturating_mul(1000),
-            Self::PerSecond(NANOS) => ticks,
-            Self::PerSecond(rate) if rate < NANOS => ticks.saturating_mul(NANOS / rate),
-            Self::PerSecond(rate) => ticks / (rate / NANOS),
+            Self::Nanos(nanos) => ticks.saturating_mul(nanos),
+            Self::TicksPerNano(ticks_per_nano) => ticks / ticks_per_nano,
             Self::PowerOfTwo(exponent) => {
                 let nanos = (u128::from(ticks) * u128::from(NANOS)) >> exponent;
                 u64::try_from(nanos).unwrap_or(u64::MAX)

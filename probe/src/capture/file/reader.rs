@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use exporter::sentence;
 use flow::{Frame, LinkType, Timestamp};
 
 use super::interfaces::{Interfaces, link_name};
@@ -30,7 +31,7 @@ pub(super) enum Damage {
     TooLong(u32),
     #[error("a block of {0} octets contradicts itself")]
     Contradictory(u32),
-    #[error("{0}")]
+    #[error("{}", sentence(.0))]
     Unreadable(#[from] io::Error),
 }
 
@@ -89,6 +90,8 @@ pub(super) struct Head {
     pub(super) wire_length: u32,
     pub(super) interface: u32,
     pub(super) link_type: LinkType,
+    /// The link type as the file has it, for messages.
+    pub(super) link_number: u16,
 }
 
 /// Why no more packets were lent.
@@ -108,8 +111,8 @@ pub(super) struct FileReader {
     format: Format,
     head: Option<Head>,
     frames: u64,
-    /// Frames of link types that are not supported, by interface.
-    unsupported: BTreeMap<u32, u64>,
+    /// Frames of link types that are not supported, by interface and number of the link type.
+    unsupported: BTreeMap<(u32, u16), u64>,
 }
 
 #[derive(Debug)]
@@ -123,8 +126,11 @@ impl FileReader {
     pub(super) fn open(stream: Box<dyn Read + Send>) -> Result<Self, Damage> {
         let mut window = Window::new(decompressed(stream)?);
         if !window.need(4)? {
-            let empty = window.octets().is_empty();
-            return Err(if empty { Damage::Empty } else { Damage::NotACapture });
+            return Err(match window.octets() {
+                _ if window.is_cut() => Damage::CutShort(COMPRESSED),
+                [] => Damage::Empty,
+                _ => Damage::NotACapture,
+            });
         }
         let magic = *window.octets().first_chunk().expect("four octets are there");
         let format = if let Some((order, unit)) = Pcap::recognize(magic) {
@@ -191,10 +197,13 @@ impl FileReader {
             Format::Pcap(pcap) => pcap.next(&mut self.window)?,
             Format::Pcapng(pcapng) => pcapng.next(&mut self.window, interfaces)?,
         };
-        let Some(head) = self.head else { return Ok(false) };
+        let Some(head) = self.head else {
+            let cut = self.window.is_cut();
+            return if cut { Err(Damage::CutShort(COMPRESSED)) } else { Ok(false) };
+        };
         self.frames += 1;
         if head.link_type == LinkType::Unsupported {
-            *self.unsupported.entry(head.interface).or_default() += 1;
+            *self.unsupported.entry((head.interface, head.link_number)).or_default() += 1;
         }
         Ok(true)
     }
@@ -216,12 +225,15 @@ impl FileReader {
             nothing_supported: self.frames > 0 && unsupported_total == self.frames,
             ..Remarks::default()
         };
-        for (&number, frames) in &self.unsupported {
-            let interface = match &self.format {
-                Format::Pcap(pcap) => format!("link type {}", link_name(pcap.link_number)),
-                Format::Pcapng(_) => interfaces.describe(number),
+        for (&(number, link), frames) in &self.unsupported {
+            let of_interface = match &self.format {
+                Format::Pcap(_) => String::new(),
+                Format::Pcapng(_) => format!(" of {}", interfaces.describe(number)),
             };
-            remarks.notes.push(format!("{frames} frames ignored: {interface} is not supported"));
+            let link = link_name(link);
+            remarks.notes.push(format!(
+                "{frames} frames{of_interface} ignored: link type {link} is not supported"
+            ));
         }
         if let Format::Pcapng(pcapng) = &self.format {
             remarks.timeless = pcapng.timeless;
@@ -231,6 +243,9 @@ impl FileReader {
         remarks
     }
 }
+
+/// Where a file is cut that ends in good order but for its compression.
+const COMPRESSED: &str = "the compressed data";
 
 /// What is to be said of a file at its end.
 #[derive(Debug, Default)]

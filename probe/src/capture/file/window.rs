@@ -15,16 +15,22 @@ pub(super) struct Window {
     end: usize,
     /// Octets before `start`, since the beginning of the stream.
     position: u64,
+    cut: bool,
 }
 
 impl Window {
     pub(super) fn new(stream: Box<dyn Read + Send>) -> Self {
-        Self { stream, buffer: vec![0; CHUNK], start: 0, end: 0, position: 0 }
+        Self { stream, buffer: vec![0; CHUNK], start: 0, end: 0, position: 0, cut: false }
     }
 
     /// How far the stream was used, in octets.
     pub(super) fn position(&self) -> u64 {
         self.position
+    }
+
+    /// Whether the stream ended before its compression did.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// What is there, from where the stream was last used to.
@@ -76,8 +82,10 @@ impl Window {
                 Ok(0) => return Ok(false),
                 Ok(read) => self.end += read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Compressed, and cut.
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                    self.cut = true;
+                    return Ok(false);
+                }
                 Err(error) => return Err(error),
             }
         }

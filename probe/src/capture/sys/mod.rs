@@ -3,22 +3,45 @@
 
 #![allow(unsafe_code, reason = "the one place in this crate")]
 
+pub(crate) mod ethtool;
+pub(crate) mod mapping;
+mod option;
+pub(crate) mod packet_ring;
+pub(crate) mod promiscuous;
+mod ring;
+pub(crate) mod support;
+pub(crate) mod xsk;
+
+use std::io;
+
 use log::debug;
 
 /// Asks for huge pages behind memory that is about to be used. Without them all works, slower.
 pub(crate) fn advise_huge_pages(memory: &[u8]) {
+    if let Err(problem) = advise(memory, libc::MADV_HUGEPAGE) {
+        debug!("no huge pages: {problem}");
+    }
+}
+
+/// Has the kernel put pages behind memory now: the first touch of each costs more than a packet
+/// may. Before Linux 5.14, which cannot, that happens as the memory is used.
+pub(crate) fn populate(memory: &[u8]) {
+    if let Err(problem) = advise(memory, libc::MADV_POPULATE_WRITE) {
+        debug!("memory comes as it is used: {problem}");
+    }
+}
+
+/// Only for advice that changes what backs memory and never what it holds.
+fn advise(memory: &[u8], advice: libc::c_int) -> io::Result<()> {
     const PAGE: usize = 4096;
     let range = memory.as_ptr_range();
     let begin = range.start.addr().next_multiple_of(PAGE);
     let length = range.end.addr().saturating_sub(begin) / PAGE * PAGE;
     if length == 0 {
-        return;
+        return Ok(());
     }
     let begin = range.start.with_addr(begin);
-    // SAFETY: the pages lie within memory that is borrowed here; MADV_HUGEPAGE changes what backs
-    // them and never what they hold.
-    let result = unsafe { libc::madvise(begin.cast_mut().cast(), length, libc::MADV_HUGEPAGE) };
-    if result != 0 {
-        debug!("no huge pages: {}", std::io::Error::last_os_error());
-    }
+    // SAFETY: the pages lie within memory that is borrowed here, and what they hold stays.
+    let result = unsafe { libc::madvise(begin.cast_mut().cast(), length, advice) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

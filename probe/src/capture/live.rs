@@ -1,0 +1,115 @@
+//! A socket of a live interface, of either kind, and what its kernel side counted.
+
+use std::collections::BTreeMap;
+use std::ops::AddAssign;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use flow::Frame;
+
+use super::afxdp::{XdpSocket, XskCounts};
+use super::packet::{PacketCounts, PacketSocket};
+use super::{CaptureError, PacketSource, Polled};
+
+/// What a worker takes frames from.
+pub(crate) enum LiveSource {
+    /// Past the host's stack.
+    Xdp(Box<XdpSocket>),
+    /// Copies of what the stack gets.
+    Packet(PacketSocket),
+}
+
+/// Frames of a socket, or of several.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SourceCounts {
+    /// Lent to a worker.
+    pub(crate) lent: u64,
+    /// Counted by the kernel as lost.
+    pub(crate) lost: u64,
+    /// What the kernel says of why: these overlap, and add up to nothing.
+    pub(crate) causes: BTreeMap<&'static str, u64>,
+}
+
+impl AddAssign for SourceCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.lent += other.lent;
+        self.lost += other.lost;
+        for (cause, count) in other.causes {
+            *self.causes.entry(cause).or_default() += count;
+        }
+    }
+}
+
+impl LiveSource {
+    /// What was counted since it was opened. A system call.
+    pub(crate) fn counts(&mut self) -> SourceCounts {
+        match self {
+            // The kernel tells of every open socket.
+            Self::Xdp(socket) => socket.counts().map(SourceCounts::from).unwrap_or_default(),
+            Self::Packet(socket) => socket.counts().into(),
+        }
+    }
+
+    /// The same when nothing more is taken: what is in the ring is lost.
+    pub(crate) fn last_counts(&mut self) -> SourceCounts {
+        let mut last = self.counts();
+        if let Self::Packet(socket) = self {
+            let counts = socket.counts();
+            let left = counts.packets.saturating_sub(counts.drops + counts.taken);
+            last.lost += left;
+            last.causes.extend(causes([("left_in_ring", left)]));
+        }
+        last
+    }
+}
+
+impl From<XskCounts> for SourceCounts {
+    fn from(counts: XskCounts) -> Self {
+        Self {
+            lent: counts.lent,
+            lost: counts.lost(),
+            causes: causes([
+                ("rx_dropped", counts.rx_dropped),
+                ("rx_ring_full", counts.rx_ring_full),
+                ("fill_ring_empty", counts.rx_fill_ring_empty_descs),
+                ("invalid_descriptors", counts.rx_invalid_descs + counts.strange),
+                ("too_long", counts.too_long),
+            ]),
+        }
+    }
+}
+
+impl From<PacketCounts> for SourceCounts {
+    fn from(counts: PacketCounts) -> Self {
+        Self {
+            lent: counts.lent,
+            lost: counts.drops,
+            causes: causes([("ring_full", counts.drops), ("ring_freezes", counts.freezes)]),
+        }
+    }
+}
+
+/// Those that happened.
+fn causes<const COUNT: usize>(causes: [(&'static str, u64); COUNT]) -> BTreeMap<&'static str, u64> {
+    causes.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
+impl AsFd for LiveSource {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Xdp(socket) => socket.as_fd(),
+            Self::Packet(socket) => socket.as_fd(),
+        }
+    }
+}
+
+impl PacketSource for LiveSource {
+    fn poll<F>(&mut self, frames_max: usize, take: F) -> Result<Polled, CaptureError>
+    where
+        F: FnMut(&Frame<'_>),
+    {
+        match self {
+            Self::Xdp(socket) => socket.poll(frames_max, take),
+            Self::Packet(socket) => socket.poll(frames_max, take),
+        }
+    }
+}

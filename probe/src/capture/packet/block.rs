@@ -1,0 +1,306 @@
+//! Packets of a block of the ring, as the kernel wrote them.
+//!
+//! ```text
+//! block     version 0-3 | private 4-7 | status 8-11 | packets 12-15 | first packet 16-19 | ...
+//! packet    next 0-3 | seconds 4-7 | nanoseconds 8-11 | captured 12-15 | length 16-19
+//!           | status 20-23 | link layer 24-25 | network layer 26-27 | hash 28-31 | VLAN 32-35
+//!           | VLAN protocol 36-37 | ... | virtio-net header, 10 octets | link layer ...
+//! ```
+//!
+//! Offsets are from the block's or the packet's first octet; numbers have the host's byte order.
+
+use flow::{Offload, Segmented, Timestamp};
+
+use super::Layer;
+
+/// How far a block was read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cursor {
+    /// Packets that are left.
+    left: u32,
+    /// Where the next one begins.
+    offset: usize,
+}
+
+/// A packet of a block.
+#[derive(Debug)]
+pub(super) struct RingPacket<'a> {
+    /// From the link layer on, or from the network layer on.
+    pub(super) data: &'a [u8],
+    /// On the wire.
+    pub(super) length: u32,
+    pub(super) time: Timestamp,
+    /// Of a super-packet.
+    pub(super) offload: Option<Offload>,
+}
+
+impl Cursor {
+    /// At the first packet of a block.
+    pub(super) fn new(block: &[u8]) -> Self {
+        Self { left: u32_at(block, 12), offset: u32_at(block, 16) as usize }
+    }
+
+    /// Packets that are left.
+    pub(super) fn left(&self) -> u32 {
+        self.left
+    }
+
+    /// The next packet; `None` at the end, and behind what makes no sense.
+    #[inline]
+    pub(super) fn next<'a>(&mut self, block: &'a mut [u8], layer: Layer) -> Option<RingPacket<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let packet = block.get_mut(self.offset..);
+        let Some(packet) = packet.filter(|packet| packet.len() >= HEADER_OCTETS) else {
+            self.left = 0;
+            return None;
+        };
+        self.offset += u32_at(packet, 0) as usize;
+        read(packet, layer)
+    }
+}
+
+fn read(packet: &mut [u8], layer: Layer) -> Option<RingPacket<'_>> {
+    let link = usize::from(u16_at(packet, 24));
+    let network = usize::from(u16_at(packet, 26));
+    let (seconds, nanos) = (u32_at(packet, 4), u32_at(packet, 8));
+    let time = Timestamp::from_millis(u64::from(seconds) * 1000 + u64::from(nanos / 1_000_000));
+    let end = link + u32_at(packet, 12) as usize;
+    let (mut length, mut begin) = (u32_at(packet, 16), link);
+    let virtio = packet.get(link.checked_sub(VIRTIO_OCTETS)?..link)?.first_chunk()?;
+    let mut offload = offload(virtio);
+    match layer {
+        Layer::Ethernet if u32_at(packet, 20) & libc::TP_STATUS_VLAN_VALID != 0 => {
+            // The virtio-net header is read: the addresses move over it, to make room.
+            begin = link.checked_sub(TAG_OCTETS)?;
+            let tag = vlan_tag(packet);
+            packet.get_mut(begin..end).and_then(|data| insert_tag(data, tag))?;
+            length += 4;
+            if let Some(Offload { header_offset: Some(offset), .. }) = &mut offload {
+                *offset += TAG_OCTETS;
+            }
+        }
+        Layer::Ethernet => {}
+        Layer::Ip => {
+            let skipped = network.saturating_sub(link).min(end - link);
+            begin += skipped;
+            length = length.saturating_sub(u32::try_from(skipped).unwrap_or(u32::MAX));
+            if let Some(Offload { header_offset: Some(offset), .. }) = &mut offload {
+                *offset = offset.saturating_sub(skipped);
+            }
+        }
+    }
+    Some(RingPacket { data: packet.get(begin..end)?, length, time, offload })
+}
+
+/// The tag that the network card or the kernel took out of the frame.
+fn vlan_tag(packet: &[u8]) -> [u8; TAG_OCTETS] {
+    let has_protocol = u32_at(packet, 20) & libc::TP_STATUS_VLAN_TPID_VALID != 0;
+    let protocol = if has_protocol { u16_at(packet, 36) } else { VLAN };
+    let [high, low] = protocol.to_be_bytes();
+    let [.., vlan_high, vlan_low] = u32_at(packet, 32).to_be_bytes();
+    [high, low, vlan_high, vlan_low]
+}
+
+/// Puts a tag behind the addresses of a frame that begins after as many octets of room.
+fn insert_tag(data: &mut [u8], tag: [u8; TAG_OCTETS]) -> Option<()> {
+    let room_and_addresses = data.get_mut(..ADDRESS_OCTETS + TAG_OCTETS)?;
+    room_and_addresses.copy_within(TAG_OCTETS.., 0);
+    room_and_addresses.get_mut(ADDRESS_OCTETS..)?.copy_from_slice(&tag);
+    Some(())
+}
+
+/// ```text
+/// | flags | type  | header length |   struct virtio_net_hdr
+/// | segment size  | checksum from | checksum at |
+/// ```
+#[inline]
+fn offload(virtio: &[u8; VIRTIO_OCTETS]) -> Option<Offload> {
+    let protocol = match virtio[1] & !GSO_ECN {
+        GSO_TCPV4 | GSO_TCPV6 => Segmented::Tcp,
+        GSO_UDP_L4 => Segmented::Udp,
+        _ => return None,
+    };
+    // The checksum that has yet to be computed is that of the header that is segmented.
+    let header_offset = (virtio[0] & NEEDS_CHECKSUM != 0).then(|| usize::from(u16_at(virtio, 6)));
+    Some(Offload { protocol, segment_octets: u16_at(virtio, 4), header_offset })
+}
+
+#[inline]
+fn u32_at(octets: &[u8], offset: usize) -> u32 {
+    let field = octets.get(offset..).and_then(<[u8]>::first_chunk);
+    field.map_or(0, |field| u32::from_ne_bytes(*field))
+}
+
+#[inline]
+fn u16_at(octets: &[u8], offset: usize) -> u16 {
+    let field = octets.get(offset..).and_then(<[u8]>::first_chunk);
+    field.map_or(0, |field| u16::from_ne_bytes(*field))
+}
+
+/// `struct tpacket3_hdr`.
+const HEADER_OCTETS: usize = 48;
+const _: () = assert!(size_of::<libc::tpacket3_hdr>() == HEADER_OCTETS);
+
+const ADDRESS_OCTETS: usize = 12;
+const TAG_OCTETS: usize = 4;
+const VLAN: u16 = 0x8100;
+
+/// linux/virtio_net.h.
+const VIRTIO_OCTETS: usize = 10;
+const NEEDS_CHECKSUM: u8 = 1;
+const GSO_TCPV4: u8 = 1;
+const GSO_TCPV6: u8 = 4;
+const GSO_UDP_L4: u8 = 5;
+const GSO_ECN: u8 = 0x80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESSES: [u8; 12] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+
+    /// A packet as the kernel writes it: what is in its header, and its octets.
+    #[derive(Clone, Default)]
+    struct Written {
+        status: u32,
+        vlan: u32,
+        vlan_protocol: u16,
+        virtio: [u8; VIRTIO_OCTETS],
+        link_octets: usize,
+        data: Vec<u8>,
+    }
+
+    /// A block with these packets.
+    fn block(packets: &[Written]) -> Vec<u8> {
+        let mut block = vec![0; 48];
+        let count = u32::try_from(packets.len()).unwrap();
+        block[12..16].copy_from_slice(&count.to_ne_bytes());
+        block[16..20].copy_from_slice(&48_u32.to_ne_bytes());
+        for packet in packets {
+            let link = 96_u16;
+            let octets = u32::try_from(packet.data.len()).unwrap();
+            let next = u32::from(link) + octets.next_multiple_of(16);
+            let mut written = vec![0; 96];
+            for (offset, value) in
+                [(0, next), (4, 1_700_000_000), (8, 987_654_321), (12, octets), (16, octets)]
+            {
+                written[offset..offset + 4].copy_from_slice(&value.to_ne_bytes());
+            }
+            written[20..24].copy_from_slice(&packet.status.to_ne_bytes());
+            written[24..26].copy_from_slice(&link.to_ne_bytes());
+            let network = link + u16::try_from(packet.link_octets).unwrap();
+            written[26..28].copy_from_slice(&network.to_ne_bytes());
+            written[32..36].copy_from_slice(&packet.vlan.to_ne_bytes());
+            written[36..38].copy_from_slice(&packet.vlan_protocol.to_ne_bytes());
+            written[86..96].copy_from_slice(&packet.virtio);
+            written.extend(&packet.data);
+            written.resize(next as usize, 0);
+            block.extend(written);
+        }
+        block
+    }
+
+    fn frame(payload: usize) -> Vec<u8> {
+        let mut frame = Vec::from(ADDRESSES);
+        frame.extend([8, 0]);
+        frame.resize(14 + payload, 0xa5);
+        frame
+    }
+
+    /// What was read, as far as it can be compared.
+    fn read_all(block: &mut [u8], layer: Layer) -> Vec<(Vec<u8>, u32, Option<Offload>)> {
+        let mut cursor = Cursor::new(block);
+        let mut all = Vec::new();
+        while let Some(packet) = cursor.next(block, layer) {
+            assert_eq!(packet.time, Timestamp::from_millis(1_700_000_000_987));
+            all.push((packet.data.to_vec(), packet.length, packet.offload));
+        }
+        assert_eq!(cursor.left(), 0);
+        all
+    }
+
+    #[test]
+    fn packets_of_a_block_come_in_order() {
+        let written: Vec<Written> = (46..50)
+            .map(|payload| Written { data: frame(payload), ..Written::default() })
+            .collect();
+        let read = read_all(&mut block(&written), Layer::Ethernet);
+        let expected: Vec<_> =
+            (46..50_u32).map(|payload| (frame(payload as usize), 14 + payload, None)).collect();
+        assert_eq!(read, expected);
+        assert_eq!(read_all(&mut block(&[]), Layer::Ethernet), []);
+    }
+
+    #[test]
+    fn vlan_tag_is_put_back() {
+        let tags = [
+            (libc::TP_STATUS_VLAN_VALID, 0, 0x8100_u16),
+            (libc::TP_STATUS_VLAN_VALID | libc::TP_STATUS_VLAN_TPID_VALID, 0x88a8, 0x88a8),
+        ];
+        for (status, vlan_protocol, protocol) in tags {
+            let virtio = [NEEDS_CHECKSUM, GSO_TCPV4 | GSO_ECN, 0, 0, 0, 0, 0, 0, 0, 0];
+            let mut written = Written {
+                status,
+                vlan: 0x6007,
+                vlan_protocol,
+                virtio,
+                data: frame(46),
+                link_octets: 14,
+            };
+            written.virtio[4..6].copy_from_slice(&1448_u16.to_ne_bytes());
+            written.virtio[6..8].copy_from_slice(&34_u16.to_ne_bytes());
+            let read = read_all(&mut block(&[written.clone(), written]), Layer::Ethernet);
+            let mut expected = Vec::from(ADDRESSES);
+            expected.extend(protocol.to_be_bytes());
+            expected.extend([0x60, 0x07, 8, 0]);
+            expected.resize(64, 0xa5);
+            let offload =
+                Offload { protocol: Segmented::Tcp, segment_octets: 1448, header_offset: Some(38) };
+            let expected = (expected, 64, Some(offload));
+            assert_eq!(read, [expected.clone(), expected]);
+        }
+    }
+
+    #[test]
+    fn link_layers_without_headers_begin_with_ip() {
+        let written = Written { link_octets: 4, data: frame(46), ..Written::default() };
+        let read = read_all(&mut block(&[written]), Layer::Ip);
+        assert_eq!(read, [(frame(46)[4..].to_vec(), 56, None)]);
+    }
+
+    #[test]
+    fn offloads_are_told_apart() {
+        let header = |kind| [0, kind, 0, 0, 1, 1, 0, 0, 0, 0];
+        let of = |protocol| Some(Offload { protocol, segment_octets: 257, header_offset: None });
+        assert_eq!(offload(&header(0)), None);
+        // UFO: fragments of a datagram. Only virtual machines of old send it.
+        assert_eq!(offload(&header(3)), None);
+        assert_eq!(offload(&header(GSO_TCPV4)), of(Segmented::Tcp));
+        assert_eq!(offload(&header(GSO_TCPV6 | GSO_ECN)), of(Segmented::Tcp));
+        assert_eq!(offload(&header(GSO_UDP_L4)), of(Segmented::Udp));
+    }
+
+    #[test]
+    fn nonsense_ends_the_block() {
+        let written =
+            Written { status: libc::TP_STATUS_VLAN_VALID, data: frame(46), ..Written::default() };
+        let sound = block(&[written.clone(), written]);
+        for length in 0..sound.len() {
+            for layer in [Layer::Ethernet, Layer::Ip] {
+                let mut cut = sound[..length].to_vec();
+                let mut cursor = Cursor::new(&cut);
+                while cursor.next(&mut cut, layer).is_some() {}
+            }
+        }
+        for offset in (12..20).chain(48..96) {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut damaged = sound.clone();
+                damaged[offset] = value;
+                let mut cursor = Cursor::new(&damaged);
+                for _ in 0..100 {
+                    cursor.next(&mut damaged, Layer::Ethernet);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Network namespaces for tests.
+
+use std::fs::File;
+use std::io::Write;
+use std::process::Command;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{Uid, gettid};
+
+/// Runs a test in a namespace of its own, if it may.
+pub(super) fn in_namespace(test: impl FnOnce() + Send + 'static) {
+    if !Uid::effective().is_root() {
+        skip("root is not here");
+        return;
+    }
+    let ended = thread::spawn(|| {
+        enter();
+        test();
+    });
+    if let Err(panic) = ended.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Says that a test is skipped, also in the file that the test command collects that in.
+#[expect(clippy::print_stdout, reason = "it is for who looks at the tests")]
+fn skip(reason: &str) {
+    let this = thread::current();
+    let line = format!("{}: {reason}", this.name().unwrap_or("a test"));
+    println!("skipped: {line}");
+    if let Some(path) = std::env::var_os("FLOWPROBE_SKIPS") {
+        let mut file = File::options().create(true).append(true).open(path).unwrap();
+        writeln!(file, "{line}").unwrap();
+    }
+}
+
+/// A second namespace, in which another thread does what it is told.
+pub(super) struct Elsewhere {
+    jobs: Sender<Box<dyn FnOnce() + Send>>,
+    /// By which `ip` finds it.
+    pub(super) thread: String,
+}
+
+impl Elsewhere {
+    pub(super) fn new() -> Self {
+        let (jobs, inbox) = channel::<Box<dyn FnOnce() + Send>>();
+        let (tell, told) = channel();
+        thread::spawn(move || {
+            enter();
+            tell.send(gettid()).unwrap();
+            inbox.into_iter().for_each(|job| job());
+        });
+        Self { jobs, thread: told.recv().unwrap().to_string() }
+    }
+
+    /// Has it done, and waits for what comes of it.
+    pub(super) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        let (give, take) = channel();
+        self.jobs.send(Box::new(move || drop(give.send(job())))).unwrap();
+        take.recv().expect("the job is done")
+    }
+}
+
+/// A new namespace for this thread, in which nothing speaks unasked.
+fn enter() {
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    for which in ["all", "default"] {
+        set(&format!("ipv6/conf/{which}/disable_ipv6"), "1");
+    }
+    ip("link set lo up");
+}
+
+/// Sets a value of this thread's namespace.
+pub(super) fn set(name: &str, value: &str) {
+    std::fs::write(format!("/proc/sys/net/{name}"), value).unwrap();
+}
+
+/// Runs `ip` in this thread's namespace.
+pub(super) fn ip(arguments: &str) -> String {
+    run("ip", arguments)
+}
+
+/// Runs a program in this thread's namespace.
+pub(super) fn run(program: &str, arguments: &str) -> String {
+    let output = Command::new(program).args(arguments.split(' ')).output().unwrap();
+    let problem = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments}: {problem}");
+    String::from_utf8(output.stdout).unwrap()
+}

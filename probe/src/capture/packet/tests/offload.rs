@@ -1,0 +1,262 @@
+//! What offloads put together counts as what was on the wire.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::thread::{self, JoinHandle};
+
+use flow::{LinkType, Observation, Observer, ObserverSettings};
+use nix::sys::socket::{setsockopt, sockopt};
+
+use super::namespace::{Elsewhere, run, set};
+use super::*;
+
+/// Packets and IP octets of a direction.
+type Sum = (u64, u64);
+
+/// Two hosts: `va` in this namespace, `vb` in another, which captures.
+fn two_hosts(offloads_of_a: &'static str, offloads_of_b: &'static str) -> Elsewhere {
+    let elsewhere = Elsewhere::new();
+    let configure = |name: &str, host: u8, other: u8, offloads: &str| {
+        set(&format!("ipv6/conf/{name}/mldv2_unsolicited_report_interval"), "1");
+        set(&format!("ipv6/conf/{name}/disable_ipv6"), "0");
+        ip(&format!("link set {name} addrgenmode none"));
+        ip(&format!("link set {name} up"));
+        ip(&format!("addr add 192.0.2.{host}/24 dev {name}"));
+        ip(&format!("addr add 2001:db8::{host}/64 dev {name} nodad"));
+        // So that nobody has to ask for them while packets are counted.
+        for address in ["192.0.2.", "2001:db8::"] {
+            let other = format!("{address}{other} lladdr 02:00:00:00:00:0{other}");
+            ip(&format!("neigh replace {other} dev {name} nud permanent"));
+        }
+        run("ethtool", &format!("-K {name} {offloads}"));
+    };
+    let far_end = "vb address 02:00:00:00:00:02";
+    ip(&format!("link add va address 02:00:00:00:00:01 type veth peer name {far_end}"));
+    ip(&format!("link set vb netns {}", elsewhere.thread));
+    elsewhere.run(move || configure("vb", 2, 1, offloads_of_b));
+    configure("va", 1, 2, offloads_of_a);
+    elsewhere
+}
+
+/// Sends so many octets over TCP to the other host, which takes all of them.
+fn transfer(elsewhere: &Elsewhere, address: &'static str, octets: usize) {
+    let listener = elsewhere.run(move || TcpListener::bind((address, 0)).unwrap());
+    let port = listener.local_addr().unwrap().port();
+    let reader: JoinHandle<usize> = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).unwrap()
+    });
+    let mut stream = TcpStream::connect((address, port)).unwrap();
+    let data = vec![0xa5; octets];
+    stream.write_all(&data).unwrap();
+    drop(stream);
+    assert_eq!(reader.join().unwrap(), octets);
+}
+
+/// What was captured.
+#[derive(Debug)]
+struct Seen {
+    /// All frames.
+    received: Sum,
+    /// TCP and UDP, without the link layer.
+    transport: Sum,
+    counts: PacketCounts,
+}
+
+/// Reads on the other host until told to stop.
+struct Capture {
+    stop: std::sync::mpsc::Sender<()>,
+    thread: JoinHandle<Seen>,
+}
+
+impl Capture {
+    fn begin(elsewhere: &Elsewhere, direction: Direction) -> Self {
+        let mut sockets = elsewhere.run(move || {
+            let settings = PacketSettings { ring_octets: 64 << 20, direction, ..settings("vb") };
+            PacketSocket::open_all(&settings).unwrap()
+        });
+        let (stop, stopped) = std::sync::mpsc::channel();
+        let thread = thread::spawn(move || {
+            let mut socket = sockets.pop().unwrap();
+            let settings = ObserverSettings {
+                key: flow::KeyFields::SEVEN,
+                idle_timeout_ms: 15_000,
+                sampling: flow::Sampling { interval: 1 },
+                seed: flow::HashSeed::new(1),
+            };
+            let mut observer = Observer::new(&settings);
+            let mut packet = Observation::default();
+            let mut transport = (0, 0);
+            loop {
+                let is_last = stopped.try_recv().is_ok();
+                if is_last {
+                    thread::sleep(Duration::from_millis(5 * u64::from(BLOCK_TIMEOUT_MS)));
+                }
+                while socket
+                    .poll(64, |frame| {
+                        assert_eq!(frame.link_type, LinkType::Ethernet);
+                        if observer.observe(frame, &mut packet)
+                            && matches!(packet.key().protocol, 6 | 17)
+                        {
+                            transport.0 += 1;
+                            transport.1 += u64::from(packet.octets());
+                        }
+                    })
+                    .unwrap()
+                    == Polled::More
+                {}
+                if is_last {
+                    let received = observer.counts().received;
+                    let received = (received.packets, received.octets);
+                    return Seen { received, transport, counts: socket.counts() };
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        Self { stop, thread }
+    }
+
+    fn end(self) -> Seen {
+        self.stop.send(()).unwrap();
+        self.thread.join().unwrap()
+    }
+}
+
+/// What the interface in this namespace has sent: packets and octets of frames.
+fn sent_by(name: &str) -> Sum {
+    let statistics: serde_json::Value =
+        serde_json::from_str(&ip(&format!("-s -j link show {name}"))).unwrap();
+    let sent = &statistics[0]["stats64"]["tx"];
+    (sent["packets"].as_u64().unwrap(), sent["bytes"].as_u64().unwrap())
+}
+
+/// A count of TCP in this namespace.
+fn tcp_count(name: &str) -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/net/snmp").unwrap();
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+    let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
+    let place = names.split(' ').position(|one| one == name).unwrap();
+    values.split(' ').nth(place).unwrap().parse().unwrap()
+}
+
+#[test]
+fn received_segments_count_as_the_sender_sent_them() {
+    in_namespace(|| {
+        let elsewhere = two_hosts("tso off gso off", "gro on");
+        thread::sleep(SETTLED);
+        for address in ["192.0.2.2", "2001:db8::2"] {
+            let capture = Capture::begin(&elsewhere, Direction::In);
+            let before = sent_by("va");
+            transfer(&elsewhere, address, 20_000_000);
+            let seen = capture.end();
+            let after = sent_by("va");
+            let (packets, octets) = (after.0 - before.0, after.1 - before.1);
+            assert_eq!(seen.counts.drops, 0);
+            assert!(seen.counts.taken < packets / 2, "nothing was put together: {seen:?}");
+            // Where the other end does GRO, veth counts without the Ethernet header.
+            assert_eq!(seen.received, (packets, octets + 14 * packets), "{seen:?}");
+            assert_eq!(seen.counts.lent, packets);
+        }
+    });
+}
+
+#[test]
+fn segments_that_are_cut_up_later_count_as_tcp_counts_them() {
+    in_namespace(|| {
+        let elsewhere = two_hosts("tso on gso on", "gro on");
+        for (address, ip_octets) in [("192.0.2.2", 20), ("2001:db8::2", 40)] {
+            // On a busy machine TCP may lose patience and send something twice.
+            let once = (0..10).find_map(|_| {
+                let capture = Capture::begin(&elsewhere, Direction::In);
+                let (out_before, again_before) = (tcp_count("OutSegs"), tcp_count("RetransSegs"));
+                transfer(&elsewhere, address, 20_000_000);
+                let seen = capture.end();
+                let again = tcp_count("RetransSegs") - again_before;
+                let segments = tcp_count("OutSegs") - out_before + again;
+                assert_eq!(seen.transport.0, segments, "{seen:?}");
+                (again == 0).then_some(seen)
+            });
+            let seen = once.expect("a transfer without retransmission");
+            let segments = seen.transport.0;
+            assert!(seen.counts.taken < segments / 2, "nothing was put together: {seen:?}");
+            // Timestamps are in all segments: 32 octets of TCP, and 8 more in the SYN.
+            let headers = segments * (ip_octets + 32) + 8;
+            assert_eq!(seen.transport.1, 20_000_000 + headers, "{seen:?}");
+        }
+    });
+}
+
+#[test]
+fn both_directions_count_as_tcp_counts_them() {
+    in_namespace(|| {
+        let elsewhere = two_hosts("tso on gso on", "gro on tso on gso on");
+        let capture = Capture::begin(&elsewhere, Direction::Both);
+        let segments = || ["OutSegs", "RetransSegs", "InSegs"].map(tcp_count).iter().sum::<u64>();
+        let before = segments();
+        transfer(&elsewhere, "192.0.2.2", 20_000_000);
+        let seen = capture.end();
+        assert_eq!(seen.transport.0, segments() - before, "{seen:?}");
+    });
+}
+
+#[test]
+fn udp_segments_count_as_datagrams() {
+    in_namespace(|| {
+        let elsewhere = two_hosts("tso on gso on", "gro on");
+        for (from, to, ip_octets) in
+            [("192.0.2.1", "192.0.2.2", 20), ("2001:db8::1", "2001:db8::2", 40)]
+        {
+            let capture = Capture::begin(&elsewhere, Direction::In);
+            let socket = UdpSocket::bind((from, 0)).unwrap();
+            setsockopt(&socket, sockopt::UdpGsoSegment, &1200).unwrap();
+            for _ in 0..100 {
+                assert_eq!(socket.send_to(&[0xa5; 20_000], (to, 9)).unwrap(), 20_000);
+            }
+            let seen = capture.end();
+            // 16 datagrams of 1,200 octets and one of 800.
+            let octets = 100 * 20_000 + 1700 * (ip_octets + 8);
+            assert_eq!(seen.transport, (1700, octets), "{seen:?}");
+            assert!(seen.counts.taken < 200, "nothing was put together: {seen:?}");
+        }
+    });
+}
+
+/// After that a new interface has nothing more to say by itself.
+const SETTLED: Duration = Duration::from_millis(300);
+
+#[test]
+fn super_packets_with_a_vlan_tag_count_too() {
+    in_namespace(|| {
+        cable();
+        let sender = Sender::new("va");
+        let mut sockets = PacketSocket::open_all(&settings("vb")).unwrap();
+        let mut super_packet = frame(0x8100, 0, 16);
+        super_packet[14..].copy_from_slice(&[0x60, 0x07]);
+        super_packet.extend([8, 0, 0x45, 0, 0x0b, 0xb8, 0, 1, 0, 0, 64, 6, 0, 0]);
+        super_packet
+            .extend([192, 0, 2, 1, 192, 0, 2, 2, 0, 80, 0x9c, 0x40, 0, 0, 0, 1, 0, 0, 0, 1]);
+        super_packet.extend([0x50, 0x19, 0xff, 0xff, 0, 0, 0, 0]);
+        super_packet.resize(18 + 3000, 0xa5);
+        // Checksum from octet 38 on, at 16 behind; TCP over IPv4 in segments of 1,000 octets.
+        let mut header = [1, 1, 58, 0, 0, 0, 0, 0, 16, 0];
+        header[4..6].copy_from_slice(&1000_u16.to_ne_bytes());
+        header[6..8].copy_from_slice(&38_u16.to_ne_bytes());
+        sender.send_offloaded(header, &super_packet);
+        let captured = capture(&mut sockets, 3);
+        let seen: Vec<(u32, &[u8], u8)> = captured
+            .iter()
+            .map(|frame| (frame.wire_length, &frame.data[12..22], frame.data[51]))
+            .collect();
+        let tagged = |high, low| [0x81, 0, 0x60, 0x07, 8, 0, 0x45, 0, high, low];
+        // The 2,960 octets of payload; FIN and PSH only at the end.
+        let expected: [(u32, [u8; 10], u8); 3] = [
+            (1058, tagged(4, 16), 0x10),
+            (1058, tagged(4, 16), 0x10),
+            (1018, tagged(3, 232), 0x19),
+        ];
+        let expected: Vec<_> =
+            expected.iter().map(|(length, data, bits)| (*length, &data[..], *bits)).collect();
+        assert_eq!(seen, expected);
+    });
+}

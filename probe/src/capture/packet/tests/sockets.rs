@@ -1,0 +1,265 @@
+//! Several sockets, directions, losses, and interfaces that go down.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use super::*;
+
+#[test]
+fn sockets_share_the_packets_and_each_flow_stays_on_one() {
+    in_namespace(|| {
+        cable();
+        let sender = Sender::new("va");
+        let mut sockets =
+            PacketSocket::open_all(&PacketSettings { sockets: 2, ..settings("vb") }).unwrap();
+        for _ in 0..10 {
+            (1000..1100).for_each(|port| sender.send(&udp([port, 53], 0, 100)));
+        }
+        let captured = capture(&mut sockets, 1000);
+        assert_eq!(captured.len(), 1000);
+        let mut flows: BTreeMap<&[u8], BTreeMap<usize, u32>> = BTreeMap::new();
+        for frame in &captured {
+            *flows.entry(&frame.data).or_default().entry(frame.socket).or_default() += 1;
+        }
+        assert_eq!(flows.len(), 100);
+        assert!(flows.values().all(|by_socket| by_socket.values().eq([&10])), "{flows:?}");
+        let counts: Vec<PacketCounts> = sockets.iter_mut().map(PacketSocket::counts).collect();
+        assert_eq!(counts.iter().map(|counts| counts.packets).sum::<u64>(), 1000);
+        assert!(counts.iter().all(|counts| counts.packets > 0), "{counts:?}");
+    });
+}
+
+#[test]
+fn fragments_stay_together_and_are_not_put_together() {
+    in_namespace(|| {
+        cable();
+        let sender = Sender::new("va");
+        let mut sockets =
+            PacketSocket::open_all(&PacketSettings { sockets: 4, ..settings("vb") }).unwrap();
+        // More fragments follow; the offset is in units of 8 octets.
+        let fragments = [(0x2000, 992), (0x2000 | 125, 992), (250, 40)];
+        for port in 1000..1016 {
+            for (fragment, payload) in fragments {
+                sender.send(&udp([port, 53], fragment, payload));
+            }
+        }
+        let captured = capture(&mut sockets, 48);
+        let lengths: Vec<u32> = captured.iter().map(|frame| frame.wire_length).collect();
+        assert_eq!(captured.len(), 48);
+        assert_eq!(lengths.iter().filter(|length| **length == 14 + 20 + 8 + 992).count(), 32);
+        // All have the same addresses, which is what the hash of a fragment is made from.
+        let sockets: BTreeSet<usize> = captured.iter().map(|frame| frame.socket).collect();
+        assert_eq!(sockets.len(), 1);
+    });
+}
+
+#[test]
+fn no_frame_comes_twice_while_sockets_are_opened() {
+    in_namespace(|| {
+        cable();
+        let sender = Sender::new("va");
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let traffic = thread::spawn(move || {
+            let mut number = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                sender.send(&frame(0x0800, number, 60));
+                number += 1;
+                // A pause, so that the rings suffice.
+                if number % 16 == 0 {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+        });
+        for _ in 0..10 {
+            let mut sockets =
+                PacketSocket::open_all(&PacketSettings { sockets: 3, ..settings("vb") }).unwrap();
+            let mut captured: Vec<Captured> = Vec::new();
+            for _ in 0..20 {
+                for (index, socket) in sockets.iter_mut().enumerate() {
+                    let take = |frame: &Frame<'_>| {
+                        captured.push(Captured {
+                            socket: index,
+                            data: frame.data.to_vec(),
+                            wire_length: frame.wire_length,
+                            time: frame.time,
+                        });
+                    };
+                    socket.poll(1000, take).unwrap();
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+            let numbers: BTreeSet<u32> = captured.iter().map(number).collect();
+            assert_eq!(numbers.len(), captured.len());
+            assert!(captured.len() > 100, "{}", captured.len());
+        }
+        stop.store(true, Ordering::Relaxed);
+        traffic.join().unwrap();
+    });
+}
+
+#[test]
+fn directions_are_told_apart() {
+    in_namespace(|| {
+        cable();
+        let (incoming, outgoing) = (Sender::new("va"), Sender::new("vb"));
+        let directions =
+            [(Direction::In, &[1][..]), (Direction::Out, &[2][..]), (Direction::Both, &[1, 2][..])];
+        for sockets in [1, 2] {
+            for (direction, expected) in directions {
+                let settings = PacketSettings { direction, sockets, ..settings("vb") };
+                let mut sockets = PacketSocket::open_all(&settings).unwrap();
+                incoming.send(&frame(0x0800, 1, 60));
+                outgoing.send(&frame(0x0800, 2, 60));
+                let mut numbers: Vec<u32> =
+                    capture(&mut sockets, expected.len()).iter().map(number).collect();
+                numbers.sort_unstable();
+                assert_eq!(numbers, expected, "{direction:?}");
+            }
+        }
+        let sender = Sender::new("lo");
+        for direction in [Direction::In, Direction::Both, Direction::Out] {
+            let settings = PacketSettings { direction, ..settings("lo") };
+            let mut sockets = PacketSocket::open_all(&settings).unwrap();
+            sender.send(&frame(0x0800, 3, 60));
+            let captured = capture(&mut sockets, 1);
+            assert_eq!(captured.iter().map(number).collect::<Vec<_>>(), [3], "{direction:?}");
+        }
+    });
+}
+
+#[test]
+fn what_finds_no_room_is_counted_to_the_packet() {
+    in_namespace(|| {
+        cable();
+        let sender = Sender::new("va");
+        let settings = PacketSettings { ring_octets: 2 * BLOCK_OCTETS, ..settings("vb") };
+        let mut sockets = PacketSocket::open_all(&settings).unwrap();
+        (0..5000).for_each(|number| sender.send(&frame(0x0800, number, 500)));
+        let captured = capture(&mut sockets, 1);
+        let counts = sockets[0].counts();
+        assert_eq!(counts.packets, 5000);
+        assert!(counts.drops > 0 && counts.freezes > 0, "{counts:?}");
+        assert_eq!(counts.taken + counts.drops, counts.packets);
+        assert_eq!(counts.lent, captured.len() as u64);
+        // Those that were kept are the first ones, and what comes now finds room again.
+        let kept = u32::try_from(counts.taken).unwrap();
+        assert!(captured.iter().map(number).eq(0..kept));
+        sender.send(&frame(0x0800, 5000, 60));
+        assert_eq!(capture(&mut sockets, 1).iter().map(number).collect::<Vec<_>>(), [5000]);
+    });
+}
+
+#[test]
+fn a_poll_lends_no_more_than_was_asked_for() {
+    in_namespace(|| {
+        cable();
+        let sender = Sender::new("va");
+        let mut sockets = PacketSocket::open_all(&settings("vb")).unwrap();
+        (0..100).for_each(|number| sender.send(&frame(0x0800, number, 60)));
+        thread::sleep(Duration::from_millis(100));
+        let mut numbers = Vec::new();
+        for _ in 0..14 {
+            let before = numbers.len();
+            let polled = sockets[0].poll(7, |frame| numbers.push(frame.data[17])).unwrap();
+            assert_eq!((polled, numbers.len() - before), (Polled::More, 7));
+        }
+        let polled = sockets[0].poll(7, |frame| numbers.push(frame.data[17])).unwrap();
+        assert_eq!(polled, Polled::Idle);
+        assert!(numbers.iter().copied().eq(0..100));
+    });
+}
+
+#[test]
+fn an_interface_may_go_down_and_come_back_but_not_vanish() {
+    in_namespace(|| {
+        cable();
+        let mut sockets =
+            PacketSocket::open_all(&PacketSettings { sockets: 2, ..settings("vb") }).unwrap();
+        for _ in 0..2 {
+            ip("link set vb down");
+            for socket in &mut sockets {
+                for _ in 0..3 {
+                    assert_eq!(socket.poll(1, |_| {}).unwrap(), Polled::Idle);
+                }
+                assert!(socket.is_down());
+            }
+            ip("link set vb up");
+            let sender = Sender::new("va");
+            (0..100).for_each(|port| sender.send(&udp([port, 53], 0, 100)));
+            assert_eq!(capture(&mut sockets, 100).len(), 100);
+            assert!(sockets.iter().all(|socket| !socket.is_down()));
+        }
+        ip("link del vb");
+        for socket in &mut sockets {
+            for _ in 0..2 {
+                let problem = socket.poll(1, |_| {}).unwrap_err();
+                assert_eq!(problem.0, "interface vb is gone: it was deleted or moved");
+            }
+        }
+    });
+}
+
+#[test]
+fn interface_that_went_down_before_may_vanish() {
+    in_namespace(|| {
+        cable();
+        let mut sockets = PacketSocket::open_all(&settings("vb")).unwrap();
+        ip("link set vb down");
+        assert_eq!(sockets[0].poll(1, |_| {}).unwrap(), Polled::Idle);
+        ip("link del vb");
+        assert!(sockets[0].poll(1, |_| {}).is_err());
+    });
+}
+
+#[test]
+fn one_socket_can_be_opened_on_an_interface_that_is_down() {
+    in_namespace(|| {
+        ip("link add va type veth peer name vb");
+        let mut sockets = PacketSocket::open_all(&settings("vb")).unwrap();
+        assert_eq!(sockets[0].poll(1, |_| {}).unwrap(), Polled::Idle);
+        assert!(sockets[0].is_down());
+        ip("link set va up");
+        ip("link set vb up");
+        Sender::new("va").send(&frame(0x0800, 1, 60));
+        assert_eq!(capture(&mut sockets, 1).len(), 1);
+    });
+}
+
+#[test]
+fn interface_is_promiscuous_as_long_as_it_is_captured() {
+    in_namespace(|| {
+        cable();
+        let is_promiscuous = || ip("-d link show vb").contains("promiscuity 1");
+        let sockets = PacketSocket::open_all(&settings("vb")).unwrap();
+        assert!(is_promiscuous());
+        drop(sockets);
+        assert!(!is_promiscuous());
+        let settings = PacketSettings { promiscuous: false, ..settings("vb") };
+        let _sockets = PacketSocket::open_all(&settings).unwrap();
+        assert!(!is_promiscuous());
+    });
+}
+
+#[test]
+fn link_layers_that_are_not_ethernet_are_known_or_refused() {
+    in_namespace(|| {
+        ip("tuntap add dev tun7 mode tun");
+        ip("link set tun7 up");
+        let mut sockets = PacketSocket::open_all(&PacketSettings {
+            direction: Direction::Both,
+            ..settings("tun7")
+        })
+        .unwrap();
+        assert_eq!(sockets[0].layer, Layer::Ip);
+        // A packet that the host sends: without a reader of the tunnel that is all there is.
+        let packet = &udp([1, 2], 0, 10)[14..];
+        Sender::new("tun7").send(packet);
+        let captured = capture(&mut sockets, 0);
+        assert!(captured.iter().all(|frame| frame.data == packet), "{captured:?}");
+    });
+    let refused = layer("wlan0", libc::ARPHRD_IEEE80211_RADIOTAP).unwrap_err();
+    assert!(refused.0.starts_with("cannot capture on wlan0: its link layer"), "{refused}");
+}

@@ -1,0 +1,135 @@
+//! What a network card's driver says of itself (`SIOCETHTOOL`, as the tool of that name asks it).
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+
+/// Asks the driver of an interface.
+#[derive(Debug)]
+pub(crate) struct Ethtool {
+    socket: OwnedFd,
+    request: libc::ifreq,
+}
+
+/// Numbers as they are and as they can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Setting {
+    /// As it is set.
+    pub(crate) now: u32,
+    /// As it could be set.
+    pub(crate) most: u32,
+}
+
+/// What packets are put together or changed by before a capture on the host sees them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Offloads {
+    /// The card puts TCP segments together, losing their headers.
+    pub(crate) lro: bool,
+    /// The kernel does, so that it can be undone.
+    pub(crate) gro: bool,
+    /// The card takes the outer VLAN tag out of the frame.
+    pub(crate) rxvlan: bool,
+}
+
+impl Ethtool {
+    /// To ask about the interface of that name, in the network namespace of this thread.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) fn new(name: &str) -> io::Result<Self> {
+        let (family, kind) = (AddressFamily::Inet, SockType::Datagram);
+        let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
+        // SAFETY: all octets 0 are a valid request: an empty name, a null pointer.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        let (_, room) = request.ifr_name.split_last_mut().expect("a name has room");
+        if name.len() > room.len() {
+            return Err(io::Error::from_raw_os_error(libc::ENODEV));
+        }
+        for (to, from) in room.iter_mut().zip(name.bytes()) {
+            *to = libc::c_char::from_ne_bytes([from]);
+        }
+        Ok(Self { socket, request })
+    }
+
+    /// Offloads that are on.
+    ///
+    /// # Errors
+    ///
+    /// What the driver says.
+    pub(crate) fn offloads(&mut self) -> io::Result<Offloads> {
+        let [_, flags] = self.ask([GET_FLAGS, 0])?;
+        let [_, gro] = self.ask([GET_GRO, 0])?;
+        let (lro, rxvlan) = (flags & FLAG_LRO != 0, flags & FLAG_RXVLAN != 0);
+        Ok(Offloads { lro, gro: gro != 0, rxvlan })
+    }
+
+    /// Receive queues: those that only receive and those that do both.
+    ///
+    /// # Errors
+    ///
+    /// What the driver says: many have no such setting.
+    pub(crate) fn queues(&mut self) -> io::Result<Setting> {
+        // Command, most of rx, tx, other, combined, then as they are in the same order.
+        let mut question = [0; 9];
+        question[0] = GET_CHANNELS;
+        let [_, rx_max, _, _, both_max, rx, _, _, both] = self.ask(question)?;
+        Ok(Setting { now: rx.saturating_add(both), most: rx_max.max(both_max) })
+    }
+
+    /// Frames that the card's receive ring has room for.
+    ///
+    /// # Errors
+    ///
+    /// What the driver says: many have no such setting.
+    pub(crate) fn rx_ring(&mut self) -> io::Result<Setting> {
+        // Command, most of rx, mini, jumbo, tx, then as they are in the same order.
+        let mut question = [0; 9];
+        question[0] = GET_RING;
+        let [_, most, _, _, _, now, _, _, _] = self.ask(question)?;
+        Ok(Setting { now, most })
+    }
+
+    /// Whether the ports have a part in which queue a UDP packet of IPv4 gets into.
+    ///
+    /// # Errors
+    ///
+    /// What the driver says: many have no such setting.
+    pub(crate) fn spreads_udp_by_ports(&mut self) -> io::Result<bool> {
+        // Command, kind of flow, 64 bits of fields: the low half comes first or last.
+        let answer = self.ask([GET_HASH_FIELDS, UDP_V4, 0, 0])?;
+        Ok((answer[2] | answer[3]) & HASHES_PORTS != 0)
+    }
+
+    /// A question and its answer, which has the same length.
+    fn ask<const N: usize>(&mut self, question: [u32; N]) -> io::Result<[u32; N]> {
+        // More than any of these commands writes.
+        let mut data = [0_u32; DATA_WORDS];
+        data.iter_mut().zip(question).for_each(|(to, from)| *to = from);
+        self.request.ifr_ifru.ifru_data = data.as_mut_ptr().cast();
+        let socket = self.socket.as_raw_fd();
+        // SAFETY: the request has a name that ends with 0 and a pointer to data that live here and
+        // are longer than what the kernel writes for the commands above.
+        let result = unsafe { libc::ioctl(socket, libc::SIOCETHTOOL, &raw mut self.request) };
+        self.request.ifr_ifru.ifru_data = std::ptr::null_mut();
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(std::array::from_fn(|index| data[index]))
+    }
+}
+
+const DATA_WORDS: usize = 256;
+
+/// linux/ethtool.h.
+const GET_RING: u32 = 0x10;
+const GET_FLAGS: u32 = 0x25;
+const GET_HASH_FIELDS: u32 = 0x29;
+const GET_GRO: u32 = 0x2b;
+const GET_CHANNELS: u32 = 0x3c;
+const FLAG_RXVLAN: u32 = 1 << 8;
+const FLAG_LRO: u32 = 1 << 15;
+const UDP_V4: u32 = 2;
+/// Octets 0 to 3 of the UDP header.
+const HASHES_PORTS: u32 = 1 << 6 | 1 << 7;

@@ -1,0 +1,328 @@
+//! A packet socket and the ring that the kernel writes its packets to (packet(7), `TPACKET_V3`).
+//!
+//! The ring is blocks that belong to the kernel or to this process in turn: a word in each says
+//! whose it is. What is in a block is read elsewhere, as octets.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use libc::{c_int, c_void, sock_filter, sockaddr_ll, socklen_t};
+
+/// How large a ring is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RingSize {
+    /// A multiple of the page size.
+    pub(crate) block_octets: u32,
+    /// At least 1.
+    pub(crate) blocks: u32,
+    /// A block that has packets is passed on after so long, if it is not full.
+    pub(crate) block_timeout_ms: u32,
+}
+
+/// A packet socket with its ring.
+#[derive(Debug)]
+pub(crate) struct PacketRing {
+    socket: OwnedFd,
+    memory: NonNull<u8>,
+    size: RingSize,
+    /// The block that comes next.
+    current: u32,
+}
+
+/// What a bound socket is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bound {
+    /// `None` once the interface is gone.
+    pub(crate) index: Option<u32>,
+    /// Its `ARPHRD_` number.
+    pub(crate) hardware: u16,
+}
+
+/// Counts of a socket since they were asked for last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RingCounts {
+    /// Packets that passed the filter, also those that were dropped.
+    pub(crate) packets: u32,
+    /// Of them, dropped because no block was free.
+    pub(crate) drops: u32,
+    /// How often no block was free.
+    pub(crate) freezes: u32,
+}
+
+// SAFETY: the mapping belongs to this value alone and does not depend on the thread.
+unsafe impl Send for PacketRing {}
+
+impl PacketRing {
+    /// A socket that is bound to no interface, with a virtio-net header before each packet.
+    ///
+    /// # Errors
+    ///
+    /// What the system says: `EPERM` without `CAP_NET_RAW`, `ENOMEM` if the ring is too large.
+    pub(crate) fn open(size: RingSize) -> io::Result<Self> {
+        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+        // SAFETY: no pointers. Protocol 0 receives nothing until the socket is bound.
+        let socket = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
+        let socket = check(socket)?;
+        // SAFETY: the descriptor is new and nobody else's.
+        let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+        set(&socket, libc::PACKET_VERSION, &VERSION_3)?;
+        set(&socket, libc::PACKET_VNET_HDR, &1_i32)?;
+        let request = libc::tpacket_req3 {
+            tp_block_size: size.block_octets,
+            tp_block_nr: size.blocks,
+            // Only their number is looked at: packets have the length that they need.
+            tp_frame_size: size.block_octets,
+            tp_frame_nr: size.blocks,
+            tp_retire_blk_tov: size.block_timeout_ms,
+            tp_sizeof_priv: 0,
+            tp_feature_req_word: 0,
+        };
+        set(&socket, libc::PACKET_RX_RING, &request)?;
+        let memory = map(socket.as_raw_fd(), size.octets())?;
+        Ok(Self { socket, memory, size, current: 0 })
+    }
+
+    /// Takes the packets of all protocols that come in or leave over an interface.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) fn bind(&self, index: u32) -> io::Result<()> {
+        let address = sockaddr_ll {
+            sll_family: u16::try_from(libc::AF_PACKET).unwrap_or_default(),
+            sll_protocol: ALL_PROTOCOLS.to_be(),
+            sll_ifindex: c_int::try_from(index).unwrap_or(c_int::MAX),
+            sll_hatype: 0,
+            sll_pkttype: 0,
+            sll_halen: 0,
+            sll_addr: [0; 8],
+        };
+        let (pointer, length) = ((&raw const address).cast(), length_of::<sockaddr_ll>());
+        // SAFETY: the pointer is to an address of that length.
+        check(unsafe { libc::bind(self.socket.as_raw_fd(), pointer, length) })?;
+        Ok(())
+    }
+
+    /// What the socket is bound to.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) fn bound(&self) -> io::Result<Bound> {
+        // SAFETY: all octets 0 are a valid address.
+        let mut address: sockaddr_ll = unsafe { std::mem::zeroed() };
+        let mut length = length_of::<sockaddr_ll>();
+        let pointer = (&raw mut address).cast();
+        // SAFETY: the pointer is to an address of that length, and so is what is written to it.
+        check(unsafe { libc::getsockname(self.socket.as_raw_fd(), pointer, &raw mut length) })?;
+        let index = u32::try_from(address.sll_ifindex).ok().filter(|&index| index > 0);
+        Ok(Bound { index, hardware: address.sll_hatype })
+    }
+
+    /// Replaces the filter that packets have to pass before they get into the ring.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) fn set_filter(&self, program: &[sock_filter]) -> io::Result<()> {
+        let program = libc::sock_fprog {
+            len: u16::try_from(program.len()).unwrap_or(u16::MAX),
+            // The kernel only reads it, and keeps a copy.
+            filter: program.as_ptr().cast_mut(),
+        };
+        let socket = self.socket.as_raw_fd();
+        // SAFETY: the program has as many instructions as it says.
+        unsafe { set_at(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program) }
+    }
+
+    /// Leaves out the packets that the host sends. Kernels before 4.20 cannot.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) fn ignore_outgoing(&self) -> io::Result<()> {
+        set(&self.socket, libc::PACKET_IGNORE_OUTGOING, &1_i32)
+    }
+
+    /// Makes the interface promiscuous until this socket is closed, however that comes about.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) fn be_promiscuous(&self, index: u32) -> io::Result<()> {
+        let request = libc::packet_mreq {
+            mr_ifindex: c_int::try_from(index).unwrap_or(c_int::MAX),
+            mr_type: u16::try_from(libc::PACKET_MR_PROMISC).unwrap_or_default(),
+            mr_alen: 0,
+            mr_address: [0; 8],
+        };
+        set(&self.socket, libc::PACKET_ADD_MEMBERSHIP, &request)
+    }
+
+    /// Founds a group of sockets that packets are spread over by the hash of their flow, with a
+    /// number that is nobody else's, and says that.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) fn found_group(&self) -> io::Result<u16> {
+        let kind = libc::PACKET_FANOUT_HASH | libc::PACKET_FANOUT_FLAG_UNIQUEID;
+        set(&self.socket, libc::PACKET_FANOUT, &(kind << 16))?;
+        let group: u32 = get(&self.socket, libc::SOL_PACKET, libc::PACKET_FANOUT)?;
+        Ok(u16::try_from(group & 0xffff).unwrap_or_default())
+    }
+
+    /// Joins a group.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) fn join_group(&self, group: u16) -> io::Result<()> {
+        let request = libc::PACKET_FANOUT_HASH << 16 | u32::from(group);
+        set(&self.socket, libc::PACKET_FANOUT, &request)
+    }
+
+    /// Counts since the last time.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) fn counts(&self) -> io::Result<RingCounts> {
+        let counts: [u32; 3] = get(&self.socket, libc::SOL_PACKET, libc::PACKET_STATISTICS)?;
+        let [packets, drops, freezes] = counts;
+        Ok(RingCounts { packets, drops, freezes })
+    }
+
+    /// What happened to the socket since the last time: `ENETDOWN` when its interface went down.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        let code: c_int = get(&self.socket, libc::SOL_SOCKET, libc::SO_ERROR)?;
+        Ok((code != 0).then(|| io::Error::from_raw_os_error(code)))
+    }
+
+    /// The next block, if the kernel has passed it on. It stays this process's until
+    /// [`PacketRing::release`].
+    #[inline]
+    pub(crate) fn block(&mut self) -> Option<&mut [u8]> {
+        if self.status().load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 {
+            return None;
+        }
+        let block = self.block_pointer();
+        // SAFETY: the block lies within the mapping, which lives as long as this value, that is
+        // borrowed mutably. The kernel does not touch it before `release` gives it back.
+        Some(unsafe {
+            std::slice::from_raw_parts_mut(block.as_ptr(), self.size.block_octets as usize)
+        })
+    }
+
+    /// Gives the block back that [`PacketRing::block`] lent, if it did, and goes on to the next.
+    #[inline]
+    pub(crate) fn release(&mut self) {
+        if self.status().load(Ordering::Relaxed) & libc::TP_STATUS_USER == 0 {
+            return;
+        }
+        self.status().store(libc::TP_STATUS_KERNEL, Ordering::Release);
+        self.current = (self.current + 1) % self.size.blocks;
+    }
+
+    fn block_pointer(&self) -> NonNull<u8> {
+        let offset = self.current as usize * self.size.block_octets as usize;
+        // SAFETY: `current` is below the number of blocks, so the block is within the mapping.
+        unsafe { self.memory.add(offset) }
+    }
+
+    /// The word that says whose the current block is.
+    fn status(&self) -> &AtomicU32 {
+        let word = self.block_pointer().cast::<libc::tpacket_block_desc>();
+        // SAFETY: a block begins with a descriptor of version 1, is aligned to a page, and both
+        // sides access this word as a whole. No slice of the block lives while `self` is borrowed.
+        unsafe { AtomicU32::from_ptr(&raw mut (*word.as_ptr()).hdr.bh1.block_status) }
+    }
+}
+
+impl AsFd for PacketRing {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for PacketRing {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is of that size, and nothing refers to it any more.
+        let result = unsafe { libc::munmap(self.memory.as_ptr().cast(), self.size.octets()) };
+        debug_assert_eq!(result, 0, "a mapping can be given back");
+    }
+}
+
+impl RingSize {
+    fn octets(self) -> usize {
+        self.block_octets as usize * self.blocks as usize
+    }
+}
+
+fn map(socket: RawFd, octets: usize) -> io::Result<NonNull<u8>> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let nowhere = std::ptr::null_mut();
+    // SAFETY: the kernel chooses where; what is mapped is the ring of that socket.
+    let memory = unsafe { libc::mmap(nowhere, octets, protection, libc::MAP_SHARED, socket, 0) };
+    if memory == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    NonNull::new(memory.cast()).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))
+}
+
+/// Sets a packet socket's option.
+fn set<T: Plain>(socket: &OwnedFd, option: c_int, value: &T) -> io::Result<()> {
+    // SAFETY: the value has no pointers in it.
+    unsafe { set_at(socket.as_raw_fd(), libc::SOL_PACKET, option, value) }
+}
+
+/// Sets an option.
+///
+/// # Safety
+///
+/// Pointers in the value are good for what the option says of them.
+unsafe fn set_at<T>(socket: RawFd, level: c_int, option: c_int, value: &T) -> io::Result<()> {
+    let pointer = std::ptr::from_ref(value).cast::<c_void>();
+    // SAFETY: the pointer is to a value of that length; the caller answers for what is in it.
+    check(unsafe { libc::setsockopt(socket, level, option, pointer, length_of::<T>()) })?;
+    Ok(())
+}
+
+/// Asks for an option.
+fn get<T: Plain + Default>(socket: &OwnedFd, level: c_int, option: c_int) -> io::Result<T> {
+    let mut value = T::default();
+    let mut length = length_of::<T>();
+    let pointer = std::ptr::from_mut(&mut value).cast::<c_void>();
+    let socket = socket.as_raw_fd();
+    // SAFETY: the pointer is to a value of that length, for which any octets are valid.
+    check(unsafe { libc::getsockopt(socket, level, option, pointer, &raw mut length) })?;
+    Ok(value)
+}
+
+/// Values without pointers, for which any octets are valid.
+trait Plain {}
+
+impl Plain for c_int {}
+impl Plain for u32 {}
+impl Plain for [u32; 3] {}
+impl Plain for libc::tpacket_req3 {}
+impl Plain for libc::packet_mreq {}
+
+fn length_of<T>() -> socklen_t {
+    socklen_t::try_from(size_of::<T>()).unwrap_or(socklen_t::MAX)
+}
+
+fn check(result: c_int) -> io::Result<c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// `TPACKET_V3`.
+const VERSION_3: c_int = 2;
+/// `ETH_P_ALL`.
+const ALL_PROTOCOLS: u16 = 3;

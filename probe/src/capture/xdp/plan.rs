@@ -1,0 +1,214 @@
+//! What an interface needs, and in which ways it is tried to be had.
+
+use std::fmt::{self, Display, Formatter};
+
+use probe_ebpf::{QUEUES_MAX, REDIRECT, REDIRECT_FRAGS};
+
+use crate::capture::afxdp::mebibytes;
+use crate::capture::kernel::KernelVersion;
+use crate::capture::sys::xsk::XskSizes;
+
+/// Linux has all that is needed from this version on.
+const KERNEL_MIN: KernelVersion = KernelVersion { major: 5, minor: 15 };
+
+/// Frames of several buffers came later.
+const KERNEL_MIN_FRAGS: KernelVersion = KernelVersion { major: 6, minor: 6 };
+
+/// Chunks of memory: a frame has to fit in what the kernel leaves of one, or comes in several.
+const CHUNKS: [u32; 2] = [2048, 4096];
+
+/// What the kernel leaves free in front of a frame.
+const HEADROOM: u32 = 256;
+
+/// What is not in the MTU: an Ethernet header and two VLAN tags.
+const LINK_LAYER: u32 = 14 + 8;
+
+/// What to capture from, and with what memory.
+#[derive(Clone, Debug)]
+pub(crate) struct XdpSettings {
+    pub(crate) name: String,
+    pub(crate) ifindex: u32,
+    /// `ingress_interface` of flow keys.
+    pub(crate) number: u32,
+    pub(crate) mtu: u32,
+    /// Receive queues, from 0 on, each of which gets a socket.
+    pub(crate) queues: u32,
+    /// Entries of each ring; a power of two, at most 65,536.
+    pub(crate) ring: u32,
+    /// Frames of memory for each queue: at least one for each entry of a ring. With zero copy some
+    /// more, since the driver's own ring is filled with them too.
+    pub(crate) frames: u32,
+    /// Octets of memory for all queues together.
+    pub(crate) memory_max: u64,
+}
+
+/// What will be tried.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) chunk: u32,
+    /// One after the other, until one works.
+    pub(super) attempts: Vec<Attempt>,
+}
+
+/// A way to attach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Attempt {
+    pub(super) in_driver: bool,
+    /// Whether frames may come in several buffers.
+    pub(super) segments: bool,
+}
+
+impl Attempt {
+    pub(super) fn program(self) -> &'static str {
+        if self.segments { REDIRECT_FRAGS } else { REDIRECT }
+    }
+}
+
+impl Display for Attempt {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.in_driver { "in driver mode" } else { "in generic mode" })?;
+        f.write_str(if self.segments { " for frames of several buffers" } else { "" })
+    }
+}
+
+impl XdpSettings {
+    /// Octets of memory for all queues.
+    fn memory(&self, chunk: u32) -> u64 {
+        u64::from(self.queues) * self.sizes(chunk).memory()
+    }
+
+    pub(super) fn sizes(&self, chunk: u32) -> XskSizes {
+        XskSizes { ring: self.ring, frames: self.frames, chunk }
+    }
+
+    /// Chooses the size of chunks and what to try, or says in a sentence what is wrong.
+    pub(super) fn plan(&self, kernel: KernelVersion) -> Result<Plan, String> {
+        if kernel < KERNEL_MIN {
+            return Err(format!(
+                "AF_XDP needs Linux {KERNEL_MIN} or later, this is {kernel}; use --capture packet"
+            ));
+        }
+        if !(1..=QUEUES_MAX).contains(&self.queues) {
+            return Err(format!("{} receive queues, not 1 to {QUEUES_MAX}", self.queues));
+        }
+        if !self.ring.is_power_of_two() || !(64..=65_536).contains(&self.ring) {
+            return Err(format!("rings of {}, not a power of two from 64 to 65,536", self.ring));
+        }
+        if self.frames < self.ring {
+            return Err(format!("{} frames do not fill a ring of {}", self.frames, self.ring));
+        }
+        let fits = |chunk: &u32| self.mtu.saturating_add(LINK_LAYER) <= *chunk - HEADROOM;
+        let fitting = CHUNKS.into_iter().find(fits);
+        let [_, largest] = CHUNKS;
+        let chunk = fitting.unwrap_or(largest);
+        let (need, most) = (self.memory(chunk), self.memory_max);
+        if need > most {
+            return Err(format!(
+                "{} queues need {} of memory for frames, more than {}; ask for smaller rings",
+                self.queues,
+                mebibytes(need),
+                mebibytes(most)
+            ));
+        }
+        let can_segment = kernel >= KERNEL_MIN_FRAGS;
+        if fitting.is_none() && !can_segment {
+            return Err(format!(
+                "frames of an MTU of {} need Linux {KERNEL_MIN_FRAGS} or later, this is {kernel}; \
+                 set the MTU to {} or use --capture packet",
+                self.mtu,
+                largest - HEADROOM - LINK_LAYER
+            ));
+        }
+        let one_buffer = fitting.is_some();
+        // Some drivers want less in a buffer than would fit in a chunk.
+        let driver_segments = can_segment && chunk == largest;
+        let attempts = [
+            one_buffer.then_some(Attempt { in_driver: true, segments: false }),
+            driver_segments.then_some(Attempt { in_driver: true, segments: true }),
+            Some(Attempt { in_driver: false, segments: !one_buffer }),
+        ];
+        Ok(Plan { chunk, attempts: attempts.into_iter().flatten().collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KERNEL: KernelVersion = KernelVersion { major: 6, minor: 6 };
+
+    fn settings() -> XdpSettings {
+        XdpSettings {
+            name: "eth1".to_owned(),
+            ifindex: 7,
+            number: 7,
+            mtu: 1500,
+            queues: 4,
+            ring: 2048,
+            frames: 4096,
+            memory_max: 1 << 30,
+        }
+    }
+
+    #[test]
+    fn the_mtu_decides_on_chunks_and_segments() {
+        let plain = Attempt { in_driver: true, segments: false };
+        let segments = Attempt { in_driver: true, segments: true };
+        let generic = Attempt { in_driver: false, segments: false };
+        let generic_segments = Attempt { in_driver: false, segments: true };
+        for (mtu, chunk, attempts) in [
+            (68, 2048, &[plain, generic][..]),
+            (1500, 2048, &[plain, generic]),
+            (1770, 2048, &[plain, generic]),
+            (1771, 4096, &[plain, segments, generic]),
+            (3818, 4096, &[plain, segments, generic]),
+            (3819, 4096, &[segments, generic_segments]),
+            (u32::MAX, 4096, &[segments, generic_segments]),
+        ] {
+            let plan = XdpSettings { mtu, ..settings() }.plan(KERNEL).unwrap();
+            assert_eq!(plan, Plan { chunk, attempts: attempts.to_owned() }, "{mtu}");
+        }
+        let old = KernelVersion { major: 6, minor: 5 };
+        let plan = XdpSettings { mtu: 3818, ..settings() }.plan(old).unwrap();
+        assert_eq!(plan.attempts, [plain, generic]);
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_in_a_sentence() {
+        let check = |settings: XdpSettings, kernel: (u32, u32), expected: &str| {
+            let kernel = KernelVersion { major: kernel.0, minor: kernel.1 };
+            assert_eq!(settings.plan(kernel).unwrap_err(), expected);
+        };
+        check(
+            settings(),
+            (5, 14),
+            "AF_XDP needs Linux 5.15 or later, this is 5.14; use --capture packet",
+        );
+        check(
+            XdpSettings { mtu: 9000, ..settings() },
+            (6, 5),
+            "frames of an MTU of 9000 need Linux 6.6 or later, this is 6.5; set the MTU to 3818 or \
+             use --capture packet",
+        );
+        check(
+            XdpSettings { memory_max: 32 << 20, queues: 5, ..settings() },
+            (6, 6),
+            "5 queues need 40 MiB of memory for frames, more than 32 MiB; ask for smaller rings",
+        );
+        for queues in [0, 1025] {
+            let expected = format!("{queues} receive queues, not 1 to 1024");
+            check(XdpSettings { queues, ..settings() }, (6, 6), &expected);
+        }
+        for ring in [0, 32, 1000, 131_072] {
+            let expected = format!("rings of {ring}, not a power of two from 64 to 65,536");
+            check(XdpSettings { ring, ..settings() }, (6, 6), &expected);
+        }
+        check(
+            XdpSettings { frames: 2047, ..settings() },
+            (6, 6),
+            "2047 frames do not fill a ring of 2048",
+        );
+        let most = XdpSettings { memory_max: 32 << 20, ..settings() };
+        assert!(most.plan(KernelVersion { major: 5, minor: 15 }).is_ok());
+    }
+}

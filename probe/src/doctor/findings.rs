@@ -1,0 +1,308 @@
+//! What follows from facts.
+
+use super::facts::{Facts, Support};
+use super::method::{
+    KERNEL_MIN, KERNEL_MIN_SEGMENTS, Method, ONE_CHUNK_MTU_MAX, lockable_octets, missing,
+    needed_octets,
+};
+use crate::capture::packet;
+use crate::units;
+
+/// How good a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Level {
+    /// As it should be.
+    Ok,
+    /// To know.
+    Note,
+    /// Counts would be wrong or packets lost, or a faster way is closed.
+    Warn,
+    /// Capture would not work.
+    Fail,
+}
+
+/// What was found of a subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) level: Level,
+    pub(super) subject: &'static str,
+    pub(super) text: String,
+    /// A command, or what to do in words.
+    pub(super) remedy: Option<String>,
+}
+
+/// All findings, in the order in which they are given.
+pub(super) fn findings(facts: &Facts, method: &Method) -> Vec<Finding> {
+    [
+        Some(kernel(facts)),
+        Some(capabilities(facts)),
+        Some(locked_memory(facts)),
+        Some(link(facts)),
+        Some(host(facts)),
+        program(facts),
+        Some(driver(facts)),
+        Some(queues(facts)),
+        hash(facts),
+        ring(facts),
+        lro(facts),
+        gro(facts, method),
+        rxvlan(facts, method),
+        Some(mtu(facts)),
+        Some(capture(method)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn kernel(facts: &Facts) -> Finding {
+    let version = facts.kernel;
+    let absent: Vec<&str> = [
+        ("packet sockets", &facts.packet_sockets),
+        ("AF_XDP", &facts.xdp_sockets),
+        ("BPF", &facts.bpf),
+    ]
+    .into_iter()
+    .filter_map(|(name, support)| matches!(support, Support::No(_)).then_some(name))
+    .collect();
+    let finding = Finding::new("kernel", format!("Linux {version}"));
+    if matches!(facts.packet_sockets, Support::No(_)) {
+        let text = format!("Linux {version} without {}", absent.join(", "));
+        Finding { text, ..finding }.fail("a kernel with CONFIG_PACKET is needed")
+    } else if version < KERNEL_MIN {
+        let text = format!("Linux {version}: AF_XDP needs {KERNEL_MIN}, AF_PACKET works");
+        Finding { text, ..finding }.warn("upgrade the kernel")
+    } else if absent.is_empty() {
+        finding
+    } else {
+        let text = format!("Linux {version} without {}: AF_PACKET works", absent.join(", "));
+        Finding { text, ..finding }.warn("CONFIG_XDP_SOCKETS and CONFIG_BPF_SYSCALL are needed")
+    }
+}
+
+fn capabilities(facts: &Facts) -> Finding {
+    let missing = missing(facts);
+    let finding = |text| Finding::new("capabilities", text);
+    if !facts.rights.net_raw {
+        finding(format!("without {}", missing.join(", "))).fail(GRANT)
+    } else if !missing.is_empty() {
+        finding(format!("without {}: AF_PACKET works, AF_XDP does not", missing.join(", ")))
+            .warn(GRANT)
+    } else if [&facts.packet_sockets, &facts.xdp_sockets, &facts.bpf].contains(&&Support::Forbidden)
+    {
+        let text = "there, but not for the whole system, as in a container";
+        finding(text.to_owned()).warn("give them in the initial user namespace")
+    } else {
+        finding("CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF".to_owned())
+    }
+}
+
+fn locked_memory(facts: &Facts) -> Finding {
+    let needed = needed_octets(facts);
+    let finding = |text| Finding::new("locked memory", text);
+    match lockable_octets(facts) {
+        None => finding("no limit".to_owned()),
+        Some(most) if most >= needed => {
+            finding(format!("up to {}, AF_XDP needs {}", mebibytes(most), mebibytes(needed)))
+        }
+        Some(most) => {
+            let (most, needed) = (mebibytes(most), mebibytes(needed));
+            let text = format!("up to {most}: AF_XDP needs {needed} with default rings");
+            finding(text).warn("LimitMEMLOCK=infinity in the service, or CAP_IPC_LOCK")
+        }
+    }
+}
+
+fn link(facts: &Facts) -> Finding {
+    let interface = &facts.interface;
+    let finding = |text: String| Finding::new("link", text);
+    if !packet::is_known(interface.hardware) {
+        let text = format!("ARPHRD {}, neither Ethernet nor IP", interface.hardware);
+        finding(text).fail("capture on the interface below it")
+    } else if !interface.is_up() {
+        finding("down".to_owned()).fail(&format!("ip link set {} up", interface.name))
+    } else if !interface.is_running() {
+        finding("up, but no carrier".to_owned()).warn("look at the cable and at the other end")
+    } else {
+        finding("up".to_owned())
+    }
+}
+
+fn host(facts: &Facts) -> Finding {
+    let finding = |text| Finding::new("host", text);
+    match facts.interface.consumable(&[]) {
+        Ok(()) => finding("does not need the interface: no address, no route".to_owned()),
+        Err(reasons) => {
+            let text = format!("needs the interface: {}", listed(&reasons));
+            finding(text).note("AF_XDP would cut it off, so it is used only with --take-interface")
+        }
+    }
+}
+
+fn program(facts: &Facts) -> Option<Finding> {
+    let attached = facts.interface.xdp?;
+    let text = format!("program {} in {} mode holds the place", attached.program, attached.mode);
+    let remedy = format!(
+        "`bpftool net` says whose it is; ip link set {} xdp off, if nobody's",
+        facts.interface.name
+    );
+    Some(Finding::new("XDP", text).warn(&remedy))
+}
+
+fn driver(facts: &Facts) -> Finding {
+    let name = facts.interface.driver.as_deref().unwrap_or("none");
+    let finding = |text: String| Finding::new("driver", text);
+    match facts.xdp {
+        None => finding(format!("{name}: whether it does XDP shows at start")),
+        Some(features) if features.zero_copy => finding(format!("{name}: XDP, without copying")),
+        Some(features) if features.redirects => finding(format!("{name}: XDP, with copying")),
+        Some(_) => {
+            let text = format!("{name}: no XDP, so that the kernel's generic way is taken");
+            finding(text).note("a card whose driver does XDP loses less at high rates")
+        }
+    }
+}
+
+fn queues(facts: &Facts) -> Finding {
+    let now = facts.interface.rx_queues;
+    let most = facts.queues.map_or(now, |queues| queues.most.max(now));
+    let of = if most > now { format!(" of {most}") } else { String::new() };
+    let plural = if most == 1 { "queue" } else { "queues" };
+    Finding::new("queues", format!("{now}{of} receive {plural} in use, all are read"))
+}
+
+/// Flows have one direction, so it does not matter that the two have different hashes.
+fn hash(facts: &Facts) -> Option<Finding> {
+    if facts.interface.rx_queues < 2 {
+        return None;
+    }
+    let finding = |text: &str| Finding::new("spreading", text.to_owned());
+    if facts.spreads_udp_by_ports? {
+        let remedy = format!("ethtool -N {} rx-flow-hash udp4 sd", facts.interface.name);
+        let text = "UDP by ports too: fragments, which have none, may miss their first one";
+        Some(finding(text).note(&remedy))
+    } else {
+        Some(finding("UDP by addresses: fragments stay together"))
+    }
+}
+
+fn ring(facts: &Facts) -> Option<Finding> {
+    let ring = facts.rx_ring?;
+    let (now, most) = (units::grouped(ring.now.into()), units::grouped(ring.most.into()));
+    if ring.now >= ring.most || ring.now >= RING_GOOD {
+        return Some(Finding::new("card's ring", format!("{now} frames")));
+    }
+    let remedy = format!("ethtool -G {} rx {}", facts.interface.name, ring.most);
+    let text = format!("{now} frames of {most}: bursts may find no room");
+    Some(Finding::new("card's ring", text).warn(&remedy))
+}
+
+fn lro(facts: &Facts) -> Option<Finding> {
+    if !facts.offloads?.lro {
+        return Some(Finding::new("LRO", "off".to_owned()));
+    }
+    let text = "on: the card puts packets together, counts would be too low";
+    let remedy = format!("ethtool -K {} lro off", facts.interface.name);
+    Some(Finding::new("LRO", text.to_owned()).warn(&remedy))
+}
+
+fn gro(facts: &Facts, method: &Method) -> Option<Finding> {
+    let finding = |text: &str| Finding::new("GRO", text.to_owned());
+    if !facts.offloads?.gro {
+        return Some(finding("off"));
+    }
+    if method.is_before_gro() {
+        return Some(finding("on: XDP takes frames before it"));
+    }
+    if let Method::Packet { .. } | Method::None { .. } = method {
+        return Some(finding("on: what it puts together is taken apart again"));
+    }
+    let remedy = format!("ethtool -K {} gro off", facts.interface.name);
+    Some(finding("on: generic XDP comes after it, counts would be too low").warn(&remedy))
+}
+
+fn rxvlan(facts: &Facts, method: &Method) -> Option<Finding> {
+    let finding = |text: &str| Finding::new("rxvlan", text.to_owned());
+    if !facts.offloads?.rxvlan {
+        return Some(finding("off"));
+    }
+    if let Method::Packet { .. } | Method::None { .. } = method {
+        return Some(finding("on: tags are put back"));
+    }
+    let remedy = format!("ethtool -K {} rxvlan off", facts.interface.name);
+    Some(finding("on: XDP does not see the VLAN tags that the card takes out").warn(&remedy))
+}
+
+fn mtu(facts: &Facts) -> Finding {
+    let mtu = facts.interface.mtu;
+    let text = format!("{} octets: the card may drop longer packets", units::grouped(mtu.into()));
+    let finding = |text| Finding::new("MTU", text);
+    if mtu <= ONE_CHUNK_MTU_MAX || facts.interface.consumable(&[]).is_err() {
+        return finding(text);
+    }
+    let what = format!("{} octets: frames take several buffers", units::grouped(mtu.into()));
+    let remedy = format!("ip link set {} mtu {ONE_CHUNK_MTU_MAX}", facts.interface.name);
+    match facts.xdp {
+        _ if facts.kernel < KERNEL_MIN_SEGMENTS => {
+            finding(format!("{what}, which AF_XDP can from Linux {KERNEL_MIN_SEGMENTS} on"))
+                .warn(&remedy)
+        }
+        Some(features) if features.redirects && !features.segments => {
+            finding(format!("{what}, which this driver's XDP cannot")).warn(&remedy)
+        }
+        Some(_) | None => finding(text),
+    }
+}
+
+fn capture(method: &Method) -> Finding {
+    let finding = |text| Finding::new("capture", text);
+    match method {
+        Method::Xdp { in_driver: Some(true) } => finding("by AF_XDP in driver mode".to_owned()),
+        Method::Xdp { in_driver: Some(false) } => finding("by AF_XDP in generic mode".to_owned()),
+        Method::Xdp { in_driver: None } => {
+            finding("by AF_XDP, in driver mode if the driver can".to_owned())
+        }
+        Method::Packet { because } => finding(format!("by AF_PACKET, as {because}")),
+        Method::None { because } => {
+            Finding { level: Level::Fail, ..finding(format!("would not work: {because}")) }
+        }
+    }
+}
+
+impl Finding {
+    fn new(subject: &'static str, text: String) -> Self {
+        Self { level: Level::Ok, subject, text, remedy: None }
+    }
+
+    fn note(self, remedy: &str) -> Self {
+        Self { level: Level::Note, remedy: Some(remedy.to_owned()), ..self }
+    }
+
+    fn warn(self, remedy: &str) -> Self {
+        Self { level: Level::Warn, remedy: Some(remedy.to_owned()), ..self }
+    }
+
+    fn fail(self, remedy: &str) -> Self {
+        Self { level: Level::Fail, remedy: Some(remedy.to_owned()), ..self }
+    }
+}
+
+/// The first few, and how many more.
+fn listed<T: ToString>(reasons: &[T]) -> String {
+    let mut text: Vec<String> = reasons.iter().take(LISTED_MAX).map(T::to_string).collect();
+    if reasons.len() > LISTED_MAX {
+        text.push(format!("and {} more reasons", reasons.len() - LISTED_MAX));
+    }
+    text.join(", ")
+}
+
+fn mebibytes(octets: u64) -> String {
+    format!("{} MiB", octets.div_ceil(1 << 20))
+}
+
+const LISTED_MAX: usize = 2;
+
+/// Frames of a card's ring that are enough for the bursts of a fast link.
+const RING_GOOD: u32 = 2048;
+
+const GRANT: &str = "AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN CAP_BPF in the service, or root";

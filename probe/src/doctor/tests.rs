@@ -1,0 +1,211 @@
+//! What follows from facts that are made up.
+
+use super::facts::{Facts, Rights, Support};
+use super::findings::{Finding, Level, findings};
+use super::method::Method;
+use super::report::Report;
+use crate::capture::kernel::KernelVersion;
+use crate::capture::sys::ethtool::{Offloads, Setting};
+use crate::interface::{AttachedXdp, Interface, XdpFeatures};
+
+const RIGHTS: Rights = Rights { net_raw: true, net_admin: true, bpf: true, ipc_lock: false };
+
+/// A mirror port at which nothing is to be mended.
+fn sound() -> Facts {
+    let mut interface = Interface::made_up("eth1");
+    interface.driver = Some("ixgbe".to_owned());
+    Facts {
+        kernel: KernelVersion { major: 6, minor: 6 },
+        rights: RIGHTS,
+        lockable: None,
+        packet_sockets: Support::Yes,
+        xdp_sockets: Support::Yes,
+        bpf: Support::Yes,
+        interface,
+        xdp: Some(XdpFeatures { redirects: true, zero_copy: true, segments: false }),
+        offloads: Some(Offloads { lro: false, gro: true, rxvlan: false }),
+        queues: Some(Setting { now: 4, most: 63 }),
+        rx_ring: Some(Setting { now: 2048, most: 4096 }),
+        spreads_udp_by_ports: Some(false),
+    }
+}
+
+fn all(facts: &Facts) -> Vec<Finding> {
+    findings(facts, &Method::choose(facts))
+}
+
+/// A change of facts is found, at this level and with this remedy, and the rest stays as it is but
+/// for the last finding, which says what is chosen.
+fn check(change: impl FnOnce(&mut Facts), subject: &str, level: Level, remedy: &str) {
+    let mut facts = sound();
+    change(&mut facts);
+    let found = all(&facts);
+    let others = found.iter().filter(|one| one.level > Level::Note && one.subject != "capture");
+    let subjects: Vec<&str> = others.map(|one| one.subject).collect();
+    let expected: &[&str] = if level > Level::Note { &[subject] } else { &[] };
+    assert_eq!(subjects, expected, "{found:?}");
+    let one = found.iter().find(|one| one.subject == subject).unwrap();
+    assert_eq!((one.level, one.remedy.as_deref().unwrap_or("")), (level, remedy), "{one:?}");
+}
+
+#[test]
+fn sound_port_has_nothing_to_be_mended() {
+    let facts = sound();
+    assert_eq!(Method::choose(&facts), Method::Xdp { in_driver: Some(true) });
+    let found = all(&facts);
+    assert!(found.iter().all(|one| one.level == Level::Ok && one.remedy.is_none()), "{found:?}");
+    let subjects: Vec<&str> = found.iter().map(|one| one.subject).collect();
+    assert_eq!(
+        subjects,
+        [
+            "kernel",
+            "capabilities",
+            "locked memory",
+            "link",
+            "host",
+            "driver",
+            "queues",
+            "spreading",
+            "card's ring",
+            "LRO",
+            "GRO",
+            "rxvlan",
+            "MTU",
+            "capture"
+        ]
+    );
+}
+
+#[test]
+fn what_falsifies_counts_comes_with_the_command_that_mends_it() {
+    let offloads = |change: fn(&mut Offloads)| {
+        move |facts: &mut Facts| change(facts.offloads.as_mut().unwrap())
+    };
+    check(offloads(|on| on.lro = true), "LRO", Level::Warn, "ethtool -K eth1 lro off");
+    check(offloads(|on| on.rxvlan = true), "rxvlan", Level::Warn, "ethtool -K eth1 rxvlan off");
+    let generic = |facts: &mut Facts| facts.xdp = Some(XdpFeatures::default());
+    check(generic, "GRO", Level::Warn, "ethtool -K eth1 gro off");
+    let ring = |facts: &mut Facts| facts.rx_ring = Some(Setting { now: 512, most: 4096 });
+    check(ring, "card's ring", Level::Warn, "ethtool -G eth1 rx 4096");
+    let spreading = |facts: &mut Facts| facts.spreads_udp_by_ports = Some(true);
+    check(spreading, "spreading", Level::Note, "ethtool -N eth1 rx-flow-hash udp4 sd");
+    let jumbo = |facts: &mut Facts| facts.interface.mtu = 9000;
+    check(jumbo, "MTU", Level::Warn, "ip link set eth1 mtu 3818");
+    let down = |facts: &mut Facts| facts.interface.set_down();
+    check(down, "link", Level::Fail, "ip link set eth1 up");
+}
+
+#[test]
+fn offloads_that_af_packet_makes_good_are_left_alone() {
+    let mut facts = sound();
+    facts.interface.addresses.push("192.0.2.1".parse().unwrap());
+    facts.offloads = Some(Offloads { lro: false, gro: true, rxvlan: true });
+    let because = "the host needs the interface".to_owned();
+    assert_eq!(Method::choose(&facts), Method::Packet { because });
+    let levels: Vec<Level> = all(&facts).iter().map(|one| one.level).collect();
+    assert!(levels.iter().all(|&level| level <= Level::Note), "{:?}", all(&facts));
+}
+
+#[test]
+fn method_is_what_rights_and_kernel_allow() {
+    type Change = fn(&mut Facts);
+    let packet: [(Change, &str); 9] = [
+        (|facts| facts.kernel = KernelVersion { major: 5, minor: 14 }, "AF_XDP needs Linux 5.15"),
+        (
+            |facts| {
+                facts.kernel = KernelVersion { major: 6, minor: 5 };
+                facts.interface.mtu = 3819;
+            },
+            "AF_XDP needs Linux 6.6 for this MTU",
+        ),
+        (|facts| facts.rights.net_admin = false, "AF_XDP needs CAP_NET_ADMIN"),
+        (|facts| facts.rights.bpf = false, "AF_XDP needs CAP_BPF"),
+        (
+            |facts| facts.xdp_sockets = Support::No("no such family".to_owned()),
+            "the kernel offers no AF_XDP",
+        ),
+        (|facts| facts.bpf = Support::Forbidden, "the kernel offers no AF_XDP"),
+        (|facts| facts.interface.hardware = 65_534, "AF_XDP is for Ethernet"),
+        (
+            |facts| facts.interface.xdp = Some(AttachedXdp { program: 7, mode: "driver" }),
+            "another XDP program is there",
+        ),
+        (|facts| facts.lockable = Some(8 << 20), "AF_XDP needs more locked memory"),
+    ];
+    for (change, because) in packet {
+        let mut facts = sound();
+        change(&mut facts);
+        assert_eq!(Method::choose(&facts), Method::Packet { because: because.to_owned() });
+        assert!(Report::new(&facts).works());
+        let warned = all(&facts).iter().any(|one| one.level == Level::Warn);
+        assert!(warned || facts.interface.hardware == 65_534, "{because}");
+    }
+    let none: [(Change, &str); 4] = [
+        (|facts| facts.rights.net_raw = false, "the capability CAP_NET_RAW is missing"),
+        (
+            |facts| facts.packet_sockets = Support::No("no such family".to_owned()),
+            "there are no packet sockets",
+        ),
+        (|facts| facts.interface.hardware = 803, "its link layer, ARPHRD 803, is not known"),
+        (|facts| facts.interface.set_down(), "it is down"),
+    ];
+    for (change, because) in none {
+        let mut facts = sound();
+        change(&mut facts);
+        assert_eq!(Method::choose(&facts), Method::None { because: because.to_owned() });
+        assert!(!Report::new(&facts).works());
+        let failed = all(&facts).iter().filter(|one| one.level == Level::Fail).count();
+        assert_eq!(failed, 2, "{because}: the cause and what comes of it");
+    }
+}
+
+#[test]
+fn locked_memory_is_that_of_all_queues() {
+    for (rx_queues, mtu, mebibytes) in [(4, 1500, 64), (4, 1771, 128), (1, 1770, 16)] {
+        let mut facts = sound();
+        (facts.interface.rx_queues, facts.interface.mtu) = (rx_queues, mtu);
+        for (octets, enough) in [((mebibytes << 20) - 1, false), (mebibytes << 20, true)] {
+            facts.lockable = Some(octets);
+            let is_xdp = matches!(Method::choose(&facts), Method::Xdp { .. });
+            assert_eq!(is_xdp, enough, "{rx_queues} {mtu} {octets}");
+        }
+        facts.lockable = Some(0);
+        facts.rights.ipc_lock = true;
+        assert!(matches!(Method::choose(&facts), Method::Xdp { .. }));
+    }
+}
+
+#[test]
+fn capabilities_are_read_from_their_bits() {
+    let none = Rights { net_raw: false, net_admin: false, bpf: false, ipc_lock: false };
+    let cases = [
+        (0, none),
+        (1 << 12, Rights { net_admin: true, ..none }),
+        (1 << 13, Rights { net_raw: true, ..none }),
+        (1 << 14, Rights { ipc_lock: true, ..none }),
+        (1 << 21, Rights { bpf: true, ..none }),
+        (1 << 39, Rights { bpf: true, ..none }),
+        (0x1ff_ffff_ffff, Rights { ipc_lock: true, ..RIGHTS }),
+    ];
+    for (bits, expected) in cases {
+        assert_eq!(Rights::new(bits), expected, "{bits:#x}");
+    }
+}
+
+#[test]
+fn report_has_a_line_for_each_finding_and_the_remedy_beneath() {
+    let mut facts = sound();
+    facts.offloads = Some(Offloads { lro: true, gro: false, rxvlan: false });
+    let text = Report::new(&facts).text();
+    let plain = anstream::adapter::strip_str(&text).to_string();
+    let lines: Vec<&str> = plain.lines().collect();
+    assert_eq!(lines[0], "eth1");
+    assert_eq!(lines[1], "  ok    kernel         Linux 6.6");
+    let lro = lines.iter().position(|line| line.starts_with("  warn  LRO ")).unwrap();
+    assert_eq!(lines[lro + 1], "                       -> ethtool -K eth1 lro off");
+    assert_eq!(lines.last(), Some(&"  ok    capture        by AF_XDP in driver mode"));
+    assert!(lines.iter().all(|line| line.chars().count() <= 100), "{plain}");
+    let json = Report::new(&facts).json();
+    assert_eq!((&json["works"], &json["method"]), (&true.into(), &"afxdp".into()));
+    assert_eq!(json["findings"].as_array().unwrap().len(), all(&facts).len());
+}

@@ -1,0 +1,408 @@
+//! What the kernel knows of a network interface, and whether the host still needs it.
+//!
+//! Facts are gathered once, at start; what follows from them is computed from the facts alone.
+
+mod features;
+mod netlink;
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use exporter::sentence;
+use libc::{IFF_LOOPBACK, IFF_RUNNING, IFF_UP};
+use nix::net::if_::if_nametoindex;
+
+pub(crate) use features::{XdpFeatures, xdp_features};
+use netlink::{Answer, Attributes, Netlink, Question, attribute, field};
+
+/// An interface at the time when it was looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Interface {
+    /// The kernel's name of it, also if it was found by another.
+    pub(crate) name: String,
+    /// The kernel's ifIndex.
+    pub(crate) index: u32,
+    /// Name of the kernel module that drives it, or of its kind: `ixgbe`, `veth`.
+    pub(crate) driver: Option<String>,
+    /// Octets of the largest packet, without the link layer's header.
+    pub(crate) mtu: u32,
+    /// `ARPHRD_` number: 1 is Ethernet, 772 loopback.
+    pub(crate) hardware: u16,
+    /// `IFF_` flags.
+    flags: u32,
+    /// Addresses of its own, of both versions.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// Routes over it, of all tables and both versions.
+    pub(crate) routes: Vec<Route>,
+    /// The bond, bridge or other device that it is a part of.
+    pub(crate) master: Option<String>,
+    /// Devices on top of it: VLAN, macvlan and the like.
+    pub(crate) uppers: Vec<String>,
+    /// Receive queues in use.
+    pub(crate) rx_queues: u32,
+    /// The XDP program on it.
+    pub(crate) xdp: Option<AttachedXdp>,
+}
+
+/// The destination of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// First address of the network.
+    pub(crate) network: IpAddr,
+    /// Length of the network's part in bits.
+    pub(crate) prefix: u8,
+}
+
+/// An XDP program that is attached to an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AttachedXdp {
+    /// Number of the program; 0 where there are several.
+    pub(crate) program: u32,
+    /// How it is attached: `driver`, `generic`, `hardware`, `several`.
+    pub(crate) mode: &'static str,
+}
+
+/// Why the host would miss an interface whose packets go elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// It is the loopback interface.
+    Loopback,
+    /// The host is reached by this address, which is not IPv6 link-local.
+    Address(IpAddr),
+    /// The host sends over it.
+    Route(Route),
+    /// It is part of this device.
+    Master(String),
+    /// This device is on top of it.
+    Upper(String),
+    /// An output sends over it.
+    Output,
+}
+
+impl Interface {
+    /// Looks at the interface of that name, in the network namespace of this thread.
+    ///
+    /// # Errors
+    ///
+    /// One sentence: there is no such interface, or what the kernel would not tell.
+    pub(crate) fn find(name: &str) -> Result<Self, String> {
+        let index = if_nametoindex(name).map_err(|problem| {
+            let problem = sentence(&problem.into());
+            format!("cannot find interface {name}: {problem}; `ip link` lists those there are")
+        })?;
+        Self::look_at(index).map_err(|problem| {
+            let problem = sentence(&problem);
+            format!("cannot learn about interface {name} from the kernel: {problem}")
+        })
+    }
+
+    fn look_at(index: u32) -> io::Result<Self> {
+        let mut netlink = Netlink::open()?;
+        let mut links = Vec::new();
+        let all = Question { kind: libc::RTM_GETLINK, all: true, body: &[0; LINK_OCTETS] };
+        netlink.ask(all, |answer| links.push(Link::read(answer)))?;
+        let own = links.iter().find(|link| link.index == index);
+        let own = own.ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))?;
+        let name_of = |index| links.iter().find(|link| link.index == index).map(Link::name);
+        let mut interface = Self {
+            name: own.name(),
+            index,
+            driver: own.kind.clone(),
+            mtu: own.mtu,
+            hardware: own.hardware,
+            flags: own.flags,
+            master: own.master.map(|master| name_of(master).unwrap_or_else(|| master.to_string())),
+            uppers: links.iter().filter(|link| link.is_on(index)).map(Link::name).collect(),
+            rx_queues: own.rx_queues,
+            xdp: own.xdp,
+            ..Self::default()
+        };
+        let all = Question { kind: libc::RTM_GETADDR, all: true, body: &[0; ADDRESS_OCTETS] };
+        netlink.ask(all, |answer| interface.addresses.extend(address_of(answer, index)))?;
+        let all = Question { kind: libc::RTM_GETROUTE, all: true, body: &[0; ROUTE_OCTETS] };
+        netlink.ask(all, |answer| interface.routes.extend(route_over(answer, index)))?;
+        interface.read_sysfs();
+        Ok(interface)
+    }
+
+    /// Completes what netlink does not say. Without a sysfs of this namespace that stays as it is.
+    fn read_sysfs(&mut self) {
+        let folder = format!("/sys/class/net/{}", self.name);
+        let index = fs::read_to_string(format!("{folder}/ifindex")).unwrap_or_default();
+        if index.trim() != self.index.to_string() {
+            return;
+        }
+        if let Ok(module) = fs::read_link(format!("{folder}/device/driver")) {
+            self.driver = module.file_name().map(|name| name.to_string_lossy().into_owned());
+        }
+        let names = |folder: &str| -> Vec<String> {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+        };
+        let queues = names(&format!("{folder}/queues"));
+        let rx = queues.iter().filter(|name| name.starts_with("rx-")).count();
+        self.rx_queues = u32::try_from(rx).unwrap_or(u32::MAX).max(1);
+        for upper in names(&folder).iter().filter_map(|name| name.strip_prefix("upper_")) {
+            // The master is an upper device too.
+            if self.master.as_deref() != Some(upper) && !self.uppers.iter().any(|one| one == upper)
+            {
+                self.uppers.push(upper.to_owned());
+            }
+        }
+    }
+
+    /// Whether it was set up by the administrator.
+    pub(crate) fn is_up(&self) -> bool {
+        self.has(IFF_UP)
+    }
+
+    /// Whether it is up and has a carrier.
+    pub(crate) fn is_running(&self) -> bool {
+        self.has(IFF_RUNNING)
+    }
+
+    /// Whether it is the loopback interface.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.has(IFF_LOOPBACK)
+    }
+
+    fn has(&self, flag: libc::c_int) -> bool {
+        u32::try_from(flag).is_ok_and(|flag| self.flags & flag != 0)
+    }
+
+    /// Whether its packets may go past the kernel's stack without the host missing them.
+    /// `outputs` are the interfaces that the outputs send over.
+    ///
+    /// # Errors
+    ///
+    /// All reasons against it.
+    pub(crate) fn consumable(&self, outputs: &[u32]) -> Result<(), Vec<Reason>> {
+        let mut reasons = Vec::new();
+        if self.is_loopback() {
+            reasons.push(Reason::Loopback);
+        }
+        let addresses = self.addresses.iter().filter(|address| !is_link_local(**address));
+        reasons.extend(addresses.map(|address| Reason::Address(*address)));
+        let routes = self.routes.iter().filter(|route| !route.comes_with_link_local());
+        reasons.extend(routes.map(|route| Reason::Route(*route)));
+        reasons.extend(self.master.clone().map(Reason::Master));
+        reasons.extend(self.uppers.iter().cloned().map(Reason::Upper));
+        if outputs.contains(&self.index) {
+            reasons.push(Reason::Output);
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+}
+
+/// For tests of what follows from facts.
+#[cfg(test)]
+impl Interface {
+    /// A mirror port as it should be: up, with no address but what IPv6 gives by itself.
+    pub(crate) fn made_up(name: &str) -> Self {
+        let route = |network: &str, prefix| Route { network: network.parse().unwrap(), prefix };
+        Self {
+            name: name.to_owned(),
+            index: 3,
+            hardware: libc::ARPHRD_ETHER,
+            flags: (IFF_UP | IFF_RUNNING).unsigned_abs(),
+            mtu: 1500,
+            rx_queues: 4,
+            addresses: vec!["fe80::1".parse().unwrap()],
+            routes: vec![route("fe80::", 64), route("fe80::1", 128), route("ff00::", 8)],
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn set_down(&mut self) {
+        self.flags = 0;
+    }
+}
+
+/// The interface over which packets to an address leave; `None` if there is no route.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub(crate) fn towards(address: IpAddr) -> io::Result<Option<u32>> {
+    let (family, octets) = match address {
+        IpAddr::V4(address) => (libc::AF_INET, address.octets().to_vec()),
+        IpAddr::V6(address) => (libc::AF_INET6, address.octets().to_vec()),
+    };
+    let mut body = vec![0; ROUTE_OCTETS];
+    body[0] = u8::try_from(family).unwrap_or_default();
+    body[1] = u8::try_from(octets.len() * 8).unwrap_or_default();
+    body.extend(attribute(libc::RTA_DST, &octets));
+    let mut index = None;
+    let one = Question { kind: libc::RTM_GETROUTE, all: false, body: &body };
+    let asked = Netlink::open()?.ask(one, |answer| {
+        index = answer.attributes(ROUTE_OCTETS).number(libc::RTA_OIF);
+    });
+    match asked.err().and_then(|problem| problem.raw_os_error()) {
+        None => Ok(index),
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EACCES | libc::EINVAL) => Ok(None),
+        Some(code) => Err(io::Error::from_raw_os_error(code)),
+    }
+}
+
+impl Route {
+    /// Whether any interface with a link-local address has it.
+    fn comes_with_link_local(&self) -> bool {
+        match self.network {
+            IpAddr::V4(_) => false,
+            IpAddr::V6(network) => {
+                network.is_unicast_link_local() && self.prefix >= 10
+                    || network.is_multicast() && self.prefix >= 8
+            }
+        }
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.prefix == 0 {
+            f.write_str("the default route")
+        } else {
+            write!(f, "the route to {}/{}", self.network, self.prefix)
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loopback => f.write_str("it is the loopback interface"),
+            Self::Address(address) => write!(f, "it has the address {address}"),
+            Self::Route(route) => write!(f, "{route} leads over it"),
+            Self::Master(master) => write!(f, "it is part of {master}"),
+            Self::Upper(upper) => write!(f, "{upper} is on top of it"),
+            Self::Output => f.write_str("an output sends over it"),
+        }
+    }
+}
+
+/// What a link message says (`struct ifinfomsg` and attributes).
+#[derive(Debug)]
+struct Link {
+    index: u32,
+    name: Option<String>,
+    hardware: u16,
+    flags: u32,
+    mtu: u32,
+    /// The device below it, of this namespace.
+    below: Option<u32>,
+    master: Option<u32>,
+    kind: Option<String>,
+    rx_queues: u32,
+    xdp: Option<AttachedXdp>,
+}
+
+impl Link {
+    /// ```text
+    ///  0       8       16              31
+    /// | family|   0   |    ARPHRD      |   struct ifinfomsg
+    /// |             index              |
+    /// |             flags              |
+    /// |             change             |
+    /// ```
+    fn read(answer: Answer<'_>) -> Self {
+        let attributes = answer.attributes(LINK_OCTETS);
+        let info = attributes.find(libc::IFLA_LINKINFO).map(Attributes);
+        let is_below_elsewhere = attributes.find(libc::IFLA_LINK_NETNSID).is_some();
+        Self {
+            index: u32::from_ne_bytes(answer.fixed(4)),
+            name: attributes.text(libc::IFLA_IFNAME),
+            hardware: u16::from_ne_bytes(answer.fixed(2)),
+            flags: u32::from_ne_bytes(answer.fixed(8)),
+            mtu: attributes.number(libc::IFLA_MTU).unwrap_or_default(),
+            below: attributes.number(libc::IFLA_LINK).filter(|_| !is_below_elsewhere),
+            master: attributes.number(libc::IFLA_MASTER),
+            kind: info.and_then(|info| info.text(libc::IFLA_INFO_KIND)),
+            rx_queues: attributes.number(libc::IFLA_NUM_RX_QUEUES).unwrap_or(1).max(1),
+            xdp: attributes.find(IFLA_XDP).and_then(|nested| attached_xdp(Attributes(nested))),
+        }
+    }
+
+    fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.index.to_string())
+    }
+
+    /// Whether it is a device on top of another. The ends of a pair name each other without that.
+    fn is_on(&self, index: u32) -> bool {
+        let is_paired = matches!(self.kind.as_deref(), Some("veth" | "netkit" | "vxcan"));
+        self.below == Some(index) && self.index != index && !is_paired
+    }
+}
+
+fn attached_xdp(nested: Attributes<'_>) -> Option<AttachedXdp> {
+    let mode = match nested.find(IFLA_XDP_ATTACHED)?.first()? {
+        0 => return None,
+        1 => "driver",
+        2 => "generic",
+        3 => "hardware",
+        _ => "several",
+    };
+    Some(AttachedXdp { program: nested.number(IFLA_XDP_PROG_ID).unwrap_or_default(), mode })
+}
+
+/// The address of a message, if it is of that interface (`struct ifaddrmsg`: index at 4).
+fn address_of(answer: Answer<'_>, index: u32) -> Option<IpAddr> {
+    if u32::from_ne_bytes(answer.fixed(4)) != index {
+        return None;
+    }
+    // On a point-to-point link IFA_ADDRESS is the other end's.
+    let attributes = answer.attributes(ADDRESS_OCTETS);
+    attributes.address(libc::IFA_LOCAL).or_else(|| attributes.address(libc::IFA_ADDRESS))
+}
+
+/// The route of a message, if it leads over that interface (`struct rtmsg`: family, length of the
+/// destination's prefix, ... flags at 8).
+fn route_over(answer: Answer<'_>, index: u32) -> Option<Route> {
+    let [family, prefix] = answer.fixed(0);
+    let attributes = answer.attributes(ROUTE_OCTETS);
+    let is_cached = u32::from_ne_bytes(answer.fixed(8)) & libc::RTM_F_CLONED != 0;
+    let leads_over = attributes.number(libc::RTA_OIF) == Some(index)
+        || attributes.find(libc::RTA_MULTIPATH).is_some_and(|hops| has_hop(hops, index));
+    if is_cached || !leads_over {
+        return None;
+    }
+    let any = match libc::c_int::from(family) {
+        libc::AF_INET => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        libc::AF_INET6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        _ => return None,
+    };
+    Some(Route { network: attributes.address(libc::RTA_DST).unwrap_or(any), prefix })
+}
+
+/// Next hops: length, flags, hops, interface, attributes (`struct rtnexthop`).
+fn has_hop(mut hops: &[u8], index: u32) -> bool {
+    while let Some(hop) = field(hops, 4) {
+        if u32::from_ne_bytes(hop) == index {
+            return true;
+        }
+        let length = u16::from_ne_bytes(field(hops, 0).unwrap_or_default());
+        hops = hops.get(usize::from(length.max(8)).next_multiple_of(4)..).unwrap_or_default();
+    }
+    false
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+/// `struct ifinfomsg`, `struct ifaddrmsg`, `struct rtmsg`.
+const LINK_OCTETS: usize = 16;
+const ADDRESS_OCTETS: usize = 8;
+const ROUTE_OCTETS: usize = 12;
+
+/// linux/if_link.h.
+const IFLA_XDP: u16 = 43;
+const IFLA_XDP_ATTACHED: u16 = 2;
+const IFLA_XDP_PROG_ID: u16 = 4;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,250 @@
+//! Live: frames of this host's interfaces in, flows out on time.
+//!
+//! A worker shares nothing: its sockets, its clock, its table and its fragments are its own. It
+//! takes turns between its sockets while packets come, and sleeps in `poll` after some rounds
+//! without any. Ten times a second, or more often, it ticks: flows end though no packet comes. The
+//! main thread looks after the interfaces, adds up what the workers publish, and waits for a
+//! signal.
+
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+use flow::{MeterCounts, Observation, Observer};
+use log::{error, warn};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::capture::live::{LiveSource, SourceCounts};
+use crate::capture::{CaptureError, PacketSource, Polled};
+use crate::queue::WhenFull;
+use crate::worker::{Ended, SetBack, Worker, wall_clock};
+
+/// Frames taken from a socket before it is the next one's turn.
+const TURN_FRAMES: usize = 256;
+
+/// Rounds without a frame before the worker sleeps.
+const EMPTY_ROUNDS: u32 = 32;
+
+/// Rounds between two looks at the clock while frames come.
+const ROUNDS_PER_LOOK: u32 = 16;
+
+/// How often flows are ended and counters published.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Packets have the time at which the kernel took them, and come so much later at most: the tick
+/// stays behind, so that they do not count as late.
+const LAG_MS: u64 = 100;
+
+/// What is in the rings at the end is taken for so long at most.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// The end of a run waits so long for outputs that are behind.
+const FINISH: Duration = Duration::from_secs(30);
+
+/// A socket, and the interface that it belongs to.
+pub(crate) struct Attached {
+    pub(crate) port: usize,
+    pub(crate) source: LiveSource,
+}
+
+/// What a worker publishes, by copy.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) meter: MeterCounts,
+    pub(crate) ended: Ended,
+    /// Flows in the table.
+    pub(crate) flows: u32,
+    /// By interface.
+    pub(crate) sources: Vec<SourceCounts>,
+}
+
+/// A worker's loop: frames in.
+pub(crate) struct LiveWorker<'a> {
+    worker: Worker,
+    observer: Observer,
+    sources: Vec<Attached>,
+    /// Sockets of interfaces that came back.
+    arrivals: Receiver<Attached>,
+    published: &'a Mutex<Snapshot>,
+    stop: &'a AtomicBool,
+    packets: Vec<Observation>,
+    /// Of sockets that are closed, by interface.
+    closed: Vec<SourceCounts>,
+}
+
+/// What a worker is given besides its table.
+pub(crate) struct Feed<'a> {
+    pub(crate) sources: Vec<Attached>,
+    pub(crate) arrivals: Receiver<Attached>,
+    pub(crate) ports: usize,
+    pub(crate) published: &'a Mutex<Snapshot>,
+    /// Set when no more frames come.
+    pub(crate) stop: &'a AtomicBool,
+}
+
+impl<'a> LiveWorker<'a> {
+    pub(crate) fn new(worker: Worker, observer: Observer, burst: usize, feed: Feed<'a>) -> Self {
+        Self {
+            worker,
+            observer,
+            sources: feed.sources,
+            arrivals: feed.arrivals,
+            published: feed.published,
+            stop: feed.stop,
+            packets: vec![Observation::default(); burst],
+            closed: vec![SourceCounts::default(); feed.ports],
+        }
+    }
+
+    /// Runs until it is told to stop; then takes what is left in the rings and ends all flows.
+    pub(crate) fn run(mut self) {
+        let mut next_tick = Instant::now();
+        let (mut rounds, mut empty_rounds) = (0_u32, 0_u32);
+        while !self.stop.load(Ordering::Relaxed) {
+            let busy = self.round();
+            rounds = rounds.wrapping_add(1);
+            empty_rounds = if busy { 0 } else { empty_rounds + 1 };
+            if busy && !rounds.is_multiple_of(ROUNDS_PER_LOOK) {
+                continue;
+            }
+            let now = Instant::now();
+            if now >= next_tick {
+                next_tick = now + TICK;
+                self.tick();
+            } else if empty_rounds > EMPTY_ROUNDS {
+                self.sleep(next_tick - now);
+            }
+        }
+        let end = Instant::now() + DRAIN;
+        while self.round() && Instant::now() < end {}
+        self.worker.queues.set_when_full(WhenFull::WaitUntil(Instant::now() + FINISH));
+        self.observer.tick(wall_clock().minus_millis(LAG_MS));
+        let now = self.observer.now();
+        while !self.sources.is_empty() {
+            self.close(0);
+        }
+        let (meter, sources) = (self.observer.counts(), self.closed);
+        let published = self.published;
+        let ended = self.worker.finish(now);
+        publish(published, Snapshot { meter, ended, flows: 0, sources });
+    }
+
+    /// A turn for each socket. Whether there was a frame.
+    fn round(&mut self) -> bool {
+        let mut busy = false;
+        let mut index = 0;
+        while index < self.sources.len() {
+            match self.turn(index) {
+                Ok(polled) => {
+                    busy |= polled == Polled::More;
+                    index += 1;
+                }
+                Err(problem) => {
+                    error!("{problem}");
+                    self.close(index);
+                }
+            }
+        }
+        busy
+    }
+
+    fn turn(&mut self, index: usize) -> Result<Polled, CaptureError> {
+        let Self { sources, observer, worker, packets, .. } = self;
+        let mut count = 0;
+        let polled = sources[index].source.poll(TURN_FRAMES, |frame| {
+            if let Some(before) = observer.advance(frame.time) {
+                worker.process(&packets[..count]);
+                count = 0;
+                worker.set_back(SetBack { before, now: frame.time });
+            }
+            count += usize::from(observer.observe(frame, &mut packets[count]));
+            if count == packets.len() {
+                worker.process(packets);
+                count = 0;
+            }
+        });
+        worker.process(&packets[..count]);
+        polled
+    }
+
+    fn tick(&mut self) {
+        self.observer.tick(wall_clock().minus_millis(LAG_MS));
+        self.worker.tick(self.observer.now());
+        self.sources.extend(self.arrivals.try_iter());
+        let snapshot = Snapshot {
+            meter: self.observer.counts(),
+            ended: self.worker.ended(),
+            flows: self.worker.flows(),
+            sources: self.count_sources(),
+        };
+        publish(self.published, snapshot);
+    }
+
+    fn count_sources(&mut self) -> Vec<SourceCounts> {
+        let mut counts = self.closed.clone();
+        for Attached { port, source } in &mut self.sources {
+            counts[*port] += source.counts();
+        }
+        counts
+    }
+
+    /// A socket is done with.
+    fn close(&mut self, index: usize) {
+        let Attached { port, mut source } = self.sources.remove(index);
+        self.closed[port] += source.last_counts();
+    }
+
+    /// Until a socket has frames.
+    fn sleep(&self, longest: Duration) {
+        match self.sources.as_slice() {
+            [only] => wait(&mut [only.readable()], longest),
+            several => {
+                let mut sockets: Vec<_> = several.iter().map(Attached::readable).collect();
+                wait(&mut sockets, longest);
+            }
+        }
+    }
+}
+
+impl Attached {
+    fn readable(&self) -> PollFd<'_> {
+        PollFd::new(self.source.as_fd(), PollFlags::POLLIN)
+    }
+}
+
+fn wait(sockets: &mut [PollFd<'_>], longest: Duration) {
+    let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::ZERO);
+    match poll(sockets, timeout) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(problem) => {
+            warn!("cannot wait for packets: {}", problem.desc());
+            thread::sleep(longest);
+        }
+    }
+}
+
+fn publish(published: &Mutex<Snapshot>, snapshot: Snapshot) {
+    // A reader cannot break a copy.
+    *published.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
+}
+
+/// All workers together.
+pub(crate) fn sum(published: &[Mutex<Snapshot>], ports: usize) -> Snapshot {
+    let mut sum = Snapshot { sources: vec![SourceCounts::default(); ports], ..Snapshot::default() };
+    for one in published {
+        let one = one.lock().unwrap_or_else(PoisonError::into_inner);
+        sum.meter += one.meter;
+        for (total, part) in sum.ended.iter_mut().zip(one.ended) {
+            *total += part;
+        }
+        sum.flows += one.flows;
+        for (total, part) in sum.sources.iter_mut().zip(&one.sources) {
+            *total += part.clone();
+        }
+    }
+    sum
+}

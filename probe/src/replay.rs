@@ -1,0 +1,246 @@
+//! Replay: frames of capture files in, as fast as records can leave.
+//!
+//! Nothing that leaves depends on the size of bursts, the speed of the disk or that of an output:
+//! packets alone decide in which order records leave a table; blocks are counted in frames; and an
+//! output takes the records of several workers block by block, worker by worker.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, Scope, ScopedJoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use exporter::MeterReport;
+use flow::{MeterCounts, Observation, Observer, TableSettings, Timestamp};
+
+use crate::capture::file::FileSource;
+use crate::capture::{CaptureError, PacketSource, Polled};
+use crate::config::Config;
+use crate::queue::{Queues, Wiring};
+use crate::worker::{Drain, Ended, Output, OutputEnd, SetBack, Worker, join, spawn};
+
+/// Frames of a block.
+const BLOCK_FRAMES: usize = 8192;
+
+/// Blocks on their way to a worker before the reader waits.
+const QUEUE_BLOCKS: usize = 4;
+
+/// What became of a replay.
+#[derive(Debug)]
+pub(crate) struct ReplayEnd {
+    pub(crate) meter: MeterCounts,
+    pub(crate) ended: Ended,
+    pub(crate) outputs: Vec<OutputEnd>,
+    pub(crate) failure: Option<CaptureError>,
+}
+
+/// Replays capture files into the outputs, until their end, or until `stop` is set, or until no
+/// output is left. `progress` is called after each block.
+pub(crate) fn replay(
+    config: &Config,
+    source: &mut FileSource,
+    outputs: Vec<Output<'_>>,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(&FileSource),
+) -> ReplayEnd {
+    let workers = config.workers.unwrap_or(1);
+    let table = config.table(workers);
+    let wiring = Wiring::replay(workers, outputs.len());
+    let outputs_left = AtomicUsize::new(outputs.len());
+    let reader = Reader {
+        source,
+        observer: Observer::new(&config.observer),
+        burst: config.burst,
+        should_stop: &|| stop.load(Ordering::Relaxed) || outputs_left.load(Ordering::Relaxed) == 0,
+        progress,
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = outputs
+            .into_iter()
+            .zip(wiring.outputs)
+            .map(|(output, inlet)| {
+                let (pool, outputs_left) = (wiring.pool.clone(), &outputs_left);
+                let drain = Drain { output, inlet, pool, ticks: None, outputs_left };
+                spawn(scope, "output", move || drain.run())
+            })
+            .collect();
+        let (meter, ended, failure) = match <[Queues; 1]>::try_from(wiring.workers) {
+            Ok([queues]) => reader.replay_alone(Worker::new(&table, queues)),
+            Err(queues) => reader.replay_with_workers(scope, &table, queues),
+        };
+        let outputs = threads.into_iter().map(join).collect();
+        ReplayEnd { meter, ended, outputs, failure }
+    })
+}
+
+/// The thread that reads.
+struct Reader<'a> {
+    source: &'a mut FileSource,
+    observer: Observer,
+    burst: usize,
+    should_stop: &'a (dyn Fn() -> bool + Sync),
+    progress: &'a mut dyn FnMut(&FileSource),
+}
+
+type Replayed = (MeterCounts, Ended, Option<CaptureError>);
+
+impl Reader<'_> {
+    /// Reads and keeps flows on this thread.
+    fn replay_alone(mut self, mut worker: Worker) -> Replayed {
+        let mut packets = vec![Observation::default(); self.burst];
+        let mut count = 0;
+        let mut report = MeterReport::default();
+        let failure = loop {
+            self.update(&mut report);
+            worker.queues.report(report.clone());
+            let Self { source, observer, .. } = &mut self;
+            let polled = source.poll(BLOCK_FRAMES, |frame| {
+                if let Some(before) = observer.advance(frame.time) {
+                    worker.process(&packets[..count]);
+                    count = 0;
+                    worker.set_back(SetBack { before, now: frame.time });
+                }
+                count += usize::from(observer.observe(frame, &mut packets[count]));
+                if count == packets.len() {
+                    worker.process(&packets);
+                    count = 0;
+                }
+            });
+            worker.process(&packets[..count]);
+            count = 0;
+            if let Some(end) = self.is_over(polled) {
+                break end;
+            }
+        };
+        self.update(&mut report);
+        worker.queues.report(report);
+        (self.observer.counts(), worker.finish(self.observer.now()), failure)
+    }
+
+    /// Reads on this thread and hands each packet to the worker that its key names.
+    fn replay_with_workers<'scope>(
+        mut self,
+        scope: &'scope Scope<'scope, '_>,
+        table: &TableSettings,
+        queues: Vec<Queues>,
+    ) -> Replayed {
+        let mut hands: Vec<_> =
+            queues.into_iter().map(|queues| Hand::new(scope, *table, queues)).collect();
+        let mut report = MeterReport::default();
+        let mut packet = Observation::default();
+        let failure = loop {
+            self.update(&mut report);
+            // Reports come before the records of a block, so the first worker passes them on.
+            hands[0].block.report = Some(report.clone());
+            let Self { source, observer, .. } = &mut self;
+            let polled = source.poll(BLOCK_FRAMES, |frame| {
+                if let Some(before) = observer.advance(frame.time) {
+                    let set_back = SetBack { before, now: frame.time };
+                    for hand in &mut hands {
+                        hand.pass(before);
+                        hand.block.set_back = Some(set_back);
+                    }
+                }
+                if observer.observe(frame, &mut packet) {
+                    let worker = packet.shard(&table.seed, table.key, hands.len());
+                    hands[worker].block.packets.push(packet);
+                }
+            });
+            let now = self.observer.now();
+            hands.iter_mut().for_each(|hand| hand.pass(now));
+            if let Some(end) = self.is_over(polled) {
+                break end;
+            }
+        };
+        self.update(&mut report);
+        hands[0].block.report = Some(report);
+        let now = self.observer.now();
+        hands.iter_mut().for_each(|hand| hand.pass(now));
+        let threads: Vec<_> = hands.into_iter().map(|hand| hand.thread).collect();
+        let mut ended = Ended::default();
+        for thread in threads {
+            for (sum, one) in ended.iter_mut().zip(join(thread)) {
+                *sum += one;
+            }
+        }
+        (self.observer.counts(), ended, failure)
+    }
+
+    fn update(&mut self, report: &mut MeterReport) {
+        report.ignored = self.observer.counts().ignored_total();
+        if let Some(interfaces) = self.source.new_interfaces() {
+            report.interfaces = interfaces;
+        }
+    }
+
+    /// Whether the block just read was the last, and why if that is a failure.
+    fn is_over(&mut self, polled: Result<Polled, CaptureError>) -> Option<Option<CaptureError>> {
+        (self.progress)(self.source);
+        match polled {
+            Ok(Polled::More | Polled::Idle) if (self.should_stop)() => Some(None),
+            Ok(Polled::More | Polled::Idle) => None,
+            Ok(Polled::End) => Some(None),
+            Err(failure) => Some(Some(failure)),
+        }
+    }
+}
+
+/// Packets of a block for one worker.
+#[derive(Debug, Default)]
+struct Block {
+    /// Before the packets.
+    set_back: Option<SetBack>,
+    report: Option<MeterReport>,
+    packets: Vec<Observation>,
+    /// The clock at the end.
+    now: Timestamp,
+}
+
+/// What the reader holds of a worker.
+struct Hand<'scope> {
+    block: Block,
+    blocks: Sender<Block>,
+    /// Lists that the worker is done with.
+    spare: Receiver<Vec<Observation>>,
+    thread: ScopedJoinHandle<'scope, Ended>,
+}
+
+impl<'scope> Hand<'scope> {
+    fn new(scope: &'scope Scope<'scope, '_>, table: TableSettings, queues: Queues) -> Self {
+        let (blocks, inbox) = bounded(QUEUE_BLOCKS);
+        let (give_back, spare) = bounded(QUEUE_BLOCKS + 2);
+        let run = move || work(Worker::new(&table, queues), &inbox, &give_back);
+        let thread = spawn(scope, "worker", run);
+        Self { block: Block::default(), blocks, spare, thread }
+    }
+
+    /// Passes the block on; the next one is empty.
+    fn pass(&mut self, now: Timestamp) {
+        let packets = self.spare.try_recv().unwrap_or_default();
+        let next = Block { packets, ..Block::default() };
+        let block = Block { now, ..std::mem::replace(&mut self.block, next) };
+        self.blocks.send(block).expect("a worker takes all until the reader ends");
+    }
+}
+
+/// A worker's thread: blocks in, records out.
+fn work(
+    mut worker: Worker,
+    inbox: &Receiver<Block>,
+    give_back: &Sender<Vec<Observation>>,
+) -> Ended {
+    let mut now = Timestamp::default();
+    for mut block in inbox {
+        if let Some(set_back) = block.set_back {
+            worker.set_back(set_back);
+        }
+        if let Some(report) = block.report {
+            worker.queues.report(report);
+        }
+        worker.process(&block.packets);
+        worker.queues.end_block();
+        now = block.now;
+        block.packets.clear();
+        // A reader that has ended needs no lists.
+        drop(give_back.try_send(block.packets));
+    }
+    worker.finish(now)
+}

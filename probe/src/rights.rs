@@ -1,0 +1,79 @@
+//! Capabilities: what capture needs, and giving them up once everything is open.
+
+use caps::{CapSet, Capability, CapsHashSet};
+use nix::sys::prctl;
+use nix::unistd::{Gid, Uid, User, setgroups, setresgid, setresuid};
+
+/// What an AF_PACKET socket needs.
+pub(crate) const PACKET: [Capability; 1] = [Capability::CAP_NET_RAW];
+
+/// What AF_XDP needs. Its memory needs `CAP_IPC_LOCK` or a large enough limit besides.
+pub(crate) const XDP: [Capability; 3] =
+    [Capability::CAP_NET_RAW, Capability::CAP_NET_ADMIN, Capability::CAP_BPF];
+
+/// Kept by `--keep-capabilities`, of those that are there.
+const KEPT: [Capability; 4] = [
+    Capability::CAP_NET_RAW,
+    Capability::CAP_NET_ADMIN,
+    Capability::CAP_BPF,
+    Capability::CAP_IPC_LOCK,
+];
+
+/// Those of these capabilities that are not there, as text; nothing if all are.
+pub(crate) fn missing(needed: &[Capability]) -> Option<String> {
+    let lacks = |capability: &&Capability| {
+        !caps::has_cap(None, CapSet::Effective, **capability).unwrap_or(false)
+    };
+    let names: Vec<String> = needed.iter().filter(lacks).map(ToString::to_string).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// The user to become, found before anything is given up.
+///
+/// # Errors
+///
+/// There is no such user.
+pub(crate) fn user(name: &str) -> Result<User, String> {
+    match User::from_name(name) {
+        Ok(Some(user)) => Ok(user),
+        Ok(None) => Err(format!("--user {name}: there is no such user")),
+        Err(error) => Err(format!("--user {name}: cannot look it up: {}", error.desc())),
+    }
+}
+
+/// Becomes the user, if one is given, and gives up all capabilities, or all but those that opening
+/// an interface again takes. To be called before threads start: each has capabilities of its own.
+///
+/// # Errors
+///
+/// What the system refused, in words.
+pub(crate) fn give_up(user: Option<&User>, keep: bool) -> Result<(), String> {
+    let has = |capability: &Capability| {
+        caps::has_cap(None, CapSet::Permitted, *capability).unwrap_or(false)
+    };
+    let kept: CapsHashSet = KEPT.into_iter().filter(|one| keep && has(one)).collect();
+    if let Some(user) = user {
+        become_user(user, keep)
+            .map_err(|error| format!("cannot become user {}: {}", user.name, error.desc()))?;
+    }
+    set_capabilities(&kept).map_err(|error| format!("cannot give up capabilities: {error}"))?;
+    prctl::set_no_new_privs()
+        .map_err(|error| format!("cannot rule out new privileges: {}", error.desc()))
+}
+
+/// Changing the user clears the effective capabilities, and the permitted ones unless told not to.
+fn become_user(user: &User, keep: bool) -> nix::Result<()> {
+    let (uid, gid): (Uid, Gid) = (user.uid, user.gid);
+    prctl::set_keepcaps(keep)?;
+    setgroups(&[gid])?;
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)?;
+    prctl::set_keepcaps(false)
+}
+
+fn set_capabilities(kept: &CapsHashSet) -> Result<(), caps::errors::CapsError> {
+    caps::clear(None, CapSet::Ambient)?;
+    caps::set(None, CapSet::Effective, kept)?;
+    caps::set(None, CapSet::Permitted, kept)?;
+    caps::clear(None, CapSet::Inheritable)
+}

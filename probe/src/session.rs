@@ -1,0 +1,282 @@
+//! A live run: its threads, what they publish, and the interfaces over time.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, bounded};
+use exporter::{ExportCounts, MeterReport};
+use flow::{Conversation, Observer};
+use log::warn;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+
+use crate::config::{Config, LiveSettings};
+use crate::live::{Attached, Feed, LiveWorker, Snapshot, sum};
+use crate::port::Ports;
+use crate::queue::{Delivery, Outlet, Queues, WhenFull, Wiring};
+use crate::stats::Totals;
+use crate::worker::{Drain, Output, OutputEnd, Ticks, Worker, join, spawn};
+
+/// How often the main thread looks whether it is to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How often it looks after the interfaces and tells the outputs how the meter does.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// How often an exporter is told that time has passed: what it gathered leaves within a second.
+const EXPORT_TICK: Duration = Duration::from_millis(500);
+
+/// Sockets of interfaces that came back, before their worker has taken them.
+const ARRIVALS: usize = 64;
+
+/// What a live run needs.
+pub(crate) struct Session<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) settings: &'a LiveSettings,
+    pub(crate) ports: Ports,
+    /// The sockets of each worker.
+    pub(crate) sockets: Vec<Vec<Attached>>,
+    pub(crate) outputs: Vec<Output<'a>>,
+    /// Packets of the outputs, which are not metered.
+    pub(crate) left_out: Vec<Conversation>,
+    /// Set by a signal.
+    pub(crate) stop: &'a AtomicBool,
+    pub(crate) begin: Instant,
+}
+
+/// When the totals of a run are given while it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Once a second.
+    Second,
+    /// Every `--stats-interval`.
+    Interval,
+}
+
+/// What threads and the main thread share.
+struct Shared {
+    /// By worker.
+    snapshots: Vec<Mutex<Snapshot>>,
+    /// By output.
+    exports: Vec<Mutex<ExportCounts>>,
+    outputs_left: AtomicUsize,
+    /// The programs are detached: what is in the rings is the rest.
+    last_frames: AtomicBool,
+}
+
+impl Session<'_> {
+    /// Runs until a signal, or until no interface or no output is left. `watch` is told how it
+    /// does.
+    pub(crate) fn run(self, watch: &mut dyn FnMut(Moment, &Totals)) -> Totals {
+        let workers = self.sockets.len();
+        let flows_max = self.config.table.flows_max as usize;
+        let wiring = Wiring::live(workers, self.outputs.len(), flows_max);
+        let shared = Shared {
+            snapshots: (0..workers).map(|_| Mutex::default()).collect(),
+            exports: self.outputs.iter().map(|_| Mutex::default()).collect(),
+            outputs_left: AtomicUsize::new(self.outputs.len()),
+            last_frames: AtomicBool::new(false),
+        };
+        let mut supervisor = Supervisor {
+            shared: &shared,
+            names: self.outputs.iter().map(|output| output.name.clone()).collect(),
+            outlets: wiring.outlets(),
+            ports: self.ports,
+            interval: self.settings.stats_interval,
+            begin: self.begin,
+        };
+        thread::scope(|scope| {
+            let mut outputs = Vec::with_capacity(self.outputs.len());
+            let parts = self.outputs.into_iter().zip(wiring.outputs).zip(&shared.exports);
+            for ((output, inlet), published) in parts {
+                let ticks = Some(Ticks { period: EXPORT_TICK, published });
+                let (pool, outputs_left) = (wiring.pool.clone(), &shared.outputs_left);
+                let drain = Drain { output, inlet, pool, ticks, outputs_left };
+                outputs.push(spawn(scope, "output", move || drain.run()));
+            }
+            let crew = Crew {
+                config: self.config,
+                left_out: &self.left_out,
+                ports: supervisor.ports.count(),
+                processors: Processors::find(workers),
+                shared: &shared,
+            };
+            let (threads, arrivals) = crew.start(scope, self.sockets, wiring.workers);
+            supervisor.supervise(self.stop, &arrivals, watch);
+            supervisor.ports.detach();
+            shared.last_frames.store(true, Ordering::Relaxed);
+            threads.into_iter().for_each(join);
+            supervisor.finish(outputs)
+        })
+    }
+}
+
+/// What all workers are given.
+struct Crew<'a> {
+    config: &'a Config,
+    left_out: &'a [Conversation],
+    ports: usize,
+    processors: Processors,
+    shared: &'a Shared,
+}
+
+type Threads<'scope> = Vec<ScopedJoinHandle<'scope, ()>>;
+
+impl<'a> Crew<'a> {
+    /// Starts the workers. Each takes sockets of interfaces that came back from its channel.
+    fn start<'scope>(
+        &self,
+        scope: &'scope Scope<'scope, 'a>,
+        sockets: Vec<Vec<Attached>>,
+        queues: Vec<Queues>,
+    ) -> (Threads<'scope>, Vec<Sender<Attached>>) {
+        let table = self.config.table(sockets.len());
+        let (mut threads, mut senders) = (Vec::new(), Vec::new());
+        let parts = sockets.into_iter().zip(queues).zip(&self.shared.snapshots);
+        for (index, ((sources, queues), published)) in parts.enumerate() {
+            let (sender, arrivals) = bounded(ARRIVALS);
+            senders.push(sender);
+            let feed = Feed {
+                sources,
+                arrivals,
+                ports: self.ports,
+                published,
+                stop: &self.shared.last_frames,
+            };
+            let (config, processors) = (self.config, self.processors.clone());
+            let left_out = self.left_out.to_vec();
+            threads.push(spawn(scope, "worker", move || {
+                processors.pin(index);
+                let mut observer = Observer::new(&config.observer);
+                observer.leave_out(left_out);
+                let worker = Worker::new(&table, queues);
+                worker.populate();
+                LiveWorker::new(worker, observer, config.burst, feed).run();
+            }));
+        }
+        (threads, senders)
+    }
+}
+
+/// The main thread's part.
+struct Supervisor<'a> {
+    shared: &'a Shared,
+    names: Vec<String>,
+    outlets: Vec<Outlet>,
+    ports: Ports,
+    interval: Option<Duration>,
+    begin: Instant,
+}
+
+impl Supervisor<'_> {
+    /// Looks after everything until it is time to end.
+    fn supervise(
+        &mut self,
+        stop: &AtomicBool,
+        arrivals: &[Sender<Attached>],
+        watch: &mut dyn FnMut(Moment, &Totals),
+    ) {
+        let mut next_round = Instant::now();
+        let mut next_interval = self.interval.map(|interval| next_round + interval);
+        while !stop.load(Ordering::Relaxed)
+            && self.shared.outputs_left.load(Ordering::Relaxed) > 0
+            && !self.ports.are_all_gone()
+        {
+            thread::sleep(LOOK);
+            let now = Instant::now();
+            if now < next_round {
+                continue;
+            }
+            next_round = now + ROUND;
+            for (index, attached) in self.ports.look(arrivals.len()).into_iter().enumerate() {
+                if arrivals[index % arrivals.len()].try_send(attached).is_err() {
+                    warn!("a worker takes no more sockets");
+                }
+            }
+            let totals = self.totals(self.outputs_so_far());
+            self.report(&totals);
+            watch(Moment::Second, &totals);
+            if let (Some(due), Some(interval)) = (next_interval, self.interval)
+                && now >= due
+            {
+                next_interval = Some(now + interval);
+                watch(Moment::Interval, &totals);
+            }
+        }
+    }
+
+    /// The workers have ended: the outputs hear of it, and end too.
+    fn finish(mut self, outputs: Vec<ScopedJoinHandle<'_, OutputEnd>>) -> Totals {
+        self.report(&self.totals(Vec::new()));
+        self.outlets.clear();
+        let outputs = outputs.into_iter().map(join).collect();
+        Totals { interfaces_gone: self.ports.are_all_gone(), ..self.totals(outputs) }
+    }
+
+    fn totals(&self, outputs: Vec<OutputEnd>) -> Totals {
+        let snapshot = sum(&self.shared.snapshots, self.ports.count());
+        Totals {
+            meter: snapshot.meter,
+            ended: snapshot.ended,
+            flows: snapshot.flows,
+            ports: self.ports.counts(&snapshot.sources),
+            outputs,
+            elapsed: self.begin.elapsed(),
+            ..Totals::default()
+        }
+    }
+
+    fn outputs_so_far(&self) -> Vec<OutputEnd> {
+        let parts = self.names.iter().zip(&self.shared.exports).zip(&self.outlets);
+        let so_far = parts.map(|((name, counts), outlet)| OutputEnd {
+            name: name.clone(),
+            counts: *counts.lock().unwrap_or_else(PoisonError::into_inner),
+            dropped: outlet.dropped(),
+            error: None,
+        });
+        so_far.collect()
+    }
+
+    /// Tells the outputs how the meter does; one that is behind hears it the next time.
+    fn report(&self, totals: &Totals) {
+        let report = MeterReport {
+            ignored: totals.meter.ignored_total(),
+            interfaces: self.ports.named(),
+            ..MeterReport::default()
+        };
+        for outlet in &self.outlets {
+            outlet.send(Delivery::Report(report.clone()), WhenFull::Drop);
+        }
+    }
+}
+
+/// Which processor each worker has. A single worker goes where the system wants it.
+#[derive(Clone)]
+struct Processors {
+    allowed: Arc<[usize]>,
+}
+
+impl Processors {
+    fn find(workers: usize) -> Self {
+        let of =
+            |set: CpuSet| (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu) == Ok(true)).collect();
+        let allowed = sched_getaffinity(Pid::from_raw(0)).map_or_else(|_| Vec::new(), of);
+        Self { allowed: if workers > 1 { allowed.into() } else { Arc::default() } }
+    }
+
+    /// Pins this thread. Interrupts of a queue mostly come to the processor of the same number, so
+    /// its worker takes the next one.
+    fn pin(&self, worker: usize) {
+        if self.allowed.is_empty() {
+            return;
+        }
+        let cpu = self.allowed[(worker + 1) % self.allowed.len()];
+        let mut set = CpuSet::new();
+        let pinned = set.set(cpu).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
+        if let Err(problem) = pinned {
+            warn!("cannot pin a worker to processor {cpu}: {}", problem.desc());
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! `flowprobe doctor` on interfaces that the tests make, and what its remedies mend.
+
+mod support;
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+
+/// A network namespace with a cable in it, from `va` to `vb`; removed at the end.
+struct Namespace(String);
+
+impl Namespace {
+    /// `None`, and said so, where it cannot be made.
+    fn new() -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        if !nix::unistd::geteuid().is_root() {
+            support::skip_without("root");
+            return None;
+        }
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let namespace = Self(format!("doctor-{}-{count}", std::process::id()));
+        succeed(Command::new("ip").args(["netns", "add", &namespace.0]));
+        namespace.run("ip link add va type veth peer name vb numrxqueues 2 numtxqueues 2");
+        namespace.run("ip link set va up");
+        namespace.run("ip link set vb up");
+        Some(namespace)
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.0, program]);
+        command
+    }
+
+    fn run(&self, line: &str) {
+        let (program, arguments) = line.split_once(' ').unwrap();
+        succeed(self.command(program).args(arguments.split(' ')));
+    }
+
+    fn doctor(&self, interface: &str) -> Examined {
+        let program = support::flowprobe();
+        let mut command = self.command(program.get_program().to_str().unwrap());
+        Examined::new(command.args(["doctor", "--json", "-i", interface]).output().unwrap())
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let removed = Command::new("ip").args(["netns", "del", &self.0]).status();
+        assert!(removed.is_ok_and(|status| status.success()), "{} is left", self.0);
+    }
+}
+
+fn succeed(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What the doctor said of an interface.
+#[derive(Debug)]
+struct Examined {
+    status: i32,
+    said: Value,
+}
+
+impl Examined {
+    fn new(output: Output) -> Self {
+        let said = serde_json::from_slice(&output.stdout);
+        let said = said.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+        Self { status: output.status.code().unwrap(), said }
+    }
+
+    /// Level, text and remedy of a subject.
+    fn finding(&self, subject: &str) -> [&str; 3] {
+        let findings = self.said["findings"].as_array().unwrap();
+        let finding = findings.iter().find(|one| one["subject"] == subject);
+        let finding = finding.unwrap_or_else(|| panic!("no {subject} in {}", self.said));
+        ["level", "text", "remedy"].map(|key| finding[key].as_str().unwrap_or(""))
+    }
+
+    fn method(&self) -> &str {
+        self.said["method"].as_str().unwrap_or("none")
+    }
+}
+
+#[test]
+fn remedies_mend_what_was_found() {
+    let Some(namespace) = Namespace::new() else { return };
+    namespace.run("ethtool -K vb rxvlan on gro on");
+    let examined = namespace.doctor("vb");
+    assert_eq!((examined.status, examined.method()), (0, "afxdp"), "{}", examined.said);
+    assert_eq!(examined.said["interface"]["driver"], "veth");
+    assert_eq!(examined.finding("queues")[1], "1 of 2 receive queues in use, all are read");
+    let [level, _, remedy] = examined.finding("rxvlan");
+    assert_eq!((level, remedy), ("warn", "ethtool -K vb rxvlan off"));
+    namespace.run(remedy);
+    let mended = namespace.doctor("vb");
+    assert_eq!(mended.finding("rxvlan"), ["ok", "off", ""]);
+    assert_eq!(mended.finding("GRO")[0], "ok");
+    namespace.run("ethtool -L vb rx 2");
+    assert_eq!(namespace.doctor("vb").said["interface"]["rx_queues"], 2);
+    namespace.run("ethtool -K vb gro off");
+    assert_eq!(namespace.doctor("vb").finding("GRO"), ["ok", "off", ""]);
+}
+
+#[test]
+fn interface_that_is_down_captures_nothing() {
+    let Some(namespace) = Namespace::new() else { return };
+    namespace.run("ip link set vb down");
+    let examined = namespace.doctor("vb");
+    assert_eq!((examined.status, examined.method()), (1, "none"));
+    let [level, _, remedy] = examined.finding("link");
+    assert_eq!((level, remedy), ("fail", "ip link set vb up"));
+    namespace.run("ip link set va down");
+    namespace.run(remedy);
+    let examined = namespace.doctor("vb");
+    assert_eq!((examined.status, examined.finding("link")[0]), (0, "warn"));
+    assert_eq!(examined.finding("link")[1], "up, but no carrier");
+}
+
+#[test]
+fn interface_that_the_host_needs_is_left_to_it() {
+    let needs: [(&[&str], &str); 6] = [
+        (&["ip addr add 192.0.2.1/24 dev vb"], "it has the address 192.0.2.1"),
+        // getifaddrs shows such an address under another name.
+        (&["ip addr add 192.0.2.1/32 dev vb label vb:7"], "it has the address 192.0.2.1"),
+        (&["ip -6 addr add 2001:db8::1/64 dev vb nodad"], "it has the address 2001:db8::1"),
+        // Neither the main table nor an address of its own.
+        (
+            &["ip route add 198.51.100.0/24 dev vb table 77"],
+            "the route to 198.51.100.0/24 leads over it",
+        ),
+        (&["ip link add br7 type bridge", "ip link set vb master br7"], "it is part of br7"),
+        (&["ip link add link vb name mac7 type macvlan"], "mac7 is on top of it"),
+    ];
+    for (commands, reason) in needs {
+        let Some(namespace) = Namespace::new() else { return };
+        assert_eq!(namespace.doctor("vb").said["interface"]["consumable"], true);
+        commands.iter().for_each(|command| namespace.run(command));
+        let examined = namespace.doctor("vb");
+        assert_eq!((examined.status, examined.method()), (0, "packet"), "{reason}");
+        let [level, text, _] = examined.finding("host");
+        assert_eq!(level, "note");
+        assert!(text.contains(reason), "{reason}: {text}");
+        // The other end has nothing to do with it.
+        assert_eq!(namespace.doctor("va").method(), "afxdp", "{reason}");
+    }
+}
+
+#[test]
+fn without_capabilities_they_are_named() {
+    if !nix::unistd::geteuid().is_root() {
+        return support::skip_without("root");
+    }
+    const NOBODY: u32 = 65_534;
+    let mut program = support::flowprobe();
+    let output =
+        program.args(["doctor", "--json", "-i", "lo"]).uid(NOBODY).gid(NOBODY).output().unwrap();
+    let examined = Examined::new(output);
+    assert_eq!((examined.status, examined.method()), (1, "none"));
+    let [level, text, remedy] = examined.finding("capabilities");
+    assert_eq!((level, text), ("fail", "without CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF"));
+    assert!(remedy.contains("AmbientCapabilities="), "{remedy}");
+}
+
+#[test]
+fn text_is_plain_where_it_is_no_terminal() {
+    let output = support::flowprobe().args(["doctor", "-i", "lo", "-i", "lo"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains('\x1b'), "{text}");
+    let headings = text.lines().filter(|line| *line == "lo").count();
+    assert_eq!(headings, 2, "{text}");
+    assert!(text.lines().any(|line| line.starts_with("  note  host ")), "{text}");
+}
+
+#[test]
+fn missing_interface_is_an_error() {
+    let output = support::flowprobe().args(["doctor", "-i", "none-such"]).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &[][..]));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("cannot find interface none-such: no such device"), "{message}");
+    let output = support::flowprobe().arg("doctor").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}

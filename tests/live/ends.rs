@@ -1,0 +1,103 @@
+//! When flows end, and when the program does.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::probe::{METHODS, PATIENT, Probe};
+use crate::support::capture::{Captured, pcap};
+use crate::support::net::{Host, Links, Network};
+use crate::support::packet::{ethernet, ipv4, udp};
+use crate::support::{self, flows::Flow};
+
+/// Frames of so many flows.
+pub fn frames(flows: u16) -> Vec<u8> {
+    let frame = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        ethernet(&ipv4([10, 7, high, low], [192, 0, 2, 1], 17, &udp(1000, 2000, 100)))
+    };
+    pcap(&(0..flows).map(|number| Captured::at(0, frame(number))).collect::<Vec<_>>())
+}
+
+/// Packets in all records.
+pub fn packets(flows: &[Flow]) -> u64 {
+    flows.iter().map(|flow| flow.packets).sum()
+}
+
+#[test]
+fn idle_flows_leave_though_no_packet_comes() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let folder = support::scratch();
+    let file = support::write(&folder, "ten.pcap", &frames(10));
+    for method in METHODS {
+        let mut probe = Probe::start(&network, &["rx0"], &[method, &["--idle-timeout", "1s"]]);
+        network.send_file("tx0", &file, &[]);
+        let begin = Instant::now();
+        probe.wait_until("all flows have left", |probe| probe.flows().len() == 10);
+        // Idle for one second, found within another, and written within one more.
+        let elapsed = begin.elapsed();
+        assert!(elapsed < Duration::from_millis(3500), "{method:?}: after {elapsed:?}");
+        assert!(probe.flows().iter().all(|flow| flow.end_reason == 1), "{:?}", probe.flows());
+        assert_eq!(probe.stop().flows().len(), 10);
+    }
+}
+
+#[test]
+fn active_flows_leave_though_no_packet_comes() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let folder = support::scratch();
+    let file = support::write(&folder, "ten.pcap", &frames(10));
+    let timeouts = ["--idle-timeout", "1h", "--active-timeout", "1s"];
+    for method in METHODS {
+        let mut probe = Probe::start(&network, &["rx0"], &[method, &timeouts]);
+        network.send_file("tx0", &file, &[]);
+        probe.wait_until("all flows have left", |probe| probe.flows().len() == 10);
+        assert!(probe.flows().iter().all(|flow| flow.end_reason == 2), "{:?}", probe.flows());
+        probe.stop();
+    }
+}
+
+#[test]
+fn all_is_exported_when_it_is_told_to_end() {
+    let Some(network) = Network::new(Links { queues: 2, ..Links::default() }) else { return };
+    let folder = support::scratch();
+    let file = support::write(&folder, "many.pcap", &frames(5000));
+    for method in METHODS {
+        for signal in [Signal::SIGTERM, Signal::SIGINT] {
+            let probe = Probe::start(&network, &["rx0"], &[method, &PATIENT]);
+            let sent = network.send_file("tx0", &file, &["--rate", "20k"]);
+            // At once: what is still in the rings must be taken too.
+            probe.signal(signal);
+            let run = probe.wait();
+            assert_eq!(run.status, 0, "{method:?}: {}", run.stderr);
+            run.assert_conservation();
+            assert_eq!(packets(&run.flows()), sent.packets, "{method:?}: {}", run.stats);
+            assert_eq!(run.flows().len(), 5000, "{method:?}");
+            assert!(run.flows().iter().all(|flow| flow.end_reason == 4), "{method:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_stays_on_the_interface() {
+    let Some(network) = Network::new(Links { queues: 2, ..Links::default() }) else { return };
+    let has_program = || network.interface(Host::Probe, "rx0").get("xdp").is_some();
+    for method in METHODS {
+        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+            let probe = Probe::start(&network, &["rx0"], &[method]);
+            let is_xdp = method.contains(&"afxdp");
+            assert_eq!(has_program(), is_xdp, "{method:?}");
+            probe.signal(signal);
+            probe.wait();
+            // The kernel takes a moment to clean up after a killed process.
+            let begin = Instant::now();
+            while has_program() && begin.elapsed() < Duration::from_secs(2) {
+                thread::sleep(Duration::from_millis(10));
+            }
+            let interface = network.interface(Host::Probe, "rx0");
+            assert!(!has_program(), "{method:?}, {signal}: {interface}");
+            assert_eq!(interface["promiscuity"], 0, "{method:?}, {signal}: {interface}");
+        }
+    }
+}

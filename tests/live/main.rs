@@ -1,0 +1,18 @@
+//! Live capture, end to end: the program on one end of a virtual link, traffic into the other.
+//!
+//! Everything is real: the kernel, its namespaces, XDP, `AF_XDP`, `AF_PACKET`. It takes root;
+//! without, tests say that they are skipped.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod captures;
+mod collectors;
+mod ends;
+mod exports;
+mod host;
+mod interfaces;
+mod load;
+mod probe;
+mod records;
+mod rights;

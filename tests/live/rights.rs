@@ -1,0 +1,110 @@
+//! As an unprivileged user with exactly the capabilities that the manual names.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::ends::{frames, packets};
+use crate::probe::{METHODS, PATIENT, Probe};
+use crate::support;
+use crate::support::net::{Host, Links, Network};
+
+/// Of most Unix systems.
+const NOBODY: &str = "65534";
+
+/// What capture takes.
+const RIGHTS: [&str; 4] = ["net_raw", "net_admin", "bpf", "ipc_lock"];
+
+/// The program as a user with these capabilities only. It is copied to where any user may read.
+fn unprivileged(network: &Network, folder: &Path, rights: &[&str]) -> Command {
+    let copy = folder.join("flowprobe");
+    if !copy.exists() {
+        fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("the folder is ours");
+        let program = support::flowprobe();
+        fs::copy(program.get_program(), &copy).expect("the program can be copied");
+    }
+    let with = rights.iter().map(|right| format!(",+{right}")).collect::<String>();
+    let exactly = format!("-all{with}");
+    let mut command = network.command(Host::Probe, "setpriv");
+    command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--no-new-privs"]);
+    // The bounding set too: what is not named cannot come back.
+    command.args(["--inh-caps", &exactly, "--ambient-caps", &exactly, "--bounding-set", &exactly]);
+    command.arg(copy);
+    command
+}
+
+/// Effective capabilities and users of all threads of a process.
+fn threads(pid: u32) -> Vec<(u64, String)> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let of = |path: std::path::PathBuf| {
+        let status = fs::read_to_string(path.join("status")).expect("the thread runs");
+        let field = |name: &str| {
+            let mut lines = status.lines();
+            lines.find_map(|line| line.strip_prefix(name)).expect(name).trim().to_owned()
+        };
+        let capabilities = u64::from_str_radix(&field("CapEff:"), 16).expect("hexadecimal");
+        (capabilities, field("Uid:"))
+    };
+    tasks.map(|task| of(task.expect("the thread runs").path())).collect()
+}
+
+#[test]
+fn it_captures_with_exactly_the_named_capabilities() {
+    let Some(network) = Network::new(Links { queues: 2, ..Links::default() }) else { return };
+    if !support::has_tool("setpriv") {
+        return support::skip("setpriv (util-linux) is not installed");
+    }
+    let folder = support::scratch();
+    let file = support::write(&folder, "some.pcap", &frames(100));
+    for method in METHODS {
+        let command = unprivileged(&network, folder.path(), &RIGHTS);
+        let mut probe = Probe::spawn(command, &["rx0"], &[method, &PATIENT]);
+        probe.wait_until("it captures", |probe| probe.messages().contains("rx0: "));
+        let sent = network.send_file("tx0", &file, &[]);
+        for (capabilities, user) in threads(probe.pid()) {
+            assert_eq!(capabilities, 0, "{method:?}: rights are given up");
+            assert!(user.starts_with(NOBODY), "{method:?}: {user}");
+        }
+        let run = probe.stop();
+        assert_eq!(packets(&run.flows()), sent.packets, "{method:?}: {}", run.stats);
+    }
+}
+
+#[test]
+fn root_becomes_the_user_that_it_is_told_to() {
+    let Some(network) = Network::new(Links { queues: 2, ..Links::default() }) else { return };
+    let folder = support::scratch();
+    let file = support::write(&folder, "some.pcap", &frames(100));
+    for method in METHODS {
+        let user = ["--user", "nobody"];
+        let probe = Probe::start(&network, &["rx0"], &[method, &PATIENT, &user]);
+        let sent = network.send_file("tx0", &file, &[]);
+        for (capabilities, user) in threads(probe.pid()) {
+            assert_eq!(capabilities, 0, "{method:?}: rights are given up");
+            assert!(user.starts_with(NOBODY), "{method:?}: {user}");
+        }
+        let run = probe.stop();
+        assert_eq!(packets(&run.flows()), sent.packets, "{method:?}: {}", run.stats);
+    }
+}
+
+#[test]
+fn a_missing_capability_is_named() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    if !support::has_tool("setpriv") {
+        return support::skip("setpriv (util-linux) is not installed");
+    }
+    let folder = support::scratch();
+    let needs: [&[&str]; 2] = [&["net_raw", "net_admin", "bpf"], &["net_raw"]];
+    for (method, needs) in METHODS.into_iter().zip(needs) {
+        for missing in needs {
+            let rights: Vec<_> = RIGHTS.into_iter().filter(|right| right != missing).collect();
+            let command = unprivileged(&network, folder.path(), &rights);
+            let run = Probe::spawn(command, &["rx0"], &[method]).wait();
+            assert_eq!(run.status, 1, "{method:?} without {missing}: {}", run.stderr);
+            let name = format!("CAP_{}", missing.to_uppercase());
+            assert!(run.stderr.contains(&name), "{method:?} without {missing}: {}", run.stderr);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Two network namespaces and a link between them, gone at the end.
+
+use std::fs::File;
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::{self, Command, Stdio};
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use nix::sched::{CloneFlags, setns};
+
+use crate::{debian, execute};
+
+/// Where programs send their flows to.
+pub(super) const COLLECTOR: &str = "127.0.0.1:9995";
+
+/// `tx0` in one namespace, `rx0` in the other.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) sender: String,
+    receiver: String,
+    /// Takes what programs export, and loses it.
+    _collector: UdpSocket,
+}
+
+impl Link {
+    pub(super) fn make() -> Result<Self> {
+        let id = format!("fpbench{}", process::id());
+        let namespaces = Namespaces([format!("{id}tx"), format!("{id}rx")]);
+        for name in &namespaces.0 {
+            ip(&["netns", "add", name]).context("making a network namespace; it takes root")?;
+            // Neighbour discovery and the like would be metered too.
+            let quiet = "for name in all default; do \
+                         echo 1 > /proc/sys/net/ipv6/conf/$name/disable_ipv6; done";
+            execute(within(name, "sh").args(["-c", quiet]))?;
+        }
+        let [sender, receiver] = &namespaces.0;
+        let pair = ["type", "veth", "peer", "name", "rx0", "netns", receiver];
+        ip(&[&["-n", sender, "link", "add", "tx0"], &pair[..]].concat())?;
+        for (name, interface) in [(sender, "tx0"), (receiver, "rx0"), (receiver, "lo")] {
+            ip(&["-n", name, "link", "set", interface, "up"])?;
+        }
+        // Or frames from a program are taken only while a program is there to receive them.
+        execute(within(receiver, "ethtool").args(["-K", "rx0", "gro", "on"]))?;
+        let collector = collector(receiver)?;
+        let [sender, receiver] = namespaces.keep();
+        Ok(Self { sender, receiver, _collector: collector })
+    }
+
+    /// A command where packets arrive.
+    pub(super) fn receiving(&self, program: impl AsRef<Path>) -> Command {
+        within(&self.receiver, program)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        remove(&[&self.sender, &self.receiver]);
+    }
+}
+
+/// Namespaces of a link that is not finished yet.
+struct Namespaces([String; 2]);
+
+impl Namespaces {
+    fn keep(mut self) -> [String; 2] {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Namespaces {
+    fn drop(&mut self) {
+        let [sender, receiver] = &self.0;
+        remove(&[sender, receiver]);
+    }
+}
+
+fn remove(names: &[&String]) {
+    for name in names.iter().filter(|name| !name.is_empty()) {
+        let mut command = Command::new("ip");
+        command.args(["netns", "del", name]).env("PATH", debian::path()).stderr(Stdio::null());
+        if !command.status().is_ok_and(|status| status.success()) {
+            println!("network namespace {name}: not removed");
+        }
+    }
+}
+
+fn ip(words: &[&str]) -> Result<()> {
+    execute(Command::new("ip").args(words).env("PATH", debian::path()))
+}
+
+fn within(namespace: &str, program: impl AsRef<Path>) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace]).arg(program.as_ref());
+    command.env("PATH", debian::path()).stdin(Stdio::null());
+    command
+}
+
+/// A socket to which nobody listens: reading would take the generator's processor.
+fn collector(namespace: &str) -> Result<UdpSocket> {
+    let file = File::open(Path::new("/run/netns").join(namespace)).context("the namespace")?;
+    let open = move || -> Result<UdpSocket> {
+        // For this thread only.
+        setns(file, CloneFlags::CLONE_NEWNET).context("entering the namespace")?;
+        UdpSocket::bind(COLLECTOR).context("binding the collector's socket")
+    };
+    let opened = thread::spawn(open).join();
+    let opened = opened.map_err(|_panic| anyhow!("the thread in the namespace has failed"))?;
+    ensure!(opened.is_ok(), "{:#}", opened.expect_err("it is an error"));
+    opened
+}

@@ -1,0 +1,289 @@
+//! The programs while they capture: how they are started, and how it is known what they counted.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, SysconfVar, sysconf};
+use serde_json::Value;
+
+use super::link::{COLLECTOR, Link};
+use crate::bench::tool::Place;
+use crate::debian;
+
+/// A program, and how it captures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meter {
+    FlowprobeXdp,
+    FlowprobePacket,
+    Softflowd,
+    Nfpcapd,
+}
+
+/// What a program says of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) metered: u64,
+    /// Of which it knows that they are missing.
+    pub(super) lost: u64,
+}
+
+/// A program that runs. It is killed when a measurement fails.
+#[derive(Debug)]
+pub(super) struct Running {
+    meter: Meter,
+    child: Child,
+    /// For its files, in memory.
+    folder: PathBuf,
+}
+
+/// The processor that the program has to itself.
+const PROCESSOR: &str = "0";
+
+/// How long a program may take to start, to catch up or to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// For so long a program has to do nothing.
+const LOOK: Duration = Duration::from_millis(700);
+
+/// Packets of a block of libpcap's memory, at most.
+const BLOCK_PACKETS: u64 = 4096;
+
+/// Memory for packets of the programs that read packet sockets: what ours has by default.
+const BUFFER_MIB: u32 = 64;
+
+impl Meter {
+    pub(super) const ALL: [Self; 4] =
+        [Self::FlowprobeXdp, Self::FlowprobePacket, Self::Softflowd, Self::Nfpcapd];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::FlowprobeXdp => "flowprobe, AF_XDP",
+            Self::FlowprobePacket => "flowprobe, AF_PACKET",
+            Self::Softflowd => "softflowd",
+            Self::Nfpcapd => "nfpcapd",
+        }
+    }
+
+    pub(super) fn is_ours(self) -> bool {
+        matches!(self, Self::FlowprobeXdp | Self::FlowprobePacket)
+    }
+
+    /// Whether it can be run here. Said, if not.
+    pub(super) fn is_there(self) -> bool {
+        let there = match self {
+            Self::FlowprobeXdp | Self::FlowprobePacket => true,
+            Self::Softflowd | Self::Nfpcapd => {
+                Command::new(self.name()).arg("-h").env("PATH", debian::path()).output().is_ok()
+            }
+        };
+        if !there {
+            println!("{} is missing: left out", self.name());
+        }
+        there
+    }
+
+    /// Starts it with room for these flows, and waits until it captures.
+    pub(super) fn start(self, place: &Place, link: &Link, flows: u32) -> Result<Running> {
+        let folder = place.memory.join("live");
+        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        let mut command = link.receiving("taskset");
+        command.args(["-c", PROCESSOR]);
+        // Twice the flows: a table that is full is another measurement.
+        let room = flows.saturating_mul(2).max(8192).to_string();
+        match self {
+            Self::FlowprobeXdp | Self::FlowprobePacket => {
+                let method = if self == Self::FlowprobeXdp { "afxdp" } else { "packet" };
+                command.arg(&place.flowprobe).args(["-i", "rx0", "--capture", method]);
+                command.args(["--max-flows", &room, "--stats", "json", "-o"]);
+                command.arg(format!("netflow9://{COLLECTOR}"));
+                if self == Self::FlowprobeXdp {
+                    command.arg("--take-interface");
+                }
+            }
+            Self::Softflowd => {
+                let buffer = (u64::from(BUFFER_MIB) << 20).to_string();
+                command.args(["softflowd", "-i", "rx0", "-n", COLLECTOR, "-v", "9", "-d"]);
+                command.args(["-m", &room, "-B", &buffer]);
+                for timeout in ["general=15", "tcp=15", "udp=15", "maxlife=60"] {
+                    command.args(["-t", timeout]);
+                }
+                command.arg("-c").arg(folder.join("control")).arg("-p").arg(folder.join("id"));
+            }
+            Self::Nfpcapd => {
+                let flows = folder.join("flows");
+                fs::create_dir_all(&flows).context("making a folder for nfpcapd")?;
+                command.args(["nfpcapd", "-i", "rx0", "-t", "3600", "-e", "60,15"]);
+                command.args(["-B", &room, "-b", &BUFFER_MIB.to_string(), "-w"]).arg(flows);
+            }
+        }
+        let file = |name| File::create(folder.join(name)).context("making a file for output");
+        command.stdout(file("output")?).stderr(file("messages")?);
+        let child = command.spawn().with_context(|| format!("starting {}", self.name()))?;
+        let mut running = Running { meter: self, child, folder };
+        running.wait_until("it captures", |running| running.captures())?;
+        Ok(running)
+    }
+}
+
+impl Running {
+    /// Processor time of all its threads so far, the kernel's part included.
+    pub(super) fn processor_time(&self) -> Result<Duration> {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+        let (_, fields) = stat.rsplit_once(") ").context("a state after the name")?;
+        // Fields 14 and 15 of all, and this begins with the third.
+        let fields = fields.split(' ').skip(11).take(2);
+        let ticks: u64 = fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        let per_second = sysconf(SysconfVar::CLK_TCK)?.context("ticks have a length")?;
+        Ok(Duration::from_nanos(ticks * 1_000_000_000 / u64::try_from(per_second)?))
+    }
+
+    /// Waits until it has taken what waits, and so does nothing any more.
+    pub(super) fn catch_up(&mut self) -> Result<()> {
+        let mut before = Duration::ZERO;
+        self.wait_until("it has caught up", |running| {
+            thread::sleep(LOOK);
+            let now = running.processor_time().unwrap_or_default();
+            let busy = now.saturating_sub(std::mem::replace(&mut before, now));
+            busy < LOOK / 20
+        })
+    }
+
+    /// Ends it, and reads what it counted.
+    pub(super) fn finish(mut self) -> Result<Counts> {
+        match self.meter {
+            Meter::FlowprobeXdp | Meter::FlowprobePacket => {
+                self.end()?;
+                of_flowprobe(&self.messages())
+            }
+            Meter::Softflowd => {
+                let counts = self.of_softflowd()?;
+                // At once, without exporting what it has.
+                self.control("exit")?;
+                self.wait()?;
+                Ok(counts)
+            }
+            Meter::Nfpcapd => {
+                self.end()?;
+                of_nfpcapd(&self.messages())
+            }
+        }
+    }
+
+    fn messages(&self) -> String {
+        let read = |name| fs::read_to_string(self.folder.join(name)).unwrap_or_default();
+        read("output") + &read("messages")
+    }
+
+    fn captures(&self) -> bool {
+        let messages = self.messages();
+        match self.meter {
+            Meter::FlowprobeXdp | Meter::FlowprobePacket => messages.contains("rx0: "),
+            Meter::Softflowd => {
+                messages.contains("Exporting flows") && self.folder.join("control").exists()
+            }
+            Meter::Nfpcapd => messages.contains("Startup nfpcapd"),
+        }
+    }
+
+    fn wait_until(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) -> Result<()> {
+        let begin = Instant::now();
+        while !is_so(self) {
+            let name = self.meter.name();
+            let ended = self.child.try_wait()?;
+            ensure!(ended.is_none(), "{name} ended before {what}: {}", self.messages());
+            ensure!(begin.elapsed() < PATIENCE, "{name}, not in time: {what}");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let id = Pid::from_raw(i32::try_from(self.child.id())?);
+        kill(id, Signal::SIGTERM).context("asking the program to end")?;
+        self.wait()
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        let begin = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            ensure!(begin.elapsed() < PATIENCE, "{} does not end", self.meter.name());
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn control(&self, what: &str) -> Result<String> {
+        let mut command = Command::new("softflowctl");
+        command.arg("-c").arg(self.folder.join("control")).arg(what);
+        let output = command.env("PATH", debian::path()).output().context("softflowctl")?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// It is asked while it runs. Some of the last packets it sees only when more come: they wait
+    /// in a block of libpcap's memory that is not full. So what counts is what libpcap has taken.
+    fn of_softflowd(&self) -> Result<Counts> {
+        let text = self.control("statistics")?;
+        let lost = number_after(&text, "Packets dropped by libpcap: ")?;
+        let metered = number_after(&text, "Packets received by libpcap: ")?.saturating_sub(lost);
+        let processed = number_after(&text, "Packets processed: ")?;
+        ensure!(processed + BLOCK_PACKETS > metered, "softflowd has not caught up: {text}");
+        Ok(Counts { metered, lost })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already, unless a measurement has failed.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            println!("{}: not removed: {error}", self.folder.display());
+        }
+    }
+}
+
+fn of_flowprobe(messages: &str) -> Result<Counts> {
+    let line = messages.lines().rev().find(|line| line.starts_with('{'));
+    let line = line.with_context(|| format!("no statistics: {messages}"))?;
+    let stats: Value = serde_json::from_str(line).with_context(|| format!("statistics: {line}"))?;
+    let Some(received) = stats["received"]["packets"].as_u64() else { bail!("{stats}") };
+    let interfaces = stats["interfaces"].as_array().context("live statistics")?;
+    let lost = interfaces.iter().filter_map(|interface| interface["lost"].as_u64()).sum();
+    Ok(Counts { metered: received, lost })
+}
+
+fn of_nfpcapd(messages: &str) -> Result<Counts> {
+    Ok(Counts {
+        metered: number_after(messages, "Total: Processed: ")?,
+        lost: number_after(messages, "dropped by OS/Buffer: ")?,
+    })
+}
+
+/// The number after the last of these words.
+fn number_after(text: &str, words: &str) -> Result<u64> {
+    let (_, rest) = text.rsplit_once(words).with_context(|| format!("no {words} in {text}"))?;
+    let digits = rest.split(|character: char| !character.is_ascii_digit()).next().unwrap_or("");
+    digits.parse().with_context(|| format!("no number after {words} in {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_found_in_what_programs_print() {
+        let text = "Stat: received: 9, dropped by OS/Buffer: 3, freeze_q_cnt: 0\nProcessed: 5,\n\
+                    Total: Processed: 6, skipped: 0\n";
+        assert_eq!(of_nfpcapd(text).unwrap(), Counts { metered: 6, lost: 3 });
+        let text = "info: rx0: AF_XDP\n{\"received\":{\"packets\":7},\"interfaces\":[{\"lost\":1},\
+                    {\"lost\":2}]}\n";
+        assert_eq!(of_flowprobe(text).unwrap(), Counts { metered: 7, lost: 3 });
+        assert!(of_flowprobe("error: no").is_err());
+    }
+}
