@@ -219,7 +219,7 @@ impl<'a> LiveWorker<'a> {
         publish(self.published, snapshot);
     }
 
-    /// By the time of day, unless packets still wait: they are older, and move the clock themselves.
+    /// By the time of day, unless packets still wait: they are older and move the clock too.
     fn move_clock(&mut self) {
         if !std::mem::take(&mut self.was_idle) {
             return;
