@@ -48,14 +48,6 @@ impl Address {
         }
     }
 
-    /// Of either version.
-    pub const fn of(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(address) => Self::v4(address.octets()),
-            IpAddr::V6(address) => Self::v6(address.octets()),
-        }
-    }
-
     /// The 16 octets.
     #[inline]
     pub fn octets(self) -> [u8; 16] {

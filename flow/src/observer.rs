@@ -7,7 +7,7 @@ use crate::clock::{Advance, Clock};
 use crate::fragment::FragmentCache;
 use crate::frame::{Frame, Ignored, Packet, dissect, dissect_plain};
 use crate::hash::HashSeed;
-use crate::key::{Address, KeyFields};
+use crate::key::{FlowKey, KeyFields};
 use crate::observation::Observation;
 use crate::record::Tally;
 use crate::time::Timestamp;
@@ -102,20 +102,12 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    #[inline]
-    fn has(&self, packet: &Packet) -> bool {
+    fn has(&self, key: &FlowKey) -> bool {
         let port = self.remote.port();
-        if packet.protocol != self.protocol
-            || (packet.destination_port != port && packet.source_port != port)
-        {
-            return false;
-        }
-        let (local, remote) = (Address::of(self.local), Address::of(self.remote.ip()));
-        let there = packet.destination_port == port
-            && (packet.source, packet.destination) == (local, remote);
-        let back =
-            packet.source_port == port && (packet.source, packet.destination) == (remote, local);
-        there || back
+        let ends = (key.source_address(), key.destination_address());
+        let there = key.destination_port == port && ends == (self.local, self.remote.ip());
+        let back = key.source_port == port && ends == (self.remote.ip(), self.local);
+        key.protocol == self.protocol && (there || back)
     }
 }
 
@@ -212,16 +204,23 @@ impl Observer {
 
     #[inline(always)]
     fn meter(&mut self, frame: &Frame<'_>, dissected: &Packet, packet: &mut Observation) -> bool {
-        if self.left_out.iter().any(|conversation| conversation.has(dissected)) {
+        *packet = Observation::new(dissected, frame.ingress_interface, frame.time, self.late_ms);
+        // Asked in this order, so that nearly all packets are not written down for it twice.
+        if !self.left_out.is_empty() && self.is_left_out(packet) {
             self.counts.ignored[Ignored::Filtered as usize].count(frame.wire_length.into());
             return false;
         }
         self.counts.metered.count(dissected.octets.into());
-        *packet = Observation::new(dissected, frame.ingress_interface, frame.time, self.late_ms);
         if !self.key.contain_the_seven() {
             packet.keep(self.key);
         }
         true
+    }
+
+    #[cold]
+    fn is_left_out(&self, packet: &Observation) -> bool {
+        let key = packet.key();
+        self.left_out.iter().any(|conversation| conversation.has(&key))
     }
 
     fn is_sampled(&mut self) -> bool {

@@ -2,17 +2,26 @@
 
 use flow::Timestamp;
 
-/// Writes times. Flows that end together share the second, so its text is kept.
+/// Writes times. Flows share the seconds in which they begin and end, so the text of some is kept.
 #[derive(Debug)]
 pub(super) struct TimeWriter {
+    /// By the second, modulo their number.
+    seconds: [Second; SECONDS],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Second {
     second: u64,
     /// `2024-05-06T07:08:09.`
     text: [u8; 20],
 }
 
+/// Longer than most flows.
+const SECONDS: usize = 64;
+
 impl Default for TimeWriter {
     fn default() -> Self {
-        Self { second: 0, text: *b"1970-01-01T00:00:00." }
+        Self { seconds: [Second { second: 0, text: *b"1970-01-01T00:00:00." }; SECONDS] }
     }
 }
 
@@ -22,12 +31,12 @@ impl TimeWriter {
     pub(super) fn put(&mut self, time: Timestamp, out: &mut Vec<u8>) {
         let millis = time.as_millis();
         let second = millis / 1000;
-        if second != self.second {
-            self.second = second;
-            self.text = text(second);
+        let known = &mut self.seconds[(second % SECONDS as u64) as usize];
+        if known.second != second {
+            *known = Second { second, text: text(second) };
         }
         let fraction = millis % 1000;
-        out.extend_from_slice(&self.text);
+        out.extend_from_slice(&known.text);
         out.extend_from_slice(&[
             digit(fraction / 100),
             digit(fraction / 10 % 10),
@@ -97,10 +106,12 @@ mod tests {
             (18_446_744_073_709, "2554-07-21T23:34:33.709Z"),
         ];
         let mut writer = TimeWriter::default();
-        for (millis, expected) in cases {
+        // In between others whose text is kept at the same place.
+        for (millis, expected) in cases.into_iter().chain(cases) {
             let mut out = Vec::new();
             writer.put(Timestamp::from_millis(millis), &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), expected);
+            writer.put(Timestamp::from_millis(millis + 64_000), &mut Vec::new());
         }
     }
 

@@ -192,10 +192,10 @@ impl Results {
             format_args!(
                 "\n## How\n\n\
                  The programs run on the same files in turn, {counted} rounds after {discarded} \
-                 that is not counted. Files are read once before, so that they lie in memory. The \
-                 time is from the start of the process to its end. Slow programs get the first \
-                 packets of the same trace, as many as the table says. All have 15 s idle and \
-                 60 s active timeout, and tables with room for the flows of their file \
+                 that is not counted. Files are read once before, so that they lie in memory. \
+                 The time is from the start of the process to its end. Slow programs get the \
+                 first packets of the same trace, as many as the table says. All have 15 s idle \
+                 and 60 s active timeout, and tables with room for the flows of their file \
                  (`--max-flows`, nfpcapd `-B`, at least its default, softflowd `-m`). flowprobe \
                  writes `ipfix-file:/dev/null`, nfpcapd its own files in memory, softflowd \
                  NetFlow v9 to a UDP socket that is read."
