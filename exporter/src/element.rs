@@ -142,8 +142,9 @@ impl FlowElement {
     }
 }
 
+/// An IPv4 address.
 #[inline(always)]
-fn first_four(address: &[u8; 16]) -> [u8; 4] {
+pub(crate) fn first_four(address: &[u8; 16]) -> [u8; 4] {
     let [a, b, c, d, ..] = *address;
     [a, b, c, d]
 }
