@@ -1,13 +1,13 @@
 //! Information Elements (IANA "IPFIX Information Elements"; NetFlow v9 calls them field types and
 //! uses the same numbers up to 127).
 //!
-//! A template and the records that it describes are both written from one list of elements, so
-//! they cannot disagree. Lengths are fixed; 16-bit and longer values are in network byte order.
+//! Lengths are fixed; 16-bit and longer values are in network byte order.
 
 use flow::{FlowRecord, IpVersion};
 
 use crate::exporter::Interface;
 use crate::message::Content;
+use crate::template::RecordWriter;
 
 /// Elements whose value is that of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,40 +106,47 @@ impl FlowElement {
     }
 
     /// Appends the value. `uptime` gives the times of the two elements that count from it.
-    #[inline]
-    fn put(self, record: &FlowRecord, uptime: UptimeBase, out: &mut Vec<u8>) {
+    #[inline(always)]
+    pub(crate) fn put(self, record: &FlowRecord, uptime: UptimeBase, out: &mut RecordWriter) {
         let key = &record.key;
         match self {
-            Self::SourceIpv4Address => out.extend_from_slice(&key.source[..4]),
-            Self::DestinationIpv4Address => out.extend_from_slice(&key.destination[..4]),
-            Self::SourceIpv6Address => out.extend_from_slice(&key.source),
-            Self::DestinationIpv6Address => out.extend_from_slice(&key.destination),
-            Self::SourceTransportPort => put16(out, key.source_port),
-            Self::DestinationTransportPort => put16(out, key.destination_port),
-            Self::ProtocolIdentifier => out.push(key.protocol),
-            Self::IpClassOfService => out.push(key.type_of_service),
-            Self::TcpControlBits => out.push(record.tcp_control_bits),
-            Self::IpVersion => out.push(key.ip_version.number()),
-            Self::OctetDeltaCount => put64(out, record.octets),
-            Self::PacketDeltaCount => put64(out, record.packets),
-            Self::IngressInterface => put32(out, key.ingress_interface),
-            Self::EgressInterface => put32(out, 0),
-            Self::VlanId => put16(out, record.vlan_id),
-            Self::IcmpTypeCodeIpv4 => put16(out, icmp_type_code(record, IpVersion::V4)),
-            Self::IcmpTypeCodeIpv6 => put16(out, icmp_type_code(record, IpVersion::V6)),
-            Self::FlowEndReason => out.push(record.end_reason.number()),
-            Self::FlowDirection => out.push(0),
-            Self::MinimumTtl => out.push(record.minimum_ttl),
-            Self::MaximumTtl => out.push(record.maximum_ttl),
-            Self::FlowStartMilliseconds => put64(out, record.start.as_millis()),
-            Self::FlowEndMilliseconds => put64(out, record.end.as_millis()),
+            Self::SourceIpv4Address => out.put(first_four(&key.source)),
+            Self::DestinationIpv4Address => out.put(first_four(&key.destination)),
+            Self::SourceIpv6Address => out.put(key.source),
+            Self::DestinationIpv6Address => out.put(key.destination),
+            Self::SourceTransportPort => out.put(key.source_port.to_be_bytes()),
+            Self::DestinationTransportPort => out.put(key.destination_port.to_be_bytes()),
+            Self::ProtocolIdentifier => out.put([key.protocol]),
+            Self::IpClassOfService => out.put([key.type_of_service]),
+            Self::TcpControlBits => out.put([record.tcp_control_bits]),
+            Self::IpVersion => out.put([key.ip_version.number()]),
+            Self::OctetDeltaCount => out.put(record.octets.to_be_bytes()),
+            Self::PacketDeltaCount => out.put(record.packets.to_be_bytes()),
+            Self::IngressInterface => out.put(key.ingress_interface.to_be_bytes()),
+            Self::EgressInterface => out.put([0; 4]),
+            Self::VlanId => out.put(record.vlan_id.to_be_bytes()),
+            Self::IcmpTypeCodeIpv4 => out.put(icmp_type_code(record, IpVersion::V4).to_be_bytes()),
+            Self::IcmpTypeCodeIpv6 => out.put(icmp_type_code(record, IpVersion::V6).to_be_bytes()),
+            Self::FlowEndReason => out.put([record.end_reason.number()]),
+            Self::FlowDirection => out.put([0]),
+            Self::MinimumTtl => out.put([record.minimum_ttl]),
+            Self::MaximumTtl => out.put([record.maximum_ttl]),
+            Self::FlowStartMilliseconds => out.put(record.start.as_millis().to_be_bytes()),
+            Self::FlowEndMilliseconds => out.put(record.end.as_millis().to_be_bytes()),
             Self::FlowDurationMilliseconds => {
-                put32(out, saturate32(record.end.millis_since(record.start)));
+                out.put(saturate32(record.end.millis_since(record.start)).to_be_bytes());
             }
-            Self::FlowStartSysUpTime => put32(out, uptime.of(record.start)),
-            Self::FlowEndSysUpTime => put32(out, uptime.of(record.end)),
+            Self::FlowStartSysUpTime => out.put(uptime.of(record.start).to_be_bytes()),
+            Self::FlowEndSysUpTime => out.put(uptime.of(record.end).to_be_bytes()),
         }
     }
+}
+
+/// An IPv4 address.
+#[inline(always)]
+pub(crate) fn first_four(address: &[u8; 16]) -> [u8; 4] {
+    let [a, b, c, d, ..] = *address;
+    [a, b, c, d]
 }
 
 /// Type * 256 + code of an ICMP flow of that IP version, else 0.
@@ -222,7 +229,7 @@ impl OptionElement {
         }
     }
 
-    fn put(self, about: &ExporterState, out: &mut Vec<u8>) {
+    pub(crate) fn put(self, about: &ExporterState, out: &mut Vec<u8>) {
         match self {
             Self::System | Self::ExportingProcessId | Self::ObservationDomainId => {
                 put32(out, about.observation_domain_id);
@@ -278,76 +285,6 @@ impl UptimeBase {
     #[inline]
     pub(crate) fn of(self, time: flow::Timestamp) -> u32 {
         saturate32(time.millis_since(self.0))
-    }
-}
-
-/// Elements of flow records under one template id.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FlowTemplate {
-    pub(crate) id: u16,
-    pub(crate) elements: &'static [FlowElement],
-}
-
-impl FlowTemplate {
-    /// Octets of a record.
-    pub(crate) const fn record_length(&self) -> usize {
-        let mut length = 0;
-        let mut rest = self.elements;
-        while let [element, others @ ..] = rest {
-            length += element.length() as usize;
-            rest = others;
-        }
-        length
-    }
-
-    /// Appends the Template Record: id, field count, then id and length of each (RFC 7011 section
-    /// 3.4.1, RFC 3954 section 5.2).
-    pub(crate) fn put_template(&self, out: &mut Vec<u8>) {
-        put16(out, self.id);
-        put16(out, count16(self.elements.len()));
-        for element in self.elements {
-            put16(out, element.id());
-            put16(out, element.length());
-        }
-    }
-
-    /// Appends a Data Record.
-    #[inline]
-    pub(crate) fn put_record(&self, record: &FlowRecord, uptime: UptimeBase, out: &mut Vec<u8>) {
-        for element in self.elements {
-            element.put(record, uptime, out);
-        }
-    }
-}
-
-/// Elements of Options Data Records under one template id: the first is the scope.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OptionsTemplate {
-    pub(crate) id: u16,
-    pub(crate) scope: OptionElement,
-    pub(crate) elements: &'static [OptionElement],
-}
-
-impl OptionsTemplate {
-    /// Octets of a record.
-    pub(crate) fn record_length(&self) -> usize {
-        let elements = self.elements.iter().map(|element| usize::from(element.length()));
-        usize::from(self.scope.length()) + elements.sum::<usize>()
-    }
-
-    /// Appends the scope and the other fields, id and length of each.
-    pub(crate) fn put_fields(&self, out: &mut Vec<u8>) {
-        for element in [&self.scope].into_iter().chain(self.elements) {
-            put16(out, element.id());
-            put16(out, element.length());
-        }
-    }
-
-    /// Appends an Options Data Record.
-    pub(crate) fn put_record(&self, about: &ExporterState, out: &mut Vec<u8>) {
-        for element in [&self.scope].into_iter().chain(self.elements) {
-            element.put(about, out);
-        }
     }
 }
 

@@ -7,10 +7,11 @@
 use flow::{FlowRecord, IpVersion, Timestamp};
 
 use crate::element::{
-    ExporterState, FlowElement as F, FlowTemplate, OptionElement as O, OptionsTemplate, UptimeBase,
-    count16, put16, put32, saturate32,
+    ExporterState, FlowElement as F, OptionElement as O, UptimeBase, count16, put16, put32,
+    saturate32,
 };
 use crate::message::{Full, Message, MessageBuilder, Padded};
+use crate::template::{FlowTemplate, OptionsTemplate, RecordWriter, flow_template};
 
 /// Octets of the message header.
 pub(crate) const HEADER: usize = 16;
@@ -20,58 +21,52 @@ const TEMPLATE_SET: u16 = 2;
 const OPTIONS_TEMPLATE_SET: u16 = 3;
 
 /// Collectors keep templates for days: an id never changes its meaning.
-const IPV4: FlowTemplate = FlowTemplate {
-    id: 256,
-    elements: &[
-        F::FlowStartMilliseconds,
-        F::FlowEndMilliseconds,
-        F::FlowDurationMilliseconds,
-        F::SourceIpv4Address,
-        F::DestinationIpv4Address,
-        F::SourceTransportPort,
-        F::DestinationTransportPort,
-        F::ProtocolIdentifier,
-        F::IpClassOfService,
-        F::TcpControlBits,
-        F::IpVersion,
-        F::OctetDeltaCount,
-        F::PacketDeltaCount,
-        F::IngressInterface,
-        F::EgressInterface,
-        F::VlanId,
-        F::IcmpTypeCodeIpv4,
-        F::FlowEndReason,
-        F::FlowDirection,
-        F::MinimumTtl,
-        F::MaximumTtl,
-    ],
+const IPV4: FlowTemplate = flow_template! { 256:
+    FlowStartMilliseconds
+    FlowEndMilliseconds
+    FlowDurationMilliseconds
+    SourceIpv4Address
+    DestinationIpv4Address
+    SourceTransportPort
+    DestinationTransportPort
+    ProtocolIdentifier
+    IpClassOfService
+    TcpControlBits
+    IpVersion
+    OctetDeltaCount
+    PacketDeltaCount
+    IngressInterface
+    EgressInterface
+    VlanId
+    IcmpTypeCodeIpv4
+    FlowEndReason
+    FlowDirection
+    MinimumTtl
+    MaximumTtl
 };
 
-const IPV6: FlowTemplate = FlowTemplate {
-    id: 257,
-    elements: &[
-        F::FlowStartMilliseconds,
-        F::FlowEndMilliseconds,
-        F::FlowDurationMilliseconds,
-        F::SourceIpv6Address,
-        F::DestinationIpv6Address,
-        F::SourceTransportPort,
-        F::DestinationTransportPort,
-        F::ProtocolIdentifier,
-        F::IpClassOfService,
-        F::TcpControlBits,
-        F::IpVersion,
-        F::OctetDeltaCount,
-        F::PacketDeltaCount,
-        F::IngressInterface,
-        F::EgressInterface,
-        F::VlanId,
-        F::IcmpTypeCodeIpv6,
-        F::FlowEndReason,
-        F::FlowDirection,
-        F::MinimumTtl,
-        F::MaximumTtl,
-    ],
+const IPV6: FlowTemplate = flow_template! { 257:
+    FlowStartMilliseconds
+    FlowEndMilliseconds
+    FlowDurationMilliseconds
+    SourceIpv6Address
+    DestinationIpv6Address
+    SourceTransportPort
+    DestinationTransportPort
+    ProtocolIdentifier
+    IpClassOfService
+    TcpControlBits
+    IpVersion
+    OctetDeltaCount
+    PacketDeltaCount
+    IngressInterface
+    EgressInterface
+    VlanId
+    IcmpTypeCodeIpv6
+    FlowEndReason
+    FlowDirection
+    MinimumTtl
+    MaximumTtl
 };
 
 /// Sampling, and what was exported, observed, ignored and lost so far. The pair of equal time
@@ -200,7 +195,7 @@ impl Encoder {
     #[inline]
     fn add_as(&mut self, template: &FlowTemplate, record: &FlowRecord) -> Result<(), Full> {
         self.builder.add_record(template.id, template.record_length(), |out| {
-            template.put_record(record, UptimeBase::default(), out);
+            (template.put_record)(record, UptimeBase::default(), out);
         })?;
         self.builder.records.count(record);
         self.records += 1;

@@ -15,6 +15,7 @@ mod messages;
 mod muted;
 mod netflow5;
 mod netflow9;
+mod template;
 mod transport;
 mod uptime;
 

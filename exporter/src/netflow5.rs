@@ -10,8 +10,9 @@
 
 use flow::{FlowRecord, IpVersion, RecordTally, Timestamp};
 
-use crate::element::{UptimeBase, put16, put32, saturate32};
+use crate::element::{UptimeBase, first_four, put16, put32, saturate32};
 use crate::message::{Full, Message, MessageBuilder};
+use crate::template::RecordWriter;
 use crate::uptime::Uptime;
 
 /// Octets of the header.
@@ -180,23 +181,22 @@ fn share(count: u64, parts: u64, index: u64) -> u32 {
 
 fn put_record(record: &FlowRecord, part: Part, base: UptimeBase, out: &mut Vec<u8>) {
     let key = &record.key;
-    out.extend_from_slice(&key.source[..4]);
-    out.extend_from_slice(&key.destination[..4]);
-    put32(out, 0); // nexthop
-    put16(out, u16::try_from(key.ingress_interface).unwrap_or(0));
-    put16(out, 0); // output
-    put32(out, part.packets);
-    put32(out, part.octets);
-    put32(out, base.of(record.start));
-    put32(out, base.of(record.end));
-    put16(out, key.source_port);
-    put16(out, key.destination_port);
-    out.push(0); // pad1
-    out.push(record.tcp_control_bits);
-    out.push(key.protocol);
-    out.push(key.type_of_service);
-    put32(out, 0); // src_as, dst_as
-    put32(out, 0); // src_mask, dst_mask, pad2
+    let mut writer = RecordWriter::new();
+    writer.put(first_four(&key.source));
+    writer.put(first_four(&key.destination));
+    writer.put([0; 4]); // nexthop
+    writer.put(u16::try_from(key.ingress_interface).unwrap_or(0).to_be_bytes());
+    writer.put([0; 2]); // output
+    writer.put(part.packets.to_be_bytes());
+    writer.put(part.octets.to_be_bytes());
+    writer.put(base.of(record.start).to_be_bytes());
+    writer.put(base.of(record.end).to_be_bytes());
+    writer.put(key.source_port.to_be_bytes());
+    writer.put(key.destination_port.to_be_bytes());
+    writer.put([0]); // pad1
+    writer.put([record.tcp_control_bits, key.protocol, key.type_of_service]);
+    writer.put([0; 8]); // src_as, dst_as, src_mask, dst_mask, pad2
+    out.extend_from_slice(writer.octets());
 }
 
 const ENGINE_TYPE: u8 = 0;

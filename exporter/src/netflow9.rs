@@ -8,10 +8,10 @@
 use flow::{FlowRecord, IpVersion, Timestamp};
 
 use crate::element::{
-    ExporterState, FlowElement as F, FlowTemplate, OptionElement as O, OptionsTemplate, count16,
-    put16, put32, saturate32,
+    ExporterState, FlowElement as F, OptionElement as O, count16, put16, put32, saturate32,
 };
 use crate::message::{Full, Message, MessageBuilder, Padded};
+use crate::template::{FlowTemplate, OptionsTemplate, RecordWriter, flow_template};
 use crate::uptime::Uptime;
 
 /// Octets of the packet header.
@@ -22,56 +22,50 @@ const TEMPLATE_SET: u16 = 0;
 const OPTIONS_TEMPLATE_SET: u16 = 1;
 
 /// Collectors keep templates for days: an id never changes its meaning.
-const IPV4: FlowTemplate = FlowTemplate {
-    id: 256,
-    elements: &[
-        F::FlowStartSysUpTime,
-        F::FlowEndSysUpTime,
-        F::SourceIpv4Address,
-        F::DestinationIpv4Address,
-        F::SourceTransportPort,
-        F::DestinationTransportPort,
-        F::ProtocolIdentifier,
-        F::IpClassOfService,
-        F::TcpControlBits,
-        F::IpVersion,
-        F::OctetDeltaCount,
-        F::PacketDeltaCount,
-        F::IngressInterface,
-        F::EgressInterface,
-        F::VlanId,
-        F::IcmpTypeCodeIpv4,
-        F::FlowEndReason,
-        F::FlowDirection,
-        F::MinimumTtl,
-        F::MaximumTtl,
-    ],
+const IPV4: FlowTemplate = flow_template! { 256:
+    FlowStartSysUpTime
+    FlowEndSysUpTime
+    SourceIpv4Address
+    DestinationIpv4Address
+    SourceTransportPort
+    DestinationTransportPort
+    ProtocolIdentifier
+    IpClassOfService
+    TcpControlBits
+    IpVersion
+    OctetDeltaCount
+    PacketDeltaCount
+    IngressInterface
+    EgressInterface
+    VlanId
+    IcmpTypeCodeIpv4
+    FlowEndReason
+    FlowDirection
+    MinimumTtl
+    MaximumTtl
 };
 
-const IPV6: FlowTemplate = FlowTemplate {
-    id: 257,
-    elements: &[
-        F::FlowStartSysUpTime,
-        F::FlowEndSysUpTime,
-        F::SourceIpv6Address,
-        F::DestinationIpv6Address,
-        F::SourceTransportPort,
-        F::DestinationTransportPort,
-        F::ProtocolIdentifier,
-        F::IpClassOfService,
-        F::TcpControlBits,
-        F::IpVersion,
-        F::OctetDeltaCount,
-        F::PacketDeltaCount,
-        F::IngressInterface,
-        F::EgressInterface,
-        F::VlanId,
-        F::IcmpTypeCodeIpv6,
-        F::FlowEndReason,
-        F::FlowDirection,
-        F::MinimumTtl,
-        F::MaximumTtl,
-    ],
+const IPV6: FlowTemplate = flow_template! { 257:
+    FlowStartSysUpTime
+    FlowEndSysUpTime
+    SourceIpv6Address
+    DestinationIpv6Address
+    SourceTransportPort
+    DestinationTransportPort
+    ProtocolIdentifier
+    IpClassOfService
+    TcpControlBits
+    IpVersion
+    OctetDeltaCount
+    PacketDeltaCount
+    IngressInterface
+    EgressInterface
+    VlanId
+    IcmpTypeCodeIpv6
+    FlowEndReason
+    FlowDirection
+    MinimumTtl
+    MaximumTtl
 };
 
 /// Sampling comes twice: some collectors want the algorithm beside the interval, others then do
@@ -172,7 +166,7 @@ impl Encoder {
         }
         let base = self.uptime.base();
         self.builder.add_record(template.id, template.record_length(), |out| {
-            template.put_record(record, base, out);
+            (template.put_record)(record, base, out);
         })?;
         self.uptime.count_clamped(record.start);
         self.builder.records.count(record);
