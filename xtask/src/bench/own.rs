@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::process::Cpus;
+use super::process::{self, Cpus};
 use super::rounds::{Rounds, Spread};
 use super::sink::{Received, Sink};
 use super::tool::{Place, flowprobe};
@@ -50,6 +50,7 @@ pub(super) fn scaling(
         for (workers, rates) in ["1", "2"].into_iter().zip(&mut rates) {
             let output = ["-o", "ipfix-file:/dev/null", "--max-flows", &flows_max];
             let arguments = [&output[..], &["--workers", workers]].concat();
+            process::touch_memory();
             let counted = flowprobe(place, Cpus::All, &trace, &arguments)?;
             let rate = super::rounds::rate(&trace, &counted);
             println!("{:5} {workers} worker(s) {:>8.2} Mpps", recipe.name, rate / 1e6);
@@ -69,6 +70,7 @@ pub(super) fn documents(place: &Place, trace: &Trace, rounds: Rounds) -> Result<
     let arguments = ["-o", "json:/dev/null", "--max-flows", &flows_max];
     let mut rates = Vec::new();
     for round in 0..rounds.discarded + rounds.counted {
+        process::touch_memory();
         let counted = flowprobe(place, Cpus::One, trace, &arguments)?;
         let rate = counted.records as f64 / counted.run.seconds;
         println!("json  one CPU {:>8.2} M documents/s", rate / 1e6);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
+use super::process;
 use super::tool::{Counted, Place, Tool};
 use super::trace::{Recipe, Sums, Trace};
 
@@ -90,6 +91,9 @@ pub(super) fn compare(
     }
     for round in 0..rounds.discarded + rounds.counted {
         for (tool, trace, kept) in &mut runs {
+            if tool.needs_memory(trace) {
+                process::touch_memory();
+            }
             let counted = tool.run(place, trace)?;
             let rate = rate(trace, &counted);
             println!("{:5} {:9} {:>8.2} Mpps", recipe.name, tool.name(), rate / 1e6);

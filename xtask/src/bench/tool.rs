@@ -63,6 +63,11 @@ impl Tool {
         there
     }
 
+    /// Whether what it takes for the flows of a trace is worth mentioning.
+    pub(super) fn needs_memory(self, trace: &Trace) -> bool {
+        self != Self::Tcpdump && trace.sums.flows > 100_000
+    }
+
     /// Meters a trace, with room for its flows and no more.
     pub(super) fn run(self, place: &Place, trace: &Trace) -> Result<Counted> {
         let flows_max = trace.sums.flows;
