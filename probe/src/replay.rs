@@ -89,8 +89,11 @@ impl Reader<'_> {
         let mut count = 0;
         let mut report = MeterReport::default();
         let failure = loop {
-            self.update(&mut report);
-            worker.queues.report(report.clone());
+            // No record waits for the next block; outputs that there is nothing for are not woken.
+            worker.queues.hand_over();
+            if self.update(&mut report) {
+                worker.queues.report(report.clone());
+            }
             let Self { source, observer, .. } = &mut self;
             let polled = source.poll(BLOCK_FRAMES, |frame| {
                 if let Some(before) = observer.advance(frame.time) {
@@ -110,8 +113,9 @@ impl Reader<'_> {
                 break end;
             }
         };
-        self.update(&mut report);
-        worker.queues.report(report);
+        if self.update(&mut report) {
+            worker.queues.report(report);
+        }
         (self.observer.counts(), worker.finish(self.observer.now()), failure)
     }
 
@@ -127,9 +131,9 @@ impl Reader<'_> {
         let mut report = MeterReport::default();
         let mut packet = Observation::default();
         let failure = loop {
-            self.update(&mut report);
+            let is_news = self.update(&mut report);
             // Reports come before the records of a block, so the first worker passes them on.
-            hands[0].block.report = Some(report.clone());
+            hands[0].block.report = is_news.then(|| report.clone());
             let Self { source, observer, .. } = &mut self;
             let polled = source.poll(BLOCK_FRAMES, |frame| {
                 if let Some(before) = observer.advance(frame.time) {
@@ -150,8 +154,7 @@ impl Reader<'_> {
                 break end;
             }
         };
-        self.update(&mut report);
-        hands[0].block.report = Some(report);
+        hands[0].block.report = self.update(&mut report).then_some(report);
         let now = self.observer.now();
         hands.iter_mut().for_each(|hand| hand.pass(now));
         let threads: Vec<_> = hands.into_iter().map(|hand| hand.thread).collect();
@@ -164,11 +167,15 @@ impl Reader<'_> {
         (self.observer.counts(), ended, failure)
     }
 
-    fn update(&mut self, report: &mut MeterReport) {
-        report.ignored = self.observer.counts().ignored_total();
+    /// Whether there is anything new to report.
+    fn update(&mut self, report: &mut MeterReport) -> bool {
+        let before = std::mem::replace(&mut report.ignored, self.observer.counts().ignored_total());
+        let mut is_news = report.ignored != before;
         if let Some(interfaces) = self.source.new_interfaces() {
             report.interfaces = interfaces;
+            is_news = true;
         }
+        is_news
     }
 
     /// Whether the block just read was the last, and why if that is a failure.
