@@ -30,8 +30,9 @@ pub(crate) struct Options {
 
 const REFERENCE: &str = "benches/instructions.txt";
 
-/// More by this is a regression.
-const TOLERANCE_PERCENT: f64 = 3.0;
+/// More by this is a regression. Two checkouts of the same state differ by up to 4 %: the compiler
+/// orders code by names that have the folder's hash in them, and so inlines differently.
+const TOLERANCE_PERCENT: f64 = 8.0;
 
 /// A scenario, and the instructions of a packet or record.
 type Counts = Vec<(String, f64)>;
