@@ -197,9 +197,9 @@ impl Results {
                  machine might have to get it from its host. \
                  The time is from the start of the process to its end. Slow programs get the \
                  first packets of the same trace, as many as the table says. All have 15 s idle \
-                 and 60 s active timeout, and tables with room for the flows of their file \
-                 (`--max-flows`, nfpcapd `-B`, at least its default, softflowd `-m`). flowprobe \
-                 writes `ipfix-file:/dev/null`, nfpcapd its own files in memory, softflowd \
+                 and 60 s active timeout, and tables with room for the flows of their file, \
+                 and for 10,000 at least (`--max-flows`, nfpcapd `-B`, at least its default, \
+                 softflowd `-m`). flowprobe writes `ipfix-file:/dev/null`, nfpcapd its own files in memory, softflowd \
                  NetFlow v9 to a UDP socket that is read."
             ),
         );

@@ -68,9 +68,9 @@ impl Tool {
         self != Self::Tcpdump && trace.sums.flows > 100_000
     }
 
-    /// Meters a trace, with room for its flows and no more.
+    /// Meters a trace, with room for its flows and no more, but for a few.
     pub(super) fn run(self, place: &Place, trace: &Trace) -> Result<Counted> {
-        let flows_max = trace.sums.flows;
+        let flows_max = trace.sums.flows.max(FLOWS_MAX_LEAST);
         match self {
             Self::Flowprobe => {
                 let flows_max = flows_max.to_string();
@@ -153,6 +153,9 @@ fn nfpcapd(place: &Place, trace: &Trace, flows_max: u64) -> Result<Counted> {
     fs::remove_dir_all(&folder).context("removing the folder of nfpcapd")?;
     Ok(counted)
 }
+
+/// Nobody has a table for fewer flows.
+const FLOWS_MAX_LEAST: u64 = 10_000;
 
 /// The default of nfpcapd's `-B`.
 const NFPCAPD_CACHE: u64 = 524_288;
