@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group};
 use flow::frame::{Fragment, Packet};
 use flow::{
-    Address, FlowTable, HashSeed, IpVersion, KeyFields, Observation, TableSettings, Timestamp,
+    Address, BURST_MAX, FlowTable, HashSeed, IpVersion, KeyFields, Observation, Ports,
+    TableSettings, Timestamp,
 };
 use maps::{Dashmap, Hashbrown};
 use support::random::Random;
@@ -90,8 +91,7 @@ impl Traffic {
             ip_version: IpVersion::V4,
             source: Address::v4([10, a, b, c]),
             destination: Address::v4([192, 0, 2, 1]),
-            source_port: 1024 + u16::from(d),
-            destination_port: 443,
+            ports: Ports::new(1024 + u16::from(d), 443),
             protocol: 6,
             type_of_service: 0,
             ttl: 64,
@@ -131,6 +131,7 @@ impl Cache for FlowTable {
             active_timeout_ms: ACTIVE_MS,
             key: KeyFields::SEVEN,
             seed: HashSeed::new(1),
+            burst: BURST_MAX,
         })
     }
 

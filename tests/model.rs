@@ -21,7 +21,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use check::{Metered, Verdict, Way, assert_all, equal, meter, same_order, same_records, same_sums};
-use flow::{FlowEndReason, Ignored, KeyField, MeterCounts};
+use flow::{BURST_MAX, FlowEndReason, Ignored, KeyField, MeterCounts};
 use follow::follow;
 use naive::{Record, identity};
 use program::Form;
@@ -48,7 +48,7 @@ fn records_are_those_of_the_model_whatever_the_workers_and_the_bursts() {
         same_records("one by one", one.records(), &expected)?;
         equal("counts", one.counts, counts)?;
         one.conserved(script)?;
-        for burst in [7, 64, 1000] {
+        for burst in [2, 7, BURST_MAX] {
             let other = meter(script, Way { workers: 1, burst, flows_max });
             same_order(&format!("bursts of {burst}"), &other.records, &one.records)?;
             equal("counts", other.counts, counts)?;
@@ -114,7 +114,7 @@ fn documents_are_those_of_the_model_when_the_input_has_several_blocks() {
 /// Whether the documents of a script are the records of the model.
 fn are_documents(script: &Script, form: Form) -> Verdict {
     let (expected, counts) = naive::meter(&script.settings, &script.packets);
-    for (workers, burst) in [(1, 1), (1, 64), (2, 1), (2, 64)] {
+    for (workers, burst) in [(1, 1), (1, BURST_MAX), (2, 1), (2, BURST_MAX)] {
         let way = Way { workers, burst, flows_max: 20_000 };
         let run = program::run(script, form, way);
         let records = program::records(&script.settings, &run);
@@ -143,7 +143,7 @@ fn add_up(script: &Script) -> Result<u64, String> {
     let few = 1 + u32::try_from(script.seed % 40).unwrap();
     let flows_max = few.min(keys(script, &expected).div_ceil(2));
     let mut evicted = 0;
-    for (workers, burst) in [(2, 1), (1, 1), (1, 64)] {
+    for (workers, burst) in [(2, 1), (1, 1), (1, BURST_MAX)] {
         let way = Way { workers, burst, flows_max };
         let what = format!("{way:?}");
         let metered = meter(script, way);
@@ -163,7 +163,7 @@ fn evictions_leave_the_sums_of_documents_as_they_are() {
     let evicting = Cell::new(0);
     assert_all((22_000..22_010).map(|seed| ordinary(seed, 600)), |script| {
         let (expected, _) = naive::meter(&script.settings, &script.packets);
-        for (workers, burst) in [(1, 1), (1, 64), (2, 1), (2, 64)] {
+        for (workers, burst) in [(1, 1), (1, BURST_MAX), (2, 1), (2, BURST_MAX)] {
             let way = Way { workers, burst, flows_max: 4 };
             let run = program::run(script, Form::Pcapng, way);
             let records = program::records(&script.settings, &run);

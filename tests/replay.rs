@@ -102,13 +102,13 @@ fn receive(socket: UdpSocket, over: &AtomicBool) -> Vec<Vec<u8>> {
 fn check(name: &str, settings: &[&str]) {
     for workers in ["1", "2"] {
         let with = |burst| [settings, &["--workers", workers, "--burst", burst]].concat();
-        let first = replay(name, Input::File, &with("64"));
+        let first = replay(name, Input::File, &with("16"));
         assert!(!first.documents.is_empty());
         let others = [
-            ("again", Input::File, "64"),
+            ("again", Input::File, "16"),
             ("packet by packet", Input::File, "1"),
-            ("in large bursts", Input::File, "1000"),
-            ("in small pieces", Input::Pieces(700), "64"),
+            ("in small bursts", Input::File, "3"),
+            ("in small pieces", Input::Pieces(700), "16"),
             ("in large pieces", Input::Pieces(100_000), "7"),
         ];
         for (how, input, burst) in others {

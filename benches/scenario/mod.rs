@@ -10,8 +10,8 @@ use std::hint::black_box;
 
 use exporter::{Context, Destination, Patience};
 use flow::{
-    Frame, HashSeed, KeyFields, LinkType, Observation, Observer, ObserverSettings, Sampling,
-    TableSettings, Timestamp,
+    BURST_MAX, Frame, HashSeed, KeyFields, LinkType, Observation, Observer, ObserverSettings,
+    Sampling, TableSettings, Timestamp,
 };
 
 use self::packets::Traffic;
@@ -47,7 +47,7 @@ impl Scenario {
 }
 
 /// As the program takes them.
-const BURST: usize = 64;
+const BURST: usize = BURST_MAX as usize;
 
 pub const SCENARIOS: [Scenario; 22] = [
     Scenario::of_packets("frame-ipv4-tcp", || frames(&packets::ipv4_tcp())),
@@ -91,6 +91,7 @@ fn settings(flows_max: u32) -> TableSettings {
         active_timeout_ms: 60_000,
         key: KeyFields::SEVEN,
         seed: HashSeed::new(SEED),
+        burst: BURST_MAX,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Frames and observations for the scenarios.
 
 use flow::frame::{Fragment, Packet};
-use flow::{Address, IpVersion, Observation, STEP_BACK_PACKETS, Timestamp};
+use flow::{Address, IpVersion, Observation, Ports, STEP_BACK_PACKETS, Timestamp};
 
 use crate::support::packet::{ethernet, ipv4, ipv6, tagged, tcp, udp};
 use crate::support::random::Random;
@@ -113,7 +113,7 @@ impl Traffic {
             let time = time_of(n) + if n.is_multiple_of(2) { hour } else { 0 };
             now = time.max(now);
             late = late.max(now - time);
-            observation(flow, time, now - time)
+            observation(flow, time, u32::try_from(now - time).unwrap())
         };
         let packets = (0..PACKETS).map(&mut next).collect();
         assert!(late > 0 && STEP_BACK_PACKETS > 2);
@@ -138,14 +138,13 @@ fn each_once(flows: u32) -> Vec<Observation> {
     (0..flows).map(|flow| observation(flow, BEGIN_MS, 0)).collect()
 }
 
-fn observation(flow: u32, time_ms: u64, late_ms: u64) -> Observation {
+fn observation(flow: u32, time_ms: u64, late_ms: u32) -> Observation {
     let [a, b, c, d] = flow.to_be_bytes();
     let packet = Packet {
         ip_version: IpVersion::V4,
         source: Address::v4([10 + a, b, c, d]),
         destination: Address::v4(SERVER),
-        source_port: 1024,
-        destination_port: 443,
+        ports: Ports::new(1024, 443),
         protocol: 6,
         type_of_service: 0,
         ttl: 64,
@@ -173,7 +172,7 @@ fn colliding_flows(flows_max: u32) -> impl Iterator<Item = u32> {
         let [a, b, c, d] = flow.to_be_bytes();
         let source = u64::from(u32::from_le_bytes([10 + a, b, c, d]));
         let destination = u64::from(u32::from_le_bytes(SERVER));
-        let ports = 1024 | 443 << 16 | 1 << 32;
+        let ports = u64::from(1024_u16.to_be()) | u64::from(443_u16.to_be()) << 16 | 1 << 32;
         let rest = 6 << 16 | 4 << 32;
         let upper = hash(&secret, [source, 0, destination, 0, ports, rest]) >> 32;
         // Of the group, the whole part.

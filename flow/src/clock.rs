@@ -15,8 +15,9 @@ const TICK_BEHIND_MS: u64 = 1000;
 /// What a packet's time did to the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Advance {
-    /// Now is at or after the packet's time by so many milliseconds (0: the packet moved it).
-    Late(u64),
+    /// Now is at or after the packet's time by so many milliseconds (0: the packet moved it);
+    /// `u32::MAX` stands for that and more.
+    Late(u32),
     /// The clock went back for good, from `before`: now is the packet's time, all flows end first.
     SetBack { before: Timestamp },
 }
@@ -24,7 +25,8 @@ pub(crate) enum Advance {
 #[derive(Debug)]
 pub(crate) struct Clock {
     now: Timestamp,
-    started: bool,
+    /// Steps forward of less than this are ordinary ones: 0 until the first packet, which is not.
+    step_end: u64,
     idle_timeout_ms: u64,
     late_in_a_row: u32,
     steps_back: u64,
@@ -35,7 +37,7 @@ impl Clock {
     pub(crate) fn new(idle_timeout_ms: u32) -> Self {
         Self {
             now: Timestamp::default(),
-            started: false,
+            step_end: 0,
             idle_timeout_ms: idle_timeout_ms.into(),
             late_in_a_row: 0,
             steps_back: 0,
@@ -55,22 +57,33 @@ impl Clock {
     /// Moves the clock by a packet's time.
     #[inline]
     pub(crate) fn advance(&mut self, time: Timestamp) -> Advance {
-        if time >= self.now {
-            if time.millis_since(self.now) > JUMP_MS && self.started {
-                self.jumps += 1;
-            }
-            self.started = true;
+        // One comparison for nearly all packets: a step back wraps and is a long one.
+        if time.as_millis().wrapping_sub(self.now.as_millis()) < self.step_end {
             self.now = time;
             self.late_in_a_row = 0;
             return Advance::Late(0);
         }
-        self.late(time)
+        if self.has_started() && time < self.now { self.late(time) } else { self.jump(time) }
+    }
+
+    /// A packet far ahead, or the first.
+    #[cold]
+    fn jump(&mut self, time: Timestamp) -> Advance {
+        self.jumps += u64::from(self.has_started());
+        self.step_end = JUMP_MS + 1;
+        self.now = time;
+        self.late_in_a_row = 0;
+        Advance::Late(0)
+    }
+
+    fn has_started(&self) -> bool {
+        self.step_end > 0
     }
 
     /// Moves the clock when no packet does: live capture's tick. The time that the clock was set
     /// back from, if it was by so much that waiting for it would keep flows for too long.
     pub(crate) fn tick(&mut self, time: Timestamp) -> Option<Timestamp> {
-        if !self.started {
+        if !self.has_started() {
             return None;
         }
         if time >= self.now {
@@ -89,13 +102,14 @@ impl Clock {
     #[cold]
     fn late(&mut self, time: Timestamp) -> Advance {
         let late_ms = self.now.millis_since(time);
+        let late = Advance::Late(u32::try_from(late_ms).unwrap_or(u32::MAX));
         if late_ms <= self.idle_timeout_ms {
             self.late_in_a_row = 0;
-            return Advance::Late(late_ms);
+            return late;
         }
         self.late_in_a_row += 1;
         if self.late_in_a_row < STEP_BACK_PACKETS {
-            return Advance::Late(late_ms);
+            return late;
         }
         self.late_in_a_row = 0;
         self.steps_back += 1;

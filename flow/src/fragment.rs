@@ -8,7 +8,7 @@ use alloc::vec;
 
 use crate::frame::{Fragment, Packet};
 use crate::hash::{HashSeed, pick};
-use crate::key::{Address, IpVersion};
+use crate::key::{Address, IpVersion, Ports};
 use crate::time::Timestamp;
 
 /// A later fragment joins only within this time after the first one: longer than a datagram is
@@ -34,8 +34,7 @@ struct Datagram {
 struct Entry {
     datagram: Datagram,
     protocol: u8,
-    source_port: u16,
-    destination_port: u16,
+    ports: Ports,
     time: Timestamp,
 }
 
@@ -70,8 +69,7 @@ impl FragmentCache {
                 match known {
                     Some(first) => {
                         packet.protocol = first.protocol;
-                        packet.source_port = first.source_port;
-                        packet.destination_port = first.destination_port;
+                        packet.ports = first.ports;
                     }
                     None => self.unknown += 1,
                 }
@@ -88,13 +86,7 @@ impl FragmentCache {
             (0..WAYS).min_by_key(|&index| age(&set[index])).unwrap_or(0)
         };
         let place = same.unwrap_or_else(oldest);
-        set[place] = Some(Entry {
-            datagram,
-            protocol: packet.protocol,
-            source_port: packet.source_port,
-            destination_port: packet.destination_port,
-            time,
-        });
+        set[place] = Some(Entry { datagram, protocol: packet.protocol, ports: packet.ports, time });
     }
 
     fn set(&mut self, datagram: &Datagram) -> &mut [Option<Entry>; WAYS] {
@@ -138,8 +130,7 @@ mod tests {
             ip_version: IpVersion::V4,
             source: Address::v6([host; 16]),
             destination: Address::v6([2; 16]),
-            source_port: port,
-            destination_port: port,
+            ports: Ports::new(port, port),
             protocol: 17,
             type_of_service: 0,
             ttl: 64,
@@ -153,7 +144,7 @@ mod tests {
 
     fn ports(cache: &mut FragmentCache, mut packet: Packet, time: u64) -> (u16, u16) {
         cache.resolve(&mut packet, Timestamp::from_millis(time));
-        (packet.source_port, packet.destination_port)
+        (packet.ports.source(), packet.ports.destination())
     }
 
     #[test]

@@ -55,6 +55,40 @@ impl Address {
     }
 }
 
+/// Source and destination port, as they are in a packet: in network order, one behind the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ports(pub(crate) [u8; 4]);
+
+impl Ports {
+    /// Of two numbers.
+    #[inline]
+    pub const fn new(source: u16, destination: u16) -> Self {
+        let ([a, b], [c, d]) = (source.to_be_bytes(), destination.to_be_bytes());
+        Self([a, b, c, d])
+    }
+
+    /// Type and code of an ICMP or ICMPv6 message: they stand where the destination port would be,
+    /// as NetFlow has it.
+    #[inline]
+    pub const fn icmp(kind: u8, code: u8) -> Self {
+        Self([0, 0, kind, code])
+    }
+
+    /// The source port.
+    #[inline]
+    pub const fn source(self) -> u16 {
+        let [high, low, ..] = self.0;
+        u16::from_be_bytes([high, low])
+    }
+
+    /// The destination port.
+    #[inline]
+    pub const fn destination(self) -> u16 {
+        let [.., high, low] = self.0;
+        u16::from_be_bytes([high, low])
+    }
+}
+
 /// The identity of a flow. A field that the user dropped from the key is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowKey {

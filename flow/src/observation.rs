@@ -4,7 +4,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::frame::Packet;
 use crate::hash::{HashSeed, pick};
-use crate::key::{Address, FlowKey, IpVersion, KeyField, KeyFields};
+use crate::key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};
 use crate::prefetch::words_equal;
 use crate::time::Timestamp;
 
@@ -16,9 +16,9 @@ use crate::time::Timestamp;
 /// ```text
 /// word 0, 1   source address, IPv4 in the first four octets
 /// word 2, 3   destination address
-/// word 4      source port 0-15 | destination port 16-31 | input interface 32-63
+/// word 4      source port 0-15, destination port 16-31, as in the packet | input interface 32-63
 /// word 5      VLAN 0-15 | protocol 16-23 | type of service 24-31 | IP version 32-39
-///             | TCP control bits 40-47 | TTL 48-55 (slot: lowest) | slot: highest TTL 56-63
+///             | TCP control bits 40-47 | lowest TTL 48-55 | highest TTL 56-63 (the same in a packet)
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(64))]
@@ -34,15 +34,10 @@ const _: () = assert!(size_of::<Observation>() == 64);
 
 impl Observation {
     /// An observation of a dissected packet. `late_ms` is how many milliseconds now is ahead of
-    /// the packet's time.
+    /// the packet's time; `u32::MAX` stands for that and more.
     #[inline(always)]
-    pub fn new(packet: &Packet, ingress_interface: u32, time: Timestamp, late_ms: u64) -> Self {
-        Self {
-            words: Words::pack(packet, ingress_interface),
-            octets: packet.octets,
-            late_ms: u32::try_from(late_ms).unwrap_or(u32::MAX),
-            time,
-        }
+    pub fn new(packet: &Packet, ingress_interface: u32, time: Timestamp, late_ms: u32) -> Self {
+        Self { words: Words::pack(packet, ingress_interface), octets: packet.octets, late_ms, time }
     }
 
     /// Clears the key fields that are not among these. The VLAN stays: it is an attribute too.
@@ -110,15 +105,14 @@ impl Words {
     #[inline(always)]
     fn pack(packet: &Packet, ingress_interface: u32) -> Self {
         let (source, destination) = (packet.source, packet.destination);
-        let ports = u64::from(packet.source_port)
-            | u64::from(packet.destination_port) << 16
-            | u64::from(ingress_interface) << 32;
+        let ports =
+            u64::from(u32::from_le_bytes(packet.ports.0)) | u64::from(ingress_interface) << 32;
         let rest = u64::from(packet.vlan_id)
             | u64::from(packet.protocol) << 16
             | u64::from(packet.type_of_service) << 24
             | u64::from(packet.ip_version.number()) << 32
             | u64::from(packet.tcp_control_bits) << CONTROL_BITS
-            | u64::from(packet.ttl) << LOWEST_TTL;
+            | (u64::from(packet.ttl) * (1 << LOWEST_TTL | 1 << HIGHEST_TTL));
         Self([source.first, source.second, destination.first, destination.second, ports, rest])
     }
 
@@ -126,12 +120,13 @@ impl Words {
         let [s0, s1, d0, d1, ports, rest] = self.0;
         let source = Address { first: s0, second: s1 };
         let destination = Address { first: d0, second: d1 };
+        let both = Ports(low32(ports).to_le_bytes());
         FlowKey {
             ip_version: if octet(rest, 32) == 6 { IpVersion::V6 } else { IpVersion::V4 },
             source: source.octets(),
             destination: destination.octets(),
-            source_port: low16(ports),
-            destination_port: low16(ports >> 16),
+            source_port: both.source(),
+            destination_port: both.destination(),
             protocol: octet(rest, 16),
             type_of_service: octet(rest, 24),
             ingress_interface: low32(ports >> 32),
@@ -148,7 +143,6 @@ impl Words {
         octet(self.0[5], CONTROL_BITS)
     }
 
-    /// A packet's TTL, or the lowest of a flow.
     #[inline]
     pub(crate) fn lowest_ttl(&self) -> u8 {
         octet(self.0[5], LOWEST_TTL)
@@ -159,19 +153,16 @@ impl Words {
         octet(self.0[5], HIGHEST_TTL)
     }
 
-    /// A packet's words as the words of a flow that begins with it.
+    /// Makes the words those of no flow: there is no IP version 0.
     #[inline]
-    pub(crate) fn begin(self) -> Self {
-        let mut words = self.0;
-        words[5] |= u64::from(self.lowest_ttl()) << HIGHEST_TTL;
-        Self(words)
+    pub(crate) fn forget(&mut self) {
+        self.0[5] = 0;
     }
 
     /// Adds a packet's attributes to those of its flow: ORs the control bits, widens the TTLs.
     #[inline]
     pub(crate) fn merge(&mut self, packet: &Self) {
-        let both = u64::from(packet.lowest_ttl()) * (1 << LOWEST_TTL | 1 << HIGHEST_TTL);
-        if (self.0[5] ^ both) >> LOWEST_TTL != 0 {
+        if (self.0[5] ^ packet.0[5]) >> LOWEST_TTL != 0 {
             self.widen_ttls(packet.lowest_ttl());
         }
         self.0[5] |= packet.0[5] & (0xff << CONTROL_BITS);

@@ -5,7 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use crate::clock::{Advance, Clock};
 use crate::fragment::FragmentCache;
-use crate::frame::{Frame, Ignored, Packet, dissect, dissect_plain};
+use crate::frame::{Frame, Ignored, Packet, dissect, dissect_plain, dissect_plain_ipv4};
 use crate::hash::HashSeed;
 use crate::key::{FlowKey, KeyFields};
 use crate::observation::Observation;
@@ -83,10 +83,15 @@ pub struct Observer {
     until_sample: u32,
     clock: Clock,
     /// How much older than now the frame is that the clock was last moved by.
-    late_ms: u64,
+    late_ms: u32,
     fragments: FragmentCache,
     /// Few: an output has one.
     left_out: Vec<Conversation>,
+    /// Nothing was set for which each packet is to be looked at.
+    takes_all: bool,
+    /// On the wire, of metered packets.
+    taken_octets: u64,
+    /// But for what is received: it is the sum of what is ignored and what is metered.
     counts: MeterCounts,
 }
 
@@ -122,6 +127,8 @@ impl Observer {
             late_ms: 0,
             fragments: FragmentCache::new(settings.seed),
             left_out: Vec::new(),
+            takes_all: settings.sampling.interval <= 1 && settings.key.contain_the_seven(),
+            taken_octets: 0,
             counts: MeterCounts::default(),
         }
     }
@@ -129,6 +136,7 @@ impl Observer {
     /// Packets of these are counted as filtered and not metered: the exporter's own messages, which
     /// a mirror may show again.
     pub fn leave_out(&mut self, conversations: Vec<Conversation>) {
+        self.takes_all &= conversations.is_empty();
         self.left_out = conversations;
     }
 
@@ -146,7 +154,9 @@ impl Observer {
     /// What was counted so far.
     pub fn counts(&self) -> MeterCounts {
         let (clock_steps_back, clock_jumps) = self.clock.steps();
+        let taken = Tally { packets: self.counts.metered.packets, octets: self.taken_octets };
         MeterCounts {
+            received: self.counts.ignored_total() + taken,
             fragments_unknown: self.fragments.unknown(),
             clock_steps_back,
             clock_jumps,
@@ -175,25 +185,25 @@ impl Observer {
     /// ignored for a reason.
     #[inline(always)]
     pub fn observe(&mut self, frame: &Frame<'_>, packet: &mut Observation) -> bool {
-        self.counts.received.count(frame.wire_length.into());
-        if self.sampling_interval > 1 && !self.is_sampled() {
-            self.counts.ignored[Ignored::NotSampled as usize].count(frame.wire_length.into());
-            return false;
+        if self.takes_all
+            && let Some(dissected) = dissect_plain_ipv4(frame)
+        {
+            self.taken_octets += u64::from(frame.wire_length);
+            self.counts.metered.count(dissected.octets.into());
+            *packet = self.observation(frame, &dissected);
+            return true;
         }
-        let Some(dissected) = dissect_plain(frame) else {
-            return self.observe_general(frame, packet);
-        };
-        self.meter(frame, &dissected, packet)
+        self.observe_any(*frame, packet)
     }
 
-    #[cold]
+    /// The same for any frame and all settings.
     #[inline(never)]
-    fn observe_general(&mut self, frame: &Frame<'_>, packet: &mut Observation) -> bool {
-        match dissect(frame) {
-            Ok(mut dissected) => {
-                self.fragments.resolve(&mut dissected, frame.time);
-                self.counts.exceeding_wire += u64::from(dissected.exceeds_wire);
-                self.meter(frame, &dissected, packet)
+    fn observe_any(&mut self, frame: Frame<'_>, packet: &mut Observation) -> bool {
+        match self.consider(&frame, packet) {
+            Ok(()) => {
+                self.taken_octets += u64::from(frame.wire_length);
+                self.counts.metered.count(packet.octets.into());
+                true
             }
             Err(reason) => {
                 self.counts.ignored[reason as usize].count(frame.wire_length.into());
@@ -202,22 +212,34 @@ impl Observer {
         }
     }
 
-    #[inline(always)]
-    fn meter(&mut self, frame: &Frame<'_>, dissected: &Packet, packet: &mut Observation) -> bool {
-        *packet = Observation::new(dissected, frame.ingress_interface, frame.time, self.late_ms);
-        // Asked in this order, so that nearly all packets are not written down for it twice.
-        if !self.left_out.is_empty() && self.is_left_out(packet) {
-            self.counts.ignored[Ignored::Filtered as usize].count(frame.wire_length.into());
-            return false;
+    fn consider(&mut self, frame: &Frame<'_>, packet: &mut Observation) -> Result<(), Ignored> {
+        if self.sampling_interval > 1 && !self.is_sampled() {
+            return Err(Ignored::NotSampled);
         }
-        self.counts.metered.count(dissected.octets.into());
+        let dissected = match dissect_plain(frame) {
+            Some(dissected) => dissected,
+            None => {
+                let mut dissected = dissect(frame)?;
+                self.fragments.resolve(&mut dissected, frame.time);
+                dissected
+            }
+        };
+        *packet = self.observation(frame, &dissected);
+        if !self.left_out.is_empty() && self.is_left_out(packet) {
+            return Err(Ignored::Filtered);
+        }
+        self.counts.exceeding_wire += u64::from(dissected.exceeds_wire);
         if !self.key.contain_the_seven() {
             packet.keep(self.key);
         }
-        true
+        Ok(())
     }
 
-    #[cold]
+    #[inline(always)]
+    fn observation(&self, frame: &Frame<'_>, dissected: &Packet) -> Observation {
+        Observation::new(dissected, frame.ingress_interface, frame.time, self.late_ms)
+    }
+
     fn is_left_out(&self, packet: &Observation) -> bool {
         let key = packet.key();
         self.left_out.iter().any(|conversation| conversation.has(&key))

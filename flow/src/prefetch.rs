@@ -11,17 +11,17 @@ pub(crate) const LANES: usize = 16;
 /// Lanes of a group that have times.
 pub(crate) const TIMES: usize = 12;
 
-/// Asks for the cache line of a value, to be written soon. Never faults.
+/// Asks for the cache line at an address, which will be used soon. The address may be any.
 #[inline]
-pub(crate) fn prefetch<T>(value: &T) {
+pub(crate) fn prefetch<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the pointer comes from a reference; a prefetch reads and writes nothing.
+    // SAFETY: a prefetch reads and writes nothing, and does not fault.
     unsafe {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(value).cast());
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _unused = value;
+    let _unused = address;
 }
 
 /// The lanes of a group whose tag is this one, lane n as bit n.

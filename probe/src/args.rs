@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use exporter::Destination;
-use flow::{KeyField, KeyFields};
+use flow::{BURST_MAX, KeyField, KeyFields};
 
 use crate::capture::packet::Direction;
 use crate::config_file;
@@ -152,8 +152,8 @@ pub(crate) struct Arguments {
     pub(crate) quiet: bool,
 
     /// Packets that are looked up together; results do not depend on it
-    #[arg(long, value_name = "N", default_value = "64", hide = true,
-          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", default_value_t = BURST_MAX, hide = true,
+          value_parser = clap::value_parser!(u16).range(1..=BURST_MAX.into()))]
     pub(crate) burst: u16,
 
     #[command(flatten)]

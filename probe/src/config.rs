@@ -24,7 +24,6 @@ pub(crate) struct Config {
     pub(crate) table: TableSettings,
     /// None: as many as fit.
     pub(crate) workers: Option<usize>,
-    pub(crate) burst: usize,
     pub(crate) ifindex: Vec<(String, u32)>,
     pub(crate) context: Context,
     pub(crate) stats: StatsForm,
@@ -123,9 +122,9 @@ impl Config {
                 active_timeout_ms: millis(args.active_timeout.unwrap_or(active_timeout)),
                 key: args.flow_key,
                 seed,
+                burst: args.burst,
             },
             workers: workers(args)?,
-            burst: args.burst.into(),
             ifindex: args.ifindex.clone(),
             context: Context {
                 patience: if live { Patience::GoOn } else { Patience::Wait },

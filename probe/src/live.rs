@@ -1,7 +1,6 @@
 //! Live: frames of this host's interfaces in, flows out on time.
 //!
 //! A worker shares nothing: its sockets, its clock, its table and its fragments are its own. It
-//! A worker shares nothing: its sockets, its clock, its table and its fragments are its own. It
 //! takes turns between its sockets while packets come, naps between bursts, and sleeps in `poll`
 //! after some rounds without any. Twenty times a second it ticks: flows end though no packet comes.
 //! The main thread looks after the interfaces, adds up what the workers publish, and waits for a
@@ -14,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
-use flow::{MeterCounts, Observation, Observer};
+use flow::{MeterCounts, Observer};
 use log::{error, warn};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -78,7 +77,6 @@ pub(crate) struct LiveWorker<'a> {
     arrivals: Receiver<Attached>,
     published: &'a Mutex<Snapshot>,
     stop: &'a AtomicBool,
-    packets: Vec<Observation>,
     /// Of sockets that are closed, by interface.
     closed: Vec<SourceCounts>,
     ticks: u32,
@@ -97,7 +95,7 @@ pub(crate) struct Feed<'a> {
 }
 
 impl<'a> LiveWorker<'a> {
-    pub(crate) fn new(worker: Worker, observer: Observer, burst: usize, feed: Feed<'a>) -> Self {
+    pub(crate) fn new(worker: Worker, observer: Observer, feed: Feed<'a>) -> Self {
         Self {
             worker,
             observer,
@@ -105,7 +103,6 @@ impl<'a> LiveWorker<'a> {
             arrivals: feed.arrivals,
             published: feed.published,
             stop: feed.stop,
-            packets: vec![Observation::default(); burst],
             closed: vec![SourceCounts::default(); feed.ports],
             ticks: 0,
             was_idle: false,
@@ -184,22 +181,8 @@ impl<'a> LiveWorker<'a> {
     }
 
     fn turn(&mut self, index: usize) -> Result<Polled, CaptureError> {
-        let Self { sources, observer, worker, packets, .. } = self;
-        let mut count = 0;
-        let polled = sources[index].source.poll(TURN_FRAMES, |frame| {
-            if let Some(before) = observer.advance(frame.time) {
-                worker.process(&packets[..count]);
-                count = 0;
-                worker.set_back(SetBack { before, now: frame.time });
-            }
-            count += usize::from(observer.observe(frame, &mut packets[count]));
-            if count == packets.len() {
-                worker.process(packets);
-                count = 0;
-            }
-        });
-        worker.process(&packets[..count]);
-        polled
+        let Self { sources, observer, worker, .. } = self;
+        sources[index].source.poll(TURN_FRAMES, |frame| worker.meter(observer, frame))
     }
 
     fn tick(&mut self) {

@@ -9,7 +9,7 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use exporter::MeterReport;
-use flow::{MeterCounts, Observation, Observer, TableSettings, Timestamp};
+use flow::{HashSeed, KeyFields, MeterCounts, Observation, Observer, TableSettings, Timestamp};
 
 use crate::capture::file::FileSource;
 use crate::capture::{CaptureError, PacketSource, Polled};
@@ -19,6 +19,12 @@ use crate::worker::{Drain, Ended, Output, OutputEnd, SetBack, Worker, join, new_
 
 /// Frames of a block.
 const BLOCK_FRAMES: usize = 8192;
+
+/// The same where several workers share them: they are woken for each.
+const BLOCK_FRAMES_SHARED: usize = 16_384;
+
+/// Packets that are handed out together.
+const REST: usize = 32;
 
 /// Blocks on their way to a worker before the reader waits.
 const QUEUE_BLOCKS: usize = 4;
@@ -48,7 +54,6 @@ pub(crate) fn replay(
     let reader = Reader {
         source,
         observer: Observer::new(&config.observer),
-        burst: config.burst,
         should_stop: &|| stop.load(Ordering::Relaxed) || outputs_left.load(Ordering::Relaxed) == 0,
         progress,
     };
@@ -75,7 +80,6 @@ pub(crate) fn replay(
 struct Reader<'a> {
     source: &'a mut FileSource,
     observer: Observer,
-    burst: usize,
     should_stop: &'a (dyn Fn() -> bool + Sync),
     progress: &'a mut dyn FnMut(&FileSource),
 }
@@ -85,8 +89,6 @@ type Replayed = (MeterCounts, Ended, Option<CaptureError>);
 impl Reader<'_> {
     /// Reads and keeps flows on this thread.
     fn replay_alone(mut self, mut worker: Worker) -> Replayed {
-        let mut packets = vec![Observation::default(); self.burst];
-        let mut count = 0;
         let mut report = MeterReport::default();
         let failure = loop {
             // No record waits for the next block; outputs that there is nothing for are not woken.
@@ -95,20 +97,7 @@ impl Reader<'_> {
                 worker.queues.report(report.clone());
             }
             let Self { source, observer, .. } = &mut self;
-            let polled = source.poll(BLOCK_FRAMES, |frame| {
-                if let Some(before) = observer.advance(frame.time) {
-                    worker.process(&packets[..count]);
-                    count = 0;
-                    worker.set_back(SetBack { before, now: frame.time });
-                }
-                count += usize::from(observer.observe(frame, &mut packets[count]));
-                if count == packets.len() {
-                    worker.process(&packets);
-                    count = 0;
-                }
-            });
-            worker.process(&packets[..count]);
-            count = 0;
+            let polled = source.poll(BLOCK_FRAMES, |frame| worker.meter(observer, frame));
             if let Some(end) = self.is_over(polled) {
                 break end;
             }
@@ -126,38 +115,29 @@ impl Reader<'_> {
         table: &TableSettings,
         queues: Vec<Queues>,
     ) -> Replayed {
-        let mut hands: Vec<_> =
-            queues.into_iter().map(|queues| Hand::new(scope, *table, queues)).collect();
+        let mut hands = Hands::new(scope, table, queues);
         let mut report = MeterReport::default();
-        let mut packet = Observation::default();
         let failure = loop {
             let is_news = self.update(&mut report);
-            // Reports come before the records of a block, so the first worker passes them on.
-            hands[0].block.report = is_news.then(|| report.clone());
+            hands.report(is_news.then(|| report.clone()));
             let Self { source, observer, .. } = &mut self;
-            let polled = source.poll(BLOCK_FRAMES, |frame| {
+            let polled = source.poll(BLOCK_FRAMES_SHARED, |frame| {
                 if let Some(before) = observer.advance(frame.time) {
-                    let set_back = SetBack { before, now: frame.time };
-                    for hand in &mut hands {
-                        hand.pass(before);
-                        hand.block.set_back = Some(set_back);
-                    }
+                    hands.set_back(SetBack { before, now: frame.time });
                 }
-                if observer.observe(frame, &mut packet) {
-                    let worker = packet.shard(&table.seed, table.key, hands.len());
-                    hands[worker].block.packets.push(packet);
+                if observer.observe(frame, hands.vacancy()) {
+                    hands.take();
                 }
             });
-            let now = self.observer.now();
-            hands.iter_mut().for_each(|hand| hand.pass(now));
+            hands.pass(self.observer.now());
             if let Some(end) = self.is_over(polled) {
                 break end;
             }
         };
-        hands[0].block.report = self.update(&mut report).then_some(report);
-        let now = self.observer.now();
-        hands.iter_mut().for_each(|hand| hand.pass(now));
-        let threads: Vec<_> = hands.into_iter().map(|hand| hand.thread).collect();
+        let is_news = self.update(&mut report);
+        hands.report(is_news.then_some(report));
+        hands.pass(self.observer.now());
+        let threads: Vec<_> = hands.hands.into_iter().map(|hand| hand.thread).collect();
         let mut ended = Ended::default();
         for thread in threads {
             for (sum, one) in ended.iter_mut().zip(join(thread)) {
@@ -199,6 +179,71 @@ struct Block {
     packets: Vec<Observation>,
     /// The clock at the end.
     now: Timestamp,
+}
+
+/// What the reader holds of all workers.
+struct Hands<'scope> {
+    hands: Vec<Hand<'scope>>,
+    seed: HashSeed,
+    key: KeyFields,
+    /// Packets that have not been handed out. They rest until there are some: what was written word
+    /// by word is copied in larger pieces, for which the CPU would wait right after.
+    observed: Box<[Observation; REST]>,
+    count: usize,
+}
+
+impl<'scope> Hands<'scope> {
+    fn new(scope: &'scope Scope<'scope, '_>, table: &TableSettings, queues: Vec<Queues>) -> Self {
+        let hand = |queues| Hand::new(scope, *table, queues);
+        Self {
+            hands: queues.into_iter().map(hand).collect(),
+            seed: table.seed,
+            key: table.key,
+            observed: Box::new([Observation::default(); REST]),
+            count: 0,
+        }
+    }
+
+    /// Where the next packet is to be written, to be taken then.
+    #[inline]
+    fn vacancy(&mut self) -> &mut Observation {
+        &mut self.observed[self.count]
+    }
+
+    #[inline]
+    fn take(&mut self) {
+        self.count += 1;
+        if self.count == REST {
+            self.hand_out();
+        }
+    }
+
+    /// To each worker the packets of its flows.
+    fn hand_out(&mut self) {
+        for packet in &self.observed[..self.count] {
+            let worker = packet.shard(&self.seed, self.key, self.hands.len());
+            self.hands[worker].block.packets.push(*packet);
+        }
+        self.count = 0;
+    }
+
+    /// Reports come before the records of a block, so the first worker passes them on.
+    fn report(&mut self, report: Option<MeterReport>) {
+        self.hands[0].block.report = report;
+    }
+
+    fn set_back(&mut self, set_back: SetBack) {
+        self.pass(set_back.before);
+        for hand in &mut self.hands {
+            hand.block.set_back = Some(set_back);
+        }
+    }
+
+    /// Passes the block on; the next one is empty.
+    fn pass(&mut self, now: Timestamp) {
+        self.hand_out();
+        self.hands.iter_mut().for_each(|hand| hand.pass(now));
+    }
 }
 
 /// What the reader holds of a worker.

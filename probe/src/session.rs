@@ -167,7 +167,7 @@ impl<'a> Crew<'a> {
                 let mut observer = Observer::new(&config.observer);
                 observer.leave_out(left_out);
                 let worker = Worker::new(table, queues);
-                LiveWorker::new(worker, observer, config.burst, feed).run();
+                LiveWorker::new(worker, observer, feed).run();
             }));
         }
         (threads, senders)

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
-use flow::{FlowEndReason, FlowTable, Observation, RecordTally, TableSettings, Timestamp};
+use flow::{
+    FlowEndReason, FlowTable, Frame, Observation, Observer, RecordTally, TableSettings, Timestamp,
+};
 use log::error;
 
 use crate::capture::sys;
@@ -41,11 +43,24 @@ impl Worker {
         Self { table, queues }
     }
 
-    #[inline]
-    pub(crate) fn process(&mut self, packets: &[Observation]) {
-        self.table.process(packets, &mut |record| self.queues.put(record));
+    /// Meters a frame.
+    #[inline(always)]
+    pub(crate) fn meter(&mut self, observer: &mut Observer, frame: &Frame<'_>) {
+        if let Some(before) = observer.advance(frame.time) {
+            self.set_back(SetBack { before, now: frame.time });
+        }
+        if observer.observe(frame, self.table.vacancy()) {
+            self.table.admit(&mut |record| self.queues.put(record));
+        }
     }
 
+    /// Adds packets that were observed elsewhere to their flows.
+    pub(crate) fn process(&mut self, packets: &[Observation]) {
+        self.table.process(packets, &mut |record| self.queues.put(record));
+        self.table.settle(&mut |record| self.queues.put(record));
+    }
+
+    #[cold]
     pub(crate) fn set_back(&mut self, SetBack { before, now }: SetBack) {
         self.table.set_back(before, now, &mut |record| self.queues.put(record));
     }

@@ -98,7 +98,7 @@ pub struct Metered {
 #[derive(Clone, Copy, Debug)]
 pub struct Way {
     pub workers: usize,
-    pub burst: usize,
+    pub burst: u16,
     /// Of each table.
     pub flows_max: u32,
 }
@@ -113,7 +113,7 @@ pub struct Probe {
 }
 
 impl Probe {
-    pub fn new(script: &Script, workers: usize, flows_max: u32) -> Self {
+    pub fn new(script: &Script, way: Way) -> Self {
         let Settings { idle_ms, active_ms, sampling, .. } = script.settings;
         let (key, seed) = (script.settings.key_fields(), HashSeed::new(script.seed));
         let observer = ObserverSettings {
@@ -123,13 +123,14 @@ impl Probe {
             seed,
         };
         let table = TableSettings {
-            flows_max,
+            flows_max: way.flows_max,
             idle_timeout_ms: idle_ms,
             active_timeout_ms: active_ms,
             key,
             seed,
+            burst: way.burst,
         };
-        let tables = (0..workers).map(|_| FlowTable::new(&table)).collect();
+        let tables = (0..way.workers).map(|_| FlowTable::new(&table)).collect();
         Self { seed, key, observer: Observer::new(&observer), tables }
     }
 
@@ -166,33 +167,25 @@ fn timestamp(packet: &Packet) -> Timestamp {
 
 /// Runs a script through observer and tables.
 pub fn meter(script: &Script, way: Way) -> Metered {
-    let mut probe = Probe::new(script, way.workers, way.flows_max);
+    let mut probe = Probe::new(script, way);
     let mut records = Vec::new();
-    let mut bursts = vec![Vec::new(); way.workers];
     let mut flows_peak = 0;
-    let mut process =
-        |table: &mut FlowTable, burst: &mut Vec<Observation>, records: &mut Vec<_>| {
-            table.process(burst, &mut |record| records.push(record));
-            burst.clear();
-            flows_peak = flows_peak.max(table.flows());
-        };
     for packet in &script.packets {
         if let Some((before, now)) = probe.advance(packet) {
-            for (table, burst) in probe.tables.iter_mut().zip(&mut bursts) {
-                process(table, burst, &mut records);
+            for table in &mut probe.tables {
                 table.set_back(before, now, &mut |record| records.push(record));
             }
         }
         if let Some((worker, observation)) = probe.observe(packet) {
-            bursts[worker].push(observation);
-            if bursts[worker].len() == way.burst {
-                process(&mut probe.tables[worker], &mut bursts[worker], &mut records);
-            }
+            let table = &mut probe.tables[worker];
+            table.process(&[observation], &mut |record| records.push(record));
+            flows_peak = flows_peak.max(table.flows());
         }
     }
     let now = probe.now();
-    for (table, burst) in probe.tables.iter_mut().zip(&mut bursts) {
-        process(table, burst, &mut records);
+    for table in &mut probe.tables {
+        table.settle(&mut |record| records.push(record));
+        flows_peak = flows_peak.max(table.flows());
         table.finish(now, &mut |record| records.push(record));
     }
     let mut ended = [RecordTally::default(); FlowEndReason::ALL.len()];

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use flow::{FlowEndReason, FlowRecord};
+use flow::{BURST_MAX, FlowEndReason, FlowRecord};
 
-use crate::check::{Probe, Verdict, equal};
+use crate::check::{Probe, Verdict, Way, equal};
 use crate::naive::{Flow, Identity, Meter, Record, Seen, Step, identity, is_very_late, reopened};
 use crate::script::{Packet, Script, Settings};
 
@@ -21,7 +21,7 @@ pub struct Followed {
 
 /// Runs a script packet by packet, and checks each record that comes out.
 pub fn follow(script: &Script, flows_max: u32) -> Result<Followed, String> {
-    let mut probe = Probe::new(script, 1, flows_max);
+    let mut probe = Probe::new(script, Way { workers: 1, burst: BURST_MAX, flows_max });
     let mut meter = Meter::new(&script.settings);
     let mut follower = Follower::new(&script.settings, flows_max);
     let mut records = Vec::new();
@@ -52,6 +52,7 @@ fn feed(probe: &mut Probe, packet: &Packet, records: &mut Vec<FlowRecord>) -> us
     let of_set_back = records.len();
     if let Some((_, observation)) = probe.observe(packet) {
         probe.tables[0].process(&[observation], &mut |record| records.push(record));
+        probe.tables[0].settle(&mut |record| records.push(record));
     }
     of_set_back
 }

@@ -1,6 +1,6 @@
 //! From the first octet of a frame to its IP header.
 
-use super::{Ignored, LinkType};
+use super::{Frame, Ignored, LinkType};
 use crate::key::IpVersion;
 
 /// What follows the link layers.
@@ -15,28 +15,44 @@ pub(super) struct Network<'a> {
 /// So many VLAN tags and MPLS labels are walked through. (PPPoE does not nest.)
 const DEPTH_MAX: usize = 8;
 
-/// Ethernet with at most one VLAN tag, and IP in it.
-#[inline(always)]
-pub(super) fn plain_ethernet(link_type: LinkType, data: &[u8]) -> Option<Network<'_>> {
-    if link_type != LinkType::Ethernet {
-        return None;
+/// Ethernet with at most one VLAN tag.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PlainEthernet<'a> {
+    pub(super) ethertype: u16,
+    pub(super) vlan_id: u16,
+    /// What follows.
+    pub(super) data: &'a [u8],
+    /// How many octets of it the wire had.
+    pub(super) wire_octets: u32,
+}
+
+impl<'a> PlainEthernet<'a> {
+    #[inline(always)]
+    pub(super) fn read(frame: &Frame<'a>) -> Option<Self> {
+        if frame.link_type != LinkType::Ethernet {
+            return None;
+        }
+        let (header, data) = frame.data.split_first_chunk::<14>()?;
+        let [.., high, low] = *header;
+        let plain = Self {
+            ethertype: u16::from_be_bytes([high, low]),
+            vlan_id: 0,
+            data,
+            wire_octets: frame.wire_length.checked_sub(14)?,
+        };
+        if plain.ethertype == VLAN { plain.behind_tag() } else { Some(plain) }
     }
-    let (header, mut data) = data.split_first_chunk::<14>()?;
-    let [.., high, low] = *header;
-    let mut ethertype = u16::from_be_bytes([high, low]);
-    let mut vlan_id = 0;
-    if ethertype == VLAN {
-        let (&[tci_high, tci_low, high, low], rest) = data.split_first_chunk::<4>()?;
-        vlan_id = u16::from_be_bytes([tci_high, tci_low]) & VLAN_ID;
-        ethertype = u16::from_be_bytes([high, low]);
-        data = rest;
+
+    #[inline]
+    fn behind_tag(self) -> Option<Self> {
+        let (&[tci_high, tci_low, high, low], data) = self.data.split_first_chunk::<4>()?;
+        Some(Self {
+            ethertype: u16::from_be_bytes([high, low]),
+            vlan_id: u16::from_be_bytes([tci_high, tci_low]) & VLAN_ID,
+            data,
+            wire_octets: self.wire_octets.checked_sub(4)?,
+        })
     }
-    let ip_version = match ethertype {
-        IPV4 => IpVersion::V4,
-        IPV6 => IpVersion::V6,
-        _ => return None,
-    };
-    Some(Network { ip_version, data, vlan_id })
 }
 
 /// Any link layer.
@@ -189,8 +205,8 @@ fn take<const N: usize>(data: &[u8]) -> Result<(&[u8; N], &[u8]), Ignored> {
     data.split_first_chunk().ok_or(Ignored::CutShort)
 }
 
-const IPV4: u16 = 0x0800;
-const IPV6: u16 = 0x86dd;
+pub(super) const IPV4: u16 = 0x0800;
+pub(super) const IPV6: u16 = 0x86dd;
 const VLAN: u16 = 0x8100;
 const PROVIDER_VLAN: u16 = 0x88a8;
 const OLD_PROVIDER_VLAN: u16 = 0x9100;

@@ -8,7 +8,9 @@ mod link;
 mod network;
 mod segments;
 
-use crate::key::{Address, IpVersion};
+use link::PlainEthernet;
+
+use crate::key::{Address, IpVersion, Ports};
 use crate::time::Timestamp;
 
 pub use segments::{Offload, Segmented, each_segment};
@@ -132,10 +134,8 @@ pub struct Packet {
     pub source: Address,
     /// Destination address.
     pub destination: Address,
-    /// 0 where the protocol has no ports or they are not there.
-    pub source_port: u16,
-    /// For ICMP and ICMPv6 type * 256 + code.
-    pub destination_port: u16,
+    /// 0 where the protocol has no ports or they are not there; for ICMP and ICMPv6 type and code.
+    pub ports: Ports,
     /// IPv4: the header's field. IPv6: the next header after the extension headers.
     pub protocol: u8,
     /// Type of service or traffic class.
@@ -178,15 +178,24 @@ pub fn dissect(frame: &Frame<'_>) -> Result<Packet, Ignored> {
 }
 
 /// As [`dissect`], faster, for the frames that are nearly all: `None` says nothing.
-#[inline(always)]
 pub fn dissect_plain(frame: &Frame<'_>) -> Option<Packet> {
-    let network = link::plain_ethernet(frame.link_type, frame.data)?;
-    let wire_octets = wire_octets(frame, network.data);
-    let packet = match network.ip_version {
-        IpVersion::V4 => network::plain_ipv4(network.data, wire_octets),
-        IpVersion::V6 => network::plain_ipv6(network.data, wire_octets),
-    }?;
-    Some(Packet { vlan_id: network.vlan_id, ..packet })
+    dissect_plain_ipv4(frame).or_else(|| dissect_plain_ipv6(frame))
+}
+
+/// As [`dissect_plain`], for IPv4 only.
+#[inline(always)]
+pub(crate) fn dissect_plain_ipv4(frame: &Frame<'_>) -> Option<Packet> {
+    let link = PlainEthernet::read(frame)?;
+    let data = if link.ethertype == link::IPV4 { link.data } else { return None };
+    network::plain_ipv4(data, link.wire_octets, link.vlan_id)
+}
+
+/// As [`dissect_plain`], for IPv6 only.
+#[inline(always)]
+fn dissect_plain_ipv6(frame: &Frame<'_>) -> Option<Packet> {
+    let link = PlainEthernet::read(frame)?;
+    let data = if link.ethertype == link::IPV6 { link.data } else { return None };
+    network::plain_ipv6(data, link.wire_octets, link.vlan_id)
 }
 
 /// How many octets the wire had from the IP header on.

@@ -11,7 +11,7 @@ use etherparse::err::{ipv4, ipv6};
 use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
 
 use super::{Fragment, Ignored, Packet};
-use crate::key::{Address, IpVersion};
+use crate::key::{Address, IpVersion, Ports};
 
 /// The packet of a version, whatever its header: `data` starts with it, and the wire had
 /// `wire_octets` from there on.
@@ -37,27 +37,25 @@ pub(super) fn general(
 /// |      Destination Address        |
 /// ```
 #[inline(always)]
-pub(super) fn plain_ipv4(data: &[u8], wire_octets: u32) -> Option<Packet> {
-    let (header, rest) = data.split_first_chunk::<20>()?;
+pub(super) fn plain_ipv4(data: &[u8], wire_octets: u32, vlan_id: u16) -> Option<Packet> {
+    let (header, transport) = data.split_first_chunk::<20>()?;
     let total_length = u16::from_be_bytes([header[2], header[3]]);
     let fragmented = u16::from_be_bytes([header[6], header[7]]) & 0x3fff != 0;
     if header[0] != 0x45 || fragmented || u32::from(total_length) > wire_octets {
         return None;
     }
-    let payload_length = usize::from(total_length).checked_sub(header.len())?;
     let protocol = header[9];
-    let transport = Transport::at_fixed_offset(protocol, ICMP, rest, payload_length)?;
+    let transport = Transport::plain(protocol, ICMP, transport, total_length.into(), 20)?;
     Some(Packet {
         ip_version: IpVersion::V4,
         source: Address::v4([header[12], header[13], header[14], header[15]]),
         destination: Address::v4([header[16], header[17], header[18], header[19]]),
-        source_port: transport.source_port,
-        destination_port: transport.destination_port,
+        ports: transport.ports,
         protocol,
         type_of_service: header[1],
         ttl: header[8],
         tcp_control_bits: transport.tcp_control_bits,
-        vlan_id: 0,
+        vlan_id,
         octets: total_length.into(),
         exceeds_wire: false,
         fragment: Fragment::Whole,
@@ -74,8 +72,8 @@ pub(super) fn plain_ipv4(data: &[u8], wire_octets: u32) -> Option<Packet> {
 /// | Destination Address, 16 octets  |
 /// ```
 #[inline(always)]
-pub(super) fn plain_ipv6(data: &[u8], wire_octets: u32) -> Option<Packet> {
-    let (header, rest) = data.split_first_chunk::<40>()?;
+pub(super) fn plain_ipv6(data: &[u8], wire_octets: u32, vlan_id: u16) -> Option<Packet> {
+    let (header, transport) = data.split_first_chunk::<40>()?;
     let (fixed, addresses) = header.split_first_chunk::<8>()?;
     let (source, destination) = addresses.split_first_chunk::<16>()?;
     let payload_length = u16::from_be_bytes([fixed[4], fixed[5]]);
@@ -84,18 +82,17 @@ pub(super) fn plain_ipv6(data: &[u8], wire_octets: u32) -> Option<Packet> {
         return None;
     }
     let protocol = fixed[6];
-    let transport = Transport::at_fixed_offset(protocol, ICMPV6, rest, payload_length.into())?;
+    let transport = Transport::plain(protocol, ICMPV6, transport, octets, 40)?;
     Some(Packet {
         ip_version: IpVersion::V6,
         source: Address::v6(*source),
         destination: Address::v6(*destination.first_chunk()?),
-        source_port: transport.source_port,
-        destination_port: transport.destination_port,
+        ports: transport.ports,
         protocol,
         type_of_service: fixed[0] << 4 | fixed[1] >> 4,
         ttl: fixed[7],
         tcp_control_bits: transport.tcp_control_bits,
-        vlan_id: 0,
+        vlan_id,
         octets,
         exceeds_wire: false,
         fragment: Fragment::Whole,
@@ -141,8 +138,7 @@ fn general_ipv4(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
         ip_version: IpVersion::V4,
         source: Address::v4(header.source()),
         destination: Address::v4(header.destination()),
-        source_port: transport.source_port,
-        destination_port: transport.destination_port,
+        ports: transport.ports,
         protocol,
         type_of_service: header.dcp().value() << 2 | header.ecn().value(),
         ttl: header.ttl(),
@@ -181,8 +177,7 @@ fn general_ipv6(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
         ip_version: IpVersion::V6,
         source: Address::v6(header.source()),
         destination: Address::v6(header.destination()),
-        source_port: transport.source_port,
-        destination_port: transport.destination_port,
+        ports: transport.ports,
         protocol,
         type_of_service: header.traffic_class(),
         ttl: header.hop_limit(),
@@ -267,51 +262,32 @@ fn jumbo_payload_length(next_header: u8, data: &[u8]) -> Option<u32> {
 /// Ports and control bits, as far as they are there.
 #[derive(Clone, Copy, Debug, Default)]
 struct Transport {
-    source_port: u16,
-    destination_port: u16,
+    ports: Ports,
     tcp_control_bits: u8,
 }
 
 impl Transport {
-    /// For the protocols of nearly all packets, when they are wholly there.
+    /// For the protocols of nearly all packets, when what is read of them is within the packet of
+    /// so many octets, behind a header of so many.
     #[inline(always)]
-    fn at_fixed_offset(
-        protocol: u8,
-        icmp: u8,
-        captured: &[u8],
-        payload_length: usize,
-    ) -> Option<Self> {
-        if protocol == TCP && payload_length >= 14 {
-            let header = captured.first_chunk::<14>()?;
-            return Some(Self {
-                source_port: u16::from_be_bytes([header[0], header[1]]),
-                destination_port: u16::from_be_bytes([header[2], header[3]]),
-                tcp_control_bits: header[13],
-            });
+    fn plain(protocol: u8, icmp: u8, data: &[u8], octets: u32, header: u32) -> Option<Self> {
+        let header_of = |length| octets >= header + length;
+        let first = data.first_chunk::<4>()?;
+        match protocol {
+            TCP if header_of(14) => {
+                Some(Self { ports: Ports(*first), tcp_control_bits: *data.get(13)? })
+            }
+            UDP if header_of(4) => Some(Self { ports: Ports(*first), tcp_control_bits: 0 }),
+            _ if protocol == icmp && header_of(4) => Some(Self::icmp(first[0], first[1])),
+            _ => None,
         }
-        if payload_length < 4 {
-            return None;
-        }
-        let header = captured.first_chunk::<4>()?;
-        if protocol == UDP {
-            return Some(Self {
-                source_port: u16::from_be_bytes([header[0], header[1]]),
-                destination_port: u16::from_be_bytes([header[2], header[3]]),
-                tcp_control_bits: 0,
-            });
-        }
-        if protocol == icmp {
-            return Some(Self::icmp(header[0], header[1]));
-        }
-        None
     }
 
     /// For any protocol and any amount of payload.
     fn read(protocol: u8, icmp: u8, payload: &[u8]) -> Self {
         match (protocol, payload) {
             (TCP | UDP | SCTP | DCCP | UDP_LITE, &[s0, s1, d0, d1, ref rest @ ..]) => Self {
-                source_port: u16::from_be_bytes([s0, s1]),
-                destination_port: u16::from_be_bytes([d0, d1]),
+                ports: Ports([s0, s1, d0, d1]),
                 tcp_control_bits: match rest.get(9) {
                     Some(&bits) if protocol == TCP => bits,
                     _ => 0,
@@ -322,10 +298,9 @@ impl Transport {
         }
     }
 
-    /// Type and code stand where the destination port would be, as NetFlow has it.
     #[inline]
     fn icmp(kind: u8, code: u8) -> Self {
-        Self { destination_port: u16::from_be_bytes([kind, code]), ..Self::default() }
+        Self { ports: Ports::icmp(kind, code), tcp_control_bits: 0 }
     }
 }
 

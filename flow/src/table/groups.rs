@@ -6,9 +6,11 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, transmute_mut, transmute_ref};
 
+use super::ahead::Found;
 use super::{LastSeen, Slot};
 use crate::hash::pick;
 use crate::prefetch::{LANES, TIMES, lanes_equal, prefetch};
@@ -62,13 +64,51 @@ const GROUP_WORDS: usize = size_of::<Group>() / size_of::<u64>();
 /// Which octet of the tags is the count.
 const PASSED: usize = SLOTS;
 
+impl Group {
+    /// The slots with a tag, as bits.
+    #[inline]
+    fn lanes(&self, tag: u8) -> u32 {
+        lanes_equal(&self.tags, tag) & SLOT_LANES
+    }
+
+    /// Whether flows that belong here are further on.
+    #[inline]
+    fn has_passed(&self) -> bool {
+        self.tags[PASSED] != 0
+    }
+
+    /// The first of some slots of this group, which is asked for; nowhere if there are none.
+    #[inline]
+    fn likely(&self, number: u32, lanes: u32) -> Place {
+        let lane = lanes.trailing_zeros();
+        self.ask_for(lane);
+        Place { group: number, lane }
+    }
+
+    /// As [`Group::likely`], for a tag that flows have: one in thirty has it by chance.
+    #[inline]
+    fn found(&self, number: u32, lanes: u32) -> Place {
+        let others = lanes & (lanes - 1);
+        if others != 0 {
+            self.ask_for(others.trailing_zeros());
+        }
+        self.likely(number, lanes)
+    }
+
+    #[inline]
+    fn ask_for(&self, lane: u32) {
+        prefetch(self.slots.as_ptr().wrapping_add(lane as usize));
+    }
+}
+
 /// The allocator hands out zeroed memory for nothing when it is fresh from the kernel, but not
 /// aligned to cache lines; aligned and zeroed, it writes all of it. So the groups are allocated as
 /// words and begin at the first word that starts a line.
 #[derive(Debug)]
 pub(super) struct Groups {
     words: Vec<u64>,
-    start: usize,
+    /// Less than a line.
+    start: u8,
     count: u32,
     probes_max: u32,
     /// Flows in each region.
@@ -82,7 +122,7 @@ impl Groups {
         let count = u32::try_from(slots.div_ceil(SLOTS as u64)).expect("fewer groups than flows");
         const SPARE: usize = LINE / size_of::<u64>() - 1;
         let words = vec![0; count as usize * GROUP_WORDS + SPARE];
-        let start = words.as_ptr().align_offset(LINE).min(SPARE);
+        let start = u8::try_from(words.as_ptr().align_offset(LINE).min(SPARE)).unwrap_or(0);
         let regions = vec![0; count.div_ceil(REGION) as usize];
         Self { words, start, count, probes_max: PROBES_MAX.min(count), regions }
     }
@@ -95,35 +135,69 @@ impl Groups {
         self.count
     }
 
+    /// Asks for the tags and times of the group where a flow with this hash should be.
     #[inline]
     pub(super) fn prefetch(&self, hash: u64) {
-        prefetch(&self.group(pick(hash, self.count)).times);
+        prefetch(self.words.as_ptr().wrapping_add(self.words_of(pick(hash, self.count)).start));
     }
 
-    /// Where a flow with this hash is most likely, or will be. There may be no such place.
+    /// The same for a group that the sweep will look at.
     #[inline]
-    pub(super) fn guess(&self, hash: u64) -> Place {
-        let number = pick(hash, self.count);
-        let tags = &self.group(number).tags;
-        let found = lanes_equal(tags, tag(hash)) & SLOT_LANES;
-        let lanes = if found == 0 { lanes_equal(tags, FREE) & SLOT_LANES } else { found };
-        Place { group: number, lane: lanes.trailing_zeros() }
+    pub(super) fn prefetch_group(&self, number: u32) {
+        prefetch(self.words.as_ptr().wrapping_add(self.words_of(number).start));
     }
 
-    /// Asks for the slot of a guess.
-    #[inline]
-    pub(super) fn prefetch_slot(&self, guess: Place) {
-        if let Some(slot) = self.group(guess.group).slots.get(guess.lane as usize) {
-            prefetch(slot);
+    /// Guesses where flows are.
+    #[inline(never)]
+    pub(super) fn seek_all(&self, found: &mut [Found]) {
+        for found in found {
+            found.guess = self.seek(found.hash);
         }
     }
 
-    /// Whether a flow with this hash that `is_it` confirms is where it was guessed to be.
+    /// Where the flow with this hash is likely to be, or will be if it is new: its slot is asked
+    /// for. There may be no such place.
+    #[inline(always)]
+    fn seek(&self, hash: u64) -> Place {
+        let number = pick(hash, self.count);
+        let group = self.group(number);
+        let found = group.lanes(tag(hash));
+        if found != 0 {
+            return group.found(number, found);
+        }
+        if group.has_passed() {
+            return self.seek_further(number, hash);
+        }
+        group.likely(number, group.lanes(FREE))
+    }
+
+    /// Flows that belong in the first group went past it.
+    #[inline(never)]
+    fn seek_further(&self, first: u32, hash: u64) -> Place {
+        let mut number = first;
+        for _ in 1..self.probes_max {
+            number = self.next(number);
+            let group = self.group(number);
+            let found = group.lanes(tag(hash));
+            if found != 0 {
+                return group.found(number, found);
+            }
+            if !group.has_passed() {
+                break;
+            }
+        }
+        let group = self.group(first);
+        group.likely(first, group.lanes(FREE))
+    }
+
+    /// What is where it was guessed that a flow is. A slot without a flow has no IP version, so it
+    /// is not that of any packet.
     #[inline]
-    pub(super) fn is_at(&self, guess: Place, hash: u64, is_it: impl Fn(&Slot) -> bool) -> bool {
-        let group = self.group(guess.group);
+    pub(super) fn guessed(&mut self, guess: Place) -> Option<(&mut Slot, &mut LastSeen)> {
+        let group = self.group_mut(guess.group);
         let lane = guess.lane as usize;
-        group.slots.get(lane).is_some_and(|slot| group.tags[lane] == tag(hash) && is_it(slot))
+        let slot = group.slots.get_mut(lane)?;
+        Some((slot, transmute_mut!(&mut group.times[lane])))
     }
 
     /// The place of the flow with this hash that `is_it` confirms.
@@ -133,7 +207,7 @@ impl Groups {
         let mut number = pick(hash, self.count);
         for _ in 0..self.probes_max {
             let group = self.group(number);
-            let mut lanes = lanes_equal(&group.tags, tag) & SLOT_LANES;
+            let mut lanes = group.lanes(tag);
             while lanes != 0 {
                 let lane = lanes.trailing_zeros();
                 if is_it(&group.slots[lane as usize]) {
@@ -141,8 +215,7 @@ impl Groups {
                 }
                 lanes &= lanes - 1;
             }
-            // Compared, and not read: it is in a register with the tags.
-            if lanes_equal(&group.tags, 0) & 1 << PASSED != 0 {
+            if !group.has_passed() {
                 return None;
             }
             number = self.next(number);
@@ -171,7 +244,9 @@ impl Groups {
 
     /// Frees the slot of a flow with this hash.
     pub(super) fn release(&mut self, hash: u64, place: Place) {
-        self.group_mut(place.group).tags[place.lane as usize] = FREE;
+        let group = self.group_mut(place.group);
+        group.tags[place.lane as usize] = FREE;
+        group.slots[place.lane as usize].words.forget();
         self.regions[(place.group / REGION) as usize] -= 1;
         let mut number = pick(hash, self.count);
         while number != place.group {
@@ -265,18 +340,21 @@ impl Groups {
 
     #[inline]
     fn group(&self, number: u32) -> &Group {
-        let (words, _) = self.words[self.start + number as usize * GROUP_WORDS..]
-            .split_first_chunk::<GROUP_WORDS>()
-            .expect("the memory ends with a whole group");
-        transmute_ref!(words)
+        let words = &self.words[self.words_of(number)];
+        transmute_ref!(words.first_chunk::<GROUP_WORDS>().expect("the words of a group"))
     }
 
     #[inline]
     fn group_mut(&mut self, number: u32) -> &mut Group {
-        let (words, _) = self.words[self.start + number as usize * GROUP_WORDS..]
-            .split_first_chunk_mut::<GROUP_WORDS>()
-            .expect("the memory ends with a whole group");
-        transmute_mut!(words)
+        let range = self.words_of(number);
+        let words = &mut self.words[range];
+        transmute_mut!(words.first_chunk_mut::<GROUP_WORDS>().expect("the words of a group"))
+    }
+
+    #[inline]
+    fn words_of(&self, number: u32) -> Range<usize> {
+        let start = usize::from(self.start) + number as usize * GROUP_WORDS;
+        start..start + GROUP_WORDS
     }
 }
 

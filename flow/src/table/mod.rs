@@ -6,17 +6,19 @@
 //! table never grows: when it holds `flows_max` flows, or all groups that a flow may go to are
 //! full, it ends the flow of that group which has been idle longest.
 //!
-//! Packets are taken strictly in order, whatever the size of the bursts they come in. A batch is
-//! only walked twice before, to ask for the cache lines that it will need.
+//! Packets are taken strictly in order, and a little later than they come: before, what they need of
+//! the memory is asked for (ahead.rs).
 //!
 //! Times in slots are the low 32 bits of milliseconds. That is unambiguous because every flow is
 //! looked at by the sweep within [`HORIZON_MS`], and packets that are later than that never
 //! enter the table.
 
+mod ahead;
 mod groups;
 mod sweep;
 mod timeouts;
 
+use ahead::{Ahead, Burst};
 use groups::{Groups, Place};
 use sweep::Sweep;
 use timeouts::{Age, LastSeen, Timeouts};
@@ -27,6 +29,8 @@ use crate::key::KeyFields;
 use crate::observation::{KeyMask, Observation, Words, low32};
 use crate::record::{FlowEndReason, FlowRecord, RecordTally};
 use crate::time::Timestamp;
+
+pub use ahead::BURST_MAX;
 
 /// The longest idle or active timeout, in milliseconds: one day.
 pub const TIMEOUT_MS_MAX: u32 = 24 * 60 * 60 * 1000;
@@ -42,12 +46,8 @@ const HORIZON_MS: u64 = 1 << 28;
 /// that is shorter: trailing acknowledgements still belong to it.
 const LINGER_MS: u32 = 2000;
 
-/// So many packets are looked up together, and after so many the sweep goes on.
-const BATCH: usize = 64;
-
-/// With fewer flows than this all that a packet needs is in the CPU's caches anyway, and asking
-/// for it beforehand only costs.
-const PREFETCH_FLOWS_MIN: u32 = 1024;
+/// After so many packets the sweep goes on.
+const PACKETS_PER_SWEEP: u32 = 64;
 
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
@@ -66,6 +66,8 @@ pub struct TableSettings {
     pub key: KeyFields,
     /// Of the keyed hash.
     pub seed: HashSeed,
+    /// Packets that are looked up ahead together, 1 to [`BURST_MAX`]; the records are the same.
+    pub burst: u16,
 }
 
 /// The flows of one worker. Not shared: each worker has its own.
@@ -76,22 +78,15 @@ pub struct FlowTable {
     timeouts: Timeouts,
     /// FIN and RST, or nothing where the key is not that of a connection.
     closing_bits: u8,
+    /// Wraps.
+    packets_added: u32,
     flows: u32,
     flows_max: u32,
     groups: Groups,
-    /// Of the packets of a batch.
-    found: [Found; BATCH],
+    ahead: Ahead,
     now: Timestamp,
     sweep: Sweep,
     ended: [RecordTally; FlowEndReason::ALL.len()],
-}
-
-/// Of a packet, before it is added to its flow.
-#[derive(Clone, Copy, Debug, Default)]
-struct Found {
-    hash: u64,
-    /// Where its flow is likely to be.
-    guess: Place,
 }
 
 /// A flow; when it was last seen is kept beside its tag.
@@ -128,10 +123,11 @@ impl FlowTable {
                 linger_ms: settings.idle_timeout_ms.min(LINGER_MS),
             },
             closing_bits: if connections { FIN | RST } else { 0 },
+            packets_added: 0,
             flows: 0,
             flows_max: settings.flows_max,
             groups: Groups::new(settings.flows_max),
-            found: [Found::default(); BATCH],
+            ahead: Ahead::new(settings.burst),
             now: Timestamp::default(),
             sweep: Sweep::default(),
             ended: [RecordTally::default(); FlowEndReason::ALL.len()],
@@ -153,24 +149,39 @@ impl FlowTable {
         self.groups.memory()
     }
 
-    /// Adds packets to their flows, in order, and ends flows that are over.
+    /// Where the next packet is to be written, to be admitted then.
+    #[inline(always)]
+    pub fn vacancy(&mut self) -> &mut Observation {
+        self.ahead.vacancy()
+    }
+
+    /// Admits the packet that was written to the vacancy. It is added to its flow after those
+    /// before it: when others have come, or the table is told to settle.
+    #[inline(always)]
+    pub fn admit(&mut self, end: &mut impl FnMut(FlowRecord)) {
+        if self.ahead.admit() {
+            self.turn(end);
+        }
+    }
+
+    /// Admits packets, in order.
     pub fn process(&mut self, packets: &[Observation], end: &mut impl FnMut(FlowRecord)) {
-        let mut rest = packets;
-        while !rest.is_empty() {
-            let until_sweep = BATCH - self.sweep.packets;
-            let (batch, later) = rest.split_at(until_sweep.min(rest.len()));
-            self.batch(batch, end);
-            rest = later;
-            self.sweep.packets += batch.len();
-            if self.sweep.packets == BATCH {
-                self.sweep.packets = 0;
-                self.sweep_some(end);
-            }
+        for packet in packets {
+            *self.vacancy() = *packet;
+            self.admit(end);
+        }
+    }
+
+    /// Adds all packets that were admitted to their flows.
+    pub fn settle(&mut self, end: &mut impl FnMut(FlowRecord)) {
+        while self.ahead.any() {
+            self.turn(end);
         }
     }
 
     /// Live: moves now when no packet does. Called often, it ends flows 0.6 s after they are over.
     pub fn tick(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
+        self.settle(end);
         self.advance(now, end);
         self.sweep_due(end);
     }
@@ -189,6 +200,7 @@ impl FlowTable {
 
     /// Ends all flows because the input or the program ends.
     pub fn finish(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
+        self.settle(end);
         self.advance(now, end);
         let mut next = 0;
         while let Some(group) = self.groups.next_occupied(next) {
@@ -201,57 +213,72 @@ impl FlowTable {
         }
     }
 
-    fn batch(&mut self, packets: &[Observation], end: &mut impl FnMut(FlowRecord)) {
-        let found = &mut self.found[..packets.len()];
-        if self.flows < PREFETCH_FLOWS_MIN {
-            for (packet, found) in packets.iter().zip(found) {
-                found.hash = self.seed.hash(self.mask.identity(&packet.words));
-                found.guess = self.groups.guess(found.hash);
-            }
-        } else {
-            for (packet, found) in packets.iter().zip(&mut *found) {
-                found.hash = self.seed.hash(self.mask.identity(&packet.words));
-                self.groups.prefetch(found.hash);
-            }
-            for found in found {
-                found.guess = self.groups.guess(found.hash);
-                self.groups.prefetch_slot(found.guess);
-            }
-        }
-        for (index, packet) in packets.iter().enumerate() {
-            let Found { hash, guess } = self.found[index];
-            self.update(packet, hash, guess, end);
-        }
-    }
-
-    #[inline(always)]
-    fn update(
-        &mut self,
-        packet: &Observation,
-        hash: u64,
-        guess: Place,
-        end: &mut impl FnMut(FlowRecord),
-    ) {
-        if packet.late_ms == 0 {
-            self.advance(packet.time, end);
-        } else {
-            self.advance(packet.now(), end);
-            if packet.late_ms >= VERY_LATE_MS {
-                self.end_lone_packet(packet, end);
-                return;
-            }
-        }
-        let is_it = |slot: &Slot| self.mask.same_flow(&slot.words, &packet.words);
-        if self.groups.is_at(guess, hash, is_it) {
-            self.add(guess, packet, end);
-        } else {
-            self.search(packet, hash, end);
-        }
-    }
-
-    /// The flow is not where it was guessed to be: nearly always it is a new one.
+    /// A burst is complete: all are a step further.
     #[inline(never)]
-    fn search(&mut self, packet: &Observation, hash: u64, end: &mut impl FnMut(FlowRecord)) {
+    fn turn(&mut self, end: &mut impl FnMut(FlowRecord)) {
+        self.groups.seek_all(self.ahead.first().packets().1);
+        let mut second = self.ahead.take_second();
+        self.add_all(&mut second, end);
+        self.ask_for_groups();
+        self.ahead.step(second);
+    }
+
+    #[inline(never)]
+    fn ask_for_groups(&mut self) {
+        let (packets, found) = self.ahead.coming().packets();
+        for (packet, found) in packets.iter().zip(found) {
+            found.hash = self.seed.hash(self.mask.identity(&packet.words));
+            self.groups.prefetch(found.hash);
+        }
+    }
+
+    #[inline(never)]
+    fn add_all(&mut self, burst: &mut Burst, end: &mut impl FnMut(FlowRecord)) {
+        let (packets, found) = burst.packets();
+        for (packet, found) in packets.iter().zip(found) {
+            if !self.count_in(packet, found.guess) {
+                self.update(packet, found.hash, end);
+            }
+            self.packets_added = self.packets_added.wrapping_add(1);
+            if self.packets_added.is_multiple_of(PACKETS_PER_SWEEP) {
+                self.sweep_some(end);
+            }
+        }
+    }
+
+    /// Adds a packet to the flow at a place, if it is nothing but one more packet of it: neither
+    /// late nor the end of something. That is what nearly all are.
+    #[inline(always)]
+    fn count_in(&mut self, packet: &Observation, guess: Place) -> bool {
+        let Some((slot, last_seen)) = self.groups.guessed(guess) else { return false };
+        let in_order = packet.late_ms == 0 && packet.time >= self.now;
+        if !in_order
+            || packet.time > self.sweep.all_due
+            || !self.mask.same_flow(&slot.words, &packet.words)
+            || last_seen.closed()
+            || last_seen.age_ms(packet.time) > self.timeouts.idle_ms
+            || slot.age_ms(packet.time) > self.timeouts.active_ms
+            || slot.is_full()
+        {
+            return false;
+        }
+        self.now = packet.time;
+        slot.octets += u64::from(packet.octets);
+        slot.packets += 1;
+        slot.words.merge(&packet.words);
+        *last_seen =
+            LastSeen::new(packet.time, packet.words.tcp_control_bits() & self.closing_bits != 0);
+        true
+    }
+
+    /// Adds any packet to its flow.
+    #[inline(never)]
+    fn update(&mut self, packet: &Observation, hash: u64, end: &mut impl FnMut(FlowRecord)) {
+        self.advance(packet.now(), end);
+        if packet.late_ms >= VERY_LATE_MS {
+            self.end_lone_packet(packet, end);
+            return;
+        }
         let is_it = |slot: &Slot| self.mask.same_flow(&slot.words, &packet.words);
         match self.groups.find(hash, is_it) {
             Some(place) => self.add(place, packet, end),
@@ -263,7 +290,7 @@ impl FlowTable {
     #[inline]
     fn advance(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
         if now > self.now {
-            if now.millis_since(self.sweep.looked_at_all_since) > HORIZON_MS {
+            if now > self.sweep.all_due {
                 self.sweep_all(now, end);
             }
             self.now = now;
@@ -276,7 +303,7 @@ impl FlowTable {
         let bits = packet.words.tcp_control_bits();
         let (slot, last_seen) = self.groups.get_mut(place);
         let age = Age {
-            first_ms: low32(self.now.as_millis()).wrapping_sub(slot.first).into(),
+            first_ms: slot.age_ms(self.now).into(),
             last_ms: last_seen.age_ms(self.now).into(),
             closed: last_seen.closed(),
         };
@@ -339,7 +366,7 @@ impl FlowTable {
         let closed = packet.words.tcp_control_bits() & self.closing_bits != 0;
         let (slot, last_seen) = self.groups.get_mut(place);
         *slot = Slot {
-            words: packet.words.begin(),
+            words: packet.words,
             octets: packet.octets.into(),
             packets: 1,
             first: low32(packet.time.as_millis()),
@@ -369,7 +396,7 @@ impl FlowTable {
         let ahead_ms = now.millis_since(self.now);
         let (slot, last_seen) = self.groups.get(place);
         self.timeouts.check(Age {
-            first_ms: u64::from(low32(self.now.as_millis()).wrapping_sub(slot.first)) + ahead_ms,
+            first_ms: u64::from(slot.age_ms(self.now)) + ahead_ms,
             last_ms: u64::from(last_seen.age_ms(self.now)) + ahead_ms,
             closed: last_seen.closed(),
         })
@@ -392,8 +419,7 @@ impl FlowTable {
 
     fn record(&self, place: Place, end_reason: FlowEndReason, now: Timestamp) -> FlowRecord {
         let (slot, last_seen) = self.groups.get(place);
-        let first_ms = low32(self.now.as_millis()).wrapping_sub(slot.first);
-        let last_ms = last_seen.age_ms(self.now);
+        let (first_ms, last_ms) = (slot.age_ms(self.now), last_seen.age_ms(self.now));
         FlowRecord {
             key: slot.words.key(),
             octets: slot.octets,
@@ -415,7 +441,7 @@ impl FlowTable {
         let age_ms = u64::from(packet.late_ms);
         let closed = packet.words.tcp_control_bits() & self.closing_bits != 0;
         let age = Age { first_ms: age_ms, last_ms: age_ms, closed };
-        let words = packet.words.begin();
+        let words = packet.words;
         let record = FlowRecord {
             key: words.key(),
             octets: packet.octets.into(),
@@ -445,6 +471,12 @@ impl FlowTable {
 }
 
 impl Slot {
+    /// How long ago its earliest packet was.
+    #[inline]
+    fn age_ms(&self, now: Timestamp) -> u32 {
+        low32(now.as_millis()).wrapping_sub(self.first)
+    }
+
     /// Whether the packet counter would overflow. The octets cannot before: each packet adds less
     /// than 2^32.
     #[inline]

@@ -4,8 +4,8 @@
 //! is paced by packets and by the trace clock, so neither a packet nor a burst waits long for it.
 //! When it finds a flow does not matter to the record: the deadlines decide that.
 
-use super::FlowTable;
 use super::groups::{Place, lanes};
+use super::{FlowTable, HORIZON_MS};
 use crate::observation::low32;
 use crate::prefetch::lanes_behind;
 use crate::record::FlowRecord;
@@ -19,10 +19,8 @@ const GROUPS_MAX: u64 = 8;
 
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
-    /// Packets since the sweep last went on.
-    pub(super) packets: usize,
-    /// Every flow was looked at since then.
-    pub(super) looked_at_all_since: Timestamp,
+    /// Until then every flow is looked at.
+    pub(super) all_due: Timestamp,
     pass_began: Timestamp,
     group: u32,
     paced_until: Timestamp,
@@ -34,8 +32,7 @@ impl Sweep {
     /// All flows have been looked at, now.
     pub(super) fn restart(&mut self, now: Timestamp) {
         *self = Self {
-            packets: self.packets,
-            looked_at_all_since: now,
+            all_due: now.plus_millis(HORIZON_MS),
             pass_began: now,
             paced_until: now,
             group: 0,
@@ -53,6 +50,10 @@ impl FlowTable {
         let count = (self.sweep.due / PASS_MS).min(GROUPS_MAX << filling);
         self.sweep.due -= count * PASS_MS;
         self.sweep_next(count, end);
+        // As many are likely to be next.
+        for group in (self.sweep.group..self.groups.count()).take(count as usize) {
+            self.groups.prefetch_group(group);
+        }
     }
 
     /// Looks at all groups that are due, twice as fast as the trace clock asks: a flow that is
@@ -79,7 +80,7 @@ impl FlowTable {
             self.sweep.group += 1;
             if self.sweep.group == self.groups.count() {
                 self.sweep.group = 0;
-                self.sweep.looked_at_all_since = self.sweep.pass_began;
+                self.sweep.all_due = self.sweep.pass_began.plus_millis(HORIZON_MS);
                 self.sweep.pass_began = self.now;
             }
         }

@@ -2,7 +2,7 @@ use alloc::vec::Vec;
 
 use super::*;
 use crate::frame::{Fragment, Packet};
-use crate::key::{Address, IpVersion, KeyField};
+use crate::key::{Address, IpVersion, KeyField, Ports};
 
 const ACK: u8 = 0x10;
 
@@ -20,14 +20,19 @@ impl Fixture {
     }
 
     fn with(flows_max: u32, fields: KeyFields) -> Self {
-        let table = FlowTable::new(&TableSettings {
+        let table = FlowTable::new(&Self::settings(flows_max, fields));
+        Self { table, fields, now: 0, records: Vec::new() }
+    }
+
+    fn settings(flows_max: u32, key: KeyFields) -> TableSettings {
+        TableSettings {
             flows_max,
             idle_timeout_ms: 15_000,
             active_timeout_ms: 60_000,
-            key: fields,
+            key,
             seed: HashSeed::new(1),
-        });
-        Self { table, fields, now: 0, records: Vec::new() }
+            burst: BURST_MAX,
+        }
     }
 
     /// A TCP packet of 100 octets from a host, at a time.
@@ -38,9 +43,11 @@ impl Fixture {
     fn packet_of(&mut self, time: u64, packet: Packet) -> &mut Self {
         self.now = self.now.max(time);
         let at = Timestamp::from_millis(time);
-        let mut observation = Observation::new(&packet, 1, at, self.now - time);
+        let late_ms = u32::try_from(self.now - time).unwrap_or(u32::MAX);
+        let mut observation = Observation::new(&packet, 1, at, late_ms);
         observation.keep(self.fields);
         self.table.process(&[observation], &mut |record| self.records.push(record));
+        self.table.settle(&mut |record| self.records.push(record));
         self
     }
 
@@ -69,8 +76,7 @@ fn packet(host: u32) -> Packet {
         ip_version: IpVersion::V4,
         source: Address::v4(host.to_be_bytes()),
         destination: Address::v4([192, 0, 2, 1]),
-        source_port: 40_000,
-        destination_port: 443,
+        ports: Ports::new(40_000, 443),
         protocol: 6,
         type_of_service: 0,
         ttl: 64,
@@ -246,8 +252,8 @@ fn flows_stay_apart_by_every_field_of_the_key() {
         base,
         Packet { source: Address::v4([1, 2, 3, 4]), ..base },
         Packet { destination: Address::v4([1, 2, 3, 4]), ..base },
-        Packet { source_port: 1, ..base },
-        Packet { destination_port: 1, ..base },
+        Packet { ports: Ports::new(1, 443), ..base },
+        Packet { ports: Ports::new(40_000, 1), ..base },
         Packet { protocol: 17, ..base },
         Packet { type_of_service: 1, ..base },
         Packet { ip_version: IpVersion::V6, ..base },
@@ -312,8 +318,9 @@ fn table_holds_its_limit_without_evicting_and_evicts_beyond_it() {
 
 #[test]
 fn evicted_is_the_flow_that_was_idle_longest() {
-    let mut fixture = Fixture::with(10, KeyFields::SEVEN);
-    for host in 0..10 {
+    // All of them are in one group.
+    let mut fixture = Fixture::with(9, KeyFields::SEVEN);
+    for host in 0..9 {
         fixture.packet(100 + u64::from(host), host, ACK);
     }
     fixture.packet(200, 0, ACK).packet(300, 99, ACK);
@@ -387,25 +394,29 @@ fn clock_set_back_ends_all_flows_and_starts_again() {
 
 #[test]
 fn records_come_in_the_same_order_whatever_the_bursts() {
-    let run = |burst: usize| {
-        let mut fixture = Fixture::with(300, KeyFields::SEVEN);
-        let mut random = 12345_u64;
-        let packets: Vec<Observation> = (0..20_000_u64)
-            .map(|n| {
-                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                let host = low32(random >> 33) % 400;
-                let time = Timestamp::from_millis(n * 40);
-                Observation::new(&packet(host), 1, time, 0)
-            })
-            .collect();
-        for burst in packets.chunks(burst) {
-            fixture.table.process(burst, &mut |record| fixture.records.push(record));
+    let mut random = 12345_u64;
+    let packets: Vec<Observation> = (0..20_000_u64)
+        .map(|n| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let host = low32(random >> 33) % 400;
+            Observation::new(&packet(host), 1, Timestamp::from_millis(n * 40), 0)
+        })
+        .collect();
+    // `settled`: how often the table is told to settle, in packets.
+    let run = |burst: u16, settled: usize| {
+        let settings = TableSettings { burst, ..Fixture::settings(300, KeyFields::SEVEN) };
+        let (mut table, mut records) = (FlowTable::new(&settings), Vec::new());
+        for some in packets.chunks(settled) {
+            table.process(some, &mut |record| records.push(record));
+            table.settle(&mut |record| records.push(record));
         }
-        fixture.records
+        records
     };
-    let one = run(1);
+    let one = run(1, 1);
     assert!(one.len() > 1000);
-    for burst in [2, 63, 64, 65, 1000, 20_000] {
-        assert_eq!(run(burst), one, "bursts of {burst}");
+    for (burst, settled) in
+        [(2, 20_000), (BURST_MAX, 20_000), (BURST_MAX, 1), (BURST_MAX, 65), (7, 16), (7, 1000)]
+    {
+        assert_eq!(run(burst, settled), one, "bursts of {burst}, settled after {settled}");
     }
 }

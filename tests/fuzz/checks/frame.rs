@@ -2,7 +2,7 @@
 //! and a capture that ends earlier never says something else.
 
 use flow::frame::{Fragment, Packet, dissect, dissect_plain};
-use flow::{Frame, Ignored, IpVersion, LinkType, Timestamp};
+use flow::{Frame, Ignored, IpVersion, LinkType, Ports, Timestamp};
 
 use super::input::Input;
 
@@ -73,8 +73,8 @@ fn assert_sane(packet: &Packet, frame: &Frame<'_>) {
     let is_later = matches!(packet.fragment, Fragment::Later(_));
     let has_ports = [6, 17, 33, 132, 136].contains(&packet.protocol) && !is_later;
     let has_code = packet.protocol == icmp && !is_later;
-    assert!(packet.source_port == 0 || has_ports, "{packet:?}");
-    assert!(packet.destination_port == 0 || has_ports || has_code, "{packet:?}");
+    assert!(packet.ports.source() == 0 || has_ports, "{packet:?}");
+    assert!(packet.ports.destination() == 0 || has_ports || has_code, "{packet:?}");
     assert!(packet.tcp_control_bits == 0 || packet.protocol == 6, "{packet:?}");
 }
 
@@ -86,8 +86,10 @@ fn assert_less_is_known(cut: &Packet, whole: &Packet) {
     assert!(whole.ip_version == IpVersion::V6 || (protocol_is_known && !jumbogram));
     let known_or = |cut: u16, whole: u16| if cut == 0 { whole } else { cut };
     let completed = Packet {
-        source_port: known_or(cut.source_port, whole.source_port),
-        destination_port: known_or(cut.destination_port, whole.destination_port),
+        ports: Ports::new(
+            known_or(cut.ports.source(), whole.ports.source()),
+            known_or(cut.ports.destination(), whole.ports.destination()),
+        ),
         tcp_control_bits: whole.tcp_control_bits,
         protocol: if protocol_is_known { cut.protocol } else { whole.protocol },
         fragment: whole.fragment,

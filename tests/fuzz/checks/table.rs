@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use flow::{
-    FlowEndReason, FlowKey, FlowRecord, FlowTable, Frame, HashSeed, IpVersion, KeyField, KeyFields,
-    LinkType, Observation, Observer, ObserverSettings, RecordTally, STEP_BACK_PACKETS, Sampling,
-    TableSettings, Timestamp, VERY_LATE_MS,
+    BURST_MAX, FlowEndReason, FlowKey, FlowRecord, FlowTable, Frame, HashSeed, IpVersion, KeyField,
+    KeyFields, LinkType, Observation, Observer, ObserverSettings, RecordTally, STEP_BACK_PACKETS,
+    Sampling, TableSettings, Timestamp, VERY_LATE_MS,
 };
 
 use super::input::Input;
@@ -52,7 +52,7 @@ struct Settings {
     active_ms: u32,
     flows_max: u32,
     key: KeyFields,
-    burst: usize,
+    burst: u16,
     sampling: u32,
     seed: u64,
     begin: u64,
@@ -70,7 +70,7 @@ impl Settings {
                     KeyField::ALL.into_iter().filter(|&field| bits.rotate_left(field as u32) > 99),
                 ),
             },
-            burst: input.pick(&[64, 1, 2, 63, 65, 128, 500]),
+            burst: input.pick(&[BURST_MAX, 1, 2, 7, BURST_MAX - 1]),
             sampling: input.pick(&[1, 1, 1, 2, 3]),
             seed: input.u8().into(),
             begin: input.pick(&[
@@ -218,7 +218,6 @@ struct Meter {
     settings: Settings,
     observer: Observer,
     table: FlowTable,
-    burst: Vec<Observation>,
     records: Vec<FlowRecord>,
 }
 
@@ -239,8 +238,8 @@ impl Meter {
                 active_timeout_ms: settings.active_ms,
                 key: settings.key,
                 seed,
+                burst: settings.burst,
             }),
-            burst: Vec::new(),
             records: Vec::new(),
         }
     }
@@ -255,27 +254,19 @@ impl Meter {
             link_type: LinkType::Ethernet,
         };
         if let Some(before) = self.observer.advance(frame.time) {
-            self.process();
             self.table.set_back(before, frame.time, &mut |record| self.records.push(record));
         }
         let mut observation = Observation::default();
         if self.observer.observe(&frame, &mut observation) {
-            self.burst.push(observation);
+            self.table.process(&[observation], &mut |record| self.records.push(record));
+            assert!(self.table.flows() <= self.settings.flows_max);
         }
-        if self.burst.len() == self.settings.burst {
-            self.process();
-        }
-    }
-
-    fn process(&mut self) {
-        self.table.process(&self.burst, &mut |record| self.records.push(record));
-        self.burst.clear();
-        assert!(self.table.flows() <= self.settings.flows_max);
     }
 
     /// All records. Every packet is in one.
     fn finish(mut self) -> Vec<FlowRecord> {
-        self.process();
+        self.table.settle(&mut |record| self.records.push(record));
+        assert!(self.table.flows() <= self.settings.flows_max);
         self.table.finish(self.observer.now(), &mut |record| self.records.push(record));
         assert_eq!(self.table.flows(), 0);
         let metered = self.observer.counts().metered;

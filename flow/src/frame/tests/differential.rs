@@ -11,7 +11,7 @@ use etherparse::{
 };
 
 use super::*;
-use crate::key::Address;
+use crate::key::{Address, Ports};
 
 const FRAMES: usize = 400_000;
 
@@ -284,8 +284,7 @@ fn ipv4_packet(
         ip_version: IpVersion::V4,
         source: Address::v4(header.source()),
         destination: Address::v4(header.destination()),
-        source_port: transport.0,
-        destination_port: transport.1,
+        ports: Ports::new(transport.0, transport.1),
         protocol,
         type_of_service: header.dcp().value() << 2 | header.ecn().value(),
         ttl: header.ttl(),
@@ -354,8 +353,7 @@ fn ipv6_packet(
         ip_version: IpVersion::V6,
         source: Address::v6(header.source()),
         destination: Address::v6(header.destination()),
-        source_port: transport.0,
-        destination_port: transport.1,
+        ports: Ports::new(transport.0, transport.1),
         protocol,
         type_of_service: header.traffic_class(),
         ttl: header.hop_limit(),

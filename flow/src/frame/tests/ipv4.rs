@@ -36,7 +36,7 @@ fn transport_protocols() {
             17 | 33 | 132 | 136 => made::known_ports(bare, 20, 20),
             // ICMP: the first two octets are type and code.
             1 => {
-                let code = Packet { destination_port: made::SOURCE_PORT, ..bare };
+                let code = Packet { ports: Ports::new(0, made::SOURCE_PORT), ..bare };
                 Vec::from([(20, Ok(bare)), (22, Ok(code))])
             }
             // All others, also those that have an IP packet or a TCP header inside: IPv4, IPv6,
@@ -53,7 +53,7 @@ fn icmp_type_and_code_stand_for_the_destination_port() {
         let bare = made::bare_v4(1, 28);
         let port = u16::from(kind) * 256 + u16::from(code);
         let known =
-            Vec::from([(20, Ok(bare)), (22, Ok(Packet { destination_port: port, ..bare }))]);
+            Vec::from([(20, Ok(bare)), (22, Ok(Packet { ports: Ports::new(0, port), ..bare }))]);
         check_packet("ICMP", made::ipv4(1, &[kind, code, 0, 0, 1, 2, 3, 4]), known);
     }
 }
@@ -124,7 +124,7 @@ fn ports_end_where_the_packet_ends_by_its_own_length() {
         let bare = made::bare_v4(1, own_length.into());
         let mut known = Vec::from([(20, Ok(bare))]);
         if own_length >= 22 {
-            known.push((22, Ok(Packet { destination_port: 0x0301, ..bare })));
+            known.push((22, Ok(Packet { ports: Ports::icmp(3, 1), ..bare })));
         }
         check_packet(&format!("ICMP, total length {own_length}"), octets, known);
     }

@@ -97,7 +97,7 @@ fn transport_protocols() {
             17 | 33 | 132 | 136 => made::known_ports(bare, 40, 40),
             // ICMPv6.
             58 => {
-                let code = Packet { destination_port: made::SOURCE_PORT, ..bare };
+                let code = Packet { ports: Ports::new(0, made::SOURCE_PORT), ..bare };
                 Vec::from([(40, Ok(bare)), (42, Ok(code))])
             }
             // Also ICMP, ESP, no next header, mobility, HIP, shim6.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::Known;
 use crate::frame::{Fragment, Packet};
-use crate::key::{Address, IpVersion};
+use crate::key::{Address, IpVersion, Ports};
 
 pub(super) const TYPE_OF_SERVICE: u8 = 0xb9;
 pub(super) const TTL: u8 = 61;
@@ -94,8 +94,7 @@ pub(super) fn bare_v4(protocol: u8, octets: usize) -> Packet {
         ip_version: IpVersion::V4,
         source: Address::v4(SOURCE_V4),
         destination: Address::v4(DESTINATION_V4),
-        source_port: 0,
-        destination_port: 0,
+        ports: Ports::default(),
         protocol,
         type_of_service: TYPE_OF_SERVICE,
         ttl: TTL,
@@ -118,7 +117,7 @@ pub(super) fn bare_v6(protocol: u8, octets: usize) -> Packet {
 }
 
 pub(super) fn with_ports(bare: Packet) -> Packet {
-    Packet { source_port: SOURCE_PORT, destination_port: DESTINATION_PORT, ..bare }
+    Packet { ports: Ports::new(SOURCE_PORT, DESTINATION_PORT), ..bare }
 }
 
 /// What is known of a packet whose IP header is read after `header` octets, and whose ports begin

@@ -101,39 +101,55 @@ impl Pcap {
         }))
     }
 
-    /// Lends the packets that are whole in the window, at most so many, and none that is due at
-    /// `before` or later. Gives their number.
-    #[inline]
-    pub(super) fn run(
+    /// Finds packets at the beginning of some octets, one behind the other, as many as there is room
+    /// for: whole ones, of a link type that is supported, and due before a time. Gives their number.
+    pub(super) fn find_whole<'a>(
         &self,
-        window: &mut Window,
-        frames_max: usize,
+        octets: &mut &'a [u8],
         before: u64,
-        take: &mut impl FnMut(&Frame<'_>),
+        found: &mut [Frame<'a>],
     ) -> usize {
-        let octets = window.octets();
-        let mut rest = octets;
-        let mut frames = 0;
-        while frames < frames_max {
+        if self.link_type == LinkType::Unsupported {
+            return 0;
+        }
+        match (self.order, self.unit) {
+            (Order::Little, Unit::Microseconds) => self.find::<true, true>(octets, before, found),
+            (Order::Little, Unit::Nanoseconds) => self.find::<true, false>(octets, before, found),
+            (Order::Big, Unit::Microseconds) => self.find::<false, true>(octets, before, found),
+            (Order::Big, Unit::Nanoseconds) => self.find::<false, false>(octets, before, found),
+        }
+    }
+
+    #[inline(never)]
+    fn find<'a, const LITTLE: bool, const MICROSECONDS: bool>(
+        &self,
+        octets: &mut &'a [u8],
+        before: u64,
+        found: &mut [Frame<'a>],
+    ) -> usize {
+        let order = if LITTLE { Order::Little } else { Order::Big };
+        let unit = if MICROSECONDS { Unit::Microseconds } else { Unit::Nanoseconds };
+        let mut rest = *octets;
+        let mut count = 0;
+        for place in found {
             let Some((header, body)) = rest.split_first_chunk::<PACKET_HEADER>() else { break };
-            let [seconds, fraction, captured, length] = self.order.words(header);
+            let [seconds, fraction, captured, length] = order.words(header);
             let Some((data, after)) = body.split_at_checked(captured as usize) else { break };
-            let is_later = || self.unit.nanos(seconds, fraction) >= before;
+            let is_later = || unit.nanos(seconds, fraction) >= before;
             if captured > PACKET_OCTETS_MAX || (before != u64::MAX && is_later()) {
                 break;
             }
-            take(&Frame {
+            *place = Frame {
                 data,
                 wire_length: length.max(captured),
-                time: self.unit.time(seconds, fraction),
+                time: unit.time(seconds, fraction),
                 ingress_interface: 0,
                 link_type: self.link_type,
-            });
+            };
             rest = after;
-            frames += 1;
+            count += 1;
         }
-        let used = octets.len() - rest.len();
-        window.advance(used);
-        frames
+        *octets = rest;
+        count
     }
 }

@@ -96,51 +96,51 @@ impl Pcapng {
         }
     }
 
-    /// Lends the Enhanced Packets that are whole in the window, up to another block, at most so
-    /// many, and none that is due at `before` or later. Gives their number.
-    #[inline]
-    pub(super) fn run(
+    /// Finds Enhanced Packets at the beginning of some octets, one behind the other, as many as there
+    /// is room for: whole and sound ones, of a link type that is supported, and due before a time.
+    /// Gives their number.
+    pub(super) fn find_whole<'a>(
         &mut self,
-        window: &mut Window,
-        frames_max: usize,
+        octets: &mut &'a [u8],
         before: u64,
-        take: &mut impl FnMut(&Frame<'_>),
+        found: &mut [Frame<'a>],
     ) -> usize {
-        let octets = window.octets();
-        let mut rest = octets;
-        let mut frames = 0;
-        while frames < frames_max {
-            let Some((header, _)) = rest.split_first_chunk::<ENHANCED_HEADER>() else { break };
-            let [kind, length, id, high, low, captured, wire_length] = self.order.words(header);
-            let Some((block, after)) = rest.split_at_checked(length as usize) else { break };
-            let Some(body) = block.get(ENHANCED_HEADER..) else { break };
-            let interface = self.interfaces.get(id as usize);
-            let (Some(interface), Some(data)) = (interface, body.get(..captured as usize)) else {
-                break;
-            };
-            let nanos = interface.nanos(u64::from(high) << 32 | u64::from(low));
-            let is_sound = kind == ENHANCED_PACKET
-                && length.is_multiple_of(4)
-                && data.len() + BLOCK_TRAILER <= body.len()
-                && captured <= PACKET_OCTETS_MAX
-                && self.order.u32(body, body.len() - BLOCK_TRAILER) == length;
-            if !is_sound || nanos >= before || interface.link_type == LinkType::Unsupported {
+        let mut count = 0;
+        for place in found {
+            let Some((frame, nanos, rest)) = self.whole_packet(octets) else { break };
+            if nanos >= before || frame.link_type == LinkType::Unsupported {
                 break;
             }
             self.nanos = nanos;
-            take(&Frame {
-                data,
-                wire_length: wire_length.max(captured),
-                time: Timestamp::from_nanos(nanos),
-                ingress_interface: interface.number,
-                link_type: interface.link_type,
-            });
-            rest = after;
-            frames += 1;
+            *place = frame;
+            *octets = rest;
+            count += 1;
         }
-        let used = octets.len() - rest.len();
-        window.advance(used);
-        frames
+        count
+    }
+
+    /// An Enhanced Packet, its time, and what is behind it.
+    #[inline]
+    fn whole_packet<'a>(&self, octets: &'a [u8]) -> Option<(Frame<'a>, u64, &'a [u8])> {
+        let (header, _) = octets.split_first_chunk::<ENHANCED_HEADER>()?;
+        let [kind, length, id, high, low, captured, wire_length] = self.order.words(header);
+        let (block, rest) = octets.split_at_checked(length as usize)?;
+        let (body, trailer) = block.get(ENHANCED_HEADER..)?.split_last_chunk::<BLOCK_TRAILER>()?;
+        let interface = self.interfaces.get(id as usize)?;
+        let nanos = interface.nanos(u64::from(high) << 32 | u64::from(low));
+        let [at_the_end] = self.order.words(trailer);
+        let is_sound = kind == ENHANCED_PACKET
+            && length.is_multiple_of(4)
+            && captured <= PACKET_OCTETS_MAX
+            && at_the_end == length;
+        let frame = Frame {
+            data: body.get(..captured as usize)?,
+            wire_length: wire_length.max(captured),
+            time: Timestamp::from_nanos(nanos),
+            ingress_interface: interface.number,
+            link_type: interface.link_type,
+        };
+        is_sound.then_some((frame, nanos, rest))
     }
 
     /// All but Enhanced Packets. Unknown ones are skipped.

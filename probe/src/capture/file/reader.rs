@@ -18,6 +18,9 @@ use super::window::Window;
 /// The longest packet that is believed: what libpcap takes.
 pub(super) const PACKET_OCTETS_MAX: u32 = 256 * 1024;
 
+/// Packets that are found one after the other before the first of them is lent.
+const BURST_FRAMES: usize = 32;
+
 /// Why a file, or the rest of it, cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Damage {
@@ -94,6 +97,21 @@ pub(super) struct Head {
     pub(super) link_number: u16,
 }
 
+impl Head {
+    /// The packet, and how far it is from its data to what comes next.
+    #[inline]
+    fn frame<'a>(&self, octets: &'a [u8]) -> (Frame<'a>, usize) {
+        let frame = Frame {
+            data: &octets[..self.captured],
+            wire_length: self.wire_length,
+            time: Timestamp::from_nanos(self.nanos),
+            ingress_interface: self.interface,
+            link_type: self.link_type,
+        };
+        (frame, self.after)
+    }
+}
+
 /// Why no more packets were lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Run {
@@ -158,8 +176,8 @@ impl FileReader {
         interfaces: &mut Interfaces,
         take: &mut impl FnMut(&Frame<'_>),
     ) -> Result<Run, Damage> {
-        let mut frames = 0;
         let named = interfaces.named_count();
+        let mut frames = 0;
         while let Some(head) = self.head {
             if frames >= frames_max || interfaces.named_count() > named {
                 return Ok(Run::Enough);
@@ -167,24 +185,33 @@ impl FileReader {
             if head.nanos >= before {
                 return Ok(Run::AnotherIsDue);
             }
-            take(&Frame {
-                data: &self.window.octets()[..head.captured],
-                wire_length: head.wire_length,
-                time: Timestamp::from_nanos(head.nanos),
-                ingress_interface: head.interface,
-                link_type: head.link_type,
-            });
-            self.window.advance(head.after);
-            frames += 1;
-            if head.link_type != LinkType::Unsupported {
-                let (window, rest) = (&mut self.window, frames_max - frames);
-                let more = match &mut self.format {
-                    Format::Pcap(pcap) => pcap.run(window, rest, before, take),
-                    Format::Pcapng(pcapng) => pcapng.run(window, rest, before, take),
+            let octets = self.window.octets();
+            let (frame, length) = head.frame(octets);
+            let mut rest = &octets[length..];
+            let mut burst = [frame; BURST_FRAMES];
+            let mut count = 1;
+            // Nearly all packets are whole in the window, in a block of the ordinary kind.
+            loop {
+                let vacant = &mut burst[count..BURST_FRAMES.min(frames_max - frames)];
+                let found = match &mut self.format {
+                    Format::Pcap(pcap) => pcap.find_whole(&mut rest, before, vacant),
+                    Format::Pcapng(pcapng) => pcapng.find_whole(&mut rest, before, vacant),
                 };
-                self.frames += more as u64;
-                frames += more;
+                count += found;
+                if count == 0 {
+                    break;
+                }
+                for frame in &burst[..count] {
+                    take(frame);
+                }
+                frames += count;
+                self.frames += count as u64;
+                count = 0;
             }
+            // The one that the file was at had been counted.
+            self.frames -= 1;
+            let used = octets.len() - rest.len();
+            self.window.advance(used);
             self.find_next(interfaces)?;
         }
         Ok(Run::End)

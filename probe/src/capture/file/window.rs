@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read};
 
 /// Read at once, where a file is the only one open.
-const CHUNK: usize = 512 * 1024;
+const CHUNK: usize = 1024 * 1024;
 
 /// The longest piece that can be asked for: the longest packet, and a block around it.
 pub(super) const PIECE_MAX: usize = 320 * 1024;
@@ -13,19 +13,19 @@ pub(super) struct Window {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// Octets before `start`, since the beginning of the stream.
-    position: u64,
+    /// Octets of the stream before the buffer.
+    passed: u64,
     cut: bool,
 }
 
 impl Window {
     pub(super) fn new(stream: Box<dyn Read + Send>) -> Self {
-        Self { stream, buffer: vec![0; CHUNK], start: 0, end: 0, position: 0, cut: false }
+        Self { stream, buffer: vec![0; CHUNK], start: 0, end: 0, passed: 0, cut: false }
     }
 
     /// How far the stream was used, in octets.
     pub(super) fn position(&self) -> u64 {
-        self.position
+        self.passed + self.start as u64
     }
 
     /// Whether the stream ended before its compression did.
@@ -52,7 +52,6 @@ impl Window {
     #[inline]
     pub(super) fn advance(&mut self, count: usize) {
         self.start += count;
-        self.position += count as u64;
         debug_assert!(self.start <= self.end, "only what is there is used");
     }
 
@@ -76,6 +75,7 @@ impl Window {
     fn fill(&mut self, count: usize) -> io::Result<bool> {
         assert!(count <= PIECE_MAX, "no piece is longer");
         self.buffer.copy_within(self.start..self.end, 0);
+        self.passed += self.start as u64;
         (self.start, self.end) = (0, self.end - self.start);
         while self.end < count {
             match self.stream.read(&mut self.buffer[self.end..]) {
