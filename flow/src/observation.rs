@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 /// word 2, 3   destination address
 /// word 4      source port 0-15, destination port 16-31, as in the packet | input interface 32-63
 /// word 5      VLAN 0-15 | protocol 16-23 | type of service 24-31 | IP version 32-39
-///             | TCP control bits 40-47 | lowest TTL 48-55 | highest TTL 56-63 (the same in a packet)
+///             | TCP control bits 40-47 | lowest TTL 48-55 | highest TTL 56-63 (of a packet: both)
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(64))]

@@ -5,7 +5,9 @@ use core::net::{IpAddr, SocketAddr};
 
 use crate::clock::{Advance, Clock};
 use crate::fragment::FragmentCache;
-use crate::frame::{Frame, Ignored, Packet, dissect, dissect_plain, dissect_plain_ipv4};
+use crate::frame::{
+    Frame, Ignored, Packet, dissect, dissect_plain, dissect_plain_ipv4, dissect_plain_ipv6,
+};
 use crate::hash::HashSeed;
 use crate::key::{FlowKey, KeyFields};
 use crate::observation::Observation;
@@ -188,21 +190,31 @@ impl Observer {
         if self.takes_all
             && let Some(dissected) = dissect_plain_ipv4(frame)
         {
-            self.taken_octets += u64::from(frame.wire_length);
-            self.counts.metered.count(dissected.octets.into());
             *packet = self.observation(frame, &dissected);
+            self.count_metered(frame, dissected.octets);
             return true;
         }
-        self.observe_any(*frame, packet)
+        self.observe_other(*frame, packet)
     }
 
     /// The same for any frame and all settings.
     #[inline(never)]
-    fn observe_any(&mut self, frame: Frame<'_>, packet: &mut Observation) -> bool {
-        match self.consider(&frame, packet) {
+    fn observe_other(&mut self, frame: Frame<'_>, packet: &mut Observation) -> bool {
+        if self.takes_all
+            && let Some(dissected) = dissect_plain_ipv6(&frame)
+        {
+            *packet = self.observation(&frame, &dissected);
+            self.count_metered(&frame, dissected.octets);
+            return true;
+        }
+        self.observe_any(&frame, packet)
+    }
+
+    #[inline(never)]
+    fn observe_any(&mut self, frame: &Frame<'_>, packet: &mut Observation) -> bool {
+        match self.consider(frame, packet) {
             Ok(()) => {
-                self.taken_octets += u64::from(frame.wire_length);
-                self.counts.metered.count(packet.octets.into());
+                self.count_metered(frame, packet.octets);
                 true
             }
             Err(reason) => {
@@ -212,11 +224,19 @@ impl Observer {
         }
     }
 
+    #[inline(always)]
+    fn count_metered(&mut self, frame: &Frame<'_>, octets: u32) {
+        self.taken_octets += u64::from(frame.wire_length);
+        self.counts.metered.count(octets.into());
+    }
+
     fn consider(&mut self, frame: &Frame<'_>, packet: &mut Observation) -> Result<(), Ignored> {
         if self.sampling_interval > 1 && !self.is_sampled() {
             return Err(Ignored::NotSampled);
         }
-        let dissected = match dissect_plain(frame) {
+        // Where all is taken, that has been tried.
+        let plain = if self.takes_all { None } else { dissect_plain(frame) };
+        let dissected = match plain {
             Some(dissected) => dissected,
             None => {
                 let mut dissected = dissect(frame)?;

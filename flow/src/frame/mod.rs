@@ -192,7 +192,7 @@ pub(crate) fn dissect_plain_ipv4(frame: &Frame<'_>) -> Option<Packet> {
 
 /// As [`dissect_plain`], for IPv6 only.
 #[inline(always)]
-fn dissect_plain_ipv6(frame: &Frame<'_>) -> Option<Packet> {
+pub(crate) fn dissect_plain_ipv6(frame: &Frame<'_>) -> Option<Packet> {
     let link = PlainEthernet::read(frame)?;
     let data = if link.ethertype == link::IPV6 { link.data } else { return None };
     network::plain_ipv6(data, link.wire_octets, link.vlan_id)

@@ -6,8 +6,8 @@
 //! table never grows: when it holds `flows_max` flows, or all groups that a flow may go to are
 //! full, it ends the flow of that group which has been idle longest.
 //!
-//! Packets are taken strictly in order, and a little later than they come: before, what they need of
-//! the memory is asked for (ahead.rs).
+//! Packets are taken strictly in order, and a little later than they come: before, what they need
+//! of the memory is asked for (ahead.rs).
 //!
 //! Times in slots are the low 32 bits of milliseconds. That is unambiguous because every flow is
 //! looked at by the sweep within [`HORIZON_MS`], and packets that are later than that never

@@ -101,8 +101,9 @@ impl Pcap {
         }))
     }
 
-    /// Finds packets at the beginning of some octets, one behind the other, as many as there is room
-    /// for: whole ones, of a link type that is supported, and due before a time. Gives their number.
+    /// Finds packets at the beginning of some octets, one behind the other, as many as there is
+    /// room for: whole ones, of a link type that is supported, and due before a time. Gives their
+    /// number.
     pub(super) fn find_whole<'a>(
         &self,
         octets: &mut &'a [u8],

@@ -96,9 +96,9 @@ impl Pcapng {
         }
     }
 
-    /// Finds Enhanced Packets at the beginning of some octets, one behind the other, as many as there
-    /// is room for: whole and sound ones, of a link type that is supported, and due before a time.
-    /// Gives their number.
+    /// Finds Enhanced Packets at the beginning of some octets, one behind the other, as many as
+    /// there is room for: whole and sound ones, of a link type that is supported, and due before a
+    /// time. Gives their number.
     pub(super) fn find_whole<'a>(
         &mut self,
         octets: &mut &'a [u8],
