@@ -89,7 +89,7 @@ pub struct Observer {
     fragments: FragmentCache,
     /// Few: an output has one.
     left_out: Vec<Conversation>,
-    /// Nothing was set for which each packet is to be looked at.
+    /// Neither sampling nor the key asks for a look at each packet.
     takes_all: bool,
     /// On the wire, of metered packets.
     taken_octets: u64,
@@ -109,6 +109,14 @@ pub struct Conversation {
 }
 
 impl Conversation {
+    /// Whether protocol and ports are right.
+    #[inline]
+    fn may_have(&self, packet: &Packet) -> bool {
+        let port = self.remote.port();
+        packet.protocol == self.protocol
+            && (packet.ports.destination() == port || packet.ports.source() == port)
+    }
+
     fn has(&self, key: &FlowKey) -> bool {
         let port = self.remote.port();
         let ends = (key.source_address(), key.destination_address());
@@ -138,7 +146,6 @@ impl Observer {
     /// Packets of these are counted as filtered and not metered: the exporter's own messages, which
     /// a mirror may show again.
     pub fn leave_out(&mut self, conversations: Vec<Conversation>) {
-        self.takes_all &= conversations.is_empty();
         self.left_out = conversations;
     }
 
@@ -189,6 +196,7 @@ impl Observer {
     pub fn observe(&mut self, frame: &Frame<'_>, packet: &mut Observation) -> bool {
         if self.takes_all
             && let Some(dissected) = dissect_plain_ipv4(frame)
+            && !self.may_be_left_out(&dissected)
         {
             *packet = self.observation(frame, &dissected);
             self.count_metered(frame, dissected.octets);
@@ -202,6 +210,7 @@ impl Observer {
     fn observe_other(&mut self, frame: Frame<'_>, packet: &mut Observation) -> bool {
         if self.takes_all
             && let Some(dissected) = dissect_plain_ipv6(&frame)
+            && !self.may_be_left_out(&dissected)
         {
             *packet = self.observation(&frame, &dissected);
             self.count_metered(&frame, dissected.octets);
@@ -234,7 +243,7 @@ impl Observer {
         if self.sampling_interval > 1 && !self.is_sampled() {
             return Err(Ignored::NotSampled);
         }
-        // Where all is taken, that has been tried.
+        // Where all is taken, that has been tried, nearly always in vain.
         let plain = if self.takes_all { None } else { dissect_plain(frame) };
         let dissected = match plain {
             Some(dissected) => dissected,
@@ -258,6 +267,12 @@ impl Observer {
     #[inline(always)]
     fn observation(&self, frame: &Frame<'_>, dissected: &Packet) -> Observation {
         Observation::new(dissected, frame.ingress_interface, frame.time, self.late_ms)
+    }
+
+    /// Whether protocol and ports are those of a conversation that is left out.
+    #[inline(always)]
+    fn may_be_left_out(&self, packet: &Packet) -> bool {
+        self.left_out.iter().any(|conversation| conversation.may_have(packet))
     }
 
     fn is_left_out(&self, packet: &Observation) -> bool {
