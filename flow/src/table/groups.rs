@@ -138,7 +138,7 @@ impl Groups {
     /// Asks for the tags and times of the group where a flow with this hash should be.
     #[inline]
     pub(super) fn prefetch(&self, hash: u64) {
-        prefetch(self.words.as_ptr().wrapping_add(self.words_of(pick(hash, self.count)).start));
+        self.prefetch_group(pick(hash, self.count));
     }
 
     /// The same for a group that the sweep will look at.

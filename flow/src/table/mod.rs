@@ -263,9 +263,7 @@ impl FlowTable {
             return false;
         }
         self.now = packet.time;
-        slot.octets += u64::from(packet.octets);
-        slot.packets += 1;
-        slot.words.merge(&packet.words);
+        slot.count(packet);
         *last_seen =
             LastSeen::new(packet.time, packet.words.tcp_control_bits() & self.closing_bits != 0);
         true
@@ -312,9 +310,7 @@ impl FlowTable {
             self.turn_over(place, age, packet, end);
             return;
         }
-        slot.octets += u64::from(packet.octets);
-        slot.packets += 1;
-        slot.words.merge(&packet.words);
+        slot.count(packet);
         let closed = age.closed || bits & self.closing_bits != 0;
         let seen = if packet.late_ms == 0 {
             packet.time
@@ -471,6 +467,13 @@ impl FlowTable {
 }
 
 impl Slot {
+    #[inline(always)]
+    fn count(&mut self, packet: &Observation) {
+        self.octets += u64::from(packet.octets);
+        self.packets += 1;
+        self.words.merge(&packet.words);
+    }
+
     /// How long ago its earliest packet was.
     #[inline]
     fn age_ms(&self, now: Timestamp) -> u32 {

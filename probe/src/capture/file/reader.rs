@@ -197,6 +197,7 @@ impl FileReader {
                     Format::Pcap(pcap) => pcap.find_whole(&mut rest, before, vacant),
                     Format::Pcapng(pcapng) => pcapng.find_whole(&mut rest, before, vacant),
                 };
+                self.frames += found as u64;
                 count += found;
                 if count == 0 {
                     break;
@@ -205,11 +206,8 @@ impl FileReader {
                     take(frame);
                 }
                 frames += count;
-                self.frames += count as u64;
                 count = 0;
             }
-            // The one that the file was at had been counted.
-            self.frames -= 1;
             let used = octets.len() - rest.len();
             self.window.advance(used);
             self.find_next(interfaces)?;
