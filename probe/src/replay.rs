@@ -4,6 +4,7 @@
 //! packets alone decide in which order records leave a table; blocks are counted in frames; and an
 //! output takes the records of several workers block by block, worker by worker.
 
+use std::slice;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
@@ -14,7 +15,7 @@ use flow::{HashSeed, KeyFields, MeterCounts, Observation, Observer, TableSetting
 use crate::capture::file::FileSource;
 use crate::capture::{CaptureError, PacketSource, Polled};
 use crate::config::Config;
-use crate::queue::{Queues, Wiring};
+use crate::queue::{Queues, Wiring, clear};
 use crate::worker::{Drain, Ended, Output, OutputEnd, SetBack, Worker, join, new_table, spawn};
 
 /// Frames of a block.
@@ -222,7 +223,7 @@ impl<'scope> Hands<'scope> {
     fn hand_out(&mut self) {
         for packet in &self.observed[..self.count] {
             let worker = packet.shard(&self.seed, self.key, self.hands.len());
-            self.hands[worker].block.packets.push(*packet);
+            self.hands[worker].block.packets.extend_from_slice(slice::from_ref(packet));
         }
         self.count = 0;
     }
@@ -290,7 +291,7 @@ fn work(
         worker.process(&block.packets);
         worker.queues.end_block();
         now = block.now;
-        block.packets.clear();
+        clear(&mut block.packets);
         // A reader that has ended needs no lists.
         drop(give_back.try_send(block.packets));
     }
