@@ -12,9 +12,9 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use exporter::MeterReport;
 use flow::{HashSeed, KeyFields, MeterCounts, Observation, Observer, TableSettings, Timestamp};
 
-use crate::capture::file::FileSource;
+use crate::capture::file::{FileSource, Input};
 use crate::capture::{CaptureError, PacketSource, Polled};
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::queue::{Queues, Wiring, clear};
 use crate::worker::{Drain, Ended, Output, OutputEnd, SetBack, Worker, join, new_table, spawn};
 
@@ -23,6 +23,10 @@ const BLOCK_FRAMES: usize = 8192;
 
 /// The same where several workers share them: they are woken for each.
 const BLOCK_FRAMES_SHARED: usize = 16_384;
+
+/// Tables for fewer flows are not split where nobody asks for several workers: their halves would
+/// not be full at the same time.
+const FLOWS_SPLIT: u32 = 10_000;
 
 /// Packets that are handed out together.
 const REST: usize = 32;
@@ -48,7 +52,7 @@ pub(crate) fn replay(
     stop: &AtomicBool,
     progress: &mut dyn FnMut(&FileSource),
 ) -> ReplayEnd {
-    let workers = config.workers.unwrap_or(1);
+    let workers = config.workers.unwrap_or_else(|| workers_that_fit(config));
     let table = config.table(workers);
     let wiring = Wiring::replay(workers, outputs.len());
     let outputs_left = AtomicUsize::new(outputs.len());
@@ -75,6 +79,16 @@ pub(crate) fn replay(
         let outputs = threads.into_iter().map(join).collect();
         ReplayEnd { meter, ended, outputs, failure }
     })
+}
+
+/// Two workers and the thread that reads keep two processors busy, or three. With one they would
+/// only be in each other's way; a small table is not split; and what comes through a pipe should
+/// not wait for a block to be full.
+fn workers_that_fit(config: &Config) -> usize {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let from_pipe = matches!(&config.source, Source::Files(files) if files.contains(&Input::Stdin));
+    let pays = processors > 1 && config.table.flows_max >= FLOWS_SPLIT && !from_pipe;
+    if pays { 2 } else { 1 }
 }
 
 /// The thread that reads.

@@ -26,19 +26,21 @@ fn packets(count: u64, seed: u64) -> Vec<Captured> {
     (0..count).map(&mut packet).collect()
 }
 
-/// The output of a replay of files in this order of the command line.
-fn replayed(paths: &[PathBuf]) -> Vec<u8> {
+/// The output of a replay of files in this order of the command line, with one worker and with two.
+fn replayed(paths: &[PathBuf]) -> [Vec<u8>; 2] {
     let files = paths.iter().flat_map(|path| ["-r", path.to_str().unwrap()]);
-    let run = run(["-o", "json:-"].into_iter().chain(files));
-    assert_sound(&run);
-    run.stdout
+    let arguments: Vec<_> = ["-o", "json:-"].into_iter().chain(files).collect();
+    ["1", "2"].map(|workers| {
+        let run = run([&arguments[..], &["--workers", workers]].concat());
+        assert_sound(&run);
+        run.stdout
+    })
 }
 
-/// The output of a replay of one file with these packets, in this order.
-fn alone(packets: &[Captured]) -> Vec<u8> {
-    let run = run_with_input(["-r", "-", "-o", "json:-"], &pcap(packets));
-    assert_sound(&run);
-    run.stdout
+/// The output of replays of one file with these packets, in this order.
+fn alone(packets: &[Captured]) -> [Vec<u8>; 2] {
+    let folder = scratch();
+    replayed(&[write(&folder, "alone.pcap", &pcap(packets))])
 }
 
 /// What a merge is, the slow way: the file whose next packet is the earliest comes next, and of
@@ -134,8 +136,9 @@ fn file_keeps_its_own_order() {
     let other = vec![datagram(2, 10 * SECOND), datagram(2, 2 * SECOND)];
     let paths = written(&folder, &[one, other]);
     // 10 s and 2 s are one flow: nothing of the first file came between them.
-    let text = String::from_utf8(replayed(&paths)).unwrap();
-    assert_eq!(text.lines().count(), 3);
+    for output in replayed(&paths) {
+        assert_eq!(String::from_utf8(output).unwrap().lines().count(), 3);
+    }
 }
 
 #[test]
@@ -166,10 +169,10 @@ fn each_of_many_files_is_open_only_while_it_is_due() {
     for path in paths.iter().rev() {
         shell.arg("-r").arg(path);
     }
-    let output = shell.args(["-o", "json:-", "--stats", "json", "--name", "test"]).output();
-    let run = finished(output.unwrap());
+    shell.args(["--workers", "1", "-o", "json:-", "--stats", "json", "--name", "test"]);
+    let run = finished(shell.output().unwrap());
     assert_sound(&run);
-    assert!(run.stdout == alone(&packets));
+    assert!(run.stdout == alone(&packets)[0]);
 }
 
 #[test]

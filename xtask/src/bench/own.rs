@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::process::{self, Cpus};
 use super::rounds::{Rounds, Spread};
 use super::sink::{Received, Sink};
-use super::tool::{Place, flowprobe};
+use super::tool::{Place, flowprobe, with_room};
 use super::trace::{Recipe, Trace};
 
 /// Two ways of running, in turn on the same trace.
@@ -35,7 +35,7 @@ pub(super) const SINK_BUFFER: usize = 32 << 20;
 /// Steps of the search for the highest rate.
 const STEPS: u32 = 7;
 
-/// One worker against two. Tables have room for an uneven split.
+/// One worker against two.
 pub(super) fn scaling(
     place: &Place,
     folder: &Path,
@@ -44,7 +44,7 @@ pub(super) fn scaling(
 ) -> Result<Scaling> {
     let trace = recipe.make(folder, recipe.packets)?;
     trace.warm()?;
-    let flows_max = (u64::from(recipe.flows) * 11 / 10).to_string();
+    let flows_max = with_room(trace.sums.flows);
     let mut rates = [Vec::new(), Vec::new()];
     for round in 0..rounds.discarded + rounds.counted {
         for (workers, rates) in ["1", "2"].into_iter().zip(&mut rates) {
@@ -66,7 +66,7 @@ pub(super) fn scaling(
 /// Documents per second, on one CPU for everything.
 pub(super) fn documents(place: &Place, trace: &Trace, rounds: Rounds) -> Result<Spread> {
     trace.warm()?;
-    let flows_max = trace.sums.flows.to_string();
+    let flows_max = with_room(trace.sums.flows);
     let arguments = ["-o", "json:/dev/null", "--max-flows", &flows_max];
     let mut rates = Vec::new();
     for round in 0..rounds.discarded + rounds.counted {
@@ -107,7 +107,7 @@ pub(super) fn datagrams(place: &Place, trace: &Trace) -> Result<[Datagrams; 2]> 
 fn send(place: &Place, trace: &Trace, pps: u64) -> Result<Datagrams> {
     let sink = Sink::open(SINK_BUFFER)?;
     let output = format!("ipfix://{}?pps={pps}", sink.address());
-    let flows_max = trace.sums.flows.to_string();
+    let flows_max = with_room(trace.sums.flows);
     let counted = flowprobe(place, Cpus::All, trace, &["-o", &output, "--max-flows", &flows_max]);
     let received = sink.finish()?;
     let counted = counted?;
@@ -122,11 +122,11 @@ impl Datagrams {
     }
 }
 
-/// What the program takes with a table that is next to nothing, in octets.
+/// What the program takes with tables that are next to nothing, in octets; the workers are as many
+/// as with large ones.
 pub(super) fn fixed_memory(place: &Place, trace: &Trace) -> Result<u64> {
-    let counted =
-        flowprobe(place, Cpus::All, trace, &["-o", "ipfix-file:/dev/null", "--max-flows", "1000"])?;
-    Ok(counted.run.peak_memory)
+    let tables = ["-o", "ipfix-file:/dev/null", "--max-flows", "1000", "--workers", "2"];
+    Ok(flowprobe(place, Cpus::All, trace, &tables)?.run.peak_memory)
 }
 
 #[expect(

@@ -199,8 +199,10 @@ impl Results {
                  first packets of the same trace, as many as the table says. All have 15 s idle \
                  and 60 s active timeout, and tables with room for the flows of their file, \
                  and for 10,000 at least (`--max-flows`, nfpcapd `-B`, at least its default, \
-                 softflowd `-m`). flowprobe writes `ipfix-file:/dev/null`, nfpcapd its own \
-                 files in memory, softflowd NetFlow v9 to a UDP socket that is read."
+                 softflowd `-m`), those of flowprobe for 1 % more, as its two workers do not \
+                 get exactly half of the flows each. flowprobe writes `ipfix-file:/dev/null`, \
+                 nfpcapd its own files in memory, softflowd NetFlow v9 to a UDP socket that is \
+                 read."
             ),
         );
         put(page, format_args!("\nMachine: {}.", machine()));

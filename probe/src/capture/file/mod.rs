@@ -257,13 +257,18 @@ impl PacketSource for FileSource {
     where
         F: FnMut(&Frame<'_>),
     {
-        let Some(open) = &mut self.current else { return Ok(Polled::End) };
-        // Of two packets with the same time, that of the file named first comes first.
-        let (due, file) = self.next_due;
-        let before = due.saturating_add(u64::from(open.index < file));
-        match open.reader.run(frames_max, before, &mut self.interfaces, &mut take) {
-            Ok(Run::Enough) => {}
-            why => self.leave(why),
+        let mut left = frames_max;
+        let named = self.interfaces.named_count();
+        // Names are to be known before the packets that need them.
+        while left > 0 && self.interfaces.named_count() == named {
+            let Some(open) = &mut self.current else { return Ok(Polled::End) };
+            // Of two packets with the same time, that of the file named first comes first.
+            let (due, file) = self.next_due;
+            let before = due.saturating_add(u64::from(open.index < file));
+            match open.reader.run(&mut left, before, &mut self.interfaces, &mut take) {
+                Ok(Run::Enough) => {}
+                why => self.leave(why),
+            }
         }
         Ok(Polled::More)
     }

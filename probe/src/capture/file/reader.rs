@@ -167,19 +167,18 @@ impl FileReader {
         self.head.map(|head| head.nanos)
     }
 
-    /// Lends packets, from the one that the file is at on: at most so many, until another file is
-    /// due before the next one, or until more interfaces have names.
+    /// Lends packets, from the one that the file is at on: at most as many as are left to lend,
+    /// until another file is due before the next one, or until more interfaces have names.
     pub(super) fn run(
         &mut self,
-        frames_max: usize,
+        left: &mut usize,
         before: u64,
         interfaces: &mut Interfaces,
         take: &mut impl FnMut(&Frame<'_>),
     ) -> Result<Run, Damage> {
         let named = interfaces.named_count();
-        let mut frames = 0;
         while let Some(head) = self.head {
-            if frames >= frames_max || interfaces.named_count() > named {
+            if *left == 0 || interfaces.named_count() > named {
                 return Ok(Run::Enough);
             }
             if head.nanos >= before {
@@ -192,7 +191,7 @@ impl FileReader {
             let mut count = 1;
             // Nearly all packets are whole in the window, in a block of the ordinary kind.
             loop {
-                let vacant = &mut burst[count..BURST_FRAMES.min(frames_max - frames)];
+                let vacant = &mut burst[count..BURST_FRAMES.min(*left)];
                 let found = match &mut self.format {
                     Format::Pcap(pcap) => pcap.find_whole(&mut rest, before, vacant),
                     Format::Pcapng(pcapng) => pcapng.find_whole(&mut rest, before, vacant),
@@ -205,7 +204,7 @@ impl FileReader {
                 for frame in &burst[..count] {
                     take(frame);
                 }
-                frames += count;
+                *left -= count;
                 count = 0;
             }
             let used = octets.len() - rest.len();

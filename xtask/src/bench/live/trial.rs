@@ -108,8 +108,8 @@ impl Bench<'_> {
         Ok((sent, said["packets_per_second"].as_f64().context("a rate")?))
     }
 
-    /// Searches between nothing and what the generator can send, by one trial for each rate. What
-    /// is found counts if it is good several times.
+    /// Searches between nothing and what the generator can send, by one trial for each rate, or
+    /// two where the first has lost something. What is found counts if it is good several times.
     pub(super) fn highest_rate(&self, meter: Meter, flows: u32) -> Result<Found> {
         let seconds = self.effort.seconds;
         let overload = self.trial(meter, Load { flows, rate: None }, seconds)?;
@@ -126,8 +126,11 @@ impl Bench<'_> {
         let mut next = overload.rate * overload.share() * 0.9;
         for _ in 0..self.effort.steps {
             let rate = next.clamp(low, high);
-            let trial = self.trial(meter, Load { flows, rate: Some(whole(rate)) }, seconds)?;
-            if trial.lost() == 0 {
+            let load = Load { flows, rate: Some(whole(rate)) };
+            // A host that pauses once says nothing of a rate.
+            let is_good = self.trial(meter, load, seconds)?.lost() == 0
+                || self.trial(meter, load, seconds)?.lost() == 0;
+            if is_good {
                 low = rate
             } else {
                 high = rate
