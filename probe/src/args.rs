@@ -114,8 +114,8 @@ pub(crate) struct Arguments {
     pub(crate) sample: NonZeroU32,
 
     /// Threads that keep flows; a replay with several has one more that reads
-    /// [default: 2, but 1 on one processor, for less than 10,000 flows and of standard input; live
-    /// as many as there are queues, or processors if that is less]
+    /// [default: 2, but 1 for less than 10,000 flows and of standard input; live as many as there
+    /// are queues, or processors if that is less]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<NonZeroU32>,
 

@@ -81,14 +81,12 @@ pub(crate) fn replay(
     })
 }
 
-/// Two workers and the thread that reads keep two processors busy, or three. With one they would
-/// only be in each other's way; a small table is not split; and what comes through a pipe should
-/// not wait for a block to be full.
+/// Two workers and the thread that reads keep two processors busy, or three. But a small table is
+/// not split, and what comes through a pipe should not wait for a block to be full. On how many
+/// processors there are it does not depend, for the order of records would depend on the host.
 fn workers_that_fit(config: &Config) -> usize {
-    let processors = thread::available_parallelism().map_or(1, usize::from);
     let from_pipe = matches!(&config.source, Source::Files(files) if files.contains(&Input::Stdin));
-    let pays = processors > 1 && config.table.flows_max >= FLOWS_SPLIT && !from_pipe;
-    if pays { 2 } else { 1 }
+    if config.table.flows_max >= FLOWS_SPLIT && !from_pipe { 2 } else { 1 }
 }
 
 /// The thread that reads.

@@ -67,7 +67,7 @@ pub(super) fn scaling(
 pub(super) fn documents(place: &Place, trace: &Trace, rounds: Rounds) -> Result<Spread> {
     trace.warm()?;
     let flows_max = with_room(trace.sums.flows);
-    let arguments = ["-o", "json:/dev/null", "--max-flows", &flows_max];
+    let arguments = ["-o", "json:/dev/null", "--max-flows", &flows_max, "--workers", "1"];
     let mut rates = Vec::new();
     for round in 0..rounds.discarded + rounds.counted {
         process::touch_memory();

@@ -165,7 +165,7 @@ impl Results {
         put(
             page,
             format_args!(
-                "- new to `json:/dev/null`, all threads on one CPU: {:.2} M documents/s",
+                "- new to `json:/dev/null`, one worker and all threads on one CPU: {:.2} M documents/s",
                 self.documents.median / 1e6
             ),
         );
