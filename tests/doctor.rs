@@ -155,7 +155,8 @@ fn without_capabilities_they_are_named() {
         return support::skip_without("root");
     }
     const NOBODY: u32 = 65_534;
-    let mut program = support::flowprobe();
+    let folder = support::scratch();
+    let mut program = Command::new(support::flowprobe_for_all(folder.path()));
     let output =
         program.args(["doctor", "--json", "-i", "lo"]).uid(NOBODY).gid(NOBODY).output().unwrap();
     let examined = Examined::new(output);

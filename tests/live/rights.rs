@@ -1,7 +1,6 @@
 //! As an unprivileged user with exactly the capabilities that the manual names.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -16,21 +15,15 @@ const NOBODY: &str = "65534";
 /// What capture takes.
 const RIGHTS: [&str; 4] = ["net_raw", "net_admin", "bpf", "ipc_lock"];
 
-/// The program as a user with these capabilities only. It is copied to where any user may read.
+/// The program as a user with these capabilities only.
 fn unprivileged(network: &Network, folder: &Path, rights: &[&str]) -> Command {
-    let copy = folder.join("flowprobe");
-    if !copy.exists() {
-        fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("the folder is ours");
-        let program = support::flowprobe();
-        fs::copy(program.get_program(), &copy).expect("the program can be copied");
-    }
     let with = rights.iter().map(|right| format!(",+{right}")).collect::<String>();
     let exactly = format!("-all{with}");
     let mut command = network.command(Host::Probe, "setpriv");
     command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--no-new-privs"]);
     // The bounding set too: what is not named cannot come back.
     command.args(["--inh-caps", &exactly, "--ambient-caps", &exactly, "--bounding-set", &exactly]);
-    command.arg(copy);
+    command.arg(support::flowprobe_for_all(folder));
     command
 }
 

@@ -12,7 +12,9 @@ pub mod packet;
 pub mod random;
 pub mod time;
 
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -24,6 +26,16 @@ use serde_json::Value;
 pub fn flowprobe() -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     Command::new(PROGRAM.get_or_init(build))
+}
+
+/// The program in a folder where any user may run it: a checkout may be its owner's alone.
+pub fn flowprobe_for_all(folder: &Path) -> PathBuf {
+    let copy = folder.join("flowprobe");
+    if !copy.exists() {
+        fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("the folder is ours");
+        fs::copy(flowprobe().get_program(), &copy).expect("the program can be copied");
+    }
+    copy
 }
 
 fn build() -> PathBuf {
