@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::process::{self, Cpus};
-use super::rounds::{Rounds, Spread};
+use super::process::Cpus;
+use super::rounds::{Rounds, Spread, rate, warm};
 use super::sink::{Received, Sink};
 use super::tool::{Place, flowprobe, with_room};
 use super::trace::{Recipe, Trace};
@@ -50,9 +50,8 @@ pub(super) fn scaling(
         for (workers, rates) in ["1", "2"].into_iter().zip(&mut rates) {
             let output = ["-o", "ipfix-file:/dev/null", "--max-flows", &flows_max];
             let arguments = [&output[..], &["--workers", workers]].concat();
-            process::touch_memory();
-            let counted = flowprobe(place, Cpus::All, &trace, &arguments)?;
-            let rate = super::rounds::rate(&trace, &counted);
+            let counted = warm(|| flowprobe(place, Cpus::All, &trace, &arguments))?;
+            let rate = rate(&trace, &counted);
             println!("{:5} {workers} worker(s) {:>8.2} Mpps", recipe.name, rate / 1e6);
             if round >= rounds.discarded {
                 rates.push(rate);
@@ -70,8 +69,7 @@ pub(super) fn documents(place: &Place, trace: &Trace, rounds: Rounds) -> Result<
     let arguments = ["-o", "json:/dev/null", "--max-flows", &flows_max, "--workers", "1"];
     let mut rates = Vec::new();
     for round in 0..rounds.discarded + rounds.counted {
-        process::touch_memory();
-        let counted = flowprobe(place, Cpus::One, trace, &arguments)?;
+        let counted = warm(|| flowprobe(place, Cpus::One, trace, &arguments))?;
         let rate = counted.records as f64 / counted.run.seconds;
         println!("json  one CPU {:>8.2} M documents/s", rate / 1e6);
         if round >= rounds.discarded {

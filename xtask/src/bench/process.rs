@@ -84,20 +84,6 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
     process::exit(status.code().unwrap_or(1));
 }
 
-/// Touches the memory that is free, and gives it back.
-///
-/// A virtual machine may give memory that has been free for seconds back to its host, and whoever
-/// touches it next waits for the host: up to 2 s a GiB. No run is to pay for that.
-pub(super) fn touch_memory() {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let free = text.lines().find_map(|line| line.strip_prefix("MemFree:")?.strip_suffix("kB"));
-    let kib = free.and_then(|kib| kib.trim().parse::<usize>().ok()).unwrap_or(0);
-    let memory = vec![1_u8; (kib * 1024).min(TOUCHED_MAX)];
-    std::hint::black_box(&memory);
-}
-
-const TOUCHED_MAX: usize = 8 << 30;
-
 /// Which CPUs a program may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cpus {

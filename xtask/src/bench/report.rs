@@ -192,9 +192,10 @@ impl Results {
             format_args!(
                 "\n## How\n\n\
                  The programs run on the same files in turn, {counted} rounds after {discarded} \
-                 that is not counted. Files are read once before, so that they lie in memory, and \
-                 before runs with many flows free memory is touched and given back: a virtual \
-                 machine might have to get it from its host. \
+                 that is not counted. Files are read once before, so that they lie in memory. In a \
+                 round each program runs twice, one right after the other, and the second run is \
+                 the one that counts: a virtual machine might have to get the memory for the \
+                 first from its host. \
                  The time is from the start of the process to its end. Slow programs get the \
                  first packets of the same trace, as many as the table says. All have 15 s idle \
                  and 60 s active timeout, and tables with room for the flows of their file, \

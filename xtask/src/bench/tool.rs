@@ -63,11 +63,6 @@ impl Tool {
         there
     }
 
-    /// Whether what it takes for the flows of a trace is worth mentioning.
-    pub(super) fn needs_memory(self, trace: &Trace) -> bool {
-        self != Self::Tcpdump && trace.sums.flows > 100_000
-    }
-
     /// Meters a trace, with room for its flows.
     pub(super) fn run(self, place: &Place, trace: &Trace) -> Result<Counted> {
         let flows_max = trace.sums.flows.max(FLOWS_MAX_LEAST);
