@@ -59,6 +59,9 @@ const _: () = assert!(size_of::<Group>() == (1 + SLOTS) * LINE);
 /// Octets of a cache line.
 const LINE: usize = 64;
 
+/// Octets of a huge page. Memory that has only a part of one is in small pages there.
+const HUGE_PAGE: usize = 2 << 20;
+
 const GROUP_WORDS: usize = size_of::<Group>() / size_of::<u64>();
 
 /// Which octet of the tags is the count.
@@ -103,12 +106,12 @@ impl Group {
 
 /// The allocator hands out zeroed memory for nothing when it is fresh from the kernel, but not
 /// aligned to cache lines; aligned and zeroed, it writes all of it. So the groups are allocated as
-/// words and begin at the first word that starts a line.
+/// words and begin at the first word that starts a line, or a huge page.
 #[derive(Debug)]
 pub(super) struct Groups {
     words: Vec<u64>,
-    /// Less than a line.
-    start: u8,
+    /// Words before the first group.
+    start: usize,
     count: u32,
     probes_max: u32,
     /// Flows in each region.
@@ -120,9 +123,10 @@ impl Groups {
     pub(super) fn new(flows_max: u32) -> Self {
         let slots = (u64::from(flows_max) * LOAD.1).div_ceil(LOAD.0);
         let count = u32::try_from(slots.div_ceil(SLOTS as u64)).expect("fewer groups than flows");
-        const SPARE: usize = LINE / size_of::<u64>() - 1;
-        let words = vec![0; count as usize * GROUP_WORDS + SPARE];
-        let start = u8::try_from(words.as_ptr().align_offset(LINE).min(SPARE)).unwrap_or(0);
+        let octets = count as usize * size_of::<Group>();
+        let align = if octets < HUGE_PAGE { LINE } else { HUGE_PAGE };
+        let words = vec![0; (octets.next_multiple_of(align) + align) / size_of::<u64>()];
+        let start = words.as_ptr().align_offset(align).min(align / size_of::<u64>());
         let regions = vec![0; count.div_ceil(REGION) as usize];
         Self { words, start, count, probes_max: PROBES_MAX.min(count), regions }
     }
@@ -353,7 +357,7 @@ impl Groups {
 
     #[inline]
     fn words_of(&self, number: u32) -> Range<usize> {
-        let start = usize::from(self.start) + number as usize * GROUP_WORDS;
+        let start = self.start + number as usize * GROUP_WORDS;
         start..start + GROUP_WORDS
     }
 }
