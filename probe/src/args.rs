@@ -180,7 +180,7 @@ pub(crate) struct LiveArguments {
     pub(crate) direction: Direction,
 
     /// Descriptors in each ring of an AF_XDP socket, a power of two: so many frames can wait
-    /// [default: 16384, or less where --umem-max has no room for that]
+    /// [default: 32768, or less where --umem-max has no room for that]
     #[arg(long, value_name = "N", value_parser = ring)]
     pub(crate) ring: Option<u32>,
 

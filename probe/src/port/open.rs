@@ -11,8 +11,9 @@ use crate::config::LiveSettings;
 use crate::interface::{Interface, Reason, towards};
 use crate::rights;
 
-/// A worker may be late by so many frames: 16 ms at a million a second.
-const RING_DEFAULT: u32 = 16_384;
+/// A worker may be late by so many frames, or about 4 ms at the highest rates: as long as another
+/// process may have its CPU.
+const RING_DEFAULT: u32 = 32_768;
 
 /// Fewer are of no use.
 const RING_MIN: u32 = 512;
@@ -166,8 +167,9 @@ mod tests {
     #[test]
     fn rings_shrink_to_the_memory_that_there_is() {
         for (queues, memory_max, ring) in [
-            (1, 1 << 30, 16_384),
-            (12, 1 << 30, 16_384),
+            (1, 1 << 30, 32_768),
+            (6, 1 << 30, 32_768),
+            (7, 1 << 30, 16_384),
             (13, 1 << 30, 8192),
             (64, 1 << 30, 2048),
             (64, 1 << 20, 512),
