@@ -16,3 +16,4 @@ mod load;
 mod probe;
 mod records;
 mod rights;
+mod service;

@@ -28,7 +28,7 @@ fn unprivileged(network: &Network, folder: &Path, rights: &[&str]) -> Command {
 }
 
 /// Effective capabilities and users of all threads of a process.
-fn threads(pid: u32) -> Vec<(u64, String)> {
+pub fn threads(pid: u32) -> Vec<(u64, String)> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
     let of = |path: std::path::PathBuf| {
         let status = fs::read_to_string(path.join("status")).expect("the thread runs");

@@ -24,7 +24,7 @@ pub(crate) struct Options {
 }
 
 /// What the tests drive besides the program itself.
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need; 10] = [
     Need { package: "ethtool", check: &["ethtool", "--version"] },
     Need { package: "iproute2", check: &["ip", "-V"] },
     Need { package: "nfdump", check: &["nfcapd", "-V"] },
@@ -32,6 +32,7 @@ const NEEDS: [Need; 9] = [
     Need { package: "softflowd", check: &["softflowd", "-h"] },
     Need { package: "tshark", check: &["tshark", "--version"] },
     Need { package: "tcpdump", check: &["tcpdump", "--version"] },
+    Need { package: "systemd-container", check: &["systemd-nspawn", "--version"] },
     Need { package: "ruby", check: &["ruby", "--version"] },
     Need { package: "ruby-bindata", check: &["ruby", "-e", "require 'bindata'"] },
 ];

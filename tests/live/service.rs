@@ -1,0 +1,170 @@
+//! The unit of `deploy/`, as it is, under systemd: on a system of its own, whose root is this
+//! host's with what it writes in memory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::ends::{frames, packets};
+use crate::rights::threads;
+use crate::support;
+use crate::support::flows::Flow;
+use crate::support::net::{Host, Links, Network};
+
+/// Makes its root, this host's with what is written in memory, where nobody else sees it, and
+/// starts it.
+const START: &str = r#"
+mount -t tmpfs tmpfs "$1"
+mkdir "$1/written" "$1/work" "$1/root"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$1/written,workdir=$1/work" "$1/root"
+root=$1/root; shift
+exec systemd-nspawn --directory="$root" "$@"
+"#;
+
+/// How long the system may take to start or to end, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Rings for which the locked memory is enough that everybody has: who has not the right to give
+/// out more cannot test that.
+const SETTINGS: &str = r#"
+interface = ["rx0"]
+ring = 1024
+output = ["json:/var/lib/flowprobe/flows.json"]
+idle-timeout = "1h"
+active-timeout = "1h"
+"#;
+
+/// A system that runs. It ends when a test fails.
+struct System {
+    child: Child,
+    /// What the service keeps.
+    state: PathBuf,
+    console: PathBuf,
+}
+
+impl System {
+    /// Starts it on the probe's host, with the program, its settings and the unit where the unit
+    /// says that they are.
+    fn start(network: &Network, folder: &Path) -> Self {
+        let settings = folder.join("flowprobe.toml");
+        fs::write(&settings, SETTINGS).expect("the folder is ours");
+        let [state, system] = ["state", "system"].map(|name| folder.join(name));
+        for folder in [&state, &system] {
+            fs::create_dir(folder).expect("the folder is ours");
+        }
+        let console = folder.join("console");
+        let unit = support::root().join("deploy/flowprobe.service");
+        let program = support::flowprobe_for_all(folder);
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-ec", START, "sh"]).arg(&system);
+        command.args(["--quiet", "--register=no", "--keep-unit", "--console=pipe", "--boot"]);
+        command.arg("--machine=flowprobe-test");
+        let namespace = network.namespace(Host::Probe);
+        command.arg(format!("--network-namespace-path=/run/netns/{namespace}"));
+        // What a host has, and a container only when it is asked for.
+        command.args(["--capability=CAP_NET_ADMIN,CAP_BPF", "--system-call-filter=bpf"]);
+        let mut bind = |option: &str, here: &Path, there: &str| {
+            command.arg(format!("--{option}={}:{there}", here.display()));
+        };
+        bind("bind-ro", &program, "/usr/local/bin/flowprobe");
+        bind("bind-ro", &settings, "/etc/flowprobe.toml");
+        bind("bind-ro", &unit, "/etc/systemd/system/flowprobe.service");
+        bind("bind", &state, "/var/lib/private/flowprobe");
+        command.args(["--", "--unit=flowprobe.service"]).stdin(Stdio::null());
+        let output = fs::File::create(&console).expect("the folder is ours");
+        command.stderr(output.try_clone().expect("a file can be shared")).stdout(output);
+        Self { child: command.spawn().expect("systemd-nspawn starts"), state, console }
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(&self.console).unwrap_or_default()
+    }
+
+    fn wait_for<T>(&mut self, what: &str, mut look: impl FnMut(&mut Self) -> Option<T>) -> T {
+        let begin = Instant::now();
+        loop {
+            if let Some(found) = look(self) {
+                return found;
+            }
+            assert!(begin.elapsed() < PATIENCE, "not in time: {what}: {}", self.said());
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The process of the service, once it has given up its rights: then everything is open.
+    fn service(&mut self) -> u32 {
+        self.wait_for("the service captures", |system| {
+            let ended = system.child.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "the system has ended: {}", system.said());
+            let of_the_system = descendants(system.child.id());
+            let is_ready = |pid: &u32| {
+                name(*pid).as_deref() == Some("flowprobe")
+                    && threads(*pid).iter().all(|(capabilities, _)| *capabilities == 0)
+            };
+            of_the_system.into_iter().find(is_ready)
+        })
+    }
+
+    /// Shuts it down; what the service has written.
+    fn stop(mut self) -> Vec<Flow> {
+        let pid = Pid::from_raw(self.child.id().try_into().expect("a process id"));
+        kill(pid, Signal::SIGTERM).expect("it runs");
+        let status = self.wait_for("the system ends", |system| {
+            system.child.try_wait().expect("a child can be asked")
+        });
+        assert!(status.success(), "{status}: {}", self.said());
+        let text = fs::read_to_string(self.state.join("flows.json")).expect("a file of flows");
+        let documents = text.lines().map(|line| {
+            serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+        });
+        documents.map(|document| Flow::of(&document)).collect()
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn name(pid: u32) -> Option<String> {
+    Some(fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned())
+}
+
+/// All processes below one.
+fn descendants(pid: u32) -> Vec<u32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let children: Vec<u32> = text.split(' ').filter_map(|word| word.trim().parse().ok()).collect();
+    let below = children.iter().flat_map(|&child| descendants(child));
+    let below: Vec<_> = below.collect();
+    [children, below].concat()
+}
+
+#[test]
+fn the_unit_captures_and_ends_in_good_order() {
+    let Some(network) = Network::new(Links { queues: 2, ..Links::default() }) else { return };
+    if !support::has_tool("systemd-nspawn") {
+        return support::skip("systemd-nspawn (systemd-container) is not installed");
+    }
+    let folder = support::scratch();
+    let file = support::write(&folder, "some.pcap", &frames(100));
+    let mut system = System::start(&network, folder.path());
+    let service = system.service();
+    for (_, user) in threads(service) {
+        assert!(!user.starts_with("0\t"), "a user of its own: {user}");
+    }
+    let interface = network.interface(Host::Probe, "rx0");
+    assert!(interface.get("xdp").is_some(), "by AF_XDP, for the host does not need it");
+    let sent = network.send_file("tx0", &file, &[]);
+    let flows = system.stop();
+    assert_eq!(packets(&flows), sent.packets);
+}
