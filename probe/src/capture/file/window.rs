@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read};
 
 /// Read at once, where a file is the only one open.
-const CHUNK: usize = 1024 * 1024;
+const CHUNK: usize = 384 * 1024;
 
 /// The longest piece that can be asked for: the longest packet, and a block around it.
 pub(super) const PIECE_MAX: usize = 320 * 1024;
