@@ -117,6 +117,9 @@ const IFLA_XDP_PROG_ID: u16 = 4;
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+    use std::time::{Duration, Instant};
+
     use super::*;
     use crate::namespace::{in_namespace, ip};
 
@@ -132,22 +135,30 @@ mod tests {
     fn links_are_followed_through_states_and_names() {
         in_namespace(|| {
             ip("link add va index 71 type veth peer name vb index 72");
-            let now = |command: &str| {
+            let check = |command: &str, expected: Option<(&str, bool, bool)>| {
                 ip(command);
-                let mut seen = seen();
-                let found =
-                    seen.iter().position(|link| link.0 == 72).map(|place| seen.remove(place));
-                found.map(|(_, name, is_up, is_running)| (name, is_up, is_running))
+                let begin = Instant::now();
+                loop {
+                    let seen = seen();
+                    let found = seen.iter().find(|link| link.0 == 72);
+                    let found = found.map(|link| (link.1.as_str(), link.2, link.3));
+                    if found == expected {
+                        break;
+                    }
+                    // The kernel may be up to a second late with the state of a cable.
+                    let waited = begin.elapsed();
+                    assert!(waited < Duration::from_secs(5), "{command}: {found:?}");
+                    thread::sleep(Duration::from_millis(10));
+                }
             };
-            let vb = |name: &str, is_up, is_running| Some((name.to_owned(), is_up, is_running));
-            assert_eq!(now("link set va up"), vb("vb", false, false));
-            assert_eq!(now("link set vb up"), vb("vb", true, true));
+            check("link set va up", Some(("vb", false, false)));
+            check("link set vb up", Some(("vb", true, true)));
             // The other end goes: that is the cable.
-            assert_eq!(now("link set va down"), vb("vb", true, false));
-            assert_eq!(now("link set va up"), vb("vb", true, true));
-            assert_eq!(now("link set vb name mirror7"), vb("mirror7", true, true));
-            assert_eq!(now("link set mirror7 down"), vb("mirror7", false, false));
-            assert_eq!(now("link del va"), None);
+            check("link set va down", Some(("vb", true, false)));
+            check("link set va up", Some(("vb", true, true)));
+            check("link set vb name mirror7", Some(("mirror7", true, true)));
+            check("link set mirror7 down", Some(("mirror7", false, false)));
+            check("link del va", None);
             assert_eq!(seen(), [(1, "lo".to_owned(), true, true)]);
         });
     }
