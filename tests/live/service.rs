@@ -129,7 +129,10 @@ impl System {
 
 impl Drop for System {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have ended already. Its first process would live on without its parent.
+        for pid in descendants(self.child.id()) {
+            drop(kill(Pid::from_raw(pid.try_into().expect("a process id")), Signal::SIGKILL));
+        }
         drop(self.child.kill());
         drop(self.child.wait());
     }
