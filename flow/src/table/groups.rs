@@ -62,7 +62,9 @@ const LINE: usize = 64;
 /// Octets of a huge page. Memory that has only a part of one is in small pages there.
 const HUGE_PAGE: usize = 2 << 20;
 
-const GROUP_WORDS: usize = size_of::<Group>() / size_of::<u64>();
+const WORD: usize = size_of::<u64>();
+
+const GROUP_WORDS: usize = size_of::<Group>() / WORD;
 
 /// Which octet of the tags is the count.
 const PASSED: usize = SLOTS;
@@ -112,6 +114,8 @@ pub(super) struct Groups {
     words: Vec<u64>,
     /// Words before the first group.
     start: usize,
+    /// Words from there to the end of the last line, or huge page.
+    length: usize,
     count: u32,
     probes_max: u32,
     /// Flows in each region.
@@ -125,14 +129,16 @@ impl Groups {
         let count = u32::try_from(slots.div_ceil(SLOTS as u64)).expect("fewer groups than flows");
         let octets = count as usize * size_of::<Group>();
         let align = if octets < HUGE_PAGE { LINE } else { HUGE_PAGE };
-        let words = vec![0; (octets.next_multiple_of(align) + align) / size_of::<u64>()];
-        let start = words.as_ptr().align_offset(align).min(align / size_of::<u64>());
+        let (length, spare) = (octets.next_multiple_of(align) / WORD, align / WORD);
+        let words = vec![0; length + spare];
+        let start = words.as_ptr().align_offset(align).min(spare);
         let regions = vec![0; count.div_ceil(REGION) as usize];
-        Self { words, start, count, probes_max: PROBES_MAX.min(count), regions }
+        Self { words, start, length, count, probes_max: PROBES_MAX.min(count), regions }
     }
 
+    /// All groups, to the end of the last line or huge page.
     pub(super) fn memory(&self) -> &[u8] {
-        self.words.as_bytes()
+        self.words[self.start..self.start + self.length].as_bytes()
     }
 
     pub(super) fn count(&self) -> u32 {
