@@ -8,6 +8,8 @@ const CHUNK: usize = 384 * 1024;
 /// The longest piece that can be asked for: the longest packet, and a block around it.
 pub(super) const PIECE_MAX: usize = 320 * 1024;
 
+const _: () = assert!(PIECE_MAX <= CHUNK, "the buffer holds any piece");
+
 pub(super) struct Window {
     stream: Box<dyn Read + Send>,
     buffer: Vec<u8>,
