@@ -5,16 +5,15 @@ use std::net::TcpListener;
 use std::process::{Child, ChildStdin, Stdio};
 use std::time::Instant;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use crate::support::capture::{Captured, pcap};
-use crate::support::flowprobe;
 use crate::support::packet::ethernet;
+use crate::support::{self, flowprobe};
 use crate::{FAILED, datagram, feed, finish, many_flows, start, wait_until};
 
 fn signal(child: &Child, signal: Signal) {
-    kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+    support::signal(child.id(), signal).unwrap();
 }
 
 /// Writes a capture that does not end, and waits until the program has read the packets: behind

@@ -40,8 +40,7 @@ impl Nfcapd {
         wait_until("nfcapd has read all", || queue(network) == Some(0));
         thread::sleep(Duration::from_millis(300));
         let terminate = nix::sys::signal::Signal::SIGTERM;
-        let pid = nix::unistd::Pid::from_raw(self.0.id().try_into().expect("a process id"));
-        nix::sys::signal::kill(pid, terminate).expect("nfcapd runs");
+        support::signal(self.0.id(), terminate).expect("nfcapd runs");
         self.0.wait().expect("nfcapd ends");
         let mut nfdump = Command::new("nfdump");
         let output = nfdump.args(["-q", "-o", "json", "-R"]).arg(folder).output();

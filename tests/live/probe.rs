@@ -5,11 +5,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::support::flows::Flow;
+use crate::support::flows::{Flow, flows};
 use crate::support::net::{Host, Network};
 use crate::support::{self, Run};
 
@@ -68,12 +67,9 @@ impl Probe {
     pub fn flows(&self) -> Vec<Flow> {
         let octets = fs::read(self.folder.path().join("stdout")).unwrap_or_default();
         let whole = octets.iter().rposition(|&octet| octet == b'\n').map_or(0, |end| end + 1);
-        let run = support::finished(Output {
-            status: std::process::ExitStatus::default(),
-            stdout: octets[..whole].to_vec(),
-            stderr: Vec::new(),
-        });
-        run.sorted_flows()
+        let mut flows = flows(&octets[..whole]);
+        flows.sort();
+        flows
     }
 
     /// Polls, while it runs.
@@ -98,8 +94,7 @@ impl Probe {
     }
 
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.pid().try_into().expect("a process id"));
-        kill(pid, signal).expect("it runs");
+        support::signal(self.pid(), signal).expect("it runs");
     }
 
     /// Waits until it ends.

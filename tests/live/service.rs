@@ -7,14 +7,12 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use serde_json::Value;
+use nix::sys::signal::Signal;
 
 use crate::ends::{frames, packets};
 use crate::rights::threads;
 use crate::support;
-use crate::support::flows::Flow;
+use crate::support::flows::{Flow, flows};
 use crate::support::net::{Host, Links, Network};
 
 /// Makes its root, this host's with what is written in memory, where nobody else sees it, and
@@ -113,17 +111,12 @@ impl System {
 
     /// Shuts it down; what the service has written.
     fn stop(mut self) -> Vec<Flow> {
-        let pid = Pid::from_raw(self.child.id().try_into().expect("a process id"));
-        kill(pid, Signal::SIGTERM).expect("it runs");
+        support::signal(self.child.id(), Signal::SIGTERM).expect("it runs");
         let status = self.wait_for("the system ends", |system| {
             system.child.try_wait().expect("a child can be asked")
         });
         assert!(status.success(), "{status}: {}", self.said());
-        let text = fs::read_to_string(self.state.join("flows.json")).expect("a file of flows");
-        let documents = text.lines().map(|line| {
-            serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"))
-        });
-        documents.map(|document| Flow::of(&document)).collect()
+        flows(&fs::read(self.state.join("flows.json")).expect("a file of flows"))
     }
 }
 
@@ -131,7 +124,7 @@ impl Drop for System {
     fn drop(&mut self) {
         // It may have ended already. Its first process would live on without its parent.
         for pid in descendants(self.child.id()) {
-            drop(kill(Pid::from_raw(pid.try_into().expect("a process id")), Signal::SIGKILL));
+            let _ended_already = support::signal(pid, Signal::SIGKILL);
         }
         drop(self.child.kill());
         drop(self.child.wait());
@@ -147,8 +140,7 @@ fn descendants(pid: u32) -> Vec<u32> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let text = fs::read_to_string(path).unwrap_or_default();
     let children: Vec<u32> = text.split(' ').filter_map(|word| word.trim().parse().ok()).collect();
-    let below = children.iter().flat_map(|&child| descendants(child));
-    let below: Vec<_> = below.collect();
+    let below: Vec<_> = children.iter().flat_map(|&child| descendants(child)).collect();
     [children, below].concat()
 }
 

@@ -64,10 +64,15 @@ impl Flow {
     }
 }
 
+/// The flows of documents, in their order.
+pub fn flows(documents: &[u8]) -> Vec<Flow> {
+    super::documents(documents).iter().map(Flow::of).collect()
+}
+
 impl Run {
     /// The flows on standard output, in the order in which they came.
     pub fn flows(&self) -> Vec<Flow> {
-        self.documents().iter().map(Flow::of).collect()
+        flows(&self.stdout)
     }
 
     /// The same, in an order that does not depend on when they left.

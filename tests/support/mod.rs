@@ -20,6 +20,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::{env, fs};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// The program, built as the tests are.
@@ -92,8 +94,7 @@ impl Run {
 
     /// The documents on standard output, one to a line.
     pub fn documents(&self) -> Vec<Value> {
-        let lines = self.stdout.split(|&octet| octet == b'\n').filter(|line| !line.is_empty());
-        lines.map(|line| serde_json::from_slice(line).expect("a line is a document")).collect()
+        documents(&self.stdout)
     }
 
     /// Every packet and octet is accounted for, in the meter and in each output.
@@ -116,6 +117,12 @@ impl Run {
             }
         }
     }
+}
+
+/// Documents, one to a line.
+pub fn documents(lines: &[u8]) -> Vec<Value> {
+    let lines = lines.split(|&octet| octet == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).expect("a line is a document")).collect()
 }
 
 /// Runs the program with these arguments and `--stats json`.
@@ -155,6 +162,11 @@ pub fn finished(output: Output) -> Run {
         stderr,
         stats: stats.unwrap_or(Value::Null),
     }
+}
+
+/// Sends a signal to a process.
+pub fn signal(pid: u32, signal: Signal) -> nix::Result<()> {
+    kill(Pid::from_raw(pid.try_into().expect("a process id")), signal)
 }
 
 /// A folder for the files of a test, removed at its end.
