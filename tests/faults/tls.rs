@@ -1,7 +1,7 @@
 //! Collectors over TLS: whom the program trusts, and whether they trust it.
 
 use std::io::{self, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -78,9 +78,11 @@ impl Authority {
 struct Demands {
     version: &'static SupportedProtocolVersion,
     clients_of: Option<RootCertStore>,
+    /// How long it takes before each look at what came.
+    delay: Duration,
 }
 
-const ANYBODY: Demands = Demands { version: &TLS13, clients_of: None };
+const ANYBODY: Demands = Demands { version: &TLS13, clients_of: None, delay: Duration::ZERO };
 
 /// What came of a connection: what was taken, or why not.
 type Taken = JoinHandle<Result<Vec<u8>, String>>;
@@ -112,15 +114,31 @@ fn collector_at(listener: TcpListener, identity: &Identity, demands: Demands) ->
         // It does not come back, so that a client that is turned away has to give up.
         drop(listener);
         let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
-        while stream.conn.is_handshaking() {
-            if let Err(error) = stream.conn.complete_io(&mut stream.sock) {
-                // What the client still says is heard, so that it hears the reason.
-                drop(io::copy(&mut stream.sock, &mut io::sink()));
-                return Err(error.to_string());
-            }
+        if let Err(error) = shake_hands(&mut stream, demands.delay) {
+            // What the client still says is heard, so that it hears the reason.
+            drop(io::copy(&mut stream.sock, &mut io::sink()));
+            return Err(error.to_string());
         }
         Ok(read_all(stream))
     })
+}
+
+fn shake_hands(
+    stream: &mut StreamOwned<ServerConnection, TcpStream>,
+    delay: Duration,
+) -> io::Result<()> {
+    while stream.conn.is_handshaking() {
+        thread::sleep(delay);
+        if stream.conn.read_tls(&mut stream.sock)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let seen = stream.conn.process_new_packets();
+        while stream.conn.wants_write() {
+            stream.conn.write_tls(&mut stream.sock)?;
+        }
+        seen.map_err(io::Error::other)?;
+    }
+    Ok(())
 }
 
 /// A folder for PEM files.
@@ -233,7 +251,7 @@ fn client_certificate_is_shown_to_a_collector_that_asks_for_one() {
     let clients = Authority::new();
     let client = files.client(&clients.certify("probe.example"));
     for version in [&TLS12, &TLS13] {
-        let demands = Demands { version, clients_of: Some(clients.roots()) };
+        let demands = Demands { version, clients_of: Some(clients.roots()), ..ANYBODY };
         let (taken, port) = collector(&authority.certify("localhost"), demands);
         let url = format!("ipfix+tls://localhost:{port}?ca={}&{client}", ca.display());
         check_taken(taken, &url);
@@ -245,8 +263,9 @@ fn client_certificate_is_shown_to_a_collector_that_asks_for_one() {
 fn check_turned_away(client: &str) {
     let (files, authority) = (Files::new(), Authority::new());
     let ca = files.write("ca.pem", &authority.pem);
-    for version in [&TLS12, &TLS13] {
-        let demands = Demands { version, clients_of: Some(Authority::new().roots()) };
+    let kinds = [(&TLS12, 0), (&TLS13, 0), (&TLS13, 300)];
+    for (version, delay) in kinds.map(|(version, ms)| (version, Duration::from_millis(ms))) {
+        let demands = Demands { version, clients_of: Some(Authority::new().roots()), delay };
         let (taken, port) = collector(&authority.certify("localhost"), demands);
         let url = format!("ipfix+tls://localhost:{port}");
         let run = replay(&format!("{url}?ca={}&{client}", ca.display()), 10);
@@ -358,7 +377,7 @@ fn files_are_read_once_and_not_for_each_connection() {
     drop(files);
     assert!(live(&url).is_err(), "without its files an output cannot be opened");
     let listener = TcpListener::bind(address).unwrap();
-    let demands = Demands { version: &TLS13, clients_of: Some(clients.roots()) };
+    let demands = Demands { version: &TLS13, clients_of: Some(clients.roots()), ..ANYBODY };
     let taken = collector_at(listener, &authority.certify("localhost"), demands);
     let begin = Instant::now();
     while exporter.counts().octets == 0 {

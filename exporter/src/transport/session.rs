@@ -23,6 +23,10 @@ const STUCK_TIMEOUT: Duration = Duration::from_secs(30);
 /// there; then again and again until `STUCK_TIMEOUT` is over.
 const KEEP_ALIVE: (u32, u32) = (30, 10);
 
+/// With TLS 1.3 the client ends its handshake before the peer has looked at its certificate
+/// (RFC 8446 section 2), and a peer that turns it away may say so later, by so much.
+const ACCEPTANCE: Duration = Duration::from_secs(1);
+
 /// Octets that are gathered before they are written.
 pub(super) const BUFFER: usize = 64 * 1024;
 
@@ -49,6 +53,8 @@ pub(super) struct Session {
     under_way: VecDeque<(u64, Content)>,
     /// What the kernel counted as acknowledged when the connection was new.
     acknowledged_before: u64,
+    /// While the peer may still turn us away: when it will no more.
+    acceptance: Option<Instant>,
     /// When nothing was left to be written, or something was taken.
     progress: Instant,
 }
@@ -76,6 +82,7 @@ impl Session {
         let acknowledged_before = acknowledged(&stream)?;
         let wire = Wire::begin(stream, peer.tls.as_ref(), CONNECT_TIMEOUT)?;
         wire.stream().set_nonblocking(true)?;
+        let now = Instant::now();
         Ok(Self {
             wire,
             buffer: VecDeque::with_capacity(2 * BUFFER),
@@ -84,7 +91,8 @@ impl Session {
             waiting: VecDeque::new(),
             under_way: VecDeque::new(),
             acknowledged_before,
-            progress: Instant::now(),
+            acceptance: peer.tls.is_some().then(|| now + ACCEPTANCE),
+            progress: now,
         })
     }
 
@@ -105,7 +113,9 @@ impl Session {
 
     /// Fails if the peer has ended the connection.
     pub(super) fn check_peer(&mut self) -> io::Result<()> {
-        self.wire.check_peer()
+        self.wire.check_peer()?;
+        self.acceptance = self.acceptance.filter(|until| Instant::now() < *until);
+        Ok(())
     }
 
     /// Writes what the connection takes now.
@@ -137,6 +147,11 @@ impl Session {
         let until = until.unwrap_or_else(|| Instant::now() + STUCK_TIMEOUT);
         while !self.all_acknowledged()? && Instant::now() < until {
             thread::sleep(Duration::from_millis(1));
+        }
+        if self.acceptance.is_some() {
+            let left = until.saturating_duration_since(Instant::now());
+            self.wire.wait_for_end(left.min(ACCEPTANCE))?;
+            self.acceptance = None;
         }
         Ok(())
     }
@@ -183,8 +198,11 @@ impl Session {
         Ok(self.under_way.back().is_none_or(|(end, _)| *end <= acknowledged))
     }
 
-    /// What was acknowledged since this was last asked.
+    /// What was acknowledged since this was last asked, by a peer that has not turned us away.
     pub(super) fn take_acknowledged(&mut self) -> Content {
+        if self.acceptance.is_some() {
+            return Content::default();
+        }
         let acknowledged = acknowledged(self.stream())
             .map_or(0, |octets| octets.saturating_sub(self.acknowledged_before));
         let mut sum = Content::default();

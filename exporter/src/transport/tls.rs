@@ -142,8 +142,12 @@ impl Wire {
 
     /// Waits for room to write, or for the end of the connection.
     pub(super) fn wait_until_writable(&self, longest: Duration) -> io::Result<()> {
+        self.wait(PollFlags::POLLOUT, longest)
+    }
+
+    fn wait(&self, event: PollFlags, longest: Duration) -> io::Result<()> {
         let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
-        let mut sockets = [PollFd::new(self.stream().as_fd(), PollFlags::POLLOUT)];
+        let mut sockets = [PollFd::new(self.stream().as_fd(), event)];
         match poll(&mut sockets, timeout) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(error) => Err(error.into()),
@@ -152,20 +156,40 @@ impl Wire {
 
     /// Fails if the peer has ended the connection. Collectors say nothing else.
     pub(super) fn check_peer(&mut self) -> io::Result<()> {
+        if self.peer_has_ended()? {
+            let closed = "the collector has closed the connection";
+            return Err(io::Error::new(ErrorKind::ConnectionAborted, closed));
+        }
+        Ok(())
+    }
+
+    /// Whether the peer has ended the connection. Fails if it did so with an error.
+    fn peer_has_ended(&mut self) -> io::Result<bool> {
         let mut word = [0; 64];
         let result = match self {
             Self::Plain(plain) => plain.read(&mut word),
             Self::Tls(tls) => tls.read(&mut word),
         };
         match result {
-            Ok(0) => Err(io::Error::new(
-                ErrorKind::ConnectionAborted,
-                "the collector has closed the connection",
-            )),
-            Ok(_) => Ok(()),
-            Err(error) if is_momentary(&error) => Ok(()),
+            Ok(count) => Ok(count == 0),
+            // Some end TLS without a word.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(true),
+            Err(error) if is_momentary(&error) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Waits for the peer to end the connection too. Fails if it did so with an error.
+    pub(super) fn wait_for_end(&mut self, longest: Duration) -> io::Result<()> {
+        let until = Instant::now() + longest;
+        while !self.peer_has_ended()? {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            self.wait(PollFlags::POLLIN, left)?;
+        }
+        Ok(())
     }
 
     /// Takes the word that no more will come, where TLS has one.
