@@ -19,8 +19,11 @@ pub(crate) enum LiveSource {
     Packet(PacketSocket),
 }
 
-/// Frames have the time at which they are taken: they are not to be later than this.
-const NAP_MAX: Duration = Duration::from_micros(500);
+/// Frames of `AF_XDP` have the time at which they are taken: they are not to be later than this.
+const XDP_NAP_MAX: Duration = Duration::from_micros(500);
+
+/// Those of `AF_PACKET` have the kernel's time.
+const PACKET_NAP_MAX: Duration = Duration::from_millis(2);
 
 /// From one frame of the shortest to the next, at 10 Gbit/s.
 const FRAME_10G: Duration = Duration::from_nanos(67);
@@ -48,13 +51,15 @@ impl AddAssign for SourceCounts {
 
 impl LiveSource {
     /// How long the ring can be left alone while frames come in bursts: until 10 Gbit/s of the
-    /// shortest frames would have filled half of it. `AF_PACKET` gives a block of frames at a time,
-    /// so `poll` does not return for each few.
+    /// shortest frames would have filled half of it. Who naps need not be woken, which is work for
+    /// the processor that takes the frames from the card. None: `poll` is better.
     pub(crate) fn nap(&self) -> Option<Duration> {
-        match self {
-            Self::Xdp(socket) => Some(NAP_MAX.min(FRAME_10G * socket.ring() / 2)),
-            Self::Packet(_) => None,
-        }
+        let (ring, longest) = match self {
+            Self::Xdp(socket) => (socket.ring(), XDP_NAP_MAX),
+            Self::Packet(socket) if socket.is_busy() => (socket.ring(), PACKET_NAP_MAX),
+            Self::Packet(_) => return None,
+        };
+        Some(longest.min(FRAME_10G * ring / 2))
     }
 
     /// Nothing more shall come: of `AF_XDP` the program is detached for that.

@@ -20,6 +20,7 @@ pub(super) struct Cursor {
     left: u32,
     /// Where the next one begins.
     offset: usize,
+    is_full: bool,
 }
 
 /// A packet of a block.
@@ -41,7 +42,13 @@ pub(super) struct Unreadable(pub(super) u32);
 impl Cursor {
     /// At the first packet of a block.
     pub(super) fn new(block: &[u8]) -> Self {
-        Self { left: u32_at(block, 12), offset: u32_at(block, 16) as usize }
+        let is_full = u32_at(block, 8) & libc::TP_STATUS_BLK_TMO == 0;
+        Self { left: u32_at(block, 12), offset: u32_at(block, 16) as usize, is_full }
+    }
+
+    /// Whether the block had no room for more, and was not just passed on because of its age.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
     }
 
     /// Packets that are left.

@@ -7,7 +7,8 @@ use super::Direction;
 /// Lets nothing through.
 pub(super) const NOTHING: [sock_filter; 1] = [give(0)];
 
-/// Lets the packets of a direction through, and of each its headers.
+/// Lets the packets of a direction through, and of each its headers. Where the direction is both,
+/// or the kernel has left the others out before, no filter does the same but for what is cut off.
 pub(super) fn headers(direction: Direction) -> Vec<sock_filter> {
     let (outgoing, other) = match direction {
         Direction::In => (0, CAPTURED_OCTETS),
@@ -29,7 +30,7 @@ const fn give(octets: u32) -> sock_filter {
 
 /// Only headers are looked at. So many octets have room for 8 tags, 8 labels, an IPv6 header and
 /// 300 octets of its extensions; what is behind them would only fill the ring.
-const CAPTURED_OCTETS: u32 = 512;
+pub(super) const CAPTURED_OCTETS: u32 = 512;
 
 /// `BPF_LD | BPF_W | BPF_ABS`.
 const LOAD_WORD: u16 = 0x20;

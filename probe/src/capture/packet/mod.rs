@@ -7,12 +7,13 @@
 mod block;
 mod filter;
 mod layer;
+mod settings;
+mod trim;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
 use exporter::sentence;
 use flow::{Frame, LinkType, each_segment};
 use log::{info, warn};
@@ -23,62 +24,8 @@ use super::{CaptureError, PacketSource, Polled};
 use block::{Cursor, Unreadable};
 pub(crate) use layer::is_known;
 use layer::{Layer, layer};
-
-/// Which packets of an interface.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Direction {
-    /// Those that come in.
-    #[default]
-    In,
-    /// Those that the host sends.
-    Out,
-    /// All. Of the loopback interface those that come in: each of its packets does both.
-    Both,
-}
-
-impl Direction {
-    /// On interfaces with this `ARPHRD_` number.
-    fn on(self, hardware: u16) -> Self {
-        match self {
-            Self::Both if hardware == libc::ARPHRD_LOOPBACK => Self::In,
-            Self::In | Self::Out | Self::Both => self,
-        }
-    }
-
-    fn outgoing(self) -> Outgoing {
-        match self {
-            Self::In => Outgoing::Ignored,
-            Self::Out | Self::Both => Outgoing::Taken,
-        }
-    }
-}
-
-/// What to capture, and how.
-#[derive(Clone, Debug)]
-pub(crate) struct PacketSettings {
-    /// The interface's name, for messages.
-    pub(crate) name: String,
-    /// The kernel's number of it.
-    pub(crate) ifindex: u32,
-    /// The number of it that frames carry.
-    pub(crate) number: u32,
-    /// Sockets that its packets are spread over; at least 1.
-    pub(crate) sockets: u32,
-    /// Memory of each socket's ring, in whole blocks of [`BLOCK_OCTETS`], at least two. 64 MiB hold
-    /// 0.1 million packets of 512 octets and more, 0.3 million of 64 octets.
-    pub(crate) ring_octets: usize,
-    /// Which packets.
-    pub(crate) direction: Direction,
-    /// Also those that are for other hosts, as on a mirror port all are.
-    pub(crate) promiscuous: bool,
-}
-
-impl PacketSettings {
-    fn error(&self, what: &str, problem: &io::Error) -> CaptureError {
-        let (problem, remedy) = (sentence(problem), remedy(problem));
-        CaptureError(format!("cannot {what} {}: {problem}{remedy}", self.name))
-    }
-}
+pub(crate) use settings::{Direction, PacketSettings};
+use trim::Trim;
 
 /// A ring's memory is a multiple of this. Small blocks fill fast, so that their packets are not
 /// old when they come, and need no large pieces of the kernel's memory.
@@ -87,6 +34,9 @@ pub(crate) const BLOCK_OCTETS: usize = 256 << 10;
 /// Packets come at most so late. A block is used up by that, so a reader that stands still loses
 /// nothing for as many times this as there are blocks: 5 s with the default ring.
 const BLOCK_TIMEOUT_MS: u32 = 20;
+
+/// What a frame of the shortest takes of a ring, with what the kernel says of it.
+const FRAME_OCTETS: usize = 160;
 
 /// After so long nothing comes any more that the filter let through before it was replaced, and
 /// the last block of a socket whose interface is gone has come. A few times the block's timeout.
@@ -129,6 +79,10 @@ pub(crate) struct PacketSocket {
     ring: PacketRing,
     /// In the current block, once that has begun.
     cursor: Option<Cursor>,
+    /// Whether the last block that was read was full.
+    is_busy: bool,
+    /// Where the filter does nothing but cut packets: whether that pays.
+    trim: Option<Trim>,
     counts: PacketCounts,
     state: State,
     /// When it was made sure that the interface is there.
@@ -179,9 +133,10 @@ impl PacketSocket {
                 Err(problem) => return Err(fail(spread, problem)),
             }
         }
-        for socket in &sockets {
+        let alone = sockets.len() == 1;
+        for socket in &mut sockets {
             socket
-                .begin(direction)
+                .begin(direction, alone)
                 .map_err(|problem| fail("let through the packets of", problem))?;
         }
         warn_of_falsifiers(&settings.name, Place::Stack);
@@ -207,6 +162,8 @@ impl PacketSocket {
             layer: layer(&settings.name, bound.hardware)?,
             ring,
             cursor: None,
+            is_busy: false,
+            trim: None,
             counts: PacketCounts::default(),
             state: State::Up,
             checked: Instant::now(),
@@ -215,17 +172,29 @@ impl PacketSocket {
     }
 
     /// Lets packets into the ring.
-    fn begin(&self, direction: Direction) -> io::Result<()> {
-        if direction.outgoing() == Outgoing::Ignored {
-            // Saves the kernel work; where it cannot, the filter alone does it.
-            drop(self.ring.ignore_outgoing());
-        }
+    fn begin(&mut self, direction: Direction, alone: bool) -> io::Result<()> {
+        // Saves the kernel work; where it cannot, the filter alone does it.
+        let is_left_out =
+            direction.outgoing() == Outgoing::Ignored && self.ring.ignore_outgoing().is_ok();
+        // Of a group it is not known whether it leaves them out.
+        let only_cuts = direction == Direction::Both || is_left_out && alone;
+        self.trim = only_cuts.then(Trim::default);
         self.ring.set_filter(&filter::headers(direction))
     }
 
     /// To wait for packets: readable when there are some, or when the interface went down.
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.ring.as_fd()
+    }
+
+    /// Whether packets come fast: the next block is not far.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.is_busy
+    }
+
+    /// Frames of the shortest that the ring has room for.
+    pub(crate) fn ring(&self) -> u32 {
+        u32::try_from(self.ring.octets() / FRAME_OCTETS).unwrap_or(u32::MAX)
     }
 
     /// Whether the interface went down, and no packet has come since.
@@ -259,6 +228,20 @@ impl PacketSocket {
     pub(crate) fn is_drained(&mut self) -> bool {
         let is_settled = self.stopped.is_some_and(|stopped| stopped.elapsed() >= SETTLED);
         is_settled && self.counts().left() == 0
+    }
+
+    /// Between blocks: packets are cut, or no longer, as it suits those that come.
+    fn adapt_filter(&mut self) {
+        let decision = self.trim.as_mut().and_then(Trim::decide);
+        // What stops the socket is a filter too.
+        if let Some(cut) = decision.filter(|_| self.stopped.is_none()) {
+            // Both are right, only one is faster.
+            drop(if cut {
+                self.ring.set_filter(&filter::headers(Direction::Both))
+            } else {
+                self.ring.remove_filter()
+            });
+        }
     }
 
     /// Learns whether the interface went down.
@@ -341,6 +324,9 @@ impl PacketSource for PacketSocket {
                         continue;
                     }
                 };
+                if let Some(trim) = &mut self.trim {
+                    trim.note(packet.length);
+                }
                 let frame = Frame {
                     data: packet.data,
                     wire_length: packet.length,
@@ -362,6 +348,8 @@ impl PacketSource for PacketSocket {
             if cursor.left() == 0 {
                 self.cursor = None;
                 self.ring.release();
+                self.is_busy = cursor.is_full();
+                self.adapt_filter();
             }
             if self.state == State::Down {
                 self.state = State::Up;
@@ -377,17 +365,6 @@ fn ring_size(octets: usize) -> RingSize {
         block_octets: u32::try_from(BLOCK_OCTETS).unwrap_or(u32::MAX),
         blocks: u32::try_from(blocks).unwrap_or(u32::MAX),
         block_timeout_ms: BLOCK_TIMEOUT_MS,
-    }
-}
-
-/// What to do, after an error at start.
-fn remedy(problem: &io::Error) -> &'static str {
-    match problem.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => "; it needs the capability CAP_NET_RAW",
-        Some(libc::ENOMEM) => "; a smaller ring may fit",
-        Some(libc::EINVAL) => "; is the interface up?",
-        Some(libc::ENODEV | libc::ENXIO) => "; it was there just before",
-        _ => "",
     }
 }
 

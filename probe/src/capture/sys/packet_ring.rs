@@ -151,6 +151,17 @@ impl PacketRing {
         unsafe { set_at(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program) }
     }
 
+    /// Lets all packets get into the ring, whole. There is none to remove at first.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) fn remove_filter(&self) -> io::Result<()> {
+        let socket = self.socket.as_raw_fd();
+        // SAFETY: the value is not looked at.
+        unsafe { set_at(socket, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, &0_i32) }
+    }
+
     /// Leaves out the packets that the host sends. Kernels before 4.20 cannot.
     ///
     /// # Errors
@@ -251,6 +262,11 @@ impl PacketRing {
         }
         self.status().store(libc::TP_STATUS_KERNEL, Ordering::Release);
         self.current = (self.current + 1) % self.size.blocks;
+    }
+
+    /// How large the ring is.
+    pub(crate) fn octets(&self) -> usize {
+        self.size.octets()
     }
 
     fn block_pointer(&self) -> NonNull<u8> {

@@ -149,6 +149,48 @@ fn what_the_host_sends_does_not_get_as_far_as_the_filter() {
     });
 }
 
+/// Sends rounds of so many short frames and a long one, until of that so many octets come.
+fn send_until(octets: usize, sender: &Sender, socket: &mut PacketSocket, short: u32) {
+    let give_up = Instant::now() + Duration::from_secs(20);
+    let mut longest = 0;
+    while longest != octets {
+        assert!(Instant::now() < give_up, "{longest} of {octets} octets, {socket:?}");
+        (0..short).for_each(|number| sender.send(&frame(0x0800, number, 60)));
+        sender.send(&frame(0x0800, short, 1514));
+        let polled = socket.poll(usize::MAX, |frame| {
+            if frame.wire_length == 1514 {
+                longest = frame.data.len();
+            }
+        });
+        polled.unwrap();
+    }
+}
+
+#[test]
+fn long_frames_are_cut_unless_they_are_few() {
+    in_namespace(|| {
+        cable();
+        let sender = Sender::new("va");
+        for direction in [Direction::In, Direction::Both] {
+            let ring_octets = 64 << 20;
+            let settings = PacketSettings { direction, ring_octets, ..settings("vb") };
+            let [socket] = &mut PacketSocket::open_all(&settings).unwrap()[..] else {
+                panic!("one socket")
+            };
+            for (short, octets) in [(0, 512), (400, 1514), (0, 512), (400, 1514)] {
+                send_until(octets, &sender, socket, short);
+            }
+            // What is left to be read after a stop lets nothing more in.
+            (0..200_000).for_each(|number| sender.send(&frame(0x0800, number, 60)));
+            socket.stop();
+            assert!(capture(std::slice::from_mut(socket), 200_000).len() >= 200_000);
+            sender.send(&frame(0x0800, 0, 60));
+            assert_eq!(capture(std::slice::from_mut(socket), 0).len(), 0);
+            assert_eq!(socket.counts().drops, 0);
+        }
+    });
+}
+
 #[test]
 fn what_finds_no_room_is_counted_to_the_packet() {
     in_namespace(|| {

@@ -1,0 +1,76 @@
+//! What to capture of an interface, and how.
+
+use std::io;
+
+use clap::ValueEnum;
+use exporter::sentence;
+
+use super::CaptureError;
+use crate::capture::sys::packet_ring::Outgoing;
+
+/// Which packets of an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Direction {
+    /// Those that come in.
+    #[default]
+    In,
+    /// Those that the host sends.
+    Out,
+    /// All. Of the loopback interface those that come in: each of its packets does both.
+    Both,
+}
+
+impl Direction {
+    /// On interfaces with this `ARPHRD_` number.
+    pub(super) fn on(self, hardware: u16) -> Self {
+        match self {
+            Self::Both if hardware == libc::ARPHRD_LOOPBACK => Self::In,
+            Self::In | Self::Out | Self::Both => self,
+        }
+    }
+
+    pub(super) fn outgoing(self) -> Outgoing {
+        match self {
+            Self::In => Outgoing::Ignored,
+            Self::Out | Self::Both => Outgoing::Taken,
+        }
+    }
+}
+
+/// What to capture, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct PacketSettings {
+    /// The interface's name, for messages.
+    pub(crate) name: String,
+    /// The kernel's number of it.
+    pub(crate) ifindex: u32,
+    /// The number of it that frames carry.
+    pub(crate) number: u32,
+    /// Sockets that its packets are spread over; at least 1.
+    pub(crate) sockets: u32,
+    /// Memory of each socket's ring, in whole blocks of [`super::BLOCK_OCTETS`], at least two.
+    /// 64 MiB hold 0.1 million packets of 512 octets and more, 0.4 million of 64 octets.
+    pub(crate) ring_octets: usize,
+    /// Which packets.
+    pub(crate) direction: Direction,
+    /// Also those that are for other hosts, as on a mirror port all are.
+    pub(crate) promiscuous: bool,
+}
+
+impl PacketSettings {
+    pub(super) fn error(&self, what: &str, problem: &io::Error) -> CaptureError {
+        let (problem, remedy) = (sentence(problem), remedy(problem));
+        CaptureError(format!("cannot {what} {}: {problem}{remedy}", self.name))
+    }
+}
+
+/// What to do, after an error at start.
+fn remedy(problem: &io::Error) -> &'static str {
+    match problem.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => "; it needs the capability CAP_NET_RAW",
+        Some(libc::ENOMEM) => "; a smaller ring may fit",
+        Some(libc::EINVAL) => "; is the interface up?",
+        Some(libc::ENODEV | libc::ENXIO) => "; it was there just before",
+        _ => "",
+    }
+}

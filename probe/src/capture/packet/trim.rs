@@ -1,0 +1,77 @@
+//! Whether it pays that the kernel cuts packets to their headers.
+//!
+//! What is cut off is not copied and takes no room in the ring. But a filter takes its time for
+//! each packet, in a flood of short ones for nothing.
+
+use super::filter::CAPTURED_OCTETS;
+
+/// Blocks between two decisions: a new filter takes as long as some hundred packets.
+const BLOCKS: u32 = 64;
+
+/// The kernel copies so many octets while it runs a filter: 15 ns on an Intel Xeon.
+const FILTER_OCTETS: u64 = 100;
+
+/// What came since the last decision.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Trim {
+    blocks: u32,
+    packets: u64,
+    /// Octets behind the headers, whether they were cut off or not.
+    behind: u64,
+}
+
+impl Trim {
+    /// A packet of so many octets on the wire.
+    #[inline]
+    pub(super) fn note(&mut self, length: u32) {
+        self.packets += 1;
+        self.behind += u64::from(length.saturating_sub(CAPTURED_OCTETS));
+    }
+
+    /// A block has been read. Now and then: whether packets like these are better cut.
+    pub(super) fn decide(&mut self) -> Option<bool> {
+        self.blocks += 1;
+        (self.blocks >= BLOCKS).then(|| {
+            let seen = std::mem::take(self);
+            seen.behind > FILTER_OCTETS * seen.packets
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The decisions after so many blocks, each with packets of these lengths.
+    fn decisions(blocks: u32, lengths: &[u32]) -> Vec<bool> {
+        let mut trim = Trim::default();
+        let read = |_| {
+            lengths.iter().for_each(|&length| trim.note(length));
+            trim.decide()
+        };
+        (0..blocks).filter_map(read).collect()
+    }
+
+    #[test]
+    fn cutting_pays_where_much_is_behind_the_headers() {
+        assert_eq!(decisions(BLOCKS, &[60, 60, 512]), [false]);
+        assert_eq!(decisions(BLOCKS, &[512 + 100]), [false]);
+        assert_eq!(decisions(BLOCKS, &[512 + 101]), [true]);
+        // 1002 octets of ten packets.
+        assert_eq!(decisions(BLOCKS, &[[60; 9].as_slice(), &[1514]].concat()), [true]);
+        assert_eq!(decisions(BLOCKS, &[[60; 10].as_slice(), &[1514]].concat()), [false]);
+        assert_eq!(decisions(BLOCKS, &[65_000]), [true]);
+    }
+
+    #[test]
+    fn decisions_are_seldom_and_forget_what_was_before() {
+        assert_eq!(decisions(BLOCKS - 1, &[1514]), [true; 0]);
+        assert_eq!(decisions(3 * BLOCKS, &[1514]), [true; 3]);
+        let mut trim = Trim::default();
+        let mut decision = |length| {
+            trim.note(length);
+            (0..BLOCKS).find_map(|_| trim.decide())
+        };
+        assert_eq!([decision(1514), decision(60)], [Some(true), Some(false)]);
+    }
+}
