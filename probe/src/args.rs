@@ -192,6 +192,10 @@ pub(crate) struct LiveArguments {
     #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size)]
     pub(crate) packet_ring: u64,
 
+    /// Workers of AF_XDP do not go before other programs (as real-time threads), though they may
+    #[arg(long)]
+    pub(crate) no_realtime: bool,
+
     /// Run as this user once everything is open
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,

@@ -51,6 +51,8 @@ pub(crate) struct LiveSettings {
     pub(crate) umem_max: u64,
     /// Octets.
     pub(crate) packet_ring: u64,
+    /// Workers of AF_XDP go before other programs.
+    pub(crate) realtime: bool,
     pub(crate) user: Option<String>,
     pub(crate) keep_capabilities: bool,
     pub(crate) meter_own_exports: bool,
@@ -170,6 +172,7 @@ fn source(args: &Arguments) -> Result<Source, String> {
         ring: live.ring,
         umem_max: live.umem_max,
         packet_ring: live.packet_ring,
+        realtime: !live.no_realtime,
         user: live.user.clone(),
         keep_capabilities: live.keep_capabilities,
         meter_own_exports: live.meter_own_exports,

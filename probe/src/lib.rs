@@ -11,6 +11,7 @@ mod logger;
 #[cfg(test)]
 mod namespace;
 mod port;
+mod priority;
 mod queue;
 mod replay;
 mod rights;

@@ -20,6 +20,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::capture::live::{LiveSource, SourceCounts};
 use crate::capture::{CaptureError, PacketSource, Polled};
+use crate::priority::Priority;
 use crate::queue::WhenFull;
 use crate::worker::{Ended, SetBack, Worker, wall_clock};
 
@@ -77,6 +78,8 @@ pub(crate) struct LiveWorker<'a> {
     arrivals: Receiver<Attached>,
     published: &'a Mutex<Snapshot>,
     stop: &'a AtomicBool,
+    realtime: bool,
+    priority: Priority,
     /// Of sockets that are closed, by interface.
     closed: Vec<SourceCounts>,
     ticks: u32,
@@ -92,6 +95,8 @@ pub(crate) struct Feed<'a> {
     pub(crate) published: &'a Mutex<Snapshot>,
     /// Set when no more frames come.
     pub(crate) stop: &'a AtomicBool,
+    /// The worker goes before other programs, where that helps.
+    pub(crate) realtime: bool,
 }
 
 impl<'a> LiveWorker<'a> {
@@ -103,6 +108,8 @@ impl<'a> LiveWorker<'a> {
             arrivals: feed.arrivals,
             published: feed.published,
             stop: feed.stop,
+            realtime: feed.realtime,
+            priority: Priority::inherited(),
             closed: vec![SourceCounts::default(); feed.ports],
             ticks: 0,
             was_idle: false,
@@ -133,8 +140,8 @@ impl<'a> LiveWorker<'a> {
             }
         }
         self.drain();
+        self.priority.tick(false, true);
         self.worker.queues.set_when_full(WhenFull::WaitUntil(Instant::now() + FINISH));
-        self.was_idle = true;
         self.move_clock();
         let now = self.observer.now();
         while !self.sources.is_empty() {
@@ -186,7 +193,13 @@ impl<'a> LiveWorker<'a> {
     }
 
     fn tick(&mut self) {
-        self.move_clock();
+        let was_idle = std::mem::take(&mut self.was_idle);
+        // While packets wait, they move the clock: they are older than now.
+        if was_idle {
+            self.move_clock();
+        }
+        let needed = self.realtime && self.sources.iter().any(|one| one.source.has_little_room());
+        self.priority.tick(needed, was_idle);
         self.worker.tick(self.observer.now());
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(TICKS_PER_BATCH) {
@@ -202,11 +215,8 @@ impl<'a> LiveWorker<'a> {
         publish(self.published, snapshot);
     }
 
-    /// By the time of day, unless packets still wait: they are older and move the clock too.
+    /// By the time of day.
     fn move_clock(&mut self) {
-        if !std::mem::take(&mut self.was_idle) {
-            return;
-        }
         let now = wall_clock().minus_millis(LAG_MS);
         if let Some(before) = self.observer.tick(now) {
             self.worker.set_back(SetBack { before, now });

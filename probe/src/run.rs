@@ -11,6 +11,7 @@ use clap::CommandFactory;
 use exporter::{Exporter, sentence};
 use flow::FlowTable;
 use log::error;
+use nix::unistd::User;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use terminal_size::terminal_size;
 
@@ -25,7 +26,7 @@ use crate::session::{Moment, Session};
 use crate::stats::{Rates, Totals};
 use crate::top::{self, Status, TopFlows};
 use crate::worker::{Output, new_table};
-use crate::{replay, rights};
+use crate::{priority, replay, rights};
 
 /// Something failed or was interrupted.
 const FAILED: u8 = 1;
@@ -145,6 +146,14 @@ fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>)
     }
 }
 
+/// What the rights are good for yet is done before.
+fn give_up_rights(settings: &LiveSettings, user: Option<&User>) -> Result<(), String> {
+    if settings.realtime {
+        priority::go_first();
+    }
+    rights::give_up(user, settings.keep_capabilities)
+}
+
 /// Live: everything is opened, then rights are given up, then threads start.
 fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<AtomicBool>) -> ExitCode {
     let begin = Instant::now();
@@ -177,7 +186,7 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
     if sockets.len() < tables.len() {
         tables = live_tables(config, sockets.len());
     }
-    if let Err(problem) = rights::give_up(user.as_ref(), settings.keep_capabilities) {
+    if let Err(problem) = give_up_rights(settings, user.as_ref()) {
         ports.detach();
         return fail(problem);
     }

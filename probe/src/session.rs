@@ -16,9 +16,9 @@ use crate::config::{Config, LiveSettings};
 use crate::live::{Attached, Feed, LiveWorker, Snapshot, sum};
 use crate::port::Ports;
 use crate::queue::{Delivery, Dropped, Outlet, Queues, WhenFull, Wiring};
-use crate::rights;
 use crate::stats::Totals;
 use crate::worker::{Drain, Output, OutputEnd, Ticks, Worker, join, spawn};
+use crate::{priority, rights};
 
 /// How often the main thread looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(50);
@@ -105,6 +105,7 @@ impl Session<'_> {
                 let (pool, outputs_left) = (wiring.pool.clone(), &shared.outputs_left);
                 let drain = Drain { output, inlet, pool, ticks, outputs_left };
                 outputs.push(spawn(scope, "output", move || {
+                    priority::go_with_others();
                     rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
                     drain.run()
                 }));
@@ -114,10 +115,12 @@ impl Session<'_> {
                 left_out: &self.left_out,
                 ports: supervisor.ports.count(),
                 processors: Processors::find(workers),
+                realtime: self.settings.realtime,
                 shared: &shared,
             };
             let parts = self.sockets.into_iter().zip(self.tables).zip(wiring.workers);
             let (threads, arrivals) = crew.start(scope, parts);
+            priority::go_with_others();
             supervisor.supervise(self.stop, &arrivals, watch);
             // From here on a signal ends the process at once.
             self.stop.store(true, Ordering::Relaxed);
@@ -135,6 +138,7 @@ struct Crew<'a> {
     left_out: &'a [Conversation],
     ports: usize,
     processors: Processors,
+    realtime: bool,
     shared: &'a Shared,
 }
 
@@ -158,6 +162,7 @@ impl<'a> Crew<'a> {
                 ports: self.ports,
                 published,
                 stop: &self.shared.last_frames,
+                realtime: self.realtime,
             };
             let (config, processors) = (self.config, self.processors.clone());
             let left_out = self.left_out.to_vec();

@@ -102,6 +102,37 @@ fn a_missing_capability_is_named() {
     }
 }
 
+/// Names of the threads that go before those of other programs.
+fn real_time_threads(pid: u32) -> Vec<String> {
+    const SCHED_RR: &str = "2";
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let name = |task: std::io::Result<fs::DirEntry>| {
+        let path = task.expect("the thread runs").path().join("stat");
+        let stat = fs::read_to_string(path).expect("the thread runs");
+        let (name, fields) = stat.rsplit_once(") ").expect("a name");
+        let policy = fields.split(' ').nth(38).expect("a policy");
+        (policy == SCHED_RR).then(|| name.split_once('(').expect("a name").1.to_owned())
+    };
+    tasks.filter_map(name).collect()
+}
+
+#[test]
+fn only_workers_of_afxdp_go_before_other_programs() {
+    let Some(network) = Network::new(Links { queues: 2, ..Links::default() }) else { return };
+    let cases: [(&[&str], usize); 3] = [
+        (&["--capture", "afxdp"], 2),
+        (&["--capture", "afxdp", "--no-realtime"], 0),
+        (&["--capture", "packet"], 0),
+    ];
+    for (options, count) in cases {
+        let mut probe = Probe::start(&network, &["rx0"], &[options, &["--workers", "2"]]);
+        probe.wait_until("those that need not be first are not", |probe| {
+            real_time_threads(probe.pid()) == vec!["worker"; count]
+        });
+        probe.stop();
+    }
+}
+
 #[test]
 fn packet_sockets_need_one_capability() {
     let Some(network) = Network::new(Links::default()) else { return };

@@ -9,6 +9,7 @@ mod option;
 pub(crate) mod packet_ring;
 pub(crate) mod promiscuous;
 mod ring;
+pub(crate) mod schedule;
 pub(crate) mod support;
 pub(crate) mod xsk;
 
