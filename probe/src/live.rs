@@ -20,7 +20,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::capture::live::{LiveSource, SourceCounts};
 use crate::capture::{CaptureError, PacketSource, Polled};
-use crate::priority::Priority;
+use crate::priority::{self, Priority};
 use crate::queue::WhenFull;
 use crate::worker::{Ended, SetBack, Worker, wall_clock};
 
@@ -78,8 +78,8 @@ pub(crate) struct LiveWorker<'a> {
     arrivals: Receiver<Attached>,
     published: &'a Mutex<Snapshot>,
     stop: &'a AtomicBool,
-    realtime: bool,
-    priority: Priority,
+    /// None: it is not this program's to decide.
+    priority: Option<Priority>,
     /// Of sockets that are closed, by interface.
     closed: Vec<SourceCounts>,
     ticks: u32,
@@ -95,8 +95,8 @@ pub(crate) struct Feed<'a> {
     pub(crate) published: &'a Mutex<Snapshot>,
     /// Set when no more frames come.
     pub(crate) stop: &'a AtomicBool,
-    /// The worker goes before other programs, where that helps.
-    pub(crate) realtime: bool,
+    /// The worker goes before other programs, and may for as long as that helps.
+    pub(crate) goes_first: bool,
 }
 
 impl<'a> LiveWorker<'a> {
@@ -108,8 +108,7 @@ impl<'a> LiveWorker<'a> {
             arrivals: feed.arrivals,
             published: feed.published,
             stop: feed.stop,
-            realtime: feed.realtime,
-            priority: Priority::inherited(),
+            priority: feed.goes_first.then(Priority::inherited),
             closed: vec![SourceCounts::default(); feed.ports],
             ticks: 0,
             was_idle: false,
@@ -140,7 +139,9 @@ impl<'a> LiveWorker<'a> {
             }
         }
         self.drain();
-        self.priority.tick(false, true);
+        if self.priority.take().is_some() {
+            priority::go_with_others();
+        }
         self.worker.queues.set_when_full(WhenFull::WaitUntil(Instant::now() + FINISH));
         self.move_clock();
         let now = self.observer.now();
@@ -193,13 +194,13 @@ impl<'a> LiveWorker<'a> {
     }
 
     fn tick(&mut self) {
-        let was_idle = std::mem::take(&mut self.was_idle);
         // While packets wait, they move the clock: they are older than now.
-        if was_idle {
+        if std::mem::take(&mut self.was_idle) {
             self.move_clock();
         }
-        let needed = self.realtime && self.sources.iter().any(|one| one.source.has_little_room());
-        self.priority.tick(needed, was_idle);
+        if let Some(priority) = &mut self.priority {
+            priority.tick(self.sources.iter().any(Attached::has_little_room));
+        }
         self.worker.tick(self.observer.now());
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(TICKS_PER_BATCH) {
@@ -256,6 +257,11 @@ impl<'a> LiveWorker<'a> {
 }
 
 impl Attached {
+    /// Whether its ring is full within milliseconds at high rates.
+    pub(crate) fn has_little_room(&self) -> bool {
+        matches!(self.source, LiveSource::Xdp(_))
+    }
+
     fn readable(&self) -> PollFd<'_> {
         PollFd::new(self.source.as_fd(), PollFlags::POLLIN)
     }

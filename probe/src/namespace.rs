@@ -26,7 +26,7 @@ pub(crate) fn in_namespace(test: impl FnOnce() + Send + 'static) {
 
 /// Says that a test is skipped, also in the file that the test command collects that in.
 #[expect(clippy::print_stdout, reason = "it is for who looks at the tests")]
-fn skip(reason: &str) {
+pub(crate) fn skip(reason: &str) {
     let this = thread::current();
     let line = format!("{}: {reason}", this.name().unwrap_or("a test"));
     println!("skipped: {line}");

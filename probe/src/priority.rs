@@ -2,29 +2,53 @@
 //!
 //! Their rings hold the frames of a few milliseconds, and as long is what another program keeps a
 //! processor once it has it, however nice it is. So they are real-time threads where the system
-//! permits it, but only while they have idle moments: one that has none would keep everybody else
-//! from the processor, the outputs of this program too.
+//! permits it, but only while they need a part of their processor: one that needs most of it would
+//! keep everybody else from it, the outputs of this program too. And none goes on without a pause:
+//! what it waits for may be what a thread does that it keeps from going on.
 //!
-//! The right is used before it is given up with all others: the main thread becomes a real-time
-//! thread, those that it starts are so too, and each that need not be ends it for itself.
+//! Rights are given up before threads start. So the main thread becomes a real-time thread while
+//! it may, those that it starts are so too, and each that need not be ends it for itself.
 
-use log::debug;
-use nix::sys::resource::{Resource, setrlimit};
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::capture::sys::schedule::set_real_time;
+use log::{debug, info};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::time::{ClockId, clock_gettime};
 
-/// Ticks without an idle moment, after which a worker is an ordinary thread: a second.
-const BUSY_TICKS_MAX: u32 = 20;
+use crate::capture::sys::schedule::{end_endless_real_time, is_ordinary, set_real_time};
 
-/// Makes this thread, and those that it will start, real-time threads.
-pub(crate) fn go_first() {
-    // Without this a worker that was busy for too long does not get back what it gave up.
+/// How often a worker looks how much of its processor it needs.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Who needs more percent than this goes with the others,
+const MUCH: u128 = 80;
+
+/// and who needs less than this goes first again.
+const LITTLE: u128 = 60;
+
+/// So long may a thread go first without a pause.
+const ENDLESS: Duration = Duration::from_millis(100);
+
+/// Makes this thread, and those that it will start, real-time threads; whether that was possible.
+/// Where somebody has decided on their priority, it stays.
+pub(crate) fn go_first() -> bool {
+    if !is_ordinary() {
+        return false;
+    }
+    // Without this a worker that once needed much does not get back what it gave up.
     if let Err(problem) = setrlimit(Resource::RLIMIT_RTPRIO, 1, 1) {
-        debug!("a worker without idle moments stays an ordinary thread: {}", problem.desc());
+        debug!("a worker that needs much stays an ordinary thread: {}", problem.desc());
     }
-    if let Err(problem) = set_real_time(true) {
-        debug!("no worker goes before other programs: {problem}");
+    let result = end_endless_real_time().and_then(|_| become_real_time());
+    if let Err(problem) = &result {
+        info!(
+            "workers do not go before other programs, so a busy host may lose packets: {problem}; \
+             CAP_SYS_NICE or LimitRTPRIO=1 permits it"
+        );
     }
+    result.is_ok()
 }
 
 /// Makes this thread an ordinary one.
@@ -34,65 +58,113 @@ pub(crate) fn go_with_others() {
     }
 }
 
+/// The kernel makes the limit longer each time that it is reached.
+fn become_real_time() -> io::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_RTTIME)?;
+    let micros = u64::try_from(ENDLESS.as_micros()).unwrap_or(u64::MAX);
+    setrlimit(Resource::RLIMIT_RTTIME, micros.min(hard), hard)?;
+    set_real_time(true)?;
+    // It counts from the last pause as a real-time thread, which may be long ago.
+    thread::sleep(Duration::from_micros(100));
+    Ok(())
+}
+
 /// Of a worker's thread.
 #[derive(Debug)]
 pub(crate) struct Priority {
     goes_first: bool,
-    busy_ticks: u32,
+    looked: Instant,
+    /// Processor time of this thread up to then.
+    used: Duration,
 }
 
 impl Priority {
-    /// As the thread that started this one has it.
+    /// Of a thread that was started by one that goes first.
     pub(crate) fn inherited() -> Self {
-        Self { goes_first: true, busy_ticks: 0 }
+        Self { goes_first: true, looked: Instant::now(), used: processor_time() }
     }
 
-    /// Twenty times a second: whether the worker needs to go first, and whether it had an idle
-    /// moment.
-    pub(crate) fn tick(&mut self, needed: bool, was_idle: bool) {
-        self.busy_ticks = if was_idle { 0 } else { self.busy_ticks.saturating_add(1) };
-        let goes_first = needed && self.busy_ticks < BUSY_TICKS_MAX;
-        if goes_first != self.goes_first && set_real_time(goes_first).is_ok() {
-            self.goes_first = goes_first;
+    /// Twenty times a second: whether it helps that this thread goes first.
+    pub(crate) fn tick(&mut self, helps: bool) {
+        let passed = self.looked.elapsed();
+        if passed < LOOK {
+            return;
+        }
+        let used = processor_time();
+        let percent = (used - self.used).as_nanos() * 100 / passed.as_nanos();
+        (self.looked, self.used) = (self.looked + passed, used);
+        let may_be = percent <= if self.goes_first { MUCH } else { LITTLE };
+        // Again and again: the kernel may have ended it.
+        self.goes_first = helps && may_be && become_real_time().is_ok();
+        if !self.goes_first {
+            go_with_others();
         }
     }
 }
 
+/// Of this thread.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use super::*;
-    use crate::namespace::in_namespace;
+    use crate::namespace::{in_namespace, skip};
 
-    /// Of this thread, as the kernel says: the 41st number behind the name.
-    fn is_real_time() -> bool {
-        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-        let (_, fields) = stat.rsplit_once(')').unwrap();
-        let policy = fields.split_whitespace().nth(38).unwrap();
-        policy.parse() == Ok(libc::SCHED_RR)
+    fn spin(time: Duration) {
+        let begin = Instant::now();
+        while begin.elapsed() < time {}
+    }
+
+    /// Ticks after this thread has used so many percent of its processor.
+    fn tick(priority: &mut Priority, helps: bool, percent: u32) {
+        let (begin, used) = (Instant::now(), processor_time());
+        // As a worker does: often, and with pauses.
+        while processor_time() - used < LOOK * percent / 100 {
+            spin(Duration::from_millis(5));
+            thread::sleep(Duration::from_micros(100));
+        }
+        thread::sleep(LOOK.saturating_sub(begin.elapsed()));
+        priority.tick(helps);
     }
 
     #[test]
-    fn worker_without_idle_moments_goes_with_others() {
+    fn worker_that_needs_much_goes_with_others() {
         in_namespace(|| {
-            go_first();
+            if !go_first() {
+                return skip("no thread may go first");
+            }
+            assert!(!is_ordinary());
+            assert!(!thread::spawn(is_ordinary).join().unwrap(), "as the one that started it");
+            assert!(!go_first(), "somebody has decided");
             let mut priority = Priority::inherited();
-            assert!(is_real_time());
-            assert!(thread::spawn(is_real_time).join().unwrap(), "as the one that started it");
-            let mut tick = |was_idle| {
-                priority.tick(true, was_idle);
-                is_real_time()
-            };
-            assert!((1..BUSY_TICKS_MAX).all(|_| tick(false)));
-            assert!(!tick(false) && !tick(false));
-            assert!(tick(true));
-            // Not all at once.
-            assert!((1..BUSY_TICKS_MAX).all(|_| tick(false)) && tick(true) && tick(false));
-            priority.tick(false, true);
-            assert!(!is_real_time(), "not needed");
-            go_with_others();
-            assert!(!is_real_time());
+            for (helps, percent, is_first) in [
+                (true, 70, true),
+                (true, 90, false),
+                (true, 70, false),
+                (true, 10, true),
+                (false, 10, false),
+            ] {
+                tick(&mut priority, helps, percent);
+                assert_eq!(is_ordinary(), !is_first, "{percent} percent");
+            }
+        });
+    }
+
+    #[test]
+    fn thread_without_a_pause_does_not_go_first_for_long() {
+        in_namespace(|| {
+            if !go_first() {
+                return skip("no thread may go first");
+            }
+            for _ in 0..2 {
+                become_real_time().unwrap();
+                spin(ENDLESS / 10);
+                assert!(!is_ordinary());
+                spin(2 * ENDLESS);
+                assert!(is_ordinary());
+            }
         });
     }
 }

@@ -8,10 +8,9 @@ use std::time::Instant;
 
 use anstream::{stderr, stdout};
 use clap::CommandFactory;
-use exporter::{Exporter, sentence};
+use exporter::{ExportError, Exporter, sentence};
 use flow::FlowTable;
 use log::error;
-use nix::unistd::User;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use terminal_size::terminal_size;
 
@@ -20,6 +19,7 @@ use crate::capture::file::{FileSource, Input};
 use crate::capture::sys;
 use crate::config::{Config, LiveSettings, Source};
 use crate::doctor::{self, Form};
+use crate::live::Attached;
 use crate::logger::{self, Progress};
 use crate::port::Ports;
 use crate::session::{Moment, Session};
@@ -146,14 +146,6 @@ fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>)
     }
 }
 
-/// What the rights are good for yet is done before.
-fn give_up_rights(settings: &LiveSettings, user: Option<&User>) -> Result<(), String> {
-    if settings.realtime {
-        priority::go_first();
-    }
-    rights::give_up(user, settings.keep_capabilities)
-}
-
 /// Live: everything is opened, then rights are given up, then threads start.
 fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<AtomicBool>) -> ExitCode {
     let begin = Instant::now();
@@ -172,8 +164,7 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
     let conversations: Vec<_> =
         exporters.iter().filter_map(|(_, exporter)| exporter.conversation()).collect();
     let collectors = conversations.iter().map(|conversation| conversation.remote.ip()).collect();
-    let found = Ports::find(settings, &config.ifindex, collectors, config.workers);
-    let mut ports = match found {
+    let mut ports = match Ports::find(settings, &config.ifindex, collectors, config.workers) {
         Ok(ports) => ports,
         Err(problem) => return fail(problem),
     };
@@ -186,16 +177,17 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
     if sockets.len() < tables.len() {
         tables = live_tables(config, sockets.len());
     }
-    if let Err(problem) = give_up_rights(settings, user.as_ref()) {
+    let goes_first = settings.realtime && helps_to_go_first(&sockets) && priority::go_first();
+    if let Err(problem) = rights::give_up(user.as_ref(), settings.keep_capabilities) {
         ports.detach();
         return fail(problem);
     }
     let screen = exporters.is_empty() && std::io::stdout().is_terminal();
     let status = Status::default();
-    let mut top = exporters.is_empty().then(|| {
-        let top = TopFlows::new(config.top);
-        if screen { top.shown_on(status.clone()) } else { top }
-    });
+    let mut top = exporters.is_empty().then(|| TopFlows::new(config.top));
+    if screen {
+        top = top.map(|top| top.shown_on(status.clone()));
+    }
     let session = Session {
         config,
         settings,
@@ -205,6 +197,7 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         outputs: outputs(&mut exporters, &mut top),
         left_out: if settings.meter_own_exports { Vec::new() } else { conversations },
         stop,
+        goes_first,
         begin,
     };
     let mut last = Rates::new();
@@ -219,14 +212,21 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         Moment::Interval => print_totals(config.stats, quiet, totals),
     });
     let shown = show(config, quiet, top.as_ref(), &totals);
+    if shown && all_is_there(&totals) { ExitCode::SUCCESS } else { FAILED.into() }
+}
+
+/// Whether a worker that waits for its processor loses packets soon.
+fn helps_to_go_first(sockets: &[Vec<Attached>]) -> bool {
+    sockets.iter().flatten().any(Attached::has_little_room)
+}
+
+/// Whether interfaces are left, and outputs but for those that nobody reads any more.
+fn all_is_there(totals: &Totals) -> bool {
     if totals.interfaces_gone {
         error!("no interface is left to capture from");
     }
-    let gave_up = totals.outputs.iter().any(|output| match &output.error {
-        Some(error) => !error.is_reader_left(),
-        None => false,
-    });
-    if shown && !gave_up && !totals.interfaces_gone { ExitCode::SUCCESS } else { FAILED.into() }
+    let mut errors = totals.outputs.iter().filter_map(|output| output.error.as_ref());
+    !totals.interfaces_gone && errors.all(ExportError::is_reader_left)
 }
 
 /// A table for each worker, with all its memory.

@@ -49,6 +49,8 @@ pub(crate) struct Session<'a> {
     pub(crate) left_out: Vec<Conversation>,
     /// Set by a signal.
     pub(crate) stop: &'a AtomicBool,
+    /// The main thread goes before other programs, so that its workers do.
+    pub(crate) goes_first: bool,
     pub(crate) begin: Instant,
 }
 
@@ -79,7 +81,7 @@ impl Session<'_> {
     /// Runs until a signal, or until no interface or no output is left. `watch` is told how it
     /// does.
     pub(crate) fn run(self, watch: &mut dyn FnMut(Moment, &Totals)) -> Totals {
-        let workers = self.sockets.len();
+        let (workers, goes_first) = (self.sockets.len(), self.goes_first);
         let flows_max = self.config.table.flows_max as usize;
         let wiring = Wiring::live(workers, self.outputs.len(), flows_max);
         let shared = Shared {
@@ -105,7 +107,9 @@ impl Session<'_> {
                 let (pool, outputs_left) = (wiring.pool.clone(), &shared.outputs_left);
                 let drain = Drain { output, inlet, pool, ticks, outputs_left };
                 outputs.push(spawn(scope, "output", move || {
-                    priority::go_with_others();
+                    if goes_first {
+                        priority::go_with_others();
+                    }
                     rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
                     drain.run()
                 }));
@@ -115,12 +119,14 @@ impl Session<'_> {
                 left_out: &self.left_out,
                 ports: supervisor.ports.count(),
                 processors: Processors::find(workers),
-                realtime: self.settings.realtime,
+                goes_first,
                 shared: &shared,
             };
             let parts = self.sockets.into_iter().zip(self.tables).zip(wiring.workers);
             let (threads, arrivals) = crew.start(scope, parts);
-            priority::go_with_others();
+            if goes_first {
+                priority::go_with_others();
+            }
             supervisor.supervise(self.stop, &arrivals, watch);
             // From here on a signal ends the process at once.
             self.stop.store(true, Ordering::Relaxed);
@@ -138,7 +144,7 @@ struct Crew<'a> {
     left_out: &'a [Conversation],
     ports: usize,
     processors: Processors,
-    realtime: bool,
+    goes_first: bool,
     shared: &'a Shared,
 }
 
@@ -162,7 +168,7 @@ impl<'a> Crew<'a> {
                 ports: self.ports,
                 published,
                 stop: &self.shared.last_frames,
-                realtime: self.realtime,
+                goes_first: self.goes_first,
             };
             let (config, processors) = (self.config, self.processors.clone());
             let left_out = self.left_out.to_vec();

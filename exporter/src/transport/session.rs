@@ -82,7 +82,7 @@ impl Session {
         let acknowledged_before = acknowledged(&stream)?;
         let wire = Wire::begin(stream, peer.tls.as_ref(), CONNECT_TIMEOUT)?;
         wire.stream().set_nonblocking(true)?;
-        let now = Instant::now();
+        let (now, acceptance) = (Instant::now(), wire.may_be_refused());
         Ok(Self {
             wire,
             buffer: VecDeque::with_capacity(2 * BUFFER),
@@ -91,7 +91,7 @@ impl Session {
             waiting: VecDeque::new(),
             under_way: VecDeque::new(),
             acknowledged_before,
-            acceptance: peer.tls.is_some().then(|| now + ACCEPTANCE),
+            acceptance: acceptance.then(|| now + ACCEPTANCE),
             progress: now,
         })
     }
@@ -120,7 +120,11 @@ impl Session {
 
     /// Writes what the connection takes now.
     pub(super) fn write_some(&mut self) -> io::Result<()> {
-        if self.pump()? || self.progress.elapsed() < STUCK_TIMEOUT { Ok(()) } else { Err(stuck()) }
+        if self.pump()? || self.progress.elapsed() < STUCK_TIMEOUT {
+            Ok(())
+        } else {
+            Err(self.stuck())
+        }
     }
 
     /// Writes all. Waits as long as the peer takes something now and then, but not beyond a point
@@ -131,7 +135,7 @@ impl Session {
             let end = until.map_or(end, |until| until.min(end));
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(stuck());
+                return Err(self.stuck());
             }
             self.wire.wait_until_writable(left)?;
         }
@@ -213,15 +217,17 @@ impl Session {
         sum
     }
 
+    /// The peer takes nothing, but has not turned us away either.
+    fn stuck(&mut self) -> io::Error {
+        self.acceptance = None;
+        io::Error::new(ErrorKind::TimedOut, "the collector takes nothing")
+    }
+
     /// What has not arrived.
     pub(super) fn take_rest(&mut self) -> Content {
         let left = self.under_way.drain(..).chain(self.waiting.drain(..));
         left.map(|(_, content)| content).sum()
     }
-}
-
-fn stuck() -> io::Error {
-    io::Error::new(ErrorKind::TimedOut, "the collector takes nothing")
 }
 
 /// Octets that the peer's kernel has acknowledged, of the handshake and all.

@@ -1,9 +1,10 @@
 //! Messages over TCP, plain or under TLS (RFC 7011 section 10.4 and 11.1).
 //!
 //! TCP takes octets long before they arrive, so a message counts as sent only when the peer's
-//! kernel has acknowledged its last octet; when a connection breaks, the others have failed. A new
-//! connection is a new transport session: templates again, sequence from 0, and nothing is sent
-//! twice.
+//! kernel has acknowledged its last octet, and under TLS 1.3 when the peer can no longer turn this
+//! client away, which takes a second or the end of the session. When a connection breaks, the
+//! others have failed. A new connection is a new transport session: templates again, sequence from
+//! 0, and nothing is sent twice.
 //!
 //! A replay waits for its collector. Live, nothing waits but the end, and that not for long:
 //! connections are made beside, and what a slow collector does not take is kept up to a limit.

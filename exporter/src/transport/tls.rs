@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned};
 
 /// Whom to trust and who we are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,6 +96,12 @@ impl Wire {
         }
         stream.sock.handshake_end = None;
         Ok(Self::Tls(Box::new(stream)))
+    }
+
+    /// Whether the peer may turn us away though the handshake is over.
+    pub(super) fn may_be_refused(&self) -> bool {
+        let Self::Tls(tls) = self else { return false };
+        tls.conn.protocol_version() != Some(ProtocolVersion::TLSv1_2)
     }
 
     pub(super) fn stream(&self) -> &TcpStream {

@@ -62,11 +62,6 @@ impl LiveSource {
         Some(longest.min(FRAME_10G * ring / 2))
     }
 
-    /// Whether the ring is full within milliseconds at high rates.
-    pub(crate) fn has_little_room(&self) -> bool {
-        matches!(self, Self::Xdp(_))
-    }
-
     /// Nothing more shall come: of `AF_XDP` the program is detached for that.
     pub(crate) fn stop(&mut self) {
         match self {

@@ -83,6 +83,8 @@ pub(crate) struct PacketSocket {
     is_busy: bool,
     /// Where the filter does nothing but cut packets: whether that pays.
     trim: Option<Trim>,
+    /// There is a filter.
+    cuts: bool,
     counts: PacketCounts,
     state: State,
     /// When it was made sure that the interface is there.
@@ -164,6 +166,7 @@ impl PacketSocket {
             cursor: None,
             is_busy: false,
             trim: None,
+            cuts: true,
             counts: PacketCounts::default(),
             state: State::Up,
             checked: Instant::now(),
@@ -234,13 +237,17 @@ impl PacketSocket {
     fn adapt_filter(&mut self) {
         let decision = self.trim.as_mut().and_then(Trim::decide);
         // What stops the socket is a filter too.
-        if let Some(cut) = decision.filter(|_| self.stopped.is_none()) {
-            // Both are right, only one is faster.
-            drop(if cut {
-                self.ring.set_filter(&filter::headers(Direction::Both))
-            } else {
-                self.ring.remove_filter()
-            });
+        let Some(cut) = decision.filter(|&cut| cut != self.cuts && self.stopped.is_none()) else {
+            return;
+        };
+        let result = if cut {
+            self.ring.set_filter(&filter::headers(Direction::Both))
+        } else {
+            self.ring.remove_filter()
+        };
+        // Both are right, only one is faster.
+        if result.is_ok() {
+            self.cuts = cut;
         }
     }
 
