@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -50,6 +51,47 @@ fn own_messages_are_not_metered_unless_asked_for() {
             assert_eq!(packets(&run.flows()), metered, "{method:?}: {}", run.stats);
             assert_eq!(run.count("ignored.filtered.packets"), 6 - metered, "{method:?}");
         }
+    }
+}
+
+/// Records of NetFlow v5 messages, and from the first message to the last.
+fn records(collector: &UdpSocket, count: usize) -> (usize, Duration) {
+    let (mut message, mut records, mut begin) = ([0; 2000], 0, None);
+    while records < count {
+        let length = collector.recv(&mut message).expect("more messages");
+        begin.get_or_insert_with(Instant::now);
+        records += (length - 24) / 48;
+    }
+    (records, begin.map_or(Duration::ZERO, |begin| begin.elapsed()))
+}
+
+#[test]
+fn flows_that_end_together_leave_at_the_pace_of_the_output() {
+    const FLOWS: usize = 9000;
+    let Some(network) = Network::new(Links::default()) else { return };
+    network.offload(Host::Probe, "rx0", "gro", "on");
+    let bind = || UdpSocket::bind("127.0.0.1:0").expect("a port of the loopback");
+    let collector = network.on(Host::Probe, bind);
+    collector.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let port = collector.local_addr().unwrap().port();
+    // 300 messages of 30 records.
+    let output = format!("netflow5://127.0.0.1:{port}?pps=100");
+    let timeouts = ["--idle-timeout", "1h", "--active-timeout", "2s"];
+    for method in METHODS {
+        let probe = Probe::start(&network, &["rx0"], &[method, &timeouts, &["-o", &output]]);
+        network.send_flows("tx0", &["--flows", "9k", "--packets", "9k", "--rate", "30k"]);
+        let (records, elapsed) = records(&collector, FLOWS);
+        // Others write as fast as they can, and none waits for another.
+        assert_eq!(probe.flows().len(), FLOWS, "{method:?}");
+        let run = probe.stop();
+        run.assert_conservation();
+        assert_eq!(records, FLOWS, "{method:?}: {}", run.stats);
+        assert!(elapsed > Duration::from_millis(2500), "{method:?}: in {elapsed:?}");
+        assert!(run.flows().iter().all(|flow| flow.end_reason == 2), "{method:?}");
+        assert_eq!(
+            run.count("outputs.0.dropped.records") + run.count("outputs.1.dropped.records"),
+            0
+        );
     }
 }
 
