@@ -93,13 +93,18 @@ impl Priority {
         let used = processor_time();
         let percent = (used - self.used).as_nanos() * 100 / passed.as_nanos();
         (self.looked, self.used) = (self.looked + passed, used);
-        let may_be = percent <= if self.goes_first { MUCH } else { LITTLE };
+        let may = may_go_first(percent, self.goes_first);
         // Again and again: the kernel may have ended it.
-        self.goes_first = helps && may_be && become_real_time().is_ok();
+        self.goes_first = helps && may && become_real_time().is_ok();
         if !self.goes_first {
             go_with_others();
         }
     }
+}
+
+/// Whether a thread that needs so many percent of its processor may go first, if it does so or not.
+fn may_go_first(percent: u128, goes_first: bool) -> bool {
+    percent <= if goes_first { MUCH } else { LITTLE }
 }
 
 /// Of this thread.
@@ -117,20 +122,15 @@ mod tests {
         while begin.elapsed() < time {}
     }
 
-    /// Ticks after this thread has used so many percent of its processor.
-    fn tick(priority: &mut Priority, helps: bool, percent: u32) {
-        let (begin, used) = (Instant::now(), processor_time());
-        // As a worker does: often, and with pauses.
-        while processor_time() - used < LOOK * percent / 100 {
-            spin(Duration::from_millis(5));
-            thread::sleep(Duration::from_micros(100));
-        }
-        thread::sleep(LOOK.saturating_sub(begin.elapsed()));
-        priority.tick(helps);
+    #[test]
+    fn who_needs_much_goes_with_others_until_it_needs_little() {
+        assert!(may_go_first(MUCH, true) && !may_go_first(MUCH + 1, true));
+        assert!(may_go_first(LITTLE, false) && !may_go_first(LITTLE + 1, false));
+        assert!(!may_go_first(MUCH, false));
     }
 
     #[test]
-    fn worker_that_needs_much_goes_with_others() {
+    fn thread_goes_first_while_that_helps() {
         in_namespace(|| {
             if !go_first() {
                 return skip("no thread may go first");
@@ -139,15 +139,10 @@ mod tests {
             assert!(!thread::spawn(is_ordinary).join().unwrap(), "as the one that started it");
             assert!(!go_first(), "somebody has decided");
             let mut priority = Priority::inherited();
-            for (helps, percent, is_first) in [
-                (true, 70, true),
-                (true, 90, false),
-                (true, 70, false),
-                (true, 10, true),
-                (false, 10, false),
-            ] {
-                tick(&mut priority, helps, percent);
-                assert_eq!(is_ordinary(), !is_first, "{percent} percent");
+            for helps in [true, false, true] {
+                thread::sleep(LOOK);
+                priority.tick(helps);
+                assert_eq!(is_ordinary(), !helps);
             }
         });
     }
