@@ -164,7 +164,8 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
     let conversations: Vec<_> =
         exporters.iter().filter_map(|(_, exporter)| exporter.conversation()).collect();
     let collectors = conversations.iter().map(|conversation| conversation.remote.ip()).collect();
-    let mut ports = match Ports::find(settings, &config.ifindex, collectors, config.workers) {
+    let found = Ports::find(settings, &config.ifindex, collectors, config.workers);
+    let mut ports = match found {
         Ok(ports) => ports,
         Err(problem) => return fail(problem),
     };
@@ -184,10 +185,10 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
     }
     let screen = exporters.is_empty() && std::io::stdout().is_terminal();
     let status = Status::default();
-    let mut top = exporters.is_empty().then(|| TopFlows::new(config.top));
-    if screen {
-        top = top.map(|top| top.shown_on(status.clone()));
-    }
+    let mut top = exporters.is_empty().then(|| {
+        let top = TopFlows::new(config.top);
+        if screen { top.shown_on(status.clone()) } else { top }
+    });
     let session = Session {
         config,
         settings,

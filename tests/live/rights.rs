@@ -1,6 +1,7 @@
 //! As an unprivileged user with exactly the capabilities that the manual names.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -29,11 +30,19 @@ fn unprivileged(network: &Network, folder: &Path, rights: &[&str]) -> Command {
     command
 }
 
+/// A file of each thread of a process, below `/proc`.
+fn of_threads(pid: u32, file: &str) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let read = |task: io::Result<fs::DirEntry>| {
+        let path = task.expect("the thread runs").path().join(file);
+        fs::read_to_string(path).expect("the thread runs")
+    };
+    tasks.map(read).collect()
+}
+
 /// Effective capabilities and users of all threads of a process.
 pub fn threads(pid: u32) -> Vec<(u64, String)> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
-    let of = |path: std::path::PathBuf| {
-        let status = fs::read_to_string(path.join("status")).expect("the thread runs");
+    let of = |status: &String| {
         let field = |name: &str| {
             let mut lines = status.lines();
             lines.find_map(|line| line.strip_prefix(name)).expect(name).trim().to_owned()
@@ -41,7 +50,7 @@ pub fn threads(pid: u32) -> Vec<(u64, String)> {
         let capabilities = u64::from_str_radix(&field("CapEff:"), 16).expect("hexadecimal");
         (capabilities, field("Uid:"))
     };
-    tasks.map(|task| of(task.expect("the thread runs").path())).collect()
+    of_threads(pid, "status").iter().map(of).collect()
 }
 
 #[test]
@@ -107,15 +116,12 @@ fn a_missing_capability_is_named() {
 /// Names of the threads, and whether they go before those of other programs.
 fn priorities(pid: u32) -> Vec<(String, bool)> {
     const SCHED_RR: &str = "2";
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
-    let name = |task: std::io::Result<fs::DirEntry>| {
-        let path = task.expect("the thread runs").path().join("stat");
-        let stat = fs::read_to_string(path).expect("the thread runs");
+    let of = |stat: &String| {
         let (name, fields) = stat.rsplit_once(") ").expect("a name");
         let policy = fields.split(' ').nth(38).expect("a policy");
         (name.split_once('(').expect("a name").1.to_owned(), policy == SCHED_RR)
     };
-    tasks.map(name).collect()
+    of_threads(pid, "stat").iter().map(of).collect()
 }
 
 #[test]

@@ -82,7 +82,8 @@ impl Session {
         let acknowledged_before = acknowledged(&stream)?;
         let wire = Wire::begin(stream, peer.tls.as_ref(), CONNECT_TIMEOUT)?;
         wire.stream().set_nonblocking(true)?;
-        let (now, acceptance) = (Instant::now(), wire.may_be_refused());
+        let now = Instant::now();
+        let acceptance = wire.may_be_refused().then(|| now + ACCEPTANCE);
         Ok(Self {
             wire,
             buffer: VecDeque::with_capacity(2 * BUFFER),
@@ -91,7 +92,7 @@ impl Session {
             waiting: VecDeque::new(),
             under_way: VecDeque::new(),
             acknowledged_before,
-            acceptance: acceptance.then(|| now + ACCEPTANCE),
+            acceptance,
             progress: now,
         })
     }
