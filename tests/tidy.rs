@@ -27,7 +27,7 @@ const LONGER: [(&str, usize, &str); 3] = [
 /// Files and folders that may have unsafe code.
 const UNSAFE: [&str; 4] = [
     "flow/src/prefetch.rs",
-    "probe/src/capture/sys/",
+    "probe/src/sys/",
     "probe-ebpf/",
     // A socket option that no library has.
     "xtask/src/loadgen/sys.rs",

@@ -1,25 +1,11 @@
 //! flowprobe, the program: capture sources, workers, outputs, and the command line around them.
 
-mod args;
 pub mod capture;
-mod config;
-mod config_file;
-mod doctor;
-mod interface;
-mod live;
-mod logger;
-#[cfg(test)]
-mod namespace;
-mod port;
-mod priority;
-mod queue;
-mod replay;
-mod rights;
+mod host;
+mod pipeline;
+mod report;
 mod run;
-mod session;
-mod stats;
-mod top;
-mod units;
-mod worker;
+mod settings;
+mod sys;
 
 pub use run::main;

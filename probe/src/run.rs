@@ -14,19 +14,20 @@ use log::error;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use terminal_size::terminal_size;
 
-use crate::args::{self, Cli, Command, StatsForm};
 use crate::capture::file::{FileSource, Input};
-use crate::capture::sys;
-use crate::config::{Config, LiveSettings, Source};
-use crate::doctor::{self, Form};
-use crate::live::Attached;
-use crate::logger::{self, Progress};
-use crate::port::Ports;
-use crate::session::{Moment, Session};
-use crate::stats::{Rates, Totals};
-use crate::top::{self, Status, TopFlows};
-use crate::worker::{Output, new_table};
-use crate::{priority, replay, rights};
+use crate::host::doctor::{self, Form};
+use crate::host::port::Ports;
+use crate::host::{priority, rights};
+use crate::pipeline::live::Attached;
+use crate::pipeline::replay;
+use crate::pipeline::session::{Moment, Session};
+use crate::pipeline::worker::{Output, new_table};
+use crate::report::logger::{self, Progress};
+use crate::report::top::{self, Status, TopFlows};
+use crate::report::totals::{Rates, Totals};
+use crate::settings::args::{self, Cli, Command, StatsForm};
+use crate::settings::config::{Config, LiveSettings, Source};
+use crate::sys;
 
 /// Something failed or was interrupted.
 const FAILED: u8 = 1;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use exporter::sentence;
 use flow::{Frame, LinkType, Timestamp};
 
-use super::sys::xsk::{Buffer, Xsk, XskBinding, XskSizes, XskStep};
 use super::{CaptureError, PacketSource, Polled};
+use crate::sys::xsk::{Buffer, Xsk, XskBinding, XskSizes, XskStep};
 
 /// Octets of a frame that are put together from several buffers. What is longer is cut: the longest
 /// IP packet with its link layer is not.

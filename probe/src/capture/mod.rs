@@ -6,7 +6,6 @@ pub(crate) mod kernel;
 pub(crate) mod live;
 pub(crate) mod offloads;
 pub(crate) mod packet;
-pub(crate) mod sys;
 pub(crate) mod xdp;
 
 use flow::Frame;

@@ -2,7 +2,7 @@
 
 use log::warn;
 
-use super::sys::ethtool::{Ethtool, Offloads};
+use crate::sys::ethtool::{Ethtool, Offloads};
 
 /// Where frames are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

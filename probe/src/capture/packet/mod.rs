@@ -19,8 +19,8 @@ use flow::{Frame, LinkType, each_segment};
 use log::{info, warn};
 
 use super::offloads::{Place, warn_of_falsifiers};
-use super::sys::packet_ring::{Outgoing, PacketRing, RingSize};
 use super::{CaptureError, PacketSource, Polled};
+use crate::sys::packet_ring::{Outgoing, PacketRing, RingSize};
 use block::{Cursor, Unreadable};
 pub(crate) use layer::is_known;
 use layer::{Layer, layer};

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use exporter::sentence;
 
 use super::CaptureError;
-use crate::capture::sys::packet_ring::Outgoing;
+use crate::sys::packet_ring::Outgoing;
 
 /// Which packets of an interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -30,9 +30,9 @@ use super::CaptureError;
 use super::afxdp::{XdpQueue, XdpSocket, retry_while_busy};
 use super::kernel::KernelVersion;
 use super::offloads::{Place, warn_of_falsifiers};
-use super::sys::mapping::Mapping;
-use super::sys::promiscuous::Promiscuous;
-use super::sys::xsk::XskBinding;
+use crate::sys::mapping::Mapping;
+use crate::sys::promiscuous::Promiscuous;
+use crate::sys::xsk::XskBinding;
 
 const NEEDS_RAW: &str = "promiscuous mode and AF_XDP sockets need the capability CAP_NET_RAW";
 

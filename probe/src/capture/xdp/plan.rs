@@ -6,7 +6,7 @@ use probe_ebpf::{QUEUES_MAX, REDIRECT, REDIRECT_FRAGS};
 
 use crate::capture::afxdp::mebibytes;
 use crate::capture::kernel::KernelVersion;
-use crate::capture::sys::xsk::XskSizes;
+use crate::sys::xsk::XskSizes;
 
 /// Linux has all that is needed from this version on.
 const KERNEL_MIN: KernelVersion = KernelVersion { major: 5, minor: 15 };

@@ -13,8 +13,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::write;
 
 use super::*;
-use crate::interface::Interface;
-use crate::namespace::{in_namespace, ip};
+use crate::host::interface::Interface;
+use crate::host::namespace::{in_namespace, ip};
 
 /// A frame that was captured, or its first octets.
 #[derive(Clone, Debug, PartialEq, Eq)]

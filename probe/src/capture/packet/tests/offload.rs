@@ -8,7 +8,7 @@ use flow::{LinkType, Observation, Observer, ObserverSettings};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::*;
-use crate::namespace::{Elsewhere, run, set};
+use crate::host::namespace::{Elsewhere, run, set};
 
 /// Packets and IP octets of a direction.
 type Sum = (u64, u64);

@@ -7,9 +7,9 @@ use exporter::sentence;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use crate::capture::kernel::KernelVersion;
-use crate::capture::sys::ethtool::{Ethtool, Offloads, Setting};
-use crate::capture::sys::support::{try_bpf_map, try_packet_socket, try_xdp_socket};
-use crate::interface::{Interface, XdpFeatures, xdp_features};
+use crate::host::interface::{Interface, XdpFeatures, xdp_features};
+use crate::sys::ethtool::{Ethtool, Offloads, Setting};
+use crate::sys::support::{try_bpf_map, try_packet_socket, try_xdp_socket};
 
 /// All that findings are made from.
 #[derive(Clone, Debug)]

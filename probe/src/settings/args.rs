@@ -11,7 +11,7 @@ use exporter::Destination;
 use flow::{BURST_MAX, KeyField, KeyFields};
 
 use crate::capture::packet::Direction;
-use crate::config_file;
+use crate::settings::config_file;
 
 /// Turns packets of a mirror port or of capture files into flows and exports them as NetFlow v5,
 /// NetFlow v9, IPFIX or JSON.

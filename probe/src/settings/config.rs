@@ -8,10 +8,10 @@ use std::time::Duration;
 use exporter::{Context, Destination, Patience};
 use flow::{HashSeed, ObserverSettings, Sampling, TableSettings};
 
-use crate::args::{Arguments, CaptureMethod, Order, Seed, StatsForm};
 use crate::capture::file::Input;
 use crate::capture::packet::Direction;
-use crate::worker::wall_clock;
+use crate::pipeline::worker::wall_clock;
+use crate::settings::args::{Arguments, CaptureMethod, Order, Seed, StatsForm};
 
 /// Everything that was settled before anything is opened.
 #[derive(Clone, Debug)]

@@ -14,9 +14,11 @@ use flow::{HashSeed, KeyFields, MeterCounts, Observation, Observer, TableSetting
 
 use crate::capture::file::{FileSource, Input};
 use crate::capture::{CaptureError, PacketSource, Polled};
-use crate::config::{Config, Source};
-use crate::queue::{Queues, Wiring, clear};
-use crate::worker::{Drain, Ended, Output, OutputEnd, SetBack, Worker, join, new_table, spawn};
+use crate::pipeline::queue::{Queues, Wiring, clear};
+use crate::pipeline::worker::{
+    Drain, Ended, Output, OutputEnd, SetBack, Worker, join, new_table, spawn,
+};
+use crate::settings::config::{Config, Source};
 
 /// Frames of a block.
 const BLOCK_FRAMES: usize = 8192;

@@ -19,7 +19,7 @@ use clap::{ArgAction, ArgMatches, CommandFactory};
 use exporter::sentence;
 use toml::{Table, Value};
 
-use crate::args::Cli;
+use crate::settings::args::Cli;
 
 /// The command line with the settings of the file before its own. A list on the command line
 /// takes the place of the file's.

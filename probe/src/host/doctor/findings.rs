@@ -7,7 +7,7 @@ use super::method::{
 };
 use crate::capture::offloads::{Falsifier, Place, falsifiers};
 use crate::capture::packet;
-use crate::units;
+use crate::report::units;
 
 /// How good a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

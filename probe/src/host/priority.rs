@@ -17,7 +17,7 @@ use log::{debug, info};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{ClockId, clock_gettime};
 
-use crate::capture::sys::schedule::{end_endless_real_time, is_ordinary, set_real_time};
+use crate::sys::schedule::{end_endless_real_time, is_ordinary, set_real_time};
 
 /// How often a worker looks how much of its processor it needs.
 const LOOK: Duration = Duration::from_secs(1);
@@ -115,7 +115,7 @@ fn processor_time() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::namespace::{in_namespace, skip};
+    use crate::host::namespace::{in_namespace, skip};
 
     fn spin(time: Duration) {
         let begin = Instant::now();

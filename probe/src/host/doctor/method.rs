@@ -4,7 +4,7 @@ use super::facts::{Facts, Support};
 use crate::capture::kernel::KernelVersion;
 use crate::capture::offloads::Place;
 use crate::capture::packet;
-use crate::port::{frames, ring_that_fits};
+use crate::host::port::{frames, ring_that_fits};
 
 /// How `--capture auto` would capture.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,11 +14,11 @@ use self::open::{Opened, Opener};
 pub(crate) use self::open::{frames, ring_that_fits};
 use crate::capture::live::SourceCounts;
 use crate::capture::xdp::XdpCapture;
-use crate::config::LiveSettings;
-use crate::interface::Interface;
-use crate::interface::links::{Link, links};
-use crate::interface::nic::NicCounters;
-use crate::live::Attached;
+use crate::host::interface::Interface;
+use crate::host::interface::links::{Link, links};
+use crate::host::interface::nic::NicCounters;
+use crate::pipeline::live::Attached;
+use crate::settings::config::LiveSettings;
 
 /// All interfaces that were asked for.
 pub(crate) struct Ports {

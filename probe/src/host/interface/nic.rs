@@ -84,8 +84,8 @@ const HEADER_OCTETS: usize = 12;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interface::Interface;
-    use crate::namespace::{in_namespace, ip};
+    use crate::host::interface::Interface;
+    use crate::host::namespace::{in_namespace, ip};
 
     #[test]
     fn statistics_are_read_from_their_places() {

@@ -12,13 +12,13 @@ use log::{error, warn};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-use crate::config::{Config, LiveSettings};
-use crate::live::{Attached, Feed, LiveWorker, Snapshot, sum};
-use crate::port::Ports;
-use crate::queue::{Delivery, Dropped, Outlet, Queues, WhenFull, Wiring};
-use crate::stats::Totals;
-use crate::worker::{Drain, Output, OutputEnd, Ticks, Worker, join, spawn};
-use crate::{priority, rights};
+use crate::host::port::Ports;
+use crate::host::{priority, rights};
+use crate::pipeline::live::{Attached, Feed, LiveWorker, Snapshot, sum};
+use crate::pipeline::queue::{Delivery, Dropped, Outlet, Queues, WhenFull, Wiring};
+use crate::pipeline::worker::{Drain, Output, OutputEnd, Ticks, Worker, join, spawn};
+use crate::report::totals::Totals;
+use crate::settings::config::{Config, LiveSettings};
 
 /// How often the main thread looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(50);

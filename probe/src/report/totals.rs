@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 
 use crate::capture::file::InputReport;
 use crate::capture::live::SourceCounts;
-use crate::port::PortCounts;
-use crate::top;
-use crate::units::{count, grouped, octets, per_second, time};
-use crate::worker::{Ended, OutputEnd};
+use crate::host::port::PortCounts;
+use crate::pipeline::worker::{Ended, OutputEnd};
+use crate::report::top;
+use crate::report::units::{count, grouped, octets, per_second, time};
 
 /// Everything that was counted in a run.
 #[derive(Debug, Default)]

@@ -12,9 +12,9 @@ use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
 use flow::{Conversation, FlowKey, FlowRecord, IpVersion, RecordTally, Timestamp};
 use terminal_size::terminal_size;
 
-use crate::args::Order;
-use crate::config::TopSettings;
-use crate::units;
+use crate::report::units;
+use crate::settings::args::Order;
+use crate::settings::config::TopSettings;
 
 /// So many flows are kept; when there are twice as many, the smaller half is forgotten.
 const KEPT: usize = 65_536;

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use super::Kind;
-use crate::args::CaptureMethod;
 use crate::capture::live::LiveSource;
 use crate::capture::packet::{Direction, PacketSettings, PacketSocket};
 use crate::capture::xdp::{XdpCapture, XdpSettings};
-use crate::config::LiveSettings;
-use crate::interface::{Interface, Reason, towards};
-use crate::rights;
+use crate::host::interface::{Interface, Reason, towards};
+use crate::host::rights;
+use crate::settings::args::CaptureMethod;
+use crate::settings::config::LiveSettings;
 
 /// A worker may be late by so many frames, or about 4 ms at the highest rates: as long as another
 /// process may have its CPU.

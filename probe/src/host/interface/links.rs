@@ -121,7 +121,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::namespace::{in_namespace, ip};
+    use crate::host::namespace::{in_namespace, ip};
 
     /// Name, whether it is up, and whether it is running, by index.
     fn seen() -> Vec<(u32, String, bool, bool)> {

@@ -5,8 +5,8 @@ use super::findings::{Finding, Level, findings};
 use super::method::Method;
 use super::report::Report;
 use crate::capture::kernel::KernelVersion;
-use crate::capture::sys::ethtool::{Offloads, Setting};
-use crate::interface::{AttachedXdp, Interface, XdpFeatures};
+use crate::host::interface::{AttachedXdp, Interface, XdpFeatures};
+use crate::sys::ethtool::{Offloads, Setting};
 
 const RIGHTS: Rights = Rights { net_raw: true, net_admin: true, bpf: true, ipc_lock: false };
 

@@ -19,8 +19,8 @@ use flow::{
 };
 use log::error;
 
-use crate::capture::sys;
-use crate::queue::{Delivery, Inlet, Pool, Queues};
+use crate::pipeline::queue::{Delivery, Inlet, Pool, Queues};
+use crate::sys;
 
 /// Ended flows by reason, in the order of [`FlowEndReason::ALL`].
 pub(crate) type Ended = [RecordTally; FlowEndReason::ALL.len()];

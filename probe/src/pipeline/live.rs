@@ -20,9 +20,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::capture::live::{LiveSource, SourceCounts};
 use crate::capture::{CaptureError, PacketSource, Polled};
-use crate::priority::{self, Priority};
-use crate::queue::WhenFull;
-use crate::worker::{Ended, SetBack, Worker, wall_clock};
+use crate::host::priority::{self, Priority};
+use crate::pipeline::queue::WhenFull;
+use crate::pipeline::worker::{Ended, SetBack, Worker, wall_clock};
 
 /// Frames taken from a socket before it is the next one's turn.
 const TURN_FRAMES: usize = 256;

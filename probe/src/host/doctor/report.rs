@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::facts::Facts;
 use super::findings::{Finding, Level, findings};
 use super::method::Method;
-use crate::interface::Interface;
+use crate::host::interface::Interface;
 
 /// What was found of an interface.
 #[derive(Debug)]

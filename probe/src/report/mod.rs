@@ -1,0 +1,6 @@
+//! What people and programs are told of a run: totals, the table of the biggest flows, messages.
+
+pub(crate) mod logger;
+pub(crate) mod top;
+pub(crate) mod totals;
+pub(crate) mod units;

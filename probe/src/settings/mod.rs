@@ -1,0 +1,5 @@
+//! What the program is to do: the command line, the configuration file, and both checked.
+
+pub(crate) mod args;
+pub(crate) mod config;
+pub(crate) mod config_file;
