@@ -7,7 +7,7 @@ use std::net::UdpSocket;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use exporter::{Context, Destination, Patience};
-use flow::KeyFields;
+use flow::{Batch, KeyFields};
 
 #[path = "scenario/records.rs"]
 mod records;
@@ -42,12 +42,13 @@ fn encoding(criterion: &mut Criterion) {
     ];
     let mut group = criterion.benchmark_group("encode");
     group.throughput(Throughput::Elements(records.len() as u64));
+    let batches: Vec<Batch> = records.chunks(BATCH).map(Batch::from).collect();
     for (name, output) in outputs {
         let destination: Destination = output.parse().expect("an output");
         let mut exporter = destination.open(&context()).expect("the output opens");
         group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
             bencher.iter(|| {
-                for batch in records.chunks(BATCH) {
+                for batch in &batches {
                     exporter.export(batch).expect("it takes everything");
                 }
             });

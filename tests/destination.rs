@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 use exporter::{Context, Destination, FORMS, Patience};
-use flow::{FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields, Timestamp};
+use flow::{
+    Batch, DetailsIndex, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields, Tags, Timestamp,
+};
 
 fn context() -> Context {
     Context {
@@ -43,6 +45,8 @@ fn record() -> FlowRecord {
         minimum_ttl: 64,
         maximum_ttl: 64,
         end_reason: FlowEndReason::IdleTimeout,
+        tags: Tags::NONE,
+        details: DetailsIndex::NONE,
     }
 }
 
@@ -308,7 +312,7 @@ fn host_name_is_resolved() {
 /// Exports a record; the first datagram at the socket is of that version.
 fn receive_version(socket: &UdpSocket, output: &str, version: u8) {
     let mut exporter = accept(output).open(&context()).unwrap();
-    exporter.export(&[record()]).unwrap();
+    exporter.export(&Batch::from(&[record()][..])).unwrap();
     exporter.finish().unwrap();
     assert_eq!(exporter.counts().sent.records, 1);
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();

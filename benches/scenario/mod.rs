@@ -10,8 +10,8 @@ use std::hint::black_box;
 
 use exporter::{Context, Destination, Patience};
 use flow::{
-    BURST_MAX, Frame, HashSeed, KeyFields, LinkType, Observation, Observer, ObserverSettings,
-    Sampling, TableSettings, Timestamp,
+    BURST_MAX, Batch, Frame, HashSeed, KeyFields, LinkType, Observation, Observer,
+    ObserverSettings, Sampling, TableSettings, Timestamp,
 };
 
 use self::packets::Traffic;
@@ -165,6 +165,7 @@ fn encode(output: &str) -> Work {
     const BATCH: usize = 256;
     const CALLS: usize = 64;
     let records = records::make(BATCH * CALLS);
+    let batches: Vec<Batch> = records.chunks(BATCH).map(Batch::from).collect();
     let destination: Destination = output.parse().expect("an output");
     let mut exporter = destination
         .open(&Context {
@@ -178,8 +179,7 @@ fn encode(output: &str) -> Work {
         })
         .expect("the output opens");
     let call = move |call: usize| {
-        let batch = &records[call * BATCH..(call + 1) * BATCH];
-        exporter.export(batch).expect("it takes everything");
+        exporter.export(&batches[call]).expect("it takes everything");
     };
     Work { calls: CALLS, size: BATCH, call: Box::new(call) }
 }

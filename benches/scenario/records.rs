@@ -1,6 +1,6 @@
 //! Flow records for the encoders.
 
-use flow::{FlowEndReason, FlowKey, FlowRecord, IpVersion, Timestamp};
+use flow::{DetailsIndex, FlowEndReason, FlowKey, FlowRecord, IpVersion, Tags, Timestamp};
 
 /// 2024-05-06T07:08:09.123Z
 const BEGIN: u64 = 1_714_979_289_123;
@@ -37,5 +37,7 @@ pub fn record(n: u32) -> FlowRecord {
         minimum_ttl: 57,
         maximum_ttl: 64,
         end_reason: FlowEndReason::IdleTimeout,
+        tags: Tags::NONE,
+        details: DetailsIndex::NONE,
     }
 }

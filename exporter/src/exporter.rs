@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
-use flow::{Conversation, FlowRecord, RecordTally, Tally, Timestamp};
+use flow::{Batch, Conversation, RecordTally, Tally, Timestamp};
 
 use crate::error::ExportError;
 
 /// An output: takes flow records somewhere and accounts for each.
 ///
-/// One thread owns it. `records given = sent + not exportable + failed + pending`, where nothing
-/// is pending after [`Exporter::finish`].
+/// One thread owns it. `records given = sent + not exportable + failed + dead-lettered + spooled +
+/// pending`, where nothing is pending after [`Exporter::finish`].
 pub trait Exporter: Send {
-    /// Takes records. It may wait, for the pace or for the far end.
+    /// Takes a batch. It may wait, for the pace or for the far end.
     ///
     /// # Errors
     ///
     /// When the output has given up. All records that it was given are counted by then, and it is
     /// not to be given more.
-    fn export(&mut self, records: &[FlowRecord]) -> Result<(), ExportError>;
+    fn export(&mut self, batch: &Batch) -> Result<(), ExportError>;
 
     /// Takes note of what the meter says of itself; a report about it may follow.
     fn observe(&mut self, meter: &MeterReport);
@@ -42,7 +42,7 @@ pub trait Exporter: Send {
 
     /// The packets that carry its messages, if it sends any: a mirror may show them again. Those
     /// of now: a collector whose name gets another address has another conversation later.
-    fn conversation(&self) -> Option<Conversation>;
+    fn conversations(&self) -> Vec<Conversation>;
 }
 
 /// An interface that has a name.
@@ -74,6 +74,18 @@ pub struct ExportCounts {
     pub not_exportable: RecordTally,
     /// Known not to have arrived.
     pub failed: RecordTally,
+    /// Refused by the far end for good and kept in a file.
+    pub dead_lettered: RecordTally,
+    /// On this host's disk, for the next run.
+    pub spooled: RecordTally,
+    /// Events handed on. Outputs of messages have no place for them.
+    pub events_sent: u64,
+    /// Events that the protocol cannot say.
+    pub events_not_exportable: u64,
+    /// Events known not to have arrived.
+    pub events_failed: u64,
+    /// Records that were sent more than once.
+    pub retried: u64,
     /// Messages, datagrams or documents.
     pub messages: u64,
     /// Their octets.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow::{Conversation, FlowRecord, RecordTally, Timestamp};
+use flow::{Batch, Conversation, FlowRecord, RecordTally, Timestamp};
 
 use crate::element::ExporterState;
 use crate::error::ExportError;
@@ -43,6 +43,7 @@ pub(crate) struct MessageExporter {
     dropped: RecordTally,
     /// Records of a batch that were left when the transport gave up.
     left: RecordTally,
+    events_not_exportable: u64,
     trouble: Muted,
 }
 
@@ -110,6 +111,7 @@ impl MessageExporter {
             not_exportable: RecordTally::default(),
             dropped: RecordTally::default(),
             left: RecordTally::default(),
+            events_not_exportable: 0,
             trouble: Muted::default(),
         }
     }
@@ -229,7 +231,9 @@ impl MessageExporter {
 }
 
 impl Exporter for MessageExporter {
-    fn export(&mut self, records: &[FlowRecord]) -> Result<(), ExportError> {
+    fn export(&mut self, batch: &Batch) -> Result<(), ExportError> {
+        let records = &batch.records;
+        self.events_not_exportable += batch.events.len() as u64;
         if self.encoder.is_empty() {
             self.begin_session();
         }
@@ -281,11 +285,13 @@ impl Exporter for MessageExporter {
             errors: transport.errors,
             reconnects: transport.reconnects,
             times_clamped: self.encoder.times_clamped(),
+            events_not_exportable: self.events_not_exportable,
+            ..ExportCounts::default()
         }
     }
 
-    fn conversation(&self) -> Option<Conversation> {
-        self.transport.conversation()
+    fn conversations(&self) -> Vec<Conversation> {
+        self.transport.conversation().into_iter().collect()
     }
 }
 

@@ -12,6 +12,7 @@
 
 extern crate alloc;
 
+mod batch;
 mod clock;
 mod fragment;
 pub mod frame;
@@ -21,9 +22,12 @@ mod observation;
 mod observer;
 mod prefetch;
 mod record;
+mod stage;
 mod table;
+mod tags;
 mod time;
 
+pub use batch::{BATCH_RECORDS, Batch, Details, DetailsIndex, Event, EventKind, Origin, Value};
 pub use clock::STEP_BACK_PACKETS;
 pub use frame::{Frame, Ignored, LinkType, Offload, Segmented, each_segment};
 pub use hash::HashSeed;
@@ -31,5 +35,7 @@ pub use key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};
 pub use observation::Observation;
 pub use observer::{Conversation, MeterCounts, Observer, ObserverSettings, Sampling};
 pub use record::{FlowEndReason, FlowRecord, RecordTally, Tally};
+pub use stage::Stage;
 pub use table::{BURST_MAX, FlowTable, TIMEOUT_MS_MAX, TableSettings, VERY_LATE_MS};
+pub use tags::Tags;
 pub use time::Timestamp;

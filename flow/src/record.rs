@@ -2,7 +2,9 @@
 
 use core::ops::{Add, AddAssign, Sub};
 
+use crate::batch::DetailsIndex;
 use crate::key::FlowKey;
+use crate::tags::Tags;
 use crate::time::Timestamp;
 
 /// Why a flow ended (flowEndReason, IANA element 136).
@@ -75,7 +77,13 @@ pub struct FlowRecord {
     pub maximum_ttl: u8,
     /// Why it ended.
     pub end_reason: FlowEndReason,
+    /// What a stage says of it.
+    pub tags: Tags,
+    /// Where more about it is in its batch.
+    pub details: DetailsIndex,
 }
+
+const _: () = assert!(size_of::<FlowRecord>() <= 96);
 
 /// Packets and their octets: the currency in which losses are accounted for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

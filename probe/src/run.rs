@@ -163,7 +163,7 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         Err(status) => return status,
     };
     let conversations: Vec<_> =
-        exporters.iter().filter_map(|(_, exporter)| exporter.conversation()).collect();
+        exporters.iter().flat_map(|(_, exporter)| exporter.conversations()).collect();
     let collectors = conversations.iter().map(|conversation| conversation.remote.ip()).collect();
     let found = Ports::find(settings, &config.ifindex, collectors, config.workers);
     let mut ports = match found {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use exporter::{Context, Destination, ExportCounts, Exporter, Patience};
-use flow::{FlowRecord, KeyFields, RecordTally, Timestamp};
+use flow::{Batch, FlowRecord, KeyFields, RecordTally, Timestamp};
 
 /// A replay that samples nothing.
 pub fn context() -> Context {
@@ -57,7 +57,7 @@ impl Session {
     pub fn export(&mut self, records: &[FlowRecord]) {
         for batch in records.chunks(32) {
             batch.iter().for_each(|record| self.given.count(record));
-            self.exporter.export(batch).unwrap();
+            self.exporter.export(&Batch::from(batch)).unwrap();
             self.receive();
         }
     }

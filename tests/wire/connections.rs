@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use exporter::{Context, ExportCounts, Exporter, Patience};
-use flow::{RecordTally, Timestamp};
+use flow::{Batch, RecordTally, Timestamp};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, socket,
 };
@@ -43,7 +43,7 @@ impl Live {
     fn export(&mut self, count: usize) {
         let records = vec![udp4(self.now); count];
         records.iter().for_each(|record| self.given.count(record));
-        self.timed(|exporter, _| exporter.export(&records).unwrap());
+        self.timed(|exporter, _| exporter.export(&Batch::from(&records[..])).unwrap());
     }
 
     fn tick(&mut self) {

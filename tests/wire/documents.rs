@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 
 use exporter::{Context, Interface, MeterReport};
-use flow::{FlowEndReason, FlowKey, FlowRecord, KeyField, KeyFields, RecordTally};
+use flow::{Batch, FlowEndReason, FlowKey, FlowRecord, KeyField, KeyFields, RecordTally};
 use serde_json::Value;
 
 use crate::collector::{assert_accounted, context, open};
@@ -18,7 +18,7 @@ fn documents(context: &Context, interfaces: &[Interface], records: &[FlowRecord]
     let path = folder.path().join("flows.json");
     let mut exporter = open(&format!("json:{}?odid=77", path.display()), context);
     exporter.observe(&MeterReport { interfaces: Arc::from(interfaces), ..MeterReport::default() });
-    exporter.export(records).unwrap();
+    exporter.export(&Batch::from(records)).unwrap();
     exporter.finish().unwrap();
     let mut given = RecordTally::default();
     records.iter().for_each(|record| given.count(record));

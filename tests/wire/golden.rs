@@ -8,7 +8,7 @@
 use std::{env, fs};
 
 use exporter::{Context, Interface, MeterReport};
-use flow::{FlowEndReason, FlowKey, FlowRecord, RecordTally, Tally, Timestamp};
+use flow::{Batch, FlowEndReason, FlowKey, FlowRecord, RecordTally, Tally, Timestamp};
 
 use crate::collector::{Session, assert_accounted, context, exported, open};
 use crate::message::split_file;
@@ -103,7 +103,7 @@ fn ipfix_file_is_that_of_rfc_5655() {
     let folder = support::scratch();
     let path = folder.path().join("flows.ipfix");
     let mut exporter = open(&format!("ipfix-file:{}?{DOMAIN}", path.display()), &context());
-    exporter.export(&flows()).unwrap();
+    exporter.export(&Batch::from(&flows()[..])).unwrap();
     exporter.finish().unwrap();
     let mut given = RecordTally::default();
     flows().iter().for_each(|record| given.count(record));

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 
-use flow::{FlowRecord, IpVersion, RecordTally};
+use flow::{Batch, FlowRecord, IpVersion, RecordTally};
 
 use crate::collector::{Session, assert_accounted, context, exported, open};
 use crate::message::{IPFIX_RECORD, NETFLOW9_RECORD, read_stream, split_file};
@@ -136,7 +136,7 @@ fn messages_in_a_file_are_short_enough_for_every_collector() {
     let records = vec![udp6(T0); 1000];
     let mut given = RecordTally::default();
     records.iter().for_each(|record| given.count(record));
-    exporter.export(&records).unwrap();
+    exporter.export(&Batch::from(records)).unwrap();
     exporter.finish().unwrap();
     assert_accounted(given, &exporter.counts());
     let messages = split_file(&std::fs::read(path).unwrap());

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use flow::{FlowEndReason, FlowKey, FlowRecord, IpVersion, Timestamp};
+use flow::{DetailsIndex, FlowEndReason, FlowKey, FlowRecord, IpVersion, Tags, Timestamp};
 
 /// 2024-05-06T07:08:09Z, in milliseconds.
 pub const T0: u64 = 1_714_979_289_000;
@@ -52,6 +52,8 @@ pub fn record(key: FlowKey, start: u64, end: u64, exported: u64) -> FlowRecord {
         minimum_ttl: 64,
         maximum_ttl: 64,
         end_reason: FlowEndReason::IdleTimeout,
+        tags: Tags::NONE,
+        details: DetailsIndex::NONE,
     }
 }
 

@@ -1,6 +1,6 @@
 //! When templates and options are sent, and when messages that are not full.
 
-use flow::FlowRecord;
+use flow::{Batch, FlowRecord};
 
 use crate::collector::{Session, context, open};
 use crate::message::{read_stream, split_file};
@@ -96,7 +96,7 @@ fn templates_are_in_a_file_once() {
     let path = folder.path().join("flows.ipfix");
     let mut exporter = open(&format!("ipfix-file:{}", path.display()), &context());
     for minute in 0..10 {
-        exporter.export(&vec![udp4(T0 + minute * 60_000); 200]).unwrap();
+        exporter.export(&Batch::from(&vec![udp4(T0 + minute * 60_000); 200][..])).unwrap();
     }
     exporter.finish().unwrap();
     let messages = read_stream(&split_file(&std::fs::read(path).unwrap()));

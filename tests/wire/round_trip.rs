@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use exporter::Context;
-use flow::{FlowEndReason, FlowKey, FlowRecord, IpVersion, Timestamp};
+use flow::{Batch, DetailsIndex, FlowEndReason, FlowKey, FlowRecord, IpVersion, Tags, Timestamp};
 use netflow_parser::variable_versions::ipfix::{FlowSetBody as IpfixBody, IPFix};
 use netflow_parser::variable_versions::v9::{FlowSetBody as V9Body, V9};
 use netflow_parser::{FieldValue, IpfixField, NetflowPacket, NetflowParser, V9Field};
@@ -34,7 +34,7 @@ fn ipfix_records_come_back_whole_from_a_file() {
     let folder = support::scratch();
     let path = folder.path().join("flows.ipfix");
     let mut exporter = open(&format!("ipfix-file:{}", path.display()), &context());
-    exporter.export(&records).unwrap();
+    exporter.export(&Batch::from(&records[..])).unwrap();
     exporter.finish().unwrap();
     assert_eq!(exporter.counts().sent.records, records.len() as u64);
     let file = std::fs::read(path).unwrap();
@@ -155,6 +155,8 @@ fn from_v5(flow: &netflow_parser::static_versions::v5::FlowSet, boot: u64) -> Fl
         minimum_ttl: 0,
         maximum_ttl: 0,
         end_reason: FlowEndReason::IdleTimeout,
+        tags: Tags::NONE,
+        details: DetailsIndex::NONE,
     }
 }
 
@@ -272,6 +274,8 @@ impl Fields {
                 .into_iter()
                 .find(|known| u64::from(known.number()) == reason)
                 .expect("a reason that IANA knows"),
+            tags: Tags::NONE,
+            details: DetailsIndex::NONE,
         }
     }
 }
@@ -364,6 +368,8 @@ impl Random {
                 minimum_ttl: ttl[0].min(ttl[1]),
                 maximum_ttl: ttl[0].max(ttl[1]),
                 end_reason: FlowEndReason::ALL[usize::try_from(self.below(5)).unwrap()],
+                tags: Tags::NONE,
+                details: DetailsIndex::NONE,
             });
         }
         records

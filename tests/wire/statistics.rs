@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, UdpSocket};
 
 use exporter::{Context, MeterReport};
-use flow::{RecordTally, Tally, Timestamp};
+use flow::{Batch, RecordTally, Tally, Timestamp};
 
 use crate::collector::{Session, context, open};
 use crate::message::{Message, options, read_stream};
@@ -84,7 +84,7 @@ fn flows_that_were_lost_are_reported_as_not_sent_and_not_as_sent() {
     // The kernel says with the next datagram that the one before was unwanted.
     while exporter.counts().failed.records == 0 {
         let record = udp4(time);
-        exporter.export(&[record]).unwrap();
+        exporter.export(&Batch::from(&[record][..])).unwrap();
         given.count(&record);
         exporter.tick(Timestamp::from_millis(time)).unwrap();
         time += 1;

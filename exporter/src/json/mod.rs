@@ -6,7 +6,7 @@ mod time;
 
 pub(crate) use document::DocumentSettings;
 use document::DocumentWriter;
-use flow::{Conversation, FlowRecord, RecordTally, Timestamp};
+use flow::{Batch, Conversation, RecordTally, Timestamp};
 
 use crate::error::ExportError;
 use crate::exporter::{ExportCounts, Exporter, MeterReport};
@@ -19,17 +19,24 @@ pub(crate) struct JsonExporter {
     file: FileTransport,
     /// Records of a batch that were left when the file took no more.
     left: RecordTally,
+    events_not_exportable: u64,
 }
 
 impl JsonExporter {
     pub(crate) fn new(settings: DocumentSettings, file: FileTransport) -> Self {
-        Self { documents: DocumentWriter::new(settings), file, left: RecordTally::default() }
+        Self {
+            documents: DocumentWriter::new(settings),
+            file,
+            left: RecordTally::default(),
+            events_not_exportable: 0,
+        }
     }
 }
 
 impl Exporter for JsonExporter {
-    fn export(&mut self, records: &[FlowRecord]) -> Result<(), ExportError> {
-        let mut rest = records.iter();
+    fn export(&mut self, batch: &Batch) -> Result<(), ExportError> {
+        self.events_not_exportable += batch.events.len() as u64;
+        let mut rest = batch.records.iter();
         while let Some(record) = rest.next() {
             let mut content = RecordTally::default();
             content.count(record);
@@ -64,11 +71,12 @@ impl Exporter for JsonExporter {
             messages: counts.sent.messages,
             octets: counts.sent.octets,
             errors: counts.errors,
+            events_not_exportable: self.events_not_exportable,
             ..ExportCounts::default()
         }
     }
 
-    fn conversation(&self) -> Option<Conversation> {
-        None
+    fn conversations(&self) -> Vec<Conversation> {
+        Vec::new()
     }
 }

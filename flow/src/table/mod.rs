@@ -24,10 +24,12 @@ use sweep::Sweep;
 use timeouts::{Age, LastSeen, Timeouts};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use crate::batch::DetailsIndex;
 use crate::hash::HashSeed;
 use crate::key::KeyFields;
 use crate::observation::{KeyMask, Observation, Words, low32};
 use crate::record::{FlowEndReason, FlowRecord, RecordTally};
+use crate::tags::Tags;
 use crate::time::Timestamp;
 
 pub use ahead::BURST_MAX;
@@ -428,6 +430,8 @@ impl FlowTable {
             minimum_ttl: slot.words.lowest_ttl(),
             maximum_ttl: slot.words.highest_ttl(),
             end_reason,
+            tags: Tags::NONE,
+            details: DetailsIndex::NONE,
         }
     }
 
@@ -450,6 +454,8 @@ impl FlowTable {
             minimum_ttl: words.lowest_ttl(),
             maximum_ttl: words.highest_ttl(),
             end_reason: self.timeouts.check(age).expect("no timeout is that long"),
+            tags: Tags::NONE,
+            details: DetailsIndex::NONE,
         };
         self.count_and_hand_over(record, end);
     }

@@ -10,10 +10,7 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use exporter::MeterReport;
-use flow::{FlowRecord, RecordTally};
-
-/// Records of a batch.
-const BATCH_RECORDS: usize = 256;
+use flow::{BATCH_RECORDS, Batch, FlowRecord, RecordTally};
 
 /// Batches on a queue before the worker of a replay waits.
 const REPLAY_BATCHES: usize = 64;
@@ -26,7 +23,7 @@ const LIVE_BATCHES: (usize, usize) = (1024, 4096);
 #[derive(Clone, Debug)]
 pub(crate) enum Delivery {
     /// Ended flows.
-    Records(Arc<Vec<FlowRecord>>),
+    Batch(Arc<Batch>),
     /// What the meter says of itself.
     Report(MeterReport),
     /// The records of a block are complete: those of the next worker follow.
@@ -36,7 +33,7 @@ pub(crate) enum Delivery {
 /// The queues of one worker, one to each output.
 pub(crate) struct Queues {
     outlets: Vec<Outlet>,
-    batch: Vec<FlowRecord>,
+    batch: Batch,
     pool: Pool,
     when_full: WhenFull,
 }
@@ -76,8 +73,8 @@ pub(crate) struct Inlet {
 /// Batches that every output is done with, to be filled again.
 #[derive(Clone)]
 pub(crate) struct Pool {
-    give: Sender<Vec<FlowRecord>>,
-    take: Receiver<Vec<FlowRecord>>,
+    give: Sender<Batch>,
+    take: Receiver<Batch>,
 }
 
 impl Pool {
@@ -86,14 +83,16 @@ impl Pool {
         Self { give, take }
     }
 
-    fn take(&self) -> Vec<FlowRecord> {
-        self.take.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH_RECORDS))
+    fn take(&self) -> Batch {
+        self.take.try_recv().unwrap_or_else(|_| Batch::with_capacity())
     }
 
     /// Takes back a batch if no other output has it any more.
-    pub(crate) fn give_back(&self, batch: Arc<Vec<FlowRecord>>) {
+    pub(crate) fn give_back(&self, batch: Arc<Batch>) {
         if let Some(mut batch) = Arc::into_inner(batch) {
-            clear(&mut batch);
+            clear(&mut batch.records);
+            batch.details.clear();
+            batch.events.clear();
             // A full pool needs no more.
             drop(self.give.try_send(batch));
         }
@@ -178,7 +177,7 @@ impl Inlet {
 
 impl Queues {
     fn new(outlets: Vec<Outlet>, pool: &Pool, when_full: WhenFull) -> Self {
-        let batch = Vec::with_capacity(BATCH_RECORDS);
+        let batch = Batch::with_capacity();
         Self { outlets, batch, pool: pool.clone(), when_full }
     }
 
@@ -189,8 +188,8 @@ impl Queues {
     /// Puts a record on its way.
     #[inline]
     pub(crate) fn put(&mut self, record: FlowRecord) {
-        self.batch.push(record);
-        if self.batch.len() == BATCH_RECORDS {
+        self.batch.records.push(record);
+        if self.batch.records.len() == BATCH_RECORDS {
             self.hand_over();
         }
     }
@@ -211,7 +210,7 @@ impl Queues {
     pub(crate) fn hand_over(&mut self) {
         if !self.batch.is_empty() {
             let batch = std::mem::replace(&mut self.batch, self.pool.take());
-            self.send(&Delivery::Records(Arc::new(batch)));
+            self.send(&Delivery::Batch(Arc::new(batch)));
         }
     }
 
@@ -236,8 +235,8 @@ impl Outlet {
                 result.err().map(|error| error.into_inner())
             }
         };
-        if let Some(Delivery::Records(records)) = refused {
-            self.dropped.count(&records);
+        if let Some(Delivery::Batch(batch)) = refused {
+            self.dropped.count(&batch.records);
         }
     }
 }

@@ -136,14 +136,14 @@ impl Drain<'_, '_> {
         let mut next_tick = self.ticks.map(|ticks| Instant::now() + ticks.period);
         while let Some(inbox) = self.inlet.inboxes.get(turn) {
             let result = match receive(inbox, next_tick) {
-                Ok(Delivery::Records(records)) => {
+                Ok(Delivery::Batch(batch)) => {
                     let result = if failure.is_some() {
-                        records.iter().for_each(|record| lost.count(record));
+                        batch.records.iter().for_each(|record| lost.count(record));
                         Ok(())
                     } else {
-                        self.output.exporter.export(&records)
+                        self.output.exporter.export(&batch)
                     };
-                    self.pool.give_back(records);
+                    self.pool.give_back(batch);
                     result
                 }
                 Ok(Delivery::Report(report)) => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anstyle::{Reset, Style};
 use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
-use flow::{Conversation, FlowKey, FlowRecord, IpVersion, RecordTally, Timestamp};
+use flow::{Batch, Conversation, FlowKey, FlowRecord, IpVersion, RecordTally, Timestamp};
 use terminal_size::terminal_size;
 
 use crate::report::units;
@@ -180,8 +180,8 @@ impl TopFlows {
 }
 
 impl Exporter for TopFlows {
-    fn export(&mut self, records: &[FlowRecord]) -> Result<(), ExportError> {
-        records.iter().for_each(|record| self.add(record));
+    fn export(&mut self, batch: &Batch) -> Result<(), ExportError> {
+        batch.records.iter().for_each(|record| self.add(record));
         Ok(())
     }
 
@@ -202,8 +202,8 @@ impl Exporter for TopFlows {
         ExportCounts { sent: self.given, ..ExportCounts::default() }
     }
 
-    fn conversation(&self) -> Option<Conversation> {
-        None
+    fn conversations(&self) -> Vec<Conversation> {
+        Vec::new()
     }
 }
 

@@ -7,7 +7,10 @@ use std::io::ErrorKind;
 use std::net::UdpSocket;
 
 use exporter::{Context, Destination, ExportCounts, Exporter, Patience};
-use flow::{FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields, RecordTally, Timestamp};
+use flow::{
+    Batch, DetailsIndex, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields, RecordTally,
+    Tags, Timestamp,
+};
 use netflow_parser::static_versions::v5::V5;
 use netflow_parser::variable_versions::ipfix::{FlowSetBody as IpfixBody, IPFix};
 use netflow_parser::variable_versions::v9::{FlowSetBody as V9Body, V9};
@@ -113,6 +116,8 @@ fn records(input: &mut Input<'_>) -> Vec<FlowRecord> {
             minimum_ttl: input.u8(),
             maximum_ttl: input.u8(),
             end_reason: input.pick(&FlowEndReason::ALL),
+            tags: Tags::NONE,
+            details: DetailsIndex::NONE,
         });
     }
     // Parts of NetFlow v5 records have 32 bits: keep their number small.
@@ -171,7 +176,7 @@ fn through_udp(
     let mut messages = Vec::new();
     // What is sent over the loopback interface is there at once; a buffer holds that of some.
     for batch in records.chunks(10) {
-        exporter.export(batch).expect("UDP takes everything");
+        exporter.export(&Batch::from(batch)).expect("UDP takes everything");
         receive(&socket, &mut messages);
     }
     exporter.finish().expect("UDP takes everything");
@@ -198,7 +203,7 @@ fn through_a_file(context: &Context, records: &[FlowRecord]) -> (Vec<Vec<u8>>, E
     let folder = tempfile::tempdir().expect("a folder for the check");
     let path = folder.path().join("flows.ipfix");
     let mut exporter = open(&format!("ipfix-file:{}", path.display()), context);
-    exporter.export(records).expect("there is room for the file");
+    exporter.export(&Batch::from(records)).expect("there is room for the file");
     exporter.finish().expect("there is room for the file");
     let file = fs::read(path).expect("the file was written");
     let mut messages = Vec::new();

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use flow::{
-    BURST_MAX, FlowEndReason, FlowKey, FlowRecord, FlowTable, Frame, HashSeed, IpVersion, KeyField,
-    KeyFields, LinkType, Observation, Observer, ObserverSettings, RecordTally, STEP_BACK_PACKETS,
-    Sampling, TableSettings, Timestamp, VERY_LATE_MS,
+    BURST_MAX, DetailsIndex, FlowEndReason, FlowKey, FlowRecord, FlowTable, Frame, HashSeed,
+    IpVersion, KeyField, KeyFields, LinkType, Observation, Observer, ObserverSettings, RecordTally,
+    STEP_BACK_PACKETS, Sampling, TableSettings, Tags, Timestamp, VERY_LATE_MS,
 };
 
 use super::input::Input;
@@ -331,6 +331,8 @@ impl Model {
                 minimum_ttl: packet.ttl,
                 maximum_ttl: packet.ttl,
                 end_reason: FlowEndReason::ForcedEnd,
+                tags: Tags::NONE,
+                details: DetailsIndex::NONE,
             },
             closed: is_connection && bits & 0x05 != 0,
         };

@@ -1,0 +1,19 @@
+//! Stages: where records are changed or watched between workers and outputs.
+
+use alloc::vec::Vec;
+
+use crate::batch::{Batch, Event};
+use crate::time::Timestamp;
+
+/// Changes or watches what goes from workers to outputs. One thread owns it.
+///
+/// In a replay the batches come in the same order each time, so what a stage makes of them is the
+/// same each time too: it may not depend on the wall clock or on the order of a hash map.
+pub trait Stage: Send {
+    /// Takes a batch on its way to the outputs.
+    fn batch(&mut self, batch: &mut Batch);
+
+    /// The trace clock has moved on to `now`, by a second or more; events that are due then are
+    /// added.
+    fn tick(&mut self, now: Timestamp, events: &mut Vec<Event>);
+}
