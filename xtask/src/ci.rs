@@ -5,8 +5,9 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::Result;
+use commands::{cargo, execute, root};
 
-use crate::{cargo, ebpf, execute, fuzz, instructions, root, test};
+use crate::{ebpf, fuzz, instructions, test};
 
 /// There is nothing to choose.
 #[derive(Debug, clap::Args)]

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-
-use crate::debian::{self, Need};
-use crate::{cargo, execute, root};
+use commands::debian::{self, Need};
+use commands::{cargo, execute, root};
 
 /// Whether to build or to check.
 #[derive(Debug, clap::Args)]

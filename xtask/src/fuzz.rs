@@ -5,9 +5,8 @@ use std::fs;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-
-use crate::debian::{self, Need};
-use crate::{cargo, execute, root};
+use commands::debian::{self, Need};
+use commands::{cargo, execute, root};
 
 /// Which targets, and for how long.
 #[derive(Debug, clap::Args)]

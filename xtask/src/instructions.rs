@@ -11,10 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use commands::debian::{self, Need};
+use commands::{cargo, root};
 use serde_json::Value;
-
-use crate::debian::{self, Need};
-use crate::{cargo, root};
 
 /// What to do with the counts.
 #[derive(Debug, Default, clap::Args)]

@@ -2,21 +2,14 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to who started them")]
 
-mod bench;
 mod ci;
-mod debian;
 mod ebpf;
 mod fuzz;
 mod instructions;
-mod loadgen;
-mod sample;
 mod test;
 
-use std::env;
-use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
@@ -29,7 +22,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Task {
     /// Measure speed beside the peers
-    Bench(bench::Options),
+    Bench(peers::Options),
     /// Build the programs that run in the kernel
     BuildEbpf(ebpf::Options),
     /// All checks that a change has to pass
@@ -40,7 +33,7 @@ enum Task {
     Loadgen(loadgen::Options),
     /// Run a program and write down what it took
     #[command(hide = true)]
-    Measure(bench::MeasureOptions),
+    Measure(peers::MeasureOptions),
     /// Count the instructions of the hot functions
     Instructions(instructions::Options),
     /// Write the sample captures
@@ -51,13 +44,13 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
-        Task::Bench(options) => bench::run(&options),
+        Task::Bench(options) => peers::run(&options),
         Task::BuildEbpf(options) => ebpf::run(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Instructions(options) => instructions::run(&options),
         Task::Loadgen(options) => loadgen::run(&options),
-        Task::Measure(options) => bench::measure(&options),
+        Task::Measure(options) => peers::measure(&options),
         Task::Sample(options) => sample::run(&options),
         Task::Test(options) => test::run(&options),
     };
@@ -68,30 +61,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The top of the workspace.
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace")
-}
-
-/// A command at the top of the workspace, by cargo's own program.
-fn cargo() -> Command {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root());
-    // What cargo tells this program of its package would make build scripts that look at it run
-    // again.
-    let told = ["CARGO_MANIFEST_", "CARGO_PKG_"];
-    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    for name in names.filter(|name| told.iter().any(|prefix| name.starts_with(prefix))) {
-        cargo.env_remove(name);
-    }
-    cargo
-}
-
-/// Runs a command to its end.
-fn execute(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("starting {command:?}"))?;
-    ensure!(status.success(), "{command:?}: {status}");
-    Ok(())
 }

@@ -8,9 +8,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-
-use crate::debian::{self, Need};
-use crate::{cargo, execute};
+use commands::debian::{self, Need};
+use commands::{cargo, execute};
 
 /// Which tests.
 #[derive(Debug, Default, clap::Args)]

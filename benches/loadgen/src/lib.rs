@@ -1,6 +1,8 @@
 //! Sends into an interface, and says to the packet what was sent: traffic for tests and
 //! measurements of live capture.
 
+#![allow(clippy::print_stdout, reason = "tasks talk to who started them")]
+
 mod counters;
 mod file;
 mod flows;
@@ -18,7 +20,7 @@ use place::Place;
 
 /// Where to send from and into.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub struct Options {
     /// Interface to send into; the one with the default route is refused
     interface: String,
 
@@ -43,7 +45,12 @@ enum Traffic {
     File(file::Options),
 }
 
-pub(crate) fn run(options: &Options) -> Result<()> {
+/// Sends, and prints what was sent as a line of JSON.
+///
+/// # Errors
+///
+/// What could not be opened, read or sent.
+pub fn run(options: &Options) -> Result<()> {
     let place = Place::enter(&options.interface, options.netns.as_deref(), options.cpu)?;
     let (what, outcome) = match &options.traffic {
         Traffic::Flows(flows) => (json!({ "flows": flows.flows }), flows::send(&place, flows)?),

@@ -14,16 +14,15 @@ use std::time::{Duration, Instant};
 use std::{env, process};
 
 use anyhow::{Context, Result, bail, ensure};
+use commands::debian;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::debian;
-
 /// The program to run, and where to write what it took.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub struct Options {
     #[arg(long)]
     report: PathBuf,
 
@@ -51,7 +50,11 @@ pub(super) struct Run {
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// The task: runs the program, and reports.
-pub(crate) fn measure(options: &Options) -> Result<()> {
+///
+/// # Errors
+///
+/// What could not be run or written.
+pub fn measure(options: &Options) -> Result<()> {
     let (program, arguments) = options.command.split_first().context("no program")?;
     if let Some(cpu) = options.cpu {
         let mut cpus = CpuSet::new();

@@ -12,7 +12,7 @@ use super::own::{Datagrams, SINK_BUFFER, Scaling};
 use super::rounds::{Accounted, Rounds, Row, Spread};
 use super::tool::Tool;
 use super::trace::Recipe;
-use crate::debian;
+use commands::debian;
 
 /// Everything that was measured.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Results {
                 let Spread { median, least, greatest } = row.rate;
                 let ratio = match row.tool {
                     Tool::Flowprobe => String::new(),
-                    Tool::Nfpcapd | Tool::Softflowd | Tool::Tcpdump => {
+                    Tool::OtherFlowprobe | Tool::Nfpcapd | Tool::Softflowd | Tool::Tcpdump => {
                         format!("{:.1}x", own(rows).rate.median / median)
                     }
                 };
@@ -227,7 +227,10 @@ impl Results {
                         value: row.rate.median / 1e6,
                         label: match row.tool {
                             Tool::Flowprobe => format!("{:.1}", row.rate.median / 1e6),
-                            Tool::Nfpcapd | Tool::Softflowd | Tool::Tcpdump => format!(
+                            Tool::OtherFlowprobe
+                            | Tool::Nfpcapd
+                            | Tool::Softflowd
+                            | Tool::Tcpdump => format!(
                                 "{:.2}, flowprobe is {:.0}x",
                                 row.rate.median / 1e6,
                                 own(rows).rate.median / row.rate.median

@@ -7,9 +7,8 @@ use std::process::{self, Command, Stdio};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use commands::{debian, execute};
 use nix::sched::{CloneFlags, setns};
-
-use crate::{debian, execute};
 
 /// Where programs send their flows to.
 pub(super) const COLLECTOR: &str = "127.0.0.1:9995";

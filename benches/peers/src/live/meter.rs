@@ -12,8 +12,8 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 use serde_json::Value;
 
 use super::link::{COLLECTOR, Link};
-use crate::bench::tool::Place;
-use crate::debian;
+use crate::tool::Place;
+use commands::debian;
 
 /// A program, and how it captures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,11 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use commands::debian::{self, Need};
 use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, setns};
 use nix::unistd::Pid;
 use serde_json::Value;
-
-use crate::debian::{self, Need};
 
 const NEEDS: [Need; 2] = [
     Need { package: "iproute2", check: &["ip", "-V"] },

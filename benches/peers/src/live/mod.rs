@@ -18,7 +18,7 @@ use self::meter::Meter;
 use self::report::Results;
 use self::trial::{Bench, Effort, Load};
 use super::tool::Place;
-use crate::debian::{self, Need};
+use commands::debian::{self, Need};
 
 const NEEDS: [Need; 4] = [
     Need { package: "iproute2", check: &["ip", "-V"] },

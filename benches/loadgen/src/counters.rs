@@ -3,8 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-
-use crate::debian;
+use commands::debian;
 
 /// Counts since the interface is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -11,12 +11,14 @@ use serde_json::Value;
 use super::process::{self, Cpus, Run};
 use super::sink::Sink;
 use super::trace::{Sums, Trace};
-use crate::debian;
+use commands::debian;
 
 /// A program, and how it is told to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tool {
     Flowprobe,
+    /// Another build of it.
+    OtherFlowprobe,
     Nfpcapd,
     Softflowd,
     Tcpdump,
@@ -27,6 +29,8 @@ pub(super) enum Tool {
 pub(super) struct Place {
     /// The program of this project.
     pub(super) flowprobe: PathBuf,
+    /// Another build, to compare with.
+    pub(super) other: Option<PathBuf>,
     /// For small files, in memory where there is such a place.
     pub(super) memory: PathBuf,
 }
@@ -47,15 +51,21 @@ impl Tool {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Flowprobe => "flowprobe",
+            Self::OtherFlowprobe => "other",
             Self::Nfpcapd => "nfpcapd",
             Self::Softflowd => "softflowd",
             Self::Tcpdump => "tcpdump",
         }
     }
 
+    /// Whether it is a build of this project.
+    pub(super) fn is_flowprobe(self) -> bool {
+        matches!(self, Self::Flowprobe | Self::OtherFlowprobe)
+    }
+
     /// Whether it can be run here. Said, if not.
     pub(super) fn is_there(self) -> bool {
-        let there = self == Self::Flowprobe
+        let there = self.is_flowprobe()
             || Command::new(self.name()).arg("-h").env("PATH", debian::path()).output().is_ok();
         if !there {
             println!("{} is missing: left out", self.name());
@@ -67,10 +77,12 @@ impl Tool {
     pub(super) fn run(self, place: &Place, trace: &Trace) -> Result<Counted> {
         let flows_max = trace.sums.flows.max(FLOWS_MAX_LEAST);
         match self {
-            Self::Flowprobe => {
+            Self::Flowprobe | Self::OtherFlowprobe => {
                 let flows_max = with_room(flows_max);
                 let output = ["-o", "ipfix-file:/dev/null", "--max-flows", &flows_max];
-                flowprobe(place, Cpus::All, trace, &output)
+                let other = place.other.as_deref().filter(|_| self == Self::OtherFlowprobe);
+                let program = other.unwrap_or(&place.flowprobe);
+                replay(place, program, Cpus::All, trace, &output)
             }
             Self::Nfpcapd => nfpcapd(place, trace, flows_max),
             Self::Softflowd => softflowd(place, trace, flows_max),
@@ -82,7 +94,7 @@ impl Tool {
     /// expected where it counts something else.
     pub(super) fn expected(self, sums: &Sums) -> (u64, Option<u64>) {
         match self {
-            Self::Flowprobe => (sums.packets, Some(sums.octets)),
+            Self::Flowprobe | Self::OtherFlowprobe => (sums.packets, Some(sums.octets)),
             // A fragmented datagram is one packet to it, with one IP header.
             Self::Nfpcapd => {
                 (sums.packets - sums.later_fragments, Some(sums.octets - sums.later_headers))
@@ -100,9 +112,19 @@ pub(super) fn with_room(flows: u64) -> String {
     (flows + flows / 100).to_string()
 }
 
-/// Replays with some arguments more; what it says of itself must add up.
+/// Replays with more arguments; what it says of itself must add up.
 pub(super) fn flowprobe(
     place: &Place,
+    cpus: Cpus,
+    trace: &Trace,
+    arguments: &[&str],
+) -> Result<Counted> {
+    replay(place, &place.flowprobe, cpus, trace, arguments)
+}
+
+fn replay(
+    place: &Place,
+    program: &Path,
     cpus: Cpus,
     trace: &Trace,
     arguments: &[&str],
@@ -110,7 +132,7 @@ pub(super) fn flowprobe(
     let mut all = vec![OsString::from("-r"), trace.path.clone().into()];
     all.extend(["--quiet", "--stats", "json"].map(OsString::from));
     all.extend(arguments.iter().map(OsString::from));
-    let run = process::run(&place.memory, cpus, place.flowprobe.as_os_str(), &all)?;
+    let run = process::run(&place.memory, cpus, program.as_os_str(), &all)?;
     let line = run.stderr.lines().last().unwrap_or("");
     let stats: Value = serde_json::from_str(line).with_context(|| format!("statistics: {line}"))?;
     let ended = &stats["ended"];
@@ -197,12 +219,12 @@ fn tcpdump(place: &Place, trace: &Trace) -> Result<Counted> {
 
 impl Place {
     /// A folder in memory, if there is such a place here.
-    pub(super) fn open(flowprobe: PathBuf) -> Result<Self> {
+    pub(super) fn open(flowprobe: PathBuf, other: Option<PathBuf>) -> Result<Self> {
         let memory = Path::new("/dev/shm");
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let memory = parent.join(format!("flowprobe-bench-{}", std::process::id()));
         fs::create_dir_all(&memory).with_context(|| format!("making {}", memory.display()))?;
-        Ok(Self { flowprobe, memory })
+        Ok(Self { flowprobe, other, memory })
     }
 }
 

@@ -2,23 +2,24 @@
 
 /// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
 #[derive(Debug)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// A sequence of its own for each name, so that a change of one part of a sample does not
     /// shift the others.
-    pub(crate) fn named(name: &str) -> Self {
+    pub fn named(name: &str) -> Self {
         // FNV-1a.
         let mix = |hash: u64, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3);
         Self(name.bytes().fold(0xcbf2_9ce4_8422_2325, mix))
     }
 
     /// The sequence of a number.
-    pub(crate) fn seeded(seed: u64) -> Self {
+    pub fn seeded(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
+    /// 64 bits.
+    pub fn word(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -26,39 +27,41 @@ impl Random {
     }
 
     /// A number less than the bound. A few are more likely than others by less than 2^-32.
-    pub(crate) fn below(&mut self, bound: u32) -> u32 {
-        u32::try_from(((self.next() >> 32) * u64::from(bound)) >> 32).expect("less than the bound")
+    pub fn below(&mut self, bound: u32) -> u32 {
+        u32::try_from(((self.word() >> 32) * u64::from(bound)) >> 32).expect("less than the bound")
     }
 
     /// A number from the first to the one before the last.
-    pub(crate) fn between(&mut self, first: u32, last: u32) -> u32 {
+    pub fn between(&mut self, first: u32, last: u32) -> u32 {
         first + self.below(last - first)
     }
 
     /// Microseconds around a mean, from half to one and a half of it.
-    pub(crate) fn around(&mut self, mean_us: u64) -> u64 {
+    pub fn around(&mut self, mean_us: u64) -> u64 {
         let spread = u32::try_from(mean_us).expect("less than an hour");
         mean_us / 2 + u64::from(self.below(spread.max(1)))
     }
 
-    pub(crate) fn u16(&mut self) -> u16 {
-        self.next().to_le_bytes().first_chunk().copied().map(u16::from_le_bytes).expect("two of 8")
+    /// 16 bits.
+    pub fn u16(&mut self) -> u16 {
+        self.word().to_le_bytes().first_chunk().copied().map(u16::from_le_bytes).expect("two of 8")
     }
 
-    pub(crate) fn u32(&mut self) -> u32 {
-        self.next().to_le_bytes().first_chunk().copied().map(u32::from_le_bytes).expect("4 of 8")
+    /// 32 bits.
+    pub fn u32(&mut self) -> u32 {
+        self.word().to_le_bytes().first_chunk().copied().map(u32::from_le_bytes).expect("4 of 8")
     }
 
     /// A port that clients use.
-    pub(crate) fn port(&mut self) -> u16 {
+    pub fn port(&mut self) -> u16 {
         49_152 + self.u16() % 16_384
     }
 
     /// A message that begins so, and has so many octets.
-    pub(crate) fn message(&mut self, head: &[u8], length: usize) -> Vec<u8> {
+    pub fn message(&mut self, head: &[u8], length: usize) -> Vec<u8> {
         let mut message = head.to_vec();
         while message.len() < length {
-            message.extend(self.next().to_le_bytes());
+            message.extend(self.word().to_le_bytes());
         }
         message.truncate(length.max(head.len()));
         message
@@ -74,7 +77,7 @@ mod tests {
         // The first outputs of the reference implementation for the seed 1234567.
         let mut random = Random(1_234_567);
         let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973];
-        assert_eq!([random.next(), random.next()], expected);
+        assert_eq!([random.word(), random.word()], expected);
     }
 
     #[test]

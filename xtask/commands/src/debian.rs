@@ -8,13 +8,15 @@ use crate::execute;
 
 /// A package, and a command that succeeds if it is installed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Need {
-    pub(crate) package: &'static str,
-    pub(crate) check: &'static [&'static str],
+pub struct Need {
+    /// Its name.
+    pub package: &'static str,
+    /// The command and its arguments.
+    pub check: &'static [&'static str],
 }
 
 /// Installs what is missing, or says that it is: then parts are skipped.
-pub(crate) fn install(needs: &[Need]) {
+pub fn install(needs: &[Need]) {
     let missing = needs.iter().filter(|need| !succeeds(need.check));
     let packages: Vec<_> = missing.map(|need| need.package).collect();
     if packages.is_empty() {
@@ -44,7 +46,7 @@ pub(crate) fn install(needs: &[Need]) {
 }
 
 /// Where commands are looked for: also where only root looks by itself.
-pub(crate) fn path() -> OsString {
+pub fn path() -> OsString {
     let mut path = env::var_os("PATH").unwrap_or_default();
     path.push(":/usr/sbin:/sbin");
     path

@@ -2,6 +2,8 @@
 //!
 //! `rounds` compares programs, `own` has what only ours can do, `report` writes the results.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to who started them")]
+
 mod chart;
 mod frames;
 mod live;
@@ -18,17 +20,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use self::frames::Kind;
-pub(crate) use self::process::{Options as MeasureOptions, measure};
+pub use self::process::{Options as MeasureOptions, measure};
 use self::report::Results;
 use self::rounds::{Accounted, Case, Rounds};
 use self::tool::{Place, Tool};
 use self::trace::{Choice, Recipe};
-use crate::debian::{self, Need};
-use crate::{cargo, execute, root};
+use commands::debian::{self, Need};
+use commands::{cargo, execute, root};
 
 /// What is measured, and where files are.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub struct Options {
     /// Rounds that count; one before them does not
     #[arg(long, default_value_t = 5)]
     rounds: u32,
@@ -44,6 +46,10 @@ pub(crate) struct Options {
     /// Only these traces, beside the peers, and no report
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+
+    /// Another build of flowprobe: it takes the place of the peers, and no report is written
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["quick", "live"])]
+    against: Option<PathBuf>,
 
     /// Where the traces are; 12 GB are written there and kept for the next time
     #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
@@ -134,7 +140,12 @@ const NEEDS: [Need; 3] = [
 /// Traces of `--quick` are shorter by this.
 const QUICK: u64 = 100;
 
-pub(crate) fn run(options: &Options) -> Result<()> {
+/// Measures, and writes the report.
+///
+/// # Errors
+///
+/// What could not be run or written, or packets that were not accounted for.
+pub fn run(options: &Options) -> Result<()> {
     let names = CASES.map(|case| case.recipe.name);
     for name in &options.only {
         ensure!(names.contains(&name.as_str()), "no trace {name}; there are {}", names.join(", "));
@@ -144,7 +155,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     execute(cargo().args(["build", "--release", "--package", "probe", "--bin", "flowprobe"]))?;
     let folder = root().join(&options.folder);
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let place = Place::open(root().join("target/release/flowprobe"))?;
+    let place = Place::open(root().join("target/release/flowprobe"), options.against.clone())?;
     if options.live {
         return live::run(&place, options.quick, &root().join(&options.report));
     }
@@ -152,16 +163,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.quick {
         return quick(&place, &folder);
     }
-    if !options.only.is_empty() {
-        let cases = CASES.iter().filter(|case| options.only.iter().any(|n| n == case.recipe.name));
-        for case in cases {
-            for row in rounds::compare(&place, &folder, &case.recipe, case.peers, rounds)? {
-                println!("{row:?}");
-            }
-        }
-        return Ok(());
+    if options.only.is_empty() && options.against.is_none() {
+        return measure_all(&place, &folder, rounds)?.write(&root().join(&options.report));
     }
-    measure_all(&place, &folder, rounds)?.write(&root().join(&options.report))
+    let all = options.only.is_empty();
+    for case in
+        CASES.iter().filter(|case| all || options.only.iter().any(|n| n == case.recipe.name))
+    {
+        let other = [(Tool::OtherFlowprobe, case.recipe.packets)];
+        let peers = if options.against.is_some() { &other } else { case.peers };
+        for row in rounds::compare(&place, &folder, &case.recipe, peers, rounds)? {
+            println!("{row:?}");
+        }
+    }
+    Ok(())
 }
 
 fn measure_all(place: &Place, folder: &Path, rounds: Rounds) -> Result<Results> {

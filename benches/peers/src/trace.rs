@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::frames::{FRAME_MAX, Flow, Kind, Piece};
-use crate::sample::random::Random;
+use sample::random::Random;
 
 /// What a trace is made of.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,7 @@
 //! Writes the sample captures. They are the same each time, octet for octet.
 
+#![allow(clippy::print_stdout, reason = "tasks talk to who started them")]
+
 mod attacks;
 mod call;
 mod connection;
@@ -9,7 +11,7 @@ mod interfaces;
 mod neighbours;
 mod network;
 mod packet;
-pub(crate) mod random;
+pub mod random;
 mod services;
 mod trace;
 mod web;
@@ -22,7 +24,7 @@ use trace::Trace;
 
 /// Where to write.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub struct Options {
     /// Folder for the captures [default: tests/data]
     #[arg(long)]
     into: Option<PathBuf>,
@@ -39,8 +41,13 @@ const SAMPLES: [(&str, Make); 2] =
 /// Octets that are captured of each frame in the office: headers, and the begin of what is in it.
 const OFFICE_SNAP_LENGTH: usize = 96;
 
-pub(crate) fn run(options: &Options) -> Result<()> {
-    let folder = options.into.clone().unwrap_or_else(|| crate::root().join("tests/data"));
+/// Writes the captures.
+///
+/// # Errors
+///
+/// Which file could not be written.
+pub fn run(options: &Options) -> Result<()> {
+    let folder = options.into.clone().unwrap_or_else(|| commands::root().join("tests/data"));
     for (name, make) in SAMPLES {
         let path = folder.join(name);
         let octets = make();

@@ -120,10 +120,12 @@ impl Row {
             .find(|accounted| matches!(accounted, Accounted::Off { .. }))
             .unwrap_or(match tool {
                 Tool::Tcpdump => Accounted::NotSaid,
-                Tool::Flowprobe | Tool::Nfpcapd | Tool::Softflowd => Accounted::Exactly,
+                Tool::Flowprobe | Tool::OtherFlowprobe | Tool::Nfpcapd | Tool::Softflowd => {
+                    Accounted::Exactly
+                }
             });
         ensure!(
-            tool != Tool::Flowprobe || accounted == Accounted::Exactly,
+            !tool.is_flowprobe() || accounted == Accounted::Exactly,
             "flowprobe did not count what is in {}: {accounted:?}",
             trace.path.display()
         );

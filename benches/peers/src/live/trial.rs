@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::link::Link;
 use super::meter::{Counts, Meter};
-use crate::bench::tool::Place;
+use crate::tool::Place;
 
 /// Where measurements are made.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The frames of the traces.
 
-use crate::sample::random::Random;
+use sample::random::Random;
 
 /// The longest frame: Ethernet, a VLAN tag, and the longest packet.
 pub(super) const FRAME_MAX: usize = 18 + PACKET_MAX;
@@ -72,7 +72,7 @@ pub(super) struct Written<'a> {
 
 impl Flow {
     pub(super) fn new(number: u32, kind: Kind) -> Self {
-        Self { number, mixed: Random::seeded(number.into()).next(), kind }
+        Self { number, mixed: Random::seeded(number.into()).word(), kind }
     }
 
     fn is_ipv6(&self) -> bool {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::meter::Meter;
 use super::trial::{Effort, Found, Trial};
-use crate::bench::report::{VERSIONS, machine, version};
+use crate::report::{VERSIONS, machine, version};
 
 /// Everything that was measured.
 #[derive(Debug)]
