@@ -163,3 +163,21 @@ fn the_unit_captures_and_ends_in_good_order() {
     let flows = system.stop();
     assert_eq!(packets(&flows), sent.packets);
 }
+
+/// Of 10; systemd calls up to 3 "OK".
+const EXPOSURE_MAX_TENTHS: u32 = 30;
+
+#[test]
+fn the_unit_has_few_rights() {
+    if !support::has_tool("systemd-analyze") {
+        return support::skip("systemd-analyze (systemd) is not installed");
+    }
+    let unit = support::root().join("deploy/flowprobe.service");
+    let mut analyze = Command::new("systemd-analyze");
+    analyze.args(["security", "--offline=true", "--no-pager"]);
+    let output = analyze.arg(format!("--threshold={EXPOSURE_MAX_TENTHS}")).arg(unit).output();
+    let output = output.expect("systemd-analyze runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("Overall exposure level"), "{said}");
+    assert!(output.status.success(), "{said}");
+}
