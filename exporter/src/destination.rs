@@ -11,13 +11,11 @@ use url::Url;
 use crate::error::ExportError;
 use crate::exporter::Exporter;
 use crate::json::{DocumentSettings, JsonExporter};
-use crate::messages::{Encoder, MessageExporter, Refresh};
+use crate::message::{Encoder, MessageExporter, Refresh, Uptime, ipfix, netflow5, netflow9};
 use crate::transport::{
     FileTransport, Patience, StreamSettings, StreamTransport, TlsSettings, Transport, UdpSettings,
     UdpTransport,
 };
-use crate::uptime::Uptime;
-use crate::{ipfix, netflow5, netflow9};
 
 /// An output, checked but not opened.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use flow::{FlowRecord, IpVersion};
 
 use crate::exporter::Interface;
 use crate::message::Content;
-use crate::template::RecordWriter;
+use crate::message::template::RecordWriter;
 
 /// Elements whose value is that of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

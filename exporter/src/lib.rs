@@ -8,16 +8,10 @@ mod destination;
 mod element;
 mod error;
 mod exporter;
-mod ipfix;
 mod json;
 mod message;
-mod messages;
 mod muted;
-mod netflow5;
-mod netflow9;
-mod template;
 mod transport;
-mod uptime;
 
 pub use destination::{Context, Destination, FORMS};
 pub use error::{ExportError, sentence};

@@ -10,10 +10,10 @@
 
 use flow::{FlowRecord, IpVersion, RecordTally, Timestamp};
 
+use super::builder::{Full, Message, MessageBuilder};
+use super::template::RecordWriter;
+use super::uptime::Uptime;
 use crate::element::{UptimeBase, first_four, put16, put32, saturate32};
-use crate::message::{Full, Message, MessageBuilder};
-use crate::template::RecordWriter;
-use crate::uptime::Uptime;
 
 /// Octets of the header.
 pub(crate) const HEADER: usize = 24;

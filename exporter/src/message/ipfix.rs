@@ -6,12 +6,12 @@
 
 use flow::{FlowRecord, IpVersion, Timestamp};
 
+use super::builder::{Full, Message, MessageBuilder, Padded};
+use super::template::{FlowTemplate, OptionsTemplate, RecordWriter, flow_template};
 use crate::element::{
     ExporterState, FlowElement as F, OptionElement as O, UptimeBase, count16, put16, put32,
     saturate32,
 };
-use crate::message::{Full, Message, MessageBuilder, Padded};
-use crate::template::{FlowTemplate, OptionsTemplate, RecordWriter, flow_template};
 
 /// Octets of the message header.
 pub(crate) const HEADER: usize = 16;

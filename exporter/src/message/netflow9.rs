@@ -7,12 +7,12 @@
 
 use flow::{FlowRecord, IpVersion, Timestamp};
 
+use super::builder::{Full, Message, MessageBuilder, Padded};
+use super::template::{FlowTemplate, OptionsTemplate, RecordWriter, flow_template};
+use super::uptime::Uptime;
 use crate::element::{
     ExporterState, FlowElement as F, OptionElement as O, count16, put16, put32, saturate32,
 };
-use crate::message::{Full, Message, MessageBuilder, Padded};
-use crate::template::{FlowTemplate, OptionsTemplate, RecordWriter, flow_template};
-use crate::uptime::Uptime;
 
 /// Octets of the packet header.
 pub(crate) const HEADER: usize = 20;

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use flow::{Batch, Conversation, FlowRecord, RecordTally, Timestamp};
 
+use super::builder::{Content, Message};
+use super::netflow5::NotAdded;
+use super::{ipfix, netflow5, netflow9};
 use crate::element::ExporterState;
 use crate::error::ExportError;
 use crate::exporter::{ExportCounts, Exporter, Interface, MeterReport};
-use crate::message::{Content, Message};
 use crate::muted::Muted;
-use crate::netflow5::NotAdded;
 use crate::transport::{Transport, TransportCounts};
-use crate::{ipfix, netflow5, netflow9};
 
 /// When templates and options are sent again. Over UDP nobody says that they are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
