@@ -5,7 +5,6 @@
 //! record: sent, not exportable, or failed. JSON documents go the same way, without messages.
 
 mod destination;
-mod element;
 mod error;
 mod exporter;
 mod json;

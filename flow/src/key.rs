@@ -122,6 +122,12 @@ impl FlowKey {
     pub fn destination_address(&self) -> IpAddr {
         address(self.ip_version, self.destination)
     }
+
+    /// Whether the protocol is ICMP over IPv4 or ICMPv6 over IPv6.
+    #[inline]
+    pub const fn is_icmp(&self) -> bool {
+        matches!((self.ip_version, self.protocol), (IpVersion::V4, 1) | (IpVersion::V6, 58))
+    }
 }
 
 impl fmt::Display for FlowKey {

@@ -5,15 +5,16 @@
 //! dropped from the flow key is absent, as is what a record does not carry.
 
 use std::collections::HashMap;
-use std::io::Write;
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use flow::{FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyField, KeyFields};
+use element::{Element, Flow, UptimeBase};
+use flow::{Details, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyField, KeyFields};
 
+use super::address::Sides;
 use super::id::{put_community_id, put_flow_id};
+use super::member::{json_string, put_comma, put_number, put_string, put_text};
+use super::netflow::NetflowObject;
 use super::time::TimeWriter;
-use crate::element::icmp_type_code;
 use crate::exporter::Interface;
 
 /// What all documents of an output have in common.
@@ -87,7 +88,12 @@ impl DocumentWriter {
     }
 
     /// Appends the document of a flow, without a line end.
-    pub(super) fn put(&mut self, record: &FlowRecord, out: &mut Vec<u8>) {
+    pub(super) fn put(
+        &mut self,
+        record: &FlowRecord,
+        details: Option<&Details>,
+        out: &mut Vec<u8>,
+    ) {
         let sides = Sides::of(&record.key, self.key);
         out.extend_from_slice(br#"{"@timestamp":""#);
         self.time.put(record.end, out);
@@ -97,7 +103,11 @@ impl DocumentWriter {
         self.put_side(&sides, Side::Source, record, out);
         self.put_side(&sides, Side::Destination, record, out);
         self.put_network(&sides, record, out);
-        self.put_netflow(&sides, record, out);
+        if let Some(name) = details.and_then(|details| details.server_name.as_deref()) {
+            put_string(out, br#","tls":{"client":{"server_name":"#, name);
+            out.extend_from_slice(b"}}");
+        }
+        self.put_netflow(&sides, Flow { record, details, uptime_base: UptimeBase::default() }, out);
         out.push(b'}');
         self.sequence += 1;
     }
@@ -213,68 +223,14 @@ impl DocumentWriter {
         }
     }
 
-    fn put_netflow(&mut self, sides: &Sides, record: &FlowRecord, out: &mut Vec<u8>) {
-        let key = &record.key;
+    fn put_netflow(&mut self, sides: &Sides, flow: Flow<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.exporter);
-        self.time.put(record.exported, out);
+        self.time.put(flow.record.exported, out);
         out.extend_from_slice(br#""}"#);
-        let (source, destination, icmp) = match key.ip_version {
-            IpVersion::V4 => (
-                &br#","source_ipv4_address":""#[..],
-                &br#","destination_ipv4_address":""#[..],
-                &br#","icmp_type_code_ipv4":"#[..],
-            ),
-            IpVersion::V6 => (
-                &br#","source_ipv6_address":""#[..],
-                &br#","destination_ipv6_address":""#[..],
-                &br#","icmp_type_code_ipv6":"#[..],
-            ),
-        };
-        for (label, address) in [(source, &sides.source), (destination, &sides.destination)] {
-            if let Some(address) = address {
-                put_text(out, label, address.text());
-                out.push(b'"');
-            }
-        }
-        put_number(out, br#","ip_version":"#, key.ip_version.number());
-        let icmp_value = icmp_type_code(record, key.ip_version);
-        let is_icmp =
-            matches!((key.ip_version, key.protocol), (IpVersion::V4, 1) | (IpVersion::V6, 58));
-        let of_the_key: [(KeyField, &[u8], u32); 6] = [
-            (KeyField::SourcePort, br#","source_transport_port":"#, key.source_port.into()),
-            (
-                KeyField::DestinationPort,
-                br#","destination_transport_port":"#,
-                key.destination_port.into(),
-            ),
-            (KeyField::Protocol, br#","protocol_identifier":"#, key.protocol.into()),
-            (KeyField::TypeOfService, br#","ip_class_of_service":"#, key.type_of_service.into()),
-            (KeyField::IngressInterface, br#","ingress_interface":"#, key.ingress_interface),
-            (KeyField::DestinationPort, icmp, icmp_value.into()),
-        ];
-        let count = if is_icmp { of_the_key.len() } else { of_the_key.len() - 1 };
-        for (field, label, value) in &of_the_key[..count] {
-            if self.key.contains(*field) {
-                put_number(out, label, *value);
-            }
-        }
-        put_number(out, br#","tcp_control_bits":"#, record.tcp_control_bits);
-        put_number(out, br#","octet_delta_count":"#, record.octets);
-        put_number(out, br#","packet_delta_count":"#, record.packets);
-        if record.vlan_id != 0 {
-            put_number(out, br#","vlan_id":"#, record.vlan_id);
-        }
-        put_number(out, br#","flow_end_reason":"#, record.end_reason.number());
-        put_number(out, br#","flow_direction":0,"minimum_ttl":"#, record.minimum_ttl);
-        put_number(out, br#","maximum_ttl":"#, record.maximum_ttl);
-        out.extend_from_slice(br#","flow_start_milliseconds":""#);
-        self.time.put(record.start, out);
-        out.extend_from_slice(br#"","flow_end_milliseconds":""#);
-        self.time.put(record.end, out);
-        let duration_ms = record.end.millis_since(record.start);
-        put_number(out, br#"","flow_duration_milliseconds":"#, duration_ms);
+        let (key, time) = (self.key, &mut self.time);
+        NetflowObject { flow, key, sides, time, out }.put_elements();
         if self.sampling_interval > 1 {
-            put_number(out, br#","sampling_interval":"#, self.sampling_interval);
+            put_number(out, Element::SamplingInterval.label(), self.sampling_interval);
         }
         out.push(b'}');
     }
@@ -286,104 +242,6 @@ const SYN: u8 = 0x02;
 enum Side {
     Source,
     Destination,
-}
-
-/// Both addresses, as far as they are in the key.
-struct Sides {
-    source: Option<Address>,
-    destination: Option<Address>,
-}
-
-impl Sides {
-    fn of(key: &FlowKey, fields: KeyFields) -> Self {
-        let source = fields.contains(KeyField::Source);
-        let destination = fields.contains(KeyField::Destination);
-        Self {
-            source: source.then(|| Address::new(key.source_address())),
-            destination: destination.then(|| Address::new(key.destination_address())),
-        }
-    }
-
-    /// From the point of view of the network's perimeter.
-    fn direction(&self) -> &'static [u8] {
-        let inside = |side: &Option<Address>| side.as_ref().map(|address| address.internal);
-        match (inside(&self.source), inside(&self.destination)) {
-            (Some(true), Some(true)) => b"internal",
-            (Some(true), Some(false)) => b"outbound",
-            (Some(false), Some(true)) => b"inbound",
-            (Some(false), Some(false)) => b"external",
-            (None, _) | (_, None) => b"unknown",
-        }
-    }
-
-    fn locality(&self) -> &'static [u8] {
-        let outside = [&self.source, &self.destination]
-            .into_iter()
-            .any(|side| side.as_ref().is_some_and(|address| !address.internal));
-        if outside { EXTERNAL } else { INTERNAL }
-    }
-}
-
-/// An address as text, written once and used several times.
-struct Address {
-    text: [u8; 40],
-    length: usize,
-    internal: bool,
-}
-
-impl Address {
-    fn new(address: IpAddr) -> Self {
-        let mut text = [0; 40];
-        let mut rest = &mut text[..];
-        match address {
-            IpAddr::V4(v4) => {
-                let mut number = itoa::Buffer::new();
-                for (index, octet) in v4.octets().into_iter().enumerate() {
-                    let digits = number.format(octet).as_bytes();
-                    let dot = usize::from(index > 0);
-                    rest[..dot].fill(b'.');
-                    rest[dot..dot + digits.len()].copy_from_slice(digits);
-                    rest = &mut rest[dot + digits.len()..];
-                }
-            }
-            IpAddr::V6(v6) => write!(rest, "{v6}").expect("an address has at most 39 letters"),
-        }
-        let length = 40 - rest.len();
-        Self { text, length, internal: is_internal(address) }
-    }
-
-    fn text(&self) -> &[u8] {
-        &self.text[..self.length]
-    }
-
-    fn locality(&self) -> &'static [u8] {
-        if self.internal { INTERNAL } else { EXTERNAL }
-    }
-}
-
-const INTERNAL: &[u8] = b"internal";
-const EXTERNAL: &[u8] = b"external";
-
-/// Addresses that do not leave a site: private, loopback, link-local, multicast on the link.
-fn is_internal(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_broadcast()
-                || v4.octets().starts_with(&[224, 0, 0])
-        }
-        IpAddr::V6(v6) => {
-            let [first, ..] = v6.segments();
-            v6.is_loopback()
-                || v6.is_unspecified()
-                || v6.is_unicast_link_local()
-                || v6.is_unique_local()
-                || matches!(first, 0xff01 | 0xff02)
-        }
-    }
 }
 
 /// The four names that Filebeat has, and its words for the others.
@@ -401,28 +259,4 @@ fn put_transport(protocol: u8, out: &mut Vec<u8>) {
     };
     put_text(out, br#","transport":""#, name);
     out.push(b'"');
-}
-
-/// Before a member that may be the first of its object.
-fn put_comma(out: &mut Vec<u8>) {
-    if out.last() != Some(&b'{') {
-        out.push(b',');
-    }
-}
-
-#[inline]
-fn put_text(out: &mut Vec<u8>, label: &[u8], text: &[u8]) {
-    out.extend_from_slice(label);
-    out.extend_from_slice(text);
-}
-
-#[inline]
-fn put_number(out: &mut Vec<u8>, label: &[u8], number: impl itoa::Integer) {
-    out.extend_from_slice(label);
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
-/// Text as a JSON string, quotes included.
-fn json_string(text: &str) -> String {
-    serde_json::to_string(text).expect("a string can always be written")
 }

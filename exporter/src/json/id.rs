@@ -53,8 +53,8 @@ pub(super) fn put_flow_id(key: &FlowKey, fields: KeyFields, out: &mut Vec<u8>) {
 /// order that both directions share.
 pub(super) fn put_community_id(key: &FlowKey, out: &mut Vec<u8>) {
     let (mut source, mut destination) = sides(key);
-    let ports = match (key.ip_version, key.protocol) {
-        (IpVersion::V4, 1) | (IpVersion::V6, 58) => {
+    let ports = match key.protocol {
+        _ if key.is_icmp() => {
             let [kind, code] = key.destination_port.to_be_bytes();
             source.port = kind.into();
             match counterpart(key.ip_version, kind) {
@@ -68,7 +68,7 @@ pub(super) fn put_community_id(key: &FlowKey, out: &mut Vec<u8>) {
                 }
             }
         }
-        (_, 6 | 17 | 132) => Ports::OfBothDirections,
+        6 | 17 | 132 => Ports::OfBothDirections,
         _ => Ports::None,
     };
     let in_order = (source.address, source.port) < (destination.address, destination.port);

@@ -1,7 +1,10 @@
 //! Flow records as JSON documents, one to a line.
 
+mod address;
 mod document;
 mod id;
+mod member;
+mod netflow;
 mod time;
 
 pub(crate) use document::DocumentSettings;
@@ -43,7 +46,7 @@ impl Exporter for JsonExporter {
             let documents = &mut self.documents;
             self.file
                 .append(content, |out| {
-                    documents.put(record, out);
+                    documents.put(record, batch.details_of(record), out);
                     out.push(b'\n');
                 })
                 .inspect_err(|_| rest.by_ref().for_each(|record| self.left.count(record)))?;

@@ -7,18 +7,17 @@
 use std::iter::Sum;
 use std::ops::{AddAssign, SubAssign};
 
+use element::{PutOctets, count16};
 use flow::RecordTally;
-
-use crate::element::{count16, put16};
 
 /// No message is longer: its length has 16 bits.
 pub(crate) const MESSAGE_OCTETS_MAX: usize = u16::MAX as usize;
 
-/// Any message may have this many octets, so templates and options always fit.
+/// Any message may have this many octets. Encoders assert that templates and options fit.
 pub(crate) const MESSAGE_OCTETS_MIN: usize = 512;
 
 /// Octets of a set's id and length.
-const SET_HEADER: usize = 4;
+pub(super) const SET_HEADER: usize = 4;
 
 /// A finished message and the flow records that are lost with it if it does not arrive.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +87,7 @@ struct OpenSet {
 }
 
 impl MessageBuilder {
-    /// A builder of messages with a header of so many octets.
+    /// A builder of messages with a header of `header` octets and at most `limit` octets.
     pub(crate) fn new(header: usize, limit: usize) -> Self {
         let mut octets = Vec::with_capacity(limit.min(MESSAGE_OCTETS_MAX));
         octets.resize(header, 0);
@@ -106,13 +105,11 @@ impl MessageBuilder {
     }
 
     /// Appends a record without a set around it, as NetFlow v5 has them.
-    pub(crate) fn add_plain(&mut self, length: usize, put: impl FnOnce(&mut Vec<u8>)) {
-        let end = self.octets.len() + length;
-        put(&mut self.octets);
-        assert_eq!(self.octets.len(), end, "a record has the length of its layout");
+    pub(super) fn add_plain(&mut self, record: &[u8]) {
+        self.octets.extend_from_slice(record);
     }
 
-    /// Appends a whole set of templates. Where sets are padded, that is to a multiple of 4.
+    /// Appends a whole set, whatever the limit. Where sets are padded, that is to a multiple of 4.
     pub(crate) fn add_set(&mut self, id: u16, padded: Padded, put: impl FnOnce(&mut Vec<u8>)) {
         self.close_set();
         let start = self.octets.len();
@@ -124,29 +121,39 @@ impl MessageBuilder {
         self.write_length(start);
     }
 
-    /// Appends a record to the open data set, if it has this id, or to a new one.
-    #[inline]
-    pub(crate) fn add_record(
+    /// Appends a record to the open data set, if it has this id, or to a new one. A record that
+    /// does not fit is taken back, unless it would be alone.
+    #[inline(always)]
+    pub(super) fn add_record(
         &mut self,
         set_id: u16,
-        length: usize,
         put: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), Full> {
-        let same_set = self.open_set.is_some_and(|set| set.id == set_id);
-        let set_header = if same_set { 0 } else { SET_HEADER };
-        let end = self.octets.len().next_multiple_of(4) + set_header + length;
-        if end.next_multiple_of(4) > self.limit && !self.is_empty() {
-            return Err(Full);
-        }
-        if !same_set {
+        let was_empty = self.is_empty();
+        if self.open_set.is_none_or(|set| set.id != set_id) {
             self.close_set();
             self.open_set = Some(OpenSet { id: set_id, start: self.octets.len() });
             self.open(set_id);
         }
-        let end = self.octets.len() + length;
+        let before = self.octets.len();
         put(&mut self.octets);
-        debug_assert_eq!(self.octets.len(), end, "a record has the length of its template");
+        if self.octets.len().next_multiple_of(4) > self.limit && !was_empty {
+            self.take_back(before);
+            return Err(Full);
+        }
         Ok(())
+    }
+
+    /// Takes the last record back, and its set if there is no other record in it.
+    #[cold]
+    fn take_back(&mut self, start_of_record: usize) {
+        self.octets.truncate(start_of_record);
+        if let Some(set) = self.open_set
+            && set.start + SET_HEADER == start_of_record
+        {
+            self.octets.truncate(set.start);
+            self.open_set = None;
+        }
     }
 
     /// Closes the message, writes its header, and hands out the octets. Nothing if it is empty.
@@ -181,8 +188,8 @@ impl MessageBuilder {
     }
 
     fn open(&mut self, id: u16) {
-        put16(&mut self.octets, id);
-        put16(&mut self.octets, u16::MAX);
+        self.octets.put16(id);
+        self.octets.put16(u16::MAX);
     }
 
     fn write_length(&mut self, start: usize) {

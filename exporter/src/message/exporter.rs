@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow::{Batch, Conversation, FlowRecord, RecordTally, Timestamp};
+use element::ExporterState;
+use flow::{Batch, Conversation, FlowRecord, RecordTally, Tally, Timestamp};
 
 use super::builder::{Content, Message};
 use super::netflow5::NotAdded;
 use super::{ipfix, netflow5, netflow9};
-use crate::element::ExporterState;
 use crate::error::ExportError;
 use crate::exporter::{ExportCounts, Exporter, Interface, MeterReport};
 use crate::muted::Muted;
@@ -34,7 +34,9 @@ pub(crate) struct MessageExporter {
     announced: Announced,
     /// The trace clock, live the time of day: export times never go back, unless it does for good.
     clock: Timestamp,
-    state: ExporterState,
+    observation_domain_id: u32,
+    sampling_interval: u32,
+    ignored: Tally,
     interfaces: Arc<[Interface]>,
     given: RecordTally,
     /// Given to the transport.
@@ -100,11 +102,9 @@ impl MessageExporter {
             refresh,
             announced: Announced::Never,
             clock: Timestamp::default(),
-            state: ExporterState {
-                observation_domain_id,
-                sampling_interval,
-                ..ExporterState::default()
-            },
+            observation_domain_id,
+            sampling_interval,
+            ignored: Tally::default(),
             interfaces: Arc::default(),
             given: RecordTally::default(),
             handed_on: Content::default(),
@@ -168,16 +168,21 @@ impl MessageExporter {
         let mut exported = self.handed_on;
         exported -= failed;
         let state = ExporterState {
-            exported,
+            observation_domain_id: self.observation_domain_id,
+            sampling_interval: self.sampling_interval,
+            exported_messages: exported.messages,
+            exported_octets: exported.octets,
+            exported_records: exported.records.records,
             observed_flows: self.given.records + self.dropped.records,
+            ignored: self.ignored,
             not_sent: failed.records + self.not_exportable + self.dropped,
-            ..self.state.clone()
+            ..ExporterState::default()
         };
         self.encoder.announce(announcement, &state, self.clock);
         self.announced = Announced::Before { at: self.clock, messages: 0 };
         self.send_message()?;
         if announcement == Announcement::Whole {
-            self.announce_interfaces(state)?;
+            self.announce_interfaces()?;
         }
         if let Announced::Before { messages, .. } = &mut self.announced {
             *messages = 0;
@@ -186,7 +191,7 @@ impl MessageExporter {
     }
 
     /// Sends the names of interfaces, those that have one.
-    fn announce_interfaces(&mut self, mut state: ExporterState) -> Result<(), ExportError> {
+    fn announce_interfaces(&mut self) -> Result<(), ExportError> {
         let Encoder::Ipfix(encoder) = &mut self.encoder else { return Ok(()) };
         // In a session that has just begun they follow its templates.
         if self.interfaces.is_empty() || matches!(self.announced, Announced::Never) {
@@ -194,7 +199,11 @@ impl MessageExporter {
         }
         encoder.add_interface_template();
         for interface in Arc::clone(&self.interfaces).iter() {
-            state.interface = interface.clone();
+            let state = ExporterState {
+                interface_number: interface.number,
+                interface_name: &interface.name,
+                ..ExporterState::default()
+            };
             while let Encoder::Ipfix(encoder) = &mut self.encoder
                 && encoder.add_interface(&state).is_err()
             {
@@ -246,7 +255,7 @@ impl Exporter for MessageExporter {
     }
 
     fn observe(&mut self, meter: &MeterReport) {
-        self.state.ignored = meter.ignored;
+        self.ignored = meter.ignored;
         self.dropped = meter.dropped;
         if self.interfaces != meter.interfaces {
             self.interfaces = Arc::clone(&meter.interfaces);
@@ -329,7 +338,7 @@ impl Encoder {
         }
     }
 
-    fn announce(&mut self, what: Announcement, state: &ExporterState, clock: Timestamp) {
+    fn announce(&mut self, what: Announcement, state: &ExporterState<'_>, clock: Timestamp) {
         match self {
             Self::Netflow5(_) => {}
             Self::Netflow9(encoder) => {

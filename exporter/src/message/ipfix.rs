@@ -4,14 +4,14 @@
 //! those of options included, templates not, modulo 2^32. Times are absolute milliseconds; no
 //! element counts from sysUpTime, which collectors cannot resolve in IPFIX.
 
+use element::Element as E;
+use element::{
+    Element, ExporterState, FixedOctets, Flow, PutOctets, UptimeBase, count16, saturate32,
+};
 use flow::{FlowRecord, IpVersion, Timestamp};
 
-use super::builder::{Full, Message, MessageBuilder, Padded};
-use super::template::{FlowTemplate, OptionsTemplate, RecordWriter, flow_template};
-use crate::element::{
-    ExporterState, FlowElement as F, OptionElement as O, UptimeBase, count16, put16, put32,
-    saturate32,
-};
+use super::builder::{Full, MESSAGE_OCTETS_MIN, Message, MessageBuilder, Padded, SET_HEADER};
+use super::template::{FlowTemplate, OptionsTemplate, fixed_part, flow_template, template};
 
 /// Octets of the message header.
 pub(crate) const HEADER: usize = 16;
@@ -21,88 +21,66 @@ const TEMPLATE_SET: u16 = 2;
 const OPTIONS_TEMPLATE_SET: u16 = 3;
 
 /// Collectors keep templates for days: an id never changes its meaning.
-const IPV4: FlowTemplate = flow_template! { 256:
+const IPV4: FlowTemplate = flow_template! { 256 ipv4:
     FlowStartMilliseconds
     FlowEndMilliseconds
     FlowDurationMilliseconds
-    SourceIpv4Address
-    DestinationIpv4Address
-    SourceTransportPort
-    DestinationTransportPort
-    ProtocolIdentifier
-    IpClassOfService
-    TcpControlBits
-    IpVersion
-    OctetDeltaCount
-    PacketDeltaCount
-    IngressInterface
-    EgressInterface
-    VlanId
-    IcmpTypeCodeIpv4
-    FlowEndReason
-    FlowDirection
-    MinimumTtl
-    MaximumTtl
 };
 
-const IPV6: FlowTemplate = flow_template! { 257:
+const IPV6: FlowTemplate = flow_template! { 257 ipv6:
     FlowStartMilliseconds
     FlowEndMilliseconds
     FlowDurationMilliseconds
-    SourceIpv6Address
-    DestinationIpv6Address
-    SourceTransportPort
-    DestinationTransportPort
-    ProtocolIdentifier
-    IpClassOfService
-    TcpControlBits
-    IpVersion
-    OctetDeltaCount
-    PacketDeltaCount
-    IngressInterface
-    EgressInterface
-    VlanId
-    IcmpTypeCodeIpv6
-    FlowEndReason
-    FlowDirection
-    MinimumTtl
-    MaximumTtl
 };
 
 /// Sampling, and what was exported, observed, ignored and lost so far. The pair of equal time
 /// elements of RFC 7011 section 4 is left out: a codec in wide use rejects a template that names
 /// an element twice.
 const OPTIONS: [OptionsTemplate; 4] = [
-    OptionsTemplate { id: 258, scope: O::ObservationDomainId, elements: &[O::SamplingInterval] },
-    OptionsTemplate {
-        id: 259,
-        scope: O::ObservationDomainId,
-        elements: &[
-            O::ExportedMessageTotalCount,
-            O::ExportedFlowRecordTotalCount,
-            O::ExportedOctetTotalCount,
-            O::ObservedFlowTotalCount,
+    OptionsTemplate::new(258, &[E::ObservationDomainId, E::SamplingInterval]),
+    OptionsTemplate::new(
+        259,
+        &[
+            E::ObservationDomainId,
+            E::ExportedMessageTotalCount,
+            E::ExportedFlowRecordTotalCount,
+            E::ExportedOctetTotalCount,
+            E::ObservedFlowTotalCount,
         ],
-    },
-    OptionsTemplate {
-        id: 260,
-        scope: O::ObservationDomainId,
-        elements: &[O::IgnoredPacketTotalCount, O::IgnoredOctetTotalCount],
-    },
-    OptionsTemplate {
-        id: 261,
-        scope: O::ExportingProcessId,
-        elements: &[
-            O::NotSentFlowTotalCount,
-            O::NotSentPacketTotalCount,
-            O::NotSentOctetTotalCount,
+    ),
+    OptionsTemplate::new(
+        260,
+        &[E::ObservationDomainId, E::IgnoredPacketTotalCount, E::IgnoredOctetTotalCount],
+    ),
+    OptionsTemplate::new(
+        261,
+        &[
+            E::ExportingProcessId,
+            E::NotSentFlowTotalCount,
+            E::NotSentPacketTotalCount,
+            E::NotSentOctetTotalCount,
         ],
-    },
+    ),
 ];
 
 /// Names of interfaces; announced where there are any.
 const INTERFACE: OptionsTemplate =
-    OptionsTemplate { id: 262, scope: O::IngressInterface, elements: &[O::InterfaceName] };
+    OptionsTemplate::new(262, &[E::IngressInterface, E::InterfaceName]);
+
+/// Octets of an Options Template Record before its Field Specifiers.
+const OPTIONS_TEMPLATE_HEADER: usize = 6;
+
+/// Templates and options, each in a set of its own, are one message.
+const _: () = {
+    let mut octets = HEADER + SET_HEADER + IPV4.template_octets() + IPV6.template_octets();
+    let mut rest: &[OptionsTemplate] = &OPTIONS;
+    while let [template, others @ ..] = rest {
+        octets += SET_HEADER + OPTIONS_TEMPLATE_HEADER + template.specifier_octets();
+        octets += SET_HEADER + template.record_octets().next_multiple_of(4);
+        rest = others;
+    }
+    assert!(octets <= MESSAGE_OCTETS_MIN);
+};
 
 /// Turns flow records into IPFIX messages.
 #[derive(Debug)]
@@ -150,10 +128,10 @@ impl Encoder {
     fn add_options_template(&mut self, template: &OptionsTemplate) {
         self.builder.add_set(OPTIONS_TEMPLATE_SET, Padded::No, |out| {
             // Template id, field count, scope field count (RFC 7011 section 3.4.2.2).
-            put16(out, template.id);
-            put16(out, count16(template.elements.len() + 1));
-            put16(out, 1);
-            template.put_fields(out);
+            out.put16(template.id);
+            out.put16(count16(template.elements.len()));
+            out.put16(1);
+            template.put_specifiers(out);
         });
     }
 
@@ -162,41 +140,34 @@ impl Encoder {
         self.add_options_template(&INTERFACE);
     }
 
-    /// Adds the name of the interface that `about` is about.
-    pub(crate) fn add_interface(&mut self, about: &ExporterState) -> Result<(), Full> {
-        self.builder.add_record(INTERFACE.id, INTERFACE.record_length(), |out| {
-            INTERFACE.put_record(about, out);
-        })?;
+    /// Adds the name of the interface that `state` has.
+    pub(super) fn add_interface(&mut self, state: &ExporterState<'_>) -> Result<(), Full> {
+        self.builder.add_record(INTERFACE.id, |out| INTERFACE.put_record(state, out))?;
         self.records += 1;
         Ok(())
     }
 
     /// Adds the options records, to a message with nothing but templates in it.
-    pub(crate) fn add_options(&mut self, about: &ExporterState) {
+    pub(super) fn add_options(&mut self, state: &ExporterState<'_>) {
         for template in &OPTIONS {
-            self.builder
-                .add_record(template.id, template.record_length(), |out| {
-                    template.put_record(about, out);
-                })
-                .expect("templates and options fit in any message");
+            self.builder.add_set(template.id, Padded::Yes, |out| template.put_record(state, out));
             self.records += 1;
         }
     }
 
     /// Adds a flow's Data Record.
     #[inline]
-    pub(crate) fn add(&mut self, record: &FlowRecord) -> Result<(), Full> {
+    pub(super) fn add(&mut self, record: &FlowRecord) -> Result<(), Full> {
         match record.key.ip_version {
             IpVersion::V4 => self.add_as(&IPV4, record),
             IpVersion::V6 => self.add_as(&IPV6, record),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn add_as(&mut self, template: &FlowTemplate, record: &FlowRecord) -> Result<(), Full> {
-        self.builder.add_record(template.id, template.record_length(), |out| {
-            (template.put_record)(record, UptimeBase::default(), out);
-        })?;
+        let flow = Flow { record, details: None, uptime_base: UptimeBase::default() };
+        self.builder.add_record(template.id, |out| template.put_record(&flow, out))?;
         self.builder.records.count(record);
         self.records += 1;
         Ok(())
@@ -214,11 +185,11 @@ impl Encoder {
         let sequence = self.sequence;
         self.sequence = sequence.wrapping_add(std::mem::take(&mut self.records));
         self.builder.finish(|out, length| {
-            put16(out, VERSION);
-            put16(out, length);
-            put32(out, saturate32(clock.as_millis() / 1000));
-            put32(out, sequence);
-            put32(out, self.observation_domain_id);
+            out.put16(VERSION);
+            out.put16(length);
+            out.put32(saturate32(clock.as_millis() / 1000));
+            out.put32(sequence);
+            out.put32(self.observation_domain_id);
         })
     }
 

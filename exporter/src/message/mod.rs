@@ -5,7 +5,7 @@ mod exporter;
 pub(crate) mod ipfix;
 pub(crate) mod netflow5;
 pub(crate) mod netflow9;
-pub(crate) mod template;
+mod template;
 mod uptime;
 
 pub(crate) use builder::{Content, MESSAGE_OCTETS_MIN, Message};

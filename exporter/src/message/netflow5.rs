@@ -8,12 +8,11 @@
 //! times come out the same everywhere, and right also in collectors that drop a borrow when they
 //! subtract the milliseconds.
 
+use element::{Element, FixedOctets, Flow, PutOctets, saturate32};
 use flow::{FlowRecord, IpVersion, RecordTally, Timestamp};
 
 use super::builder::{Full, Message, MessageBuilder};
-use super::template::RecordWriter;
 use super::uptime::Uptime;
-use crate::element::{UptimeBase, first_four, put16, put32, saturate32};
 
 /// Octets of the header.
 pub(crate) const HEADER: usize = 24;
@@ -103,8 +102,8 @@ impl Encoder {
                 packets: share(record.packets, parts, self.parts_done),
                 octets: share(record.octets, parts, self.parts_done),
             };
-            let base = self.uptime.base();
-            self.builder.add_plain(RECORD, |out| put_record(record, part, base, out));
+            let flow = Flow { record, details: None, uptime_base: self.uptime.base() };
+            self.builder.add_plain(&record_octets(&flow, part));
             self.builder.records += RecordTally {
                 records: u64::from(self.parts_done == 0),
                 packets: part.packets.into(),
@@ -145,15 +144,15 @@ impl Encoder {
         let (flows, sequence) = (std::mem::take(&mut self.flows), self.sequence);
         self.sequence = sequence.wrapping_add(flows.into());
         self.builder.finish(|out, _length| {
-            put16(out, VERSION);
-            put16(out, flows);
-            put32(out, uptime);
-            put32(out, saturate32(seconds));
-            put32(out, 999_000_000);
-            put32(out, sequence);
+            out.put16(VERSION);
+            out.put16(flows);
+            out.put32(uptime);
+            out.put32(saturate32(seconds));
+            out.put32(999_000_000);
+            out.put32(sequence);
             out.push(ENGINE_TYPE);
             out.push(self.engine_id);
-            put16(out, self.sampling);
+            out.put16(self.sampling);
         })
     }
 
@@ -179,24 +178,26 @@ fn share(count: u64, parts: u64, index: u64) -> u32 {
     saturate32(count / parts + u64::from(index < count % parts))
 }
 
-fn put_record(record: &FlowRecord, part: Part, base: UptimeBase, out: &mut Vec<u8>) {
-    let key = &record.key;
-    let mut writer = RecordWriter::new();
-    writer.put(first_four(&key.source));
-    writer.put(first_four(&key.destination));
-    writer.put([0; 4]); // nexthop
-    writer.put(u16::try_from(key.ingress_interface).unwrap_or(0).to_be_bytes());
-    writer.put([0; 2]); // output
-    writer.put(part.packets.to_be_bytes());
-    writer.put(part.octets.to_be_bytes());
-    writer.put(base.of(record.start).to_be_bytes());
-    writer.put(base.of(record.end).to_be_bytes());
-    writer.put(key.source_port.to_be_bytes());
-    writer.put(key.destination_port.to_be_bytes());
-    writer.put([0]); // pad1
-    writer.put([record.tcp_control_bits, key.protocol, key.type_of_service]);
-    writer.put([0; 8]); // src_as, dst_as, src_mask, dst_mask, pad2
-    out.extend_from_slice(writer.octets());
+fn record_octets(flow: &Flow<'_>, part: Part) -> [u8; RECORD] {
+    let interface = u16::try_from(flow.record.key.ingress_interface).unwrap_or(0);
+    let mut out = FixedOctets::<RECORD>::new();
+    Element::SourceIpv4Address.put_of_flow(flow, &mut out);
+    Element::DestinationIpv4Address.put_of_flow(flow, &mut out);
+    out.put32(0); // nexthop
+    out.put16(interface);
+    out.put16(0); // output
+    out.put32(part.packets);
+    out.put32(part.octets);
+    Element::FlowStartSysUpTime.put_of_flow(flow, &mut out);
+    Element::FlowEndSysUpTime.put_of_flow(flow, &mut out);
+    Element::SourceTransportPort.put_of_flow(flow, &mut out);
+    Element::DestinationTransportPort.put_of_flow(flow, &mut out);
+    out.put(&[0]); // pad1
+    Element::TcpControlBits.put_of_flow(flow, &mut out);
+    Element::ProtocolIdentifier.put_of_flow(flow, &mut out);
+    Element::IpClassOfService.put_of_flow(flow, &mut out);
+    out.put(&[0; 8]); // src_as, dst_as, src_mask, dst_mask, pad2
+    *out.whole()
 }
 
 const ENGINE_TYPE: u8 = 0;

@@ -5,14 +5,13 @@
 //! the header's whole seconds, so the header's pair of stamps stands for a whole second: that in
 //! which, or at the end of which, the packet was made.
 
+use element::Element as E;
+use element::{Element, ExporterState, FixedOctets, Flow, PutOctets, count16, saturate32};
 use flow::{FlowRecord, IpVersion, Timestamp};
 
-use super::builder::{Full, Message, MessageBuilder, Padded};
-use super::template::{FlowTemplate, OptionsTemplate, RecordWriter, flow_template};
+use super::builder::{Full, MESSAGE_OCTETS_MIN, Message, MessageBuilder, Padded, SET_HEADER};
+use super::template::{FlowTemplate, OptionsTemplate, fixed_part, flow_template, template};
 use super::uptime::Uptime;
-use crate::element::{
-    ExporterState, FlowElement as F, OptionElement as O, count16, put16, put32, saturate32,
-};
 
 /// Octets of the packet header.
 pub(crate) const HEADER: usize = 20;
@@ -22,71 +21,53 @@ const TEMPLATE_SET: u16 = 0;
 const OPTIONS_TEMPLATE_SET: u16 = 1;
 
 /// Collectors keep templates for days: an id never changes its meaning.
-const IPV4: FlowTemplate = flow_template! { 256:
-    FlowStartSysUpTime
-    FlowEndSysUpTime
-    SourceIpv4Address
-    DestinationIpv4Address
-    SourceTransportPort
-    DestinationTransportPort
-    ProtocolIdentifier
-    IpClassOfService
-    TcpControlBits
-    IpVersion
-    OctetDeltaCount
-    PacketDeltaCount
-    IngressInterface
-    EgressInterface
-    VlanId
-    IcmpTypeCodeIpv4
-    FlowEndReason
-    FlowDirection
-    MinimumTtl
-    MaximumTtl
-};
+const IPV4: FlowTemplate = flow_template!(256 ipv4: FlowStartSysUpTime FlowEndSysUpTime);
 
-const IPV6: FlowTemplate = flow_template! { 257:
-    FlowStartSysUpTime
-    FlowEndSysUpTime
-    SourceIpv6Address
-    DestinationIpv6Address
-    SourceTransportPort
-    DestinationTransportPort
-    ProtocolIdentifier
-    IpClassOfService
-    TcpControlBits
-    IpVersion
-    OctetDeltaCount
-    PacketDeltaCount
-    IngressInterface
-    EgressInterface
-    VlanId
-    IcmpTypeCodeIpv6
-    FlowEndReason
-    FlowDirection
-    MinimumTtl
-    MaximumTtl
-};
+const IPV6: FlowTemplate = flow_template!(257 ipv6: FlowStartSysUpTime FlowEndSysUpTime);
 
 /// Sampling comes twice: some collectors want the algorithm beside the interval, others then do
 /// not see the interval.
 const OPTIONS: [OptionsTemplate; 3] = [
-    OptionsTemplate { id: 258, scope: O::System, elements: &[O::SamplingInterval] },
-    OptionsTemplate {
-        id: 259,
-        scope: O::System,
-        elements: &[O::SamplingInterval, O::SamplingAlgorithm],
-    },
-    OptionsTemplate {
-        id: 260,
-        scope: O::System,
-        elements: &[
-            O::ExportedMessageTotalCount,
-            O::ExportedFlowRecordTotalCount,
-            O::ExportedOctetTotalCount,
+    OptionsTemplate::new(258, &[E::SamplingInterval]),
+    OptionsTemplate::new(259, &[E::SamplingInterval, E::SamplingAlgorithm]),
+    OptionsTemplate::new(
+        260,
+        &[
+            E::ExportedMessageTotalCount,
+            E::ExportedFlowRecordTotalCount,
+            E::ExportedOctetTotalCount,
         ],
-    },
+    ),
 ];
+
+/// The scope of all options: field type System, and the octets of its value, the Source ID. Scopes
+/// have numbers of their own, which are not those of elements (RFC 3954 section 6.1).
+const SCOPE_SYSTEM: u16 = 1;
+const SCOPE_OCTETS: u16 = 4;
+
+/// Octets of a Field Specifier, and of an Options Template Record before its first one.
+const SPECIFIER: usize = 4;
+const OPTIONS_TEMPLATE_HEADER: usize = 6;
+
+/// Templates and options, each in a set of its own, are one packet. None has an enterprise number
+/// or a variable length, which NetFlow v9 cannot say.
+const _: () = {
+    assert!(IPV4.variable.is_empty() && IPV6.variable.is_empty());
+    assert!(IPV4.template_octets() == 4 + SPECIFIER * IPV4.elements.len());
+    assert!(IPV6.template_octets() == 4 + SPECIFIER * IPV6.elements.len());
+    let mut octets = HEADER + SET_HEADER + IPV4.template_octets() + IPV6.template_octets();
+    let mut rest: &[OptionsTemplate] = &OPTIONS;
+    while let [template, others @ ..] = rest {
+        let specifiers = template.specifier_octets();
+        assert!(specifiers == SPECIFIER * template.elements.len());
+        let definition = OPTIONS_TEMPLATE_HEADER + SPECIFIER + specifiers;
+        let record = SCOPE_OCTETS as usize + template.record_octets();
+        octets += SET_HEADER + definition.next_multiple_of(4);
+        octets += SET_HEADER + record.next_multiple_of(4);
+        rest = others;
+    }
+    assert!(octets <= MESSAGE_OCTETS_MIN);
+};
 
 /// Turns flow records into NetFlow v9 export packets.
 #[derive(Debug)]
@@ -122,23 +103,24 @@ impl Encoder {
         for template in &OPTIONS {
             self.builder.add_set(OPTIONS_TEMPLATE_SET, Padded::Yes, |out| {
                 // Template id, octets of the scope fields and of the others (RFC 3954 section 6.1).
-                put16(out, template.id);
-                put16(out, 4);
-                put16(out, count16(4 * template.elements.len()));
-                template.put_fields(out);
+                out.put16(template.id);
+                out.put16(count16(SPECIFIER));
+                out.put16(count16(template.specifier_octets()));
+                out.put16(SCOPE_SYSTEM);
+                out.put16(SCOPE_OCTETS);
+                template.put_specifiers(out);
             });
             self.records += 1;
         }
     }
 
     /// Adds the options records, to a packet with nothing but templates in it.
-    pub(crate) fn add_options(&mut self, about: &ExporterState) {
+    pub(super) fn add_options(&mut self, state: &ExporterState<'_>) {
         for template in &OPTIONS {
-            self.builder
-                .add_record(template.id, template.record_length(), |out| {
-                    template.put_record(about, out);
-                })
-                .expect("templates and options fit in any message");
+            self.builder.add_set(template.id, Padded::Yes, |out| {
+                out.put32(self.source_id);
+                template.put_record(state, out);
+            });
             self.records += 1;
         }
     }
@@ -164,10 +146,8 @@ impl Encoder {
         } else if !self.uptime.can_say(record.start, clock) {
             return Err(Full);
         }
-        let base = self.uptime.base();
-        self.builder.add_record(template.id, template.record_length(), |out| {
-            (template.put_record)(record, base, out);
-        })?;
+        let flow = Flow { record, details: None, uptime_base: self.uptime.base() };
+        self.builder.add_record(template.id, |out| template.put_record(&flow, out))?;
         self.uptime.count_clamped(record.start);
         self.builder.records.count(record);
         self.records += 1;
@@ -199,12 +179,12 @@ impl Encoder {
         let uptime = self.uptime.base().of(Timestamp::from_millis(seconds * 1000));
         let (records, sequence) = (std::mem::take(&mut self.records), self.sequence);
         let message = self.builder.finish(|out, _length| {
-            put16(out, VERSION);
-            put16(out, records);
-            put32(out, uptime);
-            put32(out, saturate32(seconds));
-            put32(out, sequence);
-            put32(out, self.source_id);
+            out.put16(VERSION);
+            out.put16(records);
+            out.put32(uptime);
+            out.put32(saturate32(seconds));
+            out.put32(sequence);
+            out.put32(self.source_id);
         })?;
         self.sequence = sequence.wrapping_add(1);
         Some(message)

@@ -1,116 +1,175 @@
 //! Templates: lists of elements. A template and the records that it describes are both written from
 //! one list, so they cannot disagree.
 
-use flow::FlowRecord;
+use element::{Element, ExporterState, Flow, PutOctets, count16};
 
-use crate::element::{ExporterState, FlowElement, OptionElement, UptimeBase, count16, put16};
-
-/// Elements of flow records under one template id.
+/// Elements of flow records under one template id. Those of variable length are the last.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FlowTemplate {
-    pub(crate) id: u16,
-    pub(crate) elements: &'static [FlowElement],
-    /// Appends a Data Record.
-    pub(crate) put_record: fn(&FlowRecord, UptimeBase, &mut Vec<u8>),
+pub(super) struct FlowTemplate {
+    pub(super) id: u16,
+    pub(super) elements: &'static [Element],
+    /// The elements of variable length.
+    pub(super) variable: &'static [Element],
+    /// Appends the fields of fixed length.
+    pub(super) put_fixed: fn(&Flow<'_>, &mut Vec<u8>),
 }
 
-/// A [`FlowTemplate`] of an id and a list of elements. The code that writes a record is made from
-/// the list too, element by element: then all offsets are constants, and a record costs a third of
-/// what it does in a loop over the list.
-macro_rules! flow_template {
-    ($id:literal: $($element:ident)*) => {
+/// A [`FlowTemplate`] of an id and a list of elements. The code that writes the fields of fixed
+/// length is made from the list too, element by element: then all offsets are constants, and a
+/// record costs a third of what it does in a loop over the list.
+macro_rules! template {
+    ($id:literal: $($element:ident)*) => {{
+        const ELEMENTS: &[Element] = &[$(Element::$element),*];
+        const FIXED: (usize, usize) = fixed_part(ELEMENTS);
         FlowTemplate {
             id: $id,
-            elements: &[$(F::$element),*],
-            put_record: |record, uptime, out| {
-                let mut writer = RecordWriter::new();
-                $(F::$element.put(record, uptime, &mut writer);)*
-                out.extend_from_slice(writer.octets());
+            elements: ELEMENTS,
+            variable: ELEMENTS.split_at(FIXED.0).1,
+            put_fixed: |flow, out| {
+                let mut fixed = FixedOctets::<{ FIXED.1 }>::new();
+                $(if !Element::$element.is_variable() {
+                    Element::$element.put_of_flow(flow, &mut fixed);
+                })*
+                out.extend_from_slice(fixed.whole());
             },
+        }
+    }};
+}
+
+/// The [`FlowTemplate`] of an id and a version of IP. Both versions differ in the addresses and in
+/// ICMP, protocols in the times, which come first.
+macro_rules! flow_template {
+    ($id:literal ipv4: $($time:ident)*) => {
+        flow_template!($id: [$($time)* SourceIpv4Address DestinationIpv4Address] IcmpTypeCodeIpv4)
+    };
+    ($id:literal ipv6: $($time:ident)*) => {
+        flow_template!($id: [$($time)* SourceIpv6Address DestinationIpv6Address] IcmpTypeCodeIpv6)
+    };
+    ($id:literal: [$($first:ident)*] $icmp:ident) => {
+        template! { $id:
+            $($first)*
+            SourceTransportPort
+            DestinationTransportPort
+            ProtocolIdentifier
+            IpClassOfService
+            TcpControlBits
+            IpVersion
+            OctetDeltaCount
+            PacketDeltaCount
+            IngressInterface
+            EgressInterface
+            VlanId
+            $icmp
+            FlowEndReason
+            FlowDirection
+            MinimumTtl
+            MaximumTtl
         }
     };
 }
 
-pub(crate) use flow_template;
+pub(super) use {flow_template, template};
+
+/// How many of the elements have a fixed length, and the octets of these.
+///
+/// # Panics
+///
+/// When an element does not describe flows, or has a fixed length behind a variable one. Templates
+/// are constants: that is an error of the compiler.
+pub(super) const fn fixed_part(elements: &[Element]) -> (usize, usize) {
+    let (mut count, mut octets) = (0, 0);
+    let mut index = 0;
+    while index < elements.len() {
+        let element = elements[index];
+        assert!(element.describes_flows(), "a flow template has elements of flows");
+        index += 1;
+        if !element.is_variable() {
+            assert!(count + 1 == index, "elements of variable length are the last");
+            count += 1;
+            octets += element.length() as usize;
+        }
+    }
+    (count, octets)
+}
 
 impl FlowTemplate {
-    /// Octets of a record.
-    pub(crate) const fn record_length(&self) -> usize {
-        let mut length = 0;
-        let mut rest = self.elements;
-        while let [element, others @ ..] = rest {
-            length += element.length() as usize;
-            rest = others;
-        }
-        length
+    /// Octets of the Template Record.
+    pub(super) const fn template_octets(&self) -> usize {
+        4 + specifier_octets(self.elements)
     }
 
-    /// Appends the Template Record: id, field count, then id and length of each (RFC 7011 section
+    /// Appends the Template Record: id, field count, then the Field Specifiers (RFC 7011 section
     /// 3.4.1, RFC 3954 section 5.2).
-    pub(crate) fn put_template(&self, out: &mut Vec<u8>) {
-        put16(out, self.id);
-        put16(out, count16(self.elements.len()));
-        for element in self.elements {
-            put16(out, element.id());
-            put16(out, element.length());
-        }
+    pub(super) fn put_template(&self, out: &mut Vec<u8>) {
+        out.put16(self.id);
+        out.put16(count16(self.elements.len()));
+        self.elements.iter().for_each(|element| element.put_specifier(out));
+    }
+
+    /// Appends a Data Record.
+    #[inline(always)]
+    pub(super) fn put_record(&self, flow: &Flow<'_>, out: &mut Vec<u8>) {
+        (self.put_fixed)(flow, out);
+        self.variable.iter().for_each(|element| element.put_of_flow(flow, out));
     }
 }
 
-/// Elements of Options Data Records under one template id: the first is the scope.
+/// Elements of Options Data Records under one template id.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct OptionsTemplate {
-    pub(crate) id: u16,
-    pub(crate) scope: OptionElement,
-    pub(crate) elements: &'static [OptionElement],
+pub(super) struct OptionsTemplate {
+    pub(super) id: u16,
+    /// All of fixed length. In IPFIX the first is the scope.
+    pub(super) elements: &'static [Element],
 }
 
 impl OptionsTemplate {
-    /// Octets of a record.
-    pub(crate) fn record_length(&self) -> usize {
-        let elements = self.elements.iter().map(|element| usize::from(element.length()));
-        usize::from(self.scope.length()) + elements.sum::<usize>()
+    /// # Panics
+    ///
+    /// When an element does not describe the exporter. Templates are constants: that is an error
+    /// of the compiler.
+    pub(super) const fn new(id: u16, elements: &'static [Element]) -> Self {
+        let mut rest = elements;
+        while let [element, others @ ..] = rest {
+            assert!(element.describes_exporter(), "an options template has those of the exporter");
+            assert!(!element.is_variable(), "the length of its records is constant");
+            rest = others;
+        }
+        Self { id, elements }
     }
 
-    /// Appends the scope and the other fields, id and length of each.
-    pub(crate) fn put_fields(&self, out: &mut Vec<u8>) {
-        for element in [&self.scope].into_iter().chain(self.elements) {
-            put16(out, element.id());
-            put16(out, element.length());
-        }
+    /// Octets of the Field Specifiers.
+    pub(super) const fn specifier_octets(&self) -> usize {
+        specifier_octets(self.elements)
     }
 
-    /// Appends an Options Data Record.
-    pub(crate) fn put_record(&self, about: &ExporterState, out: &mut Vec<u8>) {
-        for element in [&self.scope].into_iter().chain(self.elements) {
-            element.put(about, out);
+    /// Octets of the fields of a record.
+    pub(super) const fn record_octets(&self) -> usize {
+        let mut octets = 0;
+        let mut rest = self.elements;
+        while let [element, others @ ..] = rest {
+            octets += element.length() as usize;
+            rest = others;
         }
+        octets
+    }
+
+    /// Appends the Field Specifiers.
+    pub(super) fn put_specifiers(&self, out: &mut Vec<u8>) {
+        self.elements.iter().for_each(|element| element.put_specifier(out));
+    }
+
+    /// Appends the fields of a record.
+    pub(super) fn put_record(&self, state: &ExporterState<'_>, out: &mut Vec<u8>) {
+        self.elements.iter().for_each(|element| element.put_of_exporter(state, out));
     }
 }
 
-/// A record while it is written.
-pub(crate) struct RecordWriter {
-    octets: [u8; RECORD_OCTETS_MAX],
-    length: usize,
-}
-
-/// No template has longer records.
-const RECORD_OCTETS_MAX: usize = 96;
-
-impl RecordWriter {
-    #[inline(always)]
-    pub(crate) fn new() -> Self {
-        Self { octets: [0; RECORD_OCTETS_MAX], length: 0 }
+const fn specifier_octets(elements: &[Element]) -> usize {
+    let mut octets = 0;
+    let mut rest = elements;
+    while let [element, others @ ..] = rest {
+        octets += element.specifier_octets();
+        rest = others;
     }
-
-    #[inline(always)]
-    pub(crate) fn put<const LENGTH: usize>(&mut self, value: [u8; LENGTH]) {
-        self.octets[self.length..][..LENGTH].copy_from_slice(&value);
-        self.length += LENGTH;
-    }
-
-    #[inline(always)]
-    pub(crate) fn octets(&self) -> &[u8] {
-        &self.octets[..self.length]
-    }
+    octets
 }

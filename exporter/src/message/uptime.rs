@@ -4,9 +4,8 @@
 //! each other for this message. The base, from which uptime counts, is before every flow of a
 //! message; it moves before uptime reaches 2^31, which some collectors read as negative.
 
+use element::UptimeBase;
 use flow::Timestamp;
-
-use crate::element::UptimeBase;
 
 /// How far the base is put behind the clock.
 const HEADROOM_MS: u64 = 24 * 60 * 60 * 1000;

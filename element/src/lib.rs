@@ -1,0 +1,25 @@
+//! Information Elements: what the fields of records are called, and how they are written.
+//!
+//! The elements are those of the IANA registry "IPFIX Information Elements" and of enterprises
+//! (RFC 7011 section 3.2). NetFlow v9 calls them field types and has the same numbers up to 127.
+//! All that is known of an element stands in its row of the table (table.rs). Templates and
+//! documents only say which elements they have.
+//!
+//! This crate does not know messages, sets and templates: it serves whoever writes them and
+//! whoever reads them.
+
+#![no_std]
+
+extern crate alloc;
+
+mod element;
+mod octets;
+mod source;
+mod table;
+mod value;
+
+pub use element::VARIABLE_LENGTH;
+pub use octets::{FixedOctets, PutOctets, count16, saturate32};
+pub use source::{ExporterState, Flow, UptimeBase};
+pub use table::Element;
+pub use value::{Form, Value};

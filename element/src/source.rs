@@ -1,0 +1,61 @@
+//! Where the values of elements come from.
+
+use flow::{Details, FlowRecord, RecordTally, Tally, Timestamp};
+
+use crate::octets::saturate32;
+
+/// A flow, for the elements of Flow Records.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow<'a> {
+    /// What was metered.
+    pub record: &'a FlowRecord,
+    /// What else is known of it.
+    pub details: Option<&'a Details>,
+    /// For the two times that count from it.
+    pub uptime_base: UptimeBase,
+}
+
+impl Flow<'_> {
+    /// The duration, in milliseconds.
+    #[inline]
+    pub fn duration_ms(&self) -> u64 {
+        self.record.end.millis_since(self.record.start)
+    }
+}
+
+/// The time that sysUpTime counts from (NetFlow v5 and v9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UptimeBase(pub Timestamp);
+
+impl UptimeBase {
+    /// Milliseconds of uptime at a time; clamped to what 32 bits can say.
+    #[inline]
+    pub fn of(self, time: Timestamp) -> u32 {
+        saturate32(time.millis_since(self.0))
+    }
+}
+
+/// The Exporting Process, for the elements of Options Data Records.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExporterState<'a> {
+    /// Of the Exporting Process too: it has the number of its only Observation Domain.
+    pub observation_domain_id: u32,
+    /// One of this number of packets was metered.
+    pub sampling_interval: u32,
+    /// Messages sent, without those known to be lost.
+    pub exported_messages: u64,
+    /// Octets of these messages.
+    pub exported_octets: u64,
+    /// Flow records in these messages.
+    pub exported_records: u64,
+    /// Flow records that were to be exported.
+    pub observed_flows: u64,
+    /// Frames that were not metered.
+    pub ignored: Tally,
+    /// Flow records that were not exported, or are known to be lost.
+    pub not_sent: RecordTally,
+    /// The interface that an Options Data Record is about: its number in flow keys.
+    pub interface_number: u32,
+    /// Its name.
+    pub interface_name: &'a str,
+}

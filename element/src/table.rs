@@ -1,0 +1,175 @@
+//! The table: a row for each element.
+//!
+//! A row says, in this order, the number, the name in the registry, the name in documents and the
+//! form; then, each where there is one, the field of the flow key that the element tells, its value
+//! for a flow, and its value for the Exporting Process.
+
+use flow::{FlowRecord, IpVersion, KeyField};
+
+use crate::element::{elements, is_present, optional};
+use crate::octets::saturate32;
+use crate::source::{ExporterState, Flow};
+use crate::value::{Form, Value};
+
+/// The Private Enterprise Number of ntop.
+const NTOP: u32 = 35_632;
+
+elements! {
+    OctetDeltaCount = 1, "octetDeltaCount", "octet_delta_count", Unsigned64,
+        flow |flow| flow.record.octets;
+
+    PacketDeltaCount = 2, "packetDeltaCount", "packet_delta_count", Unsigned64,
+        flow |flow| flow.record.packets;
+
+    ProtocolIdentifier = 4, "protocolIdentifier", "protocol_identifier", Unsigned8,
+        flow_key Protocol, flow |flow| flow.record.key.protocol;
+
+    IpClassOfService = 5, "ipClassOfService", "ip_class_of_service", Unsigned8,
+        flow_key TypeOfService, flow |flow| flow.record.key.type_of_service;
+
+    /// In one octet: collectors read 0 from two.
+    TcpControlBits = 6, "tcpControlBits", "tcp_control_bits", Unsigned8,
+        flow |flow| flow.record.tcp_control_bits;
+
+    SourceTransportPort = 7, "sourceTransportPort", "source_transport_port", Unsigned16,
+        flow_key SourcePort, flow |flow| flow.record.key.source_port;
+
+    SourceIpv4Address = 8, "sourceIPv4Address", "source_ipv4_address", Ipv4Address,
+        flow_key Source, flow |flow| first_four(flow.record.key.source);
+
+    IngressInterface = 10, "ingressInterface", "ingress_interface", Unsigned32,
+        flow_key IngressInterface, flow |flow| flow.record.key.ingress_interface,
+        exporter |state| state.interface_number;
+
+    DestinationTransportPort =
+        11, "destinationTransportPort", "destination_transport_port", Unsigned16,
+        flow_key DestinationPort, flow |flow| flow.record.key.destination_port;
+
+    DestinationIpv4Address = 12, "destinationIPv4Address", "destination_ipv4_address", Ipv4Address,
+        flow_key Destination, flow |flow| first_four(flow.record.key.destination);
+
+    /// Always 0: a mirror port does not tell.
+    EgressInterface = 14, "egressInterface", "egress_interface", Unsigned32,
+        flow |_flow| 0;
+
+    FlowEndSysUpTime = 21, "flowEndSysUpTime", "flow_end_sys_up_time", Unsigned32,
+        flow |flow| flow.uptime_base.of(flow.record.end);
+
+    FlowStartSysUpTime = 22, "flowStartSysUpTime", "flow_start_sys_up_time", Unsigned32,
+        flow |flow| flow.uptime_base.of(flow.record.start);
+
+    SourceIpv6Address = 27, "sourceIPv6Address", "source_ipv6_address", Ipv6Address,
+        flow_key Source, flow |flow| flow.record.key.source;
+
+    DestinationIpv6Address = 28, "destinationIPv6Address", "destination_ipv6_address", Ipv6Address,
+        flow_key Destination, flow |flow| flow.record.key.destination;
+
+    IcmpTypeCodeIpv4 = 32, "icmpTypeCodeIPv4", "icmp_type_code_ipv4", Unsigned16,
+        flow_key DestinationPort, flow |flow| icmp_type_code(flow.record, IpVersion::V4);
+
+    SamplingInterval = 34, "samplingInterval", "sampling_interval", Unsigned32,
+        exporter |state| state.sampling_interval;
+
+    /// Always 1: every n-th packet.
+    SamplingAlgorithm = 35, "samplingAlgorithm", "sampling_algorithm", Unsigned8,
+        exporter |_state| 1;
+
+    ExportedOctetTotalCount =
+        40, "exportedOctetTotalCount", "exported_octet_total_count", Unsigned64,
+        exporter |state| state.exported_octets;
+
+    ExportedMessageTotalCount =
+        41, "exportedMessageTotalCount", "exported_message_total_count", Unsigned64,
+        exporter |state| state.exported_messages;
+
+    ExportedFlowRecordTotalCount =
+        42, "exportedFlowRecordTotalCount", "exported_flow_record_total_count", Unsigned64,
+        exporter |state| state.exported_records;
+
+    MinimumTtl = 52, "minimumTTL", "minimum_ttl", Unsigned8,
+        flow |flow| flow.record.minimum_ttl;
+
+    MaximumTtl = 53, "maximumTTL", "maximum_ttl", Unsigned8,
+        flow |flow| flow.record.maximum_ttl;
+
+    VlanId = 58, "vlanId", "vlan_id", Unsigned16,
+        flow |flow| flow.record.vlan_id;
+
+    IpVersion = 60, "ipVersion", "ip_version", Unsigned8,
+        flow |flow| flow.record.key.ip_version.number();
+
+    /// Always 0: ingress.
+    FlowDirection = 61, "flowDirection", "flow_direction", Unsigned8,
+        flow |_flow| 0;
+
+    /// Cut or filled up with zeros to what Linux gives a name (`IFNAMSIZ`): names of a capture file
+    /// may be longer, and a variable length is not read everywhere.
+    InterfaceName = 82, "interfaceName", "interface_name", String[16],
+        exporter |state| state.interface_name;
+
+    FlowEndReason = 136, "flowEndReason", "flow_end_reason", Unsigned8,
+        flow |flow| flow.record.end_reason.number();
+
+    IcmpTypeCodeIpv6 = 139, "icmpTypeCodeIPv6", "icmp_type_code_ipv6", Unsigned16,
+        flow_key DestinationPort, flow |flow| icmp_type_code(flow.record, IpVersion::V6);
+
+    ExportingProcessId = 144, "exportingProcessId", "exporting_process_id", Unsigned32,
+        exporter |state| state.observation_domain_id;
+
+    ObservationDomainId = 149, "observationDomainId", "observation_domain_id", Unsigned32,
+        exporter |state| state.observation_domain_id;
+
+    FlowStartMilliseconds =
+        152, "flowStartMilliseconds", "flow_start_milliseconds", DateTimeMilliseconds,
+        flow |flow| flow.record.start;
+
+    FlowEndMilliseconds =
+        153, "flowEndMilliseconds", "flow_end_milliseconds", DateTimeMilliseconds,
+        flow |flow| flow.record.end;
+
+    FlowDurationMilliseconds =
+        161, "flowDurationMilliseconds", "flow_duration_milliseconds", Unsigned32,
+        flow |flow| saturate32(flow.duration_ms());
+
+    ObservedFlowTotalCount =
+        163, "observedFlowTotalCount", "observed_flow_total_count", Unsigned64,
+        exporter |state| state.observed_flows;
+
+    IgnoredPacketTotalCount =
+        164, "ignoredPacketTotalCount", "ignored_packet_total_count", Unsigned64,
+        exporter |state| state.ignored.packets;
+
+    IgnoredOctetTotalCount =
+        165, "ignoredOctetTotalCount", "ignored_octet_total_count", Unsigned64,
+        exporter |state| state.ignored.octets;
+
+    NotSentFlowTotalCount =
+        166, "notSentFlowTotalCount", "not_sent_flow_total_count", Unsigned64,
+        exporter |state| state.not_sent.records;
+
+    NotSentPacketTotalCount =
+        167, "notSentPacketTotalCount", "not_sent_packet_total_count", Unsigned64,
+        exporter |state| state.not_sent.packets;
+
+    NotSentOctetTotalCount =
+        168, "notSentOctetTotalCount", "not_sent_octet_total_count", Unsigned64,
+        exporter |state| state.not_sent.octets;
+
+    /// Empty where it is not known.
+    TlsServerName = 188 of NTOP, "TLS_SERVER_NAME", "tls_server_name", String,
+        flow |flow| flow.details.and_then(|it| it.server_name.as_deref()).unwrap_or_default();
+}
+
+/// Type * 256 + code of an ICMP flow of that IP version, else 0.
+#[inline]
+fn icmp_type_code(record: &FlowRecord, version: IpVersion) -> u16 {
+    let key = &record.key;
+    if key.ip_version == version && key.is_icmp() { key.destination_port } else { 0 }
+}
+
+/// The octets of an IPv4 address.
+#[inline(always)]
+const fn first_four(address: [u8; 16]) -> [u8; 4] {
+    let [a, b, c, d, ..] = address;
+    [a, b, c, d]
+}

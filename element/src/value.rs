@@ -1,0 +1,160 @@
+//! Forms of values: the abstract data types of RFC 7012 section 3.1 that elements here have.
+
+use flow::Timestamp;
+
+use crate::element::VARIABLE_LENGTH;
+use crate::octets::{PutOctets, count16};
+
+/// What the values of an element are.
+///
+/// An element may be written in fewer octets than its abstract data type has (reduced-size
+/// encoding, RFC 7011 section 6.2); the form is the one that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A number of 8 bits.
+    Unsigned8,
+    /// A number of 16 bits.
+    Unsigned16,
+    /// A number of 32 bits.
+    Unsigned32,
+    /// A number of 64 bits.
+    Unsigned64,
+    /// An IPv4 address.
+    Ipv4Address,
+    /// An IPv6 address.
+    Ipv6Address,
+    /// Milliseconds since 1970, 64 bits.
+    DateTimeMilliseconds,
+    /// UTF-8 text.
+    String,
+}
+
+impl Form {
+    /// Octets of a value, unless the row of an element says something else.
+    pub(crate) const fn length(self) -> u16 {
+        match self {
+            Self::Unsigned8 => 1,
+            Self::Unsigned16 => 2,
+            Self::Unsigned32 | Self::Ipv4Address => 4,
+            Self::Unsigned64 | Self::DateTimeMilliseconds => 8,
+            Self::Ipv6Address => 16,
+            Self::String => VARIABLE_LENGTH,
+        }
+    }
+}
+
+/// A value in one of the forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// A number of 8 bits.
+    Unsigned8(u8),
+    /// A number of 16 bits.
+    Unsigned16(u16),
+    /// A number of 32 bits.
+    Unsigned32(u32),
+    /// A number of 64 bits.
+    Unsigned64(u64),
+    /// An IPv4 address.
+    Ipv4Address([u8; 4]),
+    /// An IPv6 address.
+    Ipv6Address([u8; 16]),
+    /// A point in time.
+    DateTimeMilliseconds(Timestamp),
+    /// Text.
+    String(&'a str),
+}
+
+impl Value<'_> {
+    /// Appends the value, in `length` octets if it is text.
+    #[inline(always)]
+    pub(crate) fn put(self, length: u16, out: &mut impl PutOctets) {
+        match self {
+            Self::Unsigned8(value) => out.put(&[value]),
+            Self::Unsigned16(value) => out.put(&value.to_be_bytes()),
+            Self::Unsigned32(value) => out.put(&value.to_be_bytes()),
+            Self::Unsigned64(value) => out.put(&value.to_be_bytes()),
+            Self::Ipv4Address(octets) => out.put(&octets),
+            Self::Ipv6Address(octets) => out.put(&octets),
+            Self::DateTimeMilliseconds(time) => out.put(&time.as_millis().to_be_bytes()),
+            Self::String(text) => put_text(text, length, out),
+        }
+    }
+}
+
+/// Appends whole characters of a text, as many as there is room for.
+fn put_text(text: &str, length: u16, out: &mut impl PutOctets) {
+    let cut = &text.as_bytes()[..text.floor_char_boundary(length.into())];
+    if length == VARIABLE_LENGTH {
+        put_length(cut.len(), out);
+        out.put(cut);
+    } else {
+        out.put(cut);
+        (cut.len()..length.into()).for_each(|_| out.put(&[0]));
+    }
+}
+
+/// Appends the length of a value of variable length: in 1 octet, or in 3 from 255 on (RFC 7011
+/// section 7).
+fn put_length(length: usize, out: &mut impl PutOctets) {
+    match u8::try_from(length) {
+        Ok(short) if short < u8::MAX => out.put(&[short]),
+        Ok(_) | Err(_) => {
+            out.put(&[u8::MAX]);
+            out.put16(count16(length));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    fn octets(text: &str, length: u16) -> Vec<u8> {
+        let mut out = Vec::new();
+        Value::String(text).put(length, &mut out);
+        out
+    }
+
+    #[test]
+    fn text_of_variable_length_has_its_length_in_1_or_3_octets() {
+        let text = |length| String::from_iter(core::iter::repeat_n('x', length));
+        let cases: [(usize, &[u8]); 6] = [
+            (0, &[0]),
+            (1, &[1]),
+            (254, &[254]),
+            (255, &[255, 0, 255]),
+            (256, &[255, 1, 0]),
+            (70_000, &[255, 0xff, 0xff]),
+        ];
+        for (length, expected) in cases {
+            let written = octets(&text(length), VARIABLE_LENGTH);
+            assert_eq!(&written[..expected.len()], expected);
+            assert_eq!(written.len() - expected.len(), length.min(65_535));
+        }
+    }
+
+    #[test]
+    fn text_of_fixed_length_is_cut_between_characters_or_filled_up_with_zeros() {
+        assert_eq!(octets("eth0", 6), b"eth0\0\0");
+        assert_eq!(octets("eth0", 4), b"eth0");
+        assert_eq!(octets("eth\u{e9}", 4), b"eth\0");
+        assert_eq!(octets("", 2), [0, 0]);
+    }
+
+    #[test]
+    fn numbers_and_times_are_in_network_byte_order() {
+        let mut out = Vec::new();
+        for value in [
+            Value::Unsigned8(1),
+            Value::Unsigned16(0x0203),
+            Value::Unsigned32(0x0405_0607),
+            Value::DateTimeMilliseconds(Timestamp::from_millis(0x08_090a)),
+        ] {
+            value.put(0, &mut out);
+        }
+        assert_eq!(out, [1, 2, 3, 4, 5, 6, 7, 0, 0, 0, 0, 0, 8, 9, 10]);
+    }
+}

@@ -1,0 +1,32 @@
+//! Members of JSON objects. A label is the comma, the name and the colon in front of a value.
+
+/// Before a member that may be the first of its object.
+pub(super) fn put_comma(out: &mut Vec<u8>) {
+    if out.last() != Some(&b'{') {
+        out.push(b',');
+    }
+}
+
+/// Appends text as it is.
+#[inline]
+pub(super) fn put_text(out: &mut Vec<u8>, label: &[u8], text: &[u8]) {
+    out.extend_from_slice(label);
+    out.extend_from_slice(text);
+}
+
+/// Appends a number.
+#[inline]
+pub(super) fn put_number(out: &mut Vec<u8>, label: &[u8], number: impl itoa::Integer) {
+    out.extend_from_slice(label);
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Appends text as a JSON string.
+pub(super) fn put_string(out: &mut Vec<u8>, label: &[u8], text: &str) {
+    put_text(out, label, json_string(text).as_bytes());
+}
+
+/// Text as a JSON string, quotes included.
+pub(super) fn json_string(text: &str) -> String {
+    serde_json::to_string(text).expect("a string can always be written")
+}

@@ -1,0 +1,122 @@
+//! The elements of a flow in the `netflow` object of its document.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use element::{Element, Flow, Value};
+use flow::{IpVersion, KeyFields};
+
+use super::address::{Address, Sides};
+use super::member::{put_number, put_string, put_text};
+use super::time::TimeWriter;
+
+/// The `netflow` object while it is written.
+pub(super) struct NetflowObject<'a> {
+    pub(super) flow: Flow<'a>,
+    /// Fields of the flow key: elements of others are absent.
+    pub(super) key: KeyFields,
+    pub(super) sides: &'a Sides,
+    pub(super) time: &'a mut TimeWriter,
+    pub(super) out: &'a mut Vec<u8>,
+}
+
+/// Puts all elements, in their order. They are named one by one rather than in a list to loop over:
+/// then labels and forms are constants.
+macro_rules! put_elements {
+    ($object:ident: $source:ident $destination:ident $icmp:ident) => {
+        $object.put_address(Element::$source, &$object.sides.source);
+        $object.put_address(Element::$destination, &$object.sides.destination);
+        put_elements! { $object:
+            IpVersion
+            SourceTransportPort
+            DestinationTransportPort
+            ProtocolIdentifier
+            IpClassOfService
+            IngressInterface
+            $icmp
+            TcpControlBits
+            OctetDeltaCount
+            PacketDeltaCount
+            VlanId
+            FlowEndReason
+            FlowDirection
+            MinimumTtl
+            MaximumTtl
+            FlowStartMilliseconds
+            FlowEndMilliseconds
+            FlowDurationMilliseconds
+        }
+    };
+    ($object:ident: $($element:ident)*) => {
+        $($object.put_element(Element::$element);)*
+    };
+}
+
+impl NetflowObject<'_> {
+    /// Appends the elements that the flow has.
+    pub(super) fn put_elements(&mut self) {
+        match self.flow.record.key.ip_version {
+            IpVersion::V4 => {
+                put_elements!(self: SourceIpv4Address DestinationIpv4Address IcmpTypeCodeIpv4);
+            }
+            IpVersion::V6 => {
+                put_elements!(self: SourceIpv6Address DestinationIpv6Address IcmpTypeCodeIpv6);
+            }
+        }
+    }
+
+    /// The text of an address is needed in several places: it is there already.
+    fn put_address(&mut self, element: Element, address: &Option<Address>) {
+        if let Some(address) = address {
+            self.out.extend_from_slice(element.label());
+            put_text(self.out, b"\"", address.text());
+            self.out.push(b'"');
+        }
+    }
+
+    #[inline(always)]
+    fn put_element(&mut self, element: Element) {
+        if self.has(element)
+            && let Some(value) = element.of_flow(&self.flow)
+        {
+            self.put_value(element.label(), value);
+        }
+    }
+
+    /// Whether the document has the element: fields that the flow key has not, no VLAN, and no
+    /// ICMP message are left out.
+    #[inline(always)]
+    fn has(&self, element: Element) -> bool {
+        let record = self.flow.record;
+        if element.key_field().is_some_and(|field| !self.key.contains(field)) {
+            false
+        } else if element == Element::VlanId {
+            record.vlan_id != 0
+        } else if matches!(element, Element::IcmpTypeCodeIpv4 | Element::IcmpTypeCodeIpv6) {
+            record.key.is_icmp()
+        } else {
+            true
+        }
+    }
+
+    #[inline(always)]
+    fn put_value(&mut self, label: &[u8], value: Value<'_>) {
+        match value {
+            Value::Unsigned8(value) => put_number(self.out, label, value),
+            Value::Unsigned16(value) => put_number(self.out, label, value),
+            Value::Unsigned32(value) => put_number(self.out, label, value),
+            Value::Unsigned64(value) => put_number(self.out, label, value),
+            Value::Ipv4Address(octets) => {
+                put_string(self.out, label, &Ipv4Addr::from(octets).to_string());
+            }
+            Value::Ipv6Address(octets) => {
+                put_string(self.out, label, &Ipv6Addr::from(octets).to_string());
+            }
+            Value::DateTimeMilliseconds(time) => {
+                put_text(self.out, label, b"\"");
+                self.time.put(time, self.out);
+                self.out.push(b'"');
+            }
+            Value::String(text) => put_string(self.out, label, text),
+        }
+    }
+}
