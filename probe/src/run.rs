@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anstream::{stderr, stdout};
-use clap::CommandFactory;
 use exporter::{ExportError, Exporter, sentence};
 use flow::FlowTable;
 use log::error;
@@ -25,8 +24,8 @@ use crate::pipeline::worker::{Output, new_table};
 use crate::report::logger::{self, Progress};
 use crate::report::top::{self, Status, TopFlows};
 use crate::report::totals::{Rates, Totals};
-use crate::settings::args::{self, Cli, Command, StatsForm};
-use crate::settings::config::{Config, LiveSettings, Source};
+use crate::settings::args::{self, Command, LiveSettings, StatsForm};
+use crate::settings::config::{Config, Source};
 use crate::sys;
 
 /// Something failed or was interrupted.
@@ -48,8 +47,7 @@ pub fn main() -> ExitCode {
     logger::init(cli.args.quiet);
     match cli.command {
         Some(Command::Completions { shell }) => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "flowprobe", &mut script);
+            let script = args::completions(shell);
             if print(&script) { ExitCode::SUCCESS } else { FAILED.into() }
         }
         Some(Command::Doctor { interface, json }) => {
@@ -179,7 +177,7 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
     if sockets.len() < tables.len() {
         tables = live_tables(config, sockets.len());
     }
-    let goes_first = settings.realtime && helps_to_go_first(&sockets) && priority::go_first();
+    let goes_first = !settings.no_realtime && helps_to_go_first(&sockets) && priority::go_first();
     if let Err(problem) = rights::give_up(user.as_ref(), settings.keep_capabilities) {
         ports.detach();
         return fail(problem);

@@ -230,7 +230,8 @@ fn wrong_configuration_files_are_refused() {
         ("idle_timeout = \"1s\"\n", "idle_timeout"),
         ("idle-timeout = \"soon\"\n", "1ms to 1day"),
         ("idle-timeout = 1.5\n", "idle-timeout"),
-        ("max-flows = true\n", "max-flows"),
+        ("max-flows = true\n", "max-flows = true: a number from 1 to 1000M"),
+        ("name = true\n", "name = true: a text"),
         ("max-flows = [1, 2]\n", "max-flows"),
         ("[max-flows]\n", "max-flows"),
         ("quiet = \"yes\"\n", "quiet"),
@@ -248,4 +249,74 @@ fn wrong_configuration_files_are_refused() {
         assert!(!stderr.contains("panicked"), "{text}: {stderr}");
     }
     check(&["--config", "/nonexistent.toml"], &["/nonexistent.toml"]);
+}
+
+/// Each mistake is in a line of its own, with the file, the line, the key, and what is allowed.
+#[test]
+fn all_mistakes_of_a_configuration_file_are_found() {
+    let text = "read = [\"/dev/null\"]\nidle-timeout = \"soon\"\n# a comment\nbogus = 1\n\
+                workers = 0\nstats = \"xml\"\noutput = [\"json:-\",\n7]\nsample = 3\n\
+                quiet = 1\nring = 100\numem-max = \"1.5G\"\nifindex = \"eth0\"\n";
+    let (status, _, stderr) = configured(text, &[]);
+    assert_eq!(status, Some(USAGE), "{stderr}");
+    let expected = [
+        "2: idle-timeout = \"soon\": a time from 1ms to 1day",
+        "4: there is no setting bogus",
+        "5: workers = 0: a number from 1 to 256",
+        "6: stats = \"xml\": one of text, json",
+        "8: output = 7: ",
+        "9: sample = 3: 1:N",
+        "10: quiet = 1: true or false",
+        "11: ring = 100: a power of two from 64 to 65536",
+        "12: umem-max = \"1.5G\": a size from 1M to 64Gi",
+        "13: ifindex = \"eth0\": NAME=N",
+    ];
+    let mut lines = stderr.lines().filter(|line| line.contains("flowprobe.toml:"));
+    for words in expected {
+        let line = lines.next().unwrap_or_default();
+        assert!(line.contains(&format!("flowprobe.toml:{words}")), "{words}: {stderr}");
+    }
+    assert_eq!(lines.next(), None, "{stderr}");
+}
+
+#[test]
+fn outputs_of_a_configuration_file_can_be_tables() {
+    let (folder, path) = capture();
+    let [one, other] = ["one two.json", "other.json"].map(|name| folder.path().join(name));
+    let text = format!(
+        "read = {path:?}\n[[output]]\nurl = \"json:{}\"\nodid = 77\n\
+         [[output]]\nurl = \"json:{}\"\n",
+        one.display(),
+        other.display()
+    );
+    let (status, _, stderr) = configured(&text, &[]);
+    assert_eq!(status, Some(DONE), "{stderr}");
+    for (path, domain) in [(one, 77), (other, 1)] {
+        let documents = std::fs::read_to_string(path).unwrap();
+        let first = documents.lines().next().unwrap();
+        let document: serde_json::Value = serde_json::from_str(first).unwrap();
+        assert_eq!(document["netflow"]["exporter"]["source_id"], domain);
+    }
+    let text = "read = \"/dev/null\"\n[[output]]\nurl = \"ipfix://127.0.0.1\"\nmtu = 1\n\
+                [[output]]\nmtu = 1400\n[[output]]\nurl = \"json:-\"\nodid = [1]\n";
+    let (status, _, stderr) = configured(text, &[]);
+    assert_eq!(status, Some(USAGE), "{stderr}");
+    for words in
+        [":2: output ipfix://127.0.0.1?mtu=1: mtu=1", ":5: an output needs a url", ":9: odid"]
+    {
+        assert!(stderr.contains(words), "{words}: {stderr}");
+    }
+}
+
+#[test]
+fn sizes_and_counts_have_the_same_units() {
+    let (_folder, path) = capture();
+    for value in ["2k", "2Ki", "1M", "1Mi"] {
+        let output = run(&["-r", &path, "--max-flows", value, "-o", "json:/dev/null"]);
+        assert_eq!(output.status.code(), Some(DONE), "{value}");
+    }
+    let check_size = |value, words: &[&str]| check(&["-i", "lo", "--umem-max", value], words);
+    for value in ["999k", "65Gi", "1.5G", "64m", "x1M", ""] {
+        check_size(value, &["--umem-max", "1M to 64Gi"]);
+    }
 }

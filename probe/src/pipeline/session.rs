@@ -18,7 +18,8 @@ use crate::pipeline::live::{Attached, Feed, LiveWorker, Snapshot, sum};
 use crate::pipeline::queue::{Delivery, Dropped, Outlet, Queues, WhenFull, Wiring};
 use crate::pipeline::worker::{Drain, Output, OutputEnd, Ticks, Worker, join, spawn};
 use crate::report::totals::Totals;
-use crate::settings::config::{Config, LiveSettings};
+use crate::settings::args::LiveSettings;
+use crate::settings::config::Config;
 
 /// How often the main thread looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(50);
@@ -96,7 +97,7 @@ impl Session<'_> {
             outlets: wiring.outlets(),
             dropped: wiring.outputs.iter().map(|inlet| Arc::clone(&inlet.dropped)).collect(),
             ports: self.ports,
-            interval: self.settings.stats_interval,
+            interval: self.settings.interval(),
             begin: self.begin,
         };
         thread::scope(|scope| {

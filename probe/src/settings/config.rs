@@ -8,10 +8,11 @@ use std::time::Duration;
 use exporter::{Context, Destination, Patience};
 use flow::{HashSeed, ObserverSettings, Sampling, TableSettings};
 
+use super::args::{Arguments, CaptureMethod, LiveSettings, Order, StatsForm};
+use super::values::Seed;
 use crate::capture::file::Input;
 use crate::capture::packet::Direction;
 use crate::pipeline::worker::wall_clock;
-use crate::settings::args::{Arguments, CaptureMethod, Order, Seed, StatsForm};
 
 /// Everything that was settled before anything is opened.
 #[derive(Clone, Debug)]
@@ -38,37 +39,12 @@ pub(crate) enum Source {
     Live(LiveSettings),
 }
 
-/// Settings of live capture.
-#[derive(Clone, Debug)]
-pub(crate) struct LiveSettings {
-    pub(crate) interfaces: Vec<String>,
-    pub(crate) method: CaptureMethod,
-    pub(crate) take_interface: bool,
-    pub(crate) direction: Direction,
-    /// Descriptors of an AF_XDP ring; without, as many as fit.
-    pub(crate) ring: Option<u32>,
-    /// Octets.
-    pub(crate) umem_max: u64,
-    /// Octets.
-    pub(crate) packet_ring: u64,
-    /// Workers of AF_XDP go before other programs.
-    pub(crate) realtime: bool,
-    pub(crate) user: Option<String>,
-    pub(crate) keep_capabilities: bool,
-    pub(crate) meter_own_exports: bool,
-    /// None: only at the end.
-    pub(crate) stats_interval: Option<Duration>,
-}
-
 /// The table on the terminal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TopSettings {
     pub(crate) flows: usize,
     pub(crate) order: Order,
 }
-
-/// More workers than this are a mistake.
-const WORKERS_MAX: usize = 256;
 
 const TOP_DEFAULT: usize = 10;
 
@@ -149,35 +125,22 @@ impl Config {
 }
 
 fn source(args: &Arguments) -> Result<Source, String> {
-    if args.interface.is_empty() {
+    let live = &args.live;
+    if live.interface.is_empty() {
         return Ok(Source::Files(inputs(&args.read)?));
     }
-    for (index, name) in args.interface.iter().enumerate() {
-        if args.interface[..index].contains(name) {
-            return Err(format!("interface {name} is there twice"));
+    for (index, name) in live.interface.iter().enumerate() {
+        if live.interface[..index].contains(name) {
+            return Err(format!("interface {name} given twice"));
         }
     }
-    let live = &args.live;
     if live.capture == CaptureMethod::Afxdp && live.direction != Direction::In {
-        return Err("--capture afxdp sees only incoming packets: for others use packet".to_owned());
+        return Err("--capture afxdp sees incoming packets only; use --capture packet".to_owned());
     }
-    if let Some((name, _)) = args.ifindex.iter().find(|(name, _)| !args.interface.contains(name)) {
+    if let Some((name, _)) = args.ifindex.iter().find(|(name, _)| !live.interface.contains(name)) {
         return Err(format!("--ifindex {name}: there is no -i {name}"));
     }
-    Ok(Source::Live(LiveSettings {
-        interfaces: args.interface.clone(),
-        method: live.capture,
-        take_interface: live.take_interface,
-        direction: live.direction,
-        ring: live.ring,
-        umem_max: live.umem_max,
-        packet_ring: live.packet_ring,
-        realtime: !live.no_realtime,
-        user: live.user.clone(),
-        keep_capabilities: live.keep_capabilities,
-        meter_own_exports: live.meter_own_exports,
-        stats_interval: (!live.stats_interval.is_zero()).then_some(live.stats_interval),
-    }))
+    Ok(Source::Live(live.clone()))
 }
 
 fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, String> {
@@ -199,9 +162,6 @@ fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, String> {
 
 fn workers(args: &Arguments) -> Result<Option<usize>, String> {
     let Some(workers) = args.workers.map(NonZeroU32::get) else { return Ok(None) };
-    if workers as usize > WORKERS_MAX {
-        return Err(format!("--workers {workers}: at most {WORKERS_MAX} are possible"));
-    }
     if args.max_flows.get() < workers {
         return Err(format!(
             "--max-flows {}: each of the {workers} workers needs at least one",
@@ -215,7 +175,7 @@ fn check_outputs(args: &Arguments) -> Result<(), String> {
     for (index, output) in args.output.iter().enumerate() {
         output.check(args.sample.get())?;
         if args.output[..index].contains(output) {
-            return Err(format!("output {} is there twice", output.as_str()));
+            return Err(format!("output {} given twice", output.as_str()));
         }
     }
     check_files(args)?;
@@ -254,7 +214,7 @@ fn regular_file(path: &Path) -> Option<PathBuf> {
 fn check_interfaces(numbers: &[(String, u32)]) -> Result<(), String> {
     for (index, (name, _)) in numbers.iter().enumerate() {
         if numbers[..index].iter().any(|(other, _)| other == name) {
-            return Err(format!("--ifindex {name}: this interface is there twice"));
+            return Err(format!("--ifindex {name}: interface given twice"));
         }
     }
     Ok(())

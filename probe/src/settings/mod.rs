@@ -2,4 +2,5 @@
 
 pub(crate) mod args;
 pub(crate) mod config;
-pub(crate) mod config_file;
+mod file;
+mod values;

@@ -2,14 +2,13 @@
 
 use std::io;
 
-use clap::ValueEnum;
 use exporter::sentence;
 
 use super::CaptureError;
 use crate::sys::packet_ring::Outgoing;
 
 /// Which packets of an interface.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Direction {
     /// Those that come in.
     #[default]

@@ -18,7 +18,7 @@ use crate::host::interface::Interface;
 use crate::host::interface::links::{Link, links};
 use crate::host::interface::nic::NicCounters;
 use crate::pipeline::live::Attached;
-use crate::settings::config::LiveSettings;
+use crate::settings::args::LiveSettings;
 
 /// All interfaces that were asked for.
 pub(crate) struct Ports {
@@ -88,7 +88,7 @@ impl Ports {
     ) -> Result<Self, String> {
         let mut ports: Vec<Port> = Vec::new();
         let mut queues = 0;
-        for given in &settings.interfaces {
+        for given in &settings.interface {
             let interface = Interface::find(given)?;
             if ports.iter().any(|port| port.ifindex == interface.index) {
                 return Err(format!("{given} and {} are the same interface", interface.name));

@@ -9,7 +9,7 @@ use crate::capture::xdp::{XdpCapture, XdpSettings};
 use crate::host::interface::{Interface, Reason, towards};
 use crate::host::rights;
 use crate::settings::args::CaptureMethod;
-use crate::settings::config::LiveSettings;
+use crate::settings::args::LiveSettings;
 
 /// A worker may be late by so many frames, or about 4 ms at the highest rates: as long as another
 /// process may have its CPU.
@@ -58,7 +58,7 @@ impl Opener {
     ) -> Result<Opened, String> {
         let name = &interface.name;
         let needed = self.needed_by_host(interface);
-        match (self.settings.method, before, needed) {
+        match (self.settings.capture, before, needed) {
             (CaptureMethod::Packet, ..) => self.open_packet(interface, number, "as asked for"),
             (CaptureMethod::Auto, Some(Kind::Packet), _) => {
                 self.open_packet(interface, number, "as before")
@@ -99,7 +99,7 @@ impl Opener {
             return Err(format!("capturing from {name} by AF_XDP needs {missing}"));
         }
         let queues = interface.rx_queues;
-        let memory_max = self.settings.umem_max / self.settings.interfaces.len() as u64;
+        let memory_max = self.settings.umem_max / self.settings.interface.len() as u64;
         let ring = self.settings.ring.unwrap_or_else(|| ring_that_fits(queues, memory_max));
         let settings = XdpSettings {
             name: name.clone(),

@@ -1,0 +1,207 @@
+//! `--config`: a TOML file with the same names as the command line.
+//!
+//! ```toml
+//! read = ["a.pcap", "b.pcap"]
+//! idle-timeout = "30s"
+//! max-flows = "2M"
+//!
+//! [[output]]
+//! url = "ipfix+tls://10.0.0.5"
+//! ca = "/etc/flowprobe/ca.pem"
+//! ```
+//!
+//! Its settings become words of a command line, so both are checked by the same rules. All mistakes
+//! of a file are found, each with its line.
+
+use std::fs;
+use std::path::Path;
+
+use exporter::sentence;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+use url::form_urlencoded;
+
+/// What the command line knows of a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// `true` or `false`.
+    Switch,
+    /// One value.
+    Value,
+    /// One value or several.
+    List,
+}
+
+/// The settings that there are.
+pub(super) trait Known {
+    /// What a setting takes; `None` if there is no such setting.
+    fn takes(&self, name: &str) -> Option<Takes>;
+
+    /// Checks a value alone.
+    ///
+    /// # Errors
+    ///
+    /// What is allowed.
+    fn check(&self, name: &str, value: &str) -> Result<(), String>;
+}
+
+/// A setting of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Setting {
+    pub(super) name: String,
+    /// As words of a command line.
+    pub(super) words: Vec<String>,
+}
+
+/// Reads a file.
+///
+/// # Errors
+///
+/// All mistakes, each in one line with the file, the line, the key and what is allowed.
+pub(super) fn read(path: &Path, known: &dyn Known) -> Result<Vec<Setting>, Vec<String>> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        vec![format!("configuration file {}: {}", path.display(), sentence(&error))]
+    })?;
+    let (table, errors) = DeTable::parse_recoverable(&text);
+    let mut reader = Reader { text: &text, known, mistakes: Vec::new() };
+    for error in errors {
+        let start = error.span().map_or(0, |span| span.start);
+        reader.mistake(start, error.message().trim_end());
+    }
+    let mut settings = Vec::new();
+    for (name, value) in table.get_ref() {
+        settings.extend(reader.setting(name, value));
+    }
+    let mut mistakes = reader.mistakes;
+    mistakes.sort_by_key(|(line, _)| *line);
+    let sentences =
+        mistakes.into_iter().map(|(line, problem)| format!("{}:{line}: {problem}", path.display()));
+    let sentences: Vec<_> = sentences.collect();
+    if sentences.is_empty() { Ok(settings) } else { Err(sentences) }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    known: &'a dyn Known,
+    /// Each with its line.
+    mistakes: Vec<(usize, String)>,
+}
+
+impl Reader<'_> {
+    fn mistake(&mut self, offset: usize, problem: &str) {
+        let line = 1 + self.text[..offset].matches('\n').count();
+        self.mistakes.push((line, problem.to_owned()));
+    }
+
+    fn setting(
+        &mut self,
+        name: &Spanned<impl AsRef<str>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<Setting> {
+        let (start, name) = (name.span().start, name.get_ref().as_ref());
+        let Some(takes) = self.known.takes(name) else {
+            self.mistake(start, &format!("there is no setting {name}"));
+            return None;
+        };
+        let words = match (value.get_ref(), takes) {
+            (DeValue::Boolean(set), Takes::Switch) => {
+                set.then(|| format!("--{name}")).into_iter().collect()
+            }
+            (other, Takes::Switch) => {
+                let problem = format!("{name} = {}: true or false is needed", shown(other));
+                self.mistake(value.span().start, &problem);
+                return None;
+            }
+            (DeValue::Array(values), Takes::List) => {
+                values.iter().filter_map(|value| self.word(name, value)).collect()
+            }
+            (_, Takes::Value | Takes::List) => self.word(name, value).into_iter().collect(),
+        };
+        Some(Setting { name: name.to_owned(), words })
+    }
+
+    /// A value as a word of a command line.
+    fn word(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Option<String> {
+        let start = value.span().start;
+        let text = if let (OUTPUT, DeValue::Table(table)) = (name, value.get_ref()) {
+            self.output(start, table)?
+        } else if let Some(text) = text(value.get_ref()) {
+            text
+        } else {
+            // Settings that do not take just any text say what they take.
+            let allowed = self.known.check(name, "").err();
+            let allowed = allowed.as_deref().unwrap_or("a text is needed");
+            let problem = format!("{name} = {}: {allowed}", shown(value.get_ref()));
+            self.mistake(start, &problem);
+            return None;
+        };
+        if let Err(allowed) = self.known.check(name, &text) {
+            // An output's sentence begins with its name and its URL without secrets.
+            let is_named = matches!(value.get_ref(), DeValue::String(_) | DeValue::Table(_));
+            let problem = if name == OUTPUT && is_named {
+                allowed
+            } else {
+                format!("{name} = {}: {allowed}", shown(value.get_ref()))
+            };
+            self.mistake(start, &problem);
+            return None;
+        }
+        Some(format!("--{name}={text}"))
+    }
+
+    /// The URL of an output that is written as a table.
+    fn output(&mut self, start: usize, table: &DeTable<'_>) -> Option<String> {
+        let mut url = None;
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (key, value) in table {
+            match text(value.get_ref()) {
+                Some(text) if key.get_ref() == "url" => url = Some(text),
+                Some(text) => drop(query.append_pair(key.get_ref(), &text)),
+                None => {
+                    let shown = shown(value.get_ref());
+                    let problem =
+                        format!("{} = {shown}: a text or number is needed", key.get_ref());
+                    self.mistake(value.span().start, &problem);
+                    return None;
+                }
+            }
+        }
+        let Some(url) = url else {
+            self.mistake(start, "an output needs a url, such as url = \"ipfix://192.0.2.1\"");
+            return None;
+        };
+        let query = query.finish();
+        let separator = if url.contains('?') { "&" } else { "?" };
+        Some(if query.is_empty() { url } else { url + separator + &query })
+    }
+}
+
+/// The setting that may be written as tables.
+const OUTPUT: &str = "output";
+
+/// A text or a whole number, as it would be written on a command line.
+fn text(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.clone().into_owned()),
+        DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
+        DeValue::Boolean(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => None,
+    }
+}
+
+/// A value for messages, in one line.
+fn shown(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{text:?}"),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(set) => set.to_string(),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+            format!("({})", value.type_str())
+        }
+    }
+}
