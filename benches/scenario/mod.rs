@@ -11,7 +11,7 @@ use std::hint::black_box;
 use exporter::{Context, Destination, Patience};
 use flow::{
     BURST_MAX, Batch, Frame, HashSeed, KeyFields, LinkType, Observation, Observer,
-    ObserverSettings, Sampling, TableSettings, Timestamp,
+    ObserverSettings, Sampling, SetBack, Sink, TableSettings, Timestamp,
 };
 
 use self::packets::Traffic;
@@ -109,7 +109,7 @@ fn frames(octets: &[Vec<u8>]) -> Work {
     const CALLS: usize = 256;
     let octets = octets.to_vec();
     let mut observer = observer();
-    let mut packet = Observation::default();
+    let mut sink = Last(Observation::default());
     let call = move |call: usize| {
         for data in &octets {
             let frame = Frame {
@@ -119,12 +119,29 @@ fn frames(octets: &[Vec<u8>]) -> Work {
                 ingress_interface: 1,
                 link_type: LinkType::Ethernet,
             };
-            black_box(observer.advance(frame.time));
-            black_box(observer.observe(black_box(&frame), &mut packet));
-            black_box(&packet);
+            observer.observe(black_box(&frame), &mut sink);
         }
     };
     Work { calls: CALLS, size: packets::FRAMES, call: Box::new(call) }
+}
+
+/// Keeps the last observation only.
+struct Last(Observation);
+
+impl Sink for Last {
+    #[inline(always)]
+    fn vacancy(&mut self) -> &mut Observation {
+        &mut self.0
+    }
+
+    #[inline(always)]
+    fn push(&mut self) {
+        black_box(&self.0);
+    }
+
+    fn set_back(&mut self, step: SetBack) {
+        black_box(step);
+    }
 }
 
 /// Observations to flows, in bursts.
@@ -134,7 +151,8 @@ fn table(traffic: Traffic, flows_max: u32, burst: usize) -> Work {
     // Once before, so that the memory has been touched.
     let begin = Timestamp::from_millis(packets::BEGIN_MS);
     table.process(&packets, &mut |_| {});
-    table.set_back(packets.last().map_or(begin, Observation::now), begin, &mut |_| {});
+    let last = packets.last().map_or(begin, Observation::now);
+    table.set_back(SetBack { before: last, now: begin }, &mut |_| {});
     table.process(&before, &mut |_| {});
     let calls = packets.len() / burst;
     let call = move |call: usize| {

@@ -1,7 +1,7 @@
 //! Ports of fragmented datagrams: later fragments join the flow of their first.
 //!
-//! A small set-associative cache, touched by one thread only. It never grows: a first fragment
-//! takes the place of the oldest of its set. Datagrams are not reassembled.
+//! A small set-associative cache. It never grows: a first fragment replaces the oldest entry of its
+//! set. Datagrams are not reassembled.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -11,8 +11,8 @@ use crate::hash::{HashSeed, pick};
 use crate::key::{Address, IpVersion, Ports};
 use crate::time::Timestamp;
 
-/// A later fragment joins only within this time after the first one: longer than a datagram is
-/// under way, short enough that its identification does not come again.
+/// The longest time between the first fragment and a later one, in milliseconds: longer than a
+/// datagram is under way, shorter than the time after which its identification is used again.
 const LIFETIME_MS: u64 = 30_000;
 
 const SETS: u32 = 1024;
@@ -42,7 +42,7 @@ struct Entry {
 pub(crate) struct FragmentCache {
     seed: HashSeed,
     sets: Box<[[Option<Entry>; WAYS]]>,
-    /// Later fragments whose first one was not there; they are metered with ports 0.
+    /// Later fragments without a known first one. They are metered with ports 0.
     unknown: u64,
 }
 
@@ -55,7 +55,7 @@ impl FragmentCache {
         self.unknown
     }
 
-    /// Remembers the ports of a first fragment, gives them to a later one.
+    /// Keeps the ports of a first fragment. Sets the ports of a later fragment.
     #[cold]
     pub(crate) fn resolve(&mut self, packet: &mut Packet, time: Timestamp) {
         match packet.fragment {

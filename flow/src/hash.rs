@@ -1,11 +1,10 @@
 //! The keyed hash of the flow table and the fragment cache.
 //!
-//! Folded multiplication: two words, each XORed with a secret word, are multiplied to 128 bits and
-//! the halves XORed. Without the seed nobody can choose addresses and ports that collide; with a
-//! fixed seed the same input gives the same table, and so the same output. Equality of hashes
-//! never stands for equality of keys.
+//! Folded multiplication: two words are XORed with secret words and multiplied to 128 bits; the
+//! halves are XORed. Who does not know the seed cannot choose addresses and ports that collide. A
+//! fixed seed gives the same output for the same input. Equal hashes do not mean equal keys.
 
-/// The secret words. Live capture draws a random seed for each process; a replay has a fixed one.
+/// The secret words. The seed is random for live capture, and fixed for a replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashSeed([u64; 7]);
 

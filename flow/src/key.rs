@@ -23,8 +23,8 @@ impl IpVersion {
     }
 }
 
-/// The octets of an IP address, as two words. An IPv4 address is the first four octets, the rest
-/// is 0.
+/// The octets of an IP address, as two words. An IPv4 address is in the first four octets; the
+/// others are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Address {
     pub(crate) first: u64,
@@ -32,13 +32,13 @@ pub struct Address {
 }
 
 impl Address {
-    /// Of an IPv4 address.
+    /// The words of an IPv4 address.
     #[inline]
     pub const fn v4(octets: [u8; 4]) -> Self {
         Self { first: u32::from_le_bytes(octets) as u64, second: 0 }
     }
 
-    /// Of an IPv6 address.
+    /// The words of an IPv6 address.
     #[inline]
     pub const fn v6(octets: [u8; 16]) -> Self {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = octets;
@@ -55,20 +55,19 @@ impl Address {
     }
 }
 
-/// Source and destination port, as they are in a packet: in network order, one behind the other.
+/// Source and destination port in network order, as in a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Ports(pub(crate) [u8; 4]);
 
 impl Ports {
-    /// Of two numbers.
+    /// The ports with these numbers.
     #[inline]
     pub const fn new(source: u16, destination: u16) -> Self {
         let ([a, b], [c, d]) = (source.to_be_bytes(), destination.to_be_bytes());
         Self([a, b, c, d])
     }
 
-    /// Type and code of an ICMP or ICMPv6 message: they stand where the destination port would be,
-    /// as NetFlow has it.
+    /// Type and code of an ICMP or ICMPv6 message, in place of the destination port, as in NetFlow.
     #[inline]
     pub const fn icmp(kind: u8, code: u8) -> Self {
         Self([0, 0, kind, code])
@@ -92,9 +91,9 @@ impl Ports {
 /// The identity of a flow. A field that the user dropped from the key is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowKey {
-    /// Of both addresses.
+    /// IP version of both addresses.
     pub ip_version: IpVersion,
-    /// Source address; an IPv4 address stands in the first 4 octets, the rest is 0.
+    /// Source address. An IPv4 address is in the first 4 octets; the others are 0.
     pub source: [u8; 16],
     /// Destination address, in the same form.
     pub destination: [u8; 16],
@@ -102,7 +101,7 @@ pub struct FlowKey {
     pub source_port: u16,
     /// For ICMP and ICMPv6 type * 256 + code; 0 for other protocols without ports.
     pub destination_port: u16,
-    /// IP protocol; for IPv6 the one after the extension headers.
+    /// IP protocol; for IPv6 the next header after the extension headers.
     pub protocol: u8,
     /// IPv4 type of service or IPv6 traffic class, the whole octet.
     pub type_of_service: u8,
@@ -157,7 +156,7 @@ fn address(version: IpVersion, octets: [u8; 16]) -> IpAddr {
     }
 }
 
-/// A field that the flow key can have.
+/// A field of the flow key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyField {
     /// Source address.
@@ -229,14 +228,14 @@ impl KeyFields {
         self.0 & field.bit() != 0
     }
 
-    /// Whether none of the classic seven was dropped.
+    /// Whether all of the classic seven are in the key.
     #[inline]
     pub(crate) const fn contain_the_seven(self) -> bool {
         self.0 & Self::SEVEN.0 == Self::SEVEN.0
     }
 
-    /// Whether addresses, ports and protocol are all there, so that a flow is one direction of
-    /// one connection.
+    /// Whether addresses, ports and protocol are in the key: then a flow is one direction of one
+    /// connection.
     pub const fn contains_five_tuple(self) -> bool {
         self.contains(KeyField::Source)
             && self.contains(KeyField::Destination)

@@ -1,12 +1,12 @@
 //! Frames to flow records: the pure core of flowprobe.
 //!
-//! A [`Frame`] that a capture source lends goes through the [`Observer`], which dissects it, keeps
-//! the clock and remembers the ports of fragments, and comes out as an [`Observation`] or as a
-//! counted reason to ignore it. A [`FlowTable`] aggregates observations and gives back
-//! [`FlowRecord`]s with the reason why each ended (RFC 7011, RFC 5102).
+//! A capture source lends a [`Frame`]. The [`Observer`] moves the clock, dissects the frame, looks
+//! up the ports of fragments, and pushes an [`Observation`] to a [`Sink`], or counts why the frame
+//! is ignored. A [`FlowTable`] aggregates observations to [`FlowRecord`]s, each with the reason why
+//! the flow ended (RFC 7011, RFC 5102).
 //!
-//! This crate performs no I/O, reads no clock and starts no thread. What it says depends only on
-//! the frames, their times and the settings.
+//! This crate performs no I/O, reads no clock and starts no thread. Records depend only on the
+//! frames, their times and the settings.
 
 #![no_std]
 
@@ -33,7 +33,9 @@ pub use frame::{Frame, Ignored, LinkType, Offload, Segmented, each_segment};
 pub use hash::HashSeed;
 pub use key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};
 pub use observation::Observation;
-pub use observer::{Conversation, MeterCounts, Observer, ObserverSettings, Sampling};
+pub use observer::{
+    Conversation, MeterCounts, Observer, ObserverSettings, Sampling, SetBack, Sink,
+};
 pub use record::{FlowEndReason, FlowRecord, RecordTally, Tally};
 pub use stage::Stage;
 pub use table::{BURST_MAX, FlowTable, TIMEOUT_MS_MAX, TableSettings, VERY_LATE_MS};

@@ -1,4 +1,4 @@
-//! What the meter keeps of a packet: one cache line.
+//! What the meter keeps of a packet. It fits one cache line.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -10,8 +10,8 @@ use crate::time::Timestamp;
 
 /// One packet as the flow table sees it.
 ///
-/// Key and attributes are packed in six words, in the layout that a slot of the table has too, so
-/// that comparing two keys is comparing words under a `KeyMask`:
+/// Key and attributes are packed in six words. A slot of the table has the same layout, so two keys
+/// are compared as words under a `KeyMask`:
 ///
 /// ```text
 /// word 0, 1   source address, IPv4 in the first four octets
@@ -25,7 +25,7 @@ use crate::time::Timestamp;
 pub struct Observation {
     pub(crate) words: Words,
     pub(crate) octets: u32,
-    /// How much older than now the packet is; `u32::MAX` stands for that and more.
+    /// How much earlier than now the packet is, in milliseconds; at most `u32::MAX`.
     pub(crate) late_ms: u32,
     pub(crate) time: Timestamp,
 }
@@ -33,8 +33,8 @@ pub struct Observation {
 const _: () = assert!(size_of::<Observation>() == 64);
 
 impl Observation {
-    /// An observation of a dissected packet. `late_ms` is how many milliseconds now is ahead of
-    /// the packet's time; `u32::MAX` stands for that and more.
+    /// An observation of a dissected packet. `late_ms`: how much earlier than now the packet is, in
+    /// milliseconds; at most `u32::MAX`.
     #[inline(always)]
     pub fn new(packet: &Packet, ingress_interface: u32, time: Timestamp, late_ms: u32) -> Self {
         Self { words: Words::pack(packet, ingress_interface), octets: packet.octets, late_ms, time }
@@ -68,11 +68,12 @@ impl Observation {
         self.words.key()
     }
 
-    /// Which of so many workers keeps the flow: the same for all its packets.
+    /// The number of the worker that keeps the flow, from 0. It is the same for all packets of a
+    /// flow.
     #[inline]
     pub fn shard(&self, seed: &HashSeed, fields: KeyFields, workers: usize) -> usize {
         let hash = seed.hash(KeyMask::new(fields).identity(&self.words));
-        // The other half of the hash: tables choose groups by the upper one.
+        // The lower half of the hash: tables choose groups by the upper half.
         let count = u32::try_from(workers).unwrap_or(u32::MAX);
         pick(hash << 32, count) as usize
     }
@@ -153,7 +154,7 @@ impl Words {
         octet(self.0[5], HIGHEST_TTL)
     }
 
-    /// Makes the words those of no flow: there is no IP version 0.
+    /// Clears the IP version, so that the words match no packet.
     #[inline]
     pub(crate) fn forget(&mut self) {
         self.0[5] = 0;

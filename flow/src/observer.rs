@@ -1,4 +1,4 @@
-//! From frames to observations: dissection, sampling, the clock, the ports of fragments.
+//! From frames to observations: clock, sampling, dissection, ports of fragments.
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -21,23 +21,23 @@ pub struct Sampling {
     pub interval: u32,
 }
 
-/// What an [`Observer`] needs to know.
+/// Settings of an [`Observer`].
 #[derive(Clone, Copy, Debug)]
 pub struct ObserverSettings {
-    /// Fields of the flow key; others become 0.
+    /// Fields of the flow key. Other fields become 0.
     pub key: KeyFields,
     /// Milliseconds; packets older than now by more than this may mean a clock set back.
     pub idle_timeout_ms: u32,
-    /// Which frames are metered.
+    /// The frames that are metered.
     pub sampling: Sampling,
-    /// Of the fragment cache.
+    /// Of the keyed hash of the fragment cache.
     pub seed: HashSeed,
 }
 
 /// Counters of the meter up to the flow table.
 ///
-/// `received = ignored (sum) + metered`, in packets; the octets of received and ignored frames
-/// are those on the wire, the octets of metered packets those of IP.
+/// `received = ignored (sum) + metered`, in packets. Octets of received and ignored frames are
+/// octets on the wire. Octets of metered packets are octets of IP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MeterCounts {
     /// Frames delivered by the source, with their wire octets.
@@ -77,6 +77,27 @@ impl core::ops::AddAssign for MeterCounts {
     }
 }
 
+/// Where an [`Observer`] puts observations: a flow table, or the lists of several workers.
+pub trait Sink {
+    /// Where the next observation is written, before [`Sink::push`].
+    fn vacancy(&mut self) -> &mut Observation;
+
+    /// Keeps the observation at the vacancy.
+    fn push(&mut self);
+
+    /// Ends all flows: the clock was set back.
+    fn set_back(&mut self, step: SetBack);
+}
+
+/// The clock behind the packets was set back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetBack {
+    /// Now before.
+    pub before: Timestamp,
+    /// Now after.
+    pub now: Timestamp,
+}
+
 /// The part of the Metering Process before the flow table. One thread owns it.
 #[derive(Debug)]
 pub struct Observer {
@@ -84,16 +105,16 @@ pub struct Observer {
     sampling_interval: u32,
     until_sample: u32,
     clock: Clock,
-    /// How much older than now the frame is that the clock was last moved by.
+    /// Lateness of the current frame, in milliseconds.
     late_ms: u32,
     fragments: FragmentCache,
-    /// Few: an output has one.
-    left_out: Vec<Conversation>,
-    /// Neither sampling nor the key asks for a look at each packet.
-    takes_all: bool,
-    /// On the wire, of metered packets.
-    taken_octets: u64,
-    /// But for what is received: it is the sum of what is ignored and what is metered.
+    /// At most one for each output.
+    excluded: Vec<Conversation>,
+    /// No sampling, and all seven key fields are kept.
+    fast_path: bool,
+    /// Wire octets of the frames of metered packets.
+    metered_wire_octets: u64,
+    /// `received` is derived in `counts()`.
     counts: MeterCounts,
 }
 
@@ -109,15 +130,15 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Whether protocol and ports are right.
+    /// Whether protocol and port match.
     #[inline]
-    fn may_have(&self, packet: &Packet) -> bool {
+    fn may_contain(&self, packet: &Packet) -> bool {
         let port = self.remote.port();
         packet.protocol == self.protocol
             && (packet.ports.destination() == port || packet.ports.source() == port)
     }
 
-    fn has(&self, key: &FlowKey) -> bool {
+    fn contains(&self, key: &FlowKey) -> bool {
         let port = self.remote.port();
         let ends = (key.source_address(), key.destination_address());
         let there = key.destination_port == port && ends == (self.local, self.remote.ip());
@@ -136,17 +157,17 @@ impl Observer {
             clock: Clock::new(settings.idle_timeout_ms),
             late_ms: 0,
             fragments: FragmentCache::new(settings.seed),
-            left_out: Vec::new(),
-            takes_all: settings.sampling.interval <= 1 && settings.key.contain_the_seven(),
-            taken_octets: 0,
+            excluded: Vec::new(),
+            fast_path: settings.sampling.interval <= 1 && settings.key.contain_the_seven(),
+            metered_wire_octets: 0,
             counts: MeterCounts::default(),
         }
     }
 
-    /// Packets of these are counted as filtered and not metered: the exporter's own messages, which
-    /// a mirror may show again.
-    pub fn leave_out(&mut self, conversations: Vec<Conversation>) {
-        self.left_out = conversations;
+    /// Excludes packets of these conversations: they are counted as filtered. A mirror port may
+    /// show the exporter's own messages.
+    pub fn exclude(&mut self, conversations: Vec<Conversation>) {
+        self.excluded = conversations;
     }
 
     /// Now: the running maximum of packet times.
@@ -154,18 +175,20 @@ impl Observer {
         self.clock.now()
     }
 
-    /// Moves now when no packet does. If the clock was set back, the time that it was set back
-    /// from: then all flows end.
-    pub fn tick(&mut self, time: Timestamp) -> Option<Timestamp> {
-        self.clock.tick(time)
+    /// Moves now without a packet.
+    pub fn tick(&mut self, time: Timestamp, sink: &mut impl Sink) {
+        if let Some(before) = self.clock.tick(time) {
+            sink.set_back(SetBack { before, now: time });
+        }
     }
 
-    /// What was counted so far.
+    /// All counts so far.
     pub fn counts(&self) -> MeterCounts {
         let (clock_steps_back, clock_jumps) = self.clock.steps();
-        let taken = Tally { packets: self.counts.metered.packets, octets: self.taken_octets };
+        let Tally { packets, .. } = self.counts.metered;
+        let metered = Tally { packets, octets: self.metered_wire_octets };
         MeterCounts {
-            received: self.counts.ignored_total() + taken,
+            received: self.counts.ignored_total() + metered,
             fragments_unknown: self.fragments.unknown(),
             clock_steps_back,
             clock_jumps,
@@ -173,54 +196,53 @@ impl Observer {
         }
     }
 
-    /// Moves the clock by the time of a frame, before that is observed. If the clock was set back,
-    /// the time that it was set back from: then all flows end before the frame counts.
-    #[inline]
-    pub fn advance(&mut self, time: Timestamp) -> Option<Timestamp> {
-        match self.clock.advance(time) {
-            Advance::Late(late_ms) => {
-                self.late_ms = late_ms;
-                None
-            }
+    /// Observes a frame: moves the clock by its time, then pushes the observation of its packet to
+    /// `sink`. Every frame is counted once: as metered, or as ignored for a reason.
+    #[inline(always)]
+    pub fn observe(&mut self, frame: &Frame<'_>, sink: &mut impl Sink) {
+        match self.clock.advance(frame.time) {
+            Advance::Late(late_ms) => self.late_ms = late_ms,
             Advance::SetBack { before } => {
                 self.late_ms = 0;
-                Some(before)
+                sink.set_back(SetBack { before, now: frame.time });
             }
+        }
+        if self.dissect(frame, sink.vacancy()) {
+            sink.push();
         }
     }
 
-    /// Observes a frame that the clock was just moved by. If there is a packet in it to be
-    /// metered, that is written to `packet`. Every frame is counted once: as metered, or as
-    /// ignored for a reason.
+    /// Writes the observation of a frame to `packet`. Returns whether there is one.
     #[inline(always)]
-    pub fn observe(&mut self, frame: &Frame<'_>, packet: &mut Observation) -> bool {
-        if self.takes_all
+    fn dissect(&mut self, frame: &Frame<'_>, packet: &mut Observation) -> bool {
+        if self.fast_path
             && let Some(dissected) = dissect_plain_ipv4(frame)
-            && !self.may_be_left_out(&dissected)
+            && !self.may_be_excluded(&dissected)
         {
             *packet = self.observation(frame, &dissected);
             self.count_metered(frame, dissected.octets);
             return true;
         }
-        self.observe_other(*frame, packet)
+        self.dissect_other(*frame, packet)
     }
 
-    /// The same for any frame and all settings.
+    /// The same for frames that are not plain IPv4.
     #[inline(never)]
-    fn observe_other(&mut self, frame: Frame<'_>, packet: &mut Observation) -> bool {
-        if self.takes_all
+    fn dissect_other(&mut self, frame: Frame<'_>, packet: &mut Observation) -> bool {
+        if self.fast_path
             && let Some(dissected) = dissect_plain_ipv6(&frame)
-            && !self.may_be_left_out(&dissected)
+            && !self.may_be_excluded(&dissected)
         {
             *packet = self.observation(&frame, &dissected);
             self.count_metered(&frame, dissected.octets);
             return true;
         }
-        self.observe_any(&frame, packet)
+        self.dissect_any(&frame, packet)
     }
 
+    /// The same for all frames and all settings.
     #[inline(never)]
-    fn observe_any(&mut self, frame: &Frame<'_>, packet: &mut Observation) -> bool {
+    fn dissect_any(&mut self, frame: &Frame<'_>, packet: &mut Observation) -> bool {
         match self.consider(frame, packet) {
             Ok(()) => {
                 self.count_metered(frame, packet.octets);
@@ -235,7 +257,7 @@ impl Observer {
 
     #[inline(always)]
     fn count_metered(&mut self, frame: &Frame<'_>, octets: u32) {
-        self.taken_octets += u64::from(frame.wire_length);
+        self.metered_wire_octets += u64::from(frame.wire_length);
         self.counts.metered.count(octets.into());
     }
 
@@ -243,8 +265,8 @@ impl Observer {
         if self.sampling_interval > 1 && !self.is_sampled() {
             return Err(Ignored::NotSampled);
         }
-        // Where all is taken, that has been tried, nearly always in vain.
-        let plain = if self.takes_all { None } else { dissect_plain(frame) };
+        // On the fast path this was tried before, nearly always without success.
+        let plain = if self.fast_path { None } else { dissect_plain(frame) };
         let dissected = match plain {
             Some(dissected) => dissected,
             None => {
@@ -254,7 +276,7 @@ impl Observer {
             }
         };
         *packet = self.observation(frame, &dissected);
-        if !self.left_out.is_empty() && self.is_left_out(packet) {
+        if !self.excluded.is_empty() && self.is_excluded(packet) {
             return Err(Ignored::Filtered);
         }
         self.counts.exceeding_wire += u64::from(dissected.exceeds_wire);
@@ -269,15 +291,15 @@ impl Observer {
         Observation::new(dissected, frame.ingress_interface, frame.time, self.late_ms)
     }
 
-    /// Whether protocol and ports are those of a conversation that is left out.
+    /// Whether protocol and port are those of an excluded conversation.
     #[inline(always)]
-    fn may_be_left_out(&self, packet: &Packet) -> bool {
-        self.left_out.iter().any(|conversation| conversation.may_have(packet))
+    fn may_be_excluded(&self, packet: &Packet) -> bool {
+        self.excluded.iter().any(|conversation| conversation.may_contain(packet))
     }
 
-    fn is_left_out(&self, packet: &Observation) -> bool {
+    fn is_excluded(&self, packet: &Observation) -> bool {
         let key = packet.key();
-        self.left_out.iter().any(|conversation| conversation.has(&key))
+        self.excluded.iter().any(|conversation| conversation.contains(&key))
     }
 
     fn is_sampled(&mut self) -> bool {

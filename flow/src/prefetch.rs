@@ -1,7 +1,7 @@
-//! The few things a CPU must be told by hand: prefetches, and looking at a whole group at once.
+//! CPU instructions: prefetch, and comparisons of all lanes of a group at once.
 //!
-//! All `unsafe` of this crate is here. Each function is safe to call, and on a CPU other than
-//! x86-64 does the same in plain Rust.
+//! All `unsafe` of this crate is here. Each function is safe to call. On CPUs other than x86-64 the
+//! same is done in plain Rust.
 
 #![allow(unsafe_code, reason = "the one place in this crate")]
 
@@ -11,7 +11,7 @@ pub(crate) const LANES: usize = 16;
 /// Lanes of a group that have times.
 pub(crate) const TIMES: usize = 12;
 
-/// Asks for the cache line at an address, which will be used soon. The address may be any.
+/// Prefetches the cache line at an address. Any address is allowed.
 #[inline]
 pub(crate) fn prefetch<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
@@ -40,7 +40,7 @@ pub(crate) fn lanes_equal(tags: &[u8; LANES], tag: u8) -> u32 {
     mask_of::<LANES>(|lane| tags[lane] == tag)
 }
 
-/// Whether six words are the same, where only the bits of a mask count in the last one.
+/// Whether six words are equal. In the last word only the bits of the mask count.
 #[inline]
 pub(crate) fn words_equal(one: &[u64; 6], other: &[u64; 6], mask: u64) -> bool {
     #[cfg(target_arch = "x86_64")]

@@ -1,6 +1,6 @@
-//! Flow records: what is left of a flow when it has ended.
+//! Flow records: what a flow says when it has ended.
 
-use core::ops::{Add, AddAssign, Sub};
+use derive_more::{Add, AddAssign, Sub};
 
 use crate::batch::DetailsIndex;
 use crate::key::FlowKey;
@@ -13,13 +13,14 @@ use crate::time::Timestamp;
 pub enum FlowEndReason {
     /// No packet for the idle timeout.
     IdleTimeout = 1,
-    /// It reached the active timeout (or a counter its limit) and may go on in another record.
+    /// The active timeout passed, or a counter reached its limit. The flow may go on in another
+    /// record.
     ActiveTimeout = 2,
-    /// TCP FIN or RST, and no packet for the linger time since; or a SYN after them.
+    /// TCP FIN or RST, then no packet for the linger time, or a SYN.
     EndOfFlow = 3,
     /// The program ended, the input ended, or the clock was set back.
     ForcedEnd = 4,
-    /// The table was full and this flow had been idle longest where a new one wanted its place.
+    /// The table was full, and this flow was the longest idle of its group.
     LackOfResources = 5,
 }
 
@@ -51,8 +52,8 @@ impl FlowEndReason {
     }
 }
 
-/// What was metered of a flow since its last record, or since it began. Counts are differences
-/// (deltaCounter): the records of one flow add up.
+/// What was metered of a flow since its last record, or since its first packet. Counts are
+/// differences (deltaCounter): the records of one flow add up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowRecord {
     /// Identity of the flow.
@@ -77,18 +78,18 @@ pub struct FlowRecord {
     pub maximum_ttl: u8,
     /// Why it ended.
     pub end_reason: FlowEndReason,
-    /// What a stage says of it.
+    /// Set by stages.
     pub tags: Tags,
-    /// Where more about it is in its batch.
+    /// Index of its details in the batch.
     pub details: DetailsIndex,
 }
 
 const _: () = assert!(size_of::<FlowRecord>() <= 96);
 
-/// Packets and their octets: the currency in which losses are accounted for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A number of packets, and their octets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Add, AddAssign, Sub)]
 pub struct Tally {
-    /// Number of packets (or frames, where it says so).
+    /// Number of packets, or of frames.
     pub packets: u64,
     /// Number of octets.
     pub octets: u64,
@@ -103,30 +104,8 @@ impl Tally {
     }
 }
 
-impl Add for Tally {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self { packets: self.packets + other.packets, octets: self.octets + other.octets }
-    }
-}
-
-impl AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        *self = *self + other;
-    }
-}
-
-impl Sub for Tally {
-    type Output = Self;
-
-    fn sub(self, other: Self) -> Self {
-        Self { packets: self.packets - other.packets, octets: self.octets - other.octets }
-    }
-}
-
-/// Records with the packets and octets in them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A number of records, and the packets and octets that they report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Add, AddAssign, Sub)]
 pub struct RecordTally {
     /// Number of records.
     pub records: u64,
@@ -143,34 +122,5 @@ impl RecordTally {
         self.records += 1;
         self.packets += record.packets;
         self.octets += record.octets;
-    }
-}
-
-impl AddAssign for RecordTally {
-    fn add_assign(&mut self, other: Self) {
-        self.records += other.records;
-        self.packets += other.packets;
-        self.octets += other.octets;
-    }
-}
-
-impl Add for RecordTally {
-    type Output = Self;
-
-    fn add(mut self, other: Self) -> Self {
-        self += other;
-        self
-    }
-}
-
-impl Sub for RecordTally {
-    type Output = Self;
-
-    fn sub(self, other: Self) -> Self {
-        Self {
-            records: self.records - other.records,
-            packets: self.packets - other.packets,
-            octets: self.octets - other.octets,
-        }
     }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use flow::{
     FlowEndReason, FlowRecord, FlowTable, Frame, HashSeed, KeyFields, LinkType, MeterCounts,
-    Observation, Observer, ObserverSettings, RecordTally, Sampling, TableSettings, Tally,
-    Timestamp,
+    Observation, Observer, ObserverSettings, RecordTally, Sampling, SetBack, Sink, TableSettings,
+    Tally, Timestamp,
 };
 
 use crate::naive::{Identity, Record, identity};
@@ -106,10 +106,56 @@ pub struct Way {
 /// The real thing in process.
 #[derive(Debug)]
 pub struct Probe {
+    observer: Observer,
+    pub tables: Tables,
+}
+
+/// The tables of all workers, and their records.
+#[derive(Debug)]
+pub struct Tables {
     seed: HashSeed,
     key: KeyFields,
-    observer: Observer,
+    packet: Observation,
     pub tables: Vec<FlowTable>,
+    pub records: Vec<FlowRecord>,
+    /// Records before the clock was last set back.
+    pub set_back: usize,
+    flows_peak: u32,
+}
+
+impl Sink for Tables {
+    fn vacancy(&mut self) -> &mut Observation {
+        &mut self.packet
+    }
+
+    fn push(&mut self) {
+        let table = self.packet.shard(&self.seed, self.key, self.tables.len());
+        let table = &mut self.tables[table];
+        table.process(&[self.packet], &mut |record| self.records.push(record));
+        self.flows_peak = self.flows_peak.max(table.flows());
+    }
+
+    fn set_back(&mut self, step: SetBack) {
+        for table in &mut self.tables {
+            table.set_back(step, &mut |record| self.records.push(record));
+        }
+        self.set_back = self.records.len();
+    }
+}
+
+impl Tables {
+    pub fn settle(&mut self) {
+        for table in &mut self.tables {
+            table.settle(&mut |record| self.records.push(record));
+            self.flows_peak = self.flows_peak.max(table.flows());
+        }
+    }
+
+    pub fn finish(&mut self, now: Timestamp) {
+        for table in &mut self.tables {
+            table.finish(now, &mut |record| self.records.push(record));
+        }
+    }
 }
 
 impl Probe {
@@ -130,22 +176,23 @@ impl Probe {
             seed,
             burst: way.burst,
         };
-        let tables = (0..way.workers).map(|_| FlowTable::new(&table)).collect();
-        Self { seed, key, observer: Observer::new(&observer), tables }
+        let tables = Tables {
+            seed,
+            key,
+            packet: Observation::default(),
+            tables: (0..way.workers).map(|_| FlowTable::new(&table)).collect(),
+            records: Vec::new(),
+            set_back: 0,
+            flows_peak: 0,
+        };
+        Self { observer: Observer::new(&observer), tables }
     }
 
     pub fn now(&self) -> Timestamp {
         self.observer.now()
     }
 
-    /// Moves the clock by a packet. If that is set back: from where, and to where.
-    pub fn advance(&mut self, packet: &Packet) -> Option<(Timestamp, Timestamp)> {
-        let time = timestamp(packet);
-        self.observer.advance(time).map(|before| (before, time))
-    }
-
-    /// What is metered of a packet that the clock was moved by, and which table it belongs to.
-    pub fn observe(&mut self, packet: &Packet) -> Option<(usize, Observation)> {
+    pub fn observe(&mut self, packet: &Packet) {
         let (data, wire_length) = packet.frame();
         let frame = Frame {
             data: &data,
@@ -154,10 +201,7 @@ impl Probe {
             ingress_interface: packet.interface,
             link_type: LinkType::Ethernet,
         };
-        let mut observation = Observation::default();
-        self.observer
-            .observe(&frame, &mut observation)
-            .then(|| (observation.shard(&self.seed, self.key, self.tables.len()), observation))
+        self.observer.observe(&frame, &mut self.tables);
     }
 }
 
@@ -168,31 +212,17 @@ fn timestamp(packet: &Packet) -> Timestamp {
 /// Runs a script through observer and tables.
 pub fn meter(script: &Script, way: Way) -> Metered {
     let mut probe = Probe::new(script, way);
-    let mut records = Vec::new();
-    let mut flows_peak = 0;
     for packet in &script.packets {
-        if let Some((before, now)) = probe.advance(packet) {
-            for table in &mut probe.tables {
-                table.set_back(before, now, &mut |record| records.push(record));
-            }
-        }
-        if let Some((worker, observation)) = probe.observe(packet) {
-            let table = &mut probe.tables[worker];
-            table.process(&[observation], &mut |record| records.push(record));
-            flows_peak = flows_peak.max(table.flows());
-        }
+        probe.observe(packet);
     }
-    let now = probe.now();
-    for table in &mut probe.tables {
-        table.settle(&mut |record| records.push(record));
-        flows_peak = flows_peak.max(table.flows());
-        table.finish(now, &mut |record| records.push(record));
-    }
+    probe.tables.settle();
+    probe.tables.finish(probe.observer.now());
+    let Probe { observer, tables: Tables { tables, records, flows_peak, .. } } = probe;
     let mut ended = [RecordTally::default(); FlowEndReason::ALL.len()];
-    for table in &probe.tables {
+    for table in &tables {
         ended.iter_mut().zip(table.ended()).for_each(|(sum, tally)| *sum += tally);
     }
-    Metered { records, counts: probe.observer.counts(), ended, flows_peak }
+    Metered { records, counts: observer.counts(), ended, flows_peak }
 }
 
 impl Metered {

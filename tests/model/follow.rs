@@ -7,7 +7,7 @@ use flow::{BURST_MAX, FlowEndReason, FlowRecord};
 
 use crate::check::{Probe, Verdict, Way, equal};
 use crate::naive::{Flow, Identity, Meter, Record, Seen, Step, identity, is_very_late, reopened};
-use crate::script::{Packet, Script, Settings};
+use crate::script::{Script, Settings};
 
 /// What the table did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,37 +24,25 @@ pub fn follow(script: &Script, flows_max: u32) -> Result<Followed, String> {
     let mut probe = Probe::new(script, Way { workers: 1, burst: BURST_MAX, flows_max });
     let mut meter = Meter::new(&script.settings);
     let mut follower = Follower::new(&script.settings, flows_max);
-    let mut records = Vec::new();
     for (index, packet) in script.packets.iter().enumerate() {
         let step = meter.packet(packet);
         let now = meter.now();
-        records.clear();
-        let set_back = feed(&mut probe, packet, &mut records);
-        let (of_set_back, of_packet) = records.split_at(set_back);
+        probe.tables.records.clear();
+        probe.tables.set_back = 0;
+        probe.observe(packet);
+        probe.tables.settle();
+        let (of_set_back, of_packet) = probe.tables.records.split_at(probe.tables.set_back);
+        let flows = probe.tables.tables[0].flows();
         follower
             .step(&step, now, of_set_back, of_packet)
-            .and_then(|()| equal("flows in the table", probe.tables[0].flows(), follower.count()))
+            .and_then(|()| equal("flows in the table", flows, follower.count()))
             .map_err(|reason| format!("at packet {index}, now {now}: {reason}"))?;
     }
     follower.followed.left = follower.flows.len();
-    records.clear();
-    let now = probe.now();
-    probe.tables[0].finish(now, &mut |record| records.push(record));
-    follower.end_all(meter.now(), &records)?;
+    probe.tables.records.clear();
+    probe.tables.finish(probe.now());
+    follower.end_all(meter.now(), &probe.tables.records)?;
     Ok(follower.followed)
-}
-
-/// Gives a packet to the table. How many of the records are of a clock set back.
-fn feed(probe: &mut Probe, packet: &Packet, records: &mut Vec<FlowRecord>) -> usize {
-    if let Some((before, now)) = probe.advance(packet) {
-        probe.tables[0].set_back(before, now, &mut |record| records.push(record));
-    }
-    let of_set_back = records.len();
-    if let Some((_, observation)) = probe.observe(packet) {
-        probe.tables[0].process(&[observation], &mut |record| records.push(record));
-        probe.tables[0].settle(&mut |record| records.push(record));
-    }
-    of_set_back
 }
 
 /// The sweep looks at the whole table in this time, if packets allow.

@@ -1,8 +1,8 @@
 //! The memory of the table: groups of slots, where flows are found by a hash.
 //!
-//! A group is one piece of 13 cache lines. In the first are the tags of its slots and when each
-//! was last seen, then come the slots. So a packet needs two lines, which are in the same page of
-//! memory for four groups of five.
+//! A group has 13 cache lines. The first has the tags of its slots and the time when each was last
+//! seen. The slots follow. A packet needs two lines, which are in the same page of memory for four
+//! groups of five.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -10,7 +10,6 @@ use core::ops::Range;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, transmute_mut, transmute_ref};
 
-use super::ahead::Found;
 use super::{LastSeen, Slot};
 use crate::hash::pick;
 use crate::prefetch::{LANES, TIMES, lanes_equal, prefetch};
@@ -21,28 +20,35 @@ pub(super) const SLOTS: usize = TIMES;
 /// The lanes of a group that are slots.
 const SLOT_LANES: u32 = (1 << SLOTS) - 1;
 
-/// A flow is in its first group or in one of the next, so many altogether: a search is bounded
-/// also where every hash is the same. A table of 10 M flows needs about 16 when it is full.
+/// Groups that a flow may be in: its first group and the next ones. This bounds a search even if
+/// all hashes are equal. A full table of 10 M flows needs about 16.
 pub(super) const PROBES_MAX: u32 = 32;
 
-/// Slots are filled to 3 in 4: 93 octets a flow, and 1 flow in 16 is not in its first group.
+/// Flows per slot of a full table: 93 octets a flow; 1 flow in 16 is not in its first group.
 const LOAD: (u64, u64) = (3, 4);
 
-/// Groups of a region. Regions without flows are skipped where all flows are looked for.
+/// Groups of a region. A search for all flows skips regions without flows.
 const REGION: u32 = 512;
 
 /// The tag of a free slot.
 const FREE: u8 = 0;
 
-/// A slot, by its group and its lane in there.
+/// A slot: its group, and its lane in the group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) group: u32,
     pub(super) lane: u32,
 }
 
-/// Tags of the slots, then the number of flows that passed by because all were taken, where 255
-/// stands for that and more, for ever; the rest is not used.
+/// The hash of a flow, and its likely place.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lookup {
+    pub(super) hash: u64,
+    pub(super) guess: Place,
+}
+
+/// Tags of the slots, then the number of flows that went on to a later group because this one was
+/// full. A number of 255 stays 255. The other octets are not used.
 type Tags = [u8; LANES];
 
 #[derive(Debug, FromBytes, IntoBytes, Immutable)]
@@ -59,56 +65,57 @@ const _: () = assert!(size_of::<Group>() == (1 + SLOTS) * LINE);
 /// Octets of a cache line.
 const LINE: usize = 64;
 
-/// Octets of a huge page. Memory that has only a part of one is in small pages there.
+/// Octets of a huge page.
 const HUGE_PAGE: usize = 2 << 20;
 
 const WORD: usize = size_of::<u64>();
 
 const GROUP_WORDS: usize = size_of::<Group>() / WORD;
 
-/// Which octet of the tags is the count.
+/// The octet of the tags that is this number.
 const PASSED: usize = SLOTS;
 
 impl Group {
-    /// The slots with a tag, as bits.
+    /// The slots with a tag: slot n is bit n.
     #[inline]
     fn lanes(&self, tag: u8) -> u32 {
         lanes_equal(&self.tags, tag) & SLOT_LANES
     }
 
-    /// Whether flows that belong here are further on.
+    /// Whether flows of this group are in later groups.
     #[inline]
     fn has_passed(&self) -> bool {
         self.tags[PASSED] != 0
     }
 
-    /// The first of some slots of this group, which is asked for; nowhere if there are none.
+    /// The lowest lane of `lanes`, its slot prefetched. Lane 32 if `lanes` is empty.
     #[inline]
     fn likely(&self, number: u32, lanes: u32) -> Place {
         let lane = lanes.trailing_zeros();
-        self.ask_for(lane);
+        self.prefetch_slot(lane);
         Place { group: number, lane }
     }
 
-    /// As [`Group::likely`], for a tag that flows have: one in thirty has it by chance.
+    /// As [`Group::likely`], for lanes whose tag matches. 3 % of tag matches are false, so the
+    /// second candidate is prefetched too.
     #[inline]
-    fn found(&self, number: u32, lanes: u32) -> Place {
+    fn candidate(&self, number: u32, lanes: u32) -> Place {
         let others = lanes & (lanes - 1);
         if others != 0 {
-            self.ask_for(others.trailing_zeros());
+            self.prefetch_slot(others.trailing_zeros());
         }
         self.likely(number, lanes)
     }
 
     #[inline]
-    fn ask_for(&self, lane: u32) {
+    fn prefetch_slot(&self, lane: u32) {
         prefetch(self.slots.as_ptr().wrapping_add(lane as usize));
     }
 }
 
-/// The allocator hands out zeroed memory for nothing when it is fresh from the kernel, but not
-/// aligned to cache lines; aligned and zeroed, it writes all of it. So the groups are allocated as
-/// words and begin at the first word that starts a line, or a huge page.
+/// All groups. They are allocated as words, zeroed but not aligned: the kernel gives such memory
+/// without a write, whereas the allocator writes all memory that is to be zeroed and aligned. The
+/// groups begin at the first word that starts a cache line, or a huge page.
 #[derive(Debug)]
 pub(super) struct Groups {
     words: Vec<u64>,
@@ -123,7 +130,7 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// For so many flows. Nothing is touched before it is used.
+    /// Groups for `flows_max` flows. The memory is touched when it is used.
     pub(super) fn new(flows_max: u32) -> Self {
         let slots = (u64::from(flows_max) * LOAD.1).div_ceil(LOAD.0);
         let count = u32::try_from(slots.div_ceil(SLOTS as u64)).expect("fewer groups than flows");
@@ -145,52 +152,52 @@ impl Groups {
         self.count
     }
 
-    /// Asks for the tags and times of the group where a flow with this hash should be.
+    /// Prefetches the tags and times of the first group of a hash.
     #[inline]
     pub(super) fn prefetch(&self, hash: u64) {
         self.prefetch_group(pick(hash, self.count));
     }
 
-    /// The same for a group that the sweep will look at.
+    /// Prefetches the tags and times of a group.
     #[inline]
     pub(super) fn prefetch_group(&self, number: u32) {
         prefetch(self.words.as_ptr().wrapping_add(self.words_of(number).start));
     }
 
-    /// Guesses where flows are.
+    /// Guesses the places of flows.
     #[inline(never)]
-    pub(super) fn seek_all(&self, found: &mut [Found]) {
-        for found in found {
-            found.guess = self.seek(found.hash);
+    pub(super) fn guess_all(&self, lookups: &mut [Lookup]) {
+        for lookup in lookups {
+            lookup.guess = self.guess(lookup.hash);
         }
     }
 
-    /// Where the flow with this hash is likely to be, or will be if it is new: its slot is asked
-    /// for. There may be no such place.
+    /// The likely place of the flow with this hash, or its future place if it is new. The slot is
+    /// prefetched. The lane is 32 if there is no such place.
     #[inline(always)]
-    fn seek(&self, hash: u64) -> Place {
+    fn guess(&self, hash: u64) -> Place {
         let number = pick(hash, self.count);
         let group = self.group(number);
-        let found = group.lanes(tag(hash));
-        if found != 0 {
-            return group.found(number, found);
+        let matches = group.lanes(tag(hash));
+        if matches != 0 {
+            return group.candidate(number, matches);
         }
         if group.has_passed() {
-            return self.seek_further(number, hash);
+            return self.guess_further(number, hash);
         }
         group.likely(number, group.lanes(FREE))
     }
 
-    /// Flows that belong in the first group went past it.
+    /// The same where flows of the first group are in later groups.
     #[inline(never)]
-    fn seek_further(&self, first: u32, hash: u64) -> Place {
+    fn guess_further(&self, first: u32, hash: u64) -> Place {
         let mut number = first;
         for _ in 1..self.probes_max {
             number = self.next(number);
             let group = self.group(number);
-            let found = group.lanes(tag(hash));
-            if found != 0 {
-                return group.found(number, found);
+            let matches = group.lanes(tag(hash));
+            if matches != 0 {
+                return group.candidate(number, matches);
             }
             if !group.has_passed() {
                 break;
@@ -200,8 +207,7 @@ impl Groups {
         group.likely(first, group.lanes(FREE))
     }
 
-    /// What is where it was guessed that a flow is. A slot without a flow has no IP version, so it
-    /// is not that of any packet.
+    /// The slot at a guessed place. A free slot has IP version 0, so it matches no packet.
     #[inline]
     pub(super) fn guessed(&mut self, guess: Place) -> Option<(&mut Slot, &mut LastSeen)> {
         let group = self.group_mut(guess.group);
@@ -233,7 +239,7 @@ impl Groups {
         None
     }
 
-    /// Takes the first free slot on the way of a hash; none when all groups on it are full.
+    /// Takes the first free slot in the groups of a hash. `None` if all of them are full.
     pub(super) fn claim(&mut self, hash: u64) -> Option<Place> {
         let first = pick(hash, self.count);
         let mut number = first;
@@ -268,7 +274,7 @@ impl Groups {
         }
     }
 
-    /// The first group on the way of a hash that has flows, of all groups.
+    /// The first group that has flows, from the first group of a hash on, around all groups.
     pub(super) fn first_occupied(&self, hash: u64) -> Option<u32> {
         let mut number = pick(hash, self.count);
         for _ in 0..self.count {
@@ -280,7 +286,7 @@ impl Groups {
         None
     }
 
-    /// The first group that has flows, from one on.
+    /// The first group that has flows, from number `from` on.
     pub(super) fn next_occupied(&self, from: u32) -> Option<u32> {
         let mut number = from;
         while number < self.count {
@@ -296,7 +302,7 @@ impl Groups {
         None
     }
 
-    /// The slots of a group that have flows, as bits.
+    /// The slots of a group that have flows: slot n is bit n.
     #[inline]
     pub(super) fn occupied_lanes(&self, number: u32) -> u32 {
         !lanes_equal(&self.group(number).tags, FREE) & SLOT_LANES
@@ -333,7 +339,7 @@ impl Groups {
         self.group(number).tags[PASSED]
     }
 
-    /// A flow goes past so many full groups.
+    /// Counts a flow in the full groups before its own.
     fn pass(&mut self, first: u32, groups: u32) {
         let mut number = first;
         for _ in 0..groups {
@@ -379,7 +385,7 @@ pub(super) fn lanes(mut mask: u32) -> impl Iterator<Item = u32> {
     })
 }
 
-/// An octet of the hash that the choice of the group does not use; never that of a free slot.
+/// The tag of a hash: an octet that does not decide the group, never [`FREE`].
 #[inline]
 fn tag(hash: u64) -> u8 {
     hash.to_le_bytes()[0].max(FREE + 1)

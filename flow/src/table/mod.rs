@@ -1,25 +1,24 @@
 //! The flow table: a fixed amount of memory in which flows are created, updated and ended.
 //!
-//! Groups of 12 slots are found by a keyed hash of the flow key; a group's tags (one octet of the
-//! hash per slot) tell where to look, the whole key decides. A flow whose group is full goes to
-//! one of the next groups, and the full ones count it, so that a search knows when to stop. The
-//! table never grows: when it holds `flows_max` flows, or all groups that a flow may go to are
-//! full, it ends the flow of that group which has been idle longest.
+//! A keyed hash of the flow key names a group of 12 slots. The tags of a group (one octet of the
+//! hash per slot) tell which slots to compare; the whole key decides. A flow whose group is full
+//! goes to one of the next groups, and the full groups count it, so that a search knows when to
+//! stop. The table never grows. When it holds `flows_max` flows, or all groups of a new flow are
+//! full, the longest-idle flow of the group is exported early (reason 5).
 //!
-//! Packets are taken strictly in order, and a little later than they come: before, what they need
-//! of the memory is asked for (ahead.rs).
+//! Packets are added strictly in order, up to three bursts after they were pushed: meanwhile their
+//! memory is prefetched (pending.rs).
 //!
-//! Times in slots are the low 32 bits of milliseconds. That is unambiguous because every flow is
-//! looked at by the sweep within [`HORIZON_MS`], and packets that are later than that never
-//! enter the table.
+//! Times in slots are the low 32 bits of milliseconds. They are unambiguous: the sweep visits every
+//! flow within [`HORIZON_MS`], and later packets never enter the table.
 
-mod ahead;
 mod groups;
+mod pending;
 mod sweep;
 mod timeouts;
 
-use ahead::{Ahead, Burst};
 use groups::{Groups, Place};
+use pending::{Burst, Pending};
 use sweep::Sweep;
 use timeouts::{Age, LastSeen, Timeouts};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -28,37 +27,38 @@ use crate::batch::DetailsIndex;
 use crate::hash::HashSeed;
 use crate::key::KeyFields;
 use crate::observation::{KeyMask, Observation, Words, low32};
+use crate::observer::SetBack;
 use crate::record::{FlowEndReason, FlowRecord, RecordTally};
 use crate::tags::Tags;
 use crate::time::Timestamp;
 
-pub use ahead::BURST_MAX;
+pub use pending::BURST_MAX;
 
 /// The longest idle or active timeout, in milliseconds: one day.
 pub const TIMEOUT_MS_MAX: u32 = 24 * 60 * 60 * 1000;
 
-/// A packet that is this many milliseconds older than now (3.1 days) is a record of its own and
-/// leaves the table's flows alone.
+/// A packet that is later than this (3.1 days), in milliseconds, becomes a record of its own and
+/// does not enter the table.
 pub const VERY_LATE_MS: u32 = 1 << 28;
 
-/// Every flow is looked at within so many milliseconds of the trace clock.
+/// The sweep visits every flow within this time of the trace clock, in milliseconds.
 const HORIZON_MS: u64 = 1 << 28;
 
-/// After a FIN or RST a flow is over when it has been idle for this, or for the idle timeout where
-/// that is shorter: trailing acknowledgements still belong to it.
+/// The idle timeout of a flow after a FIN or RST, in milliseconds, unless the idle timeout is
+/// shorter: trailing acknowledgements still belong to the flow.
 const LINGER_MS: u32 = 2000;
 
-/// After so many packets the sweep goes on.
+/// Packets between two steps of the sweep.
 const PACKETS_PER_SWEEP: u32 = 64;
 
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
 
-/// What a [`FlowTable`] needs to know.
+/// Settings of a [`FlowTable`].
 #[derive(Clone, Copy, Debug)]
 pub struct TableSettings {
-    /// The most flows that the table holds; at least 1. A flow takes 93 octets of memory.
+    /// The most flows in the table; at least 1. A flow takes 93 octets of memory.
     pub flows_max: u32,
     /// Milliseconds, 1 to [`TIMEOUT_MS_MAX`].
     pub idle_timeout_ms: u32,
@@ -68,30 +68,31 @@ pub struct TableSettings {
     pub key: KeyFields,
     /// Of the keyed hash.
     pub seed: HashSeed,
-    /// Packets that are looked up ahead together, 1 to [`BURST_MAX`]; the records are the same.
+    /// Packets whose memory is prefetched together, 1 to [`BURST_MAX`]. Records do not depend on
+    /// it.
     pub burst: u16,
 }
 
-/// The flows of one worker. Not shared: each worker has its own.
+/// The flows of one worker.
 #[derive(Debug)]
 pub struct FlowTable {
     seed: HashSeed,
     mask: KeyMask,
     timeouts: Timeouts,
-    /// FIN and RST, or nothing where the key is not that of a connection.
+    /// FIN and RST; 0 if the key does not have the whole five-tuple.
     closing_bits: u8,
     /// Wraps.
     packets_added: u32,
     flows: u32,
     flows_max: u32,
     groups: Groups,
-    ahead: Ahead,
+    pending: Pending,
     now: Timestamp,
     sweep: Sweep,
     ended: [RecordTally; FlowEndReason::ALL.len()],
 }
 
-/// A flow; when it was last seen is kept beside its tag.
+/// A flow. Its last time is kept beside its tag.
 #[derive(Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 struct Slot {
@@ -105,16 +106,16 @@ struct Slot {
 const _: () = assert!(size_of::<Slot>() == 64);
 
 impl FlowTable {
-    /// An empty table. All its memory is reserved here.
+    /// An empty table. All memory is reserved here.
     ///
     /// # Panics
     ///
-    /// When the settings are out of their ranges or the memory cannot be had.
+    /// If a setting is out of its range, or if there is not enough memory.
     pub fn new(settings: &TableSettings) -> Self {
         let timeouts = 1..=TIMEOUT_MS_MAX;
         assert!(timeouts.contains(&settings.idle_timeout_ms), "idle timeout out of range");
         assert!(timeouts.contains(&settings.active_timeout_ms), "active timeout out of range");
-        assert!(settings.flows_max > 0, "a table for no flows");
+        assert!(settings.flows_max > 0, "flows_max is 0");
         let connections = settings.key.contains_five_tuple();
         Self {
             seed: settings.seed,
@@ -129,7 +130,7 @@ impl FlowTable {
             flows: 0,
             flows_max: settings.flows_max,
             groups: Groups::new(settings.flows_max),
-            ahead: Ahead::new(settings.burst),
+            pending: Pending::new(settings.burst),
             now: Timestamp::default(),
             sweep: Sweep::default(),
             ended: [RecordTally::default(); FlowEndReason::ALL.len()],
@@ -146,55 +147,52 @@ impl FlowTable {
         self.ended
     }
 
-    /// The memory of the table, so that the operating system can be advised about it.
+    /// The memory of the table, for advice to the operating system.
     pub fn memory(&self) -> &[u8] {
         self.groups.memory()
     }
 
-    /// Where the next packet is to be written, to be admitted then.
+    /// Where the next packet is written, before [`FlowTable::push`].
     #[inline(always)]
     pub fn vacancy(&mut self) -> &mut Observation {
-        self.ahead.vacancy()
+        self.pending.vacancy()
     }
 
-    /// Admits the packet that was written to the vacancy. It is added to its flow after those
-    /// before it: when others have come, or the table is told to settle.
+    /// Keeps the packet at the vacancy. It is added to its flow when later packets are pushed, or
+    /// by [`FlowTable::settle`]; always after the packets before it.
     #[inline(always)]
-    pub fn admit(&mut self, end: &mut impl FnMut(FlowRecord)) {
-        if self.ahead.admit() {
-            self.turn(end);
+    pub fn push(&mut self, end: &mut impl FnMut(FlowRecord)) {
+        if self.pending.push() {
+            self.advance_bursts(end);
         }
     }
 
-    /// Admits packets, in order.
+    /// Pushes packets, in order.
     pub fn process(&mut self, packets: &[Observation], end: &mut impl FnMut(FlowRecord)) {
         for packet in packets {
             *self.vacancy() = *packet;
-            self.admit(end);
+            self.push(end);
         }
     }
 
-    /// Adds all packets that were admitted to their flows.
+    /// Adds all pushed packets to their flows.
     pub fn settle(&mut self, end: &mut impl FnMut(FlowRecord)) {
-        while self.ahead.any() {
-            self.turn(end);
+        while !self.pending.is_empty() {
+            self.advance_bursts(end);
         }
     }
 
-    /// Live: moves now when no packet does. Called often, it ends flows 0.6 s after they are over.
+    /// Live: moves now without a packet. If it is called often, flows end within 0.6 s after they
+    /// expire.
     pub fn tick(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
         self.settle(end);
         self.advance(now, end);
         self.sweep_due(end);
     }
 
-    /// Ends all flows because the clock was set back, from `before` to `now`.
-    pub fn set_back(
-        &mut self,
-        before: Timestamp,
-        now: Timestamp,
-        end: &mut impl FnMut(FlowRecord),
-    ) {
+    /// Ends all flows because the clock was set back.
+    pub fn set_back(&mut self, step: SetBack, end: &mut impl FnMut(FlowRecord)) {
+        let SetBack { before, now } = step;
         self.finish(before, end);
         self.now = now;
         self.sweep.restart(now);
@@ -208,38 +206,38 @@ impl FlowTable {
         while let Some(group) = self.groups.next_occupied(next) {
             for lane in self.groups.occupied(group) {
                 let place = Place { group, lane };
-                let reason = self.over(place, now).unwrap_or(FlowEndReason::ForcedEnd);
+                let reason = self.expired(place, now).unwrap_or(FlowEndReason::ForcedEnd);
                 self.end(place, reason, now, end);
             }
             next = group + 1;
         }
     }
 
-    /// A burst is complete: all are a step further.
+    /// Moves all bursts one step on.
     #[inline(never)]
-    fn turn(&mut self, end: &mut impl FnMut(FlowRecord)) {
-        self.groups.seek_all(self.ahead.first().packets().1);
-        let mut second = self.ahead.take_second();
+    fn advance_bursts(&mut self, end: &mut impl FnMut(FlowRecord)) {
+        self.groups.guess_all(self.pending.first().packets().1);
+        let mut second = self.pending.take_second();
         self.add_all(&mut second, end);
-        self.ask_for_groups();
-        self.ahead.step(second);
+        self.prefetch_groups();
+        self.pending.advance(second);
     }
 
     #[inline(never)]
-    fn ask_for_groups(&mut self) {
-        let (packets, found) = self.ahead.coming().packets();
-        for (packet, found) in packets.iter().zip(found) {
-            found.hash = self.seed.hash(self.mask.identity(&packet.words));
-            self.groups.prefetch(found.hash);
+    fn prefetch_groups(&mut self) {
+        let (packets, lookups) = self.pending.filling().packets();
+        for (packet, lookup) in packets.iter().zip(lookups) {
+            lookup.hash = self.seed.hash(self.mask.identity(&packet.words));
+            self.groups.prefetch(lookup.hash);
         }
     }
 
     #[inline(never)]
     fn add_all(&mut self, burst: &mut Burst, end: &mut impl FnMut(FlowRecord)) {
-        let (packets, found) = burst.packets();
-        for (packet, found) in packets.iter().zip(found) {
-            if !self.count_in(packet, found.guess) {
-                self.update(packet, found.hash, end);
+        let (packets, lookups) = burst.packets();
+        for (packet, lookup) in packets.iter().zip(lookups) {
+            if !self.update_fast(packet, lookup.guess) {
+                self.update(packet, lookup.hash, end);
             }
             self.packets_added = self.packets_added.wrapping_add(1);
             if self.packets_added.is_multiple_of(PACKETS_PER_SWEEP) {
@@ -248,10 +246,10 @@ impl FlowTable {
         }
     }
 
-    /// Adds a packet to the flow at a place, if it is nothing but one more packet of it: neither
-    /// late nor the end of something. That is what nearly all are.
+    /// Adds a packet to the flow at the guessed place, if the packet is in order and the flow goes
+    /// on. Most packets are such. Returns whether the packet was added.
     #[inline(always)]
-    fn count_in(&mut self, packet: &Observation, guess: Place) -> bool {
+    fn update_fast(&mut self, packet: &Observation, guess: Place) -> bool {
         let Some((slot, last_seen)) = self.groups.guessed(guess) else { return false };
         let in_order = packet.late_ms == 0 && packet.time >= self.now;
         if !in_order
@@ -286,7 +284,7 @@ impl FlowTable {
         }
     }
 
-    /// Moves now forward. Flows that would otherwise not be looked at for too long are, at once.
+    /// Moves now forward. Sweeps all flows if the step is longer than the sweep allows.
     #[inline]
     fn advance(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
         if now > self.now {
@@ -297,7 +295,7 @@ impl FlowTable {
         }
     }
 
-    /// Adds a packet to its flow, unless that is over: then the packet begins the next one.
+    /// Adds a packet to its flow. If the flow has expired, the packet begins the next one.
     #[inline(always)]
     fn add(&mut self, place: Place, packet: &Observation, end: &mut impl FnMut(FlowRecord)) {
         let bits = packet.words.tcp_control_bits();
@@ -307,9 +305,9 @@ impl FlowTable {
             last_ms: last_seen.age_ms(self.now).into(),
             closed: last_seen.closed(),
         };
-        let begins_anew = age.closed && bits & SYN != 0;
-        if !self.timeouts.allow(age) || begins_anew || slot.is_full() {
-            self.turn_over(place, age, packet, end);
+        let reopens = age.closed && bits & SYN != 0;
+        if !self.timeouts.allow(age) || reopens || slot.is_full() {
+            self.restart(place, age, packet, end);
             return;
         }
         slot.count(packet);
@@ -317,7 +315,7 @@ impl FlowTable {
         let seen = if packet.late_ms == 0 {
             packet.time
         } else {
-            // Late packets widen the flow's times where they stand out.
+            // A late packet may be the first or the last of its flow.
             if u64::from(packet.late_ms) > age.first_ms {
                 slot.first = low32(packet.time.as_millis());
             }
@@ -326,21 +324,22 @@ impl FlowTable {
         *last_seen = LastSeen::new(seen, closed);
     }
 
-    /// Ends a flow that is over, or whose counter is full; the packet begins the next in its slot.
+    /// Ends a flow that has expired, or whose counter is full. The packet begins the next flow in
+    /// the same slot.
     #[cold]
     #[inline(never)]
-    fn turn_over(
+    fn restart(
         &mut self,
         place: Place,
         age: Age,
         packet: &Observation,
         end: &mut impl FnMut(FlowRecord),
     ) {
-        let begins_anew = age.closed && packet.words.tcp_control_bits() & SYN != 0;
+        let reopens = age.closed && packet.words.tcp_control_bits() & SYN != 0;
         let otherwise =
-            if begins_anew { FlowEndReason::EndOfFlow } else { FlowEndReason::ActiveTimeout };
+            if reopens { FlowEndReason::EndOfFlow } else { FlowEndReason::ActiveTimeout };
         let record = self.record(place, self.timeouts.check(age).unwrap_or(otherwise), self.now);
-        self.count_and_hand_over(record, end);
+        self.emit(record, end);
         self.begin(place, packet);
     }
 
@@ -353,7 +352,7 @@ impl FlowTable {
             Some(place) => place,
             None => {
                 self.evict(hash, end);
-                self.groups.claim(hash).expect("a place was just made in the first group")
+                self.groups.claim(hash).expect("the first group has a free slot now")
             }
         };
         self.flows += 1;
@@ -372,8 +371,7 @@ impl FlowTable {
         *last_seen = LastSeen::new(packet.time, closed);
     }
 
-    /// Makes room in the first group on a flow's way that has flows: ends the one that has been
-    /// idle longest.
+    /// Ends the longest-idle flow of the first group of a hash, or of the next group with flows.
     #[cold]
     fn evict(&mut self, hash: u64, end: &mut impl FnMut(FlowRecord)) {
         let now = self.now;
@@ -385,12 +383,13 @@ impl FlowTable {
                 places.max_by_key(|&place| self.groups.get(place).1.age_ms(now))
             })
             .expect("a full table has flows");
-        let reason = self.over(victim, now).unwrap_or(FlowEndReason::LackOfResources);
+        let reason = self.expired(victim, now).unwrap_or(FlowEndReason::LackOfResources);
         self.end(victim, reason, now, end);
     }
 
-    /// Why a flow is over at `now`, which may be ahead of the table's clock.
-    fn over(&self, place: Place, now: Timestamp) -> Option<FlowEndReason> {
+    /// Why a flow has expired at `now`, which may be ahead of the table's clock. `None` if it has
+    /// not expired.
+    fn expired(&self, place: Place, now: Timestamp) -> Option<FlowEndReason> {
         let ahead_ms = now.millis_since(self.now);
         let (slot, last_seen) = self.groups.get(place);
         self.timeouts.check(Age {
@@ -412,7 +411,7 @@ impl FlowTable {
         let hash = self.hash(&self.groups.get(place).0.words);
         self.groups.release(hash, place);
         self.flows -= 1;
-        self.count_and_hand_over(record, end);
+        self.emit(record, end);
     }
 
     fn record(&self, place: Place, end_reason: FlowEndReason, now: Timestamp) -> FlowRecord {
@@ -435,7 +434,7 @@ impl FlowTable {
         }
     }
 
-    /// A packet older than any flow may be: its deadline has passed, so it is a record already.
+    /// Makes a very late packet a record of its own: its deadlines have passed.
     #[cold]
     fn end_lone_packet(&mut self, packet: &Observation, end: &mut impl FnMut(FlowRecord)) {
         let age_ms = u64::from(packet.late_ms);
@@ -457,11 +456,11 @@ impl FlowTable {
             tags: Tags::NONE,
             details: DetailsIndex::NONE,
         };
-        self.count_and_hand_over(record, end);
+        self.emit(record, end);
     }
 
     #[inline]
-    fn count_and_hand_over(&mut self, record: FlowRecord, end: &mut impl FnMut(FlowRecord)) {
+    fn emit(&mut self, record: FlowRecord, end: &mut impl FnMut(FlowRecord)) {
         self.ended[record.end_reason as usize - 1].count(&record);
         end(record);
     }
@@ -480,14 +479,14 @@ impl Slot {
         self.words.merge(&packet.words);
     }
 
-    /// How long ago its earliest packet was.
+    /// Milliseconds since the earliest packet.
     #[inline]
     fn age_ms(&self, now: Timestamp) -> u32 {
         low32(now.as_millis()).wrapping_sub(self.first)
     }
 
-    /// Whether the packet counter would overflow. The octets cannot before: each packet adds less
-    /// than 2^32.
+    /// Whether the packet counter is at its limit. The octet counter cannot overflow before: a
+    /// packet adds less than 2^32.
     #[inline]
     fn is_full(&self) -> bool {
         self.packets == u32::MAX

@@ -1,8 +1,8 @@
-//! The sweep: ends flows that are over and get no more packets.
+//! The sweep: ends expired flows that get no more packets.
 //!
-//! It looks at when flows were last seen, 12 at a time, and touches only those that are over. It
-//! is paced by packets and by the trace clock, so neither a packet nor a burst waits long for it.
-//! When it finds a flow does not matter to the record: the deadlines decide that.
+//! The sweep compares the last times of 12 flows at once, and touches only expired flows. Packets
+//! and the trace clock pace it, so that no packet waits long. The time at which the sweep finds a
+//! flow does not change the record: the deadlines decide what the record says.
 
 use super::groups::{Place, lanes};
 use super::{FlowTable, HORIZON_MS};
@@ -11,25 +11,25 @@ use crate::prefetch::lanes_behind;
 use crate::record::FlowRecord;
 use crate::time::Timestamp;
 
-/// The sweep tries to look at all groups in this time of the trace clock.
+/// The sweep visits all groups in this time of the trace clock, if packets come often enough.
 const PASS_MS: u64 = 1000;
 
-/// Groups per 64 packets, however fast the trace clock runs: about a nanosecond a packet.
+/// The most groups per 64 packets: about a nanosecond a packet.
 const GROUPS_MAX: u64 = 8;
 
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
-    /// Until then every flow is looked at.
+    /// All flows are swept before this time.
     pub(super) all_due: Timestamp,
     pass_began: Timestamp,
     group: u32,
     paced_until: Timestamp,
-    /// Groups that the trace clock has asked for, times [`PASS_MS`].
+    /// Groups that are due by the trace clock, times [`PASS_MS`].
     due: u64,
 }
 
 impl Sweep {
-    /// All flows have been looked at, now.
+    /// Begins a new pass: all flows have been swept at `now`.
     pub(super) fn restart(&mut self, now: Timestamp) {
         *self = Self {
             all_due: now.plus_millis(HORIZON_MS),
@@ -42,22 +42,22 @@ impl Sweep {
 }
 
 impl FlowTable {
-    /// Looks at the next few groups.
+    /// Sweeps the next few groups.
     pub(super) fn sweep_some(&mut self, end: &mut impl FnMut(FlowRecord)) {
         self.pace();
-        // A table that fills up is looked at faster: what is over should go before what is not.
+        // A fuller table is swept faster: expired flows should leave before others are evicted.
         let filling = u64::from(self.flows) * 4 / u64::from(self.flows_max);
         let count = (self.sweep.due / PASS_MS).min(GROUPS_MAX << filling);
         self.sweep.due -= count * PASS_MS;
         self.sweep_next(count, end);
-        // As many are likely to be next.
+        // The next call is likely to sweep the same number of groups.
         for group in (self.sweep.group..self.groups.count()).take(count as usize) {
             self.groups.prefetch_group(group);
         }
     }
 
-    /// Looks at all groups that are due, twice as fast as the trace clock asks: a flow that is
-    /// over leaves within half of [`PASS_MS`] though no packet comes.
+    /// Sweeps twice the groups that are due: an expired flow leaves within half of [`PASS_MS`] if
+    /// no packet comes.
     pub(super) fn sweep_due(&mut self, end: &mut impl FnMut(FlowRecord)) {
         self.pace();
         let groups = u64::from(self.groups.count());
@@ -92,7 +92,7 @@ impl FlowTable {
         if occupied == 0 {
             return;
         }
-        // A flow that has been idle for the active timeout has reached that too.
+        // A flow that was idle for the active timeout has reached the active timeout too.
         let active_ms = self.timeouts.active_ms;
         let old = lanes_behind(
             self.groups.times(group),
@@ -101,25 +101,25 @@ impl FlowTable {
             self.timeouts.linger_ms.min(active_ms) << 1,
         );
         for lane in lanes(old & occupied) {
-            self.end_if_over(Place { group, lane }, self.now, end);
+            self.end_if_expired(Place { group, lane }, self.now, end);
         }
     }
 
-    /// Looks at all flows, because the clock is about to move to `now`, far ahead.
+    /// Sweeps all groups at `now`, which may be far ahead of the table's clock.
     #[cold]
     pub(super) fn sweep_all(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
         let mut next = 0;
         while let Some(group) = self.groups.next_occupied(next) {
             for lane in self.groups.occupied(group) {
-                self.end_if_over(Place { group, lane }, now, end);
+                self.end_if_expired(Place { group, lane }, now, end);
             }
             next = group + 1;
         }
         self.sweep.restart(now);
     }
 
-    fn end_if_over(&mut self, place: Place, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
-        if let Some(reason) = self.over(place, now) {
+    fn end_if_expired(&mut self, place: Place, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
+        if let Some(reason) = self.expired(place, now) {
             self.end(place, reason, now, end);
         }
     }

@@ -377,7 +377,7 @@ fn clock_set_back_ends_all_flows_and_starts_again() {
     let mut fixture = Fixture::new();
     fixture.packet(1_000_000, 1, ACK).packet(1_020_000, 2, ACK);
     let (before, now) = (Timestamp::from_millis(1_020_000), Timestamp::from_millis(5000));
-    fixture.table.set_back(before, now, &mut |record| fixture.records.push(record));
+    fixture.table.set_back(SetBack { before, now }, &mut |record| fixture.records.push(record));
     fixture.now = 5000;
     fixture.packet(5000, 1, ACK).finish();
     let mut records = fixture.records();

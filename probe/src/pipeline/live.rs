@@ -22,7 +22,7 @@ use crate::capture::live::{LiveSource, SourceCounts};
 use crate::capture::{CaptureError, PacketSource, Polled};
 use crate::host::priority::{self, Priority};
 use crate::pipeline::queue::WhenFull;
-use crate::pipeline::worker::{Ended, SetBack, Worker, wall_clock};
+use crate::pipeline::worker::{Ended, Worker, wall_clock};
 
 /// Frames taken from a socket before it is the next one's turn.
 const TURN_FRAMES: usize = 256;
@@ -190,7 +190,7 @@ impl<'a> LiveWorker<'a> {
 
     fn turn(&mut self, index: usize) -> Result<Polled, CaptureError> {
         let Self { sources, observer, worker, .. } = self;
-        sources[index].source.poll(TURN_FRAMES, |frame| worker.meter(observer, frame))
+        sources[index].source.poll(TURN_FRAMES, |frame| observer.observe(frame, worker))
     }
 
     fn tick(&mut self) {
@@ -219,9 +219,7 @@ impl<'a> LiveWorker<'a> {
     /// By the time of day.
     fn move_clock(&mut self) {
         let now = wall_clock().minus_millis(LAG_MS);
-        if let Some(before) = self.observer.tick(now) {
-            self.worker.set_back(SetBack { before, now });
-        }
+        self.observer.tick(now, &mut self.worker);
     }
 
     fn count_sources(&mut self) -> Vec<SourceCounts> {

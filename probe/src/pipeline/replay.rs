@@ -10,14 +10,15 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use exporter::MeterReport;
-use flow::{HashSeed, KeyFields, MeterCounts, Observation, Observer, TableSettings, Timestamp};
+use flow::{
+    HashSeed, KeyFields, MeterCounts, Observation, Observer, SetBack, Sink, TableSettings,
+    Timestamp,
+};
 
 use crate::capture::file::{FileSource, Input};
 use crate::capture::{CaptureError, PacketSource, Polled};
 use crate::pipeline::queue::{Queues, Wiring, clear};
-use crate::pipeline::worker::{
-    Drain, Ended, Output, OutputEnd, SetBack, Worker, join, new_table, spawn,
-};
+use crate::pipeline::worker::{Drain, Ended, Output, OutputEnd, Worker, join, new_table, spawn};
 use crate::settings::config::{Config, Source};
 
 /// Frames of a block.
@@ -112,7 +113,7 @@ impl Reader<'_> {
                 worker.queues.report(report.clone());
             }
             let Self { source, observer, .. } = &mut self;
-            let polled = source.poll(BLOCK_FRAMES, |frame| worker.meter(observer, frame));
+            let polled = source.poll(BLOCK_FRAMES, |frame| observer.observe(frame, &mut worker));
             if let Some(end) = self.is_over(polled) {
                 break end;
             }
@@ -136,14 +137,8 @@ impl Reader<'_> {
             let is_news = self.update(&mut report);
             hands.report(is_news.then(|| report.clone()));
             let Self { source, observer, .. } = &mut self;
-            let polled = source.poll(BLOCK_FRAMES_SHARED, |frame| {
-                if let Some(before) = observer.advance(frame.time) {
-                    hands.set_back(SetBack { before, now: frame.time });
-                }
-                if observer.observe(frame, hands.vacancy()) {
-                    hands.take();
-                }
-            });
+            let polled =
+                source.poll(BLOCK_FRAMES_SHARED, |frame| observer.observe(frame, &mut hands));
             hands.pass(self.observer.now());
             if let Some(end) = self.is_over(polled) {
                 break end;
@@ -219,20 +214,6 @@ impl<'scope> Hands<'scope> {
         }
     }
 
-    /// Where the next packet is to be written, to be taken then.
-    #[inline]
-    fn vacancy(&mut self) -> &mut Observation {
-        &mut self.observed[self.count]
-    }
-
-    #[inline]
-    fn take(&mut self) {
-        self.count += 1;
-        if self.count == REST {
-            self.hand_out();
-        }
-    }
-
     /// To each worker the packets of its flows.
     fn hand_out(&mut self) {
         for packet in &self.observed[..self.count] {
@@ -247,17 +228,33 @@ impl<'scope> Hands<'scope> {
         self.hands[0].block.report = report;
     }
 
-    fn set_back(&mut self, set_back: SetBack) {
-        self.pass(set_back.before);
-        for hand in &mut self.hands {
-            hand.block.set_back = Some(set_back);
-        }
-    }
-
     /// Passes the block on; the next one is empty.
     fn pass(&mut self, now: Timestamp) {
         self.hand_out();
         self.hands.iter_mut().for_each(|hand| hand.pass(now));
+    }
+}
+
+impl Sink for Hands<'_> {
+    #[inline]
+    fn vacancy(&mut self) -> &mut Observation {
+        &mut self.observed[self.count]
+    }
+
+    #[inline]
+    fn push(&mut self) {
+        self.count += 1;
+        if self.count == REST {
+            self.hand_out();
+        }
+    }
+
+    #[cold]
+    fn set_back(&mut self, step: SetBack) {
+        self.pass(step.before);
+        for hand in &mut self.hands {
+            hand.block.set_back = Some(step);
+        }
     }
 }
 

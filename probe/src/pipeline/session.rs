@@ -177,7 +177,7 @@ impl<'a> Crew<'a> {
                 rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
                 processors.pin(index);
                 let mut observer = Observer::new(&config.observer);
-                observer.leave_out(left_out);
+                observer.exclude(left_out);
                 let worker = Worker::new(table, queues);
                 LiveWorker::new(worker, observer, feed).run();
             }));

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
 use flow::{
-    FlowEndReason, FlowTable, Frame, Observation, Observer, RecordTally, TableSettings, Timestamp,
+    FlowEndReason, FlowTable, Observation, RecordTally, SetBack, Sink, TableSettings, Timestamp,
 };
 use log::error;
 
@@ -43,26 +43,10 @@ impl Worker {
         Self { table, queues }
     }
 
-    /// Meters a frame.
-    #[inline(always)]
-    pub(crate) fn meter(&mut self, observer: &mut Observer, frame: &Frame<'_>) {
-        if let Some(before) = observer.advance(frame.time) {
-            self.set_back(SetBack { before, now: frame.time });
-        }
-        if observer.observe(frame, self.table.vacancy()) {
-            self.table.admit(&mut |record| self.queues.put(record));
-        }
-    }
-
     /// Adds packets that were observed elsewhere to their flows.
     pub(crate) fn process(&mut self, packets: &[Observation]) {
         self.table.process(packets, &mut |record| self.queues.put(record));
         self.table.settle(&mut |record| self.queues.put(record));
-    }
-
-    #[cold]
-    pub(crate) fn set_back(&mut self, SetBack { before, now }: SetBack) {
-        self.table.set_back(before, now, &mut |record| self.queues.put(record));
     }
 
     /// Live: ends flows that are over though no packet comes.
@@ -85,11 +69,21 @@ impl Worker {
     }
 }
 
-/// The clock behind the packets was set back.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SetBack {
-    pub(crate) before: Timestamp,
-    pub(crate) now: Timestamp,
+impl Sink for Worker {
+    #[inline(always)]
+    fn vacancy(&mut self) -> &mut Observation {
+        self.table.vacancy()
+    }
+
+    #[inline(always)]
+    fn push(&mut self) {
+        self.table.push(&mut |record| self.queues.put(record));
+    }
+
+    #[cold]
+    fn set_back(&mut self, step: SetBack) {
+        self.table.set_back(step, &mut |record| self.queues.put(record));
+    }
 }
 
 /// An output and its name.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use flow::{
     BURST_MAX, DetailsIndex, FlowEndReason, FlowKey, FlowRecord, FlowTable, Frame, HashSeed,
     IpVersion, KeyField, KeyFields, LinkType, Observation, Observer, ObserverSettings, RecordTally,
-    STEP_BACK_PACKETS, Sampling, TableSettings, Tags, Timestamp, VERY_LATE_MS,
+    STEP_BACK_PACKETS, Sampling, SetBack, Sink, TableSettings, Tags, Timestamp, VERY_LATE_MS,
 };
 
 use super::input::Input;
@@ -217,13 +217,40 @@ impl Step {
 struct Meter {
     settings: Settings,
     observer: Observer,
+    flows: Flows,
+}
+
+/// A table and its records.
+struct Flows {
     table: FlowTable,
     records: Vec<FlowRecord>,
+}
+
+impl Sink for Flows {
+    fn vacancy(&mut self) -> &mut Observation {
+        self.table.vacancy()
+    }
+
+    fn push(&mut self) {
+        self.table.push(&mut |record| self.records.push(record));
+    }
+
+    fn set_back(&mut self, step: SetBack) {
+        self.table.set_back(step, &mut |record| self.records.push(record));
+    }
 }
 
 impl Meter {
     fn new(settings: Settings) -> Self {
         let seed = HashSeed::new(settings.seed);
+        let table = FlowTable::new(&TableSettings {
+            flows_max: settings.flows_max,
+            idle_timeout_ms: settings.idle_ms,
+            active_timeout_ms: settings.active_ms,
+            key: settings.key,
+            seed,
+            burst: settings.burst,
+        });
         Self {
             settings,
             observer: Observer::new(&ObserverSettings {
@@ -232,15 +259,7 @@ impl Meter {
                 sampling: Sampling { interval: settings.sampling },
                 seed,
             }),
-            table: FlowTable::new(&TableSettings {
-                flows_max: settings.flows_max,
-                idle_timeout_ms: settings.idle_ms,
-                active_timeout_ms: settings.active_ms,
-                key: settings.key,
-                seed,
-                burst: settings.burst,
-            }),
-            records: Vec::new(),
+            flows: Flows { table, records: Vec::new() },
         }
     }
 
@@ -253,29 +272,24 @@ impl Meter {
             ingress_interface: packet.interface,
             link_type: LinkType::Ethernet,
         };
-        if let Some(before) = self.observer.advance(frame.time) {
-            self.table.set_back(before, frame.time, &mut |record| self.records.push(record));
-        }
-        let mut observation = Observation::default();
-        if self.observer.observe(&frame, &mut observation) {
-            self.table.process(&[observation], &mut |record| self.records.push(record));
-            assert!(self.table.flows() <= self.settings.flows_max);
-        }
+        self.observer.observe(&frame, &mut self.flows);
+        assert!(self.flows.table.flows() <= self.settings.flows_max);
     }
 
     /// All records. Every packet is in one.
-    fn finish(mut self) -> Vec<FlowRecord> {
-        self.table.settle(&mut |record| self.records.push(record));
-        assert!(self.table.flows() <= self.settings.flows_max);
-        self.table.finish(self.observer.now(), &mut |record| self.records.push(record));
-        assert_eq!(self.table.flows(), 0);
+    fn finish(self) -> Vec<FlowRecord> {
+        let Flows { mut table, mut records } = self.flows;
+        table.settle(&mut |record| records.push(record));
+        assert!(table.flows() <= self.settings.flows_max);
+        table.finish(self.observer.now(), &mut |record| records.push(record));
+        assert_eq!(table.flows(), 0);
         let metered = self.observer.counts().metered;
         let mut left = RecordTally::default();
-        self.records.iter().for_each(|record| left.count(record));
+        records.iter().for_each(|record| left.count(record));
         assert_eq!((metered.packets, metered.octets), (left.packets, left.octets));
-        let ended = self.table.ended().into_iter().fold(RecordTally::default(), |a, b| a + b);
+        let ended = table.ended().into_iter().fold(RecordTally::default(), |a, b| a + b);
         assert_eq!(ended, left);
-        self.records
+        records
     }
 }
 

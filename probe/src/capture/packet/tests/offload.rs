@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::thread::{self, JoinHandle};
 
-use flow::{LinkType, Observation, Observer, ObserverSettings};
+use flow::{LinkType, Observation, Observer, ObserverSettings, SetBack, Sink};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::*;
@@ -86,8 +86,7 @@ impl Capture {
                 seed: flow::HashSeed::new(1),
             };
             let mut observer = Observer::new(&settings);
-            let mut packet = Observation::default();
-            let mut transport = (0, 0);
+            let mut transport = Transport::default();
             loop {
                 let is_last = stopped.try_recv().is_ok();
                 if is_last {
@@ -96,12 +95,7 @@ impl Capture {
                 while socket
                     .poll(64, |frame| {
                         assert_eq!(frame.link_type, LinkType::Ethernet);
-                        if observer.observe(frame, &mut packet)
-                            && matches!(packet.key().protocol, 6 | 17)
-                        {
-                            transport.0 += 1;
-                            transport.1 += u64::from(packet.octets());
-                        }
+                        observer.observe(frame, &mut transport);
                     })
                     .unwrap()
                     == Polled::More
@@ -109,7 +103,7 @@ impl Capture {
                 if is_last {
                     let received = observer.counts().received;
                     let received = (received.packets, received.octets);
-                    return Seen { received, transport, counts: socket.counts() };
+                    return Seen { received, transport: transport.sum, counts: socket.counts() };
                 }
                 thread::sleep(Duration::from_millis(1));
             }
@@ -121,6 +115,28 @@ impl Capture {
         self.stop.send(()).unwrap();
         self.thread.join().unwrap()
     }
+}
+
+/// Counts packets of TCP and UDP, and their octets.
+#[derive(Default)]
+struct Transport {
+    packet: Observation,
+    sum: Sum,
+}
+
+impl Sink for Transport {
+    fn vacancy(&mut self) -> &mut Observation {
+        &mut self.packet
+    }
+
+    fn push(&mut self) {
+        if matches!(self.packet.key().protocol, 6 | 17) {
+            self.sum.0 += 1;
+            self.sum.1 += u64::from(self.packet.octets());
+        }
+    }
+
+    fn set_back(&mut self, _: SetBack) {}
 }
 
 /// What the interface in this namespace has sent: packets and octets of frames.
