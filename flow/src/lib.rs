@@ -18,6 +18,7 @@ mod fragment;
 pub mod frame;
 mod hash;
 mod key;
+pub mod number;
 mod observation;
 mod observer;
 mod prefetch;

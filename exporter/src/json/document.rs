@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use element::{Element, Flow, UptimeBase};
+use flow::number::{protocol, tcp_control};
 use flow::{Details, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyField, KeyFields};
 
 use super::address::Sides;
@@ -114,7 +115,7 @@ impl DocumentWriter {
 
     fn put_event(&mut self, record: &FlowRecord, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.head);
-        if record.tcp_control_bits & SYN != 0 {
+        if record.tcp_control_bits & tcp_control::SYN != 0 {
             out.extend_from_slice(br#","start""#);
         }
         if matches!(record.end_reason, FlowEndReason::IdleTimeout | FlowEndReason::EndOfFlow) {
@@ -236,8 +237,6 @@ impl DocumentWriter {
     }
 }
 
-const SYN: u8 = 0x02;
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     Source,
@@ -247,10 +246,10 @@ enum Side {
 /// The four names that Filebeat has, and its words for the others.
 fn put_transport(protocol: u8, out: &mut Vec<u8>) {
     let name: &[u8] = match protocol {
-        1 => b"icmp",
-        6 => b"tcp",
-        17 => b"udp",
-        58 => b"ipv6-icmp",
+        protocol::ICMP => b"icmp",
+        protocol::TCP => b"tcp",
+        protocol::UDP => b"udp",
+        protocol::ICMPV6 => b"ipv6-icmp",
         other => {
             put_number(out, br#","transport":"unknown ("#, other);
             out.extend_from_slice(br#")""#);

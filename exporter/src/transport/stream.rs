@@ -16,6 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flow::Conversation;
+use flow::number::protocol;
 use log::{info, warn};
 
 use super::TransportCounts;
@@ -40,9 +41,6 @@ const END_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Live, so many octets wait for a collector that is slow: half a million flows.
 const BACKLOG_MAX: usize = 32 << 20;
-
-/// IP protocol number.
-const TCP: u8 = 6;
 
 /// What to do without a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +143,7 @@ impl StreamTransport {
             State::Connecting { .. } | State::Down { .. } => host.to_socket_addrs().ok()?.next()?,
         };
         let local = connect(remote).and_then(|probe| probe.local_addr()).ok()?.ip();
-        Some(Conversation { protocol: TCP, local, remote })
+        Some(Conversation { protocol: protocol::TCP, local, remote })
     }
 
     /// Whether a session began since this was last asked; where there is none, one is looked for.

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use flow::Conversation;
+use flow::number::protocol;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, getsockopt, sendmsg, sockopt};
 
@@ -29,9 +30,6 @@ const SEND_OCTETS_MAX: usize = 65_000;
 /// A full queue in the kernel is tried again so often, each time after twice the time before.
 const RETRIES_MAX: u32 = 8;
 const RETRY_FIRST: Duration = Duration::from_micros(500);
-
-/// IP protocol number.
-const UDP: u8 = 17;
 
 /// How long the last datagrams may take to come back as unreachable.
 const LAST_WORD: Duration = Duration::from_millis(50);
@@ -120,7 +118,7 @@ impl UdpTransport {
     pub(crate) fn conversation(&self) -> Option<Conversation> {
         let local = self.socket.local_addr().ok()?.ip();
         let remote = self.socket.peer_addr().ok()?;
-        Some(Conversation { protocol: UDP, local, remote })
+        Some(Conversation { protocol: protocol::UDP, local, remote })
     }
 
     pub(crate) fn send(&mut self, message: Message<'_>) {

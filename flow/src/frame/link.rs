@@ -2,6 +2,9 @@
 
 use super::{Frame, Ignored, LinkType};
 use crate::key::IpVersion;
+use crate::number::ethertype::{
+    IPV4, IPV6, MPLS, MPLS_MULTICAST, OLD_PROVIDER_VLAN, PPPOE_SESSION, PROVIDER_VLAN, VLAN,
+};
 
 /// What follows the link layers.
 #[derive(Clone, Copy, Debug)]
@@ -205,14 +208,6 @@ fn take<const N: usize>(data: &[u8]) -> Result<(&[u8; N], &[u8]), Ignored> {
     data.split_first_chunk().ok_or(Ignored::CutShort)
 }
 
-pub(super) const IPV4: u16 = 0x0800;
-pub(super) const IPV6: u16 = 0x86dd;
-const VLAN: u16 = 0x8100;
-const PROVIDER_VLAN: u16 = 0x88a8;
-const OLD_PROVIDER_VLAN: u16 = 0x9100;
-const MPLS: u16 = 0x8847;
-const MPLS_MULTICAST: u16 = 0x8848;
-const PPPOE_SESSION: u16 = 0x8864;
 /// Of a tag's control information, what is the id.
 const VLAN_ID: u16 = 0x0fff;
 const LENGTH_MAX: u16 = 1500;

@@ -4,6 +4,7 @@
 //! makes no sense, is still a packet of its flow. Only what has no readable IP header is ignored,
 //! each for a counted reason. Nothing here panics, allocates, or looks at payload.
 
+mod field;
 mod link;
 mod network;
 mod segments;
@@ -11,6 +12,7 @@ mod segments;
 use link::PlainEthernet;
 
 use crate::key::{Address, IpVersion, Ports};
+use crate::number::ethertype;
 use crate::time::Timestamp;
 
 pub use segments::{Offload, Segmented, each_segment};
@@ -186,7 +188,7 @@ pub fn dissect_plain(frame: &Frame<'_>) -> Option<Packet> {
 #[inline(always)]
 pub(crate) fn dissect_plain_ipv4(frame: &Frame<'_>) -> Option<Packet> {
     let link = PlainEthernet::read(frame)?;
-    let data = if link.ethertype == link::IPV4 { link.data } else { return None };
+    let data = if link.ethertype == ethertype::IPV4 { link.data } else { return None };
     network::plain_ipv4(data, link.wire_octets, link.vlan_id)
 }
 
@@ -194,7 +196,7 @@ pub(crate) fn dissect_plain_ipv4(frame: &Frame<'_>) -> Option<Packet> {
 #[inline(always)]
 pub(crate) fn dissect_plain_ipv6(frame: &Frame<'_>) -> Option<Packet> {
     let link = PlainEthernet::read(frame)?;
-    let data = if link.ethertype == link::IPV6 { link.data } else { return None };
+    let data = if link.ethertype == ethertype::IPV6 { link.data } else { return None };
     network::plain_ipv6(data, link.wire_octets, link.vlan_id)
 }
 
@@ -203,6 +205,11 @@ pub(crate) fn dissect_plain_ipv6(frame: &Frame<'_>) -> Option<Packet> {
 fn wire_octets(frame: &Frame<'_>, ip: &[u8]) -> u32 {
     let link_octets = frame.data.len() - ip.len();
     frame.wire_length.saturating_sub(u32::try_from(link_octets).unwrap_or(u32::MAX))
+}
+
+#[inline(always)]
+fn u16_at<const N: usize>(header: &[u8; N], at: usize) -> u16 {
+    u16::from_be_bytes([header[at], header[at + 1]])
 }
 
 #[cfg(test)]

@@ -7,11 +7,16 @@
 //! headers are walked through here: etherparse 0.21 reads past the end of a chain that is cut, or
 //! whose hop-by-hop options do not come first.
 
-use etherparse::err::{ipv4, ipv6};
+use etherparse::err::{ipv4::HeaderSliceError as Ipv4Error, ipv6::HeaderSliceError as Ipv6Error};
 use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
 
-use super::{Fragment, Ignored, Packet};
+use super::field::{ipv4, ipv6, jumbo, tcp};
+use super::{Fragment, Ignored, Packet, u16_at};
 use crate::key::{Address, IpVersion, Ports};
+use crate::number::protocol::{
+    AUTHENTICATION, DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ICMP, ICMPV6, ROUTING, TCP, UDP,
+    has_ports,
+};
 
 /// The packet of a version, whatever its header: `data` starts with it, and the wire had
 /// `wire_octets` from there on.
@@ -39,21 +44,21 @@ pub(super) fn general(
 #[inline(always)]
 pub(super) fn plain_ipv4(data: &[u8], wire_octets: u32, vlan_id: u16) -> Option<Packet> {
     let (header, transport) = data.split_first_chunk::<20>()?;
-    let total_length = u16::from_be_bytes([header[2], header[3]]);
-    let fragmented = u16::from_be_bytes([header[6], header[7]]) & 0x3fff != 0;
-    if header[0] != 0x45 || fragmented || u32::from(total_length) > wire_octets {
+    let total_length = u16_at(header, ipv4::TOTAL_LENGTH);
+    let fragmented = u16_at(header, ipv4::FRAGMENT) & ipv4::IS_FRAGMENT != 0;
+    if header[ipv4::VERSION_IHL] != 0x45 || fragmented || u32::from(total_length) > wire_octets {
         return None;
     }
-    let protocol = header[9];
+    let protocol = header[ipv4::PROTOCOL];
     let transport = Transport::plain(protocol, ICMP, transport, total_length.into(), 20)?;
     Some(Packet {
         ip_version: IpVersion::V4,
-        source: Address::v4([header[12], header[13], header[14], header[15]]),
-        destination: Address::v4([header[16], header[17], header[18], header[19]]),
+        source: Address::v4(four_at(header, ipv4::SOURCE)),
+        destination: Address::v4(four_at(header, ipv4::DESTINATION)),
         ports: transport.ports,
         protocol,
-        type_of_service: header[1],
-        ttl: header[8],
+        type_of_service: header[ipv4::TYPE_OF_SERVICE],
+        ttl: header[ipv4::TTL],
         tcp_control_bits: transport.tcp_control_bits,
         vlan_id,
         octets: total_length.into(),
@@ -76,12 +81,12 @@ pub(super) fn plain_ipv6(data: &[u8], wire_octets: u32, vlan_id: u16) -> Option<
     let (header, transport) = data.split_first_chunk::<40>()?;
     let (fixed, addresses) = header.split_first_chunk::<8>()?;
     let (source, destination) = addresses.split_first_chunk::<16>()?;
-    let payload_length = u16::from_be_bytes([fixed[4], fixed[5]]);
+    let payload_length = u16_at(fixed, ipv6::PAYLOAD_LENGTH);
     let octets = u32::from(payload_length) + 40;
     if fixed[0] >> 4 != 6 || payload_length == 0 || octets > wire_octets {
         return None;
     }
-    let protocol = fixed[6];
+    let protocol = fixed[ipv6::NEXT_HEADER];
     let transport = Transport::plain(protocol, ICMPV6, transport, octets, 40)?;
     Some(Packet {
         ip_version: IpVersion::V6,
@@ -90,7 +95,7 @@ pub(super) fn plain_ipv6(data: &[u8], wire_octets: u32, vlan_id: u16) -> Option<
         ports: transport.ports,
         protocol,
         type_of_service: fixed[0] << 4 | fixed[1] >> 4,
-        ttl: fixed[7],
+        ttl: fixed[ipv6::HOP_LIMIT],
         tcp_control_bits: transport.tcp_control_bits,
         vlan_id,
         octets,
@@ -103,8 +108,8 @@ fn general_ipv4(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
     let fixed_part;
     let header = match Ipv4HeaderSlice::from_slice(data) {
         Ok(header) => header,
-        Err(ipv4::HeaderSliceError::Content(_)) => return Err(Ignored::Malformed),
-        Err(ipv4::HeaderSliceError::Len(_)) => {
+        Err(Ipv4Error::Content(_)) => return Err(Ignored::Malformed),
+        Err(Ipv4Error::Len(_)) => {
             // The capture ends in the header. Without its options it says enough.
             let mut without_options = *data.first_chunk::<20>().ok_or(Ignored::CutShort)?;
             without_options[0] = 0x45;
@@ -112,7 +117,7 @@ fn general_ipv4(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
             Ipv4HeaderSlice::from_slice(&fixed_part).or(Err(Ignored::CutShort))?
         }
     };
-    let header_length = data.first().map_or(0, |octet| usize::from(octet & 0x0f) * 4);
+    let header_length = data.first().map_or(0, |octet| ipv4::header_length(*octet));
     let total_length = usize::from(header.total_len());
     let (octets, payload_end) = match header.total_len() {
         // TCP segmentation offload: the length did not fit, so the wire has to tell.
@@ -152,8 +157,8 @@ fn general_ipv4(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
 
 fn general_ipv6(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
     let header = Ipv6HeaderSlice::from_slice(data).map_err(|error| match error {
-        ipv6::HeaderSliceError::Len(_) => Ignored::CutShort,
-        ipv6::HeaderSliceError::Content(_) => Ignored::Malformed,
+        Ipv6Error::Len(_) => Ignored::CutShort,
+        Ipv6Error::Content(_) => Ignored::Malformed,
     })?;
     let rest = data.get(40..).unwrap_or_default();
     let (octets, payload_end) = match header.payload_length() {
@@ -251,8 +256,10 @@ fn jumbo_payload_length(next_header: u8, data: &[u8]) -> Option<u32> {
     let mut options = data.get(2..header_end.min(data.len()))?;
     loop {
         match *options {
-            [PAD1, ..] => options = options.get(1..)?,
-            [JUMBO_PAYLOAD, 4, a, b, c, d, ..] => return Some(u32::from_be_bytes([a, b, c, d])),
+            [jumbo::PAD1, ..] => options = options.get(1..)?,
+            [jumbo::TYPE, jumbo::LENGTH, a, b, c, d, ..] => {
+                return Some(u32::from_be_bytes([a, b, c, d]));
+            }
             [_, length, ..] => options = options.get(2 + usize::from(length)..)?,
             _ => return None,
         }
@@ -275,7 +282,8 @@ impl Transport {
         let first = data.first_chunk::<4>()?;
         match protocol {
             TCP if header_of(14) => {
-                Some(Self { ports: Ports(*first), tcp_control_bits: *data.get(13)? })
+                let tcp_control_bits = *data.get(tcp::CONTROL_BITS)?;
+                Some(Self { ports: Ports(*first), tcp_control_bits })
             }
             UDP if header_of(4) => Some(Self { ports: Ports(*first), tcp_control_bits: 0 }),
             _ if protocol == icmp && header_of(4) => Some(Self::icmp(first[0], first[1])),
@@ -285,15 +293,15 @@ impl Transport {
 
     /// For any protocol and any amount of payload.
     fn read(protocol: u8, icmp: u8, payload: &[u8]) -> Self {
-        match (protocol, payload) {
-            (TCP | UDP | SCTP | DCCP | UDP_LITE, &[s0, s1, d0, d1, ref rest @ ..]) => Self {
+        match *payload {
+            [s0, s1, d0, d1, ..] if has_ports(protocol) => Self {
                 ports: Ports([s0, s1, d0, d1]),
-                tcp_control_bits: match rest.get(9) {
+                tcp_control_bits: match payload.get(tcp::CONTROL_BITS) {
                     Some(&bits) if protocol == TCP => bits,
                     _ => 0,
                 },
             },
-            (protocol, &[kind, code, ..]) if protocol == icmp => Self::icmp(kind, code),
+            [kind, code, ..] if protocol == icmp => Self::icmp(kind, code),
             _ => Self::default(),
         }
     }
@@ -304,21 +312,10 @@ impl Transport {
     }
 }
 
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const DCCP: u8 = 33;
-const ICMPV6: u8 = 58;
-const SCTP: u8 = 132;
-const UDP_LITE: u8 = 136;
+#[inline(always)]
+fn four_at<const N: usize>(header: &[u8; N], at: usize) -> [u8; 4] {
+    [header[at], header[at + 1], header[at + 2], header[at + 3]]
+}
 
-const HOP_BY_HOP: u8 = 0;
-const ROUTING: u8 = 43;
-const FRAGMENT: u8 = 44;
-const AUTHENTICATION: u8 = 51;
-const DESTINATION_OPTIONS: u8 = 60;
-
-const PAD1: u8 = 0;
-const JUMBO_PAYLOAD: u8 = 0xc2;
 /// More than this after an IPv6 header without payload is not padding of the link layer.
 const PADDING_MAX: u32 = 60;

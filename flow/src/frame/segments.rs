@@ -6,8 +6,11 @@
 //! has the headers again, and of the TCP control bits only the last has FIN and PSH, only the
 //! first CWR.
 
+use super::field::{ipv4, ipv6, jumbo, tcp};
 use super::{Frame, link};
 use crate::key::IpVersion;
+use crate::number::protocol::{DESTINATION_OPTIONS, HOP_BY_HOP, ROUTING, TCP, UDP};
+use crate::number::tcp_control::{CWR, FIN, PSH};
 
 /// What the kernel says of a super-packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +76,8 @@ impl Headers {
             None => ip_offset + transport_offset(network.ip_version, network.data, offload)?,
         };
         let ip_header_octets = match network.ip_version {
-            IpVersion::V4 => 20,
-            IpVersion::V6 => 40,
+            IpVersion::V4 => ipv4::OCTETS_MIN,
+            IpVersion::V6 => ipv6::OCTETS,
         };
         if offset < ip_offset + ip_header_octets {
             return None;
@@ -82,9 +85,10 @@ impl Headers {
         let (length, control) = match offload.protocol {
             Segmented::Udp => (offset.checked_add(8)?, None),
             Segmented::Tcp => {
-                let header = frame.data.get(offset..)?.first_chunk::<20>()?;
-                let length = usize::from(header[12] >> 4) * 4;
-                (offset + length.max(20), Some((offset + 13, header[13])))
+                let header = frame.data.get(offset..)?.first_chunk::<{ tcp::OCTETS_MIN }>()?;
+                let length = usize::from(header[tcp::DATA_OFFSET] >> 4) * 4;
+                let bits = (offset + tcp::CONTROL_BITS, header[tcp::CONTROL_BITS]);
+                (offset + length.max(tcp::OCTETS_MIN), Some(bits))
             }
         };
         let payload = frame.wire_length.checked_sub(u32::try_from(length).ok()?)?;
@@ -112,7 +116,7 @@ impl Headers {
     fn fixed_octets(&self) -> Option<u32> {
         let header_octets = match self.ip_version {
             IpVersion::V4 => 0,
-            IpVersion::V6 => 40,
+            IpVersion::V6 => ipv6::OCTETS,
         };
         u32::try_from(self.length.checked_sub(self.ip_offset + header_octets)?).ok()
     }
@@ -123,13 +127,13 @@ impl Headers {
         let Some(ip) = self.octets.get(self.ip_offset..self.length) else { return };
         let is_jumbo = self.ip_version == IpVersion::V6
             && ip.get(4..7) == Some(&[0, 0, HOP_BY_HOP])
-            && ip.get(41..44) == Some(&[0, JUMBO_PAYLOAD, 4])
+            && ip.get(41..44) == Some(&[0, jumbo::TYPE, jumbo::LENGTH])
             && ip.len() >= 40 + 8 + 8;
         if !is_jumbo {
             return;
         }
-        let begin = self.ip_offset + 40;
-        self.octets[self.ip_offset + 6] = self.octets[begin];
+        let begin = self.ip_offset + ipv6::OCTETS;
+        self.octets[self.ip_offset + ipv6::NEXT_HEADER] = self.octets[begin];
         self.octets.copy_within(begin + 8..self.length, begin);
         self.length -= 8;
         self.control = self.control.map(|(offset, bits)| (offset - 8, bits));
@@ -138,8 +142,8 @@ impl Headers {
     /// Total Length (IPv4) or Payload Length (IPv6).
     fn set_lengths(&mut self, payload: u32) {
         let offset = match self.ip_version {
-            IpVersion::V4 => self.ip_offset + 2,
-            IpVersion::V6 => self.ip_offset + 4,
+            IpVersion::V4 => self.ip_offset + ipv4::TOTAL_LENGTH,
+            IpVersion::V6 => self.ip_offset + ipv6::PAYLOAD_LENGTH,
         };
         let length = self.fixed_octets().map_or(payload, |fixed| fixed + payload);
         let length = u16::try_from(length).unwrap_or(u16::MAX);
@@ -172,16 +176,17 @@ struct Place {
 /// Where the segmented protocol's header begins, from the IP header's first octet on.
 fn transport_offset(version: IpVersion, ip: &[u8], offload: &Offload) -> Option<usize> {
     let wanted = match offload.protocol {
-        Segmented::Tcp => 6,
-        Segmented::Udp => 17,
+        Segmented::Tcp => TCP,
+        Segmented::Udp => UDP,
     };
     match version {
         IpVersion::V4 => {
-            let header = ip.first_chunk::<20>()?;
-            (header[9] == wanted).then_some(usize::from(header[0] & 0x0f) * 4)
+            let header = ip.first_chunk::<{ ipv4::OCTETS_MIN }>()?;
+            let length = ipv4::header_length(header[ipv4::VERSION_IHL]);
+            (header[ipv4::PROTOCOL] == wanted).then_some(length)
         }
         IpVersion::V6 => {
-            let (mut next, mut offset) = (*ip.get(6)?, 40);
+            let (mut next, mut offset) = (*ip.get(ipv6::NEXT_HEADER)?, ipv6::OCTETS);
             for _ in 0..EXTENSIONS_MAX {
                 if next == wanted {
                     return Some(offset);
@@ -201,12 +206,3 @@ fn transport_offset(version: IpVersion, ip: &[u8], offload: &Offload) -> Option<
 /// More than the kernel puts packets together with.
 const HEADERS_MAX: usize = 512;
 const EXTENSIONS_MAX: usize = 8;
-
-const FIN: u8 = 0x01;
-const PSH: u8 = 0x08;
-const CWR: u8 = 0x80;
-
-const HOP_BY_HOP: u8 = 0;
-const ROUTING: u8 = 43;
-const DESTINATION_OPTIONS: u8 = 60;
-const JUMBO_PAYLOAD: u8 = 0xc2;

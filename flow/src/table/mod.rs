@@ -26,6 +26,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use crate::batch::DetailsIndex;
 use crate::hash::HashSeed;
 use crate::key::KeyFields;
+use crate::number::tcp_control::{FIN, RST, SYN};
 use crate::observation::{KeyMask, Observation, Words, low32};
 use crate::observer::SetBack;
 use crate::record::{FlowEndReason, FlowRecord, RecordTally};
@@ -50,10 +51,6 @@ const LINGER_MS: u32 = 2000;
 
 /// Packets between two steps of the sweep.
 const PACKETS_PER_SWEEP: u32 = 64;
-
-const FIN: u8 = 0x01;
-const SYN: u8 = 0x02;
-const RST: u8 = 0x04;
 
 /// Settings of a [`FlowTable`].
 #[derive(Clone, Copy, Debug)]

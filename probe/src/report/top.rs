@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anstyle::{Reset, Style};
 use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
+use flow::number::protocol;
 use flow::{Batch, Conversation, FlowKey, FlowRecord, IpVersion, RecordTally, Timestamp};
 use terminal_size::terminal_size;
 
@@ -168,7 +169,7 @@ impl TopFlows {
         [
             time_of_day(flow.start),
             units::time(duration),
-            protocol(key),
+            protocol_name(key),
             endpoint(key, Side::Source),
             endpoint(key, Side::Destination),
             control_bits(key, flow.tcp_control_bits),
@@ -250,25 +251,25 @@ fn time_of_day(time: Timestamp) -> String {
     format!("{hour:02}:{minute:02}:{second:02}.{:03}", time.as_millis() % 1000)
 }
 
-fn protocol(key: &FlowKey) -> String {
+fn protocol_name(key: &FlowKey) -> String {
     let name = match key.protocol {
-        1 => "ICMP",
-        2 => "IGMP",
-        4 => "IPIP",
-        6 => "TCP",
-        17 => "UDP",
-        33 => "DCCP",
-        41 => "IPv6",
-        47 => "GRE",
-        50 => "ESP",
-        51 => "AH",
-        58 => "ICMPv6",
-        88 => "EIGRP",
-        89 => "OSPF",
-        103 => "PIM",
-        112 => "VRRP",
-        132 => "SCTP",
-        136 => "UDPLite",
+        protocol::ICMP => "ICMP",
+        protocol::IGMP => "IGMP",
+        protocol::IPV4 => "IPIP",
+        protocol::TCP => "TCP",
+        protocol::UDP => "UDP",
+        protocol::DCCP => "DCCP",
+        protocol::IPV6 => "IPv6",
+        protocol::GRE => "GRE",
+        protocol::ESP => "ESP",
+        protocol::AUTHENTICATION => "AH",
+        protocol::ICMPV6 => "ICMPv6",
+        protocol::EIGRP => "EIGRP",
+        protocol::OSPF => "OSPF",
+        protocol::PIM => "PIM",
+        protocol::VRRP => "VRRP",
+        protocol::SCTP => "SCTP",
+        protocol::UDP_LITE => "UDPLite",
         other => return other.to_string(),
     };
     name.to_owned()
@@ -287,11 +288,11 @@ fn endpoint(key: &FlowKey, side: Side) -> String {
         Side::Destination => (key.destination_address(), key.destination_port),
     };
     match (key.protocol, side) {
-        (6 | 17 | 33 | 132 | 136, _) => match key.ip_version {
+        (number, _) if protocol::has_ports(number) => match key.ip_version {
             IpVersion::V4 => format!("{address}:{port}"),
             IpVersion::V6 => format!("[{address}]:{port}"),
         },
-        (1 | 58, Side::Destination) => {
+        (protocol::ICMP | protocol::ICMPV6, Side::Destination) => {
             let [kind, code] = port.to_be_bytes();
             format!("{address} {}", icmp(key.ip_version, kind, code))
         }
@@ -319,7 +320,7 @@ fn icmp(version: IpVersion, kind: u8, code: u8) -> String {
 
 /// `..AP.SF` and so on; nothing for other protocols.
 fn control_bits(key: &FlowKey, bits: u8) -> String {
-    if key.protocol != 6 {
+    if key.protocol != protocol::TCP {
         return String::new();
     }
     let letters = "CEUAPRSF".chars().enumerate();

@@ -1,0 +1,68 @@
+//! Assigned numbers: IP protocols, Ethertypes, TCP control bits.
+
+/// IP protocol numbers and IPv6 extension header types (IANA "Assigned Internet Protocol Numbers").
+pub mod protocol {
+    #![expect(missing_docs, reason = "each name is the registry's keyword")]
+
+    pub const HOP_BY_HOP: u8 = 0;
+    pub const ICMP: u8 = 1;
+    pub const IGMP: u8 = 2;
+    pub const IPV4: u8 = 4;
+    pub const TCP: u8 = 6;
+    pub const UDP: u8 = 17;
+    pub const DCCP: u8 = 33;
+    pub const IPV6: u8 = 41;
+    pub const ROUTING: u8 = 43;
+    pub const FRAGMENT: u8 = 44;
+    pub const GRE: u8 = 47;
+    pub const ESP: u8 = 50;
+    pub const AUTHENTICATION: u8 = 51;
+    pub const ICMPV6: u8 = 58;
+    pub const DESTINATION_OPTIONS: u8 = 60;
+    pub const EIGRP: u8 = 88;
+    pub const OSPF: u8 = 89;
+    pub const PIM: u8 = 103;
+    pub const VRRP: u8 = 112;
+    pub const SCTP: u8 = 132;
+    pub const UDP_LITE: u8 = 136;
+
+    /// Whether the first four octets behind the IP header are source and destination port.
+    #[inline(always)]
+    pub const fn has_ports(protocol: u8) -> bool {
+        matches!(protocol, TCP | UDP | SCTP | DCCP | UDP_LITE)
+    }
+
+    /// The ICMP of an IP version.
+    #[inline(always)]
+    pub const fn icmp(version: crate::IpVersion) -> u8 {
+        match version {
+            crate::IpVersion::V4 => ICMP,
+            crate::IpVersion::V6 => ICMPV6,
+        }
+    }
+}
+
+/// TCP control bits (RFC 9293 section 3.1), as in the octet that holds them.
+pub mod tcp_control {
+    #![expect(missing_docs, reason = "each name is the RFC's")]
+
+    pub const FIN: u8 = 0x01;
+    pub const SYN: u8 = 0x02;
+    pub const RST: u8 = 0x04;
+    pub const PSH: u8 = 0x08;
+    pub const ACK: u8 = 0x10;
+    pub const CWR: u8 = 0x80;
+}
+
+/// Ethertypes (IEEE 802 Numbers), of what is walked through.
+pub(crate) mod ethertype {
+    pub(crate) const IPV4: u16 = 0x0800;
+    pub(crate) const IPV6: u16 = 0x86dd;
+    pub(crate) const VLAN: u16 = 0x8100;
+    pub(crate) const PROVIDER_VLAN: u16 = 0x88a8;
+    /// QinQ before IEEE 802.1ad.
+    pub(crate) const OLD_PROVIDER_VLAN: u16 = 0x9100;
+    pub(crate) const MPLS: u16 = 0x8847;
+    pub(crate) const MPLS_MULTICAST: u16 = 0x8848;
+    pub(crate) const PPPOE_SESSION: u16 = 0x8864;
+}
