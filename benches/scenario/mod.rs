@@ -99,6 +99,7 @@ fn observer() -> Observer {
     Observer::new(&ObserverSettings {
         key: KeyFields::SEVEN,
         idle_timeout_ms: IDLE_MS,
+        tpids: flow::Tpids::default(),
         sampling: Sampling { interval: 1 },
         seed: HashSeed::new(SEED),
     })

@@ -27,10 +27,11 @@ mod stage;
 mod table;
 mod tags;
 mod time;
+mod unread;
 
 pub use batch::{BATCH_RECORDS, Batch, Details, DetailsIndex, Event, EventKind, Origin, Value};
 pub use clock::STEP_BACK_PACKETS;
-pub use frame::{Frame, Ignored, LinkType, Offload, Segmented, each_segment};
+pub use frame::{Frame, Ignored, LinkType, Offload, Segmented, Tpids, Unread, each_segment};
 pub use hash::HashSeed;
 pub use key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};
 pub use observation::Observation;
@@ -42,3 +43,4 @@ pub use stage::Stage;
 pub use table::{BURST_MAX, FlowTable, TIMEOUT_MS_MAX, TableSettings, VERY_LATE_MS};
 pub use tags::Tags;
 pub use time::Timestamp;
+pub use unread::UnreadCounts;

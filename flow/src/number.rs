@@ -54,15 +54,28 @@ pub mod tcp_control {
     pub const CWR: u8 = 0x80;
 }
 
-/// Ethertypes (IEEE 802 Numbers), of what is walked through.
+/// Ethertypes of what is walked through (IEEE registration, `0x89xx` and others by their vendors).
 pub(crate) mod ethertype {
     pub(crate) const IPV4: u16 = 0x0800;
-    pub(crate) const IPV6: u16 = 0x86dd;
+    pub(crate) const ARP: u16 = 0x0806;
+    pub(crate) const TRILL: u16 = 0x22f3;
     pub(crate) const VLAN: u16 = 0x8100;
-    pub(crate) const PROVIDER_VLAN: u16 = 0x88a8;
-    /// QinQ before IEEE 802.1ad.
-    pub(crate) const OLD_PROVIDER_VLAN: u16 = 0x9100;
+    pub(crate) const IPV6: u16 = 0x86dd;
     pub(crate) const MPLS: u16 = 0x8847;
     pub(crate) const MPLS_MULTICAST: u16 = 0x8848;
     pub(crate) const PPPOE_SESSION: u16 = 0x8864;
+    pub(crate) const JUMBO_LLC: u16 = 0x8870;
+    pub(crate) const PROVIDER_VLAN: u16 = 0x88a8;
+    pub(crate) const MACSEC: u16 = 0x88e5;
+    pub(crate) const PROVIDER_BACKBONE: u16 = 0x88e7;
+    pub(crate) const FABRIC_PATH: u16 = 0x8903;
+    pub(crate) const CISCO_METADATA: u16 = 0x8909;
+    pub(crate) const VN_TAG: u16 = 0x8926;
+    pub(crate) const HSR: u16 = 0x892f;
+    pub(crate) const E_TAG: u16 = 0x893f;
+    pub(crate) const NSH: u16 = 0x894f;
+    pub(crate) const CISCO_TTAG: u16 = 0x8988;
+    /// QinQ before IEEE 802.1ad.
+    pub(crate) const OLD_PROVIDER_VLAN: u16 = 0x9100;
+    pub(crate) const ARISTA: u16 = 0xd28b;
 }

@@ -6,13 +6,15 @@ use core::net::{IpAddr, SocketAddr};
 use crate::clock::{Advance, Clock};
 use crate::fragment::FragmentCache;
 use crate::frame::{
-    Frame, Ignored, Packet, dissect, dissect_plain, dissect_plain_ipv4, dissect_plain_ipv6,
+    Frame, Ignored, Packet, Tpids, dissect_plain, dissect_plain_ipv4, dissect_plain_ipv6,
+    dissect_with,
 };
 use crate::hash::HashSeed;
 use crate::key::{FlowKey, KeyFields};
 use crate::observation::Observation;
 use crate::record::Tally;
 use crate::time::Timestamp;
+use crate::unread::UnreadCounts;
 
 /// One of every `interval` frames is metered (systematic count-based sampling, RFC 5475).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct ObserverSettings {
     pub idle_timeout_ms: u32,
     /// The frames that are metered.
     pub sampling: Sampling,
+    /// Further tag protocols.
+    pub tpids: Tpids,
     /// Of the keyed hash of the fragment cache.
     pub seed: HashSeed,
 }
@@ -44,9 +48,12 @@ pub struct MeterCounts {
     pub received: Tally,
     /// Frames ignored, by reason in the order of [`Ignored::ALL`], with their wire octets.
     pub ignored: [Tally; Ignored::ALL.len()],
+    /// What frames had that were ignored as not IP or for their link type.
+    pub unread: UnreadCounts,
     /// Packets given to the flow table, with their IP octets.
     pub metered: Tally,
-    /// Metered packets whose header claims more octets than the frame had.
+    /// Metered packets whose header claims more octets than the frame had: they count with what
+    /// the wire had behind the link layers.
     pub exceeding_wire: u64,
     /// Metered fragments whose first fragment was not seen in time: their ports are 0.
     pub fragments_unknown: u64,
@@ -69,6 +76,7 @@ impl core::ops::AddAssign for MeterCounts {
         for (mine, theirs) in self.ignored.iter_mut().zip(other.ignored) {
             *mine += theirs;
         }
+        self.unread += other.unread;
         self.metered += other.metered;
         self.exceeding_wire += other.exceeding_wire;
         self.fragments_unknown += other.fragments_unknown;
@@ -102,6 +110,7 @@ pub struct SetBack {
 #[derive(Debug)]
 pub struct Observer {
     key: KeyFields,
+    tpids: Tpids,
     sampling_interval: u32,
     until_sample: u32,
     clock: Clock,
@@ -152,6 +161,7 @@ impl Observer {
     pub fn new(settings: &ObserverSettings) -> Self {
         Self {
             key: settings.key,
+            tpids: settings.tpids,
             sampling_interval: settings.sampling.interval.max(1),
             until_sample: 0,
             clock: Clock::new(settings.idle_timeout_ms),
@@ -270,7 +280,11 @@ impl Observer {
         let dissected = match plain {
             Some(dissected) => dissected,
             None => {
-                let mut dissected = dissect(frame)?;
+                let dissected = dissect_with(frame, self.tpids).map_err(|stop| {
+                    self.counts.unread.count(stop.unread, frame.wire_length);
+                    stop.reason
+                });
+                let mut dissected = dissected?;
                 self.fragments.resolve(&mut dissected, frame.time);
                 dissected
             }

@@ -158,14 +158,14 @@ fn frames_cut_before_the_end_of_the_ip_header_are_cut_short() {
 #[test]
 fn unsupported_link_type_is_named_and_counted() {
     let packets = [datagram(1, 0), datagram(2, 0)];
-    let file = pcap_as(Order::Little, false, 105, &packets);
+    let file = pcap_as(Order::Little, false, 187, &packets);
     let run = run_with_input(["-r", "-", "-o", "json:-"], &file);
     run.assert_conservation();
     assert_eq!(run.count("ignored.link_type.packets"), 2);
     assert_eq!(run.count("ignored.link_type.octets"), 120);
     // Nothing else is in the file.
     assert_eq!(run.status, 1);
-    assert!(run.stderr.contains("link type 105 (IEEE 802.11)"), "{}", run.stderr);
+    assert!(run.stderr.contains("link type 187 (Bluetooth HCI)"), "{}", run.stderr);
     assert!(run.stderr.contains("standard input"), "{}", run.stderr);
 }
 
@@ -174,7 +174,7 @@ fn unsupported_link_type_of_one_interface_does_not_fail_the_file() {
     let order = Order::Little;
     let file = [
         section(order),
-        interface(order, 105, 0, &[(2, b"wlan0mon")]),
+        interface(order, 187, 0, &[(2, b"wlan0mon")]),
         interface(order, 1, 0, &[]),
         interface(order, 9999, 0, &[]),
         enhanced(order, &datagram(1, 0)),
@@ -194,7 +194,7 @@ fn unsupported_link_type_of_one_interface_does_not_fail_the_file() {
     let wireless = line("wlan0mon");
     assert!(wireless.contains("2 frames"), "{wireless}");
     assert!(wireless.contains("interface 1"), "{wireless}");
-    assert!(wireless.contains("105 (IEEE 802.11)"), "{wireless}");
+    assert!(wireless.contains("187 (Bluetooth HCI)"), "{wireless}");
     assert!(line("9999").contains("interface 3"));
 }
 
@@ -202,9 +202,9 @@ fn unsupported_link_type_of_one_interface_does_not_fail_the_file() {
 fn interface_without_packets_needs_no_supported_link_type() {
     let order = Order::Little;
     let mut file = pcapng(1, &[datagram(1, 0)]);
-    file.extend(interface(order, 105, 0, &[]));
+    file.extend(interface(order, 187, 0, &[]));
     let run = replay(&file);
-    assert!(!run.stderr.contains("105"), "{}", run.stderr);
+    assert!(!run.stderr.contains("187"), "{}", run.stderr);
 }
 
 #[test]
@@ -214,9 +214,9 @@ fn link_type_is_named_as_it_was_in_its_section() {
         [section(order), interface(order, link, 0, &[]), enhanced(order, &datagram(port, 0))]
             .concat()
     };
-    let file = [part(105, 1), part(1, 2)].concat();
+    let file = [part(187, 1), part(1, 2)].concat();
     let run = run_with_input(["-r", "-", "-o", "json:-"], &file);
     assert_eq!(run.count("ignored.link_type.packets"), 1);
-    assert!(run.stderr.contains("105 (IEEE 802.11)"), "{}", run.stderr);
+    assert!(run.stderr.contains("187 (Bluetooth HCI)"), "{}", run.stderr);
     assert!(!run.stderr.contains("link type 1 "), "{}", run.stderr);
 }

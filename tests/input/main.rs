@@ -6,6 +6,7 @@ mod support;
 mod blocks;
 mod files;
 mod interfaces;
+mod layers;
 mod links;
 mod merge;
 

@@ -71,6 +71,7 @@ fn meter_once(arguments: &[&str], file: &[u8]) -> Metered {
     let fixed = ["-r", "-", "-o", "json:-", "--max-flows", "20000"];
     let run = support::run_with_input([&fixed, arguments].concat(), file);
     run.assert_conservation();
+    assert!(run.count("metered.octets") <= run.count("received.octets"));
     assert_eq!(run.status, 0, "{}", run.stderr);
     let flows = run.sorted_flows();
     Metered { run, flows }

@@ -165,6 +165,7 @@ impl Probe {
         let observer = ObserverSettings {
             key,
             idle_timeout_ms: idle_ms,
+            tpids: flow::Tpids::default(),
             sampling: Sampling { interval: sampling },
             seed,
         };

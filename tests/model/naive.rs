@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use flow::{FlowEndReason, FlowKey, FlowRecord, Ignored, IpVersion, KeyField, MeterCounts};
+use flow::{FlowEndReason, FlowKey, FlowRecord, Ignored, IpVersion, KeyField, MeterCounts, Unread};
 
 use crate::script::{
     Content, DCCP, ICMP, ICMPV6, Ip, Length, Packet, Part, SCTP, Settings, TCP, UDP, UDP_LITE,
@@ -154,7 +154,12 @@ impl<'a> Meter<'a> {
                 self.counts.exceeding_wire += u64::from(seen.exceeds_wire);
                 self.counts.fragments_unknown += u64::from(!seen.ports_known);
             }
-            Err(reason) => self.counts.ignored[*reason as usize].count(wire_length),
+            Err(reason) => {
+                self.counts.ignored[*reason as usize].count(wire_length);
+                if *reason == Ignored::NotIp {
+                    self.counts.unread.count(ARP, wire_length.try_into().unwrap());
+                }
+            }
         }
         Step { set_back_from, seen: seen.ok() }
     }
@@ -227,7 +232,7 @@ impl<'a> Meter<'a> {
             identity: identity(self.settings, keep(self.settings, key), vlan_id),
             time: packet.time,
             vlan_id,
-            octets: octets.try_into().unwrap(),
+            octets: octets.min(ip.on_wire()).try_into().unwrap(),
             tcp_control_bits,
             ttl: ip.ttl,
             ports_known,
@@ -449,3 +454,6 @@ pub fn is_very_late(now: i64, seen: &Seen) -> bool {
 pub fn reopened(flow: &Flow, seen: &Seen) -> Option<FlowEndReason> {
     (flow.closed && seen.tcp_control_bits & SYN != 0).then_some(FlowEndReason::EndOfFlow)
 }
+
+/// The one thing besides IP.
+const ARP: Unread = Unread::Ethertype(0x0806);

@@ -28,6 +28,7 @@ pub(super) mod ipv6 {
     pub(in crate::frame) const PAYLOAD_LENGTH: usize = 4;
     pub(in crate::frame) const NEXT_HEADER: usize = 6;
     pub(in crate::frame) const HOP_LIMIT: usize = 7;
+    pub(in crate::frame) const SOURCE: usize = 8;
     pub(in crate::frame) const OCTETS: usize = 40;
 }
 

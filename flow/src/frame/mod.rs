@@ -6,15 +6,17 @@
 
 mod field;
 mod link;
+mod link_type;
 mod network;
 mod segments;
 
-use link::PlainEthernet;
+use link::{PlainEthernet, Stop};
 
 use crate::key::{Address, IpVersion, Ports};
 use crate::number::ethertype;
 use crate::time::Timestamp;
 
+pub use link_type::LinkType;
 pub use segments::{Offload, Segmented, each_segment};
 
 /// A frame lent by a capture source for the length of one call.
@@ -32,49 +34,31 @@ pub struct Frame<'a> {
     pub link_type: LinkType,
 }
 
-/// The link layers that can be walked through (`LINKTYPE_` values of the pcap format).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkType {
-    /// Ethernet (1).
-    Ethernet,
-    /// BSD loopback, an address family in the byte order of the capturing host (0).
-    Null,
-    /// OpenBSD loopback, an address family in network order (108).
-    Loop,
-    /// PPP, with or without address and control octets, or Cisco's HDLC (9, 50).
-    Ppp,
-    /// An IP header of either version (12, 14, 101).
-    RawIp,
-    /// An IPv4 header (228).
-    Ipv4,
-    /// An IPv6 header (229).
-    Ipv6,
-    /// Linux "any" device, version 1 (113).
-    LinuxCooked,
-    /// Linux "any" device, version 2 (276).
-    LinuxCooked2,
-    /// Any other: frames of it are ignored.
-    Unsupported,
-    /// Of an interface that the capture file does not describe: frames of it are ignored.
-    Undescribed,
+/// Ethertypes of VLAN tags besides 0x8100, 0x88a8 and 0x9100; 0 stands for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tpids(pub [u16; Self::MAX]);
+
+impl Tpids {
+    /// How many there can be.
+    pub const MAX: usize = 4;
+
+    fn contains(self, ethertype: u16) -> bool {
+        ethertype != 0 && self.0.contains(&ethertype)
+    }
 }
 
-impl LinkType {
-    /// The link type with this number in a capture file.
-    pub const fn from_number(number: u16) -> Self {
-        match number {
-            0 => Self::Null,
-            1 => Self::Ethernet,
-            9 | 50 => Self::Ppp,
-            12 | 14 | 101 => Self::RawIp,
-            108 => Self::Loop,
-            113 => Self::LinuxCooked,
-            228 => Self::Ipv4,
-            229 => Self::Ipv6,
-            276 => Self::LinuxCooked2,
-            _ => Self::Unsupported,
-        }
-    }
+/// What an ignored frame has where IP could be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unread {
+    /// Nothing that has a number here.
+    #[default]
+    Unknown,
+    /// What this Ethertype announces.
+    Ethertype(u16),
+    /// LLC with this Destination Service Access Point (IEEE 802.2).
+    Llc(u8),
+    /// A frame of this link type.
+    LinkType(u16),
 }
 
 /// Why a frame was not metered.
@@ -87,7 +71,7 @@ pub enum Ignored {
     CutShort,
     /// An IP header that contradicts itself: version, header length or total length.
     Malformed,
-    /// More than 8 VLAN tags, MPLS labels or PPPoE headers.
+    /// More than 8 VLAN tags or MPLS labels, or more than 24 headers before IP.
     TooDeep,
     /// A link layer that is not supported.
     LinkType,
@@ -148,7 +132,7 @@ pub struct Packet {
     pub tcp_control_bits: u8,
     /// Outer VLAN id; 0 for an untagged frame.
     pub vlan_id: u16,
-    /// Octets of the IP packet by its own header.
+    /// Octets of the IP packet: by its own header, but never more than the wire had.
     pub octets: u32,
     /// Whether the header claims more octets than the frame had on the wire.
     pub exceeds_wire: bool,
@@ -173,7 +157,12 @@ pub enum Fragment {
 ///
 /// The reason to ignore the frame: there is no readable IP header.
 pub fn dissect(frame: &Frame<'_>) -> Result<Packet, Ignored> {
-    let network = link::walk(frame.link_type, frame.data)?;
+    dissect_with(frame, Tpids::default()).map_err(|stop| stop.reason)
+}
+
+/// As [`dissect`], with further tag protocols. Says of an ignored frame what it has instead of IP.
+pub(crate) fn dissect_with(frame: &Frame<'_>, tpids: Tpids) -> Result<Packet, Stop> {
+    let network = link::walk(frame, tpids)?;
     let wire_octets = wire_octets(frame, network.data);
     let packet = network::general(network.ip_version, network.data, wire_octets)?;
     Ok(Packet { vlan_id: network.vlan_id, ..packet })

@@ -149,7 +149,7 @@ fn general_ipv4(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
         ttl: header.ttl(),
         tcp_control_bits: transport.tcp_control_bits,
         vlan_id: 0,
-        octets,
+        octets: octets.min(wire_octets),
         exceeds_wire: octets > wire_octets,
         fragment,
     })
@@ -188,7 +188,7 @@ fn general_ipv6(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
         ttl: header.hop_limit(),
         tcp_control_bits: transport.tcp_control_bits,
         vlan_id: 0,
-        octets,
+        octets: octets.min(wire_octets),
         exceeds_wire: octets > wire_octets,
         fragment,
     })

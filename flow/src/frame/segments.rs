@@ -7,7 +7,7 @@
 //! first CWR.
 
 use super::field::{ipv4, ipv6, jumbo, tcp};
-use super::{Frame, link};
+use super::{Frame, Tpids, link};
 use crate::key::IpVersion;
 use crate::number::protocol::{DESTINATION_OPTIONS, HOP_BY_HOP, ROUTING, TCP, UDP};
 use crate::number::tcp_control::{CWR, FIN, PSH};
@@ -69,7 +69,7 @@ struct Headers {
 impl Headers {
     /// `None` if they are not all there or make no sense together.
     fn find(frame: &Frame<'_>, offload: &Offload) -> Option<Self> {
-        let network = link::walk(frame.link_type, frame.data).ok()?;
+        let network = link::walk(frame, Tpids::default()).ok()?;
         let ip_offset = frame.data.len() - network.data.len();
         let offset = match offload.header_offset {
             Some(offset) => offset,

@@ -1,5 +1,6 @@
 //! What people and programs are told of a run: totals, the table of the biggest flows, messages.
 
+mod ignored;
 pub(crate) mod logger;
 pub(crate) mod top;
 pub(crate) mod totals;

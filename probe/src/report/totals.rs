@@ -11,8 +11,8 @@ use crate::capture::file::InputReport;
 use crate::capture::live::SourceCounts;
 use crate::host::port::PortCounts;
 use crate::pipeline::worker::{Ended, OutputEnd};
-use crate::report::top;
 use crate::report::units::{count, grouped, octets, per_second, time};
+use crate::report::{ignored, top};
 
 /// Everything that was counted in a run.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ impl Totals {
         let mut text = String::new();
         let meter = &self.meter;
         let records = self.records();
-        let ignored = meter.ignored_total();
+        let total = meter.ignored_total();
         line(
             &mut text,
             "packets",
@@ -58,10 +58,14 @@ impl Totals {
                 "{} received, {} metered, {} ignored{}",
                 grouped(meter.received.packets),
                 grouped(meter.metered.packets),
-                grouped(ignored.packets),
+                grouped(total.packets),
                 in_brackets(&ignored_words(meter))
             ),
         );
+        let unread = ignored::words(&meter.unread);
+        if !unread.is_empty() {
+            line(&mut text, "ignored", &unread);
+        }
         line(
             &mut text,
             "octets",
@@ -116,7 +120,10 @@ impl Totals {
     fn remarks(&self) -> Vec<String> {
         let meter = &self.meter;
         let counts = [
-            (meter.exceeding_wire, "packets claim more octets than were on the wire"),
+            (
+                meter.exceeding_wire,
+                "packets claim more octets than were on the wire: they count with those",
+            ),
             (meter.fragments_unknown, "fragments came without their first one: no ports"),
             (meter.clock_steps_back, "times the clock was set back: all flows ended"),
             (meter.clock_jumps, "times the clock jumped forward by more than a day"),
@@ -131,7 +138,7 @@ impl Totals {
     /// A line of JSON for programs. Keys stay what they are.
     pub(crate) fn json(&self) -> String {
         let meter = &self.meter;
-        let ignored: Map<String, Value> = Ignored::ALL
+        let by_reason: Map<String, Value> = Ignored::ALL
             .into_iter()
             .zip(&meter.ignored)
             .map(|(reason, tally)| (reason.name().to_owned(), tally_json(*tally)))
@@ -145,7 +152,9 @@ impl Totals {
         json!({
             "received": tally_json(meter.received),
             "metered": tally_json(meter.metered),
-            "ignored": ignored,
+            "ignored": by_reason,
+            "ignored_ethertypes": ignored::ethertypes(&meter.unread),
+            "ignored_link_types": ignored::link_types(&meter.unread),
             "exceeding_wire": meter.exceeding_wire,
             "fragments_unknown": meter.fragments_unknown,
             "clock_steps_back": meter.clock_steps_back,

@@ -15,8 +15,8 @@ use flow::{BURST_MAX, KeyFields};
 
 use super::file::{self, Known, Takes};
 use super::values::{
-    Seed, flow_count, hash_seed, interface_number, interval, key_fields, ring, rows, sampling,
-    size, timeout, workers,
+    Seed, ethertype, flow_count, hash_seed, interface_number, interval, key_fields, ring, rows,
+    sampling, size, timeout, workers,
 };
 use crate::capture::packet::Direction;
 
@@ -112,6 +112,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FIELDS", default_value = "src,dst,sport,dport,proto,tos,iface",
           value_parser = key_fields)]
     pub(crate) flow_key: KeyFields,
+
+    /// Ethertype of VLAN tags besides 0x8100, 0x88a8 and 0x9100, from 0x0600 on; up to 4 times
+    #[arg(long, value_name = "ETHERTYPE", value_parser = ethertype)]
+    pub(crate) tpid: Vec<u16>,
 
     /// Meter one packet of N (systematic sampling)
     #[arg(long, value_name = "1:N", default_value = "1:1", value_parser = sampling)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use exporter::{Context, Destination, Patience};
-use flow::{HashSeed, ObserverSettings, Sampling, TableSettings};
+use flow::{HashSeed, ObserverSettings, Sampling, TableSettings, Tpids};
 
 use super::args::{Arguments, CaptureMethod, LiveSettings, Order, StatsForm};
 use super::values::Seed;
@@ -91,6 +91,7 @@ impl Config {
             observer: ObserverSettings {
                 key: args.flow_key,
                 idle_timeout_ms,
+                tpids: tpids(&args.tpid)?,
                 sampling: Sampling { interval: args.sample.get() },
                 seed,
             },
@@ -122,6 +123,16 @@ impl Config {
         let workers = u32::try_from(workers).unwrap_or(u32::MAX);
         TableSettings { flows_max: (self.table.flows_max / workers).max(1), ..self.table }
     }
+}
+
+/// Ethertypes of VLAN tags that were asked for.
+fn tpids(ethertypes: &[u16]) -> Result<Tpids, String> {
+    let mut tpids = Tpids::default();
+    if ethertypes.len() > Tpids::MAX {
+        return Err(format!("--tpid can be given {} times", Tpids::MAX));
+    }
+    tpids.0[..ethertypes.len()].copy_from_slice(ethertypes);
+    Ok(tpids)
 }
 
 fn source(args: &Arguments) -> Result<Source, String> {

@@ -103,6 +103,16 @@ pub(super) fn key_fields(text: &str) -> Result<KeyFields, String> {
     Ok(KeyFields::new(fields))
 }
 
+/// An Ethertype of VLAN tags, with 0x in hexadecimal.
+pub(super) fn ethertype(text: &str) -> Result<u16, String> {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u16::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    };
+    let number = number.filter(|number| *number >= 0x0600);
+    number.ok_or_else(|| "an Ethertype from 0x0600 to 0xffff is needed".to_owned())
+}
+
 pub(super) fn sampling(text: &str) -> Result<NonZeroU32, String> {
     let interval = text.strip_prefix("1:").and_then(|interval| interval.parse().ok());
     interval.ok_or_else(|| "1:N is needed, with N from 1 to 4294967295, such as 1:100".to_owned())

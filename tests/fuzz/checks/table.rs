@@ -256,6 +256,7 @@ impl Meter {
             observer: Observer::new(&ObserverSettings {
                 key: settings.key,
                 idle_timeout_ms: settings.idle_ms,
+                tpids: flow::Tpids::default(),
                 sampling: Sampling { interval: settings.sampling },
                 seed,
             }),

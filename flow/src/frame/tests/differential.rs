@@ -228,12 +228,14 @@ fn etherparse_walk(frame: &Frame<'_>) -> Option<Result<Packet, Ignored>> {
             // Either the capture ends in a tag, or there are more than three.
             return sliced.stop_err.is_some().then_some(Err(Ignored::CutShort));
         }
-        // 802.3, MPLS, PPPoE.
-        EtherType(0..=1500 | 0x8847 | 0x8848 | 0x8864) => return None,
+        // 802.3, MPLS, PPPoE, and link layers that etherparse does not know.
+        EtherType(0..=1500 | 0x8847 | 0x8848 | 0x8864 | 0x8870 | 0x88e5 | 0x88e7) => return None,
+        EtherType(0x22f3 | 0x8903 | 0x8909 | 0x8926 | 0x892f | 0x893f) => return None,
+        EtherType(0x894f | 0x8988 | 0xd28b) => return None,
         _ => return Some(Err(Ignored::NotIp)),
     };
     if sliced.link_exts.iter().any(|layer| matches!(layer, LaxLinkExtSlice::Macsec(_))) {
-        return Some(Err(Ignored::NotIp));
+        return None;
     }
     if payload.payload.len() < header {
         return Some(Err(Ignored::CutShort));
@@ -290,7 +292,7 @@ fn ipv4_packet(
         ttl: header.ttl(),
         tcp_control_bits: transport.2,
         vlan_id: 0,
-        octets,
+        octets: octets.min(wire_octets),
         exceeds_wire: octets > wire_octets,
         fragment,
     }))
@@ -359,7 +361,7 @@ fn ipv6_packet(
         ttl: header.hop_limit(),
         tcp_control_bits: transport.2,
         vlan_id: 0,
-        octets,
+        octets: octets.min(wire_octets),
         exceeds_wire: octets > wire_octets,
         fragment,
     }))

@@ -178,7 +178,7 @@ fn walk_ends_where_the_packet_ends_by_its_own_length() {
 }
 
 #[test]
-fn payload_length_counts_as_claimed_whatever_the_wire_had() {
+fn payload_length_counts_but_no_more_than_the_wire_had() {
     // Payload length, octets on the wire from the IP header on, whether it exceeds them.
     let cases: [(u16, u32, bool); 5] = [
         (20, 60, false),
@@ -190,7 +190,8 @@ fn payload_length_counts_as_claimed_whatever_the_wire_had() {
     for (payload_length, wire_length, exceeds_wire) in cases {
         let mut octets = made::ipv6(6, &made::tcp());
         octets[4..6].copy_from_slice(&payload_length.to_be_bytes());
-        let length = usize::from(payload_length) + 40;
+        let wire = usize::try_from(wire_length).unwrap();
+        let length = (usize::from(payload_length) + 40).min(wire);
         let known = tcp(Packet { exceeds_wire, ..made::bare_v6(6, length) }, 40, 40);
         let name = format!("payload length {payload_length} of {wire_length}");
         check(&Case { wire_length, ..Case::new(name, LinkType::Ipv6, octets, known) });
@@ -250,10 +251,7 @@ fn jumbo_payload_option_says_the_length() {
         for (wire_length, exceeds_wire) in [(claimed, false), (claimed - 1, true), (200, true)] {
             let wire = usize::try_from(wire_length).unwrap();
             let cut = |protocol| Ok(made::bare_v6(protocol, wire));
-            let jumbo = |protocol| Packet {
-                exceeds_wire,
-                ..made::bare_v6(protocol, usize::try_from(claimed).unwrap())
-            };
+            let jumbo = |protocol| Packet { exceeds_wire, ..made::bare_v6(protocol, wire) };
             let mut known = Vec::from([(40, cut(HOP_BY_HOP)), (option_end, Ok(jumbo(HOP_BY_HOP)))]);
             known.extend(tcp(jumbo(6), transport, transport));
             let name = format!("jumbo payload {name}, {wire_length} on the wire");

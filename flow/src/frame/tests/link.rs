@@ -73,8 +73,8 @@ fn ethernet() {
         |version| joined(&[&ADDRESSES, &ethertype(version)]),
         0,
     );
-    // ARP, LLDP, PPPoE discovery, MACsec, loopback test, the undefined between length and type.
-    for other in [0x0806_u16, 0x88cc, 0x8863, 0x88e5, 0x9000, 1501, 1535, 0xffff] {
+    // ARP, LLDP, PPPoE discovery, CFM, loopback test, the undefined between length and type.
+    for other in [0x0806_u16, 0x88cc, 0x8863, 0x8902, 0x9000, 1501, 1535, 0xffff] {
         let frame = joined(&[&ADDRESSES, &other.to_be_bytes()]);
         let name = format!("Ethertype {other:#06x}");
         check_ignored(&name, LinkType::Ethernet, &frame, 14, Ignored::NotIp);
@@ -131,11 +131,13 @@ fn mpls_labels() {
     }
     let nine = joined(&[&ADDRESSES, &[0x88, 0x47], &labels(9)]);
     check_ignored("9 labels", LinkType::Ethernet, &nine, 14 + 8 * 4, Ignored::TooDeep);
-    // A pseudowire's control word begins with 0, and with 1 on its associated channel.
+    // Neither IP, nor an Ethernet frame behind or without a control word.
     for first in [0x00, 0x10, 0x50, 0x70] {
-        let frame = joined(&[&ADDRESSES, &[0x88, 0x47], &labels(2), &[first]]);
+        let behind = [first, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0xff, 0xff, 0, 0, 0xff, 0xff];
+        let frame = joined(&[&ADDRESSES, &[0x88, 0x47], &labels(2), &behind]);
         let name = format!("first octet {first:#x} after labels");
-        check_ignored(&name, LinkType::Ethernet, &frame, 14 + 2 * 4 + 1, Ignored::NotIp);
+        let from = if first == 0 { 18 } else { 14 };
+        check_ignored(&name, LinkType::Ethernet, &frame, 14 + 2 * 4 + from, Ignored::NotIp);
     }
     check_leads_to_ip(
         "8 tags, then 8 labels",
@@ -316,6 +318,6 @@ fn raw_ip() {
 
 #[test]
 fn link_types_that_cannot_be_read_are_ignored_whatever_is_in_them() {
-    check_ignored("unsupported", LinkType::Unsupported, &[], 0, Ignored::LinkType);
+    check_ignored("unsupported", LinkType::Unsupported(8), &[], 0, Ignored::LinkType);
     check_ignored("undescribed", LinkType::Undescribed, &[], 0, Ignored::UnknownInterface);
 }

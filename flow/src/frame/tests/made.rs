@@ -46,8 +46,18 @@ pub(super) fn ipv4(protocol: u8, payload: &[u8]) -> Vec<u8> {
     packet.extend([TTL, protocol, 0, 0]);
     packet.extend(SOURCE_V4);
     packet.extend(DESTINATION_V4);
+    set_checksum(&mut packet);
     packet.extend(payload);
     packet
+}
+
+/// Sets the checksum of an IPv4 header.
+pub(super) fn set_checksum(header: &mut [u8]) {
+    header[10..12].fill(0);
+    let sum: u32 = header.chunks(2).map(|two| u32::from(two[0]) << 8 | u32::from(two[1])).sum();
+    let sum = (sum >> 16) + (sum & 0xffff);
+    let sum = u16::try_from((sum >> 16) + (sum & 0xffff)).unwrap();
+    header[10..12].copy_from_slice(&(!sum).to_be_bytes());
 }
 
 /// An IPv6 packet (RFC 8200 section 3); the flow label is not 0.

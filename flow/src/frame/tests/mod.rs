@@ -86,20 +86,37 @@ fn link_types_have_the_numbers_of_the_pcap_format() {
     let numbers = [
         (0, LinkType::Null),
         (1, LinkType::Ethernet),
+        (6, LinkType::TokenRing),
+        (7, LinkType::Arcnet),
         (9, LinkType::Ppp),
+        (10, LinkType::Fddi),
         (12, LinkType::RawIp),
         (14, LinkType::RawIp),
         (50, LinkType::Ppp),
+        (51, LinkType::PppoeSession),
         (101, LinkType::RawIp),
+        (104, LinkType::CiscoHdlc),
+        (105, LinkType::Wireless),
+        (107, LinkType::FrameRelay),
         (108, LinkType::Loop),
+        (109, LinkType::Enc),
         (113, LinkType::LinuxCooked),
+        (117, LinkType::Pflog),
+        (127, LinkType::Radiotap),
+        (166, LinkType::PppWithDirection),
+        (192, LinkType::Ppi),
+        (204, LinkType::PppWithDirection),
+        (226, LinkType::Ipnet),
         (228, LinkType::Ipv4),
         (229, LinkType::Ipv6),
+        (239, LinkType::Nflog),
+        (242, LinkType::Infiniband),
+        (258, LinkType::Pktap),
         (276, LinkType::LinuxCooked2),
     ];
     for number in 0..=u16::MAX {
         let known = numbers.iter().find(|(known, _)| *known == number);
-        let expected = known.map_or(LinkType::Unsupported, |(_, link_type)| *link_type);
+        let expected = known.map_or(LinkType::Unsupported(number), |(_, link_type)| *link_type);
         assert_eq!(LinkType::from_number(number), expected, "{number}");
     }
 }

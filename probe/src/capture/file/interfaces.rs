@@ -67,19 +67,12 @@ impl Interfaces {
 }
 
 /// A link type for messages: its number, and its name if it is one that turns up.
-pub(super) fn link_name(link: u16) -> String {
+pub(crate) fn link_name(link: u16) -> String {
     let name = match link {
-        6 => "Token Ring",
         8 => "SLIP",
-        10 => "FDDI",
         19 => "Linux ATM CLIP",
-        104 => "Cisco HDLC",
-        105 => "IEEE 802.11",
-        107 => "Frame Relay",
-        117 => "PF log",
         119 => "Prism 802.11",
         122 => "IP over Fibre Channel",
-        127 => "Radiotap 802.11",
         143 => "DOCSIS",
         147..=162 => "user-defined",
         187 | 201 => "Bluetooth HCI",
@@ -87,7 +80,6 @@ pub(super) fn link_name(link: u16) -> String {
         195 | 215 | 230 => "IEEE 802.15.4",
         227 => "SocketCAN",
         231 => "D-Bus",
-        239 => "NFLOG",
         249 => "USBPcap",
         251 => "Bluetooth LE",
         253 => "netlink",

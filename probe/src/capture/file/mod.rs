@@ -22,6 +22,7 @@ use flow::Frame;
 use log::{error, warn};
 
 use self::interfaces::Interfaces;
+pub(crate) use self::interfaces::link_name;
 use self::reader::{Damage, FileReader, Run, open_counted};
 use self::stdin::Stdin;
 use super::{CaptureError, PacketSource, Polled};

@@ -110,7 +110,7 @@ impl Pcap {
         before: u64,
         found: &mut [Frame<'a>],
     ) -> usize {
-        if self.link_type == LinkType::Unsupported {
+        if !self.link_type.is_supported() {
             return 0;
         }
         match (self.order, self.unit) {

@@ -108,7 +108,7 @@ impl Pcapng {
         let mut count = 0;
         for place in found {
             let Some((frame, nanos, rest)) = self.whole_packet(octets) else { break };
-            if nanos >= before || frame.link_type == LinkType::Unsupported {
+            if nanos >= before || !frame.link_type.is_supported() {
                 break;
             }
             self.nanos = nanos;

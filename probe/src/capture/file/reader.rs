@@ -226,7 +226,7 @@ impl FileReader {
             return if cut { Err(Damage::CutShort(COMPRESSED)) } else { Ok(false) };
         };
         self.frames += 1;
-        if head.link_type == LinkType::Unsupported {
+        if !head.link_type.is_supported() {
             *self.unsupported.entry((head.interface, head.link_number)).or_default() += 1;
         }
         Ok(true)

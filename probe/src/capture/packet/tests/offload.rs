@@ -82,6 +82,7 @@ impl Capture {
             let settings = ObserverSettings {
                 key: flow::KeyFields::SEVEN,
                 idle_timeout_ms: 15_000,
+                tpids: flow::Tpids::default(),
                 sampling: flow::Sampling { interval: 1 },
                 seed: flow::HashSeed::new(1),
             };

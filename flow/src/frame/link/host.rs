@@ -1,0 +1,181 @@
+//! What the frames of a link type begin with; pseudo-headers that hosts write into captures
+//! (<https://www.tcpdump.org/linktypes.html>).
+
+use super::{Ignored, LENGTH_MAX, Layer, LinkType, Step, Stop, ppp, skip, take, wireless};
+use crate::frame::Unread;
+use crate::key::IpVersion;
+
+/// From a frame's first octet on.
+pub(super) fn step(link_type: LinkType, data: &[u8]) -> Step<'_> {
+    match link_type {
+        LinkType::Ethernet => Ok((Layer::Ethernet, data)),
+        LinkType::RawIp => Ok((Layer::IpOfAnyVersion, data)),
+        LinkType::Ipv4 => Ok((Layer::Ip(IpVersion::V4), data)),
+        LinkType::Ipv6 => Ok((Layer::Ip(IpVersion::V6), data)),
+        LinkType::Null => null(data),
+        LinkType::Loop => {
+            let (family, rest) = take::<4>(data)?;
+            by_address_family(u32::from_be_bytes(*family), rest)
+        }
+        LinkType::Ppp => ppp::line(data),
+        LinkType::PppWithDirection => ppp::line_with_direction(data),
+        LinkType::PppoeSession => ppp::session(data),
+        LinkType::CiscoHdlc => ppp::cisco_hdlc(data),
+        LinkType::FrameRelay => ppp::frame_relay(data),
+        LinkType::Wireless => Ok((Layer::Wireless { padded: false }, data)),
+        LinkType::Radiotap => wireless::radiotap(data),
+        LinkType::TokenRing => token_ring(data),
+        LinkType::Fddi => fddi(data),
+        LinkType::Arcnet => arcnet(data),
+        LinkType::LinuxCooked => ethertype_at(data, 14, 16),
+        LinkType::LinuxCooked2 => ethertype_at(data, 0, 20),
+        // A Global Routing Header, an Ethertype, reserved.
+        LinkType::Infiniband => ethertype_at(data, 40, 44),
+        LinkType::Enc => {
+            // Address family, security parameters index, flags.
+            let (&[a, b, c, d, ..], rest) = take::<12>(data)?;
+            by_address_family(in_host_order([a, b, c, d]), rest)
+        }
+        LinkType::Pflog => {
+            let (&[length, family], _) = take::<2>(data)?;
+            let rest = skip(data, usize::from(length).next_multiple_of(4))?;
+            by_address_family(family.into(), rest)
+        }
+        LinkType::Ipnet => {
+            let (&[_, family, ..], rest) = take::<24>(data)?;
+            by_address_family(family.into(), rest)
+        }
+        LinkType::Nflog => netfilter_log(data),
+        LinkType::Ppi => packet_information(data),
+        LinkType::Pktap => packet_tap(data),
+        LinkType::Unsupported(number) => {
+            Err(Stop { reason: Ignored::LinkType, unread: Unread::LinkType(number) })
+        }
+        LinkType::Undescribed => Err(Ignored::UnknownInterface.into()),
+    }
+}
+
+/// A pseudo-header of `length` octets with an Ethertype in it.
+fn ethertype_at(data: &[u8], at: usize, length: usize) -> Step<'_> {
+    let rest = skip(data, length)?;
+    let (ethertype, _) = take::<2>(skip(data, at)?)?;
+    Ok((Layer::Ethertype(u16::from_be_bytes(*ethertype)), rest))
+}
+
+/// An address family or an Ethertype in the byte order of the capturing host, or PPP.
+fn null(data: &[u8]) -> Step<'_> {
+    let (&family, rest) = take::<4>(data)?;
+    if let [0xff, 0x03, ..] = family {
+        return ppp::line(data);
+    }
+    let family = in_host_order(family);
+    match u16::try_from(family) {
+        Ok(ethertype) if ethertype > LENGTH_MAX => Ok((Layer::Ethertype(ethertype), rest)),
+        _ => by_address_family(family, rest),
+    }
+}
+
+/// The number, which is small, whatever the byte order.
+fn in_host_order(octets: [u8; 4]) -> u32 {
+    u32::from_le_bytes(octets).min(u32::from_be_bytes(octets))
+}
+
+/// `AF_INET` is 2 everywhere; `AF_INET6` is 10 on Linux, 24, 28 or 30 on the BSDs and macOS, 26 on
+/// Solaris.
+fn by_address_family(family: u32, data: &[u8]) -> Step<'_> {
+    match family {
+        2 => Ok((Layer::Ip(IpVersion::V4), data)),
+        10 | 24 | 26 | 28 | 30 => Ok((Layer::Ip(IpVersion::V6), data)),
+        _ => Err(Ignored::NotIp.into()),
+    }
+}
+
+/// Token Ring (IEEE 802.5): access control, frame control, addresses; with the highest bit of the
+/// source address a route, whose first octet has its length in the lower five bits.
+fn token_ring(data: &[u8]) -> Step<'_> {
+    let (header, rest) = take::<14>(data)?;
+    let (frame_control, source) = (header[1], header[8]);
+    if frame_control & 0xc0 != 0x40 {
+        return Err(Ignored::NotIp.into());
+    }
+    let route_octets = match rest.first() {
+        _ if source & 0x80 == 0 => 0,
+        Some(control) => usize::from(control & 0x1f),
+        None => return Err(Ignored::CutShort.into()),
+    };
+    Ok((Layer::Llc, skip(rest, route_octets)?))
+}
+
+/// FDDI (ISO 9314): frame control, of LLC frames `?101xxxx`, and addresses.
+fn fddi(data: &[u8]) -> Step<'_> {
+    let (&[frame_control, ..], rest) = take::<13>(data)?;
+    if frame_control & 0x70 == 0x50 { Ok((Layer::Llc, rest)) } else { Err(Ignored::NotIp.into()) }
+}
+
+/// ARCNET: source, destination, protocol. RFC 1201 adds a split flag and a sequence number; where
+/// the flag is 0xff, that header is repeated behind it. RFC 1051 has neither.
+fn arcnet(data: &[u8]) -> Step<'_> {
+    let (&[_, _, protocol], rest) = take::<3>(data)?;
+    let version = match protocol {
+        240 => return Ok((Layer::Ip(IpVersion::V4), rest)),
+        212 => IpVersion::V4,
+        // RFC 2497.
+        196 => IpVersion::V6,
+        _ => return Err(Ignored::NotIp.into()),
+    };
+    let rest = if *rest.first().ok_or(Ignored::CutShort)? == 0xff { skip(rest, 4)? } else { rest };
+    let (&[split_flag, ..], rest) = take::<3>(rest)?;
+    if split_flag == 0 { Ok((Layer::Ip(version), rest)) } else { Err(Ignored::NotIp.into()) }
+}
+
+/// Linux netfilter log: address family, version, resource (16 bits); then attributes with length
+/// and type (16 bits each, in the byte order of the host; types are below 256), filled up to 4
+/// octets, of which one is the packet.
+fn netfilter_log(data: &[u8]) -> Step<'_> {
+    const ATTRIBUTES_MAX: usize = 32;
+    const PAYLOAD: u8 = 9;
+    let (&[family, ..], mut rest) = take::<4>(data)?;
+    for _ in 0..ATTRIBUTES_MAX {
+        let (&[l0, l1, t0, t1], value) = take::<4>(rest)?;
+        let (length, kind) = match (t0, t1) {
+            (kind, 0) => (u16::from_le_bytes([l0, l1]), kind),
+            (0, kind) => (u16::from_be_bytes([l0, l1]), kind),
+            _ => return Err(Ignored::NotIp.into()),
+        };
+        if kind == PAYLOAD {
+            return by_address_family(family.into(), value);
+        }
+        if length < 4 {
+            return Err(Ignored::NotIp.into());
+        }
+        rest = skip(rest, usize::from(length).next_multiple_of(4))?;
+    }
+    Err(Ignored::TooDeep.into())
+}
+
+/// Per-Packet Information: version 0, flags, length (16 bits), link type (32), fields; all in
+/// little-endian order.
+fn packet_information(data: &[u8]) -> Step<'_> {
+    let (&[version, _, l0, l1, a, b, c, d], _) = take::<8>(data)?;
+    if version != 0 {
+        return Err(Ignored::NotIp.into());
+    }
+    let length = usize::from(u16::from_le_bytes([l0, l1]));
+    inner_link_type(u32::from_le_bytes([a, b, c, d]), skip(data, length.max(8))?)
+}
+
+/// Apple's packet tap: length (32 bits), type (1: a packet), link type, then what need not be read;
+/// all in little-endian order.
+fn packet_tap(data: &[u8]) -> Step<'_> {
+    let (&[l0, l1, l2, l3, k0, k1, k2, k3, a, b, c, d], _) = take::<12>(data)?;
+    if u32::from_le_bytes([k0, k1, k2, k3]) != 1 {
+        return Err(Ignored::NotIp.into());
+    }
+    let length = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
+    inner_link_type(u32::from_le_bytes([a, b, c, d]), skip(data, length.max(12))?)
+}
+
+fn inner_link_type(number: u32, data: &[u8]) -> Step<'_> {
+    let number = u16::try_from(number).unwrap_or(u16::MAX);
+    Ok((Layer::Link(LinkType::from_number(number)), data))
+}

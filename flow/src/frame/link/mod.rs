@@ -1,0 +1,177 @@
+//! From the first octet of a frame to its IP header.
+//!
+//! The walk goes from header to header: each says what the next one is. It looks at headers only,
+//! and ends after a bounded number of them.
+
+mod ethernet;
+mod host;
+mod llc;
+mod mpls;
+mod ppp;
+mod wireless;
+
+use super::{Frame, Ignored, LinkType, Tpids, Unread};
+use crate::key::IpVersion;
+use crate::number::ethertype::VLAN;
+
+/// What follows the link layers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Network<'a> {
+    pub(super) ip_version: IpVersion,
+    /// From the first octet of the IP header.
+    pub(super) data: &'a [u8],
+    /// Of the outermost VLAN tag.
+    pub(super) vlan_id: u16,
+}
+
+/// Why a frame is ignored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stop {
+    pub(crate) reason: Ignored,
+    /// What it has instead of IP.
+    pub(crate) unread: Unread,
+}
+
+impl From<Ignored> for Stop {
+    fn from(reason: Ignored) -> Self {
+        Self { reason, unread: Unread::Unknown }
+    }
+}
+
+impl Stop {
+    fn not_ip(unread: Unread) -> Self {
+        Self { reason: Ignored::NotIp, unread }
+    }
+}
+
+/// The next header, and the octets from its first on; or why there is none.
+type Step<'a> = Result<(Layer, &'a [u8]), Stop>;
+
+/// A header of the walk.
+#[derive(Clone, Copy, Debug)]
+enum Layer {
+    /// The header that a frame of a link type begins with.
+    Link(LinkType),
+    /// Addresses and an Ethertype or length.
+    Ethernet,
+    /// What an Ethertype announces.
+    Ethertype(u16),
+    /// IEEE 802.2.
+    Llc,
+    /// A PPP protocol field.
+    Ppp,
+    /// IEEE 802.11; where `padded`, the header is filled up to a multiple of 4 octets.
+    Wireless {
+        padded: bool,
+    },
+    /// IP of the version that its first octet says.
+    IpOfAnyVersion,
+    Ip(IpVersion),
+}
+
+/// At most this many VLAN tags are walked through, and MPLS labels of a stack.
+const TAGS_MAX: usize = 8;
+/// At most this many headers of all kinds are walked through.
+const LAYERS_MAX: usize = 24;
+
+/// Ethernet with at most one VLAN tag.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PlainEthernet<'a> {
+    pub(super) ethertype: u16,
+    pub(super) vlan_id: u16,
+    /// What follows.
+    pub(super) data: &'a [u8],
+    /// How many octets of it the wire had.
+    pub(super) wire_octets: u32,
+}
+
+impl<'a> PlainEthernet<'a> {
+    #[inline(always)]
+    pub(super) fn read(frame: &Frame<'a>) -> Option<Self> {
+        if frame.link_type != LinkType::Ethernet {
+            return None;
+        }
+        let (header, data) = frame.data.split_first_chunk::<14>()?;
+        let [.., high, low] = *header;
+        let plain = Self {
+            ethertype: u16::from_be_bytes([high, low]),
+            vlan_id: 0,
+            data,
+            wire_octets: frame.wire_length.checked_sub(14)?,
+        };
+        if plain.ethertype == VLAN { plain.behind_tag() } else { Some(plain) }
+    }
+
+    #[inline]
+    fn behind_tag(self) -> Option<Self> {
+        let (&[tci_high, tci_low, high, low], data) = self.data.split_first_chunk::<4>()?;
+        Some(Self {
+            ethertype: u16::from_be_bytes([high, low]),
+            vlan_id: u16::from_be_bytes([tci_high, tci_low]) & VLAN_ID,
+            data,
+            wire_octets: self.wire_octets.checked_sub(4)?,
+        })
+    }
+}
+
+/// What a walk knows besides the octets before it.
+struct Walk {
+    tpids: Tpids,
+    /// Octets at the frame's end that the wire had and the capture has not.
+    missing: usize,
+    vlan_id: u16,
+    tags: usize,
+}
+
+/// Walks through all link layers.
+pub(super) fn walk<'a>(frame: &Frame<'a>, tpids: Tpids) -> Result<Network<'a>, Stop> {
+    let wire_length = usize::try_from(frame.wire_length).unwrap_or(usize::MAX);
+    let missing = wire_length.saturating_sub(frame.data.len());
+    let mut walk = Walk { tpids, missing, vlan_id: 0, tags: 0 };
+    let (mut layer, mut data) = (Layer::Link(frame.link_type), frame.data);
+    for _ in 0..LAYERS_MAX {
+        if let Layer::Ip(ip_version) = layer {
+            return Ok(Network { ip_version, data, vlan_id: walk.vlan_id });
+        }
+        (layer, data) = walk.step(layer, data)?;
+    }
+    Err(Ignored::TooDeep.into())
+}
+
+impl Walk {
+    fn step<'a>(&mut self, layer: Layer, data: &'a [u8]) -> Step<'a> {
+        match layer {
+            Layer::Link(link_type) => host::step(link_type, data),
+            Layer::Ethernet => {
+                let (&[.., high, low], rest) = take::<14>(data)?;
+                Ok((Layer::Ethertype(u16::from_be_bytes([high, low])), rest))
+            }
+            Layer::Ethertype(ethertype) => ethernet::step(self, ethertype, data),
+            Layer::Llc => llc::step(data),
+            Layer::Ppp => ppp::step(self, data),
+            Layer::Wireless { padded } => wireless::step(data, padded),
+            Layer::IpOfAnyVersion => match data.first().ok_or(Ignored::CutShort)? >> 4 {
+                4 => Ok((Layer::Ip(IpVersion::V4), data)),
+                6 => Ok((Layer::Ip(IpVersion::V6), data)),
+                _ => Err(Ignored::NotIp.into()),
+            },
+            Layer::Ip(_) => Ok((layer, data)),
+        }
+    }
+}
+
+#[inline]
+fn take<const N: usize>(data: &[u8]) -> Result<(&[u8; N], &[u8]), Ignored> {
+    data.split_first_chunk().ok_or(Ignored::CutShort)
+}
+
+/// What is behind so many octets.
+#[inline]
+fn skip(data: &[u8], octets: usize) -> Result<&[u8], Ignored> {
+    data.get(octets..).ok_or(Ignored::CutShort)
+}
+
+/// Of a tag's control information, what is the id.
+const VLAN_ID: u16 = 0x0fff;
+/// The most that the length field of IEEE 802.3 can be; an Ethertype is 1536 or more.
+const LENGTH_MAX: u16 = 1500;
