@@ -3,6 +3,8 @@
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::number::protocol;
+
 /// Version of the Internet Protocol; always part of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IpVersion {
@@ -125,7 +127,7 @@ impl FlowKey {
     /// Whether the protocol is ICMP over IPv4 or ICMPv6 over IPv6.
     #[inline]
     pub const fn is_icmp(&self) -> bool {
-        matches!((self.ip_version, self.protocol), (IpVersion::V4, 1) | (IpVersion::V6, 58))
+        self.protocol == protocol::icmp(self.ip_version)
     }
 }
 
