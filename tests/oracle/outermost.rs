@@ -84,7 +84,8 @@ fn packet(row: &Row<'_>) -> Option<Packet> {
         },
         sum: Sum {
             packets: 1,
-            octets: network.octets,
+            octets: octets_on_the_wire(row, version)
+                .map_or(network.octets, |most| network.octets.min(most)),
             tcp_control_bits: ports.tcp_control_bits,
             lowest_ttl: network.ttl,
             highest_ttl: network.ttl,
@@ -94,6 +95,23 @@ fn packet(row: &Row<'_>) -> Option<Packet> {
         },
         fragment: network.fragment,
     })
+}
+
+/// What the wire had behind the headers of the link layer, where their lengths are known.
+fn octets_on_the_wire(row: &Row<'_>, version: &str) -> Option<u64> {
+    let mut link_octets = 0;
+    for name in row.protocols().take_while(|name| *name != version) {
+        link_octets += match name {
+            "ethertype" | "raw" => 0,
+            "eth" => 14,
+            "sll" => 16,
+            "vlan" | "mpls" => 4,
+            "pppoes" => 6,
+            "ppp" if link_octets > 0 => 2,
+            _ => return None,
+        };
+    }
+    Some(row.number("frame.len")?.saturating_sub(link_octets))
 }
 
 /// What the IP header says besides addresses.

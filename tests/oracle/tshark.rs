@@ -17,6 +17,7 @@ const FIELDS: &[&str] = &[
     "ieee8021ad.svid",
     "ip.src",
     "ip.dst",
+    "frame.len",
     "ip.len",
     "ip.proto",
     "ip.dsfield",
