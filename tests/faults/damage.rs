@@ -93,12 +93,24 @@ fn pcapng_cut_at_every_octet() {
     });
 }
 
-/// Three packets, compressed in both ways.
-fn compressed() -> [(&'static str, Vec<u8>); 2] {
+/// Three packets, compressed in every way.
+fn compressed() -> [(&'static str, Vec<u8>); 5] {
     let plain = pcap(&packets());
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(&plain).unwrap();
-    [("gzip", gzip.finish().unwrap()), ("zstd", zstd::encode_all(&plain[..], 3).unwrap())]
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
+    bzip2.write_all(&plain).unwrap();
+    let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
+    lz4.write_all(&plain).unwrap();
+    let mut xz = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::default()).unwrap();
+    xz.write_all(&plain).unwrap();
+    [
+        ("gzip", gzip.finish().unwrap()),
+        ("zstd", zstd::encode_all(&plain[..], 3).unwrap()),
+        ("bzip2", bzip2.finish().unwrap()),
+        ("lz4", lz4.finish().unwrap()),
+        ("xz", xz.finish().unwrap()),
+    ]
 }
 
 #[test]
@@ -174,6 +186,16 @@ fn compressed_file_that_goes_on_with_something_else() {
     gzip.write_all(&pcap(&packets())).unwrap();
     let gzip = gzip.finish().unwrap();
     check(&[&gzip[..], b"something else"].concat(), 3, &["3 packets before"]);
+}
+
+#[test]
+fn zeros_that_are_followed_by_something_else() {
+    for file in [pcap(&packets()), pcapng(1, &packets())] {
+        let zeros = [0; 160];
+        check(&[&file[..], &zeros, &file].concat(), 3, &["follows zeros", "the 3 packets before"]);
+        let at = format!("octet {}", file.len() + 160);
+        check(&[&file[..], &zeros, b"x"].concat(), 3, &["follows zeros", &at]);
+    }
 }
 
 #[test]

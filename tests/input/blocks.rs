@@ -4,6 +4,7 @@ use crate::support::capture::{
     Captured, Order, block, enhanced, enhanced_at, interface, pcapng, section,
 };
 use crate::support::packet::{ethernet, ipv4, udp};
+use crate::support::{flowprobe, run_with_input, scratch, write};
 use crate::{datagram, ports_and_starts, replay};
 
 const ORDERS: [Order; 2] = [Order::Little, Order::Big];
@@ -289,4 +290,108 @@ fn section_header_may_have_options() {
         let run = replay(&[start, interface(order, 1, 0, &[]), packet].concat());
         assert_eq!(ports_and_starts(&run), [(1, 1)]);
     }
+}
+
+/// Options longer than any buffer: comments of 65,000 octets.
+fn comments(order: Order, count: usize) -> Vec<u8> {
+    let comment = [&order.u16(COMMENT)[..], &order.u16(65_000), &[b'c'; 65_000][..]].concat();
+    comment.repeat(count)
+}
+
+/// A block with more octets behind its body.
+fn with_options(order: Order, whole: &[u8], options: &[u8]) -> Vec<u8> {
+    let kind: [u8; 4] = whole[..4].try_into().unwrap();
+    let kind = match order {
+        Order::Little => u32::from_le_bytes(kind),
+        Order::Big => u32::from_be_bytes(kind),
+    };
+    block(order, kind, &[&whole[8..whole.len() - 4], options].concat())
+}
+
+#[test]
+fn blocks_may_have_comments_longer_than_any_packet() {
+    for order in ORDERS {
+        for count in [1, 5, 6, 40] {
+            let long = comments(order, count);
+            let resolution = [&order.u16(IF_TSRESOL)[..], &order.u16(1), &[3, 0, 0, 0]].concat();
+            let name = [&order.u16(IF_NAME)[..], &order.u16(4), b"last"].concat();
+            let options = [&long[..], &resolution, &name].concat();
+            let file = [
+                with_options(order, &section(order), &long),
+                with_options(order, &interface(order, 1, 0, &[]), &options),
+                with_options(order, &enhanced_at(order, &datagram(1, 0), 1_700_000_000_001), &long),
+                enhanced_at(order, &datagram(2, 0), 1_700_000_000_002),
+                with_options(order, &obsolete(order, &datagram(3, 0), 1_700_000_000_003), &long),
+                with_options(order, &enhanced_at(order, &datagram(4, 0), 1_700_000_000_004), &long),
+            ];
+            let run = replay(&file.concat());
+            let expected = [1, 2, 3, 4].map(|n| (n, 1_700_000_000_000 + n));
+            assert_eq!(ports_and_starts(&run), expected, "{order:?}, {count}");
+            for document in run.documents() {
+                assert_eq!(document["observer"]["ingress"]["interface"]["name"], "last");
+            }
+        }
+    }
+}
+
+#[test]
+fn block_of_a_packet_that_is_too_long_is_skipped() {
+    let order = Order::Little;
+    for length in [262_145, 327_680, 400_000, 3_000_000] {
+        let mut long = datagram(1, 1_000_000);
+        long.data.resize(length, 0);
+        let file = [
+            section(order),
+            interface(order, 1, 0, &[]),
+            enhanced(order, &long),
+            enhanced(order, &datagram(2, 2_000_000)),
+            block(order, 3, &[&order.u32(9_000_000)[..], &vec![0; length]].concat()),
+            enhanced(order, &datagram(3, 3_000_000)),
+        ];
+        let run = run_with_input(["-r", "-", "-o", "json:-"], &file.concat());
+        assert_eq!(ports_and_starts(&run), [(2, 2), (3, 3)], "{length}");
+        assert_eq!(run.count("input.blocks_damaged"), 2, "{length}");
+        assert_eq!(run.count("input.files_damaged"), 0, "{length}");
+        assert!(run.stderr.contains("262144"), "{}", run.stderr);
+    }
+}
+
+/// An Interface Statistics Block with options of 64 bits.
+fn statistics(order: Order, interface: u32, options: &[(u16, u64)]) -> Vec<u8> {
+    let mut body = [order.u32(interface), order.u32(0), order.u32(0)].concat();
+    for (code, value) in options {
+        body.extend(order.u16(*code));
+        body.extend(order.u16(8));
+        body.extend(u64_of(order, *value));
+    }
+    block(order, 5, &body)
+}
+
+#[test]
+fn packets_that_the_capture_lost_are_in_the_totals() {
+    for order in ORDERS {
+        let one = [
+            section(order),
+            interface(order, 1, 0, &[]),
+            interface(order, 1, 0, &[]),
+            // Received, dropped by the interface, accepted, dropped by the system.
+            statistics(order, 0, &[(4, 1000), (5, 7), (6, 900), (7, 30)]),
+            enhanced(order, &datagram(1, 1_000_000)),
+            // The counts are those since the capture began.
+            statistics(order, 0, &[(4, 2000), (5, 7), (6, 1900), (7, 35)]),
+            statistics(order, 1, &[(5, 100)]),
+            // Of an interface that is not described.
+            statistics(order, 2, &[(5, 1_000_000)]),
+        ]
+        .concat();
+        assert_eq!(replay(&one).count("input.packets_dropped"), 142);
+        let run = replay(&[&one[..], &one].concat());
+        assert_eq!(run.count("input.packets_dropped"), 284, "by section");
+        let folder = scratch();
+        let path = write(&folder, "lossy", &one);
+        let output = flowprobe().arg("-r").arg(path).args(["-o", "json:/dev/null"]).output();
+        let totals = String::from_utf8(output.unwrap().stderr).unwrap();
+        assert!(totals.contains("142 packets were lost when the input"), "{totals}");
+    }
+    assert_eq!(replay(&pcapng(1, &[datagram(1, 0)])).count("input.packets_dropped"), 0);
 }

@@ -28,6 +28,31 @@ fn zstd(octets: &[u8]) -> Vec<u8> {
     zstd::encode_all(octets, 3).unwrap()
 }
 
+fn xz(octets: &[u8]) -> Vec<u8> {
+    let options = lzma_rust2::XzOptions::default();
+    let mut encoder = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+    encoder.write_all(octets).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn bzip2(octets: &[u8]) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
+    encoder.write_all(octets).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn lz4(octets: &[u8]) -> Vec<u8> {
+    let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+    encoder.write_all(octets).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A frame that decoders of zstd (RFC 8878, 3.1.2) and LZ4 skip.
+fn skippable(kind: u8, octets: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(octets.len()).unwrap().to_le_bytes();
+    [&[0x50 + kind, 0x2a, 0x4d, 0x18], &length, octets].concat()
+}
+
 /// The file in two parts, each compressed for itself, as `cat a.gz b.gz` makes it.
 fn in_two(octets: &[u8], compress: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     // In the middle of a packet.
@@ -68,8 +93,25 @@ fn compressed_files_are_read_from_files_and_from_standard_input() {
             file.clone(),
             gzip(&file),
             zstd(&file),
+            xz(&file),
+            bzip2(&file),
+            lz4(&file),
             in_two(&file, gzip),
             in_two(&file, zstd),
+            in_two(&file, xz),
+            in_two(&file, bzip2),
+            in_two(&file, lz4),
+            // Skippable frames may come first, and in between.
+            [skippable(0, b"user"), zstd(&file)].concat(),
+            [skippable(15, &[]), skippable(3, &[7; 100_000]), in_two(&file, zstd)].concat(),
+            [skippable(1, b"user"), lz4(&file)].concat(),
+            // Padding of a tape or a disk.
+            [gzip(&file), vec![0; 512]].concat(),
+            [bzip2(&file), vec![0; 70_000]].concat(),
+            [gzip(&[]), vec![0; 5], gzip(&file), vec![0; 100_000]].concat(),
+            // Room that was reserved, or what a crash left of the last blocks.
+            [&file[..], &[0; 4096]].concat(),
+            [&file[..], &[0; 400_001]].concat(),
             // A member or a frame may be empty.
             [gzip(&[]), gzip(&file), gzip(&[])].concat(),
             [zstd(&[]), zstd(&file), zstd(&[])].concat(),

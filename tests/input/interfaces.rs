@@ -84,6 +84,108 @@ fn number_of_an_interface_is_the_same_over_sections_and_files() {
     assert!(run.flows().iter().all(|flow| flow.packets == 3));
 }
 
+/// A section with interfaces of these names and link types, and a packet of the last of them.
+fn section_of(interfaces: &[(Option<&str>, u16)], port: u16) -> Vec<u8> {
+    let order = Order::Little;
+    let mut file = section(order);
+    for (name, link) in interfaces {
+        let name: Vec<_> = name.iter().map(|name| (2, name.as_bytes())).collect();
+        file.extend(interface(order, *link, 0, &name));
+    }
+    let last = u32::try_from(interfaces.len() - 1).unwrap();
+    file.extend(enhanced(order, &datagram(port, u64::from(port) * 1_000_000).on(last)));
+    file
+}
+
+#[test]
+fn interface_is_known_by_its_name_over_sections_and_files() {
+    let folder = scratch();
+    // The two directions of a TAP: each file has one interface, in the first place.
+    let parts = [(Some("eth0"), 1), (Some("eth1"), 2), (None, 3)]
+        .map(|(name, port)| section_of(&[(name, 1)], port));
+    let files = ["a", "b", "c"].map(|name| folder.path().join(name));
+    for (file, part) in files.iter().zip(&parts) {
+        std::fs::write(file, part).unwrap();
+    }
+    let [a, b, c] = &files;
+    let (zero, one) = (Some("eth0"), Some("eth1"));
+    expect(&replay(&[a, b], &[]), &[(1, 1, zero), (2, 2, one)]);
+    expect(&replay(&[b, a], &[]), &[(1, 2, zero), (2, 1, one)]);
+    // One without a name shares no number with one that has a name.
+    expect(&replay(&[c, b], &[]), &[(2, 2, one), (3, 1, None)]);
+    expect(&replay(&[b, c], &[]), &[(2, 1, one), (3, 2, None)]);
+    let sections = write(&folder, "sections", &parts.concat());
+    expect(&replay(&[&sections], &[]), &[(1, 1, zero), (2, 2, one), (3, 3, None)]);
+    // A number that the user gives to one is not another's.
+    expect(&replay(&[a, b], &["--ifindex", "eth1=1"]), &[(1, 2, zero), (2, 1, one)]);
+    let swapped = replay(&[a, b], &["--ifindex", "eth1=1", "--ifindex", "eth0=2"]);
+    expect(&swapped, &[(1, 2, zero), (2, 1, one)]);
+}
+
+#[test]
+fn interfaces_of_one_name_and_another_link_type_are_two() {
+    let parts = [(1, 1), (113, 2), (1, 3)].map(|(link, port)| {
+        let mut part = section_of(&[(Some("any"), link)], port);
+        if link == 113 {
+            // No packet that Linux cooked: what counts is the interface.
+            part.truncate(part.len() - enhanced(Order::Little, &datagram(port, 0)).len());
+        }
+        part
+    });
+    let other = section_of(&[(Some("any"), 113), (Some("eth1"), 1)], 4);
+    let run = crate::replay(&[&parts.concat()[..], &other].concat());
+    let any = Some("any");
+    expect(&run, &[(1, 1, any), (3, 1, any), (4, 3, Some("eth1"))]);
+}
+
+#[test]
+fn section_that_describes_an_interface_twice_keeps_positions() {
+    let names = [Some("wlan0"), Some("wlan0"), Some("eth1")].map(|name| (name, 1));
+    let run = crate::replay(&section_of(&names, 1));
+    expect(&run, &[(1, 3, Some("eth1"))]);
+    let run = crate::replay(&section_of(&names[..2], 1));
+    expect(&run, &[(1, 1, Some("wlan0"))]);
+}
+
+#[test]
+fn one_number_is_not_given_to_two_interfaces() {
+    let folder = scratch();
+    let path = write(&folder, "a", &named(&["eth0", "eth1"]));
+    let twice = ["--ifindex", "eth0=7", "--ifindex", "eth1=7", "-o", "json:-"];
+    let run = run([&["-r", path.to_str().unwrap()], &twice[..]].concat());
+    assert_eq!(run.status, 2, "{}", run.stderr);
+    assert!(run.stderr.contains('7'), "{}", run.stderr);
+}
+
+#[test]
+fn many_interfaces_cost_no_more_than_as_many_packets() {
+    // Each with a name of its own, and a packet behind each description.
+    let order = Order::Little;
+    let count = 70_000_u32;
+    let mut file = section(order);
+    for index in 0..count {
+        let name = format!("{index}{}", "x".repeat(300));
+        file.extend(interface(order, 1, 0, &[(2, name.as_bytes())]));
+        file.extend(enhanced(order, &datagram(1, 1_000_000).on(index)));
+    }
+    let begin = std::time::Instant::now();
+    let input = ["-r", "-", "-o", "json:-"];
+    let run = crate::support::run_with_input(input, &file);
+    assert!(begin.elapsed().as_secs() < 30, "{:?}", begin.elapsed());
+    run.assert_conservation();
+    let numbers: std::collections::HashSet<_> =
+        run.flows().iter().map(|flow| flow.interface).collect();
+    assert_eq!(numbers.len(), 65_536);
+    // Of the rest the packets are counted, and so are the names that nobody keeps.
+    assert_eq!(run.count("ignored.unknown_interface.packets"), 70_000 - 65_536);
+    assert_eq!(run.count("input.interfaces_over_limit"), 70_000 - 4096);
+    let named = run.documents().iter().any(|document| {
+        let name = &document["observer"]["ingress"]["interface"]["name"];
+        name.as_str().is_some_and(|name| name.len() == 255)
+    });
+    assert!(named, "names are cut");
+}
+
 #[test]
 fn interface_number_can_be_given_by_name() {
     let folder = scratch();

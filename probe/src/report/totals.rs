@@ -129,6 +129,8 @@ impl Totals {
             (meter.clock_jumps, "times the clock jumped forward by more than a day"),
             (self.input.packets_timeless, "packets had no time and took that of the one before"),
             (self.input.blocks_damaged, "damaged blocks were skipped"),
+            (self.input.packets_dropped, "packets were lost when the input was captured"),
+            (self.input.interfaces_over_limit, "interfaces have no number or no name: too many"),
             (self.input.files_damaged, "files could not be read to their end"),
         ];
         let there = counts.into_iter().filter(|(number, _)| *number > 0);
@@ -163,6 +165,8 @@ impl Totals {
                 "files_damaged": self.input.files_damaged,
                 "blocks_damaged": self.input.blocks_damaged,
                 "packets_timeless": self.input.packets_timeless,
+                "packets_dropped": self.input.packets_dropped,
+                "interfaces_over_limit": self.input.interfaces_over_limit,
             },
             "ended": ended,
             "active_flows": self.flows,

@@ -223,7 +223,10 @@ fn regular_file(path: &Path) -> Option<PathBuf> {
 }
 
 fn check_interfaces(numbers: &[(String, u32)]) -> Result<(), String> {
-    for (index, (name, _)) in numbers.iter().enumerate() {
+    for (index, (name, number)) in numbers.iter().enumerate() {
+        if let Some((other, _)) = numbers[..index].iter().find(|(_, given)| given == number) {
+            return Err(format!("--ifindex {name}={number}: {other} has this number"));
+        }
         if numbers[..index].iter().any(|(other, _)| other == name) {
             return Err(format!("--ifindex {name}: interface given twice"));
         }

@@ -44,7 +44,8 @@ fn check_file(octets: &[u8], path: &Path) {
         return;
     }
     assert_eq!((frames.clone(), report), read(&[path], 1), "one at a time, nothing else comes");
-    let is_compressed = octets.starts_with(&[0x1f, 0x8b]) || octets.starts_with(&ZSTD);
+    let is_compressed = COMPRESSED.iter().any(|magic| octets.starts_with(magic))
+        || matches!(octets, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]);
     if !is_compressed {
         assert_in_the_file(&frames, octets);
     }
@@ -140,6 +141,10 @@ fn naive_pcap(octets: &[u8]) -> Option<Vec<Captured>> {
         let begin = at + 16;
         let end = begin + length as usize;
         let Some(data) = octets.get(begin..end) else { break };
+        // Padding, and not a packet of no octets from the year 1970.
+        if octets[at..begin].iter().all(|&octet| octet == 0) {
+            break;
+        }
         if data.len() > PACKET_OCTETS_MAX {
             break;
         }
@@ -157,7 +162,9 @@ fn naive_pcap(octets: &[u8]) -> Option<Vec<Captured>> {
     Some(frames)
 }
 
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// First octets of gzip, zstd, xz, bzip2 and LZ4.
+const COMPRESSED: [&[u8]; 5] =
+    [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"\x04\x22\x4d\x18"];
 
 thread_local! {
     /// A file without a name, in memory where that is possible: a check takes some microseconds.

@@ -1,16 +1,42 @@
 //! The interfaces of all capture files together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use exporter::Interface;
 
-/// Numbers and names of interfaces. An interface has the number of its position in its section,
-/// the same over sections and files, unless the user gave its name another.
+/// Interfaces of a section, and interfaces of all files that have a number; more have number 0.
+pub(super) const INTERFACES_MAX: usize = 65_536;
+
+/// Interfaces whose names leave this program.
+const NAMES_MAX: usize = 4096;
+
+/// Octets of a name; longer ones are cut.
+const NAME_OCTETS_MAX: usize = 255;
+
+/// Numbers and names of interfaces, over all sections and files.
+///
+/// Interfaces with the same name and link type are one. Without a name, interfaces at the same
+/// position in their sections are one. Numbers begin at 1 and follow the order of the first
+/// descriptions, so that those of a lone section are positions. A number that the user gave
+/// to a name is not given to another interface.
 #[derive(Debug, Default)]
 pub(super) struct Interfaces {
     overrides: HashMap<String, Override>,
+    /// Numbers that the user gave.
+    reserved: HashSet<u32>,
+    numbers: HashMap<Identity, u32>,
+    /// The highest number that was given here.
+    last: u32,
     named: Vec<Interface>,
+    over_limit: u64,
+}
+
+/// What makes two descriptions the same interface.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Identity {
+    Named { name: String, link_number: u16 },
+    Unnamed { position: u32 },
 }
 
 #[derive(Debug)]
@@ -21,26 +47,57 @@ struct Override {
 
 impl Interfaces {
     pub(super) fn new(overrides: &[(String, u32)]) -> Self {
+        let reserved = overrides.iter().map(|(_, number)| *number).collect();
         let overrides = overrides
             .iter()
             .map(|(name, number)| (name.clone(), Override { number: *number, used: false }))
             .collect();
-        Self { overrides, ..Self::default() }
+        Self { overrides, reserved, ..Self::default() }
     }
 
-    /// The number of an interface that a file describes.
-    pub(super) fn register(&mut self, position: u32, name: Option<String>) -> u32 {
-        let mut number = position;
+    /// The number of an interface that a file describes, at a position in its section from 0 on.
+    pub(super) fn register(&mut self, position: u32, name: Option<String>, link: u16) -> u32 {
+        let given = name.as_ref().and_then(|name| self.overrides.get_mut(name));
+        let given = given.map(|given| {
+            given.used = true;
+            given.number
+        });
+        let name = name.map(shortened);
+        let identity = match name.clone() {
+            Some(name) => Identity::Named { name, link_number: link },
+            None => Identity::Unnamed { position },
+        };
+        if let Some(number) = self.numbers.get(&identity) {
+            return *number;
+        }
+        if self.numbers.len() == INTERFACES_MAX {
+            self.over_limit += 1;
+            return given.unwrap_or(0);
+        }
+        let number = given.unwrap_or_else(|| self.next_number(position));
+        self.numbers.insert(identity, number);
         if let Some(name) = name {
-            if let Some(given) = self.overrides.get_mut(&name) {
-                number = given.number;
-                given.used = true;
-            }
-            if self.named.iter().all(|interface| interface.number != number) {
+            if self.named.len() < NAMES_MAX {
                 self.named.push(Interface { number, name });
+            } else {
+                self.over_limit += 1;
             }
         }
         number
+    }
+
+    fn next_number(&mut self, position: u32) -> u32 {
+        let mut number = self.last.max(position).saturating_add(1);
+        while self.reserved.contains(&number) {
+            number = number.saturating_add(1);
+        }
+        self.last = number;
+        number
+    }
+
+    /// Descriptions that had no room: the interface has no number, or its name is not exported.
+    pub(super) fn over_limit(&self) -> u64 {
+        self.over_limit
     }
 
     /// How many have a name.
@@ -64,6 +121,12 @@ impl Interfaces {
     pub(super) fn unused_overrides(&self) -> impl Iterator<Item = &str> {
         self.overrides.iter().filter(|(_, given)| !given.used).map(|(name, _)| name.as_str())
     }
+}
+
+/// A name, cut to the longest that is kept.
+fn shortened(mut name: String) -> String {
+    name.truncate(name.floor_char_boundary(NAME_OCTETS_MAX));
+    name
 }
 
 /// A link type for messages: its number, and its name if it is one that turns up.

@@ -3,55 +3,35 @@
 //! A file is open only while it is due: from its first packet's time on. So rotated captures may
 //! be many, and the two directions of a TAP come out in order.
 
+mod decompress;
+mod format;
+mod inputs;
 mod interfaces;
 mod pcap;
 mod pcapng;
+mod pipe;
 mod reader;
-mod stdin;
 mod window;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use exporter::Interface;
 use flow::Frame;
 use log::{error, warn};
 
+use self::format::{Damage, PACKET_OCTETS_MAX};
+pub use self::inputs::Input;
 use self::interfaces::Interfaces;
 pub(crate) use self::interfaces::link_name;
-use self::reader::{Damage, FileReader, Run, open_counted};
-use self::stdin::Stdin;
+use self::pipe::PipeState;
+use self::reader::{FileReader, Run};
 use super::{CaptureError, PacketSource, Polled};
 
-/// A capture file, or standard input.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// `-`.
-    Stdin,
-    /// A path.
-    File(PathBuf),
-}
-
-impl Input {
-    fn name(&self) -> String {
-        match self {
-            Self::Stdin => "standard input".to_owned(),
-            Self::File(path) => path.display().to_string(),
-        }
-    }
-
-    /// Whether it can be opened more than once: a pipe cannot.
-    fn opens_again(&self) -> bool {
-        match self {
-            Self::Stdin => false,
-            Self::File(path) => fs::metadata(path).is_ok_and(|metadata| metadata.is_file()),
-        }
-    }
-}
+/// Nanoseconds of a second.
+const NANOS: u64 = 1_000_000_000;
 
 /// When a file is due: the time of its packet, then its place on the command line.
 type Due = (u64, usize);
@@ -68,9 +48,12 @@ pub struct FileSource {
     next_due: Due,
     named_before: usize,
     report: InputReport,
-    read: Arc<AtomicU64>,
+    state: PipeState,
     size: Option<u64>,
-    stop: Arc<AtomicBool>,
+    /// Where the second of packet time ends that is being read, in nanoseconds since the epoch.
+    /// Without a pipe nobody waits for records, and seconds are not looked at.
+    second_end: u64,
+    second_has_begun: bool,
 }
 
 struct Open {
@@ -96,10 +79,16 @@ struct Waiting {
 pub struct InputReport {
     /// Files that could not be read, or not to their end.
     pub files_damaged: u64,
-    /// Blocks in otherwise sound files that were skipped.
+    /// Packet blocks of pcapng files that were skipped: they contradict themselves, or the packet is
+    /// longer than 262,144 octets.
     pub blocks_damaged: u64,
     /// Packets without a time that took that of the packet before.
     pub packets_timeless: u64,
+    /// Packets that the captures lost when they were made, by the statistics in pcapng files.
+    pub packets_dropped: u64,
+    /// Descriptions of interfaces beyond 65,536, which have number 0, or of names beyond 4,096,
+    /// which are not exported.
+    pub interfaces_over_limit: u64,
 }
 
 impl FileSource {
@@ -113,29 +102,37 @@ impl FileSource {
             next_due: (u64::MAX, usize::MAX),
             named_before: 0,
             report: InputReport::default(),
-            read: Arc::default(),
-            size: total_size(files),
-            stop: Arc::clone(stop),
+            state: PipeState { stop: Arc::clone(stop), ..PipeState::default() },
+            size: files.iter().map(Input::size).sum(),
+            second_end: if files.iter().any(Input::is_pipe) { 0 } else { u64::MAX },
+            second_has_begun: false,
         };
         let only = files.len() == 1;
         for (index, file) in files.iter().enumerate() {
             if let Some(open) = source.open_file(index) {
                 let due = open.due();
-                let keep = only || !file.opens_again();
+                let keep = only || file.is_pipe();
                 source.later.push(Reverse(Waiting { due, reader: keep.then_some(open.reader) }));
             }
         }
         // Looking is not reading.
         if !only {
-            source.read.store(0, Ordering::Relaxed);
+            source.state.read.store(0, Ordering::Relaxed);
         }
         source.go_on();
+        source.state.opened.store(true, Ordering::Relaxed);
         source
     }
 
     /// Octets read so far, of how many, if that is known.
     pub fn progress(&self) -> (u64, Option<u64>) {
-        (self.read.load(Ordering::Relaxed), self.size)
+        (self.state.read.load(Ordering::Relaxed), self.size)
+    }
+
+    /// Whether the first packet of another second of packet time was lent since this was last asked.
+    /// Only where the input is a pipe: somebody may wait for the records.
+    pub fn second_has_begun(&mut self) -> bool {
+        std::mem::take(&mut self.second_has_begun)
     }
 
     /// The interfaces with names, if there are more than when this was last asked.
@@ -150,7 +147,7 @@ impl FileSource {
 
     /// What was wrong with the input so far.
     pub fn report(&self) -> InputReport {
-        self.report
+        InputReport { interfaces_over_limit: self.interfaces.over_limit(), ..self.report }
     }
 
     /// Warns of what only shows at the end.
@@ -158,6 +155,18 @@ impl FileSource {
         for name in self.interfaces.unused_overrides() {
             warn!("--ifindex {name}: no interface of this name in the input");
         }
+    }
+
+    /// How many frames to lend: one, where it is the first of a second, so that flows that are over
+    /// by its time can leave. Times of packets alone decide where that is.
+    fn begin_second(&mut self, frames_max: usize) -> usize {
+        let nanos = self.current.as_ref().map_or(0, |open| open.due().0);
+        if nanos < self.second_end {
+            return frames_max;
+        }
+        self.second_end = (nanos / NANOS + 1).saturating_mul(NANOS).min(u64::MAX - 1);
+        self.second_has_begun = true;
+        frames_max.min(1)
     }
 
     /// Leaves the current file, because another is due or because it is at its end.
@@ -191,10 +200,7 @@ impl FileSource {
 
     /// Opens a file and goes to its first packet.
     fn open_file(&mut self, index: usize) -> Option<Open> {
-        let stream = match &self.files[index] {
-            Input::Stdin => Ok(Stdin::open(Arc::clone(&self.read), Arc::clone(&self.stop))),
-            Input::File(path) => open_counted(path, &self.read),
-        };
+        let stream = self.files[index].open(&self.state);
         let mut reader = match stream.map_err(Damage::from).and_then(FileReader::open) {
             Ok(reader) => reader,
             Err(_) if self.is_interrupted(index) => return None,
@@ -215,9 +221,9 @@ impl FileSource {
         None
     }
 
-    /// Standard input ends where it is interrupted: that is no damage.
+    /// A pipe ends where it is interrupted: that is no damage.
     fn is_interrupted(&self, index: usize) -> bool {
-        self.files[index] == Input::Stdin && self.stop.load(Ordering::Relaxed)
+        self.state.stop.load(Ordering::Relaxed) && self.files[index].is_pipe()
     }
 
     #[cold]
@@ -229,7 +235,11 @@ impl FileSource {
             warn!("{name}: {note}");
         }
         if remarks.damaged_blocks > 0 {
-            error!("{name}: {} damaged blocks were skipped", remarks.damaged_blocks);
+            error!(
+                "{name}: {} damaged blocks were skipped, or blocks with a packet of more than \
+                 {PACKET_OCTETS_MAX} octets",
+                remarks.damaged_blocks
+            );
         }
         if remarks.undescribed > 0 {
             error!(
@@ -250,6 +260,7 @@ impl FileSource {
         self.report.files_damaged += u64::from(damaged);
         self.report.blocks_damaged += remarks.damaged_blocks;
         self.report.packets_timeless += remarks.timeless;
+        self.report.packets_dropped = self.report.packets_dropped.saturating_add(remarks.dropped);
     }
 }
 
@@ -260,14 +271,28 @@ impl PacketSource for FileSource {
     {
         let mut left = frames_max;
         let named = self.interfaces.named_count();
+        if self.second_end != u64::MAX
+            && let Some(open) = &mut self.current
+        {
+            match open.reader.is_at_packet(&mut self.interfaces) {
+                Ok(_) => {}
+                Err(damage) if damage.is_silence() => return Ok(Polled::Idle),
+                Err(damage) => self.leave(Err(damage)),
+            }
+            if self.interfaces.named_count() == named {
+                left = self.begin_second(frames_max);
+            }
+        }
         // Names are to be known before the packets that need them.
         while left > 0 && self.interfaces.named_count() == named {
             let Some(open) = &mut self.current else { return Ok(Polled::End) };
             // Of two packets with the same time, that of the file named first comes first.
             let (due, file) = self.next_due;
-            let before = due.saturating_add(u64::from(open.index < file));
+            let before = due.saturating_add(u64::from(open.index < file)).min(self.second_end);
             match open.reader.run(&mut left, before, &mut self.interfaces, &mut take) {
                 Ok(Run::Enough) => {}
+                Ok(Run::AnotherIsDue) if open.due().0 >= self.second_end => break,
+                Err(damage) if damage.is_silence() => return Ok(Polled::Idle),
                 why => self.leave(why),
             }
         }
@@ -293,16 +318,4 @@ impl Ord for Waiting {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.due.cmp(&other.due)
     }
-}
-
-/// The size of all files together; none where it is not known before.
-fn total_size(files: &[Input]) -> Option<u64> {
-    let size = |input: &Input| match input {
-        Input::Stdin => None,
-        Input::File(path) => {
-            let metadata = fs::metadata(path).ok()?;
-            metadata.is_file().then_some(metadata.len())
-        }
-    };
-    files.iter().map(size).sum()
 }

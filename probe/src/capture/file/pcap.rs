@@ -2,20 +2,31 @@
 
 use flow::{Frame, LinkType, Timestamp};
 
-use super::reader::{Damage, Head, Order, PACKET_OCTETS_MAX};
+use super::format::{Damage, Head, Order, PACKET_OCTETS_MAX};
 use super::window::Window;
 
-/// Octets of the file header and of a packet's.
+/// Octets of the file header: magic (4), version (2 + 2), reserved (8), snap length (4), link
+/// type (4).
 const FILE_HEADER: usize = 24;
+
+/// Octets of a packet header: seconds, fraction of a second, captured length, length; 4 each.
 const PACKET_HEADER: usize = 16;
 
-/// What a file header says.
+/// Where fields are in the file header.
+mod field {
+    /// The link type is the lower half; the upper half is about frame check sequences.
+    pub(super) const LINK_TYPE: usize = 20;
+}
+
+/// A classic pcap file behind its file header.
 #[derive(Debug)]
 pub(super) struct Pcap {
     order: Order,
     unit: Unit,
-    pub(super) link_number: u16,
+    link_number: u16,
     link_type: LinkType,
+    /// A packet header of zeros was found: only zeros may follow.
+    padding: bool,
 }
 
 /// What a packet's fraction of a second counts.
@@ -58,30 +69,33 @@ impl Pcap {
         }
     }
 
-    /// Reads the file header: magic, version (2 + 2), reserved (8), snap length (4), link type (4,
-    /// of which the upper half is about frame check sequences).
+    /// Reads the file header.
     pub(super) fn open(window: &mut Window, order: Order, unit: Unit) -> Result<Self, Damage> {
         if !window.need(FILE_HEADER)? {
             return Err(Damage::CutShort("the file header"));
         }
-        let link = order.u32(window.octets(), 20) & 0xffff;
+        let link = order.u32(window.octets(), field::LINK_TYPE) & 0xffff;
         window.advance(FILE_HEADER);
         let link_number = u16::try_from(link).unwrap_or(u16::MAX);
         let link_type = LinkType::from_number(link_number);
-        Ok(Self { order, unit, link_number, link_type })
+        Ok(Self { order, unit, link_number, link_type, padding: false })
     }
 
-    /// Finds the next packet: seconds (4), fraction (4), captured length (4), length (4), data.
-    pub(super) fn next(&self, window: &mut Window) -> Result<Option<Head>, Damage> {
+    /// Finds the next packet.
+    pub(super) fn next(&mut self, window: &mut Window) -> Result<Option<Head>, Damage> {
+        if self.padding {
+            return self.end_of_padding(window);
+        }
         if !window.need(PACKET_HEADER)? {
             let rest = window.octets().len();
             return if rest == 0 { Ok(None) } else { Err(Damage::CutShort("a packet header")) };
         }
-        let header = window.octets();
-        let seconds = self.order.u32(header, 0);
-        let fraction = self.order.u32(header, 4);
-        let captured = self.order.u32(header, 8);
-        let length = self.order.u32(header, 12);
+        let header = window.octets().first_chunk().expect("the header is there");
+        if *header == [0; PACKET_HEADER] {
+            self.padding = true;
+            return self.end_of_padding(window);
+        }
+        let [seconds, fraction, captured, length] = self.order.words::<PACKET_HEADER, 4>(header);
         if captured > PACKET_OCTETS_MAX {
             return Err(Damage::TooLong(captured));
         }
@@ -99,6 +113,12 @@ impl Pcap {
             link_type: self.link_type,
             link_number: self.link_number,
         }))
+    }
+
+    /// A file that was given its size in advance, or lost its end in a crash, ends with zeros.
+    /// They are not packets of no octets from the year 1970.
+    fn end_of_padding(&self, window: &mut Window) -> Result<Option<Head>, Damage> {
+        if window.skip_zeros()? { Ok(None) } else { Err(Damage::BehindZeros) }
     }
 
     /// Finds packets at the beginning of some octets, one behind the other, as many as there is
@@ -137,7 +157,8 @@ impl Pcap {
             let [seconds, fraction, captured, length] = order.words(header);
             let Some((data, after)) = body.split_at_checked(captured as usize) else { break };
             let is_later = || unit.nanos(seconds, fraction) >= before;
-            if captured > PACKET_OCTETS_MAX || (before != u64::MAX && is_later()) {
+            // A packet of no octets may be padding.
+            if captured.wrapping_sub(1) >= PACKET_OCTETS_MAX || (before != u64::MAX && is_later()) {
                 break;
             }
             *place = Frame {

@@ -1,6 +1,8 @@
 //! A window on a stream: what was read of it and not yet used, in one piece.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
+
+use super::decompress::Stream;
 
 /// Read at once, where a file is the only one open.
 const CHUNK: usize = 384 * 1024;
@@ -11,23 +13,30 @@ pub(super) const PIECE_MAX: usize = 320 * 1024;
 const _: () = assert!(PIECE_MAX <= CHUNK, "the buffer holds any piece");
 
 pub(super) struct Window {
-    stream: Box<dyn Read + Send>,
+    stream: Stream,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
     /// Octets of the stream before the buffer.
     passed: u64,
+    /// Octets to skip that have not come yet.
+    pending: u64,
     cut: bool,
 }
 
 impl Window {
-    pub(super) fn new(stream: Box<dyn Read + Send>) -> Self {
-        Self { stream, buffer: vec![0; CHUNK], start: 0, end: 0, passed: 0, cut: false }
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, buffer: vec![0; CHUNK], start: 0, end: 0, passed: 0, pending: 0, cut: false }
     }
 
     /// How far the stream was used, in octets.
     pub(super) fn position(&self) -> u64 {
         self.passed + self.start as u64
+    }
+
+    /// Whether the stream ended within what was to be skipped.
+    pub(super) fn ends_in_skipped(&self) -> bool {
+        self.pending > 0
     }
 
     /// Whether the stream ended before its compression did.
@@ -50,6 +59,16 @@ impl Window {
         self.fill(count)
     }
 
+    /// As [`Window::need`], but waits for a pipe that has nothing now.
+    pub(super) fn wait(&mut self, count: usize) -> io::Result<bool> {
+        loop {
+            match self.need(count) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
+    }
+
     /// Uses octets that are there.
     #[inline]
     pub(super) fn advance(&mut self, count: usize) {
@@ -57,29 +76,31 @@ impl Window {
         debug_assert!(self.start <= self.end, "only what is there is used");
     }
 
-    /// Skips octets, whether they are there or not. `false` when the stream ends before.
-    pub(super) fn skip(&mut self, count: u64) -> io::Result<bool> {
-        let mut rest = count;
-        loop {
-            let here = (self.end - self.start).min(usize::try_from(rest).unwrap_or(usize::MAX));
-            self.advance(here);
-            rest -= here as u64;
-            if rest == 0 {
-                return Ok(true);
-            }
-            if !self.fill(1)? {
+    /// Skips octets, whether they are there or not. The next `need` says if the stream ends before.
+    #[inline]
+    pub(super) fn skip(&mut self, count: u64) {
+        let here = (self.end - self.start).min(usize::try_from(count).unwrap_or(usize::MAX));
+        self.advance(here);
+        self.pending += count - here as u64;
+    }
+
+    /// Skips zeros. Whether the stream ends behind them.
+    pub(super) fn skip_zeros(&mut self) -> io::Result<bool> {
+        while self.need(1)? {
+            let zeros = self.octets().iter().take_while(|octet| **octet == 0).count();
+            self.advance(zeros);
+            if self.start < self.end {
                 return Ok(false);
             }
         }
+        Ok(true)
     }
 
     #[cold]
     fn fill(&mut self, count: usize) -> io::Result<bool> {
         assert!(count <= PIECE_MAX, "no piece is longer");
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.passed += self.start as u64;
-        (self.start, self.end) = (0, self.end - self.start);
-        while self.end < count {
+        self.compact();
+        while self.end < count || self.pending > 0 {
             match self.stream.read(&mut self.buffer[self.end..]) {
                 Ok(0) => return Ok(false),
                 Ok(read) => self.end += read,
@@ -90,7 +111,19 @@ impl Window {
                 }
                 Err(error) => return Err(error),
             }
+            if self.pending > 0 {
+                let pending = std::mem::take(&mut self.pending);
+                self.skip(pending);
+                self.compact();
+            }
         }
         Ok(true)
+    }
+
+    /// Moves what is there to the beginning of the buffer.
+    fn compact(&mut self) {
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.passed += self.start as u64;
+        (self.start, self.end) = (0, self.end - self.start);
     }
 }

@@ -1,0 +1,132 @@
+//! What the user names as input: files, folders, pipes.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use log::warn;
+
+use super::decompress::Stream;
+use super::pipe::{Pipe, PipeState};
+
+/// A capture file, or standard input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// `-`.
+    Stdin,
+    /// A path.
+    File(PathBuf),
+}
+
+impl Input {
+    /// The inputs that these names mean. A folder means the files in it, in the order of their
+    /// names, without subfolders and hidden files. A file that is named twice is read once.
+    ///
+    /// # Errors
+    ///
+    /// Standard input is named twice.
+    pub fn of_names(names: &[PathBuf]) -> Result<Vec<Self>, String> {
+        let mut inputs = Vec::with_capacity(names.len());
+        let mut known = HashSet::new();
+        for path in names.iter().flat_map(|name| files_of(name)) {
+            let input = if path == Path::new("-") { Self::Stdin } else { Self::File(path) };
+            if input == Self::Stdin && inputs.contains(&input) {
+                return Err("-r -: standard input can be read only once".to_owned());
+            }
+            match input.identity() {
+                Some(identity) if !known.insert(identity) => {
+                    warn!("{} is named twice, and read once", input.name());
+                }
+                Some(_) | None => inputs.push(input),
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// The name for messages.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Stdin => "standard input".to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// Whether it is a pipe, or another device, which can be opened only once.
+    pub(super) fn is_pipe(&self) -> bool {
+        match self {
+            Self::Stdin => true,
+            Self::File(path) => fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()),
+        }
+    }
+
+    /// The size in octets, where it is known before the file is read.
+    pub(super) fn size(&self) -> Option<u64> {
+        match self {
+            Self::Stdin => None,
+            Self::File(path) => {
+                let metadata = fs::metadata(path).ok()?;
+                metadata.is_file().then_some(metadata.len())
+            }
+        }
+    }
+
+    /// Opens the stream. What is read of it is counted.
+    pub(super) fn open(&self, state: &PipeState) -> io::Result<Stream> {
+        let state = state.clone();
+        Ok(match self {
+            Self::Stdin => {
+                // Past std's own buffer, which poll does not know of.
+                let fd = io::stdin().as_fd().try_clone_to_owned()?;
+                Box::new(Pipe { fd, state })
+            }
+            Self::File(path) => {
+                let file = fs::File::open(path)?;
+                if file.metadata()?.is_file() {
+                    Box::new(Counted { inner: file, read: state.read })
+                } else {
+                    Box::new(Pipe { fd: file.into(), state })
+                }
+            }
+        })
+    }
+
+    /// What is the same for two names of one file: its device and inode.
+    fn identity(&self) -> Option<(u64, u64)> {
+        let Self::File(path) = self else { return None };
+        let metadata = fs::metadata(path).ok()?;
+        metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
+    }
+}
+
+/// The files of a folder; anything else is itself, and so is a folder without files.
+fn files_of(name: &Path) -> Vec<PathBuf> {
+    let is_hidden =
+        |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes()[0] == b'.');
+    let mut files: Vec<_> = fs::read_dir(name)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.is_file() && !is_hidden(path))
+        .collect();
+    files.sort_unstable();
+    if files.is_empty() { vec![name.to_owned()] } else { files }
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    inner: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R: io::Read> io::Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}

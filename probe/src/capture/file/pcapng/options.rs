@@ -1,0 +1,42 @@
+//! The options of a block: code (2), length (2), value, padded to 4.
+
+use crate::capture::file::format::{Damage, Order};
+use crate::capture::file::window::Window;
+
+/// Octets of an option before its value.
+const HEADER: usize = 4;
+
+/// The code of what ends the options.
+const END: u16 = 0;
+
+/// Calls `take` with each option, its code and its value, and leaves the window behind the last
+/// octet of all options together. An option that claims more than there is ends them.
+///
+/// Options are read one by one: comments may make a block longer than the window.
+pub(super) fn each_option(
+    window: &mut Window,
+    order: Order,
+    octets: usize,
+    mut take: impl FnMut(u16, &[u8]),
+) -> Result<(), Damage> {
+    let mut left = octets;
+    while left >= HEADER {
+        if !window.wait(HEADER)? {
+            return Err(Damage::CutShort("an option"));
+        }
+        let code = order.u16(window.octets(), 0);
+        let end = HEADER + usize::from(order.u16(window.octets(), 2));
+        if code == END || end > left {
+            break;
+        }
+        if !window.wait(end)? {
+            return Err(Damage::CutShort("an option"));
+        }
+        take(code, &window.octets()[HEADER..end]);
+        let used = end.next_multiple_of(4).min(left);
+        window.skip(used as u64);
+        left -= used;
+    }
+    window.skip(left as u64);
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! Pipes, standard input among them. They may be silent for long: an interrupt is to be noticed
+//! then too, and what was metered so far is to leave.
+
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// How often a silent pipe looks for an interrupt, in milliseconds.
+const LOOK_MS: u16 = 100;
+
+/// What pipes share with the source.
+#[derive(Clone, Default)]
+pub(super) struct PipeState {
+    /// Octets read of all files.
+    pub(super) read: Arc<AtomicU64>,
+    /// The run is interrupted.
+    pub(super) stop: Arc<AtomicBool>,
+    /// All files are open: from now on a silent pipe says so instead of waiting.
+    pub(super) opened: Arc<AtomicBool>,
+}
+
+pub(super) struct Pipe {
+    pub(super) fd: OwnedFd,
+    pub(super) state: PipeState,
+}
+
+impl Read for Pipe {
+    /// Reads what there is; after an interrupt, the input has ended.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when all files are open and nothing came for a while. The next call goes on.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.state.stop.load(Ordering::Relaxed) {
+                return Ok(0);
+            }
+            let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, PollTimeout::from(LOOK_MS)) {
+                Ok(0) if self.state.opened.load(Ordering::Relaxed) => {
+                    return Err(ErrorKind::WouldBlock.into());
+                }
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let count = nix::unistd::read(&self.fd, buffer)?;
+        self.state.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
