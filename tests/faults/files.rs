@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::capture::pcap;
 use crate::support::{run, scratch, write};
-use crate::{FAILED, assert_error, datagram};
+use crate::{DONE, FAILED, assert_error, datagram};
 
 #[test]
 fn files_beside_one_that_cannot_be_read_are_read() {
@@ -57,4 +57,51 @@ fn name_that_is_not_text_is_read() {
     fs::write(&path, pcap(&[datagram(1, 1)])).unwrap();
     let run = run(["-r".as_ref(), path.as_os_str(), "-o".as_ref(), "json:-".as_ref()]);
     assert_eq!((run.status, run.flows().len()), (0, 1), "{}", run.stderr);
+}
+
+#[test]
+fn files_are_named_as_a_shell_expands_them() {
+    let folder = scratch();
+    let names = ["a.pcap", "b.pcap", "c.pcap"];
+    let paths: Vec<_> = (1..)
+        .zip(names)
+        .map(|(port, name)| write(&folder, name, &pcap(&[datagram(port, port.into())])))
+        .collect();
+    let [a, b, c] = [0, 1, 2].map(|index| paths[index].to_str().unwrap());
+    let all = folder.path().to_str().unwrap();
+    fs::create_dir(folder.path().join("subfolder")).unwrap();
+    write(&folder, ".hidden", b"no capture");
+    let output = ["-o", "json:-"];
+    let ways: [(&[&str], u64); 6] = [
+        (&["-r", a, b, c], 3),
+        (&[a, b, c], 3),
+        (&["-r", a, "-q", b, c], 3),
+        (&["-r", all], 3),
+        (&[all], 3),
+        (&[a], 1),
+    ];
+    for (words, packets) in ways {
+        let run = run([&output[..], words].concat());
+        assert_eq!(run.status, DONE, "{words:?}: {}", run.stderr);
+        assert_eq!(run.count("metered.packets"), packets, "{words:?}");
+    }
+    // What is named twice is read once, and that is said.
+    let link = folder.path().join("latest.pcap");
+    std::os::unix::fs::symlink(&paths[2], &link).unwrap();
+    for words in [&["-r", a, "-r", a, c][..], &[c, a, link.to_str().unwrap()]] {
+        let run = run([&output[..], words].concat());
+        assert_eq!(run.count("metered.packets"), 2, "{words:?}");
+        assert!(run.stderr.contains("named twice"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn control_characters_of_names_do_not_reach_the_terminal() {
+    let folder = scratch();
+    let name = "x\x1b]0;title\x07\nflowprobe: error: forged.pcap";
+    let path = write(&folder, name, b"no capture at all");
+    let run = run(["-r", path.to_str().unwrap(), "-o", "json:-"]);
+    assert!(!run.stderr.contains(['\x1b', '\x07']), "{:?}", run.stderr);
+    assert!(!run.stderr.contains("\nflowprobe: error: forged"), "{:?}", run.stderr);
+    assert_error(&run, &["\\u{1b}]0;title", "not a capture file"]);
 }

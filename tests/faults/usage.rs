@@ -46,7 +46,6 @@ fn no_input_is_wrong_usage() {
 fn what_is_not_known_is_refused() {
     check(&["--bogus"], &["--bogus"]);
     check(&["-r", "/dev/null", "--active", "1s"], &["--active"]);
-    check(&["trace.pcap"], &["trace.pcap"]);
     check(&["completions", "tcsh"], &["tcsh", "bash"]);
     check(&["completions"], &["SHELL"]);
 }

@@ -88,7 +88,8 @@ pub(crate) fn replay(
 /// not split, and what comes through a pipe should not wait for a block to be full. On how many
 /// processors there are it does not depend, for the order of records would depend on the host.
 fn workers_that_fit(config: &Config) -> usize {
-    let from_pipe = matches!(&config.source, Source::Files(files) if files.contains(&Input::Stdin));
+    let from_pipe =
+        matches!(&config.source, Source::Files(files) if files.iter().any(Input::is_pipe));
     if config.table.flows_max >= FLOWS_SPLIT && !from_pipe { 2 } else { 1 }
 }
 
@@ -114,6 +115,9 @@ impl Reader<'_> {
             }
             let Self { source, observer, .. } = &mut self;
             let polled = source.poll(BLOCK_FRAMES, |frame| observer.observe(frame, &mut worker));
+            if source.second_has_begun() {
+                worker.tick(observer.now());
+            }
             if let Some(end) = self.is_over(polled) {
                 break end;
             }

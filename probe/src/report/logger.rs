@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::report::escape::Escaped;
+
 static LOGGER: Logger = Logger { bar: Mutex::new(None) };
 
 struct Logger {
@@ -35,7 +37,7 @@ impl Log for Logger {
             Level::Info | Level::Debug | Level::Trace => "",
         };
         // Nothing can be said where standard error is closed.
-        let write = || drop(writeln!(stderr(), "flowprobe: {label}{}", record.args()));
+        let write = || drop(writeln!(stderr(), "flowprobe: {label}{}", Escaped(record.args())));
         match self.bar.lock() {
             Ok(bar) => match &*bar {
                 Some(bar) => bar.suspend(write),

@@ -1,5 +1,6 @@
 //! What people and programs are told of a run: totals, the table of the biggest flows, messages.
 
+pub(crate) mod escape;
 mod ignored;
 pub(crate) mod logger;
 pub(crate) mod top;

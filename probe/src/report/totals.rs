@@ -11,6 +11,7 @@ use crate::capture::file::InputReport;
 use crate::capture::live::SourceCounts;
 use crate::host::port::PortCounts;
 use crate::pipeline::worker::{Ended, OutputEnd};
+use crate::report::escape::Escaped;
 use crate::report::units::{count, grouped, octets, per_second, time};
 use crate::report::{ignored, top};
 
@@ -209,7 +210,7 @@ impl Rates {
 }
 
 fn line(text: &mut String, label: &str, words: &str) {
-    writeln!(text, "{label:<8} {words}").expect("a string takes all");
+    writeln!(text, "{label:<8} {}", Escaped(words)).expect("a string takes all");
 }
 
 fn in_brackets(words: &str) -> String {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::PossibleValue;
+use clap::builder::{OsStringValueParser, PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -85,10 +85,14 @@ Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage.";
 /// Settings of metering; a configuration file has the same names.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Capture file to replay (pcap or pcapng; plain, gzip or zstd), or - for standard input;
-    /// several files are merged by packet time
+    /// Capture files to replay (pcap or pcapng; plain, or compressed by gzip, zstd, xz, bzip2 or
+    /// LZ4); a folder means the files in it, - is standard input; several are merged by packet time
     #[arg(short, long, value_name = "FILE")]
     pub(crate) read: Vec<PathBuf>,
+
+    /// More capture files: -r a.pcap b.pcap, or a.pcap alone
+    #[arg(value_name = "FILE", conflicts_with = "interface", value_parser = OsStringValueParser::new().try_map(lone_file))]
+    pub(crate) files: Vec<PathBuf>,
 
     /// Where flows go; may be given several times [default: a table on the terminal]
     #[arg(short, long, value_name = "URL")]
@@ -169,10 +173,17 @@ pub(crate) struct Arguments {
     pub(crate) live: LiveSettings,
 }
 
+impl Arguments {
+    /// All names of capture files.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        [&self.read[..], &self.files].concat()
+    }
+}
+
 /// Settings of live capture: they need an interface.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Live capture")]
-#[group(multiple = true, requires = "interface", conflicts_with = "read")]
+#[group(multiple = true, requires = "interface", conflicts_with_all = ["read", "files"])]
 pub(crate) struct LiveSettings {
     /// Interface to capture from; may be given several times
     #[arg(short, long, value_name = "IFACE", help_heading = None, display_order = 0)]
@@ -337,6 +348,15 @@ impl ValueEnum for Direction {
             Self::Both => "both",
         }))
     }
+}
+
+/// clap takes the name of a command for a file where it stands behind a setting.
+fn lone_file(name: OsString) -> Result<PathBuf, String> {
+    if Cli::command().get_subcommands().any(|command| command.get_name() == name) {
+        let name = name.display();
+        return Err(format!("command {name} takes no settings before it; a file is ./{name}"));
+    }
+    Ok(name.into())
 }
 
 /// A shell's completions.

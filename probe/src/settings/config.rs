@@ -138,7 +138,7 @@ fn tpids(ethertypes: &[u16]) -> Result<Tpids, String> {
 fn source(args: &Arguments) -> Result<Source, String> {
     let live = &args.live;
     if live.interface.is_empty() {
-        return Ok(Source::Files(inputs(&args.read)?));
+        return Ok(Source::Files(inputs(&args.inputs())?));
     }
     for (index, name) in live.interface.iter().enumerate() {
         if live.interface[..index].contains(name) {
@@ -161,14 +161,7 @@ fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, String> {
                 .to_owned(),
         );
     }
-    let is_stdin = |path: &PathBuf| path == Path::new("-");
-    if paths.iter().filter(|path| is_stdin(path)).count() > 1 {
-        return Err("-r -: standard input can be read only once".to_owned());
-    }
-    let input = |path: &PathBuf| {
-        if is_stdin(path) { Input::Stdin } else { Input::File(path.clone()) }
-    };
-    Ok(paths.iter().map(input).collect())
+    Input::of_names(paths)
 }
 
 fn workers(args: &Arguments) -> Result<Option<usize>, String> {
@@ -204,7 +197,7 @@ fn check_files(args: &Arguments) -> Result<(), String> {
         if written.contains(&path) {
             return Err(format!("output {}: another output writes the same file", output.as_str()));
         }
-        if args.read.iter().filter_map(|read| regular_file(read)).any(|read| read == path) {
+        if args.inputs().iter().filter_map(|read| regular_file(read)).any(|read| read == path) {
             return Err(format!("output {}: this file is read", output.as_str()));
         }
         written.push(path);

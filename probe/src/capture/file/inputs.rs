@@ -57,7 +57,7 @@ impl Input {
     }
 
     /// Whether it is a pipe, or another device, which can be opened only once.
-    pub(super) fn is_pipe(&self) -> bool {
+    pub fn is_pipe(&self) -> bool {
         match self {
             Self::Stdin => true,
             Self::File(path) => fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()),
