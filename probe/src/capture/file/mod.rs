@@ -79,8 +79,8 @@ struct Waiting {
 pub struct InputReport {
     /// Files that could not be read, or not to their end.
     pub files_damaged: u64,
-    /// Packet blocks of pcapng files that were skipped: they contradict themselves, or the packet is
-    /// longer than 262,144 octets.
+    /// Packet blocks of pcapng files that were skipped: they contradict themselves, or the packet
+    /// is longer than 262,144 octets.
     pub blocks_damaged: u64,
     /// Packets without a time that took that of the packet before.
     pub packets_timeless: u64,
@@ -129,7 +129,7 @@ impl FileSource {
         (self.state.read.load(Ordering::Relaxed), self.size)
     }
 
-    /// Whether the first packet of another second of packet time was lent since this was last asked.
+    /// Whether the first packet of another second of packet time was lent since the last call.
     /// Only where the input is a pipe: somebody may wait for the records.
     pub fn second_has_begun(&mut self) -> bool {
         std::mem::take(&mut self.second_has_begun)
