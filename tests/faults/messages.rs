@@ -19,7 +19,8 @@ fn problems_of_the_system_are_told_in_its_words() {
     let path = write(&folder, "one.pcap", &pcap(&[datagram(1, 1)]));
     let (path, directory) = (path.to_str().unwrap(), folder.path().to_str().unwrap());
     check(&["-r", "/nonexistent"]);
-    check(&["-r", directory]);
+    let empty = scratch();
+    check(&["-r", empty.path().to_str().unwrap()]);
     check(&["-r", path, "-r", "/nonexistent"]);
     check(&["-r", path, "-o", "json:/nonexistent/x"]);
     check(&["-r", path, "-o", "json:/dev/full"]);

@@ -107,17 +107,18 @@ impl Reader<'_> {
     /// Reads and keeps flows on this thread.
     fn replay_alone(mut self, mut worker: Worker) -> Replayed {
         let mut report = MeterReport::default();
+        let mut left = BLOCK_FRAMES;
         let failure = loop {
-            // No record waits for the next block; outputs that there is nothing for are not woken.
+            // No record waits for the rest of a block, which a pipe may not have yet.
             worker.queues.hand_over();
-            if self.update(&mut report) {
+            if self.block_is_over(&mut left, BLOCK_FRAMES) && self.update(&mut report) {
                 worker.queues.report(report.clone());
             }
             let Self { source, observer, .. } = &mut self;
-            let polled = source.poll(BLOCK_FRAMES, |frame| observer.observe(frame, &mut worker));
-            if source.second_has_begun() {
-                worker.tick(observer.now());
-            }
+            let polled = source.poll(left, |frame| {
+                left -= 1;
+                observer.observe(frame, &mut worker);
+            });
             if let Some(end) = self.is_over(polled) {
                 break end;
             }
@@ -137,17 +138,23 @@ impl Reader<'_> {
     ) -> Replayed {
         let mut hands = Hands::new(scope, table, queues);
         let mut report = MeterReport::default();
+        let mut left = BLOCK_FRAMES_SHARED;
         let failure = loop {
-            let is_news = self.update(&mut report);
-            hands.report(is_news.then(|| report.clone()));
+            if self.block_is_over(&mut left, BLOCK_FRAMES_SHARED) {
+                hands.pass(self.observer.now());
+                let is_news = self.update(&mut report);
+                hands.report(is_news.then(|| report.clone()));
+            }
             let Self { source, observer, .. } = &mut self;
-            let polled =
-                source.poll(BLOCK_FRAMES_SHARED, |frame| observer.observe(frame, &mut hands));
-            hands.pass(self.observer.now());
+            let polled = source.poll(left, |frame| {
+                left -= 1;
+                observer.observe(frame, &mut hands);
+            });
             if let Some(end) = self.is_over(polled) {
                 break end;
             }
         };
+        hands.pass(self.observer.now());
         let is_news = self.update(&mut report);
         hands.report(is_news.then_some(report));
         hands.pass(self.observer.now());
@@ -159,6 +166,16 @@ impl Reader<'_> {
             }
         }
         (self.observer.counts(), ended, failure)
+    }
+
+    /// Whether the block is complete; then `left` is that of the next. Where blocks end depends on
+    /// packets and interfaces only, and not on the pace of a pipe.
+    fn block_is_over(&self, left: &mut usize, frames: usize) -> bool {
+        let is_over = *left == 0 || self.source.has_new_interfaces();
+        if is_over {
+            *left = frames;
+        }
+        is_over
     }
 
     /// Whether there is anything new to report.

@@ -91,7 +91,8 @@ pub(crate) struct Arguments {
     pub(crate) read: Vec<PathBuf>,
 
     /// More capture files: -r a.pcap b.pcap, or a.pcap alone
-    #[arg(value_name = "FILE", conflicts_with = "interface", value_parser = OsStringValueParser::new().try_map(lone_file))]
+    #[arg(value_name = "FILE", conflicts_with = "interface",
+          value_parser = OsStringValueParser::new().try_map(lone_file))]
     pub(crate) files: Vec<PathBuf>,
 
     /// Where flows go; may be given several times [default: a table on the terminal]

@@ -53,7 +53,6 @@ pub struct FileSource {
     /// Where the second of packet time ends that is being read, in nanoseconds since the epoch.
     /// Without a pipe nobody waits for records, and seconds are not looked at.
     second_end: u64,
-    second_has_begun: bool,
 }
 
 struct Open {
@@ -105,7 +104,6 @@ impl FileSource {
             state: PipeState { stop: Arc::clone(stop), ..PipeState::default() },
             size: files.iter().map(Input::size).sum(),
             second_end: if files.iter().any(Input::is_pipe) { 0 } else { u64::MAX },
-            second_has_begun: false,
         };
         let only = files.len() == 1;
         for (index, file) in files.iter().enumerate() {
@@ -129,10 +127,9 @@ impl FileSource {
         (self.state.read.load(Ordering::Relaxed), self.size)
     }
 
-    /// Whether the first packet of another second of packet time was lent since the last call.
-    /// Only where the input is a pipe: somebody may wait for the records.
-    pub fn second_has_begun(&mut self) -> bool {
-        std::mem::take(&mut self.second_has_begun)
+    /// Whether there are more interfaces with names than [`FileSource::new_interfaces`] last gave.
+    pub fn has_new_interfaces(&self) -> bool {
+        self.interfaces.named_count() != self.named_before
     }
 
     /// The interfaces with names, if there are more than when this was last asked.
@@ -165,7 +162,6 @@ impl FileSource {
             return frames_max;
         }
         self.second_end = (nanos / NANOS + 1).saturating_mul(NANOS).min(u64::MAX - 1);
-        self.second_has_begun = true;
         frames_max.min(1)
     }
 
