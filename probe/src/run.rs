@@ -18,9 +18,11 @@ use crate::host::doctor::{self, Form};
 use crate::host::port::Ports;
 use crate::host::{priority, rights};
 use crate::pipeline::live::Attached;
+use crate::pipeline::output::Output;
 use crate::pipeline::replay;
-use crate::pipeline::session::{Moment, Session};
-use crate::pipeline::worker::{Output, new_table};
+use crate::pipeline::session::{Session, Watch};
+use crate::pipeline::stages;
+use crate::pipeline::worker::new_table;
 use crate::report::logger::{self, Progress};
 use crate::report::top::{self, Status, TopFlows};
 use crate::report::totals::{Rates, Totals};
@@ -116,7 +118,8 @@ fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>)
     let mut source = FileSource::open(files, &config.ifindex, stop);
     let mut progress = Progress::new(quiet);
     let outputs = outputs(&mut exporters, &mut top);
-    let end = replay::replay(config, &mut source, outputs, stop, &mut |source| {
+    let stages = stages::configured(config);
+    let end = replay::replay(config, &mut source, stages, outputs, stop, &mut |source| {
         let (done, size) = source.progress();
         progress.update(done, size);
     });
@@ -194,25 +197,45 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         ports,
         sockets,
         tables,
+        stages: stages::configured(config),
         outputs: outputs(&mut exporters, &mut top),
         left_out: if settings.meter_own_exports { Vec::new() } else { conversations },
         stop,
         goes_first,
         begin,
     };
-    let mut last = Rates::new();
-    let totals = session.run(&mut |moment, totals| match moment {
-        Moment::Second => status.set(last.line(totals)),
-        Moment::Interval if screen => {}
-        Moment::Stuck => {
-            error!("an output does not end, so this program ends without it");
-            print_totals(config.stats, quiet, totals);
-            std::process::exit(FAILED.into());
-        }
-        Moment::Interval => print_totals(config.stats, quiet, totals),
-    });
+    let mut live_totals = LiveTotals { config, quiet, screen, status, last: Rates::new() };
+    let totals = session.run(&mut live_totals);
     let shown = show(config, quiet, top.as_ref(), &totals);
     if shown && all_is_there(&totals) { ExitCode::SUCCESS } else { FAILED.into() }
+}
+
+/// Shows the totals of a live run while it goes on.
+struct LiveTotals<'a> {
+    config: &'a Config,
+    quiet: bool,
+    /// The table is drawn on the terminal, with a line of rates above it.
+    screen: bool,
+    status: Status,
+    last: Rates,
+}
+
+impl Watch for LiveTotals<'_> {
+    fn second(&mut self, totals: &Totals) {
+        self.status.set(self.last.line(totals));
+    }
+
+    fn interval(&mut self, totals: &Totals) {
+        if !self.screen {
+            print_totals(self.config.stats, self.quiet, totals);
+        }
+    }
+
+    fn stuck(&mut self, totals: &Totals) -> ! {
+        error!("an output does not end, so this program ends without it");
+        print_totals(self.config.stats, self.quiet, totals);
+        std::process::exit(FAILED.into());
+    }
 }
 
 /// Whether a worker that waits for its processor loses packets soon.

@@ -88,7 +88,7 @@ pub(crate) struct LiveWorker<'a> {
 }
 
 /// What a worker is given besides its table.
-pub(crate) struct Feed<'a> {
+pub(crate) struct WorkerInput<'a> {
     pub(crate) sources: Vec<Attached>,
     pub(crate) arrivals: Receiver<Attached>,
     pub(crate) ports: usize,
@@ -100,16 +100,16 @@ pub(crate) struct Feed<'a> {
 }
 
 impl<'a> LiveWorker<'a> {
-    pub(crate) fn new(worker: Worker, observer: Observer, feed: Feed<'a>) -> Self {
+    pub(crate) fn new(worker: Worker, observer: Observer, input: WorkerInput<'a>) -> Self {
         Self {
             worker,
             observer,
-            sources: feed.sources,
-            arrivals: feed.arrivals,
-            published: feed.published,
-            stop: feed.stop,
-            priority: feed.goes_first.then(Priority::inherited),
-            closed: vec![SourceCounts::default(); feed.ports],
+            sources: input.sources,
+            arrivals: input.arrivals,
+            published: input.published,
+            stop: input.stop,
+            priority: input.goes_first.then(Priority::inherited),
+            closed: vec![SourceCounts::default(); input.ports],
             ticks: 0,
             was_idle: false,
         }
@@ -142,7 +142,7 @@ impl<'a> LiveWorker<'a> {
         if self.priority.take().is_some() {
             priority::go_with_others();
         }
-        self.worker.queues.set_when_full(WhenFull::WaitUntil(Instant::now() + FINISH));
+        self.worker.records.set_when_full(WhenFull::WaitUntil(Instant::now() + FINISH));
         self.move_clock();
         let now = self.observer.now();
         while !self.sources.is_empty() {
@@ -204,7 +204,7 @@ impl<'a> LiveWorker<'a> {
         self.worker.tick(self.observer.now());
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(TICKS_PER_BATCH) {
-            self.worker.queues.hand_over();
+            self.worker.records.flush();
         }
         self.sources.extend(self.arrivals.try_iter());
         let snapshot = Snapshot {

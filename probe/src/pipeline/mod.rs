@@ -1,7 +1,12 @@
-//! From packets to outputs: workers, the queues behind them, and the two loops that feed them.
+//! From packets to outputs: the two loops that feed workers, the queues, the stages, the outputs.
 
 pub(crate) mod live;
+pub(crate) mod output;
 pub(crate) mod queue;
 pub(crate) mod replay;
 pub(crate) mod session;
+pub(crate) mod stages;
 pub(crate) mod worker;
+
+#[cfg(test)]
+mod stage_tests;

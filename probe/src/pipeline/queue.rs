@@ -1,14 +1,17 @@
-//! The bounded queues between workers and outputs.
+//! The bounded queues between workers, stages and outputs.
 //!
-//! In a replay each worker has a queue of its own to each output, so that an output can take their
-//! records in a fixed order, and a full queue makes the worker wait. Live, the workers share the
-//! queue of an output, and what a full one does not take is counted as dropped.
+//! In a replay each worker has a queue of its own, so that records are taken in a fixed order, and
+//! a full queue makes the worker wait. Live, the workers share one queue, and what a full queue
+//! does not take is counted as dropped.
+//!
+//! The output takes from the workers' queues itself if it is the only one and there is no stage.
+//! Otherwise the thread of the stages takes from them, and each output has one queue more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use exporter::MeterReport;
 use flow::{BATCH_RECORDS, Batch, FlowRecord, RecordTally};
 
@@ -19,7 +22,7 @@ const REPLAY_BATCHES: usize = 64;
 /// batches that are not full, a few a second from each worker, can wait for a collector.
 const LIVE_BATCHES: (usize, usize) = (1024, 4096);
 
-/// What goes from a worker to an output.
+/// What goes from a worker to the outputs.
 #[derive(Clone, Debug)]
 pub(crate) enum Delivery {
     /// Ended flows.
@@ -30,15 +33,15 @@ pub(crate) enum Delivery {
     BlockEnd,
 }
 
-/// The queues of one worker, one to each output.
-pub(crate) struct Queues {
-    outlets: Vec<Outlet>,
+/// Collects the records of one worker in batches and sends them on.
+pub(crate) struct RecordQueue {
+    sender: QueueSender,
     batch: Batch,
     pool: Pool,
     when_full: WhenFull,
 }
 
-/// What a worker does when an output is behind.
+/// What a sender does when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenFull {
     /// Replay: nothing is lost on our side.
@@ -49,25 +52,32 @@ pub(crate) enum WhenFull {
     WaitUntil(Instant),
 }
 
-/// Where the records of a worker go to an output.
+/// The sending end of a queue.
 #[derive(Clone)]
-pub(crate) struct Outlet {
+pub(crate) struct QueueSender {
     sender: Sender<Delivery>,
     dropped: Arc<Dropped>,
 }
 
-/// What the queue of an output did not take.
+/// What a queue did not take.
 #[derive(Debug, Default)]
-pub(crate) struct Dropped {
+struct Dropped {
     records: AtomicU64,
     packets: AtomicU64,
     octets: AtomicU64,
+    events: AtomicU64,
 }
 
-/// Where the records of an output come from: the queue of each worker, or the one that they share.
-pub(crate) struct Inlet {
-    pub(crate) inboxes: Vec<Receiver<Delivery>>,
-    pub(crate) dropped: Arc<Dropped>,
+/// What all queues on the way to an output did not take.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DroppedOnWay(Vec<Arc<Dropped>>);
+
+/// The receiving end of one queue, or of one queue for each worker, of which it takes in turn: a
+/// block of the first worker, the same block of the second, and so on.
+pub(crate) struct Merge {
+    receivers: Vec<Receiver<Delivery>>,
+    turn: usize,
+    pub(crate) dropped: DroppedOnWay,
 }
 
 /// Batches that every output is done with, to be filled again.
@@ -111,15 +121,16 @@ pub(crate) fn clear<T: Copy>(list: &mut Vec<T>) {
 }
 
 impl Dropped {
-    fn count(&self, records: &[FlowRecord]) {
+    fn count(&self, batch: &Batch) {
         let mut tally = RecordTally::default();
-        records.iter().for_each(|record| tally.count(record));
+        batch.records.iter().for_each(|record| tally.count(record));
         self.records.fetch_add(tally.records, Ordering::Relaxed);
         self.packets.fetch_add(tally.packets, Ordering::Relaxed);
         self.octets.fetch_add(tally.octets, Ordering::Relaxed);
+        self.events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn tally(&self) -> RecordTally {
+    fn tally(&self) -> RecordTally {
         RecordTally {
             records: self.records.load(Ordering::Relaxed),
             packets: self.packets.load(Ordering::Relaxed),
@@ -128,105 +139,170 @@ impl Dropped {
     }
 }
 
-/// All queues: of the workers to the outputs.
-pub(crate) struct Wiring {
-    pub(crate) workers: Vec<Queues>,
-    pub(crate) outputs: Vec<Inlet>,
+impl DroppedOnWay {
+    pub(crate) fn tally(&self) -> RecordTally {
+        self.0.iter().fold(RecordTally::default(), |sum, queue| sum + queue.tally())
+    }
+
+    pub(crate) fn events(&self) -> u64 {
+        self.0.iter().map(|queue| queue.events.load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// All queues of a run.
+pub(crate) struct QueueSet {
+    pub(crate) workers: Vec<RecordQueue>,
+    /// Only if there are stages or several outputs.
+    pub(crate) stages: Option<StageQueues>,
+    pub(crate) outputs: Vec<Merge>,
     pub(crate) pool: Pool,
 }
 
-impl Wiring {
-    /// A queue from each worker to each output.
-    pub(crate) fn replay(workers: usize, outputs: usize) -> Self {
+/// The queues of the thread of the stages.
+pub(crate) struct StageQueues {
+    pub(crate) merge: Merge,
+    pub(crate) outputs: Vec<QueueSender>,
+    pub(crate) pool: Pool,
+}
+
+impl QueueSet {
+    /// A queue from each worker.
+    pub(crate) fn replay(workers: usize, outputs: usize, has_stages: bool) -> Self {
         let pool = Pool::new(REPLAY_BATCHES * workers);
-        let mut inlets: Vec<_> = (0..outputs).map(|_| Inlet::new(workers)).collect();
-        let queues = |_| {
-            let outlets = inlets.iter_mut().map(|inlet| inlet.add(REPLAY_BATCHES)).collect();
-            Queues::new(outlets, &pool, WhenFull::Wait)
-        };
-        Self { workers: (0..workers).map(queues).collect(), outputs: inlets, pool }
+        let mut merge = Merge::new(DroppedOnWay::default());
+        let queue = |_| RecordQueue::new(merge.add(REPLAY_BATCHES), &pool, WhenFull::Wait);
+        let workers = (0..workers).map(queue).collect();
+        Self::new(workers, merge, pool, outputs, has_stages, REPLAY_BATCHES)
     }
 
-    /// A queue to each output, as long as all tables together have records, to a limit.
-    pub(crate) fn live(workers: usize, outputs: usize, flows_max: usize) -> Self {
+    /// One queue from all workers, as long as all tables together have records, to a limit.
+    pub(crate) fn live(workers: usize, outputs: usize, has_stages: bool, flows_max: usize) -> Self {
         let batches = (flows_max / BATCH_RECORDS).clamp(LIVE_BATCHES.0, LIVE_BATCHES.1);
         let pool = Pool::new(batches);
-        let mut inlets: Vec<_> = (0..outputs).map(|_| Inlet::new(1)).collect();
-        let outlets: Vec<_> = inlets.iter_mut().map(|inlet| inlet.add(batches)).collect();
-        let queues = |_| Queues::new(outlets.clone(), &pool, WhenFull::Drop);
-        Self { workers: (0..workers).map(queues).collect(), outputs: inlets, pool }
+        let mut merge = Merge::new(DroppedOnWay::default());
+        let sender = merge.add(batches);
+        let queue = |_| RecordQueue::new(sender.clone(), &pool, WhenFull::Drop);
+        let workers = (0..workers).map(queue).collect();
+        Self::new(workers, merge, pool, outputs, has_stages, batches)
     }
 
-    /// The ways to the outputs, for reports about all workers.
-    pub(crate) fn outlets(&self) -> Vec<Outlet> {
-        self.workers.first().map_or_else(Vec::new, |queues| queues.outlets.clone())
+    fn new(
+        workers: Vec<RecordQueue>,
+        merge: Merge,
+        pool: Pool,
+        outputs: usize,
+        has_stages: bool,
+        batches: usize,
+    ) -> Self {
+        if outputs == 1 && !has_stages {
+            return Self { workers, stages: None, outputs: vec![merge], pool };
+        }
+        let mut merges = Vec::with_capacity(outputs);
+        let mut senders = Vec::with_capacity(outputs);
+        for _ in 0..outputs {
+            let mut behind = Merge::new(merge.dropped.clone());
+            senders.push(behind.add(batches));
+            merges.push(behind);
+        }
+        let stages = StageQueues { merge, outputs: senders, pool: pool.clone() };
+        Self { workers, stages: Some(stages), outputs: merges, pool }
+    }
+
+    /// For reports about all workers. Live only, where the workers share a queue.
+    pub(crate) fn sender(&self) -> Option<QueueSender> {
+        self.workers.first().map(|queue| queue.sender.clone())
     }
 }
 
-impl Inlet {
-    fn new(inboxes: usize) -> Self {
-        Self { inboxes: Vec::with_capacity(inboxes), dropped: Arc::default() }
+impl Merge {
+    /// No queue yet. What `before` did not take is missing here too.
+    fn new(mut before: DroppedOnWay) -> Self {
+        before.0.push(Arc::default());
+        Self { receivers: Vec::new(), turn: 0, dropped: before }
     }
 
-    fn add(&mut self, batches: usize) -> Outlet {
+    /// Adds a queue with room for this number of batches.
+    fn add(&mut self, batches: usize) -> QueueSender {
         let (sender, receiver) = bounded(batches);
-        self.inboxes.push(receiver);
-        Outlet { sender, dropped: Arc::clone(&self.dropped) }
+        self.receivers.push(receiver);
+        let dropped = self.dropped.0.last().expect("a merge has a tally of its own");
+        QueueSender { sender, dropped: Arc::clone(dropped) }
+    }
+
+    /// The next batch or report. Waits for it, at most until the deadline if there is one.
+    ///
+    /// # Errors
+    ///
+    /// `Timeout` at the deadline, `Disconnected` when all queues are closed and empty.
+    pub(crate) fn receive(
+        &mut self,
+        deadline: Option<Instant>,
+    ) -> Result<Delivery, RecvTimeoutError> {
+        while let Some(receiver) = self.receivers.get(self.turn) {
+            let received = match deadline {
+                Some(deadline) => receiver.recv_deadline(deadline),
+                None => receiver.recv().map_err(RecvTimeoutError::from),
+            };
+            match received {
+                Ok(Delivery::BlockEnd) => self.turn = (self.turn + 1) % self.receivers.len(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.receivers.remove(self.turn);
+                    self.turn = if self.turn == self.receivers.len() { 0 } else { self.turn };
+                }
+                Ok(Delivery::Batch(_) | Delivery::Report(_)) | Err(RecvTimeoutError::Timeout) => {
+                    return received;
+                }
+            }
+        }
+        Err(RecvTimeoutError::Disconnected)
     }
 }
 
-impl Queues {
-    fn new(outlets: Vec<Outlet>, pool: &Pool, when_full: WhenFull) -> Self {
-        let batch = Batch::with_capacity();
-        Self { outlets, batch, pool: pool.clone(), when_full }
+impl RecordQueue {
+    fn new(sender: QueueSender, pool: &Pool, when_full: WhenFull) -> Self {
+        Self { sender, batch: Batch::with_capacity(), pool: pool.clone(), when_full }
     }
 
     pub(crate) fn set_when_full(&mut self, when_full: WhenFull) {
         self.when_full = when_full;
     }
 
-    /// Puts a record on its way.
+    /// Adds a record to the batch, which is sent when it is full.
     #[inline]
-    pub(crate) fn put(&mut self, record: FlowRecord) {
+    pub(crate) fn push(&mut self, record: FlowRecord) {
         self.batch.records.push(record);
         if self.batch.records.len() == BATCH_RECORDS {
-            self.hand_over();
+            self.flush();
         }
     }
 
-    /// Puts what the meter says of itself on its way, behind the records before it.
+    /// Sends what the meter says of itself, behind the records before it.
     pub(crate) fn report(&mut self, report: MeterReport) {
-        self.hand_over();
-        self.send(&Delivery::Report(report));
+        self.flush();
+        self.sender.send(Delivery::Report(report), self.when_full);
     }
 
     /// The records of a block are complete.
     pub(crate) fn end_block(&mut self) {
-        self.hand_over();
-        self.send(&Delivery::BlockEnd);
+        self.flush();
+        self.sender.send(Delivery::BlockEnd, self.when_full);
     }
 
-    /// Puts a batch on its way that is not full.
-    pub(crate) fn hand_over(&mut self) {
+    /// Sends a batch that is not full.
+    pub(crate) fn flush(&mut self) {
         if !self.batch.is_empty() {
             let batch = std::mem::replace(&mut self.batch, self.pool.take());
-            self.send(&Delivery::Batch(Arc::new(batch)));
-        }
-    }
-
-    fn send(&self, delivery: &Delivery) {
-        for outlet in &self.outlets {
-            outlet.send(delivery.clone(), self.when_full);
+            self.sender.send(Delivery::Batch(Arc::new(batch)), self.when_full);
         }
     }
 }
 
-impl Outlet {
-    /// Puts a delivery on its way. Records that find no place are counted as dropped.
+impl QueueSender {
+    /// Sends a delivery. Records for which there is no room are counted as dropped.
     pub(crate) fn send(&self, delivery: Delivery, when_full: WhenFull) {
         let refused = match when_full {
             WhenFull::Wait => {
-                self.sender.send(delivery).expect("an output takes all until the workers end");
+                self.sender.send(delivery).expect("the receiver takes all until the senders end");
                 return;
             }
             WhenFull::Drop => self.sender.try_send(delivery).err().map(|error| error.into_inner()),
@@ -236,16 +312,16 @@ impl Outlet {
             }
         };
         if let Some(Delivery::Batch(batch)) = refused {
-            self.dropped.count(&batch.records);
+            self.dropped.count(&batch);
         }
     }
 }
 
-impl Drop for Queues {
-    /// What is left goes on its way; then the queues close.
+impl Drop for RecordQueue {
+    /// Sends what is left; then the queue closes.
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.hand_over();
+            self.flush();
         }
     }
 }

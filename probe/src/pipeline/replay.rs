@@ -11,14 +11,16 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use exporter::MeterReport;
 use flow::{
-    HashSeed, KeyFields, MeterCounts, Observation, Observer, SetBack, Sink, TableSettings,
+    HashSeed, KeyFields, MeterCounts, Observation, Observer, SetBack, Sink, Stage, TableSettings,
     Timestamp,
 };
 
 use crate::capture::file::{FileSource, Input};
 use crate::capture::{CaptureError, PacketSource, Polled};
-use crate::pipeline::queue::{Queues, Wiring, clear};
-use crate::pipeline::worker::{Drain, Ended, Output, OutputEnd, Worker, join, new_table, spawn};
+use crate::pipeline::output::{Output, OutputEnd, OutputLoop};
+use crate::pipeline::queue::{QueueSet, RecordQueue, clear};
+use crate::pipeline::stages::{Mode, StageLoop};
+use crate::pipeline::worker::{Ended, Worker, join, new_table, spawn};
 use crate::settings::config::{Config, Source};
 
 /// Frames of a block.
@@ -46,18 +48,19 @@ pub(crate) struct ReplayEnd {
     pub(crate) failure: Option<CaptureError>,
 }
 
-/// Replays capture files into the outputs, until their end, or until `stop` is set, or until no
-/// output is left. `progress` is called after each block.
+/// Replays capture files through the stages into the outputs, until their end, or until `stop` is
+/// set, or until no output is left. `progress` is called after each block.
 pub(crate) fn replay(
     config: &Config,
     source: &mut FileSource,
+    stages: Vec<Box<dyn Stage>>,
     outputs: Vec<Output<'_>>,
     stop: &AtomicBool,
     progress: &mut dyn FnMut(&FileSource),
 ) -> ReplayEnd {
     let workers = config.workers.unwrap_or_else(|| workers_that_fit(config));
     let table = config.table(workers);
-    let wiring = Wiring::replay(workers, outputs.len());
+    let queues = QueueSet::replay(workers, outputs.len(), !stages.is_empty());
     let outputs_left = AtomicUsize::new(outputs.len());
     let reader = Reader {
         source,
@@ -68,16 +71,20 @@ pub(crate) fn replay(
     thread::scope(|scope| {
         let threads: Vec<_> = outputs
             .into_iter()
-            .zip(wiring.outputs)
-            .map(|(output, inlet)| {
-                let (pool, outputs_left) = (wiring.pool.clone(), &outputs_left);
-                let drain = Drain { output, inlet, pool, ticks: None, outputs_left };
-                spawn(scope, "output", move || drain.run())
+            .zip(queues.outputs)
+            .map(|(output, merge)| {
+                let (pool, outputs_left) = (queues.pool.clone(), &outputs_left);
+                let output = OutputLoop { output, merge, pool, ticks: None, outputs_left };
+                spawn(scope, "output", move || output.run())
             })
             .collect();
-        let (meter, ended, failure) = match <[Queues; 1]>::try_from(wiring.workers) {
-            Ok([queues]) => reader.replay_alone(Worker::new(new_table(&table), queues)),
-            Err(queues) => reader.replay_with_workers(scope, &table, queues),
+        if let Some(queues) = queues.stages {
+            let stages = StageLoop::new(stages, queues, Mode::Replay);
+            spawn(scope, "stages", move || stages.run());
+        }
+        let (meter, ended, failure) = match <[RecordQueue; 1]>::try_from(queues.workers) {
+            Ok([records]) => reader.replay_alone(Worker::new(new_table(&table), records)),
+            Err(records) => reader.replay_with_workers(scope, &table, records),
         };
         let outputs = threads.into_iter().map(join).collect();
         ReplayEnd { meter, ended, outputs, failure }
@@ -110,9 +117,9 @@ impl Reader<'_> {
         let mut left = BLOCK_FRAMES;
         let failure = loop {
             // No record waits for the rest of a block, which a pipe may not have yet.
-            worker.queues.hand_over();
+            worker.records.flush();
             if self.block_is_over(&mut left, BLOCK_FRAMES) && self.update(&mut report) {
-                worker.queues.report(report.clone());
+                worker.records.report(report.clone());
             }
             let Self { source, observer, .. } = &mut self;
             let polled = source.poll(left, |frame| {
@@ -124,7 +131,7 @@ impl Reader<'_> {
             }
         };
         if self.update(&mut report) {
-            worker.queues.report(report);
+            worker.records.report(report);
         }
         (self.observer.counts(), worker.finish(self.observer.now()), failure)
     }
@@ -134,31 +141,31 @@ impl Reader<'_> {
         mut self,
         scope: &'scope Scope<'scope, '_>,
         table: &TableSettings,
-        queues: Vec<Queues>,
+        records: Vec<RecordQueue>,
     ) -> Replayed {
-        let mut hands = Hands::new(scope, table, queues);
+        let mut workers = WorkerHandles::new(scope, table, records);
         let mut report = MeterReport::default();
         let mut left = BLOCK_FRAMES_SHARED;
         let failure = loop {
             if self.block_is_over(&mut left, BLOCK_FRAMES_SHARED) {
-                hands.pass(self.observer.now());
+                workers.pass(self.observer.now());
                 let is_news = self.update(&mut report);
-                hands.report(is_news.then(|| report.clone()));
+                workers.report(is_news.then(|| report.clone()));
             }
             let Self { source, observer, .. } = &mut self;
             let polled = source.poll(left, |frame| {
                 left -= 1;
-                observer.observe(frame, &mut hands);
+                observer.observe(frame, &mut workers);
             });
             if let Some(end) = self.is_over(polled) {
                 break end;
             }
         };
-        hands.pass(self.observer.now());
+        workers.pass(self.observer.now());
         let is_news = self.update(&mut report);
-        hands.report(is_news.then_some(report));
-        hands.pass(self.observer.now());
-        let threads: Vec<_> = hands.hands.into_iter().map(|hand| hand.thread).collect();
+        workers.report(is_news.then_some(report));
+        workers.pass(self.observer.now());
+        let threads: Vec<_> = workers.handles.into_iter().map(|handle| handle.thread).collect();
         let mut ended = Ended::default();
         for thread in threads {
             for (sum, one) in ended.iter_mut().zip(join(thread)) {
@@ -213,8 +220,8 @@ struct Block {
 }
 
 /// What the reader holds of all workers.
-struct Hands<'scope> {
-    hands: Vec<Hand<'scope>>,
+struct WorkerHandles<'scope> {
+    handles: Vec<WorkerHandle<'scope>>,
     seed: HashSeed,
     key: KeyFields,
     /// Packets that have not been handed out. They rest until there are some: what was written word
@@ -223,11 +230,15 @@ struct Hands<'scope> {
     count: usize,
 }
 
-impl<'scope> Hands<'scope> {
-    fn new(scope: &'scope Scope<'scope, '_>, table: &TableSettings, queues: Vec<Queues>) -> Self {
-        let hand = |queues| Hand::new(scope, *table, queues);
+impl<'scope> WorkerHandles<'scope> {
+    fn new(
+        scope: &'scope Scope<'scope, '_>,
+        table: &TableSettings,
+        records: Vec<RecordQueue>,
+    ) -> Self {
+        let handle = |records| WorkerHandle::new(scope, *table, records);
         Self {
-            hands: queues.into_iter().map(hand).collect(),
+            handles: records.into_iter().map(handle).collect(),
             seed: table.seed,
             key: table.key,
             observed: Box::new([Observation::default(); REST]),
@@ -236,27 +247,27 @@ impl<'scope> Hands<'scope> {
     }
 
     /// To each worker the packets of its flows.
-    fn hand_out(&mut self) {
+    fn distribute(&mut self) {
         for packet in &self.observed[..self.count] {
-            let worker = packet.shard(&self.seed, self.key, self.hands.len());
-            self.hands[worker].block.packets.extend_from_slice(slice::from_ref(packet));
+            let worker = packet.shard(&self.seed, self.key, self.handles.len());
+            self.handles[worker].block.packets.extend_from_slice(slice::from_ref(packet));
         }
         self.count = 0;
     }
 
     /// Reports come before the records of a block, so the first worker passes them on.
     fn report(&mut self, report: Option<MeterReport>) {
-        self.hands[0].block.report = report;
+        self.handles[0].block.report = report;
     }
 
     /// Passes the block on; the next one is empty.
     fn pass(&mut self, now: Timestamp) {
-        self.hand_out();
-        self.hands.iter_mut().for_each(|hand| hand.pass(now));
+        self.distribute();
+        self.handles.iter_mut().for_each(|handle| handle.pass(now));
     }
 }
 
-impl Sink for Hands<'_> {
+impl Sink for WorkerHandles<'_> {
     #[inline]
     fn vacancy(&mut self) -> &mut Observation {
         &mut self.observed[self.count]
@@ -266,21 +277,21 @@ impl Sink for Hands<'_> {
     fn push(&mut self) {
         self.count += 1;
         if self.count == REST {
-            self.hand_out();
+            self.distribute();
         }
     }
 
     #[cold]
     fn set_back(&mut self, step: SetBack) {
         self.pass(step.before);
-        for hand in &mut self.hands {
-            hand.block.set_back = Some(step);
+        for handle in &mut self.handles {
+            handle.block.set_back = Some(step);
         }
     }
 }
 
 /// What the reader holds of a worker.
-struct Hand<'scope> {
+struct WorkerHandle<'scope> {
     block: Block,
     blocks: Sender<Block>,
     /// Lists that the worker is done with.
@@ -288,11 +299,11 @@ struct Hand<'scope> {
     thread: ScopedJoinHandle<'scope, Ended>,
 }
 
-impl<'scope> Hand<'scope> {
-    fn new(scope: &'scope Scope<'scope, '_>, table: TableSettings, queues: Queues) -> Self {
+impl<'scope> WorkerHandle<'scope> {
+    fn new(scope: &'scope Scope<'scope, '_>, table: TableSettings, records: RecordQueue) -> Self {
         let (blocks, inbox) = bounded(QUEUE_BLOCKS);
         let (give_back, spare) = bounded(QUEUE_BLOCKS + 2);
-        let run = move || work(Worker::new(new_table(&table), queues), &inbox, &give_back);
+        let run = move || work(Worker::new(new_table(&table), records), &inbox, &give_back);
         let thread = spawn(scope, "worker", run);
         Self { block: Block::default(), blocks, spare, thread }
     }
@@ -318,10 +329,10 @@ fn work(
             worker.set_back(set_back);
         }
         if let Some(report) = block.report {
-            worker.queues.report(report);
+            worker.records.report(report);
         }
         worker.process(&block.packets);
-        worker.queues.end_block();
+        worker.records.end_block();
         now = block.now;
         clear(&mut block.packets);
         // A reader that has ended needs no lists.

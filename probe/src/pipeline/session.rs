@@ -7,16 +7,20 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
 use exporter::{ExportCounts, MeterReport};
-use flow::{Conversation, FlowTable, Observer};
+use flow::{Conversation, FlowTable, Observer, Stage};
 use log::{error, warn};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::host::port::Ports;
 use crate::host::{priority, rights};
-use crate::pipeline::live::{Attached, Feed, LiveWorker, Snapshot, sum};
-use crate::pipeline::queue::{Delivery, Dropped, Outlet, Queues, WhenFull, Wiring};
-use crate::pipeline::worker::{Drain, Output, OutputEnd, Ticks, Worker, join, spawn};
+use crate::pipeline::live::{Attached, LiveWorker, Snapshot, WorkerInput, sum};
+use crate::pipeline::output::{Output, OutputEnd, OutputLoop, Ticks};
+use crate::pipeline::queue::{
+    Delivery, DroppedOnWay, QueueSender, QueueSet, RecordQueue, WhenFull,
+};
+use crate::pipeline::stages::{Mode, StageLoop};
+use crate::pipeline::worker::{Worker, join, spawn};
 use crate::report::totals::Totals;
 use crate::settings::args::LiveSettings;
 use crate::settings::config::Config;
@@ -45,6 +49,7 @@ pub(crate) struct Session<'a> {
     pub(crate) sockets: Vec<Vec<Attached>>,
     /// One for each worker.
     pub(crate) tables: Vec<FlowTable>,
+    pub(crate) stages: Vec<Box<dyn Stage>>,
     pub(crate) outputs: Vec<Output<'a>>,
     /// Packets of the outputs, which are not metered.
     pub(crate) left_out: Vec<Conversation>,
@@ -55,16 +60,16 @@ pub(crate) struct Session<'a> {
     pub(crate) begin: Instant,
 }
 
-/// When the totals of a run are given while it goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Moment {
+/// Is told the totals of a run while it goes on.
+pub(crate) trait Watch {
     /// Once a second.
-    Second,
+    fn second(&mut self, totals: &Totals);
+
     /// Every `--stats-interval`.
-    Interval,
-    /// At the end, when an output does not end: these totals are the last, and the process is to
-    /// end without it.
-    Stuck,
+    fn interval(&mut self, totals: &Totals);
+
+    /// At the end, when an output does not end: these totals are the last. Ends the process.
+    fn stuck(&mut self, totals: &Totals) -> !;
 }
 
 /// What threads and the main thread share.
@@ -81,10 +86,11 @@ struct Shared {
 impl Session<'_> {
     /// Runs until a signal, or until no interface or no output is left. `watch` is told how it
     /// does.
-    pub(crate) fn run(self, watch: &mut dyn FnMut(Moment, &Totals)) -> Totals {
+    pub(crate) fn run(self, watch: &mut dyn Watch) -> Totals {
         let (workers, goes_first) = (self.sockets.len(), self.goes_first);
         let flows_max = self.config.table.flows_max as usize;
-        let wiring = Wiring::live(workers, self.outputs.len(), flows_max);
+        let (outputs, has_stages) = (self.outputs.len(), !self.stages.is_empty());
+        let queues = QueueSet::live(workers, outputs, has_stages, flows_max);
         let shared = Shared {
             snapshots: (0..workers).map(|_| Mutex::default()).collect(),
             exports: self.outputs.iter().map(|_| Mutex::default()).collect(),
@@ -94,28 +100,39 @@ impl Session<'_> {
         let mut supervisor = Supervisor {
             shared: &shared,
             names: self.outputs.iter().map(|output| output.name.clone()).collect(),
-            outlets: wiring.outlets(),
-            dropped: wiring.outputs.iter().map(|inlet| Arc::clone(&inlet.dropped)).collect(),
+            reports: queues.sender(),
+            dropped: queues.outputs.iter().map(|merge| merge.dropped.clone()).collect(),
             ports: self.ports,
             interval: self.settings.interval(),
             begin: self.begin,
         };
         thread::scope(|scope| {
+            // The threads of outputs and stages have neither the workers' priority nor rights.
+            let give_up = move || {
+                if goes_first {
+                    priority::go_with_others();
+                }
+                rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
+            };
             let mut outputs = Vec::with_capacity(self.outputs.len());
-            let parts = self.outputs.into_iter().zip(wiring.outputs).zip(&shared.exports);
-            for ((output, inlet), published) in parts {
+            let parts = self.outputs.into_iter().zip(queues.outputs).zip(&shared.exports);
+            for ((output, merge), published) in parts {
                 let ticks = Some(Ticks { period: EXPORT_TICK, published });
-                let (pool, outputs_left) = (wiring.pool.clone(), &shared.outputs_left);
-                let drain = Drain { output, inlet, pool, ticks, outputs_left };
+                let (pool, outputs_left) = (queues.pool.clone(), &shared.outputs_left);
+                let output = OutputLoop { output, merge, pool, ticks, outputs_left };
                 outputs.push(spawn(scope, "output", move || {
-                    if goes_first {
-                        priority::go_with_others();
-                    }
-                    rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
-                    drain.run()
+                    give_up();
+                    output.run()
                 }));
             }
-            let crew = Crew {
+            if let Some(queues) = queues.stages {
+                let stages = StageLoop::new(self.stages, queues, Mode::Live(&shared.last_frames));
+                spawn(scope, "stages", move || {
+                    give_up();
+                    stages.run();
+                });
+            }
+            let starter = WorkerStarter {
                 config: self.config,
                 left_out: &self.left_out,
                 ports: supervisor.ports.count(),
@@ -123,8 +140,8 @@ impl Session<'_> {
                 goes_first,
                 shared: &shared,
             };
-            let parts = self.sockets.into_iter().zip(self.tables).zip(wiring.workers);
-            let (threads, arrivals) = crew.start(scope, parts);
+            let parts = self.sockets.into_iter().zip(self.tables).zip(queues.workers);
+            let (threads, arrivals) = starter.start(scope, parts);
             if goes_first {
                 priority::go_with_others();
             }
@@ -140,7 +157,7 @@ impl Session<'_> {
 }
 
 /// What all workers are given.
-struct Crew<'a> {
+struct WorkerStarter<'a> {
     config: &'a Config,
     left_out: &'a [Conversation],
     ports: usize,
@@ -151,19 +168,19 @@ struct Crew<'a> {
 
 type Threads<'scope> = Vec<ScopedJoinHandle<'scope, ()>>;
 
-impl<'a> Crew<'a> {
+impl<'a> WorkerStarter<'a> {
     /// Starts the workers. Each takes sockets of interfaces that came back from its channel.
     fn start<'scope>(
         &self,
         scope: &'scope Scope<'scope, 'a>,
-        parts: impl Iterator<Item = ((Vec<Attached>, FlowTable), Queues)>,
+        parts: impl Iterator<Item = ((Vec<Attached>, FlowTable), RecordQueue)>,
     ) -> (Threads<'scope>, Vec<Sender<Attached>>) {
         let (mut threads, mut senders) = (Vec::new(), Vec::new());
         let parts = parts.zip(&self.shared.snapshots).enumerate();
-        for (index, (((sources, table), queues), published)) in parts {
+        for (index, (((sources, table), records), published)) in parts {
             let (sender, arrivals) = bounded(ARRIVALS);
             senders.push(sender);
-            let feed = Feed {
+            let input = WorkerInput {
                 sources,
                 arrivals,
                 ports: self.ports,
@@ -178,8 +195,8 @@ impl<'a> Crew<'a> {
                 processors.pin(index);
                 let mut observer = Observer::new(&config.observer);
                 observer.exclude(left_out);
-                let worker = Worker::new(table, queues);
-                LiveWorker::new(worker, observer, feed).run();
+                let worker = Worker::new(table, records);
+                LiveWorker::new(worker, observer, input).run();
             }));
         }
         (threads, senders)
@@ -190,9 +207,10 @@ impl<'a> Crew<'a> {
 struct Supervisor<'a> {
     shared: &'a Shared,
     names: Vec<String>,
-    outlets: Vec<Outlet>,
-    /// What each output's queue did not take.
-    dropped: Vec<Arc<Dropped>>,
+    /// Where reports go; none once the workers have ended.
+    reports: Option<QueueSender>,
+    /// What the queues on the way to each output did not take.
+    dropped: Vec<DroppedOnWay>,
     ports: Ports,
     interval: Option<Duration>,
     begin: Instant,
@@ -204,7 +222,7 @@ impl Supervisor<'_> {
         &mut self,
         stop: &AtomicBool,
         arrivals: &[Sender<Attached>],
-        watch: &mut dyn FnMut(Moment, &Totals),
+        watch: &mut dyn Watch,
     ) {
         let mut waiting = Vec::new();
         let mut next_round = Instant::now();
@@ -223,12 +241,12 @@ impl Supervisor<'_> {
             hand_out(&mut waiting, arrivals);
             let totals = self.totals(self.outputs_so_far());
             self.report(&totals, WhenFull::Drop);
-            watch(Moment::Second, &totals);
+            watch.second(&totals);
             if let (Some(due), Some(interval)) = (next_interval, self.interval)
                 && now >= due
             {
                 next_interval = Some(now + interval);
-                watch(Moment::Interval, &totals);
+                watch.interval(&totals);
             }
         }
     }
@@ -237,14 +255,14 @@ impl Supervisor<'_> {
     fn finish(
         mut self,
         outputs: Vec<ScopedJoinHandle<'_, OutputEnd>>,
-        watch: &mut dyn FnMut(Moment, &Totals),
+        watch: &mut dyn Watch,
     ) -> Totals {
         let end = Instant::now() + OUTPUTS_END;
         self.report(&self.totals(Vec::new()), WhenFull::WaitUntil(end));
-        self.outlets.clear();
+        self.reports = None;
         while !outputs.iter().all(ScopedJoinHandle::is_finished) {
             if Instant::now() >= end {
-                watch(Moment::Stuck, &self.totals_when_stuck());
+                watch.stuck(&self.totals_when_stuck());
             }
             thread::sleep(LOOK);
         }
@@ -294,8 +312,8 @@ impl Supervisor<'_> {
             interfaces: self.ports.named(),
             ..MeterReport::default()
         };
-        for outlet in &self.outlets {
-            outlet.send(Delivery::Report(report.clone()), when_full);
+        if let Some(reports) = &self.reports {
+            reports.send(Delivery::Report(report), when_full);
         }
     }
 }

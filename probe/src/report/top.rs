@@ -29,6 +29,8 @@ pub(crate) struct TopFlows {
     settings: TopSettings,
     flows: HashMap<FlowKey, Flow>,
     given: RecordTally,
+    /// Events, for which the table has no place.
+    events: u64,
     /// Flows that were forgotten: if one came again, its row is too small by what was before.
     forgotten: u64,
     /// Live, on a terminal.
@@ -62,7 +64,7 @@ struct Flow {
 impl TopFlows {
     pub(crate) fn new(settings: TopSettings) -> Self {
         let given = RecordTally::default();
-        Self { settings, flows: HashMap::new(), given, forgotten: 0, status: None }
+        Self { settings, flows: HashMap::new(), given, events: 0, forgotten: 0, status: None }
     }
 
     /// The same, drawn again and again under a line that says how the run does.
@@ -183,6 +185,7 @@ impl TopFlows {
 impl Exporter for TopFlows {
     fn export(&mut self, batch: &Batch) -> Result<(), ExportError> {
         batch.records.iter().for_each(|record| self.add(record));
+        self.events += batch.events.len() as u64;
         Ok(())
     }
 
@@ -200,7 +203,11 @@ impl Exporter for TopFlows {
     }
 
     fn counts(&self) -> ExportCounts {
-        ExportCounts { sent: self.given, ..ExportCounts::default() }
+        ExportCounts {
+            sent: self.given,
+            events_not_exportable: self.events,
+            ..ExportCounts::default()
+        }
     }
 
     fn conversations(&self) -> Vec<Conversation> {

@@ -1,0 +1,210 @@
+//! Stages and outputs, with a stage and an output made for the tests.
+
+use std::ffi::OsString;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::thread;
+
+use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
+use flow::{
+    BATCH_RECORDS, Batch, Conversation, Event, EventKind, RecordTally, Stage, Tags, Timestamp,
+    Value,
+};
+
+use crate::capture::file::FileSource;
+use crate::pipeline::output::{Output, OutputEnd, OutputLoop};
+use crate::pipeline::queue::QueueSet;
+use crate::pipeline::replay::{ReplayEnd, replay};
+use crate::pipeline::stages::{Mode, StageLoop};
+use crate::pipeline::worker::{join, spawn};
+use crate::settings::args;
+use crate::settings::config::{Config, Source};
+
+const CAPTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/office.pcap");
+
+const LONG: Tags = Tags::of(3);
+
+/// Tags flows of many packets, gives flows to port 443 a name, and counts records each second.
+#[derive(Default)]
+struct TestStage {
+    records: u64,
+    last_tick: Timestamp,
+}
+
+impl Stage for TestStage {
+    fn batch(&mut self, batch: &mut Batch) {
+        for index in 0..batch.records.len() {
+            self.records += 1;
+            if batch.records[index].packets >= 10 {
+                batch.tag(index, LONG);
+            }
+            if batch.records[index].key.destination_port == 443 {
+                batch.details_mut(index).server_name = Some(self.records.to_string().into());
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+        assert!(now >= self.last_tick, "the clock of a replay never goes back");
+        self.last_tick = now;
+        let fields = vec![("records", Value::Number(self.records))];
+        events.push(Event { kind: EventKind::Alert, time: now, fields });
+    }
+}
+
+/// Keeps all batches, says records, and cannot say events.
+#[derive(Default)]
+struct Kept {
+    batches: Vec<Batch>,
+    counts: ExportCounts,
+}
+
+impl Exporter for Kept {
+    fn export(&mut self, batch: &Batch) -> Result<(), ExportError> {
+        batch.records.iter().for_each(|record| self.counts.sent.count(record));
+        self.counts.events_not_exportable += batch.events.len() as u64;
+        self.batches.push(batch.clone());
+        Ok(())
+    }
+
+    fn observe(&mut self, _meter: &MeterReport) {}
+
+    fn tick(&mut self, _now: Timestamp) -> Result<(), ExportError> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), ExportError> {
+        Ok(())
+    }
+
+    fn counts(&self) -> ExportCounts {
+        self.counts
+    }
+
+    fn conversations(&self) -> Vec<Conversation> {
+        Vec::new()
+    }
+}
+
+fn run(workers: usize, stages: Vec<Box<dyn Stage>>, outputs: &mut [Kept]) -> ReplayEnd {
+    let count = workers.to_string();
+    let words = ["flowprobe", "-r", CAPTURE, "--workers", count.as_str()];
+    let cli = args::parse(words.map(OsString::from)).expect("the command line is right");
+    let config = Config::new(&cli.args).expect("the settings are right");
+    let Source::Files(files) = &config.source else { panic!("a replay was asked for") };
+    let stop = std::sync::Arc::new(AtomicBool::new(false));
+    let mut source = FileSource::open(files, &config.ifindex, &stop);
+    let outputs = outputs
+        .iter_mut()
+        .map(|kept| Output { name: String::from("kept"), exporter: kept })
+        .collect();
+    replay(&config, &mut source, stages, outputs, &stop, &mut |_| ())
+}
+
+fn stages() -> Vec<Box<dyn Stage>> {
+    vec![Box::<TestStage>::default()]
+}
+
+fn sum(end: &ReplayEnd) -> RecordTally {
+    end.ended.iter().fold(RecordTally::default(), |sum, reason| sum + *reason)
+}
+
+#[test]
+fn a_stage_reaches_every_record_once() {
+    for workers in [1, 2, 4] {
+        let mut outputs = [Kept::default(), Kept::default()];
+        let end = run(workers, stages(), &mut outputs);
+        assert!(sum(&end).records > BATCH_RECORDS as u64);
+        for (kept, end_of_output) in outputs.iter().zip(&end.outputs) {
+            assert_eq!(kept.counts.sent, sum(&end), "{workers} workers");
+            assert_eq!(end_of_output.counts, kept.counts);
+            let mut named = 0;
+            for batch in &kept.batches {
+                for record in &batch.records {
+                    let tags = if record.packets >= 10 { LONG } else { Tags::NONE };
+                    assert_eq!(record.tags, tags);
+                    let details = batch.details_of(record);
+                    assert_eq!(details.is_some(), record.key.destination_port == 443);
+                    named += u64::from(details.is_some());
+                }
+            }
+            assert!(named > 0, "the capture has flows to port 443");
+            let last = kept.batches.iter().flat_map(|batch| &batch.events).last();
+            let fields = &last.expect("a tick at the end made an event").fields;
+            assert_eq!(fields[0].1, Value::Number(sum(&end).records));
+        }
+        assert_eq!(outputs[0].batches, outputs[1].batches, "both outputs get the same");
+    }
+}
+
+#[test]
+fn what_leaves_a_stage_is_the_same_each_time() {
+    for workers in [1, 2, 4] {
+        let [mut first, mut second] = [[Kept::default()], [Kept::default()]];
+        run(workers, stages(), &mut first);
+        run(workers, stages(), &mut second);
+        assert_eq!(first[0].batches, second[0].batches, "{workers} workers");
+    }
+}
+
+#[test]
+fn without_a_stage_records_are_those_of_the_worker() {
+    for workers in [1, 2] {
+        let mut alone = [Kept::default()];
+        let mut two = [Kept::default(), Kept::default()];
+        run(workers, Vec::new(), &mut alone);
+        run(workers, Vec::new(), &mut two);
+        assert_eq!(alone[0].batches, two[0].batches);
+        assert!(alone[0].batches.iter().all(|batch| batch.events.is_empty()));
+        let records = alone[0].batches.iter().flat_map(|batch| &batch.records);
+        assert!(records.clone().all(|record| record.tags.is_empty()));
+    }
+}
+
+#[test]
+fn events_that_an_output_cannot_say_are_counted() {
+    let mut outputs = [Kept::default()];
+    let end = run(1, stages(), &mut outputs);
+    let events: usize = outputs[0].batches.iter().map(|batch| batch.events.len()).sum();
+    assert!(events > 1);
+    assert_eq!(end.outputs[0].counts.events_not_exportable, events as u64);
+}
+
+/// Live, the queues are filled before anybody takes from them: of twice their length half is lost.
+#[test]
+fn what_a_live_queue_does_not_take_counts_for_every_output() {
+    let mut all = [Kept::default()];
+    run(1, Vec::new(), &mut all);
+    let record = all[0].batches[0].records[0];
+    let mut kept = [Kept::default(), Kept::default()];
+    let mut queues = QueueSet::live(1, kept.len(), true, 1);
+    let batches = 2048;
+    let mut given = RecordTally::default();
+    let mut worker = queues.workers.remove(0);
+    for _ in 0..batches * BATCH_RECORDS {
+        given.count(&record);
+        worker.push(record);
+    }
+    drop(worker);
+    let at_stages = queues.stages.take().expect("there is a stage");
+    let ended = AtomicBool::new(false);
+    // The first queue has dropped its part; the queues of the outputs drop none of the rest.
+    StageLoop::new(stages(), at_stages, Mode::Live(&ended)).run();
+    let outputs_left = AtomicUsize::new(kept.len());
+    let ends: Vec<OutputEnd> = thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for (exporter, merge) in kept.iter_mut().zip(queues.outputs) {
+            let output = Output { name: String::from("kept"), exporter };
+            let (pool, outputs_left) = (queues.pool.clone(), &outputs_left);
+            let output = OutputLoop { output, merge, pool, ticks: None, outputs_left };
+            threads.push(spawn(scope, "output", move || output.run()));
+        }
+        threads.into_iter().map(join).collect()
+    });
+    for end in ends {
+        assert_eq!(end.dropped.records, given.records / 2);
+        assert_eq!(end.counts.sent + end.dropped, given);
+        // The queue of the output was full, so the event of the last tick found no room.
+        assert_eq!(end.counts.events_not_exportable + end.counts.events_failed, 1);
+        assert_eq!(end.counts.events_failed, 1);
+    }
+}

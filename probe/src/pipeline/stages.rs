@@ -1,0 +1,128 @@
+//! The stages between workers and outputs, on one thread.
+//!
+//! The thread takes the batches of all workers in turn, gives each to every stage, and sends it to
+//! every output. It runs only if there are stages or several outputs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::RecvTimeoutError;
+use flow::{Batch, Stage, Timestamp};
+
+use crate::pipeline::queue::{Delivery, StageQueues, WhenFull};
+use crate::pipeline::worker::wall_clock;
+use crate::settings::config::Config;
+
+/// Time between two ticks of a stage.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Live: after the end of capture the outputs have this time to make room in their queues.
+const FINISH: Duration = Duration::from_secs(20);
+
+/// The stages that are configured, in the order in which they see a batch. To add a stage, add a
+/// line here.
+pub(crate) fn configured(_config: &Config) -> Vec<Box<dyn Stage>> {
+    Vec::new()
+}
+
+/// Which clock ticks, and what a full queue of an output means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mode<'run> {
+    /// The export times of records are the clock. A full queue makes the stages wait.
+    Replay,
+    /// The time of day is the clock. A full queue drops until capture has ended, which this says.
+    Live(&'run AtomicBool),
+}
+
+/// The loop of the stages.
+pub(crate) struct StageLoop<'run> {
+    stages: Vec<Box<dyn Stage>>,
+    queues: StageQueues,
+    mode: Mode<'run>,
+    when_full: WhenFull,
+    /// The trace clock: the latest export time of a record.
+    now: Timestamp,
+    last_tick: Timestamp,
+}
+
+impl<'run> StageLoop<'run> {
+    pub(crate) fn new(stages: Vec<Box<dyn Stage>>, queues: StageQueues, mode: Mode<'run>) -> Self {
+        let when_full = match mode {
+            Mode::Replay => WhenFull::Wait,
+            Mode::Live(_) => WhenFull::Drop,
+        };
+        let (now, last_tick) = (Timestamp::default(), Timestamp::default());
+        Self { stages, queues, mode, when_full, now, last_tick }
+    }
+
+    /// Runs until the queues of all workers are closed.
+    pub(crate) fn run(mut self) {
+        let mut next_tick = self.next_live_tick();
+        loop {
+            let received = self.queues.merge.receive(next_tick);
+            self.wait_if_capture_has_ended();
+            match received {
+                Ok(Delivery::Batch(batch)) => self.batch(batch),
+                Ok(report @ Delivery::Report(_)) => self.send(&report),
+                Ok(Delivery::BlockEnd) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if next_tick.is_some_and(|due| Instant::now() >= due) {
+                next_tick = self.next_live_tick();
+                self.tick(wall_clock());
+            }
+        }
+        match self.mode {
+            Mode::Replay => self.tick(self.now),
+            Mode::Live(_) => self.tick(wall_clock()),
+        }
+    }
+
+    fn batch(&mut self, mut batch: Arc<Batch>) {
+        if !self.stages.is_empty() {
+            let owned = Arc::get_mut(&mut batch).expect("a worker keeps no batch that it has sent");
+            self.stages.iter_mut().for_each(|stage| stage.batch(owned));
+        }
+        let exported = batch.records.iter().map(|record| record.exported).max();
+        self.send(&Delivery::Batch(Arc::clone(&batch)));
+        self.queues.pool.give_back(batch);
+        if let (Mode::Replay, Some(exported)) = (self.mode, exported) {
+            self.now = self.now.max(exported);
+            if u128::from(self.now.millis_since(self.last_tick)) >= TICK.as_millis() {
+                self.tick(self.now);
+            }
+        }
+    }
+
+    /// Tells the stages the time. Their events go to the outputs in a batch without records.
+    fn tick(&mut self, now: Timestamp) {
+        self.last_tick = now;
+        let mut events = Vec::new();
+        self.stages.iter_mut().for_each(|stage| stage.tick(now, &mut events));
+        if !events.is_empty() {
+            let batch = Batch { events, ..Batch::default() };
+            self.send(&Delivery::Batch(Arc::new(batch)));
+        }
+    }
+
+    fn send(&self, delivery: &Delivery) {
+        for output in &self.queues.outputs {
+            output.send(delivery.clone(), self.when_full);
+        }
+    }
+
+    fn next_live_tick(&self) -> Option<Instant> {
+        matches!(self.mode, Mode::Live(_)).then(|| Instant::now() + TICK)
+    }
+
+    /// Live: nothing is captured any more that could be lost while this thread waits.
+    fn wait_if_capture_has_ended(&mut self) {
+        if let Mode::Live(ended) = self.mode
+            && self.when_full == WhenFull::Drop
+            && ended.load(Ordering::Relaxed)
+        {
+            self.when_full = WhenFull::WaitUntil(Instant::now() + FINISH);
+        }
+    }
+}
