@@ -5,7 +5,7 @@ mod support;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
-use exporter::{Context, Destination, FORMS, Patience};
+use exporter::{Context, Destination, OUTPUTS, Output, Patience, forms, help};
 use flow::{
     Batch, DetailsIndex, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields, Tags, Timestamp,
 };
@@ -102,11 +102,11 @@ fn unknown_schemes_are_refused_with_those_that_exist() {
         ("file.json", "no scheme"),
         ("", "no scheme"),
     ] {
-        refuse(text, &[reason, FORMS]);
+        refuse(text, &[reason, &forms()]);
     }
     for scheme in ["netflow5", "netflow9", "ipfix", "ipfix+tcp", "ipfix+tls", "ipfix-file", "json"]
     {
-        assert!(FORMS.contains(&format!("{scheme}:")), "{scheme}");
+        assert!(forms().contains(&format!("{scheme}:")), "{scheme}");
     }
 }
 
@@ -128,6 +128,30 @@ fn unknown_settings_are_refused_with_those_that_exist() {
     ];
     for (text, setting, known) in cases {
         refuse(text, &[setting, "is not a setting of", known]);
+    }
+}
+
+#[test]
+fn settings_may_stand_beside_the_url() {
+    let given = |pairs: &[(&str, &str)]| {
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| (*name, *value)).collect();
+        let owned = pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Destination::new("ipfix://h?odid=7", owned)
+    };
+    let destination = given(&[("mtu", "1400")]).unwrap();
+    assert_eq!(destination.as_str(), "ipfix://h?odid=7");
+    assert_eq!(destination, given(&[("mtu", "1400")]).unwrap());
+    assert_ne!(destination, given(&[("mtu", "1401")]).unwrap());
+    for (pair, reason) in [
+        (("odid", "8"), "odid is set twice"),
+        (("mtu", "1"), "mtu=1 is not a number from 576 to 9000"),
+        (("ca", "x"), "ca is not a setting of ipfix"),
+    ] {
+        let error = given(&[pair]).unwrap_err();
+        assert!(
+            error.starts_with("output ipfix://h?odid=7: ") && error.contains(reason),
+            "{error}"
+        );
     }
 }
 
@@ -236,6 +260,33 @@ fn netflow5_refuses_a_sampling_interval_that_it_cannot_say() {
     for text in ["netflow9://h", "ipfix://h", "ipfix+tcp://h", "json:x", "ipfix-file:x"] {
         accept(text).check(u32::MAX).unwrap();
     }
+}
+
+#[test]
+fn readme_and_help_list_every_output_and_setting() {
+    let row = |output: &&Output| {
+        let names = output.settings.iter().map(|setting| format!("`{}`", setting.name));
+        let names = names.collect::<Vec<_>>().join(", ");
+        format!("| `{}` | {} | {names} |\n", output.form(), output.meaning)
+    };
+    let outputs: String = OUTPUTS.iter().map(row).collect();
+    let mut settings: Vec<String> = Vec::new();
+    for setting in OUTPUTS.iter().flat_map(|output| output.settings) {
+        let row = format!("| `{}` | {setting} |\n", setting.name);
+        if !settings.contains(&row) {
+            settings.push(row);
+        }
+    }
+    let readme = std::fs::read_to_string(support::root().join("README.md")).unwrap();
+    for table in [outputs, settings.concat()] {
+        assert!(readme.contains(&table), "README.md is to have:\n{table}");
+    }
+    let help = help();
+    for output in OUTPUTS {
+        assert!(help.contains(&output.form()), "{help}");
+        assert!(output.settings.iter().all(|setting| help.contains(&setting.to_string())));
+    }
+    assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
 }
 
 /// What opening an output says when it cannot be.

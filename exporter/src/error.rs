@@ -2,31 +2,25 @@
 
 use std::io;
 
-/// An output that could not be opened, or that has given up. What it was given is counted.
-#[derive(Debug, thiserror::Error)]
-#[error("{sentence}")]
-pub struct ExportError {
-    sentence: String,
-    reader_left: bool,
+/// An output that could not be opened, or that has given up. What it was given is counted. Each
+/// holds a sentence: what was tried, on what, and why it failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExportError {
+    /// It could not be opened.
+    #[error("{0}")]
+    NotOpened(String),
+    /// It has lost what it cannot send any more, or cannot write.
+    #[error("{0}")]
+    GaveUp(String),
+    /// The reader of a pipe wants no more, which is no fault.
+    #[error("the reader of {0} has left")]
+    ReaderLeft(String),
 }
 
 impl ExportError {
-    /// Whether it is only that the reader of standard output wants no more.
+    /// Whether it is only that the reader of a pipe wants no more.
     pub fn is_reader_left(&self) -> bool {
-        self.reader_left
-    }
-
-    /// What was tried, on what, and why it failed; then what to do.
-    pub(crate) fn new(tried: impl Into<String>) -> Self {
-        Self { sentence: tried.into(), reader_left: false }
-    }
-
-    pub(crate) fn io(tried: &str, error: &io::Error) -> Self {
-        Self::new(format!("{tried}: {}", sentence(error)))
-    }
-
-    pub(crate) fn reader_left(name: &str) -> Self {
-        Self { sentence: format!("the reader of {name} has left"), reader_left: true }
+        matches!(self, Self::ReaderLeft(_))
     }
 }
 

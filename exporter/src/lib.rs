@@ -2,17 +2,20 @@
 //!
 //! Encoders turn records into messages and never touch a socket; transports move
 //! messages and never look inside. A `MessageExporter` joins the two and accounts for every
-//! record: sent, not exportable, or failed. JSON documents go the same way, without messages.
+//! record: sent, not exportable, or failed. A `DocumentExporter` writes documents and hands them to
+//! a sink. Each output is described once, in output/.
 
-mod destination;
+mod content;
 mod error;
 mod exporter;
 mod json;
 mod message;
 mod muted;
+mod output;
+mod sink;
 mod transport;
 
-pub use destination::{Context, Destination, FORMS};
 pub use error::{ExportError, sentence};
 pub use exporter::{ExportCounts, Exporter, Interface, MeterReport};
+pub use output::{Context, Destination, OUTPUTS, Output, Setting, forms, help};
 pub use transport::Patience;

@@ -1,57 +1,61 @@
-//! Flow records as JSON documents, one to a line.
+//! Flow records and events as JSON documents.
 
 mod address;
 mod document;
+mod event;
 mod id;
 mod member;
 mod netflow;
 mod time;
 
-pub(crate) use document::DocumentSettings;
-use document::DocumentWriter;
-use flow::{Batch, Conversation, RecordTally, Timestamp};
+use flow::{Batch, Conversation, Timestamp};
 
+use crate::content::Content;
 use crate::error::ExportError;
 use crate::exporter::{ExportCounts, Exporter, MeterReport};
-use crate::transport::FileTransport;
+use crate::sink::DocumentSink;
+pub(crate) use document::DocumentSettings;
+use document::DocumentWriter;
+use event::EventWriter;
 
-/// Flow records as documents in a file or on standard output.
+/// Turns flow records and events into documents and hands them to a sink.
 #[derive(Debug)]
-pub(crate) struct JsonExporter {
+pub(crate) struct DocumentExporter<S> {
     documents: DocumentWriter,
-    file: FileTransport,
-    /// Records of a batch that were left when the file took no more.
-    left: RecordTally,
-    events_not_exportable: u64,
+    events: EventWriter,
+    sink: S,
+    /// Of a batch, what was left when the sink gave up.
+    left: Content,
 }
 
-impl JsonExporter {
-    pub(crate) fn new(settings: DocumentSettings, file: FileTransport) -> Self {
+impl<S: DocumentSink> DocumentExporter<S> {
+    pub(crate) fn new(settings: DocumentSettings, sink: S) -> Self {
         Self {
             documents: DocumentWriter::new(settings),
-            file,
-            left: RecordTally::default(),
-            events_not_exportable: 0,
+            events: EventWriter::default(),
+            sink,
+            left: Content::default(),
         }
     }
 }
 
-impl Exporter for JsonExporter {
+impl<S: DocumentSink> Exporter for DocumentExporter<S> {
     fn export(&mut self, batch: &Batch) -> Result<(), ExportError> {
-        self.events_not_exportable += batch.events.len() as u64;
-        let mut rest = batch.records.iter();
-        while let Some(record) = rest.next() {
-            let mut content = RecordTally::default();
-            content.count(record);
-            let documents = &mut self.documents;
-            self.file
-                .append(content, |out| {
-                    documents.put(record, batch.details_of(record), out);
-                    out.push(b'\n');
+        let Self { documents, events, sink, left } = self;
+        let mut records = batch.records.iter();
+        let mut rest = batch.events.iter();
+        let result = records
+            .try_for_each(|record| {
+                sink.put(Content::record(record), |out| {
+                    documents.put(record, batch.details_of(record), out)
                 })
-                .inspect_err(|_| rest.by_ref().for_each(|record| self.left.count(record)))?;
-        }
-        Ok(())
+            })
+            .and_then(|()| {
+                rest.try_for_each(|event| sink.put(Content::event(), |out| events.put(event, out)))
+            });
+        records.for_each(|record| left.records.count(record));
+        left.events += rest.len() as u64;
+        result
     }
 
     fn observe(&mut self, meter: &MeterReport) {
@@ -59,27 +63,21 @@ impl Exporter for JsonExporter {
     }
 
     fn tick(&mut self, _now: Timestamp) -> Result<(), ExportError> {
-        self.file.flush()
+        self.sink.flush()
     }
 
     fn finish(&mut self) -> Result<(), ExportError> {
-        self.file.flush()
+        self.sink.finish()
     }
 
     fn counts(&self) -> ExportCounts {
-        let counts = self.file.counts();
-        ExportCounts {
-            sent: counts.sent.records,
-            failed: counts.failed.records + self.left,
-            messages: counts.sent.messages,
-            octets: counts.sent.octets,
-            errors: counts.errors,
-            events_not_exportable: self.events_not_exportable,
-            ..ExportCounts::default()
-        }
+        let mut counts = self.sink.counts();
+        counts.failed += self.left.records;
+        counts.events_failed += self.left.events;
+        counts
     }
 
     fn conversations(&self) -> Vec<Conversation> {
-        Vec::new()
+        self.sink.conversations()
     }
 }

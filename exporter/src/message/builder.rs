@@ -4,11 +4,10 @@
 //! length is written when the set is closed; until then it holds the largest number there is, so
 //! that an unfinished set can never be read as a shorter whole one.
 
-use std::iter::Sum;
-use std::ops::{AddAssign, SubAssign};
-
 use element::{PutOctets, count16};
 use flow::RecordTally;
+
+use crate::content::Content;
 
 /// No message is longer: its length has 16 bits.
 pub(crate) const MESSAGE_OCTETS_MAX: usize = u16::MAX as usize;
@@ -31,39 +30,7 @@ pub(crate) struct Message<'a> {
 impl Message<'_> {
     /// This message, counted.
     pub(crate) fn content(&self) -> Content {
-        Content { messages: 1, octets: self.octets.len() as u64, records: self.records }
-    }
-}
-
-/// Messages, their octets, and the records in them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Content {
-    pub(crate) messages: u64,
-    pub(crate) octets: u64,
-    pub(crate) records: RecordTally,
-}
-
-impl AddAssign for Content {
-    fn add_assign(&mut self, other: Self) {
-        self.messages += other.messages;
-        self.octets += other.octets;
-        self.records += other.records;
-    }
-}
-
-impl SubAssign for Content {
-    fn sub_assign(&mut self, other: Self) {
-        self.messages -= other.messages;
-        self.octets -= other.octets;
-        self.records = self.records - other.records;
-    }
-}
-
-impl Sum for Content {
-    fn sum<I: Iterator<Item = Self>>(contents: I) -> Self {
-        let mut sum = Self::default();
-        contents.for_each(|content| sum += content);
-        sum
+        Content { messages: 1, octets: self.octets.len() as u64, records: self.records, events: 0 }
     }
 }
 

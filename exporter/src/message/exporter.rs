@@ -1,37 +1,25 @@
-//! The exporter of messages: an encoder, a transport, and when templates are due.
+//! The exporter of messages: it joins an encoder and a transport, and accounts for each record.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use element::ExporterState;
 use flow::{Batch, Conversation, FlowRecord, RecordTally, Tally, Timestamp};
 
-use super::builder::{Content, Message};
-use super::netflow5::NotAdded;
-use super::{ipfix, netflow5, netflow9};
+use super::announcement::{Announcements, Refresh};
+use super::encoder::{MessageEncoder, NotAdded};
+use crate::content::Content;
 use crate::error::ExportError;
 use crate::exporter::{ExportCounts, Exporter, Interface, MeterReport};
 use crate::muted::Muted;
 use crate::transport::{Transport, TransportCounts};
 
-/// When templates and options are sent again. Over UDP nobody says that they are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refresh {
-    /// After so much time of the trace clock.
-    pub interval: Duration,
-    /// After so many messages.
-    pub messages: u32,
-}
-
 /// Flow records as messages of a protocol over a transport.
 #[derive(Debug)]
-pub(crate) struct MessageExporter {
+pub(crate) struct MessageExporter<E> {
     name: String,
-    encoder: Encoder,
-    transport: Transport,
-    /// None where once for each session is enough.
-    refresh: Option<Refresh>,
-    announced: Announced,
+    encoder: E,
+    transport: Box<dyn Transport>,
+    announcements: Announcements,
     /// The trace clock, live the time of day: export times never go back, unless it does for good.
     clock: Timestamp,
     observation_domain_id: u32,
@@ -47,20 +35,6 @@ pub(crate) struct MessageExporter {
     left: RecordTally,
     events_not_exportable: u64,
     trouble: Muted,
-}
-
-#[derive(Debug)]
-pub(crate) enum Encoder {
-    Netflow5(netflow5::Encoder),
-    Netflow9(netflow9::Encoder),
-    Ipfix(ipfix::Encoder),
-}
-
-/// When templates were last sent.
-#[derive(Clone, Copy, Debug)]
-enum Announced {
-    Never,
-    Before { at: Timestamp, messages: u32 },
 }
 
 /// What an announcement has in it.
@@ -83,24 +57,22 @@ const WALL_SET_BACK_MS: u64 = 60 * 1000;
 /// Flows of one message may have been exported so far apart, by the trace clock.
 const JUMP_MS: u64 = 60 * 60 * 1000;
 
-impl MessageExporter {
+impl<E: MessageEncoder> MessageExporter<E> {
     pub(crate) fn new(
         name: String,
-        encoder: Encoder,
-        transport: Transport,
+        encoder: E,
+        mut transport: Box<dyn Transport>,
         refresh: Option<Refresh>,
         observation_domain_id: u32,
         sampling_interval: u32,
     ) -> Self {
-        let mut transport = transport;
         // The first session is announced in any case.
         transport.session_began();
         Self {
             name,
             encoder,
             transport,
-            refresh,
-            announced: Announced::Never,
+            announcements: Announcements::new(refresh),
             clock: Timestamp::default(),
             observation_domain_id,
             sampling_interval,
@@ -150,23 +122,14 @@ impl MessageExporter {
     }
 
     fn announcement_is_due(&self) -> bool {
-        match (self.announced, self.refresh) {
-            _ if !self.encoder.has_templates() => false,
-            (Announced::Never, _) => true,
-            (Announced::Before { .. }, None) => false,
-            (Announced::Before { at, messages }, Some(refresh)) => {
-                messages >= refresh.messages
-                    || u128::from(self.clock.abs_diff(at)) >= refresh.interval.as_millis()
-            }
-        }
+        E::HAS_TEMPLATES && self.announcements.are_due(self.clock)
     }
 
     /// Sends templates and options, or options only, in a message of their own.
     fn announce(&mut self, announcement: Announcement) -> Result<(), ExportError> {
         self.send_message()?;
         let TransportCounts { failed, .. } = self.transport.counts();
-        let mut exported = self.handed_on;
-        exported -= failed;
+        let exported = self.handed_on - failed;
         let state = ExporterState {
             observation_domain_id: self.observation_domain_id,
             sampling_interval: self.sampling_interval,
@@ -178,37 +141,35 @@ impl MessageExporter {
             not_sent: failed.records + self.not_exportable + self.dropped,
             ..ExporterState::default()
         };
-        self.encoder.announce(announcement, &state, self.clock);
-        self.announced = Announced::Before { at: self.clock, messages: 0 };
+        if announcement == Announcement::Whole {
+            self.encoder.add_templates(self.clock);
+        }
+        self.encoder.add_options(&state);
+        self.announcements.sent(self.clock);
         self.send_message()?;
         if announcement == Announcement::Whole {
             self.announce_interfaces()?;
         }
-        if let Announced::Before { messages, .. } = &mut self.announced {
-            *messages = 0;
-        }
+        self.announcements.begin_count();
         Ok(())
     }
 
     /// Sends the names of interfaces, those that have one.
     fn announce_interfaces(&mut self) -> Result<(), ExportError> {
-        let Encoder::Ipfix(encoder) = &mut self.encoder else { return Ok(()) };
         // In a session that has just begun they follow its templates.
-        if self.interfaces.is_empty() || matches!(self.announced, Announced::Never) {
+        let later = !self.announcements.were_sent();
+        if self.interfaces.is_empty() || later || !self.encoder.add_interface_template() {
             return Ok(());
         }
-        encoder.add_interface_template();
         for interface in Arc::clone(&self.interfaces).iter() {
             let state = ExporterState {
                 interface_number: interface.number,
                 interface_name: &interface.name,
                 ..ExporterState::default()
             };
-            while let Encoder::Ipfix(encoder) = &mut self.encoder
-                && encoder.add_interface(&state).is_err()
-            {
+            while self.encoder.add_interface(&state).is_err() {
                 self.send_message()?;
-                if matches!(self.announced, Announced::Never) {
+                if !self.announcements.were_sent() {
                     return Ok(());
                 }
             }
@@ -223,9 +184,7 @@ impl MessageExporter {
         let result = self.transport.send(message);
         self.encoder.clear();
         self.encoder.set_limit(self.transport.message_limit());
-        if let Announced::Before { messages, .. } = &mut self.announced {
-            *messages += 1;
-        }
+        self.announcements.count_message();
         self.begin_session();
         result
     }
@@ -234,12 +193,12 @@ impl MessageExporter {
     fn begin_session(&mut self) {
         if self.transport.session_began() {
             self.encoder.begin_session();
-            self.announced = Announced::Never;
+            self.announcements.forget();
         }
     }
 }
 
-impl Exporter for MessageExporter {
+impl<E: MessageEncoder> Exporter for MessageExporter<E> {
     fn export(&mut self, batch: &Batch) -> Result<(), ExportError> {
         let records = &batch.records;
         self.events_not_exportable += batch.events.len() as u64;
@@ -259,7 +218,7 @@ impl Exporter for MessageExporter {
         self.dropped = meter.dropped;
         if self.interfaces != meter.interfaces {
             self.interfaces = Arc::clone(&meter.interfaces);
-            self.announced = Announced::Never;
+            self.announcements.forget();
         }
     }
 
@@ -274,9 +233,9 @@ impl Exporter for MessageExporter {
     }
 
     fn finish(&mut self) -> Result<(), ExportError> {
-        if matches!(self.announced, Announced::Before { .. }) {
+        if self.announcements.were_sent() {
             // The final counts. Who may have lost the templates gets them once more.
-            let lossy = self.refresh.is_some();
+            let lossy = self.announcements.are_repeated();
             self.announce(if lossy { Announcement::Whole } else { Announcement::Options })?;
         }
         self.send_message()?;
@@ -284,115 +243,15 @@ impl Exporter for MessageExporter {
     }
 
     fn counts(&self) -> ExportCounts {
-        let transport = self.transport.counts();
-        ExportCounts {
-            sent: transport.sent.records,
-            not_exportable: self.not_exportable,
-            failed: transport.failed.records + self.left,
-            messages: transport.sent.messages,
-            octets: transport.sent.octets,
-            errors: transport.errors,
-            reconnects: transport.reconnects,
-            times_clamped: self.encoder.times_clamped(),
-            events_not_exportable: self.events_not_exportable,
-            ..ExportCounts::default()
-        }
+        let mut counts = ExportCounts::from(self.transport.counts());
+        counts.failed += self.left;
+        counts.not_exportable = self.not_exportable;
+        counts.times_clamped = self.encoder.times_clamped();
+        counts.events_not_exportable = self.events_not_exportable;
+        counts
     }
 
     fn conversations(&self) -> Vec<Conversation> {
-        self.transport.conversation().into_iter().collect()
-    }
-}
-
-impl Encoder {
-    #[inline]
-    fn add(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), NotAdded> {
-        match self {
-            Self::Netflow5(encoder) => encoder.add(record, clock),
-            Self::Netflow9(encoder) => Ok(encoder.add(record, clock)?),
-            Self::Ipfix(encoder) => Ok(encoder.add(record)?),
-        }
-    }
-
-    #[inline]
-    fn can_reach(&self, clock: Timestamp) -> bool {
-        match self {
-            Self::Netflow5(encoder) => encoder.can_reach(clock),
-            Self::Netflow9(encoder) => encoder.can_reach(clock),
-            Self::Ipfix(_) => true,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Netflow5(encoder) => encoder.is_empty(),
-            Self::Netflow9(encoder) => encoder.is_empty(),
-            Self::Ipfix(encoder) => encoder.is_empty(),
-        }
-    }
-
-    fn has_templates(&self) -> bool {
-        match self {
-            Self::Netflow5(_) => false,
-            Self::Netflow9(_) | Self::Ipfix(_) => true,
-        }
-    }
-
-    fn announce(&mut self, what: Announcement, state: &ExporterState<'_>, clock: Timestamp) {
-        match self {
-            Self::Netflow5(_) => {}
-            Self::Netflow9(encoder) => {
-                if what == Announcement::Whole {
-                    encoder.add_templates(clock);
-                }
-                encoder.add_options(state);
-            }
-            Self::Ipfix(encoder) => {
-                if what == Announcement::Whole {
-                    encoder.add_templates();
-                }
-                encoder.add_options(state);
-            }
-        }
-    }
-
-    fn finish(&mut self, clock: Timestamp) -> Option<Message<'_>> {
-        match self {
-            Self::Netflow5(encoder) => encoder.finish(clock),
-            Self::Netflow9(encoder) => encoder.finish(clock),
-            Self::Ipfix(encoder) => encoder.finish(clock),
-        }
-    }
-
-    fn clear(&mut self) {
-        match self {
-            Self::Netflow5(encoder) => encoder.clear(),
-            Self::Netflow9(encoder) => encoder.clear(),
-            Self::Ipfix(encoder) => encoder.clear(),
-        }
-    }
-
-    fn set_limit(&mut self, limit: usize) {
-        match self {
-            Self::Netflow5(encoder) => encoder.set_limit(limit),
-            Self::Netflow9(encoder) => encoder.set_limit(limit),
-            Self::Ipfix(encoder) => encoder.set_limit(limit),
-        }
-    }
-
-    /// Only IPFIX goes over connections.
-    fn begin_session(&mut self) {
-        match self {
-            Self::Netflow5(_) | Self::Netflow9(_) => {}
-            Self::Ipfix(encoder) => encoder.begin_session(),
-        }
-    }
-
-    fn times_clamped(&self) -> u64 {
-        match self {
-            Self::Netflow5(encoder) => encoder.times_clamped(),
-            Self::Netflow9(encoder) => encoder.times_clamped(),
-            Self::Ipfix(_) => 0,
-        }
+        self.transport.conversations()
     }
 }

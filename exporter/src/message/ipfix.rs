@@ -11,6 +11,7 @@ use element::{
 use flow::{FlowRecord, IpVersion, Timestamp};
 
 use super::builder::{Full, MESSAGE_OCTETS_MIN, Message, MessageBuilder, Padded, SET_HEADER};
+use super::encoder::{MessageEncoder, NotAdded};
 use super::template::{FlowTemplate, OptionsTemplate, fixed_part, flow_template, template};
 
 /// Octets of the message header.
@@ -103,28 +104,6 @@ impl Encoder {
         }
     }
 
-    pub(crate) fn set_limit(&mut self, limit: usize) {
-        self.builder.set_limit(limit);
-    }
-
-    /// A new transport session begins: its sequence starts from 0.
-    pub(crate) fn begin_session(&mut self) {
-        self.sequence = 0;
-    }
-
-    /// Adds the templates, each options template in a set of its own, to a message with nothing in
-    /// it yet.
-    pub(crate) fn add_templates(&mut self) {
-        // Collectors read the padding of these sets as the beginning of another template.
-        self.builder.add_set(TEMPLATE_SET, Padded::No, |out| {
-            IPV4.put_template(out);
-            IPV6.put_template(out);
-        });
-        for template in &OPTIONS {
-            self.add_options_template(template);
-        }
-    }
-
     fn add_options_template(&mut self, template: &OptionsTemplate) {
         self.builder.add_set(OPTIONS_TEMPLATE_SET, Padded::No, |out| {
             // Template id, field count, scope field count (RFC 7011 section 3.4.2.2).
@@ -135,40 +114,50 @@ impl Encoder {
         });
     }
 
-    /// Adds the template of interface names, to a message with nothing in it yet.
-    pub(crate) fn add_interface_template(&mut self) {
-        self.add_options_template(&INTERFACE);
-    }
-
-    /// Adds the name of the interface that `state` has.
-    pub(super) fn add_interface(&mut self, state: &ExporterState<'_>) -> Result<(), Full> {
-        self.builder.add_record(INTERFACE.id, |out| INTERFACE.put_record(state, out))?;
+    #[inline(always)]
+    fn add_as(&mut self, template: &FlowTemplate, record: &FlowRecord) -> Result<(), Full> {
+        let flow = Flow { record, details: None, uptime_base: UptimeBase::default() };
+        self.builder.add_record(template.id, |out| template.put_record(&flow, out))?;
+        self.builder.records.count(record);
         self.records += 1;
         Ok(())
     }
+}
 
-    /// Adds the options records, to a message with nothing but templates in it.
-    pub(super) fn add_options(&mut self, state: &ExporterState<'_>) {
+impl MessageEncoder for Encoder {
+    #[inline]
+    fn add(&mut self, record: &FlowRecord, _clock: Timestamp) -> Result<(), NotAdded> {
+        Ok(match record.key.ip_version {
+            IpVersion::V4 => self.add_as(&IPV4, record),
+            IpVersion::V6 => self.add_as(&IPV6, record),
+        }?)
+    }
+
+    fn add_templates(&mut self, _clock: Timestamp) {
+        // Collectors read the padding of these sets as the beginning of another template.
+        self.builder.add_set(TEMPLATE_SET, Padded::No, |out| {
+            IPV4.put_template(out);
+            IPV6.put_template(out);
+        });
+        for template in &OPTIONS {
+            self.add_options_template(template);
+        }
+    }
+
+    fn add_options(&mut self, state: &ExporterState<'_>) {
         for template in &OPTIONS {
             self.builder.add_set(template.id, Padded::Yes, |out| template.put_record(state, out));
             self.records += 1;
         }
     }
 
-    /// Adds a flow's Data Record.
-    #[inline]
-    pub(super) fn add(&mut self, record: &FlowRecord) -> Result<(), Full> {
-        match record.key.ip_version {
-            IpVersion::V4 => self.add_as(&IPV4, record),
-            IpVersion::V6 => self.add_as(&IPV6, record),
-        }
+    fn add_interface_template(&mut self) -> bool {
+        self.add_options_template(&INTERFACE);
+        true
     }
 
-    #[inline(always)]
-    fn add_as(&mut self, template: &FlowTemplate, record: &FlowRecord) -> Result<(), Full> {
-        let flow = Flow { record, details: None, uptime_base: UptimeBase::default() };
-        self.builder.add_record(template.id, |out| template.put_record(&flow, out))?;
-        self.builder.records.count(record);
+    fn add_interface(&mut self, state: &ExporterState<'_>) -> Result<(), Full> {
+        self.builder.add_record(INTERFACE.id, |out| INTERFACE.put_record(state, out))?;
         self.records += 1;
         Ok(())
     }
@@ -181,7 +170,7 @@ impl Encoder {
     /// | Sequence Number                       |
     /// | Observation Domain ID                 |
     /// ```
-    pub(crate) fn finish(&mut self, clock: Timestamp) -> Option<Message<'_>> {
+    fn finish(&mut self, clock: Timestamp) -> Option<Message<'_>> {
         let sequence = self.sequence;
         self.sequence = sequence.wrapping_add(std::mem::take(&mut self.records));
         self.builder.finish(|out, length| {
@@ -193,13 +182,20 @@ impl Encoder {
         })
     }
 
-    /// Whether nothing is in the message yet.
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.builder.is_empty()
     }
 
-    /// Begins the next message.
-    pub(crate) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.builder.clear();
+    }
+
+    fn set_limit(&mut self, limit: usize) {
+        self.builder.set_limit(limit);
+    }
+
+    /// A new transport session begins: its sequence starts from 0.
+    fn begin_session(&mut self) {
+        self.sequence = 0;
     }
 }

@@ -1,6 +1,8 @@
 //! Flow records as messages of NetFlow v5, NetFlow v9 and IPFIX.
 
+mod announcement;
 mod builder;
+mod encoder;
 mod exporter;
 pub(crate) mod ipfix;
 pub(crate) mod netflow5;
@@ -8,6 +10,8 @@ pub(crate) mod netflow9;
 mod template;
 mod uptime;
 
-pub(crate) use builder::{Content, MESSAGE_OCTETS_MIN, Message};
-pub(crate) use exporter::{Encoder, MessageExporter, Refresh};
+pub(crate) use announcement::Refresh;
+pub(crate) use builder::{MESSAGE_OCTETS_MIN, Message};
+pub(crate) use encoder::MessageEncoder;
+pub(crate) use exporter::MessageExporter;
 pub(crate) use uptime::Uptime;

@@ -11,7 +11,8 @@
 use element::{Element, FixedOctets, Flow, PutOctets, saturate32};
 use flow::{FlowRecord, IpVersion, RecordTally, Timestamp};
 
-use super::builder::{Full, Message, MessageBuilder};
+use super::builder::{Message, MessageBuilder};
+use super::encoder::{MessageEncoder, NotAdded};
 use super::uptime::Uptime;
 
 /// Octets of the header.
@@ -44,19 +45,6 @@ pub(crate) struct Encoder {
     parts_done: u64,
 }
 
-/// NetFlow v5 has no place for IPv6 addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotAdded {
-    Full,
-    NotExportable,
-}
-
-impl From<Full> for NotAdded {
-    fn from(Full: Full) -> Self {
-        Self::Full
-    }
-}
-
 impl Encoder {
     /// `sampling_interval` is at most [`SAMPLING_INTERVAL_MAX`]; 1 means that nothing is sampled.
     pub(crate) fn new(engine_id: u8, sampling_interval: u32, limit: usize, uptime: Uptime) -> Self {
@@ -75,15 +63,14 @@ impl Encoder {
         encoder.set_limit(limit);
         encoder
     }
+}
 
-    pub(crate) fn set_limit(&mut self, limit: usize) {
-        let records = limit.saturating_sub(HEADER) / RECORD;
-        self.flows_max = u16::try_from(records.clamp(1, RECORDS_MAX)).unwrap_or(1);
-    }
+impl MessageEncoder for Encoder {
+    const HAS_TEMPLATES: bool = false;
 
     /// Adds a flow's record, or those that are needed for counters beyond 32 bits. When the
     /// datagram is full in between, the same flow is to be added again to the next.
-    pub(crate) fn add(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), NotAdded> {
+    fn add(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), NotAdded> {
         if record.key.ip_version == IpVersion::V6 {
             return Err(NotAdded::NotExportable);
         }
@@ -117,15 +104,9 @@ impl Encoder {
         Ok(())
     }
 
-    /// Whether what was gathered can still leave at that time.
     #[inline]
-    pub(crate) fn can_reach(&self, clock: Timestamp) -> bool {
+    fn can_reach(&self, clock: Timestamp) -> bool {
         self.uptime.can_reach(clock)
-    }
-
-    /// Flow times that 32 bits of uptime could not say.
-    pub(crate) fn times_clamped(&self) -> u64 {
-        self.uptime.clamped()
     }
 
     /// Finishes the datagram, if there is anything in it.
@@ -138,7 +119,7 @@ impl Encoder {
     /// | flow_sequence                         |
     /// | engine_type | engine_id | sampling    |
     /// ```
-    pub(crate) fn finish(&mut self, clock: Timestamp) -> Option<Message<'_>> {
+    fn finish(&mut self, clock: Timestamp) -> Option<Message<'_>> {
         let seconds = clock.as_millis() / 1000;
         let uptime = self.uptime.base().of(Timestamp::from_millis(seconds * 1000 + 999));
         let (flows, sequence) = (std::mem::take(&mut self.flows), self.sequence);
@@ -156,14 +137,21 @@ impl Encoder {
         })
     }
 
-    /// Whether nothing is in the datagram yet.
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.builder.is_empty()
     }
 
-    /// Begins the next datagram.
-    pub(crate) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.builder.clear();
+    }
+
+    fn set_limit(&mut self, limit: usize) {
+        let records = limit.saturating_sub(HEADER) / RECORD;
+        self.flows_max = u16::try_from(records.clamp(1, RECORDS_MAX)).unwrap_or(1);
+    }
+
+    fn times_clamped(&self) -> u64 {
+        self.uptime.clamped()
     }
 }
 

@@ -10,6 +10,7 @@ use element::{Element, ExporterState, FixedOctets, Flow, PutOctets, count16, sat
 use flow::{FlowRecord, IpVersion, Timestamp};
 
 use super::builder::{Full, MESSAGE_OCTETS_MIN, Message, MessageBuilder, Padded, SET_HEADER};
+use super::encoder::{MessageEncoder, NotAdded};
 use super::template::{FlowTemplate, OptionsTemplate, fixed_part, flow_template, template};
 use super::uptime::Uptime;
 
@@ -87,13 +88,42 @@ impl Encoder {
         Self { source_id, builder, uptime, sequence: 0, records: 0 }
     }
 
-    pub(crate) fn set_limit(&mut self, limit: usize) {
-        self.builder.set_limit(limit);
+    #[inline]
+    fn add_as(
+        &mut self,
+        template: &FlowTemplate,
+        record: &FlowRecord,
+        clock: Timestamp,
+    ) -> Result<(), Full> {
+        if self.builder.is_empty() {
+            self.uptime.rebase(record.start, clock);
+        } else if !self.uptime.can_say(record.start, clock) {
+            return Err(Full);
+        }
+        let flow = Flow { record, details: None, uptime_base: self.uptime.base() };
+        self.builder.add_record(template.id, |out| template.put_record(&flow, out))?;
+        self.uptime.count_clamped(record.start);
+        self.builder.records.count(record);
+        self.records += 1;
+        Ok(())
+    }
+}
+
+impl MessageEncoder for Encoder {
+    #[inline]
+    fn add(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), NotAdded> {
+        Ok(match record.key.ip_version {
+            IpVersion::V4 => self.add_as(&IPV4, record, clock),
+            IpVersion::V6 => self.add_as(&IPV6, record, clock),
+        }?)
     }
 
-    /// Adds the templates, each options template in a set of its own, to a packet with nothing in
-    /// it yet.
-    pub(crate) fn add_templates(&mut self, clock: Timestamp) {
+    #[inline]
+    fn can_reach(&self, clock: Timestamp) -> bool {
+        self.uptime.can_reach(clock)
+    }
+
+    fn add_templates(&mut self, clock: Timestamp) {
         self.uptime.rebase(clock, clock);
         self.builder.add_set(TEMPLATE_SET, Padded::Yes, |out| {
             IPV4.put_template(out);
@@ -114,8 +144,7 @@ impl Encoder {
         }
     }
 
-    /// Adds the options records, to a packet with nothing but templates in it.
-    pub(super) fn add_options(&mut self, state: &ExporterState<'_>) {
+    fn add_options(&mut self, state: &ExporterState<'_>) {
         for template in &OPTIONS {
             self.builder.add_set(template.id, Padded::Yes, |out| {
                 out.put32(self.source_id);
@@ -123,46 +152,6 @@ impl Encoder {
             });
             self.records += 1;
         }
-    }
-
-    /// Adds a flow's Data Record.
-    #[inline]
-    pub(crate) fn add(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), Full> {
-        match record.key.ip_version {
-            IpVersion::V4 => self.add_as(&IPV4, record, clock),
-            IpVersion::V6 => self.add_as(&IPV6, record, clock),
-        }
-    }
-
-    #[inline]
-    fn add_as(
-        &mut self,
-        template: &FlowTemplate,
-        record: &FlowRecord,
-        clock: Timestamp,
-    ) -> Result<(), Full> {
-        if self.builder.is_empty() {
-            self.uptime.rebase(record.start, clock);
-        } else if !self.uptime.can_say(record.start, clock) {
-            return Err(Full);
-        }
-        let flow = Flow { record, details: None, uptime_base: self.uptime.base() };
-        self.builder.add_record(template.id, |out| template.put_record(&flow, out))?;
-        self.uptime.count_clamped(record.start);
-        self.builder.records.count(record);
-        self.records += 1;
-        Ok(())
-    }
-
-    /// Whether what was gathered can still leave at that time.
-    #[inline]
-    pub(crate) fn can_reach(&self, clock: Timestamp) -> bool {
-        self.uptime.can_reach(clock)
-    }
-
-    /// Flow times that 32 bits of uptime could not say.
-    pub(crate) fn times_clamped(&self) -> u64 {
-        self.uptime.clamped()
     }
 
     /// Finishes the packet, if there is anything in it.
@@ -174,7 +163,7 @@ impl Encoder {
     /// | Sequence Number                       |
     /// | Source ID                             |
     /// ```
-    pub(crate) fn finish(&mut self, clock: Timestamp) -> Option<Message<'_>> {
+    fn finish(&mut self, clock: Timestamp) -> Option<Message<'_>> {
         let seconds = clock.as_millis().div_ceil(1000);
         let uptime = self.uptime.base().of(Timestamp::from_millis(seconds * 1000));
         let (records, sequence) = (std::mem::take(&mut self.records), self.sequence);
@@ -190,13 +179,19 @@ impl Encoder {
         Some(message)
     }
 
-    /// Whether nothing is in the packet yet.
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.builder.is_empty()
     }
 
-    /// Begins the next packet.
-    pub(crate) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.builder.clear();
+    }
+
+    fn set_limit(&mut self, limit: usize) {
+        self.builder.set_limit(limit);
+    }
+
+    fn times_clamped(&self) -> u64 {
+        self.uptime.clamped()
     }
 }

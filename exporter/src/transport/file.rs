@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 
-use flow::RecordTally;
-
-use super::TransportCounts;
-use crate::error::ExportError;
-use crate::message::Content;
+use super::{Transport, TransportCounts};
+use crate::content::Content;
+use crate::error::{ExportError, sentence};
+use crate::exporter::ExportCounts;
+use crate::message::Message;
+use crate::sink::DocumentSink;
 
 /// Octets are gathered up to this before they are written.
 const BUFFER: usize = 256 * 1024;
@@ -21,7 +22,7 @@ pub(crate) struct FileTransport {
     file: Box<dyn Write + Send>,
     buffer: Vec<u8>,
     /// Where in the buffer each piece ends, and what is in it.
-    ends: Vec<(usize, RecordTally)>,
+    ends: Vec<(usize, Content)>,
     counts: TransportCounts,
 }
 
@@ -31,12 +32,15 @@ impl FileTransport {
         if path == "-" {
             // Not through std's own buffer: what is written is to be known exactly.
             let stdout = io::stdout().as_fd().try_clone_to_owned();
-            let stdout = stdout
-                .map_err(|error| ExportError::io("cannot write to standard output", &error))?;
+            let stdout = stdout.map_err(|error| {
+                let problem = format!("cannot write to standard output: {}", sentence(&error));
+                ExportError::NotOpened(problem)
+            })?;
             return Ok(Self::new("standard output", Box::new(File::from(stdout))));
         }
-        let file = File::create(path)
-            .map_err(|error| ExportError::io(&format!("cannot create {path}"), &error))?;
+        let file = File::create(path).map_err(|error| {
+            ExportError::NotOpened(format!("cannot create {path}: {}", sentence(&error)))
+        })?;
         Ok(Self::new(path, Box::new(file)))
     }
 
@@ -50,29 +54,24 @@ impl FileTransport {
         }
     }
 
-    pub(crate) fn counts(&self) -> TransportCounts {
-        self.counts
-    }
-
-    /// Appends a piece, whole, with these records.
+    /// Appends a piece, whole, with this in it.
     #[inline]
-    pub(crate) fn append(
+    fn append(
         &mut self,
-        records: RecordTally,
+        content: Content,
         put: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), ExportError> {
         put(&mut self.buffer);
-        self.ends.push((self.buffer.len(), records));
-        if self.buffer.len() < BUFFER { Ok(()) } else { self.flush() }
+        self.ends.push((self.buffer.len(), content));
+        if self.buffer.len() < BUFFER { Ok(()) } else { self.write() }
     }
 
     /// Writes what was gathered. What did not get into the file whole has failed.
-    pub(crate) fn flush(&mut self) -> Result<(), ExportError> {
+    fn write(&mut self) -> Result<(), ExportError> {
         let (written, result) = write_as_much_as_possible(&mut self.file, &self.buffer);
         let mut begin = 0;
-        for (end, records) in self.ends.drain(..) {
-            let octets = (end - std::mem::replace(&mut begin, end)) as u64;
-            let content = Content { messages: 1, octets, records };
+        for (end, mut content) in self.ends.drain(..) {
+            content.octets = (end - std::mem::replace(&mut begin, end)) as u64;
             if end <= written {
                 self.counts.sent += content;
             } else {
@@ -83,11 +82,49 @@ impl FileTransport {
         result.map_err(|error| {
             self.counts.errors += 1;
             if error.kind() == ErrorKind::BrokenPipe {
-                ExportError::reader_left(&self.name)
+                ExportError::ReaderLeft(self.name.clone())
             } else {
-                ExportError::io(&format!("cannot write to {}", self.name), &error)
+                let problem = format!("cannot write to {}: {}", self.name, sentence(&error));
+                ExportError::GaveUp(problem)
             }
         })
+    }
+}
+
+impl Transport for FileTransport {
+    fn send(&mut self, message: Message<'_>) -> Result<(), ExportError> {
+        self.append(message.content(), |out| out.extend_from_slice(message.octets))
+    }
+
+    fn flush(&mut self) -> Result<(), ExportError> {
+        self.write()
+    }
+
+    fn counts(&self) -> TransportCounts {
+        self.counts
+    }
+}
+
+/// Documents, one to a line.
+impl DocumentSink for FileTransport {
+    #[inline]
+    fn put(&mut self, content: Content, put: impl FnOnce(&mut Vec<u8>)) -> Result<(), ExportError> {
+        self.append(content, |out| {
+            put(out);
+            out.push(b'\n');
+        })
+    }
+
+    fn flush(&mut self) -> Result<(), ExportError> {
+        self.write()
+    }
+
+    fn finish(&mut self) -> Result<(), ExportError> {
+        self.write()
+    }
+
+    fn counts(&self) -> ExportCounts {
+        self.counts.into()
     }
 }
 

@@ -11,18 +11,70 @@ mod stream;
 mod tls;
 mod udp;
 
+use std::fmt::Debug;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use flow::Conversation;
+
+use crate::content::Content;
+use crate::error::ExportError;
+use crate::exporter::ExportCounts;
+use crate::message::Message;
 pub(crate) use file::FileTransport;
 pub use stream::Patience;
 pub(crate) use stream::{StreamSettings, StreamTransport};
 pub(crate) use tls::TlsSettings;
 pub(crate) use udp::{UdpSettings, UdpTransport};
 
-use flow::Conversation;
+/// Takes messages somewhere.
+pub(crate) trait Transport: Debug + Send {
+    /// Takes a message. It may wait for others, for the pace, or for the peer.
+    ///
+    /// # Errors
+    ///
+    /// When the transport has given up; every record is counted by then.
+    fn send(&mut self, message: Message<'_>) -> Result<(), ExportError>;
 
-use crate::error::ExportError;
-use crate::message::{Content, Message};
+    /// Sends what waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::send`].
+    fn flush(&mut self) -> Result<(), ExportError>;
 
-/// What a transport made of the messages it was given.
+    /// Sends what waits and ends the session.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::send`].
+    fn finish(&mut self) -> Result<(), ExportError> {
+        self.flush()
+    }
+
+    /// Whether a session began since this was last asked, or now: templates are due. To be asked
+    /// between messages.
+    fn session_began(&mut self) -> bool {
+        false
+    }
+
+    /// The most octets that a message may have from now on.
+    fn message_limit(&self) -> usize {
+        RELIABLE_MESSAGE_OCTETS
+    }
+
+    /// The packets that carry the messages.
+    fn conversations(&self) -> Vec<Conversation> {
+        Vec::new()
+    }
+
+    fn counts(&self) -> TransportCounts;
+}
+
+/// Messages over TCP and in files: well below 1,000 records, and below what collectors take.
+pub(crate) const RELIABLE_MESSAGE_OCTETS: usize = 8192;
+
+/// What a transport made of what it was given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TransportCounts {
     pub(crate) sent: Content,
@@ -33,90 +85,42 @@ pub(crate) struct TransportCounts {
     pub(crate) reconnects: u64,
 }
 
-#[derive(Debug)]
-pub(crate) enum Transport {
-    Udp(UdpTransport),
-    Stream(StreamTransport),
-    File(FileTransport),
+impl From<TransportCounts> for ExportCounts {
+    fn from(counts: TransportCounts) -> Self {
+        Self {
+            sent: counts.sent.records,
+            failed: counts.failed.records,
+            events_sent: counts.sent.events,
+            events_failed: counts.failed.events,
+            messages: counts.sent.messages,
+            octets: counts.sent.octets,
+            errors: counts.errors,
+            reconnects: counts.reconnects,
+            ..Self::default()
+        }
+    }
 }
 
-impl Transport {
-    /// Takes a message. It may wait for others, for the pace, or for the peer.
+/// A host that messages are sent to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Host {
+    /// A name or an address; a link-local IPv6 address with its zone, as in `fe80::1%eth0`.
+    pub(crate) name: String,
+    /// Not 0.
+    pub(crate) port: u16,
+}
+
+impl Host {
+    /// Its addresses, at least one.
     ///
     /// # Errors
     ///
-    /// When the transport has given up; every record is counted by then.
-    pub(crate) fn send(&mut self, message: Message<'_>) -> Result<(), ExportError> {
-        match self {
-            Self::Udp(udp) => {
-                udp.send(message);
-                Ok(())
-            }
-            Self::Stream(stream) => stream.send(message),
-            Self::File(file) => {
-                file.append(message.records, |out| out.extend_from_slice(message.octets))
-            }
+    /// The name cannot be resolved, or it has no address.
+    pub(crate) fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        let addresses: Vec<_> = (self.name.as_str(), self.port).to_socket_addrs()?.collect();
+        if addresses.is_empty() {
+            return Err(io::Error::new(ErrorKind::NotFound, "the name has no address"));
         }
-    }
-
-    /// Sends what waits.
-    pub(crate) fn flush(&mut self) -> Result<(), ExportError> {
-        match self {
-            Self::Udp(udp) => {
-                udp.flush();
-                Ok(())
-            }
-            Self::Stream(stream) => stream.flush(),
-            Self::File(file) => file.flush(),
-        }
-    }
-
-    /// Sends what waits and ends the session.
-    pub(crate) fn finish(&mut self) -> Result<(), ExportError> {
-        match self {
-            Self::Udp(udp) => {
-                udp.finish();
-                Ok(())
-            }
-            Self::Stream(stream) => stream.finish(),
-            Self::File(file) => file.flush(),
-        }
-    }
-
-    /// Whether a session began since this was last asked, or now: templates are due. To be asked
-    /// between messages.
-    pub(crate) fn session_began(&mut self) -> bool {
-        match self {
-            Self::Stream(stream) => stream.session_began(),
-            Self::Udp(_) | Self::File(_) => false,
-        }
-    }
-
-    /// The most octets that a message may have from now on.
-    pub(crate) fn message_limit(&self) -> usize {
-        match self {
-            Self::Udp(udp) => udp.message_limit(),
-            Self::Stream(_) | Self::File(_) => RELIABLE_MESSAGE_OCTETS,
-        }
-    }
-
-    /// The packets that carry the messages.
-    pub(crate) fn conversation(&self) -> Option<Conversation> {
-        match self {
-            Self::Udp(udp) => udp.conversation(),
-            Self::Stream(stream) => stream.conversation(),
-            Self::File(_) => None,
-        }
-    }
-
-    pub(crate) fn counts(&self) -> TransportCounts {
-        match self {
-            Self::Udp(udp) => udp.counts(),
-            Self::Stream(stream) => stream.counts(),
-            Self::File(file) => file.counts(),
-        }
+        Ok(addresses)
     }
 }
-
-/// Messages over TCP and in files: well below 1,000 records, and below what collectors take.
-const RELIABLE_MESSAGE_OCTETS: usize = 8192;

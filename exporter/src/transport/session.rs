@@ -4,14 +4,16 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 
+use super::Host;
 use super::tls::{Identity, Wire};
-use crate::message::{Content, Message};
+use crate::content::Content;
+use crate::message::Message;
 
 /// For each address of a name, and for the TLS handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,8 +35,7 @@ pub(super) const BUFFER: usize = 64 * 1024;
 /// Whom to connect to.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(super) host: Host,
     /// Where TLS is spoken.
     pub(super) tls: Option<Identity>,
 }
@@ -61,14 +62,14 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn open(peer: &Peer) -> io::Result<Self> {
-        let mut failure = io::Error::other("the name has no address");
-        for address in (peer.host.as_str(), peer.port).to_socket_addrs()? {
+        let mut failure = None;
+        for address in peer.host.addresses()? {
             match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
                 Ok(stream) => return Self::begin(stream, peer),
-                Err(error) => failure = error,
+                Err(error) => failure = Some(error),
             }
         }
-        Err(failure)
+        Err(failure.expect("there is an address, and none was good"))
     }
 
     fn begin(stream: TcpStream, peer: &Peer) -> io::Result<Self> {
@@ -227,7 +228,7 @@ impl Session {
     /// What has not arrived.
     pub(super) fn take_rest(&mut self) -> Content {
         let left = self.under_way.drain(..).chain(self.waiting.drain(..));
-        left.map(|(_, content)| content).sum()
+        Content::sum(left.map(|(_, content)| content))
     }
 }
 

@@ -10,7 +10,6 @@
 //! connections are made beside, and what a slow collector does not take is kept up to a limit.
 
 use std::io;
-use std::net::ToSocketAddrs;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,10 +18,10 @@ use flow::Conversation;
 use flow::number::protocol;
 use log::{info, warn};
 
-use super::TransportCounts;
 use super::session::{BUFFER, Peer, Session};
 use super::tls::{Identity, TlsSettings};
 use super::udp::connect;
+use super::{Host, Transport, TransportCounts};
 use crate::error::{ExportError, sentence};
 use crate::message::Message;
 use crate::muted::Muted;
@@ -55,10 +54,7 @@ pub enum Patience {
 /// Where a stream goes and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StreamSettings {
-    /// Host name or address.
-    pub(crate) host: String,
-    /// Port.
-    pub(crate) port: u16,
+    pub(crate) host: Host,
     /// With TLS, its settings.
     pub(crate) tls: Option<TlsSettings>,
     /// Longest pause between attempts to connect again.
@@ -101,11 +97,13 @@ impl StreamTransport {
         settings: StreamSettings,
         patience: Patience,
     ) -> Result<Self, ExportError> {
-        let tried = format!("cannot connect to {name}");
+        let not_opened = |error: io::Error| {
+            ExportError::NotOpened(format!("cannot connect to {name}: {}", sentence(&error)))
+        };
         // The files of TLS are read now: later the program may not have the right to.
-        let tls = settings.tls.as_ref().map(|tls| Identity::new(tls, &settings.host)).transpose();
-        let tls = tls.map_err(|error| ExportError::io(&tried, &error))?;
-        let peer = Peer { host: settings.host, port: settings.port, tls };
+        let tls = settings.tls.as_ref().map(|tls| Identity::new(tls, &settings.host.name));
+        let tls = tls.transpose().map_err(not_opened)?;
+        let peer = Peer { host: settings.host, tls };
         let now = Instant::now();
         let mut transport = Self {
             name: name.to_owned(),
@@ -121,8 +119,8 @@ impl StreamTransport {
         };
         match patience {
             Patience::Wait => {
-                let session = Session::open(&transport.peer);
-                transport.begin(session.map_err(|error| ExportError::io(&tried, &error))?);
+                let session = Session::open(&transport.peer).map_err(not_opened)?;
+                transport.begin(session);
             }
             Patience::GoOn => {
                 transport.seek(START_PATIENCE);
@@ -132,81 +130,6 @@ impl StreamTransport {
             }
         }
         Ok(transport)
-    }
-
-    /// Also of a collector that is not there yet: the route tells which address is ours. One that
-    /// moves to another address later has another conversation.
-    pub(crate) fn conversation(&self) -> Option<Conversation> {
-        let host = (self.peer.host.as_str(), self.peer.port);
-        let remote = match &self.state {
-            State::Connected(session) => session.stream().peer_addr().ok()?,
-            State::Connecting { .. } | State::Down { .. } => host.to_socket_addrs().ok()?.next()?,
-        };
-        let local = connect(remote).and_then(|probe| probe.local_addr()).ok()?.ip();
-        Some(Conversation { protocol: protocol::TCP, local, remote })
-    }
-
-    /// Whether a session began since this was last asked; where there is none, one is looked for.
-    pub(crate) fn session_began(&mut self) -> bool {
-        if self.patience == Patience::GoOn {
-            self.seek(Duration::ZERO);
-        }
-        std::mem::take(&mut self.session_is_new)
-    }
-
-    /// Messages under way count as neither sent nor failed yet.
-    pub(crate) fn counts(&self) -> TransportCounts {
-        self.counts
-    }
-
-    pub(crate) fn send(&mut self, message: Message<'_>) -> Result<(), ExportError> {
-        let State::Connected(session) = &mut self.state else {
-            self.counts.failed += message.content();
-            return Ok(());
-        };
-        if session.backlog() + message.octets.len() > BACKLOG_MAX {
-            self.counts.failed += message.content();
-            self.counts.errors += 1;
-            self.trouble.warn(format_args!("{}: too slow, messages are lost", self.name));
-        } else {
-            session.push(message);
-        }
-        if session.backlog() < BUFFER { Ok(()) } else { self.flush() }
-    }
-
-    /// Hands what waits to the connection; in a replay all of it.
-    pub(crate) fn flush(&mut self) -> Result<(), ExportError> {
-        let State::Connected(session) = &mut self.state else { return Ok(()) };
-        let result = session.check_peer().and_then(|()| match self.patience {
-            Patience::Wait => session.write_all(None),
-            Patience::GoOn => session.write_some(),
-        });
-        self.counts.sent += session.take_acknowledged();
-        result.or_else(|error| self.broken(&error))
-    }
-
-    /// After the last message there is nothing that a new connection would be for.
-    pub(crate) fn finish(&mut self) -> Result<(), ExportError> {
-        if let State::Connected(session) = &mut self.state {
-            let until = match self.patience {
-                Patience::Wait => None,
-                Patience::GoOn => Some(Instant::now() + END_PATIENCE),
-            };
-            let has_backlog = session.backlog() > 0;
-            let result = if has_backlog { session.check_peer() } else { Ok(()) }
-                .and_then(|()| session.write_all(until))
-                .and_then(|()| session.close(until));
-            self.counts.errors += u64::from(result.is_err());
-            self.counts.sent += session.take_acknowledged();
-            let lost = session.take_rest();
-            self.counts.failed += lost;
-            if lost.messages > 0 {
-                let why =
-                    result.err().as_ref().map_or_else(|| "not acknowledged".to_owned(), sentence);
-                return Err(ExportError::new(format!("{}: the end was lost: {why}", self.name)));
-            }
-        }
-        Ok(())
     }
 
     /// The connection is gone, and with it what was under way.
@@ -228,7 +151,7 @@ impl StreamTransport {
             let now = Instant::now();
             if now >= last_attempt {
                 let seconds = REPLAY_PATIENCE.as_secs();
-                return Err(ExportError::new(format!(
+                return Err(ExportError::GaveUp(format!(
                     "{}: the connection was lost and did not come back in {seconds} s",
                     self.name
                 )));
@@ -282,6 +205,86 @@ impl StreamTransport {
         }
         let pause = (pause * 2).min(self.reconnect_max);
         self.state = State::Down { next_attempt: Instant::now() + pause, pause };
+    }
+}
+
+impl Transport for StreamTransport {
+    fn send(&mut self, message: Message<'_>) -> Result<(), ExportError> {
+        let State::Connected(session) = &mut self.state else {
+            self.counts.failed += message.content();
+            return Ok(());
+        };
+        if session.backlog() + message.octets.len() > BACKLOG_MAX {
+            self.counts.failed += message.content();
+            self.counts.errors += 1;
+            self.trouble.warn(format_args!("{}: too slow, messages are lost", self.name));
+        } else {
+            session.push(message);
+        }
+        if session.backlog() < BUFFER { Ok(()) } else { self.flush() }
+    }
+
+    /// Hands what waits to the connection; in a replay all of it.
+    fn flush(&mut self) -> Result<(), ExportError> {
+        let State::Connected(session) = &mut self.state else { return Ok(()) };
+        let result = session.check_peer().and_then(|()| match self.patience {
+            Patience::Wait => session.write_all(None),
+            Patience::GoOn => session.write_some(),
+        });
+        self.counts.sent += session.take_acknowledged();
+        result.or_else(|error| self.broken(&error))
+    }
+
+    /// After the last message there is nothing that a new connection would be for.
+    fn finish(&mut self) -> Result<(), ExportError> {
+        if let State::Connected(session) = &mut self.state {
+            let until = match self.patience {
+                Patience::Wait => None,
+                Patience::GoOn => Some(Instant::now() + END_PATIENCE),
+            };
+            let has_backlog = session.backlog() > 0;
+            let result = if has_backlog { session.check_peer() } else { Ok(()) }
+                .and_then(|()| session.write_all(until))
+                .and_then(|()| session.close(until));
+            self.counts.errors += u64::from(result.is_err());
+            self.counts.sent += session.take_acknowledged();
+            let lost = session.take_rest();
+            self.counts.failed += lost;
+            if lost.messages > 0 {
+                let why =
+                    result.err().as_ref().map_or_else(|| "not acknowledged".to_owned(), sentence);
+                let lost = format!("{}: the end was lost: {why}", self.name);
+                return Err(ExportError::GaveUp(lost));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a session began since this was last asked; where there is none, one is looked for.
+    fn session_began(&mut self) -> bool {
+        if self.patience == Patience::GoOn {
+            self.seek(Duration::ZERO);
+        }
+        std::mem::take(&mut self.session_is_new)
+    }
+
+    /// Also of a collector that is not there yet: the route tells which address is ours. One that
+    /// moves to another address later has another conversation.
+    fn conversations(&self) -> Vec<Conversation> {
+        let conversation = || {
+            let remote = match &self.state {
+                State::Connected(session) => session.stream().peer_addr()?,
+                State::Connecting { .. } | State::Down { .. } => self.peer.host.addresses()?[0],
+            };
+            let local = connect(remote)?.local_addr()?.ip();
+            Ok::<_, io::Error>(Conversation { protocol: protocol::TCP, local, remote })
+        };
+        conversation().into_iter().collect()
+    }
+
+    /// Messages under way count as neither sent nor failed yet.
+    fn counts(&self) -> TransportCounts {
+        self.counts
     }
 }
 

@@ -1,7 +1,7 @@
 //! Messages as UDP datagrams, several to a system call (UDP_SEGMENT), at a pace.
 
 use std::io::{self, IoSlice};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroU32;
 use std::os::fd::AsRawFd;
 use std::thread;
@@ -12,10 +12,11 @@ use flow::number::protocol;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, getsockopt, sendmsg, sockopt};
 
-use super::TransportCounts;
 use super::pace::Pace;
+use super::{Host, Transport, TransportCounts};
+use crate::content::Content;
 use crate::error::{ExportError, sentence};
-use crate::message::{Content, MESSAGE_OCTETS_MIN, Message};
+use crate::message::{MESSAGE_OCTETS_MIN, Message};
 use crate::muted::Muted;
 
 /// The kernel cuts one send into at most this many datagrams (`UDP_MAX_SEGMENTS` since 2.6.18).
@@ -37,10 +38,7 @@ const LAST_WORD: Duration = Duration::from_millis(50);
 /// Where datagrams go and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UdpSettings {
-    /// Host name or address.
-    pub(crate) host: String,
-    /// Port.
-    pub(crate) port: u16,
+    pub(crate) host: Host,
     /// Largest IP packet, in octets.
     pub(crate) mtu: usize,
     /// Datagrams per second; no limit without.
@@ -69,21 +67,20 @@ pub(crate) struct UdpTransport {
 
 impl UdpTransport {
     pub(crate) fn open(name: &str, settings: &UdpSettings) -> Result<Self, ExportError> {
-        let tried = format!("cannot send to {name}");
-        let addresses = (settings.host.as_str(), settings.port)
-            .to_socket_addrs()
-            .map_err(|error| ExportError::io(&tried, &error))?;
-        let mut failure = None;
-        for address in addresses {
-            match connect(address) {
-                Ok(socket) => return Ok(Self::new(name, settings, socket, address)),
-                Err(error) => failure = Some(error),
+        let connect_to_one = || {
+            let mut failure = None;
+            for address in settings.host.addresses()? {
+                match connect(address) {
+                    Ok(socket) => return Ok((socket, address)),
+                    Err(error) => failure = Some(error),
+                }
             }
-        }
-        Err(failure.map_or_else(
-            || ExportError::new(format!("{tried}: the name has no address")),
-            |error| ExportError::io(&tried, &error),
-        ))
+            Err(failure.expect("there is an address, and none was good"))
+        };
+        let (socket, address) = connect_to_one().map_err(|error: io::Error| {
+            ExportError::NotOpened(format!("cannot send to {name}: {}", sentence(&error)))
+        })?;
+        Ok(Self::new(name, settings, socket, address))
     }
 
     fn new(name: &str, settings: &UdpSettings, socket: UdpSocket, address: SocketAddr) -> Self {
@@ -107,40 +104,8 @@ impl UdpTransport {
         }
     }
 
-    pub(crate) fn message_limit(&self) -> usize {
-        self.limit
-    }
-
-    pub(crate) fn counts(&self) -> TransportCounts {
-        self.counts
-    }
-
-    pub(crate) fn conversation(&self) -> Option<Conversation> {
-        let local = self.socket.local_addr().ok()?.ip();
-        let remote = self.socket.peer_addr().ok()?;
-        Some(Conversation { protocol: protocol::UDP, local, remote })
-    }
-
-    pub(crate) fn send(&mut self, message: Message<'_>) {
-        let length = message.octets.len();
-        let joins = self.contents.len() < self.segments_max
-            && length <= self.segment
-            && self.waiting.len() + length <= SEND_OCTETS_MAX;
-        if !joins {
-            self.flush();
-        }
-        if self.contents.is_empty() {
-            self.segment = length;
-        }
-        self.waiting.extend_from_slice(message.octets);
-        self.contents.push(message.content());
-        if length < self.segment {
-            // A shorter datagram can only be the last.
-            self.flush();
-        }
-    }
-
-    pub(crate) fn flush(&mut self) {
+    /// Sends what waits.
+    fn send_waiting(&mut self) {
         if self.contents.is_empty() {
             return;
         }
@@ -150,7 +115,7 @@ impl UdpTransport {
             pace.wait_for(u32::try_from(contents.len()).unwrap_or(u32::MAX));
         }
         let together = self.segmentation && contents.len() > 1;
-        let total = contents.iter().copied().sum();
+        let total = Content::sum(contents.iter().copied());
         if !together || self.send_segments(&waiting, total).is_err() {
             for (datagram, &content) in waiting.chunks(self.segment).zip(&contents) {
                 self.send_one(datagram, content);
@@ -159,18 +124,6 @@ impl UdpTransport {
         (self.waiting, self.contents) = (waiting, contents);
         self.waiting.clear();
         self.contents.clear();
-    }
-
-    /// Sends what waits, and hears whether the last datagrams were unwanted.
-    pub(crate) fn finish(&mut self) {
-        self.flush();
-        let remote = self.socket.peer_addr().is_ok_and(|peer| !peer.ip().is_loopback());
-        if remote {
-            thread::sleep(LAST_WORD);
-        }
-        if let Ok(Some(error)) = self.socket.take_error() {
-            self.last_was_lost(&sentence(&error));
-        }
     }
 
     /// Several datagrams of one length in one call. Fails if the kernel or the route cannot cut.
@@ -250,7 +203,7 @@ impl UdpTransport {
     /// The datagrams of the last send did not arrive after all.
     fn last_was_lost(&mut self, why: &str) {
         let content = std::mem::take(&mut self.last_sent);
-        self.counts.sent -= content;
+        self.counts.sent = self.counts.sent - content;
         self.lost(why, content);
     }
 
@@ -262,6 +215,64 @@ impl UdpTransport {
             self.trouble.warn(format_args!("{}: the path takes only {path} octets", self.name));
             self.limit = limit;
         }
+    }
+}
+
+impl Transport for UdpTransport {
+    fn send(&mut self, message: Message<'_>) -> Result<(), ExportError> {
+        let length = message.octets.len();
+        let joins = self.contents.len() < self.segments_max
+            && length <= self.segment
+            && self.waiting.len() + length <= SEND_OCTETS_MAX;
+        if !joins {
+            self.send_waiting();
+        }
+        if self.contents.is_empty() {
+            self.segment = length;
+        }
+        self.waiting.extend_from_slice(message.octets);
+        self.contents.push(message.content());
+        if length < self.segment {
+            // A shorter datagram can only be the last.
+            self.send_waiting();
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), ExportError> {
+        self.send_waiting();
+        Ok(())
+    }
+
+    /// Sends what waits, and hears whether the last datagrams were unwanted.
+    fn finish(&mut self) -> Result<(), ExportError> {
+        self.send_waiting();
+        let remote = self.socket.peer_addr().is_ok_and(|peer| !peer.ip().is_loopback());
+        if remote {
+            thread::sleep(LAST_WORD);
+        }
+        if let Ok(Some(error)) = self.socket.take_error() {
+            self.last_was_lost(&sentence(&error));
+        }
+        Ok(())
+    }
+
+    fn message_limit(&self) -> usize {
+        self.limit
+    }
+
+    fn conversations(&self) -> Vec<Conversation> {
+        let ends = self.socket.local_addr().and_then(|ours| Ok((ours, self.socket.peer_addr()?)));
+        ends.map_or_else(
+            |_error| Vec::new(),
+            |(ours, remote)| {
+                vec![Conversation { protocol: protocol::UDP, local: ours.ip(), remote }]
+            },
+        )
+    }
+
+    fn counts(&self) -> TransportCounts {
+        self.counts
     }
 }
 

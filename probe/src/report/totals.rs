@@ -39,11 +39,11 @@ impl Totals {
         self.ended.iter().copied().fold(RecordTally::default(), |sum, one| sum + one)
     }
 
-    /// Whether no record is known to be lost, but for a reader that wanted no more.
+    /// Whether no record or event is known to be lost, but for a reader that wanted no more.
     pub(crate) fn all_arrived(&self) -> bool {
         self.outputs.iter().all(|output| match &output.error {
             Some(error) => error.is_reader_left(),
-            None => output.counts.failed.records == 0,
+            None => output.counts.failed.records == 0 && output.counts.events_failed == 0,
         })
     }
 
@@ -249,6 +249,12 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
     let counts = [
         (not_exportable.records, "records not exportable"),
         (failed.records, "records LOST"),
+        (output.counts.dead_lettered.records, "records dead-lettered"),
+        (output.counts.spooled.records, "records spooled"),
+        (output.counts.retried, "records sent again"),
+        (output.counts.events_sent, "events sent"),
+        (output.counts.events_not_exportable, "events not exportable"),
+        (output.counts.events_failed, "events LOST"),
         (output.dropped.records, "records DROPPED at its queue"),
         (output.counts.reconnects, "reconnects"),
         (output.counts.times_clamped, "records with times clamped"),
@@ -298,6 +304,14 @@ fn output_json(output: &OutputEnd) -> Value {
         "sent": records_json(counts.sent),
         "not_exportable": records_json(counts.not_exportable),
         "failed": records_json(counts.failed),
+        "dead_lettered": records_json(counts.dead_lettered),
+        "spooled": records_json(counts.spooled),
+        "retried": counts.retried,
+        "events": {
+            "sent": counts.events_sent,
+            "not_exportable": counts.events_not_exportable,
+            "failed": counts.events_failed,
+        },
         "dropped": records_json(output.dropped),
         "messages": counts.messages,
         "octets": counts.octets,

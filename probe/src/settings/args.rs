@@ -29,7 +29,7 @@ use crate::capture::packet::Direction;
     args_override_self = true,
     args_conflicts_with_subcommands = true,
     arg_required_else_help = true,
-    after_help = EXAMPLES
+    after_help = EXAMPLES.to_owned() + &exporter::help()
 )]
 pub(crate) struct Cli {
     /// What to do instead of metering.
@@ -70,17 +70,10 @@ Examples:
   flowprobe -r a.pcap -r b.pcapng.gz -o json:-
       several files merged by packet time, a JSON document for each flow
 
-Outputs are URLs; settings of one output are query parameters:
-  netflow5://HOST[:PORT]   odid, mtu, pps
-  netflow9://HOST[:PORT]   odid, mtu, pps, template-refresh, template-packets
-  ipfix://HOST[:PORT]      the same
-  ipfix+tcp://HOST[:PORT]  odid, reconnect
-  ipfix+tls://HOST[:PORT]  odid, reconnect, ca, cert, key
-  ipfix-file:PATH          odid
-  json:PATH                odid
-as in ipfix://10.0.0.5?odid=7&mtu=1400&pps=20000.
+Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage.
 
-Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage.";
+Outputs are URLs; their settings are query parameters, as in ipfix://10.0.0.5?odid=7&mtu=1400:
+";
 
 /// Settings of metering; a configuration file has the same names.
 #[derive(Debug, Args)]

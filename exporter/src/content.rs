@@ -1,0 +1,31 @@
+//! What messages and documents carry: the currency in which outputs account for their losses.
+
+use derive_more::{Add, AddAssign, Sub};
+use flow::{FlowRecord, RecordTally};
+
+/// Messages or documents, their octets, and what is in them.
+#[derive(Add, AddAssign, Clone, Copy, Debug, Default, PartialEq, Eq, Sub)]
+pub(crate) struct Content {
+    pub(crate) messages: u64,
+    pub(crate) octets: u64,
+    pub(crate) records: RecordTally,
+    pub(crate) events: u64,
+}
+
+impl Content {
+    /// A document of one record.
+    pub(crate) fn record(record: &FlowRecord) -> Self {
+        let records = RecordTally { records: 1, packets: record.packets, octets: record.octets };
+        Self { messages: 1, records, ..Self::default() }
+    }
+
+    /// A document of one event.
+    pub(crate) fn event() -> Self {
+        Self { messages: 1, events: 1, ..Self::default() }
+    }
+
+    /// All of several.
+    pub(crate) fn sum(contents: impl IntoIterator<Item = Self>) -> Self {
+        contents.into_iter().fold(Self::default(), |sum, one| sum + one)
+    }
+}

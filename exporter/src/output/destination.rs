@@ -1,0 +1,255 @@
+//! Where an output goes, as users write it: a URL, and settings in its query or beside it.
+
+use std::net::Ipv6Addr;
+use std::path::Path;
+use std::str::FromStr;
+
+use super::setting::Settings;
+use super::{Context, Opened, Output, Request, TargetForm, forms};
+use crate::error::ExportError;
+use crate::exporter::Exporter;
+use crate::transport::Host;
+
+/// An output, checked but not opened.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// The URL as it was written, without values of secret settings.
+    url: String,
+    output: &'static Output,
+    target: Target,
+    settings: Settings,
+}
+
+/// What the URL names, and how the output is opened with it.
+#[derive(Clone, Debug)]
+enum Target {
+    Host(Host, fn(&Request<'_>, &Host) -> Opened),
+    Path(String, fn(&Request<'_>, &str) -> Opened),
+}
+
+impl FromStr for Destination {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
+        Self::new(url, [])
+    }
+}
+
+impl PartialEq for Destination {
+    fn eq(&self, other: &Self) -> bool {
+        self.url == other.url && self.settings == other.settings
+    }
+}
+
+impl Destination {
+    /// Checks a URL, with the settings of its query and more settings by name and value.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and what is allowed.
+    pub fn new(
+        url: &str,
+        settings: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, String> {
+        let (scheme, rest) = url
+            .split_once(':')
+            .ok_or_else(|| format!("output {url}: no scheme; outputs are {}", forms()))?;
+        let output = Output::find(scheme).ok_or_else(|| {
+            format!("output {url}: unknown scheme {scheme}; outputs are {}", forms())
+        })?;
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let url = without_secrets(output, url);
+        let given = form_urlencoded::parse(query.as_bytes()).into_owned().chain(settings);
+        let checked = output.target.parse(rest, query).and_then(|target| {
+            Ok(Self { url: url.clone(), output, target, settings: Settings::new(output, given)? })
+        });
+        checked.map_err(|problem| format!("output {url}: {problem}"))
+    }
+
+    /// The URL as the user wrote it, but for values of secret settings.
+    pub fn as_str(&self) -> &str {
+        &self.url
+    }
+
+    /// Whether it writes to standard output.
+    pub fn is_stdout(&self) -> bool {
+        matches!(&self.target, Target::Path(path, _) if path == "-")
+    }
+
+    /// The file that it writes, if it writes one that has a name.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.target {
+            Target::Path(path, _) if path != "-" => Some(Path::new(path)),
+            Target::Path(..) | Target::Host(..) => None,
+        }
+    }
+
+    /// Opens it: finds the host, connects, creates the file.
+    ///
+    /// # Errors
+    ///
+    /// What failed, in one sentence.
+    pub fn open(&self, context: &Context) -> Result<Box<dyn Exporter>, ExportError> {
+        let name = self.url.split('?').next().unwrap_or(&self.url);
+        let request = Request { name, settings: &self.settings, context };
+        match &self.target {
+            Target::Host(host, open) => open(&request, host),
+            Target::Path(path, open) => open(&request, path),
+        }
+    }
+
+    /// Checks what only the whole program knows.
+    ///
+    /// # Errors
+    ///
+    /// A sampling interval that this output cannot say.
+    pub fn check(&self, sampling_interval: u32) -> Result<(), String> {
+        let most = self.output.sampling_interval_max;
+        if sampling_interval > most {
+            return Err(format!(
+                "output {}: {} cannot say that one of {sampling_interval} packets is sampled, at \
+                 most one of {most}",
+                self.url, self.output.scheme
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl TargetForm {
+    fn parse(self, rest: &str, query: &str) -> Result<Target, String> {
+        match self {
+            Self::Host(default_port, open) => {
+                if query.contains('#') {
+                    return Err(HOST_ONLY.to_owned());
+                }
+                Ok(Target::Host(host(rest, default_port)?, open))
+            }
+            Self::Path(_) if rest.is_empty() => Err("no path; standard output is -".to_owned()),
+            Self::Path(open) => Ok(Target::Path(rest.to_owned(), open)),
+        }
+    }
+}
+
+const HOST_ONLY: &str = "only a host, a port and settings are allowed";
+
+/// Reads `//HOST[:PORT]`. An IPv6 address is in brackets (RFC 3986 section 3.2.2), and its zone
+/// follows a % (RFC 6874, where it is written %25).
+fn host(text: &str, default_port: u16) -> Result<Host, String> {
+    let text = text.strip_prefix("//").ok_or("no host: // belongs before it")?;
+    let text = text.strip_suffix('/').unwrap_or(text);
+    if text.contains(['/', '@', '#']) {
+        return Err(HOST_ONLY.to_owned());
+    }
+    let (name, port) = match text.strip_prefix('[') {
+        Some(text) => {
+            let (address, port) = text.split_once(']').ok_or("no ] after the IPv6 address")?;
+            (ipv6(address)?, port)
+        }
+        None if text.matches(':').count() > 1 => {
+            return Err("an IPv6 address is written in brackets, as in [::1]:4739".to_owned());
+        }
+        None => {
+            let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+            (host_name(name)?, port)
+        }
+    };
+    let port = match port {
+        "" | ":" => default_port,
+        _ => port
+            .strip_prefix(':')
+            .and_then(|port| port.parse().ok())
+            .filter(|&port| port != 0)
+            .ok_or_else(|| format!("{port} is not a port from :1 to :65535"))?,
+    };
+    Ok(Host { name, port })
+}
+
+fn host_name(name: &str) -> Result<String, String> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    match name.chars().find(|&c| !is_allowed(c)) {
+        _ if name.is_empty() => Err("no host".to_owned()),
+        Some(other) => Err(format!("{other:?} cannot be in the name of a host")),
+        None => Ok(name.to_owned()),
+    }
+}
+
+fn ipv6(text: &str) -> Result<String, String> {
+    let (address, zone) = match text.split_once('%') {
+        Some((address, zone)) => {
+            (address, zone.strip_prefix("25").filter(|zone| !zone.is_empty()).unwrap_or(zone))
+        }
+        None => (text, ""),
+    };
+    let _: Ipv6Addr =
+        address.parse().map_err(|_error| format!("{address} is not an IPv6 address"))?;
+    Ok(if zone.is_empty() { address.to_owned() } else { format!("{address}%{zone}") })
+}
+
+/// The URL with ... in place of the values of secret settings.
+fn without_secrets(output: &Output, url: &str) -> String {
+    let Some((start, query)) = url.split_once('?') else { return url.to_owned() };
+    let is_secret = |name: &str| {
+        output.settings.iter().any(|setting| setting.name == name && setting.is_secret())
+    };
+    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, _)) if is_secret(name) => format!("{name}=..."),
+        Some(_) | None => pair.to_owned(),
+    });
+    format!("{start}?{}", pairs.collect::<Vec<_>>().join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Setting;
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        const PASSWORD: Setting = Setting::secret("password", "password of the user");
+        const USER: Setting = Setting::path("user", "name of the user");
+        let output = Output { settings: &[&USER, &PASSWORD], ..super::super::file::JSON };
+        for (url, shown) in [
+            ("json:x?password=abc&user=me", "json:x?password=...&user=me"),
+            ("json:x?user=me&password=a=b%20c", "json:x?user=me&password=..."),
+            ("json:x?user=password", "json:x?user=password"),
+            ("json:password=abc", "json:password=abc"),
+        ] {
+            assert_eq!(without_secrets(&output, url), shown);
+        }
+        let given = [("password".to_owned(), "abc".to_owned())];
+        let settings = Settings::new(&output, given).unwrap();
+        assert_eq!(settings.given(&PASSWORD), Some("abc".to_owned()));
+        assert_eq!(format!("{settings:?}"), r#"{"password"}"#);
+    }
+
+    #[test]
+    fn hosts_are_names_or_addresses() {
+        for (text, name, port) in [
+            ("//h", "h", 1),
+            ("//collector.example:2/", "collector.example", 2),
+            ("//h:", "h", 1),
+            ("//[::1]:65535", "::1", 65_535),
+            ("//[fe80::1%eth0]", "fe80::1%eth0", 1),
+            ("//[fe80::1%25eth0]:3", "fe80::1%eth0", 3),
+            ("//[fe80::1%25]", "fe80::1%25", 1),
+        ] {
+            assert_eq!(host(text, 1), Ok(Host { name: name.to_owned(), port }), "{text}");
+        }
+        for (text, reason) in [
+            ("h", "//"),
+            ("//", "no host"),
+            ("//:1", "no host"),
+            ("//h:0", ":0 is not a port from :1 to :65535"),
+            ("//h:-1", ":-1 is not a port"),
+            ("//[::1]1", "1 is not a port"),
+            ("//::1:4739", "brackets"),
+            ("//[::1", "no ]"),
+            ("//[::zz]", "::zz is not an IPv6 address"),
+            ("//a%20b", "'%'"),
+        ] {
+            let error = host(text, 1).unwrap_err();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+}

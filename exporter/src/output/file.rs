@@ -1,0 +1,36 @@
+//! Files and standard output.
+
+use super::{ODID, Output, TargetForm};
+use crate::json::{DocumentExporter, DocumentSettings};
+use crate::message::ipfix;
+use crate::transport::{FileTransport, Transport};
+
+pub(super) const IPFIX_FILE: Output = Output {
+    scheme: "ipfix-file",
+    meaning: "IPFIX in a file (RFC 5655)",
+    settings: &[&ODID],
+    target: TargetForm::Path(|request, path| {
+        let file = FileTransport::create(path)?;
+        let encoder = ipfix::Encoder::new(request.observation_domain_id(), file.message_limit());
+        Ok(request.messages(encoder, file, None))
+    }),
+    sampling_interval_max: u32::MAX,
+};
+
+pub(super) const JSON: Output = Output {
+    scheme: "json",
+    meaning: "a document for each flow, as Elastic's NetFlow integration writes it",
+    settings: &[&ODID],
+    target: TargetForm::Path(|request, path| {
+        let settings = DocumentSettings {
+            name: request.context.name.clone(),
+            version: request.context.version.clone(),
+            namespace: "default".to_owned(),
+            observation_domain_id: request.observation_domain_id(),
+            key: request.context.key,
+            sampling_interval: request.context.sampling_interval,
+        };
+        Ok(Box::new(DocumentExporter::new(settings, FileTransport::create(path)?)))
+    }),
+    sampling_interval_max: u32::MAX,
+};

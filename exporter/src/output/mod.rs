@@ -1,0 +1,156 @@
+//! The outputs that there are. Each is described once; parsing, opening, help and messages are
+//! made from its description.
+//!
+//! To add one, describe it in a module of its family and give it a line in [`OUTPUTS`].
+
+mod destination;
+mod file;
+mod setting;
+mod tcp;
+mod udp;
+
+use flow::{KeyFields, Timestamp};
+
+use crate::error::ExportError;
+use crate::exporter::Exporter;
+use crate::message::{MessageEncoder, MessageExporter, Refresh};
+use crate::transport::{Host, Patience, Transport};
+pub use destination::Destination;
+pub use setting::Setting;
+use setting::Settings;
+
+/// All outputs, in the order in which help lists them.
+pub static OUTPUTS: &[&Output] = &[
+    &udp::NETFLOW5,
+    &udp::NETFLOW9,
+    &udp::IPFIX,
+    &tcp::IPFIX_TCP,
+    &tcp::IPFIX_TLS,
+    &file::IPFIX_FILE,
+    &file::JSON,
+];
+
+/// An output, as it is described to users and to this crate.
+#[derive(Debug)]
+pub struct Output {
+    /// What its URL begins with.
+    pub scheme: &'static str,
+    /// What it is, in a few words.
+    pub meaning: &'static str,
+    /// Its settings, in the order in which help lists them.
+    pub settings: &'static [&'static Setting],
+    /// The rest of the URL, and how it is opened.
+    target: TargetForm,
+    /// The largest sampling interval that it can say.
+    sampling_interval_max: u32,
+}
+
+/// What the rest of a URL names, and how the output is opened with it.
+#[derive(Clone, Copy, Debug)]
+enum TargetForm {
+    /// `//HOST[:PORT]`, with this port by default.
+    Host(u16, fn(&Request<'_>, &Host) -> Opened),
+    /// `PATH`, where `-` is standard output.
+    Path(fn(&Request<'_>, &str) -> Opened),
+}
+
+type Opened = Result<Box<dyn Exporter>, ExportError>;
+
+/// What an output is opened with, besides its target.
+struct Request<'a> {
+    /// The URL without settings, for messages.
+    name: &'a str,
+    settings: &'a Settings,
+    context: &'a Context,
+}
+
+/// What an output needs to know of the program.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Replay waits for a slow or lost collector, live capture does not.
+    pub patience: Patience,
+    /// Where sysUpTime counts from, live; a replay counts from its own clock.
+    pub uptime_start: Option<Timestamp>,
+    /// The Observation Domain ID of outputs that do not set one; not 0.
+    pub observation_domain_id: u32,
+    /// One of this many packets is metered.
+    pub sampling_interval: u32,
+    /// Fields of the flow key.
+    pub key: KeyFields,
+    /// The name of this exporter in documents.
+    pub name: String,
+    /// The version of the program in documents.
+    pub version: String,
+}
+
+const ODID: Setting = Setting::number(
+    "odid",
+    "Observation Domain ID; by default the host's, in a replay 1",
+    1..=u32::MAX,
+);
+
+impl Output {
+    /// How it is written: `ipfix://HOST[:4739]`, `json:PATH`.
+    pub fn form(&self) -> String {
+        match self.target {
+            TargetForm::Host(port, _) => format!("{}://HOST[:{port}]", self.scheme),
+            TargetForm::Path(_) => format!("{}:PATH", self.scheme),
+        }
+    }
+
+    /// The names of its settings, with commas between them.
+    pub fn setting_names(&self) -> String {
+        let names: Vec<_> = self.settings.iter().map(|setting| setting.name).collect();
+        names.join(", ")
+    }
+
+    fn find(scheme: &str) -> Option<&'static Self> {
+        OUTPUTS.iter().copied().find(|output| output.scheme == scheme)
+    }
+}
+
+impl Request<'_> {
+    fn observation_domain_id(&self) -> u32 {
+        self.settings.given(&ODID).unwrap_or(self.context.observation_domain_id)
+    }
+
+    /// The exporter of messages that this encoder makes and this transport takes.
+    fn messages<E: MessageEncoder + 'static>(
+        &self,
+        encoder: E,
+        transport: impl Transport + 'static,
+        refresh: Option<Refresh>,
+    ) -> Box<dyn Exporter> {
+        Box::new(MessageExporter::new(
+            self.name.to_owned(),
+            encoder,
+            Box::new(transport),
+            refresh,
+            self.observation_domain_id(),
+            self.context.sampling_interval,
+        ))
+    }
+}
+
+/// How all outputs are written, with commas between them.
+pub fn forms() -> String {
+    let forms: Vec<_> = OUTPUTS.iter().map(|output| output.form()).collect();
+    forms.join(", ") + " (- is standard output)"
+}
+
+/// The part of a program's help that lists outputs and their settings.
+pub fn help() -> String {
+    let mut outputs = String::new();
+    let mut settings = String::new();
+    for output in OUTPUTS {
+        let (form, names) = (output.form(), output.setting_names());
+        outputs += &format!("  {form:<24} {}\n  {:24} {names}\n", output.meaning, "");
+        for setting in output.settings {
+            let line = format!("  {:<17} {setting}\n", setting.name);
+            if !settings.contains(&line) {
+                settings += &line;
+            }
+        }
+    }
+    format!("{outputs}Settings of outputs:\n{settings}")
+}

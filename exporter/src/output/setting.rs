@@ -1,0 +1,207 @@
+//! A setting of an output: described once, checked when it is given, read when it is opened.
+
+use std::fmt::{self, Display};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::Output;
+
+/// What may be set of an output, and to what.
+#[derive(Debug)]
+pub struct Setting {
+    /// The key in a URL's query or in a configuration file.
+    pub name: &'static str,
+    /// What it sets, with the unit.
+    pub meaning: &'static str,
+    allowed: Allowed,
+    default: Option<&'static str>,
+    /// Another setting without which this one means nothing.
+    needs: Option<&'static str>,
+}
+
+/// Which values a setting takes.
+#[derive(Debug)]
+enum Allowed {
+    Number(RangeInclusive<u32>),
+    Duration,
+    Path,
+    Secret,
+}
+
+impl Setting {
+    pub(super) const fn number(
+        name: &'static str,
+        meaning: &'static str,
+        range: RangeInclusive<u32>,
+    ) -> Self {
+        Self { name, meaning, allowed: Allowed::Number(range), default: None, needs: None }
+    }
+
+    /// A duration of a second or more.
+    pub(super) const fn duration(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning, allowed: Allowed::Duration, default: None, needs: None }
+    }
+
+    pub(super) const fn path(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning, allowed: Allowed::Path, default: None, needs: None }
+    }
+
+    /// Text that no message, log or statistics may show.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no output has a secret yet"))]
+    pub(super) const fn secret(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning, allowed: Allowed::Secret, default: None, needs: None }
+    }
+
+    /// The value where none is given, written as a user would.
+    pub(super) const fn default(self, default: &'static str) -> Self {
+        Self { default: Some(default), ..self }
+    }
+
+    pub(super) const fn needs(self, other: &'static str) -> Self {
+        Self { needs: Some(other), ..self }
+    }
+
+    fn check(&self, text: &str) -> Result<(), String> {
+        if self.allowed.contains(text) {
+            Ok(())
+        } else {
+            Err(format!("{}={text} is not {}", self.name, self.allowed))
+        }
+    }
+
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(self.allowed, Allowed::Secret)
+    }
+}
+
+/// For help: its meaning, its range, and its default.
+impl Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.meaning)?;
+        match &self.allowed {
+            Allowed::Number(range) => write!(f, " ({} to {})", range.start(), range.end())?,
+            Allowed::Duration => f.write_str(" (1s or more)")?,
+            Allowed::Path | Allowed::Secret => {}
+        }
+        self.default.map_or(Ok(()), |default| write!(f, " [default: {default}]"))
+    }
+}
+
+impl Allowed {
+    fn contains(&self, text: &str) -> bool {
+        match self {
+            Self::Number(range) => text.parse().is_ok_and(|number| range.contains(&number)),
+            Self::Duration => humantime::parse_duration(text)
+                .is_ok_and(|duration| duration >= Duration::from_secs(1)),
+            Self::Path | Self::Secret => !text.is_empty(),
+        }
+    }
+}
+
+/// For errors.
+impl Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(range) => write!(f, "a number from {} to {}", range.start(), range.end()),
+            Self::Duration => f.write_str("a duration of a second or more, such as 60s"),
+            Self::Path => f.write_str("a path"),
+            Self::Secret => f.write_str("text"),
+        }
+    }
+}
+
+/// The settings that an output was given, checked.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Settings(Vec<(String, String)>);
+
+impl Settings {
+    /// Checks settings, each by name and value.
+    ///
+    /// # Errors
+    ///
+    /// One that the output does not have, that is given twice, or whose value is not allowed.
+    pub(super) fn new(
+        output: &Output,
+        given: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, String> {
+        let mut known = Self::default();
+        for (name, value) in given {
+            let setting = output.settings.iter().find(|setting| setting.name == name);
+            let setting = setting.ok_or_else(|| {
+                let (scheme, names) = (output.scheme, output.setting_names());
+                format!("{name} is not a setting of {scheme}; its settings are {names}")
+            })?;
+            setting.check(&value)?;
+            if known.text(&name).is_some() {
+                return Err(format!("{name} is set twice"));
+            }
+            known.0.push((name, value));
+        }
+        for setting in output.settings.iter().filter(|setting| known.text(setting.name).is_some()) {
+            if let Some(other) = setting.needs.filter(|other| known.text(other).is_none()) {
+                let (first, second) = (setting.name.min(other), setting.name.max(other));
+                return Err(format!("{first} and {second} belong together"));
+            }
+        }
+        Ok(known)
+    }
+
+    /// The value that was given, if one was.
+    pub(super) fn given<T: FromStr>(&self, setting: &Setting) -> Option<T> {
+        self.text(setting.name).map(|text| parsed(text.parse()))
+    }
+
+    /// The number that was given, or the default.
+    pub(super) fn number(&self, setting: &Setting) -> u32 {
+        parsed(self.text_or_default(setting).parse())
+    }
+
+    /// The duration that was given, or the default.
+    pub(super) fn duration(&self, setting: &Setting) -> Duration {
+        parsed(humantime::parse_duration(self.text_or_default(setting)))
+    }
+
+    fn text_or_default<'a>(&'a self, setting: &'a Setting) -> &'a str {
+        let text = self.text(setting.name).or(setting.default);
+        text.expect("a setting without a default is read by `given`")
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Names only: some values are secret.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+fn parsed<T, E>(result: Result<T, E>) -> T {
+    result.ok().expect("values are checked when they are given")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::OUTPUTS;
+
+    #[test]
+    fn defaults_are_allowed() {
+        for setting in OUTPUTS.iter().flat_map(|output| output.settings) {
+            if let Some(default) = setting.default {
+                setting.check(default).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn other_settings_that_are_needed_exist() {
+        for output in OUTPUTS {
+            for other in output.settings.iter().filter_map(|setting| setting.needs) {
+                assert!(output.settings.iter().any(|setting| setting.name == other), "{other}");
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! IPFIX over TCP, plain and under TLS.
+
+use std::path::PathBuf;
+
+use super::udp::IPFIX_PORT;
+use super::{ODID, Opened, Output, Request, Setting, TargetForm};
+use crate::message::ipfix;
+use crate::transport::{Host, StreamSettings, StreamTransport, TlsSettings, Transport};
+
+pub(super) const IPFIX_TCP: Output = Output {
+    scheme: "ipfix+tcp",
+    meaning: "IPFIX over TCP (RFC 7011 section 10.4)",
+    settings: &[&ODID, &RECONNECT],
+    target: TargetForm::Host(IPFIX_PORT, |request, host| open(request, host, None)),
+    sampling_interval_max: u32::MAX,
+};
+
+pub(super) const IPFIX_TLS: Output = Output {
+    scheme: "ipfix+tls",
+    meaning: "IPFIX over TLS (RFC 7011 section 11)",
+    settings: &[&ODID, &RECONNECT, &CA, &CERT, &KEY],
+    target: TargetForm::Host(IPFIX_TLS_PORT, |request, host| {
+        let path = |setting| request.settings.given::<PathBuf>(setting);
+        let tls = TlsSettings { authorities: path(&CA), identity: path(&CERT).zip(path(&KEY)) };
+        open(request, host, Some(tls))
+    }),
+    sampling_interval_max: u32::MAX,
+};
+
+/// RFC 7011 section 10.4.2.2.
+const IPFIX_TLS_PORT: u16 = 4740;
+
+const RECONNECT: Setting =
+    Setting::duration("reconnect", "longest pause between attempts to connect").default("60s");
+
+const CA: Setting =
+    Setting::path("ca", "PEM file of the authorities to trust; the system's by default");
+
+const CERT: Setting = Setting::path("cert", "PEM file of this exporter's certificate").needs("key");
+
+const KEY: Setting =
+    Setting::path("key", "PEM file of the certificate's private key").needs("cert");
+
+fn open(request: &Request<'_>, host: &Host, tls: Option<TlsSettings>) -> Opened {
+    let reconnect_max = request.settings.duration(&RECONNECT);
+    let settings = StreamSettings { host: host.clone(), tls, reconnect_max };
+    let transport = StreamTransport::open(request.name, settings, request.context.patience)?;
+    let encoder = ipfix::Encoder::new(request.observation_domain_id(), transport.message_limit());
+    Ok(request.messages(encoder, transport, None))
+}

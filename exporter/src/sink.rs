@@ -1,0 +1,45 @@
+//! Where documents go, as the exporter of documents sees it.
+
+use std::fmt::Debug;
+
+use flow::Conversation;
+
+use crate::content::Content;
+use crate::error::ExportError;
+use crate::exporter::ExportCounts;
+
+/// Takes documents somewhere: a file, a cluster.
+///
+/// The sink accounts for the content of each document. It may learn what became of them in any
+/// order and at any time; until then a document is in none of the counts.
+pub(crate) trait DocumentSink: Debug + Send {
+    /// Takes a document, which `put` appends whole and without a line end. The content says what
+    /// is in it; its octets are for the sink to count.
+    ///
+    /// # Errors
+    ///
+    /// When the sink has given up; every document is counted by then.
+    fn put(&mut self, content: Content, put: impl FnOnce(&mut Vec<u8>)) -> Result<(), ExportError>;
+
+    /// Sends what waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`DocumentSink::put`].
+    fn flush(&mut self) -> Result<(), ExportError>;
+
+    /// Sends what waits, and waits until nothing is under way.
+    ///
+    /// # Errors
+    ///
+    /// As [`DocumentSink::put`].
+    fn finish(&mut self) -> Result<(), ExportError>;
+
+    /// What became of the documents so far.
+    fn counts(&self) -> ExportCounts;
+
+    /// The packets that carry the documents.
+    fn conversations(&self) -> Vec<Conversation> {
+        Vec::new()
+    }
+}
