@@ -21,7 +21,7 @@ use rustls::{
 use tempfile::TempDir;
 
 use crate::support::ipfix::session;
-use crate::support::{Run, run_with_input, scratch, write};
+use crate::support::{Run, run_with_input, scratch, skip_without, write};
 use crate::{DONE, FAILED, assert_failed_at_start, finish, many_flows, read_all, start_command};
 
 /// An authority and its certificate.
@@ -186,6 +186,18 @@ fn authority_of_a_file_is_trusted() {
             check_taken(taken, &format!("ipfix+tls://{name}:{port}?ca={}", ca.display()));
         }
     }
+}
+
+#[test]
+fn zone_of_an_address_is_not_part_of_the_certificate() {
+    let Ok(listener) = TcpListener::bind("[::1]:0") else {
+        return skip_without("IPv6 on the loopback interface");
+    };
+    let port = listener.local_addr().unwrap().port();
+    let (files, authority) = (Files::new(), Authority::new());
+    let ca = files.write("ca.pem", &authority.pem);
+    let taken = collector_at(listener, &authority.certify("::1"), ANYBODY);
+    check_taken(taken, &format!("ipfix+tls://[::1%251]:{port}?ca={}", ca.display()));
 }
 
 #[test]

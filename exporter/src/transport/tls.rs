@@ -33,7 +33,9 @@ pub(super) struct Identity {
 impl Identity {
     pub(super) fn new(settings: &TlsSettings, host: &str) -> io::Result<Self> {
         let config = Arc::new(client_config(settings)?);
-        let peer = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        // A zone has a meaning on this host only, and no certificate names it.
+        let name = host.split_once('%').map_or(host, |(address, _zone)| address);
+        let peer = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         Ok(Self { config, peer })
     }
 }
