@@ -15,7 +15,7 @@ use terminal_size::terminal_size;
 
 use crate::capture::file::{FileSource, Input};
 use crate::host::doctor::{self, Form};
-use crate::host::port::Ports;
+use crate::host::ports::Ports;
 use crate::host::{priority, rights};
 use crate::pipeline::live::Attached;
 use crate::pipeline::output::Output;

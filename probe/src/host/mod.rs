@@ -2,8 +2,10 @@
 
 pub(crate) mod doctor;
 pub(crate) mod interface;
+pub(crate) mod method;
 #[cfg(test)]
 pub(crate) mod namespace;
-pub(crate) mod port;
+pub(crate) mod ports;
 pub(crate) mod priority;
 pub(crate) mod rights;
+pub(crate) mod system;

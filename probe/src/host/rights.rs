@@ -19,15 +19,6 @@ const KEPT: [Capability; 4] = [
     Capability::CAP_IPC_LOCK,
 ];
 
-/// Those of these capabilities that are not there, as text; nothing if all are.
-pub(crate) fn missing(needed: &[Capability]) -> Option<String> {
-    let lacks = |capability: &&Capability| {
-        !caps::has_cap(None, CapSet::Effective, **capability).unwrap_or(false)
-    };
-    let names: Vec<String> = needed.iter().filter(lacks).map(ToString::to_string).collect();
-    (!names.is_empty()).then(|| names.join(", "))
-}
-
 /// The user to become, found before anything is given up.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use log::{error, warn};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-use crate::host::port::Ports;
+use crate::host::ports::Ports;
 use crate::host::{priority, rights};
 use crate::pipeline::live::{Attached, LiveWorker, Snapshot, WorkerInput, sum};
 use crate::pipeline::output::{Output, OutputEnd, OutputLoop, Ticks};

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::capture::file::InputReport;
 use crate::capture::live::SourceCounts;
-use crate::host::port::PortCounts;
+use crate::host::ports::PortCounts;
 use crate::pipeline::output::OutputEnd;
 use crate::pipeline::worker::Ended;
 use crate::report::escape::Escaped;

@@ -11,7 +11,7 @@
 
 use flow::{Offload, Segmented, Timestamp};
 
-use super::Layer;
+use crate::capture::layer::Layer;
 
 /// How far a block was read.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,7 +6,6 @@
 
 mod block;
 mod filter;
-mod layer;
 mod settings;
 mod trim;
 
@@ -18,12 +17,11 @@ use exporter::sentence;
 use flow::{Frame, LinkType, each_segment};
 use log::{info, warn};
 
+use super::layer::Layer;
 use super::offloads::{Place, warn_of_falsifiers};
 use super::{CaptureError, PacketSource, Polled};
 use crate::sys::packet_ring::{Outgoing, PacketRing, RingSize};
 use block::{Cursor, Unreadable};
-pub(crate) use layer::is_known;
-use layer::{Layer, layer};
 pub(crate) use settings::{Direction, PacketSettings};
 use trim::Trim;
 
@@ -161,7 +159,7 @@ impl PacketSocket {
         Ok(Self {
             name: settings.name.clone(),
             number: settings.number,
-            layer: layer(&settings.name, bound.hardware)?,
+            layer: settings.layer(bound.hardware)?,
             ring,
             cursor: None,
             is_busy: false,

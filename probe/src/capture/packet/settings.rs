@@ -5,6 +5,7 @@ use std::io;
 use exporter::sentence;
 
 use super::CaptureError;
+use crate::capture::layer::Layer;
 use crate::sys::packet_ring::Outgoing;
 
 /// Which packets of an interface.
@@ -57,6 +58,17 @@ pub(crate) struct PacketSettings {
 }
 
 impl PacketSettings {
+    /// What packets begin with on an interface of this `ARPHRD_` number.
+    pub(super) fn layer(&self, hardware: u16) -> Result<Layer, CaptureError> {
+        Layer::of(hardware).ok_or_else(|| {
+            CaptureError(format!(
+                "cannot capture on {}: its link layer (ARPHRD {hardware}) is neither Ethernet nor \
+                 IP",
+                self.name
+            ))
+        })
+    }
+
     pub(super) fn error(&self, what: &str, problem: &io::Error) -> CaptureError {
         let (problem, remedy) = (sentence(problem), remedy(problem));
         CaptureError(format!("cannot {what} {}: {problem}{remedy}", self.name))

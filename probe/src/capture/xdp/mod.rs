@@ -4,7 +4,7 @@
 //! The program is on the interface for as long as a link is open, which is a file of this process:
 //! however it ends, nothing is left behind.
 
-mod plan;
+pub(crate) mod plan;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -24,8 +24,7 @@ use exporter::sentence;
 use log::{debug, info};
 use probe_ebpf::{COUNTERS, QUEUES_MAX, QueueCounters, REDIRECT_OBJECT, SOCKETS};
 
-use self::plan::Attempt;
-pub(crate) use self::plan::XdpSettings;
+use self::plan::{Attempt, XdpSettings};
 use super::CaptureError;
 use super::afxdp::{XdpQueue, XdpSocket, retry_while_busy};
 use super::kernel::KernelVersion;

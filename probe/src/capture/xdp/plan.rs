@@ -9,10 +9,10 @@ use crate::capture::kernel::KernelVersion;
 use crate::sys::xsk::XskSizes;
 
 /// Linux has all that is needed from this version on.
-const KERNEL_MIN: KernelVersion = KernelVersion { major: 5, minor: 15 };
+pub(crate) const KERNEL_MIN: KernelVersion = KernelVersion { major: 5, minor: 15 };
 
-/// Frames of several buffers came later.
-const KERNEL_MIN_FRAGS: KernelVersion = KernelVersion { major: 6, minor: 6 };
+/// Frames of several buffers need this version.
+pub(crate) const KERNEL_MIN_FRAGS: KernelVersion = KernelVersion { major: 6, minor: 6 };
 
 /// Chunks of memory: a frame has to fit in what the kernel leaves of one, or comes in several.
 const CHUNKS: [u32; 2] = [2048, 4096];
@@ -22,6 +22,16 @@ const HEADROOM: u32 = 256;
 
 /// What is not in the MTU: an Ethernet header and two VLAN tags.
 const LINK_LAYER: u32 = 14 + 8;
+
+/// Frames of a larger MTU take several buffers.
+pub(crate) const ONE_BUFFER_MTU_MAX: u32 = CHUNKS[1] - HEADROOM - LINK_LAYER;
+
+/// A worker may be late by this many frames, which is about 4 ms at the highest rates: as long as
+/// another process may have its CPU.
+const RING_DEFAULT: u32 = 32_768;
+
+/// A smaller ring is of no use.
+const RING_MIN: u32 = 512;
 
 /// What to capture from, and with what memory.
 #[derive(Clone, Debug)]
@@ -42,9 +52,23 @@ pub(crate) struct XdpSettings {
     pub(crate) memory_max: u64,
 }
 
+/// Frames of memory for a ring: when the ring is full of frames that wait, a driver that writes
+/// into them itself still needs empty ones.
+pub(crate) fn frames(ring: u32) -> u32 {
+    ring + ring / 4
+}
+
+/// The default ring, or the largest one whose memory is within the limit.
+pub(crate) fn ring_that_fits(queues: u32, memory_max: u64) -> u32 {
+    let octets = u64::from(queues) * u64::from(CHUNKS[1]);
+    let fits = |ring: &u32| u64::from(frames(*ring)) * octets <= memory_max;
+    let halves = std::iter::successors(Some(RING_DEFAULT), |ring| Some(ring / 2));
+    halves.take_while(|&ring| ring > RING_MIN).find(fits).unwrap_or(RING_MIN)
+}
+
 /// What will be tried.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     pub(super) chunk: u32,
     /// One after the other, until one works.
     pub(super) attempts: Vec<Attempt>,
@@ -52,7 +76,7 @@ pub(super) struct Plan {
 
 /// A way to attach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Attempt {
+pub(crate) struct Attempt {
     pub(super) in_driver: bool,
     /// Whether frames may come in several buffers.
     pub(super) segments: bool,
@@ -73,8 +97,14 @@ impl Display for Attempt {
 
 impl XdpSettings {
     /// Octets of memory for all queues.
-    fn memory(&self, chunk: u32) -> u64 {
-        u64::from(self.queues) * self.sizes(chunk).memory()
+    pub(crate) fn memory(&self) -> u64 {
+        u64::from(self.queues) * self.sizes(self.chunk().unwrap_or(CHUNKS[1])).memory()
+    }
+
+    /// The size of chunks that each hold a whole frame; `None` if frames take several.
+    fn chunk(&self) -> Option<u32> {
+        let fits = |chunk: &u32| self.mtu.saturating_add(LINK_LAYER) <= *chunk - HEADROOM;
+        CHUNKS.into_iter().find(fits)
     }
 
     pub(super) fn sizes(&self, chunk: u32) -> XskSizes {
@@ -82,7 +112,7 @@ impl XdpSettings {
     }
 
     /// Chooses the size of chunks and what to try, or says in a sentence what is wrong.
-    pub(super) fn plan(&self, kernel: KernelVersion) -> Result<Plan, String> {
+    pub(crate) fn plan(&self, kernel: KernelVersion) -> Result<Plan, String> {
         if kernel < KERNEL_MIN {
             return Err(format!(
                 "AF_XDP needs Linux {KERNEL_MIN} or later, this is {kernel}; use --capture packet"
@@ -97,11 +127,10 @@ impl XdpSettings {
         if self.frames < self.ring {
             return Err(format!("{} frames do not fill a ring of {}", self.frames, self.ring));
         }
-        let fits = |chunk: &u32| self.mtu.saturating_add(LINK_LAYER) <= *chunk - HEADROOM;
-        let fitting = CHUNKS.into_iter().find(fits);
+        let fitting = self.chunk();
         let [_, largest] = CHUNKS;
         let chunk = fitting.unwrap_or(largest);
-        let (need, most) = (self.memory(chunk), self.memory_max);
+        let (need, most) = (self.memory(), self.memory_max);
         if need > most {
             return Err(format!(
                 "{} queues need {} of memory for frames, more than {}; ask for smaller rings",
@@ -114,9 +143,8 @@ impl XdpSettings {
         if fitting.is_none() && !can_segment {
             return Err(format!(
                 "frames of an MTU of {} need Linux {KERNEL_MIN_FRAGS} or later, this is {kernel}; \
-                 set the MTU to {} or use --capture packet",
+                 set the MTU to {ONE_BUFFER_MTU_MAX} or use --capture packet",
                 self.mtu,
-                largest - HEADROOM - LINK_LAYER
             ));
         }
         let one_buffer = fitting.is_some();
@@ -147,6 +175,20 @@ mod tests {
             ring: 2048,
             frames: 4096,
             memory_max: 1 << 30,
+        }
+    }
+
+    #[test]
+    fn rings_shrink_to_the_memory_that_there_is() {
+        for (queues, memory_max, ring) in [
+            (1, 1 << 30, 32_768),
+            (6, 1 << 30, 32_768),
+            (7, 1 << 30, 16_384),
+            (13, 1 << 30, 8192),
+            (64, 1 << 30, 2048),
+            (64, 1 << 20, 512),
+        ] {
+            assert_eq!(ring_that_fits(queues, memory_max), ring, "{queues} queues");
         }
     }
 

@@ -1,29 +1,23 @@
 //! What is known of this system, this process and an interface.
 
-use std::fs;
 use std::io;
 
-use exporter::sentence;
-use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
-
-use crate::capture::kernel::KernelVersion;
+use crate::capture::offloads::Place;
+use crate::capture::packet::Direction;
+use crate::capture::xdp::plan::XdpSettings;
 use crate::host::interface::{Interface, XdpFeatures, xdp_features};
+use crate::host::method::{Method, Wanted};
+use crate::host::system::System;
+use crate::settings::args::CaptureMethod;
 use crate::sys::ethtool::{Ethtool, Offloads, Setting};
-use crate::sys::support::{try_bpf_map, try_packet_socket, try_xdp_socket};
 
 /// All that findings are made from.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
-    pub(super) kernel: KernelVersion,
-    pub(super) rights: Rights,
-    /// Octets that this process may lock; `None` is any number.
-    pub(super) lockable: Option<u64>,
+    pub(super) system: System,
+    pub(super) interface: Interface,
     /// Octets that AF_XDP may use for this interface.
     pub(super) memory_max: u64,
-    pub(super) packet_sockets: Support,
-    pub(super) xdp_sockets: Support,
-    pub(super) bpf: Support,
-    pub(super) interface: Interface,
     /// `None` where the kernel or the driver does not say, here and below.
     pub(super) xdp: Option<XdpFeatures>,
     pub(super) offloads: Option<Offloads>,
@@ -32,31 +26,8 @@ pub(super) struct Facts {
     pub(super) spreads_udp_by_ports: Option<bool>,
 }
 
-/// Capabilities of this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rights {
-    /// `CAP_NET_RAW`.
-    pub(super) net_raw: bool,
-    /// `CAP_NET_ADMIN`.
-    pub(super) net_admin: bool,
-    /// `CAP_BPF`. `CAP_SYS_ADMIN` includes it for the kernel, but is not asked for at start.
-    pub(super) bpf: bool,
-    /// `CAP_IPC_LOCK`.
-    pub(super) ipc_lock: bool,
-}
-
-/// Whether something can be had.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Support {
-    Yes,
-    /// A right is missing: beyond that nothing is known.
-    Forbidden,
-    /// In the system's words.
-    No(String),
-}
-
 impl Facts {
-    /// Looks at everything. The interface is only asked; it is one of so many.
+    /// Looks at everything. The interface is only asked; it is one of `interfaces`.
     ///
     /// # Errors
     ///
@@ -69,15 +40,8 @@ impl Facts {
         };
         let (queues, rx_ring) = (ask(Ethtool::queues), ask(Ethtool::rx_ring));
         Ok(Self {
-            kernel: KernelVersion::running(),
-            rights: Rights::of_this_thread(),
-            lockable: getrlimit(Resource::RLIMIT_MEMLOCK)
-                .ok()
-                .and_then(|(soft, _)| (soft != RLIM_INFINITY).then_some(soft)),
+            system: System::gather(),
             memory_max: UMEM_MAX_DEFAULT / interfaces as u64,
-            packet_sockets: Support::new(try_packet_socket()),
-            xdp_sockets: Support::new(try_xdp_socket()),
-            bpf: Support::new(try_bpf_map()),
             xdp: xdp_features(interface.index).ok().flatten(),
             offloads: ethtool.as_mut().and_then(|ethtool| ethtool.offloads().ok()),
             queues,
@@ -88,28 +52,35 @@ impl Facts {
             interface,
         })
     }
-}
 
-impl Rights {
-    fn of_this_thread() -> Self {
-        let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-        Self::new(line.and_then(|line| u64::from_str_radix(line.trim(), 16).ok()).unwrap_or(0))
+    /// How the interface would be captured with default settings.
+    pub(super) fn method(&self) -> Method {
+        Method::choose(&self.system, &self.interface, &[], &self.wanted())
     }
 
-    /// From a set of capabilities, a bit for each (linux/capability.h).
-    pub(super) fn new(bits: u64) -> Self {
-        let has = |number: u32| bits & (1 << number) != 0;
-        Self { net_raw: has(13), net_admin: has(12), bpf: has(39), ipc_lock: has(14) }
+    /// How AF_XDP would be set up.
+    pub(super) fn xdp_settings(&self) -> XdpSettings {
+        self.wanted().xdp(&self.interface, self.interface.index)
     }
-}
 
-impl Support {
-    fn new(tried: io::Result<()>) -> Self {
-        match tried {
-            Ok(()) => Self::Yes,
-            Err(problem) if problem.kind() == io::ErrorKind::PermissionDenied => Self::Forbidden,
-            Err(problem) => Self::No(sentence(&problem)),
+    /// Where frames would be taken.
+    pub(super) fn place(&self, method: &Method) -> Place {
+        match method {
+            Method::Xdp if self.xdp.is_some_and(|features| !features.redirects) => Place::Generic,
+            Method::Xdp => Place::Driver,
+            Method::Packet { .. } | Method::None { .. } => Place::Stack,
+        }
+    }
+
+    /// The default settings.
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            capture: CaptureMethod::Auto,
+            take_interface: false,
+            direction: Direction::In,
+            ring: None,
+            memory_max: self.memory_max,
+            before: None,
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What follows from facts.
 
-use super::facts::{Facts, Support};
-use super::method::{
-    KERNEL_MIN, KERNEL_MIN_SEGMENTS, Method, ONE_CHUNK_MTU_MAX, lockable_octets, missing,
-    needed_octets,
-};
+use super::facts::Facts;
+use crate::capture::layer::Layer;
 use crate::capture::offloads::{Falsifier, Place, falsifiers};
-use crate::capture::packet;
+use crate::capture::xdp::plan::{KERNEL_MIN, KERNEL_MIN_FRAGS, ONE_BUFFER_MTU_MAX};
+use crate::host::method::Method;
+use crate::host::rights;
+use crate::host::system::Support;
 use crate::report::units;
 
 /// How good a finding is.
@@ -49,7 +49,7 @@ pub(super) fn findings(facts: &Facts, method: &Method) -> Vec<Finding> {
         gro(facts, method),
         rxvlan(facts, method),
         Some(mtu(facts)),
-        Some(capture(method)),
+        Some(capture(facts, method)),
     ]
     .into_iter()
     .flatten()
@@ -57,17 +57,18 @@ pub(super) fn findings(facts: &Facts, method: &Method) -> Vec<Finding> {
 }
 
 fn kernel(facts: &Facts) -> Finding {
-    let version = facts.kernel;
+    let system = &facts.system;
+    let version = system.kernel;
     let absent: Vec<&str> = [
-        ("packet sockets", &facts.packet_sockets),
-        ("AF_XDP", &facts.xdp_sockets),
-        ("BPF", &facts.bpf),
+        ("packet sockets", &system.packet_sockets),
+        ("AF_XDP", &system.xdp_sockets),
+        ("BPF", &system.bpf),
     ]
     .into_iter()
     .filter_map(|(name, support)| matches!(support, Support::No(_)).then_some(name))
     .collect();
     let finding = Finding::new("kernel", format!("Linux {version}"));
-    if matches!(facts.packet_sockets, Support::No(_)) {
+    if matches!(system.packet_sockets, Support::No(_)) {
         let text = format!("Linux {version} without {}", absent.join(", "));
         Finding { text, ..finding }.fail("a kernel with CONFIG_PACKET is needed")
     } else if version < KERNEL_MIN {
@@ -82,15 +83,16 @@ fn kernel(facts: &Facts) -> Finding {
 }
 
 fn capabilities(facts: &Facts) -> Finding {
-    let missing = missing(facts);
+    let system = &facts.system;
+    let supports = [&system.packet_sockets, &system.xdp_sockets, &system.bpf];
     let finding = |text| Finding::new("capabilities", text);
-    if !facts.rights.net_raw {
-        finding(format!("without {}", missing.join(", "))).fail(GRANT)
-    } else if !missing.is_empty() {
-        finding(format!("without {}: AF_PACKET works, AF_XDP does not", missing.join(", ")))
-            .warn(GRANT)
-    } else if [&facts.packet_sockets, &facts.xdp_sockets, &facts.bpf].contains(&&Support::Forbidden)
-    {
+    if let Some(missing) = system.lacks(&rights::XDP) {
+        if system.lacks(&rights::PACKET).is_some() {
+            finding(format!("without {missing}")).fail(GRANT)
+        } else {
+            finding(format!("without {missing}: AF_PACKET works, AF_XDP does not")).warn(GRANT)
+        }
+    } else if supports.contains(&&Support::Forbidden) {
         let text = "there, but not for the whole system, as in a container";
         finding(text.to_owned()).warn("give them in the initial user namespace")
     } else {
@@ -99,9 +101,9 @@ fn capabilities(facts: &Facts) -> Finding {
 }
 
 fn locked_memory(facts: &Facts) -> Finding {
-    let needed = needed_octets(facts);
+    let needed = facts.xdp_settings().memory();
     let finding = |text| Finding::new("locked memory", text);
-    match lockable_octets(facts) {
+    match facts.system.lockable() {
         None => finding("no limit".to_owned()),
         Some(most) if most >= needed => {
             finding(format!("up to {}, AF_XDP needs {}", mebibytes(most), mebibytes(needed)))
@@ -117,7 +119,7 @@ fn locked_memory(facts: &Facts) -> Finding {
 fn link(facts: &Facts) -> Finding {
     let interface = &facts.interface;
     let finding = |text: String| Finding::new("link", text);
-    if !packet::is_known(interface.hardware) {
+    if Layer::of(interface.hardware).is_none() {
         let text = format!("ARPHRD {}, neither Ethernet nor IP", interface.hardware);
         finding(text).fail("capture on the interface below it")
     } else if !interface.is_up() {
@@ -132,12 +134,10 @@ fn link(facts: &Facts) -> Finding {
 
 fn host(facts: &Facts) -> Finding {
     let finding = |text| Finding::new("host", text);
-    match facts.interface.consumable(&[]) {
-        Ok(()) => finding("does not need the interface: no address, no route".to_owned()),
-        Err(reasons) => {
-            let text = format!("needs the interface: {}", listed(&reasons));
-            finding(text).note("AF_XDP would cut it off, so it is used only with --take-interface")
-        }
+    match facts.interface.needed(&[]) {
+        None => finding("does not need the interface: no address, no route".to_owned()),
+        Some(why) => finding(format!("needs the interface: {why}"))
+            .note("AF_XDP would cut it off, so it is used only with --take-interface"),
     }
 }
 
@@ -154,7 +154,7 @@ fn program(facts: &Facts, method: &Method) -> Option<Finding> {
     let finding = Finding::new("XDP", text);
     Some(match method {
         Method::None { .. } => finding.fail(&remedy),
-        Method::Xdp { .. } | Method::Packet { .. } => finding.warn(&remedy),
+        Method::Xdp | Method::Packet { .. } => finding.warn(&remedy),
     })
 }
 
@@ -211,7 +211,7 @@ fn lro(facts: &Facts, method: &Method) -> Option<Finding> {
 }
 
 fn gro(facts: &Facts, method: &Method) -> Option<Finding> {
-    let harmless = match method.place() {
+    let harmless = match facts.place(method) {
         Place::Driver | Place::Generic => "on: XDP takes frames before it",
         Place::Stack => "on: what it puts together is taken apart again",
     };
@@ -232,7 +232,7 @@ fn offload(
     harmless: &str,
 ) -> Option<Finding> {
     let finding = |text: String| Finding::new(which.name(), text);
-    Some(if falsifiers(facts.offloads?, method.place()).contains(&which) {
+    Some(if falsifiers(facts.offloads?, facts.place(method)).contains(&which) {
         finding(format!("on: {}", which.problem())).warn(&which.remedy(&facts.interface.name))
     } else if is_on {
         finding(harmless.to_owned())
@@ -245,14 +245,14 @@ fn mtu(facts: &Facts) -> Finding {
     let mtu = facts.interface.mtu;
     let text = format!("{} octets: the card may drop longer packets", units::grouped(mtu.into()));
     let finding = |text| Finding::new("MTU", text);
-    if mtu <= ONE_CHUNK_MTU_MAX || facts.interface.consumable(&[]).is_err() {
+    if mtu <= ONE_BUFFER_MTU_MAX || facts.interface.needed(&[]).is_some() {
         return finding(text);
     }
     let what = format!("{} octets: frames take several buffers", units::grouped(mtu.into()));
-    let remedy = format!("ip link set {} mtu {ONE_CHUNK_MTU_MAX}", facts.interface.name);
+    let remedy = format!("ip link set {} mtu {ONE_BUFFER_MTU_MAX}", facts.interface.name);
     match facts.xdp {
-        _ if facts.kernel < KERNEL_MIN_SEGMENTS => {
-            finding(format!("{what}, which AF_XDP can from Linux {KERNEL_MIN_SEGMENTS} on"))
+        _ if facts.system.kernel < KERNEL_MIN_FRAGS => {
+            finding(format!("{what}, which AF_XDP can from Linux {KERNEL_MIN_FRAGS} on"))
                 .warn(&remedy)
         }
         Some(features) if features.redirects && !features.segments => {
@@ -262,15 +262,15 @@ fn mtu(facts: &Facts) -> Finding {
     }
 }
 
-fn capture(method: &Method) -> Finding {
+fn capture(facts: &Facts, method: &Method) -> Finding {
     let finding = |text| Finding::new("capture", text);
     match method {
-        Method::Xdp { in_driver: Some(true) } => finding("by AF_XDP in driver mode".to_owned()),
-        Method::Xdp { in_driver: Some(false) } => finding("by AF_XDP in generic mode".to_owned()),
-        Method::Xdp { in_driver: None } => {
-            finding("by AF_XDP, in driver mode if the driver can".to_owned())
-        }
-        Method::Packet { because } => finding(format!("by AF_PACKET, as {because}")),
+        Method::Xdp => finding(match facts.xdp.map(|features| features.redirects) {
+            Some(true) => "by AF_XDP in driver mode".to_owned(),
+            Some(false) => "by AF_XDP in generic mode".to_owned(),
+            None => "by AF_XDP, in driver mode if the driver can".to_owned(),
+        }),
+        Method::Packet { because } => finding(format!("by AF_PACKET: {because}")),
         Method::None { because } => {
             Finding { level: Level::Fail, ..finding(format!("would not work: {because}")) }
         }
@@ -295,20 +295,9 @@ impl Finding {
     }
 }
 
-/// The first few, and how many more.
-fn listed<T: ToString>(reasons: &[T]) -> String {
-    let mut text: Vec<String> = reasons.iter().take(LISTED_MAX).map(T::to_string).collect();
-    if reasons.len() > LISTED_MAX {
-        text.push(format!("and {} more reasons", reasons.len() - LISTED_MAX));
-    }
-    text.join(", ")
-}
-
 fn mebibytes(octets: u64) -> String {
     format!("{} MiB", octets.div_ceil(1 << 20))
 }
-
-const LISTED_MAX: usize = 2;
 
 /// Frames of a card's ring that are enough for the bursts of a fast link.
 const RING_GOOD: u32 = 2048;

@@ -5,7 +5,6 @@
 
 mod facts;
 mod findings;
-mod method;
 mod report;
 
 use log::error;

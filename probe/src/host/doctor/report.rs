@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::facts::Facts;
 use super::findings::{Finding, Level, findings};
-use super::method::Method;
 use crate::host::interface::Interface;
+use crate::host::method::Method;
 
 /// What was found of an interface.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Report {
 impl Report {
     /// What follows from the facts.
     pub(super) fn new(facts: &Facts) -> Self {
-        let method = Method::choose(facts);
+        let method = facts.method();
         let findings = findings(facts, &method);
         Self { interface: facts.interface.clone(), method, findings }
     }
@@ -76,11 +76,11 @@ impl Report {
                 "up": interface.is_up(),
                 "carrier": interface.is_running(),
                 "addresses": interface.addresses,
-                "consumable": interface.consumable(&[]).is_ok(),
+                "consumable": interface.needed(&[]).is_none(),
             },
             "works": self.works(),
             "method": match self.method {
-                Method::Xdp { .. } => Some("afxdp"),
+                Method::Xdp => Some("afxdp"),
                 Method::Packet { .. } => Some("packet"),
                 Method::None { .. } => None,
             },

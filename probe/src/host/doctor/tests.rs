@@ -1,27 +1,31 @@
 //! What follows from facts that are made up.
 
-use super::facts::{Facts, Rights, Support};
+use caps::{Capability, CapsHashSet};
+
+use super::facts::Facts;
 use super::findings::{Finding, Level, findings};
-use super::method::Method;
 use super::report::Report;
 use crate::capture::kernel::KernelVersion;
 use crate::host::interface::{AttachedXdp, Interface, XdpFeatures};
+use crate::host::method::Method;
+use crate::host::rights;
+use crate::host::system::{Support, System};
 use crate::sys::ethtool::{Offloads, Setting};
-
-const RIGHTS: Rights = Rights { net_raw: true, net_admin: true, bpf: true, ipc_lock: false };
 
 /// A mirror port at which nothing is to be mended.
 fn sound() -> Facts {
     let mut interface = Interface::made_up("eth1");
     interface.driver = Some("ixgbe".to_owned());
     Facts {
-        kernel: KernelVersion { major: 6, minor: 6 },
-        rights: RIGHTS,
-        lockable: None,
+        system: System {
+            kernel: KernelVersion { major: 6, minor: 6 },
+            capabilities: CapsHashSet::from(rights::XDP),
+            lock_limit: None,
+            packet_sockets: Support::Yes,
+            xdp_sockets: Support::Yes,
+            bpf: Support::Yes,
+        },
         memory_max: 1 << 30,
-        packet_sockets: Support::Yes,
-        xdp_sockets: Support::Yes,
-        bpf: Support::Yes,
         interface,
         xdp: Some(XdpFeatures { redirects: true, zero_copy: true, segments: false }),
         offloads: Some(Offloads { lro: false, gro: true, rxvlan: false }),
@@ -31,8 +35,12 @@ fn sound() -> Facts {
     }
 }
 
+fn lose(facts: &mut Facts, capability: Capability) {
+    facts.system.capabilities.remove(&capability);
+}
+
 fn all(facts: &Facts) -> Vec<Finding> {
-    findings(facts, &Method::choose(facts))
+    findings(facts, &facts.method())
 }
 
 /// A change of facts is found, at this level and with this remedy, and the rest stays as it is but
@@ -52,7 +60,7 @@ fn check(change: impl FnOnce(&mut Facts), subject: &str, level: Level, remedy: &
 #[test]
 fn sound_port_has_nothing_to_be_mended() {
     let facts = sound();
-    assert_eq!(Method::choose(&facts), Method::Xdp { in_driver: Some(true) });
+    assert_eq!(facts.method(), Method::Xdp);
     let found = all(&facts);
     assert!(found.iter().all(|one| one.level == Level::Ok && one.remedy.is_none()), "{found:?}");
     let subjects: Vec<&str> = found.iter().map(|one| one.subject).collect();
@@ -101,8 +109,8 @@ fn offloads_that_af_packet_makes_good_are_left_alone() {
     let mut facts = sound();
     facts.interface.addresses.push("192.0.2.1".parse().unwrap());
     facts.offloads = Some(Offloads { lro: false, gro: true, rxvlan: true });
-    let because = "the host needs the interface".to_owned();
-    assert_eq!(Method::choose(&facts), Method::Packet { because });
+    let because = "the host needs it: it has the address 192.0.2.1".to_owned();
+    assert_eq!(facts.method(), Method::Packet { because });
     let levels: Vec<Level> = all(&facts).iter().map(|one| one.level).collect();
     assert!(levels.iter().all(|&level| level <= Level::Note), "{:?}", all(&facts));
 }
@@ -111,49 +119,61 @@ fn offloads_that_af_packet_makes_good_are_left_alone() {
 fn method_is_what_rights_and_kernel_allow() {
     type Change = fn(&mut Facts);
     let packet: [(Change, &str); 9] = [
-        (|facts| facts.kernel = KernelVersion { major: 5, minor: 14 }, "AF_XDP needs Linux 5.15"),
+        (
+            |facts| facts.system.kernel = KernelVersion { major: 5, minor: 14 },
+            "AF_XDP needs Linux 5.15 or later, this is 5.14; use --capture packet",
+        ),
         (
             |facts| {
-                facts.kernel = KernelVersion { major: 6, minor: 5 };
+                facts.system.kernel = KernelVersion { major: 6, minor: 5 };
                 facts.interface.mtu = 3819;
             },
-            "AF_XDP needs Linux 6.6 for this MTU",
+            "frames of an MTU of 3819 need Linux 6.6 or later, this is 6.5; set the MTU to 3818 or \
+             use --capture packet",
         ),
-        (|facts| facts.rights.net_admin = false, "AF_XDP needs CAP_NET_ADMIN"),
-        (|facts| facts.rights.bpf = false, "AF_XDP needs CAP_BPF"),
+        (|facts| lose(facts, Capability::CAP_NET_ADMIN), "AF_XDP needs CAP_NET_ADMIN"),
+        (|facts| lose(facts, Capability::CAP_BPF), "AF_XDP needs CAP_BPF"),
         (
-            |facts| facts.xdp_sockets = Support::No("no such family".to_owned()),
-            "the kernel offers no AF_XDP",
+            |facts| facts.system.xdp_sockets = Support::No("no such family".to_owned()),
+            "the kernel has no AF_XDP",
         ),
-        (|facts| facts.bpf = Support::Forbidden, "the kernel offers no AF_XDP"),
-        (|facts| facts.interface.hardware = 65_534, "AF_XDP is for Ethernet"),
-        (|facts| facts.interface.set_down(), "it is down"),
-        (|facts| facts.lockable = Some(8 << 20), "AF_XDP needs more locked memory"),
+        (|facts| facts.system.bpf = Support::Forbidden, "AF_XDP is forbidden here"),
+        (|facts| facts.interface.hardware = 65_534, "AF_XDP needs Ethernet"),
+        (|facts| facts.interface.set_down(), "AF_XDP needs an interface that is up"),
+        (
+            |facts| facts.system.lock_limit = Some(8 << 20),
+            "AF_XDP needs more locked memory; raise the limit (LimitMEMLOCK of systemd, ulimit \
+             -l), give the capability CAP_IPC_LOCK, or ask for smaller rings",
+        ),
     ];
     for (change, because) in packet {
         let mut facts = sound();
         change(&mut facts);
-        assert_eq!(Method::choose(&facts), Method::Packet { because: because.to_owned() });
+        assert_eq!(facts.method(), Method::Packet { because: format!("no AF_XDP: {because}") });
         assert!(Report::new(&facts).works());
         let warned = all(&facts).iter().any(|one| one.level == Level::Warn);
         assert!(warned || facts.interface.hardware == 65_534, "{because}");
     }
     let none: [(Change, &str); 4] = [
-        (|facts| facts.rights.net_raw = false, "the capability CAP_NET_RAW is missing"),
+        (|facts| lose(facts, Capability::CAP_NET_RAW), "the capability CAP_NET_RAW is missing"),
         (
-            |facts| facts.packet_sockets = Support::No("no such family".to_owned()),
-            "there are no packet sockets",
+            |facts| facts.system.packet_sockets = Support::No("no such family".to_owned()),
+            "the kernel has no packet sockets: no such family",
         ),
-        (|facts| facts.interface.hardware = 803, "its link layer, ARPHRD 803, is not known"),
+        (
+            |facts| facts.interface.hardware = 803,
+            "its link layer (ARPHRD 803) is neither Ethernet nor IP",
+        ),
         (
             |facts| facts.interface.xdp = Some(AttachedXdp { program: 7, mode: "driver" }),
-            "another XDP program is there",
+            "an XDP program is on it, maybe of another flowprobe; end that first, or see what it \
+             leaves over with --capture packet",
         ),
     ];
     for (change, because) in none {
         let mut facts = sound();
         change(&mut facts);
-        assert_eq!(Method::choose(&facts), Method::None { because: because.to_owned() });
+        assert_eq!(facts.method(), Method::None { because: because.to_owned() });
         assert!(!Report::new(&facts).works());
         let failed = all(&facts).iter().filter(|one| one.level == Level::Fail).count();
         assert_eq!(failed, 2, "{because}: the cause and what comes of it");
@@ -175,31 +195,13 @@ fn locked_memory_is_that_of_all_queues() {
         let mut facts = sound();
         (facts.interface.rx_queues, facts.interface.mtu) = (rx_queues, mtu);
         for (octets, enough) in [((mebibytes << 20) - 1, false), (mebibytes << 20, true)] {
-            facts.lockable = Some(octets);
-            let is_xdp = matches!(Method::choose(&facts), Method::Xdp { .. });
+            facts.system.lock_limit = Some(octets);
+            let is_xdp = facts.method() == Method::Xdp;
             assert_eq!(is_xdp, enough, "{rx_queues} {mtu} {octets}");
         }
-        facts.lockable = Some(0);
-        facts.rights.ipc_lock = true;
-        assert!(matches!(Method::choose(&facts), Method::Xdp { .. }));
-    }
-}
-
-#[test]
-fn capabilities_are_read_from_their_bits() {
-    let none = Rights { net_raw: false, net_admin: false, bpf: false, ipc_lock: false };
-    let cases = [
-        (0, none),
-        (1 << 12, Rights { net_admin: true, ..none }),
-        (1 << 13, Rights { net_raw: true, ..none }),
-        (1 << 14, Rights { ipc_lock: true, ..none }),
-        // CAP_SYS_ADMIN
-        (1 << 21, none),
-        (1 << 39, Rights { bpf: true, ..none }),
-        (0x1ff_ffff_ffff, Rights { ipc_lock: true, ..RIGHTS }),
-    ];
-    for (bits, expected) in cases {
-        assert_eq!(Rights::new(bits), expected, "{bits:#x}");
+        facts.system.lock_limit = Some(0);
+        facts.system.capabilities.insert(Capability::CAP_IPC_LOCK);
+        assert_eq!(facts.method(), Method::Xdp);
     }
 }
 

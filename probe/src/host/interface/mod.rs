@@ -173,13 +173,24 @@ impl Interface {
         links::has(self.flags, IFF_LOOPBACK)
     }
 
+    /// Why the host would miss the packets of this interface, in words: the first reasons.
+    pub(crate) fn needed(&self, outputs: &[u32]) -> Option<String> {
+        let reasons = self.consumable(outputs).err()?;
+        let mut text: Vec<String> =
+            reasons.iter().take(LISTED_MAX).map(Reason::to_string).collect();
+        if reasons.len() > LISTED_MAX {
+            text.push(format!("and {} more reasons", reasons.len() - LISTED_MAX));
+        }
+        Some(text.join(", "))
+    }
+
     /// Whether its packets may go past the kernel's stack without the host missing them.
     /// `outputs` are the interfaces that the outputs send over.
     ///
     /// # Errors
     ///
     /// All reasons against it.
-    pub(crate) fn consumable(&self, outputs: &[u32]) -> Result<(), Vec<Reason>> {
+    fn consumable(&self, outputs: &[u32]) -> Result<(), Vec<Reason>> {
         let mut reasons = Vec::new();
         if self.is_loopback() {
             reasons.push(Reason::Loopback);
@@ -330,6 +341,9 @@ fn is_link_local(address: IpAddr) -> bool {
         IpAddr::V6(address) => address.is_unicast_link_local(),
     }
 }
+
+/// Reasons that are named.
+const LISTED_MAX: usize = 2;
 
 /// `struct ifaddrmsg`, `struct rtmsg`.
 const ADDRESS_OCTETS: usize = 8;

@@ -1,22 +1,22 @@
 //! The interfaces that packets are taken from, and what becomes of them.
 
+mod card;
 mod open;
+mod port;
+mod programs;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use log::{info, warn};
 
 use self::open::{Opened, Opener};
-pub(crate) use self::open::{frames, ring_that_fits};
+use self::port::{Port, RETRY_FIRST, RETRY_MAX, Retry, State};
 use crate::capture::live::SourceCounts;
-use crate::capture::xdp::XdpCapture;
 use crate::host::interface::Interface;
-use crate::host::interface::links::{Link, links};
-use crate::host::interface::nic::NicCounters;
+use crate::host::interface::links::links;
 use crate::pipeline::live::Attached;
 use crate::settings::args::LiveSettings;
 
@@ -27,51 +27,6 @@ pub(crate) struct Ports {
     /// The interfaces could not be looked at; said once.
     is_blind: bool,
 }
-
-/// An interface that was asked for.
-struct Port {
-    name: String,
-    /// In flow keys.
-    number: u32,
-    /// The kernel's number of the one that is open.
-    ifindex: u32,
-    state: State,
-    kind: Option<Kind>,
-    /// In words, for the statistics.
-    method: String,
-    /// The program before the sockets, where there is one.
-    xdp: Option<XdpCapture>,
-    /// Counted by programs that are gone.
-    before: Programs,
-    card: Card,
-    retry: Retry,
-}
-
-/// How packets are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Xdp,
-    Packet,
-}
-
-/// What an interface is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Up,
-    NoCarrier,
-    Down,
-    Gone,
-}
-
-/// When an interface that came back is tried again.
-#[derive(Clone, Copy, Debug)]
-struct Retry {
-    next: Instant,
-    pause: Duration,
-}
-
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(60);
 
 impl Ports {
     /// Finds the interfaces. Without a number of workers there is one for each queue, up to the
@@ -241,144 +196,6 @@ impl Ports {
             source: port.complete(source.clone()),
         };
         self.ports.iter().zip(sources).map(of).collect()
-    }
-}
-
-impl Port {
-    fn new(interface: &Interface, number: u32) -> Self {
-        Self {
-            name: interface.name.clone(),
-            number,
-            ifindex: interface.index,
-            state: State::of(interface.is_up(), interface.is_running()),
-            kind: None,
-            method: String::new(),
-            xdp: None,
-            before: Programs::default(),
-            card: Card::default(),
-            retry: Retry { next: Instant::now(), pause: RETRY_FIRST },
-        }
-    }
-
-    /// What the interface is doing now. It is known by its number; one that is gone can come back
-    /// by its name only.
-    fn find_in(&mut self, links: &[Link]) -> State {
-        let is_it = |link: &&Link| match self.state {
-            State::Gone => link.name == self.name,
-            State::Up | State::NoCarrier | State::Down => link.index == self.ifindex,
-        };
-        let Some(link) = links.iter().find(is_it) else { return State::Gone };
-        if link.name != self.name {
-            info!("{} is now {}", self.name, link.name);
-            self.name = link.name.clone();
-        }
-        State::of(link.is_up(), link.is_running())
-    }
-
-    fn change(&mut self, now: State) {
-        if now == self.state {
-            return;
-        }
-        self.state = now;
-        let name = &self.name;
-        match now {
-            State::Up => info!("{name} is up again"),
-            State::NoCarrier | State::Down => now.warn_of(name),
-            State::Gone => {
-                warn!("{name} is gone");
-                self.retry = Retry { next: Instant::now(), pause: RETRY_FIRST };
-                self.close_program();
-            }
-        }
-    }
-
-    fn close_program(&mut self) {
-        if let Some(mut xdp) = self.xdp.take() {
-            // What it counts from here on is none of ours.
-            xdp.detach();
-            self.before.add(&xdp);
-        }
-    }
-
-    /// Adds what only programs and the card know. What was redirected and no socket has seen was
-    /// refused by the kernel on the way; while a program runs it may just be on the way.
-    fn complete(&self, mut source: SourceCounts) -> SourceCounts {
-        let mut programs = self.before;
-        if let Some(xdp) = &self.xdp {
-            programs.add(xdp);
-        }
-        let mut refused = programs.refused;
-        if self.xdp.is_none() {
-            refused += programs.redirected.saturating_sub(source.lent + source.lost);
-        }
-        source.lost += refused;
-        let programs = [("redirects_refused", refused), ("passed_to_host", programs.passed)];
-        let card = self.card.causes.iter().map(|(cause, count)| (*cause, *count));
-        source.causes.extend(programs.into_iter().chain(card).filter(|(_, count)| *count > 0));
-        source
-    }
-}
-
-impl State {
-    /// Of what keeps packets from coming.
-    fn warn_of(self, name: &str) {
-        match self {
-            Self::NoCarrier => warn!("{name} has no carrier"),
-            Self::Down => warn!("{name} is down"),
-            Self::Up | Self::Gone => {}
-        }
-    }
-
-    fn of(up: bool, running: bool) -> Self {
-        match (up, running) {
-            (true, true) => Self::Up,
-            (true, false) => Self::NoCarrier,
-            (false, _) => Self::Down,
-        }
-    }
-}
-
-/// Counted by the XDP programs that an interface had one after the other.
-#[derive(Clone, Copy, Debug, Default)]
-struct Programs {
-    redirected: u64,
-    passed: u64,
-    refused: u64,
-}
-
-impl Programs {
-    fn add(&mut self, xdp: &XdpCapture) {
-        let counts = xdp.counts();
-        for queue in counts.queues.iter().chain([&counts.others]) {
-            self.redirected += queue.redirected;
-            self.passed += queue.passed;
-            self.refused += queue.refused;
-        }
-    }
-}
-
-/// What the network card counted while the interface was open. Drivers begin again with 0 at will,
-/// so differences are added up, a second apart.
-#[derive(Clone, Debug, Default)]
-struct Card {
-    last: Option<NicCounters>,
-    causes: BTreeMap<&'static str, u64>,
-}
-
-impl Card {
-    fn begin(&mut self, ifindex: u32) {
-        self.last = NicCounters::read(ifindex).ok();
-    }
-
-    /// A card that does not tell, or is gone, has counted nothing.
-    fn update(&mut self, ifindex: u32) {
-        let Ok(now) = NicCounters::read(ifindex) else { return };
-        if let Some(last) = &self.last {
-            for (cause, count) in now.since(last) {
-                *self.causes.entry(cause).or_default() += count;
-            }
-        }
-        self.last = Some(now);
     }
 }
 

@@ -1,0 +1,31 @@
+//! What the packets of an interface begin with.
+
+/// What a packet's data begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layer {
+    Ethernet,
+    Ip,
+}
+
+impl Layer {
+    /// Of interfaces with this `ARPHRD_` number; `None` if it is not known here. Interfaces without
+    /// a link layer of their own have IP, which tells its version itself.
+    pub(crate) fn of(hardware: u16) -> Option<Self> {
+        match hardware {
+            libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => Some(Self::Ethernet),
+            libc::ARPHRD_PPP
+            | RAW_IP
+            | libc::ARPHRD_TUNNEL
+            | libc::ARPHRD_TUNNEL6
+            | libc::ARPHRD_SIT
+            | libc::ARPHRD_IPGRE
+            | IP6_GRE
+            | libc::ARPHRD_NONE => Some(Self::Ip),
+            _ => None,
+        }
+    }
+}
+
+/// linux/if_arp.h.
+const RAW_IP: u16 = 519;
+const IP6_GRE: u16 = 823;

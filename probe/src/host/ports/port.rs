@@ -1,0 +1,145 @@
+//! An interface that was asked for, and what it is doing.
+
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+
+use super::card::Card;
+use super::programs::Programs;
+use crate::capture::live::SourceCounts;
+use crate::capture::xdp::XdpCapture;
+use crate::host::interface::Interface;
+use crate::host::interface::links::Link;
+use crate::host::method::Kind;
+
+/// An interface that was asked for.
+pub(super) struct Port {
+    pub(super) name: String,
+    /// In flow keys.
+    pub(super) number: u32,
+    /// The kernel's number of the one that is open.
+    pub(super) ifindex: u32,
+    pub(super) state: State,
+    pub(super) kind: Option<Kind>,
+    /// In words, for the statistics.
+    pub(super) method: String,
+    /// The program before the sockets, where there is one.
+    pub(super) xdp: Option<XdpCapture>,
+    /// Counted by programs that are gone.
+    pub(super) before: Programs,
+    pub(super) card: Card,
+    pub(super) retry: Retry,
+}
+
+/// What an interface is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Up,
+    NoCarrier,
+    Down,
+    Gone,
+}
+
+/// When an interface that came back is tried again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Retry {
+    pub(super) next: Instant,
+    pub(super) pause: Duration,
+}
+
+pub(super) const RETRY_FIRST: Duration = Duration::from_secs(1);
+pub(super) const RETRY_MAX: Duration = Duration::from_secs(60);
+
+impl Port {
+    pub(super) fn new(interface: &Interface, number: u32) -> Self {
+        Self {
+            name: interface.name.clone(),
+            number,
+            ifindex: interface.index,
+            state: State::of(interface.is_up(), interface.is_running()),
+            kind: None,
+            method: String::new(),
+            xdp: None,
+            before: Programs::default(),
+            card: Card::default(),
+            retry: Retry { next: Instant::now(), pause: RETRY_FIRST },
+        }
+    }
+
+    /// What the interface is doing now. It is known by its number; one that is gone can come back
+    /// by its name only.
+    pub(super) fn find_in(&mut self, links: &[Link]) -> State {
+        let is_it = |link: &&Link| match self.state {
+            State::Gone => link.name == self.name,
+            State::Up | State::NoCarrier | State::Down => link.index == self.ifindex,
+        };
+        let Some(link) = links.iter().find(is_it) else { return State::Gone };
+        if link.name != self.name {
+            info!("{} is now {}", self.name, link.name);
+            self.name = link.name.clone();
+        }
+        State::of(link.is_up(), link.is_running())
+    }
+
+    pub(super) fn change(&mut self, now: State) {
+        if now == self.state {
+            return;
+        }
+        self.state = now;
+        let name = &self.name;
+        match now {
+            State::Up => info!("{name} is up again"),
+            State::NoCarrier | State::Down => now.warn_of(name),
+            State::Gone => {
+                warn!("{name} is gone");
+                self.retry = Retry { next: Instant::now(), pause: RETRY_FIRST };
+                self.close_program();
+            }
+        }
+    }
+
+    pub(super) fn close_program(&mut self) {
+        if let Some(mut xdp) = self.xdp.take() {
+            // What it counts from here on is none of ours.
+            xdp.detach();
+            self.before.add(&xdp);
+        }
+    }
+
+    /// Adds what only programs and the card know. What was redirected and no socket has seen was
+    /// refused by the kernel on the way; while a program runs it may just be on the way.
+    pub(super) fn complete(&self, mut source: SourceCounts) -> SourceCounts {
+        let mut programs = self.before;
+        if let Some(xdp) = &self.xdp {
+            programs.add(xdp);
+        }
+        let mut refused = programs.refused;
+        if self.xdp.is_none() {
+            refused += programs.redirected.saturating_sub(source.lent + source.lost);
+        }
+        source.lost += refused;
+        let programs = [("redirects_refused", refused), ("passed_to_host", programs.passed)];
+        let card = self.card.causes.iter().map(|(cause, count)| (*cause, *count));
+        source.causes.extend(programs.into_iter().chain(card).filter(|(_, count)| *count > 0));
+        source
+    }
+}
+
+impl State {
+    /// Of what keeps packets from coming.
+    pub(super) fn warn_of(self, name: &str) {
+        match self {
+            Self::NoCarrier => warn!("{name} has no carrier"),
+            Self::Down => warn!("{name} is down"),
+            Self::Up | Self::Gone => {}
+        }
+    }
+
+    pub(super) fn of(up: bool, running: bool) -> Self {
+        match (up, running) {
+            (true, true) => Self::Up,
+            (true, false) => Self::NoCarrier,
+            (false, _) => Self::Down,
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! What the XDP programs of an interface counted.
+
+use crate::capture::xdp::XdpCapture;
+
+/// Counted by the XDP programs that an interface had one after the other.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Programs {
+    pub(super) redirected: u64,
+    pub(super) passed: u64,
+    pub(super) refused: u64,
+}
+
+impl Programs {
+    pub(super) fn add(&mut self, xdp: &XdpCapture) {
+        let counts = xdp.counts();
+        for queue in counts.queues.iter().chain([&counts.others]) {
+            self.redirected += queue.redirected;
+            self.passed += queue.passed;
+            self.refused += queue.refused;
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What is known of this system and this process, whatever interface is captured from.
+
+use std::io;
+
+use caps::{CapSet, Capability, CapsHashSet};
+use exporter::sentence;
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+
+use crate::capture::kernel::KernelVersion;
+use crate::sys::support::{try_bpf_map, try_packet_socket, try_xdp_socket};
+
+/// The kernel, and what this process may and can have of it.
+#[derive(Clone, Debug)]
+pub(crate) struct System {
+    pub(crate) kernel: KernelVersion,
+    /// Effective capabilities of this thread.
+    pub(crate) capabilities: CapsHashSet,
+    /// `RLIMIT_MEMLOCK` in octets; `None` if there is no limit.
+    pub(crate) lock_limit: Option<u64>,
+    pub(crate) packet_sockets: Support,
+    pub(crate) xdp_sockets: Support,
+    pub(crate) bpf: Support,
+}
+
+/// Whether something can be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Support {
+    Yes,
+    /// A right is missing: nothing else is known.
+    Forbidden,
+    /// In the system's words.
+    No(String),
+}
+
+impl System {
+    /// Looks at everything. Sockets and maps are tried, and closed at once; none is bound.
+    pub(crate) fn gather() -> Self {
+        let limit = getrlimit(Resource::RLIMIT_MEMLOCK).ok();
+        Self {
+            kernel: KernelVersion::running(),
+            capabilities: caps::read(None, CapSet::Effective).unwrap_or_default(),
+            lock_limit: limit.and_then(|(soft, _)| (soft != RLIM_INFINITY).then_some(soft)),
+            packet_sockets: Support::new(try_packet_socket()),
+            xdp_sockets: Support::new(try_xdp_socket()),
+            bpf: Support::new(try_bpf_map()),
+        }
+    }
+
+    /// Octets that this process may lock; `None` if there is no limit.
+    pub(crate) fn lockable(&self) -> Option<u64> {
+        self.lock_limit.filter(|_| !self.capabilities.contains(&Capability::CAP_IPC_LOCK))
+    }
+
+    /// Those of these capabilities that are not there, as text; `None` if all are.
+    pub(crate) fn lacks(&self, needed: &[Capability]) -> Option<String> {
+        let lacks = |capability: &&Capability| !self.capabilities.contains(*capability);
+        let names: Vec<String> = needed.iter().filter(lacks).map(ToString::to_string).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+}
+
+impl Support {
+    fn new(tried: io::Result<()>) -> Self {
+        match tried {
+            Ok(()) => Self::Yes,
+            Err(problem) if problem.kind() == io::ErrorKind::PermissionDenied => Self::Forbidden,
+            Err(problem) => Self::No(sentence(&problem)),
+        }
+    }
+}
