@@ -5,8 +5,8 @@
 //! All that is known of an element stands in its row of the table (table.rs). Templates and
 //! documents only say which elements they have.
 //!
-//! This crate does not know messages, sets and templates: it serves whoever writes them and
-//! whoever reads them.
+//! This crate knows no messages, sets and templates. Encoders use it to write them, and a decoder
+//! can use it to read them.
 
 #![no_std]
 

@@ -180,7 +180,8 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
     if sockets.len() < tables.len() {
         tables = live_tables(config, sockets.len());
     }
-    let goes_first = !settings.no_realtime && helps_to_go_first(&sockets) && priority::go_first();
+    let is_real_time =
+        !settings.no_realtime && needs_real_time(&sockets) && priority::take_real_time();
     if let Err(problem) = rights::give_up(user.as_ref(), settings.keep_capabilities) {
         ports.detach();
         return fail(problem);
@@ -201,7 +202,7 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         outputs: outputs(&mut exporters, &mut top),
         left_out: if settings.meter_own_exports { Vec::new() } else { conversations },
         stop,
-        goes_first,
+        is_real_time,
         begin,
     };
     let mut live_totals = LiveTotals { config, quiet, screen, status, last: Rates::new() };
@@ -239,7 +240,7 @@ impl Watch for LiveTotals<'_> {
 }
 
 /// Whether a worker that waits for its processor loses packets soon.
-fn helps_to_go_first(sockets: &[Vec<Attached>]) -> bool {
+fn needs_real_time(sockets: &[Vec<Attached>]) -> bool {
     sockets.iter().flatten().any(Attached::has_little_room)
 }
 

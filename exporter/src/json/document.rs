@@ -31,7 +31,7 @@ pub(crate) struct DocumentSettings {
     pub(crate) observation_domain_id: u32,
     /// Fields of the flow key.
     pub(crate) key: KeyFields,
-    /// One of so many packets was metered; `netflow.sampling_interval` where it is not 1.
+    /// One packet of this number is metered; written as `netflow.sampling_interval` unless it is 1.
     pub(crate) sampling_interval: u32,
 }
 

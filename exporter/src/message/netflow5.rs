@@ -161,7 +161,7 @@ struct Part {
     octets: u32,
 }
 
-/// The n-th of so many nearly equal parts of a count.
+/// Part `index` of a count that is split into `parts` nearly equal parts.
 fn share(count: u64, parts: u64, index: u64) -> u32 {
     saturate32(count / parts + u64::from(index < count % parts))
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// At most so many datagrams a second on average, in groups as they come.
+/// Limits the average number of datagrams per second.
 #[derive(Debug)]
 pub(crate) struct Pace {
     interval: Duration,
@@ -20,7 +20,7 @@ impl Pace {
         Self { interval: Duration::from_secs(1) / per_second.get(), due: Instant::now() }
     }
 
-    /// Waits until so many datagrams may leave.
+    /// Waits until this number of datagrams may leave.
     pub(crate) fn wait_for(&mut self, datagrams: u32) {
         let now = Instant::now();
         if let Some(early) = self.due.checked_duration_since(now) {

@@ -13,7 +13,7 @@ use flow::Frame;
 
 /// A source of frames.
 pub trait PacketSource {
-    /// Lends the next frames, at most so many, each for the length of one call of `take`.
+    /// Lends the next frames, at most `frames_max`. A frame is lent for one call of `take`.
     ///
     /// # Errors
     ///

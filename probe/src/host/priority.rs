@@ -1,13 +1,13 @@
-//! Workers of `AF_XDP` go before other programs.
+//! Real-time priority of AF_XDP workers.
 //!
-//! Their rings hold the frames of a few milliseconds, and as long is what another program keeps a
-//! processor once it has it, however nice it is. So they are real-time threads where the system
-//! permits it, but only while they need a part of their processor: one that needs most of it would
-//! keep everybody else from it, the outputs of this program too. And none goes on without a pause:
-//! what it waits for may be what a thread does that it keeps from going on.
+//! An AF_XDP ring holds the frames of a few milliseconds. Another program can keep the CPU for that
+//! long, whatever its niceness. So these workers run with SCHED_RR where the system permits it. A
+//! worker that needs most of its CPU drops to SCHED_OTHER: otherwise the outputs and the rest of
+//! the host would get no time. A worker also drops if it does not pause for 100 ms, because it may
+//! wait for a step of a thread that it keeps from running.
 //!
-//! Rights are given up before threads start. So the main thread becomes a real-time thread while
-//! it may, those that it starts are so too, and each that need not be ends it for itself.
+//! Rights are given up before threads start. So the main thread takes the priority first, the
+//! threads that it starts inherit it, and each thread that does not need it drops it.
 
 use std::io;
 use std::thread;
@@ -19,95 +19,95 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::sys::schedule::{end_endless_real_time, is_ordinary, set_real_time};
 
-/// How often a worker looks how much of its processor it needs.
+/// Time between two looks at the CPU share of a worker.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Who needs more percent than this goes with the others,
-const MUCH: u128 = 80;
+/// CPU share in percent above which a worker drops to SCHED_OTHER.
+const DROP_ABOVE: u128 = 80;
 
-/// and who needs less than this goes first again.
-const LITTLE: u128 = 60;
+/// CPU share in percent up to which a worker returns to real time.
+const RETURN_BELOW: u128 = 60;
 
-/// So long may a thread go first without a pause.
-const ENDLESS: Duration = Duration::from_millis(100);
+/// Longest time that a real-time thread runs without a pause.
+const PAUSE_WITHIN: Duration = Duration::from_millis(100);
 
-/// Makes this thread, and those that it will start, real-time threads; whether that was possible.
-/// Where somebody has decided on their priority, it stays.
-pub(crate) fn go_first() -> bool {
+/// Gives this thread real-time priority; threads that it starts inherit it. Returns whether that
+/// was possible. A policy that the user has chosen, by chrt(1) or in a unit, is left.
+pub(crate) fn take_real_time() -> bool {
     if !is_ordinary() {
         return false;
     }
-    // Without this a worker that once needed much does not get back what it gave up.
+    // A worker that has dropped needs this limit to return.
     if let Err(problem) = setrlimit(Resource::RLIMIT_RTPRIO, 1, 1) {
-        debug!("a worker that needs much stays an ordinary thread: {}", problem.desc());
+        debug!("a worker that drops to SCHED_OTHER stays there: {}", problem.desc());
     }
     let result = end_endless_real_time().and_then(|_| become_real_time());
     if let Err(problem) = &result {
         info!(
-            "workers do not go before other programs, so a busy host may lose packets: {problem}; \
+            "workers have no real-time priority, so a busy host may lose packets: {problem}; \
              CAP_SYS_NICE or LimitRTPRIO=1 permits it"
         );
     }
     result.is_ok()
 }
 
-/// Makes this thread an ordinary one.
-pub(crate) fn go_with_others() {
+/// Drops this thread to SCHED_OTHER.
+pub(crate) fn drop_real_time() {
     if let Err(problem) = set_real_time(false) {
-        debug!("a thread keeps its priority: {problem}");
+        debug!("a thread keeps its real-time priority: {problem}");
     }
 }
 
-/// The kernel makes the limit longer each time that it is reached.
+/// Sets the limit of time without a pause each time: the kernel raises it whenever it is reached.
 fn become_real_time() -> io::Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_RTTIME)?;
-    let micros = u64::try_from(ENDLESS.as_micros()).unwrap_or(u64::MAX);
+    let micros = u64::try_from(PAUSE_WITHIN.as_micros()).unwrap_or(u64::MAX);
     setrlimit(Resource::RLIMIT_RTTIME, micros.min(hard), hard)?;
     set_real_time(true)?;
-    // It counts from the last pause as a real-time thread, which may be long ago.
+    // The limit counts from the last pause as a real-time thread, which may be long ago.
     thread::sleep(Duration::from_micros(100));
     Ok(())
 }
 
-/// Of a worker's thread.
+/// The priority of a worker's thread.
 #[derive(Debug)]
 pub(crate) struct Priority {
-    goes_first: bool,
-    looked: Instant,
-    /// Processor time of this thread up to then.
+    is_real_time: bool,
+    looked_at: Instant,
+    /// CPU time of this thread at `looked_at`.
     used: Duration,
 }
 
 impl Priority {
-    /// Of a thread that was started by one that goes first.
+    /// Of a thread that inherited real-time priority.
     pub(crate) fn inherited() -> Self {
-        Self { goes_first: true, looked: Instant::now(), used: processor_time() }
+        Self { is_real_time: true, looked_at: Instant::now(), used: processor_time() }
     }
 
-    /// Twenty times a second: whether it helps that this thread goes first.
-    pub(crate) fn tick(&mut self, helps: bool) {
-        let passed = self.looked.elapsed();
+    /// Called twenty times a second. `is_useful`: without real-time priority packets would be lost.
+    pub(crate) fn tick(&mut self, is_useful: bool) {
+        let passed = self.looked_at.elapsed();
         if passed < LOOK {
             return;
         }
         let used = processor_time();
         let percent = (used - self.used).as_nanos() * 100 / passed.as_nanos();
-        (self.looked, self.used) = (self.looked + passed, used);
-        let may = may_go_first(percent, self.goes_first);
-        // Again and again: the kernel may have ended it.
-        self.goes_first = helps && may && become_real_time().is_ok();
-        if !self.goes_first {
-            go_with_others();
+        (self.looked_at, self.used) = (self.looked_at + passed, used);
+        let may_be = may_be_real_time(percent, self.is_real_time);
+        // Set each time: the kernel may have ended it.
+        self.is_real_time = is_useful && may_be && become_real_time().is_ok();
+        if !self.is_real_time {
+            drop_real_time();
         }
     }
 }
 
-/// Whether a thread that needs so many percent of its processor may go first, if it does so or not.
-fn may_go_first(percent: u128, goes_first: bool) -> bool {
-    percent <= if goes_first { MUCH } else { LITTLE }
+/// Whether a thread with this CPU share may be a real-time thread.
+fn may_be_real_time(percent: u128, is_real_time: bool) -> bool {
+    percent <= if is_real_time { DROP_ABOVE } else { RETURN_BELOW }
 }
 
-/// Of this thread.
+/// CPU time of this thread.
 fn processor_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
@@ -123,21 +123,23 @@ mod tests {
     }
 
     #[test]
-    fn who_needs_much_goes_with_others_until_it_needs_little() {
-        assert!(may_go_first(MUCH, true) && !may_go_first(MUCH + 1, true));
-        assert!(may_go_first(LITTLE, false) && !may_go_first(LITTLE + 1, false));
-        assert!(!may_go_first(MUCH, false));
+    fn a_worker_with_a_high_share_drops_until_it_has_a_low_one() {
+        assert!(may_be_real_time(DROP_ABOVE, true) && !may_be_real_time(DROP_ABOVE + 1, true));
+        assert!(
+            may_be_real_time(RETURN_BELOW, false) && !may_be_real_time(RETURN_BELOW + 1, false)
+        );
+        assert!(!may_be_real_time(DROP_ABOVE, false));
     }
 
     #[test]
     fn thread_goes_first_while_that_helps() {
         in_namespace(|| {
-            if !go_first() {
-                return skip("no thread may go first");
+            if !take_real_time() {
+                return skip("real-time priority is not permitted");
             }
             assert!(!is_ordinary());
             assert!(!thread::spawn(is_ordinary).join().unwrap(), "as the one that started it");
-            assert!(!go_first(), "somebody has decided");
+            assert!(!take_real_time(), "the policy was chosen");
             let mut priority = Priority::inherited();
             for helps in [true, false, true] {
                 thread::sleep(LOOK);
@@ -150,14 +152,14 @@ mod tests {
     #[test]
     fn thread_without_a_pause_does_not_go_first_for_long() {
         in_namespace(|| {
-            if !go_first() {
-                return skip("no thread may go first");
+            if !take_real_time() {
+                return skip("real-time priority is not permitted");
             }
             for _ in 0..2 {
                 become_real_time().unwrap();
-                spin(ENDLESS / 10);
+                spin(PAUSE_WITHIN / 10);
                 assert!(!is_ordinary());
-                spin(2 * ENDLESS);
+                spin(2 * PAUSE_WITHIN);
                 assert!(is_ordinary());
             }
         });

@@ -95,8 +95,8 @@ pub(crate) struct WorkerInput<'a> {
     pub(crate) published: &'a Mutex<Snapshot>,
     /// Set when no more frames come.
     pub(crate) stop: &'a AtomicBool,
-    /// The worker goes before other programs, and may for as long as that helps.
-    pub(crate) goes_first: bool,
+    /// The worker has inherited real-time priority.
+    pub(crate) is_real_time: bool,
 }
 
 impl<'a> LiveWorker<'a> {
@@ -108,7 +108,7 @@ impl<'a> LiveWorker<'a> {
             arrivals: input.arrivals,
             published: input.published,
             stop: input.stop,
-            priority: input.goes_first.then(Priority::inherited),
+            priority: input.is_real_time.then(Priority::inherited),
             closed: vec![SourceCounts::default(); input.ports],
             ticks: 0,
             was_idle: false,
@@ -140,7 +140,7 @@ impl<'a> LiveWorker<'a> {
         }
         self.drain();
         if self.priority.take().is_some() {
-            priority::go_with_others();
+            priority::drop_real_time();
         }
         self.worker.records.set_when_full(WhenFull::WaitUntil(Instant::now() + FINISH));
         self.move_clock();

@@ -55,8 +55,8 @@ pub(crate) struct Session<'a> {
     pub(crate) left_out: Vec<Conversation>,
     /// Set by a signal.
     pub(crate) stop: &'a AtomicBool,
-    /// The main thread goes before other programs, so that its workers do.
-    pub(crate) goes_first: bool,
+    /// The main thread has real-time priority, which workers inherit.
+    pub(crate) is_real_time: bool,
     pub(crate) begin: Instant,
 }
 
@@ -87,7 +87,7 @@ impl Session<'_> {
     /// Runs until a signal, or until no interface or no output is left. `watch` is told how it
     /// does.
     pub(crate) fn run(self, watch: &mut dyn Watch) -> Totals {
-        let (workers, goes_first) = (self.sockets.len(), self.goes_first);
+        let (workers, is_real_time) = (self.sockets.len(), self.is_real_time);
         let flows_max = self.config.table.flows_max as usize;
         let (outputs, has_stages) = (self.outputs.len(), !self.stages.is_empty());
         let queues = QueueSet::live(workers, outputs, has_stages, flows_max);
@@ -109,8 +109,8 @@ impl Session<'_> {
         thread::scope(|scope| {
             // The threads of outputs and stages have neither the workers' priority nor rights.
             let give_up = move || {
-                if goes_first {
-                    priority::go_with_others();
+                if is_real_time {
+                    priority::drop_real_time();
                 }
                 rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
             };
@@ -137,13 +137,13 @@ impl Session<'_> {
                 left_out: &self.left_out,
                 ports: supervisor.ports.count(),
                 processors: Processors::find(workers),
-                goes_first,
+                is_real_time,
                 shared: &shared,
             };
             let parts = self.sockets.into_iter().zip(self.tables).zip(queues.workers);
             let (threads, arrivals) = starter.start(scope, parts);
-            if goes_first {
-                priority::go_with_others();
+            if is_real_time {
+                priority::drop_real_time();
             }
             supervisor.supervise(self.stop, &arrivals, watch);
             // From here on a signal ends the process at once.
@@ -162,7 +162,7 @@ struct WorkerStarter<'a> {
     left_out: &'a [Conversation],
     ports: usize,
     processors: Processors,
-    goes_first: bool,
+    is_real_time: bool,
     shared: &'a Shared,
 }
 
@@ -186,7 +186,7 @@ impl<'a> WorkerStarter<'a> {
                 ports: self.ports,
                 published,
                 stop: &self.shared.last_frames,
-                goes_first: self.goes_first,
+                is_real_time: self.is_real_time,
             };
             let (config, processors) = (self.config, self.processors.clone());
             let left_out = self.left_out.to_vec();

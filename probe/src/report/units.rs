@@ -62,7 +62,7 @@ pub(crate) fn time(duration: Duration) -> String {
     }
 }
 
-/// So many in that time, by the second.
+/// A rate per second: `number` in `duration`.
 pub(crate) fn per_second(number: u64, duration: Duration) -> u64 {
     let nanos = duration.as_nanos().max(1);
     u64::try_from(u128::from(number) * 1_000_000_000 / nanos).unwrap_or(u64::MAX)

@@ -56,7 +56,8 @@ const ACTIVE_TIMEOUT_OF_LIVE_TABLE: Duration = Duration::from_secs(5);
 /// The Observation Domain ID of a replay. Live it is one of the host's own.
 const REPLAY_DOMAIN: u32 = 1;
 
-/// The seed of a replay: its output is the same each time. Live, nobody shall know it.
+/// Seed of a replay, so that its output is the same each time. Live the seed is random: a sender
+/// must not know it.
 const REPLAY_SEED: u64 = 1;
 
 impl Config {
@@ -118,7 +119,7 @@ impl Config {
         })
     }
 
-    /// The table of each of so many workers.
+    /// The settings of the table of one worker.
     pub(crate) fn table(&self, workers: usize) -> TableSettings {
         let workers = u32::try_from(workers).unwrap_or(u32::MAX);
         TableSettings { flows_max: (self.table.flows_max / workers).max(1), ..self.table }

@@ -51,7 +51,7 @@ impl Mapping {
         self.start
     }
 
-    /// So many words from an offset on, in octets.
+    /// `count` words at an offset in octets.
     ///
     /// # Panics
     ///

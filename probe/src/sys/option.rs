@@ -30,7 +30,8 @@ pub(super) fn set<T: Plain>(
 ) -> io::Result<()> {
     let length = length_of::<T>();
     let value = std::ptr::from_ref(value).cast();
-    // SAFETY: the kernel reads `length` octets from `value`, which is so long and borrowed here.
+    // SAFETY: the kernel reads `length` octets from `value`, which has this length and is borrowed
+    // here.
     let result =
         unsafe { libc::setsockopt(socket.as_raw_fd(), option.level, option.name, value, length) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -40,7 +41,7 @@ pub(super) fn set<T: Plain>(
 pub(super) fn get<T: Plain>(socket: BorrowedFd<'_>, option: SocketOption) -> io::Result<T> {
     let mut value = MaybeUninit::<T>::zeroed();
     let mut length = length_of::<T>();
-    // SAFETY: the kernel writes at most `length` octets to `value`, which is so long.
+    // SAFETY: the kernel writes at most `length` octets to `value`, which has this length.
     let result = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),

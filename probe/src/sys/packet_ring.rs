@@ -17,7 +17,7 @@ pub(crate) struct RingSize {
     pub(crate) block_octets: u32,
     /// At least 1.
     pub(crate) blocks: u32,
-    /// A block that has packets is passed on after so long, if it is not full.
+    /// Time after which the kernel passes on a block that is not full.
     pub(crate) block_timeout_ms: u32,
 }
 
@@ -79,7 +79,7 @@ impl PacketRing {
         // SAFETY: no pointers. Protocol 0 receives nothing until the socket is bound.
         let socket = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
         let socket = check(socket)?;
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new; no other code owns it.
         let socket = unsafe { OwnedFd::from_raw_fd(socket) };
         set(&socket, libc::PACKET_VERSION, &VERSION_3)?;
         set(&socket, libc::PACKET_VNET_HDR, &1_i32)?;
@@ -202,7 +202,7 @@ impl PacketRing {
         // (PACKET_FANOUT_FLAG_DEFRAG), but each of them is a packet to be counted. They stay
         // together without that: the hash of a fragment leaves out the ports.
         let kind = libc::PACKET_FANOUT_HASH | flags;
-        // The number shall be nobody else's.
+        // The group number must not be in use by another program.
         let request = (kind | libc::PACKET_FANOUT_FLAG_UNIQUEID) << 16;
         set(&self.socket, libc::PACKET_FANOUT, &request)?;
         let number: u32 = get(&self.socket, libc::SOL_PACKET, libc::PACKET_FANOUT)?;

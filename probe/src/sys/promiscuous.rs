@@ -35,7 +35,7 @@ impl Promiscuous {
         if socket < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: a new socket, that nobody else knows.
+        // SAFETY: the socket is new; no other code has its descriptor.
         let socket = unsafe { OwnedFd::from_raw_fd(socket) };
         debug_assert!(socket.as_raw_fd() >= 0);
         let membership = Membership {

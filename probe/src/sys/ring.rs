@@ -117,7 +117,7 @@ impl ReceiveRing {
         Descriptor { address, length, options: u32::from_ne_bytes([e, f, g, h]) }
     }
 
-    /// The address in the entry that is so many after the next, which may be an old one.
+    /// The address in the entry `offset` after the next one. It may be an old address.
     #[inline]
     pub(super) fn address_ahead(&self, distance: u32) -> u64 {
         self.ring.entry(self.next.wrapping_add(distance))[0].load(Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! Who goes first on a processor (sched(7)).
+//! The scheduling policy of a thread (sched(7)).
 
 use std::io;
 
@@ -14,12 +14,12 @@ pub(crate) fn is_ordinary() -> bool {
     policy == c_long::from(libc::SCHED_OTHER)
 }
 
-/// Has this thread go before all that are not real-time threads, or makes it an ordinary one.
+/// Gives this thread SCHED_RR with priority 1, or SCHED_OTHER.
 ///
 /// # Errors
 ///
-/// `EPERM` without `CAP_SYS_NICE` and a limit (`RLIMIT_RTPRIO`) of at least 1, where a filter of
-/// system calls rules it out, or where the control group has no share of real-time threads.
+/// `EPERM` without `CAP_SYS_NICE` and with an `RLIMIT_RTPRIO` of 0, if a filter of system calls
+/// forbids it, or if the control group has no real-time share.
 pub(crate) fn set_real_time(real_time: bool) -> io::Result<()> {
     let (policy, priority) = if real_time { (libc::SCHED_RR, 1) } else { (libc::SCHED_OTHER, 0) };
     let parameter = Parameter { priority };
@@ -30,13 +30,12 @@ pub(crate) fn set_real_time(real_time: bool) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// From now on a real-time thread that has gone on without a pause for as long as it may
-/// (`RLIMIT_RTTIME`) becomes an ordinary one, whatever it is doing. The kernel tells the thread
-/// itself.
+/// From now on a real-time thread that reaches `RLIMIT_RTTIME` without a pause drops to
+/// SCHED_OTHER, whatever it is doing. The kernel sends SIGXCPU to that thread.
 ///
 /// # Errors
 ///
-/// What the system says.
+/// The errno of `sigaction`.
 pub(crate) fn end_endless_real_time() -> io::Result<SigId> {
     let make_ordinary = || drop(set_real_time(false));
     // SAFETY: a signal handler may make this system call, and does nothing else: an error of it is

@@ -47,7 +47,7 @@ fn close(descriptor: libc::c_int) -> io::Result<()> {
     if descriptor < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the descriptor is new and nobody else's.
+    // SAFETY: the descriptor is new; no other code owns it.
     drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
     Ok(())
 }

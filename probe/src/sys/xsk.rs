@@ -157,7 +157,7 @@ impl Xsk {
         self.receive.available()
     }
 
-    /// Lends so many buffers, of those available. Empty chunks go back to the kernel before each
+    /// Lends this number of the available buffers. Empty chunks go back to the kernel before each
     /// batch, so that it always has some while frames are looked at.
     #[inline]
     pub(crate) fn receive(&mut self, count: u32, mut take: impl FnMut(Buffer<'_>)) {
@@ -239,7 +239,7 @@ fn socket() -> io::Result<OwnedFd> {
     if socket < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: a new socket, that nobody else knows.
+    // SAFETY: the socket is new; no other code has its descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(socket) })
 }
 
@@ -247,7 +247,7 @@ fn socket() -> io::Result<OwnedFd> {
 fn memory(socket: BorrowedFd<'_>, sizes: &XskSizes) -> io::Result<Mapping> {
     let length = usize::try_from(sizes.memory()).map_err(io::Error::other)?;
     let memory = Mapping::anonymous(length)?;
-    // SAFETY: nobody else knows the memory yet.
+    // SAFETY: the memory is new; no other code has its address.
     if let Some(octets) = unsafe { memory.octets(0, length) } {
         super::advise_huge_pages(octets);
     }

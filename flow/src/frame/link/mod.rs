@@ -165,7 +165,7 @@ fn take<const N: usize>(data: &[u8]) -> Result<(&[u8; N], &[u8]), Ignored> {
     data.split_first_chunk().ok_or(Ignored::CutShort)
 }
 
-/// What is behind so many octets.
+/// The data behind the first `octets`.
 #[inline]
 fn skip(data: &[u8], octets: usize) -> Result<&[u8], Ignored> {
     data.get(octets..).ok_or(Ignored::CutShort)

@@ -50,7 +50,7 @@ impl Window {
         &self.buffer[self.start..self.end]
     }
 
-    /// Makes sure that so many octets are there. Short of that, the stream has ended.
+    /// Reads until this number of octets is there, or the stream has ended.
     #[inline]
     pub(super) fn need(&mut self, count: usize) -> io::Result<bool> {
         if self.end - self.start >= count {

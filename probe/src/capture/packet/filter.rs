@@ -23,12 +23,12 @@ pub(super) fn headers(direction: Direction) -> Vec<sock_filter> {
     ]
 }
 
-/// Ends the program with so many octets of the packet.
+/// Ends the program: this number of octets of the packet is kept.
 const fn give(octets: u32) -> sock_filter {
     sock_filter { code: RETURN, jt: 0, jf: 0, k: octets }
 }
 
-/// Only headers are looked at. So many octets have room for 8 tags, 8 labels, an IPv6 header and
+/// Only headers are read. This number of octets has room for 8 tags, 8 labels, an IPv6 header and
 /// 300 octets of its extensions; what is behind them would only fill the ring.
 pub(super) const CAPTURED_OCTETS: u32 = 512;
 

@@ -8,7 +8,7 @@ use super::filter::CAPTURED_OCTETS;
 /// Blocks between two decisions: a new filter is work for all processors.
 const BLOCKS: u32 = 64;
 
-/// The kernel copies so many octets while it runs a filter: 15 ns on an Intel Xeon.
+/// Octets that the kernel copies in the time that a filter takes: 15 ns on an Intel Xeon.
 const FILTER_OCTETS: u64 = 100;
 
 /// What came since the last decision.
@@ -21,7 +21,7 @@ pub(super) struct Trim {
 }
 
 impl Trim {
-    /// A packet of so many octets on the wire.
+    /// Counts a packet of this length on the wire.
     #[inline]
     pub(super) fn note(&mut self, length: u32) {
         self.packets += 1;

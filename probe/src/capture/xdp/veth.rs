@@ -30,7 +30,8 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    /// Makes a pair with so many queues at each end, both up. None, and says so, without the right.
+    /// Makes a pair with this number of queues at each end, both up. `None`, with a message, if it
+    /// is not permitted.
     pub(super) fn make(queues: u32, mtu: u32) -> Option<Self> {
         Self::make_unequal(queues, queues, mtu)
     }
@@ -47,7 +48,7 @@ impl Pair {
         let pair = Self { near: name("near"), far: name("far") };
         for (namespace, end) in [(&pair.near, NEAR), (&pair.far, FAR)] {
             ip(&["netns", "add", namespace]);
-            // Nobody but the test sends, then.
+            // Then only the test sends.
             let quiet = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; \
                          echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6";
             ip(&["netns", "exec", namespace, "sh", "-c", quiet]);

@@ -148,7 +148,7 @@ fn program(facts: &Facts, method: &Method) -> Option<Finding> {
         attached.program, attached.mode
     );
     let remedy = format!(
-        "`bpftool net` says whose it is; ip link set {} xdp off, if nobody's",
+        "`bpftool net` says whose it is; ip link set {} xdp off, if no program uses it",
         facts.interface.name
     );
     let finding = Finding::new("XDP", text);

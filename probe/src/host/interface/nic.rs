@@ -1,4 +1,4 @@
-//! What a network card and its driver count of packets that nobody gets.
+//! Packets that a network card and its driver have dropped, by their counters.
 
 use std::io;
 

@@ -34,7 +34,7 @@ impl Ports {
     ///
     /// # Errors
     ///
-    /// Which one is not there, or is there twice, in one sentence.
+    /// One sentence: which interface does not exist, or was given twice.
     pub(crate) fn find(
         settings: &LiveSettings,
         numbers: &[(String, u32)],

@@ -100,7 +100,7 @@ impl Port {
 
     pub(super) fn close_program(&mut self) {
         if let Some(mut xdp) = self.xdp.take() {
-            // What it counts from here on is none of ours.
+            // Packets that it counts from here on do not belong to this run.
             xdp.detach();
             self.before.add(&xdp);
         }

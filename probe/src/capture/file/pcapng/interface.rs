@@ -102,9 +102,9 @@ impl SectionInterface {
 /// How long a tick of the clock is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unit {
-    /// So many nanoseconds.
+    /// Nanoseconds per tick.
     Nanos(u64),
-    /// So many ticks to a nanosecond.
+    /// Ticks per nanosecond.
     TicksPerNano(u64),
     /// 2^n ticks a second.
     PowerOfTwo(u32),
@@ -121,7 +121,7 @@ impl Unit {
         }
     }
 
-    /// Nanoseconds of so many ticks, floored.
+    /// Nanoseconds of a number of ticks, rounded down.
     #[inline]
     fn nanos(self, ticks: u64) -> u64 {
         const NANOS: u64 = 1_000_000_000;
