@@ -178,6 +178,8 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         Err(problem) => return fail(problem),
     };
     if sockets.len() < tables.len() {
+        // Their memory goes back before the others take theirs.
+        tables.clear();
         tables = live_tables(config, sockets.len());
     }
     let is_real_time =

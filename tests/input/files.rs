@@ -159,3 +159,20 @@ fn packet_without_octets_is_counted() {
         assert_eq!(run.count("ignored.cut_short.octets"), 60);
     }
 }
+
+#[test]
+fn table_has_dates_where_flows_are_of_several_days() {
+    const DAY: u64 = 24 * 60 * 60 * 1_000_000_000;
+    let folder = scratch();
+    let table = |days: &[u64]| {
+        let packets: Vec<_> =
+            (1..).zip(days).map(|(port, day)| datagram(port, NANOS + day * DAY)).collect();
+        let path = write(&folder, "days.pcap", &pcap(&packets));
+        let run = run(["-r", path.to_str().unwrap()]);
+        String::from_utf8(run.stdout).unwrap()
+    };
+    let one_day = table(&[0]);
+    assert!(one_day.contains("\n22:13:20.123 "), "{one_day}");
+    let two_days = table(&[0, 1]);
+    assert!(two_days.contains("\n2023-11-14 22:13:20.123 "), "{two_days}");
+}

@@ -3,6 +3,7 @@
 pub(crate) mod escape;
 mod ignored;
 pub(crate) mod logger;
+mod table;
 pub(crate) mod top;
 pub(crate) mod totals;
 pub(crate) mod units;

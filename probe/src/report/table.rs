@@ -1,0 +1,257 @@
+//! The table of the biggest flows, as text for a terminal.
+
+use std::fmt::Write as _;
+use std::time::{Duration, UNIX_EPOCH};
+
+use anstyle::{Reset, Style};
+use flow::number::protocol;
+use flow::{FlowKey, IpVersion, RecordTally, Timestamp};
+
+use crate::report::units;
+use crate::settings::args::Order;
+
+/// What a table shows.
+#[derive(Debug)]
+pub(super) struct Table<'a> {
+    /// In their order.
+    pub(super) flows: &'a [(FlowKey, Flow)],
+    /// The count that the order and the shares are of.
+    pub(super) order: Order,
+    /// All flows together.
+    pub(super) whole: RecordTally,
+    /// Flows that are not shown.
+    pub(super) smaller_flows: u64,
+    /// Flows that are not known any more.
+    pub(super) forgotten: u64,
+}
+
+/// All records of a flow together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flow {
+    pub(super) octets: u64,
+    pub(super) packets: u64,
+    pub(super) start: Timestamp,
+    pub(super) end: Timestamp,
+    pub(super) tcp_control_bits: u8,
+}
+
+impl Table<'_> {
+    /// The table, or nothing if there are no flows. Styles are for a terminal with this number of
+    /// columns. A terminal that is too narrow gets fewer fields.
+    pub(super) fn text(&self, columns: Option<usize>) -> String {
+        let Some((_, first)) = self.flows.first() else { return String::new() };
+        let mut rows = vec![HEADINGS.map(str::to_owned)];
+        let is_one_day = self.flows.iter().all(|(_, flow)| day(flow.start) == day(first.start));
+        rows.extend(self.flows.iter().map(|(key, flow)| self.row(key, flow, is_one_day)));
+        let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
+            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
+        });
+        let shown_fields = fitting(&widths, columns.unwrap_or(usize::MAX));
+        let mut text = String::new();
+        for (index, row) in rows.iter().enumerate() {
+            let style = if index == 0 { Style::new().bold() } else { Style::new() };
+            let cells: Vec<String> = row
+                .iter()
+                .zip(widths)
+                .zip(RIGHT)
+                .zip(shown_fields)
+                .filter(|(_, shown)| *shown)
+                .map(
+                    |(((cell, width), right), _)| {
+                        if right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+                    },
+                )
+                .collect();
+            let line = cells.join(GAP);
+            let reset = if index == 0 { Reset.render().to_string() } else { String::new() };
+            writeln!(text, "{}{}{reset}", style.render(), line.trim_end())
+                .expect("a string takes all");
+        }
+        if self.smaller_flows > 0 {
+            let rest = units::grouped(self.smaller_flows + self.forgotten);
+            let dim = Style::new().dimmed();
+            writeln!(text, "{}and {rest} smaller flows{}", dim.render(), Reset.render())
+                .expect("a string takes all");
+        }
+        text
+    }
+
+    fn row(&self, key: &FlowKey, flow: &Flow, is_one_day: bool) -> [String; COLUMNS] {
+        let duration = Duration::from_millis(flow.end.millis_since(flow.start));
+        let (part, whole) = match self.order {
+            Order::Octets => (flow.octets, self.whole.octets),
+            Order::Packets => (flow.packets, self.whole.packets),
+        };
+        [
+            if is_one_day { time_of_day(flow.start) } else { date_and_time(flow.start) },
+            units::time(duration),
+            protocol_name(key),
+            endpoint(key, Side::Source),
+            endpoint(key, Side::Destination),
+            control_bits(key, flow.tcp_control_bits),
+            units::grouped(flow.packets),
+            units::octets(flow.octets),
+            percent(part, whole),
+        ]
+    }
+}
+
+const COLUMNS: usize = 9;
+
+const HEADINGS: [&str; COLUMNS] = [
+    "Start (UTC)",
+    "Duration",
+    "Protocol",
+    "Source",
+    "Destination",
+    "Flags",
+    "Packets",
+    "Octets",
+    "Share",
+];
+
+/// Between two columns.
+const GAP: &str = "  ";
+
+/// The columns that a narrow table leaves out, in this order: flags, start, duration, share,
+/// protocol.
+const MISSED_LEAST: [usize; 5] = [5, 0, 1, 8, 2];
+
+/// The columns that fit in this room.
+fn fitting(widths: &[usize; COLUMNS], room: usize) -> [bool; COLUMNS] {
+    let mut shown = [true; COLUMNS];
+    for column in MISSED_LEAST {
+        let fields = widths.iter().zip(shown).filter(|(_, shown)| *shown);
+        let width: usize = fields.map(|(width, _)| width + GAP.len()).sum();
+        if width <= room.saturating_add(GAP.len()) {
+            break;
+        }
+        shown[column] = false;
+    }
+    shown
+}
+
+/// Numbers are aligned to the right.
+const RIGHT: [bool; COLUMNS] = [false, true, false, false, false, false, true, true, true];
+
+/// Days since the epoch.
+fn day(time: Timestamp) -> u64 {
+    time.as_millis() / (24 * 60 * 60 * 1000)
+}
+
+fn time_of_day(time: Timestamp) -> String {
+    date_and_time(time).split_off("2026-01-01 ".len())
+}
+
+/// `2026-01-01 23:59:59.999`.
+fn date_and_time(time: Timestamp) -> String {
+    let since_epoch = Duration::from_millis(time.as_millis());
+    let text = humantime::format_rfc3339_millis(UNIX_EPOCH + since_epoch).to_string();
+    text.trim_end_matches('Z').replace('T', " ")
+}
+
+fn protocol_name(key: &FlowKey) -> String {
+    let name = match key.protocol {
+        protocol::ICMP => "ICMP",
+        protocol::IGMP => "IGMP",
+        protocol::IPV4 => "IPIP",
+        protocol::TCP => "TCP",
+        protocol::UDP => "UDP",
+        protocol::DCCP => "DCCP",
+        protocol::IPV6 => "IPv6",
+        protocol::GRE => "GRE",
+        protocol::ESP => "ESP",
+        protocol::AUTHENTICATION => "AH",
+        protocol::ICMPV6 => "ICMPv6",
+        protocol::EIGRP => "EIGRP",
+        protocol::OSPF => "OSPF",
+        protocol::PIM => "PIM",
+        protocol::VRRP => "VRRP",
+        protocol::SCTP => "SCTP",
+        protocol::UDP_LITE => "UDPLite",
+        other => return other.to_string(),
+    };
+    name.to_owned()
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Source,
+    Destination,
+}
+
+/// Address and port; for ICMP the destination has type and code.
+fn endpoint(key: &FlowKey, side: Side) -> String {
+    let (address, port) = match side {
+        Side::Source => (key.source_address(), key.source_port),
+        Side::Destination => (key.destination_address(), key.destination_port),
+    };
+    match (key.protocol, side) {
+        (number, _) if protocol::has_ports(number) => match key.ip_version {
+            IpVersion::V4 => format!("{address}:{port}"),
+            IpVersion::V6 => format!("[{address}]:{port}"),
+        },
+        (protocol::ICMP | protocol::ICMPV6, Side::Destination) => {
+            let [kind, code] = port.to_be_bytes();
+            format!("{address} {}", icmp(key.ip_version, kind, code))
+        }
+        _ => address.to_string(),
+    }
+}
+
+fn icmp(version: IpVersion, kind: u8, code: u8) -> String {
+    let name = match (version, kind) {
+        (IpVersion::V4, 0) | (IpVersion::V6, 129) => "echo reply",
+        (IpVersion::V4, 3) | (IpVersion::V6, 1) => "unreachable",
+        (IpVersion::V4, 5) | (IpVersion::V6, 137) => "redirect",
+        (IpVersion::V4, 8) | (IpVersion::V6, 128) => "echo request",
+        (IpVersion::V4, 11) | (IpVersion::V6, 3) => "time exceeded",
+        (IpVersion::V6, 2) => "packet too big",
+        (IpVersion::V6, 133) => "router solicitation",
+        (IpVersion::V6, 134) => "router advertisement",
+        (IpVersion::V6, 135) => "neighbour solicitation",
+        (IpVersion::V6, 136) => "neighbour advertisement",
+        (IpVersion::V6, 143) => "multicast report",
+        _ => return format!("type {kind} code {code}"),
+    };
+    name.to_owned()
+}
+
+/// `..AP.SF` and so on; nothing for other protocols.
+fn control_bits(key: &FlowKey, bits: u8) -> String {
+    if key.protocol != protocol::TCP {
+        return String::new();
+    }
+    let letters = "CEUAPRSF".chars().enumerate();
+    letters.map(|(place, letter)| if bits & 0x80 >> place == 0 { '.' } else { letter }).collect()
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    let tenths = (u128::from(part) * 1000).checked_div(u128::from(whole)).unwrap_or(0);
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_and_times_are_in_utc() {
+        let time = Timestamp::from_millis(1_709_164_801_007);
+        assert_eq!(date_and_time(time), "2024-02-29 00:00:01.007");
+        assert_eq!(time_of_day(time), "00:00:01.007");
+    }
+
+    #[test]
+    fn narrow_tables_keep_what_tells_flows_apart() {
+        let widths = [12, 10, 8, 22, 24, 8, 7, 6, 6];
+        let kept = |room| fitting(&widths, room).iter().filter(|shown| **shown).count();
+        // 103 columns and 8 gaps.
+        assert_eq!(kept(usize::MAX), COLUMNS);
+        assert_eq!(kept(119), COLUMNS);
+        assert_eq!(kept(118), COLUMNS - 1);
+        assert!(!fitting(&widths, 118)[5], "flags go first");
+        assert_eq!(kept(80), COLUMNS - 4);
+        assert_eq!(kept(1), COLUMNS - MISSED_LEAST.len());
+    }
+}
