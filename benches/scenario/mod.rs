@@ -10,8 +10,8 @@ use std::hint::black_box;
 
 use exporter::{Context, Destination, Patience};
 use flow::{
-    BURST_MAX, Batch, Frame, HashSeed, KeyFields, LinkType, Observation, Observer,
-    ObserverSettings, Sampling, SetBack, Sink, TableSettings, Timestamp,
+    BURST_MAX, Batch, Frame, HashSeed, KeyFields, LinkType, NewClock, Observation, Observer,
+    ObserverSettings, Sampling, Sink, TableSettings, Timestamp,
 };
 
 use self::packets::Traffic;
@@ -100,6 +100,7 @@ fn observer() -> Observer {
         key: KeyFields::SEVEN,
         idle_timeout_ms: IDLE_MS,
         tpids: flow::Tpids::default(),
+        active_timeout_ms: 60_000,
         sampling: Sampling { interval: 1 },
         seed: HashSeed::new(SEED),
     })
@@ -140,8 +141,8 @@ impl Sink for Last {
         black_box(&self.0);
     }
 
-    fn set_back(&mut self, step: SetBack) {
-        black_box(step);
+    fn begin_clock(&mut self, clock: NewClock) {
+        black_box(clock);
     }
 }
 
@@ -149,11 +150,6 @@ impl Sink for Last {
 fn table(traffic: Traffic, flows_max: u32, burst: usize) -> Work {
     let mut table = flow::FlowTable::new(&settings(flows_max));
     let Traffic { before, packets } = traffic;
-    // Once before, so that the memory has been touched.
-    let begin = Timestamp::from_millis(packets::BEGIN_MS);
-    table.process(&packets, &mut |_| {});
-    let last = packets.last().map_or(begin, Observation::now);
-    table.set_back(SetBack { before: last, now: begin }, &mut |_| {});
     table.process(&before, &mut |_| {});
     let calls = packets.len() / burst;
     let call = move |call: usize| {

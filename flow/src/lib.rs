@@ -30,17 +30,15 @@ mod time;
 mod unread;
 
 pub use batch::{BATCH_RECORDS, Batch, Details, DetailsIndex, Event, EventKind, Origin, Value};
-pub use clock::STEP_BACK_PACKETS;
+pub use clock::{NO_CLOCK, NewClock, TraceTime};
 pub use frame::{Frame, Ignored, LinkType, Offload, Segmented, Tpids, Unread, each_segment};
 pub use hash::HashSeed;
 pub use key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};
 pub use observation::Observation;
-pub use observer::{
-    Conversation, MeterCounts, Observer, ObserverSettings, Sampling, SetBack, Sink,
-};
+pub use observer::{Conversation, MeterCounts, Observer, ObserverSettings, Sampling, Sink};
 pub use record::{FlowEndReason, FlowRecord, RecordTally, Tally};
 pub use stage::Stage;
-pub use table::{BURST_MAX, FlowTable, TIMEOUT_MS_MAX, TableSettings, VERY_LATE_MS};
+pub use table::{BURST_MAX, FlowTable, TIMEOUT_MS_MAX, TableSettings};
 pub use tags::Tags;
 pub use time::Timestamp;
 pub use unread::UnreadCounts;

@@ -2,6 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use crate::clock::TraceTime;
 use crate::frame::Packet;
 use crate::hash::{HashSeed, pick};
 use crate::key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};
@@ -17,7 +18,7 @@ use crate::time::Timestamp;
 /// word 0, 1   source address, IPv4 in the first four octets
 /// word 2, 3   destination address
 /// word 4      source port 0-15, destination port 16-31, as in the packet | input interface 32-63
-/// word 5      VLAN 0-15 | protocol 16-23 | type of service 24-31 | IP version 32-39
+/// word 5      VLAN 0-15 | protocol 16-23 | type of service 24-31 | IP version 32-35 | clock 36-38
 ///             | TCP control bits 40-47 | lowest TTL 48-55 | highest TTL 56-63 (of a packet: both)
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +26,8 @@ use crate::time::Timestamp;
 pub struct Observation {
     pub(crate) words: Words,
     pub(crate) octets: u32,
-    /// How much earlier than now the packet is, in milliseconds; at most `u32::MAX`.
+    /// How much earlier than now the packet is, in milliseconds; [`NO_CLOCK`](crate::NO_CLOCK) if it
+    /// has no clock.
     pub(crate) late_ms: u32,
     pub(crate) time: Timestamp,
 }
@@ -33,11 +35,12 @@ pub struct Observation {
 const _: () = assert!(size_of::<Observation>() == 64);
 
 impl Observation {
-    /// An observation of a dissected packet. `late_ms`: how much earlier than now the packet is, in
-    /// milliseconds; at most `u32::MAX`.
+    /// An observation of a dissected packet.
     #[inline(always)]
-    pub fn new(packet: &Packet, ingress_interface: u32, time: Timestamp, late_ms: u32) -> Self {
-        Self { words: Words::pack(packet, ingress_interface), octets: packet.octets, late_ms, time }
+    pub fn new(packet: &Packet, ingress_interface: u32, at: TraceTime) -> Self {
+        let TraceTime { time, late_ms, clock } = at;
+        let words = Words::pack(packet, ingress_interface, clock);
+        Self { words, octets: packet.octets, late_ms, time }
     }
 
     /// Clears the key fields that are not among these. The VLAN stays: it is an attribute too.
@@ -84,16 +87,16 @@ impl Observation {
         self.octets
     }
 
-    /// The packet's own time.
+    /// When the packet came, in trace time.
     #[inline]
     pub fn time(&self) -> Timestamp {
         self.time
     }
 
-    /// Now, when the packet came: the running maximum of packet times.
+    /// Now when the packet came, in trace time. Not for a packet without a clock.
     #[inline]
     pub fn now(&self) -> Timestamp {
-        self.time.plus_millis(self.late_ms.into())
+        Timestamp::of_trace(self.time.as_millis() + u64::from(self.late_ms))
     }
 }
 
@@ -104,7 +107,7 @@ pub(crate) struct Words(pub(crate) [u64; 6]);
 
 impl Words {
     #[inline(always)]
-    fn pack(packet: &Packet, ingress_interface: u32) -> Self {
+    fn pack(packet: &Packet, ingress_interface: u32, clock: u8) -> Self {
         let (source, destination) = (packet.source, packet.destination);
         let ports =
             u64::from(u32::from_le_bytes(packet.ports.0)) | u64::from(ingress_interface) << 32;
@@ -112,6 +115,7 @@ impl Words {
             | u64::from(packet.protocol) << 16
             | u64::from(packet.type_of_service) << 24
             | u64::from(packet.ip_version.number()) << 32
+            | u64::from(clock) << CLOCK
             | u64::from(packet.tcp_control_bits) << CONTROL_BITS
             | (u64::from(packet.ttl) * (1 << LOWEST_TTL | 1 << HIGHEST_TTL));
         Self([source.first, source.second, destination.first, destination.second, ports, rest])
@@ -123,7 +127,7 @@ impl Words {
         let destination = Address { first: d0, second: d1 };
         let both = Ports(low32(ports).to_le_bytes());
         FlowKey {
-            ip_version: if octet(rest, 32) == 6 { IpVersion::V6 } else { IpVersion::V4 },
+            ip_version: if octet(rest, 32) & 0xf == 6 { IpVersion::V6 } else { IpVersion::V4 },
             source: source.octets(),
             destination: destination.octets(),
             source_port: both.source(),
@@ -132,6 +136,12 @@ impl Words {
             type_of_service: octet(rest, 24),
             ingress_interface: low32(ports >> 32),
         }
+    }
+
+    /// Number of the clock that the flow belongs to.
+    #[inline]
+    pub(crate) fn clock(&self) -> usize {
+        usize::from(octet(self.0[5], CLOCK) & 7)
     }
 
     #[inline]
@@ -177,6 +187,7 @@ impl Words {
     }
 }
 
+const CLOCK: u32 = 36;
 const CONTROL_BITS: u32 = 40;
 const LOWEST_TTL: u32 = 48;
 const HIGHEST_TTL: u32 = 56;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use crate::clock::{Advance, Clock};
+use crate::clock::{Clocks, Misfit, NO_CLOCK, NewClock, TraceTime};
 use crate::fragment::FragmentCache;
 use crate::frame::{
     Frame, Ignored, Packet, Tpids, dissect_plain, dissect_plain_ipv4, dissect_plain_ipv6,
@@ -28,8 +28,10 @@ pub struct Sampling {
 pub struct ObserverSettings {
     /// Fields of the flow key. Other fields become 0.
     pub key: KeyFields,
-    /// Milliseconds; packets older than now by more than this may mean a clock set back.
+    /// Milliseconds. It decides which packets belong to a clock.
     pub idle_timeout_ms: u32,
+    /// Milliseconds. It decides when the number of a clock is used again.
+    pub active_timeout_ms: u32,
     /// The frames that are metered.
     pub sampling: Sampling,
     /// Further tag protocols.
@@ -57,10 +59,16 @@ pub struct MeterCounts {
     pub exceeding_wire: u64,
     /// Metered fragments whose first fragment was not seen in time: their ports are 0.
     pub fragments_unknown: u64,
-    /// How often the clock behind the packets was set back.
+    /// Packets that were behind all clocks. Each began a clock, or was a record of its own.
     pub clock_steps_back: u64,
-    /// How often it jumped forward by more than a day.
+    /// Gaps of more than a day that were believed.
     pub clock_jumps: u64,
+    /// Packets ahead of all clocks whose time was not believed.
+    pub clock_jumps_refused: u64,
+    /// Clocks begun after the first one.
+    pub clocks_added: u64,
+    /// Packets that fit no clock while all numbers were in use: each is a record of its own.
+    pub without_clock: u64,
 }
 
 impl MeterCounts {
@@ -82,6 +90,9 @@ impl core::ops::AddAssign for MeterCounts {
         self.fragments_unknown += other.fragments_unknown;
         self.clock_steps_back += other.clock_steps_back;
         self.clock_jumps += other.clock_jumps;
+        self.clock_jumps_refused += other.clock_jumps_refused;
+        self.clocks_added += other.clocks_added;
+        self.without_clock += other.without_clock;
     }
 }
 
@@ -93,17 +104,17 @@ pub trait Sink {
     /// Keeps the observation at the vacancy.
     fn push(&mut self);
 
-    /// Ends all flows: the clock was set back.
-    fn set_back(&mut self, step: SetBack);
+    /// Tells the offset of a clock, before the first observation of that clock.
+    fn begin_clock(&mut self, clock: NewClock);
 }
 
-/// The clock behind the packets was set back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SetBack {
-    /// Now before.
-    pub before: Timestamp,
-    /// Now after.
-    pub now: Timestamp,
+/// A frame that was read, before it has a place in trace time.
+#[derive(Clone, Copy, Debug)]
+struct Read {
+    time: Timestamp,
+    ingress_interface: u32,
+    wire_length: u32,
+    packet: Result<Packet, Ignored>,
 }
 
 /// The part of the Metering Process before the flow table. One thread owns it.
@@ -113,9 +124,9 @@ pub struct Observer {
     tpids: Tpids,
     sampling_interval: u32,
     until_sample: u32,
-    clock: Clock,
-    /// Lateness of the current frame, in milliseconds.
-    late_ms: u32,
+    clocks: Clocks,
+    /// A frame ahead of all clocks: the next one tells whether its time is right.
+    held: Option<Read>,
     fragments: FragmentCache,
     /// At most one for each output.
     excluded: Vec<Conversation>,
@@ -164,8 +175,8 @@ impl Observer {
             tpids: settings.tpids,
             sampling_interval: settings.sampling.interval.max(1),
             until_sample: 0,
-            clock: Clock::new(settings.idle_timeout_ms),
-            late_ms: 0,
+            clocks: Clocks::new(settings.idle_timeout_ms, settings.active_timeout_ms),
+            held: None,
             fragments: FragmentCache::new(settings.seed),
             excluded: Vec::new(),
             fast_path: settings.sampling.interval <= 1 && settings.key.contain_the_seven(),
@@ -180,129 +191,192 @@ impl Observer {
         self.excluded = conversations;
     }
 
-    /// Now: the running maximum of packet times.
+    /// Now: the running maximum of trace time.
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.clocks.now()
     }
 
     /// Moves now without a packet.
     pub fn tick(&mut self, time: Timestamp, sink: &mut impl Sink) {
-        if let Some(before) = self.clock.tick(time) {
-            sink.set_back(SetBack { before, now: time });
+        if let Some(held) = self.held.take() {
+            let is_real = self.clocks.tick_confirms(held.time, time);
+            self.release(held, is_real, sink);
+        }
+        self.clocks.tick(time);
+    }
+
+    /// The input ends: a frame that is held is believed.
+    pub fn finish(&mut self, sink: &mut impl Sink) {
+        if let Some(held) = self.held.take() {
+            self.release(held, true, sink);
         }
     }
 
     /// All counts so far.
     pub fn counts(&self) -> MeterCounts {
-        let (clock_steps_back, clock_jumps) = self.clock.steps();
+        let clocks = self.clocks.counts();
         let Tally { packets, .. } = self.counts.metered;
         let metered = Tally { packets, octets: self.metered_wire_octets };
         MeterCounts {
             received: self.counts.ignored_total() + metered,
             fragments_unknown: self.fragments.unknown(),
-            clock_steps_back,
-            clock_jumps,
+            clock_steps_back: clocks.behind,
+            clock_jumps: clocks.jumps,
+            clock_jumps_refused: clocks.jumps_refused,
+            clocks_added: clocks.clocks,
+            without_clock: clocks.without_clock,
             ..self.counts
         }
     }
 
-    /// Observes a frame: moves the clock by its time, then pushes the observation of its packet to
-    /// `sink`. Every frame is counted once: as metered, or as ignored for a reason.
+    /// Observes a frame: finds its place in trace time, then pushes the observation of its packet
+    /// to `sink`. Every frame is counted once: as metered, or as ignored for a reason. A frame ahead
+    /// of all clocks is held until the next one.
     #[inline(always)]
     pub fn observe(&mut self, frame: &Frame<'_>, sink: &mut impl Sink) {
-        match self.clock.advance(frame.time) {
-            Advance::Late(late_ms) => self.late_ms = late_ms,
-            Advance::SetBack { before } => {
-                self.late_ms = 0;
-                sink.set_back(SetBack { before, now: frame.time });
-            }
-        }
-        if self.dissect(frame, sink.vacancy()) {
-            sink.push();
-        }
-    }
-
-    /// Writes the observation of a frame to `packet`. Returns whether there is one.
-    #[inline(always)]
-    fn dissect(&mut self, frame: &Frame<'_>, packet: &mut Observation) -> bool {
+        let Some(at) = self.clocks.advance(frame.time) else {
+            self.observe_off_pace(*frame, sink);
+            return;
+        };
         if self.fast_path
-            && let Some(dissected) = dissect_plain_ipv4(frame)
-            && !self.may_be_excluded(&dissected)
+            && let Some(packet) = dissect_plain_ipv4(frame)
+            && !self.may_be_excluded(&packet)
         {
-            *packet = self.observation(frame, &dissected);
-            self.count_metered(frame, dissected.octets);
-            return true;
+            self.meter(frame, &packet, at, sink);
+        } else {
+            self.observe_other(*frame, at, sink);
         }
-        self.dissect_other(*frame, packet)
     }
 
     /// The same for frames that are not plain IPv4.
     #[inline(never)]
-    fn dissect_other(&mut self, frame: Frame<'_>, packet: &mut Observation) -> bool {
+    fn observe_other(&mut self, frame: Frame<'_>, at: TraceTime, sink: &mut impl Sink) {
         if self.fast_path
-            && let Some(dissected) = dissect_plain_ipv6(&frame)
-            && !self.may_be_excluded(&dissected)
+            && let Some(packet) = dissect_plain_ipv6(&frame)
+            && !self.may_be_excluded(&packet)
         {
-            *packet = self.observation(&frame, &dissected);
-            self.count_metered(&frame, dissected.octets);
-            return true;
+            self.meter(&frame, &packet, at, sink);
+        } else {
+            let read = self.read(&frame);
+            self.place(read, at, sink);
         }
-        self.dissect_any(&frame, packet)
     }
 
-    /// The same for all frames and all settings.
+    #[inline(always)]
+    fn meter(&mut self, frame: &Frame<'_>, packet: &Packet, at: TraceTime, sink: &mut impl Sink) {
+        *sink.vacancy() = Observation::new(packet, frame.ingress_interface, at);
+        self.metered_wire_octets += u64::from(frame.wire_length);
+        self.counts.metered.count(packet.octets.into());
+        sink.push();
+    }
+
+    /// Any frame that is not a normal step ahead of the current clock.
     #[inline(never)]
-    fn dissect_any(&mut self, frame: &Frame<'_>, packet: &mut Observation) -> bool {
-        match self.consider(frame, packet) {
-            Ok(()) => {
-                self.count_metered(frame, packet.octets);
-                true
+    fn observe_off_pace(&mut self, frame: Frame<'_>, sink: &mut impl Sink) {
+        let read = self.read(&frame);
+        let time = read.time;
+        if !self.clocks.has_started() {
+            let at = self.clocks.start(time);
+            self.place(read, at, sink);
+            return;
+        }
+        if let Some(held) = self.held.take() {
+            let is_real = self.clocks.confirms(held.time, time);
+            self.release(held, is_real, sink);
+        }
+        match self.clocks.find(time) {
+            Ok(clock) => {
+                let at = self.clocks.enter(clock, time);
+                self.place(read, at, sink);
+            }
+            Err(Misfit::Ahead) => {
+                self.clocks.hold();
+                self.held = Some(read);
+            }
+            Err(Misfit::Behind) => {
+                if let Some(clock) = self.begin_clock(&read, Misfit::Behind, sink) {
+                    self.clocks.enter(clock, time);
+                }
+            }
+        }
+    }
+
+    /// Gives a frame that was held its place: after a gap, or in a clock of its own.
+    #[cold]
+    fn release(&mut self, held: Read, is_real: bool, sink: &mut impl Sink) {
+        self.clocks.release();
+        if is_real && self.clocks.is_in_range(held.time) {
+            let at = self.clocks.jump(held.time);
+            self.place(held, at, sink);
+        } else {
+            self.begin_clock(&held, Misfit::Ahead, sink);
+        }
+    }
+
+    /// Places a frame in a new clock, at now. Returns its number, if one was free.
+    fn begin_clock(&mut self, read: &Read, misfit: Misfit, sink: &mut impl Sink) -> Option<u8> {
+        let new = self.clocks.begin(read.time, misfit);
+        let at = match new {
+            Some(clock) => {
+                sink.begin_clock(clock);
+                TraceTime { time: clock.now, late_ms: 0, clock: clock.number }
+            }
+            None => TraceTime { time: read.time, late_ms: NO_CLOCK, clock: 0 },
+        };
+        self.place(*read, at, sink);
+        new.map(|clock| clock.number)
+    }
+
+    /// Reads a frame as far as that does not depend on trace time.
+    fn read(&mut self, frame: &Frame<'_>) -> Read {
+        let packet = if self.is_sampled() {
+            dissect_plain(frame).map_or_else(|| self.dissect(frame), Ok)
+        } else {
+            Err(Ignored::NotSampled)
+        };
+        let Frame { time, ingress_interface, wire_length, .. } = *frame;
+        Read { time, ingress_interface, wire_length, packet }
+    }
+
+    fn dissect(&mut self, frame: &Frame<'_>) -> Result<Packet, Ignored> {
+        dissect_with(frame, self.tpids).map_err(|stop| {
+            self.counts.unread.count(stop.unread, frame.wire_length);
+            stop.reason
+        })
+    }
+
+    /// Meters or ignores a frame at its place in trace time.
+    fn place(&mut self, read: Read, at: TraceTime, sink: &mut impl Sink) {
+        match self.consider(read, at, sink.vacancy()) {
+            Ok(octets) => {
+                self.metered_wire_octets += u64::from(read.wire_length);
+                self.counts.metered.count(octets.into());
+                sink.push();
             }
             Err(reason) => {
-                self.counts.ignored[reason as usize].count(frame.wire_length.into());
-                false
+                self.counts.ignored[reason as usize].count(read.wire_length.into());
             }
         }
     }
 
-    #[inline(always)]
-    fn count_metered(&mut self, frame: &Frame<'_>, octets: u32) {
-        self.metered_wire_octets += u64::from(frame.wire_length);
-        self.counts.metered.count(octets.into());
-    }
-
-    fn consider(&mut self, frame: &Frame<'_>, packet: &mut Observation) -> Result<(), Ignored> {
-        if self.sampling_interval > 1 && !self.is_sampled() {
-            return Err(Ignored::NotSampled);
-        }
-        // On the fast path this was tried before, nearly always without success.
-        let plain = if self.fast_path { None } else { dissect_plain(frame) };
-        let dissected = match plain {
-            Some(dissected) => dissected,
-            None => {
-                let dissected = dissect_with(frame, self.tpids).map_err(|stop| {
-                    self.counts.unread.count(stop.unread, frame.wire_length);
-                    stop.reason
-                });
-                let mut dissected = dissected?;
-                self.fragments.resolve(&mut dissected, frame.time);
-                dissected
-            }
-        };
-        *packet = self.observation(frame, &dissected);
-        if !self.excluded.is_empty() && self.is_excluded(packet) {
+    /// Writes the observation of a frame. Returns its octets.
+    fn consider(
+        &mut self,
+        read: Read,
+        at: TraceTime,
+        observation: &mut Observation,
+    ) -> Result<u32, Ignored> {
+        let mut packet = read.packet?;
+        self.fragments.resolve(&mut packet, at.time);
+        *observation = Observation::new(&packet, read.ingress_interface, at);
+        if !self.excluded.is_empty() && self.is_excluded(observation) {
             return Err(Ignored::Filtered);
         }
-        self.counts.exceeding_wire += u64::from(dissected.exceeds_wire);
+        self.counts.exceeding_wire += u64::from(packet.exceeds_wire);
         if !self.key.contain_the_seven() {
-            packet.keep(self.key);
+            observation.keep(self.key);
         }
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn observation(&self, frame: &Frame<'_>, dissected: &Packet) -> Observation {
-        Observation::new(dissected, frame.ingress_interface, frame.time, self.late_ms)
+        Ok(packet.octets)
     }
 
     /// Whether protocol and port are those of an excluded conversation.
@@ -317,6 +391,9 @@ impl Observer {
     }
 
     fn is_sampled(&mut self) -> bool {
+        if self.sampling_interval == 1 {
+            return true;
+        }
         if self.until_sample > 0 {
             self.until_sample -= 1;
             return false;

@@ -19,6 +19,12 @@ impl Timestamp {
         if millis > Self::MAX.0 { Self::MAX } else { Self(millis) }
     }
 
+    /// A point in trace time, which may be after [`Timestamp::MAX`].
+    #[inline]
+    pub(crate) const fn of_trace(millis: u64) -> Self {
+        Self(millis)
+    }
+
     /// The time that many nanoseconds after the epoch, floored.
     #[inline]
     pub const fn from_nanos(nanos: u64) -> Self {
@@ -47,6 +53,13 @@ impl Timestamp {
     #[inline]
     pub const fn plus_millis(self, millis: u64) -> Self {
         Self::from_millis(self.0.saturating_add(millis))
+    }
+
+    /// A point in trace time as the time of a clock with this offset.
+    #[inline]
+    pub(crate) fn minus_offset(self, offset_ms: i64) -> Self {
+        let time = i128::from(self.0) - i128::from(offset_ms);
+        Self::from_millis(u64::try_from(time.max(0)).unwrap_or(u64::MAX))
     }
 
     /// This time less some milliseconds, not before the epoch.

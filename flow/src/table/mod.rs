@@ -24,11 +24,11 @@ use timeouts::{Age, LastSeen, Timeouts};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::batch::DetailsIndex;
+use crate::clock::{CLOCKS, NO_CLOCK, NewClock};
 use crate::hash::HashSeed;
 use crate::key::KeyFields;
 use crate::number::tcp_control::{FIN, RST, SYN};
 use crate::observation::{KeyMask, Observation, Words, low32};
-use crate::observer::SetBack;
 use crate::record::{FlowEndReason, FlowRecord, RecordTally};
 use crate::tags::Tags;
 use crate::time::Timestamp;
@@ -37,10 +37,6 @@ pub use pending::BURST_MAX;
 
 /// The longest idle or active timeout, in milliseconds: one day.
 pub const TIMEOUT_MS_MAX: u32 = 24 * 60 * 60 * 1000;
-
-/// A packet that is later than this (3.1 days), in milliseconds, becomes a record of its own and
-/// does not enter the table.
-pub const VERY_LATE_MS: u32 = 1 << 28;
 
 /// The sweep visits every flow within this time of the trace clock, in milliseconds.
 const HORIZON_MS: u64 = 1 << 28;
@@ -85,6 +81,8 @@ pub struct FlowTable {
     groups: Groups,
     pending: Pending,
     now: Timestamp,
+    /// Trace time less the time of each clock, in milliseconds.
+    offsets: [i64; CLOCKS],
     sweep: Sweep,
     ended: [RecordTally; FlowEndReason::ALL.len()],
 }
@@ -129,6 +127,7 @@ impl FlowTable {
             groups: Groups::new(settings.flows_max),
             pending: Pending::new(settings.burst),
             now: Timestamp::default(),
+            offsets: [0; CLOCKS],
             sweep: Sweep::default(),
             ended: [RecordTally::default(); FlowEndReason::ALL.len()],
         }
@@ -187,12 +186,14 @@ impl FlowTable {
         self.sweep_due(end);
     }
 
-    /// Ends all flows because the clock was set back.
-    pub fn set_back(&mut self, step: SetBack, end: &mut impl FnMut(FlowRecord)) {
-        let SetBack { before, now } = step;
-        self.finish(before, end);
-        self.now = now;
-        self.sweep.restart(now);
+    /// Tells the offset of a clock, before the first packet of that clock is pushed. Flows of the
+    /// clock that had this number before leave.
+    #[cold]
+    pub fn begin_clock(&mut self, clock: NewClock, end: &mut impl FnMut(FlowRecord)) {
+        self.settle(end);
+        self.sweep_all(clock.now, end);
+        self.now = self.now.max(clock.now);
+        self.offsets[usize::from(clock.number) % CLOCKS] = clock.offset_ms;
     }
 
     /// Ends all flows because the input or the program ends.
@@ -269,11 +270,11 @@ impl FlowTable {
     /// Adds any packet to its flow.
     #[inline(never)]
     fn update(&mut self, packet: &Observation, hash: u64, end: &mut impl FnMut(FlowRecord)) {
-        self.advance(packet.now(), end);
-        if packet.late_ms >= VERY_LATE_MS {
+        if packet.late_ms == NO_CLOCK {
             self.end_lone_packet(packet, end);
             return;
         }
+        self.advance(packet.now(), end);
         let is_it = |slot: &Slot| self.mask.same_flow(&slot.words, &packet.words);
         match self.groups.find(hash, is_it) {
             Some(place) => self.add(place, packet, end),
@@ -414,13 +415,15 @@ impl FlowTable {
     fn record(&self, place: Place, end_reason: FlowEndReason, now: Timestamp) -> FlowRecord {
         let (slot, last_seen) = self.groups.get(place);
         let (first_ms, last_ms) = (slot.age_ms(self.now), last_seen.age_ms(self.now));
+        let offset_ms = self.offsets[slot.words.clock()];
+        let own = |trace: Timestamp| trace.minus_offset(offset_ms);
         FlowRecord {
             key: slot.words.key(),
             octets: slot.octets,
             packets: slot.packets.into(),
-            start: self.now.minus_millis(first_ms.into()),
-            end: self.now.minus_millis(last_ms.into()),
-            exported: now,
+            start: own(self.now.minus_millis(first_ms.into())),
+            end: own(self.now.minus_millis(last_ms.into())),
+            exported: own(now),
             vlan_id: slot.words.vlan_id(),
             tcp_control_bits: slot.words.tcp_control_bits(),
             minimum_ttl: slot.words.lowest_ttl(),
@@ -431,12 +434,9 @@ impl FlowTable {
         }
     }
 
-    /// Makes a very late packet a record of its own: its deadlines have passed.
+    /// Makes a packet without a clock a record of its own.
     #[cold]
     fn end_lone_packet(&mut self, packet: &Observation, end: &mut impl FnMut(FlowRecord)) {
-        let age_ms = u64::from(packet.late_ms);
-        let closed = packet.words.tcp_control_bits() & self.closing_bits != 0;
-        let age = Age { first_ms: age_ms, last_ms: age_ms, closed };
         let words = packet.words;
         let record = FlowRecord {
             key: words.key(),
@@ -444,12 +444,12 @@ impl FlowTable {
             packets: 1,
             start: packet.time,
             end: packet.time,
-            exported: self.now,
+            exported: packet.time,
             vlan_id: words.vlan_id(),
             tcp_control_bits: words.tcp_control_bits(),
             minimum_ttl: words.lowest_ttl(),
             maximum_ttl: words.highest_ttl(),
-            end_reason: self.timeouts.check(age).expect("no timeout is that long"),
+            end_reason: FlowEndReason::ForcedEnd,
             tags: Tags::NONE,
             details: DetailsIndex::NONE,
         };

@@ -32,7 +32,7 @@ impl Sweep {
     /// Begins a new pass: all flows have been swept at `now`.
     pub(super) fn restart(&mut self, now: Timestamp) {
         *self = Self {
-            all_due: now.plus_millis(HORIZON_MS),
+            all_due: Timestamp::of_trace(now.as_millis() + HORIZON_MS),
             pass_began: now,
             paced_until: now,
             group: 0,
@@ -80,7 +80,8 @@ impl FlowTable {
             self.sweep.group += 1;
             if self.sweep.group == self.groups.count() {
                 self.sweep.group = 0;
-                self.sweep.all_due = self.sweep.pass_began.plus_millis(HORIZON_MS);
+                let due = self.sweep.pass_began.as_millis() + HORIZON_MS;
+                self.sweep.all_due = Timestamp::of_trace(due);
                 self.sweep.pass_began = self.now;
             }
         }

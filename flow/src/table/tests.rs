@@ -1,6 +1,7 @@
 use alloc::vec::Vec;
 
 use super::*;
+use crate::clock::TraceTime;
 use crate::frame::{Fragment, Packet};
 use crate::key::{Address, IpVersion, KeyField, Ports};
 
@@ -44,7 +45,8 @@ impl Fixture {
         self.now = self.now.max(time);
         let at = Timestamp::from_millis(time);
         let late_ms = u32::try_from(self.now - time).unwrap_or(u32::MAX);
-        let mut observation = Observation::new(&packet, 1, at, late_ms);
+        let mut observation =
+            Observation::new(&packet, 1, TraceTime { time: at, late_ms, clock: 0 });
         observation.keep(self.fields);
         self.table.process(&[observation], &mut |record| self.records.push(record));
         self.table.settle(&mut |record| self.records.push(record));
@@ -197,18 +199,12 @@ fn too_late_packet_is_a_record_of_its_own() {
 }
 
 #[test]
-fn very_late_packet_leaves_the_flow_alone() {
-    let day = 24 * 60 * 60 * 1000;
-    let now = 10_000 * day;
-    let very_late = u64::from(VERY_LATE_MS);
+fn packet_without_a_clock_leaves_the_flow_alone() {
+    // The lateness of the second packet is that of packets without a clock.
+    let now = 10_000 * 24 * 60 * 60 * 1000;
     let mut fixture = Fixture::new();
-    fixture.packet(now, 1, ACK).packet(now - very_late, 1, ACK).packet(0, 1, ACK);
-    assert_eq!(
-        fixture.records(),
-        [(now - very_late, now - very_late, 1, IdleTimeout), (0, 0, 1, IdleTimeout)]
-    );
-    fixture.packet(now - very_late + 1, 1, ACK).finish();
-    assert_eq!(fixture.records(), [(now - very_late + 1, now, 2, ActiveTimeout)]);
+    fixture.packet(now, 1, ACK).packet(0, 1, ACK).packet(now + 1, 1, ACK).finish();
+    assert_eq!(fixture.records(), [(0, 0, 1, ForcedEnd), (now, now + 1, 2, ForcedEnd)]);
 }
 
 #[test]
@@ -340,7 +336,9 @@ fn constructed_collisions_cost_a_bounded_search_and_lose_nothing() {
     let groups = fixture.table.groups.count();
     let hash_of = |table: &FlowTable, host| {
         let time = Timestamp::default();
-        table.hash(&Observation::new(&packet(host), 1, time, 0).words)
+        table.hash(
+            &Observation::new(&packet(host), 1, TraceTime { time, late_ms: 0, clock: 0 }).words,
+        )
     };
     let colliding: Vec<u32> = (0..8_000_000)
         .filter(|&host| crate::hash::pick(hash_of(&fixture.table, host), groups) == 5)
@@ -373,23 +371,15 @@ fn passed_groups_are_forgotten_when_their_flows_are_gone() {
 }
 
 #[test]
-fn clock_set_back_ends_all_flows_and_starts_again() {
+fn number_of_a_clock_is_used_again_after_its_flows_have_left() {
     let mut fixture = Fixture::new();
-    fixture.packet(1_000_000, 1, ACK).packet(1_020_000, 2, ACK);
-    let (before, now) = (Timestamp::from_millis(1_020_000), Timestamp::from_millis(5000));
-    fixture.table.set_back(SetBack { before, now }, &mut |record| fixture.records.push(record));
-    fixture.now = 5000;
-    fixture.packet(5000, 1, ACK).finish();
-    let mut records = fixture.records();
-    records.sort_unstable_by_key(|record| core::cmp::Reverse(record.0));
-    assert_eq!(
-        records,
-        [
-            (1_020_000, 1_020_000, 1, ForcedEnd),
-            (1_000_000, 1_000_000, 1, IdleTimeout),
-            (5000, 5000, 1, ForcedEnd)
-        ]
-    );
+    fixture.packet(1_000_000, 1, ACK).packet(1_080_000, 2, ACK);
+    let now = Timestamp::from_millis(1_080_000);
+    let clock = NewClock { number: 0, offset_ms: 80_000, now };
+    fixture.table.begin_clock(clock, &mut |record| fixture.records.push(record));
+    assert_eq!(fixture.records(), [(1_000_000, 1_000_000, 1, IdleTimeout)]);
+    fixture.finish();
+    assert_eq!(fixture.records(), [(1_000_000, 1_000_000, 1, ForcedEnd)]);
 }
 
 #[test]
@@ -399,7 +389,11 @@ fn records_come_in_the_same_order_whatever_the_bursts() {
         .map(|n| {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let host = low32(random >> 33) % 400;
-            Observation::new(&packet(host), 1, Timestamp::from_millis(n * 40), 0)
+            Observation::new(
+                &packet(host),
+                1,
+                TraceTime { time: Timestamp::from_millis(n * 40), late_ms: 0, clock: 0 },
+            )
         })
         .collect();
     // `settled`: how often the table is told to settle, in packets.

@@ -144,6 +144,7 @@ impl<'a> LiveWorker<'a> {
         }
         self.worker.records.set_when_full(WhenFull::WaitUntil(Instant::now() + FINISH));
         self.move_clock();
+        self.observer.finish(&mut self.worker);
         let now = self.observer.now();
         while !self.sources.is_empty() {
             self.close(0);

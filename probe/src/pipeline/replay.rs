@@ -11,7 +11,7 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use exporter::MeterReport;
 use flow::{
-    HashSeed, KeyFields, MeterCounts, Observation, Observer, SetBack, Sink, Stage, TableSettings,
+    HashSeed, KeyFields, MeterCounts, NewClock, Observation, Observer, Sink, Stage, TableSettings,
     Timestamp,
 };
 
@@ -130,6 +130,7 @@ impl Reader<'_> {
                 break end;
             }
         };
+        self.observer.finish(&mut worker);
         if self.update(&mut report) {
             worker.records.report(report);
         }
@@ -161,6 +162,7 @@ impl Reader<'_> {
                 break end;
             }
         };
+        self.observer.finish(&mut workers);
         workers.pass(self.observer.now());
         let is_news = self.update(&mut report);
         workers.report(is_news.then_some(report));
@@ -211,8 +213,8 @@ impl Reader<'_> {
 /// Packets of a block for one worker.
 #[derive(Debug, Default)]
 struct Block {
-    /// Before the packets.
-    set_back: Option<SetBack>,
+    /// Begins before the packets.
+    clock: Option<NewClock>,
     report: Option<MeterReport>,
     packets: Vec<Observation>,
     /// The clock at the end.
@@ -282,10 +284,10 @@ impl Sink for WorkerHandles<'_> {
     }
 
     #[cold]
-    fn set_back(&mut self, step: SetBack) {
-        self.pass(step.before);
+    fn begin_clock(&mut self, clock: NewClock) {
+        self.pass(clock.now);
         for handle in &mut self.handles {
-            handle.block.set_back = Some(step);
+            handle.block.clock = Some(clock);
         }
     }
 }
@@ -325,8 +327,8 @@ fn work(
 ) -> Ended {
     let mut now = Timestamp::default();
     for mut block in inbox {
-        if let Some(set_back) = block.set_back {
-            worker.set_back(set_back);
+        if let Some(clock) = block.clock {
+            worker.begin_clock(clock);
         }
         if let Some(report) = block.report {
             worker.records.report(report);

@@ -8,7 +8,7 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::SystemTime;
 
 use flow::{
-    FlowEndReason, FlowTable, Observation, RecordTally, SetBack, Sink, TableSettings, Timestamp,
+    FlowEndReason, FlowTable, NewClock, Observation, RecordTally, Sink, TableSettings, Timestamp,
 };
 
 use crate::pipeline::queue::RecordQueue;
@@ -73,8 +73,8 @@ impl Sink for Worker {
     }
 
     #[cold]
-    fn set_back(&mut self, step: SetBack) {
-        self.table.set_back(step, &mut |record| self.records.push(record));
+    fn begin_clock(&mut self, clock: NewClock) {
+        self.table.begin_clock(clock, &mut |record| self.records.push(record));
     }
 }
 

@@ -106,7 +106,7 @@ fn llc_name(number: u8) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use flow::{Frame, LinkType, Observation, Observer, ObserverSettings, SetBack, Sink};
+    use flow::{Frame, LinkType, NewClock, Observation, Observer, ObserverSettings, Sink};
 
     use super::*;
 
@@ -122,8 +122,8 @@ mod tests {
             panic!("the frame is metered");
         }
 
-        fn set_back(&mut self, step: SetBack) {
-            panic!("the clock was set back: {step:?}");
+        fn begin_clock(&mut self, clock: NewClock) {
+            panic!("a clock began: {clock:?}");
         }
     }
 
@@ -132,6 +132,7 @@ mod tests {
         let mut observer = Observer::new(&ObserverSettings {
             key: flow::KeyFields::SEVEN,
             idle_timeout_ms: 15_000,
+            active_timeout_ms: 60_000,
             tpids: flow::Tpids::default(),
             sampling: flow::Sampling { interval: 1 },
             seed: flow::HashSeed::new(1),

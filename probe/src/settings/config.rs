@@ -82,6 +82,7 @@ impl Config {
         } else {
             ACTIVE_TIMEOUT
         };
+        let active_timeout_ms = millis(args.active_timeout.unwrap_or(active_timeout));
         Ok(Self {
             source,
             outputs: args.output.clone(),
@@ -93,13 +94,15 @@ impl Config {
                 key: args.flow_key,
                 idle_timeout_ms,
                 tpids: tpids(&args.tpid)?,
+                active_timeout_ms,
+                tpids: tpids(&args.tpid)?,
                 sampling: Sampling { interval: args.sample.get() },
                 seed,
             },
             table: TableSettings {
                 flows_max: args.max_flows.get(),
                 idle_timeout_ms,
-                active_timeout_ms: millis(args.active_timeout.unwrap_or(active_timeout)),
+                active_timeout_ms,
                 key: args.flow_key,
                 seed,
                 burst: args.burst,

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::thread::{self, JoinHandle};
 
-use flow::{LinkType, Observation, Observer, ObserverSettings, SetBack, Sink};
+use flow::{LinkType, NewClock, Observation, Observer, ObserverSettings, Sink};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::*;
@@ -83,6 +83,7 @@ impl Capture {
                 key: flow::KeyFields::SEVEN,
                 idle_timeout_ms: 15_000,
                 tpids: flow::Tpids::default(),
+                active_timeout_ms: 60_000,
                 sampling: flow::Sampling { interval: 1 },
                 seed: flow::HashSeed::new(1),
             };
@@ -137,7 +138,7 @@ impl Sink for Transport {
         }
     }
 
-    fn set_back(&mut self, _: SetBack) {}
+    fn begin_clock(&mut self, _: NewClock) {}
 }
 
 /// What the interface in this namespace has sent: packets and octets of frames.

@@ -1,0 +1,208 @@
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use crate::frame::{Frame, LinkType};
+use crate::hash::HashSeed;
+use crate::key::KeyFields;
+use crate::observation::Observation;
+use crate::observer::{MeterCounts, Observer, ObserverSettings, Sampling, Sink};
+use crate::record::FlowRecord;
+use crate::table::{BURST_MAX, FlowTable, TableSettings};
+use crate::time::Timestamp;
+
+use super::NewClock;
+
+const T: u64 = 1_700_000_000_000;
+const DAY: u64 = 24 * 60 * 60 * 1000;
+
+struct Flows {
+    table: FlowTable,
+    records: Vec<FlowRecord>,
+}
+
+impl Sink for Flows {
+    fn vacancy(&mut self) -> &mut Observation {
+        self.table.vacancy()
+    }
+
+    fn push(&mut self) {
+        self.table.push(&mut |record| self.records.push(record));
+    }
+
+    fn begin_clock(&mut self, clock: NewClock) {
+        self.table.begin_clock(clock, &mut |record| self.records.push(record));
+    }
+}
+
+/// The records of packets, each a time and the last octet of its source address.
+fn meter(packets: &[(u64, u8)]) -> (Vec<FlowRecord>, MeterCounts) {
+    let seed = HashSeed::new(1);
+    let (idle_timeout_ms, active_timeout_ms, key) = (15_000, 60_000, KeyFields::SEVEN);
+    let mut observer = Observer::new(&ObserverSettings {
+        key,
+        idle_timeout_ms,
+        active_timeout_ms,
+        tpids: crate::Tpids::default(),
+        sampling: Sampling { interval: 1 },
+        seed,
+    });
+    let table = FlowTable::new(&TableSettings {
+        flows_max: 100,
+        idle_timeout_ms,
+        active_timeout_ms,
+        key,
+        seed,
+        burst: BURST_MAX,
+    });
+    let mut flows = Flows { table, records: Vec::new() };
+    for &(time, host) in packets {
+        let data = [
+            0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, host, 10, 0, 0, 99, 1, 1, 1, 1, 0,
+            8, 0, 0,
+        ];
+        let frame = Frame {
+            data: &data,
+            wire_length: 28,
+            time: Timestamp::from_millis(time),
+            ingress_interface: 1,
+            link_type: LinkType::RawIp,
+        };
+        observer.observe(&frame, &mut flows);
+    }
+    observer.finish(&mut flows);
+    let Flows { mut table, mut records } = flows;
+    table.finish(observer.now(), &mut |record| records.push(record));
+    let sum: u64 = records.iter().map(|record| record.packets).sum();
+    assert_eq!(sum, packets.len() as u64);
+    let times: BTreeSet<u64> = packets.iter().map(|packet| packet.0).collect();
+    for record in &records {
+        assert!(times.contains(&record.start.as_millis()), "{record:?}");
+        assert!(times.contains(&record.end.as_millis()), "{record:?}");
+        assert!(record.start <= record.end && record.end <= record.exported, "{record:?}");
+    }
+    (records, observer.counts())
+}
+
+fn check(packets: &[(u64, u8)], records: usize) {
+    let (got, counts) = meter(packets);
+    assert_eq!(got.len(), records, "{counts:?}");
+}
+
+/// A flow of 20 s.
+fn flow(host: u8) -> Vec<(u64, u8)> {
+    (0..200).map(|n| (T + n * 100, host)).collect()
+}
+
+/// Two flows, the second on a clock that is behind.
+fn lagging(lag: u64, is_reversed: bool) -> Vec<(u64, u8)> {
+    let pairs = (0..200).map(|n| T + n * 100).map(|time| [(time, 1), (time - lag, 2)]);
+    pairs.flat_map(|[one, two]| if is_reversed { [two, one] } else { [one, two] }).collect()
+}
+
+#[test]
+fn flow_goes_on_over_one_wrong_time() {
+    let one = flow(1);
+    check(&one, 1);
+    let with = |wrong: &[(u64, u8)]| [&one[..50], wrong, &one[50..]].concat();
+    check(&with(&[(T + 3650 * DAY, 77)]), 2);
+    check(&with(&[(T - 3650 * DAY, 77)]), 2);
+    check(&with(&[(T + 60_000_000, 77)]), 2);
+    let (_, counts) = meter(&with(&[(T + 3650 * DAY, 77)]));
+    assert_eq!((counts.clock_jumps, counts.clock_jumps_refused, counts.clocks_added), (0, 1, 1));
+}
+
+#[test]
+fn flow_goes_on_over_a_wrong_time_now_and_then() {
+    let mut packets = Vec::new();
+    for n in 0..600 {
+        packets.push((T + n * 10, 1));
+        if n % 60 == 59 {
+            packets.push((T + (100_000 + n) * 1000, 77));
+        }
+    }
+    check(&packets, 11);
+}
+
+#[test]
+fn flows_of_clocks_that_differ_go_on() {
+    check(&lagging(20_000, false), 2);
+    check(&lagging(20_000, true), 2);
+    for lag in (100..40_000).step_by(50) {
+        for is_reversed in [false, true] {
+            let (records, counts) = meter(&lagging(lag, is_reversed));
+            assert!(records.len() <= 3, "{lag} ms, {is_reversed}: {counts:?}");
+        }
+    }
+}
+
+#[test]
+fn capture_behind_another_of_the_same_time_is_metered_as_such() {
+    let minute = |host| (0..600).map(move |n| (T + n * 100, host));
+    check(&minute(1).chain(minute(2)).collect::<Vec<_>>(), 2);
+}
+
+#[test]
+fn captures_in_order_have_the_records_of_one_clock() {
+    for seed in 0..300_u64 {
+        let mut random = seed;
+        let mut next = |below: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_041);
+            (random >> 33) % below
+        };
+        let mut time = T;
+        let steps = [1, 100, 3000, 6000, 9000, 14_000, 16_000, 40_000, 5 * DAY];
+        let packets: Vec<(u64, u8)> = (0..300)
+            .map(|_| {
+                time += if next(10) < 3 { steps[next(9) as usize] } else { next(200) };
+                (time, next(4) as u8)
+            })
+            .collect();
+        let (records, counts) = meter(&packets);
+        let got: BTreeSet<_> = records.iter().map(said).collect();
+        assert_eq!(got.len(), records.len());
+        assert_eq!(got, in_order(&packets), "seed {seed}");
+        assert_eq!((counts.clocks_added, counts.clock_jumps_refused), (0, 0));
+    }
+}
+
+type Said = (u8, u64, u64, u64);
+
+fn said(record: &FlowRecord) -> Said {
+    let (start, end) = (record.start.as_millis(), record.end.as_millis());
+    (record.key.source[3], start, end, record.packets)
+}
+
+/// The records of packets in order, by the timeouts alone.
+fn in_order(packets: &[(u64, u8)]) -> BTreeSet<Said> {
+    let mut live: [Option<Said>; 4] = [None; 4];
+    let mut records = BTreeSet::new();
+    for &(time, host) in packets {
+        let flow = &mut live[usize::from(host)];
+        match flow {
+            Some((_, start, end, packets)) if time <= (*end + 15_000).min(*start + 60_000) => {
+                *end = time;
+                *packets += 1;
+            }
+            Some(_) | None => {
+                records.extend(flow.take());
+                *flow = Some((host, time, time, 1));
+            }
+        }
+    }
+    records.extend(live.into_iter().flatten());
+    records
+}
+
+#[test]
+fn numbers_of_clocks_are_bounded_and_used_again() {
+    // Nine clocks at once: the ninth has no number.
+    let apart = |clock: u64| T - clock * 20_000;
+    let mut packets: Vec<_> = (0..9).map(|clock| (apart(clock), clock as u8)).collect();
+    let (records, counts) = meter(&packets);
+    assert_eq!((records.len(), counts.clocks_added, counts.without_clock), (9, 7, 1));
+    // After active and idle timeout of the first clock all other numbers are free.
+    packets.extend((0..800).map(|n| (T + n * 100, 0)));
+    packets.push((T - DAY, 9));
+    let (_, counts) = meter(&packets);
+    assert_eq!((counts.clocks_added, counts.without_clock), (8, 1));
+}
