@@ -99,66 +99,52 @@ fn late_packets_merge_by_their_times() {
     let packets = [of(1, 10_000), of(1, 4000), of(1, 7000), of(1, 11_000)];
     check(&[], &packets, &[(4, 4000, 11_000, FORCED)]);
     // The flow is no younger for a late packet: it is idle from its last time on.
-    let packets = [of(1, 10_000), of(2, 20_000), of(1, 9000), of(2, 25_001)];
+    let packets = [of(1, 10_000), of(2, 16_000), of(1, 9000), of(2, 25_001)];
     check(&[], &packets, &[(2, 9000, 10_000, IDLE)]);
     // An earlier first time brings the active deadline forward.
-    let packets = [of(1, 59_000), of(1, 45_000), of(1, 70_000), of(1, 84_999), of(1, 99_000)];
-    check(&[], &packets, &[(5, 45_000, 99_000, FORCED)]);
+    let packets = [of(1, 52_000), of(1, 45_000), of(1, 66_000), of(1, 80_999), of(1, 95_000)];
+    check(&[], &packets, &[(5, 45_000, 95_000, FORCED)]);
     let packets = [&packets[..], &[of(1, 105_001)]].concat();
-    check(&[], &packets, &[(5, 45_000, 99_000, ACTIVE), (1, 105_001, 105_001, FORCED)]);
+    check(&[], &packets, &[(5, 45_000, 95_000, ACTIVE), (1, 105_001, 105_001, FORCED)]);
 }
 
 #[test]
 fn packet_of_a_flow_that_is_over_is_a_record_of_its_own() {
     // Nothing but time has passed, and the sweep has not looked at the flow in between.
-    let packets = [of(1, 1000), of(2, 20_000), of(1, 3000), of(1, 2000), of(1, 20_000)];
+    let packets = [of(1, 10_000), of(2, 16_000), of(1, 9500), of(1, 9000), of(1, 16_000)];
     let expected = [
-        (1, 1000, 1000, IDLE),
-        (1, 2000, 2000, IDLE),
-        (1, 3000, 3000, IDLE),
-        (1, 20_000, 20_000, FORCED),
+        (1, 9000, 9000, ACTIVE),
+        (1, 9500, 9500, ACTIVE),
+        (1, 10_000, 10_000, ACTIVE),
+        (1, 16_000, 16_000, FORCED),
     ];
-    check(&[], &packets, &expected);
-    // 5,000 is exactly the idle timeout ago: that flow is not over.
-    let packets = [of(1, 1000), of(2, 20_000), of(1, 5000), of(1, 2000), of(1, 20_000)];
-    check(&[], &packets, &[(1, 1000, 1000, IDLE), (3, 2000, 20_000, FORCED)]);
+    check(&["--active-timeout", "5s"], &packets, &expected);
+    // 1,000 is exactly the idle timeout ago: that flow is not over.
+    let packets = [of(1, 1000), of(2, 16_000), of(1, 9000), of(1, 8500), of(1, 16_000)];
+    check(&[], &packets, &[(4, 1000, 16_000, FORCED)]);
 }
 
 #[test]
 fn packet_that_is_days_late_leaves_its_flow_alone() {
     let now = 100 * DAY;
     let packets = [of(1, now), of(1, now - 4 * DAY), of(1, now + 1)];
-    let alone = (1, now - 4 * DAY, now - 4 * DAY, IDLE);
+    let alone = (1, now - 4 * DAY, now - 4 * DAY, FORCED);
     check(&[], &packets, &[alone, (2, now, now + 1, FORCED)]);
 }
 
 #[test]
-fn clock_set_back_ends_all_flows() {
+fn clock_that_is_set_back_goes_on_as_another() {
     let now = 3_600_000;
-    let mut packets = vec![of(1, now), of(2, now)];
-    packets.extend((0..100).map(|n| of(2, 1000 + n)));
-    let metered = meter_packets(&[], &packets);
-    assert_eq!(metered.run.count("clock_steps_back"), 1);
-    assert_eq!(records(&metered.flows, 1), [(1, now, now, FORCED)]);
-    // 63 packets are only late; the 64th sets the clock. The first of them merges with the flow
-    // that is there, and brings its active deadline forward; each of the others is over at once.
-    let mut expected = vec![(2, 1000, now, ACTIVE)];
-    expected.extend((1..63).map(|n| (1, 1000 + n, 1000 + n, IDLE)));
-    expected.push((37, 1063, 1099, FORCED));
-    assert_eq!(records(&metered.flows, 2), expected);
-}
-
-#[test]
-fn sixty_three_late_packets_do_not_set_the_clock_back() {
-    let now = 3_600_000;
-    for (late, steps) in [(63, 0), (64, 1)] {
-        let mut packets = vec![of(1, now)];
+    for late in [1, 63, 64, 100] {
+        let mut packets = vec![of(1, now), of(2, now)];
         packets.extend((0..late).map(|n| of(2, 1000 + n)));
         packets.push(of(1, now + 1));
         let metered = meter_packets(&[], &packets);
-        assert_eq!(metered.run.count("clock_steps_back"), steps);
-        let split = metered.flows.iter().filter(|flow| flow.source_port == 1).count();
-        assert_eq!(split as u64, 1 + steps);
+        assert_eq!(metered.run.count("clock_steps_back"), 1);
+        assert_eq!(metered.run.count("clocks_added"), 1);
+        assert_eq!(records(&metered.flows, 1), [(2, now, now + 1, FORCED)]);
+        let expected = [(late, 1000, 1000 + late - 1, FORCED), (1, now, now, FORCED)];
+        assert_eq!(records(&metered.flows, 2), expected);
     }
 }
 
@@ -169,13 +155,9 @@ fn one_wrong_time_in_the_future_does_not_spoil_the_rest() {
     packets.push(of(2, time(50) + 3650 * DAY));
     packets.extend((50..500).map(|n| of(1, time(n))));
     let metered = meter_packets(&[], &packets);
-    assert_eq!(metered.run.count("clock_jumps"), 1);
-    assert_eq!(metered.run.count("clock_steps_back"), 1);
-    let found = records(&metered.flows, 1);
-    assert_eq!(found.iter().map(|(packets, ..)| packets).sum::<u64>(), 500);
-    assert_eq!(found[0], (50, time(0), time(49), IDLE));
-    // After 63 that were only late, the flow goes on as if nothing had been.
-    assert_eq!(found.last(), Some(&(387, time(113), time(499), FORCED)));
+    assert_eq!(metered.run.count("clock_jumps"), 0);
+    assert_eq!(metered.run.count("clock_jumps_refused"), 1);
+    assert_eq!(records(&metered.flows, 1), [(500, time(0), time(499), FORCED)]);
 }
 
 #[test]

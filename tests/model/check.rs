@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use flow::{
     FlowEndReason, FlowRecord, FlowTable, Frame, HashSeed, KeyFields, LinkType, MeterCounts,
-    Observation, Observer, ObserverSettings, RecordTally, Sampling, SetBack, Sink, TableSettings,
+    NewClock, Observation, Observer, ObserverSettings, RecordTally, Sampling, Sink, TableSettings,
     Tally, Timestamp,
 };
 
@@ -118,8 +118,8 @@ pub struct Tables {
     packet: Observation,
     pub tables: Vec<FlowTable>,
     pub records: Vec<FlowRecord>,
-    /// Records before the clock was last set back.
-    pub set_back: usize,
+    /// With each packet settled at once: how many records there were after it.
+    pub after: Option<Vec<usize>>,
     flows_peak: u32,
 }
 
@@ -132,14 +132,17 @@ impl Sink for Tables {
         let table = self.packet.shard(&self.seed, self.key, self.tables.len());
         let table = &mut self.tables[table];
         table.process(&[self.packet], &mut |record| self.records.push(record));
+        if let Some(after) = &mut self.after {
+            table.settle(&mut |record| self.records.push(record));
+            after.push(self.records.len());
+        }
         self.flows_peak = self.flows_peak.max(table.flows());
     }
 
-    fn set_back(&mut self, step: SetBack) {
+    fn begin_clock(&mut self, clock: NewClock) {
         for table in &mut self.tables {
-            table.set_back(step, &mut |record| self.records.push(record));
+            table.begin_clock(clock, &mut |record| self.records.push(record));
         }
-        self.set_back = self.records.len();
     }
 }
 
@@ -165,6 +168,7 @@ impl Probe {
         let observer = ObserverSettings {
             key,
             idle_timeout_ms: idle_ms,
+            active_timeout_ms: active_ms,
             tpids: flow::Tpids::default(),
             sampling: Sampling { interval: sampling },
             seed,
@@ -183,10 +187,15 @@ impl Probe {
             packet: Observation::default(),
             tables: (0..way.workers).map(|_| FlowTable::new(&table)).collect(),
             records: Vec::new(),
-            set_back: 0,
+            after: None,
             flows_peak: 0,
         };
         Self { observer: Observer::new(&observer), tables }
+    }
+
+    /// The end of the input.
+    pub fn end(&mut self) {
+        self.observer.finish(&mut self.tables);
     }
 
     pub fn now(&self) -> Timestamp {
@@ -216,6 +225,7 @@ pub fn meter(script: &Script, way: Way) -> Metered {
     for packet in &script.packets {
         probe.observe(packet);
     }
+    probe.end();
     probe.tables.settle();
     probe.tables.finish(probe.observer.now());
     let Probe { observer, tables: Tables { tables, records, flows_peak, .. } } = probe;

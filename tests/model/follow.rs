@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use flow::{BURST_MAX, FlowEndReason, FlowRecord};
 
-use crate::check::{Probe, Verdict, Way, equal};
-use crate::naive::{Flow, Identity, Meter, Record, Seen, Step, identity, is_very_late, reopened};
+use crate::check::{Probe, Tables, Verdict, Way, equal};
+use crate::naive::{Flow, Identity, Meter, Record, Seen, identity, reopened};
 use crate::script::{Script, Settings};
 
 /// What the table did.
@@ -25,19 +25,18 @@ pub fn follow(script: &Script, flows_max: u32) -> Result<Followed, String> {
     let mut meter = Meter::new(&script.settings);
     let mut follower = Follower::new(&script.settings, flows_max);
     for (index, packet) in script.packets.iter().enumerate() {
-        let step = meter.packet(packet);
-        let now = meter.now();
         probe.tables.records.clear();
-        probe.tables.set_back = 0;
+        probe.tables.after = Some(Vec::new());
         probe.observe(packet);
-        probe.tables.settle();
-        let (of_set_back, of_packet) = probe.tables.records.split_at(probe.tables.set_back);
-        let flows = probe.tables.tables[0].flows();
         follower
-            .step(&step, now, of_set_back, of_packet)
-            .and_then(|()| equal("flows in the table", flows, follower.count()))
-            .map_err(|reason| format!("at packet {index}, now {now}: {reason}"))?;
+            .packets(&meter.packet(packet), &probe.tables, meter.now())
+            .map_err(|reason| format!("at packet {index}, now {}: {reason}", meter.now()))?;
     }
+    probe.tables.records.clear();
+    probe.tables.after = Some(Vec::new());
+    probe.end();
+    let held = meter.finish();
+    follower.packets(held.as_slice(), &probe.tables, meter.now())?;
     follower.followed.left = follower.flows.len();
     probe.tables.records.clear();
     probe.tables.finish(probe.now());
@@ -52,17 +51,20 @@ const PASS_MS: i64 = 1000;
 /// that was idle longest.
 const ONE_GROUP_FLOWS: usize = 9;
 
+/// A flow of a clock.
+type Id = (Identity, usize);
+
 struct Follower<'a> {
     settings: &'a Settings,
     flows_max: usize,
     /// What is in the table.
-    flows: BTreeMap<Identity, Flow>,
+    flows: BTreeMap<Id, Flow>,
     /// What now was when a flow had its last packet, which may have been a late one.
-    touched: BTreeMap<Identity, i64>,
+    touched: BTreeMap<Id, i64>,
     /// Metered packets.
     packets: u64,
     /// Flows that should soon be gone: when they were touched, and the packet that told so.
-    overdue: BTreeMap<Identity, (i64, u64)>,
+    overdue: BTreeMap<Id, (i64, u64)>,
     /// So many packets more may come until a flow that is overdue is gone.
     stay_max: u64,
     followed: Followed,
@@ -89,28 +91,30 @@ impl<'a> Follower<'a> {
         self.flows.len().try_into().unwrap()
     }
 
-    fn step(
-        &mut self,
-        step: &Step,
-        now: i64,
-        of_set_back: &[FlowRecord],
-        of_packet: &[FlowRecord],
-    ) -> Verdict {
-        if let Some(before) = step.set_back_from {
-            self.end_all(before, of_set_back)?;
-        } else {
-            equal("records of a set back clock", of_set_back.len(), 0)?;
+    /// Packets go into the table, each with the records that came out by it.
+    fn packets(&mut self, seen: &[Seen], tables: &Tables, now: i64) -> Verdict {
+        let after = tables.after.as_ref().expect("each packet is settled at once");
+        equal("metered packets", after.len(), seen.len())?;
+        let mut begin = 0;
+        for (seen, &end) in seen.iter().zip(after) {
+            self.packet(seen, &tables.records[begin..end])?;
+            begin = end;
         }
-        let Some(seen) = &step.seen else {
-            return equal("records of an ignored frame", of_packet.len(), 0);
-        };
+        // A frame that is ignored may begin a clock: then all flows that are over leave.
+        for record in &tables.records[begin..] {
+            self.end(&Record::from(*record), None, now)?;
+        }
+        equal("flows in the table", tables.tables[0].flows(), self.count())
+    }
+
+    fn packet(&mut self, seen: &Seen, records: &[FlowRecord]) -> Verdict {
         self.packets += 1;
-        self.take_packet(seen, now, of_packet)?;
+        self.take_packet(seen, seen.now, records)?;
         if self.flows.len() > self.flows_max {
             return Err(format!("{} flows in a table for {}", self.flows.len(), self.flows_max));
         }
         if self.packets.is_multiple_of(16) {
-            self.check_overdue(now)?;
+            self.check_overdue(seen.now)?;
         }
         Ok(())
     }
@@ -119,7 +123,7 @@ impl<'a> Follower<'a> {
     fn end_all(&mut self, now: i64, records: &[FlowRecord]) -> Verdict {
         for record in records {
             let record = Record::from(*record);
-            let flow = self.flows.remove(&identity(self.settings, record.key, record.vlan_id));
+            let flow = self.id_of(&record).and_then(|id| self.flows.remove(&id));
             let flow = flow.ok_or_else(|| format!("no flow of {record:?}"))?;
             let reason = flow.over(self.settings, now).unwrap_or(FlowEndReason::ForcedEnd);
             equal("record", record, flow.record(reason))?;
@@ -132,11 +136,10 @@ impl<'a> Follower<'a> {
     fn take_packet(&mut self, seen: &Seen, now: i64, records: &[FlowRecord]) -> Verdict {
         let mut records: Vec<Record> = records.iter().copied().map(Record::from).collect();
         let mut pending = Some(seen);
-        if is_very_late(now, seen) {
-            let flow = Flow::new(self.settings, seen);
-            let reason = flow.over(self.settings, now).expect("its deadline has passed");
-            let alone = records.iter().position(|record| *record == flow.record(reason));
-            records.remove(alone.ok_or("a very late packet is no record of its own")?);
+        if seen.clock.is_none() {
+            let alone = Flow::new(self.settings, seen).record(FlowEndReason::ForcedEnd);
+            let alone = records.iter().position(|record| *record == alone);
+            records.remove(alone.ok_or("a packet without a clock is no record of its own")?);
             pending = None;
         }
         for record in records {
@@ -154,8 +157,17 @@ impl<'a> Follower<'a> {
         }
     }
 
+    /// The flow that a record tells of: the one that it fits, of all clocks, or any.
+    fn id_of(&self, record: &Record) -> Option<Id> {
+        let identity = identity(self.settings, record.key, record.vlan_id);
+        let ids = (0..8).map(|clock| (identity, clock)).filter(|id| self.flows.contains_key(id));
+        let ids: Vec<_> = ids.collect();
+        let fitting = ids.iter().find(|id| self.flows[*id].record(record.reason) == *record);
+        fitting.or(ids.first()).copied()
+    }
+
     fn flow_of(&self, record: &Record) -> Option<&Flow> {
-        self.flows.get(&identity(self.settings, record.key, record.vlan_id))
+        self.id_of(record).map(|id| &self.flows[&id])
     }
 
     /// Whether a flow is as a record says.
@@ -164,9 +176,10 @@ impl<'a> Follower<'a> {
     }
 
     fn add(&mut self, seen: &Seen, now: i64) -> Verdict {
-        self.touched.insert(seen.identity, now);
-        match self.flows.get_mut(&seen.identity) {
-            None => _ = self.flows.insert(seen.identity, Flow::new(self.settings, seen)),
+        let id = id(seen);
+        self.touched.insert(id, now);
+        match self.flows.get_mut(&id) {
+            None => _ = self.flows.insert(id, Flow::new(self.settings, seen)),
             Some(flow) => {
                 if flow.over(self.settings, now).is_some() || reopened(flow, seen).is_some() {
                     return Err(format!("a packet was added to a flow that is over: {flow:?}"));
@@ -179,8 +192,9 @@ impl<'a> Follower<'a> {
 
     /// A flow leaves: why it may.
     fn end(&mut self, record: &Record, pending: Option<&Seen>, now: i64) -> Verdict {
-        let flow = *self.flow_of(record).ok_or_else(|| format!("no flow of {record:?}"))?;
-        let of_this_flow = pending.filter(|seen| seen.identity == flow.identity);
+        let of = self.id_of(record).ok_or_else(|| format!("no flow of {record:?}"))?;
+        let flow = self.flows[&of];
+        let of_this_flow = pending.filter(|seen| id(seen) == of);
         let due = flow.over(self.settings, now);
         let due = due.or_else(|| of_this_flow.and_then(|seen| reopened(&flow, seen)));
         let expected = match due {
@@ -195,13 +209,13 @@ impl<'a> Follower<'a> {
             }
         };
         equal("record", *record, flow.record(expected))?;
-        self.flows.remove(&flow.identity);
+        self.flows.remove(&of);
         Ok(())
     }
 
     /// Only a new flow that finds the table full ends another, and that was idle longest.
     fn may_be_evicted(&self, flow: &Flow, pending: Option<&Seen>) -> Verdict {
-        let is_new = pending.is_some_and(|seen| !self.flows.contains_key(&seen.identity));
+        let is_new = pending.is_some_and(|seen| !self.flows.contains_key(&id(seen)));
         if !is_new || self.flows.len() < self.flows_max {
             return Err(format!("ended before its time: {flow:?}"));
         }
@@ -215,21 +229,26 @@ impl<'a> Follower<'a> {
     /// Idle flows are gone a second after they are over, or some packets after that.
     fn check_overdue(&mut self, now: i64) -> Verdict {
         let mut overdue = BTreeMap::new();
-        for flow in self.flows.values() {
+        for (id, flow) in &self.flows {
             let timeout = flow.idle_timeout(self.settings).min(self.settings.active_ms.into());
-            let touched = self.touched[&flow.identity];
+            let touched = self.touched[id];
             if now <= touched.max(flow.last + timeout) + PASS_MS {
                 continue;
             }
-            let before = self.overdue.get(&flow.identity).filter(|(time, _)| *time == touched);
+            let before = self.overdue.get(id).filter(|(time, _)| *time == touched);
             let since = before.map_or(self.packets, |(_, packet)| *packet);
             let stay = self.packets - since;
             if stay > self.stay_max {
                 return Err(format!("still there after {stay} packets: {flow:?}"));
             }
-            overdue.insert(flow.identity, (touched, since));
+            overdue.insert(*id, (touched, since));
         }
         self.overdue = overdue;
         Ok(())
     }
+}
+
+/// Which flow a packet with a clock belongs to.
+fn id(seen: &Seen) -> Id {
+    (seen.identity, seen.clock.expect("it has a clock"))
 }

@@ -1,12 +1,15 @@
 //! Scripts out of seeds: few hosts, so that packets meet; times that fall on the edges of the
 //! rules, one millisecond before and one after.
 
-use flow::{IpVersion, KeyField, TIMEOUT_MS_MAX, VERY_LATE_MS};
+use flow::{IpVersion, KeyField, TIMEOUT_MS_MAX};
 
 use crate::script::{
     AH, Content, DCCP, ESP, GRE, ICMP, ICMPV6, Ip, Length, Packet, Part, SCTP, Script, Settings,
     TCP, UDP, UDP_LITE,
 };
+
+/// Three days.
+const VERY_LATE_MS: u32 = 1 << 28;
 
 /// Pseudo-random numbers (SplitMix64): the same for the same seed.
 #[derive(Debug)]

@@ -55,42 +55,88 @@ pub fn meter(settings: &Settings, packets: &[Packet]) -> (Vec<Record>, MeterCoun
     let mut flows = Flows::default();
     let mut records = Vec::new();
     for packet in packets {
-        let Step { set_back_from, seen } = meter.packet(packet);
-        if let Some(before) = set_back_from {
-            records.extend(flows.end_all(settings, before));
+        for seen in meter.packet(packet) {
+            records.extend(flows.add(settings, &seen));
         }
-        if let Some(seen) = seen {
-            records.extend(flows.add(settings, meter.now(), &seen));
-        }
+    }
+    if let Some(seen) = meter.finish() {
+        records.extend(flows.add(settings, &seen));
     }
     records.extend(flows.end_all(settings, meter.now()));
     (records, meter.counts)
 }
 
-/// The clock: now is the running maximum of packet times over the whole input.
+/// The clocks: trace time is the time of a packet plus the offset of its clock, and now is the
+/// running maximum of trace time.
 #[derive(Debug, Default)]
-struct Clock {
-    now: Option<i64>,
-    behind_in_a_row: u32,
+struct Clocks {
+    now: i64,
+    /// The offset of each clock, and now at its last packet.
+    clocks: Vec<(i64, i64)>,
+    current: usize,
+    /// A packet ahead of all clocks.
+    held: Option<Read>,
 }
 
-const STEP_BACK_PACKETS: u32 = 64;
+/// A packet, and whether it is sampled.
+#[derive(Clone, Debug)]
+struct Read {
+    packet: Packet,
+    is_sampled: bool,
+}
+
+const CLOCKS: usize = 8;
 const DAY: i64 = 24 * 3600 * 1000;
 
-/// What a packet does to flows.
-#[derive(Debug)]
-pub struct Step {
-    /// The clock was set back from there: all flows end.
-    pub set_back_from: Option<i64>,
-    /// What is metered, if anything.
-    pub seen: Option<Seen>,
+impl Clocks {
+    /// The clock that a packet belongs to.
+    fn find(&self, time: i64, idle: i64) -> Option<usize> {
+        let distance = |clock: usize| time + self.clocks[clock].0 - self.now;
+        if (0..=idle / 4).contains(&distance(self.current)) {
+            return Some(self.current);
+        }
+        (0..self.clocks.len())
+            .filter(|&clock| (-(idle / 2)..=idle).contains(&distance(clock)))
+            .filter(|&clock| time + self.clocks[clock].0 >= 0)
+            .min_by_key(|&clock| (distance(clock).abs(), clock != self.current, clock))
+    }
+
+    /// Makes a clock the current one by a packet.
+    fn enter(&mut self, clock: usize, time: i64) {
+        self.current = clock;
+        self.now = self.now.max(time + self.clocks[clock].0);
+        self.clocks[clock].1 = self.now;
+    }
+
+    /// A new clock by a packet, if there is a number for it.
+    fn begin(&mut self, time: i64, unused: i64) -> Option<usize> {
+        let new = (self.now - time, self.now);
+        if self.clocks.len() < CLOCKS {
+            self.clocks.push(new);
+            return Some(self.clocks.len() - 1);
+        }
+        let others = (0..CLOCKS).filter(|&clock| clock != self.current);
+        let oldest = others.min_by_key(|&clock| self.clocks[clock].1).unwrap();
+        if self.now - self.clocks[oldest].1 <= unused {
+            return None;
+        }
+        self.clocks[oldest] = new;
+        Some(oldest)
+    }
 }
 
 /// A packet as the meter sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen {
     pub identity: Identity,
+    /// Now at the packet.
+    pub now: i64,
+    /// In trace time; its own time without a clock.
     pub time: i64,
+    /// None when all clocks are in use.
+    pub clock: Option<usize>,
+    /// Of the clock.
+    offset: i64,
     vlan_id: u16,
     octets: u32,
     pub tcp_control_bits: u8,
@@ -123,7 +169,8 @@ const FRAGMENT_LIFETIME: i64 = 30_000;
 #[derive(Debug)]
 pub struct Meter<'a> {
     settings: &'a Settings,
-    clock: Clock,
+    clocks: Clocks,
+    frames: u64,
     first_fragments: BTreeMap<Datagram, FirstFragment>,
     pub counts: MeterCounts,
 }
@@ -132,22 +179,88 @@ impl<'a> Meter<'a> {
     pub fn new(settings: &'a Settings) -> Self {
         Self {
             settings,
-            clock: Clock::default(),
+            clocks: Clocks::default(),
+            frames: 0,
             first_fragments: BTreeMap::new(),
             counts: MeterCounts::default(),
         }
     }
 
     pub fn now(&self) -> i64 {
-        self.clock.now.unwrap_or(0)
+        self.clocks.now
     }
 
-    pub fn packet(&mut self, packet: &Packet) -> Step {
-        let set_back_from = self.move_clock(packet.time);
+    /// What is metered by a packet: a held one, the packet itself, both or nothing.
+    pub fn packet(&mut self, packet: &Packet) -> Vec<Seen> {
+        let idle = i64::from(self.settings.idle_ms);
+        let time = packet.time;
+        if self.clocks.clocks.is_empty() {
+            self.clocks.now = time;
+            self.clocks.clocks.push((0, time));
+        }
+        let is_sampled = self.frames.is_multiple_of(self.settings.sampling.into());
+        let read = Read { packet: packet.clone(), is_sampled };
+        self.frames += 1;
+        let mut seen = Vec::new();
+        if let Some(held) = self.clocks.held.take() {
+            let fits = self.clocks.find(time, idle).is_some();
+            seen.extend(self.release(&held, !fits && time >= held.packet.time - idle / 2));
+        }
+        let clocks = &mut self.clocks;
+        if let Some(clock) = clocks.find(time, idle) {
+            clocks.enter(clock, time);
+            seen.extend(self.place(&read, Some(clock)));
+        } else if time + clocks.clocks[clocks.current].0 > clocks.now {
+            clocks.held = Some(read);
+        } else {
+            self.counts.clock_steps_back += 1;
+            let clock = self.begin(time);
+            seen.extend(self.place(&read, clock));
+            if let Some(clock) = clock {
+                self.clocks.enter(clock, time);
+            }
+        }
+        seen
+    }
+
+    /// The end of the input believes a packet that is held.
+    pub fn finish(&mut self) -> Option<Seen> {
+        let held = self.clocks.held.take()?;
+        self.release(&held, true)
+    }
+
+    fn release(&mut self, held: &Read, is_real: bool) -> Option<Seen> {
+        let current = self.clocks.current;
+        let trace = held.packet.time + self.clocks.clocks[current].0;
+        let clock = if is_real && trace <= flow::Timestamp::MAX.as_millis().try_into().unwrap() {
+            self.counts.clock_jumps += u64::from(trace - self.clocks.now > DAY);
+            self.clocks.enter(current, held.packet.time);
+            Some(current)
+        } else {
+            self.counts.clock_jumps_refused += 1;
+            self.begin(held.packet.time)
+        };
+        self.place(held, clock)
+    }
+
+    fn begin(&mut self, time: i64) -> Option<usize> {
+        let unused = i64::from(self.settings.idle_ms) + i64::from(self.settings.active_ms);
+        let clock = self.clocks.begin(time, unused.max(60_000));
+        match clock {
+            Some(_) => self.counts.clocks_added += 1,
+            None => self.counts.without_clock += 1,
+        }
+        clock
+    }
+
+    /// Meters or ignores a packet at its place in trace time.
+    fn place(&mut self, read: &Read, clock: Option<usize>) -> Option<Seen> {
+        let Read { packet, is_sampled } = read;
         let wire_length = u64::from(packet.frame().1);
-        let is_sampled = self.counts.received.packets.is_multiple_of(self.settings.sampling.into());
         self.counts.received.count(wire_length);
-        let seen = if is_sampled { self.see(packet) } else { Err(Ignored::NotSampled) };
+        let time = packet.time + clock.map_or(0, |clock| self.clocks.clocks[clock].0);
+        let seen =
+            if *is_sampled { self.see(packet, time, clock) } else { Err(Ignored::NotSampled) };
         match &seen {
             Ok(seen) => {
                 self.counts.metered.count(seen.octets.into());
@@ -161,35 +274,10 @@ impl<'a> Meter<'a> {
                 }
             }
         }
-        Step { set_back_from, seen: seen.ok() }
+        seen.ok()
     }
 
-    /// Moves now. If that is a step back, from where.
-    fn move_clock(&mut self, time: i64) -> Option<i64> {
-        let clock = &mut self.clock;
-        let Some(now) = clock.now else {
-            clock.now = Some(time);
-            return None;
-        };
-        if time - now > DAY {
-            self.counts.clock_jumps += 1;
-        }
-        if now - time > self.settings.idle_ms.into() {
-            clock.behind_in_a_row += 1;
-        } else {
-            clock.behind_in_a_row = 0;
-        }
-        if clock.behind_in_a_row == STEP_BACK_PACKETS {
-            clock.behind_in_a_row = 0;
-            self.counts.clock_steps_back += 1;
-            clock.now = Some(time);
-            return Some(now);
-        }
-        clock.now = Some(now.max(time));
-        None
-    }
-
-    fn see(&mut self, packet: &Packet) -> Result<Seen, Ignored> {
+    fn see(&mut self, packet: &Packet, time: i64, clock: Option<usize>) -> Result<Seen, Ignored> {
         let ip = match &packet.content {
             Content::Arp => return Err(Ignored::NotIp),
             Content::Ip(ip) => ip,
@@ -204,12 +292,11 @@ impl<'a> Meter<'a> {
         match ip.part {
             Part::Whole | Part::Atomic(_) => {}
             Part::First(id) => {
-                let first =
-                    FirstFragment { time: packet.time, protocol, source_port, destination_port };
+                let first = FirstFragment { time, protocol, source_port, destination_port };
                 self.first_fragments.insert(datagram(ip, id), first);
             }
             Part::Later(id) => match self.first_fragments.get(&datagram(ip, id)) {
-                Some(first) if (packet.time - first.time).abs() <= FRAGMENT_LIFETIME => {
+                Some(first) if (time - first.time).abs() <= FRAGMENT_LIFETIME => {
                     protocol = first.protocol;
                     (source_port, destination_port) = (first.source_port, first.destination_port);
                 }
@@ -230,7 +317,10 @@ impl<'a> Meter<'a> {
         };
         Ok(Seen {
             identity: identity(self.settings, keep(self.settings, key), vlan_id),
-            time: packet.time,
+            now: self.clocks.now,
+            time,
+            clock,
+            offset: clock.map_or(0, |clock| self.clocks.clocks[clock].0),
             vlan_id,
             octets: octets.min(ip.on_wire()).try_into().unwrap(),
             tcp_control_bits,
@@ -319,6 +409,7 @@ const LINGER_MS: i64 = 2000;
 #[derive(Clone, Copy, Debug)]
 pub struct Flow {
     pub identity: Identity,
+    offset: i64,
     vlan_id: u16,
     pub first: i64,
     pub last: i64,
@@ -335,6 +426,7 @@ impl Flow {
     pub fn new(settings: &Settings, seen: &Seen) -> Self {
         let mut flow = Self {
             identity: seen.identity,
+            offset: seen.offset,
             vlan_id: seen.vlan_id,
             first: seen.time,
             last: seen.time,
@@ -389,8 +481,8 @@ impl Flow {
         Record {
             key: self.identity.0,
             vlan_id: self.vlan_id,
-            first: self.first,
-            last: self.last,
+            first: self.first - self.offset,
+            last: self.last - self.offset,
             packets: self.packets,
             octets: self.octets,
             tcp_control_bits: self.tcp_control_bits,
@@ -411,20 +503,20 @@ fn is_connection(settings: &Settings) -> bool {
 
 /// The flows that have not ended.
 #[derive(Debug, Default)]
-struct Flows(BTreeMap<Identity, Flow>);
+struct Flows(BTreeMap<(Identity, usize), Flow>);
 
 impl Flows {
     /// Adds a packet. The record of what ended by that, if anything did.
-    fn add(&mut self, settings: &Settings, now: i64, seen: &Seen) -> Option<Record> {
-        if is_very_late(now, seen) {
-            let flow = Flow::new(settings, seen);
-            return Some(flow.record(flow.over(settings, now).expect("its deadline has passed")));
-        }
-        let Some(flow) = self.0.get_mut(&seen.identity) else {
-            self.0.insert(seen.identity, Flow::new(settings, seen));
+    fn add(&mut self, settings: &Settings, seen: &Seen) -> Option<Record> {
+        let Some(clock) = seen.clock else {
+            return Some(Flow::new(settings, seen).record(FlowEndReason::ForcedEnd));
+        };
+        let Some(flow) = self.0.get_mut(&(seen.identity, clock)) else {
+            self.0.insert((seen.identity, clock), Flow::new(settings, seen));
             return None;
         };
-        let reason = flow.over(settings, now).or_else(|| reopened(flow, seen));
+        // The number of a clock is used again only after the flows of the one before are over.
+        let reason = flow.over(settings, seen.now).or_else(|| reopened(flow, seen));
         let Some(reason) = reason else {
             flow.add(settings, seen);
             return None;
@@ -443,11 +535,6 @@ impl Flows {
         };
         flows.map(end).collect()
     }
-}
-
-/// Whether a packet is so late that it leaves flows alone.
-pub fn is_very_late(now: i64, seen: &Seen) -> bool {
-    now - seen.time >= flow::VERY_LATE_MS.into()
 }
 
 /// A SYN on a closed flow ends it.

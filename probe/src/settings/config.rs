@@ -93,7 +93,6 @@ impl Config {
             observer: ObserverSettings {
                 key: args.flow_key,
                 idle_timeout_ms,
-                tpids: tpids(&args.tpid)?,
                 active_timeout_ms,
                 tpids: tpids(&args.tpid)?,
                 sampling: Sampling { interval: args.sample.get() },

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use flow::{
     BURST_MAX, DetailsIndex, FlowEndReason, FlowKey, FlowRecord, FlowTable, Frame, HashSeed,
-    IpVersion, KeyField, KeyFields, LinkType, Observation, Observer, ObserverSettings, RecordTally,
-    STEP_BACK_PACKETS, Sampling, SetBack, Sink, TableSettings, Tags, Timestamp, VERY_LATE_MS,
+    IpVersion, KeyField, KeyFields, LinkType, NewClock, Observation, Observer, ObserverSettings,
+    RecordTally, Sampling, Sink, TableSettings, Tags, Timestamp,
 };
 
 use super::input::Input;
@@ -38,7 +38,7 @@ pub fn check(octets: &[u8]) {
         packets += count;
     }
     let records = meter.finish();
-    model.finish();
+    model.end_of_input();
     if settings.flows_max == ENOUGH {
         assert_eq!(sorted(records), sorted(model.records));
     } else {
@@ -192,7 +192,7 @@ impl Step {
 
     fn from(self, now: u64, settings: Settings) -> u64 {
         let (idle, active) = (u64::from(settings.idle_ms), u64::from(settings.active_ms));
-        let very_late = u64::from(VERY_LATE_MS);
+        let very_late = 1_u64 << 28;
         let amount = u64::from(self.1);
         let size = match self.0 >> 1 {
             0..32 => amount,
@@ -235,8 +235,8 @@ impl Sink for Flows {
         self.table.push(&mut |record| self.records.push(record));
     }
 
-    fn set_back(&mut self, step: SetBack) {
-        self.table.set_back(step, &mut |record| self.records.push(record));
+    fn begin_clock(&mut self, clock: NewClock) {
+        self.table.begin_clock(clock, &mut |record| self.records.push(record));
     }
 }
 
@@ -256,6 +256,7 @@ impl Meter {
             observer: Observer::new(&ObserverSettings {
                 key: settings.key,
                 idle_timeout_ms: settings.idle_ms,
+                active_timeout_ms: settings.active_ms,
                 tpids: flow::Tpids::default(),
                 sampling: Sampling { interval: settings.sampling },
                 seed,
@@ -278,7 +279,8 @@ impl Meter {
     }
 
     /// All records. Every packet is in one.
-    fn finish(self) -> Vec<FlowRecord> {
+    fn finish(mut self) -> Vec<FlowRecord> {
+        self.observer.finish(&mut self.flows);
         let Flows { mut table, mut records } = self.flows;
         table.settle(&mut |record| records.push(record));
         assert!(table.flows() <= self.settings.flows_max);
@@ -299,15 +301,21 @@ impl Meter {
 struct Flow {
     record: FlowRecord,
     closed: bool,
+    /// Trace time less its own time.
+    offset: i64,
 }
 
 /// The meaning of a flow, step by step.
 struct Model {
     settings: Settings,
     now: u64,
-    late_in_a_row: u32,
+    /// Offset of each clock, and now at its last packet.
+    clocks: Vec<(i64, u64)>,
+    current: usize,
+    /// A frame ahead of all clocks, whether it is sampled.
+    held: Option<(Packet, u64, bool)>,
     frames: u32,
-    flows: BTreeMap<(FlowKey, u16), Flow>,
+    flows: BTreeMap<(FlowKey, u16, usize), Flow>,
     records: Vec<FlowRecord>,
 }
 
@@ -316,7 +324,9 @@ impl Model {
         Self {
             settings,
             now: settings.begin,
-            late_in_a_row: 0,
+            clocks: Vec::new(),
+            current: 0,
+            held: None,
             frames: 0,
             flows: BTreeMap::new(),
             records: Vec::new(),
@@ -324,9 +334,89 @@ impl Model {
     }
 
     fn take(&mut self, packet: Packet, time: u64) {
-        self.move_clock(time);
         let is_sampled = self.frames.is_multiple_of(self.settings.sampling);
         self.frames += 1;
+        if self.clocks.is_empty() {
+            (self.now, self.clocks) = (time, vec![(0, time)]);
+        }
+        let idle = u64::from(self.settings.idle_ms);
+        if let Some(held) = self.held.take() {
+            let is_real = self.clock_of(time).is_none() && time + idle / 2 >= held.1;
+            self.release(held, is_real);
+        }
+        if let Some(clock) = self.clock_of(time) {
+            self.enter(clock, time);
+            self.place(packet, time, Some(clock), is_sampled);
+        } else if self.distance(self.current, time) > 0 {
+            self.held = Some((packet, time, is_sampled));
+        } else {
+            let clock = self.begin(time);
+            self.place(packet, time, clock, is_sampled);
+            if let Some(clock) = clock {
+                self.enter(clock, time);
+            }
+        }
+    }
+
+    /// How far ahead of now a packet is by a clock.
+    fn distance(&self, clock: usize, time: u64) -> i64 {
+        time.cast_signed() + self.clocks[clock].0 - self.now.cast_signed()
+    }
+
+    fn clock_of(&self, time: u64) -> Option<usize> {
+        let idle = i64::from(self.settings.idle_ms);
+        if (0..=idle / 4).contains(&self.distance(self.current, time)) {
+            return Some(self.current);
+        }
+        (0..self.clocks.len())
+            .filter(|&clock| (-(idle / 2)..=idle).contains(&self.distance(clock, time)))
+            .filter(|&clock| time.cast_signed() + self.clocks[clock].0 >= 0)
+            .min_by_key(|&clock| (self.distance(clock, time).abs(), clock != self.current, clock))
+    }
+
+    fn enter(&mut self, clock: usize, time: u64) {
+        self.now = self.now.checked_add_signed(self.distance(clock, time).max(0)).unwrap();
+        self.current = clock;
+        self.clocks[clock].1 = self.now;
+    }
+
+    fn begin(&mut self, time: u64) -> Option<usize> {
+        let new = (self.now.cast_signed() - time.cast_signed(), self.now);
+        if self.clocks.len() < 8 {
+            self.clocks.push(new);
+            return Some(self.clocks.len() - 1);
+        }
+        let others = (0..8).filter(|&clock| clock != self.current);
+        let oldest = others.min_by_key(|&clock| self.clocks[clock].1).unwrap();
+        let unused = u64::from(self.settings.idle_ms) + u64::from(self.settings.active_ms);
+        if self.now - self.clocks[oldest].1 <= unused.max(60_000) {
+            return None;
+        }
+        self.clocks[oldest] = new;
+        Some(oldest)
+    }
+
+    fn release(&mut self, (packet, time, is_sampled): (Packet, u64, bool), is_real: bool) {
+        let trace = time.cast_signed() + self.clocks[self.current].0;
+        let is_in_range = trace.cast_unsigned() <= Timestamp::MAX.as_millis();
+        let clock = if is_real && is_in_range {
+            self.enter(self.current, time);
+            Some(self.current)
+        } else {
+            self.begin(time)
+        };
+        self.place(packet, time, clock, is_sampled);
+    }
+
+    fn end_of_input(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.release(held, true);
+        }
+        self.finish();
+    }
+
+    /// A packet at its place in trace time.
+    fn place(&mut self, packet: Packet, time: u64, clock: Option<usize>, is_sampled: bool) {
         if !is_sampled {
             return;
         }
@@ -350,10 +440,14 @@ impl Model {
                 details: DetailsIndex::NONE,
             },
             closed: is_connection && bits & 0x05 != 0,
+            offset: clock.map_or(0, |clock| self.clocks[clock].0),
         };
-        if self.now - time >= VERY_LATE_MS.into() {
-            self.end(new, FlowEndReason::ForcedEnd);
-        } else if let Some(flow) = self.flows.remove(&key) {
+        let Some(clock) = clock else {
+            self.records.push(new.record);
+            return;
+        };
+        let key = (key.0, key.1, clock);
+        if let Some(flow) = self.flows.remove(&key) {
             let begins_anew = flow.closed && bits & 0x02 != 0;
             if self.over(&flow).is_some() || begins_anew {
                 self.end(flow, FlowEndReason::EndOfFlow);
@@ -363,22 +457,6 @@ impl Model {
             }
         } else {
             self.flows.insert(key, new);
-        }
-    }
-
-    fn move_clock(&mut self, time: u64) {
-        if self.frames == 0 || time >= self.now {
-            (self.now, self.late_in_a_row) = (time, 0);
-            return;
-        }
-        if self.now - time <= self.settings.idle_ms.into() {
-            self.late_in_a_row = 0;
-            return;
-        }
-        self.late_in_a_row += 1;
-        if self.late_in_a_row == STEP_BACK_PACKETS {
-            self.finish();
-            (self.now, self.late_in_a_row) = (time, 0);
         }
     }
 
@@ -398,8 +476,11 @@ impl Model {
     fn over(&self, flow: &Flow) -> Option<FlowEndReason> {
         let idle_ms = u64::from(self.settings.idle_ms);
         let idle_ms = if flow.closed { idle_ms.min(2000) } else { idle_ms };
-        let idle_deadline = flow.record.end.as_millis() + idle_ms;
-        let active_deadline = flow.record.start.as_millis() + u64::from(self.settings.active_ms);
+        let trace = |time: Timestamp| {
+            time.as_millis().checked_add_signed(flow.offset).expect("it is not negative")
+        };
+        let idle_deadline = trace(flow.record.end) + idle_ms;
+        let active_deadline = trace(flow.record.start) + u64::from(self.settings.active_ms);
         if self.now <= idle_deadline.min(active_deadline) {
             None
         } else if active_deadline <= idle_deadline {
@@ -426,6 +507,7 @@ fn joined(flow: Flow, packet: Flow) -> Flow {
             ..one
         },
         closed: flow.closed || packet.closed,
+        offset: flow.offset,
     }
 }
 
