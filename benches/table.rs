@@ -20,7 +20,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group};
 use flow::frame::{Fragment, Packet};
 use flow::{
     Address, BURST_MAX, FlowTable, HashSeed, IpVersion, KeyFields, Observation, Ports,
-    TableSettings, Timestamp,
+    TableSettings, Timestamp, TraceTime,
 };
 use maps::{Dashmap, Hashbrown};
 use support::random::Random;
@@ -103,7 +103,7 @@ impl Traffic {
         };
         let time = Timestamp::from_millis(1_700_000_000_000 + self.packets / RATE);
         self.packets += 1;
-        Observation::new(&packet, 1, time, 0)
+        Observation::new(&packet, 1, TraceTime { time, late_ms: 0, clock: 0 })
     }
 }
 

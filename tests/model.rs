@@ -5,6 +5,8 @@
 
 #[path = "model/check.rs"]
 mod check;
+#[path = "model/clocks.rs"]
+mod clocks;
 #[path = "model/follow.rs"]
 mod follow;
 #[path = "model/generate.rs"]

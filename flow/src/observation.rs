@@ -26,8 +26,8 @@ use crate::time::Timestamp;
 pub struct Observation {
     pub(crate) words: Words,
     pub(crate) octets: u32,
-    /// How much earlier than now the packet is, in milliseconds; [`NO_CLOCK`](crate::NO_CLOCK) if it
-    /// has no clock.
+    /// How much earlier than now the packet is, in milliseconds;
+    /// [`NO_CLOCK`](crate::NO_CLOCK) if it has no clock.
     pub(crate) late_ms: u32,
     pub(crate) time: Timestamp,
 }

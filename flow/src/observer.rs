@@ -230,8 +230,8 @@ impl Observer {
     }
 
     /// Observes a frame: finds its place in trace time, then pushes the observation of its packet
-    /// to `sink`. Every frame is counted once: as metered, or as ignored for a reason. A frame ahead
-    /// of all clocks is held until the next one.
+    /// to `sink`. Every frame is counted once: as metered, or as ignored for a reason. A frame
+    /// ahead of all clocks is held until the next one.
     #[inline(always)]
     pub fn observe(&mut self, frame: &Frame<'_>, sink: &mut impl Sink) {
         let Some(at) = self.clocks.advance(frame.time) else {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use flow::{FlowEndReason, FlowKey, FlowRecord, Ignored, IpVersion, KeyField, MeterCounts, Unread};
 
+use crate::clocks::{Clocks, Read};
 use crate::script::{
     Content, DCCP, ICMP, ICMPV6, Ip, Length, Packet, Part, SCTP, Settings, TCP, UDP, UDP_LITE,
     ipv4_address, ipv6_address,
@@ -66,65 +67,6 @@ pub fn meter(settings: &Settings, packets: &[Packet]) -> (Vec<Record>, MeterCoun
     (records, meter.counts)
 }
 
-/// The clocks: trace time is the time of a packet plus the offset of its clock, and now is the
-/// running maximum of trace time.
-#[derive(Debug, Default)]
-struct Clocks {
-    now: i64,
-    /// The offset of each clock, and now at its last packet.
-    clocks: Vec<(i64, i64)>,
-    current: usize,
-    /// A packet ahead of all clocks.
-    held: Option<Read>,
-}
-
-/// A packet, and whether it is sampled.
-#[derive(Clone, Debug)]
-struct Read {
-    packet: Packet,
-    is_sampled: bool,
-}
-
-const CLOCKS: usize = 8;
-const DAY: i64 = 24 * 3600 * 1000;
-
-impl Clocks {
-    /// The clock that a packet belongs to.
-    fn find(&self, time: i64, idle: i64) -> Option<usize> {
-        let distance = |clock: usize| time + self.clocks[clock].0 - self.now;
-        if (0..=idle / 4).contains(&distance(self.current)) {
-            return Some(self.current);
-        }
-        (0..self.clocks.len())
-            .filter(|&clock| (-(idle / 2)..=idle).contains(&distance(clock)))
-            .filter(|&clock| time + self.clocks[clock].0 >= 0)
-            .min_by_key(|&clock| (distance(clock).abs(), clock != self.current, clock))
-    }
-
-    /// Makes a clock the current one by a packet.
-    fn enter(&mut self, clock: usize, time: i64) {
-        self.current = clock;
-        self.now = self.now.max(time + self.clocks[clock].0);
-        self.clocks[clock].1 = self.now;
-    }
-
-    /// A new clock by a packet, if there is a number for it.
-    fn begin(&mut self, time: i64, unused: i64) -> Option<usize> {
-        let new = (self.now - time, self.now);
-        if self.clocks.len() < CLOCKS {
-            self.clocks.push(new);
-            return Some(self.clocks.len() - 1);
-        }
-        let others = (0..CLOCKS).filter(|&clock| clock != self.current);
-        let oldest = others.min_by_key(|&clock| self.clocks[clock].1).unwrap();
-        if self.now - self.clocks[oldest].1 <= unused {
-            return None;
-        }
-        self.clocks[oldest] = new;
-        Some(oldest)
-    }
-}
-
 /// A packet as the meter sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen {
@@ -163,6 +105,7 @@ struct FirstFragment {
     destination_port: u16,
 }
 
+const DAY: i64 = 24 * 3600 * 1000;
 const FRAGMENT_LIFETIME: i64 = 30_000;
 
 /// Everything that comes before flows: clock, sampling, what a packet says, ports of fragments.

@@ -121,8 +121,8 @@ impl Clocks {
         self.counts
     }
 
-    /// Fast path: moves now by a packet of the current clock that is a normal step ahead. `None` for
-    /// any other packet; nothing has changed then.
+    /// Fast path: moves now by a packet of the current clock that is a normal step ahead. For any
+    /// other packet it does nothing.
     #[inline(always)]
     pub(crate) fn advance(&mut self, time: Timestamp) -> Option<TraceTime> {
         let trace = time.as_millis().wrapping_add(self.offset);

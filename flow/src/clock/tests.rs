@@ -153,8 +153,9 @@ fn captures_in_order_have_the_records_of_one_clock() {
         let steps = [1, 100, 3000, 6000, 9000, 14_000, 16_000, 40_000, 5 * DAY];
         let packets: Vec<(u64, u8)> = (0..300)
             .map(|_| {
-                time += if next(10) < 3 { steps[next(9) as usize] } else { next(200) };
-                (time, next(4) as u8)
+                time +=
+                    if next(10) < 3 { steps[usize::try_from(next(9)).unwrap()] } else { next(200) };
+                (time, u8::try_from(next(4)).unwrap())
             })
             .collect();
         let (records, counts) = meter(&packets);
@@ -197,7 +198,7 @@ fn in_order(packets: &[(u64, u8)]) -> BTreeSet<Said> {
 fn numbers_of_clocks_are_bounded_and_used_again() {
     // Nine clocks at once: the ninth has no number.
     let apart = |clock: u64| T - clock * 20_000;
-    let mut packets: Vec<_> = (0..9).map(|clock| (apart(clock), clock as u8)).collect();
+    let mut packets: Vec<_> = (0..9).map(|clock| (apart(clock.into()), clock)).collect();
     let (records, counts) = meter(&packets);
     assert_eq!((records.len(), counts.clocks_added, counts.without_clock), (9, 7, 1));
     // After active and idle timeout of the first clock all other numbers are free.
