@@ -360,13 +360,6 @@ impl Model {
         }
     }
 
-    fn end_of_input(&mut self) {
-        if let Some(held) = self.held.take() {
-            self.release(held, true);
-        }
-        self.finish();
-    }
-
     /// A packet at its place in trace time.
     fn place(&mut self, packet: Packet, time: u64, clock: Option<usize>, is_sampled: bool) {
         if !is_sampled {

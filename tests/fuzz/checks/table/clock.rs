@@ -58,4 +58,11 @@ impl Model {
         };
         self.place(packet, time, clock, is_sampled);
     }
+
+    pub(super) fn end_of_input(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.release(held, true);
+        }
+        self.finish();
+    }
 }
