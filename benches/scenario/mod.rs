@@ -10,11 +10,11 @@ use std::hint::black_box;
 
 use exporter::{Context, Destination, Patience};
 use flow::{
-    BURST_MAX, Batch, Frame, HashSeed, KeyFields, LinkType, NewClock, Observation, Observer,
-    ObserverSettings, Sampling, Sink, TableSettings, Timestamp,
+    BURST_MAX, Batch, FlowRecord, Frame, HashSeed, KeyFields, LinkType, NewClock, Observation,
+    Observer, ObserverSettings, Sampling, Sink, TableSettings, Timestamp,
 };
 
-use self::packets::Traffic;
+use self::packets::{Arrival, Traffic};
 
 /// Work in calls, as the program makes them.
 pub struct Scenario {
@@ -149,13 +149,20 @@ impl Sink for Last {
 /// Observations to flows, in bursts.
 fn table(traffic: Traffic, flows_max: u32, burst: usize) -> Work {
     let mut table = flow::FlowTable::new(&settings(flows_max));
-    let Traffic { before, packets } = traffic;
-    table.process(&before, &mut |_| {});
+    let observe = |packets: &[Arrival], shift_ms| -> Vec<_> {
+        packets.iter().map(|packet| packet.observation(shift_ms)).collect()
+    };
+    // Once before, so that the memory has been touched. Time does not go back: then it comes later.
+    table.process(&observe(&traffic.packets, 0), &mut discard);
+    let end =
+        traffic.packets.last().map_or(Timestamp::default(), |last| last.time(packets::HOUR_MS));
+    table.finish(end, &mut discard);
+    let shift_ms = end.as_millis() - packets::BEGIN_MS;
+    table.process(&observe(&traffic.before, shift_ms), &mut discard);
+    let packets = observe(&traffic.packets, shift_ms);
     let calls = packets.len() / burst;
     let call = move |call: usize| {
-        table.process(&packets[call * burst..(call + 1) * burst], &mut |record| {
-            black_box(&record);
-        });
+        table.process(&packets[call * burst..(call + 1) * burst], &mut discard);
     };
     Work { calls, size: burst, call: Box::new(call) }
 }
@@ -164,15 +171,17 @@ fn table(traffic: Traffic, flows_max: u32, burst: usize) -> Work {
 fn finish() -> Work {
     const FLOWS: u32 = 100_000;
     let mut table = flow::FlowTable::new(&settings(FLOWS));
-    for burst in Traffic::new_flows(0).packets[..FLOWS as usize].chunks(BURST) {
-        table.process(burst, &mut |_| {});
+    for packet in &Traffic::new_flows(0).packets[..FLOWS as usize] {
+        table.process(&[packet.observation(0)], &mut discard);
     }
     let call = move |_| {
-        table.finish(Timestamp::from_millis(packets::BEGIN_MS + 1_000_000), &mut |record| {
-            black_box(&record);
-        });
+        table.finish(Timestamp::from_millis(packets::BEGIN_MS + 1_000_000), &mut discard);
     };
     Work { calls: 1, size: FLOWS as usize, call: Box::new(call) }
+}
+
+fn discard(record: FlowRecord) {
+    black_box(&record);
 }
 
 /// Records to messages. Datagrams go to a port where nobody listens.

@@ -12,7 +12,9 @@ pub const FRAMES: usize = 64;
 /// 2023-11-14T22:13:20Z
 pub const BEGIN_MS: u64 = 1_700_000_000_000;
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+pub const HOUR_MS: u64 = 60 * 60 * 1000;
+
+const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// Packets that are measured.
 const PACKETS: usize = 64 * 1024;
@@ -63,8 +65,8 @@ pub fn options() -> Vec<Vec<u8>> {
 
 /// Packets that are there before the measurement, and those of it.
 pub struct Traffic {
-    pub before: Vec<Observation>,
-    pub packets: Vec<Observation>,
+    pub before: Vec<Arrival>,
+    pub packets: Vec<Arrival>,
 }
 
 impl Traffic {
@@ -73,7 +75,7 @@ impl Traffic {
         let mut random = Random::new(1);
         let mut next = |n: usize| {
             let flow = u32::try_from(random.below(flows.into())).unwrap();
-            observation(flow, time_of(n), 0)
+            Arrival::new(flow, time_of(n), 0)
         };
         let packets = (0..PACKETS).map(&mut next).collect();
         Self { before: each_once(flows), packets }
@@ -83,15 +85,15 @@ impl Traffic {
     pub fn new_flows(before: u32) -> Self {
         let flow = |n: usize| before + u32::try_from(n).unwrap();
         let count = PACKETS * 2;
-        let packets = (0..count).map(|n| observation(flow(n), time_of(n), 0)).collect();
+        let packets = (0..count).map(|n| Arrival::new(flow(n), time_of(n), 0)).collect();
         Self { before: each_once(before), packets }
     }
 
     /// So many flows end in the same millisecond, while packets of another go on for two seconds.
     pub fn ending(flows: u32) -> Self {
         let end = BEGIN_MS + u64::from(super::IDLE_MS);
-        let going_on = |n: usize| observation(flows, end + n as u64 * 2000 / PACKETS as u64, 0);
-        let before = (0..flows).map(|flow| observation(flow, BEGIN_MS, 0)).collect();
+        let going_on = |n: usize| Arrival::new(flows, end + n as u64 * 2000 / PACKETS as u64, 0);
+        let before = (0..flows).map(|flow| Arrival::new(flow, BEGIN_MS, 0)).collect();
         Self { before, packets: (0..PACKETS).map(going_on).collect() }
     }
 
@@ -99,21 +101,20 @@ impl Traffic {
     /// groups hold where they may be.
     pub fn colliding(flows_max: u32) -> Self {
         let collisions: Vec<_> = colliding_flows(flows_max).take(2048).collect();
-        let of = |n: usize| observation(collisions[n % collisions.len()], time_of(n), 0);
+        let of = |n: usize| Arrival::new(collisions[n % collisions.len()], time_of(n), 0);
         let before = (0..collisions.len()).map(of).collect();
         Self { before, packets: (0..PACKETS).map(of).collect() }
     }
 
-    /// The clock goes back and forth by an hour with every other packet.
+    /// Every other packet is late by seven seconds: nearly half of the idle timeout.
     pub fn back_and_forth() -> Self {
-        let hour = DAY_MS / 24;
         let (mut now, mut late) = (0, 0);
         let mut next = |n: usize| {
             let flow = u32::try_from(n % 1000).unwrap();
-            let time = time_of(n) + if n.is_multiple_of(2) { hour } else { 0 };
+            let time = time_of(n) + if n.is_multiple_of(2) { 7000 } else { 0 };
             now = time.max(now);
             late = late.max(now - time);
-            observation(flow, time, u32::try_from(now - time).unwrap())
+            Arrival::new(flow, time, u32::try_from(now - time).unwrap())
         };
         let packets = (0..PACKETS).map(&mut next).collect();
         assert!(late > 0);
@@ -124,7 +125,7 @@ impl Traffic {
     pub fn jumping() -> Self {
         let at = |n: usize| {
             let time = BEGIN_MS + DAY_MS + n as u64 * 4 * DAY_MS;
-            observation(u32::try_from(n % 1000).unwrap(), time, 0)
+            Arrival::new(u32::try_from(n % 1000).unwrap(), time, 0)
         };
         Self { before: each_once(100_000), packets: (0..PACKETS / 16).map(at).collect() }
     }
@@ -134,28 +135,47 @@ fn time_of(n: usize) -> u64 {
     BEGIN_MS + 1000 + n as u64 / RATE
 }
 
-fn each_once(flows: u32) -> Vec<Observation> {
-    (0..flows).map(|flow| observation(flow, BEGIN_MS, 0)).collect()
+fn each_once(flows: u32) -> Vec<Arrival> {
+    (0..flows).map(|flow| Arrival::new(flow, BEGIN_MS, 0)).collect()
 }
 
-fn observation(flow: u32, time_ms: u64, late_ms: u32) -> Observation {
-    let [a, b, c, d] = flow.to_be_bytes();
-    let packet = Packet {
-        ip_version: IpVersion::V4,
-        source: Address::v4([10 + a, b, c, d]),
-        destination: Address::v4(SERVER),
-        ports: Ports::new(1024, 443),
-        protocol: 6,
-        type_of_service: 0,
-        ttl: 64,
-        tcp_control_bits: 0x10,
-        vlan_id: 0,
-        octets: 40,
-        exceeds_wire: false,
-        fragment: Fragment::Whole,
-    };
-    let time = Timestamp::from_millis(time_ms);
-    Observation::new(&packet, 1, TraceTime { time, late_ms, clock: 0 })
+/// A packet of a flow.
+pub struct Arrival {
+    flow: u32,
+    time_ms: u64,
+    late_ms: u32,
+}
+
+impl Arrival {
+    const fn new(flow: u32, time_ms: u64, late_ms: u32) -> Self {
+        Self { flow, time_ms, late_ms }
+    }
+
+    /// When it comes, if it comes later by `shift_ms`.
+    pub fn time(&self, shift_ms: u64) -> Timestamp {
+        Timestamp::from_millis(self.time_ms + shift_ms)
+    }
+
+    /// The packet as a table sees it.
+    pub fn observation(&self, shift_ms: u64) -> Observation {
+        let [a, b, c, d] = self.flow.to_be_bytes();
+        let packet = Packet {
+            ip_version: IpVersion::V4,
+            source: Address::v4([10 + a, b, c, d]),
+            destination: Address::v4(SERVER),
+            ports: Ports::new(1024, 443),
+            protocol: 6,
+            type_of_service: 0,
+            ttl: 64,
+            tcp_control_bits: 0x10,
+            vlan_id: 0,
+            octets: 40,
+            exceeds_wire: false,
+            fragment: Fragment::Whole,
+        };
+        let time = self.time(shift_ms);
+        Observation::new(&packet, 1, TraceTime { time, late_ms: self.late_ms, clock: 0 })
+    }
 }
 
 /// Flows of the table in which all collide; it is small, so that they are found soon.

@@ -234,36 +234,38 @@ impl Observer {
     /// ahead of all clocks is held until the next one.
     #[inline(always)]
     pub fn observe(&mut self, frame: &Frame<'_>, sink: &mut impl Sink) {
-        let Some(at) = self.clocks.advance(frame.time) else {
+        if !self.clocks.advance(frame.time) {
             self.observe_off_pace(*frame, sink);
             return;
-        };
+        }
         if self.fast_path
             && let Some(packet) = dissect_plain_ipv4(frame)
             && !self.may_be_excluded(&packet)
         {
-            self.meter(frame, &packet, at, sink);
+            self.meter(frame, &packet, sink);
         } else {
-            self.observe_other(*frame, at, sink);
+            self.observe_other(*frame, sink);
         }
     }
 
     /// The same for frames that are not plain IPv4.
     #[inline(never)]
-    fn observe_other(&mut self, frame: Frame<'_>, at: TraceTime, sink: &mut impl Sink) {
+    fn observe_other(&mut self, frame: Frame<'_>, sink: &mut impl Sink) {
         if self.fast_path
             && let Some(packet) = dissect_plain_ipv6(&frame)
             && !self.may_be_excluded(&packet)
         {
-            self.meter(&frame, &packet, at, sink);
+            self.meter(&frame, &packet, sink);
         } else {
             let read = self.read(&frame);
-            self.place(read, at, sink);
+            self.place(read, self.clocks.here(), sink);
         }
     }
 
+    /// A packet of the fast path.
     #[inline(always)]
-    fn meter(&mut self, frame: &Frame<'_>, packet: &Packet, at: TraceTime, sink: &mut impl Sink) {
+    fn meter(&mut self, frame: &Frame<'_>, packet: &Packet, sink: &mut impl Sink) {
+        let at = self.clocks.here();
         *sink.vacancy() = Observation::new(packet, frame.ingress_interface, at);
         self.metered_wire_octets += u64::from(frame.wire_length);
         self.counts.metered.count(packet.octets.into());

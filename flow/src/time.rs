@@ -55,11 +55,11 @@ impl Timestamp {
         Self::from_millis(self.0.saturating_add(millis))
     }
 
-    /// A point in trace time as the time of a clock with this offset.
+    /// A point in trace time as the time of a clock with this offset. That is never before the
+    /// epoch: a flow has packets of its clock.
     #[inline]
-    pub(crate) fn minus_offset(self, offset_ms: i64) -> Self {
-        let time = i128::from(self.0) - i128::from(offset_ms);
-        Self::from_millis(u64::try_from(time.max(0)).unwrap_or(u64::MAX))
+    pub(crate) const fn minus_offset(self, offset_ms: i64) -> Self {
+        Self::from_millis(self.0.wrapping_sub(offset_ms.cast_unsigned()))
     }
 
     /// This time less some milliseconds, not before the epoch.

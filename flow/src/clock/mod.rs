@@ -113,6 +113,7 @@ impl Clocks {
     }
 
     /// Now, in trace time.
+    #[inline(always)]
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::of_trace(self.now)
     }
@@ -121,16 +122,22 @@ impl Clocks {
         self.counts
     }
 
-    /// Fast path: moves now by a packet of the current clock that is a normal step ahead. For any
-    /// other packet it does nothing.
+    /// Fast path: moves now by a packet of the current clock that is a normal step ahead. Returns
+    /// false for any other packet; nothing has changed then.
     #[inline(always)]
-    pub(crate) fn advance(&mut self, time: Timestamp) -> Option<TraceTime> {
+    pub(crate) fn advance(&mut self, time: Timestamp) -> bool {
         let trace = time.as_millis().wrapping_add(self.offset);
-        if trace.wrapping_sub(self.now) >= self.step_end {
-            return None;
+        let is_normal = trace.wrapping_sub(self.now) < self.step_end;
+        if is_normal {
+            self.now = trace;
         }
-        self.now = trace;
-        Some(TraceTime { time: Timestamp::of_trace(trace), late_ms: 0, clock: self.current })
+        is_normal
+    }
+
+    /// The place of a packet of the current clock that came now.
+    #[inline(always)]
+    pub(crate) fn here(&self) -> TraceTime {
+        TraceTime { time: self.now(), late_ms: 0, clock: self.current }
     }
 
     pub(crate) fn has_started(&self) -> bool {
