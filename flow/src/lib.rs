@@ -14,6 +14,7 @@ extern crate alloc;
 
 mod batch;
 mod clock;
+mod conversation;
 mod fragment;
 pub mod frame;
 mod hash;
@@ -31,11 +32,12 @@ mod unread;
 
 pub use batch::{BATCH_RECORDS, Batch, Details, DetailsIndex, Event, EventKind, Origin, Value};
 pub use clock::{NO_CLOCK, NewClock, TraceTime};
+pub use conversation::Conversation;
 pub use frame::{Frame, Ignored, LinkType, Offload, Segmented, Tpids, Unread, each_segment};
 pub use hash::HashSeed;
 pub use key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};
 pub use observation::Observation;
-pub use observer::{Conversation, MeterCounts, Observer, ObserverSettings, Sampling, Sink};
+pub use observer::{MeterCounts, Observer, ObserverSettings, Sampling, Sink};
 pub use record::{FlowEndReason, FlowRecord, RecordTally, Tally};
 pub use stage::Stage;
 pub use table::{BURST_MAX, FlowTable, TIMEOUT_MS_MAX, TableSettings};

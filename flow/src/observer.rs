@@ -1,16 +1,16 @@
 //! From frames to observations: clock, sampling, dissection, ports of fragments.
 
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
 
 use crate::clock::{Clocks, Misfit, NO_CLOCK, NewClock, TraceTime};
+use crate::conversation::Conversation;
 use crate::fragment::FragmentCache;
 use crate::frame::{
     Frame, Ignored, Packet, Tpids, dissect_plain, dissect_plain_ipv4, dissect_plain_ipv6,
     dissect_with,
 };
 use crate::hash::HashSeed;
-use crate::key::{FlowKey, KeyFields};
+use crate::key::KeyFields;
 use crate::observation::Observation;
 use crate::record::Tally;
 use crate::time::Timestamp;
@@ -136,35 +136,6 @@ pub struct Observer {
     metered_wire_octets: u64,
     /// `received` is derived in `counts()`.
     counts: MeterCounts,
-}
-
-/// Packets between two endpoints, in both directions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conversation {
-    /// IP protocol.
-    pub protocol: u8,
-    /// One end, at any port.
-    pub local: IpAddr,
-    /// The other end.
-    pub remote: SocketAddr,
-}
-
-impl Conversation {
-    /// Whether protocol and port match.
-    #[inline]
-    fn may_contain(&self, packet: &Packet) -> bool {
-        let port = self.remote.port();
-        packet.protocol == self.protocol
-            && (packet.ports.destination() == port || packet.ports.source() == port)
-    }
-
-    fn contains(&self, key: &FlowKey) -> bool {
-        let port = self.remote.port();
-        let ends = (key.source_address(), key.destination_address());
-        let there = key.destination_port == port && ends == (self.local, self.remote.ip());
-        let back = key.source_port == port && ends == (self.remote.ip(), self.local);
-        key.protocol == self.protocol && (there || back)
-    }
 }
 
 impl Observer {

@@ -18,7 +18,7 @@ pub enum FlowEndReason {
     ActiveTimeout = 2,
     /// TCP FIN or RST, then no packet for the linger time, or a SYN.
     EndOfFlow = 3,
-    /// The program ended, the input ended, or the clock was set back.
+    /// The program ended, the input ended, or the packet fit no clock.
     ForcedEnd = 4,
     /// The table was full, and this flow was the longest idle of its group.
     LackOfResources = 5,
@@ -66,7 +66,7 @@ pub struct FlowRecord {
     pub start: Timestamp,
     /// Latest time of a packet; never before `start`.
     pub end: Timestamp,
-    /// The trace clock when the record left the table.
+    /// When the record left the table, by the clock of its packets.
     pub exported: Timestamp,
     /// Outer VLAN id of the first packet; 0 for an untagged one.
     pub vlan_id: u16,

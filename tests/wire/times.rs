@@ -161,6 +161,24 @@ fn flows_before_a_clock_that_is_set_back_keep_their_times() {
 }
 
 #[test]
+fn one_flow_years_ahead_leaves_the_times_of_the_others_alone() {
+    let ahead = T0 + 3650 * DAY;
+    let records = [
+        flow(T0 - 5000, T0 - 4000, T0),
+        flow(ahead, ahead, ahead + 5000),
+        flow(T0 - 5000, T0 - 3000, T0 + 1000),
+    ];
+    check_times(&context(), &records);
+    for (scheme, settings) in WITH_UPTIME {
+        let (datagrams, counts) = exported(scheme, settings, &context(), &records);
+        assert_eq!(counts.times_clamped, 0, "{scheme}");
+        let times: Vec<_> = datagrams.iter().map(|one| Message::read(one)).collect();
+        let times: Vec<_> = times.iter().flat_map(Message::flow_times).collect();
+        assert_eq!(times, times_of(&records), "{scheme}");
+    }
+}
+
+#[test]
 fn header_times_go_back_only_when_the_clock_is_set_back_by_more_than_a_day() {
     let second = |back: u64| {
         let records = [udp4(T0), udp4(T0 - back)];

@@ -92,7 +92,8 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "URL")]
     pub(crate) output: Vec<Destination>,
 
-    /// A flow ends after this time without a packet: 1ms to 1day
+    /// A flow ends after this time without a packet: 1ms to 1day. A packet that is late by more
+    /// than half of it belongs to another clock, and to another flow
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = timeout)]
     pub(crate) idle_timeout: Duration,
 
