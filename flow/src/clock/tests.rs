@@ -10,7 +10,7 @@ use crate::record::FlowRecord;
 use crate::table::{BURST_MAX, FlowTable, TableSettings};
 use crate::time::Timestamp;
 
-use super::NewClock;
+use super::{Clocks, NewClock};
 
 const T: u64 = 1_700_000_000_000;
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -34,40 +34,52 @@ impl Sink for Flows {
     }
 }
 
-/// The records of packets, each a time and the last octet of its source address.
-fn meter(packets: &[(u64, u8)]) -> (Vec<FlowRecord>, MeterCounts) {
-    let seed = HashSeed::new(1);
-    let (idle_timeout_ms, active_timeout_ms, key) = (15_000, 60_000, KeyFields::SEVEN);
-    let mut observer = Observer::new(&ObserverSettings {
-        key,
-        idle_timeout_ms,
-        active_timeout_ms,
+const IDLE_MS: u32 = 15_000;
+const ACTIVE_MS: u32 = 60_000;
+
+fn settings() -> ObserverSettings {
+    ObserverSettings {
+        key: KeyFields::SEVEN,
+        idle_timeout_ms: IDLE_MS,
+        active_timeout_ms: ACTIVE_MS,
         tpids: crate::Tpids::default(),
         sampling: Sampling { interval: 1 },
-        seed,
-    });
-    let table = FlowTable::new(&TableSettings {
+        seed: HashSeed::new(1),
+    }
+}
+
+fn table_settings() -> TableSettings {
+    TableSettings {
         flows_max: 100,
-        idle_timeout_ms,
-        active_timeout_ms,
-        key,
-        seed,
+        idle_timeout_ms: IDLE_MS,
+        active_timeout_ms: ACTIVE_MS,
+        key: KeyFields::SEVEN,
+        seed: HashSeed::new(1),
         burst: BURST_MAX,
-    });
-    let mut flows = Flows { table, records: Vec::new() };
-    for &(time, host) in packets {
-        let data = [
-            0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, host, 10, 0, 0, 99, 1, 1, 1, 1, 0,
-            8, 0, 0,
-        ];
-        let frame = Frame {
-            data: &data,
-            wire_length: 28,
-            time: Timestamp::from_millis(time),
-            ingress_interface: 1,
-            link_type: LinkType::RawIp,
-        };
-        observer.observe(&frame, &mut flows);
+    }
+}
+
+fn observe(observer: &mut Observer, flows: &mut Flows, (time, host): (u64, u8)) {
+    let data = [
+        0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, host, 10, 0, 0, 99, 1, 1, 1, 1, 0, 8,
+        0, 0,
+    ];
+    let frame = Frame {
+        data: &data,
+        wire_length: 28,
+        time: Timestamp::from_millis(time),
+        ingress_interface: 1,
+        link_type: LinkType::RawIp,
+    };
+    observer.observe(&frame, flows);
+}
+
+/// The records of packets, each a time and the last octet of its source address.
+fn meter(packets: &[(u64, u8)]) -> (Vec<FlowRecord>, MeterCounts) {
+    let mut observer = Observer::new(&settings());
+    let mut flows = Flows { table: FlowTable::new(&table_settings()), records: Vec::new() };
+    for &packet in packets {
+        observe(&mut observer, &mut flows, packet);
     }
     observer.finish(&mut flows);
     let Flows { mut table, mut records } = flows;
@@ -206,4 +218,38 @@ fn numbers_of_clocks_are_bounded_and_used_again() {
     packets.push((T - DAY, 9));
     let (_, counts) = meter(&packets);
     assert_eq!((counts.clocks_added, counts.without_clock), (8, 1));
+}
+
+#[test]
+fn tick_moves_now_forward_only() {
+    let at = Timestamp::from_millis;
+    let mut clocks = Clocks::new(15_000, 60_000);
+    clocks.tick(at(T));
+    assert!(!clocks.has_started());
+    clocks.start(at(T));
+    clocks.tick(at(T + 10_000));
+    assert_eq!(clocks.now(), at(T + 10_000));
+    // The time of day is a little behind packets: it waits. A day behind: it goes on from now.
+    clocks.tick(at(T));
+    clocks.tick(at(T + 10_001));
+    assert_eq!(clocks.now(), at(T + 10_001));
+    clocks.tick(at(T - DAY));
+    assert_eq!(clocks.now(), at(T + 10_001));
+    clocks.tick(at(T - DAY + 500));
+    assert_eq!(clocks.now(), at(T + 10_501));
+}
+
+#[test]
+fn tick_believes_a_packet_up_to_a_second_ahead_of_the_time_of_day() {
+    for (ahead_ms, is_believed) in [(1000, true), (1001, false)] {
+        let mut observer = Observer::new(&settings());
+        let mut flows = Flows { table: FlowTable::new(&table_settings()), records: Vec::new() };
+        observe(&mut observer, &mut flows, (T, 1));
+        observe(&mut observer, &mut flows, (T + 100_000, 2));
+        observer.tick(Timestamp::from_millis(T + 100_000 - ahead_ms), &mut flows);
+        let counts = observer.counts();
+        assert_eq!((counts.metered.packets, counts.clocks_added), (2, u64::from(!is_believed)));
+        let now = T + 100_000 - if is_believed { 0 } else { ahead_ms };
+        assert_eq!(observer.now(), Timestamp::from_millis(now));
+    }
 }
