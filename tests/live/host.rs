@@ -173,3 +173,24 @@ fn sent_again(network: &Network) -> u64 {
     let count = counts.find_map(|(name, value)| (name == "RetransSegs").then_some(value));
     count.expect("RetransSegs").parse().expect("a number")
 }
+
+/// AF_XDP would take IP packets for Ethernet frames.
+#[test]
+fn an_interface_without_ethernet_is_captured_beside_the_stack() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    network.ip(Host::Probe, &["tuntap", "add", "tun7", "mode", "tun"]);
+    network.ip(Host::Probe, &["link", "set", "tun7", "up"]);
+    let probe = Probe::start(&network, &["tun7"], &[]);
+    assert!(network.interface(Host::Probe, "tun7").get("xdp").is_none());
+    let run = probe.stop();
+    assert!(
+        run.stderr.contains("AF_PACKET, 1 socket: no AF_XDP: AF_XDP needs Ethernet"),
+        "{}",
+        run.stderr
+    );
+    let program = support::flowprobe();
+    let command = network.command(Host::Probe, program.get_program());
+    let refused = Probe::spawn(command, &["tun7"], &[METHODS[0]]).wait();
+    assert_eq!(refused.status, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("AF_XDP needs Ethernet"), "{}", refused.stderr);
+}
