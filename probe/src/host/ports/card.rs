@@ -1,4 +1,4 @@
-//! What the network card counted.
+//! What the network card of an interface counted.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,16 @@ use crate::host::interface::nic::NicCounters;
 /// so differences are added up, a second apart.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Card {
-    pub(super) last: Option<NicCounters>,
-    pub(super) causes: BTreeMap<&'static str, u64>,
+    last: Option<NicCounters>,
+    causes: BTreeMap<&'static str, u64>,
 }
 
 impl Card {
+    /// What was counted, by cause.
+    pub(super) fn causes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.causes.iter().map(|(cause, count)| (*cause, *count))
+    }
+
     pub(super) fn begin(&mut self, ifindex: u32) {
         self.last = NicCounters::read(ifindex).ok();
     }

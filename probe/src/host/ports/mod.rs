@@ -4,16 +4,20 @@ mod card;
 mod open;
 mod port;
 mod programs;
+mod retry;
+mod state;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
 
 use log::{info, warn};
 
 use self::open::{Opened, Opener};
-use self::port::{Port, RETRY_FIRST, RETRY_MAX, Retry, State};
+use self::port::Port;
+pub(crate) use self::port::PortCounts;
+use self::retry::Attempt;
+use self::state::State;
 use crate::capture::live::SourceCounts;
 use crate::host::interface::Interface;
 use crate::host::interface::links::links;
@@ -158,51 +162,28 @@ impl Ports {
 
     /// Opens an interface that came back, if that is allowed.
     fn came_back(&mut self, port: usize, state: State) -> Vec<Attached> {
-        let may_open = self.opener.settings.keep_capabilities;
-        let Port { name, retry, .. } = &self.ports[port];
-        let (name, retry) = (name.clone(), *retry);
-        if Instant::now() < retry.next {
-            return Vec::new();
-        }
-        let first = retry.pause == RETRY_FIRST;
-        let pause = (retry.pause * 2).min(RETRY_MAX);
-        self.ports[port].retry = Retry { next: Instant::now() + retry.pause, pause };
-        if !may_open {
-            if first {
-                warn!("{name} is back, but may not be opened: see --keep-capabilities");
-            }
-            return Vec::new();
-        }
-        match self.open_port(port) {
-            Ok(sockets) => {
-                self.ports[port].state = state;
-                info!("{name} is back: {}", self.ports[port].method);
-                sockets
-            }
-            Err(problem) => {
-                if first {
-                    warn!("{name} is back: {problem}; trying again");
+        let name = self.ports[port].name.clone();
+        let Some(attempt) = self.ports[port].retry.begin() else { return Vec::new() };
+        let failure = if self.opener.settings.keep_capabilities {
+            match self.open_port(port) {
+                Ok(sockets) => {
+                    self.ports[port].state = state;
+                    info!("{name} is back: {}", self.ports[port].method);
+                    return sockets;
                 }
-                Vec::new()
+                Err(problem) => format!("{name} is back: {problem}; trying again"),
             }
+        } else {
+            format!("{name} is back, but may not be opened: see --keep-capabilities")
+        };
+        if attempt == Attempt::First {
+            warn!("{failure}");
         }
+        Vec::new()
     }
 
     /// Each interface with what its sockets, its programs and its card counted.
     pub(crate) fn counts(&self, sources: &[SourceCounts]) -> Vec<PortCounts> {
-        let of = |(port, source): (&Port, &SourceCounts)| PortCounts {
-            name: port.name.clone(),
-            method: port.method.clone(),
-            source: port.complete(source.clone()),
-        };
-        self.ports.iter().zip(sources).map(of).collect()
+        self.ports.iter().zip(sources).map(|(port, sockets)| port.counts(sockets)).collect()
     }
-}
-
-/// An interface in the statistics.
-#[derive(Clone, Debug)]
-pub(crate) struct PortCounts {
-    pub(crate) name: String,
-    pub(crate) method: String,
-    pub(crate) source: SourceCounts,
 }

@@ -1,11 +1,11 @@
-//! An interface that was asked for, and what it is doing.
-
-use std::time::{Duration, Instant};
+//! An interface that was asked for, and what becomes of it.
 
 use log::{info, warn};
 
 use super::card::Card;
 use super::programs::Programs;
+use super::retry::Retry;
+use super::state::State;
 use crate::capture::live::SourceCounts;
 use crate::capture::xdp::XdpCapture;
 use crate::host::interface::Interface;
@@ -23,7 +23,7 @@ pub(super) struct Port {
     pub(super) kind: Option<Kind>,
     /// In words, for the statistics.
     pub(super) method: String,
-    /// The program before the sockets, where there is one.
+    /// The XDP program that redirects to the sockets, where there is one.
     pub(super) xdp: Option<XdpCapture>,
     /// Counted by programs that are gone.
     pub(super) before: Programs,
@@ -31,24 +31,13 @@ pub(super) struct Port {
     pub(super) retry: Retry,
 }
 
-/// What an interface is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    Up,
-    NoCarrier,
-    Down,
-    Gone,
+/// An interface in the statistics.
+#[derive(Clone, Debug)]
+pub(crate) struct PortCounts {
+    pub(crate) name: String,
+    pub(crate) method: String,
+    pub(crate) source: SourceCounts,
 }
-
-/// When an interface that came back is tried again.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Retry {
-    pub(super) next: Instant,
-    pub(super) pause: Duration,
-}
-
-pub(super) const RETRY_FIRST: Duration = Duration::from_secs(1);
-pub(super) const RETRY_MAX: Duration = Duration::from_secs(60);
 
 impl Port {
     pub(super) fn new(interface: &Interface, number: u32) -> Self {
@@ -62,7 +51,7 @@ impl Port {
             xdp: None,
             before: Programs::default(),
             card: Card::default(),
-            retry: Retry { next: Instant::now(), pause: RETRY_FIRST },
+            retry: Retry::new(),
         }
     }
 
@@ -92,7 +81,7 @@ impl Port {
             State::NoCarrier | State::Down => now.warn_of(name),
             State::Gone => {
                 warn!("{name} is gone");
-                self.retry = Retry { next: Instant::now(), pause: RETRY_FIRST };
+                self.retry = Retry::new();
                 self.close_program();
             }
         }
@@ -106,9 +95,18 @@ impl Port {
         }
     }
 
+    /// The interface with what its sockets, its programs and its card counted.
+    pub(super) fn counts(&self, sockets: &SourceCounts) -> PortCounts {
+        PortCounts {
+            name: self.name.clone(),
+            method: self.method.clone(),
+            source: self.complete(sockets.clone()),
+        }
+    }
+
     /// Adds what only programs and the card know. What was redirected and no socket has seen was
     /// refused by the kernel on the way; while a program runs it may just be on the way.
-    pub(super) fn complete(&self, mut source: SourceCounts) -> SourceCounts {
+    fn complete(&self, mut source: SourceCounts) -> SourceCounts {
         let mut programs = self.before;
         if let Some(xdp) = &self.xdp {
             programs.add(xdp);
@@ -119,27 +117,8 @@ impl Port {
         }
         source.lost += refused;
         let programs = [("redirects_refused", refused), ("passed_to_host", programs.passed)];
-        let card = self.card.causes.iter().map(|(cause, count)| (*cause, *count));
+        let card = self.card.causes();
         source.causes.extend(programs.into_iter().chain(card).filter(|(_, count)| *count > 0));
         source
-    }
-}
-
-impl State {
-    /// Of what keeps packets from coming.
-    pub(super) fn warn_of(self, name: &str) {
-        match self {
-            Self::NoCarrier => warn!("{name} has no carrier"),
-            Self::Down => warn!("{name} is down"),
-            Self::Up | Self::Gone => {}
-        }
-    }
-
-    pub(super) fn of(up: bool, running: bool) -> Self {
-        match (up, running) {
-            (true, true) => Self::Up,
-            (true, false) => Self::NoCarrier,
-            (false, _) => Self::Down,
-        }
     }
 }

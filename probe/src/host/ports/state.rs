@@ -1,0 +1,31 @@
+//! What an interface is doing.
+
+use log::warn;
+
+/// What an interface is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Up,
+    NoCarrier,
+    Down,
+    Gone,
+}
+
+impl State {
+    /// Of what keeps packets from coming.
+    pub(super) fn warn_of(self, name: &str) {
+        match self {
+            Self::NoCarrier => warn!("{name} has no carrier"),
+            Self::Down => warn!("{name} is down"),
+            Self::Up | Self::Gone => {}
+        }
+    }
+
+    pub(super) fn of(up: bool, running: bool) -> Self {
+        match (up, running) {
+            (true, true) => Self::Up,
+            (true, false) => Self::NoCarrier,
+            (false, _) => Self::Down,
+        }
+    }
+}
