@@ -1,17 +1,55 @@
 //! Packets of a block of the ring, as the kernel wrote them.
 //!
-//! ```text
-//! block     version 0-3 | private 4-7 | status 8-11 | packets 12-15 | first packet 16-19 | ...
-//! packet    next 0-3 | seconds 4-7 | nanoseconds 8-11 | captured 12-15 | length 16-19
-//!           | status 20-23 | link layer 24-25 | network layer 26-27 | hash 28-31 | VLAN 32-35
-//!           | VLAN protocol 36-37 | ... | virtio-net header, 10 octets | link layer ...
-//! ```
-//!
-//! Offsets are from the block's or the packet's first octet; numbers have the host's byte order.
+//! `descriptor` and `packet` name the fields. Numbers have the host's byte order. A virtio-net header of
+//! 10 octets stands before the link layer.
+
+use std::ops::Range;
 
 use flow::{Offload, Segmented, Timestamp};
 
 use crate::capture::layer::Layer;
+
+/// Fields of a block, from its first octet on (`struct tpacket_block_desc`).
+mod descriptor {
+    use super::Field;
+
+    pub(super) const STATUS: Field = 8..12;
+    pub(super) const PACKETS: Field = 12..16;
+    pub(super) const FIRST_PACKET: Field = 16..20;
+}
+
+/// Fields of a packet, from its first octet on (`struct tpacket3_hdr`).
+mod packet {
+    use super::Field;
+
+    pub(super) const NEXT: Field = 0..4;
+    pub(super) const SECONDS: Field = 4..8;
+    pub(super) const NANOSECONDS: Field = 8..12;
+    pub(super) const CAPTURED: Field = 12..16;
+    pub(super) const LENGTH: Field = 16..20;
+    pub(super) const STATUS: Field = 20..24;
+    pub(super) const LINK_LAYER: Field = 24..26;
+    pub(super) const NETWORK_LAYER: Field = 26..28;
+    pub(super) const VLAN: Field = 32..36;
+    pub(super) const VLAN_PROTOCOL: Field = 36..38;
+    /// The whole header.
+    pub(super) const HEADER: Field = 0..48;
+}
+
+/// Fields of a virtio-net header (`struct virtio_net_hdr`).
+mod virtio {
+    use super::Field;
+
+    pub(super) const FLAGS: usize = 0;
+    pub(super) const TYPE: usize = 1;
+    pub(super) const SEGMENT_OCTETS: Field = 4..6;
+    pub(super) const CHECKSUM_FROM: Field = 6..8;
+}
+
+/// Where a field is.
+type Field = Range<usize>;
+
+const _: () = assert!(size_of::<libc::tpacket3_hdr>() == packet::HEADER.end);
 
 /// How far a block was read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,8 +80,12 @@ pub(super) struct Unreadable(pub(super) u32);
 impl Cursor {
     /// At the first packet of a block.
     pub(super) fn new(block: &[u8]) -> Self {
-        let is_full = u32_at(block, 8) & libc::TP_STATUS_BLK_TMO == 0;
-        Self { left: u32_at(block, 12), offset: u32_at(block, 16) as usize, is_full }
+        let is_full = u32_of(block, descriptor::STATUS) & libc::TP_STATUS_BLK_TMO == 0;
+        Self {
+            left: u32_of(block, descriptor::PACKETS),
+            offset: u32_of(block, descriptor::FIRST_PACKET) as usize,
+            is_full,
+        }
     }
 
     /// Whether the block had no room for more, and was not just passed on because of its age.
@@ -69,26 +111,26 @@ impl Cursor {
     ) -> Option<Result<RingPacket<'a>, Unreadable>> {
         let left = self.left.checked_sub(1)?;
         let packet = block.get_mut(self.offset..);
-        let Some(packet) = packet.filter(|packet| packet.len() >= HEADER_OCTETS) else {
+        let Some(packet) = packet.filter(|packet| packet.len() >= packet::HEADER.end) else {
             return Some(Err(Unreadable(std::mem::take(&mut self.left))));
         };
         self.left = left;
-        self.offset += u32_at(packet, 0) as usize;
+        self.offset += u32_of(packet, packet::NEXT) as usize;
         Some(read(packet, layer).ok_or(Unreadable(1)))
     }
 }
 
 fn read(packet: &mut [u8], layer: Layer) -> Option<RingPacket<'_>> {
-    let link = usize::from(u16_at(packet, 24));
-    let network = usize::from(u16_at(packet, 26));
-    let (seconds, nanos) = (u32_at(packet, 4), u32_at(packet, 8));
+    let link = usize::from(u16_of(packet, packet::LINK_LAYER));
+    let network = usize::from(u16_of(packet, packet::NETWORK_LAYER));
+    let (seconds, nanos) = (u32_of(packet, packet::SECONDS), u32_of(packet, packet::NANOSECONDS));
     let time = Timestamp::from_millis(u64::from(seconds) * 1000 + u64::from(nanos / 1_000_000));
-    let end = link + u32_at(packet, 12) as usize;
-    let (mut length, mut begin) = (u32_at(packet, 16), link);
-    let virtio = packet.get(link.checked_sub(VIRTIO_OCTETS)?..link)?.first_chunk()?;
-    let mut offload = offload(virtio);
+    let end = link + u32_of(packet, packet::CAPTURED) as usize;
+    let (mut length, mut begin) = (u32_of(packet, packet::LENGTH), link);
+    let header = packet.get(link.checked_sub(VIRTIO_OCTETS)?..link)?.first_chunk()?;
+    let mut offload = offload(header);
     match layer {
-        Layer::Ethernet if u32_at(packet, 20) & libc::TP_STATUS_VLAN_VALID != 0 => {
+        Layer::Ethernet if u32_of(packet, packet::STATUS) & libc::TP_STATUS_VLAN_VALID != 0 => {
             // The virtio-net header is read: the addresses move over it, to make room.
             begin = link.checked_sub(TAG_OCTETS)?;
             let tag = vlan_tag(packet);
@@ -113,10 +155,10 @@ fn read(packet: &mut [u8], layer: Layer) -> Option<RingPacket<'_>> {
 
 /// The tag that the network card or the kernel took out of the frame.
 fn vlan_tag(packet: &[u8]) -> [u8; TAG_OCTETS] {
-    let has_protocol = u32_at(packet, 20) & libc::TP_STATUS_VLAN_TPID_VALID != 0;
-    let protocol = if has_protocol { u16_at(packet, 36) } else { VLAN };
+    let has_protocol = u32_of(packet, packet::STATUS) & libc::TP_STATUS_VLAN_TPID_VALID != 0;
+    let protocol = if has_protocol { u16_of(packet, packet::VLAN_PROTOCOL) } else { VLAN };
     let [high, low] = protocol.to_be_bytes();
-    let [.., vlan_high, vlan_low] = u32_at(packet, 32).to_be_bytes();
+    let [.., vlan_high, vlan_low] = u32_of(packet, packet::VLAN).to_be_bytes();
     [high, low, vlan_high, vlan_low]
 }
 
@@ -128,37 +170,35 @@ fn insert_tag(data: &mut [u8], tag: [u8; TAG_OCTETS]) -> Option<()> {
     Some(())
 }
 
-/// ```text
-/// | flags | type  | header length |   struct virtio_net_hdr
-/// | segment size  | checksum from | checksum at |
-/// ```
+/// What was put together, by the virtio-net header; `None` for an ordinary packet.
 #[inline]
-fn offload(virtio: &[u8; VIRTIO_OCTETS]) -> Option<Offload> {
-    let protocol = match virtio[1] & !GSO_ECN {
+fn offload(header: &[u8; VIRTIO_OCTETS]) -> Option<Offload> {
+    let protocol = match header[virtio::TYPE] & !GSO_ECN {
         GSO_TCPV4 | GSO_TCPV6 => Segmented::Tcp,
         GSO_UDP_L4 => Segmented::Udp,
         _ => return None,
     };
     // The checksum that has yet to be computed is that of the header that is segmented.
-    let header_offset = (virtio[0] & NEEDS_CHECKSUM != 0).then(|| usize::from(u16_at(virtio, 6)));
-    Some(Offload { protocol, segment_octets: u16_at(virtio, 4), header_offset })
+    let header_offset = (header[virtio::FLAGS] & NEEDS_CHECKSUM != 0)
+        .then(|| usize::from(u16_of(header, virtio::CHECKSUM_FROM)));
+    Some(Offload {
+        protocol,
+        segment_octets: u16_of(header, virtio::SEGMENT_OCTETS),
+        header_offset,
+    })
 }
 
 #[inline]
-fn u32_at(octets: &[u8], offset: usize) -> u32 {
-    let field = octets.get(offset..).and_then(<[u8]>::first_chunk);
+fn u32_of(octets: &[u8], field: Field) -> u32 {
+    let field = octets.get(field).and_then(<[u8]>::first_chunk);
     field.map_or(0, |field| u32::from_ne_bytes(*field))
 }
 
 #[inline]
-fn u16_at(octets: &[u8], offset: usize) -> u16 {
-    let field = octets.get(offset..).and_then(<[u8]>::first_chunk);
+fn u16_of(octets: &[u8], field: Field) -> u16 {
+    let field = octets.get(field).and_then(<[u8]>::first_chunk);
     field.map_or(0, |field| u16::from_ne_bytes(*field))
 }
-
-/// `struct tpacket3_hdr`.
-const HEADER_OCTETS: usize = 48;
-const _: () = assert!(size_of::<libc::tpacket3_hdr>() == HEADER_OCTETS);
 
 const ADDRESS_OCTETS: usize = 12;
 const TAG_OCTETS: usize = 4;
