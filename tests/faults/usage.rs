@@ -51,6 +51,14 @@ fn what_is_not_known_is_refused() {
 }
 
 #[test]
+fn a_setting_without_effect_is_refused() {
+    for capture in ["auto", "packet"] {
+        let settings = ["-i", "lo", "--take-interface", "--capture", capture];
+        check(&settings, &["--take-interface", "--capture afxdp"]);
+    }
+}
+
+#[test]
 fn values_out_of_range_are_refused() {
     for name in ["--idle-timeout", "--active-timeout"] {
         for value in ["0s", "999us", "25h", "2days", "15", "soon", ""] {

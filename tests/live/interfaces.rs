@@ -194,3 +194,36 @@ fn an_interface_that_is_not_there_is_named() {
         assert!(run.stderr.contains("none7"), "{}", run.stderr);
     }
 }
+
+/// The host would be cut off from whoever it talks to over the interface.
+#[test]
+fn an_interface_that_becomes_the_hosts_is_given_back_to_it() {
+    let changes: [&[&[&str]]; 3] = [
+        &[&["addr", "add", "192.0.2.1/24", "dev", "rx0"]],
+        &[&["route", "add", "198.51.100.0/24", "dev", "rx0"]],
+        &[&["link", "add", "br7", "type", "bridge"], &["link", "set", "rx0", "master", "br7"]],
+    ];
+    for (change, keep) in changes.into_iter().zip([true, false, true]) {
+        let Some(network) = Network::new(Links::default()) else { return };
+        let folder = support::scratch();
+        let file = support::write(&folder, "some.pcap", &frames(100));
+        let options: &[&str] = if keep { &["--keep-capabilities"] } else { &[] };
+        let mut probe = Probe::start(&network, &["rx0"], &[&PATIENT, options]);
+        let mut sent = network.send_file("tx0", &file, &[]).packets;
+        assert!(network.interface(Host::Probe, "rx0").get("xdp").is_some());
+        change.iter().for_each(|words| network.ip(Host::Probe, words));
+        if keep {
+            let again = |probe: &Probe| probe.messages().contains("rx0: AF_PACKET");
+            probe.wait_until("it goes on beside the stack", again);
+            assert!(network.interface(Host::Probe, "rx0").get("xdp").is_none());
+            sent += network.send_file("tx0", &file, &[]).packets;
+        }
+        let run = if keep { probe.stop() } else { probe.wait() };
+        assert!(run.stderr.contains("rx0 is the host's now"), "{}", run.stderr);
+        // With no interface left to capture from, a service is to start it again.
+        assert_eq!(run.status, i32::from(!keep), "{}", run.stderr);
+        run.assert_conservation();
+        assert_eq!(packets(&run.flows()), sent, "{change:?}: {}\n{}", run.stats, run.stderr);
+        assert_eq!(lost(&run), 0, "{}", run.stats);
+    }
+}

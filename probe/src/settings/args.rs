@@ -189,7 +189,8 @@ pub(crate) struct LiveSettings {
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub(crate) capture: CaptureMethod,
 
-    /// Use afxdp even if the host needs the interface; the host then gets no packets from it
+    /// With --capture afxdp: use it even if the host needs the interface; the host then gets no
+    /// packets from it
     #[arg(long)]
     pub(crate) take_interface: bool,
 

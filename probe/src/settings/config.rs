@@ -151,6 +151,9 @@ fn source(args: &Arguments) -> Result<Source, String> {
     if live.capture == CaptureMethod::Afxdp && live.direction != Direction::In {
         return Err("--capture afxdp sees incoming packets only; use --capture packet".to_owned());
     }
+    if live.take_interface && live.capture != CaptureMethod::Afxdp {
+        return Err("--take-interface has an effect with --capture afxdp only".to_owned());
+    }
     if let Some((name, _)) = args.ifindex.iter().find(|(name, _)| !live.interface.contains(name)) {
         return Err(format!("--ifindex {name}: there is no -i {name}"));
     }

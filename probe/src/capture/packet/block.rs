@@ -1,7 +1,7 @@
 //! Packets of a block of the ring, as the kernel wrote them.
 //!
-//! `descriptor` and `packet` name the fields. Numbers have the host's byte order. A virtio-net header of
-//! 10 octets stands before the link layer.
+//! `descriptor`, `packet` and `virtio` name the fields. Numbers have the host's byte order. A
+//! virtio-net header of 10 octets stands before the link layer.
 
 use std::ops::Range;
 

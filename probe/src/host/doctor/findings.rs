@@ -137,7 +137,7 @@ fn host(facts: &Facts) -> Finding {
     match facts.interface.needed(&[]) {
         None => finding("does not need the interface: no address, no route".to_owned()),
         Some(why) => finding(format!("needs the interface: {why}"))
-            .note("AF_XDP would cut it off, so it is used only with --take-interface"),
+            .note("AF_XDP would cut it off, so it needs --capture afxdp --take-interface"),
     }
 }
 

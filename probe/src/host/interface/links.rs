@@ -58,6 +58,11 @@ impl Link {
         has(self.flags, IFF_RUNNING)
     }
 
+    /// Whether it is part of another device, or another is on top of it.
+    pub(crate) fn is_part_of_another(&self, links: &[Self]) -> bool {
+        self.master.is_some() || links.iter().any(|link| link.is_on(self.index))
+    }
+
     /// Whether it is a device on top of another. The ends of a pair name each other without that.
     pub(super) fn is_on(&self, index: u32) -> bool {
         let is_paired = matches!(self.kind.as_deref(), Some("veth" | "netkit" | "vxcan"));

@@ -2,6 +2,7 @@
 //!
 //! Facts are gathered once, at start; what follows from them is computed from the facts alone.
 
+pub(crate) mod changes;
 mod features;
 pub(crate) mod links;
 mod netlink;
@@ -294,9 +295,14 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The address of a message, if it is of that interface (`struct ifaddrmsg`: index at 4).
+/// The interface of an address (`struct ifaddrmsg`).
+fn address_index(answer: Answer<'_>) -> u32 {
+    u32::from_ne_bytes(answer.fixed(4))
+}
+
+/// The address of a message, if it is of that interface.
 fn address_of(answer: Answer<'_>, index: u32) -> Option<IpAddr> {
-    if u32::from_ne_bytes(answer.fixed(4)) != index {
+    if address_index(answer) != index {
         return None;
     }
     // On a point-to-point link IFA_ADDRESS is the other end's.
@@ -310,9 +316,7 @@ fn route_over(answer: Answer<'_>, index: u32) -> Option<Route> {
     let [family, prefix] = answer.fixed(0);
     let attributes = answer.attributes(ROUTE_OCTETS);
     let is_cached = u32::from_ne_bytes(answer.fixed(8)) & libc::RTM_F_CLONED != 0;
-    let leads_over = attributes.number(libc::RTA_OIF) == Some(index)
-        || attributes.find(libc::RTA_MULTIPATH).is_some_and(|hops| has_hop(hops, index));
-    if is_cached || !leads_over {
+    if is_cached || !route_indexes(answer).contains(&index) {
         return None;
     }
     let any = match libc::c_int::from(family) {
@@ -323,16 +327,18 @@ fn route_over(answer: Answer<'_>, index: u32) -> Option<Route> {
     Some(Route { network: attributes.address(libc::RTA_DST).unwrap_or(any), prefix })
 }
 
-/// Next hops: length, flags, hops, interface, attributes (`struct rtnexthop`).
-fn has_hop(mut hops: &[u8], index: u32) -> bool {
+/// The interfaces that a route leads over.
+fn route_indexes(answer: Answer<'_>) -> Vec<u32> {
+    let attributes = answer.attributes(ROUTE_OCTETS);
+    let mut indexes = Vec::from_iter(attributes.number(libc::RTA_OIF));
+    // Next hops: length, flags, hops, interface, attributes (`struct rtnexthop`).
+    let mut hops = attributes.find(libc::RTA_MULTIPATH).unwrap_or_default();
     while let Some(hop) = field(hops, 4) {
-        if u32::from_ne_bytes(hop) == index {
-            return true;
-        }
+        indexes.push(u32::from_ne_bytes(hop));
         let length = u16::from_ne_bytes(field(hops, 0).unwrap_or_default());
         hops = hops.get(usize::from(length.max(8)).next_multiple_of(4)..).unwrap_or_default();
     }
-    false
+    indexes
 }
 
 fn is_link_local(address: IpAddr) -> bool {

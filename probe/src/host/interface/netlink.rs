@@ -8,9 +8,10 @@ use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use libc::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR};
+use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, setsockopt, socket,
-    sockopt,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
+    setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
@@ -55,6 +56,39 @@ impl Netlink {
     /// What the system says.
     pub(super) fn open_generic() -> io::Result<Self> {
         Self::open_for(SockProtocol::NetlinkGeneric)
+    }
+
+    /// As [`Netlink::open`], to hear what these groups say.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(super) fn open_for_groups(groups: u32) -> io::Result<Self> {
+        let netlink = Self::open()?;
+        bind(netlink.socket.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
+        Ok(netlink)
+    }
+
+    /// Passes on what was said to the groups since the last call, with the kind of each message.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; `ENOBUFS` if messages were lost, or are left after many.
+    pub(super) fn hear(&self, mut take: impl FnMut(u16, Answer<'_>)) -> io::Result<()> {
+        let mut buffer = vec![0; BUFFER_OCTETS];
+        for _ in 0..HEARD_MAX {
+            let length = match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(length) => length,
+                Err(Errno::EAGAIN) => return Ok(()),
+                Err(problem) => return Err(problem.into()),
+            };
+            let mut rest = buffer.get(..length).ok_or(ErrorKind::InvalidData)?;
+            while let Some((header, message, next)) = split_message(rest) {
+                rest = next;
+                take(header.kind, Answer { body: message });
+            }
+        }
+        Err(io::Error::from_raw_os_error(libc::ENOBUFS))
     }
 
     fn open_for(protocol: SockProtocol) -> io::Result<Self> {
@@ -242,6 +276,8 @@ const HEADER_OCTETS: usize = 16;
 const KIND: u16 = 0x3fff;
 /// The kernel fills at most 32 KiB at a time.
 const BUFFER_OCTETS: usize = 64 * 1024;
+/// Messages that are heard at a time.
+const HEARD_MAX: u32 = 4096;
 const ANSWER_SECONDS_MAX: i64 = 5;
 /// How often a list is asked for while it changes.
 const LIST_TRIES: u32 = 10;

@@ -20,9 +20,10 @@ use self::retry::Attempt;
 use self::state::State;
 use crate::capture::live::SourceCounts;
 use crate::host::interface::Interface;
+use crate::host::interface::changes::Changes;
 use crate::host::interface::links::links;
 use crate::pipeline::live::Attached;
-use crate::settings::args::LiveSettings;
+use crate::settings::args::{CaptureMethod, LiveSettings};
 
 /// All interfaces that were asked for.
 pub(crate) struct Ports {
@@ -30,6 +31,8 @@ pub(crate) struct Ports {
     ports: Vec<Port>,
     /// The interfaces could not be looked at; said once.
     is_blind: bool,
+    /// New addresses and routes; `None` where the kernel does not tell.
+    changes: Option<Changes>,
 }
 
 impl Ports {
@@ -60,7 +63,7 @@ impl Ports {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let workers = workers.unwrap_or_else(|| queues.clamp(1, processors));
         let opener = Opener { settings: settings.clone(), collectors, workers };
-        Ok(Self { opener, ports, is_blind: false })
+        Ok(Self { opener, ports, is_blind: false, changes: Changes::open().ok() })
     }
 
     /// How many workers there are to be at the most.
@@ -128,7 +131,11 @@ impl Ports {
     /// Whether none is left, and none can come back.
     pub(crate) fn are_all_gone(&self) -> bool {
         let can_come_back = self.opener.settings.keep_capabilities;
-        !can_come_back && self.ports.iter().all(|port| port.state == State::Gone)
+        self.ports.iter().all(|port| match port.state {
+            State::Up | State::NoCarrier | State::Down => false,
+            State::Gone => !can_come_back,
+            State::LeftToHost => true,
+        })
     }
 
     /// Looks at each interface, and says what has changed. Sockets of one that came back are for
@@ -144,6 +151,7 @@ impl Ports {
             }
         };
         self.is_blind = false;
+        let touched = self.changes.as_mut().and_then(Changes::take);
         let mut arrivals = Vec::new();
         for port in 0..self.ports.len() {
             let ifindex = self.ports[port].ifindex;
@@ -155,6 +163,13 @@ impl Ports {
                 }
             } else {
                 self.ports[port].change(now);
+            }
+            let is_touched = touched.as_ref().is_none_or(|touched| touched.contains(&ifindex))
+                || links
+                    .iter()
+                    .any(|link| link.index == ifindex && link.is_part_of_another(&links));
+            if is_touched && self.ports[port].xdp.is_some() {
+                arrivals.extend(self.leave_to_host(port));
             }
         }
         arrivals
@@ -179,6 +194,36 @@ impl Ports {
         if attempt == Attempt::First {
             warn!("{failure}");
         }
+        Vec::new()
+    }
+
+    /// If the host needs the interface now, its packets go to the host again. Copies of them are
+    /// captured if that is allowed. Detaching needs no right.
+    fn leave_to_host(&mut self, port: usize) -> Vec<Attached> {
+        let settings = &self.opener.settings;
+        let name = self.ports[port].name.clone();
+        let Ok(interface) = Interface::find(&name) else { return Vec::new() };
+        let Some(why) = interface.needed(&self.opener.outputs()) else { return Vec::new() };
+        if settings.take_interface && settings.capture == CaptureMethod::Afxdp {
+            return Vec::new();
+        }
+        let may_open = settings.keep_capabilities && settings.capture == CaptureMethod::Auto;
+        self.ports[port].close_program();
+        warn!("{name} is the host's now ({why}): AF_XDP no longer takes its packets");
+        if may_open {
+            match self.open_port(port) {
+                Ok(sockets) => {
+                    info!("{name}: {}", self.ports[port].method);
+                    return sockets;
+                }
+                Err(problem) => warn!("{problem}"),
+            }
+        }
+        self.ports[port].state = State::LeftToHost;
+        warn!(
+            "{name} is not captured any more; start again to capture it by AF_PACKET, or use \
+             --keep-capabilities"
+        );
         Vec::new()
     }
 

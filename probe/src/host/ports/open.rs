@@ -43,8 +43,7 @@ impl Opener {
         before: Option<Kind>,
     ) -> Result<Opened, String> {
         let name = &interface.name;
-        let towards = |&address: &IpAddr| towards(address).ok().flatten();
-        let outputs: Vec<u32> = self.collectors.iter().filter_map(towards).collect();
+        let outputs = self.outputs();
         let wanted = Wanted::new(&self.settings, before);
         match Method::choose(&System::gather(), interface, &outputs, &wanted) {
             Method::None { because } => Err(format!("cannot capture from {name}: {because}")),
@@ -56,6 +55,12 @@ impl Opener {
                 outcome => outcome,
             },
         }
+    }
+
+    /// The interfaces that the outputs send over.
+    pub(super) fn outputs(&self) -> Vec<u32> {
+        let towards = |&address: &IpAddr| towards(address).ok().flatten();
+        self.collectors.iter().filter_map(towards).collect()
     }
 
     fn open_packet(&self, interface: &Interface, number: u32, why: &str) -> Result<Opened, String> {

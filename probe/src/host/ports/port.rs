@@ -60,7 +60,9 @@ impl Port {
     pub(super) fn find_in(&mut self, links: &[Link]) -> State {
         let is_it = |link: &&Link| match self.state {
             State::Gone => link.name == self.name,
-            State::Up | State::NoCarrier | State::Down => link.index == self.ifindex,
+            State::Up | State::NoCarrier | State::Down | State::LeftToHost => {
+                link.index == self.ifindex
+            }
         };
         let Some(link) = links.iter().find(is_it) else { return State::Gone };
         if link.name != self.name {
@@ -71,13 +73,14 @@ impl Port {
     }
 
     pub(super) fn change(&mut self, now: State) {
-        if now == self.state {
+        if now == self.state || self.state == State::LeftToHost && now != State::Gone {
             return;
         }
         self.state = now;
         let name = &self.name;
         match now {
             State::Up => info!("{name} is up again"),
+            State::LeftToHost => {}
             State::NoCarrier | State::Down => now.warn_of(name),
             State::Gone => {
                 warn!("{name} is gone");

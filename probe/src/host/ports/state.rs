@@ -9,6 +9,8 @@ pub(super) enum State {
     NoCarrier,
     Down,
     Gone,
+    /// It became the host's, and is not captured any more.
+    LeftToHost,
 }
 
 impl State {
@@ -17,7 +19,7 @@ impl State {
         match self {
             Self::NoCarrier => warn!("{name} has no carrier"),
             Self::Down => warn!("{name} is down"),
-            Self::Up | Self::Gone => {}
+            Self::Up | Self::Gone | Self::LeftToHost => {}
         }
     }
 
