@@ -9,6 +9,7 @@ mod interfaces;
 mod layers;
 mod links;
 mod merge;
+mod pipes;
 
 use support::Run;
 use support::capture::Captured;

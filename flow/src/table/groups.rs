@@ -302,6 +302,13 @@ impl Groups {
         None
     }
 
+    /// Where the region of a group ends, if no flow is in the region.
+    pub(super) fn end_if_empty(&self, number: u32) -> Option<u32> {
+        let region = number / REGION;
+        let is_empty = self.regions[region as usize] == 0;
+        is_empty.then(|| ((region + 1) * REGION).min(self.count))
+    }
+
     /// The slots of a group that have flows: slot n is bit n.
     #[inline]
     pub(super) fn occupied_lanes(&self, number: u32) -> u32 {

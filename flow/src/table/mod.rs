@@ -251,7 +251,7 @@ impl FlowTable {
         let Some((slot, last_seen)) = self.groups.guessed(guess) else { return false };
         let in_order = packet.late_ms == 0 && packet.time >= self.now;
         if !in_order
-            || packet.time > self.sweep.all_due
+            || packet.time > self.sweep.visit_at
             || !self.mask.same_flow(&slot.words, &packet.words)
             || last_seen.closed()
             || last_seen.age_ms(packet.time) > self.timeouts.idle_ms
@@ -282,12 +282,12 @@ impl FlowTable {
         }
     }
 
-    /// Moves now forward. Sweeps all flows if the step is longer than the sweep allows.
+    /// Moves now forward. Sweeps if the sweep has not gone on for a second of trace time.
     #[inline]
     fn advance(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
         if now > self.now {
-            if now > self.sweep.all_due {
-                self.sweep_all(now, end);
+            if now > self.sweep.visit_at {
+                self.sweep_after_pause(now, end);
             }
             self.now = now;
         }

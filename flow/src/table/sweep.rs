@@ -17,10 +17,15 @@ const PASS_MS: u64 = 1000;
 /// The most groups per 64 packets: about a nanosecond a packet.
 const GROUPS_MAX: u64 = 8;
 
+/// The most groups after a pause: about 30 us. Empty regions are skipped and do not count.
+const GROUPS_AFTER_PAUSE: u32 = 8192;
+
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     /// All flows are swept before this time.
-    pub(super) all_due: Timestamp,
+    all_due: Timestamp,
+    /// The sweep goes on at the latest after this time, though few packets come.
+    pub(super) visit_at: Timestamp,
     pass_began: Timestamp,
     group: u32,
     paced_until: Timestamp,
@@ -33,6 +38,7 @@ impl Sweep {
     pub(super) fn restart(&mut self, now: Timestamp) {
         *self = Self {
             all_due: Timestamp::of_trace(now.as_millis() + HORIZON_MS),
+            visit_at: Timestamp::of_trace(now.as_millis() + PASS_MS),
             pass_began: now,
             paced_until: now,
             group: 0,
@@ -71,19 +77,53 @@ impl FlowTable {
         let groups = u64::from(self.groups.count());
         let elapsed_ms = self.now.millis_since(self.sweep.paced_until).min(PASS_MS);
         self.sweep.paced_until = self.now;
+        self.sweep.visit_at = Timestamp::of_trace(self.now.as_millis() + PASS_MS);
         self.sweep.due = (self.sweep.due + groups * elapsed_ms).min(groups * PASS_MS);
+    }
+
+    /// Sweeps when no packet has made the sweep go on for [`PASS_MS`]. A pass takes one call where
+    /// few flows are in the table. So records leave in time at low packet rates too.
+    #[cold]
+    pub(super) fn sweep_after_pause(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
+        if now > self.sweep.all_due {
+            self.sweep_all(now, end);
+            return;
+        }
+        self.now = now;
+        self.pace();
+        let (mut visited, mut passed) = (0, 0);
+        while visited < GROUPS_AFTER_PAUSE && passed < self.groups.count() {
+            let group = self.sweep.group;
+            let next = match self.groups.end_if_empty(group) {
+                Some(end_of_region) => end_of_region,
+                None => {
+                    self.sweep_group(group, end);
+                    visited += 1;
+                    group + 1
+                }
+            };
+            passed += next - group;
+            self.go_on_at(next);
+        }
+        self.sweep.due = self.sweep.due.saturating_sub(u64::from(passed) * PASS_MS);
     }
 
     fn sweep_next(&mut self, count: u64, end: &mut impl FnMut(FlowRecord)) {
         for _ in 0..count {
             self.sweep_group(self.sweep.group, end);
-            self.sweep.group += 1;
-            if self.sweep.group == self.groups.count() {
-                self.sweep.group = 0;
-                let due = self.sweep.pass_began.as_millis() + HORIZON_MS;
-                self.sweep.all_due = Timestamp::of_trace(due);
-                self.sweep.pass_began = self.now;
-            }
+            self.go_on_at(self.sweep.group + 1);
+        }
+    }
+
+    /// The next group to sweep; behind the last one a new pass begins.
+    #[inline]
+    fn go_on_at(&mut self, group: u32) {
+        self.sweep.group = group;
+        if group == self.groups.count() {
+            self.sweep.group = 0;
+            let due = self.sweep.pass_began.as_millis() + HORIZON_MS;
+            self.sweep.all_due = Timestamp::of_trace(due);
+            self.sweep.pass_began = self.now;
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
 use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
-use flow::RecordTally;
+use flow::{RecordTally, Timestamp};
 use log::error;
 
 use crate::pipeline::queue::{Delivery, Merge, Pool};
@@ -33,7 +33,7 @@ pub(crate) struct OutputLoop<'output, 'run> {
     pub(crate) output: Output<'output>,
     pub(crate) merge: Merge,
     pub(crate) pool: Pool,
-    /// Live only.
+    /// Not in a replay of files, which nobody waits for.
     pub(crate) ticks: Option<Ticks<'run>>,
     /// Outputs that have not given up.
     pub(crate) outputs_left: &'run AtomicUsize,
@@ -44,8 +44,9 @@ pub(crate) struct OutputLoop<'output, 'run> {
 pub(crate) struct Ticks<'a> {
     /// How often the exporter is told that time has passed.
     pub(crate) period: Duration,
-    /// Where its counts are published.
-    pub(crate) published: &'a Mutex<ExportCounts>,
+    /// Live: where its counts are published. The time of day is the clock then. In a replay of a
+    /// pipe the clock is the latest export time of a record.
+    pub(crate) published: Option<&'a Mutex<ExportCounts>>,
 }
 
 impl OutputLoop<'_, '_> {
@@ -53,10 +54,13 @@ impl OutputLoop<'_, '_> {
     pub(crate) fn run(mut self) -> OutputEnd {
         let (mut lost, mut lost_events) = (RecordTally::default(), 0);
         let mut failure = None;
+        let mut exported = Timestamp::default();
         let mut next_tick = self.ticks.map(|ticks| Instant::now() + ticks.period);
         loop {
             let result = match self.merge.receive(next_tick) {
                 Ok(Delivery::Batch(batch)) => {
+                    let last = batch.records.last().map_or(exported, |record| record.exported);
+                    exported = exported.max(last);
                     let result = if failure.is_some() {
                         batch.records.iter().for_each(|record| lost.count(record));
                         lost_events += batch.events.len() as u64;
@@ -75,7 +79,8 @@ impl OutputLoop<'_, '_> {
                 Ok(Delivery::BlockEnd) | Err(RecvTimeoutError::Timeout) => Ok(()),
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            let result = result.and_then(|()| self.tick_if_due(&mut next_tick, failure.is_none()));
+            let result =
+                result.and_then(|()| self.tick_if_due(&mut next_tick, exported, failure.is_none()));
             if let Err(error) = result {
                 failure = Some(self.give_up(error));
             }
@@ -93,21 +98,29 @@ impl OutputLoop<'_, '_> {
         OutputEnd { name: self.output.name, counts, dropped, error: failure }
     }
 
-    fn tick_if_due(&mut self, next: &mut Option<Instant>, open: bool) -> Result<(), ExportError> {
+    fn tick_if_due(
+        &mut self,
+        next: &mut Option<Instant>,
+        exported: Timestamp,
+        open: bool,
+    ) -> Result<(), ExportError> {
         let (Some(due), Some(ticks)) = (*next, self.ticks) else { return Ok(()) };
         let now = Instant::now();
         if now < due {
             return Ok(());
         }
         *next = Some(now + ticks.period);
-        let result = if open { self.output.exporter.tick(wall_clock()) } else { Ok(()) };
+        let time = if ticks.published.is_some() { wall_clock() } else { exported };
+        // Before the first record a replay has no time.
+        let has_time = time > Timestamp::default();
+        let result = if open && has_time { self.output.exporter.tick(time) } else { Ok(()) };
         self.publish(self.output.exporter.counts());
         result
     }
 
     fn publish(&self, counts: ExportCounts) {
-        if let Some(ticks) = self.ticks {
-            *ticks.published.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+        if let Some(published) = self.ticks.and_then(|ticks| ticks.published) {
+            *published.lock().unwrap_or_else(PoisonError::into_inner) = counts;
         }
     }
 

@@ -7,6 +7,7 @@
 use std::slice;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use exporter::MeterReport;
@@ -17,7 +18,7 @@ use flow::{
 
 use crate::capture::file::{FileSource, Input};
 use crate::capture::{CaptureError, PacketSource, Polled};
-use crate::pipeline::output::{Output, OutputEnd, OutputLoop};
+use crate::pipeline::output::{Output, OutputEnd, OutputLoop, Ticks};
 use crate::pipeline::queue::{QueueSet, RecordQueue, clear};
 use crate::pipeline::stages::{Mode, StageLoop};
 use crate::pipeline::worker::{Ended, Worker, join, new_table, spawn};
@@ -35,6 +36,9 @@ const FLOWS_SPLIT: u32 = 10_000;
 
 /// Packets that are handed out together.
 const REST: usize = 32;
+
+/// What came through a pipe leaves each second, though a message is not full.
+const PIPE_TICKS: Ticks<'static> = Ticks { period: Duration::from_secs(1), published: None };
 
 /// Blocks on their way to a worker before the reader waits.
 const QUEUE_BLOCKS: usize = 4;
@@ -74,7 +78,8 @@ pub(crate) fn replay(
             .zip(queues.outputs)
             .map(|(output, merge)| {
                 let (pool, outputs_left) = (queues.pool.clone(), &outputs_left);
-                let output = OutputLoop { output, merge, pool, ticks: None, outputs_left };
+                let ticks = reads_pipe(config).then_some(PIPE_TICKS);
+                let output = OutputLoop { output, merge, pool, ticks, outputs_left };
                 spawn(scope, "output", move || output.run())
             })
             .collect();
@@ -95,9 +100,11 @@ pub(crate) fn replay(
 /// not split, and what comes through a pipe should not wait for a block to be full. On how many
 /// processors there are it does not depend, for the order of records would depend on the host.
 fn workers_that_fit(config: &Config) -> usize {
-    let from_pipe =
-        matches!(&config.source, Source::Files(files) if files.iter().any(Input::is_pipe));
-    if config.table.flows_max >= FLOWS_SPLIT && !from_pipe { 2 } else { 1 }
+    if config.table.flows_max >= FLOWS_SPLIT && !reads_pipe(config) { 2 } else { 1 }
+}
+
+fn reads_pipe(config: &Config) -> bool {
+    matches!(&config.source, Source::Files(files) if files.iter().any(Input::is_pipe))
 }
 
 /// The thread that reads.

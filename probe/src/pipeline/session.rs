@@ -117,7 +117,7 @@ impl Session<'_> {
             let mut outputs = Vec::with_capacity(self.outputs.len());
             let parts = self.outputs.into_iter().zip(queues.outputs).zip(&shared.exports);
             for ((output, merge), published) in parts {
-                let ticks = Some(Ticks { period: EXPORT_TICK, published });
+                let ticks = Some(Ticks { period: EXPORT_TICK, published: Some(published) });
                 let (pool, outputs_left) = (queues.pool.clone(), &shared.outputs_left);
                 let output = OutputLoop { output, merge, pool, ticks, outputs_left };
                 outputs.push(spawn(scope, "output", move || {

@@ -1,0 +1,45 @@
+//! What comes through a pipe leaves while the pipe is open.
+
+use std::fs;
+use std::io::Write;
+use std::net::UdpSocket;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::datagram;
+use crate::support::capture::pcap;
+use crate::support::{flowprobe, scratch};
+
+#[test]
+fn records_of_an_open_pipe_leave_within_seconds() {
+    let folder = scratch();
+    let documents = folder.path().join("flows.json");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let mut child = flowprobe()
+        .args(["-r", "-", "--idle-timeout", "1s", "--max-flows", "1k", "-q"])
+        .args(["-o", &format!("json:{}", documents.display())])
+        .args(["-o", &format!("ipfix://{}", socket.local_addr().unwrap())])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // A packet and a flow each second of packet time, far fewer than fill a block or a message.
+    let packets: Vec<_> = (1..=200).map(|n| datagram(n, u64::from(n) * 1_000_000_000)).collect();
+    stdin.write_all(&pcap(&packets)).unwrap();
+    let begin = Instant::now();
+    let (mut lines, mut datagrams) = (0, 0);
+    while (lines < 100 || datagrams < 2) && begin.elapsed() < Duration::from_secs(10) {
+        thread::sleep(Duration::from_millis(50));
+        lines = fs::read_to_string(&documents).unwrap_or_default().lines().count();
+        datagrams += usize::from(socket.recv(&mut [0; 2000]).is_ok());
+    }
+    assert!(child.try_wait().unwrap().is_none(), "the pipe is open");
+    assert!(lines >= 100, "{lines} documents of 200 flows, most of which are over");
+    // Templates, and records.
+    assert!(datagrams >= 2, "{datagrams} datagrams");
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(fs::read_to_string(&documents).unwrap().lines().count(), 200);
+}
