@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
     let cli = match args::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
-            // Also help and version come this way. Nobody is left to hear of a failure.
+            // Help and version come this way too. A failure to print has no reader.
             drop(error.print());
             return if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
         }
@@ -79,7 +79,7 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
     }
 }
 
-/// The outputs, open; or what is wrong with one.
+/// Opens the outputs. An error has been logged.
 fn open_outputs(config: &Config) -> Result<Vec<Opened>, ExitCode> {
     let mut opened = Vec::with_capacity(config.outputs.len());
     for output in &config.outputs {
@@ -171,7 +171,7 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         Ok(ports) => ports,
         Err(problem) => return fail(problem),
     };
-    // Before packets come, which would wait for it.
+    // Packets that come while memory is populated would wait, so tables are made first.
     let mut tables = live_tables(config, ports.workers());
     let sockets = match ports.open() {
         Ok(sockets) => sockets,
@@ -241,12 +241,12 @@ impl Watch for LiveTotals<'_> {
     }
 }
 
-/// Whether a worker that waits for its processor loses packets soon.
+/// Whether a worker that waits for its CPU soon loses packets.
 fn needs_real_time(sockets: &[Vec<Attached>]) -> bool {
     sockets.iter().flatten().any(Attached::has_little_room)
 }
 
-/// Whether interfaces are left, and outputs but for those that nobody reads any more.
+/// Whether an interface is left, and no output has failed but those whose reader has left.
 fn all_is_there(totals: &Totals) -> bool {
     if totals.interfaces_gone {
         error!("no interface is left to capture from");
@@ -275,14 +275,14 @@ fn show(config: &Config, quiet: bool, top: Option<&TopFlows>, totals: &Totals) -
     shown
 }
 
-/// On standard error; for programs also where people want none.
+/// Prints the totals to standard error. JSON is printed with `--quiet` too.
 fn print_totals(form: StatsForm, quiet: bool, totals: &Totals) {
     let text = match form {
         StatsForm::Text if quiet => String::new(),
         StatsForm::Text => totals.text(),
         StatsForm::Json => totals.json() + "\n",
     };
-    // Nothing can be said where standard error takes nothing.
+    // There is no other place for a message about a failure.
     drop(stderr().write_all(text.as_bytes()));
 }
 
@@ -299,7 +299,7 @@ fn show_table(top: &TopFlows, totals: &Totals, stats: StatsForm) -> bool {
     print(text.as_bytes())
 }
 
-/// Writes to standard output. A reader that wants no more is none of our business.
+/// Writes to standard output. A reader that has left is no failure.
 fn print(text: &[u8]) -> bool {
     let mut stdout = stdout();
     match stdout.write_all(text).and_then(|()| stdout.flush()) {

@@ -1,10 +1,10 @@
-//! Live: frames of this host's interfaces in, flows out on time.
+//! The loop of a worker in live capture.
 //!
-//! A worker shares nothing: its sockets, its clock, its table and its fragments are its own. It
-//! takes turns between its sockets while packets come, naps between bursts, and sleeps in `poll`
-//! after some rounds without any. Twenty times a second it ticks: flows end though no packet comes.
-//! The main thread looks after the interfaces, adds up what the workers publish, and waits for a
-//! signal.
+//! A worker shares nothing: it has its own sockets, clock, table and fragments. While packets come
+//! it reads its sockets in turn and sleeps briefly between bursts. After some rounds without
+//! packets it waits in `poll`. Twenty times a second it ticks, so that flows end when no packet
+//! comes. The main thread watches the interfaces, adds up the counters that workers publish, and
+//! waits for a signal.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,32 +24,32 @@ use crate::host::priority::{self, Priority};
 use crate::pipeline::queue::WhenFull;
 use crate::pipeline::worker::{Ended, Worker, wall_clock};
 
-/// Frames taken from a socket before it is the next one's turn.
+/// Most frames that are read from a socket before the next socket is read.
 const TURN_FRAMES: usize = 256;
 
-/// Rounds without a frame, with a nap after each, before the worker waits in `poll`.
+/// Rounds without a frame, with a short sleep after each, before the worker waits in `poll`.
 const EMPTY_ROUNDS: u32 = 8;
 
-/// Rounds between two looks at the clock while frames come.
+/// Rounds between two reads of the clock while frames come.
 const ROUNDS_PER_LOOK: u32 = 16;
 
-/// How often flows are ended and counters published.
+/// Time between two ticks, which end flows and publish counters.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Ticks after which no record waits for a batch to be full.
+/// Ticks between two flushes of a batch that is not full.
 const TICKS_PER_BATCH: u32 = 5;
 
-/// Packets have the time at which the kernel took them, and come so much later at most: the tick
-/// stays behind, so that they do not count as late.
+/// How far a tick stays behind the time of day, in milliseconds. A packet carries the time at which
+/// the kernel took it, and arrives at most this much later, so it does not count as late.
 const LAG_MS: u64 = 100;
 
-/// What is in the rings at the end is taken for so long at most.
+/// Longest time in which the rings are emptied at the end.
 const DRAIN: Duration = Duration::from_millis(500);
 
-/// The kernel hands over what it has begun within 20 ms.
+/// Pause between two reads at the end. The kernel delivers what it has begun within 20 ms.
 const DRAIN_PAUSE: Duration = Duration::from_millis(2);
 
-/// The end of a run waits so long for outputs that are behind.
+/// Longest time that the end of a run waits for room in the queue.
 const FINISH: Duration = Duration::from_secs(20);
 
 /// A socket, and the interface that it belongs to.
@@ -69,7 +69,7 @@ pub(crate) struct Snapshot {
     pub(crate) sources: Vec<SourceCounts>,
 }
 
-/// A worker's loop: frames in.
+/// The loop of a worker.
 pub(crate) struct LiveWorker<'a> {
     worker: Worker,
     observer: Observer,
@@ -78,22 +78,22 @@ pub(crate) struct LiveWorker<'a> {
     arrivals: Receiver<Attached>,
     published: &'a Mutex<Snapshot>,
     stop: &'a AtomicBool,
-    /// None: it is not this program's to decide.
+    /// `None` without real-time priority.
     priority: Option<Priority>,
-    /// Of sockets that are closed, by interface.
+    /// Counters of closed sockets, by interface.
     closed: Vec<SourceCounts>,
     ticks: u32,
-    /// Since the last tick there was a moment when no packet waited.
+    /// Whether all rings were empty at some time since the last tick.
     was_idle: bool,
 }
 
-/// What a worker is given besides its table.
+/// What a worker reads from, and what it shares with the main thread.
 pub(crate) struct WorkerInput<'a> {
     pub(crate) sources: Vec<Attached>,
     pub(crate) arrivals: Receiver<Attached>,
     pub(crate) ports: usize,
     pub(crate) published: &'a Mutex<Snapshot>,
-    /// Set when no more frames come.
+    /// Set when capture has ended.
     pub(crate) stop: &'a AtomicBool,
     /// The worker has inherited real-time priority.
     pub(crate) is_real_time: bool,
@@ -115,7 +115,7 @@ impl<'a> LiveWorker<'a> {
         }
     }
 
-    /// Runs until it is told to stop; then takes what is left in the rings and ends all flows.
+    /// Runs until `stop` is set. Then it empties the rings and ends all flows.
     pub(crate) fn run(mut self) {
         let mut next_tick = Instant::now();
         let (mut rounds, mut empty_rounds) = (0_u32, 0_u32);
@@ -155,7 +155,7 @@ impl<'a> LiveWorker<'a> {
         publish(published, Snapshot { meter, ended, flows: 0, sources });
     }
 
-    /// Takes what is in the rings; nothing is added any more.
+    /// Empties the rings after capture has ended.
     fn drain(&mut self) {
         let end = Instant::now() + DRAIN;
         self.sources.extend(self.arrivals.try_iter());
@@ -170,7 +170,7 @@ impl<'a> LiveWorker<'a> {
         }
     }
 
-    /// A turn for each socket. Whether there was a frame.
+    /// Reads each socket once. Returns whether there was a frame.
     fn round(&mut self) -> bool {
         let mut busy = false;
         let mut index = 0;
@@ -195,7 +195,7 @@ impl<'a> LiveWorker<'a> {
     }
 
     fn tick(&mut self) {
-        // While packets wait, they move the clock: they are older than now.
+        // Packets that wait in a ring are older than the time of day: they move the clock.
         if std::mem::take(&mut self.was_idle) {
             self.move_clock();
         }
@@ -217,7 +217,7 @@ impl<'a> LiveWorker<'a> {
         publish(self.published, snapshot);
     }
 
-    /// By the time of day.
+    /// Moves the clock by the time of day.
     fn move_clock(&mut self) {
         let now = wall_clock().minus_millis(LAG_MS);
         self.observer.tick(now, &mut self.worker);
@@ -231,19 +231,19 @@ impl<'a> LiveWorker<'a> {
         counts
     }
 
-    /// A socket is done with.
+    /// Closes a socket and keeps its counters.
     fn close(&mut self, index: usize) {
         let Attached { port, mut source } = self.sources.remove(index);
         self.closed[port] += source.last_counts();
     }
 
-    /// How long all rings can be left alone; none: `poll` is better.
+    /// Longest sleep that no ring overflows in; `None` if the worker should wait in `poll`.
     fn nap(&self) -> Option<Duration> {
         let naps = self.sources.iter().map(|attached| attached.source.nap());
         naps.min().flatten()
     }
 
-    /// Until a socket has frames.
+    /// Waits until a socket has frames, or for `longest`.
     fn sleep(&self, longest: Duration) {
         match self.sources.as_slice() {
             [only] => wait(&mut [only.readable()], longest),
@@ -256,7 +256,7 @@ impl<'a> LiveWorker<'a> {
 }
 
 impl Attached {
-    /// Whether its ring is full within milliseconds at high rates.
+    /// Whether its ring fills up within milliseconds at high rates.
     pub(crate) fn has_little_room(&self) -> bool {
         matches!(self.source, LiveSource::Xdp(_))
     }
@@ -267,7 +267,7 @@ impl Attached {
 }
 
 fn wait(sockets: &mut [PollFd<'_>], longest: Duration) {
-    // In whole milliseconds, and not less: a wait of 0 would not be one.
+    // `poll` takes whole milliseconds, and 0 would not wait.
     let millis = longest + Duration::from_millis(1);
     let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::ZERO);
     match poll(sockets, timeout) {
@@ -280,11 +280,11 @@ fn wait(sockets: &mut [PollFd<'_>], longest: Duration) {
 }
 
 fn publish(published: &Mutex<Snapshot>, snapshot: Snapshot) {
-    // A reader cannot break a copy.
+    // A poisoned lock still holds a whole copy.
     *published.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
 }
 
-/// All workers together.
+/// The sum over all workers.
 pub(crate) fn sum(published: &[Mutex<Snapshot>], ports: usize) -> Snapshot {
     let mut sum = Snapshot { sources: vec![SourceCounts::default(); ports], ..Snapshot::default() };
     for one in published {

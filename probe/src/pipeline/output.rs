@@ -23,7 +23,7 @@ pub(crate) struct Output<'a> {
 pub(crate) struct OutputEnd {
     pub(crate) name: String,
     pub(crate) counts: ExportCounts,
-    /// What the queues on the way to it did not take.
+    /// Records for which the queues on the way had no room.
     pub(crate) dropped: RecordTally,
     pub(crate) error: Option<ExportError>,
 }
@@ -33,7 +33,7 @@ pub(crate) struct OutputLoop<'output, 'run> {
     pub(crate) output: Output<'output>,
     pub(crate) merge: Merge,
     pub(crate) pool: Pool,
-    /// Not in a replay of files, which nobody waits for.
+    /// `None` in a replay of files: records leave when a message or buffer is full.
     pub(crate) ticks: Option<Ticks<'run>>,
     /// Outputs that have not given up.
     pub(crate) outputs_left: &'run AtomicUsize,

@@ -18,8 +18,9 @@ use flow::{BATCH_RECORDS, Batch, FlowRecord, RecordTally};
 /// Batches on a queue before the worker of a replay waits.
 const REPLAY_BATCHES: usize = 64;
 
-/// Live, so many batches: what ends together is not lost together, up to a million records; and
-/// batches that are not full, a few a second from each worker, can wait for a collector.
+/// Least and most batches on a live queue. The most hold a million records, which may end together.
+/// The least hold batches that are not full, a few a second from each worker, while a collector is
+/// slow.
 const LIVE_BATCHES: (usize, usize) = (1024, 4096);
 
 /// What goes from a worker to the outputs.
@@ -27,7 +28,7 @@ const LIVE_BATCHES: (usize, usize) = (1024, 4096);
 pub(crate) enum Delivery {
     /// Ended flows.
     Batch(Arc<Batch>),
-    /// What the meter says of itself.
+    /// Counters of the meter.
     Report(MeterReport),
     /// The records of a block are complete: those of the next worker follow.
     BlockEnd,
@@ -44,11 +45,11 @@ pub(crate) struct RecordQueue {
 /// What a sender does when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenFull {
-    /// Replay: nothing is lost on our side.
+    /// Wait for room: a replay loses nothing.
     Wait,
-    /// Live: capture never waits.
+    /// Drop and count: capture never waits.
     Drop,
-    /// Live, at the end: waits until then.
+    /// Wait until this time, then drop and count: the end of a live run.
     WaitUntil(Instant),
 }
 
@@ -59,7 +60,7 @@ pub(crate) struct QueueSender {
     dropped: Arc<Dropped>,
 }
 
-/// What a queue did not take.
+/// What was dropped because a queue was full.
 #[derive(Debug, Default)]
 struct Dropped {
     records: AtomicU64,
@@ -68,19 +69,19 @@ struct Dropped {
     events: AtomicU64,
 }
 
-/// What all queues on the way to an output did not take.
+/// What all queues on the way to an output have dropped.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DroppedOnWay(Vec<Arc<Dropped>>);
 
-/// The receiving end of one queue, or of one queue for each worker, of which it takes in turn: a
-/// block of the first worker, the same block of the second, and so on.
+/// The receiving end of one queue, or of a queue for each worker. It takes a block of the first
+/// worker, then the same block of the second worker, and so on.
 pub(crate) struct Merge {
     receivers: Vec<Receiver<Delivery>>,
     turn: usize,
     pub(crate) dropped: DroppedOnWay,
 }
 
-/// Batches that every output is done with, to be filled again.
+/// Empty batches, to be filled again.
 #[derive(Clone)]
 pub(crate) struct Pool {
     give: Sender<Batch>,
@@ -111,8 +112,8 @@ impl Pool {
 
 /// Clears a list that another thread has filled and will fill again.
 ///
-/// The other CPU is slow to write where this one has only read: up to 37 ns for each line of the
-/// cache, and 3 where both have written. So all is overwritten.
+/// All of it is overwritten first. The other CPU takes up to 37 ns to write a cache line that this
+/// CPU has only read, and 3 ns if both have written to it.
 pub(crate) fn clear<T: Copy>(list: &mut Vec<T>) {
     if let Some(first) = list.first().copied() {
         list.fill(first);
@@ -175,7 +176,7 @@ impl QueueSet {
         Self::new(workers, merge, pool, outputs, has_stages, REPLAY_BATCHES)
     }
 
-    /// One queue from all workers, as long as all tables together have records, to a limit.
+    /// One queue from all workers, with room for as many records as all tables hold, within limits.
     pub(crate) fn live(workers: usize, outputs: usize, has_stages: bool, flows_max: usize) -> Self {
         let batches = (flows_max / BATCH_RECORDS).clamp(LIVE_BATCHES.0, LIVE_BATCHES.1);
         let pool = Pool::new(batches);
@@ -215,7 +216,7 @@ impl QueueSet {
 }
 
 impl Merge {
-    /// No queue yet. What `before` did not take is missing here too.
+    /// A merge without queues. What `before` has dropped does not arrive here either.
     fn new(mut before: DroppedOnWay) -> Self {
         before.0.push(Arc::default());
         Self { receivers: Vec::new(), turn: 0, dropped: before }
@@ -276,7 +277,7 @@ impl RecordQueue {
         }
     }
 
-    /// Sends what the meter says of itself, behind the records before it.
+    /// Sends counters of the meter, behind the records before them.
     pub(crate) fn report(&mut self, report: MeterReport) {
         self.flush();
         self.sender.send(Delivery::Report(report), self.when_full);

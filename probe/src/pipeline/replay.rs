@@ -1,8 +1,8 @@
-//! Replay: frames of capture files in, as fast as records can leave.
+//! The loop of a replay: reads capture files as fast as records can leave.
 //!
-//! Nothing that leaves depends on the size of bursts, the speed of the disk or that of an output:
-//! packets alone decide in which order records leave a table; blocks are counted in frames; and an
-//! output takes the records of several workers block by block, worker by worker.
+//! What leaves does not depend on the size of bursts, the speed of the disk or the speed of an
+//! output. Packets alone decide the order of records of a table. Blocks are counted in frames.
+//! Records of several workers are taken block by block, worker by worker.
 
 use std::slice;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,20 +27,19 @@ use crate::settings::config::{Config, Source};
 /// Frames of a block.
 const BLOCK_FRAMES: usize = 8192;
 
-/// The same where several workers share them: they are woken for each.
+/// Frames of a block that several workers share. Each block wakes them.
 const BLOCK_FRAMES_SHARED: usize = 16_384;
 
-/// Tables for fewer flows are not split where nobody asks for several workers: their halves would
-/// not be full at the same time.
+/// A table for fewer flows is not split by default: its halves would not be full at the same time.
 const FLOWS_SPLIT: u32 = 10_000;
 
-/// Packets that are handed out together.
+/// Packets that are copied to the workers' blocks together.
 const REST: usize = 32;
 
 /// What came through a pipe leaves each second, though a message is not full.
 const PIPE_TICKS: Ticks<'static> = Ticks { period: Duration::from_secs(1), published: None };
 
-/// Blocks on their way to a worker before the reader waits.
+/// Blocks on the queue of a worker before the reader waits.
 const QUEUE_BLOCKS: usize = 4;
 
 /// What became of a replay.
@@ -52,8 +51,8 @@ pub(crate) struct ReplayEnd {
     pub(crate) failure: Option<CaptureError>,
 }
 
-/// Replays capture files through the stages into the outputs, until their end, or until `stop` is
-/// set, or until no output is left. `progress` is called after each block.
+/// Replays capture files through the stages into the outputs. Ends at the end of the files, when
+/// `stop` is set, or when no output is left. `progress` is called after each block.
 pub(crate) fn replay(
     config: &Config,
     source: &mut FileSource,
@@ -96,9 +95,10 @@ pub(crate) fn replay(
     })
 }
 
-/// Two workers and the thread that reads keep two processors busy, or three. But a small table is
-/// not split, and what comes through a pipe should not wait for a block to be full. On how many
-/// processors there are it does not depend, for the order of records would depend on the host.
+/// The default number of workers. Two workers and the reader keep two or three CPUs busy. A small
+/// table is not split. Packets of a pipe should not wait until a block is full, so a pipe has one
+/// worker. The number does not depend on the CPUs of the host, because the order of records would
+/// depend on it.
 fn workers_that_fit(config: &Config) -> usize {
     if config.table.flows_max >= FLOWS_SPLIT && !reads_pipe(config) { 2 } else { 1 }
 }
@@ -184,8 +184,8 @@ impl Reader<'_> {
         (self.observer.counts(), ended, failure)
     }
 
-    /// Whether the block is complete; then `left` is that of the next. Where blocks end depends on
-    /// packets and interfaces only, and not on the pace of a pipe.
+    /// Whether the block is complete; `left` then counts for the next block. Only packets and
+    /// interfaces decide where a block ends, not the pace of a pipe.
     fn block_is_over(&self, left: &mut usize, frames: usize) -> bool {
         let is_over = *left == 0 || self.source.has_new_interfaces();
         if is_over {
@@ -205,7 +205,7 @@ impl Reader<'_> {
         is_news
     }
 
-    /// Whether the block just read was the last, and why if that is a failure.
+    /// `Some` if the block just read was the last, with the failure if there was one.
     fn is_over(&mut self, polled: Result<Polled, CaptureError>) -> Option<Option<CaptureError>> {
         (self.progress)(self.source);
         match polled {
@@ -228,13 +228,13 @@ struct Block {
     now: Timestamp,
 }
 
-/// What the reader holds of all workers.
+/// The reader's side of all workers.
 struct WorkerHandles<'scope> {
     handles: Vec<WorkerHandle<'scope>>,
     seed: HashSeed,
     key: KeyFields,
-    /// Packets that have not been handed out. They rest until there are some: what was written word
-    /// by word is copied in larger pieces, for which the CPU would wait right after.
+    /// Packets that are not copied yet. They were written in words and are copied in larger pieces;
+    /// the CPU would stall on a copy right after the writes.
     observed: Box<[Observation; REST]>,
     count: usize,
 }
@@ -255,7 +255,7 @@ impl<'scope> WorkerHandles<'scope> {
         }
     }
 
-    /// To each worker the packets of its flows.
+    /// Copies each packet to the block of its worker.
     fn distribute(&mut self) {
         for packet in &self.observed[..self.count] {
             let worker = packet.shard(&self.seed, self.key, self.handles.len());
@@ -269,7 +269,7 @@ impl<'scope> WorkerHandles<'scope> {
         self.handles[0].block.report = report;
     }
 
-    /// Passes the block on; the next one is empty.
+    /// Sends the block and begins an empty one.
     fn pass(&mut self, now: Timestamp) {
         self.distribute();
         self.handles.iter_mut().for_each(|handle| handle.pass(now));
@@ -299,11 +299,11 @@ impl Sink for WorkerHandles<'_> {
     }
 }
 
-/// What the reader holds of a worker.
+/// The reader's side of a worker.
 struct WorkerHandle<'scope> {
     block: Block,
     blocks: Sender<Block>,
-    /// Lists that the worker is done with.
+    /// Empty lists from the worker.
     spare: Receiver<Vec<Observation>>,
     thread: ScopedJoinHandle<'scope, Ended>,
 }
@@ -317,7 +317,7 @@ impl<'scope> WorkerHandle<'scope> {
         Self { block: Block::default(), blocks, spare, thread }
     }
 
-    /// Passes the block on; the next one is empty.
+    /// Sends the block and begins an empty one.
     fn pass(&mut self, now: Timestamp) {
         let packets = self.spare.try_recv().unwrap_or_default();
         let next = Block { packets, ..Block::default() };
@@ -326,7 +326,7 @@ impl<'scope> WorkerHandle<'scope> {
     }
 }
 
-/// A worker's thread: blocks in, records out.
+/// The thread of a worker: takes blocks, sends records.
 fn work(
     mut worker: Worker,
     inbox: &Receiver<Block>,

@@ -25,19 +25,19 @@ use crate::report::totals::Totals;
 use crate::settings::args::LiveSettings;
 use crate::settings::config::Config;
 
-/// How often the main thread looks whether it is to stop.
+/// Time between two checks of the main thread for a stop.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How often it looks after the interfaces and tells the outputs how the meter does.
+/// Time between two checks of the interfaces and two reports to the outputs.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// How often an exporter is told that time has passed: what it gathered leaves within a second.
+/// Time between two ticks of an exporter, so that gathered records leave within a second.
 const EXPORT_TICK: Duration = Duration::from_millis(500);
 
-/// Sockets of interfaces that came back, before their worker has taken them. More of them follow.
+/// Most sockets of returned interfaces that wait for a worker. More wait in the main thread.
 const ARRIVALS: usize = 64;
 
-/// So long after the workers have ended every output has, or is given up.
+/// Time after the end of the workers in which an output must end; then it is given up.
 const OUTPUTS_END: Duration = Duration::from_secs(15);
 
 /// What a live run needs.
@@ -60,7 +60,7 @@ pub(crate) struct Session<'a> {
     pub(crate) begin: Instant,
 }
 
-/// Is told the totals of a run while it goes on.
+/// Gets the totals of a run while it goes on.
 pub(crate) trait Watch {
     /// Once a second.
     fn second(&mut self, totals: &Totals);
@@ -68,7 +68,7 @@ pub(crate) trait Watch {
     /// Every `--stats-interval`.
     fn interval(&mut self, totals: &Totals);
 
-    /// At the end, when an output does not end: these totals are the last. Ends the process.
+    /// Called at the end if an output does not end. These totals are the last; it ends the process.
     fn stuck(&mut self, totals: &Totals) -> !;
 }
 
@@ -79,13 +79,12 @@ struct Shared {
     /// By output.
     exports: Vec<Mutex<ExportCounts>>,
     outputs_left: AtomicUsize,
-    /// The programs are detached: what is in the rings is the rest.
+    /// XDP is detached: workers drain the rings and stop.
     last_frames: AtomicBool,
 }
 
 impl Session<'_> {
-    /// Runs until a signal, or until no interface or no output is left. `watch` is told how it
-    /// does.
+    /// Runs until a signal, or until no interface or no output is left. `watch` gets the totals.
     pub(crate) fn run(self, watch: &mut dyn Watch) -> Totals {
         let (workers, is_real_time) = (self.sockets.len(), self.is_real_time);
         let flows_max = self.config.table.flows_max as usize;
@@ -146,7 +145,7 @@ impl Session<'_> {
                 priority::drop_real_time();
             }
             supervisor.supervise(self.stop, &arrivals, watch);
-            // From here on a signal ends the process at once.
+            // A signal after this ends the process at once.
             self.stop.store(true, Ordering::Relaxed);
             supervisor.ports.detach();
             shared.last_frames.store(true, Ordering::Relaxed);
@@ -217,7 +216,7 @@ struct Supervisor<'a> {
 }
 
 impl Supervisor<'_> {
-    /// Looks after everything until it is time to end.
+    /// Watches interfaces and outputs until the run ends.
     fn supervise(
         &mut self,
         stop: &AtomicBool,
@@ -251,7 +250,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The workers have ended: the outputs hear of it, and end too.
+    /// Ends the outputs after the workers have ended.
     fn finish(
         mut self,
         outputs: Vec<ScopedJoinHandle<'_, OutputEnd>>,
@@ -294,7 +293,7 @@ impl Supervisor<'_> {
         so_far.collect()
     }
 
-    /// What an output that hangs has not accounted for is dropped.
+    /// The totals when an output hangs: records that it has not accounted for count as dropped.
     fn totals_when_stuck(&self) -> Totals {
         let mut totals = self.totals(self.outputs_so_far());
         let records = totals.records();
@@ -305,7 +304,8 @@ impl Supervisor<'_> {
         totals
     }
 
-    /// Tells the outputs how the meter does; one that is behind hears it the next time.
+    /// Sends counters of the meter to the outputs. An output with a full queue gets the next
+    /// report.
     fn report(&self, totals: &Totals, when_full: WhenFull) {
         let report = MeterReport {
             ignored: totals.meter.ignored_total(),
@@ -318,7 +318,8 @@ impl Supervisor<'_> {
     }
 }
 
-/// Gives sockets to the workers in turn. What one does not take now is for the next round.
+/// Gives sockets to the workers in turn. A socket that a worker cannot take waits for the next
+/// round.
 fn hand_out(waiting: &mut Vec<Attached>, workers: &[Sender<Attached>]) {
     for (attached, worker) in std::mem::take(waiting).into_iter().zip(workers.iter().cycle()) {
         if let Err(refused) = worker.try_send(attached) {
@@ -327,7 +328,7 @@ fn hand_out(waiting: &mut Vec<Attached>, workers: &[Sender<Attached>]) {
     }
 }
 
-/// Which processor each worker has. A single worker goes where the system wants it.
+/// The CPU of each worker. A single worker is not pinned.
 #[derive(Clone)]
 struct Processors {
     allowed: Arc<[usize]>,
@@ -341,8 +342,8 @@ impl Processors {
         Self { allowed: if workers > 1 { allowed.into() } else { Arc::default() } }
     }
 
-    /// Pins this thread. Interrupts of a queue mostly come to the processor of the same number, so
-    /// its worker takes the next one.
+    /// Pins this thread. Interrupts of a queue usually go to the CPU with the number of the queue,
+    /// so its worker takes the next CPU.
     fn pin(&self, worker: usize) {
         if self.allowed.is_empty() {
             return;

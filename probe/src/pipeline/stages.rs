@@ -31,7 +31,8 @@ pub(crate) fn configured(_config: &Config) -> Vec<Box<dyn Stage>> {
 pub(crate) enum Mode<'run> {
     /// The export times of records are the clock. A full queue makes the stages wait.
     Replay,
-    /// The time of day is the clock. A full queue drops until capture has ended, which this says.
+    /// The time of day is the clock. A full queue drops until this flag says that capture has
+    /// ended.
     Live(&'run AtomicBool),
 }
 
@@ -116,7 +117,7 @@ impl<'run> StageLoop<'run> {
         matches!(self.mode, Mode::Live(_)).then(|| Instant::now() + TICK)
     }
 
-    /// Live: nothing is captured any more that could be lost while this thread waits.
+    /// Live: after the end of capture this thread may wait, because no packet can be lost.
     fn wait_if_capture_has_ended(&mut self) {
         if let Mode::Live(ended) = self.mode
             && self.when_full == WhenFull::Drop

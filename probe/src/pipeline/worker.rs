@@ -41,7 +41,7 @@ impl Worker {
         self.table.settle(&mut |record| self.records.push(record));
     }
 
-    /// Live: ends flows that are over though no packet comes.
+    /// Live: ends expired flows when no packet comes.
     pub(crate) fn tick(&mut self, now: Timestamp) {
         self.table.tick(now, &mut |record| self.records.push(record));
     }

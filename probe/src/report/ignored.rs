@@ -1,4 +1,4 @@
-//! What frames had that were ignored, in words and for programs.
+//! Ethertypes and link types of ignored frames, as text and JSON.
 
 use flow::{Tally, Unread, UnreadCounts};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::capture::file::link_name;
 use crate::report::units::grouped;
 
-/// The most frequent first; nothing if there is nothing to say.
+/// The kinds as text, the most frequent first; empty if there are none.
 pub(super) fn words(counts: &UnreadCounts) -> String {
     let mut parts: Vec<String> = counts
         .most_frequent()
@@ -18,7 +18,7 @@ pub(super) fn words(counts: &UnreadCounts) -> String {
     parts.join(", ")
 }
 
-/// Ethertypes, and Service Access Points of LLC.
+/// Names of Ethertypes, and of LLC Service Access Points.
 pub(super) fn ethertypes(counts: &UnreadCounts) -> Vec<Value> {
     let known = counts.most_frequent().filter_map(|(kind, tally)| match kind {
         Unread::Ethertype(number) => Some(entry("ethertype", &format!("{number:#06x}"), tally)),
@@ -28,7 +28,7 @@ pub(super) fn ethertypes(counts: &UnreadCounts) -> Vec<Value> {
     known.chain(others(counts)).collect()
 }
 
-/// Numbers of the pcap format.
+/// Names of link types, by their numbers in the pcap format.
 pub(super) fn link_types(counts: &UnreadCounts) -> Vec<Value> {
     let known = counts.most_frequent().filter_map(|(kind, tally)| match kind {
         Unread::LinkType(number) => Some(entry("link_type", &number.to_string(), tally)),

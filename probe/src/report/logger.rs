@@ -36,7 +36,7 @@ impl Log for Logger {
             Level::Warn => "warning: ",
             Level::Info | Level::Debug | Level::Trace => "",
         };
-        // Nothing can be said where standard error is closed.
+        // There is no other place for a message about a failure.
         let write = || drop(writeln!(stderr(), "flowprobe: {label}{}", Escaped(record.args())));
         match self.bar.lock() {
             Ok(bar) => match &*bar {

@@ -1,4 +1,4 @@
-//! What people and programs are told of a run: totals, the table of the biggest flows, messages.
+//! Reports of a run: totals, the table of the biggest flows, log messages.
 
 pub(crate) mod escape;
 mod ignored;

@@ -13,15 +13,15 @@ use crate::settings::args::Order;
 /// What a table shows.
 #[derive(Debug)]
 pub(super) struct Table<'a> {
-    /// In their order.
+    /// The flows to show, in order.
     pub(super) flows: &'a [(FlowKey, Flow)],
-    /// The count that the order and the shares are of.
+    /// What the order and the shares count.
     pub(super) order: Order,
-    /// All flows together.
+    /// The sum over all flows.
     pub(super) whole: RecordTally,
-    /// Flows that are not shown.
+    /// Number of known flows that are not shown.
     pub(super) smaller_flows: u64,
-    /// Flows that are not known any more.
+    /// Number of forgotten flows.
     pub(super) forgotten: u64,
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct TopFlows {
     given: RecordTally,
     /// Events, for which the table has no place.
     events: u64,
-    /// Flows that were forgotten: if one came again, its row is too small by what was before.
+    /// Number of forgotten flows. If a forgotten flow comes again, its row lacks the part before.
     forgotten: u64,
     /// Live, on a terminal.
     status: Option<Status>,
@@ -53,7 +53,7 @@ impl TopFlows {
         Self { settings, flows: HashMap::new(), given, events: 0, forgotten: 0, status: None }
     }
 
-    /// The same, drawn again and again under a line that says how the run does.
+    /// The same, drawn on the terminal each tick, below a status line.
     pub(crate) fn shown_on(self, status: Status) -> Self {
         Self { status: Some(status), ..self }
     }
@@ -66,7 +66,7 @@ impl TopFlows {
         let columns = terminal_size().map(|(width, _)| width.0.into());
         let text = format!("{}\n\n{}", status.line(), self.table(columns));
         let text = text.replace('\n', CLEAR_LINE);
-        // The terminal may have gone; then the run is about to end.
+        // If the terminal is gone, the run is about to end.
         drop(write!(anstream::stdout(), "{TO_THE_TOP}{text}{CLEAR_BELOW}"));
     }
 
@@ -92,7 +92,7 @@ impl TopFlows {
         }
     }
 
-    /// The biggest first; where they are as big as each other, by key.
+    /// The biggest first; equal ones by key.
     fn in_order(&self) -> Vec<(FlowKey, Flow)> {
         let mut order: Vec<_> = self.flows.iter().map(|(key, flow)| (*key, *flow)).collect();
         order.sort_unstable_by_key(|(key, flow)| {

@@ -39,7 +39,7 @@ impl Totals {
         self.ended.iter().copied().fold(RecordTally::default(), |sum, one| sum + one)
     }
 
-    /// Whether no record or event is known to be lost, but for a reader that wanted no more.
+    /// Whether no record or event is known to be lost. A reader that has left is no loss.
     pub(crate) fn all_arrived(&self) -> bool {
         self.outputs.iter().all(|output| match &output.error {
             Some(error) => error.is_reader_left(),
@@ -187,7 +187,7 @@ impl Totals {
     }
 }
 
-/// How fast a live run goes, from one second to the next.
+/// Rates of a live run between two calls.
 #[derive(Debug)]
 pub(crate) struct Rates {
     at: Duration,
@@ -199,7 +199,7 @@ impl Rates {
         Self { at: Duration::ZERO, metered: Tally::default() }
     }
 
-    /// A line for people about the time since it was last asked for.
+    /// A line with the rates since the last call.
     pub(crate) fn line(&mut self, totals: &Totals) -> String {
         let elapsed = totals.elapsed.saturating_sub(self.at);
         let metered = totals.meter.metered - self.metered;

@@ -14,16 +14,16 @@ use crate::capture::file::Input;
 use crate::capture::packet::Direction;
 use crate::pipeline::worker::wall_clock;
 
-/// Everything that was settled before anything is opened.
+/// All settings, checked before anything is opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) source: Source,
     pub(crate) outputs: Vec<Destination>,
     pub(crate) top: TopSettings,
     pub(crate) observer: ObserverSettings,
-    /// Of one worker that has all flows.
+    /// The table of a single worker with all flows.
     pub(crate) table: TableSettings,
-    /// None: as many as fit.
+    /// `None`: the default number.
     pub(crate) workers: Option<usize>,
     pub(crate) ifindex: Vec<(String, u32)>,
     pub(crate) context: Context,
@@ -50,10 +50,10 @@ const TOP_DEFAULT: usize = 10;
 
 const ACTIVE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A table that is looked at should not be a minute behind.
+/// Active timeout of a live table, which should not be a minute behind.
 const ACTIVE_TIMEOUT_OF_LIVE_TABLE: Duration = Duration::from_secs(5);
 
-/// The Observation Domain ID of a replay. Live it is one of the host's own.
+/// The Observation Domain ID of a replay. Live the host has its own.
 const REPLAY_DOMAIN: u32 = 1;
 
 /// Seed of a replay, so that its output is the same each time. Live the seed is random: a sender
@@ -65,7 +65,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// A contradiction, in words.
+    /// One sentence about settings that contradict each other.
     pub(crate) fn new(args: &Arguments) -> Result<Self, String> {
         let source = source(args)?;
         check_outputs(args)?;
@@ -128,7 +128,7 @@ impl Config {
     }
 }
 
-/// Ethertypes of VLAN tags that were asked for.
+/// Checks the Ethertypes of `--tpid`.
 fn tpids(ethertypes: &[u16]) -> Result<Tpids, String> {
     let mut tpids = Tpids::default();
     if ethertypes.len() > Tpids::MAX {
@@ -195,7 +195,7 @@ fn check_outputs(args: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-/// No file is written twice, or read and written.
+/// Refuses a file that is written twice, or read and written.
 fn check_files(args: &Arguments) -> Result<(), String> {
     let mut written: Vec<PathBuf> = Vec::new();
     for output in &args.output {
@@ -211,12 +211,12 @@ fn check_files(args: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-/// The path by which a file can be told from others; none of a device or a pipe.
+/// The canonical path of a regular file; `None` for a device or a pipe.
 fn regular_file(path: &Path) -> Option<PathBuf> {
     match path.metadata() {
         Ok(metadata) if metadata.is_file() => path.canonicalize().ok(),
         Ok(_) => None,
-        // It is still to be created.
+        // The file does not exist yet.
         Err(_) => std::path::absolute(path).ok(),
     }
 }
@@ -233,7 +233,7 @@ fn check_interfaces(numbers: &[(String, u32)]) -> Result<(), String> {
     Ok(())
 }
 
-/// Timeouts were checked to be in range.
+/// Milliseconds of a timeout, which is in range.
 fn millis(timeout: Duration) -> u32 {
     u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX)
 }
@@ -243,7 +243,8 @@ fn host_name() -> String {
         .map_or_else(|_| "flowprobe".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-/// An Observation Domain ID that the host keeps over restarts: collectors know templates by it.
+/// The Observation Domain ID of this host. It stays over restarts, because collectors know
+/// templates by it.
 fn host_domain() -> u32 {
     let identity = std::fs::read_to_string("/etc/machine-id").unwrap_or_else(|_| host_name());
     // FNV-1a.
