@@ -94,7 +94,7 @@ impl XdpSocket {
         let xsk =
             Xsk::new(&queue.sizes).map_err(|(step, error)| fail(queue.cause(step, &error)))?;
         let bound = retry_while_busy(|| xsk.bind(&queue.binding));
-        bound.map_err(|error| fail(queue.cause_of_binding(&error)))?;
+        bound.map_err(|error| queue.binding_error(&error))?;
         let is_zero_copy = xsk
             .is_zero_copy()
             .map_err(|error| fail(format!("the kernel does not say how: {}", sentence(&error))))?;
@@ -233,7 +233,10 @@ impl Assembly {
 impl XdpQueue {
     fn error(&self, cause: String) -> CaptureError {
         let Self { interface, binding, .. } = self;
-        CaptureError(format!("receiving from queue {} of {interface}: {cause}", binding.queue))
+        CaptureError::Failed(format!(
+            "receiving from queue {} of {interface}: {cause}",
+            binding.queue
+        ))
     }
 
     fn cause(&self, step: XskStep, error: &io::Error) -> String {
@@ -259,19 +262,23 @@ impl XdpQueue {
         }
     }
 
-    fn cause_of_binding(&self, error: &io::Error) -> String {
+    fn binding_error(&self, error: &io::Error) -> CaptureError {
         let words = sentence(error);
-        match error.raw_os_error() {
+        self.error(match error.raw_os_error() {
             Some(libc::EBUSY) => {
-                "another AF_XDP socket has it, maybe of another flowprobe; end that first"
-                    .to_owned()
+                let Self { interface, binding, .. } = self;
+                return CaptureError::Busy(format!(
+                    "receiving from queue {} of {interface}: another AF_XDP socket has it, maybe of \
+                     another flowprobe; end that first",
+                    binding.queue
+                ));
             }
             Some(libc::EINVAL) => {
                 format!("binding the socket: {words}; is there a queue of this number?")
             }
             Some(libc::ENETDOWN) => "the interface is down; set it up first".to_owned(),
             _ => format!("binding the socket: {words}"),
-        }
+        })
     }
 }
 

@@ -34,7 +34,14 @@ pub enum Polled {
     End,
 }
 
-/// A source that cannot go on, in one sentence.
+/// Why a source cannot be opened or cannot go on, in one sentence.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct CaptureError(pub String);
+pub enum CaptureError {
+    /// Another program has the interface or a queue of it (`EBUSY`, `EEXIST`). Another way to
+    /// capture would not see what that program takes, so none is tried.
+    #[error("{0}")]
+    Busy(String),
+    /// Any other failure.
+    #[error("{0}")]
+    Failed(String),
+}

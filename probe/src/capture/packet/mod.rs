@@ -284,7 +284,7 @@ impl PacketSocket {
 
     fn broken(&self, problem: &io::Error) -> CaptureError {
         let problem = sentence(problem);
-        CaptureError(format!("cannot go on capturing on {}: {problem}", self.name))
+        CaptureError::Failed(format!("cannot go on capturing on {}: {problem}", self.name))
     }
 
     /// The interface is gone. The block that the kernel was filling comes yet.
@@ -293,7 +293,7 @@ impl PacketSocket {
             return Ok(Polled::Idle);
         }
         let name = &self.name;
-        Err(CaptureError(format!("interface {name} is gone: it was deleted or moved")))
+        Err(CaptureError::Failed(format!("interface {name} is gone: it was deleted or moved")))
     }
 }
 

@@ -61,7 +61,7 @@ impl PacketSettings {
     /// What packets begin with on an interface of this `ARPHRD_` number.
     pub(super) fn layer(&self, hardware: u16) -> Result<Layer, CaptureError> {
         Layer::of(hardware).ok_or_else(|| {
-            CaptureError(format!(
+            CaptureError::Failed(format!(
                 "cannot capture on {}: its link layer (ARPHRD {hardware}) is neither Ethernet nor \
                  IP",
                 self.name
@@ -71,7 +71,7 @@ impl PacketSettings {
 
     pub(super) fn error(&self, what: &str, problem: &io::Error) -> CaptureError {
         let (problem, remedy) = (sentence(problem), remedy(problem));
-        CaptureError(format!("cannot {what} {}: {problem}{remedy}", self.name))
+        CaptureError::Failed(format!("cannot {what} {}: {problem}{remedy}", self.name))
     }
 }
 

@@ -74,8 +74,9 @@ impl XdpCapture {
     ///
     /// Nothing stays behind if it fails. The error is one sentence.
     pub(crate) fn open(settings: &XdpSettings) -> Result<(Self, Vec<XdpSocket>), CaptureError> {
-        let error =
-            |cause: String| CaptureError(format!("capturing from {}: {cause}", settings.name));
+        let error = |cause: String| {
+            CaptureError::Failed(format!("capturing from {}: {cause}", settings.name))
+        };
         let kernel = KernelVersion::running();
         let plan = settings.plan(kernel).map_err(error)?;
         let mut ebpf = EbpfLoader::new().btf(None).load(REDIRECT_OBJECT).map_err(|cause| {
@@ -92,7 +93,7 @@ impl XdpCapture {
                 _ => format!("turning on promiscuous mode: {}", sentence(&cause)),
             })
         })?;
-        let (link, attempt) = attach(&mut ebpf, settings, &plan.attempts).map_err(error)?;
+        let (link, attempt) = attach(&mut ebpf, settings, &plan.attempts)?;
         let sockets = open_sockets(settings, plan.chunk, attempt)?;
         let map = ebpf.map_mut(SOCKETS).ok_or_else(|| error(format!("no map {SOCKETS}")))?;
         let put = |cause| error(format!("putting a socket into its map: {}", chain(&cause)));
@@ -196,21 +197,22 @@ fn attach(
     ebpf: &mut Ebpf,
     settings: &XdpSettings,
     attempts: &[Attempt],
-) -> Result<(XdpLink, Attempt), String> {
+) -> Result<(XdpLink, Attempt), CaptureError> {
+    let named = |cause: &str| format!("capturing from {}: {cause}", settings.name);
     let mut failure = String::new();
     for attempt in attempts {
         match retry_while_busy(|| attach_once(ebpf, settings.ifindex, *attempt)) {
             Ok(link) => return Ok((link, *attempt)),
             Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
-                return Err(NEEDS_BPF.to_owned());
+                return Err(CaptureError::Failed(named(NEEDS_BPF)));
             }
             // The second when a program is there in the other mode.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST)) => {
-                return Err(format!(
+                return Err(CaptureError::Busy(named(&format!(
                     "another XDP program is on the interface, maybe of another flowprobe; end what \
                      put it there (ip link show dev {} names it)",
                     settings.name
-                ));
+                ))));
             }
             Err(error) => {
                 let words = sentence(&error);
@@ -219,7 +221,7 @@ fn attach(
             }
         }
     }
-    Err(failure)
+    Err(CaptureError::Failed(named(&failure)))
 }
 
 fn attach_once(ebpf: &mut Ebpf, ifindex: u32, attempt: Attempt) -> io::Result<XdpLink> {

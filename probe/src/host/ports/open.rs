@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::capture::CaptureError;
 use crate::capture::live::LiveSource;
 use crate::capture::packet::{PacketSettings, PacketSocket};
 use crate::capture::xdp::XdpCapture;
@@ -49,10 +50,10 @@ impl Opener {
             Method::None { because } => Err(format!("cannot capture from {name}: {because}")),
             Method::Packet { because } => self.open_packet(interface, number, &because),
             Method::Xdp => match open_xdp(interface, number, &wanted) {
-                Err(why) if wanted.capture == CaptureMethod::Auto => {
+                Err(CaptureError::Failed(why)) if wanted.capture == CaptureMethod::Auto => {
                     self.open_packet(interface, number, &format!("no AF_XDP: {why}"))
                 }
-                outcome => outcome,
+                outcome => outcome.map_err(|error| error.to_string()),
             },
         }
     }
@@ -88,9 +89,8 @@ impl Opener {
     }
 }
 
-fn open_xdp(interface: &Interface, number: u32, wanted: &Wanted) -> Result<Opened, String> {
-    let opened = XdpCapture::open(&wanted.xdp(interface, number));
-    let (xdp, sockets) = opened.map_err(|error| error.to_string())?;
+fn open_xdp(interface: &Interface, number: u32, wanted: &Wanted) -> Result<Opened, CaptureError> {
+    let (xdp, sockets) = XdpCapture::open(&wanted.xdp(interface, number))?;
     Ok(Opened {
         kind: Kind::Xdp,
         method: format!("AF_XDP, {}, {}", xdp.mode(), counted(sockets.len(), "queue")),

@@ -260,7 +260,7 @@ fn an_interface_may_go_down_and_come_back_but_not_vanish() {
         for socket in &mut sockets {
             for _ in 0..2 {
                 let problem = socket.poll(1, |_| {}).unwrap_err();
-                assert_eq!(problem.0, "interface vb is gone: it was deleted or moved");
+                assert_eq!(problem.to_string(), "interface vb is gone: it was deleted or moved");
             }
         }
     });
