@@ -47,6 +47,7 @@ pub fn main() -> ExitCode {
         }
     };
     logger::init(cli.args.quiet);
+    rights::raise_file_limit();
     match cli.command {
         Some(Command::Completions { shell }) => {
             let script = args::completions(shell);

@@ -176,3 +176,20 @@ fn table_has_dates_where_flows_are_of_several_days() {
     let two_days = table(&[0, 1]);
     assert!(two_days.contains("\n2023-11-14 22:13:20.123 "), "{two_days}");
 }
+
+/// More files than the soft limit of open files, as `ulimit -S -n 64` leaves it.
+#[test]
+fn soft_limit_of_open_files_is_no_limit_of_files() {
+    let folder = scratch();
+    for n in 0..100 {
+        write(&folder, &format!("{n}.pcap"), &pcap(&[datagram(1000 + n, NANOS)]));
+    }
+    let output = std::process::Command::new("sh")
+        .args(["-c", "ulimit -S -n 64; exec \"$0\" -r \"$1\" -o json:-"])
+        .arg(crate::support::flowprobe().get_program())
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.stdout.iter().filter(|&&octet| octet == b'\n').count(), 100);
+}

@@ -1,7 +1,10 @@
-//! Capabilities: what capture needs, and giving them up once everything is open.
+//! Capabilities: what capture needs, and giving them up once everything is open. And the limit of open
+//! files.
 
 use caps::{CapSet, Capability, CapsHashSet};
+use log::debug;
 use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid, User, setgroups, setresgid, setresuid};
 
 /// What an AF_PACKET socket needs.
@@ -77,4 +80,14 @@ fn set_capabilities(kept: &CapsHashSet) -> Result<(), caps::errors::CapsError> {
     caps::set(None, CapSet::Effective, kept)?;
     caps::set(None, CapSet::Permitted, kept)?;
     caps::clear(None, CapSet::Inheritable)
+}
+
+/// Raises the soft limit of open files to the hard limit: live capture has a socket for each queue
+/// of each interface.
+pub(crate) fn raise_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(problem) = raised {
+        debug!("the limit of open files stays: {}", problem.desc());
+    }
 }
