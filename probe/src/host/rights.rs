@@ -1,5 +1,5 @@
-//! Capabilities: what capture needs, and giving them up once everything is open. And the limit of open
-//! files.
+//! Capabilities: what capture needs, and giving them up once everything is open. Also the limit of
+//! open files.
 
 use caps::{CapSet, Capability, CapsHashSet};
 use log::debug;
