@@ -14,12 +14,12 @@ extern crate alloc;
 
 mod element;
 mod octets;
+mod rows;
 mod source;
 mod table;
 mod value;
 
-pub use element::VARIABLE_LENGTH;
 pub use octets::{FixedOctets, PutOctets, count16, saturate32};
 pub use source::{ExporterState, Flow, UptimeBase};
 pub use table::Element;
-pub use value::{Form, Value};
+pub use value::{Form, VARIABLE_LENGTH, Value};

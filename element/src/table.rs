@@ -6,8 +6,8 @@
 
 use flow::{FlowRecord, IpVersion, KeyField};
 
-use crate::element::{elements, is_present, optional};
 use crate::octets::saturate32;
+use crate::rows::{elements, is_present, optional};
 use crate::source::{ExporterState, Flow};
 use crate::value::{Form, Value};
 

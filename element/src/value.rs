@@ -2,8 +2,10 @@
 
 use flow::Timestamp;
 
-use crate::element::VARIABLE_LENGTH;
 use crate::octets::{PutOctets, count16};
+
+/// The length of an element whose values each have their own length in front (RFC 7011 section 7).
+pub const VARIABLE_LENGTH: u16 = u16::MAX;
 
 /// What the values of an element are.
 ///

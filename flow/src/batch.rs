@@ -1,10 +1,10 @@
 //! Batches: what goes from the Metering Process to stages and outputs, 256 records at a time.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use crate::details::{Details, DetailsIndex};
 use crate::record::FlowRecord;
 use crate::tags::Tags;
 use crate::time::Timestamp;
@@ -31,18 +31,6 @@ pub enum Origin {
     /// The meter of this process.
     #[default]
     ThisMeter,
-}
-
-/// Where the details of a record are in its batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DetailsIndex(u16);
-
-/// Optional facts about one flow. Most flows have none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Details {
-    /// The server's name that the client asked for (TLS server name indication, RFC 6066 section
-    /// 3): at most 255 octets.
-    pub server_name: Option<Box<str>>,
 }
 
 /// Something that is no flow record: outputs of documents write it, others count it as not
@@ -133,9 +121,4 @@ impl From<Vec<FlowRecord>> for Batch {
     fn from(records: Vec<FlowRecord>) -> Self {
         Self { records, ..Self::default() }
     }
-}
-
-impl DetailsIndex {
-    /// The record has no details.
-    pub const NONE: Self = Self(u16::MAX);
 }

@@ -2,7 +2,7 @@
 
 use derive_more::{Add, AddAssign, Sub};
 
-use crate::batch::DetailsIndex;
+use crate::details::DetailsIndex;
 use crate::key::FlowKey;
 use crate::tags::Tags;
 use crate::time::Timestamp;

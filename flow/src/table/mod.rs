@@ -23,8 +23,8 @@ use sweep::Sweep;
 use timeouts::{Age, LastSeen, Timeouts};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::batch::DetailsIndex;
 use crate::clock::{CLOCKS, NO_CLOCK, NewClock};
+use crate::details::DetailsIndex;
 use crate::hash::HashSeed;
 use crate::key::KeyFields;
 use crate::number::tcp_control::{FIN, RST, SYN};

@@ -1,0 +1,125 @@
+//! The macro that makes [`Element`](crate::Element) of the rows of the table.
+
+/// Makes [`Element`] of its rows. A row is
+///
+/// ```text
+/// Name = number [of enterprise], "IANA name", "key in documents", Form [length of a text]
+///     [, flow_key KeyField] [, flow |flow| value] [, exporter |state| value];
+/// ```
+macro_rules! elements {
+    ($(
+        $(#[$attribute:meta])*
+        $element:ident = $number:literal $(of $enterprise:ident)?,
+        $name:literal, $key:literal, $form:ident $([$length:literal])?
+        $(, flow_key $key_field:ident)?
+        $(, flow |$flow:ident| $of_flow:expr)?
+        $(, exporter |$state:ident| $of_exporter:expr)?;
+    )*) => {
+        /// An Information Element that is written here.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Element {
+            $(#[doc = concat!("`", $name, "`.")] $(#[$attribute])* $element),*
+        }
+
+        impl Element {
+            /// All elements.
+            pub const ALL: &[Self] = &[$(Self::$element),*];
+
+            /// The number, within the registry of the enterprise if it is of one.
+            pub const fn number(self) -> u16 {
+                match self { $(Self::$element => $number),* }
+            }
+
+            /// The Private Enterprise Number of who defines the element; `None` for IANA.
+            pub const fn enterprise(self) -> Option<u32> {
+                match self { $(Self::$element => optional!($($enterprise)?)),* }
+            }
+
+            /// The name in the registry.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$element => $name),* }
+            }
+
+            /// The name in the `netflow` object of documents, as Filebeat writes it.
+            pub const fn key(self) -> &'static str {
+                match self { $(Self::$element => $key),* }
+            }
+
+            /// The name as JSON has it between two members: `,"key":`.
+            #[inline(always)]
+            pub const fn label(self) -> &'static [u8] {
+                match self { $(Self::$element => concat!(",\"", $key, "\":").as_bytes()),* }
+            }
+
+            /// What its values are.
+            pub const fn form(self) -> Form {
+                match self { $(Self::$element => Form::$form),* }
+            }
+
+            /// Octets of a value, or [`VARIABLE_LENGTH`](crate::VARIABLE_LENGTH).
+            pub const fn length(self) -> u16 {
+                const fn row(form: Form, length: &[u16]) -> u16 {
+                    if let [length] = length { *length } else { form.length() }
+                }
+                match self { $(Self::$element => row(Form::$form, &[$($length)?])),* }
+            }
+
+            /// The field of the flow key that it tells, if it tells one.
+            #[inline(always)]
+            pub const fn key_field(self) -> Option<KeyField> {
+                match self { $(Self::$element => optional!($(KeyField::$key_field)?)),* }
+            }
+
+            /// The value of a flow; `None` where it does not describe flows.
+            #[inline(always)]
+            pub fn of_flow<'a>(self, flow: &Flow<'a>) -> Option<Value<'a>> {
+                match self {
+                    $(Self::$element => optional!($({
+                        let $flow = flow;
+                        Value::$form($of_flow)
+                    })?)),*
+                }
+            }
+
+            /// The value of the Exporting Process; `None` where it does not describe that.
+            pub fn of_exporter<'a>(self, state: &ExporterState<'a>) -> Option<Value<'a>> {
+                match self {
+                    $(Self::$element => optional!($({
+                        let $state = state;
+                        Value::$form($of_exporter)
+                    })?)),*
+                }
+            }
+
+            /// Whether it describes flows.
+            pub const fn describes_flows(self) -> bool {
+                match self { $(Self::$element => is_present!($($flow)?)),* }
+            }
+
+            /// Whether it describes the Exporting Process.
+            pub const fn describes_exporter(self) -> bool {
+                match self { $(Self::$element => is_present!($($state)?)),* }
+            }
+        }
+    };
+}
+
+macro_rules! optional {
+    () => {
+        None
+    };
+    ($value:expr) => {
+        Some($value)
+    };
+}
+
+macro_rules! is_present {
+    () => {
+        false
+    };
+    ($part:ident) => {
+        true
+    };
+}
+
+pub(crate) use {elements, is_present, optional};

@@ -1,0 +1,20 @@
+//! Details: optional facts about a flow, which its batch keeps beside the records.
+
+use alloc::boxed::Box;
+
+/// Optional facts about one flow. Most flows have none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// The name that the client asked the server for (TLS server name indication, RFC 6066 section
+    /// 3): at most 255 octets.
+    pub server_name: Option<Box<str>>,
+}
+
+/// The index of a record's details in its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DetailsIndex(pub(crate) u16);
+
+impl DetailsIndex {
+    /// The record has no details.
+    pub const NONE: Self = Self(u16::MAX);
+}
