@@ -154,3 +154,32 @@ fn an_output_that_hangs_does_not_hold_up_the_end() {
     assert!(run.count("outputs.0.dropped.records") > 0, "{}", run.stats);
     assert_eq!(run.count("outputs.1.sent.records"), 5000, "{}", run.stats);
 }
+
+/// The queue of the output that hangs is full at the end of capture, so the stages wait for it. The
+/// flows that are still in the table come after that.
+#[test]
+fn an_output_that_hangs_takes_no_record_from_another() {
+    const FLOWS: u64 = 340_000;
+    let Some(network) = Network::new(Links::default()) else { return };
+    let folder = support::scratch();
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe for the test");
+    let reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).expect("the pipe opens");
+    let output = format!("json:{}", pipe.display());
+    let settings = [METHODS[0], &PATIENT, &["--max-flows", "50k", "-o", &output]];
+    let probe = Probe::start(&network, &["rx0"], &settings);
+    let flows = FLOWS.to_string();
+    network.send_flows("tx0", &["--flows", &flows, "--packets", &flows, "--rate", "60k"]);
+    probe.signal(Signal::SIGTERM);
+    let run = probe.wait_for(Duration::from_secs(60));
+    drop(reader);
+    assert_eq!(run.status, 1, "{}", run.stderr);
+    run.assert_conservation();
+    assert!(run.count("outputs.0.dropped.records") > 50_000, "{}", run.stats);
+    assert_eq!(run.count("outputs.1.dropped.records"), 0, "{}", run.stats);
+    assert_eq!(
+        run.count("outputs.1.sent.records"),
+        run.stdout.iter().filter(|&&it| it == b'\n').count() as u64
+    );
+    assert!(run.count("outputs.1.sent.records") > FLOWS * 9 / 10, "{}", run.stats);
+}

@@ -49,9 +49,6 @@ const DRAIN: Duration = Duration::from_millis(500);
 /// Pause between two reads at the end. The kernel delivers what it has begun within 20 ms.
 const DRAIN_PAUSE: Duration = Duration::from_millis(2);
 
-/// Longest time that the end of a run waits for room in the queue.
-const FINISH: Duration = Duration::from_secs(20);
-
 /// A socket, and the interface that it belongs to.
 pub(crate) struct Attached {
     pub(crate) port: usize,
@@ -142,7 +139,7 @@ impl<'a> LiveWorker<'a> {
         if self.priority.take().is_some() {
             priority::drop_real_time();
         }
-        self.worker.records.set_when_full(WhenFull::WaitUntil(Instant::now() + FINISH));
+        self.worker.records.set_when_full(WhenFull::at_end());
         self.move_clock();
         self.observer.finish(&mut self.worker);
         let now = self.observer.now();

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use exporter::MeterReport;
@@ -22,6 +22,9 @@ const REPLAY_BATCHES: usize = 64;
 /// The least hold batches that are not full, a few a second from each worker, while a collector is
 /// slow.
 const LIVE_BATCHES: (usize, usize) = (1024, 4096);
+
+/// Longest time that a thread waits for room in a queue at the end of a live run.
+const END_WAIT: Duration = Duration::from_secs(20);
 
 /// What goes from a worker to the outputs.
 #[derive(Clone, Debug)]
@@ -51,6 +54,13 @@ pub(crate) enum WhenFull {
     Drop,
     /// Wait until this time, then drop and count: the end of a live run.
     WaitUntil(Instant),
+}
+
+impl WhenFull {
+    /// At the end of a live run nothing is captured any more, so a thread may wait.
+    pub(crate) fn at_end() -> Self {
+        Self::WaitUntil(Instant::now() + END_WAIT)
+    }
 }
 
 /// The sending end of a queue.

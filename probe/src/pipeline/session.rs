@@ -37,7 +37,7 @@ const EXPORT_TICK: Duration = Duration::from_millis(500);
 /// Most sockets of returned interfaces that wait for a worker. More wait in the main thread.
 const ARRIVALS: usize = 64;
 
-/// Time after the end of the workers in which an output must end; then it is given up.
+/// Time in which an output must end after the last record is on its queue; then it is given up.
 const OUTPUTS_END: Duration = Duration::from_secs(15);
 
 /// What a live run needs.
@@ -124,13 +124,13 @@ impl Session<'_> {
                     output.run()
                 }));
             }
-            if let Some(queues) = queues.stages {
+            let stages = queues.stages.map(|queues| {
                 let stages = StageLoop::new(self.stages, queues, Mode::Live(&shared.last_frames));
                 spawn(scope, "stages", move || {
                     give_up();
                     stages.run();
-                });
-            }
+                })
+            });
             let starter = WorkerStarter {
                 config: self.config,
                 left_out: &self.left_out,
@@ -150,7 +150,7 @@ impl Session<'_> {
             supervisor.ports.detach();
             shared.last_frames.store(true, Ordering::Relaxed);
             threads.into_iter().for_each(join);
-            supervisor.finish(outputs, watch)
+            supervisor.finish(stages, outputs, watch)
         })
     }
 }
@@ -250,15 +250,23 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Ends the outputs after the workers have ended.
+    /// Ends the stages and then the outputs, after the workers have ended.
+    ///
+    /// The stages end within a bounded time. Until then they may wait for an output that is stuck,
+    /// while the others have not got all records yet.
     fn finish(
         mut self,
+        stages: Option<ScopedJoinHandle<'_, ()>>,
         outputs: Vec<ScopedJoinHandle<'_, OutputEnd>>,
         watch: &mut dyn Watch,
     ) -> Totals {
-        let end = Instant::now() + OUTPUTS_END;
+        let mut end = Instant::now() + OUTPUTS_END;
         self.report(&self.totals(Vec::new()), WhenFull::WaitUntil(end));
         self.reports = None;
+        if let Some(stages) = stages {
+            join(stages);
+            end = Instant::now() + OUTPUTS_END;
+        }
         while !outputs.iter().all(ScopedJoinHandle::is_finished) {
             if Instant::now() >= end {
                 watch.stuck(&self.totals_when_stuck());

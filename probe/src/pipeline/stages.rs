@@ -17,9 +17,6 @@ use crate::settings::config::Config;
 /// Time between two ticks of a stage.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Live: after the end of capture the outputs have this time to make room in their queues.
-const FINISH: Duration = Duration::from_secs(20);
-
 /// The stages that are configured, in the order in which they see a batch. To add a stage, add a
 /// line here.
 pub(crate) fn configured(_config: &Config) -> Vec<Box<dyn Stage>> {
@@ -85,10 +82,13 @@ impl<'run> StageLoop<'run> {
             let owned = Arc::get_mut(&mut batch).expect("a worker keeps no batch that it has sent");
             self.stages.iter_mut().for_each(|stage| stage.batch(owned));
         }
-        let exported = batch.records.iter().map(|record| record.exported).max();
+        let exported = match self.mode {
+            Mode::Replay => batch.records.iter().map(|record| record.exported).max(),
+            Mode::Live(_) => None,
+        };
         self.send(&Delivery::Batch(Arc::clone(&batch)));
         self.queues.pool.give_back(batch);
-        if let (Mode::Replay, Some(exported)) = (self.mode, exported) {
+        if let Some(exported) = exported {
             self.now = self.now.max(exported);
             if u128::from(self.now.millis_since(self.last_tick)) >= TICK.as_millis() {
                 self.tick(self.now);
@@ -123,7 +123,7 @@ impl<'run> StageLoop<'run> {
             && self.when_full == WhenFull::Drop
             && ended.load(Ordering::Relaxed)
         {
-            self.when_full = WhenFull::WaitUntil(Instant::now() + FINISH);
+            self.when_full = WhenFull::at_end();
         }
     }
 }
