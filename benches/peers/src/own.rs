@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::process::Cpus;
-use super::rounds::{Rounds, Spread, rate, warm};
+use super::rounds::{Rounds, Spread, rate, warm, whole};
 use super::sink::{Received, Sink};
 use super::tool::{Place, flowprobe, with_room};
 use super::trace::{Recipe, Trace};
@@ -125,13 +125,4 @@ impl Datagrams {
 pub(super) fn fixed_memory(place: &Place, trace: &Trace) -> Result<u64> {
     let tables = ["-o", "ipfix-file:/dev/null", "--max-flows", "1000", "--workers", "2"];
     Ok(flowprobe(place, Cpus::All, trace, &tables)?.run.peak_memory)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "datagrams per second are far from the limits"
-)]
-fn whole(number: f64) -> u64 {
-    number as u64
 }

@@ -118,16 +118,12 @@ pub(super) fn run(
         bail!("{} {}: {}\n{stderr}", program.display(), words.join(" "), output.status);
     }
     let text = fs::read_to_string(&report).context("reading what the program took")?;
-    let numbers: Vec<f64> = text.split(' ').filter_map(|word| word.parse().ok()).collect();
-    let [seconds, cpu_micros, kib] = numbers[..] else { bail!("{text}: not a report") };
-    Ok(Run { seconds, cpu_seconds: cpu_micros / 1e6, peak_memory: whole(kib) * 1024, stderr })
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "it was written as a whole number"
-)]
-fn whole(number: f64) -> u64 {
-    number as u64
+    let words: Vec<_> = text.split(' ').collect();
+    let [seconds, cpu_micros, kib] = words[..] else { bail!("{text}: not a report") };
+    Ok(Run {
+        seconds: seconds.parse()?,
+        cpu_seconds: cpu_micros.parse::<f64>()? / 1e6,
+        peak_memory: kib.parse::<u64>()? * 1024,
+        stderr,
+    })
 }

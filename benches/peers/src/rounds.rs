@@ -160,6 +160,16 @@ pub(super) fn rate(trace: &Trace, counted: &Counted) -> f64 {
     trace.sums.packets as f64 / counted.run.seconds
 }
 
+/// A rate per second without its fraction.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates are positive and far below the limit"
+)]
+pub(super) fn whole(rate: f64) -> u64 {
+    rate as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

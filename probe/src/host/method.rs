@@ -157,21 +157,10 @@ fn xdp_obstacle(system: &System, interface: &Interface, wanted: &Wanted) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use caps::CapsHashSet;
-
     use super::*;
-    use crate::capture::kernel::KernelVersion;
 
     /// Everything is there, and nothing is asked for.
     fn facts() -> (System, Interface, Wanted) {
-        let system = System {
-            kernel: KernelVersion { major: 6, minor: 6 },
-            capabilities: CapsHashSet::from(rights::XDP),
-            lock_limit: None,
-            packet_sockets: Support::Yes,
-            xdp_sockets: Support::Yes,
-            bpf: Support::Yes,
-        };
         let wanted = Wanted {
             capture: CaptureMethod::Auto,
             take_interface: false,
@@ -180,7 +169,7 @@ mod tests {
             memory_max: 1 << 30,
             before: None,
         };
-        (system, Interface::made_up("eth1"), wanted)
+        (System::made_up(), Interface::made_up("eth1"), wanted)
     }
 
     #[test]

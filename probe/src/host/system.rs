@@ -68,3 +68,18 @@ impl Support {
         }
     }
 }
+
+#[cfg(test)]
+impl System {
+    /// A kernel with all that capture needs, and a process with the rights of AF_XDP.
+    pub(crate) fn made_up() -> Self {
+        Self {
+            kernel: KernelVersion { major: 6, minor: 6 },
+            capabilities: CapsHashSet::from(crate::host::rights::XDP),
+            lock_limit: None,
+            packet_sockets: Support::Yes,
+            xdp_sockets: Support::Yes,
+            bpf: Support::Yes,
+        }
+    }
+}

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::link::Link;
 use super::meter::{Counts, Meter};
+use crate::rounds::whole;
 use crate::tool::Place;
 
 /// Where measurements are made.
@@ -39,7 +40,7 @@ pub(super) struct Effort {
 pub(super) struct Load {
     pub(super) flows: u32,
     /// Packets in a second; none: as many as the generator can.
-    pub(super) rate: Option<u32>,
+    pub(super) rate: Option<u64>,
 }
 
 /// What came of a trial.
@@ -212,13 +213,4 @@ impl Display for Found {
         }
         if self.is_generators_limit { write!(f, ", the generator's limit") } else { Ok(()) }
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "rates are between the generator's lowest and its highest"
-)]
-fn whole(rate: f64) -> u32 {
-    rate as u32
 }

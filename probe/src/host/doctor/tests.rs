@@ -1,6 +1,6 @@
 //! What follows from facts that are made up.
 
-use caps::{Capability, CapsHashSet};
+use caps::Capability;
 
 use super::facts::Facts;
 use super::findings::{Finding, Level, findings};
@@ -8,7 +8,6 @@ use super::report::Report;
 use crate::capture::kernel::KernelVersion;
 use crate::host::interface::{AttachedXdp, Interface, XdpFeatures};
 use crate::host::method::Method;
-use crate::host::rights;
 use crate::host::system::{Support, System};
 use crate::sys::ethtool::{Offloads, Setting};
 
@@ -17,14 +16,7 @@ fn sound() -> Facts {
     let mut interface = Interface::made_up("eth1");
     interface.driver = Some("ixgbe".to_owned());
     Facts {
-        system: System {
-            kernel: KernelVersion { major: 6, minor: 6 },
-            capabilities: CapsHashSet::from(rights::XDP),
-            lock_limit: None,
-            packet_sockets: Support::Yes,
-            xdp_sockets: Support::Yes,
-            bpf: Support::Yes,
-        },
+        system: System::made_up(),
         memory_max: 1 << 30,
         interface,
         xdp: Some(XdpFeatures { redirects: true, zero_copy: true, segments: false }),
