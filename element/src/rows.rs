@@ -1,6 +1,6 @@
 //! The macro that makes [`Element`](crate::Element) of the rows of the table.
 
-/// Makes [`Element`] of its rows. A row is
+/// Makes [`Element`](crate::Element) of its rows. A row is
 ///
 /// ```text
 /// Name = number [of enterprise], "IANA name", "key in documents", Form [length of a text]
