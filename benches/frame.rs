@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use flow::frame::{Packet, dissect, dissect_plain};
-use flow::{Frame, Ignored, LinkType, Timestamp};
+use flow::{Frame, Ignored, LinkType, ObservationPoint, Timestamp};
 use support::packet::{ethernet, icmp, ipv4, ipv6, tagged, tcp, udp};
 
 #[path = "../tests/support/mod.rs"]
@@ -58,7 +58,7 @@ fn dissection(criterion: &mut Criterion) {
                 data,
                 wire_length: u32::try_from(data.len()).unwrap(),
                 time: Timestamp::default(),
-                ingress_interface: 1,
+                point: ObservationPoint::ingress(1),
                 link_type: LinkType::Ethernet,
             })
             .collect();

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group};
 use flow::frame::{Fragment, Packet};
 use flow::{
-    Address, BURST_MAX, FlowTable, HashSeed, IpVersion, KeyFields, Observation, Ports,
-    TableSettings, Timestamp, TraceTime,
+    Address, BURST_MAX, FlowTable, HashSeed, IpVersion, KeyFields, Observation, ObservationPoint,
+    Ports, TableSettings, Timestamp, TraceTime,
 };
 use maps::{Dashmap, Hashbrown};
 use support::random::Random;
@@ -103,7 +103,11 @@ impl Traffic {
         };
         let time = Timestamp::from_millis(1_700_000_000_000 + self.packets / RATE);
         self.packets += 1;
-        Observation::new(&packet, 1, TraceTime { time, late_ms: 0, clock: 0 })
+        Observation::new(
+            &packet,
+            ObservationPoint::ingress(1),
+            TraceTime { time, late_ms: 0, clock: 0 },
+        )
     }
 }
 

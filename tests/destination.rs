@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use exporter::{Context, Destination, OUTPUTS, Output, Patience, forms, help};
 use flow::{
-    Batch, DetailsIndex, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields, Tags, Timestamp,
+    Batch, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields,
+    Tags, Timestamp,
 };
 
 fn context() -> Context {
@@ -33,7 +34,7 @@ fn record() -> FlowRecord {
             destination_port: 2,
             protocol: 17,
             type_of_service: 0,
-            ingress_interface: 0,
+            interface: 0,
         },
         octets: 28,
         packets: 1,
@@ -41,6 +42,7 @@ fn record() -> FlowRecord {
         end: time,
         exported: time,
         vlan_id: 0,
+        direction: FlowDirection::Ingress,
         tcp_control_bits: 0,
         minimum_ttl: 64,
         maximum_ttl: 64,

@@ -15,6 +15,8 @@ mod generate;
 mod naive;
 #[path = "model/program.rs"]
 mod program;
+#[path = "model/record.rs"]
+mod record;
 #[path = "model/script.rs"]
 mod script;
 mod support;
@@ -25,13 +27,13 @@ use std::collections::BTreeSet;
 use check::{Metered, Verdict, Way, assert_all, equal, meter, same_order, same_records, same_sums};
 use flow::{BURST_MAX, FlowEndReason, Ignored, KeyField, MeterCounts};
 use follow::follow;
-use naive::{Record, identity};
 use program::Form;
+use record::Record;
 use script::{Packet, Script, Settings};
 
 /// How many flows a script has, at the most.
 fn keys(script: &Script, records: &[Record]) -> u32 {
-    let identity_of = |record: &Record| identity(&script.settings, record.key, record.vlan_id);
+    let identity_of = |record: &Record| record.identity(&script.settings);
     let keys: BTreeSet<_> = records.iter().map(identity_of).collect();
     keys.len().max(1).try_into().unwrap()
 }
@@ -226,15 +228,8 @@ fn stopping(flows: u16, pace: i64, packets: usize, idle_ms: u32, active_ms: u32)
 
 fn ordinary_settings() -> Settings {
     use KeyField::*;
-    let key = [
-        Source,
-        Destination,
-        SourcePort,
-        DestinationPort,
-        Protocol,
-        TypeOfService,
-        IngressInterface,
-    ];
+    let key =
+        [Source, Destination, SourcePort, DestinationPort, Protocol, TypeOfService, Interface];
     Settings { idle_ms: 15_000, active_ms: 60_000, key: key.to_vec(), sampling: 1 }
 }
 

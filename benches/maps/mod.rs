@@ -17,7 +17,7 @@ impl From<FlowKey> for Key {
         let [d0, d1] = halves(key.destination);
         let ports = u64::from(key.source_port)
             | u64::from(key.destination_port) << 16
-            | u64::from(key.ingress_interface) << 32;
+            | u64::from(key.interface) << 32;
         let rest = u64::from(key.protocol)
             | u64::from(key.type_of_service) << 8
             | u64::from(key.ip_version.number()) << 16;

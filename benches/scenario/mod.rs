@@ -11,7 +11,7 @@ use std::hint::black_box;
 use exporter::{Context, Destination, Patience};
 use flow::{
     BURST_MAX, Batch, FlowRecord, Frame, HashSeed, KeyFields, LinkType, NewClock, Observation,
-    Observer, ObserverSettings, Sampling, Sink, TableSettings, Timestamp,
+    ObservationPoint, Observer, ObserverSettings, Sampling, Sink, TableSettings, Timestamp,
 };
 
 use self::packets::{Arrival, Traffic};
@@ -118,7 +118,7 @@ fn frames(octets: &[Vec<u8>]) -> Work {
                 data,
                 wire_length: u32::try_from(data.len()).unwrap(),
                 time: Timestamp::from_millis(packets::BEGIN_MS + call as u64),
-                ingress_interface: 1,
+                point: ObservationPoint::ingress(1),
                 link_type: LinkType::Ethernet,
             };
             observer.observe(black_box(&frame), &mut sink);

@@ -1,7 +1,7 @@
 //! Frames and observations for the scenarios.
 
 use flow::frame::{Fragment, Packet};
-use flow::{Address, IpVersion, Observation, Ports, Timestamp, TraceTime};
+use flow::{Address, IpVersion, Observation, ObservationPoint, Ports, Timestamp, TraceTime};
 
 use crate::support::packet::{ethernet, ipv4, ipv6, tagged, tcp, udp};
 use crate::support::random::Random;
@@ -174,7 +174,11 @@ impl Arrival {
             fragment: Fragment::Whole,
         };
         let time = self.time(shift_ms);
-        Observation::new(&packet, 1, TraceTime { time, late_ms: self.late_ms, clock: 0 })
+        Observation::new(
+            &packet,
+            ObservationPoint::ingress(1),
+            TraceTime { time, late_ms: self.late_ms, clock: 0 },
+        )
     }
 }
 

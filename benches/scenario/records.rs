@@ -1,6 +1,8 @@
 //! Flow records for the encoders.
 
-use flow::{DetailsIndex, FlowEndReason, FlowKey, FlowRecord, IpVersion, Tags, Timestamp};
+use flow::{
+    DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, Tags, Timestamp,
+};
 
 /// 2024-05-06T07:08:09.123Z
 const BEGIN: u64 = 1_714_979_289_123;
@@ -25,7 +27,7 @@ pub fn record(n: u32) -> FlowRecord {
             destination_port: 443,
             protocol: 6,
             type_of_service: 0,
-            ingress_interface: 1,
+            interface: 1,
         },
         octets: u64::from(n) * 977,
         packets: u64::from(n) + 1,
@@ -33,6 +35,7 @@ pub fn record(n: u32) -> FlowRecord {
         end: Timestamp::from_millis(end),
         exported: Timestamp::from_millis(end + 15_000),
         vlan_id: 0,
+        direction: FlowDirection::Ingress,
         tcp_control_bits: 0x1b,
         minimum_ttl: 57,
         maximum_ttl: 64,

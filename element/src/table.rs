@@ -38,7 +38,7 @@ elements! {
         flow_key Source, flow |flow| first_four(flow.record.key.source);
 
     IngressInterface = 10, "ingressInterface", "ingress_interface", Unsigned32,
-        flow_key IngressInterface, flow |flow| flow.record.key.ingress_interface,
+        flow_key Interface, flow |flow| flow.record.ingress_interface(),
         exporter |state| state.interface_number;
 
     DestinationTransportPort =
@@ -48,9 +48,8 @@ elements! {
     DestinationIpv4Address = 12, "destinationIPv4Address", "destination_ipv4_address", Ipv4Address,
         flow_key Destination, flow |flow| first_four(flow.record.key.destination);
 
-    /// Always 0: a mirror port does not tell.
     EgressInterface = 14, "egressInterface", "egress_interface", Unsigned32,
-        flow |_flow| 0;
+        flow_key Interface, flow |flow| flow.record.egress_interface();
 
     FlowEndSysUpTime = 21, "flowEndSysUpTime", "flow_end_sys_up_time", Unsigned32,
         flow |flow| flow.uptime_base.of(flow.record.end);
@@ -98,9 +97,8 @@ elements! {
     IpVersion = 60, "ipVersion", "ip_version", Unsigned8,
         flow |flow| flow.record.key.ip_version.number();
 
-    /// Always 0: ingress.
     FlowDirection = 61, "flowDirection", "flow_direction", Unsigned8,
-        flow |_flow| 0;
+        flow |flow| flow.record.direction.number();
 
     /// Cut or filled up with zeros to what Linux gives a name (`IFNAMSIZ`): names of a capture file
     /// may be longer, and a variable length is not read everywhere.

@@ -107,8 +107,10 @@ pub struct FlowKey {
     pub protocol: u8,
     /// IPv4 type of service or IPv6 traffic class, the whole octet.
     pub type_of_service: u8,
-    /// Number of the interface that the packet came in on.
-    pub ingress_interface: u32,
+    /// Number of the interface that the packets were seen at; see [`FlowRecord::direction`].
+    ///
+    /// [`FlowRecord::direction`]: crate::FlowRecord::direction
+    pub interface: u32,
 }
 
 impl FlowKey {
@@ -142,7 +144,7 @@ impl fmt::Display for FlowKey {
             self.destination_port,
             self.protocol,
             self.type_of_service,
-            self.ingress_interface
+            self.interface
         )
     }
 }
@@ -173,23 +175,26 @@ pub enum KeyField {
     Protocol,
     /// Type of service.
     TypeOfService,
-    /// Input interface.
-    IngressInterface,
+    /// Interface.
+    Interface,
     /// Outer VLAN id.
     Vlan,
+    /// Direction at the interface.
+    Direction,
 }
 
 impl KeyField {
     /// All fields, in the order in which they are written.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Source,
         Self::Destination,
         Self::SourcePort,
         Self::DestinationPort,
         Self::Protocol,
         Self::TypeOfService,
-        Self::IngressInterface,
+        Self::Interface,
         Self::Vlan,
+        Self::Direction,
     ];
 
     /// How users write it (`--flow-key`).
@@ -201,27 +206,34 @@ impl KeyField {
             Self::DestinationPort => "dport",
             Self::Protocol => "proto",
             Self::TypeOfService => "tos",
-            Self::IngressInterface => "iface",
+            Self::Interface => "iface",
             Self::Vlan => "vlan",
+            Self::Direction => "direction",
         }
     }
 
-    const fn bit(self) -> u8 {
+    const fn bit(self) -> u16 {
         1 << self as u8
     }
 }
 
 /// The set of fields that make up the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyFields(u8);
+pub struct KeyFields(u16);
 
 impl KeyFields {
-    /// The seven of classic NetFlow: all but the VLAN.
-    pub const SEVEN: Self = Self(!KeyField::Vlan.bit());
+    /// The seven of classic NetFlow: all but VLAN and direction.
+    pub const SEVEN: Self = Self(KeyField::Vlan.bit() - 1);
 
     /// The set of these fields.
     pub fn new(fields: impl IntoIterator<Item = KeyField>) -> Self {
         Self(fields.into_iter().fold(0, |bits, field| bits | field.bit()))
+    }
+
+    /// These fields and one more.
+    #[must_use]
+    pub const fn with(self, field: KeyField) -> Self {
+        Self(self.0 | field.bit())
     }
 
     /// Whether a field is part of the key.

@@ -6,6 +6,7 @@ use crate::clock::TraceTime;
 use crate::frame::Packet;
 use crate::hash::{HashSeed, pick};
 use crate::key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};
+use crate::point::{FlowDirection, ObservationPoint};
 use crate::prefetch::words_equal;
 use crate::time::Timestamp;
 
@@ -17,9 +18,10 @@ use crate::time::Timestamp;
 /// ```text
 /// word 0, 1   source address, IPv4 in the first four octets
 /// word 2, 3   destination address
-/// word 4      source port 0-15, destination port 16-31, as in the packet | input interface 32-63
+/// word 4      source port 0-15, destination port 16-31, as in the packet | interface 32-63
 /// word 5      VLAN 0-15 | protocol 16-23 | type of service 24-31 | IP version 32-35 | clock 36-38
-///             | TCP control bits 40-47 | lowest TTL 48-55 | highest TTL 56-63 (of a packet: both)
+///             | egress 39 | TCP control bits 40-47 | lowest TTL 48-55 | highest TTL 56-63
+///             (of a packet: both)
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(64))]
@@ -37,13 +39,14 @@ const _: () = assert!(size_of::<Observation>() == 64);
 impl Observation {
     /// An observation of a dissected packet.
     #[inline(always)]
-    pub fn new(packet: &Packet, ingress_interface: u32, at: TraceTime) -> Self {
+    pub fn new(packet: &Packet, point: ObservationPoint, at: TraceTime) -> Self {
         let TraceTime { time, late_ms, clock } = at;
-        let words = Words::pack(packet, ingress_interface, clock);
+        let words = Words::pack(packet, point, clock);
         Self { words, octets: packet.octets, late_ms, time }
     }
 
-    /// Clears the key fields that are not among these. The VLAN stays: it is an attribute too.
+    /// Clears the key fields that are not among these. VLAN and direction stay: they are attributes
+    /// too.
     pub fn keep(&mut self, fields: KeyFields) {
         let words = &mut self.words.0;
         if !fields.contains(KeyField::Source) {
@@ -55,7 +58,7 @@ impl Observation {
         let cleared = [
             (KeyField::SourcePort, 4, 0xffff),
             (KeyField::DestinationPort, 4, 0xffff_0000),
-            (KeyField::IngressInterface, 4, 0xffff_ffff << 32),
+            (KeyField::Interface, 4, 0xffff_ffff << 32),
             (KeyField::Protocol, 5, 0xff << 16),
             (KeyField::TypeOfService, 5, 0xff << 24),
         ];
@@ -107,15 +110,16 @@ pub(crate) struct Words(pub(crate) [u64; 6]);
 
 impl Words {
     #[inline(always)]
-    fn pack(packet: &Packet, ingress_interface: u32, clock: u8) -> Self {
+    fn pack(packet: &Packet, point: ObservationPoint, clock: u8) -> Self {
         let (source, destination) = (packet.source, packet.destination);
         let ports =
-            u64::from(u32::from_le_bytes(packet.ports.0)) | u64::from(ingress_interface) << 32;
+            u64::from(u32::from_le_bytes(packet.ports.0)) | u64::from(point.interface) << 32;
         let rest = u64::from(packet.vlan_id)
             | u64::from(packet.protocol) << 16
             | u64::from(packet.type_of_service) << 24
             | u64::from(packet.ip_version.number()) << 32
             | u64::from(clock) << CLOCK
+            | u64::from(point.direction.number()) << EGRESS
             | u64::from(packet.tcp_control_bits) << CONTROL_BITS
             | (u64::from(packet.ttl) * (1 << LOWEST_TTL | 1 << HIGHEST_TTL));
         Self([source.first, source.second, destination.first, destination.second, ports, rest])
@@ -134,7 +138,7 @@ impl Words {
             destination_port: both.destination(),
             protocol: octet(rest, 16),
             type_of_service: octet(rest, 24),
-            ingress_interface: low32(ports >> 32),
+            interface: low32(ports >> 32),
         }
     }
 
@@ -142,6 +146,12 @@ impl Words {
     #[inline]
     pub(crate) fn clock(&self) -> usize {
         usize::from(octet(self.0[5], CLOCK) & 7)
+    }
+
+    /// Direction of the packet; of a flow, that of its first packet.
+    #[inline]
+    pub(crate) fn direction(&self) -> FlowDirection {
+        if self.0[5] >> EGRESS & 1 == 0 { FlowDirection::Ingress } else { FlowDirection::Egress }
     }
 
     #[inline]
@@ -188,6 +198,7 @@ impl Words {
 }
 
 const CLOCK: u32 = 36;
+const EGRESS: u32 = 39;
 const CONTROL_BITS: u32 = 40;
 const LOWEST_TTL: u32 = 48;
 const HIGHEST_TTL: u32 = 56;
@@ -199,7 +210,8 @@ pub(crate) struct KeyMask(u64);
 impl KeyMask {
     pub(crate) fn new(fields: KeyFields) -> Self {
         let vlan = if fields.contains(KeyField::Vlan) { 0xffff } else { 0 };
-        Self(0xff_ffff << 16 | vlan)
+        let direction = u64::from(fields.contains(KeyField::Direction)) << EGRESS;
+        Self(0x7f_ffff << 16 | vlan | direction)
     }
 
     /// The words that identify the flow.

@@ -12,6 +12,7 @@ use crate::frame::{
 use crate::hash::HashSeed;
 use crate::key::KeyFields;
 use crate::observation::Observation;
+use crate::point::ObservationPoint;
 use crate::record::Tally;
 use crate::time::Timestamp;
 use crate::unread::UnreadCounts;
@@ -112,9 +113,8 @@ pub trait Sink {
 #[derive(Clone, Copy, Debug)]
 struct Read {
     time: Timestamp,
-    ingress_interface: u32,
     wire_length: u32,
-    packet: Result<Packet, Ignored>,
+    packet: Result<(Packet, ObservationPoint), Ignored>,
 }
 
 /// The part of the Metering Process before the flow table. One thread owns it.
@@ -237,7 +237,7 @@ impl Observer {
     #[inline(always)]
     fn meter(&mut self, frame: &Frame<'_>, packet: &Packet, sink: &mut impl Sink) {
         let at = self.clocks.here();
-        *sink.vacancy() = Observation::new(packet, frame.ingress_interface, at);
+        *sink.vacancy() = Observation::new(packet, frame.point, at);
         self.metered_wire_octets += u64::from(frame.wire_length);
         self.counts.metered.count(packet.octets.into());
         sink.push();
@@ -303,15 +303,16 @@ impl Observer {
     /// Reads a frame as far as that does not depend on trace time.
     fn read(&mut self, frame: &Frame<'_>) -> Read {
         let packet = if self.is_sampled() {
-            dissect_plain(frame).map_or_else(|| self.dissect(frame), Ok)
+            dissect_plain(frame)
+                .map_or_else(|| self.dissect(frame), |packet| Ok((packet, frame.point)))
         } else {
             Err(Ignored::NotSampled)
         };
-        let Frame { time, ingress_interface, wire_length, .. } = *frame;
-        Read { time, ingress_interface, wire_length, packet }
+        let Frame { time, wire_length, .. } = *frame;
+        Read { time, wire_length, packet }
     }
 
-    fn dissect(&mut self, frame: &Frame<'_>) -> Result<Packet, Ignored> {
+    fn dissect(&mut self, frame: &Frame<'_>) -> Result<(Packet, ObservationPoint), Ignored> {
         dissect_with(frame, self.tpids).map_err(|stop| {
             self.counts.unread.count(stop.unread, frame.wire_length);
             stop.reason
@@ -339,9 +340,9 @@ impl Observer {
         at: TraceTime,
         observation: &mut Observation,
     ) -> Result<u32, Ignored> {
-        let mut packet = read.packet?;
+        let (mut packet, point) = read.packet?;
         self.fragments.resolve(&mut packet, at.time);
-        *observation = Observation::new(&packet, read.ingress_interface, at);
+        *observation = Observation::new(&packet, point, at);
         if !self.excluded.is_empty() && self.is_excluded(observation) {
             return Err(Ignored::Filtered);
         }

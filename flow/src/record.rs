@@ -4,6 +4,7 @@ use derive_more::{Add, AddAssign, Sub};
 
 use crate::details::DetailsIndex;
 use crate::key::FlowKey;
+use crate::point::FlowDirection;
 use crate::tags::Tags;
 use crate::time::Timestamp;
 
@@ -70,6 +71,8 @@ pub struct FlowRecord {
     pub exported: Timestamp,
     /// Outer VLAN id of the first packet; 0 for an untagged one.
     pub vlan_id: u16,
+    /// Direction of the first packet at the interface.
+    pub direction: FlowDirection,
     /// OR of the TCP control bits of all packets, CWR and ECE included.
     pub tcp_control_bits: u8,
     /// Lowest TTL or hop limit.
@@ -85,6 +88,28 @@ pub struct FlowRecord {
 }
 
 const _: () = assert!(size_of::<FlowRecord>() <= 96);
+
+impl FlowRecord {
+    /// Number of the interface that the packets came in on (ingressInterface, IANA element 10); 0
+    /// for packets that the host sent.
+    #[inline]
+    pub const fn ingress_interface(&self) -> u32 {
+        match self.direction {
+            FlowDirection::Ingress => self.key.interface,
+            FlowDirection::Egress => 0,
+        }
+    }
+
+    /// Number of the interface that the packets left by (egressInterface, IANA element 14); 0 for
+    /// packets that came in.
+    #[inline]
+    pub const fn egress_interface(&self) -> u32 {
+        match self.direction {
+            FlowDirection::Ingress => 0,
+            FlowDirection::Egress => self.key.interface,
+        }
+    }
+}
 
 /// A number of packets, and their octets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Add, AddAssign, Sub)]

@@ -4,6 +4,7 @@
 mod support;
 
 mod blocks;
+mod direction;
 mod files;
 mod interfaces;
 mod layers;

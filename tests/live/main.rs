@@ -8,6 +8,7 @@ mod support;
 
 mod captures;
 mod collectors;
+mod direction;
 mod ends;
 mod exports;
 mod host;

@@ -11,7 +11,7 @@ use flow::{
     Tally, Timestamp,
 };
 
-use crate::naive::{Identity, Record, identity};
+use crate::record::{Identity, Record};
 use crate::script::{Packet, Script, Settings};
 
 /// Whether a script shows what it should; if not, what is wrong.
@@ -208,7 +208,7 @@ impl Probe {
             data: &data,
             wire_length,
             time: timestamp(packet),
-            ingress_interface: packet.interface,
+            point: packet.point,
             link_type: LinkType::Ethernet,
         };
         self.observer.observe(&frame, &mut self.tables);
@@ -336,7 +336,7 @@ pub fn sums(settings: &Settings, records: &[Record]) -> BTreeMap<Identity, Sum> 
             first: record.first,
             last: record.last,
         };
-        let sum = sums.entry(identity(settings, record.key, record.vlan_id));
+        let sum = sums.entry(record.identity(settings));
         sum.and_modify(|sum| sum.add(&one)).or_insert(one);
     }
     sums

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use flow::{BURST_MAX, FlowEndReason, FlowRecord};
 
 use crate::check::{Probe, Tables, Verdict, Way, equal};
-use crate::naive::{Flow, Identity, Meter, Record, Seen, identity, reopened};
+use crate::naive::{Flow, Meter, Seen, reopened};
+use crate::record::{Identity, Record};
 use crate::script::{Script, Settings};
 
 /// What the table did.
@@ -159,7 +160,7 @@ impl<'a> Follower<'a> {
 
     /// The flow that a record tells of: the one that it fits, of all clocks, or any.
     fn id_of(&self, record: &Record) -> Option<Id> {
-        let identity = identity(self.settings, record.key, record.vlan_id);
+        let identity = record.identity(self.settings);
         let ids = (0..8).map(|clock| (identity, clock)).filter(|id| self.flows.contains_key(id));
         let ids: Vec<_> = ids.collect();
         let fitting = ids.iter().find(|id| self.flows[*id].record(record.reason) == *record);

@@ -1,7 +1,7 @@
 //! Scripts out of seeds: few hosts, so that packets meet; times that fall on the edges of the
 //! rules, one millisecond before and one after.
 
-use flow::{IpVersion, KeyField, TIMEOUT_MS_MAX};
+use flow::{FlowDirection, IpVersion, KeyField, TIMEOUT_MS_MAX};
 
 use crate::script::{
     AH, Content, DCCP, ESP, GRE, ICMP, ICMPV6, Ip, Length, Packet, Part, SCTP, Script, Settings,
@@ -83,15 +83,8 @@ fn settings(random: &mut Random) -> Settings {
         (90_000, 2000),
     ]);
     use KeyField::*;
-    let seven = [
-        Source,
-        Destination,
-        SourcePort,
-        DestinationPort,
-        Protocol,
-        TypeOfService,
-        IngressInterface,
-    ];
+    let seven =
+        [Source, Destination, SourcePort, DestinationPort, Protocol, TypeOfService, Interface];
     let key = random.pick(&[
         seven.to_vec(),
         seven.to_vec(),
@@ -103,12 +96,18 @@ fn settings(random: &mut Random) -> Settings {
         seven[..4].to_vec(),
         vec![Source, Destination],
         vec![SourcePort, Protocol, Vlan],
-        vec![DestinationPort, TypeOfService, IngressInterface],
+        vec![DestinationPort, TypeOfService, Interface],
         vec![Vlan],
+        [&seven[..], &[Direction]].concat(),
+        vec![Destination, Direction],
     ]);
     let sampling = random.pick(&[1, 1, 1, 1, 1, 1, 2, 3, 10]);
     Settings { idle_ms, active_ms, key, sampling }
 }
+
+/// Nearly all packets come in.
+const DIRECTIONS: [FlowDirection; 4] =
+    [FlowDirection::Ingress, FlowDirection::Ingress, FlowDirection::Ingress, FlowDirection::Egress];
 
 struct Generator<'a> {
     random: Random,
@@ -314,7 +313,10 @@ impl<'a> Generator<'a> {
             packet.tags = tags(random);
         }
         if random.often(30) {
-            packet.interface = random.pick(&[1, 2]);
+            packet.point.interface = random.pick(&[1, 2]);
+        }
+        if random.often(50) {
+            packet.point.direction = random.pick(&DIRECTIONS);
         }
         if let Content::Ip(ip) = &mut packet.content {
             vary(random, ip);
@@ -332,7 +334,8 @@ fn conversation(random: &mut Random, hosts: u64, ports: u64) -> Packet {
     let protocol =
         random.pick(&[TCP, TCP, TCP, TCP, UDP, UDP, icmp, SCTP, DCCP, UDP_LITE, GRE, ESP, other]);
     let mut packet = Packet::of_tcp(0, 1000 + random.below::<u16>(ports), 0);
-    packet.interface = random.pick(&[1, 1, 1, 2]);
+    packet.point.interface = random.pick(&[1, 1, 1, 2]);
+    packet.point.direction = random.pick(&DIRECTIONS);
     packet.tags = tags(random);
     if let Content::Ip(ip) = &mut packet.content {
         ip.version = version;

@@ -3,52 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use flow::{FlowEndReason, FlowKey, FlowRecord, Ignored, IpVersion, KeyField, MeterCounts, Unread};
+use flow::{
+    FlowDirection, FlowEndReason, FlowKey, Ignored, IpVersion, KeyField, MeterCounts, Unread,
+};
 
 use crate::clocks::{Clocks, Read};
+use crate::record::{Identity, Record, identity};
 use crate::script::{
     Content, DCCP, ICMP, ICMPV6, Ip, Length, Packet, Part, SCTP, Settings, TCP, UDP, UDP_LITE,
     ipv4_address, ipv6_address,
 };
-
-/// What a record says, but for when it left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Record {
-    pub key: FlowKey,
-    pub vlan_id: u16,
-    pub first: i64,
-    pub last: i64,
-    pub packets: u64,
-    pub octets: u64,
-    pub tcp_control_bits: u8,
-    pub minimum_ttl: u8,
-    pub maximum_ttl: u8,
-    pub reason: FlowEndReason,
-}
-
-impl From<FlowRecord> for Record {
-    fn from(record: FlowRecord) -> Self {
-        Self {
-            key: record.key,
-            vlan_id: record.vlan_id,
-            first: record.start.as_millis().try_into().unwrap(),
-            last: record.end.as_millis().try_into().unwrap(),
-            packets: record.packets,
-            octets: record.octets,
-            tcp_control_bits: record.tcp_control_bits,
-            minimum_ttl: record.minimum_ttl,
-            maximum_ttl: record.maximum_ttl,
-            reason: record.end_reason,
-        }
-    }
-}
-
-/// Which flow a packet or a record belongs to: the key, and the VLAN where that is in the key.
-pub type Identity = (FlowKey, Option<u16>);
-
-pub fn identity(settings: &Settings, key: FlowKey, vlan_id: u16) -> Identity {
-    (key, settings.key.contains(&KeyField::Vlan).then_some(vlan_id))
-}
 
 /// All records and counts of a script.
 pub fn meter(settings: &Settings, packets: &[Packet]) -> (Vec<Record>, MeterCounts) {
@@ -80,6 +44,7 @@ pub struct Seen {
     /// Of the clock.
     offset: i64,
     vlan_id: u16,
+    direction: FlowDirection,
     octets: u32,
     pub tcp_control_bits: u8,
     ttl: u8,
@@ -256,15 +221,18 @@ impl<'a> Meter<'a> {
             destination_port,
             protocol,
             type_of_service: ip.type_of_service,
-            ingress_interface: packet.interface,
+            interface: packet.point.interface,
         };
+        let key = keep(self.settings, key);
+        let direction = packet.point.direction;
         Ok(Seen {
-            identity: identity(self.settings, keep(self.settings, key), vlan_id),
+            identity: identity(self.settings, key, vlan_id, direction),
             now: self.clocks.now,
             time,
             clock,
             offset: clock.map_or(0, |clock| self.clocks.clocks[clock].0),
             vlan_id,
+            direction,
             octets: octets.min(ip.on_wire()).try_into().unwrap(),
             tcp_control_bits,
             ttl: ip.ttl,
@@ -336,8 +304,8 @@ fn keep(settings: &Settings, mut key: FlowKey) -> FlowKey {
             KeyField::DestinationPort => key.destination_port = 0,
             KeyField::Protocol => key.protocol = 0,
             KeyField::TypeOfService => key.type_of_service = 0,
-            KeyField::IngressInterface => key.ingress_interface = 0,
-            KeyField::Vlan => {}
+            KeyField::Interface => key.interface = 0,
+            KeyField::Vlan | KeyField::Direction => {}
         }
     }
     key
@@ -354,6 +322,7 @@ pub struct Flow {
     pub identity: Identity,
     offset: i64,
     vlan_id: u16,
+    direction: FlowDirection,
     pub first: i64,
     pub last: i64,
     packets: u64,
@@ -371,6 +340,7 @@ impl Flow {
             identity: seen.identity,
             offset: seen.offset,
             vlan_id: seen.vlan_id,
+            direction: seen.direction,
             first: seen.time,
             last: seen.time,
             packets: 0,
@@ -424,6 +394,7 @@ impl Flow {
         Record {
             key: self.identity.0,
             vlan_id: self.vlan_id,
+            direction: self.direction,
             first: self.first - self.offset,
             last: self.last - self.offset,
             packets: self.packets,

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use flow::{FlowEndReason, FlowKey, IpVersion, KeyField};
+use flow::{FlowDirection, FlowEndReason, FlowKey, IpVersion, KeyField, ObservationPoint};
 use serde_json::Value;
 
 use crate::check::Way;
-use crate::naive::Record;
+use crate::record::Record;
 use crate::script::{Packet, Script, Settings};
 use crate::support::capture::{Captured, pcap, pcapng};
 use crate::support::{self, Run};
@@ -14,7 +14,7 @@ use crate::support::{self, Run};
 /// A form of capture file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Classic pcap, of one interface that has number 0.
+    /// Classic pcap, of one interface that has number 0. It says no directions.
     Pcap,
     /// pcapng, of interfaces that are numbered from 1.
     Pcapng,
@@ -24,7 +24,7 @@ impl Form {
     /// The script as it comes out of such a file.
     pub fn of(self, mut script: Script) -> Script {
         if self == Self::Pcap {
-            script.packets.iter_mut().for_each(|packet| packet.interface = 0);
+            script.packets.iter_mut().for_each(|packet| packet.point = ObservationPoint::default());
         }
         script
     }
@@ -34,9 +34,12 @@ impl Form {
         match self {
             Self::Pcap => pcap(&captured),
             Self::Pcapng => {
-                let on_its_own =
-                    |(packet, captured): (&Packet, Captured)| captured.on(packet.interface - 1);
-                let captured: Vec<_> = packets.iter().zip(captured).map(on_its_own).collect();
+                let at_its_point = |(packet, captured): (&Packet, Captured)| Captured {
+                    interface: packet.point.interface - 1,
+                    outbound: packet.point.direction == FlowDirection::Egress,
+                    ..captured
+                };
+                let captured: Vec<_> = packets.iter().zip(captured).map(at_its_point).collect();
                 pcapng(2, &captured)
             }
         }
@@ -48,7 +51,7 @@ fn captured((index, packet): (usize, &Packet)) -> Captured {
     let (data, wire_length) = packet.frame();
     let micros = index as u64 * 337 % 1000;
     let nanos = u64::try_from(packet.time).unwrap() * 1_000_000 + micros * 1000;
-    Captured { nanos, wire_length, data, interface: 0 }
+    Captured { nanos, wire_length, data, interface: 0, outbound: false }
 }
 
 /// Runs a script through the program. Its limit is that of all tables together.
@@ -99,6 +102,10 @@ fn record(settings: &Settings, document: &Value) -> Record {
         assert_eq!(value.is_some(), settings.key.contains(&field), "{name} in {document}");
         value.map_or([0; 16], octets)
     };
+    let (direction, interface) = match number("flow_direction") {
+        0 => (FlowDirection::Ingress, "ingress_interface"),
+        _ => (FlowDirection::Egress, "egress_interface"),
+    };
     let key = FlowKey {
         ip_version: if version == 6 { IpVersion::V6 } else { IpVersion::V4 },
         source: address(KeyField::Source, "source"),
@@ -109,14 +116,13 @@ fn record(settings: &Settings, document: &Value) -> Record {
             .unwrap(),
         protocol: of_key(KeyField::Protocol, "protocol_identifier").try_into().unwrap(),
         type_of_service: of_key(KeyField::TypeOfService, "ip_class_of_service").try_into().unwrap(),
-        ingress_interface: of_key(KeyField::IngressInterface, "ingress_interface")
-            .try_into()
-            .unwrap(),
+        interface: of_key(KeyField::Interface, interface).try_into().unwrap(),
     };
     let reason = small("flow_end_reason");
     Record {
         key,
         vlan_id: document.get("vlan_id").map_or(0, |_| number("vlan_id")).try_into().unwrap(),
+        direction,
         first: millis(document["flow_start_milliseconds"].as_str().unwrap()),
         last: millis(document["flow_end_milliseconds"].as_str().unwrap()),
         packets: number("packet_delta_count"),

@@ -1,6 +1,6 @@
 //! What a script is made of: packets described by what they mean, and the frames that say it.
 
-use flow::{IpVersion, KeyField, KeyFields};
+use flow::{IpVersion, KeyField, KeyFields, ObservationPoint};
 
 use crate::support::packet;
 
@@ -33,7 +33,8 @@ impl Settings {
 pub struct Packet {
     /// Milliseconds since the epoch.
     pub time: i64,
-    pub interface: u32,
+    /// Where it is seen.
+    pub point: ObservationPoint,
     /// Tag control information of the VLAN tags, the outer one first.
     pub tags: Vec<u16>,
     pub content: Content,
@@ -116,7 +117,12 @@ impl Packet {
             length: Length::True,
             captured: None,
         };
-        Self { time, interface: 1, tags: Vec::new(), content: Content::Ip(ip) }
+        Self {
+            time,
+            point: ObservationPoint::ingress(1),
+            tags: Vec::new(),
+            content: Content::Ip(ip),
+        }
     }
 
     /// The octets that the capture has of the frame, and the frame's length on the wire.

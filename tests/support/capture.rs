@@ -10,18 +10,26 @@ pub struct Captured {
     pub data: Vec<u8>,
     /// pcapng: position of the interface in the section.
     pub interface: u32,
+    /// pcapng: flagged as sent by the host.
+    pub outbound: bool,
 }
 
 impl Captured {
     /// A whole frame, at a time in milliseconds.
     pub fn at(millis: u64, data: Vec<u8>) -> Self {
         let wire_length = u32::try_from(data.len()).unwrap();
-        Self { nanos: millis * 1_000_000, wire_length, data, interface: 0 }
+        Self { nanos: millis * 1_000_000, wire_length, data, interface: 0, outbound: false }
     }
 
     /// The same, cut by a snap length.
     pub fn cut(mut self, snap_length: usize) -> Self {
         self.data.truncate(snap_length);
+        self
+    }
+
+    /// The same, sent by the host.
+    pub fn outbound(mut self) -> Self {
+        self.outbound = true;
         self
     }
 
@@ -139,6 +147,12 @@ pub fn enhanced_at(order: Order, packet: &Captured, ticks: u64) -> Vec<u8> {
     ];
     words.iter().for_each(|&word| body.extend(order.u32(word)));
     body.extend(&packet.data);
+    if packet.outbound {
+        body.resize(body.len().next_multiple_of(4), 0);
+        // epb_flags: outbound, received as unicast.
+        body.extend([order.u16(2), order.u16(4)].concat());
+        body.extend(order.u32(2 | 1 << 2));
+    }
     block(order, 6, &body)
 }
 

@@ -44,7 +44,7 @@ fn check(name: &str, context: &Context, interfaces: &[Interface], record: FlowRe
 fn tcp_over_ipv4() {
     let key = FlowKey {
         type_of_service: 0xb8,
-        ingress_interface: 7,
+        interface: 7,
         ..key("10.1.1.1", 40_000, "192.0.2.9", 443, 6)
     };
     let record = FlowRecord {
@@ -68,7 +68,7 @@ fn udp_over_ipv6_in_a_vlan() {
         ..record(
             FlowKey {
                 type_of_service: 0x2e,
-                ingress_interface: 70_000,
+                interface: 70_000,
                 ..key("2001:db8::1", 5353, "fd00::53", 53, 17)
             },
             T0 - 60_000,
@@ -100,7 +100,7 @@ fn sampled_flow_of_a_protocol_without_ports() {
 fn fields_that_were_dropped_from_the_key_are_absent() {
     let fields = [KeyField::Source, KeyField::Destination, KeyField::Protocol];
     let context = Context { key: KeyFields::new(fields), ..context() };
-    let key = FlowKey { ingress_interface: 0, ..key("203.0.113.5", 0, "10.0.0.7", 0, 6) };
+    let key = FlowKey { interface: 0, ..key("203.0.113.5", 0, "10.0.0.7", 0, 6) };
     let record = FlowRecord {
         tcp_control_bits: 0x02,
         end_reason: FlowEndReason::LackOfResources,
@@ -116,7 +116,7 @@ fn interface_name_is_escaped() {
         Interface { number: 2, name: "eth2".to_owned() },
         Interface { number: 3, name: "TAP \"north\\south\"\t\u{1}\u{e9}".to_owned() },
     ];
-    let key = FlowKey { ingress_interface: 3, ..key("10.0.0.1", 1, "10.0.0.1", 2, 17) };
+    let key = FlowKey { interface: 3, ..key("10.0.0.1", 1, "10.0.0.1", 2, 17) };
     check("interface_name", &context(), &interfaces, record(key, T0, T0, T0));
 }
 
@@ -138,8 +138,8 @@ fn every_reduced_key_gives_documents_without_the_dropped_fields() {
         (KeyField::Protocol, "/network/iana_number"),
         (KeyField::Protocol, "/netflow/protocol_identifier"),
         (KeyField::TypeOfService, "/netflow/ip_class_of_service"),
-        (KeyField::IngressInterface, "/observer/ingress"),
-        (KeyField::IngressInterface, "/netflow/ingress_interface"),
+        (KeyField::Interface, "/observer/ingress"),
+        (KeyField::Interface, "/netflow/ingress_interface"),
     ];
     for bits in 0..1_u32 << KeyField::ALL.len() {
         let fields: Vec<_> = (0..KeyField::ALL.len())

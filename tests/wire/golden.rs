@@ -21,7 +21,7 @@ const UPTIME_START: u64 = T0 - 3_600_000 + 250;
 /// Every kind of flow: TCP with all flags, ICMP, UDP in a VLAN with counters whose octets all
 /// differ, ICMPv6, and a protocol without ports.
 fn flows() -> [FlowRecord; 5] {
-    let on_7 = |key| FlowKey { ingress_interface: 7, ..key };
+    let on_7 = |key| FlowKey { interface: 7, ..key };
     let tcp = FlowKey { type_of_service: 0xb8, ..key("10.1.1.1", 40_000, "192.0.2.9", 443, 6) };
     let icmp = key("10.1.1.2", 0, "10.1.1.3", 0x0301, 1);
     let udp = key("2001:db8::1", 5353, "2001:db8:0:1::53", 53, 17);
@@ -47,7 +47,7 @@ fn flows() -> [FlowRecord; 5] {
             maximum_ttl: 255,
             end_reason: FlowEndReason::ActiveTimeout,
             ..record(
-                FlowKey { type_of_service: 0x2e, ingress_interface: 70_000, ..udp },
+                FlowKey { type_of_service: 0x2e, interface: 70_000, ..udp },
                 T0 - 60_000,
                 T0 - 1,
                 T0 + 17_001,

@@ -108,7 +108,7 @@ fn domain_is_that_of_the_output_or_else_of_the_program() {
 
 #[test]
 fn fields_that_are_not_known_are_zero() {
-    let key = FlowKey { ingress_interface: 0xffff, type_of_service: 0xff, ..udp4(T0).key };
+    let key = FlowKey { interface: 0xffff, type_of_service: 0xff, ..udp4(T0).key };
     let record = FlowRecord {
         key,
         vlan_id: 4094,

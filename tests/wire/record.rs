@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use flow::{DetailsIndex, FlowEndReason, FlowKey, FlowRecord, IpVersion, Tags, Timestamp};
+use flow::{
+    DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, Tags, Timestamp,
+};
 
 /// 2024-05-06T07:08:09Z, in milliseconds.
 pub const T0: u64 = 1_714_979_289_000;
@@ -23,7 +25,7 @@ pub fn key(source: &str, sport: u16, destination: &str, dport: u16, protocol: u8
         destination_port: dport,
         protocol,
         type_of_service: 0,
-        ingress_interface: 1,
+        interface: 1,
     }
 }
 
@@ -48,6 +50,7 @@ pub fn record(key: FlowKey, start: u64, end: u64, exported: u64) -> FlowRecord {
         end: Timestamp::from_millis(end),
         exported: Timestamp::from_millis(exported),
         vlan_id: 0,
+        direction: FlowDirection::Ingress,
         tcp_control_bits: 0,
         minimum_ttl: 64,
         maximum_ttl: 64,

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use exporter::Context;
-use flow::{Batch, DetailsIndex, FlowEndReason, FlowKey, FlowRecord, IpVersion, Tags, Timestamp};
+use flow::{
+    Batch, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, Tags,
+    Timestamp,
+};
 use netflow_parser::variable_versions::ipfix::{FlowSetBody as IpfixBody, IPFix};
 use netflow_parser::variable_versions::v9::{FlowSetBody as V9Body, V9};
 use netflow_parser::{FieldValue, IpfixField, NetflowPacket, NetflowParser, V9Field};
@@ -73,6 +76,11 @@ fn netflow5_records_come_back_as_far_as_it_can_say_them() {
                 minimum_ttl: 0,
                 maximum_ttl: 0,
                 end_reason: FlowEndReason::IdleTimeout,
+                direction: if record.egress_interface() == 0 {
+                    FlowDirection::Ingress
+                } else {
+                    FlowDirection::Egress
+                },
                 ..*record
             })
             .collect();
@@ -143,7 +151,7 @@ fn from_v5(flow: &netflow_parser::static_versions::v5::FlowSet, boot: u64) -> Fl
             destination_port: flow.dst_port,
             protocol: flow.protocol_number,
             type_of_service: flow.tos,
-            ingress_interface: flow.input.into(),
+            interface: (flow.input | flow.output).into(),
         },
         octets: flow.d_octets.into(),
         packets: flow.d_pkts.into(),
@@ -151,6 +159,7 @@ fn from_v5(flow: &netflow_parser::static_versions::v5::FlowSet, boot: u64) -> Fl
         end: Timestamp::from_millis(boot + u64::from(flow.last)),
         exported: Timestamp::default(),
         vlan_id: 0,
+        direction: if flow.output == 0 { FlowDirection::Ingress } else { FlowDirection::Egress },
         tcp_control_bits: flow.tcp_flags,
         minimum_ttl: 0,
         maximum_ttl: 0,
@@ -245,6 +254,12 @@ impl Fields {
             6 => (IpVersion::V6, 27, 28, 139, 58),
             other => panic!("IP version {other}"),
         };
+        let (direction, interface, other) = match self.number(61) {
+            0 => (FlowDirection::Ingress, 10, 14),
+            1 => (FlowDirection::Egress, 14, 10),
+            other => panic!("direction {other}"),
+        };
+        assert_eq!(self.number(other), 0, "the interface of the other direction");
         let key = FlowKey {
             ip_version,
             source: padded(self.octets(source)),
@@ -253,11 +268,10 @@ impl Fields {
             destination_port: self.small(11),
             protocol: self.small(4),
             type_of_service: self.small(5),
-            ingress_interface: self.small(10),
+            interface: self.small(interface),
         };
         let expected_icmp = if key.protocol == icmp { key.destination_port } else { 0 };
         assert_eq!(self.number(icmp_type_code), u64::from(expected_icmp));
-        assert_eq!((self.number(14), self.number(61)), (0, 0), "egress interface and direction");
         let reason = self.number(136);
         FlowRecord {
             key,
@@ -267,6 +281,7 @@ impl Fields {
             end: Timestamp::from_millis(end),
             exported: Timestamp::default(),
             vlan_id: self.small(58),
+            direction,
             tcp_control_bits: self.small(6),
             minimum_ttl: self.small(52),
             maximum_ttl: self.small(53),
@@ -341,7 +356,7 @@ impl Random {
             destination_port: ports.1,
             protocol,
             type_of_service: self.octet(),
-            ingress_interface: self.up_to(interface_max.into()),
+            interface: self.up_to(interface_max.into()),
         }
     }
 
@@ -356,6 +371,8 @@ impl Random {
             let end = now - self.below(60_000);
             let start = end - self.up_to::<u64>(30 * 60_000);
             let ttl = [self.octet(), self.octet()];
+            let directions = [FlowDirection::Ingress, FlowDirection::Egress];
+            let direction = directions[usize::try_from(self.below(2)).unwrap()];
             records.push(FlowRecord {
                 key: self.key(interface_max),
                 octets: self.up_to(counter_max),
@@ -364,6 +381,7 @@ impl Random {
                 end: Timestamp::from_millis(end),
                 exported: Timestamp::from_millis(now),
                 vlan_id: self.up_to(4095),
+                direction,
                 tcp_control_bits: self.octet(),
                 minimum_ttl: ttl[0].min(ttl[1]),
                 maximum_ttl: ttl[0].max(ttl[1]),
@@ -392,6 +410,7 @@ fn random_records_are_of_every_kind() {
     }
     assert!(count(&|record| record.octets > u32::MAX.into()) > 50);
     assert!(count(&|record| record.vlan_id != 0) > 50);
+    assert!(count(&|record| record.egress_interface() != 0) > 50);
     let addresses: Vec<IpAddr> = records.iter().map(|record| record.key.source_address()).collect();
     assert!(addresses.iter().any(IpAddr::is_ipv4) && addresses.iter().any(IpAddr::is_ipv6));
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use element::{Element, Flow, UptimeBase};
 use flow::number::{protocol, tcp_control};
-use flow::{Details, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyField, KeyFields};
+use flow::{Details, FlowDirection, FlowEndReason, FlowRecord, IpVersion, KeyField, KeyFields};
 
 use super::address::Sides;
 use super::id::{put_community_id, put_flow_id};
@@ -100,7 +100,7 @@ impl DocumentWriter {
         self.time.put(record.end, out);
         out.push(b'"');
         self.put_event(record, out);
-        self.put_observer(&record.key, out);
+        self.put_observer(record, out);
         self.put_side(&sides, Side::Source, record, out);
         self.put_side(&sides, Side::Destination, record, out);
         self.put_network(&sides, record, out);
@@ -135,11 +135,16 @@ impl DocumentWriter {
         out.extend_from_slice(&self.agent);
     }
 
-    fn put_observer(&self, key: &FlowKey, out: &mut Vec<u8>) {
-        if self.key.contains(KeyField::IngressInterface) {
-            put_number(out, br#","ingress":{"interface":{"id":""#, key.ingress_interface);
+    fn put_observer(&self, record: &FlowRecord, out: &mut Vec<u8>) {
+        if self.key.contains(KeyField::Interface) {
+            let interface = record.key.interface;
+            let label = match record.direction {
+                FlowDirection::Ingress => &br#","ingress":{"interface":{"id":""#[..],
+                FlowDirection::Egress => br#","egress":{"interface":{"id":""#,
+            };
+            put_number(out, label, interface);
             out.push(b'"');
-            if let Some(name) = self.interfaces.get(&key.ingress_interface) {
+            if let Some(name) = self.interfaces.get(&interface) {
                 out.extend_from_slice(br#","name":"#);
                 out.extend_from_slice(name);
             }

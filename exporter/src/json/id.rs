@@ -164,7 +164,7 @@ mod tests {
             destination_port: dport,
             protocol,
             type_of_service: 0,
-            ingress_interface: 0,
+            interface: 0,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use element::{Element, Flow, Value};
-use flow::{IpVersion, KeyFields};
+use flow::{FlowDirection, IpVersion, KeyFields};
 
 use super::address::{Address, Sides};
 use super::member::{put_number, put_string, put_text};
@@ -32,6 +32,7 @@ macro_rules! put_elements {
             ProtocolIdentifier
             IpClassOfService
             IngressInterface
+            EgressInterface
             $icmp
             TcpControlBits
             OctetDeltaCount
@@ -82,13 +83,15 @@ impl NetflowObject<'_> {
         }
     }
 
-    /// Whether the document has the element: fields that the flow key has not, no VLAN, and no
-    /// ICMP message are left out.
+    /// Whether the document has the element: fields that the flow key has not, an egress interface
+    /// of packets that came in, no VLAN, and no ICMP message are left out.
     #[inline(always)]
     fn has(&self, element: Element) -> bool {
         let record = self.flow.record;
         if element.key_field().is_some_and(|field| !self.key.contains(field)) {
             false
+        } else if element == Element::EgressInterface {
+            record.direction == FlowDirection::Egress
         } else if element == Element::VlanId {
             record.vlan_id != 0
         } else if matches!(element, Element::IcmpTypeCodeIpv4 | Element::IcmpTypeCodeIpv6) {

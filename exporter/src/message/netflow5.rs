@@ -167,13 +167,13 @@ fn share(count: u64, parts: u64, index: u64) -> u32 {
 }
 
 fn record_octets(flow: &Flow<'_>, part: Part) -> [u8; RECORD] {
-    let interface = u16::try_from(flow.record.key.ingress_interface).unwrap_or(0);
+    let number = |interface| u16::try_from(interface).unwrap_or(0);
     let mut out = FixedOctets::<RECORD>::new();
     Element::SourceIpv4Address.put_of_flow(flow, &mut out);
     Element::DestinationIpv4Address.put_of_flow(flow, &mut out);
     out.put32(0); // nexthop
-    out.put16(interface);
-    out.put16(0); // output
+    out.put16(number(flow.record.ingress_interface())); // input
+    out.put16(number(flow.record.egress_interface())); // output
     out.put32(part.packets);
     out.put32(part.octets);
     Element::FlowStartSysUpTime.put_of_flow(flow, &mut out);

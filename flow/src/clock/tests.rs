@@ -6,6 +6,7 @@ use crate::hash::HashSeed;
 use crate::key::KeyFields;
 use crate::observation::Observation;
 use crate::observer::{MeterCounts, Observer, ObserverSettings, Sampling, Sink};
+use crate::point::ObservationPoint;
 use crate::record::FlowRecord;
 use crate::table::{BURST_MAX, FlowTable, TableSettings};
 use crate::time::Timestamp;
@@ -68,7 +69,7 @@ fn observe(observer: &mut Observer, flows: &mut Flows, (time, host): (u64, u8)) 
         data: &data,
         wire_length: 28,
         time: Timestamp::from_millis(time),
-        ingress_interface: 1,
+        point: ObservationPoint::ingress(1),
         link_type: LinkType::RawIp,
     };
     observer.observe(&frame, flows);

@@ -14,6 +14,7 @@ use link::{PlainEthernet, Stop};
 
 use crate::key::{Address, IpVersion, Ports};
 use crate::number::ethertype;
+use crate::point::ObservationPoint;
 use crate::time::Timestamp;
 
 pub use link_type::LinkType;
@@ -28,8 +29,8 @@ pub struct Frame<'a> {
     pub wire_length: u32,
     /// When it was captured.
     pub time: Timestamp,
-    /// Number of the interface that it came in on.
-    pub ingress_interface: u32,
+    /// Where it was seen. A link layer that says that itself is believed.
+    pub point: ObservationPoint,
     /// What the first octets are.
     pub link_type: LinkType,
 }
@@ -157,15 +158,19 @@ pub enum Fragment {
 ///
 /// The reason to ignore the frame: there is no readable IP header.
 pub fn dissect(frame: &Frame<'_>) -> Result<Packet, Ignored> {
-    dissect_with(frame, Tpids::default()).map_err(|stop| stop.reason)
+    dissect_with(frame, Tpids::default()).map(|(packet, _)| packet).map_err(|stop| stop.reason)
 }
 
-/// As [`dissect`], with further tag protocols. Says of an ignored frame what it has instead of IP.
-pub(crate) fn dissect_with(frame: &Frame<'_>, tpids: Tpids) -> Result<Packet, Stop> {
+/// As [`dissect`], with further tag protocols. Says also where the packet was seen, and of an
+/// ignored frame what it has instead of IP.
+pub(crate) fn dissect_with(
+    frame: &Frame<'_>,
+    tpids: Tpids,
+) -> Result<(Packet, ObservationPoint), Stop> {
     let network = link::walk(frame, tpids)?;
     let wire_octets = wire_octets(frame, network.data);
     let packet = network::general(network.ip_version, network.data, wire_octets)?;
-    Ok(Packet { vlan_id: network.vlan_id, ..packet })
+    Ok((Packet { vlan_id: network.vlan_id, ..packet }, network.point))
 }
 
 /// As [`dissect`], faster, for the frames that are nearly all: `None` says nothing.

@@ -4,6 +4,7 @@ use super::*;
 use crate::clock::TraceTime;
 use crate::frame::{Fragment, Packet};
 use crate::key::{Address, IpVersion, KeyField, Ports};
+use crate::point::ObservationPoint;
 
 const ACK: u8 = 0x10;
 
@@ -45,8 +46,11 @@ impl Fixture {
         self.now = self.now.max(time);
         let at = Timestamp::from_millis(time);
         let late_ms = u32::try_from(self.now - time).unwrap_or(u32::MAX);
-        let mut observation =
-            Observation::new(&packet, 1, TraceTime { time: at, late_ms, clock: 0 });
+        let mut observation = Observation::new(
+            &packet,
+            ObservationPoint::ingress(1),
+            TraceTime { time: at, late_ms, clock: 0 },
+        );
         observation.keep(self.fields);
         self.table.process(&[observation], &mut |record| self.records.push(record));
         self.table.settle(&mut |record| self.records.push(record));
@@ -280,7 +284,7 @@ fn record_carries_the_attributes_of_all_packets() {
     assert_eq!((record.vlan_id, record.tcp_control_bits), (5, 0xd3));
     assert_eq!((record.minimum_ttl, record.maximum_ttl), (58, 64));
     assert_eq!((record.packets, record.octets), (3, 1549));
-    assert_eq!(record.key.ingress_interface, 1);
+    assert_eq!(record.key.interface, 1);
 }
 
 #[test]
@@ -337,7 +341,12 @@ fn constructed_collisions_cost_a_bounded_search_and_lose_nothing() {
     let hash_of = |table: &FlowTable, host| {
         let time = Timestamp::default();
         table.hash(
-            &Observation::new(&packet(host), 1, TraceTime { time, late_ms: 0, clock: 0 }).words,
+            &Observation::new(
+                &packet(host),
+                ObservationPoint::ingress(1),
+                TraceTime { time, late_ms: 0, clock: 0 },
+            )
+            .words,
         )
     };
     let colliding: Vec<u32> = (0..8_000_000)
@@ -391,7 +400,7 @@ fn records_come_in_the_same_order_whatever_the_bursts() {
             let host = low32(random >> 33) % 400;
             Observation::new(
                 &packet(host),
-                1,
+                ObservationPoint::ingress(1),
                 TraceTime { time: Timestamp::from_millis(n * 40), late_ms: 0, clock: 0 },
             )
         })

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use exporter::sentence;
-use flow::{Frame, LinkType, Timestamp};
+use flow::{Frame, LinkType, ObservationPoint, Timestamp};
 
 use super::{CaptureError, PacketSource, Polled};
 use crate::sys::xsk::{Buffer, Xsk, XskBinding, XskSizes, XskStep};
@@ -28,7 +28,7 @@ const BUSY_WAIT: Duration = Duration::from_millis(50);
 pub(crate) struct XdpQueue {
     /// Name of the interface, for messages.
     pub(crate) interface: String,
-    /// `ingress_interface` of flow keys.
+    /// `interface` of flow keys.
     pub(crate) number: u32,
     pub(crate) sizes: XskSizes,
     pub(crate) binding: XskBinding,
@@ -182,7 +182,13 @@ impl PacketSource for XdpSocket {
         let mut lend = |data: &[u8], wire_length: u32| {
             counts.lent += 1;
             let link_type = LinkType::Ethernet;
-            take(&Frame { data, wire_length, time, ingress_interface: queue.number, link_type });
+            take(&Frame {
+                data,
+                wire_length,
+                time,
+                point: ObservationPoint::ingress(queue.number),
+                link_type,
+            });
         };
         let buffers = available.min(u32::try_from(frames_max).unwrap_or(u32::MAX));
         xsk.receive(buffers, |buffer| {

@@ -106,7 +106,9 @@ fn llc_name(number: u8) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use flow::{Frame, LinkType, NewClock, Observation, Observer, ObserverSettings, Sink};
+    use flow::{
+        Frame, LinkType, NewClock, Observation, ObservationPoint, Observer, ObserverSettings, Sink,
+    };
 
     use super::*;
 
@@ -141,8 +143,13 @@ mod tests {
             let mut data = [behind; 60];
             data[12..14].copy_from_slice(&ethertype);
             let time = flow::Timestamp::default();
-            let frame =
-                Frame { data: &data, wire_length: 60, time, ingress_interface: 0, link_type };
+            let frame = Frame {
+                data: &data,
+                wire_length: 60,
+                time,
+                point: ObservationPoint::default(),
+                link_type,
+            };
             observer.observe(&frame, &mut Nowhere(Observation::default()));
         };
         observe(LinkType::Ethernet, [0x12, 0x34], 0);

@@ -107,7 +107,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value = "1M", value_parser = flow_count)]
     pub(crate) max_flows: NonZeroU32,
 
-    /// Fields of the flow key: src, dst, sport, dport, proto, tos, iface, vlan
+    /// Fields of the flow key: src, dst, sport, dport, proto, tos, iface, vlan, direction
     #[arg(long, value_name = "FIELDS", default_value = "src,dst,sport,dport,proto,tos,iface",
           value_parser = key_fields)]
     pub(crate) flow_key: KeyFields,
@@ -130,7 +130,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "HOST")]
     pub(crate) name: Option<String>,
 
-    /// Number of the interface with this name; may be given several times
+    /// Number of the interface with this name, or in capture files at this position from 1 on: 1=N
+    /// is the interface of a classic pcap file; may be given several times
     #[arg(long, value_name = "NAME=N", value_parser = interface_number)]
     pub(crate) ifindex: Vec<(String, u32)>,
 
@@ -194,7 +195,8 @@ pub(crate) struct LiveSettings {
     #[arg(long)]
     pub(crate) take_interface: bool,
 
-    /// Direction of the packets, seen from this host; afxdp sees incoming packets only
+    /// Direction of the packets, seen from this host; afxdp sees incoming packets only. With both,
+    /// the direction is a field of the flow key
     #[arg(long, value_name = "WHICH", default_value = "in")]
     pub(crate) direction: Direction,
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use exporter::{Context, Destination, Patience};
-use flow::{HashSeed, ObserverSettings, Sampling, TableSettings, Tpids};
+use flow::{HashSeed, KeyField, ObserverSettings, Sampling, TableSettings, Tpids};
 
 use super::args::{Arguments, CaptureMethod, LiveSettings, Order, StatsForm};
 use super::values::Seed;
@@ -76,6 +76,12 @@ impl Config {
             None if !live => REPLAY_SEED,
             None | Some(Seed::Random) => RandomState::new().hash_one("flowprobe"),
         });
+        let key = match &source {
+            Source::Live(live) if live.direction == Direction::Both => {
+                args.flow_key.with(KeyField::Direction)
+            }
+            Source::Live(_) | Source::Files(_) => args.flow_key,
+        };
         let idle_timeout_ms = millis(args.idle_timeout);
         let active_timeout = if live && args.output.is_empty() {
             ACTIVE_TIMEOUT_OF_LIVE_TABLE
@@ -91,7 +97,7 @@ impl Config {
                 order: args.order.unwrap_or(Order::Octets),
             },
             observer: ObserverSettings {
-                key: args.flow_key,
+                key,
                 idle_timeout_ms,
                 active_timeout_ms,
                 tpids: tpids(&args.tpid)?,
@@ -102,7 +108,7 @@ impl Config {
                 flows_max: args.max_flows.get(),
                 idle_timeout_ms,
                 active_timeout_ms,
-                key: args.flow_key,
+                key,
                 seed,
                 burst: args.burst,
             },
@@ -113,7 +119,7 @@ impl Config {
                 uptime_start: live.then(wall_clock),
                 observation_domain_id: if live { host_domain() } else { REPLAY_DOMAIN },
                 sampling_interval: args.sample.get(),
-                key: args.flow_key,
+                key,
                 name: args.name.clone().unwrap_or_else(host_name),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },

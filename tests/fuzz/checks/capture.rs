@@ -98,7 +98,7 @@ fn captured(frame: &Frame<'_>) -> Captured {
         data: frame.data.to_vec(),
         wire_length: frame.wire_length,
         time: frame.time,
-        interface: frame.ingress_interface,
+        interface: frame.point.interface,
         link_type: frame.link_type,
     }
 }

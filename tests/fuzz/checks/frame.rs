@@ -2,7 +2,7 @@
 //! and a capture that ends earlier never says something else.
 
 use flow::frame::{Fragment, Packet, dissect, dissect_plain};
-use flow::{Frame, Ignored, IpVersion, LinkType, Ports, Timestamp};
+use flow::{Frame, Ignored, IpVersion, LinkType, ObservationPoint, Ports, Timestamp};
 
 use super::input::Input;
 
@@ -62,7 +62,7 @@ fn dissect_both_ways(
     wire_length: u32,
 ) -> Result<Packet, Ignored> {
     let time = Timestamp::default();
-    let frame = Frame { data, wire_length, time, ingress_interface: 0, link_type };
+    let frame = Frame { data, wire_length, time, point: ObservationPoint::default(), link_type };
     let outcome = dissect(&frame);
     if let Some(packet) = dissect_plain(&frame) {
         assert_eq!(outcome, Ok(packet));

@@ -8,8 +8,8 @@ use std::net::UdpSocket;
 
 use exporter::{Context, Destination, ExportCounts, Exporter, Patience};
 use flow::{
-    Batch, DetailsIndex, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields, RecordTally,
-    Tags, Timestamp,
+    Batch, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields,
+    RecordTally, Tags, Timestamp,
 };
 use netflow_parser::static_versions::v5::V5;
 use netflow_parser::variable_versions::ipfix::{FlowSetBody as IpfixBody, IPFix};
@@ -112,6 +112,7 @@ fn records(input: &mut Input<'_>) -> Vec<FlowRecord> {
             end: Timestamp::from_millis(end),
             exported: Timestamp::from_millis(now),
             vlan_id: input.u16(),
+            direction: input.pick(&[FlowDirection::Ingress, FlowDirection::Egress]),
             tcp_control_bits: input.u8(),
             minimum_ttl: input.u8(),
             maximum_ttl: input.u8(),
@@ -145,7 +146,7 @@ fn key(input: &mut Input<'_>) -> FlowKey {
         destination_port: input.u16(),
         protocol: input.pick(&[6, 17, 1, 58, 132, 0, 255]),
         type_of_service: input.u8(),
-        ingress_interface: match input.u8() {
+        interface: match input.u8() {
             0..200 => input.u8().into(),
             _ => input.u32(),
         },
@@ -260,13 +261,14 @@ fn v5(packet: &V5, said: &mut Vec<Said>) -> u32 {
             (5, flow.tos.into()),
             (6, flow.tcp_flags.into()),
             (10, flow.input.into()),
+            (14, flow.output.into()),
             (2, flow.d_pkts.into()),
             (1, flow.d_octets.into()),
         ] {
             elements.insert(id, value);
         }
-        let zeros = (flow.next_hop.to_bits(), flow.output, flow.src_as, flow.dst_as, flow.pad2);
-        assert_eq!(zeros, (0, 0, 0, 0, 0));
+        let zeros = (flow.next_hop.to_bits(), flow.src_as, flow.dst_as, flow.pad2);
+        assert_eq!(zeros, (0, 0, 0, 0));
         let (start, end) = since_boot(now, header.sys_up_time, flow.first, flow.last);
         said.push(Said { elements, start, end, now });
     }
@@ -366,6 +368,7 @@ fn expected(record: &FlowRecord, is_v9: bool) -> Said {
     let is_v6 = key.ip_version == IpVersion::V6;
     let (addresses, icmp) = if is_v6 { ([27, 28], 58) } else { ([8, 12], 1) };
     let is_icmp = key.protocol == icmp;
+    let is_sent = record.direction == FlowDirection::Egress;
     let number = |address: [u8; 16]| {
         let number = u128::from_be_bytes(address);
         if is_v6 { number } else { number >> 96 }
@@ -382,12 +385,12 @@ fn expected(record: &FlowRecord, is_v9: bool) -> Said {
         (60, key.ip_version.number().into()),
         (1, record.octets.into()),
         (2, record.packets.into()),
-        (10, key.ingress_interface.into()),
-        (14, 0),
+        (10, if is_sent { 0 } else { key.interface.into() }),
+        (14, if is_sent { key.interface.into() } else { 0 }),
         (58, record.vlan_id.into()),
         (if is_v6 { 139 } else { 32 }, if is_icmp { key.destination_port.into() } else { 0 }),
         (136, record.end_reason.number().into()),
-        (61, 0),
+        (61, is_sent.into()),
         (52, record.minimum_ttl.into()),
         (53, record.maximum_ttl.into()),
         (161, duration.into()),
@@ -419,15 +422,17 @@ fn compare_times(expected: &Said, said: &Said) {
 /// NetFlow v5 splits a record whose counters do not fit in 32 bits.
 fn compare_parts<'a>(record: &FlowRecord, said: &mut impl Iterator<Item = &'a Said>) {
     let whole = expected(record, true);
-    let interface = u16::try_from(record.key.ingress_interface).unwrap_or(0);
+    let interfaces = [(10, record.ingress_interface()), (14, record.egress_interface())];
     let mut rest = [record.octets, record.packets].map(u128::from);
     let count = record.octets.max(record.packets).div_ceil(u32::MAX.into()).max(1);
     for _ in 0..count {
         let part = said.next().expect("each part is in a datagram");
         let mut elements = whole.elements.clone();
         // What the form of a record has no place for.
-        elements.retain(|id, _| ![14, 32, 52, 53, 58, 60, 61, 136].contains(id));
-        elements.insert(10, interface.into());
+        elements.retain(|id, _| ![32, 52, 53, 58, 60, 61, 136].contains(id));
+        for (id, number) in interfaces {
+            elements.insert(id, u16::try_from(number).unwrap_or(0).into());
+        }
         for (id, rest) in [1, 2].into_iter().zip(&mut rest) {
             let share = part.elements[&id];
             *rest = rest.checked_sub(share).expect("parts are not more than the whole");

@@ -4,15 +4,17 @@
 //! Without evictions the records are the same; with evictions the sums of each flow are.
 
 mod clock;
+mod packet;
 
 use std::collections::BTreeMap;
 
 use flow::{
-    BURST_MAX, DetailsIndex, FlowEndReason, FlowKey, FlowRecord, FlowTable, Frame, HashSeed,
-    IpVersion, KeyField, KeyFields, LinkType, NewClock, Observation, Observer, ObserverSettings,
-    RecordTally, Sampling, Sink, TableSettings, Tags, Timestamp,
+    BURST_MAX, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, FlowTable, Frame,
+    HashSeed, KeyField, KeyFields, LinkType, NewClock, Observation, ObservationPoint, Observer,
+    ObserverSettings, RecordTally, Sampling, Sink, TableSettings, Tags, Timestamp,
 };
 
+use self::packet::Packet;
 use super::input::Input;
 
 /// Keys come from one octet, so this many flows are enough for all of them.
@@ -87,101 +89,8 @@ impl Settings {
     }
 }
 
-/// What a packet is, beside its time.
-#[derive(Clone, Copy, Debug)]
-struct Packet {
-    ip_version: IpVersion,
-    host: u8,
-    port: u8,
-    tcp: bool,
-    type_of_service: u8,
-    interface: u32,
-    vlan_id: u16,
-    bits: u8,
-    ttl: u8,
-    /// Behind the IP header.
-    payload: u8,
-}
-
-impl Packet {
-    fn read(input: &mut Input<'_>) -> Self {
-        let [key, bits] = input.array();
-        let attributes = input.u8();
-        Self {
-            ip_version: if key & 1 == 0 { IpVersion::V4 } else { IpVersion::V6 },
-            tcp: key & 2 == 0,
-            host: key >> 2 & 3,
-            port: key >> 4 & 1,
-            type_of_service: key >> 5 & 1,
-            interface: (key >> 6 & 1).into(),
-            vlan_id: u16::from(key >> 7) * 9,
-            bits,
-            ttl: attributes,
-            payload: 20 + attributes / 4,
-        }
-    }
-
-    /// As an Ethernet frame (RFC 791 section 3.1, RFC 8200 section 3, RFC 9293 section 3.1).
-    fn frame(&self) -> Vec<u8> {
-        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
-        if self.vlan_id > 0 {
-            frame.extend([0x81, 0, 0, self.vlan_id.to_be_bytes()[1]]);
-        }
-        let protocol = if self.tcp { 6 } else { 17 };
-        match self.ip_version {
-            IpVersion::V4 => {
-                frame.extend([8, 0, 0x45, self.type_of_service, 0, 20 + self.payload]);
-                frame.extend([0, 0, 0, 0, self.ttl, protocol, 0, 0]);
-                frame.extend([10, 0, 0, self.host, 10, 0, 0, 99]);
-            }
-            IpVersion::V6 => {
-                frame.extend([0x86, 0xdd, 0x60, self.type_of_service << 4, 0, 0]);
-                frame.extend([0, self.payload, protocol, self.ttl]);
-                frame.extend([0xfd; 15]);
-                frame.push(self.host);
-                frame.extend([0xfe; 16]);
-            }
-        }
-        frame.extend([0x30, self.port, 0, 80, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, self.bits]);
-        frame.resize(frame.len() - 14 + usize::from(self.payload), 0);
-        frame
-    }
-
-    fn octets(&self) -> u64 {
-        let header = if self.ip_version == IpVersion::V4 { 20 } else { 40 };
-        header + u64::from(self.payload)
-    }
-
-    /// The key with the fields that are in it, and the VLAN if that is.
-    fn key(&self, fields: KeyFields) -> (FlowKey, u16) {
-        let (mut source, mut destination) = match self.ip_version {
-            IpVersion::V4 => ([0; 16], [0; 16]),
-            IpVersion::V6 => ([0xfd; 16], [0xfe; 16]),
-        };
-        match self.ip_version {
-            IpVersion::V4 => {
-                source[..4].copy_from_slice(&[10, 0, 0, self.host]);
-                destination[..4].copy_from_slice(&[10, 0, 0, 99]);
-            }
-            IpVersion::V6 => source[15] = self.host,
-        }
-        let has = |field| fields.contains(field);
-        let address = |field, octets| if has(field) { octets } else { [0; 16] };
-        let number = |field, number: u16| if has(field) { number } else { 0 };
-        let octet = |field, octet: u8| if has(field) { octet } else { 0 };
-        let key = FlowKey {
-            ip_version: self.ip_version,
-            source: address(KeyField::Source, source),
-            destination: address(KeyField::Destination, destination),
-            source_port: number(KeyField::SourcePort, 0x3000 + u16::from(self.port)),
-            destination_port: number(KeyField::DestinationPort, 80),
-            protocol: octet(KeyField::Protocol, if self.tcp { 6 } else { 17 }),
-            type_of_service: octet(KeyField::TypeOfService, self.type_of_service),
-            ingress_interface: if has(KeyField::IngressInterface) { self.interface } else { 0 },
-        };
-        (key, number(KeyField::Vlan, self.vlan_id))
-    }
-}
+/// Key, VLAN and direction.
+type Identity = (FlowKey, u16, FlowDirection);
 
 /// How far the next packet is from now.
 #[derive(Clone, Copy, Debug)]
@@ -273,7 +182,7 @@ impl Meter {
             data: &data,
             wire_length: u32::try_from(data.len()).expect("frames are short"),
             time: Timestamp::from_millis(time),
-            ingress_interface: packet.interface,
+            point: ObservationPoint { interface: packet.interface, direction: packet.direction },
             link_type: LinkType::Ethernet,
         };
         self.observer.observe(&frame, &mut self.flows);
@@ -317,7 +226,7 @@ struct Model {
     /// A frame ahead of all clocks, whether it is sampled.
     held: Option<(Packet, u64, bool)>,
     frames: u32,
-    flows: BTreeMap<(FlowKey, u16, usize), Flow>,
+    flows: BTreeMap<(Identity, usize), Flow>,
     records: Vec<FlowRecord>,
 }
 
@@ -377,6 +286,7 @@ impl Model {
                 end: Timestamp::from_millis(time),
                 exported: Timestamp::default(),
                 vlan_id: packet.vlan_id,
+                direction: packet.direction,
                 tcp_control_bits: bits,
                 minimum_ttl: packet.ttl,
                 maximum_ttl: packet.ttl,
@@ -391,7 +301,7 @@ impl Model {
             self.records.push(new.record);
             return;
         };
-        let key = (key.0, key.1, clock);
+        let key = (key, clock);
         if let Some(flow) = self.flows.remove(&key) {
             let begins_anew = flow.closed && bits & 0x02 != 0;
             if self.over(&flow).is_some() || begins_anew {
@@ -457,7 +367,7 @@ fn joined(flow: Flow, packet: Flow) -> Flow {
 }
 
 /// All that a record says but when it left.
-type Said = (FlowKey, u64, u64, Timestamp, Timestamp, u16, [u8; 3], FlowEndReason);
+type Said = (FlowKey, u64, u64, Timestamp, Timestamp, (u16, FlowDirection), [u8; 3], FlowEndReason);
 
 fn sorted(records: Vec<FlowRecord>) -> Vec<Said> {
     let said = |record: FlowRecord| {
@@ -469,7 +379,7 @@ fn sorted(records: Vec<FlowRecord>) -> Vec<Said> {
             record.octets,
             record.start,
             record.end,
-            record.vlan_id,
+            (record.vlan_id, record.direction),
             octets,
             record.end_reason,
         )

@@ -1,12 +1,13 @@
 //! What the frames of a link type begin with; pseudo-headers that hosts write into captures
 //! (<https://www.tcpdump.org/linktypes.html>).
 
-use super::{Ignored, LENGTH_MAX, Layer, LinkType, Step, Stop, ppp, skip, take, wireless};
+use super::{Ignored, LENGTH_MAX, Layer, LinkType, Step, Stop, Walk, ppp, skip, take, wireless};
 use crate::frame::Unread;
 use crate::key::IpVersion;
+use crate::point::FlowDirection;
 
 /// From a frame's first octet on.
-pub(super) fn step(link_type: LinkType, data: &[u8]) -> Step<'_> {
+pub(super) fn step<'a>(walk: &mut Walk, link_type: LinkType, data: &'a [u8]) -> Step<'a> {
     match link_type {
         LinkType::Ethernet => Ok((Layer::Ethernet, data)),
         LinkType::RawIp => Ok((Layer::IpOfAnyVersion, data)),
@@ -18,7 +19,11 @@ pub(super) fn step(link_type: LinkType, data: &[u8]) -> Step<'_> {
             by_address_family(u32::from_be_bytes(*family), rest)
         }
         LinkType::Ppp => ppp::line(data),
-        LinkType::PppWithDirection => ppp::line_with_direction(data),
+        LinkType::PppWithDirection => {
+            let (&[direction], rest) = take::<1>(data)?;
+            walk.point.direction = egress_if(direction != 0);
+            ppp::line_behind_direction(rest)
+        }
         LinkType::PppoeSession => ppp::session(data),
         LinkType::CiscoHdlc => ppp::cisco_hdlc(data),
         LinkType::FrameRelay => ppp::frame_relay(data),
@@ -27,8 +32,8 @@ pub(super) fn step(link_type: LinkType, data: &[u8]) -> Step<'_> {
         LinkType::TokenRing => token_ring(data),
         LinkType::Fddi => fddi(data),
         LinkType::Arcnet => arcnet(data),
-        LinkType::LinuxCooked => ethertype_at(data, 14, 16),
-        LinkType::LinuxCooked2 => ethertype_at(data, 0, 20),
+        LinkType::LinuxCooked => linux_cooked(walk, data),
+        LinkType::LinuxCooked2 => linux_cooked2(walk, data),
         // A Global Routing Header, an Ethertype, reserved.
         LinkType::Infiniband => ethertype_at(data, 40, 44),
         LinkType::Enc => {
@@ -36,23 +41,59 @@ pub(super) fn step(link_type: LinkType, data: &[u8]) -> Step<'_> {
             let (&[a, b, c, d, ..], rest) = take::<12>(data)?;
             by_address_family(in_host_order([a, b, c, d]), rest)
         }
-        LinkType::Pflog => {
-            let (&[length, family], _) = take::<2>(data)?;
-            let rest = skip(data, usize::from(length).next_multiple_of(4))?;
-            by_address_family(family.into(), rest)
-        }
+        LinkType::Pflog => packet_filter_log(walk, data),
         LinkType::Ipnet => {
             let (&[_, family, ..], rest) = take::<24>(data)?;
             by_address_family(family.into(), rest)
         }
         LinkType::Nflog => netfilter_log(data),
         LinkType::Ppi => packet_information(data),
-        LinkType::Pktap => packet_tap(data),
+        LinkType::Pktap => packet_tap(walk, data),
         LinkType::Unsupported(number) => {
             Err(Stop { reason: Ignored::LinkType, unread: Unread::LinkType(number) })
         }
         LinkType::Undescribed => Err(Ignored::UnknownInterface.into()),
     }
+}
+
+fn egress_if(is_sent: bool) -> FlowDirection {
+    if is_sent { FlowDirection::Egress } else { FlowDirection::Ingress }
+}
+
+/// Linux, version 1: packet type (16 bits), hardware type (16), address length (16), address (8
+/// octets), Ethertype.
+fn linux_cooked<'a>(walk: &mut Walk, data: &'a [u8]) -> Step<'a> {
+    if let [high, low, ..] = *data {
+        walk.point.direction = egress_if(u16::from_be_bytes([high, low]) == OUTGOING.into());
+    }
+    ethertype_at(data, 14, 16)
+}
+
+/// Linux, version 2: Ethertype, reserved (16 bits), interface index (32), hardware type (16),
+/// packet type (8), address length (8), address (8 octets).
+fn linux_cooked2<'a>(walk: &mut Walk, data: &'a [u8]) -> Step<'a> {
+    if let [_, _, _, _, a, b, c, d, _, _, packet_type, ..] = *data {
+        walk.point.direction = egress_if(packet_type == OUTGOING);
+        let interface = u32::from_be_bytes([a, b, c, d]);
+        if interface != 0 {
+            walk.point.interface = interface;
+        }
+    }
+    ethertype_at(data, 0, 20)
+}
+
+/// Packet filter of the BSDs: length, address family, action, reason (8 bits each), interface name
+/// and ruleset (16 octets each), six numbers of rules, users and processes (32 bits each),
+/// direction (8).
+fn packet_filter_log<'a>(walk: &mut Walk, data: &'a [u8]) -> Step<'a> {
+    const DIRECTION: usize = 60;
+    const OUT: u8 = 2;
+    let (&[length, family], _) = take::<2>(data)?;
+    if usize::from(length) > DIRECTION {
+        walk.point.direction = egress_if(data.get(DIRECTION) == Some(&OUT));
+    }
+    let rest = skip(data, usize::from(length).next_multiple_of(4))?;
+    by_address_family(family.into(), rest)
 }
 
 /// A pseudo-header of `length` octets with an Ethertype in it.
@@ -164,14 +205,19 @@ fn packet_information(data: &[u8]) -> Step<'_> {
     inner_link_type(u32::from_le_bytes([a, b, c, d]), skip(data, length.max(8))?)
 }
 
-/// Apple's packet tap: length (32 bits), type (1: a packet), link type, then what need not be read;
-/// all in little-endian order.
-fn packet_tap(data: &[u8]) -> Step<'_> {
+/// Apple's packet tap: length (32 bits), type (1: a packet), link type, interface name (24 octets),
+/// flags (32 bits), then what need not be read; all in little-endian order.
+fn packet_tap<'a>(walk: &mut Walk, data: &'a [u8]) -> Step<'a> {
+    const FLAGS: usize = 36;
+    const OUT: u8 = 2;
     let (&[l0, l1, l2, l3, k0, k1, k2, k3, a, b, c, d], _) = take::<12>(data)?;
     if u32::from_le_bytes([k0, k1, k2, k3]) != 1 {
         return Err(Ignored::NotIp.into());
     }
     let length = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
+    if length > FLAGS {
+        walk.point.direction = egress_if(data.get(FLAGS).is_some_and(|flags| flags & OUT != 0));
+    }
     inner_link_type(u32::from_le_bytes([a, b, c, d]), skip(data, length.max(12))?)
 }
 
@@ -179,3 +225,6 @@ fn inner_link_type(number: u32, data: &[u8]) -> Step<'_> {
     let number = u16::try_from(number).unwrap_or(u16::MAX);
     Ok((Layer::Link(LinkType::from_number(number)), data))
 }
+
+/// `PACKET_OUTGOING` of Linux: the host sent it.
+const OUTGOING: u8 = 4;

@@ -13,6 +13,7 @@ mod wireless;
 use super::{Frame, Ignored, LinkType, Tpids, Unread};
 use crate::key::IpVersion;
 use crate::number::ethertype::VLAN;
+use crate::point::ObservationPoint;
 
 /// What follows the link layers.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,8 @@ pub(super) struct Network<'a> {
     pub(super) data: &'a [u8],
     /// Of the outermost VLAN tag.
     pub(super) vlan_id: u16,
+    /// Where the packet was seen.
+    pub(super) point: ObservationPoint,
 }
 
 /// Why a frame is ignored.
@@ -121,17 +124,19 @@ struct Walk {
     missing: usize,
     vlan_id: u16,
     tags: usize,
+    point: ObservationPoint,
 }
 
 /// Walks through all link layers.
 pub(super) fn walk<'a>(frame: &Frame<'a>, tpids: Tpids) -> Result<Network<'a>, Stop> {
     let wire_length = usize::try_from(frame.wire_length).unwrap_or(usize::MAX);
     let missing = wire_length.saturating_sub(frame.data.len());
-    let mut walk = Walk { tpids, missing, vlan_id: 0, tags: 0 };
+    let mut walk = Walk { tpids, missing, vlan_id: 0, tags: 0, point: frame.point };
     let (mut layer, mut data) = (Layer::Link(frame.link_type), frame.data);
     for _ in 0..LAYERS_MAX {
         if let Layer::Ip(ip_version) = layer {
-            return Ok(Network { ip_version, data, vlan_id: walk.vlan_id });
+            let Walk { vlan_id, point, .. } = walk;
+            return Ok(Network { ip_version, data, vlan_id, point });
         }
         (layer, data) = walk.step(layer, data)?;
     }
@@ -141,7 +146,7 @@ pub(super) fn walk<'a>(frame: &Frame<'a>, tpids: Tpids) -> Result<Network<'a>, S
 impl Walk {
     fn step<'a>(&mut self, layer: Layer, data: &'a [u8]) -> Step<'a> {
         match layer {
-            Layer::Link(link_type) => host::step(link_type, data),
+            Layer::Link(link_type) => host::step(self, link_type, data),
             Layer::Ethernet => {
                 let (&[.., high, low], rest) = take::<14>(data)?;
                 Ok((Layer::Ethertype(u16::from_be_bytes([high, low])), rest))

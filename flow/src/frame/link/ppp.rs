@@ -34,13 +34,12 @@ pub(super) fn line(data: &[u8]) -> Step<'_> {
     }
 }
 
-/// PPP behind an octet that is 0 for a packet received and 1 for one sent. pppd writes it in place
-/// of the address; others write it before that.
-pub(super) fn line_with_direction(data: &[u8]) -> Step<'_> {
-    let (_, rest) = take::<1>(data)?;
-    match rest {
+/// PPP behind an octet that says the direction. pppd writes that octet in place of the address;
+/// others write it before that.
+pub(super) fn line_behind_direction(data: &[u8]) -> Step<'_> {
+    match data {
         [0x03, rest @ ..] => Ok((Layer::Ppp, rest)),
-        _ => line(rest),
+        _ => line(data),
     }
 }
 

@@ -56,7 +56,13 @@ fn check(case: &Case) {
 }
 
 fn frame(link_type: LinkType, data: &[u8], wire_length: u32) -> Frame<'_> {
-    Frame { data, wire_length, time: Timestamp::default(), ingress_interface: 1, link_type }
+    Frame {
+        data,
+        wire_length,
+        time: Timestamp::default(),
+        point: ObservationPoint::ingress(1),
+        link_type,
+    }
 }
 
 /// What is known of a packet whose IP header is read after `header` octets, and whose TCP header

@@ -3,7 +3,7 @@
 use std::io;
 
 use exporter::sentence;
-use flow::{Frame, LinkType, Timestamp};
+use flow::{Frame, LinkType, ObservationPoint, Timestamp};
 
 /// The longest packet that is believed: what libpcap takes.
 pub(super) const PACKET_OCTETS_MAX: u32 = 256 * 1024;
@@ -98,7 +98,8 @@ pub(super) struct Head {
     /// Octets from the beginning of the data to the next packet or block.
     pub(super) after: usize,
     pub(super) wire_length: u32,
-    pub(super) interface: u32,
+    /// Where it was seen.
+    pub(super) point: ObservationPoint,
     pub(super) link_type: LinkType,
     /// The link type as the file has it, for messages.
     pub(super) link_number: u16,
@@ -112,7 +113,7 @@ impl Head {
             data: &octets[..self.captured],
             wire_length: self.wire_length,
             time: Timestamp::from_nanos(self.nanos),
-            ingress_interface: self.interface,
+            point: self.point,
             link_type: self.link_type,
         };
         (frame, self.after)

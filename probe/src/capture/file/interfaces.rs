@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use exporter::Interface;
+use flow::LinkType;
 
 /// Interfaces of a section, and interfaces of all files that have a number; more have number 0.
 pub(super) const INTERFACES_MAX: usize = 65_536;
@@ -18,10 +19,14 @@ const NAME_OCTETS_MAX: usize = 255;
 ///
 /// Interfaces with the same name and link type are one. Without a name, interfaces at the same
 /// position in their sections are one. Numbers begin at 1 and follow the order of the first
-/// descriptions, so that those of a lone section are positions. A number that the user gave
-/// to a name is not given to another interface.
+/// descriptions, so that those of a lone section are positions.
+///
+/// The user can give a number to a name. A name of digits only is a position from 1 on: the first
+/// interface that is described at that position has the number. No other interface has a number
+/// that the user gave.
 #[derive(Debug, Default)]
 pub(super) struct Interfaces {
+    /// By name or position.
     overrides: HashMap<String, Override>,
     /// Numbers that the user gave.
     reserved: HashSet<u32>,
@@ -57,11 +62,8 @@ impl Interfaces {
 
     /// The number of an interface that a file describes, at a position in its section from 0 on.
     pub(super) fn register(&mut self, position: u32, name: Option<String>, link: u16) -> u32 {
-        let given = name.as_ref().and_then(|name| self.overrides.get_mut(name));
-        let given = given.map(|given| {
-            given.used = true;
-            given.number
-        });
+        let given = name.as_ref().filter(|name| !is_position(name));
+        let given = given.and_then(|name| self.given_to_name(name));
         let name = name.map(shortened);
         let identity = match name.clone() {
             Some(name) => Identity::Named { name, link_number: link },
@@ -74,9 +76,14 @@ impl Interfaces {
             self.over_limit += 1;
             return given.unwrap_or(0);
         }
-        let number = given.unwrap_or_else(|| self.next_number(position));
+        let number = given
+            .or_else(|| self.given_to_position(position))
+            .unwrap_or_else(|| self.next_number(position));
         self.numbers.insert(identity, number);
-        if let Some(name) = name {
+        // The name says how the packets were captured, not the interface of one.
+        if let Some(name) = name
+            && LinkType::from_number(link) != LinkType::LinuxCooked2
+        {
             if self.named.len() < NAMES_MAX {
                 self.named.push(Interface { number, name });
             } else {
@@ -84,6 +91,25 @@ impl Interfaces {
             }
         }
         number
+    }
+
+    /// The number of the interface of a file that has just one and does not describe it: 0, unless
+    /// the user gave one to its position.
+    pub(super) fn register_only(&mut self, link: u16) -> u32 {
+        if self.overrides.contains_key(&text_of(0)) { self.register(0, None, link) } else { 0 }
+    }
+
+    fn given_to_name(&mut self, name: &str) -> Option<u32> {
+        let given = self.overrides.get_mut(name)?;
+        given.used = true;
+        Some(given.number)
+    }
+
+    /// A number is given to one interface at a position: the first.
+    fn given_to_position(&mut self, position: u32) -> Option<u32> {
+        let given = self.overrides.get_mut(&text_of(position)).filter(|given| !given.used)?;
+        given.used = true;
+        Some(given.number)
     }
 
     fn next_number(&mut self, position: u32) -> u32 {
@@ -121,6 +147,16 @@ impl Interfaces {
     pub(super) fn unused_overrides(&self) -> impl Iterator<Item = &str> {
         self.overrides.iter().filter(|(_, given)| !given.used).map(|(name, _)| name.as_str())
     }
+}
+
+/// Whether `--ifindex` takes a name as a position.
+fn is_position(name: &str) -> bool {
+    name.bytes().all(|octet| octet.is_ascii_digit())
+}
+
+/// A position as the user writes it, from 1 on.
+fn text_of(position: u32) -> String {
+    position.saturating_add(1).to_string()
 }
 
 /// A name, cut to the longest that is kept.

@@ -150,7 +150,7 @@ impl FileSource {
     /// Warns of what only shows at the end.
     pub fn finish(&self) {
         for name in self.interfaces.unused_overrides() {
-            warn!("--ifindex {name}: no interface of this name in the input");
+            warn!("--ifindex {name}: no interface of this name or position in the input");
         }
     }
 
@@ -197,7 +197,10 @@ impl FileSource {
     /// Opens a file and goes to its first packet.
     fn open_file(&mut self, index: usize) -> Option<Open> {
         let stream = self.files[index].open(&self.state);
-        let mut reader = match stream.map_err(Damage::from).and_then(FileReader::open) {
+        let reader = stream
+            .map_err(Damage::from)
+            .and_then(|stream| FileReader::open(stream, &mut self.interfaces));
+        let mut reader = match reader {
             Ok(reader) => reader,
             Err(_) if self.is_interrupted(index) => return None,
             Err(damage) => {

@@ -1,8 +1,9 @@
 //! Classic pcap files: a header, then packets.
 
-use flow::{Frame, LinkType, Timestamp};
+use flow::{Frame, LinkType, ObservationPoint, Timestamp};
 
 use super::format::{Damage, Head, Order, PACKET_OCTETS_MAX};
+use super::interfaces::Interfaces;
 use super::window::Window;
 
 /// Octets of the file header: magic (4), version (2 + 2), reserved (8), snap length (4), link
@@ -25,6 +26,7 @@ pub(super) struct Pcap {
     unit: Unit,
     link_number: u16,
     link_type: LinkType,
+    point: ObservationPoint,
     /// A packet header of zeros was found: only zeros may follow.
     padding: bool,
 }
@@ -69,8 +71,13 @@ impl Pcap {
         }
     }
 
-    /// Reads the file header.
-    pub(super) fn open(window: &mut Window, order: Order, unit: Unit) -> Result<Self, Damage> {
+    /// Reads the file header. The file has one interface, without a name.
+    pub(super) fn open(
+        window: &mut Window,
+        order: Order,
+        unit: Unit,
+        interfaces: &mut Interfaces,
+    ) -> Result<Self, Damage> {
         if !window.need(FILE_HEADER)? {
             return Err(Damage::CutShort("the file header"));
         }
@@ -78,7 +85,8 @@ impl Pcap {
         window.advance(FILE_HEADER);
         let link_number = u16::try_from(link).unwrap_or(u16::MAX);
         let link_type = LinkType::from_number(link_number);
-        Ok(Self { order, unit, link_number, link_type, padding: false })
+        let point = ObservationPoint::ingress(interfaces.register_only(link_number));
+        Ok(Self { order, unit, link_number, link_type, point, padding: false })
     }
 
     /// Finds the next packet.
@@ -109,7 +117,7 @@ impl Pcap {
             captured: captured_octets,
             after: captured_octets,
             wire_length: length.max(captured),
-            interface: 0,
+            point: self.point,
             link_type: self.link_type,
             link_number: self.link_number,
         }))
@@ -165,7 +173,7 @@ impl Pcap {
                 data,
                 wire_length: length.max(captured),
                 time: unit.time(seconds, fraction),
-                ingress_interface: 0,
+                point: self.point,
                 link_type: self.link_type,
             };
             rest = after;

@@ -43,7 +43,7 @@ enum Format {
 
 impl FileReader {
     /// Opens a stream and finds out its format, through compression.
-    pub(super) fn open(stream: Stream) -> Result<Self, Damage> {
+    pub(super) fn open(stream: Stream, interfaces: &mut Interfaces) -> Result<Self, Damage> {
         let mut window = Window::new(decompressed(stream)?);
         if !window.need(4)? {
             return Err(match window.octets() {
@@ -54,7 +54,7 @@ impl FileReader {
         }
         let magic = *window.octets().first_chunk().expect("four octets are there");
         let format = if let Some((order, unit)) = Pcap::recognize(magic) {
-            Format::Pcap(Pcap::open(&mut window, order, unit)?)
+            Format::Pcap(Pcap::open(&mut window, order, unit, interfaces)?)
         } else if magic == pcapng::MAGIC {
             Format::Pcapng(Pcapng::open(&mut window)?)
         } else {
@@ -136,7 +136,7 @@ impl FileReader {
         };
         self.frames += 1;
         if !head.link_type.is_supported() {
-            *self.unsupported.entry((head.interface, head.link_number)).or_default() += 1;
+            *self.unsupported.entry((head.point.interface, head.link_number)).or_default() += 1;
         }
         Ok(true)
     }

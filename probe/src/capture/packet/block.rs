@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use flow::{Offload, Segmented, Timestamp};
+use flow::{FlowDirection, Offload, Segmented, Timestamp};
 
 use crate::capture::layer::Layer;
 
@@ -34,6 +34,8 @@ mod packet {
     pub(super) const VLAN_PROTOCOL: Field = 36..38;
     /// The whole header.
     pub(super) const HEADER: Field = 0..48;
+    /// Of the address that follows (`struct sockaddr_ll`).
+    pub(super) const TYPE: usize = HEADER.end + 10;
 }
 
 /// Fields of a virtio-net header (`struct virtio_net_hdr`).
@@ -69,6 +71,7 @@ pub(super) struct RingPacket<'a> {
     /// On the wire.
     pub(super) length: u32,
     pub(super) time: Timestamp,
+    pub(super) direction: FlowDirection,
     /// Of a super-packet.
     pub(super) offload: Option<Offload>,
 }
@@ -127,6 +130,10 @@ fn read(packet: &mut [u8], layer: Layer) -> Option<RingPacket<'_>> {
     let time = Timestamp::from_millis(u64::from(seconds) * 1000 + u64::from(nanos / 1_000_000));
     let end = link + u32_of(packet, packet::CAPTURED) as usize;
     let (mut length, mut begin) = (u32_of(packet, packet::LENGTH), link);
+    let direction = match packet.get(packet::TYPE) {
+        Some(&libc::PACKET_OUTGOING) => FlowDirection::Egress,
+        _ => FlowDirection::Ingress,
+    };
     let header = packet.get(link.checked_sub(VIRTIO_OCTETS)?..link)?.first_chunk()?;
     let mut offload = offload(header);
     match layer {
@@ -150,7 +157,7 @@ fn read(packet: &mut [u8], layer: Layer) -> Option<RingPacket<'_>> {
             }
         }
     }
-    Some(RingPacket { data: packet.get(begin..end)?, length, time, offload })
+    Some(RingPacket { data: packet.get(begin..end)?, length, time, direction, offload })
 }
 
 /// The tag that the network card or the kernel took out of the frame.

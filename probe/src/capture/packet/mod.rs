@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use exporter::sentence;
-use flow::{Frame, LinkType, each_segment};
+use flow::{Frame, LinkType, ObservationPoint, each_segment};
 use log::{info, warn};
 
 use super::layer::Layer;
@@ -336,7 +336,7 @@ impl PacketSource for PacketSocket {
                     data: packet.data,
                     wire_length: packet.length,
                     time: packet.time,
-                    ingress_interface: self.number,
+                    point: ObservationPoint { interface: self.number, direction: packet.direction },
                     link_type,
                 };
                 lent += match &packet.offload {

@@ -38,7 +38,7 @@ const RING_MIN: u32 = 512;
 pub(crate) struct XdpSettings {
     pub(crate) name: String,
     pub(crate) ifindex: u32,
-    /// `ingress_interface` of flow keys.
+    /// `interface` of flow keys.
     pub(crate) number: u32,
     pub(crate) mtu: u32,
     /// Receive queues, from 0 on, each of which gets a socket.

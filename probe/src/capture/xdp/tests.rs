@@ -72,7 +72,7 @@ fn receive(sockets: &mut [XdpSocket], count: usize) -> Received {
             let outcome = socket.poll(100, |frame| {
                 lent += 1;
                 assert_eq!(frame.wire_length as usize, frame.data.len());
-                assert_eq!(frame.ingress_interface, 70_000);
+                assert_eq!(frame.point.interface, 70_000);
                 let late = u128::from(frame.time.as_millis()).abs_diff(now.as_millis());
                 assert!(late < 1000, "{late}");
                 let number = u32::from_be_bytes(frame.data[42..46].try_into().unwrap());

@@ -3,10 +3,10 @@
 mod interface;
 mod options;
 
-use flow::{Frame, LinkType, Timestamp};
+use flow::{FlowDirection, Frame, LinkType, ObservationPoint, Timestamp};
 
 use self::interface::SectionInterface;
-use self::options::each_option;
+use self::options::{each_option, packet_direction};
 use super::format::{Damage, Head, Order, PACKET_OCTETS_MAX};
 use super::interfaces::{INTERFACES_MAX, Interfaces};
 use super::window::{PIECE_MAX, Window};
@@ -173,11 +173,15 @@ impl Pcapng {
             && length.is_multiple_of(4)
             && captured <= PACKET_OCTETS_MAX
             && at_the_end == length;
+        let direction = match body.get((captured as usize).next_multiple_of(4)..) {
+            Some(options) => packet_direction(self.order, options),
+            None => FlowDirection::Ingress,
+        };
         let frame = Frame {
             data: body.get(..captured as usize)?,
             wire_length: wire_length.max(captured),
             time: Timestamp::from_nanos(nanos),
-            ingress_interface: interface.number,
+            point: ObservationPoint { interface: interface.number, direction },
             link_type: interface.link_type,
         };
         is_sound.then_some((frame, nanos, rest))
@@ -301,7 +305,8 @@ impl Pcapng {
         Ok(())
     }
 
-    /// Enhanced Packet Block: interface (4), time (4 + 4), captured length (4), length (4), data.
+    /// Enhanced Packet Block: interface (4), time (4 + 4), captured length (4), length (4), data,
+    /// options.
     #[inline]
     fn enhanced_packet(&mut self, octets: &[u8], block: usize) -> Option<Head> {
         let id = self.order.u32(octets, field::INTERFACE);
@@ -319,7 +324,13 @@ impl Pcapng {
         let word = |at| self.order.u32(octets, at);
         let ticks = u64::from(word(field::TIME_HIGH)) << 32 | u64::from(word(field::TIME_LOW));
         let lengths = (word(field::CAPTURED), word(field::WIRE_LENGTH));
-        self.packet(id, Some(ticks), lengths, block - ENHANCED_HEADER)
+        let mut head = self.packet(id, Some(ticks), lengths, block - ENHANCED_HEADER)?;
+        let end = octets.len().min(block - BLOCK_TRAILER);
+        if let Some(options) = octets.get(ENHANCED_HEADER + head.captured.next_multiple_of(4)..end)
+        {
+            head.point.direction = packet_direction(self.order, options);
+        }
+        Some(head)
     }
 
     /// Simple Packet Block: length (4), data, cut at the snap length of the first interface.
@@ -355,7 +366,7 @@ impl Pcapng {
             captured: captured_octets,
             after,
             wire_length: length.max(captured),
-            interface: interface.map_or(0, |interface| interface.number),
+            point: ObservationPoint::ingress(interface.map_or(0, |interface| interface.number)),
             link_type: interface.map_or(LinkType::Undescribed, |interface| interface.link_type),
             link_number: interface.map_or(0, |interface| interface.link_number),
         })

@@ -1,5 +1,7 @@
 //! The options of a block: code (2), length (2), value, padded to 4.
 
+use flow::FlowDirection;
+
 use crate::capture::file::format::{Damage, Order};
 use crate::capture::file::window::Window;
 
@@ -8,6 +10,11 @@ const HEADER: usize = 4;
 
 /// The code of what ends the options.
 const END: u16 = 0;
+
+/// The code of flags of a packet, and which of their bits are its direction.
+const PACKET_FLAGS: u16 = 2;
+const DIRECTION: u32 = 3;
+const OUTBOUND: u32 = 2;
 
 /// Calls `take` with each option, its code and its value, and leaves the window behind the last
 /// octet of all options together. An option that claims more than there is ends them.
@@ -39,4 +46,30 @@ pub(super) fn each_option(
     }
     window.skip(left as u64);
     Ok(())
+}
+
+/// The direction of a packet, by the options behind its data. Options beyond the window are not
+/// looked at.
+#[inline]
+pub(super) fn packet_direction(order: Order, options: &[u8]) -> FlowDirection {
+    if options.len() < HEADER { FlowDirection::Ingress } else { find_direction(order, options) }
+}
+
+#[cold]
+fn find_direction(order: Order, mut options: &[u8]) -> FlowDirection {
+    while let Some((header, rest)) = options.split_first_chunk::<HEADER>() {
+        let (code, length) = (order.u16(header, 0), usize::from(order.u16(header, 2)));
+        match (code, rest.first_chunk::<4>()) {
+            (END, _) => break,
+            (PACKET_FLAGS, Some(flags)) if length == flags.len() => {
+                let [flags] = order.words(flags);
+                if flags & DIRECTION == OUTBOUND {
+                    return FlowDirection::Egress;
+                }
+                break;
+            }
+            _ => options = rest.get(length.next_multiple_of(4)..).unwrap_or_default(),
+        }
+    }
+    FlowDirection::Ingress
 }

@@ -77,7 +77,7 @@ fn capture(sockets: &mut [PacketSocket], count: usize) -> Vec<Captured> {
         let before = all.len();
         for (index, socket) in sockets.iter_mut().enumerate() {
             let polled = socket.poll(64, |frame| {
-                assert_eq!(frame.ingress_interface, 7);
+                assert_eq!(frame.point.interface, 7);
                 all.push(Captured {
                     socket: index,
                     data: frame.data.to_vec(),
