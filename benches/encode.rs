@@ -26,6 +26,7 @@ fn context() -> Context {
         key: KeyFields::SEVEN,
         name: "bench".to_owned(),
         version: "0".to_owned(),
+        run: String::new(),
     }
 }
 

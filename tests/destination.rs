@@ -20,6 +20,7 @@ fn context() -> Context {
         key: KeyFields::SEVEN,
         name: "test".to_owned(),
         version: "0".to_owned(),
+        run: String::new(),
     }
 }
 

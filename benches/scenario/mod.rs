@@ -200,6 +200,7 @@ fn encode(output: &str) -> Work {
             key: KeyFields::SEVEN,
             name: "bench".to_owned(),
             version: "0".to_owned(),
+            run: String::new(),
         })
         .expect("the output opens");
     let call = move |call: usize| {

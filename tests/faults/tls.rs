@@ -363,6 +363,7 @@ fn live(url: &str) -> Result<Box<dyn Exporter>, ExportError> {
         key: KeyFields::SEVEN,
         name: "test".to_owned(),
         version: "1".to_owned(),
+        run: String::new(),
     })
 }
 

@@ -17,6 +17,7 @@ pub fn context() -> Context {
         key: KeyFields::SEVEN,
         name: "probe-1".to_owned(),
         version: "1.2.3".to_owned(),
+        run: String::new(),
     }
 }
 

@@ -24,6 +24,7 @@ pub struct Destination {
 #[derive(Clone, Debug)]
 enum Target {
     Host(Host, fn(&Request<'_>, &Host) -> Opened),
+    Hosts(Vec<Host>, fn(&Request<'_>, &[Host]) -> Opened),
     Path(String, fn(&Request<'_>, &str) -> Opened),
 }
 
@@ -76,11 +77,16 @@ impl Destination {
         matches!(&self.target, Target::Path(path, _) if path == "-")
     }
 
+    /// Whether its documents have ids, of which [`Context::run`] is a part.
+    pub fn names_documents(&self) -> bool {
+        matches!(self.target, Target::Hosts(..))
+    }
+
     /// The file that it writes, if it writes one that has a name.
     pub fn path(&self) -> Option<&Path> {
         match &self.target {
             Target::Path(path, _) if path != "-" => Some(Path::new(path)),
-            Target::Path(..) | Target::Host(..) => None,
+            Target::Path(..) | Target::Host(..) | Target::Hosts(..) => None,
         }
     }
 
@@ -94,6 +100,7 @@ impl Destination {
         let request = Request { name, settings: &self.settings, context };
         match &self.target {
             Target::Host(host, open) => open(&request, host),
+            Target::Hosts(hosts, open) => open(&request, hosts),
             Target::Path(path, open) => open(&request, path),
         }
     }
@@ -125,18 +132,29 @@ impl TargetForm {
                 }
                 Ok(Target::Host(host(rest, default_port)?, open))
             }
+            Self::Hosts(default_port, open) => {
+                let text = rest.strip_prefix("//").ok_or(NO_HOST)?;
+                let text = text.strip_suffix('/').unwrap_or(text);
+                if text.contains('@') {
+                    return Err("user and password-file are settings".to_owned());
+                }
+                let hosts = text.split(',').map(|text| host(&format!("//{text}"), default_port));
+                Ok(Target::Hosts(hosts.collect::<Result<_, _>>()?, open))
+            }
             Self::Path(_) if rest.is_empty() => Err("no path; standard output is -".to_owned()),
             Self::Path(open) => Ok(Target::Path(rest.to_owned(), open)),
         }
     }
 }
 
+const NO_HOST: &str = "no host: // belongs before it";
+
 const HOST_ONLY: &str = "only a host, a port and settings are allowed";
 
 /// Reads `//HOST[:PORT]`. An IPv6 address is in brackets (RFC 3986 section 3.2.2), and its zone
 /// follows a % (RFC 6874, where it is written %25).
 fn host(text: &str, default_port: u16) -> Result<Host, String> {
-    let text = text.strip_prefix("//").ok_or("no host: // belongs before it")?;
+    let text = text.strip_prefix("//").ok_or(NO_HOST)?;
     let text = text.strip_suffix('/').unwrap_or(text);
     if text.contains(['/', '@', '#']) {
         return Err(HOST_ONLY.to_owned());

@@ -4,6 +4,7 @@
 //! To add one, describe it in a module of its family and give it a line in [`OUTPUTS`].
 
 mod destination;
+mod elastic;
 mod file;
 mod setting;
 mod tcp;
@@ -28,6 +29,8 @@ pub static OUTPUTS: &[&Output] = &[
     &tcp::IPFIX_TLS,
     &file::IPFIX_FILE,
     &file::JSON,
+    &elastic::ELASTIC_HTTP,
+    &elastic::ELASTIC_HTTPS,
 ];
 
 /// An output, as it is described to users and to this crate.
@@ -50,6 +53,8 @@ pub struct Output {
 enum TargetForm {
     /// `//HOST[:PORT]`, with this port by default.
     Host(u16, fn(&Request<'_>, &Host) -> Opened),
+    /// `//HOST[:PORT][,HOST[:PORT]...]`, with this port by default.
+    Hosts(u16, fn(&Request<'_>, &[Host]) -> Opened),
     /// `PATH`, where `-` is standard output.
     Path(fn(&Request<'_>, &str) -> Opened),
 }
@@ -81,6 +86,8 @@ pub struct Context {
     pub name: String,
     /// The version of the program in documents.
     pub version: String,
+    /// Names this run in the ids of documents: the same in a replay of the same input.
+    pub run: String,
 }
 
 const ODID: Setting = Setting::number(
@@ -94,6 +101,7 @@ impl Output {
     pub fn form(&self) -> String {
         match self.target {
             TargetForm::Host(port, _) => format!("{}://HOST[:{port}]", self.scheme),
+            TargetForm::Hosts(port, _) => format!("{}://HOST[:{port}],...", self.scheme),
             TargetForm::Path(_) => format!("{}:PATH", self.scheme),
         }
     }

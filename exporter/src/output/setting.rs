@@ -27,6 +27,9 @@ enum Allowed {
     Duration,
     Path,
     Secret,
+    /// Octets.
+    Size(RangeInclusive<u64>),
+    Text(fn(&str) -> bool),
 }
 
 impl Setting {
@@ -45,6 +48,24 @@ impl Setting {
 
     pub(super) const fn path(name: &'static str, meaning: &'static str) -> Self {
         Self { name, meaning, allowed: Allowed::Path, default: None, needs: None }
+    }
+
+    /// A number of octets.
+    pub(super) const fn size(
+        name: &'static str,
+        meaning: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> Self {
+        Self { name, meaning, allowed: Allowed::Size(range), default: None, needs: None }
+    }
+
+    /// Text that a function allows.
+    pub(super) const fn text(
+        name: &'static str,
+        meaning: &'static str,
+        allowed: fn(&str) -> bool,
+    ) -> Self {
+        Self { name, meaning, allowed: Allowed::Text(allowed), default: None, needs: None }
     }
 
     /// Text that no message, log or statistics may show.
@@ -82,7 +103,7 @@ impl Display for Setting {
         match &self.allowed {
             Allowed::Number(range) => write!(f, " ({} to {})", range.start(), range.end())?,
             Allowed::Duration => f.write_str(" (1s or more)")?,
-            Allowed::Path | Allowed::Secret => {}
+            Allowed::Path | Allowed::Secret | Allowed::Size(_) | Allowed::Text(_) => {}
         }
         self.default.map_or(Ok(()), |default| write!(f, " [default: {default}]"))
     }
@@ -95,6 +116,8 @@ impl Allowed {
             Self::Duration => humantime::parse_duration(text)
                 .is_ok_and(|duration| duration >= Duration::from_secs(1)),
             Self::Path | Self::Secret => !text.is_empty(),
+            Self::Size(range) => octets(text).is_some_and(|octets| range.contains(&octets)),
+            Self::Text(is_allowed) => !text.is_empty() && is_allowed(text),
         }
     }
 }
@@ -107,6 +130,10 @@ impl Display for Allowed {
             Self::Duration => f.write_str("a duration of a second or more, such as 60s"),
             Self::Path => f.write_str("a path"),
             Self::Secret => f.write_str("text"),
+            Self::Text(_) => f.write_str("allowed here"),
+            Self::Size(range) => {
+                write!(f, "a size from {} to {} octets, such as 5M", range.start(), range.end())
+            }
         }
     }
 }
@@ -162,6 +189,17 @@ impl Settings {
         parsed(humantime::parse_duration(self.text_or_default(setting)))
     }
 
+    /// The text that was given, or the default.
+    pub(super) fn string(&self, setting: &Setting) -> String {
+        self.text_or_default(setting).to_owned()
+    }
+
+    /// The size that was given, or the default, in octets.
+    pub(super) fn size(&self, setting: &Setting) -> usize {
+        let octets = octets(self.text_or_default(setting)).unwrap_or_default();
+        usize::try_from(octets).unwrap_or(usize::MAX)
+    }
+
     fn text_or_default<'a>(&'a self, setting: &'a Setting) -> &'a str {
         let text = self.text(setting.name).or(setting.default);
         text.expect("a setting without a default is read by `given`")
@@ -177,6 +215,23 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
+}
+
+/// A number of octets: k, M and G are powers of 1000, Ki, Mi and Gi of 1024.
+fn octets(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit {
+        "" => 1,
+        "k" => 1000,
+        "M" => 1_000_000,
+        "G" => 1_000_000_000,
+        "Ki" => 1 << 10,
+        "Mi" => 1 << 20,
+        "Gi" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
 fn parsed<T, E>(result: Result<T, E>) -> T {

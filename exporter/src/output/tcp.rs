@@ -33,12 +33,13 @@ const IPFIX_TLS_PORT: u16 = 4740;
 const RECONNECT: Setting =
     Setting::duration("reconnect", "longest pause between attempts to connect").default("60s");
 
-const CA: Setting =
+pub(super) const CA: Setting =
     Setting::path("ca", "PEM file of the authorities to trust; the system's by default");
 
-const CERT: Setting = Setting::path("cert", "PEM file of this exporter's certificate").needs("key");
+pub(super) const CERT: Setting =
+    Setting::path("cert", "PEM file of this exporter's certificate").needs("key");
 
-const KEY: Setting =
+pub(super) const KEY: Setting =
     Setting::path("key", "PEM file of the certificate's private key").needs("cert");
 
 fn open(request: &Request<'_>, host: &Host, tls: Option<TlsSettings>) -> Opened {

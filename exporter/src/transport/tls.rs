@@ -226,6 +226,13 @@ fn no_handshake() -> io::Error {
     io::Error::new(ErrorKind::TimedOut, "no end of the TLS handshake")
 }
 
+impl TlsSettings {
+    /// What rustls needs to know for a client.
+    pub(crate) fn config(&self) -> io::Result<Arc<ClientConfig>> {
+        client_config(self).map(Arc::new)
+    }
+}
+
 fn client_config(settings: &TlsSettings) -> io::Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)

@@ -9,6 +9,7 @@ use exporter::{Context, Destination, Patience};
 use flow::{HashSeed, KeyField, ObserverSettings, Sampling, TableSettings, Tpids};
 
 use super::args::{Arguments, CaptureMethod, LiveSettings, Order, StatsForm};
+use super::run_id;
 use super::values::Seed;
 use crate::capture::file::Input;
 use crate::capture::packet::Direction;
@@ -89,6 +90,30 @@ impl Config {
             ACTIVE_TIMEOUT
         };
         let active_timeout_ms = millis(args.active_timeout.unwrap_or(active_timeout));
+        let workers = workers(args)?;
+        let observer = ObserverSettings {
+            key,
+            idle_timeout_ms,
+            active_timeout_ms,
+            tpids: tpids(&args.tpid)?,
+            sampling: Sampling { interval: args.sample.get() },
+            seed,
+        };
+        let table = TableSettings {
+            flows_max: args.max_flows.get(),
+            idle_timeout_ms,
+            active_timeout_ms,
+            key,
+            seed,
+            burst: args.burst,
+        };
+        let run = match &source {
+            _ if !args.output.iter().any(Destination::names_documents) => String::new(),
+            Source::Files(inputs) => {
+                run_id::of_replay(inputs, &(&observer, &table, workers, &args.ifindex))
+            }
+            Source::Live(_) => run_id::random(),
+        };
         Ok(Self {
             source,
             outputs: args.output.clone(),
@@ -96,23 +121,9 @@ impl Config {
                 flows: args.top.unwrap_or(TOP_DEFAULT),
                 order: args.order.unwrap_or(Order::Octets),
             },
-            observer: ObserverSettings {
-                key,
-                idle_timeout_ms,
-                active_timeout_ms,
-                tpids: tpids(&args.tpid)?,
-                sampling: Sampling { interval: args.sample.get() },
-                seed,
-            },
-            table: TableSettings {
-                flows_max: args.max_flows.get(),
-                idle_timeout_ms,
-                active_timeout_ms,
-                key,
-                seed,
-                burst: args.burst,
-            },
-            workers: workers(args)?,
+            observer,
+            table,
+            workers,
             ifindex: args.ifindex.clone(),
             context: Context {
                 patience: if live { Patience::GoOn } else { Patience::Wait },
@@ -120,6 +131,7 @@ impl Config {
                 observation_domain_id: if live { host_domain() } else { REPLAY_DOMAIN },
                 sampling_interval: args.sample.get(),
                 key,
+                run,
                 name: args.name.clone().unwrap_or_else(host_name),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },

@@ -3,4 +3,5 @@
 pub(crate) mod args;
 pub(crate) mod config;
 mod file;
+mod run_id;
 mod values;

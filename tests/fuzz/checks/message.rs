@@ -45,6 +45,7 @@ pub fn check(octets: &[u8]) {
         key: KeyFields::SEVEN,
         name: "check".to_owned(),
         version: "0".to_owned(),
+        run: String::new(),
     };
     let records = records(&mut input);
     let (messages, counts) = match scheme {

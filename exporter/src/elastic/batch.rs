@@ -1,0 +1,181 @@
+//! A batch: documents that travel in one request.
+
+use crate::content::Content;
+
+/// Documents as the bulk API takes them: for each an action and the document, a line each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Batch {
+    body: Vec<u8>,
+    documents: Vec<Document>,
+}
+
+/// A document of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Document {
+    /// Where its lines end in the body.
+    end: usize,
+    content: Content,
+}
+
+impl Batch {
+    /// An empty batch with room for some octets.
+    pub(super) fn with_capacity(octets: usize) -> Self {
+        Self { body: Vec::with_capacity(octets), documents: Vec::new() }
+    }
+
+    /// The body of the request.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Octets of the body.
+    pub(super) fn octets(&self) -> usize {
+        self.body.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.documents.is_empty()
+    }
+
+    /// Number of documents.
+    pub(super) fn len(&self) -> usize {
+        self.documents.len()
+    }
+
+    /// Appends the lines of a document.
+    #[inline]
+    pub(super) fn put(&mut self, content: Content, put: impl FnOnce(&mut Vec<u8>)) {
+        put(&mut self.body);
+        self.documents.push(Document { end: self.body.len(), content });
+    }
+
+    /// What is in the document with this index, with its octets.
+    pub(super) fn content(&self, index: usize) -> Content {
+        let octets = (self.documents[index].end - self.start(index)) as u64;
+        Content { octets, ..self.documents[index].content }
+    }
+
+    /// What is in all documents.
+    pub(super) fn total(&self) -> Content {
+        Content::sum((0..self.len()).map(|index| self.content(index)))
+    }
+
+    /// The lines of a document: the action, then the document.
+    pub(super) fn lines(&self, index: usize) -> &[u8] {
+        &self.body[self.start(index)..self.documents[index].end]
+    }
+
+    /// The documents that `is_wanted` names.
+    pub(super) fn only(&self, is_wanted: impl Fn(usize) -> bool) -> Self {
+        let mut only = Self::default();
+        for index in (0..self.len()).filter(|&index| is_wanted(index)) {
+            let content = self.documents[index].content;
+            only.put(content, |out| out.extend_from_slice(self.lines(index)));
+        }
+        only
+    }
+
+    /// Both halves of a batch of two documents or more.
+    pub(super) fn halves(&self) -> (Self, Self) {
+        let half = self.len() / 2;
+        (self.only(|index| index < half), self.only(|index| index >= half))
+    }
+
+    /// For the spool: the number of documents; for each where it ends, and what is in it; the body.
+    /// All numbers are little-endian.
+    pub(super) fn to_octets(&self) -> Vec<u8> {
+        let mut octets = Vec::with_capacity(8 + self.len() * ENTRY + self.body.len());
+        octets.extend((self.len() as u64).to_le_bytes());
+        for Document { end, content } in &self.documents {
+            let numbers = [*end as u64, content.events, content.records.records];
+            let sums = [content.records.packets, content.records.octets];
+            numbers.iter().chain(&sums).for_each(|number| octets.extend(number.to_le_bytes()));
+        }
+        octets.extend(&self.body);
+        octets
+    }
+
+    /// The batch that [`Batch::to_octets`] wrote; `None` for anything else.
+    pub(super) fn from_octets(octets: &[u8]) -> Option<Self> {
+        let (count, rest) = number(octets)?;
+        let count = usize::try_from(count).ok().filter(|count| *count <= octets.len() / ENTRY)?;
+        let (mut entries, body) = rest.split_at_checked(count * ENTRY)?;
+        let mut documents = Vec::with_capacity(count);
+        let mut last = 0;
+        while !entries.is_empty() {
+            let mut next = || {
+                let (value, rest) = number(entries)?;
+                entries = rest;
+                Some(value)
+            };
+            let end = usize::try_from(next()?).ok()?;
+            let mut content = Content { messages: 1, events: next()?, ..Content::default() };
+            content.records.records = next()?;
+            content.records.packets = next()?;
+            content.records.octets = next()?;
+            if end < last || end > body.len() {
+                return None;
+            }
+            last = end;
+            documents.push(Document { end, content });
+        }
+        (last == body.len()).then(|| Self { body: body.to_vec(), documents })
+    }
+
+    fn start(&self, index: usize) -> usize {
+        index.checked_sub(1).map_or(0, |before| self.documents[before].end)
+    }
+}
+
+/// Octets of a document's numbers in the spool.
+const ENTRY: usize = 5 * 8;
+
+fn number(octets: &[u8]) -> Option<(u64, &[u8])> {
+    let (number, rest) = octets.split_first_chunk()?;
+    Some((u64::from_le_bytes(*number), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(count: u64) -> Batch {
+        let mut batch = Batch::default();
+        for number in 0..count {
+            let mut content = Content { messages: 1, ..Content::default() };
+            content.records.records = 1;
+            content.records.packets = number;
+            batch.put(content, |out| out.extend(format!("{{}}\n{number}\n").bytes()));
+        }
+        batch
+    }
+
+    #[test]
+    fn batch_comes_back_from_octets() {
+        for count in [0, 1, 300] {
+            let batch = batch(count);
+            assert_eq!(Batch::from_octets(&batch.to_octets()), Some(batch));
+        }
+    }
+
+    #[test]
+    fn other_octets_are_no_batch() {
+        let octets = batch(3).to_octets();
+        for end in 0..octets.len() {
+            assert_eq!(Batch::from_octets(&octets[..end]), None, "{end}");
+        }
+        assert_eq!(Batch::from_octets(&[0xff; 64]), None);
+    }
+
+    #[test]
+    fn parts_have_the_documents_that_are_wanted() {
+        let whole = batch(5);
+        let odd = whole.only(|index| index % 2 == 1);
+        assert_eq!(odd.body(), b"{}\n1\n{}\n3\n");
+        assert_eq!(odd.total().records.packets, 4);
+        let (first, second) = whole.halves();
+        assert_eq!((first.len(), second.len()), (2, 3));
+        assert_eq!([first.body(), second.body()].concat(), whole.body());
+        assert_eq!(first.total() + second.total(), whole.total());
+    }
+}

@@ -1,0 +1,279 @@
+//! Requests to a cluster, and what their answers mean.
+
+use std::io::{self, ErrorKind, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use rustls::ClientConfig;
+use ureq::http::{Response, StatusCode, header};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::{Agent, Body, Error, Proxy};
+
+use super::batch::Batch;
+use super::connector::connector;
+use super::hosts::HostIndex;
+use super::reply::{FILTER_PATH, Outcome, outcomes, problem};
+use crate::error::sentence;
+use crate::transport::Host;
+
+/// A connection is made within this time.
+const CONNECT: Duration = Duration::from_secs(5);
+/// A request takes no longer: a shorter time would make the cluster write documents twice.
+const REQUEST: Duration = Duration::from_secs(90);
+/// A question that shows whether a host is there.
+const QUESTION: Duration = Duration::from_secs(5);
+/// The longest answer that is read, in octets: the answer to 10,000 documents has 1 MB.
+const ANSWER_MAX: u64 = 32 << 20;
+
+/// How to reach a cluster.
+#[derive(Clone)]
+pub(crate) struct ClientSettings {
+    pub(crate) hosts: Vec<Host>,
+    /// For HTTPS.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+    pub(crate) credentials: Option<Credentials>,
+    /// Instead of that of the environment.
+    pub(crate) proxy: Option<String>,
+    /// The data stream or index, unless each action names one.
+    pub(crate) target: Option<String>,
+    /// The ingest pipeline.
+    pub(crate) pipeline: Option<String>,
+    /// 0 sends plain JSON; 1 is fastest, 9 smallest.
+    pub(crate) gzip: u32,
+}
+
+/// Who we are.
+#[derive(Clone)]
+pub(crate) enum Credentials {
+    Basic {
+        user: String,
+        password: String,
+    },
+    /// `ID:KEY`, or that in Base64.
+    ApiKey(String),
+}
+
+impl Credentials {
+    /// The value of the Authorization field.
+    fn authorization(&self) -> String {
+        match self {
+            Self::Basic { user, password } => {
+                format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+            }
+            Self::ApiKey(key) if key.contains(':') => format!("ApiKey {}", STANDARD.encode(key)),
+            Self::ApiKey(key) => format!("ApiKey {key}"),
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Each document has an outcome.
+    Items(Vec<Outcome>),
+    /// The body was too large.
+    TooLarge,
+    /// The connection ended while the body was sent. Some servers do that when it is too large.
+    Cut(String),
+    /// The cluster asks for patience, for this long if it says so.
+    Busy(String, Option<Duration>),
+    /// There was no answer, or none that makes sense.
+    Failed(String),
+    /// No request can succeed until a person does something.
+    Blocked(String),
+}
+
+/// A client of a cluster, for all threads.
+pub(super) struct Client {
+    agent: Agent,
+    bases: Vec<String>,
+    path: String,
+    authorization: Option<String>,
+    gzip: Compression,
+}
+
+impl Client {
+    /// # Errors
+    ///
+    /// A proxy that is not a URL.
+    pub(super) fn new(settings: &ClientSettings) -> Result<Self, String> {
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_connect(Some(CONNECT))
+            .timeout_global(Some(REQUEST))
+            .max_idle_connections(64)
+            .max_idle_connections_per_host(64)
+            .user_agent(concat!("flowprobe/", env!("CARGO_PKG_VERSION")));
+        if let Some(proxy) = &settings.proxy {
+            let proxy = Proxy::new(proxy).map_err(|_error| format!("{proxy} is not a proxy"))?;
+            config = config.proxy(Some(proxy));
+        }
+        let scheme = if settings.tls.is_some() { "https" } else { "http" };
+        let base = |Host { name, port }: &Host| match name.contains(':') {
+            true => format!("{scheme}://[{name}]:{port}"),
+            false => format!("{scheme}://{name}:{port}"),
+        };
+        let target = settings.target.iter().map(|target| format!("/{}", encoded(target)));
+        let pipeline = settings.pipeline.iter();
+        let pipeline = pipeline.map(|pipeline| format!("&pipeline={}", encoded(pipeline)));
+        let path =
+            target.chain([format!("/_bulk?filter_path={FILTER_PATH}")]).chain(pipeline).collect();
+        let connector = connector(settings.tls.clone());
+        Ok(Self {
+            agent: Agent::with_parts(config.build(), connector, DefaultResolver::default()),
+            bases: settings.hosts.iter().map(base).collect(),
+            path,
+            authorization: settings.credentials.as_ref().map(Credentials::authorization),
+            gzip: Compression::new(settings.gzip),
+        })
+    }
+
+    /// The URL of a host.
+    pub(super) fn base(&self, host: HostIndex) -> &str {
+        &self.bases[host]
+    }
+
+    /// Sends a batch. Also gives the octets of the request's body.
+    pub(super) fn bulk(&self, host: HostIndex, batch: &Batch) -> (Answer, u64) {
+        let compressed = match self.compressed(batch.body()) {
+            Ok(compressed) => compressed,
+            Err(error) => return (Answer::Failed(sentence(&error)), 0),
+        };
+        let body = compressed.as_deref().unwrap_or(batch.body());
+        let mut request = self
+            .agent
+            .post(format!("{}{}", self.bases[host], self.path))
+            .header(header::CONTENT_TYPE, "application/x-ndjson");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        if compressed.is_some() {
+            request = request.header(header::CONTENT_ENCODING, "gzip");
+        }
+        let answer = match request.send(body) {
+            Ok(response) => answer(response, batch.len()),
+            Err(error) => failure(&error),
+        };
+        (answer, body.len() as u64)
+    }
+
+    /// Asks a host whether it is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Answer`] has them.
+    pub(super) fn ask(&self, host: HostIndex) -> Result<(), Answer> {
+        let mut request = self.agent.get(format!("{}/", self.bases[host]));
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let request = request.config().timeout_global(Some(QUESTION)).build();
+        let response = request.call().map_err(|error| failure(&error))?;
+        match answer(response, 0) {
+            Answer::Failed(_) | Answer::Items(_) => Ok(()),
+            other => Err(other),
+        }
+    }
+
+    /// Ends all requests that are under way. No more can be made.
+    pub(super) fn shutdown(&self) {
+        self.agent.clone().shutdown();
+    }
+
+    /// The body in gzip; `None` if it is sent as it is.
+    fn compressed(&self, body: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        if self.gzip == Compression::none() {
+            return Ok(None);
+        }
+        let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), self.gzip);
+        encoder.write_all(body)?;
+        encoder.finish().map(Some)
+    }
+}
+
+/// A part of a path or query.
+fn encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// What a response to a request with this many documents means.
+fn answer(mut response: Response<Body>, documents: usize) -> Answer {
+    let status = response.status();
+    let retry_after = retry_after(&response);
+    let body = match response.body_mut().with_config().limit(ANSWER_MAX).read_to_vec() {
+        Ok(body) => body,
+        Err(error) => return Answer::Failed(words(&error)),
+    };
+    if status == StatusCode::OK {
+        let garbage = || Answer::Failed("the answer is not that of a bulk request".to_owned());
+        return outcomes(&body, documents).map_or_else(garbage, Answer::Items);
+    }
+    let reason = match problem(&body) {
+        problem if problem.is_empty() => format!("HTTP status {}", status.as_u16()),
+        problem => format!("HTTP status {}, {problem}", status.as_u16()),
+    };
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Answer::TooLarge,
+        StatusCode::TOO_MANY_REQUESTS => Answer::Busy(reason, retry_after),
+        _ if status.is_server_error() => Answer::Busy(reason, retry_after),
+        // The whole cluster is read-only: that passes.
+        StatusCode::FORBIDDEN if reason.contains("cluster_block_exception") => {
+            Answer::Busy(reason, retry_after)
+        }
+        _ => Answer::Blocked(reason),
+    }
+}
+
+/// How long the server asks to wait, in seconds.
+fn retry_after(response: &Response<Body>) -> Option<Duration> {
+    let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
+    value.trim().parse().ok().map(Duration::from_secs)
+}
+
+fn failure(error: &Error) -> Answer {
+    let is_cut = |kind| {
+        matches!(
+            kind,
+            ErrorKind::BrokenPipe
+                | ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::UnexpectedEof
+        )
+    };
+    match error {
+        Error::Io(problem) if is_cut(problem.kind()) => Answer::Cut(words(error)),
+        _ => Answer::Failed(words(error)),
+    }
+}
+
+/// An error in words.
+fn words(error: &Error) -> String {
+    match error {
+        Error::Io(problem) => sentence(problem),
+        Error::Timeout(_) => "there was no answer in time".to_owned(),
+        Error::HostNotFound => "its name has no address".to_owned(),
+        Error::ConnectionFailed => "no connection".to_owned(),
+        Error::BodyExceedsLimit(limit) => format!("the answer has more than {limit} octets"),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_as_the_cluster_reads_them() {
+        let basic = Credentials::Basic { user: "me".into(), password: "a:b".into() };
+        assert_eq!(basic.authorization(), "Basic bWU6YTpi");
+        for key in ["id:key", "aWQ6a2V5"] {
+            assert_eq!(Credentials::ApiKey(key.into()).authorization(), "ApiKey aWQ6a2V5");
+        }
+    }
+}

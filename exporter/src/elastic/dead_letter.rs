@@ -1,0 +1,46 @@
+//! The file of documents that the cluster refuses for good.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Octets after which no more are kept.
+const OCTETS_MAX: u64 = 1 << 30;
+
+/// The file: a line of JSON for each document, with the reason.
+#[derive(Debug)]
+pub(super) struct DeadLetters {
+    file: File,
+    octets: u64,
+}
+
+impl DeadLetters {
+    /// Opens the file; documents are appended.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let octets = file.metadata()?.len();
+        Ok(Self { file, octets })
+    }
+
+    /// Keeps a document, which its action stands before, on a line of its own.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written, or it is full.
+    pub(super) fn keep(&mut self, kind: &str, reason: &str, lines: &[u8]) -> io::Result<()> {
+        let text = String::from_utf8_lossy(lines);
+        let mut lines = text.lines();
+        let (action, document) = (lines.next().unwrap_or("null"), lines.next().unwrap_or("null"));
+        let (kind, reason) = (serde_json::json!(kind), serde_json::json!(reason));
+        let line = format!(
+            "{{\"error\":{{\"type\":{kind},\"reason\":{reason}}},\"action\":{action},\
+             \"document\":{document}}}\n"
+        );
+        if self.octets + line.len() as u64 > OCTETS_MAX {
+            return Err(io::Error::other("the file of refused documents is full"));
+        }
+        self.file.write_all(line.as_bytes())?;
+        self.octets += line.len() as u64;
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! The hosts of a cluster: which of them answer.
+
+use std::time::{Duration, Instant};
+
+/// The first pause after a failure; it doubles up to the longest.
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// The hosts, which are used in turn.
+#[derive(Clone, Debug)]
+pub(super) struct Hosts {
+    hosts: Vec<Health>,
+    next: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Health {
+    /// Failures in a row.
+    failures: u32,
+    /// No request is sent to it before.
+    pause_end: Option<Instant>,
+}
+
+/// The number of a host, from 0.
+pub(super) type HostIndex = usize;
+
+impl Hosts {
+    pub(super) fn new(count: usize) -> Self {
+        Self { hosts: vec![Health::default(); count], next: 0 }
+    }
+
+    /// The next host that may be asked; or when the first may be asked again.
+    pub(super) fn pick(&mut self, now: Instant) -> Result<HostIndex, Instant> {
+        let count = self.hosts.len();
+        let ready = (0..count)
+            .map(|step| (self.next + step) % count)
+            .find(|&index| self.hosts[index].pause_end.is_none_or(|end| end <= now));
+        if let Some(index) = ready {
+            self.next = (index + 1) % count;
+            return Ok(index);
+        }
+        let ends = self.hosts.iter().filter_map(|host| host.pause_end);
+        Err(ends.min().unwrap_or(now))
+    }
+
+    /// Whether the host failed last time: a small request shows whether it is there again.
+    pub(super) fn is_in_doubt(&self, index: HostIndex) -> bool {
+        self.hosts[index].failures > 0
+    }
+
+    /// The host has answered.
+    pub(super) fn succeeded(&mut self, index: HostIndex) {
+        self.hosts[index] = Health::default();
+    }
+
+    /// The host has failed. The pause is a random part of a time that doubles with each failure, or
+    /// what the host asks for, at most [`PAUSE_MAX`]. `part` is from 0 to 1.
+    pub(super) fn failed(
+        &mut self,
+        index: HostIndex,
+        now: Instant,
+        asked: Option<Duration>,
+        part: f64,
+    ) {
+        let host = &mut self.hosts[index];
+        let longest = PAUSE.saturating_mul(1 << host.failures.min(6)).min(PAUSE_MAX);
+        let pause = asked.unwrap_or_else(|| longest.mul_f64(part.clamp(0.05, 1.0)));
+        host.failures = host.failures.saturating_add(1);
+        host.pause_end = now.checked_add(pause.min(PAUSE_MAX));
+    }
+}
+
+impl Hosts {
+    /// The host answers, but has too much to do: a pause of at most [`PAUSE`].
+    pub(super) fn pause(&mut self, index: HostIndex, now: Instant, part: f64) {
+        self.hosts[index].pause_end = now.checked_add(PAUSE.mul_f64(part.clamp(0.05, 1.0)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn hosts_are_used_in_turn_and_those_that_failed_are_left_out() {
+        let now = Instant::now();
+        let mut hosts = Hosts::new(3);
+        let mut picked = |hosts: &mut Hosts| hosts.pick(now).unwrap();
+        assert_eq!([0, 1, 2, 0].map(|_| picked(&mut hosts)), [0, 1, 2, 0]);
+        hosts.failed(1, now, None, 1.0);
+        assert_eq!([0; 3].map(|_| picked(&mut hosts)), [2, 0, 2]);
+        hosts.succeeded(1);
+        assert_eq!([0; 3].map(|_| picked(&mut hosts)), [0, 1, 2]);
+    }
+
+    #[test]
+    fn pause_doubles_up_to_a_minute_and_ends_with_success() {
+        let now = Instant::now();
+        let mut hosts = Hosts::new(1);
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            hosts.failed(0, now, None, 1.0);
+            assert_eq!(hosts.pick(now), Err(now + seconds * SECOND));
+        }
+        hosts.succeeded(0);
+        assert_eq!(hosts.pick(now), Ok(0));
+        hosts.failed(0, now, None, 1.0);
+        assert_eq!(hosts.pick(now), Err(now + SECOND));
+        assert!(hosts.is_in_doubt(0));
+    }
+
+    #[test]
+    fn host_says_how_long_to_wait() {
+        let now = Instant::now();
+        let mut hosts = Hosts::new(1);
+        hosts.failed(0, now, Some(7 * SECOND), 0.5);
+        assert_eq!(hosts.pick(now), Err(now + 7 * SECOND));
+        hosts.failed(0, now, Some(7000 * SECOND), 0.5);
+        assert_eq!(hosts.pick(now), Err(now + 60 * SECOND));
+    }
+}

@@ -1,0 +1,20 @@
+//! Documents into Elasticsearch or OpenSearch, by the bulk API.
+//!
+//! The thread of the output gathers documents in batches (batch.rs). Batches wait in memory
+//! (delivery.rs) for threads that send them (sender.rs). Each document has an id that depends on
+//! the run and its position only, so a batch that is sent twice is written once. How many requests
+//! are under way follows from how the cluster answers (concurrency.rs).
+
+mod batch;
+mod client;
+mod concurrency;
+mod connector;
+mod dead_letter;
+mod delivery;
+mod hosts;
+mod reply;
+mod sender;
+mod sink;
+
+pub(crate) use client::{ClientSettings, Credentials};
+pub(crate) use sink::{ElasticSettings, ElasticSink};

@@ -1,0 +1,183 @@
+//! What the cluster answers to a request, and what follows for its documents.
+
+use serde::Deserialize;
+
+/// What became of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was written.
+    Accepted,
+    /// It was there: an earlier try had arrived.
+    Duplicate,
+    /// It may be written later.
+    Retry,
+    /// It cannot be written: the type and the reason of the error.
+    Refused { kind: String, reason: String },
+    /// No document can be written until a person does something. The reason of the error.
+    Blocked(String),
+}
+
+/// Parts of the answer to a bulk request that are asked for. Without the status of each item, the
+/// items have no positions.
+pub(super) const FILTER_PATH: &str =
+    "errors,items.*.status,items.*.error.type,items.*.error.reason";
+
+#[derive(Debug, Deserialize)]
+struct Reply {
+    #[serde(default)]
+    items: Vec<Item>,
+}
+
+/// An item has one member, which is named after the action.
+#[derive(Debug, Deserialize)]
+struct Item {
+    #[serde(alias = "index")]
+    create: Status,
+}
+
+#[derive(Debug, Deserialize)]
+struct Status {
+    status: u16,
+    error: Option<Problem>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Problem {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// Reads the answer to a bulk request with this many documents. `None` if it is not such an answer.
+pub(super) fn outcomes(answer: &[u8], documents: usize) -> Option<Vec<Outcome>> {
+    let reply: Reply = serde_json::from_slice(answer).ok()?;
+    if reply.items.len() != documents {
+        return None;
+    }
+    let mut outcomes: Vec<_> = reply.items.into_iter().map(|item| outcome(item.create)).collect();
+    if let Some(reason) = common_argument(&outcomes) {
+        outcomes.fill(Outcome::Blocked(reason));
+    }
+    Some(outcomes)
+}
+
+fn outcome(Status { status, error }: Status) -> Outcome {
+    let Problem { kind, reason } = error.unwrap_or_default();
+    match status {
+        200..=299 => Outcome::Accepted,
+        409 => Outcome::Duplicate,
+        429 | 500.. => Outcome::Retry,
+        401 | 403 | 404 => Outcome::Blocked(sentence(&kind, reason.as_deref())),
+        _ if BLOCKING.contains(&kind.as_str()) => {
+            Outcome::Blocked(sentence(&kind, reason.as_deref()))
+        }
+        _ => Outcome::Refused { kind, reason: reason.unwrap_or_default() },
+    }
+}
+
+/// Types of errors with status 400 that are about the index and not about a document.
+const BLOCKING: [&str; 4] = [
+    "index_closed_exception",
+    "invalid_index_name_exception",
+    "invalid_alias_name_exception",
+    "index_template_missing_exception",
+];
+
+/// The reason of an argument that is illegal in all documents of a batch, of more than one: it is
+/// about the request, such as an ingest pipeline that does not exist.
+fn common_argument(outcomes: &[Outcome]) -> Option<String> {
+    let [Outcome::Refused { kind, reason }, _, ..] = outcomes else { return None };
+    let is_common = kind == "illegal_argument_exception"
+        && outcomes.iter().all(|outcome| *outcome == outcomes[0]);
+    is_common.then(|| sentence(kind, Some(reason)))
+}
+
+fn sentence(kind: &str, reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) if !reason.is_empty() => format!("{kind}: {reason}"),
+        _ => kind.to_owned(),
+    }
+}
+
+/// The error of an answer with a status of 400 or more, as far as there is one: `type: reason`.
+pub(super) fn problem(answer: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Answer {
+        error: Error,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Error {
+        Structured(Problem),
+        Text(String),
+    }
+    match serde_json::from_slice(answer) {
+        Ok(Answer { error: Error::Structured(Problem { kind, reason }) }) => {
+            sentence(&kind, reason.as_deref())
+        }
+        Ok(Answer { error: Error::Text(text) }) => text,
+        Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(status: u16, kind: &str) -> String {
+        let error = format!(r#","error":{{"type":"{kind}","reason":"r"}}"#);
+        let error = if kind.is_empty() { String::new() } else { error };
+        format!(r#"{{"create":{{"status":{status}{error}}}}}"#)
+    }
+
+    fn read(items: &[String]) -> Option<Vec<Outcome>> {
+        let answer = format!(r#"{{"took":3,"errors":true,"items":[{}]}}"#, items.join(","));
+        outcomes(answer.as_bytes(), items.len())
+    }
+
+    #[test]
+    fn each_item_says_what_became_of_its_document() {
+        let refused = |kind: &str| Outcome::Refused { kind: kind.to_owned(), reason: "r".into() };
+        let cases = [
+            (item(201, ""), Outcome::Accepted),
+            (item(409, "version_conflict_engine_exception"), Outcome::Duplicate),
+            (item(429, "es_rejected_execution_exception"), Outcome::Retry),
+            (item(503, "unavailable_shards_exception"), Outcome::Retry),
+            (item(400, "document_parsing_exception"), refused("document_parsing_exception")),
+            (item(400, "illegal_argument_exception"), refused("illegal_argument_exception")),
+            (item(403, "cluster_block_exception"), blocked("cluster_block_exception")),
+            (item(404, "index_not_found_exception"), blocked("index_not_found_exception")),
+            (item(400, "index_closed_exception"), blocked("index_closed_exception")),
+        ];
+        let (items, expected): (Vec<_>, Vec<_>) = cases.into_iter().unzip();
+        assert_eq!(read(&items), Some(expected));
+    }
+
+    fn blocked(kind: &str) -> Outcome {
+        Outcome::Blocked(format!("{kind}: r"))
+    }
+
+    #[test]
+    fn argument_that_is_illegal_in_all_documents_is_about_the_request() {
+        let illegal = || item(400, "illegal_argument_exception");
+        let all = blocked("illegal_argument_exception");
+        assert_eq!(read(&[illegal(), illegal()]), Some(vec![all.clone(), all]));
+    }
+
+    #[test]
+    fn other_answers_are_none() {
+        assert_eq!(outcomes(b"{}", 1), None);
+        assert_eq!(outcomes(b"", 1), None);
+        assert_eq!(outcomes(b"<html>", 1), None);
+        assert_eq!(outcomes(br#"{"items":[{"create":{"status":201}}]}"#, 2), None);
+    }
+
+    #[test]
+    fn problem_of_a_whole_request() {
+        let structured = br#"{"error":{"type":"t","reason":"r"},"status":403}"#;
+        assert_eq!(problem(structured), "t: r");
+        assert_eq!(problem(br#"{"error":"text"}"#), "text");
+        assert_eq!(problem(b"<html>"), "");
+    }
+}

@@ -1,0 +1,187 @@
+//! A thread that sends batches, and deals with what the cluster answers.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use log::error;
+
+use super::batch::Batch;
+use super::client::{Answer, Client};
+use super::dead_letter::DeadLetters;
+use super::delivery::{Delivery, Verdict};
+use super::reply::Outcome;
+use crate::content::Content;
+use crate::error::sentence;
+
+/// What a thread needs.
+#[derive(Clone)]
+pub(super) struct Sender {
+    pub(super) delivery: Arc<Delivery>,
+    pub(super) client: Arc<Client>,
+    pub(super) dead_letters: Option<Arc<Mutex<DeadLetters>>>,
+}
+
+/// A batch, or what is left of one.
+struct Piece {
+    batch: Batch,
+    /// How often in a row the connection ended while it was sent.
+    cuts: u32,
+    is_retry: bool,
+}
+
+/// What is to be done with a piece.
+enum Next {
+    Done,
+    /// The same, or what is left of it, once more.
+    Again(Piece),
+    /// In two halves.
+    Split(Piece),
+}
+
+impl Sender {
+    /// Sends batches until there are no more.
+    pub(super) fn run(&self) {
+        while let Some(batch) = self.delivery.next() {
+            let left = self.deliver(batch);
+            self.delivery.resolved(left);
+        }
+    }
+
+    /// Sends a batch until each document is resolved. Returns what is left when the run ends.
+    fn deliver(&self, batch: Batch) -> Content {
+        let mut pieces = vec![Piece { batch, cuts: 0, is_retry: false }];
+        while let Some(piece) = pieces.pop() {
+            let Some((host, is_in_doubt)) = self.delivery.permit() else {
+                pieces.push(piece);
+                break;
+            };
+            if is_in_doubt && let Err(answer) = self.client.ask(host) {
+                let (verdict, reason) = of_question(answer);
+                self.delivery.requested(host, verdict, 0);
+                self.delivery.complain(&format!("{}: {reason}", self.client.base(host)));
+                pieces.push(piece);
+                continue;
+            }
+            if piece.is_retry {
+                self.delivery.count(|counts| counts.retried += piece.batch.len() as u64);
+            }
+            let begin = Instant::now();
+            let (answer, octets) = self.client.bulk(host, &piece.batch);
+            let (verdict, next, reason) = self.judge(answer, piece, begin);
+            self.delivery.requested(host, verdict, octets);
+            if let Some(reason) = reason {
+                self.delivery.complain(&format!("{}: {reason}", self.client.base(host)));
+            }
+            match next {
+                Next::Done => {}
+                Next::Again(piece) => pieces.push(piece),
+                Next::Split(Piece { batch, .. }) if batch.len() > 1 => {
+                    let (first, second) = batch.halves();
+                    let half = |batch| Piece { batch, cuts: 0, is_retry: true };
+                    pieces.extend([half(second), half(first)]);
+                }
+                Next::Split(Piece { batch, .. }) => {
+                    self.refuse(&batch, 0, "request_too_large", "HTTP status 413");
+                }
+            }
+        }
+        Content::sum(pieces.iter().map(|piece| piece.batch.total()))
+    }
+
+    /// What an answer means for the host, for the piece, and for a person, if it is trouble.
+    fn judge(
+        &self,
+        answer: Answer,
+        piece: Piece,
+        begin: Instant,
+    ) -> (Verdict, Next, Option<String>) {
+        let again = |piece: Piece| Next::Again(Piece { is_retry: true, ..piece });
+        match answer {
+            Answer::Items(outcomes) => self.resolve(&outcomes, &piece.batch, begin),
+            Answer::TooLarge => (Verdict::TooLarge, Next::Split(piece), None),
+            // Servers that refuse a large body may end the connection before they are heard.
+            Answer::Cut(reason) => {
+                let piece = Piece { cuts: piece.cuts + 1, ..piece };
+                let is_too_large = piece.cuts >= CUTS && piece.batch.len() > 1;
+                let next = if is_too_large { Next::Split(piece) } else { again(piece) };
+                (Verdict::Failed(None), next, Some(reason))
+            }
+            Answer::Busy(reason, asked) => (Verdict::Failed(asked), again(piece), Some(reason)),
+            Answer::Failed(reason) | Answer::Blocked(reason) => {
+                (Verdict::Failed(None), again(piece), Some(reason))
+            }
+        }
+    }
+
+    /// Counts what became of each document. What is to be sent again is the next piece.
+    fn resolve(
+        &self,
+        outcomes: &[Outcome],
+        batch: &Batch,
+        begin: Instant,
+    ) -> (Verdict, Next, Option<String>) {
+        let (mut accepted, mut duplicate) = (Content::default(), Content::default());
+        let mut blocked = None;
+        let mut left = 0;
+        for (index, outcome) in outcomes.iter().enumerate() {
+            match outcome {
+                Outcome::Accepted => accepted += batch.content(index),
+                Outcome::Duplicate => duplicate += batch.content(index),
+                Outcome::Refused { kind, reason } => self.refuse(batch, index, kind, reason),
+                Outcome::Retry => left += 1,
+                Outcome::Blocked(reason) => {
+                    left += 1;
+                    blocked = Some(reason.clone());
+                }
+            }
+        }
+        self.delivery.count(|counts| {
+            counts.accepted += accepted;
+            counts.duplicate += duplicate;
+        });
+        if left == 0 {
+            return (Verdict::Good(begin.elapsed()), Next::Done, None);
+        }
+        let batch =
+            batch.only(|index| matches!(outcomes[index], Outcome::Retry | Outcome::Blocked(_)));
+        let next = Next::Again(Piece { batch, cuts: 0, is_retry: true });
+        match blocked {
+            Some(reason) => (Verdict::Failed(None), next, Some(reason)),
+            None => (Verdict::Overloaded, next, None),
+        }
+    }
+
+    /// Keeps a document that the cluster refuses for good, if there is a file for that.
+    fn refuse(&self, batch: &Batch, index: usize, kind: &str, reason: &str) {
+        let kept = self.dead_letters.as_ref().map(|file| {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.keep(kind, reason, batch.lines(index))
+        });
+        let content = batch.content(index);
+        match kept {
+            Some(Ok(())) => self.delivery.count(|counts| counts.dead_lettered += content),
+            Some(Err(problem)) => {
+                error!("cannot keep a refused document: {}", sentence(&problem));
+                self.delivery.count(|counts| counts.refused += content);
+            }
+            None => {
+                self.delivery.complain(&format!("a document was refused: {kind}: {reason}"));
+                self.delivery.count(|counts| counts.refused += content);
+            }
+        }
+    }
+}
+
+/// Connections that end in a row before a batch is halved.
+const CUTS: u32 = 2;
+
+/// What the answer to a question means, which is not a good one.
+fn of_question(answer: Answer) -> (Verdict, String) {
+    match answer {
+        Answer::Busy(reason, asked) => (Verdict::Failed(asked), reason),
+        Answer::Cut(reason) | Answer::Failed(reason) | Answer::Blocked(reason) => {
+            (Verdict::Failed(None), reason)
+        }
+        Answer::Items(_) | Answer::TooLarge => (Verdict::Failed(None), String::new()),
+    }
+}

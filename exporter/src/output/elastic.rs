@@ -1,0 +1,180 @@
+//! Elasticsearch and OpenSearch.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::tcp::{CA, CERT, KEY};
+use super::{ODID, Opened, Output, Request, Setting, TargetForm};
+use crate::elastic::{ClientSettings, Credentials, ElasticSettings, ElasticSink};
+use crate::error::{ExportError, sentence};
+use crate::json::{DocumentExporter, DocumentSettings};
+use crate::transport::{Host, TlsSettings};
+
+pub(super) const ELASTIC_HTTP: Output = Output {
+    scheme: "elastic+http",
+    meaning: "documents into Elasticsearch or OpenSearch, by the bulk API",
+    settings: &[
+        &ODID,
+        &NAMESPACE,
+        &PIPELINE,
+        &USER,
+        &PASSWORD_FILE,
+        &API_KEY_FILE,
+        &PROXY,
+        &GZIP,
+        &BATCH,
+        &MEMORY,
+        &CONNECTIONS,
+        &DEAD_LETTER,
+        &RUN,
+    ],
+    target: TargetForm::Hosts(ELASTIC_PORT, |request, hosts| open(request, hosts, None)),
+    sampling_interval_max: u32::MAX,
+};
+
+pub(super) const ELASTIC_HTTPS: Output = Output {
+    scheme: "elastic+https",
+    meaning: "the same under TLS",
+    settings: &[
+        &ODID,
+        &NAMESPACE,
+        &PIPELINE,
+        &USER,
+        &PASSWORD_FILE,
+        &API_KEY_FILE,
+        &PROXY,
+        &GZIP,
+        &BATCH,
+        &MEMORY,
+        &CONNECTIONS,
+        &DEAD_LETTER,
+        &RUN,
+        &CA,
+        &CERT,
+        &KEY,
+    ],
+    target: TargetForm::Hosts(ELASTIC_PORT, |request, hosts| {
+        let path = |setting| request.settings.given::<PathBuf>(setting);
+        let tls = TlsSettings { authorities: path(&CA), identity: path(&CERT).zip(path(&KEY)) };
+        open(request, hosts, Some(&tls))
+    }),
+    sampling_interval_max: u32::MAX,
+};
+
+const ELASTIC_PORT: u16 = 9200;
+
+const NAMESPACE: Setting =
+    Setting::text("namespace", "the data stream is logs-netflow.log-NAMESPACE", |text| {
+        let is_allowed = |c: char| c.is_alphanumeric() && !c.is_uppercase() || "._".contains(c);
+        text.len() <= 100 && text.chars().all(is_allowed)
+    })
+    .default("default");
+
+const PIPELINE: Setting = Setting::text("pipeline", "ingest pipeline of the cluster", |_| true);
+
+const USER: Setting =
+    Setting::text("user", "name for basic authentication", |text| !text.contains(':'));
+
+const PASSWORD_FILE: Setting =
+    Setting::path("password-file", "file with the password of the user").needs("user");
+
+const API_KEY_FILE: Setting =
+    Setting::path("api-key-file", "file with an API key: ID:KEY, or that in Base64");
+
+const PROXY: Setting =
+    Setting::text("proxy", "URL of a proxy; that of the environment by default", |_| true);
+
+const GZIP: Setting =
+    Setting::number("gzip", "compression of requests; 0 is none", 0..=9).default("1");
+
+const BATCH: Setting =
+    Setting::size("batch", "octets of a request before compression", 10_000..=50_000_000)
+        .default("5M");
+
+const MEMORY: Setting =
+    Setting::size("memory", "octets of requests that wait in memory", 100_000..=100_000_000_000)
+        .default("64M");
+
+const CONNECTIONS: Setting =
+    Setting::number("connections", "most requests under way; their number adapts", 1..=64)
+        .default("8");
+
+const DEAD_LETTER: Setting =
+    Setting::path("dead-letter", "file for documents that the cluster refuses, with the reason");
+
+const RUN: Setting = Setting::text(
+    "run",
+    "part of the ids of documents: the same run twice adds nothing; by default it follows from \
+     input and settings, live and from a pipe it is random",
+    |text| {
+        text.len() <= 100 && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+    },
+);
+
+fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Opened {
+    let settings = request.settings;
+    let not_opened =
+        |problem: String| ExportError::NotOpened(format!("{}: {problem}", request.name));
+    let namespace = settings.string(&NAMESPACE);
+    let tls = tls.map(|tls| tls.config().map_err(|error| not_opened(sentence(&error))));
+    let domain = request.observation_domain_id();
+    let run = settings.given::<String>(&RUN).unwrap_or_else(|| request.context.run.clone());
+    let client = ClientSettings {
+        hosts: hosts.to_vec(),
+        tls: tls.transpose()?,
+        credentials: credentials(request).map_err(not_opened)?,
+        proxy: settings.given(&PROXY),
+        target: Some(format!("logs-netflow.log-{namespace}")),
+        pipeline: settings.given(&PIPELINE),
+        gzip: settings.number(&GZIP),
+    };
+    let sink = ElasticSink::open(ElasticSettings {
+        name: request.name.to_owned(),
+        client,
+        id_prefix: format!("{domain:x}-{run}-"),
+        batch_octets: settings.size(&BATCH),
+        memory_octets: settings.size(&MEMORY),
+        connections: settings.number(&CONNECTIONS),
+        dead_letters: settings.given(&DEAD_LETTER),
+        patience: request.context.patience,
+    })?;
+    let documents = DocumentSettings {
+        name: request.context.name.clone(),
+        version: request.context.version.clone(),
+        namespace,
+        observation_domain_id: domain,
+        key: request.context.key,
+        sampling_interval: request.context.sampling_interval,
+    };
+    Ok(Box::new(DocumentExporter::new(documents, sink)))
+}
+
+/// From files, or from the environment: nobody sees them in the list of processes.
+fn credentials(request: &Request<'_>) -> Result<Option<Credentials>, String> {
+    let file = |setting| request.settings.given::<PathBuf>(setting);
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let Some(user) = request.settings.given(&USER) {
+        let password = match file(&PASSWORD_FILE) {
+            Some(path) => secret(&path)?,
+            None => variable(PASSWORD_VARIABLE).unwrap_or_default(),
+        };
+        return Ok(Some(Credentials::Basic { user, password }));
+    }
+    let key = match file(&API_KEY_FILE) {
+        Some(path) => Some(secret(&path)?),
+        None => variable(API_KEY_VARIABLE),
+    };
+    Ok(key.map(Credentials::ApiKey))
+}
+
+/// The first line of a file.
+fn secret(path: &Path) -> Result<String, String> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| format!("cannot read {}: {}", path.display(), sentence(&error)))?;
+    let line = text.lines().next().unwrap_or_default().trim();
+    if line.is_empty() { Err(format!("{} is empty", path.display())) } else { Ok(line.to_owned()) }
+}
+
+/// The environment has the password or the API key where no file is named.
+const PASSWORD_VARIABLE: &str = "FLOWPROBE_ELASTIC_PASSWORD";
+const API_KEY_VARIABLE: &str = "FLOWPROBE_ELASTIC_API_KEY";
