@@ -96,4 +96,33 @@ pub struct ExportCounts {
     pub reconnects: u64,
     /// Flow times that the protocol could not say.
     pub times_clamped: u64,
+    /// Of an output that delivers documents to a cluster.
+    pub delivery: Option<Delivery>,
+}
+
+/// Documents on their way to a cluster. All counts but the last four only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Documents that the cluster wrote.
+    pub accepted: u64,
+    /// Documents that the cluster had from an earlier try.
+    pub duplicate: u64,
+    /// Documents refused for good and kept in a file.
+    pub dead_lettered: u64,
+    /// Documents refused for good and not kept.
+    pub refused: u64,
+    /// Documents for which there was no room.
+    pub dropped: u64,
+    /// Documents that were not delivered before the end.
+    pub unsent: u64,
+    /// Requests.
+    pub requests: u64,
+    /// Octets of documents and actions that were resolved, before compression.
+    pub document_octets: u64,
+    /// Requests under way.
+    pub in_flight: u64,
+    /// Requests that may be under way.
+    pub concurrency_limit: u64,
+    /// Octets of documents that wait in memory.
+    pub waiting_octets: u64,
 }

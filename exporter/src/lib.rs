@@ -16,7 +16,8 @@ mod output;
 mod sink;
 mod transport;
 
+pub use elastic::index_template;
 pub use error::{ExportError, sentence};
-pub use exporter::{ExportCounts, Exporter, Interface, MeterReport};
+pub use exporter::{Delivery, ExportCounts, Exporter, Interface, MeterReport};
 pub use output::{Context, Destination, OUTPUTS, Output, Setting, forms, help};
 pub use transport::Patience;

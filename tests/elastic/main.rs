@@ -4,6 +4,7 @@
 mod support;
 
 mod client;
+mod delivery;
 mod engine;
 mod engines;
 mod install;

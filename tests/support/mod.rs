@@ -112,7 +112,8 @@ impl Run {
             for key in ["records", "packets", "octets"] {
                 let ended = sum(&stats["ended"], key);
                 let of = |what: &str| self.count(&format!("outputs.{index}.{what}.{key}"));
-                let accounted = of("sent") + of("not_exportable") + of("failed") + of("dropped");
+                let left = ["not_exportable", "failed", "dead_lettered", "spooled", "dropped"];
+                let accounted = of("sent") + left.into_iter().map(of).sum::<u64>();
                 assert_eq!(ended, accounted, "{key} of {output}");
             }
         }

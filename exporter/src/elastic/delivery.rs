@@ -250,8 +250,7 @@ impl Delivery {
             }
             Verdict::Overloaded => {
                 state.limit.refused(now);
-                state.hosts.succeeded(host);
-                state.hosts.pause(host, now, fastrand::f64());
+                state.hosts.overloaded(host, now, fastrand::f64());
             }
             Verdict::Failed(asked) => {
                 state.limit.refused(now);

@@ -17,6 +17,8 @@ pub(super) struct Hosts {
 struct Health {
     /// Failures in a row.
     failures: u32,
+    /// Answers in a row that it has too much to do.
+    overloads: u32,
     /// No request is sent to it before.
     pause_end: Option<Instant>,
 }
@@ -53,6 +55,19 @@ impl Hosts {
         self.hosts[index] = Health::default();
     }
 
+    /// The host answers, but has too much to do. The pause is as after a failure, from a tenth of
+    /// [`PAUSE`] on.
+    pub(super) fn overloaded(&mut self, index: HostIndex, now: Instant, part: f64) {
+        let overloads = self.hosts[index].overloads;
+        let longest = (PAUSE / 10).saturating_mul(1 << overloads.min(6));
+        let pause = longest.mul_f64(part.clamp(0.05, 1.0));
+        self.hosts[index] = Health {
+            failures: 0,
+            overloads: overloads.saturating_add(1),
+            pause_end: now.checked_add(pause),
+        };
+    }
+
     /// The host has failed. The pause is a random part of a time that doubles with each failure, or
     /// what the host asks for, at most [`PAUSE_MAX`]. `part` is from 0 to 1.
     pub(super) fn failed(
@@ -70,13 +85,6 @@ impl Hosts {
     }
 }
 
-impl Hosts {
-    /// The host answers, but has too much to do: a pause of at most [`PAUSE`].
-    pub(super) fn pause(&mut self, index: HostIndex, now: Instant, part: f64) {
-        self.hosts[index].pause_end = now.checked_add(PAUSE.mul_f64(part.clamp(0.05, 1.0)));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,7 +95,7 @@ mod tests {
     fn hosts_are_used_in_turn_and_those_that_failed_are_left_out() {
         let now = Instant::now();
         let mut hosts = Hosts::new(3);
-        let mut picked = |hosts: &mut Hosts| hosts.pick(now).unwrap();
+        let picked = |hosts: &mut Hosts| hosts.pick(now).unwrap();
         assert_eq!([0, 1, 2, 0].map(|_| picked(&mut hosts)), [0, 1, 2, 0]);
         hosts.failed(1, now, None, 1.0);
         assert_eq!([0; 3].map(|_| picked(&mut hosts)), [2, 0, 2]);

@@ -15,6 +15,8 @@ mod hosts;
 mod reply;
 mod sender;
 mod sink;
+mod template;
 
 pub(crate) use client::{ClientSettings, Credentials};
 pub(crate) use sink::{ElasticSettings, ElasticSink};
+pub use template::index_template;

@@ -13,11 +13,11 @@ use flow::number::protocol;
 use super::batch::Batch;
 use super::client::{Client, ClientSettings};
 use super::dead_letter::DeadLetters;
-use super::delivery::Delivery;
+use super::delivery::{Delivery, DeliveryState};
 use super::sender::Sender;
 use crate::content::Content;
 use crate::error::{ExportError, sentence};
-use crate::exporter::ExportCounts;
+use crate::exporter::{Delivery as Report, ExportCounts};
 use crate::sink::DocumentSink;
 use crate::transport::{Host, Patience};
 
@@ -172,7 +172,8 @@ impl DocumentSink for ElasticSink {
     }
 
     fn counts(&self) -> ExportCounts {
-        let counts = self.sender.delivery.report().counts;
+        let DeliveryState { counts, in_flight, limit, waiting_octets } =
+            self.sender.delivery.report();
         let sent = counts.accepted + counts.duplicate;
         let failed = counts.refused + counts.dropped + counts.unsent;
         ExportCounts {
@@ -185,6 +186,19 @@ impl DocumentSink for ElasticSink {
             messages: sent.messages,
             octets: counts.octets,
             errors: counts.errors,
+            delivery: Some(Report {
+                accepted: counts.accepted.messages,
+                duplicate: counts.duplicate.messages,
+                dead_lettered: counts.dead_lettered.messages,
+                refused: counts.refused.messages,
+                dropped: counts.dropped.messages,
+                unsent: counts.unsent.messages,
+                requests: counts.requests,
+                document_octets: (sent + counts.dead_lettered + counts.refused).octets,
+                in_flight: in_flight as u64,
+                concurrency_limit: limit as u64,
+                waiting_octets: waiting_octets as u64,
+            }),
             ..ExportCounts::default()
         }
     }

@@ -17,6 +17,7 @@ use crate::sink::DocumentSink;
 pub(crate) use document::DocumentSettings;
 use document::DocumentWriter;
 use event::EventWriter;
+pub(crate) use netflow::ELEMENTS;
 
 /// Turns flow records and events into documents and hands them to a sink.
 #[derive(Debug)]

@@ -19,13 +19,10 @@ pub(super) struct NetflowObject<'a> {
     pub(super) out: &'a mut Vec<u8>,
 }
 
-/// Puts all elements, in their order. They are named one by one rather than in a list to loop over:
-/// then labels and forms are constants.
-macro_rules! put_elements {
-    ($object:ident: $source:ident $destination:ident $icmp:ident) => {
-        $object.put_address(Element::$source, &$object.sides.source);
-        $object.put_address(Element::$destination, &$object.sides.destination);
-        put_elements! { $object:
+/// Calls another macro with the elements of documents of either version, in their order.
+macro_rules! with_elements {
+    ($macro:ident! $($argument:tt)*) => {
+        $macro! { $($argument)*
             IpVersion
             SourceTransportPort
             DestinationTransportPort
@@ -33,7 +30,8 @@ macro_rules! put_elements {
             IpClassOfService
             IngressInterface
             EgressInterface
-            $icmp
+            IcmpTypeCodeIpv4
+            IcmpTypeCodeIpv6
             TcpControlBits
             OctetDeltaCount
             PacketDeltaCount
@@ -47,22 +45,41 @@ macro_rules! put_elements {
             FlowDurationMilliseconds
         }
     };
+}
+
+/// Puts all elements. They are named one by one rather than in a list to loop over: then labels and
+/// forms are constants.
+macro_rules! put_elements {
     ($object:ident: $($element:ident)*) => {
         $($object.put_element(Element::$element);)*
     };
 }
 
+macro_rules! list_elements {
+    ($($element:ident)*) => {
+        &[
+            Element::SourceIpv4Address,
+            Element::DestinationIpv4Address,
+            Element::SourceIpv6Address,
+            Element::DestinationIpv6Address,
+            $(Element::$element,)*
+        ]
+    };
+}
+
+/// All elements that documents may have.
+pub(crate) const ELEMENTS: &[Element] = with_elements!(list_elements!);
+
 impl NetflowObject<'_> {
     /// Appends the elements that the flow has.
     pub(super) fn put_elements(&mut self) {
-        match self.flow.record.key.ip_version {
-            IpVersion::V4 => {
-                put_elements!(self: SourceIpv4Address DestinationIpv4Address IcmpTypeCodeIpv4);
-            }
-            IpVersion::V6 => {
-                put_elements!(self: SourceIpv6Address DestinationIpv6Address IcmpTypeCodeIpv6);
-            }
-        }
+        let (source, destination) = match self.flow.record.key.ip_version {
+            IpVersion::V4 => (Element::SourceIpv4Address, Element::DestinationIpv4Address),
+            IpVersion::V6 => (Element::SourceIpv6Address, Element::DestinationIpv6Address),
+        };
+        self.put_address(source, &self.sides.source);
+        self.put_address(destination, &self.sides.destination);
+        with_elements!(put_elements! self:);
     }
 
     /// The text of an address is needed in several places: it is there already.
@@ -94,8 +111,10 @@ impl NetflowObject<'_> {
             record.direction == FlowDirection::Egress
         } else if element == Element::VlanId {
             record.vlan_id != 0
-        } else if matches!(element, Element::IcmpTypeCodeIpv4 | Element::IcmpTypeCodeIpv6) {
-            record.key.is_icmp()
+        } else if element == Element::IcmpTypeCodeIpv4 {
+            record.key.is_icmp() && record.key.ip_version == IpVersion::V4
+        } else if element == Element::IcmpTypeCodeIpv6 {
+            record.key.is_icmp() && record.key.ip_version == IpVersion::V6
         } else {
             true
         }

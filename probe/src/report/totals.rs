@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use exporter::ExportCounts;
+use exporter::{Delivery, ExportCounts};
 use flow::{FlowEndReason, Ignored, MeterCounts, RecordTally, Tally};
 use serde_json::{Map, Value, json};
 
@@ -305,7 +305,7 @@ fn records_json(tally: RecordTally) -> Value {
 
 fn output_json(output: &OutputEnd) -> Value {
     let counts = &output.counts;
-    json!({
+    let mut object = json!({
         "output": output.name,
         "sent": records_json(counts.sent),
         "not_exportable": records_json(counts.not_exportable),
@@ -325,5 +325,25 @@ fn output_json(output: &OutputEnd) -> Value {
         "reconnects": counts.reconnects,
         "times_clamped": counts.times_clamped,
         "error": output.error.as_ref().map(ToString::to_string),
+    });
+    if let Some(delivery) = &counts.delivery {
+        object["delivery"] = delivery_json(delivery);
+    }
+    object
+}
+
+fn delivery_json(delivery: &Delivery) -> Value {
+    json!({
+        "accepted": delivery.accepted,
+        "duplicate": delivery.duplicate,
+        "dead_lettered": delivery.dead_lettered,
+        "refused": delivery.refused,
+        "dropped": delivery.dropped,
+        "unsent": delivery.unsent,
+        "requests": delivery.requests,
+        "document_octets": delivery.document_octets,
+        "in_flight": delivery.in_flight,
+        "concurrency_limit": delivery.concurrency_limit,
+        "waiting_octets": delivery.waiting_octets,
     })
 }

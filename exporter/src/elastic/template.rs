@@ -1,0 +1,123 @@
+//! The index template: a type for each field that documents can have.
+
+use element::Form;
+use serde_json::{Map, Value, json};
+
+use crate::json::ELEMENTS;
+
+/// A type of Elasticsearch and OpenSearch, and the fields of documents that have it. Fields of
+/// elements in the `netflow` object are not here: each element's row has its form.
+const FIELDS: &[(&str, &[&str])] = &[
+    (
+        "date",
+        &["@timestamp", "event.created", "event.end", "event.start", "netflow.exporter.timestamp"],
+    ),
+    ("constant_keyword", &["data_stream.dataset", "data_stream.namespace", "data_stream.type"]),
+    ("ip", &["destination.ip", "related.ip", "source.ip"]),
+    (
+        "keyword",
+        &[
+            "agent.name",
+            "agent.type",
+            "agent.version",
+            "destination.locality",
+            "ecs.version",
+            "event.action",
+            "event.category",
+            "event.dataset",
+            "event.kind",
+            "event.module",
+            "event.type",
+            "flow.id",
+            "flow.locality",
+            "input.type",
+            "netflow.type",
+            "network.community_id",
+            "network.direction",
+            "network.iana_number",
+            "network.transport",
+            "network.type",
+            "network.vlan.id",
+            "observer.egress.interface.id",
+            "observer.egress.interface.name",
+            "observer.hostname",
+            "observer.ingress.interface.id",
+            "observer.ingress.interface.name",
+            "observer.name",
+            "observer.product",
+            "observer.type",
+            "observer.vendor",
+            "observer.version",
+            "source.locality",
+            "tags",
+            "tls.client.server_name",
+        ],
+    ),
+    (
+        "long",
+        &[
+            "destination.port",
+            "event.duration",
+            "event.sequence",
+            "netflow.exporter.source_id",
+            "netflow.exporter.version",
+            "netflow.sampling_interval",
+            "network.bytes",
+            "network.packets",
+            "source.bytes",
+            "source.packets",
+            "source.port",
+        ],
+    ),
+];
+
+/// The composable index template of the data streams `logs-netflow.log-*`. Its priority is above
+/// that of Elasticsearch's own template for logs, which is 100, and below that of Elastic's NetFlow
+/// integration, which is 200. Fields that it does not have are kept and not indexed.
+pub fn index_template() -> Value {
+    let mut properties = Map::new();
+    for (kind, fields) in FIELDS {
+        fields.iter().for_each(|field| insert(&mut properties, field, kind));
+    }
+    for element in ELEMENTS {
+        let field = format!("netflow.{}", element.key());
+        insert(&mut properties, &field, kind_of(element.form()));
+    }
+    json!({
+        "index_patterns": ["logs-netflow.log-*"],
+        "data_stream": {},
+        "priority": 150,
+        "template": {
+            "settings": {"index": {"codec": "best_compression", "refresh_interval": "5s"}},
+            "mappings": {"dynamic": false, "properties": properties},
+        },
+        "_meta": {"description": "Documents of flowprobe"},
+    })
+}
+
+/// The type of an element's values. Numbers are signed.
+fn kind_of(form: Form) -> &'static str {
+    match form {
+        Form::Unsigned8 => "short",
+        Form::Unsigned16 => "integer",
+        Form::Unsigned32 | Form::Unsigned64 => "long",
+        Form::Ipv4Address | Form::Ipv6Address => "ip",
+        Form::DateTimeMilliseconds => "date",
+        Form::String => "keyword",
+    }
+}
+
+/// Inserts a field, and the objects that it is in.
+fn insert(properties: &mut Map<String, Value>, field: &str, kind: &str) {
+    match field.split_once('.') {
+        None => {
+            properties.insert(field.to_owned(), json!({"type": kind}));
+        }
+        Some((object, rest)) => {
+            let object = properties.entry(object).or_insert_with(|| json!({"properties": {}}));
+            if let Some(Value::Object(inner)) = object.get_mut("properties") {
+                insert(inner, rest, kind);
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Documents of replays into real engines: each arrives once, whatever happens to the engine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::engine::Engine;
+use crate::kind::Kind;
+use crate::support::capture::{Captured, pcap};
+use crate::support::packet::{ethernet, ipv4, udp};
+use crate::support::{self, Run};
+
+/// How long a replay may take, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The index template of the program, for the data streams of one test, where no unknown field is
+/// taken. The engines of tests have no constant_keyword: it comes with a licence.
+fn strict_template(namespace: &str) -> Value {
+    let template = exporter::index_template().to_string();
+    let template = template.replace("constant_keyword", "keyword");
+    let mut template: Value = serde_json::from_str(&template).unwrap();
+    template["index_patterns"] = json!([stream(namespace)]);
+    template["template"]["mappings"]["dynamic"] = json!("strict");
+    template["template"]["settings"]["index"]["number_of_replicas"] = json!(0);
+    template
+}
+
+fn stream(namespace: &str) -> String {
+    format!("logs-netflow.log-{namespace}")
+}
+
+fn prepare(client: &Client, namespace: &str) {
+    client.put_index_template(namespace, &strict_template(namespace));
+}
+
+/// The output into an engine, with settings beside the namespace.
+fn output(urls: &[String], namespace: &str, settings: &str) -> String {
+    let hosts: Vec<_> = urls.iter().map(|url| url.trim_start_matches("http://")).collect();
+    format!("elastic+http://{}?namespace={namespace}{settings}", hosts.join(","))
+}
+
+/// A capture of so many flows of one packet, each over ports of its own.
+fn capture(folder: &tempfile::TempDir, flows: u32) -> PathBuf {
+    let packet = |number: u32| {
+        let [_, high, middle, low] = number.to_be_bytes();
+        let size = u16::try_from(number % 100).unwrap();
+        let ip = ipv4([10, high, middle, low], [192, 0, 2, 1], 17, &udp(1000, 53, size.into()));
+        Captured::at(1_700_000_000_000 + u64::from(number) / 10, ethernet(&ip))
+    };
+    support::write(folder, "flows.pcap", &pcap(&(0..flows).map(packet).collect::<Vec<_>>()))
+}
+
+fn replay(file: &Path, output: &str) -> Run {
+    support::run(["-r", file.to_str().unwrap(), "-o", output, "--stats", "json"])
+}
+
+fn start(file: &Path, output: &str) -> Child {
+    let mut command = support::flowprobe();
+    command.args(["-r", file.to_str().unwrap(), "-o", output, "--stats", "json"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("the program starts")
+}
+
+fn end(mut child: Child) -> Run {
+    let begin = Instant::now();
+    while child.try_wait().expect("a child can be asked").is_none() {
+        if begin.elapsed() > PATIENCE {
+            drop(child.kill());
+            panic!("it does not end");
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    support::finished(child.wait_with_output().expect("it had output"))
+}
+
+/// The engine has what the replay has metered, once.
+#[track_caller]
+fn assert_complete(client: &Client, namespace: &str, run: &Run) {
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    run.assert_conservation();
+    let stream = stream(namespace);
+    client.refresh(&stream);
+    let delivered = run.count("outputs.0.sent.records");
+    assert_eq!(client.count(&stream), delivered, "{}", run.stats);
+    for (field, metered) in [("network.packets", "packets"), ("network.bytes", "octets")] {
+        let metered = run.count(&format!("metered.{metered}"));
+        assert_eq!(client.sum(&stream, field), metered as f64, "{field}");
+    }
+}
+
+fn check_replay(kind: Kind, namespace: &str) {
+    let Some(engine) = Engine::shared(kind) else { return };
+    let client = engine.client();
+    prepare(&client, namespace);
+    let file = support::root().join("tests/data/office.pcap");
+    let output = output(&[engine.url()], namespace, "&batch=100k");
+    let first = replay(&file, &output);
+    assert_complete(&client, namespace, &first);
+    let delivery = &first.stats["outputs"][0]["delivery"];
+    assert_eq!(delivery["accepted"], first.stats["outputs"][0]["sent"]["records"], "{delivery}");
+    // The same again adds nothing.
+    let again = replay(&file, &output);
+    assert_complete(&client, namespace, &again);
+    let delivery = &again.stats["outputs"][0]["delivery"];
+    assert_eq!(delivery["accepted"], 0, "{delivery}");
+    assert_eq!(delivery["duplicate"], again.stats["outputs"][0]["sent"]["records"], "{delivery}");
+    // Other settings make other flows, or another run.
+    let other = replay(&file, &format!("{output}&run=other"));
+    assert_eq!(other.stats["outputs"][0]["delivery"]["duplicate"], 0, "{}", other.stats);
+}
+
+#[test]
+fn replay_twice_is_there_once() {
+    check_replay(Kind::Elasticsearch8, "twice");
+}
+
+#[test]
+fn replay_twice_is_there_once_in_opensearch() {
+    check_replay(Kind::OpenSearch2, "twice");
+}
+
+#[test]
+fn engine_that_crashes_in_the_middle_of_a_replay_has_all_in_the_end() {
+    let Some(mut engine) = Engine::start(Kind::Elasticsearch8) else { return };
+    prepare(&engine.client(), "crash");
+    let folder = support::scratch();
+    let file = capture(&folder, 60_000);
+    let output = output(&[engine.url()], "crash", "&batch=200k&gzip=0");
+    let child = start(&file, &output);
+    for round in 0..2 {
+        thread::sleep(Duration::from_millis(1500));
+        if round == 0 {
+            engine.kill()
+        } else {
+            engine.stop()
+        }
+        thread::sleep(Duration::from_millis(500));
+        engine.restart();
+    }
+    let run = end(child);
+    assert_complete(&engine.client(), "crash", &run);
+    assert!(run.count("outputs.0.errors") > 0, "it noticed: {}", run.stats);
+}
+
+#[test]
+fn read_only_index_takes_all_once_it_is_lifted() {
+    let Some(engine) = Engine::shared(Kind::Elasticsearch8) else { return };
+    let client = engine.client();
+    prepare(&client, "block");
+    let folder = support::scratch();
+    let output = output(&[engine.url()], "block", "");
+    // The stream exists before it is blocked.
+    let first = replay(&support::root().join("tests/data/interfaces.pcapng"), &output);
+    let settings = format!("/{}/_settings", stream("block"));
+    client.put(&settings, &json!({"index.blocks.write": true})).done();
+    let file = capture(&folder, 5000);
+    let child = start(&file, &output);
+    thread::sleep(Duration::from_secs(2));
+    client.put(&settings, &json!({"index.blocks.write": null})).done();
+    let run = end(child);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    run.assert_conservation();
+    client.refresh(&stream("block"));
+    let sent = [&first, &run].map(|run| run.count("outputs.0.sent.records"));
+    assert_eq!(client.count(&stream("block")), sent.iter().sum::<u64>());
+    assert!(run.count("outputs.0.errors") > 0, "it was blocked: {}", run.stats);
+}
+
+#[test]
+fn cluster_with_a_short_queue_takes_all() {
+    let settings = ["thread_pool.write.queue_size=6", "thread_pool.write.size=1"];
+    let Some(engine) = Engine::start_with(Kind::Elasticsearch8, 1, &settings) else { return };
+    let client = engine.client();
+    let mut template = strict_template("queue");
+    template["template"]["settings"]["index"]["number_of_shards"] = json!(8);
+    client.put_index_template("queue", &template);
+    let folder = support::scratch();
+    let file = capture(&folder, 20_000);
+    let output = output(&[engine.url()], "queue", "&batch=500k&connections=32&gzip=0");
+    let run = end(start(&file, &output));
+    assert_complete(&client, "queue", &run);
+    assert!(run.count("outputs.0.retried") > 0, "the queue was full: {}", run.stats);
+}
+
+#[test]
+fn documents_that_do_not_fit_are_kept_with_the_reason() {
+    let Some(engine) = Engine::shared(Kind::Elasticsearch8) else { return };
+    let client = engine.client();
+    let mut template = strict_template("conflict");
+    // Some documents have a VLAN, and it is no address.
+    template["template"]["mappings"]["properties"]["netflow"]["properties"]["vlan_id"]["type"] =
+        json!("ip");
+    client.put_index_template("conflict", &template);
+    let folder = support::scratch();
+    let kept = folder.path().join("dead.ndjson");
+    let settings = format!("&dead-letter={}", kept.display());
+    let file = support::root().join("tests/data/office.pcap");
+    let run = replay(&file, &output(&[engine.url()], "conflict", &settings));
+    run.assert_conservation();
+    let dead = run.count("outputs.0.dead_lettered.records");
+    assert!(dead > 0, "{}", run.stats);
+    let lines = fs::read_to_string(kept).unwrap();
+    assert_eq!(lines.lines().count() as u64, dead);
+    for line in lines.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["error"]["type"], "document_parsing_exception", "{line}");
+        assert!(line["error"]["reason"].as_str().unwrap().contains("vlan_id"), "{line}");
+        assert!(line["document"]["netflow"]["vlan_id"].is_u64(), "{line}");
+    }
+    let stream = stream("conflict");
+    client.refresh(&stream);
+    assert_eq!(
+        client.count(&stream) + dead,
+        run.count("ended.idle.records")
+            + run.count("ended.active.records")
+            + run.count("ended.end.records")
+            + run.count("ended.forced.records")
+    );
+}
