@@ -6,6 +6,7 @@
 //! a sink. Each output is described once, in output/.
 
 mod content;
+pub mod ending;
 mod error;
 mod exporter;
 mod json;

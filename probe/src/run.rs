@@ -19,7 +19,7 @@ use crate::host::ports::Ports;
 use crate::host::{priority, rights};
 use crate::pipeline::live::Attached;
 use crate::pipeline::output::Output;
-use crate::pipeline::replay;
+use crate::pipeline::replay::{self, ReplayEnd};
 use crate::pipeline::session::{Session, Watch};
 use crate::pipeline::stages;
 use crate::pipeline::worker::new_table;
@@ -119,11 +119,16 @@ fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>)
     let mut source = FileSource::open(files, &config.ifindex, stop);
     let mut progress = Progress::new(quiet);
     let outputs = outputs(&mut exporters, &mut top);
-    let stages = stages::configured(config);
-    let end = replay::replay(config, &mut source, stages, outputs, stop, &mut |source| {
-        let (done, size) = source.progress();
-        progress.update(done, size);
-    });
+    // Files of an earlier run stay when there is nothing to put in their place.
+    let end = if source.has_capture() {
+        let stages = stages::configured(config);
+        replay::replay(config, &mut source, stages, outputs, stop, &mut |source| {
+            let (done, size) = source.progress();
+            progress.update(done, size);
+        })
+    } else {
+        ReplayEnd::of_nothing(outputs)
+    };
     drop(progress);
     source.finish();
     if let Some(failure) = &end.failure {

@@ -9,6 +9,7 @@ mod damage;
 mod files;
 mod messages;
 mod outputs;
+mod places;
 mod signals;
 mod tls;
 mod udp;

@@ -71,7 +71,7 @@ fn interrupt_of_a_silent_input_ends_the_program() {
 }
 
 /// Whether the process has a handler for SIGINT.
-fn handles_interrupts(child: &Child) -> bool {
+pub(crate) fn handles_interrupts(child: &Child) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
     u64::from_str_radix(caught.trim(), 16).unwrap() & 1 << (Signal::SIGINT as u64 - 1) != 0

@@ -1,16 +1,17 @@
 //! Files and standard output.
 
-use super::{ODID, Output, TargetForm};
+use super::{ODID, Output, Request, TargetForm};
+use crate::error::ExportError;
 use crate::json::{DocumentExporter, DocumentSettings};
 use crate::message::ipfix;
-use crate::transport::{FileTransport, Transport};
+use crate::transport::{FileSettings, FileTransport, Form, Patience, Start, Transport};
 
 pub(super) const IPFIX_FILE: Output = Output {
     scheme: "ipfix-file",
     meaning: "IPFIX in a file (RFC 5655)",
     settings: &[&ODID],
     target: TargetForm::Path(|request, path| {
-        let file = FileTransport::create(path)?;
+        let file = open(request, path, Form::Messages)?;
         let encoder = ipfix::Encoder::new(request.observation_domain_id(), file.message_limit());
         Ok(request.messages(encoder, file, None))
     }),
@@ -30,7 +31,16 @@ pub(super) const JSON: Output = Output {
             key: request.context.key,
             sampling_interval: request.context.sampling_interval,
         };
-        Ok(Box::new(DocumentExporter::new(settings, FileTransport::create(path)?)))
+        Ok(Box::new(DocumentExporter::new(settings, open(request, path, Form::Documents)?)))
     }),
     sampling_interval_max: u32::MAX,
 };
+
+/// A replay makes the same file each time. Live capture goes on where the last run has ended.
+fn open(request: &Request<'_>, path: &str, form: Form) -> Result<FileTransport, ExportError> {
+    let start = match request.context.patience {
+        Patience::Wait => Start::Anew,
+        Patience::GoOn => Start::Append,
+    };
+    FileTransport::open(&FileSettings { path: path.to_owned(), start, form })
+}

@@ -21,7 +21,7 @@ use crate::content::Content;
 use crate::error::ExportError;
 use crate::exporter::ExportCounts;
 use crate::message::Message;
-pub(crate) use file::FileTransport;
+pub(crate) use file::{FileSettings, FileTransport, Form, Start};
 pub use stream::Patience;
 pub(crate) use stream::{StreamSettings, StreamTransport};
 pub(crate) use tls::TlsSettings;

@@ -28,6 +28,14 @@ pub(crate) struct OutputEnd {
     pub(crate) error: Option<ExportError>,
 }
 
+impl OutputEnd {
+    /// The end of an output that was not given anything.
+    pub(crate) fn of_nothing(output: Output<'_>) -> Self {
+        let counts = output.exporter.counts();
+        Self { name: output.name, counts, dropped: RecordTally::default(), error: None }
+    }
+}
+
 /// The loop of an output.
 pub(crate) struct OutputLoop<'output, 'run> {
     pub(crate) output: Output<'output>,

@@ -43,12 +43,20 @@ const PIPE_TICKS: Ticks<'static> = Ticks { period: Duration::from_secs(1), publi
 const QUEUE_BLOCKS: usize = 4;
 
 /// What became of a replay.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ReplayEnd {
     pub(crate) meter: MeterCounts,
     pub(crate) ended: Ended,
     pub(crate) outputs: Vec<OutputEnd>,
     pub(crate) failure: Option<CaptureError>,
+}
+
+impl ReplayEnd {
+    /// The end of a replay that had no input. Its outputs were not given anything.
+    pub(crate) fn of_nothing(outputs: Vec<Output<'_>>) -> Self {
+        let outputs = outputs.into_iter().map(OutputEnd::of_nothing).collect();
+        Self { outputs, ..Self::default() }
+    }
 }
 
 /// Replays capture files through the stages into the outputs. Ends at the end of the files, when

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use exporter::{Context, Destination, Patience};
@@ -10,7 +10,7 @@ use flow::{HashSeed, KeyField, ObserverSettings, Sampling, TableSettings, Tpids}
 
 use super::args::{Arguments, CaptureMethod, LiveSettings, Order, StatsForm};
 use super::values::Seed;
-use crate::capture::file::Input;
+use crate::capture::file::{Input, Place};
 use crate::capture::packet::Direction;
 use crate::pipeline::worker::wall_clock;
 
@@ -69,6 +69,7 @@ impl Config {
     pub(crate) fn new(args: &Arguments) -> Result<Self, String> {
         let source = source(args)?;
         check_outputs(args)?;
+        check_files(args, &source)?;
         check_interfaces(&args.ifindex)?;
         let live = matches!(source, Source::Live(_));
         let seed = HashSeed::new(match args.hash_seed {
@@ -194,37 +195,38 @@ fn check_outputs(args: &Arguments) -> Result<(), String> {
             return Err(format!("output {} given twice", output.as_str()));
         }
     }
-    check_files(args)?;
     if args.output.iter().filter(|output| output.is_stdout()).count() > 1 {
         return Err("only one output can go to standard output".to_owned());
     }
     Ok(())
 }
 
-/// Refuses a file that is written twice, or read and written.
-fn check_files(args: &Arguments) -> Result<(), String> {
-    let mut written: Vec<PathBuf> = Vec::new();
+/// Refuses a file or pipe that is written twice, or read and written, whatever its names are.
+fn check_files(args: &Arguments, source: &Source) -> Result<(), String> {
+    let mut read: Vec<_> = match source {
+        Source::Files(inputs) => inputs.iter().filter_map(Input::place).collect(),
+        Source::Live(_) => Vec::new(),
+    };
+    read.extend(args.config.as_deref().and_then(Place::of_path));
+    let mut written = Vec::new();
     for output in &args.output {
-        let Some(path) = output.path().and_then(regular_file) else { continue };
-        if written.contains(&path) {
+        let place = output
+            .path()
+            .map_or_else(|| output.is_stdout().then(Place::of_stdout).flatten(), Place::of_path);
+        let Some(place) = place else { continue };
+        if written.contains(&place) {
             return Err(format!("output {}: another output writes the same file", output.as_str()));
         }
-        if args.inputs().iter().filter_map(|read| regular_file(read)).any(|read| read == path) {
+        if read.contains(&place) {
             return Err(format!("output {}: this file is read", output.as_str()));
         }
-        written.push(path);
+        written.push(place);
+    }
+    // Without outputs there is a table.
+    if args.output.is_empty() && Place::of_stdout().is_some_and(|place| read.contains(&place)) {
+        return Err("standard output goes to a file that is read".to_owned());
     }
     Ok(())
-}
-
-/// The canonical path of a regular file; `None` for a device or a pipe.
-fn regular_file(path: &Path) -> Option<PathBuf> {
-    match path.metadata() {
-        Ok(metadata) if metadata.is_file() => path.canonicalize().ok(),
-        Ok(_) => None,
-        // The file does not exist yet.
-        Err(_) => std::path::absolute(path).ok(),
-    }
 }
 
 fn check_interfaces(numbers: &[(String, u32)]) -> Result<(), String> {

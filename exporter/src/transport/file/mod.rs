@@ -1,9 +1,14 @@
 //! Messages or documents into a file or to standard output.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Write};
-use std::os::fd::AsFd;
+mod form;
+mod open;
 
+use std::io::ErrorKind;
+use std::path::Path;
+
+pub(crate) use self::form::Form;
+use self::open::OpenFile;
+pub(crate) use self::open::Start;
 use super::{Transport, TransportCounts};
 use crate::content::Content;
 use crate::error::{ExportError, sentence};
@@ -17,41 +22,56 @@ const BUFFER: usize = 256 * 1024;
 /// Room for one more document or message beyond that.
 const SPARE: usize = 64 * 1024;
 
+/// Which file, and how it is opened.
+#[derive(Clone, Debug)]
+pub(crate) struct FileSettings {
+    /// `-` is standard output.
+    pub(crate) path: String,
+    pub(crate) start: Start,
+    pub(crate) form: Form,
+}
+
+#[derive(Debug)]
 pub(crate) struct FileTransport {
     name: String,
-    file: Box<dyn Write + Send>,
+    file: OpenFile,
+    form: Form,
     buffer: Vec<u8>,
     /// Where in the buffer each piece ends, and what is in it.
     ends: Vec<(usize, Content)>,
+    opening: Opening,
     counts: TransportCounts,
 }
 
-impl FileTransport {
-    /// Creates the file, or empties it. `-` is standard output.
-    pub(crate) fn create(path: &str) -> Result<Self, ExportError> {
-        if path == "-" {
-            // Not through std's own buffer: what is written is to be known exactly.
-            let stdout = io::stdout().as_fd().try_clone_to_owned();
-            let stdout = stdout.map_err(|error| {
-                let problem = format!("cannot write to standard output: {}", sentence(&error));
-                ExportError::NotOpened(problem)
-            })?;
-            return Ok(Self::new("standard output", Box::new(File::from(stdout))));
-        }
-        let file = File::create(path).map_err(|error| {
-            ExportError::NotOpened(format!("cannot create {path}: {}", sentence(&error)))
-        })?;
-        Ok(Self::new(path, Box::new(file)))
-    }
+/// The messages before the first one with flows, which has their templates. They are written once
+/// more if another program has cut the file.
+#[derive(Debug, Default)]
+struct Opening {
+    octets: Vec<u8>,
+    is_whole: bool,
+}
 
-    pub(crate) fn new(name: &str, file: Box<dyn Write + Send>) -> Self {
-        Self {
+impl FileTransport {
+    /// Opens the file, or makes it.
+    pub(crate) fn open(settings: &FileSettings) -> Result<Self, ExportError> {
+        let FileSettings { path, start, form } = settings;
+        let (name, file) = match path.as_str() {
+            "-" => ("standard output", OpenFile::stdout()),
+            path => (path, OpenFile::open(Path::new(path), *start, *form)),
+        };
+        let file = file.map_err(|error| {
+            let tried = if path == "-" { "write to" } else { "create" };
+            ExportError::NotOpened(format!("cannot {tried} {name}: {}", sentence(&error)))
+        })?;
+        Ok(Self {
             name: name.to_owned(),
             file,
+            form: *form,
             buffer: Vec::with_capacity(BUFFER + SPARE),
             ends: Vec::new(),
+            opening: Opening::default(),
             counts: TransportCounts::default(),
-        }
+        })
     }
 
     /// Appends a piece, whole, with this in it.
@@ -68,11 +88,19 @@ impl FileTransport {
 
     /// Writes what was gathered. What did not get into the file whole has failed.
     fn write(&mut self) -> Result<(), ExportError> {
-        let (written, result) = write_as_much_as_possible(&mut self.file, &self.buffer);
+        let needs_opening = self.form == Form::Messages && self.file.was_cut();
+        let opening = if needs_opening { &self.opening.octets[..] } else { &[] };
+        let (mut written, mut result) = self.file.write(opening);
+        let mut whole = 0;
+        if result.is_ok() {
+            (written, result) = self.file.write(&self.buffer);
+            whole = self.ends.iter().map(|(end, _)| *end).rfind(|end| *end <= written).unwrap_or(0);
+        }
+        self.file.cut_back(written - whole);
         let mut begin = 0;
         for (end, mut content) in self.ends.drain(..) {
             content.octets = (end - std::mem::replace(&mut begin, end)) as u64;
-            if end <= written {
+            if end <= whole {
                 self.counts.sent += content;
             } else {
                 self.counts.failed += content;
@@ -91,8 +119,18 @@ impl FileTransport {
     }
 }
 
+impl Opening {
+    fn add(&mut self, message: &Message<'_>) {
+        self.is_whole |= message.content().records.records > 0 || self.octets.len() > BUFFER;
+        if !self.is_whole {
+            self.octets.extend_from_slice(message.octets);
+        }
+    }
+}
+
 impl Transport for FileTransport {
     fn send(&mut self, message: Message<'_>) -> Result<(), ExportError> {
+        self.opening.add(&message);
         self.append(message.content(), |out| out.extend_from_slice(message.octets))
     }
 
@@ -126,23 +164,4 @@ impl DocumentSink for FileTransport {
     fn counts(&self) -> ExportCounts {
         self.counts.into()
     }
-}
-
-impl std::fmt::Debug for FileTransport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FileTransport").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-fn write_as_much_as_possible(file: &mut dyn Write, octets: &[u8]) -> (usize, io::Result<()>) {
-    let mut written = 0;
-    while let Some(rest) = octets.get(written..).filter(|rest| !rest.is_empty()) {
-        match file.write(rest) {
-            Ok(0) => return (written, Err(ErrorKind::WriteZero.into())),
-            Ok(count) => written += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return (written, Err(error)),
-        }
-    }
-    (written, file.flush())
 }
