@@ -10,6 +10,7 @@ mod support;
 mod collector;
 mod connections;
 mod documents;
+mod files;
 mod golden;
 mod interfaces;
 mod limits;
