@@ -18,7 +18,7 @@ const ONE_REQUEST: Duration = Duration::from_secs(2);
 
 /// After the first request, an output waits at most this long for a peer that takes nothing, and
 /// in all this long for its pace.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Time between two looks of a thread that waits.
 pub(crate) const LOOK: Duration = Duration::from_millis(50);
@@ -26,20 +26,30 @@ pub(crate) const LOOK: Duration = Duration::from_millis(50);
 /// When the first request came, by [`now`]. 0 is never.
 static REQUESTED: AtomicU64 = AtomicU64::new(0);
 
-static STOPPED: AtomicBool = AtomicBool::new(false);
+/// Nothing is waited for any more.
+static HURRIED: AtomicBool = AtomicBool::new(false);
 
 /// Asks the run to end. It may be called in the handler of a signal.
 pub fn request() {
     let now = now();
-    let first = REQUESTED.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
-    if first.is_err_and(|first| now - first >= nanos(ONE_REQUEST)) {
-        stop_waiting();
+    if begin_at(now).is_some_and(|first| now.saturating_sub(first) >= nanos(ONE_REQUEST)) {
+        hurry();
     }
 }
 
+/// The run ends by itself: outputs wait for their peers no longer than after a request.
+pub fn begin() {
+    begin_at(now());
+}
+
+/// Notes when the end began; the time of an earlier request, if there was one.
+fn begin_at(now: u64) -> Option<u64> {
+    REQUESTED.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed).err()
+}
+
 /// Asks the outputs to wait for nothing any more.
-pub fn stop_waiting() {
-    STOPPED.store(true, Ordering::Relaxed);
+pub fn hurry() {
+    HURRIED.store(true, Ordering::Relaxed);
 }
 
 /// Whether the run was asked to end.
@@ -47,9 +57,14 @@ pub fn is_requested() -> bool {
     REQUESTED.load(Ordering::Relaxed) != 0
 }
 
+/// Whether the outputs were asked to wait for nothing any more.
+pub fn is_hurried() -> bool {
+    HURRIED.load(Ordering::Relaxed)
+}
+
 /// Whether a thread may wait any longer for a peer that has taken something `idle` ago.
 pub(crate) fn may_wait_for_peer(idle: Duration) -> bool {
-    !STOPPED.load(Ordering::Relaxed) && since_request().is_none_or(|past| past.min(idle) < PATIENCE)
+    !is_hurried() && since_request().is_none_or(|past| past.min(idle) < PATIENCE)
 }
 
 /// Waits. `false` as soon as the end of the run does not allow it any more.

@@ -30,6 +30,15 @@ pub trait Exporter: Send {
     /// As [`Exporter::export`].
     fn tick(&mut self, now: Timestamp) -> Result<(), ExportError>;
 
+    /// Opens files anew by their names, because another program may have moved them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Exporter::export`]. A file that cannot be opened is no error: what is open stays.
+    fn reopen(&mut self) -> Result<(), ExportError> {
+        Ok(())
+    }
+
     /// Sends everything and ends the session.
     ///
     /// # Errors

@@ -28,6 +28,15 @@ pub(crate) trait DocumentSink: Debug + Send {
     /// As [`DocumentSink::put`].
     fn flush(&mut self) -> Result<(), ExportError>;
 
+    /// Opens a file anew by its name.
+    ///
+    /// # Errors
+    ///
+    /// As [`DocumentSink::put`].
+    fn reopen(&mut self) -> Result<(), ExportError> {
+        Ok(())
+    }
+
     /// Sends what waits, and waits until nothing is under way.
     ///
     /// # Errors

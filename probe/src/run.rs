@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anstream::{stderr, stdout};
-use exporter::{ExportError, Exporter, sentence};
+use exporter::{ExportError, Exporter, ending, sentence};
 use flow::FlowTable;
 use log::error;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use terminal_size::terminal_size;
 
 use crate::capture::file::{FileSource, Input};
 use crate::host::doctor::{self, Form};
 use crate::host::ports::Ports;
+use crate::host::signals::{self, Run};
 use crate::host::{priority, rights};
 use crate::pipeline::live::Attached;
 use crate::pipeline::output::Output;
@@ -69,11 +69,17 @@ pub fn main() -> ExitCode {
 }
 
 fn meter(config: &Config, quiet: bool) -> ExitCode {
-    let stop = Arc::new(AtomicBool::new(false));
-    if let Err(problem) = stop_on_signals(&stop) {
-        error!("cannot handle signals: {}", sentence(&problem));
-        return FAILED.into();
-    }
+    let run = match &config.source {
+        Source::Files(_) => Run::Replay,
+        Source::Live(_) => Run::Live,
+    };
+    let stop = match signals::set_up(run) {
+        Ok(stop) => stop,
+        Err(problem) => {
+            error!("cannot handle signals: {}", sentence(&problem));
+            return FAILED.into();
+        }
+    };
     match &config.source {
         Source::Files(files) => replay(config, files, quiet, &stop),
         Source::Live(settings) => live(config, settings, quiet, &stop),
@@ -216,7 +222,7 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
     let mut live_totals = LiveTotals { config, quiet, screen, status, last: Rates::new() };
     let totals = session.run(&mut live_totals);
     let shown = show(config, quiet, top.as_ref(), &totals);
-    if shown && all_is_there(&totals) { ExitCode::SUCCESS } else { FAILED.into() }
+    if shown && all_is_there(&totals) && !ending::is_hurried() { ExitCode::SUCCESS } else { FAILED.into() }
 }
 
 /// Shows the totals of a live run while it goes on.
@@ -238,6 +244,10 @@ impl Watch for LiveTotals<'_> {
         if !self.screen {
             print_totals(self.config.stats, self.quiet, totals);
         }
+    }
+
+    fn wanted(&mut self, totals: &Totals) {
+        print_totals(self.config.stats, false, totals);
     }
 
     fn stuck(&mut self, totals: &Totals) -> ! {
@@ -316,14 +326,4 @@ fn print(text: &[u8]) -> bool {
             false
         }
     }
-}
-
-/// The first signal ends the run in good order, the second at once.
-fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
-    for signal in [SIGINT, SIGTERM] {
-        let again = i32::from(FAILED);
-        signal_hook::flag::register_conditional_shutdown(signal, again, Arc::clone(stop))?;
-        signal_hook::flag::register(signal, Arc::clone(stop))?;
-    }
-    Ok(())
 }

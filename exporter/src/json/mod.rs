@@ -66,6 +66,10 @@ impl<S: DocumentSink> Exporter for DocumentExporter<S> {
         self.sink.flush()
     }
 
+    fn reopen(&mut self) -> Result<(), ExportError> {
+        self.sink.reopen()
+    }
+
     fn finish(&mut self) -> Result<(), ExportError> {
         self.sink.finish()
     }

@@ -232,6 +232,13 @@ impl<E: MessageEncoder> Exporter for MessageExporter<E> {
         self.transport.flush()
     }
 
+    fn reopen(&mut self) -> Result<(), ExportError> {
+        self.send_message()?;
+        self.transport.reopen()?;
+        self.begin_session();
+        Ok(())
+    }
+
     fn finish(&mut self) -> Result<(), ExportError> {
         if self.announcements.were_sent() {
             // The final counts. Who may have lost the templates gets them once more.

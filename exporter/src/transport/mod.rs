@@ -43,6 +43,15 @@ pub(crate) trait Transport: Debug + Send {
     /// As [`Transport::send`].
     fn flush(&mut self) -> Result<(), ExportError>;
 
+    /// Opens a file anew by its name, which begins a session.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::send`].
+    fn reopen(&mut self) -> Result<(), ExportError> {
+        Ok(())
+    }
+
     /// Sends what waits and ends the session.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use super::Host;
 use super::tls::{Identity, Wire};
 use crate::content::Content;
+use crate::ending;
 use crate::message::Message;
 
 /// For each address of a name, and for the TLS handshake.
@@ -136,10 +137,10 @@ impl Session {
             let end = self.progress + STUCK_TIMEOUT;
             let end = until.map_or(end, |until| until.min(end));
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || !ending::may_wait_for_peer(self.progress.elapsed()) {
                 return Err(self.stuck());
             }
-            self.wire.wait_until_writable(left)?;
+            self.wire.wait_until_writable(left.min(ending::LOOK))?;
         }
         Ok(())
     }
@@ -151,7 +152,11 @@ impl Session {
         self.write_all(until)?;
         self.wire.end()?;
         let until = until.unwrap_or_else(|| Instant::now() + STUCK_TIMEOUT);
-        while !self.all_acknowledged()? && Instant::now() < until {
+        let may_wait = |begin: Instant| {
+            Instant::now() < until && ending::may_wait_for_peer(begin.elapsed())
+        };
+        let begin = Instant::now();
+        while !self.all_acknowledged()? && may_wait(begin) {
             thread::sleep(Duration::from_millis(1));
         }
         if self.acceptance.is_some() {

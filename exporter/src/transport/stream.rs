@@ -9,7 +9,7 @@
 //! A replay waits for its collector. Live, nothing waits but the end, and that not for long:
 //! connections are made beside, and what a slow collector does not take is kept up to a limit.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +22,7 @@ use super::session::{BUFFER, Peer, Session};
 use super::tls::{Identity, TlsSettings};
 use super::udp::connect;
 use super::{Host, Transport, TransportCounts};
+use crate::ending;
 use crate::error::{ExportError, sentence};
 use crate::message::Message;
 use crate::muted::Muted;
@@ -119,7 +120,7 @@ impl StreamTransport {
         };
         match patience {
             Patience::Wait => {
-                let session = Session::open(&transport.peer).map_err(not_opened)?;
+                let session = connect_patiently(&transport.peer).map_err(not_opened)?;
                 transport.begin(session);
             }
             Patience::GoOn => {
@@ -149,8 +150,8 @@ impl StreamTransport {
         let last_attempt = begin + REPLAY_PATIENCE;
         while !matches!(self.state, State::Connected(_)) {
             let now = Instant::now();
-            if now >= last_attempt {
-                let seconds = REPLAY_PATIENCE.as_secs();
+            if now >= last_attempt || !ending::may_wait_for_peer(begin.elapsed()) {
+                let seconds = begin.elapsed().as_secs();
                 return Err(ExportError::GaveUp(format!(
                     "{}: the connection was lost and did not come back in {seconds} s",
                     self.name
@@ -159,9 +160,9 @@ impl StreamTransport {
             if let State::Down { next_attempt, .. } = &mut self.state {
                 // The last one is when the time is over.
                 *next_attempt = (*next_attempt).min(last_attempt);
-                thread::sleep(next_attempt.saturating_duration_since(now));
+                thread::sleep(next_attempt.saturating_duration_since(now).min(ending::LOOK));
             }
-            self.seek(REPLAY_PATIENCE);
+            self.seek(ending::LOOK);
         }
         Ok(())
     }
@@ -285,6 +286,19 @@ impl Transport for StreamTransport {
     /// Messages under way count as neither sent nor failed yet.
     fn counts(&self) -> TransportCounts {
         self.counts
+    }
+}
+
+/// Connects, and waits for what becomes of it as long as the run is not to end.
+fn connect_patiently(peer: &Peer) -> io::Result<Session> {
+    let attempt = connect_beside(peer);
+    loop {
+        match attempt.recv_timeout(ending::LOOK) {
+            Ok(session) => return session,
+            Err(RecvTimeoutError::Timeout) if !ending::is_requested() => {}
+            Err(RecvTimeoutError::Timeout) => return Err(ErrorKind::Interrupted.into()),
+            Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("no thread for it")),
+        }
     }
 }
 

@@ -105,17 +105,22 @@ impl UdpTransport {
     }
 
     /// Sends what waits.
-    fn send_waiting(&mut self) {
+    fn send_waiting(&mut self) -> Result<(), ExportError> {
         if self.contents.is_empty() {
-            return;
+            return Ok(());
         }
         let waiting = std::mem::take(&mut self.waiting);
         let contents = std::mem::take(&mut self.contents);
-        if let Some(pace) = &mut self.pace {
-            pace.wait_for(u32::try_from(contents.len()).unwrap_or(u32::MAX));
+        let total = Content::sum(contents.iter().copied());
+        let datagrams = u32::try_from(contents.len()).unwrap_or(u32::MAX);
+        if let Some(pace) = &mut self.pace
+            && !pace.wait_for(datagrams)
+        {
+            self.counts.failed += total;
+            let problem = format!("{}: the run ended before its pace let all leave", self.name);
+            return Err(ExportError::GaveUp(problem));
         }
         let together = self.segmentation && contents.len() > 1;
-        let total = Content::sum(contents.iter().copied());
         if !together || self.send_segments(&waiting, total).is_err() {
             for (datagram, &content) in waiting.chunks(self.segment).zip(&contents) {
                 self.send_one(datagram, content);
@@ -124,6 +129,7 @@ impl UdpTransport {
         (self.waiting, self.contents) = (waiting, contents);
         self.waiting.clear();
         self.contents.clear();
+        Ok(())
     }
 
     /// Several datagrams of one length in one call. Fails if the kernel or the route cannot cut.
@@ -224,8 +230,9 @@ impl Transport for UdpTransport {
         let joins = self.contents.len() < self.segments_max
             && length <= self.segment
             && self.waiting.len() + length <= SEND_OCTETS_MAX;
-        if !joins {
-            self.send_waiting();
+        if !joins && let Err(error) = self.send_waiting() {
+            self.counts.failed += message.content();
+            return Err(error);
         }
         if self.contents.is_empty() {
             self.segment = length;
@@ -234,19 +241,18 @@ impl Transport for UdpTransport {
         self.contents.push(message.content());
         if length < self.segment {
             // A shorter datagram can only be the last.
-            self.send_waiting();
+            self.send_waiting()?;
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), ExportError> {
-        self.send_waiting();
-        Ok(())
+        self.send_waiting()
     }
 
     /// Sends what waits, and hears whether the last datagrams were unwanted.
     fn finish(&mut self) -> Result<(), ExportError> {
-        self.send_waiting();
+        self.send_waiting()?;
         let remote = self.socket.peer_addr().is_ok_and(|peer| !peer.ip().is_loopback());
         if remote {
             thread::sleep(LAST_WORD);

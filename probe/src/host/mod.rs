@@ -8,4 +8,5 @@ pub(crate) mod namespace;
 pub(crate) mod ports;
 pub(crate) mod priority;
 pub(crate) mod rights;
+pub(crate) mod signals;
 pub(crate) mod system;

@@ -9,6 +9,7 @@ use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
 use flow::{RecordTally, Timestamp};
 use log::error;
 
+use crate::host::signals;
 use crate::pipeline::queue::{Delivery, Merge, Pool};
 use crate::pipeline::worker::wall_clock;
 
@@ -63,6 +64,7 @@ impl OutputLoop<'_, '_> {
         let (mut lost, mut lost_events) = (RecordTally::default(), 0);
         let mut failure = None;
         let mut exported = Timestamp::default();
+        let mut reopenings = 0;
         let mut next_tick = self.ticks.map(|ticks| Instant::now() + ticks.period);
         loop {
             let result = match self.merge.receive(next_tick) {
@@ -89,6 +91,10 @@ impl OutputLoop<'_, '_> {
             };
             let result =
                 result.and_then(|()| self.tick_if_due(&mut next_tick, exported, failure.is_none()));
+            let asked = signals::reopenings();
+            let is_asked = std::mem::replace(&mut reopenings, asked) != asked && failure.is_none();
+            let result = result
+                .and_then(|()| if is_asked { self.output.exporter.reopen() } else { Ok(()) });
             if let Err(error) = result {
                 failure = Some(self.give_up(error));
             }

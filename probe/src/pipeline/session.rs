@@ -6,14 +6,14 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
-use exporter::{ExportCounts, MeterReport};
+use exporter::{ExportCounts, MeterReport, ending};
 use flow::{Conversation, FlowTable, Observer, Stage};
 use log::{error, warn};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::host::ports::Ports;
-use crate::host::{priority, rights};
+use crate::host::{priority, rights, signals};
 use crate::pipeline::live::{Attached, LiveWorker, Snapshot, WorkerInput, sum};
 use crate::pipeline::output::{Output, OutputEnd, OutputLoop, Ticks};
 use crate::pipeline::queue::{
@@ -37,8 +37,12 @@ const EXPORT_TICK: Duration = Duration::from_millis(500);
 /// Most sockets of returned interfaces that wait for a worker. More wait in the main thread.
 const ARRIVALS: usize = 64;
 
-/// Time in which an output must end after the last record is on its queue; then it is given up.
+/// Time in which an output must end after the last record is on its queue. Then it waits for
+/// nothing any more.
 const OUTPUTS_END: Duration = Duration::from_secs(15);
+
+/// Time in which an output that waits for nothing must end; then it is given up.
+const HURRIED_END: Duration = Duration::from_secs(2);
 
 /// What a live run needs.
 pub(crate) struct Session<'a> {
@@ -67,6 +71,9 @@ pub(crate) trait Watch {
 
     /// Every `--stats-interval`.
     fn interval(&mut self, totals: &Totals);
+
+    /// When somebody asks for them.
+    fn wanted(&mut self, totals: &Totals);
 
     /// Called at the end if an output does not end. These totals are the last; it ends the process.
     fn stuck(&mut self, totals: &Totals) -> !;
@@ -145,8 +152,8 @@ impl Session<'_> {
                 priority::drop_real_time();
             }
             supervisor.supervise(self.stop, &arrivals, watch);
-            // A signal after this ends the process at once.
-            self.stop.store(true, Ordering::Relaxed);
+            // Outputs wait for their peers no longer than after a signal.
+            ending::begin();
             supervisor.ports.detach();
             shared.last_frames.store(true, Ordering::Relaxed);
             threads.into_iter().for_each(join);
@@ -231,6 +238,9 @@ impl Supervisor<'_> {
             && !self.ports.are_all_gone()
         {
             thread::sleep(LOOK);
+            if signals::take_totals_wanted() {
+                watch.wanted(&self.totals(self.outputs_so_far()));
+            }
             let now = Instant::now();
             if now < next_round {
                 continue;
@@ -269,6 +279,9 @@ impl Supervisor<'_> {
         }
         while !outputs.iter().all(ScopedJoinHandle::is_finished) {
             if Instant::now() >= end {
+                ending::hurry();
+            }
+            if Instant::now() >= end + HURRIED_END {
                 watch.stuck(&self.totals_when_stuck());
             }
             thread::sleep(LOOK);

@@ -1,9 +1,10 @@
 //! What the user names as input: files, folders, pipes.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -84,7 +85,9 @@ impl Input {
                 Box::new(Pipe { fd, state })
             }
             Self::File(path) => {
-                let file = fs::File::open(path)?;
+                // A named pipe is open at once, also without a writer.
+                let flags = libc::O_NONBLOCK;
+                let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
                 if file.metadata()?.is_file() {
                     Box::new(Counted { inner: file, read: state.read })
                 } else {
