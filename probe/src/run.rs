@@ -222,7 +222,11 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
     let mut live_totals = LiveTotals { config, quiet, screen, status, last: Rates::new() };
     let totals = session.run(&mut live_totals);
     let shown = show(config, quiet, top.as_ref(), &totals);
-    if shown && all_is_there(&totals) && !ending::is_hurried() { ExitCode::SUCCESS } else { FAILED.into() }
+    if shown && all_is_there(&totals) && !ending::is_hurried() {
+        ExitCode::SUCCESS
+    } else {
+        FAILED.into()
+    }
 }
 
 /// Shows the totals of a live run while it goes on.

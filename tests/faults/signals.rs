@@ -1,16 +1,21 @@
 //! Interrupts during a replay.
 
+use std::fs::OpenOptions;
 use std::io::Write;
-use std::net::TcpListener;
-use std::process::{Child, ChildStdin, Stdio};
-use std::time::Instant;
+use std::net::{TcpListener, UdpSocket};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use tempfile::TempDir;
 
 use crate::support::capture::{Captured, pcap};
 use crate::support::packet::ethernet;
-use crate::support::{self, flowprobe};
-use crate::{FAILED, datagram, feed, finish, many_flows, start, wait_until};
+use crate::support::{self, documents, flowprobe, ipfix, scratch};
+use crate::{DONE, FAILED, assert_error, datagram, feed, finish, many_flows, start, wait_until};
 
 fn signal(child: &Child, signal: Signal) {
     support::signal(child.id(), signal).unwrap();
@@ -30,7 +35,7 @@ fn write_and_wait(child: &mut Child, packets: &[Captured]) -> ChildStdin {
 
 #[test]
 fn interrupt_ends_all_flows_and_accounts_for_them() {
-    for which in [Signal::SIGINT, Signal::SIGTERM] {
+    for which in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
         for workers in ["1", "2"] {
             let mut child = start(&["-r", "-", "-o", "json:-", "--workers", workers]);
             let packets: Vec<_> = (1..=500).map(|port| datagram(port, port.into())).collect();
@@ -96,26 +101,168 @@ fn interrupt_of_a_replay_without_outputs_shows_what_there_is() {
     assert!(table.contains("interrupted"), "{table}");
 }
 
+/// A pipe with a name, which nobody has opened.
+fn named_pipe(folder: &TempDir) -> String {
+    let path = folder.path().join("pipe");
+    mkfifo(&path, Mode::S_IRWXU).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
 #[test]
-fn second_interrupt_ends_the_program_at_once() {
-    for which in [Signal::SIGINT, Signal::SIGTERM] {
-        // A collector that never reads: the first signal cannot end in good order.
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("ipfix+tcp://{}", listener.local_addr().unwrap());
-        let mut child = start(&["-r", "-", "-o", &url]);
+fn a_named_pipe_that_nobody_has_opened_is_not_waited_for_after_a_signal() {
+    let folder = scratch();
+    let pipe = named_pipe(&folder);
+    for which in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let output = format!("json:{pipe}");
+        for arguments in [["-r", &pipe, "-o", "json:-"], ["-r", "/dev/null", "-o", &output]] {
+            let child = start(&arguments);
+            wait_until(|| handles_interrupts(&child) && stalled(&child));
+            let begin = Instant::now();
+            signal(&child, which);
+            let run = finish(child);
+            assert_eq!(run.status, FAILED, "{arguments:?}: {}", run.stderr);
+            assert!(begin.elapsed().as_secs() < 5, "{arguments:?}: {:?}", begin.elapsed());
+        }
+    }
+}
+
+#[test]
+fn a_named_pipe_may_be_opened_late_and_be_silent() {
+    let folder = scratch();
+    let pipe = named_pipe(&folder);
+    let child = start(&["-r", &pipe, "-o", "json:-"]);
+    wait_until(|| handles_interrupts(&child) && stalled(&child));
+    let mut writer = OpenOptions::new().write(true).open(&pipe).unwrap();
+    writer.write_all(&pcap(&[datagram(1, 1), datagram(2, 2)])).unwrap();
+    wait_until(|| stalled(&child));
+    signal(&child, Signal::SIGTERM);
+    let run = finish(child);
+    drop(writer);
+    run.assert_conservation();
+    assert_eq!(run.status, FAILED, "{}", run.stderr);
+    assert_eq!(run.flows().len(), 2);
+}
+
+#[test]
+fn other_signals_end_nothing() {
+    let others = [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGPIPE, Signal::SIGXFSZ];
+    let mut child = start(&["-r", "-", "-o", "json:-"]);
+    wait_until(|| handles_interrupts(&child));
+    let file = pcap(&[datagram(1, 1), datagram(2, 2)]);
+    let mut stdin = child.stdin.take().unwrap();
+    for octet in &file {
+        signal(&child, others[usize::from(*octet) % others.len()]);
+        stdin.write_all(std::slice::from_ref(octet)).unwrap();
+    }
+    drop(stdin);
+    let run = finish(child);
+    assert_eq!(run.status, DONE, "{}", run.stderr);
+    assert_eq!(run.flows().len(), 2);
+}
+
+#[test]
+fn signals_that_are_ignored_at_the_start_stay_ignored() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(flowprobe().get_program());
+    let mut child = crate::start_command(command, &["-r", "-", "-o", "json:-"]);
+    let stdin = write_and_wait(&mut child, &[datagram(1, 1)]);
+    signal(&child, Signal::SIGHUP);
+    thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "it goes on");
+    signal(&child, Signal::SIGTERM);
+    let run = finish(child);
+    drop(stdin);
+    assert_eq!((run.status, run.flows().len()), (FAILED, 1), "{}", run.stderr);
+}
+
+/// As `timeout` and terminals do: several signals, to the process and to its group.
+#[test]
+fn signals_within_moments_are_one() {
+    let mut child = start(&["-r", "-", "-o", "json:-"]);
+    let feeder = feed(&mut child, many_flows(50_000));
+    wait_until(|| stalled(&child));
+    for which in [Signal::SIGTERM, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT] {
+        signal(&child, which);
+        thread::sleep(Duration::from_millis(200));
+    }
+    assert!(child.try_wait().unwrap().is_none(), "it waits for who reads the documents");
+    let run = finish(child);
+    feeder.join().unwrap();
+    run.assert_conservation();
+    assert_eq!(run.status, FAILED);
+    assert_eq!(run.stats["interrupted"], true);
+    assert_eq!(run.count("outputs.0.failed.records"), 0, "{}", run.stderr);
+    assert_eq!(run.flows().len() as u64, run.count("received.packets"), "all have left");
+}
+
+/// More than the two seconds in which signals are one.
+const LATER: Duration = Duration::from_millis(2200);
+
+#[test]
+fn a_later_signal_stops_waiting_for_outputs() {
+    let folder = scratch();
+    let pipe = named_pipe(&folder);
+    // Somebody who opens it and reads nothing, as the collector does.
+    let reader = OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let outputs = [
+        format!("ipfix+tcp://{}", listener.local_addr().unwrap()),
+        format!("ipfix://{}?pps=1", socket.local_addr().unwrap()),
+        format!("json:{pipe}"),
+        format!("ipfix-file:{pipe}"),
+    ];
+    for url in &outputs {
+        let path = folder.path().join("flows.json");
+        let file = format!("json:{}", path.display());
+        let mut child = start(&["-r", "-", "-o", url, "-o", &file]);
         let feeder = feed(&mut child, many_flows(200_000));
-        let (stream, _) = listener.accept().unwrap();
         wait_until(|| stalled(&child));
-        signal(&child, which);
-        std::thread::sleep(std::time::Duration::from_millis(200));
-        assert!(child.try_wait().unwrap().is_none(), "it waits for the collector");
+        signal(&child, Signal::SIGTERM);
+        thread::sleep(LATER);
+        assert!(child.try_wait().unwrap().is_none(), "it waits for the output");
         let begin = Instant::now();
-        signal(&child, which);
-        let status = child.wait().unwrap();
-        assert_eq!(status.code(), Some(FAILED));
-        assert!(begin.elapsed().as_millis() < 2000, "{:?}", begin.elapsed());
-        drop(stream);
+        signal(&child, Signal::SIGINT);
+        let run = finish(child);
+        assert!(begin.elapsed().as_millis() < 2000, "{url}: {:?}", begin.elapsed());
         feeder.join().unwrap();
+        run.assert_conservation();
+        assert_eq!(run.status, FAILED, "{url}");
+        assert_eq!(run.stats["interrupted"], true);
+        assert!(run.count("outputs.0.failed.records") > 0, "{url}: {}", run.stats);
+        // The file beside it has all, and ends whole.
+        let written = std::fs::read(&path).unwrap();
+        assert_eq!(documents(&written).len() as u64, run.count("metered.packets"), "{url}");
+        assert_eq!(run.count("outputs.1.sent.records"), run.count("metered.packets"), "{url}");
+    }
+    drop(reader);
+}
+
+#[test]
+fn a_limit_of_file_size_is_an_error_of_the_file() {
+    let folder = scratch();
+    let path = folder.path().join("out");
+    for scheme in ["json", "ipfix-file"] {
+        let mut command = Command::new("sh");
+        // In blocks of 512 octets.
+        let script = "ulimit -f 99; exec \"$0\" \"$@\"";
+        command.args(["-c", script]).arg(flowprobe().get_program());
+        let url = format!("{scheme}:{}", path.display());
+        let mut child = crate::start_command(command, &["-r", "-", "-o", &url]);
+        let feeder = feed(&mut child, many_flows(5000));
+        let run = finish(child);
+        feeder.join().unwrap();
+        run.assert_conservation();
+        assert_eq!(run.status, FAILED);
+        assert_error(&run, &["cannot write", "file too large"]);
+        let written = std::fs::read(&path).unwrap();
+        let whole = if scheme == "json" {
+            documents(&written).len()
+        } else {
+            ipfix::session(&written).iter().map(|message| message.flows().count()).sum()
+        };
+        assert!(whole > 0);
+        assert_eq!(run.count("outputs.0.sent.records"), whole as u64, "{scheme}");
     }
 }
 
@@ -130,7 +277,7 @@ fn stalled(child: &Child) -> bool {
         states.any(|status| status.contains("State:\tR"))
     };
     (0..5).all(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
         !running()
     })
 }

@@ -15,7 +15,11 @@ use crate::support::{documents, scratch, write};
 const SCHEMES: [&str; 2] = ["json", "ipfix-file"];
 
 fn live() -> Context {
-    Context { patience: Patience::GoOn, uptime_start: Some(Timestamp::from_millis(T0)), ..context() }
+    Context {
+        patience: Patience::GoOn,
+        uptime_start: Some(Timestamp::from_millis(T0)),
+        ..context()
+    }
 }
 
 /// Gives the output so many records, and time to write them.

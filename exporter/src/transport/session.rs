@@ -152,9 +152,8 @@ impl Session {
         self.write_all(until)?;
         self.wire.end()?;
         let until = until.unwrap_or_else(|| Instant::now() + STUCK_TIMEOUT);
-        let may_wait = |begin: Instant| {
-            Instant::now() < until && ending::may_wait_for_peer(begin.elapsed())
-        };
+        let may_wait =
+            |begin: Instant| Instant::now() < until && ending::may_wait_for_peer(begin.elapsed());
         let begin = Instant::now();
         while !self.all_acknowledged()? && may_wait(begin) {
             thread::sleep(Duration::from_millis(1));

@@ -297,7 +297,9 @@ fn connect_patiently(peer: &Peer) -> io::Result<Session> {
             Ok(session) => return session,
             Err(RecvTimeoutError::Timeout) if !ending::is_requested() => {}
             Err(RecvTimeoutError::Timeout) => return Err(ErrorKind::Interrupted.into()),
-            Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("no thread for it")),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(io::Error::other("no thread for it"));
+            }
         }
     }
 }

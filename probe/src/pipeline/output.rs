@@ -93,8 +93,8 @@ impl OutputLoop<'_, '_> {
                 result.and_then(|()| self.tick_if_due(&mut next_tick, exported, failure.is_none()));
             let asked = signals::reopenings();
             let is_asked = std::mem::replace(&mut reopenings, asked) != asked && failure.is_none();
-            let result = result
-                .and_then(|()| if is_asked { self.output.exporter.reopen() } else { Ok(()) });
+            let result =
+                result.and_then(|()| if is_asked { self.output.exporter.reopen() } else { Ok(()) });
             if let Err(error) = result {
                 failure = Some(self.give_up(error));
             }
