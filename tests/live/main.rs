@@ -11,6 +11,7 @@ mod collectors;
 mod direction;
 mod ends;
 mod exports;
+mod hangup;
 mod host;
 mod interfaces;
 mod load;

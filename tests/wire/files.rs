@@ -8,7 +8,7 @@ use exporter::{Context, Destination, Exporter, Patience};
 use flow::{Batch, Timestamp};
 
 use crate::collector::{context, open};
-use crate::record::{T0, udp4};
+use crate::record::{DAY, T0, udp4};
 use crate::support::ipfix::session;
 use crate::support::{documents, scratch, write};
 
@@ -146,4 +146,172 @@ fn what_another_program_appends_stays() {
     export(&mut *exporter, 1, T0 + 1000);
     exporter.finish().unwrap();
     assert_eq!(flows("json", &path), 3);
+}
+
+/// The files of a folder in the order of their names, and the flows in each.
+fn files(scheme: &str, folder: &Path) -> Vec<(String, usize)> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let mut files: Vec<_> = entries.map(|path| (name(&path), flows(scheme, &path))).collect();
+    files.sort();
+    files
+}
+
+fn names(files: &[(String, usize)]) -> Vec<&str> {
+    files.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+#[test]
+fn a_file_that_was_moved_is_left_and_made_again() {
+    for scheme in SCHEMES {
+        let folder = scratch();
+        let [path, moved] = ["flows", "moved"].map(|name| folder.path().join(name));
+        let mut exporter = open(&format!("{scheme}:{}", path.display()), &live());
+        export(&mut *exporter, 7, T0);
+        fs::rename(&path, &moved).unwrap();
+        // It is not looked for before it is asked to.
+        export(&mut *exporter, 3, T0 + 500);
+        // What was gathered belongs to the old file.
+        exporter.export(&Batch::from(&[udp4(T0); 2][..])).unwrap();
+        exporter.reopen().unwrap();
+        assert_eq!(flows(scheme, &moved), 12, "{scheme}: it is whole at once");
+        export(&mut *exporter, 5, T0 + 1000);
+        // To open the same file again does no harm.
+        exporter.reopen().unwrap();
+        export(&mut *exporter, 1, T0 + 1500);
+        exporter.finish().unwrap();
+        assert_eq!(flows(scheme, &moved), 12, "{scheme}");
+        assert_eq!(flows(scheme, &path), 6, "{scheme}");
+        assert_eq!(exporter.counts().sent.records, 18);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_made_again_goes_on() {
+    for scheme in SCHEMES {
+        let folder = scratch();
+        let [inner, moved] = ["inner", "moved"].map(|name| folder.path().join(name));
+        fs::create_dir(&inner).unwrap();
+        let path = inner.join("flows");
+        let mut exporter = open(&format!("{scheme}:{}", path.display()), &live());
+        export(&mut *exporter, 4, T0);
+        fs::rename(&inner, &moved).unwrap();
+        exporter.reopen().unwrap();
+        // A pipe in its place would make it wait for a reader.
+        fs::create_dir(&inner).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        exporter.reopen().unwrap();
+        export(&mut *exporter, 2, T0 + 1000);
+        exporter.finish().unwrap();
+        assert_eq!(flows(scheme, &moved.join("flows")), 6, "{scheme}");
+        assert_eq!(exporter.counts().failed.records, 0);
+    }
+}
+
+/// T0 is 07:08:09.
+#[test]
+fn files_follow_each_other_by_time() {
+    for scheme in SCHEMES {
+        for context in [live(), context()] {
+            let folder = scratch();
+            let pattern = folder.path().join("flows-%H%M%S");
+            let mut exporter =
+                open(&format!("{scheme}:{}?rotate=10s", pattern.display()), &context);
+            for second in [0, 0, 5, 11, 12] {
+                export(&mut *exporter, 2, T0 + second * 1000);
+            }
+            // Without a flow, a file is complete when its time is over.
+            exporter.export(&Batch::from(&[udp4(T0 + 12_000); 1][..])).unwrap();
+            exporter.tick(Timestamp::from_millis(T0 + 21_000)).unwrap();
+            let so_far = files(scheme, folder.path());
+            assert_eq!(
+                names(&so_far),
+                ["flows-070800", "flows-070810", "flows-070820", "flows-070830"]
+            );
+            exporter.finish().unwrap();
+            let files = files(scheme, folder.path());
+            let flows: Vec<_> = files.iter().map(|(_, flows)| *flows).collect();
+            assert_eq!(flows, [4, 2, 5, 0], "{scheme}");
+            assert_eq!(flows, so_far.iter().map(|(_, flows)| *flows).collect::<Vec<_>>());
+            assert_eq!(exporter.counts().sent.records, 11);
+        }
+    }
+}
+
+#[test]
+fn a_file_of_the_same_time_is_appended_to_live_and_made_anew_in_a_replay() {
+    for scheme in SCHEMES {
+        for (context, flows) in [(live(), 6), (context(), 3)] {
+            let folder = scratch();
+            let url = format!("{scheme}:{}?rotate=1h", folder.path().join("%H").display());
+            for _ in 0..2 {
+                let mut exporter = open(&url, &context);
+                export(&mut *exporter, 3, T0);
+                exporter.finish().unwrap();
+            }
+            assert_eq!(files(scheme, folder.path()), [("07".to_owned(), flows)], "{scheme}");
+        }
+    }
+}
+
+#[test]
+fn files_follow_each_other_by_size() {
+    const OCTETS_MAX: u64 = 10_000;
+    for scheme in SCHEMES {
+        for context in [live(), context()] {
+            let folder = scratch();
+            let url = format!("{scheme}:{}?rotate=10kB", folder.path().join("flows").display());
+            let mut given = 0;
+            for run in 0..3 {
+                let mut exporter = open(&url, &context);
+                for _ in 0..100 {
+                    export(&mut *exporter, 3, T0 + run * DAY);
+                    given += 3;
+                }
+                exporter.finish().unwrap();
+                assert_eq!(exporter.counts().sent.records, 300);
+            }
+            let files = files(scheme, folder.path());
+            assert!(files.len() > 3, "{files:?}");
+            assert_eq!(files.iter().map(|(_, flows)| flows).sum::<usize>(), given, "{scheme}");
+            for (name, _) in &files {
+                // T0, or a number behind it.
+                assert!(name.contains("-070809"), "{name}");
+                let octets = fs::metadata(folder.path().join(name)).unwrap().len();
+                // One document or message, and the final counts, may be beyond.
+                assert!(octets < OCTETS_MAX + 8192 + 500, "{name}: {octets}");
+            }
+        }
+    }
+}
+
+#[test]
+fn live_files_that_are_full_are_not_appended_to() {
+    let folder = scratch();
+    let url = format!("json:{}?rotate=3kB", folder.path().join("flows-%Y").display());
+    write(&folder, "flows-2024", &[b'\n'; 3000]);
+    write(&folder, "flows-2024-1", b"{}\n");
+    run(&url, 1);
+    let files = files("json", folder.path());
+    let expected = [("flows-2024", 0), ("flows-2024-1", 2)].map(|(name, n)| (name.to_owned(), n));
+    assert_eq!(files, expected);
+}
+
+#[test]
+fn times_of_files_that_make_no_sense_are_refused() {
+    for (url, words) in [
+        ("json:-?rotate=1h", "rotate needs a file"),
+        ("json:x-%!?rotate=1h", "x-%!"),
+        ("json:x?rotate=1", "rotate=1 is not whole seconds or a size"),
+        ("json:x?rotate=100ms", "is not whole seconds or a size"),
+        ("ipfix://h?rotate=1h", "not a setting"),
+    ] {
+        let error = url.parse::<Destination>().err().unwrap();
+        assert!(error.contains(words), "{url}: {error}");
+    }
+    // Without rotation a name is what it is.
+    let folder = scratch();
+    let path = folder.path().join("100%-%Y");
+    run(&format!("json:{}", path.display()), 1);
+    assert!(path.exists());
 }

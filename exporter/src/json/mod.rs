@@ -46,6 +46,9 @@ impl<S: DocumentSink> Exporter for DocumentExporter<S> {
         let mut rest = batch.events.iter();
         let result = records
             .try_for_each(|record| {
+                if record.exported >= sink.rotation_due() {
+                    sink.rotate(record.exported)?;
+                }
                 sink.put(Content::record(record), |out| {
                     documents.put(record, batch.details_of(record), out)
                 })
@@ -62,7 +65,10 @@ impl<S: DocumentSink> Exporter for DocumentExporter<S> {
         self.documents.learn_interfaces(&meter.interfaces);
     }
 
-    fn tick(&mut self, _now: Timestamp) -> Result<(), ExportError> {
+    fn tick(&mut self, now: Timestamp) -> Result<(), ExportError> {
+        if now >= self.sink.rotation_due() {
+            self.sink.rotate(now)?;
+        }
         self.sink.flush()
     }
 

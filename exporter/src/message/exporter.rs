@@ -22,6 +22,8 @@ pub(crate) struct MessageExporter<E> {
     announcements: Announcements,
     /// The trace clock, live the time of day: export times never go back, unless it does for good.
     clock: Timestamp,
+    /// When the next of several files is to be begun.
+    rotation_due: Timestamp,
     observation_domain_id: u32,
     sampling_interval: u32,
     ignored: Tally,
@@ -68,12 +70,14 @@ impl<E: MessageEncoder> MessageExporter<E> {
     ) -> Self {
         // The first session is announced in any case.
         transport.session_began();
+        let rotation_due = transport.rotation_due();
         Self {
             name,
             encoder,
             transport,
             announcements: Announcements::new(refresh),
             clock: Timestamp::default(),
+            rotation_due,
             observation_domain_id,
             sampling_interval,
             ignored: Tally::default(),
@@ -115,9 +119,24 @@ impl<E: MessageEncoder> MessageExporter<E> {
         if set_back || far {
             self.send_message()?;
         }
+        if self.clock.max(to) >= self.rotation_due {
+            self.rotate(self.clock.max(to))?;
+        }
         if set_back || to > self.clock {
             self.clock = to;
         }
+        Ok(())
+    }
+
+    /// Ends a file with its final counts, and begins the next one.
+    fn rotate(&mut self, now: Timestamp) -> Result<(), ExportError> {
+        if self.announcements.were_sent() {
+            self.announce(Announcement::Options)?;
+        }
+        self.send_message()?;
+        self.transport.rotate(now)?;
+        self.rotation_due = self.transport.rotation_due();
+        self.begin_session();
         Ok(())
     }
 
@@ -184,6 +203,7 @@ impl<E: MessageEncoder> MessageExporter<E> {
         let result = self.transport.send(message);
         self.encoder.clear();
         self.encoder.set_limit(self.transport.message_limit());
+        self.rotation_due = self.transport.rotation_due();
         self.announcements.count_message();
         self.begin_session();
         result

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::setting::Settings;
-use super::{Context, Opened, Output, Request, TargetForm, forms};
+use super::{Context, Opened, Output, Request, TargetForm, file, forms};
 use crate::error::ExportError;
 use crate::exporter::Exporter;
 use crate::transport::Host;
@@ -61,7 +61,11 @@ impl Destination {
         let url = without_secrets(output, url);
         let given = form_urlencoded::parse(query.as_bytes()).into_owned().chain(settings);
         let checked = output.target.parse(rest, query).and_then(|target| {
-            Ok(Self { url: url.clone(), output, target, settings: Settings::new(output, given)? })
+            let settings = Settings::new(output, given)?;
+            if let Target::Path(path, _) = &target {
+                file::check(path, &settings)?;
+            }
+            Ok(Self { url: url.clone(), output, target, settings })
         });
         checked.map_err(|problem| format!("output {url}: {problem}"))
     }
@@ -208,7 +212,7 @@ mod tests {
     fn secrets_are_not_shown() {
         const PASSWORD: Setting = Setting::secret("password", "password of the user");
         const USER: Setting = Setting::path("user", "name of the user");
-        let output = Output { settings: &[&USER, &PASSWORD], ..super::super::file::JSON };
+        let output = Output { settings: &[&USER, &PASSWORD], ..file::JSON };
         for (url, shown) in [
             ("json:x?password=abc&user=me", "json:x?password=...&user=me"),
             ("json:x?user=me&password=a=b%20c", "json:x?user=me&password=..."),

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::Output;
+use crate::transport::Rotation;
 
 /// What may be set of an output, and to what.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ enum Allowed {
     Number(RangeInclusive<u32>),
     Duration,
     Path,
+    Rotation,
     Secret,
 }
 
@@ -45,6 +47,11 @@ impl Setting {
 
     pub(super) const fn path(name: &'static str, meaning: &'static str) -> Self {
         Self { name, meaning, allowed: Allowed::Path, default: None, needs: None }
+    }
+
+    /// A period of whole seconds, or a size.
+    pub(super) const fn rotation(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning, allowed: Allowed::Rotation, default: None, needs: None }
     }
 
     /// Text that no message, log or statistics may show.
@@ -82,7 +89,7 @@ impl Display for Setting {
         match &self.allowed {
             Allowed::Number(range) => write!(f, " ({} to {})", range.start(), range.end())?,
             Allowed::Duration => f.write_str(" (1s or more)")?,
-            Allowed::Path | Allowed::Secret => {}
+            Allowed::Path | Allowed::Rotation | Allowed::Secret => {}
         }
         self.default.map_or(Ok(()), |default| write!(f, " [default: {default}]"))
     }
@@ -94,6 +101,7 @@ impl Allowed {
             Self::Number(range) => text.parse().is_ok_and(|number| range.contains(&number)),
             Self::Duration => humantime::parse_duration(text)
                 .is_ok_and(|duration| duration >= Duration::from_secs(1)),
+            Self::Rotation => text.parse::<Rotation>().is_ok(),
             Self::Path | Self::Secret => !text.is_empty(),
         }
     }
@@ -106,6 +114,7 @@ impl Display for Allowed {
             Self::Number(range) => write!(f, "a number from {} to {}", range.start(), range.end()),
             Self::Duration => f.write_str("a duration of a second or more, such as 60s"),
             Self::Path => f.write_str("a path"),
+            Self::Rotation => f.write_str("whole seconds or a size, such as 1h or 100MB"),
             Self::Secret => f.write_str("text"),
         }
     }

@@ -15,13 +15,13 @@ use std::fmt::Debug;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use flow::Conversation;
+use flow::{Conversation, Timestamp};
 
 use crate::content::Content;
 use crate::error::ExportError;
 use crate::exporter::ExportCounts;
 use crate::message::Message;
-pub(crate) use file::{FileSettings, FileTransport, Form, Start};
+pub(crate) use file::{FileSettings, FileTransport, Form, Rotation, Start};
 pub use stream::Patience;
 pub(crate) use stream::{StreamSettings, StreamTransport};
 pub(crate) use tls::TlsSettings;
@@ -42,6 +42,20 @@ pub(crate) trait Transport: Debug + Send {
     ///
     /// As [`Transport::send`].
     fn flush(&mut self) -> Result<(), ExportError>;
+
+    /// From when on the next of several files is to be begun.
+    fn rotation_due(&self) -> Timestamp {
+        Timestamp::MAX
+    }
+
+    /// Begins the next of several files, and a session with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::send`].
+    fn rotate(&mut self, _now: Timestamp) -> Result<(), ExportError> {
+        Ok(())
+    }
 
     /// Opens a file anew by its name, which begins a session.
     ///

@@ -42,6 +42,7 @@ const PAGE: usize = 4096;
 pub(super) struct OpenFile {
     file: File,
     kind: Kind,
+    is_stdout: bool,
     /// It still has what is to be emptied.
     is_old: bool,
     /// Where the next octet is written, in a regular file.
@@ -60,10 +61,16 @@ impl OpenFile {
         };
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Ok(Self { file, kind: Kind::NonBlocking, is_old: false, position: 0 });
+            return Ok(Self {
+                file,
+                kind: Kind::NonBlocking,
+                is_stdout: false,
+                is_old: false,
+                position: 0,
+            });
         }
-        let mut open =
-            Self { file, kind: Kind::Regular, is_old: start == Start::Anew, position: 0 };
+        let is_old = start == Start::Anew;
+        let mut open = Self { file, kind: Kind::Regular, is_stdout: false, is_old, position: 0 };
         if start == Start::Append {
             open.mend(path, &metadata, form)?;
             open.position = open.file.seek(SeekFrom::End(0))?;
@@ -88,7 +95,17 @@ impl OpenFile {
                 None => Kind::Shared,
             }
         };
-        Ok(Self { file, kind, is_old: false, position: 0 })
+        Ok(Self { file, kind, is_stdout: true, is_old: false, position: 0 })
+    }
+
+    /// Whether it is a file that its name may mean no more after a while.
+    pub(super) fn has_name(&self) -> bool {
+        self.kind == Kind::Regular && !self.is_stdout
+    }
+
+    /// Where the next octet is written, in a regular file.
+    pub(super) fn position(&self) -> u64 {
+        self.position
     }
 
     /// Whether another program has cut the file since it was last written.
