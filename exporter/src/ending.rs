@@ -63,7 +63,7 @@ pub fn is_hurried() -> bool {
 }
 
 /// Whether a thread may wait any longer for a peer that has taken something `idle` ago.
-pub(crate) fn may_wait_for_peer(idle: Duration) -> bool {
+pub fn may_wait_for_peer(idle: Duration) -> bool {
     !is_hurried() && since_request().is_none_or(|past| past.min(idle) < PATIENCE)
 }
 

@@ -1,12 +1,14 @@
 //! From the command line to the exit status.
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anstream::{stderr, stdout};
+use crossbeam_channel::{RecvTimeoutError, bounded};
 use exporter::{ExportError, Exporter, ending, sentence};
 use flow::FlowTable;
 use log::error;
@@ -35,6 +37,9 @@ const FAILED: u8 = 1;
 
 /// Wrong usage.
 const USAGE: u8 = 2;
+
+/// Time between two looks while standard output takes nothing.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -128,10 +133,14 @@ fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>)
     // Files of an earlier run stay when there is nothing to put in their place.
     let end = if source.has_capture() {
         let stages = stages::configured(config);
-        replay::replay(config, &mut source, stages, outputs, stop, &mut |source| {
-            let (done, size) = source.progress();
-            progress.update(done, size);
-        })
+        let watch = replay::Watch {
+            progress: &mut |source| {
+                let (done, size) = source.progress();
+                progress.update(done, size);
+            },
+            wanted: &|totals| print_totals(config.stats, false, totals),
+        };
+        replay::replay(config, &mut source, stages, outputs, stop, watch)
     } else {
         ReplayEnd::of_nothing(outputs)
     };
@@ -200,7 +209,7 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         ports.detach();
         return fail(problem);
     }
-    let screen = exporters.is_empty() && std::io::stdout().is_terminal();
+    let screen = exporters.is_empty() && io::stdout().is_terminal();
     let status = Status::default();
     let mut top = exporters.is_empty().then(|| {
         let top = TopFlows::new(config.top);
@@ -290,7 +299,7 @@ fn live_tables(config: &Config, workers: usize) -> Vec<FlowTable> {
 fn show(config: &Config, quiet: bool, top: Option<&TopFlows>, totals: &Totals) -> bool {
     let shown = top.is_none_or(|top| show_table(top, totals, config.stats));
     // On a terminal the table has the totals already.
-    let seen = top.is_some() && std::io::stdout().is_terminal();
+    let seen = top.is_some() && io::stdout().is_terminal();
     print_totals(config.stats, quiet || seen, totals);
     shown
 }
@@ -308,7 +317,7 @@ fn print_totals(form: StatsForm, quiet: bool, totals: &Totals) {
 
 /// The table and the totals on standard output. `false` if they could not be written.
 fn show_table(top: &TopFlows, totals: &Totals, stats: StatsForm) -> bool {
-    let columns = std::io::stdout().is_terminal().then(terminal_size).flatten();
+    let columns = io::stdout().is_terminal().then(terminal_size).flatten();
     let mut text = top.table(columns.map(|(width, _)| width.0.into()));
     if stats == StatsForm::Text {
         if !text.is_empty() {
@@ -319,10 +328,28 @@ fn show_table(top: &TopFlows, totals: &Totals, stats: StatsForm) -> bool {
     print(text.as_bytes())
 }
 
-/// Writes to standard output. A reader that has left is no failure.
+/// Writes to standard output. A reader that has left is no failure. One that does not read is not
+/// waited for beyond the end of the run.
 fn print(text: &[u8]) -> bool {
-    let mut stdout = stdout();
-    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+    let text = text.to_vec();
+    let (done, result) = bounded(1);
+    // Whoever waits for the result may be gone by then.
+    let write = move || drop(done.send(write_to_stdout(&text)));
+    let begin = Instant::now();
+    let thread = thread::Builder::new().name("print".to_owned()).spawn(write);
+    let result = thread.and_then(|_thread| {
+        loop {
+            match result.recv_timeout(LOOK) {
+                Ok(result) => return result,
+                Err(RecvTimeoutError::Timeout) if ending::may_wait_for_peer(begin.elapsed()) => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(io::Error::new(ErrorKind::TimedOut, "nobody reads it"));
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("it failed")),
+            }
+        }
+    });
+    match result {
         Ok(()) => true,
         Err(problem) if problem.kind() == ErrorKind::BrokenPipe => true,
         Err(problem) => {
@@ -330,4 +357,10 @@ fn print(text: &[u8]) -> bool {
             false
         }
     }
+}
+
+fn write_to_stdout(text: &[u8]) -> io::Result<()> {
+    let mut stdout = stdout();
+    stdout.write_all(text)?;
+    stdout.flush()
 }

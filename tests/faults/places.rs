@@ -150,3 +150,17 @@ fn a_capture_without_packets_empties_the_old_output() {
         assert!(fs::read(&old).unwrap().is_empty());
     }
 }
+
+#[test]
+fn a_redirect_that_appends_empties_nothing() {
+    let folder = scratch();
+    let capture = write(&folder, "one.pcap", &pcap(&[datagram(1, 1)]));
+    for url in ["json:-", "json:/dev/stdout", "json:/dev/fd/1", "json:/proc/self/fd/1"] {
+        let old = write(&folder, "old", b"{}\n");
+        let stdout = OpenOptions::new().append(true).open(&old).unwrap();
+        let mut command = flowprobe();
+        command.args(["-r", capture.to_str().unwrap(), "-o", url]).stdout(stdout);
+        assert!(command.status().unwrap().success());
+        assert_eq!(fs::read_to_string(&old).unwrap().lines().count(), 2, "{url}");
+    }
+}

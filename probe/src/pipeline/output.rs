@@ -43,19 +43,28 @@ pub(crate) struct OutputLoop<'output, 'run> {
     pub(crate) merge: Merge,
     pub(crate) pool: Pool,
     /// `None` in a replay of files: records leave when a message or buffer is full.
-    pub(crate) ticks: Option<Ticks<'run>>,
+    pub(crate) ticks: Option<Ticks>,
+    /// Where its counts are published.
+    pub(crate) published: &'run Mutex<ExportCounts>,
     /// Outputs that have not given up.
     pub(crate) outputs_left: &'run AtomicUsize,
 }
 
 /// What an output does from time to time.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ticks<'a> {
+pub(crate) struct Ticks {
     /// How often the exporter is told that time has passed.
     pub(crate) period: Duration,
-    /// Live: where its counts are published. The time of day is the clock then. In a replay of a
-    /// pipe the clock is the latest export time of a record.
-    pub(crate) published: Option<&'a Mutex<ExportCounts>>,
+    pub(crate) clock: Clock,
+}
+
+/// Which time an exporter is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// Live.
+    TimeOfDay,
+    /// In a replay of a pipe: the latest export time of a record.
+    Records,
 }
 
 impl OutputLoop<'_, '_> {
@@ -98,6 +107,9 @@ impl OutputLoop<'_, '_> {
             if let Err(error) = result {
                 failure = Some(self.give_up(error));
             }
+            let mut counts = self.output.exporter.counts();
+            counts.failed += lost;
+            self.publish(counts);
         }
         if failure.is_none()
             && let Err(error) = self.output.exporter.finish()
@@ -124,18 +136,17 @@ impl OutputLoop<'_, '_> {
             return Ok(());
         }
         *next = Some(now + ticks.period);
-        let time = if ticks.published.is_some() { wall_clock() } else { exported };
+        let time = match ticks.clock {
+            Clock::TimeOfDay => wall_clock(),
+            Clock::Records => exported,
+        };
         // Before the first record a replay has no time.
         let has_time = time > Timestamp::default();
-        let result = if open && has_time { self.output.exporter.tick(time) } else { Ok(()) };
-        self.publish(self.output.exporter.counts());
-        result
+        if open && has_time { self.output.exporter.tick(time) } else { Ok(()) }
     }
 
     fn publish(&self, counts: ExportCounts) {
-        if let Some(published) = self.ticks.and_then(|ticks| ticks.published) {
-            *published.lock().unwrap_or_else(PoisonError::into_inner) = counts;
-        }
+        *self.published.lock().unwrap_or_else(PoisonError::into_inner) = counts;
     }
 
     fn give_up(&self, error: ExportError) -> ExportError {

@@ -18,10 +18,12 @@ use flow::{
 
 use crate::capture::file::{FileSource, Input};
 use crate::capture::{CaptureError, PacketSource, Polled};
-use crate::pipeline::output::{Output, OutputEnd, OutputLoop, Ticks};
+use crate::pipeline::output::{Clock, Output, OutputEnd, OutputLoop, Ticks};
 use crate::pipeline::queue::{QueueSet, RecordQueue, clear};
+use crate::pipeline::so_far::SoFar;
 use crate::pipeline::stages::{Mode, StageLoop};
 use crate::pipeline::worker::{Ended, Worker, join, new_table, spawn};
+use crate::report::totals::Totals;
 use crate::settings::config::{Config, Source};
 
 /// Frames of a block.
@@ -37,7 +39,7 @@ const FLOWS_SPLIT: u32 = 10_000;
 const REST: usize = 32;
 
 /// What came through a pipe leaves each second, though a message is not full.
-const PIPE_TICKS: Ticks<'static> = Ticks { period: Duration::from_secs(1), published: None };
+const PIPE_TICKS: Ticks = Ticks { period: Duration::from_secs(1), clock: Clock::Records };
 
 /// Blocks on the queue of a worker before the reader waits.
 const QUEUE_BLOCKS: usize = 4;
@@ -59,34 +61,47 @@ impl ReplayEnd {
     }
 }
 
+/// Who is told how a replay goes.
+pub(crate) struct Watch<'a> {
+    /// Called after each block.
+    pub(crate) progress: &'a mut dyn FnMut(&FileSource),
+    /// Gets the totals so far when somebody asks for them.
+    pub(crate) wanted: &'a (dyn Fn(&Totals) + Sync),
+}
+
 /// Replays capture files through the stages into the outputs. Ends at the end of the files, when
-/// `stop` is set, or when no output is left. `progress` is called after each block.
+/// `stop` is set, or when no output is left.
 pub(crate) fn replay(
     config: &Config,
     source: &mut FileSource,
     stages: Vec<Box<dyn Stage>>,
     outputs: Vec<Output<'_>>,
     stop: &AtomicBool,
-    progress: &mut dyn FnMut(&FileSource),
+    watch: Watch<'_>,
 ) -> ReplayEnd {
     let workers = config.workers.unwrap_or_else(|| workers_that_fit(config));
     let table = config.table(workers);
     let queues = QueueSet::replay(workers, outputs.len(), !stages.is_empty());
     let outputs_left = AtomicUsize::new(outputs.len());
+    let so_far = SoFar::new(workers, &outputs);
+    let (running, end) = bounded(0);
     let reader = Reader {
         source,
         observer: Observer::new(&config.observer),
         should_stop: &|| stop.load(Ordering::Relaxed) || outputs_left.load(Ordering::Relaxed) == 0,
-        progress,
+        progress: watch.progress,
+        so_far: &so_far,
     };
     thread::scope(|scope| {
+        spawn(scope, "totals", || so_far.watch(&end, watch.wanted));
         let threads: Vec<_> = outputs
             .into_iter()
             .zip(queues.outputs)
-            .map(|(output, merge)| {
+            .zip(&so_far.exports)
+            .map(|((output, merge), published)| {
                 let (pool, outputs_left) = (queues.pool.clone(), &outputs_left);
                 let ticks = reads_pipe(config).then_some(PIPE_TICKS);
-                let output = OutputLoop { output, merge, pool, ticks, outputs_left };
+                let output = OutputLoop { output, merge, pool, ticks, published, outputs_left };
                 spawn(scope, "output", move || output.run())
             })
             .collect();
@@ -99,6 +114,7 @@ pub(crate) fn replay(
             Err(records) => reader.replay_with_workers(scope, &table, records),
         };
         let outputs = threads.into_iter().map(join).collect();
+        drop(running);
         ReplayEnd { meter, ended, outputs, failure }
     })
 }
@@ -121,11 +137,12 @@ struct Reader<'a> {
     observer: Observer,
     should_stop: &'a (dyn Fn() -> bool + Sync),
     progress: &'a mut dyn FnMut(&FileSource),
+    so_far: &'a SoFar,
 }
 
 type Replayed = (MeterCounts, Ended, Option<CaptureError>);
 
-impl Reader<'_> {
+impl<'run> Reader<'run> {
     /// Reads and keeps flows on this thread.
     fn replay_alone(mut self, mut worker: Worker) -> Replayed {
         let mut report = MeterReport::default();
@@ -133,6 +150,7 @@ impl Reader<'_> {
         let failure = loop {
             // No record waits for the rest of a block, which a pipe may not have yet.
             worker.records.flush();
+            self.so_far.kept(0, &worker);
             if self.block_is_over(&mut left, BLOCK_FRAMES) && self.update(&mut report) {
                 worker.records.report(report.clone());
             }
@@ -158,8 +176,12 @@ impl Reader<'_> {
         scope: &'scope Scope<'scope, '_>,
         table: &TableSettings,
         records: Vec<RecordQueue>,
-    ) -> Replayed {
-        let mut workers = WorkerHandles::new(scope, table, records);
+    ) -> Replayed
+    where
+        'run: 'scope,
+    {
+        let so_far: &'run SoFar = self.so_far;
+        let mut workers = WorkerHandles::new(scope, table, records, so_far);
         let mut report = MeterReport::default();
         let mut left = BLOCK_FRAMES_SHARED;
         let failure = loop {
@@ -216,6 +238,7 @@ impl Reader<'_> {
     /// `Some` if the block just read was the last, with the failure if there was one.
     fn is_over(&mut self, polled: Result<Polled, CaptureError>) -> Option<Option<CaptureError>> {
         (self.progress)(self.source);
+        self.so_far.read(self.observer.counts(), self.source.report());
         match polled {
             Ok(Polled::More | Polled::Idle) if (self.should_stop)() => Some(None),
             Ok(Polled::More | Polled::Idle) => None,
@@ -252,10 +275,14 @@ impl<'scope> WorkerHandles<'scope> {
         scope: &'scope Scope<'scope, '_>,
         table: &TableSettings,
         records: Vec<RecordQueue>,
+        so_far: &'scope SoFar,
     ) -> Self {
-        let handle = |records| WorkerHandle::new(scope, *table, records);
+        let handle = |(index, records)| {
+            let (table, done) = (*table, move |worker: &Worker| so_far.kept(index, worker));
+            WorkerHandle::new(scope, table, records, done)
+        };
         Self {
-            handles: records.into_iter().map(handle).collect(),
+            handles: records.into_iter().enumerate().map(handle).collect(),
             seed: table.seed,
             key: table.key,
             observed: Box::new([Observation::default(); REST]),
@@ -317,10 +344,15 @@ struct WorkerHandle<'scope> {
 }
 
 impl<'scope> WorkerHandle<'scope> {
-    fn new(scope: &'scope Scope<'scope, '_>, table: TableSettings, records: RecordQueue) -> Self {
+    fn new(
+        scope: &'scope Scope<'scope, '_>,
+        table: TableSettings,
+        records: RecordQueue,
+        done: impl Fn(&Worker) + Send + 'scope,
+    ) -> Self {
         let (blocks, inbox) = bounded(QUEUE_BLOCKS);
         let (give_back, spare) = bounded(QUEUE_BLOCKS + 2);
-        let run = move || work(Worker::new(new_table(&table), records), &inbox, &give_back);
+        let run = move || work(Worker::new(new_table(&table), records), &inbox, &give_back, &done);
         let thread = spawn(scope, "worker", run);
         Self { block: Block::default(), blocks, spare, thread }
     }
@@ -334,11 +366,12 @@ impl<'scope> WorkerHandle<'scope> {
     }
 }
 
-/// The thread of a worker: takes blocks, sends records.
+/// The thread of a worker: takes blocks, sends records. It calls `done` after each block.
 fn work(
     mut worker: Worker,
     inbox: &Receiver<Block>,
     give_back: &Sender<Vec<Observation>>,
+    done: &dyn Fn(&Worker),
 ) -> Ended {
     let mut now = Timestamp::default();
     for mut block in inbox {
@@ -350,6 +383,7 @@ fn work(
         }
         worker.process(&block.packets);
         worker.records.end_block();
+        done(&worker);
         now = block.now;
         clear(&mut block.packets);
         // A reader that has ended needs no lists.

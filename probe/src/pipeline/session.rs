@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use crate::host::ports::Ports;
 use crate::host::{priority, rights, signals};
 use crate::pipeline::live::{Attached, LiveWorker, Snapshot, WorkerInput, sum};
-use crate::pipeline::output::{Output, OutputEnd, OutputLoop, Ticks};
+use crate::pipeline::output::{Clock, Output, OutputEnd, OutputLoop, Ticks};
 use crate::pipeline::queue::{
     Delivery, DroppedOnWay, QueueSender, QueueSet, RecordQueue, WhenFull,
 };
@@ -123,9 +123,9 @@ impl Session<'_> {
             let mut outputs = Vec::with_capacity(self.outputs.len());
             let parts = self.outputs.into_iter().zip(queues.outputs).zip(&shared.exports);
             for ((output, merge), published) in parts {
-                let ticks = Some(Ticks { period: EXPORT_TICK, published: Some(published) });
+                let ticks = Some(Ticks { period: EXPORT_TICK, clock: Clock::TimeOfDay });
                 let (pool, outputs_left) = (queues.pool.clone(), &shared.outputs_left);
-                let output = OutputLoop { output, merge, pool, ticks, outputs_left };
+                let output = OutputLoop { output, merge, pool, ticks, published, outputs_left };
                 outputs.push(spawn(scope, "output", move || {
                     give_up();
                     output.run()

@@ -69,7 +69,7 @@ impl OpenFile {
                 position: 0,
             });
         }
-        let is_old = start == Start::Anew;
+        let is_old = start == Start::Anew && !is_descriptor(path);
         let mut open = Self { file, kind: Kind::Regular, is_stdout: false, is_old, position: 0 };
         if start == Start::Append {
             open.mend(path, &metadata, form)?;
@@ -202,6 +202,13 @@ impl OpenFile {
         }
         Ok(())
     }
+}
+
+/// Whether a path is a name of a descriptor. Who has opened it has decided what becomes of what is
+/// there.
+fn is_descriptor(path: &Path) -> bool {
+    let names = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"];
+    names.iter().any(|name| path.starts_with(name))
 }
 
 /// Opens for writing alone. A pipe without a reader is tried again until it has one or
