@@ -39,8 +39,7 @@ pub(super) const JSON: Output = Output {
 
 const ROTATE: Setting = Setting::rotation(
     "rotate",
-    "begin another file after this time or size, such as 1h or 100MB; its time, in UTC, is where \
-     the path has it (strftime)",
+    "begin a new file after 1h, or 100MB; PATH has its UTC time (strftime)",
 );
 
 /// Checks the path of a file against its settings.
