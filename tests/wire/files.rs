@@ -286,6 +286,19 @@ fn files_follow_each_other_by_size() {
 }
 
 #[test]
+fn folders_may_have_a_time_too() {
+    let folder = scratch();
+    let pattern = folder.path().join("%Y/%m/flows");
+    let mut exporter = open(&format!("json:{}?rotate=1day", pattern.display()), &live());
+    export(&mut *exporter, 1, T0);
+    // 45 days on is another month.
+    export(&mut *exporter, 2, T0 + 45 * DAY);
+    exporter.finish().unwrap();
+    let flows = |month| files("json", &folder.path().join("2024").join(month))[0].1;
+    assert_eq!((flows("05"), flows("06")), (1, 2));
+}
+
+#[test]
 fn live_files_that_are_full_are_not_appended_to() {
     let folder = scratch();
     let url = format!("json:{}?rotate=3kB", folder.path().join("flows-%Y").display());

@@ -16,10 +16,13 @@ pub(crate) enum Form {
 /// No document is longer.
 const DOCUMENT_MAX: u64 = 64 * 1024;
 
-/// Version and length of an IPFIX Message (RFC 7011 section 3.1).
-const MESSAGE_BEGIN: usize = 4;
+/// The length of an IPFIX Message is a number of 16 bits (RFC 7011 section 3.1).
+const MESSAGE_MAX: u64 = 64 * 1024;
 const VERSION: u16 = 10;
-const HEADER_OCTETS: u16 = 16;
+const HEADER_OCTETS: usize = 16;
+
+/// Of a longer file, only so many octets at the end are looked at.
+const TAIL: u64 = 16 * MESSAGE_MAX;
 
 impl Form {
     pub(super) fn piece(self) -> &'static str {
@@ -45,29 +48,55 @@ impl Form {
 
 fn whole_documents(file: &File, length: u64) -> io::Result<Option<u64>> {
     let begin = length.saturating_sub(DOCUMENT_MAX);
-    let mut tail = vec![0; usize::try_from(length - begin).unwrap_or_default()];
-    file.read_exact_at(&mut tail, begin)?;
+    let tail = read(file, begin, length)?;
     let line = tail.iter().rposition(|&octet| octet == b'\n').map(|end| end + 1);
     let line = if begin == 0 { line.or(Some(0)) } else { line };
     Ok(line.filter(|&line| matches!(tail[line..], [] | [b'{', ..])).map(|line| begin + line as u64))
 }
 
+/// The end of a long file is found without the rest of it: messages begin somewhere in the first
+/// piece of the tail, and from there their lengths lead to the end.
 fn whole_messages(file: &File, length: u64) -> io::Result<u64> {
+    let begin = length.saturating_sub(TAIL);
+    let tail = read(file, begin, length)?;
+    let first = read(file, 0, length.min(MESSAGE_MAX))?;
+    let last_start = if begin == 0 { 0 } else { MESSAGE_MAX };
+    let whole = (0..=last_start)
+        .filter(|_| message_octets(&first).is_ok())
+        .find_map(|start| Some(begin + start + walk(&tail[usize::try_from(start).ok()?..])?));
+    whole.ok_or_else(|| {
+        let problem = "it has something else than IPFIX messages";
+        io::Error::new(ErrorKind::InvalidData, problem)
+    })
+}
+
+/// Where the last whole message ends. `None` if there is something else than messages.
+fn walk(octets: &[u8]) -> Option<u64> {
     let mut whole = 0;
-    while whole + u64::from(HEADER_OCTETS) <= length {
-        let mut begin = [0; MESSAGE_BEGIN];
-        file.read_exact_at(&mut begin, whole)?;
-        let [version, octets] = [0, 2].map(|at| u16::from_be_bytes([begin[at], begin[at + 1]]));
-        if version != VERSION || octets < HEADER_OCTETS {
-            let problem = "it has something else than IPFIX messages";
-            return Err(io::Error::new(ErrorKind::InvalidData, problem));
-        }
-        if whole + u64::from(octets) > length {
+    while let Some(message) = message_octets(&octets[whole..]).ok()? {
+        if message > octets.len() - whole {
             break;
         }
-        whole += u64::from(octets);
+        whole += message;
     }
-    Ok(whole)
+    Some(whole as u64)
+}
+
+/// Something else than a message.
+struct NoMessage;
+
+/// The length of the message that begins here; `None` if not even its header is whole.
+fn message_octets(octets: &[u8]) -> Result<Option<usize>, NoMessage> {
+    let Some(header) = octets.first_chunk::<HEADER_OCTETS>() else { return Ok(None) };
+    let [version, length] = [0, 2].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
+    let is_message = version == VERSION && usize::from(length) >= HEADER_OCTETS;
+    if is_message { Ok(Some(length.into())) } else { Err(NoMessage) }
+}
+
+fn read(file: &File, begin: u64, end: u64) -> io::Result<Vec<u8>> {
+    let mut octets = vec![0; usize::try_from(end - begin).unwrap_or_default()];
+    file.read_exact_at(&mut octets, begin)?;
+    Ok(octets)
 }
 
 #[cfg(test)]
@@ -116,6 +145,15 @@ mod tests {
         ] {
             assert_eq!(whole(Form::Messages, &octets).unwrap(), Some(end));
         }
+        // Many, so that the file is longer than what is looked at.
+        let long = [message(250), message(16), message(133)].concat().repeat(10_000);
+        let cut = [&long[..], &two[..39]].concat();
+        assert!(long.len() as u64 > TAIL);
+        for octets in [&long, &cut] {
+            assert_eq!(whole(Form::Messages, octets).unwrap(), Some(long.len() as u64));
+        }
+        assert!(whole(Form::Messages, &[&long[1..], &one].concat()).is_err());
+        assert!(whole(Form::Messages, &[&long[..], &[1; 70_000]].concat()).is_err());
         for octets in [&b"{\"a\": 1, \"b\": 2}\n"[..], &message(15)[..], &[0; 16]] {
             assert!(whole(Form::Messages, &[octets, &[0; 16]].concat()).is_err());
         }

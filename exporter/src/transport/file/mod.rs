@@ -4,6 +4,7 @@ mod form;
 mod open;
 mod rotation;
 
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
@@ -129,6 +130,10 @@ impl FileTransport {
         self.rotation_due = names.end(now);
         let path = names.begin(now, self.start)?;
         let octets_max = names.octets_max();
+        if let Some(folder) = path.parent() {
+            // If this fails, the file cannot be opened either, and that says why.
+            drop(fs::create_dir_all(folder));
+        }
         self.begin_file(path)?;
         self.octets_max = octets_max;
         Ok(())
