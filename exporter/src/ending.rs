@@ -2,7 +2,7 @@
 //!
 //! A signal ends the whole process, so its end is one for all outputs. The first request ends the
 //! run in good order: an output may still wait, but for a bounded time. A request that comes later
-//! than [`ONE_REQUEST`] after the first stops waiting.
+//! than two seconds after the first stops waiting.
 //!
 //! Handlers of signals call [`request`], so there are only atomics and the clock in it.
 
