@@ -159,6 +159,13 @@ fn the_unit_captures_and_ends_in_good_order() {
     }
     let interface = network.interface(Host::Probe, "rx0");
     assert!(interface.get("xdp").is_some(), "by AF_XDP, for the host does not need it");
+    // The service may make its file again, as `systemctl reload` asks it to.
+    let state = |name| system.state.join(name);
+    fs::rename(state("flows.json"), state("moved.json")).expect("the service has made it");
+    support::signal(service, Signal::SIGHUP).expect("it runs");
+    system.wait_for("its file is there again", |system| {
+        system.state.join("flows.json").exists().then_some(())
+    });
     let sent = network.send_file("tx0", &file, &[]);
     let flows = system.stop();
     assert_eq!(packets(&flows), sent.packets);

@@ -214,8 +214,10 @@ fn is_descriptor(path: &Path) -> bool {
 /// Opens for writing alone. A pipe without a reader is tried again until it has one or
 /// until the run is to end.
 fn open_for_writing(path: &Path) -> io::Result<File> {
+    // A terminal that is only written to does not become the terminal of this process.
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let mut options = OpenOptions::new();
-    let options = options.append(true).create(true).custom_flags(libc::O_NONBLOCK).clone();
+    options.append(true).create(true).custom_flags(flags);
     loop {
         let error = match options.open(path) {
             Ok(file) => return Ok(file),

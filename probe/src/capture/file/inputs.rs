@@ -86,7 +86,7 @@ impl Input {
             }
             Self::File(path) => {
                 // A named pipe is open at once, also without a writer.
-                let flags = libc::O_NONBLOCK;
+                let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
                 let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
                 if file.metadata()?.is_file() {
                     Box::new(Counted { inner: file, read: state.read })
