@@ -11,9 +11,9 @@
 use element::{Element, FixedOctets, Flow, PutOctets, saturate32};
 use flow::{FlowRecord, IpVersion, RecordTally, Timestamp};
 
-use super::builder::{Message, MessageBuilder};
+use super::builder::{Full, Message, MessageBuilder};
 use super::encoder::{MessageEncoder, NotAdded};
-use super::uptime::Uptime;
+use super::uptime::{self, Uptime};
 
 /// Octets of the header.
 pub(crate) const HEADER: usize = 24;
@@ -63,27 +63,19 @@ impl Encoder {
         encoder.set_limit(limit);
         encoder
     }
-}
 
-impl MessageEncoder for Encoder {
-    const HAS_TEMPLATES: bool = false;
-
-    /// Adds a flow's record, or those that are needed for counters beyond 32 bits. When the
-    /// datagram is full in between, the same flow is to be added again to the next.
-    fn add(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), NotAdded> {
-        if record.key.ip_version == IpVersion::V6 {
-            return Err(NotAdded::NotExportable);
-        }
+    /// Adds a flow's record, or its parts that are not in a datagram yet.
+    fn add_parts(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), Full> {
         let largest = record.octets.max(record.packets);
         let parts = largest.div_ceil(u32::MAX.into()).max(1);
         while self.parts_done < parts {
             if self.flows == self.flows_max {
-                return Err(NotAdded::Full);
+                return Err(Full);
             }
             if self.builder.is_empty() {
-                self.uptime.rebase(record.start, clock);
-            } else if !self.uptime.can_say(record.start, clock) {
-                return Err(NotAdded::Full);
+                self.uptime.begin_with(record, clock);
+            } else {
+                self.uptime.join(record, clock)?;
             }
             let part = Part {
                 packets: share(record.packets, parts, self.parts_done),
@@ -99,8 +91,23 @@ impl MessageEncoder for Encoder {
             self.flows += 1;
             self.parts_done += 1;
         }
-        self.uptime.count_clamped(record.start);
         self.parts_done = 0;
+        Ok(())
+    }
+}
+
+impl MessageEncoder for Encoder {
+    const HAS_TEMPLATES: bool = false;
+
+    /// Adds a flow's record, or those that are needed for counters beyond 32 bits. When the
+    /// datagram is full in between, the same flow is to be added again to the next.
+    fn add(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), NotAdded> {
+        if record.key.ip_version == IpVersion::V6 {
+            return Err(NotAdded::NotExportable);
+        }
+        let clamped = uptime::clamp(record);
+        self.add_parts(clamped.as_ref().unwrap_or(record), clock)?;
+        self.uptime.count(record);
         Ok(())
     }
 
@@ -120,7 +127,7 @@ impl MessageEncoder for Encoder {
     /// | engine_type | engine_id | sampling    |
     /// ```
     fn finish(&mut self, clock: Timestamp) -> Option<Message<'_>> {
-        let seconds = clock.as_millis() / 1000;
+        let seconds = self.uptime.instant(clock).as_millis() / 1000;
         let uptime = self.uptime.base().of(Timestamp::from_millis(seconds * 1000 + 999));
         let (flows, sequence) = (std::mem::take(&mut self.flows), self.sequence);
         self.sequence = sequence.wrapping_add(flows.into());
