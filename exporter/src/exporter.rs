@@ -103,6 +103,8 @@ pub struct ExportCounts {
     pub errors: u64,
     /// Connections after the first.
     pub reconnects: u64,
-    /// Flow times that the protocol could not say.
+    /// Records with a time that the protocol could not say.
     pub times_clamped: u64,
+    /// Records whose interface the protocol could not say: NetFlow v5 has 16 bits for its number.
+    pub interfaces_zeroed: u64,
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use element::ExporterState;
 use flow::{Batch, Conversation, FlowRecord, RecordTally, Tally, Timestamp};
+use log::warn;
 
 use super::announcement::{Announcements, Refresh};
-use super::encoder::{MessageEncoder, NotAdded};
+use super::encoder::{Inexact, MessageEncoder, NotAdded};
 use crate::content::Content;
 use crate::error::ExportError;
 use crate::exporter::{ExportCounts, Exporter, Interface, MeterReport};
@@ -37,6 +38,7 @@ pub(crate) struct MessageExporter<E> {
     left: RecordTally,
     events_not_exportable: u64,
     trouble: Muted,
+    interfaces_warned: bool,
 }
 
 /// What an announcement has in it.
@@ -89,6 +91,7 @@ impl<E: MessageEncoder> MessageExporter<E> {
             left: RecordTally::default(),
             events_not_exportable: 0,
             trouble: Muted::default(),
+            interfaces_warned: false,
         }
     }
 
@@ -198,6 +201,7 @@ impl<E: MessageEncoder> MessageExporter<E> {
 
     /// Sends the message under construction, if there is anything in it.
     fn send_message(&mut self) -> Result<(), ExportError> {
+        let inexact = self.encoder.inexact();
         let Some(message) = self.encoder.finish(self.clock) else { return Ok(()) };
         self.handed_on += message.content();
         let result = self.transport.send(message);
@@ -206,7 +210,20 @@ impl<E: MessageEncoder> MessageExporter<E> {
         self.rotation_due = self.transport.rotation_due();
         self.announcements.count_message();
         self.begin_session();
+        self.warn_of_inexact(inexact);
         result
+    }
+
+    /// Says once what the protocol cannot say; the totals have the number.
+    fn warn_of_inexact(&mut self, inexact: Inexact) {
+        if inexact.interfaces > 0 && !self.interfaces_warned {
+            self.interfaces_warned = true;
+            warn!(
+                "{}: interface numbers above 65535 are sent as 0, NetFlow v5 has no room for them; \
+                 --ifindex NAME=N gives an interface another number",
+                self.name
+            );
+        }
     }
 
     /// Between messages: where a session has begun, it gets templates before anything else.
@@ -273,7 +290,9 @@ impl<E: MessageEncoder> Exporter for MessageExporter<E> {
         let mut counts = ExportCounts::from(self.transport.counts());
         counts.failed += self.left;
         counts.not_exportable = self.not_exportable;
-        counts.times_clamped = self.encoder.times_clamped();
+        let inexact = self.encoder.inexact();
+        counts.times_clamped = inexact.times;
+        counts.interfaces_zeroed = inexact.interfaces;
         counts.events_not_exportable = self.events_not_exportable;
         counts
     }

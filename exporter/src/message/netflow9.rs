@@ -10,7 +10,7 @@ use element::{Element, ExporterState, FixedOctets, Flow, PutOctets, count16, sat
 use flow::{FlowRecord, IpVersion, Timestamp};
 
 use super::builder::{Full, MESSAGE_OCTETS_MIN, Message, MessageBuilder, Padded, SET_HEADER};
-use super::encoder::{MessageEncoder, NotAdded};
+use super::encoder::{Inexact, MessageEncoder, NotAdded};
 use super::template::{FlowTemplate, OptionsTemplate, fixed_part, flow_template, template};
 use super::uptime::{self, Uptime};
 
@@ -194,7 +194,7 @@ impl MessageEncoder for Encoder {
         self.builder.set_limit(limit);
     }
 
-    fn times_clamped(&self) -> u64 {
-        self.uptime.clamped()
+    fn inexact(&self) -> Inexact {
+        Inexact { times: self.uptime.clamped(), interfaces: 0 }
     }
 }

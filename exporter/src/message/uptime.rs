@@ -109,7 +109,7 @@ impl Uptime {
 
     /// The instant that the header of the message stands for.
     pub(super) fn instant(&self, clock: Timestamp) -> Timestamp {
-        self.late.map_or(clock.min(LAST), |(_, latest)| latest)
+        self.late.map_or_else(|| clock.min(LAST), |(_, latest)| latest)
     }
 
     /// Counts a record of the message, if one of its times could not be said.
@@ -123,8 +123,10 @@ impl Uptime {
 /// The record with the last time that can be said, if it ends later.
 #[inline]
 pub(super) fn clamp(record: &FlowRecord) -> Option<FlowRecord> {
-    let (start, end) = (record.start.min(LAST), LAST);
-    (record.end > LAST).then(|| FlowRecord { start, end, ..*record })
+    if record.end <= LAST {
+        return None;
+    }
+    Some(FlowRecord { start: record.start.min(LAST), end: LAST, ..*record })
 }
 
 /// The earliest base of a message of that instant.

@@ -264,6 +264,7 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
         (output.dropped.records, "records DROPPED at its queue"),
         (output.counts.reconnects, "reconnects"),
         (output.counts.times_clamped, "records with times clamped"),
+        (output.counts.interfaces_zeroed, "records with interface 0: their number is above 65535"),
     ];
     for (number, what) in counts.into_iter().filter(|(number, _)| *number > 0) {
         write!(words, ", {} {what}", grouped(number)).expect("a string takes all");
@@ -324,6 +325,7 @@ fn output_json(output: &OutputEnd) -> Value {
         "errors": counts.errors,
         "reconnects": counts.reconnects,
         "times_clamped": counts.times_clamped,
+        "interfaces_zeroed": counts.interfaces_zeroed,
         "error": output.error.as_ref().map(ToString::to_string),
     })
 }
