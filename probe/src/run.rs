@@ -11,7 +11,7 @@ use anstream::{stderr, stdout};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use exporter::{ExportError, Exporter, ending, sentence};
 use flow::FlowTable;
-use log::error;
+use log::{error, info};
 use terminal_size::terminal_size;
 
 use crate::capture::file::{FileSource, Input};
@@ -95,7 +95,11 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
 fn open_outputs(config: &Config) -> Result<Vec<Opened>, ExitCode> {
     let mut opened = Vec::with_capacity(config.outputs.len());
     for output in &config.outputs {
-        match output.open(&config.context) {
+        let context = config.context_of(output);
+        if matches!(config.source, Source::Live(_)) {
+            info!("{}", output.domain_words(context.observation_domain_id));
+        }
+        match output.open(&context) {
             Ok(exporter) => opened.push((output.as_str().to_owned(), exporter)),
             Err(problem) => {
                 error!("{problem}");

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::setting::Settings;
-use super::{Context, Opened, Output, Request, TargetForm, file, forms};
+use super::udp::NETFLOW5;
+use super::{Context, ODID, Opened, Output, Request, TargetForm, file, forms};
 use crate::error::ExportError;
 use crate::exporter::Exporter;
 use crate::transport::Host;
@@ -88,14 +89,46 @@ impl Destination {
         }
     }
 
+    /// What its URL begins with.
+    pub fn scheme(&self) -> &'static str {
+        self.output.scheme
+    }
+
+    /// The host that it sends to, if it sends to one, and the port.
+    pub fn host(&self) -> Option<(&str, u16)> {
+        match &self.target {
+            Target::Host(host, _) => Some((&host.name, host.port)),
+            Target::Path(..) => None,
+        }
+    }
+
+    /// Its Observation Domain ID, or this one if it sets none.
+    pub fn domain_or(&self, default: u32) -> u32 {
+        self.settings.given(&ODID).unwrap_or(default)
+    }
+
+    /// The output with this Observation Domain ID, in words.
+    pub fn domain_words(&self, id: u32) -> String {
+        let engine = if self.output.scheme == NETFLOW5.scheme {
+            format!(", of which the low octet is the engine ID: {}", id.to_be_bytes()[3])
+        } else {
+            String::new()
+        };
+        format!("{}: Observation Domain ID {id}{engine}", self.name())
+    }
+
+    /// The URL without settings, for messages.
+    fn name(&self) -> &str {
+        self.url.split('?').next().unwrap_or(&self.url)
+    }
+
     /// Opens it: finds the host, connects, creates the file.
     ///
     /// # Errors
     ///
     /// What failed, in one sentence.
     pub fn open(&self, context: &Context) -> Result<Box<dyn Exporter>, ExportError> {
-        let name = self.url.split('?').next().unwrap_or(&self.url);
-        let request = Request { name, settings: &self.settings, context };
+        let request = Request { name: self.name(), settings: &self.settings, context };
         match &self.target {
             Target::Host(host, open) => open(&request, host),
             Target::Path(path, open) => open(&request, path),

@@ -85,7 +85,7 @@ pub struct Context {
 
 const ODID: Setting = Setting::number(
     "odid",
-    "Observation Domain ID; by default the host's, in a replay 1",
+    "Observation Domain ID; by default a hash of host, interfaces and output, in a replay 1",
     1..=u32::MAX,
 );
 

@@ -9,6 +9,7 @@ use exporter::{Context, Destination, Patience};
 use flow::{HashSeed, KeyField, ObserverSettings, Sampling, TableSettings, Tpids};
 
 use super::args::{Arguments, CaptureMethod, LiveSettings, Order, StatsForm};
+use super::domain::Domain;
 use super::values::Seed;
 use crate::capture::file::{Input, Place};
 use crate::capture::packet::Direction;
@@ -26,7 +27,9 @@ pub(crate) struct Config {
     /// `None`: the default number.
     pub(crate) workers: Option<usize>,
     pub(crate) ifindex: Vec<(String, u32)>,
+    /// What outputs need to know; each has an Observation Domain ID of its own.
     pub(crate) context: Context,
+    pub(crate) domain: Domain,
     pub(crate) stats: StatsForm,
 }
 
@@ -52,9 +55,6 @@ const ACTIVE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Active timeout of a live table, which should not be a minute behind.
 const ACTIVE_TIMEOUT_OF_LIVE_TABLE: Duration = Duration::from_secs(5);
-
-/// The Observation Domain ID of a replay. Live the host has its own.
-const REPLAY_DOMAIN: u32 = 1;
 
 /// Seed of a replay, so that its output is the same each time. Live the seed is random: a sender
 /// must not know it.
@@ -118,14 +118,21 @@ impl Config {
             context: Context {
                 patience: if live { Patience::GoOn } else { Patience::Wait },
                 uptime_start: live.then(wall_clock),
-                observation_domain_id: if live { host_domain() } else { REPLAY_DOMAIN },
+                observation_domain_id: 0,
                 sampling_interval: args.sample.get(),
                 key,
                 name: args.name.clone().unwrap_or_else(host_name),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
+            domain: if live { Domain::live(&args.live.interface) } else { Domain::Replay },
             stats: args.stats,
         })
+    }
+
+    /// What this output needs to know.
+    pub(crate) fn context_of(&self, output: &Destination) -> Context {
+        let observation_domain_id = output.domain_or(self.domain.id(output));
+        Context { observation_domain_id, ..self.context.clone() }
     }
 
     /// The settings of the table of one worker.
@@ -246,19 +253,7 @@ fn millis(timeout: Duration) -> u32 {
     u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX)
 }
 
-fn host_name() -> String {
+pub(super) fn host_name() -> String {
     nix::unistd::gethostname()
         .map_or_else(|_| "flowprobe".to_owned(), |name| name.to_string_lossy().into_owned())
-}
-
-/// The Observation Domain ID of this host. It stays over restarts, because collectors know
-/// templates by it.
-fn host_domain() -> u32 {
-    let identity = std::fs::read_to_string("/etc/machine-id").unwrap_or_else(|_| host_name());
-    // FNV-1a.
-    let hash = identity
-        .trim()
-        .bytes()
-        .fold(0x811c_9dc5_u32, |hash, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193));
-    hash.max(1)
 }

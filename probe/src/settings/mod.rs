@@ -2,5 +2,6 @@
 
 pub(crate) mod args;
 pub(crate) mod config;
+mod domain;
 mod file;
 mod values;
