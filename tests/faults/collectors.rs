@@ -178,6 +178,29 @@ fn collector_that_vanishes_at_the_very_end_does_not_hold_up_the_program() {
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
 }
 
+#[test]
+fn reset_while_the_end_is_awaited_is_noticed_at_once() {
+    let (listener, url) = collector();
+    // What it has room for is less than what is sent, and that is less than a sender holds.
+    setsockopt(&listener, sockopt::RcvBuf, &4096).unwrap();
+    let mut child = start(&["-r", "-", "-o", &url]);
+    let feeder = crate::feed(&mut child, many_flows(10_000));
+    let (stream, _) = listener.accept().unwrap();
+    drop(listener);
+    feeder.join().unwrap();
+    // By now the program has nothing else to do than to wait.
+    thread::sleep(Duration::from_secs(1));
+    assert!(child.try_wait().unwrap().is_none(), "it waits for the end");
+    let begin = Instant::now();
+    reset(stream);
+    let run = finish(child);
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    run.assert_conservation();
+    assert_eq!(run.status, FAILED);
+    assert!(run.count("outputs.0.failed.records") > 0, "{}", run.stats);
+    assert_error(&run, &[&url, "the end was lost", "reset"]);
+}
+
 /// The frame of a datagram from another port.
 fn with_port(frame: &[u8], port: u16) -> Vec<u8> {
     [&frame[..34], &port.to_be_bytes(), &frame[36..]].concat()

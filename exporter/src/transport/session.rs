@@ -156,6 +156,11 @@ impl Session {
             |begin: Instant| Instant::now() < until && ending::may_wait_for_peer(begin.elapsed());
         let begin = Instant::now();
         while !self.all_acknowledged()? && may_wait(begin) {
+            // A peer that has ended its side in good order may still acknowledge.
+            let peer_has_ended = self.wire.peer_has_ended()?;
+            if peer_has_ended && is_closed(self.stream())? {
+                break;
+            }
             thread::sleep(Duration::from_millis(1));
         }
         if self.acceptance.is_some() {
@@ -241,6 +246,15 @@ fn acknowledged(stream: &TcpStream) -> io::Result<u64> {
     let info = getsockopt(stream, TcpInfo)?;
     Ok(info[BYTES_ACKED])
 }
+
+/// Whether the connection is over, so that nothing more will be acknowledged.
+fn is_closed(stream: &TcpStream) -> io::Result<bool> {
+    let [state, ..] = getsockopt(stream, TcpInfo)?[0].to_ne_bytes();
+    Ok(state == TCP_CLOSE)
+}
+
+/// `TCP_CLOSE` of the kernel's states of a connection.
+const TCP_CLOSE: u8 = 7;
 
 /// The first 128 octets of `struct tcp_info`.
 #[derive(Clone, Copy, Debug)]

@@ -172,7 +172,7 @@ impl Wire {
     }
 
     /// Whether the peer has ended the connection. Fails if it did so with an error.
-    fn peer_has_ended(&mut self) -> io::Result<bool> {
+    pub(super) fn peer_has_ended(&mut self) -> io::Result<bool> {
         let mut word = [0; 64];
         let result = match self {
             Self::Plain(plain) => plain.read(&mut word),
