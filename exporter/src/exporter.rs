@@ -49,6 +49,11 @@ pub trait Exporter: Send {
     /// What became of the records so far.
     fn counts(&self) -> ExportCounts;
 
+    /// Whether it can send now. Live, a collector that cannot be reached at the start is waited for.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
     /// The packets that carry its messages, if it sends any: a mirror may show them again. Those
     /// of now: a collector whose name gets another address has another conversation later.
     fn conversations(&self) -> Vec<Conversation>;

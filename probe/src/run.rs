@@ -188,6 +188,10 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         Ok(exporters) => exporters,
         Err(status) => return status,
     };
+    let not_ready = exporters.iter().find(|(_, exporter)| !exporter.is_ready());
+    if let (Some((name, _)), true) = (not_ready, settings.require_outputs) {
+        return fail(format!("output {name} cannot be reached, and --require-outputs is given"));
+    }
     let conversations: Vec<_> =
         exporters.iter().flat_map(|(_, exporter)| exporter.conversations()).collect();
     let collectors = conversations.iter().map(|conversation| conversation.remote.ip()).collect();

@@ -56,6 +56,19 @@ fn assert_failed_at_start(run: &Run, parts: &[&str]) {
     assert_error(run, parts);
 }
 
+/// Checks that a run waited for a collector, which it said, and failed at the start then.
+fn assert_given_up(run: &Run, parts: &[&str]) {
+    assert_eq!(run.status, FAILED, "{}", run.stderr);
+    assert!(run.stats.is_null(), "{}", run.stderr);
+    let lines: Vec<_> = run.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{}", run.stderr);
+    assert!(
+        lines[0].contains("warning: ") && lines[0].contains("; trying again for "),
+        "{lines:?}"
+    );
+    assert_error(run, parts);
+}
+
 /// Checks that there is an error message that has all these parts.
 fn assert_error(run: &Run, parts: &[&str]) {
     let has = |line: &str, part: &str| line.to_lowercase().contains(&part.to_lowercase());

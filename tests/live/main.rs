@@ -19,3 +19,4 @@ mod probe;
 mod records;
 mod rights;
 mod service;
+mod ways;

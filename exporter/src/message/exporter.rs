@@ -297,6 +297,10 @@ impl<E: MessageEncoder> Exporter for MessageExporter<E> {
         counts
     }
 
+    fn is_ready(&self) -> bool {
+        self.transport.is_ready()
+    }
+
     fn conversations(&self) -> Vec<Conversation> {
         self.transport.conversations()
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::Output;
-use crate::transport::Rotation;
+use crate::transport::{Rotation, Source};
 
 /// What may be set of an output, and to what.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub struct Setting {
 enum Allowed {
     Number(RangeInclusive<u32>),
     Duration,
+    Source,
     Path,
     Rotation,
     Secret,
@@ -43,6 +44,11 @@ impl Setting {
     /// A duration of a second or more.
     pub(super) const fn duration(name: &'static str, meaning: &'static str) -> Self {
         Self { name, meaning, allowed: Allowed::Duration, default: None, needs: None }
+    }
+
+    /// An address or an interface of this host.
+    pub(super) const fn source(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning, allowed: Allowed::Source, default: None, needs: None }
     }
 
     pub(super) const fn path(name: &'static str, meaning: &'static str) -> Self {
@@ -89,7 +95,7 @@ impl Display for Setting {
         match &self.allowed {
             Allowed::Number(range) => write!(f, " ({} to {})", range.start(), range.end())?,
             Allowed::Duration => f.write_str(" (1s or more)")?,
-            Allowed::Path | Allowed::Rotation | Allowed::Secret => {}
+            Allowed::Source | Allowed::Path | Allowed::Rotation | Allowed::Secret => {}
         }
         self.default.map_or(Ok(()), |default| write!(f, " [default: {default}]"))
     }
@@ -102,6 +108,7 @@ impl Allowed {
             Self::Duration => humantime::parse_duration(text)
                 .is_ok_and(|duration| duration >= Duration::from_secs(1)),
             Self::Rotation => text.parse::<Rotation>().is_ok(),
+            Self::Source => text.parse::<Source>().is_ok(),
             Self::Path | Self::Secret => !text.is_empty(),
         }
     }
@@ -113,6 +120,7 @@ impl Display for Allowed {
         match self {
             Self::Number(range) => write!(f, "a number from {} to {}", range.start(), range.end()),
             Self::Duration => f.write_str("a duration of a second or more, such as 60s"),
+            Self::Source => f.write_str("an address of this host or the name of an interface"),
             Self::Path => f.write_str("a path"),
             Self::Rotation => f.write_str("whole seconds or a size, such as 1h or 100MB"),
             Self::Secret => f.write_str("text"),

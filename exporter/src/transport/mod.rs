@@ -4,16 +4,16 @@
 //! can be heard of them (the kernel took the datagram, the peer's kernel acknowledged the octets,
 //! the file has them); failed, when it is known that they did not arrive.
 
+mod collector;
 mod file;
 mod pace;
+mod route;
 mod session;
 mod stream;
 mod tls;
 mod udp;
 
 use std::fmt::Debug;
-use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, ToSocketAddrs};
 
 use flow::{Conversation, Timestamp};
 
@@ -21,7 +21,9 @@ use crate::content::Content;
 use crate::error::ExportError;
 use crate::exporter::ExportCounts;
 use crate::message::Message;
+pub(crate) use collector::{Collector, Host, Source};
 pub(crate) use file::{FileSettings, FileTransport, Form, Rotation, Start};
+pub(crate) use route::RouteSettings;
 pub use stream::Patience;
 pub(crate) use stream::{StreamSettings, StreamTransport};
 pub(crate) use tls::TlsSettings;
@@ -86,6 +88,11 @@ pub(crate) trait Transport: Debug + Send {
         RELIABLE_MESSAGE_OCTETS
     }
 
+    /// Whether there is a way to send messages now.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
     /// The packets that carry the messages.
     fn conversations(&self) -> Vec<Conversation> {
         Vec::new()
@@ -121,29 +128,5 @@ impl From<TransportCounts> for ExportCounts {
             reconnects: counts.reconnects,
             ..Self::default()
         }
-    }
-}
-
-/// A host that messages are sent to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Host {
-    /// A name or an address; a link-local IPv6 address with its zone, as in `fe80::1%eth0`.
-    pub(crate) name: String,
-    /// Not 0.
-    pub(crate) port: u16,
-}
-
-impl Host {
-    /// Its addresses, at least one.
-    ///
-    /// # Errors
-    ///
-    /// The name cannot be resolved, or it has no address.
-    pub(crate) fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        let addresses: Vec<_> = (self.name.as_str(), self.port).to_socket_addrs()?.collect();
-        if addresses.is_empty() {
-            return Err(io::Error::new(ErrorKind::NotFound, "the name has no address"));
-        }
-        Ok(addresses)
     }
 }

@@ -233,6 +233,10 @@ pub(crate) struct LiveSettings {
     #[arg(long)]
     pub(crate) meter_own_exports: bool,
 
+    /// End with status 1 if a collector cannot be reached at the start, instead of trying again
+    #[arg(long)]
+    pub(crate) require_outputs: bool,
+
     /// Time between two totals while capture runs; 0s gives totals only at the end
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = interval)]
     pub(crate) stats_interval: Duration,
