@@ -49,7 +49,7 @@ pub trait Exporter: Send {
     /// What became of the records so far.
     fn counts(&self) -> ExportCounts;
 
-    /// Whether it can send now. Live, a collector that cannot be reached at the start is waited for.
+    /// Whether it can send now. Live, it may have to wait for its collector.
     fn is_ready(&self) -> bool {
         true
     }

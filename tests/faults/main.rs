@@ -12,6 +12,7 @@ mod outputs;
 mod places;
 mod signals;
 mod tls;
+mod trust;
 mod udp;
 mod usage;
 

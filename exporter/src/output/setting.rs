@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::Output;
-use crate::transport::{Rotation, Source};
+use crate::transport::{Fingerprint, Rotation, Source};
 
 /// What may be set of an output, and to what.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ enum Allowed {
     Number(RangeInclusive<u32>),
     Duration,
     Source,
+    Fingerprint,
     Path,
     Rotation,
     Secret,
@@ -49,6 +50,11 @@ impl Setting {
     /// An address or an interface of this host.
     pub(super) const fn source(name: &'static str, meaning: &'static str) -> Self {
         Self { name, meaning, allowed: Allowed::Source, default: None, needs: None }
+    }
+
+    /// The SHA-256 hash of a certificate.
+    pub(super) const fn fingerprint(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning, allowed: Allowed::Fingerprint, default: None, needs: None }
     }
 
     pub(super) const fn path(name: &'static str, meaning: &'static str) -> Self {
@@ -95,7 +101,11 @@ impl Display for Setting {
         match &self.allowed {
             Allowed::Number(range) => write!(f, " ({} to {})", range.start(), range.end())?,
             Allowed::Duration => f.write_str(" (1s or more)")?,
-            Allowed::Source | Allowed::Path | Allowed::Rotation | Allowed::Secret => {}
+            Allowed::Source
+            | Allowed::Fingerprint
+            | Allowed::Path
+            | Allowed::Rotation
+            | Allowed::Secret => {}
         }
         self.default.map_or(Ok(()), |default| write!(f, " [default: {default}]"))
     }
@@ -109,6 +119,7 @@ impl Allowed {
                 .is_ok_and(|duration| duration >= Duration::from_secs(1)),
             Self::Rotation => text.parse::<Rotation>().is_ok(),
             Self::Source => text.parse::<Source>().is_ok(),
+            Self::Fingerprint => text.parse::<Fingerprint>().is_ok(),
             Self::Path | Self::Secret => !text.is_empty(),
         }
     }
@@ -121,6 +132,7 @@ impl Display for Allowed {
             Self::Number(range) => write!(f, "a number from {} to {}", range.start(), range.end()),
             Self::Duration => f.write_str("a duration of a second or more, such as 60s"),
             Self::Source => f.write_str("an address of this host or the name of an interface"),
+            Self::Fingerprint => f.write_str("a SHA-256 fingerprint of 64 hexadecimal digits"),
             Self::Path => f.write_str("a path"),
             Self::Rotation => f.write_str("whole seconds or a size, such as 1h or 100MB"),
             Self::Secret => f.write_str("text"),

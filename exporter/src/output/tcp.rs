@@ -18,10 +18,14 @@ pub(super) const IPFIX_TCP: Output = Output {
 pub(super) const IPFIX_TLS: Output = Output {
     scheme: "ipfix+tls",
     meaning: "IPFIX over TLS (RFC 7011 section 11)",
-    settings: &[&ODID, &RECONNECT, &CA, &CERT, &KEY, &SOURCE, &WAIT],
+    settings: &[&ODID, &RECONNECT, &CA, &CERT, &KEY, &FINGERPRINT, &SOURCE, &WAIT],
     target: TargetForm::Host(IPFIX_TLS_PORT, |request, host| {
         let path = |setting| request.settings.given::<PathBuf>(setting);
-        let tls = TlsSettings { authorities: path(&CA), identity: path(&CERT).zip(path(&KEY)) };
+        let tls = TlsSettings {
+            authorities: path(&CA),
+            fingerprint: request.settings.given(&FINGERPRINT),
+            identity: path(&CERT).zip(path(&KEY)),
+        };
         open(request, host, Some(tls))
     }),
     sampling_interval_max: u32::MAX,
@@ -33,8 +37,15 @@ const IPFIX_TLS_PORT: u16 = 4740;
 const RECONNECT: Setting =
     Setting::duration("reconnect", "longest pause between attempts to connect").default("60s");
 
-const CA: Setting =
-    Setting::path("ca", "PEM file of the authorities to trust; the system's by default");
+const CA: Setting = Setting::path(
+    "ca",
+    "PEM file of authorities, or of the collector, to trust; the system's by default",
+);
+
+const FINGERPRINT: Setting = Setting::fingerprint(
+    "fingerprint",
+    "SHA-256 of the only certificate to trust, instead of authorities",
+);
 
 const CERT: Setting = Setting::path("cert", "PEM file of this exporter's certificate").needs("key");
 

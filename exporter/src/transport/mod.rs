@@ -11,6 +11,7 @@ mod route;
 mod session;
 mod stream;
 mod tls;
+mod trust;
 mod udp;
 
 use std::fmt::Debug;
@@ -27,6 +28,7 @@ pub(crate) use route::RouteSettings;
 pub use stream::Patience;
 pub(crate) use stream::{StreamSettings, StreamTransport};
 pub(crate) use tls::TlsSettings;
+pub(crate) use trust::Fingerprint;
 pub(crate) use udp::{UdpSettings, UdpTransport};
 
 /// Takes messages somewhere.
