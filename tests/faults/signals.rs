@@ -1,7 +1,7 @@
 //! Interrupts during a replay.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
@@ -73,6 +73,21 @@ fn interrupt_of_a_silent_input_ends_the_program() {
     assert!(begin.elapsed().as_secs() < 5);
     // Nothing is wrong with an input that was not waited for.
     assert!(!run.stderr.contains("error: "), "{}", run.stderr);
+}
+
+#[test]
+fn interrupt_ends_the_wait_for_a_collector() {
+    for which in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut child = start(&["-r", "-", "-o", "ipfix+tcp://no-such-host.invalid"]);
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        stderr.read_line(&mut said).unwrap();
+        assert!(said.contains("trying again for 60 s"), "{said}");
+        let begin = Instant::now();
+        signal(&child, which);
+        assert_eq!(child.wait().unwrap().code(), Some(FAILED));
+        assert!(begin.elapsed().as_secs() < 5);
+    }
 }
 
 /// Whether the process has a handler for SIGINT.

@@ -232,6 +232,11 @@ pub(super) fn words(error: &Error) -> String {
         Error::PeerIncompatible(_) => {
             "the collector has no TLS version or cipher suite in common".to_owned()
         }
+        Error::PeerMisbehaved(_)
+        | Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. } => {
+            "the collector breaks the rules of TLS".to_owned()
+        }
         Error::InconsistentKeys(_) => "the private key is not that of the certificate".to_owned(),
         other => other.to_string(),
     }
