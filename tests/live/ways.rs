@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -134,6 +134,28 @@ fn no_way_for_a_while_is_a_counted_loss_and_no_more() {
     assert_eq!(run.count("outputs.0.sent.records"), 20, "{}", run.stats);
     assert_eq!(run.count("outputs.0.failed.records"), 10, "{}", run.stats);
     assert!(run.stderr.contains("network is unreachable"), "{}", run.stderr);
+}
+
+#[test]
+fn connection_whose_address_goes_is_made_again_soon() {
+    let Some(network) = network(1) else { return };
+    let listener =
+        network.on(Host::Sender, || TcpListener::bind("0.0.0.0:4739").expect("the port is free"));
+    listener.set_nonblocking(true).unwrap();
+    let mut probe = start(&network, "ipfix+tcp://10.77.1.2");
+    let mut taken = Vec::new();
+    let mut connected_from = |probe: &mut Probe, address: &str| {
+        probe.wait_until("it connects", |_| {
+            taken.extend(listener.accept().ok());
+            taken.iter().any(|(_, from)| from.ip().to_string() == address)
+        });
+    };
+    connected_from(&mut probe, "10.77.1.1");
+    network.ip(Host::Probe, &["addr", "del", "10.77.1.1/24", "dev", "rx1"]);
+    network.ip(Host::Probe, &["addr", "add", "10.77.1.50/24", "dev", "rx1"]);
+    connected_from(&mut probe, "10.77.1.50");
+    let run = probe.stop();
+    assert!(run.stderr.contains("this host has no address 10.77.1.1 any more"), "{}", run.stderr);
 }
 
 #[test]
