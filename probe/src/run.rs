@@ -205,7 +205,7 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
     }
     let is_real_time =
         !settings.no_realtime && needs_real_time(&sockets) && priority::take_real_time();
-    if let Err(problem) = rights::give_up(user.as_ref(), settings.keep_capabilities) {
+    if let Err(problem) = rights::give_up(user.as_ref(), ports.keeps_capabilities()) {
         ports.detach();
         return fail(problem);
     }
@@ -275,13 +275,17 @@ fn needs_real_time(sockets: &[Vec<Attached>]) -> bool {
     sockets.iter().flatten().any(Attached::has_little_room)
 }
 
-/// Whether an interface is left, and no output has failed but those whose reader has left.
+/// Whether an interface is left, all that are there are captured, and no output has failed but those whose reader has left.
 fn all_is_there(totals: &Totals) -> bool {
     if totals.interfaces_gone {
         error!("no interface is left to capture from");
     }
+    let missed: Vec<_> = totals.ports.iter().filter(|port| port.is_missed).collect();
+    for port in &missed {
+        error!("{} was there at the end, but {}", port.name, port.method);
+    }
     let mut errors = totals.outputs.iter().filter_map(|output| output.error.as_ref());
-    !totals.interfaces_gone && errors.all(ExportError::is_reader_left)
+    !totals.interfaces_gone && missed.is_empty() && errors.all(ExportError::is_reader_left)
 }
 
 /// A table for each worker, with all its memory.

@@ -4,6 +4,7 @@ pub(crate) mod afxdp;
 pub mod file;
 pub(crate) mod kernel;
 pub(crate) mod layer;
+pub(crate) mod lease;
 pub(crate) mod live;
 pub(crate) mod offloads;
 pub(crate) mod packet;

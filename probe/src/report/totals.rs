@@ -275,13 +275,16 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
 }
 
 fn port_words(port: &PortCounts) -> String {
-    let SourceCounts { lent, lost, causes } = &port.source;
+    let SourceCounts { lent, lost, causes, .. } = &port.source;
     let mut words = format!("{}: {} frames, {} lost", port.name, grouped(*lent), grouped(*lost));
     let causes = causes.iter().filter(|(_, count)| **count > 0);
     let causes: Vec<_> = causes
         .map(|(cause, count)| format!("{} {}", cause.replace('_', " "), grouped(*count)))
         .collect();
     words.push_str(&in_brackets(&causes.join(", ")));
+    if !port.is_captured {
+        write!(words, "; {}", port.method).expect("a string takes all");
+    }
     words
 }
 
@@ -289,6 +292,7 @@ fn port_json(port: &PortCounts) -> Value {
     json!({
         "name": port.name,
         "capture": port.method,
+        "captured": port.is_captured,
         "frames": port.source.lent,
         "lost": port.source.lost,
         "causes": port.source.causes,

@@ -14,6 +14,7 @@ use exporter::Destination;
 use flow::{BURST_MAX, KeyFields};
 
 use super::file::{self, Known, Takes};
+use super::selector::{Selector, selector};
 use super::values::{
     Seed, ethertype, flow_count, hash_seed, interface_number, interval, key_fields, ring, rows,
     sampling, size, timeout, workers,
@@ -185,9 +186,16 @@ impl Arguments {
 #[command(next_help_heading = "Live capture")]
 #[group(multiple = true, requires = "interface", conflicts_with_all = ["read", "files"])]
 pub(crate) struct LiveSettings {
-    /// Interface to capture from; may be given several times
-    #[arg(short, long, value_name = "IFACE", help_heading = None, display_order = 0)]
-    pub(crate) interface: Vec<String>,
+    /// Interface to capture from: a name, a pattern such as 'eth*', or any; may be given several
+    /// times. One that comes later and matches a pattern is captured then
+    #[arg(short, long, value_name = "IFACE", help_heading = None, display_order = 0,
+          value_parser = selector)]
+    pub(crate) interface: Vec<Selector>,
+
+    /// Wait for the interfaces if none is there yet. With another one that is there, a missing one
+    /// is always waited for
+    #[arg(long)]
+    pub(crate) wait: bool,
 
     /// How packets are taken: afxdp takes them past the host's network stack, packet copies them
     /// beside it, auto uses afxdp where the host does not need the packets
@@ -213,9 +221,14 @@ pub(crate) struct LiveSettings {
     #[arg(long, value_name = "SIZE", default_value = "1Gi", value_parser = size)]
     pub(crate) umem_max: u64,
 
-    /// Memory of the ring of each AF_PACKET socket
-    #[arg(long, value_name = "SIZE", default_value = "64Mi", value_parser = size)]
-    pub(crate) packet_ring: u64,
+    /// Memory of the ring of each AF_PACKET socket [default: 64Mi, or less if --packet-ring-max has
+    /// no room for it]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) packet_ring: Option<u64>,
+
+    /// Most memory for the rings of all AF_PACKET sockets together
+    #[arg(long, value_name = "SIZE", default_value = "1Gi", value_parser = size)]
+    pub(crate) packet_ring_max: u64,
 
     /// Do not run AF_XDP workers with real-time priority
     #[arg(long)]
@@ -225,7 +238,8 @@ pub(crate) struct LiveSettings {
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
 
-    /// Keep the capabilities that are needed to open an interface again after it was deleted
+    /// Keep the capabilities that opening an interface again takes: after it was deleted, when its
+    /// queues or its MTU change. Patterns and interfaces that are waited for keep them too
     #[arg(long)]
     pub(crate) keep_capabilities: bool,
 

@@ -161,7 +161,8 @@ fn source(args: &Arguments) -> Result<Source, String> {
     if live.take_interface && live.capture != CaptureMethod::Afxdp {
         return Err("--take-interface has an effect with --capture afxdp only".to_owned());
     }
-    if let Some((name, _)) = args.ifindex.iter().find(|(name, _)| !live.interface.contains(name)) {
+    let is_asked_for = |name: &str| live.interface.iter().any(|one| one.selects(name));
+    if let Some((name, _)) = args.ifindex.iter().find(|(name, _)| !is_asked_for(name)) {
         return Err(format!("--ifindex {name}: there is no -i {name}"));
     }
     Ok(Source::Live(live.clone()))

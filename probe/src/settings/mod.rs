@@ -3,4 +3,5 @@
 pub(crate) mod args;
 pub(crate) mod config;
 mod file;
+pub(crate) mod selector;
 mod values;

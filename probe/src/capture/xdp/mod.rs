@@ -67,6 +67,11 @@ pub(crate) struct XdpCapture {
     _promiscuous: Promiscuous,
     counters: Mapping,
     mode: XdpMode,
+    settings: XdpSettings,
+    /// Octets that a buffer of the sockets' memory has room for.
+    chunk: u32,
+    /// Frames that the host got before all sockets were there: capture had not begun.
+    passed_before: u64,
 }
 
 impl XdpCapture {
@@ -110,8 +115,51 @@ impl XdpCapture {
         };
         let place = if attempt.in_driver { Place::Driver } else { Place::Generic };
         warn_of_falsifiers(&settings.name, place);
-        let link = Some(link);
-        Ok((Self { link, _ebpf: ebpf, _promiscuous: promiscuous, counters, mode }, sockets))
+        let mut capture = Self {
+            link: Some(link),
+            _ebpf: ebpf,
+            _promiscuous: promiscuous,
+            counters,
+            mode,
+            settings: settings.clone(),
+            chunk: plan.chunk,
+            passed_before: 0,
+        };
+        capture.passed_before = capture.all_passed();
+        Ok((capture, sockets))
+    }
+
+    /// Also counts frames that the host got after the program was attached and before all sockets
+    /// were there: those are lost where capture goes on, but not where it begins.
+    pub(crate) fn count_from_attachment(&mut self) {
+        self.passed_before = 0;
+    }
+
+    /// Whether frames of this MTU have room in the sockets' memory. Of longer ones the kernel drops
+    /// those that have not.
+    pub(crate) fn has_room_for(&self, mtu: u32) -> bool {
+        self.mode.segments || XdpSettings { mtu, ..self.settings.clone() }.fits_in(self.chunk)
+    }
+
+    /// Octets of memory of all sockets.
+    pub(crate) fn memory(&self) -> u64 {
+        u64::from(self.settings.queues) * self.settings.sizes(self.chunk).memory()
+    }
+
+    /// Frames that the program has seen.
+    pub(crate) fn seen(&self) -> u64 {
+        let sum =
+            |counters: QueueCounters| counters.redirected + counters.passed + counters.refused;
+        (0..=QUEUES_MAX).map(|queue| sum(self.queue_counters(queue))).sum()
+    }
+
+    /// Frames that the host got since all sockets were there: their queue has none.
+    pub(crate) fn passed(&self) -> u64 {
+        self.all_passed().saturating_sub(self.passed_before)
+    }
+
+    fn all_passed(&self) -> u64 {
+        (0..=QUEUES_MAX).map(|queue| self.queue_counters(queue).passed).sum()
     }
 
     /// How frames come.

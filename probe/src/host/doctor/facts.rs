@@ -33,7 +33,7 @@ impl Facts {
     ///
     /// There is no such interface, in a sentence.
     pub(super) fn gather(name: &str, interfaces: usize) -> Result<Self, String> {
-        let interface = Interface::find(name)?;
+        let interface = Interface::find(name).map_err(|problem| problem.to_string())?;
         let mut ethtool = Ethtool::new(&interface.name).ok();
         let mut ask = |question: fn(&mut Ethtool) -> io::Result<Setting>| {
             ethtool.as_mut().and_then(|ethtool| question(ethtool).ok())
