@@ -39,14 +39,6 @@ impl Totals {
         self.ended.iter().copied().fold(RecordTally::default(), |sum, one| sum + one)
     }
 
-    /// Whether no record or event is known to be lost. A reader that has left is no loss.
-    pub(crate) fn all_arrived(&self) -> bool {
-        self.outputs.iter().all(|output| match &output.error {
-            Some(error) => error.is_reader_left(),
-            None => output.counts.failed.records == 0 && output.counts.events_failed == 0,
-        })
-    }
-
     /// A few lines for people.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();

@@ -71,7 +71,8 @@ Examples:
   flowprobe -r a.pcap -r b.pcapng.gz -o json:-
       several files merged by packet time, a JSON document for each flow
 
-Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage.
+Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage, 3 something was lost and
+--fail-on-loss is set.
 
 Signals: SIGINT, SIGTERM and SIGQUIT end in good order; a second one after 2 s or more waits for
 no output. SIGHUP opens files again if live capture has no terminal, and otherwise ends too.
@@ -164,6 +165,10 @@ pub(crate) struct Arguments {
     /// Write only warnings and errors to standard error, and totals only with --stats json
     #[arg(short, long)]
     pub(crate) quiet: bool,
+
+    /// End with status 3 if packets, records or events were lost and nothing else failed
+    #[arg(long)]
+    pub(crate) fail_on_loss: bool,
 
     /// Packets that are looked up together: 1 to 16; records do not depend on it
     #[arg(long, value_name = "N", default_value_t = BURST_MAX, hide = true,

@@ -28,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) ifindex: Vec<(String, u32)>,
     pub(crate) context: Context,
     pub(crate) stats: StatsForm,
+    /// A loss changes the exit status.
+    pub(crate) fail_on_loss: bool,
 }
 
 /// Where packets come from.
@@ -125,6 +127,7 @@ impl Config {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
             stats: args.stats,
+            fail_on_loss: args.fail_on_loss,
         })
     }
 
