@@ -217,3 +217,77 @@ fn a_loss_is_said_and_may_fail_the_run() {
         assert!(!unharmed.stderr.contains(" lost: "), "{}", unharmed.stderr);
     }
 }
+
+/// With another interface left, the run goes on without the one that the host needs.
+#[test]
+fn an_interface_that_is_left_to_the_host_is_lost_without_rights() {
+    let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
+    let folder = support::scratch();
+    let file = support::write(&folder, "some.pcap", &frames(100));
+    let mut probe = Probe::start(&network, &["rx0", "rx1"], &[&PATIENT]);
+    let mut sent = network.send_file("tx0", &file, &[]).packets;
+    network.ip(Host::Probe, &["addr", "add", "192.0.2.1/24", "dev", "rx0"]);
+    let said = "rx0 is not captured any more";
+    probe.wait_until("it says so", |probe| probe.messages().contains(said));
+    sent += network.send_file("tx0", &file, &[]).packets;
+    // The host does not need it any more: it does not come back by itself.
+    network.ip(Host::Probe, &["addr", "del", "192.0.2.1/24", "dev", "rx0"]);
+    std::thread::sleep(Duration::from_millis(1200));
+    sent += network.send_file("tx0", &file, &[]).packets;
+    std::thread::sleep(Duration::from_millis(1200));
+    probe.signal(nix::sys::signal::Signal::SIGTERM);
+    let run = probe.wait();
+    assert_eq!(run.status, 1, "{}", run.stderr);
+    check_sum(&run, sent);
+    assert_eq!(lost(&run), 200, "{}", run.stats);
+    let how = run.stats["interfaces"][0]["capture"].as_str().unwrap();
+    assert!(how.starts_with("not captured: the host needs it"), "{how}");
+}
+
+#[test]
+fn link_local_addresses_leave_the_interface_to_the_capture() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    for (method, is_told) in [(&[][..], true), (METHODS[1], false)] {
+        network.ip(Host::Probe, &["addr", "replace", "169.254.7.7/16", "dev", "rx0"]);
+        let probe = Probe::start(&network, &["rx0"], &[method]);
+        assert_eq!(network.interface(Host::Probe, "rx0").get("xdp").is_some(), is_told);
+        let run = probe.stop();
+        let told = run.stderr.contains("rx0 has only link-local addresses (169.254.7.7)");
+        assert_eq!(told, is_told, "{}", run.stderr);
+        assert_eq!(run.stderr.contains("use --capture packet"), is_told, "{}", run.stderr);
+    }
+}
+
+/// Their rings have one limit.
+#[test]
+fn many_interfaces_share_the_memory() {
+    let Some(network) = Network::new(Links { count: 40, ..Links::default() }) else { return };
+    let limits = ["--packet-ring-max", "40Mi", "--umem-max", "60Mi"];
+    for method in METHODS {
+        let mut probe = probe(&network, &["rx*"], &[method, &limits, &["--workers", "2"]], "rx0: ");
+        let captured = |probe: &Probe| probe.messages().matches(": AF_").count() == 40;
+        probe.wait_until("all are captured", captured);
+        probe.stop();
+    }
+    let too_few = ["--packet-ring-max", "4Mi"];
+    let run = Probe::spawn(
+        program(&network),
+        &["rx0", "rx1"],
+        &[METHODS[1], &too_few, &["--packet-ring", "4Mi"]],
+    )
+    .wait();
+    assert_eq!(run.status, 1, "{}", run.stderr);
+    assert!(run.stderr.contains("--packet-ring-max"), "{}", run.stderr);
+}
+
+#[test]
+fn too_few_open_files_are_said_with_the_remedy() {
+    let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
+    for method in METHODS {
+        let mut command = network.command(Host::Probe, "prlimit");
+        command.arg("--nofile=14").arg(support::flowprobe().get_program());
+        let run = Probe::spawn(command, &["rx0", "rx1"], &[method, &["--workers", "4"]]).wait();
+        assert_eq!(run.status, 1, "{}", run.stderr);
+        assert!(run.stderr.contains("LimitNOFILE"), "{}", run.stderr);
+    }
+}

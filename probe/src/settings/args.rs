@@ -46,9 +46,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Say whether capture on an interface would work, and what would falsify it
     Doctor {
-        /// The interface; may be given several times
-        #[arg(short, long, value_name = "NAME", required = true)]
-        interface: Vec<String>,
+        /// The interface, or a pattern of those that are there; may be given several times
+        #[arg(short, long, value_name = "NAME", required = true, value_parser = selector)]
+        interface: Vec<Selector>,
         /// A line of JSON for each interface
         #[arg(long)]
         json: bool,
@@ -82,7 +82,7 @@ Outputs are URLs; their settings are query parameters, as in ipfix://10.0.0.5?od
 ";
 
 /// Settings of metering; a configuration file has the same names.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     /// Capture files to replay (pcap or pcapng; plain, or compressed by gzip, zstd, xz, bzip2 or
     /// LZ4); a folder means the files in it, - is standard input; several are merged by packet time
@@ -255,6 +255,14 @@ pub(crate) struct LiveSettings {
     /// Time between two totals while capture runs; 0s gives totals only at the end
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = interval)]
     pub(crate) stats_interval: Duration,
+}
+
+impl Arguments {
+    /// The settings of a run that is given nothing but this interface.
+    pub(crate) fn defaults(interface: &str) -> Self {
+        let words = ["flowprobe", "--interface", interface];
+        Cli::try_parse_from(words).expect("an interface is enough").args
+    }
 }
 
 impl LiveSettings {

@@ -17,6 +17,7 @@ use exporter::sentence;
 use libc::{IFF_LOOPBACK, IFF_RUNNING, IFF_UP};
 use nix::net::if_::if_nametoindex;
 
+use crate::capture::sentence_with_limits;
 pub(crate) use features::{XdpFeatures, xdp_features};
 use netlink::{Answer, Netlink, Question, attribute, field};
 use sysfs::Sysfs;
@@ -107,7 +108,10 @@ impl Interface {
             Some(libc::ENODEV | libc::ENXIO) => {
                 FindError::NoSuchInterface { name: name.to_owned(), problem: sentence(&problem) }
             }
-            _ => FindError::Unknown { name: name.to_owned(), problem: sentence(&problem) },
+            _ => {
+                let problem = sentence_with_limits(&problem);
+                FindError::Unknown { name: name.to_owned(), problem }
+            }
         };
         let index = if_nametoindex(name).map_err(|problem| unknown(problem.into()))?;
         Self::look_at(index).map_err(unknown)

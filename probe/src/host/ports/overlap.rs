@@ -68,9 +68,9 @@ mod tests {
     fn devices_on_top_of_others_are_found() {
         in_namespace(|| {
             ip("link add va index 71 type veth peer name vb index 72");
-            ip("link add br index 73 type bridge");
-            ip("link set vb master br");
-            ip("link add link br name vlan index 74 type vlan id 7");
+            ip("link add name bridge7 index 73 type bridge");
+            ip("link set vb master bridge7");
+            ip("link add link bridge7 name vlan index 74 type vlan id 7");
             ip("link add mac index 75 link va type macvlan");
             ip("link add vx index 76 type vxlan id 7 dev va dstport 4789");
             let links = links().unwrap();
