@@ -2,11 +2,11 @@
 
 use std::io;
 
-use exporter::sentence;
 use libc::{IFF_RUNNING, IFF_UP};
 
 use super::AttachedXdp;
 use super::netlink::{Answer, Attributes, Netlink, Question, attribute};
+use crate::capture::sentence_with_limits;
 
 /// What the kernel says of a link.
 #[derive(Clone, Debug)]
@@ -35,7 +35,10 @@ pub(crate) struct Link {
 /// One sentence: what the kernel would not tell. Which links there are is not known then.
 pub(crate) fn links() -> Result<Vec<Link>, String> {
     Netlink::open().and_then(|mut netlink| ask(&mut netlink)).map_err(|problem| {
-        format!("cannot learn from the kernel which interfaces there are: {}", sentence(&problem))
+        format!(
+            "cannot learn from the kernel which interfaces there are: {}",
+            sentence_with_limits(&problem)
+        )
     })
 }
 

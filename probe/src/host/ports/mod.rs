@@ -230,7 +230,9 @@ impl Ports {
         if let Some(problem) = failure.filter(|_| next == 0 && !self.opener.settings.wait) {
             return Err(problem);
         }
-        self.say_overlaps(None);
+        // Also to be sure that the interfaces can be looked at later.
+        let links = links().inspect_err(|_| self.detach())?;
+        self.say_overlaps(&links, None);
         // More workers than sockets have nothing to do, unless sockets come.
         if !self.is_waiting() {
             lists.retain(|list| !list.is_empty());

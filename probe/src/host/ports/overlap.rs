@@ -4,19 +4,18 @@
 use log::warn;
 
 use super::Ports;
-use crate::host::interface::links::{Link, links};
+use crate::host::interface::links::Link;
 
 /// Pairs that are named.
 const NAMED_MAX: usize = 8;
 
 impl Ports {
     /// Says which captured interfaces see the same packets: those of all, or of one with the rest.
-    pub(super) fn say_overlaps(&self, only: Option<usize>) {
-        let Ok(links) = links() else { return };
+    pub(super) fn say_overlaps(&self, links: &[Link], only: Option<usize>) {
         let captured: Vec<u32> =
             self.ports.iter().filter(|port| port.is_open()).map(|port| port.ifindex).collect();
         let only = only.map(|port| self.ports[port].ifindex);
-        let mut pairs = overlaps(&links, &captured);
+        let mut pairs = overlaps(links, &captured);
         pairs.retain(|(lower, upper)| only.is_none_or(|one| [*lower, *upper].contains(&one)));
         let name = |index| links.iter().find(|link| link.index == index).map(|link| &link.name);
         for (lower, upper) in pairs.iter().take(NAMED_MAX) {
@@ -62,6 +61,7 @@ fn directly_above(links: &[Link], index: u32) -> impl Iterator<Item = u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::interface::links::links;
     use crate::host::namespace::{in_namespace, ip};
 
     #[test]
@@ -70,8 +70,8 @@ mod tests {
             ip("link add va index 71 type veth peer name vb index 72");
             ip("link add name bridge7 index 73 type bridge");
             ip("link set vb master bridge7");
-            ip("link add link bridge7 name vlan index 74 type vlan id 7");
-            ip("link add mac index 75 link va type macvlan");
+            ip("link add mac7 index 74 link bridge7 type macvlan");
+            ip("link add mac8 index 75 link va type macvlan");
             ip("link add vx index 76 type vxlan id 7 dev va dstport 4789");
             let links = links().unwrap();
             let pairs = |among: &[u32]| overlaps(&links, among);

@@ -79,7 +79,7 @@ impl Ports {
             one.close("its sockets failed".to_owned());
         }
         if !one.is_open() {
-            return self.open_again(port, counts);
+            return self.open_again(port, links, counts);
         }
         if one.xdp.is_none() {
             return Vec::new();
@@ -94,7 +94,12 @@ impl Ports {
     }
 
     /// Opens an interface that came, came back or had to be closed, if that is allowed.
-    fn open_again(&mut self, port: usize, counts: &dyn Fn() -> Vec<SourceCounts>) -> Vec<Attached> {
+    fn open_again(
+        &mut self,
+        port: usize,
+        links: &[Link],
+        counts: &dyn Fn() -> Vec<SourceCounts>,
+    ) -> Vec<Attached> {
         let one = &mut self.ports[port];
         if one.is_final() {
             return Vec::new();
@@ -112,7 +117,7 @@ impl Ports {
                 Ok(sockets) => {
                     info!("{name} {is}: {}", self.ports[port].method);
                     self.ports[port].state.warn_of(&name);
-                    self.say_overlaps(Some(port));
+                    self.say_overlaps(links, Some(port));
                     return sockets;
                 }
                 Err(problem) => format!("{name} {is}: {problem}; trying again"),
