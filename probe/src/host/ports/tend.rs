@@ -111,8 +111,9 @@ impl Ports {
         let Some(attempt) = one.retry.begin() else { return Vec::new() };
         let (name, is) = (one.name.clone(), one.is_what());
         let failure = if self.may_open {
-            let counted = counts();
-            self.ports[port].settle(counted.get(port).unwrap_or(&SourceCounts::default()));
+            if let Some(sockets) = counts().get(port) {
+                self.ports[port].settle(sockets);
+            }
             match self.open_port(port) {
                 Ok(sockets) => {
                     info!("{name} {is}: {}", self.ports[port].method);
