@@ -291,3 +291,26 @@ fn too_few_open_files_are_said_with_the_remedy() {
         assert!(run.stderr.contains("LimitNOFILE"), "{}", run.stderr);
     }
 }
+
+/// Whoever makes an interface sets it up a moment later.
+#[test]
+fn an_interface_that_is_made_in_two_steps_is_taken_past_the_stack() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let folder = support::scratch();
+    let file = support::write(&folder, "some.pcap", &frames(100));
+    let mut probe = Probe::start(&network, &["rx0"], &[&PATIENT, KEEP]);
+    network.ip(Host::Probe, &["link", "del", "rx0"]);
+    probe.wait_until("it says so", |probe| probe.messages().contains("rx0 is gone"));
+    let namespace = network.namespace(Host::Probe);
+    let words = ["link", "add", "tx0", "type", "veth", "peer", "name", "rx0", "netns", namespace];
+    network.ip(Host::Sender, &words);
+    std::thread::sleep(Duration::from_millis(600));
+    network.ip(Host::Sender, &["link", "set", "tx0", "up"]);
+    network.ip(Host::Probe, &["link", "set", "rx0", "up"]);
+    let said = "rx0 is back: AF_XDP";
+    probe.wait_until("it is captured again", |probe| probe.messages().contains(said));
+    let sent = network.send_file("tx0", &file, &[]).packets;
+    let run = probe.stop();
+    check_sum(&run, sent);
+    assert_eq!(lost(&run), 0, "{}", run.stats);
+}

@@ -1,5 +1,7 @@
 //! An interface that was asked for, and what becomes of it.
 
+use std::time::Instant;
+
 use log::{info, warn};
 
 use super::card::Card;
@@ -48,6 +50,8 @@ pub(super) struct Port {
     vanished: u64,
     pub(super) card: Card,
     pub(super) retry: Retry,
+    /// When it came.
+    pub(super) appeared: Instant,
     /// What the sockets of an interface counted that had this place before.
     base: SourceCounts,
 }
@@ -100,6 +104,7 @@ impl Port {
             vanished: 0,
             card: Card::default(),
             retry: Retry::new(),
+            appeared: Instant::now(),
             base: SourceCounts::default(),
         }
     }
@@ -188,7 +193,10 @@ impl Port {
         let name = &self.name;
         match now {
             // What becomes of it is said when it is opened.
-            _ if before == State::Gone => self.retry = Retry::new(),
+            _ if before == State::Gone => {
+                self.retry = Retry::new();
+                self.appeared = Instant::now();
+            }
             State::Up => info!("{name} is up again"),
             State::NoCarrier | State::Down => now.warn_of(name),
             State::Gone => {

@@ -1,6 +1,6 @@
 //! What is done when an interface has changed.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
@@ -18,6 +18,9 @@ use crate::settings::args::CaptureMethod;
 /// It is asked whether the host needs an interface for one part of so many of the time: with many
 /// routes that takes long.
 const ASKING_SHARE: u32 = 20;
+
+/// An interface that has come is not opened before it is up, or so much time has passed.
+const BEING_MADE: Duration = Duration::from_secs(2);
 
 impl Ports {
     /// Whether something has changed, so that it is time to look.
@@ -49,25 +52,22 @@ impl Ports {
         self.is_blind = false;
         self.find_matching(&links, counts);
         let may_ask = Instant::now() >= self.asked_until;
-        let news = if may_ask { std::mem::take(&mut self.news) } else { News::default() };
-        let asking = Instant::now();
+        let news = may_ask.then(|| std::mem::take(&mut self.news));
         let mut arrivals = Vec::new();
         for port in 0..self.ports.len() {
             self.ports[port].follow(&links);
-            arrivals.extend(self.tend(port, &links, &news, counts));
-        }
-        if may_ask {
-            self.asked_until = Instant::now() + asking.elapsed() * ASKING_SHARE;
+            arrivals.extend(self.tend(port, &links, news.as_ref(), counts));
         }
         arrivals
     }
 
-    /// Does what the state of an interface asks for.
+    /// Does what the state of an interface asks for. Without news it is not asked whether the host
+    /// needs it.
     fn tend(
         &mut self,
         port: usize,
         links: &[Link],
-        news: &News,
+        news: Option<&News>,
         counts: &dyn Fn() -> Vec<SourceCounts>,
     ) -> Vec<Attached> {
         let one = &mut self.ports[port];
@@ -84,11 +84,19 @@ impl Ports {
         if one.xdp.is_none() {
             return Vec::new();
         }
-        let is_new_to_host = news.is_incomplete
-            || self.changes.is_none()
-            || news.touched.contains(&index)
-            || link.is_part_of_another(links);
-        let arrivals = if is_new_to_host { self.leave_to_host(port) } else { Vec::new() };
+        let is_unsure = self.changes.is_none();
+        let may_be_needed = news.is_some_and(|news| {
+            is_unsure
+                || news.is_incomplete
+                || news.touched.contains(&index)
+                || link.is_part_of_another(links)
+        });
+        let mut arrivals = Vec::new();
+        if may_be_needed {
+            let begin = Instant::now();
+            arrivals = self.leave_to_host(port);
+            self.asked_until = Instant::now() + begin.elapsed() * ASKING_SHARE;
+        }
         self.fit(port, link);
         arrivals
     }
@@ -101,7 +109,9 @@ impl Ports {
         counts: &dyn Fn() -> Vec<SourceCounts>,
     ) -> Vec<Attached> {
         let one = &mut self.ports[port];
-        if one.is_final() {
+        // Who makes an interface sets it up next. AF_XDP needs that.
+        let is_being_made = one.state == State::Down && one.appeared.elapsed() < BEING_MADE;
+        if one.is_final() || is_being_made {
             return Vec::new();
         }
         one.is_waiting_for_sockets = !one.is_drained();
