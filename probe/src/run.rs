@@ -294,8 +294,8 @@ fn needs_real_time(sockets: &[Vec<Attached>]) -> bool {
     sockets.iter().flatten().any(Attached::has_little_room)
 }
 
-/// Whether an interface is left, all that are there are captured, and no output has failed but those
-/// whose reader has left.
+/// Whether an interface is left, all that are there are captured, and no output has failed but
+/// those whose reader has left.
 fn all_is_there(totals: &Totals) -> bool {
     if totals.interfaces_gone {
         error!("no interface is left to capture from");
