@@ -26,6 +26,7 @@ use crate::pipeline::session::{Session, Watch};
 use crate::pipeline::stages;
 use crate::pipeline::worker::new_table;
 use crate::report::logger::{self, Progress};
+use crate::report::loss::LossWatch;
 use crate::report::top::{self, Status, TopFlows};
 use crate::report::totals::{Rates, Totals};
 use crate::settings::args::{self, Command, LiveSettings, StatsForm};
@@ -37,6 +38,9 @@ const FAILED: u8 = 1;
 
 /// Wrong usage.
 const USAGE: u8 = 2;
+
+/// Packets or records were lost, and nothing else failed.
+const LOST: u8 = 3;
 
 /// Time between two looks while standard output takes nothing.
 const LOOK: Duration = Duration::from_millis(50);
@@ -166,11 +170,22 @@ fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>)
     let input_is_sound = end.failure.is_none()
         && totals.input.files_damaged == 0
         && totals.input.blocks_damaged == 0;
-    if input_is_sound && shown && !totals.interrupted && totals.all_arrived() {
-        ExitCode::SUCCESS
-    } else {
-        FAILED.into()
+    let all_went_well = input_is_sound && shown && !totals.interrupted && no_output_failed(&totals);
+    if !all_went_well || totals.has_loss() && !config.fail_on_loss {
+        return FAILED.into();
     }
+    status_of(config, &totals)
+}
+
+/// The exit status of a run in which nothing failed.
+fn status_of(config: &Config, totals: &Totals) -> ExitCode {
+    if config.fail_on_loss && totals.has_loss() { LOST.into() } else { ExitCode::SUCCESS }
+}
+
+/// Whether no output has failed but those whose reader has left.
+fn no_output_failed(totals: &Totals) -> bool {
+    let mut errors = totals.outputs.iter().filter_map(|output| output.error.as_ref());
+    errors.all(ExportError::is_reader_left)
 }
 
 /// Live: everything is opened, then rights are given up, then threads start.
@@ -213,7 +228,7 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
     }
     let is_real_time =
         !settings.no_realtime && needs_real_time(&sockets) && priority::take_real_time();
-    if let Err(problem) = rights::give_up(user.as_ref(), settings.keep_capabilities) {
+    if let Err(problem) = rights::give_up(user.as_ref(), ports.keeps_capabilities()) {
         ports.detach();
         return fail(problem);
     }
@@ -236,11 +251,13 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         is_real_time,
         begin,
     };
-    let mut live_totals = LiveTotals { config, quiet, screen, status, last: Rates::new() };
+    let loss = LossWatch::default();
+    let mut live_totals = LiveTotals { config, quiet, screen, status, last: Rates::new(), loss };
     let totals = session.run(&mut live_totals);
+    live_totals.loss.end(&totals);
     let shown = show(config, quiet, top.as_ref(), &totals);
     if shown && all_is_there(&totals) && !ending::is_hurried() {
-        ExitCode::SUCCESS
+        status_of(config, &totals)
     } else {
         FAILED.into()
     }
@@ -254,11 +271,13 @@ struct LiveTotals<'a> {
     screen: bool,
     status: Status,
     last: Rates,
+    loss: LossWatch,
 }
 
 impl Watch for LiveTotals<'_> {
     fn second(&mut self, totals: &Totals) {
         self.status.set(self.last.line(totals));
+        self.loss.second(totals);
     }
 
     fn interval(&mut self, totals: &Totals) {
@@ -283,13 +302,17 @@ fn needs_real_time(sockets: &[Vec<Attached>]) -> bool {
     sockets.iter().flatten().any(Attached::has_little_room)
 }
 
-/// Whether an interface is left, and no output has failed but those whose reader has left.
+/// Whether an interface is left, all that are there are captured, and no output has failed but
+/// those whose reader has left.
 fn all_is_there(totals: &Totals) -> bool {
     if totals.interfaces_gone {
         error!("no interface is left to capture from");
     }
-    let mut errors = totals.outputs.iter().filter_map(|output| output.error.as_ref());
-    !totals.interfaces_gone && errors.all(ExportError::is_reader_left)
+    let missed: Vec<_> = totals.ports.iter().filter(|port| port.is_missed).collect();
+    for port in &missed {
+        error!("{} was there at the end, but {}", port.name, port.method);
+    }
+    !totals.interfaces_gone && missed.is_empty() && no_output_failed(totals)
 }
 
 /// A table for each worker, with all its memory.

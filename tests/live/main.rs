@@ -7,6 +7,7 @@
 mod support;
 
 mod captures;
+mod changes;
 mod collectors;
 mod direction;
 mod ends;

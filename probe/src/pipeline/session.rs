@@ -34,7 +34,7 @@ const ROUND: Duration = Duration::from_secs(1);
 /// Time between two ticks of an exporter, so that gathered records leave within a second.
 const EXPORT_TICK: Duration = Duration::from_millis(500);
 
-/// Most sockets of returned interfaces that wait for a worker. More wait in the main thread.
+/// Most sockets that were opened later and wait for a worker. More wait in the main thread.
 const ARRIVALS: usize = 64;
 
 /// Time in which an output must end after the last record is on its queue. Then it waits for
@@ -141,7 +141,6 @@ impl Session<'_> {
             let starter = WorkerStarter {
                 config: self.config,
                 left_out: &self.left_out,
-                ports: supervisor.ports.count(),
                 processors: Processors::find(workers),
                 is_real_time,
                 shared: &shared,
@@ -166,7 +165,6 @@ impl Session<'_> {
 struct WorkerStarter<'a> {
     config: &'a Config,
     left_out: &'a [Conversation],
-    ports: usize,
     processors: Processors,
     is_real_time: bool,
     shared: &'a Shared,
@@ -175,7 +173,7 @@ struct WorkerStarter<'a> {
 type Threads<'scope> = Vec<ScopedJoinHandle<'scope, ()>>;
 
 impl<'a> WorkerStarter<'a> {
-    /// Starts the workers. Each takes sockets of interfaces that came back from its channel.
+    /// Starts the workers. Each takes sockets that were opened later from its channel.
     fn start<'scope>(
         &self,
         scope: &'scope Scope<'scope, 'a>,
@@ -189,7 +187,6 @@ impl<'a> WorkerStarter<'a> {
             let input = WorkerInput {
                 sources,
                 arrivals,
-                ports: self.ports,
                 published,
                 stop: &self.shared.last_frames,
                 is_real_time: self.is_real_time,
@@ -230,7 +227,7 @@ impl Supervisor<'_> {
         arrivals: &[Sender<Attached>],
         watch: &mut dyn Watch,
     ) {
-        let mut waiting = Vec::new();
+        let mut waiting = Waiting::default();
         let mut next_round = Instant::now();
         let mut next_interval = self.interval.map(|interval| next_round + interval);
         while !stop.load(Ordering::Relaxed)
@@ -242,12 +239,16 @@ impl Supervisor<'_> {
                 watch.wanted(&self.totals(self.outputs_so_far()));
             }
             let now = Instant::now();
-            if now < next_round {
+            let is_round = now >= next_round;
+            if is_round || self.ports.have_news() {
+                let shared = self.shared;
+                waiting.sockets.extend(self.ports.look(&|| sum(&shared.snapshots).sources));
+            }
+            waiting.hand_out(arrivals);
+            if !is_round {
                 continue;
             }
             next_round = now + ROUND;
-            waiting.extend(self.ports.look());
-            hand_out(&mut waiting, arrivals);
             let totals = self.totals(self.outputs_so_far());
             self.report(&totals, WhenFull::Drop);
             watch.second(&totals);
@@ -291,7 +292,7 @@ impl Supervisor<'_> {
     }
 
     fn totals(&self, outputs: Vec<OutputEnd>) -> Totals {
-        let snapshot = sum(&self.shared.snapshots, self.ports.count());
+        let snapshot = sum(&self.shared.snapshots);
         Totals {
             meter: snapshot.meter,
             ended: snapshot.ended,
@@ -339,12 +340,23 @@ impl Supervisor<'_> {
     }
 }
 
-/// Gives sockets to the workers in turn. A socket that a worker cannot take waits for the next
-/// round.
-fn hand_out(waiting: &mut Vec<Attached>, workers: &[Sender<Attached>]) {
-    for (attached, worker) in std::mem::take(waiting).into_iter().zip(workers.iter().cycle()) {
-        if let Err(refused) = worker.try_send(attached) {
-            waiting.push(refused.into_inner());
+/// Sockets that were opened later, and that no worker has yet.
+#[derive(Default)]
+struct Waiting {
+    sockets: Vec<Attached>,
+    /// The worker whose turn it is.
+    next: usize,
+}
+
+impl Waiting {
+    /// Gives sockets to the workers in turn. A socket that a worker cannot take goes on waiting.
+    fn hand_out(&mut self, workers: &[Sender<Attached>]) {
+        for attached in std::mem::take(&mut self.sockets) {
+            let Some(worker) = workers.get(self.next % workers.len().max(1)) else { return };
+            self.next += 1;
+            if let Err(refused) = worker.try_send(attached) {
+                self.sockets.push(refused.into_inner());
+            }
         }
     }
 }

@@ -39,14 +39,6 @@ impl Totals {
         self.ended.iter().copied().fold(RecordTally::default(), |sum, one| sum + one)
     }
 
-    /// Whether no record or event is known to be lost. A reader that has left is no loss.
-    pub(crate) fn all_arrived(&self) -> bool {
-        self.outputs.iter().all(|output| match &output.error {
-            Some(error) => error.is_reader_left(),
-            None => output.counts.failed.records == 0 && output.counts.events_failed == 0,
-        })
-    }
-
     /// A few lines for people.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
@@ -276,13 +268,16 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
 }
 
 fn port_words(port: &PortCounts) -> String {
-    let SourceCounts { lent, lost, causes } = &port.source;
+    let SourceCounts { lent, lost, causes, .. } = &port.source;
     let mut words = format!("{}: {} frames, {} lost", port.name, grouped(*lent), grouped(*lost));
     let causes = causes.iter().filter(|(_, count)| **count > 0);
     let causes: Vec<_> = causes
         .map(|(cause, count)| format!("{} {}", cause.replace('_', " "), grouped(*count)))
         .collect();
     words.push_str(&in_brackets(&causes.join(", ")));
+    if !port.is_captured {
+        write!(words, "; {}", port.method).expect("a string takes all");
+    }
     words
 }
 
@@ -290,6 +285,7 @@ fn port_json(port: &PortCounts) -> Value {
     json!({
         "name": port.name,
         "capture": port.method,
+        "captured": port.is_captured,
         "frames": port.source.lent,
         "lost": port.source.lost,
         "causes": port.source.causes,

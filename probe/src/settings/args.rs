@@ -14,6 +14,7 @@ use exporter::Destination;
 use flow::{BURST_MAX, KeyFields};
 
 use super::file::{self, Known, Takes};
+use super::selector::{Selector, selector};
 use super::values::{
     Seed, ethertype, flow_count, hash_seed, interface_number, interval, key_fields, ring, rows,
     sampling, size, timeout, workers,
@@ -45,9 +46,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Say whether capture on an interface would work, and what would falsify it
     Doctor {
-        /// The interface; may be given several times
-        #[arg(short, long, value_name = "NAME", required = true)]
-        interface: Vec<String>,
+        /// The interface, or a pattern of those that are there; may be given several times
+        #[arg(short, long, value_name = "NAME", required = true, value_parser = selector)]
+        interface: Vec<Selector>,
         /// A line of JSON for each interface
         #[arg(long)]
         json: bool,
@@ -70,7 +71,8 @@ Examples:
   flowprobe -r a.pcap -r b.pcapng.gz -o json:-
       several files merged by packet time, a JSON document for each flow
 
-Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage.
+Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage, 3 something was lost and
+--fail-on-loss is set.
 
 Signals: SIGINT, SIGTERM and SIGQUIT end in good order; a second one after 2 s or more waits for
 no output. SIGHUP opens files again if live capture has no terminal, and otherwise ends too.
@@ -80,7 +82,7 @@ Outputs are URLs; their settings are query parameters, as in ipfix://10.0.0.5?od
 ";
 
 /// Settings of metering; a configuration file has the same names.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     /// Capture files to replay (pcap or pcapng; plain, or compressed by gzip, zstd, xz, bzip2 or
     /// LZ4); a folder means the files in it, - is standard input; several are merged by packet time
@@ -164,6 +166,10 @@ pub(crate) struct Arguments {
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
+    /// End with status 3 if packets, records or events were lost and nothing else failed
+    #[arg(long)]
+    pub(crate) fail_on_loss: bool,
+
     /// Packets that are looked up together: 1 to 16; records do not depend on it
     #[arg(long, value_name = "N", default_value_t = BURST_MAX, hide = true,
           value_parser = clap::value_parser!(u16).range(1..=BURST_MAX.into()))]
@@ -185,9 +191,16 @@ impl Arguments {
 #[command(next_help_heading = "Live capture")]
 #[group(multiple = true, requires = "interface", conflicts_with_all = ["read", "files"])]
 pub(crate) struct LiveSettings {
-    /// Interface to capture from; may be given several times
-    #[arg(short, long, value_name = "IFACE", help_heading = None, display_order = 0)]
-    pub(crate) interface: Vec<String>,
+    /// Interface to capture from: a name, a pattern such as 'eth*', or any; may be given several
+    /// times. One that comes later and matches a pattern is captured then
+    #[arg(short, long, value_name = "IFACE", help_heading = None, display_order = 0,
+          value_parser = selector)]
+    pub(crate) interface: Vec<Selector>,
+
+    /// Wait for the interfaces if none is there yet. With another one that is there, a missing one
+    /// is always waited for
+    #[arg(long)]
+    pub(crate) wait: bool,
 
     /// How packets are taken: afxdp takes them past the host's network stack, packet copies them
     /// beside it, auto uses afxdp where the host does not need the packets
@@ -213,9 +226,14 @@ pub(crate) struct LiveSettings {
     #[arg(long, value_name = "SIZE", default_value = "1Gi", value_parser = size)]
     pub(crate) umem_max: u64,
 
-    /// Memory of the ring of each AF_PACKET socket
-    #[arg(long, value_name = "SIZE", default_value = "64Mi", value_parser = size)]
-    pub(crate) packet_ring: u64,
+    /// Memory of the ring of each AF_PACKET socket [default: 64Mi, or less if --packet-ring-max has
+    /// no room for it]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) packet_ring: Option<u64>,
+
+    /// Most memory for the rings of all AF_PACKET sockets together
+    #[arg(long, value_name = "SIZE", default_value = "1Gi", value_parser = size)]
+    pub(crate) packet_ring_max: u64,
 
     /// Do not run AF_XDP workers with real-time priority
     #[arg(long)]
@@ -225,7 +243,8 @@ pub(crate) struct LiveSettings {
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
 
-    /// Keep the capabilities that are needed to open an interface again after it was deleted
+    /// Keep the capabilities that opening an interface again takes: after it was deleted, when its
+    /// queues or its MTU change. Patterns and interfaces that are waited for keep them too
     #[arg(long)]
     pub(crate) keep_capabilities: bool,
 
@@ -240,6 +259,14 @@ pub(crate) struct LiveSettings {
     /// Time between two totals while capture runs; 0s gives totals only at the end
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = interval)]
     pub(crate) stats_interval: Duration,
+}
+
+impl Arguments {
+    /// The settings of a run that is given nothing but this interface.
+    pub(crate) fn defaults(interface: &str) -> Self {
+        let words = ["flowprobe", "--interface", interface];
+        Cli::try_parse_from(words).expect("an interface is enough").args
+    }
 }
 
 impl LiveSettings {

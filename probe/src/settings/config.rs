@@ -31,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) context: Context,
     pub(crate) domain: Domain,
     pub(crate) stats: StatsForm,
+    /// A loss changes the exit status.
+    pub(crate) fail_on_loss: bool,
 }
 
 /// Where packets come from.
@@ -126,6 +128,7 @@ impl Config {
             },
             domain: if live { Domain::live(&args.live.interface) } else { Domain::Replay },
             stats: args.stats,
+            fail_on_loss: args.fail_on_loss,
         })
     }
 
@@ -168,7 +171,8 @@ fn source(args: &Arguments) -> Result<Source, String> {
     if live.take_interface && live.capture != CaptureMethod::Afxdp {
         return Err("--take-interface has an effect with --capture afxdp only".to_owned());
     }
-    if let Some((name, _)) = args.ifindex.iter().find(|(name, _)| !live.interface.contains(name)) {
+    let is_asked_for = |name: &str| live.interface.iter().any(|one| one.selects(name));
+    if let Some((name, _)) = args.ifindex.iter().find(|(name, _)| !is_asked_for(name)) {
         return Err(format!("--ifindex {name}: there is no -i {name}"));
     }
     Ok(Source::Live(live.clone()))

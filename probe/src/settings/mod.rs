@@ -4,4 +4,5 @@ pub(crate) mod args;
 pub(crate) mod config;
 mod domain;
 mod file;
+pub(crate) mod selector;
 mod values;
