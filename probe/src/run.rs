@@ -24,7 +24,7 @@ use crate::pipeline::output::Output;
 use crate::pipeline::replay::{self, ReplayEnd};
 use crate::pipeline::session::{Session, Watch};
 use crate::pipeline::stages;
-use crate::pipeline::worker::new_table;
+use crate::pipeline::worker::new_tables;
 use crate::report::logger::{self, Progress};
 use crate::report::top::{self, Status, TopFlows};
 use crate::report::totals::{Rates, Totals};
@@ -122,6 +122,13 @@ fn outputs<'a>(opened: &'a mut [Opened], top: &'a mut Option<TopFlows>) -> Vec<O
 
 fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>) -> ExitCode {
     let begin = Instant::now();
+    let tables = match new_tables(config, replay::workers(config)) {
+        Ok(tables) => tables,
+        Err(problem) => {
+            error!("{problem}");
+            return FAILED.into();
+        }
+    };
     let mut exporters = match open_outputs(config) {
         Ok(exporters) => exporters,
         Err(status) => return status,
@@ -140,7 +147,7 @@ fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>)
             },
             wanted: &|totals| print_totals(config.stats, false, totals),
         };
-        replay::replay(config, &mut source, stages, outputs, stop, watch)
+        replay::replay(config, &mut source, stages, outputs, tables, stop, watch)
     } else {
         ReplayEnd::of_nothing(outputs)
     };
@@ -193,7 +200,10 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         Err(problem) => return fail(problem),
     };
     // Packets that come while memory is populated would wait, so tables are made first.
-    let mut tables = live_tables(config, ports.workers());
+    let mut tables = match live_tables(config, ports.workers()) {
+        Ok(tables) => tables,
+        Err(problem) => return fail(problem),
+    };
     let sockets = match ports.open() {
         Ok(sockets) => sockets,
         Err(problem) => return fail(problem),
@@ -201,7 +211,13 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
     if sockets.len() < tables.len() {
         // Their memory goes back before the others take theirs.
         tables.clear();
-        tables = live_tables(config, sockets.len());
+        tables = match live_tables(config, sockets.len()) {
+            Ok(tables) => tables,
+            Err(problem) => {
+                ports.detach();
+                return fail(problem);
+            }
+        };
     }
     let is_real_time =
         !settings.no_realtime && needs_real_time(&sockets) && priority::take_real_time();
@@ -285,14 +301,10 @@ fn all_is_there(totals: &Totals) -> bool {
 }
 
 /// A table for each worker, with all its memory.
-fn live_tables(config: &Config, workers: usize) -> Vec<FlowTable> {
-    let settings = config.table(workers);
-    let new = |_| {
-        let table = new_table(&settings);
-        sys::populate(table.memory());
-        table
-    };
-    (0..workers).map(new).collect()
+fn live_tables(config: &Config, workers: usize) -> Result<Vec<FlowTable>, String> {
+    let tables = new_tables(config, workers)?;
+    tables.iter().for_each(|table| sys::populate(table.memory()));
+    Ok(tables)
 }
 
 /// The table, if there is one, and the totals. `false` if they could not be written.

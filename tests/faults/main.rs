@@ -7,6 +7,7 @@ mod support;
 mod collectors;
 mod damage;
 mod files;
+mod memory;
 mod messages;
 mod outputs;
 mod places;

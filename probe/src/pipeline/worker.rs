@@ -7,21 +7,43 @@
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::SystemTime;
 
+use exporter::sentence;
 use flow::{
-    FlowEndReason, FlowTable, NewClock, Observation, RecordTally, Sink, TableSettings, Timestamp,
+    FlowEndReason, FlowTable, NewClock, NoMemory, Observation, RecordTally, Sink, Timestamp,
 };
+use log::error;
 
+use crate::host::memory::{self, Memory};
 use crate::pipeline::queue::RecordQueue;
+use crate::report::units::{self, grouped};
+use crate::settings::config::Config;
 use crate::sys;
 
 /// Ended flows by reason, in the order of [`FlowEndReason::ALL`].
 pub(crate) type Ended = [RecordTally; FlowEndReason::ALL.len()];
 
-/// A table, in huge pages if they can be had.
-pub(crate) fn new_table(settings: &TableSettings) -> FlowTable {
-    let table = FlowTable::new(settings);
-    sys::advise_huge_pages(table.memory());
-    table
+/// Memory of a worker besides its table: its stack, and the records on their way.
+const WORKER_OCTETS: u64 = 4 << 20;
+
+/// A table for each worker, in huge pages if they can be had.
+///
+/// # Errors
+///
+/// There is not enough memory; in one sentence.
+pub(crate) fn new_tables(config: &Config, workers: usize) -> Result<Vec<FlowTable>, String> {
+    let settings = config.table(workers);
+    let octets = (settings.octets() + WORKER_OCTETS) * workers as u64;
+    let flows = grouped(config.table.flows_max.into());
+    let what = format!("a table of {flows} flows (--max-flows), {workers} workers");
+    memory::check(&what, octets, Memory::Own)?;
+    let new = |_| {
+        let table = FlowTable::new(&settings).map_err(|NoMemory| {
+            format!("{what}: {} of memory asked, the system refuses it", units::octets(octets))
+        })?;
+        sys::advise_huge_pages(table.memory());
+        Ok(table)
+    };
+    (0..workers).map(new).collect()
 }
 
 /// A flow table and where its records go.
@@ -84,15 +106,22 @@ pub(crate) fn wall_clock() -> Timestamp {
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Starts a thread. The program ends if there is none: it has just begun, so nothing is lost.
 pub(crate) fn spawn<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     name: &str,
     run: impl FnOnce() -> T + Send + 'scope,
 ) -> ScopedJoinHandle<'scope, T> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn_scoped(scope, run)
-        .expect("the system has a thread left at the start")
+    thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, run).unwrap_or_else(
+        |problem| {
+            error!(
+                "cannot start a thread: {}; limits are ulimit -u, ulimit -v and those of the \
+                 control group",
+                sentence(&problem)
+            );
+            std::process::exit(1)
+        },
+    )
 }
 
 pub(crate) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {

@@ -56,6 +56,10 @@ const ACTIVE_TIMEOUT_OF_LIVE_TABLE: Duration = Duration::from_secs(5);
 /// The Observation Domain ID of a replay. Live the host has its own.
 const REPLAY_DOMAIN: u32 = 1;
 
+/// The table of a replay has room for so many flows before it grows, so that a small file touches
+/// little memory of a large table. Live no packet waits while a table grows: all is in use.
+const REPLAY_FLOWS_START: u32 = 1_000_000;
+
 /// Seed of a replay, so that its output is the same each time. Live the seed is random: a sender
 /// must not know it.
 const REPLAY_SEED: u64 = 1;
@@ -107,6 +111,8 @@ impl Config {
             },
             table: TableSettings {
                 flows_max: args.max_flows.get(),
+                flows_start: if live { u32::MAX } else { REPLAY_FLOWS_START }
+                    .min(args.max_flows.get()),
                 idle_timeout_ms,
                 active_timeout_ms,
                 key,
@@ -131,7 +137,12 @@ impl Config {
     /// The settings of the table of one worker.
     pub(crate) fn table(&self, workers: usize) -> TableSettings {
         let workers = u32::try_from(workers).unwrap_or(u32::MAX);
-        TableSettings { flows_max: (self.table.flows_max / workers).max(1), ..self.table }
+        let share = |flows: u32| (flows / workers).max(1);
+        TableSettings {
+            flows_max: share(self.table.flows_max),
+            flows_start: share(self.table.flows_start),
+            ..self.table
+        }
     }
 }
 

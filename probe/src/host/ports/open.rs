@@ -7,6 +7,7 @@ use crate::capture::live::LiveSource;
 use crate::capture::packet::{PacketSettings, PacketSocket};
 use crate::capture::xdp::XdpCapture;
 use crate::host::interface::{Interface, towards};
+use crate::host::memory::{self, Memory};
 use crate::host::method::{Kind, Method, Wanted};
 use crate::host::system::System;
 use crate::settings::args::{CaptureMethod, LiveSettings};
@@ -75,6 +76,9 @@ impl Opener {
             direction: self.settings.direction,
             promiscuous: true,
         };
+        let octets = self.settings.packet_ring.saturating_mul(self.workers as u64);
+        let what = format!("{name}: {} (--packet-ring)", counted(self.workers, "ring"));
+        memory::check(&what, octets, Memory::OfKernel)?;
         let sockets = PacketSocket::open_all(&settings).map_err(|error| error.to_string())?;
         let mut method = format!("AF_PACKET, {}: {why}", counted(sockets.len(), "socket"));
         if interface.xdp.is_some() {
@@ -90,7 +94,11 @@ impl Opener {
 }
 
 fn open_xdp(interface: &Interface, number: u32, wanted: &Wanted) -> Result<Opened, CaptureError> {
-    let (xdp, sockets) = XdpCapture::open(&wanted.xdp(interface, number))?;
+    let settings = wanted.xdp(interface, number);
+    let what =
+        format!("{}: {} (--ring)", interface.name, counted(settings.queues as usize, "ring"));
+    memory::check(&what, settings.memory(), Memory::Own).map_err(CaptureError::Failed)?;
+    let (xdp, sockets) = XdpCapture::open(&settings)?;
     Ok(Opened {
         kind: Kind::Xdp,
         method: format!("AF_XDP, {}, {}", xdp.mode(), counted(sockets.len(), "queue")),
