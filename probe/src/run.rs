@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anstream::{stderr, stdout};
+use anstream::stdout;
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use exporter::{ExportError, Exporter, ending, sentence};
 use flow::FlowTable;
@@ -26,9 +26,10 @@ use crate::pipeline::session::{Session, Watch};
 use crate::pipeline::stages;
 use crate::pipeline::worker::new_tables;
 use crate::report::logger::{self, Progress};
+use crate::report::output::TotalsOutput;
 use crate::report::top::{self, Status, TopFlows};
 use crate::report::totals::{Rates, Totals};
-use crate::settings::args::{self, Command, LiveSettings, StatsForm};
+use crate::settings::args::{self, Command, LiveSettings};
 use crate::settings::config::{Config, Source};
 use crate::sys;
 
@@ -85,9 +86,16 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
             return FAILED.into();
         }
     };
+    let stats = match TotalsOutput::open(&config.stats) {
+        Ok(stats) => stats,
+        Err(problem) => {
+            error!("{problem}");
+            return FAILED.into();
+        }
+    };
     match &config.source {
-        Source::Files(files) => replay(config, files, quiet, &stop),
-        Source::Live(settings) => live(config, settings, quiet, &stop),
+        Source::Files(files) => replay(config, files, &stats, quiet, &stop),
+        Source::Live(settings) => live(config, settings, &stats, quiet, &stop),
     }
 }
 
@@ -120,7 +128,13 @@ fn outputs<'a>(opened: &'a mut [Opened], top: &'a mut Option<TopFlows>) -> Vec<O
         .collect()
 }
 
-fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>) -> ExitCode {
+fn replay(
+    config: &Config,
+    files: &[Input],
+    stats: &TotalsOutput,
+    quiet: bool,
+    stop: &Arc<AtomicBool>,
+) -> ExitCode {
     let begin = Instant::now();
     let tables = match new_tables(config, replay::workers(config)) {
         Ok(tables) => tables,
@@ -145,7 +159,9 @@ fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>)
                 let (done, size) = source.progress();
                 progress.update(done, size);
             },
-            wanted: &|totals| print_totals(config.stats, false, totals),
+            wanted: &|totals| {
+                stats.print(false, totals);
+            },
         };
         replay::replay(config, &mut source, stages, outputs, tables, stop, watch)
     } else {
@@ -165,7 +181,7 @@ fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>)
         interrupted: stop.load(Ordering::Relaxed),
         ..Totals::default()
     };
-    let shown = show(config, quiet, top.as_ref(), &totals);
+    let shown = show(stats, quiet, top.as_ref(), &totals);
     let input_is_sound = end.failure.is_none()
         && totals.input.files_damaged == 0
         && totals.input.blocks_damaged == 0;
@@ -177,7 +193,13 @@ fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>)
 }
 
 /// Live: everything is opened, then rights are given up, then threads start.
-fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<AtomicBool>) -> ExitCode {
+fn live(
+    config: &Config,
+    settings: &LiveSettings,
+    stats: &TotalsOutput,
+    quiet: bool,
+    stop: &Arc<AtomicBool>,
+) -> ExitCode {
     let begin = Instant::now();
     let fail = |problem: String| {
         error!("{problem}");
@@ -244,9 +266,9 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         is_real_time,
         begin,
     };
-    let mut live_totals = LiveTotals { config, quiet, screen, status, last: Rates::new() };
+    let mut live_totals = LiveTotals { stats, quiet, screen, status, last: Rates::new() };
     let totals = session.run(&mut live_totals);
-    let shown = show(config, quiet, top.as_ref(), &totals);
+    let shown = show(stats, quiet, top.as_ref(), &totals);
     if shown && all_is_there(&totals) && !ending::is_hurried() {
         ExitCode::SUCCESS
     } else {
@@ -256,7 +278,7 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
 
 /// Shows the totals of a live run while it goes on.
 struct LiveTotals<'a> {
-    config: &'a Config,
+    stats: &'a TotalsOutput,
     quiet: bool,
     /// The table is drawn on the terminal, with a line of rates above it.
     screen: bool,
@@ -271,17 +293,17 @@ impl Watch for LiveTotals<'_> {
 
     fn interval(&mut self, totals: &Totals) {
         if !self.screen {
-            print_totals(self.config.stats, self.quiet, totals);
+            self.stats.print(self.quiet, totals);
         }
     }
 
     fn wanted(&mut self, totals: &Totals) {
-        print_totals(self.config.stats, false, totals);
+        self.stats.print(false, totals);
     }
 
     fn stuck(&mut self, totals: &Totals) -> ! {
         error!("an output does not end, so this program ends without it");
-        print_totals(self.config.stats, self.quiet, totals);
+        self.stats.print(self.quiet, totals);
         std::process::exit(FAILED.into());
     }
 }
@@ -308,30 +330,18 @@ fn live_tables(config: &Config, workers: usize) -> Result<Vec<FlowTable>, String
 }
 
 /// The table, if there is one, and the totals. `false` if they could not be written.
-fn show(config: &Config, quiet: bool, top: Option<&TopFlows>, totals: &Totals) -> bool {
-    let shown = top.is_none_or(|top| show_table(top, totals, config.stats));
+fn show(stats: &TotalsOutput, quiet: bool, top: Option<&TopFlows>, totals: &Totals) -> bool {
+    let shown = top.is_none_or(|top| show_table(top, totals, stats));
     // On a terminal the table has the totals already.
     let seen = top.is_some() && io::stdout().is_terminal();
-    print_totals(config.stats, quiet || seen, totals);
-    shown
-}
-
-/// Prints the totals to standard error. JSON is printed with `--quiet` too.
-fn print_totals(form: StatsForm, quiet: bool, totals: &Totals) {
-    let text = match form {
-        StatsForm::Text if quiet => String::new(),
-        StatsForm::Text => totals.text(),
-        StatsForm::Json => totals.json() + "\n",
-    };
-    // There is no other place for a message about a failure.
-    drop(stderr().write_all(text.as_bytes()));
+    stats.print(quiet || seen, totals) && shown
 }
 
 /// The table and the totals on standard output. `false` if they could not be written.
-fn show_table(top: &TopFlows, totals: &Totals, stats: StatsForm) -> bool {
+fn show_table(top: &TopFlows, totals: &Totals, stats: &TotalsOutput) -> bool {
     let columns = io::stdout().is_terminal().then(terminal_size).flatten();
     let mut text = top.table(columns.map(|(width, _)| width.0.into()));
-    if stats == StatsForm::Text {
+    if stats.is_text() {
         if !text.is_empty() {
             text.push('\n');
         }

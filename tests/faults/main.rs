@@ -13,6 +13,7 @@ mod outputs;
 mod places;
 mod signals;
 mod tls;
+mod totals;
 mod udp;
 mod usage;
 

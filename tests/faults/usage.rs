@@ -270,7 +270,7 @@ fn all_mistakes_of_a_configuration_file_are_found() {
         "2: idle-timeout = \"soon\": a time from 1ms to 1day",
         "4: there is no setting bogus",
         "5: workers = 0: a number from 1 to 256",
-        "6: stats = \"xml\": one of text, json",
+        "6: stats = \"xml\": text, json or json:FILE",
         "8: output = 7: ",
         "9: sample = 3: 1:N",
         "10: quiet = 1: true or false",
@@ -326,4 +326,11 @@ fn sizes_and_counts_have_the_same_units() {
     for value in ["999k", "65Gi", "1.5G", "64m", "x1M", ""] {
         check_size(value, &["--umem-max", "1M to 64Gi"]);
     }
+}
+
+#[test]
+fn wrong_targets_of_outputs_get_a_hint() {
+    check_output("json://f", &["json://f: // does not belong before a path; write :f or :/f"]);
+    check_output("ipfix-file:///tmp/f", &["write :tmp/f or :/tmp/f"]);
+    check_output("ipfix://::1:4739", &["brackets, as in [::1]:4739"]);
 }

@@ -130,6 +130,10 @@ impl TargetForm {
                 Ok(Target::Host(host(rest, default_port)?, open))
             }
             Self::Path(_) if rest.is_empty() => Err("no path; standard output is -".to_owned()),
+            Self::Path(_) if rest.starts_with("//") => {
+                let path = rest.trim_start_matches('/');
+                Err(format!("// does not belong before a path; write :{path} or :/{path}"))
+            }
             Self::Path(open) => Ok(Target::Path(rest.to_owned(), open)),
         }
     }

@@ -71,6 +71,8 @@ pub struct FlowTable {
     offsets: [i64; CLOCKS],
     sweep: Sweep,
     ended: [RecordTally; FlowEndReason::ALL.len()],
+    /// The earliest and the latest packet time of all records.
+    period: Option<(Timestamp, Timestamp)>,
 }
 
 /// A flow. Its last time is kept beside its tag.
@@ -118,6 +120,7 @@ impl FlowTable {
             offsets: [0; CLOCKS],
             sweep: Sweep::default(),
             ended: [RecordTally::default(); FlowEndReason::ALL.len()],
+            period: None,
         })
     }
 
@@ -129,6 +132,11 @@ impl FlowTable {
     /// Records that left the table, by reason in the order of [`FlowEndReason::ALL`].
     pub fn ended(&self) -> [RecordTally; FlowEndReason::ALL.len()] {
         self.ended
+    }
+
+    /// The earliest and the latest packet time of these records.
+    pub fn period(&self) -> Option<(Timestamp, Timestamp)> {
+        self.period
     }
 
     /// The memory of the table, for advice to the operating system.
@@ -456,6 +464,8 @@ impl FlowTable {
     #[inline]
     fn emit(&mut self, record: FlowRecord, end: &mut impl FnMut(FlowRecord)) {
         self.ended[record.end_reason as usize - 1].count(&record);
+        let (first, last) = self.period.unwrap_or((record.start, record.end));
+        self.period = Some((first.min(record.start), last.max(record.end)));
         end(record);
     }
 

@@ -287,9 +287,7 @@ pub(crate) fn sum(published: &[Mutex<Snapshot>], ports: usize) -> Snapshot {
     for one in published {
         let one = one.lock().unwrap_or_else(PoisonError::into_inner);
         sum.meter += one.meter;
-        for (total, part) in sum.ended.iter_mut().zip(one.ended) {
-            *total += part;
-        }
+        sum.ended += one.ended;
         sum.flows += one.flows;
         for (total, part) in sum.sources.iter_mut().zip(&one.sources) {
             *total += part.clone();

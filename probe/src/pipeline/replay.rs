@@ -209,9 +209,7 @@ impl<'run> Reader<'run> {
         let threads: Vec<_> = workers.handles.into_iter().map(|handle| handle.thread).collect();
         let mut ended = Ended::default();
         for thread in threads {
-            for (sum, one) in ended.iter_mut().zip(join(thread)) {
-                *sum += one;
-            }
+            ended += join(thread);
         }
         (self.observer.counts(), ended, failure)
     }

@@ -107,7 +107,7 @@ fn stages() -> Vec<Box<dyn Stage>> {
 }
 
 fn sum(end: &ReplayEnd) -> RecordTally {
-    end.ended.iter().fold(RecordTally::default(), |sum, reason| sum + *reason)
+    end.ended.records()
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! from the one thread that reads. Read this first, then output.rs, and then the loop that feeds
 //! workers: replay.rs or live.rs.
 
+use std::ops::AddAssign;
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::SystemTime;
 
@@ -19,8 +20,35 @@ use crate::report::units::{self, grouped};
 use crate::settings::config::Config;
 use crate::sys;
 
-/// Ended flows by reason, in the order of [`FlowEndReason::ALL`].
-pub(crate) type Ended = [RecordTally; FlowEndReason::ALL.len()];
+/// Records of flows that ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ended {
+    /// In the order of [`FlowEndReason::ALL`].
+    pub(crate) by_reason: [RecordTally; FlowEndReason::ALL.len()],
+    /// The earliest and the latest time of their packets.
+    pub(crate) period: Option<(Timestamp, Timestamp)>,
+}
+
+impl Ended {
+    fn of(table: &FlowTable) -> Self {
+        Self { by_reason: table.ended(), period: table.period() }
+    }
+
+    /// All records.
+    pub(crate) fn records(&self) -> RecordTally {
+        self.by_reason.iter().copied().fold(RecordTally::default(), |sum, one| sum + one)
+    }
+}
+
+impl AddAssign for Ended {
+    fn add_assign(&mut self, other: Self) {
+        for (sum, one) in self.by_reason.iter_mut().zip(other.by_reason) {
+            *sum += one;
+        }
+        let periods = self.period.into_iter().chain(other.period);
+        self.period = periods.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
+    }
+}
 
 /// Memory of a worker besides its table: its stack, and the records on their way.
 const WORKER_OCTETS: u64 = 4 << 20;
@@ -73,13 +101,13 @@ impl Worker {
     }
 
     pub(crate) fn ended(&self) -> Ended {
-        self.table.ended()
+        Ended::of(&self.table)
     }
 
     /// Ends all flows and closes the queue.
     pub(crate) fn finish(mut self, now: Timestamp) -> Ended {
         self.table.finish(now, &mut |record| self.records.push(record));
-        self.table.ended()
+        self.ended()
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod escape;
 mod ignored;
 pub(crate) mod logger;
+pub(crate) mod output;
 mod table;
 pub(crate) mod top;
 pub(crate) mod totals;

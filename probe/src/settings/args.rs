@@ -15,8 +15,8 @@ use flow::{BURST_MAX, KeyFields};
 
 use super::file::{self, Known, Takes};
 use super::values::{
-    Seed, ethertype, flow_count, hash_seed, interface_number, interval, key_fields, ring, rows,
-    sampling, size, timeout, workers,
+    Seed, Stats, ethertype, flow_count, hash_seed, interface_number, interval, key_fields, ring,
+    rows, sampling, size, stats, timeout, workers,
 };
 use crate::capture::packet::Direction;
 
@@ -152,9 +152,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "COUNT", conflicts_with = "output")]
     pub(crate) order: Option<Order>,
 
-    /// Form of the totals, which go to standard error: json is one line, the last one
-    #[arg(long, value_name = "FORM", default_value = "text")]
-    pub(crate) stats: StatsForm,
+    /// Form of the totals: text and json go to standard error, where json is one line, the last
+    /// one; json:FILE is that line alone in a file
+    #[arg(long, value_name = "FORM", default_value = "text", value_parser = stats)]
+    pub(crate) stats: Stats,
 
     /// TOML file with settings; the command line overrides it
     #[arg(long, value_name = "FILE")]
@@ -263,15 +264,6 @@ pub(crate) enum Order {
     Octets,
     /// The most packets first.
     Packets,
-}
-
-/// How totals are given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StatsForm {
-    /// For people.
-    Text,
-    /// A line of JSON, for programs.
-    Json,
 }
 
 /// Parses the command line and the file of `--config`.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use exporter::{Context, Destination, Patience};
 use flow::{HashSeed, KeyField, ObserverSettings, Sampling, TableSettings, Tpids};
 
-use super::args::{Arguments, CaptureMethod, LiveSettings, Order, StatsForm};
-use super::values::Seed;
+use super::args::{Arguments, CaptureMethod, LiveSettings, Order};
+use super::values::{Seed, Stats};
 use crate::capture::file::{Input, Place};
 use crate::capture::packet::Direction;
 use crate::pipeline::worker::wall_clock;
@@ -27,7 +27,7 @@ pub(crate) struct Config {
     pub(crate) workers: Option<usize>,
     pub(crate) ifindex: Vec<(String, u32)>,
     pub(crate) context: Context,
-    pub(crate) stats: StatsForm,
+    pub(crate) stats: Stats,
 }
 
 /// Where packets come from.
@@ -130,7 +130,7 @@ impl Config {
                 name: args.name.clone().unwrap_or_else(host_name),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
-            stats: args.stats,
+            stats: args.stats.clone(),
         })
     }
 
@@ -220,6 +220,14 @@ fn check_files(args: &Arguments, source: &Source) -> Result<(), String> {
     };
     read.extend(args.config.as_deref().and_then(Place::of_path));
     let mut written = Vec::new();
+    if let Stats::JsonFile(path) = &args.stats
+        && let Some(place) = Place::of_path(path)
+    {
+        if read.contains(&place) {
+            return Err(format!("--stats json:{}: this file is read", path.display()));
+        }
+        written.push(place);
+    }
     for output in &args.output {
         let place = output
             .path()

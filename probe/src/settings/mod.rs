@@ -3,4 +3,4 @@
 pub(crate) mod args;
 pub(crate) mod config;
 mod file;
-mod values;
+pub(crate) mod values;

@@ -1,6 +1,7 @@
 //! Values of settings, from the text that users write.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use flow::{KeyField, KeyFields};
@@ -12,6 +13,17 @@ pub(crate) enum Seed {
     Fixed(u64),
     /// Another each time.
     Random,
+}
+
+/// How totals are given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stats {
+    /// For people.
+    Text,
+    /// A line of JSON, for programs.
+    Json,
+    /// The same in a file of its own.
+    JsonFile(PathBuf),
 }
 
 /// More workers than this are a mistake.
@@ -122,6 +134,15 @@ pub(super) fn interface_number(text: &str) -> Result<(String, u32), String> {
     let parts = text.rsplit_once('=').filter(|(name, _)| !name.is_empty());
     let number = parts.and_then(|(name, number)| Some((name.to_owned(), number.parse().ok()?)));
     number.ok_or_else(|| "NAME=N is needed, with N from 0 to 4294967295, such as eth1=7".to_owned())
+}
+
+pub(super) fn stats(text: &str) -> Result<Stats, String> {
+    match text.strip_prefix("json:") {
+        Some(path) if !path.is_empty() => Ok(Stats::JsonFile(path.into())),
+        None if text == "text" => Ok(Stats::Text),
+        None if text == "json" => Ok(Stats::Json),
+        _ => Err("text, json or json:FILE is needed".to_owned()),
+    }
 }
 
 pub(super) fn hash_seed(text: &str) -> Result<Seed, String> {
