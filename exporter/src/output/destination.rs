@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::setting::Settings;
+use super::setting::{self, Settings};
 use super::{Context, Opened, Output, Request, TargetForm, file, forms};
 use crate::error::ExportError;
 use crate::exporter::Exporter;
@@ -68,6 +68,16 @@ impl Destination {
             Ok(Self { url: url.clone(), output, target, settings })
         });
         checked.map_err(|problem| format!("output {url}: {problem}"))
+    }
+
+    /// Checks a setting of the output that a URL names. A URL that names none is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// The output does not have it, or the value is not allowed.
+    pub fn check_setting(url: &str, name: &str, value: &str) -> Result<(), String> {
+        let output = url.split_once(':').and_then(|(scheme, _)| Output::find(scheme));
+        output.map_or(Ok(()), |output| setting::check(output, name, value))
     }
 
     /// The URL as the user wrote it, but for values of secret settings.

@@ -93,9 +93,9 @@ pub(super) fn interval(text: &str) -> Result<Duration, String> {
 
 /// A power of two.
 pub(super) fn ring(text: &str) -> Result<u32, String> {
-    let number = text.parse().ok().filter(|number: &u32| number.is_power_of_two());
+    let number = number(text, 64..=65_536).filter(|number| number.is_power_of_two());
     number
-        .filter(|number| (64..=65_536).contains(number))
+        .and_then(|number| u32::try_from(number).ok())
         .ok_or_else(|| "a power of two from 64 to 65536 is needed".to_owned())
 }
 
@@ -126,7 +126,7 @@ pub(super) fn ethertype(text: &str) -> Result<u16, String> {
 }
 
 pub(super) fn sampling(text: &str) -> Result<NonZeroU32, String> {
-    let interval = text.strip_prefix("1:").and_then(|interval| interval.parse().ok());
+    let interval = text.strip_prefix("1:").and_then(|interval| count(interval, u32::MAX.into()));
     interval.ok_or_else(|| "1:N is needed, with N from 1 to 4294967295, such as 1:100".to_owned())
 }
 
@@ -187,6 +187,9 @@ mod tests {
             assert!(flow_count(text).is_err(), "{text}");
         }
         assert_eq!((size("1M"), size("64Gi")), (Ok(1_000_000), Ok(64 << 30)));
+        assert_eq!((ring("4Ki"), ring("65536"), ring("64Ki")), (Ok(4096), Ok(65_536), Ok(65_536)));
+        assert!(ring("4k").is_err() && ring("128Ki").is_err() && ring("0").is_err());
+        assert_eq!(sampling("1:1k").unwrap().get(), 1000);
         assert!(size("999k").is_err() && size("65Gi").is_err());
         assert!(workers("256").is_ok() && workers("257").is_err() && workers("0").is_err());
     }
