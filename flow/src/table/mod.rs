@@ -72,7 +72,7 @@ pub struct FlowTable {
     sweep: Sweep,
     ended: [RecordTally; FlowEndReason::ALL.len()],
     /// The earliest and the latest packet time of all records.
-    period: Option<(Timestamp, Timestamp)>,
+    period: (Timestamp, Timestamp),
 }
 
 /// A flow. Its last time is kept beside its tag.
@@ -120,7 +120,7 @@ impl FlowTable {
             offsets: [0; CLOCKS],
             sweep: Sweep::default(),
             ended: [RecordTally::default(); FlowEndReason::ALL.len()],
-            period: None,
+            period: (Timestamp::MAX, Timestamp::default()),
         })
     }
 
@@ -136,7 +136,7 @@ impl FlowTable {
 
     /// The earliest and the latest packet time of these records.
     pub fn period(&self) -> Option<(Timestamp, Timestamp)> {
-        self.period
+        (self.period.0 <= self.period.1).then_some(self.period)
     }
 
     /// The memory of the table, for advice to the operating system.
@@ -464,8 +464,8 @@ impl FlowTable {
     #[inline]
     fn emit(&mut self, record: FlowRecord, end: &mut impl FnMut(FlowRecord)) {
         self.ended[record.end_reason as usize - 1].count(&record);
-        let (first, last) = self.period.unwrap_or((record.start, record.end));
-        self.period = Some((first.min(record.start), last.max(record.end)));
+        self.period.0 = self.period.0.min(record.start);
+        self.period.1 = self.period.1.max(record.end);
         end(record);
     }
 

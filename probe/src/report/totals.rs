@@ -12,7 +12,7 @@ use crate::capture::live::SourceCounts;
 use crate::host::ports::PortCounts;
 use crate::pipeline::output::OutputEnd;
 use crate::pipeline::worker::Ended;
-use crate::report::escape::Escaped;
+use crate::report::escape::{self, Escaped};
 use crate::report::units::{count, date_and_time, grouped, octets, per_second, rfc3339, time};
 use crate::report::{ignored, top};
 
@@ -156,7 +156,7 @@ impl Totals {
             .map(|(reason, tally)| (reason.name().to_owned(), records_json(*tally)))
             .collect();
         let outputs: Vec<Value> = self.outputs.iter().map(output_json).collect();
-        json!({
+        let line = json!({
             "received": tally_json(meter.received),
             "metered": tally_json(meter.metered),
             "ignored": by_reason,
@@ -184,8 +184,8 @@ impl Totals {
             "outputs": outputs,
             "seconds": self.elapsed.as_secs_f64(),
             "interrupted": self.interrupted,
-        })
-        .to_string()
+        });
+        escape::json(&line.to_string())
     }
 }
 

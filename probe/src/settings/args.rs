@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use exporter::Destination;
 use flow::{BURST_MAX, KeyFields};
@@ -19,6 +19,7 @@ use super::values::{
     rows, sampling, size, stats, timeout, workers,
 };
 use crate::capture::packet::Direction;
+use crate::report::escape::Escaped;
 
 /// Turns packets of a mirror port or of capture files into flows and exports them as NetFlow v5,
 /// NetFlow v9, IPFIX or JSON.
@@ -172,13 +173,10 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) live: LiveSettings,
-}
 
-impl Arguments {
-    /// All names of capture files.
-    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
-        [&self.read[..], &self.files].concat()
-    }
+    /// All names of capture files, as they were given one after the other.
+    #[arg(skip)]
+    pub(crate) inputs: Vec<PathBuf>,
 }
 
 /// Settings of live capture: they need an interface.
@@ -276,9 +274,11 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, cl
     // A setting may need one that stands in the file, so nothing is checked before that is read.
     let given = Cli::command().ignore_errors(true).try_get_matches_from(&words).ok();
     let path = given.as_ref().and_then(|given| given.get_one::<PathBuf>("config"));
-    let (Some(path), Some(given)) = (path, &given) else { return Cli::try_parse_from(words) };
-    let settings = file::read(path, &CommandLine)
-        .map_err(|mistakes| Cli::command().error(ErrorKind::InvalidValue, mistakes.join("\n")))?;
+    let (Some(path), Some(given)) = (path, &given) else { return checked(words) };
+    let settings = file::read(path, &CommandLine).map_err(|mistakes| {
+        let mistakes: Vec<_> = mistakes.iter().map(|it| Escaped(it).to_string()).collect();
+        Cli::command().error(ErrorKind::InvalidValue, mistakes.join("\n"))
+    })?;
     // The command line overrides the file. It replaces a list as a whole.
     let is_given =
         |name: &str| given.value_source(&name.replace('-', "_")) == Some(ValueSource::CommandLine);
@@ -286,7 +286,32 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, cl
     let from_file = from_file.flat_map(|setting| setting.words).map(OsString::from);
     let mut words = words.into_iter();
     let program = words.next();
-    Cli::try_parse_from(program.into_iter().chain(from_file).chain(words))
+    checked(program.into_iter().chain(from_file).chain(words).collect())
+}
+
+/// Checks all words together. An error shows some of them, with control characters escaped.
+fn checked(words: Vec<OsString>) -> Result<Cli, clap::Error> {
+    from_words(&words).map_err(|error| {
+        let shown = words.iter().map(|word| Escaped(word.display()).to_string().into());
+        let shown: Vec<OsString> = shown.collect();
+        let same = from_words(&shown).err().filter(|other| other.kind() == error.kind());
+        same.unwrap_or_else(|| {
+            Cli::command().error(error.kind(), Escaped(error.to_string().trim_end()))
+        })
+    })
+}
+
+fn from_words(words: &[OsString]) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(words)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    let mut inputs = Vec::new();
+    for name in ["read", "files"] {
+        let (places, paths) = (matches.indices_of(name), matches.get_many::<PathBuf>(name));
+        inputs.extend(places.into_iter().flatten().zip(paths.into_iter().flatten()));
+    }
+    inputs.sort();
+    cli.args.inputs = inputs.into_iter().map(|(_, path)| path.clone()).collect();
+    Ok(cli)
 }
 
 /// The settings of the command line, for a file.

@@ -159,7 +159,7 @@ fn tpids(ethertypes: &[u16]) -> Result<Tpids, String> {
 fn source(args: &Arguments) -> Result<Source, String> {
     let live = &args.live;
     if live.interface.is_empty() {
-        return Ok(Source::Files(inputs(&args.inputs())?));
+        return Ok(Source::Files(inputs(&args.inputs)?));
     }
     for (index, name) in live.interface.iter().enumerate() {
         if live.interface[..index].contains(name) {
