@@ -41,6 +41,10 @@ const REST: usize = 32;
 /// What came through a pipe leaves each second, though a message is not full.
 const PIPE_TICKS: Ticks = Ticks { period: Duration::from_secs(1), clock: Clock::Records };
 
+/// Flows of a pipe that are over leave within a second of packet time, however few packets pace the
+/// sweep: the table ticks so often. A file has no one who waits for a record.
+const PIPE_SWEEP_MS: u64 = 250;
+
 /// Blocks on the queue of a worker before the reader waits.
 const QUEUE_BLOCKS: usize = 4;
 
@@ -85,6 +89,7 @@ pub(crate) fn replay(
     let so_far = SoFar::new(tables.len(), &outputs);
     let (running, end) = bounded(0);
     let reader = Reader {
+        is_pipe: reads_pipe(config),
         source,
         observer: Observer::new(&config.observer),
         should_stop: &|| stop.load(Ordering::Relaxed) || outputs_left.load(Ordering::Relaxed) == 0,
@@ -135,6 +140,7 @@ fn reads_pipe(config: &Config) -> bool {
 
 /// The thread that reads.
 struct Reader<'a> {
+    is_pipe: bool,
     source: &'a mut FileSource,
     observer: Observer,
     should_stop: &'a (dyn Fn() -> bool + Sync),
@@ -149,6 +155,7 @@ impl<'run> Reader<'run> {
     fn replay_alone(mut self, mut worker: Worker) -> Replayed {
         let mut report = MeterReport::default();
         let mut left = BLOCK_FRAMES;
+        let mut tick_at = if self.is_pipe { Timestamp::default() } else { Timestamp::MAX };
         let failure = loop {
             // No record waits for the rest of a block, which a pipe may not have yet.
             worker.records.flush();
@@ -160,6 +167,11 @@ impl<'run> Reader<'run> {
             let polled = source.poll(left, |frame| {
                 left -= 1;
                 observer.observe(frame, &mut worker);
+                let now = observer.now();
+                if now >= tick_at {
+                    worker.tick(now);
+                    tick_at = now.plus_millis(PIPE_SWEEP_MS);
+                }
             });
             if let Some(end) = self.is_over(polled) {
                 break end;
