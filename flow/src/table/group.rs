@@ -29,7 +29,7 @@ type Tags = [u8; LANES];
 #[derive(Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct Group {
-    /// A [`LastSeen`] each.
+    /// A `LastSeen` each.
     pub(super) times: [u32; SLOTS],
     pub(super) tags: Tags,
     pub(super) slots: [Slot; SLOTS],
