@@ -222,12 +222,9 @@ fn live(
         Err(problem) => return fail(problem),
     };
     // Packets that come while memory is populated would wait, so tables are made first.
-    let mut tables = match live_tables(config, ports.workers()) {
-        Ok(tables) => tables,
-        Err(problem) => return fail(problem),
-    };
-    let sockets = match ports.open() {
-        Ok(sockets) => sockets,
+    let tables = live_tables(config, ports.workers());
+    let (mut tables, sockets) = match tables.and_then(|tables| Ok((tables, ports.open()?))) {
+        Ok(opened) => opened,
         Err(problem) => return fail(problem),
     };
     if sockets.len() < tables.len() {

@@ -41,8 +41,7 @@ const REST: usize = 32;
 /// What came through a pipe leaves each second, though a message is not full.
 const PIPE_TICKS: Ticks = Ticks { period: Duration::from_secs(1), clock: Clock::Records };
 
-/// Flows of a pipe that are over leave within a second of packet time, however few packets pace the
-/// sweep: the table ticks so often. A file has no one who waits for a record.
+/// The table of a pipe ticks so often in packet time: its records are waited for.
 const PIPE_SWEEP_MS: u64 = 250;
 
 /// Blocks on the queue of a worker before the reader waits.
@@ -167,10 +166,9 @@ impl<'run> Reader<'run> {
             let polled = source.poll(left, |frame| {
                 left -= 1;
                 observer.observe(frame, &mut worker);
-                let now = observer.now();
-                if now >= tick_at {
-                    worker.tick(now);
-                    tick_at = now.plus_millis(PIPE_SWEEP_MS);
+                if observer.now() >= tick_at {
+                    worker.tick(observer.now());
+                    tick_at = observer.now().plus_millis(PIPE_SWEEP_MS);
                 }
             });
             if let Some(end) = self.is_over(polled) {
@@ -220,9 +218,7 @@ impl<'run> Reader<'run> {
         workers.pass(self.observer.now());
         let threads: Vec<_> = workers.handles.into_iter().map(|handle| handle.thread).collect();
         let mut ended = Ended::default();
-        for thread in threads {
-            ended += join(thread);
-        }
+        threads.into_iter().for_each(|thread| ended += join(thread));
         (self.observer.counts(), ended, failure)
     }
 
