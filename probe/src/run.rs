@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anstream::{stderr, stdout};
+use anstream::stdout;
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use exporter::{ExportError, Exporter, ending, sentence};
 use flow::FlowTable;
@@ -24,12 +24,13 @@ use crate::pipeline::output::Output;
 use crate::pipeline::replay::{self, ReplayEnd};
 use crate::pipeline::session::{Session, Watch};
 use crate::pipeline::stages;
-use crate::pipeline::worker::new_table;
+use crate::pipeline::worker::new_tables;
 use crate::report::logger::{self, Progress};
 use crate::report::loss::LossWatch;
+use crate::report::output::TotalsOutput;
 use crate::report::top::{self, Status, TopFlows};
 use crate::report::totals::{Rates, Totals};
-use crate::settings::args::{self, Command, LiveSettings, StatsForm};
+use crate::settings::args::{self, Command, LiveSettings};
 use crate::settings::config::{Config, Source};
 use crate::sys;
 
@@ -89,9 +90,16 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
             return FAILED.into();
         }
     };
+    let stats = match TotalsOutput::open(&config.stats) {
+        Ok(stats) => stats,
+        Err(problem) => {
+            error!("{problem}");
+            return FAILED.into();
+        }
+    };
     match &config.source {
-        Source::Files(files) => replay(config, files, quiet, &stop),
-        Source::Live(settings) => live(config, settings, quiet, &stop),
+        Source::Files(files) => replay(config, files, &stats, quiet, &stop),
+        Source::Live(settings) => live(config, settings, &stats, quiet, &stop),
     }
 }
 
@@ -128,8 +136,21 @@ fn outputs<'a>(opened: &'a mut [Opened], top: &'a mut Option<TopFlows>) -> Vec<O
         .collect()
 }
 
-fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>) -> ExitCode {
+fn replay(
+    config: &Config,
+    files: &[Input],
+    stats: &TotalsOutput,
+    quiet: bool,
+    stop: &Arc<AtomicBool>,
+) -> ExitCode {
     let begin = Instant::now();
+    let tables = match new_tables(config, replay::workers(config)) {
+        Ok(tables) => tables,
+        Err(problem) => {
+            error!("{problem}");
+            return FAILED.into();
+        }
+    };
     let mut exporters = match open_outputs(config) {
         Ok(exporters) => exporters,
         Err(status) => return status,
@@ -146,9 +167,11 @@ fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>)
                 let (done, size) = source.progress();
                 progress.update(done, size);
             },
-            wanted: &|totals| print_totals(config.stats, false, totals),
+            wanted: &|totals| {
+                stats.print(false, totals);
+            },
         };
-        replay::replay(config, &mut source, stages, outputs, stop, watch)
+        replay::replay(config, &mut source, stages, outputs, tables, stop, watch)
     } else {
         ReplayEnd::of_nothing(outputs)
     };
@@ -166,7 +189,7 @@ fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>)
         interrupted: stop.load(Ordering::Relaxed),
         ..Totals::default()
     };
-    let shown = show(config, quiet, top.as_ref(), &totals);
+    let shown = show(stats, quiet, top.as_ref(), &totals);
     let input_is_sound = end.failure.is_none()
         && totals.input.files_damaged == 0
         && totals.input.blocks_damaged == 0;
@@ -189,7 +212,13 @@ fn no_output_failed(totals: &Totals) -> bool {
 }
 
 /// Live: everything is opened, then rights are given up, then threads start.
-fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<AtomicBool>) -> ExitCode {
+fn live(
+    config: &Config,
+    settings: &LiveSettings,
+    stats: &TotalsOutput,
+    quiet: bool,
+    stop: &Arc<AtomicBool>,
+) -> ExitCode {
     let begin = Instant::now();
     let fail = |problem: String| {
         error!("{problem}");
@@ -216,15 +245,21 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         Err(problem) => return fail(problem),
     };
     // Packets that come while memory is populated would wait, so tables are made first.
-    let mut tables = live_tables(config, ports.workers());
-    let sockets = match ports.open() {
-        Ok(sockets) => sockets,
+    let tables = live_tables(config, ports.workers());
+    let (mut tables, sockets) = match tables.and_then(|tables| Ok((tables, ports.open()?))) {
+        Ok(opened) => opened,
         Err(problem) => return fail(problem),
     };
     if sockets.len() < tables.len() {
         // Their memory goes back before the others take theirs.
         tables.clear();
-        tables = live_tables(config, sockets.len());
+        tables = match live_tables(config, sockets.len()) {
+            Ok(tables) => tables,
+            Err(problem) => {
+                ports.detach();
+                return fail(problem);
+            }
+        };
     }
     let is_real_time =
         !settings.no_realtime && needs_real_time(&sockets) && priority::take_real_time();
@@ -252,10 +287,10 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         begin,
     };
     let loss = LossWatch::default();
-    let mut live_totals = LiveTotals { config, quiet, screen, status, last: Rates::new(), loss };
+    let mut live_totals = LiveTotals { stats, quiet, screen, status, last: Rates::new(), loss };
     let totals = session.run(&mut live_totals);
     live_totals.loss.end(&totals);
-    let shown = show(config, quiet, top.as_ref(), &totals);
+    let shown = show(stats, quiet, top.as_ref(), &totals);
     if shown && all_is_there(&totals) && !ending::is_hurried() {
         status_of(config, &totals)
     } else {
@@ -265,7 +300,7 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
 
 /// Shows the totals of a live run while it goes on.
 struct LiveTotals<'a> {
-    config: &'a Config,
+    stats: &'a TotalsOutput,
     quiet: bool,
     /// The table is drawn on the terminal, with a line of rates above it.
     screen: bool,
@@ -282,17 +317,17 @@ impl Watch for LiveTotals<'_> {
 
     fn interval(&mut self, totals: &Totals) {
         if !self.screen {
-            print_totals(self.config.stats, self.quiet, totals);
+            self.stats.print(self.quiet, totals);
         }
     }
 
     fn wanted(&mut self, totals: &Totals) {
-        print_totals(self.config.stats, false, totals);
+        self.stats.print(false, totals);
     }
 
     fn stuck(&mut self, totals: &Totals) -> ! {
         error!("an output does not end, so this program ends without it");
-        print_totals(self.config.stats, self.quiet, totals);
+        self.stats.print(self.quiet, totals);
         std::process::exit(FAILED.into());
     }
 }
@@ -316,41 +351,25 @@ fn all_is_there(totals: &Totals) -> bool {
 }
 
 /// A table for each worker, with all its memory.
-fn live_tables(config: &Config, workers: usize) -> Vec<FlowTable> {
-    let settings = config.table(workers);
-    let new = |_| {
-        let table = new_table(&settings);
-        sys::populate(table.memory());
-        table
-    };
-    (0..workers).map(new).collect()
+fn live_tables(config: &Config, workers: usize) -> Result<Vec<FlowTable>, String> {
+    let tables = new_tables(config, workers)?;
+    tables.iter().for_each(|table| sys::populate(table.memory()));
+    Ok(tables)
 }
 
 /// The table, if there is one, and the totals. `false` if they could not be written.
-fn show(config: &Config, quiet: bool, top: Option<&TopFlows>, totals: &Totals) -> bool {
-    let shown = top.is_none_or(|top| show_table(top, totals, config.stats));
+fn show(stats: &TotalsOutput, quiet: bool, top: Option<&TopFlows>, totals: &Totals) -> bool {
+    let shown = top.is_none_or(|top| show_table(top, totals, stats));
     // On a terminal the table has the totals already.
     let seen = top.is_some() && io::stdout().is_terminal();
-    print_totals(config.stats, quiet || seen, totals);
-    shown
-}
-
-/// Prints the totals to standard error. JSON is printed with `--quiet` too.
-fn print_totals(form: StatsForm, quiet: bool, totals: &Totals) {
-    let text = match form {
-        StatsForm::Text if quiet => String::new(),
-        StatsForm::Text => totals.text(),
-        StatsForm::Json => totals.json() + "\n",
-    };
-    // There is no other place for a message about a failure.
-    drop(stderr().write_all(text.as_bytes()));
+    stats.print(quiet || seen, totals) && shown
 }
 
 /// The table and the totals on standard output. `false` if they could not be written.
-fn show_table(top: &TopFlows, totals: &Totals, stats: StatsForm) -> bool {
+fn show_table(top: &TopFlows, totals: &Totals, stats: &TotalsOutput) -> bool {
     let columns = io::stdout().is_terminal().then(terminal_size).flatten();
     let mut text = top.table(columns.map(|(width, _)| width.0.into()));
-    if stats == StatsForm::Text {
+    if stats.is_text() {
         if !text.is_empty() {
             text.push('\n');
         }

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::setting::Settings;
+use super::setting::{self, Settings};
 use super::udp::NETFLOW5;
 use super::{Context, ODID, Opened, Output, Request, TargetForm, file, forms};
 use crate::error::ExportError;
@@ -69,6 +69,16 @@ impl Destination {
             Ok(Self { url: url.clone(), output, target, settings })
         });
         checked.map_err(|problem| format!("output {url}: {problem}"))
+    }
+
+    /// Checks a setting of the output that a URL names. A URL that names none is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// The output does not have it, or the value is not allowed.
+    pub fn check_setting(url: &str, name: &str, value: &str) -> Result<(), String> {
+        let output = url.split_once(':').and_then(|(scheme, _)| Output::find(scheme));
+        output.map_or(Ok(()), |output| setting::check(output, name, value))
     }
 
     /// The URL as the user wrote it, but for values of secret settings.
@@ -163,6 +173,10 @@ impl TargetForm {
                 Ok(Target::Host(host(rest, default_port)?, open))
             }
             Self::Path(_) if rest.is_empty() => Err("no path; standard output is -".to_owned()),
+            Self::Path(_) if rest.starts_with("//") => {
+                let path = rest.trim_start_matches('/');
+                Err(format!("// does not belong before a path; write :{path} or :/{path}"))
+            }
             Self::Path(open) => Ok(Target::Path(rest.to_owned(), open)),
         }
     }

@@ -140,6 +140,20 @@ impl Display for Allowed {
     }
 }
 
+/// Checks a setting of an output alone.
+///
+/// # Errors
+///
+/// The output does not have it, or the value is not allowed.
+pub(super) fn check(output: &Output, name: &str, value: &str) -> Result<(), String> {
+    let setting = output.settings.iter().find(|setting| setting.name == name);
+    let setting = setting.ok_or_else(|| {
+        let (scheme, names) = (output.scheme, output.setting_names());
+        format!("{name} is not a setting of {scheme}; its settings are {names}")
+    })?;
+    setting.check(value)
+}
+
 /// The settings that an output was given, checked.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Settings(Vec<(String, String)>);
@@ -149,31 +163,27 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// One that the output does not have, that is given twice, or whose value is not allowed.
+    /// All that the output does not have, that are given twice, or whose values are not allowed.
     pub(super) fn new(
         output: &Output,
         given: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, String> {
         let mut known = Self::default();
+        let mut problems = Vec::new();
         for (name, value) in given {
-            let setting = output.settings.iter().find(|setting| setting.name == name);
-            let setting = setting.ok_or_else(|| {
-                let (scheme, names) = (output.scheme, output.setting_names());
-                format!("{name} is not a setting of {scheme}; its settings are {names}")
-            })?;
-            setting.check(&value)?;
+            problems.extend(check(output, &name, &value).err());
             if known.text(&name).is_some() {
-                return Err(format!("{name} is set twice"));
+                problems.push(format!("{name} is set twice"));
             }
             known.0.push((name, value));
         }
         for setting in output.settings.iter().filter(|setting| known.text(setting.name).is_some()) {
             if let Some(other) = setting.needs.filter(|other| known.text(other).is_none()) {
                 let (first, second) = (setting.name.min(other), setting.name.max(other));
-                return Err(format!("{first} and {second} belong together"));
+                problems.push(format!("{first} and {second} belong together"));
             }
         }
-        Ok(known)
+        if problems.is_empty() { Ok(known) } else { Err(problems.join("; ")) }
     }
 
     /// The value that was given, if one was.

@@ -342,9 +342,7 @@ pub(crate) fn sum(published: &[Mutex<Snapshot>]) -> Snapshot {
     for one in published {
         let one = one.lock().unwrap_or_else(PoisonError::into_inner);
         sum.meter += one.meter;
-        for (total, part) in sum.ended.iter_mut().zip(one.ended) {
-            *total += part;
-        }
+        sum.ended += one.ended;
         sum.flows += one.flows;
         for (port, part) in one.sources.iter().enumerate() {
             *of_port(&mut sum.sources, port) += part.clone();

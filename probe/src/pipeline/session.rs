@@ -318,7 +318,7 @@ impl Supervisor<'_> {
     /// The totals when an output hangs: records that it has not accounted for count as dropped.
     fn totals_when_stuck(&self) -> Totals {
         let mut totals = self.totals(self.outputs_so_far());
-        let records = totals.records();
+        let records = totals.ended.records();
         for OutputEnd { counts, dropped, .. } in &mut totals.outputs {
             let accounted = counts.sent + counts.not_exportable + counts.failed + *dropped;
             *dropped += records - accounted;

@@ -65,7 +65,7 @@ impl SoFar {
         let mut totals =
             Totals { meter, input, elapsed: self.begin.elapsed(), ..Totals::default() };
         for (ended, flows) in self.workers.iter().map(get) {
-            totals.ended.iter_mut().zip(ended).for_each(|(sum, one)| *sum += one);
+            totals.ended += ended;
             totals.flows += flows;
         }
         let outputs = self.names.iter().zip(&self.exports).map(|(name, counts)| OutputEnd {

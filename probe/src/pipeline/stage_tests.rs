@@ -13,9 +13,9 @@ use flow::{
 use crate::capture::file::FileSource;
 use crate::pipeline::output::{Output, OutputEnd, OutputLoop};
 use crate::pipeline::queue::QueueSet;
-use crate::pipeline::replay::{ReplayEnd, Watch, replay};
+use crate::pipeline::replay::{self, ReplayEnd, Watch};
 use crate::pipeline::stages::{Mode, StageLoop};
-use crate::pipeline::worker::{join, spawn};
+use crate::pipeline::worker::{join, new_tables, spawn};
 use crate::settings::args;
 use crate::settings::config::{Config, Source};
 
@@ -97,8 +97,9 @@ fn run(workers: usize, stages: Vec<Box<dyn Stage>>, outputs: &mut [Kept]) -> Rep
         .iter_mut()
         .map(|kept| Output { name: String::from("kept"), exporter: kept })
         .collect();
+    let tables = new_tables(&config, replay::workers(&config)).unwrap();
     let watch = Watch { progress: &mut |_| (), wanted: &|_| () };
-    replay(&config, &mut source, stages, outputs, &stop, watch)
+    replay::replay(&config, &mut source, stages, outputs, tables, &stop, watch)
 }
 
 fn stages() -> Vec<Box<dyn Stage>> {
@@ -106,7 +107,7 @@ fn stages() -> Vec<Box<dyn Stage>> {
 }
 
 fn sum(end: &ReplayEnd) -> RecordTally {
-    end.ended.iter().fold(RecordTally::default(), |sum, reason| sum + *reason)
+    end.ended.records()
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::capture::live::SourceCounts;
 use crate::host::ports::PortCounts;
 use crate::pipeline::output::OutputEnd;
 use crate::pipeline::worker::Ended;
-use crate::report::escape::Escaped;
-use crate::report::units::{count, grouped, octets, per_second, time};
+use crate::report::escape::{self, Escaped};
+use crate::report::units::{count, date_and_time, grouped, octets, per_second, rfc3339, time};
 use crate::report::{ignored, top};
 
 /// Everything that was counted in a run.
@@ -34,16 +34,11 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// All records that left the flow tables.
-    pub(crate) fn records(&self) -> RecordTally {
-        self.ended.iter().copied().fold(RecordTally::default(), |sum, one| sum + one)
-    }
-
     /// A few lines for people.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         let meter = &self.meter;
-        let records = self.records();
+        let records = self.ended.records();
         let total = meter.ignored_total();
         line(
             &mut text,
@@ -74,6 +69,11 @@ impl Totals {
             "flows",
             &format!("{} records{}", grouped(records.records), in_brackets(&self.ended_words())),
         );
+        if let Some((first, last)) = self.ended.period {
+            let lasted = time(Duration::from_millis(last.millis_since(first)));
+            let [first, last] = [first, last].map(date_and_time);
+            line(&mut text, "period", &format!("{first} to {last} UTC ({lasted})"));
+        }
         if self.flows > 0 {
             line(&mut text, "active", &format!("{} flows", grouped(self.flows.into())));
         }
@@ -104,7 +104,7 @@ impl Totals {
             FlowEndReason::ForcedEnd => "end of input",
             FlowEndReason::LackOfResources => "table full",
         };
-        let parts = FlowEndReason::ALL.into_iter().zip(&self.ended);
+        let parts = FlowEndReason::ALL.into_iter().zip(&self.ended.by_reason);
         let parts = parts.filter(|(_, tally)| tally.records > 0);
         let parts =
             parts.map(|(reason, tally)| format!("{} {}", grouped(tally.records), words(reason)));
@@ -144,11 +144,11 @@ impl Totals {
             .collect();
         let ended: Map<String, Value> = FlowEndReason::ALL
             .into_iter()
-            .zip(&self.ended)
+            .zip(&self.ended.by_reason)
             .map(|(reason, tally)| (reason.name().to_owned(), records_json(*tally)))
             .collect();
         let outputs: Vec<Value> = self.outputs.iter().map(output_json).collect();
-        json!({
+        let line = json!({
             "received": tally_json(meter.received),
             "metered": tally_json(meter.metered),
             "ignored": by_reason,
@@ -169,13 +169,15 @@ impl Totals {
                 "interfaces_over_limit": self.input.interfaces_over_limit,
             },
             "ended": ended,
+            "first_packet": self.ended.period.map(|(first, _)| rfc3339(first)),
+            "last_packet": self.ended.period.map(|(_, last)| rfc3339(last)),
             "active_flows": self.flows,
             "interfaces": self.ports.iter().map(port_json).collect::<Vec<_>>(),
             "outputs": outputs,
             "seconds": self.elapsed.as_secs_f64(),
             "interrupted": self.interrupted,
-        })
-        .to_string()
+        });
+        escape::json(&line.to_string())
     }
 }
 

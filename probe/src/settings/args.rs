@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use exporter::Destination;
 use flow::{BURST_MAX, KeyFields};
@@ -16,10 +16,11 @@ use flow::{BURST_MAX, KeyFields};
 use super::file::{self, Known, Takes};
 use super::selector::{Selector, selector};
 use super::values::{
-    Seed, ethertype, flow_count, hash_seed, interface_number, interval, key_fields, ring, rows,
-    sampling, size, timeout, workers,
+    Seed, Stats, ethertype, flow_count, hash_seed, interface_number, interval, key_fields, ring,
+    rows, sampling, size, stats, timeout, workers,
 };
 use crate::capture::packet::Direction;
+use crate::report::escape::Escaped;
 
 /// Turns packets of a mirror port or of capture files into flows and exports them as NetFlow v5,
 /// NetFlow v9, IPFIX or JSON.
@@ -154,9 +155,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "COUNT", conflicts_with = "output")]
     pub(crate) order: Option<Order>,
 
-    /// Form of the totals, which go to standard error: json is one line, the last one
-    #[arg(long, value_name = "FORM", default_value = "text")]
-    pub(crate) stats: StatsForm,
+    /// Form of the totals: text and json go to standard error, where json is one line, the last
+    /// one; json:FILE is that line alone in a file
+    #[arg(long, value_name = "FORM", default_value = "text", value_parser = stats)]
+    pub(crate) stats: Stats,
 
     /// TOML file with settings; the command line overrides it
     #[arg(long, value_name = "FILE")]
@@ -177,13 +179,10 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) live: LiveSettings,
-}
 
-impl Arguments {
-    /// All names of capture files.
-    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
-        [&self.read[..], &self.files].concat()
-    }
+    /// All names of capture files, as they were given one after the other.
+    #[arg(skip)]
+    pub(crate) inputs: Vec<PathBuf>,
 }
 
 /// Settings of live capture: they need an interface.
@@ -296,15 +295,6 @@ pub(crate) enum Order {
     Packets,
 }
 
-/// How totals are given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StatsForm {
-    /// For people.
-    Text,
-    /// A line of JSON, for programs.
-    Json,
-}
-
 /// Parses the command line and the file of `--config`.
 ///
 /// # Errors
@@ -315,9 +305,11 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, cl
     // A setting may need one that stands in the file, so nothing is checked before that is read.
     let given = Cli::command().ignore_errors(true).try_get_matches_from(&words).ok();
     let path = given.as_ref().and_then(|given| given.get_one::<PathBuf>("config"));
-    let (Some(path), Some(given)) = (path, &given) else { return Cli::try_parse_from(words) };
-    let settings = file::read(path, &CommandLine)
-        .map_err(|mistakes| Cli::command().error(ErrorKind::InvalidValue, mistakes.join("\n")))?;
+    let (Some(path), Some(given)) = (path, &given) else { return checked(words) };
+    let settings = file::read(path, &CommandLine).map_err(|mistakes| {
+        let mistakes: Vec<_> = mistakes.iter().map(|it| Escaped(it).to_string()).collect();
+        Cli::command().error(ErrorKind::InvalidValue, mistakes.join("\n"))
+    })?;
     // The command line overrides the file. It replaces a list as a whole.
     let is_given =
         |name: &str| given.value_source(&name.replace('-', "_")) == Some(ValueSource::CommandLine);
@@ -325,7 +317,32 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, cl
     let from_file = from_file.flat_map(|setting| setting.words).map(OsString::from);
     let mut words = words.into_iter();
     let program = words.next();
-    Cli::try_parse_from(program.into_iter().chain(from_file).chain(words))
+    checked(program.into_iter().chain(from_file).chain(words).collect())
+}
+
+/// Checks all words together. An error shows some of them, with control characters escaped.
+fn checked(words: Vec<OsString>) -> Result<Cli, clap::Error> {
+    from_words(&words).map_err(|error| {
+        let shown = words.iter().map(|word| Escaped(word.display()).to_string().into());
+        let shown: Vec<OsString> = shown.collect();
+        let same = from_words(&shown).err().filter(|other| other.kind() == error.kind());
+        same.unwrap_or_else(|| {
+            Cli::command().error(error.kind(), Escaped(error.to_string().trim_end()))
+        })
+    })
+}
+
+fn from_words(words: &[OsString]) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(words)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    let mut inputs = Vec::new();
+    for name in ["read", "files"] {
+        let (places, paths) = (matches.indices_of(name), matches.get_many::<PathBuf>(name));
+        inputs.extend(places.into_iter().flatten().zip(paths.into_iter().flatten()));
+    }
+    inputs.sort();
+    cli.args.inputs = inputs.into_iter().map(|(_, path)| path.clone()).collect();
+    Ok(cli)
 }
 
 /// The settings of the command line, for a file.

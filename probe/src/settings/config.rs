@@ -8,9 +8,9 @@ use std::time::Duration;
 use exporter::{Context, Destination, Patience};
 use flow::{HashSeed, KeyField, ObserverSettings, Sampling, TableSettings, Tpids};
 
-use super::args::{Arguments, CaptureMethod, LiveSettings, Order, StatsForm};
+use super::args::{Arguments, CaptureMethod, LiveSettings, Order};
 use super::domain::Domain;
-use super::values::Seed;
+use super::values::{Seed, Stats};
 use crate::capture::file::{Input, Place};
 use crate::capture::packet::Direction;
 use crate::pipeline::worker::wall_clock;
@@ -30,7 +30,7 @@ pub(crate) struct Config {
     /// What outputs need to know; each has an Observation Domain ID of its own.
     pub(crate) context: Context,
     pub(crate) domain: Domain,
-    pub(crate) stats: StatsForm,
+    pub(crate) stats: Stats,
     /// A loss changes the exit status.
     pub(crate) fail_on_loss: bool,
 }
@@ -57,6 +57,10 @@ const ACTIVE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Active timeout of a live table, which should not be a minute behind.
 const ACTIVE_TIMEOUT_OF_LIVE_TABLE: Duration = Duration::from_secs(5);
+
+/// The table of a replay has room for so many flows before it grows, so that a small file touches
+/// little memory of a large table. Live no packet waits while a table grows: all is in use.
+const REPLAY_FLOWS_START: u32 = 1_000_000;
 
 /// Seed of a replay, so that its output is the same each time. Live the seed is random: a sender
 /// must not know it.
@@ -109,6 +113,8 @@ impl Config {
             },
             table: TableSettings {
                 flows_max: args.max_flows.get(),
+                flows_start: if live { u32::MAX } else { REPLAY_FLOWS_START }
+                    .min(args.max_flows.get()),
                 idle_timeout_ms,
                 active_timeout_ms,
                 key,
@@ -127,7 +133,7 @@ impl Config {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
             domain: if live { Domain::live(&args.live.interface) } else { Domain::Replay },
-            stats: args.stats,
+            stats: args.stats.clone(),
             fail_on_loss: args.fail_on_loss,
         })
     }
@@ -141,7 +147,12 @@ impl Config {
     /// The settings of the table of one worker.
     pub(crate) fn table(&self, workers: usize) -> TableSettings {
         let workers = u32::try_from(workers).unwrap_or(u32::MAX);
-        TableSettings { flows_max: (self.table.flows_max / workers).max(1), ..self.table }
+        let share = |flows: u32| (flows / workers).max(1);
+        TableSettings {
+            flows_max: share(self.table.flows_max),
+            flows_start: share(self.table.flows_start),
+            ..self.table
+        }
     }
 }
 
@@ -158,7 +169,7 @@ fn tpids(ethertypes: &[u16]) -> Result<Tpids, String> {
 fn source(args: &Arguments) -> Result<Source, String> {
     let live = &args.live;
     if live.interface.is_empty() {
-        return Ok(Source::Files(inputs(&args.inputs())?));
+        return Ok(Source::Files(inputs(&args.inputs)?));
     }
     for (index, name) in live.interface.iter().enumerate() {
         if live.interface[..index].contains(name) {
@@ -220,6 +231,14 @@ fn check_files(args: &Arguments, source: &Source) -> Result<(), String> {
     };
     read.extend(args.config.as_deref().and_then(Place::of_path));
     let mut written = Vec::new();
+    if let Stats::JsonFile(path) = &args.stats
+        && let Some(place) = Place::of_path(path)
+    {
+        if read.contains(&place) {
+            return Err(format!("--stats json:{}: this file is read", path.display()));
+        }
+        written.push(place);
+    }
     for output in &args.output {
         let place = output
             .path()

@@ -5,4 +5,4 @@ pub(crate) mod config;
 mod domain;
 mod file;
 pub(crate) mod selector;
-mod values;
+pub(crate) mod values;

@@ -10,6 +10,7 @@ use crate::capture::live::LiveSource;
 use crate::capture::packet::{PacketSettings, PacketSocket, Rings};
 use crate::capture::xdp::XdpCapture;
 use crate::host::interface::{Interface, towards};
+use crate::host::memory::{self, Memory};
 use crate::host::method::{Kind, Method, Wanted};
 use crate::host::system::System;
 use crate::settings::args::{CaptureMethod, LiveSettings};
@@ -90,6 +91,9 @@ impl Opener {
             direction: self.settings.direction,
             promiscuous: true,
         };
+        let octets = rings.octets.saturating_mul(rings.count.into());
+        let what = format!("{name}: {} (--packet-ring)", counted(rings.count as usize, "ring"));
+        memory::check(&what, octets, Memory::OfKernel)?;
         let sockets = PacketSocket::open_all(&settings).map_err(|error| error.to_string())?;
         let mut method = format!("AF_PACKET, {}: {why}", counted(sockets.len(), "socket"));
         if interface.xdp.is_some() {
@@ -106,7 +110,11 @@ impl Opener {
 }
 
 fn open_xdp(interface: &Interface, number: u32, wanted: &Wanted) -> Result<Opened, CaptureError> {
-    let (xdp, sockets) = XdpCapture::open(&wanted.xdp(interface, number))?;
+    let settings = wanted.xdp(interface, number);
+    let what =
+        format!("{}: {} (--ring)", interface.name, counted(settings.queues as usize, "ring"));
+    memory::check(&what, settings.memory(), Memory::Own).map_err(CaptureError::Failed)?;
+    let (xdp, sockets) = XdpCapture::open(&settings)?;
     let link_local = interface.link_local();
     if !link_local.is_empty() {
         let name = &interface.name;
