@@ -14,6 +14,7 @@ mod message;
 mod muted;
 mod output;
 mod sink;
+pub mod spool;
 mod transport;
 
 pub use error::{ExportError, sentence};
