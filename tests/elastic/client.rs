@@ -106,7 +106,7 @@ impl Client {
     /// Makes all that an index has taken so far visible to searches.
     #[track_caller]
     pub fn refresh(&self, index: &str) {
-        self.post(&format!("/{index}/_refresh"), &json!({})).done();
+        self.ask("POST", &format!("/{index}/_refresh"), None).done();
     }
 
     /// The number of documents that searches see.

@@ -102,10 +102,6 @@ impl Engine {
         Some(engine)
     }
 
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
-
     /// The address of the first node.
     pub fn url(&self) -> String {
         self.nodes[0].url()
@@ -216,7 +212,8 @@ impl Engine {
             settings.push("discovery.type=single-node".to_owned());
             return settings;
         }
-        let list = |one: fn(&Node) -> String| self.nodes.iter().map(one).collect::<Vec<_>>().join(",");
+        let list =
+            |one: fn(&Node) -> String| self.nodes.iter().map(one).collect::<Vec<_>>().join(",");
         let seeds = list(|node| format!("127.0.0.1:{}", node.transport_port));
         settings.push(format!("discovery.seed_hosts={seeds}"));
         let is_opensearch = self.kind == Kind::OpenSearch2;

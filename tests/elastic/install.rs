@@ -160,7 +160,9 @@ impl Installed {
             java.arg(property("es.nativelibs.path", &folder("natives")));
             java.arg("-cp").arg(folder("classes")).arg("--module-path").arg(folder("lib"));
             java.args(["--add-modules", &MODULES.join(",")]);
-            java.arg("--enable-native-access=org.elasticsearch.nativeaccess,org.apache.lucene.core");
+            java.arg(
+                "--enable-native-access=org.elasticsearch.nativeaccess,org.apache.lucene.core",
+            );
         } else {
             let mut class_path = folder("classes");
             class_path.push(":");
