@@ -8,3 +8,4 @@ mod engine;
 mod engines;
 mod install;
 mod kind;
+mod scripted;
