@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::client::{Client, Reply};
 use crate::engine::Engine;
 use crate::kind::Kind;
+use crate::scripted::Server;
 
 const DOCUMENTS: u64 = 1_000;
 
@@ -267,6 +268,66 @@ fn malformed_requests_are_refused() {
 #[test]
 fn items_for_a_full_disk_are_refused_for_now() {
     with_main(|client, _| check_full_disk_block(client, "engines-full"));
+}
+
+/// What a client sees of an answer: statuses and types of errors, not their words.
+fn outline(reply: &Reply) -> Value {
+    let item = |item: &Value| {
+        let actions = item.as_object().expect("an item is an object").iter();
+        let facts = actions.map(|(action, result)| {
+            json!([
+                action,
+                result["_id"],
+                result["status"],
+                result["result"],
+                result["error"]["type"]
+            ])
+        });
+        facts.collect::<Value>()
+    };
+    let items = reply.body["items"].as_array().map(|items| items.iter().map(item).collect());
+    json!([
+        reply.status,
+        reply.body["error"]["type"],
+        reply.body["errors"],
+        items.unwrap_or(Value::Null)
+    ])
+}
+
+#[test]
+fn scripted_server_answers_as_elasticsearch_8() {
+    let action = |action: &str, id: &str| {
+        format!("{{\"{action}\":{{\"_index\":\"engines-scripted\",\"_id\":\"{id}\"}}}}\n")
+    };
+    let create = |id: &str| action("create", id) + "{\"number\":1}\n";
+    let cases = [
+        ("/_bulk", create("a") + &create("b")),
+        ("/_bulk", create("a") + &create("c")),
+        ("/_bulk", action("index", "a") + "{\"number\":2}\n" + &action("index", "d") + "{}\n"),
+        ("/engines-scripted/_bulk", "{\"create\":{\"_id\":\"e\"}}\n{}\n".to_owned()),
+        ("/_bulk?filter_path=errors,items.*.status", create("a") + &create("f")),
+        ("/_bulk?filter_path=took,errors,items.*.error.type", create("a") + &create("g")),
+        ("/_bulk?filter_path=items.*.error", create("h")),
+        ("/_bulk", create("i").trim_end().to_owned()),
+        ("/_bulk", String::new()),
+        ("/_bulk", "\n".to_owned()),
+        ("/_bulk", "{}\n{}\n".to_owned()),
+        ("/_bulk", "{\"create\":{}}\n{}\n".to_owned()),
+        ("/_bulk", action("create", "j")),
+        ("/_bulk", create("j") + &action("create", "k")),
+        ("/_bulk", action("destroy", "k") + "{}\n"),
+        ("/_bulk", "no document\n{}\n".to_owned()),
+        ("/_bulk", action("create", "l") + "no document\n"),
+    ];
+    let Some(engine) = Engine::shared(Kind::Elasticsearch8) else { return };
+    let server = Server::start();
+    for (path, lines) in cases {
+        let [real, scripted] = [&engine.url(), &server.url()].map(|url| {
+            let body = lines.clone().into_bytes();
+            Client::new(url).send("POST", path, "application/x-ndjson", body).unwrap()
+        });
+        assert_eq!(outline(&scripted), outline(&real), "{path} {lines}\n{scripted:?}\n{real:?}");
+    }
 }
 
 /// What changes a whole engine, which is therefore one of its own.

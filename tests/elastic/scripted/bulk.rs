@@ -19,6 +19,7 @@ pub struct Item {
     pub action: String,
     pub index: String,
     pub id: String,
+    /// Null where it is no JSON.
     pub document: Value,
 }
 
@@ -36,6 +37,13 @@ impl Refusal {
         status: 429,
         kind: "es_rejected_execution_exception",
         reason: "rejected execution of coordinating operation",
+    };
+
+    /// The document is no JSON.
+    const NO_JSON: Self = Self {
+        status: 500,
+        kind: "not_x_content_exception",
+        reason: "Compressor detection can only be called on some xcontent bytes",
     };
 
     /// The document does not fit its index.
@@ -91,7 +99,7 @@ impl Bulk {
         }
         let items = match items(request) {
             Ok(items) => items,
-            Err(reason) => return Answer::error(400, "illegal_argument_exception", &reason),
+            Err((kind, reason)) => return Answer::error(400, kind, &reason),
         };
         let results: Vec<_> = items.into_iter().map(|item| self.take_item(item)).collect();
         let errors = results.iter().any(|(is_error, _)| *is_error);
@@ -105,7 +113,11 @@ impl Bulk {
 
     /// Takes one. Whether it is an error, and what is answered.
     fn take_item(&mut self, item: Item) -> (bool, Value) {
-        let refusal = self.rule.as_mut().and_then(|rule| rule(&item));
+        let refusal = match &mut self.rule {
+            _ if item.document.is_null() => Some(Refusal::NO_JSON),
+            Some(rule) => rule(&item),
+            None => None,
+        };
         let Item { action, index, id, .. } = item.clone();
         let result = |mut rest: Value| {
             rest["_index"] = Value::from(index.clone());
@@ -143,39 +155,60 @@ fn root() -> Value {
     })
 }
 
-/// The documents of a request, or what is wrong with it.
-fn items(request: &Request) -> Result<Vec<Item>, String> {
-    let content = request.content().map_err(|error| error.to_string())?;
-    let text = String::from_utf8(content).map_err(|error| error.to_string())?;
+/// The documents of a request, or the type and the reason of what is wrong with it.
+fn items(request: &Request) -> Result<Vec<Item>, (&'static str, String)> {
+    let text = text(request).map_err(|reason| (ILLEGAL, reason))?;
+    if text.is_empty() {
+        return Err(("parse_exception", "request body is required".to_owned()));
+    }
     let Some(text) = text.strip_suffix('\n') else {
-        return Err("The bulk request must be terminated by a newline [\\n]".to_owned());
+        let reason = "The bulk request must be terminated by a newline [\\n]";
+        return Err((ILLEGAL, reason.to_owned()));
     };
     // In the path there may be an index for all.
     let for_all = request.path().trim_end_matches("_bulk").trim_matches('/');
     let mut items: Vec<Item> = Vec::new();
-    let mut lines = text.split('\n');
-    while let Some(line) = lines.next() {
-        let number = items.len() * 2 + 1;
-        let malformed = || format!("Malformed action/metadata line [{number}]: {line}");
-        let value: Value = serde_json::from_str(line).map_err(|_| malformed())?;
-        let members = value.as_object().ok_or_else(malformed)?;
-        let (action, about) = members.iter().next().ok_or_else(malformed)?;
-        if !matches!(action.as_str(), "create" | "index") {
-            return Err(malformed());
-        }
-        let document = lines.next().ok_or_else(malformed)?;
-        let document: Value = serde_json::from_str(document)
-            .map_err(|error| format!("line [{}]: {error}", number + 1))?;
-        let index = about["_index"].as_str().unwrap_or(for_all);
-        if index.is_empty() {
-            return Err("index is missing".to_owned());
-        }
+    let mut lines = text.split('\n').filter(|line| !line.is_empty());
+    // An action at the end without a document is passed over.
+    while let (Some(line), Some(document)) = (lines.next(), lines.next()) {
         let place = items.len();
-        let id = about["_id"].as_str().map(str::to_owned);
-        let id = id.unwrap_or_else(made_up);
-        items.push(Item { place, action: action.clone(), index: index.to_owned(), id, document });
+        let (action, about) = action(line, place)?;
+        let index = about["_index"].as_str().unwrap_or(for_all).to_owned();
+        if index.is_empty() {
+            return Err((INVALID, format!("Validation Failed: {}: index is missing;", place + 1)));
+        }
+        let id = about["_id"].as_str().map_or_else(made_up, str::to_owned);
+        let document = serde_json::from_str(document).unwrap_or(Value::Null);
+        items.push(Item { place, action, index, id, document });
+    }
+    if items.is_empty() {
+        return Err((INVALID, "Validation Failed: 1: no requests added;".to_owned()));
     }
     Ok(items)
+}
+
+const ILLEGAL: &str = "illegal_argument_exception";
+const INVALID: &str = "action_request_validation_exception";
+
+fn text(request: &Request) -> Result<String, String> {
+    let content = request.content().map_err(|error| error.to_string())?;
+    String::from_utf8(content).map_err(|error| error.to_string())
+}
+
+/// What to do with the document of the next line, and its metadata.
+fn action(line: &str, place: usize) -> Result<(String, Value), (&'static str, String)> {
+    let value: Value = serde_json::from_str(line)
+        .map_err(|error| ("x_content_parse_exception", error.to_string()))?;
+    let first = value.as_object().and_then(|members| members.iter().next());
+    match first {
+        Some((action, about)) if matches!(action.as_str(), "create" | "index") => {
+            Ok((action.clone(), about.clone()))
+        }
+        _ => {
+            let number = place * 2 + 1;
+            Err((ILLEGAL, format!("Malformed action/metadata line [{number}]: {line}")))
+        }
+    }
 }
 
 /// An identifier for a document without one, which no other document has.

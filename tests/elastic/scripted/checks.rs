@@ -1,6 +1,6 @@
 //! The server does as it is told.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
@@ -93,9 +93,10 @@ fn malformed_requests_are_refused() {
     };
     let illegal = (400, Some("illegal_argument_exception".to_owned()));
     assert_eq!(error(TWO.trim_end()), illegal);
-    assert_eq!(error("{\"create\":{\"_index\":\"flows\"}}\n"), illegal);
-    assert_eq!(error("{\"create\":{}}\n{}\n"), illegal);
     assert_eq!(error("{\"destroy\":{\"_index\":\"flows\"}}\n{}\n"), illegal);
+    let invalid = (400, Some("action_request_validation_exception".to_owned()));
+    assert_eq!(error("{\"create\":{\"_index\":\"flows\"}}\n"), invalid);
+    assert_eq!(error("{\"create\":{}}\n{}\n"), invalid);
     let plain = client.send("POST", "/_bulk", "text/plain", TWO.into()).unwrap();
     assert_eq!(plain.status, 406);
     assert!(server.documents().is_empty());
@@ -197,10 +198,17 @@ fn a_body_is_left_unread() {
 #[test]
 fn connections_are_cut_in_a_request() {
     let server = Server::start();
-    server.next("/_bulk", Step::manner(Manner::CutRequest(10)));
+    server.always("/_bulk", Step::manner(Manner::CutRequest(10)));
     assert!(send_two(&server).is_err());
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"POST /_bulk HTTP/1.1\r\ncontent-length: 1000\r\n\r\n0123456789").unwrap();
+    let error = stream.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    let bodies = server.requests().into_iter().map(|request| request.body);
+    assert_eq!(bodies.collect::<Vec<_>>(), [&TWO.as_bytes()[..10], b"0123456789"]);
     assert!(server.documents().is_empty());
-    assert_eq!(server.requests()[0].body, &TWO.as_bytes()[..10]);
+    server.always("/_bulk", Step::emulate());
     assert_eq!(send_two(&server).unwrap().item_statuses(), [201, 201]);
 }
 
