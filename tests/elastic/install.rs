@@ -199,6 +199,7 @@ pub fn engines() -> Result<PathBuf, String> {
 /// may be older.
 fn java(kind: Kind, engines: &Path) -> Result<PathBuf, String> {
     if kind != Kind::Elasticsearch9 {
+        execute(Command::new("java").arg("-version"))?;
         return Ok("java".into());
     }
     let folder = engines.join(JAVA_21);
