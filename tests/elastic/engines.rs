@@ -101,6 +101,27 @@ fn check_data_stream(client: &Client, prefix: &str) {
     assert_eq!(item["error"]["type"], "illegal_argument_exception", "{reply:?}");
 }
 
+/// A template can name a lifecycle policy, which is checked.
+fn check_lifecycle_policy(client: &Client, name: &str) {
+    let rollover = |condition: &str| {
+        let hot = json!({"actions": {"rollover": {condition: "1d"}}});
+        let delete = json!({"min_age": "7d", "actions": {"delete": {}}});
+        json!({"policy": {"phases": {"hot": hot, "delete": delete}}})
+    };
+    let path = format!("/_ilm/policy/{name}");
+    let wrong = client.put(&path, &rollover("max_agee"));
+    assert_eq!((wrong.status, error_type(&wrong)), (400, "x_content_parse_exception"));
+    assert_eq!(client.get(&path).status, 404);
+    client.put(&path, &rollover("max_age")).done();
+    let policy = client.get(&path).done();
+    let rollover = &policy[name]["policy"]["phases"]["hot"]["actions"]["rollover"];
+    assert_eq!(rollover["max_age"], "1d", "{policy}");
+    let settings = json!({"number_of_replicas": 0, "index.lifecycle.name": name});
+    client.put_index_template(name, &data_stream_template(name, &settings));
+    let (lines, _) = documents(&format!("{name}-default"), 1);
+    assert_eq!(client.bulk(lines).item_statuses(), [201]);
+}
+
 /// Documents that do not fit are refused one by one.
 fn check_bad_documents(client: &Client, kind: Kind, index: &str) {
     client.put(&format!("/{index}"), &json!({"mappings": mappings()})).done();
@@ -251,6 +272,12 @@ fn data_streams_take_each_document_once() {
 }
 
 #[test]
+fn lifecycle_policies_are_checked() {
+    let Some(engine) = Engine::shared(Kind::Elasticsearch8) else { return };
+    check_lifecycle_policy(&engine.client(), "engines-policy");
+}
+
+#[test]
 fn indices_take_each_document_once() {
     with_main(|client, _| assert_taken_once(client, "engines-2026.11.23"));
 }
@@ -348,6 +375,9 @@ fn check_all(kind: Kind) {
         assert_taken_once(&client, "flows-2026.11.23");
     } else {
         check_data_stream(&client, "flows");
+    }
+    if kind == Kind::Elasticsearch9 {
+        check_lifecycle_policy(&client, "policy");
     }
     check_bad_documents(&client, kind, "documents");
     check_bad_requests(&client, "requests");
