@@ -15,7 +15,8 @@ type Artifact = (&'static str, &'static str, &'static str);
 const ELASTICSEARCH: &str = "org.elasticsearch";
 const ELASTICSEARCH_PLUGIN: &str = "org.elasticsearch.plugin";
 
-/// A compiler without a JDK: the JDK of Debian does not read the classes of Elasticsearch 9.
+/// The compiler of the launchers. That of a JDK reads no classes for a newer Java, as those of
+/// Elasticsearch 9 may be.
 pub const COMPILER: Artifact = ("org.eclipse.jdt", "ecj", "3.40.0");
 
 /// The Python package that has a Java 21.
