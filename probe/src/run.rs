@@ -244,23 +244,10 @@ fn live(
         Ok(ports) => ports,
         Err(problem) => return fail(problem),
     };
-    // Packets that come while memory is populated would wait, so tables are made first.
-    let tables = live_tables(config, ports.workers());
-    let (mut tables, sockets) = match tables.and_then(|tables| Ok((tables, ports.open()?))) {
+    let (tables, sockets) = match open_capture(config, &mut ports) {
         Ok(opened) => opened,
         Err(problem) => return fail(problem),
     };
-    if sockets.len() < tables.len() {
-        // Their memory goes back before the others take theirs.
-        tables.clear();
-        tables = match live_tables(config, sockets.len()) {
-            Ok(tables) => tables,
-            Err(problem) => {
-                ports.detach();
-                return fail(problem);
-            }
-        };
-    }
     let is_real_time =
         !settings.no_realtime && needs_real_time(&sockets) && priority::take_real_time();
     if let Err(problem) = rights::give_up(user.as_ref(), ports.keeps_capabilities()) {
@@ -296,6 +283,22 @@ fn live(
     } else {
         FAILED.into()
     }
+}
+
+/// Makes the tables, and opens the sockets.
+fn open_capture(
+    config: &Config,
+    ports: &mut Ports,
+) -> Result<(Vec<FlowTable>, Vec<Vec<Attached>>), String> {
+    // Packets that come while memory is populated would wait, so tables are made first.
+    let mut tables = live_tables(config, ports.workers())?;
+    let sockets = ports.open()?;
+    if sockets.len() < tables.len() {
+        // Their memory goes back before the others take theirs.
+        tables.clear();
+        tables = live_tables(config, sockets.len()).inspect_err(|_problem| ports.detach())?;
+    }
+    Ok((tables, sockets))
 }
 
 /// Shows the totals of a live run while it goes on.

@@ -9,70 +9,15 @@ use std::time::{Duration, Instant};
 
 use exporter::{Context, Destination, ExportError, Exporter, Patience};
 use flow::{KeyFields, Timestamp};
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rcgen::KeyPair;
 use rustls::version::{TLS12, TLS13};
-use rustls::{
-    RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion,
-};
+use rustls::{RootCertStore, ServerConnection, StreamOwned, SupportedProtocolVersion};
 use tempfile::TempDir;
 
+use crate::support::authority::{Authority, Identity, server_config};
 use crate::support::ipfix::session;
 use crate::support::{Run, run_with_input, scratch, skip_without, write};
 use crate::{DONE, FAILED, assert_failed_at_start, finish, many_flows, read_all, start_command};
-
-/// An authority and its certificate.
-pub struct Authority {
-    pub issuer: Issuer<'static, KeyPair>,
-    pub pem: String,
-    pub der: CertificateDer<'static>,
-}
-
-/// A certificate and its key.
-pub struct Identity {
-    pub pem: String,
-    pub der: CertificateDer<'static>,
-    pub key: KeyPair,
-}
-
-impl Authority {
-    pub fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        // Names differ as keys do, as those of real authorities.
-        let name = format!("authority {:02x?}", &key.public_key_raw()[1..9]);
-        params.distinguished_name.push(DnType::CommonName, name);
-        let certificate = params.self_signed(&key).unwrap();
-        let (pem, der) = (certificate.pem(), certificate.der().clone());
-        Self { issuer: Issuer::new(params, key), pem, der }
-    }
-
-    /// Certifies whoever has this name or address.
-    pub fn certify(&self, name: &str) -> Identity {
-        self.certify_until(name, 2100)
-    }
-
-    fn certify_until(&self, name: &str, year: i32) -> Identity {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        params.not_before = rcgen::date_time_ymd(2000, 1, 1);
-        params.not_after = rcgen::date_time_ymd(year, 1, 1);
-        params.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        Identity { pem: certificate.pem(), der: certificate.der().clone(), key }
-    }
-
-    fn roots(&self) -> RootCertStore {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.der.clone()).unwrap();
-        roots
-    }
-}
 
 /// What a collector demands.
 pub struct Demands {
@@ -95,20 +40,7 @@ pub fn collector(identity: &Identity, demands: Demands) -> (Taken, u16) {
 }
 
 fn collector_at(listener: TcpListener, identity: &Identity, demands: Demands) -> Taken {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[demands.version])
-        .unwrap();
-    let builder = match demands.clients_of {
-        None => builder.with_no_client_auth(),
-        Some(roots) => {
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-            builder.with_client_cert_verifier(verifier.unwrap())
-        }
-    };
-    let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
-    let config = Arc::new(builder.with_single_cert(vec![identity.der.clone()], key).unwrap());
+    let config = Arc::new(server_config(identity, demands.version, demands.clients_of));
     thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
         // It does not come back, so that a client that is turned away has to give up.

@@ -9,9 +9,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustls::pki_types::CertificateDer;
 use rustls::version::{TLS12, TLS13};
 
-use crate::tls::{
-    ANYBODY, Authority, Demands, Files, Identity, check_not_trusted, check_taken, collector, replay,
-};
+use crate::support::authority::{Authority, Identity};
+use crate::tls::{ANYBODY, Demands, Files, check_not_trusted, check_taken, collector, replay};
 use crate::{DONE, assert_failed_at_start};
 
 /// Nobody certifies whoever has this name but itself; openssl makes such ones as authorities.

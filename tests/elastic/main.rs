@@ -1,0 +1,11 @@
+//! Elasticsearch and OpenSearch: the real ones, and a server that answers as a test tells it.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod client;
+mod engine;
+mod engines;
+mod install;
+mod kind;
+mod scripted;
