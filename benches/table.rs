@@ -131,12 +131,14 @@ impl Cache for FlowTable {
     fn new() -> Self {
         Self::new(&TableSettings {
             flows_max: FLOWS_MAX,
+            flows_start: FLOWS_MAX,
             idle_timeout_ms: IDLE_MS,
             active_timeout_ms: ACTIVE_MS,
             key: KeyFields::SEVEN,
             seed: HashSeed::new(1),
             burst: BURST_MAX,
         })
+        .unwrap()
     }
 
     fn convert(packets: Vec<Observation>) -> Vec<Observation> {

@@ -82,6 +82,9 @@ fn every_form_is_understood() {
         "ipfix://h?pps=4294967295&mtu=576",
         "ipfix://h?mtu=9000&template-refresh=1h%2030m",
         "ipfix+tcp://h:1?reconnect=10s&odid=1",
+        "ipfix+tcp://h?source=eth0&wait=5s",
+        "ipfix://239.1.2.3?source=10.0.0.1&ttl=8",
+        "netflow9://h?source=2001:db8::1&resolve=5m",
         "ipfix+tls://h?ca=/etc/ca.pem",
         "ipfix+tls://h?cert=c.pem&key=k.pem&ca=ca.pem&reconnect=1s&odid=3",
         "ipfix-file:flows.ipfix",
@@ -181,6 +184,7 @@ fn numbers_are_in_their_range() {
         ("odid", "from 1 to 4294967295", ["0", "4294967296", "-1", "0x1", "1.0", ""]),
         ("pps", "from 0 to 4294967295", ["4294967296", "-1", "1.5", "10k", "x", ""]),
         ("template-packets", "from 1 to 4294967295", ["0", "-5", "x", "1 0", "4294967296", ""]),
+        ("ttl", "from 1 to 255", ["0", "256", "-1", "x", "1.5", ""]),
     ];
     for (name, range, values) in cases {
         for value in values {
@@ -191,6 +195,16 @@ fn numbers_are_in_their_range() {
         let reason = format!("template-refresh={value}");
         refuse(&format!("netflow9://h?template-refresh={value}"), &[&reason, "such as 60s"]);
         refuse(&format!("ipfix+tcp://h?reconnect={value}"), &["reconnect=", "such as 60s"]);
+    }
+}
+
+#[test]
+fn source_is_an_address_or_an_interface() {
+    for value in ["", "10.0.0.1/24", "a-name-of-16-oct", "eth 0", "10.0.0.1%25lo", "::1%25nolink"] {
+        for scheme in ["ipfix", "ipfix+tcp", "ipfix+tls", "netflow5", "netflow9"] {
+            let words = ["source=", "is not an address of this host or the name of an interface"];
+            refuse(&format!("{scheme}://h?source={value}"), &words);
+        }
     }
 }
 
@@ -304,11 +318,11 @@ fn output_that_cannot_be_opened_says_why() {
     assert_eq!(error, "cannot create /nowhere/at/all.json: no such file or directory");
     let error = open_error("ipfix-file:/?odid=1");
     assert_eq!(error, "cannot create /: is a directory");
-    let error = open_error("ipfix://no-such-host.invalid?odid=1");
+    let error = open_error("ipfix://no-such-host.invalid?wait=1s");
     assert!(error.starts_with("cannot send to ipfix://no-such-host.invalid: "), "{error}");
     // A port that was free a moment ago: nobody listens.
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-    let error = open_error(&format!("ipfix+tcp://127.0.0.1:{port}"));
+    let error = open_error(&format!("ipfix+tcp://127.0.0.1:{port}?wait=1s"));
     assert!(error.contains(&format!("127.0.0.1:{port}: connection refused")), "{error}");
 }
 
@@ -361,6 +375,37 @@ fn host_name_is_resolved() {
     let socket = any_v6.or_else(|_| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))).unwrap();
     let port = socket.local_addr().unwrap().port();
     receive_version(&socket, &format!("ipfix://localhost:{port}"), 10);
+}
+
+#[test]
+fn datagrams_and_connections_leave_from_the_source() {
+    let source = Ipv4Addr::new(127, 41, 7, 9);
+    for setting in ["source=127.41.7.9", "source=lo"] {
+        let expected = if setting == "source=lo" { Ipv4Addr::LOCALHOST } else { source };
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let at = socket.local_addr().unwrap();
+        let mut exporter = accept(&format!("ipfix://{at}?{setting}")).open(&context()).unwrap();
+        exporter.finish().unwrap();
+        exporter.export(&Batch::from(&[record()][..])).unwrap();
+        exporter.finish().unwrap();
+        assert_eq!(socket.recv_from(&mut [0; 2048]).unwrap().1.ip(), expected, "{setting}");
+
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let at = listener.local_addr().unwrap();
+        let exporter = accept(&format!("ipfix+tcp://{at}?{setting}")).open(&context()).unwrap();
+        assert_eq!(listener.accept().unwrap().1.ip(), expected, "{setting}");
+        drop(exporter);
+    }
+    for (source, words) in [
+        ("192.0.2.1", "cannot assign requested address"),
+        ("nolink0", "no such interface"),
+        ("::1", "127.0.0.1 has no address that the one of source= can reach"),
+    ] {
+        for scheme in ["ipfix", "ipfix+tcp"] {
+            let error = open_error(&format!("{scheme}://127.0.0.1?source={source}&wait=1s"));
+            assert!(error.contains(words) && error.contains("given up after 1 s"), "{error}");
+        }
+    }
 }
 
 /// Exports a record; the first datagram at the socket is of that version.

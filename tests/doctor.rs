@@ -2,9 +2,14 @@
 
 mod support;
 
+use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
 
 use serde_json::Value;
 
@@ -118,6 +123,57 @@ fn interface_that_is_down_can_be_waited_for() {
     let examined = namespace.doctor("vb");
     assert_eq!((examined.status, examined.finding("link")[0]), (0, "warn"));
     assert_eq!(examined.finding("link")[1], "up, but no carrier");
+}
+
+/// How a run captures from the interface, in the words of its first message, and the kilobytes of
+/// memory that it takes when nothing comes.
+fn run(mut command: Command) -> (String, u64) {
+    command.args(["-i", "vb", "-o", "json:/dev/null"]).stdout(Stdio::null());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut lines = lines.filter_map(|line| Some(line.split_once("vb: AF_")?.1.to_owned()));
+    let said = lines.next().expect("it captures");
+    // Threads have started, and all memory is there.
+    std::thread::sleep(Duration::from_millis(500));
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let kilobytes = memory.trim().trim_end_matches(" kB").parse().unwrap();
+    support::signal(child.id(), Signal::SIGTERM).unwrap();
+    lines.for_each(drop);
+    assert!(child.wait().unwrap().success());
+    (said, kilobytes)
+}
+
+#[test]
+fn what_is_said_is_what_happens() {
+    const NO_PROC: &str = "umount -l /proc && exec \"$@\"";
+    let program = support::flowprobe();
+    let program = program.get_program().to_str().unwrap();
+    let cases: [(&str, &[&str]); 4] = [
+        ("ip link set vb up", &[]),
+        ("ip link set vb up", &["unshare", "-m", "sh", "-c", NO_PROC, "sh"]),
+        ("ip link set vb up", &["setpriv", "--bounding-set", "-bpf", "--inh-caps", "-bpf"]),
+        ("ip link set vb down", &[]),
+    ];
+    for (change, around) in cases {
+        let Some(namespace) = Namespace::new() else { return };
+        namespace.run(change);
+        let command = || {
+            let words = [around, &[program]].concat();
+            let mut command = namespace.command(words[0]);
+            command.args(&words[1..]);
+            command
+        };
+        let output = command().args(["doctor", "--json", "-i", "vb"]).output().unwrap();
+        let examined = Examined::new(output);
+        let (said, kilobytes) = run(command());
+        let method = if said.starts_with("XDP") { "afxdp" } else { "packet" };
+        assert_eq!(examined.method(), method, "{around:?}: {said} {}", examined.said);
+        let text = examined.finding("memory")[1];
+        let stated: u64 = text.split(' ').next().unwrap().parse().unwrap();
+        let taken = kilobytes / 1024;
+        assert!(stated.abs_diff(taken) <= stated / 10, "{text}: {taken} MiB");
+    }
 }
 
 #[test]

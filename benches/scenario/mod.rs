@@ -87,6 +87,7 @@ const IDLE_MS: u32 = 15_000;
 fn settings(flows_max: u32) -> TableSettings {
     TableSettings {
         flows_max,
+        flows_start: flows_max,
         idle_timeout_ms: IDLE_MS,
         active_timeout_ms: 60_000,
         key: KeyFields::SEVEN,
@@ -148,7 +149,7 @@ impl Sink for Last {
 
 /// Observations to flows, in bursts.
 fn table(traffic: Traffic, flows_max: u32, burst: usize) -> Work {
-    let mut table = flow::FlowTable::new(&settings(flows_max));
+    let mut table = flow::FlowTable::new(&settings(flows_max)).unwrap();
     let observe = |packets: &[Arrival], shift_ms| -> Vec<_> {
         packets.iter().map(|packet| packet.observation(shift_ms)).collect()
     };
@@ -170,7 +171,7 @@ fn table(traffic: Traffic, flows_max: u32, burst: usize) -> Work {
 /// All flows of a table end.
 fn finish() -> Work {
     const FLOWS: u32 = 100_000;
-    let mut table = flow::FlowTable::new(&settings(FLOWS));
+    let mut table = flow::FlowTable::new(&settings(FLOWS)).unwrap();
     for packet in &Traffic::new_flows(0).packets[..FLOWS as usize] {
         table.process(&[packet.observation(0)], &mut discard);
     }

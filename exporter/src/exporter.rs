@@ -30,6 +30,15 @@ pub trait Exporter: Send {
     /// As [`Exporter::export`].
     fn tick(&mut self, now: Timestamp) -> Result<(), ExportError>;
 
+    /// Opens files anew by their names, because another program may have moved them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Exporter::export`]. A file that cannot be opened is no error: what is open stays.
+    fn reopen(&mut self) -> Result<(), ExportError> {
+        Ok(())
+    }
+
     /// Sends everything and ends the session.
     ///
     /// # Errors
@@ -39,6 +48,11 @@ pub trait Exporter: Send {
 
     /// What became of the records so far.
     fn counts(&self) -> ExportCounts;
+
+    /// Whether it can send now. Live, it may have to wait for its collector.
+    fn is_ready(&self) -> bool {
+        true
+    }
 
     /// The packets that carry its messages, if it sends any: a mirror may show them again. Those
     /// of now: a collector whose name gets another address has another conversation later.
@@ -94,8 +108,10 @@ pub struct ExportCounts {
     pub errors: u64,
     /// Connections after the first.
     pub reconnects: u64,
-    /// Flow times that the protocol could not say.
+    /// Records with a time that the protocol could not say.
     pub times_clamped: u64,
+    /// Records whose interface the protocol could not say: NetFlow v5 has 16 bits for its number.
+    pub interfaces_zeroed: u64,
     /// Of an output that delivers documents to a cluster.
     pub delivery: Option<Delivery>,
 }

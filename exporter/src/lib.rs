@@ -7,6 +7,7 @@
 
 mod content;
 mod elastic;
+pub mod ending;
 mod error;
 mod exporter;
 mod json;
@@ -14,6 +15,7 @@ mod message;
 mod muted;
 mod output;
 mod sink;
+pub mod spool;
 mod transport;
 
 pub use elastic::index_template;

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use flow::Conversation;
+use flow::{Conversation, Timestamp};
 
 use crate::content::Content;
 use crate::error::ExportError;
@@ -27,6 +27,29 @@ pub(crate) trait DocumentSink: Debug + Send {
     ///
     /// As [`DocumentSink::put`].
     fn flush(&mut self) -> Result<(), ExportError>;
+
+    /// From when on the next of several files is to be begun.
+    fn rotation_due(&self) -> Timestamp {
+        Timestamp::MAX
+    }
+
+    /// Begins the next of several files.
+    ///
+    /// # Errors
+    ///
+    /// As [`DocumentSink::put`].
+    fn rotate(&mut self, _now: Timestamp) -> Result<(), ExportError> {
+        Ok(())
+    }
+
+    /// Opens a file anew by its name.
+    ///
+    /// # Errors
+    ///
+    /// As [`DocumentSink::put`].
+    fn reopen(&mut self) -> Result<(), ExportError> {
+        Ok(())
+    }
 
     /// Sends what waits, and waits until nothing is under way.
     ///

@@ -44,7 +44,7 @@ pub use observer::{MeterCounts, Observer, ObserverSettings, Sampling, Sink};
 pub use point::{FlowDirection, ObservationPoint};
 pub use record::{FlowEndReason, FlowRecord, RecordTally, Tally};
 pub use stage::Stage;
-pub use table::{BURST_MAX, FlowTable, TIMEOUT_MS_MAX, TableSettings};
+pub use table::{BURST_MAX, FlowTable, NoMemory, TIMEOUT_MS_MAX, TableSettings};
 pub use tags::Tags;
 pub use time::Timestamp;
 pub use unread::UnreadCounts;

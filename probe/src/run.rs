@@ -1,32 +1,36 @@
 //! From the command line to the exit status.
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anstream::{stderr, stdout};
-use exporter::{ExportError, Exporter, sentence};
+use anstream::stdout;
+use crossbeam_channel::{RecvTimeoutError, bounded};
+use exporter::{ExportError, Exporter, ending, sentence};
 use flow::FlowTable;
-use log::error;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use log::{error, info};
 use terminal_size::terminal_size;
 
 use crate::capture::file::{FileSource, Input};
 use crate::host::doctor::{self, Form};
 use crate::host::ports::Ports;
+use crate::host::signals::{self, Run};
 use crate::host::{priority, rights};
 use crate::pipeline::live::Attached;
 use crate::pipeline::output::Output;
-use crate::pipeline::replay;
+use crate::pipeline::replay::{self, ReplayEnd};
 use crate::pipeline::session::{Session, Watch};
 use crate::pipeline::stages;
-use crate::pipeline::worker::new_table;
+use crate::pipeline::worker::new_tables;
 use crate::report::logger::{self, Progress};
+use crate::report::loss::LossWatch;
+use crate::report::output::TotalsOutput;
 use crate::report::top::{self, Status, TopFlows};
 use crate::report::totals::{Rates, Totals};
-use crate::settings::args::{self, Command, LiveSettings, StatsForm};
+use crate::settings::args::{self, Command, LiveSettings};
 use crate::settings::config::{Config, Source};
 use crate::sys;
 
@@ -35,6 +39,12 @@ const FAILED: u8 = 1;
 
 /// Wrong usage.
 const USAGE: u8 = 2;
+
+/// Packets or records were lost, and nothing else failed.
+const LOST: u8 = 3;
+
+/// Time between two looks while standard output takes nothing.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -69,14 +79,27 @@ pub fn main() -> ExitCode {
 }
 
 fn meter(config: &Config, quiet: bool) -> ExitCode {
-    let stop = Arc::new(AtomicBool::new(false));
-    if let Err(problem) = stop_on_signals(&stop) {
-        error!("cannot handle signals: {}", sentence(&problem));
-        return FAILED.into();
-    }
+    let run = match &config.source {
+        Source::Files(_) => Run::Replay,
+        Source::Live(_) => Run::Live,
+    };
+    let stop = match signals::set_up(run) {
+        Ok(stop) => stop,
+        Err(problem) => {
+            error!("cannot handle signals: {}", sentence(&problem));
+            return FAILED.into();
+        }
+    };
+    let stats = match TotalsOutput::open(&config.stats) {
+        Ok(stats) => stats,
+        Err(problem) => {
+            error!("{problem}");
+            return FAILED.into();
+        }
+    };
     match &config.source {
-        Source::Files(files) => replay(config, files, quiet, &stop),
-        Source::Live(settings) => live(config, settings, quiet, &stop),
+        Source::Files(files) => replay(config, files, &stats, quiet, &stop),
+        Source::Live(settings) => live(config, settings, &stats, quiet, &stop),
     }
 }
 
@@ -84,7 +107,11 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
 fn open_outputs(config: &Config) -> Result<Vec<Opened>, ExitCode> {
     let mut opened = Vec::with_capacity(config.outputs.len());
     for output in &config.outputs {
-        match output.open(&config.context) {
+        let context = config.context_of(output);
+        if matches!(config.source, Source::Live(_)) {
+            info!("{}", output.domain_words(context.observation_domain_id));
+        }
+        match output.open(&context) {
             Ok(exporter) => opened.push((output.as_str().to_owned(), exporter)),
             Err(problem) => {
                 error!("{problem}");
@@ -109,8 +136,21 @@ fn outputs<'a>(opened: &'a mut [Opened], top: &'a mut Option<TopFlows>) -> Vec<O
         .collect()
 }
 
-fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>) -> ExitCode {
+fn replay(
+    config: &Config,
+    files: &[Input],
+    stats: &TotalsOutput,
+    quiet: bool,
+    stop: &Arc<AtomicBool>,
+) -> ExitCode {
     let begin = Instant::now();
+    let tables = match new_tables(config, replay::workers(config)) {
+        Ok(tables) => tables,
+        Err(problem) => {
+            error!("{problem}");
+            return FAILED.into();
+        }
+    };
     let mut exporters = match open_outputs(config) {
         Ok(exporters) => exporters,
         Err(status) => return status,
@@ -119,11 +159,22 @@ fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>)
     let mut source = FileSource::open(files, &config.ifindex, stop);
     let mut progress = Progress::new(quiet);
     let outputs = outputs(&mut exporters, &mut top);
-    let stages = stages::configured(config);
-    let end = replay::replay(config, &mut source, stages, outputs, stop, &mut |source| {
-        let (done, size) = source.progress();
-        progress.update(done, size);
-    });
+    // Files of an earlier run stay when there is nothing to put in their place.
+    let end = if source.has_capture() {
+        let stages = stages::configured(config);
+        let watch = replay::Watch {
+            progress: &mut |source| {
+                let (done, size) = source.progress();
+                progress.update(done, size);
+            },
+            wanted: &|totals| {
+                stats.print(false, totals);
+            },
+        };
+        replay::replay(config, &mut source, stages, outputs, tables, stop, watch)
+    } else {
+        ReplayEnd::of_nothing(outputs)
+    };
     drop(progress);
     source.finish();
     if let Some(failure) = &end.failure {
@@ -138,19 +189,36 @@ fn replay(config: &Config, files: &[Input], quiet: bool, stop: &Arc<AtomicBool>)
         interrupted: stop.load(Ordering::Relaxed),
         ..Totals::default()
     };
-    let shown = show(config, quiet, top.as_ref(), &totals);
+    let shown = show(stats, quiet, top.as_ref(), &totals);
     let input_is_sound = end.failure.is_none()
         && totals.input.files_damaged == 0
         && totals.input.blocks_damaged == 0;
-    if input_is_sound && shown && !totals.interrupted && totals.all_arrived() {
-        ExitCode::SUCCESS
-    } else {
-        FAILED.into()
+    let all_went_well = input_is_sound && shown && !totals.interrupted && no_output_failed(&totals);
+    if !all_went_well || totals.has_loss() && !config.fail_on_loss {
+        return FAILED.into();
     }
+    status_of(config, &totals)
+}
+
+/// The exit status of a run in which nothing failed.
+fn status_of(config: &Config, totals: &Totals) -> ExitCode {
+    if config.fail_on_loss && totals.has_loss() { LOST.into() } else { ExitCode::SUCCESS }
+}
+
+/// Whether no output has failed but those whose reader has left.
+fn no_output_failed(totals: &Totals) -> bool {
+    let mut errors = totals.outputs.iter().filter_map(|output| output.error.as_ref());
+    errors.all(ExportError::is_reader_left)
 }
 
 /// Live: everything is opened, then rights are given up, then threads start.
-fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<AtomicBool>) -> ExitCode {
+fn live(
+    config: &Config,
+    settings: &LiveSettings,
+    stats: &TotalsOutput,
+    quiet: bool,
+    stop: &Arc<AtomicBool>,
+) -> ExitCode {
     let begin = Instant::now();
     let fail = |problem: String| {
         error!("{problem}");
@@ -164,6 +232,10 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         Ok(exporters) => exporters,
         Err(status) => return status,
     };
+    let not_ready = exporters.iter().find(|(_, exporter)| !exporter.is_ready());
+    if let (Some((name, _)), true) = (not_ready, settings.require_outputs) {
+        return fail(format!("output {name} cannot be reached, and --require-outputs is given"));
+    }
     let conversations: Vec<_> =
         exporters.iter().flat_map(|(_, exporter)| exporter.conversations()).collect();
     let collectors = conversations.iter().map(|conversation| conversation.remote.ip()).collect();
@@ -172,24 +244,17 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         Ok(ports) => ports,
         Err(problem) => return fail(problem),
     };
-    // Packets that come while memory is populated would wait, so tables are made first.
-    let mut tables = live_tables(config, ports.workers());
-    let sockets = match ports.open() {
-        Ok(sockets) => sockets,
+    let (tables, sockets) = match open_capture(config, &mut ports) {
+        Ok(opened) => opened,
         Err(problem) => return fail(problem),
     };
-    if sockets.len() < tables.len() {
-        // Their memory goes back before the others take theirs.
-        tables.clear();
-        tables = live_tables(config, sockets.len());
-    }
     let is_real_time =
         !settings.no_realtime && needs_real_time(&sockets) && priority::take_real_time();
-    if let Err(problem) = rights::give_up(user.as_ref(), settings.keep_capabilities) {
+    if let Err(problem) = rights::give_up(user.as_ref(), ports.keeps_capabilities()) {
         ports.detach();
         return fail(problem);
     }
-    let screen = exporters.is_empty() && std::io::stdout().is_terminal();
+    let screen = exporters.is_empty() && io::stdout().is_terminal();
     let status = Status::default();
     let mut top = exporters.is_empty().then(|| {
         let top = TopFlows::new(config.top);
@@ -208,36 +273,64 @@ fn live(config: &Config, settings: &LiveSettings, quiet: bool, stop: &Arc<Atomic
         is_real_time,
         begin,
     };
-    let mut live_totals = LiveTotals { config, quiet, screen, status, last: Rates::new() };
+    let loss = LossWatch::default();
+    let mut live_totals = LiveTotals { stats, quiet, screen, status, last: Rates::new(), loss };
     let totals = session.run(&mut live_totals);
-    let shown = show(config, quiet, top.as_ref(), &totals);
-    if shown && all_is_there(&totals) { ExitCode::SUCCESS } else { FAILED.into() }
+    live_totals.loss.end(&totals);
+    let shown = show(stats, quiet, top.as_ref(), &totals);
+    if shown && all_is_there(&totals) && !ending::is_hurried() {
+        status_of(config, &totals)
+    } else {
+        FAILED.into()
+    }
+}
+
+/// Makes the tables, and opens the sockets.
+fn open_capture(
+    config: &Config,
+    ports: &mut Ports,
+) -> Result<(Vec<FlowTable>, Vec<Vec<Attached>>), String> {
+    // Packets that come while memory is populated would wait, so tables are made first.
+    let mut tables = live_tables(config, ports.workers())?;
+    let sockets = ports.open()?;
+    if sockets.len() < tables.len() {
+        // Their memory goes back before the others take theirs.
+        tables.clear();
+        tables = live_tables(config, sockets.len()).inspect_err(|_problem| ports.detach())?;
+    }
+    Ok((tables, sockets))
 }
 
 /// Shows the totals of a live run while it goes on.
 struct LiveTotals<'a> {
-    config: &'a Config,
+    stats: &'a TotalsOutput,
     quiet: bool,
     /// The table is drawn on the terminal, with a line of rates above it.
     screen: bool,
     status: Status,
     last: Rates,
+    loss: LossWatch,
 }
 
 impl Watch for LiveTotals<'_> {
     fn second(&mut self, totals: &Totals) {
         self.status.set(self.last.line(totals));
+        self.loss.second(totals);
     }
 
     fn interval(&mut self, totals: &Totals) {
         if !self.screen {
-            print_totals(self.config.stats, self.quiet, totals);
+            self.stats.print(self.quiet, totals);
         }
+    }
+
+    fn wanted(&mut self, totals: &Totals) {
+        self.stats.print(false, totals);
     }
 
     fn stuck(&mut self, totals: &Totals) -> ! {
         error!("an output does not end, so this program ends without it");
-        print_totals(self.config.stats, self.quiet, totals);
+        self.stats.print(self.quiet, totals);
         std::process::exit(FAILED.into());
     }
 }
@@ -247,51 +340,39 @@ fn needs_real_time(sockets: &[Vec<Attached>]) -> bool {
     sockets.iter().flatten().any(Attached::has_little_room)
 }
 
-/// Whether an interface is left, and no output has failed but those whose reader has left.
+/// Whether an interface is left, all that are there are captured, and no output has failed but
+/// those whose reader has left.
 fn all_is_there(totals: &Totals) -> bool {
     if totals.interfaces_gone {
         error!("no interface is left to capture from");
     }
-    let mut errors = totals.outputs.iter().filter_map(|output| output.error.as_ref());
-    !totals.interfaces_gone && errors.all(ExportError::is_reader_left)
+    let missed: Vec<_> = totals.ports.iter().filter(|port| port.is_missed).collect();
+    for port in &missed {
+        error!("{} was there at the end, but {}", port.name, port.method);
+    }
+    !totals.interfaces_gone && missed.is_empty() && no_output_failed(totals)
 }
 
 /// A table for each worker, with all its memory.
-fn live_tables(config: &Config, workers: usize) -> Vec<FlowTable> {
-    let settings = config.table(workers);
-    let new = |_| {
-        let table = new_table(&settings);
-        sys::populate(table.memory());
-        table
-    };
-    (0..workers).map(new).collect()
+fn live_tables(config: &Config, workers: usize) -> Result<Vec<FlowTable>, String> {
+    let tables = new_tables(config, workers)?;
+    tables.iter().for_each(|table| sys::populate(table.memory()));
+    Ok(tables)
 }
 
 /// The table, if there is one, and the totals. `false` if they could not be written.
-fn show(config: &Config, quiet: bool, top: Option<&TopFlows>, totals: &Totals) -> bool {
-    let shown = top.is_none_or(|top| show_table(top, totals, config.stats));
+fn show(stats: &TotalsOutput, quiet: bool, top: Option<&TopFlows>, totals: &Totals) -> bool {
+    let shown = top.is_none_or(|top| show_table(top, totals, stats));
     // On a terminal the table has the totals already.
-    let seen = top.is_some() && std::io::stdout().is_terminal();
-    print_totals(config.stats, quiet || seen, totals);
-    shown
-}
-
-/// Prints the totals to standard error. JSON is printed with `--quiet` too.
-fn print_totals(form: StatsForm, quiet: bool, totals: &Totals) {
-    let text = match form {
-        StatsForm::Text if quiet => String::new(),
-        StatsForm::Text => totals.text(),
-        StatsForm::Json => totals.json() + "\n",
-    };
-    // There is no other place for a message about a failure.
-    drop(stderr().write_all(text.as_bytes()));
+    let seen = top.is_some() && io::stdout().is_terminal();
+    stats.print(quiet || seen, totals) && shown
 }
 
 /// The table and the totals on standard output. `false` if they could not be written.
-fn show_table(top: &TopFlows, totals: &Totals, stats: StatsForm) -> bool {
-    let columns = std::io::stdout().is_terminal().then(terminal_size).flatten();
+fn show_table(top: &TopFlows, totals: &Totals, stats: &TotalsOutput) -> bool {
+    let columns = io::stdout().is_terminal().then(terminal_size).flatten();
     let mut text = top.table(columns.map(|(width, _)| width.0.into()));
-    if stats == StatsForm::Text {
+    if stats.is_text() {
         if !text.is_empty() {
             text.push('\n');
         }
@@ -300,10 +381,28 @@ fn show_table(top: &TopFlows, totals: &Totals, stats: StatsForm) -> bool {
     print(text.as_bytes())
 }
 
-/// Writes to standard output. A reader that has left is no failure.
+/// Writes to standard output. A reader that has left is no failure. One that does not read is not
+/// waited for beyond the end of the run.
 fn print(text: &[u8]) -> bool {
-    let mut stdout = stdout();
-    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+    let text = text.to_vec();
+    let (done, result) = bounded(1);
+    // Whoever waits for the result may be gone by then.
+    let write = move || drop(done.send(write_to_stdout(&text)));
+    let begin = Instant::now();
+    let thread = thread::Builder::new().name("print".to_owned()).spawn(write);
+    let result = thread.and_then(|_thread| {
+        loop {
+            match result.recv_timeout(LOOK) {
+                Ok(result) => return result,
+                Err(RecvTimeoutError::Timeout) if ending::may_wait_for_peer(begin.elapsed()) => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(io::Error::new(ErrorKind::TimedOut, "nobody reads it"));
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("it failed")),
+            }
+        }
+    });
+    match result {
         Ok(()) => true,
         Err(problem) if problem.kind() == ErrorKind::BrokenPipe => true,
         Err(problem) => {
@@ -313,12 +412,8 @@ fn print(text: &[u8]) -> bool {
     }
 }
 
-/// The first signal ends the run in good order, the second at once.
-fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
-    for signal in [SIGINT, SIGTERM] {
-        let again = i32::from(FAILED);
-        signal_hook::flag::register_conditional_shutdown(signal, again, Arc::clone(stop))?;
-        signal_hook::flag::register(signal, Arc::clone(stop))?;
-    }
-    Ok(())
+fn write_to_stdout(text: &[u8]) -> io::Result<()> {
+    let mut stdout = stdout();
+    stdout.write_all(text)?;
+    stdout.flush()
 }

@@ -66,24 +66,24 @@ impl Engine {
 
     /// Starts so many nodes, each a process, as one cluster. Settings are `name=value`.
     pub fn start_with(kind: Kind, nodes: usize, settings: &[&str]) -> Option<Self> {
-        Self::boot(kind, nodes, settings, true)
+        Some(Self::boot(find(kind)?, kind, nodes, settings, Some(Turn::wait())))
     }
 
     /// The engine that the tests of this process share. Each test uses names of its own in it, and
     /// changes no setting of the cluster.
     pub fn shared(kind: Kind) -> Option<&'static Self> {
-        static SHARED: [OnceLock<Option<Engine>>; 4] = [const { OnceLock::new() }; 4];
-        let shared = SHARED[kind as usize].get_or_init(|| Self::boot(kind, 1, &[], false)).as_ref();
-        if shared.is_none() {
-            // Each test that goes without it says so.
-            find(kind);
-        }
-        shared
+        static SHARED: [OnceLock<Engine>; 4] = [const { OnceLock::new() }; 4];
+        let installed = find(kind)?;
+        Some(SHARED[kind as usize].get_or_init(|| Self::boot(installed, kind, 1, &[], None)))
     }
 
-    fn boot(kind: Kind, nodes: usize, settings: &[&str], own: bool) -> Option<Self> {
-        let installed = find(kind)?;
-        let turn = own.then(Turn::wait);
+    fn boot(
+        installed: &'static Installed,
+        kind: Kind,
+        nodes: usize,
+        settings: &[&str],
+        turn: Option<Turn>,
+    ) -> Self {
         let node = |number: usize| Node {
             name: format!("node{number}"),
             http_port: free_port(),
@@ -99,7 +99,7 @@ impl Engine {
             _turn: turn,
         };
         engine.restart();
-        Some(engine)
+        engine
     }
 
     /// The address of the first node.

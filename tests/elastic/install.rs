@@ -47,7 +47,7 @@ impl Installed {
         let new = scratch.path().join("engine");
         fetch_jars(kind, &new)?;
         let installed = Self { kind, folder: new, java };
-        installed.compile("classes", kind.launcher())?;
+        installed.compile("classes", &[kind.launcher()], &[])?;
         if kind.is_modular() {
             installed.arrange_modules()?;
             installed.make_plugin()?;
@@ -60,17 +60,31 @@ impl Installed {
         Ok(Self { folder, ..installed })
     }
 
-    fn compile(&self, into: &str, (name, content): Source) -> Result<(), String> {
-        let sources = self.folder.join("sources");
-        fs::create_dir_all(&sources).map_err(text)?;
-        let source = sources.join(name);
-        fs::write(&source, content).map_err(text)?;
+    /// Compiles sources against `lib` and the jars of other folders.
+    fn compile(&self, into: &str, sources: &[Source], with: &[&str]) -> Result<(), String> {
+        let folder = self.folder.join("sources").join(into);
+        fs::create_dir_all(&folder).map_err(text)?;
+        for (name, content) in sources {
+            fs::write(folder.join(name), content).map_err(text)?;
+        }
+        let mut class_path = self.jars("lib", |_| true)?;
+        for other in with {
+            class_path.extend(self.jars(other, |_| true)?);
+        }
         let compiler = self.jars("compiler", |_| true)?;
-        let class_path = env::join_paths(self.jars("lib", |_| true)?).map_err(text)?;
         let mut compile = Command::new(&self.java);
         compile.arg("-jar").args(compiler).arg(format!("-{}", self.kind.java_version()));
-        compile.args(["-proc:none", "-nowarn", "-classpath"]).arg(class_path);
-        execute(compile.arg("-d").arg(self.folder.join(into)).arg(source))
+        compile.args(["-proc:none", "-nowarn", "-classpath"]);
+        compile.arg(env::join_paths(class_path).map_err(text)?);
+        execute(compile.arg("-d").arg(self.folder.join(into)).arg(folder))
+    }
+
+    /// Compiles sources into a jar of a folder.
+    fn make_jar(&self, jar: &Path, sources: &[Source], with: &[&str]) -> Result<(), String> {
+        let name = jar.file_stem().and_then(OsStr::to_str).ok_or("a jar has a name")?;
+        self.compile(name, sources, with)?;
+        let classes = self.folder.join(name);
+        execute(Command::new("jar").arg("cf").arg(jar).arg("-C").arg(classes).arg("."))
     }
 
     /// The jars of a folder with such names.
@@ -82,44 +96,52 @@ impl Installed {
         Ok(paths)
     }
 
-    /// Moves the jars of the network module to its own folder.
+    /// Moves the jars of modules to folders of their own.
     fn arrange_modules(&self) -> Result<(), String> {
-        let is_of_module = |name: &str| {
-            ["transport-netty4-", "netty-", "elasticsearch-ssl-config-"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
-        };
-        let class = "org.elasticsearch.transport.netty4.Netty4Plugin";
-        let folder = self.describe("modules", "transport-netty4", class)?;
-        for jar in self.jars("lib", is_of_module)? {
-            let name = jar.file_name().expect("a jar has a name");
-            fs::rename(&jar, folder.join(name)).map_err(text)?;
+        for module in &MODULES {
+            let folder = self.describe("modules", module.name, module.class, module.details)?;
+            let is_of_module =
+                |name: &str| module.jars.iter().any(|prefix| name.starts_with(prefix));
+            for jar in self.jars("lib", is_of_module)? {
+                let name = jar.file_name().expect("a jar has a name");
+                fs::copy(&jar, folder.join(name)).map_err(text)?;
+            }
         }
-        let descriptor = folder.join(DESCRIPTOR);
-        let described = fs::read_to_string(&descriptor).map_err(text)?;
-        let module = "modulename=org.elasticsearch.transport.netty4\n";
-        fs::write(descriptor, described + module).map_err(text)
+        let is_of_any = |name: &str| {
+            let mut prefixes = MODULES.iter().flat_map(|module| module.jars);
+            prefixes.any(|prefix| name.starts_with(prefix))
+        };
+        for jar in self.jars("lib", is_of_any)? {
+            fs::remove_file(jar).map_err(text)?;
+        }
+        // One module that x-pack-core asks for is not published. Here it has nothing in it.
+        let empty = ("module-info.java", "module org.elasticsearch.xcore.templates {}\n");
+        self.make_jar(&self.folder.join("modules/x-pack-core/templates.jar"), &[empty], &[])
     }
 
     /// Compiles the plugin with the routes that are missing in what is published.
     fn make_plugin(&self) -> Result<(), String> {
-        let plugin = self.describe("plugins", "missing-routes", ROUTES_CLASS)?;
-        self.compile("routes", ROUTES)?;
-        let mut jar = Command::new("jar");
-        jar.arg("cf").arg(plugin.join("missing-routes.jar"));
-        execute(jar.arg("-C").arg(self.folder.join("routes")).arg("."))
+        let details = "extended.plugins=x-pack-core\n";
+        let plugin = self.describe("plugins", "missing-routes", ROUTES_CLASS, details)?;
+        self.make_jar(&plugin.join("routes.jar"), &ROUTES, &["modules/x-pack-core"])
     }
 
     /// Makes the folder of a module or a plugin, and says in it what it is.
-    fn describe(&self, kind: &str, name: &str, class: &str) -> Result<PathBuf, String> {
+    fn describe(
+        &self,
+        kind: &str,
+        name: &str,
+        class: &str,
+        details: &str,
+    ) -> Result<PathBuf, String> {
         let folder = self.folder.join(kind).join(name);
         fs::create_dir_all(&folder).map_err(text)?;
         let (version, java) = (self.kind.version(), self.kind.java_version());
         let descriptor = format!(
             "name={name}\ndescription={name}\nversion={version}\nelasticsearch.version={version}\n\
-             java.version={java}\nclassname={class}\n"
+             java.version={java}\nclassname={class}\n{details}"
         );
-        fs::write(folder.join(DESCRIPTOR), descriptor).map_err(text)?;
+        fs::write(folder.join("plugin-descriptor.properties"), descriptor).map_err(text)?;
         Ok(folder)
     }
 
@@ -159,7 +181,7 @@ impl Installed {
         if self.kind.is_modular() {
             java.arg(property("es.nativelibs.path", &folder("natives")));
             java.arg("-cp").arg(folder("classes")).arg("--module-path").arg(folder("lib"));
-            java.args(["--add-modules", &MODULES.join(",")]);
+            java.args(["--add-modules", &ROOT_MODULES.join(",")]);
             java.arg(
                 "--enable-native-access=org.elasticsearch.nativeaccess,org.apache.lucene.core",
             );
@@ -176,9 +198,39 @@ impl Installed {
     }
 }
 
-const DESCRIPTOR: &str = "plugin-descriptor.properties";
+/// A module of Elasticsearch that has a folder of its own.
+struct Module {
+    name: &'static str,
+    class: &'static str,
+    details: &'static str,
+    /// How the names of its jars begin.
+    jars: &'static [&'static str],
+}
 
-const MODULES: [&str; 4] = [
+const MODULES: [Module; 2] = [
+    Module {
+        name: "transport-netty4",
+        class: "org.elasticsearch.transport.netty4.Netty4Plugin",
+        details: "modulename=org.elasticsearch.transport.netty4\n",
+        jars: &["transport-netty4-", "netty-", "elasticsearch-ssl-config-"],
+    },
+    Module {
+        name: "x-pack-core",
+        class: "org.elasticsearch.xpack.core.XPackPlugin",
+        details: "extended.plugins=\nmodulename=org.elasticsearch.xcore\n",
+        jars: &[
+            "x-pack-core-",
+            "elasticsearch-ssl-config-",
+            "unboundid-",
+            "http",
+            "commons-",
+            "log4j-1.2-",
+        ],
+    },
+];
+
+/// The modules that a node begins with.
+const ROOT_MODULES: [&str; 4] = [
     "org.elasticsearch.server",
     "org.elasticsearch.nativeaccess",
     "jdk.net",
@@ -199,6 +251,7 @@ pub fn engines() -> Result<PathBuf, String> {
 /// may be older.
 fn java(kind: Kind, engines: &Path) -> Result<PathBuf, String> {
     if kind != Kind::Elasticsearch9 {
+        execute(Command::new("java").arg("-version"))?;
         return Ok("java".into());
     }
     let folder = engines.join(JAVA_21);

@@ -15,7 +15,8 @@ type Artifact = (&'static str, &'static str, &'static str);
 const ELASTICSEARCH: &str = "org.elasticsearch";
 const ELASTICSEARCH_PLUGIN: &str = "org.elasticsearch.plugin";
 
-/// A compiler without a JDK: the JDK of Debian does not read the classes of Elasticsearch 9.
+/// The compiler of the launchers. That of a JDK reads no classes for a newer Java, as those of
+/// Elasticsearch 9 may be.
 pub const COMPILER: Artifact = ("org.eclipse.jdt", "ecj", "3.40.0");
 
 /// The Python package that has a Java 21.
@@ -50,10 +51,12 @@ impl Kind {
             Self::Elasticsearch8 => &[
                 (ELASTICSEARCH, "elasticsearch", "8.19.0"),
                 (ELASTICSEARCH_PLUGIN, "transport-netty4", "8.19.0"),
+                (ELASTICSEARCH_PLUGIN, "x-pack-core", "8.19.0"),
             ],
             Self::Elasticsearch9 => &[
                 (ELASTICSEARCH, "elasticsearch", "9.1.0"),
                 (ELASTICSEARCH_PLUGIN, "transport-netty4", "9.1.0"),
+                (ELASTICSEARCH_PLUGIN, "x-pack-core", "9.1.0"),
             ],
             Self::OpenSearch2 => &[
                 ("org.opensearch", "opensearch", "2.19.1"),
@@ -83,8 +86,8 @@ impl Kind {
 
     /// All that decides what is in its folder.
     pub fn recipe(self) -> String {
-        let sources = [self.launcher(), ROUTES].map(|(_, content)| content).concat();
-        format!("{}{JAVA_21}{sources}", self.project())
+        let sources = [self.launcher()].into_iter().chain(ROUTES).map(|(_, content)| content);
+        format!("{}{JAVA_21}{}", self.project(), sources.collect::<String>())
     }
 
     /// A Maven project that needs the jars.
@@ -94,7 +97,7 @@ impl Kind {
             .map(|(group, name, version)| {
                 format!(
                     "<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId>\
-                     <version>{version}</version></dependency>\n"
+                     <version>{version}</version>{WITHOUT}</dependency>\n"
                 )
             })
             .collect();
@@ -107,6 +110,10 @@ impl Kind {
     }
 }
 
+/// Needed by x-pack-core, and not published.
+const WITHOUT: &str = "<exclusions><exclusion><groupId>org.elasticsearch.plugin</groupId>\
+     <artifactId>x-pack-template-resources</artifactId></exclusion></exclusions>";
+
 /// The plugin of the modular engines.
-pub const ROUTES: Source = source!("MissingRoutes.java");
+pub const ROUTES: [Source; 2] = [source!("MissingRoutes.java"), source!("LifecyclePolicies.java")];
 pub const ROUTES_CLASS: &str = "flowprobe.MissingRoutes";

@@ -9,3 +9,4 @@ mod engine;
 mod engines;
 mod install;
 mod kind;
+mod scripted;

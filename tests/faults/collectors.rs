@@ -15,8 +15,7 @@ use crate::support::capture::{Captured, pcap};
 use crate::support::ipfix::{Message, session, whole_messages};
 use crate::support::{Run, run_with_input, scratch};
 use crate::{
-    DONE, FAILED, assert_error, assert_failed_at_start, datagram, finish, many_flows, read_all,
-    start,
+    DONE, FAILED, assert_error, assert_given_up, datagram, finish, many_flows, read_all, start,
 };
 
 /// A collector that listens, and the URL of it.
@@ -84,11 +83,27 @@ fn stream_is_the_same_as_a_file() {
 }
 
 #[test]
-fn refused_connection_is_an_error_at_the_start() {
+fn refused_connection_is_tried_again_and_then_an_error() {
     let (listener, url) = collector();
     drop(listener);
-    let run = run_with_input(["-r", "-", "-o", &url], &many_flows(1));
-    assert_failed_at_start(&run, &["cannot connect", &url, "connection refused"]);
+    let begin = Instant::now();
+    let run = run_with_input(["-r", "-", "-o", &format!("{url}?wait=2s")], &many_flows(1));
+    assert_given_up(&run, &["cannot connect", &url, "connection refused", "given up after 2 s"]);
+    assert!(begin.elapsed() >= Duration::from_secs(2), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn collector_that_listens_soon_after_the_start_loses_nothing() {
+    let (listener, url) = collector();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let taken = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(500));
+        take_all(TcpListener::bind(address).unwrap()).join().unwrap()
+    });
+    let run = replay(&url, &many_flows(5));
+    assert_eq!(run.status, DONE, "{}", run.stderr);
+    assert_eq!(flows(&session(&taken.join().unwrap())), 5);
 }
 
 #[test]
@@ -178,6 +193,29 @@ fn collector_that_vanishes_at_the_very_end_does_not_hold_up_the_program() {
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
 }
 
+#[test]
+fn reset_while_the_end_is_awaited_is_noticed_at_once() {
+    let (listener, url) = collector();
+    // What it has room for is less than what is sent, and that is less than a sender holds.
+    setsockopt(&listener, sockopt::RcvBuf, &4096).unwrap();
+    let mut child = start(&["-r", "-", "-o", &url]);
+    let feeder = crate::feed(&mut child, many_flows(10_000));
+    let (stream, _) = listener.accept().unwrap();
+    drop(listener);
+    feeder.join().unwrap();
+    // By now the program has nothing else to do than to wait.
+    thread::sleep(Duration::from_secs(1));
+    assert!(child.try_wait().unwrap().is_none(), "it waits for the end");
+    let begin = Instant::now();
+    reset(stream);
+    let run = finish(child);
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    run.assert_conservation();
+    assert_eq!(run.status, FAILED);
+    assert!(run.count("outputs.0.failed.records") > 0, "{}", run.stats);
+    assert_error(&run, &[&url, "the end was lost", "reset"]);
+}
+
 /// The frame of a datagram from another port.
 fn with_port(frame: &[u8], port: u16) -> Vec<u8> {
     [&frame[..34], &port.to_be_bytes(), &frame[36..]].concat()
@@ -234,7 +272,6 @@ fn wait_for_stall(fed: &AtomicUsize) -> usize {
 }
 
 #[test]
-#[ignore = "the program waits a minute for a collector, by design"]
 fn collector_that_does_not_come_back_is_given_up() {
     let folder = scratch();
     let path = folder.path().join("whole.json");
@@ -242,13 +279,16 @@ fn collector_that_does_not_come_back_is_given_up() {
     let (listener, url) = collector();
     let taken = thread::spawn(move || read_some_and_reset(&listener, 100_000));
     let begin = Instant::now();
-    let run = run_with_input(["-r", "-", "-o", &url, "-o", &json], &many_flows(100_000));
+    let run = run_with_input(
+        ["-r", "-", "-o", &format!("{url}?wait=2s"), "-o", &json],
+        &many_flows(100_000),
+    );
     taken.join().unwrap();
     // As long as it says that it waited.
-    assert!(begin.elapsed() >= Duration::from_secs(60), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() >= Duration::from_secs(2), "{:?}", begin.elapsed());
     run.assert_conservation();
     assert_eq!(run.status, FAILED);
-    assert_error(&run, &[&url, "did not come back in 60 s"]);
+    assert_error(&run, &[&url, "did not come back in 2 s"]);
     assert!(run.count("outputs.0.failed.records") > 0);
     // The other output was only held up.
     assert_eq!(run.count("outputs.1.sent.records"), 100_000);

@@ -105,3 +105,48 @@ fn control_characters_of_names_do_not_reach_the_terminal() {
     assert!(!run.stderr.contains("\nflowprobe: error: forged"), "{:?}", run.stderr);
     assert_error(&run, &["\\u{1b}]0;title", "not a capture file"]);
 }
+
+/// All that a terminal would obey: C0 and C1 controls, and marks of writing direction.
+const OBEYED: [char; 9] =
+    ['\x1b', '\x07', '\x08', '\r', '\u{7f}', '\u{9b}', '\u{202e}', '\u{2066}', '\u{61c}'];
+
+#[test]
+fn control_characters_of_arguments_and_settings_do_not_reach_the_terminal() {
+    let forged: String = OBEYED.into_iter().collect::<String>() + "\nflowprobe: error: forged";
+    let folder = scratch();
+    let quoted = format!("{forged:?}").replace("{", "").replace("}", "");
+    let tomls = [
+        format!("bogus = \"{}\"\n", "\u{202e}\u{9b}31m"),
+        "\"\u{202e}\u{9b}\" = 1\n".to_owned(),
+        "output = \"x\u{202e}\\u001b\\nflowprobe: error: forged\"\n".to_owned(),
+        "[[output]]\nurl = \"x\\u001b\\nflowprobe: error: forged\"\n".to_owned(),
+        format!("x = {quoted}\n\u{202e}"),
+    ];
+    let configs = tomls.iter().enumerate().map(|(index, text)| {
+        let path = write(&folder, &format!("{index}.toml"), text.as_bytes());
+        vec!["--config".to_owned(), path.to_str().unwrap().to_owned()]
+    });
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let arguments = [
+        words(&["--bogus", &forged]),
+        words(&[&format!("--{forged}")]),
+        words(&["-r", "/dev/null", "--idle-timeout", &forged]),
+        words(&["-r", "/dev/null", "--order", &forged]),
+        words(&["-r", "/dev/null", "-o", &forged]),
+        words(&["-r", "/dev/null", "-o", &format!("json:/nonexistent/{forged}")]),
+        words(&["-r", "/dev/null", "-o", &format!("ipfix://h?{forged}=1")]),
+        words(&["-r", "/dev/null", "--config", &format!("/{forged}")]),
+        words(&["-i", &forged]),
+        words(&["doctor", "-i", &forged]),
+        words(&["doctor", "-i", "lo", &forged]),
+        words(&["completions", &forged]),
+        words(&[&forged, "--stats", "xml"]),
+    ];
+    for arguments in arguments.into_iter().chain(configs) {
+        let output = crate::support::flowprobe().args(&arguments).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        assert!(!said.is_empty() && !said.contains(OBEYED), "{arguments:?}: {said:?}");
+        assert!(!said.contains("\nflowprobe: error: forged"), "{arguments:?}: {said:?}");
+    }
+}

@@ -7,10 +7,14 @@ mod support;
 mod collectors;
 mod damage;
 mod files;
+mod memory;
 mod messages;
 mod outputs;
+mod places;
 mod signals;
 mod tls;
+mod totals;
+mod trust;
 mod udp;
 mod usage;
 
@@ -52,6 +56,19 @@ fn assert_failed_at_start(run: &Run, parts: &[&str]) {
     assert_eq!(run.status, FAILED, "{}", run.stderr);
     assert!(run.stats.is_null(), "{}", run.stderr);
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    assert_error(run, parts);
+}
+
+/// Checks that a run waited for a collector, which it said, and failed at the start then.
+fn assert_given_up(run: &Run, parts: &[&str]) {
+    assert_eq!(run.status, FAILED, "{}", run.stderr);
+    assert!(run.stats.is_null(), "{}", run.stderr);
+    let lines: Vec<_> = run.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{}", run.stderr);
+    assert!(
+        lines[0].contains("warning: ") && lines[0].contains("; trying again for "),
+        "{lines:?}"
+    );
     assert_error(run, parts);
 }
 

@@ -25,9 +25,9 @@ fn problems_of_the_system_are_told_in_its_words() {
     check(&["-r", path, "-o", "json:/nonexistent/x"]);
     check(&["-r", path, "-o", "json:/dev/full"]);
     check(&["-r", path, "-o", &format!("ipfix-file:{directory}")]);
-    check(&["-r", path, "-o", "ipfix://no-such-host.invalid"]);
-    check(&["-r", path, "-o", "ipfix+tcp://127.0.0.1:1"]);
-    check(&["-r", path, "-o", "ipfix+tls://127.0.0.1:1"]);
+    check(&["-r", path, "-o", "ipfix://no-such-host.invalid?wait=1s"]);
+    check(&["-r", path, "-o", "ipfix+tcp://127.0.0.1:1?wait=1s"]);
+    check(&["-r", path, "-o", "ipfix+tls://127.0.0.1:1?wait=1s"]);
 }
 
 #[test]

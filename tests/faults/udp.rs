@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 
 use crate::support::run_with_input;
-use crate::{FAILED, assert_failed_at_start, many_flows};
+use crate::{FAILED, assert_given_up, many_flows};
 
 const SCHEMES: [&str; 3] = ["netflow5", "netflow9", "ipfix"];
 
@@ -33,18 +33,31 @@ fn port_on_which_nobody_listens_fails_the_run() {
 }
 
 #[test]
-fn name_that_does_not_resolve_is_an_error_at_the_start() {
+fn name_that_does_not_resolve_is_waited_for_and_then_an_error() {
     for scheme in SCHEMES.into_iter().chain(["ipfix+tcp", "ipfix+tls"]) {
         let url = format!("{scheme}://no-such-host.invalid");
-        let run = run_with_input(["-r", "-", "-o", &url], &many_flows(1));
-        assert_failed_at_start(&run, &[&url]);
+        let run = run_with_input(["-r", "-", "-o", &format!("{url}?wait=1s")], &many_flows(1));
+        assert_given_up(&run, &[&url, "no-such-host.invalid: ", "given up after 1 s"]);
+    }
+}
+
+#[test]
+fn collector_without_a_route_is_waited_for_and_then_an_error() {
+    for scheme in SCHEMES {
+        // No socket can have this source.
+        let url = format!("{scheme}://127.0.0.1");
+        let source = format!("{url}?source=192.0.2.1&wait=1s");
+        let run = run_with_input(["-r", "-", "-o", &source], &many_flows(1));
+        let why = "127.0.0.1:2055: cannot assign requested address";
+        let why = if scheme == "ipfix" { why.replace("2055", "4739") } else { why.to_owned() };
+        assert_given_up(&run, &[&url, &why, "given up after 1 s"]);
     }
 }
 
 #[test]
 fn failure_of_one_output_at_the_start_is_a_failure_of_all() {
-    let arguments = ["-r", "-", "-o", "json:-", "-o", "ipfix://no-such-host.invalid"];
+    let arguments = ["-r", "-", "-o", "json:-", "-o", "ipfix://no-such-host.invalid?wait=1s"];
     let run = run_with_input(arguments, &many_flows(1));
-    assert_failed_at_start(&run, &["no-such-host.invalid"]);
+    assert_given_up(&run, &["no-such-host.invalid"]);
     assert!(run.stdout.is_empty());
 }

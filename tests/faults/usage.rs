@@ -4,7 +4,7 @@ use std::process::Output;
 
 use crate::support::capture::pcapng;
 use crate::support::{flowprobe, scratch, write};
-use crate::{DONE, USAGE, datagram};
+use crate::{DONE, FAILED, USAGE, datagram};
 
 fn run(arguments: &[&str]) -> Output {
     flowprobe().args(arguments).output().unwrap()
@@ -270,7 +270,7 @@ fn all_mistakes_of_a_configuration_file_are_found() {
         "2: idle-timeout = \"soon\": a time from 1ms to 1day",
         "4: there is no setting bogus",
         "5: workers = 0: a number from 1 to 256",
-        "6: stats = \"xml\": one of text, json",
+        "6: stats = \"xml\": text, json or json:FILE",
         "8: output = 7: ",
         "9: sample = 3: 1:N",
         "10: quiet = 1: true or false",
@@ -309,7 +309,7 @@ fn outputs_of_a_configuration_file_can_be_tables() {
     let (status, _, stderr) = configured(text, &[]);
     assert_eq!(status, Some(USAGE), "{stderr}");
     for words in
-        [":2: output ipfix://127.0.0.1?mtu=1: mtu=1", ":5: an output needs a url", ":9: odid"]
+        [":4: output ipfix://127.0.0.1: mtu=1", ":5: an output needs a url", ":9: odid = (array)"]
     {
         assert!(stderr.contains(words), "{words}: {stderr}");
     }
@@ -326,4 +326,57 @@ fn sizes_and_counts_have_the_same_units() {
     for value in ["999k", "65Gi", "1.5G", "64m", "x1M", ""] {
         check_size(value, &["--umem-max", "1M to 64Gi"]);
     }
+}
+
+#[test]
+fn wrong_targets_of_outputs_get_a_hint() {
+    check_output("json://f", &["json://f: // does not belong before a path; write :f or :/f"]);
+    check_output("ipfix-file:///tmp/f", &["write :tmp/f or :/tmp/f"]);
+    check_output("ipfix://::1:4739", &["brackets, as in [::1]:4739"]);
+}
+
+/// Each setting of a table is looked at, in a text that is not ASCII too.
+#[test]
+fn all_mistakes_of_an_output_are_found() {
+    let text = "# \u{e4}\u{f6}\u{fc} \u{2192}\nname = \"caf\u{e9}\"\nread = \"/dev/null\"\n\
+                [[output]]\nurl = \"ipfix://127.0.0.1\"\nodid = 0\nmtu = 1\npps = [1]\n\
+                colour = \"\u{1f534}\"\n[[output]]\nurl = \"bogus://\u{e9}\"\n\
+                sample = \"1:0\"\n";
+    let (status, _, stderr) = configured(text, &[]);
+    assert_eq!(status, Some(USAGE), "{stderr}");
+    for words in [
+        ":6: output ipfix://127.0.0.1: odid=0 is not a number from 1 to 4294967295",
+        ":7: output ipfix://127.0.0.1: mtu=1 is not a number from 576 to 9000",
+        ":8: pps = (array): a text or number is needed",
+        ":9: output ipfix://127.0.0.1: colour is not a setting of ipfix",
+        ":11: output bogus://\u{e9}: unknown scheme bogus",
+    ] {
+        assert!(stderr.contains(words), "{words}: {stderr}");
+    }
+    // Text that is no TOML at all, cut in the middle of a character or a value.
+    for text in ["\u{e9}", "a = \u{e9}\n\u{e9} =", "a = \"\u{e9}", "\u{feff}\u{e9} = [\u{202e}"] {
+        let (status, _, stderr) = configured(text, &[]);
+        assert_eq!(status, Some(USAGE), "{stderr}");
+        assert!(stderr.contains("flowprobe.toml:") && !stderr.contains("panicked"), "{stderr}");
+    }
+    // The same on the command line, in one sentence.
+    check_output("ipfix://h?mtu=1&pps=x", &["mtu=1 is not", "pps=x is not"]);
+}
+
+#[test]
+fn zeros_are_refused_in_words_of_their_settings() {
+    let text = "max-flows = 0\nworkers = 0\nsample = \"1:0\"\nring = 0\nidle-timeout = \"0s\"\n";
+    let (status, _, stderr) = configured(text, &["-r", "/dev/null"]);
+    assert_eq!(status, Some(USAGE), "{stderr}");
+    assert_eq!(stderr.matches("flowprobe.toml:").count(), 5, "{stderr}");
+    assert!(!stderr.contains("non-zero"), "{stderr}");
+}
+
+#[test]
+fn the_configuration_file_of_a_service_is_right() {
+    let path = crate::support::root().join("deploy/flowprobe.toml");
+    let output = run(&["--config", path.to_str().unwrap(), "-i", "not-there0"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(FAILED), "{stderr}");
+    assert!(stderr.contains("not-there0"), "{stderr}");
 }

@@ -195,3 +195,22 @@ fn pipes_can_be_merged_like_files() {
     assert_sound(&run);
     assert_eq!(ports_and_starts(&run), [(1, 1000), (2, 2000), (3, 3000)]);
 }
+
+/// Packets of the same time come in the order of their files.
+#[test]
+fn files_are_read_in_the_order_in_which_they_are_named() {
+    let folder = scratch();
+    let path = |name: &str, port| {
+        let path = write(&folder, name, &pcap(&[datagram(port, 0)]));
+        path.to_str().unwrap().to_owned()
+    };
+    let [a, b, c] =
+        [("a.pcap", 1), ("b.pcap", 2), ("c.pcap", 3)].map(|(name, port)| path(name, port));
+    let ports = |files: &[&str]| -> Vec<u64> {
+        let run = run([&["-o", "json:-", "--max-flows", "1", "--workers", "1"], files].concat());
+        run.documents().iter().map(|it| it["source"]["port"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(ports(&["-r", &a, &b, "-r", &c]), [1, 2, 3]);
+    assert_eq!(ports(&[&c, "-r", &b, &a]), [3, 2, 1]);
+    assert_eq!(ports(&["-r", &b, "-r", &c, &a]), [2, 3, 1]);
+}

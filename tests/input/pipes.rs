@@ -1,9 +1,10 @@
 //! What comes through a pipe leaves while the pipe is open.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
 use std::process::Stdio;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,4 +43,34 @@ fn records_of_an_open_pipe_leave_within_seconds() {
     drop(stdin);
     assert!(child.wait().unwrap().success());
     assert_eq!(fs::read_to_string(&documents).unwrap().lines().count(), 200);
+}
+
+/// A table of a million flows takes long to sweep for those who only look at it now and then.
+#[test]
+fn records_of_a_slow_pipe_leave_within_a_second_of_packet_time() {
+    let mut child = flowprobe()
+        .args(["-r", "-", "--idle-timeout", "1s", "-q", "-o", "json:-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A flow each millisecond for 20 s, which is over a second later.
+    let packets: Vec<_> = (1..=20_000).map(|n| datagram(n, u64::from(n) * 1_000_000)).collect();
+    let mut stdin = child.stdin.take().unwrap();
+    let feeder = thread::spawn(move || {
+        stdin.write_all(&pcap(&packets)).unwrap();
+        stdin
+    });
+    let documents = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (sender, receiver) = mpsc::channel();
+    let reader = thread::spawn(move || documents.for_each(|_| sender.send(()).unwrap_or_default()));
+    for count in 0..18_000 {
+        let document = receiver.recv_timeout(Duration::from_secs(10));
+        assert!(document.is_ok(), "{count} documents of 20,000 flows, 18,000 of which are over");
+    }
+    // The pipe was open until here.
+    drop(feeder.join().unwrap());
+    reader.join().unwrap();
+    assert_eq!(receiver.iter().count(), 2000);
+    assert!(child.wait().unwrap().success());
 }

@@ -139,6 +139,47 @@ fn collectors_are_told_the_names_of_interfaces() {
     assert!(expected.iter().all(|one| names.contains(one)), "{names:?}");
 }
 
+/// The Observation Domain ID that the program says it has, on a host with this name and this text
+/// in the file of its machine id.
+fn domain_of(network: &Network, name: &str, machine: &Path, output: &str) -> u64 {
+    let set = "mount --bind \"$1\" /etc/machine-id; echo \"$2\" > /proc/sys/kernel/hostname; \
+               shift 2; exec \"$@\"";
+    let mut command = network.command(Host::Probe, "unshare");
+    command.args(["--uts", "--mount", "sh", "-ec", set, "sh"]).arg(machine).arg(name);
+    command.arg(support::flowprobe().get_program());
+    let mut probe = Probe::spawn(command, &["rx0"], &[METHODS[1], &["-o", output]]);
+    probe.wait_until("it captures", |probe| probe.messages().contains("rx0: "));
+    let run = probe.stop();
+    let said = format!("{}: Observation Domain ID ", output.split('?').next().unwrap());
+    let (_, rest) = run.stderr.split_once(&said).expect("it is said at the start");
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+    digits.parse().expect("a number")
+}
+
+#[test]
+fn domain_is_that_of_the_host_and_the_output() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let folder = support::scratch();
+    let id = support::write(&folder, "id", b"0123456789abcdef0123456789abcdef\n");
+    let other_id = support::write(&folder, "other", b"0123456789abcdef0123456789abcdee\n");
+    let of = |name: &str, id: &Path, output: &str| domain_of(&network, name, id, output);
+    let domain = of("hosta", &id, "ipfix://127.0.0.1");
+    assert_ne!(domain, 0);
+    assert_eq!(of("hostb", &id, "ipfix://127.0.0.1?mtu=1400"), domain, "a host that is renamed");
+    let others =
+        [of("hosta", &other_id, "ipfix://127.0.0.1"), of("hosta", &id, "ipfix://127.0.0.1:4740")];
+    assert!(others.iter().all(|other| *other != domain && *other != 0), "{domain}: {others:?}");
+    assert_eq!(of("hosta", &id, "netflow5://127.0.0.1?odid=7"), 7);
+    // Images and containers have no machine id.
+    for text in ["", "uninitialized\n"] {
+        let none = support::write(&folder, "none", text.as_bytes());
+        let a = of("hosta", &none, "ipfix://127.0.0.1");
+        let b = of("hostb", &none, "ipfix://127.0.0.1");
+        assert!(a != b && a != domain, "{text:?}: {a} {b}");
+        assert_eq!(of("hosta", &none, "ipfix://127.0.0.1"), a, "{text:?}");
+    }
+}
+
 /// ingressInterface and interfaceName of all records that have both.
 fn names(file: &Path) -> Vec<(u64, String)> {
     let octets = fs::read(file).unwrap_or_default();

@@ -7,10 +7,12 @@
 mod support;
 
 mod captures;
+mod changes;
 mod collectors;
 mod direction;
 mod ends;
 mod exports;
+mod hangup;
 mod host;
 mod interfaces;
 mod load;
@@ -18,3 +20,4 @@ mod probe;
 mod records;
 mod rights;
 mod service;
+mod ways;

@@ -175,6 +175,7 @@ impl Probe {
         };
         let table = TableSettings {
             flows_max: way.flows_max,
+            flows_start: way.flows_max.div_ceil(8),
             idle_timeout_ms: idle_ms,
             active_timeout_ms: active_ms,
             key,
@@ -185,7 +186,7 @@ impl Probe {
             seed,
             key,
             packet: Observation::default(),
-            tables: (0..way.workers).map(|_| FlowTable::new(&table)).collect(),
+            tables: (0..way.workers).map(|_| FlowTable::new(&table).unwrap()).collect(),
             records: Vec::new(),
             after: None,
             flows_peak: 0,

@@ -4,6 +4,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod authority;
 pub mod capture;
 pub mod flows;
 pub mod ipfix;

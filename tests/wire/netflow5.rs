@@ -1,7 +1,7 @@
 //! What only NetFlow v5 has: 32-bit counters, no IPv6, sampling in the header.
 
 use exporter::Context;
-use flow::{FlowKey, FlowRecord, RecordTally};
+use flow::{FlowDirection, FlowKey, FlowRecord, RecordTally};
 
 use crate::collector::{Session, context, exported};
 use crate::message::{Message, read_stream};
@@ -103,6 +103,24 @@ fn domain_is_that_of_the_output_or_else_of_the_program() {
             let messages = read_stream(&datagrams);
             assert!(messages.iter().all(|message| message.domain == expected), "{scheme}");
         }
+    }
+}
+
+#[test]
+fn interface_numbers_beyond_16_bits_are_zero_and_counted() {
+    let of = |interface| FlowRecord { key: FlowKey { interface, ..udp4(T0).key }, ..udp4(T0) };
+    // The last is split into parts, and still one record.
+    let long = FlowRecord { octets: 3 * LARGEST, packets: 9, ..of(65_537) };
+    let sent = FlowRecord { direction: FlowDirection::Egress, ..of(65_538) };
+    let records = [of(7), of(65_535), of(65_536), of(u32::MAX), sent, long];
+    let (datagrams, counts) = exported("netflow5", "", &context(), &records);
+    let messages = read_stream(&datagrams);
+    let flows = messages.iter().flat_map(Message::flows);
+    let interfaces: Vec<_> = flows.map(|flow| u16::from_be_bytes([flow[12], flow[13]])).collect();
+    assert_eq!(interfaces, [7, 65_535, 0, 0, 0, 0, 0, 0]);
+    assert_eq!((counts.interfaces_zeroed, counts.sent.records), (4, 6));
+    for scheme in ["netflow9", "ipfix"] {
+        assert_eq!(exported(scheme, "", &context(), &records).1.interfaces_zeroed, 0);
     }
 }
 

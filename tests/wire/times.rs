@@ -262,14 +262,48 @@ fn times_that_are_too_old_for_uptime_are_clamped_and_counted() {
 }
 
 #[test]
-fn flows_that_are_too_old_for_uptime_still_share_messages() {
+fn flows_that_ended_long_before_they_left_have_messages_near_their_ends() {
     // What was in the table before a jump of the clock, or a silence of months, leaves after it.
-    let records = vec![flow(T0 - 60 * DAY, T0 - 60 * DAY, T0); 20];
+    for days in [3, 20, 49, 50, 60, 4000] {
+        let ended = |n: u64| T0 - days * DAY + n * 7;
+        let mut records: Vec<_> = (0..20).map(|n| flow(ended(n) - 60_000, ended(n), T0)).collect();
+        records.push(flow(T0 - 5000, T0 - 4000, T0));
+        check_times(&context(), &records);
+        check_times(&live(T0 - 5000), &records);
+        for (scheme, settings) in WITH_UPTIME {
+            let (datagrams, _) = exported(scheme, settings, &context(), &records);
+            let messages = datagrams.iter().map(|datagram| Message::read(datagram));
+            let flows = messages.filter(|message| !message.is_announcement());
+            let times: Vec<_> = flows.map(|message| u64::from(message.seconds)).collect();
+            assert_eq!(times.len(), 2, "{scheme}: those of one time share messages");
+            assert!(times[0].abs_diff(ended(19) / 1000) <= 1, "{scheme}");
+            assert!(times[1].abs_diff(T0 / 1000) <= 1, "{scheme}");
+        }
+    }
+}
+
+#[test]
+fn times_after_2106_are_clamped_and_counted() {
+    let last = u64::from(u32::MAX) * 1000;
+    // The second one is exact: only the flow's own times matter.
+    let records = [
+        flow(last - 9000, last - 5000, last - 4000),
+        flow(last - 9000, last, last + 4000),
+        flow(last - 9000, last + 1, last + 4000),
+        flow(last + 40 * DAY, last + 40 * DAY + 1, last + 40 * DAY + 2),
+        flow(last - 8000, last - 7000, last + 40 * DAY + 2),
+    ];
     for (scheme, settings) in WITH_UPTIME {
         let (datagrams, counts) = exported(scheme, settings, &context(), &records);
-        assert_eq!(counts.times_clamped, 20);
+        assert_eq!(counts.times_clamped, 2, "{scheme}");
         let messages = datagrams.iter().map(|datagram| Message::read(datagram));
-        let flows: Vec<_> = messages.filter(|message| !message.is_announcement()).collect();
-        assert_eq!(flows.len(), 1, "{scheme}");
+        let times: Vec<_> = messages.flat_map(|message| message.flow_times()).collect();
+        let mut expected = times_of(&records);
+        expected[2].1 = last;
+        expected[3] = (last, last);
+        assert_eq!(times, expected, "{scheme}");
     }
+    // IPFIX has 64 bits for the times of flows.
+    let (_, counts) = exported("ipfix", "", &context(), &records);
+    assert_eq!(counts.times_clamped, 0);
 }

@@ -81,58 +81,9 @@ impl Batch {
         (self.only(|index| index < half), self.only(|index| index >= half))
     }
 
-    /// For the spool: the number of documents; for each where it ends, and what is in it; the body.
-    /// All numbers are little-endian.
-    pub(super) fn to_octets(&self) -> Vec<u8> {
-        let mut octets = Vec::with_capacity(8 + self.len() * ENTRY + self.body.len());
-        octets.extend((self.len() as u64).to_le_bytes());
-        for Document { end, content } in &self.documents {
-            let numbers = [*end as u64, content.events, content.records.records];
-            let sums = [content.records.packets, content.records.octets];
-            numbers.iter().chain(&sums).for_each(|number| octets.extend(number.to_le_bytes()));
-        }
-        octets.extend(&self.body);
-        octets
-    }
-
-    /// The batch that [`Batch::to_octets`] wrote; `None` for anything else.
-    pub(super) fn from_octets(octets: &[u8]) -> Option<Self> {
-        let (count, rest) = number(octets)?;
-        let count = usize::try_from(count).ok().filter(|count| *count <= octets.len() / ENTRY)?;
-        let (mut entries, body) = rest.split_at_checked(count * ENTRY)?;
-        let mut documents = Vec::with_capacity(count);
-        let mut last = 0;
-        while !entries.is_empty() {
-            let mut next = || {
-                let (value, rest) = number(entries)?;
-                entries = rest;
-                Some(value)
-            };
-            let end = usize::try_from(next()?).ok()?;
-            let mut content = Content { messages: 1, events: next()?, ..Content::default() };
-            content.records.records = next()?;
-            content.records.packets = next()?;
-            content.records.octets = next()?;
-            if end < last || end > body.len() {
-                return None;
-            }
-            last = end;
-            documents.push(Document { end, content });
-        }
-        (last == body.len()).then(|| Self { body: body.to_vec(), documents })
-    }
-
     fn start(&self, index: usize) -> usize {
         index.checked_sub(1).map_or(0, |before| self.documents[before].end)
     }
-}
-
-/// Octets of a document's numbers in the spool.
-const ENTRY: usize = 5 * 8;
-
-fn number(octets: &[u8]) -> Option<(u64, &[u8])> {
-    let (number, rest) = octets.split_first_chunk()?;
-    Some((u64::from_le_bytes(*number), rest))
 }
 
 #[cfg(test)]
@@ -148,23 +99,6 @@ mod tests {
             batch.put(content, |out| out.extend(format!("{{}}\n{number}\n").bytes()));
         }
         batch
-    }
-
-    #[test]
-    fn batch_comes_back_from_octets() {
-        for count in [0, 1, 300] {
-            let batch = batch(count);
-            assert_eq!(Batch::from_octets(&batch.to_octets()), Some(batch));
-        }
-    }
-
-    #[test]
-    fn other_octets_are_no_batch() {
-        let octets = batch(3).to_octets();
-        for end in 0..octets.len() {
-            assert_eq!(Batch::from_octets(&octets[..end]), None, "{end}");
-        }
-        assert_eq!(Batch::from_octets(&[0xff; 64]), None);
     }
 
     #[test]

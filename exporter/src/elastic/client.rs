@@ -145,7 +145,7 @@ impl Client {
             Ok(compressed) => compressed,
             Err(error) => return (Answer::Failed(sentence(&error)), 0),
         };
-        let body = compressed.as_deref().unwrap_or(batch.body());
+        let body = compressed.as_deref().unwrap_or_else(|| batch.body());
         let mut request = self
             .agent
             .post(format!("{}{}", self.bases[host], self.path))
@@ -177,7 +177,10 @@ impl Client {
         let response = request.call().map_err(|error| failure(&error))?;
         match answer(response, 0) {
             Answer::Failed(_) | Answer::Items(_) => Ok(()),
-            other => Err(other),
+            trouble @ (Answer::TooLarge
+            | Answer::Cut(_)
+            | Answer::Busy(..)
+            | Answer::Blocked(_)) => Err(trouble),
         }
     }
 
@@ -246,13 +249,17 @@ fn failure(error: &Error) -> Answer {
                 | ErrorKind::UnexpectedEof
         )
     };
-    match error {
-        Error::Io(problem) if is_cut(problem.kind()) => Answer::Cut(words(error)),
-        _ => Answer::Failed(words(error)),
+    if let Error::Io(problem) = error
+        && is_cut(problem.kind())
+    {
+        Answer::Cut(words(error))
+    } else {
+        Answer::Failed(words(error))
     }
 }
 
 /// An error in words.
+#[expect(clippy::wildcard_enum_match_arm, reason = "ureq may have more errors at any time")]
 fn words(error: &Error) -> String {
     match error {
         Error::Io(problem) => sentence(problem),

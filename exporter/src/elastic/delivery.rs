@@ -10,6 +10,7 @@ use super::batch::Batch;
 use super::concurrency::Limit;
 use super::hosts::{HostIndex, Hosts};
 use crate::content::Content;
+use crate::ending;
 
 /// What goes wrong is said at first, and again after this time.
 const REMINDER: Duration = Duration::from_secs(60);
@@ -171,7 +172,9 @@ impl Delivery {
                 return true;
             }
             let now = Instant::now();
-            if end.is_some_and(|end| end <= now) || state.last_progress + patience <= now {
+            let idle = now.saturating_duration_since(state.last_progress);
+            let is_over = end.is_some_and(|end| end <= now) || idle >= patience;
+            if is_over || !ending::may_wait_for_peer(idle) {
                 return false;
             }
             let (next, _) = self

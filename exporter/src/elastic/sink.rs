@@ -1,14 +1,12 @@
 //! The output's side: documents become batches.
 
 use std::fmt::{self, Debug};
-use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use flow::Conversation;
-use flow::number::protocol;
 
 use super::batch::Batch;
 use super::client::{Client, ClientSettings};
@@ -16,10 +14,11 @@ use super::dead_letter::DeadLetters;
 use super::delivery::{Delivery, DeliveryState};
 use super::sender::Sender;
 use crate::content::Content;
+use crate::ending;
 use crate::error::{ExportError, sentence};
 use crate::exporter::{Delivery as Report, ExportCounts};
 use crate::sink::DocumentSink;
-use crate::transport::{Host, Patience};
+use crate::transport::{Collector, Patience};
 
 /// Settings of an [`ElasticSink`].
 pub(crate) struct ElasticSettings {
@@ -80,7 +79,10 @@ impl ElasticSink {
             dead_letters: dead_letters.map(|file| Arc::new(Mutex::new(file))),
         };
         let batch = Batch::with_capacity(settings.batch_octets + SPARE);
-        let conversations = settings.client.hosts.iter().flat_map(conversations).collect();
+        let hosts = settings.client.hosts.iter();
+        let conversations = hosts
+            .flat_map(|host| Collector { host: host.clone(), source: None }.tcp_conversations())
+            .collect();
         Ok(Self { settings, batch, sequence: 0, sender, threads: Vec::new(), conversations })
     }
 
@@ -97,7 +99,10 @@ impl ElasticSink {
             batch = refused;
             if self.settings.patience == Patience::GoOn {
                 delivery.drop_oldest();
-            } else if delivery.wait(Duration::from_secs(1)) > WAIT {
+                continue;
+            }
+            let idle = delivery.wait(Duration::from_millis(100));
+            if idle > WAIT || !ending::may_wait_for_peer(idle) {
                 self.batch = batch;
                 return Err(self.give_up());
             }
@@ -218,17 +223,4 @@ impl Drop for ElasticSink {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// The packets to and from a host, as far as its addresses are known now.
-fn conversations(host: &Host) -> Vec<Conversation> {
-    let conversation = |remote: std::net::SocketAddr| {
-        let any = if remote.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-        let socket = UdpSocket::bind(any).ok()?;
-        // No packet is sent: the kernel only chooses the address.
-        socket.connect(remote).ok()?;
-        let local = socket.local_addr().ok()?.ip();
-        Some(Conversation { protocol: protocol::TCP, local, remote })
-    };
-    host.addresses().unwrap_or_default().into_iter().filter_map(conversation).collect()
 }

@@ -47,6 +47,9 @@ impl<S: DocumentSink> Exporter for DocumentExporter<S> {
         let mut rest = batch.events.iter();
         let result = records
             .try_for_each(|record| {
+                if record.exported >= sink.rotation_due() {
+                    sink.rotate(record.exported)?;
+                }
                 sink.put(Content::record(record), |out| {
                     documents.put(record, batch.details_of(record), out)
                 })
@@ -63,8 +66,15 @@ impl<S: DocumentSink> Exporter for DocumentExporter<S> {
         self.documents.learn_interfaces(&meter.interfaces);
     }
 
-    fn tick(&mut self, _now: Timestamp) -> Result<(), ExportError> {
+    fn tick(&mut self, now: Timestamp) -> Result<(), ExportError> {
+        if now >= self.sink.rotation_due() {
+            self.sink.rotate(now)?;
+        }
         self.sink.flush()
+    }
+
+    fn reopen(&mut self) -> Result<(), ExportError> {
+        self.sink.reopen()
     }
 
     fn finish(&mut self) -> Result<(), ExportError> {

@@ -52,10 +52,19 @@ pub(crate) trait MessageEncoder: Debug + Send {
     /// A new transport session begins.
     fn begin_session(&mut self) {}
 
-    /// Flow times that the protocol could not say.
-    fn times_clamped(&self) -> u64 {
-        0
+    /// Records that were added without all that they say.
+    fn inexact(&self) -> Inexact {
+        Inexact::default()
     }
+}
+
+/// Records in messages, by what of them the protocol could not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Inexact {
+    /// A time, instead of which the nearest one is there that can be said.
+    pub(crate) times: u64,
+    /// The number of the interface, instead of which 0 is there.
+    pub(crate) interfaces: u64,
 }
 
 /// Why a record is not in the message.

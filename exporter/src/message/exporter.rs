@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use element::ExporterState;
 use flow::{Batch, Conversation, FlowRecord, RecordTally, Tally, Timestamp};
+use log::warn;
 
 use super::announcement::{Announcements, Refresh};
-use super::encoder::{MessageEncoder, NotAdded};
+use super::encoder::{Inexact, MessageEncoder, NotAdded};
 use crate::content::Content;
 use crate::error::ExportError;
 use crate::exporter::{ExportCounts, Exporter, Interface, MeterReport};
@@ -22,6 +23,8 @@ pub(crate) struct MessageExporter<E> {
     announcements: Announcements,
     /// The trace clock, live the time of day: export times never go back, unless it does for good.
     clock: Timestamp,
+    /// When the next of several files is to be begun.
+    rotation_due: Timestamp,
     observation_domain_id: u32,
     sampling_interval: u32,
     ignored: Tally,
@@ -35,6 +38,7 @@ pub(crate) struct MessageExporter<E> {
     left: RecordTally,
     events_not_exportable: u64,
     trouble: Muted,
+    interfaces_warned: bool,
 }
 
 /// What an announcement has in it.
@@ -68,12 +72,14 @@ impl<E: MessageEncoder> MessageExporter<E> {
     ) -> Self {
         // The first session is announced in any case.
         transport.session_began();
+        let rotation_due = transport.rotation_due();
         Self {
             name,
             encoder,
             transport,
             announcements: Announcements::new(refresh),
             clock: Timestamp::default(),
+            rotation_due,
             observation_domain_id,
             sampling_interval,
             ignored: Tally::default(),
@@ -85,6 +91,7 @@ impl<E: MessageEncoder> MessageExporter<E> {
             left: RecordTally::default(),
             events_not_exportable: 0,
             trouble: Muted::default(),
+            interfaces_warned: false,
         }
     }
 
@@ -115,9 +122,24 @@ impl<E: MessageEncoder> MessageExporter<E> {
         if set_back || far {
             self.send_message()?;
         }
+        if self.clock.max(to) >= self.rotation_due {
+            self.rotate(self.clock.max(to))?;
+        }
         if set_back || to > self.clock {
             self.clock = to;
         }
+        Ok(())
+    }
+
+    /// Ends a file with its final counts, and begins the next one.
+    fn rotate(&mut self, now: Timestamp) -> Result<(), ExportError> {
+        if self.announcements.were_sent() {
+            self.announce(Announcement::Options)?;
+        }
+        self.send_message()?;
+        self.transport.rotate(now)?;
+        self.rotation_due = self.transport.rotation_due();
+        self.begin_session();
         Ok(())
     }
 
@@ -179,14 +201,29 @@ impl<E: MessageEncoder> MessageExporter<E> {
 
     /// Sends the message under construction, if there is anything in it.
     fn send_message(&mut self) -> Result<(), ExportError> {
+        let inexact = self.encoder.inexact();
         let Some(message) = self.encoder.finish(self.clock) else { return Ok(()) };
         self.handed_on += message.content();
         let result = self.transport.send(message);
         self.encoder.clear();
         self.encoder.set_limit(self.transport.message_limit());
+        self.rotation_due = self.transport.rotation_due();
         self.announcements.count_message();
         self.begin_session();
+        self.warn_of_inexact(inexact);
         result
+    }
+
+    /// Says once what the protocol cannot say; the totals have the number.
+    fn warn_of_inexact(&mut self, inexact: Inexact) {
+        if inexact.interfaces > 0 && !self.interfaces_warned {
+            self.interfaces_warned = true;
+            warn!(
+                "{}: interface numbers above 65535 are sent as 0, NetFlow v5 has no room for them; \
+                 --ifindex NAME=N gives an interface another number",
+                self.name
+            );
+        }
     }
 
     /// Between messages: where a session has begun, it gets templates before anything else.
@@ -232,6 +269,13 @@ impl<E: MessageEncoder> Exporter for MessageExporter<E> {
         self.transport.flush()
     }
 
+    fn reopen(&mut self) -> Result<(), ExportError> {
+        self.send_message()?;
+        self.transport.reopen()?;
+        self.begin_session();
+        Ok(())
+    }
+
     fn finish(&mut self) -> Result<(), ExportError> {
         if self.announcements.were_sent() {
             // The final counts. Who may have lost the templates gets them once more.
@@ -246,9 +290,15 @@ impl<E: MessageEncoder> Exporter for MessageExporter<E> {
         let mut counts = ExportCounts::from(self.transport.counts());
         counts.failed += self.left;
         counts.not_exportable = self.not_exportable;
-        counts.times_clamped = self.encoder.times_clamped();
+        let inexact = self.encoder.inexact();
+        counts.times_clamped = inexact.times;
+        counts.interfaces_zeroed = inexact.interfaces;
         counts.events_not_exportable = self.events_not_exportable;
         counts
+    }
+
+    fn is_ready(&self) -> bool {
+        self.transport.is_ready()
     }
 
     fn conversations(&self) -> Vec<Conversation> {

@@ -1,8 +1,9 @@
 //! NetFlow v5 datagrams: a header and up to 30 records of fixed form.
 //!
 //! The sequence number counts the flows before the datagram. Counters have 32 bits: a flow with
-//! more is split into several records, so that sums hold. IPv6 flows cannot be said. What a mirror
-//! port does not tell (next hop, AS numbers, masks, output interface) is 0.
+//! more is split into several records, so that sums hold. IPv6 flows cannot be said, and of
+//! interfaces only numbers of 16 bits: a larger one is 0, and counted. The fields that a mirror
+//! port does not tell (next hop, AS numbers, masks) are 0.
 //!
 //! Both header stamps are moved forward, equally, to the last millisecond of their second: flow
 //! times come out the same everywhere, and right also in collectors that drop a borrow when they
@@ -11,9 +12,9 @@
 use element::{Element, FixedOctets, Flow, PutOctets, saturate32};
 use flow::{FlowRecord, IpVersion, RecordTally, Timestamp};
 
-use super::builder::{Message, MessageBuilder};
-use super::encoder::{MessageEncoder, NotAdded};
-use super::uptime::Uptime;
+use super::builder::{Full, Message, MessageBuilder};
+use super::encoder::{Inexact, MessageEncoder, NotAdded};
+use super::uptime::{self, Uptime};
 
 /// Octets of the header.
 pub(crate) const HEADER: usize = 24;
@@ -43,6 +44,8 @@ pub(crate) struct Encoder {
     flows_max: u16,
     /// Parts of the record being split that are already in a datagram.
     parts_done: u64,
+    /// Flows whose interface has a number of more than 16 bits.
+    interfaces_unsaid: u64,
 }
 
 impl Encoder {
@@ -59,31 +62,24 @@ impl Encoder {
             flows: 0,
             flows_max: 0,
             parts_done: 0,
+            interfaces_unsaid: 0,
         };
         encoder.set_limit(limit);
         encoder
     }
-}
 
-impl MessageEncoder for Encoder {
-    const HAS_TEMPLATES: bool = false;
-
-    /// Adds a flow's record, or those that are needed for counters beyond 32 bits. When the
-    /// datagram is full in between, the same flow is to be added again to the next.
-    fn add(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), NotAdded> {
-        if record.key.ip_version == IpVersion::V6 {
-            return Err(NotAdded::NotExportable);
-        }
+    /// Adds a flow's record, or its parts that are not in a datagram yet.
+    fn add_parts(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), Full> {
         let largest = record.octets.max(record.packets);
         let parts = largest.div_ceil(u32::MAX.into()).max(1);
         while self.parts_done < parts {
             if self.flows == self.flows_max {
-                return Err(NotAdded::Full);
+                return Err(Full);
             }
             if self.builder.is_empty() {
-                self.uptime.rebase(record.start, clock);
-            } else if !self.uptime.can_say(record.start, clock) {
-                return Err(NotAdded::Full);
+                self.uptime.begin_with(record, clock);
+            } else {
+                self.uptime.join(record, clock)?;
             }
             let part = Part {
                 packets: share(record.packets, parts, self.parts_done),
@@ -99,8 +95,26 @@ impl MessageEncoder for Encoder {
             self.flows += 1;
             self.parts_done += 1;
         }
-        self.uptime.count_clamped(record.start);
         self.parts_done = 0;
+        Ok(())
+    }
+}
+
+impl MessageEncoder for Encoder {
+    const HAS_TEMPLATES: bool = false;
+
+    /// Adds a flow's record, or those that are needed for counters beyond 32 bits. When the
+    /// datagram is full in between, the same flow is to be added again to the next.
+    fn add(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), NotAdded> {
+        if record.key.ip_version == IpVersion::V6 {
+            return Err(NotAdded::NotExportable);
+        }
+        let clamped = uptime::clamp(record);
+        self.add_parts(clamped.as_ref().unwrap_or(record), clock)?;
+        self.uptime.count(record);
+        let interfaces = [record.ingress_interface(), record.egress_interface()];
+        let is_unsaid = interfaces.into_iter().any(|number| interface(number).is_none());
+        self.interfaces_unsaid += u64::from(is_unsaid);
         Ok(())
     }
 
@@ -120,7 +134,7 @@ impl MessageEncoder for Encoder {
     /// | engine_type | engine_id | sampling    |
     /// ```
     fn finish(&mut self, clock: Timestamp) -> Option<Message<'_>> {
-        let seconds = clock.as_millis() / 1000;
+        let seconds = self.uptime.instant(clock).as_millis() / 1000;
         let uptime = self.uptime.base().of(Timestamp::from_millis(seconds * 1000 + 999));
         let (flows, sequence) = (std::mem::take(&mut self.flows), self.sequence);
         self.sequence = sequence.wrapping_add(flows.into());
@@ -150,8 +164,8 @@ impl MessageEncoder for Encoder {
         self.flows_max = u16::try_from(records.clamp(1, RECORDS_MAX)).unwrap_or(1);
     }
 
-    fn times_clamped(&self) -> u64 {
-        self.uptime.clamped()
+    fn inexact(&self) -> Inexact {
+        Inexact { times: self.uptime.clamped(), interfaces: self.interfaces_unsaid }
     }
 }
 
@@ -166,14 +180,18 @@ fn share(count: u64, parts: u64, index: u64) -> u32 {
     saturate32(count / parts + u64::from(index < count % parts))
 }
 
+/// The number of an interface, if it has 16 bits.
+fn interface(number: u32) -> Option<u16> {
+    number.try_into().ok()
+}
+
 fn record_octets(flow: &Flow<'_>, part: Part) -> [u8; RECORD] {
-    let number = |interface| u16::try_from(interface).unwrap_or(0);
     let mut out = FixedOctets::<RECORD>::new();
     Element::SourceIpv4Address.put_of_flow(flow, &mut out);
     Element::DestinationIpv4Address.put_of_flow(flow, &mut out);
     out.put32(0); // nexthop
-    out.put16(number(flow.record.ingress_interface())); // input
-    out.put16(number(flow.record.egress_interface())); // output
+    out.put16(interface(flow.record.ingress_interface()).unwrap_or(0)); // input
+    out.put16(interface(flow.record.egress_interface()).unwrap_or(0)); // output
     out.put32(part.packets);
     out.put32(part.octets);
     Element::FlowStartSysUpTime.put_of_flow(flow, &mut out);

@@ -10,9 +10,9 @@ use element::{Element, ExporterState, FixedOctets, Flow, PutOctets, count16, sat
 use flow::{FlowRecord, IpVersion, Timestamp};
 
 use super::builder::{Full, MESSAGE_OCTETS_MIN, Message, MessageBuilder, Padded, SET_HEADER};
-use super::encoder::{MessageEncoder, NotAdded};
+use super::encoder::{Inexact, MessageEncoder, NotAdded};
 use super::template::{FlowTemplate, OptionsTemplate, fixed_part, flow_template, template};
-use super::uptime::Uptime;
+use super::uptime::{self, Uptime};
 
 /// Octets of the packet header.
 pub(crate) const HEADER: usize = 20;
@@ -96,13 +96,12 @@ impl Encoder {
         clock: Timestamp,
     ) -> Result<(), Full> {
         if self.builder.is_empty() {
-            self.uptime.rebase(record.start, clock);
-        } else if !self.uptime.can_say(record.start, clock) {
-            return Err(Full);
+            self.uptime.begin_with(record, clock);
+        } else {
+            self.uptime.join(record, clock)?;
         }
         let flow = Flow { record, details: None, uptime_base: self.uptime.base() };
         self.builder.add_record(template.id, |out| template.put_record(&flow, out))?;
-        self.uptime.count_clamped(record.start);
         self.builder.records.count(record);
         self.records += 1;
         Ok(())
@@ -112,10 +111,14 @@ impl Encoder {
 impl MessageEncoder for Encoder {
     #[inline]
     fn add(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), NotAdded> {
-        Ok(match record.key.ip_version {
-            IpVersion::V4 => self.add_as(&IPV4, record, clock),
-            IpVersion::V6 => self.add_as(&IPV6, record, clock),
-        }?)
+        let clamped = uptime::clamp(record);
+        let said = clamped.as_ref().unwrap_or(record);
+        match record.key.ip_version {
+            IpVersion::V4 => self.add_as(&IPV4, said, clock)?,
+            IpVersion::V6 => self.add_as(&IPV6, said, clock)?,
+        }
+        self.uptime.count(record);
+        Ok(())
     }
 
     #[inline]
@@ -124,7 +127,7 @@ impl MessageEncoder for Encoder {
     }
 
     fn add_templates(&mut self, clock: Timestamp) {
-        self.uptime.rebase(clock, clock);
+        self.uptime.begin(clock);
         self.builder.add_set(TEMPLATE_SET, Padded::Yes, |out| {
             IPV4.put_template(out);
             IPV6.put_template(out);
@@ -164,7 +167,7 @@ impl MessageEncoder for Encoder {
     /// | Source ID                             |
     /// ```
     fn finish(&mut self, clock: Timestamp) -> Option<Message<'_>> {
-        let seconds = clock.as_millis().div_ceil(1000);
+        let seconds = self.uptime.instant(clock).as_millis().div_ceil(1000);
         let uptime = self.uptime.base().of(Timestamp::from_millis(seconds * 1000));
         let (records, sequence) = (std::mem::take(&mut self.records), self.sequence);
         let message = self.builder.finish(|out, _length| {
@@ -191,7 +194,7 @@ impl MessageEncoder for Encoder {
         self.builder.set_limit(limit);
     }
 
-    fn times_clamped(&self) -> u64 {
-        self.uptime.clamped()
+    fn inexact(&self) -> Inexact {
+        Inexact { times: self.uptime.clamped(), interfaces: 0 }
     }
 }

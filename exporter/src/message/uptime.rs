@@ -3,11 +3,17 @@
 //! A header has the uptime and the time of day of one instant, so a collector can turn both into
 //! each other for this message. The base, from which uptime counts, is before every flow of a
 //! message; it moves before uptime reaches 2^31, which some collectors read as negative.
+//!
+//! The instant is the export time. Flows that ended long before it, such as those that were in the
+//! table during a gap of months, have messages of their own, whose instant is the latest of their
+//! ends: 49.7 days after the base no uptime can say anything.
 
 use element::UptimeBase;
-use flow::Timestamp;
+use flow::{FlowRecord, Timestamp};
 
-/// How far the base is put behind the clock.
+use super::builder::Full;
+
+/// How far the base is put behind the instant of a message.
 const HEADROOM_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The base moves when uptime gets this long (23.8 days).
@@ -16,67 +22,164 @@ const UPTIME_MS_MAX: u64 = (1 << 31) - HEADROOM_MS;
 /// No uptime can say more; what is older is clamped, and counted.
 const AGE_MS_MAX: u64 = u32::MAX as u64 - 2000;
 
+/// A flow leaves the table within two days of its end (the longest idle timeout is one), if packets
+/// come or time passes at all.
+const LATE_MS: u64 = 2 * HEADROOM_MS;
+
+/// The ends of late flows in one message are so near to that of the first.
+const LATE_APART_MS: u64 = 10 * 60 * 1000;
+
+/// The last whole second that 32 bits can say, in 2106. What is later is clamped, and counted.
+const LAST: Timestamp = Timestamp::from_millis(u32::MAX as u64 * 1000);
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Uptime {
     base: Option<Timestamp>,
+    /// Of a message of late flows: the end of the first, and the latest end.
+    late: Option<(Timestamp, Timestamp)>,
     clamped: u64,
 }
 
 impl Uptime {
     /// Counts from `start`, or from a day before the first message.
     pub(crate) fn new(start: Option<Timestamp>) -> Self {
-        Self { base: start, clamped: 0 }
+        Self { base: start, late: None, clamped: 0 }
     }
 
     pub(crate) fn base(&self) -> UptimeBase {
         UptimeBase(self.base.unwrap_or_default())
     }
 
-    /// Flows whose start was too long ago to be said.
+    /// Flows with a time that could not be said.
     pub(crate) fn clamped(&self) -> u64 {
         self.clamped
     }
 
-    /// Moves the base if a message that begins now needs it, whose first record is of a flow that
-    /// began at `start`.
-    pub(crate) fn rebase(&mut self, start: Timestamp, clock: Timestamp) {
+    /// Begins a message without flows.
+    pub(crate) fn begin(&mut self, clock: Timestamp) {
+        self.late = None;
+        self.rebase(clock.min(LAST), clock.min(LAST));
+    }
+
+    /// Begins a message with this record, whose time is not after [`LAST`].
+    pub(super) fn begin_with(&mut self, record: &FlowRecord, clock: Timestamp) {
+        let (clock, end) = (clock.min(LAST), record.end);
+        self.late = is_late(end, clock).then_some((end, end));
+        self.rebase(record.start, if self.late.is_some() { end } else { clock });
+    }
+
+    /// Whether the record may join the message: its times can be said, or no other message could
+    /// say them either.
+    #[inline]
+    pub(super) fn join(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), Full> {
+        let (clock, end) = (clock.min(LAST), record.end);
+        let instant = match self.late {
+            None if is_late(end, clock) => return Err(Full),
+            None => clock,
+            Some((first, latest)) => {
+                if !is_late(end, clock) || first.abs_diff(end) > LATE_APART_MS {
+                    return Err(Full);
+                }
+                latest.max(end)
+            }
+        };
+        let base = self.base.unwrap_or_default();
+        if base > record.start.max(oldest(instant)) || !has_uptime(instant, base) {
+            return Err(Full);
+        }
+        self.late = self.late.map(|(first, _)| (first, instant));
+        Ok(())
+    }
+
+    /// Moves the base if a message of that instant needs it, whose first flow began at `start`.
+    fn rebase(&mut self, start: Timestamp, instant: Timestamp) {
         let fits = self.base.is_some_and(|base| {
-            base <= start && base <= clock && clock.millis_since(base) <= UPTIME_MS_MAX
+            base <= start && base <= instant && instant.millis_since(base) <= UPTIME_MS_MAX
         });
         if !fits {
-            self.base = Some(clock.minus_millis(HEADROOM_MS).min(start).max(oldest(clock)));
+            self.base = Some(instant.minus_millis(HEADROOM_MS).min(start).max(oldest(instant)));
         }
     }
 
-    /// Whether the record of a flow that began at `start` may join the message: its start can be
-    /// said, or no other message could say it either.
-    pub(crate) fn can_say(&self, start: Timestamp, clock: Timestamp) -> bool {
-        self.base.is_some_and(|base| base <= start.max(oldest(clock)))
-    }
-
-    /// Whether a header of that time can have an uptime. Headers round to seconds.
+    /// Whether the message can still leave at that time.
     #[inline]
     pub(crate) fn can_reach(&self, clock: Timestamp) -> bool {
-        self.base.is_none_or(|base| clock.millis_since(base) <= u64::from(u32::MAX) - 1000)
+        self.late.is_some() || self.base.is_none_or(|base| has_uptime(clock.min(LAST), base))
     }
 
-    /// Counts a flow that began at `start`, if that is clamped.
-    pub(crate) fn count_clamped(&mut self, start: Timestamp) {
-        self.clamped += u64::from(self.base.is_some_and(|base| start < base));
+    /// The instant that the header of the message stands for.
+    pub(super) fn instant(&self, clock: Timestamp) -> Timestamp {
+        self.late.map_or_else(|| clock.min(LAST), |(_, latest)| latest)
+    }
+
+    /// Counts a record of the message, if one of its times could not be said.
+    #[inline]
+    pub(super) fn count(&mut self, record: &FlowRecord) {
+        let clamped = record.start < self.base.unwrap_or_default() || record.end > LAST;
+        self.clamped += u64::from(clamped);
     }
 }
 
-/// The earliest base of a message at that time.
-fn oldest(clock: Timestamp) -> Timestamp {
-    clock.minus_millis(AGE_MS_MAX)
+/// The record with the last time that can be said, if it ends later.
+#[inline]
+pub(super) fn clamp(record: &FlowRecord) -> Option<FlowRecord> {
+    if record.end <= LAST {
+        return None;
+    }
+    Some(FlowRecord { start: record.start.min(LAST), end: LAST, ..*record })
+}
+
+/// The earliest base of a message of that instant.
+fn oldest(instant: Timestamp) -> Timestamp {
+    instant.minus_millis(AGE_MS_MAX)
+}
+
+/// Whether a header of that instant can have an uptime. Headers round to seconds.
+fn has_uptime(instant: Timestamp, base: Timestamp) -> bool {
+    instant.millis_since(base) <= u64::from(u32::MAX) - 1000
+}
+
+fn is_late(end: Timestamp, clock: Timestamp) -> bool {
+    clock.millis_since(end) > LATE_MS
 }
 
 #[cfg(test)]
 mod tests {
+    use flow::{DetailsIndex, FlowDirection, FlowEndReason, FlowKey, IpVersion, Tags};
+
     use super::*;
 
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_millis(millis)
+    }
+
+    fn flow(start: Timestamp, end: Timestamp) -> FlowRecord {
+        let key = FlowKey {
+            ip_version: IpVersion::V4,
+            source: [0; 16],
+            destination: [0; 16],
+            source_port: 0,
+            destination_port: 0,
+            protocol: 0,
+            type_of_service: 0,
+            interface: 0,
+        };
+        FlowRecord {
+            key,
+            octets: 1,
+            packets: 1,
+            start,
+            end,
+            exported: end,
+            direction: FlowDirection::Ingress,
+            vlan_id: 0,
+            tcp_control_bits: 0,
+            minimum_ttl: 0,
+            maximum_ttl: 0,
+            end_reason: FlowEndReason::IdleTimeout,
+            tags: Tags::NONE,
+            details: DetailsIndex::NONE,
+        }
     }
 
     #[test]
@@ -86,12 +189,12 @@ mod tests {
         let (mut last, mut moves) = (Timestamp::default(), 0);
         for hour in 0..24 * 200 {
             let clock = at(begin + hour * 3_600_000);
-            let start = clock.minus_millis(60_000);
-            uptime.rebase(start, clock);
-            assert!(uptime.can_say(start, clock));
-            assert!(uptime.base().of(clock) < 1 << 31);
+            let record = flow(clock.minus_millis(60_000), clock);
+            uptime.begin_with(&record, clock);
+            assert_eq!(uptime.join(&record, clock), Ok(()));
+            assert!(uptime.base().of(uptime.instant(clock)) < 1 << 31);
             let base = uptime.base().0;
-            assert_eq!(base.plus_millis(uptime.base().of(start).into()), start);
+            assert_eq!(base.plus_millis(uptime.base().of(record.start).into()), record.start);
             moves += u32::from(base != last);
             last = base;
         }
@@ -101,17 +204,36 @@ mod tests {
     #[test]
     fn start_before_the_base_moves_it_and_older_than_32_bits_is_clamped() {
         let mut uptime = Uptime::new(Some(at(5_000_000_000)));
-        let (clock, week_old, ancient) = (at(5_000_001_000), at(4_400_000_000), at(1000));
-        assert!(!uptime.can_say(week_old, clock));
-        uptime.rebase(week_old, clock);
-        assert!(uptime.can_say(week_old, clock));
-        assert!(!uptime.can_say(ancient, clock));
-        uptime.rebase(ancient, clock);
-        uptime.count_clamped(ancient);
+        let clock = at(5_000_001_000);
+        let since = |start: u64| flow(at(start), clock);
+        let (week_old, ancient) = (since(4_400_000_000), since(1000));
+        assert_eq!(uptime.join(&week_old, clock), Err(Full));
+        uptime.begin_with(&week_old, clock);
+        assert_eq!(uptime.join(&week_old, clock), Ok(()));
+        assert_eq!(uptime.join(&ancient, clock), Err(Full));
+        uptime.begin_with(&ancient, clock);
+        uptime.count(&ancient);
         assert_eq!(uptime.clamped(), 1);
         assert!(u64::from(uptime.base().of(clock)) > u64::from(u32::MAX) - 3000);
-        assert!(uptime.can_say(ancient, clock), "another message would not be better");
+        assert_eq!(uptime.join(&ancient, clock), Ok(()), "another message would not be better");
         assert!(uptime.can_reach(clock.plus_millis(1000)));
         assert!(!uptime.can_reach(clock.plus_millis(1001)));
+    }
+
+    #[test]
+    fn late_flows_have_messages_of_their_own_near_their_ends() {
+        let mut uptime = Uptime::new(None);
+        let (begin, clock) = (at(1_400_000_000_000), at(1_500_000_000_000));
+        let ended = |after: u64| flow(begin, begin.plus_millis(after));
+        uptime.begin_with(&ended(5000), clock);
+        assert_eq!(uptime.join(&ended(9000), clock), Ok(()));
+        assert_eq!(uptime.join(&ended(7000), clock), Ok(()));
+        assert_eq!(uptime.instant(clock), begin.plus_millis(9000));
+        assert!(uptime.can_reach(clock.plus_millis(1 << 40)), "its time is not that of the clock");
+        assert_eq!(uptime.join(&ended(LATE_APART_MS + 5001), clock), Err(Full));
+        assert_eq!(uptime.join(&flow(clock, clock), clock), Err(Full));
+        uptime.begin_with(&flow(clock, clock), clock);
+        assert_eq!(uptime.instant(clock), clock);
+        assert_eq!(uptime.join(&ended(5000), clock), Err(Full));
     }
 }

@@ -4,8 +4,9 @@ use std::net::Ipv6Addr;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::setting::Settings;
-use super::{Context, Opened, Output, Request, TargetForm, forms};
+use super::setting::{self, Settings};
+use super::udp::NETFLOW5;
+use super::{Context, ODID, Opened, Output, Request, TargetForm, file, forms};
 use crate::error::ExportError;
 use crate::exporter::Exporter;
 use crate::transport::Host;
@@ -62,9 +63,23 @@ impl Destination {
         let url = without_secrets(output, url);
         let given = form_urlencoded::parse(query.as_bytes()).into_owned().chain(settings);
         let checked = output.target.parse(rest, query).and_then(|target| {
-            Ok(Self { url: url.clone(), output, target, settings: Settings::new(output, given)? })
+            let settings = Settings::new(output, given)?;
+            if let Target::Path(path, _) = &target {
+                file::check(path, &settings)?;
+            }
+            Ok(Self { url: url.clone(), output, target, settings })
         });
         checked.map_err(|problem| format!("output {url}: {problem}"))
+    }
+
+    /// Checks a setting of the output that a URL names. A URL that names none is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// The output does not have it, or the value is not allowed.
+    pub fn check_setting(url: &str, name: &str, value: &str) -> Result<(), String> {
+        let output = url.split_once(':').and_then(|(scheme, _)| Output::find(scheme));
+        output.map_or(Ok(()), |output| setting::check(output, name, value))
     }
 
     /// The URL as the user wrote it, but for values of secret settings.
@@ -90,14 +105,47 @@ impl Destination {
         }
     }
 
+    /// What its URL begins with.
+    pub fn scheme(&self) -> &'static str {
+        self.output.scheme
+    }
+
+    /// The host that it sends to, if it sends to one, and the port.
+    pub fn host(&self) -> Option<(&str, u16)> {
+        match &self.target {
+            Target::Host(host, _) => Some((&host.name, host.port)),
+            Target::Hosts(hosts, _) => hosts.first().map(|host| (host.name.as_str(), host.port)),
+            Target::Path(..) => None,
+        }
+    }
+
+    /// Its Observation Domain ID, or this one if it sets none.
+    pub fn domain_or(&self, default: u32) -> u32 {
+        self.settings.given(&ODID).unwrap_or(default)
+    }
+
+    /// The output with this Observation Domain ID, in words.
+    pub fn domain_words(&self, id: u32) -> String {
+        let engine = if self.output.scheme == NETFLOW5.scheme {
+            format!(", of which the low octet is the engine ID: {}", id.to_be_bytes()[3])
+        } else {
+            String::new()
+        };
+        format!("{}: Observation Domain ID {id}{engine}", self.name())
+    }
+
+    /// The URL without settings, for messages.
+    fn name(&self) -> &str {
+        self.url.split('?').next().unwrap_or(&self.url)
+    }
+
     /// Opens it: finds the host, connects, creates the file.
     ///
     /// # Errors
     ///
     /// What failed, in one sentence.
     pub fn open(&self, context: &Context) -> Result<Box<dyn Exporter>, ExportError> {
-        let name = self.url.split('?').next().unwrap_or(&self.url);
-        let request = Request { name, settings: &self.settings, context };
+        let request = Request { name: self.name(), settings: &self.settings, context };
         match &self.target {
             Target::Host(host, open) => open(&request, host),
             Target::Hosts(hosts, open) => open(&request, hosts),
@@ -142,6 +190,10 @@ impl TargetForm {
                 Ok(Target::Hosts(hosts.collect::<Result<_, _>>()?, open))
             }
             Self::Path(_) if rest.is_empty() => Err("no path; standard output is -".to_owned()),
+            Self::Path(_) if rest.starts_with("//") => {
+                let path = rest.trim_start_matches('/');
+                Err(format!("// does not belong before a path; write :{path} or :/{path}"))
+            }
             Self::Path(open) => Ok(Target::Path(rest.to_owned(), open)),
         }
     }
@@ -226,7 +278,7 @@ mod tests {
     fn secrets_are_not_shown() {
         const PASSWORD: Setting = Setting::secret("password", "password of the user");
         const USER: Setting = Setting::path("user", "name of the user");
-        let output = Output { settings: &[&USER, &PASSWORD], ..super::super::file::JSON };
+        let output = Output { settings: &[&USER, &PASSWORD], ..file::JSON };
         for (url, shown) in [
             ("json:x?password=abc&user=me", "json:x?password=...&user=me"),
             ("json:x?user=me&password=a=b%20c", "json:x?user=me&password=..."),

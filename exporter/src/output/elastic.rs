@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::tcp::{CA, CERT, KEY};
+use super::tcp::{CA, CERT, FINGERPRINT, KEY};
 use super::{ODID, Opened, Output, Request, Setting, TargetForm};
 use crate::elastic::{ClientSettings, Credentials, ElasticSettings, ElasticSink};
 use crate::error::{ExportError, sentence};
@@ -50,12 +50,17 @@ pub(super) const ELASTIC_HTTPS: Output = Output {
         &DEAD_LETTER,
         &RUN,
         &CA,
+        &FINGERPRINT,
         &CERT,
         &KEY,
     ],
     target: TargetForm::Hosts(ELASTIC_PORT, |request, hosts| {
         let path = |setting| request.settings.given::<PathBuf>(setting);
-        let tls = TlsSettings { authorities: path(&CA), identity: path(&CERT).zip(path(&KEY)) };
+        let tls = TlsSettings {
+            authorities: path(&CA),
+            fingerprint: request.settings.given(&FINGERPRINT),
+            identity: path(&CERT).zip(path(&KEY)),
+        };
         open(request, hosts, Some(&tls))
     }),
     sampling_interval_max: u32::MAX,
@@ -104,8 +109,7 @@ const DEAD_LETTER: Setting =
 
 const RUN: Setting = Setting::text(
     "run",
-    "part of the ids of documents: the same run twice adds nothing; by default it follows from \
-     input and settings, live and from a pipe it is random",
+    "name of this run in ids; by default of input and settings, else random",
     |text| {
         text.len() <= 100 && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
     },

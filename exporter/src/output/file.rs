@@ -1,16 +1,18 @@
 //! Files and standard output.
 
-use super::{ODID, Output, TargetForm};
+use super::setting::Settings;
+use super::{ODID, Output, Request, Setting, TargetForm};
+use crate::error::ExportError;
 use crate::json::{DocumentExporter, DocumentSettings};
 use crate::message::ipfix;
-use crate::transport::{FileTransport, Transport};
+use crate::transport::{FileSettings, FileTransport, Form, Patience, Rotation, Start, Transport};
 
 pub(super) const IPFIX_FILE: Output = Output {
     scheme: "ipfix-file",
     meaning: "IPFIX in a file (RFC 5655)",
-    settings: &[&ODID],
+    settings: &[&ODID, &ROTATE],
     target: TargetForm::Path(|request, path| {
-        let file = FileTransport::create(path)?;
+        let file = open(request, path, Form::Messages)?;
         let encoder = ipfix::Encoder::new(request.observation_domain_id(), file.message_limit());
         Ok(request.messages(encoder, file, None))
     }),
@@ -20,7 +22,7 @@ pub(super) const IPFIX_FILE: Output = Output {
 pub(super) const JSON: Output = Output {
     scheme: "json",
     meaning: "a document for each flow, as Elastic's NetFlow integration writes it",
-    settings: &[&ODID],
+    settings: &[&ODID, &ROTATE],
     target: TargetForm::Path(|request, path| {
         let settings = DocumentSettings {
             name: request.context.name.clone(),
@@ -30,7 +32,32 @@ pub(super) const JSON: Output = Output {
             key: request.context.key,
             sampling_interval: request.context.sampling_interval,
         };
-        Ok(Box::new(DocumentExporter::new(settings, FileTransport::create(path)?)))
+        Ok(Box::new(DocumentExporter::new(settings, open(request, path, Form::Documents)?)))
     }),
     sampling_interval_max: u32::MAX,
 };
+
+const ROTATE: Setting = Setting::rotation(
+    "rotate",
+    "begin a new file after 1h, or 100MB; PATH has its UTC time (strftime)",
+);
+
+/// Checks the path of a file against its settings.
+pub(super) fn check(path: &str, settings: &Settings) -> Result<(), String> {
+    FileSettings::check(path, rotation(settings))
+}
+
+fn rotation(settings: &Settings) -> Option<Rotation> {
+    settings.given::<String>(&ROTATE)?.parse().ok()
+}
+
+/// A replay makes the same file each time. Live capture goes on where the last run has ended.
+fn open(request: &Request<'_>, path: &str, form: Form) -> Result<FileTransport, ExportError> {
+    let start = match request.context.patience {
+        Patience::Wait => Start::Anew,
+        Patience::GoOn => Start::Append,
+    };
+    let rotation = rotation(request.settings);
+    let settings = FileSettings { path: path.to_owned(), start, form, rotation };
+    FileTransport::open(&settings, request.context.uptime_start)
+}

@@ -15,7 +15,7 @@ use flow::{KeyFields, Timestamp};
 use crate::error::ExportError;
 use crate::exporter::Exporter;
 use crate::message::{MessageEncoder, MessageExporter, Refresh};
-use crate::transport::{Host, Patience, Transport};
+use crate::transport::{Collector, Host, Patience, Transport};
 pub use destination::Destination;
 pub use setting::Setting;
 use setting::Settings;
@@ -90,9 +90,17 @@ pub struct Context {
     pub run: String,
 }
 
+const SOURCE: Setting = Setting::source(
+    "source",
+    "this host's address or interface that packets leave from; the route's by default",
+);
+
+const WAIT: Setting =
+    Setting::duration("wait", "how long a replay waits for its collector").default("60s");
+
 const ODID: Setting = Setting::number(
     "odid",
-    "Observation Domain ID; by default the host's, in a replay 1",
+    "Observation Domain ID; by default this probe's, in a replay 1",
     1..=u32::MAX,
 );
 
@@ -122,6 +130,11 @@ impl Request<'_> {
         self.settings.given(&ODID).unwrap_or(self.context.observation_domain_id)
     }
 
+    /// The collector on this host.
+    fn collector(&self, host: &Host) -> Collector {
+        Collector { host: host.clone(), source: self.settings.given(&SOURCE) }
+    }
+
     /// The exporter of messages that this encoder makes and this transport takes.
     fn messages<E: MessageEncoder + 'static>(
         &self,
@@ -146,13 +159,32 @@ pub fn forms() -> String {
     forms.join(", ") + " (- is standard output)"
 }
 
+/// The longest line of help.
+const HELP_COLUMNS: usize = 100;
+
+/// Words in lines of at most so many characters.
+fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => *line += word,
+            Some(line) if line.len() + 1 + word.len() <= columns => *line += &format!(" {word}"),
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// The part of a program's help that lists outputs and their settings.
 pub fn help() -> String {
     let mut outputs = String::new();
     let mut settings = String::new();
     for output in OUTPUTS {
         let (form, names) = (output.form(), output.setting_names());
-        outputs += &format!("  {form:<24} {}\n  {:24} {names}\n", output.meaning, "");
+        outputs += &format!("  {form:<24} {}\n", output.meaning);
+        for line in wrapped(&names, HELP_COLUMNS - 27) {
+            outputs += &format!("  {:24} {line}\n", "");
+        }
         for setting in output.settings {
             let line = format!("  {:<17} {setting}\n", setting.name);
             if !settings.contains(&line) {

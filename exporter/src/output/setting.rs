@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::Output;
+use crate::transport::{Fingerprint, Rotation, Source};
 
 /// What may be set of an output, and to what.
 #[derive(Debug)]
@@ -25,7 +26,10 @@ pub struct Setting {
 enum Allowed {
     Number(RangeInclusive<u32>),
     Duration,
+    Source,
+    Fingerprint,
     Path,
+    Rotation,
     Secret,
     /// Octets.
     Size(RangeInclusive<u64>),
@@ -44,6 +48,16 @@ impl Setting {
     /// A duration of a second or more.
     pub(super) const fn duration(name: &'static str, meaning: &'static str) -> Self {
         Self { name, meaning, allowed: Allowed::Duration, default: None, needs: None }
+    }
+
+    /// An address or an interface of this host.
+    pub(super) const fn source(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning, allowed: Allowed::Source, default: None, needs: None }
+    }
+
+    /// The SHA-256 hash of a certificate.
+    pub(super) const fn fingerprint(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning, allowed: Allowed::Fingerprint, default: None, needs: None }
     }
 
     pub(super) const fn path(name: &'static str, meaning: &'static str) -> Self {
@@ -66,6 +80,11 @@ impl Setting {
         allowed: fn(&str) -> bool,
     ) -> Self {
         Self { name, meaning, allowed: Allowed::Text(allowed), default: None, needs: None }
+    }
+
+    /// A period of whole seconds, or a size.
+    pub(super) const fn rotation(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning, allowed: Allowed::Rotation, default: None, needs: None }
     }
 
     /// Text that no message, log or statistics may show.
@@ -103,7 +122,13 @@ impl Display for Setting {
         match &self.allowed {
             Allowed::Number(range) => write!(f, " ({} to {})", range.start(), range.end())?,
             Allowed::Duration => f.write_str(" (1s or more)")?,
-            Allowed::Path | Allowed::Secret | Allowed::Size(_) | Allowed::Text(_) => {}
+            Allowed::Source
+            | Allowed::Fingerprint
+            | Allowed::Path
+            | Allowed::Rotation
+            | Allowed::Size(_)
+            | Allowed::Text(_)
+            | Allowed::Secret => {}
         }
         self.default.map_or(Ok(()), |default| write!(f, " [default: {default}]"))
     }
@@ -115,6 +140,9 @@ impl Allowed {
             Self::Number(range) => text.parse().is_ok_and(|number| range.contains(&number)),
             Self::Duration => humantime::parse_duration(text)
                 .is_ok_and(|duration| duration >= Duration::from_secs(1)),
+            Self::Rotation => text.parse::<Rotation>().is_ok(),
+            Self::Source => text.parse::<Source>().is_ok(),
+            Self::Fingerprint => text.parse::<Fingerprint>().is_ok(),
             Self::Path | Self::Secret => !text.is_empty(),
             Self::Size(range) => octets(text).is_some_and(|octets| range.contains(&octets)),
             Self::Text(is_allowed) => !text.is_empty() && is_allowed(text),
@@ -128,7 +156,10 @@ impl Display for Allowed {
         match self {
             Self::Number(range) => write!(f, "a number from {} to {}", range.start(), range.end()),
             Self::Duration => f.write_str("a duration of a second or more, such as 60s"),
+            Self::Source => f.write_str("an address of this host or the name of an interface"),
+            Self::Fingerprint => f.write_str("a SHA-256 fingerprint of 64 hexadecimal digits"),
             Self::Path => f.write_str("a path"),
+            Self::Rotation => f.write_str("whole seconds or a size, such as 1h or 100MB"),
             Self::Secret => f.write_str("text"),
             Self::Text(_) => f.write_str("allowed here"),
             Self::Size(range) => {
@@ -136,6 +167,20 @@ impl Display for Allowed {
             }
         }
     }
+}
+
+/// Checks a setting of an output alone.
+///
+/// # Errors
+///
+/// The output does not have it, or the value is not allowed.
+pub(super) fn check(output: &Output, name: &str, value: &str) -> Result<(), String> {
+    let setting = output.settings.iter().find(|setting| setting.name == name);
+    let setting = setting.ok_or_else(|| {
+        let (scheme, names) = (output.scheme, output.setting_names());
+        format!("{name} is not a setting of {scheme}; its settings are {names}")
+    })?;
+    setting.check(value)
 }
 
 /// The settings that an output was given, checked.
@@ -147,31 +192,27 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// One that the output does not have, that is given twice, or whose value is not allowed.
+    /// All that the output does not have, that are given twice, or whose values are not allowed.
     pub(super) fn new(
         output: &Output,
         given: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, String> {
         let mut known = Self::default();
+        let mut problems = Vec::new();
         for (name, value) in given {
-            let setting = output.settings.iter().find(|setting| setting.name == name);
-            let setting = setting.ok_or_else(|| {
-                let (scheme, names) = (output.scheme, output.setting_names());
-                format!("{name} is not a setting of {scheme}; its settings are {names}")
-            })?;
-            setting.check(&value)?;
+            problems.extend(check(output, &name, &value).err());
             if known.text(&name).is_some() {
-                return Err(format!("{name} is set twice"));
+                problems.push(format!("{name} is set twice"));
             }
             known.0.push((name, value));
         }
         for setting in output.settings.iter().filter(|setting| known.text(setting.name).is_some()) {
             if let Some(other) = setting.needs.filter(|other| known.text(other).is_none()) {
                 let (first, second) = (setting.name.min(other), setting.name.max(other));
-                return Err(format!("{first} and {second} belong together"));
+                problems.push(format!("{first} and {second} belong together"));
             }
         }
-        Ok(known)
+        if problems.is_empty() { Ok(known) } else { Err(problems.join("; ")) }
     }
 
     /// The value that was given, if one was.

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use super::udp::IPFIX_PORT;
-use super::{ODID, Opened, Output, Request, Setting, TargetForm};
+use super::{ODID, Opened, Output, Request, SOURCE, Setting, TargetForm, WAIT};
 use crate::message::ipfix;
 use crate::transport::{Host, StreamSettings, StreamTransport, TlsSettings, Transport};
 
 pub(super) const IPFIX_TCP: Output = Output {
     scheme: "ipfix+tcp",
     meaning: "IPFIX over TCP (RFC 7011 section 10.4)",
-    settings: &[&ODID, &RECONNECT],
+    settings: &[&ODID, &RECONNECT, &SOURCE, &WAIT],
     target: TargetForm::Host(IPFIX_PORT, |request, host| open(request, host, None)),
     sampling_interval_max: u32::MAX,
 };
@@ -18,10 +18,14 @@ pub(super) const IPFIX_TCP: Output = Output {
 pub(super) const IPFIX_TLS: Output = Output {
     scheme: "ipfix+tls",
     meaning: "IPFIX over TLS (RFC 7011 section 11)",
-    settings: &[&ODID, &RECONNECT, &CA, &CERT, &KEY],
+    settings: &[&ODID, &RECONNECT, &CA, &CERT, &KEY, &FINGERPRINT, &SOURCE, &WAIT],
     target: TargetForm::Host(IPFIX_TLS_PORT, |request, host| {
         let path = |setting| request.settings.given::<PathBuf>(setting);
-        let tls = TlsSettings { authorities: path(&CA), identity: path(&CERT).zip(path(&KEY)) };
+        let tls = TlsSettings {
+            authorities: path(&CA),
+            fingerprint: request.settings.given(&FINGERPRINT),
+            identity: path(&CERT).zip(path(&KEY)),
+        };
         open(request, host, Some(tls))
     }),
     sampling_interval_max: u32::MAX,
@@ -33,8 +37,15 @@ const IPFIX_TLS_PORT: u16 = 4740;
 const RECONNECT: Setting =
     Setting::duration("reconnect", "longest pause between attempts to connect").default("60s");
 
-pub(super) const CA: Setting =
-    Setting::path("ca", "PEM file of the authorities to trust; the system's by default");
+pub(super) const CA: Setting = Setting::path(
+    "ca",
+    "PEM file of authorities, or of the collector, to trust; the system's by default",
+);
+
+pub(super) const FINGERPRINT: Setting = Setting::fingerprint(
+    "fingerprint",
+    "SHA-256 of the only certificate to trust, instead of authorities",
+);
 
 pub(super) const CERT: Setting =
     Setting::path("cert", "PEM file of this exporter's certificate").needs("key");
@@ -44,7 +55,8 @@ pub(super) const KEY: Setting =
 
 fn open(request: &Request<'_>, host: &Host, tls: Option<TlsSettings>) -> Opened {
     let reconnect_max = request.settings.duration(&RECONNECT);
-    let settings = StreamSettings { host: host.clone(), tls, reconnect_max };
+    let (collector, wait) = (request.collector(host), request.settings.duration(&WAIT));
+    let settings = StreamSettings { collector, tls, reconnect_max, wait };
     let transport = StreamTransport::open(request.name, settings, request.context.patience)?;
     let encoder = ipfix::Encoder::new(request.observation_domain_id(), transport.message_limit());
     Ok(request.messages(encoder, transport, None))

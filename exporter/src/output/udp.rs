@@ -2,15 +2,15 @@
 
 use std::num::NonZeroU32;
 
-use super::{ODID, Opened, Output, Request, Setting, TargetForm};
+use super::{ODID, Opened, Output, Request, SOURCE, Setting, TargetForm, WAIT};
 use crate::error::ExportError;
 use crate::message::{Refresh, Uptime, ipfix, netflow5, netflow9};
-use crate::transport::{Host, Transport, UdpSettings, UdpTransport};
+use crate::transport::{Host, RouteSettings, Transport, UdpSettings, UdpTransport};
 
 pub(super) const NETFLOW5: Output = Output {
     scheme: "netflow5",
     meaning: "NetFlow v5 over UDP: IPv4 only; engine ID is the low octet of odid",
-    settings: &[&ODID, &MTU, &PPS],
+    settings: &[&ODID, &MTU, &PPS, &SOURCE, &TTL, &RESOLVE, &WAIT],
     target: TargetForm::Host(NETFLOW_PORT, netflow5),
     sampling_interval_max: netflow5::SAMPLING_INTERVAL_MAX,
 };
@@ -18,7 +18,17 @@ pub(super) const NETFLOW5: Output = Output {
 pub(super) const NETFLOW9: Output = Output {
     scheme: "netflow9",
     meaning: "NetFlow v9 over UDP (RFC 3954)",
-    settings: &[&ODID, &MTU, &PPS, &TEMPLATE_REFRESH, &TEMPLATE_PACKETS],
+    settings: &[
+        &ODID,
+        &MTU,
+        &PPS,
+        &TEMPLATE_REFRESH,
+        &TEMPLATE_PACKETS,
+        &SOURCE,
+        &TTL,
+        &RESOLVE,
+        &WAIT,
+    ],
     target: TargetForm::Host(NETFLOW_PORT, netflow9),
     sampling_interval_max: u32::MAX,
 };
@@ -26,7 +36,17 @@ pub(super) const NETFLOW9: Output = Output {
 pub(super) const IPFIX: Output = Output {
     scheme: "ipfix",
     meaning: "IPFIX over UDP (RFC 7011)",
-    settings: &[&ODID, &MTU, &PPS, &TEMPLATE_REFRESH, &TEMPLATE_PACKETS],
+    settings: &[
+        &ODID,
+        &MTU,
+        &PPS,
+        &TEMPLATE_REFRESH,
+        &TEMPLATE_PACKETS,
+        &SOURCE,
+        &TTL,
+        &RESOLVE,
+        &WAIT,
+    ],
     target: TargetForm::Host(IPFIX_PORT, ipfix),
     sampling_interval_max: u32::MAX,
 };
@@ -44,6 +64,16 @@ const MTU: Setting =
 const PPS: Setting =
     Setting::number("pps", "most datagrams per second; 0 is no limit", 0..=u32::MAX)
         .default("10000");
+
+const TTL: Setting = Setting::number(
+    "ttl",
+    "hop limit of datagrams; by default the system's, to a group 1",
+    1..=255,
+);
+
+const RESOLVE: Setting =
+    Setting::duration("resolve", "live, time between look-ups of the collector's name")
+        .default("60s");
 
 const TEMPLATE_REFRESH: Setting =
     Setting::duration("template-refresh", "repeat templates after this time").default("60s");
@@ -81,12 +111,18 @@ fn ipfix(request: &Request<'_>, host: &Host) -> Opened {
 }
 
 fn open(request: &Request<'_>, host: &Host) -> Result<UdpTransport, ExportError> {
+    let route = RouteSettings {
+        collector: request.collector(host),
+        ttl: request.settings.given(&TTL),
+        resolve: request.settings.duration(&RESOLVE),
+        wait: request.settings.duration(&WAIT),
+    };
     let settings = UdpSettings {
-        host: host.clone(),
+        route,
         mtu: request.settings.number(&MTU) as usize,
         pace: NonZeroU32::new(request.settings.number(&PPS)),
     };
-    UdpTransport::open(request.name, &settings)
+    UdpTransport::open(request.name, &settings, request.context.patience)
 }
 
 fn refresh(request: &Request<'_>) -> Refresh {

@@ -4,27 +4,31 @@
 //! can be heard of them (the kernel took the datagram, the peer's kernel acknowledged the octets,
 //! the file has them); failed, when it is known that they did not arrive.
 
+mod collector;
 mod file;
 mod pace;
+mod route;
 mod session;
 mod stream;
 mod tls;
+mod trust;
 mod udp;
 
 use std::fmt::Debug;
-use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, ToSocketAddrs};
 
-use flow::Conversation;
+use flow::{Conversation, Timestamp};
 
 use crate::content::Content;
 use crate::error::ExportError;
 use crate::exporter::ExportCounts;
 use crate::message::Message;
-pub(crate) use file::FileTransport;
+pub(crate) use collector::{Collector, Host, Source};
+pub(crate) use file::{FileSettings, FileTransport, Form, Rotation, Start};
+pub(crate) use route::RouteSettings;
 pub use stream::Patience;
 pub(crate) use stream::{StreamSettings, StreamTransport};
 pub(crate) use tls::TlsSettings;
+pub(crate) use trust::Fingerprint;
 pub(crate) use udp::{UdpSettings, UdpTransport};
 
 /// Takes messages somewhere.
@@ -42,6 +46,29 @@ pub(crate) trait Transport: Debug + Send {
     ///
     /// As [`Transport::send`].
     fn flush(&mut self) -> Result<(), ExportError>;
+
+    /// From when on the next of several files is to be begun.
+    fn rotation_due(&self) -> Timestamp {
+        Timestamp::MAX
+    }
+
+    /// Begins the next of several files, and a session with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::send`].
+    fn rotate(&mut self, _now: Timestamp) -> Result<(), ExportError> {
+        Ok(())
+    }
+
+    /// Opens a file anew by its name, which begins a session.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::send`].
+    fn reopen(&mut self) -> Result<(), ExportError> {
+        Ok(())
+    }
 
     /// Sends what waits and ends the session.
     ///
@@ -61,6 +88,11 @@ pub(crate) trait Transport: Debug + Send {
     /// The most octets that a message may have from now on.
     fn message_limit(&self) -> usize {
         RELIABLE_MESSAGE_OCTETS
+    }
+
+    /// Whether there is a way to send messages now.
+    fn is_ready(&self) -> bool {
+        true
     }
 
     /// The packets that carry the messages.
@@ -98,29 +130,5 @@ impl From<TransportCounts> for ExportCounts {
             reconnects: counts.reconnects,
             ..Self::default()
         }
-    }
-}
-
-/// A host that messages are sent to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Host {
-    /// A name or an address; a link-local IPv6 address with its zone, as in `fe80::1%eth0`.
-    pub(crate) name: String,
-    /// Not 0.
-    pub(crate) port: u16,
-}
-
-impl Host {
-    /// Its addresses, at least one.
-    ///
-    /// # Errors
-    ///
-    /// The name cannot be resolved, or it has no address.
-    pub(crate) fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        let addresses: Vec<_> = (self.name.as_str(), self.port).to_socket_addrs()?.collect();
-        if addresses.is_empty() {
-            return Err(io::Error::new(ErrorKind::NotFound, "the name has no address"));
-        }
-        Ok(addresses)
     }
 }

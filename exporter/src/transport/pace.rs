@@ -1,8 +1,9 @@
 //! The pace of datagrams: bursts overflow the socket buffers of collectors.
 
 use std::num::NonZeroU32;
-use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::ending;
 
 /// Limits the average number of datagrams per second.
 #[derive(Debug)]
@@ -20,14 +21,17 @@ impl Pace {
         Self { interval: Duration::from_secs(1) / per_second.get(), due: Instant::now() }
     }
 
-    /// Waits until this number of datagrams may leave.
-    pub(crate) fn wait_for(&mut self, datagrams: u32) {
+    /// Waits until this number of datagrams may leave. `false` if the run ends before.
+    pub(crate) fn wait_for(&mut self, datagrams: u32) -> bool {
         let now = Instant::now();
-        if let Some(early) = self.due.checked_duration_since(now) {
-            thread::sleep(early);
+        if let Some(early) = self.due.checked_duration_since(now)
+            && !ending::pause(early)
+        {
+            return false;
         }
         let earliest = now.checked_sub(SLACK).unwrap_or(now);
         self.due = self.due.max(earliest) + self.interval * datagrams;
+        true
     }
 }
 
@@ -40,7 +44,7 @@ mod tests {
         let mut pace = Pace::new(NonZeroU32::new(10_000).unwrap());
         let begin = Instant::now();
         for _ in 0..100 {
-            pace.wait_for(16);
+            assert!(pace.wait_for(16));
         }
         let elapsed = begin.elapsed();
         // 1,600 datagrams take 160 ms, less the first group and the slack.

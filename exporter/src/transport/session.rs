@@ -4,15 +4,16 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 
-use super::Host;
+use super::collector::{Collector, Failure, Unreachable};
 use super::tls::{Identity, Wire};
 use crate::content::Content;
+use crate::ending;
 use crate::message::Message;
 
 /// For each address of a name, and for the TLS handshake.
@@ -29,13 +30,17 @@ const KEEP_ALIVE: (u32, u32) = (30, 10);
 /// (RFC 8446 section 2), and a peer that turns it away may say so later, by so much.
 const ACCEPTANCE: Duration = Duration::from_secs(1);
 
+/// Time between two checks that this host still has its address of the connection. Without it
+/// nothing arrives, and TCP does not say so before `STUCK_TIMEOUT`.
+const ADDRESS_CHECK: Duration = Duration::from_secs(1);
+
 /// Octets that are gathered before they are written.
 pub(super) const BUFFER: usize = 64 * 1024;
 
 /// Whom to connect to.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
-    pub(super) host: Host,
+    pub(super) collector: Collector,
     /// Where TLS is spoken.
     pub(super) tls: Option<Identity>,
 }
@@ -56,20 +61,26 @@ pub(super) struct Session {
     acknowledged_before: u64,
     /// While the peer may still turn us away: when it will no more.
     acceptance: Option<Instant>,
+    next_address_check: Instant,
     /// When nothing was left to be written, or something was taken.
     progress: Instant,
 }
 
 impl Session {
-    pub(super) fn open(peer: &Peer) -> io::Result<Self> {
-        let mut failure = None;
-        for address in peer.host.addresses()? {
-            match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-                Ok(stream) => return Self::begin(stream, peer),
-                Err(error) => failure = Some(error),
+    /// Connects to the first of the collector's addresses that takes a connection.
+    pub(super) fn open(peer: &Peer) -> Result<Self, Failure> {
+        let mut failures = Vec::new();
+        for address in peer.collector.addresses()? {
+            match peer.collector.tcp(address, CONNECT_TIMEOUT) {
+                Ok(stream) => {
+                    // It is there. If there is no TLS with it, that is a mistake.
+                    return Self::begin(stream, peer)
+                        .map_err(|error| Failure::ForGood(Unreachable::at(address, &error).0));
+                }
+                Err(error) => failures.push(Unreachable::at(address, &error)),
             }
         }
-        Err(failure.expect("there is an address, and none was good"))
+        Err(Unreachable::all(&failures).into())
     }
 
     fn begin(stream: TcpStream, peer: &Peer) -> io::Result<Self> {
@@ -94,6 +105,7 @@ impl Session {
             under_way: VecDeque::new(),
             acknowledged_before,
             acceptance,
+            next_address_check: now + ADDRESS_CHECK,
             progress: now,
         })
     }
@@ -113,10 +125,23 @@ impl Session {
         self.waiting.push_back((self.given, message.content()));
     }
 
-    /// Fails if the peer has ended the connection.
-    pub(super) fn check_peer(&mut self) -> io::Result<()> {
+    /// Fails if the peer has ended the connection, or if this host has lost the address of it.
+    pub(super) fn check_ends(&mut self) -> io::Result<()> {
         self.wire.check_peer()?;
-        self.acceptance = self.acceptance.filter(|until| Instant::now() < *until);
+        let now = Instant::now();
+        self.acceptance = self.acceptance.filter(|until| now < *until);
+        if now >= self.next_address_check {
+            self.next_address_check = now + ADDRESS_CHECK;
+            let local = SocketAddr::from((self.stream().local_addr()?.ip(), 0));
+            // Without a zone a link-local address cannot be bound to.
+            let is_gone = |error: io::Error| error.kind() == ErrorKind::AddrNotAvailable;
+            if UdpSocket::bind(local).is_err_and(is_gone) {
+                return Err(io::Error::other(format!(
+                    "this host has no address {} any more",
+                    local.ip()
+                )));
+            }
+        }
         Ok(())
     }
 
@@ -136,10 +161,10 @@ impl Session {
             let end = self.progress + STUCK_TIMEOUT;
             let end = until.map_or(end, |until| until.min(end));
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || !ending::may_wait_for_peer(self.progress.elapsed()) {
                 return Err(self.stuck());
             }
-            self.wire.wait_until_writable(left)?;
+            self.wire.wait_until_writable(left.min(ending::LOOK))?;
         }
         Ok(())
     }
@@ -151,7 +176,15 @@ impl Session {
         self.write_all(until)?;
         self.wire.end()?;
         let until = until.unwrap_or_else(|| Instant::now() + STUCK_TIMEOUT);
-        while !self.all_acknowledged()? && Instant::now() < until {
+        let may_wait =
+            |begin: Instant| Instant::now() < until && ending::may_wait_for_peer(begin.elapsed());
+        let begin = Instant::now();
+        while !self.all_acknowledged()? && may_wait(begin) {
+            // A peer that has ended its side in good order may still acknowledge.
+            let peer_has_ended = self.wire.peer_has_ended()?;
+            if peer_has_ended && is_closed(self.stream())? {
+                break;
+            }
             thread::sleep(Duration::from_millis(1));
         }
         if self.acceptance.is_some() {
@@ -237,6 +270,15 @@ fn acknowledged(stream: &TcpStream) -> io::Result<u64> {
     let info = getsockopt(stream, TcpInfo)?;
     Ok(info[BYTES_ACKED])
 }
+
+/// Whether the connection is over, so that nothing more will be acknowledged.
+fn is_closed(stream: &TcpStream) -> io::Result<bool> {
+    let [state, ..] = getsockopt(stream, TcpInfo)?[0].to_ne_bytes();
+    Ok(state == TCP_CLOSE)
+}
+
+/// `TCP_CLOSE` of the kernel's states of a connection.
+const TCP_CLOSE: u8 = 7;
 
 /// The first 128 octets of `struct tcp_info`.
 #[derive(Clone, Copy, Debug)]

@@ -18,22 +18,17 @@ use flow::Conversation;
 use flow::number::protocol;
 use log::{info, warn};
 
+use super::collector::{Collector, Failure, PAUSE_FIRST, Unreachable, keep_trying};
 use super::session::{BUFFER, Peer, Session};
 use super::tls::{Identity, TlsSettings};
-use super::udp::connect;
-use super::{Host, Transport, TransportCounts};
+use super::{Transport, TransportCounts};
+use crate::ending;
 use crate::error::{ExportError, sentence};
 use crate::message::Message;
 use crate::muted::Muted;
 
 /// Live, how long the start of the program waits for the collector.
 const START_PATIENCE: Duration = Duration::from_secs(2);
-
-/// The first pause before a new connection; the next ones double.
-const RECONNECT_FIRST: Duration = Duration::from_secs(1);
-
-/// A replay waits this long for a collector that has gone.
-const REPLAY_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Live, the whole end of a session takes no longer.
 const END_PATIENCE: Duration = Duration::from_secs(10);
@@ -44,8 +39,7 @@ const BACKLOG_MAX: usize = 32 << 20;
 /// What to do without a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// Replay: wait for a new connection, a minute, then give up. A collector that is not there
-    /// at the start is an error.
+    /// Replay: wait for a collector that cannot be reached, a minute by default, then give up.
     Wait,
     /// Live: go on, count what is lost, try again now and then.
     GoOn,
@@ -54,11 +48,13 @@ pub enum Patience {
 /// Where a stream goes and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StreamSettings {
-    pub(crate) host: Host,
+    pub(crate) collector: Collector,
     /// With TLS, its settings.
     pub(crate) tls: Option<TlsSettings>,
     /// Longest pause between attempts to connect again.
     pub(crate) reconnect_max: Duration,
+    /// A replay waits so long for a collector that cannot be reached, or has gone.
+    pub(crate) wait: Duration,
 }
 
 #[derive(Debug)]
@@ -66,6 +62,7 @@ pub(crate) struct StreamTransport {
     name: String,
     peer: Peer,
     reconnect_max: Duration,
+    wait: Duration,
     patience: Patience,
     state: State,
     session_is_new: bool,
@@ -81,7 +78,7 @@ enum State {
     Connected(Session),
     /// Another thread connects: names, hosts and handshakes may take long to answer.
     Connecting {
-        attempt: Receiver<io::Result<Session>>,
+        attempt: Receiver<Result<Session, Failure>>,
         pause: Duration,
     },
     Down {
@@ -97,20 +94,21 @@ impl StreamTransport {
         settings: StreamSettings,
         patience: Patience,
     ) -> Result<Self, ExportError> {
-        let not_opened = |error: io::Error| {
-            ExportError::NotOpened(format!("cannot connect to {name}: {}", sentence(&error)))
-        };
         // The files of TLS are read now: later the program may not have the right to.
-        let tls = settings.tls.as_ref().map(|tls| Identity::new(tls, &settings.host.name));
-        let tls = tls.transpose().map_err(not_opened)?;
-        let peer = Peer { host: settings.host, tls };
+        let host = &settings.collector.host.name;
+        let tls = settings.tls.as_ref().map(|tls| Identity::new(tls, host)).transpose();
+        let tls = tls.map_err(|error| {
+            ExportError::NotOpened(format!("cannot connect to {name}: {}", sentence(&error)))
+        })?;
+        let peer = Peer { collector: settings.collector, tls };
         let now = Instant::now();
         let mut transport = Self {
             name: name.to_owned(),
             peer,
             reconnect_max: settings.reconnect_max,
+            wait: settings.wait,
             patience,
-            state: State::Down { next_attempt: now, pause: RECONNECT_FIRST / 2 },
+            state: State::Down { next_attempt: now, pause: PAUSE_FIRST / 2 },
             session_is_new: true,
             had_session: false,
             reason: String::new(),
@@ -119,7 +117,9 @@ impl StreamTransport {
         };
         match patience {
             Patience::Wait => {
-                let session = Session::open(&transport.peer).map_err(not_opened)?;
+                let session = keep_trying(&format!("connect to {name}"), settings.wait, || {
+                    connect_patiently(&transport.peer)
+                })?;
                 transport.begin(session);
             }
             Patience::GoOn => {
@@ -142,15 +142,15 @@ impl StreamTransport {
         let records = lost.records.records;
         warn!("{}: connection lost: {}; {records} records with it", self.name, sentence(error));
         let begin = Instant::now();
-        self.state = State::Down { next_attempt: begin + RECONNECT_FIRST, pause: RECONNECT_FIRST };
+        self.state = State::Down { next_attempt: begin + PAUSE_FIRST, pause: PAUSE_FIRST };
         if self.patience == Patience::GoOn {
             return Ok(());
         }
-        let last_attempt = begin + REPLAY_PATIENCE;
+        let last_attempt = begin + self.wait;
         while !matches!(self.state, State::Connected(_)) {
             let now = Instant::now();
-            if now >= last_attempt {
-                let seconds = REPLAY_PATIENCE.as_secs();
+            if now >= last_attempt || !ending::may_wait_for_peer(begin.elapsed()) {
+                let seconds = begin.elapsed().as_secs();
                 return Err(ExportError::GaveUp(format!(
                     "{}: the connection was lost and did not come back in {seconds} s",
                     self.name
@@ -159,9 +159,9 @@ impl StreamTransport {
             if let State::Down { next_attempt, .. } = &mut self.state {
                 // The last one is when the time is over.
                 *next_attempt = (*next_attempt).min(last_attempt);
-                thread::sleep(next_attempt.saturating_duration_since(now));
+                thread::sleep(next_attempt.saturating_duration_since(now).min(ending::LOOK));
             }
-            self.seek(REPLAY_PATIENCE);
+            self.seek(ending::LOOK);
         }
         Ok(())
     }
@@ -178,18 +178,22 @@ impl StreamTransport {
         let pause = *pause;
         match attempt.recv_timeout(wait) {
             Ok(Ok(session)) => self.begin(session),
-            Ok(Err(error)) => self.failed(&sentence(&error), pause),
+            Ok(Err(Failure::ForNow(Unreachable(reason)) | Failure::ForGood(reason))) => {
+                self.failed(&reason, pause);
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => self.failed("no thread for it", pause),
         }
     }
 
     fn begin(&mut self, session: Session) {
+        let at =
+            session.stream().peer_addr().map_or_else(|_| String::new(), |at| format!(" to {at}"));
         if self.had_session {
-            info!("{}: connected again", self.name);
+            info!("{}: connected again{at}", self.name);
             self.counts.reconnects += 1;
         } else if !self.reason.is_empty() {
-            info!("{}: connected", self.name);
+            info!("{}: connected{at}", self.name);
         }
         self.state = State::Connected(session);
         self.session_is_new = true;
@@ -227,7 +231,7 @@ impl Transport for StreamTransport {
     /// Hands what waits to the connection; in a replay all of it.
     fn flush(&mut self) -> Result<(), ExportError> {
         let State::Connected(session) = &mut self.state else { return Ok(()) };
-        let result = session.check_peer().and_then(|()| match self.patience {
+        let result = session.check_ends().and_then(|()| match self.patience {
             Patience::Wait => session.write_all(None),
             Patience::GoOn => session.write_some(),
         });
@@ -243,7 +247,7 @@ impl Transport for StreamTransport {
                 Patience::GoOn => Some(Instant::now() + END_PATIENCE),
             };
             let has_backlog = session.backlog() > 0;
-            let result = if has_backlog { session.check_peer() } else { Ok(()) }
+            let result = if has_backlog { session.check_ends() } else { Ok(()) }
                 .and_then(|()| session.write_all(until))
                 .and_then(|()| session.close(until));
             self.counts.errors += u64::from(result.is_err());
@@ -268,16 +272,21 @@ impl Transport for StreamTransport {
         std::mem::take(&mut self.session_is_new)
     }
 
+    fn is_ready(&self) -> bool {
+        matches!(self.state, State::Connected(_))
+    }
+
     /// Also of a collector that is not there yet: the route tells which address is ours. One that
     /// moves to another address later has another conversation.
     fn conversations(&self) -> Vec<Conversation> {
         let conversation = || {
+            let collector = &self.peer.collector;
             let remote = match &self.state {
-                State::Connected(session) => session.stream().peer_addr()?,
-                State::Connecting { .. } | State::Down { .. } => self.peer.host.addresses()?[0],
+                State::Connected(session) => session.stream().peer_addr().ok()?,
+                State::Connecting { .. } | State::Down { .. } => collector.addresses().ok()?[0],
             };
-            let local = connect(remote)?.local_addr()?.ip();
-            Ok::<_, io::Error>(Conversation { protocol: protocol::TCP, local, remote })
+            let local = collector.local_address(remote).ok()?;
+            Some(Conversation { protocol: protocol::TCP, local, remote })
         };
         conversation().into_iter().collect()
     }
@@ -288,8 +297,25 @@ impl Transport for StreamTransport {
     }
 }
 
+/// Connects, and waits for what becomes of it as long as the run is not to end.
+fn connect_patiently(peer: &Peer) -> Result<Session, Failure> {
+    let attempt = connect_beside(peer);
+    loop {
+        match attempt.recv_timeout(ending::LOOK) {
+            Ok(session) => return session,
+            Err(RecvTimeoutError::Timeout) if !ending::is_requested() => {}
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(Failure::ForGood("the run was interrupted".to_owned()));
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Failure::ForGood("no thread for it".to_owned()));
+            }
+        }
+    }
+}
+
 /// Connects in a thread that ends with the attempt.
-fn connect_beside(peer: &Peer) -> Receiver<io::Result<Session>> {
+fn connect_beside(peer: &Peer) -> Receiver<Result<Session, Failure>> {
     let (sender, attempt) = mpsc::sync_channel(1);
     let peer = peer.clone();
     let thread = thread::Builder::new().name("connect".to_owned());

@@ -3,22 +3,31 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use log::warn;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustls::client::Resumption;
-use rustls::pki_types::pem::PemObject;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned};
+
+use super::trust::{Fingerprint, Trust, words};
+use crate::error::sentence;
 
 /// Whom to trust and who we are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TlsSettings {
-    /// PEM file of the authorities to trust instead of the system's.
+    /// PEM file of the authorities to trust instead of the system's, or of the collector's own
+    /// certificate.
     pub(crate) authorities: Option<PathBuf>,
+    /// Of the certificate to trust, whoever vouches for it.
+    pub(crate) fingerprint: Option<Fingerprint>,
     /// PEM files of our certificate and its key, for a collector that asks for one.
     pub(crate) identity: Option<(PathBuf, PathBuf)>,
 }
@@ -35,7 +44,8 @@ impl Identity {
         let config = Arc::new(client_config(settings)?);
         // A zone has a meaning on this host only, and no certificate names it.
         let name = host.split_once('%').map_or(host, |(address, _zone)| address);
-        let peer = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        let peer = ServerName::try_from(name.to_owned())
+            .map_err(|_error| io::Error::other(format!("no certificate can be for {name}")))?;
         Ok(Self { config, peer })
     }
 }
@@ -91,10 +101,10 @@ impl Wire {
         counted.stream.set_read_timeout(Some(timeout))?;
         counted.handshake_end = Some(Instant::now() + timeout);
         let connection =
-            ClientConnection::new(Arc::clone(config), peer.clone()).map_err(io::Error::other)?;
+            ClientConnection::new(Arc::clone(config), peer.clone()).map_err(tls_error)?;
         let mut stream = StreamOwned::new(connection, counted);
         while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock)?;
+            stream.conn.complete_io(&mut stream.sock).map_err(handshake_error)?;
         }
         stream.sock.handshake_end = None;
         Ok(Self::Tls(Box::new(stream)))
@@ -172,11 +182,11 @@ impl Wire {
     }
 
     /// Whether the peer has ended the connection. Fails if it did so with an error.
-    fn peer_has_ended(&mut self) -> io::Result<bool> {
+    pub(super) fn peer_has_ended(&mut self) -> io::Result<bool> {
         let mut word = [0; 64];
         let result = match self {
             Self::Plain(plain) => plain.read(&mut word),
-            Self::Tls(tls) => tls.read(&mut word),
+            Self::Tls(tls) => tls.read(&mut word).map_err(in_words),
         };
         match result {
             Ok(count) => Ok(count == 0),
@@ -226,6 +236,25 @@ fn no_handshake() -> io::Error {
     io::Error::new(ErrorKind::TimedOut, "no end of the TLS handshake")
 }
 
+/// An error of the handshake in words.
+fn handshake_error(error: io::Error) -> io::Error {
+    if error.kind() == ErrorKind::UnexpectedEof {
+        let closed = "the collector has closed the connection in the TLS handshake";
+        return io::Error::new(ErrorKind::UnexpectedEof, closed);
+    }
+    in_words(error)
+}
+
+/// The same error; one of TLS in words.
+fn in_words(error: io::Error) -> io::Error {
+    let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    of_tls.map(|inner| io::Error::new(error.kind(), words(inner))).unwrap_or(error)
+}
+
+fn tls_error(error: rustls::Error) -> io::Error {
+    io::Error::other(words(&error))
+}
+
 impl TlsSettings {
     /// What rustls needs to know for a client.
     pub(crate) fn config(&self) -> io::Result<Arc<ClientConfig>> {
@@ -235,17 +264,27 @@ impl TlsSettings {
 
 fn client_config(settings: &TlsSettings) -> io::Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let trust = match settings.fingerprint {
+        Some(fingerprint) => Trust::fingerprint(&provider, fingerprint),
+        None => authorities(&provider, settings.authorities.as_deref())?,
+    };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(authorities(settings.authorities.as_deref())?);
+        .map_err(tls_error)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(trust));
     let mut config = match &settings.identity {
         None => builder.with_no_client_auth(),
-        Some((certificate, key)) => {
+        Some((certificate, key_file)) => {
             let chain = certificates(certificate)?;
-            let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| io::Error::other(format!("{}: {error}", key.display())))?;
-            builder.with_client_auth_cert(chain, key).map_err(io::Error::other)?
+            let key = PrivateKeyDer::from_pem_file(key_file)
+                .map_err(|error| pem_error(key_file, &error, "no private key in it"))?;
+            let config = builder.with_client_auth_cert(chain, key).map_err(|error| {
+                let (certificate, key) = (certificate.display(), key_file.display());
+                io::Error::other(format!("cert={certificate}, key={key}: {}", words(&error)))
+            })?;
+            warn_of_readers(key_file);
+            config
         }
     };
     // Each connection is a new one, whose certificates are looked at.
@@ -253,33 +292,62 @@ fn client_config(settings: &TlsSettings) -> io::Result<ClientConfig> {
     Ok(config)
 }
 
-fn authorities(file: Option<&Path>) -> io::Result<RootCertStore> {
+/// Warns of a private key that every user of this host can read.
+fn warn_of_readers(key: &Path) {
+    let mode = key.metadata().map_or(0, |metadata| metadata.mode());
+    if mode & OTHERS_READ != 0 {
+        let key = key.display();
+        warn!("{key}: every user of this host can read this private key; chmod o-r {key}");
+    }
+}
+
+/// The bit of a file's mode that lets others read it.
+const OTHERS_READ: u32 = 0o004;
+
+fn authorities(provider: &Arc<CryptoProvider>, file: Option<&Path>) -> io::Result<Trust> {
     let mut roots = RootCertStore::empty();
-    let found = match file {
-        Some(file) => certificates(file)?,
-        None => rustls_native_certs::load_native_certs().certs,
-    };
-    for certificate in found {
-        // The system may have some that are too old to be read; a file of the user may not.
-        let added = roots.add(certificate);
-        if file.is_some() {
-            added.map_err(io::Error::other)?;
+    let given = file.map(certificates).transpose()?.unwrap_or_default();
+    match file {
+        Some(file) => {
+            for certificate in &given {
+                roots.add(certificate.clone()).map_err(|error| {
+                    io::Error::other(format!("{}: {}", file.display(), words(&error)))
+                })?;
+            }
+        }
+        None => {
+            // Some of the system's may be too old to be read.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
     }
     if roots.is_empty() {
-        return Err(io::Error::other("no certificate authority to trust was found"));
+        return Err(io::Error::other(
+            "this system has no certificates of authorities to trust: give ca= or fingerprint=",
+        ));
     }
-    Ok(roots)
+    Trust::authorities(provider, roots, given)
 }
 
 fn certificates(file: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    let named = |error| io::Error::other(format!("{}: {error}", file.display()));
+    let named = |error| pem_error(file, &error, "no certificate in it");
     let found: Vec<_> = CertificateDer::pem_file_iter(file)
         .map_err(named)?
         .collect::<Result<_, _>>()
         .map_err(named)?;
     if found.is_empty() {
-        return Err(io::Error::other(format!("{}: no certificate in it", file.display())));
+        return Err(named(pem::Error::NoItemsFound));
     }
     Ok(found)
+}
+
+/// An error of a PEM file in words.
+#[expect(clippy::wildcard_enum_match_arm, reason = "others may come")]
+fn pem_error(file: &Path, error: &pem::Error, nothing: &str) -> io::Error {
+    let why = match error {
+        pem::Error::Io(error) => sentence(error),
+        pem::Error::NoItemsFound => nothing.to_owned(),
+        pem::Error::MissingSectionEnd { .. } => "it is cut: an END line is missing".to_owned(),
+        other => format!("it is no PEM file: {other}"),
+    };
+    io::Error::other(format!("{}: {why}", file.display()))
 }

@@ -1,7 +1,9 @@
 //! Messages as UDP datagrams, several to a system call (UDP_SEGMENT), at a pace.
+//!
+//! To collectors another socket is another exporter, so with each a session begins. What was made
+//! for the session before is not sent there, since the collector has no templates for it.
 
-use std::io::{self, IoSlice};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::io::IoSlice;
 use std::num::NonZeroU32;
 use std::os::fd::AsRawFd;
 use std::thread;
@@ -13,7 +15,8 @@ use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, getsockopt, sendmsg, sockopt};
 
 use super::pace::Pace;
-use super::{Host, Transport, TransportCounts};
+use super::route::{LAST_WORD, Route, RouteSettings, Router};
+use super::{Patience, Transport, TransportCounts};
 use crate::content::Content;
 use crate::error::{ExportError, sentence};
 use crate::message::{MESSAGE_OCTETS_MIN, Message};
@@ -32,13 +35,10 @@ const SEND_OCTETS_MAX: usize = 65_000;
 const RETRIES_MAX: u32 = 8;
 const RETRY_FIRST: Duration = Duration::from_micros(500);
 
-/// How long the last datagrams may take to come back as unreachable.
-const LAST_WORD: Duration = Duration::from_millis(50);
-
 /// Where datagrams go and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UdpSettings {
-    pub(crate) host: Host,
+    pub(crate) route: RouteSettings,
     /// Largest IP packet, in octets.
     pub(crate) mtu: usize,
     /// Datagrams per second; no limit without.
@@ -48,9 +48,9 @@ pub(crate) struct UdpSettings {
 #[derive(Debug)]
 pub(crate) struct UdpTransport {
     name: String,
-    socket: UdpSocket,
-    /// Octets of the IP and UDP headers.
-    headers: usize,
+    router: Router,
+    patience: Patience,
+    mtu: usize,
     limit: usize,
     segments_max: usize,
     pace: Option<Pace>,
@@ -61,37 +61,25 @@ pub(crate) struct UdpTransport {
     contents: Vec<Content>,
     /// What the last send carried: if nobody listens, the next one says so.
     last_sent: Content,
+    /// Nothing was sent over this route yet.
+    is_untried: bool,
+    session_is_new: bool,
     trouble: Muted,
     counts: TransportCounts,
 }
 
 impl UdpTransport {
-    pub(crate) fn open(name: &str, settings: &UdpSettings) -> Result<Self, ExportError> {
-        let connect_to_one = || {
-            let mut failure = None;
-            for address in settings.host.addresses()? {
-                match connect(address) {
-                    Ok(socket) => return Ok((socket, address)),
-                    Err(error) => failure = Some(error),
-                }
-            }
-            Err(failure.expect("there is an address, and none was good"))
-        };
-        let (socket, address) = connect_to_one().map_err(|error: io::Error| {
-            ExportError::NotOpened(format!("cannot send to {name}: {}", sentence(&error)))
-        })?;
-        Ok(Self::new(name, settings, socket, address))
-    }
-
-    fn new(name: &str, settings: &UdpSettings, socket: UdpSocket, address: SocketAddr) -> Self {
-        let headers = if address.is_ipv4() { 28 } else { 48 };
-        let path = path_mtu(&socket).unwrap_or(usize::MAX);
-        let limit = settings.mtu.min(path).saturating_sub(headers).max(MESSAGE_OCTETS_MIN);
-        Self {
+    pub(crate) fn open(
+        name: &str,
+        settings: &UdpSettings,
+        patience: Patience,
+    ) -> Result<Self, ExportError> {
+        let mut transport = Self {
             name: name.to_owned(),
-            socket,
-            headers,
-            limit,
+            router: Router::open(name, &settings.route, patience)?,
+            patience,
+            mtu: settings.mtu,
+            limit: settings.mtu,
             segments_max: if settings.pace.is_some() { PACED_SEGMENTS_MAX } else { SEGMENTS_MAX },
             pace: settings.pace.map(Pace::new),
             segmentation: true,
@@ -99,31 +87,103 @@ impl UdpTransport {
             segment: 0,
             contents: Vec::with_capacity(SEGMENTS_MAX),
             last_sent: Content::default(),
+            is_untried: true,
+            session_is_new: true,
             trouble: Muted::default(),
             counts: TransportCounts::default(),
-        }
+        };
+        transport.limit = transport.path_limit(usize::MAX);
+        Ok(transport)
+    }
+
+    /// The most octets of a message that the route takes; `unknown` if it is not known.
+    fn path_limit(&self, unknown: usize) -> usize {
+        let route = self.router.route();
+        let headers = if route.is_some_and(|route| route.remote.is_ipv4()) { 28 } else { 48 };
+        let path = route.and_then(path_mtu).unwrap_or(unknown);
+        self.mtu.min(path).saturating_sub(headers).max(MESSAGE_OCTETS_MIN)
+    }
+
+    /// Takes note of a new route: a session begins with it.
+    fn begin(&mut self) {
+        self.counts.reconnects += u64::from(self.counts.sent.messages > 0);
+        self.limit = self.path_limit(usize::MAX);
+        self.segmentation = true;
+        self.last_sent = Content::default();
+        self.is_untried = true;
+        self.session_is_new = true;
     }
 
     /// Sends what waits.
-    fn send_waiting(&mut self) {
+    fn send_waiting(&mut self) -> Result<(), ExportError> {
         if self.contents.is_empty() {
-            return;
+            return Ok(());
         }
         let waiting = std::mem::take(&mut self.waiting);
         let contents = std::mem::take(&mut self.contents);
-        if let Some(pace) = &mut self.pace {
-            pace.wait_for(u32::try_from(contents.len()).unwrap_or(u32::MAX));
+        if self.router.route().is_none() && self.router.may_change() && self.router.renew() {
+            self.begin();
         }
-        let together = self.segmentation && contents.len() > 1;
-        let total = Content::sum(contents.iter().copied());
-        if !together || self.send_segments(&waiting, total).is_err() {
-            for (datagram, &content) in waiting.chunks(self.segment).zip(&contents) {
-                self.send_one(datagram, content);
-            }
+        if self.router.route().is_none() || self.session_is_new {
+            self.counts.errors += 1;
+            self.counts.failed += Content::sum(contents.iter().copied());
+        } else {
+            self.send_all(&waiting, &contents)?;
         }
         (self.waiting, self.contents) = (waiting, contents);
         self.waiting.clear();
         self.contents.clear();
+        Ok(())
+    }
+
+    fn send_all(&mut self, waiting: &[u8], contents: &[Content]) -> Result<(), ExportError> {
+        let (mut waiting, mut contents) = (waiting, contents);
+        let datagrams = u32::try_from(contents.len()).unwrap_or(u32::MAX);
+        if let Some(pace) = &mut self.pace
+            && !pace.wait_for(datagrams)
+        {
+            self.counts.failed += Content::sum(contents.iter().copied());
+            let problem = format!("{}: the run ended before its pace let all leave", self.name);
+            return Err(ExportError::GaveUp(problem));
+        }
+        if std::mem::take(&mut self.is_untried) && self.router.has_others() {
+            let first = self.segment.min(waiting.len());
+            self.try_out(&waiting[..first], contents[0]);
+            (waiting, contents) = (&waiting[first..], &contents[1..]);
+        }
+        let together = self.segmentation && contents.len() > 1 && !self.session_is_new;
+        let total = Content::sum(contents.iter().copied());
+        if together && self.send_segments(waiting, total).is_ok() {
+            return Ok(());
+        }
+        for (datagram, &content) in waiting.chunks(self.segment).zip(contents) {
+            if self.session_is_new {
+                self.counts.failed += content;
+            } else {
+                self.send_one(datagram, content);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the first datagram to the collector's addresses in turn, until one does not refuse
+    /// it. With it the session has begun there.
+    fn try_out(&mut self, datagram: &[u8], content: Content) {
+        let mut addresses_left = self.router.addresses().max(1);
+        loop {
+            addresses_left -= 1;
+            self.send_one(datagram, content);
+            let is_lost = self.session_is_new || self.last_sent != content;
+            if is_lost || !self.router.route().is_some_and(Route::is_refused) {
+                return;
+            }
+            if addresses_left == 0 || !self.router.next() {
+                return self.last_was_lost("nobody listens there");
+            }
+            self.counts.errors += 1;
+            self.counts.sent = self.counts.sent - std::mem::take(&mut self.last_sent);
+            self.limit = self.path_limit(usize::MAX);
+        }
     }
 
     /// Several datagrams of one length in one call. Fails if the kernel or the route cannot cut.
@@ -142,6 +202,7 @@ impl UdpTransport {
             }
             Err(error) => {
                 self.lost(error.desc(), content);
+                self.renew_after(error);
                 Ok(())
             }
         }
@@ -155,7 +216,24 @@ impl UdpTransport {
                     self.shorten();
                 }
                 self.lost(error.desc(), content);
+                self.renew_after(error);
             }
+        }
+    }
+
+    /// An error that is not about the datagram is about the way: makes the socket anew, or takes
+    /// another address of a collector that refuses this one.
+    fn renew_after(&mut self, error: Errno) {
+        if matches!(error, Errno::EMSGSIZE | Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM) {
+            return;
+        }
+        let is_new = if error == Errno::ECONNREFUSED {
+            self.router.may_change() && self.router.next()
+        } else {
+            self.router.renew()
+        };
+        if is_new {
+            self.begin();
         }
     }
 
@@ -169,7 +247,8 @@ impl UdpTransport {
         let mut retries = 0;
         loop {
             let slices = [IoSlice::new(octets)];
-            let socket = self.socket.as_raw_fd();
+            let Some(route) = self.router.route() else { return Err(Errno::ENETUNREACH) };
+            let socket = route.socket.as_raw_fd();
             let sent = sendmsg::<()>(socket, &slices, control, MsgFlags::empty(), None);
             let Err(error) = sent else { return Ok(()) };
             retries += 1;
@@ -179,6 +258,9 @@ impl UdpTransport {
             if error == Errno::ECONNREFUSED {
                 // This is about an earlier datagram; this one was not tried.
                 self.last_was_lost("nobody listens there");
+                if self.router.has_others() && self.router.may_change() {
+                    return Err(error);
+                }
             } else if matches!(error, Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM) {
                 self.counts.errors += 1;
                 thread::sleep(pause);
@@ -197,7 +279,8 @@ impl UdpTransport {
     fn lost(&mut self, why: &str, content: Content) {
         self.counts.errors += 1;
         self.counts.failed += content;
-        self.trouble.warn(format_args!("{}: datagrams are lost: {why}", self.name));
+        let Some(Route { remote, .. }) = self.router.route() else { return };
+        self.trouble.warn(format_args!("{}: datagrams to {remote} are lost: {why}", self.name));
     }
 
     /// The datagrams of the last send did not arrive after all.
@@ -209,11 +292,20 @@ impl UdpTransport {
 
     /// The route takes no datagrams of this length: later ones are shorter.
     fn shorten(&mut self) {
-        let path = path_mtu(&self.socket).unwrap_or(IPV6_MTU_MIN);
-        let limit = path.saturating_sub(self.headers).max(MESSAGE_OCTETS_MIN);
+        let limit = self.path_limit(IPV6_MTU_MIN);
         if limit < self.limit {
+            let path = self.router.route().and_then(path_mtu).unwrap_or(IPV6_MTU_MIN);
             self.trouble.warn(format_args!("{}: the path takes only {path} octets", self.name));
             self.limit = limit;
+        }
+    }
+}
+
+impl UdpTransport {
+    /// Live, between messages: looks whether the collector or the way to it has moved.
+    fn maintain(&mut self) {
+        if self.patience == Patience::GoOn && self.router.maintain() {
+            self.begin();
         }
     }
 }
@@ -224,8 +316,9 @@ impl Transport for UdpTransport {
         let joins = self.contents.len() < self.segments_max
             && length <= self.segment
             && self.waiting.len() + length <= SEND_OCTETS_MAX;
-        if !joins {
-            self.send_waiting();
+        if !joins && let Err(error) = self.send_waiting() {
+            self.counts.failed += message.content();
+            return Err(error);
         }
         if self.contents.is_empty() {
             self.segment = length;
@@ -234,41 +327,59 @@ impl Transport for UdpTransport {
         self.contents.push(message.content());
         if length < self.segment {
             // A shorter datagram can only be the last.
-            self.send_waiting();
+            self.send_waiting()?;
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), ExportError> {
-        self.send_waiting();
+        self.send_waiting()?;
+        self.maintain();
         Ok(())
     }
 
     /// Sends what waits, and hears whether the last datagrams were unwanted.
     fn finish(&mut self) -> Result<(), ExportError> {
-        self.send_waiting();
-        let remote = self.socket.peer_addr().is_ok_and(|peer| !peer.ip().is_loopback());
-        if remote {
+        self.send_waiting()?;
+        let Some(route) = self.router.route() else { return Ok(()) };
+        if !route.remote.ip().is_loopback() {
             thread::sleep(LAST_WORD);
         }
-        if let Ok(Some(error)) = self.socket.take_error() {
+        if let Ok(Some(error)) = route.socket.take_error() {
             self.last_was_lost(&sentence(&error));
         }
         Ok(())
+    }
+
+    /// Whether a session began since this was last asked. What waits was made for the one before.
+    fn session_began(&mut self) -> bool {
+        if self.contents.is_empty() {
+            self.maintain();
+        }
+        if !std::mem::take(&mut self.session_is_new) {
+            return false;
+        }
+        self.counts.failed += Content::sum(self.contents.drain(..));
+        self.waiting.clear();
+        true
     }
 
     fn message_limit(&self) -> usize {
         self.limit
     }
 
+    fn is_ready(&self) -> bool {
+        self.router.route().is_some()
+    }
+
+    /// None while there is no route.
     fn conversations(&self) -> Vec<Conversation> {
-        let ends = self.socket.local_addr().and_then(|ours| Ok((ours, self.socket.peer_addr()?)));
-        ends.map_or_else(
-            |_error| Vec::new(),
-            |(ours, remote)| {
-                vec![Conversation { protocol: protocol::UDP, local: ours.ip(), remote }]
-            },
-        )
+        let of = |route: &Route| Conversation {
+            protocol: protocol::UDP,
+            local: route.local,
+            remote: route.remote,
+        };
+        self.router.route().map(of).into_iter().collect()
     }
 
     fn counts(&self) -> TransportCounts {
@@ -279,17 +390,7 @@ impl Transport for UdpTransport {
 /// What any IPv6 link takes.
 const IPV6_MTU_MIN: usize = 1280;
 
-pub(super) fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
-    let any = match address {
-        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-    };
-    let socket = UdpSocket::bind(any)?;
-    socket.connect(address)?;
-    Ok(socket)
-}
-
 /// What the kernel knows of the path; of IPv4 only.
-fn path_mtu(socket: &UdpSocket) -> Option<usize> {
-    usize::try_from(getsockopt(socket, sockopt::IpMtu).ok()?).ok()
+fn path_mtu(route: &Route) -> Option<usize> {
+    usize::try_from(getsockopt(&route.socket, sockopt::IpMtu).ok()?).ok()
 }

@@ -52,6 +52,7 @@ fn settings() -> ObserverSettings {
 fn table_settings() -> TableSettings {
     TableSettings {
         flows_max: 100,
+        flows_start: 100,
         idle_timeout_ms: IDLE_MS,
         active_timeout_ms: ACTIVE_MS,
         key: KeyFields::SEVEN,
@@ -78,7 +79,8 @@ fn observe(observer: &mut Observer, flows: &mut Flows, (time, host): (u64, u8)) 
 /// The records of packets, each a time and the last octet of its source address.
 fn meter(packets: &[(u64, u8)]) -> (Vec<FlowRecord>, MeterCounts) {
     let mut observer = Observer::new(&settings());
-    let mut flows = Flows { table: FlowTable::new(&table_settings()), records: Vec::new() };
+    let mut flows =
+        Flows { table: FlowTable::new(&table_settings()).unwrap(), records: Vec::new() };
     for &packet in packets {
         observe(&mut observer, &mut flows, packet);
     }
@@ -244,7 +246,8 @@ fn tick_moves_now_forward_only() {
 fn tick_believes_a_packet_up_to_a_second_ahead_of_the_time_of_day() {
     for (ahead_ms, is_believed) in [(1000, true), (1001, false)] {
         let mut observer = Observer::new(&settings());
-        let mut flows = Flows { table: FlowTable::new(&table_settings()), records: Vec::new() };
+        let mut flows =
+            Flows { table: FlowTable::new(&table_settings()).unwrap(), records: Vec::new() };
         observe(&mut observer, &mut flows, (T, 1));
         observe(&mut observer, &mut flows, (T + 100_000, 2));
         observer.tick(Timestamp::from_millis(T + 100_000 - ahead_ms), &mut flows);

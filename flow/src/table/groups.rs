@@ -1,24 +1,18 @@
 //! The memory of the table: groups of slots, where flows are found by a hash.
 //!
-//! A group has 13 cache lines. The first has the tags of its slots and the time when each was last
-//! seen. The slots follow. A packet needs two lines, which are in the same page of memory for four
-//! groups of five.
+//! A packet needs two cache lines of its group (group.rs), which are in the same page of memory for
+//! four groups of five.
 
-use alloc::vec;
 use alloc::vec::Vec;
+use core::mem;
 use core::ops::Range;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, transmute_mut, transmute_ref};
+use zerocopy::{FromZeros, IntoBytes, transmute_mut, transmute_ref};
 
-use super::{LastSeen, Slot};
+use super::group::{FREE, Group, LINE, PASSED, Place, SLOT_LANES, SLOTS, lanes, tag};
+use super::{LastSeen, NoMemory, Slot};
 use crate::hash::pick;
-use crate::prefetch::{LANES, TIMES, lanes_equal, prefetch};
-
-/// Slots of a group. The 13th octet of its tags counts flows that had to go further.
-pub(super) const SLOTS: usize = TIMES;
-
-/// The lanes of a group that are slots.
-const SLOT_LANES: u32 = (1 << SLOTS) - 1;
+use crate::prefetch::{lanes_equal, prefetch};
 
 /// Groups that a flow may be in: its first group and the next ones. This bounds a search even if
 /// all hashes are equal. A full table of 10 M flows needs about 16.
@@ -30,16 +24,6 @@ const LOAD: (u64, u64) = (3, 4);
 /// Groups of a region. A search for all flows skips regions without flows.
 const REGION: u32 = 512;
 
-/// The tag of a free slot.
-const FREE: u8 = 0;
-
-/// A slot: its group, and its lane in the group.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) group: u32,
-    pub(super) lane: u32,
-}
-
 /// The hash of a flow, and its likely place.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Lookup {
@@ -47,71 +31,12 @@ pub(super) struct Lookup {
     pub(super) guess: Place,
 }
 
-/// Tags of the slots, then the number of flows that went on to a later group because this one was
-/// full. A number of 255 stays 255. The other octets are not used.
-type Tags = [u8; LANES];
-
-#[derive(Debug, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-struct Group {
-    /// A [`LastSeen`] each.
-    times: [u32; SLOTS],
-    tags: Tags,
-    slots: [Slot; SLOTS],
-}
-
-const _: () = assert!(size_of::<Group>() == (1 + SLOTS) * LINE);
-
-/// Octets of a cache line.
-const LINE: usize = 64;
-
 /// Octets of a huge page.
 const HUGE_PAGE: usize = 2 << 20;
 
 const WORD: usize = size_of::<u64>();
 
 const GROUP_WORDS: usize = size_of::<Group>() / WORD;
-
-/// The octet of the tags that is this number.
-const PASSED: usize = SLOTS;
-
-impl Group {
-    /// The slots with a tag: slot n is bit n.
-    #[inline]
-    fn lanes(&self, tag: u8) -> u32 {
-        lanes_equal(&self.tags, tag) & SLOT_LANES
-    }
-
-    /// Whether flows of this group are in later groups.
-    #[inline]
-    fn has_passed(&self) -> bool {
-        self.tags[PASSED] != 0
-    }
-
-    /// The lowest lane of `lanes`, its slot prefetched. Lane 32 if `lanes` is empty.
-    #[inline]
-    fn likely(&self, number: u32, lanes: u32) -> Place {
-        let lane = lanes.trailing_zeros();
-        self.prefetch_slot(lane);
-        Place { group: number, lane }
-    }
-
-    /// As [`Group::likely`], for lanes whose tag matches. 3 % of tag matches are false, so the
-    /// second candidate is prefetched too.
-    #[inline]
-    fn candidate(&self, number: u32, lanes: u32) -> Place {
-        let others = lanes & (lanes - 1);
-        if others != 0 {
-            self.prefetch_slot(others.trailing_zeros());
-        }
-        self.likely(number, lanes)
-    }
-
-    #[inline]
-    fn prefetch_slot(&self, lane: u32) {
-        prefetch(self.slots.as_ptr().wrapping_add(lane as usize));
-    }
-}
 
 /// All groups. They are allocated as words, zeroed but not aligned: the kernel gives such memory
 /// without a write, whereas the allocator writes all memory that is to be zeroed and aligned. The
@@ -123,6 +48,7 @@ pub(super) struct Groups {
     start: usize,
     /// Words from there to the end of the last line, or huge page.
     length: usize,
+    /// Groups in use.
     count: u32,
     probes_max: u32,
     /// Flows in each region.
@@ -130,20 +56,62 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Groups for `flows_max` flows. The memory is touched when it is used.
-    pub(super) fn new(flows_max: u32) -> Self {
-        let slots = (u64::from(flows_max) * LOAD.1).div_ceil(LOAD.0);
-        let count = u32::try_from(slots.div_ceil(SLOTS as u64)).expect("fewer groups than flows");
-        let octets = count as usize * size_of::<Group>();
+    /// Groups for `flows_max` flows, of which those for `flows` flows are in use. The memory is
+    /// touched when it is used.
+    pub(super) fn new(flows_max: u32, flows: u32) -> Result<Self, NoMemory> {
+        let octets = usize::try_from(Self::octets_for(flows_max)).map_err(|_error| NoMemory)?;
         let align = if octets < HUGE_PAGE { LINE } else { HUGE_PAGE };
         let (length, spare) = (octets.next_multiple_of(align) / WORD, align / WORD);
-        let words = vec![0; length + spare];
+        let words = u64::new_vec_zeroed(length + spare).map_err(|_error| NoMemory)?;
         let start = words.as_ptr().align_offset(align).min(spare);
-        let regions = vec![0; count.div_ceil(REGION) as usize];
-        Self { words, start, length, count, probes_max: PROBES_MAX.min(count), regions }
+        let regions = Self::count_for(flows_max).div_ceil(REGION) as usize;
+        let regions = u32::new_vec_zeroed(regions).map_err(|_error| NoMemory)?;
+        let mut groups = Self { words, start, length, count: 0, probes_max: 0, regions };
+        groups.use_for(flows);
+        Ok(groups)
     }
 
-    /// All groups, to the end of the last line or huge page.
+    /// Octets of the groups for so many flows.
+    pub(super) fn octets_for(flows: u32) -> u64 {
+        u64::from(Self::count_for(flows)) * size_of::<Group>() as u64
+    }
+
+    fn count_for(flows: u32) -> u32 {
+        let slots = (u64::from(flows) * LOAD.1).div_ceil(LOAD.0);
+        u32::try_from(slots.div_ceil(SLOTS as u64)).expect("fewer groups than flows")
+    }
+
+    /// Uses the groups for so many flows. Returns how many groups were in use before. Flows in them
+    /// are not where their hashes say now.
+    pub(super) fn use_for(&mut self, flows: u32) -> u32 {
+        let count = Self::count_for(flows);
+        self.probes_max = PROBES_MAX.min(count);
+        mem::replace(&mut self.count, count)
+    }
+
+    /// Takes all flows out of a group.
+    pub(super) fn empty(&mut self, number: u32, flows: &mut Vec<(Slot, LastSeen)>) {
+        for lane in self.occupied(number) {
+            let (slot, last_seen) = self.get(Place { group: number, lane });
+            flows.push((*slot, last_seen));
+            self.regions[(number / REGION) as usize] -= 1;
+        }
+        self.group_mut(number).zero();
+    }
+
+    /// Puts a flow that was taken out into a slot that was claimed for it.
+    pub(super) fn put(&mut self, place: Place, flow: (Slot, LastSeen)) {
+        let (slot, last_seen) = self.get_mut(place);
+        (*slot, *last_seen) = flow;
+    }
+
+    /// The first group in which a flow with this hash may be.
+    #[inline]
+    pub(super) fn first_group(&self, hash: u64) -> u32 {
+        pick(hash, self.count)
+    }
+
+    /// All groups, also those that are not in use, to the end of the last line or huge page.
     pub(super) fn memory(&self) -> &[u8] {
         self.words[self.start..self.start + self.length].as_bytes()
     }
@@ -381,30 +349,13 @@ impl Groups {
     }
 }
 
-/// The lanes of a bit mask.
-pub(super) fn lanes(mut mask: u32) -> impl Iterator<Item = u32> {
-    core::iter::from_fn(move || {
-        let lane = mask.trailing_zeros();
-        (mask != 0).then(|| {
-            mask &= mask - 1;
-            lane
-        })
-    })
-}
-
-/// The tag of a hash: an octet that does not decide the group, never [`FREE`].
-#[inline]
-fn tag(hash: u64) -> u8 {
-    hash.to_le_bytes()[0].max(FREE + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_group_begins_with_a_line_of_zeros() {
-        let groups = Groups::new(100);
+        let groups = Groups::new(100, 100).unwrap();
         for number in 0..groups.count() {
             let group = groups.group(number);
             assert_eq!(core::ptr::from_ref(group).addr() % LINE, 0);

@@ -3,8 +3,9 @@
 //! A keyed hash of the flow key names a group of 12 slots. The tags of a group (one octet of the
 //! hash per slot) tell which slots to compare; the whole key decides. A flow whose group is full
 //! goes to one of the next groups, and the full groups count it, so that a search knows when to
-//! stop. The table never grows. When it holds `flows_max` flows, or all groups of a new flow are
-//! full, the longest-idle flow of the group is exported early (reason 5).
+//! stop. The memory of `flows_max` flows is reserved at the start; the table grows within it
+//! (growth.rs). When it holds `flows_max` flows, or all groups of a new flow are full, the
+//! longest-idle flow of the group is exported early (reason 5).
 //!
 //! Packets are added strictly in order, up to three bursts after they were pushed: meanwhile their
 //! memory is prefetched (pending.rs).
@@ -12,12 +13,16 @@
 //! Times in slots are the low 32 bits of milliseconds. They are unambiguous: the sweep visits every
 //! flow within [`HORIZON_MS`], and later packets never enter the table.
 
+mod group;
 mod groups;
+mod growth;
 mod pending;
+mod settings;
 mod sweep;
 mod timeouts;
 
-use groups::{Groups, Place};
+use group::Place;
+use groups::Groups;
 use pending::{Burst, Pending};
 use sweep::Sweep;
 use timeouts::{Age, LastSeen, Timeouts};
@@ -26,7 +31,6 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use crate::clock::{CLOCKS, NO_CLOCK, NewClock};
 use crate::details::DetailsIndex;
 use crate::hash::HashSeed;
-use crate::key::KeyFields;
 use crate::number::tcp_control::{FIN, RST, SYN};
 use crate::observation::{KeyMask, Observation, Words, low32};
 use crate::record::{FlowEndReason, FlowRecord, RecordTally};
@@ -34,9 +38,7 @@ use crate::tags::Tags;
 use crate::time::Timestamp;
 
 pub use pending::BURST_MAX;
-
-/// The longest idle or active timeout, in milliseconds: one day.
-pub const TIMEOUT_MS_MAX: u32 = 24 * 60 * 60 * 1000;
+pub use settings::{NoMemory, TIMEOUT_MS_MAX, TableSettings};
 
 /// The sweep visits every flow within this time of the trace clock, in milliseconds.
 const HORIZON_MS: u64 = 1 << 28;
@@ -47,24 +49,6 @@ const LINGER_MS: u32 = 2000;
 
 /// Packets between two steps of the sweep.
 const PACKETS_PER_SWEEP: u32 = 64;
-
-/// Settings of a [`FlowTable`].
-#[derive(Clone, Copy, Debug)]
-pub struct TableSettings {
-    /// The most flows in the table; at least 1. A flow takes 93 octets of memory.
-    pub flows_max: u32,
-    /// Milliseconds, 1 to [`TIMEOUT_MS_MAX`].
-    pub idle_timeout_ms: u32,
-    /// Milliseconds, 1 to [`TIMEOUT_MS_MAX`].
-    pub active_timeout_ms: u32,
-    /// Fields of the flow key.
-    pub key: KeyFields,
-    /// Of the keyed hash.
-    pub seed: HashSeed,
-    /// Packets whose memory is prefetched together, 1 to [`BURST_MAX`]. Records do not depend on
-    /// it.
-    pub burst: u16,
-}
 
 /// The flows of one worker.
 #[derive(Debug)]
@@ -77,6 +61,8 @@ pub struct FlowTable {
     /// Wraps.
     packets_added: u32,
     flows: u32,
+    /// Flows for which groups are in use.
+    room: u32,
     flows_max: u32,
     groups: Groups,
     pending: Pending,
@@ -85,10 +71,12 @@ pub struct FlowTable {
     offsets: [i64; CLOCKS],
     sweep: Sweep,
     ended: [RecordTally; FlowEndReason::ALL.len()],
+    /// The earliest and the latest packet time of all records.
+    period: (Timestamp, Timestamp),
 }
 
 /// A flow. Its last time is kept beside its tag.
-#[derive(Debug, FromBytes, IntoBytes, Immutable)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 struct Slot {
     words: Words,
@@ -103,16 +91,17 @@ const _: () = assert!(size_of::<Slot>() == 64);
 impl FlowTable {
     /// An empty table. All memory is reserved here.
     ///
+    /// # Errors
+    ///
+    /// The system does not give this memory.
+    ///
     /// # Panics
     ///
-    /// If a setting is out of its range, or if there is not enough memory.
-    pub fn new(settings: &TableSettings) -> Self {
-        let timeouts = 1..=TIMEOUT_MS_MAX;
-        assert!(timeouts.contains(&settings.idle_timeout_ms), "idle timeout out of range");
-        assert!(timeouts.contains(&settings.active_timeout_ms), "active timeout out of range");
-        assert!(settings.flows_max > 0, "flows_max is 0");
+    /// If a setting is out of its range.
+    pub fn new(settings: &TableSettings) -> Result<Self, NoMemory> {
+        settings.check();
         let connections = settings.key.contains_five_tuple();
-        Self {
+        Ok(Self {
             seed: settings.seed,
             mask: KeyMask::new(settings.key),
             timeouts: Timeouts {
@@ -123,14 +112,16 @@ impl FlowTable {
             closing_bits: if connections { FIN | RST } else { 0 },
             packets_added: 0,
             flows: 0,
+            room: settings.flows_start,
             flows_max: settings.flows_max,
-            groups: Groups::new(settings.flows_max),
+            groups: Groups::new(settings.flows_max, settings.flows_start)?,
             pending: Pending::new(settings.burst),
             now: Timestamp::default(),
             offsets: [0; CLOCKS],
             sweep: Sweep::default(),
             ended: [RecordTally::default(); FlowEndReason::ALL.len()],
-        }
+            period: (Timestamp::MAX, Timestamp::default()),
+        })
     }
 
     /// Flows in the table.
@@ -141,6 +132,11 @@ impl FlowTable {
     /// Records that left the table, by reason in the order of [`FlowEndReason::ALL`].
     pub fn ended(&self) -> [RecordTally; FlowEndReason::ALL.len()] {
         self.ended
+    }
+
+    /// The earliest and the latest packet time of these records.
+    pub fn period(&self) -> Option<(Timestamp, Timestamp)> {
+        (self.period.0 <= self.period.1).then_some(self.period)
     }
 
     /// The memory of the table, for advice to the operating system.
@@ -343,18 +339,23 @@ impl FlowTable {
 
     #[inline(never)]
     fn create(&mut self, hash: u64, packet: &Observation, end: &mut impl FnMut(FlowRecord)) {
-        if self.flows == self.flows_max {
-            self.evict(hash, end);
+        if self.flows == self.room {
+            self.make_room(hash, end);
         }
-        let place = match self.groups.claim(hash) {
+        let place = self.claim(hash, end);
+        self.flows += 1;
+        self.begin(place, packet);
+    }
+
+    /// Takes a slot for a flow with this hash.
+    fn claim(&mut self, hash: u64, end: &mut impl FnMut(FlowRecord)) -> Place {
+        match self.groups.claim(hash) {
             Some(place) => place,
             None => {
                 self.evict(hash, end);
                 self.groups.claim(hash).expect("the first group has a free slot now")
             }
-        };
-        self.flows += 1;
-        self.begin(place, packet);
+        }
     }
 
     fn begin(&mut self, place: Place, packet: &Observation) {
@@ -463,6 +464,8 @@ impl FlowTable {
     #[inline]
     fn emit(&mut self, record: FlowRecord, end: &mut impl FnMut(FlowRecord)) {
         self.ended[record.end_reason as usize - 1].count(&record);
+        self.period.0 = self.period.0.min(record.start);
+        self.period.1 = self.period.1.max(record.end);
         end(record);
     }
 

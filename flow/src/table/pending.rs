@@ -40,7 +40,6 @@ pub(super) struct Burst {
 
 impl Pending {
     pub(super) fn new(burst: u16) -> Self {
-        assert!((1..=BURST_MAX).contains(&burst), "burst out of range");
         let new = || Box::new(Burst::new());
         Self { filling: new(), first: new(), second: Some(new()), burst: burst.into() }
     }

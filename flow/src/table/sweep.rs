@@ -4,7 +4,7 @@
 //! and the trace clock pace it, so that no packet waits long. The time at which the sweep finds a
 //! flow does not change the record: the deadlines decide what the record says.
 
-use super::groups::{Place, lanes};
+use super::group::{Place, lanes};
 use super::{FlowTable, HORIZON_MS};
 use crate::observation::low32;
 use crate::prefetch::lanes_behind;
@@ -52,7 +52,7 @@ impl FlowTable {
     pub(super) fn sweep_some(&mut self, end: &mut impl FnMut(FlowRecord)) {
         self.pace();
         // A fuller table is swept faster: expired flows should leave before others are evicted.
-        let filling = u64::from(self.flows) * 4 / u64::from(self.flows_max);
+        let filling = u64::from(self.flows) * 4 / u64::from(self.room);
         let count = (self.sweep.due / PASS_MS).min(GROUPS_MAX << filling);
         self.sweep.due -= count * PASS_MS;
         self.sweep_next(count, end);

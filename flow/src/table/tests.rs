@@ -3,7 +3,8 @@ use alloc::vec::Vec;
 use super::*;
 use crate::clock::TraceTime;
 use crate::frame::{Fragment, Packet};
-use crate::key::{Address, IpVersion, KeyField, Ports};
+use crate::hash::HashSeed;
+use crate::key::{Address, IpVersion, KeyField, KeyFields, Ports};
 use crate::point::ObservationPoint;
 
 const ACK: u8 = 0x10;
@@ -22,13 +23,14 @@ impl Fixture {
     }
 
     fn with(flows_max: u32, fields: KeyFields) -> Self {
-        let table = FlowTable::new(&Self::settings(flows_max, fields));
+        let table = FlowTable::new(&Self::settings(flows_max, fields)).unwrap();
         Self { table, fields, now: 0, records: Vec::new() }
     }
 
     fn settings(flows_max: u32, key: KeyFields) -> TableSettings {
         TableSettings {
             flows_max,
+            flows_start: flows_max,
             idle_timeout_ms: 15_000,
             active_timeout_ms: 60_000,
             key,
@@ -357,7 +359,7 @@ fn constructed_collisions_cost_a_bounded_search_and_lose_nothing() {
         fixture.packet(0, host, ACK).packet(1, host, ACK);
     }
     // So many groups hold them, then each new one takes the place of an old one.
-    assert_eq!(fixture.table.flows(), groups::PROBES_MAX * u32::try_from(groups::SLOTS).unwrap());
+    assert_eq!(fixture.table.flows(), groups::PROBES_MAX * u32::try_from(group::SLOTS).unwrap());
     fixture.finish();
     let records = fixture.records();
     assert_eq!(records.iter().map(|record| record.2).sum::<u64>(), 2 * colliding.len() as u64);
@@ -408,7 +410,7 @@ fn records_come_in_the_same_order_whatever_the_bursts() {
     // `settled`: how often the table is told to settle, in packets.
     let run = |burst: u16, settled: usize| {
         let settings = TableSettings { burst, ..Fixture::settings(300, KeyFields::SEVEN) };
-        let (mut table, mut records) = (FlowTable::new(&settings), Vec::new());
+        let (mut table, mut records) = (FlowTable::new(&settings).unwrap(), Vec::new());
         for some in packets.chunks(settled) {
             table.process(some, &mut |record| records.push(record));
             table.settle(&mut |record| records.push(record));
@@ -422,4 +424,41 @@ fn records_come_in_the_same_order_whatever_the_bursts() {
     {
         assert_eq!(run(burst, settled), one, "bursts of {burst}, settled after {settled}");
     }
+}
+
+#[test]
+fn growing_tables_keep_all_flows() {
+    for flows_start in [1, 7, 8, 100, 999, 1000] {
+        let settings = TableSettings { flows_start, ..Fixture::settings(1000, KeyFields::SEVEN) };
+        let table = FlowTable::new(&settings).unwrap();
+        let mut fixture = Fixture { table, ..Fixture::new() };
+        let start = fixture.table.groups.count();
+        (0..1000).for_each(|host| _ = fixture.packet(host.into(), host, ACK));
+        assert_eq!(fixture.records(), [], "{flows_start}: none has ended");
+        let end = fixture.table.groups.count();
+        assert!(start < end || flows_start > 990, "{flows_start}: {start} groups, then {end}");
+        (0..1000).for_each(|host| _ = fixture.packet(1000, host, ACK));
+        assert_eq!((fixture.records(), fixture.table.flows()), (Vec::new(), 1000), "all are found");
+        // The next one ends another early.
+        fixture.packet(1000, 1000, ACK);
+        assert_eq!(fixture.records().len(), 1);
+        fixture.finish();
+        let records = fixture.records();
+        assert_eq!(records.len(), 1000);
+        assert_eq!(records.iter().filter(|(_, _, packets, _)| *packets == 2).count(), 999);
+        for group in 0..fixture.table.groups.count() {
+            assert_eq!(fixture.table.groups.passed(group), 0, "{flows_start}: group {group}");
+        }
+    }
+}
+
+#[test]
+fn growing_tables_end_expired_flows_first() {
+    let settings = TableSettings { flows_start: 100, ..Fixture::settings(1000, KeyFields::SEVEN) };
+    let table = FlowTable::new(&settings).unwrap();
+    let mut fixture = Fixture { table, ..Fixture::new() };
+    (0..100).for_each(|host| _ = fixture.packet(0, host, ACK));
+    fixture.packet(15_500, 100, ACK);
+    assert_eq!(fixture.records(), [(0, 0, 1, IdleTimeout); 100]);
+    fixture.finish();
 }

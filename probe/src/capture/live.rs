@@ -35,6 +35,8 @@ pub(crate) struct SourceCounts {
     pub(crate) lent: u64,
     /// Counted by the kernel as lost.
     pub(crate) lost: u64,
+    /// Of both, those that an XDP program had redirected.
+    pub(crate) redirected: u64,
     /// What the kernel says of why: these overlap, and add up to nothing.
     pub(crate) causes: BTreeMap<&'static str, u64>,
 }
@@ -43,8 +45,27 @@ impl AddAssign for SourceCounts {
     fn add_assign(&mut self, other: Self) {
         self.lent += other.lent;
         self.lost += other.lost;
+        self.redirected += other.redirected;
         for (cause, count) in other.causes {
             *self.causes.entry(cause).or_default() += count;
+        }
+    }
+}
+
+impl SourceCounts {
+    /// What was counted since other counts, which were earlier.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        let before = |cause: &str| earlier.causes.get(cause).copied().unwrap_or_default();
+        Self {
+            lent: self.lent - earlier.lent,
+            lost: self.lost - earlier.lost,
+            redirected: self.redirected - earlier.redirected,
+            causes: self
+                .causes
+                .iter()
+                .map(|(cause, count)| (*cause, count - before(cause)))
+                .filter(|(_, count)| *count > 0)
+                .collect(),
         }
     }
 }
@@ -103,6 +124,7 @@ impl From<XskCounts> for SourceCounts {
         Self {
             lent: counts.lent,
             lost: counts.lost(),
+            redirected: counts.lent + counts.lost(),
             causes: causes([
                 ("rx_dropped", counts.rx_dropped),
                 ("rx_ring_full", counts.rx_ring_full),
@@ -119,6 +141,7 @@ impl From<PacketCounts> for SourceCounts {
         Self {
             lent: counts.lent,
             lost: counts.drops + counts.unreadable,
+            redirected: 0,
             causes: causes([
                 ("ring_full", counts.drops),
                 ("ring_freezes", counts.freezes),

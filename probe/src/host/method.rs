@@ -85,13 +85,13 @@ impl Method {
 }
 
 impl Wanted {
-    pub(crate) fn new(settings: &LiveSettings, before: Option<Kind>) -> Self {
+    pub(crate) fn new(settings: &LiveSettings, memory_max: u64, before: Option<Kind>) -> Self {
         Self {
             capture: settings.capture,
             take_interface: settings.take_interface,
             direction: settings.direction,
             ring: settings.ring,
-            memory_max: settings.umem_max / settings.interface.len() as u64,
+            memory_max,
             before,
         }
     }

@@ -2,10 +2,12 @@
 
 pub(crate) mod doctor;
 pub(crate) mod interface;
+pub(crate) mod memory;
 pub(crate) mod method;
 #[cfg(test)]
 pub(crate) mod namespace;
 pub(crate) mod ports;
 pub(crate) mod priority;
 pub(crate) mod rights;
+pub(crate) mod signals;
 pub(crate) mod system;

@@ -18,6 +18,7 @@ use log::{error, warn};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::capture::lease::Lease;
 use crate::capture::live::{LiveSource, SourceCounts};
 use crate::capture::{CaptureError, PacketSource, Polled};
 use crate::host::priority::{self, Priority};
@@ -53,6 +54,9 @@ const DRAIN_PAUSE: Duration = Duration::from_millis(2);
 pub(crate) struct Attached {
     pub(crate) port: usize,
     pub(crate) source: LiveSource,
+    pub(crate) lease: Lease,
+    /// Since when nothing more comes, because the lease has ended.
+    stopped: Option<Instant>,
 }
 
 /// What a worker publishes, by copy.
@@ -71,7 +75,7 @@ pub(crate) struct LiveWorker<'a> {
     worker: Worker,
     observer: Observer,
     sources: Vec<Attached>,
-    /// Sockets of interfaces that came back.
+    /// Sockets that were opened later.
     arrivals: Receiver<Attached>,
     published: &'a Mutex<Snapshot>,
     stop: &'a AtomicBool,
@@ -88,7 +92,6 @@ pub(crate) struct LiveWorker<'a> {
 pub(crate) struct WorkerInput<'a> {
     pub(crate) sources: Vec<Attached>,
     pub(crate) arrivals: Receiver<Attached>,
-    pub(crate) ports: usize,
     pub(crate) published: &'a Mutex<Snapshot>,
     /// Set when capture has ended.
     pub(crate) stop: &'a AtomicBool,
@@ -106,7 +109,7 @@ impl<'a> LiveWorker<'a> {
             published: input.published,
             stop: input.stop,
             priority: input.is_real_time.then(Priority::inherited),
-            closed: vec![SourceCounts::default(); input.ports],
+            closed: Vec::new(),
             ticks: 0,
             was_idle: false,
         }
@@ -143,20 +146,19 @@ impl<'a> LiveWorker<'a> {
         self.move_clock();
         self.observer.finish(&mut self.worker);
         let now = self.observer.now();
-        while !self.sources.is_empty() {
-            self.close(0);
-        }
+        let leases: Vec<_> = (0..self.sources.len()).rev().map(|last| self.close(last)).collect();
         let (meter, sources) = (self.observer.counts(), self.closed);
         let published = self.published;
         let ended = self.worker.finish(now);
         publish(published, Snapshot { meter, ended, flows: 0, sources });
+        drop(leases);
     }
 
     /// Empties the rings after capture has ended.
     fn drain(&mut self) {
         let end = Instant::now() + DRAIN;
         self.sources.extend(self.arrivals.try_iter());
-        self.sources.iter_mut().for_each(|attached| attached.source.stop());
+        self.sources.iter_mut().for_each(Attached::stop);
         while Instant::now() < end {
             if !self.round() {
                 if self.sources.iter_mut().all(|attached| attached.source.is_drained()) {
@@ -178,7 +180,10 @@ impl<'a> LiveWorker<'a> {
                     index += 1;
                 }
                 Err(problem) => {
-                    error!("{problem}");
+                    // One that is to be closed may be of an interface that is gone.
+                    if !self.sources[index].lease.has_ended() {
+                        error!("{problem}");
+                    }
                     self.close(index);
                 }
             }
@@ -205,6 +210,7 @@ impl<'a> LiveWorker<'a> {
             self.worker.records.flush();
         }
         self.sources.extend(self.arrivals.try_iter());
+        let leases = self.close_ended();
         let snapshot = Snapshot {
             meter: self.observer.counts(),
             ended: self.worker.ended(),
@@ -212,6 +218,37 @@ impl<'a> LiveWorker<'a> {
             sources: self.count_sources(),
         };
         publish(self.published, snapshot);
+        // Who sees that no socket is open also finds what they counted.
+        drop(leases);
+    }
+
+    /// Closes the sockets whose lease has ended, when their rings are empty.
+    fn close_ended(&mut self) -> Vec<Lease> {
+        let mut leases = Vec::new();
+        let mut index = 0;
+        while index < self.sources.len() {
+            if self.sources[index].lease.has_ended() && self.is_finished(index) {
+                leases.push(self.close(index));
+            } else {
+                index += 1;
+            }
+        }
+        leases
+    }
+
+    /// Stops a socket, or finds out whether it has been stopped and nothing is left of it.
+    fn is_finished(&mut self, index: usize) -> bool {
+        let Some(stopped) = self.sources[index].stopped else {
+            self.sources[index].stop();
+            return false;
+        };
+        match self.turn(index) {
+            Ok(Polled::More) => stopped.elapsed() > DRAIN,
+            Ok(Polled::Idle | Polled::End) => {
+                self.sources[index].source.is_drained() || stopped.elapsed() > DRAIN
+            }
+            Err(_) => true,
+        }
     }
 
     /// Moves the clock by the time of day.
@@ -222,16 +259,17 @@ impl<'a> LiveWorker<'a> {
 
     fn count_sources(&mut self) -> Vec<SourceCounts> {
         let mut counts = self.closed.clone();
-        for Attached { port, source } in &mut self.sources {
-            counts[*port] += source.counts();
+        for Attached { port, source, .. } in &mut self.sources {
+            *of_port(&mut counts, *port) += source.counts();
         }
         counts
     }
 
     /// Closes a socket and keeps its counters.
-    fn close(&mut self, index: usize) {
-        let Attached { port, mut source } = self.sources.remove(index);
-        self.closed[port] += source.last_counts();
+    fn close(&mut self, index: usize) -> Lease {
+        let Attached { port, mut source, lease, .. } = self.sources.remove(index);
+        *of_port(&mut self.closed, port) += source.last_counts();
+        lease
     }
 
     /// Longest sleep that no ring overflows in; `None` if the worker should wait in `poll`.
@@ -253,6 +291,15 @@ impl<'a> LiveWorker<'a> {
 }
 
 impl Attached {
+    pub(crate) fn new(port: usize, source: LiveSource, lease: &Lease) -> Self {
+        Self { port, source, lease: lease.clone(), stopped: None }
+    }
+
+    fn stop(&mut self) {
+        self.source.stop();
+        self.stopped = Some(Instant::now());
+    }
+
     /// Whether its ring fills up within milliseconds at high rates.
     pub(crate) fn has_little_room(&self) -> bool {
         matches!(self.source, LiveSource::Xdp(_))
@@ -261,6 +308,14 @@ impl Attached {
     fn readable(&self) -> PollFd<'_> {
         PollFd::new(self.source.as_fd(), PollFlags::POLLIN)
     }
+}
+
+/// The counts of an interface, which may be one more than there were.
+fn of_port(counts: &mut Vec<SourceCounts>, port: usize) -> &mut SourceCounts {
+    if counts.len() <= port {
+        counts.resize_with(port + 1, SourceCounts::default);
+    }
+    &mut counts[port]
 }
 
 fn wait(sockets: &mut [PollFd<'_>], longest: Duration) {
@@ -282,17 +337,15 @@ fn publish(published: &Mutex<Snapshot>, snapshot: Snapshot) {
 }
 
 /// The sum over all workers.
-pub(crate) fn sum(published: &[Mutex<Snapshot>], ports: usize) -> Snapshot {
-    let mut sum = Snapshot { sources: vec![SourceCounts::default(); ports], ..Snapshot::default() };
+pub(crate) fn sum(published: &[Mutex<Snapshot>]) -> Snapshot {
+    let mut sum = Snapshot::default();
     for one in published {
         let one = one.lock().unwrap_or_else(PoisonError::into_inner);
         sum.meter += one.meter;
-        for (total, part) in sum.ended.iter_mut().zip(one.ended) {
-            *total += part;
-        }
+        sum.ended += one.ended;
         sum.flows += one.flows;
-        for (total, part) in sum.sources.iter_mut().zip(&one.sources) {
-            *total += part.clone();
+        for (port, part) in one.sources.iter().enumerate() {
+            *of_port(&mut sum.sources, port) += part.clone();
         }
     }
     sum

@@ -5,6 +5,7 @@ pub(crate) mod output;
 pub(crate) mod queue;
 pub(crate) mod replay;
 pub(crate) mod session;
+pub(crate) mod so_far;
 pub(crate) mod stages;
 pub(crate) mod worker;
 

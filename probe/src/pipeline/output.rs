@@ -9,6 +9,7 @@ use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
 use flow::{RecordTally, Timestamp};
 use log::error;
 
+use crate::host::signals;
 use crate::pipeline::queue::{Delivery, Merge, Pool};
 use crate::pipeline::worker::wall_clock;
 
@@ -28,25 +29,42 @@ pub(crate) struct OutputEnd {
     pub(crate) error: Option<ExportError>,
 }
 
+impl OutputEnd {
+    /// The end of an output that was not given anything.
+    pub(crate) fn of_nothing(output: Output<'_>) -> Self {
+        let counts = output.exporter.counts();
+        Self { name: output.name, counts, dropped: RecordTally::default(), error: None }
+    }
+}
+
 /// The loop of an output.
 pub(crate) struct OutputLoop<'output, 'run> {
     pub(crate) output: Output<'output>,
     pub(crate) merge: Merge,
     pub(crate) pool: Pool,
     /// `None` in a replay of files: records leave when a message or buffer is full.
-    pub(crate) ticks: Option<Ticks<'run>>,
+    pub(crate) ticks: Option<Ticks>,
+    /// Where its counts are published.
+    pub(crate) published: &'run Mutex<ExportCounts>,
     /// Outputs that have not given up.
     pub(crate) outputs_left: &'run AtomicUsize,
 }
 
 /// What an output does from time to time.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ticks<'a> {
+pub(crate) struct Ticks {
     /// How often the exporter is told that time has passed.
     pub(crate) period: Duration,
-    /// Live: where its counts are published. The time of day is the clock then. In a replay of a
-    /// pipe the clock is the latest export time of a record.
-    pub(crate) published: Option<&'a Mutex<ExportCounts>>,
+    pub(crate) clock: Clock,
+}
+
+/// Which time an exporter is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// Live.
+    TimeOfDay,
+    /// In a replay of a pipe: the latest export time of a record.
+    Records,
 }
 
 impl OutputLoop<'_, '_> {
@@ -55,6 +73,7 @@ impl OutputLoop<'_, '_> {
         let (mut lost, mut lost_events) = (RecordTally::default(), 0);
         let mut failure = None;
         let mut exported = Timestamp::default();
+        let mut reopenings = 0;
         let mut next_tick = self.ticks.map(|ticks| Instant::now() + ticks.period);
         loop {
             let result = match self.merge.receive(next_tick) {
@@ -81,9 +100,16 @@ impl OutputLoop<'_, '_> {
             };
             let result =
                 result.and_then(|()| self.tick_if_due(&mut next_tick, exported, failure.is_none()));
+            let asked = signals::reopenings();
+            let is_asked = std::mem::replace(&mut reopenings, asked) != asked && failure.is_none();
+            let result =
+                result.and_then(|()| if is_asked { self.output.exporter.reopen() } else { Ok(()) });
             if let Err(error) = result {
                 failure = Some(self.give_up(error));
             }
+            let mut counts = self.output.exporter.counts();
+            counts.failed += lost;
+            self.publish(counts);
         }
         if failure.is_none()
             && let Err(error) = self.output.exporter.finish()
@@ -110,18 +136,17 @@ impl OutputLoop<'_, '_> {
             return Ok(());
         }
         *next = Some(now + ticks.period);
-        let time = if ticks.published.is_some() { wall_clock() } else { exported };
+        let time = match ticks.clock {
+            Clock::TimeOfDay => wall_clock(),
+            Clock::Records => exported,
+        };
         // Before the first record a replay has no time.
         let has_time = time > Timestamp::default();
-        let result = if open && has_time { self.output.exporter.tick(time) } else { Ok(()) };
-        self.publish(self.output.exporter.counts());
-        result
+        if open && has_time { self.output.exporter.tick(time) } else { Ok(()) }
     }
 
     fn publish(&self, counts: ExportCounts) {
-        if let Some(published) = self.ticks.and_then(|ticks| ticks.published) {
-            *published.lock().unwrap_or_else(PoisonError::into_inner) = counts;
-        }
+        *self.published.lock().unwrap_or_else(PoisonError::into_inner) = counts;
     }
 
     fn give_up(&self, error: ExportError) -> ExportError {

@@ -23,6 +23,16 @@ const REPLAY_BATCHES: usize = 64;
 /// slow.
 const LIVE_BATCHES: (usize, usize) = (1024, 4096);
 
+/// Most octets of records that wait on the queues of a live run for an output, with so many flows.
+pub(crate) fn live_memory(flows_max: usize) -> u64 {
+    let batch = BATCH_RECORDS * size_of::<FlowRecord>();
+    live_batches(flows_max) as u64 * batch as u64
+}
+
+fn live_batches(flows_max: usize) -> usize {
+    (flows_max / BATCH_RECORDS).clamp(LIVE_BATCHES.0, LIVE_BATCHES.1)
+}
+
 /// Longest time that a thread waits for room in a queue at the end of a live run.
 const END_WAIT: Duration = Duration::from_secs(20);
 
@@ -188,7 +198,7 @@ impl QueueSet {
 
     /// One queue from all workers, with room for as many records as all tables hold, within limits.
     pub(crate) fn live(workers: usize, outputs: usize, has_stages: bool, flows_max: usize) -> Self {
-        let batches = (flows_max / BATCH_RECORDS).clamp(LIVE_BATCHES.0, LIVE_BATCHES.1);
+        let batches = live_batches(flows_max);
         let pool = Pool::new(batches);
         let mut merge = Merge::new(DroppedOnWay::default());
         let sender = merge.add(batches);

@@ -12,16 +12,18 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use exporter::MeterReport;
 use flow::{
-    HashSeed, KeyFields, MeterCounts, NewClock, Observation, Observer, Sink, Stage, TableSettings,
-    Timestamp,
+    FlowTable, HashSeed, KeyFields, MeterCounts, NewClock, Observation, Observer, Sink, Stage,
+    TableSettings, Timestamp,
 };
 
 use crate::capture::file::{FileSource, Input};
 use crate::capture::{CaptureError, PacketSource, Polled};
-use crate::pipeline::output::{Output, OutputEnd, OutputLoop, Ticks};
-use crate::pipeline::queue::{QueueSet, RecordQueue, clear};
+use crate::pipeline::output::{Clock, Output, OutputEnd, OutputLoop, Ticks};
+use crate::pipeline::queue::{QueueSet, clear};
+use crate::pipeline::so_far::SoFar;
 use crate::pipeline::stages::{Mode, StageLoop};
-use crate::pipeline::worker::{Ended, Worker, join, new_table, spawn};
+use crate::pipeline::worker::{Ended, Worker, join, spawn};
+use crate::report::totals::Totals;
 use crate::settings::config::{Config, Source};
 
 /// Frames of a block.
@@ -37,13 +39,16 @@ const FLOWS_SPLIT: u32 = 10_000;
 const REST: usize = 32;
 
 /// What came through a pipe leaves each second, though a message is not full.
-const PIPE_TICKS: Ticks<'static> = Ticks { period: Duration::from_secs(1), published: None };
+const PIPE_TICKS: Ticks = Ticks { period: Duration::from_secs(1), clock: Clock::Records };
+
+/// The table of a pipe ticks so often in packet time: its records are waited for.
+const PIPE_SWEEP_MS: u64 = 250;
 
 /// Blocks on the queue of a worker before the reader waits.
 const QUEUE_BLOCKS: usize = 4;
 
 /// What became of a replay.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ReplayEnd {
     pub(crate) meter: MeterCounts,
     pub(crate) ended: Ended,
@@ -51,34 +56,55 @@ pub(crate) struct ReplayEnd {
     pub(crate) failure: Option<CaptureError>,
 }
 
+impl ReplayEnd {
+    /// The end of a replay that had no input. Its outputs were not given anything.
+    pub(crate) fn of_nothing(outputs: Vec<Output<'_>>) -> Self {
+        let outputs = outputs.into_iter().map(OutputEnd::of_nothing).collect();
+        Self { outputs, ..Self::default() }
+    }
+}
+
+/// Who is told how a replay goes.
+pub(crate) struct Watch<'a> {
+    /// Called after each block.
+    pub(crate) progress: &'a mut dyn FnMut(&FileSource),
+    /// Gets the totals so far when somebody asks for them.
+    pub(crate) wanted: &'a (dyn Fn(&Totals) + Sync),
+}
+
 /// Replays capture files through the stages into the outputs. Ends at the end of the files, when
-/// `stop` is set, or when no output is left. `progress` is called after each block.
+/// `stop` is set, or when no output is left.
 pub(crate) fn replay(
     config: &Config,
     source: &mut FileSource,
     stages: Vec<Box<dyn Stage>>,
     outputs: Vec<Output<'_>>,
+    tables: Vec<FlowTable>,
     stop: &AtomicBool,
-    progress: &mut dyn FnMut(&FileSource),
+    watch: Watch<'_>,
 ) -> ReplayEnd {
-    let workers = config.workers.unwrap_or_else(|| workers_that_fit(config));
-    let table = config.table(workers);
-    let queues = QueueSet::replay(workers, outputs.len(), !stages.is_empty());
+    let queues = QueueSet::replay(tables.len(), outputs.len(), !stages.is_empty());
     let outputs_left = AtomicUsize::new(outputs.len());
+    let so_far = SoFar::new(tables.len(), &outputs);
+    let (running, end) = bounded(0);
     let reader = Reader {
+        is_pipe: reads_pipe(config),
         source,
         observer: Observer::new(&config.observer),
         should_stop: &|| stop.load(Ordering::Relaxed) || outputs_left.load(Ordering::Relaxed) == 0,
-        progress,
+        progress: watch.progress,
+        so_far: &so_far,
     };
     thread::scope(|scope| {
+        spawn(scope, "totals", || so_far.watch(&end, watch.wanted));
         let threads: Vec<_> = outputs
             .into_iter()
             .zip(queues.outputs)
-            .map(|(output, merge)| {
+            .zip(&so_far.exports)
+            .map(|((output, merge), published)| {
                 let (pool, outputs_left) = (queues.pool.clone(), &outputs_left);
                 let ticks = reads_pipe(config).then_some(PIPE_TICKS);
-                let output = OutputLoop { output, merge, pool, ticks, outputs_left };
+                let output = OutputLoop { output, merge, pool, ticks, published, outputs_left };
                 spawn(scope, "output", move || output.run())
             })
             .collect();
@@ -86,21 +112,25 @@ pub(crate) fn replay(
             let stages = StageLoop::new(stages, queues, Mode::Replay);
             spawn(scope, "stages", move || stages.run());
         }
-        let (meter, ended, failure) = match <[RecordQueue; 1]>::try_from(queues.workers) {
-            Ok([records]) => reader.replay_alone(Worker::new(new_table(&table), records)),
-            Err(records) => reader.replay_with_workers(scope, &table, records),
+        let workers = tables.into_iter().zip(queues.workers);
+        let workers: Vec<_> = workers.map(|(table, records)| Worker::new(table, records)).collect();
+        let (meter, ended, failure) = match <[Worker; 1]>::try_from(workers) {
+            Ok([worker]) => reader.replay_alone(worker),
+            Err(workers) => reader.replay_with_workers(scope, &config.table, workers),
         };
         let outputs = threads.into_iter().map(join).collect();
+        drop(running);
         ReplayEnd { meter, ended, outputs, failure }
     })
 }
 
-/// The default number of workers. Two workers and the reader keep two or three CPUs busy. A small
-/// table is not split. Packets of a pipe should not wait until a block is full, so a pipe has one
-/// worker. The number does not depend on the CPUs of the host, because the order of records would
-/// depend on it.
-fn workers_that_fit(config: &Config) -> usize {
-    if config.table.flows_max >= FLOWS_SPLIT && !reads_pipe(config) { 2 } else { 1 }
+/// The number of workers: by default two, which keep two or three CPUs busy with the reader. A
+/// small table is not split. Packets of a pipe should not wait until a block is full, so a pipe has
+/// one worker. The number does not depend on the CPUs of the host, because the order of records
+/// would depend on it.
+pub(crate) fn workers(config: &Config) -> usize {
+    let fitting = if config.table.flows_max >= FLOWS_SPLIT && !reads_pipe(config) { 2 } else { 1 };
+    config.workers.unwrap_or(fitting)
 }
 
 fn reads_pipe(config: &Config) -> bool {
@@ -109,22 +139,26 @@ fn reads_pipe(config: &Config) -> bool {
 
 /// The thread that reads.
 struct Reader<'a> {
+    is_pipe: bool,
     source: &'a mut FileSource,
     observer: Observer,
     should_stop: &'a (dyn Fn() -> bool + Sync),
     progress: &'a mut dyn FnMut(&FileSource),
+    so_far: &'a SoFar,
 }
 
 type Replayed = (MeterCounts, Ended, Option<CaptureError>);
 
-impl Reader<'_> {
+impl<'run> Reader<'run> {
     /// Reads and keeps flows on this thread.
     fn replay_alone(mut self, mut worker: Worker) -> Replayed {
         let mut report = MeterReport::default();
         let mut left = BLOCK_FRAMES;
+        let mut tick_at = if self.is_pipe { Timestamp::default() } else { Timestamp::MAX };
         let failure = loop {
             // No record waits for the rest of a block, which a pipe may not have yet.
             worker.records.flush();
+            self.so_far.kept(0, &worker);
             if self.block_is_over(&mut left, BLOCK_FRAMES) && self.update(&mut report) {
                 worker.records.report(report.clone());
             }
@@ -132,6 +166,10 @@ impl Reader<'_> {
             let polled = source.poll(left, |frame| {
                 left -= 1;
                 observer.observe(frame, &mut worker);
+                if observer.now() >= tick_at {
+                    worker.tick(observer.now());
+                    tick_at = observer.now().plus_millis(PIPE_SWEEP_MS);
+                }
             });
             if let Some(end) = self.is_over(polled) {
                 break end;
@@ -149,9 +187,13 @@ impl Reader<'_> {
         mut self,
         scope: &'scope Scope<'scope, '_>,
         table: &TableSettings,
-        records: Vec<RecordQueue>,
-    ) -> Replayed {
-        let mut workers = WorkerHandles::new(scope, table, records);
+        workers: Vec<Worker>,
+    ) -> Replayed
+    where
+        'run: 'scope,
+    {
+        let so_far: &'run SoFar = self.so_far;
+        let mut workers = WorkerHandles::new(scope, table, workers, so_far);
         let mut report = MeterReport::default();
         let mut left = BLOCK_FRAMES_SHARED;
         let failure = loop {
@@ -176,11 +218,7 @@ impl Reader<'_> {
         workers.pass(self.observer.now());
         let threads: Vec<_> = workers.handles.into_iter().map(|handle| handle.thread).collect();
         let mut ended = Ended::default();
-        for thread in threads {
-            for (sum, one) in ended.iter_mut().zip(join(thread)) {
-                *sum += one;
-            }
-        }
+        threads.into_iter().for_each(|thread| ended += join(thread));
         (self.observer.counts(), ended, failure)
     }
 
@@ -208,6 +246,7 @@ impl Reader<'_> {
     /// `Some` if the block just read was the last, with the failure if there was one.
     fn is_over(&mut self, polled: Result<Polled, CaptureError>) -> Option<Option<CaptureError>> {
         (self.progress)(self.source);
+        self.so_far.read(self.observer.counts(), self.source.report());
         match polled {
             Ok(Polled::More | Polled::Idle) if (self.should_stop)() => Some(None),
             Ok(Polled::More | Polled::Idle) => None,
@@ -243,11 +282,15 @@ impl<'scope> WorkerHandles<'scope> {
     fn new(
         scope: &'scope Scope<'scope, '_>,
         table: &TableSettings,
-        records: Vec<RecordQueue>,
+        workers: Vec<Worker>,
+        so_far: &'scope SoFar,
     ) -> Self {
-        let handle = |records| WorkerHandle::new(scope, *table, records);
+        let handle = |(index, worker)| {
+            let done = move |worker: &Worker| so_far.kept(index, worker);
+            WorkerHandle::new(scope, worker, done)
+        };
         Self {
-            handles: records.into_iter().map(handle).collect(),
+            handles: workers.into_iter().enumerate().map(handle).collect(),
             seed: table.seed,
             key: table.key,
             observed: Box::new([Observation::default(); REST]),
@@ -309,10 +352,14 @@ struct WorkerHandle<'scope> {
 }
 
 impl<'scope> WorkerHandle<'scope> {
-    fn new(scope: &'scope Scope<'scope, '_>, table: TableSettings, records: RecordQueue) -> Self {
+    fn new(
+        scope: &'scope Scope<'scope, '_>,
+        worker: Worker,
+        done: impl Fn(&Worker) + Send + 'scope,
+    ) -> Self {
         let (blocks, inbox) = bounded(QUEUE_BLOCKS);
         let (give_back, spare) = bounded(QUEUE_BLOCKS + 2);
-        let run = move || work(Worker::new(new_table(&table), records), &inbox, &give_back);
+        let run = move || work(worker, &inbox, &give_back, &done);
         let thread = spawn(scope, "worker", run);
         Self { block: Block::default(), blocks, spare, thread }
     }
@@ -326,11 +373,12 @@ impl<'scope> WorkerHandle<'scope> {
     }
 }
 
-/// The thread of a worker: takes blocks, sends records.
+/// The thread of a worker: takes blocks, sends records. It calls `done` after each block.
 fn work(
     mut worker: Worker,
     inbox: &Receiver<Block>,
     give_back: &Sender<Vec<Observation>>,
+    done: &dyn Fn(&Worker),
 ) -> Ended {
     let mut now = Timestamp::default();
     for mut block in inbox {
@@ -342,6 +390,7 @@ fn work(
         }
         worker.process(&block.packets);
         worker.records.end_block();
+        done(&worker);
         now = block.now;
         clear(&mut block.packets);
         // A reader that has ended needs no lists.

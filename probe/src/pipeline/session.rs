@@ -6,16 +6,16 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
-use exporter::{ExportCounts, MeterReport};
+use exporter::{ExportCounts, MeterReport, ending};
 use flow::{Conversation, FlowTable, Observer, Stage};
 use log::{error, warn};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::host::ports::Ports;
-use crate::host::{priority, rights};
+use crate::host::{priority, rights, signals};
 use crate::pipeline::live::{Attached, LiveWorker, Snapshot, WorkerInput, sum};
-use crate::pipeline::output::{Output, OutputEnd, OutputLoop, Ticks};
+use crate::pipeline::output::{Clock, Output, OutputEnd, OutputLoop, Ticks};
 use crate::pipeline::queue::{
     Delivery, DroppedOnWay, QueueSender, QueueSet, RecordQueue, WhenFull,
 };
@@ -34,11 +34,15 @@ const ROUND: Duration = Duration::from_secs(1);
 /// Time between two ticks of an exporter, so that gathered records leave within a second.
 const EXPORT_TICK: Duration = Duration::from_millis(500);
 
-/// Most sockets of returned interfaces that wait for a worker. More wait in the main thread.
+/// Most sockets that were opened later and wait for a worker. More wait in the main thread.
 const ARRIVALS: usize = 64;
 
-/// Time in which an output must end after the last record is on its queue; then it is given up.
+/// Time in which an output must end after the last record is on its queue. Then it waits for
+/// nothing any more.
 const OUTPUTS_END: Duration = Duration::from_secs(15);
+
+/// Time in which an output that waits for nothing must end; then it is given up.
+const HURRIED_END: Duration = Duration::from_secs(2);
 
 /// What a live run needs.
 pub(crate) struct Session<'a> {
@@ -67,6 +71,9 @@ pub(crate) trait Watch {
 
     /// Every `--stats-interval`.
     fn interval(&mut self, totals: &Totals);
+
+    /// When somebody asks for them.
+    fn wanted(&mut self, totals: &Totals);
 
     /// Called at the end if an output does not end. These totals are the last; it ends the process.
     fn stuck(&mut self, totals: &Totals) -> !;
@@ -116,9 +123,9 @@ impl Session<'_> {
             let mut outputs = Vec::with_capacity(self.outputs.len());
             let parts = self.outputs.into_iter().zip(queues.outputs).zip(&shared.exports);
             for ((output, merge), published) in parts {
-                let ticks = Some(Ticks { period: EXPORT_TICK, published: Some(published) });
+                let ticks = Some(Ticks { period: EXPORT_TICK, clock: Clock::TimeOfDay });
                 let (pool, outputs_left) = (queues.pool.clone(), &shared.outputs_left);
-                let output = OutputLoop { output, merge, pool, ticks, outputs_left };
+                let output = OutputLoop { output, merge, pool, ticks, published, outputs_left };
                 outputs.push(spawn(scope, "output", move || {
                     give_up();
                     output.run()
@@ -134,7 +141,6 @@ impl Session<'_> {
             let starter = WorkerStarter {
                 config: self.config,
                 left_out: &self.left_out,
-                ports: supervisor.ports.count(),
                 processors: Processors::find(workers),
                 is_real_time,
                 shared: &shared,
@@ -145,8 +151,8 @@ impl Session<'_> {
                 priority::drop_real_time();
             }
             supervisor.supervise(self.stop, &arrivals, watch);
-            // A signal after this ends the process at once.
-            self.stop.store(true, Ordering::Relaxed);
+            // Outputs wait for their peers no longer than after a signal.
+            ending::begin();
             supervisor.ports.detach();
             shared.last_frames.store(true, Ordering::Relaxed);
             threads.into_iter().for_each(join);
@@ -159,7 +165,6 @@ impl Session<'_> {
 struct WorkerStarter<'a> {
     config: &'a Config,
     left_out: &'a [Conversation],
-    ports: usize,
     processors: Processors,
     is_real_time: bool,
     shared: &'a Shared,
@@ -168,7 +173,7 @@ struct WorkerStarter<'a> {
 type Threads<'scope> = Vec<ScopedJoinHandle<'scope, ()>>;
 
 impl<'a> WorkerStarter<'a> {
-    /// Starts the workers. Each takes sockets of interfaces that came back from its channel.
+    /// Starts the workers. Each takes sockets that were opened later from its channel.
     fn start<'scope>(
         &self,
         scope: &'scope Scope<'scope, 'a>,
@@ -182,7 +187,6 @@ impl<'a> WorkerStarter<'a> {
             let input = WorkerInput {
                 sources,
                 arrivals,
-                ports: self.ports,
                 published,
                 stop: &self.shared.last_frames,
                 is_real_time: self.is_real_time,
@@ -223,7 +227,7 @@ impl Supervisor<'_> {
         arrivals: &[Sender<Attached>],
         watch: &mut dyn Watch,
     ) {
-        let mut waiting = Vec::new();
+        let mut waiting = Waiting::default();
         let mut next_round = Instant::now();
         let mut next_interval = self.interval.map(|interval| next_round + interval);
         while !stop.load(Ordering::Relaxed)
@@ -231,13 +235,20 @@ impl Supervisor<'_> {
             && !self.ports.are_all_gone()
         {
             thread::sleep(LOOK);
+            if signals::take_totals_wanted() {
+                watch.wanted(&self.totals(self.outputs_so_far()));
+            }
             let now = Instant::now();
-            if now < next_round {
+            let is_round = now >= next_round;
+            if is_round || self.ports.have_news() {
+                let shared = self.shared;
+                waiting.sockets.extend(self.ports.look(&|| sum(&shared.snapshots).sources));
+            }
+            waiting.hand_out(arrivals);
+            if !is_round {
                 continue;
             }
             next_round = now + ROUND;
-            waiting.extend(self.ports.look());
-            hand_out(&mut waiting, arrivals);
             let totals = self.totals(self.outputs_so_far());
             self.report(&totals, WhenFull::Drop);
             watch.second(&totals);
@@ -269,6 +280,9 @@ impl Supervisor<'_> {
         }
         while !outputs.iter().all(ScopedJoinHandle::is_finished) {
             if Instant::now() >= end {
+                ending::hurry();
+            }
+            if Instant::now() >= end + HURRIED_END {
                 watch.stuck(&self.totals_when_stuck());
             }
             thread::sleep(LOOK);
@@ -278,7 +292,7 @@ impl Supervisor<'_> {
     }
 
     fn totals(&self, outputs: Vec<OutputEnd>) -> Totals {
-        let snapshot = sum(&self.shared.snapshots, self.ports.count());
+        let snapshot = sum(&self.shared.snapshots);
         Totals {
             meter: snapshot.meter,
             ended: snapshot.ended,
@@ -304,7 +318,7 @@ impl Supervisor<'_> {
     /// The totals when an output hangs: records that it has not accounted for count as dropped.
     fn totals_when_stuck(&self) -> Totals {
         let mut totals = self.totals(self.outputs_so_far());
-        let records = totals.records();
+        let records = totals.ended.records();
         for OutputEnd { counts, dropped, .. } in &mut totals.outputs {
             let accounted = counts.sent + counts.not_exportable + counts.failed + *dropped;
             *dropped += records - accounted;
@@ -326,12 +340,23 @@ impl Supervisor<'_> {
     }
 }
 
-/// Gives sockets to the workers in turn. A socket that a worker cannot take waits for the next
-/// round.
-fn hand_out(waiting: &mut Vec<Attached>, workers: &[Sender<Attached>]) {
-    for (attached, worker) in std::mem::take(waiting).into_iter().zip(workers.iter().cycle()) {
-        if let Err(refused) = worker.try_send(attached) {
-            waiting.push(refused.into_inner());
+/// Sockets that were opened later, and that no worker has yet.
+#[derive(Default)]
+struct Waiting {
+    sockets: Vec<Attached>,
+    /// The worker whose turn it is.
+    next: usize,
+}
+
+impl Waiting {
+    /// Gives sockets to the workers in turn. A socket that a worker cannot take goes on waiting.
+    fn hand_out(&mut self, workers: &[Sender<Attached>]) {
+        for attached in std::mem::take(&mut self.sockets) {
+            let Some(worker) = workers.get(self.next % workers.len().max(1)) else { return };
+            self.next += 1;
+            if let Err(refused) = worker.try_send(attached) {
+                self.sockets.push(refused.into_inner());
+            }
         }
     }
 }

@@ -13,9 +13,9 @@ use flow::{
 use crate::capture::file::FileSource;
 use crate::pipeline::output::{Output, OutputEnd, OutputLoop};
 use crate::pipeline::queue::QueueSet;
-use crate::pipeline::replay::{ReplayEnd, replay};
+use crate::pipeline::replay::{self, ReplayEnd, Watch};
 use crate::pipeline::stages::{Mode, StageLoop};
-use crate::pipeline::worker::{join, spawn};
+use crate::pipeline::worker::{join, new_tables, spawn};
 use crate::settings::args;
 use crate::settings::config::{Config, Source};
 
@@ -97,7 +97,9 @@ fn run(workers: usize, stages: Vec<Box<dyn Stage>>, outputs: &mut [Kept]) -> Rep
         .iter_mut()
         .map(|kept| Output { name: String::from("kept"), exporter: kept })
         .collect();
-    replay(&config, &mut source, stages, outputs, &stop, &mut |_| ())
+    let tables = new_tables(&config, replay::workers(&config)).unwrap();
+    let watch = Watch { progress: &mut |_| (), wanted: &|_| () };
+    replay::replay(&config, &mut source, stages, outputs, tables, &stop, watch)
 }
 
 fn stages() -> Vec<Box<dyn Stage>> {
@@ -105,7 +107,7 @@ fn stages() -> Vec<Box<dyn Stage>> {
 }
 
 fn sum(end: &ReplayEnd) -> RecordTally {
-    end.ended.iter().fold(RecordTally::default(), |sum, reason| sum + *reason)
+    end.ended.records()
 }
 
 #[test]
@@ -190,12 +192,14 @@ fn what_a_live_queue_does_not_take_counts_for_every_output() {
     // The first queue has dropped its part; the queues of the outputs drop none of the rest.
     StageLoop::new(stages(), at_stages, Mode::Live(&ended)).run();
     let outputs_left = AtomicUsize::new(kept.len());
+    let published = std::sync::Mutex::default();
     let ends: Vec<OutputEnd> = thread::scope(|scope| {
         let mut threads = Vec::new();
         for (exporter, merge) in kept.iter_mut().zip(queues.outputs) {
             let output = Output { name: String::from("kept"), exporter };
             let (pool, outputs_left) = (queues.pool.clone(), &outputs_left);
-            let output = OutputLoop { output, merge, pool, ticks: None, outputs_left };
+            let (ticks, published) = (None, &published);
+            let output = OutputLoop { output, merge, pool, ticks, published, outputs_left };
             threads.push(spawn(scope, "output", move || output.run()));
         }
         threads.into_iter().map(join).collect()

@@ -4,24 +4,74 @@
 //! from the one thread that reads. Read this first, then output.rs, and then the loop that feeds
 //! workers: replay.rs or live.rs.
 
+use std::ops::AddAssign;
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::SystemTime;
 
+use exporter::sentence;
 use flow::{
-    FlowEndReason, FlowTable, NewClock, Observation, RecordTally, Sink, TableSettings, Timestamp,
+    FlowEndReason, FlowTable, NewClock, NoMemory, Observation, RecordTally, Sink, Timestamp,
 };
+use log::error;
 
+use crate::host::memory::{self, Memory};
 use crate::pipeline::queue::RecordQueue;
+use crate::report::units::{self, grouped};
+use crate::settings::config::Config;
 use crate::sys;
 
-/// Ended flows by reason, in the order of [`FlowEndReason::ALL`].
-pub(crate) type Ended = [RecordTally; FlowEndReason::ALL.len()];
+/// Records of flows that ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ended {
+    /// In the order of [`FlowEndReason::ALL`].
+    pub(crate) by_reason: [RecordTally; FlowEndReason::ALL.len()],
+    /// The earliest and the latest time of their packets.
+    pub(crate) period: Option<(Timestamp, Timestamp)>,
+}
 
-/// A table, in huge pages if they can be had.
-pub(crate) fn new_table(settings: &TableSettings) -> FlowTable {
-    let table = FlowTable::new(settings);
-    sys::advise_huge_pages(table.memory());
-    table
+impl Ended {
+    fn of(table: &FlowTable) -> Self {
+        Self { by_reason: table.ended(), period: table.period() }
+    }
+
+    /// All records.
+    pub(crate) fn records(&self) -> RecordTally {
+        self.by_reason.iter().copied().fold(RecordTally::default(), |sum, one| sum + one)
+    }
+}
+
+impl AddAssign for Ended {
+    fn add_assign(&mut self, other: Self) {
+        for (sum, one) in self.by_reason.iter_mut().zip(other.by_reason) {
+            *sum += one;
+        }
+        let periods = self.period.into_iter().chain(other.period);
+        self.period = periods.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
+    }
+}
+
+/// Memory of a worker besides its table: its stack, and the records on their way.
+const WORKER_OCTETS: u64 = 4 << 20;
+
+/// A table for each worker, in huge pages if they can be had.
+///
+/// # Errors
+///
+/// There is not enough memory; in one sentence.
+pub(crate) fn new_tables(config: &Config, workers: usize) -> Result<Vec<FlowTable>, String> {
+    let settings = config.table(workers);
+    let octets = (settings.octets() + WORKER_OCTETS) * workers as u64;
+    let flows = grouped(config.table.flows_max.into());
+    let what = format!("a table of {flows} flows (--max-flows), {workers} workers");
+    memory::check(&what, octets, Memory::Own)?;
+    let new = |_| {
+        let table = FlowTable::new(&settings).map_err(|NoMemory| {
+            format!("{what}: {} of memory asked, the system refuses it", units::octets(octets))
+        })?;
+        sys::advise_huge_pages(table.memory());
+        Ok(table)
+    };
+    (0..workers).map(new).collect()
 }
 
 /// A flow table and where its records go.
@@ -51,13 +101,13 @@ impl Worker {
     }
 
     pub(crate) fn ended(&self) -> Ended {
-        self.table.ended()
+        Ended::of(&self.table)
     }
 
     /// Ends all flows and closes the queue.
     pub(crate) fn finish(mut self, now: Timestamp) -> Ended {
         self.table.finish(now, &mut |record| self.records.push(record));
-        self.table.ended()
+        self.ended()
     }
 }
 
@@ -84,15 +134,22 @@ pub(crate) fn wall_clock() -> Timestamp {
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Starts a thread. The program ends if there is none: it has just begun, so nothing is lost.
 pub(crate) fn spawn<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     name: &str,
     run: impl FnOnce() -> T + Send + 'scope,
 ) -> ScopedJoinHandle<'scope, T> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn_scoped(scope, run)
-        .expect("the system has a thread left at the start")
+    thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, run).unwrap_or_else(
+        |problem| {
+            error!(
+                "cannot start a thread: {}; limits are ulimit -u, ulimit -v and those of the \
+                 control group",
+                sentence(&problem)
+            );
+            std::process::exit(1)
+        },
+    )
 }
 
 pub(crate) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {

@@ -12,6 +12,19 @@ impl<T: Display> Display for Escaped<T> {
     }
 }
 
+/// The same for a line of JSON, in which only strings can have such characters.
+pub(crate) fn json(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    for character in line.chars() {
+        if needs_escape(character) {
+            write!(text, "\\u{:04x}", u32::from(character)).expect("a string takes all");
+        } else {
+            text.push(character);
+        }
+    }
+    text
+}
+
 struct Escape<'a, 'b>(&'a mut Formatter<'b>);
 
 impl Write for Escape<'_, '_> {
@@ -32,7 +45,7 @@ fn needs_escape(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
-            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
         )
 }
 
@@ -47,10 +60,14 @@ mod tests {
             ("caf\u{e9} \u{2192} \"tap\"", "caf\u{e9} \u{2192} \"tap\""),
             ("a\x1b]0;title\x07", "a\\u{1b}]0;title\\u{7}"),
             ("a\nflowprobe: error: b\r\t", "a\\nflowprobe: error: b\\r\\t"),
-            ("\u{7f}\u{9b}31m\u{202e}", "\\u{7f}\\u{9b}31m\\u{202e}"),
+            ("\u{7f}\u{9b}31m\u{202e}\u{61c}", "\\u{7f}\\u{9b}31m\\u{202e}\\u{61c}"),
         ];
         for (text, shown) in cases {
             assert_eq!(Escaped(text).to_string(), shown);
+            // JSON says the same in its own way.
+            let line = json(&serde_json::to_string(text).unwrap());
+            assert!(!line.contains(needs_escape), "{line}");
+            assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
         }
     }
 }

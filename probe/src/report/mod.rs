@@ -3,6 +3,8 @@
 pub(crate) mod escape;
 mod ignored;
 pub(crate) mod logger;
+pub(crate) mod loss;
+pub(crate) mod output;
 mod table;
 pub(crate) mod top;
 pub(crate) mod totals;

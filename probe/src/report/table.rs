@@ -1,7 +1,7 @@
 //! The table of the biggest flows, as text for a terminal.
 
 use std::fmt::Write as _;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use anstyle::{Reset, Style};
 use flow::number::protocol;
@@ -46,26 +46,14 @@ impl Table<'_> {
         let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
             rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
         });
-        let shown_fields = fitting(&widths, columns.unwrap_or(usize::MAX));
+        let layout = Layout::fitting(widths, columns.unwrap_or(usize::MAX));
         let mut text = String::new();
         for (index, row) in rows.iter().enumerate() {
             let style = if index == 0 { Style::new().bold() } else { Style::new() };
-            let cells: Vec<String> = row
-                .iter()
-                .zip(widths)
-                .zip(RIGHT)
-                .zip(shown_fields)
-                .filter(|(_, shown)| *shown)
-                .map(
-                    |(((cell, width), right), _)| {
-                        if right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-                    },
-                )
-                .collect();
-            let line = cells.join(GAP);
             let reset = if index == 0 { Reset.render().to_string() } else { String::new() };
-            writeln!(text, "{}{}{reset}", style.render(), line.trim_end())
-                .expect("a string takes all");
+            for line in layout.lines(row) {
+                writeln!(text, "{}{line}{reset}", style.render()).expect("a string takes all");
+            }
         }
         if self.smaller_flows > 0 {
             let rest = units::grouped(self.smaller_flows + self.forgotten);
@@ -83,7 +71,7 @@ impl Table<'_> {
             Order::Packets => (flow.packets, self.whole.packets),
         };
         [
-            if is_one_day { time_of_day(flow.start) } else { date_and_time(flow.start) },
+            if is_one_day { time_of_day(flow.start) } else { units::date_and_time(flow.start) },
             units::time(duration),
             protocol_name(key),
             endpoint(key, Side::Source),
@@ -113,22 +101,62 @@ const HEADINGS: [&str; COLUMNS] = [
 /// Between two columns.
 const GAP: &str = "  ";
 
-/// The columns that a narrow table leaves out, in this order: flags, start, duration, share,
-/// protocol.
-const MISSED_LEAST: [usize; 5] = [5, 0, 1, 8, 2];
+/// Columns by number.
+const DURATION: usize = 1;
+const PROTOCOL: usize = 2;
+const SOURCE: usize = 3;
+const DESTINATION: usize = 4;
+const FLAGS: usize = 5;
+const PACKETS: usize = 6;
+const SHARE: usize = 8;
 
-/// The columns that fit in this room.
-fn fitting(widths: &[usize; COLUMNS], room: usize) -> [bool; COLUMNS] {
-    let mut shown = [true; COLUMNS];
-    for column in MISSED_LEAST {
-        let fields = widths.iter().zip(shown).filter(|(_, shown)| *shown);
-        let width: usize = fields.map(|(width, _)| width + GAP.len()).sum();
-        if width <= room.saturating_add(GAP.len()) {
-            break;
+/// The columns that a narrow table leaves out, in this order.
+const MISSED_LEAST: [usize; 5] = [FLAGS, 0, DURATION, SHARE, PROTOCOL];
+
+/// Before a destination that stands below its source.
+const TO: &str = "to ";
+
+/// How the columns fit in the room.
+struct Layout {
+    widths: [usize; COLUMNS],
+    shown: [bool; COLUMNS],
+    /// The destination stands below the source.
+    stacked: bool,
+}
+
+impl Layout {
+    fn fitting(widths: [usize; COLUMNS], room: usize) -> Self {
+        let mut layout = Self { widths, shown: [true; COLUMNS], stacked: false };
+        for column in MISSED_LEAST {
+            if layout.width() <= room {
+                return layout;
+            }
+            layout.shown[column] = false;
         }
-        shown[column] = false;
+        if layout.width() > room {
+            layout.stacked = true;
+            layout.shown[DESTINATION] = false;
+            layout.widths[SOURCE] = widths[SOURCE].max(TO.len() + widths[DESTINATION]);
+            layout.shown[PACKETS] = layout.width() <= room;
+        }
+        layout
     }
-    shown
+
+    fn width(&self) -> usize {
+        let fields = self.widths.iter().zip(self.shown).filter(|(_, shown)| *shown);
+        let width: usize = fields.map(|(width, _)| width + GAP.len()).sum();
+        width.saturating_sub(GAP.len())
+    }
+
+    fn lines(&self, row: &[String; COLUMNS]) -> Vec<String> {
+        let cells = (0..COLUMNS).filter(|&column| self.shown[column]).map(|column| {
+            let (cell, width) = (&row[column], self.widths[column]);
+            if RIGHT[column] { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+        });
+        let first = cells.collect::<Vec<_>>().join(GAP).trim_end().to_owned();
+        let second = self.stacked.then(|| format!("{TO}{}", row[DESTINATION]));
+        std::iter::once(first).chain(second).collect()
+    }
 }
 
 /// Numbers are aligned to the right.
@@ -140,14 +168,7 @@ fn day(time: Timestamp) -> u64 {
 }
 
 fn time_of_day(time: Timestamp) -> String {
-    date_and_time(time).split_off("2026-01-01 ".len())
-}
-
-/// `2026-01-01 23:59:59.999`.
-fn date_and_time(time: Timestamp) -> String {
-    let since_epoch = Duration::from_millis(time.as_millis());
-    let text = humantime::format_rfc3339_millis(UNIX_EPOCH + since_epoch).to_string();
-    text.trim_end_matches('Z').replace('T', " ")
+    units::date_and_time(time).split_off("2026-01-01 ".len())
 }
 
 fn protocol_name(key: &FlowKey) -> String {
@@ -238,20 +259,38 @@ mod tests {
     #[test]
     fn dates_and_times_are_in_utc() {
         let time = Timestamp::from_millis(1_709_164_801_007);
-        assert_eq!(date_and_time(time), "2024-02-29 00:00:01.007");
+        assert_eq!(units::date_and_time(time), "2024-02-29 00:00:01.007");
         assert_eq!(time_of_day(time), "00:00:01.007");
     }
 
     #[test]
     fn narrow_tables_keep_what_tells_flows_apart() {
         let widths = [12, 10, 8, 22, 24, 8, 7, 6, 6];
-        let kept = |room| fitting(&widths, room).iter().filter(|shown| **shown).count();
+        let kept = |room| {
+            let layout = Layout::fitting(widths, room);
+            (layout.shown.iter().filter(|shown| **shown).count(), layout.stacked)
+        };
         // 103 columns and 8 gaps.
-        assert_eq!(kept(usize::MAX), COLUMNS);
-        assert_eq!(kept(119), COLUMNS);
-        assert_eq!(kept(118), COLUMNS - 1);
-        assert!(!fitting(&widths, 118)[5], "flags go first");
-        assert_eq!(kept(80), COLUMNS - 4);
-        assert_eq!(kept(1), COLUMNS - MISSED_LEAST.len());
+        assert_eq!(kept(usize::MAX), (COLUMNS, false));
+        assert_eq!(kept(119), (COLUMNS, false));
+        assert_eq!(kept(118), (COLUMNS - 1, false));
+        assert!(!Layout::fitting(widths, 118).shown[FLAGS], "flags go first");
+        assert_eq!(kept(80), (COLUMNS - 4, false));
+        assert_eq!(kept(65), (COLUMNS - 5, false));
+        assert_eq!(kept(64), (COLUMNS - 6, true));
+        assert_eq!(kept(1), (COLUMNS - 7, true));
+    }
+
+    #[test]
+    fn sixty_columns_have_room_for_the_longest_addresses() {
+        let mut row = HEADINGS.map(str::to_owned);
+        row[SOURCE] = format!("[{}]:65535", ["ffff"; 8].join(":"));
+        row[DESTINATION] = row[SOURCE].clone();
+        let widths = std::array::from_fn(|column| row[column].len());
+        let lines = Layout::fitting(widths, 60).lines(&row);
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with(&row[SOURCE]) && lines[0].ends_with("Octets"), "{lines:?}");
+        assert_eq!(lines[1], format!("to {}", row[DESTINATION]));
+        assert!(lines.iter().all(|line| line.len() <= 60), "{lines:?}");
     }
 }

@@ -12,8 +12,8 @@ use crate::capture::live::SourceCounts;
 use crate::host::ports::PortCounts;
 use crate::pipeline::output::OutputEnd;
 use crate::pipeline::worker::Ended;
-use crate::report::escape::Escaped;
-use crate::report::units::{count, grouped, octets, per_second, time};
+use crate::report::escape::{self, Escaped};
+use crate::report::units::{count, date_and_time, grouped, octets, per_second, rfc3339, time};
 use crate::report::{ignored, top};
 
 /// Everything that was counted in a run.
@@ -34,24 +34,11 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// All records that left the flow tables.
-    pub(crate) fn records(&self) -> RecordTally {
-        self.ended.iter().copied().fold(RecordTally::default(), |sum, one| sum + one)
-    }
-
-    /// Whether no record or event is known to be lost. A reader that has left is no loss.
-    pub(crate) fn all_arrived(&self) -> bool {
-        self.outputs.iter().all(|output| match &output.error {
-            Some(error) => error.is_reader_left(),
-            None => output.counts.failed.records == 0 && output.counts.events_failed == 0,
-        })
-    }
-
     /// A few lines for people.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         let meter = &self.meter;
-        let records = self.records();
+        let records = self.ended.records();
         let total = meter.ignored_total();
         line(
             &mut text,
@@ -82,6 +69,11 @@ impl Totals {
             "flows",
             &format!("{} records{}", grouped(records.records), in_brackets(&self.ended_words())),
         );
+        if let Some((first, last)) = self.ended.period {
+            let lasted = time(Duration::from_millis(last.millis_since(first)));
+            let [first, last] = [first, last].map(date_and_time);
+            line(&mut text, "period", &format!("{first} to {last} UTC ({lasted})"));
+        }
         if self.flows > 0 {
             line(&mut text, "active", &format!("{} flows", grouped(self.flows.into())));
         }
@@ -112,7 +104,7 @@ impl Totals {
             FlowEndReason::ForcedEnd => "end of input",
             FlowEndReason::LackOfResources => "table full",
         };
-        let parts = FlowEndReason::ALL.into_iter().zip(&self.ended);
+        let parts = FlowEndReason::ALL.into_iter().zip(&self.ended.by_reason);
         let parts = parts.filter(|(_, tally)| tally.records > 0);
         let parts =
             parts.map(|(reason, tally)| format!("{} {}", grouped(tally.records), words(reason)));
@@ -152,11 +144,11 @@ impl Totals {
             .collect();
         let ended: Map<String, Value> = FlowEndReason::ALL
             .into_iter()
-            .zip(&self.ended)
+            .zip(&self.ended.by_reason)
             .map(|(reason, tally)| (reason.name().to_owned(), records_json(*tally)))
             .collect();
         let outputs: Vec<Value> = self.outputs.iter().map(output_json).collect();
-        json!({
+        let line = json!({
             "received": tally_json(meter.received),
             "metered": tally_json(meter.metered),
             "ignored": by_reason,
@@ -177,13 +169,15 @@ impl Totals {
                 "interfaces_over_limit": self.input.interfaces_over_limit,
             },
             "ended": ended,
+            "first_packet": self.ended.period.map(|(first, _)| rfc3339(first)),
+            "last_packet": self.ended.period.map(|(_, last)| rfc3339(last)),
             "active_flows": self.flows,
             "interfaces": self.ports.iter().map(port_json).collect::<Vec<_>>(),
             "outputs": outputs,
             "seconds": self.elapsed.as_secs_f64(),
             "interrupted": self.interrupted,
-        })
-        .to_string()
+        });
+        escape::json(&line.to_string())
     }
 }
 
@@ -264,6 +258,7 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
         (output.dropped.records, "records DROPPED at its queue"),
         (output.counts.reconnects, "reconnects"),
         (output.counts.times_clamped, "records with times clamped"),
+        (output.counts.interfaces_zeroed, "records with interface 0: their number is above 65535"),
     ];
     for (number, what) in counts.into_iter().filter(|(number, _)| *number > 0) {
         write!(words, ", {} {what}", grouped(number)).expect("a string takes all");
@@ -275,13 +270,16 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
 }
 
 fn port_words(port: &PortCounts) -> String {
-    let SourceCounts { lent, lost, causes } = &port.source;
+    let SourceCounts { lent, lost, causes, .. } = &port.source;
     let mut words = format!("{}: {} frames, {} lost", port.name, grouped(*lent), grouped(*lost));
     let causes = causes.iter().filter(|(_, count)| **count > 0);
     let causes: Vec<_> = causes
         .map(|(cause, count)| format!("{} {}", cause.replace('_', " "), grouped(*count)))
         .collect();
     words.push_str(&in_brackets(&causes.join(", ")));
+    if !port.is_captured {
+        write!(words, "; {}", port.method).expect("a string takes all");
+    }
     words
 }
 
@@ -289,6 +287,7 @@ fn port_json(port: &PortCounts) -> Value {
     json!({
         "name": port.name,
         "capture": port.method,
+        "captured": port.is_captured,
         "frames": port.source.lent,
         "lost": port.source.lost,
         "causes": port.source.causes,
@@ -324,6 +323,7 @@ fn output_json(output: &OutputEnd) -> Value {
         "errors": counts.errors,
         "reconnects": counts.reconnects,
         "times_clamped": counts.times_clamped,
+        "interfaces_zeroed": counts.interfaces_zeroed,
         "error": output.error.as_ref().map(ToString::to_string),
     });
     if let Some(delivery) = &counts.delivery {

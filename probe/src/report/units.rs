@@ -1,6 +1,8 @@
 //! Numbers as people read them.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
+
+use flow::Timestamp;
 
 /// `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
@@ -60,6 +62,17 @@ pub(crate) fn time(duration: Duration) -> String {
         3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
         _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
     }
+}
+
+/// `2026-01-01T23:59:59.999Z`.
+pub(crate) fn rfc3339(time: Timestamp) -> String {
+    let since_epoch = Duration::from_millis(time.as_millis());
+    humantime::format_rfc3339_millis(UNIX_EPOCH + since_epoch).to_string()
+}
+
+/// `2026-01-01 23:59:59.999`, in UTC.
+pub(crate) fn date_and_time(time: Timestamp) -> String {
+    rfc3339(time).trim_end_matches('Z').replace('T', " ")
 }
 
 /// A rate per second: `number` in `duration`.

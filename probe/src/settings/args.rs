@@ -8,17 +8,19 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use exporter::Destination;
 use flow::{BURST_MAX, KeyFields};
 
 use super::file::{self, Known, Takes};
+use super::selector::{Selector, selector};
 use super::values::{
-    Seed, ethertype, flow_count, hash_seed, interface_number, interval, key_fields, ring, rows,
-    sampling, size, timeout, workers,
+    Seed, Stats, ethertype, flow_count, hash_seed, interface_number, interval, key_fields, ring,
+    rows, sampling, size, stats, timeout, workers,
 };
 use crate::capture::packet::Direction;
+use crate::report::escape::Escaped;
 
 /// Turns packets of a mirror port or of capture files into flows and exports them as NetFlow v5,
 /// NetFlow v9, IPFIX or JSON.
@@ -45,9 +47,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Say whether capture on an interface would work, and what would falsify it
     Doctor {
-        /// The interface; may be given several times
-        #[arg(short, long, value_name = "NAME", required = true)]
-        interface: Vec<String>,
+        /// The interface, or a pattern of those that are there; may be given several times
+        #[arg(short, long, value_name = "NAME", required = true, value_parser = selector)]
+        interface: Vec<Selector>,
         /// A line of JSON for each interface
         #[arg(long)]
         json: bool,
@@ -70,13 +72,18 @@ Examples:
   flowprobe -r a.pcap -r b.pcapng.gz -o json:-
       several files merged by packet time, a JSON document for each flow
 
-Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage.
+Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage, 3 something was lost and
+--fail-on-loss is set.
+
+Signals: SIGINT, SIGTERM and SIGQUIT end in good order; a second one after 2 s or more waits for
+no output. SIGHUP opens files again if live capture has no terminal, and otherwise ends too.
+SIGUSR1 prints totals.
 
 Outputs are URLs; their settings are query parameters, as in ipfix://10.0.0.5?odid=7&mtu=1400:
 ";
 
 /// Settings of metering; a configuration file has the same names.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     /// Capture files to replay (pcap or pcapng; plain, or compressed by gzip, zstd, xz, bzip2 or
     /// LZ4); a folder means the files in it, - is standard input; several are merged by packet time
@@ -148,9 +155,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "COUNT", conflicts_with = "output")]
     pub(crate) order: Option<Order>,
 
-    /// Form of the totals, which go to standard error: json is one line, the last one
-    #[arg(long, value_name = "FORM", default_value = "text")]
-    pub(crate) stats: StatsForm,
+    /// Form of the totals: text and json go to standard error, where json is one line, the last
+    /// one; json:FILE is that line alone in a file
+    #[arg(long, value_name = "FORM", default_value = "text", value_parser = stats)]
+    pub(crate) stats: Stats,
 
     /// TOML file with settings; the command line overrides it
     #[arg(long, value_name = "FILE")]
@@ -160,6 +168,10 @@ pub(crate) struct Arguments {
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
+    /// End with status 3 if packets, records or events were lost and nothing else failed
+    #[arg(long)]
+    pub(crate) fail_on_loss: bool,
+
     /// Packets that are looked up together: 1 to 16; records do not depend on it
     #[arg(long, value_name = "N", default_value_t = BURST_MAX, hide = true,
           value_parser = clap::value_parser!(u16).range(1..=BURST_MAX.into()))]
@@ -167,13 +179,10 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) live: LiveSettings,
-}
 
-impl Arguments {
-    /// All names of capture files.
-    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
-        [&self.read[..], &self.files].concat()
-    }
+    /// All names of capture files, as they were given one after the other.
+    #[arg(skip)]
+    pub(crate) inputs: Vec<PathBuf>,
 }
 
 /// Settings of live capture: they need an interface.
@@ -181,9 +190,16 @@ impl Arguments {
 #[command(next_help_heading = "Live capture")]
 #[group(multiple = true, requires = "interface", conflicts_with_all = ["read", "files"])]
 pub(crate) struct LiveSettings {
-    /// Interface to capture from; may be given several times
-    #[arg(short, long, value_name = "IFACE", help_heading = None, display_order = 0)]
-    pub(crate) interface: Vec<String>,
+    /// Interface to capture from: a name, a pattern such as 'eth*', or any; may be given several
+    /// times. One that comes later and matches a pattern is captured then
+    #[arg(short, long, value_name = "IFACE", help_heading = None, display_order = 0,
+          value_parser = selector)]
+    pub(crate) interface: Vec<Selector>,
+
+    /// Wait for the interfaces if none is there yet. With another one that is there, a missing one
+    /// is always waited for
+    #[arg(long)]
+    pub(crate) wait: bool,
 
     /// How packets are taken: afxdp takes them past the host's network stack, packet copies them
     /// beside it, auto uses afxdp where the host does not need the packets
@@ -209,9 +225,14 @@ pub(crate) struct LiveSettings {
     #[arg(long, value_name = "SIZE", default_value = "1Gi", value_parser = size)]
     pub(crate) umem_max: u64,
 
-    /// Memory of the ring of each AF_PACKET socket
-    #[arg(long, value_name = "SIZE", default_value = "64Mi", value_parser = size)]
-    pub(crate) packet_ring: u64,
+    /// Memory of the ring of each AF_PACKET socket [default: 64Mi, or less if --packet-ring-max has
+    /// no room for it]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) packet_ring: Option<u64>,
+
+    /// Most memory for the rings of all AF_PACKET sockets together
+    #[arg(long, value_name = "SIZE", default_value = "1Gi", value_parser = size)]
+    pub(crate) packet_ring_max: u64,
 
     /// Do not run AF_XDP workers with real-time priority
     #[arg(long)]
@@ -221,7 +242,8 @@ pub(crate) struct LiveSettings {
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
 
-    /// Keep the capabilities that are needed to open an interface again after it was deleted
+    /// Keep the capabilities that opening an interface again takes: after it was deleted, when its
+    /// queues or its MTU change. Patterns and interfaces that are waited for keep them too
     #[arg(long)]
     pub(crate) keep_capabilities: bool,
 
@@ -229,9 +251,21 @@ pub(crate) struct LiveSettings {
     #[arg(long)]
     pub(crate) meter_own_exports: bool,
 
+    /// End with status 1 if a collector cannot be reached at the start, instead of trying again
+    #[arg(long)]
+    pub(crate) require_outputs: bool,
+
     /// Time between two totals while capture runs; 0s gives totals only at the end
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = interval)]
     pub(crate) stats_interval: Duration,
+}
+
+impl Arguments {
+    /// The settings of a run that is given nothing but this interface.
+    pub(crate) fn defaults(interface: &str) -> Self {
+        let words = ["flowprobe", "--interface", interface];
+        Cli::try_parse_from(words).expect("an interface is enough").args
+    }
 }
 
 impl LiveSettings {
@@ -261,15 +295,6 @@ pub(crate) enum Order {
     Packets,
 }
 
-/// How totals are given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StatsForm {
-    /// For people.
-    Text,
-    /// A line of JSON, for programs.
-    Json,
-}
-
 /// Parses the command line and the file of `--config`.
 ///
 /// # Errors
@@ -280,9 +305,11 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, cl
     // A setting may need one that stands in the file, so nothing is checked before that is read.
     let given = Cli::command().ignore_errors(true).try_get_matches_from(&words).ok();
     let path = given.as_ref().and_then(|given| given.get_one::<PathBuf>("config"));
-    let (Some(path), Some(given)) = (path, &given) else { return Cli::try_parse_from(words) };
-    let settings = file::read(path, &CommandLine)
-        .map_err(|mistakes| Cli::command().error(ErrorKind::InvalidValue, mistakes.join("\n")))?;
+    let (Some(path), Some(given)) = (path, &given) else { return checked(words) };
+    let settings = file::read(path, &CommandLine).map_err(|mistakes| {
+        let mistakes: Vec<_> = mistakes.iter().map(|it| Escaped(it).to_string()).collect();
+        Cli::command().error(ErrorKind::InvalidValue, mistakes.join("\n"))
+    })?;
     // The command line overrides the file. It replaces a list as a whole.
     let is_given =
         |name: &str| given.value_source(&name.replace('-', "_")) == Some(ValueSource::CommandLine);
@@ -290,7 +317,32 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, cl
     let from_file = from_file.flat_map(|setting| setting.words).map(OsString::from);
     let mut words = words.into_iter();
     let program = words.next();
-    Cli::try_parse_from(program.into_iter().chain(from_file).chain(words))
+    checked(program.into_iter().chain(from_file).chain(words).collect())
+}
+
+/// Checks all words together. An error shows some of them, with control characters escaped.
+fn checked(words: Vec<OsString>) -> Result<Cli, clap::Error> {
+    from_words(&words).map_err(|error| {
+        let shown = words.iter().map(|word| Escaped(word.display()).to_string().into());
+        let shown: Vec<OsString> = shown.collect();
+        let same = from_words(&shown).err().filter(|other| other.kind() == error.kind());
+        same.unwrap_or_else(|| {
+            Cli::command().error(error.kind(), Escaped(error.to_string().trim_end()))
+        })
+    })
+}
+
+fn from_words(words: &[OsString]) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(words)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    let mut inputs = Vec::new();
+    for name in ["read", "files"] {
+        let (places, paths) = (matches.indices_of(name), matches.get_many::<PathBuf>(name));
+        inputs.extend(places.into_iter().flatten().zip(paths.into_iter().flatten()));
+    }
+    inputs.sort();
+    cli.args.inputs = inputs.into_iter().map(|(_, path)| path.clone()).collect();
+    Ok(cli)
 }
 
 /// The settings of the command line, for a file.

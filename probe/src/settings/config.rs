@@ -1,17 +1,19 @@
 //! What the program is to do: the command line, checked.
 
+use std::fmt::Debug;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use exporter::{Context, Destination, Patience};
 use flow::{HashSeed, KeyField, ObserverSettings, Sampling, TableSettings, Tpids};
 
-use super::args::{Arguments, CaptureMethod, LiveSettings, Order, StatsForm};
+use super::args::{Arguments, CaptureMethod, LiveSettings, Order};
+use super::domain::Domain;
 use super::run_id;
-use super::values::Seed;
-use crate::capture::file::Input;
+use super::values::{Seed, Stats};
+use crate::capture::file::{Input, Place};
 use crate::capture::packet::Direction;
 use crate::pipeline::worker::wall_clock;
 
@@ -27,8 +29,12 @@ pub(crate) struct Config {
     /// `None`: the default number.
     pub(crate) workers: Option<usize>,
     pub(crate) ifindex: Vec<(String, u32)>,
+    /// What outputs need to know; each has an Observation Domain ID of its own.
     pub(crate) context: Context,
-    pub(crate) stats: StatsForm,
+    pub(crate) domain: Domain,
+    pub(crate) stats: Stats,
+    /// A loss changes the exit status.
+    pub(crate) fail_on_loss: bool,
 }
 
 /// Where packets come from.
@@ -54,8 +60,9 @@ const ACTIVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Active timeout of a live table, which should not be a minute behind.
 const ACTIVE_TIMEOUT_OF_LIVE_TABLE: Duration = Duration::from_secs(5);
 
-/// The Observation Domain ID of a replay. Live the host has its own.
-const REPLAY_DOMAIN: u32 = 1;
+/// The table of a replay has room for so many flows before it grows, so that a small file touches
+/// little memory of a large table. Live no packet waits while a table grows: all is in use.
+const REPLAY_FLOWS_START: u32 = 1_000_000;
 
 /// Seed of a replay, so that its output is the same each time. Live the seed is random: a sender
 /// must not know it.
@@ -70,6 +77,7 @@ impl Config {
     pub(crate) fn new(args: &Arguments) -> Result<Self, String> {
         let source = source(args)?;
         check_outputs(args)?;
+        check_files(args, &source)?;
         check_interfaces(&args.ifindex)?;
         let live = matches!(source, Source::Live(_));
         let seed = HashSeed::new(match args.hash_seed {
@@ -101,19 +109,14 @@ impl Config {
         };
         let table = TableSettings {
             flows_max: args.max_flows.get(),
+            flows_start: if live { u32::MAX } else { REPLAY_FLOWS_START }.min(args.max_flows.get()),
             idle_timeout_ms,
             active_timeout_ms,
             key,
             seed,
             burst: args.burst,
         };
-        let run = match &source {
-            _ if !args.output.iter().any(Destination::names_documents) => String::new(),
-            Source::Files(inputs) => {
-                run_id::of_replay(inputs, &(&observer, &table, workers, &args.ifindex))
-            }
-            Source::Live(_) => run_id::random(),
-        };
+        let run = run_of(args, &source, &(&observer, &table, workers, &args.ifindex));
         Ok(Self {
             source,
             outputs: args.output.clone(),
@@ -128,21 +131,43 @@ impl Config {
             context: Context {
                 patience: if live { Patience::GoOn } else { Patience::Wait },
                 uptime_start: live.then(wall_clock),
-                observation_domain_id: if live { host_domain() } else { REPLAY_DOMAIN },
+                observation_domain_id: 0,
                 sampling_interval: args.sample.get(),
                 key,
                 run,
                 name: args.name.clone().unwrap_or_else(host_name),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
-            stats: args.stats,
+            domain: if live { Domain::live(&args.live.interface) } else { Domain::Replay },
+            stats: args.stats.clone(),
+            fail_on_loss: args.fail_on_loss,
         })
+    }
+
+    /// What this output needs to know.
+    pub(crate) fn context_of(&self, output: &Destination) -> Context {
+        let observation_domain_id = output.domain_or(self.domain.id(output));
+        Context { observation_domain_id, ..self.context.clone() }
     }
 
     /// The settings of the table of one worker.
     pub(crate) fn table(&self, workers: usize) -> TableSettings {
         let workers = u32::try_from(workers).unwrap_or(u32::MAX);
-        TableSettings { flows_max: (self.table.flows_max / workers).max(1), ..self.table }
+        let share = |flows: u32| (flows / workers).max(1);
+        TableSettings {
+            flows_max: share(self.table.flows_max),
+            flows_start: share(self.table.flows_start),
+            ..self.table
+        }
+    }
+}
+
+/// The name of this run in the ids of documents, if an output has such.
+fn run_of(args: &Arguments, source: &Source, settings: &impl Debug) -> String {
+    match source {
+        _ if !args.output.iter().any(Destination::names_documents) => String::new(),
+        Source::Files(inputs) => run_id::of_replay(inputs, settings),
+        Source::Live(_) => run_id::random(),
     }
 }
 
@@ -159,7 +184,7 @@ fn tpids(ethertypes: &[u16]) -> Result<Tpids, String> {
 fn source(args: &Arguments) -> Result<Source, String> {
     let live = &args.live;
     if live.interface.is_empty() {
-        return Ok(Source::Files(inputs(&args.inputs())?));
+        return Ok(Source::Files(inputs(&args.inputs)?));
     }
     for (index, name) in live.interface.iter().enumerate() {
         if live.interface[..index].contains(name) {
@@ -172,7 +197,8 @@ fn source(args: &Arguments) -> Result<Source, String> {
     if live.take_interface && live.capture != CaptureMethod::Afxdp {
         return Err("--take-interface has an effect with --capture afxdp only".to_owned());
     }
-    if let Some((name, _)) = args.ifindex.iter().find(|(name, _)| !live.interface.contains(name)) {
+    let is_asked_for = |name: &str| live.interface.iter().any(|one| one.selects(name));
+    if let Some((name, _)) = args.ifindex.iter().find(|(name, _)| !is_asked_for(name)) {
         return Err(format!("--ifindex {name}: there is no -i {name}"));
     }
     Ok(Source::Live(live.clone()))
@@ -206,37 +232,46 @@ fn check_outputs(args: &Arguments) -> Result<(), String> {
             return Err(format!("output {} given twice", output.as_str()));
         }
     }
-    check_files(args)?;
     if args.output.iter().filter(|output| output.is_stdout()).count() > 1 {
         return Err("only one output can go to standard output".to_owned());
     }
     Ok(())
 }
 
-/// Refuses a file that is written twice, or read and written.
-fn check_files(args: &Arguments) -> Result<(), String> {
-    let mut written: Vec<PathBuf> = Vec::new();
+/// Refuses a file or pipe that is written twice, or read and written, whatever its names are.
+fn check_files(args: &Arguments, source: &Source) -> Result<(), String> {
+    let mut read: Vec<_> = match source {
+        Source::Files(inputs) => inputs.iter().filter_map(Input::place).collect(),
+        Source::Live(_) => Vec::new(),
+    };
+    read.extend(args.config.as_deref().and_then(Place::of_path));
+    let mut written = Vec::new();
+    if let Stats::JsonFile(path) = &args.stats
+        && let Some(place) = Place::of_path(path)
+    {
+        if read.contains(&place) {
+            return Err(format!("--stats json:{}: this file is read", path.display()));
+        }
+        written.push(place);
+    }
     for output in &args.output {
-        let Some(path) = output.path().and_then(regular_file) else { continue };
-        if written.contains(&path) {
+        let place = output
+            .path()
+            .map_or_else(|| output.is_stdout().then(Place::of_stdout).flatten(), Place::of_path);
+        let Some(place) = place else { continue };
+        if written.contains(&place) {
             return Err(format!("output {}: another output writes the same file", output.as_str()));
         }
-        if args.inputs().iter().filter_map(|read| regular_file(read)).any(|read| read == path) {
+        if read.contains(&place) {
             return Err(format!("output {}: this file is read", output.as_str()));
         }
-        written.push(path);
+        written.push(place);
+    }
+    // Without outputs there is a table.
+    if args.output.is_empty() && Place::of_stdout().is_some_and(|place| read.contains(&place)) {
+        return Err("standard output goes to a file that is read".to_owned());
     }
     Ok(())
-}
-
-/// The canonical path of a regular file; `None` for a device or a pipe.
-fn regular_file(path: &Path) -> Option<PathBuf> {
-    match path.metadata() {
-        Ok(metadata) if metadata.is_file() => path.canonicalize().ok(),
-        Ok(_) => None,
-        // The file does not exist yet.
-        Err(_) => std::path::absolute(path).ok(),
-    }
 }
 
 fn check_interfaces(numbers: &[(String, u32)]) -> Result<(), String> {
@@ -256,19 +291,7 @@ fn millis(timeout: Duration) -> u32 {
     u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX)
 }
 
-fn host_name() -> String {
+pub(super) fn host_name() -> String {
     nix::unistd::gethostname()
         .map_or_else(|_| "flowprobe".to_owned(), |name| name.to_string_lossy().into_owned())
-}
-
-/// The Observation Domain ID of this host. It stays over restarts, because collectors know
-/// templates by it.
-fn host_domain() -> u32 {
-    let identity = std::fs::read_to_string("/etc/machine-id").unwrap_or_else(|_| host_name());
-    // FNV-1a.
-    let hash = identity
-        .trim()
-        .bytes()
-        .fold(0x811c_9dc5_u32, |hash, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193));
-    hash.max(1)
 }

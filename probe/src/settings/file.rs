@@ -16,7 +16,7 @@
 use std::fs;
 use std::path::Path;
 
-use exporter::sentence;
+use exporter::{Destination, sentence};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use url::form_urlencoded;
@@ -89,7 +89,8 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn mistake(&mut self, offset: usize, problem: &str) {
-        let line = 1 + self.text[..offset].matches('\n').count();
+        let before = self.text.as_bytes().iter().take(offset);
+        let line = 1 + before.filter(|octet| **octet == b'\n').count();
         self.mistakes.push((line, problem.to_owned()));
     }
 
@@ -149,32 +150,47 @@ impl Reader<'_> {
         Some(format!("--{name}={text}"))
     }
 
-    /// The URL of an output that is written as a table.
+    /// The URL of an output that is written as a table. Each wrong setting is a mistake of its own.
     fn output(&mut self, start: usize, table: &DeTable<'_>) -> Option<String> {
-        let mut url = None;
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        for (key, value) in table {
-            match text(value.get_ref()) {
-                Some(text) if key.get_ref() == "url" => url = Some(text),
-                Some(text) => drop(query.append_pair(key.get_ref(), &text)),
-                None => {
-                    let shown = shown(value.get_ref());
-                    let problem =
-                        format!("{} = {shown}: a text or number is needed", key.get_ref());
-                    self.mistake(value.span().start, &problem);
-                    return None;
-                }
-            }
-        }
-        let Some(url) = url else {
+        let url = table.iter().find(|(key, _)| key.get_ref() == URL);
+        let Some((_, url)) = url else {
             self.mistake(start, "an output needs a url, such as url = \"ipfix://192.0.2.1\"");
             return None;
         };
+        let (url_start, Some(url)) = (url.span().start, text(url.get_ref())) else {
+            let problem = format!("{URL} = {}: a text is needed", shown(url.get_ref()));
+            self.mistake(url.span().start, &problem);
+            return None;
+        };
+        let before = self.mistakes.len();
+        if let Err(problem) = self.known.check(OUTPUT, &url) {
+            self.mistake(url_start, &problem);
+        }
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (key, value) in table.iter().filter(|(key, _)| key.get_ref() != URL) {
+            let (key, start) = (key.get_ref().as_ref(), value.span().start);
+            let Some(text) = text(value.get_ref()) else {
+                let shown = shown(value.get_ref());
+                self.mistake(start, &format!("{key} = {shown}: a text or number is needed"));
+                continue;
+            };
+            if let Err(problem) = Destination::check_setting(&url, key, &text) {
+                let url = url.split('?').next().unwrap_or_default();
+                self.mistake(start, &format!("output {url}: {problem}"));
+            }
+            query.append_pair(key, &text);
+        }
+        if self.mistakes.len() > before {
+            return None;
+        }
         let query = query.finish();
         let separator = if url.contains('?') { "&" } else { "?" };
         Some(if query.is_empty() { url } else { url + separator + &query })
     }
 }
+
+/// The key of a table that is an output.
+const URL: &str = "url";
 
 /// The setting that may be written as tables.
 const OUTPUT: &str = "output";

@@ -2,6 +2,8 @@
 
 pub(crate) mod args;
 pub(crate) mod config;
+mod domain;
 mod file;
 mod run_id;
-mod values;
+pub(crate) mod selector;
+pub(crate) mod values;

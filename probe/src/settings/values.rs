@@ -1,6 +1,7 @@
 //! Values of settings, from the text that users write.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use flow::{KeyField, KeyFields};
@@ -12,6 +13,17 @@ pub(crate) enum Seed {
     Fixed(u64),
     /// Another each time.
     Random,
+}
+
+/// How totals are given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stats {
+    /// For people.
+    Text,
+    /// A line of JSON, for programs.
+    Json,
+    /// The same in a file of its own.
+    JsonFile(PathBuf),
 }
 
 /// More workers than this are a mistake.
@@ -81,9 +93,9 @@ pub(super) fn interval(text: &str) -> Result<Duration, String> {
 
 /// A power of two.
 pub(super) fn ring(text: &str) -> Result<u32, String> {
-    let number = text.parse().ok().filter(|number: &u32| number.is_power_of_two());
+    let number = number(text, 64..=65_536).filter(|number| number.is_power_of_two());
     number
-        .filter(|number| (64..=65_536).contains(number))
+        .and_then(|number| u32::try_from(number).ok())
         .ok_or_else(|| "a power of two from 64 to 65536 is needed".to_owned())
 }
 
@@ -114,7 +126,7 @@ pub(super) fn ethertype(text: &str) -> Result<u16, String> {
 }
 
 pub(super) fn sampling(text: &str) -> Result<NonZeroU32, String> {
-    let interval = text.strip_prefix("1:").and_then(|interval| interval.parse().ok());
+    let interval = text.strip_prefix("1:").and_then(|interval| count(interval, u32::MAX.into()));
     interval.ok_or_else(|| "1:N is needed, with N from 1 to 4294967295, such as 1:100".to_owned())
 }
 
@@ -122,6 +134,15 @@ pub(super) fn interface_number(text: &str) -> Result<(String, u32), String> {
     let parts = text.rsplit_once('=').filter(|(name, _)| !name.is_empty());
     let number = parts.and_then(|(name, number)| Some((name.to_owned(), number.parse().ok()?)));
     number.ok_or_else(|| "NAME=N is needed, with N from 0 to 4294967295, such as eth1=7".to_owned())
+}
+
+pub(super) fn stats(text: &str) -> Result<Stats, String> {
+    match text.strip_prefix("json:") {
+        Some(path) if !path.is_empty() => Ok(Stats::JsonFile(path.into())),
+        None if text == "text" => Ok(Stats::Text),
+        None if text == "json" => Ok(Stats::Json),
+        _ => Err("text, json or json:FILE is needed".to_owned()),
+    }
 }
 
 pub(super) fn hash_seed(text: &str) -> Result<Seed, String> {
@@ -166,6 +187,9 @@ mod tests {
             assert!(flow_count(text).is_err(), "{text}");
         }
         assert_eq!((size("1M"), size("64Gi")), (Ok(1_000_000), Ok(64 << 30)));
+        assert_eq!((ring("4Ki"), ring("65536"), ring("64Ki")), (Ok(4096), Ok(65_536), Ok(65_536)));
+        assert!(ring("4k").is_err() && ring("128Ki").is_err() && ring("0").is_err());
+        assert_eq!(sampling("1:1k").unwrap().get(), 1000);
         assert!(size("999k").is_err() && size("65Gi").is_err());
         assert!(workers("256").is_ok() && workers("257").is_err() && workers("0").is_err());
     }

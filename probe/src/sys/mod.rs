@@ -10,6 +10,7 @@ pub(crate) mod packet_ring;
 pub(crate) mod promiscuous;
 mod ring;
 pub(crate) mod schedule;
+pub(crate) mod signal;
 pub(crate) mod support;
 pub(crate) mod xsk;
 

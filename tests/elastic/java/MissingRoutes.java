@@ -38,23 +38,25 @@ import org.elasticsearch.rest.RestRequest;
 import org.elasticsearch.rest.RestResponse;
 import org.elasticsearch.rest.RestStatus;
 import org.elasticsearch.rest.action.RestToXContentListener;
+import org.elasticsearch.xcontent.NamedXContentRegistry;
 import org.elasticsearch.xcontent.XContentBuilder;
 
 /**
- * The routes of modules of Elasticsearch 8 and 9 whose jars are not published: {@code GET /} and
- * {@code _data_stream}. The actions behind them are those of the server.
+ * The routes of modules of Elasticsearch 8 and 9 whose jars are not published: {@code GET /},
+ * {@code _data_stream} and {@code _ilm/policy}. The actions behind them are those of the server.
  *
- * <p>Two things are less than the real ones: a constant_keyword is a keyword of any value, and the
- * name of a lifecycle policy is taken and does nothing.
+ * <p>Two things are less than the real ones: a constant_keyword is a keyword of any value, and
+ * lifecycle policies are not carried out.
  */
 public class MissingRoutes extends Plugin implements ActionPlugin, MapperPlugin {
     @Override
     public List<Setting<?>> getSettings() {
-        return List.of(
-                Setting.simpleString(
-                        "index.lifecycle.name",
-                        Setting.Property.Dynamic,
-                        Setting.Property.IndexScope));
+        return LifecyclePolicies.settings();
+    }
+
+    @Override
+    public List<NamedXContentRegistry.Entry> getNamedXContent() {
+        return LifecyclePolicies.parsers();
     }
 
     @Override
@@ -78,11 +80,14 @@ public class MissingRoutes extends Plugin implements ActionPlugin, MapperPlugin 
             IndexNameExpressionResolver resolver,
             Supplier<DiscoveryNodes> nodes,
             Predicate<NodeFeature> features) {
+        LifecyclePolicies policies = new LifecyclePolicies();
         return List.of(
                 new Route("GET /", MissingRoutes::root),
                 new Route("HEAD /", MissingRoutes::root),
                 new Route("PUT /_data_stream/{name}", MissingRoutes::createDataStream),
-                new Route("GET /_data_stream/{name}", MissingRoutes::showDataStreams));
+                new Route("GET /_data_stream/{name}", MissingRoutes::showDataStreams),
+                new Route("PUT /_ilm/policy/{name}", (request, client) -> policies.put(request)),
+                new Route("GET /_ilm/policy/{name}", (request, client) -> policies.show(request)));
     }
 
     private static Answer root(RestRequest request, NodeClient client) {
@@ -149,13 +154,13 @@ public class MissingRoutes extends Plugin implements ActionPlugin, MapperPlugin 
     }
 
     /** What is done once a channel to answer on is there. */
-    private interface Answer {
+    interface Answer {
         void on(RestChannel channel) throws Exception;
     }
 
     /** Reads a request. */
     private interface Reading {
-        Answer read(RestRequest request, NodeClient client);
+        Answer read(RestRequest request, NodeClient client) throws IOException;
     }
 
     private static class Route extends BaseRestHandler {
@@ -180,7 +185,8 @@ public class MissingRoutes extends Plugin implements ActionPlugin, MapperPlugin 
         }
 
         @Override
-        protected RestChannelConsumer prepareRequest(RestRequest request, NodeClient client) {
+        protected RestChannelConsumer prepareRequest(RestRequest request, NodeClient client)
+                throws IOException {
             return reading.read(request, client)::on;
         }
     }

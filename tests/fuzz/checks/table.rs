@@ -156,12 +156,14 @@ impl Meter {
         let seed = HashSeed::new(settings.seed);
         let table = FlowTable::new(&TableSettings {
             flows_max: settings.flows_max,
+            flows_start: settings.flows_max.div_ceil(8),
             idle_timeout_ms: settings.idle_ms,
             active_timeout_ms: settings.active_ms,
             key: settings.key,
             seed,
             burst: settings.burst,
-        });
+        })
+        .unwrap();
         Self {
             settings,
             observer: Observer::new(&ObserverSettings {

@@ -1,10 +1,10 @@
 //! What the user names as input: files, folders, pipes.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +13,7 @@ use log::warn;
 
 use super::decompress::Stream;
 use super::pipe::{Pipe, PipeState};
+use super::place::Place;
 
 /// A capture file, or standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,11 +39,10 @@ impl Input {
             if input == Self::Stdin && inputs.contains(&input) {
                 return Err("-r -: standard input can be read only once".to_owned());
             }
-            match input.identity() {
-                Some(identity) if !known.insert(identity) => {
-                    warn!("{} is named twice, and read once", input.name());
-                }
-                Some(_) | None => inputs.push(input),
+            if input.place().is_none_or(|place| known.insert(place)) {
+                inputs.push(input);
+            } else {
+                warn!("{} is named twice, and read once", input.name());
             }
         }
         Ok(inputs)
@@ -85,7 +85,9 @@ impl Input {
                 Box::new(Pipe { fd, state })
             }
             Self::File(path) => {
-                let file = fs::File::open(path)?;
+                // A named pipe is open at once, also without a writer.
+                let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+                let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
                 if file.metadata()?.is_file() {
                     Box::new(Counted { inner: file, read: state.read })
                 } else {
@@ -95,11 +97,12 @@ impl Input {
         })
     }
 
-    /// What is the same for two names of one file: its device and inode.
-    fn identity(&self) -> Option<(u64, u64)> {
-        let Self::File(path) = self else { return None };
-        let metadata = fs::metadata(path).ok()?;
-        metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
+    /// The file or pipe that it reads.
+    pub(crate) fn place(&self) -> Option<Place> {
+        match self {
+            Self::Stdin => Place::of_stdin(),
+            Self::File(path) => Place::of_path(path),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod interfaces;
 mod pcap;
 mod pcapng;
 mod pipe;
+mod place;
 mod reader;
 mod window;
 
@@ -27,6 +28,7 @@ pub use self::inputs::Input;
 use self::interfaces::Interfaces;
 pub(crate) use self::interfaces::link_name;
 use self::pipe::PipeState;
+pub(crate) use self::place::Place;
 use self::reader::{FileReader, Run};
 use super::{CaptureError, PacketSource, Polled};
 
@@ -47,6 +49,8 @@ pub struct FileSource {
     /// When the first of those is due.
     next_due: Due,
     named_before: usize,
+    /// A file is a capture, even if it ends at once.
+    has_capture: bool,
     report: InputReport,
     state: PipeState,
     size: Option<u64>,
@@ -100,6 +104,7 @@ impl FileSource {
             later: BinaryHeap::new(),
             next_due: (u64::MAX, usize::MAX),
             named_before: 0,
+            has_capture: false,
             report: InputReport::default(),
             state: PipeState { stop: Arc::clone(stop), ..PipeState::default() },
             size: files.iter().map(Input::size).sum(),
@@ -120,6 +125,11 @@ impl FileSource {
         source.go_on();
         source.state.opened.store(true, Ordering::Relaxed);
         source
+    }
+
+    /// Whether there is anything to replay: at least one file could be opened and is a capture.
+    pub fn has_capture(&self) -> bool {
+        self.has_capture
     }
 
     /// Octets read so far, of how many, if that is known.
@@ -209,6 +219,7 @@ impl FileSource {
                 return None;
             }
         };
+        self.has_capture = true;
         let found = reader.find_next(&mut self.interfaces);
         let open = Open { index, reader };
         match found {

@@ -35,7 +35,7 @@ impl Read for Pipe {
     ///
     /// `WouldBlock` when all files are open and nothing came for a while. The next call goes on.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
+        let count = loop {
             if self.state.stop.load(Ordering::Relaxed) {
                 return Ok(0);
             }
@@ -44,12 +44,16 @@ impl Read for Pipe {
                 Ok(0) if self.state.opened.load(Ordering::Relaxed) => {
                     return Err(ErrorKind::WouldBlock.into());
                 }
-                Ok(0) | Err(Errno::EINTR) => {}
-                Ok(_) => break,
+                Ok(0) | Err(Errno::EINTR) => continue,
+                Ok(_) => {}
                 Err(error) => return Err(error.into()),
             }
-        }
-        let count = nix::unistd::read(&self.fd, buffer)?;
+            match nix::unistd::read(&self.fd, &mut *buffer) {
+                // Another program that has the same pipe was faster.
+                Err(Errno::EAGAIN | Errno::EINTR) => {}
+                count => break count?,
+            }
+        };
         self.state.read.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }

@@ -6,6 +6,7 @@
 
 mod block;
 mod filter;
+mod rings;
 mod settings;
 mod trim;
 
@@ -22,6 +23,7 @@ use super::offloads::{Place, warn_of_falsifiers};
 use super::{CaptureError, PacketSource, Polled};
 use crate::sys::packet_ring::{Outgoing, PacketRing, RingSize};
 use block::{Cursor, Unreadable};
+pub(crate) use rings::Rings;
 pub(crate) use settings::{Direction, PacketSettings};
 use trim::Trim;
 

@@ -20,15 +20,14 @@ use aya::maps::{Map, XskMap};
 use aya::programs::xdp::XdpLink;
 use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfLoader};
-use exporter::sentence;
 use log::{debug, info};
 use probe_ebpf::{COUNTERS, QUEUES_MAX, QueueCounters, REDIRECT_OBJECT, SOCKETS};
 
 use self::plan::{Attempt, XdpSettings};
-use super::CaptureError;
 use super::afxdp::{XdpQueue, XdpSocket, retry_while_busy};
 use super::kernel::KernelVersion;
 use super::offloads::{Place, warn_of_falsifiers};
+use super::{CaptureError, sentence_with_limits};
 use crate::sys::mapping::Mapping;
 use crate::sys::promiscuous::Promiscuous;
 use crate::sys::xsk::XskBinding;
@@ -67,6 +66,11 @@ pub(crate) struct XdpCapture {
     _promiscuous: Promiscuous,
     counters: Mapping,
     mode: XdpMode,
+    settings: XdpSettings,
+    /// Octets that a buffer of the sockets' memory has room for.
+    chunk: u32,
+    /// Frames that the host got before all sockets were there: capture had not begun.
+    passed_before: u64,
 }
 
 impl XdpCapture {
@@ -85,12 +89,13 @@ impl XdpCapture {
                 _ => format!("making the maps of the XDP program: {}", chain(&cause)),
             })
         })?;
-        let counters = map_counters(&ebpf)
-            .map_err(|cause| error(format!("mapping its counters: {}", sentence(&cause))))?;
+        let counters = map_counters(&ebpf).map_err(|cause| {
+            error(format!("mapping its counters: {}", sentence_with_limits(&cause)))
+        })?;
         let promiscuous = Promiscuous::join(settings.ifindex).map_err(|cause| {
             error(match cause.raw_os_error() {
                 Some(libc::EPERM) => NEEDS_RAW.to_owned(),
-                _ => format!("turning on promiscuous mode: {}", sentence(&cause)),
+                _ => format!("turning on promiscuous mode: {}", sentence_with_limits(&cause)),
             })
         })?;
         let (link, attempt) = attach(&mut ebpf, settings, &plan.attempts)?;
@@ -110,8 +115,51 @@ impl XdpCapture {
         };
         let place = if attempt.in_driver { Place::Driver } else { Place::Generic };
         warn_of_falsifiers(&settings.name, place);
-        let link = Some(link);
-        Ok((Self { link, _ebpf: ebpf, _promiscuous: promiscuous, counters, mode }, sockets))
+        let mut capture = Self {
+            link: Some(link),
+            _ebpf: ebpf,
+            _promiscuous: promiscuous,
+            counters,
+            mode,
+            settings: settings.clone(),
+            chunk: plan.chunk,
+            passed_before: 0,
+        };
+        capture.passed_before = capture.all_passed();
+        Ok((capture, sockets))
+    }
+
+    /// Also counts frames that the host got after the program was attached and before all sockets
+    /// were there: those are lost where capture goes on, but not where it begins.
+    pub(crate) fn count_from_attachment(&mut self) {
+        self.passed_before = 0;
+    }
+
+    /// Whether frames of this MTU have room in the sockets' memory. Of longer ones the kernel drops
+    /// those that have not.
+    pub(crate) fn has_room_for(&self, mtu: u32) -> bool {
+        self.mode.segments || XdpSettings { mtu, ..self.settings.clone() }.fits_in(self.chunk)
+    }
+
+    /// Octets of memory of all sockets.
+    pub(crate) fn memory(&self) -> u64 {
+        u64::from(self.settings.queues) * self.settings.sizes(self.chunk).memory()
+    }
+
+    /// Frames that the program has seen.
+    pub(crate) fn seen(&self) -> u64 {
+        let sum =
+            |counters: QueueCounters| counters.redirected + counters.passed + counters.refused;
+        (0..=QUEUES_MAX).map(|queue| sum(self.queue_counters(queue))).sum()
+    }
+
+    /// Frames that the host got since all sockets were there: their queue has none.
+    pub(crate) fn passed(&self) -> u64 {
+        self.all_passed().saturating_sub(self.passed_before)
+    }
+
+    fn all_passed(&self) -> u64 {
+        (0..=QUEUES_MAX).map(|queue| self.queue_counters(queue).passed).sum()
     }
 
     /// How frames come.
@@ -215,7 +263,7 @@ fn attach(
                 ))));
             }
             Err(error) => {
-                let words = sentence(&error);
+                let words = sentence_with_limits(&error);
                 failure = format!("attaching the XDP program {attempt}: {words}");
                 info!("{failure} interface={}", settings.name);
             }
@@ -270,7 +318,7 @@ fn number(error: &(dyn Error + 'static)) -> Option<i32> {
 /// An error and its causes, or what the system said.
 fn chain(error: &(dyn Error + 'static)) -> String {
     if let Some(number) = number(error) {
-        return sentence(&io::Error::from_raw_os_error(number));
+        return sentence_with_limits(&io::Error::from_raw_os_error(number));
     }
     let mut text = error.to_string();
     let mut cause = error.source();

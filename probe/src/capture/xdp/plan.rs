@@ -103,8 +103,12 @@ impl XdpSettings {
 
     /// The size of chunks that each hold a whole frame; `None` if frames take several.
     fn chunk(&self) -> Option<u32> {
-        let fits = |chunk: &u32| self.mtu.saturating_add(LINK_LAYER) <= *chunk - HEADROOM;
-        CHUNKS.into_iter().find(fits)
+        CHUNKS.into_iter().find(|chunk| self.fits_in(*chunk))
+    }
+
+    /// Whether a chunk of this size holds a whole frame.
+    pub(super) fn fits_in(&self, chunk: u32) -> bool {
+        self.mtu.saturating_add(LINK_LAYER) <= chunk - HEADROOM
     }
 
     pub(super) fn sizes(&self, chunk: u32) -> XskSizes {

@@ -1,14 +1,16 @@
 //! What is known of this system, this process and an interface.
 
 use std::io;
+use std::thread;
 
 use crate::capture::offloads::Place;
-use crate::capture::packet::Direction;
+use crate::capture::packet::Rings;
 use crate::capture::xdp::plan::XdpSettings;
 use crate::host::interface::{Interface, XdpFeatures, xdp_features};
 use crate::host::method::{Method, Wanted};
 use crate::host::system::System;
-use crate::settings::args::CaptureMethod;
+use crate::pipeline::queue::live_memory;
+use crate::settings::args::Arguments;
 use crate::sys::ethtool::{Ethtool, Offloads, Setting};
 
 /// All that findings are made from.
@@ -16,8 +18,14 @@ use crate::sys::ethtool::{Ethtool, Offloads, Setting};
 pub(super) struct Facts {
     pub(super) system: System,
     pub(super) interface: Interface,
+    /// The settings of a run that is given nothing but the interface.
+    pub(super) settings: Arguments,
+    /// How many interfaces share the memory.
+    pub(super) interfaces: u64,
     /// Octets that AF_XDP may use for this interface.
     pub(super) memory_max: u64,
+    /// Why a run would end at start, whatever the interface.
+    pub(super) obstacle: Option<String>,
     /// `None` where the kernel or the driver does not say, here and below.
     pub(super) xdp: Option<XdpFeatures>,
     pub(super) offloads: Option<Offloads>,
@@ -33,7 +41,8 @@ impl Facts {
     ///
     /// There is no such interface, in a sentence.
     pub(super) fn gather(name: &str, interfaces: usize) -> Result<Self, String> {
-        let interface = Interface::find(name)?;
+        let settings = Arguments::defaults(name);
+        let interface = Interface::find(name).map_err(|problem| problem.to_string())?;
         let mut ethtool = Ethtool::new(&interface.name).ok();
         let mut ask = |question: fn(&mut Ethtool) -> io::Result<Setting>| {
             ethtool.as_mut().and_then(|ethtool| question(ethtool).ok())
@@ -41,7 +50,10 @@ impl Facts {
         let (queues, rx_ring) = (ask(Ethtool::queues), ask(Ethtool::rx_ring));
         Ok(Self {
             system: System::gather(),
-            memory_max: UMEM_MAX_DEFAULT / interfaces as u64,
+            memory_max: settings.live.umem_max / interfaces as u64,
+            interfaces: interfaces as u64,
+            settings,
+            obstacle: None,
             xdp: xdp_features(interface.index).ok().flatten(),
             offloads: ethtool.as_mut().and_then(|ethtool| ethtool.offloads().ok()),
             queues,
@@ -55,6 +67,9 @@ impl Facts {
 
     /// How the interface would be captured with default settings.
     pub(super) fn method(&self) -> Method {
+        if let Some(because) = self.obstacle.clone() {
+            return Method::None { because };
+        }
         Method::choose(&self.system, &self.interface, &[], &self.wanted())
     }
 
@@ -74,16 +89,46 @@ impl Facts {
 
     /// The default settings.
     fn wanted(&self) -> Wanted {
-        Wanted {
-            capture: CaptureMethod::Auto,
-            take_interface: false,
-            direction: Direction::In,
-            ring: None,
-            memory_max: self.memory_max,
-            before: None,
+        Wanted::new(&self.settings.live, self.memory_max, None)
+    }
+
+    /// Octets of memory that a run with the default settings takes, by use.
+    pub(super) fn memory(&self, method: &Method) -> Memory {
+        let flows = self.settings.max_flows.get();
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let workers = (self.interface.rx_queues as usize).clamp(1, processors);
+        let packet = || {
+            let room = self.settings.live.packet_ring_max / self.interfaces;
+            let rings = Rings::within(room, None, workers).ok()?;
+            Some(rings.octets * u64::from(rings.count))
+        };
+        Memory {
+            sockets: match method {
+                Method::Xdp => self.xdp_settings().memory(),
+                Method::Packet { .. } => packet().unwrap_or_default(),
+                Method::None { .. } => 0,
+            },
+            flows: u64::from(flows) * FLOW_OCTETS,
+            rest: REST,
+            waiting: live_memory(flows as usize),
         }
     }
 }
 
-/// Of `--umem-max`.
-const UMEM_MAX_DEFAULT: u64 = 1 << 30;
+/// Octets of memory of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Memory {
+    /// Of this interface.
+    pub(super) sockets: u64,
+    pub(super) flows: u64,
+    /// The program and all that is small.
+    pub(super) rest: u64,
+    /// At the most, when outputs are slow.
+    pub(super) waiting: u64,
+}
+
+/// Octets of a flow in the table.
+const FLOW_OCTETS: u64 = 94;
+
+/// Octets of the program itself, measured.
+const REST: u64 = 12 << 20;

@@ -1,6 +1,6 @@
 //! What follows from facts.
 
-use super::facts::Facts;
+use super::facts::{Facts, Memory};
 use crate::capture::layer::Layer;
 use crate::capture::offloads::{Falsifier, Place, falsifiers};
 use crate::capture::xdp::plan::{KERNEL_MIN, KERNEL_MIN_FRAGS, ONE_BUFFER_MTU_MAX};
@@ -37,6 +37,7 @@ pub(super) fn findings(facts: &Facts, method: &Method) -> Vec<Finding> {
     [
         Some(kernel(facts)),
         Some(capabilities(facts)),
+        Some(memory(facts, method)),
         Some(locked_memory(facts)),
         Some(link(facts)),
         Some(host(facts)),
@@ -100,6 +101,18 @@ fn capabilities(facts: &Facts) -> Finding {
     }
 }
 
+fn memory(facts: &Facts, method: &Method) -> Finding {
+    let Memory { sockets, flows, rest, waiting } = facts.memory(method);
+    let [all, sockets, flows, rest, waiting] =
+        [sockets + flows + rest, sockets, flows, rest, waiting]
+            .map(|octets| octets.div_ceil(1 << 20));
+    let text = format!(
+        "{all} MiB: sockets {sockets}, flows {flows}, rest {rest}; slow outputs take up to {waiting} \
+         more"
+    );
+    Finding::new("memory", text)
+}
+
 fn locked_memory(facts: &Facts) -> Finding {
     let needed = facts.xdp_settings().memory();
     let finding = |text| Finding::new("locked memory", text);
@@ -134,7 +147,16 @@ fn link(facts: &Facts) -> Finding {
 
 fn host(facts: &Facts) -> Finding {
     let finding = |text| Finding::new("host", text);
+    let link_local = facts.interface.link_local();
     match facts.interface.needed(&[]) {
+        None if !link_local.is_empty() => {
+            let addresses: Vec<String> = link_local.iter().map(ToString::to_string).collect();
+            let text = format!("does not need the interface: only {}", addresses.join(", "));
+            finding(text).note(
+                "AF_XDP cuts it off from neighbours that use this link-local address; \
+                 --capture packet does not",
+            )
+        }
         None => finding("does not need the interface: no address, no route".to_owned()),
         Some(why) => finding(format!("needs the interface: {why}"))
             .note("AF_XDP would cut it off, so it needs --capture afxdp --take-interface"),

@@ -12,6 +12,10 @@ use log::error;
 use facts::Facts;
 use report::Report;
 
+use crate::host::interface::links::links;
+use crate::host::rights;
+use crate::settings::selector::Selector;
+
 /// How findings are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -30,18 +34,27 @@ pub(crate) struct Examined {
     pub(crate) works: bool,
 }
 
-/// Examines interfaces. One that is not there is said at once, as an error.
-pub(crate) fn examine(names: &[String], form: Form) -> Examined {
+/// Examines interfaces. One that is not there is said at once, as an error. At the end this process
+/// has no rights any more.
+pub(crate) fn examine(selectors: &[Selector], form: Form) -> Examined {
     let mut examined = Examined { text: String::new(), works: true };
-    for name in names {
-        let report = match Facts::gather(name, names.len()) {
-            Ok(facts) => Report::new(&facts),
+    let mut all = Vec::new();
+    let names = names(selectors);
+    for name in &names {
+        match name.as_ref().map_err(Clone::clone).and_then(|name| Facts::gather(name, names.len()))
+        {
+            Ok(facts) => all.push(facts),
             Err(problem) => {
                 error!("{problem}");
                 examined.works = false;
-                continue;
             }
-        };
+        }
+    }
+    // A run does so too, and ends if it cannot.
+    let obstacle = rights::give_up(None, false).err();
+    for facts in &mut all {
+        facts.obstacle.clone_from(&obstacle);
+        let report = Report::new(facts);
         examined.works &= report.works();
         match form {
             Form::Text if examined.text.is_empty() => examined.text = report.text(),
@@ -50,6 +63,29 @@ pub(crate) fn examine(names: &[String], form: Form) -> Examined {
         }
     }
     examined
+}
+
+/// The names of interfaces that are asked for, or why there is none.
+fn names(selectors: &[Selector]) -> Vec<Result<String, String>> {
+    let mut names = Vec::new();
+    for selector in selectors {
+        let Selector::Pattern(..) = selector else {
+            names.push(Ok(selector.to_string()));
+            continue;
+        };
+        match links() {
+            Err(problem) => names.push(Err(problem)),
+            Ok(links) => {
+                let matching: Vec<_> =
+                    links.into_iter().filter(|link| selector.selects(&link.name)).collect();
+                if matching.is_empty() {
+                    names.push(Err(format!("no interface matches {selector}")));
+                }
+                names.extend(matching.into_iter().map(|link| Ok(link.name)));
+            }
+        }
+    }
+    names
 }
 
 #[cfg(test)]

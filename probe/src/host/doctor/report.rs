@@ -9,6 +9,7 @@ use super::facts::Facts;
 use super::findings::{Finding, Level, findings};
 use crate::host::interface::Interface;
 use crate::host::method::Method;
+use crate::report::escape::Escaped;
 
 /// What was found of an interface.
 #[derive(Debug)]
@@ -35,17 +36,18 @@ impl Report {
     pub(super) fn text(&self) -> String {
         let bold = Style::new().bold();
         let mut text = String::new();
-        let heading = format!("{}{}{}", bold.render(), self.interface.name, Reset.render());
+        let name = Escaped(&self.interface.name);
+        let heading = format!("{}{name}{}", bold.render(), Reset.render());
         writeln!(text, "{heading}").expect("a string takes all");
         let width = self.findings.iter().map(|finding| finding.subject.len()).max().unwrap_or(0);
         for finding in &self.findings {
             let (mark, style) = mark(finding.level);
-            let (subject, found) = (finding.subject, &finding.text);
+            let (subject, found) = (finding.subject, Escaped(&finding.text));
             let mark = format!("{}{mark:<4}{}", style.render(), Reset.render());
             writeln!(text, "  {mark}  {subject:<width$}  {found}").expect("a string takes all");
             if let Some(remedy) = &finding.remedy {
                 let indent = 2 + 4 + 2 + width + 2;
-                writeln!(text, "{:indent$}-> {remedy}", "").expect("a string takes all");
+                writeln!(text, "{:indent$}-> {}", "", Escaped(remedy)).expect("a string takes all");
             }
         }
         text

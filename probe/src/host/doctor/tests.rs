@@ -9,15 +9,21 @@ use crate::capture::kernel::KernelVersion;
 use crate::host::interface::{AttachedXdp, Interface, XdpFeatures};
 use crate::host::method::Method;
 use crate::host::system::{Support, System};
+use crate::settings::args::Arguments;
 use crate::sys::ethtool::{Offloads, Setting};
 
 /// A mirror port at which nothing is to be mended.
 fn sound() -> Facts {
     let mut interface = Interface::made_up("eth1");
+    // IPv6 is turned off.
+    (interface.addresses, interface.routes) = (Vec::new(), Vec::new());
     interface.driver = Some("ixgbe".to_owned());
     Facts {
         system: System::made_up(),
+        settings: Arguments::defaults("eth1"),
+        interfaces: 1,
         memory_max: 1 << 30,
+        obstacle: None,
         interface,
         xdp: Some(XdpFeatures { redirects: true, zero_copy: true, segments: false }),
         offloads: Some(Offloads { lro: false, gro: true, rxvlan: false }),
@@ -61,6 +67,7 @@ fn sound_port_has_nothing_to_be_mended() {
         [
             "kernel",
             "capabilities",
+            "memory",
             "locked memory",
             "link",
             "host",
@@ -75,6 +82,24 @@ fn sound_port_has_nothing_to_be_mended() {
             "capture"
         ]
     );
+}
+
+#[test]
+fn link_local_addresses_are_told_and_do_not_keep_the_interface() {
+    let mut facts = sound();
+    facts.interface.addresses.push("fe80::1".parse().unwrap());
+    assert_eq!(facts.method(), Method::Xdp);
+    let found = all(&facts);
+    let host = found.iter().find(|one| one.subject == "host").unwrap();
+    assert_eq!(host.level, Level::Note);
+    assert!(host.text.contains("fe80::1"), "{host:?}");
+    assert!(host.remedy.as_ref().unwrap().contains("--capture packet"), "{host:?}");
+}
+
+#[test]
+fn what_ends_every_run_is_found() {
+    let facts = Facts { obstacle: Some("cannot give up capabilities".to_owned()), ..sound() };
+    assert!(!Report::new(&facts).works());
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Addresses and routes that interfaces get while the program runs (rtnetlink's groups).
+//! What becomes of interfaces while the program runs, and the addresses and routes that they get
+//! (rtnetlink's groups).
 
 use std::collections::BTreeSet;
 use std::io;
@@ -6,10 +7,21 @@ use std::io;
 use super::netlink::Netlink;
 use super::{address_index, route_indexes};
 
-/// Hears of new addresses and routes.
+/// Hears of changed links and of new addresses and routes.
 #[derive(Debug)]
 pub(crate) struct Changes {
     netlink: Netlink,
+}
+
+/// What has changed.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// A link came, went or changed.
+    pub(crate) links: bool,
+    /// Interfaces that an address or a route came to.
+    pub(crate) touched: BTreeSet<u32>,
+    /// There was more than could be heard: anything may have changed.
+    pub(crate) is_incomplete: bool,
 }
 
 impl Changes {
@@ -19,22 +31,23 @@ impl Changes {
     ///
     /// What the system says.
     pub(crate) fn open() -> io::Result<Self> {
-        let groups = libc::RTMGRP_IPV4_IFADDR
+        let groups = libc::RTMGRP_LINK
+            | libc::RTMGRP_IPV4_IFADDR
             | libc::RTMGRP_IPV6_IFADDR
             | libc::RTMGRP_IPV4_ROUTE
             | libc::RTMGRP_IPV6_ROUTE;
         Ok(Self { netlink: Netlink::open_for_groups(groups.unsigned_abs())? })
     }
 
-    /// Interfaces that an address or a route came to since the last call; `None` if it is not
-    /// known, because there was too much news.
-    pub(crate) fn take(&mut self) -> Option<BTreeSet<u32>> {
-        let mut touched = BTreeSet::new();
+    /// Adds what has changed since the last call.
+    pub(crate) fn hear(&self, news: &mut News) {
+        let News { links, touched, .. } = news;
         let all_heard = self.netlink.hear(|kind, answer| match kind {
+            libc::RTM_NEWLINK | libc::RTM_DELLINK => *links = true,
             libc::RTM_NEWADDR => touched.extend([address_index(answer)]),
             libc::RTM_NEWROUTE => touched.extend(route_indexes(answer)),
             _ => {}
         });
-        all_heard.is_ok().then_some(touched)
+        news.is_incomplete |= all_heard.is_err();
     }
 }

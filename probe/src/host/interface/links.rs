@@ -2,11 +2,11 @@
 
 use std::io;
 
-use exporter::sentence;
 use libc::{IFF_RUNNING, IFF_UP};
 
 use super::AttachedXdp;
 use super::netlink::{Answer, Attributes, Netlink, Question, attribute};
+use crate::capture::sentence_with_limits;
 
 /// What the kernel says of a link.
 #[derive(Clone, Debug)]
@@ -18,8 +18,8 @@ pub(crate) struct Link {
     pub(super) hardware: u16,
     /// `IFF_` flags.
     pub(super) flags: u32,
-    pub(super) mtu: u32,
-    pub(super) master: Option<u32>,
+    pub(crate) mtu: u32,
+    pub(crate) master: Option<u32>,
     pub(super) kind: Option<String>,
     pub(super) rx_queues: u32,
     pub(super) xdp: Option<AttachedXdp>,
@@ -35,7 +35,10 @@ pub(crate) struct Link {
 /// One sentence: what the kernel would not tell. Which links there are is not known then.
 pub(crate) fn links() -> Result<Vec<Link>, String> {
     Netlink::open().and_then(|mut netlink| ask(&mut netlink)).map_err(|problem| {
-        format!("cannot learn from the kernel which interfaces there are: {}", sentence(&problem))
+        format!(
+            "cannot learn from the kernel which interfaces there are: {}",
+            sentence_with_limits(&problem)
+        )
     })
 }
 
@@ -64,7 +67,7 @@ impl Link {
     }
 
     /// Whether it is a device on top of another. The ends of a pair name each other without that.
-    pub(super) fn is_on(&self, index: u32) -> bool {
+    pub(crate) fn is_on(&self, index: u32) -> bool {
         let is_paired = matches!(self.kind.as_deref(), Some("veth" | "netkit" | "vxcan"));
         self.below == Some(index) && self.index != index && !is_paired
     }
@@ -87,7 +90,10 @@ impl Link {
             hardware: u16::from_ne_bytes(answer.fixed(2)),
             flags: u32::from_ne_bytes(answer.fixed(8)),
             mtu: attributes.number(libc::IFLA_MTU).unwrap_or_default(),
-            below: attributes.number(libc::IFLA_LINK).filter(|_| !is_below_elsewhere),
+            below: attributes
+                .number(libc::IFLA_LINK)
+                .or_else(|| info.and_then(lower_of_vxlan))
+                .filter(|_| !is_below_elsewhere),
             master: attributes.number(libc::IFLA_MASTER),
             kind: info.and_then(|info| info.text(libc::IFLA_INFO_KIND)),
             rx_queues: attributes.number(libc::IFLA_NUM_RX_QUEUES).unwrap_or(1).max(1),
@@ -99,6 +105,13 @@ impl Link {
 /// Whether an `IFF_` flag is among others.
 pub(super) fn has(flags: u32, flag: libc::c_int) -> bool {
     u32::try_from(flag).is_ok_and(|flag| flags & flag != 0)
+}
+
+/// The device that a VXLAN sends over, which is not given as that of other kinds.
+fn lower_of_vxlan(info: Attributes<'_>) -> Option<u32> {
+    let is_vxlan = info.text(libc::IFLA_INFO_KIND)? == "vxlan";
+    let data = info.find(libc::IFLA_INFO_DATA).filter(|_| is_vxlan)?;
+    Attributes(data).number(IFLA_VXLAN_LINK).filter(|&index| index > 0)
 }
 
 fn attached_xdp(nested: Attributes<'_>) -> Option<AttachedXdp> {
@@ -116,6 +129,7 @@ fn attached_xdp(nested: Attributes<'_>) -> Option<AttachedXdp> {
 const LINK_OCTETS: usize = 16;
 
 /// linux/if_link.h.
+const IFLA_VXLAN_LINK: u16 = 3;
 const IFLA_XDP: u16 = 43;
 const IFLA_XDP_ATTACHED: u16 = 2;
 const IFLA_XDP_PROG_ID: u16 = 4;

@@ -7,9 +7,9 @@ mod features;
 pub(crate) mod links;
 mod netlink;
 pub(crate) mod nic;
+pub(crate) mod sysfs;
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -17,8 +17,10 @@ use exporter::sentence;
 use libc::{IFF_LOOPBACK, IFF_RUNNING, IFF_UP};
 use nix::net::if_::if_nametoindex;
 
+use crate::capture::sentence_with_limits;
 pub(crate) use features::{XdpFeatures, xdp_features};
 use netlink::{Answer, Netlink, Question, attribute, field};
+use sysfs::Sysfs;
 
 /// An interface at the time when it was looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,7 +74,7 @@ pub(crate) struct AttachedXdp {
 pub(crate) enum Reason {
     /// It is the loopback interface.
     Loopback,
-    /// The host is reached by this address, which is not IPv6 link-local.
+    /// The host is reached by this address, which is not link-local.
     Address(IpAddr),
     /// The host sends over it.
     Route(Route),
@@ -84,21 +86,35 @@ pub(crate) enum Reason {
     Output,
 }
 
+/// Why an interface cannot be looked at.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum FindError {
+    /// There is none of that name. It may come.
+    #[error("cannot find interface {name}: {problem}; `ip link` lists those there are")]
+    NoSuchInterface { name: String, problem: String },
+    /// The kernel does not tell.
+    #[error("cannot learn about interface {name} from the kernel: {problem}")]
+    Unknown { name: String, problem: String },
+}
+
 impl Interface {
     /// Looks at the interface of that name, in the network namespace of this thread.
     ///
     /// # Errors
     ///
-    /// One sentence: there is no such interface, or what the kernel would not tell.
-    pub(crate) fn find(name: &str) -> Result<Self, String> {
-        let index = if_nametoindex(name).map_err(|problem| {
-            let problem = sentence(&problem.into());
-            format!("cannot find interface {name}: {problem}; `ip link` lists those there are")
-        })?;
-        Self::look_at(index).map_err(|problem| {
-            let problem = sentence(&problem);
-            format!("cannot learn about interface {name} from the kernel: {problem}")
-        })
+    /// There is no such interface, or what the kernel would not tell.
+    pub(crate) fn find(name: &str) -> Result<Self, FindError> {
+        let unknown = |problem: io::Error| match problem.raw_os_error() {
+            Some(libc::ENODEV | libc::ENXIO) => {
+                FindError::NoSuchInterface { name: name.to_owned(), problem: sentence(&problem) }
+            }
+            _ => {
+                let problem = sentence_with_limits(&problem);
+                FindError::Unknown { name: name.to_owned(), problem }
+            }
+        };
+        let index = if_nametoindex(name).map_err(|problem| unknown(problem.into()))?;
+        Self::look_at(index).map_err(unknown)
     }
 
     fn look_at(index: u32) -> io::Result<Self> {
@@ -133,28 +149,16 @@ impl Interface {
         Ok(interface)
     }
 
-    /// Completes what netlink does not say. Without a sysfs of this namespace that stays as it is.
+    /// Completes what netlink does not say.
     fn read_sysfs(&mut self) {
-        let folder = format!("/sys/class/net/{}", self.name);
-        let index = fs::read_to_string(format!("{folder}/ifindex")).unwrap_or_default();
-        if index.trim() != self.index.to_string() {
-            return;
+        let Some(sysfs) = Sysfs::of(&self.name, self.index) else { return };
+        if let Some(driver) = sysfs.driver() {
+            self.driver = Some(driver);
         }
-        if let Ok(module) = fs::read_link(format!("{folder}/device/driver")) {
-            self.driver = module.file_name().map(|name| name.to_string_lossy().into_owned());
-        }
-        let names = |folder: &str| -> Vec<String> {
-            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-        };
-        let queues = names(&format!("{folder}/queues"));
-        let rx = queues.iter().filter(|name| name.starts_with("rx-")).count();
-        self.rx_queues = u32::try_from(rx).unwrap_or(u32::MAX).max(1);
-        for upper in names(&folder).iter().filter_map(|name| name.strip_prefix("upper_")) {
-            // The master is an upper device too.
-            if self.master.as_deref() != Some(upper) && !self.uppers.iter().any(|one| one == upper)
-            {
-                self.uppers.push(upper.to_owned());
+        self.rx_queues = sysfs.rx_queues().unwrap_or(self.rx_queues);
+        for upper in sysfs.uppers() {
+            if self.master.as_ref() != Some(&upper) && !self.uppers.contains(&upper) {
+                self.uppers.push(upper);
             }
         }
     }
@@ -172,6 +176,12 @@ impl Interface {
     /// Whether it is the loopback interface.
     pub(crate) fn is_loopback(&self) -> bool {
         links::has(self.flags, IFF_LOOPBACK)
+    }
+
+    /// Its link-local addresses, by which neighbours reach the host. Every interface that is up has
+    /// some, so they do not make it one that the host needs.
+    pub(crate) fn link_local(&self) -> Vec<IpAddr> {
+        self.addresses.iter().copied().filter(|address| is_link_local(*address)).collect()
     }
 
     /// Why the host would miss the packets of this interface, in words: the first reasons.
@@ -263,7 +273,7 @@ impl Route {
     /// Whether any interface with a link-local address has it.
     fn comes_with_link_local(&self) -> bool {
         match self.network {
-            IpAddr::V4(_) => false,
+            IpAddr::V4(network) => network.is_link_local() && self.prefix >= 16,
             IpAddr::V6(network) => {
                 network.is_unicast_link_local() && self.prefix >= 10
                     || network.is_multicast() && self.prefix >= 8
@@ -343,7 +353,7 @@ fn route_indexes(answer: Answer<'_>) -> Vec<u32> {
 
 fn is_link_local(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(_) => false,
+        IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => address.is_unicast_link_local(),
     }
 }

@@ -10,6 +10,8 @@ use super::netlink::{Netlink, Question, field};
 /// a packet in two, and what becomes of a packet behind the capture is among them too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NicCounters {
+    /// Packets that came in sound, and that the driver gave to the kernel.
+    pub(crate) received: u64,
     /// The card had no room: its ring was not emptied fast enough. None of these is captured.
     missed: u64,
     /// Dropped by the driver or the kernel. Packets that came in sound and that no protocol wanted
@@ -48,6 +50,7 @@ impl NicCounters {
     fn new(statistics: &[u8]) -> Self {
         let number = |place: usize| field(statistics, place * 8).map_or(0, u64::from_ne_bytes);
         Self {
+            received: number(0),
             missed: number(15),
             dropped: number(6),
             overruns: number(11),
@@ -92,6 +95,7 @@ mod tests {
         let words: Vec<u8> = (100..125_u64).flat_map(u64::to_ne_bytes).collect();
         let read = NicCounters::new(&words);
         let expected = NicCounters {
+            received: 100,
             missed: 115,
             dropped: 106,
             overruns: 111,

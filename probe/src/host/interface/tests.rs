@@ -14,6 +14,12 @@ fn mirror_port() -> Interface {
 fn mirror_port_may_be_consumed() {
     assert_eq!(mirror_port().consumable(&[]), Ok(()));
     assert_eq!(mirror_port().consumable(&[1, 2]), Ok(()));
+    let mut configured = mirror_port();
+    configured.addresses.push("169.254.1.1".parse().unwrap());
+    let routes = [route("169.254.0.0", 16), route("169.254.1.1", 32), route("169.254.255.255", 32)];
+    configured.routes.extend(routes);
+    assert_eq!(configured.consumable(&[]), Ok(()));
+    assert_eq!(configured.link_local().len(), 2);
     assert_eq!(
         Interface { addresses: vec![], routes: vec![], ..mirror_port() }.consumable(&[]),
         Ok(())
@@ -36,14 +42,13 @@ fn what_the_host_needs_may_not_be_consumed() {
     let cases = [
         (Interface { flags, ..mirror_port() }, Reason::Loopback),
         with_address("192.0.2.1"),
-        // Link-local, but IPv4: someone configured it.
-        with_address("169.254.1.1"),
         with_address("2001:db8::1"),
         with_address("fec0::1"),
         with_route(route("0.0.0.0", 0)),
         with_route(route("::", 0)),
         with_route(route("2001:db8::", 32)),
         // Wider than link-local.
+        with_route(route("169.254.0.0", 15)),
         with_route(route("fe80::", 9)),
         with_route(route("fc00::", 6)),
         (
@@ -97,5 +102,7 @@ fn loopback_is_known() {
 #[test]
 fn missing_interface_is_named() {
     let problem = Interface::find("none-such").unwrap_err();
+    assert!(matches!(problem, FindError::NoSuchInterface { .. }), "{problem:?}");
+    let problem = problem.to_string();
     assert!(problem.starts_with("cannot find interface none-such: "), "{problem}");
 }

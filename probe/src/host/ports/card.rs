@@ -4,12 +4,20 @@ use std::collections::BTreeMap;
 
 use crate::host::interface::nic::NicCounters;
 
-/// What the network card counted while the interface was open. Drivers begin again with 0 at will,
-/// so differences are added up, a second apart.
+/// What the network card counted while the interface was asked for. Drivers begin again with 0 at
+/// will, so differences are added up, a second apart.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Card {
-    last: Option<NicCounters>,
+    /// The kernel's number of the interface, and its counters.
+    last: Option<(u32, NicCounters)>,
     causes: BTreeMap<&'static str, u64>,
+    /// Packets that came in while the interface was there and not captured.
+    not_captured: u64,
+    /// What the card and the program of AF_XDP had counted when the program last ran on all queues.
+    /// There are drivers that do not run it on queues that are added later.
+    complete: (u64, u64),
+    /// Packets that came in since then, more than the program has seen.
+    unseen: u64,
 }
 
 impl Card {
@@ -18,18 +26,37 @@ impl Card {
         self.causes.iter().map(|(cause, count)| (*cause, *count))
     }
 
-    pub(super) fn begin(&mut self, ifindex: u32) {
-        self.last = NicCounters::read(ifindex).ok();
+    /// Packets that came in while the interface, or a queue of it, was there and not captured.
+    pub(super) fn not_captured(&self) -> u64 {
+        self.not_captured + self.unseen
     }
 
-    /// A card that does not tell, or is gone, has counted nothing.
-    pub(super) fn update(&mut self, ifindex: u32) {
+    /// Compares with what the program of AF_XDP has seen. Where it does not run on all queues, the
+    /// rest is not captured.
+    pub(super) fn compare(&mut self, seen: u64, is_on_all_queues: bool) {
+        let Some((_, NicCounters { received, .. })) = self.last else { return };
+        if is_on_all_queues {
+            self.not_captured += std::mem::take(&mut self.unseen);
+            self.complete = (received, seen);
+        } else {
+            let (received_before, seen_before) = self.complete;
+            let arrived = received.saturating_sub(received_before);
+            self.unseen = arrived.saturating_sub(seen.saturating_sub(seen_before));
+        }
+    }
+
+    /// Adds what was counted since the last time, in which the interface was captured or not.
+    /// Another interface begins. A card that does not tell, or is gone, has counted nothing.
+    pub(super) fn update(&mut self, ifindex: u32, was_captured: bool) {
         let Ok(now) = NicCounters::read(ifindex) else { return };
-        if let Some(last) = &self.last {
-            for (cause, count) in now.since(last) {
+        if let Some((_, last)) = self.last.filter(|(index, _)| *index == ifindex) {
+            for (cause, count) in now.since(&last) {
                 *self.causes.entry(cause).or_default() += count;
             }
+            if !was_captured {
+                self.not_captured += now.received.saturating_sub(last.received);
+            }
         }
-        self.last = Some(now);
+        self.last = Some((ifindex, now));
     }
 }

@@ -1,38 +1,61 @@
 //! The interfaces that packets are taken from, and what becomes of them.
 
+mod budget;
 mod card;
 mod open;
+mod overlap;
 mod port;
 mod programs;
 mod retry;
 mod state;
+mod tend;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
 use self::open::{Opened, Opener};
 use self::port::Port;
 pub(crate) use self::port::PortCounts;
-use self::retry::Attempt;
-use self::state::State;
+use self::state::{Phase, State};
 use crate::capture::live::SourceCounts;
-use crate::host::interface::Interface;
-use crate::host::interface::changes::Changes;
-use crate::host::interface::links::links;
+use crate::host::interface::changes::{Changes, News};
+use crate::host::interface::links::{Link, links};
+use crate::host::interface::{FindError, Interface};
 use crate::pipeline::live::Attached;
-use crate::settings::args::{CaptureMethod, LiveSettings};
+use crate::settings::args::LiveSettings;
+use crate::settings::selector::Selector;
+
+/// Most interfaces at a time.
+const PORTS_MAX: usize = 1024;
+
+/// Looks at the interfaces are at least so far apart, whatever the kernel has to say.
+const LOOK_PAUSE: Duration = Duration::from_millis(200);
 
 /// All interfaces that were asked for.
 pub(crate) struct Ports {
     opener: Opener,
+    /// `--ifindex`.
+    numbers: Vec<(String, u32)>,
     ports: Vec<Port>,
+    /// Counts of interfaces whose place another one got.
+    over: SourceCounts,
+    /// Interfaces can be opened later: the rights are kept.
+    may_open: bool,
     /// The interfaces could not be looked at; said once.
     is_blind: bool,
-    /// New addresses and routes; `None` where the kernel does not tell.
+    /// More interfaces match than there may be; said once.
+    is_full: bool,
+    /// Where the kernel tells of changes; `None` where it does not.
     changes: Option<Changes>,
+    /// What it has told, and nobody has looked at.
+    news: News,
+    looked: Instant,
+    /// Until then it is not asked again whether the host needs an interface.
+    asked_until: Instant,
 }
 
 impl Ports {
@@ -48,27 +71,125 @@ impl Ports {
         collectors: Vec<IpAddr>,
         workers: Option<usize>,
     ) -> Result<Self, String> {
-        let mut ports: Vec<Port> = Vec::new();
-        let mut queues = 0;
-        for given in &settings.interface {
-            let interface = Interface::find(given)?;
-            if ports.iter().any(|port| port.ifindex == interface.index) {
-                return Err(format!("{given} and {} are the same interface", interface.name));
+        let now = Instant::now();
+        let mut ports = Self {
+            opener: Opener { settings: settings.clone(), collectors, workers: 1 },
+            numbers: numbers.to_vec(),
+            ports: Vec::new(),
+            over: SourceCounts::default(),
+            may_open: settings.keep_capabilities || settings.wait,
+            is_blind: false,
+            is_full: false,
+            changes: Changes::open().ok(),
+            news: News::default(),
+            looked: now,
+            asked_until: now,
+        };
+        let mut missing = Vec::new();
+        for selector in &settings.interface {
+            if let Selector::Name(name) = selector {
+                missing.extend(ports.find_named(name)?);
             }
-            let number = numbers.iter().find(|(name, _)| name == given || *name == interface.name);
-            let number = number.map_or(interface.index, |(_, number)| *number);
-            queues += interface.rx_queues as usize;
-            ports.push(Port::new(&interface, number));
         }
+        ports.find_matching(&links()?, &Vec::new);
+        for selector in settings.interface.iter().filter(|selector| selector.is_pattern()) {
+            ports.may_open = true;
+            if !ports.ports.iter().any(|port| selector.selects(&port.name)) {
+                missing.push(format!("no interface matches {selector}"));
+            }
+        }
+        let nothing_is_there = ports.ports.iter().all(|port| port.state == State::Gone);
+        match missing.first().filter(|_| nothing_is_there && !settings.wait) {
+            Some(problem) => return Err(format!("{problem}; --wait waits for it")),
+            None => missing.iter().for_each(|problem| warn!("{problem}; waiting for it")),
+        }
+        ports.may_open |= !missing.is_empty();
+        ports.opener.workers = workers.unwrap_or_else(|| ports.default_workers());
+        Ok(ports)
+    }
+
+    /// Adds an interface that was asked for by its name; gives the problem if it is not there yet.
+    fn find_named(&mut self, name: &str) -> Result<Option<String>, String> {
+        if self.ports.len() >= PORTS_MAX {
+            return Err(format!("more than {PORTS_MAX} interfaces are asked for"));
+        }
+        let number = self.number_of(&[name]);
+        match Interface::find(name) {
+            Ok(interface) => {
+                if self.ports.iter().any(|port| port.ifindex == interface.index) {
+                    return Err(format!("{name} and {} are the same interface", interface.name));
+                }
+                let number = number.or_else(|| self.number_of(&[&interface.name]));
+                self.ports.push(Port::found(&interface, number, true));
+                Ok(None)
+            }
+            Err(problem @ FindError::NoSuchInterface { .. }) => {
+                self.ports.push(Port::awaited(name, number, true));
+                Ok(Some(problem.to_string()))
+            }
+            Err(problem @ FindError::Unknown { .. }) => Err(problem.to_string()),
+        }
+    }
+
+    /// Adds the interfaces that match a pattern and are not known. `counts` is what sockets have
+    /// counted so far, by interface.
+    fn find_matching(&mut self, links: &[Link], counts: &dyn Fn() -> Vec<SourceCounts>) {
+        let patterns = || self.opener.settings.interface.iter().filter(|one| one.is_pattern());
+        let is_known = |link: &Link| self.ports.iter().any(|port| port.is(link));
+        let is_new =
+            |link: &&Link| patterns().any(|one| one.selects(&link.name)) && !is_known(link);
+        let new: Vec<&Link> = links.iter().filter(is_new).collect();
+        for link in new {
+            let port = Port::linked(link, self.number_of(&[&link.name]));
+            if self.ports.len() < PORTS_MAX {
+                self.ports.push(port);
+            } else if let Some(place) = self.ports.iter().position(Port::is_over) {
+                self.replace(place, port, counts());
+            } else if !std::mem::replace(&mut self.is_full, true) {
+                warn!("{} is not captured: more than {PORTS_MAX} interfaces match", link.name);
+            }
+        }
+    }
+
+    /// Puts an interface in the place of one that is gone, whose counts are kept.
+    fn replace(&mut self, place: usize, by: Port, mut counts: Vec<SourceCounts>) {
+        let sockets = counts.get_mut(place).map(std::mem::take).unwrap_or_default();
+        self.over += self.ports[place].counts(&sockets).source;
+        self.ports[place].replace(by, sockets);
+    }
+
+    fn number_of(&self, names: &[&str]) -> Option<u32> {
+        let given = self.numbers.iter().find(|(name, _)| names.contains(&name.as_str()));
+        given.map(|(_, number)| *number)
+    }
+
+    /// One for each queue, up to the number of processors; that many where more may come.
+    fn default_workers(&self) -> usize {
         let processors = thread::available_parallelism().map_or(1, usize::from);
-        let workers = workers.unwrap_or_else(|| queues.clamp(1, processors));
-        let opener = Opener { settings: settings.clone(), collectors, workers };
-        Ok(Self { opener, ports, is_blind: false, changes: Changes::open().ok() })
+        let there = || self.ports.iter().filter(|port| port.state != State::Gone);
+        let queues = there().filter_map(|port| Interface::find(&port.name).ok());
+        let queues: u32 = queues.map(|interface| interface.rx_queues).sum();
+        let most = if self.is_waiting() { processors } else { queues as usize };
+        most.clamp(1, processors)
+    }
+
+    /// Whether interfaces may come that were never there.
+    fn is_waiting(&self) -> bool {
+        self.has_patterns() || self.ports.iter().any(|port| port.ifindex == 0)
+    }
+
+    fn has_patterns(&self) -> bool {
+        self.opener.settings.interface.iter().any(Selector::is_pattern)
     }
 
     /// How many workers there are to be at the most.
     pub(crate) fn workers(&self) -> usize {
         self.opener.workers
+    }
+
+    /// Whether capabilities are to be kept, so that interfaces can be opened later.
+    pub(crate) fn keeps_capabilities(&self) -> bool {
+        self.may_open
     }
 
     /// Opens all of them. Each worker is to have the sockets of one list.
@@ -79,9 +200,25 @@ impl Ports {
     pub(crate) fn open(&mut self) -> Result<Vec<Vec<Attached>>, String> {
         let mut lists: Vec<_> = (0..self.workers()).map(|_| Vec::new()).collect();
         let mut next = 0;
+        let mut failure = None;
         for port in 0..self.ports.len() {
-            // Programs go before sockets do, also when the next one fails.
-            let sockets = self.open_port(port).inspect_err(|_| self.detach())?;
+            if self.ports[port].state == State::Gone {
+                continue;
+            }
+            let sockets = match self.open_port(port) {
+                Ok(sockets) => sockets,
+                // Of a pattern what can be captured is.
+                Err(problem) if !self.ports[port].is_named => {
+                    warn!("{problem}");
+                    failure.get_or_insert(problem);
+                    continue;
+                }
+                Err(problem) => {
+                    // Programs go before sockets do.
+                    self.detach();
+                    return Err(problem);
+                }
+            };
             let Port { name, method, state, .. } = &self.ports[port];
             info!("{name}: {method}");
             state.warn_of(name);
@@ -90,145 +227,84 @@ impl Ports {
                 next += 1;
             }
         }
-        // More workers than sockets have nothing to do.
-        lists.retain(|list| !list.is_empty());
+        if let Some(problem) = failure.filter(|_| next == 0 && !self.opener.settings.wait) {
+            return Err(problem);
+        }
+        // Also to be sure that the interfaces can be looked at later.
+        let links = links().inspect_err(|_| self.detach())?;
+        self.say_overlaps(&links, None);
+        // More workers than sockets have nothing to do, unless sockets come.
+        if !self.is_waiting() {
+            lists.retain(|list| !list.is_empty());
+        }
         Ok(lists)
     }
 
+    /// Opens an interface. After a failure it is not captured, and why is kept.
     fn open_port(&mut self, port: usize) -> Result<Vec<Attached>, String> {
+        let outcome = self.try_open_port(port);
+        if let Err(problem) = &outcome {
+            self.ports[port].phase = Phase::Closed { why: problem.clone(), is_final: false };
+        }
+        outcome
+    }
+
+    fn try_open_port(&mut self, port: usize) -> Result<Vec<Attached>, String> {
         let Port { name, number, kind, .. } = &self.ports[port];
-        let interface = Interface::find(name)?;
-        let Opened { kind, method, xdp, sockets } = self.opener.open(&interface, *number, *kind)?;
+        let interface = Interface::find(name).map_err(|problem| problem.to_string())?;
+        let number = number.unwrap_or(interface.index);
+        let (kind, room) = (*kind, self.room(port));
+        // Until here it was not captured.
+        self.ports[port].card.update(interface.index, false);
+        let Opened { kind, method, xdp, memory, sockets } =
+            self.opener.open(&interface, number, kind, room)?;
         let opened = &mut self.ports[port];
+        let is_again = opened.kind.is_some();
         opened.ifindex = interface.index;
+        opened.number = Some(number);
         opened.kind = Some(kind);
         opened.method = method;
         opened.xdp = xdp;
-        opened.card.begin(interface.index);
-        Ok(sockets.into_iter().map(|source| Attached { port, source }).collect())
-    }
-
-    /// How many there are.
-    pub(crate) fn count(&self) -> usize {
-        self.ports.len()
+        opened.memory = memory;
+        (opened.mtu, opened.queues) = (interface.mtu, interface.rx_queues);
+        if let Some(xdp) = opened.xdp.as_mut().filter(|_| is_again) {
+            xdp.count_from_attachment();
+        }
+        opened.compare();
+        opened.phase = Phase::Open;
+        Ok(opened.attach(port, sockets))
     }
 
     /// Their names and numbers, for exporters.
     pub(crate) fn named(&self) -> Arc<[exporter::Interface]> {
-        let named =
-            |port: &Port| exporter::Interface { number: port.number, name: port.name.clone() };
-        self.ports.iter().map(named).collect()
+        let named = |port: &Port| {
+            Some(exporter::Interface { number: port.number?, name: port.name.clone() })
+        };
+        self.ports.iter().filter_map(named).collect()
     }
 
     /// No more packets come: programs go before sockets do.
     pub(crate) fn detach(&mut self) {
         for port in &mut self.ports {
-            port.card.update(port.ifindex);
+            port.card.update(port.ifindex, port.is_open());
+            port.compare();
             port.close_program();
         }
     }
 
-    /// Whether none is left, and none can come back.
+    /// Whether none is captured, and none can come.
     pub(crate) fn are_all_gone(&self) -> bool {
-        let can_come_back = self.opener.settings.keep_capabilities;
-        self.ports.iter().all(|port| match port.state {
-            State::Up | State::NoCarrier | State::Down => false,
-            State::Gone => !can_come_back,
-            State::LeftToHost => true,
-        })
+        let can_come = |port: &Port| self.may_open && !port.is_final();
+        !self.has_patterns() && !self.ports.iter().any(|port| port.is_open() || can_come(port))
     }
 
-    /// Looks at each interface, and says what has changed. Sockets of one that came back are for
-    /// workers.
-    pub(crate) fn look(&mut self) -> Vec<Attached> {
-        let links = match links() {
-            Ok(links) => links,
-            Err(problem) => {
-                if !std::mem::replace(&mut self.is_blind, true) {
-                    warn!("{problem}; the interfaces are taken to be as they were");
-                }
-                return Vec::new();
-            }
-        };
-        self.is_blind = false;
-        let touched = self.changes.as_mut().and_then(Changes::take);
-        let mut arrivals = Vec::new();
-        for port in 0..self.ports.len() {
-            let ifindex = self.ports[port].ifindex;
-            self.ports[port].card.update(ifindex);
-            let now = self.ports[port].find_in(&links);
-            if self.ports[port].state == State::Gone {
-                if now != State::Gone {
-                    arrivals.extend(self.came_back(port, now));
-                }
-            } else {
-                self.ports[port].change(now);
-            }
-            let is_touched = touched.as_ref().is_none_or(|touched| touched.contains(&ifindex))
-                || links
-                    .iter()
-                    .any(|link| link.index == ifindex && link.is_part_of_another(&links));
-            if is_touched && self.ports[port].xdp.is_some() {
-                arrivals.extend(self.leave_to_host(port));
-            }
-        }
-        arrivals
-    }
-
-    /// Opens an interface that came back, if that is allowed.
-    fn came_back(&mut self, port: usize, state: State) -> Vec<Attached> {
-        let name = self.ports[port].name.clone();
-        let Some(attempt) = self.ports[port].retry.begin() else { return Vec::new() };
-        let failure = if self.opener.settings.keep_capabilities {
-            match self.open_port(port) {
-                Ok(sockets) => {
-                    self.ports[port].state = state;
-                    info!("{name} is back: {}", self.ports[port].method);
-                    return sockets;
-                }
-                Err(problem) => format!("{name} is back: {problem}; trying again"),
-            }
-        } else {
-            format!("{name} is back, but may not be opened: see --keep-capabilities")
-        };
-        if attempt == Attempt::First {
-            warn!("{failure}");
-        }
-        Vec::new()
-    }
-
-    /// If the host needs the interface now, its packets go to the host again. Copies of them are
-    /// captured if that is allowed. Detaching needs no right.
-    fn leave_to_host(&mut self, port: usize) -> Vec<Attached> {
-        let settings = &self.opener.settings;
-        let name = self.ports[port].name.clone();
-        let Ok(interface) = Interface::find(&name) else { return Vec::new() };
-        let Some(why) = interface.needed(&self.opener.outputs()) else { return Vec::new() };
-        if settings.take_interface && settings.capture == CaptureMethod::Afxdp {
-            return Vec::new();
-        }
-        let may_open = settings.keep_capabilities && settings.capture == CaptureMethod::Auto;
-        self.ports[port].close_program();
-        warn!("{name} is the host's now ({why}): AF_XDP no longer takes its packets");
-        if may_open {
-            match self.open_port(port) {
-                Ok(sockets) => {
-                    info!("{name}: {}", self.ports[port].method);
-                    return sockets;
-                }
-                Err(problem) => warn!("{problem}"),
-            }
-        }
-        self.ports[port].state = State::LeftToHost;
-        warn!(
-            "{name} is not captured any more; start again to capture it by AF_PACKET, or use \
-             --keep-capabilities"
-        );
-        Vec::new()
-    }
-
-    /// Each interface with what its sockets, its programs and its card counted.
+    /// Each interface with what its sockets, its programs and its card counted. Those whose place
+    /// another one got are one.
     pub(crate) fn counts(&self, sources: &[SourceCounts]) -> Vec<PortCounts> {
-        self.ports.iter().zip(sources).map(|(port, sockets)| port.counts(sockets)).collect()
+        let none = SourceCounts::default();
+        let of = |port: usize| sources.get(port).unwrap_or(&none);
+        let over = (self.over != none).then(|| PortCounts::of_those_that_are_over(&self.over));
+        let ports = self.ports.iter().enumerate().map(|(index, port)| port.counts(of(index)));
+        ports.chain(over).collect()
     }
 }

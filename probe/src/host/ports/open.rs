@@ -2,11 +2,15 @@
 
 use std::net::IpAddr;
 
+use log::info;
+
+use super::budget::Room;
 use crate::capture::CaptureError;
 use crate::capture::live::LiveSource;
-use crate::capture::packet::{PacketSettings, PacketSocket};
+use crate::capture::packet::{PacketSettings, PacketSocket, Rings};
 use crate::capture::xdp::XdpCapture;
 use crate::host::interface::{Interface, towards};
+use crate::host::memory::{self, Memory};
 use crate::host::method::{Kind, Method, Wanted};
 use crate::host::system::System;
 use crate::settings::args::{CaptureMethod, LiveSettings};
@@ -27,12 +31,14 @@ pub(super) struct Opened {
     /// In words, for people.
     pub(super) method: String,
     pub(super) xdp: Option<XdpCapture>,
+    /// Octets of the sockets' rings.
+    pub(super) memory: u64,
     pub(super) sockets: Vec<LiveSource>,
 }
 
 impl Opener {
-    /// Opens an interface, whose packets get `number` as their input interface. `before` is how it
-    /// was captured before it went away.
+    /// Opens an interface, whose packets get `number` as their input interface, within the room
+    /// for its sockets. `before` is how it was captured before it went away.
     ///
     /// # Errors
     ///
@@ -42,16 +48,18 @@ impl Opener {
         interface: &Interface,
         number: u32,
         before: Option<Kind>,
+        room: Room,
     ) -> Result<Opened, String> {
         let name = &interface.name;
         let outputs = self.outputs();
-        let wanted = Wanted::new(&self.settings, before);
+        let wanted = Wanted::new(&self.settings, room.xdp, before);
+        let packet = |why: &str| self.open_packet(interface, number, room.packet, why);
         match Method::choose(&System::gather(), interface, &outputs, &wanted) {
             Method::None { because } => Err(format!("cannot capture from {name}: {because}")),
-            Method::Packet { because } => self.open_packet(interface, number, &because),
+            Method::Packet { because } => packet(&because),
             Method::Xdp => match open_xdp(interface, number, &wanted) {
                 Err(CaptureError::Failed(why)) if wanted.capture == CaptureMethod::Auto => {
-                    self.open_packet(interface, number, &format!("no AF_XDP: {why}"))
+                    packet(&format!("no AF_XDP: {why}"))
                 }
                 outcome => outcome.map_err(|error| error.to_string()),
             },
@@ -64,17 +72,28 @@ impl Opener {
         self.collectors.iter().filter_map(towards).collect()
     }
 
-    fn open_packet(&self, interface: &Interface, number: u32, why: &str) -> Result<Opened, String> {
+    fn open_packet(
+        &self,
+        interface: &Interface,
+        number: u32,
+        room: u64,
+        why: &str,
+    ) -> Result<Opened, String> {
         let name = &interface.name;
+        let rings = Rings::within(room, self.settings.packet_ring, self.workers)
+            .map_err(|problem| format!("cannot capture from {name}: {problem}"))?;
         let settings = PacketSettings {
             name: name.clone(),
             ifindex: interface.index,
             number,
-            sockets: u32::try_from(self.workers).unwrap_or(1),
-            ring_octets: usize::try_from(self.settings.packet_ring).unwrap_or(usize::MAX),
+            sockets: rings.count,
+            ring_octets: usize::try_from(rings.octets).unwrap_or(usize::MAX),
             direction: self.settings.direction,
             promiscuous: true,
         };
+        let octets = rings.octets.saturating_mul(rings.count.into());
+        let what = format!("{name}: {} (--packet-ring)", counted(rings.count as usize, "ring"));
+        memory::check(&what, octets, Memory::OfKernel)?;
         let sockets = PacketSocket::open_all(&settings).map_err(|error| error.to_string())?;
         let mut method = format!("AF_PACKET, {}: {why}", counted(sockets.len(), "socket"));
         if interface.xdp.is_some() {
@@ -84,19 +103,41 @@ impl Opener {
             kind: Kind::Packet,
             method,
             xdp: None,
+            memory: rings.octets * sockets.len() as u64,
             sockets: sockets.into_iter().map(LiveSource::Packet).collect(),
         })
     }
 }
 
 fn open_xdp(interface: &Interface, number: u32, wanted: &Wanted) -> Result<Opened, CaptureError> {
-    let (xdp, sockets) = XdpCapture::open(&wanted.xdp(interface, number))?;
+    let settings = wanted.xdp(interface, number);
+    let what =
+        format!("{}: {} (--ring)", interface.name, counted(settings.queues as usize, "ring"));
+    memory::check(&what, settings.memory(), Memory::Own).map_err(CaptureError::Failed)?;
+    let (xdp, sockets) = XdpCapture::open(&settings)?;
+    let link_local = interface.link_local();
+    if !link_local.is_empty() {
+        let name = &interface.name;
+        let addresses: Vec<String> = link_local.iter().map(ToString::to_string).collect();
+        info!(
+            "{name} has only link-local addresses ({}): the host is not reached by them while \
+             AF_XDP takes the packets; if it has to be, use --capture packet",
+            addresses.join(", ")
+        );
+    }
     Ok(Opened {
         kind: Kind::Xdp,
-        method: format!("AF_XDP, {}, {}", xdp.mode(), counted(sockets.len(), "queue")),
+        method: method_of(&xdp),
+        memory: xdp.memory(),
         xdp: Some(xdp),
         sockets: sockets.into_iter().map(Box::new).map(LiveSource::Xdp).collect(),
     })
+}
+
+/// How AF_XDP captures, in words.
+fn method_of(xdp: &XdpCapture) -> String {
+    let mode = xdp.mode();
+    format!("AF_XDP, {mode}, {}", counted(mode.queues as usize, "queue"))
 }
 
 fn counted(number: usize, what: &str) -> String {

@@ -1,34 +1,59 @@
 //! An interface that was asked for, and what becomes of it.
 
+use std::time::Instant;
+
 use log::{info, warn};
 
 use super::card::Card;
 use super::programs::Programs;
 use super::retry::Retry;
-use super::state::State;
-use crate::capture::live::SourceCounts;
+use super::state::{Phase, State};
+use crate::capture::lease::Lease;
+use crate::capture::live::{LiveSource, SourceCounts};
 use crate::capture::xdp::XdpCapture;
 use crate::host::interface::Interface;
 use crate::host::interface::links::Link;
 use crate::host::method::Kind;
+use crate::pipeline::live::Attached;
 
 /// An interface that was asked for.
 pub(super) struct Port {
     pub(super) name: String,
-    /// In flow keys.
-    pub(super) number: u32,
-    /// The kernel's number of the one that is open.
+    /// In flow keys; `None` until it is there for the first time.
+    pub(super) number: Option<u32>,
+    /// The kernel's number of it; 0 until it is there for the first time.
     pub(super) ifindex: u32,
+    /// It was asked for by its name, not by a pattern.
+    pub(super) is_named: bool,
     pub(super) state: State,
+    pub(super) phase: Phase,
     pub(super) kind: Option<Kind>,
     /// In words, for the statistics.
     pub(super) method: String,
     /// The XDP program that redirects to the sockets, where there is one.
     pub(super) xdp: Option<XdpCapture>,
+    /// As they were when sockets were opened, or last looked at.
+    pub(super) mtu: u32,
+    pub(super) queues: u32,
+    /// Octets of the rings of its sockets.
+    pub(super) memory: u64,
+    /// Of the sockets that are open, and how many there are.
+    lease: Lease,
+    sockets: usize,
+    /// Of sockets that workers are about to close.
+    ended: Vec<Lease>,
+    /// It is to be opened when those are closed.
+    pub(super) is_waiting_for_sockets: bool,
     /// Counted by programs that are gone.
-    pub(super) before: Programs,
+    before: Programs,
+    /// Frames that those had redirected and no socket has seen.
+    vanished: u64,
     pub(super) card: Card,
     pub(super) retry: Retry,
+    /// When it came.
+    pub(super) appeared: Instant,
+    /// What the sockets of an interface counted that had this place before.
+    base: SourceCounts,
 }
 
 /// An interface in the statistics.
@@ -37,57 +62,180 @@ pub(crate) struct PortCounts {
     pub(crate) name: String,
     pub(crate) method: String,
     pub(crate) source: SourceCounts,
+    pub(crate) is_captured: bool,
+    /// It is there and should be captured, and is not.
+    pub(crate) is_missed: bool,
+}
+
+impl PortCounts {
+    /// Interfaces that are gone, as one.
+    pub(super) fn of_those_that_are_over(source: &SourceCounts) -> Self {
+        Self {
+            name: "others".to_owned(),
+            method: "not captured: they are gone".to_owned(),
+            source: source.clone(),
+            is_captured: false,
+            is_missed: false,
+        }
+    }
 }
 
 impl Port {
-    pub(super) fn new(interface: &Interface, number: u32) -> Self {
+    /// An interface that is not there yet. Its packets get `number`, or else the kernel's number.
+    pub(super) fn awaited(name: &str, number: Option<u32>, is_named: bool) -> Self {
         Self {
-            name: interface.name.clone(),
+            name: name.to_owned(),
             number,
-            ifindex: interface.index,
-            state: State::of(interface.is_up(), interface.is_running()),
+            ifindex: 0,
+            is_named,
+            state: State::Gone,
+            phase: Phase::Closed { why: "it is not there yet".to_owned(), is_final: false },
             kind: None,
             method: String::new(),
             xdp: None,
+            mtu: 0,
+            queues: 0,
+            memory: 0,
+            lease: Lease::default(),
+            sockets: 0,
+            ended: Vec::new(),
+            is_waiting_for_sockets: false,
             before: Programs::default(),
+            vanished: 0,
             card: Card::default(),
             retry: Retry::new(),
+            appeared: Instant::now(),
+            base: SourceCounts::default(),
         }
     }
 
-    /// What the interface is doing now. It is known by its number; one that is gone can come back
-    /// by its name only.
-    pub(super) fn find_in(&mut self, links: &[Link]) -> State {
-        let is_it = |link: &&Link| match self.state {
-            State::Gone => link.name == self.name,
-            State::Up | State::NoCarrier | State::Down | State::LeftToHost => {
-                link.index == self.ifindex
-            }
-        };
-        let Some(link) = links.iter().find(is_it) else { return State::Gone };
+    /// An interface that is there.
+    pub(super) fn found(interface: &Interface, number: Option<u32>, is_named: bool) -> Self {
+        let state = State::of(interface.is_up(), interface.is_running());
+        let awaited = Self::awaited(&interface.name, number, is_named);
+        Self { ifindex: interface.index, state, ..awaited }
+    }
+
+    /// An interface that matches a pattern.
+    pub(super) fn linked(link: &Link, number: Option<u32>) -> Self {
+        let state = State::of(link.is_up(), link.is_running());
+        Self { ifindex: link.index, state, ..Self::awaited(&link.name, number, false) }
+    }
+
+    /// Whether it is this one. One that is gone is known by its name.
+    pub(super) fn is(&self, link: &Link) -> bool {
+        self.name == link.name || self.ifindex == link.index && self.state != State::Gone
+    }
+
+    /// Begins anew, in the place of one that is gone. `sockets` is what those of the other counted.
+    pub(super) fn replace(&mut self, by: Self, sockets: SourceCounts) {
+        *self = Self { base: sockets, ..by };
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self.phase, Phase::Closed { is_final: true, .. })
+    }
+
+    /// Whether its place may be given to another one.
+    pub(super) fn is_over(&self) -> bool {
+        self.state == State::Gone && !self.is_named && self.is_drained()
+    }
+
+    /// In words, for one that is about to be opened again.
+    pub(super) fn is_what(&self) -> &'static str {
+        if self.was_open() { "is back" } else { "is there" }
+    }
+
+    /// The sockets for workers, and an eye on them.
+    pub(super) fn attach(&mut self, port: usize, sockets: Vec<LiveSource>) -> Vec<Attached> {
+        self.sockets += sockets.len();
+        sockets.into_iter().map(|source| Attached::new(port, source, &self.lease)).collect()
+    }
+
+    /// Whether workers had to close sockets that are to be open.
+    pub(super) fn has_lost_sockets(&self) -> bool {
+        self.lease.sockets() < self.sockets
+    }
+
+    /// Whether it was captured at any time.
+    fn was_open(&self) -> bool {
+        self.kind.is_some()
+    }
+
+    /// Looks at the interface among all links. It is known by its number; one that is gone can
+    /// come back by its name only.
+    pub(super) fn follow(&mut self, links: &[Link]) {
+        let by_number = |link: &&Link| link.index == self.ifindex && self.state != State::Gone;
+        let found = links.iter().find(by_number);
+        if found.is_none() && self.state != State::Gone {
+            self.change(State::Gone);
+        }
+        let found = found.or_else(|| links.iter().find(|link| link.name == self.name));
+        let Some(link) = found else { return };
         if link.name != self.name {
             info!("{} is now {}", self.name, link.name);
             self.name = link.name.clone();
         }
-        State::of(link.is_up(), link.is_running())
+        self.ifindex = link.index;
+        self.card.update(self.ifindex, self.is_open());
+        self.change(State::of(link.is_up(), link.is_running()));
     }
 
-    pub(super) fn change(&mut self, now: State) {
-        if now == self.state || self.state == State::LeftToHost && now != State::Gone {
+    fn change(&mut self, now: State) {
+        if now == self.state {
             return;
         }
-        self.state = now;
+        let before = std::mem::replace(&mut self.state, now);
         let name = &self.name;
         match now {
+            // What becomes of it is said when it is opened.
+            _ if before == State::Gone => {
+                self.retry = Retry::new();
+                self.appeared = Instant::now();
+            }
             State::Up => info!("{name} is up again"),
-            State::LeftToHost => {}
             State::NoCarrier | State::Down => now.warn_of(name),
             State::Gone => {
                 warn!("{name} is gone");
-                self.retry = Retry::new();
-                self.close_program();
+                self.close("it is gone".to_owned());
             }
         }
+    }
+
+    /// Takes the program off the interface and has workers close the sockets.
+    pub(super) fn close(&mut self, why: String) {
+        self.compare();
+        self.close_program();
+        self.card.update(self.ifindex, true);
+        self.end_sockets();
+        self.memory = 0;
+        self.phase = Phase::Closed { why, is_final: false };
+        self.retry = Retry::new();
+    }
+
+    /// Compares what the program has seen with what the card has received.
+    pub(super) fn compare(&mut self) {
+        if let Some(xdp) = &self.xdp {
+            self.card.compare(xdp.seen(), self.queues <= xdp.mode().queues);
+        }
+    }
+
+    /// Has workers close the sockets, when they have taken what is in the rings.
+    fn end_sockets(&mut self) {
+        let lease = std::mem::take(&mut self.lease);
+        lease.end();
+        self.ended.retain(|lease| lease.sockets() > 0);
+        self.ended.push(lease);
+        self.sockets = 0;
+    }
+
+    /// Whether no socket is open that is to be closed.
+    pub(super) fn is_drained(&self) -> bool {
+        self.ended.iter().all(|lease| lease.sockets() == 0)
     }
 
     pub(super) fn close_program(&mut self) {
@@ -98,30 +246,55 @@ impl Port {
         }
     }
 
-    /// The interface with what its sockets, its programs and its card counted.
-    pub(super) fn counts(&self, sockets: &SourceCounts) -> PortCounts {
-        PortCounts {
-            name: self.name.clone(),
-            method: self.method.clone(),
-            source: self.complete(sockets.clone()),
+    /// The last word on the programs that are gone, before there is another one.
+    pub(super) fn settle(&mut self, sockets: &SourceCounts) {
+        self.vanished = self.vanished_until_now(&sockets.since(&self.base));
+    }
+
+    /// What was redirected and no socket has seen was refused by the kernel on the way; while a
+    /// program runs, or rings are not empty, it may just be on the way.
+    fn vanished_until_now(&self, sockets: &SourceCounts) -> u64 {
+        if self.xdp.is_none() && self.is_drained() {
+            self.before.redirected.saturating_sub(sockets.redirected)
+        } else {
+            self.vanished
         }
     }
 
-    /// Adds what only programs and the card know. What was redirected and no socket has seen was
-    /// refused by the kernel on the way; while a program runs it may just be on the way.
+    /// The interface with what its sockets, its programs and its card counted.
+    pub(super) fn counts(&self, sockets: &SourceCounts) -> PortCounts {
+        let method = match &self.phase {
+            Phase::Open => self.method.clone(),
+            Phase::Closed { why, .. } => format!("not captured: {why}"),
+        };
+        let is_captured = self.is_open();
+        PortCounts {
+            name: self.name.clone(),
+            method,
+            source: self.complete(sockets.since(&self.base)),
+            is_captured,
+            is_missed: !is_captured
+                && self.state != State::Gone
+                && (self.is_named || self.was_open()),
+        }
+    }
+
+    /// Adds what only programs and the card know.
     fn complete(&self, mut source: SourceCounts) -> SourceCounts {
         let mut programs = self.before;
         if let Some(xdp) = &self.xdp {
             programs.add(xdp);
         }
-        let mut refused = programs.refused;
-        if self.xdp.is_none() {
-            refused += programs.redirected.saturating_sub(source.lent + source.lost);
-        }
-        source.lost += refused;
-        let programs = [("redirects_refused", refused), ("passed_to_host", programs.passed)];
+        let refused = programs.refused + self.vanished_until_now(&source);
+        let not_captured = self.card.not_captured();
+        source.lost += refused + programs.passed + not_captured;
+        let here = [
+            ("redirects_refused", refused),
+            ("passed_to_host", programs.passed),
+            ("not_captured", not_captured),
+        ];
         let card = self.card.causes();
-        source.causes.extend(programs.into_iter().chain(card).filter(|(_, count)| *count > 0));
+        source.causes.extend(here.into_iter().chain(card).filter(|(_, count)| *count > 0));
         source
     }
 }

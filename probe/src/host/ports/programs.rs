@@ -15,8 +15,8 @@ impl Programs {
         let counts = xdp.counts();
         for queue in counts.queues.iter().chain([&counts.others]) {
             self.redirected += queue.redirected;
-            self.passed += queue.passed;
             self.refused += queue.refused;
         }
+        self.passed += xdp.passed();
     }
 }

@@ -1,4 +1,4 @@
-//! What an interface is doing.
+//! What an interface is doing, and whether it is captured.
 
 use log::warn;
 
@@ -8,18 +8,29 @@ pub(super) enum State {
     Up,
     NoCarrier,
     Down,
+    /// It was deleted, or is not there yet.
     Gone,
-    /// It became the host's, and is not captured any more.
-    LeftToHost,
+}
+
+/// Whether its packets are captured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    Closed {
+        /// In words, for people.
+        why: String,
+        /// It stays so.
+        is_final: bool,
+    },
 }
 
 impl State {
-    /// Of what keeps packets from coming.
+    /// Says what keeps packets from coming.
     pub(super) fn warn_of(self, name: &str) {
         match self {
             Self::NoCarrier => warn!("{name} has no carrier"),
             Self::Down => warn!("{name} is down"),
-            Self::Up | Self::Gone | Self::LeftToHost => {}
+            Self::Up | Self::Gone => {}
         }
     }
 

@@ -1,0 +1,194 @@
+//! Which batches are in the spool, without their octets, and which have to go when it is full.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::SystemTime;
+
+use super::store::Entry;
+use super::{BATCHES_MAX, BatchTally, RunTallies, SpooledBatch, WhenFull};
+
+/// A batch in the spool.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) entry: Entry,
+    pub(super) of_earlier_run: bool,
+}
+
+impl Held {
+    pub(super) fn tally(&self) -> BatchTally {
+        BatchTally { batches: 1, octets: self.entry.octets, records: self.entry.records }
+    }
+
+    /// The place where the batch is counted.
+    fn place<'a>(&self, tallies: &'a mut RunTallies) -> &'a mut BatchTally {
+        if self.of_earlier_run { &mut tallies.earlier_runs } else { &mut tallies.this_run }
+    }
+}
+
+/// Batches by rising key.
+#[derive(Default)]
+struct Batches {
+    by_key: BTreeMap<u64, Held>,
+    tallies: RunTallies,
+}
+
+impl Batches {
+    fn insert(&mut self, key: u64, held: Held) {
+        *held.place(&mut self.tallies) += held.tally();
+        self.by_key.insert(key, held);
+    }
+
+    fn remove(&mut self, key: u64) -> Option<Held> {
+        let held = self.by_key.remove(&key)?;
+        let place = held.place(&mut self.tallies);
+        *place = *place - held.tally();
+        Some(held)
+    }
+}
+
+/// All batches in the spool.
+#[derive(Default)]
+pub(super) struct Index {
+    waiting: Batches,
+    /// Handed out, and neither given back nor removed.
+    out: Batches,
+    next_key: u64,
+}
+
+/// The changes that a push makes.
+pub(super) struct Plan<'a> {
+    /// Keys of batches in the spool that make room.
+    pub(super) removed: Vec<u64>,
+    /// New batches with their keys.
+    pub(super) added: VecDeque<(u64, Entry, &'a [u8])>,
+    /// The batches that make room, and those that find none.
+    pub(super) dropped: RunTallies,
+}
+
+/// Batches in the file that the index does not know, and batches that the file has lost.
+pub(super) struct Differences {
+    pub(super) unknown: Vec<u64>,
+    pub(super) missing: RunTallies,
+}
+
+impl Index {
+    /// The batches of earlier runs.
+    pub(super) fn of_earlier_runs(entries: Vec<(u64, Entry)>) -> Self {
+        let mut index = Self::default();
+        for (key, entry) in entries {
+            index.waiting.insert(key, Held { entry, of_earlier_run: true });
+            index.next_key = key + 1;
+        }
+        index
+    }
+
+    /// Compares with what is in the file, and forgets what is not.
+    pub(super) fn reconcile(&mut self, entries: &[(u64, Entry)]) -> Differences {
+        let in_file: BTreeMap<u64, Entry> = entries.iter().copied().collect();
+        let mut differences = Differences { unknown: Vec::new(), missing: RunTallies::default() };
+        for batches in [&mut self.waiting, &mut self.out] {
+            let missing = batches.by_key.extract_if(.., |key, _| !in_file.contains_key(key));
+            for (_, held) in missing {
+                let place = held.place(&mut batches.tallies);
+                *place = *place - held.tally();
+                *held.place(&mut differences.missing) += held.tally();
+            }
+        }
+        differences.unknown.extend(in_file.keys().filter(|key| !self.contains(**key)));
+        let after_last = in_file.keys().next_back().map_or(0, |key| key + 1);
+        self.next_key = self.next_key.max(after_last);
+        differences
+    }
+
+    fn contains(&self, key: u64) -> bool {
+        self.waiting.by_key.contains_key(&key) || self.out.by_key.contains_key(&key)
+    }
+
+    /// Finds room for batches. Those that are handed out stay.
+    pub(super) fn plan<'a>(
+        &self,
+        batches: &'a [SpooledBatch],
+        octets_max: u64,
+        when_full: WhenFull,
+        now: SystemTime,
+    ) -> Plan<'a> {
+        let mut plan = Plan {
+            removed: Vec::new(),
+            added: VecDeque::with_capacity(batches.len()),
+            dropped: RunTallies::default(),
+        };
+        let fits = |tally: BatchTally| tally.batches <= BATCHES_MAX && tally.octets <= octets_max;
+        let mut held_now = self.tallies().total();
+        let mut oldest = self.waiting.by_key.iter();
+        for (key, batch) in (self.next_key..).zip(batches) {
+            let entry = Entry::new(batch.records, &batch.octets, now);
+            let new = Held { entry, of_earlier_run: false };
+            // Beside the batches that are handed out; the others could make room.
+            let can_fit = fits(self.out.tallies.total() + new.tally());
+            while can_fit && when_full == WhenFull::DropOldest && !fits(held_now + new.tally()) {
+                let old = if let Some((key, held)) = oldest.next() {
+                    plan.removed.push(*key);
+                    *held
+                } else if let Some((_, entry, _)) = plan.added.pop_front() {
+                    Held { entry, of_earlier_run: false }
+                } else {
+                    break;
+                };
+                held_now = held_now - old.tally();
+                *old.place(&mut plan.dropped) += old.tally();
+            }
+            if fits(held_now + new.tally()) {
+                held_now += new.tally();
+                plan.added.push_back((key, entry, &batch.octets));
+            } else {
+                plan.dropped.this_run += new.tally();
+            }
+        }
+        plan
+    }
+
+    /// What was planned has happened.
+    pub(super) fn apply(&mut self, plan: &Plan<'_>) {
+        for key in &plan.removed {
+            self.waiting.remove(*key);
+        }
+        for (key, entry, _) in &plan.added {
+            self.waiting.insert(*key, Held { entry: *entry, of_earlier_run: false });
+            self.next_key = key + 1;
+        }
+    }
+
+    /// The oldest batch that is not handed out.
+    pub(super) fn oldest_waiting(&self) -> Option<(u64, Held)> {
+        self.waiting.by_key.first_key_value().map(|(key, held)| (*key, *held))
+    }
+
+    pub(super) fn hand_out(&mut self, key: u64) {
+        if let Some(held) = self.waiting.remove(key) {
+            self.out.insert(key, held);
+        }
+    }
+
+    pub(super) fn give_back(&mut self, key: u64) {
+        if let Some(held) = self.out.remove(key) {
+            self.waiting.insert(key, held);
+        }
+    }
+
+    /// Whether the batch was there.
+    pub(super) fn remove(&mut self, key: u64) -> bool {
+        self.out.remove(key).or_else(|| self.waiting.remove(key)).is_some()
+    }
+
+    pub(super) fn tallies(&self) -> RunTallies {
+        self.waiting.tallies + self.out.tallies
+    }
+
+    /// When the oldest batch was pushed.
+    pub(super) fn oldest_pushed(&self) -> Option<SystemTime> {
+        let first = |batches: &Batches| {
+            batches.by_key.first_key_value().map(|(key, held)| (*key, held.entry.pushed))
+        };
+        let (_, pushed) = [&self.waiting, &self.out].into_iter().filter_map(first).min()?;
+        Some(pushed)
+    }
+}

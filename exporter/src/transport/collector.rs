@@ -1,0 +1,227 @@
+//! Where a collector is, and sockets to it.
+
+use std::fmt::{self, Display};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+use std::{iter, thread};
+
+use flow::Conversation;
+use flow::number::protocol;
+use log::warn;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::ending;
+use crate::error::{ExportError, sentence};
+
+/// A host that messages are sent to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Host {
+    /// A name or an address; a link-local IPv6 address with its zone, as in `fe80::1%eth0`.
+    pub(crate) name: String,
+    /// Not 0.
+    pub(crate) port: u16,
+}
+
+/// Where packets come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// An address of this host, with port 0 and the zone of a link-local one.
+    Address(SocketAddr),
+    /// An interface of this host.
+    Interface(String),
+}
+
+/// The longest name of an interface.
+const INTERFACE_NAME_MAX: usize = 15;
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (address, zone) = text.split_once('%').unwrap_or((text, ""));
+        if let Ok(address) = address.parse::<IpAddr>() {
+            let bound = match (address, zone) {
+                (_, "") => Some(SocketAddr::from((address, 0))),
+                (IpAddr::V4(_), _) => None,
+                (IpAddr::V6(_), _) => (text, 0).to_socket_addrs().ok().and_then(|mut it| it.next()),
+            };
+            return bound
+                .map(Self::Address)
+                .ok_or_else(|| format!("there is no interface for the zone {zone}"));
+        }
+        let is_name = |octet: u8| !octet.is_ascii_whitespace() && octet != b'/' && octet != 0;
+        if text.is_empty() || text.len() > INTERFACE_NAME_MAX || !text.bytes().all(is_name) {
+            return Err("it is neither an address nor the name of an interface".to_owned());
+        }
+        Ok(Self::Interface(text.to_owned()))
+    }
+}
+
+/// A collector, and the way to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Collector {
+    pub(crate) host: Host,
+    /// By default the one that the route has.
+    pub(crate) source: Option<Source>,
+}
+
+impl Collector {
+    /// Its addresses, at least one, those that can be reached from the source.
+    pub(super) fn addresses(&self) -> Result<Vec<SocketAddr>, Unreachable> {
+        let Host { name, port } = &self.host;
+        let found = (name.as_str(), *port).to_socket_addrs();
+        let found = found.map_err(|error| Unreachable(format!("{name}: {}", sentence(&error))))?;
+        let mut addresses = Vec::new();
+        for address in found.filter(|address| self.can_reach(address)) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        if addresses.is_empty() {
+            let why = if self.source.is_some() {
+                "has no address that the one of source= can reach"
+            } else {
+                "has no address"
+            };
+            return Err(Unreachable(format!("{name} {why}")));
+        }
+        Ok(addresses)
+    }
+
+    /// The packets to and from it over TCP, as far as its addresses are known now.
+    pub(crate) fn tcp_conversations(&self) -> Vec<Conversation> {
+        let conversation = |remote| {
+            let local = self.local_address(remote).ok()?;
+            Some(Conversation { protocol: protocol::TCP, local, remote })
+        };
+        self.addresses().unwrap_or_default().into_iter().filter_map(conversation).collect()
+    }
+
+    fn can_reach(&self, address: &SocketAddr) -> bool {
+        match &self.source {
+            Some(Source::Address(source)) => source.is_ipv4() == address.is_ipv4(),
+            Some(Source::Interface(_)) | None => true,
+        }
+    }
+
+    /// A socket that sends to one of its addresses. UDP has no handshake: this finds a route only.
+    pub(super) fn udp(&self, address: SocketAddr, ttl: Option<u8>) -> io::Result<UdpSocket> {
+        let socket = self.socket(address, Type::DGRAM, Protocol::UDP)?;
+        if let Some(ttl) = ttl.map(u32::from) {
+            if address.is_ipv4() {
+                socket.set_ttl_v4(ttl)?;
+                socket.set_multicast_ttl_v4(ttl)?;
+            } else {
+                socket.set_unicast_hops_v6(ttl)?;
+                socket.set_multicast_hops_v6(ttl)?;
+            }
+        }
+        socket.connect(&address.into())?;
+        Ok(socket.into())
+    }
+
+    /// A connection to one of its addresses.
+    pub(super) fn tcp(&self, address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+        let socket = self.socket(address, Type::STREAM, Protocol::TCP)?;
+        socket.connect_timeout(&address.into(), timeout)?;
+        Ok(socket.into())
+    }
+
+    fn socket(&self, to: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+        let socket = Socket::new(Domain::for_address(to), kind, Some(protocol))?;
+        match &self.source {
+            None => {}
+            Some(Source::Address(source)) => socket.bind(&(*source).into())?,
+            Some(Source::Interface(name)) => socket.bind_device(Some(name.as_bytes()))?,
+        }
+        Ok(socket)
+    }
+
+    /// The address of this host that packets to one of its addresses have now.
+    pub(super) fn local_address(&self, to: SocketAddr) -> io::Result<IpAddr> {
+        Ok(self.udp(to, None)?.local_addr()?.ip())
+    }
+}
+
+/// Why a collector cannot be reached: in words, with the name or address. It may be reached later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unreachable(pub(super) String);
+
+impl Unreachable {
+    /// What an attempt failed with, at an address.
+    pub(super) fn at(address: SocketAddr, error: &io::Error) -> Self {
+        let no_interface = error.raw_os_error() == Some(libc::ENODEV);
+        let why = if no_interface { "no such interface".to_owned() } else { sentence(error) };
+        Self(format!("{address}: {why}"))
+    }
+
+    /// What each of several attempts failed with.
+    pub(super) fn all(failures: &[Self]) -> Self {
+        Self(failures.iter().map(|Self(words)| words.as_str()).collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The first pause between two attempts to reach a collector; the next ones double.
+pub(super) const PAUSE_FIRST: Duration = Duration::from_secs(1);
+
+/// A replay tries to reach a collector for so long, and then gives up. `doing` is what is tried.
+pub(super) fn keep_trying<T>(
+    doing: &str,
+    wait: Duration,
+    mut attempt: impl FnMut() -> Result<T, Failure>,
+) -> Result<T, ExportError> {
+    let last_attempt = Instant::now() + wait;
+    let pauses = iter::successors(Some(PAUSE_FIRST), |pause| Some(*pause * 2));
+    let mut said = false;
+    for pause in pauses {
+        let reason = match attempt() {
+            Ok(reached) => return Ok(reached),
+            Err(Failure::ForGood(reason)) => {
+                return Err(ExportError::NotOpened(format!("cannot {doing}: {reason}")));
+            }
+            Err(Failure::ForNow(Unreachable(reason))) => reason,
+        };
+        let left = last_attempt.saturating_duration_since(Instant::now());
+        if ending::is_requested() {
+            let words = format!("cannot {doing}: {reason}; the run was interrupted");
+            return Err(ExportError::NotOpened(words));
+        }
+        if left.is_zero() {
+            let seconds = wait.as_secs();
+            let words = format!("cannot {doing}: {reason}; given up after {seconds} s");
+            return Err(ExportError::NotOpened(words));
+        }
+        if !said {
+            warn!("cannot {doing}: {reason}; trying again for {} s", wait.as_secs());
+            said = true;
+        }
+        let end = Instant::now() + pause.min(left);
+        while Instant::now() < end && !ending::is_requested() {
+            thread::sleep(ending::LOOK.min(end.saturating_duration_since(Instant::now())));
+        }
+    }
+    unreachable!("there is always a next pause")
+}
+
+/// Why an attempt to reach a collector failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Another attempt may succeed.
+    ForNow(Unreachable),
+    /// Another attempt would fail in the same way: it is a mistake.
+    ForGood(String),
+}
+
+impl From<Unreachable> for Failure {
+    fn from(unreachable: Unreachable) -> Self {
+        Self::ForNow(unreachable)
+    }
+}

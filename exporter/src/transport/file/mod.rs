@@ -1,0 +1,316 @@
+//! Messages or documents into a file or to standard output.
+
+mod form;
+mod open;
+mod rotation;
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+
+use flow::Timestamp;
+use log::{error, info};
+
+pub(crate) use self::form::Form;
+use self::open::OpenFile;
+pub(crate) use self::open::Start;
+use self::rotation::Names;
+pub(crate) use self::rotation::Rotation;
+use super::{Transport, TransportCounts};
+use crate::content::Content;
+use crate::error::{ExportError, sentence};
+use crate::exporter::ExportCounts;
+use crate::message::Message;
+use crate::sink::DocumentSink;
+
+/// Octets are gathered up to this before they are written.
+const BUFFER: usize = 256 * 1024;
+
+/// Room for one more document or message beyond that.
+const SPARE: usize = 64 * 1024;
+
+/// Which file, and how it is opened.
+#[derive(Clone, Debug)]
+pub(crate) struct FileSettings {
+    /// `-` is standard output.
+    pub(crate) path: String,
+    pub(crate) start: Start,
+    pub(crate) form: Form,
+    pub(crate) rotation: Option<Rotation>,
+}
+
+impl FileSettings {
+    /// Checks the path of files that follow each other.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub(crate) fn check(path: &str, rotation: Option<Rotation>) -> Result<(), String> {
+        rotation.map_or(Ok(()), |rotation| Names::new(path, rotation).map(drop))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct FileTransport {
+    /// The path of the file, but for standard output.
+    name: String,
+    /// A replay opens the first of several files when it knows the time.
+    file: Option<OpenFile>,
+    start: Start,
+    form: Form,
+    /// Where one file follows the other.
+    names: Option<Names>,
+    /// When the next file is to be begun.
+    rotation_due: Timestamp,
+    /// The most octets of this file.
+    octets_max: u64,
+    /// Another file has been begun since the exporter last asked.
+    session_is_new: bool,
+    buffer: Vec<u8>,
+    /// Where in the buffer each piece ends, and what is in it.
+    ends: Vec<(usize, Content)>,
+    opening: Opening,
+    counts: TransportCounts,
+}
+
+/// The messages before the first one with flows, which has their templates. They are written once
+/// more if another program has cut the file.
+#[derive(Debug, Default)]
+struct Opening {
+    octets: Vec<u8>,
+    is_whole: bool,
+}
+
+impl FileTransport {
+    /// Opens the file, or makes it. `now` is the time of day of a live run.
+    pub(crate) fn open(
+        settings: &FileSettings,
+        now: Option<Timestamp>,
+    ) -> Result<Self, ExportError> {
+        let FileSettings { path, start, form, rotation } = settings;
+        let names = rotation.map(|rotation| Names::new(path, rotation)).transpose();
+        let mut transport = Self {
+            name: path.to_owned(),
+            file: None,
+            start: *start,
+            form: *form,
+            names: names.map_err(ExportError::NotOpened)?,
+            rotation_due: Timestamp::MAX,
+            octets_max: u64::MAX,
+            session_is_new: false,
+            buffer: Vec::with_capacity(BUFFER + SPARE),
+            ends: Vec::new(),
+            opening: Opening::default(),
+            counts: TransportCounts::default(),
+        };
+        let opened = match (&transport.names, now) {
+            (None, _) if path == "-" => {
+                "standard output".clone_into(&mut transport.name);
+                OpenFile::stdout().map(|file| transport.file = Some(file))
+            }
+            (None, _) => transport.begin_file(path.into()),
+            (Some(_), Some(now)) => transport.begin_next(now),
+            (Some(_), None) => {
+                transport.rotation_due = Timestamp::default();
+                Ok(())
+            }
+        };
+        opened.map_err(|error| ExportError::NotOpened(transport.not_opened(&error)))?;
+        Ok(transport)
+    }
+
+    fn not_opened(&self, error: &io::Error) -> String {
+        let tried = if self.name == "standard output" { "write to" } else { "create" };
+        format!("cannot {tried} {}: {}", self.name, sentence(error))
+    }
+
+    /// Begins the file that follows at this time.
+    fn begin_next(&mut self, now: Timestamp) -> io::Result<()> {
+        let Some(names) = &mut self.names else { return Ok(()) };
+        self.rotation_due = names.end(now);
+        let path = names.begin(now, self.start)?;
+        let octets_max = names.octets_max();
+        if let Some(folder) = path.parent() {
+            // If this fails, the file cannot be opened either, and that says why.
+            drop(fs::create_dir_all(folder));
+        }
+        self.begin_file(path)?;
+        self.octets_max = octets_max;
+        Ok(())
+    }
+
+    /// Opens a file. That which was open stays if this fails.
+    fn begin_file(&mut self, path: PathBuf) -> io::Result<()> {
+        let file = OpenFile::open(&path, self.start, self.form)?;
+        self.file = Some(file);
+        self.name = path.display().to_string();
+        self.session_is_new = true;
+        self.opening = Opening::default();
+        Ok(())
+    }
+
+    /// Appends a piece, whole, with this in it.
+    #[inline]
+    fn append(
+        &mut self,
+        content: Content,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), ExportError> {
+        put(&mut self.buffer);
+        self.ends.push((self.buffer.len(), content));
+        if self.octets_max != u64::MAX {
+            self.end_if_full();
+        }
+        if self.buffer.len() < BUFFER { Ok(()) } else { self.write() }
+    }
+
+    /// A file that has all that it may have is over.
+    fn end_if_full(&mut self) {
+        let written = self.file.as_ref().map_or(0, OpenFile::position);
+        if written + self.buffer.len() as u64 >= self.octets_max {
+            self.rotation_due = Timestamp::default();
+        }
+    }
+
+    /// Writes what was gathered. What did not get into the file whole has failed.
+    fn write(&mut self) -> Result<(), ExportError> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let needs_opening = self.form == Form::Messages && file.was_cut();
+        let opening = if needs_opening { &self.opening.octets[..] } else { &[] };
+        let (mut written, mut result) = file.write(opening);
+        let mut whole = 0;
+        if result.is_ok() {
+            (written, result) = file.write(&self.buffer);
+            whole = self.ends.iter().map(|(end, _)| *end).rfind(|end| *end <= written).unwrap_or(0);
+        }
+        file.cut_back(written - whole);
+        let mut begin = 0;
+        for (end, mut content) in self.ends.drain(..) {
+            content.octets = (end - std::mem::replace(&mut begin, end)) as u64;
+            if end <= whole {
+                self.counts.sent += content;
+            } else {
+                self.counts.failed += content;
+            }
+        }
+        self.buffer.clear();
+        result.map_err(|error| {
+            self.counts.errors += 1;
+            if error.kind() == ErrorKind::BrokenPipe {
+                ExportError::ReaderLeft(self.name.clone())
+            } else {
+                let problem = format!("cannot write to {}: {}", self.name, sentence(&error));
+                ExportError::GaveUp(problem)
+            }
+        })
+    }
+
+    /// Ends this file and begins the next one. If that cannot be opened, this one goes on.
+    fn next_file(&mut self, now: Timestamp) -> Result<(), ExportError> {
+        self.write()?;
+        let Err(problem) = self.begin_next(now) else { return Ok(()) };
+        let Some(file) = &self.file else {
+            return Err(ExportError::GaveUp(self.not_opened(&problem)));
+        };
+        self.octets_max = self.octets_max.saturating_add(file.position());
+        error!("{}: cannot begin the next file: {}", self.name, sentence(&problem));
+        Ok(())
+    }
+
+    /// Opens the file of this name, which may be another one by now.
+    fn open_again(&mut self) -> Result<(), ExportError> {
+        self.write()?;
+        if !self.file.as_ref().is_some_and(OpenFile::has_name) {
+            return Ok(());
+        }
+        let path = PathBuf::from(&self.name);
+        let is_file = path.metadata().map_or(true, |metadata| metadata.is_file());
+        let result = if is_file {
+            self.begin_file(path)
+        } else {
+            Err(io::Error::new(ErrorKind::InvalidInput, "it is no file any more"))
+        };
+        let name = &self.name;
+        match result.map_err(|problem| sentence(&problem)) {
+            Ok(()) => info!("{name}: opened again"),
+            Err(problem) => error!("cannot open {name} again, the old file goes on: {problem}"),
+        }
+        Ok(())
+    }
+}
+
+impl Opening {
+    fn add(&mut self, message: &Message<'_>) {
+        self.is_whole |= message.content().records.records > 0 || self.octets.len() > BUFFER;
+        if !self.is_whole {
+            self.octets.extend_from_slice(message.octets);
+        }
+    }
+}
+
+impl Transport for FileTransport {
+    fn send(&mut self, message: Message<'_>) -> Result<(), ExportError> {
+        self.opening.add(&message);
+        self.append(message.content(), |out| out.extend_from_slice(message.octets))
+    }
+
+    fn flush(&mut self) -> Result<(), ExportError> {
+        self.write()
+    }
+
+    fn session_began(&mut self) -> bool {
+        std::mem::take(&mut self.session_is_new)
+    }
+
+    fn rotation_due(&self) -> Timestamp {
+        self.rotation_due
+    }
+
+    fn rotate(&mut self, now: Timestamp) -> Result<(), ExportError> {
+        self.next_file(now)
+    }
+
+    fn reopen(&mut self) -> Result<(), ExportError> {
+        self.open_again()
+    }
+
+    fn counts(&self) -> TransportCounts {
+        self.counts
+    }
+}
+
+/// Documents, one to a line.
+impl DocumentSink for FileTransport {
+    #[inline]
+    fn put(&mut self, content: Content, put: impl FnOnce(&mut Vec<u8>)) -> Result<(), ExportError> {
+        self.append(content, |out| {
+            put(out);
+            out.push(b'\n');
+        })
+    }
+
+    fn flush(&mut self) -> Result<(), ExportError> {
+        self.write()
+    }
+
+    fn finish(&mut self) -> Result<(), ExportError> {
+        self.write()
+    }
+
+    #[inline]
+    fn rotation_due(&self) -> Timestamp {
+        self.rotation_due
+    }
+
+    fn rotate(&mut self, now: Timestamp) -> Result<(), ExportError> {
+        self.next_file(now)
+    }
+
+    fn reopen(&mut self) -> Result<(), ExportError> {
+        self.open_again()
+    }
+
+    fn counts(&self) -> ExportCounts {
+        self.counts.into()
+    }
+}

@@ -1,0 +1,235 @@
+//! An open file, pipe or device. No write to a pipe or terminal blocks beyond the end of the run.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, IsTerminal, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Instant;
+
+use log::warn;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::Form;
+use crate::ending;
+
+/// What becomes of what a file already has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// It is emptied before the first octet is written, and not before.
+    Anew,
+    /// It stays, but for an unfinished piece at its end.
+    Append,
+}
+
+/// How octets are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A file of a disk.
+    Regular,
+    /// It says when it takes no more.
+    NonBlocking,
+    /// A pipe or a terminal that other programs share, and which is not theirs to be changed. It
+    /// takes a page without blocking when it is ready.
+    Shared,
+}
+
+/// The most octets that a pipe which is ready takes at once.
+const PAGE: usize = 4096;
+
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    file: File,
+    kind: Kind,
+    is_stdout: bool,
+    /// It still has what is to be emptied.
+    is_old: bool,
+    /// Where the next octet is written, in a regular file.
+    position: u64,
+}
+
+impl OpenFile {
+    /// Opens a file by its name and makes it if there is none. A pipe needs a reader: that is
+    /// waited for.
+    pub(super) fn open(path: &Path, start: Start, form: Form) -> io::Result<Self> {
+        let is_regular = path.metadata().map_or(true, |metadata| metadata.is_file());
+        let file = if start == Start::Append && is_regular {
+            OpenOptions::new().read(true).append(true).create(true).open(path)?
+        } else {
+            open_for_writing(path)?
+        };
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Ok(Self {
+                file,
+                kind: Kind::NonBlocking,
+                is_stdout: false,
+                is_old: false,
+                position: 0,
+            });
+        }
+        let is_old = start == Start::Anew && !is_descriptor(path);
+        let mut open = Self { file, kind: Kind::Regular, is_stdout: false, is_old, position: 0 };
+        if start == Start::Append {
+            open.mend(path, &metadata, form)?;
+            open.position = open.file.seek(SeekFrom::End(0))?;
+        }
+        Ok(open)
+    }
+
+    pub(super) fn stdout() -> io::Result<Self> {
+        // Not through std's own buffer: what is written is to be known exactly.
+        let mut file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let metadata = file.metadata()?;
+        let kind = if metadata.is_file() || metadata.file_type().is_block_device() {
+            Kind::Regular
+        } else {
+            let may_block = metadata.file_type().is_fifo() || file.is_terminal();
+            // Opened once more it has flags of its own.
+            match open_for_writing(Path::new("/proc/self/fd/1")).ok().filter(|_| may_block) {
+                Some(own) => {
+                    file = own;
+                    Kind::NonBlocking
+                }
+                None => Kind::Shared,
+            }
+        };
+        Ok(Self { file, kind, is_stdout: true, is_old: false, position: 0 })
+    }
+
+    /// Whether it is a file that its name may mean no more after a while.
+    pub(super) fn has_name(&self) -> bool {
+        self.kind == Kind::Regular && !self.is_stdout
+    }
+
+    /// Where the next octet is written, in a regular file.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether another program has cut the file since it was last written.
+    pub(super) fn was_cut(&self) -> bool {
+        let is_shorter = |metadata: Metadata| metadata.len() < self.position;
+        self.kind == Kind::Regular && self.file.metadata().is_ok_and(is_shorter)
+    }
+
+    /// Empties the file if that is still to be done.
+    pub(super) fn begin(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.is_old) { self.file.set_len(0) } else { Ok(()) }
+    }
+
+    /// Writes as much as it can; says how much that was.
+    pub(super) fn write(&mut self, octets: &[u8]) -> (usize, io::Result<()>) {
+        if let Err(error) = self.begin() {
+            return (0, Err(error));
+        }
+        let mut written = 0;
+        let mut progress = Instant::now();
+        let result = loop {
+            let rest = &octets[written..];
+            if rest.is_empty() {
+                break Ok(());
+            }
+            match self.write_some(rest) {
+                Ok(0) => break Err(ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    written += count;
+                    progress = Instant::now();
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if !ending::may_wait_for_peer(progress.elapsed()) {
+                        break Err(io::Error::new(ErrorKind::TimedOut, "nobody reads it"));
+                    }
+                    self.wait();
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        if self.kind == Kind::Regular {
+            self.position = self.file.stream_position().unwrap_or(0);
+        }
+        (written, result)
+    }
+
+    fn write_some(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match self.kind {
+            Kind::Regular | Kind::NonBlocking => self.file.write(octets),
+            Kind::Shared if self.is_ready() => self.file.write(&octets[..PAGE.min(octets.len())]),
+            Kind::Shared => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Whether a write would not block. A device that cannot say is ready.
+    fn is_ready(&self) -> bool {
+        let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
+        poll(&mut fds, PollTimeout::ZERO) != Ok(0)
+    }
+
+    /// Waits a moment until it takes more.
+    fn wait(&self) {
+        let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
+        let look = PollTimeout::try_from(ending::LOOK).unwrap_or(PollTimeout::ZERO);
+        // A signal may end it early, and so may an error, which the next write gets too.
+        let _ended_early = poll(&mut fds, look);
+    }
+
+    /// Takes back so many octets that were just written, unless another program has written since.
+    pub(super) fn cut_back(&mut self, octets: usize) {
+        let whole = self.position.saturating_sub(octets as u64);
+        if octets == 0 || self.kind != Kind::Regular {
+            return;
+        }
+        let is_last = self.file.metadata().is_ok_and(|metadata| metadata.len() == self.position);
+        let cut = is_last.then(|| self.file.set_len(whole)).transpose();
+        if cut.and_then(|_| self.file.seek(SeekFrom::Start(whole))).is_ok() {
+            self.position = whole;
+        }
+    }
+
+    /// Removes an unfinished piece at the end, which a run left that was killed.
+    fn mend(&mut self, path: &Path, metadata: &Metadata, form: Form) -> io::Result<()> {
+        let name = path.display();
+        match form.whole(&self.file, metadata.len())? {
+            Some(whole) if whole < metadata.len() => {
+                let octets = metadata.len() - whole;
+                self.file.set_len(whole)?;
+                warn!("{name}: {octets} octets of an unfinished {} are removed", form.piece());
+            }
+            Some(_) => {}
+            None => self.file.write_all(b"\n")?,
+        }
+        Ok(())
+    }
+}
+
+/// Whether a path is a name of a descriptor. Who has opened it has decided what becomes of what is
+/// there.
+fn is_descriptor(path: &Path) -> bool {
+    let names = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"];
+    names.iter().any(|name| path.starts_with(name))
+}
+
+/// Opens for writing alone. A pipe without a reader is tried again until it has one or
+/// until the run is to end.
+fn open_for_writing(path: &Path) -> io::Result<File> {
+    // A terminal that is only written to does not become the terminal of this process.
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).custom_flags(flags);
+    loop {
+        let error = match options.open(path) {
+            Ok(file) => return Ok(file),
+            Err(error) => error,
+        };
+        let is_fifo = || path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo());
+        if error.raw_os_error() != Some(Errno::ENXIO as i32) || !is_fifo() {
+            return Err(error);
+        }
+        if ending::is_requested() {
+            return Err(io::Error::new(ErrorKind::TimedOut, "nobody reads it"));
+        }
+        std::thread::sleep(ending::LOOK);
+    }
+}

@@ -1,0 +1,265 @@
+//! The socket of a UDP output, to one of the collector's addresses, and when it is made anew.
+//!
+//! A socket keeps the source address that it got when it was connected. When that address goes, or
+//! another uplink takes over, nothing that it sends arrives any more; when the name of the
+//! collector gets another address, everything goes to the old one. So the route is looked at now
+//! and then, and the name is looked up again, by a thread that ends with the answer.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+
+use super::Patience;
+use super::collector::{Collector, PAUSE_FIRST, Unreachable, keep_trying};
+use crate::error::ExportError;
+
+/// Time between two looks at the source address, and between two new sockets.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Live, how long the start of the program waits for the collector's name.
+const START_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a datagram may take to come back as unreachable.
+pub(super) const LAST_WORD: Duration = Duration::from_millis(50);
+
+/// How the collector is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RouteSettings {
+    pub(crate) collector: Collector,
+    /// Hop limit of packets.
+    pub(crate) ttl: Option<u8>,
+    /// Live, time between two look-ups of the name.
+    pub(crate) resolve: Duration,
+    /// A replay waits so long for a collector that cannot be reached.
+    pub(crate) wait: Duration,
+}
+
+/// A socket and its ends.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) socket: UdpSocket,
+    pub(super) remote: SocketAddr,
+    pub(super) local: IpAddr,
+}
+
+impl Route {
+    /// Whether a datagram came back as unreachable: after the last one was sent, within a moment.
+    pub(super) fn is_refused(&self) -> bool {
+        if !self.remote.ip().is_loopback() {
+            thread::sleep(LAST_WORD);
+        }
+        let error = self.socket.take_error();
+        error.is_ok_and(|error| error.is_some_and(|it| it.kind() == ErrorKind::ConnectionRefused))
+    }
+}
+
+/// The route to the collector, if there is one.
+#[derive(Debug)]
+pub(super) struct Router {
+    name: String,
+    settings: RouteSettings,
+    addresses: Vec<SocketAddr>,
+    route: Option<Route>,
+    /// Why there is none; said once.
+    reason: String,
+    lookup: Option<Receiver<Result<Vec<SocketAddr>, Unreachable>>>,
+    next_lookup: Instant,
+    pause: Duration,
+    next_look: Instant,
+    next_change: Instant,
+}
+
+impl Router {
+    /// Finds the collector. Live, one that cannot be found yet is only a warning.
+    pub(super) fn open(
+        name: &str,
+        settings: &RouteSettings,
+        patience: Patience,
+    ) -> Result<Self, ExportError> {
+        let now = Instant::now();
+        let mut router = Self {
+            name: name.to_owned(),
+            settings: settings.clone(),
+            addresses: Vec::new(),
+            route: None,
+            reason: String::new(),
+            lookup: None,
+            next_lookup: now,
+            pause: PAUSE_FIRST,
+            next_look: now,
+            next_change: now,
+        };
+        match patience {
+            Patience::Wait => keep_trying(&format!("send to {name}"), settings.wait, || {
+                router.addresses = settings.collector.addresses()?;
+                Ok(router.connect(0)?)
+            })?,
+            Patience::GoOn => {
+                router.look_up(START_PATIENCE);
+                router.look();
+                if router.route.is_none() && router.reason.is_empty() {
+                    router.failed("the name is not found yet");
+                }
+            }
+        }
+        Ok(router)
+    }
+
+    pub(super) fn route(&self) -> Option<&Route> {
+        self.route.as_ref()
+    }
+
+    /// How many addresses the collector has.
+    pub(super) fn addresses(&self) -> usize {
+        self.addresses.len()
+    }
+
+    /// Whether there are several.
+    pub(super) fn has_others(&self) -> bool {
+        self.addresses() > 1
+    }
+
+    /// Live, to be called between messages, often: whether there is a new route.
+    pub(super) fn maintain(&mut self) -> bool {
+        let found = self.look_up(Duration::ZERO);
+        let now = Instant::now();
+        if now < self.next_look && !found {
+            return false;
+        }
+        self.next_look = now + LOOK;
+        self.look()
+    }
+
+    /// Whether a new route was needed and found.
+    fn look(&mut self) -> bool {
+        let Some(route) = &self.route else { return self.change(0) };
+        if !self.addresses.contains(&route.remote) {
+            return self.change(0);
+        }
+        let local = self.settings.collector.local_address(route.remote);
+        // If the way is gone, the next send says so.
+        local.is_ok_and(|local| local != route.local) && self.change(self.position())
+    }
+
+    /// After an error of a send: makes the socket anew. Whether there is a new route.
+    pub(super) fn renew(&mut self) -> bool {
+        self.next_lookup = self.next_lookup.min(Instant::now());
+        self.may_change() && self.change(self.position())
+    }
+
+    /// After a refusal: takes the next address. Whether there is a new route.
+    pub(super) fn next(&mut self) -> bool {
+        self.next_lookup = self.next_lookup.min(Instant::now());
+        if let Some(Route { remote, .. }) = &self.route {
+            info!("{}: nobody listens at {remote}", self.name);
+        }
+        self.has_others() && self.change(self.position() + 1)
+    }
+
+    /// Whether the last change is not too recent for another.
+    pub(super) fn may_change(&self) -> bool {
+        Instant::now() >= self.next_change
+    }
+
+    /// The position of the current address.
+    fn position(&self) -> usize {
+        let current = self.route.as_ref().map(|route| route.remote);
+        self.addresses.iter().position(|address| Some(*address) == current).unwrap_or(0)
+    }
+
+    /// Makes a socket to the first address that has a route, from this position on.
+    fn change(&mut self, first: usize) -> bool {
+        self.next_change = Instant::now() + LOOK;
+        if self.addresses.is_empty() {
+            return false;
+        }
+        match self.connect(first) {
+            Ok(()) => {
+                let Self { name, route: Some(Route { remote, local, .. }), .. } = &*self else {
+                    return false;
+                };
+                info!("{name}: sending to {remote} from {local}");
+                self.reason.clear();
+                true
+            }
+            Err(Unreachable(reason)) => {
+                self.route = None;
+                self.failed(&reason);
+                false
+            }
+        }
+    }
+
+    fn connect(&mut self, first: usize) -> Result<(), Unreachable> {
+        let mut failures = Vec::new();
+        let count = self.addresses.len();
+        for remote in (first..first + count).map(|index| self.addresses[index % count]) {
+            let socket = self.settings.collector.udp(remote, self.settings.ttl);
+            match socket.and_then(|socket| Ok((socket.local_addr()?.ip(), socket))) {
+                Ok((local, socket)) => {
+                    self.route = Some(Route { socket, remote, local });
+                    return Ok(());
+                }
+                Err(error) => failures.push(Unreachable::at(remote, &error)),
+            }
+        }
+        Err(Unreachable::all(&failures))
+    }
+
+    /// The same reason is said once.
+    fn failed(&mut self, reason: &str) {
+        if self.reason != reason {
+            warn!("cannot send to {}: {reason}; trying again", self.name);
+            reason.clone_into(&mut self.reason);
+        }
+    }
+
+    /// Looks the name up if that is due, and waits a while for the answer. Whether there is one.
+    fn look_up(&mut self, wait: Duration) -> bool {
+        if self.lookup.is_none() && Instant::now() >= self.next_lookup {
+            self.lookup = Some(look_up_beside(&self.settings.collector));
+        }
+        let Some(lookup) = &self.lookup else { return false };
+        let answer = match lookup.recv_timeout(wait) {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout) => return false,
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(Unreachable("no thread for a look-up of the name".to_owned()))
+            }
+        };
+        self.lookup = None;
+        let found = match answer {
+            Ok(addresses) => {
+                self.addresses = addresses;
+                true
+            }
+            Err(Unreachable(reason)) => {
+                if self.route.is_none() {
+                    self.failed(&reason);
+                }
+                false
+            }
+        };
+        // While the collector is lost, more often.
+        let is_well = found && self.route.is_some();
+        self.pause =
+            if is_well { PAUSE_FIRST } else { (self.pause * 2).min(self.settings.resolve) };
+        let pause = if is_well { self.settings.resolve } else { self.pause };
+        self.next_lookup = Instant::now() + pause;
+        found
+    }
+}
+
+/// Looks the name up in a thread that ends with the answer.
+fn look_up_beside(collector: &Collector) -> Receiver<Result<Vec<SocketAddr>, Unreachable>> {
+    let (sender, answer) = mpsc::sync_channel(1);
+    let collector = collector.clone();
+    let thread = thread::Builder::new().name("resolve".to_owned());
+    // Whoever asked may be gone by then. Without a thread the channel is closed.
+    drop(thread.spawn(move || drop(sender.send(collector.addresses()))));
+    answer
+}

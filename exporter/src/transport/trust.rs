@@ -1,0 +1,317 @@
+//! Which collectors are trusted over TLS, and why one is not, in words.
+//!
+//! An authority vouches for a collector by its name. A certificate that the user gave, in `ca=` or
+//! by its fingerprint, needs nobody to vouch for it: self-signed ones are trusted in this way.
+
+use std::fmt::{self, Display};
+use std::io;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    AlertDescription, CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore,
+    SignatureScheme,
+};
+use sha2::{Digest, Sha256};
+
+/// The SHA-256 hash of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    fn of(certificate: &CertificateDer<'_>) -> Self {
+        Self(Sha256::digest(certificate).into())
+    }
+}
+
+/// 64 hexadecimal digits; colons between them are left out.
+impl FromStr for Fingerprint {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let digits: Vec<u32> = text
+            .chars()
+            .filter(|&c| c != ':')
+            .map(|c| c.to_digit(16).ok_or(()))
+            .collect::<Result<_, _>>()?;
+        let octet = |pair: &[u32]| u8::try_from(pair[0] << 4 | pair[1]).map_err(drop);
+        let (pairs, rest) = digits.as_chunks::<2>();
+        let octets: Vec<u8> = pairs.iter().map(|pair| octet(pair)).collect::<Result<_, _>>()?;
+        if !rest.is_empty() {
+            return Err(());
+        }
+        octets.try_into().map(Self).map_err(drop)
+    }
+}
+
+impl Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+/// What makes a collector's certificate a trusted one.
+#[derive(Debug)]
+pub(super) struct Trust {
+    provider: Arc<CryptoProvider>,
+    by: TrustedBy,
+}
+
+#[derive(Debug)]
+enum TrustedBy {
+    Fingerprint(Fingerprint),
+    /// These certificates themselves, and what authorities vouch for. `given`: by the user.
+    Authorities {
+        verifier: Arc<WebPkiServerVerifier>,
+        given: Vec<CertificateDer<'static>>,
+    },
+}
+
+impl Trust {
+    pub(super) fn fingerprint(provider: &Arc<CryptoProvider>, fingerprint: Fingerprint) -> Self {
+        Self { provider: Arc::clone(provider), by: TrustedBy::Fingerprint(fingerprint) }
+    }
+
+    /// `given` are those of the roots that the user gave.
+    pub(super) fn authorities(
+        provider: &Arc<CryptoProvider>,
+        roots: RootCertStore,
+        given: Vec<CertificateDer<'static>>,
+    ) -> io::Result<Self> {
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+                .build()
+                .map_err(io::Error::other)?;
+        let by = TrustedBy::Authorities { verifier, given };
+        Ok(Self { provider: Arc::clone(provider), by })
+    }
+
+    /// Whether the certificate vouches for itself.
+    fn is_self_signed(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
+        let mut roots = RootCertStore::empty();
+        if roots.add(certificate.clone().into_owned()).is_err() {
+            return false;
+        }
+        let Ok(trust) = Self::authorities(&self.provider, roots, Vec::new()) else { return false };
+        let TrustedBy::Authorities { verifier, .. } = trust.by else { return false };
+        let name = ServerName::try_from("name.invalid").expect("it is a name");
+        let result = verifier.verify_server_cert(certificate, &[], &name, &[], now);
+        !matches!(result, Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)))
+    }
+
+    /// Why authorities do not vouch for it, with what the user can do about it.
+    fn explain(
+        &self,
+        error: Error,
+        certificate: &CertificateDer<'_>,
+        given: bool,
+        now: UnixTime,
+    ) -> Error {
+        let is_unknown = error == Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        if !is_unknown && !error.to_string().contains(CA_AS_END_ENTITY) {
+            return error;
+        }
+        let what = if self.is_self_signed(certificate, now) {
+            "the collector's certificate is self-signed"
+        } else {
+            "the collector's certificate is of an authority that is not trusted"
+        };
+        let given = if given { "ca= does not hold it" } else { "ca= is not given" };
+        let fingerprint = Fingerprint::of(certificate);
+        not_trusted(format!("{what} and {given}; it has fingerprint={fingerprint}"))
+    }
+}
+
+/// How webpki calls the certificate of an authority that a server has for itself.
+const CA_AS_END_ENTITY: &str = "CaUsedAsEndEntity";
+
+impl ServerCertVerifier for Trust {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let (verifier, given) = match &self.by {
+            TrustedBy::Fingerprint(expected) => {
+                let found = Fingerprint::of(end_entity);
+                if found == *expected {
+                    return Ok(ServerCertVerified::assertion());
+                }
+                return Err(not_trusted(format!(
+                    "the collector's certificate has another fingerprint: {found}"
+                )));
+            }
+            TrustedBy::Authorities { verifier, given } => (verifier, given),
+        };
+        if given.iter().any(|one| **one == **end_entity) {
+            return Ok(ServerCertVerified::assertion());
+        }
+        verifier
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            .map_err(|error| self.explain(error, end_entity, !given.is_empty(), now))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A sentence as an error of a certificate.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NotTrusted(String);
+
+fn not_trusted(words: String) -> Error {
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(NotTrusted(words)))))
+}
+
+/// An error of TLS in words that say who is to do what.
+#[expect(clippy::wildcard_enum_match_arm, reason = "there are many more, which hardly occur")]
+pub(super) fn words(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(error) => certificate_words(error),
+        Error::AlertReceived(alert) => {
+            let of_ours = "the collector does not accept this exporter's certificate";
+            let why = match *alert {
+                AlertDescription::CertificateRequired => {
+                    "the collector asks for a certificate: give cert= and key="
+                }
+                AlertDescription::UnknownCA => {
+                    return format!("{of_ours}: it does not know its authority");
+                }
+                AlertDescription::CertificateExpired => {
+                    return format!("{of_ours}: it has expired");
+                }
+                AlertDescription::CertificateRevoked => {
+                    return format!("{of_ours}: it is revoked");
+                }
+                AlertDescription::BadCertificate
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnsupportedCertificate => of_ours,
+                AlertDescription::AccessDenied => "the collector denies this exporter access",
+                AlertDescription::ProtocolVersion => "the collector has neither TLS 1.2 nor 1.3",
+                AlertDescription::HandshakeFailure => {
+                    "the collector refuses the TLS handshake: it may ask for a certificate, or have \
+                     no cipher suite in common"
+                }
+                other => {
+                    return format!("the collector ends TLS with alert {}", u8::from(other));
+                }
+            };
+            why.to_owned()
+        }
+        Error::InvalidMessage(_) => "the collector does not speak TLS".to_owned(),
+        Error::PeerIncompatible(_) => {
+            "the collector has no TLS version or cipher suite in common".to_owned()
+        }
+        Error::PeerMisbehaved(_)
+        | Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. } => {
+            "the collector breaks the rules of TLS".to_owned()
+        }
+        Error::InconsistentKeys(_) => "the private key is not that of the certificate".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "there are many more, which hardly occur")]
+fn certificate_words(error: &CertificateError) -> String {
+    let its = "the collector's certificate";
+    match error {
+        CertificateError::Expired => format!("{its} has expired"),
+        CertificateError::ExpiredContext { not_after, .. } => {
+            format!("{its} has expired, on {}", date(*not_after))
+        }
+        CertificateError::NotValidYet => format!("{its} is not valid yet"),
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            format!("{its} is not valid yet, but from {} on", date(*not_before))
+        }
+        CertificateError::NotValidForName => format!("{its} is not for this host"),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            // As in DnsName("collector.example").
+            let bare = |name: &String| {
+                let inner = name.split_once('(').map_or(name.as_str(), |(_, inner)| inner);
+                inner.trim_end_matches(')').trim_matches('"').to_owned()
+            };
+            let names: Vec<_> = presented.iter().map(bare).collect();
+            let names = if names.is_empty() { "no host".to_owned() } else { names.join(", ") };
+            format!("{its} is for {names}, and not for {}", expected.to_str())
+        }
+        CertificateError::BadSignature => format!("{its} has a wrong signature"),
+        CertificateError::BadEncoding => format!("{its} cannot be read"),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            format!("{its} is not one for servers")
+        }
+        CertificateError::Other(other) => other.to_string(),
+        other => format!("{its} is not valid: {other}"),
+    }
+}
+
+fn date(time: UnixTime) -> String {
+    let time = UNIX_EPOCH + Duration::from_secs(time.as_secs());
+    let text = humantime::format_rfc3339_seconds(time).to_string();
+    text.split('T').next().unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_64_digits_with_or_without_colons() {
+        let digits = "0123456789abcdef".repeat(4);
+        let upper = digits.to_uppercase();
+        let colons: Vec<_> = (0..32).map(|index| &upper[2 * index..2 * index + 2]).collect();
+        for text in [&digits, &upper, &colons.join(":")] {
+            assert_eq!(text.parse::<Fingerprint>().unwrap().to_string(), digits);
+        }
+        for text in ["", "00", &digits[1..], &format!("{digits}0"), &format!("{digits}00"), "x"] {
+            assert_eq!(text.parse::<Fingerprint>(), Err(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_error_is_in_the_words_of_a_programmer() {
+        for alert in 0..=255 {
+            let words = words(&Error::AlertReceived(AlertDescription::from(alert)));
+            assert!(words.starts_with("the collector "), "{words}");
+        }
+        for error in [
+            CertificateError::Expired,
+            CertificateError::BadSignature,
+            CertificateError::NotValidForName,
+            CertificateError::UnknownIssuer,
+        ] {
+            let words = certificate_words(&error);
+            assert!(words.starts_with("the collector's certificate "), "{words}");
+        }
+    }
+}

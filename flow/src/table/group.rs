@@ -1,0 +1,99 @@
+//! A group of slots: 13 cache lines. The first has the tags of its slots and the time when each was
+//! last seen. The slots follow.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use super::Slot;
+use crate::prefetch::{LANES, TIMES, lanes_equal, prefetch};
+
+/// Slots of a group. The 13th octet of its tags counts flows that had to go further.
+pub(super) const SLOTS: usize = TIMES;
+
+/// The lanes of a group that are slots.
+pub(super) const SLOT_LANES: u32 = (1 << SLOTS) - 1;
+
+/// The tag of a free slot.
+pub(super) const FREE: u8 = 0;
+
+/// A slot: its group, and its lane in the group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) group: u32,
+    pub(super) lane: u32,
+}
+
+/// Tags of the slots, then the number of flows that went on to a later group because this one was
+/// full. A number of 255 stays 255. The other octets are not used.
+type Tags = [u8; LANES];
+
+#[derive(Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(super) struct Group {
+    /// A `LastSeen` each.
+    pub(super) times: [u32; SLOTS],
+    pub(super) tags: Tags,
+    pub(super) slots: [Slot; SLOTS],
+}
+
+const _: () = assert!(size_of::<Group>() == (1 + SLOTS) * LINE);
+
+/// Octets of a cache line.
+pub(super) const LINE: usize = 64;
+
+/// The octet of the tags that is this number.
+pub(super) const PASSED: usize = SLOTS;
+
+impl Group {
+    /// The slots with a tag: slot n is bit n.
+    #[inline]
+    pub(super) fn lanes(&self, tag: u8) -> u32 {
+        lanes_equal(&self.tags, tag) & SLOT_LANES
+    }
+
+    /// Whether flows of this group are in later groups.
+    #[inline]
+    pub(super) fn has_passed(&self) -> bool {
+        self.tags[PASSED] != 0
+    }
+
+    /// The lowest lane of `lanes`, its slot prefetched. Lane 32 if `lanes` is empty.
+    #[inline]
+    pub(super) fn likely(&self, number: u32, lanes: u32) -> Place {
+        let lane = lanes.trailing_zeros();
+        self.prefetch_slot(lane);
+        Place { group: number, lane }
+    }
+
+    /// As [`Group::likely`], for lanes whose tag matches. 3 % of tag matches are false, so the
+    /// second candidate is prefetched too.
+    #[inline]
+    pub(super) fn candidate(&self, number: u32, lanes: u32) -> Place {
+        let others = lanes & (lanes - 1);
+        if others != 0 {
+            self.prefetch_slot(others.trailing_zeros());
+        }
+        self.likely(number, lanes)
+    }
+
+    #[inline]
+    fn prefetch_slot(&self, lane: u32) {
+        prefetch(self.slots.as_ptr().wrapping_add(lane as usize));
+    }
+}
+
+/// The lanes of a bit mask.
+pub(super) fn lanes(mut mask: u32) -> impl Iterator<Item = u32> {
+    core::iter::from_fn(move || {
+        let lane = mask.trailing_zeros();
+        (mask != 0).then(|| {
+            mask &= mask - 1;
+            lane
+        })
+    })
+}
+
+/// The tag of a hash: an octet that does not decide the group, never [`FREE`].
+#[inline]
+pub(super) fn tag(hash: u64) -> u8 {
+    hash.to_le_bytes()[0].max(FREE + 1)
+}

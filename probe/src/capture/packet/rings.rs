@@ -1,0 +1,83 @@
+//! How many sockets an interface gets, and how large their rings are.
+
+use super::BLOCK_OCTETS;
+
+/// The rings of an interface's sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rings {
+    pub(crate) count: u32,
+    /// Of each.
+    pub(crate) octets: u64,
+}
+
+/// A ring of this size loses nothing while a worker is late by a second, up to 16 MB/s of headers.
+const DEFAULT: u64 = 64 << 20;
+
+/// With less room an interface has fewer sockets.
+const GOOD: u64 = 4 << 20;
+
+/// Two blocks: one that is filled and one that is read.
+const LEAST: u64 = 2 * BLOCK_OCTETS as u64;
+
+impl Rings {
+    /// The rings that have room in so many octets, for at most `workers` sockets. `asked` is the
+    /// size that each ring is to have.
+    ///
+    /// # Errors
+    ///
+    /// There is no room, in words.
+    pub(crate) fn within(room: u64, asked: Option<u64>, workers: usize) -> Result<Self, String> {
+        let workers = workers.max(1) as u64;
+        let (octets, count) = match asked.map(|asked| whole_blocks(asked).max(LEAST)) {
+            Some(asked) => (asked, workers),
+            None => {
+                let count = (room / GOOD).clamp(1, workers);
+                (whole_blocks(room / count).min(DEFAULT), count)
+            }
+        };
+        if octets < LEAST || octets.saturating_mul(count) > room {
+            return Err(format!(
+                "its rings need {} KiB, and {} KiB are left of --packet-ring-max; raise that, or \
+                 ask for smaller rings (--packet-ring) or fewer workers (--workers)",
+                (octets.max(LEAST) * count) >> 10,
+                room >> 10
+            ));
+        }
+        Ok(Self { count: u32::try_from(count).unwrap_or(1), octets })
+    }
+}
+
+fn whole_blocks(octets: u64) -> u64 {
+    octets - octets % BLOCK_OCTETS as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn rings_have_room() {
+        for (room, asked, workers, expected) in [
+            (1024 * MIB, None, 2, Some((2, 64 * MIB))),
+            (100 * MIB, None, 2, Some((2, 50 * MIB))),
+            // 300 interfaces in 1 GiB.
+            (1024 * MIB / 300, None, 2, Some((1, 3 * MIB + MIB / 4))),
+            (9 * MIB, None, 256, Some((2, 4 * MIB + MIB / 2))),
+            (MIB / 2, None, 2, Some((1, MIB / 2))),
+            (MIB / 2 - 1, None, 2, None),
+            (8 * MIB, Some(4 * MIB), 2, Some((2, 4 * MIB))),
+            (8 * MIB - 1, Some(4 * MIB), 2, None),
+            // As few as there can be.
+            (8 * MIB, Some(1), 2, Some((2, MIB / 2))),
+        ] {
+            let rings = Rings::within(room, asked, workers).ok();
+            assert_eq!(
+                rings.map(|rings| (rings.count, rings.octets)),
+                expected,
+                "{room} {asked:?}"
+            );
+        }
+    }
+}

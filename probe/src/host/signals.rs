@@ -1,0 +1,75 @@
+//! Signals: those that end the run, and those that ask for something while it goes on.
+//!
+//! Handlers only set atomics. Who waits for something looks at them a few times a second.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use exporter::ending;
+use libc::c_int;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+
+use crate::sys::signal::{Handler, handle, is_ignored};
+
+/// Requests to open files anew so far.
+static REOPENINGS: AtomicUsize = AtomicUsize::new(0);
+
+static TOTALS_WANTED: AtomicBool = AtomicBool::new(false);
+
+/// How packets come, which decides what SIGHUP means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Run {
+    Replay,
+    Live,
+}
+
+/// Sets the handlers of a run. The flag that is returned is set when the run is to end.
+///
+/// A signal that is ignored at the start stays ignored: `nohup` and shells ask for that.
+///
+/// # Errors
+///
+/// The system does not allow a handler.
+pub(crate) fn set_up(run: Run) -> io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    // Who started a program on a terminal wants it to end with the terminal.
+    let hangup_ends = run == Run::Replay || has_terminal();
+    let mut ending = vec![SIGINT, SIGTERM, SIGQUIT];
+    ending.extend(hangup_ends.then_some(SIGHUP));
+    for &signal in ending.iter().filter(|&&signal| !is_ignored(signal)) {
+        handle(signal, ending::request)?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    let others: [(c_int, Handler); 4] = [
+        (SIGHUP, || {
+            REOPENINGS.fetch_add(1, Ordering::Relaxed);
+        }),
+        (SIGUSR1, || TOTALS_WANTED.store(true, Ordering::Relaxed)),
+        (SIGUSR2, || {}),
+        // A write beyond the limit of a file's size then fails, as on a full disk.
+        (libc::SIGXFSZ, || {}),
+    ];
+    for (signal, handler) in others {
+        if !is_ignored(signal) && !ending.contains(&signal) {
+            handle(signal, handler)?;
+        }
+    }
+    Ok(stop)
+}
+
+/// How often files were asked to be opened anew.
+pub(crate) fn reopenings() -> usize {
+    REOPENINGS.load(Ordering::Relaxed)
+}
+
+/// Whether totals were asked for since this was last asked.
+pub(crate) fn take_totals_wanted() -> bool {
+    TOTALS_WANTED.swap(false, Ordering::Relaxed)
+}
+
+/// Whether the process has a controlling terminal.
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
+}

@@ -1,0 +1,88 @@
+//! The counts of a replay that goes on, for totals that somebody asks for.
+//!
+//! Each thread leaves a copy of its counts after each block or batch, so that totals are there also
+//! while it waits.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use exporter::ExportCounts;
+use flow::{MeterCounts, RecordTally};
+
+use crate::capture::file::InputReport;
+use crate::host::signals;
+use crate::pipeline::output::{Output, OutputEnd};
+use crate::pipeline::worker::{Ended, Worker};
+use crate::report::totals::Totals;
+
+/// Time between two looks for a request.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What has been counted so far.
+pub(crate) struct SoFar {
+    begin: Instant,
+    reader: Mutex<(MeterCounts, InputReport)>,
+    /// By worker: what has ended, and the flows in the table.
+    workers: Vec<Mutex<(Ended, u32)>>,
+    /// By output.
+    names: Vec<String>,
+    pub(crate) exports: Vec<Mutex<ExportCounts>>,
+}
+
+impl SoFar {
+    pub(crate) fn new(workers: usize, outputs: &[Output<'_>]) -> Self {
+        Self {
+            begin: Instant::now(),
+            reader: Mutex::default(),
+            workers: (0..workers).map(|_| Mutex::default()).collect(),
+            names: outputs.iter().map(|output| output.name.clone()).collect(),
+            exports: outputs.iter().map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    /// The reader has read a block.
+    pub(crate) fn read(&self, meter: MeterCounts, input: InputReport) {
+        set(&self.reader, (meter, input));
+    }
+
+    /// A worker is done with a block.
+    pub(crate) fn kept(&self, index: usize, worker: &Worker) {
+        set(&self.workers[index], (worker.ended(), worker.flows()));
+    }
+
+    /// Gives totals to `show` whenever a signal asks for them, until the channel is closed.
+    pub(crate) fn watch(&self, end: &Receiver<()>, show: &dyn Fn(&Totals)) {
+        while end.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+            if signals::take_totals_wanted() {
+                show(&self.totals());
+            }
+        }
+    }
+
+    fn totals(&self) -> Totals {
+        let (meter, input) = get(&self.reader);
+        let mut totals =
+            Totals { meter, input, elapsed: self.begin.elapsed(), ..Totals::default() };
+        for (ended, flows) in self.workers.iter().map(get) {
+            totals.ended += ended;
+            totals.flows += flows;
+        }
+        let outputs = self.names.iter().zip(&self.exports).map(|(name, counts)| OutputEnd {
+            name: name.clone(),
+            counts: get(counts),
+            dropped: RecordTally::default(),
+            error: None,
+        });
+        totals.outputs = outputs.collect();
+        totals
+    }
+}
+
+fn set<T>(place: &Mutex<T>, value: T) {
+    *place.lock().unwrap_or_else(PoisonError::into_inner) = value;
+}
+
+fn get<T: Copy>(place: &Mutex<T>) -> T {
+    *place.lock().unwrap_or_else(PoisonError::into_inner)
+}

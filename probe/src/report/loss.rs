@@ -1,0 +1,231 @@
+//! What a run loses, said while it goes on: where, why, and what to do about it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use log::warn;
+
+use crate::host::ports::PortCounts;
+use crate::pipeline::output::OutputEnd;
+use crate::report::totals::Totals;
+use crate::report::units::grouped;
+
+/// Time between two messages about one place.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// Causes of lost packets, and what to do. They overlap, so the largest is named. The name of the
+/// interface is put in the place of `{}`.
+const CAUSES: [(&str, &str, &str); 10] = [
+    ("ring_full", "the ring was full", "a larger --packet-ring or more --workers help"),
+    ("left_in_ring", "they were in the ring when it was closed", "a worker was late by seconds"),
+    ("rx_ring_full", "the ring was full", "a larger --ring, or more queues and workers help"),
+    ("fill_ring_empty", "no buffer was empty", "a larger --ring, or more queues and workers help"),
+    ("rx_dropped", "they had no room in a buffer", "start again if the MTU of {} has changed"),
+    ("not_captured", "{} was there and not captured", "see the messages before, or start again"),
+    ("passed_to_host", "their queue has no socket", "use --keep-capabilities, or start again"),
+    ("redirects_refused", "the kernel did not redirect them", "try --capture packet"),
+    ("unreadable", "the kernel described them in a way that makes no sense", "report that"),
+    (NIC_MISSED, "the card had no room", "a larger ring helps: ethtool -g {} shows the largest"),
+];
+
+/// What the card dropped for lack of room is not in `lost`, which begins at the kernel.
+const NIC_MISSED: &str = "nic_missed";
+
+/// Follows the losses of a run.
+#[derive(Debug, Default)]
+pub(crate) struct LossWatch {
+    said: BTreeMap<Place, Said>,
+}
+
+/// Where something was lost: by its place in the totals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Interface(usize),
+    Output(usize),
+}
+
+/// The last message about a place.
+#[derive(Clone, Debug, Default)]
+struct Said {
+    at: Duration,
+    lost: u64,
+    causes: BTreeMap<&'static str, u64>,
+}
+
+impl LossWatch {
+    /// Says each loss once, and then once a minute while it goes on.
+    pub(crate) fn second(&mut self, totals: &Totals) {
+        self.say(totals, PAUSE);
+    }
+
+    /// Says what has not been said yet.
+    pub(crate) fn end(&mut self, totals: &Totals) {
+        self.say(totals, Duration::ZERO);
+    }
+
+    fn say(&mut self, totals: &Totals, pause: Duration) {
+        for message in self.messages(totals, pause) {
+            warn!("{message}");
+        }
+    }
+
+    fn messages(&mut self, totals: &Totals, pause: Duration) -> Vec<String> {
+        let now = totals.elapsed;
+        let mut messages = Vec::new();
+        for (index, port) in totals.ports.iter().enumerate() {
+            let lost = lost_of(port);
+            let news = self.news(Place::Interface(index), lost, now, pause);
+            if let Some((said, more)) = news {
+                let why = cause(port, &said.causes);
+                said.causes.clone_from(&port.source.causes);
+                messages.push(format!("{}: {} packets lost{why}", port.name, more.words(lost)));
+            }
+        }
+        for (index, output) in totals.outputs.iter().enumerate() {
+            let lost = output.lost();
+            if let Some((_, more)) = self.news(Place::Output(index), lost, now, pause) {
+                let (name, why) = (&output.name, remedy(output));
+                messages.push(format!("output {name}: {} records lost: {why}", more.words(lost)));
+            }
+        }
+        messages
+    }
+
+    /// The last message about a place and how much was lost since, if it is time for another one.
+    fn news(
+        &mut self,
+        place: Place,
+        lost: u64,
+        now: Duration,
+        pause: Duration,
+    ) -> Option<(&mut Said, More)> {
+        let said = self.said.entry(place).or_default();
+        // Another interface may have the place now.
+        said.lost = said.lost.min(lost);
+        let more = More { since: lost - said.lost, is_first: said.lost == 0 };
+        let is_due = more.is_first || now.saturating_sub(said.at) >= pause;
+        if more.since == 0 || !is_due {
+            return None;
+        }
+        (said.at, said.lost) = (now, lost);
+        Some((said, more))
+    }
+}
+
+/// How much was lost since the last message.
+#[derive(Clone, Copy, Debug)]
+struct More {
+    since: u64,
+    is_first: bool,
+}
+
+impl More {
+    fn words(self, all: u64) -> String {
+        if self.is_first {
+            grouped(self.since)
+        } else {
+            format!("{} more, {} in all,", grouped(self.since), grouped(all))
+        }
+    }
+}
+
+impl Totals {
+    /// Whether packets, records or events were lost.
+    pub(crate) fn has_loss(&self) -> bool {
+        self.ports.iter().any(|port| lost_of(port) > 0)
+            || self.outputs.iter().any(|output| output.lost() > 0)
+    }
+}
+
+impl OutputEnd {
+    /// Records and events that could not be sent, or had no room on the way. That a reader has left
+    /// is no loss.
+    fn lost(&self) -> u64 {
+        if self.error.as_ref().is_some_and(exporter::ExportError::is_reader_left) {
+            return 0;
+        }
+        self.counts.failed.records + self.counts.events_failed + self.dropped.records
+    }
+}
+
+fn lost_of(port: &PortCounts) -> u64 {
+    port.source.lost + port.source.causes.get(NIC_MISSED).copied().unwrap_or_default()
+}
+
+/// The cause that has grown most, and what to do.
+fn cause(port: &PortCounts, before: &BTreeMap<&'static str, u64>) -> String {
+    let grown = |cause: &str| {
+        let of = |causes: &BTreeMap<&str, u64>| causes.get(cause).copied().unwrap_or_default();
+        of(&port.source.causes).saturating_sub(of(before))
+    };
+    let largest = CAUSES.iter().rev().max_by_key(|(cause, ..)| grown(cause));
+    let Some((_, why, remedy)) = largest.filter(|(cause, ..)| grown(cause) > 0) else {
+        return String::new();
+    };
+    format!(": {why}; {remedy}").replace("{}", &port.name)
+}
+
+fn remedy(output: &OutputEnd) -> &'static str {
+    if output.dropped.records > 0 {
+        "it is slower than flows end; a nearer collector, fewer outputs or longer timeouts help"
+    } else {
+        "they could not be sent; see whether the collector is reached and the disk has room"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::live::SourceCounts;
+
+    /// The totals of an interface after so many seconds.
+    fn totals(seconds: u64, lost: u64, causes: &[(&'static str, u64)]) -> Totals {
+        let causes = causes.iter().copied().collect();
+        let source = SourceCounts { lent: 7, lost, redirected: 0, causes };
+        let (name, method) = ("eth1".to_owned(), String::new());
+        let port = PortCounts { name, method, source, is_captured: true, is_missed: false };
+        let elapsed = Duration::from_secs(seconds);
+        Totals { ports: vec![port], elapsed, ..Totals::default() }
+    }
+
+    #[test]
+    fn a_loss_is_said_at_once_and_then_once_a_minute() {
+        let mut watch = LossWatch::default();
+        let mut said = |totals: Totals, pause| watch.messages(&totals, pause);
+        assert_eq!(said(totals(1, 0, &[("nic_dropped", 4)]), PAUSE), Vec::<String>::new());
+        let full = "eth1: 5 packets lost: the ring was full; a larger --packet-ring or more \
+                    --workers help";
+        assert_eq!(said(totals(2, 5, &[("ring_full", 5)]), PAUSE), [full]);
+        assert_eq!(said(totals(3, 1005, &[("ring_full", 1005)]), PAUSE), Vec::<String>::new());
+        let causes = [("ring_full", 1005), ("not_captured", 3000)];
+        let more = "eth1: 4,000 more, 4,005 in all, packets lost: eth1 was there and not captured; \
+                    see the messages before, or start again";
+        assert_eq!(said(totals(62, 4005, &causes), PAUSE), [more]);
+        // It does not go on.
+        assert_eq!(said(totals(200, 4005, &causes), PAUSE), Vec::<String>::new());
+        assert_eq!(said(totals(201, 4006, &causes), PAUSE).len(), 1);
+        assert_eq!(said(totals(202, 4007, &causes), Duration::ZERO).len(), 1);
+    }
+
+    #[test]
+    fn what_the_card_had_no_room_for_is_a_loss() {
+        assert!(!totals(1, 0, &[("nic_dropped", 4)]).has_loss());
+        assert!(totals(1, 0, &[(NIC_MISSED, 4)]).has_loss());
+        assert!(totals(1, 1, &[]).has_loss());
+    }
+
+    #[test]
+    fn outputs_lose_records() {
+        let mut output = OutputEnd {
+            name: "ipfix://192.0.2.1".to_owned(),
+            counts: exporter::ExportCounts::default(),
+            dropped: flow::RecordTally::default(),
+            error: None,
+        };
+        output.counts.failed.records = 3;
+        let totals = Totals { outputs: vec![output], ..Totals::default() };
+        let [said] = &LossWatch::default().messages(&totals, PAUSE)[..] else { panic!() };
+        assert!(said.starts_with("output ipfix://192.0.2.1: 3 records lost: "), "{said}");
+        assert!(totals.has_loss());
+    }
+}

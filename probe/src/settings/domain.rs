@@ -1,0 +1,115 @@
+//! The Observation Domain ID of an output that sets none.
+//!
+//! Collectors know templates by it, so it stays over restarts, and is another for each probe that
+//! sends to a collector.
+
+use std::fs;
+
+use exporter::Destination;
+
+use super::config::host_name;
+use super::selector::Selector;
+
+/// The domain of a replay: its output depends on nothing but the capture files and the settings.
+const REPLAY: u32 = 1;
+
+const MACHINE_ID: &str = "/etc/machine-id";
+
+/// Where the domains of outputs come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Domain {
+    Replay,
+    /// Live: the identity of the host, and the interfaces as they were typed, sorted.
+    Live {
+        host: String,
+        interfaces: Vec<String>,
+    },
+}
+
+impl Domain {
+    /// The domain of this host when it captures from these interfaces.
+    pub(crate) fn live(interfaces: &[Selector]) -> Self {
+        let machine = fs::read_to_string(MACHINE_ID).unwrap_or_default();
+        let mut interfaces: Vec<_> = interfaces.iter().map(ToString::to_string).collect();
+        interfaces.sort();
+        Self::Live { host: machine_id(&machine).map_or_else(host_name, str::to_owned), interfaces }
+    }
+
+    /// The domain of an output that sets none; not 0.
+    pub(crate) fn id(&self, output: &Destination) -> u32 {
+        match self {
+            Self::Replay => REPLAY,
+            Self::Live { host, interfaces } => {
+                let (name, port) = output
+                    .host()
+                    .map_or((String::new(), 0), |(name, port)| (name.to_ascii_lowercase(), port));
+                let port = port.to_string();
+                let mut parts = vec![host.as_str(), output.scheme(), &name, &port];
+                parts.extend(interfaces.iter().map(String::as_str));
+                hash(&parts)
+            }
+        }
+    }
+}
+
+/// The machine id in the text of its file: in images and containers it may be empty, or say that
+/// the system was not started yet (machine-id(5)).
+fn machine_id(text: &str) -> Option<&str> {
+    let id = text.trim();
+    let is_id = id.len() == 32 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
+    (is_id && id.bytes().any(|digit| digit != b'0')).then_some(id)
+}
+
+/// FNV-1a of texts, each followed by an octet that is in none of them.
+fn hash(texts: &[&str]) -> u32 {
+    let octets = texts.iter().flat_map(|text| text.bytes().chain([0]));
+    let hash = octets
+        .fold(0x811c_9dc5_u32, |hash, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193));
+    hash.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MACHINE: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn machine_id_is_32_digits_that_are_not_all_zero() {
+        assert_eq!(machine_id(&format!("{MACHINE}\n")), Some(MACHINE));
+        for text in ["", "\n", "uninitialized\n", &"0".repeat(32), &MACHINE[1..], "x"] {
+            assert_eq!(machine_id(text), None, "{text:?}");
+        }
+        assert_eq!(machine_id(&format!("{MACHINE}0")), None);
+    }
+
+    #[test]
+    fn every_part_makes_another_domain_and_order_makes_none() {
+        let live = |host: &str, interfaces: &[&str]| Domain::Live {
+            host: host.to_owned(),
+            interfaces: interfaces.iter().map(|&name| name.to_owned()).collect(),
+        };
+        let id = |domain: &Domain, url: &str| domain.id(&url.parse().unwrap());
+        let here = live(MACHINE, &["eth1", "eth2"]);
+        let ids = [
+            id(&here, "ipfix://10.0.0.5"),
+            id(&here, "ipfix://10.0.0.6"),
+            id(&here, "ipfix://10.0.0.5:4740"),
+            id(&here, "ipfix+tcp://10.0.0.5"),
+            id(&here, "json:-"),
+            id(&live("other", &["eth1", "eth2"]), "ipfix://10.0.0.5"),
+            id(&live(MACHINE, &["eth1"]), "ipfix://10.0.0.5"),
+            id(&live(MACHINE, &["eth1eth2"]), "ipfix://10.0.0.5"),
+            id(&live(MACHINE, &[]), "ipfix://10.0.0.5"),
+        ];
+        for (index, id) in ids.iter().enumerate() {
+            assert!(*id != 0 && !ids[..index].contains(id), "{index}: {ids:?}");
+        }
+        assert_eq!(ids[0], id(&here, "ipfix://10.0.0.5:4739?mtu=1400"));
+        assert_eq!(id(&here, "ipfix://Collector"), id(&here, "ipfix://collector"));
+        assert_eq!(id(&Domain::Replay, "ipfix://10.0.0.5"), 1);
+        let typed =
+            |names: [&str; 2]| Domain::live(&names.map(|name| Selector::Name(name.to_owned())));
+        assert_eq!(typed(["eth2", "eth1"]), typed(["eth1", "eth2"]));
+    }
+}

@@ -1,0 +1,70 @@
+//! Totals, for people and for programs, whatever else is said.
+
+use serde_json::Value;
+
+use crate::support::capture::pcap;
+use crate::support::{flowprobe, run, scratch, write};
+use crate::{FAILED, USAGE, datagram};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// 2024-01-01 00:00:00.
+const NEW_YEAR_MS: u64 = 1_704_067_200_000;
+
+#[test]
+fn totals_say_the_first_and_the_last_packet_time() {
+    let folder = scratch();
+    let packets = [datagram(1, NEW_YEAR_MS), datagram(2, NEW_YEAR_MS + DAY_MS + 7)];
+    let path = write(&folder, "a.pcap", &pcap(&packets));
+    let output = flowprobe().arg("-r").arg(&path).output().unwrap();
+    let [table, totals] = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
+    let period = "period   2024-01-01 00:00:00.000 to 2024-01-02 00:00:00.007 UTC (1 d 0 h)";
+    assert!(totals.contains(period), "{totals}");
+    // Times of two days have dates.
+    for start in ["2024-01-01 00:00:00.000", "2024-01-02 00:00:00.007"] {
+        assert!(table.contains(start), "{table}");
+    }
+    for workers in ["1", "2"] {
+        let run = run(["-r", path.to_str().unwrap(), "--workers", workers, "-o", "json:-"]);
+        assert_eq!(run.stats["first_packet"], "2024-01-01T00:00:00.000Z");
+        assert_eq!(run.stats["last_packet"], "2024-01-02T00:00:00.007Z");
+    }
+    let nothing = run(["-r", write(&folder, "0.pcap", &pcap(&[])).to_str().unwrap()]);
+    assert_eq!(nothing.stats["first_packet"], Value::Null);
+}
+
+#[test]
+fn totals_can_be_alone_in_a_file() {
+    let folder = scratch();
+    let mut damaged = pcap(&[datagram(1, NEW_YEAR_MS), datagram(2, NEW_YEAR_MS)]);
+    damaged.truncate(damaged.len() - 3);
+    let path = write(&folder, "a.pcap", &damaged);
+    let path = path.to_str().unwrap();
+    let stats = folder.path().join("stats.json");
+    let form = format!("json:{}", stats.display());
+    for output in ["json:/dev/null", "json:-"] {
+        let output = flowprobe().args(["-r", path, "-o", output, "--stats", &form]).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(FAILED), "the file is damaged");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains("a.pcap") && !stderr.contains('{'), "{stderr}");
+        let text = std::fs::read_to_string(&stats).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let stats: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(stats["received"]["packets"], 1);
+    }
+    let status = |stats: &str| {
+        let output = flowprobe().args(["-r", path, "--stats", stats]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, stderr) = status("json:/nonexistent/x");
+    assert!(code == Some(FAILED) && stderr.contains("json:/nonexistent/x: "), "{stderr}");
+    let (code, stderr) = status(&format!("json:{path}"));
+    assert!(code == Some(USAGE) && stderr.contains("is read"), "{stderr}");
+    for form in ["xml", "json:", "text:x"] {
+        let (code, stderr) = status(form);
+        assert!(code == Some(USAGE) && stderr.contains("text, json or json:FILE"), "{stderr}");
+    }
+    let (code, _) = status("json:/dev/full");
+    assert_eq!(code, Some(FAILED), "totals could not be written");
+}

@@ -1,0 +1,124 @@
+//! SIGHUP: from who moves files away, and from a terminal that goes.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::ends::frames;
+use crate::probe::{METHODS, PATIENT, Probe};
+use crate::support::flows::{Flow, flows};
+use crate::support::net::{Host, Links, Network};
+use crate::support::{self, ipfix};
+
+/// The flows of a file of documents, but for a document that is half written.
+fn written(path: &Path) -> Vec<Flow> {
+    let octets = fs::read(path).unwrap_or_default();
+    let whole = octets.iter().rposition(|&octet| octet == b'\n').map_or(0, |end| end + 1);
+    flows(&octets[..whole])
+}
+
+/// Starts it without a controlling terminal, as a service manager does.
+fn start(network: &Network, settings: &[&[&str]]) -> Probe {
+    let mut command = network.command(Host::Probe, "setsid");
+    command.arg(support::flowprobe().get_program());
+    let mut probe = Probe::spawn(command, &["rx0"], settings);
+    probe.wait_until("it captures", |probe| probe.messages().contains("rx0: "));
+    probe
+}
+
+#[test]
+fn files_that_were_moved_are_made_again() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let folder = support::scratch();
+    let path = |name: &str| folder.path().join(name);
+    let file = support::write(&folder, "ten.pcap", &frames(10));
+    let outputs = [("json", "flows"), ("ipfix-file", "messages")]
+        .map(|(scheme, name)| format!("{scheme}:{}", path(name).display()));
+    let settings: [&[&str]; 3] =
+        [METHODS[1], &["--idle-timeout", "1s"], &["-o", &outputs[0], "-o", &outputs[1]]];
+    let mut probe = start(&network, &settings);
+    for round in 0..3 {
+        network.send_file("tx0", &file, &[]);
+        probe.wait_until("the flows have left", |_| written(&path("flows")).len() == 10);
+        for name in ["flows", "messages"] {
+            fs::rename(path(name), path(&format!("{name}.{round}"))).expect("a file to be moved");
+        }
+        probe.signal(Signal::SIGHUP);
+        probe.wait_until("they are there again", |_| {
+            path("flows").exists() && path("messages").exists()
+        });
+    }
+    // Signals that ask for something end nothing.
+    probe.signal(Signal::SIGUSR2);
+    probe.signal(Signal::SIGUSR1);
+    probe.wait_until("totals", |probe| probe.messages().contains("\"outputs\""));
+    let run = probe.stop();
+    assert_eq!(run.count("outputs.0.sent.records"), 30);
+    for round in 0..3 {
+        assert_eq!(written(&path(&format!("flows.{round}"))).len(), 10);
+        let messages = fs::read(path(&format!("messages.{round}"))).expect("it was moved");
+        let messages = ipfix::session(&messages);
+        assert_eq!(messages.iter().map(|message| message.flows().count()).sum::<usize>(), 10);
+    }
+    assert!(written(&path("flows")).is_empty());
+}
+
+#[test]
+fn a_restart_goes_on_with_the_file() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let folder = support::scratch();
+    let path = folder.path().join("flows");
+    let file = support::write(&folder, "ten.pcap", &frames(10));
+    let output = format!("json:{}", path.display());
+    for (round, how) in (1..).zip([Signal::SIGTERM, Signal::SIGKILL, Signal::SIGTERM]) {
+        let settings: [&[&str]; 3] = [METHODS[1], &["--idle-timeout", "1s"], &["-o", &output]];
+        let mut probe = start(&network, &settings);
+        network.send_file("tx0", &file, &[]);
+        probe.wait_until("the flows have left", |_| written(&path).len() == 10 * round);
+        probe.signal(how);
+        probe.wait();
+    }
+    assert_eq!(written(&path).len(), 30);
+}
+
+#[test]
+fn a_terminal_that_goes_ends_a_run_in_good_order() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    if !support::has_tool("script") {
+        return support::skip("script (bsdutils) is not installed");
+    }
+    let folder = support::scratch();
+    let path = folder.path().join("flows");
+    let file = support::write(&folder, "ten.pcap", &frames(10));
+    let program = support::flowprobe();
+    let line = format!(
+        "exec {} -i rx0 {} {} -o json:{} 2> {}/said",
+        program.get_program().display(),
+        METHODS[1].join(" "),
+        PATIENT.join(" "),
+        path.display(),
+        folder.path().display(),
+    );
+    let mut command: Command = network.command(Host::Probe, "script");
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).stdout(Stdio::null());
+    let mut terminal = command.spawn().expect("script starts");
+    let said = || fs::read_to_string(folder.path().join("said")).unwrap_or_default();
+    let wait_until = |what: &str, is_so: &dyn Fn() -> bool| {
+        let begin = Instant::now();
+        while !is_so() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "not in time: {what}: {}", said());
+            thread::sleep(Duration::from_millis(10));
+        }
+    };
+    wait_until("it captures", &|| said().contains("rx0: "));
+    network.send_file("tx0", &file, &[]);
+    terminal.kill().expect("the terminal goes");
+    terminal.wait().expect("it is gone");
+    wait_until("the totals", &|| said().contains("records ("));
+    assert_eq!(written(&path).len(), 10);
+    assert!(written(&path).iter().all(|flow| flow.end_reason == 4));
+}
