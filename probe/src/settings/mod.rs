@@ -4,5 +4,6 @@ pub(crate) mod args;
 pub(crate) mod config;
 mod domain;
 mod file;
+mod known;
 pub(crate) mod selector;
 pub(crate) mod values;
