@@ -1,14 +1,11 @@
 //! From the command line to the exit status.
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anstream::stdout;
-use crossbeam_channel::{RecvTimeoutError, bounded};
 use exporter::{ExportError, Exporter, ending, sentence};
 use flow::FlowTable;
 use log::{error, info};
@@ -18,7 +15,7 @@ use crate::capture::file::{FileSource, Input};
 use crate::host::doctor::{self, Form};
 use crate::host::ports::Ports;
 use crate::host::signals::{self, Run};
-use crate::host::{priority, rights};
+use crate::host::{memory, priority, rights};
 use crate::pipeline::live::Attached;
 use crate::pipeline::output::Output;
 use crate::pipeline::replay::{self, ReplayEnd};
@@ -28,6 +25,7 @@ use crate::pipeline::worker::new_tables;
 use crate::report::logger::{self, Progress};
 use crate::report::loss::LossWatch;
 use crate::report::output::TotalsOutput;
+use crate::report::stdout::print;
 use crate::report::top::{self, Status, TopFlows};
 use crate::report::totals::{Rates, Totals};
 use crate::settings::args::{self, Command, LiveSettings};
@@ -43,9 +41,6 @@ const USAGE: u8 = 2;
 /// Packets or records were lost, and nothing else failed.
 const LOST: u8 = 3;
 
-/// Time between two looks while standard output takes nothing.
-const LOOK: Duration = Duration::from_millis(50);
-
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = match args::parse(std::env::args_os()) {
@@ -58,6 +53,7 @@ pub fn main() -> ExitCode {
     };
     logger::init(cli.args.quiet);
     rights::raise_file_limit();
+    memory::prepare();
     match cli.command {
         Some(Command::Completions { shell }) => {
             let script = args::completions(shell);
@@ -379,41 +375,4 @@ fn show_table(top: &TopFlows, totals: &Totals, stats: &TotalsOutput) -> bool {
         text.push_str(&totals.text());
     }
     print(text.as_bytes())
-}
-
-/// Writes to standard output. A reader that has left is no failure. One that does not read is not
-/// waited for beyond the end of the run.
-fn print(text: &[u8]) -> bool {
-    let text = text.to_vec();
-    let (done, result) = bounded(1);
-    // Whoever waits for the result may be gone by then.
-    let write = move || drop(done.send(write_to_stdout(&text)));
-    let begin = Instant::now();
-    let thread = thread::Builder::new().name("print".to_owned()).spawn(write);
-    let result = thread.and_then(|_thread| {
-        loop {
-            match result.recv_timeout(LOOK) {
-                Ok(result) => return result,
-                Err(RecvTimeoutError::Timeout) if ending::may_wait_for_peer(begin.elapsed()) => {}
-                Err(RecvTimeoutError::Timeout) => {
-                    return Err(io::Error::new(ErrorKind::TimedOut, "nobody reads it"));
-                }
-                Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("it failed")),
-            }
-        }
-    });
-    match result {
-        Ok(()) => true,
-        Err(problem) if problem.kind() == ErrorKind::BrokenPipe => true,
-        Err(problem) => {
-            error!("cannot write to standard output: {}", sentence(&problem));
-            false
-        }
-    }
-}
-
-fn write_to_stdout(text: &[u8]) -> io::Result<()> {
-    let mut stdout = stdout();
-    stdout.write_all(text)?;
-    stdout.flush()
 }

@@ -69,8 +69,9 @@ fn rings_larger_than_memory_are_refused() {
         return;
     }
     for (ring, size) in [("64G", "64 GB"), ("64Gi", "69 GB")] {
-        let arguments = ["-i", "lo", "--capture", "packet", "--packet-ring", ring];
-        let run = run([&arguments[..], &["-o", "json:/dev/null", "--max-flows", "1k"]].concat());
+        let rings = ["--packet-ring", ring, "--packet-ring-max", "64Gi", "--workers", "1"];
+        let arguments = ["-i", "lo", "--capture", "packet", "-q", "--max-flows", "1k"];
+        let run = run([&arguments[..], &rings, &["-o", "json:/dev/null"]].concat());
         assert_failed_at_start(&run, &["lo: 1 ring (--packet-ring)", size, "the system has"]);
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use crate::report::units;
+use crate::sys;
 
 /// Whose memory it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,15 @@ pub(crate) enum Memory {
 
 /// Left to threads, queues and outputs, which need memory later.
 const REST: u64 = 64 << 20;
+
+/// Prepares for a limit of addresses (`ulimit -v`), if there is one: threads then share one heap,
+/// so that what they reserve does not use up [`REST`].
+pub(crate) fn prepare() {
+    let limit = getrlimit(Resource::RLIMIT_AS).map_or(RLIM_INFINITY, |(soft, _)| soft);
+    if limit != RLIM_INFINITY {
+        sys::share_one_heap();
+    }
+}
 
 /// Checks that so much memory can be had for something.
 ///

@@ -1,19 +1,20 @@
 //! The command line, as it is written. Nothing is checked here that needs more than one setting.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, PossibleValue, TypedValueParser};
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use exporter::Destination;
 use flow::{BURST_MAX, KeyFields};
 
-use super::file::{self, Known, Takes};
+use super::file;
+use super::known::CommandLine;
 use super::selector::{Selector, selector};
 use super::values::{
     Seed, Stats, ethertype, flow_count, hash_seed, interface_number, interval, key_fields, ring,
@@ -343,47 +344,6 @@ fn from_words(words: &[OsString]) -> Result<Cli, clap::Error> {
     inputs.sort();
     cli.args.inputs = inputs.into_iter().map(|(_, path)| path.clone()).collect();
     Ok(cli)
-}
-
-/// The settings of the command line, for a file.
-struct CommandLine;
-
-/// Settings that make no sense in a file.
-const NOT_IN_A_FILE: [&str; 3] = ["config", "help", "version"];
-
-impl Known for CommandLine {
-    fn takes(&self, name: &str) -> Option<Takes> {
-        let command = Cli::command();
-        let argument = command.get_arguments().find(|it| it.get_long() == Some(name))?;
-        let action = argument.get_action();
-        (!NOT_IN_A_FILE.contains(&name)).then_some(if matches!(action, ArgAction::SetTrue) {
-            Takes::Switch
-        } else if matches!(action, ArgAction::Append) {
-            Takes::List
-        } else {
-            Takes::Value
-        })
-    }
-
-    fn check(&self, name: &str, value: &str) -> Result<(), String> {
-        let word = format!("--{name}={value}");
-        let words = ["flowprobe", word.as_str()].map(OsStr::new);
-        let Err(error) = Cli::command().try_get_matches_from(words) else { return Ok(()) };
-        if error.kind() == ErrorKind::ValueValidation {
-            let source = std::error::Error::source(&error);
-            return Err(source.map_or_else(|| error.to_string(), ToString::to_string));
-        }
-        if error.kind() != ErrorKind::InvalidValue {
-            // What the setting needs beside it is checked when all settings are known.
-            return Ok(());
-        }
-        Err(match error.get(ContextKind::ValidValue) {
-            Some(ContextValue::Strings(values)) => {
-                format!("one of {} is needed", values.join(", "))
-            }
-            Some(_) | None => "another value is needed".to_owned(),
-        })
-    }
 }
 
 impl ValueEnum for Direction {

@@ -18,6 +18,16 @@ use std::io;
 
 use log::debug;
 
+/// Has all threads allocate from one heap. Otherwise each has one of its own, which reserves 64 MiB
+/// of addresses. To be called before there are other threads.
+pub(crate) fn share_one_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the call sets a number, and no other thread is in the allocator.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
 /// Asks for huge pages behind memory that is about to be used. Without them all works, slower.
 pub(crate) fn advise_huge_pages(memory: &[u8]) {
     if let Err(problem) = advise(memory, libc::MADV_HUGEPAGE) {

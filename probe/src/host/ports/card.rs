@@ -13,10 +13,12 @@ pub(super) struct Card {
     causes: BTreeMap<&'static str, u64>,
     /// Packets that came in while the interface was there and not captured.
     not_captured: u64,
-    /// What the card and the program of AF_XDP had counted when the program last ran on all queues.
-    /// There are drivers that do not run it on queues that are added later.
-    complete: (u64, u64),
-    /// Packets that came in since then, more than the program has seen.
+    /// What the card and the program of AF_XDP had counted at the last look at which the program
+    /// ran on all queues, and at the look before. There are drivers that do not run it on queues
+    /// that are added later. Queues may have been added before that is noticed, so what is not seen
+    /// is counted from the look before on.
+    complete: [(u64, u64); 2],
+    /// Packets that came in since the look before, more than the program has seen.
     unseen: u64,
 }
 
@@ -37,11 +39,29 @@ impl Card {
         let Some((_, NicCounters { received, .. })) = self.last else { return };
         if is_on_all_queues {
             self.not_captured += std::mem::take(&mut self.unseen);
-            self.complete = (received, seen);
+            self.complete = [(received, seen), self.complete[0]];
         } else {
-            let (received_before, seen_before) = self.complete;
+            let [_, (received_before, seen_before)] = self.complete;
             let arrived = received.saturating_sub(received_before);
             self.unseen = arrived.saturating_sub(seen.saturating_sub(seen_before));
+        }
+    }
+
+    /// The program of AF_XDP is off the interface: what it has not seen was not captured.
+    pub(super) fn close(&mut self, seen: u64) {
+        self.compare(seen, false);
+        self.not_captured += std::mem::take(&mut self.unseen);
+    }
+
+    /// The interface was opened again, which takes time. What came in since the last time and the new
+    /// program of AF_XDP has not seen was not captured.
+    pub(super) fn open_again(&mut self, ifindex: u32, seen: u64) {
+        let before = self.not_captured;
+        self.update(ifindex, false);
+        let arrived = self.not_captured - before;
+        self.not_captured = before + arrived.saturating_sub(seen);
+        if let Some((_, NicCounters { received, .. })) = self.last {
+            self.complete = [(received, seen); 2];
         }
     }
 

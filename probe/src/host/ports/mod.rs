@@ -269,6 +269,7 @@ impl Ports {
         (opened.mtu, opened.queues) = (interface.mtu, interface.rx_queues);
         if let Some(xdp) = opened.xdp.as_mut().filter(|_| is_again) {
             xdp.count_from_attachment();
+            opened.card.open_again(interface.index, xdp.seen());
         }
         opened.compare();
         opened.phase = Phase::Open;

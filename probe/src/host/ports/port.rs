@@ -208,9 +208,15 @@ impl Port {
 
     /// Takes the program off the interface and has workers close the sockets.
     pub(super) fn close(&mut self, why: String) {
-        self.compare();
+        if let Some(xdp) = &mut self.xdp {
+            xdp.detach();
+            self.card.update(self.ifindex, true);
+            self.card.close(xdp.seen());
+        }
+        // Without a program nothing is captured, but by sockets of AF_PACKET until they end.
+        let was_captured = self.xdp.is_none();
         self.close_program();
-        self.card.update(self.ifindex, true);
+        self.card.update(self.ifindex, was_captured);
         self.end_sockets();
         self.memory = 0;
         self.phase = Phase::Closed { why, is_final: false };

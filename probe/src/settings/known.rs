@@ -1,0 +1,50 @@
+//! The settings of the command line as a file can have them.
+
+use std::ffi::OsStr;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, CommandFactory};
+
+use super::args::Cli;
+use super::file::{Known, Takes};
+
+/// The settings of the command line, for a file.
+pub(super) struct CommandLine;
+
+/// Settings that make no sense in a file.
+const NOT_IN_A_FILE: [&str; 3] = ["config", "help", "version"];
+
+impl Known for CommandLine {
+    fn takes(&self, name: &str) -> Option<Takes> {
+        let command = Cli::command();
+        let argument = command.get_arguments().find(|it| it.get_long() == Some(name))?;
+        let action = argument.get_action();
+        (!NOT_IN_A_FILE.contains(&name)).then_some(if matches!(action, ArgAction::SetTrue) {
+            Takes::Switch
+        } else if matches!(action, ArgAction::Append) {
+            Takes::List
+        } else {
+            Takes::Value
+        })
+    }
+
+    fn check(&self, name: &str, value: &str) -> Result<(), String> {
+        let word = format!("--{name}={value}");
+        let words = ["flowprobe", word.as_str()].map(OsStr::new);
+        let Err(error) = Cli::command().try_get_matches_from(words) else { return Ok(()) };
+        if error.kind() == ErrorKind::ValueValidation {
+            let source = std::error::Error::source(&error);
+            return Err(source.map_or_else(|| error.to_string(), ToString::to_string));
+        }
+        if error.kind() != ErrorKind::InvalidValue {
+            // What the setting needs beside it is checked when all settings are known.
+            return Ok(());
+        }
+        Err(match error.get(ContextKind::ValidValue) {
+            Some(ContextValue::Strings(values)) => {
+                format!("one of {} is needed", values.join(", "))
+            }
+            Some(_) | None => "another value is needed".to_owned(),
+        })
+    }
+}
