@@ -53,8 +53,8 @@ impl Card {
         self.not_captured += std::mem::take(&mut self.unseen);
     }
 
-    /// The interface was opened again, which takes time. What came in since the last time and the new
-    /// program of AF_XDP has not seen was not captured.
+    /// The interface was opened again, which takes time: of what came in since the last time, the
+    /// packets that the new program of AF_XDP has not seen were not captured.
     pub(super) fn open_again(&mut self, ifindex: u32, seen: u64) {
         let before = self.not_captured;
         self.update(ifindex, false);
