@@ -29,8 +29,8 @@ pub(super) fn random() -> String {
     URL_SAFE_NO_PAD.encode(octets)
 }
 
-/// A name that a replay of the same files with the same settings has again: a hash of the version of
-/// the program, the settings, and of each file the size, the first and the last MiB. A pipe has
+/// A name that a replay of the same files with the same settings has again: a hash of the version
+/// of the program, the settings, and of each file the size, the first and the last MiB. A pipe has
 /// nothing to be known by: the name is random.
 pub(super) fn of_replay(inputs: &[Input], settings: &impl Debug) -> String {
     let mut hash = Sha1::new();
