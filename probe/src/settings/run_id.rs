@@ -76,8 +76,8 @@ mod tests {
         let other = folder.path().join("b");
         let name =
             |path: &Path, settings: &str| of_replay(&[Input::File(path.to_owned())], &settings);
-        std::fs::write(&path, [1; 3_000_000]).unwrap();
-        std::fs::write(&other, [1; 3_000_000]).unwrap();
+        std::fs::write(&path, vec![1; 3_000_000]).unwrap();
+        std::fs::write(&other, vec![1; 3_000_000]).unwrap();
         assert_eq!(name(&path, "x"), name(&other, "x"));
         assert_ne!(name(&path, "x"), name(&path, "y"));
         for at in [0, 2_999_999] {
@@ -86,7 +86,7 @@ mod tests {
             std::fs::write(&other, octets).unwrap();
             assert_ne!(name(&path, "x"), name(&other, "x"), "{at}");
         }
-        std::fs::write(&other, [1; 2_999_999]).unwrap();
+        std::fs::write(&other, vec![1; 2_999_999]).unwrap();
         assert_ne!(name(&path, "x"), name(&other, "x"));
         assert_ne!(of_replay(&[Input::Stdin], &""), of_replay(&[Input::Stdin], &""));
     }
