@@ -116,7 +116,22 @@ impl<E: MessageEncoder> MessageExporter<E> {
 
     /// Before the clock moves far, what was gathered leaves with the time that it was gathered at.
     /// It goes back only by more than `slack_ms`.
+    #[inline]
     fn move_clock(&mut self, to: Timestamp, slack_ms: u64) -> Result<(), ExportError> {
+        let is_step = to >= self.clock
+            && to.millis_since(self.clock) <= JUMP_MS
+            && to < self.rotation_due
+            && self.encoder.can_reach(to);
+        if is_step {
+            self.clock = to;
+            return Ok(());
+        }
+        self.leave_clock(to, slack_ms)
+    }
+
+    /// Any move that is not a small step ahead.
+    #[inline(never)]
+    fn leave_clock(&mut self, to: Timestamp, slack_ms: u64) -> Result<(), ExportError> {
         let set_back = self.clock.millis_since(to) > slack_ms;
         let far = to.millis_since(self.clock) > JUMP_MS || !self.encoder.can_reach(to);
         if set_back || far {

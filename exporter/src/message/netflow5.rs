@@ -68,7 +68,15 @@ impl Encoder {
         encoder
     }
 
+    /// Adds a record with the last time that can be said.
+    #[cold]
+    #[inline(never)]
+    fn add_clamped(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), Full> {
+        self.add_parts(&uptime::clamped(record), clock)
+    }
+
     /// Adds a flow's record, or its parts that are not in a datagram yet.
+    #[inline(always)]
     fn add_parts(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), Full> {
         let largest = record.octets.max(record.packets);
         let parts = largest.div_ceil(u32::MAX.into()).max(1);
@@ -109,8 +117,11 @@ impl MessageEncoder for Encoder {
         if record.key.ip_version == IpVersion::V6 {
             return Err(NotAdded::NotExportable);
         }
-        let clamped = uptime::clamp(record);
-        self.add_parts(clamped.as_ref().unwrap_or(record), clock)?;
+        if uptime::is_said(record.end) {
+            self.add_parts(record, clock)?;
+        } else {
+            self.add_clamped(record, clock)?;
+        }
         self.uptime.count(record);
         let interfaces = [record.ingress_interface(), record.egress_interface()];
         let is_unsaid = interfaces.into_iter().any(|number| interface(number).is_none());

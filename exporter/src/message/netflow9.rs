@@ -88,6 +88,21 @@ impl Encoder {
         Self { source_id, builder, uptime, sequence: 0, records: 0 }
     }
 
+    /// Adds a record with the last time that can be said.
+    #[cold]
+    #[inline(never)]
+    fn add_clamped(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), Full> {
+        self.add_said(&uptime::clamped(record), clock)
+    }
+
+    #[inline(always)]
+    fn add_said(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), Full> {
+        match record.key.ip_version {
+            IpVersion::V4 => self.add_as(&IPV4, record, clock),
+            IpVersion::V6 => self.add_as(&IPV6, record, clock),
+        }
+    }
+
     #[inline]
     fn add_as(
         &mut self,
@@ -111,11 +126,10 @@ impl Encoder {
 impl MessageEncoder for Encoder {
     #[inline]
     fn add(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), NotAdded> {
-        let clamped = uptime::clamp(record);
-        let said = clamped.as_ref().unwrap_or(record);
-        match record.key.ip_version {
-            IpVersion::V4 => self.add_as(&IPV4, said, clock)?,
-            IpVersion::V6 => self.add_as(&IPV6, said, clock)?,
+        if uptime::is_said(record.end) {
+            self.add_said(record, clock)?;
+        } else {
+            self.add_clamped(record, clock)?;
         }
         self.uptime.count(record);
         Ok(())

@@ -72,7 +72,18 @@ impl Uptime {
     /// say them either.
     #[inline]
     pub(super) fn join(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), Full> {
-        let (clock, end) = (clock.min(LAST), record.end);
+        let (clock, base) = (clock.min(LAST), self.base.unwrap_or_default());
+        let is_ordinary = self.late.is_none()
+            && base <= record.start
+            && !is_late(record.end, clock)
+            && has_uptime(clock, base);
+        if is_ordinary { Ok(()) } else { self.join_other(record, clock) }
+    }
+
+    /// As [`Uptime::join`], for any record and a time that is not after [`LAST`].
+    #[inline(never)]
+    fn join_other(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), Full> {
+        let end = record.end;
         let instant = match self.late {
             None if is_late(end, clock) => return Err(Full),
             None => clock,
@@ -120,13 +131,15 @@ impl Uptime {
     }
 }
 
-/// The record with the last time that can be said, if it ends later.
+/// Whether a time is not after the last one that can be said.
 #[inline]
-pub(super) fn clamp(record: &FlowRecord) -> Option<FlowRecord> {
-    if record.end <= LAST {
-        return None;
-    }
-    Some(FlowRecord { start: record.start.min(LAST), end: LAST, ..*record })
+pub(super) fn is_said(time: Timestamp) -> bool {
+    time <= LAST
+}
+
+/// The record with the last time that can be said, which it ends after.
+pub(super) fn clamped(record: &FlowRecord) -> FlowRecord {
+    FlowRecord { start: record.start.min(LAST), end: LAST, ..*record }
 }
 
 /// The earliest base of a message of that instant.
