@@ -17,9 +17,11 @@ mod output;
 mod sink;
 pub mod spool;
 mod transport;
+mod unit;
 
 pub use elastic::index_template;
 pub use error::{ExportError, sentence};
 pub use exporter::{Delivery, ExportCounts, Exporter, Interface, MeterReport};
 pub use output::{Context, Destination, OUTPUTS, Output, Setting, forms, help};
 pub use transport::Patience;
+pub use unit::number_with_unit;

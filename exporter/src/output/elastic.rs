@@ -3,31 +3,41 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::tcp::{CA, CERT, FINGERPRINT, KEY};
+use super::tcp::{CA, CERT, FINGERPRINT, KEY, tls};
 use super::{ODID, Opened, Output, Request, Setting, TargetForm};
 use crate::elastic::{ClientSettings, Credentials, ElasticSettings, ElasticSink};
 use crate::error::{ExportError, sentence};
 use crate::json::{DocumentExporter, DocumentSettings};
 use crate::transport::{Host, TlsSettings};
 
+/// Settings of both, plain first: those of TLS are the last.
+const SETTINGS: &[&Setting] = &[
+    &ODID,
+    &NAMESPACE,
+    &PIPELINE,
+    &USER,
+    &PASSWORD_FILE,
+    &API_KEY_FILE,
+    &PROXY,
+    &GZIP,
+    &BATCH,
+    &MEMORY,
+    &CONNECTIONS,
+    &DEAD_LETTER,
+    &RUN,
+    &CA,
+    &FINGERPRINT,
+    &CERT,
+    &KEY,
+];
+
+/// How many of them are of TLS.
+const OF_TLS: usize = 4;
+
 pub(super) const ELASTIC_HTTP: Output = Output {
     scheme: "elastic+http",
     meaning: "documents into Elasticsearch or OpenSearch, by the bulk API",
-    settings: &[
-        &ODID,
-        &NAMESPACE,
-        &PIPELINE,
-        &USER,
-        &PASSWORD_FILE,
-        &API_KEY_FILE,
-        &PROXY,
-        &GZIP,
-        &BATCH,
-        &MEMORY,
-        &CONNECTIONS,
-        &DEAD_LETTER,
-        &RUN,
-    ],
+    settings: SETTINGS.split_at(SETTINGS.len() - OF_TLS).0,
     target: TargetForm::Hosts(ELASTIC_PORT, |request, hosts| open(request, hosts, None)),
     sampling_interval_max: u32::MAX,
 };
@@ -35,33 +45,9 @@ pub(super) const ELASTIC_HTTP: Output = Output {
 pub(super) const ELASTIC_HTTPS: Output = Output {
     scheme: "elastic+https",
     meaning: "the same under TLS",
-    settings: &[
-        &ODID,
-        &NAMESPACE,
-        &PIPELINE,
-        &USER,
-        &PASSWORD_FILE,
-        &API_KEY_FILE,
-        &PROXY,
-        &GZIP,
-        &BATCH,
-        &MEMORY,
-        &CONNECTIONS,
-        &DEAD_LETTER,
-        &RUN,
-        &CA,
-        &FINGERPRINT,
-        &CERT,
-        &KEY,
-    ],
+    settings: SETTINGS,
     target: TargetForm::Hosts(ELASTIC_PORT, |request, hosts| {
-        let path = |setting| request.settings.given::<PathBuf>(setting);
-        let tls = TlsSettings {
-            authorities: path(&CA),
-            fingerprint: request.settings.given(&FINGERPRINT),
-            identity: path(&CERT).zip(path(&KEY)),
-        };
-        open(request, hosts, Some(&tls))
+        open(request, hosts, Some(&tls(request)))
     }),
     sampling_interval_max: u32::MAX,
 };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Output;
 use crate::transport::{Fingerprint, Rotation, Source};
+use crate::unit::number_with_unit;
 
 /// What may be set of an output, and to what.
 #[derive(Debug)]
@@ -144,7 +145,9 @@ impl Allowed {
             Self::Source => text.parse::<Source>().is_ok(),
             Self::Fingerprint => text.parse::<Fingerprint>().is_ok(),
             Self::Path | Self::Secret => !text.is_empty(),
-            Self::Size(range) => octets(text).is_some_and(|octets| range.contains(&octets)),
+            Self::Size(range) => {
+                number_with_unit(text).is_some_and(|octets| range.contains(&octets))
+            }
             Self::Text(is_allowed) => !text.is_empty() && is_allowed(text),
         }
     }
@@ -237,7 +240,7 @@ impl Settings {
 
     /// The size that was given, or the default, in octets.
     pub(super) fn size(&self, setting: &Setting) -> usize {
-        let octets = octets(self.text_or_default(setting)).unwrap_or_default();
+        let octets = number_with_unit(self.text_or_default(setting)).unwrap_or_default();
         usize::try_from(octets).unwrap_or(usize::MAX)
     }
 
@@ -256,23 +259,6 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
-}
-
-/// A number of octets: k, M and G are powers of 1000, Ki, Mi and Gi of 1024.
-fn octets(text: &str) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit {
-        "" => 1,
-        "k" => 1000,
-        "M" => 1_000_000,
-        "G" => 1_000_000_000,
-        "Ki" => 1 << 10,
-        "Mi" => 1 << 20,
-        "Gi" => 1 << 30,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
 fn parsed<T, E>(result: Result<T, E>) -> T {

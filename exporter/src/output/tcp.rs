@@ -20,13 +20,7 @@ pub(super) const IPFIX_TLS: Output = Output {
     meaning: "IPFIX over TLS (RFC 7011 section 11)",
     settings: &[&ODID, &RECONNECT, &CA, &CERT, &KEY, &FINGERPRINT, &SOURCE, &WAIT],
     target: TargetForm::Host(IPFIX_TLS_PORT, |request, host| {
-        let path = |setting| request.settings.given::<PathBuf>(setting);
-        let tls = TlsSettings {
-            authorities: path(&CA),
-            fingerprint: request.settings.given(&FINGERPRINT),
-            identity: path(&CERT).zip(path(&KEY)),
-        };
-        open(request, host, Some(tls))
+        open(request, host, Some(tls(request)))
     }),
     sampling_interval_max: u32::MAX,
 };
@@ -52,6 +46,16 @@ pub(super) const CERT: Setting =
 
 pub(super) const KEY: Setting =
     Setting::path("key", "PEM file of the certificate's private key").needs("cert");
+
+/// Whom to trust, and who we are.
+pub(super) fn tls(request: &Request<'_>) -> TlsSettings {
+    let path = |setting| request.settings.given::<PathBuf>(setting);
+    TlsSettings {
+        authorities: path(&CA),
+        fingerprint: request.settings.given(&FINGERPRINT),
+        identity: path(&CERT).zip(path(&KEY)),
+    }
+}
 
 fn open(request: &Request<'_>, host: &Host, tls: Option<TlsSettings>) -> Opened {
     let reconnect_max = request.settings.duration(&RECONNECT);

@@ -18,17 +18,7 @@ pub(super) const NETFLOW5: Output = Output {
 pub(super) const NETFLOW9: Output = Output {
     scheme: "netflow9",
     meaning: "NetFlow v9 over UDP (RFC 3954)",
-    settings: &[
-        &ODID,
-        &MTU,
-        &PPS,
-        &TEMPLATE_REFRESH,
-        &TEMPLATE_PACKETS,
-        &SOURCE,
-        &TTL,
-        &RESOLVE,
-        &WAIT,
-    ],
+    settings: WITH_TEMPLATES,
     target: TargetForm::Host(NETFLOW_PORT, netflow9),
     sampling_interval_max: u32::MAX,
 };
@@ -36,20 +26,14 @@ pub(super) const NETFLOW9: Output = Output {
 pub(super) const IPFIX: Output = Output {
     scheme: "ipfix",
     meaning: "IPFIX over UDP (RFC 7011)",
-    settings: &[
-        &ODID,
-        &MTU,
-        &PPS,
-        &TEMPLATE_REFRESH,
-        &TEMPLATE_PACKETS,
-        &SOURCE,
-        &TTL,
-        &RESOLVE,
-        &WAIT,
-    ],
+    settings: WITH_TEMPLATES,
     target: TargetForm::Host(IPFIX_PORT, ipfix),
     sampling_interval_max: u32::MAX,
 };
+
+/// Settings of protocols with templates.
+const WITH_TEMPLATES: &[&Setting] =
+    &[&ODID, &MTU, &PPS, &TEMPLATE_REFRESH, &TEMPLATE_PACKETS, &SOURCE, &TTL, &RESOLVE, &WAIT];
 
 /// No port is registered for NetFlow; collectors use this one.
 const NETFLOW_PORT: u16 = 2055;

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use exporter::number_with_unit;
 use flow::{KeyField, KeyFields};
 
 /// A fixed seed, or one drawn for this run.
@@ -32,23 +33,9 @@ const WORKERS_MAX: u64 = 256;
 /// 93 GB of memory.
 const FLOWS_MAX: u64 = 1_000_000_000;
 
-/// A whole number with an optional unit: k, M, G are powers of 1000, and Ki, Mi, Gi of 1024. `None`
-/// if it is no such number, or out of range.
+/// A number with a unit or without one. `None` if it is no such number, or out of range.
 fn number(text: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
-    const UNITS: [(&str, u64); 7] = [
-        ("Ki", 1 << 10),
-        ("Mi", 1 << 20),
-        ("Gi", 1 << 30),
-        ("k", 1000),
-        ("M", 1_000_000),
-        ("G", 1_000_000_000),
-        ("", 1),
-    ];
-    let (digits, unit) =
-        UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))?;
-    let is_plain = digits.bytes().all(|digit| digit.is_ascii_digit());
-    let number = digits.parse::<u64>().ok().filter(|_| is_plain)?.checked_mul(unit)?;
-    Some(number).filter(|number| range.contains(number))
+    number_with_unit(text).filter(|number| range.contains(number))
 }
 
 /// Octets.

@@ -9,6 +9,7 @@ use flow::Timestamp;
 use jiff::fmt::strtime;
 
 use super::Start;
+use crate::unit::number_with_unit;
 
 /// When a file is closed and the next one begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,20 +43,9 @@ impl FromStr for Rotation {
 
 /// A size with a unit, and B behind it or not: 100MB, 64Mi.
 fn octets(text: &str) -> Option<u64> {
-    const UNITS: [(&str, u64); 6] = [
-        ("Ki", 1 << 10),
-        ("Mi", 1 << 20),
-        ("Gi", 1 << 30),
-        ("k", 1000),
-        ("M", 1_000_000),
-        ("G", 1_000_000_000),
-    ];
     let text = text.strip_suffix('B').unwrap_or(text);
-    let (digits, unit) =
-        UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))?;
-    let is_plain = digits.bytes().all(|digit| digit.is_ascii_digit());
-    let number: u64 = digits.parse().ok().filter(|_| is_plain)?;
-    number.checked_mul(unit).filter(|&octets| octets > 0)
+    let has_unit = !text.ends_with(|last: char| last.is_ascii_digit());
+    number_with_unit(text).filter(|&octets| has_unit && octets > 0)
 }
 
 /// The names of files that follow each other.
