@@ -9,7 +9,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use commands::debian::{self, Need};
-use commands::{cargo, execute};
+use commands::{cargo, execute, with_default_signals};
 
 /// Which tests.
 #[derive(Debug, Default, clap::Args)]
@@ -62,7 +62,9 @@ pub(crate) fn outcome(options: &Options) -> Result<Outcome> {
     if options.all {
         command.arg("--include-ignored");
     }
-    command.env("FLOWPROBE_SKIPS", &skips).env("PATH", debian::path()).stdout(Stdio::piped());
+    command.env("FLOWPROBE_SKIPS", &skips).env("PATH", debian::path());
+    let mut command = with_default_signals(&command);
+    command.stdout(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("starting {command:?}"))?;
     let output = child.stdout.take().expect("it is a pipe");
     let mut outcome = Outcome::default();

@@ -29,6 +29,23 @@ pub fn cargo() -> Command {
     cargo
 }
 
+/// The same command, started with the default action of all signals. Behind nohup(1), or in the
+/// background of a script, some are ignored.
+pub fn with_default_signals(command: &Command) -> Command {
+    let mut all = Command::new("env");
+    all.arg("--default-signal").arg(command.get_program()).args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        all.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => all.env(name, value),
+            None => all.env_remove(name),
+        };
+    }
+    all
+}
+
 /// Runs a command to its end.
 ///
 /// # Errors
