@@ -218,7 +218,7 @@ impl<'a> LiveWorker<'a> {
             sources: self.count_sources(),
         };
         publish(self.published, snapshot);
-        // Who sees that no socket is open also finds what they counted.
+        // A thread that sees no open socket also sees the counts of the sockets.
         drop(leases);
     }
 

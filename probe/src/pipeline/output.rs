@@ -44,7 +44,7 @@ pub(crate) struct OutputLoop<'output, 'run> {
     pub(crate) pool: Pool,
     /// `None` in a replay of files: records leave when a message or buffer is full.
     pub(crate) ticks: Option<Ticks>,
-    /// Where its counts are published.
+    /// Its published counts.
     pub(crate) published: &'run Mutex<ExportCounts>,
     /// Outputs that have not given up.
     pub(crate) outputs_left: &'run AtomicUsize,
@@ -58,7 +58,7 @@ pub(crate) struct Ticks {
     pub(crate) clock: Clock,
 }
 
-/// Which time an exporter is told.
+/// The clock of an exporter's ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Clock {
     /// Live.

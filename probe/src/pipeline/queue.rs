@@ -23,7 +23,8 @@ const REPLAY_BATCHES: usize = 64;
 /// slow.
 const LIVE_BATCHES: (usize, usize) = (1024, 4096);
 
-/// Most octets of records that wait on the queues of a live run for an output, with so many flows.
+/// Limit of octets of records that wait for an output on the queues of a live run, by the number of
+/// flows.
 pub(crate) fn live_memory(flows_max: usize) -> u64 {
     let batch = BATCH_RECORDS * size_of::<FlowRecord>();
     live_batches(flows_max) as u64 * batch as u64

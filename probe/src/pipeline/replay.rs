@@ -41,7 +41,7 @@ const REST: usize = 32;
 /// What came through a pipe leaves each second, though a message is not full.
 const PIPE_TICKS: Ticks = Ticks { period: Duration::from_secs(1), clock: Clock::Records };
 
-/// The table of a pipe ticks so often in packet time: its records are waited for.
+/// Packet time between two ticks of the table of a pipe. Somebody waits for its records.
 const PIPE_SWEEP_MS: u64 = 250;
 
 /// Blocks on the queue of a worker before the reader waits.
@@ -64,7 +64,7 @@ impl ReplayEnd {
     }
 }
 
-/// Who is told how a replay goes.
+/// Callbacks of a replay.
 pub(crate) struct Watch<'a> {
     /// Called after each block.
     pub(crate) progress: &'a mut dyn FnMut(&FileSource),

@@ -340,7 +340,7 @@ impl Supervisor<'_> {
     }
 }
 
-/// Sockets that were opened later, and that no worker has yet.
+/// Sockets that were opened later and have no worker yet.
 #[derive(Default)]
 struct Waiting {
     sockets: Vec<Attached>,
