@@ -67,6 +67,7 @@ fn outcome(Status { status, error }: Status) -> Outcome {
     match status {
         200..=299 => Outcome::Accepted,
         409 => Outcome::Duplicate,
+        500 if kind == NOT_JSON => Outcome::Refused { kind, reason: reason.unwrap_or_default() },
         429 | 500.. => Outcome::Retry,
         401 | 403 | 404 => Outcome::Blocked(sentence(&kind, reason.as_deref())),
         _ if BLOCKING.contains(&kind.as_str()) => {
@@ -75,6 +76,10 @@ fn outcome(Status { status, error }: Status) -> Outcome {
         _ => Outcome::Refused { kind, reason: reason.unwrap_or_default() },
     }
 }
+
+/// The type of the error for a document that is not JSON. Elasticsearch 8 answers with the status
+/// 500, though no later try can succeed.
+const NOT_JSON: &str = "not_x_content_exception";
 
 /// Types of errors with status 400 that are about the index and not about a document.
 const BLOCKING: [&str; 4] = [
@@ -146,6 +151,7 @@ mod tests {
             (item(503, "unavailable_shards_exception"), Outcome::Retry),
             (item(400, "document_parsing_exception"), refused("document_parsing_exception")),
             (item(400, "illegal_argument_exception"), refused("illegal_argument_exception")),
+            (item(500, "not_x_content_exception"), refused("not_x_content_exception")),
             (item(403, "cluster_block_exception"), blocked("cluster_block_exception")),
             (item(404, "index_not_found_exception"), blocked("index_not_found_exception")),
             (item(400, "index_closed_exception"), blocked("index_closed_exception")),
