@@ -285,7 +285,7 @@ fn too_few_open_files_are_said_with_the_remedy() {
     let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
     for method in METHODS {
         let mut command = network.command(Host::Probe, "prlimit");
-        command.arg("--nofile=14").arg(support::flowprobe().get_program());
+        command.arg("--nofile=10").arg(support::flowprobe().get_program());
         let run = Probe::spawn(command, &["rx0", "rx1"], &[method, &["--workers", "4"]]).wait();
         assert_eq!(run.status, 1, "{}", run.stderr);
         assert!(run.stderr.contains("LimitNOFILE"), "{}", run.stderr);
