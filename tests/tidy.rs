@@ -45,17 +45,18 @@ const EMPTY_NAMES: [&str; 10] = [
 ];
 
 /// Which crate of the workspace may use which. Nothing uses xtask, and the last is the tests.
-const EDGES: [(&str, &[&str]); 10] = [
+const EDGES: [(&str, &[&str]); 11] = [
     ("flow", &[]),
+    ("analysis", &["flow"]),
     ("element", &["flow"]),
     ("exporter", &["element", "flow"]),
-    ("probe", &["exporter", "flow", "probe-ebpf"]),
+    ("probe", &["analysis", "exporter", "flow", "probe-ebpf"]),
     ("commands", &[]),
     ("sample", &["commands"]),
     ("loadgen", &["commands"]),
     ("peers", &["commands", "sample"]),
     ("xtask", &["commands", "loadgen", "peers", "sample"]),
-    ("workspace", &["exporter", "flow", "probe"]),
+    ("workspace", &["analysis", "exporter", "flow", "probe"]),
 ];
 
 const RUST_VERSION: &str = "1.95";
