@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::flows::{LatestFlows, Search};
 use crate::incidents::Incidents;
 use crate::series::{Series, Span};
+use crate::top::Ranking;
 
 /// Live statistics that are older than this are a sign that the program hangs.
 const STALE: Duration = Duration::from_secs(10);
@@ -181,6 +182,10 @@ impl Board {
 
     pub(crate) fn series(&self, span: Span) -> Value {
         lock(&self.records).series.value(span)
+    }
+
+    pub(crate) fn top(&self, ranking: &Ranking) -> Value {
+        ranking.of(&lock(&self.records).flows)
     }
 
     pub(crate) fn flows(&self, search: &Search) -> Value {

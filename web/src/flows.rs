@@ -45,9 +45,14 @@ impl LatestFlows {
         self.records.push_back(*record);
     }
 
+    /// The latest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &FlowRecord> {
+        self.records.iter().rev()
+    }
+
     /// The flows that a search finds, the latest first.
     pub(crate) fn find(&self, search: &Search) -> Value {
-        let matching = self.records.iter().rev().filter(|record| search.matches(record));
+        let matching = self.iter().filter(|record| search.matches(record));
         let mut found = 0_u64;
         let mut shown = Vec::new();
         for record in matching {

@@ -13,6 +13,7 @@ mod routes;
 mod series;
 mod server;
 mod settings;
+mod top;
 
 pub use board::{Board, Health};
 pub use metrics::{Metric, Metrics, without_metric};

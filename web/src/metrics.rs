@@ -6,7 +6,7 @@
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::prometheus_text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
@@ -193,7 +193,7 @@ impl Metrics {
         Self(metrics.filter(|metric| !metric.values.is_empty()).collect())
     }
 
-    /// The text that Prometheus reads (OpenMetrics 1.0).
+    /// The text that Prometheus reads (exposition format 0.0.4).
     pub fn text(self) -> String {
         let mut registry = Registry::with_prefix("flowprobe");
         registry.register_collector(Box::new(self));

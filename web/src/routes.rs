@@ -18,13 +18,16 @@ use crate::flows::Search;
 use crate::metrics::Metrics;
 use crate::series::Span;
 use crate::settings::Settings;
+use crate::top::Ranking;
 
 /// The page and what it needs: path, type, content.
-const FILES: [(&str, &str, &str); 4] = [
+const FILES: [(&str, &str, &str); 6] = [
     ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
     ("/page.css", "text/css; charset=utf-8", include_str!("../page/page.css")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("../page/page.js")),
     ("/chart.js", "text/javascript; charset=utf-8", include_str!("../page/chart.js")),
+    ("/ask.js", "text/javascript; charset=utf-8", include_str!("../page/ask.js")),
+    ("/table.js", "text/javascript; charset=utf-8", include_str!("../page/table.js")),
 ];
 
 /// Headers of every answer. The page takes nothing from elsewhere, and stands in no other page.
@@ -53,6 +56,7 @@ pub(crate) fn routes(settings: Settings, board: Arc<Board>) -> Router {
         .route("/stats", get(statistics))
         .route("/api/v1/summary", get(summary))
         .route("/api/v1/series", get(series))
+        .route("/api/v1/top", get(top))
         .route("/api/v1/flows", get(flows))
         .route("/api/v1/alerts", get(alerts))
         .with_state(board)
@@ -126,7 +130,7 @@ type Parameters = Query<HashMap<String, String>>;
 
 async fn metrics(State(board): State<Arc<Board>>) -> Response {
     let metrics = Metrics::of(&board.statistics());
-    text("application/openmetrics-text; version=1.0.0; charset=utf-8", metrics.text())
+    text("text/plain; version=0.0.4; charset=utf-8", metrics.text())
 }
 
 async fn health(State(board): State<Arc<Board>>) -> Response {
@@ -146,6 +150,14 @@ async fn summary(State(board): State<Arc<Board>>) -> Response {
 async fn series(State(board): State<Arc<Board>>, Query(asked): Parameters) -> Response {
     match Span::parse(asked.get("span").map(String::as_str)) {
         Ok(span) => document(&board.series(span)),
+        Err(problem) => bad_request(&problem),
+    }
+}
+
+async fn top(State(board): State<Arc<Board>>, Query(asked): Parameters) -> Response {
+    let get = |name: &str| asked.get(name).map(String::as_str);
+    match Ranking::parse(get("of"), get("by"), get("span"), get("size")) {
+        Ok(ranking) => document(&board.top(&ranking)),
         Err(problem) => bad_request(&problem),
     }
 }

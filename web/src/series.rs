@@ -21,6 +21,9 @@ const UNREACHABLE: [u16; 2] = [3, 1];
 /// Most points of an answer.
 const POINTS_MAX: u64 = 300;
 
+/// Fewest points of an answer.
+const POINTS_MIN: u64 = 30;
+
 /// What a span of time is called, its length, and the width of its points, in seconds.
 const SPANS: [(&str, u64, u64); 4] =
     [("5m", 300, 1), ("15m", 900, 3), ("1h", 3600, 12), ("24h", 86_400, 300)];
@@ -60,11 +63,13 @@ struct Ring {
     cells: Vec<Cell>,
     /// The number of the latest bucket since the epoch, if there is one.
     latest: Option<u64>,
+    /// The earliest bucket that was ever counted in.
+    earliest: u64,
 }
 
 impl Ring {
     fn new(width: u64, cells: usize) -> Self {
-        Self { width, cells: vec![Cell::default(); cells], latest: None }
+        Self { width, cells: vec![Cell::default(); cells], latest: None, earliest: u64::MAX }
     }
 
     fn len(&self) -> u64 {
@@ -100,6 +105,7 @@ impl Ring {
         let bucket = |time: Timestamp| time.as_millis() / 1000 / self.width;
         let (first, last) = (bucket(record.start), bucket(record.end));
         self.advance(last);
+        self.earliest = self.earliest.min(first);
         let parts = last - first + 1;
         let share = |count: u64, part: u64| {
             let upto = |part: u64| u128::from(count) * u128::from(part) / u128::from(parts);
@@ -127,7 +133,9 @@ impl Ring {
         // Points begin at whole multiples of their width, so that they do not change when asked
         // for again.
         let end = latest / buckets + 1;
-        let begin = (end).saturating_sub(points);
+        // Points before the first record say nothing, but a few points are no chart.
+        let begin = (self.earliest / buckets).min(end.saturating_sub(POINTS_MIN));
+        let begin = begin.max(end.saturating_sub(points));
         let mut classes = Map::new();
         for (class, name) in CLASSES.iter().enumerate() {
             let (mut packets, mut octets, mut flows) = (Vec::new(), Vec::new(), Vec::new());
