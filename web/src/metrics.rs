@@ -50,14 +50,34 @@ const ROWS: &[Row] = &[
     counter("ignored.{reason}.packets", "ignored_packets", "Packets that were not metered"),
     counter("ignored.{reason}.octets", "ignored_octets", "Octets on the wire of ignored packets"),
     counter(
-        "ignored_ethertypes.{ethertype}",
+        "ignored_ethertypes[ethertype=ethertype].packets",
         "ignored_ethertype_packets",
         "Packets that are not IP, by Ethertype",
     ),
     counter(
-        "ignored_link_types.{link_type}",
+        "ignored_ethertypes[ethertype=ethertype].octets",
+        "ignored_ethertype_octets",
+        "Octets on the wire of packets that are not IP, by Ethertype",
+    ),
+    counter(
+        "ignored_ethertypes[llc_sap=llc_sap].packets",
+        "ignored_llc_packets",
+        "Packets that are not IP, by service access point of LLC",
+    ),
+    counter(
+        "ignored_ethertypes[llc_sap=llc_sap].octets",
+        "ignored_llc_octets",
+        "Octets on the wire of packets that are not IP, by service access point of LLC",
+    ),
+    counter(
+        "ignored_link_types[link_type=link_type].packets",
         "ignored_link_type_packets",
         "Packets of a link type that is not read",
+    ),
+    counter(
+        "ignored_link_types[link_type=link_type].octets",
+        "ignored_link_type_octets",
+        "Octets on the wire of packets of a link type that is not read",
     ),
     counter(
         "exceeding_wire",
@@ -261,7 +281,7 @@ fn walk(place: &'static str, value: &Value, so_far: (String, Labels), found: &mu
     } else if let Some((key, list)) = step.split_once('[') {
         let (label, name) = list.trim_end_matches(']').split_once('=').expect("[label=key]");
         for (index, value) in value[key].as_array().into_iter().flatten().enumerate() {
-            let name = value[name].as_str().unwrap_or_default();
+            let Some(name) = value[name].as_str() else { continue };
             walk(rest, value, (format!("{path}.{key}.{index}"), with(label, name)), found);
         }
     } else if let Some(value) = value.get(step) {
