@@ -45,18 +45,19 @@ const EMPTY_NAMES: [&str; 10] = [
 ];
 
 /// Which crate of the workspace may use which. Nothing uses xtask, and the last is the tests.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("flow", &[]),
     ("analysis", &["flow"]),
     ("element", &["flow"]),
     ("exporter", &["element", "flow"]),
-    ("probe", &["analysis", "exporter", "flow", "probe-ebpf"]),
+    ("web", &["exporter", "flow"]),
+    ("probe", &["analysis", "exporter", "flow", "probe-ebpf", "web"]),
     ("commands", &[]),
     ("sample", &["commands"]),
     ("loadgen", &["commands"]),
     ("peers", &["commands", "sample"]),
     ("xtask", &["commands", "loadgen", "peers", "sample"]),
-    ("workspace", &["analysis", "exporter", "flow", "probe"]),
+    ("workspace", &["analysis", "exporter", "flow", "probe", "web"]),
 ];
 
 const RUST_VERSION: &str = "1.95";
@@ -226,6 +227,14 @@ fn unsafe_code_is_where_it_may_be() {
     let is_allowed = |path: &String| UNSAFE.iter().any(|allowed| path.starts_with(allowed));
     assert_none(with.iter().filter(|path| !is_allowed(path)).cloned().collect());
     assert!(with.contains(UNSAFE[0]), "the search finds none where some is");
+}
+
+/// Packets and records never wait for it: only the server of the page runs on it.
+#[test]
+fn the_asynchronous_runtime_stays_in_the_server_of_the_page() {
+    let name = concat!("tok", "io");
+    let with = texts().into_iter().filter(|text| text.is_rust() && text.content.contains(name));
+    assert_eq!(with.map(|text| text.path).collect::<Vec<_>>(), ["web/src/server.rs"]);
 }
 
 #[test]

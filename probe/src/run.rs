@@ -10,6 +10,7 @@ use exporter::{ExportError, Exporter, ending, sentence};
 use flow::FlowTable;
 use log::{error, info};
 use terminal_size::terminal_size;
+use web::Recorder;
 
 use crate::capture::file::{FileSource, Input};
 use crate::host::doctor::{self, Form};
@@ -25,6 +26,7 @@ use crate::pipeline::worker::new_tables;
 use crate::report::logger::{self, Progress};
 use crate::report::loss::LossWatch;
 use crate::report::output::TotalsOutput;
+use crate::report::page::{self, Page, ShownPage};
 use crate::report::stdout::print;
 use crate::report::top::{self, Status, TopFlows};
 use crate::report::totals::{Rates, Totals};
@@ -79,82 +81,79 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
         Source::Files(_) => Run::Replay,
         Source::Live(_) => Run::Live,
     };
-    let stop = match signals::set_up(run) {
-        Ok(stop) => stop,
-        Err(problem) => {
-            error!("cannot handle signals: {}", sentence(&problem));
-            return FAILED.into();
-        }
-    };
-    let stats = match TotalsOutput::open(&config.stats) {
-        Ok(stats) => stats,
-        Err(problem) => {
-            error!("{problem}");
-            return FAILED.into();
-        }
-    };
-    match &config.source {
-        Source::Files(files) => replay(config, files, &stats, quiet, &stop),
-        Source::Live(settings) => live(config, settings, &stats, quiet, &stop),
-    }
+    let done = signals::set_up(run)
+        .map_err(|problem| format!("cannot handle signals: {}", sentence(&problem)))
+        .and_then(|stop| {
+            let stats = TotalsOutput::open(&config.stats)?;
+            match &config.source {
+                Source::Files(files) => replay(config, files, &stats, quiet, &stop),
+                Source::Live(settings) => live(config, settings, &stats, quiet, &stop),
+            }
+        });
+    done.unwrap_or_else(|problem| {
+        error!("{problem}");
+        FAILED.into()
+    })
 }
 
-/// Opens the outputs. An error has been logged.
-fn open_outputs(config: &Config) -> Result<Vec<Opened>, ExitCode> {
+/// Opens the outputs.
+fn open_outputs(config: &Config) -> Result<Vec<Opened>, String> {
     let mut opened = Vec::with_capacity(config.outputs.len());
     for output in &config.outputs {
         let context = config.context_of(output);
         if matches!(config.source, Source::Live(_)) {
             info!("{}", output.domain_words(context.observation_domain_id));
         }
-        match output.open(&context) {
-            Ok(exporter) => opened.push((output.as_str().to_owned(), exporter)),
-            Err(problem) => {
-                error!("{problem}");
-                return Err(FAILED.into());
-            }
-        }
+        let exporter = output.open(&context).map_err(|problem| problem.to_string())?;
+        opened.push((output.as_str().to_owned(), exporter));
     }
     Ok(opened)
 }
 
 type Opened = (String, Box<dyn Exporter>);
 
-/// All outputs, with the table if there is one.
-fn outputs<'a>(opened: &'a mut [Opened], top: &'a mut Option<TopFlows>) -> Vec<Output<'a>> {
+/// All outputs, with the table and the page if there are such.
+fn outputs<'a>(
+    opened: &'a mut [Opened],
+    top: &'a mut Option<TopFlows>,
+    recorder: &'a mut Option<Recorder>,
+) -> Vec<Output<'a>> {
     let table = top
         .iter_mut()
         .map(|top| Output { name: top::NAME.to_owned(), exporter: top as &mut dyn Exporter });
+    let page = recorder
+        .iter_mut()
+        .map(|page| Output { name: page::NAME.to_owned(), exporter: page as &mut dyn Exporter });
     opened
         .iter_mut()
         .map(|(name, exporter)| Output { name: name.clone(), exporter: exporter.as_mut() })
         .chain(table)
+        .chain(page)
         .collect()
 }
 
+/// Files are opened once an input has turned out to be a capture.
+///
+/// # Errors
+///
+/// Something could not be opened, in one sentence.
 fn replay(
     config: &Config,
     files: &[Input],
     stats: &TotalsOutput,
     quiet: bool,
     stop: &Arc<AtomicBool>,
-) -> ExitCode {
+) -> Result<ExitCode, String> {
     let begin = Instant::now();
-    let tables = match new_tables(config, replay::workers(config)) {
-        Ok(tables) => tables,
-        Err(problem) => {
-            error!("{problem}");
-            return FAILED.into();
-        }
-    };
-    let mut exporters = match open_outputs(config) {
-        Ok(exporters) => exporters,
-        Err(status) => return status,
-    };
+    let tables = new_tables(config, replay::workers(config))?;
+    let mut exporters = open_outputs(config)?;
+    let page = open_page(config)?.map(Page::show).transpose()?;
+    let mut recorder = page.as_ref().map(ShownPage::recorder);
     let mut top = exporters.is_empty().then(|| TopFlows::new(config.top));
     let mut source = FileSource::open(files, &config.ifindex, stop);
     let mut progress = Progress::new(quiet);
-    let outputs = outputs(&mut exporters, &mut top);
+    let outputs = outputs(&mut exporters, &mut top, &mut recorder);
+    let publish = |totals: &Totals| page.iter().for_each(|page| page.publish(totals));
     // Files of an earlier run stay when there is nothing to put in their place.
     let end = if source.has_capture() {
         let stages = stages::configured(config);
@@ -166,6 +165,7 @@ fn replay(
             wanted: &|totals| {
                 stats.print(false, totals);
             },
+            second: page.is_some().then_some(&publish),
         };
         replay::replay(config, &mut source, stages, outputs, tables, stop, watch)
     } else {
@@ -186,14 +186,18 @@ fn replay(
         ..Totals::default()
     };
     let shown = show(stats, quiet, top.as_ref(), &totals);
+    if let Some(page) = &page {
+        page.publish(&totals);
+        page.stay(stop);
+    }
     let input_is_sound = end.failure.is_none()
         && totals.input.files_damaged == 0
         && totals.input.blocks_damaged == 0;
     let all_went_well = input_is_sound && shown && !totals.interrupted && no_output_failed(&totals);
     if !all_went_well || totals.has_loss() && !config.fail_on_loss {
-        return FAILED.into();
+        return Ok(FAILED.into());
     }
-    status_of(config, &totals)
+    Ok(status_of(config, &totals))
 }
 
 /// The exit status of a run in which nothing failed.
@@ -208,48 +212,36 @@ fn no_output_failed(totals: &Totals) -> bool {
 }
 
 /// Live: everything is opened, then rights are given up, then threads start.
+///
+/// # Errors
+///
+/// Something could not be opened, in one sentence.
 fn live(
     config: &Config,
     settings: &LiveSettings,
     stats: &TotalsOutput,
     quiet: bool,
     stop: &Arc<AtomicBool>,
-) -> ExitCode {
+) -> Result<ExitCode, String> {
     let begin = Instant::now();
-    let fail = |problem: String| {
-        error!("{problem}");
-        ExitCode::from(FAILED)
-    };
-    let user = match settings.user.as_deref().map(rights::user).transpose() {
-        Ok(user) => user,
-        Err(problem) => return fail(problem),
-    };
-    let mut exporters = match open_outputs(config) {
-        Ok(exporters) => exporters,
-        Err(status) => return status,
-    };
+    let user = settings.user.as_deref().map(rights::user).transpose()?;
+    let mut exporters = open_outputs(config)?;
+    let page = open_page(config)?;
+    let mut recorder = page.as_ref().map(Page::recorder);
     let not_ready = exporters.iter().find(|(_, exporter)| !exporter.is_ready());
     if let (Some((name, _)), true) = (not_ready, settings.require_outputs) {
-        return fail(format!("output {name} cannot be reached, and --require-outputs is given"));
+        return Err(format!("output {name} cannot be reached, and --require-outputs is given"));
     }
     let conversations: Vec<_> =
         exporters.iter().flat_map(|(_, exporter)| exporter.conversations()).collect();
     let collectors = conversations.iter().map(|conversation| conversation.remote.ip()).collect();
-    let found = Ports::find(settings, &config.ifindex, collectors, config.workers);
-    let mut ports = match found {
-        Ok(ports) => ports,
-        Err(problem) => return fail(problem),
-    };
-    let (tables, sockets) = match open_capture(config, &mut ports) {
-        Ok(opened) => opened,
-        Err(problem) => return fail(problem),
-    };
+    let mut ports = Ports::find(settings, &config.ifindex, collectors, config.workers)?;
+    let (tables, sockets) = open_capture(config, &mut ports)?;
     let is_real_time =
         !settings.no_realtime && needs_real_time(&sockets) && priority::take_real_time();
-    if let Err(problem) = rights::give_up(user.as_ref(), ports.keeps_capabilities()) {
-        ports.detach();
-        return fail(problem);
-    }
+    let page = rights::give_up(user.as_ref(), ports.keeps_capabilities())
+        .and_then(|()| page.map(Page::show).transpose())
+        .inspect_err(|_problem| ports.detach())?;
     let screen = exporters.is_empty() && io::stdout().is_terminal();
     let status = Status::default();
     let mut top = exporters.is_empty().then(|| {
@@ -263,22 +255,28 @@ fn live(
         sockets,
         tables,
         stages: stages::configured(config),
-        outputs: outputs(&mut exporters, &mut top),
+        outputs: outputs(&mut exporters, &mut top, &mut recorder),
         left_out: if settings.meter_own_exports { Vec::new() } else { conversations },
         stop,
         is_real_time,
         begin,
     };
-    let loss = LossWatch::default();
-    let mut live_totals = LiveTotals { stats, quiet, screen, status, last: Rates::new(), loss };
-    let totals = session.run(&mut live_totals);
-    live_totals.loss.end(&totals);
+    let (loss, page) = (LossWatch::default(), page.as_ref());
+    let mut watch = LiveTotals { stats, quiet, screen, status, last: Rates::new(), loss, page };
+    let totals = session.run(&mut watch);
+    watch.loss.end(&totals);
     let shown = show(stats, quiet, top.as_ref(), &totals);
-    if shown && all_is_there(&totals) && !ending::is_hurried() {
+    Ok(if shown && all_is_there(&totals) && !ending::is_hurried() {
         status_of(config, &totals)
     } else {
         FAILED.into()
-    }
+    })
+}
+
+/// Takes the address of the page, if one is asked for.
+fn open_page(config: &Config) -> Result<Option<Page>, String> {
+    let is_live = matches!(config.source, Source::Live(_));
+    config.http.clone().map(|settings| Page::open(settings, is_live)).transpose()
 }
 
 /// Makes the tables, and opens the sockets.
@@ -306,12 +304,14 @@ struct LiveTotals<'a> {
     status: Status,
     last: Rates,
     loss: LossWatch,
+    page: Option<&'a ShownPage>,
 }
 
 impl Watch for LiveTotals<'_> {
     fn second(&mut self, totals: &Totals) {
         self.status.set(self.last.line(totals));
         self.loss.second(totals);
+        self.page.iter().for_each(|page| page.publish(totals));
     }
 
     fn interval(&mut self, totals: &Totals) {

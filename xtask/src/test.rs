@@ -23,11 +23,13 @@ pub(crate) struct Options {
 }
 
 /// What the tests drive besides the program itself.
-const NEEDS: [Need; 12] = [
+const NEEDS: [Need; 14] = [
+    Need { package: "chromium", check: &["chromium", "--version"] },
     Need { package: "ethtool", check: &["ethtool", "--version"] },
     Need { package: "iproute2", check: &["ip", "-V"] },
     Need { package: "nfdump", check: &["nfcapd", "-V"] },
     Need { package: "pmacct", check: &["nfacctd", "-V"] },
+    Need { package: "prometheus", check: &["promtool", "--version"] },
     Need { package: "softflowd", check: &["softflowd", "-h"] },
     Need { package: "tshark", check: &["tshark", "--version"] },
     Need { package: "tcpdump", check: &["tcpdump", "--version"] },

@@ -37,6 +37,14 @@ impl OutputEnd {
     }
 }
 
+/// What an output leaves for others to see while it runs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Published {
+    pub(crate) counts: ExportCounts,
+    /// Why it has given up, if it has.
+    pub(crate) error: Option<ExportError>,
+}
+
 /// The loop of an output.
 pub(crate) struct OutputLoop<'output, 'run> {
     pub(crate) output: Output<'output>,
@@ -44,8 +52,7 @@ pub(crate) struct OutputLoop<'output, 'run> {
     pub(crate) pool: Pool,
     /// `None` in a replay of files: records leave when a message or buffer is full.
     pub(crate) ticks: Option<Ticks>,
-    /// Its published counts.
-    pub(crate) published: &'run Mutex<ExportCounts>,
+    pub(crate) published: &'run Mutex<Published>,
     /// Outputs that have not given up.
     pub(crate) outputs_left: &'run AtomicUsize,
 }
@@ -109,7 +116,7 @@ impl OutputLoop<'_, '_> {
             }
             let mut counts = self.output.exporter.counts();
             counts.failed += lost;
-            self.publish(counts);
+            self.publish(counts, failure.as_ref());
         }
         if failure.is_none()
             && let Err(error) = self.output.exporter.finish()
@@ -119,7 +126,7 @@ impl OutputLoop<'_, '_> {
         let mut counts = self.output.exporter.counts();
         counts.failed += lost;
         counts.events_failed += lost_events + self.merge.dropped.events();
-        self.publish(counts);
+        self.publish(counts, failure.as_ref());
         let dropped = self.merge.dropped.tally();
         OutputEnd { name: self.output.name, counts, dropped, error: failure }
     }
@@ -145,8 +152,12 @@ impl OutputLoop<'_, '_> {
         if open && has_time { self.output.exporter.tick(time) } else { Ok(()) }
     }
 
-    fn publish(&self, counts: ExportCounts) {
-        *self.published.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+    fn publish(&self, counts: ExportCounts, error: Option<&ExportError>) {
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        published.counts = counts;
+        if published.error.is_none() {
+            published.error = error.cloned();
+        }
     }
 
     fn give_up(&self, error: ExportError) -> ExportError {

@@ -70,6 +70,8 @@ pub(crate) struct Watch<'a> {
     pub(crate) progress: &'a mut dyn FnMut(&FileSource),
     /// Gets the totals so far when somebody asks for them.
     pub(crate) wanted: &'a (dyn Fn(&Totals) + Sync),
+    /// Gets the totals so far once a second.
+    pub(crate) second: Option<&'a (dyn Fn(&Totals) + Sync)>,
 }
 
 /// Replays capture files through the stages into the outputs. Ends at the end of the files, when
@@ -96,7 +98,7 @@ pub(crate) fn replay(
         so_far: &so_far,
     };
     thread::scope(|scope| {
-        spawn(scope, "totals", || so_far.watch(&end, watch.wanted));
+        spawn(scope, "totals", || so_far.watch(&end, watch.wanted, watch.second));
         let threads: Vec<_> = outputs
             .into_iter()
             .zip(queues.outputs)

@@ -6,7 +6,7 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
-use exporter::{ExportCounts, MeterReport, ending};
+use exporter::{MeterReport, ending};
 use flow::{Conversation, FlowTable, Observer, Stage};
 use log::{error, warn};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use crate::host::ports::Ports;
 use crate::host::{priority, rights, signals};
 use crate::pipeline::live::{Attached, LiveWorker, Snapshot, WorkerInput, sum};
-use crate::pipeline::output::{Clock, Output, OutputEnd, OutputLoop, Ticks};
+use crate::pipeline::output::{Clock, Output, OutputEnd, OutputLoop, Published, Ticks};
 use crate::pipeline::queue::{
     Delivery, DroppedOnWay, QueueSender, QueueSet, RecordQueue, WhenFull,
 };
@@ -84,7 +84,7 @@ struct Shared {
     /// By worker.
     snapshots: Vec<Mutex<Snapshot>>,
     /// By output.
-    exports: Vec<Mutex<ExportCounts>>,
+    exports: Vec<Mutex<Published>>,
     outputs_left: AtomicUsize,
     /// XDP is detached: workers drain the rings and stop.
     last_frames: AtomicBool,
@@ -306,11 +306,10 @@ impl Supervisor<'_> {
 
     fn outputs_so_far(&self) -> Vec<OutputEnd> {
         let parts = self.names.iter().zip(&self.shared.exports).zip(&self.dropped);
-        let so_far = parts.map(|((name, counts), dropped)| OutputEnd {
-            name: name.clone(),
-            counts: *counts.lock().unwrap_or_else(PoisonError::into_inner),
-            dropped: dropped.tally(),
-            error: None,
+        let so_far = parts.map(|((name, published), dropped)| {
+            let Published { counts, error } =
+                published.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            OutputEnd { name: name.clone(), counts, dropped: dropped.tally(), error }
         });
         so_far.collect()
     }

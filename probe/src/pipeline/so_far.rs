@@ -7,12 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use exporter::ExportCounts;
 use flow::{MeterCounts, RecordTally};
 
 use crate::capture::file::InputReport;
 use crate::host::signals;
-use crate::pipeline::output::{Output, OutputEnd};
+use crate::pipeline::output::{Output, OutputEnd, Published};
 use crate::pipeline::worker::{Ended, Worker};
 use crate::report::totals::Totals;
 
@@ -27,7 +26,7 @@ pub(crate) struct SoFar {
     workers: Vec<Mutex<(Ended, u32)>>,
     /// By output.
     names: Vec<String>,
-    pub(crate) exports: Vec<Mutex<ExportCounts>>,
+    pub(crate) exports: Vec<Mutex<Published>>,
 }
 
 impl SoFar {
@@ -51,11 +50,24 @@ impl SoFar {
         set(&self.workers[index], (worker.ended(), worker.flows()));
     }
 
-    /// Gives totals to `show` whenever a signal asks for them, until the channel is closed.
-    pub(crate) fn watch(&self, end: &Receiver<()>, show: &dyn Fn(&Totals)) {
+    /// Gives totals to `wanted` whenever a signal asks for them, and to `second` once a second,
+    /// until the channel is closed.
+    pub(crate) fn watch(
+        &self,
+        end: &Receiver<()>,
+        wanted: &dyn Fn(&Totals),
+        second: Option<&(dyn Fn(&Totals) + Sync)>,
+    ) {
+        let mut next = Instant::now();
         while end.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             if signals::take_totals_wanted() {
-                show(&self.totals());
+                wanted(&self.totals());
+            }
+            if let Some(second) = second
+                && Instant::now() >= next
+            {
+                next = Instant::now() + Duration::from_secs(1);
+                second(&self.totals());
             }
         }
     }
@@ -68,11 +80,9 @@ impl SoFar {
             totals.ended += ended;
             totals.flows += flows;
         }
-        let outputs = self.names.iter().zip(&self.exports).map(|(name, counts)| OutputEnd {
-            name: name.clone(),
-            counts: get(counts),
-            dropped: RecordTally::default(),
-            error: None,
+        let outputs = self.names.iter().zip(&self.exports).map(|(name, published)| {
+            let Published { counts, error } = get(published);
+            OutputEnd { name: name.clone(), counts, dropped: RecordTally::default(), error }
         });
         totals.outputs = outputs.collect();
         totals
@@ -83,6 +93,6 @@ fn set<T>(place: &Mutex<T>, value: T) {
     *place.lock().unwrap_or_else(PoisonError::into_inner) = value;
 }
 
-fn get<T: Copy>(place: &Mutex<T>) -> T {
-    *place.lock().unwrap_or_else(PoisonError::into_inner)
+fn get<T: Clone>(place: &Mutex<T>) -> T {
+    place.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }

@@ -98,7 +98,7 @@ fn run(workers: usize, stages: Vec<Box<dyn Stage>>, outputs: &mut [Kept]) -> Rep
         .map(|kept| Output { name: String::from("kept"), exporter: kept })
         .collect();
     let tables = new_tables(&config, replay::workers(&config)).unwrap();
-    let watch = Watch { progress: &mut |_| (), wanted: &|_| () };
+    let watch = Watch { progress: &mut |_| (), wanted: &|_| (), second: None };
     replay::replay(&config, &mut source, stages, outputs, tables, &stop, watch)
 }
 

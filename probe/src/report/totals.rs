@@ -14,7 +14,7 @@ use crate::pipeline::output::OutputEnd;
 use crate::pipeline::worker::Ended;
 use crate::report::escape::{self, Escaped};
 use crate::report::units::{count, date_and_time, grouped, octets, per_second, rfc3339, time};
-use crate::report::{ignored, top};
+use crate::report::{ignored, page, top};
 
 /// Everything that was counted in a run.
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ impl Totals {
         for remark in self.remarks() {
             line(&mut text, "note", &remark);
         }
-        for output in self.outputs.iter().filter(|output| output.name != top::NAME) {
+        for output in self.outputs.iter().filter(|output| !is_on_screen(&output.name)) {
             line(&mut text, "output", &output_words(output, self.elapsed));
         }
         let rate = per_second(meter.received.packets, self.elapsed);
@@ -134,8 +134,13 @@ impl Totals {
         there.map(|(number, words)| format!("{} {words}", grouped(number))).collect()
     }
 
-    /// A line of JSON for programs. Keys stay what they are.
+    /// A line of JSON for programs.
     pub(crate) fn json(&self) -> String {
+        escape::json(&self.statistics().to_string())
+    }
+
+    /// All counts, for programs. Keys stay what they are.
+    pub(crate) fn statistics(&self) -> Value {
         let meter = &self.meter;
         let by_reason: Map<String, Value> = Ignored::ALL
             .into_iter()
@@ -148,7 +153,7 @@ impl Totals {
             .map(|(reason, tally)| (reason.name().to_owned(), records_json(*tally)))
             .collect();
         let outputs: Vec<Value> = self.outputs.iter().map(output_json).collect();
-        let line = json!({
+        json!({
             "received": tally_json(meter.received),
             "metered": tally_json(meter.metered),
             "ignored": by_reason,
@@ -176,8 +181,7 @@ impl Totals {
             "outputs": outputs,
             "seconds": self.elapsed.as_secs_f64(),
             "interrupted": self.interrupted,
-        });
-        escape::json(&line.to_string())
+        })
     }
 }
 
@@ -208,6 +212,11 @@ impl Rates {
             grouped(lost)
         )
     }
+}
+
+/// Whether an output is one that people look at, so that the totals need not name it.
+fn is_on_screen(output: &str) -> bool {
+    [top::NAME, page::NAME].contains(&output)
 }
 
 fn line(text: &mut String, label: &str, words: &str) {

@@ -14,6 +14,7 @@ use exporter::Destination;
 use flow::{BURST_MAX, KeyFields};
 
 use super::file;
+use super::http::HttpArguments;
 use super::known::CommandLine;
 use super::selector::{Selector, selector};
 use super::values::{
@@ -177,6 +178,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = BURST_MAX, hide = true,
           value_parser = clap::value_parser!(u16).range(1..=BURST_MAX.into()))]
     pub(crate) burst: u16,
+
+    #[command(flatten)]
+    pub(crate) http: HttpArguments,
 
     #[command(flatten)]
     pub(crate) live: LiveSettings,

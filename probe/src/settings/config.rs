@@ -33,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) context: Context,
     pub(crate) domain: Domain,
     pub(crate) stats: Stats,
+    /// The page, if there is one.
+    pub(crate) http: Option<web::Settings>,
     /// A loss changes the exit status.
     pub(crate) fail_on_loss: bool,
 }
@@ -140,6 +142,7 @@ impl Config {
             },
             domain: if live { Domain::live(&args.live.interface) } else { Domain::Replay },
             stats: args.stats.clone(),
+            http: args.http.settings()?,
             fail_on_loss: args.fail_on_loss,
         })
     }

@@ -4,6 +4,7 @@ pub(crate) mod args;
 pub(crate) mod config;
 mod domain;
 mod file;
+pub(crate) mod http;
 mod known;
 mod run_id;
 pub(crate) mod selector;

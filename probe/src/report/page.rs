@@ -1,0 +1,90 @@
+//! The page in the program: what it is given, and its life.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use exporter::sentence;
+use log::info;
+use web::{Board, BoundServer, Recorder, Server, Settings};
+
+use crate::host::rights;
+use crate::report::totals::Totals;
+
+/// The name of the page's output in the totals.
+pub(crate) const NAME: &str = "page";
+
+/// Time between two looks for a signal.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A page whose address is taken, but which does not answer yet.
+#[derive(Debug)]
+pub(crate) struct Page {
+    board: Arc<Board>,
+    server: BoundServer,
+}
+
+/// A page that answers.
+#[derive(Debug)]
+pub(crate) struct ShownPage {
+    board: Arc<Board>,
+    /// It answers until it is dropped.
+    server: Server,
+}
+
+impl Page {
+    /// Takes the address, which may need rights.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be had; in one sentence.
+    pub(crate) fn open(settings: Settings, is_live: bool) -> Result<Self, String> {
+        let listen = settings.listen;
+        let server = BoundServer::bind(settings)
+            .map_err(|problem| format!("--http {listen}: {}", sentence(&problem)))?;
+        Ok(Self { board: Arc::new(Board::new(is_live)), server })
+    }
+
+    /// The output that gives it records.
+    pub(crate) fn recorder(&self) -> Recorder {
+        Recorder::new(Arc::clone(&self.board))
+    }
+
+    /// Begins to answer. The thread has no rights.
+    ///
+    /// # Errors
+    ///
+    /// There is no thread; in one sentence.
+    pub(crate) fn show(self) -> Result<ShownPage, String> {
+        let begin = || drop(rights::give_up_in_thread());
+        let server = self
+            .server
+            .start(Arc::clone(&self.board), begin)
+            .map_err(|problem| format!("the page cannot be shown: {}", sentence(&problem)))?;
+        info!("the page is at http://{}/", server.address());
+        Ok(ShownPage { board: self.board, server })
+    }
+}
+
+impl ShownPage {
+    /// The output that gives it records.
+    pub(crate) fn recorder(&self) -> Recorder {
+        Recorder::new(Arc::clone(&self.board))
+    }
+
+    /// Shows these totals from now on.
+    pub(crate) fn publish(&self, totals: &Totals) {
+        self.board.publish(totals.statistics());
+    }
+
+    /// Stays until a signal.
+    pub(crate) fn stay(&self, stop: &AtomicBool) {
+        if !stop.load(Ordering::Relaxed) {
+            info!("the page stays at http://{}/ until a signal", self.server.address());
+        }
+        while !stop.load(Ordering::Relaxed) {
+            thread::sleep(LOOK);
+        }
+    }
+}

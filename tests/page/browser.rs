@@ -1,0 +1,231 @@
+//! The page in a real browser: what it shows, how it looks, and that it says nothing on the console.
+
+use std::fs;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use headless_chrome::browser::tab::Tab;
+use headless_chrome::protocol::cdp::types::Event;
+use headless_chrome::protocol::cdp::{Emulation, Log, Page, Runtime};
+use headless_chrome::{Browser, LaunchOptions};
+use serde_json::Value;
+
+use crate::client::Shown;
+use crate::support;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A browser with one page, and what was said on its console.
+struct Seen {
+    tab: Arc<Tab>,
+    said: Arc<Mutex<Vec<String>>>,
+    /// It ends when it is dropped.
+    _browser: Browser,
+}
+
+impl Seen {
+    /// Opens a page, if there is a browser.
+    fn open(page: &Shown) -> Option<Self> {
+        if !support::has_tool("chromium") {
+            support::skip("chromium is not installed");
+            return None;
+        }
+        let options = LaunchOptions {
+            // As root the browser has no sandbox.
+            sandbox: false,
+            window_size: Some((1300, 900)),
+            idle_browser_timeout: Duration::from_secs(120),
+            ..LaunchOptions::default()
+        };
+        let browser = Browser::new(options).expect("the browser starts");
+        let tab = browser.new_tab().expect("the browser has a tab");
+        tab.call_method(Log::Enable(None)).expect("the browser tells of its log");
+        tab.call_method(Runtime::Enable(None)).expect("the browser tells of its console");
+        let said: Arc<Mutex<Vec<String>>> = Arc::default();
+        let ear = Arc::clone(&said);
+        let listener = move |event: &Event| {
+            let words = match event {
+                Event::LogEntryAdded(entry) => format!("{:?}", entry.params.entry),
+                Event::RuntimeConsoleAPICalled(call) => format!("{:?}", call.params.args),
+                Event::RuntimeExceptionThrown(thrown) => format!("{:?}", thrown.params),
+                _ => return,
+            };
+            ear.lock().unwrap_or_else(PoisonError::into_inner).push(words);
+        };
+        tab.add_event_listener(Arc::new(listener)).expect("the browser tells of events");
+        tab.navigate_to(&format!("http://{}/", page.address)).expect("the page can be opened");
+        tab.wait_until_navigated().expect("the page is there");
+        Some(Self { tab, said, _browser: browser })
+    }
+
+    fn evaluate(&self, script: &str) -> Value {
+        let result = self.tab.evaluate(script, true).expect("a script runs");
+        result.value.unwrap_or(Value::Null)
+    }
+
+    /// The text of an element.
+    fn text(&self, selector: &str) -> String {
+        let script = format!("document.querySelector({selector:?})?.innerText ?? ''");
+        self.evaluate(&script).as_str().unwrap_or_default().to_owned()
+    }
+
+    fn wait_for(&self, selector: &str, words: &str) -> String {
+        let begin = Instant::now();
+        loop {
+            let text = self.text(selector);
+            if text.contains(words) {
+                return text;
+            }
+            assert!(begin.elapsed() < PATIENCE, "no {words:?} in {selector}: {text}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn go(&self, part: &str) {
+        self.evaluate(&format!("location.hash = {part:?}"));
+    }
+
+    /// Writes what it looks like to target/, for people.
+    fn picture(&self, name: &str) {
+        let format = Page::CaptureScreenshotFormatOption::Png;
+        let picture = self.tab.capture_screenshot(format, None, None, true).expect("a picture");
+        let folder = support::root().join("target/page");
+        fs::create_dir_all(&folder).expect("a folder for pictures");
+        fs::write(folder.join(format!("{name}.png")), picture).expect("a picture can be written");
+    }
+
+    fn assert_silent(&self) {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(said.is_empty(), "{said:?}");
+    }
+
+    fn set_width(&self, width: u32, dark: bool) {
+        self.tab
+            .call_method(Emulation::SetDeviceMetricsOverride {
+                width,
+                height: 900,
+                device_scale_factor: 1.0,
+                mobile: width < 600,
+                scale: None,
+                screen_width: None,
+                screen_height: None,
+                position_x: None,
+                position_y: None,
+                dont_set_visible_size: None,
+                screen_orientation: None,
+                viewport: None,
+                display_feature: None,
+                device_posture: None,
+            })
+            .expect("the browser changes its width");
+        let scheme = if dark { "dark" } else { "light" };
+        self.tab
+            .call_method(Emulation::SetEmulatedMedia {
+                media: None,
+                features: Some(vec![Emulation::MediaFeature {
+                    name: "prefers-color-scheme".to_owned(),
+                    value: scheme.to_owned(),
+                }]),
+            })
+            .expect("the browser changes its colours");
+    }
+}
+
+#[test]
+fn the_page_shows_what_was_counted() {
+    let page = Shown::sample(&[]);
+    let Some(seen) = Seen::open(&page) else { return };
+    let statistics = page.get("/stats").json();
+    let grouped = |number: u64| {
+        let digits = number.to_string();
+        let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().collect();
+        let groups: Vec<_> = groups.into_iter().map(String::from_utf8_lossy).collect();
+        groups.join(",")
+    };
+    let metered = statistics["metered"]["packets"].as_u64().expect("a count");
+    seen.wait_for("#rates", &grouped(metered));
+    seen.wait_for("#state", "good");
+    let top = page.get("/api/v1/top?of=source&by=octets&span=5m").json();
+    seen.wait_for("#top", top["rows"][0]["name"].as_str().expect("a name"));
+    let label = "document.querySelector('#chart-traffic canvas').getAttribute('aria-label')";
+    let chart = seen.evaluate(label);
+    assert!(chart.as_str().is_some_and(|label| label.contains("Mb/s")), "{chart}");
+    seen.go("health");
+    let counters = seen.wait_for("#counters", "packets received");
+    let received = statistics["received"]["packets"].as_u64().expect("a count");
+    assert!(counters.contains(&grouped(received)), "{counters}");
+    seen.go("security");
+    seen.wait_for("#boards", "Spike");
+    seen.assert_silent();
+}
+
+#[test]
+fn the_page_is_used_by_keyboard_alone() {
+    let page = Shown::sample(&[]);
+    let Some(seen) = Seen::open(&page) else { return };
+    seen.wait_for("#top", "10.10.0.66");
+    let active =
+        || seen.evaluate("document.activeElement.textContent || document.activeElement.id");
+    let tab_to = |name: &str| {
+        for _ in 0..60 {
+            seen.tab.press_key("Tab").expect("a key is pressed");
+            if active() == name {
+                return;
+            }
+        }
+        panic!("Tab does not come to {name}");
+    };
+    tab_to("destinations");
+    seen.tab.press_key("Enter").expect("a key is pressed");
+    seen.wait_for("#top th:nth-child(2)", "destination");
+    seen.go("flows");
+    seen.evaluate("document.body.focus()");
+    tab_to("query");
+    seen.tab.type_str("10.10.0.66 tcp port:443").expect("keys are pressed");
+    seen.tab.press_key("Enter").expect("a key is pressed");
+    let found = page.get("/api/v1/flows?q=10.10.0.66%20tcp%20port:443").json();
+    seen.wait_for("#found", &format!("{} of the last", found["found"]));
+    seen.assert_silent();
+}
+
+/// For people to look at; and nothing is wider than the window.
+#[test]
+fn the_page_fits_three_widths_in_light_and_dark() {
+    let page = Shown::sample(&[]);
+    let Some(seen) = Seen::open(&page) else { return };
+    for (width, name) in [(400, "telephone"), (800, "tablet"), (1400, "desk")] {
+        for (dark, scheme) in [(false, "light"), (true, "dark")] {
+            seen.set_width(width, dark);
+            for part in ["traffic", "security", "flows", "health"] {
+                seen.go(part);
+                seen.wait_for("nav [aria-current]", &part[1..]);
+                thread::sleep(Duration::from_millis(300));
+                let overflow =
+                    seen.evaluate("document.documentElement.scrollWidth - window.innerWidth");
+                assert!(overflow.as_i64().is_some_and(|it| it <= 0), "{part} {name}: {overflow}");
+                seen.picture(&format!("{part}-{name}-{scheme}"));
+            }
+        }
+    }
+    seen.assert_silent();
+}
+
+#[test]
+fn the_page_asks_for_the_token() {
+    let folder = support::scratch();
+    let file = support::write(&folder, "token", b"0123456789abcdef");
+    let page = Shown::sample(&["--http-token-file", file.to_str().expect("a path")]);
+    let Some(seen) = Seen::open(&page) else { return };
+    let begin = Instant::now();
+    while seen.evaluate("document.getElementById('token-dialog').open") != true {
+        assert!(begin.elapsed() < PATIENCE, "nothing asks for the token");
+        thread::sleep(Duration::from_millis(50));
+    }
+    seen.evaluate("document.getElementById('token').focus()");
+    seen.tab.type_str("0123456789abcdef").expect("keys are pressed");
+    seen.tab.press_key("Enter").expect("a key is pressed");
+    seen.wait_for("#top", "10.10.0.66");
+    let address = seen.evaluate("location.href");
+    assert!(!address.as_str().unwrap_or_default().contains("0123"), "{address}");
+}

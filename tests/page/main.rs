@@ -1,0 +1,10 @@
+//! The page, its interface and its metrics, asked as browsers and Prometheus ask.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod browser;
+mod client;
+mod http;
+mod metrics;
+mod prometheus;

@@ -1,0 +1,200 @@
+// A chart of values over time: stacked areas or one line, with a cursor for mouse and keyboard.
+
+const GAP = { left: 46, right: 8, top: 8, bottom: 22 };
+
+/** The colour of a custom property of the page. */
+function color(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+/** A round number that is not below `value`. */
+function roundUp(value) {
+  if (value <= 0) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 2.5, 5, 10].map((step) => step * power).find((step) => step >= value * 0.999999);
+}
+
+/** Time of day, and the day as well for a long span. UTC, as everywhere in the program. */
+export function timeText(millis, withDay) {
+  const text = new Date(millis).toISOString();
+  return withDay ? `${text.slice(5, 10)} ${text.slice(11, 16)}` : text.slice(11, 19);
+}
+
+export class Chart {
+  /**
+   * @param place an element with a size
+   * @param options `format`: a value as text; `mark`: the same, short; `stacked`; `label`: what it shows, for those who
+   *   cannot see it
+   */
+  constructor(place, options) {
+    this.options = options;
+    this.data = null;
+    this.cursor = null;
+    this.canvas = document.createElement("canvas");
+    this.canvas.tabIndex = 0;
+    this.canvas.setAttribute("role", "img");
+    this.legend = document.createElement("ul");
+    this.legend.className = "legend";
+    place.append(this.canvas);
+    place.after(this.legend);
+    this.canvas.addEventListener("pointermove", (event) => this.pointTo(event.offsetX));
+    this.canvas.addEventListener("pointerleave", () => this.setCursor(null));
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
+    this.canvas.addEventListener("blur", () => this.setCursor(null));
+    new ResizeObserver(() => this.draw()).observe(place);
+  }
+
+  /** @param data `start` and `step` in ms, `series`: a list of `name`, `color`, `values` */
+  show(data) {
+    this.data = data;
+    this.draw();
+  }
+
+  length() {
+    return this.data ? Math.max(0, ...this.data.series.map((one) => one.values.length)) : 0;
+  }
+
+  pointTo(x) {
+    const width = this.canvas.clientWidth - GAP.left - GAP.right;
+    const index = Math.floor(((x - GAP.left) / width) * this.length());
+    this.setCursor(index >= 0 && index < this.length() ? index : null);
+  }
+
+  key(event) {
+    const last = this.length() - 1;
+    const moves = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
+    if (!(event.key in moves) || last < 0) return;
+    event.preventDefault();
+    const from = this.cursor ?? last + 1;
+    this.setCursor(Math.min(last, Math.max(0, from + moves[event.key])));
+  }
+
+  setCursor(index) {
+    if (index === this.cursor) return;
+    this.cursor = index;
+    this.draw();
+  }
+
+  draw() {
+    const { canvas, data } = this;
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+    if (!data || width === 0) return;
+    const scale = window.devicePixelRatio || 1;
+    canvas.width = Math.round(width * scale);
+    canvas.height = Math.round(height * scale);
+    const paint = canvas.getContext("2d");
+    paint.scale(scale, scale);
+    const length = this.length();
+    const sums = new Array(length).fill(0);
+    for (const one of data.series) {
+      one.values.forEach((value, at) => {
+        sums[at] = this.options.stacked ? sums[at] + value : Math.max(sums[at], value);
+      });
+    }
+    const top = roundUp(Math.max(0, ...sums));
+    const box = {
+      width: width - GAP.left - GAP.right,
+      height: height - GAP.top - GAP.bottom,
+    };
+    const x = (index) => GAP.left + (index / Math.max(1, length)) * box.width;
+    const y = (value) => GAP.top + box.height * (1 - value / top);
+    this.grid(paint, box, top, y);
+    this.times(paint, box, height);
+    this.areas(paint, length, x, y);
+    if (this.cursor !== null && this.cursor < length) {
+      paint.fillStyle = color("--text");
+      paint.globalAlpha = 0.35;
+      paint.fillRect(x(this.cursor + 0.5), GAP.top, 1, box.height);
+      paint.globalAlpha = 1;
+    }
+    this.describe(length, sums);
+  }
+
+  grid(paint, box, top, y) {
+    paint.font = "11px system-ui, sans-serif";
+    paint.textBaseline = "middle";
+    paint.textAlign = "right";
+    const lines = box.height > 160 ? 4 : 2;
+    for (let line = 0; line <= lines; line += 1) {
+      const value = (top * line) / lines;
+      paint.fillStyle = color("--line");
+      paint.fillRect(GAP.left, Math.round(y(value)), box.width, 1);
+      paint.fillStyle = color("--dim");
+      paint.fillText(this.options.mark(value), GAP.left - 6, y(value));
+    }
+  }
+
+  times(paint, box, height) {
+    const { start, step } = this.data;
+    const length = this.length();
+    if (!length) return;
+    const withDay = length * step > 6 * 3600 * 1000;
+    const marks = Math.max(2, Math.min(6, Math.floor(box.width / 110)));
+    paint.fillStyle = color("--dim");
+    for (let mark = 0; mark <= marks; mark += 1) {
+      const share = mark / marks;
+      paint.textAlign = mark === 0 ? "left" : mark === marks ? "right" : "center";
+      const time = start + share * length * step;
+      paint.fillText(timeText(time, withDay), GAP.left + share * box.width, height - 9);
+    }
+  }
+
+  areas(paint, length, x, y) {
+    const base = new Array(length).fill(0);
+    for (const one of this.data.series) {
+      const from = base.slice();
+      if (this.options.stacked) one.values.forEach((value, at) => { base[at] += value; });
+      const upper = this.options.stacked ? base : one.values;
+      if (!one.values.some((value) => value > 0)) continue;
+      paint.beginPath();
+      for (let at = 0; at < length; at += 1) {
+        paint.lineTo(x(at), y(upper[at]));
+        paint.lineTo(x(at + 1), y(upper[at]));
+      }
+      if (!this.options.stacked) {
+        paint.strokeStyle = color(one.color);
+        paint.lineWidth = 1.2;
+        paint.stroke();
+      }
+      for (let at = length - 1; at >= 0; at -= 1) {
+        const value = this.options.stacked ? from[at] : 0;
+        paint.lineTo(x(at + 1), y(value));
+        paint.lineTo(x(at), y(value));
+      }
+      paint.closePath();
+      paint.fillStyle = color(one.color);
+      paint.globalAlpha = this.options.stacked ? 0.85 : 0.3;
+      paint.fill();
+      paint.globalAlpha = 1;
+    }
+  }
+
+  /** The legend, with the values at the cursor or the greatest ones. */
+  describe(length, sums) {
+    const { format, label } = this.options;
+    const at = this.cursor;
+    const parts = this.data.series.map((one) => {
+      const value = at === null ? Math.max(0, ...one.values) : one.values[at] ?? 0;
+      return [one.color, one.name, format(value)];
+    });
+    const { start, step } = this.data;
+    const when = at === null ? "highest" : timeText(start + at * step, length * step > 21600000);
+    const items = [[null, when, ""], ...parts].map(([key, name, value]) => {
+      const item = document.createElement("li");
+      if (key) {
+        const mark = document.createElement("i");
+        mark.style.background = `var(${key})`;
+        item.append(mark);
+      }
+      item.append(`${name} `);
+      const number = document.createElement("b");
+      number.textContent = value;
+      item.append(number);
+      return item;
+    });
+    this.legend.replaceChildren(...items);
+    const highest = format(Math.max(0, ...sums));
+    const values = parts.map(([, name, value]) => `${name} ${value}`).join(", ");
+    this.canvas.setAttribute("aria-label", `${label}; ${when}: ${values}; in all ${highest}`);
+  }
+}

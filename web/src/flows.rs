@@ -1,0 +1,292 @@
+//! The flows that ended last, and the search in them.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use flow::FlowRecord;
+use flow::number::protocol;
+use serde_json::{Value, json};
+
+/// Flow records that are kept, 96 octets each.
+pub(crate) const KEPT: usize = 100_000;
+
+/// Flows of an answer: by default, and at most.
+const SIZE: usize = 100;
+const SIZE_MAX: usize = 1000;
+
+/// Words of a search.
+const WORDS_MAX: usize = 16;
+
+const PROTOCOLS: [(&str, u8); 7] = [
+    ("icmp", protocol::ICMP),
+    ("tcp", protocol::TCP),
+    ("udp", protocol::UDP),
+    ("gre", protocol::GRE),
+    ("esp", protocol::ESP),
+    ("icmpv6", protocol::ICMPV6),
+    ("sctp", protocol::SCTP),
+];
+
+/// The latest flow records.
+#[derive(Debug)]
+pub(crate) struct LatestFlows {
+    records: VecDeque<FlowRecord>,
+}
+
+impl LatestFlows {
+    pub(crate) fn new() -> Self {
+        Self { records: VecDeque::with_capacity(KEPT) }
+    }
+
+    pub(crate) fn add(&mut self, record: &FlowRecord) {
+        if self.records.len() == KEPT {
+            self.records.pop_front();
+        }
+        self.records.push_back(*record);
+    }
+
+    /// The latest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &FlowRecord> {
+        self.records.iter().rev()
+    }
+
+    /// The flows that a search finds, the latest first.
+    pub(crate) fn find(&self, search: &Search) -> Value {
+        let matching = self.iter().filter(|record| search.matches(record));
+        let mut found = 0_u64;
+        let mut shown = Vec::new();
+        for record in matching {
+            found += 1;
+            if shown.len() < search.size {
+                shown.push(value(record));
+            }
+        }
+        json!({ "flows": shown, "found": found, "searched": self.records.len() })
+    }
+}
+
+fn value(record: &FlowRecord) -> Value {
+    let key = &record.key;
+    json!({
+        "start": record.start.as_millis(),
+        "end": record.end.as_millis(),
+        "source": key.source_address(),
+        "source_port": key.source_port,
+        "destination": key.destination_address(),
+        "destination_port": key.destination_port,
+        "protocol": protocol_name(key.protocol),
+        "interface": key.interface,
+        "vlan": record.vlan_id,
+        "type_of_service": key.type_of_service,
+        "tcp_control_bits": record.tcp_control_bits,
+        "packets": record.packets,
+        "octets": record.octets,
+        "end_reason": record.end_reason.name(),
+    })
+}
+
+/// The name of an IP protocol, or its number.
+pub(crate) fn protocol_name(number: u8) -> String {
+    let known = PROTOCOLS.iter().find(|(_, known)| *known == number);
+    known.map_or_else(|| number.to_string(), |(name, _)| (*name).to_owned())
+}
+
+/// What flows are asked for. All conditions must hold.
+#[derive(Debug)]
+pub(crate) struct Search {
+    conditions: Vec<Condition>,
+    size: usize,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Condition {
+    /// Either address is in this network.
+    Network(IpAddr, u8),
+    /// Either port.
+    Port(u16),
+    Protocol(u8),
+    Interface(u32),
+    Vlan(u16),
+}
+
+impl Search {
+    /// A search by words with spaces between, for so many flows.
+    ///
+    /// # Errors
+    ///
+    /// A word has no meaning, or the size is out of its range; in one sentence.
+    pub(crate) fn parse(words: Option<&str>, size: Option<&str>) -> Result<Self, String> {
+        let size = match size {
+            None => SIZE,
+            Some(text) => match text.parse() {
+                Ok(size @ 1..=SIZE_MAX) => size,
+                _ => return Err(format!("size is a number from 1 to {SIZE_MAX}")),
+            },
+        };
+        let words: Vec<_> = words.unwrap_or_default().split_whitespace().collect();
+        if words.len() > WORDS_MAX {
+            return Err(format!("a search has at most {WORDS_MAX} words"));
+        }
+        let conditions = words.into_iter().map(condition).collect::<Result<_, _>>()?;
+        Ok(Self { conditions, size })
+    }
+
+    fn matches(&self, record: &FlowRecord) -> bool {
+        let key = &record.key;
+        self.conditions.iter().all(|condition| match *condition {
+            Condition::Network(network, length) => {
+                [key.source_address(), key.destination_address()]
+                    .into_iter()
+                    .any(|address| is_in(address, network, length))
+            }
+            Condition::Port(port) => {
+                !key.is_icmp() && (key.source_port == port || key.destination_port == port)
+            }
+            Condition::Protocol(number) => key.protocol == number,
+            Condition::Interface(number) => key.interface == number,
+            Condition::Vlan(id) => record.vlan_id == id,
+        })
+    }
+}
+
+fn condition(word: &str) -> Result<Condition, String> {
+    let unknown = || {
+        format!(
+            "{word} is none of: ADDRESS, ADDRESS/LENGTH, PORT, port:N, tcp, udp, icmp, proto:N, \
+             interface:N, vlan:N"
+        )
+    };
+    let (address, length) = match word.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (word, None),
+    };
+    if let Ok(address) = address.parse::<IpAddr>() {
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let length = length.map_or(Ok(longest), str::parse).map_err(|_not_a_number| unknown())?;
+        return if length <= longest {
+            Ok(Condition::Network(address, length))
+        } else {
+            Err(format!("{word}: the length is at most {longest}"))
+        };
+    }
+    let lower = word.to_ascii_lowercase();
+    if let Some((_, number)) = PROTOCOLS.iter().find(|(name, _)| *name == lower) {
+        return Ok(Condition::Protocol(*number));
+    }
+    let (name, number) = lower.split_once(':').unwrap_or(("port", &lower));
+    match name {
+        "port" => number.parse().ok().map(Condition::Port),
+        "proto" => number.parse().ok().map(Condition::Protocol),
+        "interface" => number.parse().ok().map(Condition::Interface),
+        "vlan" => number.parse().ok().map(Condition::Vlan),
+        _ => None,
+    }
+    .ok_or_else(unknown)
+}
+
+/// Whether the first `length` bits of two addresses are the same.
+fn is_in(address: IpAddr, network: IpAddr, length: u8) -> bool {
+    let differ = match (address, network) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => u128::from(u32::from(a) ^ u32::from(b)) << 96,
+        (IpAddr::V6(a), IpAddr::V6(b)) => u128::from(a) ^ u128::from(b),
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
+    };
+    differ.leading_zeros() >= u32::from(length)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use flow::{DetailsIndex, FlowDirection, FlowEndReason, FlowKey, IpVersion, Tags, Timestamp};
+
+    use super::*;
+
+    /// A record of TCP from 10.0.0.1:1025 to 10.0.0.2:80, with 100 octets a packet.
+    pub(crate) fn record(start: u64, end: u64, packets: u64) -> FlowRecord {
+        let address = |last: u8| {
+            let mut octets = [0; 16];
+            octets[..4].copy_from_slice(&[10, 0, 0, last]);
+            octets
+        };
+        FlowRecord {
+            key: FlowKey {
+                ip_version: IpVersion::V4,
+                source: address(1),
+                destination: address(2),
+                source_port: 1025,
+                destination_port: 80,
+                protocol: protocol::TCP,
+                type_of_service: 0,
+                interface: 3,
+            },
+            octets: packets.saturating_mul(100),
+            packets,
+            start: Timestamp::from_millis(start),
+            end: Timestamp::from_millis(end),
+            exported: Timestamp::from_millis(end),
+            vlan_id: 7,
+            direction: FlowDirection::Ingress,
+            tcp_control_bits: 0x1b,
+            minimum_ttl: 64,
+            maximum_ttl: 64,
+            end_reason: FlowEndReason::IdleTimeout,
+            tags: Tags::NONE,
+            details: DetailsIndex::NONE,
+        }
+    }
+
+    fn found(words: &str) -> u64 {
+        let mut flows = LatestFlows::new();
+        flows.add(&record(0, 1, 1));
+        let search = Search::parse(Some(words), None).expect("a search");
+        flows.find(&search)["found"].as_u64().expect("a number")
+    }
+
+    #[test]
+    fn all_words_must_hold() {
+        for words in [
+            "",
+            "10.0.0.1",
+            "10.0.0.2",
+            "10.0.0.0/8",
+            "0.0.0.0/0",
+            "80",
+            "port:1025",
+            "tcp",
+            "proto:6",
+            "interface:3",
+            "vlan:7",
+            "10.0.0.0/30 TCP 80",
+        ] {
+            assert_eq!(found(words), 1, "{words}");
+        }
+        for words in ["10.0.0.3", "11.0.0.0/8", "::/0", "81", "udp", "vlan:8", "tcp 81"] {
+            assert_eq!(found(words), 0, "{words}");
+        }
+    }
+
+    #[test]
+    fn a_word_without_meaning_is_an_error() {
+        for words in ["x", "10.0.0.1/33", "::/129", "port:65536", "proto:256", "1.2.3.4/", "vlan:"]
+        {
+            assert!(Search::parse(Some(words), None).is_err(), "{words}");
+        }
+        for size in ["0", "1001", "x", ""] {
+            assert!(Search::parse(None, Some(size)).is_err(), "{size}");
+        }
+        let many = "tcp ".repeat(17);
+        assert!(Search::parse(Some(&many), None).is_err());
+    }
+
+    #[test]
+    fn the_latest_are_kept_and_come_first() {
+        let mut flows = LatestFlows::new();
+        for packets in 1..=KEPT as u64 + 5 {
+            flows.add(&record(0, 1, packets));
+        }
+        let search = Search::parse(None, Some("2")).expect("a search");
+        let found = flows.find(&search);
+        assert_eq!(found["found"], KEPT);
+        assert_eq!(found["flows"][0]["packets"], KEPT + 5);
+        assert_eq!(found["flows"][1]["packets"], KEPT + 4);
+    }
+}

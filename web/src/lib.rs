@@ -1,0 +1,22 @@
+//! The page of the program, its interface for programs, and its metrics, over HTTP.
+//!
+//! Two sources feed a [`Board`]: the main thread gives it the statistics once a second, and a
+//! [`Recorder`], which is an output like others, gives it the flow records. A [`Server`] answers
+//! requests from it. Packets never pass here, so a slow client cannot slow capture.
+
+mod board;
+mod flows;
+mod incidents;
+mod metrics;
+mod recorder;
+mod routes;
+mod series;
+mod server;
+mod settings;
+mod top;
+
+pub use board::{Board, Health};
+pub use metrics::{Metric, Metrics, without_metric};
+pub use recorder::Recorder;
+pub use server::{BoundServer, Server};
+pub use settings::Settings;

@@ -1,0 +1,208 @@
+//! What can be asked for: the page, its interface, the metrics and the health of the program.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Query, Request, State};
+use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::{Value, json};
+
+use crate::board::Board;
+use crate::flows::Search;
+use crate::metrics::Metrics;
+use crate::series::Span;
+use crate::settings::Settings;
+use crate::top::Ranking;
+
+/// The page and what it needs: path, type, content.
+const FILES: [(&str, &str, &str); 7] = [
+    ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
+    ("/page.css", "text/css; charset=utf-8", include_str!("../page/page.css")),
+    ("/page.js", "text/javascript; charset=utf-8", include_str!("../page/page.js")),
+    ("/chart.js", "text/javascript; charset=utf-8", include_str!("../page/chart.js")),
+    ("/icon.svg", "image/svg+xml", include_str!("../page/icon.svg")),
+    ("/ask.js", "text/javascript; charset=utf-8", include_str!("../page/ask.js")),
+    ("/table.js", "text/javascript; charset=utf-8", include_str!("../page/table.js")),
+];
+
+/// Headers of every answer. The page takes nothing from elsewhere, and stands in no other page.
+const HEADERS: [(HeaderName, &str); 5] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+];
+
+const JSON: &str = "application/json";
+
+/// All routes.
+pub(crate) fn routes(settings: Settings, board: Arc<Board>) -> Router {
+    let mut router = Router::new();
+    for (path, kind, content) in FILES {
+        router = router.route(path, get(move || async move { text(kind, content) }));
+    }
+    router
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(health))
+        .route("/stats", get(statistics))
+        .route("/api/v1/summary", get(summary))
+        .route("/api/v1/series", get(series))
+        .route("/api/v1/top", get(top))
+        .route("/api/v1/flows", get(flows))
+        .route("/api/v1/alerts", get(alerts))
+        .with_state(board)
+        .layer(middleware::from_fn_with_state(Arc::new(settings), admit))
+}
+
+/// Refuses what is not to be answered, and gives each answer its headers.
+async fn admit(State(settings): State<Arc<Settings>>, request: Request, next: Next) -> Response {
+    let refusal = refusal(&settings, &request);
+    let mut response = match refusal {
+        Some((status, reason)) => (status, format!("{reason}\n")).into_response(),
+        None => next.run(request).await,
+    };
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn refusal(settings: &Settings, request: &Request) -> Option<(StatusCode, &'static str)> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Some((StatusCode::METHOD_NOT_ALLOWED, "only GET is answered"));
+    }
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    if !host.is_some_and(|host| is_ours(settings, host)) {
+        return Some((StatusCode::MISDIRECTED_REQUEST, "this is not a name of this host"));
+    }
+    // The page itself holds no data. It asks for the token.
+    let is_page = FILES.iter().any(|(path, ..)| *path == request.uri().path());
+    match &settings.token {
+        Some(token) if !is_page && !has_token(request.headers(), token) => {
+            Some((StatusCode::UNAUTHORIZED, "a token is needed: Authorization: Bearer TOKEN"))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a Host header is an address, `localhost` or a name that was permitted.
+fn is_ours(settings: &Settings, host: &str) -> bool {
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _port)) => address,
+        None => host.split(':').next().unwrap_or(host),
+    };
+    name.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || settings.names.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Whether the request has the token. The time that this takes does not depend on where they
+/// differ.
+fn has_token(headers: &HeaderMap, token: &str) -> bool {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(given) = given.and_then(|value| value.strip_prefix("Bearer ")) else { return false };
+    let differ = given.bytes().zip(token.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b));
+    given.len() == token.len() && differ == 0
+}
+
+fn text(kind: &'static str, content: impl IntoResponse) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], content).into_response()
+}
+
+fn document(value: &Value) -> Response {
+    text(JSON, value.to_string())
+}
+
+fn bad_request(problem: &str) -> Response {
+    (StatusCode::BAD_REQUEST, format!("{problem}\n")).into_response()
+}
+
+type Parameters = Query<HashMap<String, String>>;
+
+async fn metrics(State(board): State<Arc<Board>>) -> Response {
+    let metrics = Metrics::of(&board.statistics());
+    text("text/plain; version=0.0.4; charset=utf-8", metrics.text())
+}
+
+async fn health(State(board): State<Arc<Board>>) -> Response {
+    let health = board.health();
+    let status = if health.is_good() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, health.text()).into_response()
+}
+
+async fn statistics(State(board): State<Arc<Board>>) -> Response {
+    document(&board.statistics())
+}
+
+async fn summary(State(board): State<Arc<Board>>) -> Response {
+    document(&board.summary())
+}
+
+async fn series(State(board): State<Arc<Board>>, Query(asked): Parameters) -> Response {
+    match Span::parse(asked.get("span").map(String::as_str)) {
+        Ok(span) => document(&board.series(span)),
+        Err(problem) => bad_request(&problem),
+    }
+}
+
+async fn top(State(board): State<Arc<Board>>, Query(asked): Parameters) -> Response {
+    let get = |name: &str| asked.get(name).map(String::as_str);
+    match Ranking::parse(get("of"), get("by"), get("span"), get("size")) {
+        Ok(ranking) => document(&board.top(&ranking)),
+        Err(problem) => bad_request(&problem),
+    }
+}
+
+async fn flows(State(board): State<Arc<Board>>, Query(asked): Parameters) -> Response {
+    let get = |name: &str| asked.get(name).map(String::as_str);
+    match Search::parse(get("q"), get("size")) {
+        Ok(search) => document(&board.flows(&search)),
+        Err(problem) => bad_request(&problem),
+    }
+}
+
+async fn alerts(State(board): State<Arc<Board>>) -> Response {
+    document(&json!({ "alerts": board.alerts() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        let listen = "127.0.0.1:0".parse().expect("an address");
+        Settings { listen, names: vec!["probe.example".to_owned()], token: None }
+    }
+
+    #[test]
+    fn foreign_names_are_refused() {
+        for host in ["127.0.0.1:9108", "[::1]:9108", "localhost", "LOCALHOST:1", "probe.example:1"]
+        {
+            assert!(is_ours(&settings(), host), "{host}");
+        }
+        for host in ["attacker.example:9108", "localhost.attacker.example", "", ":9108", "[x]:1"] {
+            assert!(!is_ours(&settings(), host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_compared_whole() {
+        let with = |value: &'static str| {
+            HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(value))])
+        };
+        assert!(has_token(&with("Bearer secret"), "secret"));
+        for wrong in ["Bearer secre", "Bearer secrets", "Bearer sEcret", "secret", "Bearer "] {
+            assert!(!has_token(&with(wrong), "secret"), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Who has the most: sources, destinations, conversations, ports, interfaces.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use flow::FlowKey;
+use serde_json::{Value, json};
+
+use crate::flows::{LatestFlows, protocol_name};
+use crate::series::Span;
+
+/// Rows of an answer: by default, and at most.
+const SIZE: usize = 10;
+const SIZE_MAX: usize = 100;
+
+/// A list that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ranking {
+    of: Of,
+    by: By,
+    span: Span,
+    size: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Of {
+    Source,
+    Destination,
+    Conversation,
+    Port,
+    Interface,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Octets,
+    Packets,
+    Flows,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    octets: u64,
+    packets: u64,
+    flows: u64,
+}
+
+impl Ranking {
+    /// # Errors
+    ///
+    /// A word has no meaning, or the size is out of its range; in one sentence.
+    pub(crate) fn parse(
+        of: Option<&str>,
+        by: Option<&str>,
+        span: Option<&str>,
+        size: Option<&str>,
+    ) -> Result<Self, String> {
+        let of = match of.unwrap_or("source") {
+            "source" => Of::Source,
+            "destination" => Of::Destination,
+            "conversation" => Of::Conversation,
+            "port" => Of::Port,
+            "interface" => Of::Interface,
+            _ => {
+                return Err("of is source, destination, conversation, port or interface".to_owned());
+            }
+        };
+        let by = match by.unwrap_or("octets") {
+            "octets" => By::Octets,
+            "packets" => By::Packets,
+            "flows" => By::Flows,
+            _ => return Err("by is octets, packets or flows".to_owned()),
+        };
+        let size = match size.map(str::parse) {
+            None => SIZE,
+            Some(Ok(size @ 1..=SIZE_MAX)) => size,
+            Some(_) => return Err(format!("size is a number from 1 to {SIZE_MAX}")),
+        };
+        Ok(Self { of, by, span: Span::parse(span)?, size })
+    }
+
+    /// The list over these flows.
+    pub(crate) fn of(&self, flows: &LatestFlows) -> Value {
+        let mut sums: HashMap<FlowKey, Sum> = HashMap::new();
+        let mut whole = Sum::default();
+        let (mut latest, mut since, mut count) = (None, None, 0_u64);
+        for record in flows.iter() {
+            let end = record.end.as_millis();
+            let latest = *latest.get_or_insert(end);
+            if end + self.span.seconds * 1000 < latest {
+                continue;
+            }
+            since = Some(since.map_or(end, |since: u64| since.min(end)));
+            count += 1;
+            let key = self.key(&record.key);
+            for sum in [sums.entry(key).or_default(), &mut whole] {
+                sum.octets += record.octets;
+                sum.packets += record.packets;
+                sum.flows += 1;
+            }
+        }
+        let mut list: Vec<_> = sums.into_iter().collect();
+        list.sort_unstable_by_key(|(key, sum)| (Reverse(self.order(sum)), *key));
+        let rows = list.iter().take(self.size).map(|(key, sum)| {
+            json!({
+                "name": self.name(key),
+                "octets": sum.octets,
+                "packets": sum.packets,
+                "flows": sum.flows,
+            })
+        });
+        json!({
+            "rows": rows.collect::<Vec<_>>(),
+            "all": { "octets": whole.octets, "packets": whole.packets, "flows": whole.flows },
+            "different": list.len(),
+            "records": count,
+            "since": since,
+        })
+    }
+
+    fn order(&self, sum: &Sum) -> (u64, u64) {
+        match self.by {
+            By::Octets => (sum.octets, sum.packets),
+            By::Packets => (sum.packets, sum.octets),
+            By::Flows => (sum.flows, sum.octets),
+        }
+    }
+
+    /// The part of a flow key that the list is of; all else is 0.
+    fn key(&self, key: &FlowKey) -> FlowKey {
+        let nothing = FlowKey {
+            source: [0; 16],
+            destination: [0; 16],
+            source_port: 0,
+            destination_port: 0,
+            protocol: 0,
+            type_of_service: 0,
+            interface: 0,
+            ip_version: key.ip_version,
+        };
+        match self.of {
+            Of::Source => FlowKey { source: key.source, ..nothing },
+            Of::Destination => FlowKey { destination: key.destination, ..nothing },
+            Of::Conversation => {
+                let (source, destination) = if key.source <= key.destination {
+                    (key.source, key.destination)
+                } else {
+                    (key.destination, key.source)
+                };
+                FlowKey { source, destination, ..nothing }
+            }
+            Of::Port => FlowKey {
+                destination_port: key.destination_port,
+                protocol: key.protocol,
+                ip_version: flow::IpVersion::V4,
+                ..nothing
+            },
+            Of::Interface => {
+                FlowKey { interface: key.interface, ip_version: flow::IpVersion::V4, ..nothing }
+            }
+        }
+    }
+
+    fn name(&self, key: &FlowKey) -> String {
+        match self.of {
+            Of::Source => key.source_address().to_string(),
+            Of::Destination => key.destination_address().to_string(),
+            Of::Conversation => {
+                format!("{} \u{2194} {}", key.source_address(), key.destination_address())
+            }
+            Of::Port => format!("{} {}", protocol_name(key.protocol), key.destination_port),
+            Of::Interface => key.interface.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flows::tests::record;
+
+    fn list(of: &str, by: &str, span: &str) -> Value {
+        let mut answer = record(0, 9_000, 5);
+        std::mem::swap(&mut answer.key.source, &mut answer.key.destination);
+        std::mem::swap(&mut answer.key.source_port, &mut answer.key.destination_port);
+        let mut flows = LatestFlows::new();
+        [answer, record(0, 10_000, 2), record(0, 400_000, 1)].iter().for_each(|it| flows.add(it));
+        let ranking = Ranking::parse(Some(of), Some(by), Some(span), None).expect("a ranking");
+        ranking.of(&flows)
+    }
+
+    #[test]
+    fn both_directions_of_a_conversation_are_one() {
+        let all = list("conversation", "octets", "15m");
+        assert_eq!(all["rows"][0]["name"], "10.0.0.1 \u{2194} 10.0.0.2");
+        assert_eq!(all["rows"][0]["packets"], 8);
+        assert_eq!(all["different"], 1);
+    }
+
+    #[test]
+    fn order_and_span_are_those_asked_for() {
+        let by_octets = list("source", "octets", "15m");
+        assert_eq!(by_octets["rows"][0]["name"], "10.0.0.2");
+        let by_flows = list("source", "flows", "15m");
+        assert_eq!(by_flows["rows"][0]["name"], "10.0.0.1");
+        assert_eq!(by_flows["all"]["packets"], 8);
+        let recent = list("port", "packets", "5m");
+        assert_eq!(recent["records"], 1);
+        assert_eq!(recent["rows"][0]["name"], "tcp 80");
+    }
+}
