@@ -68,8 +68,8 @@ impl Hosts {
         };
     }
 
-    /// The host has failed. The pause is a random part of a time that doubles with each failure, or
-    /// what the host asks for, at most [`PAUSE_MAX`]. `part` is from 0 to 1.
+    /// The host has failed. The pause is a random part of a time that doubles with each failure, and
+    /// no shorter than the host asks for, at most [`PAUSE_MAX`]. `part` is from 0 to 1.
     pub(super) fn failed(
         &mut self,
         index: HostIndex,
@@ -79,7 +79,7 @@ impl Hosts {
     ) {
         let host = &mut self.hosts[index];
         let longest = PAUSE.saturating_mul(1 << host.failures.min(6)).min(PAUSE_MAX);
-        let pause = asked.unwrap_or_else(|| longest.mul_f64(part.clamp(0.05, 1.0)));
+        let pause = longest.mul_f64(part.clamp(0.05, 1.0)).max(asked.unwrap_or_default());
         host.failures = host.failures.saturating_add(1);
         host.pause_end = now.checked_add(pause.min(PAUSE_MAX));
     }
@@ -126,5 +126,9 @@ mod tests {
         assert_eq!(hosts.pick(now), Err(now + 7 * SECOND));
         hosts.failed(0, now, Some(7000 * SECOND), 0.5);
         assert_eq!(hosts.pick(now), Err(now + 60 * SECOND));
+        // It cannot be asked without a pause.
+        let mut hosts = Hosts::new(1);
+        hosts.failed(0, now, Some(Duration::ZERO), 0.5);
+        assert_eq!(hosts.pick(now), Err(now + SECOND / 2));
     }
 }
