@@ -1,22 +1,16 @@
 //! Documents of replays into real engines: each arrives once, whatever happens to the engine.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::kind::Kind;
-use crate::support::capture::{Captured, pcap};
-use crate::support::packet::{ethernet, ipv4, udp};
+use crate::replay::{self, Replay, assert_accounted, capture, replay, stream};
 use crate::support::{self, Run};
-
-/// How long a replay may take, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The index template of the program, for the data streams of one test, where no unknown field is
 /// taken. The engines of tests have no constant_keyword: it comes with a licence.
@@ -30,59 +24,20 @@ fn strict_template(namespace: &str) -> Value {
     template
 }
 
-fn stream(namespace: &str) -> String {
-    format!("logs-netflow.log-{namespace}")
-}
-
 fn prepare(client: &Client, namespace: &str) {
     client.put_index_template(namespace, &strict_template(namespace));
 }
 
 /// The output into an engine, with settings beside the namespace.
 fn output(urls: &[String], namespace: &str, settings: &str) -> String {
-    let hosts: Vec<_> = urls.iter().map(|url| url.trim_start_matches("http://")).collect();
-    format!("elastic+http://{}?namespace={namespace}{settings}", hosts.join(","))
-}
-
-/// A capture of so many flows of one packet, each over ports of its own.
-fn capture(folder: &tempfile::TempDir, flows: u32) -> PathBuf {
-    let packet = |number: u32| {
-        let [_, high, middle, low] = number.to_be_bytes();
-        let size = u16::try_from(number % 100).unwrap();
-        let ip = ipv4([10, high, middle, low], [192, 0, 2, 1], 17, &udp(1000, 53, size.into()));
-        Captured::at(1_700_000_000_000 + u64::from(number) / 10, ethernet(&ip))
-    };
-    support::write(folder, "flows.pcap", &pcap(&(0..flows).map(packet).collect::<Vec<_>>()))
-}
-
-fn replay(file: &Path, output: &str) -> Run {
-    support::run(["-r", file.to_str().unwrap(), "-o", output, "--stats", "json"])
-}
-
-fn start(file: &Path, output: &str) -> Child {
-    let mut command = support::flowprobe();
-    command.args(["-r", file.to_str().unwrap(), "-o", output, "--stats", "json"]);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().expect("the program starts")
-}
-
-fn end(mut child: Child) -> Run {
-    let begin = Instant::now();
-    while child.try_wait().expect("a child can be asked").is_none() {
-        if begin.elapsed() > PATIENCE {
-            drop(child.kill());
-            panic!("it does not end");
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    support::finished(child.wait_with_output().expect("it had output"))
+    replay::output(urls, &format!("namespace={namespace}{settings}"))
 }
 
 /// The engine has what the replay has metered, once.
 #[track_caller]
 fn assert_complete(client: &Client, namespace: &str, run: &Run) {
     assert_eq!(run.status, 0, "{}", run.stderr);
-    run.assert_conservation();
+    assert_accounted(run);
     let stream = stream(namespace);
     client.refresh(&stream);
     let delivered = run.count("outputs.0.sent.records");
@@ -131,7 +86,7 @@ fn engine_that_crashes_in_the_middle_of_a_replay_has_all_in_the_end() {
     let folder = support::scratch();
     let file = capture(&folder, 60_000);
     let output = output(&[engine.url()], "crash", "&batch=200k&gzip=0");
-    let child = start(&file, &output);
+    let child = Replay::start(&file, &output);
     for round in 0..2 {
         thread::sleep(Duration::from_millis(1500));
         if round == 0 {
@@ -142,7 +97,7 @@ fn engine_that_crashes_in_the_middle_of_a_replay_has_all_in_the_end() {
         thread::sleep(Duration::from_millis(500));
         engine.restart();
     }
-    let run = end(child);
+    let run = child.end();
     assert_complete(&engine.client(), "crash", &run);
     assert!(run.count("outputs.0.errors") > 0, "it noticed: {}", run.stats);
 }
@@ -159,12 +114,12 @@ fn read_only_index_takes_all_once_it_is_lifted() {
     let settings = format!("/{}/_settings", stream("block"));
     client.put(&settings, &json!({"index.blocks.write": true})).done();
     let file = capture(&folder, 5000);
-    let child = start(&file, &output);
+    let child = Replay::start(&file, &output);
     thread::sleep(Duration::from_secs(2));
     client.put(&settings, &json!({"index.blocks.write": null})).done();
-    let run = end(child);
+    let run = child.end();
     assert_eq!(run.status, 0, "{}", run.stderr);
-    run.assert_conservation();
+    assert_accounted(&run);
     client.refresh(&stream("block"));
     let sent = [&first, &run].map(|run| run.count("outputs.0.sent.records"));
     assert_eq!(client.count(&stream("block")), sent.iter().sum::<u64>());
@@ -182,7 +137,7 @@ fn cluster_with_a_short_queue_takes_all() {
     let folder = support::scratch();
     let file = capture(&folder, 20_000);
     let output = output(&[engine.url()], "queue", "&batch=500k&connections=32&gzip=0");
-    let run = end(start(&file, &output));
+    let run = replay(&file, &output);
     assert_complete(&client, "queue", &run);
     assert!(run.count("outputs.0.retried") > 0, "the queue was full: {}", run.stats);
 }
@@ -201,7 +156,7 @@ fn documents_that_do_not_fit_are_kept_with_the_reason() {
     let settings = format!("&dead-letter={}", kept.display());
     let file = support::root().join("tests/data/office.pcap");
     let run = replay(&file, &output(&[engine.url()], "conflict", &settings));
-    run.assert_conservation();
+    assert_accounted(&run);
     let dead = run.count("outputs.0.dead_lettered.records");
     assert!(dead > 0, "{}", run.stats);
     let lines = fs::read_to_string(kept).unwrap();

@@ -3,10 +3,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answers;
 mod client;
 mod delivery;
 mod engine;
 mod engines;
 mod install;
 mod kind;
+mod replay;
 mod scripted;

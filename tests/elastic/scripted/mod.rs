@@ -104,6 +104,11 @@ impl Server {
         self.shared.lock().bulk.refuse(rule);
     }
 
+    /// Bodies of more octets, before compression, are answered with the status 413.
+    pub fn limit_bodies(&self, octets: usize) {
+        self.shared.lock().bulk.limit_bodies(octets);
+    }
+
     /// The requests so far, in the order in which they were read.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.lock().requests.clone()
