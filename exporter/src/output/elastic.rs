@@ -74,8 +74,11 @@ const PASSWORD_FILE: Setting =
 const API_KEY_FILE: Setting =
     Setting::path("api-key-file", "file with an API key: ID:KEY, or that in Base64");
 
+/// Without a password, which others would see in the list of processes.
 const PROXY: Setting =
-    Setting::text("proxy", "URL of a proxy; that of the environment by default", |_| true);
+    Setting::text("proxy", "URL of a proxy; that of the environment by default", |text| {
+        !text.contains('@')
+    });
 
 const GZIP: Setting =
     Setting::number("gzip", "compression of requests; 0 is none", 0..=9).default("1");

@@ -5,6 +5,7 @@
 mod bulk;
 mod checks;
 mod filter;
+mod proxy;
 mod request;
 mod step;
 
@@ -20,6 +21,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 pub use bulk::{Bulk, Item, Refusal};
+pub use proxy::Proxy;
 pub use request::Request;
 use request::{Head, read_body};
 pub use step::{Answer, Manner, Step};
