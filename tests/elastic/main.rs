@@ -5,6 +5,7 @@ mod support;
 
 mod answers;
 mod client;
+mod concurrency;
 mod delivery;
 mod engine;
 mod engines;
