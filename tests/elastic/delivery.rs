@@ -79,60 +79,127 @@ fn replay_twice_is_there_once_in_opensearch() {
     check_replay(Kind::OpenSearch2, "twice");
 }
 
+/// Each kind of document fits the index template, which takes no unknown field.
+fn check_documents(kind: Kind) {
+    let Some(engine) = Engine::shared(kind) else { return };
+    let client = engine.client();
+    prepare(&client, "kinds");
+    let folder = support::root().join("tests/data/wire");
+    let mut lines = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|kind| kind == "json") {
+            let document: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+            let action = json!({"create": {"_index": stream("kinds")}});
+            lines += &format!("{action}\n{document}\n");
+        }
+    }
+    let reply = client.bulk(lines);
+    let statuses = reply.item_statuses();
+    assert!(statuses.len() > 3 && statuses.iter().all(|&status| status == 201), "{reply:?}");
+    let unknown = json!({"@timestamp": "2026-11-23T08:00:00Z", "netflow": {"unknown": 1}});
+    let action = json!({"create": {"_index": stream("kinds")}});
+    assert_eq!(client.bulk(format!("{action}\n{unknown}\n")).item_statuses(), [400]);
+}
+
 #[test]
-fn engine_that_crashes_in_the_middle_of_a_replay_has_all_in_the_end() {
-    let Some(mut engine) = Engine::start(Kind::Elasticsearch8) else { return };
+fn each_kind_of_document_fits_the_template() {
+    check_documents(Kind::Elasticsearch8);
+    check_documents(Kind::OpenSearch2);
+}
+
+fn check_crashes(kind: Kind) {
+    let Some(mut engine) = Engine::start(kind) else { return };
     prepare(&engine.client(), "crash");
     let folder = support::scratch();
     let file = capture(&folder, 60_000);
     let output = output(&[engine.url()], "crash", "&batch=200k&gzip=0");
-    let child = Replay::start(&file, &output);
-    for round in 0..2 {
+    let replay = Replay::start(&file, &output);
+    for crash in [Engine::kill, Engine::stop] {
         thread::sleep(Duration::from_millis(1500));
-        if round == 0 {
-            engine.kill()
-        } else {
-            engine.stop()
-        }
+        crash(&mut engine);
         thread::sleep(Duration::from_millis(500));
         engine.restart();
     }
-    let run = child.end();
+    let run = replay.end();
     assert_complete(&engine.client(), "crash", &run);
     assert!(run.count("outputs.0.errors") > 0, "it noticed: {}", run.stats);
 }
 
 #[test]
-fn read_only_index_takes_all_once_it_is_lifted() {
-    let Some(engine) = Engine::shared(Kind::Elasticsearch8) else { return };
-    let client = engine.client();
-    prepare(&client, "block");
-    let folder = support::scratch();
-    let output = output(&[engine.url()], "block", "");
-    // The stream exists before it is blocked.
-    let first = replay(&support::root().join("tests/data/interfaces.pcapng"), &output);
-    let settings = format!("/{}/_settings", stream("block"));
-    client.put(&settings, &json!({"index.blocks.write": true})).done();
-    let file = capture(&folder, 5000);
-    let child = Replay::start(&file, &output);
-    thread::sleep(Duration::from_secs(2));
-    client.put(&settings, &json!({"index.blocks.write": null})).done();
-    let run = child.end();
-    assert_eq!(run.status, 0, "{}", run.stderr);
-    assert_accounted(&run);
-    client.refresh(&stream("block"));
-    let sent = [&first, &run].map(|run| run.count("outputs.0.sent.records"));
-    assert_eq!(client.count(&stream("block")), sent.iter().sum::<u64>());
-    assert!(run.count("outputs.0.errors") > 0, "it was blocked: {}", run.stats);
+fn engine_that_crashes_in_the_middle_of_a_replay_has_all_in_the_end() {
+    check_crashes(Kind::Elasticsearch8);
 }
 
 #[test]
-fn cluster_with_a_short_queue_takes_all() {
-    let settings = ["thread_pool.write.queue_size=6", "thread_pool.write.size=1"];
-    let Some(engine) = Engine::start_with(Kind::Elasticsearch8, 1, &settings) else { return };
+fn engine_that_crashes_in_the_middle_of_a_replay_has_all_in_the_end_in_opensearch() {
+    check_crashes(Kind::OpenSearch2);
+}
+
+/// Checks that a stream which takes nothing for a time has all in the end. `block` begins and ends
+/// that time.
+fn check_block(client: &Client, url: &str, namespace: &str, block: impl Fn(&Client, bool)) {
+    prepare(client, namespace);
+    let folder = support::scratch();
+    let output = output(&[url.to_owned()], namespace, "");
+    // The stream exists before it is blocked.
+    let first = replay(&support::root().join("tests/data/interfaces.pcapng"), &output);
+    block(client, true);
+    let replay = Replay::start(&capture(&folder, 5000), &output);
+    thread::sleep(Duration::from_secs(2));
+    block(client, false);
+    let run = replay.end();
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    assert_accounted(&run);
+    client.refresh(&stream(namespace));
+    let sent = [&first, &run].map(|run| run.count("outputs.0.sent.records"));
+    assert_eq!(client.count(&stream(namespace)), sent.iter().sum::<u64>());
+    assert!(run.count("outputs.0.errors") > 0, "it was blocked: {}", run.stats);
+}
+
+/// Blocks the stream of a namespace, as a person or a disk that is nearly full does.
+fn block_index(client: &Client, namespace: &str, block: &str, is_blocked: bool) {
+    let value = if is_blocked { json!(true) } else { Value::Null };
+    let settings = json!({format!("index.blocks.{block}"): value});
+    client.put(&format!("/{}/_settings", stream(namespace)), &settings).done();
+}
+
+fn check_blocks_of_the_index(kind: Kind) {
+    let Some(engine) = Engine::shared(kind) else { return };
+    for block in ["write", "read_only", "read_only_allow_delete"] {
+        let set = |client: &Client, is_blocked| block_index(client, block, block, is_blocked);
+        check_block(&engine.client(), &engine.url(), block, set);
+    }
+}
+
+#[test]
+fn read_only_index_takes_all_once_it_is_lifted() {
+    check_blocks_of_the_index(Kind::Elasticsearch8);
+}
+
+#[test]
+fn read_only_index_takes_all_once_it_is_lifted_in_opensearch() {
+    check_blocks_of_the_index(Kind::OpenSearch2);
+}
+
+#[test]
+fn read_only_cluster_takes_all_once_it_is_lifted() {
+    let Some(engine) = Engine::start(Kind::Elasticsearch8) else { return };
+    check_block(&engine.client(), &engine.url(), "readonly", |client, is_blocked| {
+        let value = if is_blocked { json!(true) } else { Value::Null };
+        let settings = json!({"persistent": {"cluster.blocks.read_only": value}});
+        client.put("/_cluster/settings", &settings).done();
+    });
+}
+
+/// Checks that all arrives where the engine refuses what its queue has no room for.
+fn check_short_queue(kind: Kind, queue: u32, shards: u32) {
+    let queue = format!("thread_pool.write.queue_size={queue}");
+    let settings = [queue.as_str(), "thread_pool.write.size=1"];
+    let Some(engine) = Engine::start_with(kind, 1, &settings) else { return };
     let client = engine.client();
     let mut template = strict_template("queue");
-    template["template"]["settings"]["index"]["number_of_shards"] = json!(8);
+    template["template"]["settings"]["index"]["number_of_shards"] = json!(shards);
     client.put_index_template("queue", &template);
     let folder = support::scratch();
     let file = capture(&folder, 20_000);
@@ -140,6 +207,19 @@ fn cluster_with_a_short_queue_takes_all() {
     let run = replay(&file, &output);
     assert_complete(&client, "queue", &run);
     assert!(run.count("outputs.0.retried") > 0, "the queue was full: {}", run.stats);
+}
+
+#[test]
+fn cluster_with_a_short_queue_takes_all() {
+    // Documents of a request are refused, and whole requests.
+    check_short_queue(Kind::Elasticsearch8, 6, 8);
+}
+
+#[test]
+fn cluster_with_a_queue_of_one_takes_all() {
+    // Each request is for 2 shards: one of them is refused.
+    check_short_queue(Kind::Elasticsearch8, 1, 2);
+    check_short_queue(Kind::OpenSearch2, 1, 2);
 }
 
 #[test]
