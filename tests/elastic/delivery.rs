@@ -14,7 +14,7 @@ use crate::support::{self, Run};
 
 /// The index template of the program, for the data streams of one test, where no unknown field is
 /// taken. The engines of tests have no constant_keyword: it comes with a licence.
-fn strict_template(namespace: &str) -> Value {
+pub fn strict_template(namespace: &str) -> Value {
     let template = exporter::index_template().to_string();
     let template = template.replace("constant_keyword", "keyword");
     let mut template: Value = serde_json::from_str(&template).unwrap();

@@ -5,6 +5,7 @@ mod support;
 
 mod answers;
 mod client;
+mod cluster;
 mod concurrency;
 mod delivery;
 mod engine;

@@ -78,6 +78,12 @@ impl Replay {
         self.child.id()
     }
 
+    /// Ends it at once, as a crash does. It has not ended before.
+    pub fn kill(mut self) {
+        let ended = self.child.try_wait().expect("a child can be asked");
+        assert!(ended.is_none(), "it has ended: {}", fs::read_to_string(&self.stderr).unwrap());
+    }
+
     /// Waits for its end, which comes within [`PATIENCE`].
     pub fn end(self) -> Run {
         self.end_within(PATIENCE).0
