@@ -1,4 +1,4 @@
-//! How many requests are under way: as many as help, and fewer while the cluster has too much to do.
+//! How many requests are under way: as many as help, and fewer while a cluster has too much to do.
 
 use std::thread;
 use std::time::{Duration, Instant};
