@@ -1,26 +1,20 @@
 //! Documents of replays into real engines: each arrives once, whatever happens to the engine.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::kind::Kind;
-use crate::support::capture::{Captured, pcap};
-use crate::support::packet::{ethernet, ipv4, udp};
+use crate::replay::{self, Replay, assert_accounted, capture, replay, stream};
 use crate::support::{self, Run};
-
-/// How long a replay may take, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The index template of the program, for the data streams of one test, where no unknown field is
 /// taken. The engines of tests have no constant_keyword: it comes with a licence.
-fn strict_template(namespace: &str) -> Value {
+pub fn strict_template(namespace: &str) -> Value {
     let template = exporter::index_template().to_string();
     let template = template.replace("constant_keyword", "keyword");
     let mut template: Value = serde_json::from_str(&template).unwrap();
@@ -30,59 +24,20 @@ fn strict_template(namespace: &str) -> Value {
     template
 }
 
-fn stream(namespace: &str) -> String {
-    format!("logs-netflow.log-{namespace}")
-}
-
 fn prepare(client: &Client, namespace: &str) {
     client.put_index_template(namespace, &strict_template(namespace));
 }
 
 /// The output into an engine, with settings beside the namespace.
 fn output(urls: &[String], namespace: &str, settings: &str) -> String {
-    let hosts: Vec<_> = urls.iter().map(|url| url.trim_start_matches("http://")).collect();
-    format!("elastic+http://{}?namespace={namespace}{settings}", hosts.join(","))
-}
-
-/// A capture of so many flows of one packet, each over ports of its own.
-fn capture(folder: &tempfile::TempDir, flows: u32) -> PathBuf {
-    let packet = |number: u32| {
-        let [_, high, middle, low] = number.to_be_bytes();
-        let size = u16::try_from(number % 100).unwrap();
-        let ip = ipv4([10, high, middle, low], [192, 0, 2, 1], 17, &udp(1000, 53, size.into()));
-        Captured::at(1_700_000_000_000 + u64::from(number) / 10, ethernet(&ip))
-    };
-    support::write(folder, "flows.pcap", &pcap(&(0..flows).map(packet).collect::<Vec<_>>()))
-}
-
-fn replay(file: &Path, output: &str) -> Run {
-    support::run(["-r", file.to_str().unwrap(), "-o", output, "--stats", "json"])
-}
-
-fn start(file: &Path, output: &str) -> Child {
-    let mut command = support::flowprobe();
-    command.args(["-r", file.to_str().unwrap(), "-o", output, "--stats", "json"]);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().expect("the program starts")
-}
-
-fn end(mut child: Child) -> Run {
-    let begin = Instant::now();
-    while child.try_wait().expect("a child can be asked").is_none() {
-        if begin.elapsed() > PATIENCE {
-            drop(child.kill());
-            panic!("it does not end");
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    support::finished(child.wait_with_output().expect("it had output"))
+    replay::output(urls, &format!("namespace={namespace}{settings}"))
 }
 
 /// The engine has what the replay has metered, once.
 #[track_caller]
 fn assert_complete(client: &Client, namespace: &str, run: &Run) {
     assert_eq!(run.status, 0, "{}", run.stderr);
-    run.assert_conservation();
+    assert_accounted(run);
     let stream = stream(namespace);
     client.refresh(&stream);
     let delivered = run.count("outputs.0.sent.records");
@@ -124,67 +79,147 @@ fn replay_twice_is_there_once_in_opensearch() {
     check_replay(Kind::OpenSearch2, "twice");
 }
 
+/// Each kind of document fits the index template, which takes no unknown field.
+fn check_documents(kind: Kind) {
+    let Some(engine) = Engine::shared(kind) else { return };
+    let client = engine.client();
+    prepare(&client, "kinds");
+    let folder = support::root().join("tests/data/wire");
+    let mut lines = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|kind| kind == "json") {
+            let document: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+            let action = json!({"create": {"_index": stream("kinds")}});
+            lines += &format!("{action}\n{document}\n");
+        }
+    }
+    let reply = client.bulk(lines);
+    let statuses = reply.item_statuses();
+    assert!(statuses.len() > 3 && statuses.iter().all(|&status| status == 201), "{reply:?}");
+    let unknown = json!({"@timestamp": "2026-11-23T08:00:00Z", "netflow": {"unknown": 1}});
+    let action = json!({"create": {"_index": stream("kinds")}});
+    assert_eq!(client.bulk(format!("{action}\n{unknown}\n")).item_statuses(), [400]);
+}
+
 #[test]
-fn engine_that_crashes_in_the_middle_of_a_replay_has_all_in_the_end() {
-    let Some(mut engine) = Engine::start(Kind::Elasticsearch8) else { return };
+fn each_kind_of_document_fits_the_template() {
+    check_documents(Kind::Elasticsearch8);
+    check_documents(Kind::OpenSearch2);
+}
+
+fn check_crashes(kind: Kind) {
+    let Some(mut engine) = Engine::start(kind) else { return };
     prepare(&engine.client(), "crash");
     let folder = support::scratch();
     let file = capture(&folder, 60_000);
     let output = output(&[engine.url()], "crash", "&batch=200k&gzip=0");
-    let child = start(&file, &output);
-    for round in 0..2 {
+    let replay = Replay::start(&file, &output);
+    for crash in [Engine::kill, Engine::stop] {
         thread::sleep(Duration::from_millis(1500));
-        if round == 0 {
-            engine.kill()
-        } else {
-            engine.stop()
-        }
+        crash(&mut engine);
         thread::sleep(Duration::from_millis(500));
         engine.restart();
     }
-    let run = end(child);
+    let run = replay.end();
     assert_complete(&engine.client(), "crash", &run);
     assert!(run.count("outputs.0.errors") > 0, "it noticed: {}", run.stats);
 }
 
 #[test]
-fn read_only_index_takes_all_once_it_is_lifted() {
-    let Some(engine) = Engine::shared(Kind::Elasticsearch8) else { return };
-    let client = engine.client();
-    prepare(&client, "block");
-    let folder = support::scratch();
-    let output = output(&[engine.url()], "block", "");
-    // The stream exists before it is blocked.
-    let first = replay(&support::root().join("tests/data/interfaces.pcapng"), &output);
-    let settings = format!("/{}/_settings", stream("block"));
-    client.put(&settings, &json!({"index.blocks.write": true})).done();
-    let file = capture(&folder, 5000);
-    let child = start(&file, &output);
-    thread::sleep(Duration::from_secs(2));
-    client.put(&settings, &json!({"index.blocks.write": null})).done();
-    let run = end(child);
-    assert_eq!(run.status, 0, "{}", run.stderr);
-    run.assert_conservation();
-    client.refresh(&stream("block"));
-    let sent = [&first, &run].map(|run| run.count("outputs.0.sent.records"));
-    assert_eq!(client.count(&stream("block")), sent.iter().sum::<u64>());
-    assert!(run.count("outputs.0.errors") > 0, "it was blocked: {}", run.stats);
+fn engine_that_crashes_in_the_middle_of_a_replay_has_all_in_the_end() {
+    check_crashes(Kind::Elasticsearch8);
 }
 
 #[test]
-fn cluster_with_a_short_queue_takes_all() {
-    let settings = ["thread_pool.write.queue_size=6", "thread_pool.write.size=1"];
-    let Some(engine) = Engine::start_with(Kind::Elasticsearch8, 1, &settings) else { return };
+fn engine_that_crashes_in_the_middle_of_a_replay_has_all_in_the_end_in_opensearch() {
+    check_crashes(Kind::OpenSearch2);
+}
+
+/// Checks that a stream which takes nothing for a time has all in the end. `block` begins and ends
+/// that time.
+fn check_block(client: &Client, url: &str, namespace: &str, block: impl Fn(&Client, bool)) {
+    prepare(client, namespace);
+    let folder = support::scratch();
+    let output = output(&[url.to_owned()], namespace, "");
+    // The stream exists before it is blocked.
+    let first = replay(&support::root().join("tests/data/interfaces.pcapng"), &output);
+    block(client, true);
+    let replay = Replay::start(&capture(&folder, 5000), &output);
+    thread::sleep(Duration::from_secs(2));
+    block(client, false);
+    let run = replay.end();
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    assert_accounted(&run);
+    client.refresh(&stream(namespace));
+    let sent = [&first, &run].map(|run| run.count("outputs.0.sent.records"));
+    assert_eq!(client.count(&stream(namespace)), sent.iter().sum::<u64>());
+    assert!(run.count("outputs.0.errors") > 0, "it was blocked: {}", run.stats);
+}
+
+/// Blocks the stream of a namespace, as a person or a disk that is nearly full does.
+fn block_index(client: &Client, namespace: &str, block: &str, is_blocked: bool) {
+    let value = if is_blocked { json!(true) } else { Value::Null };
+    let settings = json!({format!("index.blocks.{block}"): value});
+    client.put(&format!("/{}/_settings", stream(namespace)), &settings).done();
+}
+
+fn check_blocks_of_the_index(kind: Kind) {
+    let Some(engine) = Engine::shared(kind) else { return };
+    for block in ["write", "read_only", "read_only_allow_delete"] {
+        let set = |client: &Client, is_blocked| block_index(client, block, block, is_blocked);
+        check_block(&engine.client(), &engine.url(), block, set);
+    }
+}
+
+#[test]
+fn read_only_index_takes_all_once_it_is_lifted() {
+    check_blocks_of_the_index(Kind::Elasticsearch8);
+}
+
+#[test]
+fn read_only_index_takes_all_once_it_is_lifted_in_opensearch() {
+    check_blocks_of_the_index(Kind::OpenSearch2);
+}
+
+#[test]
+fn read_only_cluster_takes_all_once_it_is_lifted() {
+    let Some(engine) = Engine::start(Kind::Elasticsearch8) else { return };
+    check_block(&engine.client(), &engine.url(), "readonly", |client, is_blocked| {
+        let value = if is_blocked { json!(true) } else { Value::Null };
+        let settings = json!({"persistent": {"cluster.blocks.read_only": value}});
+        client.put("/_cluster/settings", &settings).done();
+    });
+}
+
+/// Checks that all arrives where the engine refuses what its queue has no room for.
+fn check_short_queue(kind: Kind, queue: u32, shards: u32) {
+    let queue = format!("thread_pool.write.queue_size={queue}");
+    let settings = [queue.as_str(), "thread_pool.write.size=1"];
+    let Some(engine) = Engine::start_with(kind, 1, &settings) else { return };
     let client = engine.client();
     let mut template = strict_template("queue");
-    template["template"]["settings"]["index"]["number_of_shards"] = json!(8);
+    template["template"]["settings"]["index"]["number_of_shards"] = json!(shards);
     client.put_index_template("queue", &template);
     let folder = support::scratch();
     let file = capture(&folder, 20_000);
     let output = output(&[engine.url()], "queue", "&batch=500k&connections=32&gzip=0");
-    let run = end(start(&file, &output));
+    let run = replay(&file, &output);
     assert_complete(&client, "queue", &run);
     assert!(run.count("outputs.0.retried") > 0, "the queue was full: {}", run.stats);
+}
+
+#[test]
+fn cluster_with_a_short_queue_takes_all() {
+    // Documents of a request are refused, and whole requests.
+    check_short_queue(Kind::Elasticsearch8, 6, 8);
+}
+
+#[test]
+fn cluster_with_a_queue_of_one_takes_all() {
+    // Each request is for 2 shards: one of them is refused.
+    check_short_queue(Kind::Elasticsearch8, 1, 2);
+    check_short_queue(Kind::OpenSearch2, 1, 2);
 }
 
 #[test]
@@ -201,7 +236,7 @@ fn documents_that_do_not_fit_are_kept_with_the_reason() {
     let settings = format!("&dead-letter={}", kept.display());
     let file = support::root().join("tests/data/office.pcap");
     let run = replay(&file, &output(&[engine.url()], "conflict", &settings));
-    run.assert_conservation();
+    assert_accounted(&run);
     let dead = run.count("outputs.0.dead_lettered.records");
     assert!(dead > 0, "{}", run.stats);
     let lines = fs::read_to_string(kept).unwrap();

@@ -3,10 +3,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answers;
 mod client;
+mod cluster;
+mod concurrency;
 mod delivery;
 mod engine;
 mod engines;
+mod hosts;
 mod install;
 mod kind;
+mod replay;
 mod scripted;
+mod secrets;
+mod trust;

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use jiff::Timestamp;
 use rustls::ClientConfig;
 use ureq::http::{Response, StatusCode, header};
 use ureq::unversioned::resolver::DefaultResolver;
@@ -22,12 +23,12 @@ use crate::transport::Host;
 
 /// A connection is made within this time.
 const CONNECT: Duration = Duration::from_secs(5);
-/// A request takes no longer: a shorter time would make the cluster write documents twice.
-const REQUEST: Duration = Duration::from_secs(90);
 /// A question that shows whether a host is there.
 const QUESTION: Duration = Duration::from_secs(5);
-/// The longest answer that is read, in octets: the answer to 10,000 documents has 1 MB.
-const ANSWER_MAX: u64 = 32 << 20;
+/// The longest answer that is read, in octets, and what each document of the request adds to it.
+/// An item of an answer has 25 octets, or 300 with an error.
+const ANSWER_MAX: u64 = 64 << 10;
+const ITEM_MAX: u64 = 4 << 10;
 
 /// How to reach a cluster.
 #[derive(Clone)]
@@ -44,6 +45,8 @@ pub(crate) struct ClientSettings {
     pub(crate) pipeline: Option<String>,
     /// 0 sends plain JSON; 1 is fastest, 9 smallest.
     pub(crate) gzip: u32,
+    /// A request takes no longer.
+    pub(crate) timeout: Duration,
 }
 
 /// Who we are.
@@ -106,7 +109,7 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(REQUEST))
+            .timeout_global(Some(settings.timeout))
             .max_idle_connections(64)
             .max_idle_connections_per_host(64)
             .user_agent(concat!("flowprobe/", env!("CARGO_PKG_VERSION")));
@@ -209,7 +212,8 @@ fn encoded(text: &str) -> String {
 fn answer(mut response: Response<Body>, documents: usize) -> Answer {
     let status = response.status();
     let retry_after = retry_after(&response);
-    let body = match response.body_mut().with_config().limit(ANSWER_MAX).read_to_vec() {
+    let limit = ANSWER_MAX + documents as u64 * ITEM_MAX;
+    let body = match response.body_mut().with_config().limit(limit).read_to_vec() {
         Ok(body) => body,
         Err(error) => return Answer::Failed(words(&error)),
     };
@@ -233,10 +237,14 @@ fn answer(mut response: Response<Body>, documents: usize) -> Answer {
     }
 }
 
-/// How long the server asks to wait, in seconds.
+/// How long the server asks to wait: seconds, or the time until a date (RFC 9110 section 10.2.3).
 fn retry_after(response: &Response<Body>) -> Option<Duration> {
-    let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
-    value.trim().parse().ok().map(Duration::from_secs)
+    let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+    Some(date.duration_since(Timestamp::now()).try_into().unwrap_or_default())
 }
 
 fn failure(error: &Error) -> Answer {

@@ -36,7 +36,7 @@ impl Hosts {
         let count = self.hosts.len();
         let ready = (0..count)
             .map(|step| (self.next + step) % count)
-            .find(|&index| self.hosts[index].pause_end.is_none_or(|end| end <= now));
+            .find(|&index| !self.hosts[index].is_paused(now));
         if let Some(index) = ready {
             self.next = (index + 1) % count;
             return Ok(index);
@@ -58,18 +58,20 @@ impl Hosts {
     /// The host answers, but has too much to do. The pause is as after a failure, from a tenth of
     /// [`PAUSE`] on.
     pub(super) fn overloaded(&mut self, index: HostIndex, now: Instant, part: f64) {
-        let overloads = self.hosts[index].overloads;
-        let longest = (PAUSE / 10).saturating_mul(1 << overloads.min(6));
-        let pause = longest.mul_f64(part.clamp(0.05, 1.0));
-        self.hosts[index] = Health {
+        let host = &mut self.hosts[index];
+        if host.is_paused(now) {
+            return;
+        }
+        let pause = random_part(PAUSE / 10, host.overloads, part);
+        *host = Health {
             failures: 0,
-            overloads: overloads.saturating_add(1),
+            overloads: host.overloads.saturating_add(1),
             pause_end: now.checked_add(pause),
         };
     }
 
-    /// The host has failed. The pause is a random part of a time that doubles with each failure, or
-    /// what the host asks for, at most [`PAUSE_MAX`]. `part` is from 0 to 1.
+    /// The host has failed. The pause is a random part of a time that doubles with each failure,
+    /// and no shorter than the host asks for, at most [`PAUSE_MAX`]. `part` is from 0 to 1.
     pub(super) fn failed(
         &mut self,
         index: HostIndex,
@@ -78,11 +80,27 @@ impl Hosts {
         part: f64,
     ) {
         let host = &mut self.hosts[index];
-        let longest = PAUSE.saturating_mul(1 << host.failures.min(6)).min(PAUSE_MAX);
-        let pause = asked.unwrap_or_else(|| longest.mul_f64(part.clamp(0.05, 1.0)));
-        host.failures = host.failures.saturating_add(1);
-        host.pause_end = now.checked_add(pause.min(PAUSE_MAX));
+        let asked = now.checked_add(asked.unwrap_or_default().min(PAUSE_MAX));
+        // Requests that were under way together fail together: that is one failure.
+        if !host.is_paused(now) {
+            let pause = random_part(PAUSE, host.failures, part);
+            host.failures = host.failures.saturating_add(1);
+            host.pause_end = now.checked_add(pause);
+        }
+        host.pause_end = host.pause_end.max(asked);
     }
+}
+
+impl Health {
+    fn is_paused(&self, now: Instant) -> bool {
+        self.pause_end.is_some_and(|end| now < end)
+    }
+}
+
+/// A random part of a pause that was doubled so often, at most [`PAUSE_MAX`].
+fn random_part(first: Duration, doubled: u32, part: f64) -> Duration {
+    let longest = first.saturating_mul(1 << doubled.min(6)).min(PAUSE_MAX);
+    longest.mul_f64(part.clamp(0.05, 1.0))
 }
 
 #[cfg(test)]
@@ -105,11 +123,12 @@ mod tests {
 
     #[test]
     fn pause_doubles_up_to_a_minute_and_ends_with_success() {
-        let now = Instant::now();
+        let mut now = Instant::now();
         let mut hosts = Hosts::new(1);
         for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
             hosts.failed(0, now, None, 1.0);
             assert_eq!(hosts.pick(now), Err(now + seconds * SECOND));
+            now += seconds * SECOND;
         }
         hosts.succeeded(0);
         assert_eq!(hosts.pick(now), Ok(0));
@@ -124,7 +143,25 @@ mod tests {
         let mut hosts = Hosts::new(1);
         hosts.failed(0, now, Some(7 * SECOND), 0.5);
         assert_eq!(hosts.pick(now), Err(now + 7 * SECOND));
-        hosts.failed(0, now, Some(7000 * SECOND), 0.5);
-        assert_eq!(hosts.pick(now), Err(now + 60 * SECOND));
+        // What another request was told counts too.
+        hosts.failed(0, now + SECOND, Some(7000 * SECOND), 0.5);
+        assert_eq!(hosts.pick(now), Err(now + 61 * SECOND));
+        // It cannot be asked without a pause.
+        let mut hosts = Hosts::new(1);
+        hosts.failed(0, now, Some(Duration::ZERO), 0.5);
+        assert_eq!(hosts.pick(now), Err(now + SECOND / 2));
+    }
+
+    #[test]
+    fn requests_that_fail_together_are_one_failure() {
+        let now = Instant::now();
+        let mut hosts = Hosts::new(2);
+        for _ in 0..8 {
+            hosts.failed(0, now, None, 1.0);
+            hosts.overloaded(1, now, 1.0);
+        }
+        assert_eq!(hosts.pick(now), Err(now + SECOND / 10));
+        hosts.failed(1, now + SECOND / 10, None, 1.0);
+        assert_eq!(hosts.pick(now + SECOND / 2), Err(now + SECOND));
     }
 }

@@ -36,10 +36,9 @@ pub(crate) struct ElasticSettings {
     /// The file for documents that the cluster refuses.
     pub(crate) dead_letters: Option<PathBuf>,
     pub(crate) patience: Patience,
+    /// A replay ends when the cluster accepts nothing for this time.
+    pub(crate) give_up: Duration,
 }
-
-/// How long a replay waits for a cluster that accepts nothing.
-const WAIT: Duration = Duration::from_secs(300);
 
 /// How long a live run waits at its end.
 const END: Duration = Duration::from_secs(10);
@@ -102,7 +101,7 @@ impl ElasticSink {
                 continue;
             }
             let idle = delivery.wait(Duration::from_millis(100));
-            if idle > WAIT || !ending::may_wait_for_peer(idle) {
+            if idle > self.settings.give_up || !ending::may_wait_for_peer(idle) {
                 self.batch = batch;
                 return Err(self.give_up());
             }
@@ -169,7 +168,7 @@ impl DocumentSink for ElasticSink {
             Patience::GoOn => Some(Instant::now() + END),
             Patience::Wait => None,
         };
-        if !self.sender.delivery.drain(end, WAIT) {
+        if !self.sender.delivery.drain(end, self.settings.give_up) {
             return Err(self.give_up());
         }
         self.end();

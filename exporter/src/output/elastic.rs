@@ -23,6 +23,8 @@ const SETTINGS: &[&Setting] = &[
     &BATCH,
     &MEMORY,
     &CONNECTIONS,
+    &TIMEOUT,
+    &GIVE_UP,
     &DEAD_LETTER,
     &RUN,
     &CA,
@@ -72,8 +74,11 @@ const PASSWORD_FILE: Setting =
 const API_KEY_FILE: Setting =
     Setting::path("api-key-file", "file with an API key: ID:KEY, or that in Base64");
 
+/// Without a password, which others would see in the list of processes.
 const PROXY: Setting =
-    Setting::text("proxy", "URL of a proxy; that of the environment by default", |_| true);
+    Setting::text("proxy", "URL of a proxy; that of the environment by default", |text| {
+        !text.contains('@')
+    });
 
 const GZIP: Setting =
     Setting::number("gzip", "compression of requests; 0 is none", 0..=9).default("1");
@@ -89,6 +94,12 @@ const MEMORY: Setting =
 const CONNECTIONS: Setting =
     Setting::number("connections", "most requests under way; their number adapts", 1..=64)
         .default("8");
+
+const TIMEOUT: Setting = Setting::duration("timeout", "how long a request may take").default("90s");
+
+const GIVE_UP: Setting =
+    Setting::duration("give-up", "a replay ends when nothing is accepted for this time")
+        .default("5m");
 
 const DEAD_LETTER: Setting =
     Setting::path("dead-letter", "file for documents that the cluster refuses, with the reason");
@@ -117,6 +128,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
         target: Some(format!("logs-netflow.log-{namespace}")),
         pipeline: settings.given(&PIPELINE),
         gzip: settings.number(&GZIP),
+        timeout: settings.duration(&TIMEOUT),
     };
     let sink = ElasticSink::open(ElasticSettings {
         name: request.name.to_owned(),
@@ -127,6 +139,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
         connections: settings.number(&CONNECTIONS),
         dead_letters: settings.given(&DEAD_LETTER),
         patience: request.context.patience,
+        give_up: settings.duration(&GIVE_UP),
     })?;
     let documents = DocumentSettings {
         name: request.context.name.clone(),

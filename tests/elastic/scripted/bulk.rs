@@ -63,6 +63,7 @@ pub struct Bulk {
     /// Index and identifier of each.
     known: HashSet<(String, String)>,
     rule: Option<Box<Rule>>,
+    body_max: Option<usize>,
 }
 
 impl Debug for Bulk {
@@ -74,6 +75,10 @@ impl Debug for Bulk {
 impl Bulk {
     pub fn refuse(&mut self, rule: impl FnMut(&Item) -> Option<Refusal> + Send + 'static) {
         self.rule = Some(Box::new(rule));
+    }
+
+    pub fn limit_bodies(&mut self, octets: usize) {
+        self.body_max = Some(octets);
     }
 
     pub fn documents(&self) -> &[Item] {
@@ -96,6 +101,10 @@ impl Bulk {
         if !kinds.contains(&kind.split(';').next().unwrap_or_default()) {
             let error = format!("Content-Type header [{kind}] is not supported");
             return Answer::json(406, &json!({"error": error, "status": 406}));
+        }
+        let octets = request.content().map_or(0, |content| content.len());
+        if self.body_max.is_some_and(|most| octets > most) {
+            return Answer::status(413);
         }
         let items = match items(request) {
             Ok(items) => items,

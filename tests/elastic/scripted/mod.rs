@@ -5,6 +5,7 @@
 mod bulk;
 mod checks;
 mod filter;
+mod proxy;
 mod request;
 mod step;
 
@@ -20,6 +21,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 pub use bulk::{Bulk, Item, Refusal};
+pub use proxy::Proxy;
 pub use request::Request;
 use request::{Head, read_body};
 pub use step::{Answer, Manner, Step};
@@ -102,6 +104,11 @@ impl Server {
     /// What is wrong with an item of a `_bulk` request, if anything.
     pub fn refuse(&self, rule: impl FnMut(&Item) -> Option<Refusal> + Send + 'static) {
         self.shared.lock().bulk.refuse(rule);
+    }
+
+    /// Bodies of more octets, before compression, are answered with the status 413.
+    pub fn limit_bodies(&self, octets: usize) {
+        self.shared.lock().bulk.limit_bodies(octets);
     }
 
     /// The requests so far, in the order in which they were read.

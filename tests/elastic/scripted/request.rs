@@ -26,7 +26,7 @@ pub struct Head {
 
 impl Request {
     pub fn method(&self) -> &str {
-        &self.head.method
+        self.head.method()
     }
 
     pub fn path(&self) -> &str {
@@ -83,6 +83,10 @@ impl Head {
 
     pub fn with_body(self, body: Vec<u8>) -> Request {
         Request { head: self, body }
+    }
+
+    pub fn method(&self) -> &str {
+        &self.method
     }
 
     /// Where it goes, without the query.

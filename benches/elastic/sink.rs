@@ -1,0 +1,169 @@
+//! A server that takes bulk requests and answers at once.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use flate2::bufread::GzDecoder;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
+
+/// A body as it came.
+#[derive(Clone, Debug)]
+pub struct Body {
+    pub octets: Vec<u8>,
+    pub is_gzip: bool,
+}
+
+/// The server. It listens until the process ends.
+#[derive(Clone, Debug)]
+pub struct Sink {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    documents: AtomicU64,
+    /// Of its threads, in microseconds.
+    cpu_micros: AtomicU64,
+    /// Requests wait until it is over.
+    is_stopped: AtomicBool,
+    bodies: Mutex<Option<Vec<Body>>>,
+}
+
+/// Documents of a request at most.
+const DOCUMENTS_MAX: usize = 50_000;
+
+const BEGIN: &[u8] = br#"{"errors":false,"items":["#;
+const ITEM: &[u8] = br#"{"create":{"status":201}},"#;
+
+impl Sink {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("it has an address");
+        let shared = Arc::new(Shared::default());
+        let serving = Arc::clone(&shared);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = Arc::clone(&serving);
+                // Errors are those of clients that go away, which they may.
+                thread::spawn(move || drop(serve(stream, &shared)));
+            }
+        });
+        Self { address, shared }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn documents(&self) -> u64 {
+        self.shared.documents.load(Ordering::Relaxed)
+    }
+
+    /// CPU time of its threads.
+    pub fn cpu(&self) -> Duration {
+        Duration::from_micros(self.shared.cpu_micros.load(Ordering::Relaxed))
+    }
+
+    /// Takes requests and does not answer them, or does again.
+    pub fn stop(&self, is_stopped: bool) {
+        self.shared.is_stopped.store(is_stopped, Ordering::Relaxed);
+    }
+
+    /// Keeps the bodies from now on.
+    pub fn keep(&self) {
+        *self.shared.bodies.lock().expect("no thread panicked") = Some(Vec::new());
+    }
+
+    /// The bodies that were kept.
+    pub fn take(&self) -> Vec<Body> {
+        self.shared.bodies.lock().expect("no thread panicked").take().unwrap_or_default()
+    }
+}
+
+fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut writer = stream.try_clone()?;
+    let mut reader = BufReader::with_capacity(1 << 18, stream);
+    let items = [BEGIN, &ITEM.repeat(DOCUMENTS_MAX)].concat();
+    let mut body = Vec::new();
+    let mut cpu = thread_cpu();
+    while let Some((length, is_gzip)) = read_head(&mut reader)? {
+        body.resize(length, 0);
+        reader.read_exact(&mut body)?;
+        let lines = if is_gzip { lines_within(GzDecoder::new(&body[..]))? } else { lines(&body) };
+        let documents = lines / 2;
+        while shared.is_stopped.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        shared.documents.fetch_add(documents as u64, Ordering::Relaxed);
+        if let Some(bodies) = &mut *shared.bodies.lock().expect("no thread panicked") {
+            bodies.push(Body { octets: body.clone(), is_gzip });
+        }
+        // Without the comma after the last item.
+        let end = BEGIN.len() + (documents * ITEM.len()).saturating_sub(1);
+        write!(writer, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", end + 2)?;
+        writer.write_all(&items[..end])?;
+        writer.write_all(b"]}")?;
+        let now = thread_cpu();
+        let used = u64::try_from((now - cpu).as_micros()).unwrap_or(u64::MAX);
+        shared.cpu_micros.fetch_add(used, Ordering::Relaxed);
+        cpu = now;
+    }
+    Ok(())
+}
+
+/// The length of the body, and whether it is compressed. None at the end.
+fn read_head(reader: &mut impl BufRead) -> io::Result<Option<(usize, bool)>> {
+    let (mut length, mut is_gzip) = (0, false);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        let line = line.trim_end().to_ascii_lowercase();
+        if line.is_empty() {
+            return Ok(Some((length, is_gzip)));
+        }
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().map_err(io::Error::other)?;
+        }
+        is_gzip |= line == "content-encoding: gzip";
+    }
+}
+
+fn lines(octets: &[u8]) -> usize {
+    // In pieces, so that the compiler may count in octets.
+    let count = |piece: &[u8]| piece.iter().map(|&octet| u8::from(octet == b'\n')).sum::<u8>();
+    octets.chunks(255).map(|piece| usize::from(count(piece))).sum()
+}
+
+fn lines_within(mut reader: impl Read) -> io::Result<usize> {
+    let mut buffer = vec![0; 1 << 16];
+    let mut sum = 0;
+    loop {
+        let read = reader.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(sum);
+        }
+        sum += lines(&buffer[..read]);
+    }
+}
+
+/// CPU time of this thread so far.
+fn thread_cpu() -> Duration {
+    cpu(UsageWho::RUSAGE_THREAD)
+}
+
+/// CPU time of a thread or of the process so far.
+pub fn cpu(who: UsageWho) -> Duration {
+    let usage = getrusage(who).expect("a process may ask what it took");
+    let micros = |time: TimeVal| time.tv_sec() * 1_000_000 + time.tv_usec();
+    let micros = micros(usage.user_time()) + micros(usage.system_time());
+    Duration::from_micros(u64::try_from(micros).expect("time is not negative"))
+}

@@ -1,0 +1,184 @@
+//! Documents a second, and the CPU time of each.
+
+use std::time::{Duration, Instant};
+
+use exporter::{Context, Destination, Exporter, Patience};
+use flow::{Batch, KeyFields};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::resource::UsageWho;
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+use crate::engine::Engine;
+use crate::kind::Kind;
+use crate::sink::{Body, Sink, cpu};
+use crate::{Effort, loader, median, records};
+
+/// Records of a batch, as a worker hands them over.
+const BATCH: usize = 256;
+
+/// Documents of a run into the sink.
+const DOCUMENTS: usize = 400_000;
+
+/// Documents of a run into an engine.
+const FEW_DOCUMENTS: usize = 60_000;
+
+/// Connections of the loader.
+const CONNECTIONS: usize = 4;
+
+fn open(output: &str, run: &str) -> Box<dyn Exporter> {
+    let destination: Destination = output.parse().expect("an output");
+    let context = Context {
+        patience: Patience::Wait,
+        uptime_start: None,
+        observation_domain_id: 1,
+        sampling_interval: 1,
+        key: KeyFields::SEVEN,
+        name: "bench".to_owned(),
+        version: "0".to_owned(),
+        run: run.to_owned(),
+    };
+    destination.open(&context).expect("the output opens")
+}
+
+/// All documents of these batches through an output. Returns the octets of a document.
+fn export(output: &str, run: &str, batches: &[Batch]) -> f64 {
+    let mut exporter = open(output, run);
+    for batch in batches {
+        exporter.export(batch).expect("it takes everything");
+    }
+    exporter.finish().expect("it ends well");
+    let counts = exporter.counts();
+    assert_eq!((counts.failed.records, counts.dropped.records), (0, 0), "{counts:?}");
+    let octets = counts.delivery.map_or(counts.octets, |delivery| delivery.document_octets);
+    octets as f64 / counts.sent.records as f64
+}
+
+fn batches(count: usize) -> Vec<Batch> {
+    records::make(count).chunks(BATCH).map(Batch::from).collect()
+}
+
+/// An output, what it has to reach, and what it reached in each round.
+struct Row {
+    name: &'static str,
+    output: String,
+    /// Documents a second.
+    target: f64,
+    rates: Vec<f64>,
+    cpu_nanos: Vec<f64>,
+}
+
+/// Into a server that answers at once, the output on one CPU and the server on the others.
+pub fn into_a_sink(effort: Effort) {
+    let cpus = sched_getaffinity(Pid::from_raw(0)).expect("the CPUs of this process");
+    let usable: Vec<_> = (0..CpuSet::count()).filter(|&cpu| cpus.is_set(cpu).unwrap()).collect();
+    // Threads inherit the CPUs of the thread that starts them.
+    stay_on(&usable[1.min(usable.len() - 1)..]);
+    let sink = Sink::start();
+    stay_on(&usable[..1]);
+    let row = |name, settings: &str, target| Row {
+        name,
+        output: format!("elastic+http://{}?{settings}", sink.address()),
+        target,
+        rates: Vec::new(),
+        cpu_nanos: Vec::new(),
+    };
+    let mut rows = [
+        Row { output: "json:/dev/null".to_owned(), ..row("json, no cluster", "", f64::NAN) },
+        row("elastic, gzip off", "gzip=0", 500_000.0),
+        row("elastic, gzip 1", "gzip=1", 150_000.0),
+    ];
+    let batches = batches(DOCUMENTS);
+    // The first round is not counted.
+    for round in 0..=effort.rounds {
+        for row in &mut rows {
+            let (begin, before) = (Instant::now(), cpu_without(&sink));
+            let octets = export(&row.output, "bench", &batches);
+            let rate = DOCUMENTS as f64 / begin.elapsed().as_secs_f64();
+            let cpu = cpu_without(&sink).saturating_sub(before);
+            let nanos = cpu.as_secs_f64() * 1e9 / DOCUMENTS as f64;
+            println!("{:18} {octets:5.0} octets {rate:10.0}/s {nanos:6.0} ns of CPU", row.name);
+            if round > 0 {
+                row.rates.push(rate);
+                row.cpu_nanos.push(nanos);
+            }
+        }
+    }
+    stay_on(&usable);
+    let sent = sink.documents();
+    assert_eq!(sent, 2 * (DOCUMENTS * (effort.rounds + 1)) as u64, "the server has all");
+    println!("\ninto a server that answers at once, on one CPU:");
+    for Row { name, target, rates, cpu_nanos, .. } in rows {
+        let (rate, nanos) = (median(rates), median(cpu_nanos));
+        let (of_rate, of_cpu) = (100.0 * rate / target, 100.0 * 1e9 / nanos / target);
+        println!(
+            "{name:18} {rate:10.0} documents/s, {nanos:6.0} ns of CPU each; of the target \
+             {of_rate:4.0} % by time, {of_cpu:4.0} % by CPU"
+        );
+    }
+}
+
+fn stay_on(cpus: &[usize]) {
+    let mut set = CpuSet::new();
+    cpus.iter().for_each(|&cpu| set.set(cpu).expect("a CPU"));
+    sched_setaffinity(Pid::from_raw(0), &set).expect("a thread may choose its CPUs");
+}
+
+/// CPU time of this process without that of the server.
+fn cpu_without(sink: &Sink) -> Duration {
+    cpu(UsageWho::RUSAGE_SELF).saturating_sub(sink.cpu())
+}
+
+/// Into a real engine, in turn with a loader that posts the same bodies.
+pub fn into_an_engine(effort: Effort) {
+    let Some(engine) = Engine::start(Kind::Elasticsearch8) else { return };
+    let client = engine.client();
+    client.put_index_template("bench", &template());
+    let address = engine.url().trim_start_matches("http://").to_owned();
+    let batches = batches(FEW_DOCUMENTS);
+    let bodies = bodies(&batches);
+    let (mut own, mut others) = (Vec::new(), Vec::new());
+    for round in 0..=effort.rounds {
+        for (kind, rates) in [("probe", &mut own), ("loader", &mut others)] {
+            let stream = format!("logs-netflow.log-{kind}{round}");
+            let begin = Instant::now();
+            if kind == "probe" {
+                let namespace = format!("{kind}{round}");
+                export(&format!("elastic+http://{address}?namespace={namespace}"), "b", &batches);
+            } else {
+                loader::load(&address, &format!("/{stream}/_bulk"), CONNECTIONS, &bodies);
+            }
+            let rate = FEW_DOCUMENTS as f64 / begin.elapsed().as_secs_f64();
+            client.refresh(&stream);
+            assert_eq!(client.count(&stream), FEW_DOCUMENTS as u64, "{stream}");
+            client.delete(&format!("/_data_stream/{stream}")).done();
+            println!("{kind:18} {rate:10.0}/s");
+            if round > 0 {
+                rates.push(rate);
+            }
+        }
+    }
+    let (own, other) = (median(own), median(others));
+    println!(
+        "\ninto Elasticsearch: {own:.0} documents/s, a plain loader of the same bodies \
+         {other:.0}; of that {:.0} %, the target is 90 %",
+        100.0 * own / other
+    );
+}
+
+/// The bodies that the output makes of these batches.
+fn bodies(batches: &[Batch]) -> Vec<Body> {
+    let sink = Sink::start();
+    sink.keep();
+    export(&format!("elastic+http://{}", sink.address()), "b", batches);
+    sink.take()
+}
+
+/// The index template of the program. The engine has no constant_keyword: it comes with a licence.
+fn template() -> Value {
+    let template = exporter::index_template().to_string();
+    let template = template.replace("constant_keyword", "keyword");
+    let mut template: Value = serde_json::from_str(&template).expect("a template");
+    template["template"]["settings"]["index"]["number_of_replicas"] = json!(0);
+    template
+}

@@ -1,0 +1,150 @@
+//! The program replays a capture into a cluster.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::support::capture::{Captured, pcap};
+use crate::support::packet::{ethernet, ipv4, udp};
+use crate::support::{self, Run};
+
+/// How long a replay may take, on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The data stream of a namespace.
+pub fn stream(namespace: &str) -> String {
+    format!("logs-netflow.log-{namespace}")
+}
+
+/// Where requests for the namespace `default` go.
+pub const BULK: &str = "/logs-netflow.log-default/_bulk";
+
+/// The output into the hosts of a cluster, with settings of a query.
+pub fn output(urls: &[String], settings: &str) -> String {
+    let (scheme, _) = urls[0].split_once("://").expect("a URL has a scheme");
+    let hosts: Vec<_> = urls.iter().map(|url| url.rsplit('/').next().unwrap()).collect();
+    format!("elastic+{scheme}://{}?{settings}", hosts.join(","))
+}
+
+/// A capture of so many flows of one packet, each between addresses of its own.
+pub fn capture(folder: &TempDir, flows: u32) -> PathBuf {
+    support::write(folder, "flows.pcap", &pcap(&packets(0..flows)))
+}
+
+/// Packets with these numbers, each of a flow of its own.
+pub fn packets(numbers: std::ops::Range<u32>) -> Vec<Captured> {
+    let packet = |number: u32| {
+        let [_, high, middle, low] = number.to_be_bytes();
+        let size = u16::try_from(number % 100).unwrap();
+        let ip = ipv4([10, high, middle, low], [192, 0, 2, 1], 17, &udp(1000, 53, size.into()));
+        Captured::at(1_700_000_000_000 + u64::from(number) / 10, ethernet(&ip))
+    };
+    numbers.map(packet).collect()
+}
+
+/// A replay that runs. It is killed when it is dropped.
+#[derive(Debug)]
+pub struct Replay {
+    child: Child,
+    begin: Instant,
+    /// The most memory that it was seen to have, in octets.
+    memory: u64,
+    stderr: PathBuf,
+    _folder: TempDir,
+}
+
+impl Replay {
+    pub fn start(file: &Path, output: &str) -> Self {
+        Self::start_with(file, output, |_| {})
+    }
+
+    /// Starts it after a change to its command.
+    pub fn start_with(file: &Path, output: &str, change: impl FnOnce(&mut Command)) -> Self {
+        let folder = support::scratch();
+        let stderr = folder.path().join("stderr");
+        let mut command = support::flowprobe();
+        command.args(["-r", file.to_str().unwrap(), "-o", output, "--stats", "json"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&stderr).unwrap());
+        change(&mut command);
+        let child = command.spawn().expect("the program starts");
+        Self { child, begin: Instant::now(), memory: 0, stderr, _folder: folder }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it at once, as a crash does. It has not ended before.
+    pub fn kill(mut self) {
+        let ended = self.child.try_wait().expect("a child can be asked");
+        assert!(ended.is_none(), "it has ended: {}", fs::read_to_string(&self.stderr).unwrap());
+    }
+
+    /// Waits for its end, which comes within [`PATIENCE`].
+    pub fn end(self) -> Run {
+        self.end_within(PATIENCE).0
+    }
+
+    /// Waits for its end, which comes within a time from its start. Also gives the most memory
+    /// that it had, in octets.
+    #[track_caller]
+    pub fn end_within(mut self, longest: Duration) -> (Run, u64) {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                break status;
+            }
+            self.memory = self.memory.max(peak(self.pid()));
+            let said = || fs::read_to_string(&self.stderr).unwrap_or_default();
+            assert!(self.begin.elapsed() < longest, "it does not end: {}", said());
+            thread::sleep(Duration::from_millis(10));
+        };
+        let stderr = fs::read(&self.stderr).expect("it had output");
+        (support::finished(Output { status, stdout: Vec::new(), stderr }), self.memory)
+    }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The most memory that a process has had, in octets.
+fn peak(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
+
+/// A whole replay.
+pub fn replay(file: &Path, output: &str) -> Run {
+    Replay::start(file, output).end()
+}
+
+/// Documents that the replay has made.
+pub fn ended(run: &Run) -> u64 {
+    let ended = run.stats["ended"].as_object().unwrap_or_else(|| panic!("{}", run.stderr));
+    ended.values().map(|cause| cause["records"].as_u64().expect("a count")).sum()
+}
+
+/// A count of what became of documents.
+pub fn delivered(run: &Run, what: &str) -> u64 {
+    run.count(&format!("outputs.0.delivery.{what}"))
+}
+
+/// What became of each document is known.
+#[track_caller]
+pub fn assert_accounted(run: &Run) {
+    run.assert_conservation();
+    let fates = ["accepted", "duplicate", "dead_lettered", "refused", "dropped", "unsent"];
+    let sum: u64 = fates.iter().map(|fate| delivered(run, fate)).sum();
+    assert_eq!(sum, ended(run), "{}", run.stats);
+    assert_eq!(delivered(run, "in_flight"), 0, "{}", run.stats);
+}
