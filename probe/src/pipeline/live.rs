@@ -50,6 +50,9 @@ const DRAIN: Duration = Duration::from_millis(500);
 /// Pause between two reads at the end. The kernel delivers what it has begun within 20 ms.
 const DRAIN_PAUSE: Duration = Duration::from_millis(2);
 
+/// Threads of a worker that close sockets at the end.
+const CLOSING_THREADS: usize = 16;
+
 /// A socket, and the interface that it belongs to.
 pub(crate) struct Attached {
     pub(crate) port: usize,
@@ -146,12 +149,14 @@ impl<'a> LiveWorker<'a> {
         self.move_clock();
         self.observer.finish(&mut self.worker);
         let now = self.observer.now();
-        let leases: Vec<_> = (0..self.sources.len()).rev().map(|last| self.close(last)).collect();
+        for Attached { port, source, .. } in &mut self.sources {
+            *of_port(&mut self.closed, *port) += source.last_counts();
+        }
         let (meter, sources) = (self.observer.counts(), self.closed);
         let published = self.published;
         let ended = self.worker.finish(now);
         publish(published, Snapshot { meter, ended, flows: 0, sources });
-        drop(leases);
+        close_all(self.sources);
     }
 
     /// Empties the rings after capture has ended.
@@ -288,6 +293,20 @@ impl<'a> LiveWorker<'a> {
             }
         }
     }
+}
+
+/// Closes sockets, several at a time: the kernel needs some 20 ms for each.
+fn close_all(mut sockets: Vec<Attached>) {
+    let each = sockets.len().div_ceil(CLOSING_THREADS).max(1);
+    thread::scope(|scope| {
+        while sockets.len() > each {
+            let part = sockets.split_off(sockets.len() - each);
+            // Without a thread they are closed here.
+            let closing = thread::Builder::new().name("close".to_owned());
+            drop(closing.spawn_scoped(scope, || drop(part)));
+        }
+        drop(sockets);
+    });
 }
 
 impl Attached {

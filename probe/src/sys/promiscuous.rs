@@ -1,7 +1,8 @@
-//! Promiscuous mode for as long as a socket is open.
+//! Promiscuous mode.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
 
 use super::option::{self, Plain, SocketOption};
 
@@ -18,17 +19,25 @@ struct Membership {
 // SAFETY: integers, 16 octets without a gap.
 unsafe impl Plain for Membership {}
 
-/// An interface takes all frames on its wire, and not only those for its host, while this lives.
-/// The kernel counts who asks for it, so that others are not disturbed, and forgets a process that
-/// dies.
+/// A socket that can ask for promiscuous mode on any number of interfaces of its network namespace.
+/// It receives nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct PromiscuousSocket(Arc<OwnedFd>);
+
+/// An interface is in promiscuous mode while this lives: it takes all frames on its wire, and not
+/// only those for its host. The kernel counts who asks for it, so that others are not disturbed, and
+/// forgets a process that dies.
 #[derive(Debug)]
 pub(crate) struct Promiscuous {
-    _socket: OwnedFd,
+    socket: PromiscuousSocket,
+    ifindex: u32,
 }
 
-impl Promiscuous {
-    /// Asks for it.
-    pub(crate) fn join(ifindex: u32) -> io::Result<Self> {
+impl PromiscuousSocket {
+    /// # Errors
+    ///
+    /// `EPERM` without `CAP_NET_RAW`.
+    pub(crate) fn open() -> io::Result<Self> {
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
         // SAFETY: no memory is involved. Protocol 0 means that no frame is delivered.
         let socket = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
@@ -36,16 +45,34 @@ impl Promiscuous {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the socket is new; no other code has its descriptor.
-        let socket = unsafe { OwnedFd::from_raw_fd(socket) };
-        debug_assert!(socket.as_raw_fd() >= 0);
+        Ok(Self(Arc::new(unsafe { OwnedFd::from_raw_fd(socket) })))
+    }
+
+    /// Turns on promiscuous mode.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if there is no such interface.
+    pub(crate) fn join(&self, ifindex: u32) -> io::Result<Promiscuous> {
+        self.set(libc::PACKET_ADD_MEMBERSHIP, ifindex)?;
+        Ok(Promiscuous { socket: self.clone(), ifindex })
+    }
+
+    fn set(&self, name: libc::c_int, ifindex: u32) -> io::Result<()> {
         let membership = Membership {
             interface: ifindex,
             kind: u16::try_from(libc::PACKET_MR_PROMISC).expect("a small number"),
             address_length: 0,
             address: [0; 8],
         };
-        let option = SocketOption { level: libc::SOL_PACKET, name: libc::PACKET_ADD_MEMBERSHIP };
-        option::set(socket.as_fd(), option, &membership)?;
-        Ok(Self { _socket: socket })
+        let option = SocketOption { level: libc::SOL_PACKET, name };
+        option::set(self.0.as_fd(), option, &membership)
+    }
+}
+
+impl Drop for Promiscuous {
+    fn drop(&mut self) {
+        // An interface that is gone has left already.
+        drop(self.socket.set(libc::PACKET_DROP_MEMBERSHIP, self.ifindex));
     }
 }

@@ -29,7 +29,7 @@ use super::kernel::KernelVersion;
 use super::offloads::{Place, warn_of_falsifiers};
 use super::{CaptureError, sentence_with_limits};
 use crate::sys::mapping::Mapping;
-use crate::sys::promiscuous::Promiscuous;
+use crate::sys::promiscuous::{Promiscuous, PromiscuousSocket};
 use crate::sys::xsk::XskBinding;
 
 const NEEDS_RAW: &str = "promiscuous mode and AF_XDP sockets need the capability CAP_NET_RAW";
@@ -58,6 +58,13 @@ pub(crate) struct XdpCounts {
     pub(crate) others: QueueCounters,
 }
 
+/// Opens interfaces. They share a loader, which reads the types of the whole kernel when it is made,
+/// and the socket that asks for promiscuous mode.
+pub(crate) struct XdpOpener {
+    loader: Option<EbpfLoader<'static>>,
+    promiscuous: Option<PromiscuousSocket>,
+}
+
 /// An interface that is captured from. When it goes, the program is detached; the sockets, which
 /// others own, should go after it.
 pub(crate) struct XdpCapture {
@@ -73,17 +80,29 @@ pub(crate) struct XdpCapture {
     passed_before: u64,
 }
 
-impl XdpCapture {
+impl XdpOpener {
+    pub(crate) fn new() -> Self {
+        Self { loader: None, promiscuous: None }
+    }
+
     /// Loads a program, attaches it, and opens a socket for each queue.
     ///
     /// Nothing stays behind if it fails. The error is one sentence.
-    pub(crate) fn open(settings: &XdpSettings) -> Result<(Self, Vec<XdpSocket>), CaptureError> {
+    pub(crate) fn open(
+        &mut self,
+        settings: &XdpSettings,
+    ) -> Result<(XdpCapture, Vec<XdpSocket>), CaptureError> {
         let error = |cause: String| {
             CaptureError::Failed(format!("capturing from {}: {cause}", settings.name))
         };
         let kernel = KernelVersion::running();
         let plan = settings.plan(kernel).map_err(error)?;
-        let mut ebpf = EbpfLoader::new().btf(None).load(REDIRECT_OBJECT).map_err(|cause| {
+        let loader = self.loader.get_or_insert_with(|| {
+            let mut loader = EbpfLoader::new();
+            loader.btf(None);
+            loader
+        });
+        let mut ebpf = loader.load(REDIRECT_OBJECT).map_err(|cause| {
             error(match number(&cause) {
                 Some(libc::EPERM) => NEEDS_BPF.to_owned(),
                 _ => format!("making the maps of the XDP program: {}", chain(&cause)),
@@ -92,7 +111,7 @@ impl XdpCapture {
         let counters = map_counters(&ebpf).map_err(|cause| {
             error(format!("mapping its counters: {}", sentence_with_limits(&cause)))
         })?;
-        let promiscuous = Promiscuous::join(settings.ifindex).map_err(|cause| {
+        let promiscuous = self.promiscuous(settings.ifindex).map_err(|cause| {
             error(match cause.raw_os_error() {
                 Some(libc::EPERM) => NEEDS_RAW.to_owned(),
                 _ => format!("turning on promiscuous mode: {}", sentence_with_limits(&cause)),
@@ -115,7 +134,7 @@ impl XdpCapture {
         };
         let place = if attempt.in_driver { Place::Driver } else { Place::Generic };
         warn_of_falsifiers(&settings.name, place);
-        let mut capture = Self {
+        let mut capture = XdpCapture {
             link: Some(link),
             _ebpf: ebpf,
             _promiscuous: promiscuous,
@@ -129,6 +148,17 @@ impl XdpCapture {
         Ok((capture, sockets))
     }
 
+    /// Asks for promiscuous mode.
+    fn promiscuous(&mut self, ifindex: u32) -> io::Result<Promiscuous> {
+        let socket = match &self.promiscuous {
+            Some(socket) => socket,
+            None => self.promiscuous.insert(PromiscuousSocket::open()?),
+        };
+        socket.join(ifindex)
+    }
+}
+
+impl XdpCapture {
     /// Also counts frames that the host got after the program was attached and before all sockets
     /// were there: those are lost where capture goes on, but not where it begins.
     pub(crate) fn count_from_attachment(&mut self) {

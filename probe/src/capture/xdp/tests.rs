@@ -20,6 +20,10 @@ const RING: u32 = 512;
 /// What waiting for frames takes at most.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+fn open(settings: &XdpSettings) -> Result<(XdpCapture, Vec<XdpSocket>), CaptureError> {
+    XdpOpener::new().open(settings)
+}
+
 /// To be called in the namespace of the interface.
 fn settings(queues: u32, mtu: u32) -> XdpSettings {
     XdpSettings {
@@ -114,7 +118,7 @@ fn check_all_arrive(queues: u32, mtu: u32, lengths: &[usize], expected_mode: &st
     let frames: Vec<_> =
         (0..4000).zip(lengths).map(|(number, length)| frame(number, *length)).collect();
     pair.at_near(|| {
-        let (capture, mut sockets) = XdpCapture::open(&roomy(queues, mtu)).unwrap();
+        let (capture, mut sockets) = open(&roomy(queues, mtu)).unwrap();
         assert_eq!(capture.mode().to_string(), expected_mode);
         let received = thread::scope(|scope| {
             scope.spawn(|| pair.send(&frames));
@@ -166,7 +170,7 @@ fn every_frame_that_does_not_fit_is_counted() {
     let Some(pair) = Pair::make(1, 1500) else { return };
     let frames: Vec<_> = (0..3000).map(|number| frame(number, 100)).collect();
     pair.at_near(|| {
-        let (mut capture, mut sockets) = XdpCapture::open(&settings(1, 1500)).unwrap();
+        let (mut capture, mut sockets) = open(&settings(1, 1500)).unwrap();
         pair.send(&frames);
         capture.detach();
         let received = receive(&mut sockets, RING as usize);
@@ -186,7 +190,7 @@ fn the_ring_is_usable_after_it_has_run_over() {
     let Some(pair) = Pair::make(1, 1500) else { return };
     let frames: Vec<_> = (0..1000).map(|number| frame(number, 100)).collect();
     pair.at_near(|| {
-        let (capture, mut sockets) = XdpCapture::open(&settings(1, 1500)).unwrap();
+        let (capture, mut sockets) = open(&settings(1, 1500)).unwrap();
         for round in 1..=5 {
             pair.send(&frames);
             assert_eq!(receive(&mut sockets, RING as usize).len(), RING as usize);
@@ -202,7 +206,7 @@ fn frames_of_a_queue_without_a_socket_reach_the_host() {
     let Some(pair) = Pair::make(2, 1500) else { return };
     let frames: Vec<_> = (0..2000).map(|number| frame(number, 100)).collect();
     pair.at_near(|| {
-        let (mut capture, mut sockets) = XdpCapture::open(&roomy(1, 1500)).unwrap();
+        let (mut capture, mut sockets) = open(&roomy(1, 1500)).unwrap();
         pair.send(&frames);
         capture.detach();
         let counts = capture.counts();
@@ -225,7 +229,7 @@ fn a_program_is_there_while_frames_are_captured_and_not_after() {
     let Some(pair) = Pair::make(1, 1500) else { return };
     pair.at_near(|| {
         assert!(!has_program(&pair));
-        let (mut capture, sockets) = XdpCapture::open(&settings(1, 1500)).unwrap();
+        let (mut capture, sockets) = open(&settings(1, 1500)).unwrap();
         assert!(has_program(&pair));
         assert!(pair.ip(&["-d", "link", "show", "dev", NEAR]).contains("promiscuity 1"));
         capture.detach();
@@ -235,7 +239,7 @@ fn a_program_is_there_while_frames_are_captured_and_not_after() {
         assert!(pair.ip(&["-d", "link", "show", "dev", NEAR]).contains("promiscuity 0"));
         drop(sockets);
         // And again at once.
-        let again = XdpCapture::open(&settings(1, 1500)).unwrap();
+        let again = open(&settings(1, 1500)).unwrap();
         assert!(has_program(&pair));
         drop(again);
         assert!(!has_program(&pair));
@@ -260,9 +264,9 @@ fn a_second_capture_of_an_interface_is_refused() {
          flowprobe; end what put it there (ip link show dev {NEAR} names it)"
     );
     pair.at_near(|| {
-        let _first = XdpCapture::open(&settings(1, 1500)).unwrap();
+        let _first = open(&settings(1, 1500)).unwrap();
         let begin = Instant::now();
-        let second = XdpCapture::open(&settings(1, 1500)).err().unwrap();
+        let second = open(&settings(1, 1500)).err().unwrap();
         assert_eq!(second.to_string(), expected);
         assert!(begin.elapsed() < Duration::from_secs(5));
         assert!(has_program(&pair));
@@ -272,7 +276,7 @@ fn a_second_capture_of_an_interface_is_refused() {
 #[test]
 fn what_cannot_be_had_is_said_in_a_sentence() {
     let Some(pair) = Pair::make(1, 1500) else { return };
-    let error = |settings: XdpSettings| XdpCapture::open(&settings).err().unwrap().to_string();
+    let error = |settings: XdpSettings| open(&settings).err().unwrap().to_string();
     pair.at_near(|| {
         assert_eq!(
             error(XdpSettings { queues: 2, ..settings(1, 1500) }),
@@ -292,7 +296,7 @@ fn an_interface_may_go_down_and_come_back() {
     let Some(pair) = Pair::make(1, 1500) else { return };
     let frames: Vec<_> = (0..100).map(|number| frame(number, 100)).collect();
     pair.at_near(|| {
-        let (capture, mut sockets) = XdpCapture::open(&settings(1, 1500)).unwrap();
+        let (capture, mut sockets) = open(&settings(1, 1500)).unwrap();
         pair.send(&frames);
         assert_eq!(receive(&mut sockets, 100).len(), 100);
         pair.ip(&["link", "set", NEAR, "down"]);
@@ -311,7 +315,7 @@ fn an_interface_may_go_down_and_come_back() {
 fn an_interface_that_goes_is_an_error() {
     let Some(pair) = Pair::make(1, 1500) else { return };
     pair.at_near(|| {
-        let (capture, mut sockets) = XdpCapture::open(&settings(1, 1500)).unwrap();
+        let (capture, mut sockets) = open(&settings(1, 1500)).unwrap();
         pair.ip(&["link", "del", NEAR]);
         let begin = Instant::now();
         let error = loop {
@@ -336,7 +340,7 @@ const OTHER: &str = "FLOWPROBE_TEST_OTHER_RING";
 #[expect(clippy::print_stdout, reason = "it is read by the process that started this one")]
 fn another_process() {
     let Some(ring) = std::env::var(OTHER).ok().and_then(|ring| ring.parse().ok()) else { return };
-    match XdpCapture::open(&XdpSettings { ring, frames: 2 * ring, ..settings(1, 1500) }) {
+    match open(&XdpSettings { ring, frames: 2 * ring, ..settings(1, 1500) }) {
         Err(error) => println!("OUTCOME {error}"),
         Ok((capture, _)) => {
             println!("OUTCOME {}", capture.mode());
@@ -379,7 +383,7 @@ fn nothing_is_left_of_a_process_that_was_killed() {
         thread::sleep(Duration::from_millis(10));
     }
     assert!(!has_program(&pair));
-    pair.at_near(|| drop(XdpCapture::open(&settings(1, 1500)).unwrap()));
+    pair.at_near(|| drop(open(&settings(1, 1500)).unwrap()));
 }
 
 #[test]
@@ -424,7 +428,7 @@ fn generic_mode_is_what_is_left_when_a_driver_refuses() {
     let frames: Vec<_> =
         (0..1000).map(|number| frame(number, lengths[number as usize % 4])).collect();
     pair.at_near(|| {
-        let (capture, mut sockets) = XdpCapture::open(&roomy(1, 9000)).unwrap();
+        let (capture, mut sockets) = open(&roomy(1, 9000)).unwrap();
         assert_eq!(capture.mode().to_string(), "generic mode, copying, frames of several buffers");
         let received = thread::scope(|scope| {
             scope.spawn(|| pair.send(&frames));
@@ -435,7 +439,7 @@ fn generic_mode_is_what_is_left_when_a_driver_refuses() {
         let (program, counts) = sums(&capture, &sockets);
         assert_eq!((program.redirected, counts.lent, counts.lost()), (1000, 1000, 0));
         // A program in the other mode is in the way too.
-        let second = XdpCapture::open(&settings(1, 9000)).err().unwrap().to_string();
+        let second = open(&settings(1, 9000)).err().unwrap().to_string();
         assert!(second.contains("another XDP program is on the interface"), "{second}");
     });
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use super::netlink::Netlink;
-use super::{address_index, route_indexes};
+use super::network::{address_index, route_indexes};
 
 /// Hears of changed links and of new addresses and routes.
 #[derive(Debug)]

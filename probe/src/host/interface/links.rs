@@ -14,6 +14,8 @@ pub(crate) struct Link {
     /// The kernel's ifIndex. It stays when the link gets another name.
     pub(crate) index: u32,
     pub(crate) name: String,
+    /// Its other names (`ip link property add`).
+    other_names: Vec<String>,
     /// `ARPHRD_` number.
     pub(super) hardware: u16,
     /// `IFF_` flags.
@@ -34,12 +36,13 @@ pub(crate) struct Link {
 ///
 /// One sentence: what the kernel would not tell. Which links there are is not known then.
 pub(crate) fn links() -> Result<Vec<Link>, String> {
-    Netlink::open().and_then(|mut netlink| ask(&mut netlink)).map_err(|problem| {
-        format!(
-            "cannot learn from the kernel which interfaces there are: {}",
-            sentence_with_limits(&problem)
-        )
-    })
+    Netlink::open().and_then(|mut netlink| ask(&mut netlink)).map_err(|error| unknown(&error))
+}
+
+/// Why the links are not known, in one sentence.
+pub(super) fn unknown(error: &io::Error) -> String {
+    let words = sentence_with_limits(error);
+    format!("cannot learn from the kernel which interfaces there are: {words}")
 }
 
 /// As [`links`], by a socket that is open.
@@ -51,6 +54,11 @@ pub(super) fn ask(netlink: &mut Netlink) -> io::Result<Vec<Link>> {
 }
 
 impl Link {
+    /// Whether this is its name, or one of its other names.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.name == name || self.other_names.iter().any(|other| other == name)
+    }
+
     /// Whether it was set up by the administrator.
     pub(crate) fn is_up(&self) -> bool {
         has(self.flags, IFF_UP)
@@ -87,6 +95,9 @@ impl Link {
         Self {
             index,
             name: attributes.text(libc::IFLA_IFNAME).unwrap_or_else(|| index.to_string()),
+            other_names: attributes
+                .find(IFLA_PROP_LIST)
+                .map_or_else(Vec::new, |list| Attributes(list).texts(IFLA_ALT_IFNAME).collect()),
             hardware: u16::from_ne_bytes(answer.fixed(2)),
             flags: u32::from_ne_bytes(answer.fixed(8)),
             mtu: attributes.number(libc::IFLA_MTU).unwrap_or_default(),
@@ -130,6 +141,8 @@ const LINK_OCTETS: usize = 16;
 
 /// linux/if_link.h.
 const IFLA_VXLAN_LINK: u16 = 3;
+const IFLA_PROP_LIST: u16 = 52;
+const IFLA_ALT_IFNAME: u16 = 53;
 const IFLA_XDP: u16 = 43;
 const IFLA_XDP_ATTACHED: u16 = 2;
 const IFLA_XDP_PROG_ID: u16 = 4;

@@ -1,25 +1,25 @@
 //! What the kernel knows of a network interface, and whether the host still needs it.
 //!
-//! Facts are gathered once, at start; what follows from them is computed from the facts alone.
+//! Facts are gathered first; what follows from them is computed from the facts alone.
 
 pub(crate) mod changes;
 mod features;
 pub(crate) mod links;
 mod netlink;
+pub(crate) mod network;
 pub(crate) mod nic;
 pub(crate) mod sysfs;
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use exporter::sentence;
 use libc::{IFF_LOOPBACK, IFF_RUNNING, IFF_UP};
-use nix::net::if_::if_nametoindex;
 
 use crate::capture::sentence_with_limits;
 pub(crate) use features::{XdpFeatures, xdp_features};
-use netlink::{Answer, Netlink, Question, attribute, field};
+use netlink::{Netlink, Question, attribute};
+use network::Network;
 use sysfs::Sysfs;
 
 /// An interface at the time when it was looked at.
@@ -90,9 +90,9 @@ pub(crate) enum Reason {
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum FindError {
     /// There is none of that name. It may come.
-    #[error("cannot find interface {name}: {problem}; `ip link` lists those there are")]
-    NoSuchInterface { name: String, problem: String },
-    /// The kernel does not tell.
+    #[error("cannot find interface {name}: no such device; `ip link` lists those there are")]
+    NoSuchInterface { name: String },
+    /// The kernel refuses to tell.
     #[error("cannot learn about interface {name} from the kernel: {problem}")]
     Unknown { name: String, problem: String },
 }
@@ -104,49 +104,12 @@ impl Interface {
     ///
     /// There is no such interface, or what the kernel would not tell.
     pub(crate) fn find(name: &str) -> Result<Self, FindError> {
-        let unknown = |problem: io::Error| match problem.raw_os_error() {
-            Some(libc::ENODEV | libc::ENXIO) => {
-                FindError::NoSuchInterface { name: name.to_owned(), problem: sentence(&problem) }
-            }
-            _ => {
-                let problem = sentence_with_limits(&problem);
-                FindError::Unknown { name: name.to_owned(), problem }
-            }
-        };
-        let index = if_nametoindex(name).map_err(|problem| unknown(problem.into()))?;
-        Self::look_at(index).map_err(unknown)
-    }
-
-    fn look_at(index: u32) -> io::Result<Self> {
-        let mut netlink = Netlink::open()?;
-        let links = links::ask(&mut netlink)?;
-        let own = links.iter().find(|link| link.index == index);
-        let own = own.ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))?;
-        let name_of =
-            |index| links.iter().find(|link| link.index == index).map(|link| link.name.clone());
-        let mut interface = Self {
-            name: own.name.clone(),
-            index,
-            driver: own.kind.clone(),
-            mtu: own.mtu,
-            hardware: own.hardware,
-            flags: own.flags,
-            master: own.master.map(|master| name_of(master).unwrap_or_else(|| master.to_string())),
-            uppers: links
-                .iter()
-                .filter(|link| link.is_on(index))
-                .map(|link| link.name.clone())
-                .collect(),
-            rx_queues: own.rx_queues,
-            xdp: own.xdp,
-            ..Self::default()
-        };
-        let all = Question { kind: libc::RTM_GETADDR, all: true, body: &[0; ADDRESS_OCTETS] };
-        interface.addresses = netlink.ask_for_list(all, |answer| address_of(answer, index))?;
-        let all = Question { kind: libc::RTM_GETROUTE, all: true, body: &[0; ROUTE_OCTETS] };
-        interface.routes = netlink.ask_for_list(all, |answer| route_over(answer, index))?;
-        interface.read_sysfs();
-        Ok(interface)
+        Network::look()
+            .map_err(|problem| FindError::Unknown {
+                name: name.to_owned(),
+                problem: sentence_with_limits(&problem),
+            })?
+            .interface(name)
     }
 
     /// Completes what netlink does not say.
@@ -305,52 +268,6 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The interface of an address (`struct ifaddrmsg`).
-fn address_index(answer: Answer<'_>) -> u32 {
-    u32::from_ne_bytes(answer.fixed(4))
-}
-
-/// The address of a message, if it is of that interface.
-fn address_of(answer: Answer<'_>, index: u32) -> Option<IpAddr> {
-    if address_index(answer) != index {
-        return None;
-    }
-    // On a point-to-point link IFA_ADDRESS is the other end's.
-    let attributes = answer.attributes(ADDRESS_OCTETS);
-    attributes.address(libc::IFA_LOCAL).or_else(|| attributes.address(libc::IFA_ADDRESS))
-}
-
-/// The route of a message, if it leads over that interface (`struct rtmsg`: family, length of the
-/// destination's prefix, ... flags at 8).
-fn route_over(answer: Answer<'_>, index: u32) -> Option<Route> {
-    let [family, prefix] = answer.fixed(0);
-    let attributes = answer.attributes(ROUTE_OCTETS);
-    let is_cached = u32::from_ne_bytes(answer.fixed(8)) & libc::RTM_F_CLONED != 0;
-    if is_cached || !route_indexes(answer).contains(&index) {
-        return None;
-    }
-    let any = match libc::c_int::from(family) {
-        libc::AF_INET => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        libc::AF_INET6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        _ => return None,
-    };
-    Some(Route { network: attributes.address(libc::RTA_DST).unwrap_or(any), prefix })
-}
-
-/// The interfaces that a route leads over.
-fn route_indexes(answer: Answer<'_>) -> Vec<u32> {
-    let attributes = answer.attributes(ROUTE_OCTETS);
-    let mut indexes = Vec::from_iter(attributes.number(libc::RTA_OIF));
-    // Next hops: length, flags, hops, interface, attributes (`struct rtnexthop`).
-    let mut hops = attributes.find(libc::RTA_MULTIPATH).unwrap_or_default();
-    while let Some(hop) = field(hops, 4) {
-        indexes.push(u32::from_ne_bytes(hop));
-        let length = u16::from_ne_bytes(field(hops, 0).unwrap_or_default());
-        hops = hops.get(usize::from(length.max(8)).next_multiple_of(4)..).unwrap_or_default();
-    }
-    indexes
-}
-
 fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_link_local(),
@@ -361,8 +278,7 @@ fn is_link_local(address: IpAddr) -> bool {
 /// Reasons that are named.
 const LISTED_MAX: usize = 2;
 
-/// `struct ifaddrmsg`, `struct rtmsg`.
-const ADDRESS_OCTETS: usize = 8;
+/// `struct rtmsg`.
 const ROUTE_OCTETS: usize = 12;
 
 #[cfg(test)]

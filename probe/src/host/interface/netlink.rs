@@ -208,8 +208,16 @@ impl<'a> Attributes<'a> {
 
     /// The first of a type, as text.
     pub(super) fn text(self, kind: u16) -> Option<String> {
-        let text = self.find(kind)?.split(|&octet| octet == 0).next()?;
-        Some(String::from_utf8_lossy(text).into_owned())
+        self.texts(kind).next()
+    }
+
+    /// All of a type, as texts. A text ends with its first octet 0.
+    pub(super) fn texts(self, kind: u16) -> impl Iterator<Item = String> + use<'a> {
+        let values = self.filter(move |(found, _)| *found == kind);
+        values.filter_map(|(_, value)| {
+            let text = value.split(|&octet| octet == 0).next()?;
+            Some(String::from_utf8_lossy(text).into_owned())
+        })
     }
 
     /// The first of a type, as an address of either version.

@@ -17,14 +17,16 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use self::open::{Opened, Opener};
+use self::open::{Host, Opened, Opener};
 use self::port::Port;
 pub(crate) use self::port::PortCounts;
 use self::state::{Phase, State};
 use crate::capture::live::SourceCounts;
+use crate::capture::xdp::XdpOpener;
+use crate::host::interface::FindError;
 use crate::host::interface::changes::{Changes, News};
-use crate::host::interface::links::{Link, links};
-use crate::host::interface::{FindError, Interface};
+use crate::host::interface::links::Link;
+use crate::host::interface::network::Network;
 use crate::pipeline::live::Attached;
 use crate::settings::args::LiveSettings;
 use crate::settings::selector::Selector;
@@ -72,8 +74,9 @@ impl Ports {
         workers: Option<usize>,
     ) -> Result<Self, String> {
         let now = Instant::now();
+        let xdp = XdpOpener::new();
         let mut ports = Self {
-            opener: Opener { settings: settings.clone(), collectors, workers: 1 },
+            opener: Opener { settings: settings.clone(), collectors, workers: 1, xdp },
             numbers: numbers.to_vec(),
             ports: Vec::new(),
             over: SourceCounts::default(),
@@ -85,13 +88,14 @@ impl Ports {
             looked: now,
             asked_until: now,
         };
+        let network = Network::look_or_say()?;
         let mut missing = Vec::new();
         for selector in &settings.interface {
             if let Selector::Name(name) = selector {
-                missing.extend(ports.find_named(name)?);
+                missing.extend(ports.find_named(name, &network)?);
             }
         }
-        ports.find_matching(&links()?, &Vec::new);
+        ports.find_matching(network.links(), &Vec::new);
         for selector in settings.interface.iter().filter(|selector| selector.is_pattern()) {
             ports.may_open = true;
             if !ports.ports.iter().any(|port| selector.selects(&port.name)) {
@@ -104,17 +108,17 @@ impl Ports {
             None => missing.iter().for_each(|problem| warn!("{problem}; waiting for it")),
         }
         ports.may_open |= !missing.is_empty();
-        ports.opener.workers = workers.unwrap_or_else(|| ports.default_workers());
+        ports.opener.workers = workers.unwrap_or_else(|| ports.default_workers(&network));
         Ok(ports)
     }
 
     /// Adds an interface that was asked for by its name; gives the problem if it is not there yet.
-    fn find_named(&mut self, name: &str) -> Result<Option<String>, String> {
+    fn find_named(&mut self, name: &str, network: &Network) -> Result<Option<String>, String> {
         if self.ports.len() >= PORTS_MAX {
             return Err(format!("more than {PORTS_MAX} interfaces are asked for"));
         }
         let number = self.number_of(&[name]);
-        match Interface::find(name) {
+        match network.interface(name) {
             Ok(interface) => {
                 if self.ports.iter().any(|port| port.ifindex == interface.index) {
                     return Err(format!("{name} and {} are the same interface", interface.name));
@@ -164,10 +168,10 @@ impl Ports {
     }
 
     /// One for each queue, up to the number of processors; that many where more may come.
-    fn default_workers(&self) -> usize {
+    fn default_workers(&self, network: &Network) -> usize {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let there = || self.ports.iter().filter(|port| port.state != State::Gone);
-        let queues = there().filter_map(|port| Interface::find(&port.name).ok());
+        let queues = there().filter_map(|port| network.interface(&port.name).ok());
         let queues: u32 = queues.map(|interface| interface.rx_queues).sum();
         let most = if self.is_waiting() { processors } else { queues as usize };
         most.clamp(1, processors)
@@ -201,11 +205,12 @@ impl Ports {
         let mut lists: Vec<_> = (0..self.workers()).map(|_| Vec::new()).collect();
         let mut next = 0;
         let mut failure = None;
+        let host = self.opener.look()?;
         for port in 0..self.ports.len() {
             if self.ports[port].state == State::Gone {
                 continue;
             }
-            let sockets = match self.open_port(port) {
+            let sockets = match self.open_port(port, &host) {
                 Ok(sockets) => sockets,
                 // Of a pattern what can be captured is.
                 Err(problem) if !self.ports[port].is_named => {
@@ -230,9 +235,7 @@ impl Ports {
         if let Some(problem) = failure.filter(|_| next == 0 && !self.opener.settings.wait) {
             return Err(problem);
         }
-        // Also to be sure that the interfaces can be looked at later.
-        let links = links().inspect_err(|_| self.detach())?;
-        self.say_overlaps(&links, None);
+        self.say_overlaps(host.network.links(), None);
         // More workers than sockets have nothing to do, unless sockets come.
         if !self.is_waiting() {
             lists.retain(|list| !list.is_empty());
@@ -241,23 +244,23 @@ impl Ports {
     }
 
     /// Opens an interface. After a failure it is not captured, and why is kept.
-    fn open_port(&mut self, port: usize) -> Result<Vec<Attached>, String> {
-        let outcome = self.try_open_port(port);
+    fn open_port(&mut self, port: usize, host: &Host) -> Result<Vec<Attached>, String> {
+        let outcome = self.try_open_port(port, host);
         if let Err(problem) = &outcome {
             self.ports[port].phase = Phase::Closed { why: problem.clone(), is_final: false };
         }
         outcome
     }
 
-    fn try_open_port(&mut self, port: usize) -> Result<Vec<Attached>, String> {
+    fn try_open_port(&mut self, port: usize, host: &Host) -> Result<Vec<Attached>, String> {
         let Port { name, number, kind, .. } = &self.ports[port];
-        let interface = Interface::find(name).map_err(|problem| problem.to_string())?;
+        let interface = host.network.interface(name).map_err(|problem| problem.to_string())?;
         let number = number.unwrap_or(interface.index);
         let (kind, room) = (*kind, self.room(port));
         // Until here it was not captured.
         self.ports[port].card.update(interface.index, false);
         let Opened { kind, method, xdp, memory, sockets } =
-            self.opener.open(&interface, number, kind, room)?;
+            self.opener.open(host, &interface, number, kind, room)?;
         let opened = &mut self.ports[port];
         let is_again = opened.kind.is_some();
         opened.ifindex = interface.index;

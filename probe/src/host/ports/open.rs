@@ -8,21 +8,30 @@ use super::budget::Room;
 use crate::capture::CaptureError;
 use crate::capture::live::LiveSource;
 use crate::capture::packet::{PacketSettings, PacketSocket, Rings};
-use crate::capture::xdp::XdpCapture;
+use crate::capture::xdp::{XdpCapture, XdpOpener};
+use crate::host::interface::network::Network;
 use crate::host::interface::{Interface, towards};
 use crate::host::memory::{self, Memory};
 use crate::host::method::{Kind, Method, Wanted};
 use crate::host::system::System;
 use crate::settings::args::{CaptureMethod, LiveSettings};
 
-/// What is known of how interfaces are to be opened.
-#[derive(Debug)]
+/// How interfaces are to be opened.
 pub(super) struct Opener {
     pub(super) settings: LiveSettings,
     /// Addresses that the outputs send to.
     pub(super) collectors: Vec<IpAddr>,
     /// Sockets of `AF_PACKET` for each interface.
     pub(super) workers: usize,
+    pub(super) xdp: XdpOpener,
+}
+
+/// The host at the time when interfaces are opened. It is looked at once for all of them.
+pub(super) struct Host {
+    system: System,
+    pub(super) network: Network,
+    /// The interfaces that the outputs send over.
+    outputs: Vec<u32>,
 }
 
 /// An open interface.
@@ -37,6 +46,19 @@ pub(super) struct Opened {
 }
 
 impl Opener {
+    /// Looks at the host.
+    ///
+    /// # Errors
+    ///
+    /// The interfaces are not known, in one sentence.
+    pub(super) fn look(&self) -> Result<Host, String> {
+        Ok(Host {
+            system: System::gather(),
+            network: Network::look_or_say()?,
+            outputs: self.outputs(),
+        })
+    }
+
     /// Opens an interface, whose packets get `number` as their input interface, within the room
     /// for its sockets. `before` is how it was captured before it went away.
     ///
@@ -44,22 +66,24 @@ impl Opener {
     ///
     /// Why it cannot be captured, in one sentence.
     pub(super) fn open(
-        &self,
+        &mut self,
+        host: &Host,
         interface: &Interface,
         number: u32,
         before: Option<Kind>,
         room: Room,
     ) -> Result<Opened, String> {
         let name = &interface.name;
-        let outputs = self.outputs();
         let wanted = Wanted::new(&self.settings, room.xdp, before);
-        let packet = |why: &str| self.open_packet(interface, number, room.packet, why);
-        match Method::choose(&System::gather(), interface, &outputs, &wanted) {
+        match Method::choose(&host.system, interface, &host.outputs, &wanted) {
             Method::None { because } => Err(format!("cannot capture from {name}: {because}")),
-            Method::Packet { because } => packet(&because),
-            Method::Xdp => match open_xdp(interface, number, &wanted) {
+            Method::Packet { because } => {
+                self.open_packet(interface, number, room.packet, &because)
+            }
+            Method::Xdp => match self.open_xdp(interface, number, &wanted) {
                 Err(CaptureError::Failed(why)) if wanted.capture == CaptureMethod::Auto => {
-                    packet(&format!("no AF_XDP: {why}"))
+                    let why = format!("no AF_XDP: {why}");
+                    self.open_packet(interface, number, room.packet, &why)
                 }
                 outcome => outcome.map_err(|error| error.to_string()),
             },
@@ -107,31 +131,36 @@ impl Opener {
             sockets: sockets.into_iter().map(LiveSource::Packet).collect(),
         })
     }
-}
 
-fn open_xdp(interface: &Interface, number: u32, wanted: &Wanted) -> Result<Opened, CaptureError> {
-    let settings = wanted.xdp(interface, number);
-    let what =
-        format!("{}: {} (--ring)", interface.name, counted(settings.queues as usize, "ring"));
-    memory::check(&what, settings.memory(), Memory::Own).map_err(CaptureError::Failed)?;
-    let (xdp, sockets) = XdpCapture::open(&settings)?;
-    let link_local = interface.link_local();
-    if !link_local.is_empty() {
-        let name = &interface.name;
-        let addresses: Vec<String> = link_local.iter().map(ToString::to_string).collect();
-        info!(
-            "{name} has only link-local addresses ({}): the host is not reached by them while \
-             AF_XDP takes the packets; if it has to be, use --capture packet",
-            addresses.join(", ")
-        );
+    fn open_xdp(
+        &mut self,
+        interface: &Interface,
+        number: u32,
+        wanted: &Wanted,
+    ) -> Result<Opened, CaptureError> {
+        let settings = wanted.xdp(interface, number);
+        let what =
+            format!("{}: {} (--ring)", interface.name, counted(settings.queues as usize, "ring"));
+        memory::check(&what, settings.memory(), Memory::Own).map_err(CaptureError::Failed)?;
+        let (xdp, sockets) = self.xdp.open(&settings)?;
+        let link_local = interface.link_local();
+        if !link_local.is_empty() {
+            let name = &interface.name;
+            let addresses: Vec<String> = link_local.iter().map(ToString::to_string).collect();
+            info!(
+                "{name} has only link-local addresses ({}): the host is not reached by them while \
+                 AF_XDP takes the packets; if it has to be, use --capture packet",
+                addresses.join(", ")
+            );
+        }
+        Ok(Opened {
+            kind: Kind::Xdp,
+            method: method_of(&xdp),
+            memory: xdp.memory(),
+            xdp: Some(xdp),
+            sockets: sockets.into_iter().map(Box::new).map(LiveSource::Xdp).collect(),
+        })
     }
-    Ok(Opened {
-        kind: Kind::Xdp,
-        method: method_of(&xdp),
-        memory: xdp.memory(),
-        xdp: Some(xdp),
-        sockets: sockets.into_iter().map(Box::new).map(LiveSource::Xdp).collect(),
-    })
 }
 
 /// How AF_XDP captures, in words.

@@ -124,7 +124,7 @@ impl Ports {
             if let Some(sockets) = counts().get(port) {
                 self.ports[port].settle(sockets);
             }
-            match self.open_port(port) {
+            match self.opener.look().and_then(|host| self.open_port(port, &host)) {
                 Ok(sockets) => {
                     info!("{name} {is}: {}", self.ports[port].method);
                     self.ports[port].state.warn_of(&name);
@@ -158,7 +158,7 @@ impl Ports {
         self.ports[port].close(format!("the host needs it: {why}"));
         warn!("{name} is the host's now ({why}): AF_XDP no longer takes its packets");
         if is_packet_allowed && self.may_open {
-            return match self.open_port(port) {
+            return match self.opener.look().and_then(|host| self.open_port(port, &host)) {
                 Ok(sockets) => {
                     info!("{name}: {}", self.ports[port].method);
                     sockets
