@@ -83,7 +83,7 @@ impl Groups {
     /// # Errors
     ///
     /// There is no group with a name in the list.
-    pub fn set_of(&self, list: impl IntoIterator<Item = &Hosts>) -> Result<NetworkSet, String> {
+    pub fn set_of(&self, list: &[Hosts]) -> Result<NetworkSet, String> {
         let mut networks = Vec::new();
         for hosts in list {
             match hosts {

@@ -16,6 +16,7 @@ use flow::{BURST_MAX, KeyFields};
 use super::file;
 use super::known::CommandLine;
 use super::selector::{Selector, selector};
+use super::site::SiteArguments;
 use super::values::{
     Seed, Stats, ethertype, flow_count, hash_seed, interface_number, interval, key_fields, ring,
     rows, sampling, size, stats, timeout, workers,
@@ -180,6 +181,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) live: LiveSettings,
+
+    #[command(flatten)]
+    pub(crate) site: SiteArguments,
 
     /// All names of capture files, as they were given one after the other.
     #[arg(skip)]

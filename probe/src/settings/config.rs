@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use analysis::Site;
 use exporter::{Context, Destination, Patience};
 use flow::{HashSeed, KeyField, ObserverSettings, Sampling, TableSettings, Tpids};
 
@@ -29,6 +30,8 @@ pub(crate) struct Config {
     /// `None`: the default number.
     pub(crate) workers: Option<usize>,
     pub(crate) ifindex: Vec<(String, u32)>,
+    /// What is inside and outside.
+    pub(crate) site: Site,
     /// What outputs need to know; each has an Observation Domain ID of its own.
     pub(crate) context: Context,
     pub(crate) domain: Domain,
@@ -128,6 +131,7 @@ impl Config {
             table,
             workers,
             ifindex: args.ifindex.clone(),
+            site: args.site.site()?,
             context: Context {
                 patience: if live { Patience::GoOn } else { Patience::Wait },
                 uptime_start: live.then(wall_clock),

@@ -7,4 +7,5 @@ mod file;
 mod known;
 mod run_id;
 pub(crate) mod selector;
+mod site;
 pub(crate) mod values;
