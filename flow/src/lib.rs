@@ -47,6 +47,6 @@ pub use point::{FlowDirection, ObservationPoint};
 pub use record::{FlowEndReason, FlowRecord, RecordTally, Tally};
 pub use stage::Stage;
 pub use table::{BURST_MAX, FlowTable, NoMemory, TIMEOUT_MS_MAX, TableSettings};
-pub use tags::Tags;
+pub use tags::{Tag, Tags};
 pub use time::Timestamp;
 pub use unread::UnreadCounts;
