@@ -3,5 +3,6 @@
 
 pub mod networks;
 mod site;
+pub mod tags;
 
 pub use site::{InterfaceNames, Site, SiteSettings};
