@@ -14,7 +14,7 @@ use crate::capture::file::FileSource;
 use crate::pipeline::output::{Output, OutputEnd, OutputLoop};
 use crate::pipeline::queue::QueueSet;
 use crate::pipeline::replay::{self, ReplayEnd, Watch};
-use crate::pipeline::stages::{Mode, StageLoop};
+use crate::pipeline::stages::{Mode, StageLoop, Stages};
 use crate::pipeline::worker::{join, new_tables, spawn};
 use crate::settings::args;
 use crate::settings::config::{Config, Source};
@@ -100,6 +100,7 @@ fn run(workers: usize, stages: Vec<Box<dyn Stage>>, outputs: &mut [Kept]) -> Rep
         .collect();
     let tables = new_tables(&config, replay::workers(&config)).unwrap();
     let watch = Watch { progress: &mut |_| (), wanted: &|_| () };
+    let stages = Stages { list: stages, ..Stages::default() };
     replay::replay(&config, &mut source, stages, outputs, tables, &stop, watch)
 }
 

@@ -1,13 +1,17 @@
-//! Settings that describe the site: what tags and detectors take for inside and outside.
+//! Settings of what flows mean: tags, and the site, which says what is inside and outside.
 
 use analysis::networks::{Group, Hosts};
 use analysis::{Site, SiteSettings};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-/// What is known of the site that is watched.
+/// Tags, and what is known of the site that is watched.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "The site")]
+#[command(next_help_heading = "Analysis")]
 pub(crate) struct SiteArguments {
+    /// Give flows tags such as syn-only: auto does so for documents and for the table
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(super) tags: When,
+
     /// Networks of the site: prefixes, addresses or names of groups. They decide the direction in
     /// documents, and which source addresses are spoofed or bogons
     #[arg(long, value_name = "NETWORK,...", value_delimiter = ',')]
@@ -32,6 +36,17 @@ pub(crate) struct SiteArguments {
     /// table [groups]
     #[arg(long, value_name = "NAME=NETWORK,...")]
     groups: Vec<Group>,
+}
+
+/// When something is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// Where it is seen.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
 }
 
 impl SiteArguments {
