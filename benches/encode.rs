@@ -7,7 +7,7 @@ use std::net::UdpSocket;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use exporter::{Context, Destination, Patience};
-use flow::{Batch, KeyFields};
+use flow::{Batch, KeyFields, NetworkSet};
 
 #[path = "scenario/records.rs"]
 mod records;
@@ -24,6 +24,7 @@ fn context() -> Context {
         observation_domain_id: 1,
         sampling_interval: 1,
         key: KeyFields::SEVEN,
+        local_networks: NetworkSet::default(),
         name: "bench".to_owned(),
         version: "0".to_owned(),
         run: String::new(),

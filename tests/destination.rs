@@ -8,7 +8,7 @@ use std::time::Duration;
 use exporter::{Context, Destination, OUTPUTS, Output, Patience, forms, help};
 use flow::{
     Batch, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields,
-    Tags, Timestamp,
+    NetworkSet, Tags, Timestamp,
 };
 
 fn context() -> Context {
@@ -18,6 +18,7 @@ fn context() -> Context {
         observation_domain_id: 1,
         sampling_interval: 1,
         key: KeyFields::SEVEN,
+        local_networks: NetworkSet::default(),
         name: "test".to_owned(),
         version: "0".to_owned(),
         run: String::new(),

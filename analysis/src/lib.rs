@@ -1,2 +1,8 @@
 //! The meaning of flows: tags of a record, incidents that detectors find, and the places of
 //! addresses. Each is a [`Stage`](flow::Stage) between the workers and the outputs.
+
+pub mod networks;
+mod site;
+pub mod tags;
+
+pub use site::{InterfaceNames, Site, SiteSettings};

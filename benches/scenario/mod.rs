@@ -10,8 +10,9 @@ use std::hint::black_box;
 
 use exporter::{Context, Destination, Patience};
 use flow::{
-    BURST_MAX, Batch, FlowRecord, Frame, HashSeed, KeyFields, LinkType, NewClock, Observation,
-    ObservationPoint, Observer, ObserverSettings, Sampling, Sink, TableSettings, Timestamp,
+    BURST_MAX, Batch, FlowRecord, Frame, HashSeed, KeyFields, LinkType, NetworkSet, NewClock,
+    Observation, ObservationPoint, Observer, ObserverSettings, Sampling, Sink, TableSettings,
+    Timestamp,
 };
 
 use self::packets::{Arrival, Traffic};
@@ -199,6 +200,7 @@ fn encode(output: &str) -> Work {
             observation_domain_id: 1,
             sampling_interval: 1,
             key: KeyFields::SEVEN,
+            local_networks: NetworkSet::default(),
             name: "bench".to_owned(),
             version: "0".to_owned(),
             run: String::new(),

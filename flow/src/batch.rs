@@ -1,4 +1,4 @@
-//! Batches: what goes from the Metering Process to stages and outputs, 256 records at a time.
+//! Batches: what goes from the Metering Process to stages and outputs, 255 records at a time.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,8 +9,8 @@ use crate::record::FlowRecord;
 use crate::tags::Tags;
 use crate::time::Timestamp;
 
-/// Most records of a batch.
-pub const BATCH_RECORDS: usize = 256;
+/// Most records of a batch: each can have details, whose index is not [`DetailsIndex::NONE`].
+pub const BATCH_RECORDS: usize = 255;
 
 /// Flow records that travel together, with what is known besides.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -95,7 +95,7 @@ impl Batch {
         let index = &mut self.records[record].details;
         if *index == DetailsIndex::NONE {
             let next = self.details.len();
-            *index = DetailsIndex(u16::try_from(next).expect("a batch has few records"));
+            *index = DetailsIndex(u8::try_from(next).expect("a batch has few records"));
             self.details.push(Details::default());
         }
         &mut self.details[usize::from(index.0)]

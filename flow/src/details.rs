@@ -10,11 +10,12 @@ pub struct Details {
     pub server_name: Option<Box<str>>,
 }
 
-/// The index of a record's details in its batch.
+/// The index of a record's details in its batch. It has one octet, so that a record has no octet
+/// more than its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DetailsIndex(pub(crate) u16);
+pub struct DetailsIndex(pub(crate) u8);
 
 impl DetailsIndex {
     /// The record has no details.
-    pub const NONE: Self = Self(u16::MAX);
+    pub const NONE: Self = Self(u8::MAX);
 }

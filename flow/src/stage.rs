@@ -13,6 +13,9 @@ pub trait Stage: Send {
     /// Takes a batch on its way to the outputs.
     fn batch(&mut self, batch: &mut Batch);
 
+    /// An interface has a name, which does not change. Records of it come later.
+    fn interface(&mut self, _number: u32, _name: &str) {}
+
     /// The trace clock has moved on to `now`, by a second or more; events that are due then are
     /// added.
     fn tick(&mut self, now: Timestamp, events: &mut Vec<Event>);

@@ -154,9 +154,10 @@ fn replay(
     let mut progress = Progress::new(quiet);
     let outputs = outputs(&mut exporters, &mut top, &mut recorder);
     let publish = |totals: &Totals| page.iter().for_each(|page| page.publish(totals));
+    let stages = stages::configured(config);
+    let stage_counts = stages.counts.clone();
     // Files of an earlier run stay when there is nothing to put in their place.
     let end = if source.has_capture() {
-        let stages = stages::configured(config);
         let watch = replay::Watch {
             progress: &mut |source| {
                 let (done, size) = source.progress();
@@ -181,6 +182,7 @@ fn replay(
         input: source.report(),
         ended: end.ended,
         outputs: end.outputs,
+        tags: stage_counts.tags(),
         elapsed: begin.elapsed(),
         interrupted: stop.load(Ordering::Relaxed),
         ..Totals::default()

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use exporter::{Context, Destination, ExportError, Exporter, Patience};
-use flow::{KeyFields, Timestamp};
+use flow::{KeyFields, NetworkSet, Timestamp};
 use rcgen::KeyPair;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConnection, StreamOwned, SupportedProtocolVersion};
@@ -294,6 +294,7 @@ fn live(url: &str) -> Result<Box<dyn Exporter>, ExportError> {
         observation_domain_id: 1,
         sampling_interval: 1,
         key: KeyFields::SEVEN,
+        local_networks: NetworkSet::default(),
         name: "test".to_owned(),
         version: "1".to_owned(),
         run: String::new(),

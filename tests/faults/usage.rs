@@ -247,6 +247,11 @@ fn wrong_configuration_files_are_refused() {
         ("no toml at all", "flowprobe.toml"),
         ("workers = 0\n", "workers"),
         ("workers = 999\n", "workers"),
+        ("groups = \"web\"\n", "NAME=NETWORK"),
+        ("[ifindex]\neth1 = [1, 2]\n", "eth1 = (array): NAME=N"),
+        ("[local-networks]\n", "local-networks = (table): a network"),
+        ("mail-servers = \"mail\"\n", "--mail-servers: there is no group mail"),
+        ("outside-interfaces = \"eth1\"\n", "--local-networks"),
     ];
     for (text, words) in cases {
         let (status, stdout, stderr) = configured(text, &["-r", "/dev/null"]);
@@ -284,6 +289,32 @@ fn all_mistakes_of_a_configuration_file_are_found() {
         assert!(line.contains(&format!("flowprobe.toml:{words}")), "{words}: {stderr}");
     }
     assert_eq!(lines.next(), None, "{stderr}");
+}
+
+#[test]
+fn groups_of_a_configuration_file_are_a_table() {
+    let (_folder, path) = capture();
+    let text = "local-networks = [\"office\", \"2001:db8::/32\"]\nmail-servers = \"10.0.0.25\"\n\
+                inside-interfaces = \"eth1\"\noutside-interfaces = [2, \"eth3\"]\n\
+                [groups]\noffice = [\"10.0.0.0/8\", \"192.0.2.1\"]\nweb = \"192.0.2.80\"\n";
+    let (status, _, stderr) = configured(text, &["-r", &path, "-o", "json:/dev/null"]);
+    assert_eq!(status, Some(DONE), "{stderr}");
+    let text = "local-networks = [\"10.0.0.0/8\",\n\"10.0.0.5/8\"]\nmail-servers = 25\n\
+                [groups]\noffice = [\"10.0.0.0/8\",\n\"10.0.0\"]\n7up = \"10.0.0.7\"\nweb = true\n";
+    let (status, _, stderr) = configured(text, &[]);
+    assert_eq!(status, Some(USAGE), "{stderr}");
+    let expected = [
+        "2: local-networks = \"10.0.0.5/8\": 10.0.0.0/8 is needed",
+        "3: mail-servers = 25: a network or an address is needed",
+        "6: office = \"10.0.0\": a network or an address is needed",
+        "7: 7up = \"10.0.0.7\": \"7up\" is no name of a group",
+        "8: web = true: a network or an address is needed",
+    ];
+    let lines: Vec<_> = stderr.lines().filter(|line| line.contains("flowprobe.toml:")).collect();
+    assert_eq!(lines.len(), expected.len(), "{stderr}");
+    for (line, words) in lines.iter().zip(expected) {
+        assert!(line.contains(&format!("flowprobe.toml:{words}")), "{words}: {stderr}");
+    }
 }
 
 #[test]

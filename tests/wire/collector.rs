@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use exporter::{Context, Destination, ExportCounts, Exporter, Patience};
-use flow::{Batch, FlowRecord, KeyFields, RecordTally, Timestamp};
+use flow::{Batch, FlowRecord, KeyFields, NetworkSet, RecordTally, Timestamp};
 
 /// A replay that samples nothing.
 pub fn context() -> Context {
@@ -15,6 +15,7 @@ pub fn context() -> Context {
         observation_domain_id: 1,
         sampling_interval: 1,
         key: KeyFields::SEVEN,
+        local_networks: NetworkSet::default(),
         name: "probe-1".to_owned(),
         version: "1.2.3".to_owned(),
         run: String::new(),

@@ -3,7 +3,29 @@
 use std::io::Write;
 use std::net::IpAddr;
 
-use flow::{FlowKey, KeyField, KeyFields};
+use flow::{FlowKey, KeyField, KeyFields, NetworkSet};
+
+/// The edge of the network.
+#[derive(Debug)]
+pub(super) struct Perimeter {
+    /// Inside, with what does not leave a link; `None`: private addresses are inside.
+    local_networks: Option<NetworkSet>,
+}
+
+impl Perimeter {
+    /// With these networks inside. If there are none, private addresses are inside.
+    pub(super) fn new(local_networks: NetworkSet) -> Self {
+        Self { local_networks: Some(local_networks).filter(|networks| !networks.is_empty()) }
+    }
+
+    fn has_inside(&self, address: IpAddr) -> bool {
+        is_on_link(address)
+            || match &self.local_networks {
+                Some(networks) => networks.contains(address),
+                None => is_private(address),
+            }
+    }
+}
 
 /// Both addresses, as far as they are in the key.
 pub(super) struct Sides {
@@ -12,12 +34,13 @@ pub(super) struct Sides {
 }
 
 impl Sides {
-    pub(super) fn of(key: &FlowKey, fields: KeyFields) -> Self {
+    pub(super) fn of(key: &FlowKey, fields: KeyFields, perimeter: &Perimeter) -> Self {
         let source = fields.contains(KeyField::Source);
         let destination = fields.contains(KeyField::Destination);
+        let address = |address| Address::new(address, perimeter.has_inside(address));
         Self {
-            source: source.then(|| Address::new(key.source_address())),
-            destination: destination.then(|| Address::new(key.destination_address())),
+            source: source.then(|| address(key.source_address())),
+            destination: destination.then(|| address(key.destination_address())),
         }
     }
 
@@ -49,7 +72,7 @@ pub(super) struct Address {
 }
 
 impl Address {
-    fn new(address: IpAddr) -> Self {
+    fn new(address: IpAddr, internal: bool) -> Self {
         let mut text = [0; 40];
         let mut rest = &mut text[..];
         match address {
@@ -66,7 +89,7 @@ impl Address {
             IpAddr::V6(v6) => write!(rest, "{v6}").expect("an address has at most 39 letters"),
         }
         let length = 40 - rest.len();
-        Self { text, length, internal: is_internal(address) }
+        Self { text, length, internal }
     }
 
     pub(super) fn text(&self) -> &[u8] {
@@ -81,12 +104,19 @@ impl Address {
 const INTERNAL: &[u8] = b"internal";
 const EXTERNAL: &[u8] = b"external";
 
-/// Addresses that do not leave a site: private, loopback, link-local, multicast on the link.
-fn is_internal(address: IpAddr) -> bool {
+/// Addresses that do not leave a site.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_private(),
+        IpAddr::V6(v6) => v6.is_unique_local(),
+    }
+}
+
+/// Addresses that do not leave a link: loopback, link-local, multicast on the link.
+fn is_on_link(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
-            v4.is_private()
-                || v4.is_loopback()
+            v4.is_loopback()
                 || v4.is_link_local()
                 || v4.is_unspecified()
                 || v4.is_broadcast()
@@ -97,7 +127,6 @@ fn is_internal(address: IpAddr) -> bool {
             v6.is_loopback()
                 || v6.is_unspecified()
                 || v6.is_unicast_link_local()
-                || v6.is_unique_local()
                 || matches!(first, 0xff01 | 0xff02)
         }
     }

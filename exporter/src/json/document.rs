@@ -9,9 +9,12 @@ use std::sync::Arc;
 
 use element::{Element, Flow, UptimeBase};
 use flow::number::{protocol, tcp_control};
-use flow::{Details, FlowDirection, FlowEndReason, FlowRecord, IpVersion, KeyField, KeyFields};
+use flow::{
+    Details, FlowDirection, FlowEndReason, FlowRecord, IpVersion, KeyField, KeyFields, NetworkSet,
+    Tags,
+};
 
-use super::address::Sides;
+use super::address::{Perimeter, Sides};
 use super::id::{put_community_id, put_flow_id};
 use super::member::{json_string, put_comma, put_number, put_string, put_text};
 use super::netflow::NetflowObject;
@@ -31,6 +34,8 @@ pub(crate) struct DocumentSettings {
     pub(crate) observation_domain_id: u32,
     /// Fields of the flow key.
     pub(crate) key: KeyFields,
+    /// Addresses inside the network's perimeter; none: private ones are inside.
+    pub(crate) local_networks: NetworkSet,
     /// One packet of this number is metered; written as `netflow.sampling_interval` unless it is 1.
     pub(crate) sampling_interval: u32,
 }
@@ -44,6 +49,7 @@ pub(super) struct DocumentWriter {
     /// `exporter` of `netflow`, up to its time stamp.
     exporter: Vec<u8>,
     key: KeyFields,
+    perimeter: Perimeter,
     sampling_interval: u32,
     sequence: u64,
     time: TimeWriter,
@@ -71,6 +77,7 @@ impl DocumentWriter {
             agent: agent.into_bytes(),
             exporter: exporter.into_bytes(),
             key: settings.key,
+            perimeter: Perimeter::new(settings.local_networks),
             sampling_interval: settings.sampling_interval,
             sequence: 0,
             time: TimeWriter::default(),
@@ -95,7 +102,7 @@ impl DocumentWriter {
         details: Option<&Details>,
         out: &mut Vec<u8>,
     ) {
-        let sides = Sides::of(&record.key, self.key);
+        let sides = Sides::of(&record.key, self.key, &self.perimeter);
         out.extend_from_slice(br#"{"@timestamp":""#);
         self.time.put(record.end, out);
         out.push(b'"');
@@ -104,6 +111,7 @@ impl DocumentWriter {
         self.put_side(&sides, Side::Source, record, out);
         self.put_side(&sides, Side::Destination, record, out);
         self.put_network(&sides, record, out);
+        put_tags(record.tags, out);
         if let Some(name) = details.and_then(|details| details.server_name.as_deref()) {
             put_string(out, br#","tls":{"client":{"server_name":"#, name);
             out.extend_from_slice(b"}}");
@@ -246,6 +254,19 @@ impl DocumentWriter {
 enum Side {
     Source,
     Destination,
+}
+
+/// Appends the names of tags, if there are any.
+fn put_tags(tags: Tags, out: &mut Vec<u8>) {
+    if tags.is_empty() {
+        return;
+    }
+    let mut label = &br#","tags":[""#[..];
+    for tag in tags.iter() {
+        put_text(out, label, tag.name().as_bytes());
+        label = br#"",""#;
+    }
+    out.extend_from_slice(br#""]"#);
 }
 
 /// The four names that Filebeat has, and its words for the others.

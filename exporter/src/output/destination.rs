@@ -97,6 +97,11 @@ impl Destination {
         matches!(self.target, Target::Hosts(..))
     }
 
+    /// Whether it writes documents, and not messages.
+    pub fn writes_documents(&self) -> bool {
+        self.output.writes_documents
+    }
+
     /// The file that it writes, if it writes one that has a name.
     pub fn path(&self) -> Option<&Path> {
         match &self.target {

@@ -40,6 +40,7 @@ pub(super) const ELASTIC_HTTP: Output = Output {
     scheme: "elastic+http",
     meaning: "documents into Elasticsearch or OpenSearch, by the bulk API",
     settings: SETTINGS.split_at(SETTINGS.len() - OF_TLS).0,
+    writes_documents: true,
     target: TargetForm::Hosts(ELASTIC_PORT, |request, hosts| open(request, hosts, None)),
     sampling_interval_max: u32::MAX,
 };
@@ -48,6 +49,7 @@ pub(super) const ELASTIC_HTTPS: Output = Output {
     scheme: "elastic+https",
     meaning: "the same under TLS",
     settings: SETTINGS,
+    writes_documents: true,
     target: TargetForm::Hosts(ELASTIC_PORT, |request, hosts| {
         open(request, hosts, Some(&tls(request)))
     }),
@@ -147,6 +149,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
         namespace,
         observation_domain_id: domain,
         key: request.context.key,
+        local_networks: request.context.local_networks.clone(),
         sampling_interval: request.context.sampling_interval,
     };
     Ok(Box::new(DocumentExporter::new(documents, sink)))

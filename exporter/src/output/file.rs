@@ -11,6 +11,7 @@ pub(super) const IPFIX_FILE: Output = Output {
     scheme: "ipfix-file",
     meaning: "IPFIX in a file (RFC 5655)",
     settings: &[&ODID, &ROTATE],
+    writes_documents: false,
     target: TargetForm::Path(|request, path| {
         let file = open(request, path, Form::Messages)?;
         let encoder = ipfix::Encoder::new(request.observation_domain_id(), file.message_limit());
@@ -23,6 +24,7 @@ pub(super) const JSON: Output = Output {
     scheme: "json",
     meaning: "a document for each flow, as Elastic's NetFlow integration writes it",
     settings: &[&ODID, &ROTATE],
+    writes_documents: true,
     target: TargetForm::Path(|request, path| {
         let settings = DocumentSettings {
             name: request.context.name.clone(),
@@ -30,6 +32,7 @@ pub(super) const JSON: Output = Output {
             namespace: "default".to_owned(),
             observation_domain_id: request.observation_domain_id(),
             key: request.context.key,
+            local_networks: request.context.local_networks.clone(),
             sampling_interval: request.context.sampling_interval,
         };
         Ok(Box::new(DocumentExporter::new(settings, open(request, path, Form::Documents)?)))

@@ -10,7 +10,7 @@ mod setting;
 mod tcp;
 mod udp;
 
-use flow::{KeyFields, Timestamp};
+use flow::{KeyFields, NetworkSet, Timestamp};
 
 use crate::error::ExportError;
 use crate::exporter::Exporter;
@@ -42,6 +42,8 @@ pub struct Output {
     pub meaning: &'static str,
     /// Its settings, in the order in which help lists them.
     pub settings: &'static [&'static Setting],
+    /// Whether it writes documents, and not messages.
+    pub writes_documents: bool,
     /// The rest of the URL, and how it is opened.
     target: TargetForm,
     /// The largest sampling interval that it can say.
@@ -82,6 +84,8 @@ pub struct Context {
     pub sampling_interval: u32,
     /// Fields of the flow key.
     pub key: KeyFields,
+    /// Addresses inside the network's perimeter; none: private ones are inside.
+    pub local_networks: NetworkSet,
     /// The name of this exporter in documents.
     pub name: String,
     /// The version of the program in documents.

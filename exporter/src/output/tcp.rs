@@ -11,6 +11,7 @@ pub(super) const IPFIX_TCP: Output = Output {
     scheme: "ipfix+tcp",
     meaning: "IPFIX over TCP (RFC 7011 section 10.4)",
     settings: &[&ODID, &RECONNECT, &SOURCE, &WAIT],
+    writes_documents: false,
     target: TargetForm::Host(IPFIX_PORT, |request, host| open(request, host, None)),
     sampling_interval_max: u32::MAX,
 };
@@ -19,6 +20,7 @@ pub(super) const IPFIX_TLS: Output = Output {
     scheme: "ipfix+tls",
     meaning: "IPFIX over TLS (RFC 7011 section 11)",
     settings: &[&ODID, &RECONNECT, &CA, &CERT, &KEY, &FINGERPRINT, &SOURCE, &WAIT],
+    writes_documents: false,
     target: TargetForm::Host(IPFIX_TLS_PORT, |request, host| {
         open(request, host, Some(tls(request)))
     }),

@@ -11,6 +11,7 @@ pub(super) const NETFLOW5: Output = Output {
     scheme: "netflow5",
     meaning: "NetFlow v5 over UDP: IPv4 only; engine ID is the low octet of odid",
     settings: &[&ODID, &MTU, &PPS, &SOURCE, &TTL, &RESOLVE, &WAIT],
+    writes_documents: false,
     target: TargetForm::Host(NETFLOW_PORT, netflow5),
     sampling_interval_max: netflow5::SAMPLING_INTERVAL_MAX,
 };
@@ -19,6 +20,7 @@ pub(super) const NETFLOW9: Output = Output {
     scheme: "netflow9",
     meaning: "NetFlow v9 over UDP (RFC 3954)",
     settings: WITH_TEMPLATES,
+    writes_documents: false,
     target: TargetForm::Host(NETFLOW_PORT, netflow9),
     sampling_interval_max: u32::MAX,
 };
@@ -27,6 +29,7 @@ pub(super) const IPFIX: Output = Output {
     scheme: "ipfix",
     meaning: "IPFIX over UDP (RFC 7011)",
     settings: WITH_TEMPLATES,
+    writes_documents: false,
     target: TargetForm::Host(IPFIX_PORT, ipfix),
     sampling_interval_max: u32::MAX,
 };

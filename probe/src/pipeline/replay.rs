@@ -12,7 +12,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use exporter::MeterReport;
 use flow::{
-    FlowTable, HashSeed, KeyFields, MeterCounts, NewClock, Observation, Observer, Sink, Stage,
+    FlowTable, HashSeed, KeyFields, MeterCounts, NewClock, Observation, Observer, Sink,
     TableSettings, Timestamp,
 };
 
@@ -21,7 +21,7 @@ use crate::capture::{CaptureError, PacketSource, Polled};
 use crate::pipeline::output::{Clock, Output, OutputEnd, OutputLoop, Ticks};
 use crate::pipeline::queue::{QueueSet, clear};
 use crate::pipeline::so_far::SoFar;
-use crate::pipeline::stages::{Mode, StageLoop};
+use crate::pipeline::stages::{Mode, StageLoop, Stages};
 use crate::pipeline::worker::{Ended, Worker, join, spawn};
 use crate::report::totals::Totals;
 use crate::settings::config::{Config, Source};
@@ -79,15 +79,15 @@ pub(crate) struct Watch<'a> {
 pub(crate) fn replay(
     config: &Config,
     source: &mut FileSource,
-    stages: Vec<Box<dyn Stage>>,
+    stages: Stages,
     outputs: Vec<Output<'_>>,
     tables: Vec<FlowTable>,
     stop: &AtomicBool,
     watch: Watch<'_>,
 ) -> ReplayEnd {
-    let queues = QueueSet::replay(tables.len(), outputs.len(), !stages.is_empty());
+    let queues = QueueSet::replay(tables.len(), outputs.len(), !stages.list.is_empty());
     let outputs_left = AtomicUsize::new(outputs.len());
-    let so_far = SoFar::new(tables.len(), &outputs);
+    let so_far = SoFar::new(tables.len(), &outputs, stages.counts);
     let (running, end) = bounded(0);
     let reader = Reader {
         is_pipe: reads_pipe(config),
@@ -111,7 +111,7 @@ pub(crate) fn replay(
             })
             .collect();
         if let Some(queues) = queues.stages {
-            let stages = StageLoop::new(stages, queues, Mode::Replay);
+            let stages = StageLoop::new(stages.list, queues, Mode::Replay);
             spawn(scope, "stages", move || stages.run());
         }
         let workers = tables.into_iter().zip(queues.workers);

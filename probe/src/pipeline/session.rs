@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
 use exporter::{MeterReport, ending};
-use flow::{Conversation, FlowTable, Observer, Stage};
+use flow::{Conversation, FlowTable, Observer};
 use log::{error, warn};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -19,7 +19,7 @@ use crate::pipeline::output::{Clock, Output, OutputEnd, OutputLoop, Published, T
 use crate::pipeline::queue::{
     Delivery, DroppedOnWay, QueueSender, QueueSet, RecordQueue, WhenFull,
 };
-use crate::pipeline::stages::{Mode, StageLoop};
+use crate::pipeline::stages::{Mode, StageCounts, StageLoop, Stages};
 use crate::pipeline::worker::{Worker, join, spawn};
 use crate::report::totals::Totals;
 use crate::settings::args::LiveSettings;
@@ -53,7 +53,7 @@ pub(crate) struct Session<'a> {
     pub(crate) sockets: Vec<Vec<Attached>>,
     /// One for each worker.
     pub(crate) tables: Vec<FlowTable>,
-    pub(crate) stages: Vec<Box<dyn Stage>>,
+    pub(crate) stages: Stages,
     pub(crate) outputs: Vec<Output<'a>>,
     /// Packets of the outputs, which are not metered.
     pub(crate) left_out: Vec<Conversation>,
@@ -95,7 +95,7 @@ impl Session<'_> {
     pub(crate) fn run(self, watch: &mut dyn Watch) -> Totals {
         let (workers, is_real_time) = (self.sockets.len(), self.is_real_time);
         let flows_max = self.config.table.flows_max as usize;
-        let (outputs, has_stages) = (self.outputs.len(), !self.stages.is_empty());
+        let (outputs, has_stages) = (self.outputs.len(), !self.stages.list.is_empty());
         let queues = QueueSet::live(workers, outputs, has_stages, flows_max);
         let shared = Shared {
             snapshots: (0..workers).map(|_| Mutex::default()).collect(),
@@ -109,6 +109,7 @@ impl Session<'_> {
             reports: queues.sender(),
             dropped: queues.outputs.iter().map(|merge| merge.dropped.clone()).collect(),
             ports: self.ports,
+            stages: self.stages.counts,
             interval: self.settings.interval(),
             begin: self.begin,
         };
@@ -132,7 +133,8 @@ impl Session<'_> {
                 }));
             }
             let stages = queues.stages.map(|queues| {
-                let stages = StageLoop::new(self.stages, queues, Mode::Live(&shared.last_frames));
+                let stages =
+                    StageLoop::new(self.stages.list, queues, Mode::Live(&shared.last_frames));
                 spawn(scope, "stages", move || {
                     give_up();
                     stages.run();
@@ -215,6 +217,7 @@ struct Supervisor<'a> {
     /// What the queues on the way to each output did not take.
     dropped: Vec<DroppedOnWay>,
     ports: Ports,
+    stages: StageCounts,
     interval: Option<Duration>,
     begin: Instant,
 }
@@ -299,6 +302,7 @@ impl Supervisor<'_> {
             flows: snapshot.flows,
             ports: self.ports.counts(&snapshot.sources),
             outputs,
+            tags: self.stages.tags(),
             elapsed: self.begin.elapsed(),
             ..Totals::default()
         }

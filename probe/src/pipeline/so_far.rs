@@ -12,6 +12,7 @@ use flow::{MeterCounts, RecordTally};
 use crate::capture::file::InputReport;
 use crate::host::signals;
 use crate::pipeline::output::{Output, OutputEnd, Published};
+use crate::pipeline::stages::StageCounts;
 use crate::pipeline::worker::{Ended, Worker};
 use crate::report::totals::Totals;
 
@@ -26,16 +27,18 @@ pub(crate) struct SoFar {
     workers: Vec<Mutex<(Ended, u32)>>,
     /// By output.
     names: Vec<String>,
+    stages: StageCounts,
     pub(crate) exports: Vec<Mutex<Published>>,
 }
 
 impl SoFar {
-    pub(crate) fn new(workers: usize, outputs: &[Output<'_>]) -> Self {
+    pub(crate) fn new(workers: usize, outputs: &[Output<'_>], stages: StageCounts) -> Self {
         Self {
             begin: Instant::now(),
             reader: Mutex::default(),
             workers: (0..workers).map(|_| Mutex::default()).collect(),
             names: outputs.iter().map(|output| output.name.clone()).collect(),
+            stages,
             exports: outputs.iter().map(|_| Mutex::default()).collect(),
         }
     }
@@ -85,6 +88,7 @@ impl SoFar {
             OutputEnd { name: name.clone(), counts, dropped: RecordTally::default(), error }
         });
         totals.outputs = outputs.collect();
+        totals.tags = self.stages.tags();
         totals
     }
 }

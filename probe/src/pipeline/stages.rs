@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use analysis::tags::{TagCounts, TagStage, Tagger};
 use crossbeam_channel::RecvTimeoutError;
-use flow::{Batch, Stage, Timestamp};
+use exporter::MeterReport;
+use flow::{Batch, RecordTally, Stage, Tag, Timestamp};
 
 use crate::pipeline::queue::{Delivery, StageQueues, WhenFull};
 use crate::pipeline::worker::wall_clock;
@@ -17,10 +19,37 @@ use crate::settings::config::Config;
 /// Time between two ticks of a stage.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The stages that are configured, in the order in which they see a batch. To add a stage, add a
-/// line here.
-pub(crate) fn configured(_config: &Config) -> Vec<Box<dyn Stage>> {
-    Vec::new()
+/// The stages of a run.
+#[derive(Default)]
+pub(crate) struct Stages {
+    /// In the order in which they see a batch.
+    pub(crate) list: Vec<Box<dyn Stage>>,
+    pub(crate) counts: StageCounts,
+}
+
+/// What stages count, for totals.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StageCounts {
+    /// `None` if records get no tags.
+    tags: Option<TagCounts>,
+}
+
+impl StageCounts {
+    /// Each tag, and the records that have it, so far; nothing if records get no tags.
+    pub(crate) fn tags(&self) -> Vec<(Tag, RecordTally)> {
+        self.tags.as_ref().map(TagCounts::so_far).unwrap_or_default()
+    }
+}
+
+/// The stages that are configured. To add a stage, push it here.
+pub(crate) fn configured(config: &Config) -> Stages {
+    let mut stages = Stages::default();
+    if config.has_tags {
+        let tagger = Tagger::new(config.site.clone(), config.table.key);
+        let counts = stages.counts.tags.insert(TagCounts::default());
+        stages.list.push(Box::new(TagStage::new(tagger, counts.clone())));
+    }
+    stages
 }
 
 /// Which clock ticks, and what a full queue of an output means.
@@ -42,6 +71,8 @@ pub(crate) struct StageLoop<'run> {
     /// The trace clock: the latest export time of a record.
     now: Timestamp,
     last_tick: Timestamp,
+    /// Number of interfaces whose names the stages know.
+    interfaces: usize,
 }
 
 impl<'run> StageLoop<'run> {
@@ -51,7 +82,7 @@ impl<'run> StageLoop<'run> {
             Mode::Live(_) => WhenFull::Drop,
         };
         let (now, last_tick) = (Timestamp::default(), Timestamp::default());
-        Self { stages, queues, mode, when_full, now, last_tick }
+        Self { stages, queues, mode, when_full, now, last_tick, interfaces: 0 }
     }
 
     /// Runs until the queues of all workers are closed.
@@ -62,7 +93,10 @@ impl<'run> StageLoop<'run> {
             self.wait_if_capture_has_ended();
             match received {
                 Ok(Delivery::Batch(batch)) => self.batch(batch),
-                Ok(report @ Delivery::Report(_)) => self.send(&report),
+                Ok(Delivery::Report(report)) => {
+                    self.learn_interfaces(&report);
+                    self.send(&Delivery::Report(report));
+                }
                 Ok(Delivery::BlockEnd) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -94,6 +128,16 @@ impl<'run> StageLoop<'run> {
                 self.tick(self.now);
             }
         }
+    }
+
+    fn learn_interfaces(&mut self, report: &MeterReport) {
+        let new = report.interfaces.get(self.interfaces..).unwrap_or_default();
+        for interface in new {
+            for stage in &mut self.stages {
+                stage.interface(interface.number, &interface.name);
+            }
+        }
+        self.interfaces += new.len();
     }
 
     /// Tells the stages the time. Their events go to the outputs in a batch without records.

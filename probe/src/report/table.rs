@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anstyle::{Reset, Style};
 use flow::number::protocol;
-use flow::{FlowKey, IpVersion, RecordTally, Timestamp};
+use flow::{FlowKey, IpVersion, RecordTally, Tag, Tags, Timestamp};
 
 use crate::report::units;
 use crate::settings::args::Order;
@@ -33,6 +33,7 @@ pub(super) struct Flow {
     pub(super) start: Timestamp,
     pub(super) end: Timestamp,
     pub(super) tcp_control_bits: u8,
+    pub(super) tags: Tags,
 }
 
 impl Table<'_> {
@@ -46,7 +47,8 @@ impl Table<'_> {
         let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
             rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
         });
-        let layout = Layout::fitting(widths, columns.unwrap_or(usize::MAX));
+        let has_tags = self.flows.iter().any(|(_, flow)| !flow.tags.is_empty());
+        let layout = Layout::fitting(widths, has_tags, columns.unwrap_or(usize::MAX));
         let mut text = String::new();
         for (index, row) in rows.iter().enumerate() {
             let style = if index == 0 { Style::new().bold() } else { Style::new() };
@@ -80,11 +82,12 @@ impl Table<'_> {
             units::grouped(flow.packets),
             units::octets(flow.octets),
             percent(part, whole),
+            tag_names(flow.tags),
         ]
     }
 }
 
-const COLUMNS: usize = 9;
+const COLUMNS: usize = 10;
 
 const HEADINGS: [&str; COLUMNS] = [
     "Start (UTC)",
@@ -96,6 +99,7 @@ const HEADINGS: [&str; COLUMNS] = [
     "Packets",
     "Octets",
     "Share",
+    "Tags",
 ];
 
 /// Between two columns.
@@ -109,9 +113,10 @@ const DESTINATION: usize = 4;
 const FLAGS: usize = 5;
 const PACKETS: usize = 6;
 const SHARE: usize = 8;
+const TAGS: usize = 9;
 
 /// The columns that a narrow table leaves out, in this order.
-const MISSED_LEAST: [usize; 5] = [FLAGS, 0, DURATION, SHARE, PROTOCOL];
+const MISSED_LEAST: [usize; 6] = [FLAGS, 0, DURATION, TAGS, SHARE, PROTOCOL];
 
 /// Before a destination that stands below its source.
 const TO: &str = "to ";
@@ -125,8 +130,9 @@ struct Layout {
 }
 
 impl Layout {
-    fn fitting(widths: [usize; COLUMNS], room: usize) -> Self {
+    fn fitting(widths: [usize; COLUMNS], has_tags: bool, room: usize) -> Self {
         let mut layout = Self { widths, shown: [true; COLUMNS], stacked: false };
+        layout.shown[TAGS] = has_tags;
         for column in MISSED_LEAST {
             if layout.width() <= room {
                 return layout;
@@ -160,7 +166,7 @@ impl Layout {
 }
 
 /// Numbers are aligned to the right.
-const RIGHT: [bool; COLUMNS] = [false, true, false, false, false, false, true, true, true];
+const RIGHT: [bool; COLUMNS] = [false, true, false, false, false, false, true, true, true, false];
 
 /// Days since the epoch.
 fn day(time: Timestamp) -> u64 {
@@ -247,6 +253,10 @@ fn control_bits(key: &FlowKey, bits: u8) -> String {
     letters.map(|(place, letter)| if bits & 0x80 >> place == 0 { '.' } else { letter }).collect()
 }
 
+fn tag_names(tags: Tags) -> String {
+    tags.iter().map(Tag::name).collect::<Vec<_>>().join(" ")
+}
+
 fn percent(part: u64, whole: u64) -> String {
     let tenths = (u128::from(part) * 1000).checked_div(u128::from(whole)).unwrap_or(0);
     format!("{}.{} %", tenths / 10, tenths % 10)
@@ -265,20 +275,26 @@ mod tests {
 
     #[test]
     fn narrow_tables_keep_what_tells_flows_apart() {
-        let widths = [12, 10, 8, 22, 24, 8, 7, 6, 6];
-        let kept = |room| {
-            let layout = Layout::fitting(widths, room);
+        let widths = [12, 10, 8, 22, 24, 8, 7, 6, 6, 20];
+        let kept_of = |has_tags, room| {
+            let layout = Layout::fitting(widths, has_tags, room);
             (layout.shown.iter().filter(|shown| **shown).count(), layout.stacked)
         };
-        // 103 columns and 8 gaps.
-        assert_eq!(kept(usize::MAX), (COLUMNS, false));
-        assert_eq!(kept(119), (COLUMNS, false));
-        assert_eq!(kept(118), (COLUMNS - 1, false));
-        assert!(!Layout::fitting(widths, 118).shown[FLAGS], "flags go first");
-        assert_eq!(kept(80), (COLUMNS - 4, false));
-        assert_eq!(kept(65), (COLUMNS - 5, false));
-        assert_eq!(kept(64), (COLUMNS - 6, true));
-        assert_eq!(kept(1), (COLUMNS - 7, true));
+        // 123 columns and 9 gaps.
+        assert_eq!(kept_of(true, 141), (10, false));
+        assert_eq!(kept_of(true, 140), (9, false));
+        assert!(Layout::fitting(widths, true, 119).shown[TAGS], "tags say more than the start");
+        assert_eq!(kept_of(true, 80), (5, false));
+        // 103 columns and 8 gaps, where no flow has tags.
+        let kept = |room| kept_of(false, room);
+        assert_eq!(kept(usize::MAX), (9, false));
+        assert_eq!(kept(119), (9, false));
+        assert_eq!(kept(118), (8, false));
+        assert!(!Layout::fitting(widths, false, 118).shown[FLAGS], "flags go first");
+        assert_eq!(kept(80), (5, false));
+        assert_eq!(kept(65), (4, false));
+        assert_eq!(kept(64), (3, true));
+        assert_eq!(kept(1), (2, true));
     }
 
     #[test]
@@ -287,7 +303,7 @@ mod tests {
         row[SOURCE] = format!("[{}]:65535", ["ffff"; 8].join(":"));
         row[DESTINATION] = row[SOURCE].clone();
         let widths = std::array::from_fn(|column| row[column].len());
-        let lines = Layout::fitting(widths, 60).lines(&row);
+        let lines = Layout::fitting(widths, true, 60).lines(&row);
         assert_eq!(lines.len(), 2);
         assert!(lines[0].starts_with(&row[SOURCE]) && lines[0].ends_with("Octets"), "{lines:?}");
         assert_eq!(lines[1], format!("to {}", row[DESTINATION]));

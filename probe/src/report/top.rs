@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
-use flow::{Batch, Conversation, FlowKey, FlowRecord, RecordTally, Timestamp};
+use flow::{Batch, Conversation, FlowKey, FlowRecord, RecordTally, Tags, Timestamp};
 use terminal_size::terminal_size;
 
 use crate::report::table::{Flow, Table};
@@ -78,12 +78,14 @@ impl TopFlows {
             start: record.start,
             end: record.end,
             tcp_control_bits: 0,
+            tags: Tags::NONE,
         });
         flow.octets += record.octets;
         flow.packets += record.packets;
         flow.start = flow.start.min(record.start);
         flow.end = flow.end.max(record.end);
         flow.tcp_control_bits |= record.tcp_control_bits;
+        flow.tags |= record.tags;
         if self.flows.len() == 2 * KEPT {
             let mut order = self.in_order();
             self.forgotten += (order.len() - KEPT) as u64;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use exporter::{Delivery, ExportCounts};
-use flow::{FlowEndReason, Ignored, MeterCounts, RecordTally, Tally};
+use flow::{FlowEndReason, Ignored, MeterCounts, RecordTally, Tag, Tally};
 use serde_json::{Map, Value, json};
 
 use crate::capture::file::InputReport;
@@ -27,6 +27,8 @@ pub(crate) struct Totals {
     /// Live: by interface.
     pub(crate) ports: Vec<PortCounts>,
     pub(crate) outputs: Vec<OutputEnd>,
+    /// The records that have each tag; nothing if records get no tags.
+    pub(crate) tags: Vec<(Tag, RecordTally)>,
     pub(crate) elapsed: Duration,
     pub(crate) interrupted: bool,
     /// Live: the run ended because no interface was left.
@@ -73,6 +75,9 @@ impl Totals {
             let lasted = time(Duration::from_millis(last.millis_since(first)));
             let [first, last] = [first, last].map(date_and_time);
             line(&mut text, "period", &format!("{first} to {last} UTC ({lasted})"));
+        }
+        for (tag, tally) in self.tags.iter().filter(|(_, tally)| tally.records > 0) {
+            line(&mut text, "tag", &tag_words(*tag, tally));
         }
         if self.flows > 0 {
             line(&mut text, "active", &format!("{} flows", grouped(self.flows.into())));
@@ -152,6 +157,11 @@ impl Totals {
             .zip(&self.ended.by_reason)
             .map(|(reason, tally)| (reason.name().to_owned(), records_json(*tally)))
             .collect();
+        let tags: Map<String, Value> = self
+            .tags
+            .iter()
+            .map(|(tag, tally)| (tag.name().to_owned(), records_json(*tally)))
+            .collect();
         let outputs: Vec<Value> = self.outputs.iter().map(output_json).collect();
         json!({
             "received": tally_json(meter.received),
@@ -176,6 +186,7 @@ impl Totals {
             "ended": ended,
             "first_packet": self.ended.period.map(|(first, _)| rfc3339(first)),
             "last_packet": self.ended.period.map(|(_, last)| rfc3339(last)),
+            "tags": tags,
             "active_flows": self.flows,
             "interfaces": self.ports.iter().map(port_json).collect::<Vec<_>>(),
             "outputs": outputs,
@@ -243,6 +254,16 @@ fn ignored_words(meter: &MeterCounts) -> String {
     let parts =
         parts.map(|(reason, tally)| format!("{} {}", grouped(tally.packets), words(reason)));
     parts.collect::<Vec<_>>().join(", ")
+}
+
+fn tag_words(tag: Tag, tally: &RecordTally) -> String {
+    format!(
+        "{}: {} records, {} packets, {}",
+        tag.name(),
+        grouped(tally.records),
+        grouped(tally.packets),
+        octets(tally.octets)
+    )
 }
 
 fn output_words(output: &OutputEnd, elapsed: Duration) -> String {

@@ -17,6 +17,7 @@ use super::file;
 use super::http::HttpArguments;
 use super::known::CommandLine;
 use super::selector::{Selector, selector};
+use super::site::SiteArguments;
 use super::values::{
     Seed, Stats, ethertype, flow_count, hash_seed, interface_number, interval, key_fields, ring,
     rows, sampling, size, stats, timeout, workers,
@@ -184,6 +185,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) live: LiveSettings,
+
+    #[command(flatten)]
+    pub(crate) site: SiteArguments,
 
     /// All names of capture files, as they were given one after the other.
     #[arg(skip)]

@@ -6,12 +6,14 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use analysis::Site;
 use exporter::{Context, Destination, Patience};
 use flow::{HashSeed, KeyField, ObserverSettings, Sampling, TableSettings, Tpids};
 
 use super::args::{Arguments, CaptureMethod, LiveSettings, Order};
 use super::domain::Domain;
 use super::run_id;
+use super::site::When;
 use super::values::{Seed, Stats};
 use crate::capture::file::{Input, Place};
 use crate::capture::packet::Direction;
@@ -29,6 +31,10 @@ pub(crate) struct Config {
     /// `None`: the default number.
     pub(crate) workers: Option<usize>,
     pub(crate) ifindex: Vec<(String, u32)>,
+    /// What is inside and outside.
+    pub(crate) site: Site,
+    /// Records get tags.
+    pub(crate) has_tags: bool,
     /// What outputs need to know; each has an Observation Domain ID of its own.
     pub(crate) context: Context,
     pub(crate) domain: Domain,
@@ -118,6 +124,8 @@ impl Config {
             seed,
             burst: args.burst,
         };
+        let site = args.site.site()?;
+        let local_networks = site.local_networks.clone();
         let run = run_of(args, &source, &(&observer, &table, workers, &args.ifindex));
         Ok(Self {
             source,
@@ -130,12 +138,15 @@ impl Config {
             table,
             workers,
             ifindex: args.ifindex.clone(),
+            site,
+            has_tags: has_tags(args),
             context: Context {
                 patience: if live { Patience::GoOn } else { Patience::Wait },
                 uptime_start: live.then(wall_clock),
                 observation_domain_id: 0,
                 sampling_interval: args.sample.get(),
                 key,
+                local_networks,
                 run,
                 name: args.name.clone().unwrap_or_else(host_name),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -205,6 +216,17 @@ fn source(args: &Arguments) -> Result<Source, String> {
         return Err(format!("--ifindex {name}: there is no -i {name}"));
     }
     Ok(Source::Live(live.clone()))
+}
+
+/// NetFlow and IPFIX have no place for tags.
+fn has_tags(args: &Arguments) -> bool {
+    match args.site.tags {
+        When::On => true,
+        When::Off => false,
+        When::Auto => {
+            args.output.is_empty() || args.output.iter().any(Destination::writes_documents)
+        }
+    }
 }
 
 fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, String> {

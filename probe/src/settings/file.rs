@@ -8,6 +8,9 @@
 //! [[output]]
 //! url = "ipfix+tls://10.0.0.5"
 //! ca = "/etc/flowprobe/ca.pem"
+//!
+//! [groups]
+//! web = ["192.0.2.80", "2001:db8::/64"]
 //! ```
 //!
 //! Its settings become words of a command line, so both are checked by the same rules. All mistakes
@@ -30,6 +33,8 @@ pub(super) enum Takes {
     Value,
     /// One value or several.
     List,
+    /// The same, where each is `NAME=VALUE` and a table can have the names as keys.
+    Pairs,
 }
 
 /// The settings that there are.
@@ -113,10 +118,15 @@ impl Reader<'_> {
                 self.mistake(value.span().start, &problem);
                 return None;
             }
-            (DeValue::Array(values), Takes::List) => {
+            (DeValue::Array(values), Takes::List | Takes::Pairs) => {
                 values.iter().filter_map(|value| self.word(name, value)).collect()
             }
-            (_, Takes::Value | Takes::List) => self.word(name, value).into_iter().collect(),
+            (DeValue::Table(pairs), Takes::Pairs) => {
+                pairs.iter().filter_map(|(key, value)| self.pair(name, key, value)).collect()
+            }
+            (_, Takes::Value | Takes::List | Takes::Pairs) => {
+                self.word(name, value).into_iter().collect()
+            }
         };
         Some(Setting { name: name.to_owned(), words })
     }
@@ -148,6 +158,42 @@ impl Reader<'_> {
             return None;
         }
         Some(format!("--{name}={text}"))
+    }
+
+    /// An entry of a table as a word: `--name=key=value`. A list is a value with commas, and each
+    /// wrong part of it is a mistake of its own.
+    fn pair(
+        &mut self,
+        name: &str,
+        key: &Spanned<impl AsRef<str>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<String> {
+        let parts = match value.get_ref() {
+            DeValue::Array(parts) => parts.iter().collect(),
+            _ => vec![value],
+        };
+        let mut texts = Vec::with_capacity(parts.len());
+        let before = self.mistakes.len();
+        for part in parts {
+            let text = text(part.get_ref());
+            let key = key.get_ref().as_ref();
+            // Without a text the setting says what it takes.
+            let pair = format!("{key}={}", text.as_deref().unwrap_or_default());
+            if let Err(allowed) = self.known.check(name, &pair) {
+                let problem = format!("{key} = {}: {allowed}", shown(part.get_ref()));
+                self.mistake(part.span().start, &problem);
+            }
+            texts.extend(text);
+        }
+        let key = key.get_ref().as_ref();
+        let pair = format!("{key}={}", texts.join(","));
+        if self.mistakes.len() == before
+            && let Err(allowed) = self.known.check(name, &pair)
+        {
+            let problem = format!("{key} = {}: {allowed}", shown(value.get_ref()));
+            self.mistake(value.span().start, &problem);
+        }
+        (self.mistakes.len() == before).then(|| format!("--{name}={pair}"))
     }
 
     /// The URL of an output that is written as a table. Each wrong setting is a mistake of its own.

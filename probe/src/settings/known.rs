@@ -22,7 +22,8 @@ impl Known for CommandLine {
         (!NOT_IN_A_FILE.contains(&name)).then_some(if matches!(action, ArgAction::SetTrue) {
             Takes::Switch
         } else if matches!(action, ArgAction::Append) {
-            Takes::List
+            let names = argument.get_value_names().unwrap_or_default();
+            if names.iter().any(|name| name.contains('=')) { Takes::Pairs } else { Takes::List }
         } else {
             Takes::Value
         })

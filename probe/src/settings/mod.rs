@@ -8,4 +8,5 @@ pub(crate) mod http;
 mod known;
 mod run_id;
 pub(crate) mod selector;
+mod site;
 pub(crate) mod values;

@@ -9,7 +9,7 @@ use std::net::UdpSocket;
 use exporter::{Context, Destination, ExportCounts, Exporter, Patience};
 use flow::{
     Batch, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields,
-    RecordTally, Tags, Timestamp,
+    NetworkSet, RecordTally, Tags, Timestamp,
 };
 use netflow_parser::static_versions::v5::V5;
 use netflow_parser::variable_versions::ipfix::{FlowSetBody as IpfixBody, IPFix};
@@ -43,6 +43,7 @@ pub fn check(octets: &[u8]) {
         observation_domain_id: 7,
         sampling_interval: 1,
         key: KeyFields::SEVEN,
+        local_networks: NetworkSet::default(),
         name: "check".to_owned(),
         version: "0".to_owned(),
         run: String::new(),

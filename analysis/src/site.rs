@@ -1,0 +1,170 @@
+//! The site that is watched: its networks, its servers, and the interfaces at its edge.
+
+use std::net::IpAddr;
+
+use flow::NetworkSet;
+
+use crate::networks::{Group, Groups, Hosts, embedded_ipv4};
+
+/// The site as users describe it.
+#[derive(Clone, Debug, Default)]
+pub struct SiteSettings {
+    /// `--groups`.
+    pub groups: Vec<Group>,
+    /// `--local-networks`.
+    pub local_networks: Vec<Hosts>,
+    /// `--mail-servers`.
+    pub mail_servers: Vec<Hosts>,
+    /// `--inside-interfaces`: names, or numbers.
+    pub inside_interfaces: Vec<String>,
+    /// `--outside-interfaces`.
+    pub outside_interfaces: Vec<String>,
+}
+
+/// The site that is watched. All parts are empty where nothing is known of it.
+#[derive(Clone, Debug, Default)]
+pub struct Site {
+    /// Groups of hosts with a name.
+    pub groups: Groups,
+    /// Addresses of the site.
+    pub local_networks: NetworkSet,
+    /// Hosts that may send mail to other servers.
+    pub mail_servers: NetworkSet,
+    /// Interfaces where packets of the site come in.
+    pub inside: InterfaceNames,
+    /// Interfaces where packets from elsewhere come in.
+    pub outside: InterfaceNames,
+}
+
+impl Site {
+    /// Looks up groups.
+    ///
+    /// # Errors
+    ///
+    /// One sentence about settings that contradict each other.
+    pub fn new(settings: &SiteSettings) -> Result<Self, String> {
+        let groups = Groups::new(settings.groups.iter().cloned())
+            .map_err(|problem| format!("--groups: {problem}"))?;
+        let hosts = |setting: &str, list: &[Hosts]| {
+            groups.set_of(list).map_err(|problem| format!("--{setting}: {problem}"))
+        };
+        let local_networks = hosts("local-networks", &settings.local_networks)?;
+        let mail_servers = hosts("mail-servers", &settings.mail_servers)?;
+        let (inside, outside) = (&settings.inside_interfaces, &settings.outside_interfaces);
+        if let Some(both) = inside.iter().find(|name| outside.contains(name)) {
+            return Err(format!(
+                "--inside-interfaces {both}: --outside-interfaces has this interface too"
+            ));
+        }
+        let (inside, outside) = (InterfaceNames::new(inside), InterfaceNames::new(outside));
+        if local_networks.is_empty() && !(inside.is_empty() && outside.is_empty()) {
+            return Err("--inside-interfaces and --outside-interfaces need --local-networks".into());
+        }
+        Ok(Self { groups, local_networks, mail_servers, inside, outside })
+    }
+
+    /// Whether an address is of the site: itself, or the IPv4 address in it.
+    #[inline]
+    pub fn is_local(&self, address: IpAddr) -> bool {
+        self.local_networks.contains(address)
+            || matches!(address, IpAddr::V6(v6) if embedded_ipv4(v6)
+                .is_some_and(|v4| self.local_networks.contains(v4.into())))
+    }
+}
+
+/// Interfaces by number or by name. Names get their numbers when an interface is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InterfaceNames {
+    names: Vec<String>,
+    numbers: Vec<u32>,
+}
+
+impl InterfaceNames {
+    /// Interfaces as users write them: digits are a number.
+    pub fn new(interfaces: &[String]) -> Self {
+        let mut all = Self::default();
+        for interface in interfaces {
+            match interface.parse() {
+                Ok(number) => all.numbers.push(number),
+                Err(_) => all.names.push(interface.clone()),
+            }
+        }
+        all
+    }
+
+    /// Whether there is no interface in it.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.numbers.is_empty()
+    }
+
+    /// An interface has this name.
+    pub fn learn(&mut self, number: u32, name: &str) {
+        if self.names.iter().any(|own| own == name) && !self.numbers.contains(&number) {
+            self.numbers.push(number);
+        }
+    }
+
+    /// Whether the interface with this number is one of them.
+    #[inline]
+    pub fn contains(&self, number: u32) -> bool {
+        self.numbers.contains(&number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(list: &[&str]) -> Vec<Hosts> {
+        list.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn an_address_is_local_by_itself_or_by_what_is_in_it() {
+        let settings = SiteSettings {
+            groups: vec!["office=10.0.0.0/8".parse().unwrap()],
+            local_networks: hosts(&["office", "2001:db8::/32"]),
+            ..SiteSettings::default()
+        };
+        let site = Site::new(&settings).unwrap();
+        for (text, is_local) in [
+            ("10.1.2.3", true),
+            ("11.0.0.1", false),
+            ("2001:db8::1", true),
+            ("2001:db9::1", false),
+            ("64:ff9b::10.1.2.3", true),
+            ("64:ff9b::11.1.2.3", false),
+            ("2002:a01:203::1", true),
+        ] {
+            assert_eq!(site.is_local(text.parse().unwrap()), is_local, "{text}");
+        }
+        assert!(!Site::default().is_local(IpAddr::from([10, 0, 0, 1])));
+    }
+
+    #[test]
+    fn contradictions_are_told() {
+        let base =
+            || SiteSettings { local_networks: hosts(&["10.0.0.0/8"]), ..SiteSettings::default() };
+        let names = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let both = SiteSettings {
+            inside_interfaces: names(&["eth1", "eth2"]),
+            outside_interfaces: names(&["eth2"]),
+            ..base()
+        };
+        assert!(Site::new(&both).unwrap_err().contains("--inside-interfaces eth2"));
+        let alone =
+            SiteSettings { outside_interfaces: names(&["eth2"]), ..SiteSettings::default() };
+        assert!(Site::new(&alone).unwrap_err().contains("need --local-networks"));
+        let unknown = SiteSettings { mail_servers: hosts(&["mail"]), ..base() };
+        assert_eq!(Site::new(&unknown).unwrap_err(), "--mail-servers: there is no group mail");
+    }
+
+    #[test]
+    fn interfaces_are_known_by_number_or_name() {
+        let mut interfaces = InterfaceNames::new(&["7".to_owned(), "eth1".to_owned()]);
+        assert!(interfaces.contains(7) && !interfaces.contains(2));
+        interfaces.learn(2, "eth1");
+        interfaces.learn(3, "eth2");
+        assert!(interfaces.contains(2) && !interfaces.contains(3));
+    }
+}

@@ -1,0 +1,55 @@
+//! The stage that tags records, and counts them by tag.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flow::{Batch, Event, RecordTally, Stage, Tag, Timestamp};
+
+use super::Tagger;
+
+/// Counts of records by tag, published by the stage after each batch.
+#[derive(Clone, Debug, Default)]
+pub struct TagCounts(Arc<Mutex<Counts>>);
+
+type Counts = [RecordTally; Tag::ALL.len()];
+
+impl TagCounts {
+    /// Each tag, and the records that have it, so far.
+    pub fn so_far(&self) -> Vec<(Tag, RecordTally)> {
+        let counts = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Tag::ALL.into_iter().zip(counts).collect()
+    }
+}
+
+/// Tags all records.
+#[derive(Debug)]
+pub struct TagStage {
+    tagger: Tagger,
+    counts: Counts,
+    published: TagCounts,
+}
+
+impl TagStage {
+    /// Publishes its counts there.
+    pub fn new(tagger: Tagger, published: TagCounts) -> Self {
+        Self { tagger, counts: Counts::default(), published }
+    }
+}
+
+impl Stage for TagStage {
+    fn batch(&mut self, batch: &mut Batch) {
+        for record in &mut batch.records {
+            let tags = self.tagger.tags(record);
+            record.tags |= tags;
+            for tag in tags.iter() {
+                self.counts[tag as usize].count(record);
+            }
+        }
+        *self.published.0.lock().unwrap_or_else(PoisonError::into_inner) = self.counts;
+    }
+
+    fn interface(&mut self, number: u32, name: &str) {
+        self.tagger.learn_interface(number, name);
+    }
+
+    fn tick(&mut self, _now: Timestamp, _events: &mut Vec<Event>) {}
+}

@@ -1,0 +1,74 @@
+//! Settings of what flows mean: tags, and the site, which says what is inside and outside.
+
+use analysis::networks::{Group, Hosts};
+use analysis::{Site, SiteSettings};
+use clap::{Args, ValueEnum};
+
+/// Tags, and what is known of the site that is watched.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Analysis")]
+pub(crate) struct SiteArguments {
+    /// Give flows tags such as syn-only: auto does so for documents and for the table
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(super) tags: When,
+
+    /// Networks of the site: prefixes, addresses or names of groups. They decide the direction in
+    /// documents, and which source addresses are spoofed or bogons
+    #[arg(long, value_name = "NETWORK,...", value_delimiter = ',')]
+    local_networks: Vec<Hosts>,
+
+    /// Interfaces where only packets of the local networks come in, by name or number: others are
+    /// spoofed
+    #[arg(long, value_name = "IFACE,...", value_delimiter = ',', requires = "local_networks",
+          value_parser = interface)]
+    inside_interfaces: Vec<String>,
+
+    /// Interfaces where no packets of the local networks come in: they are spoofed
+    #[arg(long, value_name = "IFACE,...", value_delimiter = ',', requires = "local_networks",
+          value_parser = interface)]
+    outside_interfaces: Vec<String>,
+
+    /// Hosts that may send mail to other servers: prefixes, addresses or names of groups
+    #[arg(long, value_name = "NETWORK,...", value_delimiter = ',')]
+    mail_servers: Vec<Hosts>,
+
+    /// A group of hosts with a name; may be given several times. In a file it is an entry of the
+    /// table [groups]
+    #[arg(long, value_name = "NAME=NETWORK,...")]
+    groups: Vec<Group>,
+}
+
+/// When something is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// Where it is seen.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+impl SiteArguments {
+    /// The site, with all names looked up.
+    ///
+    /// # Errors
+    ///
+    /// One sentence about settings that contradict each other.
+    pub(super) fn site(&self) -> Result<Site, String> {
+        Site::new(&SiteSettings {
+            groups: self.groups.clone(),
+            local_networks: self.local_networks.clone(),
+            mail_servers: self.mail_servers.clone(),
+            inside_interfaces: self.inside_interfaces.clone(),
+            outside_interfaces: self.outside_interfaces.clone(),
+        })
+    }
+}
+
+fn interface(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(['*', '?', '[']) {
+        return Err("the name or the number of an interface is needed, such as eth1".to_owned());
+    }
+    Ok(text.to_owned())
+}
