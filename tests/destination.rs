@@ -18,6 +18,7 @@ fn context() -> Context {
         observation_domain_id: 1,
         sampling_interval: 1,
         key: KeyFields::SEVEN,
+        has_places: false,
         name: "test".to_owned(),
         version: "0".to_owned(),
         run: String::new(),

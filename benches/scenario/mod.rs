@@ -199,6 +199,7 @@ fn encode(output: &str) -> Work {
             observation_domain_id: 1,
             sampling_interval: 1,
             key: KeyFields::SEVEN,
+            has_places: false,
             name: "bench".to_owned(),
             version: "0".to_owned(),
             run: String::new(),

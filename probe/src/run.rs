@@ -22,6 +22,7 @@ use crate::pipeline::replay::{self, ReplayEnd};
 use crate::pipeline::session::{Session, Watch};
 use crate::pipeline::stages;
 use crate::pipeline::worker::new_tables;
+use crate::places::Places;
 use crate::report::logger::{self, Progress};
 use crate::report::loss::LossWatch;
 use crate::report::output::TotalsOutput;
@@ -93,9 +94,16 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
             return FAILED.into();
         }
     };
+    let places = match Places::open(&config.places) {
+        Ok(places) => places.map(Arc::new),
+        Err(problem) => {
+            problem.lines().for_each(|problem| error!("{problem}"));
+            return FAILED.into();
+        }
+    };
     match &config.source {
-        Source::Files(files) => replay(config, files, &stats, quiet, &stop),
-        Source::Live(settings) => live(config, settings, &stats, quiet, &stop),
+        Source::Files(files) => replay(config, files, places.as_deref(), &stats, quiet, &stop),
+        Source::Live(settings) => live(config, settings, places.as_ref(), &stats, quiet, &stop),
     }
 }
 
@@ -135,6 +143,7 @@ fn outputs<'a>(opened: &'a mut [Opened], top: &'a mut Option<TopFlows>) -> Vec<O
 fn replay(
     config: &Config,
     files: &[Input],
+    places: Option<&Places>,
     stats: &TotalsOutput,
     quiet: bool,
     stop: &Arc<AtomicBool>,
@@ -157,14 +166,15 @@ fn replay(
     let outputs = outputs(&mut exporters, &mut top);
     // Files of an earlier run stay when there is nothing to put in their place.
     let end = if source.has_capture() {
-        let stages = stages::configured(config);
+        let stages = stages::configured(config, places);
         let watch = replay::Watch {
             progress: &mut |source| {
                 let (done, size) = source.progress();
                 progress.update(done, size);
             },
-            wanted: &|totals| {
-                stats.print(false, totals);
+            wanted: &|mut totals| {
+                totals.places = places.map(Places::report);
+                stats.print(false, &totals);
             },
         };
         replay::replay(config, &mut source, stages, outputs, tables, stop, watch)
@@ -181,6 +191,7 @@ fn replay(
         input: source.report(),
         ended: end.ended,
         outputs: end.outputs,
+        places: places.map(Places::report),
         elapsed: begin.elapsed(),
         interrupted: stop.load(Ordering::Relaxed),
         ..Totals::default()
@@ -211,6 +222,7 @@ fn no_output_failed(totals: &Totals) -> bool {
 fn live(
     config: &Config,
     settings: &LiveSettings,
+    places: Option<&Arc<Places>>,
     stats: &TotalsOutput,
     quiet: bool,
     stop: &Arc<AtomicBool>,
@@ -256,13 +268,23 @@ fn live(
         let top = TopFlows::new(config.top);
         if screen { top.shown_on(status.clone()) } else { top }
     });
+    // It has neither real-time priority nor rights.
+    let _watch = places.map(|places| {
+        places.watch(move || {
+            if is_real_time {
+                priority::drop_real_time();
+            }
+            rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
+        })
+    });
     let session = Session {
         config,
         settings,
         ports,
         sockets,
         tables,
-        stages: stages::configured(config),
+        stages: stages::configured(config, places.map(Arc::as_ref)),
+        places: places.map(Arc::as_ref),
         outputs: outputs(&mut exporters, &mut top),
         left_out: if settings.meter_own_exports { Vec::new() } else { conversations },
         stop,

@@ -294,6 +294,7 @@ fn live(url: &str) -> Result<Box<dyn Exporter>, ExportError> {
         observation_domain_id: 1,
         sampling_interval: 1,
         key: KeyFields::SEVEN,
+        has_places: false,
         name: "test".to_owned(),
         version: "1".to_owned(),
         run: String::new(),

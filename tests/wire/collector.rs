@@ -15,6 +15,7 @@ pub fn context() -> Context {
         observation_domain_id: 1,
         sampling_interval: 1,
         key: KeyFields::SEVEN,
+        has_places: false,
         name: "probe-1".to_owned(),
         version: "1.2.3".to_owned(),
         run: String::new(),

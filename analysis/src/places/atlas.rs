@@ -48,6 +48,8 @@ impl Atlas {
             if place.is_none() && plain != address {
                 // The embedded address may be one of ours.
                 place = self.networks.find(plain).place.cloned();
+                // Its prefix is not one of this address.
+                place.iter_mut().for_each(|place| place.prefix_length = None);
             }
             for database in &self.databases {
                 match database.find(plain) {

@@ -9,7 +9,7 @@
 //! above, of which the last may be missing.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use csv::{ByteRecord, ReaderBuilder, StringRecord, Trim};
 use flow::{Location, Place};
@@ -324,6 +324,8 @@ fn place<'a>(
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use super::*;
 
     fn name(networks: &Networks, address: &str) -> Option<String> {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flow::{Batch, Event, Place, Stage, Timestamp};
+use flow::{Batch, Event, KeyField, KeyFields, Place, Stage, Timestamp};
 
 use super::atlas::Atlas;
 use super::cache::{Cache, Scope};
@@ -24,7 +24,7 @@ pub struct Atlases {
 /// What was counted of a run's lookups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlaceCounts {
-    /// Addresses, two for each record.
+    /// Addresses, two for each record if both are fields of the flow key.
     pub lookups: u64,
     /// Of these, answered by the cache.
     pub cached: u64,
@@ -84,13 +84,22 @@ pub struct PlaceStage {
     /// Which of the atlases it is.
     replaced: u64,
     cache: Cache,
+    has_source: bool,
+    has_destination: bool,
 }
 
 impl PlaceStage {
-    /// A stage that looks up in the current atlas.
-    pub fn new(atlases: Arc<Atlases>) -> Self {
+    /// A stage that looks up in the current atlas those addresses that are fields of the flow key.
+    pub fn new(atlases: Arc<Atlases>, key: KeyFields) -> Self {
         let replaced = atlases.replaced.load(Ordering::Acquire);
-        Self { atlas: atlases.current(), replaced, cache: Cache::new(), atlases }
+        Self {
+            atlas: atlases.current(),
+            replaced,
+            cache: Cache::new(),
+            atlases,
+            has_source: key.contains(KeyField::Source),
+            has_destination: key.contains(KeyField::Destination),
+        }
     }
 
     /// Takes a new atlas, if there is one.
@@ -133,9 +142,10 @@ impl Stage for PlaceStage {
         let mut counts = PlaceCounts::default();
         for index in 0..batch.records.len() {
             let key = &batch.records[index].key;
-            let (source, destination) = (key.source_address(), key.destination_address());
-            let source = self.place(source, &mut counts);
-            let destination = self.place(destination, &mut counts);
+            let source = self.has_source.then(|| key.source_address());
+            let destination = self.has_destination.then(|| key.destination_address());
+            let source = source.and_then(|address| self.place(address, &mut counts));
+            let destination = destination.and_then(|address| self.place(address, &mut counts));
             if source.is_some() || destination.is_some() {
                 let details = batch.details_mut(index);
                 (details.source, details.destination) = (source, destination);

@@ -21,6 +21,7 @@ use crate::pipeline::queue::{
 };
 use crate::pipeline::stages::{Mode, StageLoop};
 use crate::pipeline::worker::{Worker, join, spawn};
+use crate::places::Places;
 use crate::report::totals::Totals;
 use crate::settings::args::LiveSettings;
 use crate::settings::config::Config;
@@ -54,6 +55,7 @@ pub(crate) struct Session<'a> {
     /// One for each worker.
     pub(crate) tables: Vec<FlowTable>,
     pub(crate) stages: Vec<Box<dyn Stage>>,
+    pub(crate) places: Option<&'a Places>,
     pub(crate) outputs: Vec<Output<'a>>,
     /// Packets of the outputs, which are not metered.
     pub(crate) left_out: Vec<Conversation>,
@@ -109,6 +111,7 @@ impl Session<'_> {
             reports: queues.sender(),
             dropped: queues.outputs.iter().map(|merge| merge.dropped.clone()).collect(),
             ports: self.ports,
+            places: self.places,
             interval: self.settings.interval(),
             begin: self.begin,
         };
@@ -215,6 +218,7 @@ struct Supervisor<'a> {
     /// What the queues on the way to each output did not take.
     dropped: Vec<DroppedOnWay>,
     ports: Ports,
+    places: Option<&'a Places>,
     interval: Option<Duration>,
     begin: Instant,
 }
@@ -298,6 +302,7 @@ impl Supervisor<'_> {
             ended: snapshot.ended,
             flows: snapshot.flows,
             ports: self.ports.counts(&snapshot.sources),
+            places: self.places.map(Places::report),
             outputs,
             elapsed: self.begin.elapsed(),
             ..Totals::default()

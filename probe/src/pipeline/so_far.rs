@@ -52,10 +52,10 @@ impl SoFar {
     }
 
     /// Gives totals to `show` whenever a signal asks for them, until the channel is closed.
-    pub(crate) fn watch(&self, end: &Receiver<()>, show: &dyn Fn(&Totals)) {
+    pub(crate) fn watch(&self, end: &Receiver<()>, show: &dyn Fn(Totals)) {
         while end.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             if signals::take_totals_wanted() {
-                show(&self.totals());
+                show(self.totals());
             }
         }
     }

@@ -12,6 +12,7 @@ use flow::{Batch, Stage, Timestamp};
 
 use crate::pipeline::queue::{Delivery, StageQueues, WhenFull};
 use crate::pipeline::worker::wall_clock;
+use crate::places::Places;
 use crate::settings::config::Config;
 
 /// Time between two ticks of a stage.
@@ -19,8 +20,12 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The stages that are configured, in the order in which they see a batch. To add a stage, add a
 /// line here.
-pub(crate) fn configured(_config: &Config) -> Vec<Box<dyn Stage>> {
-    Vec::new()
+pub(crate) fn configured(config: &Config, places: Option<&Places>) -> Vec<Box<dyn Stage>> {
+    let mut stages: Vec<Box<dyn Stage>> = Vec::new();
+    if let Some(places) = places {
+        stages.push(Box::new(places.stage(config.observer.key)));
+    }
+    stages
 }
 
 /// Which clock ticks, and what a full queue of an output means.

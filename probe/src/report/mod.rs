@@ -5,6 +5,7 @@ mod ignored;
 pub(crate) mod logger;
 pub(crate) mod loss;
 pub(crate) mod output;
+mod places;
 pub(crate) mod stdout;
 mod table;
 pub(crate) mod top;

@@ -12,9 +12,10 @@ use crate::capture::live::SourceCounts;
 use crate::host::ports::PortCounts;
 use crate::pipeline::output::OutputEnd;
 use crate::pipeline::worker::Ended;
+use crate::places::PlaceReport;
 use crate::report::escape::{self, Escaped};
 use crate::report::units::{count, date_and_time, grouped, octets, per_second, rfc3339, time};
-use crate::report::{ignored, top};
+use crate::report::{ignored, places, top};
 
 /// Everything that was counted in a run.
 #[derive(Debug, Default)]
@@ -27,6 +28,8 @@ pub(crate) struct Totals {
     /// Live: by interface.
     pub(crate) ports: Vec<PortCounts>,
     pub(crate) outputs: Vec<OutputEnd>,
+    /// Where addresses are looked up.
+    pub(crate) places: Option<PlaceReport>,
     pub(crate) elapsed: Duration,
     pub(crate) interrupted: bool,
     /// Live: the run ended because no interface was left.
@@ -82,6 +85,9 @@ impl Totals {
         }
         for remark in self.remarks() {
             line(&mut text, "note", &remark);
+        }
+        for words in self.places.iter().flat_map(places::words) {
+            line(&mut text, "places", &words);
         }
         for output in self.outputs.iter().filter(|output| output.name != top::NAME) {
             line(&mut text, "output", &output_words(output, self.elapsed));
@@ -148,7 +154,7 @@ impl Totals {
             .map(|(reason, tally)| (reason.name().to_owned(), records_json(*tally)))
             .collect();
         let outputs: Vec<Value> = self.outputs.iter().map(output_json).collect();
-        let line = json!({
+        let mut line = json!({
             "received": tally_json(meter.received),
             "metered": tally_json(meter.metered),
             "ignored": by_reason,
@@ -177,6 +183,9 @@ impl Totals {
             "seconds": self.elapsed.as_secs_f64(),
             "interrupted": self.interrupted,
         });
+        if let Some(report) = &self.places {
+            line["places"] = places::json(report);
+        }
         escape::json(&line.to_string())
     }
 }

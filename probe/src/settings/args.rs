@@ -15,6 +15,7 @@ use flow::{BURST_MAX, KeyFields};
 
 use super::file;
 use super::known::CommandLine;
+use super::places::PlaceSettings;
 use super::selector::{Selector, selector};
 use super::values::{
     Seed, Stats, ethertype, flow_count, hash_seed, interface_number, interval, key_fields, ring,
@@ -177,6 +178,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = BURST_MAX, hide = true,
           value_parser = clap::value_parser!(u16).range(1..=BURST_MAX.into()))]
     pub(crate) burst: u16,
+
+    #[command(flatten)]
+    pub(crate) places: PlaceSettings,
 
     #[command(flatten)]
     pub(crate) live: LiveSettings,

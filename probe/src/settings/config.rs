@@ -11,6 +11,7 @@ use flow::{HashSeed, KeyField, ObserverSettings, Sampling, TableSettings, Tpids}
 
 use super::args::{Arguments, CaptureMethod, LiveSettings, Order};
 use super::domain::Domain;
+use super::places::PlaceSettings;
 use super::run_id;
 use super::values::{Seed, Stats};
 use crate::capture::file::{Input, Place};
@@ -32,6 +33,7 @@ pub(crate) struct Config {
     /// What outputs need to know; each has an Observation Domain ID of its own.
     pub(crate) context: Context,
     pub(crate) domain: Domain,
+    pub(crate) places: PlaceSettings,
     pub(crate) stats: Stats,
     /// A loss changes the exit status.
     pub(crate) fail_on_loss: bool,
@@ -116,7 +118,14 @@ impl Config {
             seed,
             burst: args.burst,
         };
-        let run = run_of(args, &source, &(&observer, &table, workers, &args.ifindex));
+        let settings = (&observer, &table, workers, &args.ifindex);
+        let run = if args.places.is_given() {
+            // Documents with other places are other documents.
+            let places: Vec<_> = args.places.paths().collect();
+            run_of(args, &source, &(settings, places))
+        } else {
+            run_of(args, &source, &settings)
+        };
         Ok(Self {
             source,
             outputs: args.output.clone(),
@@ -134,11 +143,13 @@ impl Config {
                 observation_domain_id: 0,
                 sampling_interval: args.sample.get(),
                 key,
+                has_places: args.places.is_given(),
                 run,
                 name: args.name.clone().unwrap_or_else(host_name),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
             domain: if live { Domain::live(&args.live.interface) } else { Domain::Replay },
+            places: args.places.clone(),
             stats: args.stats.clone(),
             fail_on_loss: args.fail_on_loss,
         })
@@ -245,6 +256,7 @@ fn check_files(args: &Arguments, source: &Source) -> Result<(), String> {
         Source::Live(_) => Vec::new(),
     };
     read.extend(args.config.as_deref().and_then(Place::of_path));
+    read.extend(args.places.paths().filter_map(|path| Place::of_path(path)));
     let mut written = Vec::new();
     if let Stats::JsonFile(path) = &args.stats
         && let Some(place) = Place::of_path(path)

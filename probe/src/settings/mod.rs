@@ -5,6 +5,7 @@ pub(crate) mod config;
 mod domain;
 mod file;
 mod known;
+pub(crate) mod places;
 mod run_id;
 pub(crate) mod selector;
 pub(crate) mod values;

@@ -43,6 +43,7 @@ pub fn check(octets: &[u8]) {
         observation_domain_id: 7,
         sampling_interval: 1,
         key: KeyFields::SEVEN,
+        has_places: false,
         name: "check".to_owned(),
         version: "0".to_owned(),
         run: String::new(),
