@@ -25,6 +25,7 @@ fn context() -> Context {
         sampling_interval: 1,
         key: KeyFields::SEVEN,
         local_networks: NetworkSet::default(),
+        has_places: false,
         name: "bench".to_owned(),
         version: "0".to_owned(),
         run: String::new(),

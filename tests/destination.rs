@@ -19,6 +19,7 @@ fn context() -> Context {
         sampling_interval: 1,
         key: KeyFields::SEVEN,
         local_networks: NetworkSet::default(),
+        has_places: false,
         name: "test".to_owned(),
         version: "0".to_owned(),
         run: String::new(),

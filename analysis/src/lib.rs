@@ -6,3 +6,4 @@ mod site;
 pub mod tags;
 
 pub use site::{InterfaceNames, Site, SiteSettings};
+pub mod places;

@@ -201,6 +201,7 @@ fn encode(output: &str) -> Work {
             sampling_interval: 1,
             key: KeyFields::SEVEN,
             local_networks: NetworkSet::default(),
+            has_places: false,
             name: "bench".to_owned(),
             version: "0".to_owned(),
             run: String::new(),

@@ -1,6 +1,6 @@
 //! Where the values of elements come from.
 
-use flow::{Details, FlowRecord, RecordTally, Tally, Timestamp};
+use flow::{Details, FlowRecord, Place, RecordTally, Tally, Timestamp};
 
 use crate::octets::saturate32;
 
@@ -15,7 +15,19 @@ pub struct Flow<'a> {
     pub uptime_base: UptimeBase,
 }
 
-impl Flow<'_> {
+impl<'a> Flow<'a> {
+    /// Where the source address is, if that is known.
+    #[inline]
+    pub fn source(&self) -> Option<&'a Place> {
+        self.details?.source.as_deref()
+    }
+
+    /// Where the destination address is, if that is known.
+    #[inline]
+    pub fn destination(&self) -> Option<&'a Place> {
+        self.details?.destination.as_deref()
+    }
+
     /// The duration, in milliseconds.
     #[inline]
     pub fn duration_ms(&self) -> u64 {

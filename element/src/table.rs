@@ -4,7 +4,7 @@
 //! form; then, each where there is one, the field of the flow key that the element tells, its value
 //! for a flow, and its value for the Exporting Process.
 
-use flow::{FlowRecord, IpVersion, KeyField};
+use flow::{FlowRecord, IpVersion, KeyField, Place};
 
 use crate::octets::saturate32;
 use crate::rows::{elements, is_present, optional};
@@ -37,6 +37,11 @@ elements! {
     SourceIpv4Address = 8, "sourceIPv4Address", "source_ipv4_address", Ipv4Address,
         flow_key Source, flow |flow| first_four(flow.record.key.source);
 
+    /// 0 where it is not known, as for IPv6; so are the other lengths and the AS numbers.
+    SourceIpv4PrefixLength =
+        9, "sourceIPv4PrefixLength", "source_ipv4_prefix_length", Unsigned8,
+        flow |flow| prefix_length(flow, flow.source(), IpVersion::V4);
+
     IngressInterface = 10, "ingressInterface", "ingress_interface", Unsigned32,
         flow_key Interface, flow |flow| flow.record.ingress_interface(),
         exporter |state| state.interface_number;
@@ -48,8 +53,19 @@ elements! {
     DestinationIpv4Address = 12, "destinationIPv4Address", "destination_ipv4_address", Ipv4Address,
         flow_key Destination, flow |flow| first_four(flow.record.key.destination);
 
+    DestinationIpv4PrefixLength =
+        13, "destinationIPv4PrefixLength", "destination_ipv4_prefix_length", Unsigned8,
+        flow |flow| prefix_length(flow, flow.destination(), IpVersion::V4);
+
     EgressInterface = 14, "egressInterface", "egress_interface", Unsigned32,
         flow_key Interface, flow |flow| flow.record.egress_interface();
+
+    BgpSourceAsNumber = 16, "bgpSourceAsNumber", "bgp_source_as_number", Unsigned32,
+        flow |flow| as_number(flow.source());
+
+    BgpDestinationAsNumber =
+        17, "bgpDestinationAsNumber", "bgp_destination_as_number", Unsigned32,
+        flow |flow| as_number(flow.destination());
 
     FlowEndSysUpTime = 21, "flowEndSysUpTime", "flow_end_sys_up_time", Unsigned32,
         flow |flow| flow.uptime_base.of(flow.record.end);
@@ -62,6 +78,14 @@ elements! {
 
     DestinationIpv6Address = 28, "destinationIPv6Address", "destination_ipv6_address", Ipv6Address,
         flow_key Destination, flow |flow| flow.record.key.destination;
+
+    SourceIpv6PrefixLength =
+        29, "sourceIPv6PrefixLength", "source_ipv6_prefix_length", Unsigned8,
+        flow |flow| prefix_length(flow, flow.source(), IpVersion::V6);
+
+    DestinationIpv6PrefixLength =
+        30, "destinationIPv6PrefixLength", "destination_ipv6_prefix_length", Unsigned8,
+        flow |flow| prefix_length(flow, flow.destination(), IpVersion::V6);
 
     IcmpTypeCodeIpv4 = 32, "icmpTypeCodeIPv4", "icmp_type_code_ipv4", Unsigned16,
         flow_key DestinationPort, flow |flow| icmp_type_code(flow.record, IpVersion::V4);
@@ -163,6 +187,19 @@ elements! {
 fn icmp_type_code(record: &FlowRecord, version: IpVersion) -> u16 {
     let key = &record.key;
     if key.ip_version == version && key.is_icmp() { key.destination_port } else { 0 }
+}
+
+/// The number of the Autonomous System, or 0.
+#[inline]
+fn as_number(place: Option<&Place>) -> u32 {
+    place.and_then(|place| place.as_number).unwrap_or(0)
+}
+
+/// The length of the network's prefix for a flow of that IP version, else 0.
+#[inline]
+fn prefix_length(flow: &Flow<'_>, place: Option<&Place>, version: IpVersion) -> u8 {
+    let place = place.filter(|_| flow.record.key.ip_version == version);
+    place.and_then(|place| place.prefix_length).unwrap_or(0)
 }
 
 /// The octets of an IPv4 address.

@@ -3,6 +3,7 @@
 pub mod capture;
 mod host;
 mod pipeline;
+mod places;
 mod report;
 mod run;
 mod settings;

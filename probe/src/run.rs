@@ -23,6 +23,7 @@ use crate::pipeline::replay::{self, ReplayEnd};
 use crate::pipeline::session::{Session, Watch};
 use crate::pipeline::stages;
 use crate::pipeline::worker::new_tables;
+use crate::places::Places;
 use crate::report::logger::{self, Progress};
 use crate::report::loss::LossWatch;
 use crate::report::output::TotalsOutput;
@@ -85,13 +86,18 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
         .map_err(|problem| format!("cannot handle signals: {}", sentence(&problem)))
         .and_then(|stop| {
             let stats = TotalsOutput::open(&config.stats)?;
+            let places = Places::open(&config.places)?.map(Arc::new);
             match &config.source {
-                Source::Files(files) => replay(config, files, &stats, quiet, &stop),
-                Source::Live(settings) => live(config, settings, &stats, quiet, &stop),
+                Source::Files(files) => {
+                    replay(config, files, places.as_deref(), &stats, quiet, &stop)
+                }
+                Source::Live(settings) => {
+                    live(config, settings, places.as_ref(), &stats, quiet, &stop)
+                }
             }
         });
     done.unwrap_or_else(|problem| {
-        error!("{problem}");
+        problem.lines().for_each(|problem| error!("{problem}"));
         FAILED.into()
     })
 }
@@ -140,6 +146,7 @@ fn outputs<'a>(
 fn replay(
     config: &Config,
     files: &[Input],
+    places: Option<&Places>,
     stats: &TotalsOutput,
     quiet: bool,
     stop: &Arc<AtomicBool>,
@@ -153,8 +160,11 @@ fn replay(
     let mut source = FileSource::open(files, &config.ifindex, stop);
     let mut progress = Progress::new(quiet);
     let outputs = outputs(&mut exporters, &mut top, &mut recorder);
-    let publish = |totals: &Totals| page.iter().for_each(|page| page.publish(totals));
-    let stages = stages::configured(config);
+    let publish = |mut totals: Totals| {
+        totals.places = places.map(Places::report);
+        page.iter().for_each(|page| page.publish(&totals));
+    };
+    let stages = stages::configured(config, places);
     let stage_counts = stages.counts.clone();
     // Files of an earlier run stay when there is nothing to put in their place.
     let end = if source.has_capture() {
@@ -163,8 +173,9 @@ fn replay(
                 let (done, size) = source.progress();
                 progress.update(done, size);
             },
-            wanted: &|totals| {
-                stats.print(false, totals);
+            wanted: &|mut totals| {
+                totals.places = places.map(Places::report);
+                stats.print(false, &totals);
             },
             second: page.is_some().then_some(&publish),
         };
@@ -183,6 +194,7 @@ fn replay(
         ended: end.ended,
         outputs: end.outputs,
         tags: stage_counts.tags(),
+        places: places.map(Places::report),
         elapsed: begin.elapsed(),
         interrupted: stop.load(Ordering::Relaxed),
         ..Totals::default()
@@ -221,6 +233,7 @@ fn no_output_failed(totals: &Totals) -> bool {
 fn live(
     config: &Config,
     settings: &LiveSettings,
+    places: Option<&Arc<Places>>,
     stats: &TotalsOutput,
     quiet: bool,
     stop: &Arc<AtomicBool>,
@@ -250,13 +263,23 @@ fn live(
         let top = TopFlows::new(config.top);
         if screen { top.shown_on(status.clone()) } else { top }
     });
+    // It has neither real-time priority nor rights.
+    let _watch = places.map(|places| {
+        places.watch(move || {
+            if is_real_time {
+                priority::drop_real_time();
+            }
+            rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
+        })
+    });
     let session = Session {
         config,
         settings,
         ports,
         sockets,
         tables,
-        stages: stages::configured(config),
+        stages: stages::configured(config, places.map(Arc::as_ref)),
+        places: places.map(Arc::as_ref),
         outputs: outputs(&mut exporters, &mut top, &mut recorder),
         left_out: if settings.meter_own_exports { Vec::new() } else { conversations },
         stop,

@@ -295,6 +295,7 @@ fn live(url: &str) -> Result<Box<dyn Exporter>, ExportError> {
         sampling_interval: 1,
         key: KeyFields::SEVEN,
         local_networks: NetworkSet::default(),
+        has_places: false,
         name: "test".to_owned(),
         version: "1".to_owned(),
         run: String::new(),

@@ -16,6 +16,7 @@ pub fn context() -> Context {
         sampling_interval: 1,
         key: KeyFields::SEVEN,
         local_networks: NetworkSet::default(),
+        has_places: false,
         name: "probe-1".to_owned(),
         version: "1.2.3".to_owned(),
         run: String::new(),

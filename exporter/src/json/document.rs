@@ -18,6 +18,7 @@ use super::address::{Perimeter, Sides};
 use super::id::{put_community_id, put_flow_id};
 use super::member::{json_string, put_comma, put_number, put_string, put_text};
 use super::netflow::NetflowObject;
+use super::place::{put_networks, put_place};
 use super::time::TimeWriter;
 use crate::exporter::Interface;
 
@@ -103,20 +104,22 @@ impl DocumentWriter {
         out: &mut Vec<u8>,
     ) {
         let sides = Sides::of(&record.key, self.key, &self.perimeter);
+        let flow = Flow { record, details, uptime_base: UptimeBase::default() };
         out.extend_from_slice(br#"{"@timestamp":""#);
         self.time.put(record.end, out);
         out.push(b'"');
         self.put_event(record, out);
         self.put_observer(record, out);
-        self.put_side(&sides, Side::Source, record, out);
-        self.put_side(&sides, Side::Destination, record, out);
+        self.put_side(&sides, Side::Source, flow, out);
+        self.put_side(&sides, Side::Destination, flow, out);
         self.put_network(&sides, record, out);
         put_tags(record.tags, out);
         if let Some(name) = details.and_then(|details| details.server_name.as_deref()) {
             put_string(out, br#","tls":{"client":{"server_name":"#, name);
             out.extend_from_slice(b"}}");
         }
-        self.put_netflow(&sides, Flow { record, details, uptime_base: UptimeBase::default() }, out);
+        self.put_netflow(&sides, flow, out);
+        put_networks(flow.source(), flow.destination(), out);
         out.push(b'}');
         self.sequence += 1;
     }
@@ -161,19 +164,22 @@ impl DocumentWriter {
         out.push(b'}');
     }
 
-    fn put_side(&self, sides: &Sides, side: Side, record: &FlowRecord, out: &mut Vec<u8>) {
-        let (label, address, port_field, port) = match side {
+    fn put_side(&self, sides: &Sides, side: Side, flow: Flow<'_>, out: &mut Vec<u8>) {
+        let record = flow.record;
+        let (label, address, port_field, port, place) = match side {
             Side::Source => (
                 &br#","source":{"#[..],
                 &sides.source,
                 KeyField::SourcePort,
                 record.key.source_port,
+                flow.source(),
             ),
             Side::Destination => (
                 &br#","destination":{"#[..],
                 &sides.destination,
                 KeyField::DestinationPort,
                 record.key.destination_port,
+                flow.destination(),
             ),
         };
         out.extend_from_slice(label);
@@ -190,6 +196,9 @@ impl DocumentWriter {
             put_comma(out);
             put_number(out, br#""bytes":"#, record.octets);
             put_number(out, br#","packets":"#, record.packets);
+        }
+        if let Some(place) = place {
+            put_place(place, out);
         }
         out.push(b'}');
     }

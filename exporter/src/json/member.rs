@@ -23,7 +23,8 @@ pub(super) fn put_number(out: &mut Vec<u8>, label: &[u8], number: impl itoa::Int
 
 /// Appends text as a JSON string.
 pub(super) fn put_string(out: &mut Vec<u8>, label: &[u8], text: &str) {
-    put_text(out, label, json_string(text).as_bytes());
+    out.extend_from_slice(label);
+    serde_json::to_writer(out, text).expect("a string can always be written");
 }
 
 /// Text as a JSON string, quotes included.

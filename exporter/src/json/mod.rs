@@ -6,6 +6,7 @@ mod event;
 mod id;
 mod member;
 mod netflow;
+mod place;
 mod time;
 
 use flow::{Batch, Conversation, Timestamp};

@@ -58,6 +58,12 @@ macro_rules! put_elements {
 macro_rules! list_elements {
     ($($element:ident)*) => {
         &[
+            Element::BgpSourceAsNumber,
+            Element::BgpDestinationAsNumber,
+            Element::SourceIpv4PrefixLength,
+            Element::DestinationIpv4PrefixLength,
+            Element::SourceIpv6PrefixLength,
+            Element::DestinationIpv6PrefixLength,
             Element::SourceIpv4Address,
             Element::DestinationIpv4Address,
             Element::SourceIpv6Address,
@@ -80,6 +86,29 @@ impl NetflowObject<'_> {
         self.put_address(source, &self.sides.source);
         self.put_address(destination, &self.sides.destination);
         with_elements!(put_elements! self:);
+        if let Some(place) = self.flow.source() {
+            self.put_known(Element::BgpSourceAsNumber, place.as_number);
+            let element = match self.flow.record.key.ip_version {
+                IpVersion::V4 => Element::SourceIpv4PrefixLength,
+                IpVersion::V6 => Element::SourceIpv6PrefixLength,
+            };
+            self.put_known(element, place.prefix_length);
+        }
+        if let Some(place) = self.flow.destination() {
+            self.put_known(Element::BgpDestinationAsNumber, place.as_number);
+            let element = match self.flow.record.key.ip_version {
+                IpVersion::V4 => Element::DestinationIpv4PrefixLength,
+                IpVersion::V6 => Element::DestinationIpv6PrefixLength,
+            };
+            self.put_known(element, place.prefix_length);
+        }
+    }
+
+    /// Appends an element whose value is not known of each flow.
+    fn put_known(&mut self, element: Element, value: Option<impl itoa::Integer>) {
+        if let Some(value) = value {
+            put_number(self.out, element.label(), value);
+        }
     }
 
     /// The text of an address is needed in several places: it is there already.

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use element::ExporterState;
-use flow::{FlowRecord, Timestamp};
+use flow::{Details, FlowRecord, Timestamp};
 
 use super::builder::{Full, Message};
 
@@ -13,7 +13,12 @@ pub(crate) trait MessageEncoder: Debug + Send {
     const HAS_TEMPLATES: bool = true;
 
     /// Adds a flow's Data Record.
-    fn add(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), NotAdded>;
+    fn add(
+        &mut self,
+        record: &FlowRecord,
+        details: Option<&Details>,
+        clock: Timestamp,
+    ) -> Result<(), NotAdded>;
 
     /// Whether what was gathered can still leave at that time.
     #[inline]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use element::ExporterState;
-use flow::{Batch, Conversation, FlowRecord, RecordTally, Tally, Timestamp};
+use flow::{Batch, Conversation, Details, FlowRecord, RecordTally, Tally, Timestamp};
 use log::warn;
 
 use super::announcement::{Announcements, Refresh};
@@ -95,14 +95,14 @@ impl<E: MessageEncoder> MessageExporter<E> {
         }
     }
 
-    fn add(&mut self, record: &FlowRecord) -> Result<(), ExportError> {
+    fn add(&mut self, record: &FlowRecord, details: Option<&Details>) -> Result<(), ExportError> {
         self.given.count(record);
         self.move_clock(record.exported, SET_BACK_MS)?;
         loop {
             if self.announcement_is_due() {
                 self.announce(Announcement::Whole)?;
             }
-            match self.encoder.add(record, self.clock) {
+            match self.encoder.add(record, details, self.clock) {
                 Ok(()) => return Ok(()),
                 Err(NotAdded::Full) => self.send_message()?,
                 Err(NotAdded::NotExportable) => {
@@ -258,7 +258,7 @@ impl<E: MessageEncoder> Exporter for MessageExporter<E> {
             self.begin_session();
         }
         for (index, record) in records.iter().enumerate() {
-            self.add(record).inspect_err(|_| {
+            self.add(record, batch.details_of(record)).inspect_err(|_| {
                 records[index..].iter().for_each(|record| self.left.count(record));
             })?;
         }

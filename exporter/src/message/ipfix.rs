@@ -8,7 +8,7 @@ use element::Element as E;
 use element::{
     Element, ExporterState, FixedOctets, Flow, PutOctets, UptimeBase, count16, saturate32,
 };
-use flow::{FlowRecord, IpVersion, Timestamp};
+use flow::{Details, FlowRecord, IpVersion, Timestamp};
 
 use super::builder::{Full, MESSAGE_OCTETS_MIN, Message, MessageBuilder, Padded, SET_HEADER};
 use super::encoder::{MessageEncoder, NotAdded};
@@ -29,6 +29,20 @@ const IPV4: FlowTemplate = flow_template! { 256 ipv4:
 };
 
 const IPV6: FlowTemplate = flow_template! { 257 ipv6:
+    FlowStartMilliseconds
+    FlowEndMilliseconds
+    FlowDurationMilliseconds
+};
+
+/// In place of the two above where places are looked up. Ids from 300 on are those of records with
+/// further fields: 300 + 16 for places, + 1 for IPv6.
+const IPV4_PLACES: FlowTemplate = flow_template! { 316 ipv4 with places:
+    FlowStartMilliseconds
+    FlowEndMilliseconds
+    FlowDurationMilliseconds
+};
+
+const IPV6_PLACES: FlowTemplate = flow_template! { 317 ipv6 with places:
     FlowStartMilliseconds
     FlowEndMilliseconds
     FlowDurationMilliseconds
@@ -73,7 +87,9 @@ const OPTIONS_TEMPLATE_HEADER: usize = 6;
 
 /// Templates and options, each in a set of its own, are one message.
 const _: () = {
-    let mut octets = HEADER + SET_HEADER + IPV4.template_octets() + IPV6.template_octets();
+    let flows = IPV4_PLACES.template_octets() + IPV6_PLACES.template_octets();
+    assert!(flows > IPV4.template_octets() + IPV6.template_octets());
+    let mut octets = HEADER + SET_HEADER + flows;
     let mut rest: &[OptionsTemplate] = &OPTIONS;
     while let [template, others @ ..] = rest {
         octets += SET_HEADER + OPTIONS_TEMPLATE_HEADER + template.specifier_octets();
@@ -92,15 +108,17 @@ pub(crate) struct Encoder {
     sequence: u32,
     /// Data Records in this message.
     records: u32,
+    has_places: bool,
 }
 
 impl Encoder {
-    pub(crate) fn new(observation_domain_id: u32, limit: usize) -> Self {
+    pub(crate) fn new(observation_domain_id: u32, limit: usize, has_places: bool) -> Self {
         Self {
             observation_domain_id,
             builder: MessageBuilder::new(HEADER, limit),
             sequence: 0,
             records: 0,
+            has_places,
         }
     }
 
@@ -115,8 +133,13 @@ impl Encoder {
     }
 
     #[inline(always)]
-    fn add_as(&mut self, template: &FlowTemplate, record: &FlowRecord) -> Result<(), Full> {
-        let flow = Flow { record, details: None, uptime_base: UptimeBase::default() };
+    fn add_as(
+        &mut self,
+        template: &FlowTemplate,
+        record: &FlowRecord,
+        details: Option<&Details>,
+    ) -> Result<(), Full> {
+        let flow = Flow { record, details, uptime_base: UptimeBase::default() };
         self.builder.add_record(template.id, |out| template.put_record(&flow, out))?;
         self.builder.records.count(record);
         self.records += 1;
@@ -126,18 +149,25 @@ impl Encoder {
 
 impl MessageEncoder for Encoder {
     #[inline]
-    fn add(&mut self, record: &FlowRecord, _clock: Timestamp) -> Result<(), NotAdded> {
-        Ok(match record.key.ip_version {
-            IpVersion::V4 => self.add_as(&IPV4, record),
-            IpVersion::V6 => self.add_as(&IPV6, record),
+    fn add(
+        &mut self,
+        record: &FlowRecord,
+        details: Option<&Details>,
+        _clock: Timestamp,
+    ) -> Result<(), NotAdded> {
+        Ok(match (record.key.ip_version, self.has_places) {
+            (IpVersion::V4, false) => self.add_as(&IPV4, record, None),
+            (IpVersion::V6, false) => self.add_as(&IPV6, record, None),
+            (IpVersion::V4, true) => self.add_as(&IPV4_PLACES, record, details),
+            (IpVersion::V6, true) => self.add_as(&IPV6_PLACES, record, details),
         }?)
     }
 
     fn add_templates(&mut self, _clock: Timestamp) {
+        let templates = if self.has_places { [&IPV4_PLACES, &IPV6_PLACES] } else { [&IPV4, &IPV6] };
         // Collectors read the padding of these sets as the beginning of another template.
         self.builder.add_set(TEMPLATE_SET, Padded::No, |out| {
-            IPV4.put_template(out);
-            IPV6.put_template(out);
+            templates.iter().for_each(|template| template.put_template(out));
         });
         for template in &OPTIONS {
             self.add_options_template(template);

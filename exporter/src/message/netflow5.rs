@@ -2,15 +2,15 @@
 //!
 //! The sequence number counts the flows before the datagram. Counters have 32 bits: a flow with
 //! more is split into several records, so that sums hold. IPv6 flows cannot be said, and of
-//! interfaces only numbers of 16 bits: a larger one is 0, and counted. The fields that a mirror
-//! port does not tell (next hop, AS numbers, masks) are 0.
+//! interfaces only numbers of 16 bits: a larger one is 0, and counted. A larger AS number is 23456
+//! (AS_TRANS, RFC 6793). What is not known is 0: AS numbers and masks, and always the next hop.
 //!
 //! Both header stamps are moved forward, equally, to the last millisecond of their second: flow
 //! times come out the same everywhere, and right also in collectors that drop a borrow when they
 //! subtract the milliseconds.
 
 use element::{Element, FixedOctets, Flow, PutOctets, saturate32};
-use flow::{FlowRecord, IpVersion, RecordTally, Timestamp};
+use flow::{Details, FlowRecord, IpVersion, Place, RecordTally, Timestamp};
 
 use super::builder::{Full, Message, MessageBuilder};
 use super::encoder::{Inexact, MessageEncoder, NotAdded};
@@ -71,13 +71,23 @@ impl Encoder {
     /// Adds a record with the last time that can be said.
     #[cold]
     #[inline(never)]
-    fn add_clamped(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), Full> {
-        self.add_parts(&uptime::clamped(record), clock)
+    fn add_clamped(
+        &mut self,
+        record: &FlowRecord,
+        details: Option<&Details>,
+        clock: Timestamp,
+    ) -> Result<(), Full> {
+        self.add_parts(&uptime::clamped(record), details, clock)
     }
 
     /// Adds a flow's record, or its parts that are not in a datagram yet.
     #[inline(always)]
-    fn add_parts(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), Full> {
+    fn add_parts(
+        &mut self,
+        record: &FlowRecord,
+        details: Option<&Details>,
+        clock: Timestamp,
+    ) -> Result<(), Full> {
         let largest = record.octets.max(record.packets);
         let parts = largest.div_ceil(u32::MAX.into()).max(1);
         while self.parts_done < parts {
@@ -93,7 +103,7 @@ impl Encoder {
                 packets: share(record.packets, parts, self.parts_done),
                 octets: share(record.octets, parts, self.parts_done),
             };
-            let flow = Flow { record, details: None, uptime_base: self.uptime.base() };
+            let flow = Flow { record, details, uptime_base: self.uptime.base() };
             self.builder.add_plain(&record_octets(&flow, part));
             self.builder.records += RecordTally {
                 records: u64::from(self.parts_done == 0),
@@ -113,14 +123,19 @@ impl MessageEncoder for Encoder {
 
     /// Adds a flow's record, or those that are needed for counters beyond 32 bits. When the
     /// datagram is full in between, the same flow is to be added again to the next.
-    fn add(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), NotAdded> {
+    fn add(
+        &mut self,
+        record: &FlowRecord,
+        details: Option<&Details>,
+        clock: Timestamp,
+    ) -> Result<(), NotAdded> {
         if record.key.ip_version == IpVersion::V6 {
             return Err(NotAdded::NotExportable);
         }
         if uptime::is_said(record.end) {
-            self.add_parts(record, clock)?;
+            self.add_parts(record, details, clock)?;
         } else {
-            self.add_clamped(record, clock)?;
+            self.add_clamped(record, details, clock)?;
         }
         self.uptime.count(record);
         let interfaces = [record.ingress_interface(), record.egress_interface()];
@@ -196,6 +211,12 @@ fn interface(number: u32) -> Option<u16> {
     number.try_into().ok()
 }
 
+/// The number of an Autonomous System, or what stands for those of more than 16 bits, or 0.
+fn as_number(place: Option<&Place>) -> u16 {
+    let number = place.and_then(|place| place.as_number).unwrap_or(0);
+    number.try_into().unwrap_or(AS_TRANS)
+}
+
 fn record_octets(flow: &Flow<'_>, part: Part) -> [u8; RECORD] {
     let mut out = FixedOctets::<RECORD>::new();
     Element::SourceIpv4Address.put_of_flow(flow, &mut out);
@@ -213,9 +234,16 @@ fn record_octets(flow: &Flow<'_>, part: Part) -> [u8; RECORD] {
     Element::TcpControlBits.put_of_flow(flow, &mut out);
     Element::ProtocolIdentifier.put_of_flow(flow, &mut out);
     Element::IpClassOfService.put_of_flow(flow, &mut out);
-    out.put(&[0; 8]); // src_as, dst_as, src_mask, dst_mask, pad2
+    out.put16(as_number(flow.source())); // src_as
+    out.put16(as_number(flow.destination())); // dst_as
+    Element::SourceIpv4PrefixLength.put_of_flow(flow, &mut out); // src_mask
+    Element::DestinationIpv4PrefixLength.put_of_flow(flow, &mut out); // dst_mask
+    out.put16(0); // pad2
     *out.whole()
 }
+
+/// RFC 6793 section 9.
+const AS_TRANS: u16 = 23_456;
 
 const ENGINE_TYPE: u8 = 0;
 

@@ -7,7 +7,7 @@
 
 use element::Element as E;
 use element::{Element, ExporterState, FixedOctets, Flow, PutOctets, count16, saturate32};
-use flow::{FlowRecord, IpVersion, Timestamp};
+use flow::{Details, FlowRecord, IpVersion, Timestamp};
 
 use super::builder::{Full, MESSAGE_OCTETS_MIN, Message, MessageBuilder, Padded, SET_HEADER};
 use super::encoder::{Inexact, MessageEncoder, NotAdded};
@@ -25,6 +25,13 @@ const OPTIONS_TEMPLATE_SET: u16 = 1;
 const IPV4: FlowTemplate = flow_template!(256 ipv4: FlowStartSysUpTime FlowEndSysUpTime);
 
 const IPV6: FlowTemplate = flow_template!(257 ipv6: FlowStartSysUpTime FlowEndSysUpTime);
+
+/// In place of the two above where places are looked up, with the ids of IPFIX.
+const IPV4_PLACES: FlowTemplate =
+    flow_template!(316 ipv4 with places: FlowStartSysUpTime FlowEndSysUpTime);
+
+const IPV6_PLACES: FlowTemplate =
+    flow_template!(317 ipv6 with places: FlowStartSysUpTime FlowEndSysUpTime);
 
 /// Sampling comes twice: some collectors want the algorithm beside the interval, others then do
 /// not see the interval.
@@ -53,10 +60,15 @@ const OPTIONS_TEMPLATE_HEADER: usize = 6;
 /// Templates and options, each in a set of its own, are one packet. None has an enterprise number
 /// or a variable length, which NetFlow v9 cannot say.
 const _: () = {
-    assert!(IPV4.variable.is_empty() && IPV6.variable.is_empty());
-    assert!(IPV4.template_octets() == 4 + SPECIFIER * IPV4.elements.len());
-    assert!(IPV6.template_octets() == 4 + SPECIFIER * IPV6.elements.len());
-    let mut octets = HEADER + SET_HEADER + IPV4.template_octets() + IPV6.template_octets();
+    let mut rest: &[FlowTemplate] = &[IPV4, IPV6, IPV4_PLACES, IPV6_PLACES];
+    while let [template, others @ ..] = rest {
+        assert!(template.variable.is_empty());
+        assert!(template.template_octets() == 4 + SPECIFIER * template.elements.len());
+        rest = others;
+    }
+    let flows = IPV4_PLACES.template_octets() + IPV6_PLACES.template_octets();
+    assert!(flows > IPV4.template_octets() + IPV6.template_octets());
+    let mut octets = HEADER + SET_HEADER + flows;
     let mut rest: &[OptionsTemplate] = &OPTIONS;
     while let [template, others @ ..] = rest {
         let specifiers = template.specifier_octets();
@@ -80,26 +92,39 @@ pub(crate) struct Encoder {
     sequence: u32,
     /// Records of all kinds in this packet.
     records: u16,
+    has_places: bool,
 }
 
 impl Encoder {
-    pub(crate) fn new(source_id: u32, limit: usize, uptime: Uptime) -> Self {
+    pub(crate) fn new(source_id: u32, limit: usize, uptime: Uptime, has_places: bool) -> Self {
         let builder = MessageBuilder::new(HEADER, limit);
-        Self { source_id, builder, uptime, sequence: 0, records: 0 }
+        Self { source_id, builder, uptime, sequence: 0, records: 0, has_places }
     }
 
     /// Adds a record with the last time that can be said.
     #[cold]
     #[inline(never)]
-    fn add_clamped(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), Full> {
-        self.add_said(&uptime::clamped(record), clock)
+    fn add_clamped(
+        &mut self,
+        record: &FlowRecord,
+        details: Option<&Details>,
+        clock: Timestamp,
+    ) -> Result<(), Full> {
+        self.add_said(&uptime::clamped(record), details, clock)
     }
 
     #[inline(always)]
-    fn add_said(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), Full> {
-        match record.key.ip_version {
-            IpVersion::V4 => self.add_as(&IPV4, record, clock),
-            IpVersion::V6 => self.add_as(&IPV6, record, clock),
+    fn add_said(
+        &mut self,
+        record: &FlowRecord,
+        details: Option<&Details>,
+        clock: Timestamp,
+    ) -> Result<(), Full> {
+        match (record.key.ip_version, self.has_places) {
+            (IpVersion::V4, false) => self.add_as(&IPV4, record, None, clock),
+            (IpVersion::V6, false) => self.add_as(&IPV6, record, None, clock),
+            (IpVersion::V4, true) => self.add_as(&IPV4_PLACES, record, details, clock),
+            (IpVersion::V6, true) => self.add_as(&IPV6_PLACES, record, details, clock),
         }
     }
 
@@ -108,6 +133,7 @@ impl Encoder {
         &mut self,
         template: &FlowTemplate,
         record: &FlowRecord,
+        details: Option<&Details>,
         clock: Timestamp,
     ) -> Result<(), Full> {
         if self.builder.is_empty() {
@@ -115,7 +141,7 @@ impl Encoder {
         } else {
             self.uptime.join(record, clock)?;
         }
-        let flow = Flow { record, details: None, uptime_base: self.uptime.base() };
+        let flow = Flow { record, details, uptime_base: self.uptime.base() };
         self.builder.add_record(template.id, |out| template.put_record(&flow, out))?;
         self.builder.records.count(record);
         self.records += 1;
@@ -125,11 +151,16 @@ impl Encoder {
 
 impl MessageEncoder for Encoder {
     #[inline]
-    fn add(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), NotAdded> {
+    fn add(
+        &mut self,
+        record: &FlowRecord,
+        details: Option<&Details>,
+        clock: Timestamp,
+    ) -> Result<(), NotAdded> {
         if uptime::is_said(record.end) {
-            self.add_said(record, clock)?;
+            self.add_said(record, details, clock)?;
         } else {
-            self.add_clamped(record, clock)?;
+            self.add_clamped(record, details, clock)?;
         }
         self.uptime.count(record);
         Ok(())
@@ -142,9 +173,9 @@ impl MessageEncoder for Encoder {
 
     fn add_templates(&mut self, clock: Timestamp) {
         self.uptime.begin(clock);
+        let templates = if self.has_places { [&IPV4_PLACES, &IPV6_PLACES] } else { [&IPV4, &IPV6] };
         self.builder.add_set(TEMPLATE_SET, Padded::Yes, |out| {
-            IPV4.put_template(out);
-            IPV6.put_template(out);
+            templates.iter().for_each(|template| template.put_template(out));
         });
         self.records += 2;
         for template in &OPTIONS {

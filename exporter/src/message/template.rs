@@ -37,15 +37,31 @@ macro_rules! template {
 }
 
 /// The [`FlowTemplate`] of an id and a version of IP. Both versions differ in the addresses and in
-/// ICMP, protocols in the times, which come first.
+/// ICMP, protocols in the times, which come first. With places there are four elements more.
 macro_rules! flow_template {
     ($id:literal ipv4: $($time:ident)*) => {
         flow_template!($id: [$($time)* SourceIpv4Address DestinationIpv4Address] IcmpTypeCodeIpv4)
     };
+    ($id:literal ipv4 with places: $($time:ident)*) => {
+        flow_template! { $id: [$($time)* SourceIpv4Address DestinationIpv4Address] IcmpTypeCodeIpv4
+            BgpSourceAsNumber
+            BgpDestinationAsNumber
+            SourceIpv4PrefixLength
+            DestinationIpv4PrefixLength
+        }
+    };
+    ($id:literal ipv6 with places: $($time:ident)*) => {
+        flow_template! { $id: [$($time)* SourceIpv6Address DestinationIpv6Address] IcmpTypeCodeIpv6
+            BgpSourceAsNumber
+            BgpDestinationAsNumber
+            SourceIpv6PrefixLength
+            DestinationIpv6PrefixLength
+        }
+    };
     ($id:literal ipv6: $($time:ident)*) => {
         flow_template!($id: [$($time)* SourceIpv6Address DestinationIpv6Address] IcmpTypeCodeIpv6)
     };
-    ($id:literal: [$($first:ident)*] $icmp:ident) => {
+    ($id:literal: [$($first:ident)*] $icmp:ident $($more:ident)*) => {
         template! { $id:
             $($first)*
             SourceTransportPort
@@ -64,6 +80,7 @@ macro_rules! flow_template {
             FlowDirection
             MinimumTtl
             MaximumTtl
+            $($more)*
         }
     };
 }

@@ -4,7 +4,6 @@ use super::setting::Settings;
 use super::{ODID, Output, Request, Setting, TargetForm};
 use crate::error::ExportError;
 use crate::json::{DocumentExporter, DocumentSettings};
-use crate::message::ipfix;
 use crate::transport::{FileSettings, FileTransport, Form, Patience, Rotation, Start, Transport};
 
 pub(super) const IPFIX_FILE: Output = Output {
@@ -14,7 +13,7 @@ pub(super) const IPFIX_FILE: Output = Output {
     writes_documents: false,
     target: TargetForm::Path(|request, path| {
         let file = open(request, path, Form::Messages)?;
-        let encoder = ipfix::Encoder::new(request.observation_domain_id(), file.message_limit());
+        let encoder = request.ipfix(file.message_limit());
         Ok(request.messages(encoder, file, None))
     }),
     sampling_interval_max: u32::MAX,

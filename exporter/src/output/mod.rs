@@ -14,7 +14,7 @@ use flow::{KeyFields, NetworkSet, Timestamp};
 
 use crate::error::ExportError;
 use crate::exporter::Exporter;
-use crate::message::{MessageEncoder, MessageExporter, Refresh};
+use crate::message::{MessageEncoder, MessageExporter, Refresh, ipfix};
 use crate::transport::{Collector, Host, Patience, Transport};
 pub use destination::Destination;
 pub use setting::Setting;
@@ -86,6 +86,8 @@ pub struct Context {
     pub key: KeyFields,
     /// Addresses inside the network's perimeter; none: private ones are inside.
     pub local_networks: NetworkSet,
+    /// Records may come with the places of their addresses.
+    pub has_places: bool,
     /// The name of this exporter in documents.
     pub name: String,
     /// The version of the program in documents.
@@ -137,6 +139,11 @@ impl Request<'_> {
     /// The collector on this host.
     fn collector(&self, host: &Host) -> Collector {
         Collector { host: host.clone(), source: self.settings.given(&SOURCE) }
+    }
+
+    /// The encoder of IPFIX messages of at most so many octets.
+    fn ipfix(&self, limit: usize) -> ipfix::Encoder {
+        ipfix::Encoder::new(self.observation_domain_id(), limit, self.context.has_places)
     }
 
     /// The exporter of messages that this encoder makes and this transport takes.

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use super::udp::IPFIX_PORT;
 use super::{ODID, Opened, Output, Request, SOURCE, Setting, TargetForm, WAIT};
-use crate::message::ipfix;
 use crate::transport::{Host, StreamSettings, StreamTransport, TlsSettings, Transport};
 
 pub(super) const IPFIX_TCP: Output = Output {
@@ -64,6 +63,6 @@ fn open(request: &Request<'_>, host: &Host, tls: Option<TlsSettings>) -> Opened 
     let (collector, wait) = (request.collector(host), request.settings.duration(&WAIT));
     let settings = StreamSettings { collector, tls, reconnect_max, wait };
     let transport = StreamTransport::open(request.name, settings, request.context.patience)?;
-    let encoder = ipfix::Encoder::new(request.observation_domain_id(), transport.message_limit());
+    let encoder = request.ipfix(transport.message_limit());
     Ok(request.messages(encoder, transport, None))
 }

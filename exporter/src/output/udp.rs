@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use super::{ODID, Opened, Output, Request, SOURCE, Setting, TargetForm, WAIT};
 use crate::error::ExportError;
-use crate::message::{Refresh, Uptime, ipfix, netflow5, netflow9};
+use crate::message::{Refresh, Uptime, netflow5, netflow9};
 use crate::transport::{Host, RouteSettings, Transport, UdpSettings, UdpTransport};
 
 pub(super) const NETFLOW5: Output = Output {
@@ -87,13 +87,14 @@ fn netflow9(request: &Request<'_>, host: &Host) -> Opened {
         request.observation_domain_id(),
         transport.message_limit(),
         Uptime::new(request.context.uptime_start),
+        request.context.has_places,
     );
     Ok(request.messages(encoder, transport, Some(refresh(request))))
 }
 
 fn ipfix(request: &Request<'_>, host: &Host) -> Opened {
     let transport = open(request, host)?;
-    let encoder = ipfix::Encoder::new(request.observation_domain_id(), transport.message_limit());
+    let encoder = request.ipfix(transport.message_limit());
     Ok(request.messages(encoder, transport, Some(refresh(request))))
 }
 

@@ -21,6 +21,7 @@ use crate::pipeline::queue::{
 };
 use crate::pipeline::stages::{Mode, StageCounts, StageLoop, Stages};
 use crate::pipeline::worker::{Worker, join, spawn};
+use crate::places::Places;
 use crate::report::totals::Totals;
 use crate::settings::args::LiveSettings;
 use crate::settings::config::Config;
@@ -54,6 +55,7 @@ pub(crate) struct Session<'a> {
     /// One for each worker.
     pub(crate) tables: Vec<FlowTable>,
     pub(crate) stages: Stages,
+    pub(crate) places: Option<&'a Places>,
     pub(crate) outputs: Vec<Output<'a>>,
     /// Packets of the outputs, which are not metered.
     pub(crate) left_out: Vec<Conversation>,
@@ -110,6 +112,7 @@ impl Session<'_> {
             dropped: queues.outputs.iter().map(|merge| merge.dropped.clone()).collect(),
             ports: self.ports,
             stages: self.stages.counts,
+            places: self.places,
             interval: self.settings.interval(),
             begin: self.begin,
         };
@@ -218,6 +221,7 @@ struct Supervisor<'a> {
     dropped: Vec<DroppedOnWay>,
     ports: Ports,
     stages: StageCounts,
+    places: Option<&'a Places>,
     interval: Option<Duration>,
     begin: Instant,
 }
@@ -301,6 +305,7 @@ impl Supervisor<'_> {
             ended: snapshot.ended,
             flows: snapshot.flows,
             ports: self.ports.counts(&snapshot.sources),
+            places: self.places.map(Places::report),
             outputs,
             tags: self.stages.tags(),
             elapsed: self.begin.elapsed(),

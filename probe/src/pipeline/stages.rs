@@ -14,6 +14,7 @@ use flow::{Batch, RecordTally, Stage, Tag, Timestamp};
 
 use crate::pipeline::queue::{Delivery, StageQueues, WhenFull};
 use crate::pipeline::worker::wall_clock;
+use crate::places::Places;
 use crate::settings::config::Config;
 
 /// Time between two ticks of a stage.
@@ -42,12 +43,15 @@ impl StageCounts {
 }
 
 /// The stages that are configured. To add a stage, push it here.
-pub(crate) fn configured(config: &Config) -> Stages {
+pub(crate) fn configured(config: &Config, places: Option<&Places>) -> Stages {
     let mut stages = Stages::default();
     if config.has_tags {
         let tagger = Tagger::new(config.site.clone(), config.table.key);
         let counts = stages.counts.tags.insert(TagCounts::default());
         stages.list.push(Box::new(TagStage::new(tagger, counts.clone())));
+    }
+    if let Some(places) = places {
+        stages.list.push(Box::new(places.stage(config.observer.key)));
     }
     stages
 }

@@ -6,6 +6,7 @@ pub(crate) mod logger;
 pub(crate) mod loss;
 pub(crate) mod output;
 pub(crate) mod page;
+mod places;
 pub(crate) mod stdout;
 mod table;
 pub(crate) mod top;

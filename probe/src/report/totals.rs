@@ -12,9 +12,10 @@ use crate::capture::live::SourceCounts;
 use crate::host::ports::PortCounts;
 use crate::pipeline::output::OutputEnd;
 use crate::pipeline::worker::Ended;
+use crate::places::PlaceReport;
 use crate::report::escape::{self, Escaped};
 use crate::report::units::{count, date_and_time, grouped, octets, per_second, rfc3339, time};
-use crate::report::{ignored, page, top};
+use crate::report::{ignored, page, places, top};
 
 /// Everything that was counted in a run.
 #[derive(Debug, Default)]
@@ -29,6 +30,8 @@ pub(crate) struct Totals {
     pub(crate) outputs: Vec<OutputEnd>,
     /// The records that have each tag; nothing if records get no tags.
     pub(crate) tags: Vec<(Tag, RecordTally)>,
+    /// Where addresses are looked up.
+    pub(crate) places: Option<PlaceReport>,
     pub(crate) elapsed: Duration,
     pub(crate) interrupted: bool,
     /// Live: the run ended because no interface was left.
@@ -87,6 +90,9 @@ impl Totals {
         }
         for remark in self.remarks() {
             line(&mut text, "note", &remark);
+        }
+        for words in self.places.iter().flat_map(places::words) {
+            line(&mut text, "places", &words);
         }
         for output in self.outputs.iter().filter(|output| !is_on_screen(&output.name)) {
             line(&mut text, "output", &output_words(output, self.elapsed));
@@ -163,7 +169,7 @@ impl Totals {
             .map(|(tag, tally)| (tag.name().to_owned(), records_json(*tally)))
             .collect();
         let outputs: Vec<Value> = self.outputs.iter().map(output_json).collect();
-        json!({
+        let mut statistics = json!({
             "received": tally_json(meter.received),
             "metered": tally_json(meter.metered),
             "ignored": by_reason,
@@ -192,7 +198,11 @@ impl Totals {
             "outputs": outputs,
             "seconds": self.elapsed.as_secs_f64(),
             "interrupted": self.interrupted,
-        })
+        });
+        if let Some(report) = &self.places {
+            statistics["places"] = places::json(report);
+        }
+        statistics
     }
 }
 

@@ -16,6 +16,7 @@ use flow::{BURST_MAX, KeyFields};
 use super::file;
 use super::http::HttpArguments;
 use super::known::CommandLine;
+use super::places::PlaceSettings;
 use super::selector::{Selector, selector};
 use super::site::SiteArguments;
 use super::values::{
@@ -182,6 +183,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) http: HttpArguments,
+
+    #[command(flatten)]
+    pub(crate) places: PlaceSettings,
 
     #[command(flatten)]
     pub(crate) live: LiveSettings,

@@ -12,6 +12,7 @@ use flow::{HashSeed, KeyField, ObserverSettings, Sampling, TableSettings, Tpids}
 
 use super::args::{Arguments, CaptureMethod, LiveSettings, Order};
 use super::domain::Domain;
+use super::places::PlaceSettings;
 use super::run_id;
 use super::site::When;
 use super::values::{Seed, Stats};
@@ -38,6 +39,7 @@ pub(crate) struct Config {
     /// What outputs need to know; each has an Observation Domain ID of its own.
     pub(crate) context: Context,
     pub(crate) domain: Domain,
+    pub(crate) places: PlaceSettings,
     pub(crate) stats: Stats,
     /// The page, if there is one.
     pub(crate) http: Option<web::Settings>,
@@ -126,7 +128,14 @@ impl Config {
         };
         let site = args.site.site()?;
         let local_networks = site.local_networks.clone();
-        let run = run_of(args, &source, &(&observer, &table, workers, &args.ifindex));
+        let settings = (&observer, &table, workers, &args.ifindex);
+        let run = if args.places.is_given() {
+            // Documents with other places are other documents.
+            let places: Vec<_> = args.places.paths().collect();
+            run_of(args, &source, &(settings, places))
+        } else {
+            run_of(args, &source, &settings)
+        };
         Ok(Self {
             source,
             outputs: args.output.clone(),
@@ -147,11 +156,13 @@ impl Config {
                 sampling_interval: args.sample.get(),
                 key,
                 local_networks,
+                has_places: args.places.is_given(),
                 run,
                 name: args.name.clone().unwrap_or_else(host_name),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
             domain: if live { Domain::live(&args.live.interface) } else { Domain::Replay },
+            places: args.places.clone(),
             stats: args.stats.clone(),
             http: args.http.settings()?,
             fail_on_loss: args.fail_on_loss,
@@ -270,6 +281,7 @@ fn check_files(args: &Arguments, source: &Source) -> Result<(), String> {
         Source::Live(_) => Vec::new(),
     };
     read.extend(args.config.as_deref().and_then(Place::of_path));
+    read.extend(args.places.paths().filter_map(|path| Place::of_path(path)));
     let mut written = Vec::new();
     if let Stats::JsonFile(path) = &args.stats
         && let Some(place) = Place::of_path(path)

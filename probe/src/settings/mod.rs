@@ -6,6 +6,7 @@ mod domain;
 mod file;
 pub(crate) mod http;
 mod known;
+pub(crate) mod places;
 mod run_id;
 pub(crate) mod selector;
 mod site;

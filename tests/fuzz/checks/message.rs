@@ -44,6 +44,7 @@ pub fn check(octets: &[u8]) {
         sampling_interval: 1,
         key: KeyFields::SEVEN,
         local_networks: NetworkSet::default(),
+        has_places: false,
         name: "check".to_owned(),
         version: "0".to_owned(),
         run: String::new(),

@@ -1,0 +1,76 @@
+//! All that is known of places at a time.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use flow::Place;
+
+use super::cache::Scope;
+use super::database::Database;
+use super::networks::Networks;
+use super::routable::{embedded, routable};
+
+/// Databases, of which the first that knows something counts, and the operator's own networks,
+/// which count before them.
+#[derive(Debug, Default)]
+pub struct Atlas {
+    /// In the order in which they were given.
+    pub databases: Vec<Arc<Database>>,
+    /// The operator's networks.
+    pub networks: Arc<Networks>,
+}
+
+/// What an atlas says of an address.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) place: Option<Arc<Place>>,
+    /// The addresses that have the same answer.
+    pub(super) scope: Scope,
+    /// Databases with a damaged record.
+    pub(super) errors: u64,
+}
+
+impl Atlas {
+    /// What is known of an address; `None` if nothing is.
+    pub fn place(&self, address: IpAddr) -> Option<Arc<Place>> {
+        self.find(address).place
+    }
+
+    /// What is known of an address, and which other addresses have the same answer.
+    pub(super) fn find(&self, address: IpAddr) -> Found {
+        let block = Scope::block(address);
+        let (first, last) = block.ends();
+        let ours = self.networks.find(address);
+        let mut is_of_block = ours.holds_for(first, last) && is_uniform(address);
+        let mut place = ours.place.cloned();
+        let mut errors = 0;
+        if let Some(plain) = routable(address) {
+            if place.is_none() && plain != address {
+                // The embedded address may be one of ours.
+                place = self.networks.find(plain).place.cloned();
+                // Its prefix is not one of this address.
+                place.iter_mut().for_each(|place| place.prefix_length = None);
+            }
+            for database in &self.databases {
+                match database.find(plain) {
+                    Ok(answer) => {
+                        is_of_block &= answer.prefix_length <= Scope::block_prefix_length(plain);
+                        place.get_or_insert_default().complete_with(answer.place);
+                    }
+                    Err(_) => errors += 1,
+                }
+            }
+        }
+        let place = place.filter(|place| !place.is_empty()).map(Arc::new);
+        let scope = if is_of_block { block } else { Scope::alone(address) };
+        Found { place, scope, errors }
+    }
+}
+
+/// Whether all addresses of the block stand for themselves, and are all special or all not.
+fn is_uniform(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => !v4.octets().starts_with(&[192, 0, 0]),
+        IpAddr::V6(v6) => embedded(v6).is_none(),
+    }
+}

@@ -1,0 +1,106 @@
+//! Databases of places in MaxMind's file format (MMDB), whoever publishes them.
+
+use std::fmt::{self, Debug, Formatter};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use flow::Place;
+use ipnetwork::IpNetwork;
+use maxminddb::{LookupResult, MaxMindDbError, Reader};
+
+use super::record::Record;
+
+/// Networks that are read when a database is checked.
+const NETWORKS_CHECKED: usize = 100_000;
+
+/// Addresses all over the Internet, of each IP version, that are looked up then.
+const ADDRESSES_CHECKED: u32 = 1_000;
+
+/// A database, whole in memory: a program that updates a file in place does not disturb it.
+pub struct Database {
+    reader: Reader<Vec<u8>>,
+}
+
+/// What a database says of an address.
+pub(super) struct Answer {
+    /// Nothing, if it does not know the address.
+    pub(super) place: Place,
+    /// The length of the longest prefix of the address for which that is true. It is of the version
+    /// of the address.
+    pub(super) prefix_length: u8,
+}
+
+impl Database {
+    /// Takes the octets of a file, and checks them: records in all parts of it can be read, and at
+    /// least one says where its network is.
+    ///
+    /// # Errors
+    ///
+    /// Why it is of no use, in a sentence.
+    pub fn new(octets: Vec<u8>) -> Result<Self, String> {
+        let reader = Reader::from_source(octets).map_err(damaged)?;
+        let database = Self { reader };
+        database.check_addresses().map_err(damaged)?;
+        if database.has_places().map_err(damaged)? {
+            return Ok(database);
+        }
+        let kind = database.kind();
+        Err(format!("database of type {kind:?} has neither countries, cities, places nor AS"))
+    }
+
+    /// What its publisher calls it: `GeoLite2-City`.
+    pub fn kind(&self) -> &str {
+        &self.reader.metadata().database_type
+    }
+
+    /// When it was made, in seconds since 1970.
+    pub fn build_epoch(&self) -> u64 {
+        self.reader.metadata().build_epoch
+    }
+
+    pub(super) fn find(&self, address: IpAddr) -> Result<Answer, MaxMindDbError> {
+        if address.is_ipv6() && self.reader.metadata().ip_version == 4 {
+            return Ok(Answer { place: Place::default(), prefix_length: 0 });
+        }
+        let result = self.reader.lookup(address)?;
+        let prefix_length = match (result.network()?, address) {
+            // There are no IPv4 addresses in it.
+            (IpNetwork::V6(_), IpAddr::V4(_)) => 0,
+            (network, _) => network.prefix(),
+        };
+        Ok(Answer { place: place(&result)?, prefix_length })
+    }
+
+    fn has_places(&self) -> Result<bool, MaxMindDbError> {
+        let mut has_places = false;
+        for network in self.reader.networks(Default::default())?.take(NETWORKS_CHECKED) {
+            has_places |= !place(&network?)?.is_empty();
+        }
+        Ok(has_places)
+    }
+
+    fn check_addresses(&self) -> Result<(), MaxMindDbError> {
+        // A multiple of the golden ratio is far from those before it.
+        let spread = |n: u32| n.wrapping_mul(0x9e37_79b9);
+        for n in (0..ADDRESSES_CHECKED).map(spread) {
+            self.find(Ipv4Addr::from_bits(n).into())?;
+            let global_unicast = 1 << 125 | u128::from(n >> 3) << 96;
+            self.find(Ipv6Addr::from_bits(global_unicast).into())?;
+        }
+        Ok(())
+    }
+}
+
+fn damaged(error: MaxMindDbError) -> String {
+    format!("no intact MaxMind database: {error}")
+}
+
+fn place(result: &LookupResult<'_, Vec<u8>>) -> Result<Place, MaxMindDbError> {
+    let record: Option<Record<'_>> = result.decode()?;
+    Ok(record.map_or_else(Place::default, |record| record.place()))
+}
+
+impl Debug for Database {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Database").field(&self.kind()).finish()
+    }
+}

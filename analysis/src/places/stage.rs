@@ -1,0 +1,158 @@
+//! The stage that gives records their places.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flow::{Batch, Event, KeyField, KeyFields, Place, Stage, Timestamp};
+
+use super::atlas::Atlas;
+use super::cache::{Cache, Scope};
+
+/// The atlas of a run, which may be replaced, and what was counted.
+#[derive(Debug)]
+pub struct Atlases {
+    current: Mutex<Arc<Atlas>>,
+    /// How often it was replaced.
+    replaced: AtomicU64,
+    lookups: AtomicU64,
+    cached: AtomicU64,
+    found: AtomicU64,
+    errors: AtomicU64,
+}
+
+/// What was counted of a run's lookups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlaceCounts {
+    /// Addresses, two for each record if both are fields of the flow key.
+    pub lookups: u64,
+    /// Of these, answered by the cache.
+    pub cached: u64,
+    /// Addresses of which something is known.
+    pub found: u64,
+    /// Damaged records of databases that were met.
+    pub errors: u64,
+}
+
+impl Atlases {
+    /// With the first one.
+    pub fn new(atlas: Atlas) -> Arc<Self> {
+        Arc::new(Self {
+            current: Mutex::new(Arc::new(atlas)),
+            replaced: AtomicU64::new(0),
+            lookups: AtomicU64::new(0),
+            cached: AtomicU64::new(0),
+            found: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+        })
+    }
+
+    /// The one of now.
+    pub fn current(&self) -> Arc<Atlas> {
+        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another in its place.
+    pub fn replace(&self, atlas: Atlas) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(atlas);
+        self.replaced.fetch_add(1, Ordering::Release);
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> PlaceCounts {
+        PlaceCounts {
+            lookups: self.lookups.load(Ordering::Relaxed),
+            cached: self.cached.load(Ordering::Relaxed),
+            found: self.found.load(Ordering::Relaxed),
+            errors: self.errors.load(Ordering::Relaxed),
+        }
+    }
+
+    fn count(&self, counts: PlaceCounts) {
+        self.lookups.fetch_add(counts.lookups, Ordering::Relaxed);
+        self.cached.fetch_add(counts.cached, Ordering::Relaxed);
+        self.found.fetch_add(counts.found, Ordering::Relaxed);
+        self.errors.fetch_add(counts.errors, Ordering::Relaxed);
+    }
+}
+
+/// Gives both addresses of each record their places.
+#[derive(Debug)]
+pub struct PlaceStage {
+    atlases: Arc<Atlases>,
+    atlas: Arc<Atlas>,
+    /// Which of the atlases it is.
+    replaced: u64,
+    cache: Cache,
+    has_source: bool,
+    has_destination: bool,
+}
+
+impl PlaceStage {
+    /// A stage that looks up in the current atlas those addresses that are fields of the flow key.
+    pub fn new(atlases: Arc<Atlases>, key: KeyFields) -> Self {
+        let replaced = atlases.replaced.load(Ordering::Acquire);
+        Self {
+            atlas: atlases.current(),
+            replaced,
+            cache: Cache::new(),
+            atlases,
+            has_source: key.contains(KeyField::Source),
+            has_destination: key.contains(KeyField::Destination),
+        }
+    }
+
+    /// Takes a new atlas, if there is one.
+    fn refresh(&mut self) {
+        let replaced = self.atlases.replaced.load(Ordering::Acquire);
+        if replaced != self.replaced {
+            self.replaced = replaced;
+            self.atlas = self.atlases.current();
+            self.cache.clear();
+        }
+    }
+
+    #[inline]
+    fn place(&mut self, address: IpAddr, counts: &mut PlaceCounts) -> Option<Arc<Place>> {
+        let block = self.cache.get(Scope::block(address));
+        let place = match block.or_else(|| self.cache.get(Scope::alone(address))) {
+            Some(place) => {
+                counts.cached += 1;
+                place.clone()
+            }
+            None => self.find(address, counts),
+        };
+        counts.lookups += 1;
+        counts.found += u64::from(place.is_some());
+        place
+    }
+
+    #[cold]
+    fn find(&mut self, address: IpAddr, counts: &mut PlaceCounts) -> Option<Arc<Place>> {
+        let found = self.atlas.find(address);
+        counts.errors += found.errors;
+        self.cache.put(found.scope, found.place.clone());
+        found.place
+    }
+}
+
+impl Stage for PlaceStage {
+    fn batch(&mut self, batch: &mut Batch) {
+        self.refresh();
+        let mut counts = PlaceCounts::default();
+        for index in 0..batch.records.len() {
+            let key = &batch.records[index].key;
+            let source = self.has_source.then(|| key.source_address());
+            let destination = self.has_destination.then(|| key.destination_address());
+            let source = source.and_then(|address| self.place(address, &mut counts));
+            let destination = destination.and_then(|address| self.place(address, &mut counts));
+            if source.is_some() || destination.is_some() {
+                let details = batch.details_mut(index);
+                (details.source, details.destination) = (source, destination);
+            }
+        }
+        self.atlases.count(counts);
+    }
+
+    fn tick(&mut self, _now: Timestamp, _events: &mut Vec<Event>) {}
+}

@@ -1,0 +1,114 @@
+//! Places in documents: `geo` and `as` of the source and the destination, as ECS names them, and
+//! what ECS has no name for.
+
+use flow::{Location, Place};
+
+use super::member::{put_number, put_string};
+
+/// Appends `geo` and `as` to an open object that has members already.
+pub(super) fn put_place(place: &Place, out: &mut Vec<u8>) {
+    if place.has_geography() {
+        put_geography(place, out);
+    }
+    if let Some(number) = place.as_number {
+        put_number(out, br#","as":{"number":"#, number);
+        if let Some(organization) = &place.as_organization {
+            put_string(out, br#","organization":{"name":"#, organization);
+            out.push(b'}');
+        }
+        out.push(b'}');
+    }
+}
+
+/// Appends the operator's networks as an object of its own, if there are any.
+pub(super) fn put_networks(source: Option<&Place>, destination: Option<&Place>, out: &mut Vec<u8>) {
+    let sides = [(&br#""source""#[..], source), (br#""destination""#, destination)];
+    let mut separator = &br#","flowprobe":{"#[..];
+    for (label, place) in sides {
+        let Some(place) = place else { continue };
+        let texts = [("name", &place.network_name), ("role", &place.network_role)];
+        if texts.iter().all(|(_, text)| text.is_none()) {
+            continue;
+        }
+        out.extend_from_slice(separator);
+        separator = b",";
+        out.extend_from_slice(label);
+        out.extend_from_slice(br#":{"network":{"#);
+        put_texts(&texts, out);
+        out.extend_from_slice(b"}}");
+    }
+    if separator == b"," {
+        out.push(b'}');
+    }
+}
+
+fn put_geography(place: &Place, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#","geo":{"#);
+    let texts = [
+        ("continent_code", &place.continent_code),
+        ("continent_name", &place.continent_name),
+        ("country_iso_code", &place.country_code),
+        ("country_name", &place.country_name),
+        ("region_iso_code", &place.region_code),
+        ("region_name", &place.region_name),
+        ("city_name", &place.city_name),
+        ("name", &place.site),
+    ];
+    put_texts(&texts, out);
+    if let Some(Location { latitude, longitude }) = place.location {
+        super::member::put_comma(out);
+        out.extend_from_slice(br#""location":{"lat":"#);
+        put_degrees(latitude, out);
+        out.extend_from_slice(br#","lon":"#);
+        put_degrees(longitude, out);
+        out.push(b'}');
+    }
+    out.push(b'}');
+}
+
+/// Appends the members that there are to an open object.
+fn put_texts(texts: &[(&str, &Option<Box<str>>)], out: &mut Vec<u8>) {
+    for (name, text) in texts {
+        if let Some(text) = text {
+            super::member::put_comma(out);
+            put_string(out, b"", name);
+            put_string(out, b":", text);
+        }
+    }
+}
+
+/// Appends millionths of a degree as degrees, without zeros at the end.
+fn put_degrees(millionths: i32, out: &mut Vec<u8>) {
+    let size = millionths.unsigned_abs();
+    let (whole, mut rest) = (size / 1_000_000, size % 1_000_000);
+    put_number(out, if millionths < 0 { b"-" } else { b"" }, whole);
+    let mut unit = 100_000;
+    if rest > 0 {
+        out.push(b'.');
+    }
+    while rest > 0 {
+        put_number(out, b"", rest / unit);
+        (rest, unit) = (rest % unit, unit / 10);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn degrees_are_decimal() {
+        for (millionths, expected) in [
+            (0, "0"),
+            (1, "0.000001"),
+            (-1, "-0.000001"),
+            (50_110_900, "50.1109"),
+            (-8_000_000, "-8"),
+            (179_999_999, "179.999999"),
+        ] {
+            let mut out = Vec::new();
+            put_degrees(millionths, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+}

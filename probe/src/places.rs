@@ -1,0 +1,295 @@
+//! The files that say where addresses are: read at the start, and live again when they change.
+//!
+//! A file is read whole, checked, and only then takes the place of the old one. The stage that
+//! looks addresses up takes the new files with its next batch.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use analysis::places::{Atlas, Atlases, Database, Networks, PlaceCounts, PlaceStage};
+use exporter::sentence;
+use flow::KeyFields;
+use log::{info, warn};
+use sha2::{Digest, Sha256};
+
+use crate::host::signals;
+use crate::settings::places::PlaceSettings;
+
+/// The longest file.
+const FILE_OCTETS_MAX: u64 = 4 << 30;
+
+/// Time between two looks for a request.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The places of a run.
+pub(crate) struct Places {
+    refresh: Duration,
+    atlases: Arc<Atlases>,
+    /// In the order in which they were given, own networks last.
+    files: Mutex<Vec<PlaceFile>>,
+    reloads: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// A file.
+struct PlaceFile {
+    path: PathBuf,
+    form: Form,
+    /// The state of the file that was read last, though it may have been of no use.
+    seen: Option<Stamp>,
+    content: Content,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Database,
+    Networks,
+}
+
+/// What tells that a file has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    modified: (i64, i64),
+    octets: u64,
+    inode: u64,
+}
+
+/// What was read of a file.
+struct Content {
+    sha256: String,
+    data: Data,
+}
+
+enum Data {
+    Database(Arc<Database>),
+    Networks(Arc<Networks>),
+}
+
+/// What there is to say of the places of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct PlaceReport {
+    pub(crate) files: Vec<FileReport>,
+    pub(crate) counts: PlaceCounts,
+    /// Files that were read again.
+    pub(crate) reloads: u64,
+    /// Files that could not be read again, so that the old content stays.
+    pub(crate) reload_failures: u64,
+}
+
+/// What there is to say of a file.
+#[derive(Clone, Debug)]
+pub(crate) struct FileReport {
+    pub(crate) path: String,
+    pub(crate) sha256: String,
+    pub(crate) kind: FileKind,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum FileKind {
+    Database {
+        database_type: String,
+        /// Seconds since 1970.
+        build_epoch: u64,
+    },
+    /// How many there are.
+    Networks(usize),
+}
+
+impl Places {
+    /// Reads all files, if any are given.
+    ///
+    /// # Errors
+    ///
+    /// A sentence about a file that is of no use; of own networks, one for each mistake.
+    pub(crate) fn open(settings: &PlaceSettings) -> Result<Option<Self>, String> {
+        if !settings.is_given() {
+            return Ok(None);
+        }
+        let databases = settings.geo.iter().map(|path| (path, Form::Database));
+        let networks = settings.networks.iter().map(|path| (path, Form::Networks));
+        let files = databases.chain(networks).map(|(path, form)| PlaceFile::open(path, form));
+        let files = files.collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(Self {
+            refresh: settings.geo_refresh,
+            atlases: Atlases::new(atlas(&files)),
+            files: Mutex::new(files),
+            reloads: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+        }))
+    }
+
+    /// The stage that gives records their places.
+    pub(crate) fn stage(&self, key: KeyFields) -> PlaceStage {
+        PlaceStage::new(Arc::clone(&self.atlases), key)
+    }
+
+    pub(crate) fn report(&self) -> PlaceReport {
+        PlaceReport {
+            files: self.files().iter().map(PlaceFile::report).collect(),
+            counts: self.atlases.counts(),
+            reloads: self.reloads.load(Ordering::Relaxed),
+            reload_failures: self.failures.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Looks at the files from time to time, on a thread that `begin` prepares, until the watch is
+    /// dropped.
+    pub(crate) fn watch(self: &Arc<Self>, begin: impl FnOnce() + Send + 'static) -> PlaceWatch {
+        let (places, stop) = (Arc::clone(self), Arc::new(AtomicBool::new(false)));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::Builder::new().name("places".to_owned()).spawn(move || {
+            begin();
+            places.run(&stopped);
+        });
+        let thread = thread.inspect_err(|problem| {
+            warn!("files of places are not read again: {}", sentence(problem));
+        });
+        PlaceWatch { stop, thread: thread.ok() }
+    }
+
+    fn run(&self, stop: &AtomicBool) {
+        let mut requests = signals::reopenings();
+        let mut last_look = Instant::now();
+        while !stop.load(Ordering::Relaxed) {
+            thread::sleep(LOOK);
+            let asked = signals::reopenings();
+            let is_asked = std::mem::replace(&mut requests, asked) != asked;
+            let is_due = !self.refresh.is_zero() && last_look.elapsed() >= self.refresh;
+            if is_asked || is_due {
+                last_look = Instant::now();
+                self.reload(is_asked);
+            }
+        }
+    }
+
+    /// Reads files again: those that have changed, or all. Nobody waits for that: only the content
+    /// is exchanged under the lock.
+    fn reload(&self, all: bool) {
+        let known = |file: &PlaceFile| (file.path.clone(), file.form, file.seen);
+        let known: Vec<_> = self.files().iter().map(known).collect();
+        let mut is_news = false;
+        for (index, (path, form, seen)) in known.into_iter().enumerate() {
+            let stamp = fs::metadata(&path).ok().as_ref().map(Stamp::of);
+            if stamp == seen && !all {
+                continue;
+            }
+            let content = Content::read(&path, form);
+            let file = &mut self.files()[index];
+            file.seen = stamp;
+            match content {
+                Ok(content) => {
+                    file.content = content;
+                    is_news = true;
+                    self.reloads.fetch_add(1, Ordering::Relaxed);
+                    info!("{}: read again", path.display());
+                }
+                Err(problem) => {
+                    self.failures.fetch_add(1, Ordering::Relaxed);
+                    warn!("{problem}; what was read before stays");
+                }
+            }
+        }
+        if is_news {
+            self.atlases.replace(atlas(&self.files()));
+        }
+    }
+
+    fn files(&self) -> MutexGuard<'_, Vec<PlaceFile>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that looks at the files. It ends when this is dropped.
+pub(crate) struct PlaceWatch {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for PlaceWatch {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+impl PlaceFile {
+    fn open(path: &Path, form: Form) -> Result<Self, String> {
+        // Before it is read: what changes meanwhile is then a change.
+        let seen = fs::metadata(path).ok().as_ref().map(Stamp::of);
+        let content = Content::read(path, form)?;
+        Ok(Self { path: path.to_owned(), form, seen, content })
+    }
+
+    fn report(&self) -> FileReport {
+        FileReport {
+            path: self.path.display().to_string(),
+            sha256: self.content.sha256.clone(),
+            kind: match &self.content.data {
+                Data::Database(database) => FileKind::Database {
+                    database_type: database.kind().to_owned(),
+                    build_epoch: database.build_epoch(),
+                },
+                Data::Networks(networks) => FileKind::Networks(networks.len()),
+            },
+        }
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            octets: metadata.len(),
+            inode: metadata.ino(),
+        }
+    }
+}
+
+impl Content {
+    fn read(path: &Path, form: Form) -> Result<Self, String> {
+        let name = path.display();
+        let octets = read(path).map_err(|problem| format!("{name}: {}", sentence(&problem)))?;
+        let digest = Sha256::digest(&octets);
+        let sha256 = digest.iter().map(|octet| format!("{octet:02x}")).collect();
+        let data = match form {
+            Form::Database => Database::new(octets)
+                .map(|database| Data::Database(Arc::new(database)))
+                .map_err(|problem| format!("{name}: {problem}"))?,
+            Form::Networks => Networks::new(&octets)
+                .map(|networks| Data::Networks(Arc::new(networks)))
+                .map_err(|mistakes| {
+                    let lines = mistakes.iter().map(|mistake| format!("{name}: {mistake}"));
+                    lines.collect::<Vec<_>>().join("\n")
+                })?,
+        };
+        Ok(Self { sha256, data })
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    File::open(path)?.take(FILE_OCTETS_MAX + 1).read_to_end(&mut octets)?;
+    if octets.len() as u64 > FILE_OCTETS_MAX {
+        return Err(io::Error::other("the file is longer than 4 GiB"));
+    }
+    Ok(octets)
+}
+
+fn atlas(files: &[PlaceFile]) -> Atlas {
+    let mut atlas = Atlas::default();
+    for file in files {
+        match &file.content.data {
+            Data::Database(database) => atlas.databases.push(Arc::clone(database)),
+            Data::Networks(networks) => atlas.networks = Arc::clone(networks),
+        }
+    }
+    atlas
+}

@@ -1,0 +1,68 @@
+//! The totals of the places of addresses.
+
+use flow::Timestamp;
+use serde_json::{Value, json};
+
+use crate::places::{FileKind, FileReport, PlaceReport};
+use crate::report::units::{date_and_time, grouped};
+
+/// A line for the lookups, and one for each file.
+pub(super) fn words(report: &PlaceReport) -> Vec<String> {
+    let counts = &report.counts;
+    let mut words = format!(
+        "{} addresses looked up, {} found, {} from the cache",
+        grouped(counts.lookups),
+        grouped(counts.found),
+        grouped(counts.cached)
+    );
+    for (number, what) in [
+        (counts.errors, "damaged records"),
+        (report.reloads, "files read again"),
+        (report.reload_failures, "files could not be read again"),
+    ] {
+        if number > 0 {
+            words.push_str(&format!(", {} {what}", grouped(number)));
+        }
+    }
+    std::iter::once(words).chain(report.files.iter().map(file_words)).collect()
+}
+
+fn file_words(file: &FileReport) -> String {
+    let kind = match &file.kind {
+        FileKind::Database { database_type, build_epoch } => {
+            let built = Timestamp::from_millis(build_epoch.saturating_mul(1000));
+            format!("{database_type}, built {} UTC", date_and_time(built))
+        }
+        FileKind::Networks(count) => format!("{} networks", grouped(*count as u64)),
+    };
+    format!("{}: {kind}, SHA-256 {}", file.path, file.sha256)
+}
+
+/// For programs.
+pub(super) fn json(report: &PlaceReport) -> Value {
+    json!({
+        "lookups": report.counts.lookups,
+        "found": report.counts.found,
+        "cached": report.counts.cached,
+        "errors": report.counts.errors,
+        "reloads": report.reloads,
+        "reload_failures": report.reload_failures,
+        "files": report.files.iter().map(file_json).collect::<Vec<_>>(),
+    })
+}
+
+fn file_json(file: &FileReport) -> Value {
+    match &file.kind {
+        FileKind::Database { database_type, build_epoch } => json!({
+            "file": file.path,
+            "sha256": file.sha256,
+            "database_type": database_type,
+            "build_epoch": build_epoch,
+        }),
+        FileKind::Networks(count) => json!({
+            "file": file.path,
+            "sha256": file.sha256,
+            "networks": count,
+        }),
+    }
+}
