@@ -223,9 +223,11 @@ function endpoint(address, port, isIcmp) {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
+const located = (text, country) => (country ? `${text} (${country})` : text);
+
 function showFlows({ flows, found, searched }) {
   const names = ["end (UTC)", "duration", "protocol", "source", "destination", "flags", "packets",
-    "octets", "interface", "end reason"];
+    "octets", "interface", "end reason", "tags"];
   const isNumber = [1, 6, 7, 8];
   const heads = [row(names.map((text, at) => (
     cell(text, { head: true, number: isNumber.includes(at) }))))];
@@ -236,10 +238,10 @@ function showFlows({ flows, found, searched }) {
     const columns = [
       timeText(flow.end), `${((flow.end - flow.start) / 1000).toFixed(1)} s`,
       isIcmp ? `${flow.protocol} ${type}` : flow.protocol,
-      endpoint(flow.source, flow.source_port, isIcmp),
-      endpoint(flow.destination, flow.destination_port, isIcmp),
+      located(endpoint(flow.source, flow.source_port, isIcmp), flow.source_country),
+      located(endpoint(flow.destination, flow.destination_port, isIcmp), flow.destination_country),
       flags.join(""), grouped(flow.packets), scaled(flow.octets, "B"), flow.interface,
-      flow.end_reason,
+      flow.end_reason, flow.tags.join(" "),
     ];
     return row(columns.map((text, at) => cell(text, { number: isNumber.includes(at) })));
   });

@@ -112,7 +112,7 @@ impl Board {
         let mut records = lock(&self.records);
         for record in &batch.records {
             records.series.add(record);
-            records.flows.add(record);
+            records.flows.add(record, batch.details_of(record));
         }
         batch.events.iter().for_each(|event| records.incidents.add(event));
     }

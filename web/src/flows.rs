@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use flow::FlowRecord;
 use flow::number::protocol;
+use flow::{Details, FlowRecord, Place, Tag};
 use serde_json::{Value, json};
 
-/// Flow records that are kept, 96 octets each.
+/// Flow records that are kept, 112 octets each.
 pub(crate) const KEPT: usize = 100_000;
 
 /// Flows of an answer: by default, and at most.
@@ -30,43 +31,56 @@ const PROTOCOLS: [(&str, u8); 7] = [
 /// The latest flow records.
 #[derive(Debug)]
 pub(crate) struct LatestFlows {
-    records: VecDeque<FlowRecord>,
+    flows: VecDeque<Flow>,
+}
+
+/// A flow record, and where its addresses are.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) record: FlowRecord,
+    pub(crate) source: Option<Arc<Place>>,
+    pub(crate) destination: Option<Arc<Place>>,
 }
 
 impl LatestFlows {
     pub(crate) fn new() -> Self {
-        Self { records: VecDeque::with_capacity(KEPT) }
+        Self { flows: VecDeque::with_capacity(KEPT) }
     }
 
-    pub(crate) fn add(&mut self, record: &FlowRecord) {
-        if self.records.len() == KEPT {
-            self.records.pop_front();
+    pub(crate) fn add(&mut self, record: &FlowRecord, details: Option<&Details>) {
+        if self.flows.len() == KEPT {
+            self.flows.pop_front();
         }
-        self.records.push_back(*record);
+        self.flows.push_back(Flow {
+            record: *record,
+            source: details.and_then(|details| details.source.clone()),
+            destination: details.and_then(|details| details.destination.clone()),
+        });
     }
 
     /// The latest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &FlowRecord> {
-        self.records.iter().rev()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Flow> {
+        self.flows.iter().rev()
     }
 
     /// The flows that a search finds, the latest first.
     pub(crate) fn find(&self, search: &Search) -> Value {
-        let matching = self.iter().filter(|record| search.matches(record));
+        let matching = self.iter().filter(|flow| search.matches(flow));
         let mut found = 0_u64;
         let mut shown = Vec::new();
-        for record in matching {
+        for flow in matching {
             found += 1;
             if shown.len() < search.size {
-                shown.push(value(record));
+                shown.push(value(flow));
             }
         }
-        json!({ "flows": shown, "found": found, "searched": self.records.len() })
+        json!({ "flows": shown, "found": found, "searched": self.flows.len() })
     }
 }
 
-fn value(record: &FlowRecord) -> Value {
-    let key = &record.key;
+fn value(flow: &Flow) -> Value {
+    let (record, key) = (&flow.record, &flow.record.key);
+    let country = |place: &Option<Arc<Place>>| place.as_ref()?.country_code.clone();
     json!({
         "start": record.start.as_millis(),
         "end": record.end.as_millis(),
@@ -82,6 +96,9 @@ fn value(record: &FlowRecord) -> Value {
         "packets": record.packets,
         "octets": record.octets,
         "end_reason": record.end_reason.name(),
+        "tags": record.tags.iter().map(Tag::name).collect::<Vec<_>>(),
+        "source_country": country(&flow.source),
+        "destination_country": country(&flow.destination),
     })
 }
 
@@ -98,7 +115,7 @@ pub(crate) struct Search {
     size: usize,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Condition {
     /// Either address is in this network.
     Network(IpAddr, u8),
@@ -107,6 +124,11 @@ enum Condition {
     Protocol(u8),
     Interface(u32),
     Vlan(u16),
+    Tag(Tag),
+    /// Either address is in this country, by its two letters.
+    Country(String),
+    /// Either address is in this Autonomous System.
+    System(u32),
 }
 
 impl Search {
@@ -131,9 +153,15 @@ impl Search {
         Ok(Self { conditions, size })
     }
 
-    fn matches(&self, record: &FlowRecord) -> bool {
-        let key = &record.key;
+    fn matches(&self, flow: &Flow) -> bool {
+        let (record, key) = (&flow.record, &flow.record.key);
+        let places = || [&flow.source, &flow.destination].into_iter().flatten();
         self.conditions.iter().all(|condition| match *condition {
+            Condition::Tag(tag) => record.tags.contains(tag),
+            Condition::Country(ref code) => {
+                places().any(|place| place.country_code.as_deref() == Some(code.as_str()))
+            }
+            Condition::System(number) => places().any(|place| place.as_number == Some(number)),
             Condition::Network(network, length) => {
                 [key.source_address(), key.destination_address()]
                     .into_iter()
@@ -153,7 +181,7 @@ fn condition(word: &str) -> Result<Condition, String> {
     let unknown = || {
         format!(
             "{word} is none of: ADDRESS, ADDRESS/LENGTH, PORT, port:N, tcp, udp, icmp, proto:N, \
-             interface:N, vlan:N"
+             interface:N, vlan:N, tag:NAME, country:CODE, as:N"
         )
     };
     let (address, length) = match word.split_once('/') {
@@ -179,6 +207,9 @@ fn condition(word: &str) -> Result<Condition, String> {
         "proto" => number.parse().ok().map(Condition::Protocol),
         "interface" => number.parse().ok().map(Condition::Interface),
         "vlan" => number.parse().ok().map(Condition::Vlan),
+        "as" => number.parse().ok().map(Condition::System),
+        "country" if number.len() == 2 => Some(Condition::Country(number.to_ascii_uppercase())),
+        "tag" => Tag::ALL.into_iter().find(|tag| tag.name() == number).map(Condition::Tag),
         _ => None,
     }
     .ok_or_else(unknown)
@@ -236,7 +267,15 @@ pub(crate) mod tests {
 
     fn found(words: &str) -> u64 {
         let mut flows = LatestFlows::new();
-        flows.add(&record(0, 1, 1));
+        let mut tagged = record(0, 1, 1);
+        tagged.tags = Tag::Worm445.into();
+        let place = |code: &str, number| {
+            let country_code = Some(code.into());
+            Some(Arc::new(Place { country_code, as_number: Some(number), ..Place::default() }))
+        };
+        let details =
+            Details { source: place("DE", 680), destination: place("FR", 1), ..Details::default() };
+        flows.add(&tagged, Some(&details));
         let search = Search::parse(Some(words), None).expect("a search");
         flows.find(&search)["found"].as_u64().expect("a number")
     }
@@ -256,18 +295,41 @@ pub(crate) mod tests {
             "interface:3",
             "vlan:7",
             "10.0.0.0/30 TCP 80",
+            "tag:worm-445",
+            "country:fr country:DE",
+            "as:680",
         ] {
             assert_eq!(found(words), 1, "{words}");
         }
-        for words in ["10.0.0.3", "11.0.0.0/8", "::/0", "81", "udp", "vlan:8", "tcp 81"] {
+        for words in [
+            "10.0.0.3",
+            "11.0.0.0/8",
+            "::/0",
+            "81",
+            "udp",
+            "vlan:8",
+            "tcp 81",
+            "tag:land",
+            "country:US",
+            "as:2",
+        ] {
             assert_eq!(found(words), 0, "{words}");
         }
     }
 
     #[test]
     fn a_word_without_meaning_is_an_error() {
-        for words in ["x", "10.0.0.1/33", "::/129", "port:65536", "proto:256", "1.2.3.4/", "vlan:"]
-        {
+        for words in [
+            "x",
+            "10.0.0.1/33",
+            "::/129",
+            "port:65536",
+            "proto:256",
+            "1.2.3.4/",
+            "vlan:",
+            "tag:x",
+            "country:DEU",
+        ] {
             assert!(Search::parse(Some(words), None).is_err(), "{words}");
         }
         for size in ["0", "1001", "x", ""] {
@@ -281,7 +343,7 @@ pub(crate) mod tests {
     fn the_latest_are_kept_and_come_first() {
         let mut flows = LatestFlows::new();
         for packets in 1..=KEPT as u64 + 5 {
-            flows.add(&record(0, 1, packets));
+            flows.add(&record(0, 1, packets), None);
         }
         let search = Search::parse(None, Some("2")).expect("a search");
         let found = flows.find(&search);

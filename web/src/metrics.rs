@@ -187,6 +187,29 @@ const ROWS: &[Row] = &[
         "output_documents",
         "Documents, by what became of them",
     ),
+    counter("tags.{tag}.records", "tagged_records", "Records that have a tag; some have several"),
+    counter("tags.{tag}.packets", "tagged_packets", "Packets of records that have a tag"),
+    counter("tags.{tag}.octets", "tagged_octets", "Octets of records that have a tag"),
+    counter("places.lookups", "place_lookups", "Addresses whose place was looked up"),
+    counter("places.found", "place_found", "Addresses whose place was found"),
+    counter("places.cached", "place_cached", "Lookups that the cache answered"),
+    counter("places.errors", "place_errors", "Damaged records of the databases of places"),
+    counter("places.reloads", "place_reloads", "Files of places that were read again"),
+    counter(
+        "places.reload_failures",
+        "place_reload_failures",
+        "Files of places that could not be read again",
+    ),
+    gauge(
+        "places.files[file=file].build_epoch",
+        "place_file_build_seconds",
+        "When a database of places was built",
+    ),
+    gauge(
+        "places.files[file=file].networks",
+        "place_file_networks",
+        "Networks in a file of places",
+    ),
     gauge("seconds", "run_seconds", "Time since the start of the run"),
     gauge("interrupted", "interrupted", "1 if a signal has ended the run"),
 ];
@@ -331,7 +354,7 @@ mod tests {
         });
         let text = Metrics::of(&statistics).text();
         for line in [
-            "# TYPE flowprobe_received_packets counter",
+            "# TYPE flowprobe_received_packets_total counter",
             "flowprobe_received_packets_total 7",
             "flowprobe_ended_records_total{reason=\"end\"} 1",
             "flowprobe_ended_records_total{reason=\"idle\"} 2",

@@ -2,11 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use flow::FlowKey;
+use flow::{FlowKey, Place};
 use serde_json::{Value, json};
 
-use crate::flows::{LatestFlows, protocol_name};
+use crate::flows::{Flow, LatestFlows, protocol_name};
 use crate::series::Span;
 
 /// Rows of an answer: by default, and at most.
@@ -29,6 +30,14 @@ enum Of {
     Conversation,
     Port,
     Interface,
+    Country(Side),
+    System(Side),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Side {
+    Source,
+    Destination,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,8 +70,16 @@ impl Ranking {
             "conversation" => Of::Conversation,
             "port" => Of::Port,
             "interface" => Of::Interface,
+            "source-country" => Of::Country(Side::Source),
+            "destination-country" => Of::Country(Side::Destination),
+            "source-as" => Of::System(Side::Source),
+            "destination-as" => Of::System(Side::Destination),
             _ => {
-                return Err("of is source, destination, conversation, port or interface".to_owned());
+                return Err(
+                    "of is source, destination, conversation, port, interface, source-country, \
+                     destination-country, source-as or destination-as"
+                        .to_owned(),
+                );
             }
         };
         let by = match by.unwrap_or("octets") {
@@ -84,7 +101,7 @@ impl Ranking {
         let mut sums: HashMap<FlowKey, Sum> = HashMap::new();
         let mut whole = Sum::default();
         let (mut latest, mut since, mut count) = (None, None, 0_u64);
-        for record in flows.iter() {
+        for Flow { record, source, destination } in flows.iter() {
             let end = record.end.as_millis();
             let latest = *latest.get_or_insert(end);
             if end + self.span.seconds * 1000 < latest {
@@ -92,7 +109,7 @@ impl Ranking {
             }
             since = Some(since.map_or(end, |since: u64| since.min(end)));
             count += 1;
-            let key = self.key(&record.key);
+            let key = self.key(&record.key, [source, destination]);
             for sum in [sums.entry(key).or_default(), &mut whole] {
                 sum.octets += record.octets;
                 sum.packets += record.packets;
@@ -126,8 +143,9 @@ impl Ranking {
         }
     }
 
-    /// The part of a flow key that the list is of; all else is 0.
-    fn key(&self, key: &FlowKey) -> FlowKey {
+    /// The part of a flow key that the list is of; all else is 0. A country's letters take the
+    /// place of an address, an Autonomous System that of an interface.
+    fn key(&self, key: &FlowKey, places: [&Option<Arc<Place>>; 2]) -> FlowKey {
         let nothing = FlowKey {
             source: [0; 16],
             destination: [0; 16],
@@ -139,6 +157,20 @@ impl Ranking {
             ip_version: key.ip_version,
         };
         match self.of {
+            Of::Country(side) => {
+                let code = places[side as usize].as_ref().and_then(|it| it.country_code.as_deref());
+                let mut source = [0; 16];
+                source
+                    .iter_mut()
+                    .zip(code.unwrap_or_default().bytes())
+                    .for_each(|(to, it)| *to = it);
+                FlowKey { source, ip_version: flow::IpVersion::V4, ..nothing }
+            }
+            Of::System(side) => {
+                let number = places[side as usize].as_ref().and_then(|it| it.as_number);
+                let interface = number.unwrap_or(0);
+                FlowKey { interface, ip_version: flow::IpVersion::V4, ..nothing }
+            }
             Of::Source => FlowKey { source: key.source, ..nothing },
             Of::Destination => FlowKey { destination: key.destination, ..nothing },
             Of::Conversation => {
@@ -170,6 +202,13 @@ impl Ranking {
             }
             Of::Port => format!("{} {}", protocol_name(key.protocol), key.destination_port),
             Of::Interface => key.interface.to_string(),
+            Of::Country(_) => {
+                let code = key.source.iter().take_while(|octet| **octet != 0);
+                let code: String = code.map(|octet| char::from(*octet)).collect();
+                if code.is_empty() { "unknown".to_owned() } else { code }
+            }
+            Of::System(_) if key.interface == 0 => "unknown".to_owned(),
+            Of::System(_) => format!("AS{}", key.interface),
         }
     }
 }
@@ -184,7 +223,9 @@ mod tests {
         std::mem::swap(&mut answer.key.source, &mut answer.key.destination);
         std::mem::swap(&mut answer.key.source_port, &mut answer.key.destination_port);
         let mut flows = LatestFlows::new();
-        [answer, record(0, 10_000, 2), record(0, 400_000, 1)].iter().for_each(|it| flows.add(it));
+        [answer, record(0, 10_000, 2), record(0, 400_000, 1)]
+            .iter()
+            .for_each(|it| flows.add(it, None));
         let ranking = Ranking::parse(Some(of), Some(by), Some(span), None).expect("a ranking");
         ranking.of(&flows)
     }
