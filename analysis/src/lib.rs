@@ -4,5 +4,6 @@
 pub mod networks;
 mod site;
 pub mod tags;
+pub mod top;
 
 pub use site::{InterfaceNames, Site, SiteSettings};
