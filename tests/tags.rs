@@ -1,4 +1,4 @@
-//! Tags as users see them: in documents, totals and the table, and nowhere else.
+//! Tags and top lists as users see them: in documents, totals and the table, and nowhere else.
 
 mod support;
 
@@ -165,4 +165,31 @@ fn interfaces_are_known_by_the_names_in_captures() {
         assert!(names.keys().all(|(name, spoofed)| *spoofed == is_outside(name)), "{names:?}");
         assert!(names.keys().any(|(_, spoofed)| *spoofed), "{names:?}");
     }
+}
+
+#[test]
+fn top_lists_name_who_scans_whom() {
+    let capture = sample("office.pcap");
+    let lists = |arguments: &[&str]| {
+        let run = run(&[&["-r", &capture, "--top", "3"], arguments].concat());
+        String::from_utf8(run.stdout).unwrap()
+    };
+    let expected = "\
+Source            Targets
+10.20.0.77            254
+10.20.0.88             84
+2001:db8:20::35        44
+";
+    for workers in ["1", "2", "4"] {
+        let all = ["--top-by", "sources:targets", "--workers", workers];
+        let text = lists(&all);
+        assert!(text.starts_with(expected), "{text}");
+    }
+    let two = lists(&["--top-by", "ports:octets,conversations:sessions"]);
+    let first_words: Vec<_> =
+        two.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!((first_words[0], first_words[4]), ("Port", "Conversation"), "{two}");
+    let row = two.lines().nth(1).unwrap();
+    assert!(row.starts_with("443 TCP") && row.ends_with(" %"), "{two}");
+    assert_eq!(two, lists(&["--top-by", "ports:octets", "--top-by", "conversations:sessions"]));
 }

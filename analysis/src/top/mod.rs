@@ -193,9 +193,9 @@ impl TopList {
         (self.by.measure != Measure::Targets).then(|| self.counters.whole())
     }
 
-    /// Whether there were more subjects than it has room for.
-    pub fn is_estimated(&self) -> bool {
-        self.counters.has_replaced()
+    /// If there were more subjects than it has room for: the most that any has that is not in it.
+    pub fn missing_at_most(&self) -> Option<u64> {
+        self.counters.missing_at_most()
     }
 }
 

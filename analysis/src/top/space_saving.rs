@@ -93,9 +93,9 @@ impl<S: Copy + Ord + Hash, T: Default> SpaceSaving<S, T> {
         self.whole
     }
 
-    /// Whether a subject ever took the counter of another.
-    pub(super) fn has_replaced(&self) -> bool {
-        self.has_replaced
+    /// If a subject ever took the counter of another: the most that one without a counter has.
+    pub(super) fn missing_at_most(&self) -> Option<u64> {
+        self.has_replaced.then(|| self.counters[self.heap[0]].count)
     }
 
     /// The place of a subject's counter, which it gets if it has none.

@@ -75,7 +75,7 @@ fn each_measure_has_its_order() {
         let expected: Vec<_> =
             expected.into_iter().map(|(subject, count)| (subject, exactly(count))).collect();
         assert_eq!(list.largest(expected.len()), expected, "{by}");
-        assert!(!list.is_estimated());
+        assert_eq!(list.missing_at_most(), None);
     }
     let pair =
         |one: u32, other: u32| Subject::Pair(IpAddr::V4(one.into()), IpAddr::V4(other.into()));
@@ -106,7 +106,8 @@ fn counts_are_within_their_bounds() {
             *truth.entry(host(source)).or_default() += record.packets;
             list.add(&record);
         }
-        assert!(truth.len() > 2 * ROOM && list.is_estimated());
+        assert!(truth.len() > 2 * ROOM);
+        let missing = list.missing_at_most().unwrap();
         let whole: u64 = truth.values().sum();
         assert_eq!(list.whole(), Some(whole));
         let rows = list.largest(usize::MAX);
@@ -119,8 +120,9 @@ fn counts_are_within_their_bounds() {
         }
         let listed: Vec<_> = rows.iter().map(|(subject, _)| *subject).collect();
         for (subject, count) in &truth {
-            assert!(*count <= whole / ROOM as u64 || listed.contains(subject), "{subject:?}");
+            assert!(*count <= missing || listed.contains(subject), "{subject:?}");
         }
+        assert!(missing <= whole / ROOM as u64);
         let order: Vec<_> = rows.iter().map(|(_, counted)| counted.most).collect();
         assert!(order.is_sorted_by(|a, b| a >= b));
     }
