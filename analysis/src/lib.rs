@@ -4,6 +4,7 @@
 pub mod networks;
 mod site;
 pub mod tags;
+pub mod top;
 
 pub use site::{InterfaceNames, Site, SiteSettings};
 pub mod places;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use exporter::{Context, Destination, Exporter, Patience};
-use flow::{Batch, KeyFields};
+use flow::{Batch, KeyFields, NetworkSet};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::UsageWho;
 use nix::unistd::Pid;
@@ -34,6 +34,7 @@ fn open(output: &str, run: &str) -> Box<dyn Exporter> {
         observation_domain_id: 1,
         sampling_interval: 1,
         key: KeyFields::SEVEN,
+        local_networks: NetworkSet::default(),
         name: "bench".to_owned(),
         version: "0".to_owned(),
         run: run.to_owned(),

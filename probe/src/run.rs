@@ -156,7 +156,7 @@ fn replay(
     let mut exporters = open_outputs(config)?;
     let page = open_page(config)?.map(Page::show).transpose()?;
     let mut recorder = page.as_ref().map(ShownPage::recorder);
-    let mut top = exporters.is_empty().then(|| TopFlows::new(config.top));
+    let mut top = exporters.is_empty().then(|| TopFlows::new(config.top.clone()));
     let mut source = FileSource::open(files, &config.ifindex, stop);
     let mut progress = Progress::new(quiet);
     let outputs = outputs(&mut exporters, &mut top, &mut recorder);
@@ -260,7 +260,7 @@ fn live(
     let screen = exporters.is_empty() && io::stdout().is_terminal();
     let status = Status::default();
     let mut top = exporters.is_empty().then(|| {
-        let top = TopFlows::new(config.top);
+        let top = TopFlows::new(config.top.clone());
         if screen { top.shown_on(status.clone()) } else { top }
     });
     // It has neither real-time priority nor rights.

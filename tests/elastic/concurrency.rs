@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use exporter::{Context, Delivery, Destination, Exporter, Patience};
 use flow::{
     Batch, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields,
-    Tags, Timestamp,
+    NetworkSet, Tags, Timestamp,
 };
 
 use crate::replay::BULK;
@@ -38,6 +38,7 @@ impl Output {
             observation_domain_id: 1,
             sampling_interval: 1,
             key: KeyFields::SEVEN,
+            local_networks: NetworkSet::default(),
             name: "test".to_owned(),
             version: "1".to_owned(),
             run: "run".to_owned(),

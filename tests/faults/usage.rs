@@ -252,6 +252,9 @@ fn wrong_configuration_files_are_refused() {
         ("[local-networks]\n", "local-networks = (table): a network"),
         ("mail-servers = \"mail\"\n", "--mail-servers: there is no group mail"),
         ("outside-interfaces = \"eth1\"\n", "--local-networks"),
+        ("top-by = \"sources:bytes\"\n", "top-by = \"sources:bytes\": WHO:COUNT is needed"),
+        ("top-by = \"ports\"\nflow-key = \"src\"\n", "--top-by ports:octets: the flow key has no"),
+        ("top-by = \"ports\"\norder = \"packets\"\n", "--top-by"),
     ];
     for (text, words) in cases {
         let (status, stdout, stderr) = configured(text, &["-r", "/dev/null"]);

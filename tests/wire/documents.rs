@@ -5,7 +5,9 @@ use std::fs;
 use std::sync::Arc;
 
 use exporter::{Context, Interface, MeterReport};
-use flow::{Batch, FlowEndReason, FlowKey, FlowRecord, KeyField, KeyFields, RecordTally};
+use flow::{
+    Batch, FlowEndReason, FlowKey, FlowRecord, KeyField, KeyFields, RecordTally, Tag, Tags,
+};
 use serde_json::Value;
 
 use crate::collector::{assert_accounted, context, open};
@@ -287,4 +289,41 @@ fn direction_is_that_seen_from_the_perimeter() {
         let locality = if external { "external" } else { "internal" };
         assert_eq!(document["flow"]["locality"], locality, "{key}");
     }
+}
+
+#[test]
+fn local_networks_are_the_inside() {
+    let networks = ["203.0.113.0/24", "2001:db8::/32"];
+    let networks = networks.into_iter().map(|text| analysis::networks::network(text).unwrap());
+    let context = Context { local_networks: networks.collect(), ..context() };
+    let cases = [
+        ("203.0.113.1", "203.0.113.2", "internal"),
+        ("203.0.113.1", "8.8.8.8", "outbound"),
+        ("8.8.8.8", "203.0.113.255", "inbound"),
+        // Private, but not here.
+        ("10.0.0.1", "203.0.114.0", "external"),
+        ("2001:db8::1", "fd12::1", "outbound"),
+        // What does not leave a link is inside everywhere.
+        ("203.0.113.1", "224.0.0.251", "internal"),
+        ("fe80::1", "ff02::1", "internal"),
+    ];
+    for (source, destination, expected) in cases {
+        let key = key(source, 1, destination, 2, 17);
+        let document = documents(&context, &[], &[record(key, T0, T0, T0)]).remove(0);
+        assert_eq!(document["network"]["direction"], expected, "{key}");
+        let side = |is_inside| if is_inside { "internal" } else { "external" };
+        let from_inside = matches!(expected, "internal" | "outbound");
+        assert_eq!(document["source"]["locality"], side(from_inside), "{key}");
+    }
+}
+
+#[test]
+fn tags_are_written_by_name() {
+    let tagged = FlowRecord { tags: Tags::ALL, ..udp4(T0) };
+    let one = FlowRecord { tags: Tag::SynOnly.into(), ..udp4(T0) };
+    let documents = documents(&context(), &[], &[tagged, one, udp4(T0)]);
+    let names: Vec<_> = Tag::ALL.into_iter().map(Tag::name).collect();
+    assert_eq!(documents[0]["tags"], serde_json::json!(names));
+    assert_eq!(documents[1]["tags"], serde_json::json!(["syn-only"]));
+    assert_eq!(documents[2].get("tags"), None);
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod escape;
 mod ignored;
+mod lists;
 pub(crate) mod logger;
 pub(crate) mod loss;
 pub(crate) mod output;

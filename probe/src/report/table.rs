@@ -75,7 +75,7 @@ impl Table<'_> {
         [
             if is_one_day { time_of_day(flow.start) } else { units::date_and_time(flow.start) },
             units::time(duration),
-            protocol_name(key),
+            protocol_name(key.protocol),
             endpoint(key, Side::Source),
             endpoint(key, Side::Destination),
             control_bits(key, flow.tcp_control_bits),
@@ -177,8 +177,8 @@ fn time_of_day(time: Timestamp) -> String {
     units::date_and_time(time).split_off("2026-01-01 ".len())
 }
 
-fn protocol_name(key: &FlowKey) -> String {
-    let name = match key.protocol {
+pub(super) fn protocol_name(number: u8) -> String {
+    let name = match number {
         protocol::ICMP => "ICMP",
         protocol::IGMP => "IGMP",
         protocol::IPV4 => "IPIP",
@@ -226,7 +226,7 @@ fn endpoint(key: &FlowKey, side: Side) -> String {
     }
 }
 
-fn icmp(version: IpVersion, kind: u8, code: u8) -> String {
+pub(super) fn icmp(version: IpVersion, kind: u8, code: u8) -> String {
     let name = match (version, kind) {
         (IpVersion::V4, 0) | (IpVersion::V6, 129) => "echo reply",
         (IpVersion::V4, 3) | (IpVersion::V6, 1) => "unreachable",
@@ -257,7 +257,7 @@ fn tag_names(tags: Tags) -> String {
     tags.iter().map(Tag::name).collect::<Vec<_>>().join(" ")
 }
 
-fn percent(part: u64, whole: u64) -> String {
+pub(super) fn percent(part: u64, whole: u64) -> String {
     let tenths = (u128::from(part) * 1000).checked_div(u128::from(whole)).unwrap_or(0);
     format!("{}.{} %", tenths / 10, tenths % 10)
 }

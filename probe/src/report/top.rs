@@ -1,14 +1,17 @@
-//! The biggest flows: an exporter for runs without outputs, which shows them on the terminal.
+//! The biggest flows, or top lists: an exporter for runs without outputs, which shows them on the
+//! terminal.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use analysis::top::{TopBy, TopList};
 use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
 use flow::{Batch, Conversation, FlowKey, FlowRecord, RecordTally, Tags, Timestamp};
 use terminal_size::terminal_size;
 
+use crate::report::lists;
 use crate::report::table::{Flow, Table};
 use crate::settings::args::Order;
 use crate::settings::config::TopSettings;
@@ -24,6 +27,8 @@ pub(crate) const NAME: &str = "table";
 pub(crate) struct TopFlows {
     settings: TopSettings,
     flows: HashMap<FlowKey, Flow>,
+    /// If there are any, they are shown instead of flows.
+    lists: Vec<TopList>,
     given: RecordTally,
     /// Events, for which the table has no place.
     events: u64,
@@ -50,7 +55,10 @@ impl Status {
 impl TopFlows {
     pub(crate) fn new(settings: TopSettings) -> Self {
         let given = RecordTally::default();
-        Self { settings, flows: HashMap::new(), given, events: 0, forgotten: 0, status: None }
+        let list = |by: &TopBy| TopList::new(*by, settings.seed);
+        let lists = settings.lists.iter().map(list).collect();
+        let flows = HashMap::new();
+        Self { settings, flows, lists, given, events: 0, forgotten: 0, status: None }
     }
 
     /// The same, drawn on the terminal each tick, below a status line.
@@ -72,6 +80,10 @@ impl TopFlows {
 
     fn add(&mut self, record: &FlowRecord) {
         self.given.count(record);
+        if !self.lists.is_empty() {
+            self.lists.iter_mut().for_each(|list| list.add(record));
+            return;
+        }
         let flow = self.flows.entry(record.key).or_insert(Flow {
             octets: 0,
             packets: 0,
@@ -106,8 +118,11 @@ impl TopFlows {
         order
     }
 
-    /// The table for a terminal of this number of columns.
+    /// The table, or the lists, for a terminal of this number of columns.
     pub(crate) fn table(&self, columns: Option<usize>) -> String {
+        if !self.lists.is_empty() {
+            return lists::text(&self.lists, self.settings.flows);
+        }
         let flows = self.in_order();
         let shown = flows.len().min(self.settings.flows);
         let table = Table {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use analysis::Site;
+use analysis::top::TopBy;
 use exporter::{Context, Destination, Patience};
 use flow::{HashSeed, KeyField, ObserverSettings, Sampling, TableSettings, Tpids};
 
@@ -57,9 +58,14 @@ pub(crate) enum Source {
 }
 
 /// The table on the terminal.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TopSettings {
+    /// Rows of it, or of each list.
     pub(crate) flows: usize,
+    /// Lists that are shown instead of flows.
+    pub(crate) lists: Vec<TopBy>,
+    /// Of the lists' estimates.
+    pub(crate) seed: HashSeed,
     pub(crate) order: Order,
 }
 
@@ -101,6 +107,9 @@ impl Config {
             }
             Source::Live(_) | Source::Files(_) => args.flow_key,
         };
+        for by in &args.site.top_by {
+            by.check(key).map_err(|problem| format!("--top-by {problem}"))?;
+        }
         let idle_timeout_ms = millis(args.idle_timeout);
         let active_timeout = if live && args.output.is_empty() {
             ACTIVE_TIMEOUT_OF_LIVE_TABLE
@@ -142,6 +151,8 @@ impl Config {
             top: TopSettings {
                 flows: args.top.unwrap_or(TOP_DEFAULT),
                 order: args.order.unwrap_or(Order::Octets),
+                lists: args.site.top_by.clone(),
+                seed,
             },
             observer,
             table,

@@ -1,6 +1,7 @@
 //! Settings of what flows mean: tags, and the site, which says what is inside and outside.
 
 use analysis::networks::{Group, Hosts};
+use analysis::top::TopBy;
 use analysis::{Site, SiteSettings};
 use clap::{Args, ValueEnum};
 
@@ -11,6 +12,12 @@ pub(crate) struct SiteArguments {
     /// Give flows tags such as syn-only: auto does so for documents and for the table
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(super) tags: When,
+
+    /// Lists on the terminal instead of flows: sources, destinations, conversations or ports, by
+    /// sessions, targets, octets or packets; may be given several times
+    #[arg(long, value_name = "WHO:COUNT,...", value_delimiter = ',',
+          conflicts_with_all = ["output", "order"])]
+    pub(super) top_by: Vec<TopBy>,
 
     /// Networks of the site: prefixes, addresses or names of groups. They decide the direction in
     /// documents, and which source addresses are spoofed or bogons
