@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::collector::{self, Collector};
 use crate::flows::{Counts, Fields, Flows, assert_reported};
-use crate::replay::{replay, replay_sampled};
+use crate::places;
+use crate::replay::{replay, replay_sampled, replay_with};
 use crate::support::flows::Flow;
 use crate::support::{self, time};
 
@@ -144,5 +145,23 @@ fn nfcapd_scales_what_was_sampled() {
             _ => flows.seen(as_printed_of_ipfix),
         };
         assert_reported(&expected, &stop(nfcapd, folder.path()));
+    }
+}
+
+#[test]
+fn nfdump_reads_as_numbers_and_prefixes() {
+    for (version, protocol) in [(5, "netflow5"), (9, "netflow9"), (10, "ipfix")] {
+        let folder = support::scratch();
+        let Some(nfcapd) = start(folder.path(), "127.0.0.1") else { return };
+        let output = match protocol {
+            "ipfix" => ipfix(&nfcapd),
+            _ => format!("{protocol}://127.0.0.1:{}", nfcapd.port),
+        };
+        // Beside the folder that nfcapd writes.
+        let networks = support::scratch();
+        let settings = places::settings(networks.path());
+        replay_with(networks.path(), &[output], &settings.each_ref().map(String::as_str));
+        stop(nfcapd, folder.path());
+        places::assert_read(&places::nfdump(folder.path()), version);
     }
 }

@@ -21,7 +21,8 @@ pub fn replay_crowded(folder: &Path, outputs: &[String]) -> Flows {
     replay_with(folder, outputs, &["--max-flows", "64"])
 }
 
-fn replay_with(folder: &Path, outputs: &[String], settings: &[&str]) -> Flows {
+/// As [`replay`], with these settings.
+pub fn replay_with(folder: &Path, outputs: &[String], settings: &[&str]) -> Flows {
     let file = folder.join("traffic.pcapng");
     std::fs::write(&file, traffic::capture()).expect("a file for the capture");
     let mut arguments = vec!["-r", file.to_str().unwrap(), "-o", "json:-"];

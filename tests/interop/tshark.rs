@@ -8,7 +8,8 @@ use std::thread::{self, JoinHandle};
 use serde_json::{Map, Value};
 
 use crate::flows::{Counts, Fields, Flows, assert_reported};
-use crate::replay::{replay, replay_crowded};
+use crate::places;
+use crate::replay::{replay, replay_crowded, replay_with};
 use crate::support::capture::{Captured, Order, pcap_as};
 use crate::support::flows::Flow;
 use crate::support::packet::{ipv4, udp};
@@ -276,6 +277,37 @@ fn tshark_reads_ipfix_files() {
     let messages = decode(folder.path(), &file);
     assert_reported(&flows, &flows_of(&messages));
     assert_unbroken(&messages);
+}
+
+#[test]
+fn tshark_reads_as_numbers_and_prefixes() {
+    if !has_tshark() {
+        return;
+    }
+    for (version, protocol) in [(5, "netflow5"), (9, "netflow9"), (10, "ipfix")] {
+        let folder = support::scratch();
+        let receiver = Receiver::start();
+        let output = format!("{protocol}://127.0.0.1:{}", receiver.port);
+        let settings = places::settings(folder.path());
+        replay_with(folder.path(), &[output], &settings.each_ref().map(String::as_str));
+        let file = folder.path().join("messages.pcap");
+        std::fs::write(&file, capture(&receiver.stop())).expect("a file for the messages");
+        let messages = decode(folder.path(), &file);
+        let records = messages.iter().flat_map(Message::records);
+        let records = records.filter(|record| record.get("cflow.protocol").is_some());
+        let sides = records.map(|record| {
+            let of = Fields(record);
+            let family = if of.has("/cflow.srcaddr") { "" } else { "v6" };
+            ["src", "dst"].map(|side| {
+                (
+                    of.address(&format!("/cflow.{side}addr{family}")).parse().unwrap(),
+                    of.number(&format!("/cflow.{side}as")),
+                    of.number(&format!("/cflow.{side}mask{family}")),
+                )
+            })
+        });
+        places::assert_read(&sides.collect::<Vec<_>>(), version);
+    }
 }
 
 /// The sequence number of IPFIX counts Data Records, those of options too.

@@ -22,7 +22,7 @@ fn written(path: &Path) -> Vec<Flow> {
 }
 
 /// Starts it without a controlling terminal, as a service manager does.
-fn start(network: &Network, settings: &[&[&str]]) -> Probe {
+pub fn start(network: &Network, settings: &[&[&str]]) -> Probe {
     let mut command = network.command(Host::Probe, "setsid");
     command.arg(support::flowprobe().get_program());
     let mut probe = Probe::spawn(command, &["rx0"], settings);

@@ -16,6 +16,7 @@ mod hangup;
 mod host;
 mod interfaces;
 mod load;
+mod places;
 mod probe;
 mod records;
 mod rights;

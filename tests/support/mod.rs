@@ -8,6 +8,7 @@ pub mod authority;
 pub mod capture;
 pub mod flows;
 pub mod ipfix;
+pub mod mmdb;
 pub mod net;
 pub mod packet;
 pub mod random;

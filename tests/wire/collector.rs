@@ -59,10 +59,15 @@ impl Session {
     /// Exports records, a few at a time, so that the socket's buffer has room for what comes.
     pub fn export(&mut self, records: &[FlowRecord]) {
         for batch in records.chunks(32) {
-            batch.iter().for_each(|record| self.given.count(record));
-            self.exporter.export(&Batch::from(batch)).unwrap();
-            self.receive();
+            self.export_batch(&Batch::from(batch));
         }
+    }
+
+    /// Exports a few records with their details.
+    pub fn export_batch(&mut self, batch: &Batch) {
+        batch.records.iter().for_each(|record| self.given.count(record));
+        self.exporter.export(batch).unwrap();
+        self.receive();
     }
 
     pub fn tick(&mut self, now: u64) {

@@ -5,10 +5,11 @@
 //! the program sends. `UPDATE_GOLDEN=1` writes what it does send in their place, without the
 //! comments, for comparison.
 
+use std::sync::Arc;
 use std::{env, fs};
 
 use exporter::{Context, Interface, MeterReport};
-use flow::{Batch, FlowEndReason, FlowKey, FlowRecord, RecordTally, Tally, Timestamp};
+use flow::{Batch, FlowEndReason, FlowKey, FlowRecord, Place, RecordTally, Tally, Timestamp};
 
 use crate::collector::{Session, assert_accounted, context, exported, open};
 use crate::message::split_file;
@@ -175,6 +176,37 @@ fn full_netflow5_datagrams_are_counted_in_flows() {
     let records: Vec<_> = (1..=12).map(numbered).collect();
     let (datagrams, _) = exported("netflow5", "mtu=576&odid=9", &with_uptime(), &records);
     check("netflow5_mtu_576", &datagrams);
+}
+
+/// A batch of all kinds of flows: the source of each has a place, the destination of some.
+fn batch_with_places() -> Batch {
+    let place = |as_number, prefix_length| {
+        Some(Arc::new(Place { as_number, prefix_length, ..Place::default() }))
+    };
+    let mut batch = Batch::from(&flows()[..]);
+    for index in [0, 1, 2, 4] {
+        let details = batch.details_mut(index);
+        details.source = place(Some(64_512), Some(16 + u8::try_from(index).unwrap()));
+    }
+    batch.details_mut(0).destination = place(Some(4_200_000_001), None);
+    batch.details_mut(2).destination = place(None, Some(48));
+    batch
+}
+
+#[test]
+fn places_have_templates_of_their_own_and_fields_of_netflow5() {
+    for (scheme, golden) in [
+        ("ipfix", "ipfix_places"),
+        ("netflow9", "netflow9_places"),
+        ("netflow5", "netflow5_places"),
+    ] {
+        let context = Context { has_places: true, ..with_uptime() };
+        let mut session = Session::open(scheme, DOMAIN, &context);
+        session.export_batch(&batch_with_places());
+        let (datagrams, counts) = session.finish();
+        assert_eq!(counts.sent.records + counts.not_exportable.records, 5);
+        check(golden, &datagrams);
+    }
 }
 
 /// Compares messages with those of a golden file.

@@ -23,10 +23,11 @@ pub(crate) struct Options {
 }
 
 /// What the tests drive besides the program itself.
-const NEEDS: [Need; 14] = [
+const NEEDS: [Need; 15] = [
     Need { package: "chromium", check: &["chromium", "--version"] },
     Need { package: "ethtool", check: &["ethtool", "--version"] },
     Need { package: "iproute2", check: &["ip", "-V"] },
+    Need { package: "mmdb-bin", check: &["mmdblookup", "--version"] },
     Need { package: "nfdump", check: &["nfcapd", "-V"] },
     Need { package: "pmacct", check: &["nfacctd", "-V"] },
     Need { package: "prometheus", check: &["promtool", "--version"] },

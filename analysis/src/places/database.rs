@@ -4,7 +4,6 @@ use std::fmt::{self, Debug, Formatter};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use flow::Place;
-use ipnetwork::IpNetwork;
 use maxminddb::{LookupResult, MaxMindDbError, Reader};
 
 use super::record::Record;
@@ -62,11 +61,10 @@ impl Database {
             return Ok(Answer { place: Place::default(), prefix_length: 0 });
         }
         let result = self.reader.lookup(address)?;
-        let prefix_length = match (result.network()?, address) {
-            // There are no IPv4 addresses in it.
-            (IpNetwork::V6(_), IpAddr::V4(_)) => 0,
-            (network, _) => network.prefix(),
-        };
+        let network = result.network()?;
+        // Where there are no IPv4 addresses in it, the answer is that of an IPv6 network.
+        let is_of_version = network.is_ipv6() == address.is_ipv6();
+        let prefix_length = if is_of_version { network.prefix() } else { 0 };
         Ok(Answer { place: place(&result)?, prefix_length })
     }
 

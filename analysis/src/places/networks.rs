@@ -13,7 +13,9 @@ use std::net::IpAddr;
 
 use csv::{ByteRecord, ReaderBuilder, StringRecord, Trim};
 use flow::{Location, Place};
-use ipnetwork::IpNetwork;
+use ipnet::IpNet;
+
+use crate::networks::network;
 
 /// The columns, in the order of a file that does not name them.
 const COLUMNS: [&str; 9] = ["cidr", "name", "asn", "country", "city", "lat", "lon", "role", "site"];
@@ -109,7 +111,7 @@ impl Answer<'_> {
 }
 
 impl Ranges {
-    fn new(networks: impl Iterator<Item = (IpNetwork, usize)>) -> Self {
+    fn new(networks: impl Iterator<Item = (IpNet, usize)>) -> Self {
         let mut ranges = Self(vec![(0, None)]);
         // Each lies within the one before it.
         let mut around: Vec<(u128, Option<usize>)> = Vec::new();
@@ -150,6 +152,10 @@ impl Ranges {
     }
 }
 
+fn is_ipv6(network: IpNet) -> bool {
+    matches!(network, IpNet::V6(_))
+}
+
 fn number(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(v4) => v4.to_bits().into(),
@@ -184,7 +190,7 @@ struct Table {
     /// The place of each column; the usual ones until a line has named them.
     columns: Option<Vec<&'static str>>,
     /// By network, each with its line.
-    rows: BTreeMap<(bool, u128, u8), (usize, IpNetwork, Place)>,
+    rows: BTreeMap<(bool, u128, u8), (usize, IpNet, Place)>,
     mistakes: Vec<String>,
 }
 
@@ -223,9 +229,10 @@ impl Table {
             let index = columns.iter().position(|column| *column == name)?;
             record.get(index).filter(|text| !text.is_empty())
         };
-        let network = network(field("cidr").ok_or("a network is needed in column cidr")?)?;
+        let cidr = field("cidr").ok_or("a network is needed in column cidr")?;
+        let network = network(cidr).map_err(|needed| format!("{cidr:?}: {needed}"))?;
         let place = place(&field, network)?;
-        let key = (network.is_ipv6(), number(network.network()), network.prefix());
+        let key = (is_ipv6(network), number(network.network()), network.prefix_len());
         if let Some((before, ..)) = self.rows.get(&key) {
             return Err(format!("{network} is on line {before} already"));
         }
@@ -240,8 +247,8 @@ impl Table {
             networks.push((network, index));
             places.push(place);
         }
-        let of = |is_ipv6| {
-            let of_version = move |(network, _): &&(IpNetwork, usize)| network.is_ipv6() == is_ipv6;
+        let of = |version| {
+            let of_version = move |(network, _): &&(IpNet, usize)| is_ipv6(*network) == version;
             Ranges::new(networks.iter().filter(of_version).copied())
         };
         Networks { ipv4: of(false), ipv6: of(true), places }
@@ -267,20 +274,7 @@ fn names(record: &StringRecord) -> Result<Option<Vec<&'static str>>, String> {
     Ok(Some(columns))
 }
 
-fn network(text: &str) -> Result<IpNetwork, String> {
-    let network: IpNetwork =
-        text.parse().map_err(|_error| format!("{text:?} is no network, such as 192.0.2.0/24"))?;
-    if network.ip() == network.network() {
-        return Ok(network);
-    }
-    let [given, first] = [network.ip(), network.network()];
-    Err(format!("{given}/{0} is within the network {first}/{0}", network.prefix()))
-}
-
-fn place<'a>(
-    field: &impl Fn(&str) -> Option<&'a str>,
-    network: IpNetwork,
-) -> Result<Place, String> {
+fn place<'a>(field: &impl Fn(&str) -> Option<&'a str>, network: IpNet) -> Result<Place, String> {
     let text = |name| field(name).map(Into::into);
     let degrees = |name, most: f64| match field(name).map(|text| (text, text.parse::<f64>())) {
         None => Ok(None),
@@ -317,7 +311,7 @@ fn place<'a>(
         network_name: text("name"),
         network_role: text("role"),
         site: text("site"),
-        prefix_length: Some(network.prefix()),
+        prefix_length: Some(network.prefix_len()),
         ..Place::default()
     })
 }
@@ -399,9 +393,9 @@ mod tests {
     fn mistakes_are_said_with_their_lines() {
         for (text, expected) in [
             ("10.0.0.0/8\n10.0.0.0/8\n", "line 2: 10.0.0.0/8 is on line 1 already"),
-            ("\n10.0.0.1/8", "line 2: 10.0.0.1/8 is within the network 10.0.0.0/8"),
-            ("10.0.0.0/33", "line 1: \"10.0.0.0/33\" is no network"),
-            ("office,10.0.0.0/8", "line 1: \"office\" is no network"),
+            ("\n10.0.0.1/8", "line 2: \"10.0.0.1/8\": 10.0.0.0/8 is needed"),
+            ("10.0.0.0/33", "line 1: \"10.0.0.0/33\": a network or an address is needed"),
+            ("office,10.0.0.0/8", "line 1: \"office\": a network or"),
             ("cidr,nam", "line 1: there is no column \"nam\"; the columns are cidr, name"),
             ("cidr,asn,asn", "line 1: column asn is given twice"),
             ("cidr,name\n10.0.0.0/8,a,b", "line 2: 3 fields, and there are 2 columns"),
@@ -412,7 +406,7 @@ mod tests {
             ("10.0.0.0/8,,,,,91,0", "line 1: lat \"91\": a number from -90 to 90"),
             ("10.0.0.0/8,,,,,1", "line 1: lat needs a lon"),
             ("10.0.0.0/8,,,,,1,NaN", "line 1: lon \"NaN\""),
-            ("10.0.0.0/8,\"a\nb\"\nx", "line 3: \"x\" is no network"),
+            ("10.0.0.0/8,\"a\nb\"\nx", "line 3: \"x\": a network or"),
             ("# nothing\n", "there is no network in it"),
             ("", "there is no network in it"),
         ] {

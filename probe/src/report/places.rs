@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use crate::places::{FileKind, FileReport, PlaceReport};
 use crate::report::units::{date_and_time, grouped};
 
+/// The last year that can be said, in seconds since 1970.
+const YEAR_9999: u64 = 253_370_764_800;
+
 /// A line for the lookups, and one for each file.
 pub(super) fn words(report: &PlaceReport) -> Vec<String> {
     let counts = &report.counts;
@@ -30,7 +33,7 @@ pub(super) fn words(report: &PlaceReport) -> Vec<String> {
 fn file_words(file: &FileReport) -> String {
     let kind = match &file.kind {
         FileKind::Database { database_type, build_epoch } => {
-            let built = Timestamp::from_millis(build_epoch.saturating_mul(1000));
+            let built = Timestamp::from_millis(*build_epoch.min(&YEAR_9999) * 1000);
             format!("{database_type}, built {} UTC", date_and_time(built))
         }
         FileKind::Networks(count) => format!("{} networks", grouped(*count as u64)),
