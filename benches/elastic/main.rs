@@ -3,6 +3,8 @@
 //! `cargo xtask bench --elastic` runs this. What is compared runs in turn, round after round, and
 //! the median counts: on a machine that is busy with other things ratios stay true.
 
+#![allow(dead_code, reason = "it uses a part of what the tests share")]
+
 mod loader;
 mod outage;
 mod sink;
