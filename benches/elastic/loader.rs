@@ -1,6 +1,6 @@
 //! A plain loader: it posts bodies that are there already, and reads the answers.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;

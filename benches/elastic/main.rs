@@ -3,6 +3,8 @@
 //! `cargo xtask bench --elastic` runs this. What is compared runs in turn, round after round, and
 //! the median counts: on a machine that is busy with other things ratios stay true.
 
+#![allow(dead_code, reason = "it uses a part of what the tests share")]
+
 mod loader;
 mod outage;
 mod sink;
@@ -21,22 +23,33 @@ mod records;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
-/// Rounds that count, and how long an outage is.
+/// How much is done.
 #[derive(Clone, Copy, Debug)]
 struct Effort {
+    /// Rounds that count.
     rounds: usize,
+    /// Documents of a round into an engine.
+    documents: usize,
     outage_seconds: u64,
 }
 
+const FULL: Effort = Effort { rounds: 5, documents: 60_000, outage_seconds: 60 };
+const QUICK: Effort = Effort { rounds: 1, documents: 6_000, outage_seconds: 10 };
+
+/// The parts, which can be named on the command line.
+const PARTS: [(&str, fn(Effort)); 3] =
+    [("sink", speed::into_a_sink), ("engine", speed::into_an_engine), ("outage", outage::run)];
+
 fn main() {
-    let is_quick = std::env::args().any(|argument| argument == "--quick");
-    let effort = match is_quick {
-        true => Effort { rounds: 1, outage_seconds: 10 },
-        false => Effort { rounds: 5, outage_seconds: 60 },
-    };
-    speed::into_a_sink(effort);
-    speed::into_an_engine(effort);
-    outage::run(effort);
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    let effort = if has("--quick") { QUICK } else { FULL };
+    let is_all = PARTS.iter().all(|(name, _)| !has(name));
+    for (name, run) in PARTS {
+        if is_all || has(name) {
+            run(effort);
+        }
+    }
 }
 
 /// The value in the middle.

@@ -20,9 +20,6 @@ const BATCH: usize = 256;
 /// Documents of a run into the sink.
 const DOCUMENTS: usize = 400_000;
 
-/// Documents of a run into an engine.
-const FEW_DOCUMENTS: usize = 60_000;
-
 /// Connections of the loader.
 const CONNECTIONS: usize = 4;
 
@@ -50,7 +47,7 @@ fn export(output: &str, run: &str, batches: &[Batch]) -> f64 {
     }
     exporter.finish().expect("it ends well");
     let counts = exporter.counts();
-    assert_eq!((counts.failed.records, counts.dropped.records), (0, 0), "{counts:?}");
+    assert_eq!(counts.failed.records, 0, "{counts:?}");
     let octets = counts.delivery.map_or(counts.octets, |delivery| delivery.document_octets);
     octets as f64 / counts.sent.records as f64
 }
@@ -64,7 +61,7 @@ struct Row {
     name: &'static str,
     output: String,
     /// Documents a second.
-    target: f64,
+    target: Option<f64>,
     rates: Vec<f64>,
     cpu_nanos: Vec<f64>,
 }
@@ -85,9 +82,9 @@ pub fn into_a_sink(effort: Effort) {
         cpu_nanos: Vec::new(),
     };
     let mut rows = [
-        Row { output: "json:/dev/null".to_owned(), ..row("json, no cluster", "", f64::NAN) },
-        row("elastic, gzip off", "gzip=0", 500_000.0),
-        row("elastic, gzip 1", "gzip=1", 150_000.0),
+        Row { output: "json:/dev/null".to_owned(), ..row("json, no cluster", "", None) },
+        row("elastic, gzip off", "gzip=0", Some(500_000.0)),
+        row("elastic, gzip 1", "gzip=1", Some(150_000.0)),
     ];
     let batches = batches(DOCUMENTS);
     // The first round is not counted.
@@ -111,11 +108,11 @@ pub fn into_a_sink(effort: Effort) {
     println!("\ninto a server that answers at once, on one CPU:");
     for Row { name, target, rates, cpu_nanos, .. } in rows {
         let (rate, nanos) = (median(rates), median(cpu_nanos));
-        let (of_rate, of_cpu) = (100.0 * rate / target, 100.0 * 1e9 / nanos / target);
-        println!(
-            "{name:18} {rate:10.0} documents/s, {nanos:6.0} ns of CPU each; of the target \
-             {of_rate:4.0} % by time, {of_cpu:4.0} % by CPU"
-        );
+        println!("{name:18} {rate:10.0} documents/s, {nanos:6.0} ns of CPU each");
+        if let Some(target) = target {
+            let (of_rate, of_cpu) = (100.0 * rate / target, 100.0 * 1e9 / nanos / target);
+            println!("  of the target {of_rate:.0} % by time, {of_cpu:.0} % by CPU time");
+        }
     }
 }
 
@@ -136,7 +133,7 @@ pub fn into_an_engine(effort: Effort) {
     let client = engine.client();
     client.put_index_template("bench", &template());
     let address = engine.url().trim_start_matches("http://").to_owned();
-    let batches = batches(FEW_DOCUMENTS);
+    let batches = batches(effort.documents);
     let bodies = bodies(&batches);
     let (mut own, mut others) = (Vec::new(), Vec::new());
     for round in 0..=effort.rounds {
@@ -149,10 +146,9 @@ pub fn into_an_engine(effort: Effort) {
             } else {
                 loader::load(&address, &format!("/{stream}/_bulk"), CONNECTIONS, &bodies);
             }
-            let rate = FEW_DOCUMENTS as f64 / begin.elapsed().as_secs_f64();
+            let rate = effort.documents as f64 / begin.elapsed().as_secs_f64();
             client.refresh(&stream);
-            assert_eq!(client.count(&stream), FEW_DOCUMENTS as u64, "{stream}");
-            client.delete(&format!("/_data_stream/{stream}")).done();
+            assert_eq!(client.count(&stream), effort.documents as u64, "{stream}");
             println!("{kind:18} {rate:10.0}/s");
             if round > 0 {
                 rates.push(rate);

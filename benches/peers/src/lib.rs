@@ -43,6 +43,10 @@ pub struct Options {
     #[arg(long, conflicts_with_all = ["rounds", "only"])]
     live: bool,
 
+    /// Documents into clusters instead, and no report
+    #[arg(long, conflicts_with_all = ["rounds", "live", "only", "against"])]
+    elastic: bool,
+
     /// Only these traces, beside the peers, and no report
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
@@ -151,6 +155,9 @@ pub fn run(options: &Options) -> Result<()> {
         ensure!(names.contains(&name.as_str()), "no trace {name}; there are {}", names.join(", "));
     }
     ensure!(options.rounds > 0, "--rounds 0: nothing would be counted");
+    if options.elastic {
+        return elastic(options.quick);
+    }
     debian::install(&NEEDS);
     execute(cargo().args(["build", "--release", "--package", "probe", "--bin", "flowprobe"]))?;
     let folder = root().join(&options.folder);
@@ -177,6 +184,16 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The bench of the output into clusters, which shares the engines of the tests.
+fn elastic(is_quick: bool) -> Result<()> {
+    let mut bench = cargo();
+    bench.args(["bench", "--bench", "elastic"]);
+    if is_quick {
+        bench.args(["--", "--quick"]);
+    }
+    execute(&mut bench)
 }
 
 fn measure_all(place: &Place, folder: &Path, rounds: Rounds) -> Result<Results> {

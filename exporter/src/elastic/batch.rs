@@ -23,6 +23,13 @@ impl Batch {
         Self { body: Vec::with_capacity(octets), documents: Vec::new() }
     }
 
+    /// Gives back the memory that was not needed, where that is much: a batch may wait for long.
+    pub(super) fn trim(&mut self) {
+        if self.body.len() < self.body.capacity() / 8 * 7 {
+            self.body.shrink_to_fit();
+        }
+    }
+
     /// The body of the request.
     pub(super) fn body(&self) -> &[u8] {
         &self.body
@@ -99,6 +106,16 @@ mod tests {
             batch.put(content, |out| out.extend(format!("{{}}\n{number}\n").bytes()));
         }
         batch
+    }
+
+    #[test]
+    fn batch_that_waits_takes_no_more_memory_than_it_needs() {
+        let mut small = Batch::with_capacity(1_000_000);
+        small.put(Content::default(), |out| out.extend_from_slice(b"{}\n{}\n"));
+        let before = small.clone();
+        small.trim();
+        assert_eq!(small, before);
+        assert!(small.body.capacity() < 1000, "{}", small.body.capacity());
     }
 
     #[test]

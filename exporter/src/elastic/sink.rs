@@ -93,6 +93,7 @@ impl ElasticSink {
         self.start()?;
         let empty = Batch::with_capacity(self.settings.batch_octets + SPARE);
         let mut batch = std::mem::replace(&mut self.batch, empty);
+        batch.trim();
         let delivery = Arc::clone(&self.sender.delivery);
         while let Err(refused) = delivery.offer(batch) {
             batch = refused;
