@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::udp::IPFIX_PORT;
-use super::{ODID, Opened, Output, Request, SOURCE, Setting, TargetForm, WAIT};
-use crate::message::ipfix;
+use super::{ODID, Opened, Output, Request, SOURCE, Setting, Settings, TargetForm, WAIT};
+use crate::transport::{Host, StreamSettings, StreamTransport, TlsSettings, Transport};
 
 pub(super) const IPFIX_TCP: Output = Output {
     scheme: "ipfix+tcp",
