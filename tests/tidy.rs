@@ -45,7 +45,7 @@ const EMPTY_NAMES: [&str; 10] = [
 ];
 
 /// Which crate of the workspace may use which. Nothing uses xtask, and the last is the tests.
-const EDGES: [(&str, &[&str]); 12] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("flow", &[]),
     ("analysis", &["flow"]),
     ("element", &["flow"]),
@@ -53,11 +53,12 @@ const EDGES: [(&str, &[&str]); 12] = [
     ("web", &["exporter", "flow"]),
     ("probe", &["analysis", "exporter", "flow", "probe-ebpf", "web"]),
     ("commands", &[]),
+    ("dashboards", &[]),
     ("sample", &["commands"]),
     ("loadgen", &["commands"]),
     ("peers", &["commands", "sample"]),
-    ("xtask", &["commands", "loadgen", "peers", "sample"]),
-    ("workspace", &["analysis", "exporter", "flow", "probe", "web"]),
+    ("xtask", &["commands", "dashboards", "loadgen", "peers", "sample"]),
+    ("workspace", &["analysis", "dashboards", "exporter", "flow", "probe", "web"]),
 ];
 
 const RUST_VERSION: &str = "1.95";

@@ -5,6 +5,7 @@
 //! record: sent, not exportable, or failed. A `DocumentExporter` writes documents and hands them to
 //! a sink. Each output is described once, in output/.
 
+mod cluster;
 mod content;
 mod elastic;
 pub mod ending;
@@ -19,7 +20,8 @@ pub mod spool;
 mod transport;
 mod unit;
 
-pub use elastic::index_template;
+pub use cluster::{Cluster, Finding, Level, Setup};
+pub use elastic::{alert_template, index_template};
 pub use error::{ExportError, sentence};
 pub use exporter::{Delivery, ExportCounts, Exporter, Interface, MeterReport};
 pub use output::{Context, Destination, OUTPUTS, Output, Setting, forms, help};

@@ -13,6 +13,7 @@ use terminal_size::terminal_size;
 use web::Recorder;
 
 use crate::capture::file::{FileSource, Input};
+use crate::cluster;
 use crate::host::doctor::{self, Form};
 use crate::host::ports::Ports;
 use crate::host::signals::{self, Run};
@@ -67,6 +68,16 @@ pub fn main() -> ExitCode {
             let shown = print(examined.text.as_bytes());
             if examined.works && shown { ExitCode::SUCCESS } else { FAILED.into() }
         }
+        Some(Command::Elastic { command }) => match cluster::run(&command) {
+            Ok(done) => {
+                let shown = print(done.text.as_bytes());
+                if done.works && shown { ExitCode::SUCCESS } else { FAILED.into() }
+            }
+            Err(problem) => {
+                error!("{problem}");
+                USAGE.into()
+            }
+        },
         None => match Config::new(&cli.args) {
             Ok(config) => meter(&config, cli.args.quiet),
             Err(problem) => {

@@ -16,4 +16,5 @@ mod kind;
 mod replay;
 mod scripted;
 mod secrets;
+mod setup;
 mod trust;

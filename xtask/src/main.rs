@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to who started them")]
 
 mod ci;
+mod dashboards;
 mod ebpf;
 mod fuzz;
 mod instructions;
@@ -27,6 +28,8 @@ enum Task {
     BuildEbpf(ebpf::Options),
     /// All checks that a change has to pass
     Ci(ci::Options),
+    /// Write the dashboards
+    Dashboards(dashboards::Options),
     /// Run the fuzz targets
     Fuzz(fuzz::Options),
     /// Send traffic into an interface, and count it
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => peers::run(&options),
         Task::BuildEbpf(options) => ebpf::run(&options),
         Task::Ci(options) => ci::run(&options),
+        Task::Dashboards(options) => dashboards::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Instructions(options) => instructions::run(&options),
         Task::Loadgen(options) => loadgen::run(&options),

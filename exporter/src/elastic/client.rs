@@ -49,6 +49,41 @@ pub(crate) struct ClientSettings {
     pub(crate) timeout: Duration,
 }
 
+impl ClientSettings {
+    /// Makes requests as these settings say, but for credentials.
+    ///
+    /// # Errors
+    ///
+    /// A proxy that is not a URL.
+    pub(crate) fn agent(&self) -> Result<Agent, String> {
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_connect(Some(CONNECT))
+            .timeout_global(Some(self.timeout))
+            .max_idle_connections(64)
+            .max_idle_connections_per_host(64)
+            .user_agent(concat!("flowprobe/", env!("CARGO_PKG_VERSION")));
+        if let Some(proxy) = &self.proxy {
+            let proxy = Proxy::new(proxy).map_err(|_error| format!("{proxy} is not a proxy"))?;
+            config = config.proxy(Some(proxy));
+        }
+        let connector = connector(self.tls.clone());
+        Ok(Agent::with_parts(config.build(), connector, DefaultResolver::default()))
+    }
+
+    /// The URL of each host.
+    pub(crate) fn bases(&self) -> Vec<String> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let base = |Host { name, port }: &Host| match name.contains(':') {
+            true => format!("{scheme}://[{name}]:{port}"),
+            false => format!("{scheme}://{name}:{port}"),
+        };
+        self.hosts.iter().map(base).collect()
+    }
+}
+
 /// Who we are.
 #[derive(Clone)]
 pub(crate) enum Credentials {
@@ -62,7 +97,7 @@ pub(crate) enum Credentials {
 
 impl Credentials {
     /// The value of the Authorization field.
-    fn authorization(&self) -> String {
+    pub(crate) fn authorization(&self) -> String {
         match self {
             Self::Basic { user, password } => {
                 format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
@@ -104,33 +139,14 @@ impl Client {
     ///
     /// A proxy that is not a URL.
     pub(super) fn new(settings: &ClientSettings) -> Result<Self, String> {
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(settings.timeout))
-            .max_idle_connections(64)
-            .max_idle_connections_per_host(64)
-            .user_agent(concat!("flowprobe/", env!("CARGO_PKG_VERSION")));
-        if let Some(proxy) = &settings.proxy {
-            let proxy = Proxy::new(proxy).map_err(|_error| format!("{proxy} is not a proxy"))?;
-            config = config.proxy(Some(proxy));
-        }
-        let scheme = if settings.tls.is_some() { "https" } else { "http" };
-        let base = |Host { name, port }: &Host| match name.contains(':') {
-            true => format!("{scheme}://[{name}]:{port}"),
-            false => format!("{scheme}://{name}:{port}"),
-        };
         let target = settings.target.iter().map(|target| format!("/{}", encoded(target)));
         let pipeline = settings.pipeline.iter();
         let pipeline = pipeline.map(|pipeline| format!("&pipeline={}", encoded(pipeline)));
         let path =
             target.chain([format!("/_bulk?filter_path={FILTER_PATH}")]).chain(pipeline).collect();
-        let connector = connector(settings.tls.clone());
         Ok(Self {
-            agent: Agent::with_parts(config.build(), connector, DefaultResolver::default()),
-            bases: settings.hosts.iter().map(base).collect(),
+            agent: settings.agent()?,
+            bases: settings.bases(),
             path,
             authorization: settings.credentials.as_ref().map(Credentials::authorization),
             gzip: Compression::new(settings.gzip),
@@ -268,7 +284,7 @@ fn failure(error: &Error) -> Answer {
 
 /// An error in words.
 #[expect(clippy::wildcard_enum_match_arm, reason = "ureq may have more errors at any time")]
-fn words(error: &Error) -> String {
+pub(crate) fn words(error: &Error) -> String {
     match error {
         Error::Io(problem) => sentence(problem),
         Error::Timeout(_) => "there was no answer in time".to_owned(),

@@ -5,6 +5,7 @@
 //! the run and its position only, so a batch that is sent twice is written once. How many requests
 //! are under way follows from how the cluster answers (concurrency.rs).
 
+mod alerts;
 mod batch;
 mod client;
 mod concurrency;
@@ -17,6 +18,8 @@ mod sender;
 mod sink;
 mod template;
 
-pub(crate) use client::{ClientSettings, Credentials};
+pub use alerts::alert_template;
+pub(crate) use client::{ClientSettings, Credentials, words};
+pub(crate) use reply::problem;
 pub(crate) use sink::{ElasticSettings, ElasticSink};
 pub use template::index_template;

@@ -106,7 +106,7 @@ fn sentence(kind: &str, reason: Option<&str>) -> String {
 }
 
 /// The error of an answer with a status of 400 or more, as far as there is one: `type: reason`.
-pub(super) fn problem(answer: &[u8]) -> String {
+pub(crate) fn problem(answer: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Answer {
         error: Error,

@@ -133,7 +133,7 @@ fn kind_of(form: Form) -> &'static str {
 }
 
 /// Inserts a field, and the objects that it is in.
-fn insert(properties: &mut Map<String, Value>, field: &str, kind: &str) {
+pub(super) fn insert(properties: &mut Map<String, Value>, field: &str, kind: &str) {
     match field.split_once('.') {
         None => {
             properties.insert(field.to_owned(), json!({"type": kind}));

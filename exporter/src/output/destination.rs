@@ -4,9 +4,11 @@ use std::net::Ipv6Addr;
 use std::path::Path;
 use std::str::FromStr;
 
+use super::elastic::{self, ELASTIC_HTTP, ELASTIC_HTTPS};
 use super::setting::{self, Settings};
 use super::udp::NETFLOW5;
 use super::{Context, ODID, Opened, Output, Request, TargetForm, file, forms};
+use crate::cluster::Cluster;
 use crate::error::ExportError;
 use crate::exporter::Exporter;
 use crate::transport::Host;
@@ -156,6 +158,25 @@ impl Destination {
             Target::Hosts(hosts, open) => open(&request, hosts),
             Target::Path(path, open) => open(&request, path),
         }
+    }
+
+    /// The cluster that it writes into.
+    ///
+    /// # Errors
+    ///
+    /// It writes into none, or its files cannot be read.
+    pub fn cluster(&self) -> Result<Cluster, String> {
+        let Target::Hosts(hosts, _) = &self.target else {
+            return Err(format!(
+                "{}: no cluster; a cluster is {} or {}",
+                self.name(),
+                ELASTIC_HTTP.form(),
+                ELASTIC_HTTPS.form()
+            ));
+        };
+        let has_tls = self.output.scheme == ELASTIC_HTTPS.scheme;
+        elastic::cluster(&self.settings, hosts, has_tls)
+            .map_err(|problem| format!("{}: {problem}", self.name()))
     }
 
     /// Checks what only the whole program knows.

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::tcp::{CA, CERT, FINGERPRINT, KEY, tls};
-use super::{ODID, Opened, Output, Request, Setting, TargetForm};
+use super::{ODID, Opened, Output, Request, Setting, Settings, TargetForm};
+use crate::cluster::Cluster;
 use crate::elastic::{ClientSettings, Credentials, ElasticSettings, ElasticSink};
 use crate::error::{ExportError, sentence};
 use crate::json::{DocumentExporter, DocumentSettings};
@@ -51,7 +52,7 @@ pub(super) const ELASTIC_HTTPS: Output = Output {
     settings: SETTINGS,
     writes_documents: true,
     target: TargetForm::Hosts(ELASTIC_PORT, |request, hosts| {
-        open(request, hosts, Some(&tls(request)))
+        open(request, hosts, Some(&tls(request.settings)))
     }),
     sampling_interval_max: u32::MAX,
 };
@@ -119,18 +120,13 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
     let not_opened =
         |problem: String| ExportError::NotOpened(format!("{}: {problem}", request.name));
     let namespace = settings.string(&NAMESPACE);
-    let tls = tls.map(|tls| tls.config().map_err(|error| not_opened(sentence(&error))));
     let domain = request.observation_domain_id();
     let run = settings.given::<String>(&RUN).unwrap_or_else(|| request.context.run.clone());
     let client = ClientSettings {
-        hosts: hosts.to_vec(),
-        tls: tls.transpose()?,
-        credentials: credentials(request).map_err(not_opened)?,
-        proxy: settings.given(&PROXY),
         target: Some(format!("logs-netflow.log-{namespace}")),
         pipeline: settings.given(&PIPELINE),
         gzip: settings.number(&GZIP),
-        timeout: settings.duration(&TIMEOUT),
+        ..client(settings, hosts, tls).map_err(not_opened)?
     };
     let sink = ElasticSink::open(ElasticSettings {
         name: request.name.to_owned(),
@@ -155,11 +151,40 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
     Ok(Box::new(DocumentExporter::new(documents, sink)))
 }
 
+/// How the cluster is reached.
+fn client(
+    settings: &Settings,
+    hosts: &[Host],
+    tls: Option<&TlsSettings>,
+) -> Result<ClientSettings, String> {
+    let tls = tls.map(|tls| tls.config().map_err(|error| sentence(&error))).transpose()?;
+    Ok(ClientSettings {
+        hosts: hosts.to_vec(),
+        tls,
+        credentials: credentials(settings)?,
+        proxy: settings.given(&PROXY),
+        target: None,
+        pipeline: None,
+        gzip: 0,
+        timeout: settings.duration(&TIMEOUT),
+    })
+}
+
+/// The cluster that an output of these settings writes into.
+pub(super) fn cluster(
+    settings: &Settings,
+    hosts: &[Host],
+    has_tls: bool,
+) -> Result<Cluster, String> {
+    let tls = has_tls.then(|| tls(settings));
+    Cluster::new(client(settings, hosts, tls.as_ref())?, settings.string(&NAMESPACE))
+}
+
 /// From files, or from the environment: nobody sees them in the list of processes.
-fn credentials(request: &Request<'_>) -> Result<Option<Credentials>, String> {
-    let file = |setting| request.settings.given::<PathBuf>(setting);
+fn credentials(settings: &Settings) -> Result<Option<Credentials>, String> {
+    let file = |setting| settings.given::<PathBuf>(setting);
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if let Some(user) = request.settings.given(&USER) {
+    if let Some(user) = settings.given(&USER) {
         let password = match file(&PASSWORD_FILE) {
             Some(path) => secret(&path)?,
             None => variable(PASSWORD_VARIABLE).unwrap_or_default(),

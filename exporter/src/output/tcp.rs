@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::udp::IPFIX_PORT;
-use super::{ODID, Opened, Output, Request, SOURCE, Setting, TargetForm, WAIT};
+use super::{ODID, Opened, Output, Request, SOURCE, Setting, Settings, TargetForm, WAIT};
 use crate::transport::{Host, StreamSettings, StreamTransport, TlsSettings, Transport};
 
 pub(super) const IPFIX_TCP: Output = Output {
@@ -21,7 +21,7 @@ pub(super) const IPFIX_TLS: Output = Output {
     settings: &[&ODID, &RECONNECT, &CA, &CERT, &KEY, &FINGERPRINT, &SOURCE, &WAIT],
     writes_documents: false,
     target: TargetForm::Host(IPFIX_TLS_PORT, |request, host| {
-        open(request, host, Some(tls(request)))
+        open(request, host, Some(tls(request.settings)))
     }),
     sampling_interval_max: u32::MAX,
 };
@@ -49,11 +49,11 @@ pub(super) const KEY: Setting =
     Setting::path("key", "PEM file of the certificate's private key").needs("cert");
 
 /// Whom to trust, and who we are.
-pub(super) fn tls(request: &Request<'_>) -> TlsSettings {
-    let path = |setting| request.settings.given::<PathBuf>(setting);
+pub(super) fn tls(settings: &Settings) -> TlsSettings {
+    let path = |setting| settings.given::<PathBuf>(setting);
     TlsSettings {
         authorities: path(&CA),
-        fingerprint: request.settings.given(&FINGERPRINT),
+        fingerprint: settings.given(&FINGERPRINT),
         identity: path(&CERT).zip(path(&KEY)),
     }
 }

@@ -13,6 +13,7 @@ use clap_complete::Shell;
 use exporter::Destination;
 use flow::{BURST_MAX, KeyFields};
 
+use super::elastic::ElasticCommand;
 use super::file::{self, FromFile};
 use super::http::HttpArguments;
 use super::known::CommandLine;
@@ -60,6 +61,12 @@ pub(crate) enum Command {
         /// A line of JSON for each interface
         #[arg(long)]
         json: bool,
+    },
+    /// Set up Elasticsearch or OpenSearch for flows, or check whether it is
+    Elastic {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: ElasticCommand,
     },
     /// Print a shell's completions
     Completions {

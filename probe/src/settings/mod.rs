@@ -3,6 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod config;
 mod domain;
+pub(crate) mod elastic;
 mod file;
 pub(crate) mod http;
 mod known;

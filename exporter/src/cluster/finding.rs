@@ -1,0 +1,53 @@
+//! Facts about a cluster, for people.
+
+/// How good a fact is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// Good to know.
+    Note,
+    /// It will be a problem.
+    Warn,
+    /// It does not work.
+    Fail,
+}
+
+/// A fact about a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How good it is.
+    pub level: Level,
+    /// A word for what it is about.
+    pub subject: &'static str,
+    /// The fact in words.
+    pub text: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+impl Finding {
+    fn new(level: Level, subject: &'static str, text: impl Into<String>) -> Self {
+        Self { level, subject, text: text.into(), remedy: None }
+    }
+
+    pub(super) fn ok(subject: &'static str, text: impl Into<String>) -> Self {
+        Self::new(Level::Ok, subject, text)
+    }
+
+    pub(super) fn note(subject: &'static str, text: impl Into<String>) -> Self {
+        Self::new(Level::Note, subject, text)
+    }
+
+    pub(super) fn warn(subject: &'static str, text: impl Into<String>) -> Self {
+        Self::new(Level::Warn, subject, text)
+    }
+
+    pub(super) fn fail(subject: &'static str, text: impl Into<String>) -> Self {
+        Self::new(Level::Fail, subject, text)
+    }
+
+    pub(super) fn remedy(self, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..self }
+    }
+}

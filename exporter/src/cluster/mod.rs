@@ -1,0 +1,136 @@
+//! What a person does with a cluster once: set it up for documents, and see whether it takes them.
+//!
+//! Requests are made as the output makes them, with the same credentials and the same TLS.
+
+mod check;
+mod dashboards;
+mod disk;
+mod finding;
+mod lifecycle;
+mod request;
+mod setup;
+
+use ureq::Agent;
+
+use crate::elastic::ClientSettings;
+pub use finding::{Finding, Level};
+use request::{Method, Reply, Request};
+pub use setup::Setup;
+
+/// A cluster, and who asks it.
+#[derive(Debug)]
+pub struct Cluster {
+    agent: Agent,
+    bases: Vec<String>,
+    authorization: Option<String>,
+    /// The namespace of its data streams.
+    namespace: String,
+}
+
+/// The data stream of flows in a namespace.
+fn flows(namespace: &str) -> String {
+    format!("logs-netflow.log-{namespace}")
+}
+
+/// The data streams that templates and lifecycle are for.
+const PATTERNS: [&str; 2] = ["logs-netflow.log-*", "logs-flowprobe.alert-*"];
+
+impl Cluster {
+    pub(crate) fn new(settings: ClientSettings, namespace: String) -> Result<Self, String> {
+        Ok(Self {
+            agent: settings.agent()?,
+            bases: settings.bases(),
+            authorization: settings.credentials.map(|who| who.authorization()),
+            namespace,
+        })
+    }
+
+    /// The first host that answers, and what it is.
+    fn node(&self) -> Result<Node<'_>, Finding> {
+        let mut problem = "no host".to_owned();
+        for base in &self.bases {
+            match self.send(base, &Request::new(Method::Get, "/")).and_then(Reply::done) {
+                Ok(body) => match Engine::of(&body) {
+                    Some(engine) => return Ok(Node { cluster: self, base, engine }),
+                    None => problem = format!("{base} is neither Elasticsearch nor OpenSearch"),
+                },
+                Err(error) => problem = format!("{base}: {error}"),
+            }
+        }
+        let remedy = if problem.contains("HTTP status 401") {
+            "give the user and password-file, or api-key-file, as settings of the URL"
+        } else if problem.contains("HTTP status 403") {
+            "the user needs the cluster privilege monitor"
+        } else {
+            "look at the address, the port, and whether it takes elastic+https or elastic+http"
+        };
+        Err(Finding::fail("cluster", problem).remedy(remedy))
+    }
+
+    fn send(&self, base: &str, request: &Request) -> Result<Reply, String> {
+        request.send(&self.agent, base, self.authorization.as_deref())
+    }
+}
+
+/// The host of a cluster that is asked.
+struct Node<'a> {
+    cluster: &'a Cluster,
+    base: &'a str,
+    engine: Engine,
+}
+
+impl Node<'_> {
+    fn send(&self, request: &Request) -> Result<Reply, String> {
+        self.cluster.send(self.base, request)
+    }
+
+    fn get(&self, path: &str) -> Result<Reply, String> {
+        self.send(&Request::new(Method::Get, path))
+    }
+}
+
+/// The program that runs there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Engine {
+    is_opensearch: bool,
+    /// As it says it.
+    number: String,
+    /// Major and minor.
+    version: (u32, u32),
+}
+
+impl Engine {
+    /// From the answer to `GET /`.
+    fn of(body: &serde_json::Value) -> Option<Self> {
+        let number = body["version"]["number"].as_str()?;
+        Some(Self {
+            is_opensearch: body["version"]["distribution"] == "opensearch",
+            number: number.to_owned(),
+            version: version(number)?,
+        })
+    }
+
+    fn name(&self) -> &'static str {
+        if self.is_opensearch { "OpenSearch" } else { "Elasticsearch" }
+    }
+
+    /// Whether it has data streams.
+    fn is_new_enough(&self) -> bool {
+        self.version >= if self.is_opensearch { (1, 0) } else { (7, 9) }
+    }
+
+    fn finding(&self) -> Finding {
+        let text = format!("{} {}", self.name(), self.number);
+        if self.is_new_enough() {
+            return Finding::ok("cluster", text);
+        }
+        Finding::fail("cluster", format!("{text} has no data streams"))
+            .remedy("use Elasticsearch 7.9 or OpenSearch 1.0, or a later one")
+    }
+}
+
+/// The first two numbers of a version.
+fn version(number: &str) -> Option<(u32, u32)> {
+    let mut parts = number.split(['.', '-']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}

@@ -1,0 +1,167 @@
+//! A request, which can be shown instead of sent, and what is answered.
+
+use std::fmt::{self, Display};
+
+use serde_json::Value;
+use ureq::Agent;
+use ureq::http::{self, header};
+
+use crate::elastic::{problem, words};
+
+/// The longest answer that is read, in octets.
+const ANSWER_MAX: u64 = 64 << 20;
+
+/// The boundary of a form with a file. No dashboard has it in a line.
+const BOUNDARY: &str = "flowprobe-7d1c0a5e9b3f";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    Get,
+    Put,
+    Post,
+    Delete,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    /// With the query.
+    pub(super) path: String,
+    body: Body,
+    /// Besides those of the body.
+    headers: Vec<(&'static str, &'static str)>,
+}
+
+#[derive(Clone, Debug)]
+enum Body {
+    None,
+    Json(Value),
+    /// A form with one file.
+    File(&'static str, &'static str),
+}
+
+impl Request {
+    pub(super) fn new(method: Method, path: impl Into<String>) -> Self {
+        Self { method, path: path.into(), body: Body::None, headers: Vec::new() }
+    }
+
+    pub(super) fn json(self, body: Value) -> Self {
+        Self { body: Body::Json(body), ..self }
+    }
+
+    /// A form with the file of this name and content.
+    pub(super) fn file(self, name: &'static str, content: &'static str) -> Self {
+        Self { body: Body::File(name, content), ..self }
+    }
+
+    pub(super) fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// # Errors
+    ///
+    /// There was no answer, in words.
+    pub(super) fn send(
+        &self,
+        agent: &Agent,
+        base: &str,
+        authorization: Option<&str>,
+    ) -> Result<Reply, String> {
+        let (kind, body) = self.body.octets();
+        let mut request =
+            http::Request::builder().method(self.method.name()).uri(format!("{base}{}", self.path));
+        for (name, value) in &self.headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(kind) = kind {
+            request = request.header(header::CONTENT_TYPE, kind);
+        }
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let request = request.body(body).map_err(|error| error.to_string())?;
+        // A DELETE has a body of no octets.
+        let request = agent.configure_request(request).allow_non_standard_methods(true).build();
+        let mut response = agent.run(request).map_err(|error| words(&error))?;
+        let status = response.status().as_u16();
+        let body = response.body_mut().with_config().limit(ANSWER_MAX).read_to_vec();
+        Ok(Reply { status, body: body.map_err(|error| words(&error))? })
+    }
+}
+
+/// As the console of Kibana takes it; a file is named only.
+impl Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} {}", self.method.name(), self.path)?;
+        match &self.body {
+            Body::None => Ok(()),
+            Body::Json(body) => writeln!(f, "{body:#}"),
+            Body::File(name, content) => {
+                writeln!(f, "# form with the file {name}, {} octets", content.len())
+            }
+        }
+    }
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Put => "PUT",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+impl Body {
+    /// Its content type, and the octets.
+    fn octets(&self) -> (Option<String>, Vec<u8>) {
+        match self {
+            Self::None => (None, Vec::new()),
+            Self::Json(body) => (Some("application/json".to_owned()), body.to_string().into()),
+            Self::File(name, content) => {
+                let head = format!(
+                    "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; \
+                     filename=\"{name}\"\r\nContent-Type: application/ndjson\r\n\r\n"
+                );
+                let body = format!("{head}{content}\r\n--{BOUNDARY}--\r\n");
+                (Some(format!("multipart/form-data; boundary={BOUNDARY}")), body.into())
+            }
+        }
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    /// The body of a request that succeeded.
+    ///
+    /// # Errors
+    ///
+    /// It did not, in words.
+    pub(super) fn done(self) -> Result<Value, String> {
+        if (200..300).contains(&self.status) {
+            return Ok(serde_json::from_slice(&self.body).unwrap_or(Value::Null));
+        }
+        let status = self.status;
+        Err(match problem(&self.body) {
+            problem if problem.is_empty() => format!("HTTP status {status}"),
+            problem => format!("HTTP status {status}, {problem}"),
+        })
+    }
+
+    /// Whether the program that answers does not know such requests.
+    pub(super) fn is_unknown(&self) -> bool {
+        let body = String::from_utf8_lossy(&self.body);
+        matches!(self.status, 400 | 405) && body.contains("no handler found for uri")
+            || self.status == 405
+            || self.status == 400 && body.contains("contains unrecognized parameter")
+    }
+}

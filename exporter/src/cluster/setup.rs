@@ -1,0 +1,191 @@
+//! Everything that a cluster needs before the first document: lifecycle, templates, dashboards.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::lifecycle::{self, POLICY};
+use super::request::{Method, Reply, Request};
+use super::{Cluster, Finding, Level, Node, dashboards};
+use crate::elastic::{alert_template, index_template};
+
+/// What a cluster is to have.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// Documents are deleted after this time; by default nothing deletes them.
+    pub retention: Option<Duration>,
+    /// Primary shards of each index.
+    pub shards: Option<u32>,
+    /// Copies of each shard.
+    pub replicas: Option<u32>,
+    /// The URL of Kibana or OpenSearch Dashboards, where dashboards are to be.
+    pub dashboards: Option<String>,
+}
+
+/// The names of index templates, and how each is made.
+pub(super) const TEMPLATES: [(&str, fn() -> Value); 2] =
+    [("flowprobe-flows", index_template), ("flowprobe-alerts", alert_template)];
+
+impl Cluster {
+    /// Sets the cluster up. What is there already is replaced.
+    pub fn set_up(&self, setup: &Setup) -> Vec<Finding> {
+        let node = match self.node() {
+            Ok(node) => node,
+            Err(finding) => return vec![finding],
+        };
+        let mut findings = vec![node.engine.finding()];
+        if findings[0].level == Level::Fail {
+            return findings;
+        }
+        if let Some(retention) = setup.retention {
+            let finding = node.put_lifecycle(retention);
+            let failed = finding.level == Level::Fail;
+            findings.push(finding);
+            // Templates name the policy.
+            if failed {
+                return findings;
+            }
+        }
+        for (name, make) in TEMPLATES {
+            let finding = node.put_template(name, &node.adapted(make(), setup));
+            findings.push(finding.unwrap_or_else(|problem| template_failed(name, &problem)));
+        }
+        if let Some(url) = &setup.dashboards {
+            findings.push(dashboards::import(self, url, &node.engine));
+        }
+        findings
+    }
+
+    /// The requests that would set the cluster up, as text.
+    ///
+    /// # Errors
+    ///
+    /// The cluster cannot be asked what it is.
+    pub fn plan(&self, setup: &Setup) -> Result<String, Finding> {
+        let node = self.node()?;
+        let mut requests = Vec::new();
+        if let Some(retention) = setup.retention {
+            requests.push(lifecycle::request(&node, retention)?);
+        }
+        for (name, make) in TEMPLATES {
+            requests.push(template_request(name, &node.adapted(make(), setup)));
+        }
+        let mut lines: Vec<String> = requests.iter().map(Request::to_string).collect();
+        if let Some(url) = &setup.dashboards {
+            let base = url.trim_end_matches('/');
+            lines.push(format!("# to {base}\n{}", dashboards::request(&node.engine)));
+        }
+        Ok(lines.join("\n"))
+    }
+}
+
+impl Node<'_> {
+    /// A template as this cluster takes it, with a digest that shows whether it is there.
+    fn adapted(&self, mut template: Value, setup: &Setup) -> Value {
+        let settings = &mut template["template"]["settings"]["index"];
+        if let Some(shards) = setup.shards {
+            settings["number_of_shards"] = json!(shards);
+        }
+        if let Some(replicas) = setup.replicas {
+            settings["number_of_replicas"] = json!(replicas);
+        }
+        if setup.retention.is_some() && !self.engine.is_opensearch {
+            settings["lifecycle"] = json!({"name": POLICY});
+        }
+        let template = match self.engine.is_opensearch && self.engine.version < (2, 14) {
+            true => without_constants(&template),
+            false => template,
+        };
+        with_digest(template)
+    }
+
+    fn put_lifecycle(&self, retention: Duration) -> Finding {
+        let request = match lifecycle::request(self, retention) {
+            Ok(request) => request,
+            Err(finding) => return finding,
+        };
+        match self.send(&request).and_then(Reply::done) {
+            Ok(_) => Finding::ok("lifecycle", format!("policy {POLICY} is there")),
+            Err(problem) => Finding::fail("lifecycle", problem).remedy(RIGHT_OF_LIFECYCLE),
+        }
+    }
+
+    /// Puts a template that is not there yet. Data streams that had another one continue in a new
+    /// index, since an index keeps the fields that it began with.
+    fn put_template(&self, name: &str, template: &Value) -> Result<Finding, String> {
+        let present = self.present_template(name)?;
+        if present["_meta"]["digest"] == template["_meta"]["digest"] {
+            return Ok(Finding::ok("template", format!("{name} is there already")));
+        }
+        let mut reply = self.send(&template_request(name, template))?.done();
+        if reply.as_ref().is_err_and(|problem| problem.contains("constant_keyword")) {
+            // It belongs to a licence that this cluster does not have.
+            let plain = with_digest(without_constants(template));
+            if present["_meta"]["digest"] == plain["_meta"]["digest"] {
+                return Ok(Finding::ok("template", format!("{name} is there already")));
+            }
+            reply = self.send(&template_request(name, &plain))?.done();
+        }
+        reply?;
+        if present.is_null() {
+            return Ok(Finding::ok("template", format!("{name} is there")));
+        }
+        let pattern = template["index_patterns"][0].as_str().unwrap_or_default();
+        let streams = self.roll_over(pattern)?;
+        let streams = if streams.is_empty() { "no data stream".into() } else { streams.join(", ") };
+        Ok(Finding::ok("template", format!("{name} is replaced; a new index for {streams}")))
+    }
+
+    /// The template of this name; null if there is none.
+    pub(super) fn present_template(&self, name: &str) -> Result<Value, String> {
+        let reply = self.get(&format!("/_index_template/{name}"))?;
+        if reply.status == 404 {
+            return Ok(Value::Null);
+        }
+        Ok(reply.done()?["index_templates"][0]["index_template"].take())
+    }
+
+    /// Begins a new index in each data stream of a pattern. Gives their names.
+    fn roll_over(&self, pattern: &str) -> Result<Vec<String>, String> {
+        let reply = self.get(&format!("/_data_stream/{pattern}"))?;
+        if reply.status == 404 || reply.is_unknown() {
+            return Ok(Vec::new());
+        }
+        let body = reply.done()?;
+        let streams = body["data_streams"].as_array().into_iter().flatten();
+        let streams = streams.filter_map(|stream| stream["name"].as_str());
+        streams
+            .map(|stream| {
+                let request = Request::new(Method::Post, format!("/{stream}/_rollover"));
+                self.send(&request)?.done().map(|_| stream.to_owned())
+            })
+            .collect()
+    }
+}
+
+const RIGHT_OF_LIFECYCLE: &str =
+    "the user needs the cluster privilege manage_ilm, in OpenSearch cluster:admin/opendistro/ism/*";
+
+fn template_failed(name: &str, problem: &str) -> Finding {
+    Finding::fail("template", format!("{name}: {problem}"))
+        .remedy("the user needs the cluster privilege manage_index_templates")
+}
+
+fn template_request(name: &str, template: &Value) -> Request {
+    Request::new(Method::Put, format!("/_index_template/{name}")).json(template.clone())
+}
+
+/// With plain keywords: constant ones came with OpenSearch 2.14.
+fn without_constants(template: &Value) -> Value {
+    let text = template.to_string().replace("\"constant_keyword\"", "\"keyword\"");
+    serde_json::from_str(&text).expect("a type was replaced by another one")
+}
+
+fn with_digest(mut template: Value) -> Value {
+    template["_meta"]["digest"] = Value::Null;
+    let digest = Sha256::digest(template.to_string());
+    template["_meta"]["digest"] =
+        json!(digest.iter().take(8).map(|octet| format!("{octet:02x}")).collect::<String>());
+    template
+}

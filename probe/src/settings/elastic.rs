@@ -1,0 +1,89 @@
+//! The command line of `flowprobe elastic`.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use exporter::Destination;
+
+/// What to do with a cluster.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ElasticCommand {
+    /// Give a cluster the index templates and the lifecycle of flows and alerts, and dashboards to
+    /// Kibana or OpenSearch Dashboards. What is there already is replaced
+    Setup(SetupArguments),
+    /// Say whether a cluster takes flows, and what is missing. One document is sent, looked for and
+    /// deleted
+    Check {
+        /// The cluster as the output writes it, such as elastic+https://HOST:9200?user=me
+        #[arg(value_name = "URL")]
+        url: Destination,
+        /// One line of JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetupArguments {
+    /// The cluster as the output writes it, such as elastic+https://HOST:9200?user=me
+    #[arg(value_name = "URL")]
+    pub(crate) url: Destination,
+
+    /// How long documents are kept: 1h or more, or none, where nothing is deleted
+    #[arg(long, value_name = "TIME", default_value = "30d")]
+    pub(crate) retention: Retention,
+
+    /// Primary shards of each index: 1 to 1024 [default: the cluster's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) shards: Option<u32>,
+
+    /// Copies of each shard, 0 for a cluster of one node: 0 to 10 [default: the cluster's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10))]
+    pub(crate) replicas: Option<u32>,
+
+    /// Where Kibana or OpenSearch Dashboards is, such as https://HOST:5601: it gets the dashboards,
+    /// with the credentials of the cluster
+    #[arg(long, value_name = "URL", value_parser = dashboards)]
+    pub(crate) dashboards: Option<String>,
+
+    /// Print the requests, and send none but questions
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// One line of JSON
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) json: bool,
+}
+
+/// How long documents are kept, if not for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Retention(pub(crate) Option<Duration>);
+
+impl FromStr for Retention {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        match humantime::parse_duration(text) {
+            Ok(time) if time >= Duration::from_secs(3600) && time.subsec_nanos() == 0 => {
+                Ok(Self(Some(time)))
+            }
+            Ok(_) | Err(_) => Err("not a time of 1h or more, such as 30d, and not none".to_owned()),
+        }
+    }
+}
+
+/// Checks the URL of a web server.
+fn dashboards(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match rest {
+        Some(rest) if rest.contains('@') => {
+            Err("user and password-file are settings of the cluster's URL".to_owned())
+        }
+        Some(rest) if !rest.is_empty() && !rest.contains(['?', '#', ' ']) => Ok(text.to_owned()),
+        Some(_) | None => Err("not a URL such as https://HOST:5601".to_owned()),
+    }
+}
