@@ -28,6 +28,11 @@ impl Watermarks<'_> {
     }
 
     /// The octets that have to be free below a watermark.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of the disk, from none to all"
+    )]
     fn free(&self, mark: &str, total: u64) -> Option<u64> {
         let name = format!("{WATERMARK}.{mark}");
         let text = self.setting(&name)?;
@@ -51,7 +56,8 @@ impl Watermarks<'_> {
             let number = |name: &str| node[name].as_str()?.parse::<u64>().ok();
             Some((node["node"].as_str()?, number("disk.avail")?, number("disk.total")?))
         });
-        let Some((name, free, total)) = nodes.min_by_key(|(_, free, total)| free * 1000 / total)
+        let Some((name, free, total)) =
+            nodes.min_by_key(|(_, free, total)| free / (total / 1000).max(1))
         else {
             return Finding::note("disk", "the cluster does not say how full its disks are");
         };
@@ -87,6 +93,11 @@ fn share(text: &str) -> Option<f64> {
 }
 
 /// A size such as `150gb`. The units are powers of 1,024.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a size has no sign, and one beyond 64 bits is the largest"
+)]
 fn octets(text: &str) -> Option<u64> {
     let text = text.trim().to_ascii_lowercase();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
