@@ -24,10 +24,18 @@ impl ExportError {
     }
 }
 
-/// The operating system's words for an error, without Rust's number of it.
+/// The operating system's words for an error, without Rust's number of it. Where the limit of open
+/// files is reached, the remedy follows.
 pub fn sentence(error: &io::Error) -> String {
     let text = error.to_string();
     let end = text.rfind(" (os error").unwrap_or(text.len());
     let mut chars = text[..end].chars();
-    chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect())
+    let words: String =
+        chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect());
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => {
+            format!("{words}; raise the limit (LimitNOFILE of systemd, ulimit -n)")
+        }
+        _ => words,
+    }
 }

@@ -1,9 +1,11 @@
 //! Where a collector is, and sockets to it.
 
 use std::fmt::{self, Display};
+use std::fs::File;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::str::FromStr;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{iter, thread};
 
@@ -72,7 +74,11 @@ impl Collector {
     pub(super) fn addresses(&self) -> Result<Vec<SocketAddr>, Unreachable> {
         let Host { name, port } = &self.host;
         let found = (name.as_str(), *port).to_socket_addrs();
-        let found = found.map_err(|error| Unreachable(format!("{name}: {}", sentence(&error))))?;
+        let found = found.map_err(|error| {
+            // The resolver does not say that it could not open its files.
+            let error = File::open("/dev/null").err().unwrap_or(error);
+            Unreachable(format!("{name}: {}", sentence(&error)))
+        })?;
         let mut addresses = Vec::new();
         for address in found.filter(|address| self.can_reach(address)) {
             if !addresses.contains(&address) {
@@ -90,13 +96,25 @@ impl Collector {
         Ok(addresses)
     }
 
+    /// Looks its addresses up in a thread that ends with the answer.
+    pub(super) fn look_up(&self) -> Receiver<Result<Vec<SocketAddr>, Unreachable>> {
+        let collector = self.clone();
+        answer_of("resolve", move || collector.addresses())
+    }
+
+    /// Its addresses, if they are found at the start of the program, which waits for a moment.
+    pub(super) fn addresses_at_start(&self) -> Vec<SocketAddr> {
+        let answer = wait_for(&self.look_up(), START_PATIENCE);
+        answer.ok().and_then(Result::ok).unwrap_or_default()
+    }
+
     /// The packets to and from it over TCP, as far as its addresses are known now.
     pub(crate) fn tcp_conversations(&self) -> Vec<Conversation> {
         let conversation = |remote| {
             let local = self.local_address(remote).ok()?;
             Some(Conversation { protocol: protocol::TCP, local, remote })
         };
-        self.addresses().unwrap_or_default().into_iter().filter_map(conversation).collect()
+        self.addresses_at_start().into_iter().filter_map(conversation).collect()
     }
 
     fn can_reach(&self, address: &SocketAddr) -> bool {
@@ -169,6 +187,49 @@ impl Display for Unreachable {
     }
 }
 
+/// Calls a function in a thread that ends with the answer. Without a thread the channel is closed.
+pub(super) fn answer_of<T: Send + 'static>(
+    thread: &str,
+    ask: impl FnOnce() -> T + Send + 'static,
+) -> Receiver<T> {
+    let (sender, answer) = mpsc::sync_channel(1);
+    // Whoever asked may be gone by then.
+    let answers = move || drop(sender.send(ask()));
+    drop(thread::Builder::new().name(thread.to_owned()).spawn(answers));
+    answer
+}
+
+/// Waits for an answer, at most this long and not beyond a request to end the run.
+pub(super) fn wait_for<T>(answer: &Receiver<T>, longest: Duration) -> Result<T, NoAnswer> {
+    let begin = Instant::now();
+    loop {
+        let left = longest.saturating_sub(begin.elapsed());
+        match answer.recv_timeout(left.min(ending::LOOK)) {
+            Ok(answer) => return Ok(answer),
+            Err(RecvTimeoutError::Disconnected) => return Err(NoAnswer::NoThread),
+            Err(RecvTimeoutError::Timeout) if ending::is_requested() => {
+                return Err(NoAnswer::Interrupted);
+            }
+            Err(RecvTimeoutError::Timeout) if left.is_zero() => return Err(NoAnswer::Late),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoAnswer {
+    #[error("there is no answer yet")]
+    Late,
+    #[error("the run was interrupted")]
+    Interrupted,
+    #[error("the system has no thread for it")]
+    NoThread,
+}
+
+/// Live, how long the start of the program waits for the collector's name.
+pub(super) const START_PATIENCE: Duration = Duration::from_secs(2);
+
 /// The first pause between two attempts to reach a collector; the next ones double.
 pub(super) const PAUSE_FIRST: Duration = Duration::from_secs(1);
 
@@ -218,6 +279,12 @@ pub(super) enum Failure {
     ForNow(Unreachable),
     /// Another attempt would fail in the same way: it is a mistake.
     ForGood(String),
+}
+
+impl From<NoAnswer> for Failure {
+    fn from(reason: NoAnswer) -> Self {
+        Self::ForGood(reason.to_string())
+    }
 }
 
 impl From<Unreachable> for Failure {

@@ -7,21 +7,20 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
 use super::Patience;
-use super::collector::{Collector, PAUSE_FIRST, Unreachable, keep_trying};
+use super::collector::{
+    Collector, NoAnswer, PAUSE_FIRST, START_PATIENCE, Unreachable, keep_trying, wait_for,
+};
 use crate::error::ExportError;
 
 /// Time between two looks at the source address, and between two new sockets.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// Live, how long the start of the program waits for the collector's name.
-const START_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a datagram may take to come back as unreachable.
 pub(super) const LAST_WORD: Duration = Duration::from_millis(50);
@@ -95,7 +94,8 @@ impl Router {
         };
         match patience {
             Patience::Wait => keep_trying(&format!("send to {name}"), settings.wait, || {
-                router.addresses = settings.collector.addresses()?;
+                let answer = settings.collector.look_up();
+                router.addresses = wait_for(&answer, Duration::MAX)??;
                 Ok(router.connect(0)?)
             })?,
             Patience::GoOn => {
@@ -221,15 +221,13 @@ impl Router {
     /// Looks the name up if that is due, and waits a while for the answer. Whether there is one.
     fn look_up(&mut self, wait: Duration) -> bool {
         if self.lookup.is_none() && Instant::now() >= self.next_lookup {
-            self.lookup = Some(look_up_beside(&self.settings.collector));
+            self.lookup = Some(self.settings.collector.look_up());
         }
         let Some(lookup) = &self.lookup else { return false };
-        let answer = match lookup.recv_timeout(wait) {
+        let answer = match wait_for(lookup, wait) {
             Ok(answer) => answer,
-            Err(RecvTimeoutError::Timeout) => return false,
-            Err(RecvTimeoutError::Disconnected) => {
-                Err(Unreachable("no thread for a look-up of the name".to_owned()))
-            }
+            Err(NoAnswer::Late | NoAnswer::Interrupted) => return false,
+            Err(reason @ NoAnswer::NoThread) => Err(Unreachable(reason.to_string())),
         };
         self.lookup = None;
         let found = match answer {
@@ -252,14 +250,4 @@ impl Router {
         self.next_lookup = Instant::now() + pause;
         found
     }
-}
-
-/// Looks the name up in a thread that ends with the answer.
-fn look_up_beside(collector: &Collector) -> Receiver<Result<Vec<SocketAddr>, Unreachable>> {
-    let (sender, answer) = mpsc::sync_channel(1);
-    let collector = collector.clone();
-    let thread = thread::Builder::new().name("resolve".to_owned());
-    // Whoever asked may be gone by then. Without a thread the channel is closed.
-    drop(thread.spawn(move || drop(sender.send(collector.addresses()))));
-    answer
 }

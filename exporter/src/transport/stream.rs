@@ -10,7 +10,7 @@
 //! connections are made beside, and what a slow collector does not take is kept up to a limit.
 
 use std::io;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,10 @@ use flow::Conversation;
 use flow::number::protocol;
 use log::{info, warn};
 
-use super::collector::{Collector, Failure, PAUSE_FIRST, Unreachable, keep_trying};
+use super::collector::{
+    Collector, Failure, NoAnswer, PAUSE_FIRST, START_PATIENCE, Unreachable, answer_of, keep_trying,
+    wait_for,
+};
 use super::session::{BUFFER, Peer, Session};
 use super::tls::{Identity, TlsSettings};
 use super::{Transport, TransportCounts};
@@ -26,9 +29,6 @@ use crate::ending;
 use crate::error::{ExportError, sentence};
 use crate::message::Message;
 use crate::muted::Muted;
-
-/// Live, how long the start of the program waits for the collector.
-const START_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Live, the whole end of a session takes no longer.
 const END_PATIENCE: Duration = Duration::from_secs(10);
@@ -176,13 +176,13 @@ impl StreamTransport {
         }
         let State::Connecting { attempt, pause } = &self.state else { return };
         let pause = *pause;
-        match attempt.recv_timeout(wait) {
+        match wait_for(attempt, wait) {
             Ok(Ok(session)) => self.begin(session),
             Ok(Err(Failure::ForNow(Unreachable(reason)) | Failure::ForGood(reason))) => {
                 self.failed(&reason, pause);
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => self.failed("no thread for it", pause),
+            Err(NoAnswer::Late | NoAnswer::Interrupted) => {}
+            Err(reason @ NoAnswer::NoThread) => self.failed(&reason.to_string(), pause),
         }
     }
 
@@ -283,7 +283,9 @@ impl Transport for StreamTransport {
             let collector = &self.peer.collector;
             let remote = match &self.state {
                 State::Connected(session) => session.stream().peer_addr().ok()?,
-                State::Connecting { .. } | State::Down { .. } => collector.addresses().ok()?[0],
+                State::Connecting { .. } | State::Down { .. } => {
+                    *collector.addresses_at_start().first()?
+                }
             };
             let local = collector.local_address(remote).ok()?;
             Some(Conversation { protocol: protocol::TCP, local, remote })
@@ -299,29 +301,11 @@ impl Transport for StreamTransport {
 
 /// Connects, and waits for what becomes of it as long as the run is not to end.
 fn connect_patiently(peer: &Peer) -> Result<Session, Failure> {
-    let attempt = connect_beside(peer);
-    loop {
-        match attempt.recv_timeout(ending::LOOK) {
-            Ok(session) => return session,
-            Err(RecvTimeoutError::Timeout) if !ending::is_requested() => {}
-            Err(RecvTimeoutError::Timeout) => {
-                return Err(Failure::ForGood("the run was interrupted".to_owned()));
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(Failure::ForGood("no thread for it".to_owned()));
-            }
-        }
-    }
+    wait_for(&connect_beside(peer), Duration::MAX)?
 }
 
 /// Connects in a thread that ends with the attempt.
 fn connect_beside(peer: &Peer) -> Receiver<Result<Session, Failure>> {
-    let (sender, attempt) = mpsc::sync_channel(1);
     let peer = peer.clone();
-    let thread = thread::Builder::new().name("connect".to_owned());
-    // Whoever asked may be gone by then.
-    let connects = thread.spawn(move || drop(sender.send(Session::open(&peer))));
-    // Without a thread the channel is closed.
-    drop(connects);
-    attempt
+    answer_of("connect", move || Session::open(&peer))
 }

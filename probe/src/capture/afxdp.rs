@@ -5,9 +5,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use exporter::sentence;
 use flow::{Frame, LinkType, ObservationPoint, Timestamp};
 
-use super::{CaptureError, PacketSource, Polled, sentence_with_limits};
+use super::{CaptureError, PacketSource, Polled};
 use crate::sys::xsk::{Buffer, Xsk, XskBinding, XskSizes, XskStep};
 
 /// Octets of a frame that are put together from several buffers. What is longer is cut: the longest
@@ -94,9 +95,9 @@ impl XdpSocket {
             Xsk::new(&queue.sizes).map_err(|(step, error)| fail(queue.cause(step, &error)))?;
         let bound = retry_while_busy(|| xsk.bind(&queue.binding));
         bound.map_err(|error| queue.binding_error(&error))?;
-        let is_zero_copy = xsk.is_zero_copy().map_err(|error| {
-            fail(format!("the kernel does not say how: {}", sentence_with_limits(&error)))
-        })?;
+        let is_zero_copy = xsk
+            .is_zero_copy()
+            .map_err(|error| fail(format!("the kernel does not say how: {}", sentence(&error))))?;
         let assembly = Assembly::default();
         let counts = Counts::default();
         Ok(Self { queue, xsk, is_zero_copy, assembly, counts, checked: Instant::now() })
@@ -120,10 +121,7 @@ impl XdpSocket {
     /// What was counted since the socket was opened; a system call.
     pub(crate) fn counts(&self) -> Result<XskCounts, CaptureError> {
         let kernel = self.xsk.statistics().map_err(|error| {
-            self.queue.error(format!(
-                "the kernel does not say its counts: {}",
-                sentence_with_limits(&error)
-            ))
+            self.queue.error(format!("the kernel does not say its counts: {}", sentence(&error)))
         })?;
         let Counts { lent, too_long, wakeups } = self.counts;
         Ok(XskCounts {
@@ -249,7 +247,7 @@ impl XdpQueue {
 
     fn cause(&self, step: XskStep, error: &io::Error) -> String {
         let memory = mebibytes(self.sizes.memory());
-        let words = sentence_with_limits(error);
+        let words = sentence(error);
         match (step, error.raw_os_error()) {
             (XskStep::Socket, Some(libc::EAFNOSUPPORT)) => {
                 "this kernel has no AF_XDP; use --capture packet".to_owned()
@@ -271,7 +269,7 @@ impl XdpQueue {
     }
 
     fn binding_error(&self, error: &io::Error) -> CaptureError {
-        let words = sentence_with_limits(error);
+        let words = sentence(error);
         self.error(match error.raw_os_error() {
             Some(libc::EBUSY) => {
                 let Self { interface, binding, .. } = self;

@@ -10,9 +10,6 @@ pub(crate) mod offloads;
 pub(crate) mod packet;
 pub(crate) mod xdp;
 
-use std::io;
-
-use exporter::sentence;
 use flow::Frame;
 
 /// A source of frames.
@@ -48,16 +45,4 @@ pub enum CaptureError {
     /// Any other failure.
     #[error("{0}")]
     Failed(String),
-}
-
-/// What the system says, with the remedy where the limit of open files is reached: each interface
-/// takes some.
-pub(crate) fn sentence_with_limits(problem: &io::Error) -> String {
-    let words = sentence(problem);
-    match problem.raw_os_error() {
-        Some(libc::EMFILE | libc::ENFILE) => {
-            format!("{words}; raise the limit (LimitNOFILE of systemd, ulimit -n)")
-        }
-        _ => words,
-    }
 }

@@ -3,10 +3,10 @@
 use std::io;
 
 use caps::{CapSet, Capability, CapsHashSet};
+use exporter::sentence;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use crate::capture::kernel::KernelVersion;
-use crate::capture::sentence_with_limits;
 use crate::sys::support::{try_bpf_map, try_packet_socket, try_xdp_socket};
 
 /// The kernel, and what this process may and can have of it.
@@ -64,7 +64,7 @@ impl Support {
         match tried {
             Ok(()) => Self::Yes,
             Err(problem) if problem.kind() == io::ErrorKind::PermissionDenied => Self::Forbidden,
-            Err(problem) => Self::No(sentence_with_limits(&problem)),
+            Err(problem) => Self::No(sentence(&problem)),
         }
     }
 }

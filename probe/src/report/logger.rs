@@ -23,8 +23,9 @@ pub(crate) fn init(quiet: bool) {
 }
 
 impl Log for Logger {
+    /// What the loader of eBPF programs logs is for its developers: its errors come as values.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level()
+        metadata.level() <= log::max_level() && !metadata.target().starts_with("aya")
     }
 
     fn log(&self, record: &Record<'_>) {

@@ -2,9 +2,10 @@
 
 use std::io;
 
+use exporter::sentence;
+
 use super::CaptureError;
 use crate::capture::layer::Layer;
-use crate::capture::sentence_with_limits;
 use crate::sys::packet_ring::Outgoing;
 
 /// Which packets of an interface.
@@ -69,7 +70,7 @@ impl PacketSettings {
     }
 
     pub(super) fn error(&self, what: &str, problem: &io::Error) -> CaptureError {
-        let (problem, remedy) = (sentence_with_limits(problem), remedy(problem));
+        let (problem, remedy) = (sentence(problem), remedy(problem));
         CaptureError::Failed(format!("cannot {what} {}: {problem}{remedy}", self.name))
     }
 }

@@ -20,14 +20,15 @@ use aya::maps::{Map, XskMap};
 use aya::programs::xdp::XdpLink;
 use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfLoader};
+use exporter::sentence;
 use log::{debug, info};
 use probe_ebpf::{COUNTERS, QUEUES_MAX, QueueCounters, REDIRECT_OBJECT, SOCKETS};
 
 use self::plan::{Attempt, XdpSettings};
+use super::CaptureError;
 use super::afxdp::{XdpQueue, XdpSocket, retry_while_busy};
 use super::kernel::KernelVersion;
 use super::offloads::{Place, warn_of_falsifiers};
-use super::{CaptureError, sentence_with_limits};
 use crate::sys::mapping::Mapping;
 use crate::sys::promiscuous::{Promiscuous, PromiscuousSocket};
 use crate::sys::xsk::XskBinding;
@@ -108,13 +109,12 @@ impl XdpOpener {
                 _ => format!("making the maps of the XDP program: {}", chain(&cause)),
             })
         })?;
-        let counters = map_counters(&ebpf).map_err(|cause| {
-            error(format!("mapping its counters: {}", sentence_with_limits(&cause)))
-        })?;
+        let counters = map_counters(&ebpf)
+            .map_err(|cause| error(format!("mapping its counters: {}", sentence(&cause))))?;
         let promiscuous = self.promiscuous(settings.ifindex).map_err(|cause| {
             error(match cause.raw_os_error() {
                 Some(libc::EPERM) => NEEDS_RAW.to_owned(),
-                _ => format!("turning on promiscuous mode: {}", sentence_with_limits(&cause)),
+                _ => format!("turning on promiscuous mode: {}", sentence(&cause)),
             })
         })?;
         let (link, attempt) = attach(&mut ebpf, settings, &plan.attempts)?;
@@ -293,7 +293,7 @@ fn attach(
                 ))));
             }
             Err(error) => {
-                let words = sentence_with_limits(&error);
+                let words = sentence(&error);
                 failure = format!("attaching the XDP program {attempt}: {words}");
                 info!("{failure} interface={}", settings.name);
             }
@@ -348,7 +348,7 @@ fn number(error: &(dyn Error + 'static)) -> Option<i32> {
 /// An error and its causes, or what the system said.
 fn chain(error: &(dyn Error + 'static)) -> String {
     if let Some(number) = number(error) {
-        return sentence_with_limits(&io::Error::from_raw_os_error(number));
+        return sentence(&io::Error::from_raw_os_error(number));
     }
     let mut text = error.to_string();
     let mut cause = error.source();

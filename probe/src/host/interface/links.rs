@@ -2,11 +2,11 @@
 
 use std::io;
 
+use exporter::sentence;
 use libc::{IFF_RUNNING, IFF_UP};
 
 use super::AttachedXdp;
 use super::netlink::{Answer, Attributes, Netlink, Question, attribute};
-use crate::capture::sentence_with_limits;
 
 /// What the kernel says of a link.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub(crate) fn links() -> Result<Vec<Link>, String> {
 
 /// Why the links are not known, in one sentence.
 pub(super) fn unknown(error: &io::Error) -> String {
-    let words = sentence_with_limits(error);
+    let words = sentence(error);
     format!("cannot learn from the kernel which interfaces there are: {words}")
 }
 

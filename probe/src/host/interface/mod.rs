@@ -14,9 +14,9 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
+use exporter::sentence;
 use libc::{IFF_LOOPBACK, IFF_RUNNING, IFF_UP};
 
-use crate::capture::sentence_with_limits;
 pub(crate) use features::{XdpFeatures, xdp_features};
 use netlink::{Netlink, Question, attribute};
 use network::Network;
@@ -107,7 +107,7 @@ impl Interface {
         Network::look()
             .map_err(|problem| FindError::Unknown {
                 name: name.to_owned(),
-                problem: sentence_with_limits(&problem),
+                problem: sentence(&problem),
             })?
             .interface(name)
     }
