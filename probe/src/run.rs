@@ -70,7 +70,7 @@ pub fn main() -> ExitCode {
         None => match Config::new(&cli.args) {
             Ok(config) => meter(&config, cli.args.quiet),
             Err(problem) => {
-                error!("{problem}");
+                error!("{}", cli.from_file.located(&problem));
                 USAGE.into()
             }
         },

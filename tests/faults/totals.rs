@@ -53,6 +53,19 @@ fn totals_can_be_alone_in_a_file() {
         let stats: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(stats["received"]["packets"], 1);
     }
+    // On standard output, where nothing else may be.
+    let output = ["-o", "json:/dev/null", "--stats", "json:-"];
+    let output = flowprobe().args(["-r", path]).args(output).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    let stats: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(stats["received"]["packets"], 1);
+    for (other, said) in [(&["-o", "json:-"][..], "output json:-: "), (&[], "--output")] {
+        let output = flowprobe().args(["-r", path, "--stats", "json:-"]).args(other).output();
+        let output = output.unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(USAGE) && stderr.contains(said), "{stderr}");
+    }
     let status = |stats: &str| {
         let output = flowprobe().args(["-r", path, "--stats", stats]).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())

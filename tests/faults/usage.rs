@@ -321,6 +321,40 @@ fn groups_of_a_configuration_file_are_a_table() {
 }
 
 #[test]
+fn contradictions_of_a_configuration_file_have_its_lines() {
+    for (text, arguments, said) in [
+        ("top = 5\n\noutput = \"json:-\"\n", &[][..], "flowprobe.toml:1,3: "),
+        (
+            "\n[[output]]\nurl = \"json:x\"\n[[output]]\nurl = \"json:x\"\n",
+            &[],
+            ":2,4: output json:x ",
+        ),
+        ("# a comment\nmax-flows = 1\nworkers = 2\n", &[], "flowprobe.toml:2,3: "),
+        ("workers = 2\n", &["--max-flows", "1"], "flowprobe.toml:1: "),
+        (
+            "interface = [\n \"a1\",\n \"a1\"\n]\n",
+            &[],
+            "flowprobe.toml:2,3: interface a1 given twice",
+        ),
+        (
+            "output = [\"json:-\",\n \"ipfix-file:-\"]\n",
+            &[],
+            "flowprobe.toml:2: output ipfix-file:-",
+        ),
+        ("ifindex = [\"a=1\",\n \"b=1\"]\n", &[], "flowprobe.toml:1,2: --ifindex b=1"),
+    ] {
+        let source: &[&str] = if text.contains("interface") { &[] } else { &["-r", "/dev/null"] };
+        let (status, _, stderr) = configured(text, &[source, arguments].concat());
+        assert_eq!(status, Some(USAGE), "{text}: {stderr}");
+        assert!(stderr.contains(said), "{text}: {stderr}");
+    }
+    // What the command line has alone has no place in the file.
+    let (_, _, stderr) =
+        configured("quiet = true\n", &["-r", "/dev/null", "--ifindex", "a=1", "--ifindex", "b=1"]);
+    assert!(!stderr.contains("toml:"), "{stderr}");
+}
+
+#[test]
 fn outputs_of_a_configuration_file_can_be_tables() {
     let (folder, path) = capture();
     let [one, other] = ["one two.json", "other.json"].map(|name| folder.path().join(name));

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::ends::frames;
 use crate::probe::{METHODS, Probe};
@@ -76,12 +80,27 @@ fn start(network: &Network, output: &str) -> Probe {
     Probe::start(network, &["rx0"], &[METHODS[1], &SOON, &["-o", output]])
 }
 
+/// A collector, and a probe that has sent it ten flows.
+fn sending(network: &Network, folder: &tempfile::TempDir) -> (Collector, Probe) {
+    let mut collector = Collector::start(network, Host::Sender, "0.0.0.0:4739");
+    let mut probe = start(network, "ipfix://10.77.1.2");
+    send(network, folder);
+    collector.wait_for(&mut probe, 10);
+    (collector, probe)
+}
+
+/// The command of the program where this file takes the place of one in /etc.
+fn with_file(network: &Network, file: &Path, place: &str) -> Command {
+    let mut command = network.command(Host::Probe, "unshare");
+    let set = "mount --bind \"$1\" \"$2\"; shift 2; exec \"$@\"";
+    command.args(["--mount", "sh", "-ec", set, "sh"]).arg(file).arg(place);
+    command.arg(support::flowprobe().get_program());
+    command
+}
+
 /// Starts it where this file is /etc/hosts.
 fn start_with_hosts(network: &Network, hosts: &Path, settings: &[&str]) -> Probe {
-    let mut command = network.command(Host::Probe, "unshare");
-    let set = "mount --bind \"$1\" /etc/hosts; shift; exec \"$@\"";
-    command.args(["--mount", "sh", "-ec", set, "sh"]).arg(hosts);
-    command.arg(support::flowprobe().get_program());
+    let command = with_file(network, hosts, "/etc/hosts");
     let mut probe = Probe::spawn(command, &["rx0"], &[METHODS[1], &SOON, settings]);
     probe.wait_until("it captures", |probe| probe.messages().contains("rx0: "));
     probe
@@ -91,10 +110,7 @@ fn start_with_hosts(network: &Network, hosts: &Path, settings: &[&str]) -> Probe
 fn source_address_that_goes_costs_no_flow_that_leaves_later() {
     let Some(network) = network(1) else { return };
     let folder = support::scratch();
-    let mut collector = Collector::start(&network, Host::Sender, "0.0.0.0:4739");
-    let mut probe = start(&network, "ipfix://10.77.1.2");
-    send(&network, &folder);
-    collector.wait_for(&mut probe, 10);
+    let (mut collector, mut probe) = sending(&network, &folder);
     network.ip(Host::Probe, &["addr", "del", "10.77.1.1/24", "dev", "rx1"]);
     network.ip(Host::Probe, &["addr", "add", "10.77.1.50/24", "dev", "rx1"]);
     probe.wait_until("it notices", |probe| probe.messages().contains("from 10.77.1.50"));
@@ -115,10 +131,7 @@ fn source_address_that_goes_costs_no_flow_that_leaves_later() {
 fn no_way_for_a_while_is_a_counted_loss_and_no_more() {
     let Some(network) = network(1) else { return };
     let folder = support::scratch();
-    let mut collector = Collector::start(&network, Host::Sender, "0.0.0.0:4739");
-    let mut probe = start(&network, "ipfix://10.77.1.2");
-    send(&network, &folder);
-    collector.wait_for(&mut probe, 10);
+    let (mut collector, mut probe) = sending(&network, &folder);
     network.ip(Host::Probe, &["addr", "del", "10.77.1.1/24", "dev", "rx1"]);
     send(&network, &folder);
     probe.wait_until("it says so", |probe| probe.messages().contains("cannot send to ipfix://"));
@@ -279,11 +292,13 @@ fn address_that_refuses_is_followed_by_the_next() {
         assert_eq!(run.count("outputs.0.sent.records"), 10, "{}", run.stats);
         assert_eq!(run.count("outputs.0.failed.records"), 0, "{}", run.stats);
         // A replay does so too.
-        let set = "mount --bind \"$1\" /etc/hosts; shift; exec \"$@\"";
-        let mut command = network.command(Host::Probe, "unshare");
-        command.args(["--mount", "sh", "-ec", set, "sh"]).arg(&hosts);
-        command.arg(support::flowprobe().get_program()).arg("-r").arg(&file);
-        let output = command.args(["-o", "ipfix://c.test", "--stats", "json"]).output().unwrap();
+        let mut command = with_file(&network, &hosts, "/etc/hosts");
+        let output = command
+            .arg("-r")
+            .arg(&file)
+            .args(["-o", "ipfix://c.test", "--stats", "json"])
+            .output()
+            .unwrap();
         let run = support::finished(output);
         assert_eq!(run.status, 0, "{}", run.stderr);
         assert_eq!(run.count("outputs.0.sent.records"), 10, "{}", run.stats);
@@ -336,4 +351,32 @@ fn multicast_arrives_from_the_source_that_is_asked_for() {
     }
     let counts: Vec<_> = collector.flows().into_iter().map(|(_, flows)| flows).collect();
     assert_eq!(counts, [10, 10, 10]);
+}
+
+/// How long a resolver waits for a server that is silent: longer than a test may.
+const SILENT: &[u8] = b"nameserver 10.77.1.2\noptions timeout:20\n";
+
+#[test]
+fn signal_ends_the_wait_for_a_name_server_at_the_start() {
+    let Some(network) = network(1) else { return };
+    let folder = support::scratch();
+    let resolver = support::write(&folder, "resolv.conf", SILENT);
+    let file = support::write(&folder, "ten.pcap", &frames(10));
+    for scheme in ["ipfix", "ipfix+tcp"] {
+        // A new one each time: the resolver asks more than once.
+        let server = Collector::start(&network, Host::Sender, "10.77.1.2:53").socket;
+        server.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut command = with_file(&network, &resolver, "/etc/resolv.conf");
+        command.arg("-r").arg(&file).args(["-o", &format!("{scheme}://collector.test")]);
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        server.recv(&mut [0; 512]).expect("a question for the name");
+        let begin = Instant::now();
+        kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let took = begin.elapsed();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(took < Duration::from_secs(3), "{took:?}: {said}");
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("the run was interrupted"), "{said}");
+    }
 }

@@ -15,7 +15,7 @@ use crate::sys::xsk::{Buffer, Xsk, XskBinding, XskSizes, XskStep};
 /// IP packet with its link layer is not.
 const ASSEMBLED_MAX: usize = 65_536 + 64;
 
-/// While nothing comes, how often it is made sure that something still can.
+/// Time between two checks of an idle socket for an interface that is gone.
 const CHECK_EVERY: Duration = Duration::from_millis(200);
 
 /// Tries to get what another program has just let go of, which takes the kernel a moment.
@@ -45,7 +45,7 @@ pub(crate) struct XdpSocket {
     checked: Instant,
 }
 
-/// What became of the frames that were redirected to a socket.
+/// Counters of the frames that were redirected to a socket.
 ///
 /// Lost are those that the kernel dropped and those that found the ring full. The other counts of
 /// the kernel are causes: an empty fill ring shows in `rx_dropped` too. So they are never summed.
@@ -55,8 +55,8 @@ pub(crate) struct XskCounts {
     pub(crate) lent: u64,
     /// Of those, frames that were cut because they are longer than 64 KiB.
     pub(crate) too_long: u64,
-    /// Buffers that were left alone because the kernel's description of them makes no sense.
-    pub(crate) strange: u64,
+    /// Buffers whose descriptor points outside of the memory of frames.
+    pub(crate) invalid_descriptors: u64,
     /// Times that the kernel asked to be told of empty buffers, and was.
     pub(crate) wakeups: u64,
     /// Frames dropped: no empty buffer, or longer than one and the socket takes one only.
@@ -75,11 +75,11 @@ pub(crate) struct XskCounts {
 impl XskCounts {
     /// Frames that were redirected to the socket and did not get here.
     pub(crate) fn lost(&self) -> u64 {
-        self.rx_dropped + self.rx_ring_full + self.strange
+        self.rx_dropped + self.rx_ring_full + self.invalid_descriptors
     }
 }
 
-/// What is counted here.
+/// Counters of this process.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     lent: u64,
@@ -95,9 +95,9 @@ impl XdpSocket {
             Xsk::new(&queue.sizes).map_err(|(step, error)| fail(queue.cause(step, &error)))?;
         let bound = retry_while_busy(|| xsk.bind(&queue.binding));
         bound.map_err(|error| queue.binding_error(&error))?;
-        let is_zero_copy = xsk
-            .is_zero_copy()
-            .map_err(|error| fail(format!("the kernel does not say how: {}", sentence(&error))))?;
+        let is_zero_copy = xsk.is_zero_copy().map_err(|error| {
+            fail(format!("cannot read the options of the socket: {}", sentence(&error)))
+        })?;
         let assembly = Assembly::default();
         let counts = Counts::default();
         Ok(Self { queue, xsk, is_zero_copy, assembly, counts, checked: Instant::now() })
@@ -108,7 +108,7 @@ impl XdpSocket {
         self.queue.binding.queue
     }
 
-    /// Frames that can wait to be taken.
+    /// Entries of the receive ring.
     pub(crate) fn ring(&self) -> u32 {
         self.queue.sizes.ring
     }
@@ -121,13 +121,14 @@ impl XdpSocket {
     /// What was counted since the socket was opened; a system call.
     pub(crate) fn counts(&self) -> Result<XskCounts, CaptureError> {
         let kernel = self.xsk.statistics().map_err(|error| {
-            self.queue.error(format!("the kernel does not say its counts: {}", sentence(&error)))
+            self.queue
+                .error(format!("cannot read the counters of the socket: {}", sentence(&error)))
         })?;
         let Counts { lent, too_long, wakeups } = self.counts;
         Ok(XskCounts {
             lent,
             too_long,
-            strange: self.xsk.strange(),
+            invalid_descriptors: self.xsk.invalid_descriptors(),
             wakeups,
             rx_dropped: kernel.rx_dropped,
             rx_ring_full: kernel.rx_ring_full,
@@ -209,7 +210,7 @@ impl PacketSource for XdpSocket {
 #[derive(Debug, Default)]
 struct Assembly {
     octets: Vec<u8>,
-    /// Of the whole, also where `octets` is cut.
+    /// Length of the whole frame, also where `octets` is cut.
     length: u32,
 }
 
@@ -262,7 +263,7 @@ impl XdpQueue {
                  capability CAP_IPC_LOCK, or ask for smaller rings"
             ),
             (XskStep::Memory, _) => {
-                format!("{memory} of memory for its frames cannot be had: {words}")
+                format!("cannot get {memory} of memory for its frames: {words}")
             }
             (XskStep::Rings, _) => format!("rings of {}: {words}", self.sizes.ring),
         }
@@ -274,13 +275,13 @@ impl XdpQueue {
             Some(libc::EBUSY) => {
                 let Self { interface, binding, .. } = self;
                 return CaptureError::Busy(format!(
-                    "receiving from queue {} of {interface}: another AF_XDP socket has it, maybe of \
+                    "receiving from queue {} of {interface}: another AF_XDP socket is bound to it, maybe of \
                      another flowprobe; end that first",
                     binding.queue
                 ));
             }
             Some(libc::EINVAL) => {
-                format!("binding the socket: {words}; is there a queue of this number?")
+                format!("binding the socket: {words}; there may be no queue of this number")
             }
             Some(libc::ENETDOWN) => "the interface is down; set it up first".to_owned(),
             _ => format!("binding the socket: {words}"),

@@ -11,7 +11,7 @@ use super::afxdp::{XdpSocket, XskCounts};
 use super::packet::{PacketCounts, PacketSocket};
 use super::{CaptureError, PacketSource, Polled};
 
-/// What a worker takes frames from.
+/// A source of frames for a worker.
 pub(crate) enum LiveSource {
     /// Past the host's stack.
     Xdp(Box<XdpSocket>),
@@ -28,16 +28,16 @@ const PACKET_NAP_MAX: Duration = Duration::from_millis(2);
 /// From one frame of the shortest to the next, at 10 Gbit/s.
 const FRAME_10G: Duration = Duration::from_nanos(67);
 
-/// Frames of a socket, or of several.
+/// Counters of a socket, or sums of several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SourceCounts {
     /// Lent to a worker.
     pub(crate) lent: u64,
     /// Counted by the kernel as lost.
     pub(crate) lost: u64,
-    /// Of both, those that an XDP program had redirected.
+    /// Frames among both that an XDP program had redirected.
     pub(crate) redirected: u64,
-    /// What the kernel says of why: these overlap, and add up to nothing.
+    /// Causes of the loss, by the kernel's counters. They overlap and are never summed.
     pub(crate) causes: BTreeMap<&'static str, u64>,
 }
 
@@ -53,7 +53,7 @@ impl AddAssign for SourceCounts {
 }
 
 impl SourceCounts {
-    /// What was counted since other counts, which were earlier.
+    /// The difference from earlier counts.
     pub(crate) fn since(&self, earlier: &Self) -> Self {
         let before = |cause: &str| earlier.causes.get(cause).copied().unwrap_or_default();
         Self {
@@ -72,7 +72,7 @@ impl SourceCounts {
 
 impl LiveSource {
     /// How long the ring can be left alone while frames come in bursts: until 10 Gbit/s of the
-    /// shortest frames would have filled half of it. Who naps need not be woken, which is work for
+    /// shortest frames would have filled half of it. A thread that naps needs no wake-up, which costs
     /// the processor that takes the frames from the card. None: `poll` is better.
     pub(crate) fn nap(&self) -> Option<Duration> {
         let (ring, longest) = match self {
@@ -83,7 +83,7 @@ impl LiveSource {
         Some(longest.min(FRAME_10G * ring / 2))
     }
 
-    /// Nothing more shall come: of `AF_XDP` the program is detached for that.
+    /// Stops the delivery of frames. For `AF_XDP` the program is detached instead.
     pub(crate) fn stop(&mut self) {
         match self {
             Self::Xdp(_) => {}
@@ -99,7 +99,7 @@ impl LiveSource {
         }
     }
 
-    /// What was counted since it was opened. A system call.
+    /// The counts since it was opened. A system call.
     pub(crate) fn counts(&mut self) -> SourceCounts {
         match self {
             // The kernel tells of every open socket.
@@ -108,7 +108,7 @@ impl LiveSource {
         }
     }
 
-    /// The same when nothing more is taken: what is in the ring is lost.
+    /// The same when the socket is about to be closed: frames left in the ring are lost.
     pub(crate) fn last_counts(&mut self) -> SourceCounts {
         let Self::Packet(socket) = self else { return self.counts() };
         let counts = socket.counts();
@@ -129,7 +129,7 @@ impl From<XskCounts> for SourceCounts {
                 ("rx_dropped", counts.rx_dropped),
                 ("rx_ring_full", counts.rx_ring_full),
                 ("fill_ring_empty", counts.rx_fill_ring_empty_descs),
-                ("invalid_descriptors", counts.rx_invalid_descs + counts.strange),
+                ("invalid_descriptors", counts.rx_invalid_descs + counts.invalid_descriptors),
                 ("too_long", counts.too_long),
             ]),
         }
@@ -151,7 +151,7 @@ impl From<PacketCounts> for SourceCounts {
     }
 }
 
-/// Those that happened.
+/// The causes whose count is not 0.
 fn causes<const COUNT: usize>(causes: [(&'static str, u64); COUNT]) -> BTreeMap<&'static str, u64> {
     causes.into_iter().filter(|(_, count)| *count > 0).collect()
 }

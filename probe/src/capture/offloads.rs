@@ -17,19 +17,19 @@ pub(crate) enum Place {
 
 /// An offload that can falsify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Falsifier {
+pub(crate) enum HarmfulOffload {
     Lro,
     Gro,
     Rxvlan,
 }
 
 /// Those that are on and falsify what is taken there.
-pub(crate) fn falsifiers(offloads: Offloads, place: Place) -> Vec<Falsifier> {
+pub(crate) fn harmful_offloads(offloads: Offloads, place: Place) -> Vec<HarmfulOffload> {
     let Offloads { lro, gro, rxvlan } = offloads;
     [
-        lro.then_some(Falsifier::Lro),
-        (gro && place == Place::Generic).then_some(Falsifier::Gro),
-        (rxvlan && place != Place::Stack).then_some(Falsifier::Rxvlan),
+        lro.then_some(HarmfulOffload::Lro),
+        (gro && place == Place::Generic).then_some(HarmfulOffload::Gro),
+        (rxvlan && place != Place::Stack).then_some(HarmfulOffload::Rxvlan),
     ]
     .into_iter()
     .flatten()
@@ -37,17 +37,17 @@ pub(crate) fn falsifiers(offloads: Offloads, place: Place) -> Vec<Falsifier> {
 }
 
 /// Says which falsify a capture that begins. Of a driver that does not tell nothing is said.
-pub(crate) fn warn_of_falsifiers(interface: &str, place: Place) {
+pub(crate) fn warn_of_harmful_offloads(interface: &str, place: Place) {
     let Ok(offloads) = Ethtool::new(interface).and_then(|mut driver| driver.offloads()) else {
         return;
     };
-    for falsifier in falsifiers(offloads, place) {
-        let (name, problem) = (falsifier.name(), falsifier.problem());
-        warn!("{name} of {interface} is on: {problem}; {}", falsifier.remedy(interface));
+    for harmful_offload in harmful_offloads(offloads, place) {
+        let (name, problem) = (harmful_offload.name(), harmful_offload.problem());
+        warn!("{name} of {interface} is on: {problem}; {}", harmful_offload.remedy(interface));
     }
 }
 
-impl Falsifier {
+impl HarmfulOffload {
     /// As people know it.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -78,13 +78,13 @@ mod tests {
 
     #[test]
     fn what_falsifies_depends_on_where_frames_are_taken() {
-        use Falsifier::{Gro, Lro, Rxvlan};
+        use HarmfulOffload::{Gro, Lro, Rxvlan};
         let all = Offloads { lro: true, gro: true, rxvlan: true };
-        assert_eq!(falsifiers(all, Place::Driver), [Lro, Rxvlan]);
-        assert_eq!(falsifiers(all, Place::Generic), [Lro, Gro, Rxvlan]);
-        assert_eq!(falsifiers(all, Place::Stack), [Lro]);
+        assert_eq!(harmful_offloads(all, Place::Driver), [Lro, Rxvlan]);
+        assert_eq!(harmful_offloads(all, Place::Generic), [Lro, Gro, Rxvlan]);
+        assert_eq!(harmful_offloads(all, Place::Stack), [Lro]);
         for place in [Place::Driver, Place::Generic, Place::Stack] {
-            assert_eq!(falsifiers(Offloads::default(), place), []);
+            assert_eq!(harmful_offloads(Offloads::default(), place), []);
         }
         assert_eq!(Rxvlan.remedy("eth1"), "ethtool -K eth1 rxvlan off");
         assert_eq!(Gro.remedy("eth1"), "ethtool -K eth1 gro off");

@@ -17,7 +17,7 @@ use log::{debug, info};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{ClockId, clock_gettime};
 
-use crate::sys::schedule::{end_endless_real_time, is_ordinary, set_real_time};
+use crate::sys::schedule::{is_ordinary, limit_real_time, set_real_time};
 
 /// Time between two looks at the CPU share of a worker.
 const LOOK: Duration = Duration::from_secs(1);
@@ -41,7 +41,7 @@ pub(crate) fn take_real_time() -> bool {
     if let Err(problem) = setrlimit(Resource::RLIMIT_RTPRIO, 1, 1) {
         debug!("a worker that drops to SCHED_OTHER stays there: {}", problem.desc());
     }
-    let result = end_endless_real_time().and_then(|_| become_real_time());
+    let result = limit_real_time().and_then(|_| become_real_time());
     if let Err(problem) = &result {
         info!(
             "workers have no real-time priority, so a busy host may lose packets: {problem}; \

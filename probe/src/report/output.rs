@@ -1,4 +1,4 @@
-//! Where totals go.
+//! The place that totals are written to.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -7,10 +7,11 @@ use anstream::stderr;
 use exporter::sentence;
 use log::error;
 
+use crate::report::stdout;
 use crate::report::totals::Totals;
 use crate::settings::values::Stats;
 
-/// Writes totals: to standard error, or lines of JSON to a file that has nothing else.
+/// Writes totals: to standard error, or lines of JSON to a file or stream that has nothing else.
 #[derive(Debug)]
 pub(crate) enum TotalsOutput {
     /// For people.
@@ -19,6 +20,8 @@ pub(crate) enum TotalsOutput {
     Json,
     /// A line of JSON in a file.
     JsonFile(File),
+    /// A line of JSON on standard output.
+    JsonStdout,
 }
 
 impl TotalsOutput {
@@ -29,6 +32,7 @@ impl TotalsOutput {
         Ok(match stats {
             Stats::Text => Self::Text,
             Stats::Json => Self::Json,
+            Stats::JsonStdout => Self::JsonStdout,
             Stats::JsonFile(path) => Self::JsonFile(File::create(path).map_err(|problem| {
                 format!("--stats json:{}: {}", path.display(), sentence(&problem))
             })?),
@@ -45,6 +49,7 @@ impl TotalsOutput {
             Self::Text if quiet => Ok(()),
             Self::Text => to_stderr(&totals.text()),
             Self::Json => to_stderr(&(totals.json() + "\n")),
+            Self::JsonStdout => return stdout::print((totals.json() + "\n").as_bytes()),
             Self::JsonFile(file) => (&*file).write_all((totals.json() + "\n").as_bytes()),
         };
         if let Err(problem) = &written {

@@ -13,7 +13,7 @@ use clap_complete::Shell;
 use exporter::Destination;
 use flow::{BURST_MAX, KeyFields};
 
-use super::file;
+use super::file::{self, FromFile};
 use super::http::HttpArguments;
 use super::known::CommandLine;
 use super::places::PlaceSettings;
@@ -44,6 +44,9 @@ pub(crate) struct Cli {
     /// Settings of metering.
     #[command(flatten)]
     pub(crate) args: Arguments,
+    /// The values among them that come from a file.
+    #[arg(skip)]
+    pub(crate) from_file: FromFile,
 }
 
 /// Other jobs.
@@ -160,7 +163,7 @@ pub(crate) struct Arguments {
     pub(crate) order: Option<Order>,
 
     /// Form of the totals: text and json go to standard error, where json is one line, the last
-    /// one; json:FILE is that line alone in a file
+    /// one; json:FILE is that line alone in a file, and json:- alone on standard output
     #[arg(long, value_name = "FORM", default_value = "text", value_parser = stats)]
     pub(crate) stats: Stats,
 
@@ -318,7 +321,9 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, cl
     // A setting may need one that stands in the file, so nothing is checked before that is read.
     let given = Cli::command().ignore_errors(true).try_get_matches_from(&words).ok();
     let path = given.as_ref().and_then(|given| given.get_one::<PathBuf>("config"));
-    let (Some(path), Some(given)) = (path, &given) else { return checked(words) };
+    let (Some(path), Some(given)) = (path, &given) else {
+        return checked(words, FromFile::default());
+    };
     let settings = file::read(path, &CommandLine).map_err(|mistakes| {
         let mistakes: Vec<_> = mistakes.iter().map(|it| Escaped(it).to_string()).collect();
         Cli::command().error(ErrorKind::InvalidValue, mistakes.join("\n"))
@@ -327,22 +332,31 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, cl
     let is_given =
         |name: &str| given.value_source(&name.replace('-', "_")) == Some(ValueSource::CommandLine);
     let from_file = settings.into_iter().filter(|setting| !is_given(&setting.name));
-    let from_file = from_file.flat_map(|setting| setting.words).map(OsString::from);
+    let from_file: Vec<_> = from_file.flat_map(|setting| setting.words).collect();
+    let file_words: Vec<_> = from_file.iter().map(|word| OsString::from(&word.text)).collect();
     let mut words = words.into_iter();
     let program = words.next();
-    checked(program.into_iter().chain(from_file).chain(words).collect())
+    let words = program.into_iter().chain(file_words).chain(words).collect();
+    checked(words, FromFile::new(path, from_file))
 }
 
 /// Checks all words together. An error shows some of them, with control characters escaped.
-fn checked(words: Vec<OsString>) -> Result<Cli, clap::Error> {
-    from_words(&words).map_err(|error| {
+fn checked(words: Vec<OsString>, from_file: FromFile) -> Result<Cli, clap::Error> {
+    let checked = from_words(&words).map_err(|error| {
+        let text = error.to_string();
+        let problem = text.trim_start_matches("error: ").trim_end();
+        let located = from_file.located(problem);
+        if located != problem {
+            return Cli::command().error(error.kind(), Escaped(located));
+        }
         let shown = words.iter().map(|word| Escaped(word.display()).to_string().into());
         let shown: Vec<OsString> = shown.collect();
         let same = from_words(&shown).err().filter(|other| other.kind() == error.kind());
         same.unwrap_or_else(|| {
             Cli::command().error(error.kind(), Escaped(error.to_string().trim_end()))
         })
-    })
+    });
+    checked.map(|cli| Cli { from_file, ..cli })
 }
 
 fn from_words(words: &[OsString]) -> Result<Cli, clap::Error> {

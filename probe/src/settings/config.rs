@@ -279,8 +279,18 @@ fn check_outputs(args: &Arguments) -> Result<(), String> {
             return Err(format!("output {} given twice", output.as_str()));
         }
     }
-    if args.output.iter().filter(|output| output.is_stdout()).count() > 1 {
-        return Err("only one output can go to standard output".to_owned());
+    if let Some(second) = args.output.iter().filter(|output| output.is_stdout()).nth(1) {
+        let name = second.as_str();
+        return Err(format!("output {name}: only one output can go to standard output"));
+    }
+    if args.stats == Stats::JsonStdout {
+        if args.output.is_empty() {
+            return Err("--stats json:- needs an --output: the table is on standard output".into());
+        }
+        if let Some(output) = args.output.iter().find(|output| output.is_stdout()) {
+            let name = output.as_str();
+            return Err(format!("output {name}: --stats json:- goes to standard output"));
+        }
     }
     Ok(())
 }

@@ -16,8 +16,9 @@
 //! Its settings become words of a command line, so both are checked by the same rules. All mistakes
 //! of a file are found, each with its line.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use exporter::{Destination, sentence};
 use toml::Spanned;
@@ -55,7 +56,53 @@ pub(super) trait Known {
 pub(super) struct Setting {
     pub(super) name: String,
     /// As words of a command line.
-    pub(super) words: Vec<String>,
+    pub(super) words: Vec<Word>,
+}
+
+/// A word of a command line that stands for a value of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Word {
+    pub(super) text: String,
+    /// The line of the file, from 1 on.
+    line: usize,
+}
+
+/// The values that come from a file, so that a contradiction between them is said with their lines.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FromFile {
+    path: PathBuf,
+    words: Vec<Word>,
+}
+
+impl FromFile {
+    pub(super) fn new(path: &Path, words: Vec<Word>) -> Self {
+        Self { path: path.to_owned(), words }
+    }
+
+    /// The problem, behind the places of the values that it mentions.
+    pub(crate) fn located(&self, problem: &str) -> String {
+        let mentioned = self.words.iter().filter(|word| word.is_mentioned_in(problem));
+        let lines: BTreeSet<usize> = mentioned.map(|word| word.line).collect();
+        let lines: Vec<_> = lines.iter().map(usize::to_string).collect();
+        if lines.is_empty() {
+            return problem.to_owned();
+        }
+        format!("{}:{}: {problem}", self.path.display(), lines.join(","))
+    }
+}
+
+impl Word {
+    /// Whether a message has the name of the setting, or the value of an output or interface.
+    fn is_mentioned_in(&self, message: &str) -> bool {
+        let (name, value) = self.text.split_once('=').unwrap_or((&self.text, ""));
+        let is_end =
+            |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-');
+        let has_name = message.split(name).skip(1).any(is_end);
+        let value = value.split('?').next().unwrap_or_default();
+        let has_value = matches!(name, "--output" | "--interface")
+            && message.contains(&format!("{} {value}", name.trim_start_matches('-')));
+        has_name || has_value
+    }
 }
 
 /// Reads a file.
@@ -94,9 +141,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn mistake(&mut self, offset: usize, problem: &str) {
-        let before = self.text.as_bytes().iter().take(offset);
-        let line = 1 + before.filter(|octet| **octet == b'\n').count();
-        self.mistakes.push((line, problem.to_owned()));
+        self.mistakes.push((self.line(offset), problem.to_owned()));
     }
 
     fn setting(
@@ -111,7 +156,8 @@ impl Reader<'_> {
         };
         let words = match (value.get_ref(), takes) {
             (DeValue::Boolean(set), Takes::Switch) => {
-                set.then(|| format!("--{name}")).into_iter().collect()
+                let text = format!("--{name}");
+                set.then(|| self.word_at(start, text)).into_iter().collect()
             }
             (other, Takes::Switch) => {
                 let problem = format!("{name} = {}: true or false is needed", shown(other));
@@ -132,7 +178,7 @@ impl Reader<'_> {
     }
 
     /// A value as a word of a command line.
-    fn word(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Option<String> {
+    fn word(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Option<Word> {
         let start = value.span().start;
         let text = if let (OUTPUT, DeValue::Table(table)) = (name, value.get_ref()) {
             self.output(start, table)?
@@ -157,7 +203,17 @@ impl Reader<'_> {
             self.mistake(start, &problem);
             return None;
         }
-        Some(format!("--{name}={text}"))
+        Some(self.word_at(start, format!("--{name}={text}")))
+    }
+
+    fn word_at(&self, offset: usize, text: String) -> Word {
+        Word { text, line: self.line(offset) }
+    }
+
+    /// The line of an offset, from 1 on.
+    fn line(&self, offset: usize) -> usize {
+        let before = self.text.as_bytes().iter().take(offset);
+        1 + before.filter(|octet| **octet == b'\n').count()
     }
 
     /// An entry of a table as a word: `--name=key=value`. A list is a value with commas, and each

@@ -25,6 +25,8 @@ pub(crate) enum Stats {
     Json,
     /// The same in a file of its own.
     JsonFile(PathBuf),
+    /// The same alone on standard output.
+    JsonStdout,
 }
 
 /// More workers than this are a mistake.
@@ -125,10 +127,11 @@ pub(super) fn interface_number(text: &str) -> Result<(String, u32), String> {
 
 pub(super) fn stats(text: &str) -> Result<Stats, String> {
     match text.strip_prefix("json:") {
+        Some("-") => Ok(Stats::JsonStdout),
         Some(path) if !path.is_empty() => Ok(Stats::JsonFile(path.into())),
         None if text == "text" => Ok(Stats::Text),
         None if text == "json" => Ok(Stats::Json),
-        _ => Err("text, json or json:FILE is needed".to_owned()),
+        _ => Err("text, json or json:FILE is needed; json:- is standard output".to_owned()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a network card's driver says of itself (`SIOCETHTOOL`, as the tool of that name asks it).
+//! Settings of a network card's driver (`SIOCETHTOOL`, as the tool ethtool reads them).
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -12,16 +12,14 @@ pub(crate) struct Ethtool {
     request: libc::ifreq,
 }
 
-/// Numbers as they are and as they can be.
+/// A number that the driver lets the administrator set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Setting {
-    /// As it is set.
-    pub(crate) now: u32,
-    /// As it could be set.
-    pub(crate) most: u32,
+    pub(crate) current: u32,
+    pub(crate) max: u32,
 }
 
-/// What packets are put together or changed by before a capture on the host sees them.
+/// Offloads that put packets together or change them before a capture on the host sees them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Offloads {
     /// The card puts TCP segments together, losing their headers.
@@ -37,7 +35,7 @@ impl Ethtool {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The errno of the system call.
     pub(crate) fn new(name: &str) -> io::Result<Self> {
         let (family, kind) = (AddressFamily::Inet, SockType::Datagram);
         let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
@@ -57,7 +55,7 @@ impl Ethtool {
     ///
     /// # Errors
     ///
-    /// What the driver says.
+    /// The errno of the driver.
     pub(crate) fn offloads(&mut self) -> io::Result<Offloads> {
         let [_, flags] = self.ask([GET_FLAGS, 0])?;
         let [_, gro] = self.ask([GET_GRO, 0])?;
@@ -69,33 +67,33 @@ impl Ethtool {
     ///
     /// # Errors
     ///
-    /// What the driver says: many have no such setting.
+    /// The errno of the driver: `EOPNOTSUPP` where it has no such setting.
     pub(crate) fn queues(&mut self) -> io::Result<Setting> {
-        // Command, most of rx, tx, other, combined, then as they are in the same order.
+        // Command, maxima of rx, tx, other, combined, then the current numbers in the same order.
         let mut question = [0; 9];
         question[0] = GET_CHANNELS;
         let [_, rx_max, _, _, both_max, rx, _, _, both] = self.ask(question)?;
-        Ok(Setting { now: rx.saturating_add(both), most: rx_max.max(both_max) })
+        Ok(Setting { current: rx.saturating_add(both), max: rx_max.max(both_max) })
     }
 
     /// Frames that the card's receive ring has room for.
     ///
     /// # Errors
     ///
-    /// What the driver says: many have no such setting.
+    /// The errno of the driver: `EOPNOTSUPP` where it has no such setting.
     pub(crate) fn rx_ring(&mut self) -> io::Result<Setting> {
-        // Command, most of rx, mini, jumbo, tx, then as they are in the same order.
+        // Command, maxima of rx, mini, jumbo, tx, then the current numbers in the same order.
         let mut question = [0; 9];
         question[0] = GET_RING;
-        let [_, most, _, _, _, now, _, _, _] = self.ask(question)?;
-        Ok(Setting { now, most })
+        let [_, max, _, _, _, current, _, _, _] = self.ask(question)?;
+        Ok(Setting { current, max })
     }
 
     /// Whether the ports have a part in which queue a UDP packet of IPv4 gets into.
     ///
     /// # Errors
     ///
-    /// What the driver says: many have no such setting.
+    /// The errno of the driver: `EOPNOTSUPP` where it has no such setting.
     pub(crate) fn spreads_udp_by_ports(&mut self) -> io::Result<bool> {
         // Command, kind of flow, 64 bits of fields: the low half comes first or last.
         let answer = self.ask([GET_HASH_FIELDS, UDP_V4, 0, 0])?;

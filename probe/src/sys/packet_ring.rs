@@ -1,7 +1,7 @@
 //! A packet socket and the ring that the kernel writes its packets to (packet(7), `TPACKET_V3`).
 //!
-//! The ring is blocks that belong to the kernel or to this process in turn: a word in each says
-//! whose it is. What is in a block is read elsewhere, as octets.
+//! The ring consists of blocks. A status word in each says whether the kernel or this process owns
+//! the block. Another module parses the content of a block.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -38,14 +38,14 @@ pub(crate) struct Group {
     request: u32,
 }
 
-/// What becomes of the packets that the host sends.
+/// Whether packets that the host sends are captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing {
     Taken,
     Ignored,
 }
 
-/// What a bound socket is bound to.
+/// The interface that a socket is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bound {
     /// `None` once the interface is gone.
@@ -59,7 +59,7 @@ pub(crate) struct Bound {
 pub(crate) struct RingCounts {
     /// Packets that passed the filter, also those that were dropped.
     pub(crate) packets: u32,
-    /// Of them, dropped because no block was free.
+    /// Packets among them that were dropped because no block was free.
     pub(crate) drops: u32,
     /// How often no block was free.
     pub(crate) freezes: u32,
@@ -73,7 +73,7 @@ impl PacketRing {
     ///
     /// # Errors
     ///
-    /// What the system says: `EPERM` without `CAP_NET_RAW`, `ENOMEM` if the ring is too large.
+    /// `EPERM` without `CAP_NET_RAW`, `ENOMEM` if the ring is too large.
     pub(crate) fn open(size: RingSize) -> io::Result<Self> {
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
         // SAFETY: no pointers. Protocol 0 receives nothing until the socket is bound.
@@ -102,7 +102,7 @@ impl PacketRing {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The errno of the system call.
     pub(crate) fn bind(&self, index: u32) -> io::Result<()> {
         let address = sockaddr_ll {
             sll_family: u16::try_from(libc::AF_PACKET).unwrap_or_default(),
@@ -119,11 +119,11 @@ impl PacketRing {
         Ok(())
     }
 
-    /// What the socket is bound to.
+    /// The interface that the socket is bound to.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The errno of the system call.
     pub(crate) fn bound(&self) -> io::Result<Bound> {
         // SAFETY: all octets 0 are a valid address.
         let mut address: sockaddr_ll = unsafe { std::mem::zeroed() };
@@ -139,7 +139,7 @@ impl PacketRing {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The errno of the system call.
     pub(crate) fn set_filter(&self, program: &[sock_filter]) -> io::Result<()> {
         let program = libc::sock_fprog {
             len: u16::try_from(program.len()).unwrap_or(u16::MAX),
@@ -155,7 +155,7 @@ impl PacketRing {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The errno of the system call.
     pub(crate) fn remove_filter(&self) -> io::Result<()> {
         let socket = self.socket.as_raw_fd();
         // SAFETY: the value is not looked at.
@@ -166,7 +166,7 @@ impl PacketRing {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The errno of the system call.
     pub(crate) fn ignore_outgoing(&self) -> io::Result<()> {
         set(&self.socket, libc::PACKET_IGNORE_OUTGOING, &1_i32)
     }
@@ -175,7 +175,7 @@ impl PacketRing {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The errno of the system call.
     pub(crate) fn be_promiscuous(&self, index: u32) -> io::Result<()> {
         let request = libc::packet_mreq {
             mr_ifindex: c_int::try_from(index).unwrap_or(c_int::MAX),
@@ -192,8 +192,8 @@ impl PacketRing {
     ///
     /// # Errors
     ///
-    /// What the system says.
-    pub(crate) fn found_group(&self, outgoing: Outgoing) -> io::Result<Group> {
+    /// The errno of the system call.
+    pub(crate) fn create_group(&self, outgoing: Outgoing) -> io::Result<Group> {
         let flags = match outgoing {
             Outgoing::Taken => 0,
             Outgoing::Ignored => libc::PACKET_FANOUT_FLAG_IGNORE_OUTGOING,
@@ -213,7 +213,7 @@ impl PacketRing {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The errno of the system call.
     pub(crate) fn join_group(&self, group: Group) -> io::Result<()> {
         set(&self.socket, libc::PACKET_FANOUT, &group.request)
     }
@@ -222,18 +222,18 @@ impl PacketRing {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The errno of the system call.
     pub(crate) fn counts(&self) -> io::Result<RingCounts> {
         let counts: [u32; 3] = get(&self.socket, libc::SOL_PACKET, libc::PACKET_STATISTICS)?;
         let [packets, drops, freezes] = counts;
         Ok(RingCounts { packets, drops, freezes })
     }
 
-    /// What happened to the socket since the last time: `ENETDOWN` when its interface went down.
+    /// The pending error of the socket: `ENETDOWN` when its interface went down.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The errno of the system call.
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
         let code: c_int = get(&self.socket, libc::SOL_SOCKET, libc::SO_ERROR)?;
         Ok((code != 0).then(|| io::Error::from_raw_os_error(code)))

@@ -1,8 +1,8 @@
-//! The two rings of an `AF_XDP` socket that receives: in the fill ring the kernel finds frames to
-//! write to, in the receive ring it says which it has written.
+//! The two rings of an `AF_XDP` socket that receives. The fill ring passes empty buffers to the
+//! kernel. The receive ring passes filled buffers back.
 //!
-//! Both are arrays in shared memory with a counter of what was put in and one of what was taken
-//! out. Counters run through all of 32 bits, and wrap.
+//! Both are arrays in shared memory with two counters: of the entries that the producer has put in,
+//! and of those that the consumer has taken out. The counters have 32 bits and wrap.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -10,16 +10,16 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::mapping::Mapping;
 
-/// A filled buffer, as the receive ring says it (`struct xdp_desc`).
+/// A filled buffer: an entry of the receive ring (`struct xdp_desc`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Descriptor {
-    /// Of the first octet, from the start of the memory of frames.
+    /// Offset of the first octet in the memory of frames.
     pub(super) address: u64,
     pub(super) length: u32,
     pub(super) options: u32,
 }
 
-/// Where things are in the memory of a ring, in octets.
+/// Offsets of the parts of a ring in its memory, in octets.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     producer: usize,
@@ -42,14 +42,14 @@ impl TryFrom<libc::xdp_ring_offset> for Layout {
     }
 }
 
-/// What both rings are.
+/// The memory of a ring of either kind.
 #[derive(Debug)]
 struct Ring {
     memory: Mapping,
     layout: Layout,
     /// Entries; a power of two.
     size: u32,
-    /// Words of 64 bits of an entry.
+    /// Length of an entry, in words of 64 bits.
     entry_words: usize,
 }
 
@@ -75,7 +75,7 @@ impl Ring {
         self.memory.half_word(self.layout.consumer)
     }
 
-    /// The words of the entry that is at this count.
+    /// The words of the entry with this count.
     #[inline]
     fn entry(&self, count: u32) -> &[AtomicU64] {
         let index = (count & (self.size - 1)) as usize;
@@ -88,7 +88,7 @@ impl Ring {
 #[derive(Debug)]
 pub(super) struct ReceiveRing {
     ring: Ring,
-    /// Count of the next to take.
+    /// Count of the next entry to take.
     next: u32,
 }
 
@@ -98,7 +98,7 @@ impl ReceiveRing {
         Ok(Self { ring, next: 0 })
     }
 
-    /// How many there are.
+    /// Number of filled buffers.
     #[inline]
     pub(super) fn available(&self) -> u32 {
         // Acquires what the kernel wrote to the buffers and entries.
@@ -106,7 +106,8 @@ impl ReceiveRing {
         produced.wrapping_sub(self.next).min(self.ring.size)
     }
 
-    /// Takes the next, of those available. The kernel may use its entry again after `release`.
+    /// Takes the next filled buffer, which must be available. The kernel may use its entry again after
+    /// `release`.
     #[inline]
     pub(super) fn take(&mut self) -> Descriptor {
         let entry = self.ring.entry(self.next);
@@ -117,13 +118,13 @@ impl ReceiveRing {
         Descriptor { address, length, options: u32::from_ne_bytes([e, f, g, h]) }
     }
 
-    /// The address in the entry `offset` after the next one. It may be an old address.
+    /// The address in the entry `distance` entries after the next one. The entry may be stale.
     #[inline]
     pub(super) fn address_ahead(&self, distance: u32) -> u64 {
         self.ring.entry(self.next.wrapping_add(distance))[0].load(Ordering::Relaxed)
     }
 
-    /// Gives back the entries of what was taken.
+    /// Gives the entries of the taken buffers back to the kernel.
     #[inline]
     pub(super) fn release(&self) {
         self.ring.consumer().store(self.next, Ordering::Release);
@@ -134,7 +135,7 @@ impl ReceiveRing {
 #[derive(Debug)]
 pub(super) struct FillRing {
     ring: Ring,
-    /// Count of the next to put.
+    /// Count of the next entry to put.
     next: u32,
 }
 
@@ -162,7 +163,7 @@ impl FillRing {
         self.ring.producer().store(self.next, Ordering::Release);
     }
 
-    /// Whether the kernel wants to be told that there are empty buffers.
+    /// Whether the kernel asks for a wake-up call.
     #[inline]
     pub(super) fn needs_wakeup(&self) -> bool {
         let flags = self.ring.memory.half_word(self.ring.layout.flags).load(Ordering::Relaxed);

@@ -36,7 +36,7 @@ pub(crate) fn set_real_time(real_time: bool) -> io::Result<()> {
 /// # Errors
 ///
 /// The errno of `sigaction`.
-pub(crate) fn end_endless_real_time() -> io::Result<SigId> {
+pub(crate) fn limit_real_time() -> io::Result<SigId> {
     let make_ordinary = || drop(set_real_time(false));
     // SAFETY: a signal handler may make this system call, and does nothing else: an error of it is
     // a number, that nothing is allocated for.

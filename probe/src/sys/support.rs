@@ -1,25 +1,51 @@
-//! Whether this process can have what captures are made of. Each is tried, and undone at once;
-//! none of it touches an interface.
+//! Whether this process can have the sockets and maps that capture needs. Each is tried with the
+//! system calls that capture makes, and undone at once. No interface is touched.
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 
-/// Tries a packet socket that receives nothing.
+use super::packet_ring::{PacketRing, RingSize};
+use super::xsk::{Xsk, XskBinding, XskSizes, XskStep};
+
+/// Tries a packet socket with a small ring that receives nothing.
 ///
 /// # Errors
 ///
-/// `EAFNOSUPPORT` where the kernel has none, `EPERM` without the right.
+/// `EAFNOSUPPORT` where the kernel has none, `EPERM` without the right, any error where a filter of
+/// system calls refuses one of them.
 pub(crate) fn try_packet_socket() -> io::Result<()> {
-    try_socket(libc::AF_PACKET)
+    let size = RingSize { block_octets: PAGE, blocks: 1, block_timeout_ms: 1 };
+    let ring = PacketRing::open(size)?;
+    ring.counts()?;
+    no_interface(ring.bind(NO_INTERFACE))
 }
 
-/// Tries an AF_XDP socket that is bound to nothing.
+/// Tries an AF_XDP socket with a small memory that is bound to nothing.
 ///
 /// # Errors
 ///
 /// As for a packet socket.
 pub(crate) fn try_xdp_socket() -> io::Result<()> {
-    try_socket(libc::AF_XDP)
+    let sizes = XskSizes { ring: 2, frames: 2, chunk: 2048 };
+    let xsk = match Xsk::new(&sizes) {
+        Ok(xsk) => xsk,
+        // The memory that may be locked is another question.
+        Err((XskStep::Memory, problem)) if problem.raw_os_error() == Some(libc::ENOBUFS) => {
+            return Ok(());
+        }
+        Err((_, problem)) => return Err(problem),
+    };
+    xsk.is_zero_copy()?;
+    let (copies, segments) = (false, false);
+    no_interface(xsk.bind(&XskBinding { ifindex: NO_INTERFACE, queue: 0, copies, segments }))
+}
+
+/// The outcome of binding a socket to an interface that does not exist.
+fn no_interface(bound: io::Result<()>) -> io::Result<()> {
+    match bound {
+        Err(problem) if problem.raw_os_error() == Some(libc::ENODEV) => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// Tries a BPF map of one element.
@@ -37,11 +63,6 @@ pub(crate) fn try_bpf_map() -> io::Result<()> {
     close(libc::c_int::try_from(map).unwrap_or(-1))
 }
 
-fn try_socket(family: libc::c_int) -> io::Result<()> {
-    // SAFETY: no memory is involved.
-    close(unsafe { libc::socket(family, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) })
-}
-
 /// Closes what a call opened, if it did.
 fn close(descriptor: libc::c_int) -> io::Result<()> {
     if descriptor < 0 {
@@ -51,6 +72,12 @@ fn close(descriptor: libc::c_int) -> io::Result<()> {
     drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
     Ok(())
 }
+
+/// The smallest block of a ring.
+const PAGE: u32 = 4096;
+
+/// The kernel gives numbers from 1 on, one after the other.
+const NO_INTERFACE: u32 = i32::MAX.unsigned_abs();
 
 /// `BPF_MAP_CREATE`.
 const MAP_CREATE: libc::c_int = 0;

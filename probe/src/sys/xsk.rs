@@ -15,7 +15,7 @@ use super::ring::{FillRing, Layout, ReceiveRing};
 /// Buffers after which the fill ring is filled up again.
 const BATCH: u32 = 64;
 
-/// Buffers between the one that is lent and the one that is fetched into the cache.
+/// Distance, in buffers, from the one that is lent to the one that is prefetched.
 const AHEAD: u32 = 8;
 
 /// The kernel asks for this ring too. Nothing is sent, so it stays empty.
@@ -48,7 +48,7 @@ impl XskSizes {
     }
 }
 
-/// What a socket is bound to.
+/// The queue that a socket is bound to, and how.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct XskBinding {
     pub(crate) ifindex: u32,
@@ -59,7 +59,7 @@ pub(crate) struct XskBinding {
     pub(crate) segments: bool,
 }
 
-/// What opening a socket failed at.
+/// The step at which opening a socket failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum XskStep {
     /// Making the socket.
@@ -81,8 +81,8 @@ pub(crate) struct Xsk {
     socket: OwnedFd,
     memory: Mapping,
     chunk: u64,
-    /// Descriptors that made no sense: none, if the kernel is sound.
-    strange: u64,
+    /// Descriptors that point outside of the memory: none, if the kernel is sound.
+    invalid_descriptors: u64,
 }
 
 /// A buffer lent for the length of a call.
@@ -103,7 +103,7 @@ impl Xsk {
         let (receive, fill) = rings;
         let chunk = u64::from(sizes.chunk);
         let empty = (0..u64::from(sizes.frames)).map(|index| index * chunk).collect();
-        let mut xsk = Self { receive, fill, empty, socket, memory, chunk, strange: 0 };
+        let mut xsk = Self { receive, fill, empty, socket, memory, chunk, invalid_descriptors: 0 };
         xsk.refill();
         Ok(xsk)
     }
@@ -137,7 +137,7 @@ impl Xsk {
         Ok(options.flags & libc::XDP_OPTIONS_ZEROCOPY != 0)
     }
 
-    /// What the kernel counted.
+    /// The counters of the kernel.
     pub(crate) fn statistics(&self) -> io::Result<libc::xdp_statistics> {
         self.get(libc::XDP_STATISTICS)
     }
@@ -146,9 +146,9 @@ impl Xsk {
         option::get(self.socket.as_fd(), SocketOption { level: libc::SOL_XDP, name })
     }
 
-    /// Descriptors of the kernel that were left alone because they made no sense.
-    pub(crate) fn strange(&self) -> u64 {
-        self.strange
+    /// Descriptors that point outside of the memory. Their frames are lost.
+    pub(crate) fn invalid_descriptors(&self) -> u64 {
+        self.invalid_descriptors
     }
 
     /// How many buffers can be received.
@@ -184,13 +184,13 @@ impl Xsk {
         let (Ok(offset), Ok(length)) =
             (usize::try_from(descriptor.address), usize::try_from(descriptor.length))
         else {
-            self.strange += 1;
+            self.invalid_descriptors += 1;
             return;
         };
         // SAFETY: the kernel gave this buffer back through the receive ring. Its chunk is in none
         // of the other places, and is put into the list of empty ones only after the call.
         let Some(data) = (unsafe { self.memory.octets(offset, length) }) else {
-            self.strange += 1;
+            self.invalid_descriptors += 1;
             return;
         };
         take(Buffer { data, continues: descriptor.options & libc::XDP_PKT_CONTD != 0 });

@@ -53,7 +53,7 @@ type Field = Range<usize>;
 
 const _: () = assert!(size_of::<libc::tpacket3_hdr>() == packet::HEADER.end);
 
-/// How far a block was read.
+/// The position in a block up to which it was read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cursor {
     /// Packets that are left.
@@ -76,7 +76,7 @@ pub(super) struct RingPacket<'a> {
     pub(super) offload: Option<Offload>,
 }
 
-/// So many packets that cannot be read.
+/// A number of packets that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unreadable(pub(super) u32);
 

@@ -19,7 +19,7 @@ use flow::{Frame, LinkType, ObservationPoint, each_segment};
 use log::{info, warn};
 
 use super::layer::Layer;
-use super::offloads::{Place, warn_of_falsifiers};
+use super::offloads::{Place, warn_of_harmful_offloads};
 use super::{CaptureError, PacketSource, Polled};
 use crate::sys::packet_ring::{Outgoing, PacketRing, RingSize};
 use block::{Cursor, Unreadable};
@@ -116,7 +116,7 @@ impl PacketSocket {
             sockets[0].ring.bound().map_err(|problem| fail("look at", problem))?.hardware;
         let direction = settings.direction.on(hardware);
         if settings.sockets > 1 {
-            match sockets[0].ring.found_group(direction.outgoing()) {
+            match sockets[0].ring.create_group(direction.outgoing()) {
                 Ok(group) => {
                     for _ in 1..settings.sockets {
                         let socket = Self::open(settings)?;
@@ -141,7 +141,7 @@ impl PacketSocket {
                 .begin(direction, alone)
                 .map_err(|problem| fail("let through the packets of", problem))?;
         }
-        warn_of_falsifiers(&settings.name, Place::Stack);
+        warn_of_harmful_offloads(&settings.name, Place::Stack);
         Ok(sockets)
     }
 

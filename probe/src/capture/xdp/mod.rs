@@ -28,7 +28,7 @@ use self::plan::{Attempt, XdpSettings};
 use super::CaptureError;
 use super::afxdp::{XdpQueue, XdpSocket, retry_while_busy};
 use super::kernel::KernelVersion;
-use super::offloads::{Place, warn_of_falsifiers};
+use super::offloads::{Place, warn_of_harmful_offloads};
 use crate::sys::mapping::Mapping;
 use crate::sys::promiscuous::{Promiscuous, PromiscuousSocket};
 use crate::sys::xsk::XskBinding;
@@ -133,7 +133,7 @@ impl XdpOpener {
             queues: settings.queues,
         };
         let place = if attempt.in_driver { Place::Driver } else { Place::Generic };
-        warn_of_falsifiers(&settings.name, place);
+        warn_of_harmful_offloads(&settings.name, place);
         let mut capture = XdpCapture {
             link: Some(link),
             _ebpf: ebpf,

@@ -106,7 +106,7 @@ fn sums(capture: &XdpCapture, sockets: &[XdpSocket]) -> (QueueCounters, XskCount
         counts.too_long += one.too_long;
         counts.rx_dropped += one.rx_dropped;
         counts.rx_ring_full += one.rx_ring_full;
-        counts.strange += one.strange;
+        counts.invalid_descriptors += one.invalid_descriptors;
     }
     (program, counts)
 }
@@ -282,7 +282,7 @@ fn what_cannot_be_had_is_said_in_a_sentence() {
             error(XdpSettings { queues: 2, ..settings(1, 1500) }),
             format!(
                 "receiving from queue 1 of {NEAR}: binding the socket: invalid argument; \
-                 is there a queue of this number?"
+                 there may be no queue of this number"
             )
         );
         assert!(!has_program(&pair));

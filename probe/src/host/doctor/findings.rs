@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, Memory};
 use crate::capture::layer::Layer;
-use crate::capture::offloads::{Falsifier, Place, falsifiers};
+use crate::capture::offloads::{HarmfulOffload, Place, harmful_offloads};
 use crate::capture::xdp::plan::{KERNEL_MIN, KERNEL_MIN_FRAGS, ONE_BUFFER_MTU_MAX};
 use crate::host::method::Method;
 use crate::host::rights;
@@ -170,7 +170,7 @@ fn program(facts: &Facts, method: &Method) -> Option<Finding> {
         attached.program, attached.mode
     );
     let remedy = format!(
-        "`bpftool net` says whose it is; ip link set {} xdp off, if no program uses it",
+        "`bpftool net` says who loaded it; ip link set {} xdp off, if no program uses it",
         facts.interface.name
     );
     let finding = Finding::new("XDP", text);
@@ -196,7 +196,7 @@ fn driver(facts: &Facts) -> Finding {
 
 fn queues(facts: &Facts) -> Finding {
     let now = facts.interface.rx_queues;
-    let most = facts.queues.map_or(now, |queues| queues.most.max(now));
+    let most = facts.queues.map_or(now, |queues| queues.max.max(now));
     let of = if most > now { format!(" of {most}") } else { String::new() };
     let plural = if most == 1 { "queue" } else { "queues" };
     Finding::new("queues", format!("{now}{of} receive {plural} in use, all are read"))
@@ -219,17 +219,17 @@ fn hash(facts: &Facts) -> Option<Finding> {
 
 fn ring(facts: &Facts) -> Option<Finding> {
     let ring = facts.rx_ring?;
-    let (now, most) = (units::grouped(ring.now.into()), units::grouped(ring.most.into()));
-    if ring.now >= ring.most || ring.now >= RING_GOOD {
+    let (now, most) = (units::grouped(ring.current.into()), units::grouped(ring.max.into()));
+    if ring.current >= ring.max || ring.current >= RING_GOOD {
         return Some(Finding::new("card's ring", format!("{now} frames")));
     }
-    let remedy = format!("ethtool -G {} rx {}", facts.interface.name, ring.most);
+    let remedy = format!("ethtool -G {} rx {}", facts.interface.name, ring.max);
     let text = format!("{now} frames of {most}: bursts may find no room");
     Some(Finding::new("card's ring", text).warn(&remedy))
 }
 
 fn lro(facts: &Facts, method: &Method) -> Option<Finding> {
-    offload(facts, method, Falsifier::Lro, facts.offloads?.lro, "on")
+    offload(facts, method, HarmfulOffload::Lro, facts.offloads?.lro, "on")
 }
 
 fn gro(facts: &Facts, method: &Method) -> Option<Finding> {
@@ -237,24 +237,24 @@ fn gro(facts: &Facts, method: &Method) -> Option<Finding> {
         Place::Driver | Place::Generic => "on: XDP takes frames before it",
         Place::Stack => "on: what it puts together is taken apart again",
     };
-    offload(facts, method, Falsifier::Gro, facts.offloads?.gro, harmless)
+    offload(facts, method, HarmfulOffload::Gro, facts.offloads?.gro, harmless)
 }
 
 fn rxvlan(facts: &Facts, method: &Method) -> Option<Finding> {
     let harmless = "on: tags are put back";
-    offload(facts, method, Falsifier::Rxvlan, facts.offloads?.rxvlan, harmless)
+    offload(facts, method, HarmfulOffload::Rxvlan, facts.offloads?.rxvlan, harmless)
 }
 
 /// What an offload does to a capture by that method.
 fn offload(
     facts: &Facts,
     method: &Method,
-    which: Falsifier,
+    which: HarmfulOffload,
     is_on: bool,
     harmless: &str,
 ) -> Option<Finding> {
     let finding = |text: String| Finding::new(which.name(), text);
-    Some(if falsifiers(facts.offloads?, facts.place(method)).contains(&which) {
+    Some(if harmful_offloads(facts.offloads?, facts.place(method)).contains(&which) {
         finding(format!("on: {}", which.problem())).warn(&which.remedy(&facts.interface.name))
     } else if is_on {
         finding(harmless.to_owned())

@@ -27,8 +27,8 @@ fn sound() -> Facts {
         interface,
         xdp: Some(XdpFeatures { redirects: true, zero_copy: true, segments: false }),
         offloads: Some(Offloads { lro: false, gro: true, rxvlan: false }),
-        queues: Some(Setting { now: 4, most: 63 }),
-        rx_ring: Some(Setting { now: 2048, most: 4096 }),
+        queues: Some(Setting { current: 4, max: 63 }),
+        rx_ring: Some(Setting { current: 2048, max: 4096 }),
         spreads_udp_by_ports: Some(false),
     }
 }
@@ -111,7 +111,7 @@ fn what_falsifies_counts_comes_with_the_command_that_mends_it() {
     check(offloads(|on| on.rxvlan = true), "rxvlan", Level::Warn, "ethtool -K eth1 rxvlan off");
     let generic = |facts: &mut Facts| facts.xdp = Some(XdpFeatures::default());
     check(generic, "GRO", Level::Warn, "ethtool -K eth1 gro off");
-    let ring = |facts: &mut Facts| facts.rx_ring = Some(Setting { now: 512, most: 4096 });
+    let ring = |facts: &mut Facts| facts.rx_ring = Some(Setting { current: 512, max: 4096 });
     check(ring, "card's ring", Level::Warn, "ethtool -G eth1 rx 4096");
     let spreading = |facts: &mut Facts| facts.spreads_udp_by_ports = Some(true);
     check(spreading, "spreading", Level::Note, "ethtool -N eth1 rx-flow-hash udp4 sd");
