@@ -275,8 +275,8 @@ impl XdpQueue {
             Some(libc::EBUSY) => {
                 let Self { interface, binding, .. } = self;
                 return CaptureError::Busy(format!(
-                    "receiving from queue {} of {interface}: another AF_XDP socket is bound to it, maybe of \
-                     another flowprobe; end that first",
+                    "receiving from queue {} of {interface}: another AF_XDP socket is bound to it, \
+                     maybe of another flowprobe; end that first",
                     binding.queue
                 ));
             }

@@ -72,8 +72,8 @@ impl SourceCounts {
 
 impl LiveSource {
     /// How long the ring can be left alone while frames come in bursts: until 10 Gbit/s of the
-    /// shortest frames would have filled half of it. A thread that naps needs no wake-up, which costs
-    /// the processor that takes the frames from the card. None: `poll` is better.
+    /// shortest frames would have filled half of it. A thread that naps needs no wake-up,
+    /// which costs time of the processor that serves the card. None: `poll` is better.
     pub(crate) fn nap(&self) -> Option<Duration> {
         let (ring, longest) = match self {
             Self::Xdp(socket) => (socket.ring(), XDP_NAP_MAX),

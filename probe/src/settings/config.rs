@@ -265,7 +265,7 @@ fn workers(args: &Arguments) -> Result<Option<usize>, String> {
     let Some(workers) = args.workers.map(NonZeroU32::get) else { return Ok(None) };
     if args.max_flows.get() < workers {
         return Err(format!(
-            "--max-flows {}: each of the {workers} workers needs at least one",
+            "--max-flows {}: --workers {workers} needs at least one flow for each",
             args.max_flows
         ));
     }

@@ -25,8 +25,8 @@ unsafe impl Plain for Membership {}
 pub(crate) struct PromiscuousSocket(Arc<OwnedFd>);
 
 /// An interface is in promiscuous mode while this lives: it takes all frames on its wire, and not
-/// only those for its host. The kernel counts who asks for it, so that others are not disturbed, and
-/// forgets a process that dies.
+/// only those for its host. The kernel counts requests, so that others are not disturbed, and drops
+/// those of a process that dies.
 #[derive(Debug)]
 pub(crate) struct Promiscuous {
     socket: PromiscuousSocket,

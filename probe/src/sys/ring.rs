@@ -106,8 +106,8 @@ impl ReceiveRing {
         produced.wrapping_sub(self.next).min(self.ring.size)
     }
 
-    /// Takes the next filled buffer, which must be available. The kernel may use its entry again after
-    /// `release`.
+    /// Takes the next filled buffer, which must be available. The kernel may use its entry again
+    /// after `release`.
     #[inline]
     pub(super) fn take(&mut self) -> Descriptor {
         let entry = self.ring.entry(self.next);

@@ -59,7 +59,7 @@ pub(crate) struct XdpCounts {
     pub(crate) others: QueueCounters,
 }
 
-/// Opens interfaces. They share a loader, which reads the types of the whole kernel when it is made,
+/// Opens interfaces. They share a loader, which reads the types of the whole kernel at first,
 /// and the socket that asks for promiscuous mode.
 pub(crate) struct XdpOpener {
     loader: Option<EbpfLoader<'static>>,
