@@ -18,6 +18,7 @@ mod sink;
 pub mod spool;
 mod transport;
 mod unit;
+mod webhook;
 
 pub use elastic::index_template;
 pub use error::{ExportError, sentence};
@@ -25,3 +26,4 @@ pub use exporter::{Delivery, ExportCounts, Exporter, Interface, MeterReport};
 pub use output::{Context, Destination, OUTPUTS, Output, Setting, forms, help};
 pub use transport::Patience;
 pub use unit::number_with_unit;
+pub use webhook::Webhook;

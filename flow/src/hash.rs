@@ -27,7 +27,7 @@ impl HashSeed {
 
     /// Hashes six words.
     #[inline]
-    pub(crate) fn hash(&self, words: [u64; 6]) -> u64 {
+    pub fn hash(&self, words: [u64; 6]) -> u64 {
         let secret = &self.0;
         let source = fold(words[0] ^ secret[0], words[1] ^ secret[1]);
         let destination = fold(words[2] ^ secret[2], words[3] ^ secret[3]);

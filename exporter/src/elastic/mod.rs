@@ -18,5 +18,6 @@ mod sink;
 mod template;
 
 pub(crate) use client::{ClientSettings, Credentials};
+pub(crate) use connector::connector;
 pub(crate) use sink::{ElasticSettings, ElasticSink};
 pub use template::index_template;

@@ -1,5 +1,6 @@
 //! From packets to outputs: the two loops that feed workers, the queues, the stages, the outputs.
 
+pub(crate) mod alerts;
 pub(crate) mod live;
 pub(crate) mod output;
 pub(crate) mod queue;

@@ -17,12 +17,16 @@ use crate::pipeline::worker::wall_clock;
 pub(crate) struct Output<'a> {
     pub(crate) name: String,
     pub(crate) exporter: &'a mut dyn Exporter,
+    /// Not only alerts.
+    pub(crate) takes_records: bool,
 }
 
 /// What became of an output.
 #[derive(Debug)]
 pub(crate) struct OutputEnd {
     pub(crate) name: String,
+    /// Not only alerts.
+    pub(crate) takes_records: bool,
     pub(crate) counts: ExportCounts,
     /// Records for which the queues on the way had no room.
     pub(crate) dropped: RecordTally,
@@ -32,8 +36,13 @@ pub(crate) struct OutputEnd {
 impl OutputEnd {
     /// The end of an output that was not given anything.
     pub(crate) fn of_nothing(output: Output<'_>) -> Self {
-        let counts = output.exporter.counts();
-        Self { name: output.name, counts, dropped: RecordTally::default(), error: None }
+        Self {
+            name: output.name,
+            takes_records: output.takes_records,
+            counts: output.exporter.counts(),
+            dropped: RecordTally::default(),
+            error: None,
+        }
     }
 }
 
@@ -88,7 +97,9 @@ impl OutputLoop<'_, '_> {
                     let last = batch.records.last().map_or(exported, |record| record.exported);
                     exported = exported.max(last);
                     let result = if failure.is_some() {
-                        batch.records.iter().for_each(|record| lost.count(record));
+                        if self.output.takes_records {
+                            batch.records.iter().for_each(|record| lost.count(record));
+                        }
                         lost_events += batch.events.len() as u64;
                         Ok(())
                     } else {
@@ -102,7 +113,9 @@ impl OutputLoop<'_, '_> {
                     self.output.exporter.observe(&MeterReport { dropped, ..report });
                     Ok(())
                 }
-                Ok(Delivery::BlockEnd) | Err(RecvTimeoutError::Timeout) => Ok(()),
+                Ok(Delivery::BlockEnd | Delivery::Settled(..)) | Err(RecvTimeoutError::Timeout) => {
+                    Ok(())
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             let result =
@@ -127,8 +140,17 @@ impl OutputLoop<'_, '_> {
         counts.failed += lost;
         counts.events_failed += lost_events + self.merge.dropped.events();
         self.publish(counts, failure.as_ref());
-        let dropped = self.merge.dropped.tally();
-        OutputEnd { name: self.output.name, counts, dropped, error: failure }
+        let dropped = match self.output.takes_records {
+            true => self.merge.dropped.tally(),
+            false => RecordTally::default(),
+        };
+        OutputEnd {
+            name: self.output.name,
+            takes_records: self.output.takes_records,
+            counts,
+            dropped,
+            error: failure,
+        }
     }
 
     fn tick_if_due(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
 use exporter::{MeterReport, ending};
-use flow::{Conversation, FlowTable, Observer};
+use flow::{Conversation, FlowTable, Observer, RecordTally};
 use log::{error, warn};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -97,8 +97,8 @@ impl Session<'_> {
     pub(crate) fn run(self, watch: &mut dyn Watch) -> Totals {
         let (workers, is_real_time) = (self.sockets.len(), self.is_real_time);
         let flows_max = self.config.table.flows_max as usize;
-        let (outputs, has_stages) = (self.outputs.len(), !self.stages.list.is_empty());
-        let queues = QueueSet::live(workers, outputs, has_stages, flows_max);
+        let (outputs, needs) = (self.outputs.len(), self.stages.needs());
+        let queues = QueueSet::live(workers, outputs, needs, flows_max);
         let shared = Shared {
             snapshots: (0..workers).map(|_| Mutex::default()).collect(),
             exports: self.outputs.iter().map(|_| Mutex::default()).collect(),
@@ -107,7 +107,11 @@ impl Session<'_> {
         };
         let mut supervisor = Supervisor {
             shared: &shared,
-            names: self.outputs.iter().map(|output| output.name.clone()).collect(),
+            names: self
+                .outputs
+                .iter()
+                .map(|output| (output.name.clone(), output.takes_records))
+                .collect(),
             reports: queues.sender(),
             dropped: queues.outputs.iter().map(|merge| merge.dropped.clone()).collect(),
             ports: self.ports,
@@ -214,7 +218,8 @@ impl<'a> WorkerStarter<'a> {
 /// The main thread's part.
 struct Supervisor<'a> {
     shared: &'a Shared,
-    names: Vec<String>,
+    /// Of outputs, and whether they take records.
+    names: Vec<(String, bool)>,
     /// Where reports go; none once the workers have ended.
     reports: Option<QueueSender>,
     /// What the queues on the way to each output did not take.
@@ -308,6 +313,7 @@ impl Supervisor<'_> {
             places: self.places.map(Places::report),
             outputs,
             tags: self.stages.tags(),
+            detected: self.stages.detected(),
             elapsed: self.begin.elapsed(),
             ..Totals::default()
         }
@@ -315,10 +321,11 @@ impl Supervisor<'_> {
 
     fn outputs_so_far(&self) -> Vec<OutputEnd> {
         let parts = self.names.iter().zip(&self.shared.exports).zip(&self.dropped);
-        let so_far = parts.map(|((name, published), dropped)| {
+        let so_far = parts.map(|(((name, takes_records), published), dropped)| {
             let Published { counts, error } =
                 published.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            OutputEnd { name: name.clone(), counts, dropped: dropped.tally(), error }
+            let dropped = if *takes_records { dropped.tally() } else { RecordTally::default() };
+            OutputEnd { name: name.clone(), takes_records: *takes_records, counts, dropped, error }
         });
         so_far.collect()
     }
@@ -327,7 +334,8 @@ impl Supervisor<'_> {
     fn totals_when_stuck(&self) -> Totals {
         let mut totals = self.totals(self.outputs_so_far());
         let records = totals.ended.records();
-        for OutputEnd { counts, dropped, .. } in &mut totals.outputs {
+        let outputs = totals.outputs.iter_mut().filter(|output| output.takes_records);
+        for OutputEnd { counts, dropped, .. } in outputs {
             let accounted = counts.sent + counts.not_exportable + counts.failed + *dropped;
             *dropped += records - accounted;
         }

@@ -26,7 +26,8 @@ pub(crate) struct SoFar {
     /// By worker: what has ended, and the flows in the table.
     workers: Vec<Mutex<(Ended, u32)>>,
     /// By output.
-    names: Vec<String>,
+    /// Of outputs, and whether they take records.
+    names: Vec<(String, bool)>,
     stages: StageCounts,
     pub(crate) exports: Vec<Mutex<Published>>,
 }
@@ -37,7 +38,10 @@ impl SoFar {
             begin: Instant::now(),
             reader: Mutex::default(),
             workers: (0..workers).map(|_| Mutex::default()).collect(),
-            names: outputs.iter().map(|output| output.name.clone()).collect(),
+            names: outputs
+                .iter()
+                .map(|output| (output.name.clone(), output.takes_records))
+                .collect(),
             stages,
             exports: outputs.iter().map(|_| Mutex::default()).collect(),
         }
@@ -83,12 +87,20 @@ impl SoFar {
             totals.ended += ended;
             totals.flows += flows;
         }
-        let outputs = self.names.iter().zip(&self.exports).map(|(name, published)| {
+        let outputs = self.names.iter().zip(&self.exports);
+        let outputs = outputs.map(|((name, takes_records), published)| {
             let Published { counts, error } = get(published);
-            OutputEnd { name: name.clone(), counts, dropped: RecordTally::default(), error }
+            OutputEnd {
+                name: name.clone(),
+                takes_records: *takes_records,
+                counts,
+                dropped: RecordTally::default(),
+                error,
+            }
         });
         totals.outputs = outputs.collect();
         totals.tags = self.stages.tags();
+        totals.detected = self.stages.detected();
         totals
     }
 }

@@ -9,6 +9,7 @@ use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
 use flow::{Batch, Conversation, FlowKey, FlowRecord, RecordTally, Tags, Timestamp};
 use terminal_size::terminal_size;
 
+use crate::report::incidents::IncidentList;
 use crate::report::table::{Flow, Table};
 use crate::settings::args::Order;
 use crate::settings::config::TopSettings;
@@ -25,7 +26,10 @@ pub(crate) struct TopFlows {
     settings: TopSettings,
     flows: HashMap<FlowKey, Flow>,
     given: RecordTally,
-    /// Events, for which the table has no place.
+    incidents: IncidentList,
+    /// Alerts that were taken.
+    alerts: u64,
+    /// Other events, for which the table has no place.
     events: u64,
     /// Number of forgotten flows. If a forgotten flow comes again, its row lacks the part before.
     forgotten: u64,
@@ -50,7 +54,16 @@ impl Status {
 impl TopFlows {
     pub(crate) fn new(settings: TopSettings) -> Self {
         let given = RecordTally::default();
-        Self { settings, flows: HashMap::new(), given, events: 0, forgotten: 0, status: None }
+        Self {
+            settings,
+            flows: HashMap::new(),
+            given,
+            incidents: IncidentList::default(),
+            alerts: 0,
+            events: 0,
+            forgotten: 0,
+            status: None,
+        }
     }
 
     /// The same, drawn on the terminal each tick, below a status line.
@@ -106,6 +119,11 @@ impl TopFlows {
         order
     }
 
+    /// The incidents, the most severe first.
+    pub(crate) fn incidents(&self) -> String {
+        self.incidents.text()
+    }
+
     /// The table for a terminal of this number of columns.
     pub(crate) fn table(&self, columns: Option<usize>) -> String {
         let flows = self.in_order();
@@ -124,7 +142,9 @@ impl TopFlows {
 impl Exporter for TopFlows {
     fn export(&mut self, batch: &Batch) -> Result<(), ExportError> {
         batch.records.iter().for_each(|record| self.add(record));
-        self.events += batch.events.len() as u64;
+        for event in &batch.events {
+            *(if self.incidents.note(event) { &mut self.alerts } else { &mut self.events }) += 1;
+        }
         Ok(())
     }
 
@@ -144,6 +164,7 @@ impl Exporter for TopFlows {
     fn counts(&self) -> ExportCounts {
         ExportCounts {
             sent: self.given,
+            events_sent: self.alerts,
             events_not_exportable: self.events,
             ..ExportCounts::default()
         }

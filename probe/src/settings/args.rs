@@ -13,6 +13,7 @@ use clap_complete::Shell;
 use exporter::Destination;
 use flow::{BURST_MAX, KeyFields};
 
+use super::detect::DetectArguments;
 use super::file;
 use super::http::HttpArguments;
 use super::known::CommandLine;
@@ -58,6 +59,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the rules of the detectors: thresholds, and what they find
+    Rules,
     /// Print a shell's completions
     Completions {
         /// The shell
@@ -192,6 +195,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) site: SiteArguments,
+
+    #[command(flatten)]
+    pub(crate) detect: DetectArguments,
 
     /// All names of capture files, as they were given one after the other.
     #[arg(skip)]

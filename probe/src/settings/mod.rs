@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod config;
+pub(crate) mod detect;
 mod domain;
 mod file;
 pub(crate) mod http;
