@@ -17,9 +17,8 @@ use crate::host::doctor::{self, Form};
 use crate::host::ports::Ports;
 use crate::host::signals::{self, Run};
 use crate::host::{memory, priority, rights};
-use crate::pipeline::alerts::AlertExporter;
 use crate::pipeline::live::Attached;
-use crate::pipeline::output::Output;
+use crate::pipeline::opened::{Opened, open_outputs, outputs};
 use crate::pipeline::replay::{self, ReplayEnd};
 use crate::pipeline::session::{Session, Watch};
 use crate::pipeline::stages;
@@ -35,7 +34,6 @@ use crate::report::top::{self, Status, TopFlows};
 use crate::report::totals::{Rates, Totals};
 use crate::settings::args::{self, Command, LiveSettings};
 use crate::settings::config::{Config, Source};
-use crate::settings::detect::AlertTarget;
 use crate::sys;
 
 /// Something failed or was interrupted.
@@ -110,63 +108,6 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
         problem.lines().for_each(|problem| error!("{problem}"));
         FAILED.into()
     })
-}
-
-/// Opens the outputs, and those of alerts.
-fn open_outputs(config: &Config) -> Result<Vec<Opened>, String> {
-    let mut opened = Vec::with_capacity(config.outputs.len());
-    let fail = |problem| {
-        error!("{problem}");
-        ExitCode::from(FAILED)
-    };
-    for output in &config.outputs {
-        let context = config.context_of(output);
-        if matches!(config.source, Source::Live(_)) {
-            info!("{}", output.domain_words(context.observation_domain_id));
-        }
-        let exporter = output.open(&context).map_err(|problem| problem.to_string())?;
-        opened.push(Opened { name: output.as_str().to_owned(), exporter, takes_records: true });
-    }
-    for target in &config.alerts {
-        let exporter = match target {
-            AlertTarget::File(file) => file.open(&config.context_of(file)),
-            AlertTarget::Webhook(webhook) => webhook.open(&config.context),
-            AlertTarget::Outputs => continue,
-        };
-        let exporter = exporter.map_err(|problem| problem.to_string())?;
-        let exporter = Box::new(AlertExporter(exporter));
-        opened.push(Opened { name: target.name(), exporter, takes_records: false });
-    }
-    Ok(opened)
-}
-
-/// An output that is open, and its name.
-struct Opened {
-    name: String,
-    exporter: Box<dyn Exporter>,
-    /// Not only alerts.
-    takes_records: bool,
-}
-
-/// All outputs, with the table and the page if there are such.
-fn outputs<'a>(
-    opened: &'a mut [Opened],
-    top: &'a mut Option<TopFlows>,
-    recorder: &'a mut Option<Recorder>,
-) -> Vec<Output<'a>> {
-    let of_records = |name: &str, exporter: &'a mut dyn Exporter| Output {
-        name: name.to_owned(),
-        exporter,
-        takes_records: true,
-    };
-    let table = top.iter_mut().map(|top| of_records(top::NAME, top));
-    let page = recorder.iter_mut().map(|page| of_records(page::NAME, page));
-    let opened = opened.iter_mut().map(|opened| Output {
-        name: opened.name.clone(),
-        exporter: opened.exporter.as_mut(),
-        takes_records: opened.takes_records,
-    });
-    opened.chain(table).chain(page).collect()
 }
 
 /// Files are opened once an input has turned out to be a capture.

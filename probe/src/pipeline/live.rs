@@ -210,7 +210,6 @@ impl<'a> LiveWorker<'a> {
             priority.tick(self.sources.iter().any(Attached::has_little_room));
         }
         self.worker.tick(self.observer.now());
-        self.worker.settle(self.observer.now());
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(TICKS_PER_BATCH) {
             self.worker.records.flush();

@@ -21,6 +21,15 @@ pub(crate) struct Output<'a> {
     pub(crate) takes_records: bool,
 }
 
+/// The name of an output, and whether it takes records.
+pub(crate) type Label = (String, bool);
+
+impl Output<'_> {
+    pub(crate) fn label(&self) -> Label {
+        (self.name.clone(), self.takes_records)
+    }
+}
+
 /// What became of an output.
 #[derive(Debug)]
 pub(crate) struct OutputEnd {
@@ -34,15 +43,20 @@ pub(crate) struct OutputEnd {
 }
 
 impl OutputEnd {
+    /// What is known of an output. One that takes no records can drop none.
+    pub(crate) fn new(
+        (name, takes_records): Label,
+        Published { counts, error }: Published,
+        dropped: RecordTally,
+    ) -> Self {
+        let dropped = if takes_records { dropped } else { RecordTally::default() };
+        Self { name, takes_records, counts, dropped, error }
+    }
+
     /// The end of an output that was not given anything.
     pub(crate) fn of_nothing(output: Output<'_>) -> Self {
-        Self {
-            name: output.name,
-            takes_records: output.takes_records,
-            counts: output.exporter.counts(),
-            dropped: RecordTally::default(),
-            error: None,
-        }
+        let counts = output.exporter.counts();
+        Self::new(output.label(), Published { counts, error: None }, RecordTally::default())
     }
 }
 
@@ -140,17 +154,8 @@ impl OutputLoop<'_, '_> {
         counts.failed += lost;
         counts.events_failed += lost_events + self.merge.dropped.events();
         self.publish(counts, failure.as_ref());
-        let dropped = match self.output.takes_records {
-            true => self.merge.dropped.tally(),
-            false => RecordTally::default(),
-        };
-        OutputEnd {
-            name: self.output.name,
-            takes_records: self.output.takes_records,
-            counts,
-            dropped,
-            error: failure,
-        }
+        let ended = Published { counts, error: failure };
+        OutputEnd::new(self.output.label(), ended, self.merge.dropped.tally())
     }
 
     fn tick_if_due(

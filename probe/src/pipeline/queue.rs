@@ -8,12 +8,13 @@
 //! Otherwise the thread of the stages takes from them, and each output has one queue more.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use exporter::MeterReport;
-use flow::{BATCH_RECORDS, Batch, FlowRecord, NewClock, RecordTally, Timestamp};
+use flow::{BATCH_RECORDS, Batch, FlowRecord, NewClock, Timestamp};
+
+use crate::pipeline::dropped::{Dropped, DroppedOnWay};
 
 /// Batches on a queue before the worker of a replay waits.
 const REPLAY_BATCHES: usize = 64;
@@ -91,19 +92,6 @@ pub(crate) struct QueueSender {
     dropped: Arc<Dropped>,
 }
 
-/// What was dropped because a queue was full.
-#[derive(Debug, Default)]
-struct Dropped {
-    records: AtomicU64,
-    packets: AtomicU64,
-    octets: AtomicU64,
-    events: AtomicU64,
-}
-
-/// What all queues on the way to an output have dropped.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct DroppedOnWay(Vec<Arc<Dropped>>);
-
 /// The receiving end of one queue, or of a queue for each worker. It takes a block of the first
 /// worker, then the same block of the second worker, and so on.
 pub(crate) struct Merge {
@@ -150,35 +138,6 @@ pub(crate) fn clear<T: Copy>(list: &mut Vec<T>) {
         list.fill(first);
     }
     list.clear();
-}
-
-impl Dropped {
-    fn count(&self, batch: &Batch) {
-        let mut tally = RecordTally::default();
-        batch.records.iter().for_each(|record| tally.count(record));
-        self.records.fetch_add(tally.records, Ordering::Relaxed);
-        self.packets.fetch_add(tally.packets, Ordering::Relaxed);
-        self.octets.fetch_add(tally.octets, Ordering::Relaxed);
-        self.events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
-    }
-
-    fn tally(&self) -> RecordTally {
-        RecordTally {
-            records: self.records.load(Ordering::Relaxed),
-            packets: self.packets.load(Ordering::Relaxed),
-            octets: self.octets.load(Ordering::Relaxed),
-        }
-    }
-}
-
-impl DroppedOnWay {
-    pub(crate) fn tally(&self) -> RecordTally {
-        self.0.iter().fold(RecordTally::default(), |sum, queue| sum + queue.tally())
-    }
-
-    pub(crate) fn events(&self) -> u64 {
-        self.0.iter().map(|queue| queue.events.load(Ordering::Relaxed)).sum()
-    }
 }
 
 /// What stages want of the queues.

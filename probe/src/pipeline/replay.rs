@@ -173,7 +173,6 @@ impl<'run> Reader<'run> {
                 observer.observe(frame, &mut worker);
                 if observer.now() >= tick_at {
                     worker.tick(observer.now());
-                    worker.settle(observer.now());
                     tick_at = observer.now().plus_millis(PIPE_SWEEP_MS);
                 }
             });

@@ -7,18 +7,17 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
 use exporter::{MeterReport, ending};
-use flow::{Conversation, FlowTable, Observer, RecordTally};
+use flow::{Conversation, FlowTable, Observer};
 use log::{error, warn};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::host::ports::Ports;
 use crate::host::{priority, rights, signals};
+use crate::pipeline::dropped::DroppedOnWay;
 use crate::pipeline::live::{Attached, LiveWorker, Snapshot, WorkerInput, sum};
-use crate::pipeline::output::{Clock, Output, OutputEnd, OutputLoop, Published, Ticks};
-use crate::pipeline::queue::{
-    Delivery, DroppedOnWay, QueueSender, QueueSet, RecordQueue, WhenFull,
-};
+use crate::pipeline::output::{Clock, Label, Output, OutputEnd, OutputLoop, Published, Ticks};
+use crate::pipeline::queue::{Delivery, QueueSender, QueueSet, RecordQueue, WhenFull};
 use crate::pipeline::stages::{Mode, StageCounts, StageLoop, Stages};
 use crate::pipeline::worker::{Worker, join, spawn};
 use crate::places::Places;
@@ -107,11 +106,7 @@ impl Session<'_> {
         };
         let mut supervisor = Supervisor {
             shared: &shared,
-            names: self
-                .outputs
-                .iter()
-                .map(|output| (output.name.clone(), output.takes_records))
-                .collect(),
+            names: self.outputs.iter().map(Output::label).collect(),
             reports: queues.sender(),
             dropped: queues.outputs.iter().map(|merge| merge.dropped.clone()).collect(),
             ports: self.ports,
@@ -218,8 +213,7 @@ impl<'a> WorkerStarter<'a> {
 /// The main thread's part.
 struct Supervisor<'a> {
     shared: &'a Shared,
-    /// Of outputs, and whether they take records.
-    names: Vec<(String, bool)>,
+    names: Vec<Label>,
     /// Where reports go; none once the workers have ended.
     reports: Option<QueueSender>,
     /// What the queues on the way to each output did not take.
@@ -321,11 +315,9 @@ impl Supervisor<'_> {
 
     fn outputs_so_far(&self) -> Vec<OutputEnd> {
         let parts = self.names.iter().zip(&self.shared.exports).zip(&self.dropped);
-        let so_far = parts.map(|(((name, takes_records), published), dropped)| {
-            let Published { counts, error } =
-                published.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let dropped = if *takes_records { dropped.tally() } else { RecordTally::default() };
-            OutputEnd { name: name.clone(), takes_records: *takes_records, counts, dropped, error }
+        let so_far = parts.map(|((label, published), dropped)| {
+            let published = published.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            OutputEnd::new(label.clone(), published, dropped.tally())
         });
         so_far.collect()
     }

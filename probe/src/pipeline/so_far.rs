@@ -11,7 +11,7 @@ use flow::{MeterCounts, RecordTally};
 
 use crate::capture::file::InputReport;
 use crate::host::signals;
-use crate::pipeline::output::{Output, OutputEnd, Published};
+use crate::pipeline::output::{Label, Output, OutputEnd, Published};
 use crate::pipeline::stages::StageCounts;
 use crate::pipeline::worker::{Ended, Worker};
 use crate::report::totals::Totals;
@@ -26,8 +26,7 @@ pub(crate) struct SoFar {
     /// By worker: what has ended, and the flows in the table.
     workers: Vec<Mutex<(Ended, u32)>>,
     /// By output.
-    /// Of outputs, and whether they take records.
-    names: Vec<(String, bool)>,
+    names: Vec<Label>,
     stages: StageCounts,
     pub(crate) exports: Vec<Mutex<Published>>,
 }
@@ -38,10 +37,7 @@ impl SoFar {
             begin: Instant::now(),
             reader: Mutex::default(),
             workers: (0..workers).map(|_| Mutex::default()).collect(),
-            names: outputs
-                .iter()
-                .map(|output| (output.name.clone(), output.takes_records))
-                .collect(),
+            names: outputs.iter().map(Output::label).collect(),
             stages,
             exports: outputs.iter().map(|_| Mutex::default()).collect(),
         }
@@ -87,16 +83,8 @@ impl SoFar {
             totals.ended += ended;
             totals.flows += flows;
         }
-        let outputs = self.names.iter().zip(&self.exports);
-        let outputs = outputs.map(|((name, takes_records), published)| {
-            let Published { counts, error } = get(published);
-            OutputEnd {
-                name: name.clone(),
-                takes_records: *takes_records,
-                counts,
-                dropped: RecordTally::default(),
-                error,
-            }
+        let outputs = self.names.iter().zip(&self.exports).map(|(label, published)| {
+            OutputEnd::new(label.clone(), get(published), RecordTally::default())
         });
         totals.outputs = outputs.collect();
         totals.tags = self.stages.tags();

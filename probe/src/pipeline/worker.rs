@@ -100,6 +100,7 @@ impl Worker {
     /// Live: ends expired flows when no packet comes.
     pub(crate) fn tick(&mut self, now: Timestamp) {
         self.table.tick(now, &mut |record| self.records.push(record));
+        self.settle(now);
     }
 
     /// If stages want to know it: says up to which time in trace time all records have left. At
