@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use exporter::{ExportError, Exporter, ending, sentence};
+use exporter::{ExportError, ending, sentence};
 use flow::FlowTable;
-use log::{error, info};
+use log::error;
 use terminal_size::terminal_size;
-use web::Recorder;
 
 use crate::capture::file::{FileSource, Input};
 use crate::host::doctor::{self, Form};
@@ -28,9 +27,9 @@ use crate::report::incidents;
 use crate::report::logger::{self, Progress};
 use crate::report::loss::LossWatch;
 use crate::report::output::TotalsOutput;
-use crate::report::page::{self, Page, ShownPage};
+use crate::report::page::{Page, ShownPage};
 use crate::report::stdout::print;
-use crate::report::top::{self, Status, TopFlows};
+use crate::report::top::{Status, TopFlows};
 use crate::report::totals::{Rates, Totals};
 use crate::settings::args::{self, Command, LiveSettings};
 use crate::settings::config::{Config, Source};

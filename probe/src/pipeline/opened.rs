@@ -18,10 +18,6 @@ use crate::settings::detect::AlertTarget;
 /// One cannot be opened, in one sentence.
 pub(crate) fn open_outputs(config: &Config) -> Result<Vec<Opened>, String> {
     let mut opened = Vec::with_capacity(config.outputs.len());
-    let fail = |problem| {
-        error!("{problem}");
-        ExitCode::from(FAILED)
-    };
     for output in &config.outputs {
         let context = config.context_of(output);
         if matches!(config.source, Source::Live(_)) {
