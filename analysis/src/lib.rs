@@ -1,6 +1,7 @@
 //! The meaning of flows: tags of a record, incidents that detectors find, and the places of
 //! addresses. Each is a [`Stage`](flow::Stage) between the workers and the outputs.
 
+pub mod detect;
 pub mod networks;
 mod site;
 pub mod tags;

@@ -19,6 +19,7 @@ mod sink;
 pub mod spool;
 mod transport;
 mod unit;
+mod webhook;
 
 pub use cluster::{Cluster, Finding, Level, Setup};
 pub use elastic::{alert_template, index_template};
@@ -27,3 +28,4 @@ pub use exporter::{Delivery, ExportCounts, Exporter, Interface, MeterReport};
 pub use output::{Context, Destination, OUTPUTS, Output, Setting, forms, help};
 pub use transport::Patience;
 pub use unit::number_with_unit;
+pub use webhook::Webhook;

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use crate::clock::CLOCKS;
 use crate::details::{Details, DetailsIndex};
 use crate::record::FlowRecord;
 use crate::tags::Tags;
@@ -19,6 +20,8 @@ pub struct Batch {
     pub origin: Origin,
     /// At most [`BATCH_RECORDS`], in the order in which their flows ended.
     pub records: Vec<FlowRecord>,
+    /// Trace time less the time of each clock, in milliseconds: of the clocks of these records.
+    pub clock_offsets: [i64; CLOCKS],
     /// Optional facts about some of the records, which refer to them by index.
     pub details: Vec<Details>,
     /// What is no flow record.
@@ -59,6 +62,8 @@ pub enum EventKind {
 pub enum Value {
     /// A count or another number.
     Number(u64),
+    /// Yes or no.
+    Truth(bool),
     /// Text.
     Text(String),
     /// An address.
@@ -80,10 +85,18 @@ impl Batch {
         self.records.is_empty() && self.events.is_empty()
     }
 
+    /// When the last packet of a record of this batch came, in trace time. `None` for a packet that
+    /// fit no clock.
+    #[inline]
+    pub fn trace_end(&self, record: &FlowRecord) -> Option<Timestamp> {
+        let offset_ms = self.clock_offsets.get(record.details.clock())?;
+        Some(Timestamp::of_trace(record.end.as_millis().wrapping_add_signed(*offset_ms)))
+    }
+
     /// The details of a record of this batch, if it has any.
     #[inline]
     pub fn details_of(&self, record: &FlowRecord) -> Option<&Details> {
-        self.details.get(usize::from(record.details.0))
+        self.details.get(record.details.index())
     }
 
     /// The details of the record with this index, which are made if it has none.
@@ -95,10 +108,11 @@ impl Batch {
         let index = &mut self.records[record].details;
         if *index == DetailsIndex::NONE {
             let next = self.details.len();
-            *index = DetailsIndex(u8::try_from(next).expect("a batch has few records"));
+            *index = index.at(u16::try_from(next).expect("a batch has few records"));
             self.details.push(Details::default());
         }
-        &mut self.details[usize::from(index.0)]
+        let index = index.index();
+        &mut self.details[index]
     }
 
     /// Adds a tag to the record with this index.

@@ -144,8 +144,8 @@ impl Words {
 
     /// Number of the clock that the flow belongs to.
     #[inline]
-    pub(crate) fn clock(&self) -> usize {
-        usize::from(octet(self.0[5], CLOCK) & 7)
+    pub(crate) fn clock(&self) -> u8 {
+        octet(self.0[5], CLOCK) & 7
     }
 
     /// Direction of the packet; of a flow, that of its first packet.

@@ -83,7 +83,7 @@ pub struct FlowRecord {
     pub end_reason: FlowEndReason,
     /// Set by stages.
     pub tags: Tags,
-    /// Index of its details in the batch.
+    /// Index of its details in the batch, and the clock of its times.
     pub details: DetailsIndex,
 }
 

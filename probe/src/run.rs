@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use exporter::{ExportError, Exporter, ending, sentence};
+use exporter::{ExportError, ending, sentence};
 use flow::FlowTable;
-use log::{error, info};
+use log::error;
 use terminal_size::terminal_size;
-use web::Recorder;
 
 use crate::capture::file::{FileSource, Input};
 use crate::cluster;
@@ -19,18 +18,19 @@ use crate::host::ports::Ports;
 use crate::host::signals::{self, Run};
 use crate::host::{memory, priority, rights};
 use crate::pipeline::live::Attached;
-use crate::pipeline::output::Output;
+use crate::pipeline::opened::{Opened, open_outputs, outputs};
 use crate::pipeline::replay::{self, ReplayEnd};
 use crate::pipeline::session::{Session, Watch};
 use crate::pipeline::stages;
 use crate::pipeline::worker::new_tables;
 use crate::places::Places;
+use crate::report::incidents;
 use crate::report::logger::{self, Progress};
 use crate::report::loss::LossWatch;
 use crate::report::output::TotalsOutput;
-use crate::report::page::{self, Page, ShownPage};
+use crate::report::page::{Page, ShownPage};
 use crate::report::stdout::print;
-use crate::report::top::{self, Status, TopFlows};
+use crate::report::top::{Status, TopFlows};
 use crate::report::totals::{Rates, Totals};
 use crate::settings::args::{self, Command, LiveSettings};
 use crate::settings::config::{Config, Source};
@@ -59,6 +59,13 @@ pub fn main() -> ExitCode {
     rights::raise_file_limit();
     memory::prepare();
     match cli.command {
+        Some(Command::Rules) => {
+            if print(incidents::rules().as_bytes()) {
+                ExitCode::SUCCESS
+            } else {
+                FAILED.into()
+            }
+        }
         Some(Command::Completions { shell }) => {
             let script = args::completions(shell);
             if print(&script) { ExitCode::SUCCESS } else { FAILED.into() }
@@ -113,42 +120,6 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
     })
 }
 
-/// Opens the outputs.
-fn open_outputs(config: &Config) -> Result<Vec<Opened>, String> {
-    let mut opened = Vec::with_capacity(config.outputs.len());
-    for output in &config.outputs {
-        let context = config.context_of(output);
-        if matches!(config.source, Source::Live(_)) {
-            info!("{}", output.domain_words(context.observation_domain_id));
-        }
-        let exporter = output.open(&context).map_err(|problem| problem.to_string())?;
-        opened.push((output.as_str().to_owned(), exporter));
-    }
-    Ok(opened)
-}
-
-type Opened = (String, Box<dyn Exporter>);
-
-/// All outputs, with the table and the page if there are such.
-fn outputs<'a>(
-    opened: &'a mut [Opened],
-    top: &'a mut Option<TopFlows>,
-    recorder: &'a mut Option<Recorder>,
-) -> Vec<Output<'a>> {
-    let table = top
-        .iter_mut()
-        .map(|top| Output { name: top::NAME.to_owned(), exporter: top as &mut dyn Exporter });
-    let page = recorder
-        .iter_mut()
-        .map(|page| Output { name: page::NAME.to_owned(), exporter: page as &mut dyn Exporter });
-    opened
-        .iter_mut()
-        .map(|(name, exporter)| Output { name: name.clone(), exporter: exporter.as_mut() })
-        .chain(table)
-        .chain(page)
-        .collect()
-}
-
 /// Files are opened once an input has turned out to be a capture.
 ///
 /// # Errors
@@ -167,7 +138,7 @@ fn replay(
     let mut exporters = open_outputs(config)?;
     let page = open_page(config)?.map(Page::show).transpose()?;
     let mut recorder = page.as_ref().map(ShownPage::recorder);
-    let mut top = exporters.is_empty().then(|| TopFlows::new(config.top.clone()));
+    let mut top = config.outputs.is_empty().then(|| TopFlows::new(config.top.clone()));
     let mut source = FileSource::open(files, &config.ifindex, stop);
     let mut progress = Progress::new(quiet);
     let outputs = outputs(&mut exporters, &mut top, &mut recorder);
@@ -206,6 +177,7 @@ fn replay(
         outputs: end.outputs,
         tags: stage_counts.tags(),
         places: places.map(Places::report),
+        detected: stage_counts.detected(),
         elapsed: begin.elapsed(),
         interrupted: stop.load(Ordering::Relaxed),
         ..Totals::default()
@@ -254,12 +226,12 @@ fn live(
     let mut exporters = open_outputs(config)?;
     let page = open_page(config)?;
     let mut recorder = page.as_ref().map(Page::recorder);
-    let not_ready = exporters.iter().find(|(_, exporter)| !exporter.is_ready());
-    if let (Some((name, _)), true) = (not_ready, settings.require_outputs) {
+    let not_ready = exporters.iter().find(|output| !output.exporter.is_ready());
+    if let (Some(Opened { name, .. }), true) = (not_ready, settings.require_outputs) {
         return Err(format!("output {name} cannot be reached, and --require-outputs is given"));
     }
     let conversations: Vec<_> =
-        exporters.iter().flat_map(|(_, exporter)| exporter.conversations()).collect();
+        exporters.iter().flat_map(|output| output.exporter.conversations()).collect();
     let collectors = conversations.iter().map(|conversation| conversation.remote.ip()).collect();
     let mut ports = Ports::find(settings, &config.ifindex, collectors, config.workers)?;
     let (tables, sockets) = open_capture(config, &mut ports)?;
@@ -268,9 +240,9 @@ fn live(
     let page = rights::give_up(user.as_ref(), ports.keeps_capabilities())
         .and_then(|()| page.map(Page::show).transpose())
         .inspect_err(|_problem| ports.detach())?;
-    let screen = exporters.is_empty() && io::stdout().is_terminal();
+    let screen = config.outputs.is_empty() && io::stdout().is_terminal();
     let status = Status::default();
-    let mut top = exporters.is_empty().then(|| {
+    let mut top = config.outputs.is_empty().then(|| {
         let top = TopFlows::new(config.top.clone());
         if screen { top.shown_on(status.clone()) } else { top }
     });
@@ -404,11 +376,12 @@ fn show(stats: &TotalsOutput, quiet: bool, top: Option<&TopFlows>, totals: &Tota
 fn show_table(top: &TopFlows, totals: &Totals, stats: &TotalsOutput) -> bool {
     let columns = io::stdout().is_terminal().then(terminal_size).flatten();
     let mut text = top.table(columns.map(|(width, _)| width.0.into()));
-    if stats.is_text() {
-        if !text.is_empty() {
+    for part in [Some(top.incidents()), stats.is_text().then(|| totals.text())] {
+        let part = part.unwrap_or_default();
+        if !text.is_empty() && !part.is_empty() {
             text.push('\n');
         }
-        text.push_str(&totals.text());
+        text.push_str(&part);
     }
     print(text.as_bytes())
 }

@@ -66,6 +66,7 @@ fn value(field: &Field) -> Value {
         Field::Address(address) => address.to_string().into(),
         Field::Time(time) => time.as_millis().into(),
         Field::List(list) => list.iter().map(value).collect(),
+        Field::Truth(truth) => (*truth).into(),
     }
 }
 

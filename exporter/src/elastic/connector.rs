@@ -15,7 +15,7 @@ use ureq::unversioned::transport::{
 };
 
 /// TCP, through a proxy if one is set, then TLS where the URL asks for it.
-pub(super) fn connector(tls: Option<Arc<ClientConfig>>) -> impl Connector {
+pub(crate) fn connector(tls: Option<Arc<ClientConfig>>) -> impl Connector {
     ().chain(ConnectProxyConnector::default())
         .chain(TcpConnector::default())
         .chain(TlsConnector(tls))

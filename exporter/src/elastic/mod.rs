@@ -20,6 +20,7 @@ mod template;
 
 pub use alerts::alert_template;
 pub(crate) use client::{ClientSettings, Credentials, words};
+pub(crate) use connector::connector;
 pub(crate) use reply::problem;
 pub(crate) use sink::{ElasticSettings, ElasticSink};
 pub use template::index_template;

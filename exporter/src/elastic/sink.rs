@@ -27,6 +27,8 @@ pub(crate) struct ElasticSettings {
     pub(crate) client: ClientSettings,
     /// What each id begins with: the probe and the run.
     pub(crate) id_prefix: String,
+    /// The data stream of alerts. Flows go to that of the client.
+    pub(crate) alert_target: String,
     /// Octets of a batch, before compression.
     pub(crate) batch_octets: usize,
     /// Octets of batches that wait in memory.
@@ -147,10 +149,15 @@ impl DocumentSink for ElasticSink {
     #[inline]
     fn put(&mut self, content: Content, put: impl FnOnce(&mut Vec<u8>)) -> Result<(), ExportError> {
         let (prefix, sequence) = (&self.settings.id_prefix, self.sequence);
+        let target = (content.events > 0).then_some(&self.settings.alert_target);
         self.batch.put(content, |out| {
             out.extend_from_slice(br#"{"create":{"_id":""#);
             out.extend_from_slice(prefix.as_bytes());
             out.extend_from_slice(itoa::Buffer::new().format(sequence).as_bytes());
+            if let Some(target) = target {
+                out.extend_from_slice(br#"","_index":""#);
+                out.extend_from_slice(target.as_bytes());
+            }
             out.extend_from_slice(b"\"}}\n");
             put(out);
             out.push(b'\n');

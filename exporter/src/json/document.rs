@@ -21,6 +21,7 @@ use super::netflow::NetflowObject;
 use super::place::{put_networks, put_place};
 use super::time::TimeWriter;
 use crate::exporter::Interface;
+use crate::output::Context;
 
 /// What all documents of an output have in common.
 #[derive(Clone, Debug)]
@@ -39,6 +40,21 @@ pub(crate) struct DocumentSettings {
     pub(crate) local_networks: NetworkSet,
     /// One packet of this number is metered; written as `netflow.sampling_interval` unless it is 1.
     pub(crate) sampling_interval: u32,
+}
+
+impl DocumentSettings {
+    /// The settings of an output in this context.
+    pub(crate) fn of(context: &Context, namespace: String, observation_domain_id: u32) -> Self {
+        Self {
+            name: context.name.clone(),
+            version: context.version.clone(),
+            namespace,
+            observation_domain_id,
+            key: context.key,
+            local_networks: context.local_networks.clone(),
+            sampling_interval: context.sampling_interval,
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -40,6 +40,9 @@ impl EventWriter {
             Value::Number(number) => {
                 out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
             }
+            Value::Truth(truth) => {
+                out.extend_from_slice(if *truth { b"true" } else { b"false" });
+            }
             Value::Text(text) => out.extend_from_slice(json_string(text).as_bytes()),
             Value::Address(address) => {
                 write!(out, "\"{address}\"").expect("memory takes all");
@@ -138,6 +141,8 @@ mod tests {
             vec![
                 ("dns.seen", Value::Time(Timestamp::from_millis(1))),
                 ("dns.none", Value::List(Vec::new())),
+                ("dns.recursive", Value::Truth(true)),
+                ("dns.signed", Value::Truth(false)),
                 (
                     "dns.answers",
                     Value::List(vec![
@@ -148,6 +153,7 @@ mod tests {
             ],
             concat!(
                 r#""event"},"dns":{"seen":"1970-01-01T00:00:00.001Z","none":[],"#,
+                r#""recursive":true,"signed":false,"#,
                 r#""answers":["192.0.2.1",[0]]}}"#
             ),
         );

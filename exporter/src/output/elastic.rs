@@ -132,6 +132,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
         name: request.name.to_owned(),
         client,
         id_prefix: format!("{domain:x}-{run}-"),
+        alert_target: format!("logs-flowprobe.alert-{namespace}"),
         batch_octets: settings.size(&BATCH),
         memory_octets: settings.size(&MEMORY),
         connections: settings.number(&CONNECTIONS),
@@ -139,15 +140,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
         patience: request.context.patience,
         give_up: settings.duration(&GIVE_UP),
     })?;
-    let documents = DocumentSettings {
-        name: request.context.name.clone(),
-        version: request.context.version.clone(),
-        namespace,
-        observation_domain_id: domain,
-        key: request.context.key,
-        local_networks: request.context.local_networks.clone(),
-        sampling_interval: request.context.sampling_interval,
-    };
+    let documents = DocumentSettings::of(request.context, namespace, domain);
     Ok(Box::new(DocumentExporter::new(documents, sink)))
 }
 

@@ -25,15 +25,8 @@ pub(super) const JSON: Output = Output {
     settings: &[&ODID, &ROTATE],
     writes_documents: true,
     target: TargetForm::Path(|request, path| {
-        let settings = DocumentSettings {
-            name: request.context.name.clone(),
-            version: request.context.version.clone(),
-            namespace: "default".to_owned(),
-            observation_domain_id: request.observation_domain_id(),
-            key: request.context.key,
-            local_networks: request.context.local_networks.clone(),
-            sampling_interval: request.context.sampling_interval,
-        };
+        let domain = request.observation_domain_id();
+        let settings = DocumentSettings::of(request.context, "default".to_owned(), domain);
         Ok(Box::new(DocumentExporter::new(settings, open(request, path, Form::Documents)?)))
     }),
     sampling_interval_max: u32::MAX,

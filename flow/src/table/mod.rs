@@ -182,6 +182,14 @@ impl FlowTable {
         self.sweep_due(end);
     }
 
+    /// Moves now, and ends all flows that have expired by then. A record that leaves later is of a
+    /// flow with a packet since `now` less the returned milliseconds, in trace time.
+    pub fn end_expired(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) -> u64 {
+        self.settle(end);
+        self.sweep_all(now, end);
+        self.timeouts.idle_ms.max(self.timeouts.linger_ms).into()
+    }
+
     /// Tells the offset of a clock, before the first packet of that clock is pushed. Flows of the
     /// clock that had this number before leave.
     #[cold]
@@ -418,7 +426,7 @@ impl FlowTable {
     fn record(&self, place: Place, end_reason: FlowEndReason, now: Timestamp) -> FlowRecord {
         let (slot, last_seen) = self.groups.get(place);
         let (first_ms, last_ms) = (slot.age_ms(self.now), last_seen.age_ms(self.now));
-        let offset_ms = self.offsets[slot.words.clock()];
+        let offset_ms = self.offsets[usize::from(slot.words.clock())];
         let own = |trace: Timestamp| trace.minus_offset(offset_ms);
         FlowRecord {
             key: slot.words.key(),
@@ -434,7 +442,7 @@ impl FlowTable {
             maximum_ttl: slot.words.highest_ttl(),
             end_reason,
             tags: Tags::NONE,
-            details: DetailsIndex::NONE,
+            details: DetailsIndex::of_clock(slot.words.clock()),
         }
     }
 
@@ -456,7 +464,7 @@ impl FlowTable {
             maximum_ttl: words.highest_ttl(),
             end_reason: FlowEndReason::ForcedEnd,
             tags: Tags::NONE,
-            details: DetailsIndex::NONE,
+            details: DetailsIndex::WITHOUT_CLOCK,
         };
         self.emit(record, end);
     }

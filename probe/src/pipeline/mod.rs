@@ -1,6 +1,8 @@
 //! From packets to outputs: the two loops that feed workers, the queues, the stages, the outputs.
 
+pub(crate) mod dropped;
 pub(crate) mod live;
+pub(crate) mod opened;
 pub(crate) mod output;
 pub(crate) mod queue;
 pub(crate) mod replay;

@@ -17,12 +17,25 @@ use crate::pipeline::worker::wall_clock;
 pub(crate) struct Output<'a> {
     pub(crate) name: String,
     pub(crate) exporter: &'a mut dyn Exporter,
+    /// Not only alerts.
+    pub(crate) takes_records: bool,
+}
+
+/// The name of an output, and whether it takes records.
+pub(crate) type Label = (String, bool);
+
+impl Output<'_> {
+    pub(crate) fn label(&self) -> Label {
+        (self.name.clone(), self.takes_records)
+    }
 }
 
 /// What became of an output.
 #[derive(Debug)]
 pub(crate) struct OutputEnd {
     pub(crate) name: String,
+    /// Not only alerts.
+    pub(crate) takes_records: bool,
     pub(crate) counts: ExportCounts,
     /// Records for which the queues on the way had no room.
     pub(crate) dropped: RecordTally,
@@ -30,10 +43,20 @@ pub(crate) struct OutputEnd {
 }
 
 impl OutputEnd {
+    /// What is known of an output. One that takes no records can drop none.
+    pub(crate) fn new(
+        (name, takes_records): Label,
+        Published { counts, error }: Published,
+        dropped: RecordTally,
+    ) -> Self {
+        let dropped = if takes_records { dropped } else { RecordTally::default() };
+        Self { name, takes_records, counts, dropped, error }
+    }
+
     /// The end of an output that was not given anything.
     pub(crate) fn of_nothing(output: Output<'_>) -> Self {
         let counts = output.exporter.counts();
-        Self { name: output.name, counts, dropped: RecordTally::default(), error: None }
+        Self::new(output.label(), Published { counts, error: None }, RecordTally::default())
     }
 }
 
@@ -88,7 +111,9 @@ impl OutputLoop<'_, '_> {
                     let last = batch.records.last().map_or(exported, |record| record.exported);
                     exported = exported.max(last);
                     let result = if failure.is_some() {
-                        batch.records.iter().for_each(|record| lost.count(record));
+                        if self.output.takes_records {
+                            batch.records.iter().for_each(|record| lost.count(record));
+                        }
                         lost_events += batch.events.len() as u64;
                         Ok(())
                     } else {
@@ -102,7 +127,9 @@ impl OutputLoop<'_, '_> {
                     self.output.exporter.observe(&MeterReport { dropped, ..report });
                     Ok(())
                 }
-                Ok(Delivery::BlockEnd) | Err(RecvTimeoutError::Timeout) => Ok(()),
+                Ok(Delivery::BlockEnd | Delivery::Settled(..)) | Err(RecvTimeoutError::Timeout) => {
+                    Ok(())
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             let result =
@@ -127,8 +154,8 @@ impl OutputLoop<'_, '_> {
         counts.failed += lost;
         counts.events_failed += lost_events + self.merge.dropped.events();
         self.publish(counts, failure.as_ref());
-        let dropped = self.merge.dropped.tally();
-        OutputEnd { name: self.output.name, counts, dropped, error: failure }
+        let ended = Published { counts, error: failure };
+        OutputEnd::new(self.output.label(), ended, self.merge.dropped.tally())
     }
 
     fn tick_if_due(

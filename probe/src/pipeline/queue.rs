@@ -8,12 +8,13 @@
 //! Otherwise the thread of the stages takes from them, and each output has one queue more.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use exporter::MeterReport;
-use flow::{BATCH_RECORDS, Batch, FlowRecord, RecordTally};
+use flow::{BATCH_RECORDS, Batch, FlowRecord, NewClock, Timestamp};
+
+use crate::pipeline::dropped::{Dropped, DroppedOnWay};
 
 /// Batches on a queue before the worker of a replay waits.
 const REPLAY_BATCHES: usize = 64;
@@ -46,6 +47,8 @@ pub(crate) enum Delivery {
     Report(MeterReport),
     /// The records of a block are complete: those of the next worker follow.
     BlockEnd,
+    /// For stages: all records of this worker before this time in trace time have been sent.
+    Settled(usize, Timestamp),
 }
 
 /// Collects the records of one worker in batches and sends them on.
@@ -54,7 +57,15 @@ pub(crate) struct RecordQueue {
     batch: Batch,
     pool: Pool,
     when_full: WhenFull,
+    /// The number of the worker.
+    worker: usize,
+    /// Whether stages want to know which records are still to come.
+    wants_settle: bool,
+    /// Trace time less the time of each clock, in milliseconds.
+    clock_offsets: ClockOffsets,
 }
+
+type ClockOffsets = [i64; 8];
 
 /// What a sender does when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,19 +91,6 @@ pub(crate) struct QueueSender {
     sender: Sender<Delivery>,
     dropped: Arc<Dropped>,
 }
-
-/// What was dropped because a queue was full.
-#[derive(Debug, Default)]
-struct Dropped {
-    records: AtomicU64,
-    packets: AtomicU64,
-    octets: AtomicU64,
-    events: AtomicU64,
-}
-
-/// What all queues on the way to an output have dropped.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct DroppedOnWay(Vec<Arc<Dropped>>);
 
 /// The receiving end of one queue, or of a queue for each worker. It takes a block of the first
 /// worker, then the same block of the second worker, and so on.
@@ -142,33 +140,13 @@ pub(crate) fn clear<T: Copy>(list: &mut Vec<T>) {
     list.clear();
 }
 
-impl Dropped {
-    fn count(&self, batch: &Batch) {
-        let mut tally = RecordTally::default();
-        batch.records.iter().for_each(|record| tally.count(record));
-        self.records.fetch_add(tally.records, Ordering::Relaxed);
-        self.packets.fetch_add(tally.packets, Ordering::Relaxed);
-        self.octets.fetch_add(tally.octets, Ordering::Relaxed);
-        self.events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
-    }
-
-    fn tally(&self) -> RecordTally {
-        RecordTally {
-            records: self.records.load(Ordering::Relaxed),
-            packets: self.packets.load(Ordering::Relaxed),
-            octets: self.octets.load(Ordering::Relaxed),
-        }
-    }
-}
-
-impl DroppedOnWay {
-    pub(crate) fn tally(&self) -> RecordTally {
-        self.0.iter().fold(RecordTally::default(), |sum, queue| sum + queue.tally())
-    }
-
-    pub(crate) fn events(&self) -> u64 {
-        self.0.iter().map(|queue| queue.events.load(Ordering::Relaxed)).sum()
-    }
+/// What stages want of the queues.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StageNeeds {
+    /// There are stages.
+    pub(crate) exist: bool,
+    /// One wants to know which records are still to come.
+    pub(crate) wants_settle: bool,
 }
 
 /// All queues of a run.
@@ -182,6 +160,8 @@ pub(crate) struct QueueSet {
 
 /// The queues of the thread of the stages.
 pub(crate) struct StageQueues {
+    /// How many workers there are.
+    pub(crate) workers: usize,
     pub(crate) merge: Merge,
     pub(crate) outputs: Vec<QueueSender>,
     pub(crate) pool: Pool,
@@ -189,23 +169,33 @@ pub(crate) struct StageQueues {
 
 impl QueueSet {
     /// A queue from each worker.
-    pub(crate) fn replay(workers: usize, outputs: usize, has_stages: bool) -> Self {
+    pub(crate) fn replay(workers: usize, outputs: usize, stages: StageNeeds) -> Self {
         let pool = Pool::new(REPLAY_BATCHES * workers);
         let mut merge = Merge::new(DroppedOnWay::default());
-        let queue = |_| RecordQueue::new(merge.add(REPLAY_BATCHES), &pool, WhenFull::Wait);
+        let queue = |worker| {
+            let sender = merge.add(REPLAY_BATCHES);
+            RecordQueue::new(sender, &pool, WhenFull::Wait, worker, stages.wants_settle)
+        };
         let workers = (0..workers).map(queue).collect();
-        Self::new(workers, merge, pool, outputs, has_stages, REPLAY_BATCHES)
+        Self::new(workers, merge, pool, outputs, stages.exist, REPLAY_BATCHES)
     }
 
     /// One queue from all workers, with room for as many records as all tables hold, within limits.
-    pub(crate) fn live(workers: usize, outputs: usize, has_stages: bool, flows_max: usize) -> Self {
+    pub(crate) fn live(
+        workers: usize,
+        outputs: usize,
+        stages: StageNeeds,
+        flows_max: usize,
+    ) -> Self {
         let batches = live_batches(flows_max);
         let pool = Pool::new(batches);
         let mut merge = Merge::new(DroppedOnWay::default());
         let sender = merge.add(batches);
-        let queue = |_| RecordQueue::new(sender.clone(), &pool, WhenFull::Drop);
+        let queue = |worker| {
+            RecordQueue::new(sender.clone(), &pool, WhenFull::Drop, worker, stages.wants_settle)
+        };
         let workers = (0..workers).map(queue).collect();
-        Self::new(workers, merge, pool, outputs, has_stages, batches)
+        Self::new(workers, merge, pool, outputs, stages.exist, batches)
     }
 
     fn new(
@@ -226,7 +216,8 @@ impl QueueSet {
             senders.push(behind.add(batches));
             merges.push(behind);
         }
-        let stages = StageQueues { merge, outputs: senders, pool: pool.clone() };
+        let stages =
+            StageQueues { workers: workers.len(), merge, outputs: senders, pool: pool.clone() };
         Self { workers, stages: Some(stages), outputs: merges, pool }
     }
 
@@ -271,7 +262,8 @@ impl Merge {
                     self.receivers.remove(self.turn);
                     self.turn = if self.turn == self.receivers.len() { 0 } else { self.turn };
                 }
-                Ok(Delivery::Batch(_) | Delivery::Report(_)) | Err(RecvTimeoutError::Timeout) => {
+                Ok(Delivery::Batch(_) | Delivery::Report(_) | Delivery::Settled(..))
+                | Err(RecvTimeoutError::Timeout) => {
                     return received;
                 }
             }
@@ -281,8 +273,40 @@ impl Merge {
 }
 
 impl RecordQueue {
-    fn new(sender: QueueSender, pool: &Pool, when_full: WhenFull) -> Self {
-        Self { sender, batch: Batch::with_capacity(), pool: pool.clone(), when_full }
+    fn new(
+        sender: QueueSender,
+        pool: &Pool,
+        when_full: WhenFull,
+        worker: usize,
+        wants_settle: bool,
+    ) -> Self {
+        Self {
+            sender,
+            batch: Batch::with_capacity(),
+            pool: pool.clone(),
+            when_full,
+            worker,
+            wants_settle,
+            clock_offsets: ClockOffsets::default(),
+        }
+    }
+
+    /// Whether stages want to know which records are still to come.
+    pub(crate) fn wants_settle(&self) -> bool {
+        self.wants_settle
+    }
+
+    /// The next records may be of this clock.
+    pub(crate) fn begin_clock(&mut self, clock: NewClock) {
+        self.flush();
+        self.clock_offsets[usize::from(clock.number)] = clock.offset_ms;
+        self.batch.clock_offsets = self.clock_offsets;
+    }
+
+    /// All records before this time in trace time have been pushed.
+    pub(crate) fn settle(&mut self, until: Timestamp) {
+        self.flush();
+        self.sender.send(Delivery::Settled(self.worker, until), self.when_full);
     }
 
     pub(crate) fn set_when_full(&mut self, when_full: WhenFull) {
@@ -313,7 +337,8 @@ impl RecordQueue {
     /// Sends a batch that is not full.
     pub(crate) fn flush(&mut self) {
         if !self.batch.is_empty() {
-            let batch = std::mem::replace(&mut self.batch, self.pool.take());
+            let next = Batch { clock_offsets: self.clock_offsets, ..self.pool.take() };
+            let batch = std::mem::replace(&mut self.batch, next);
             self.sender.send(Delivery::Batch(Arc::new(batch)), self.when_full);
         }
     }

@@ -85,7 +85,7 @@ pub(crate) fn replay(
     stop: &AtomicBool,
     watch: Watch<'_>,
 ) -> ReplayEnd {
-    let queues = QueueSet::replay(tables.len(), outputs.len(), !stages.list.is_empty());
+    let queues = QueueSet::replay(tables.len(), outputs.len(), stages.needs());
     let outputs_left = AtomicUsize::new(outputs.len());
     let so_far = SoFar::new(tables.len(), &outputs, stages.counts);
     let (running, end) = bounded(0);
@@ -161,8 +161,11 @@ impl<'run> Reader<'run> {
             // No record waits for the rest of a block, which a pipe may not have yet.
             worker.records.flush();
             self.so_far.kept(0, &worker);
-            if self.block_is_over(&mut left, BLOCK_FRAMES) && self.update(&mut report) {
-                worker.records.report(report.clone());
+            if self.block_is_over(&mut left, BLOCK_FRAMES) {
+                worker.settle(self.observer.now());
+                if self.update(&mut report) {
+                    worker.records.report(report.clone());
+                }
             }
             let Self { source, observer, .. } = &mut self;
             let polled = source.poll(left, |frame| {
@@ -391,6 +394,7 @@ fn work(
             worker.records.report(report);
         }
         worker.process(&block.packets);
+        worker.settle(block.now);
         worker.records.end_block();
         done(&worker);
         now = block.now;

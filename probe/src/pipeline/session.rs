@@ -14,11 +14,10 @@ use nix::unistd::Pid;
 
 use crate::host::ports::Ports;
 use crate::host::{priority, rights, signals};
+use crate::pipeline::dropped::DroppedOnWay;
 use crate::pipeline::live::{Attached, LiveWorker, Snapshot, WorkerInput, sum};
-use crate::pipeline::output::{Clock, Output, OutputEnd, OutputLoop, Published, Ticks};
-use crate::pipeline::queue::{
-    Delivery, DroppedOnWay, QueueSender, QueueSet, RecordQueue, WhenFull,
-};
+use crate::pipeline::output::{Clock, Label, Output, OutputEnd, OutputLoop, Published, Ticks};
+use crate::pipeline::queue::{Delivery, QueueSender, QueueSet, RecordQueue, WhenFull};
 use crate::pipeline::stages::{Mode, StageCounts, StageLoop, Stages};
 use crate::pipeline::worker::{Worker, join, spawn};
 use crate::places::Places;
@@ -97,8 +96,8 @@ impl Session<'_> {
     pub(crate) fn run(self, watch: &mut dyn Watch) -> Totals {
         let (workers, is_real_time) = (self.sockets.len(), self.is_real_time);
         let flows_max = self.config.table.flows_max as usize;
-        let (outputs, has_stages) = (self.outputs.len(), !self.stages.list.is_empty());
-        let queues = QueueSet::live(workers, outputs, has_stages, flows_max);
+        let (outputs, needs) = (self.outputs.len(), self.stages.needs());
+        let queues = QueueSet::live(workers, outputs, needs, flows_max);
         let shared = Shared {
             snapshots: (0..workers).map(|_| Mutex::default()).collect(),
             exports: self.outputs.iter().map(|_| Mutex::default()).collect(),
@@ -107,7 +106,7 @@ impl Session<'_> {
         };
         let mut supervisor = Supervisor {
             shared: &shared,
-            names: self.outputs.iter().map(|output| output.name.clone()).collect(),
+            names: self.outputs.iter().map(Output::label).collect(),
             reports: queues.sender(),
             dropped: queues.outputs.iter().map(|merge| merge.dropped.clone()).collect(),
             ports: self.ports,
@@ -214,7 +213,7 @@ impl<'a> WorkerStarter<'a> {
 /// The main thread's part.
 struct Supervisor<'a> {
     shared: &'a Shared,
-    names: Vec<String>,
+    names: Vec<Label>,
     /// Where reports go; none once the workers have ended.
     reports: Option<QueueSender>,
     /// What the queues on the way to each output did not take.
@@ -308,6 +307,7 @@ impl Supervisor<'_> {
             places: self.places.map(Places::report),
             outputs,
             tags: self.stages.tags(),
+            detected: self.stages.detected(),
             elapsed: self.begin.elapsed(),
             ..Totals::default()
         }
@@ -315,10 +315,9 @@ impl Supervisor<'_> {
 
     fn outputs_so_far(&self) -> Vec<OutputEnd> {
         let parts = self.names.iter().zip(&self.shared.exports).zip(&self.dropped);
-        let so_far = parts.map(|((name, published), dropped)| {
-            let Published { counts, error } =
-                published.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            OutputEnd { name: name.clone(), counts, dropped: dropped.tally(), error }
+        let so_far = parts.map(|((label, published), dropped)| {
+            let published = published.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            OutputEnd::new(label.clone(), published, dropped.tally())
         });
         so_far.collect()
     }
@@ -327,7 +326,8 @@ impl Supervisor<'_> {
     fn totals_when_stuck(&self) -> Totals {
         let mut totals = self.totals(self.outputs_so_far());
         let records = totals.ended.records();
-        for OutputEnd { counts, dropped, .. } in &mut totals.outputs {
+        let outputs = totals.outputs.iter_mut().filter(|output| output.takes_records);
+        for OutputEnd { counts, dropped, .. } in outputs {
             let accounted = counts.sent + counts.not_exportable + counts.failed + *dropped;
             *dropped += records - accounted;
         }

@@ -11,7 +11,7 @@ use flow::{MeterCounts, RecordTally};
 
 use crate::capture::file::InputReport;
 use crate::host::signals;
-use crate::pipeline::output::{Output, OutputEnd, Published};
+use crate::pipeline::output::{Label, Output, OutputEnd, Published};
 use crate::pipeline::stages::StageCounts;
 use crate::pipeline::worker::{Ended, Worker};
 use crate::report::totals::Totals;
@@ -26,7 +26,7 @@ pub(crate) struct SoFar {
     /// By worker: what has ended, and the flows in the table.
     workers: Vec<Mutex<(Ended, u32)>>,
     /// By output.
-    names: Vec<String>,
+    names: Vec<Label>,
     stages: StageCounts,
     pub(crate) exports: Vec<Mutex<Published>>,
 }
@@ -37,7 +37,7 @@ impl SoFar {
             begin: Instant::now(),
             reader: Mutex::default(),
             workers: (0..workers).map(|_| Mutex::default()).collect(),
-            names: outputs.iter().map(|output| output.name.clone()).collect(),
+            names: outputs.iter().map(Output::label).collect(),
             stages,
             exports: outputs.iter().map(|_| Mutex::default()).collect(),
         }
@@ -83,12 +83,12 @@ impl SoFar {
             totals.ended += ended;
             totals.flows += flows;
         }
-        let outputs = self.names.iter().zip(&self.exports).map(|(name, published)| {
-            let Published { counts, error } = get(published);
-            OutputEnd { name: name.clone(), counts, dropped: RecordTally::default(), error }
+        let outputs = self.names.iter().zip(&self.exports).map(|(label, published)| {
+            OutputEnd::new(label.clone(), get(published), RecordTally::default())
         });
         totals.outputs = outputs.collect();
         totals.tags = self.stages.tags();
+        totals.detected = self.stages.detected();
         totals
     }
 }

@@ -12,7 +12,7 @@ use flow::{
 
 use crate::capture::file::FileSource;
 use crate::pipeline::output::{Output, OutputEnd, OutputLoop};
-use crate::pipeline::queue::QueueSet;
+use crate::pipeline::queue::{QueueSet, StageNeeds};
 use crate::pipeline::replay::{self, ReplayEnd, Watch};
 use crate::pipeline::stages::{Mode, StageLoop, Stages};
 use crate::pipeline::worker::{join, new_tables, spawn};
@@ -49,6 +49,50 @@ impl Stage for TestStage {
         self.last_tick = now;
         let fields = vec![("records", Value::Number(self.records))];
         events.push(Event { kind: EventKind::Alert, time: now, fields });
+    }
+}
+
+/// Asserts that no record comes behind the time up to which all have come.
+#[derive(Default)]
+struct InTime {
+    settled: Timestamp,
+    settles: u64,
+}
+
+impl Stage for InTime {
+    fn batch(&mut self, batch: &mut Batch) {
+        for record in &batch.records {
+            let end = batch.trace_end(record).expect("the packets fit a clock");
+            assert!(end >= self.settled, "{record:?} at {end}, settled until {}", self.settled);
+        }
+    }
+
+    fn wants_settle(&self) -> bool {
+        true
+    }
+
+    fn settle(&mut self, until: Timestamp, events: &mut Vec<Event>) {
+        assert!(until > self.settled);
+        (self.settled, self.settles) = (until, self.settles + 1);
+        if until == Timestamp::MAX {
+            let fields = vec![("settles", Value::Number(self.settles))];
+            events.push(Event { kind: EventKind::Alert, time: until, fields });
+        }
+    }
+
+    fn tick(&mut self, _now: Timestamp, _events: &mut Vec<Event>) {}
+}
+
+#[test]
+fn no_record_is_late() {
+    for workers in [1, 2, 4] {
+        let mut outputs = [Kept::default()];
+        run(workers, vec![Box::<InTime>::default()], &mut outputs);
+        let last = outputs[0].batches.last().and_then(|batch| batch.events.last());
+        let Some(Value::Number(settles)) = last.map(|event| &event.fields[0].1) else {
+            panic!("there is an event at the end")
+        };
+        assert!(*settles > 1, "{workers} workers");
     }
 }
 
@@ -96,7 +140,7 @@ fn run(workers: usize, stages: Vec<Box<dyn Stage>>, outputs: &mut [Kept]) -> Rep
     let mut source = FileSource::open(files, &config.ifindex, &stop);
     let outputs = outputs
         .iter_mut()
-        .map(|kept| Output { name: String::from("kept"), exporter: kept })
+        .map(|kept| Output { name: String::from("kept"), exporter: kept, takes_records: true })
         .collect();
     let tables = new_tables(&config, replay::workers(&config)).unwrap();
     let watch = Watch { progress: &mut |_| (), wanted: &|_| (), second: None };
@@ -180,7 +224,8 @@ fn what_a_live_queue_does_not_take_counts_for_every_output() {
     run(1, Vec::new(), &mut all);
     let record = all[0].batches[0].records[0];
     let mut kept = [Kept::default(), Kept::default()];
-    let mut queues = QueueSet::live(1, kept.len(), true, 1);
+    let mut queues =
+        QueueSet::live(1, kept.len(), StageNeeds { exist: true, wants_settle: false }, 1);
     let batches = 2048;
     let mut given = RecordTally::default();
     let mut worker = queues.workers.remove(0);
@@ -198,7 +243,7 @@ fn what_a_live_queue_does_not_take_counts_for_every_output() {
     let ends: Vec<OutputEnd> = thread::scope(|scope| {
         let mut threads = Vec::new();
         for (exporter, merge) in kept.iter_mut().zip(queues.outputs) {
-            let output = Output { name: String::from("kept"), exporter };
+            let output = Output { name: String::from("kept"), exporter, takes_records: true };
             let (pool, outputs_left) = (queues.pool.clone(), &outputs_left);
             let (ticks, published) = (None, &published);
             let output = OutputLoop { output, merge, pool, ticks, published, outputs_left };

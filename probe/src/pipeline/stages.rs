@@ -3,16 +3,17 @@
 //! The thread takes the batches of all workers in turn, gives each to every stage, and sends it to
 //! every output. It runs only if there are stages or several outputs.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use analysis::detect::{DetectCounts, Detectors};
 use analysis::tags::{TagCounts, TagStage, Tagger};
 use crossbeam_channel::RecvTimeoutError;
 use exporter::MeterReport;
-use flow::{Batch, RecordTally, Stage, Tag, Timestamp};
+use flow::{Batch, Event, RecordTally, Stage, Tag, Timestamp};
 
-use crate::pipeline::queue::{Delivery, StageQueues, WhenFull};
+use crate::pipeline::queue::{Delivery, StageNeeds, StageQueues, WhenFull};
 use crate::pipeline::worker::wall_clock;
 use crate::places::Places;
 use crate::settings::config::Config;
@@ -33,12 +34,30 @@ pub(crate) struct Stages {
 pub(crate) struct StageCounts {
     /// `None` if records get no tags.
     tags: Option<TagCounts>,
+    /// `None` without detectors.
+    detected: Option<Arc<Mutex<DetectCounts>>>,
 }
 
 impl StageCounts {
     /// Each tag, and the records that have it, so far; nothing if records get no tags.
     pub(crate) fn tags(&self) -> Vec<(Tag, RecordTally)> {
         self.tags.as_ref().map(TagCounts::so_far).unwrap_or_default()
+    }
+
+    /// What the detectors counted so far; `None` if there are none.
+    pub(crate) fn detected(&self) -> Option<DetectCounts> {
+        let counts = self.detected.as_ref()?;
+        Some(counts.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+impl Stages {
+    /// What they want of the queues.
+    pub(crate) fn needs(&self) -> StageNeeds {
+        StageNeeds {
+            exist: !self.list.is_empty(),
+            wants_settle: self.list.iter().any(|stage| stage.wants_settle()),
+        }
     }
 }
 
@@ -52,6 +71,12 @@ pub(crate) fn configured(config: &Config, places: Option<&Places>) -> Stages {
     }
     if let Some(places) = places {
         stages.list.push(Box::new(places.stage(config.observer.key)));
+    }
+    if let Some(settings) = &config.detect {
+        let detectors = Detectors::new(settings, config.site.clone());
+        let detectors = detectors.expect("the settings were checked");
+        stages.counts.detected = Some(detectors.counts());
+        stages.list.push(Box::new(detectors));
     }
     stages
 }
@@ -77,6 +102,10 @@ pub(crate) struct StageLoop<'run> {
     last_tick: Timestamp,
     /// Number of interfaces whose names the stages know.
     interfaces: usize,
+    /// By worker: all its records before this time have come.
+    settled: Vec<Timestamp>,
+    /// The earliest of them.
+    settled_all: Timestamp,
 }
 
 impl<'run> StageLoop<'run> {
@@ -85,8 +114,18 @@ impl<'run> StageLoop<'run> {
             Mode::Replay => WhenFull::Wait,
             Mode::Live(_) => WhenFull::Drop,
         };
-        let (now, last_tick) = (Timestamp::default(), Timestamp::default());
-        Self { stages, queues, mode, when_full, now, last_tick, interfaces: 0 }
+        let start = Timestamp::default();
+        Self {
+            stages,
+            mode,
+            when_full,
+            now: start,
+            last_tick: start,
+            interfaces: 0,
+            settled: vec![start; queues.workers],
+            settled_all: start,
+            queues,
+        }
     }
 
     /// Runs until the queues of all workers are closed.
@@ -101,6 +140,7 @@ impl<'run> StageLoop<'run> {
                     self.learn_interfaces(&report);
                     self.send(&Delivery::Report(report));
                 }
+                Ok(Delivery::Settled(worker, until)) => self.settle(worker, until),
                 Ok(Delivery::BlockEnd) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -113,6 +153,23 @@ impl<'run> StageLoop<'run> {
             Mode::Replay => self.tick(self.now),
             Mode::Live(_) => self.tick(wall_clock()),
         }
+        self.settle_all(Timestamp::MAX);
+    }
+
+    fn settle(&mut self, worker: usize, until: Timestamp) {
+        self.settled[worker] = until;
+        let all = self.settled.iter().copied().min().unwrap_or_default();
+        if all > self.settled_all {
+            self.settle_all(all);
+        }
+    }
+
+    /// Tells the stages that no record is to come with a last packet before this time.
+    fn settle_all(&mut self, until: Timestamp) {
+        self.settled_all = until;
+        let mut events = Vec::new();
+        self.stages.iter_mut().for_each(|stage| stage.settle(until, &mut events));
+        self.send_events(events);
     }
 
     fn batch(&mut self, mut batch: Arc<Batch>) {
@@ -145,10 +202,16 @@ impl<'run> StageLoop<'run> {
     }
 
     /// Tells the stages the time. Their events go to the outputs in a batch without records.
+    /// Tells the stages the time.
     fn tick(&mut self, now: Timestamp) {
         self.last_tick = now;
         let mut events = Vec::new();
         self.stages.iter_mut().for_each(|stage| stage.tick(now, &mut events));
+        self.send_events(events);
+    }
+
+    /// Events go to the outputs in a batch without records.
+    fn send_events(&self, events: Vec<Event>) {
         if !events.is_empty() {
             let batch = Batch { events, ..Batch::default() };
             self.send(&Delivery::Batch(Arc::new(batch)));

@@ -218,6 +218,7 @@ mod tests {
     fn outputs_lose_records() {
         let mut output = OutputEnd {
             name: "ipfix://192.0.2.1".to_owned(),
+            takes_records: true,
             counts: exporter::ExportCounts::default(),
             dropped: flow::RecordTally::default(),
             error: None,

@@ -1,7 +1,9 @@
 //! Reports of a run: totals, the table of the biggest flows, log messages.
 
+mod detection;
 pub(crate) mod escape;
 mod ignored;
+pub(crate) mod incidents;
 mod lists;
 pub(crate) mod logger;
 pub(crate) mod loss;

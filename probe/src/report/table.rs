@@ -73,7 +73,11 @@ impl Table<'_> {
             Order::Packets => (flow.packets, self.whole.packets),
         };
         [
-            if is_one_day { time_of_day(flow.start) } else { units::date_and_time(flow.start) },
+            if is_one_day {
+                units::time_of_day(flow.start)
+            } else {
+                units::date_and_time(flow.start)
+            },
             units::time(duration),
             protocol_name(key.protocol),
             endpoint(key, Side::Source),
@@ -173,10 +177,6 @@ fn day(time: Timestamp) -> u64 {
     time.as_millis() / (24 * 60 * 60 * 1000)
 }
 
-fn time_of_day(time: Timestamp) -> String {
-    units::date_and_time(time).split_off("2026-01-01 ".len())
-}
-
 pub(super) fn protocol_name(number: u8) -> String {
     let name = match number {
         protocol::ICMP => "ICMP",
@@ -270,7 +270,7 @@ mod tests {
     fn dates_and_times_are_in_utc() {
         let time = Timestamp::from_millis(1_709_164_801_007);
         assert_eq!(units::date_and_time(time), "2024-02-29 00:00:01.007");
-        assert_eq!(time_of_day(time), "00:00:01.007");
+        assert_eq!(units::time_of_day(time), "00:00:01.007");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
 use flow::{Batch, Conversation, FlowKey, FlowRecord, RecordTally, Tags, Timestamp};
 use terminal_size::terminal_size;
 
+use crate::report::incidents::IncidentList;
 use crate::report::lists;
 use crate::report::table::{Flow, Table};
 use crate::settings::args::Order;
@@ -30,7 +31,10 @@ pub(crate) struct TopFlows {
     /// If there are any, they are shown instead of flows.
     lists: Vec<TopList>,
     given: RecordTally,
-    /// Events, for which the table has no place.
+    incidents: IncidentList,
+    /// Alerts that were taken.
+    alerts: u64,
+    /// Other events, for which the table has no place.
     events: u64,
     /// Number of forgotten flows. If a forgotten flow comes again, its row lacks the part before.
     forgotten: u64,
@@ -57,8 +61,17 @@ impl TopFlows {
         let given = RecordTally::default();
         let list = |by: &TopBy| TopList::new(*by, settings.seed);
         let lists = settings.lists.iter().map(list).collect();
-        let flows = HashMap::new();
-        Self { settings, flows, lists, given, events: 0, forgotten: 0, status: None }
+        Self {
+            settings,
+            flows: HashMap::new(),
+            lists,
+            given,
+            incidents: IncidentList::default(),
+            alerts: 0,
+            events: 0,
+            forgotten: 0,
+            status: None,
+        }
     }
 
     /// The same, drawn on the terminal each tick, below a status line.
@@ -118,6 +131,11 @@ impl TopFlows {
         order
     }
 
+    /// The incidents, the most severe first.
+    pub(crate) fn incidents(&self) -> String {
+        self.incidents.text()
+    }
+
     /// The table, or the lists, for a terminal of this number of columns.
     pub(crate) fn table(&self, columns: Option<usize>) -> String {
         if !self.lists.is_empty() {
@@ -139,7 +157,9 @@ impl TopFlows {
 impl Exporter for TopFlows {
     fn export(&mut self, batch: &Batch) -> Result<(), ExportError> {
         batch.records.iter().for_each(|record| self.add(record));
-        self.events += batch.events.len() as u64;
+        for event in &batch.events {
+            *(if self.incidents.note(event) { &mut self.alerts } else { &mut self.events }) += 1;
+        }
         Ok(())
     }
 
@@ -159,6 +179,7 @@ impl Exporter for TopFlows {
     fn counts(&self) -> ExportCounts {
         ExportCounts {
             sent: self.given,
+            events_sent: self.alerts,
             events_not_exportable: self.events,
             ..ExportCounts::default()
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use analysis::detect::DetectCounts;
 use exporter::{Delivery, ExportCounts};
 use flow::{FlowEndReason, Ignored, MeterCounts, RecordTally, Tag, Tally};
 use serde_json::{Map, Value, json};
@@ -15,7 +16,7 @@ use crate::pipeline::worker::Ended;
 use crate::places::PlaceReport;
 use crate::report::escape::{self, Escaped};
 use crate::report::units::{count, date_and_time, grouped, octets, per_second, rfc3339, time};
-use crate::report::{ignored, page, places, top};
+use crate::report::{detection, ignored, page, places, top};
 
 /// Everything that was counted in a run.
 #[derive(Debug, Default)]
@@ -32,6 +33,8 @@ pub(crate) struct Totals {
     pub(crate) tags: Vec<(Tag, RecordTally)>,
     /// Where addresses are looked up.
     pub(crate) places: Option<PlaceReport>,
+    /// What the detectors counted; `None` if there are none.
+    pub(crate) detected: Option<DetectCounts>,
     pub(crate) elapsed: Duration,
     pub(crate) interrupted: bool,
     /// Live: the run ended because no interface was left.
@@ -94,8 +97,15 @@ impl Totals {
         for words in self.places.iter().flat_map(places::words) {
             line(&mut text, "places", &words);
         }
+        if let Some(detected) = &self.detected {
+            line(&mut text, "alerts", &detection::words(detected));
+        }
         for output in self.outputs.iter().filter(|output| !is_on_screen(&output.name)) {
-            line(&mut text, "output", &output_words(output, self.elapsed));
+            let words = match output.takes_records {
+                true => output_words(output, self.elapsed),
+                false => detection::output_words(output),
+            };
+            line(&mut text, if output.takes_records { "output" } else { "alerts" }, &words);
         }
         let rate = per_second(meter.received.packets, self.elapsed);
         let interrupted = if self.interrupted { ", interrupted" } else { "" };
@@ -168,7 +178,10 @@ impl Totals {
             .iter()
             .map(|(tag, tally)| (tag.name().to_owned(), records_json(*tally)))
             .collect();
-        let outputs: Vec<Value> = self.outputs.iter().map(output_json).collect();
+        let (outputs, of_alerts): (Vec<_>, Vec<_>) =
+            self.outputs.iter().partition(|output| output.takes_records);
+        let outputs: Vec<Value> = outputs.into_iter().map(output_json).collect();
+        let alerts = self.detected.as_ref().map(|counts| detection::json(counts, &of_alerts));
         let mut statistics = json!({
             "received": tally_json(meter.received),
             "metered": tally_json(meter.metered),
@@ -195,6 +208,7 @@ impl Totals {
             "tags": tags,
             "active_flows": self.flows,
             "interfaces": self.ports.iter().map(port_json).collect::<Vec<_>>(),
+            "alerts": alerts,
             "outputs": outputs,
             "seconds": self.elapsed.as_secs_f64(),
             "interrupted": self.interrupted,

@@ -75,6 +75,11 @@ pub(crate) fn date_and_time(time: Timestamp) -> String {
     rfc3339(time).trim_end_matches('Z').replace('T', " ")
 }
 
+/// `09:30:00.000`, in UTC.
+pub(crate) fn time_of_day(time: Timestamp) -> String {
+    date_and_time(time).split_off("2026-01-01 ".len())
+}
+
 /// A rate per second: `number` in `duration`.
 pub(crate) fn per_second(number: u64, duration: Duration) -> u64 {
     let nanos = duration.as_nanos().max(1);

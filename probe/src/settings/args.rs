@@ -13,6 +13,7 @@ use clap_complete::Shell;
 use exporter::Destination;
 use flow::{BURST_MAX, KeyFields};
 
+use super::detect::DetectArguments;
 use super::elastic::ElasticCommand;
 use super::file::{self, FromFile};
 use super::http::HttpArguments;
@@ -68,6 +69,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ElasticCommand,
     },
+    /// List the rules of the detectors: thresholds, and what they find
+    Rules,
     /// Print a shell's completions
     Completions {
         /// The shell
@@ -202,6 +205,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) site: SiteArguments,
+
+    #[command(flatten)]
+    pub(crate) detect: DetectArguments,
 
     /// All names of capture files, as they were given one after the other.
     #[arg(skip)]

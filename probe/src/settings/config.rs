@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use analysis::Site;
+use analysis::detect::DetectSettings;
 use analysis::top::TopBy;
 use exporter::{Context, Destination, Patience};
 use flow::{HashSeed, KeyField, ObserverSettings, Sampling, TableSettings, Tpids};
 
 use super::args::{Arguments, CaptureMethod, LiveSettings, Order};
+use super::detect::AlertTarget;
 use super::domain::Domain;
 use super::places::PlaceSettings;
 use super::run_id;
@@ -35,6 +37,10 @@ pub(crate) struct Config {
     pub(crate) ifindex: Vec<(String, u32)>,
     /// What is inside and outside.
     pub(crate) site: Site,
+    /// `None`: there are no detectors.
+    pub(crate) detect: Option<DetectSettings>,
+    /// Where alerts go besides the outputs.
+    pub(crate) alerts: Vec<AlertTarget>,
     /// Records get tags.
     pub(crate) has_tags: bool,
     /// What outputs need to know; each has an Observation Domain ID of its own.
@@ -137,6 +143,8 @@ impl Config {
         };
         let site = args.site.site()?;
         let local_networks = site.local_networks.clone();
+        let name = args.name.clone().unwrap_or_else(host_name);
+        let detect = args.detect.settings(&args.output, live, &table, &name, &site)?;
         let settings = (&observer, &table, workers, &args.ifindex);
         let run = if args.places.is_given() {
             // Documents with other places are other documents.
@@ -159,6 +167,8 @@ impl Config {
             workers,
             ifindex: args.ifindex.clone(),
             site,
+            detect,
+            alerts: args.detect.alerts.clone(),
             has_tags: has_tags(args),
             context: Context {
                 patience: if live { Patience::GoOn } else { Patience::Wait },
@@ -169,7 +179,7 @@ impl Config {
                 local_networks,
                 has_places: args.places.is_given(),
                 run,
-                name: args.name.clone().unwrap_or_else(host_name),
+                name,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
             domain: if live { Domain::live(&args.live.interface) } else { Domain::Replay },
@@ -279,7 +289,10 @@ fn check_outputs(args: &Arguments) -> Result<(), String> {
             return Err(format!("output {} given twice", output.as_str()));
         }
     }
-    if let Some(second) = args.output.iter().filter(|output| output.is_stdout()).nth(1) {
+    let alerts = args.detect.alerts.iter().filter_map(AlertTarget::file);
+    let mut on_stdout = args.output.iter().chain(alerts).filter(|output| output.is_stdout());
+    let first = on_stdout.next();
+    if let Some(second) = on_stdout.next() {
         let name = second.as_str();
         return Err(format!("output {name}: only one output can go to standard output"));
     }
@@ -287,7 +300,7 @@ fn check_outputs(args: &Arguments) -> Result<(), String> {
         if args.output.is_empty() {
             return Err("--stats json:- needs an --output: the table is on standard output".into());
         }
-        if let Some(output) = args.output.iter().find(|output| output.is_stdout()) {
+        if let Some(output) = first {
             let name = output.as_str();
             return Err(format!("output {name}: --stats json:- goes to standard output"));
         }
@@ -312,7 +325,8 @@ fn check_files(args: &Arguments, source: &Source) -> Result<(), String> {
         }
         written.push(place);
     }
-    for output in &args.output {
+    let alerts = args.detect.alerts.iter().filter_map(AlertTarget::file);
+    for output in args.output.iter().chain(alerts) {
         let place = output
             .path()
             .map_or_else(|| output.is_stdout().then(Place::of_stdout).flatten(), Place::of_path);

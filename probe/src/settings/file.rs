@@ -11,6 +11,10 @@
 //!
 //! [groups]
 //! web = ["192.0.2.80", "2001:db8::/64"]
+//!
+//! [rule.scan-horizontal]
+//! threshold = 50
+//! ignore = ["web"]
 //! ```
 //!
 //! Its settings become words of a command line, so both are checked by the same rules. All mistakes
@@ -167,9 +171,7 @@ impl Reader<'_> {
             (DeValue::Array(values), Takes::List | Takes::Pairs) => {
                 values.iter().filter_map(|value| self.word(name, value)).collect()
             }
-            (DeValue::Table(pairs), Takes::Pairs) => {
-                pairs.iter().filter_map(|(key, value)| self.pair(name, key, value)).collect()
-            }
+            (DeValue::Table(pairs), Takes::Pairs) => self.pairs(name, "", pairs),
             (_, Takes::Value | Takes::List | Takes::Pairs) => {
                 self.word(name, value).into_iter().collect()
             }
@@ -216,6 +218,22 @@ impl Reader<'_> {
         1 + before.filter(|octet| **octet == b'\n').count()
     }
 
+    /// The entries of a table as words. A table in it is part of the key, with a dot.
+    fn pairs(&mut self, name: &str, prefix: &str, table: &DeTable<'_>) -> Vec<Word> {
+        let mut words = Vec::new();
+        for (key, value) in table {
+            let path = Spanned::new(key.span(), format!("{prefix}{}", key.get_ref()));
+            match value.get_ref() {
+                DeValue::Table(inner) => {
+                    let prefix = format!("{}.", path.get_ref());
+                    words.extend(self.pairs(name, &prefix, inner));
+                }
+                _ => words.extend(self.pair(name, &path, value)),
+            }
+        }
+        words
+    }
+
     /// An entry of a table as a word: `--name=key=value`. A list is a value with commas, and each
     /// wrong part of it is a mistake of its own.
     fn pair(
@@ -231,7 +249,10 @@ impl Reader<'_> {
         let mut texts = Vec::with_capacity(parts.len());
         let before = self.mistakes.len();
         for part in parts {
-            let text = text(part.get_ref());
+            let text = match part.get_ref() {
+                DeValue::Boolean(set) => Some(set.to_string()),
+                other => text(other),
+            };
             let key = key.get_ref().as_ref();
             // Without a text the setting says what it takes.
             let pair = format!("{key}={}", text.as_deref().unwrap_or_default());

@@ -1,0 +1,160 @@
+//! Amplification: servers that give long answers to short questions of others' names.
+
+use flow::number::protocol;
+
+use super::super::rule::{Counter, Form, Holds, Rule, Severity, Shared, Span, Told};
+use super::super::seen::{Class, Seen};
+use super::super::subject::Subject;
+use super::threat::AMPLIFICATION;
+
+/// Ports of services that can be made to answer at length.
+const PORTS: [u16; 24] = [
+    17, 19, 53, 69, 111, 123, 137, 161, 177, 389, 427, 520, 623, 1434, 1900, 3283, 3702, 5093,
+    5353, 5683, 10_001, 10_074, 11_211, 37_810,
+];
+
+const NTP: u16 = 123;
+
+/// Octets of a packet above which an answer is long: NTP's are short.
+const LONG: u64 = 468;
+const LONG_NTP: u64 = 90;
+const LIST_NTP: u64 = 200;
+
+const SOURCES: u64 = 10;
+
+const VICTIM_RULE: Rule = Rule {
+    id: "amplification-victim",
+    name: "Amplification attack",
+    category: "flood",
+    meaning: "a destination gets long answers that it did not ask for from 10 servers or more",
+    unit: "bit/s",
+    threshold: 1_000_000,
+    threshold_inside: None,
+    window_s: 60,
+    span: Span::One,
+    form: Form::Rate,
+    baseline: None,
+    severity: Severity::High,
+    severity_inside: Severity::High,
+    entries: 8192,
+    count: count_victim,
+    value: |measured| 8 * measured.octets,
+    agrees: |measured| measured.all.count() >= SOURCES && measured.packets > 5 * measured.other,
+    suffices: Rule::never,
+    holds: Holds::Sources,
+    yields_to: &[],
+    shared: Shared::Destination,
+    threats: [Some(&AMPLIFICATION), Some(&AMPLIFICATION)],
+    sentence: |told| {
+        let Told { destination, value, sources, number, .. } = told;
+        format!(
+            "{destination} got {value} bit/s of long answers from port {number}/udp of {sources} \
+             servers, which it did not ask"
+        )
+    },
+};
+
+pub(in super::super) const VICTIM: Rule = VICTIM_RULE;
+
+pub(in super::super) const USED: Rule = Rule {
+    id: "amplifier-used",
+    name: "Server used for amplification",
+    meaning: "a server of the own networks sends more than 10 times as much to a host as it gets",
+    unit: "octets in a window",
+    threshold: 10_000_000,
+    form: Form::Number,
+    severity: Severity::Medium,
+    severity_inside: Severity::Medium,
+    count: count_used,
+    value: |measured| measured.octets,
+    agrees: |measured| measured.octets > 10 * measured.other,
+    holds: Holds::Nothing,
+    shared: Shared::Source,
+    sentence: |told| {
+        let Told { source, destination, value, number, window, .. } = told;
+        format!("{source} sent {value} octets from port {number}/udp to {destination} in {window}")
+    },
+    ..VICTIM_RULE
+};
+
+pub(in super::super) const MONLIST: Rule = Rule {
+    id: "ntp-monlist",
+    name: "NTP server that lists its clients",
+    meaning: "an NTP server of the own networks gives long answers (monlist)",
+    unit: "packets in a window",
+    threshold: 100,
+    count: |seen, counter| {
+        let (key, record) = (seen.key(), seen.record);
+        if seen.class == Class::Udp
+            && key.source_port == NTP
+            && record.octets > LIST_NTP * record.packets
+            && counter.is_local(key.ip_version.number(), key.source)
+        {
+            let subject = Subject::source(key).with(NTP, protocol::UDP);
+            let hash = counter.hash(key.destination, 0);
+            let measured = counter.at(subject);
+            measured.count(seen);
+            measured.add(hash, key.destination);
+        }
+    },
+    value: |measured| measured.packets,
+    agrees: Rule::always,
+    holds: Holds::Targets,
+    sentence: |told| {
+        let Told { source, value, window, .. } = told;
+        format!("{source} gave {value} long answers of NTP in {window}")
+    },
+    ..USED
+};
+
+fn is_abused(port: u16) -> bool {
+    PORTS.binary_search(&port).is_ok()
+}
+
+fn count_victim(seen: &Seen<'_>, counter: &mut Counter<'_>) {
+    if seen.class != Class::Udp {
+        return;
+    }
+    let (key, record) = (seen.key(), seen.record);
+    if is_abused(key.source_port) {
+        let long = if key.source_port == NTP { LONG_NTP } else { LONG };
+        if record.octets > long * record.packets {
+            let subject = Subject::destination(key).with(key.source_port, protocol::UDP);
+            let hash = counter.hash(key.source, 0);
+            let measured = counter.at(subject);
+            measured.count(seen);
+            measured.add(hash, key.source);
+        }
+    }
+    // A question to such a service.
+    if is_abused(key.destination_port) {
+        let subject = Subject::answering(key).with(key.destination_port, protocol::UDP);
+        counter.at(subject).other += record.packets;
+    }
+}
+
+fn count_used(seen: &Seen<'_>, counter: &mut Counter<'_>) {
+    if seen.class != Class::Udp {
+        return;
+    }
+    let (key, version) = (seen.key(), seen.key().ip_version.number());
+    if is_abused(key.source_port) && counter.is_local(version, key.source) {
+        let subject = Subject::source(key).towards(key.destination);
+        counter.at(subject.with(key.source_port, protocol::UDP)).count(seen);
+    }
+    if is_abused(key.destination_port) && counter.is_local(version, key.destination) {
+        let subject = Subject::asking(key).towards(key.source);
+        counter.at(subject.with(key.destination_port, protocol::UDP)).other += seen.record.octets;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_in_order() {
+        assert!(PORTS.is_sorted());
+        assert!(PORTS.into_iter().all(is_abused));
+    }
+}

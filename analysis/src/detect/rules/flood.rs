@@ -1,0 +1,229 @@
+//! Floods: a destination gets more than it can take.
+
+use flow::number::protocol;
+
+use super::super::distinct::count_of_many;
+use super::super::rule::{Baseline, Counter, Form, Holds, Rule, Severity, Shared, Span, Told};
+use super::super::seen::{Class, Seen};
+use super::super::subject::{Measured, Subject};
+use super::threat::{DIRECT_FLOOD, SYN_FLOOD};
+
+/// A gigabit a second is as much as the threshold of packets: so many octets a packet.
+const OCTETS_OF_A_PACKET: u64 = 1_000_000_000 / 8 / 20_000;
+
+/// So many sources that send a packet or two in a window are made up. They fill a server's queue of
+/// half-open connections at a rate that is no burden to the network.
+const SPOOFED: u64 = 1000;
+
+const FLOOD: Rule = Rule {
+    id: "",
+    name: "",
+    category: "flood",
+    meaning: "",
+    unit: "packets/s",
+    threshold: 20_000,
+    threshold_inside: None,
+    window_s: 10,
+    span: Span::Two,
+    form: Form::Rate,
+    baseline: Some(Baseline { factor: 4, is_needed: false }),
+    severity: Severity::High,
+    severity_inside: Severity::High,
+    entries: 16_384,
+    count: |_, _| (),
+    value: |measured| measured.other.max(measured.more / OCTETS_OF_A_PACKET),
+    agrees: Rule::always,
+    suffices: Rule::never,
+    holds: Holds::Sources,
+    yields_to: &[],
+    shared: Shared::Destination,
+    threats: [Some(&DIRECT_FLOOD), Some(&DIRECT_FLOOD)],
+    sentence: |_| String::new(),
+};
+
+pub(in super::super) const SYN: Rule = Rule {
+    id: "syn-flood",
+    name: "SYN flood",
+    meaning: "a destination gets SYN packets that lead to no connection: more than 4 times its \
+              SYN-ACKs; or, at any rate, from 1,000 sources in a window that are made up",
+    unit: "SYN packets/s",
+    threshold: 1000,
+    entries: 32_768,
+    count: count_syn,
+    value: |measured| measured.packets,
+    agrees: |measured| measured.packets > 4 * measured.other || is_spoofed(measured),
+    suffices: is_spoofed,
+    threats: [Some(&SYN_FLOOD), Some(&SYN_FLOOD)],
+    sentence: |told| {
+        let Told { destination, value, sources, measured, .. } = told;
+        let port = measured.only_port().map_or_else(String::new, |port| format!(" at {port}/tcp"));
+        if are_many(*sources, measured.flows) {
+            return format!(
+                "{destination} got SYN packets{port} of {sources} sources that are made up, \
+                 {value} a second, and no connection"
+            );
+        }
+        let noun = if *sources == 1 { "source" } else { "sources" };
+        format!(
+            "{destination} got {value} SYN packets/s{port} from {sources} {noun} and no connection"
+        )
+    },
+    ..FLOOD
+};
+
+pub(in super::super) const UDP: Rule = Rule {
+    id: "udp-flood",
+    name: "UDP flood",
+    meaning: "a destination gets many packets of UDP, or a gigabit a second",
+    count: |seen, counter| {
+        if seen.class == Class::Udp && !is_fragment(seen) {
+            count_packets(seen, counter, protocol::UDP);
+        }
+    },
+    sentence: |told| flooded(told, "UDP"),
+    ..FLOOD
+};
+
+pub(in super::super) const ICMP: Rule = Rule {
+    id: "icmp-flood",
+    name: "ICMP flood",
+    meaning: "a destination gets many packets of ICMP, or a gigabit a second",
+    count: |seen, counter| {
+        if seen.key().is_icmp() {
+            count_packets(seen, counter, protocol::ICMP);
+        }
+    },
+    entries: 8192,
+    sentence: |told| flooded(told, "ICMP"),
+    ..FLOOD
+};
+
+pub(in super::super) const FRAGMENTS: Rule = Rule {
+    id: "fragment-flood",
+    name: "Flood of fragments",
+    meaning: "a destination gets many fragments whose first one never came, or a gigabit a second",
+    count: |seen, counter| {
+        if is_fragment(seen) {
+            count_packets(seen, counter, protocol::FRAGMENT);
+        }
+    },
+    entries: 8192,
+    sentence: |told| flooded(told, "fragment"),
+    ..FLOOD
+};
+
+fn flooded(told: &Told, what: &str) -> String {
+    let Told { destination, value, sources, measured, .. } = told;
+    let port = measured.only_port().map_or_else(String::new, |port| format!(" at port {port}"));
+    let noun = if *sources == 1 { "source" } else { "sources" };
+    format!("{destination} got {value} {what} packets/s{port} from {sources} {noun}")
+}
+
+/// Later fragments without their first one have no ports.
+fn is_fragment(seen: &Seen<'_>) -> bool {
+    let key = seen.key();
+    matches!(key.protocol, protocol::UDP | protocol::TCP)
+        && key.source_port == 0
+        && key.destination_port == 0
+}
+
+fn count_packets(seen: &Seen<'_>, counter: &mut Counter<'_>, kind: u8) {
+    let (key, window_ms) = (seen.key(), counter.window_ms);
+    let hash = counter.hash(key.source, 0);
+    let measured = counter.at(Subject::destination(key).with(0_u32, kind));
+    measured.count(seen);
+    measured.add(hash, key.source);
+    measured.port(if key.is_icmp() { 0 } else { key.destination_port });
+    count_rate(seen, measured, window_ms);
+}
+
+/// Counts a record with its rate in the window.
+pub(super) fn count_rate(seen: &Seen<'_>, measured: &mut Measured, window_ms: u64) {
+    let packets = seen.share(seen.record.packets, window_ms);
+    let octets = seen.share(seen.record.octets, window_ms);
+    measured.other += packets;
+    measured.more += octets;
+    if seen.duration_ms >= 2 * window_ms {
+        measured.lasting += packets.max(octets / OCTETS_OF_A_PACKET);
+    }
+}
+
+fn count_syn(seen: &Seen<'_>, counter: &mut Counter<'_>) {
+    let key = seen.key();
+    match seen.class {
+        Class::Failed => {
+            let hash = counter.hash(key.source, 0);
+            let measured = counter.at(Subject::destination(key).with(0_u32, protocol::TCP));
+            measured.count(seen);
+            measured.add(hash, key.source);
+            measured.port(key.destination_port);
+        }
+        Class::Begun => {
+            counter.at(Subject::answering(key).with(0_u32, protocol::TCP)).other += 1;
+            counter.at(Subject::destination(key).with(0_u32, protocol::TCP)).more += 1;
+        }
+        _ => {}
+    }
+}
+
+/// Where a server answers each SYN (SYN cookies), the sources tell.
+fn is_spoofed(measured: &Measured) -> bool {
+    let sources = count_of_many(&measured.all, &measured.second);
+    are_many(sources, measured.flows) && measured.packets > 4 * measured.more
+}
+
+fn are_many(sources: u64, flows: u64) -> bool {
+    sources >= SPOOFED && flows < 2 * sources
+}
+
+/// All traffic, or that of a class, against its own past.
+pub(in super::super) const SPIKE: Rule = Rule {
+    id: "traffic-spike",
+    name: "Traffic spike",
+    category: "traffic",
+    meaning: "all traffic, or that of DNS, NTP, other UDP, SYN or ICMP, is above 4 times its \
+              baseline",
+    threshold: 1000,
+    baseline: Some(Baseline { factor: 4, is_needed: true }),
+    severity: Severity::Low,
+    severity_inside: Severity::Low,
+    entries: 1024,
+    count: count_classes,
+    value: |measured| measured.other,
+    holds: Holds::Nothing,
+    yields_to: &["syn-flood", "udp-flood", "icmp-flood", "fragment-flood", "amplification-victim"],
+    shared: Shared::Nothing,
+    threats: [None, None],
+    sentence: |told| {
+        let class = CLASSES[told.number as usize % CLASSES.len()];
+        format!("{class} rose to {} packets/s", told.value)
+    },
+    ..FLOOD
+};
+
+/// Classes of traffic, by the number of the subject.
+const CLASSES: [&str; 6] =
+    ["all traffic", "DNS", "NTP", "UDP besides DNS and NTP", "SYN packets", "ICMP"];
+
+fn count_classes(seen: &Seen<'_>, counter: &mut Counter<'_>) {
+    let (key, window_ms) = (seen.key(), counter.window_ms);
+    let has_port = |port| key.source_port == port || key.destination_port == port;
+    let class = match seen.class {
+        Class::Udp if has_port(53) => 1,
+        Class::Udp if has_port(123) => 2,
+        Class::Udp => 3,
+        Class::Failed => 4,
+        _ if key.is_icmp() => 5,
+        _ => 0,
+    };
+    for number in [0, class] {
+        let measured = counter.at(Subject::number(number));
+        measured.count(seen);
+        count_rate(seen, measured, window_ms);
+        // One long flow is no news in the window in which it happens to be told.
+        measured.lasting = 0;
+        if class == 0 {
+            break;
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Hosts that do what they should not, and what others say of them.
+
+use flow::IpVersion;
+use flow::number::{protocol, tcp_control};
+
+use super::super::rule::{Baseline, Counter, Form, Holds, Rule, Severity, Shared, Span, Told};
+use super::super::seen::{Class, Seen};
+use super::super::subject::Subject;
+use super::threat::WORM;
+
+const SMTP: u16 = 25;
+const HTTP: u16 = 80;
+const SMB: u16 = 445;
+const SQL_MONITOR: u16 = 1434;
+
+/// eDonkey, by TCP and UDP.
+const EDONKEY: (u16, u16) = (4662, 4672);
+
+/// The one packet of the Slammer worm.
+const SLAMMER: (u64, u64) = (1, 404);
+
+/// Three SYNs as Code Red sends them.
+const CODE_RED: (u64, u64) = (3, 144);
+
+const ABUSE: Rule = Rule {
+    id: "",
+    name: "",
+    category: "abuse",
+    meaning: "",
+    unit: "hosts",
+    threshold: 0,
+    threshold_inside: None,
+    window_s: 60,
+    span: Span::One,
+    form: Form::Number,
+    baseline: None,
+    severity: Severity::Medium,
+    severity_inside: Severity::Medium,
+    entries: 8192,
+    count: |_, _| (),
+    value: |measured| measured.all.count(),
+    agrees: Rule::always,
+    suffices: Rule::never,
+    holds: Holds::Targets,
+    yields_to: &[],
+    shared: Shared::Source,
+    threats: [None, None],
+    sentence: |_| String::new(),
+};
+
+pub(in super::super) const WORM_PORT: Rule = Rule {
+    id: "worm-port",
+    name: "Worm",
+    meaning: "a source tries many hosts as worms do: TCP 445 without success, the packet of \
+              Slammer, the SYNs of Code Red",
+    threshold: 10,
+    severity: Severity::High,
+    severity_inside: Severity::Critical,
+    count: |seen, counter| {
+        let key = seen.key();
+        let size = (seen.record.packets, seen.record.octets);
+        let is_wormy = match (seen.class, key.destination_port) {
+            (Class::Failed, SMB) => true,
+            (Class::Failed, HTTP) => size == CODE_RED,
+            (Class::Udp, SQL_MONITOR) => size == SLAMMER,
+            _ => false,
+        };
+        if is_wormy {
+            let hash = counter.hash(key.destination, 0);
+            let measured = counter.at(Subject::source(key));
+            measured.count(seen);
+            measured.add(hash, key.destination);
+            measured.port(key.destination_port);
+        }
+    },
+    threats: [Some(&WORM), Some(&WORM)],
+    sentence: |told| {
+        let Told { source, value, window, measured, .. } = told;
+        let port = measured.only_port().map_or_else(String::new, |port| format!(" port {port} of"));
+        format!("{source} tried{port} {value} hosts in {window} as a worm does")
+    },
+    ..ABUSE
+};
+
+pub(in super::super) const MAIL_SENDER: Rule = Rule {
+    id: "mail-sender",
+    name: "Sender of mail",
+    meaning: "a source that is no mail server sends mail to many servers within an hour",
+    threshold: 20,
+    span: Span::Sliding(60),
+    severity: Severity::Medium,
+    severity_inside: Severity::High,
+    entries: 4096,
+    count: |seen, counter| {
+        let key = seen.key();
+        let is_client = seen.record.tcp_control_bits & tcp_control::SYN != 0;
+        if key.protocol == protocol::TCP
+            && key.destination_port == SMTP
+            && is_client
+            && !counter.scope.site.mail_servers.contains(key.source_address())
+        {
+            let hash = counter.hash(key.destination, 0);
+            let measured = counter.at(Subject::source(key));
+            measured.count(seen);
+            measured.add(hash, key.destination);
+        }
+    },
+    sentence: |told| {
+        let Told { source, value, window, .. } = told;
+        format!("{source}, which is no mail server, turned to {value} mail servers in {window}")
+    },
+    ..ABUSE
+};
+
+pub(in super::super) const P2P_USER: Rule = Rule {
+    id: "p2p-user",
+    name: "Peer-to-peer user",
+    meaning: "a source turns to many peers of eDonkey (TCP 4662, UDP 4672) within an hour",
+    unit: "peers",
+    threshold: 50,
+    span: Span::Sliding(60),
+    severity: Severity::Low,
+    severity_inside: Severity::Low,
+    entries: 4096,
+    count: |seen, counter| {
+        let key = seen.key();
+        let (tcp, udp) = EDONKEY;
+        let is_peer = match key.protocol {
+            protocol::TCP => {
+                key.destination_port == tcp && seen.record.tcp_control_bits & tcp_control::SYN != 0
+            }
+            protocol::UDP => key.destination_port == udp,
+            _ => false,
+        };
+        if is_peer {
+            let hash = counter.hash(key.destination, 0);
+            let measured = counter.at(Subject::source(key));
+            measured.count(seen);
+            measured.add(hash, key.destination);
+        }
+    },
+    sentence: |told| {
+        let Told { source, value, window, .. } = told;
+        format!("{source} turned to {value} peers of eDonkey in {window}")
+    },
+    ..ABUSE
+};
+
+pub(in super::super) const SESSION_MAKER: Rule = Rule {
+    id: "session-maker",
+    name: "Maker of sessions",
+    meaning: "a source makes new flows at a high rate, above 8 times its baseline",
+    unit: "flows/s",
+    threshold: 256,
+    form: Form::Rate,
+    baseline: Some(Baseline { factor: 8, is_needed: true }),
+    severity: Severity::Low,
+    severity_inside: Severity::Medium,
+    entries: 16_384,
+    count: |seen, counter| counter.at(Subject::source(seen.key())).count(seen),
+    value: |measured| measured.flows,
+    holds: Holds::Nothing,
+    yields_to: &["scan-horizontal", "scan-vertical", "scan-random", "worm-port"],
+    sentence: |told| {
+        let Told { source, value, .. } = told;
+        format!("{source} made {value} new flows a second")
+    },
+    ..ABUSE
+};
+
+pub(in super::super) const UNREACHABLE_STORM: Rule = Rule {
+    id: "unreachable-storm",
+    name: "Storm of unreachables",
+    category: "traffic",
+    meaning: "a destination is told by many ICMP messages that hosts or ports are unreachable: \
+              packets were sent in its name, or its own lead nowhere",
+    unit: "packets in a window",
+    threshold: 100,
+    severity: Severity::Low,
+    severity_inside: Severity::Low,
+    count: |seen, counter| {
+        if matches!(seen.class, Class::Unreachable | Class::PortUnreachable) {
+            let key = seen.key();
+            let hash = counter.hash(key.source, 0);
+            let measured = counter.at(Subject::destination(key).with(0_u32, key.protocol));
+            measured.count(seen);
+            measured.add(hash, key.source);
+        }
+    },
+    value: |measured| measured.packets,
+    holds: Holds::Sources,
+    yields_to: &["scan-horizontal", "scan-vertical", "scan-random", "scan-slow", "worm-port"],
+    shared: Shared::DestinationIsSource,
+    sentence: |told| {
+        let Told { destination, value, sources, window, .. } = told;
+        format!("{destination} got {value} unreachable messages from {sources} hosts in {window}")
+    },
+    ..ABUSE
+};
+
+pub(in super::super) const SPOOFED_SOURCES: Rule = Rule {
+    id: "spoofed-sources",
+    name: "Spoofed sources",
+    category: "traffic",
+    meaning: "an interface gets packets from sources that cannot be there; needs the own networks",
+    unit: "sources",
+    threshold: 10,
+    entries: 1024,
+    count: |seen, counter| {
+        if counter.scope.is_spoofed(seen.record) {
+            let key = seen.key();
+            let hash = counter.hash(key.source, 0);
+            let measured = counter.at(Subject::number(key.interface));
+            measured.count(seen);
+            measured.add(hash, key.source);
+        }
+    },
+    // A hundred packets of one source are as bad as another source.
+    value: |measured| measured.all.count().max(measured.packets / 100),
+    holds: Holds::Sources,
+    shared: Shared::Nothing,
+    sentence: |told| {
+        let Told { number, sources, window, measured, .. } = told;
+        format!(
+            "interface {number} got {} packets from {sources} sources that cannot be there, in \
+             {window}",
+            measured.packets
+        )
+    },
+    ..ABUSE
+};
+
+pub(in super::super) const NEW_HEAVY_FLOW: Rule = Rule {
+    id: "new-heavy-flow",
+    name: "New heavy flow",
+    category: "traffic",
+    meaning: "a source network (/24, /48 of IPv6) sends much more through an interface than it did",
+    unit: "bit/s",
+    threshold: 100_000_000,
+    form: Form::Rate,
+    baseline: Some(Baseline { factor: 4, is_needed: true }),
+    severity: Severity::Low,
+    severity_inside: Severity::Low,
+    count: count_network,
+    value: |measured| 8 * measured.more,
+    holds: Holds::Nothing,
+    sentence: |told| {
+        let Told { source, number, value, .. } = told;
+        format!("the network of {source} sent {value} bit/s through interface {number}")
+    },
+    ..ABUSE
+};
+
+fn count_network(seen: &Seen<'_>, counter: &mut Counter<'_>) {
+    let (key, window_ms) = (seen.key(), counter.window_ms);
+    let mut subject = Subject::source(key).with(key.interface, 0);
+    let network = match key.ip_version {
+        IpVersion::V4 => 3,
+        IpVersion::V6 => 6,
+    };
+    subject.source[network..].fill(0);
+    let measured = counter.at(subject);
+    measured.count(seen);
+    measured.more += seen.share(seen.record.octets, window_ms);
+}

@@ -1,0 +1,32 @@
+//! The rules. To add one, describe it in a module of its family and give it a line in [`RULES`].
+
+mod amplification;
+mod flood;
+mod host;
+mod scan;
+mod threat;
+
+use super::rule::Rule;
+
+/// All rules, in the order in which they judge a window: those that say more come first.
+pub static RULES: [Rule; 19] = [
+    host::WORM_PORT,
+    scan::HORIZONTAL,
+    scan::VERTICAL,
+    scan::RANDOM,
+    scan::SLOW,
+    flood::SYN,
+    flood::UDP,
+    flood::ICMP,
+    flood::FRAGMENTS,
+    amplification::VICTIM,
+    amplification::USED,
+    amplification::MONLIST,
+    host::MAIL_SENDER,
+    host::P2P_USER,
+    host::SESSION_MAKER,
+    host::SPOOFED_SOURCES,
+    host::UNREACHABLE_STORM,
+    host::NEW_HEAVY_FLOW,
+    flood::SPIKE,
+];

@@ -1,0 +1,123 @@
+//! A record as the rules see it.
+
+use flow::number::{protocol, tcp_control};
+use flow::{Batch, FlowEndReason, FlowKey, FlowRecord, IpVersion};
+
+/// What a record is to the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// TCP: SYN without ACK, and few packets. The attempt of a connection that failed.
+    Failed,
+    /// TCP: SYN and ACK. A connection that began, in either direction.
+    Begun,
+    /// Other TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// An echo request of ICMP or ICMPv6.
+    EchoRequest,
+    /// An echo reply.
+    EchoReply,
+    /// Network, host or protocol unreachable.
+    Unreachable,
+    /// Port unreachable.
+    PortUnreachable,
+    /// Other ICMP.
+    Icmp,
+    /// Other protocols.
+    Other,
+}
+
+/// Most packets of an attempt: SYNs that were repeated.
+const ATTEMPT_PACKETS: u64 = 7;
+
+/// Ports from here on are those of clients.
+const EPHEMERAL: u16 = 32_768;
+
+/// A record and what follows from it, in trace time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen<'a> {
+    pub(super) record: &'a FlowRecord,
+    pub(super) class: Class,
+    /// 1 if the flow has ended, 0 if it goes on in another record.
+    pub(super) flows: u64,
+    pub(super) duration_ms: u64,
+    pub(super) start_ms: u64,
+    pub(super) end_ms: u64,
+}
+
+impl<'a> Seen<'a> {
+    /// `None` for a packet that fit no clock: nobody knows when it came.
+    pub(super) fn of(batch: &Batch, record: &'a FlowRecord) -> Option<Self> {
+        let end_ms = batch.trace_end(record)?.as_millis();
+        let duration_ms = record.end.millis_since(record.start);
+        Some(Self {
+            record,
+            class: class(record),
+            flows: u64::from(record.end_reason != FlowEndReason::ActiveTimeout),
+            duration_ms,
+            start_ms: end_ms.saturating_sub(duration_ms),
+            end_ms,
+        })
+    }
+
+    pub(super) fn key(&self) -> &'a FlowKey {
+        &self.record.key
+    }
+
+    /// Whether the receiver is a group or all hosts.
+    pub(super) fn is_to_group(&self) -> bool {
+        let [first, second, third, fourth, ..] = self.record.key.destination;
+        match self.record.key.ip_version {
+            IpVersion::V4 => first >> 4 == 14 || [first, second, third, fourth] == [255; 4],
+            IpVersion::V6 => first == 255,
+        }
+    }
+
+    /// UDP: whether this asks rather than answers, by the ports. Both may be so.
+    pub(super) fn may_ask(&self) -> bool {
+        let FlowKey { source_port, destination_port, .. } = self.record.key;
+        source_port >= 1024 || destination_port < EPHEMERAL
+    }
+
+    /// UDP: whether this answers rather than asks, by the ports.
+    pub(super) fn may_answer(&self) -> bool {
+        let FlowKey { source_port, destination_port, .. } = self.record.key;
+        destination_port >= 1024 || source_port < EPHEMERAL
+    }
+
+    /// Packets, or octets, of this record in a window of its end: a long flow counts with its rate.
+    pub(super) fn share(&self, count: u64, window_ms: u64) -> u64 {
+        if self.duration_ms <= window_ms {
+            return count;
+        }
+        let share = u128::from(count) * u128::from(window_ms) / u128::from(self.duration_ms);
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
+}
+
+fn class(record: &FlowRecord) -> Class {
+    let key = &record.key;
+    match key.protocol {
+        protocol::TCP => {
+            let (syn, ack) = (tcp_control::SYN, tcp_control::ACK);
+            match record.tcp_control_bits & (syn | ack) {
+                bits if bits == syn && record.packets <= ATTEMPT_PACKETS => Class::Failed,
+                bits if bits == syn | ack => Class::Begun,
+                _ => Class::Tcp,
+            }
+        }
+        protocol::UDP => Class::Udp,
+        _ if key.is_icmp() => {
+            let [kind, code] = key.destination_port.to_be_bytes();
+            match (key.ip_version, kind, code) {
+                (IpVersion::V4, 8, _) | (IpVersion::V6, 128, _) => Class::EchoRequest,
+                (IpVersion::V4, 0, _) | (IpVersion::V6, 129, _) => Class::EchoReply,
+                (IpVersion::V4, 3, 3) | (IpVersion::V6, 1, 4) => Class::PortUnreachable,
+                (IpVersion::V4, 3, 0 | 1) | (IpVersion::V6, 1, 0 | 3) => Class::Unreachable,
+                _ => Class::Icmp,
+            }
+        }
+        _ => Class::Other,
+    }
+}

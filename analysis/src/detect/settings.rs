@@ -1,0 +1,114 @@
+//! What users set of rules.
+
+use flow::{HashSeed, NetworkSet};
+
+use super::rule::Rule;
+use super::rules::RULES;
+use crate::networks::{Groups, Hosts};
+
+/// `[rule.ID]` of a configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleSettings {
+    /// The id of the rule.
+    pub id: String,
+    /// Whether it is on.
+    pub enabled: Option<bool>,
+    /// Its threshold, for sources inside too if there is no other one for these.
+    pub threshold: Option<u64>,
+    /// Its threshold for sources of the own networks.
+    pub threshold_inside: Option<u64>,
+    /// Seconds of a window.
+    pub window_s: Option<u32>,
+    /// Hosts about which it says nothing.
+    pub ignore: Vec<Hosts>,
+    /// Thresholds of groups of hosts.
+    pub groups: Vec<(Hosts, u64)>,
+}
+
+/// Settings of the detectors.
+#[derive(Clone, Debug)]
+pub struct DetectSettings {
+    /// Seed of all hashes: fixed in a replay, random live.
+    pub seed: HashSeed,
+    /// Of rules that have settings.
+    pub rules: Vec<RuleSettings>,
+    /// Octets of all tables.
+    pub memory: u64,
+    /// `observer.name` of documents.
+    pub observer: String,
+    /// `observer.version` of documents.
+    pub version: String,
+}
+
+/// The largest number of different things that a threshold can ask for.
+pub const DISTINCT_MAX: u64 = 2000;
+
+/// Seconds that a window may have.
+pub const WINDOW_S: std::ops::RangeInclusive<u32> = 1..=3600;
+
+/// The limits of a rule, as it is used.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    pub(super) outside: u64,
+    pub(super) inside: u64,
+    pub(super) window_s: u32,
+    pub(super) ignore: NetworkSet,
+    pub(super) groups: Vec<(NetworkSet, u64)>,
+}
+
+impl Limits {
+    /// The limits of a rule; `None` if it is off.
+    ///
+    /// # Errors
+    ///
+    /// A group is not known.
+    pub(super) fn of(
+        rule: &Rule,
+        settings: &[RuleSettings],
+        groups: &Groups,
+    ) -> Result<Option<Self>, String> {
+        let of_rule = settings.iter().find(|settings| settings.id == rule.id);
+        let settings = of_rule.cloned().unwrap_or_default();
+        if settings.enabled == Some(false) {
+            return Ok(None);
+        }
+        let outside = settings.threshold.unwrap_or(rule.threshold);
+        let inside = settings.threshold_inside.or(settings.threshold);
+        let inside = inside.or(rule.threshold_inside).unwrap_or(outside);
+        let named = |problem: String| format!("[rule.{}]: {problem}", rule.id);
+        let set = |list: &[Hosts]| groups.set_of(list).map_err(named);
+        let groups = settings.groups.iter();
+        let groups = groups.map(|(hosts, limit)| Ok((set(std::slice::from_ref(hosts))?, *limit)));
+        Ok(Some(Self {
+            outside,
+            inside,
+            window_s: settings.window_s.unwrap_or(rule.window_s),
+            ignore: set(&settings.ignore)?,
+            groups: groups.collect::<Result<_, String>>()?,
+        }))
+    }
+}
+
+/// Checks settings as they are read.
+///
+/// # Errors
+///
+/// What is allowed instead.
+pub fn check(settings: &RuleSettings) -> Result<(), String> {
+    let Some(rule) = RULES.iter().find(|rule| rule.id == settings.id) else {
+        let ids: Vec<_> = RULES.iter().map(|rule| rule.id).collect();
+        return Err(format!("there is no rule {}; rules are {}", settings.id, ids.join(", ")));
+    };
+    let given = [settings.threshold, settings.threshold_inside];
+    let given = given.into_iter().flatten().chain(settings.groups.iter().map(|(_, limit)| *limit));
+    let max = if rule.counts_different_things() { DISTINCT_MAX } else { u64::MAX >> 16 };
+    for threshold in given {
+        if !(1..=max).contains(&threshold) {
+            return Err(format!("threshold {threshold}: 1 to {max} is needed"));
+        }
+    }
+    if let Some(window) = settings.window_s.filter(|window| !WINDOW_S.contains(window)) {
+        return Err(format!("window {window}s: 1s to 3600s is needed"));
+    }
+    Ok(())
+}

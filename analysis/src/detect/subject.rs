@@ -1,0 +1,215 @@
+//! Whom a measure is about, and what was measured.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use flow::{FlowKey, HashSeed};
+use zerocopy::FromZeros;
+
+use super::distinct::{self, Distinct};
+
+/// An IP address as a flow key has it. All octets are 0 where there is none.
+pub(super) type Octets = [u8; 16];
+
+/// Whom or what a rule watches. A part that the rule does not use is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, FromZeros)]
+#[repr(C)]
+pub(super) struct Subject {
+    pub(super) source: Octets,
+    pub(super) destination: Octets,
+    /// A port, an interface, or what the rule makes of it.
+    pub(super) number: u32,
+    pub(super) protocol: u8,
+    /// 4 or 6; 0 without addresses.
+    pub(super) version: u8,
+    unused: [u8; 2],
+}
+
+impl Subject {
+    pub(super) fn source(key: &FlowKey) -> Self {
+        Self { source: key.source, version: key.ip_version.number(), ..Self::default() }
+    }
+
+    pub(super) fn destination(key: &FlowKey) -> Self {
+        Self { destination: key.destination, version: key.ip_version.number(), ..Self::default() }
+    }
+
+    /// The sender of a record as somebody's destination.
+    pub(super) fn answering(key: &FlowKey) -> Self {
+        Self { destination: key.source, version: key.ip_version.number(), ..Self::default() }
+    }
+
+    /// The receiver of a record as the source of what the record answers.
+    pub(super) fn asking(key: &FlowKey) -> Self {
+        Self { source: key.destination, version: key.ip_version.number(), ..Self::default() }
+    }
+
+    pub(super) fn number(number: u32) -> Self {
+        Self { number, ..Self::default() }
+    }
+
+    pub(super) fn with(self, number: impl Into<u32>, protocol: u8) -> Self {
+        Self { number: number.into(), protocol, ..self }
+    }
+
+    pub(super) fn towards(self, destination: Octets) -> Self {
+        Self { destination, ..self }
+    }
+
+    pub(super) fn source_address(&self) -> Option<IpAddr> {
+        address(self.version, self.source)
+    }
+
+    pub(super) fn destination_address(&self) -> Option<IpAddr> {
+        address(self.version, self.destination)
+    }
+
+    #[inline]
+    pub(super) fn hash(&self, seed: &HashSeed, window: u64) -> u64 {
+        let [a, b] = words(self.source);
+        let [c, d] = words(self.destination);
+        let kind = u64::from(self.protocol) << 8 | u64::from(self.version);
+        seed.hash([a, b, c, d, u64::from(self.number) << 32 | kind, window])
+    }
+}
+
+/// The hash of an address and a port, as one of several that a subject has to do with.
+#[inline]
+pub(super) fn hash_of(seed: &HashSeed, address: Octets, port: u16) -> u64 {
+    let [a, b] = words(address);
+    seed.hash([a, b, u64::from(port), 0, 0, 1])
+}
+
+#[inline]
+fn words(octets: Octets) -> [u64; 2] {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = octets;
+    [u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes(rest)]
+}
+
+/// An address of this IP version; `None` if it is no part of the subject.
+pub(super) fn address(version: u8, octets: Octets) -> Option<IpAddr> {
+    let [a, b, c, d, ..] = octets;
+    match version {
+        _ if octets == Octets::default() => None,
+        4 => Some(Ipv4Addr::new(a, b, c, d).into()),
+        6 => Some(Ipv6Addr::from(octets).into()),
+        _ => None,
+    }
+}
+
+/// Samples that are kept of those whom a subject has to do with.
+const SAMPLES: usize = 4;
+
+/// What was measured of a subject in a window: sums, maxima and set bits, so that the order of
+/// records does not matter.
+#[derive(Clone, Copy, Debug, Default, FromZeros)]
+#[repr(C)]
+pub(super) struct Measured {
+    pub(super) packets: u64,
+    pub(super) octets: u64,
+    /// Flows that ended: slices of a longer flow count with its last one.
+    pub(super) flows: u64,
+    /// A sum of the rule's own.
+    pub(super) other: u64,
+    /// Another one.
+    pub(super) more: u64,
+    /// What long records add to what the rule measures: those of two windows or more.
+    pub(super) lasting: u64,
+    /// Milliseconds of the longest record.
+    pub(super) longest: u64,
+    /// The complement of the time of the first packet.
+    before: u64,
+    /// The time of the last packet.
+    last: u64,
+    /// Those whom it has to do with.
+    pub(super) all: Distinct,
+    /// A second set of the rule's own.
+    pub(super) second: Distinct,
+    /// The first of them, by address.
+    samples: [Octets; SAMPLES],
+    sampled: u16,
+    port_max: u16,
+    /// The complement of the least port.
+    port_before: u16,
+    unused: u16,
+}
+
+impl Measured {
+    /// Counts packets, octets, the flow and its time, all in trace time.
+    pub(super) fn count(&mut self, seen: &super::seen::Seen<'_>) {
+        self.packets += seen.record.packets;
+        self.octets += seen.record.octets;
+        self.flows += seen.flows;
+        self.longest = self.longest.max(seen.duration_ms);
+        self.before = self.before.max(!seen.start_ms);
+        self.last = self.last.max(seen.end_ms);
+    }
+
+    /// Adds one whom it has to do with, with a sample.
+    pub(super) fn add(&mut self, hash: u64, sample: Octets) {
+        self.add_alone(hash, sample);
+        if distinct::is_sampled(hash) {
+            self.second.insert(hash);
+        }
+    }
+
+    /// Adds one whom it has to do with, where the second set has another use.
+    pub(super) fn add_alone(&mut self, hash: u64, sample: Octets) {
+        self.all.insert(hash);
+        self.sample(sample);
+    }
+
+    /// Keeps the first addresses, whatever the order of records.
+    fn sample(&mut self, sample: Octets) {
+        let count = usize::from(self.sampled);
+        let place = self.samples[..count].partition_point(|kept| *kept < sample);
+        if place == SAMPLES || self.samples[..count].get(place) == Some(&sample) {
+            return;
+        }
+        let end = (count + 1).min(SAMPLES);
+        self.samples.copy_within(place..end - 1, place + 1);
+        self.samples[place] = sample;
+        self.sampled = u16::try_from(end).unwrap_or_default();
+    }
+
+    /// Adds what was measured in a later window.
+    pub(super) fn merge(&mut self, later: &Self) {
+        self.packets += later.packets;
+        self.octets += later.octets;
+        self.flows += later.flows;
+        self.other += later.other;
+        self.more += later.more;
+        self.lasting += later.lasting;
+        self.longest = self.longest.max(later.longest);
+        self.before = self.before.max(later.before);
+        self.last = self.last.max(later.last);
+        self.all = self.all.with(&later.all);
+        self.second = self.second.with(&later.second);
+        self.port_max = self.port_max.max(later.port_max);
+        self.port_before = self.port_before.max(later.port_before);
+        later.samples().iter().for_each(|sample| self.sample(*sample));
+    }
+
+    pub(super) fn samples(&self) -> &[Octets] {
+        &self.samples[..usize::from(self.sampled)]
+    }
+
+    pub(super) fn port(&mut self, port: u16) {
+        self.port_max = self.port_max.max(port);
+        self.port_before = self.port_before.max(!port);
+    }
+
+    /// The port, if all were the same.
+    pub(super) fn only_port(&self) -> Option<u16> {
+        (self.port_max != 0 && self.port_max == !self.port_before).then_some(self.port_max)
+    }
+
+    /// Whether this port may be one of them.
+    pub(super) fn has_port(&self, port: u32) -> bool {
+        (u32::from(!self.port_before)..=u32::from(self.port_max)).contains(&port)
+    }
+
+    /// Milliseconds of trace time of the first and the last packet.
+    pub(super) fn period(&self) -> (u64, u64) {
+        (!self.before, self.last)
+    }
+}

@@ -1,0 +1,262 @@
+//! A webhook: a request for each document, on a thread of its own.
+
+use std::fmt::{self, Debug};
+use std::str::FromStr;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use flow::Conversation;
+use log::warn;
+use ureq::Agent;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::DefaultResolver;
+
+use crate::content::Content;
+use crate::elastic::connector;
+use crate::ending;
+use crate::error::{ExportError, sentence};
+use crate::exporter::{ExportCounts, Exporter};
+use crate::json::{DocumentExporter, DocumentSettings};
+use crate::output::Context;
+use crate::sink::DocumentSink;
+use crate::transport::{Collector, Host, Patience, TlsSettings};
+
+/// Documents that wait.
+const QUEUE: usize = 1000;
+
+/// Tries of a document, and the pause after the first of them, which doubles.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A request takes no longer.
+const REQUEST: Duration = Duration::from_secs(10);
+
+/// How long the end of a run waits.
+const END: Duration = Duration::from_secs(10);
+
+/// Time between two warnings.
+const WARNING: Duration = Duration::from_secs(60);
+
+/// The URL of a webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    uri: Uri,
+}
+
+impl FromStr for Webhook {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
+        let uri: Uri = url.parse().map_err(|_error| format!("{url} is no URL"))?;
+        if uri.host().is_none_or(str::is_empty) {
+            return Err(format!("{url}: a host is needed"));
+        }
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err("a webhook takes no user and password in its URL".to_owned());
+        }
+        Ok(Self { uri })
+    }
+}
+
+impl Webhook {
+    /// Host and port, for messages: the path may be a secret.
+    pub fn name(&self) -> String {
+        let scheme = self.uri.scheme_str().unwrap_or_default();
+        format!("{scheme}://{}", self.uri.authority().map_or("", |authority| authority.as_str()))
+    }
+
+    /// Opens it. Connections are made when there is something to send.
+    ///
+    /// # Errors
+    ///
+    /// The authorities to trust cannot be read.
+    pub fn open(&self, context: &Context) -> Result<Box<dyn Exporter>, ExportError> {
+        let is_tls = self.uri.scheme_str() == Some("https");
+        let tls = is_tls.then(|| TlsSettings::default().config()).transpose();
+        let tls = tls.map_err(|error| {
+            ExportError::NotOpened(format!("{}: {}", self.name(), sentence(&error)))
+        })?;
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_global(Some(REQUEST))
+            .user_agent(concat!("flowprobe/", env!("CARGO_PKG_VERSION")));
+        let agent = Agent::with_parts(config.build(), connector(tls), DefaultResolver::default());
+        let host = Host {
+            name: self.uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
+            port: self.uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 }),
+        };
+        let sink = WebhookSink {
+            patience: context.patience,
+            sender: Sender {
+                uri: self.uri.clone(),
+                name: self.name(),
+                agent,
+                counts: Arc::default(),
+            },
+            conversations: Collector { host, source: None }.tcp_conversations(),
+            running: None,
+            dropped: Content::default(),
+        };
+        let documents = DocumentSettings::of(context, "default".to_owned(), 1);
+        Ok(Box::new(DocumentExporter::new(documents, sink)))
+    }
+}
+
+/// Hands documents to the thread.
+struct WebhookSink {
+    patience: Patience,
+    sender: Sender,
+    conversations: Vec<Conversation>,
+    running: Option<(SyncSender<(Content, Vec<u8>)>, JoinHandle<()>)>,
+    /// There was no room, or no time.
+    dropped: Content,
+}
+
+/// The thread's part.
+#[derive(Clone)]
+struct Sender {
+    uri: Uri,
+    name: String,
+    agent: Agent,
+    counts: Arc<Mutex<Counts>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    sent: Content,
+    failed: Content,
+    retried: u64,
+    errors: u64,
+}
+
+impl Sender {
+    fn run(&self, documents: &Receiver<(Content, Vec<u8>)>) {
+        let mut warned: Option<Instant> = None;
+        for (content, document) in documents {
+            match self.send(&document) {
+                Ok(()) => self.count(|counts| counts.sent += content),
+                Err(problem) => {
+                    self.count(|counts| counts.failed += content);
+                    if warned.is_none_or(|at| at.elapsed() >= WARNING) {
+                        warn!("alerts to {}: one was lost: {problem}", self.name);
+                        warned = Some(Instant::now());
+                    }
+                }
+            }
+        }
+    }
+
+    fn send(&self, document: &[u8]) -> Result<(), String> {
+        let mut problem = String::new();
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                self.count(|counts| counts.retried += 1);
+                if !ending::pause(PAUSE * (1 << (attempt - 1))) {
+                    break;
+                }
+            }
+            let request =
+                self.agent.post(&self.uri).content_type("application/json").send(document);
+            match request {
+                Ok(answer) if answer.status().is_success() => return Ok(()),
+                Ok(answer) => problem = format!("answer {}", answer.status()),
+                Err(ureq::Error::Io(error)) => problem = sentence(&error),
+                Err(error) => problem = error.to_string(),
+            }
+            self.count(|counts| counts.errors += 1);
+        }
+        Err(problem)
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl WebhookSink {
+    fn queue(&mut self) -> Result<&SyncSender<(Content, Vec<u8>)>, ExportError> {
+        if self.running.is_none() {
+            let (queue, documents) = sync_channel(QUEUE);
+            let sender = self.sender.clone();
+            let thread = thread::Builder::new().name("webhook".to_owned());
+            let thread = thread.spawn(move || sender.run(&documents)).map_err(|error| {
+                let problem = format!("cannot start a thread: {}", sentence(&error));
+                ExportError::GaveUp(format!("{}: {problem}", self.sender.name))
+            })?;
+            self.running = Some((queue, thread));
+        }
+        Ok(&self.running.as_ref().expect("it runs").0)
+    }
+}
+
+impl DocumentSink for WebhookSink {
+    fn put(&mut self, content: Content, put: impl FnOnce(&mut Vec<u8>)) -> Result<(), ExportError> {
+        let mut document = Vec::new();
+        put(&mut document);
+        let content = Content { octets: document.len() as u64, ..content };
+        let waits = self.patience == Patience::Wait;
+        let mut item = (content, document);
+        loop {
+            match self.queue()?.try_send(item) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full(back)) if waits && !ending::is_requested() => {
+                    item = back;
+                    thread::sleep(ending::LOOK);
+                }
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                    self.dropped += content;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), ExportError> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), ExportError> {
+        let Some((queue, thread)) = self.running.take() else { return Ok(()) };
+        drop(queue);
+        let begin = Instant::now();
+        while !thread.is_finished() {
+            let is_late = match self.patience {
+                Patience::GoOn => begin.elapsed() > END,
+                Patience::Wait => !ending::may_wait_for_peer(begin.elapsed()),
+            };
+            if is_late || ending::is_hurried() {
+                let name = &self.sender.name;
+                return Err(ExportError::GaveUp(format!("{name}: alerts were not taken in time")));
+            }
+            thread::sleep(ending::LOOK);
+        }
+        Ok(())
+    }
+
+    fn counts(&self) -> ExportCounts {
+        let counts = *self.sender.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        ExportCounts {
+            events_sent: counts.sent.events,
+            events_failed: counts.failed.events + self.dropped.events,
+            retried: counts.retried,
+            messages: counts.sent.messages,
+            octets: counts.sent.octets,
+            errors: counts.errors,
+            ..ExportCounts::default()
+        }
+    }
+
+    fn conversations(&self) -> Vec<Conversation> {
+        self.conversations.clone()
+    }
+}
+
+impl Debug for WebhookSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookSink").field("name", &self.sender.name).finish_non_exhaustive()
+    }
+}
