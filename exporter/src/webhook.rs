@@ -106,12 +106,15 @@ impl Webhook {
     }
 }
 
+/// The way to the thread, and the thread.
+type Running = (SyncSender<(Content, Vec<u8>)>, JoinHandle<()>);
+
 /// Hands documents to the thread.
 struct WebhookSink {
     patience: Patience,
     sender: Sender,
     conversations: Vec<Conversation>,
-    running: Option<(SyncSender<(Content, Vec<u8>)>, JoinHandle<()>)>,
+    running: Option<Running>,
     /// There was no room, or no time.
     dropped: Content,
 }

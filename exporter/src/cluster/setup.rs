@@ -23,8 +23,11 @@ pub struct Setup {
     pub dashboards: Option<String>,
 }
 
-/// The names of index templates, and how each is made.
-pub(super) const TEMPLATES: [(&str, fn() -> Value); 2] =
+/// The name of an index template, and how it is made.
+type Template = (&'static str, fn() -> Value);
+
+/// The index templates.
+pub(super) const TEMPLATES: [Template; 2] =
     [("flowprobe-flows", index_template), ("flowprobe-alerts", alert_template)];
 
 impl Cluster {
