@@ -14,6 +14,16 @@ pub const BUILD_EPOCH: u64 = 1_767_225_600;
 /// Octets between the tree and the data.
 const SEPARATOR: usize = 16;
 
+/// Numbers that describe a file, and their types: 16, 32 and 64 bits.
+const DESCRIPTION: [(&str, u8); 6] = [
+    ("binary_format_major_version", 5),
+    ("binary_format_minor_version", 5),
+    ("build_epoch", 9),
+    ("ip_version", 5),
+    ("node_count", 6),
+    ("record_size", 5),
+];
+
 /// What a branch of the tree leads to.
 #[derive(Clone, Copy, Debug)]
 enum Branch {
@@ -132,7 +142,10 @@ impl Data {
                 self.control(7, members.len());
                 for (name, value) in members {
                     self.text(name);
-                    self.put(value);
+                    match DESCRIPTION.iter().find(|(described, _)| described == name) {
+                        Some((_, kind)) => self.whole(*kind, value.as_u64().expect("a number")),
+                        None => self.put(value),
+                    }
                 }
             }
             Value::Array(values) => {
@@ -143,11 +156,7 @@ impl Data {
             Value::Bool(flag) => self.control(14, usize::from(*flag)),
             Value::Number(number) => match (number.as_u64(), number.as_f64()) {
                 (Some(whole), _) => {
-                    let octets = whole.to_be_bytes();
-                    let octets = &octets[octets.iter().take_while(|octet| **octet == 0).count()..];
-                    let kind = if octets.len() <= 4 { 6 } else { 9 };
-                    self.control(kind, octets.len());
-                    self.octets.extend(octets);
+                    self.whole(if whole <= u32::MAX.into() { 6 } else { 9 }, whole);
                 }
                 (None, real) => {
                     self.control(3, 8);
@@ -156,6 +165,14 @@ impl Data {
             },
             Value::Null => panic!("there is no null"),
         }
+    }
+
+    /// A whole number of this type, without zeros in front.
+    fn whole(&mut self, kind: u8, number: u64) {
+        let octets = number.to_be_bytes();
+        let octets = &octets[octets.iter().take_while(|octet| **octet == 0).count()..];
+        self.control(kind, octets.len());
+        self.octets.extend(octets);
     }
 
     /// A text, or a pointer to where it stands already.

@@ -71,6 +71,7 @@ impl Atlas {
 fn is_uniform(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => !v4.octets().starts_with(&[192, 0, 0]),
-        IpAddr::V6(v6) => embedded(v6).is_none(),
+        // In ::/48 are IPv4-mapped addresses, in 64:ff9b::/48 those of NAT64, and others besides.
+        IpAddr::V6(v6) => embedded(v6).is_none() && !matches!(v6.segments()[0], 0 | 0x64),
     }
 }
