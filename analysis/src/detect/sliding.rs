@@ -62,7 +62,9 @@ impl Sliding {
         windows: u64,
     ) -> &mut Recent {
         self.groups.resize_with(GROUPS, Vec::new);
-        let group = &mut self.groups[subject.hash(seed, 0) as usize % GROUPS];
+        #[expect(clippy::cast_possible_truncation, reason = "it is below GROUPS")]
+        let group = (subject.hash(seed, 0) % GROUPS as u64) as usize;
+        let group = &mut self.groups[group];
         let place = group.iter().position(|recent| recent.subject == *subject);
         let place = place.unwrap_or_else(|| {
             let new = Recent::new(*subject, window);

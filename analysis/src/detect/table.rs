@@ -63,7 +63,8 @@ impl Table {
     /// What was measured of a subject in a window.
     pub(super) fn at(&mut self, seed: &HashSeed, subject: Subject, window: u64) -> &mut Measured {
         let hash = subject.hash(seed, window);
-        let group = (u128::from(hash) * self.tags.len() as u128 >> 64) as usize;
+        #[expect(clippy::cast_possible_truncation, reason = "it is below the number of groups")]
+        let group = ((u128::from(hash) * self.tags.len() as u128) >> 64) as usize;
         let tag = u32::try_from(hash & 0xffff_ffff).unwrap_or_default() | 1;
         let place = self.find(group, tag, &subject, window).unwrap_or_else(|| {
             let lane = self.room(group);

@@ -289,7 +289,9 @@ impl<'a> Named<'a> {
             {
                 Self { code: scalar, ..Self::default() }
             }
-            _ => Self { name: scalar, ..Self::default() },
+            Scalar::Missing | Scalar::Text(_) | Scalar::Whole(_) | Scalar::Real(_) => {
+                Self { name: scalar, ..Self::default() }
+            }
         }
     }
 }

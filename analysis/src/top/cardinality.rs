@@ -54,7 +54,7 @@ impl Cardinality {
     /// About how many there are.
     pub(super) fn count(&self) -> u64 {
         let registers = REGISTERS as u128;
-        let estimate = (ALPHA_MILLIONTHS * registers * registers << FRACTION_BITS)
+        let estimate = ((ALPHA_MILLIONTHS * registers * registers) << FRACTION_BITS)
             / (1_000_000 * u128::from(self.sum));
         let estimate = u64::try_from(estimate).unwrap_or(u64::MAX);
         if estimate <= SMALL && self.empty > 0 { LINEAR[self.empty].into() } else { estimate }

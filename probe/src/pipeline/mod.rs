@@ -6,6 +6,7 @@ pub(crate) mod opened;
 pub(crate) mod output;
 pub(crate) mod queue;
 pub(crate) mod replay;
+pub(crate) mod replay_end;
 pub(crate) mod session;
 pub(crate) mod so_far;
 pub(crate) mod stages;

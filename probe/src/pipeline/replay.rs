@@ -18,8 +18,9 @@ use flow::{
 
 use crate::capture::file::{FileSource, Input};
 use crate::capture::{CaptureError, PacketSource, Polled};
-use crate::pipeline::output::{Clock, Output, OutputEnd, OutputLoop, Ticks};
+use crate::pipeline::output::{Clock, Output, OutputLoop, Ticks};
 use crate::pipeline::queue::{QueueSet, clear};
+use crate::pipeline::replay_end::ReplayEnd;
 use crate::pipeline::so_far::SoFar;
 use crate::pipeline::stages::{Mode, StageLoop, Stages};
 use crate::pipeline::worker::{Ended, Worker, join, spawn};
@@ -46,23 +47,6 @@ const PIPE_SWEEP_MS: u64 = 250;
 
 /// Blocks on the queue of a worker before the reader waits.
 const QUEUE_BLOCKS: usize = 4;
-
-/// What became of a replay.
-#[derive(Debug, Default)]
-pub(crate) struct ReplayEnd {
-    pub(crate) meter: MeterCounts,
-    pub(crate) ended: Ended,
-    pub(crate) outputs: Vec<OutputEnd>,
-    pub(crate) failure: Option<CaptureError>,
-}
-
-impl ReplayEnd {
-    /// The end of a replay that had no input. Its outputs were not given anything.
-    pub(crate) fn of_nothing(outputs: Vec<Output<'_>>) -> Self {
-        let outputs = outputs.into_iter().map(OutputEnd::of_nothing).collect();
-        Self { outputs, ..Self::default() }
-    }
-}
 
 /// Callbacks of a replay.
 pub(crate) struct Watch<'a> {

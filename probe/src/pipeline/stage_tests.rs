@@ -13,7 +13,8 @@ use flow::{
 use crate::capture::file::FileSource;
 use crate::pipeline::output::{Output, OutputEnd, OutputLoop};
 use crate::pipeline::queue::{QueueSet, StageNeeds};
-use crate::pipeline::replay::{self, ReplayEnd, Watch};
+use crate::pipeline::replay::{self, Watch};
+use crate::pipeline::replay_end::ReplayEnd;
 use crate::pipeline::stages::{Mode, StageLoop, Stages};
 use crate::pipeline::worker::{join, new_tables, spawn};
 use crate::settings::args;

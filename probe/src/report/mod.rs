@@ -10,6 +10,7 @@ pub(crate) mod loss;
 pub(crate) mod output;
 pub(crate) mod page;
 mod places;
+mod ports;
 pub(crate) mod stdout;
 mod table;
 pub(crate) mod top;

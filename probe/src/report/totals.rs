@@ -9,14 +9,13 @@ use flow::{FlowEndReason, Ignored, MeterCounts, RecordTally, Tag, Tally};
 use serde_json::{Map, Value, json};
 
 use crate::capture::file::InputReport;
-use crate::capture::live::SourceCounts;
 use crate::host::ports::PortCounts;
 use crate::pipeline::output::OutputEnd;
 use crate::pipeline::worker::Ended;
 use crate::places::PlaceReport;
 use crate::report::escape::{self, Escaped};
 use crate::report::units::{count, date_and_time, grouped, octets, per_second, rfc3339, time};
-use crate::report::{detection, ignored, page, places, top};
+use crate::report::{detection, ignored, page, places, ports, top};
 
 /// Everything that was counted in a run.
 #[derive(Debug, Default)]
@@ -89,7 +88,7 @@ impl Totals {
             line(&mut text, "active", &format!("{} flows", grouped(self.flows.into())));
         }
         for port in &self.ports {
-            line(&mut text, "capture", &port_words(port));
+            line(&mut text, "capture", &ports::words(port));
         }
         for remark in self.remarks() {
             line(&mut text, "note", &remark);
@@ -100,13 +99,7 @@ impl Totals {
         if let Some(detected) = &self.detected {
             line(&mut text, "alerts", &detection::words(detected));
         }
-        for output in self.outputs.iter().filter(|output| !is_on_screen(&output.name)) {
-            let words = match output.takes_records {
-                true => output_words(output, self.elapsed),
-                false => detection::output_words(output),
-            };
-            line(&mut text, if output.takes_records { "output" } else { "alerts" }, &words);
-        }
+        self.put_outputs(&mut text);
         let rate = per_second(meter.received.packets, self.elapsed);
         let interrupted = if self.interrupted { ", interrupted" } else { "" };
         line(
@@ -115,6 +108,16 @@ impl Totals {
             &format!("{}, {} packets/s{interrupted}", time(self.elapsed), count(rate)),
         );
         text
+    }
+
+    fn put_outputs(&self, text: &mut String) {
+        for output in self.outputs.iter().filter(|output| !is_on_screen(&output.name)) {
+            let words = match output.takes_records {
+                true => output_words(output, self.elapsed),
+                false => detection::output_words(output),
+            };
+            line(text, if output.takes_records { "output" } else { "alerts" }, &words);
+        }
     }
 
     fn ended_words(&self) -> String {
@@ -207,7 +210,7 @@ impl Totals {
             "last_packet": self.ended.period.map(|(_, last)| rfc3339(last)),
             "tags": tags,
             "active_flows": self.flows,
-            "interfaces": self.ports.iter().map(port_json).collect::<Vec<_>>(),
+            "interfaces": self.ports.iter().map(ports::json).collect::<Vec<_>>(),
             "alerts": alerts,
             "outputs": outputs,
             "seconds": self.elapsed.as_secs_f64(),
@@ -258,7 +261,7 @@ fn line(text: &mut String, label: &str, words: &str) {
     writeln!(text, "{label:<8} {}", Escaped(words)).expect("a string takes all");
 }
 
-fn in_brackets(words: &str) -> String {
+pub(super) fn in_brackets(words: &str) -> String {
     if words.is_empty() { String::new() } else { format!(" ({words})") }
 }
 
@@ -321,31 +324,6 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
         write!(words, "; {error}").expect("a string takes all");
     }
     words
-}
-
-fn port_words(port: &PortCounts) -> String {
-    let SourceCounts { lent, lost, causes, .. } = &port.source;
-    let mut words = format!("{}: {} frames, {} lost", port.name, grouped(*lent), grouped(*lost));
-    let causes = causes.iter().filter(|(_, count)| **count > 0);
-    let causes: Vec<_> = causes
-        .map(|(cause, count)| format!("{} {}", cause.replace('_', " "), grouped(*count)))
-        .collect();
-    words.push_str(&in_brackets(&causes.join(", ")));
-    if !port.is_captured {
-        write!(words, "; {}", port.method).expect("a string takes all");
-    }
-    words
-}
-
-fn port_json(port: &PortCounts) -> Value {
-    json!({
-        "name": port.name,
-        "capture": port.method,
-        "captured": port.is_captured,
-        "frames": port.source.lent,
-        "lost": port.source.lost,
-        "causes": port.source.causes,
-    })
 }
 
 fn tally_json(tally: Tally) -> Value {

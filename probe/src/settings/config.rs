@@ -10,7 +10,7 @@ use analysis::Site;
 use analysis::detect::DetectSettings;
 use analysis::top::TopBy;
 use exporter::{Context, Destination, Patience};
-use flow::{HashSeed, KeyField, ObserverSettings, Sampling, TableSettings, Tpids};
+use flow::{HashSeed, KeyField, KeyFields, ObserverSettings, Sampling, TableSettings, Tpids};
 
 use super::args::{Arguments, CaptureMethod, LiveSettings, Order};
 use super::detect::AlertTarget;
@@ -116,31 +116,8 @@ impl Config {
         for by in &args.site.top_by {
             by.check(key).map_err(|problem| format!("--top-by {problem}"))?;
         }
-        let idle_timeout_ms = millis(args.idle_timeout);
-        let active_timeout = if live && args.output.is_empty() {
-            ACTIVE_TIMEOUT_OF_LIVE_TABLE
-        } else {
-            ACTIVE_TIMEOUT
-        };
-        let active_timeout_ms = millis(args.active_timeout.unwrap_or(active_timeout));
         let workers = workers(args)?;
-        let observer = ObserverSettings {
-            key,
-            idle_timeout_ms,
-            active_timeout_ms,
-            tpids: tpids(&args.tpid)?,
-            sampling: Sampling { interval: args.sample.get() },
-            seed,
-        };
-        let table = TableSettings {
-            flows_max: args.max_flows.get(),
-            flows_start: if live { u32::MAX } else { REPLAY_FLOWS_START }.min(args.max_flows.get()),
-            idle_timeout_ms,
-            active_timeout_ms,
-            key,
-            seed,
-            burst: args.burst,
-        };
+        let (observer, table) = meter_settings(args, live, key, seed)?;
         let site = args.site.site()?;
         let local_networks = site.local_networks.clone();
         let name = args.name.clone().unwrap_or_else(host_name);
@@ -206,6 +183,37 @@ impl Config {
             ..self.table
         }
     }
+}
+
+/// The settings of dissection and of the table.
+fn meter_settings(
+    args: &Arguments,
+    live: bool,
+    key: KeyFields,
+    seed: HashSeed,
+) -> Result<(ObserverSettings, TableSettings), String> {
+    let idle_timeout_ms = millis(args.idle_timeout);
+    let active_timeout =
+        if live && args.output.is_empty() { ACTIVE_TIMEOUT_OF_LIVE_TABLE } else { ACTIVE_TIMEOUT };
+    let active_timeout_ms = millis(args.active_timeout.unwrap_or(active_timeout));
+    let observer = ObserverSettings {
+        key,
+        idle_timeout_ms,
+        active_timeout_ms,
+        tpids: tpids(&args.tpid)?,
+        sampling: Sampling { interval: args.sample.get() },
+        seed,
+    };
+    let table = TableSettings {
+        flows_max: args.max_flows.get(),
+        flows_start: if live { u32::MAX } else { REPLAY_FLOWS_START }.min(args.max_flows.get()),
+        idle_timeout_ms,
+        active_timeout_ms,
+        key,
+        seed,
+        burst: args.burst,
+    };
+    Ok((observer, table))
 }
 
 /// The name of this run in the ids of documents, if an output has such.

@@ -223,12 +223,11 @@ impl Reader<'_> {
         let mut words = Vec::new();
         for (key, value) in table {
             let path = Spanned::new(key.span(), format!("{prefix}{}", key.get_ref()));
-            match value.get_ref() {
-                DeValue::Table(inner) => {
-                    let prefix = format!("{}.", path.get_ref());
-                    words.extend(self.pairs(name, &prefix, inner));
-                }
-                _ => words.extend(self.pair(name, &path, value)),
+            if let DeValue::Table(inner) = value.get_ref() {
+                let prefix = format!("{}.", path.get_ref());
+                words.extend(self.pairs(name, &prefix, inner));
+            } else {
+                words.extend(self.pair(name, &path, value));
             }
         }
         words
@@ -242,16 +241,18 @@ impl Reader<'_> {
         key: &Spanned<impl AsRef<str>>,
         value: &Spanned<DeValue<'_>>,
     ) -> Option<Word> {
-        let parts = match value.get_ref() {
-            DeValue::Array(parts) => parts.iter().collect(),
-            _ => vec![value],
+        let parts = if let DeValue::Array(parts) = value.get_ref() {
+            parts.iter().collect()
+        } else {
+            vec![value]
         };
         let mut texts = Vec::with_capacity(parts.len());
         let before = self.mistakes.len();
         for part in parts {
-            let text = match part.get_ref() {
-                DeValue::Boolean(set) => Some(set.to_string()),
-                other => text(other),
+            let text = if let DeValue::Boolean(set) = part.get_ref() {
+                Some(set.to_string())
+            } else {
+                text(part.get_ref())
             };
             let key = key.get_ref().as_ref();
             // Without a text the setting says what it takes.

@@ -145,7 +145,11 @@ impl Columns {
         match measure {
             Measure::Percentile95(_) => column["params"] = json!({"percentile": 95}),
             Measure::Max("event.end" | "@timestamp") => column["dataType"] = json!("date"),
-            _ => {}
+            Measure::Count
+            | Measure::Sum(_)
+            | Measure::Distinct(_)
+            | Measure::Max(_)
+            | Measure::Change(_) => {}
         }
         self.put(column)
     }

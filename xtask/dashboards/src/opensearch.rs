@@ -47,7 +47,7 @@ fn visualization(panel: &Panel) -> Value {
         let schema = match panel.shape {
             Shape::Table => "bucket",
             _ if number == 0 => "segment",
-            _ => "group",
+            Shape::Numbers | Shape::Areas | Shape::Lines | Shape::Bars | Shape::Map => "group",
         };
         aggregations.push(group_aggregation(&id, schema, panel.source, *group));
     }

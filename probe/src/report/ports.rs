@@ -1,0 +1,37 @@
+//! The totals of an interface.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use crate::capture::live::SourceCounts;
+use crate::host::ports::PortCounts;
+use crate::report::totals::in_brackets;
+use crate::report::units::grouped;
+
+/// For people.
+pub(super) fn words(port: &PortCounts) -> String {
+    let SourceCounts { lent, lost, causes, .. } = &port.source;
+    let mut words = format!("{}: {} frames, {} lost", port.name, grouped(*lent), grouped(*lost));
+    let causes = causes.iter().filter(|(_, count)| **count > 0);
+    let causes: Vec<_> = causes
+        .map(|(cause, count)| format!("{} {}", cause.replace('_', " "), grouped(*count)))
+        .collect();
+    words.push_str(&in_brackets(&causes.join(", ")));
+    if !port.is_captured {
+        write!(words, "; {}", port.method).expect("a string takes all");
+    }
+    words
+}
+
+/// For programs.
+pub(super) fn json(port: &PortCounts) -> Value {
+    json!({
+        "name": port.name,
+        "capture": port.method,
+        "captured": port.is_captured,
+        "frames": port.source.lent,
+        "lost": port.source.lost,
+        "causes": port.source.causes,
+    })
+}
