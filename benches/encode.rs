@@ -33,7 +33,7 @@ fn context() -> Context {
 }
 
 fn encoding(criterion: &mut Criterion) {
-    let records = records::make(BATCH * BATCHES);
+    let records = (0..).take(BATCH * BATCHES).map(records::record).collect::<Vec<_>>();
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port of the loopback interface");
     let at = socket.local_addr().expect("a bound socket has an address");
     let outputs = [

@@ -85,7 +85,7 @@ fn alerts_do_not_depend_on_workers_or_bursts() {
 #[test]
 fn a_terminal_replay_ends_with_the_incidents() {
     let run = support::run(["-r", &sample()]);
-    let screen = String::from_utf8(run.stdout).unwrap();
+    let screen = String::from_utf8(run.stdout.clone()).unwrap();
     let (_, incidents) = screen.split_once("\nIncident ").expect("there are incidents");
     let lines: Vec<&str> = incidents.lines().skip(1).collect();
     assert_eq!(lines.len(), 12, "{screen}");

@@ -32,6 +32,7 @@ fn open(output: &str, run: &str) -> Box<dyn Exporter> {
         sampling_interval: 1,
         key: KeyFields::SEVEN,
         local_networks: NetworkSet::default(),
+        has_places: false,
         name: "bench".to_owned(),
         version: "0".to_owned(),
         run: run.to_owned(),

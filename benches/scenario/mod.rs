@@ -206,7 +206,7 @@ fn places(blocks: u32) -> Work {
 fn encode(output: &str) -> Work {
     const BATCH: usize = 256;
     const CALLS: usize = 64;
-    let records = records::make(BATCH * CALLS);
+    let records = (0..).take(BATCH * CALLS).map(records::record).collect::<Vec<_>>();
     let batches: Vec<Batch> = records.chunks(BATCH).map(Batch::from).collect();
     let destination: Destination = output.parse().expect("an output");
     let mut exporter = destination

@@ -34,7 +34,7 @@ fn record(n: u32) -> serde_json::Value {
 
 /// Batches of records whose addresses are in so many blocks, one after the other.
 pub fn batches(count: usize, size: usize, blocks: u32) -> Vec<Batch> {
-    let records: Vec<_> = records::make(count * size);
+    let records: Vec<_> = (0..).take(count * size).map(records::record).collect();
     let records: Vec<_> =
         (0..).zip(records).map(|(n, record)| with_addresses(record, n, blocks)).collect();
     records.chunks(size).map(Batch::from).collect()

@@ -7,10 +7,6 @@ use flow::{
 /// 2024-05-06T07:08:09.123Z
 const BEGIN: u64 = 1_714_979_289_123;
 
-pub fn make(count: usize) -> Vec<FlowRecord> {
-    (0..).take(count).map(record).collect()
-}
-
 pub fn record(n: u32) -> FlowRecord {
     let [a, b, c, d] = n.wrapping_mul(0x9e37_79b9).to_be_bytes();
     let mut source = [0; 16];

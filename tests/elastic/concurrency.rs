@@ -39,6 +39,7 @@ impl Output {
             sampling_interval: 1,
             key: KeyFields::SEVEN,
             local_networks: NetworkSet::default(),
+            has_places: false,
             name: "test".to_owned(),
             version: "1".to_owned(),
             run: "run".to_owned(),

@@ -59,7 +59,7 @@ fn a_crawler_is_no_scanner() {
 #[test]
 fn a_resolver_is_no_scanner() {
     let ask = |host| {
-        let (at, port) = (u64::from(host), 30_000 + host as u16);
+        let (at, port) = (u64::from(host), 30_000 + u16::try_from(host).unwrap());
         let (own, other) = ((inside(1), port), (outside(host), 53));
         let answer = (!host.is_multiple_of(10)).then(|| udp(at + 20, other, own));
         std::iter::once(udp(at, own, other)).chain(answer)

@@ -17,7 +17,7 @@ mod floods;
 mod scans;
 
 /// A full hour, so that windows of all lengths begin here.
-const T0: u64 = 1_800_000_000_000 - 1_800_000_000_000 % 3_600_000;
+const T0: u64 = 1_800_000_000_000;
 
 const SYN: u8 = 2;
 const RST: u8 = 4;
