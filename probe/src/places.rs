@@ -138,8 +138,8 @@ impl Places {
         }
     }
 
-    /// Looks at the files from time to time, on a thread of its own, until the watch is dropped. The
-    /// thread has neither the real-time priority nor the rights of this one.
+    /// Looks at the files from time to time, on a thread of its own, until the watch is dropped.
+    /// The thread has neither the real-time priority nor the rights of this one.
     pub(crate) fn watch(self: &Arc<Self>, is_real_time: bool) -> PlaceWatch {
         let (places, stop) = (Arc::clone(self), Arc::new(AtomicBool::new(false)));
         let stopped = Arc::clone(&stop);
