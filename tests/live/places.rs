@@ -57,6 +57,7 @@ fn damaged_files_change_nothing_and_whole_ones_take_over() {
             }
         });
         let said = |probe: &crate::probe::Probe, what: &str| probe.messages().matches(what).count();
+        probe.wait_until("records come", |probe| !probe.flows().is_empty());
         let whole = database(2);
         let refused = "what was read before stays";
         for (count, damaged) in (1..).zip([&[0xa5; 4096][..], &whole[..whole.len() / 2], b""]) {
