@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use analysis::places::{Atlas, Atlases, Database, Networks, PlaceCounts, PlaceStage};
 use exporter::sentence;
 use flow::KeyFields;
-use log::{info, warn};
+use log::{error, info, warn};
 use sha2::{Digest, Sha256};
 
-use crate::host::signals;
+use crate::host::{priority, rights, signals};
 use crate::settings::places::PlaceSettings;
 
 /// The longest file.
@@ -138,13 +138,16 @@ impl Places {
         }
     }
 
-    /// Looks at the files from time to time, on a thread that `begin` prepares, until the watch is
-    /// dropped.
-    pub(crate) fn watch(self: &Arc<Self>, begin: impl FnOnce() + Send + 'static) -> PlaceWatch {
+    /// Looks at the files from time to time, on a thread of its own, until the watch is dropped.
+    /// The thread has neither the real-time priority nor the rights of this one.
+    pub(crate) fn watch(self: &Arc<Self>, is_real_time: bool) -> PlaceWatch {
         let (places, stop) = (Arc::clone(self), Arc::new(AtomicBool::new(false)));
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new().name("places".to_owned()).spawn(move || {
-            begin();
+            if is_real_time {
+                priority::drop_real_time();
+            }
+            rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
             places.run(&stopped);
         });
         let thread = thread.inspect_err(|problem| {

@@ -247,15 +247,7 @@ fn live(
         let top = TopFlows::new(config.top.clone());
         if screen { top.shown_on(status.clone()) } else { top }
     });
-    // It has neither real-time priority nor rights.
-    let _watch = places.map(|places| {
-        places.watch(move || {
-            if is_real_time {
-                priority::drop_real_time();
-            }
-            rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
-        })
-    });
+    let _watch = places.map(|places| places.watch(is_real_time));
     let session = Session {
         config,
         settings,

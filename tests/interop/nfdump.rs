@@ -162,6 +162,7 @@ fn nfdump_reads_as_numbers_and_prefixes() {
         let settings = places::settings(networks.path());
         replay_with(networks.path(), &[output], &settings.each_ref().map(String::as_str));
         stop(nfcapd, folder.path());
-        places::assert_read(&places::nfdump(folder.path()), version);
+        // nfdump 1.7 keeps no masks of NetFlow v5.
+        places::assert_read(&places::nfdump(folder.path()), version, version != 5);
     }
 }

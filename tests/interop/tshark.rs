@@ -306,7 +306,7 @@ fn tshark_reads_as_numbers_and_prefixes() {
                 )
             })
         });
-        places::assert_read(&sides.collect::<Vec<_>>(), version);
+        places::assert_read(&sides.collect::<Vec<_>>(), version, true);
     }
 }
 

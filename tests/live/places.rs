@@ -43,8 +43,11 @@ fn damaged_files_change_nothing_and_whole_ones_take_over() {
     let file = support::write(&folder, "flows.pcap", &frames());
     let path = support::write(&folder, "as.mmdb", &database(1));
     let geo = path.display().to_string();
-    let settings: [&[&str]; 3] =
-        [METHODS[1], &["--idle-timeout", "200ms"], &["--geo", &geo, "--geo-refresh", "200ms"]];
+    let settings: [&[&str]; 3] = [
+        METHODS[1],
+        &["--idle-timeout", "200ms", "--active-timeout", "300ms"],
+        &["--geo", &geo, "--geo-refresh", "200ms"],
+    ];
     let mut probe = start(&network, &settings);
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -54,6 +57,7 @@ fn damaged_files_change_nothing_and_whole_ones_take_over() {
             }
         });
         let said = |probe: &crate::probe::Probe, what: &str| probe.messages().matches(what).count();
+        probe.wait_until("records come", |probe| !probe.flows().is_empty());
         let whole = database(2);
         let refused = "what was read before stays";
         for (count, damaged) in (1..).zip([&[0xa5; 4096][..], &whole[..whole.len() / 2], b""]) {

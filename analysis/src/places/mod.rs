@@ -1,8 +1,8 @@
 //! The places of addresses: country, city, Autonomous System and the operator's own networks.
 //!
-//! An [`Atlas`] is databases and own networks. It is never changed: whoever reads a file again makes
-//! another atlas and puts it in the [`Atlases`] of the run. The [`PlaceStage`] takes it from there
-//! with its next batch.
+//! An [`Atlas`] is databases and own networks. It is never changed: when a file is read again,
+//! another atlas is made and takes its place in the [`Atlases`] of the run. The [`PlaceStage`] uses
+//! it from its next batch on.
 
 mod atlas;
 mod cache;
