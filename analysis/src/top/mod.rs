@@ -1,6 +1,6 @@
 //! Top lists: who has the most sessions, targets, octets or packets.
 //!
-//! A list has room for 1,024 subjects, however many there are (see [`SpaceSaving`]). What it says
+//! A list has room for 1,024 subjects, however many there are (Space-Saving). What it says
 //! of a subject is exact until there are more; then it is a range.
 
 mod cardinality;

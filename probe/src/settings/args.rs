@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{OsStringValueParser, PossibleValue, TypedValueParser};
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -16,6 +16,7 @@ use flow::{BURST_MAX, KeyFields};
 use super::detect::DetectArguments;
 use super::elastic::ElasticCommand;
 use super::file::{self, FromFile};
+use super::help::EXAMPLES;
 use super::http::HttpArguments;
 use super::known::CommandLine;
 use super::places::PlaceSettings;
@@ -77,27 +78,6 @@ pub(crate) enum Command {
         shell: Shell,
     },
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  flowprobe -i eth1 -o ipfix://10.0.0.5:4739
-      a mirror port to a collector
-  flowprobe -r trace.pcap
-      a table of the biggest flows, and the totals
-  flowprobe -r trace.pcap -o ipfix://10.0.0.5:4739
-      replay a capture file to a collector
-  flowprobe -r a.pcap -r b.pcapng.gz -o json:-
-      several files merged by packet time, a JSON document for each flow
-
-Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage, 3 something was lost and
---fail-on-loss is set.
-
-Signals: SIGINT, SIGTERM and SIGQUIT end in good order; a second one after 2 s or more waits for
-no output. SIGHUP opens files again if live capture has no terminal, and otherwise ends too.
-SIGUSR1 prints totals.
-
-Outputs are URLs; their settings are query parameters, as in ipfix://10.0.0.5?odid=7&mtu=1400:
-";
 
 /// Settings of metering; a configuration file has the same names.
 #[derive(Clone, Debug, Args)]
@@ -383,20 +363,6 @@ fn from_words(words: &[OsString]) -> Result<Cli, clap::Error> {
     inputs.sort();
     cli.args.inputs = inputs.into_iter().map(|(_, path)| path.clone()).collect();
     Ok(cli)
-}
-
-impl ValueEnum for Direction {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[Self::In, Self::Out, Self::Both]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(match self {
-            Self::In => "in",
-            Self::Out => "out",
-            Self::Both => "both",
-        }))
-    }
 }
 
 /// clap takes the name of a command for a file where it stands behind a setting.

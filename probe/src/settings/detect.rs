@@ -20,8 +20,8 @@ pub(crate) struct DetectArguments {
     #[arg(long, value_name = "WHERE")]
     pub(crate) alerts: Vec<AlertTarget>,
 
-    /// Tune a rule: enabled, threshold, threshold-inside, window, ignore, groups.NAME; see flowprobe
-    /// rules. In a file it is an entry of the table [rule.RULE]
+    /// Tune a rule: enabled, threshold, threshold-inside, window, ignore, groups.NAME; see
+    /// flowprobe rules. In a file it is an entry of the table [rule.RULE]
     #[arg(long, value_name = "RULE.KEY=VALUE")]
     rule: Vec<RuleWord>,
 

@@ -6,6 +6,7 @@ pub(crate) mod detect;
 mod domain;
 pub(crate) mod elastic;
 mod file;
+mod help;
 pub(crate) mod http;
 mod known;
 pub(crate) mod places;

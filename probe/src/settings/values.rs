@@ -4,8 +4,12 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use exporter::number_with_unit;
 use flow::{KeyField, KeyFields};
+
+use crate::capture::packet::Direction;
 
 /// A fixed seed, or one drawn for this run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +146,20 @@ pub(super) fn hash_seed(text: &str) -> Result<Seed, String> {
     text.parse()
         .map(Seed::Fixed)
         .map_err(|_error| format!("a number from 0 to {} or random is needed", u64::MAX))
+}
+
+impl ValueEnum for Direction {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::In, Self::Out, Self::Both]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::In => "in",
+            Self::Out => "out",
+            Self::Both => "both",
+        }))
+    }
 }
 
 #[cfg(test)]

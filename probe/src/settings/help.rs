@@ -1,0 +1,22 @@
+//! Words of `--help` that are of no single setting.
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  flowprobe -i eth1 -o ipfix://10.0.0.5:4739
+      a mirror port to a collector
+  flowprobe -r trace.pcap
+      a table of the biggest flows, and the totals
+  flowprobe -r trace.pcap -o ipfix://10.0.0.5:4739
+      replay a capture file to a collector
+  flowprobe -r a.pcap -r b.pcapng.gz -o json:-
+      several files merged by packet time, a JSON document for each flow
+
+Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage, 3 something was lost and
+--fail-on-loss is set.
+
+Signals: SIGINT, SIGTERM and SIGQUIT end in good order; a second one after 2 s or more waits for
+no output. SIGHUP opens files again if live capture has no terminal, and otherwise ends too.
+SIGUSR1 prints totals.
+
+Outputs are URLs; their settings are query parameters, as in ipfix://10.0.0.5?odid=7&mtu=1400:
+";
