@@ -40,7 +40,7 @@ pub(crate) struct SiteArguments {
     mail_servers: Vec<Hosts>,
 
     /// A group of hosts with a name; may be given several times. In a file it is an entry of the
-    /// table [groups]
+    /// table groups
     #[arg(long, value_name = "NAME=NETWORK,...")]
     groups: Vec<Group>,
 }
