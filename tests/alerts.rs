@@ -140,7 +140,8 @@ fn rules_are_tuned_on_the_command_line_and_in_a_file() {
     assert_eq!(rules_of(&with("scan-horizontal.ignore=203.0.113.0/24")), [""; 0]);
     let toml = "[groups]\nscanners = [\"203.0.113.9\"]\n\n[rule.scan-horizontal]\n\
                 threshold = 30\nwindow = \"30s\"\nignore = [\"192.0.2.1\"]\n\n\
-                [rule.scan-horizontal.groups]\nscanners = 60\n\n[rule.scan-slow]\nenabled = false\n";
+                [rule.scan-horizontal.groups]\nscanners = 60\n\
+                [rule.scan-slow]\nenabled = false\n";
     let config = support::write(&folder, "probe.toml", toml.as_bytes());
     assert_eq!(rules_of(&alerts(&file, &["--config", config.to_str().unwrap()])), [""; 0]);
     let config = support::write(&folder, "2.toml", toml.replace("= 60", "= 35").as_bytes());

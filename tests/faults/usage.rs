@@ -94,7 +94,7 @@ fn contradictions_are_refused() {
     check(&["-r", "/dev/null", "-o", "json:-", "-o", "ipfix-file:-"], &["standard output"]);
     check(&["-r", "/dev/null", "-o", "json:-", "-o", "json:-"], &["twice"]);
     let workers = ["-r", "/dev/null", "--max-flows", "3", "--workers", "4"];
-    check(&workers, &["--max-flows", "4 workers"]);
+    check(&workers, &["--max-flows", "--workers 4"]);
     // The sampling interval of NetFlow v5 has 14 bits.
     let sampled = ["-r", "/dev/null", "-o", "netflow5://127.0.0.1", "--sample", "1:16384"];
     check(&sampled, &["netflow5", "16384", "16383"]);

@@ -1,4 +1,4 @@
-//! The page in a real browser: what it shows, how it looks, and that it says nothing on the console.
+//! The page in a real browser: what it shows, how it looks, and a console without messages.
 
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};

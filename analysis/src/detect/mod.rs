@@ -1,8 +1,8 @@
 //! Detectors: a stage that counts records in windows of time and tells of incidents.
 //!
 //! A record belongs to the window in which its last packet came, in trace time. A window closes
-//! when no record of it is still to come ([`Stage::settle`]), so none is late. All that is counted are
-//! sums, maxima and set bits: the order of records and the number of workers do not matter. All
+//! when no record of it is still to come ([`Stage::settle`]), so none is late. All that is counted
+//! are sums, maxima and set bits: the order of records and the number of workers do not matter. All
 //! that decides are integers. Memory is fixed at the start.
 //!
 //! Read rule.rs for what a rule is, rules/ for the rules, this file for how a window is judged, and

@@ -151,7 +151,8 @@ fn group(panel: &Panel, (number, group): (usize, &Group)) -> Value {
             json!({"id": id, "type": "histogram", "field": field, "settings": settings})
         }
         Group::Places(field) => {
-            json!({"id": id, "type": "geohash_grid", "field": field, "settings": {"precision": "3"}})
+            let settings = json!({"precision": "3"});
+            json!({"id": id, "type": "geohash_grid", "field": field, "settings": settings})
         }
     }
 }

@@ -123,7 +123,10 @@ fn group_aggregation(id: &str, schema: &str, source: Source, group: Group) -> Va
             ("terms", json!({"field": field, "size": size, "order": "desc", "orderBy": "1"}))
         }
         Group::Filters(filters) => {
-            let filter = |(label, query): &(&str, &str)| json!({"label": label, "input": {"query": query, "language": "lucene"}});
+            let filter = |(label, query): &(&str, &str)| {
+                let input = json!({"query": query, "language": "lucene"});
+                json!({"label": label, "input": input})
+            };
             let filters: Vec<Value> = filters.iter().map(filter).collect();
             ("filters", json!({"filters": filters}))
         }
