@@ -122,8 +122,8 @@ impl Node<'_> {
             return Ok(Finding::ok("template", format!("{name} is there already")));
         }
         let mut reply = self.send(&template_request(name, template))?.done();
-        if reply.as_ref().is_err_and(|problem| problem.contains("constant_keyword")) {
-            // It belongs to a licence that this cluster does not have.
+        if reply.as_ref().is_err_and(|problem| problem.contains("after composition is invalid")) {
+            // Constant keywords belong to a licence that this cluster does not have.
             let plain = with_digest(without_constants(template));
             if present["_meta"]["digest"] == plain["_meta"]["digest"] {
                 return Ok(Finding::ok("template", format!("{name} is there already")));
