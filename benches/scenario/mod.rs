@@ -4,7 +4,6 @@
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
 mod packets;
-mod places;
 mod records;
 
 use std::hint::black_box;
@@ -12,8 +11,8 @@ use std::hint::black_box;
 use exporter::{Context, Destination, Patience};
 use flow::{
     BURST_MAX, Batch, FlowRecord, Frame, HashSeed, KeyFields, LinkType, NetworkSet, NewClock,
-    Observation, ObservationPoint, Observer, ObserverSettings, Sampling, Sink, Stage,
-    TableSettings, Timestamp,
+    Observation, ObservationPoint, Observer, ObserverSettings, Sampling, Sink, TableSettings,
+    Timestamp,
 };
 
 use self::packets::{Arrival, Traffic};
@@ -51,7 +50,7 @@ impl Scenario {
 /// As the program takes them.
 const BURST: usize = BURST_MAX as usize;
 
-pub const SCENARIOS: [Scenario; 24] = [
+pub const SCENARIOS: [Scenario; 22] = [
     Scenario::of_packets("frame-ipv4-tcp", || frames(&packets::ipv4_tcp())),
     Scenario::of_packets("frame-ipv4-udp", || frames(&packets::ipv4_udp())),
     Scenario::of_packets("frame-ipv6-tcp", || frames(&packets::ipv6_tcp())),
@@ -79,8 +78,6 @@ pub const SCENARIOS: [Scenario; 24] = [
     Scenario::of_records("encode-netflow9", || encode("netflow9://127.0.0.1:9?pps=0")),
     Scenario::of_records("encode-netflow5", || encode("netflow5://127.0.0.1:9?pps=0")),
     Scenario::of_records("encode-json", || encode("json:/dev/null")),
-    Scenario::of_records("places-hit", || places(1000)),
-    Scenario::of_records("places-miss", || places(1_000_000)),
     Scenario::of_records("table-finish", finish),
 ];
 
@@ -187,19 +184,6 @@ fn finish() -> Work {
 
 fn discard(record: FlowRecord) {
     black_box(&record);
-}
-
-/// Records get the places of their addresses, which are in so many blocks.
-fn places(blocks: u32) -> Work {
-    const BATCH: usize = 256;
-    const CALLS: usize = 64;
-    let mut stage = places::stage();
-    let mut batches = places::batches(CALLS, BATCH, blocks);
-    // Once before, so that the cache has what it can keep.
-    let mut before = batches.clone();
-    before.iter_mut().for_each(|batch| stage.batch(batch));
-    let call = move |call: usize| stage.batch(black_box(&mut batches[call]));
-    Work { calls: CALLS, size: BATCH, call: Box::new(call) }
 }
 
 /// Records to messages. Datagrams go to a port where nobody listens.
