@@ -134,7 +134,9 @@ fn only_workers_of_afxdp_go_before_other_programs() {
     ];
     for (options, count) in cases {
         let mut probe = Probe::start(&network, &["rx0"], &[options, &["--workers", "2"]]);
-        probe.wait_until("its threads run", |probe| priorities(probe.pid()).len() == 4);
+        probe.wait_until("main, workers, stages, output run", |probe| {
+            priorities(probe.pid()).len() == 5
+        });
         thread::sleep(Duration::from_millis(300));
         let mut first = priorities(probe.pid());
         first.retain(|(_, is_first)| *is_first);
