@@ -26,6 +26,18 @@ pub mod protocol {
     pub const SCTP: u8 = 132;
     pub const UDP_LITE: u8 = 136;
 
+    /// The name of a transport in documents (`network.transport` of ECS), for those that have one
+    /// in Filebeat.
+    pub const fn transport_name(protocol: u8) -> Option<&'static str> {
+        match protocol {
+            ICMP => Some("icmp"),
+            TCP => Some("tcp"),
+            UDP => Some("udp"),
+            ICMPV6 => Some("ipv6-icmp"),
+            _ => None,
+        }
+    }
+
     /// Whether the first four octets behind the IP header are source and destination port.
     #[inline(always)]
     pub const fn has_ports(protocol: u8) -> bool {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use flow::number::protocol;
+use flow::number::protocol::transport_name;
 use flow::{Event, EventKind, Timestamp, Value};
 
 use super::distinct::count_of_many;
@@ -154,7 +154,7 @@ fn of_subject(rule: &Rule, incident: &Incident) -> Vec<Field> {
     if let Some(port) = port {
         fields.push(("destination.port", Value::Number(port.into())));
     }
-    if let Some(name) = transport(subject.protocol) {
+    if let Some(name) = transport_name(subject.protocol) {
         fields.push(("network.transport", text(name)));
     }
     let others = total.samples().iter().filter_map(|host| address(of_version(incident), *host));
@@ -173,16 +173,6 @@ const HEAVY: &str = "new-heavy-flow";
 
 fn of_version(incident: &Incident) -> u8 {
     incident.peak.subject.version
-}
-
-fn transport(number: u8) -> Option<&'static str> {
-    match number {
-        protocol::TCP => Some("tcp"),
-        protocol::UDP => Some("udp"),
-        protocol::ICMP => Some("icmp"),
-        protocol::ICMPV6 => Some("ipv6-icmp"),
-        _ => None,
-    }
 }
 
 fn of_observer(common: &Common) -> [Field; 5] {
@@ -233,7 +223,7 @@ fn reason(rule: &Rule, incident: &Incident, window_s: u32) -> String {
     let told = Told {
         source: named(subject.source_address()),
         destination: named(subject.destination_address()),
-        port: match (transport(subject.protocol), subject.number) {
+        port: match (transport_name(subject.protocol), subject.number) {
             (Some("icmp" | "ipv6-icmp"), _) => "pings".to_owned(),
             (Some(name), port) => format!("port {port}/{name}"),
             (None, port) => format!("port {port}"),

@@ -296,17 +296,11 @@ fn put_tags(tags: Tags, out: &mut Vec<u8>) {
 
 /// The four names that Filebeat has, and its words for the others.
 fn put_transport(protocol: u8, out: &mut Vec<u8>) {
-    let name: &[u8] = match protocol {
-        protocol::ICMP => b"icmp",
-        protocol::TCP => b"tcp",
-        protocol::UDP => b"udp",
-        protocol::ICMPV6 => b"ipv6-icmp",
-        other => {
-            put_number(out, br#","transport":"unknown ("#, other);
-            out.extend_from_slice(br#")""#);
-            return;
-        }
-    };
-    put_text(out, br#","transport":""#, name);
-    out.push(b'"');
+    if let Some(name) = protocol::transport_name(protocol) {
+        put_text(out, br#","transport":""#, name.as_bytes());
+        out.push(b'"');
+    } else {
+        put_number(out, br#","transport":"unknown ("#, protocol);
+        out.extend_from_slice(br#")""#);
+    }
 }
