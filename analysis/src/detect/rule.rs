@@ -196,6 +196,16 @@ impl Counter<'_> {
         self.table.at(self.seed, subject, self.window)
     }
 
+    /// Counts a record of a subject, and its destination among the hosts that the subject turns to.
+    pub(super) fn count_target(&mut self, subject: Subject, seen: &Seen<'_>) -> &mut Measured {
+        let destination = seen.key().destination;
+        let hash = self.hash(destination, 0);
+        let measured = self.at(subject);
+        measured.count(seen);
+        measured.add(hash, destination);
+        measured
+    }
+
     /// The hash of a host and a port, for a set.
     pub(super) fn hash(&self, host: Octets, port: u16) -> u64 {
         hash_of(self.seed, host, port)
@@ -218,11 +228,30 @@ impl Rule {
         windows * u64::from(window_s)
     }
 
-    pub(super) fn always(_: &Measured) -> bool {
-        true
-    }
-
-    pub(super) fn never(_: &Measured) -> bool {
-        false
-    }
+    /// A rule that finds nothing yet, for what most rules have.
+    pub(super) const BASE: Self = Self {
+        id: "",
+        name: "",
+        category: "",
+        meaning: "",
+        unit: "hosts",
+        threshold: 0,
+        threshold_inside: None,
+        window_s: 60,
+        span: Span::One,
+        form: Form::Number,
+        baseline: None,
+        severity: Severity::Medium,
+        severity_inside: Severity::Medium,
+        entries: 8192,
+        count: |_, _| (),
+        value: |measured| measured.all.count(),
+        agrees: |_| true,
+        suffices: |_| false,
+        holds: Holds::Targets,
+        yields_to: &[],
+        shared: Shared::Source,
+        threats: [None, None],
+        sentence: |_| String::new(),
+    };
 }

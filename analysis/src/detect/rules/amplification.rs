@@ -2,7 +2,7 @@
 
 use flow::number::protocol;
 
-use super::super::rule::{Counter, Form, Holds, Rule, Severity, Shared, Span, Told};
+use super::super::rule::{Counter, Form, Holds, Rule, Severity, Shared, Told};
 use super::super::seen::{Class, Seen};
 use super::super::subject::Subject;
 use super::threat::AMPLIFICATION;
@@ -29,20 +29,13 @@ const VICTIM_RULE: Rule = Rule {
     meaning: "a destination gets long answers that it did not ask for from 10 servers or more",
     unit: "bit/s",
     threshold: 1_000_000,
-    threshold_inside: None,
-    window_s: 60,
-    span: Span::One,
     form: Form::Rate,
-    baseline: None,
     severity: Severity::High,
     severity_inside: Severity::High,
-    entries: 8192,
     count: count_victim,
     value: |measured| 8 * measured.octets,
     agrees: |measured| measured.all.count() >= SOURCES && measured.packets > 5 * measured.other,
-    suffices: Rule::never,
     holds: Holds::Sources,
-    yields_to: &[],
     shared: Shared::Destination,
     threats: [Some(&AMPLIFICATION), Some(&AMPLIFICATION)],
     sentence: |told| {
@@ -52,6 +45,7 @@ const VICTIM_RULE: Rule = Rule {
              servers, which it did not ask"
         )
     },
+    ..Rule::BASE
 };
 
 pub(in super::super) const VICTIM: Rule = VICTIM_RULE;
@@ -90,15 +84,11 @@ pub(in super::super) const MONLIST: Rule = Rule {
             && record.octets > LIST_NTP * record.packets
             && counter.is_local(key.ip_version.number(), key.source)
         {
-            let subject = Subject::source(key).with(NTP, protocol::UDP);
-            let hash = counter.hash(key.destination, 0);
-            let measured = counter.at(subject);
-            measured.count(seen);
-            measured.add(hash, key.destination);
+            counter.count_target(Subject::source(key).with(NTP, protocol::UDP), seen);
         }
     },
     value: |measured| measured.packets,
-    agrees: Rule::always,
+    agrees: |_| true,
     holds: Holds::Targets,
     sentence: |told| {
         let Told { source, value, window, .. } = told;

@@ -16,13 +16,9 @@ const OCTETS_OF_A_PACKET: u64 = 1_000_000_000 / 8 / 20_000;
 const SPOOFED: u64 = 1000;
 
 const FLOOD: Rule = Rule {
-    id: "",
-    name: "",
     category: "flood",
-    meaning: "",
     unit: "packets/s",
     threshold: 20_000,
-    threshold_inside: None,
     window_s: 10,
     span: Span::Two,
     form: Form::Rate,
@@ -30,15 +26,11 @@ const FLOOD: Rule = Rule {
     severity: Severity::High,
     severity_inside: Severity::High,
     entries: 16_384,
-    count: |_, _| (),
     value: |measured| measured.other.max(measured.more / OCTETS_OF_A_PACKET),
-    agrees: Rule::always,
-    suffices: Rule::never,
     holds: Holds::Sources,
-    yields_to: &[],
     shared: Shared::Destination,
     threats: [Some(&DIRECT_FLOOD), Some(&DIRECT_FLOOD)],
-    sentence: |_| String::new(),
+    ..Rule::BASE
 };
 
 pub(in super::super) const SYN: Rule = Rule {

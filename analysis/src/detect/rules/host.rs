@@ -22,31 +22,7 @@ const SLAMMER: (u64, u64) = (1, 404);
 /// Three SYNs as Code Red sends them.
 const CODE_RED: (u64, u64) = (3, 144);
 
-const ABUSE: Rule = Rule {
-    id: "",
-    name: "",
-    category: "abuse",
-    meaning: "",
-    unit: "hosts",
-    threshold: 0,
-    threshold_inside: None,
-    window_s: 60,
-    span: Span::One,
-    form: Form::Number,
-    baseline: None,
-    severity: Severity::Medium,
-    severity_inside: Severity::Medium,
-    entries: 8192,
-    count: |_, _| (),
-    value: |measured| measured.all.count(),
-    agrees: Rule::always,
-    suffices: Rule::never,
-    holds: Holds::Targets,
-    yields_to: &[],
-    shared: Shared::Source,
-    threats: [None, None],
-    sentence: |_| String::new(),
-};
+const ABUSE: Rule = Rule { category: "abuse", ..Rule::BASE };
 
 pub(in super::super) const WORM_PORT: Rule = Rule {
     id: "worm-port",
@@ -66,11 +42,7 @@ pub(in super::super) const WORM_PORT: Rule = Rule {
             _ => false,
         };
         if is_wormy {
-            let hash = counter.hash(key.destination, 0);
-            let measured = counter.at(Subject::source(key));
-            measured.count(seen);
-            measured.add(hash, key.destination);
-            measured.port(key.destination_port);
+            counter.count_target(Subject::source(key), seen).port(key.destination_port);
         }
     },
     threats: [Some(&WORM), Some(&WORM)],
@@ -99,10 +71,7 @@ pub(in super::super) const MAIL_SENDER: Rule = Rule {
             && is_client
             && !counter.scope.site.mail_servers.contains(key.source_address())
         {
-            let hash = counter.hash(key.destination, 0);
-            let measured = counter.at(Subject::source(key));
-            measured.count(seen);
-            measured.add(hash, key.destination);
+            counter.count_target(Subject::source(key), seen);
         }
     },
     sentence: |told| {
@@ -133,10 +102,7 @@ pub(in super::super) const P2P_USER: Rule = Rule {
             _ => false,
         };
         if is_peer {
-            let hash = counter.hash(key.destination, 0);
-            let measured = counter.at(Subject::source(key));
-            measured.count(seen);
-            measured.add(hash, key.destination);
+            counter.count_target(Subject::source(key), seen);
         }
     },
     sentence: |told| {

@@ -5,7 +5,7 @@
 
 use flow::number::protocol;
 
-use super::super::rule::{Counter, Form, Holds, Rule, Severity, Shared, Span, Threat, Told};
+use super::super::rule::{Counter, Holds, Rule, Severity, Shared, Span, Threat, Told};
 use super::super::seen::{Class, Seen};
 use super::super::subject::{Measured, Subject};
 use super::threat::{DISCOVERY, SCANNING};
@@ -19,29 +19,11 @@ const REFUSALS: u64 = 5;
 const THREATS: [Option<&Threat>; 2] = [Some(&SCANNING), Some(&DISCOVERY)];
 
 const SCAN: Rule = Rule {
-    id: "",
-    name: "",
     category: "scan",
-    meaning: "",
-    unit: "hosts",
-    threshold: 0,
-    threshold_inside: None,
-    window_s: 60,
-    span: Span::One,
-    form: Form::Number,
-    baseline: None,
-    severity: Severity::Medium,
     severity_inside: Severity::High,
     entries: 32_768,
-    count: |_, _| (),
-    value: |measured| measured.all.count(),
-    agrees: Rule::always,
-    suffices: Rule::never,
-    holds: Holds::Targets,
-    yields_to: &[],
-    shared: Shared::Source,
     threats: THREATS,
-    sentence: |_| String::new(),
+    ..Rule::BASE
 };
 
 pub(in super::super) const HORIZONTAL: Rule = Rule {
