@@ -6,8 +6,8 @@
 use std::net::UdpSocket;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use exporter::{Context, Destination, Patience};
-use flow::{Batch, KeyFields, NetworkSet};
+use exporter::{Context, Destination};
+use flow::Batch;
 
 #[path = "scenario/records.rs"]
 mod records;
@@ -18,18 +18,7 @@ const BATCH: usize = 256;
 const BATCHES: usize = 64;
 
 fn context() -> Context {
-    Context {
-        patience: Patience::Wait,
-        uptime_start: None,
-        observation_domain_id: 1,
-        sampling_interval: 1,
-        key: KeyFields::SEVEN,
-        local_networks: NetworkSet::default(),
-        has_places: false,
-        name: "bench".to_owned(),
-        version: "0".to_owned(),
-        run: String::new(),
-    }
+    Context { name: "bench".to_owned(), version: "0".to_owned(), ..Context::default() }
 }
 
 fn encoding(criterion: &mut Criterion) {

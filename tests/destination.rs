@@ -5,54 +5,13 @@ mod support;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
-use exporter::{Context, Destination, OUTPUTS, Output, Patience, forms, help};
-use flow::{
-    Batch, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields,
-    NetworkSet, Tags, Timestamp,
-};
+use exporter::{Context, Destination, OUTPUTS, Output, forms, help};
+use flow::Batch;
+
+use crate::support::record::datagram;
 
 fn context() -> Context {
-    Context {
-        patience: Patience::Wait,
-        uptime_start: None,
-        observation_domain_id: 1,
-        sampling_interval: 1,
-        key: KeyFields::SEVEN,
-        local_networks: NetworkSet::default(),
-        has_places: false,
-        name: "test".to_owned(),
-        version: "0".to_owned(),
-        run: String::new(),
-    }
-}
-
-fn record() -> FlowRecord {
-    let time = Timestamp::from_millis(1_714_979_289_000);
-    FlowRecord {
-        key: FlowKey {
-            ip_version: IpVersion::V4,
-            source: [0; 16],
-            destination: [0; 16],
-            source_port: 1,
-            destination_port: 2,
-            protocol: 17,
-            type_of_service: 0,
-            interface: 0,
-        },
-        octets: 28,
-        packets: 1,
-        start: time,
-        end: time,
-        exported: time,
-        vlan_id: 0,
-        direction: FlowDirection::Ingress,
-        tcp_control_bits: 0,
-        minimum_ttl: 64,
-        maximum_ttl: 64,
-        end_reason: FlowEndReason::IdleTimeout,
-        tags: Tags::NONE,
-        details: DetailsIndex::NONE,
-    }
+    Context { name: "test".to_owned(), version: "0".to_owned(), ..Context::default() }
 }
 
 /// The output is understood, and shown again as it was written.
@@ -388,7 +347,7 @@ fn datagrams_and_connections_leave_from_the_source() {
         let at = socket.local_addr().unwrap();
         let mut exporter = accept(&format!("ipfix://{at}?{setting}")).open(&context()).unwrap();
         exporter.finish().unwrap();
-        exporter.export(&Batch::from(&[record()][..])).unwrap();
+        exporter.export(&Batch::from(&[datagram()][..])).unwrap();
         exporter.finish().unwrap();
         assert_eq!(socket.recv_from(&mut [0; 2048]).unwrap().1.ip(), expected, "{setting}");
 
@@ -413,7 +372,7 @@ fn datagrams_and_connections_leave_from_the_source() {
 /// Exports a record; the first datagram at the socket is of that version.
 fn receive_version(socket: &UdpSocket, output: &str, version: u8) {
     let mut exporter = accept(output).open(&context()).unwrap();
-    exporter.export(&Batch::from(&[record()][..])).unwrap();
+    exporter.export(&Batch::from(&[datagram()][..])).unwrap();
     exporter.finish().unwrap();
     assert_eq!(exporter.counts().sent.records, 1);
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();

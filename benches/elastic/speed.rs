@@ -26,16 +26,10 @@ const CONNECTIONS: usize = 4;
 fn open(output: &str, run: &str) -> Box<dyn Exporter> {
     let destination: Destination = output.parse().expect("an output");
     let context = Context {
-        patience: Patience::Wait,
-        uptime_start: None,
-        observation_domain_id: 1,
-        sampling_interval: 1,
-        key: KeyFields::SEVEN,
-        local_networks: NetworkSet::default(),
-        has_places: false,
         name: "bench".to_owned(),
         version: "0".to_owned(),
         run: run.to_owned(),
+        ..Context::default()
     };
     destination.open(&context).expect("the output opens")
 }

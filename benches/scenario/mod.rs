@@ -8,11 +8,10 @@ mod records;
 
 use std::hint::black_box;
 
-use exporter::{Context, Destination, Patience};
+use exporter::{Context, Destination};
 use flow::{
-    BURST_MAX, Batch, FlowRecord, Frame, HashSeed, KeyFields, LinkType, NetworkSet, NewClock,
-    Observation, ObservationPoint, Observer, ObserverSettings, Sampling, Sink, TableSettings,
-    Timestamp,
+    BURST_MAX, Batch, FlowRecord, Frame, HashSeed, KeyFields, LinkType, NewClock, Observation,
+    ObservationPoint, Observer, ObserverSettings, Sampling, Sink, TableSettings, Timestamp,
 };
 
 use self::packets::{Arrival, Traffic};
@@ -194,18 +193,7 @@ fn encode(output: &str) -> Work {
     let batches: Vec<Batch> = records.chunks(BATCH).map(Batch::from).collect();
     let destination: Destination = output.parse().expect("an output");
     let mut exporter = destination
-        .open(&Context {
-            patience: Patience::Wait,
-            uptime_start: None,
-            observation_domain_id: 1,
-            sampling_interval: 1,
-            key: KeyFields::SEVEN,
-            local_networks: NetworkSet::default(),
-            has_places: false,
-            name: "bench".to_owned(),
-            version: "0".to_owned(),
-            run: String::new(),
-        })
+        .open(&Context { name: "bench".to_owned(), version: "0".to_owned(), ..Context::default() })
         .expect("the output opens");
     let call = move |call: usize| {
         exporter.export(&batches[call]).expect("it takes everything");

@@ -4,13 +4,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use exporter::{Context, Delivery, Destination, Exporter, Patience};
-use flow::{
-    Batch, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields,
-    NetworkSet, Tags, Timestamp,
-};
+use flow::{Batch, FlowRecord};
 
 use crate::replay::BULK;
 use crate::scripted::{Answer, Refusal, Server, Step};
+use crate::support::record::datagram;
 
 /// The most requests under way.
 const MOST: u64 = 8;
@@ -34,15 +32,10 @@ impl Output {
         let destination: Destination = url.parse().unwrap();
         let context = Context {
             patience: Patience::GoOn,
-            uptime_start: None,
-            observation_domain_id: 1,
-            sampling_interval: 1,
-            key: KeyFields::SEVEN,
-            local_networks: NetworkSet::default(),
-            has_places: false,
             name: "test".to_owned(),
             version: "1".to_owned(),
             run: "run".to_owned(),
+            ..Context::default()
         };
         let mut exporter = destination.open(&context).unwrap();
         assert_eq!(exporter.counts().delivery.unwrap().concurrency_limit, 1, "it begins at 1");
@@ -88,34 +81,9 @@ impl Output {
 }
 
 fn record(number: u64) -> FlowRecord {
-    let time = Timestamp::from_millis(1_714_979_289_000);
-    let mut source = [0; 16];
-    source[..4].copy_from_slice(&u32::try_from(number).unwrap().to_be_bytes());
-    FlowRecord {
-        key: FlowKey {
-            ip_version: IpVersion::V4,
-            source,
-            destination: [0; 16],
-            source_port: 1,
-            destination_port: 2,
-            protocol: 17,
-            type_of_service: 0,
-            interface: 0,
-        },
-        octets: 28,
-        packets: 1,
-        start: time,
-        end: time,
-        exported: time,
-        vlan_id: 0,
-        direction: FlowDirection::Ingress,
-        tcp_control_bits: 0,
-        minimum_ttl: 64,
-        maximum_ttl: 64,
-        end_reason: FlowEndReason::IdleTimeout,
-        tags: Tags::NONE,
-        details: DetailsIndex::NONE,
-    }
+    let mut record = datagram();
+    record.key.source[..4].copy_from_slice(&u32::try_from(number).unwrap().to_be_bytes());
+    record
 }
 
 fn answer_after(server: &Server, millis: u64) {

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use exporter::{Context, Destination, ExportError, Exporter, Patience};
-use flow::{KeyFields, NetworkSet, Timestamp};
+use flow::Timestamp;
 use rcgen::KeyPair;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConnection, StreamOwned, SupportedProtocolVersion};
@@ -290,15 +290,9 @@ fn live(url: &str) -> Result<Box<dyn Exporter>, ExportError> {
     let destination: Destination = url.parse().unwrap();
     destination.open(&Context {
         patience: Patience::GoOn,
-        uptime_start: None,
-        observation_domain_id: 1,
-        sampling_interval: 1,
-        key: KeyFields::SEVEN,
-        local_networks: NetworkSet::default(),
-        has_places: false,
         name: "test".to_owned(),
         version: "1".to_owned(),
-        run: String::new(),
+        ..Context::default()
     })
 }
 

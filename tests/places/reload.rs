@@ -7,31 +7,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use analysis::places::{Atlas, Atlases, Database, PlaceStage};
-use flow::{
-    Batch, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields,
-    Stage, Tags, Timestamp,
-};
+use flow::{Batch, FlowKey, FlowRecord, IpVersion, KeyFields, Stage, Timestamp};
 use serde_json::{Value, json};
 
 use crate::support::mmdb;
+use crate::support::record::datagram;
 
 /// A record of this flow.
 pub fn record(key: FlowKey) -> FlowRecord {
+    let time = Timestamp::from_millis(1_767_225_600_000);
     FlowRecord {
         key,
         octets: 100,
-        packets: 1,
-        start: Timestamp::from_millis(1_767_225_600_000),
-        end: Timestamp::from_millis(1_767_225_600_000),
-        exported: Timestamp::from_millis(1_767_225_615_000),
-        vlan_id: 0,
-        direction: FlowDirection::Ingress,
-        tcp_control_bits: 0,
-        minimum_ttl: 64,
-        maximum_ttl: 64,
-        end_reason: FlowEndReason::IdleTimeout,
-        tags: Tags::NONE,
-        details: DetailsIndex::NONE,
+        start: time,
+        end: time,
+        exported: time.plus_millis(15_000),
+        ..datagram()
     }
 }
 

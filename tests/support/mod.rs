@@ -12,6 +12,7 @@ pub mod mmdb;
 pub mod net;
 pub mod packet;
 pub mod random;
+pub mod record;
 pub mod time;
 
 use std::fs::Permissions;

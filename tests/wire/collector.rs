@@ -4,23 +4,12 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use exporter::{Context, Destination, ExportCounts, Exporter, Patience};
-use flow::{Batch, FlowRecord, KeyFields, NetworkSet, RecordTally, Timestamp};
+use exporter::{Context, Destination, ExportCounts, Exporter};
+use flow::{Batch, FlowRecord, RecordTally, Timestamp};
 
 /// A replay that samples nothing.
 pub fn context() -> Context {
-    Context {
-        patience: Patience::Wait,
-        uptime_start: None,
-        observation_domain_id: 1,
-        sampling_interval: 1,
-        key: KeyFields::SEVEN,
-        local_networks: NetworkSet::default(),
-        has_places: false,
-        name: "probe-1".to_owned(),
-        version: "1.2.3".to_owned(),
-        run: String::new(),
-    }
+    Context { name: "probe-1".to_owned(), version: "1.2.3".to_owned(), ..Context::default() }
 }
 
 /// Opens an output as a user writes it.

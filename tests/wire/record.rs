@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use flow::{
-    DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, Tags, Timestamp,
-};
+use flow::{FlowEndReason, FlowKey, FlowRecord, IpVersion, Timestamp};
+
+use crate::support::record::datagram;
 
 /// 2024-05-06T07:08:09Z, in milliseconds.
 pub const T0: u64 = 1_714_979_289_000;
@@ -49,14 +49,7 @@ pub fn record(key: FlowKey, start: u64, end: u64, exported: u64) -> FlowRecord {
         start: Timestamp::from_millis(start),
         end: Timestamp::from_millis(end),
         exported: Timestamp::from_millis(exported),
-        vlan_id: 0,
-        direction: FlowDirection::Ingress,
-        tcp_control_bits: 0,
-        minimum_ttl: 64,
-        maximum_ttl: 64,
-        end_reason: FlowEndReason::IdleTimeout,
-        tags: Tags::NONE,
-        details: DetailsIndex::NONE,
+        ..datagram()
     }
 }
 

@@ -96,6 +96,24 @@ pub struct Context {
     pub run: String,
 }
 
+/// A replay of all packets by the classic seven fields, in Observation Domain 1, without names.
+impl Default for Context {
+    fn default() -> Self {
+        Self {
+            patience: Patience::Wait,
+            uptime_start: None,
+            observation_domain_id: 1,
+            sampling_interval: 1,
+            key: KeyFields::SEVEN,
+            local_networks: NetworkSet::default(),
+            has_places: false,
+            name: String::new(),
+            version: String::new(),
+            run: String::new(),
+        }
+    }
+}
+
 const SOURCE: Setting = Setting::source(
     "source",
     "this host's address or interface that packets leave from; the route's by default",

@@ -6,10 +6,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::UdpSocket;
 
-use exporter::{Context, Destination, ExportCounts, Exporter, Patience};
+use exporter::{Context, Destination, ExportCounts, Exporter};
 use flow::{
-    Batch, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyFields,
-    NetworkSet, RecordTally, Tags, Timestamp,
+    Batch, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, RecordTally,
+    Tags, Timestamp,
 };
 use netflow_parser::static_versions::v5::V5;
 use netflow_parser::variable_versions::ipfix::{FlowSetBody as IpfixBody, IPFix};
@@ -38,16 +38,11 @@ pub fn check(octets: &[u8]) {
     let refresh = input.pick(&["", "&template-packets=1", "&template-packets=3"]);
     let uptime = input.pick(&[None, Some(BEGIN - 1000), Some(BEGIN - 20 * DAY_MS), Some(0)]);
     let context = Context {
-        patience: Patience::Wait,
         uptime_start: uptime.map(Timestamp::from_millis),
         observation_domain_id: 7,
-        sampling_interval: 1,
-        key: KeyFields::SEVEN,
-        local_networks: NetworkSet::default(),
-        has_places: false,
         name: "check".to_owned(),
         version: "0".to_owned(),
-        run: String::new(),
+        ..Context::default()
     };
     let records = records(&mut input);
     let (messages, counts) = match scheme {
