@@ -107,12 +107,8 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
             let stats = TotalsOutput::open(&config.stats)?;
             let places = Places::open(&config.places)?.map(Arc::new);
             match &config.source {
-                Source::Files(files) => {
-                    replay(config, files, places.as_deref(), &stats, quiet, &stop)
-                }
-                Source::Live(settings) => {
-                    live(config, settings, places.as_ref(), &stats, quiet, &stop)
-                }
+                Source::Files(files) => replay(config, files, places, &stats, quiet, &stop),
+                Source::Live(settings) => live(config, settings, places, &stats, quiet, &stop),
             }
         });
     done.unwrap_or_else(|problem| {
@@ -129,7 +125,7 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
 fn replay(
     config: &Config,
     files: &[Input],
-    places: Option<&Places>,
+    places: Option<Arc<Places>>,
     stats: &TotalsOutput,
     quiet: bool,
     stop: &Arc<AtomicBool>,
@@ -143,10 +139,7 @@ fn replay(
     let mut source = FileSource::open(files, &config.ifindex, stop);
     let mut progress = Progress::new(quiet);
     let outputs = outputs(&mut exporters, &mut top, &mut recorder);
-    let publish = |mut totals: Totals| {
-        totals.places = places.map(Places::report);
-        page.iter().for_each(|page| page.publish(&totals));
-    };
+    let publish = |totals: &Totals| page.iter().for_each(|page| page.publish(totals));
     let stages = stages::configured(config, places);
     let stage_counts = stages.counts.clone();
     // Files of an earlier run stay when there is nothing to put in their place.
@@ -156,9 +149,8 @@ fn replay(
                 let (done, size) = source.progress();
                 progress.update(done, size);
             },
-            wanted: &|mut totals| {
-                totals.places = places.map(Places::report);
-                stats.print(false, &totals);
+            wanted: &|totals| {
+                stats.print(false, totals);
             },
             second: page.is_some().then_some(&publish),
         };
@@ -171,18 +163,16 @@ fn replay(
     if let Some(failure) = &end.failure {
         error!("{failure}");
     }
-    let totals = Totals {
+    let mut totals = Totals {
         meter: end.meter,
         input: source.report(),
         ended: end.ended,
         outputs: end.outputs,
-        tags: stage_counts.tags(),
-        places: places.map(Places::report),
-        detected: stage_counts.detected(),
         elapsed: begin.elapsed(),
         interrupted: stop.load(Ordering::Relaxed),
         ..Totals::default()
     };
+    stage_counts.put(&mut totals);
     let shown = show(stats, quiet, top.as_ref(), &totals);
     if let Some(page) = &page {
         page.publish(&totals);
@@ -217,7 +207,7 @@ fn no_output_failed(totals: &Totals) -> bool {
 fn live(
     config: &Config,
     settings: &LiveSettings,
-    places: Option<&Arc<Places>>,
+    places: Option<Arc<Places>>,
     stats: &TotalsOutput,
     quiet: bool,
     stop: &Arc<AtomicBool>,
@@ -247,15 +237,14 @@ fn live(
         let top = TopFlows::new(config.top.clone());
         if screen { top.shown_on(status.clone()) } else { top }
     });
-    let _watch = places.map(|places| places.watch(is_real_time));
+    let _watch = places.as_ref().map(|places| places.watch(is_real_time));
     let session = Session {
         config,
         settings,
         ports,
         sockets,
         tables,
-        stages: stages::configured(config, places.map(Arc::as_ref)),
-        places: places.map(Arc::as_ref),
+        stages: stages::configured(config, places),
         outputs: outputs(&mut exporters, &mut top, &mut recorder),
         left_out: if settings.meter_own_exports { Vec::new() } else { conversations },
         stop,

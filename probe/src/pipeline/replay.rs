@@ -53,9 +53,9 @@ pub(crate) struct Watch<'a> {
     /// Called after each block.
     pub(crate) progress: &'a mut dyn FnMut(&FileSource),
     /// Gets the totals so far when somebody asks for them.
-    pub(crate) wanted: &'a (dyn Fn(Totals) + Sync),
+    pub(crate) wanted: &'a (dyn Fn(&Totals) + Sync),
     /// Gets the totals so far once a second.
-    pub(crate) second: Option<&'a (dyn Fn(Totals) + Sync)>,
+    pub(crate) second: Option<&'a (dyn Fn(&Totals) + Sync)>,
 }
 
 /// Replays capture files through the stages into the outputs. Ends at the end of the files, when

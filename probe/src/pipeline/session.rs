@@ -20,7 +20,6 @@ use crate::pipeline::output::{Clock, Label, Output, OutputEnd, OutputLoop, Publi
 use crate::pipeline::queue::{Delivery, QueueSender, QueueSet, RecordQueue, WhenFull};
 use crate::pipeline::stages::{Mode, StageCounts, StageLoop, Stages};
 use crate::pipeline::worker::{Worker, join, spawn};
-use crate::places::Places;
 use crate::report::totals::Totals;
 use crate::settings::args::LiveSettings;
 use crate::settings::config::Config;
@@ -54,7 +53,6 @@ pub(crate) struct Session<'a> {
     /// One for each worker.
     pub(crate) tables: Vec<FlowTable>,
     pub(crate) stages: Stages,
-    pub(crate) places: Option<&'a Places>,
     pub(crate) outputs: Vec<Output<'a>>,
     /// Packets of the outputs, which are not metered.
     pub(crate) left_out: Vec<Conversation>,
@@ -111,7 +109,6 @@ impl Session<'_> {
             dropped: queues.outputs.iter().map(|merge| merge.dropped.clone()).collect(),
             ports: self.ports,
             stages: self.stages.counts,
-            places: self.places,
             interval: self.settings.interval(),
             begin: self.begin,
         };
@@ -220,7 +217,6 @@ struct Supervisor<'a> {
     dropped: Vec<DroppedOnWay>,
     ports: Ports,
     stages: StageCounts,
-    places: Option<&'a Places>,
     interval: Option<Duration>,
     begin: Instant,
 }
@@ -299,18 +295,17 @@ impl Supervisor<'_> {
 
     fn totals(&self, outputs: Vec<OutputEnd>) -> Totals {
         let snapshot = sum(&self.shared.snapshots);
-        Totals {
+        let mut totals = Totals {
             meter: snapshot.meter,
             ended: snapshot.ended,
             flows: snapshot.flows,
             ports: self.ports.counts(&snapshot.sources),
-            places: self.places.map(Places::report),
             outputs,
-            tags: self.stages.tags(),
-            detected: self.stages.detected(),
             elapsed: self.begin.elapsed(),
             ..Totals::default()
-        }
+        };
+        self.stages.put(&mut totals);
+        totals
     }
 
     fn outputs_so_far(&self) -> Vec<OutputEnd> {

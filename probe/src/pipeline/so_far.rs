@@ -58,19 +58,19 @@ impl SoFar {
     pub(crate) fn watch(
         &self,
         end: &Receiver<()>,
-        wanted: &dyn Fn(Totals),
-        second: Option<&(dyn Fn(Totals) + Sync)>,
+        wanted: &dyn Fn(&Totals),
+        second: Option<&(dyn Fn(&Totals) + Sync)>,
     ) {
         let mut next = Instant::now();
         while end.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             if signals::take_totals_wanted() {
-                wanted(self.totals());
+                wanted(&self.totals());
             }
             if let Some(second) = second
                 && Instant::now() >= next
             {
                 next = Instant::now() + Duration::from_secs(1);
-                second(self.totals());
+                second(&self.totals());
             }
         }
     }
@@ -87,8 +87,7 @@ impl SoFar {
             OutputEnd::new(label.clone(), get(published), RecordTally::default())
         });
         totals.outputs = outputs.collect();
-        totals.tags = self.stages.tags();
-        totals.detected = self.stages.detected();
+        self.stages.put(&mut totals);
         totals
     }
 }

@@ -11,11 +11,12 @@ use analysis::detect::{DetectCounts, Detectors};
 use analysis::tags::{TagCounts, TagStage, Tagger};
 use crossbeam_channel::RecvTimeoutError;
 use exporter::MeterReport;
-use flow::{Batch, Event, RecordTally, Stage, Tag, Timestamp};
+use flow::{Batch, Event, Stage, Timestamp};
 
 use crate::pipeline::queue::{Delivery, StageNeeds, StageQueues, WhenFull};
 use crate::pipeline::worker::wall_clock;
 use crate::places::Places;
+use crate::report::totals::Totals;
 use crate::settings::config::Config;
 
 /// Time between two ticks of a stage.
@@ -30,24 +31,25 @@ pub(crate) struct Stages {
 }
 
 /// What stages count, for totals.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct StageCounts {
     /// `None` if records get no tags.
     tags: Option<TagCounts>,
+    /// `None` if records get no places.
+    places: Option<Arc<Places>>,
     /// `None` without detectors.
     detected: Option<Arc<Mutex<DetectCounts>>>,
 }
 
 impl StageCounts {
-    /// Each tag, and the records that have it, so far; nothing if records get no tags.
-    pub(crate) fn tags(&self) -> Vec<(Tag, RecordTally)> {
-        self.tags.as_ref().map(TagCounts::so_far).unwrap_or_default()
-    }
-
-    /// What the detectors counted so far; `None` if there are none.
-    pub(crate) fn detected(&self) -> Option<DetectCounts> {
-        let counts = self.detected.as_ref()?;
-        Some(counts.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    /// Writes what was counted so far into totals.
+    pub(crate) fn put(&self, totals: &mut Totals) {
+        totals.tags = self.tags.as_ref().map(TagCounts::so_far).unwrap_or_default();
+        totals.places = self.places.as_deref().map(Places::report);
+        totals.detected = self
+            .detected
+            .as_ref()
+            .map(|counts| counts.lock().unwrap_or_else(PoisonError::into_inner).clone());
     }
 }
 
@@ -62,7 +64,7 @@ impl Stages {
 }
 
 /// The stages that are configured. To add a stage, push it here.
-pub(crate) fn configured(config: &Config, places: Option<&Places>) -> Stages {
+pub(crate) fn configured(config: &Config, places: Option<Arc<Places>>) -> Stages {
     let mut stages = Stages::default();
     if config.has_tags {
         let tagger = Tagger::new(config.site.clone(), config.table.key);
@@ -71,6 +73,7 @@ pub(crate) fn configured(config: &Config, places: Option<&Places>) -> Stages {
     }
     if let Some(places) = places {
         stages.list.push(Box::new(places.stage(config.observer.key)));
+        stages.counts.places = Some(places);
     }
     if let Some(settings) = &config.detect {
         let detectors = Detectors::new(settings, config.site.clone());
