@@ -1,12 +1,10 @@
 //! `flowprobe elastic`: sets clusters up, and checks them.
 
-use std::fmt::Write;
-
-use anstyle::{AnsiColor, Reset, Style};
 use exporter::{Cluster, Destination, Finding, Level, Setup};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::report::escape::Escaped;
+use crate::report::findings;
 use crate::settings::elastic::{ElasticCommand, SetupArguments};
 
 /// What came of a command.
@@ -46,52 +44,16 @@ fn set_up(cluster: &Cluster, arguments: &SetupArguments) -> Result<Done, String>
     })
 }
 
-fn done(url: &Destination, findings: &[Finding], as_json: bool) -> Done {
-    let works = findings.iter().all(|finding| finding.level != Level::Fail);
-    let text = match as_json {
-        true => format!("{}\n", object(url, works, findings)),
-        false => lines(url, findings),
-    };
+fn done(url: &Destination, list: &[Finding], as_json: bool) -> Done {
+    let works = list.iter().all(|finding| finding.level != Level::Fail);
+    let mut text;
+    if as_json {
+        let findings = findings::json(list);
+        let object = json!({"cluster": url.as_str(), "works": works, "findings": findings});
+        text = format!("{object}\n");
+    } else {
+        text = format!("{}\n", Escaped(url.as_str()));
+        findings::put(list, &mut text);
+    }
     Done { text, works }
-}
-
-/// A line for each finding, and the remedy beneath.
-fn lines(url: &Destination, findings: &[Finding]) -> String {
-    let mut text = format!("{}\n", Escaped(url.as_str()));
-    let width = findings.iter().map(|finding| finding.subject.len()).max().unwrap_or(0);
-    for Finding { level, subject, text: found, remedy } in findings {
-        let (mark, style) = mark(*level);
-        let mark = format!("{}{mark:<4}{}", style.render(), Reset.render());
-        let found = Escaped(found);
-        writeln!(text, "  {mark}  {subject:<width$}  {found}").expect("a string takes all");
-        if let Some(remedy) = remedy {
-            let indent = 2 + 4 + 2 + width + 2;
-            writeln!(text, "{:indent$}-> {}", "", Escaped(remedy)).expect("a string takes all");
-        }
-    }
-    text
-}
-
-/// The same as one object.
-fn object(url: &Destination, works: bool, findings: &[Finding]) -> Value {
-    let finding = |finding: &Finding| {
-        json!({
-            "level": mark(finding.level).0,
-            "subject": finding.subject,
-            "text": finding.text,
-            "remedy": finding.remedy,
-        })
-    };
-    let findings: Vec<Value> = findings.iter().map(finding).collect();
-    json!({"cluster": url.as_str(), "works": works, "findings": findings})
-}
-
-fn mark(level: Level) -> (&'static str, Style) {
-    let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
-    match level {
-        Level::Ok => ("ok", colour(AnsiColor::Green)),
-        Level::Note => ("note", colour(AnsiColor::Cyan)),
-        Level::Warn => ("warn", colour(AnsiColor::Yellow).bold()),
-        Level::Fail => ("fail", colour(AnsiColor::Red).bold()),
-    }
 }

@@ -1,4 +1,4 @@
-//! Facts about a cluster, for people.
+//! Facts about a cluster or an interface, for people.
 
 /// How good a fact is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,7 +13,7 @@ pub enum Level {
     Fail,
 }
 
-/// A fact about a cluster.
+/// A fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// How good it is.
@@ -31,7 +31,8 @@ impl Finding {
         Self { level, subject, text: text.into(), remedy: None }
     }
 
-    pub(super) fn ok(subject: &'static str, text: impl Into<String>) -> Self {
+    /// A fact that is as it should be.
+    pub fn ok(subject: &'static str, text: impl Into<String>) -> Self {
         Self::new(Level::Ok, subject, text)
     }
 
@@ -45,6 +46,11 @@ impl Finding {
 
     pub(super) fn fail(subject: &'static str, text: impl Into<String>) -> Self {
         Self::new(Level::Fail, subject, text)
+    }
+
+    /// The same on another level, with what to do about it.
+    pub fn at(self, level: Level, remedy: impl Into<String>) -> Self {
+        Self { level, ..self }.remedy(remedy)
     }
 
     pub(super) fn remedy(self, remedy: impl Into<String>) -> Self {

@@ -2,6 +2,7 @@
 
 mod detection;
 pub(crate) mod escape;
+pub(crate) mod findings;
 mod ignored;
 pub(crate) mod incidents;
 mod lists;

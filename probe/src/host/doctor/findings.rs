@@ -1,5 +1,7 @@
 //! What follows from facts.
 
+use exporter::{Finding, Level};
+
 use super::facts::{Facts, Memory};
 use crate::capture::layer::Layer;
 use crate::capture::offloads::{HarmfulOffload, Place, harmful_offloads};
@@ -9,31 +11,8 @@ use crate::host::rights;
 use crate::host::system::Support;
 use crate::report::units;
 
-/// How good a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Level {
-    /// As it should be.
-    Ok,
-    /// To know.
-    Note,
-    /// Counts would be wrong or packets lost, or a faster way is closed.
-    Warn,
-    /// Capture would not work.
-    Fail,
-}
-
-/// What was found of a subject.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Finding {
-    pub(super) level: Level,
-    pub(super) subject: &'static str,
-    pub(super) text: String,
-    /// A command, or what to do in words.
-    pub(super) remedy: Option<String>,
-}
-
 /// All findings, in the order in which they are given.
-pub(super) fn findings(facts: &Facts, method: &Method) -> Vec<Finding> {
+pub(super) fn all(facts: &Facts, method: &Method) -> Vec<Finding> {
     [
         Some(kernel(facts)),
         Some(capabilities(facts)),
@@ -68,34 +47,36 @@ fn kernel(facts: &Facts) -> Finding {
     .into_iter()
     .filter_map(|(name, support)| matches!(support, Support::No(_)).then_some(name))
     .collect();
-    let finding = Finding::new("kernel", format!("Linux {version}"));
+    let finding = Finding::ok("kernel", format!("Linux {version}"));
     if matches!(system.packet_sockets, Support::No(_)) {
         let text = format!("Linux {version} without {}", absent.join(", "));
-        Finding { text, ..finding }.fail("a kernel with CONFIG_PACKET is needed")
+        Finding { text, ..finding }.at(Level::Fail, "a kernel with CONFIG_PACKET is needed")
     } else if version < KERNEL_MIN {
         let text = format!("Linux {version}: AF_XDP needs {KERNEL_MIN}, AF_PACKET works");
-        Finding { text, ..finding }.warn("upgrade the kernel")
+        Finding { text, ..finding }.at(Level::Warn, "upgrade the kernel")
     } else if absent.is_empty() {
         finding
     } else {
         let text = format!("Linux {version} without {}: AF_PACKET works", absent.join(", "));
-        Finding { text, ..finding }.warn("CONFIG_XDP_SOCKETS and CONFIG_BPF_SYSCALL are needed")
+        Finding { text, ..finding }
+            .at(Level::Warn, "CONFIG_XDP_SOCKETS and CONFIG_BPF_SYSCALL are needed")
     }
 }
 
 fn capabilities(facts: &Facts) -> Finding {
     let system = &facts.system;
     let supports = [&system.packet_sockets, &system.xdp_sockets, &system.bpf];
-    let finding = |text| Finding::new("capabilities", text);
+    let finding = |text| Finding::ok("capabilities", text);
     if let Some(missing) = system.lacks(&rights::XDP) {
         if system.lacks(&rights::PACKET).is_some() {
-            finding(format!("without {missing}")).fail(GRANT)
+            finding(format!("without {missing}")).at(Level::Fail, GRANT)
         } else {
-            finding(format!("without {missing}: AF_PACKET works, AF_XDP does not")).warn(GRANT)
+            finding(format!("without {missing}: AF_PACKET works, AF_XDP does not"))
+                .at(Level::Warn, GRANT)
         }
     } else if supports.contains(&&Support::Forbidden) {
         let text = "there, but not for the whole system, as in a container";
-        finding(text.to_owned()).warn("give them in the initial user namespace")
+        finding(text.to_owned()).at(Level::Warn, "give them in the initial user namespace")
     } else {
         finding("CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF".to_owned())
     }
@@ -110,12 +91,12 @@ fn memory(facts: &Facts, method: &Method) -> Finding {
         "{all} MiB: sockets {sockets}, flows {flows}, rest {rest}; slow outputs take up to {waiting} \
          more"
     );
-    Finding::new("memory", text)
+    Finding::ok("memory", text)
 }
 
 fn locked_memory(facts: &Facts) -> Finding {
     let needed = facts.xdp_settings().memory();
-    let finding = |text| Finding::new("locked memory", text);
+    let finding = |text| Finding::ok("locked memory", text);
     match facts.system.lockable() {
         None => finding("no limit".to_owned()),
         Some(most) if most >= needed => {
@@ -124,42 +105,46 @@ fn locked_memory(facts: &Facts) -> Finding {
         Some(most) => {
             let (most, needed) = (mebibytes(most), mebibytes(needed));
             let text = format!("up to {most}: AF_XDP needs {needed} without --ring");
-            finding(text).warn("LimitMEMLOCK=infinity in the service, or CAP_IPC_LOCK")
+            finding(text).at(Level::Warn, "LimitMEMLOCK=infinity in the service, or CAP_IPC_LOCK")
         }
     }
 }
 
 fn link(facts: &Facts) -> Finding {
     let interface = &facts.interface;
-    let finding = |text: String| Finding::new("link", text);
+    let finding = |text: String| Finding::ok("link", text);
     if Layer::of(interface.hardware).is_none() {
         let text = format!("ARPHRD {}, neither Ethernet nor IP", interface.hardware);
-        finding(text).fail("capture on the interface below it")
+        finding(text).at(Level::Fail, "capture on the interface below it")
     } else if !interface.is_up() {
         let text = "down: AF_PACKET would wait for it, AF_XDP cannot".to_owned();
-        finding(text).warn(&format!("ip link set {} up", interface.name))
+        finding(text).at(Level::Warn, format!("ip link set {} up", interface.name))
     } else if !interface.is_running() {
-        finding("up, but no carrier".to_owned()).warn("look at the cable and at the other end")
+        finding("up, but no carrier".to_owned())
+            .at(Level::Warn, "look at the cable and at the other end")
     } else {
         finding("up".to_owned())
     }
 }
 
 fn host(facts: &Facts) -> Finding {
-    let finding = |text| Finding::new("host", text);
+    let finding = |text| Finding::ok("host", text);
     let link_local = facts.interface.link_local();
     match facts.interface.needed(&[]) {
         None if !link_local.is_empty() => {
             let addresses: Vec<String> = link_local.iter().map(ToString::to_string).collect();
             let text = format!("does not need the interface: only {}", addresses.join(", "));
-            finding(text).note(
+            finding(text).at(
+                Level::Note,
                 "AF_XDP cuts it off from neighbours that use this link-local address; \
                  --capture packet does not",
             )
         }
         None => finding("does not need the interface: no address, no route".to_owned()),
-        Some(why) => finding(format!("needs the interface: {why}"))
-            .note("AF_XDP would cut it off, so it needs --capture afxdp --take-interface"),
+        Some(why) => finding(format!("needs the interface: {why}")).at(
+            Level::Note,
+            "AF_XDP would cut it off, so it needs --capture afxdp --take-interface",
+        ),
     }
 }
 
@@ -173,23 +158,23 @@ fn program(facts: &Facts, method: &Method) -> Option<Finding> {
         "`bpftool net` says who loaded it; ip link set {} xdp off, if no program uses it",
         facts.interface.name
     );
-    let finding = Finding::new("XDP", text);
+    let finding = Finding::ok("XDP", text);
     Some(match method {
-        Method::None { .. } => finding.fail(&remedy),
-        Method::Xdp | Method::Packet { .. } => finding.warn(&remedy),
+        Method::None { .. } => finding.at(Level::Fail, &remedy),
+        Method::Xdp | Method::Packet { .. } => finding.at(Level::Warn, &remedy),
     })
 }
 
 fn driver(facts: &Facts) -> Finding {
     let name = facts.interface.driver.as_deref().unwrap_or("none");
-    let finding = |text: String| Finding::new("driver", text);
+    let finding = |text: String| Finding::ok("driver", text);
     match facts.xdp {
         None => finding(format!("{name}: whether it does XDP shows at start")),
         Some(features) if features.zero_copy => finding(format!("{name}: XDP, without copying")),
         Some(features) if features.redirects => finding(format!("{name}: XDP, with copying")),
         Some(_) => {
             let text = format!("{name}: no XDP, so that the kernel's generic way is taken");
-            finding(text).note("a card whose driver does XDP loses less at high rates")
+            finding(text).at(Level::Note, "a card whose driver does XDP loses less at high rates")
         }
     }
 }
@@ -199,7 +184,7 @@ fn queues(facts: &Facts) -> Finding {
     let most = facts.queues.map_or(now, |queues| queues.max.max(now));
     let of = if most > now { format!(" of {most}") } else { String::new() };
     let plural = if most == 1 { "queue" } else { "queues" };
-    Finding::new("queues", format!("{now}{of} receive {plural} in use, all are read"))
+    Finding::ok("queues", format!("{now}{of} receive {plural} in use, all are read"))
 }
 
 /// Flows have one direction, so it does not matter that the two have different hashes.
@@ -207,11 +192,11 @@ fn hash(facts: &Facts) -> Option<Finding> {
     if facts.interface.rx_queues < 2 {
         return None;
     }
-    let finding = |text: &str| Finding::new("spreading", text.to_owned());
+    let finding = |text: &str| Finding::ok("spreading", text.to_owned());
     if facts.spreads_udp_by_ports? {
         let remedy = format!("ethtool -N {} rx-flow-hash udp4 sd", facts.interface.name);
         let text = "UDP by ports too: fragments, which have none, may miss their first one";
-        Some(finding(text).note(&remedy))
+        Some(finding(text).at(Level::Note, &remedy))
     } else {
         Some(finding("UDP by addresses: fragments stay together"))
     }
@@ -221,11 +206,11 @@ fn ring(facts: &Facts) -> Option<Finding> {
     let ring = facts.rx_ring?;
     let (now, most) = (units::grouped(ring.current.into()), units::grouped(ring.max.into()));
     if ring.current >= ring.max || ring.current >= RING_GOOD {
-        return Some(Finding::new("card's ring", format!("{now} frames")));
+        return Some(Finding::ok("card's ring", format!("{now} frames")));
     }
     let remedy = format!("ethtool -G {} rx {}", facts.interface.name, ring.max);
     let text = format!("{now} frames of {most}: bursts may find no room");
-    Some(Finding::new("card's ring", text).warn(&remedy))
+    Some(Finding::ok("card's ring", text).at(Level::Warn, &remedy))
 }
 
 fn lro(facts: &Facts, method: &Method) -> Option<Finding> {
@@ -253,9 +238,10 @@ fn offload(
     is_on: bool,
     harmless: &str,
 ) -> Option<Finding> {
-    let finding = |text: String| Finding::new(which.name(), text);
+    let finding = |text: String| Finding::ok(which.name(), text);
     Some(if harmful_offloads(facts.offloads?, facts.place(method)).contains(&which) {
-        finding(format!("on: {}", which.problem())).warn(&which.remedy(&facts.interface.name))
+        finding(format!("on: {}", which.problem()))
+            .at(Level::Warn, which.remedy(&facts.interface.name))
     } else if is_on {
         finding(harmless.to_owned())
     } else {
@@ -266,7 +252,7 @@ fn offload(
 fn mtu(facts: &Facts) -> Finding {
     let mtu = facts.interface.mtu;
     let text = format!("{} octets: the card may drop longer packets", units::grouped(mtu.into()));
-    let finding = |text| Finding::new("MTU", text);
+    let finding = |text| Finding::ok("MTU", text);
     if mtu <= ONE_BUFFER_MTU_MAX || facts.interface.needed(&[]).is_some() {
         return finding(text);
     }
@@ -275,17 +261,17 @@ fn mtu(facts: &Facts) -> Finding {
     match facts.xdp {
         _ if facts.system.kernel < KERNEL_MIN_FRAGS => {
             finding(format!("{what}, which AF_XDP can from Linux {KERNEL_MIN_FRAGS} on"))
-                .warn(&remedy)
+                .at(Level::Warn, &remedy)
         }
         Some(features) if features.redirects && !features.segments => {
-            finding(format!("{what}, which this driver's XDP cannot")).warn(&remedy)
+            finding(format!("{what}, which this driver's XDP cannot")).at(Level::Warn, &remedy)
         }
         Some(_) | None => finding(text),
     }
 }
 
 fn capture(facts: &Facts, method: &Method) -> Finding {
-    let finding = |text| Finding::new("capture", text);
+    let finding = |text| Finding::ok("capture", text);
     match method {
         Method::Xdp => finding(match facts.xdp.map(|features| features.redirects) {
             Some(true) => "by AF_XDP in driver mode".to_owned(),
@@ -296,24 +282,6 @@ fn capture(facts: &Facts, method: &Method) -> Finding {
         Method::None { because } => {
             Finding { level: Level::Fail, ..finding(format!("would not work: {because}")) }
         }
-    }
-}
-
-impl Finding {
-    fn new(subject: &'static str, text: String) -> Self {
-        Self { level: Level::Ok, subject, text, remedy: None }
-    }
-
-    fn note(self, remedy: &str) -> Self {
-        Self { level: Level::Note, remedy: Some(remedy.to_owned()), ..self }
-    }
-
-    fn warn(self, remedy: &str) -> Self {
-        Self { level: Level::Warn, remedy: Some(remedy.to_owned()), ..self }
-    }
-
-    fn fail(self, remedy: &str) -> Self {
-        Self { level: Level::Fail, remedy: Some(remedy.to_owned()), ..self }
     }
 }
 

@@ -2,14 +2,16 @@
 
 use std::fmt::Write;
 
-use anstyle::{AnsiColor, Reset, Style};
+use anstyle::{Reset, Style};
+use exporter::Finding;
 use serde_json::{Value, json};
 
 use super::facts::Facts;
-use super::findings::{Finding, Level, findings};
+use super::findings::all;
 use crate::host::interface::Interface;
 use crate::host::method::Method;
 use crate::report::escape::Escaped;
+use crate::report::findings;
 
 /// What was found of an interface.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ impl Report {
     /// What follows from the facts.
     pub(super) fn new(facts: &Facts) -> Self {
         let method = facts.method();
-        let findings = findings(facts, &method);
+        let findings = all(facts, &method);
         Self { interface: facts.interface.clone(), method, findings }
     }
 
@@ -39,35 +41,13 @@ impl Report {
         let name = Escaped(&self.interface.name);
         let heading = format!("{}{name}{}", bold.render(), Reset.render());
         writeln!(text, "{heading}").expect("a string takes all");
-        let width = self.findings.iter().map(|finding| finding.subject.len()).max().unwrap_or(0);
-        for finding in &self.findings {
-            let (mark, style) = mark(finding.level);
-            let (subject, found) = (finding.subject, Escaped(&finding.text));
-            let mark = format!("{}{mark:<4}{}", style.render(), Reset.render());
-            writeln!(text, "  {mark}  {subject:<width$}  {found}").expect("a string takes all");
-            if let Some(remedy) = &finding.remedy {
-                let indent = 2 + 4 + 2 + width + 2;
-                writeln!(text, "{:indent$}-> {}", "", Escaped(remedy)).expect("a string takes all");
-            }
-        }
+        findings::put(&self.findings, &mut text);
         text
     }
 
     /// The same as one object.
     pub(super) fn json(&self) -> Value {
         let interface = &self.interface;
-        let findings: Vec<Value> = self
-            .findings
-            .iter()
-            .map(|finding| {
-                json!({
-                    "level": mark(finding.level).0,
-                    "subject": finding.subject,
-                    "text": finding.text,
-                    "remedy": finding.remedy,
-                })
-            })
-            .collect();
         json!({
             "interface": {
                 "name": interface.name,
@@ -86,17 +66,7 @@ impl Report {
                 Method::Packet { .. } => Some("packet"),
                 Method::None { .. } => None,
             },
-            "findings": findings,
+            "findings": findings::json(&self.findings),
         })
-    }
-}
-
-fn mark(level: Level) -> (&'static str, Style) {
-    let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
-    match level {
-        Level::Ok => ("ok", colour(AnsiColor::Green)),
-        Level::Note => ("note", colour(AnsiColor::Cyan)),
-        Level::Warn => ("warn", colour(AnsiColor::Yellow).bold()),
-        Level::Fail => ("fail", colour(AnsiColor::Red).bold()),
     }
 }

@@ -1,9 +1,10 @@
 //! What follows from facts that are made up.
 
 use caps::Capability;
+use exporter::{Finding, Level};
 
 use super::facts::Facts;
-use super::findings::{Finding, Level, findings};
+use super::findings;
 use super::report::Report;
 use crate::capture::kernel::KernelVersion;
 use crate::host::interface::{AttachedXdp, Interface, XdpFeatures};
@@ -38,7 +39,7 @@ fn lose(facts: &mut Facts, capability: Capability) {
 }
 
 fn all(facts: &Facts) -> Vec<Finding> {
-    findings(facts, &facts.method())
+    findings::all(facts, &facts.method())
 }
 
 /// A change of facts is found, at this level and with this remedy, and the rest stays as it is but

@@ -1,0 +1,47 @@
+//! Findings about an interface or a cluster, as people and as programs read them.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Reset, Style};
+use exporter::{Finding, Level};
+use serde_json::{Value, json};
+
+use crate::report::escape::Escaped;
+
+/// Adds a line for each finding, and the remedy beneath. Styles are for a terminal.
+pub(crate) fn put(findings: &[Finding], text: &mut String) {
+    let width = findings.iter().map(|finding| finding.subject.len()).max().unwrap_or(0);
+    for Finding { level, subject, text: found, remedy } in findings {
+        let (mark, style) = mark(*level);
+        let mark = format!("{}{mark:<4}{}", style.render(), Reset.render());
+        let found = Escaped(found);
+        writeln!(text, "  {mark}  {subject:<width$}  {found}").expect("a string takes all");
+        if let Some(remedy) = remedy {
+            let indent = 2 + 4 + 2 + width + 2;
+            writeln!(text, "{:indent$}-> {}", "", Escaped(remedy)).expect("a string takes all");
+        }
+    }
+}
+
+/// The same as objects.
+pub(crate) fn json(findings: &[Finding]) -> Vec<Value> {
+    let object = |finding: &Finding| {
+        json!({
+            "level": mark(finding.level).0,
+            "subject": finding.subject,
+            "text": finding.text,
+            "remedy": finding.remedy,
+        })
+    };
+    findings.iter().map(object).collect()
+}
+
+fn mark(level: Level) -> (&'static str, Style) {
+    let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
+    match level {
+        Level::Ok => ("ok", colour(AnsiColor::Green)),
+        Level::Note => ("note", colour(AnsiColor::Cyan)),
+        Level::Warn => ("warn", colour(AnsiColor::Yellow).bold()),
+        Level::Fail => ("fail", colour(AnsiColor::Red).bold()),
+    }
+}
