@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use flow::number::protocol;
 use flow::{Details, FlowRecord, Place, Tag};
+use ipnet::IpNet;
 use serde_json::{Value, json};
 
 /// Flow records that are kept, 112 octets each.
@@ -118,7 +119,7 @@ pub(crate) struct Search {
 #[derive(Debug)]
 enum Condition {
     /// Either address is in this network.
-    Network(IpAddr, u8),
+    Network(IpNet),
     /// Either port.
     Port(u16),
     Protocol(u8),
@@ -162,11 +163,9 @@ impl Search {
                 places().any(|place| place.country_code.as_deref() == Some(code.as_str()))
             }
             Condition::System(number) => places().any(|place| place.as_number == Some(number)),
-            Condition::Network(network, length) => {
-                [key.source_address(), key.destination_address()]
-                    .into_iter()
-                    .any(|address| is_in(address, network, length))
-            }
+            Condition::Network(ref network) => [key.source_address(), key.destination_address()]
+                .into_iter()
+                .any(|address| network.contains(&address)),
             Condition::Port(port) => {
                 !key.is_icmp() && (key.source_port == port || key.destination_port == port)
             }
@@ -191,11 +190,9 @@ fn condition(word: &str) -> Result<Condition, String> {
     if let Ok(address) = address.parse::<IpAddr>() {
         let longest = if address.is_ipv4() { 32 } else { 128 };
         let length = length.map_or(Ok(longest), str::parse).map_err(|_not_a_number| unknown())?;
-        return if length <= longest {
-            Ok(Condition::Network(address, length))
-        } else {
-            Err(format!("{word}: the length is at most {longest}"))
-        };
+        return IpNet::new(address, length)
+            .map(Condition::Network)
+            .map_err(|_too_long| format!("{word}: the length is at most {longest}"));
     }
     let lower = word.to_ascii_lowercase();
     if let Some((_, number)) = PROTOCOLS.iter().find(|(name, _)| *name == lower) {
@@ -213,16 +210,6 @@ fn condition(word: &str) -> Result<Condition, String> {
         _ => None,
     }
     .ok_or_else(unknown)
-}
-
-/// Whether the first `length` bits of two addresses are the same.
-fn is_in(address: IpAddr, network: IpAddr, length: u8) -> bool {
-    let differ = match (address, network) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => u128::from(u32::from(a) ^ u32::from(b)) << 96,
-        (IpAddr::V6(a), IpAddr::V6(b)) => u128::from(a) ^ u128::from(b),
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
-    };
-    differ.leading_zeros() >= u32::from(length)
 }
 
 #[cfg(test)]

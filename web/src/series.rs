@@ -8,8 +8,22 @@ use flow::number::{protocol, tcp_control};
 use flow::{FlowRecord, IpVersion, Timestamp};
 use serde_json::{Map, Value, json};
 
-/// Classes of traffic. The first four are all of it; the others are parts of these.
-pub(crate) const CLASSES: [&str; 9] =
+/// A class of traffic. The first four are all of it; the others are parts of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Tcp,
+    Udp,
+    Icmp,
+    Other,
+    SynOnly,
+    Dns,
+    Ntp,
+    UdpOther,
+    Unreachable,
+}
+
+/// The names of the classes, in their order.
+const NAMES: [&str; 9] =
     ["tcp", "udp", "icmp", "other", "syn_only", "dns", "ntp", "udp_other", "unreachable"];
 
 const DNS: u16 = 53;
@@ -53,7 +67,7 @@ pub(crate) struct Counts {
     pub(crate) flows: u64,
 }
 
-type Cell = [Counts; CLASSES.len()];
+type Cell = [Counts; NAMES.len()];
 
 /// Buckets of one width. A new one takes the place of the oldest.
 #[derive(Debug)]
@@ -117,8 +131,8 @@ impl Ring {
             let Some(place) = self.place(first + part) else { continue };
             let packets = share(record.packets, part);
             let octets = share(record.octets, part);
-            for &class in classes.list() {
-                let cell = &mut self.cells[place][class];
+            for class in classes.list() {
+                let cell = &mut self.cells[place][*class as usize];
                 cell.packets += packets;
                 cell.octets += octets;
                 cell.flows += u64::from(part == 0);
@@ -137,7 +151,7 @@ impl Ring {
         let begin = (self.earliest / buckets).min(end.saturating_sub(POINTS_MIN));
         let begin = begin.max(end.saturating_sub(points));
         let mut classes = Map::new();
-        for (class, name) in CLASSES.iter().enumerate() {
+        for (class, name) in NAMES.iter().enumerate() {
             let (mut packets, mut octets, mut flows) = (Vec::new(), Vec::new(), Vec::new());
             for point in begin..end {
                 let cells = (point * buckets..(point + 1) * buckets)
@@ -162,58 +176,58 @@ impl Ring {
 
 /// The classes that a record is in.
 struct Classes {
-    numbers: [usize; 3],
+    list: [Class; 3],
     count: usize,
 }
 
 impl Classes {
     fn of(record: &FlowRecord) -> Self {
-        let mut classes = Self { numbers: [0; 3], count: 0 };
+        let mut classes = Self { list: [Class::Other; 3], count: 0 };
         let key = &record.key;
         let has_port = |port| key.source_port == port || key.destination_port == port;
         if key.is_icmp() {
-            classes.push(2);
+            classes.push(Class::Icmp);
             let is_unreachable = match key.ip_version {
                 IpVersion::V4 => key.destination_port >> 8 == UNREACHABLE[0],
                 IpVersion::V6 => key.destination_port >> 8 == UNREACHABLE[1],
             };
             if is_unreachable {
-                classes.push(8);
+                classes.push(Class::Unreachable);
             }
             return classes;
         }
         match key.protocol {
             protocol::TCP => {
-                classes.push(0);
+                classes.push(Class::Tcp);
                 if record.tcp_control_bits == tcp_control::SYN {
-                    classes.push(4);
+                    classes.push(Class::SynOnly);
                 }
                 if has_port(DNS) {
-                    classes.push(5);
+                    classes.push(Class::Dns);
                 }
             }
             protocol::UDP => {
-                classes.push(1);
+                classes.push(Class::Udp);
                 classes.push(if has_port(DNS) {
-                    5
+                    Class::Dns
                 } else if has_port(NTP) {
-                    6
+                    Class::Ntp
                 } else {
-                    7
+                    Class::UdpOther
                 });
             }
-            _ => classes.push(3),
+            _ => classes.push(Class::Other),
         }
         classes
     }
 
-    fn push(&mut self, class: usize) {
-        self.numbers[self.count] = class;
+    fn push(&mut self, class: Class) {
+        self.list[self.count] = class;
         self.count += 1;
     }
 
-    fn list(&self) -> &[usize] {
-        &self.numbers[..self.count]
+    fn list(&self) -> &[Class] {
+        &self.list[..self.count]
     }
 }
 
@@ -251,7 +265,7 @@ mod tests {
     const WHOLE: usize = 4;
 
     fn sum(value: &Value, count: &str) -> u64 {
-        let classes = CLASSES[..WHOLE].iter().map(|class| &value["classes"][*class][count]);
+        let classes = NAMES[..WHOLE].iter().map(|class| &value["classes"][*class][count]);
         let points = classes.flat_map(|points| points.as_array().into_iter().flatten());
         points.filter_map(Value::as_u64).sum()
     }
