@@ -8,6 +8,10 @@ use flow::{Frame, LinkType, ObservationPoint, Timestamp};
 /// The longest packet that is believed: what libpcap takes.
 pub(super) const PACKET_OCTETS_MAX: u32 = 256 * 1024;
 
+/// The longest packet of a classic pcap file that is skipped. A longer one is damage, and where the
+/// next packet begins is not known.
+pub(super) const SKIPPED_OCTETS_MAX: u32 = 128 * 1024 * 1024;
+
 /// Why a file, or the rest of it, cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Damage {
@@ -23,7 +27,7 @@ pub(super) enum Damage {
     BlockCutShort(u32),
     #[error("something follows zeros that are not part of a packet")]
     BehindZeros,
-    #[error("a packet claims {0} octets, at most {PACKET_OCTETS_MAX} are possible")]
+    #[error("a packet claims {0} octets, which cannot be: the file is damaged there")]
     TooLong(u32),
     #[error("a block of {0} octets contradicts itself")]
     Contradictory(u32),
