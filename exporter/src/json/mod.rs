@@ -2,6 +2,7 @@
 
 mod address;
 mod document;
+mod escape;
 mod event;
 mod id;
 mod member;
@@ -17,6 +18,7 @@ use crate::exporter::{ExportCounts, Exporter, MeterReport};
 use crate::sink::DocumentSink;
 pub(crate) use document::DocumentSettings;
 use document::DocumentWriter;
+pub use escape::{escaped_json, is_terminal_control};
 use event::EventWriter;
 pub(crate) use netflow::ELEMENTS;
 

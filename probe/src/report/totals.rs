@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use analysis::detect::DetectCounts;
-use exporter::{Delivery, ExportCounts};
+use exporter::{Delivery, ExportCounts, escaped_json};
 use flow::{FlowEndReason, Ignored, MeterCounts, RecordTally, Tag, Tally};
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ use crate::host::ports::PortCounts;
 use crate::pipeline::output::OutputEnd;
 use crate::pipeline::worker::Ended;
 use crate::places::PlaceReport;
-use crate::report::escape::{self, Escaped};
+use crate::report::escape::Escaped;
 use crate::report::units::{count, date_and_time, grouped, octets, per_second, rfc3339, time};
 use crate::report::{detection, ignored, page, places, ports, top};
 
@@ -161,7 +161,7 @@ impl Totals {
 
     /// A line of JSON for programs.
     pub(crate) fn json(&self) -> String {
-        escape::json(&self.statistics().to_string())
+        escaped_json(&self.statistics().to_string())
     }
 
     /// All counts, for programs. Keys stay what they are.
