@@ -1,8 +1,8 @@
 //! Filters: programs in classic BPF, into which libpcap compiles tcpdump's expressions.
 //!
 //! A program reads the octets of a frame and its length, has two registers and 16 words of memory,
-//! and only jumps forward, so it ends. A load from behind the captured octets ends it, and the frame
-//! does not match.
+//! and only jumps forward, so it ends. A load from behind the captured octets ends it, and the
+//! frame does not match.
 
 use alloc::vec::Vec;
 
