@@ -53,6 +53,7 @@ fn check_panels(kind: Kind) {
     for (id, rows) in &shown {
         assert!(!rows.is_empty(), "{id} shows nothing");
     }
+    check_fields(&client);
     check_sums(&shown, &run);
     check_attacks(&shown);
     check_incidents(&shown);
@@ -76,6 +77,34 @@ fn fill(engine: &Engine) -> Run {
         engine.client().refresh(source.pattern());
     }
     run
+}
+
+/// Every field of the documents has a type in the templates.
+fn check_fields(client: &Client) {
+    let templates = [exporter::index_template(), exporter::alert_template()];
+    for (source, template) in [Source::Flows, Source::Alerts].into_iter().zip(templates) {
+        let reply = client.get(&format!("/{}/_search?size=5000", source.pattern())).done();
+        let documents = reply["hits"]["hits"].as_array().expect("hits");
+        assert!(documents.len() > 10, "{reply}");
+        let found = documents.iter().flat_map(|document| names_of_fields(&document["_source"]));
+        for field in found.collect::<BTreeSet<_>>() {
+            // A point is an object with one type.
+            let field = field.strip_suffix(&["lat".to_owned()]).unwrap_or(&field);
+            let field = field.strip_suffix(&["lon".to_owned()]).unwrap_or(field);
+            let path = format!("/template/mappings/properties/{}/type", field.join("/properties/"));
+            assert!(template.pointer(&path).is_some_and(Value::is_string), "{field:?}");
+        }
+    }
+}
+
+/// The names of the fields of a document, each with those of the objects that it is in.
+fn names_of_fields(document: &Value) -> Vec<Vec<String>> {
+    let Some(members) = document.as_object() else { return vec![Vec::new()] };
+    let of = |(name, inner): (&String, &Value)| {
+        let inner = names_of_fields(inner).into_iter();
+        inner.map(|rest| [vec![name.clone()], rest].concat()).collect::<Vec<_>>()
+    };
+    members.iter().flat_map(of).collect()
 }
 
 /// What the engine answers to the search of a panel.
