@@ -20,7 +20,7 @@ pub(super) enum Outcome {
 /// Parts of the answer to a bulk request that are asked for. Without the status of each item, the
 /// items have no positions.
 pub(super) const FILTER_PATH: &str =
-    "errors,items.*.status,items.*.error.type,items.*.error.reason";
+    "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by";
 
 #[derive(Debug, Deserialize)]
 struct Reply {
@@ -47,6 +47,26 @@ struct Problem {
     kind: String,
     #[serde(default)]
     reason: Option<String>,
+    /// What lies behind it, which often says more.
+    #[serde(default)]
+    caused_by: Option<Box<Self>>,
+}
+
+impl Problem {
+    /// The reason, and that of the innermost cause.
+    fn reasons(&self) -> Option<String> {
+        let mut innermost = self;
+        while let Some(cause) = &innermost.caused_by {
+            innermost = cause;
+        }
+        let cause = innermost.reason.as_ref().filter(|_| self.caused_by.is_some());
+        match (&self.reason, cause) {
+            (Some(reason), Some(cause)) if !reason.contains(cause) => {
+                Some(format!("{reason}: {cause}"))
+            }
+            (reason, cause) => reason.as_ref().or(cause).cloned(),
+        }
+    }
 }
 
 /// Reads the answer to a bulk request with this many documents. `None` if it is not such an answer.
@@ -63,7 +83,8 @@ pub(super) fn outcomes(answer: &[u8], documents: usize) -> Option<Vec<Outcome>> 
 }
 
 fn outcome(Status { status, error }: Status) -> Outcome {
-    let Problem { kind, reason } = error.unwrap_or_default();
+    let error = error.unwrap_or_default();
+    let (reason, kind) = (error.reasons(), error.kind);
     match status {
         200..=299 => Outcome::Accepted,
         409 => Outcome::Duplicate,
@@ -118,8 +139,8 @@ pub(crate) fn problem(answer: &[u8]) -> String {
         Text(String),
     }
     match serde_json::from_slice(answer) {
-        Ok(Answer { error: Error::Structured(Problem { kind, reason }) }) => {
-            sentence(&kind, reason.as_deref())
+        Ok(Answer { error: Error::Structured(problem) }) => {
+            sentence(&problem.kind, problem.reasons().as_deref())
         }
         Ok(Answer { error: Error::Text(text) }) => text,
         Err(_) => String::new(),
@@ -183,6 +204,9 @@ mod tests {
     fn problem_of_a_whole_request() {
         let structured = br#"{"error":{"type":"t","reason":"r"},"status":403}"#;
         assert_eq!(problem(structured), "t: r");
+        let caused = br#"{"error":{"type":"t","reason":"r","caused_by":{"type":"u","reason":"s",
+            "caused_by":{"type":"v","reason":"the field is wrong"}}},"status":400}"#;
+        assert_eq!(problem(caused), "t: r: the field is wrong");
         assert_eq!(problem(br#"{"error":"text"}"#), "text");
         assert_eq!(problem(b"<html>"), "");
     }
