@@ -105,13 +105,23 @@ fn compressed_files_are_read_from_files_and_from_standard_input() {
             [skippable(0, b"user"), zstd(&file)].concat(),
             [skippable(15, &[]), skippable(3, &[7; 100_000]), in_two(&file, zstd)].concat(),
             [skippable(1, b"user"), lz4(&file)].concat(),
+            in_two(&file, |part| {
+                [skippable(2, &[7; 100_000]), lz4(part), skippable(1, &[])].concat()
+            }),
+            in_two(&file, |part| [zstd(part), skippable(5, b"user"), skippable(5, b"x")].concat()),
             // Padding of a tape or a disk.
             [gzip(&file), vec![0; 512]].concat(),
+            [zstd(&file), vec![0; 512]].concat(),
+            [lz4(&file), vec![0; 512]].concat(),
+            [xz(&file), vec![0; 512]].concat(),
             [bzip2(&file), vec![0; 70_000]].concat(),
             [gzip(&[]), vec![0; 5], gzip(&file), vec![0; 100_000]].concat(),
             // Room that was reserved, or what a crash left of the last blocks.
             [&file[..], &[0; 4096]].concat(),
             [&file[..], &[0; 400_001]].concat(),
+            [&file[..], &[0; 4]].concat(),
+            [&file[..], &[0; 7]].concat(),
+            [&file[..], &[0; 15]].concat(),
             // A member or a frame may be empty.
             [gzip(&[]), gzip(&file), gzip(&[])].concat(),
             [zstd(&[]), zstd(&file), zstd(&[])].concat(),

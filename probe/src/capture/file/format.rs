@@ -42,6 +42,12 @@ impl Damage {
     }
 }
 
+/// Whether what is behind the last packet or block, less than a header, is nothing, or zeros of
+/// which no header is the beginning: its first word is a time, or a type of block.
+pub(super) fn is_padding(rest: &[u8]) -> bool {
+    rest.is_empty() || rest.len() >= 4 && rest.iter().all(|octet| *octet == 0)
+}
+
 /// Byte order of a file or section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {

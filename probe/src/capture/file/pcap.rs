@@ -2,7 +2,7 @@
 
 use flow::{Frame, LinkType, ObservationPoint, Timestamp};
 
-use super::format::{Damage, Head, Order, PACKET_OCTETS_MAX, SKIPPED_OCTETS_MAX};
+use super::format::{Damage, Head, Order, PACKET_OCTETS_MAX, SKIPPED_OCTETS_MAX, is_padding};
 use super::interfaces::Interfaces;
 use super::window::Window;
 
@@ -100,7 +100,7 @@ impl Pcap {
             if !window.need(PACKET_HEADER)? {
                 return match window.octets() {
                     _ if window.ends_in_skipped() => Err(Damage::CutShort("a packet")),
-                    [] => Ok(None),
+                    rest if is_padding(rest) => Ok(None),
                     _ => Err(Damage::CutShort("a packet header")),
                 };
             }

@@ -7,7 +7,7 @@ use flow::{FlowDirection, Frame, LinkType, ObservationPoint, Timestamp};
 
 use self::interface::SectionInterface;
 use self::options::{each_option, packet_direction};
-use super::format::{Damage, Head, Order, PACKET_OCTETS_MAX};
+use super::format::{Damage, Head, Order, PACKET_OCTETS_MAX, is_padding};
 use super::interfaces::{INTERFACES_MAX, Interfaces};
 use super::window::{PIECE_MAX, Window};
 
@@ -120,7 +120,7 @@ impl Pcapng {
             if !window.need(BLOCK_HEADER)? {
                 return match window.octets() {
                     _ if window.ends_in_skipped() => Err(Damage::BlockCutShort(self.skipping)),
-                    [] => Ok(None),
+                    rest if is_padding(rest) => Ok(None),
                     _ => Err(Damage::CutShort("a block header")),
                 };
             }
