@@ -1,5 +1,7 @@
 //! A batch: documents that travel in one request.
 
+use flow::RecordTally;
+
 use crate::content::Content;
 
 /// Documents as the bulk API takes them: for each an action and the document, a line each.
@@ -88,10 +90,47 @@ impl Batch {
         (self.only(|index| index < half), self.only(|index| index >= half))
     }
 
+    /// For the spool: the number of documents; for each where it ends, and what is in it; the body.
+    /// All numbers are little-endian.
+    pub(super) fn to_octets(&self) -> Vec<u8> {
+        let mut octets = Vec::with_capacity(8 + self.len() * ENTRY + self.body.len() + 1);
+        octets.extend((self.len() as u64).to_le_bytes());
+        for Document { end, content } in &self.documents {
+            let numbers = [*end as u64, content.events, content.records.records];
+            let sums = [content.records.packets, content.records.octets];
+            numbers.iter().chain(&sums).for_each(|number| octets.extend(number.to_le_bytes()));
+        }
+        octets.extend(&self.body);
+        octets
+    }
+
+    /// The batch that [`Batch::to_octets`] wrote; `None` for anything else.
+    pub(super) fn from_octets(octets: &[u8]) -> Option<Self> {
+        let (count, rest) = octets.split_first_chunk()?;
+        let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
+        let (entries, body) = rest.split_at_checked(count.checked_mul(ENTRY)?)?;
+        let (numbers, []) = entries.as_chunks() else { return None };
+        let (entries, []) = numbers.as_chunks() else { return None };
+        let mut documents = Vec::with_capacity(count);
+        let mut last = 0;
+        for entry in entries {
+            let [end, events, records, packets, octets] = entry.map(u64::from_le_bytes);
+            let records = RecordTally { records, packets, octets };
+            let content = Content { messages: 1, octets: 0, records, events };
+            let end = usize::try_from(end).ok().filter(|end| (last..=body.len()).contains(end))?;
+            documents.push(Document { end, content });
+            last = end;
+        }
+        (last == body.len()).then(|| Self { body: body.to_vec(), documents })
+    }
+
     fn start(&self, index: usize) -> usize {
         index.checked_sub(1).map_or(0, |before| self.documents[before].end)
     }
 }
+
+/// Octets of a document's numbers in the spool.
+const ENTRY: usize = 5 * 8;
 
 #[cfg(test)]
 mod tests {
@@ -106,6 +145,25 @@ mod tests {
             batch.put(content, |out| out.extend(format!("{{}}\n{number}\n").bytes()));
         }
         batch
+    }
+
+    #[test]
+    fn batch_comes_back_from_octets() {
+        for count in [0, 1, 300] {
+            let batch = batch(count);
+            assert_eq!(Batch::from_octets(&batch.to_octets()), Some(batch));
+        }
+    }
+
+    #[test]
+    fn other_octets_are_no_batch() {
+        let octets = batch(3).to_octets();
+        for end in 0..octets.len() {
+            assert_eq!(Batch::from_octets(&octets[..end]), None, "{end}");
+        }
+        for other in [[0xff; 64], [0x01; 64]] {
+            assert_eq!(Batch::from_octets(&other), None);
+        }
     }
 
     #[test]

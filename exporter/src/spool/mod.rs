@@ -75,12 +75,14 @@ pub enum WhenFull {
     DropNewest,
 }
 
-/// Some records in the octets that an output sends.
+/// Some records and events in the octets that an output sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpooledBatch {
     /// The records, and the packets and octets that they report.
     pub records: RecordTally,
-    /// The records for the collector.
+    /// The events.
+    pub events: u64,
+    /// Both for the collector.
     pub octets: Vec<u8>,
 }
 
@@ -110,6 +112,8 @@ pub struct BatchTally {
     pub octets: u64,
     /// The records, and the packets and octets that they report.
     pub records: RecordTally,
+    /// The events.
+    pub events: u64,
 }
 
 /// Batches that were pushed in this run, and batches of earlier runs.
@@ -133,6 +137,8 @@ impl RunTallies {
 pub struct SpoolStats {
     /// All batches, also those that are handed out.
     pub held: RunTallies,
+    /// Those of them that are not handed out.
+    pub waiting: RunTallies,
     /// When the oldest of them was pushed.
     pub oldest: Option<SystemTime>,
     /// Batches that were dropped for a push that then failed. The next push reports them.
@@ -235,7 +241,7 @@ impl Spool {
         self.index.hand_out(key);
         Ok(Some(TakenBatch {
             key: BatchKey(key),
-            batch: SpooledBatch { records: held.entry.records, octets },
+            batch: SpooledBatch { records: held.entry.records, events: held.entry.events, octets },
             pushed: held.entry.pushed,
             of_earlier_run: held.of_earlier_run,
         }))
@@ -279,6 +285,7 @@ impl Spool {
     pub fn stats(&self) -> SpoolStats {
         SpoolStats {
             held: self.index.tallies(),
+            waiting: self.index.waiting_tallies(),
             oldest: self.index.oldest_pushed(),
             unreported: self.unreported,
         }

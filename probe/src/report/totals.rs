@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use analysis::detect::DetectCounts;
-use exporter::{Delivery, ExportCounts};
+use exporter::{Delivery, ExportCounts, SpoolReport};
 use flow::{FlowEndReason, Ignored, MeterCounts, RecordTally, Tag, Tally};
 use serde_json::{Map, Value, json};
 
@@ -312,6 +312,7 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
         (output.counts.events_sent, "events sent"),
         (output.counts.events_not_exportable, "events not exportable"),
         (output.counts.events_failed, "events LOST"),
+        (output.counts.events_spooled, "events spooled"),
         (output.dropped.records, "records DROPPED at its queue"),
         (output.counts.reconnects, "reconnects"),
         (output.counts.times_clamped, "records with times clamped"),
@@ -348,6 +349,7 @@ fn output_json(output: &OutputEnd) -> Value {
             "sent": counts.events_sent,
             "not_exportable": counts.events_not_exportable,
             "failed": counts.events_failed,
+            "spooled": counts.events_spooled,
         },
         "dropped": records_json(output.dropped),
         "messages": counts.messages,
@@ -377,5 +379,24 @@ fn delivery_json(delivery: &Delivery) -> Value {
         "in_flight": delivery.in_flight,
         "concurrency_limit": delivery.concurrency_limit,
         "waiting_octets": delivery.waiting_octets,
+        "spool": delivery.spool.as_ref().map(spool_json),
+    })
+}
+
+fn spool_json(spool: &SpoolReport) -> Value {
+    let earlier = &spool.earlier_runs;
+    json!({
+        "batches": spool.batches,
+        "octets": spool.octets,
+        "oldest_age_seconds": spool.oldest_age.as_secs(),
+        "dropped": spool.dropped,
+        "damaged": spool.damaged,
+        "earlier_runs": {
+            "spooled": earlier.spooled,
+            "accepted": earlier.accepted,
+            "duplicate": earlier.duplicate,
+            "dead_lettered": earlier.dead_lettered,
+            "refused": earlier.refused,
+        },
     })
 }

@@ -22,7 +22,7 @@ fn a_commit_that_failed_and_is_in_the_file_all_the_same_is_known() {
     // The push of the fourth has dropped the first, and then said that it failed.
     break_off(&mut spool);
     let fourth = batch(4, 100);
-    let entry = Entry::new(fourth.records, &fourth.octets, SystemTime::now());
+    let entry = Entry::new(&fourth, SystemTime::now());
     let (store, entries) = Store::open(directory.path()).unwrap();
     let (first, last) = (entries[0].0, entries[2].0);
     store.commit(&[first], &VecDeque::from([(last + 1, entry, fourth.octets.as_slice())])).unwrap();
