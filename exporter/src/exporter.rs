@@ -134,6 +134,8 @@ pub struct Delivery {
     pub dropped: u64,
     /// Documents that were not delivered before the end.
     pub unsent: u64,
+    /// Documents that are in memory only: they are gathered, wait, or are under way.
+    pub in_memory: u64,
     /// Requests.
     pub requests: u64,
     /// Octets of documents and actions that were resolved, before compression.

@@ -180,6 +180,11 @@ const ROWS: &[Row] = &[
         "output_waiting_octets",
         "Octets of documents that wait in memory",
     ),
+    gauge(
+        "outputs[output=output].delivery.in_memory",
+        "output_documents_in_memory",
+        "Documents that are in memory only",
+    ),
     counter("outputs[output=output].delivery.requests", "output_requests", "Requests"),
     counter(
         "outputs[output=output].delivery.document_octets",

@@ -90,21 +90,27 @@ impl Batch {
         (self.only(|index| index < half), self.only(|index| index >= half))
     }
 
-    /// For the spool: the number of documents; for each where it ends, and what is in it; the body.
-    /// All numbers are little-endian.
-    pub(super) fn to_octets(&self) -> Vec<u8> {
-        let mut octets = Vec::with_capacity(8 + self.len() * ENTRY + self.body.len() + 1);
-        octets.extend((self.len() as u64).to_le_bytes());
-        for Document { end, content } in &self.documents {
-            let numbers = [*end as u64, content.events, content.records.records];
-            let sums = [content.records.packets, content.records.octets];
-            numbers.iter().chain(&sums).for_each(|number| octets.extend(number.to_le_bytes()));
+    /// Batches as one, for the spool: the number of documents; for each where it ends, and what is
+    /// in it; the bodies. All numbers are little-endian.
+    pub(super) fn octets_of(batches: &[&Self]) -> Vec<u8> {
+        let sum = |of: fn(&Self) -> usize| batches.iter().map(|batch| of(batch)).sum::<usize>();
+        let count = sum(Self::len);
+        let mut octets = Vec::with_capacity(8 + count * ENTRY + sum(Self::octets) + 1);
+        octets.extend((count as u64).to_le_bytes());
+        let mut begin = 0;
+        for batch in batches {
+            for Document { end, content } in &batch.documents {
+                let numbers = [(begin + end) as u64, content.events, content.records.records];
+                let sums = [content.records.packets, content.records.octets];
+                numbers.iter().chain(&sums).for_each(|number| octets.extend(number.to_le_bytes()));
+            }
+            begin += batch.octets();
         }
-        octets.extend(&self.body);
+        batches.iter().for_each(|batch| octets.extend(&batch.body));
         octets
     }
 
-    /// The batch that [`Batch::to_octets`] wrote; `None` for anything else.
+    /// The batch that [`Batch::octets_of`] wrote; `None` for anything else.
     pub(super) fn from_octets(octets: &[u8]) -> Option<Self> {
         let (count, rest) = octets.split_first_chunk()?;
         let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
@@ -151,13 +157,20 @@ mod tests {
     fn batch_comes_back_from_octets() {
         for count in [0, 1, 300] {
             let batch = batch(count);
-            assert_eq!(Batch::from_octets(&batch.to_octets()), Some(batch));
+            assert_eq!(Batch::from_octets(&Batch::octets_of(&[&batch])), Some(batch));
         }
     }
 
     #[test]
+    fn parts_come_back_from_octets_as_one() {
+        let whole = batch(300);
+        let (first, second) = whole.halves();
+        assert_eq!(Batch::from_octets(&Batch::octets_of(&[&first, &second])), Some(whole));
+    }
+
+    #[test]
     fn other_octets_are_no_batch() {
-        let octets = batch(3).to_octets();
+        let octets = Batch::octets_of(&[&batch(3)]);
         for end in 0..octets.len() {
             assert_eq!(Batch::from_octets(&octets[..end]), None, "{end}");
         }

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
+use derive_more::AddAssign;
+
 use super::parcel::Origin;
 use crate::content::Content;
 use crate::exporter::{self, EarlierRuns, ExportCounts, SpoolReport};
 use crate::spool::{BatchTally, RunTallies, SpoolStats};
 
-/// What became of documents that an output was given. All counts only grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What became of documents. All counts only grow.
+#[derive(AddAssign, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcomes {
     /// Written by the cluster.
     pub(crate) accepted: Content,
@@ -29,6 +31,11 @@ pub(crate) struct Outcomes {
 }
 
 impl Outcomes {
+    /// All of them.
+    fn total(&self) -> Content {
+        self.resolved() + self.failed() - self.refused
+    }
+
     /// The cluster has them.
     pub(crate) fn sent(&self) -> Content {
         self.accepted + self.duplicate
@@ -45,13 +52,33 @@ impl Outcomes {
     }
 }
 
+/// Documents of this run, or of earlier ones. Those that are in none of these counts are in the
+/// spool, and are not being sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RunCounts {
+    pub(crate) outcomes: Outcomes,
+    /// They are in memory only.
+    pub(crate) in_memory: Content,
+    /// They are being sent, and the spool has them, too.
+    pub(crate) in_both: Content,
+}
+
+impl RunCounts {
+    /// Documents that come from there, and that are being sent or wait for it.
+    pub(super) fn open(&mut self, origin: Origin) -> &mut Content {
+        match origin {
+            Origin::Memory => &mut self.in_memory,
+            Origin::Spool { .. } => &mut self.in_both,
+        }
+    }
+}
+
 /// Counts of a delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DeliveryCounts {
-    /// Documents of this run.
-    pub(crate) this_run: Outcomes,
-    /// Documents of earlier runs, which were in the spool.
-    pub(crate) earlier_runs: Outcomes,
+    pub(crate) this_run: RunCounts,
+    /// Documents that were in the spool when the run began.
+    pub(crate) earlier_runs: RunCounts,
     /// Documents that were sent again.
     pub(crate) retried: u64,
     /// Requests.
@@ -64,23 +91,31 @@ pub(crate) struct DeliveryCounts {
 
 impl DeliveryCounts {
     /// The counts for documents that come from there.
-    pub(super) fn of(&mut self, origin: Origin) -> &mut Outcomes {
+    pub(super) fn of(&mut self, origin: Origin) -> &mut RunCounts {
         self.of_run(origin.is_earlier_run())
     }
 
-    pub(super) fn of_run(&mut self, is_earlier: bool) -> &mut Outcomes {
+    pub(super) fn of_run(&mut self, is_earlier: bool) -> &mut RunCounts {
         if is_earlier { &mut self.earlier_runs } else { &mut self.this_run }
+    }
+
+    /// Documents that come from there have found their end.
+    pub(super) fn resolve(&mut self, origin: Origin, outcomes: Outcomes) {
+        let counts = self.of(origin);
+        let open = counts.open(origin);
+        *open = *open - outcomes.total();
+        counts.outcomes += outcomes;
     }
 
     /// These had to leave the spool, or found no room in it.
     pub(super) fn drop_for_room(&mut self, dropped: RunTallies) {
-        self.this_run.spool_full += content(dropped.this_run);
-        self.earlier_runs.spool_full += content(dropped.earlier_runs);
+        self.this_run.outcomes.spool_full += content(dropped.this_run);
+        self.earlier_runs.outcomes.spool_full += content(dropped.earlier_runs);
     }
 
     /// All that the cluster has.
     pub(super) fn sent(&self) -> Content {
-        self.this_run.sent() + self.earlier_runs.sent()
+        self.this_run.outcomes.sent() + self.earlier_runs.outcomes.sent()
     }
 }
 
@@ -98,31 +133,34 @@ pub(crate) struct DeliveryState {
 impl From<DeliveryState> for ExportCounts {
     fn from(state: DeliveryState) -> Self {
         let DeliveryState { counts, spool, .. } = state;
-        let DeliveryCounts { this_run, earlier_runs, .. } = counts;
-        let spooled = spool.map_or_else(Content::default, |spool| content(spool.waiting.this_run));
-        let unreported =
-            spool.map_or_else(Content::default, |spool| content(spool.unreported.this_run));
-        let (sent, failed) = (this_run.sent(), this_run.failed() + unreported);
-        let resolved = this_run.resolved() + earlier_runs.resolved();
+        let RunCounts { outcomes, in_memory, in_both } = counts.this_run;
+        let of_spool = |of: fn(&SpoolStats) -> BatchTally| {
+            spool.as_ref().map_or_else(Content::default, |spool| content(of(spool)))
+        };
+        let spooled = in_both + of_spool(|spool| spool.waiting.this_run);
+        let failed = outcomes.failed() + of_spool(|spool| spool.unreported.this_run);
+        let sent = outcomes.sent();
+        let resolved = outcomes.resolved() + counts.earlier_runs.outcomes.resolved();
         Self {
             sent: sent.records,
             failed: failed.records,
-            dead_lettered: this_run.dead_lettered.records,
+            dead_lettered: outcomes.dead_lettered.records,
             spooled: spooled.records,
             events_sent: sent.events,
-            events_failed: failed.events + this_run.dead_lettered.events,
+            events_failed: failed.events + outcomes.dead_lettered.events,
             events_spooled: spooled.events,
             retried: counts.retried,
             messages: sent.messages,
             octets: counts.octets,
             errors: counts.errors,
             delivery: Some(exporter::Delivery {
-                accepted: this_run.accepted.messages,
-                duplicate: this_run.duplicate.messages,
-                dead_lettered: this_run.dead_lettered.messages,
-                refused: this_run.refused.messages,
-                dropped: this_run.dropped.messages,
-                unsent: this_run.unsent.messages,
+                accepted: outcomes.accepted.messages,
+                duplicate: outcomes.duplicate.messages,
+                dead_lettered: outcomes.dead_lettered.messages,
+                refused: outcomes.refused.messages,
+                dropped: outcomes.dropped.messages,
+                unsent: outcomes.unsent.messages,
+                in_memory: in_memory.messages,
                 requests: counts.requests,
                 document_octets: resolved.octets,
                 in_flight: state.in_flight as u64,
@@ -136,21 +174,22 @@ impl From<DeliveryState> for ExportCounts {
 }
 
 fn spool_report(counts: &DeliveryCounts, spool: &SpoolStats) -> SpoolReport {
-    let DeliveryCounts { this_run, earlier_runs, .. } = counts;
-    let full = this_run.spool_full + earlier_runs.spool_full + content(spool.unreported.total());
+    let this_run = &counts.this_run.outcomes;
+    let RunCounts { outcomes: earlier, in_both, .. } = &counts.earlier_runs;
+    let full = this_run.spool_full + earlier.spool_full + content(spool.unreported.total());
     let age = |pushed: SystemTime| pushed.elapsed().unwrap_or_default();
     SpoolReport {
         batches: spool.held.total().batches,
         octets: spool.held.total().octets,
         oldest_age: spool.oldest.map_or(Duration::ZERO, age),
         dropped: full.messages,
-        damaged: (this_run.damaged + earlier_runs.damaged).messages,
+        damaged: (this_run.damaged + earlier.damaged).messages,
         earlier_runs: EarlierRuns {
-            spooled: content(spool.held.earlier_runs).messages,
-            accepted: earlier_runs.accepted.messages,
-            duplicate: earlier_runs.duplicate.messages,
-            dead_lettered: earlier_runs.dead_lettered.messages,
-            refused: earlier_runs.refused.messages,
+            spooled: (content(spool.waiting.earlier_runs) + *in_both).messages,
+            accepted: earlier.accepted.messages,
+            duplicate: earlier.duplicate.messages,
+            dead_lettered: earlier.dead_lettered.messages,
+            refused: earlier.refused.messages,
         },
     }
 }

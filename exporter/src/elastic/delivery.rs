@@ -8,11 +8,12 @@ use log::{info, warn};
 
 use super::batch::Batch;
 use super::concurrency::Limit;
-use super::counts::{DeliveryCounts, DeliveryState};
+use super::counts::{DeliveryCounts, DeliveryState, Outcomes};
 use super::hosts::{HostIndex, Hosts};
 use super::parcel::{Origin, Parcel};
+use super::state::{Phase, State, Trouble};
 use crate::ending;
-use crate::spool::{BatchKey, RunTallies, SpoolStats};
+use crate::spool::SpoolStats;
 
 /// What goes wrong is said at first, and again after this time.
 const REMINDER: Duration = Duration::from_secs(60);
@@ -23,51 +24,11 @@ pub(super) struct Delivery {
     /// The URL, for messages.
     name: String,
     /// Octets of batches that may wait.
-    memory_max: usize,
+    pub(super) memory_max: usize,
     /// Whether batches that wait in memory go to the spool: live, if there is one.
-    spills: bool,
+    pub(super) spills: bool,
     state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug)]
-struct State {
-    waiting: VecDeque<Parcel>,
-    /// Octets of those that are in memory only, and of those that are being written to the spool.
-    waiting_octets: usize,
-    /// Resolved, and still in the spool.
-    acknowledged: Vec<BatchKey>,
-    /// What is in the spool, if there is one.
-    spool: Option<SpoolStats>,
-    /// Whether the last write to it failed.
-    spool_fails: bool,
-    /// Batches that threads have taken and that are not resolved.
-    at_work: usize,
-    /// Requests under way.
-    in_flight: usize,
-    limit: Limit,
-    hosts: Hosts,
-    counts: DeliveryCounts,
-    phase: Phase,
-    /// When a document was last accepted, or when there was nothing to send.
-    last_progress: Instant,
-    trouble: Option<Trouble>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Running,
-    /// No more batches come.
-    Ending,
-    /// Threads end, whatever is left.
-    Stopped,
-}
-
-/// Something that goes wrong.
-#[derive(Debug)]
-struct Trouble {
-    reason: String,
-    said: Instant,
+    pub(super) changed: Condvar,
 }
 
 /// How a request went, for the limit and the host.
@@ -99,25 +60,6 @@ pub(super) struct DeliverySettings {
     /// Whether batches that wait in memory go to the spool.
     pub(super) spills: bool,
 }
-
-/// What the thread of the spool is to do.
-#[derive(Debug)]
-pub(super) enum SpoolWork {
-    /// The cluster lags: these go to the disk.
-    Push(Vec<Parcel>),
-    /// The cluster has these: they leave the disk.
-    Remove(Vec<BatchKey>),
-    /// The cluster can take more: the oldest batch is read.
-    Take,
-    /// The run ends.
-    End,
-}
-
-/// A batch that has waited in memory for so long goes to the spool.
-const AGE_MAX: Duration = Duration::from_secs(2);
-
-/// So many octets are written to the spool at once.
-const PUSH_MAX: usize = 16 << 20;
 
 impl Delivery {
     pub(super) fn new(settings: DeliverySettings) -> Self {
@@ -153,12 +95,14 @@ impl Delivery {
         if is_full && state.waiting.iter().any(|parcel| parcel.origin == Origin::Memory) {
             return Err(batch);
         }
-        if state.is_idle() {
-            state.last_progress = Instant::now();
-        }
-        state.put_back(Parcel::new(batch));
+        state.add(batch);
         self.changed.notify_all();
         Ok(())
+    }
+
+    /// Adds a batch though there may be no room for it.
+    pub(super) fn add(&self, batch: Batch) {
+        self.state().add(batch);
     }
 
     /// Takes the batch that waits longest off, because there is no room for a newer one.
@@ -167,7 +111,8 @@ impl Delivery {
         let oldest = state.waiting.iter().position(|parcel| parcel.origin == Origin::Memory);
         if let Some(parcel) = oldest.and_then(|index| state.waiting.remove(index)) {
             state.waiting_octets -= parcel.octets();
-            state.counts.this_run.dropped += parcel.left();
+            let outcomes = Outcomes { dropped: parcel.left(), ..Outcomes::default() };
+            state.counts.resolve(parcel.origin, outcomes);
         }
     }
 
@@ -210,11 +155,17 @@ impl Delivery {
         self.changed.notify_all();
     }
 
-    /// What is not resolved. No thread has any of it.
+    /// What is not resolved. No thread has any of it. It is to be kept or lost.
     pub(super) fn take_left(&self) -> Vec<Parcel> {
+        std::mem::take(&mut self.state().waiting).into()
+    }
+
+    /// A parcel that was left is lost.
+    pub(super) fn lose(&self, parcel: &Parcel) {
         let mut state = self.state();
-        state.waiting_octets = 0;
-        std::mem::take(&mut state.waiting).into()
+        state.waiting_octets -= parcel.octets();
+        let outcomes = Outcomes { unsent: parcel.left(), ..Outcomes::default() };
+        state.counts.resolve(parcel.origin, outcomes);
     }
 
     /// For a thread: the next parcel. `None` when there is nothing more to do.
@@ -292,11 +243,16 @@ impl Delivery {
         self.changed.notify_all();
     }
 
-    /// Says what became of documents.
-    pub(super) fn count(&self, count: impl FnOnce(&mut DeliveryCounts)) {
+    /// For a thread: so many documents are sent again.
+    pub(super) fn retry(&self, documents: usize) {
+        self.state().counts.retried += documents as u64;
+    }
+
+    /// For a thread: says what became of documents that come from there.
+    pub(super) fn resolve(&self, origin: Origin, outcomes: Outcomes) {
         let mut state = self.state();
         let before = state.counts.sent();
-        count(&mut state.counts);
+        state.counts.resolve(origin, outcomes);
         if state.counts.sent() != before {
             state.last_progress = Instant::now();
             if state.trouble.take().is_some() {
@@ -315,78 +271,6 @@ impl Delivery {
             Origin::Memory => {}
         }
         self.changed.notify_all();
-    }
-
-    /// For the thread of the spool: waits for what it is to do next.
-    pub(super) fn spool_work(&self) -> SpoolWork {
-        let mut state = self.state();
-        loop {
-            if !state.acknowledged.is_empty() {
-                return SpoolWork::Remove(std::mem::take(&mut state.acknowledged));
-            }
-            // What threads are about to give back may have been acknowledged.
-            let is_over = state.phase == Phase::Stopped;
-            if is_over && state.at_work == 0 {
-                return SpoolWork::End;
-            }
-            if is_over {
-                state = self.wait_for(state, AGE_MAX);
-                continue;
-            }
-            if self.spills && state.lags(self.memory_max, Instant::now()) {
-                return SpoolWork::Push(state.take_oldest(PUSH_MAX));
-            }
-            let can_take = state.spool.is_some_and(|spool| spool.waiting.total().batches > 0);
-            if can_take && state.waiting.len() < state.limit.get() {
-                return SpoolWork::Take;
-            }
-            state = self.wait_for(state, AGE_MAX / 4);
-        }
-    }
-
-    /// For the thread of the spool: these parcels are in the spool, or dropped, but for those that
-    /// are given here. Says what is in the spool now.
-    pub(super) fn pushed(
-        &self,
-        octets: usize,
-        left: Vec<Parcel>,
-        dropped: RunTallies,
-        stats: SpoolStats,
-    ) {
-        let mut state = self.state();
-        state.waiting_octets -= octets;
-        state.spool_fails = !left.is_empty();
-        left.into_iter().rev().for_each(|parcel| state.put_front(parcel));
-        state.counts.drop_for_room(dropped);
-        state.spool = Some(stats);
-        self.changed.notify_all();
-    }
-
-    /// For the thread of the spool: a batch was taken from it. Says what is in it now.
-    pub(super) fn taken(&self, parcel: Parcel, stats: SpoolStats) {
-        let mut state = self.state();
-        state.put_back(parcel);
-        state.spool = Some(stats);
-        self.changed.notify_all();
-    }
-
-    /// For the thread of the spool: says what is in it now.
-    pub(super) fn spool_is(&self, stats: SpoolStats) {
-        self.state().spool = Some(stats);
-        self.changed.notify_all();
-    }
-
-    /// For the thread of the spool: waits, unless the run ends.
-    pub(super) fn pause(&self, pause: Duration) {
-        let end = Instant::now() + pause;
-        let mut state = self.state();
-        while state.phase != Phase::Stopped {
-            let wait = end.saturating_duration_since(Instant::now());
-            if wait.is_zero() {
-                break;
-            }
-            state = self.wait_for(state, wait);
-        }
     }
 
     /// Warns of what goes wrong: at first, when the reason changes, and once a minute.
@@ -416,7 +300,7 @@ impl Delivery {
     }
 
     /// Waits for a change, for at most so long.
-    fn wait_for<'a>(
+    pub(super) fn wait_for<'a>(
         &self,
         state: MutexGuard<'a, State>,
         longest: Duration,
@@ -424,57 +308,7 @@ impl Delivery {
         self.changed.wait_timeout(state, longest).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn put_back(&mut self, parcel: Parcel) {
-        self.waiting_octets += parcel.octets();
-        self.waiting.push_back(parcel);
-    }
-
-    fn put_front(&mut self, parcel: Parcel) {
-        self.waiting_octets += parcel.octets();
-        self.waiting.push_front(parcel);
-    }
-
-    fn take_waiting(&mut self) -> Option<Parcel> {
-        let parcel = self.waiting.pop_front()?;
-        self.waiting_octets -= parcel.octets();
-        Some(parcel)
-    }
-
-    /// Whether some of what is in memory only is to go to the spool: half of the room is taken, or
-    /// it waits for long.
-    fn lags(&self, memory_max: usize, now: Instant) -> bool {
-        let mut in_memory = self.waiting.iter().filter(|parcel| parcel.origin == Origin::Memory);
-        let oldest = in_memory.next();
-        oldest.is_some_and(|oldest| {
-            let age = now.saturating_duration_since(oldest.since);
-            self.waiting_octets > memory_max / 2 || age >= AGE_MAX
-        })
-    }
-
-    /// Takes the oldest of what is in memory only, one parcel or more. Their octets still count.
-    fn take_oldest(&mut self, octets_max: usize) -> Vec<Parcel> {
-        let mut octets = 0;
-        let mut taken = Vec::new();
-        for parcel in std::mem::take(&mut self.waiting) {
-            if parcel.origin == Origin::Memory && octets < octets_max {
-                octets += parcel.octets();
-                taken.push(parcel);
-            } else {
-                self.waiting.push_back(parcel);
-            }
-        }
-        taken
-    }
-
-    /// Nothing waits and nothing is under way.
-    fn is_idle(&self) -> bool {
-        let is_spool_read = self.spool.is_none_or(|spool| spool.waiting.total().batches == 0);
-        self.waiting.is_empty() && self.at_work == 0 && is_spool_read
     }
 }

@@ -20,6 +20,8 @@ mod reply;
 mod sender;
 mod sink;
 mod spooler;
+mod spooling;
+mod state;
 mod target;
 mod template;
 

@@ -28,15 +28,7 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    /// For the spool.
-    pub(super) fn to_spooled(&self) -> SpooledBatch {
-        let Content { records, events, .. } = self.batch.total();
-        let mut octets = self.batch.to_octets();
-        octets.push(self.is_retry.into());
-        SpooledBatch { records, events, octets }
-    }
-
-    /// What [`Piece::to_spooled`] wrote; `None` for anything else.
+    /// What [`Parcel::to_spooled`] wrote; `None` for anything else.
     fn from_spooled(octets: &[u8]) -> Option<Self> {
         let (is_retry, batch) = octets.split_last()?;
         let batch = Batch::from_octets(batch).filter(|batch| !batch.is_empty())?;
@@ -74,6 +66,15 @@ impl Parcel {
 
     fn of(piece: Piece, origin: Origin) -> Self {
         Self { pieces: vec![piece], origin, is_whole: true, since: Instant::now() }
+    }
+
+    /// What is left of it, for the spool.
+    pub(super) fn to_spooled(&self) -> SpooledBatch {
+        let Content { records, events, .. } = self.left();
+        let batches: Vec<_> = self.pieces.iter().rev().map(|piece| &piece.batch).collect();
+        let mut octets = Batch::octets_of(&batches);
+        octets.push(self.pieces.iter().any(|piece| piece.is_retry).into());
+        SpooledBatch { records, events, octets }
     }
 
     /// What is in the documents that are not resolved.

@@ -7,6 +7,7 @@ use log::error;
 
 use super::batch::Batch;
 use super::client::{Answer, Client};
+use super::counts::Outcomes;
 use super::dead_letter::DeadLetters;
 use super::delivery::{Delivery, Verdict};
 use super::parcel::{Origin, Parcel, Piece};
@@ -58,7 +59,7 @@ impl Sender {
                 continue;
             }
             if piece.is_retry {
-                self.delivery.count(|counts| counts.retried += piece.batch.len() as u64);
+                self.delivery.retry(piece.batch.len());
             }
             let begin = Instant::now();
             let (answer, octets) = self.client.bulk(host, &piece.batch);
@@ -134,11 +135,7 @@ impl Sender {
                 }
             }
         }
-        self.delivery.count(|counts| {
-            let outcomes = counts.of(origin);
-            outcomes.accepted += accepted;
-            outcomes.duplicate += duplicate;
-        });
+        self.delivery.resolve(origin, Outcomes { accepted, duplicate, ..Outcomes::default() });
         if left == 0 {
             return (Verdict::Good(begin.elapsed()), Next::Done, None);
         }
@@ -158,19 +155,18 @@ impl Sender {
             file.keep(kind, reason, batch.lines(index))
         });
         let content = batch.content(index);
-        match kept {
-            Some(Ok(())) => {
-                self.delivery.count(|counts| counts.of(origin).dead_lettered += content)
-            }
+        match &kept {
+            Some(Ok(())) => {}
             Some(Err(problem)) => {
-                error!("cannot keep a refused document: {}", sentence(&problem));
-                self.delivery.count(|counts| counts.of(origin).refused += content);
+                error!("cannot keep a refused document: {}", sentence(problem));
             }
-            None => {
-                self.delivery.complain(&format!("a document was refused: {kind}: {reason}"));
-                self.delivery.count(|counts| counts.of(origin).refused += content);
-            }
+            None => self.delivery.complain(&format!("a document was refused: {kind}: {reason}")),
         }
+        let outcomes = match kept {
+            Some(Ok(())) => Outcomes { dead_lettered: content, ..Outcomes::default() },
+            _ => Outcomes { refused: content, ..Outcomes::default() },
+        };
+        self.delivery.resolve(origin, outcomes);
     }
 }
 

@@ -15,7 +15,6 @@ use super::client::{Client, ClientSettings};
 use super::counts::{DeliveryState, content};
 use super::dead_letter::DeadLetters;
 use super::delivery::{Delivery, DeliverySettings};
-use super::parcel::Parcel;
 use super::sender::Sender;
 use super::spooler::Spooler;
 use super::target::{IndexNames, IndexPattern};
@@ -36,7 +35,7 @@ pub(crate) struct ElasticSettings {
     pub(crate) id_prefix: String,
     /// The data stream of alerts. Flows go to that of the client.
     pub(crate) alert_target: String,
-    /// The index of each flow, if not the data stream of the client.
+    /// The index that each flow names. By default it goes to the data stream of the client.
     pub(crate) index: Option<IndexPattern>,
     /// Octets of a batch, before compression.
     pub(crate) batch_octets: usize,
@@ -87,7 +86,7 @@ pub(crate) struct ElasticSink {
     threads: Vec<JoinHandle<()>>,
     spooler: Option<SpoolThread>,
     conversations: Vec<Conversation>,
-    /// Unless documents go into a data stream.
+    /// If each flow names its index.
     indices: Option<IndexNames>,
 }
 
@@ -205,7 +204,7 @@ impl ElasticSink {
     }
 
     fn not_in_time(&self) -> ExportError {
-        let unsent = self.sender.delivery.report().counts.this_run.unsent.messages;
+        let unsent = self.sender.delivery.report().counts.this_run.outcomes.unsent.messages;
         let name = &self.settings.name;
         ExportError::GaveUp(format!("{name}: {unsent} documents were not accepted in time"))
     }
@@ -217,21 +216,19 @@ impl ElasticSink {
         for thread in self.threads.drain(..) {
             drop(thread.join());
         }
-        let mut left = self.sender.delivery.take_left();
         let batch = std::mem::take(&mut self.batch);
         if !batch.is_empty() {
-            left.push(Parcel::new(batch));
+            self.sender.delivery.add(batch);
         }
+        let left = self.sender.delivery.take_left();
         let spooler = match self.spooler.take() {
             Some(SpoolThread::Running(thread)) => thread.join().ok(),
             Some(SpoolThread::Idle(spooler)) => Some(spooler),
             None => None,
         };
         match spooler {
-            Some(mut spooler) => spooler.keep(left),
-            None => self.sender.delivery.count(|counts| {
-                left.iter().for_each(|parcel| counts.of(parcel.origin).unsent += parcel.left());
-            }),
+            Some(mut spooler) => spooler.keep(&left),
+            None => left.iter().for_each(|parcel| self.sender.delivery.lose(parcel)),
         }
     }
 }
@@ -283,7 +280,7 @@ impl DocumentSink for ElasticSink {
         self.sender.delivery.drain(end, patience);
         self.end();
         let DeliveryState { counts, spool, .. } = self.sender.delivery.report();
-        if counts.this_run.unsent.messages > 0 {
+        if counts.this_run.outcomes.unsent.messages > 0 {
             return Err(self.not_in_time());
         }
         if let Some(spool) = spool.filter(|spool| spool.held.total().batches > 0) {
@@ -294,7 +291,11 @@ impl DocumentSink for ElasticSink {
     }
 
     fn counts(&self) -> ExportCounts {
-        self.sender.delivery.report().into()
+        let mut counts = ExportCounts::from(self.sender.delivery.report());
+        if let Some(delivery) = &mut counts.delivery {
+            delivery.in_memory += self.batch.len() as u64;
+        }
+        counts
     }
 
     fn conversations(&self) -> Vec<Conversation> {

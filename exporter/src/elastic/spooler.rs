@@ -1,13 +1,14 @@
 //! The thread of the spool: moves batches between memory and disk.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::warn;
 
-use super::counts::content;
-use super::delivery::{Delivery, SpoolWork};
-use super::parcel::{Origin, Parcel, Piece};
+use super::delivery::Delivery;
+use super::parcel::{Origin, Parcel};
+use super::spooling::SpoolWork;
 use crate::spool::{BatchKey, RunTallies, Spool, SpoolError, TakenBatch};
 
 /// After an error the spool opens its file again when this has passed.
@@ -53,56 +54,50 @@ impl Spooler {
     }
 
     /// Keeps what is left for the next run. Counts what cannot be kept.
-    pub(super) fn keep(&mut self, parcels: Vec<Parcel>) {
+    pub(super) fn keep(&mut self, parcels: &[Parcel]) {
         for parcel in parcels {
-            match parcel.origin {
-                Origin::Memory => self.keep_parcel(parcel),
-                // The batch is in the spool, all of it or more. Of earlier runs more does no harm:
-                // the cluster knows what it has.
-                Origin::Spool { key, of_earlier_run } if parcel.is_whole || of_earlier_run => {
+            let kept = match parcel.origin {
+                Origin::Memory => self.write(slice::from_ref(parcel)),
+                // The spool has all of it.
+                Origin::Spool { key, .. } if parcel.is_whole => {
                     self.spool.give_back(key);
+                    Ok(RunTallies::default())
                 }
+                // If this fails the spool has all of it, and the next run sends some documents
+                // twice, which the cluster notices.
                 Origin::Spool { key, .. } => {
-                    self.keep_parcel(parcel);
-                    // If this fails the next run sends some documents twice, which the cluster
-                    // notices.
-                    drop(self.spool.remove(&[key]));
+                    self.spool.replace(key, &parcel.to_spooled()).map(|()| RunTallies::default())
                 }
-            }
-        }
-        self.delivery.spool_is(self.spool.stats());
-    }
-
-    fn keep_parcel(&mut self, parcel: Parcel) {
-        match self.push_all(std::slice::from_ref(&parcel)) {
-            Ok(dropped) => self.delivery.count(|counts| counts.drop_for_room(dropped)),
-            Err(error) => {
-                self.complain(&error.to_string());
-                self.delivery.count(|counts| counts.this_run.unsent += parcel.left());
+            };
+            match kept {
+                Ok(dropped) => {
+                    self.delivery.kept(slice::from_ref(parcel), dropped, self.spool.stats());
+                }
+                Err(error) => {
+                    self.complain(&error.to_string());
+                    self.delivery.lose(parcel);
+                }
             }
         }
     }
 
     fn push(&mut self, parcels: Vec<Parcel>) -> Result<(), SpoolError> {
-        let octets = parcels.iter().map(Parcel::octets).sum();
-        let result = self.push_all(&parcels);
+        let result = self.write(&parcels);
         let stats = self.spool.stats();
         match result {
             Ok(dropped) => {
-                drop(parcels);
-                self.delivery.pushed(octets, Vec::new(), dropped, stats);
+                self.delivery.kept(&parcels, dropped, stats);
                 Ok(())
             }
             Err(error) => {
-                self.delivery.pushed(octets, parcels, RunTallies::default(), stats);
+                self.delivery.not_kept(parcels, stats);
                 Err(error)
             }
         }
     }
 
-    fn push_all(&mut self, parcels: &[Parcel]) -> Result<RunTallies, SpoolError> {
-        let pieces = parcels.iter().flat_map(|parcel| &parcel.pieces);
-        let batches: Vec<_> = pieces.map(Piece::to_spooled).collect();
+    fn write(&mut self, parcels: &[Parcel]) -> Result<RunTallies, SpoolError> {
+        let batches: Vec<_> = parcels.iter().map(Parcel::to_spooled).collect();
         let dropped = self.spool.push_all(&batches)?;
         if dropped != RunTallies::default() {
             self.complain("the spool is full; documents are dropped");
@@ -122,10 +117,10 @@ impl Spooler {
             Ok(None) => self.delivery.spool_is(stats),
             Err(error) => {
                 if let SpoolError::BatchDamaged { lost, of_earlier_run, .. } = error {
-                    let damaged = content(lost);
-                    self.delivery.count(|counts| counts.of_run(of_earlier_run).damaged += damaged);
+                    self.delivery.damaged(lost, of_earlier_run, stats);
+                } else {
+                    self.delivery.spool_is(stats);
                 }
-                self.delivery.spool_is(stats);
                 return Err(error);
             }
         }

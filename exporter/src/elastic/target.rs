@@ -25,6 +25,11 @@ impl IndexPattern {
         (is_name && pattern.len() <= 100).then(|| Self(pattern.to_owned()))
     }
 
+    /// This name, whatever the time.
+    pub(crate) fn literal(name: &str) -> Self {
+        Self(name.replace('%', "%%"))
+    }
+
     fn name(&self, hour: u64) -> String {
         let seconds = i64::try_from(hour * 3600).ok();
         let time = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());

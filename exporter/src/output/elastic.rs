@@ -159,8 +159,12 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
     let domain = request.observation_domain_id();
     let run = settings.given::<String>(&RUN).unwrap_or_else(|| request.context.run.clone());
     let index = settings.given::<String>(&INDEX).and_then(|text| IndexPattern::new(&text));
+    let stream = format!("logs-netflow.log-{namespace}");
+    let spool = settings.given(&SPOOL);
+    // A document that stays in the spool names its stream: the next run may have another.
+    let named = spool.as_ref().map(|_| IndexPattern::literal(&stream));
     let client = ClientSettings {
-        target: index.is_none().then(|| format!("logs-netflow.log-{namespace}")),
+        target: index.is_none().then_some(stream),
         pipeline: settings.given(&PIPELINE),
         gzip: settings.number(&GZIP),
         ..client(settings, hosts, tls).map_err(not_opened)?
@@ -170,14 +174,14 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
         client,
         id_prefix: format!("{domain:x}-{run}-"),
         alert_target: format!("logs-flowprobe.alert-{namespace}"),
-        index,
+        index: index.or(named),
         batch_octets: settings.size(&BATCH),
         memory_octets: settings.size(&MEMORY),
         connections: settings.number(&CONNECTIONS),
         dead_letters: settings.given(&DEAD_LETTER),
         patience: request.context.patience,
         give_up: settings.duration(&GIVE_UP),
-        spool: settings.given(&SPOOL).map(|directory| SpoolSettings {
+        spool: spool.map(|directory| SpoolSettings {
             directory,
             octets_max: settings.size(&SPOOL_MAX) as u64,
             when_full: match settings.string(&SPOOL_FULL).as_str() {

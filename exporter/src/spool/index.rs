@@ -175,6 +175,18 @@ impl Index {
         }
     }
 
+    /// A batch that is handed out.
+    pub(super) fn handed_out(&self, key: u64) -> Option<Held> {
+        self.out.by_key.get(&key).copied()
+    }
+
+    /// Another batch is in the place of one that was handed out.
+    pub(super) fn replace(&mut self, key: u64, entry: Entry) {
+        if let Some(held) = self.out.remove(key) {
+            self.waiting.insert(key, Held { entry, ..held });
+        }
+    }
+
     /// Whether the batch was there.
     pub(super) fn remove(&mut self, key: u64) -> bool {
         self.out.remove(key).or_else(|| self.waiting.remove(key)).is_some()

@@ -54,7 +54,7 @@ use flow::RecordTally;
 
 pub use self::error::SpoolError;
 use self::index::Index;
-use self::store::Store;
+use self::store::{Entry, Store};
 
 /// Batches in a spool at most.
 pub const BATCHES_MAX: u64 = 100_000;
@@ -250,6 +250,24 @@ impl Spool {
     /// Takes back a batch that was handed out. It is handed out again in its order.
     pub fn give_back(&mut self, key: BatchKey) {
         self.index.give_back(key.0);
+    }
+
+    /// Puts a batch in the place of one that was handed out and is no smaller: what the collector
+    /// does not have of it. It is handed out again in the order of the old one, with its age.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written. The old batch is in the spool then, and still handed out.
+    pub fn replace(&mut self, key: BatchKey, batch: &SpooledBatch) -> Result<(), SpoolError> {
+        self.reopen()?;
+        let BatchKey(key) = key;
+        let Some(old) = self.index.handed_out(key) else { return Ok(()) };
+        let entry = Entry::new(batch, old.entry.pushed);
+        debug_assert!(entry.octets <= old.entry.octets, "it is no larger");
+        let added = VecDeque::from([(key, entry, batch.octets.as_slice())]);
+        self.with_store(|store| store.commit(&[key], &added))?;
+        self.index.replace(key, entry);
+        Ok(())
     }
 
     /// Removes batches, in one transaction: the collector has them, or they are given up. Keys of

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use analysis::detect::DetectCounts;
-use exporter::{Delivery, ExportCounts, SpoolReport};
+use exporter::ExportCounts;
 use flow::{FlowEndReason, Ignored, MeterCounts, RecordTally, Tag, Tally};
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,7 @@ use crate::pipeline::worker::Ended;
 use crate::places::PlaceReport;
 use crate::report::escape::{self, Escaped};
 use crate::report::units::{count, date_and_time, grouped, octets, per_second, rfc3339, time};
-use crate::report::{detection, ignored, page, places, ports, top};
+use crate::report::{delivery, detection, ignored, page, places, ports, top};
 
 /// Everything that was counted in a run.
 #[derive(Debug, Default)]
@@ -360,43 +360,8 @@ fn output_json(output: &OutputEnd) -> Value {
         "interfaces_zeroed": counts.interfaces_zeroed,
         "error": output.error.as_ref().map(ToString::to_string),
     });
-    if let Some(delivery) = &counts.delivery {
-        object["delivery"] = delivery_json(delivery);
+    if let Some(of_cluster) = &counts.delivery {
+        object["delivery"] = delivery::json(of_cluster);
     }
     object
-}
-
-fn delivery_json(delivery: &Delivery) -> Value {
-    json!({
-        "accepted": delivery.accepted,
-        "duplicate": delivery.duplicate,
-        "dead_lettered": delivery.dead_lettered,
-        "refused": delivery.refused,
-        "dropped": delivery.dropped,
-        "unsent": delivery.unsent,
-        "requests": delivery.requests,
-        "document_octets": delivery.document_octets,
-        "in_flight": delivery.in_flight,
-        "concurrency_limit": delivery.concurrency_limit,
-        "waiting_octets": delivery.waiting_octets,
-        "spool": delivery.spool.as_ref().map(spool_json),
-    })
-}
-
-fn spool_json(spool: &SpoolReport) -> Value {
-    let earlier = &spool.earlier_runs;
-    json!({
-        "batches": spool.batches,
-        "octets": spool.octets,
-        "oldest_age_seconds": spool.oldest_age.as_secs(),
-        "dropped": spool.dropped,
-        "damaged": spool.damaged,
-        "earlier_runs": {
-            "spooled": earlier.spooled,
-            "accepted": earlier.accepted,
-            "duplicate": earlier.duplicate,
-            "dead_lettered": earlier.dead_lettered,
-            "refused": earlier.refused,
-        },
-    })
 }
