@@ -14,6 +14,7 @@ mod hosts;
 mod install;
 mod kills;
 mod kind;
+mod moments;
 mod relay;
 mod replay;
 mod scripted;

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use exporter::spool::{Spool, WhenFull};
 use nix::sys::signal::Signal;
 
-use crate::replay::{BULK, capture};
-use crate::scripted::{Server, Step};
+use crate::replay::{BULK, capture, capture_of, replay, stream};
+use crate::scripted::{Item, Server, Step};
 use crate::support::net::{Host, Links, Network};
 use crate::support::{self, Run};
 
@@ -30,10 +30,16 @@ pub struct Live {
 
 impl Live {
     pub fn start(network: &Network, output: &str) -> Self {
+        Self::start_in(network, &["env"], output)
+    }
+
+    /// Starts it by a command that becomes the program.
+    pub fn start_in(network: &Network, wrap: &[&str], output: &str) -> Self {
         let folder = support::scratch();
         let file = |name| File::create(folder.path().join(name)).expect("a file for output");
         let program = support::flowprobe();
-        let mut command = network.command(Host::Probe, program.get_program());
+        let mut command = network.command(Host::Probe, wrap[0]);
+        command.args(&wrap[1..]).arg(program.get_program());
         command.args(["-i", "rx0", "--capture", "packet", "--packet-ring", "1M"]);
         command.args(["--idle-timeout", "100ms", "--stats", "json", "--name", "test"]);
         command.args(["-o", output]);
@@ -42,6 +48,10 @@ impl Live {
         let mut live = Self { child, folder };
         live.wait_until("it captures", |live| live.messages().contains("rx0: "));
         live
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn messages(&self) -> String {
@@ -183,6 +193,107 @@ fn full_spool_drops_the_oldest_or_the_newest_and_counts_them() {
         let is_there = |number: u32| ids.iter().any(|id| id.ends_with(&format!("-{number}")));
         assert_eq!(is_there(2999), policy == "oldest", "{ids:?}");
     }
+}
+
+#[test]
+fn burst_goes_to_the_disk_and_nothing_is_dropped() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let server = network.on(Host::Probe, Server::start);
+    server.always("/", Step::status(503));
+    server.always(BULK, Step::status(503));
+    let folder = support::scratch();
+    let directory = folder.path().join("spool");
+    // Memory has room for 50 documents, and many times that come at once.
+    let live = Live::start(&network, &output(&server, &setting(&directory)));
+    network.send_file("tx0", &capture(&folder, 6000), &[]);
+    thread::sleep(Duration::from_millis(500));
+    let run = live.stop();
+    assert_eq!(run.count("outputs.0.spooled.records"), 6000, "{}", run.stats);
+    assert_eq!(run.count("outputs.0.delivery.dropped"), 0, "{}", run.stats);
+    assert_eq!(spooled_ids(&directory).len(), 6000);
+}
+
+#[test]
+fn spooled_documents_go_to_the_stream_of_their_run() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let server = network.on(Host::Probe, Server::start);
+    server.always("/", Step::status(503));
+    let folder = support::scratch();
+    let directory = folder.path().join("spool");
+    let settings = |namespace| format!("&namespace={namespace}{}", setting(&directory));
+    let live = Live::start(&network, &output(&server, &settings("one")));
+    network.send_file("tx0", &capture(&folder, 100), &[]);
+    thread::sleep(Duration::from_millis(500));
+    live.stop();
+    assert_eq!(spooled_ids(&directory).len(), 100);
+    server.always("/", Step::emulate());
+    let output = output(&server, &settings("two"));
+    let file = capture_of(&folder, 100..150);
+    let run = network.on(Host::Probe, || replay(&file, &output));
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let documents = server.documents();
+    let of = |namespace: &str| {
+        let is_of = |item: &&Item| {
+            item.document["data_stream"]["namespace"] == namespace
+                && item.index == stream(namespace)
+        };
+        documents.iter().filter(is_of).count()
+    };
+    assert_eq!((of("one"), of("two")), (100, 50), "{documents:?}");
+}
+
+/// Changes the size of the file system in memory that a process has at a place.
+fn resize(pid: u32, directory: &Path, size: &str) {
+    let mut command = Command::new("nsenter");
+    command.args(["--mount", "--target", &pid.to_string(), "mount", "-o"]);
+    command.arg(format!("remount,size={size}")).arg(directory);
+    assert!(command.status().expect("nsenter runs").success());
+}
+
+#[test]
+fn disk_that_is_full_is_used_again_when_it_has_room() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let server = network.on(Host::Probe, Server::start);
+    server.always("/", Step::status(503));
+    server.always(BULK, Step::status(503));
+    let folder = support::scratch();
+    let directory = folder.path().join("spool");
+    std::fs::create_dir(&directory).unwrap();
+    // A mount that only the program sees.
+    let script = format!("mount -t tmpfs -o size=4m tmpfs {} && exec \"$@\"", directory.display());
+    let wrap = ["unshare", "--mount", "sh", "-c", &script, "sh"];
+    let mut live = Live::start_in(&network, &wrap, &output(&server, &setting(&directory)));
+    // Some 10 MB of documents.
+    network.send_file("tx0", &capture(&folder, 6000), &[]);
+    live.wait_until("the disk is full", |live| live.messages().contains("no room to write"));
+    resize(live.pid(), &directory, "64m");
+    // The file is opened again after a second.
+    thread::sleep(Duration::from_millis(2500));
+    network.send_file("tx0", &capture_of(&folder, 6000..8000), &[]);
+    thread::sleep(Duration::from_millis(1500));
+    // Then all that the disk and the memory held arrives.
+    server.always("/", Step::emulate());
+    server.always(BULK, Step::emulate());
+    live.wait_until("the later flows arrive", |_| {
+        let documents = server.documents();
+        documents.iter().filter(|item| number(item) >= 6000).count() == 2000
+    });
+    thread::sleep(Duration::from_millis(500));
+    let run = live.stop();
+    let sent = run.count("outputs.0.sent.records");
+    let dropped = run.count("outputs.0.delivery.dropped");
+    assert_eq!(sent + dropped, 8000, "{}", run.stats);
+    assert!(sent > 3000, "what was on the full disk is not lost: {}", run.stats);
+    assert!(dropped > 0, "the disk was full: {}", run.stats);
+    let ids: BTreeSet<_> = server.documents().into_iter().map(|item| item.id).collect();
+    assert_eq!(ids.len() as u64, sent);
+}
+
+/// The number of the flow of a document.
+fn number(item: &Item) -> u32 {
+    let address = item.document["source"]["ip"].as_str().expect("an address");
+    let address: std::net::Ipv4Addr = address.parse().expect("an address");
+    u32::from(address) & 0x00ff_ffff
 }
 
 #[test]

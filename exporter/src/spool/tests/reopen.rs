@@ -75,3 +75,20 @@ fn a_file_that_somebody_removed_is_a_counted_loss() {
     spool.give_back(out.key);
     assert_eq!(numbers(&take_all(&mut spool)), [4]);
 }
+
+#[test]
+fn a_batch_that_could_not_be_replaced_is_there_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut spool = open(directory.path());
+    push(&mut spool, 1..=2, 100);
+    let first = spool.take().unwrap().unwrap();
+    let error = break_off(&mut spool);
+    assert_eq!(spool.replace(first.key, &batch(1, 40)), Err(error));
+    // It is still handed out.
+    assert_eq!(spool.stats().waiting.this_run.batches, 1);
+    assert_eq!(spool.stats().held.this_run.batches, 2);
+    drop(spool);
+    let taken = take_all(&mut open(directory.path()));
+    assert_eq!(numbers(&taken), [1, 2]);
+    assert_eq!(taken[0].batch, batch(1, 100));
+}
