@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use analysis::detect::DetectCounts;
-use exporter::{Delivery, ExportCounts, escaped_json};
+use exporter::{ExportCounts, escaped_json};
 use flow::{FlowEndReason, Ignored, MeterCounts, RecordTally, Tag, Tally};
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,7 @@ use crate::pipeline::worker::Ended;
 use crate::places::PlaceReport;
 use crate::report::escape::Escaped;
 use crate::report::units::{count, date_and_time, grouped, octets, per_second, rfc3339, time};
-use crate::report::{detection, ignored, page, places, ports, top};
+use crate::report::{delivery, detection, ignored, page, places, ports, top};
 
 /// Everything that was counted in a run.
 #[derive(Debug, Default)]
@@ -314,6 +314,7 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
         (output.counts.events_sent, "events sent"),
         (output.counts.events_not_exportable, "events not exportable"),
         (output.counts.events_failed, "events LOST"),
+        (output.counts.events_spooled, "events spooled"),
         (output.dropped.records, "records DROPPED at its queue"),
         (output.counts.reconnects, "reconnects"),
         (output.counts.times_clamped, "records with times clamped"),
@@ -350,6 +351,7 @@ fn output_json(output: &OutputEnd) -> Value {
             "sent": counts.events_sent,
             "not_exportable": counts.events_not_exportable,
             "failed": counts.events_failed,
+            "spooled": counts.events_spooled,
         },
         "dropped": records_json(output.dropped),
         "messages": counts.messages,
@@ -360,24 +362,8 @@ fn output_json(output: &OutputEnd) -> Value {
         "interfaces_zeroed": counts.interfaces_zeroed,
         "error": output.error.as_ref().map(ToString::to_string),
     });
-    if let Some(delivery) = &counts.delivery {
-        object["delivery"] = delivery_json(delivery);
+    if let Some(of_cluster) = &counts.delivery {
+        object["delivery"] = delivery::json(of_cluster);
     }
     object
-}
-
-fn delivery_json(delivery: &Delivery) -> Value {
-    json!({
-        "accepted": delivery.accepted,
-        "duplicate": delivery.duplicate,
-        "dead_lettered": delivery.dead_lettered,
-        "refused": delivery.refused,
-        "dropped": delivery.dropped,
-        "unsent": delivery.unsent,
-        "requests": delivery.requests,
-        "document_octets": delivery.document_octets,
-        "in_flight": delivery.in_flight,
-        "concurrency_limit": delivery.concurrency_limit,
-        "waiting_octets": delivery.waiting_octets,
-    })
 }
