@@ -82,7 +82,7 @@ const INDEX: Setting = Setting::text(
 
 const FIELDS: Setting = Setting::text(
     "fields",
-    "full or lean: without what the netflow object repeats, and related.ip",
+    "full, or lean: without what netflow.* repeats, and related.ip",
     |text| ["full", "lean"].contains(&text),
 )
 .default("full");
