@@ -147,6 +147,7 @@ fn what_a_cluster_does_not_take_is_sent_in_the_next_run() {
     assert_eq!(ids.len(), 1000);
 
     // The documents of both runs arrive, those of each with its ids.
+    server.always("/", Step::emulate());
     server.always(BULK, Step::emulate());
     let mut live = Live::start(&network, &output);
     network.send_file("tx0", &file, &[]);
@@ -190,8 +191,11 @@ fn full_spool_drops_the_oldest_or_the_newest_and_counts_them() {
         assert!(run.stderr.contains("the spool is full"), "{}", run.stderr);
         let ids = spooled_ids(&directory);
         assert_eq!(ids.len() as u64, spooled);
-        let is_there = |number: u32| ids.iter().any(|id| id.ends_with(&format!("-{number}")));
-        assert_eq!(is_there(2999), policy == "oldest", "{ids:?}");
+        let number = |id: &String| id.rsplit('-').next().unwrap().parse::<u64>().unwrap();
+        let late = ids.iter().filter(|id| number(id) >= 1500).count();
+        // A last batch may be small enough for the room that is left.
+        let most = ids.len() / 10 * 9;
+        assert!(if policy == "oldest" { late > most } else { late < ids.len() - most }, "{ids:?}");
     }
 }
 
