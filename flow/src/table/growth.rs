@@ -11,8 +11,8 @@ use super::FlowTable;
 use crate::record::FlowRecord;
 
 /// Factor by which a step multiplies the room for flows. A step that leads to half of the largest
-/// size goes to the largest size, because each step moves all flows. A table touches at most eight times
-/// the memory that its flows need.
+/// size goes to the largest size, because each step moves all flows. A table touches at most eight
+/// times the memory that its flows need.
 const FACTOR: u32 = 4;
 
 /// Groups that are emptied together.
