@@ -27,7 +27,9 @@ const CONNECTIONS: f64 = 8.0;
 
 pub fn run(effort: Effort) {
     let Some(network) = Network::new(Links::default()) else { return };
-    // The load generator is built now, and not while the program runs.
+    // The load generator needs it at the other end.
+    network.offload(Host::Probe, "rx0", "gro", "on");
+    // It is built now, and not while the program runs.
     network.send_flows("tx0", &["--flows", "1", "--packets", "1"]);
     let sink = network.on(Host::Probe, Sink::start);
     let folder = scratch();
