@@ -55,7 +55,10 @@ pub fn run(effort: Effort) {
     });
     signal(probe.id(), Signal::SIGTERM).expect("it runs");
     let status = probe.wait().expect("it ends");
-    let stats: Value = serde_json::from_slice(&fs::read(report).expect("totals")).expect("JSON");
+    // There are totals from time to time, and at the end.
+    let totals = fs::read_to_string(report).expect("totals");
+    let last = totals.lines().last().expect("totals at the end");
+    let stats: Value = serde_json::from_str(last).expect("JSON");
     let count = |pointer: &str| stats.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
     println!("\nthe cluster takes nothing for {outage:?}, {PACKETS} packets/s, {FLOWS} flows/s:");
     println!(
