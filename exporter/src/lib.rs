@@ -26,6 +26,6 @@ pub use elastic::{alert_template, index_template};
 pub use error::{ExportError, sentence};
 pub use exporter::{Delivery, ExportCounts, Exporter, Interface, MeterReport};
 pub use output::{Context, Destination, OUTPUTS, Output, Setting, forms, help};
-pub use transport::Patience;
+pub use transport::{FilesInUse, LineFile, Patience};
 pub use unit::number_with_unit;
 pub use webhook::Webhook;

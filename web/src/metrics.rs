@@ -94,6 +94,11 @@ const ROWS: &[Row] = &[
     counter("input.blocks_damaged", "input_blocks_damaged", "Blocks of files that were skipped"),
     counter("input.packets_timeless", "input_timeless_packets", "Packets of files without a time"),
     counter(
+        "input.packets_time_clamped",
+        "input_time_clamped_packets",
+        "Packets of files with a time before 1970 or after 2554",
+    ),
+    counter(
         "input.packets_dropped",
         "input_dropped_packets",
         "Packets lost when the input was captured, as the file says",

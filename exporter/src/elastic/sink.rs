@@ -2,11 +2,12 @@
 
 use std::fmt::{self, Debug};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use flow::Conversation;
+use log::error;
 
 use super::batch::Batch;
 use super::client::{Client, ClientSettings};
@@ -55,7 +56,6 @@ pub(crate) struct ElasticSink {
     sequence: u64,
     sender: Sender,
     threads: Vec<JoinHandle<()>>,
-    conversations: Vec<Conversation>,
 }
 
 impl ElasticSink {
@@ -80,11 +80,7 @@ impl ElasticSink {
             dead_letters: dead_letters.map(|file| Arc::new(Mutex::new(file))),
         };
         let batch = Batch::with_capacity(settings.batch_octets + SPARE);
-        let hosts = settings.client.hosts.iter();
-        let conversations = hosts
-            .flat_map(|host| Collector { host: host.clone(), source: None }.tcp_conversations())
-            .collect();
-        Ok(Self { settings, batch, sequence: 0, sender, threads: Vec::new(), conversations })
+        Ok(Self { settings, batch, sequence: 0, sender, threads: Vec::new() })
     }
 
     /// Hands the batch on. Waits for room, or makes it.
@@ -170,6 +166,17 @@ impl DocumentSink for ElasticSink {
         self.submit()
     }
 
+    fn reopen(&mut self) -> Result<(), ExportError> {
+        if let (Some(path), Some(file)) = (&self.settings.dead_letters, &self.sender.dead_letters) {
+            let opened = file.lock().unwrap_or_else(PoisonError::into_inner).open_again();
+            if let Err(problem) = opened {
+                let (path, problem) = (path.display(), sentence(&problem));
+                error!("cannot open {path} again, the old file goes on: {problem}");
+            }
+        }
+        Ok(())
+    }
+
     fn finish(&mut self) -> Result<(), ExportError> {
         self.submit()?;
         let end = match self.settings.patience {
@@ -216,7 +223,7 @@ impl DocumentSink for ElasticSink {
     }
 
     fn conversations(&self) -> Vec<Conversation> {
-        self.conversations.clone()
+        Collector::tcp_conversations(&self.settings.client.hosts)
     }
 }
 

@@ -104,8 +104,10 @@ const GIVE_UP: Setting =
     Setting::duration("give-up", "a replay ends when nothing is accepted for this time")
         .default("5m");
 
-const DEAD_LETTER: Setting =
-    Setting::path("dead-letter", "file for documents that the cluster refuses, with the reason");
+const DEAD_LETTER: Setting = Setting::written_path(
+    "dead-letter",
+    "file for documents that the cluster refuses, with the reason",
+);
 
 const RUN: Setting = Setting::text(
     "run",

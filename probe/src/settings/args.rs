@@ -1,5 +1,6 @@
 //! The command line, as it is written. Nothing is checked here that needs more than one setting.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -8,11 +9,12 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use exporter::Destination;
 use flow::{BURST_MAX, KeyFields};
 
+use super::contradictions;
 use super::detect::DetectArguments;
 use super::elastic::ElasticCommand;
 use super::file::{self, FromFile};
@@ -88,8 +90,7 @@ pub(crate) struct Arguments {
     pub(crate) read: Vec<PathBuf>,
 
     /// More capture files: -r a.pcap b.pcap, or a.pcap alone
-    #[arg(value_name = "FILE", conflicts_with = "interface",
-          value_parser = OsStringValueParser::new().try_map(lone_file))]
+    #[arg(value_name = "FILE", value_parser = OsStringValueParser::new().try_map(lone_file))]
     pub(crate) files: Vec<PathBuf>,
 
     /// Where flows go; may be given several times [default: a table on the terminal]
@@ -145,11 +146,11 @@ pub(crate) struct Arguments {
     pub(crate) hash_seed: Option<Seed>,
 
     /// Rows of the table on the terminal [default: 10]
-    #[arg(long, value_name = "N", conflicts_with = "output", value_parser = rows)]
+    #[arg(long, value_name = "N", value_parser = rows)]
     pub(crate) top: Option<usize>,
 
     /// Order of the table: the largest first [default: octets]
-    #[arg(long, value_name = "COUNT", conflicts_with = "output")]
+    #[arg(long, value_name = "COUNT")]
     pub(crate) order: Option<Order>,
 
     /// Form of the totals: text and json go to standard error, where json is one line, the last
@@ -192,12 +193,16 @@ pub(crate) struct Arguments {
     /// All names of capture files, as they were given one after the other.
     #[arg(skip)]
     pub(crate) inputs: Vec<PathBuf>,
+
+    /// The names of the settings that were given.
+    #[arg(skip)]
+    pub(crate) given: BTreeSet<String>,
 }
 
 /// Settings of live capture: they need an interface.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Live capture")]
-#[group(multiple = true, requires = "interface", conflicts_with_all = ["read", "files"])]
+#[group(multiple = true)]
 pub(crate) struct LiveSettings {
     /// Interface to capture from: a name, a pattern such as 'eth*', or any; may be given several
     /// times. One that comes later and matches a pattern is captured then
@@ -278,6 +283,14 @@ impl Arguments {
 }
 
 impl LiveSettings {
+    /// The names of these settings, but for the interface.
+    pub(super) fn names() -> BTreeSet<String> {
+        let command = Cli::command();
+        let group = command.get_groups().find(|group| group.get_id() == "LiveSettings");
+        let ids = group.into_iter().flat_map(ArgGroup::get_args).map(|id| id.as_str());
+        ids.filter(|id| *id != "interface").map(name_of).collect()
+    }
+
     /// Time between two totals; `None`: only at the end.
     pub(crate) fn interval(&self) -> Option<Duration> {
         (!self.stats_interval.is_zero()).then_some(self.stats_interval)
@@ -317,10 +330,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, cl
     let (Some(path), Some(given)) = (path, &given) else {
         return checked(words, FromFile::default());
     };
-    let settings = file::read(path, &CommandLine).map_err(|mistakes| {
-        let mistakes: Vec<_> = mistakes.iter().map(|it| Escaped(it).to_string()).collect();
-        Cli::command().error(ErrorKind::InvalidValue, mistakes.join("\n"))
-    })?;
+    let (settings, mut mistakes) = file::read(path, &CommandLine);
     // The command line overrides the file. It replaces a list as a whole.
     let is_given =
         |name: &str| given.value_source(&name.replace('-', "_")) == Some(ValueSource::CommandLine);
@@ -330,18 +340,22 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, cl
     let mut words = words.into_iter();
     let program = words.next();
     let words = program.into_iter().chain(file_words).chain(words).collect();
-    checked(words, FromFile::new(path, from_file))
+    let cli = checked(words, FromFile::new(path, from_file));
+    if mistakes.is_empty() {
+        return cli;
+    }
+    // What the rest contradicts is said too. What seems to be missing may stand in a wrong line.
+    if let Ok(cli) = &cli {
+        let clashes = contradictions::of(&cli.args).into_iter().filter(|problem| !problem.is_lack);
+        mistakes.extend(clashes.filter_map(|clash| cli.from_file.located_in_file(&clash.sentence)));
+    }
+    let mistakes: Vec<_> = mistakes.iter().map(|it| Escaped(it).to_string()).collect();
+    Err(Cli::command().error(ErrorKind::InvalidValue, mistakes.join("\n")))
 }
 
-/// Checks all words together. An error shows some of them, with control characters escaped.
+/// Checks all words. An error shows some of them, with control characters escaped.
 fn checked(words: Vec<OsString>, from_file: FromFile) -> Result<Cli, clap::Error> {
     let checked = from_words(&words).map_err(|error| {
-        let text = error.to_string();
-        let problem = text.trim_start_matches("error: ").trim_end();
-        let located = from_file.located(problem);
-        if located != problem {
-            return Cli::command().error(error.kind(), Escaped(located));
-        }
         let shown = words.iter().map(|word| Escaped(word.display()).to_string().into());
         let shown: Vec<OsString> = shown.collect();
         let same = from_words(&shown).err().filter(|other| other.kind() == error.kind());
@@ -362,7 +376,15 @@ fn from_words(words: &[OsString]) -> Result<Cli, clap::Error> {
     }
     inputs.sort();
     cli.args.inputs = inputs.into_iter().map(|(_, path)| path.clone()).collect();
+    let is_given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let ids = matches.ids().map(|id| id.as_str());
+    cli.args.given = ids.filter(is_given).map(name_of).collect();
     Ok(cli)
+}
+
+/// The name of a setting, as users write it.
+fn name_of(id: &str) -> String {
+    id.replace('_', "-")
 }
 
 /// clap takes the name of a command for a file where it stands behind a setting.

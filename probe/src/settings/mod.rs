@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod config;
+mod contradictions;
 pub(crate) mod detect;
 mod domain;
 pub(crate) mod elastic;

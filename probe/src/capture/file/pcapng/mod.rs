@@ -70,6 +70,8 @@ pub(super) struct Pcapng {
     nanos: u64,
     /// Packet blocks that took the time of the packet before.
     pub(super) timeless: u64,
+    /// Packets whose time is too early or too late for us.
+    pub(super) clamped: u64,
     /// Packet blocks that were skipped: they contradict themselves, or the packet is too long.
     pub(super) damaged_blocks: u64,
     /// Packets of interfaces that the section does not describe.
@@ -90,6 +92,7 @@ impl Pcapng {
             interfaces: Vec::new(),
             nanos: 0,
             timeless: 0,
+            clamped: 0,
             damaged_blocks: 0,
             undescribed: 0,
             dropped: 0,
@@ -357,7 +360,10 @@ impl Pcapng {
         }
         let interface = self.interfaces.get(id as usize);
         match (ticks, interface) {
-            (Some(ticks), Some(interface)) => self.nanos = interface.nanos(ticks),
+            (Some(ticks), Some(interface)) => {
+                self.nanos = interface.nanos(ticks);
+                self.clamped += u64::from(interface.is_clamped(self.nanos));
+            }
             (None, Some(_)) => self.timeless += 1,
             (_, None) => self.undescribed += 1,
         }
