@@ -258,8 +258,9 @@ fn a_file_in_use_is_not_written_under_a_name_made_of_the_time() {
             format!("{scheme}:{}?rotate=1h", path("plain-%Y")),
             format!("{other}:{}?rotate=2h", path("plain-20%y")),
         ];
-        let arguments = outputs.iter().flat_map(|output| ["-o", output]);
-        let run = run(["-r", &path("hard-link")].into_iter().chain(arguments));
+        let link = path("hard-link");
+        let outputs = outputs.iter().flat_map(|output| ["-o", output]);
+        let run = run(["-r", link.as_str()].into_iter().chain(outputs));
         assert_eq!(run.status, DONE, "{}", run.stderr);
         assert!(fs::read(&input).unwrap() == capture, "the input is as it was");
         let flows = |name: &str| {
