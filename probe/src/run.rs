@@ -109,7 +109,8 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
         .and_then(|stop| {
             let start = Start::begin();
             let stats = TotalsOutput::open(config, run)?;
-            let places = Places::open(&config.places)?.map(Arc::new);
+            let places = Places::open(&config.places).map_err(|mistakes| mistakes.join("\n"))?;
+            let places = places.map(Arc::new);
             let sides = Sides { start, places, stats: &stats, quiet, stop: &stop };
             match &config.source {
                 Source::Files(files) => replay(config, files, sides),
