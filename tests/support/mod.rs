@@ -166,9 +166,11 @@ pub fn finished(output: Output) -> Run {
     // As they are without --stats json: the totals, and messages before them.
     let messages = lines.iter().flat_map(|line| match line {
         Ok(stats) => {
+            let mut totals = stats.clone();
+            totals.as_object_mut().map(|totals| totals.remove("messages"));
             let held = stats["messages"].as_array().into_iter().flatten();
             let held = held.filter_map(Value::as_str).map(|held| format!("flowprobe: {held}"));
-            held.chain([stats.to_string()]).collect()
+            held.chain([totals.to_string()]).collect()
         }
         Err(line) => vec![(*line).to_owned()],
     });

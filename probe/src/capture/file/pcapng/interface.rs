@@ -87,7 +87,7 @@ impl SectionInterface {
         })
     }
 
-    /// Nanoseconds since the epoch, less than the largest number: that stands for never. A time
+    /// Nanoseconds since the epoch, before never, which is the largest number. A time
     /// that these cannot say is the nearest one that they can.
     #[inline]
     pub(super) fn nanos(&self, ticks: u64) -> u64 {
@@ -107,8 +107,8 @@ impl SectionInterface {
     }
 }
 
-/// The latest time of a packet, in 2554.
-const LATEST: u64 = u64::MAX - 1;
+/// The latest time of a packet, in 2554. The end of its second is later, and earlier than never.
+const LATEST: u64 = u64::MAX - 2;
 
 /// How long a tick of the clock is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
