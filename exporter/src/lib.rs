@@ -15,6 +15,7 @@ mod json;
 mod message;
 mod muted;
 mod output;
+mod secret;
 mod sink;
 pub mod spool;
 mod transport;
