@@ -109,8 +109,13 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
         .and_then(|stop| {
             let start = Start::begin();
             let stats = TotalsOutput::open(config, run)?;
-            let places = Places::open(&config.places).map_err(|mistakes| mistakes.join("\n"))?;
-            let places = places.map(Arc::new);
+            let places = match Places::open(&config.places) {
+                Ok(places) => places.map(Arc::new),
+                Err(mistakes) => {
+                    mistakes.iter().for_each(|mistake| error!("{mistake}"));
+                    return Ok(FAILED.into());
+                }
+            };
             let sides = Sides { start, places, stats: &stats, quiet, stop: &stop };
             match &config.source {
                 Source::Files(files) => replay(config, files, sides),
@@ -118,7 +123,7 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
             }
         });
     let status = done.unwrap_or_else(|problem| {
-        problem.lines().for_each(|problem| error!("{problem}"));
+        error!("{problem}");
         FAILED.into()
     });
     logger::release();
