@@ -37,7 +37,7 @@ pub struct ObserverSettings {
     pub sampling: Sampling,
     /// Further tag protocols.
     pub tpids: Tpids,
-    /// Of the keyed hash of the fragment cache.
+    /// Seed of the fragment cache's keyed hash.
     pub seed: HashSeed,
 }
 
