@@ -36,6 +36,7 @@ use crate::report::top::{Status, TopFlows};
 use crate::report::totals::{Rates, Totals};
 use crate::settings::args::{self, Command, LiveSettings};
 use crate::settings::config::{Config, Source};
+use crate::settings::parse::parse;
 use crate::sys;
 
 /// Something failed or was interrupted.
@@ -49,7 +50,7 @@ const LOST: u8 = 3;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = match args::parse(std::env::args_os()) {
+    let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way too. A failure to print has no reader.

@@ -10,6 +10,7 @@ mod file;
 mod help;
 pub(crate) mod http;
 mod known;
+pub(crate) mod parse;
 pub(crate) mod places;
 mod run_id;
 pub(crate) mod selector;
