@@ -41,22 +41,31 @@ impl Site {
     ///
     /// # Errors
     ///
-    /// One sentence about settings that contradict each other.
+    /// Settings that contradict each other, each in a sentence on a line of its own.
     pub fn new(settings: &SiteSettings) -> Result<Self, String> {
-        let groups = Groups::new(settings.groups.iter().cloned())
-            .map_err(|problem| format!("--groups: {problem}"))?;
-        let hosts = |setting: &str, list: &[Hosts]| {
-            groups.set_of(list).map_err(|problem| format!("--{setting}: {problem}"))
+        let mut problems = Vec::new();
+        let groups = Groups::new(settings.groups.iter().cloned()).unwrap_or_else(|problem| {
+            problems.push(format!("--groups: {problem}"));
+            Groups::default()
+        });
+        let mut hosts = |setting: &str, list: &[Hosts]| {
+            groups.set_of(list).unwrap_or_else(|problem| {
+                problems.push(format!("--{setting}: {problem}"));
+                NetworkSet::default()
+            })
         };
-        let local_networks = hosts("local-networks", &settings.local_networks)?;
-        let mail_servers = hosts("mail-servers", &settings.mail_servers)?;
+        let local_networks = hosts("local-networks", &settings.local_networks);
+        let mail_servers = hosts("mail-servers", &settings.mail_servers);
         let (inside, outside) = (&settings.inside_interfaces, &settings.outside_interfaces);
-        if let Some(both) = inside.iter().find(|name| outside.contains(name)) {
-            return Err(format!(
+        for both in inside.iter().filter(|name| outside.contains(name)) {
+            problems.push(format!(
                 "--inside-interfaces {both}: --outside-interfaces has this interface too"
             ));
         }
         let (inside, outside) = (InterfaceNames::new(inside), InterfaceNames::new(outside));
+        if !problems.is_empty() {
+            return Err(problems.join("\n"));
+        }
         if local_networks.is_empty() && !(inside.is_empty() && outside.is_empty()) {
             return Err("--inside-interfaces and --outside-interfaces need --local-networks".into());
         }

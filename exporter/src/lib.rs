@@ -15,6 +15,7 @@ mod json;
 mod message;
 mod muted;
 mod output;
+mod secret;
 mod sink;
 pub mod spool;
 mod transport;
@@ -29,6 +30,6 @@ pub use exporter::{
 };
 pub use json::{escaped_json, is_terminal_control};
 pub use output::{Context, Destination, OUTPUTS, Output, Setting, forms, help};
-pub use transport::Patience;
+pub use transport::{FilesInUse, LineFile, Patience};
 pub use unit::number_with_unit;
 pub use webhook::Webhook;

@@ -97,7 +97,7 @@ impl Webhook {
                 agent,
                 counts: Arc::default(),
             },
-            conversations: Collector { host, source: None }.tcp_conversations(),
+            host,
             running: None,
             dropped: Content::default(),
         };
@@ -113,7 +113,7 @@ type Running = (SyncSender<(Content, Vec<u8>)>, JoinHandle<()>);
 struct WebhookSink {
     patience: Patience,
     sender: Sender,
-    conversations: Vec<Conversation>,
+    host: Host,
     running: Option<Running>,
     /// There was no room, or no time.
     dropped: Content,
@@ -259,7 +259,7 @@ impl DocumentSink for WebhookSink {
     }
 
     fn conversations(&self) -> Vec<Conversation> {
-        self.conversations.clone()
+        Collector::tcp_conversations(std::slice::from_ref(&self.host))
     }
 }
 

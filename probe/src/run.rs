@@ -16,6 +16,7 @@ use crate::cluster;
 use crate::host::doctor::{self, Form};
 use crate::host::ports::Ports;
 use crate::host::signals::{self, Run};
+use crate::host::start::Start;
 use crate::host::{memory, priority, rights};
 use crate::pipeline::live::Attached;
 use crate::pipeline::opened::{Opened, open_outputs, outputs};
@@ -35,6 +36,7 @@ use crate::report::top::{Status, TopFlows};
 use crate::report::totals::{Rates, Totals};
 use crate::settings::args::{self, Command, LiveSettings};
 use crate::settings::config::{Config, Source};
+use crate::settings::parse::parse;
 use crate::sys;
 
 /// Something failed or was interrupted.
@@ -48,7 +50,7 @@ const LOST: u8 = 3;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = match args::parse(std::env::args_os()) {
+    let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way too. A failure to print has no reader.
@@ -88,8 +90,10 @@ pub fn main() -> ExitCode {
         },
         None => match Config::new(&cli.args) {
             Ok(config) => meter(&config, cli.args.quiet),
-            Err(problem) => {
-                error!("{}", cli.from_file.located(&problem));
+            Err(problems) => {
+                for problem in cli.from_file.located(&problems) {
+                    error!("{problem}");
+                }
                 USAGE.into()
             }
         },
@@ -104,7 +108,8 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
     let done = signals::set_up(run)
         .map_err(|problem| format!("cannot handle signals: {}", sentence(&problem)))
         .and_then(|stop| {
-            let stats = TotalsOutput::open(&config.stats)?;
+            let start = Start::begin();
+            let stats = TotalsOutput::open(config, run)?;
             let places = match Places::open(&config.places) {
                 Ok(places) => places.map(Arc::new),
                 Err(mistakes) => {
@@ -112,15 +117,27 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
                     return Ok(FAILED.into());
                 }
             };
+            let sides = Sides { start, places, stats: &stats, quiet, stop: &stop };
             match &config.source {
-                Source::Files(files) => replay(config, files, places, &stats, quiet, &stop),
-                Source::Live(settings) => live(config, settings, places, &stats, quiet, &stop),
+                Source::Files(files) => replay(config, files, sides),
+                Source::Live(settings) => live(config, settings, sides),
             }
         });
-    done.unwrap_or_else(|problem| {
+    let status = done.unwrap_or_else(|problem| {
         error!("{problem}");
         FAILED.into()
-    })
+    });
+    logger::release();
+    status
+}
+
+/// What a run has besides its settings and its packets.
+struct Sides<'a> {
+    start: Start,
+    places: Option<Arc<Places>>,
+    stats: &'a TotalsOutput,
+    quiet: bool,
+    stop: &'a Arc<AtomicBool>,
 }
 
 /// Files are opened once an input has turned out to be a capture.
@@ -131,14 +148,12 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
 fn replay(
     config: &Config,
     files: &[Input],
-    places: Option<Arc<Places>>,
-    stats: &TotalsOutput,
-    quiet: bool,
-    stop: &Arc<AtomicBool>,
+    Sides { start, places, stats, quiet, stop }: Sides<'_>,
 ) -> Result<ExitCode, String> {
     let begin = Instant::now();
     let tables = new_tables(config, replay::workers(config))?;
     let mut exporters = open_outputs(config)?;
+    drop(start);
     let page = open_page(config)?.map(Page::show).transpose()?;
     let mut recorder = page.as_ref().map(ShownPage::recorder);
     let mut top = config.outputs.is_empty().then(|| TopFlows::new(config.top.clone()));
@@ -213,14 +228,12 @@ fn no_output_failed(totals: &Totals) -> bool {
 fn live(
     config: &Config,
     settings: &LiveSettings,
-    places: Option<Arc<Places>>,
-    stats: &TotalsOutput,
-    quiet: bool,
-    stop: &Arc<AtomicBool>,
+    Sides { start, places, stats, quiet, stop }: Sides<'_>,
 ) -> Result<ExitCode, String> {
     let begin = Instant::now();
     let user = settings.user.as_deref().map(rights::user).transpose()?;
     let mut exporters = open_outputs(config)?;
+    drop(start);
     let page = open_page(config)?;
     let mut recorder = page.as_ref().map(Page::recorder);
     let not_ready = exporters.iter().find(|output| !output.exporter.is_ready());

@@ -5,6 +5,7 @@
 mod support;
 
 mod collectors;
+mod contradictions;
 mod damage;
 mod files;
 mod memory;
@@ -17,6 +18,7 @@ mod totals;
 mod trust;
 mod udp;
 mod usage;
+mod waits;
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};

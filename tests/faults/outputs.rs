@@ -5,7 +5,9 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use crate::support::capture::pcap;
-use crate::support::{finished, flowprobe, ipfix, run_with_input, scratch, skip_without, write};
+use crate::support::{
+    documents, finished, flowprobe, ipfix, run, run_with_input, scratch, skip_without, write,
+};
 use crate::{
     DONE, FAILED, assert_error, assert_failed_at_start, datagram, feed, finish, many_flows, start,
 };
@@ -237,4 +239,55 @@ fn standard_error_that_takes_nothing_changes_nothing() {
     let missing = ["-r", "/nonexistent", "-o", "json:-"];
     let output = shell("exec \"$0\" \"$@\" 2> /dev/full", &missing);
     assert_eq!(output.status.code(), Some(FAILED));
+}
+
+/// Names of files that are made of the time are known when the run goes on.
+#[test]
+fn a_file_in_use_is_not_written_under_a_name_made_of_the_time() {
+    const NOVEMBER_2023: u64 = 1_700_000_000_000;
+    let capture = pcap(&[datagram(1, NOVEMBER_2023), datagram(2, NOVEMBER_2023)]);
+    for (scheme, other) in [("json", "ipfix-file"), ("ipfix-file", "json")] {
+        let folder = scratch();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let input = write(&folder, "flows-2023", &capture);
+        fs::hard_link(&input, path("hard-link")).unwrap();
+        // The input, an output with a name of its own, and two that come to the same name.
+        let outputs = [
+            format!("{scheme}:{}?rotate=1h", path("flows-%Y")),
+            format!("{scheme}:{}", path("plain-2023")),
+            format!("{scheme}:{}?rotate=1h", path("plain-%Y")),
+            format!("{other}:{}?rotate=2h", path("plain-20%y")),
+        ];
+        let link = path("hard-link");
+        let outputs = outputs.iter().flat_map(|output| ["-o", output]);
+        let run = run(["-r", link.as_str()].into_iter().chain(outputs));
+        assert_eq!(run.status, DONE, "{}", run.stderr);
+        assert!(fs::read(&input).unwrap() == capture, "the input is as it was");
+        let flows = |name: &str| {
+            let octets = fs::read(path(name)).unwrap();
+            if octets.starts_with(b"{") {
+                documents(&octets).len()
+            } else {
+                let messages = ipfix::session(&octets);
+                messages.iter().map(|message| message.flows().count()).sum()
+            }
+        };
+        for name in ["flows-2023-1", "plain-2023", "plain-2023-1", "plain-2023-2"] {
+            assert_eq!(flows(name), 2, "{scheme}: {name}");
+        }
+    }
+}
+
+#[test]
+fn messages_do_not_get_into_a_file_of_flows() {
+    let folder = scratch();
+    let capture = write(&folder, "a.pcap", &pcap(&[datagram(1, 1)]));
+    let path = folder.path().join("flows");
+    let arguments = ["-r", capture.to_str().unwrap(), "-o"];
+    let script = format!("exec \"$0\" \"$@\" 2> {}", path.display());
+    let output = format!("json:{}", path.display());
+    let output = shell(&script, &[&arguments[..], &[output.as_str()]].concat());
+    assert_eq!(output.status.code(), Some(FAILED));
+    let said = fs::read_to_string(&path).unwrap();
+    assert!(said.contains("this run uses that file already"), "{said}");
 }

@@ -78,7 +78,12 @@ fn interrupt_of_a_silent_input_ends_the_program() {
 #[test]
 fn interrupt_ends_the_wait_for_a_collector() {
     for which in [Signal::SIGINT, Signal::SIGTERM] {
-        let mut child = start(&["-r", "-", "-o", "ipfix+tcp://no-such-host.invalid"]);
+        let mut child = flowprobe()
+            .args(["-r", "-", "-o", "ipfix+tcp://no-such-host.invalid"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
         stderr.read_line(&mut said).unwrap();
@@ -326,7 +331,7 @@ fn a_limit_of_file_size_is_an_error_of_the_file() {
 }
 
 /// Whether no thread of the process runs, five times in a row.
-fn stalled(child: &Child) -> bool {
+pub(crate) fn stalled(child: &Child) -> bool {
     let running = || {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
         let mut states = tasks.map(|task| {

@@ -81,3 +81,45 @@ fn totals_can_be_alone_in_a_file() {
     let (code, _) = status("json:/dev/full");
     assert_eq!(code, Some(FAILED), "totals could not be written");
 }
+
+/// As programs read them: `flowprobe --stats json 2> stats`.
+#[test]
+fn totals_are_alone_on_standard_error() {
+    let folder = scratch();
+    let mut damaged = pcap(&[datagram(1, NEW_YEAR_MS), datagram(2, NEW_YEAR_MS)]);
+    damaged.truncate(damaged.len() - 3);
+    let path = write(&folder, "a.pcap", &damaged);
+    let refused = "ipfix://127.0.0.1:1?wait=1s";
+    for output in ["json:-", "json:/dev/null", "json:/dev/full", refused] {
+        let arguments = ["-o", output, "--stats", "json", "--ifindex", "eth9=9"];
+        let output = flowprobe().arg("-r").arg(&path).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(FAILED), "the file is damaged");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
+        let stats: Value = serde_json::from_str(&stderr).unwrap();
+        assert_eq!(stats["received"]["packets"], 1);
+        // Messages are in it, in their order.
+        let messages = stats["messages"].as_array().unwrap();
+        let has = |words: &str| messages.iter().any(|it| it.as_str().unwrap().contains(words));
+        assert!(has("warning: --ifindex eth9") && has("error: ") && has("a.pcap"), "{stats}");
+    }
+    // Without totals there are messages alone.
+    let arguments = ["-o", "json:/nonexistent/x", "--stats", "json"];
+    let output = flowprobe().arg("-r").arg(&path).args(arguments).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("flowprobe: error: ") && stderr.lines().count() == 1, "{stderr}");
+}
+
+#[test]
+fn an_old_file_of_totals_stays_until_there_are_new_ones() {
+    let folder = scratch();
+    let capture = write(&folder, "a.pcap", &pcap(&[datagram(1, NEW_YEAR_MS)]));
+    let stats = write(&folder, "stats.json", b"old\n");
+    let form = format!("json:{}", stats.display());
+    for (output, lines) in [("json:/nonexistent/x", "old\n"), ("json:/dev/null", "{")] {
+        let arguments = ["-o", output, "--stats", &form];
+        flowprobe().arg("-r").arg(&capture).args(arguments).output().unwrap();
+        let text = std::fs::read_to_string(&stats).unwrap();
+        assert!(text.starts_with(lines) && text.lines().count() == 1, "{text}");
+    }
+}

@@ -96,3 +96,19 @@ fn private_key_that_others_can_read_is_warned_of() {
         assert_eq!(warning, is_warned, "{mode:o}: {}", run.stderr);
     }
 }
+
+#[test]
+fn secrets_of_a_cluster_that_others_can_read_are_warned_of() {
+    let files = Files::new();
+    let secret = files.write("secret", "0123456789");
+    for (mode, is_warned) in [(0o644, true), (0o640, false)] {
+        fs::set_permissions(&secret, Permissions::from_mode(mode)).unwrap();
+        for setting in ["api-key-file=", "user=me&password-file="] {
+            let url =
+                format!("elastic+http://127.0.0.1:1?give-up=1s&{setting}{}", secret.display());
+            let run = replay(&url, 1);
+            let warning = run.stderr.contains("secret: every user of this host can read");
+            assert_eq!(warning, is_warned, "{setting}, {mode:o}: {}", run.stderr);
+        }
+    }
+}

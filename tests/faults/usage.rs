@@ -153,7 +153,7 @@ fn settings_of_outputs_out_of_range_are_refused() {
 }
 
 /// Runs with a configuration file and more arguments.
-fn configured(text: &str, arguments: &[&str]) -> (Option<i32>, Vec<u8>, String) {
+pub(crate) fn configured(text: &str, arguments: &[&str]) -> (Option<i32>, Vec<u8>, String) {
     let folder = scratch();
     let path = write(&folder, "flowprobe.toml", text.as_bytes());
     let output = run(&[&["--config", path.to_str().unwrap()], arguments].concat());
@@ -341,7 +341,11 @@ fn contradictions_of_a_configuration_file_have_its_lines() {
             &[],
             "flowprobe.toml:2: output ipfix-file:-",
         ),
-        ("ifindex = [\"a=1\",\n \"b=1\"]\n", &[], "flowprobe.toml:1,2: --ifindex b=1"),
+        (
+            "ifindex = [\"a=1\",\n \"b=1\"]\n",
+            &[],
+            "flowprobe.toml:1,2: --ifindex b=1: --ifindex a=1",
+        ),
     ] {
         let source: &[&str] = if text.contains("interface") { &[] } else { &["-r", "/dev/null"] };
         let (status, _, stderr) = configured(text, &[source, arguments].concat());

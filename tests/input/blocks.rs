@@ -401,3 +401,23 @@ fn packets_that_the_capture_lost_are_in_the_totals() {
     }
     assert_eq!(replay(&pcapng(1, &[datagram(1, 0)])).count("input.packets_dropped"), 0);
 }
+
+#[test]
+fn times_that_cannot_be_said_are_counted() {
+    const OFFSET: u16 = 14;
+    let seconds = (-1_000_000_i64).to_le_bytes();
+    let order = Order::Little;
+    let file = [
+        section(order),
+        interface(order, 1, 0, &[]),
+        interface(order, 1, 0, &[(OFFSET, &seconds)]),
+        // 2603, and ten days before 1970.
+        enhanced_at(order, &datagram(2, 0).on(1), 100_000_000_000),
+        enhanced_at(order, &datagram(1, 0), 1_700_000_000_000_000),
+        enhanced_at(order, &datagram(3, 0), 20_000_000_000_000_000),
+    ];
+    let run = replay(&file.concat());
+    run.assert_conservation();
+    assert_eq!(run.count("received.packets"), 3);
+    assert_eq!(run.count("input.packets_time_clamped"), 2, "{}", run.stats);
+}

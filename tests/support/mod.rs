@@ -80,6 +80,7 @@ pub fn root() -> &'static Path {
 pub struct Run {
     pub status: i32,
     pub stdout: Vec<u8>,
+    /// Messages, those that the statistics hold among them.
     pub stderr: String,
     /// What `--stats json` said; null if the run did not get that far.
     pub stats: Value,
@@ -159,11 +160,24 @@ pub fn run_with_input<A: AsRef<std::ffi::OsStr>>(
 pub fn finished(output: Output) -> Run {
     let stderr = String::from_utf8(output.stderr).expect("messages are text");
     assert!(!stderr.contains("panicked"), "{stderr}");
-    let stats = stderr.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+    let lines = stderr.lines().map(|line| serde_json::from_str::<Value>(line).map_err(|_| line));
+    let lines: Vec<_> = lines.collect();
+    let stats = lines.iter().rev().find_map(|line| line.as_ref().ok()).cloned();
+    // As they are without --stats json: the totals, and messages before them.
+    let messages = lines.iter().flat_map(|line| match line {
+        Ok(stats) => {
+            let mut totals = stats.clone();
+            totals.as_object_mut().map(|totals| totals.remove("messages"));
+            let held = stats["messages"].as_array().into_iter().flatten();
+            let held = held.filter_map(Value::as_str).map(|held| format!("flowprobe: {held}"));
+            held.chain([totals.to_string()]).collect()
+        }
+        Err(line) => vec![(*line).to_owned()],
+    });
     Run {
         status: output.status.code().unwrap_or(-1),
         stdout: output.stdout,
-        stderr,
+        stderr: messages.map(|message| message + "\n").collect(),
         stats: stats.unwrap_or(Value::Null),
     }
 }

@@ -328,3 +328,46 @@ fn times_of_files_that_make_no_sense_are_refused() {
     run(&format!("json:{}", path.display()), 1);
     assert!(path.exists());
 }
+
+/// The time of day may be set back.
+#[test]
+fn a_file_that_is_left_is_not_written_again() {
+    for scheme in SCHEMES {
+        let folder = scratch();
+        let url = format!("{scheme}:{}?rotate=10s", folder.path().join("flows-%H%M%S").display());
+        let mut exporter = open(&url, &live());
+        for second in [0, 11, 1, 12] {
+            export(&mut *exporter, 2, T0 + second * 1000);
+        }
+        exporter.finish().unwrap();
+        let files = files(scheme, folder.path());
+        assert_eq!(files.iter().map(|(_, flows)| flows).sum::<usize>(), 8, "{files:?}");
+        assert_eq!(files[0], ("flows-070800".to_owned(), 2));
+    }
+}
+
+#[test]
+fn outputs_of_a_run_do_not_share_a_file() {
+    for scheme in SCHEMES {
+        let folder = scratch();
+        let context = live();
+        let url = |name: &str| format!("{scheme}:{}", folder.path().join(name).display());
+        let mut plain = open(&url("flows-2024"), &context);
+        let mut named = open(&format!("{}?rotate=1day", url("flows-%Y")), &context);
+        export(&mut *plain, 1, T0);
+        export(&mut *named, 2, T0);
+        // An output that was moved away and comes back under the name of another one stays.
+        let link = folder.path().join("link");
+        fs::write(&link, "").unwrap();
+        let mut third = open(&url("link"), &context);
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink("flows-2024", &link).unwrap();
+        third.reopen().unwrap();
+        export(&mut *third, 4, T0);
+        for exporter in [&mut plain, &mut named, &mut third] {
+            exporter.finish().unwrap();
+        }
+        assert_eq!(flows(scheme, &folder.path().join("flows-2024")), 1, "{scheme}");
+        assert_eq!(flows(scheme, &folder.path().join("flows-2024-1")), 2, "{scheme}");
+    }
+}

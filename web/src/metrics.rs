@@ -93,6 +93,7 @@ const ROWS: &[Row] = &[
     counter("input.files_damaged", "input_files_damaged", "Files that were not read to their end"),
     counter("input.blocks_damaged", "input_blocks_damaged", "Blocks of files that were skipped"),
     counter("input.packets_timeless", "input_timeless_packets", "Packets of files without a time"),
+    counter("input.packets_time_clamped", "input_time_clamped_packets", "Packets of other times"),
     counter(
         "input.packets_too_long",
         "input_too_long_packets",

@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use flow::{Batch, Event, HashSeed, Stage, Timestamp};
 
+use crate::networks::Groups;
 use crate::site::Site;
 use document::Common;
 use history::History;
@@ -132,9 +133,10 @@ impl Detectors {
     /// # Errors
     ///
     /// A group that a rule names is not known.
-    pub fn check(settings: &DetectSettings, site: &Site) -> Result<(), String> {
-        let mut rules = RULES.iter();
-        rules.try_for_each(|rule| Limits::of(rule, &settings.rules, &site.groups).map(drop))
+    pub fn check(settings: &DetectSettings, groups: &Groups) -> Result<(), String> {
+        let limits = RULES.iter().map(|rule| Limits::of(rule, &settings.rules, groups));
+        let problems: Vec<_> = limits.filter_map(Result::err).collect();
+        if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
     }
 
     /// Where counts are, for other threads.

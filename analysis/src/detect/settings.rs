@@ -61,7 +61,7 @@ impl Limits {
     ///
     /// # Errors
     ///
-    /// A group is not known.
+    /// Groups that are not known, each in a sentence on a line of its own.
     pub(super) fn of(
         rule: &Rule,
         settings: &[RuleSettings],
@@ -75,17 +75,23 @@ impl Limits {
         let outside = settings.threshold.unwrap_or(rule.threshold);
         let inside = settings.threshold_inside.or(settings.threshold);
         let inside = inside.or(rule.threshold_inside).unwrap_or(outside);
-        let named = |problem: String| format!("[rule.{}]: {problem}", rule.id);
-        let set = |list: &[Hosts]| groups.set_of(list).map_err(named);
-        let groups = settings.groups.iter();
-        let groups = groups.map(|(hosts, limit)| Ok((set(std::slice::from_ref(hosts))?, *limit)));
-        Ok(Some(Self {
-            outside,
-            inside,
-            window_s: settings.window_s.unwrap_or(rule.window_s),
-            ignore: set(&settings.ignore)?,
-            groups: groups.collect::<Result<_, String>>()?,
-        }))
+        let mut problems = Vec::new();
+        let mut set = |key: &str, list: &[Hosts]| {
+            groups.set_of(list).unwrap_or_else(|problem| {
+                problems.push(format!("--rule {}.{key}: {problem}", rule.id));
+                NetworkSet::default()
+            })
+        };
+        let ignore = set("ignore", &settings.ignore);
+        let mut of_group = |(hosts, limit): &(Hosts, u64)| {
+            (set(&format!("groups.{hosts}"), std::slice::from_ref(hosts)), *limit)
+        };
+        let groups = settings.groups.iter().map(&mut of_group).collect();
+        if !problems.is_empty() {
+            return Err(problems.join("\n"));
+        }
+        let window_s = settings.window_s.unwrap_or(rule.window_s);
+        Ok(Some(Self { outside, inside, window_s, ignore, groups }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Named groups of hosts.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
 use flow::NetworkSet;
@@ -25,6 +26,15 @@ impl FromStr for Hosts {
             return Ok(Self::Group(text.to_owned()));
         }
         network(text).map(Self::Network)
+    }
+}
+
+impl Display for Hosts {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(network) => network.fmt(f),
+            Self::Group(name) => f.write_str(name),
+        }
     }
 }
 
@@ -66,35 +76,42 @@ pub struct Groups(BTreeMap<String, Vec<IpNet>>);
 impl Groups {
     /// # Errors
     ///
-    /// A name is there twice.
+    /// Names that are there twice.
     pub fn new(groups: impl IntoIterator<Item = Group>) -> Result<Self, String> {
-        let mut all = BTreeMap::new();
+        let (mut all, mut twice) = (BTreeMap::new(), Vec::new());
         for Group { name, networks } in groups {
-            if all.contains_key(&name) {
-                return Err(format!("group {name} is given twice"));
+            if all.insert(name.clone(), networks).is_some() && !twice.contains(&name) {
+                twice.push(name);
             }
-            all.insert(name, networks);
         }
-        Ok(Self(all))
+        if twice.is_empty() {
+            Ok(Self(all))
+        } else {
+            Err(format!("group {} is given twice", twice.join(", ")))
+        }
     }
 
     /// The set of all hosts that a list names.
     ///
     /// # Errors
     ///
-    /// There is no group with a name in the list.
+    /// Names in the list of which there is no group.
     pub fn set_of(&self, list: &[Hosts]) -> Result<NetworkSet, String> {
-        let mut networks = Vec::new();
+        let (mut networks, mut unknown) = (Vec::new(), Vec::new());
         for hosts in list {
             match hosts {
                 Hosts::Network(network) => networks.push(*network),
-                Hosts::Group(name) => {
-                    let group = self.0.get(name);
-                    networks.extend(group.ok_or_else(|| format!("there is no group {name}"))?);
-                }
+                Hosts::Group(name) => match self.0.get(name) {
+                    Some(group) => networks.extend(group),
+                    None => unknown.push(name.as_str()),
+                },
             }
         }
-        Ok(networks.into_iter().collect())
+        if unknown.is_empty() {
+            Ok(networks.into_iter().collect())
+        } else {
+            Err(format!("there is no group {}", unknown.join(", ")))
+        }
     }
 }
 

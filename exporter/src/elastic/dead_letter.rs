@@ -1,25 +1,26 @@
 //! The file of documents that the cluster refuses for good.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
+
+use crate::transport::LineFile;
 
 /// Octets after which no more are kept.
 const OCTETS_MAX: u64 = 1 << 30;
 
 /// The file: a line of JSON for each document, with the reason.
 #[derive(Debug)]
-pub(super) struct DeadLetters {
-    file: File,
-    octets: u64,
-}
+pub(super) struct DeadLetters(LineFile);
 
 impl DeadLetters {
     /// Opens the file; documents are appended.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        let octets = file.metadata()?.len();
-        Ok(Self { file, octets })
+        LineFile::append(path).map(Self)
+    }
+
+    /// Opens the file of this name, which may be another one by now.
+    pub(super) fn open_again(&mut self) -> io::Result<()> {
+        self.0.open_again()
     }
 
     /// Keeps a document, which its action stands before, on a line of its own.
@@ -36,11 +37,9 @@ impl DeadLetters {
             "{{\"error\":{{\"type\":{kind},\"reason\":{reason}}},\"action\":{action},\
              \"document\":{document}}}\n"
         );
-        if self.octets + line.len() as u64 > OCTETS_MAX {
+        if self.0.octets() + line.len() as u64 > OCTETS_MAX {
             return Err(io::Error::other("the file of refused documents is full"));
         }
-        self.file.write_all(line.as_bytes())?;
-        self.octets += line.len() as u64;
-        Ok(())
+        self.0.write(line.as_bytes())
     }
 }

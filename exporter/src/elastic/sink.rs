@@ -3,12 +3,12 @@
 use std::fmt::{self, Debug};
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use flow::{Conversation, Timestamp};
-use log::info;
+use log::{error, info};
 
 use super::batch::Batch;
 use super::client::{Client, ClientSettings};
@@ -85,7 +85,6 @@ pub(crate) struct ElasticSink {
     sender: Sender,
     threads: Vec<JoinHandle<()>>,
     spooler: Option<SpoolThread>,
-    conversations: Vec<Conversation>,
     /// If each flow names its index.
     indices: Option<IndexNames>,
 }
@@ -122,10 +121,6 @@ impl ElasticSink {
             dead_letters: dead_letters.map(|file| Arc::new(Mutex::new(file))),
         };
         let batch = Batch::with_capacity(settings.batch_octets + SPARE);
-        let hosts = settings.client.hosts.iter();
-        let conversations = hosts
-            .flat_map(|host| Collector { host: host.clone(), source: None }.tcp_conversations())
-            .collect();
         Ok(Self {
             settings,
             batch,
@@ -133,7 +128,6 @@ impl ElasticSink {
             sender,
             threads: Vec::new(),
             spooler: spooler.map(Box::new).map(SpoolThread::Idle),
-            conversations,
             indices,
         })
     }
@@ -267,6 +261,17 @@ impl DocumentSink for ElasticSink {
         self.submit()
     }
 
+    fn reopen(&mut self) -> Result<(), ExportError> {
+        if let (Some(path), Some(file)) = (&self.settings.dead_letters, &self.sender.dead_letters) {
+            let opened = file.lock().unwrap_or_else(PoisonError::into_inner).open_again();
+            if let Err(problem) = opened {
+                let (path, problem) = (path.display(), sentence(&problem));
+                error!("cannot open {path} again, the old file goes on: {problem}");
+            }
+        }
+        Ok(())
+    }
+
     fn finish(&mut self) -> Result<(), ExportError> {
         self.submit()?;
         let end = match self.settings.patience {
@@ -299,7 +304,7 @@ impl DocumentSink for ElasticSink {
     }
 
     fn conversations(&self) -> Vec<Conversation> {
-        self.conversations.clone()
+        Collector::tcp_conversations(&self.settings.client.hosts)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::elastic::{self, ELASTIC_HTTP, ELASTIC_HTTPS};
-use super::setting::{self, Settings};
+use super::setting::{self, Settings, Use};
 use super::udp::NETFLOW5;
 use super::{Context, ODID, Opened, Output, Request, TargetForm, file, forms};
 use crate::cluster::Cluster;
@@ -104,12 +104,18 @@ impl Destination {
         self.output.writes_documents
     }
 
-    /// The file that it writes, if it writes one that has a name.
-    pub fn path(&self) -> Option<&Path> {
-        match &self.target {
-            Target::Path(path, _) if path != "-" => Some(Path::new(path)),
+    /// The files that it writes. Files that follow each other have their names when they begin.
+    pub fn files_written(&self) -> impl Iterator<Item = &Path> {
+        let path = match &self.target {
+            Target::Path(path, _) if path != "-" => Some(path.as_str()),
             Target::Path(..) | Target::Host(..) | Target::Hosts(..) => None,
-        }
+        };
+        path.into_iter().chain(self.settings.paths(self.output, Use::Written)).map(Path::new)
+    }
+
+    /// The files that it reads.
+    pub fn files_read(&self) -> impl Iterator<Item = &Path> {
+        self.settings.paths(self.output, Use::Read).map(Path::new)
     }
 
     /// What its URL begins with.

@@ -11,6 +11,7 @@ use crate::elastic::{
 };
 use crate::error::{ExportError, sentence};
 use crate::json::{DocumentExporter, DocumentSettings, Fields};
+use crate::secret::warn_of_readers;
 use crate::spool::WhenFull;
 use crate::transport::{Host, TlsSettings};
 
@@ -140,8 +141,10 @@ const SPOOL_FULL: Setting = Setting::text(
 .default("oldest")
 .needs("spool");
 
-const DEAD_LETTER: Setting =
-    Setting::path("dead-letter", "file for documents that the cluster refuses, with the reason");
+const DEAD_LETTER: Setting = Setting::written_path(
+    "dead-letter",
+    "file for documents that the cluster refuses, with the reason",
+);
 
 const RUN: Setting = Setting::text(
     "run",
@@ -232,22 +235,23 @@ fn credentials(settings: &Settings) -> Result<Option<Credentials>, String> {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(user) = settings.given(&USER) {
         let password = match file(&PASSWORD_FILE) {
-            Some(path) => secret(&path)?,
+            Some(path) => secret(&path, "password")?,
             None => variable(PASSWORD_VARIABLE).unwrap_or_default(),
         };
         return Ok(Some(Credentials::Basic { user, password }));
     }
     let key = match file(&API_KEY_FILE) {
-        Some(path) => Some(secret(&path)?),
+        Some(path) => Some(secret(&path, "API key")?),
         None => variable(API_KEY_VARIABLE),
     };
     Ok(key.map(Credentials::ApiKey))
 }
 
 /// The first line of a file.
-fn secret(path: &Path) -> Result<String, String> {
+fn secret(path: &Path, what: &str) -> Result<String, String> {
     let text = fs::read_to_string(path)
         .map_err(|error| format!("cannot read {}: {}", path.display(), sentence(&error)))?;
+    warn_of_readers(path, what);
     let line = text.lines().next().unwrap_or_default().trim();
     if line.is_empty() { Err(format!("{} is empty", path.display())) } else { Ok(line.to_owned()) }
 }

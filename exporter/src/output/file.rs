@@ -1,5 +1,7 @@
 //! Files and standard output.
 
+use std::sync::Arc;
+
 use super::setting::Settings;
 use super::{ODID, Output, Request, Setting, TargetForm};
 use crate::error::ExportError;
@@ -53,6 +55,7 @@ fn open(request: &Request<'_>, path: &str, form: Form) -> Result<FileTransport, 
         Patience::GoOn => Start::Append,
     };
     let rotation = rotation(request.settings);
-    let settings = FileSettings { path: path.to_owned(), start, form, rotation };
+    let in_use = Arc::clone(&request.context.files);
+    let settings = FileSettings { path: path.to_owned(), start, form, rotation, in_use };
     FileTransport::open(&settings, request.context.uptime_start)
 }

@@ -10,12 +10,14 @@ mod setting;
 mod tcp;
 mod udp;
 
+use std::sync::Arc;
+
 use flow::{KeyFields, NetworkSet, Timestamp};
 
 use crate::error::ExportError;
 use crate::exporter::Exporter;
 use crate::message::{MessageEncoder, MessageExporter, Refresh, ipfix};
-use crate::transport::{Collector, Host, Patience, Transport};
+use crate::transport::{Collector, FilesInUse, Host, Patience, Transport};
 pub use destination::Destination;
 pub use setting::Setting;
 use setting::Settings;
@@ -94,6 +96,8 @@ pub struct Context {
     pub version: String,
     /// Names this run in the ids of documents: the same in a replay of the same input.
     pub run: String,
+    /// The files that the run reads and writes, its other outputs too.
+    pub files: Arc<FilesInUse>,
 }
 
 /// A replay of all packets by the classic seven fields, in Observation Domain 1, without names.
@@ -110,6 +114,7 @@ impl Default for Context {
             name: String::new(),
             version: String::new(),
             run: String::new(),
+            files: Arc::default(),
         }
     }
 }

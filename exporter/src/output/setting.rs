@@ -29,12 +29,19 @@ enum Allowed {
     Duration,
     Source,
     Fingerprint,
-    Path,
+    Path(Use),
     Rotation,
     Secret,
     /// Octets.
     Size(RangeInclusive<u64>),
     Text(fn(&str) -> bool),
+}
+
+/// What becomes of a file that a setting names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    Read,
+    Written,
 }
 
 impl Setting {
@@ -61,8 +68,14 @@ impl Setting {
         Self { name, meaning, allowed: Allowed::Fingerprint, default: None, needs: None }
     }
 
+    /// A file that is read.
     pub(super) const fn path(name: &'static str, meaning: &'static str) -> Self {
-        Self { name, meaning, allowed: Allowed::Path, default: None, needs: None }
+        Self { name, meaning, allowed: Allowed::Path(Use::Read), default: None, needs: None }
+    }
+
+    /// A file that is written.
+    pub(super) const fn written_path(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning, allowed: Allowed::Path(Use::Written), default: None, needs: None }
     }
 
     /// A number of octets.
@@ -125,7 +138,7 @@ impl Display for Setting {
             Allowed::Duration => f.write_str(" (1s or more)")?,
             Allowed::Source
             | Allowed::Fingerprint
-            | Allowed::Path
+            | Allowed::Path(_)
             | Allowed::Rotation
             | Allowed::Size(_)
             | Allowed::Text(_)
@@ -144,7 +157,7 @@ impl Allowed {
             Self::Rotation => text.parse::<Rotation>().is_ok(),
             Self::Source => text.parse::<Source>().is_ok(),
             Self::Fingerprint => text.parse::<Fingerprint>().is_ok(),
-            Self::Path | Self::Secret => !text.is_empty(),
+            Self::Path(_) | Self::Secret => !text.is_empty(),
             Self::Size(range) => {
                 number_with_unit(text).is_some_and(|octets| range.contains(&octets))
             }
@@ -161,7 +174,7 @@ impl Display for Allowed {
             Self::Duration => f.write_str("a duration of a second or more, such as 60s"),
             Self::Source => f.write_str("an address of this host or the name of an interface"),
             Self::Fingerprint => f.write_str("a SHA-256 fingerprint of 64 hexadecimal digits"),
-            Self::Path => f.write_str("a path"),
+            Self::Path(_) => f.write_str("a path"),
             Self::Rotation => f.write_str("whole seconds or a size, such as 1h or 100MB"),
             Self::Secret => f.write_str("text"),
             Self::Text(_) => f.write_str("allowed here"),
@@ -216,6 +229,14 @@ impl Settings {
             }
         }
         if problems.is_empty() { Ok(known) } else { Err(problems.join("; ")) }
+    }
+
+    /// The files that these settings of an output name, for this use.
+    pub(super) fn paths(&self, output: &Output, sought: Use) -> impl Iterator<Item = &str> {
+        let settings = output.settings.iter();
+        let of_use = settings
+            .filter(move |setting| matches!(setting.allowed, Allowed::Path(it) if it == sought));
+        of_use.filter_map(|setting| self.text(setting.name))
     }
 
     /// The value that was given, if one was.

@@ -108,13 +108,21 @@ impl Collector {
         answer.ok().and_then(Result::ok).unwrap_or_default()
     }
 
-    /// The packets to and from it over TCP, as far as its addresses are known now.
-    pub(crate) fn tcp_conversations(&self) -> Vec<Conversation> {
-        let conversation = |remote| {
-            let local = self.local_address(remote).ok()?;
-            Some(Conversation { protocol: protocol::TCP, local, remote })
-        };
-        self.addresses_at_start().into_iter().filter_map(conversation).collect()
+    /// The packets to and from these hosts over TCP, as far as their addresses are found. All are
+    /// looked up at the same time, and are waited for together for a moment.
+    pub(crate) fn tcp_conversations(hosts: &[Host]) -> Vec<Conversation> {
+        let end = Instant::now() + START_PATIENCE;
+        let collectors = hosts.iter().map(|host| Self { host: host.clone(), source: None });
+        let asked: Vec<_> = collectors.map(|it| (it.look_up(), it)).collect();
+        let conversations = asked.iter().flat_map(|(answer, collector)| {
+            let left = end.saturating_duration_since(Instant::now());
+            let addresses = wait_for(answer, left).ok().and_then(Result::ok).unwrap_or_default();
+            addresses.into_iter().filter_map(|remote| {
+                let local = collector.local_address(remote).ok()?;
+                Some(Conversation { protocol: protocol::TCP, local, remote })
+            })
+        });
+        conversations.collect()
     }
 
     fn can_reach(&self, address: &SocketAddr) -> bool {

@@ -24,6 +24,7 @@ use crate::exporter::ExportCounts;
 use crate::message::Message;
 pub(crate) use collector::{Collector, Host, Source};
 pub(crate) use file::{FileSettings, FileTransport, Form, Rotation, Start};
+pub use file::{FilesInUse, LineFile};
 pub(crate) use route::RouteSettings;
 pub use stream::Patience;
 pub(crate) use stream::{StreamSettings, StreamTransport};

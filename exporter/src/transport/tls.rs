@@ -3,12 +3,10 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use log::warn;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustls::client::Resumption;
@@ -19,6 +17,7 @@ use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, Str
 
 use super::trust::{Fingerprint, Trust, words};
 use crate::error::sentence;
+use crate::secret::warn_of_readers;
 
 /// Trust in the collector, and the own certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -283,7 +282,7 @@ fn client_config(settings: &TlsSettings) -> io::Result<ClientConfig> {
                 let (certificate, key) = (certificate.display(), key_file.display());
                 io::Error::other(format!("cert={certificate}, key={key}: {}", words(&error)))
             })?;
-            warn_of_readers(key_file);
+            warn_of_readers(key_file, "private key");
             config
         }
     };
@@ -291,18 +290,6 @@ fn client_config(settings: &TlsSettings) -> io::Result<ClientConfig> {
     config.resumption = Resumption::disabled();
     Ok(config)
 }
-
-/// Warns of a private key that every user of this host can read.
-fn warn_of_readers(key: &Path) {
-    let mode = key.metadata().map_or(0, |metadata| metadata.mode());
-    if mode & OTHERS_READ != 0 {
-        let key = key.display();
-        warn!("{key}: every user of this host can read this private key; chmod o-r {key}");
-    }
-}
-
-/// The bit of a file's mode that lets others read it.
-const OTHERS_READ: u32 = 0o004;
 
 fn authorities(provider: &Arc<CryptoProvider>, file: Option<&Path>) -> io::Result<Trust> {
     let mut roots = RootCertStore::empty();

@@ -10,4 +10,5 @@ pub(crate) mod ports;
 pub(crate) mod priority;
 pub(crate) mod rights;
 pub(crate) mod signals;
+pub(crate) mod start;
 pub(crate) mod system;

@@ -17,8 +17,8 @@ use crate::pipeline::replay::{self, Watch};
 use crate::pipeline::replay_end::ReplayEnd;
 use crate::pipeline::stages::{Mode, StageLoop, Stages};
 use crate::pipeline::worker::{join, new_tables, spawn};
-use crate::settings::args;
 use crate::settings::config::{Config, Source};
+use crate::settings::parse::parse;
 
 const CAPTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/office.pcap");
 
@@ -134,7 +134,7 @@ impl Exporter for Kept {
 fn run(workers: usize, stages: Vec<Box<dyn Stage>>, outputs: &mut [Kept]) -> ReplayEnd {
     let count = workers.to_string();
     let words = ["flowprobe", "-r", CAPTURE, "--workers", count.as_str()];
-    let cli = args::parse(words.map(OsString::from)).expect("the command line is right");
+    let cli = parse(words.map(OsString::from)).expect("the command line is right");
     let config = Config::new(&cli.args).expect("the settings are right");
     let Source::Files(files) = &config.source else { panic!("a replay was asked for") };
     let stop = std::sync::Arc::new(AtomicBool::new(false));

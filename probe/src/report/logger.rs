@@ -1,24 +1,82 @@
 //! Messages on standard error, and a progress bar that they do not tear.
+//!
+//! Where standard error is for the totals of a replay alone, messages are held for them.
 
-use std::io::{IsTerminal, Write, stderr};
-use std::sync::Mutex;
+use std::io::{self, IsTerminal};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::report::escape::Escaped;
+use crate::report::stderr;
 
-static LOGGER: Logger = Logger { bar: Mutex::new(None) };
+static LOGGER: Logger = Logger { bar: Mutex::new(None), held: Mutex::new(None) };
 
 struct Logger {
     bar: Mutex<Option<ProgressBar>>,
+    held: Mutex<Option<Held>>,
 }
+
+/// Messages that wait for the next totals.
+#[derive(Default)]
+struct Held {
+    messages: Vec<String>,
+    /// Those for which there was no room.
+    others: u64,
+}
+
+/// Messages that are held.
+const HELD_MAX: usize = 1000;
 
 /// Sends the messages of all crates to standard error.
 pub(crate) fn init(quiet: bool) {
     if log::set_logger(&LOGGER).is_ok() {
         log::set_max_level(if quiet { LevelFilter::Warn } else { LevelFilter::Info });
+    }
+}
+
+/// Holds messages from now on, until they are taken or released.
+pub(crate) fn hold() {
+    *LOGGER.held() = Some(Held::default());
+}
+
+/// The messages that are held, if they are. The next ones are held too.
+pub(crate) fn take_held() -> Option<Vec<String>> {
+    LOGGER.held().as_mut().map(|held| std::mem::take(held).all())
+}
+
+/// Writes the messages that are held. Later ones are not held.
+pub(crate) fn release() {
+    let held = LOGGER.held().take().unwrap_or_default();
+    held.all().iter().for_each(|message| write(message));
+}
+
+impl Held {
+    fn add(&mut self, message: String) {
+        if self.messages.len() < HELD_MAX {
+            self.messages.push(message);
+        } else {
+            self.others += 1;
+        }
+    }
+
+    fn all(mut self) -> Vec<String> {
+        if self.others > 0 {
+            self.messages.push(format!("warning: {} more messages", self.others));
+        }
+        self.messages
+    }
+}
+
+fn write(message: &str) {
+    stderr::write(format!("flowprobe: {message}\n").as_bytes());
+}
+
+impl Logger {
+    fn held(&self) -> MutexGuard<'_, Option<Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -37,14 +95,16 @@ impl Log for Logger {
             Level::Warn => "warning: ",
             Level::Info | Level::Debug | Level::Trace => "",
         };
-        // There is no other place for a message about a failure.
-        let write = || drop(writeln!(stderr(), "flowprobe: {label}{}", Escaped(record.args())));
+        let message = format!("{label}{}", Escaped(record.args()));
+        if let Some(held) = self.held().as_mut() {
+            return held.add(message);
+        }
         match self.bar.lock() {
             Ok(bar) => match &*bar {
-                Some(bar) => bar.suspend(write),
-                None => write(),
+                Some(bar) => bar.suspend(|| write(&message)),
+                None => write(&message),
             },
-            Err(_) => write(),
+            Err(_) => write(&message),
         }
     }
 
@@ -62,7 +122,7 @@ const SHOW_AFTER: Duration = Duration::from_secs(1);
 
 impl Progress {
     pub(crate) fn new(quiet: bool) -> Self {
-        Self { begin: Instant::now(), shown: None, wanted: !quiet && stderr().is_terminal() }
+        Self { begin: Instant::now(), shown: None, wanted: !quiet && io::stderr().is_terminal() }
     }
 
     /// `done` octets of the input were read, of `size` if that is known.

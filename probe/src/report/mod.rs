@@ -13,6 +13,7 @@ pub(crate) mod output;
 pub(crate) mod page;
 mod places;
 mod ports;
+pub(crate) mod stderr;
 pub(crate) mod stdout;
 mod table;
 pub(crate) mod top;

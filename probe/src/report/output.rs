@@ -1,41 +1,62 @@
 //! The place that totals are written to.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use anstream::stderr;
-use exporter::sentence;
+use exporter::{LineFile, sentence};
 use log::error;
 
-use crate::report::stdout;
+use crate::host::signals::{self, Run};
 use crate::report::totals::Totals;
+use crate::report::{logger, stderr, stdout};
+use crate::settings::config::Config;
 use crate::settings::values::Stats;
 
-/// Writes totals: to standard error, or lines of JSON to a file or stream that has nothing else.
+/// Writes totals: text to standard error, or lines of JSON to a place that has nothing else.
 #[derive(Debug)]
 pub(crate) enum TotalsOutput {
     /// For people.
     Text,
-    /// A line of JSON between the messages.
+    /// A line of JSON on standard error. That of a replay has the messages in it, so that nothing
+    /// else is there; those of live capture come when there is something to say.
     Json,
     /// A line of JSON in a file.
-    JsonFile(File),
+    JsonFile(StatsFile),
     /// A line of JSON on standard output.
     JsonStdout,
+}
+
+#[derive(Debug)]
+pub(crate) struct StatsFile {
+    path: PathBuf,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: LineFile,
+    /// How often files were asked to be opened again.
+    reopenings: usize,
 }
 
 impl TotalsOutput {
     /// # Errors
     ///
     /// The file cannot be made; in one sentence.
-    pub(crate) fn open(stats: &Stats) -> Result<Self, String> {
-        Ok(match stats {
+    pub(crate) fn open(config: &Config, run: Run) -> Result<Self, String> {
+        Ok(match &config.stats {
             Stats::Text => Self::Text,
-            Stats::Json => Self::Json,
+            Stats::Json => {
+                // A page stays behind the totals, and its address is to be seen before.
+                let is_batch = run == Run::Replay && config.http.is_none();
+                if is_batch && !io::stderr().is_terminal() {
+                    logger::hold();
+                }
+                Self::Json
+            }
             Stats::JsonStdout => Self::JsonStdout,
-            Stats::JsonFile(path) => Self::JsonFile(File::create(path).map_err(|problem| {
-                format!("--stats json:{}: {}", path.display(), sentence(&problem))
-            })?),
+            Stats::JsonFile(path) => Self::JsonFile(StatsFile::open(path, run)?),
         })
     }
 
@@ -45,22 +66,47 @@ impl TotalsOutput {
 
     /// Prints the totals. JSON is printed with `--quiet` too. `false` if they could not be written.
     pub(crate) fn print(&self, quiet: bool, totals: &Totals) -> bool {
-        let written = match self {
-            Self::Text if quiet => Ok(()),
-            Self::Text => to_stderr(&totals.text()),
-            Self::Json => to_stderr(&(totals.json() + "\n")),
+        match self {
+            Self::Text if quiet => {}
+            Self::Text => stderr::write(totals.text().as_bytes()),
+            Self::Json => {
+                let line = totals.json_with(logger::take_held()) + "\n";
+                stderr::write(line.as_bytes());
+            }
             Self::JsonStdout => return stdout::print((totals.json() + "\n").as_bytes()),
-            Self::JsonFile(file) => (&*file).write_all((totals.json() + "\n").as_bytes()),
-        };
-        if let Err(problem) = &written {
-            error!("cannot write the totals: {}", sentence(problem));
+            Self::JsonFile(file) => {
+                if let Err(problem) = file.write(&(totals.json() + "\n")) {
+                    error!("cannot write the totals: {}", sentence(&problem));
+                    return false;
+                }
+            }
         }
-        written.is_ok()
+        true
     }
 }
 
-/// There is no other place for a message about a failure, so there is none.
-fn to_stderr(text: &str) -> io::Result<()> {
-    drop(stderr().write_all(text.as_bytes()));
-    Ok(())
+impl StatsFile {
+    fn open(path: &Path, run: Run) -> Result<Self, String> {
+        let file = match run {
+            Run::Replay => LineFile::anew(path),
+            Run::Live => LineFile::append(path),
+        };
+        let file = file.map_err(|problem| {
+            format!("--stats json:{}: {}", path.display(), sentence(&problem))
+        })?;
+        let open = Mutex::new(Open { file, reopenings: signals::reopenings() });
+        Ok(Self { path: path.to_owned(), open })
+    }
+
+    fn write(&self, line: &str) -> io::Result<()> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let reopenings = signals::reopenings();
+        if std::mem::replace(&mut open.reopenings, reopenings) != reopenings
+            && let Err(problem) = open.file.open_again()
+        {
+            let (path, problem) = (self.path.display(), sentence(&problem));
+            error!("cannot open {path} again, the old file goes on: {problem}");
+        }
+        open.file.write(line.as_bytes())
+    }
 }

@@ -149,6 +149,10 @@ impl Totals {
             (meter.clocks_added, "clocks besides the first one"),
             (meter.without_clock, "packets fit none of 8 clocks: a record each"),
             (self.input.packets_timeless, "packets had no time and took that of the one before"),
+            (
+                self.input.packets_time_clamped,
+                "packets had a time before 1970 or after 2554 and took the nearest one in between",
+            ),
             (self.input.blocks_damaged, "damaged blocks were skipped"),
             (self.input.packets_too_long, "packets were skipped: longer than 262,144 octets"),
             (self.input.packets_dropped, "packets were lost when the input was captured"),
@@ -161,7 +165,16 @@ impl Totals {
 
     /// A line of JSON for programs.
     pub(crate) fn json(&self) -> String {
-        escaped_json(&self.statistics().to_string())
+        self.json_with(None)
+    }
+
+    /// The same with messages, if they are given.
+    pub(crate) fn json_with(&self, messages: Option<Vec<String>>) -> String {
+        let mut statistics = self.statistics();
+        if let Some(messages) = messages {
+            statistics["messages"] = messages.into();
+        }
+        escaped_json(&statistics.to_string())
     }
 
     /// All counts, for programs. Keys stay what they are.
@@ -203,6 +216,7 @@ impl Totals {
                 "files_damaged": self.input.files_damaged,
                 "blocks_damaged": self.input.blocks_damaged,
                 "packets_timeless": self.input.packets_timeless,
+                "packets_time_clamped": self.input.packets_time_clamped,
                 "packets_too_long": self.input.packets_too_long,
                 "packets_dropped": self.input.packets_dropped,
                 "interfaces_over_limit": self.input.interfaces_over_limit,

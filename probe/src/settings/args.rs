@@ -1,24 +1,22 @@
 //! The command line, as it is written. Nothing is checked here that needs more than one setting.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::error::ErrorKind;
-use clap::parser::ValueSource;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use exporter::Destination;
 use flow::{BURST_MAX, KeyFields};
 
 use super::detect::DetectArguments;
 use super::elastic::ElasticCommand;
-use super::file::{self, FromFile};
+use super::file::FromFile;
 use super::help::EXAMPLES;
 use super::http::HttpArguments;
-use super::known::CommandLine;
 use super::places::PlaceSettings;
 use super::selector::{Selector, selector};
 use super::site::SiteArguments;
@@ -27,7 +25,6 @@ use super::values::{
     rows, sampling, size, stats, timeout, workers,
 };
 use crate::capture::packet::Direction;
-use crate::report::escape::Escaped;
 
 /// Turns packets of a mirror port or of capture files into flows and exports them as NetFlow v5,
 /// NetFlow v9, IPFIX or JSON.
@@ -88,8 +85,7 @@ pub(crate) struct Arguments {
     pub(crate) read: Vec<PathBuf>,
 
     /// More capture files: -r a.pcap b.pcap, or a.pcap alone
-    #[arg(value_name = "FILE", conflicts_with = "interface",
-          value_parser = OsStringValueParser::new().try_map(lone_file))]
+    #[arg(value_name = "FILE", value_parser = OsStringValueParser::new().try_map(lone_file))]
     pub(crate) files: Vec<PathBuf>,
 
     /// Where flows go; may be given several times [default: a table on the terminal]
@@ -150,15 +146,16 @@ pub(crate) struct Arguments {
     pub(crate) hash_seed: Option<Seed>,
 
     /// Rows of the table on the terminal [default: 10]
-    #[arg(long, value_name = "N", conflicts_with = "output", value_parser = rows)]
+    #[arg(long, value_name = "N", value_parser = rows)]
     pub(crate) top: Option<usize>,
 
     /// Order of the table: the largest first [default: octets]
-    #[arg(long, value_name = "COUNT", conflicts_with = "output")]
+    #[arg(long, value_name = "COUNT")]
     pub(crate) order: Option<Order>,
 
-    /// Form of the totals: text and json go to standard error, where json is one line, the last
-    /// one; json:FILE is that line alone in a file, and json:- alone on standard output
+    /// Form of the totals. text and json go to standard error. json is one line, and in a replay
+    /// has the messages in it, so that it is alone there. json:FILE is that line in a file, and
+    /// json:- on standard output
     #[arg(long, value_name = "FORM", default_value = "text", value_parser = stats)]
     pub(crate) stats: Stats,
 
@@ -197,12 +194,16 @@ pub(crate) struct Arguments {
     /// All names of capture files, as they were given one after the other.
     #[arg(skip)]
     pub(crate) inputs: Vec<PathBuf>,
+
+    /// The names of the settings that were given.
+    #[arg(skip)]
+    pub(crate) given: BTreeSet<String>,
 }
 
 /// Settings of live capture: they need an interface.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Live capture")]
-#[group(multiple = true, requires = "interface", conflicts_with_all = ["read", "files"])]
+#[group(multiple = true)]
 pub(crate) struct LiveSettings {
     /// Interface to capture from: a name, a pattern such as 'eth*', or any; may be given several
     /// times. One that comes later and matches a pattern is captured then
@@ -283,6 +284,14 @@ impl Arguments {
 }
 
 impl LiveSettings {
+    /// The names of these settings, but for the interface.
+    pub(super) fn names() -> BTreeSet<String> {
+        let command = Cli::command();
+        let group = command.get_groups().find(|group| group.get_id() == "LiveSettings");
+        let ids = group.into_iter().flat_map(ArgGroup::get_args).map(|id| id.as_str());
+        ids.filter(|id| *id != "interface").map(name_of).collect()
+    }
+
     /// Time between two totals; `None`: only at the end.
     pub(crate) fn interval(&self) -> Option<Duration> {
         (!self.stats_interval.is_zero()).then_some(self.stats_interval)
@@ -309,65 +318,9 @@ pub(crate) enum Order {
     Packets,
 }
 
-/// Parses the command line and the file of `--config`.
-///
-/// # Errors
-///
-/// Wrong usage, in words: of a file, all mistakes.
-pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let words: Vec<OsString> = words.into_iter().collect();
-    // A setting may need one that stands in the file, so nothing is checked before that is read.
-    let given = Cli::command().ignore_errors(true).try_get_matches_from(&words).ok();
-    let path = given.as_ref().and_then(|given| given.get_one::<PathBuf>("config"));
-    let (Some(path), Some(given)) = (path, &given) else {
-        return checked(words, FromFile::default());
-    };
-    let settings = file::read(path, &CommandLine).map_err(|mistakes| {
-        let mistakes: Vec<_> = mistakes.iter().map(|it| Escaped(it).to_string()).collect();
-        Cli::command().error(ErrorKind::InvalidValue, mistakes.join("\n"))
-    })?;
-    // The command line overrides the file. It replaces a list as a whole.
-    let is_given =
-        |name: &str| given.value_source(&name.replace('-', "_")) == Some(ValueSource::CommandLine);
-    let from_file = settings.into_iter().filter(|setting| !is_given(&setting.name));
-    let from_file: Vec<_> = from_file.flat_map(|setting| setting.words).collect();
-    let file_words: Vec<_> = from_file.iter().map(|word| OsString::from(&word.text)).collect();
-    let mut words = words.into_iter();
-    let program = words.next();
-    let words = program.into_iter().chain(file_words).chain(words).collect();
-    checked(words, FromFile::new(path, from_file))
-}
-
-/// Checks all words together. An error shows some of them, with control characters escaped.
-fn checked(words: Vec<OsString>, from_file: FromFile) -> Result<Cli, clap::Error> {
-    let checked = from_words(&words).map_err(|error| {
-        let text = error.to_string();
-        let problem = text.trim_start_matches("error: ").trim_end();
-        let located = from_file.located(problem);
-        if located != problem {
-            return Cli::command().error(error.kind(), Escaped(located));
-        }
-        let shown = words.iter().map(|word| Escaped(word.display()).to_string().into());
-        let shown: Vec<OsString> = shown.collect();
-        let same = from_words(&shown).err().filter(|other| other.kind() == error.kind());
-        same.unwrap_or_else(|| {
-            Cli::command().error(error.kind(), Escaped(error.to_string().trim_end()))
-        })
-    });
-    checked.map(|cli| Cli { from_file, ..cli })
-}
-
-fn from_words(words: &[OsString]) -> Result<Cli, clap::Error> {
-    let matches = Cli::command().try_get_matches_from(words)?;
-    let mut cli = Cli::from_arg_matches(&matches)?;
-    let mut inputs = Vec::new();
-    for name in ["read", "files"] {
-        let (places, paths) = (matches.indices_of(name), matches.get_many::<PathBuf>(name));
-        inputs.extend(places.into_iter().flatten().zip(paths.into_iter().flatten()));
-    }
-    inputs.sort();
-    cli.args.inputs = inputs.into_iter().map(|(_, path)| path.clone()).collect();
-    Ok(cli)
+/// The name of a setting, as users write it.
+pub(super) fn name_of(id: &str) -> String {
+    id.replace('_', "-")
 }
 
 /// clap takes the name of a command for a file where it stands behind a setting.

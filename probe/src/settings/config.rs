@@ -1,25 +1,29 @@
 //! What the program is to do: the command line, checked.
 
 use std::fmt::Debug;
+use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::num::NonZeroU32;
+use std::io;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use analysis::Site;
 use analysis::detect::DetectSettings;
 use analysis::top::TopBy;
-use exporter::{Context, Destination, Patience};
+use exporter::{Context, Destination, FilesInUse, Patience};
 use flow::{HashSeed, KeyField, KeyFields, ObserverSettings, Sampling, TableSettings, Tpids};
 
-use super::args::{Arguments, CaptureMethod, LiveSettings, Order};
+use super::args::{Arguments, LiveSettings, Order};
+use super::contradictions;
 use super::detect::AlertTarget;
 use super::domain::Domain;
 use super::places::PlaceSettings;
 use super::run_id;
 use super::site::When;
 use super::values::{Seed, Stats};
-use crate::capture::file::{Input, Place};
+use crate::capture::file::Input;
 use crate::capture::filter::FrameFilter;
 use crate::capture::packet::Direction;
 use crate::pipeline::worker::wall_clock;
@@ -106,34 +110,38 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// One sentence about settings that contradict each other.
-    pub(crate) fn new(args: &Arguments) -> Result<Self, String> {
+    /// All settings that contradict each other, each in one sentence.
+    pub(crate) fn new(args: &Arguments) -> Result<Self, Vec<String>> {
+        let problems = contradictions::of(args).into_iter();
+        let mut problems: Vec<_> = problems.map(|problem| problem.sentence).collect();
+        let filter = args.filter.as_deref().map(FrameFilter::new).transpose();
+        let filter = filter.unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        if problems.is_empty() {
+            Self::of_checked(args, filter).map_err(|problem| vec![problem])
+        } else {
+            Err(problems)
+        }
+    }
+
+    fn of_checked(args: &Arguments, filter: Option<FrameFilter>) -> Result<Self, String> {
         let source = source(args)?;
-        check_outputs(args)?;
-        check_files(args, &source)?;
-        check_interfaces(&args.ifindex)?;
+        let files = Arc::new(files_in_use(args, &source));
         let live = matches!(source, Source::Live(_));
         let seed = HashSeed::new(match args.hash_seed {
             Some(Seed::Fixed(seed)) => seed,
             None if !live => REPLAY_SEED,
             None | Some(Seed::Random) => RandomState::new().hash_one("flowprobe"),
         });
-        let key = match &source {
-            Source::Live(live) if live.direction == Direction::Both => {
-                args.flow_key.with(KeyField::Direction)
-            }
-            Source::Live(_) | Source::Files(_) => args.flow_key,
-        };
-        for by in &args.site.top_by {
-            by.check(key).map_err(|problem| format!("--top-by {problem}"))?;
-        }
-        let workers = workers(args)?;
-        let (observer, table) = meter_settings(args, &source, key, seed)?;
+        let key = key(args);
+        let workers = args.workers.map(|workers| workers.get() as usize);
+        let (observer, table) = meter_settings(args, &source, key, seed);
         let site = args.site.site()?;
         let local_networks = site.local_networks.clone();
         let name = args.name.clone().unwrap_or_else(host_name);
-        let detect = args.detect.settings(&args.output, live, &table, &name, &site)?;
-        let filter = args.filter.as_deref().map(FrameFilter::new).transpose()?;
+        let detect = args.detect.settings(&args.output, live, key, seed, &name);
         let settings = (&observer, &table, workers, &args.ifindex);
         let places: Vec<_> = args.places.paths().collect();
         // Documents of other frames, or with other places, are other documents.
@@ -171,6 +179,7 @@ impl Config {
                 run,
                 name,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
+                files,
             },
             domain: if live { Domain::live(&args.live.interface) } else { Domain::Replay },
             places: args.places.clone(),
@@ -204,7 +213,7 @@ fn meter_settings(
     source: &Source,
     key: KeyFields,
     seed: HashSeed,
-) -> Result<(ObserverSettings, TableSettings), String> {
+) -> (ObserverSettings, TableSettings) {
     let live = matches!(source, Source::Live(_));
     let idle_timeout_ms = millis(args.idle_timeout);
     let active_timeout =
@@ -214,7 +223,7 @@ fn meter_settings(
         key,
         idle_timeout_ms,
         active_timeout_ms,
-        tpids: tpids(&args.tpid)?,
+        tpids: tpids(&args.tpid),
         sampling: Sampling { interval: args.sample.get() },
         seed,
     };
@@ -234,7 +243,13 @@ fn meter_settings(
         seed,
         burst: args.burst,
     };
-    Ok((observer, table))
+    (observer, table)
+}
+
+/// The fields of the flow key.
+pub(super) fn key(args: &Arguments) -> KeyFields {
+    let has_direction = !args.live.interface.is_empty() && args.live.direction == Direction::Both;
+    if has_direction { args.flow_key.with(KeyField::Direction) } else { args.flow_key }
 }
 
 /// The name of this run in the ids of documents, if an output has such.
@@ -246,37 +261,39 @@ fn run_of(args: &Arguments, source: &Source, settings: &impl Debug) -> String {
     }
 }
 
-/// Checks the Ethertypes of `--tpid`.
-fn tpids(ethertypes: &[u16]) -> Result<Tpids, String> {
-    let mut tpids = Tpids::default();
-    if ethertypes.len() > Tpids::MAX {
-        return Err(format!("--tpid can be given {} times", Tpids::MAX));
+/// The files that no output may write under a name that it makes of the time.
+fn files_in_use(args: &Arguments, source: &Source) -> FilesInUse {
+    let files = FilesInUse::default();
+    if let Source::Files(inputs) = source {
+        inputs.iter().filter_map(|input| input.metadata().ok()).for_each(|it| files.reserve(&it));
     }
-    tpids.0[..ethertypes.len()].copy_from_slice(ethertypes);
-    Ok(tpids)
+    let of_outputs = args.output.iter().flat_map(Destination::files_read);
+    let others = args.config.iter().chain(args.places.paths()).map(PathBuf::as_path);
+    let others = others.chain(of_outputs).filter_map(|path| path.metadata().ok());
+    others.for_each(|metadata| files.reserve(&metadata));
+    for stream in [io::stdout().as_fd(), io::stderr().as_fd()] {
+        let same = stream.try_clone_to_owned().map(File::from);
+        let metadata = same.and_then(|file| file.metadata());
+        metadata.iter().for_each(|metadata| files.reserve(metadata));
+    }
+    files
+}
+
+/// The Ethertypes of `--tpid`, which are not too many.
+fn tpids(ethertypes: &[u16]) -> Tpids {
+    let mut tpids = Tpids::default();
+    for (place, ethertype) in tpids.0.iter_mut().zip(ethertypes) {
+        *place = *ethertype;
+    }
+    tpids
 }
 
 fn source(args: &Arguments) -> Result<Source, String> {
-    let live = &args.live;
-    if live.interface.is_empty() {
-        return Ok(Source::Files(inputs(&args.inputs)?));
+    if args.live.interface.is_empty() {
+        Ok(Source::Files(Input::of_names(&args.inputs)?))
+    } else {
+        Ok(Source::Live(args.live.clone()))
     }
-    for (index, name) in live.interface.iter().enumerate() {
-        if live.interface[..index].contains(name) {
-            return Err(format!("interface {name} given twice"));
-        }
-    }
-    if live.capture == CaptureMethod::Afxdp && live.direction != Direction::In {
-        return Err("--capture afxdp sees incoming packets only; use --capture packet".to_owned());
-    }
-    if live.take_interface && live.capture != CaptureMethod::Afxdp {
-        return Err("--take-interface has an effect with --capture afxdp only".to_owned());
-    }
-    let is_asked_for = |name: &str| live.interface.iter().any(|one| one.selects(name));
-    if let Some((name, _)) = args.ifindex.iter().find(|(name, _)| !is_asked_for(name)) {
-        return Err(format!("--ifindex {name}: there is no -i {name}"));
-    }
-    Ok(Source::Live(live.clone()))
 }
 
 /// NetFlow and IPFIX have no place for tags.
@@ -288,103 +305,6 @@ fn has_tags(args: &Arguments) -> bool {
             args.output.is_empty() || args.output.iter().any(Destination::writes_documents)
         }
     }
-}
-
-fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, String> {
-    if paths.is_empty() {
-        return Err(
-            "nothing to do: give an interface with -i IFACE, or a capture file with -r FILE"
-                .to_owned(),
-        );
-    }
-    Input::of_names(paths)
-}
-
-fn workers(args: &Arguments) -> Result<Option<usize>, String> {
-    let Some(workers) = args.workers.map(NonZeroU32::get) else { return Ok(None) };
-    if args.max_flows.get() < workers {
-        return Err(format!(
-            "--max-flows {}: --workers {workers} needs at least one flow for each",
-            args.max_flows
-        ));
-    }
-    Ok(Some(workers as usize))
-}
-
-fn check_outputs(args: &Arguments) -> Result<(), String> {
-    for (index, output) in args.output.iter().enumerate() {
-        output.check(args.sample.get())?;
-        if args.output[..index].contains(output) {
-            return Err(format!("output {} given twice", output.as_str()));
-        }
-    }
-    let alerts = args.detect.alerts.iter().filter_map(AlertTarget::file);
-    let mut on_stdout = args.output.iter().chain(alerts).filter(|output| output.is_stdout());
-    let first = on_stdout.next();
-    if let Some(second) = on_stdout.next() {
-        let name = second.as_str();
-        return Err(format!("output {name}: only one output can go to standard output"));
-    }
-    if args.stats == Stats::JsonStdout {
-        if args.output.is_empty() {
-            return Err("--stats json:- needs an --output: the table is on standard output".into());
-        }
-        if let Some(output) = first {
-            let name = output.as_str();
-            return Err(format!("output {name}: --stats json:- goes to standard output"));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses a file or pipe that is written twice, or read and written, whatever its names are.
-fn check_files(args: &Arguments, source: &Source) -> Result<(), String> {
-    let mut read: Vec<_> = match source {
-        Source::Files(inputs) => inputs.iter().filter_map(Input::place).collect(),
-        Source::Live(_) => Vec::new(),
-    };
-    read.extend(args.config.as_deref().and_then(Place::of_path));
-    read.extend(args.places.paths().filter_map(|path| Place::of_path(path)));
-    let mut written = Vec::new();
-    if let Stats::JsonFile(path) = &args.stats
-        && let Some(place) = Place::of_path(path)
-    {
-        if read.contains(&place) {
-            return Err(format!("--stats json:{}: this file is read", path.display()));
-        }
-        written.push(place);
-    }
-    let alerts = args.detect.alerts.iter().filter_map(AlertTarget::file);
-    for output in args.output.iter().chain(alerts) {
-        let place = output
-            .path()
-            .map_or_else(|| output.is_stdout().then(Place::of_stdout).flatten(), Place::of_path);
-        let Some(place) = place else { continue };
-        if written.contains(&place) {
-            return Err(format!("output {}: another output writes the same file", output.as_str()));
-        }
-        if read.contains(&place) {
-            return Err(format!("output {}: this file is read", output.as_str()));
-        }
-        written.push(place);
-    }
-    // Without outputs there is a table.
-    if args.output.is_empty() && Place::of_stdout().is_some_and(|place| read.contains(&place)) {
-        return Err("standard output goes to a file that is read".to_owned());
-    }
-    Ok(())
-}
-
-fn check_interfaces(numbers: &[(String, u32)]) -> Result<(), String> {
-    for (index, (name, number)) in numbers.iter().enumerate() {
-        if let Some((other, _)) = numbers[..index].iter().find(|(_, given)| given == number) {
-            return Err(format!("--ifindex {name}={number}: {other} has this number"));
-        }
-        if numbers[..index].iter().any(|(other, _)| other == name) {
-            return Err(format!("--ifindex {name}: interface given twice"));
-        }
-    }
-    Ok(())
 }
 
 /// Milliseconds of a timeout, which is in range.

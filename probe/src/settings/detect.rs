@@ -2,11 +2,10 @@
 
 use std::str::FromStr;
 
-use analysis::Site;
-use analysis::detect::{self, DetectSettings, Detectors, RuleSettings};
+use analysis::detect::{self, DetectSettings, RuleSettings};
 use clap::Args;
 use exporter::{Destination, Webhook};
-use flow::TableSettings;
+use flow::{HashSeed, KeyFields};
 
 use super::values::size;
 
@@ -129,40 +128,38 @@ fn window(text: &str) -> Result<u32, String> {
 }
 
 impl DetectArguments {
-    /// The settings of the detectors; `None` if nobody wants to know.
-    ///
-    /// # Errors
-    ///
-    /// One sentence about settings that contradict each other.
+    /// Alerts that cannot be.
+    pub(super) fn problems(&self, outputs: &[Destination], key: KeyFields) -> Vec<String> {
+        let mut problems = Vec::new();
+        if !self.alerts.is_empty() && !key.contains_five_tuple() {
+            let problem = "--alerts needs src, dst, sport, dport and proto in --flow-key";
+            problems.push(problem.to_owned());
+        }
+        let has_documents = outputs.iter().any(Destination::writes_documents);
+        if self.alerts.contains(&AlertTarget::Outputs) && !has_documents {
+            problems.push("--alerts outputs: there is no output of documents".to_owned());
+        }
+        problems
+    }
+
+    /// The settings of the detectors; `None` if nobody wants to know, or the flow key does not say
+    /// enough.
     pub(super) fn settings(
         &self,
         outputs: &[Destination],
         is_live: bool,
-        table: &TableSettings,
+        key: KeyFields,
+        seed: HashSeed,
         observer: &str,
-        site: &Site,
-    ) -> Result<Option<DetectSettings>, String> {
-        let is_asked = !self.alerts.is_empty();
-        if !is_asked && (is_live || !outputs.is_empty()) {
-            return Ok(None);
-        }
-        if !table.key.contains_five_tuple() {
-            let problem = "--alerts needs src, dst, sport, dport and proto in --flow-key";
-            return if is_asked { Err(problem.to_owned()) } else { Ok(None) };
-        }
-        let has_documents = outputs.iter().any(Destination::writes_documents);
-        if self.alerts.contains(&AlertTarget::Outputs) && !has_documents {
-            return Err("--alerts outputs: there is no output of documents".to_owned());
-        }
-        let settings = DetectSettings {
-            seed: table.seed,
+    ) -> Option<DetectSettings> {
+        let is_wanted = !self.alerts.is_empty() || !is_live && outputs.is_empty();
+        (is_wanted && key.contains_five_tuple()).then(|| DetectSettings {
+            seed,
             rules: self.rules(),
             memory: self.detector_memory,
             observer: observer.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        Detectors::check(&settings, site)?;
-        Ok(Some(settings))
+        })
     }
 
     /// What was set of each rule. What is said last counts.

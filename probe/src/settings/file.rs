@@ -83,41 +83,81 @@ impl FromFile {
         Self { path: path.to_owned(), words }
     }
 
-    /// The problem, behind the places of the values that it mentions.
-    pub(crate) fn located(&self, problem: &str) -> String {
-        let mentioned = self.words.iter().filter(|word| word.is_mentioned_in(problem));
-        let lines: BTreeSet<usize> = mentioned.map(|word| word.line).collect();
+    /// The problems in the order of their lines, each behind the places of the values that it
+    /// mentions. Those of the command line alone come first.
+    pub(crate) fn located(&self, problems: &[String]) -> Vec<String> {
+        let mut located: Vec<_> = problems.iter().map(|it| (self.lines_of(it), it)).collect();
+        located.sort_by_key(|(lines, _)| lines.first().copied());
+        located.iter().map(|(lines, problem)| self.sentence(lines, problem)).collect()
+    }
+
+    /// The same for one of them, if it mentions a value of the file.
+    pub(super) fn located_in_file(&self, problem: &str) -> Option<String> {
+        let lines = self.lines_of(problem);
+        (!lines.is_empty()).then(|| self.sentence(&lines, problem))
+    }
+
+    fn lines_of(&self, problem: &str) -> BTreeSet<usize> {
+        let mentioned = self.words.iter().filter(|word| self.mentions(problem, word));
+        mentioned.map(|word| word.line).collect()
+    }
+
+    fn sentence(&self, lines: &BTreeSet<usize>, problem: &str) -> String {
         let lines: Vec<_> = lines.iter().map(usize::to_string).collect();
-        if lines.is_empty() {
-            return problem.to_owned();
+        match lines.as_slice() {
+            [] => problem.to_owned(),
+            lines => format!("{}:{}: {problem}", self.path.display(), lines.join(",")),
         }
-        format!("{}:{}: {problem}", self.path.display(), lines.join(","))
+    }
+
+    /// Whether a problem is one of this word: it has its value, or the name of the setting and
+    /// none of its values.
+    fn mentions(&self, problem: &str, word: &Word) -> bool {
+        let of_setting = |other: &&Word| other.name() == word.name();
+        let mut others = self.words.iter().filter(of_setting);
+        let has_name = || follows(problem, word.name(), "");
+        word.is_meant_in(problem) || has_name() && !others.any(|other| other.is_meant_in(problem))
     }
 }
 
 impl Word {
-    /// Whether a message has the name of the setting, or the value of an output or interface.
-    fn is_mentioned_in(&self, message: &str) -> bool {
+    /// The name of the setting, as on the command line.
+    fn name(&self) -> &str {
+        self.text.split('=').next().unwrap_or_default()
+    }
+
+    /// Whether a message has this value behind the name of the setting: whole, an output without
+    /// its settings, or a pair by its name.
+    fn is_meant_in(&self, message: &str) -> bool {
         let (name, value) = self.text.split_once('=').unwrap_or((&self.text, ""));
-        let is_end =
-            |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-');
-        let has_name = message.split(name).skip(1).any(is_end);
-        let value = value.split('?').next().unwrap_or_default();
-        let has_value = matches!(name, "--output" | "--interface")
-            && message.contains(&format!("{} {value}", name.trim_start_matches('-')));
-        has_name || has_value
+        let short = match name {
+            "--output" | "--interface" => name.trim_start_matches('-'),
+            _ => name,
+        };
+        let parts = [Some(value), value.split('?').next(), value.split('=').next()];
+        let mut parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
+        parts.any(|part| follows(message, short, part))
     }
 }
 
-/// Reads a file.
-///
-/// # Errors
-///
-/// All mistakes, each in one line with the file, the line, the key and what is allowed.
-pub(super) fn read(path: &Path, known: &dyn Known) -> Result<Vec<Setting>, Vec<String>> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        vec![format!("configuration file {}: {}", path.display(), sentence(&error))]
-    })?;
+/// Whether a message has a name and then a value, as whole words.
+fn follows(message: &str, name: &str, value: &str) -> bool {
+    let goes_on = |next: char| next.is_alphanumeric() || next == '-' || next == '=';
+    let is_end = |rest: &str| !rest.starts_with(goes_on);
+    let sought = if value.is_empty() { name.to_owned() } else { format!("{name} {value}") };
+    message.split(sought.as_str()).skip(1).any(is_end)
+}
+
+/// Reads a file: the settings that are right, and all mistakes, each in one line with the file, the
+/// line, the key and what is allowed.
+pub(super) fn read(path: &Path, known: &dyn Known) -> (Vec<Setting>, Vec<String>) {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let mistake = format!("configuration file {}: {}", path.display(), sentence(&error));
+            return (Vec::new(), vec![mistake]);
+        }
+    };
     let (table, errors) = DeTable::parse_recoverable(&text);
     let mut reader = Reader { text: &text, known, mistakes: Vec::new() };
     for error in errors {
@@ -132,8 +172,7 @@ pub(super) fn read(path: &Path, known: &dyn Known) -> Result<Vec<Setting>, Vec<S
     mistakes.sort_by_key(|(line, _)| *line);
     let sentences =
         mistakes.into_iter().map(|(line, problem)| format!("{}:{line}: {problem}", path.display()));
-    let sentences: Vec<_> = sentences.collect();
-    if sentences.is_empty() { Ok(settings) } else { Err(sentences) }
+    (settings, sentences.collect())
 }
 
 struct Reader<'a> {

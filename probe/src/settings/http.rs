@@ -23,17 +23,17 @@ pub(crate) struct HttpArguments {
     pub(crate) http: Option<SocketAddr>,
 
     /// Permit an address that other hosts reach; it needs a token
-    #[arg(long, requires = "http")]
+    #[arg(long)]
     pub(crate) http_allow_remote: bool,
 
     /// Name of this host that browsers may use for the page, besides its addresses and localhost;
     /// may be given several times
-    #[arg(long, value_name = "NAME", requires = "http")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) http_name: Vec<String>,
 
     /// File with the token that each request needs, as in "Authorization: Bearer TOKEN"; 16 to
     /// 1024 characters. The variable FLOWPROBE_HTTP_TOKEN can hold it instead
-    #[arg(long, value_name = "FILE", requires = "http")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) http_token_file: Option<PathBuf>,
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod config;
+mod contradictions;
 pub(crate) mod detect;
 mod domain;
 pub(crate) mod elastic;
@@ -9,6 +10,7 @@ mod file;
 mod help;
 pub(crate) mod http;
 mod known;
+pub(crate) mod parse;
 pub(crate) mod places;
 mod run_id;
 pub(crate) mod selector;

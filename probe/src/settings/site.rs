@@ -1,6 +1,6 @@
 //! Settings of what flows mean: tags, and the site, which says what is inside and outside.
 
-use analysis::networks::{Group, Hosts};
+use analysis::networks::{Group, Groups, Hosts};
 use analysis::top::TopBy;
 use analysis::{Site, SiteSettings};
 use clap::{Args, ValueEnum};
@@ -15,8 +15,7 @@ pub(crate) struct SiteArguments {
 
     /// Lists on the terminal instead of flows: sources, destinations, conversations or ports, by
     /// sessions, targets, octets or packets; may be given several times
-    #[arg(long, value_name = "WHO:COUNT,...", value_delimiter = ',',
-          conflicts_with_all = ["output", "order"])]
+    #[arg(long, value_name = "WHO:COUNT,...", value_delimiter = ',')]
     pub(super) top_by: Vec<TopBy>,
 
     /// Networks of the site: prefixes, addresses or names of groups. They decide the direction in
@@ -26,13 +25,11 @@ pub(crate) struct SiteArguments {
 
     /// Interfaces where only packets of the local networks come in, by name or number: others are
     /// spoofed
-    #[arg(long, value_name = "IFACE,...", value_delimiter = ',', requires = "local_networks",
-          value_parser = interface)]
+    #[arg(long, value_name = "IFACE,...", value_delimiter = ',', value_parser = interface)]
     inside_interfaces: Vec<String>,
 
     /// Interfaces where no packets of the local networks come in: they are spoofed
-    #[arg(long, value_name = "IFACE,...", value_delimiter = ',', requires = "local_networks",
-          value_parser = interface)]
+    #[arg(long, value_name = "IFACE,...", value_delimiter = ',', value_parser = interface)]
     outside_interfaces: Vec<String>,
 
     /// Hosts that may send mail to other servers: prefixes, addresses or names of groups
@@ -61,7 +58,7 @@ impl SiteArguments {
     ///
     /// # Errors
     ///
-    /// One sentence about settings that contradict each other.
+    /// Settings that contradict each other, each in a sentence on a line of its own.
     pub(super) fn site(&self) -> Result<Site, String> {
         Site::new(&SiteSettings {
             groups: self.groups.clone(),
@@ -70,6 +67,11 @@ impl SiteArguments {
             inside_interfaces: self.inside_interfaces.clone(),
             outside_interfaces: self.outside_interfaces.clone(),
         })
+    }
+
+    /// The groups; none where they contradict each other.
+    pub(super) fn groups(&self) -> Groups {
+        Groups::new(self.groups.iter().cloned()).unwrap_or_default()
     }
 }
 

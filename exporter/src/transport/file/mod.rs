@@ -1,19 +1,25 @@
 //! Messages or documents into a file or to standard output.
 
 mod form;
+mod in_use;
+mod lines;
 mod open;
 mod rotation;
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flow::Timestamp;
 use log::{error, info};
 
 pub(crate) use self::form::Form;
-use self::open::OpenFile;
+pub use self::in_use::FilesInUse;
+use self::in_use::Writer;
+pub use self::lines::LineFile;
 pub(crate) use self::open::Start;
+use self::open::{OpenFile, is_descriptor};
 use self::rotation::Names;
 pub(crate) use self::rotation::Rotation;
 use super::{Transport, TransportCounts};
@@ -37,6 +43,8 @@ pub(crate) struct FileSettings {
     pub(crate) start: Start,
     pub(crate) form: Form,
     pub(crate) rotation: Option<Rotation>,
+    /// The files that the run uses.
+    pub(crate) in_use: Arc<FilesInUse>,
 }
 
 impl FileSettings {
@@ -58,6 +66,8 @@ pub(crate) struct FileTransport {
     file: Option<OpenFile>,
     start: Start,
     form: Form,
+    in_use: Arc<FilesInUse>,
+    writer: Writer,
     /// Where one file follows the other.
     names: Option<Names>,
     /// When the next file is to be begun.
@@ -87,13 +97,15 @@ impl FileTransport {
         settings: &FileSettings,
         now: Option<Timestamp>,
     ) -> Result<Self, ExportError> {
-        let FileSettings { path, start, form, rotation } = settings;
+        let FileSettings { path, start, form, rotation, in_use } = settings;
         let names = rotation.map(|rotation| Names::new(path, rotation)).transpose();
         let mut transport = Self {
             name: path.to_owned(),
             file: None,
             start: *start,
             form: *form,
+            in_use: Arc::clone(in_use),
+            writer: in_use.writer(rotation.is_some()),
             names: names.map_err(ExportError::NotOpened)?,
             rotation_due: Timestamp::MAX,
             octets_max: u64::MAX,
@@ -108,7 +120,7 @@ impl FileTransport {
                 "standard output".clone_into(&mut transport.name);
                 OpenFile::stdout().map(|file| transport.file = Some(file))
             }
-            (None, _) => transport.begin_file(path.into()),
+            (None, _) => transport.begin_file(Path::new(path)),
             (Some(_), Some(now)) => transport.begin_next(now),
             (Some(_), None) => {
                 transport.rotation_due = Timestamp::default();
@@ -124,24 +136,35 @@ impl FileTransport {
         format!("cannot {tried} {}: {}", self.name, sentence(error))
     }
 
-    /// Begins the file that follows at this time.
+    /// Begins the file that follows at this time. A name that means a file in use is left out.
     fn begin_next(&mut self, now: Timestamp) -> io::Result<()> {
-        let Some(names) = &mut self.names else { return Ok(()) };
-        self.rotation_due = names.end(now);
-        let path = names.begin(now, self.start)?;
-        let octets_max = names.octets_max();
-        if let Some(folder) = path.parent() {
-            // If this fails, the file cannot be opened either, and that says why.
-            drop(fs::create_dir_all(folder));
+        loop {
+            let Some(names) = &mut self.names else { return Ok(()) };
+            self.rotation_due = names.end(now);
+            let path = names.begin(now, self.start)?;
+            let octets_max = names.octets_max();
+            if let Some(folder) = path.parent() {
+                // If this fails, the file cannot be opened either, and that says why.
+                drop(fs::create_dir_all(folder));
+            }
+            match self.begin_file(&path) {
+                Err(problem) if problem.kind() == ErrorKind::AlreadyExists => {}
+                result => {
+                    self.octets_max = octets_max;
+                    return result;
+                }
+            }
         }
-        self.begin_file(path)?;
-        self.octets_max = octets_max;
-        Ok(())
     }
 
     /// Opens a file. That which was open stays if this fails.
-    fn begin_file(&mut self, path: PathBuf) -> io::Result<()> {
-        let file = OpenFile::open(&path, self.start, self.form)?;
+    fn begin_file(&mut self, path: &Path) -> io::Result<()> {
+        let claim = |metadata: &_| {
+            // Who has opened a descriptor knows what else writes there.
+            if is_descriptor(path) { Ok(()) } else { self.in_use.claim(&self.writer, metadata) }
+        };
+        let file = OpenFile::open(path, self.start, self.form, &claim)?;
+        self.in_use.opened(&mut self.writer, &file.metadata()?);
         self.file = Some(file);
         self.name = path.display().to_string();
         self.session_is_new = true;
@@ -226,7 +249,7 @@ impl FileTransport {
         let path = PathBuf::from(&self.name);
         let is_file = path.metadata().map_or(true, |metadata| metadata.is_file());
         let result = if is_file {
-            self.begin_file(path)
+            self.begin_file(&path)
         } else {
             Err(io::Error::new(ErrorKind::InvalidInput, "it is no file any more"))
         };
@@ -236,6 +259,12 @@ impl FileTransport {
             Err(problem) => error!("cannot open {name} again, the old file goes on: {problem}"),
         }
         Ok(())
+    }
+}
+
+impl Drop for FileTransport {
+    fn drop(&mut self) {
+        self.in_use.leave(&self.writer);
     }
 }
 

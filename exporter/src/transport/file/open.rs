@@ -51,8 +51,13 @@ pub(super) struct OpenFile {
 
 impl OpenFile {
     /// Opens a file by its name and makes it if there is none. A pipe needs a reader: that is
-    /// waited for.
-    pub(super) fn open(path: &Path, start: Start, form: Form) -> io::Result<Self> {
+    /// waited for. Nothing is changed before `claim` has agreed.
+    pub(super) fn open(
+        path: &Path,
+        start: Start,
+        form: Form,
+        claim: &dyn Fn(&Metadata) -> io::Result<()>,
+    ) -> io::Result<Self> {
         let is_regular = path.metadata().map_or(true, |metadata| metadata.is_file());
         let file = if start == Start::Append && is_regular {
             OpenOptions::new().read(true).append(true).create(true).open(path)?
@@ -60,6 +65,7 @@ impl OpenFile {
             open_for_writing(path)?
         };
         let metadata = file.metadata()?;
+        claim(&metadata)?;
         if !metadata.is_file() {
             return Ok(Self {
                 file,
@@ -96,6 +102,10 @@ impl OpenFile {
             }
         };
         Ok(Self { file, kind, is_stdout: true, is_old: false, position: 0 })
+    }
+
+    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
     }
 
     /// Whether it is a file that its name may mean no more after a while.
@@ -206,7 +216,7 @@ impl OpenFile {
 
 /// Whether a path is a name of a descriptor. Who has opened it has decided what becomes of what is
 /// there.
-fn is_descriptor(path: &Path) -> bool {
+pub(super) fn is_descriptor(path: &Path) -> bool {
     let names = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"];
     names.iter().any(|name| path.starts_with(name))
 }

@@ -1,7 +1,7 @@
 //! What the user names as input: files, folders, pipes.
 
 use std::collections::HashSet;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -95,6 +95,14 @@ impl Input {
                 }
             }
         })
+    }
+
+    /// What the system knows of it.
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        match self {
+            Self::Stdin => File::from(io::stdin().as_fd().try_clone_to_owned()?).metadata(),
+            Self::File(path) => path.metadata(),
+        }
     }
 
     /// The file or pipe that it reads.

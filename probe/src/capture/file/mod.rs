@@ -88,6 +88,8 @@ pub struct InputReport {
     pub packets_too_long: u64,
     /// Packets without a time that took that of the packet before.
     pub packets_timeless: u64,
+    /// Packets with a time before 1970 or after 2554, which have the nearest time in between.
+    pub packets_time_clamped: u64,
     /// Packets that the captures lost when they were made, by the statistics in pcapng files.
     pub packets_dropped: u64,
     /// Descriptions of interfaces beyond 65,536, which have number 0, or of names beyond 4,096,
@@ -277,6 +279,7 @@ impl FileSource {
         self.report.blocks_damaged += remarks.damaged_blocks;
         self.report.packets_too_long += remarks.too_long;
         self.report.packets_timeless += remarks.timeless;
+        self.report.packets_time_clamped += remarks.clamped;
         self.report.packets_dropped = self.report.packets_dropped.saturating_add(remarks.dropped);
     }
 }

@@ -174,6 +174,7 @@ impl FileReader {
         }
         if let Format::Pcapng(pcapng) = &self.format {
             remarks.timeless = pcapng.timeless;
+            remarks.clamped = pcapng.clamped;
             remarks.damaged_blocks = pcapng.damaged_blocks;
             remarks.undescribed = pcapng.undescribed;
             remarks.dropped = pcapng.dropped;
@@ -201,6 +202,8 @@ pub(super) struct Remarks {
     pub(super) nothing_supported: bool,
     /// Packets that took the time of the packet before.
     pub(super) timeless: u64,
+    /// Packets whose time is too early or too late for us.
+    pub(super) clamped: u64,
     /// Packet blocks that were skipped because they contradict themselves.
     pub(super) damaged_blocks: u64,
     /// Packets that were skipped because they are too long.

@@ -87,7 +87,8 @@ impl SectionInterface {
         })
     }
 
-    /// Nanoseconds since the epoch, less than the largest number: that stands for never.
+    /// Nanoseconds since the epoch, before never, which is the largest number. A time
+    /// that these cannot say is the nearest one that they can.
     #[inline]
     pub(super) fn nanos(&self, ticks: u64) -> u64 {
         let mut nanos = self.unit.nanos(ticks);
@@ -95,9 +96,19 @@ impl SectionInterface {
             let offset = self.offset_seconds.saturating_mul(1_000_000_000);
             nanos = nanos.saturating_add_signed(offset);
         }
-        nanos.min(u64::MAX - 1)
+        nanos.min(LATEST)
+    }
+
+    /// Whether this time of a packet is another one than the file has: the file's is before 1970
+    /// or after 2554.
+    #[inline]
+    pub(super) fn is_clamped(&self, nanos: u64) -> bool {
+        nanos == LATEST || nanos == 0 && self.offset_seconds < 0
     }
 }
+
+/// The latest time of a packet, in 2554. The end of its second is later, and earlier than never.
+const LATEST: u64 = u64::MAX - 2;
 
 /// How long a tick of the clock is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,6 +28,8 @@ pub(super) struct Pcapng {
     nanos: u64,
     /// Packet blocks that took the time of the packet before.
     pub(super) timeless: u64,
+    /// Packets whose time is too early or too late for us.
+    pub(super) clamped: u64,
     /// Packet blocks that were skipped because they contradict themselves.
     pub(super) damaged_blocks: u64,
     /// Packets that were skipped because they are too long.
@@ -50,6 +52,7 @@ impl Pcapng {
             interfaces: Vec::new(),
             nanos: 0,
             timeless: 0,
+            clamped: 0,
             damaged_blocks: 0,
             too_long: 0,
             undescribed: 0,
@@ -328,7 +331,10 @@ impl Pcapng {
         }
         let interface = self.interfaces.get(id as usize);
         match (ticks, interface) {
-            (Some(ticks), Some(interface)) => self.nanos = interface.nanos(ticks),
+            (Some(ticks), Some(interface)) => {
+                self.nanos = interface.nanos(ticks);
+                self.clamped += u64::from(interface.is_clamped(self.nanos));
+            }
             (None, Some(_)) => self.timeless += 1,
             (_, None) => self.undescribed += 1,
         }

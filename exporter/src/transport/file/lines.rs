@@ -1,0 +1,71 @@
+//! A file of lines that are written one at a time: each is there whole, or not at all.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::open::{OpenFile, Start};
+use super::{FilesInUse, Form};
+
+/// A file of lines of JSON.
+#[derive(Debug)]
+pub struct LineFile {
+    path: PathBuf,
+    start: Start,
+    file: OpenFile,
+}
+
+impl LineFile {
+    /// Opens a file that is emptied before its first line is written, and not before.
+    ///
+    /// # Errors
+    ///
+    /// The system's, or nobody reads a pipe before the run is to end.
+    pub fn anew(path: &Path) -> io::Result<Self> {
+        Self::open(path, Start::Anew)
+    }
+
+    /// Opens a file that is appended to. An unfinished line at its end is removed.
+    ///
+    /// # Errors
+    ///
+    /// As [`LineFile::anew`].
+    pub fn append(path: &Path) -> io::Result<Self> {
+        Self::open(path, Start::Append)
+    }
+
+    fn open(path: &Path, start: Start) -> io::Result<Self> {
+        let file = OpenFile::open(path, start, Form::Documents, &FilesInUse::not_asked)?;
+        Ok(Self { path: path.to_owned(), start, file })
+    }
+
+    /// Opens the file of this name, which may be another one by now. If that fails, the old one
+    /// goes on.
+    ///
+    /// # Errors
+    ///
+    /// As [`LineFile::anew`].
+    pub fn open_again(&mut self) -> io::Result<()> {
+        if self.file.has_name() {
+            *self = Self::open(&self.path, self.start)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a line, which ends with a line end.
+    ///
+    /// # Errors
+    ///
+    /// The system's. No part of the line is in the file then, unless it is a pipe.
+    pub fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        let (written, result) = self.file.write(line);
+        if result.is_err() {
+            self.file.cut_back(written);
+        }
+        result
+    }
+
+    /// The octets in it.
+    pub fn octets(&self) -> u64 {
+        self.file.position()
+    }
+}

@@ -1,0 +1,45 @@
+//! The start of a run, in which it waits for files, pipes and names that may never answer.
+
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use exporter::ending;
+use log::error;
+
+use crate::report::logger;
+
+/// Time between two looks at the end of the run.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What is asked to end has so long to do it by itself.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// While this is there, a signal ends the program, whatever it waits for: nothing has been read
+/// yet, so nothing is lost.
+#[derive(Debug)]
+pub(crate) struct Start {
+    _over: Sender<()>,
+}
+
+impl Start {
+    pub(crate) fn begin() -> Self {
+        let (over, is_over) = channel::<()>();
+        let watch = move || {
+            let mut requested = None;
+            while is_over.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                if !ending::is_requested() {
+                    continue;
+                }
+                if requested.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
+                    error!("the run was interrupted before it began");
+                    logger::release();
+                    std::process::exit(1);
+                }
+            }
+        };
+        // Without a thread, signals are noticed wherever the end of the run is looked at.
+        drop(thread::Builder::new().name("start".to_owned()).spawn(watch));
+        Self { _over: over }
+    }
+}

@@ -1,0 +1,260 @@
+//! Settings that are right alone and wrong together. All contradictions are found, not the first.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use analysis::detect::Detectors;
+use exporter::Destination;
+use flow::{HashSeed, Tpids};
+
+use super::args::{Arguments, CaptureMethod, LiveSettings};
+use super::config;
+use super::detect::AlertTarget;
+use super::values::Stats;
+use crate::capture::file::{Input, Place};
+use crate::capture::packet::Direction;
+
+/// A contradiction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) sentence: String,
+    /// Something is missing. Otherwise too much is there.
+    pub(super) is_lack: bool,
+}
+
+/// Settings that cannot be used together.
+const APART: [(&str, &str); 4] =
+    [("top", "output"), ("order", "output"), ("top-by", "output"), ("top-by", "order")];
+
+/// Settings that need another one.
+const NEED: [(&str, &str); 5] = [
+    ("inside-interfaces", "local-networks"),
+    ("outside-interfaces", "local-networks"),
+    ("http-allow-remote", "http"),
+    ("http-name", "http"),
+    ("http-token-file", "http"),
+];
+
+/// All contradictions of these settings.
+pub(super) fn of(args: &Arguments) -> Vec<Problem> {
+    let mut problems = Problems(Vec::new());
+    problems.names(args);
+    problems.live(&args.live);
+    problems.inputs(args);
+    problems.outputs(args);
+    problems.stdout(args);
+    problems.files(args);
+    problems.interface_numbers(args);
+    problems.table(args);
+    problems.analysis(args);
+    problems.0
+}
+
+/// The outputs, and the files of alerts, each once.
+fn destinations(args: &Arguments) -> Vec<&Destination> {
+    let alerts = args.detect.alerts.iter().filter_map(AlertTarget::file);
+    let mut all: Vec<&Destination> = Vec::new();
+    for output in &args.output {
+        if !all.contains(&output) {
+            all.push(output);
+        }
+    }
+    all.extend(alerts);
+    all
+}
+
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Something is there that must not be.
+    fn clash(&mut self, sentence: impl Into<String>) {
+        self.0.push(Problem { sentence: sentence.into(), is_lack: false });
+    }
+
+    /// Something is not there.
+    fn lack(&mut self, sentence: impl Into<String>) {
+        self.0.push(Problem { sentence: sentence.into(), is_lack: true });
+    }
+
+    /// Settings that need or exclude another one, whatever their values are.
+    fn names(&mut self, args: &Arguments) {
+        let is_given = |name: &str| args.given.contains(name);
+        for (one, other) in APART {
+            if is_given(one) && is_given(other) {
+                self.clash(format!("--{one} cannot be used with --{other}"));
+            }
+        }
+        for (one, other) in NEED {
+            if is_given(one) && !is_given(other) {
+                self.lack(format!("--{one} needs --{other}"));
+            }
+        }
+        let mut of_live: BTreeSet<_> = LiveSettings::names();
+        of_live.retain(|name| is_given(name));
+        if is_given("interface") {
+            if !args.inputs.is_empty() {
+                self.clash("--interface cannot be used with capture files (--read)");
+            }
+            return;
+        }
+        for name in &of_live {
+            if args.inputs.is_empty() {
+                self.lack(format!("--{name} needs --interface"));
+            } else {
+                self.clash(format!("--{name} cannot be used with capture files (--read)"));
+            }
+        }
+        if args.inputs.is_empty() && of_live.is_empty() {
+            self.lack("nothing to do: give an interface with -i IFACE, or a file with -r FILE");
+        }
+    }
+
+    fn live(&mut self, live: &LiveSettings) {
+        for (index, name) in live.interface.iter().enumerate() {
+            if live.interface[..index].contains(name) {
+                self.clash(format!("interface {name} given twice"));
+            }
+        }
+        let is_afxdp = live.capture == CaptureMethod::Afxdp;
+        if is_afxdp && live.direction != Direction::In {
+            let direction = "--direction in; the others need --capture packet";
+            self.clash(format!("--capture afxdp sees incoming packets only, which is {direction}"));
+        }
+        if live.take_interface && !is_afxdp {
+            self.lack("--take-interface has an effect with --capture afxdp only");
+        }
+    }
+
+    fn inputs(&mut self, args: &Arguments) {
+        if let Err(problem) = Input::of_names(&args.inputs) {
+            self.clash(problem);
+        }
+    }
+
+    fn outputs(&mut self, args: &Arguments) {
+        for (index, output) in args.output.iter().enumerate() {
+            if args.output[..index].contains(output) {
+                self.clash(format!("output {} given twice", output.as_str()));
+            } else if let Err(problem) = output.check(args.sample.get()) {
+                self.clash(problem);
+            }
+        }
+    }
+
+    /// What several would write to standard output.
+    fn stdout(&mut self, args: &Arguments) {
+        let mut on_stdout = destinations(args).into_iter().filter(|output| output.is_stdout());
+        let first = on_stdout.next();
+        for other in on_stdout {
+            let name = other.as_str();
+            self.clash(format!("output {name}: only one output can go to standard output"));
+        }
+        if args.stats != Stats::JsonStdout {
+            return;
+        }
+        if args.output.is_empty() {
+            self.lack("--stats json:- needs an --output: the table is on standard output");
+        }
+        if let Some(output) = first {
+            let name = output.as_str();
+            self.clash(format!("output {name}: --stats json:- goes to standard output"));
+        }
+    }
+
+    /// A file or pipe that is written twice, or read and written, whatever its names are.
+    fn files(&mut self, args: &Arguments) {
+        let outputs = destinations(args);
+        let inputs = Input::of_names(&args.inputs).unwrap_or_default();
+        let mut read: Vec<_> = inputs.iter().filter_map(Input::place).collect();
+        let others =
+            args.config.iter().chain(args.places.paths()).chain(&args.http.http_token_file);
+        let of_outputs = outputs.iter().flat_map(|output| output.files_read());
+        let others = others.map(PathBuf::as_path).chain(of_outputs);
+        read.extend(others.filter_map(Place::of_path));
+        let mut written = Vec::new();
+        let mut check = |name: &str, place: Option<Place>| {
+            let Some(place) = place else { return };
+            if written.contains(&place) {
+                self.clash(format!("{name}: another output writes the same file"));
+            } else if read.contains(&place) {
+                self.clash(format!("{name}: this file is read"));
+            } else {
+                written.push(place);
+            }
+        };
+        if let Stats::JsonFile(path) = &args.stats {
+            check(&format!("--stats json:{}", path.display()), Place::of_path(path));
+        }
+        if outputs.iter().any(|output| output.is_stdout()) {
+            check("standard output", Place::of_stdout());
+        }
+        for output in outputs {
+            let name = format!("output {}", output.as_str());
+            output.files_written().for_each(|path| check(&name, Place::of_path(path)));
+        }
+        // Without outputs there is a table.
+        if args.output.is_empty() && Place::of_stdout().is_some_and(|place| read.contains(&place)) {
+            self.clash("standard output goes to a file that is read");
+        }
+    }
+
+    fn interface_numbers(&mut self, args: &Arguments) {
+        for (index, (name, number)) in args.ifindex.iter().enumerate() {
+            let before = &args.ifindex[..index];
+            if let Some((other, _)) = before.iter().find(|(_, given)| given == number) {
+                let other = format!("--ifindex {other}={number}");
+                self.clash(format!("--ifindex {name}={number}: {other} has this number"));
+            }
+            if before.iter().any(|(other, _)| other == name) {
+                self.clash(format!("--ifindex {name}: interface given twice"));
+            }
+            let interfaces = &args.live.interface;
+            let is_captured = interfaces.iter().any(|interface| interface.selects(name));
+            if !interfaces.is_empty() && !is_captured {
+                self.lack(format!("--ifindex {name}: there is no -i {name}"));
+            }
+        }
+    }
+
+    fn table(&mut self, args: &Arguments) {
+        if let Some(workers) = args.workers.map(NonZeroU32::get)
+            && args.max_flows.get() < workers
+        {
+            self.clash(format!(
+                "--max-flows {}: --workers {workers} needs at least one flow for each",
+                args.max_flows
+            ));
+        }
+        if args.tpid.len() > Tpids::MAX {
+            self.clash(format!("--tpid can be given {} times", Tpids::MAX));
+        }
+        for by in &args.site.top_by {
+            if let Err(problem) = by.check(config::key(args)) {
+                self.clash(format!("--top-by {problem}"));
+            }
+        }
+    }
+
+    /// The site, the detectors and the page.
+    fn analysis(&mut self, args: &Arguments) {
+        let site = args.site.site();
+        for problem in site.as_ref().err().into_iter().flat_map(|problems| problems.lines()) {
+            self.lack(problem);
+        }
+        let is_live = !args.live.interface.is_empty();
+        let (key, detect) = (config::key(args), &args.detect);
+        for problem in detect.problems(&args.output, key) {
+            self.lack(problem);
+        }
+        let groups = args.site.groups();
+        let detect = detect.settings(&args.output, is_live, key, HashSeed::new(0), "");
+        let problems = detect.and_then(|settings| Detectors::check(&settings, &groups).err());
+        for problem in problems.iter().flat_map(|problems| problems.lines()) {
+            self.lack(problem);
+        }
+        if let Err(problem) = args.http.settings() {
+            self.lack(problem);
+        }
+    }
+}

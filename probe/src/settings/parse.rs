@@ -1,0 +1,79 @@
+//! From the words of the command line, and of the file of `--config`, to settings.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches};
+
+use super::args::{Cli, name_of};
+use super::contradictions;
+use super::file::{self, FromFile};
+use super::known::CommandLine;
+use crate::report::escape::Escaped;
+
+/// Parses the command line and the file of `--config`.
+///
+/// # Errors
+///
+/// Wrong usage, in words: of a file, all mistakes.
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    // A setting may need one that stands in the file, so nothing is checked before that is read.
+    let given = Cli::command().ignore_errors(true).try_get_matches_from(&words).ok();
+    let path = given.as_ref().and_then(|given| given.get_one::<PathBuf>("config"));
+    let (Some(path), Some(given)) = (path, &given) else {
+        return checked(words, FromFile::default());
+    };
+    let (settings, mut mistakes) = file::read(path, &CommandLine);
+    // The command line overrides the file. It replaces a list as a whole.
+    let is_given =
+        |name: &str| given.value_source(&name.replace('-', "_")) == Some(ValueSource::CommandLine);
+    let from_file = settings.into_iter().filter(|setting| !is_given(&setting.name));
+    let from_file: Vec<_> = from_file.flat_map(|setting| setting.words).collect();
+    let file_words: Vec<_> = from_file.iter().map(|word| OsString::from(&word.text)).collect();
+    let mut words = words.into_iter();
+    let program = words.next();
+    let words = program.into_iter().chain(file_words).chain(words).collect();
+    let cli = checked(words, FromFile::new(path, from_file));
+    if mistakes.is_empty() {
+        return cli;
+    }
+    // What the rest contradicts is said too. What seems to be missing may stand in a wrong line.
+    if let Ok(cli) = &cli {
+        let clashes = contradictions::of(&cli.args).into_iter().filter(|problem| !problem.is_lack);
+        mistakes.extend(clashes.filter_map(|clash| cli.from_file.located_in_file(&clash.sentence)));
+    }
+    let mistakes: Vec<_> = mistakes.iter().map(|it| Escaped(it).to_string()).collect();
+    Err(Cli::command().error(ErrorKind::InvalidValue, mistakes.join("\n")))
+}
+
+/// Checks all words. An error shows some of them, with control characters escaped.
+fn checked(words: Vec<OsString>, from_file: FromFile) -> Result<Cli, clap::Error> {
+    let checked = from_words(&words).map_err(|error| {
+        let shown = words.iter().map(|word| Escaped(word.display()).to_string().into());
+        let shown: Vec<OsString> = shown.collect();
+        let same = from_words(&shown).err().filter(|other| other.kind() == error.kind());
+        same.unwrap_or_else(|| {
+            Cli::command().error(error.kind(), Escaped(error.to_string().trim_end()))
+        })
+    });
+    checked.map(|cli| Cli { from_file, ..cli })
+}
+
+fn from_words(words: &[OsString]) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(words)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    let mut inputs = Vec::new();
+    for name in ["read", "files"] {
+        let (places, paths) = (matches.indices_of(name), matches.get_many::<PathBuf>(name));
+        inputs.extend(places.into_iter().flatten().zip(paths.into_iter().flatten()));
+    }
+    inputs.sort();
+    cli.args.inputs = inputs.into_iter().map(|(_, path)| path.clone()).collect();
+    let is_given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let ids = matches.ids().map(|id| id.as_str());
+    cli.args.given = ids.filter(is_given).map(name_of).collect();
+    Ok(cli)
+}
