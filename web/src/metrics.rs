@@ -90,6 +90,53 @@ const ROWS: &[Row] = &[
     counter("clock_jumps_refused", "clock_jumps_refused", "Packets that were ahead of all clocks"),
     counter("clocks_added", "clocks_added", "Clocks besides the first one"),
     counter("without_clock", "without_clock_packets", "Packets that fit no clock"),
+    counter(
+        "tunnels.decapsulated.{tunnel}.packets",
+        "decapsulated_packets",
+        "Packets that were found in a tunnel",
+    ),
+    counter(
+        "tunnels.decapsulated.{tunnel}.octets",
+        "decapsulated_octets",
+        "Octets of IP packets that were found in a tunnel",
+    ),
+    counter(
+        "tunnels.decap_refused.{tunnel}.{cause}",
+        "decap_refused_packets",
+        "Packets that look like a tunnel and were metered as they are",
+    ),
+    gauge(
+        "tunnels.tunnel_overhead_octets",
+        "tunnel_overhead_octets",
+        "Octets of the outermost IP packets less those of the innermost ones",
+    ),
+    counter(
+        "tunnels.ignored_inside.packets",
+        "tunnel_ignored_packets",
+        "Ignored packets that were found in a tunnel",
+    ),
+    counter(
+        "tunnels.ignored_inside.outer_octets",
+        "tunnel_ignored_octets",
+        "Octets of the outermost IP packets around ignored packets",
+    ),
+    counter(
+        "tunnels.tunnel_fragments.packets",
+        "tunnel_fragments",
+        "Later fragments of packets around, whose first one counted",
+    ),
+    counter(
+        "tunnels.tunnel_fragments.outer_octets",
+        "tunnel_fragment_octets",
+        "Octets of the outermost IP packets of later fragments",
+    ),
+    counter("tunnels.tunnels_untold", "tunnels_untold_packets", "Packets of too many tunnels"),
+    counter("tunnels.networks_untold", "networks_untold_packets", "Packets of too many networks"),
+    counter(
+        "tunnels.interfaces_untold",
+        "interfaces_untold_packets",
+        "Packets of too many interfaces",
+    ),
     counter("input.files_damaged", "input_files_damaged", "Files that were not read to their end"),
     counter("input.blocks_damaged", "input_blocks_damaged", "Blocks of files that were skipped"),
     counter("input.packets_timeless", "input_timeless_packets", "Packets of files without a time"),

@@ -12,6 +12,7 @@ use crate::table::{BURST_MAX, FlowTable, TableSettings};
 use crate::time::Timestamp;
 
 use super::{Clocks, NewClock};
+use crate::Naming;
 
 const T: u64 = 1_700_000_000_000;
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -33,6 +34,8 @@ impl Sink for Flows {
     fn begin_clock(&mut self, clock: NewClock) {
         self.table.begin_clock(clock, &mut |record| self.records.push(record));
     }
+
+    fn learn(&mut self, _: Naming) {}
 }
 
 const IDLE_MS: u32 = 15_000;
@@ -44,6 +47,7 @@ fn settings() -> ObserverSettings {
         idle_timeout_ms: IDLE_MS,
         active_timeout_ms: ACTIVE_MS,
         tpids: crate::Tpids::default(),
+        decap: crate::DecapSettings::default(),
         sampling: Sampling { interval: 1 },
         seed: HashSeed::new(1),
     }

@@ -201,6 +201,7 @@ fn meter_settings(
         idle_timeout_ms,
         active_timeout_ms,
         tpids: tpids(&args.tpid)?,
+        decap: args.tunnels.settings()?,
         sampling: Sampling { interval: args.sample.get() },
         seed,
     };
@@ -209,7 +210,7 @@ fn meter_settings(
         flows_start: if live { u32::MAX } else { REPLAY_FLOWS_START }.min(args.max_flows.get()),
         idle_timeout_ms,
         active_timeout_ms,
-        key,
+        key: observer.decap.table_key(key),
         seed,
         burst: args.burst,
     };
