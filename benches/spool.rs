@@ -14,7 +14,8 @@ const BATCHES: u64 = 100;
 
 fn batch() -> SpooledBatch {
     let octets = (0..BATCH).map(|value| (value * 7 % 251) as u8).collect();
-    SpooledBatch { records: RecordTally { records: 8000, packets: 8000, octets: 8000 }, octets }
+    let records = RecordTally { records: 8000, packets: 8000, octets: 8000 };
+    SpooledBatch { records, events: 0, octets }
 }
 
 fn full_spool(batch: &SpooledBatch) -> (tempfile::TempDir, Spool) {

@@ -7,10 +7,16 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::libc;
 use nix::sys::signal::Signal;
-
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
+};
 use serde_json::Value;
 
 /// A network namespace with a cable in it, from `va` to `vb`; removed at the end.
@@ -125,6 +131,19 @@ fn interface_that_is_down_can_be_waited_for() {
     assert_eq!(examined.finding("link")[1], "up, but no carrier");
 }
 
+/// The program in a namespace. The words are a command that runs it, or none.
+fn program(namespace: &Namespace, around: &[&str]) -> Command {
+    let program = support::flowprobe();
+    let words = [around, &[program.get_program().to_str().unwrap()]].concat();
+    let mut command = namespace.command(words[0]);
+    command.args(&words[1..]);
+    command
+}
+
+fn examine(mut program: Command) -> Examined {
+    Examined::new(program.args(["doctor", "--json", "-i", "vb"]).output().unwrap())
+}
+
 /// How a run captures from the interface, in the words of its first message, and the kilobytes of
 /// memory that it takes when nothing comes.
 fn run(mut command: Command) -> (String, u64) {
@@ -134,7 +153,7 @@ fn run(mut command: Command) -> (String, u64) {
     let mut lines = lines.filter_map(|line| Some(line.split_once("vb: AF_")?.1.to_owned()));
     let said = lines.next().expect("it captures");
     // Threads have started, and all memory is there.
-    std::thread::sleep(Duration::from_millis(500));
+    thread::sleep(Duration::from_millis(500));
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     let kilobytes = memory.trim().trim_end_matches(" kB").parse().unwrap();
@@ -147,8 +166,6 @@ fn run(mut command: Command) -> (String, u64) {
 #[test]
 fn what_is_said_is_what_happens() {
     const NO_PROC: &str = "umount -l /proc && exec \"$@\"";
-    let program = support::flowprobe();
-    let program = program.get_program().to_str().unwrap();
     let cases: [(&str, &[&str]); 4] = [
         ("ip link set vb up", &[]),
         ("ip link set vb up", &["unshare", "-m", "sh", "-c", NO_PROC, "sh"]),
@@ -158,21 +175,70 @@ fn what_is_said_is_what_happens() {
     for (change, around) in cases {
         let Some(namespace) = Namespace::new() else { return };
         namespace.run(change);
-        let command = || {
-            let words = [around, &[program]].concat();
-            let mut command = namespace.command(words[0]);
-            command.args(&words[1..]);
-            command
-        };
-        let output = command().args(["doctor", "--json", "-i", "vb"]).output().unwrap();
-        let examined = Examined::new(output);
-        let (said, kilobytes) = run(command());
-        let method = if said.starts_with("XDP") { "afxdp" } else { "packet" };
-        assert_eq!(examined.method(), method, "{around:?}: {said} {}", examined.said);
-        let text = examined.finding("memory")[1];
-        let stated: u64 = text.split(' ').next().unwrap().parse().unwrap();
-        let taken = kilobytes / 1024;
-        assert!(stated.abs_diff(taken) <= stated / 10, "{text}: {taken} MiB");
+        compare(&examine(program(&namespace, around)), run(program(&namespace, around)));
+    }
+}
+
+/// What was said of an interface, and how a run captures from it.
+fn compare(examined: &Examined, (said, kilobytes): (String, u64)) {
+    let method = if said.starts_with("XDP") { "afxdp" } else { "packet" };
+    assert_eq!(examined.method(), method, "{said} {}", examined.said);
+    let text = examined.finding("memory")[1];
+    let stated: u64 = text.split(' ').next().unwrap().parse().unwrap();
+    let taken = kilobytes / 1024;
+    assert!(stated.abs_diff(taken) <= stated / 10, "{text}: {taken} MiB");
+}
+
+/// Runs a function where a system call fails, as a container's filter has it: with any first
+/// argument, or with this one. Programs that the function starts inherit the filter.
+fn without_call<T: Send>(
+    (call, first): (i64, Option<u64>),
+    errno: Errno,
+    function: impl FnOnce() -> T + Send,
+) -> T {
+    let condition = |value| {
+        let one = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value);
+        SeccompRule::new(vec![one.unwrap()]).unwrap()
+    };
+    let rules = [(call, first.map(condition).into_iter().collect())].into();
+    let action = SeccompAction::Errno(u32::try_from(errno as i32).unwrap());
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, arch).unwrap();
+    let filter: BpfProgram = filter.try_into().unwrap();
+    thread::scope(|scope| {
+        let filtered = scope.spawn(|| {
+            // For this thread and what it starts.
+            seccompiler::apply_filter(&filter).unwrap();
+            function()
+        });
+        filtered.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+#[test]
+fn what_is_said_is_what_happens_where_system_calls_are_forbidden() {
+    const XDP: u64 = libc::AF_XDP.unsigned_abs() as u64;
+    const PACKET: u64 = libc::AF_PACKET.unsigned_abs() as u64;
+    let errors = [Errno::EPERM, Errno::ENOSYS, Errno::EACCES];
+    for errno in errors {
+        for call in [(libc::SYS_bpf, None), (libc::SYS_socket, Some(XDP))] {
+            let Some(namespace) = Namespace::new() else { return };
+            without_call(call, errno, || {
+                let examined = examine(program(&namespace, &[]));
+                assert_eq!(examined.method(), "packet", "{errno}, {call:?}: {}", examined.said);
+                compare(&examined, run(program(&namespace, &[])));
+            });
+        }
+        let Some(namespace) = Namespace::new() else { return };
+        without_call((libc::SYS_socket, Some(PACKET)), errno, || {
+            let examined = examine(program(&namespace, &[]));
+            let why = examined.finding("capture")[1].strip_prefix("would not work: ");
+            let why = why.unwrap_or_else(|| panic!("{errno}: {}", examined.said));
+            assert_eq!((examined.status, examined.method()), (1, "none"), "{}", examined.said);
+            let output = program(&namespace, &[]).args(["-i", "vb"]).output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(said.contains(why) && output.status.code() == Some(1), "{why}: {said}");
+        });
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the program sees of an output.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use flow::{Batch, Conversation, RecordTally, Tally, Timestamp};
 
@@ -90,7 +91,7 @@ pub struct ExportCounts {
     pub failed: RecordTally,
     /// Refused by the far end for good and kept in a file.
     pub dead_lettered: RecordTally,
-    /// On this host's disk, for the next run.
+    /// On this host's disk, to be sent later or in the next run.
     pub spooled: RecordTally,
     /// Events handed on. Outputs of messages have no place for them.
     pub events_sent: u64,
@@ -98,6 +99,8 @@ pub struct ExportCounts {
     pub events_not_exportable: u64,
     /// Events known not to have arrived.
     pub events_failed: u64,
+    /// Events on this host's disk, to be sent later or in the next run.
+    pub events_spooled: u64,
     /// Records that were sent more than once.
     pub retried: u64,
     /// Messages, datagrams or documents.
@@ -116,7 +119,7 @@ pub struct ExportCounts {
     pub delivery: Option<Delivery>,
 }
 
-/// Documents on their way to a cluster. All counts but the last four only grow.
+/// Documents on their way to a cluster. Counts of what became of them only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
     /// Documents that the cluster wrote.
@@ -131,6 +134,8 @@ pub struct Delivery {
     pub dropped: u64,
     /// Documents that were not delivered before the end.
     pub unsent: u64,
+    /// Documents that are in memory only: they are gathered, wait, or are under way.
+    pub in_memory: u64,
     /// Requests.
     pub requests: u64,
     /// Octets of documents and actions that were resolved, before compression.
@@ -141,4 +146,38 @@ pub struct Delivery {
     pub concurrency_limit: u64,
     /// Octets of documents that wait in memory.
     pub waiting_octets: u64,
+    /// If there is a spool.
+    pub spool: Option<SpoolReport>,
+}
+
+/// The spool of an output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpoolReport {
+    /// Batches in it, of all runs, also those that are being sent.
+    pub batches: u64,
+    /// Their octets.
+    pub octets: u64,
+    /// How long the oldest batch has been in it.
+    pub oldest_age: Duration,
+    /// Documents for which it had no room, of all runs.
+    pub dropped: u64,
+    /// Documents that were damaged in it, of all runs.
+    pub damaged: u64,
+    /// Documents of earlier runs that were in it. They are in no other count.
+    pub earlier_runs: EarlierRuns,
+}
+
+/// Documents of earlier runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EarlierRuns {
+    /// Still in the spool.
+    pub spooled: u64,
+    /// As in [`Delivery`].
+    pub accepted: u64,
+    /// As in [`Delivery`].
+    pub duplicate: u64,
+    /// As in [`Delivery`].
+    pub dead_lettered: u64,
+    /// As in [`Delivery`].
+    pub refused: u64,
 }

@@ -24,7 +24,10 @@ mod webhook;
 pub use cluster::{Cluster, Finding, Level, Setup};
 pub use elastic::{alert_template, index_template};
 pub use error::{ExportError, sentence};
-pub use exporter::{Delivery, ExportCounts, Exporter, Interface, MeterReport};
+pub use exporter::{
+    Delivery, EarlierRuns, ExportCounts, Exporter, Interface, MeterReport, SpoolReport,
+};
+pub use json::{escaped_json, is_terminal_control};
 pub use output::{Context, Destination, OUTPUTS, Output, Setting, forms, help};
 pub use transport::Patience;
 pub use unit::number_with_unit;

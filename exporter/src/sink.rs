@@ -13,13 +13,18 @@ use crate::exporter::ExportCounts;
 /// The sink accounts for the content of each document. It may learn what became of them in any
 /// order and at any time; until then a document is in none of the counts.
 pub(crate) trait DocumentSink: Debug + Send {
-    /// Takes a document, which `put` appends whole and without a line end. The content says what
-    /// is in it; its octets are for the sink to count.
+    /// Takes a document of this time, which `put` appends whole and without a line end. The content
+    /// says what is in it; its octets are for the sink to count.
     ///
     /// # Errors
     ///
     /// When the sink has given up; every document is counted by then.
-    fn put(&mut self, content: Content, put: impl FnOnce(&mut Vec<u8>)) -> Result<(), ExportError>;
+    fn put(
+        &mut self,
+        content: Content,
+        time: Timestamp,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), ExportError>;
 
     /// Sends what waits.
     ///

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use flow::Conversation;
+use flow::{Conversation, Timestamp};
 use log::warn;
 use ureq::Agent;
 use ureq::http::Uri;
@@ -197,7 +197,12 @@ impl WebhookSink {
 }
 
 impl DocumentSink for WebhookSink {
-    fn put(&mut self, content: Content, put: impl FnOnce(&mut Vec<u8>)) -> Result<(), ExportError> {
+    fn put(
+        &mut self,
+        content: Content,
+        _time: Timestamp,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), ExportError> {
         let mut document = Vec::new();
         put(&mut document);
         let content = Content { octets: document.len() as u64, ..content };

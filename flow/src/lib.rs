@@ -17,6 +17,7 @@ mod clock;
 mod conversation;
 mod decap;
 mod details;
+mod filter;
 mod fragment;
 pub mod frame;
 mod hash;
@@ -42,6 +43,7 @@ pub use clock::{NO_CLOCK, NewClock, TraceTime};
 pub use conversation::Conversation;
 pub use decap::TunnelCounts;
 pub use details::{Details, DetailsIndex};
+pub use filter::{Filter, FilterInstruction, InvalidFilter};
 pub use frame::tunnel::{
     DecapSettings, L2tpV3, Refusal, Tunnel, TunnelKind, TunnelKinds, VxlanPorts,
 };

@@ -185,6 +185,11 @@ impl Observer {
         self.excluded = conversations;
     }
 
+    /// Counts a frame that a filter left out. It does not move the clock.
+    pub fn count_filtered(&mut self, frame: &Frame<'_>) {
+        self.counts.ignored[Ignored::Filtered as usize].count(frame.wire_length.into());
+    }
+
     /// Now: the running maximum of trace time.
     pub fn now(&self) -> Timestamp {
         self.clocks.now()

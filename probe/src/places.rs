@@ -107,7 +107,7 @@ impl Places {
     /// # Errors
     ///
     /// A sentence about a file that is of no use; of own networks, one for each mistake.
-    pub(crate) fn open(settings: &PlaceSettings) -> Result<Option<Self>, String> {
+    pub(crate) fn open(settings: &PlaceSettings) -> Result<Option<Self>, Vec<String>> {
         if !settings.is_given() {
             return Ok(None);
         }
@@ -192,9 +192,9 @@ impl Places {
                     self.reloads.fetch_add(1, Ordering::Relaxed);
                     info!("{}: read again", path.display());
                 }
-                Err(problem) => {
+                Err(problems) => {
                     self.failures.fetch_add(1, Ordering::Relaxed);
-                    warn!("{problem}; what was read before stays");
+                    warn!("{}; what was read before stays", problems.join("; "));
                 }
             }
         }
@@ -224,7 +224,7 @@ impl Drop for PlaceWatch {
 }
 
 impl PlaceFile {
-    fn open(path: &Path, form: Form) -> Result<Self, String> {
+    fn open(path: &Path, form: Form) -> Result<Self, Vec<String>> {
         // Before it is read: what changes meanwhile is then a change.
         let seen = fs::metadata(path).ok().as_ref().map(Stamp::of);
         let content = Content::read(path, form)?;
@@ -257,20 +257,20 @@ impl Stamp {
 }
 
 impl Content {
-    fn read(path: &Path, form: Form) -> Result<Self, String> {
+    fn read(path: &Path, form: Form) -> Result<Self, Vec<String>> {
         let name = path.display();
-        let octets = read(path).map_err(|problem| format!("{name}: {}", sentence(&problem)))?;
+        let octets =
+            read(path).map_err(|problem| vec![format!("{name}: {}", sentence(&problem))])?;
         let digest = Sha256::digest(&octets);
         let sha256 = digest.iter().map(|octet| format!("{octet:02x}")).collect();
         let data = match form {
             Form::Database => Database::new(octets)
                 .map(|database| Data::Database(Arc::new(database)))
-                .map_err(|problem| format!("{name}: {problem}"))?,
+                .map_err(|problem| vec![format!("{name}: {problem}")])?,
             Form::Networks => Networks::new(&octets)
                 .map(|networks| Data::Networks(Arc::new(networks)))
                 .map_err(|mistakes| {
-                    let lines = mistakes.iter().map(|mistake| format!("{name}: {mistake}"));
-                    lines.collect::<Vec<_>>().join("\n")
+                    mistakes.iter().map(|mistake| format!("{name}: {mistake}")).collect::<Vec<_>>()
                 })?,
         };
         Ok(Self { sha256, data })

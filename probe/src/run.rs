@@ -105,14 +105,20 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
         .map_err(|problem| format!("cannot handle signals: {}", sentence(&problem)))
         .and_then(|stop| {
             let stats = TotalsOutput::open(&config.stats)?;
-            let places = Places::open(&config.places)?.map(Arc::new);
+            let places = match Places::open(&config.places) {
+                Ok(places) => places.map(Arc::new),
+                Err(mistakes) => {
+                    mistakes.iter().for_each(|mistake| error!("{mistake}"));
+                    return Ok(FAILED.into());
+                }
+            };
             match &config.source {
                 Source::Files(files) => replay(config, files, places, &stats, quiet, &stop),
                 Source::Live(settings) => live(config, settings, places, &stats, quiet, &stop),
             }
         });
     done.unwrap_or_else(|problem| {
-        problem.lines().for_each(|problem| error!("{problem}"));
+        error!("{problem}");
         FAILED.into()
     })
 }

@@ -310,3 +310,13 @@ fn replay_ends_when_nobody_listens() {
     assert_eq!(run.status, 1, "{}", run.stderr);
     assert_eq!(delivered(&run, "unsent"), FLOWS, "{}", run.stats);
 }
+
+#[test]
+fn host_that_may_not_be_asked_is_used_again_after_a_failure() {
+    let server = Server::start();
+    // A key for writing has no privilege for this.
+    server.always("/", Step::answer(Answer::error(403, "security_exception", "unauthorized")));
+    server.next(BULK, Step::status(503));
+    let (run, _) = replay_into(&server, SHORT, "");
+    assert_complete(&server, &run);
+}

@@ -24,18 +24,18 @@ pub fn strict_template(namespace: &str) -> Value {
     template
 }
 
-fn prepare(client: &Client, namespace: &str) {
+pub fn prepare(client: &Client, namespace: &str) {
     client.put_index_template(namespace, &strict_template(namespace));
 }
 
 /// The output into an engine, with settings beside the namespace.
-fn output(urls: &[String], namespace: &str, settings: &str) -> String {
+pub fn output(urls: &[String], namespace: &str, settings: &str) -> String {
     replay::output(urls, &format!("namespace={namespace}{settings}"))
 }
 
 /// The engine has what the replay has metered, once.
 #[track_caller]
-fn assert_complete(client: &Client, namespace: &str, run: &Run) {
+pub fn assert_complete(client: &Client, namespace: &str, run: &Run) {
     assert_eq!(run.status, 0, "{}", run.stderr);
     assert_accounted(run);
     let stream = stream(namespace);

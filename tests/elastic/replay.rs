@@ -1,6 +1,7 @@
 //! The program replays a capture into a cluster.
 
 use std::fs::{self, File};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
@@ -32,11 +33,16 @@ pub fn output(urls: &[String], settings: &str) -> String {
 
 /// A capture of so many flows of one packet, each between addresses of its own.
 pub fn capture(folder: &TempDir, flows: u32) -> PathBuf {
-    support::write(folder, "flows.pcap", &pcap(&packets(0..flows)))
+    capture_of(folder, 0..flows)
+}
+
+/// A capture of the flows with these numbers, as [`packets`] has them.
+pub fn capture_of(folder: &TempDir, flows: Range<u32>) -> PathBuf {
+    support::write(folder, "flows.pcap", &pcap(&packets(flows)))
 }
 
 /// Packets with these numbers, each of a flow of its own.
-pub fn packets(numbers: std::ops::Range<u32>) -> Vec<Captured> {
+pub fn packets(numbers: Range<u32>) -> Vec<Captured> {
     let packet = |number: u32| {
         let [_, high, middle, low] = number.to_be_bytes();
         let size = u16::try_from(number % 100).unwrap();

@@ -27,7 +27,9 @@ fn check(file: &[u8], packets: u64, words: &[&str]) {
 
 /// Three packets of different lengths.
 fn packets() -> Vec<Captured> {
-    let mut packets = vec![datagram(1, 1), datagram(2, 2), datagram(3, 3)];
+    // A time of 0 s would be padding.
+    let second = |n: u64| n * 1_000_000_000;
+    let mut packets = vec![datagram(1, second(1)), datagram(2, second(2)), datagram(3, second(3))];
     packets[1].data.extend([0; 7]);
     packets[1].wire_length = 67;
     packets

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::support::capture::pcap;
-use crate::support::{run, scratch, write};
+use crate::support::capture::{Order, enhanced, interface, pcap, section};
+use crate::support::{run, run_with_input, scratch, write};
 use crate::{DONE, FAILED, assert_error, datagram};
 
 #[test]
@@ -112,7 +112,7 @@ const OBEYED: [char; 9] =
 
 #[test]
 fn control_characters_of_arguments_and_settings_do_not_reach_the_terminal() {
-    let forged: String = OBEYED.into_iter().collect::<String>() + "\nflowprobe: error: forged";
+    let forged: String = OBEYED.into_iter().collect::<String>() + "\nforged";
     let folder = scratch();
     let quoted = format!("{forged:?}").replace("{", "").replace("}", "");
     let tomls = [
@@ -137,6 +137,11 @@ fn control_characters_of_arguments_and_settings_do_not_reach_the_terminal() {
         words(&["-r", "/dev/null", "-o", &format!("ipfix://h?{forged}=1")]),
         words(&["-r", "/dev/null", "--config", &format!("/{forged}")]),
         words(&["-i", &forged]),
+        words(&["-i", "lo", "--user", &forged]),
+        words(&["-r", "/dev/null", "--stats", &format!("json:/nonexistent/{forged}")]),
+        words(&["-r", "/dev/null", "--alerts", &format!("json:/nonexistent/{forged}")]),
+        words(&["-r", "/dev/null", "--geo", &format!("/nonexistent/{forged}")]),
+        words(&["-r", "/dev/null", "--networks", &format!("/nonexistent/{forged}")]),
         words(&["doctor", "-i", &forged]),
         words(&["doctor", "-i", "lo", &forged]),
         words(&["completions", &forged]),
@@ -147,6 +152,21 @@ fn control_characters_of_arguments_and_settings_do_not_reach_the_terminal() {
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8(said).unwrap();
         assert!(!said.is_empty() && !said.contains(OBEYED), "{arguments:?}: {said:?}");
-        assert!(!said.contains("\nflowprobe: error: forged"), "{arguments:?}: {said:?}");
+        let is_forged =
+            |line: &str| line.trim_start_matches("flowprobe: error: ").starts_with("forged");
+        assert!(!said.lines().any(is_forged), "{arguments:?}: {said:?}");
     }
+}
+
+/// JSON has other ways to say them.
+#[test]
+fn control_characters_of_names_do_not_reach_the_terminal_in_documents() {
+    let forged: String = OBEYED.into_iter().collect();
+    let order = Order::Little;
+    let named = interface(order, 1, 0, &[(2, forged.as_bytes())]);
+    let file = [section(order), named, enhanced(order, &datagram(1, 0))].concat();
+    let run = run_with_input(["-r", "-", "-o", "json:-"], &file);
+    let text = String::from_utf8(run.stdout.clone()).unwrap();
+    assert!(!text.contains(OBEYED), "{text:?}");
+    assert_eq!(run.documents()[0]["observer"]["ingress"]["interface"]["name"], forged);
 }

@@ -1,10 +1,11 @@
 //! pcapng, block by block.
 
+use crate::files::{gzip, zstd};
 use crate::support::capture::{
     Captured, Order, block, enhanced, enhanced_at, interface, pcapng, section,
 };
 use crate::support::packet::{ethernet, ipv4, udp};
-use crate::support::{flowprobe, run_with_input, scratch, write};
+use crate::support::{flowprobe, scratch, write};
 use crate::{datagram, ports_and_starts, replay};
 
 const ORDERS: [Order; 2] = [Order::Little, Order::Big];
@@ -340,19 +341,24 @@ fn block_of_a_packet_that_is_too_long_is_skipped() {
     for length in [262_145, 327_680, 400_000, 3_000_000] {
         let mut long = datagram(1, 1_000_000);
         long.data.resize(length, 0);
+        let claim = u32::try_from(length).unwrap();
+        let simple = [&order.u32(claim)[..], &long.data].concat();
         let file = [
             section(order),
             interface(order, 1, 0, &[]),
             enhanced(order, &long),
             enhanced(order, &datagram(2, 2_000_000)),
-            block(order, 3, &[&order.u32(9_000_000)[..], &vec![0; length]].concat()),
+            block(order, 3, &simple),
+            obsolete(order, &long, 2_000),
             enhanced(order, &datagram(3, 3_000_000)),
         ];
-        let run = run_with_input(["-r", "-", "-o", "json:-"], &file.concat());
-        assert_eq!(ports_and_starts(&run), [(2, 2), (3, 3)], "{length}");
-        assert_eq!(run.count("input.blocks_damaged"), 2, "{length}");
-        assert_eq!(run.count("input.files_damaged"), 0, "{length}");
-        assert!(run.stderr.contains("262144"), "{}", run.stderr);
+        let file = file.concat();
+        for file in [&gzip(&file), &zstd(&file), &file] {
+            let run = replay(file);
+            assert_eq!(ports_and_starts(&run), [(2, 2), (3, 3)], "{length}");
+            assert_eq!(run.count("input.packets_too_long"), 3, "{length}");
+            assert!(run.stderr.contains("3 packets of more than 262144"), "{}", run.stderr);
+        }
     }
 }
 

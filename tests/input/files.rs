@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::support::capture::{Captured, Order, pcap, pcap_as, pcapng};
-use crate::support::{run, scratch, write};
+use crate::support::{run, run_with_input, scratch, write};
 use crate::{assert_sound, datagram, ports_and_starts, replay};
 
 /// With every digit of a second in use.
@@ -18,13 +18,13 @@ fn expected() -> Vec<(u64, u64)> {
     (0..100).map(|n| (1000 + n, MILLIS + n)).collect()
 }
 
-fn gzip(octets: &[u8]) -> Vec<u8> {
+pub fn gzip(octets: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(octets).unwrap();
     encoder.finish().unwrap()
 }
 
-fn zstd(octets: &[u8]) -> Vec<u8> {
+pub fn zstd(octets: &[u8]) -> Vec<u8> {
     zstd::encode_all(octets, 3).unwrap()
 }
 
@@ -105,13 +105,23 @@ fn compressed_files_are_read_from_files_and_from_standard_input() {
             [skippable(0, b"user"), zstd(&file)].concat(),
             [skippable(15, &[]), skippable(3, &[7; 100_000]), in_two(&file, zstd)].concat(),
             [skippable(1, b"user"), lz4(&file)].concat(),
+            in_two(&file, |part| {
+                [skippable(2, &[7; 100_000]), lz4(part), skippable(1, &[])].concat()
+            }),
+            in_two(&file, |part| [zstd(part), skippable(5, b"user"), skippable(5, b"x")].concat()),
             // Padding of a tape or a disk.
             [gzip(&file), vec![0; 512]].concat(),
+            [zstd(&file), vec![0; 512]].concat(),
+            [lz4(&file), vec![0; 512]].concat(),
+            [xz(&file), vec![0; 512]].concat(),
             [bzip2(&file), vec![0; 70_000]].concat(),
             [gzip(&[]), vec![0; 5], gzip(&file), vec![0; 100_000]].concat(),
             // Room that was reserved, or what a crash left of the last blocks.
             [&file[..], &[0; 4096]].concat(),
             [&file[..], &[0; 400_001]].concat(),
+            [&file[..], &[0; 4]].concat(),
+            [&file[..], &[0; 7]].concat(),
+            [&file[..], &[0; 15]].concat(),
             // A member or a frame may be empty.
             [gzip(&[]), gzip(&file), gzip(&[])].concat(),
             [zstd(&[]), zstd(&file), zstd(&[])].concat(),
@@ -145,6 +155,33 @@ fn packets_as_long_as_libpcap_takes_are_read() {
     let packets = [packet.clone(), datagram(2, 1), packet, datagram(3, 2)];
     for file in [pcap(&packets), pcapng(1, &packets)] {
         assert_eq!(ports_and_starts(&replay(&file)), [(1, 0), (2, 0), (3, 0)]);
+    }
+}
+
+#[test]
+fn longer_packets_are_skipped_and_counted() {
+    for length in [256 * 1024 + 1, 400_000, 3_000_000] {
+        let mut long = datagram(1, 0);
+        long.data.resize(length, 0xee);
+        long.wire_length = u32::try_from(length).unwrap() + 1;
+        let packets = [long.clone(), datagram(2, 1), long.clone(), long.clone(), datagram(3, 2)];
+        for order in [Order::Little, Order::Big] {
+            let file = pcap_as(order, true, 1, &packets);
+            for file in [&gzip(&file), &zstd(&file), &file] {
+                let run = replay(file);
+                assert_eq!(ports_and_starts(&run), [(2, 0), (3, 0)], "{length}");
+                assert_eq!(run.count("input.packets_too_long"), 3, "{length}");
+                assert!(run.stderr.contains("3 packets of more than 262144"), "{}", run.stderr);
+            }
+        }
+        // The last of them may be cut.
+        let whole = pcap(&[datagram(1, 0), long.clone(), datagram(2, 0), long]);
+        for end in [whole.len() - 1, whole.len() - length] {
+            let run = run_with_input(["-r", "-", "-o", "json:-"], &whole[..end]);
+            assert_eq!(ports_and_starts(&run), [(1, 0), (2, 0)], "{}", run.stderr);
+            assert_eq!((run.status, run.count("input.files_damaged")), (1, 1), "{}", run.stderr);
+            assert!(run.stderr.contains("cut short in a packet"), "{}", run.stderr);
+        }
     }
 }
 

@@ -189,6 +189,11 @@ fn ethernet_in_mpls_is_no_phantom_whatever_its_addresses_begin_with() {
                 let name = format!("{before}IPv4");
                 check_found(&name, 1, frame(&format!("{before} 0800")));
                 check_found(&name, 1, frame(&format!("{before} 81000005 0800")));
+                // The Ethertype says what it is.
+                let mut wrong_checksum = frame(&format!("{before} 0800"));
+                let checksum = octets(&format!("{before} 0800")).len() + 10;
+                wrong_checksum.data[checksum..checksum + 2].fill(0);
+                check_found(&name, 1, wrong_checksum);
                 let arp = octets(&format!("{before} 0806 0001080006040001 00x20"));
                 let run = replay(&file(1, &[Captured::at(1000, arp)]));
                 assert_eq!(run.count("ignored.not_ip.packets"), 1, "{before} ARP: {}", run.stats);

@@ -8,21 +8,21 @@ use crate::probe::{METHODS, PATIENT, Probe, lost};
 use crate::support::net::{Host, Links, Network};
 use crate::support::{self, Run};
 
-const KEEP: &[&str] = &["--keep-capabilities"];
+pub const KEEP: &[&str] = &["--keep-capabilities"];
 
 /// The program on the probe's host, once it has said something.
-fn probe(network: &Network, interfaces: &[&str], settings: &[&[&str]], said: &str) -> Probe {
+pub fn probe(network: &Network, interfaces: &[&str], settings: &[&[&str]], said: &str) -> Probe {
     let mut probe = Probe::spawn(program(network), interfaces, settings);
     probe.wait_until(said, |probe| probe.messages().contains(said));
     probe
 }
 
-fn program(network: &Network) -> Command {
+pub fn program(network: &Network) -> Command {
     network.command(Host::Probe, support::flowprobe().get_program())
 }
 
 /// All that was sent is metered or counted as lost.
-fn check_sum(run: &Run, sent: u64) {
+pub fn check_sum(run: &Run, sent: u64) {
     let metered = packets(&run.flows());
     assert_eq!(metered + lost(run), sent, "{}\n{}", run.stats, run.stderr);
 }
@@ -193,31 +193,6 @@ fn interfaces_that_see_the_same_packets_are_named_at_start() {
     assert!(!run.stderr.contains("on top of rx"), "{}", run.stderr);
 }
 
-#[test]
-fn a_loss_is_said_and_may_fail_the_run() {
-    let links = Links { count: 2, ..Links::default() };
-    for (fail, status) in [(&["--fail-on-loss"][..], 3), (&[], 0)] {
-        let Some(network) = Network::new(links) else { return };
-        let folder = support::scratch();
-        let file = support::write(&folder, "some.pcap", &frames(400));
-        // A worker that sleeps at such a ring loses packets.
-        let small = ["--capture", "afxdp", "--ring", "64", "--workers", "1"];
-        let mut probe = Probe::start(&network, &["rx0", "rx1"], &[&small, &PATIENT, fail]);
-        probe.signal(nix::sys::signal::Signal::SIGSTOP);
-        network.send_file("tx0", &file, &[]);
-        probe.signal(nix::sys::signal::Signal::SIGCONT);
-        let is_said = |probe: &Probe| probe.messages().contains(" packets lost: ");
-        probe.wait_until("it says so", is_said);
-        probe.signal(nix::sys::signal::Signal::SIGTERM);
-        let run = probe.wait();
-        assert_eq!(run.status, status, "{}", run.stderr);
-        check_sum(&run, 400);
-        assert!(run.stderr.contains("--ring"), "{}", run.stderr);
-        let unharmed = Probe::start(&network, &["rx1"], &[METHODS[1], fail]).stop();
-        assert!(!unharmed.stderr.contains(" lost: "), "{}", unharmed.stderr);
-    }
-}
-
 /// With another interface left, the run goes on without the one that the host needs.
 #[test]
 fn an_interface_that_is_left_to_the_host_is_lost_without_rights() {
@@ -255,40 +230,6 @@ fn link_local_addresses_leave_the_interface_to_the_capture() {
         let told = run.stderr.contains("rx0 has only link-local addresses (169.254.7.7)");
         assert_eq!(told, is_told, "{}", run.stderr);
         assert_eq!(run.stderr.contains("use --capture packet"), is_told, "{}", run.stderr);
-    }
-}
-
-/// Their rings have one limit.
-#[test]
-fn many_interfaces_share_the_memory() {
-    let Some(network) = Network::new(Links { count: 40, ..Links::default() }) else { return };
-    let limits = ["--packet-ring-max", "40Mi", "--umem-max", "60Mi"];
-    for method in METHODS {
-        let mut probe = probe(&network, &["rx*"], &[method, &limits, &["--workers", "2"]], "rx0: ");
-        let captured = |probe: &Probe| probe.messages().matches(": AF_").count() == 40;
-        probe.wait_until("all are captured", captured);
-        probe.stop();
-    }
-    let too_few = ["--packet-ring-max", "4Mi"];
-    let run = Probe::spawn(
-        program(&network),
-        &["rx0", "rx1"],
-        &[METHODS[1], &too_few, &["--packet-ring", "4Mi"]],
-    )
-    .wait();
-    assert_eq!(run.status, 1, "{}", run.stderr);
-    assert!(run.stderr.contains("--packet-ring-max"), "{}", run.stderr);
-}
-
-#[test]
-fn too_few_open_files_are_said_with_the_remedy() {
-    let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
-    for method in METHODS {
-        let mut command = network.command(Host::Probe, "prlimit");
-        command.arg("--nofile=10").arg(support::flowprobe().get_program());
-        let run = Probe::spawn(command, &["rx0", "rx1"], &[method, &["--workers", "4"]]).wait();
-        assert_eq!(run.status, 1, "{}", run.stderr);
-        assert!(run.stderr.contains("LimitNOFILE"), "{}", run.stderr);
     }
 }
 

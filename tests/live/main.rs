@@ -16,6 +16,8 @@ mod hangup;
 mod host;
 mod interfaces;
 mod load;
+mod losses;
+mod many;
 mod places;
 mod probe;
 mod records;

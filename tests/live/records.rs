@@ -35,18 +35,22 @@ fn merged(flows: Vec<Flow>) -> Vec<Flow> {
     merged.into_values().collect()
 }
 
-/// Sends each capture into a fresh program, and compares.
-fn check(captures: &[Capture], method: &[&str], queues: u32) {
+/// Sends each capture into a fresh program with these settings, and compares.
+fn check(captures: &[Capture], method: &[&str], queues: u32, settings: &[&str]) {
     let largest = captures.iter().map(Capture::mtu).max().unwrap_or(0);
     let mtu = if largest > 1504 { 9000 } else { 1504 };
     let Some(network) = Network::new(Links { queues, mtu, ..Links::default() }) else { return };
     for capture in captures {
         let folder = support::scratch();
         let file = support::write(&folder, "capture.pcap", &capture.file());
-        let expected =
-            support::run([&["-r", file.to_str().unwrap(), "-o", "json:-"], &PATIENT[..]].concat());
+        let replay = ["-r", file.to_str().unwrap(), "-o", "json:-"];
+        let expected = support::run([&replay, &PATIENT[..], settings].concat());
         let number = format!("rx0={NUMBER}");
-        let probe = Probe::start(&network, &["rx0"], &[method, &PATIENT, &["--ifindex", &number]]);
+        let probe = Probe::start(
+            &network,
+            &["rx0"],
+            &[method, &PATIENT, &["--ifindex", &number], settings],
+        );
         let sent = network.send_file("tx0", &file, &["--gaps"]);
         let run = probe.stop();
         let what = format!("{}, {method:?}, {queues} queues", capture.name);
@@ -74,12 +78,12 @@ fn assert_same(live: &[Flow], replayed: &[Flow], what: &str) {
 
 #[test]
 fn made_captures_over_one_queue() {
-    METHODS.iter().for_each(|method| check(&captures::made(), method, 1));
+    METHODS.iter().for_each(|method| check(&captures::made(), method, 1, &[]));
 }
 
 #[test]
 fn made_captures_over_two_queues() {
-    METHODS.iter().for_each(|method| check(&captures::made(), method, 2));
+    METHODS.iter().for_each(|method| check(&captures::made(), method, 2, &[]));
 }
 
 #[test]
@@ -88,7 +92,7 @@ fn real_captures_over_one_queue() {
     if captures.is_empty() {
         return support::skip_without("the folder of real captures");
     }
-    METHODS.iter().for_each(|method| check(&captures, method, 1));
+    METHODS.iter().for_each(|method| check(&captures, method, 1, &[]));
 }
 
 #[test]
@@ -97,5 +101,11 @@ fn real_captures_over_two_queues() {
     if captures.is_empty() {
         return support::skip_without("the folder of real captures");
     }
-    METHODS.iter().for_each(|method| check(&captures, method, 2));
+    METHODS.iter().for_each(|method| check(&captures, method, 2, &[]));
+}
+
+#[test]
+fn filtered_captures() {
+    let filter = ["--filter", "tcp[tcpflags] & tcp-syn != 0 or udp or (vlan and ip)"];
+    METHODS.iter().for_each(|method| check(&captures::made(), method, 1, &filter));
 }

@@ -141,6 +141,11 @@ const ROWS: &[Row] = &[
     counter("input.blocks_damaged", "input_blocks_damaged", "Blocks of files that were skipped"),
     counter("input.packets_timeless", "input_timeless_packets", "Packets of files without a time"),
     counter(
+        "input.packets_too_long",
+        "input_too_long_packets",
+        "Packets of files too long to read",
+    ),
+    counter(
         "input.packets_dropped",
         "input_dropped_packets",
         "Packets lost when the input was captured, as the file says",
@@ -169,6 +174,9 @@ const ROWS: &[Row] = &[
     counter("outputs[output=output].sent.records", "output_sent_records", "Records handed on"),
     counter("outputs[output=output].sent.packets", "output_sent_packets", "Their packets"),
     counter("outputs[output=output].sent.octets", "output_sent_octets", "Their octets"),
+    gauge("outputs[output=output].spooled.records", "output_spooled_records", "Records on disk"),
+    gauge("outputs[output=output].spooled.packets", "output_spooled_packets", "Their packets"),
+    gauge("outputs[output=output].spooled.octets", "output_spooled_octets", "Their octets"),
     counter(
         "outputs[output=output].{outcome}.records",
         "output_not_sent_records",
@@ -185,6 +193,7 @@ const ROWS: &[Row] = &[
         "Octets of records that were not handed on",
     ),
     counter("outputs[output=output].retried", "output_retried_records", "Records sent again"),
+    gauge("outputs[output=output].events.spooled", "output_spooled_events", "Events on disk"),
     counter(
         "outputs[output=output].events.{outcome}",
         "output_events",
@@ -223,11 +232,46 @@ const ROWS: &[Row] = &[
         "output_waiting_octets",
         "Octets of documents that wait in memory",
     ),
+    gauge(
+        "outputs[output=output].delivery.in_memory",
+        "output_documents_in_memory",
+        "Documents that are in memory only",
+    ),
     counter("outputs[output=output].delivery.requests", "output_requests", "Requests"),
     counter(
         "outputs[output=output].delivery.document_octets",
         "output_document_octets",
         "Octets of documents before compression",
+    ),
+    gauge(
+        "outputs[output=output].delivery.spool.batches",
+        "output_spool_batches",
+        "Batches in the spool",
+    ),
+    gauge(
+        "outputs[output=output].delivery.spool.octets",
+        "output_spool_batch_octets",
+        "Octets of the batches in the spool",
+    ),
+    gauge(
+        "outputs[output=output].delivery.spool.oldest_age_seconds",
+        "output_spool_oldest_age_seconds",
+        "Age of the oldest batch in the spool",
+    ),
+    gauge(
+        "outputs[output=output].delivery.spool.earlier_runs.spooled",
+        "output_spool_earlier_documents_left",
+        "Documents of earlier runs that are still in the spool",
+    ),
+    counter(
+        "outputs[output=output].delivery.spool.earlier_runs.{outcome}",
+        "output_spool_earlier_documents",
+        "Documents of earlier runs, by what became of them",
+    ),
+    counter(
+        "outputs[output=output].delivery.spool.{outcome}",
+        "output_spool_lost_documents",
+        "Documents that the spool had no room for, or that were damaged in it",
     ),
     counter(
         "outputs[output=output].delivery.{outcome}",

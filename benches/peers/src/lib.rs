@@ -55,6 +55,11 @@ pub struct Options {
     #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["quick", "live"])]
     against: Option<PathBuf>,
 
+    /// More arguments for flowprobe, separated by spaces: a run with them takes turns with one
+    /// without, in place of the peers, and no report is written
+    #[arg(long, value_name = "ARGUMENTS", conflicts_with_all = ["quick", "live", "elastic"])]
+    with: Vec<String>,
+
     /// Where the traces are; 12 GB are written there and kept for the next time
     #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
     folder: PathBuf,
@@ -162,7 +167,9 @@ pub fn run(options: &Options) -> Result<()> {
     execute(cargo().args(["build", "--release", "--package", "probe", "--bin", "flowprobe"]))?;
     let folder = root().join(&options.folder);
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let place = Place::open(root().join("target/release/flowprobe"), options.against.clone())?;
+    let mut place = Place::open(root().join("target/release/flowprobe"), options.against.clone())?;
+    let split = |words: &String| words.split_whitespace().map(str::to_owned).collect();
+    place.more = options.with.iter().map(split).collect();
     if options.live {
         return live::run(&place, options.quick, &root().join(&options.report));
     }
@@ -170,17 +177,33 @@ pub fn run(options: &Options) -> Result<()> {
     if options.quick {
         return quick(&place, &folder);
     }
-    if options.only.is_empty() && options.against.is_none() {
+    let is_whole = options.only.is_empty() && options.against.is_none();
+    if is_whole && options.with.is_empty() {
         return measure_all(&place, &folder, rounds)?.write(&root().join(&options.report));
     }
-    let all = options.only.is_empty();
-    for case in
-        CASES.iter().filter(|case| all || options.only.iter().any(|n| n == case.recipe.name))
-    {
-        let other = [(Tool::OtherFlowprobe, case.recipe.packets)];
-        let peers = if options.against.is_some() { &other } else { case.peers };
-        for row in rounds::compare(&place, &folder, &case.recipe, peers, rounds)? {
-            println!("{row:?}");
+    measure_some(options, &place, &folder, rounds)
+}
+
+/// Some traces, or other builds and other arguments in place of the peers. Ratios are to the first
+/// row of a trace.
+fn measure_some(options: &Options, place: &Place, folder: &Path, rounds: Rounds) -> Result<()> {
+    let is_wanted = |case: &&Case| {
+        options.only.is_empty() || options.only.iter().any(|name| name == case.recipe.name)
+    };
+    for case in CASES.iter().filter(is_wanted) {
+        let builds = options.against.iter().map(|_| Tool::OtherFlowprobe);
+        let arguments = (0..place.more.len()).map(Tool::FlowprobeWith);
+        let ours: Vec<_> =
+            builds.chain(arguments).map(|tool| (tool, case.recipe.packets)).collect();
+        let peers = if ours.is_empty() { case.peers } else { &ours };
+        let rows = rounds::compare(place, folder, &case.recipe, peers, rounds)?;
+        for row in &rows {
+            let ratio = row.rate.median / rows[0].rate.median;
+            let mut name = row.tool.name().to_owned();
+            if let Tool::FlowprobeWith(position) = row.tool {
+                name = format!("{name} {}", place.more[position].join(" "));
+            }
+            println!("{:5} {ratio:.3} {row}: {name}", case.recipe.name);
         }
     }
     Ok(())

@@ -72,7 +72,11 @@ impl Results {
                 let Spread { median, least, greatest } = row.rate;
                 let ratio = match row.tool {
                     Tool::Flowprobe => String::new(),
-                    Tool::OtherFlowprobe | Tool::Nfpcapd | Tool::Softflowd | Tool::Tcpdump => {
+                    Tool::OtherFlowprobe
+                    | Tool::FlowprobeWith(_)
+                    | Tool::Nfpcapd
+                    | Tool::Softflowd
+                    | Tool::Tcpdump => {
                         format!("{:.1}x", own(rows).rate.median / median)
                     }
                 };
@@ -228,6 +232,7 @@ impl Results {
                         label: match row.tool {
                             Tool::Flowprobe => format!("{:.1}", row.rate.median / 1e6),
                             Tool::OtherFlowprobe
+                            | Tool::FlowprobeWith(_)
                             | Tool::Nfpcapd
                             | Tool::Softflowd
                             | Tool::Tcpdump => format!(

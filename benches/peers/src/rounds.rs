@@ -1,5 +1,6 @@
 //! Programs on the same files in turn, round after round.
 
+use std::fmt;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
@@ -35,6 +36,19 @@ pub(super) struct Row {
     pub(super) peak_memory: u64,
     /// Of all runs the worst: what it counted against what there was.
     pub(super) accounted: Accounted,
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Spread { median, least, greatest } = self.rate;
+        let [median, least, greatest] = [median, least, greatest].map(|rate| rate / 1e6);
+        let memory = self.peak_memory / 1_000_000;
+        let nanos = self.cpu_nanos_per_packet;
+        write!(
+            out,
+            "{median:.2} Mpps ({least:.2} to {greatest:.2}), {nanos:.1} ns of CPU a packet, {memory} MB"
+        )
+    }
 }
 
 /// Whether all was counted.
@@ -120,9 +134,11 @@ impl Row {
             .find(|accounted| matches!(accounted, Accounted::Off { .. }))
             .unwrap_or(match tool {
                 Tool::Tcpdump => Accounted::NotSaid,
-                Tool::Flowprobe | Tool::OtherFlowprobe | Tool::Nfpcapd | Tool::Softflowd => {
-                    Accounted::Exactly
-                }
+                Tool::Flowprobe
+                | Tool::OtherFlowprobe
+                | Tool::FlowprobeWith(_)
+                | Tool::Nfpcapd
+                | Tool::Softflowd => Accounted::Exactly,
             });
         ensure!(
             !tool.is_flowprobe() || accounted == Accounted::Exactly,

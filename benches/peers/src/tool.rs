@@ -19,6 +19,8 @@ pub(super) enum Tool {
     Flowprobe,
     /// Another build of it.
     OtherFlowprobe,
+    /// The same build with more arguments: their position in [`Place::more`].
+    FlowprobeWith(usize),
     Nfpcapd,
     Softflowd,
     Tcpdump,
@@ -31,6 +33,8 @@ pub(super) struct Place {
     pub(super) flowprobe: PathBuf,
     /// Another build, to compare with.
     pub(super) other: Option<PathBuf>,
+    /// Arguments of [`Tool::FlowprobeWith`].
+    pub(super) more: Vec<Vec<String>>,
     /// For small files, in memory where there is such a place.
     pub(super) memory: PathBuf,
 }
@@ -52,6 +56,7 @@ impl Tool {
         match self {
             Self::Flowprobe => "flowprobe",
             Self::OtherFlowprobe => "other",
+            Self::FlowprobeWith(_) => "with",
             Self::Nfpcapd => "nfpcapd",
             Self::Softflowd => "softflowd",
             Self::Tcpdump => "tcpdump",
@@ -60,7 +65,7 @@ impl Tool {
 
     /// Whether it is a build of this project.
     pub(super) fn is_flowprobe(self) -> bool {
-        matches!(self, Self::Flowprobe | Self::OtherFlowprobe)
+        matches!(self, Self::Flowprobe | Self::OtherFlowprobe | Self::FlowprobeWith(_))
     }
 
     /// Whether it can be run here. Said, if not.
@@ -77,12 +82,15 @@ impl Tool {
     pub(super) fn run(self, place: &Place, trace: &Trace) -> Result<Counted> {
         let flows_max = trace.sums.flows.max(FLOWS_MAX_LEAST);
         match self {
-            Self::Flowprobe | Self::OtherFlowprobe => {
+            Self::Flowprobe | Self::OtherFlowprobe | Self::FlowprobeWith(_) => {
                 let flows_max = with_room(flows_max);
-                let output = ["-o", "ipfix-file:/dev/null", "--max-flows", &flows_max];
+                let mut arguments = vec!["-o", "ipfix-file:/dev/null", "--max-flows", &flows_max];
                 let other = place.other.as_deref().filter(|_| self == Self::OtherFlowprobe);
+                if let Self::FlowprobeWith(position) = self {
+                    arguments.extend(place.more[position].iter().map(String::as_str));
+                }
                 let program = other.unwrap_or(&place.flowprobe);
-                replay(place, program, Cpus::All, trace, &output)
+                replay(place, program, Cpus::All, trace, &arguments)
             }
             Self::Nfpcapd => nfpcapd(place, trace, flows_max),
             Self::Softflowd => softflowd(place, trace, flows_max),
@@ -94,7 +102,9 @@ impl Tool {
     /// expected where it counts something else.
     pub(super) fn expected(self, sums: &Sums) -> (u64, Option<u64>) {
         match self {
-            Self::Flowprobe | Self::OtherFlowprobe => (sums.packets, Some(sums.octets)),
+            Self::Flowprobe | Self::OtherFlowprobe | Self::FlowprobeWith(_) => {
+                (sums.packets, Some(sums.octets))
+            }
             // A fragmented datagram is one packet to it, with one IP header.
             Self::Nfpcapd => {
                 (sums.packets - sums.later_fragments, Some(sums.octets - sums.later_headers))
@@ -224,7 +234,7 @@ impl Place {
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let memory = parent.join(format!("flowprobe-bench-{}", std::process::id()));
         fs::create_dir_all(&memory).with_context(|| format!("making {}", memory.display()))?;
-        Ok(Self { flowprobe, other, memory })
+        Ok(Self { flowprobe, other, more: Vec::new(), memory })
     }
 }
 

@@ -1,5 +1,7 @@
 //! A batch: documents that travel in one request.
 
+use flow::RecordTally;
+
 use crate::content::Content;
 
 /// Documents as the bulk API takes them: for each an action and the document, a line each.
@@ -88,10 +90,53 @@ impl Batch {
         (self.only(|index| index < half), self.only(|index| index >= half))
     }
 
+    /// Batches as one, for the spool: the number of documents; for each where it ends, and what is
+    /// in it; the bodies. All numbers are little-endian.
+    pub(super) fn octets_of(batches: &[&Self]) -> Vec<u8> {
+        let sum = |of: fn(&Self) -> usize| batches.iter().map(|batch| of(batch)).sum::<usize>();
+        let count = sum(Self::len);
+        let mut octets = Vec::with_capacity(8 + count * ENTRY + sum(Self::octets) + 1);
+        octets.extend((count as u64).to_le_bytes());
+        let mut begin = 0;
+        for batch in batches {
+            for Document { end, content } in &batch.documents {
+                let numbers = [(begin + end) as u64, content.events, content.records.records];
+                let sums = [content.records.packets, content.records.octets];
+                numbers.iter().chain(&sums).for_each(|number| octets.extend(number.to_le_bytes()));
+            }
+            begin += batch.octets();
+        }
+        batches.iter().for_each(|batch| octets.extend(&batch.body));
+        octets
+    }
+
+    /// The batch that [`Batch::octets_of`] wrote; `None` for anything else.
+    pub(super) fn from_octets(octets: &[u8]) -> Option<Self> {
+        let (count, rest) = octets.split_first_chunk()?;
+        let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
+        let (entries, body) = rest.split_at_checked(count.checked_mul(ENTRY)?)?;
+        let (numbers, []) = entries.as_chunks() else { return None };
+        let (entries, []) = numbers.as_chunks() else { return None };
+        let mut documents = Vec::with_capacity(count);
+        let mut last = 0;
+        for entry in entries {
+            let [end, events, records, packets, octets] = entry.map(u64::from_le_bytes);
+            let records = RecordTally { records, packets, octets };
+            let content = Content { messages: 1, octets: 0, records, events };
+            let end = usize::try_from(end).ok().filter(|end| (last..=body.len()).contains(end))?;
+            documents.push(Document { end, content });
+            last = end;
+        }
+        (last == body.len()).then(|| Self { body: body.to_vec(), documents })
+    }
+
     fn start(&self, index: usize) -> usize {
         index.checked_sub(1).map_or(0, |before| self.documents[before].end)
     }
 }
+
+/// Octets of a document's numbers in the spool.
+const ENTRY: usize = 5 * 8;
 
 #[cfg(test)]
 mod tests {
@@ -106,6 +151,32 @@ mod tests {
             batch.put(content, |out| out.extend(format!("{{}}\n{number}\n").bytes()));
         }
         batch
+    }
+
+    #[test]
+    fn batch_comes_back_from_octets() {
+        for count in [0, 1, 300] {
+            let batch = batch(count);
+            assert_eq!(Batch::from_octets(&Batch::octets_of(&[&batch])), Some(batch));
+        }
+    }
+
+    #[test]
+    fn parts_come_back_from_octets_as_one() {
+        let whole = batch(300);
+        let (first, second) = whole.halves();
+        assert_eq!(Batch::from_octets(&Batch::octets_of(&[&first, &second])), Some(whole));
+    }
+
+    #[test]
+    fn other_octets_are_no_batch() {
+        let octets = Batch::octets_of(&[&batch(3)]);
+        for end in 0..octets.len() {
+            assert_eq!(Batch::from_octets(&octets[..end]), None, "{end}");
+        }
+        for other in [[0xff; 64], [0x01; 64]] {
+            assert_eq!(Batch::from_octets(&other), None);
+        }
     }
 
     #[test]

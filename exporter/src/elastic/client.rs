@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -17,7 +18,7 @@ use ureq::{Agent, Body, Error, Proxy};
 use super::batch::Batch;
 use super::connector::connector;
 use super::hosts::HostIndex;
-use super::reply::{FILTER_PATH, Outcome, outcomes, problem};
+use super::reply::{FILTER_PATH, Outcome, outcomes, problem, without_data_streams};
 use crate::error::sentence;
 use crate::transport::Host;
 
@@ -132,6 +133,9 @@ pub(super) struct Client {
     path: String,
     authorization: Option<String>,
     gzip: Compression,
+    /// An index of its own name can be made by every version.
+    needs_data_streams: bool,
+    was_asked: Vec<AtomicBool>,
 }
 
 impl Client {
@@ -150,6 +154,8 @@ impl Client {
             path,
             authorization: settings.credentials.as_ref().map(Credentials::authorization),
             gzip: Compression::new(settings.gzip),
+            needs_data_streams: settings.target.is_some(),
+            was_asked: settings.hosts.iter().map(|_| false.into()).collect(),
         })
     }
 
@@ -182,25 +188,46 @@ impl Client {
         (answer, body.len() as u64)
     }
 
-    /// Asks a host whether it is there.
+    /// Asks a host whether it is there, and whether it can have a data stream. One that does not
+    /// say is believed: not everybody who may write may ask.
     ///
     /// # Errors
     ///
     /// As [`Answer`] has them.
     pub(super) fn ask(&self, host: HostIndex) -> Result<(), Answer> {
+        let mut response = self.root(host).map_err(|error| failure(&error))?;
+        if response.status() == StatusCode::OK {
+            let body = response.body_mut().with_config().limit(ANSWER_MAX).read_to_vec();
+            let too_old = body.ok().as_deref().and_then(without_data_streams);
+            return match too_old.filter(|_| self.needs_data_streams) {
+                Some(version) => Err(Answer::Blocked(format!(
+                    "{version} has no data streams; ?index=flows-%Y.%m.%d writes into an index a day"
+                ))),
+                None => Ok(()),
+            };
+        }
+        match answer(response, 0) {
+            Answer::Failed(_) | Answer::Items(_) | Answer::Blocked(_) => Ok(()),
+            trouble @ (Answer::TooLarge | Answer::Cut(_) | Answer::Busy(..)) => Err(trouble),
+        }
+    }
+
+    /// Asks a host before its first batch. A host that fails here is in doubt, and is asked again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Answer`] has them.
+    pub(super) fn ask_first(&self, host: HostIndex) -> Result<(), Answer> {
+        if self.was_asked[host].swap(true, Ordering::Relaxed) { Ok(()) } else { self.ask(host) }
+    }
+
+    /// What a host says of itself.
+    fn root(&self, host: HostIndex) -> Result<Response<Body>, Error> {
         let mut request = self.agent.get(format!("{}/", self.bases[host]));
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        let request = request.config().timeout_global(Some(QUESTION)).build();
-        let response = request.call().map_err(|error| failure(&error))?;
-        match answer(response, 0) {
-            Answer::Failed(_) | Answer::Items(_) => Ok(()),
-            trouble @ (Answer::TooLarge
-            | Answer::Cut(_)
-            | Answer::Busy(..)
-            | Answer::Blocked(_)) => Err(trouble),
-        }
+        request.config().timeout_global(Some(QUESTION)).build().call()
     }
 
     /// Ends all requests that are under way. No more can be made.

@@ -8,9 +8,12 @@ use log::{info, warn};
 
 use super::batch::Batch;
 use super::concurrency::Limit;
+use super::counts::{DeliveryCounts, DeliveryState, Outcomes};
 use super::hosts::{HostIndex, Hosts};
-use crate::content::Content;
+use super::parcel::{Origin, Parcel};
+use super::state::{Phase, State, Trouble};
 use crate::ending;
+use crate::spool::SpoolStats;
 
 /// What goes wrong is said at first, and again after this time.
 const REMINDER: Duration = Duration::from_secs(60);
@@ -21,76 +24,11 @@ pub(super) struct Delivery {
     /// The URL, for messages.
     name: String,
     /// Octets of batches that may wait.
-    memory_max: usize,
+    pub(super) memory_max: usize,
+    /// Whether batches that wait in memory go to the spool: live, if there is one.
+    pub(super) spills: bool,
     state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug)]
-struct State {
-    waiting: VecDeque<Batch>,
-    waiting_octets: usize,
-    /// Batches that threads have taken and that are not resolved.
-    at_work: usize,
-    /// Requests under way.
-    in_flight: usize,
-    limit: Limit,
-    hosts: Hosts,
-    counts: DeliveryCounts,
-    phase: Phase,
-    /// When a document was last accepted, or when there was nothing to send.
-    last_progress: Instant,
-    trouble: Option<Trouble>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Running,
-    /// No more batches come.
-    Ending,
-    /// Threads end, whatever is left.
-    Stopped,
-}
-
-/// Something that goes wrong.
-#[derive(Debug)]
-struct Trouble {
-    reason: String,
-    said: Instant,
-}
-
-/// What became of documents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct DeliveryCounts {
-    /// Written by the cluster.
-    pub(crate) accepted: Content,
-    /// The cluster had them from an earlier try.
-    pub(crate) duplicate: Content,
-    /// Refused for good, and kept in a file.
-    pub(crate) dead_lettered: Content,
-    /// Refused for good, and not kept.
-    pub(crate) refused: Content,
-    /// There was no room for them.
-    pub(crate) dropped: Content,
-    /// Not delivered before the end.
-    pub(crate) unsent: Content,
-    /// Documents that were sent again.
-    pub(crate) retried: u64,
-    /// Requests.
-    pub(crate) requests: u64,
-    /// Octets of their bodies, as they were sent.
-    pub(crate) octets: u64,
-    /// Requests that did not succeed.
-    pub(crate) errors: u64,
-}
-
-/// The state of the delivery, for statistics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct DeliveryState {
-    pub(crate) counts: DeliveryCounts,
-    pub(crate) in_flight: usize,
-    pub(crate) limit: usize,
-    pub(crate) waiting_octets: usize,
+    pub(super) changed: Condvar,
 }
 
 /// How a request went, for the limit and the host.
@@ -106,14 +44,36 @@ pub(super) enum Verdict {
     TooLarge,
 }
 
+/// Settings of a [`Delivery`].
+#[derive(Debug)]
+pub(super) struct DeliverySettings {
+    /// The URL, for messages.
+    pub(super) name: String,
+    /// Their number.
+    pub(super) hosts: usize,
+    /// The most requests under way.
+    pub(super) connections: u32,
+    /// Octets of batches that may wait.
+    pub(super) memory_max: usize,
+    /// What is in the spool, if there is one.
+    pub(super) spool: Option<SpoolStats>,
+    /// Whether batches that wait in memory go to the spool.
+    pub(super) spills: bool,
+}
+
 impl Delivery {
-    pub(super) fn new(name: String, hosts: usize, connections: u32, memory_max: usize) -> Self {
+    pub(super) fn new(settings: DeliverySettings) -> Self {
+        let DeliverySettings { name, hosts, connections, memory_max, spool, spills } = settings;
         Self {
             name,
             memory_max,
+            spills: spills && spool.is_some(),
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
                 waiting_octets: 0,
+                acknowledged: Vec::new(),
+                spool,
+                spool_fails: false,
                 at_work: 0,
                 in_flight: 0,
                 limit: Limit::new(connections),
@@ -131,31 +91,39 @@ impl Delivery {
     pub(super) fn offer(&self, batch: Batch) -> Result<(), Batch> {
         let mut state = self.state();
         let octets = batch.octets();
-        if state.waiting_octets + octets > self.memory_max && !state.waiting.is_empty() {
+        let is_full = state.waiting_octets + octets > self.memory_max;
+        if is_full && state.waiting.iter().any(|parcel| parcel.origin == Origin::Memory) {
             return Err(batch);
         }
-        if state.is_idle() {
-            state.last_progress = Instant::now();
-        }
-        state.waiting_octets += octets;
-        state.waiting.push_back(batch);
+        state.add(batch);
         self.changed.notify_all();
         Ok(())
+    }
+
+    /// Adds a batch though there may be no room for it.
+    pub(super) fn add(&self, batch: Batch) {
+        self.state().add(batch);
     }
 
     /// Takes the batch that waits longest off, because there is no room for a newer one.
     pub(super) fn drop_oldest(&self) {
         let mut state = self.state();
-        if let Some(batch) = state.take_waiting() {
-            state.counts.dropped += batch.total();
+        let oldest = state.waiting.iter().position(|parcel| parcel.origin == Origin::Memory);
+        if let Some(parcel) = oldest.and_then(|index| state.waiting.remove(index)) {
+            state.waiting_octets -= parcel.octets();
+            let outcomes = Outcomes { dropped: parcel.left(), ..Outcomes::default() };
+            state.counts.resolve(parcel.origin, outcomes);
         }
+    }
+
+    /// Whether the spool is about to make room.
+    pub(super) fn makes_room(&self) -> bool {
+        self.spills && !self.state().spool_fails
     }
 
     /// Waits a while for something to change. Returns how long nothing was accepted.
     pub(super) fn wait(&self, longest: Duration) -> Duration {
-        let state = self.state();
-        let (state, _) =
-            self.changed.wait_timeout(state, longest).unwrap_or_else(PoisonError::into_inner);
+        let state = self.wait_for(self.state(), longest);
         state.last_progress.elapsed()
     }
 
@@ -177,45 +145,57 @@ impl Delivery {
             if is_over || !ending::may_wait_for_peer(idle) {
                 return false;
             }
-            let (next, _) = self
-                .changed
-                .wait_timeout(state, Duration::from_millis(100))
-                .unwrap_or_else(PoisonError::into_inner);
-            state = next;
+            state = self.wait_for(state, Duration::from_millis(100));
         }
     }
 
-    /// Tells all threads to end. What waits is lost, and counted.
+    /// Tells all threads to end. What is left can be taken when they have.
     pub(super) fn stop(&self) {
-        let mut state = self.state();
-        state.phase = Phase::Stopped;
-        while let Some(batch) = state.take_waiting() {
-            state.counts.unsent += batch.total();
-        }
+        self.state().phase = Phase::Stopped;
         self.changed.notify_all();
     }
 
-    /// For a thread: the next batch. `None` when there is nothing more to do.
-    pub(super) fn next(&self) -> Option<Batch> {
+    /// What is not resolved. No thread has any of it. It is to be kept or lost.
+    pub(super) fn take_left(&self) -> Vec<Parcel> {
+        std::mem::take(&mut self.state().waiting).into()
+    }
+
+    /// A parcel that was left is lost.
+    pub(super) fn lose(&self, parcel: &Parcel) {
+        let mut state = self.state();
+        state.waiting_octets -= parcel.octets();
+        let outcomes = Outcomes { unsent: parcel.left(), ..Outcomes::default() };
+        state.counts.resolve(parcel.origin, outcomes);
+    }
+
+    /// For a thread: the next parcel. `None` when there is nothing more to do.
+    pub(super) fn next(&self) -> Option<Parcel> {
         let mut state = self.state();
         loop {
             if state.phase == Phase::Stopped || state.phase == Phase::Ending && state.is_idle() {
                 return None;
             }
-            // Below the limit, so that the others wait where they are counted.
-            if state.at_work < state.limit.get()
-                && let Some(batch) = state.take_waiting()
+            // Below the limit, so that the others wait where they are counted. What would wait for
+            // a host can go to the spool instead.
+            let now = Instant::now();
+            let ready = if self.spills { state.hosts.ready(now) } else { now };
+            if ready <= now
+                && state.at_work < state.limit.get()
+                && let Some(parcel) = state.take_waiting()
             {
                 state.at_work += 1;
                 self.changed.notify_all();
-                return Some(batch);
+                return Some(parcel);
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = match ready.saturating_duration_since(now) {
+                Duration::ZERO => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                wait => self.wait_for(state, wait),
+            };
         }
     }
 
     /// For a thread: waits until a request may be made, and says of which host, and whether it is
-    /// in doubt. `None` if the run ends before.
+    /// in doubt. `None` if the parcel is to wait elsewhere, or the run ends before.
     pub(super) fn permit(&self) -> Option<(HostIndex, bool)> {
         let mut state = self.state();
         loop {
@@ -229,11 +209,10 @@ impl Delivery {
                     return Some((host, state.hosts.is_in_doubt(host)));
                 }
                 Ok(_) => Duration::from_secs(1),
+                Err(_) if self.spills => return None,
                 Err(ready) => ready.saturating_duration_since(now),
             };
-            let (next, _) =
-                self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner);
-            state = next;
+            state = self.wait_for(state, wait);
         }
     }
 
@@ -264,12 +243,17 @@ impl Delivery {
         self.changed.notify_all();
     }
 
-    /// For a thread: says what became of documents.
-    pub(super) fn count(&self, count: impl FnOnce(&mut DeliveryCounts)) {
+    /// For a thread: so many documents are sent again.
+    pub(super) fn retry(&self, documents: usize) {
+        self.state().counts.retried += documents as u64;
+    }
+
+    /// For a thread: says what became of documents that come from there.
+    pub(super) fn resolve(&self, origin: Origin, outcomes: Outcomes) {
         let mut state = self.state();
-        let before = state.counts;
-        count(&mut state.counts);
-        if state.counts.accepted != before.accepted || state.counts.duplicate != before.duplicate {
+        let before = state.counts.sent();
+        state.counts.resolve(origin, outcomes);
+        if state.counts.sent() != before {
             state.last_progress = Instant::now();
             if state.trouble.take().is_some() {
                 info!("{}: documents are accepted again", self.name);
@@ -277,11 +261,15 @@ impl Delivery {
         }
     }
 
-    /// For a thread: its batch is resolved, but for what is left of it when the run ends.
-    pub(super) fn resolved(&self, left: Content) {
+    /// For a thread: gives back its parcel, with what is left of it.
+    pub(super) fn give_back(&self, parcel: Parcel) {
         let mut state = self.state();
         state.at_work -= 1;
-        state.counts.unsent += left;
+        match parcel.origin {
+            _ if !parcel.pieces.is_empty() => state.put_front(parcel),
+            Origin::Spool { key, .. } => state.acknowledged.push(key),
+            Origin::Memory => {}
+        }
         self.changed.notify_all();
     }
 
@@ -307,23 +295,20 @@ impl Delivery {
             in_flight: state.in_flight,
             limit: state.limit.get(),
             waiting_octets: state.waiting_octets,
+            spool: state.spool,
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// Waits for a change, for at most so long.
+    pub(super) fn wait_for<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        longest: Duration,
+    ) -> MutexGuard<'a, State> {
+        self.changed.wait_timeout(state, longest).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn take_waiting(&mut self) -> Option<Batch> {
-        let batch = self.waiting.pop_front()?;
-        self.waiting_octets -= batch.octets();
-        Some(batch)
-    }
-
-    /// Nothing waits and nothing is under way.
-    fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.at_work == 0
     }
 }

@@ -45,6 +45,12 @@ impl Hosts {
         Err(ends.min().unwrap_or(now))
     }
 
+    /// When the first host may be asked.
+    pub(super) fn ready(&self, now: Instant) -> Instant {
+        let ready = |host: &Health| host.pause_end.unwrap_or(now).max(now);
+        self.hosts.iter().map(ready).min().unwrap_or(now)
+    }
+
     /// Whether the host failed last time: a small request shows whether it is there again.
     pub(super) fn is_in_doubt(&self, index: HostIndex) -> bool {
         self.hosts[index].failures > 0

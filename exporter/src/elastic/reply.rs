@@ -20,7 +20,7 @@ pub(super) enum Outcome {
 /// Parts of the answer to a bulk request that are asked for. Without the status of each item, the
 /// items have no positions.
 pub(super) const FILTER_PATH: &str =
-    "errors,items.*.status,items.*.error.type,items.*.error.reason";
+    "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by";
 
 #[derive(Debug, Deserialize)]
 struct Reply {
@@ -47,6 +47,26 @@ struct Problem {
     kind: String,
     #[serde(default)]
     reason: Option<String>,
+    /// What lies behind it, which often says more.
+    #[serde(default)]
+    caused_by: Option<Box<Self>>,
+}
+
+impl Problem {
+    /// The reason, and that of the innermost cause.
+    fn reasons(&self) -> Option<String> {
+        let mut innermost = self;
+        while let Some(cause) = &innermost.caused_by {
+            innermost = cause;
+        }
+        let cause = innermost.reason.as_ref().filter(|_| self.caused_by.is_some());
+        match (&self.reason, cause) {
+            (Some(reason), Some(cause)) if !reason.contains(cause) => {
+                Some(format!("{reason}: {cause}"))
+            }
+            (reason, cause) => reason.as_ref().or(cause).cloned(),
+        }
+    }
 }
 
 /// Reads the answer to a bulk request with this many documents. `None` if it is not such an answer.
@@ -63,7 +83,8 @@ pub(super) fn outcomes(answer: &[u8], documents: usize) -> Option<Vec<Outcome>> 
 }
 
 fn outcome(Status { status, error }: Status) -> Outcome {
-    let Problem { kind, reason } = error.unwrap_or_default();
+    let error = error.unwrap_or_default();
+    let (reason, kind) = (error.reasons(), error.kind);
     match status {
         200..=299 => Outcome::Accepted,
         409 => Outcome::Duplicate,
@@ -105,6 +126,31 @@ fn sentence(kind: &str, reason: Option<&str>) -> String {
     }
 }
 
+/// The name of a server that has no data streams, by its answer to `GET /`: Elasticsearch before
+/// 7.9, and without the parts under Elastic's licence.
+pub(super) fn without_data_streams(answer: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Root {
+        version: Version,
+    }
+    #[derive(Deserialize)]
+    struct Version {
+        number: String,
+        #[serde(default)]
+        distribution: String,
+        #[serde(default)]
+        build_flavor: String,
+    }
+    let Root { version: Version { number, distribution, build_flavor } } =
+        serde_json::from_slice(answer).ok()?;
+    let mut parts = number.split('.').map(str::parse::<u32>);
+    let (Some(Ok(major)), Some(Ok(minor))) = (parts.next(), parts.next()) else { return None };
+    let is_free = build_flavor == "oss";
+    let lacks = distribution.is_empty() && ((major, minor) < (7, 9) || is_free);
+    let edition = if is_free { " (oss)" } else { "" };
+    lacks.then(|| format!("Elasticsearch {number}{edition}"))
+}
+
 /// The error of an answer with a status of 400 or more, as far as there is one: `type: reason`.
 pub(crate) fn problem(answer: &[u8]) -> String {
     #[derive(Deserialize)]
@@ -118,8 +164,8 @@ pub(crate) fn problem(answer: &[u8]) -> String {
         Text(String),
     }
     match serde_json::from_slice(answer) {
-        Ok(Answer { error: Error::Structured(Problem { kind, reason }) }) => {
-            sentence(&kind, reason.as_deref())
+        Ok(Answer { error: Error::Structured(problem) }) => {
+            sentence(&problem.kind, problem.reasons().as_deref())
         }
         Ok(Answer { error: Error::Text(text) }) => text,
         Err(_) => String::new(),
@@ -180,9 +226,33 @@ mod tests {
     }
 
     #[test]
+    fn versions_without_data_streams_are_known() {
+        let check = |version: &str| {
+            without_data_streams(format!("{{\"version\":{{{version}}}}}").as_bytes())
+        };
+        let old = check(r#""number":"7.8.1","build_flavor":"default""#);
+        assert_eq!(old.as_deref(), Some("Elasticsearch 7.8.1"));
+        let free = check(r#""number":"7.10.2","build_flavor":"oss""#);
+        assert_eq!(free.as_deref(), Some("Elasticsearch 7.10.2 (oss)"));
+        for other in [
+            r#""number":"7.9.0","build_flavor":"default""#,
+            r#""number":"8.19.0""#,
+            r#""number":"10.0.0""#,
+            r#""number":"2.19.1","distribution":"opensearch""#,
+            r#""number":"of a proxy""#,
+        ] {
+            assert_eq!(check(other), None, "{other}");
+        }
+        assert_eq!(without_data_streams(b"<html>"), None);
+    }
+
+    #[test]
     fn problem_of_a_whole_request() {
         let structured = br#"{"error":{"type":"t","reason":"r"},"status":403}"#;
         assert_eq!(problem(structured), "t: r");
+        let caused = br#"{"error":{"type":"t","reason":"r","caused_by":{"type":"u","reason":"s",
+            "caused_by":{"type":"v","reason":"the field is wrong"}}},"status":400}"#;
+        assert_eq!(problem(caused), "t: r: the field is wrong");
         assert_eq!(problem(br#"{"error":"text"}"#), "text");
         assert_eq!(problem(b"<html>"), "");
     }

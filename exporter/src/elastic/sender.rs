@@ -7,8 +7,10 @@ use log::error;
 
 use super::batch::Batch;
 use super::client::{Answer, Client};
+use super::counts::Outcomes;
 use super::dead_letter::DeadLetters;
 use super::delivery::{Delivery, Verdict};
+use super::parcel::{Origin, Parcel, Piece};
 use super::reply::Outcome;
 use crate::content::Content;
 use crate::error::sentence;
@@ -21,14 +23,6 @@ pub(super) struct Sender {
     pub(super) dead_letters: Option<Arc<Mutex<DeadLetters>>>,
 }
 
-/// A batch, or what is left of one.
-struct Piece {
-    batch: Batch,
-    /// How often in a row the connection ended while it was sent.
-    cuts: u32,
-    is_retry: bool,
-}
-
 /// What is to be done with a piece.
 enum Next {
     Done,
@@ -39,23 +33,25 @@ enum Next {
 }
 
 impl Sender {
-    /// Sends batches until there are no more.
+    /// Sends parcels until there are no more.
     pub(super) fn run(&self) {
-        while let Some(batch) = self.delivery.next() {
-            let left = self.deliver(batch);
-            self.delivery.resolved(left);
+        while let Some(mut parcel) = self.delivery.next() {
+            self.deliver(&mut parcel);
+            self.delivery.give_back(parcel);
         }
     }
 
-    /// Sends a batch until each document is resolved. Returns what is left when the run ends.
-    fn deliver(&self, batch: Batch) -> Content {
-        let mut pieces = vec![Piece { batch, cuts: 0, is_retry: false }];
+    /// Sends a parcel until each document is resolved, or no request may be made.
+    fn deliver(&self, parcel: &mut Parcel) {
+        let Parcel { pieces, origin, is_whole, .. } = parcel;
         while let Some(piece) = pieces.pop() {
             let Some((host, is_in_doubt)) = self.delivery.permit() else {
                 pieces.push(piece);
                 break;
             };
-            if is_in_doubt && let Err(answer) = self.client.ask(host) {
+            let asked =
+                if is_in_doubt { self.client.ask(host) } else { self.client.ask_first(host) };
+            if let Err(answer) = asked {
                 let (verdict, reason) = of_question(answer);
                 self.delivery.requested(host, verdict, 0);
                 self.delivery.complain(&format!("{}: {reason}", self.client.base(host)));
@@ -63,11 +59,12 @@ impl Sender {
                 continue;
             }
             if piece.is_retry {
-                self.delivery.count(|counts| counts.retried += piece.batch.len() as u64);
+                self.delivery.retry(piece.batch.len());
             }
             let begin = Instant::now();
             let (answer, octets) = self.client.bulk(host, &piece.batch);
-            let (verdict, next, reason) = self.judge(answer, piece, begin);
+            *is_whole &= !matches!(answer, Answer::Items(_) | Answer::TooLarge);
+            let (verdict, next, reason) = self.judge(answer, piece, *origin, begin);
             self.delivery.requested(host, verdict, octets);
             if let Some(reason) = reason {
                 self.delivery.complain(&format!("{}: {reason}", self.client.base(host)));
@@ -81,11 +78,10 @@ impl Sender {
                     pieces.extend([half(second), half(first)]);
                 }
                 Next::Split(Piece { batch, .. }) => {
-                    self.refuse(&batch, 0, "request_too_large", "HTTP status 413");
+                    self.refuse(&batch, 0, *origin, "request_too_large", "HTTP status 413");
                 }
             }
         }
-        Content::sum(pieces.iter().map(|piece| piece.batch.total()))
     }
 
     /// What an answer means for the host, for the piece, and for a person, if it is trouble.
@@ -93,11 +89,12 @@ impl Sender {
         &self,
         answer: Answer,
         piece: Piece,
+        origin: Origin,
         begin: Instant,
     ) -> (Verdict, Next, Option<String>) {
         let again = |piece: Piece| Next::Again(Piece { is_retry: true, ..piece });
         match answer {
-            Answer::Items(outcomes) => self.resolve(&outcomes, &piece.batch, begin),
+            Answer::Items(outcomes) => self.resolve(&outcomes, &piece.batch, origin, begin),
             Answer::TooLarge => (Verdict::TooLarge, Next::Split(piece), None),
             // Servers that refuse a large body may end the connection before they are heard.
             Answer::Cut(reason) => {
@@ -118,6 +115,7 @@ impl Sender {
         &self,
         outcomes: &[Outcome],
         batch: &Batch,
+        origin: Origin,
         begin: Instant,
     ) -> (Verdict, Next, Option<String>) {
         let (mut accepted, mut duplicate) = (Content::default(), Content::default());
@@ -127,7 +125,9 @@ impl Sender {
             match outcome {
                 Outcome::Accepted => accepted += batch.content(index),
                 Outcome::Duplicate => duplicate += batch.content(index),
-                Outcome::Refused { kind, reason } => self.refuse(batch, index, kind, reason),
+                Outcome::Refused { kind, reason } => {
+                    self.refuse(batch, index, origin, kind, reason);
+                }
                 Outcome::Retry => left += 1,
                 Outcome::Blocked(reason) => {
                     left += 1;
@@ -135,10 +135,7 @@ impl Sender {
                 }
             }
         }
-        self.delivery.count(|counts| {
-            counts.accepted += accepted;
-            counts.duplicate += duplicate;
-        });
+        self.delivery.resolve(origin, Outcomes { accepted, duplicate, ..Outcomes::default() });
         if left == 0 {
             return (Verdict::Good(begin.elapsed()), Next::Done, None);
         }
@@ -152,23 +149,24 @@ impl Sender {
     }
 
     /// Keeps a document that the cluster refuses for good, if there is a file for that.
-    fn refuse(&self, batch: &Batch, index: usize, kind: &str, reason: &str) {
+    fn refuse(&self, batch: &Batch, index: usize, origin: Origin, kind: &str, reason: &str) {
         let kept = self.dead_letters.as_ref().map(|file| {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
             file.keep(kind, reason, batch.lines(index))
         });
         let content = batch.content(index);
-        match kept {
-            Some(Ok(())) => self.delivery.count(|counts| counts.dead_lettered += content),
+        match &kept {
+            Some(Ok(())) => {}
             Some(Err(problem)) => {
-                error!("cannot keep a refused document: {}", sentence(&problem));
-                self.delivery.count(|counts| counts.refused += content);
+                error!("cannot keep a refused document: {}", sentence(problem));
             }
-            None => {
-                self.delivery.complain(&format!("a document was refused: {kind}: {reason}"));
-                self.delivery.count(|counts| counts.refused += content);
-            }
+            None => self.delivery.complain(&format!("a document was refused: {kind}: {reason}")),
         }
+        let outcomes = match kept {
+            Some(Ok(())) => Outcomes { dead_lettered: content, ..Outcomes::default() },
+            _ => Outcomes { refused: content, ..Outcomes::default() },
+        };
+        self.delivery.resolve(origin, outcomes);
     }
 }
 

@@ -1,23 +1,29 @@
 //! The output's side: documents become batches.
 
 use std::fmt::{self, Debug};
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use flow::Conversation;
+use flow::{Conversation, Timestamp};
+use log::info;
 
 use super::batch::Batch;
 use super::client::{Client, ClientSettings};
+use super::counts::{DeliveryState, content};
 use super::dead_letter::DeadLetters;
-use super::delivery::{Delivery, DeliveryState};
+use super::delivery::{Delivery, DeliverySettings};
 use super::sender::Sender;
+use super::spooler::Spooler;
+use super::target::{IndexNames, IndexPattern};
 use crate::content::Content;
 use crate::ending;
 use crate::error::{ExportError, sentence};
-use crate::exporter::{Delivery as Report, ExportCounts};
+use crate::exporter::ExportCounts;
 use crate::sink::DocumentSink;
+use crate::spool::{Spool, WhenFull};
 use crate::transport::{Collector, Patience};
 
 /// Settings of an [`ElasticSink`].
@@ -29,6 +35,8 @@ pub(crate) struct ElasticSettings {
     pub(crate) id_prefix: String,
     /// The data stream of alerts. Flows go to that of the client.
     pub(crate) alert_target: String,
+    /// The index that each flow names. By default it goes to the data stream of the client.
+    pub(crate) index: Option<IndexPattern>,
     /// Octets of a batch, before compression.
     pub(crate) batch_octets: usize,
     /// Octets of batches that wait in memory.
@@ -40,13 +48,34 @@ pub(crate) struct ElasticSettings {
     pub(crate) patience: Patience,
     /// A replay ends when the cluster accepts nothing for this time.
     pub(crate) give_up: Duration,
+    /// Where documents are kept that the cluster does not take yet.
+    pub(crate) spool: Option<SpoolSettings>,
+}
+
+/// Settings of the spool of an [`ElasticSink`].
+pub(crate) struct SpoolSettings {
+    pub(crate) directory: PathBuf,
+    pub(crate) octets_max: u64,
+    pub(crate) when_full: WhenFull,
 }
 
 /// How long a live run waits at its end.
 const END: Duration = Duration::from_secs(10);
 
+/// With a spool, a live run ends when the cluster has accepted nothing for this time.
+const SPOOL_END: Duration = Duration::from_secs(2);
+
+/// How long a live run waits for the disk of the spool to make room.
+const DISK: Duration = Duration::from_secs(2);
+
 /// Room for one more document beyond a full batch.
 const SPARE: usize = 16 * 1024;
+
+/// The owner of the spool, before and after its thread has started.
+enum SpoolThread {
+    Idle(Box<Spooler>),
+    Running(JoinHandle<Box<Spooler>>),
+}
 
 pub(crate) struct ElasticSink {
     settings: ElasticSettings,
@@ -55,7 +84,10 @@ pub(crate) struct ElasticSink {
     sequence: u64,
     sender: Sender,
     threads: Vec<JoinHandle<()>>,
+    spooler: Option<SpoolThread>,
     conversations: Vec<Conversation>,
+    /// If each flow names its index.
+    indices: Option<IndexNames>,
 }
 
 impl ElasticSink {
@@ -68,14 +100,24 @@ impl ElasticSink {
                 .map_err(|error| format!("cannot open {}: {}", path.display(), sentence(&error)))
         });
         let dead_letters = dead_letters.transpose().map_err(not_opened)?;
-        let delivery = Delivery::new(
-            settings.name.clone(),
-            settings.client.hosts.len(),
-            settings.connections,
-            settings.memory_octets,
-        );
+        let indices = settings.index.clone().map(IndexNames::new);
+        let spool = settings.spool.as_ref().map(|spool| {
+            Spool::open(&spool.directory, spool.octets_max, spool.when_full)
+                .map_err(|error| not_opened(error.to_string()))
+        });
+        let spool = spool.transpose()?;
+        let delivery = Arc::new(Delivery::new(DeliverySettings {
+            name: settings.name.clone(),
+            hosts: settings.client.hosts.len(),
+            connections: settings.connections,
+            memory_max: settings.memory_octets,
+            spool: spool.as_ref().map(Spool::stats),
+            spills: settings.patience == Patience::GoOn,
+        }));
+        let spooler =
+            spool.map(|spool| Spooler::new(settings.name.clone(), spool, Arc::clone(&delivery)));
         let sender = Sender {
-            delivery: Arc::new(delivery),
+            delivery,
             client: Arc::new(client),
             dead_letters: dead_letters.map(|file| Arc::new(Mutex::new(file))),
         };
@@ -84,76 +126,131 @@ impl ElasticSink {
         let conversations = hosts
             .flat_map(|host| Collector { host: host.clone(), source: None }.tcp_conversations())
             .collect();
-        Ok(Self { settings, batch, sequence: 0, sender, threads: Vec::new(), conversations })
+        Ok(Self {
+            settings,
+            batch,
+            sequence: 0,
+            sender,
+            threads: Vec::new(),
+            spooler: spooler.map(Box::new).map(SpoolThread::Idle),
+            conversations,
+            indices,
+        })
     }
 
     /// Hands the batch on. Waits for room, or makes it.
     fn submit(&mut self) -> Result<(), ExportError> {
         if self.batch.is_empty() {
-            return Ok(());
+            return self.start_for_earlier_runs();
         }
-        self.start()?;
+        if let Err(error) = self.start() {
+            self.end();
+            return Err(error);
+        }
         let empty = Batch::with_capacity(self.settings.batch_octets + SPARE);
         let mut batch = std::mem::replace(&mut self.batch, empty);
         batch.trim();
         let delivery = Arc::clone(&self.sender.delivery);
+        let begin = Instant::now();
         while let Err(refused) = delivery.offer(batch) {
             batch = refused;
             if self.settings.patience == Patience::GoOn {
-                delivery.drop_oldest();
+                // Records wait in the output's queue meanwhile.
+                let waits = begin.elapsed() < DISK && !ending::is_hurried();
+                if waits && delivery.makes_room() {
+                    delivery.wait(ending::LOOK);
+                } else {
+                    delivery.drop_oldest();
+                }
                 continue;
             }
             let idle = delivery.wait(Duration::from_millis(100));
             if idle > self.settings.give_up || !ending::may_wait_for_peer(idle) {
                 self.batch = batch;
-                return Err(self.give_up());
+                self.end();
+                return Err(self.not_in_time());
             }
         }
         Ok(())
     }
 
+    /// Starts the threads if an earlier run has left something in the spool.
+    fn start_for_earlier_runs(&mut self) -> Result<(), ExportError> {
+        match &self.spooler {
+            Some(SpoolThread::Idle(spooler)) if !spooler.is_empty() => self.start(),
+            _ => Ok(()),
+        }
+    }
+
     /// Starts the threads. Rights were given up before.
     fn start(&mut self) -> Result<(), ExportError> {
+        let name = &self.settings.name;
+        let failed = |error: io::Error| {
+            ExportError::GaveUp(format!("{name}: cannot start a thread: {}", sentence(&error)))
+        };
         while self.threads.len() < self.settings.connections as usize {
             let sender = self.sender.clone();
             let thread = thread::Builder::new().name("elastic".to_owned());
-            let thread = thread.spawn(move || sender.run()).map_err(|error| {
-                let problem = format!("cannot start a thread: {}", sentence(&error));
-                ExportError::GaveUp(format!("{}: {problem}", self.settings.name))
-            })?;
-            self.threads.push(thread);
+            self.threads.push(thread.spawn(move || sender.run()).map_err(failed)?);
+        }
+        if let Some(SpoolThread::Idle(_)) = self.spooler
+            && let Some(SpoolThread::Idle(spooler)) = self.spooler.take()
+        {
+            let thread = thread::Builder::new().name("elastic-spool".to_owned());
+            let thread = thread.spawn(move || Box::new(spooler.run())).map_err(failed)?;
+            self.spooler = Some(SpoolThread::Running(thread));
         }
         Ok(())
     }
 
-    /// Ends all threads. What is left is counted.
-    fn give_up(&mut self) -> ExportError {
-        let left = std::mem::take(&mut self.batch).total();
-        self.sender.delivery.count(|counts| counts.unsent += left);
-        self.end();
-        let unsent = self.sender.delivery.report().counts.unsent.messages;
+    fn not_in_time(&self) -> ExportError {
+        let unsent = self.sender.delivery.report().counts.this_run.outcomes.unsent.messages;
         let name = &self.settings.name;
         ExportError::GaveUp(format!("{name}: {unsent} documents were not accepted in time"))
     }
 
+    /// Ends all threads. What is left goes to the spool, or it is lost and counted.
     fn end(&mut self) {
         self.sender.delivery.stop();
         self.sender.client.shutdown();
         for thread in self.threads.drain(..) {
             drop(thread.join());
         }
+        let batch = std::mem::take(&mut self.batch);
+        if !batch.is_empty() {
+            self.sender.delivery.add(batch);
+        }
+        let left = self.sender.delivery.take_left();
+        let spooler = match self.spooler.take() {
+            Some(SpoolThread::Running(thread)) => thread.join().ok(),
+            Some(SpoolThread::Idle(spooler)) => Some(spooler),
+            None => None,
+        };
+        match spooler {
+            Some(mut spooler) => spooler.keep(&left),
+            None => left.iter().for_each(|parcel| self.sender.delivery.lose(parcel)),
+        }
     }
 }
 
 impl DocumentSink for ElasticSink {
     #[inline]
-    fn put(&mut self, content: Content, put: impl FnOnce(&mut Vec<u8>)) -> Result<(), ExportError> {
-        let (prefix, sequence) = (&self.settings.id_prefix, self.sequence);
-        let target = (content.events > 0).then_some(&self.settings.alert_target);
+    fn put(
+        &mut self,
+        content: Content,
+        time: Timestamp,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), ExportError> {
+        let Self { settings, sequence, .. } = self;
+        let target = match &mut self.indices {
+            _ if content.events > 0 => Some(settings.alert_target.as_str()),
+            Some(indices) => Some(indices.at(time)),
+            None => None,
+        };
         self.batch.put(content, |out| {
             out.extend_from_slice(br#"{"create":{"_id":""#);
-            out.extend_from_slice(prefix.as_bytes());
-            out.extend_from_slice(itoa::Buffer::new().format(sequence).as_bytes());
+            out.extend_from_slice(settings.id_prefix.as_bytes());
+            out.extend_from_slice(itoa::Buffer::new().format(*sequence).as_bytes());
             if let Some(target) = target {
                 out.extend_from_slice(br#"","_index":""#);
                 out.extend_from_slice(target.as_bytes());
@@ -176,43 +273,29 @@ impl DocumentSink for ElasticSink {
             Patience::GoOn => Some(Instant::now() + END),
             Patience::Wait => None,
         };
-        if !self.sender.delivery.drain(end, self.settings.give_up) {
-            return Err(self.give_up());
-        }
+        let patience = match (self.settings.patience, &self.settings.spool) {
+            (Patience::GoOn, Some(_)) => SPOOL_END,
+            _ => self.settings.give_up,
+        };
+        self.sender.delivery.drain(end, patience);
         self.end();
+        let DeliveryState { counts, spool, .. } = self.sender.delivery.report();
+        if counts.this_run.outcomes.unsent.messages > 0 {
+            return Err(self.not_in_time());
+        }
+        if let Some(spool) = spool.filter(|spool| spool.held.total().batches > 0) {
+            let left = content(spool.held.total()).messages;
+            info!("{}: {left} documents stay in the spool for the next run", self.settings.name);
+        }
         Ok(())
     }
 
     fn counts(&self) -> ExportCounts {
-        let DeliveryState { counts, in_flight, limit, waiting_octets } =
-            self.sender.delivery.report();
-        let sent = counts.accepted + counts.duplicate;
-        let failed = counts.refused + counts.dropped + counts.unsent;
-        ExportCounts {
-            sent: sent.records,
-            failed: failed.records,
-            dead_lettered: counts.dead_lettered.records,
-            events_sent: sent.events,
-            events_failed: failed.events + counts.dead_lettered.events,
-            retried: counts.retried,
-            messages: sent.messages,
-            octets: counts.octets,
-            errors: counts.errors,
-            delivery: Some(Report {
-                accepted: counts.accepted.messages,
-                duplicate: counts.duplicate.messages,
-                dead_lettered: counts.dead_lettered.messages,
-                refused: counts.refused.messages,
-                dropped: counts.dropped.messages,
-                unsent: counts.unsent.messages,
-                requests: counts.requests,
-                document_octets: (sent + counts.dead_lettered + counts.refused).octets,
-                in_flight: in_flight as u64,
-                concurrency_limit: limit as u64,
-                waiting_octets: waiting_octets as u64,
-            }),
-            ..ExportCounts::default()
+        let mut counts = ExportCounts::from(self.sender.delivery.report());
+        if let Some(delivery) = &mut counts.delivery {
+            delivery.in_memory += self.batch.len() as u64;
         }
+        counts
     }
 
     fn conversations(&self) -> Vec<Conversation> {

@@ -27,6 +27,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     (
         "keyword",
         &[
+            "agent.id",
             "agent.name",
             "agent.type",
             "agent.version",

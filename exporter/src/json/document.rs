@@ -33,7 +33,7 @@ pub(crate) struct DocumentSettings {
     pub(crate) version: String,
     /// `data_stream.namespace`.
     pub(crate) namespace: String,
-    /// `netflow.exporter.source_id`.
+    /// `netflow.exporter.source_id`, and `agent.id`.
     pub(crate) observation_domain_id: u32,
     /// Fields of the flow key.
     pub(crate) key: KeyFields,
@@ -41,6 +41,16 @@ pub(crate) struct DocumentSettings {
     pub(crate) local_networks: NetworkSet,
     /// One packet of this number is metered; written as `netflow.sampling_interval` unless it is 1.
     pub(crate) sampling_interval: u32,
+    pub(crate) fields: Fields,
+}
+
+/// Which fields documents have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fields {
+    /// All.
+    Full,
+    /// Those whose value stands in no other field.
+    Lean,
 }
 
 impl DocumentSettings {
@@ -54,6 +64,7 @@ impl DocumentSettings {
             key: context.key,
             local_networks: context.local_networks.clone(),
             sampling_interval: context.sampling_interval,
+            fields: Fields::Full,
         }
     }
 }
@@ -66,6 +77,7 @@ pub(super) struct DocumentWriter {
     agent: Vec<u8>,
     /// `exporter` of `netflow`, up to its time stamp.
     exporter: Vec<u8>,
+    fields: Fields,
     key: KeyFields,
     perimeter: Perimeter,
     sampling_interval: u32,
@@ -80,20 +92,21 @@ impl DocumentWriter {
         let name = json_string(&settings.name);
         let version = json_string(&settings.version);
         let namespace = json_string(&settings.namespace);
+        let domain = settings.observation_domain_id;
         let head = format!(
             r#","ecs":{{"version":"8.11.0"}},"data_stream":{{"type":"logs","dataset":"netflow.log","namespace":{namespace}}},"input":{{"type":"netflow"}},"event":{{"kind":"event","category":["network"],"action":"netflow_flow","dataset":"netflow.log","module":"netflow","type":["connection""#
         );
         let agent = format!(
-            r#"}},"agent":{{"name":{name},"type":"flowprobe","version":{version}}},"observer":{{"name":{name},"hostname":{name},"type":"flow-probe","vendor":"flowprobe","product":"flowprobe","version":{version}"#
+            r#"}},"agent":{{"id":"{domain}","name":{name},"type":"flowprobe","version":{version}}},"observer":{{"name":{name},"hostname":{name},"type":"flow-probe","vendor":"flowprobe","product":"flowprobe","version":{version}"#
         );
         let exporter = format!(
-            r#","netflow":{{"type":"netflow_flow","exporter":{{"version":10,"source_id":{},"timestamp":""#,
-            settings.observation_domain_id
+            r#","netflow":{{"type":"netflow_flow","exporter":{{"version":10,"source_id":{domain},"timestamp":""#,
         );
         Self {
             head: head.into_bytes(),
             agent: agent.into_bytes(),
             exporter: exporter.into_bytes(),
+            fields: settings.fields,
             key: settings.key,
             perimeter: Perimeter::new(settings.local_networks),
             sampling_interval: settings.sampling_interval,
@@ -251,6 +264,7 @@ impl DocumentWriter {
         put_text(out, br#"","locality":""#, sides.locality());
         out.extend_from_slice(br#""}"#);
         match (&sides.source, &sides.destination) {
+            _ if self.fields == Fields::Lean => {}
             (Some(one), Some(other)) if one.text() != other.text() => {
                 put_text(out, br#","related":{"ip":[""#, one.text());
                 put_text(out, br#"",""#, other.text());
@@ -265,11 +279,16 @@ impl DocumentWriter {
     }
 
     fn put_netflow(&mut self, sides: &Sides, flow: Flow<'_>, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.exporter);
-        self.time.put(flow.record.exported, out);
-        out.extend_from_slice(br#""}"#);
-        let (key, time) = (self.key, &mut self.time);
-        NetflowObject { flow, key, sides, time, out }.put_elements();
+        match self.fields {
+            Fields::Full => {
+                out.extend_from_slice(&self.exporter);
+                self.time.put(flow.record.exported, out);
+                out.extend_from_slice(br#""}"#);
+            }
+            Fields::Lean => out.extend_from_slice(br#","netflow":{"type":"netflow_flow""#),
+        }
+        let (key, fields, time) = (self.key, self.fields, &mut self.time);
+        NetflowObject { flow, key, fields, sides, time, out }.put_elements();
         if self.sampling_interval > 1 {
             put_number(out, Element::SamplingInterval.label(), self.sampling_interval);
         }

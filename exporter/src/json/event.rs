@@ -1,10 +1,8 @@
 //! The document of an event: its time, its kind, its fields.
 
-use std::io::Write;
-
 use flow::{Event, EventKind, Value};
+use serde_json::{Map, Value as Json};
 
-use super::member::{json_string, put_comma};
 use super::time::TimeWriter;
 
 /// Writes events.
@@ -15,84 +13,52 @@ pub(super) struct EventWriter {
 
 impl EventWriter {
     /// Appends the document of an event, without a line end. A dot in a field's name opens an
-    /// object: `source.ip` is `"source":{"ip":...}`. Adjacent fields share the objects that the
-    /// beginnings of their names have in common.
+    /// object: `source.ip` is `"source":{"ip":...}`. The members of an object are sorted by name.
     pub(super) fn put(&mut self, event: &Event, out: &mut Vec<u8>) {
-        out.extend_from_slice(br#"{"@timestamp":""#);
-        self.time.put(event.time, out);
-        out.extend_from_slice(br#"","event":{"kind":""#);
-        out.extend_from_slice(kind(event.kind));
-        out.push(b'"');
-        let mut open = "event";
+        let mut document = Map::new();
+        document.insert("@timestamp".to_owned(), self.value(&Value::Time(event.time)));
+        insert(&mut document, "event.kind", kind(event.kind).into());
         for (name, value) in &event.fields {
-            let (objects, member) = name.rsplit_once('.').unwrap_or(("", name));
-            move_to(open, objects, out);
-            open = objects;
-            put_label(member, out);
-            self.put_value(value, out);
+            let value = self.value(value);
+            insert(&mut document, name, value);
         }
-        move_to(open, "", out);
-        out.push(b'}');
+        serde_json::to_writer(out, &document).expect("memory takes all");
     }
 
-    fn put_value(&mut self, value: &Value, out: &mut Vec<u8>) {
+    fn value(&mut self, value: &Value) -> Json {
         match value {
-            Value::Number(number) => {
-                out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
-            }
-            Value::Truth(truth) => {
-                out.extend_from_slice(if *truth { b"true" } else { b"false" });
-            }
-            Value::Text(text) => out.extend_from_slice(json_string(text).as_bytes()),
-            Value::Address(address) => {
-                write!(out, "\"{address}\"").expect("memory takes all");
-            }
+            Value::Number(number) => (*number).into(),
+            Value::Truth(truth) => (*truth).into(),
+            Value::Text(text) => text.as_str().into(),
+            Value::Address(address) => address.to_string().into(),
             Value::Time(time) => {
-                out.push(b'"');
-                self.time.put(*time, out);
-                out.push(b'"');
+                let mut text = Vec::new();
+                self.time.put(*time, &mut text);
+                String::from_utf8_lossy(&text).into()
             }
-            Value::List(values) => {
-                out.push(b'[');
-                for (index, value) in values.iter().enumerate() {
-                    if index > 0 {
-                        out.push(b',');
-                    }
-                    self.put_value(value, out);
-                }
-                out.push(b']');
-            }
+            Value::List(values) => values.iter().map(|value| self.value(value)).collect(),
         }
     }
 }
 
 /// `event.kind` of ECS.
-fn kind(kind: EventKind) -> &'static [u8] {
+fn kind(kind: EventKind) -> &'static str {
     match kind {
-        EventKind::Alert => b"alert",
-        EventKind::DnsTransaction => b"event",
+        EventKind::Alert => "alert",
+        EventKind::DnsTransaction => "event",
     }
 }
 
-/// Closes and opens objects, from those in which the last member is to those of the next.
-fn move_to(from: &str, to: &str, out: &mut Vec<u8>) {
-    let (from, to) = (objects(from), objects(to));
-    let shared = from.iter().zip(&to).take_while(|(one, other)| one == other).count();
-    from[shared..].iter().for_each(|_| out.push(b'}'));
-    for name in &to[shared..] {
-        put_label(name, out);
-        out.push(b'{');
+/// Inserts a field into the objects that its name goes through.
+fn insert(object: &mut Map<String, Json>, name: &str, value: Json) {
+    match name.split_once('.') {
+        None => drop(object.insert(name.to_owned(), value)),
+        Some((outer, rest)) => {
+            let inner = object.entry(outer).or_insert_with(|| Map::new().into());
+            let inner = inner.as_object_mut().expect("a field is no object to another one");
+            insert(inner, rest, value);
+        }
     }
-}
-
-fn objects(path: &str) -> Vec<&str> {
-    path.split('.').filter(|name| !name.is_empty()).collect()
-}
-
-fn put_label(name: &str, out: &mut Vec<u8>) {
-    put_comma(out);
-    out.extend_from_slice(json_string(name).as_bytes());
-    out.push(b':');
 }
 
 #[cfg(test)]
@@ -106,30 +72,29 @@ mod tests {
         let mut out = Vec::new();
         EventWriter::default().put(&Event { kind, time, fields }, &mut out);
         let text = String::from_utf8(out).unwrap();
-        let start = r#"{"@timestamp":"2024-02-29T00:00:01.007Z","event":{"kind":"#;
-        assert_eq!(text, format!("{start}{expected}"));
-        serde_json::from_str::<serde_json::Value>(&text).unwrap();
+        assert_eq!(text, format!(r#"{{"@timestamp":"2024-02-29T00:00:01.007Z",{expected}}}"#));
     }
 
     #[test]
-    fn dotted_names_become_objects_that_adjacent_fields_share() {
-        check(EventKind::Alert, Vec::new(), r#""alert"}}"#);
+    fn dotted_names_become_objects_in_whatever_order_they_come() {
+        check(EventKind::Alert, Vec::new(), r#""event":{"kind":"alert"}"#);
         let text = |text: &str| Value::Text(text.to_owned());
         check(
             EventKind::Alert,
             vec![
-                ("event.severity", Value::Number(3)),
-                ("rule.name", text("a \"scan\"\n")),
                 ("source.ip", Value::Address("2001:db8::1".parse().unwrap())),
+                ("rule.name", text("a \"scan\"\n")),
                 ("source.geo.country", text("FR")),
+                ("event.severity", Value::Number(3)),
                 ("source.geo.city", text("Évry")),
-                ("source.port", Value::Number(u64::MAX)),
                 ("message", text("")),
+                ("source.port", Value::Number(u64::MAX)),
             ],
             concat!(
-                r#""alert","severity":3},"rule":{"name":"a \"scan\"\n"},"#,
-                r#""source":{"ip":"2001:db8::1","geo":{"country":"FR","city":"Évry"},"#,
-                r#""port":18446744073709551615},"message":""}"#
+                r#""event":{"kind":"alert","severity":3},"message":"","#,
+                r#""rule":{"name":"a \"scan\"\n"},"#,
+                r#""source":{"geo":{"city":"Évry","country":"FR"},"ip":"2001:db8::1","#,
+                r#""port":18446744073709551615}"#
             ),
         );
     }
@@ -152,9 +117,8 @@ mod tests {
                 ),
             ],
             concat!(
-                r#""event"},"dns":{"seen":"1970-01-01T00:00:00.001Z","none":[],"#,
-                r#""recursive":true,"signed":false,"#,
-                r#""answers":["192.0.2.1",[0]]}}"#
+                r#""dns":{"answers":["192.0.2.1",[0]],"none":[],"recursive":true,"#,
+                r#""seen":"1970-01-01T00:00:00.001Z","signed":false},"event":{"kind":"event"}"#
             ),
         );
     }

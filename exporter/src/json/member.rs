@@ -1,5 +1,7 @@
 //! Members of JSON objects. A label is the comma, the name and the colon in front of a value.
 
+use super::escape::{escaped_json, may_need_escape};
+
 /// Before a member that may be the first of its object.
 pub(super) fn put_comma(out: &mut Vec<u8>) {
     if out.last() != Some(&b'{') {
@@ -24,10 +26,16 @@ pub(super) fn put_number(out: &mut Vec<u8>, label: &[u8], number: impl itoa::Int
 /// Appends text as a JSON string.
 pub(super) fn put_string(out: &mut Vec<u8>, label: &[u8], text: &str) {
     out.extend_from_slice(label);
-    serde_json::to_writer(out, text).expect("a string can always be written");
+    let begin = out.len();
+    serde_json::to_writer(&mut *out, text).expect("a string can always be written");
+    if may_need_escape(&out[begin..]) {
+        out.truncate(begin);
+        out.extend_from_slice(json_string(text).as_bytes());
+    }
 }
 
 /// Text as a JSON string, quotes included.
 pub(super) fn json_string(text: &str) -> String {
-    serde_json::to_string(text).expect("a string can always be written")
+    let json = serde_json::to_string(text).expect("a string can always be written");
+    if may_need_escape(json.as_bytes()) { escaped_json(&json) } else { json }
 }

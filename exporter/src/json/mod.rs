@@ -2,6 +2,7 @@
 
 mod address;
 mod document;
+mod escape;
 mod event;
 mod id;
 mod member;
@@ -16,8 +17,9 @@ use crate::content::Content;
 use crate::error::ExportError;
 use crate::exporter::{ExportCounts, Exporter, MeterReport};
 use crate::sink::DocumentSink;
-pub(crate) use document::DocumentSettings;
 use document::DocumentWriter;
+pub(crate) use document::{DocumentSettings, Fields};
+pub use escape::{escaped_json, is_terminal_control};
 use event::EventWriter;
 pub(crate) use netflow::ELEMENTS;
 
@@ -52,12 +54,14 @@ impl<S: DocumentSink> Exporter for DocumentExporter<S> {
                 if record.exported >= sink.rotation_due() {
                     sink.rotate(record.exported)?;
                 }
-                sink.put(Content::record(record), |out| {
+                sink.put(Content::record(record), record.end, |out| {
                     documents.put(record, batch.details_of(record), out)
                 })
             })
             .and_then(|()| {
-                rest.try_for_each(|event| sink.put(Content::event(), |out| events.put(event, out)))
+                rest.try_for_each(|event| {
+                    sink.put(Content::event(), event.time, |out| events.put(event, out))
+                })
             });
         records.for_each(|record| left.records.count(record));
         left.events += rest.len() as u64;

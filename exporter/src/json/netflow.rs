@@ -6,6 +6,7 @@ use element::{Element, Flow, Value};
 use flow::{FlowDirection, IpVersion, KeyFields};
 
 use super::address::{Address, Sides};
+use super::document::Fields;
 use super::member::{put_number, put_string, put_text};
 use super::time::TimeWriter;
 
@@ -14,6 +15,7 @@ pub(super) struct NetflowObject<'a> {
     pub(super) flow: Flow<'a>,
     /// Fields of the flow key: elements of others are absent.
     pub(super) key: KeyFields,
+    pub(super) fields: Fields,
     pub(super) sides: &'a Sides,
     pub(super) time: &'a mut TimeWriter,
     pub(super) out: &'a mut Vec<u8>,
@@ -76,6 +78,31 @@ macro_rules! list_elements {
 /// All elements that documents may have.
 pub(crate) const ELEMENTS: &[Element] = with_elements!(list_elements!);
 
+/// Whether the value stands in a field of ECS, too.
+const fn is_copy(element: Element) -> bool {
+    matches!(
+        element,
+        Element::IpVersion
+            | Element::SourceIpv4Address
+            | Element::DestinationIpv4Address
+            | Element::SourceIpv6Address
+            | Element::DestinationIpv6Address
+            | Element::SourceTransportPort
+            | Element::DestinationTransportPort
+            | Element::ProtocolIdentifier
+            | Element::IngressInterface
+            | Element::EgressInterface
+            | Element::OctetDeltaCount
+            | Element::PacketDeltaCount
+            | Element::VlanId
+            | Element::FlowStartMilliseconds
+            | Element::FlowEndMilliseconds
+            | Element::FlowDurationMilliseconds
+            | Element::BgpSourceAsNumber
+            | Element::BgpDestinationAsNumber
+    )
+}
+
 impl NetflowObject<'_> {
     /// Appends the elements that the flow has.
     pub(super) fn put_elements(&mut self) {
@@ -106,14 +133,18 @@ impl NetflowObject<'_> {
 
     /// Appends an element whose value is not known of each flow.
     fn put_known(&mut self, element: Element, value: Option<impl itoa::Integer>) {
-        if let Some(value) = value {
+        if let Some(value) = value
+            && !(is_copy(element) && self.fields == Fields::Lean)
+        {
             put_number(self.out, element.label(), value);
         }
     }
 
     /// The text of an address is needed in several places: it is there already.
     fn put_address(&mut self, element: Element, address: &Option<Address>) {
-        if let Some(address) = address {
+        if let Some(address) = address
+            && self.fields == Fields::Full
+        {
             self.out.extend_from_slice(element.label());
             put_text(self.out, b"\"", address.text());
             self.out.push(b'"');
@@ -134,7 +165,9 @@ impl NetflowObject<'_> {
     #[inline(always)]
     fn has(&self, element: Element) -> bool {
         let record = self.flow.record;
-        if element.key_field().is_some_and(|field| !self.key.contains(field)) {
+        if element.key_field().is_some_and(|field| !self.key.contains(field))
+            || is_copy(element) && self.fields == Fields::Lean
+        {
             false
         } else if element == Element::EgressInterface {
             record.direction == FlowDirection::Egress

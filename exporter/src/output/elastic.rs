@@ -6,15 +6,20 @@ use std::path::{Path, PathBuf};
 use super::tcp::{CA, CERT, FINGERPRINT, KEY, tls};
 use super::{ODID, Opened, Output, Request, Setting, Settings, TargetForm};
 use crate::cluster::Cluster;
-use crate::elastic::{ClientSettings, Credentials, ElasticSettings, ElasticSink};
+use crate::elastic::{
+    ClientSettings, Credentials, ElasticSettings, ElasticSink, IndexPattern, SpoolSettings,
+};
 use crate::error::{ExportError, sentence};
-use crate::json::{DocumentExporter, DocumentSettings};
+use crate::json::{DocumentExporter, DocumentSettings, Fields};
+use crate::spool::WhenFull;
 use crate::transport::{Host, TlsSettings};
 
 /// Settings of both, plain first: those of TLS are the last.
 const SETTINGS: &[&Setting] = &[
     &ODID,
     &NAMESPACE,
+    &INDEX,
+    &FIELDS,
     &PIPELINE,
     &USER,
     &PASSWORD_FILE,
@@ -26,6 +31,9 @@ const SETTINGS: &[&Setting] = &[
     &CONNECTIONS,
     &TIMEOUT,
     &GIVE_UP,
+    &SPOOL,
+    &SPOOL_MAX,
+    &SPOOL_FULL,
     &DEAD_LETTER,
     &RUN,
     &CA,
@@ -66,6 +74,19 @@ const NAMESPACE: Setting =
     })
     .default("default");
 
+const INDEX: Setting = Setting::text(
+    "index",
+    "index instead of the data stream, by the time of the flow's end: flows-%Y.%m.%d",
+    |text| IndexPattern::new(text).is_some(),
+);
+
+const FIELDS: Setting = Setting::text(
+    "fields",
+    "full, or lean: without what netflow.* repeats, and related.ip",
+    |text| ["full", "lean"].contains(&text),
+)
+.default("full");
+
 const PIPELINE: Setting = Setting::text("pipeline", "ingest pipeline of the cluster", |_| true);
 
 const USER: Setting =
@@ -103,6 +124,21 @@ const TIMEOUT: Setting = Setting::duration("timeout", "how long a request may ta
 const GIVE_UP: Setting =
     Setting::duration("give-up", "a replay ends when nothing is accepted for this time")
         .default("5m");
+const SPOOL: Setting =
+    Setting::path("spool", "directory for documents that the cluster does not take yet");
+
+const SPOOL_MAX: Setting =
+    Setting::size("spool-max", "octets of documents in the spool", 1_000_000..=100_000_000_000_000)
+        .default("10G")
+        .needs("spool");
+
+const SPOOL_FULL: Setting = Setting::text(
+    "spool-full",
+    "which documents a full spool drops: the oldest or the newest",
+    |text| ["oldest", "newest"].contains(&text),
+)
+.default("oldest")
+.needs("spool");
 
 const DEAD_LETTER: Setting =
     Setting::path("dead-letter", "file for documents that the cluster refuses, with the reason");
@@ -122,8 +158,13 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
     let namespace = settings.string(&NAMESPACE);
     let domain = request.observation_domain_id();
     let run = settings.given::<String>(&RUN).unwrap_or_else(|| request.context.run.clone());
+    let index = settings.given::<String>(&INDEX).and_then(|text| IndexPattern::new(&text));
+    let stream = format!("logs-netflow.log-{namespace}");
+    let spool = settings.given(&SPOOL);
+    // A document that stays in the spool names its stream: the next run may have another.
+    let named = spool.as_ref().map(|_| IndexPattern::literal(&stream));
     let client = ClientSettings {
-        target: Some(format!("logs-netflow.log-{namespace}")),
+        target: index.is_none().then_some(stream),
         pipeline: settings.given(&PIPELINE),
         gzip: settings.number(&GZIP),
         ..client(settings, hosts, tls).map_err(not_opened)?
@@ -133,14 +174,26 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
         client,
         id_prefix: format!("{domain:x}-{run}-"),
         alert_target: format!("logs-flowprobe.alert-{namespace}"),
+        index: index.or(named),
         batch_octets: settings.size(&BATCH),
         memory_octets: settings.size(&MEMORY),
         connections: settings.number(&CONNECTIONS),
         dead_letters: settings.given(&DEAD_LETTER),
         patience: request.context.patience,
         give_up: settings.duration(&GIVE_UP),
+        spool: spool.map(|directory| SpoolSettings {
+            directory,
+            octets_max: settings.size(&SPOOL_MAX) as u64,
+            when_full: match settings.string(&SPOOL_FULL).as_str() {
+                "newest" => WhenFull::DropNewest,
+                _ => WhenFull::DropOldest,
+            },
+        }),
     })?;
-    let documents = DocumentSettings::of(request.context, namespace, domain);
+    let documents = DocumentSettings {
+        fields: if settings.string(&FIELDS) == "lean" { Fields::Lean } else { Fields::Full },
+        ..DocumentSettings::of(request.context, namespace, domain)
+    };
     Ok(Box::new(DocumentExporter::new(documents, sink)))
 }
 

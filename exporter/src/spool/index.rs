@@ -15,7 +15,8 @@ pub(super) struct Held {
 
 impl Held {
     pub(super) fn tally(&self) -> BatchTally {
-        BatchTally { batches: 1, octets: self.entry.octets, records: self.entry.records }
+        let Entry { octets, records, events, .. } = self.entry;
+        BatchTally { batches: 1, octets, records, events }
     }
 
     /// The place where the batch is counted.
@@ -120,7 +121,7 @@ impl Index {
         let mut held_now = self.tallies().total();
         let mut oldest = self.waiting.by_key.iter();
         for (key, batch) in (self.next_key..).zip(batches) {
-            let entry = Entry::new(batch.records, &batch.octets, now);
+            let entry = Entry::new(batch, now);
             let new = Held { entry, of_earlier_run: false };
             // Beside the batches that are handed out; the others could make room.
             let can_fit = fits(self.out.tallies.total() + new.tally());
@@ -174,6 +175,18 @@ impl Index {
         }
     }
 
+    /// A batch that is handed out.
+    pub(super) fn handed_out(&self, key: u64) -> Option<Held> {
+        self.out.by_key.get(&key).copied()
+    }
+
+    /// Another batch is in the place of one that was handed out.
+    pub(super) fn replace(&mut self, key: u64, entry: Entry) {
+        if let Some(held) = self.out.remove(key) {
+            self.waiting.insert(key, Held { entry, ..held });
+        }
+    }
+
     /// Whether the batch was there.
     pub(super) fn remove(&mut self, key: u64) -> bool {
         self.out.remove(key).or_else(|| self.waiting.remove(key)).is_some()
@@ -181,6 +194,10 @@ impl Index {
 
     pub(super) fn tallies(&self) -> RunTallies {
         self.waiting.tallies + self.out.tallies
+    }
+
+    pub(super) fn waiting_tallies(&self) -> RunTallies {
+        self.waiting.tallies
     }
 
     /// When the oldest batch was pushed.

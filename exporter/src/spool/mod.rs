@@ -54,7 +54,7 @@ use flow::RecordTally;
 
 pub use self::error::SpoolError;
 use self::index::Index;
-use self::store::Store;
+use self::store::{Entry, Store};
 
 /// Batches in a spool at most.
 pub const BATCHES_MAX: u64 = 100_000;
@@ -75,12 +75,14 @@ pub enum WhenFull {
     DropNewest,
 }
 
-/// Some records in the octets that an output sends.
+/// Some records and events in the octets that an output sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpooledBatch {
     /// The records, and the packets and octets that they report.
     pub records: RecordTally,
-    /// The records for the collector.
+    /// The events.
+    pub events: u64,
+    /// Both for the collector.
     pub octets: Vec<u8>,
 }
 
@@ -110,6 +112,8 @@ pub struct BatchTally {
     pub octets: u64,
     /// The records, and the packets and octets that they report.
     pub records: RecordTally,
+    /// The events.
+    pub events: u64,
 }
 
 /// Batches that were pushed in this run, and batches of earlier runs.
@@ -133,6 +137,8 @@ impl RunTallies {
 pub struct SpoolStats {
     /// All batches, also those that are handed out.
     pub held: RunTallies,
+    /// Those of them that are not handed out.
+    pub waiting: RunTallies,
     /// When the oldest of them was pushed.
     pub oldest: Option<SystemTime>,
     /// Batches that were dropped for a push that then failed. The next push reports them.
@@ -235,7 +241,7 @@ impl Spool {
         self.index.hand_out(key);
         Ok(Some(TakenBatch {
             key: BatchKey(key),
-            batch: SpooledBatch { records: held.entry.records, octets },
+            batch: SpooledBatch { records: held.entry.records, events: held.entry.events, octets },
             pushed: held.entry.pushed,
             of_earlier_run: held.of_earlier_run,
         }))
@@ -244,6 +250,24 @@ impl Spool {
     /// Takes back a batch that was handed out. It is handed out again in its order.
     pub fn give_back(&mut self, key: BatchKey) {
         self.index.give_back(key.0);
+    }
+
+    /// Puts a batch in the place of one that was handed out and is no smaller: what the collector
+    /// does not have of it. It is handed out again in the order of the old one, with its age.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written. The old batch is in the spool then, and still handed out.
+    pub fn replace(&mut self, key: BatchKey, batch: &SpooledBatch) -> Result<(), SpoolError> {
+        self.reopen()?;
+        let BatchKey(key) = key;
+        let Some(old) = self.index.handed_out(key) else { return Ok(()) };
+        let entry = Entry::new(batch, old.entry.pushed);
+        debug_assert!(entry.octets <= old.entry.octets, "it is no larger");
+        let added = VecDeque::from([(key, entry, batch.octets.as_slice())]);
+        self.with_store(|store| store.commit(&[key], &added))?;
+        self.index.replace(key, entry);
+        Ok(())
     }
 
     /// Removes batches, in one transaction: the collector has them, or they are given up. Keys of
@@ -279,6 +303,7 @@ impl Spool {
     pub fn stats(&self) -> SpoolStats {
         SpoolStats {
             held: self.index.tallies(),
+            waiting: self.index.waiting_tallies(),
             oldest: self.index.oldest_pushed(),
             unreported: self.unreported,
         }

@@ -14,7 +14,7 @@ use redb::backends::FileBackend;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, TableHandle};
 use twox_hash::XxHash64;
 
-use super::SpoolError;
+use super::{SpoolError, SpooledBatch};
 
 /// The file of a spool, in its directory.
 const FILE: &str = "spool.redb";
@@ -38,9 +38,9 @@ const LAYOUTS: TableDefinition<'_, &str, u64> = TableDefinition::new("layout");
 /// By key of the batch.
 const ENTRIES: TableDefinition<'_, u64, Row> = TableDefinition::new("entries");
 
-/// Octets, their checksum, records, packets, octets that these report, time of the push in
+/// Octets, their checksum, records, packets, octets that these report, events, time of the push in
 /// nanoseconds since 1970, checksum of all this and the key.
-type Row = (u64, u64, u64, u64, u64, u64, u64);
+type Row = (u64, u64, u64, u64, u64, u64, u64, u64);
 
 /// By key of the batch and number of the slice.
 const SLICES: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("slices");
@@ -51,36 +51,41 @@ pub(super) struct Entry {
     pub(super) octets: u64,
     pub(super) checksum: u64,
     pub(super) records: RecordTally,
+    pub(super) events: u64,
     pub(super) pushed: SystemTime,
 }
 
 impl Entry {
-    pub(super) fn new(records: RecordTally, octets: &[u8], pushed: SystemTime) -> Self {
-        Self { octets: octets.len() as u64, checksum: checksum(octets), records, pushed }
+    pub(super) fn new(batch: &SpooledBatch, pushed: SystemTime) -> Self {
+        let &SpooledBatch { records, events, ref octets } = batch;
+        Self { octets: octets.len() as u64, checksum: checksum(octets), records, events, pushed }
     }
 
     fn to_row(self, key: u64) -> Row {
         let pushed = self.pushed.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let pushed = u64::try_from(pushed.as_nanos()).unwrap_or(u64::MAX);
-        let RecordTally { records, packets, octets } = self.records;
-        let words = [self.octets, self.checksum, records, packets, octets, pushed];
-        (self.octets, self.checksum, records, packets, octets, pushed, row_checksum(key, words))
+        let Self { octets, checksum, events, .. } = self;
+        let RecordTally { records, packets, octets: reported } = self.records;
+        let words = [octets, checksum, records, packets, reported, events, pushed];
+        let row_sum = row_checksum(key, words);
+        (octets, checksum, records, packets, reported, events, pushed, row_sum)
     }
 
     /// None if the row is not as it was written.
     fn from_row(key: u64, row: Row) -> Option<Self> {
-        let (octets, checksum, records, packets, reported, pushed, row_sum) = row;
-        let words = [octets, checksum, records, packets, reported, pushed];
+        let (octets, checksum, records, packets, reported, events, pushed, row_sum) = row;
+        let words = [octets, checksum, records, packets, reported, events, pushed];
         (row_checksum(key, words) == row_sum).then(|| Self {
             octets,
             checksum,
             records: RecordTally { records, packets, octets: reported },
+            events,
             pushed: SystemTime::UNIX_EPOCH + Duration::from_nanos(pushed),
         })
     }
 }
 
-fn row_checksum(key: u64, words: [u64; 6]) -> u64 {
+fn row_checksum(key: u64, words: [u64; 7]) -> u64 {
     checksum(words.map(u64::to_le_bytes).as_flattened()) ^ key
 }
 

@@ -10,8 +10,9 @@ use alloc::vec::Vec;
 use super::FlowTable;
 use crate::record::FlowRecord;
 
-/// So many times as many flows have room after a step. The memory that a table touches is at most
-/// so many times the memory that its flows need.
+/// So many times as many flows have room after a step, or all where these are at most twice as many
+/// again: a step moves all flows, so the last one is no small one. The memory that a table touches
+/// is at most eight times the memory that its flows need.
 const FACTOR: u32 = 4;
 
 /// Groups that are emptied together.
@@ -32,7 +33,8 @@ impl FlowTable {
     /// Flows that have expired leave first. The sweep begins again, because flows move.
     fn grow(&mut self, end: &mut impl FnMut(FlowRecord)) {
         self.sweep_all(self.now, end);
-        self.room = self.room.saturating_mul(FACTOR).min(self.flows_max);
+        let room = self.room.saturating_mul(FACTOR);
+        self.room = if room < self.flows_max / 2 { room } else { self.flows_max };
         let before = self.groups.use_for(self.room);
         let mut moving = Vec::new();
         for first in (0..before).step_by(BLOCK as usize).rev() {

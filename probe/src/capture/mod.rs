@@ -2,6 +2,7 @@
 
 pub(crate) mod afxdp;
 pub mod file;
+pub(crate) mod filter;
 pub(crate) mod kernel;
 pub(crate) mod layer;
 pub(crate) mod lease;

@@ -18,9 +18,10 @@ use log::{error, warn};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::capture::filter::{FrameFilter, observe};
 use crate::capture::lease::Lease;
 use crate::capture::live::{LiveSource, SourceCounts};
-use crate::capture::{CaptureError, PacketSource, Polled};
+use crate::capture::{CaptureError, Polled};
 use crate::host::priority::{self, Priority};
 use crate::pipeline::queue::WhenFull;
 use crate::pipeline::worker::{Ended, Worker, wall_clock};
@@ -77,6 +78,7 @@ pub(crate) struct Snapshot {
 pub(crate) struct LiveWorker<'a> {
     worker: Worker,
     observer: Observer,
+    filter: Option<&'a FrameFilter>,
     sources: Vec<Attached>,
     /// Sockets that were opened later.
     arrivals: Receiver<Attached>,
@@ -93,6 +95,7 @@ pub(crate) struct LiveWorker<'a> {
 
 /// What a worker reads from, and what it shares with the main thread.
 pub(crate) struct WorkerInput<'a> {
+    pub(crate) filter: Option<&'a FrameFilter>,
     pub(crate) sources: Vec<Attached>,
     pub(crate) arrivals: Receiver<Attached>,
     pub(crate) published: &'a Mutex<Snapshot>,
@@ -107,6 +110,7 @@ impl<'a> LiveWorker<'a> {
         Self {
             worker,
             observer,
+            filter: input.filter,
             sources: input.sources,
             arrivals: input.arrivals,
             published: input.published,
@@ -197,8 +201,8 @@ impl<'a> LiveWorker<'a> {
     }
 
     fn turn(&mut self, index: usize) -> Result<Polled, CaptureError> {
-        let Self { sources, observer, worker, .. } = self;
-        sources[index].source.poll(TURN_FRAMES, |frame| observer.observe(frame, worker))
+        let Self { sources, filter, observer, worker, .. } = self;
+        observe(&mut sources[index].source, TURN_FRAMES, *filter, observer, worker, |_, _| {})
     }
 
     fn tick(&mut self) {

@@ -17,7 +17,8 @@ use flow::{
 };
 
 use crate::capture::file::{FileSource, Input};
-use crate::capture::{CaptureError, PacketSource, Polled};
+use crate::capture::filter::{FrameFilter, observe};
+use crate::capture::{CaptureError, Polled};
 use crate::pipeline::output::{Clock, Output, OutputLoop, Ticks};
 use crate::pipeline::queue::{QueueSet, clear};
 use crate::pipeline::replay_end::ReplayEnd;
@@ -76,6 +77,7 @@ pub(crate) fn replay(
     let reader = Reader {
         is_pipe: reads_pipe(config),
         source,
+        filter: config.filter.as_ref(),
         observer: Observer::new(&config.observer),
         should_stop: &|| stop.load(Ordering::Relaxed) || outputs_left.load(Ordering::Relaxed) == 0,
         progress: watch.progress,
@@ -128,6 +130,7 @@ fn reads_pipe(config: &Config) -> bool {
 struct Reader<'a> {
     is_pipe: bool,
     source: &'a mut FileSource,
+    filter: Option<&'a FrameFilter>,
     observer: Observer,
     should_stop: &'a (dyn Fn() -> bool + Sync),
     progress: &'a mut dyn FnMut(&FileSource),
@@ -152,15 +155,15 @@ impl<'run> Reader<'run> {
                     worker.records.report(report.clone());
                 }
             }
-            let Self { source, observer, .. } = &mut self;
-            let polled = source.poll(left, |frame| {
-                left -= 1;
-                observer.observe(frame, &mut worker);
-                if observer.now() >= tick_at {
-                    worker.tick(observer.now());
-                    tick_at = observer.now().plus_millis(PIPE_SWEEP_MS);
-                }
-            });
+            let Self { source, observer, filter, .. } = &mut self;
+            let polled =
+                observe(*source, left, *filter, observer, &mut worker, |observer, worker| {
+                    left -= 1;
+                    if observer.now() >= tick_at {
+                        worker.tick(observer.now());
+                        tick_at = observer.now().plus_millis(PIPE_SWEEP_MS);
+                    }
+                });
             if let Some(end) = self.is_over(polled) {
                 break end;
             }
@@ -192,11 +195,10 @@ impl<'run> Reader<'run> {
                 let is_news = self.update(&mut report);
                 workers.report(is_news.then(|| report.clone()));
             }
-            let Self { source, observer, .. } = &mut self;
-            let polled = source.poll(left, |frame| {
-                left -= 1;
-                observer.observe(frame, &mut workers);
-            });
+            let Self { source, observer, filter, .. } = &mut self;
+            let frames_max = left;
+            let count = |_: &mut _, _: &mut _| left -= 1;
+            let polled = observe(*source, frames_max, *filter, observer, &mut workers, count);
             if let Some(end) = self.is_over(polled) {
                 break end;
             }

@@ -186,6 +186,7 @@ impl<'a> WorkerStarter<'a> {
             let (sender, arrivals) = bounded(ARRIVALS);
             senders.push(sender);
             let input = WorkerInput {
+                filter: self.config.filter.as_ref(),
                 sources,
                 arrivals,
                 published,

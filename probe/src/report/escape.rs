@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
+use exporter::is_terminal_control;
+
 /// Shows text with control characters and marks of writing direction escaped: a name in a capture
 /// must neither move the cursor nor begin a line that looks like a message of this program.
 pub(crate) struct Escaped<T>(pub(crate) T);
@@ -12,25 +14,12 @@ impl<T: Display> Display for Escaped<T> {
     }
 }
 
-/// The same for a line of JSON, in which only strings can have such characters.
-pub(crate) fn json(line: &str) -> String {
-    let mut text = String::with_capacity(line.len());
-    for character in line.chars() {
-        if needs_escape(character) {
-            write!(text, "\\u{:04x}", u32::from(character)).expect("a string takes all");
-        } else {
-            text.push(character);
-        }
-    }
-    text
-}
-
 struct Escape<'a, 'b>(&'a mut Formatter<'b>);
 
 impl Write for Escape<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
-            if needs_escape(character) {
+            if is_terminal_control(character) {
                 write!(self.0, "{}", character.escape_default())?;
             } else {
                 self.0.write_char(character)?;
@@ -38,15 +27,6 @@ impl Write for Escape<'_, '_> {
         }
         Ok(())
     }
-}
-
-/// Control characters, separators of lines, and marks of writing direction (Unicode UAX 9).
-fn needs_escape(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-        )
 }
 
 #[cfg(test)]
@@ -65,8 +45,8 @@ mod tests {
         for (text, shown) in cases {
             assert_eq!(Escaped(text).to_string(), shown);
             // JSON says the same in its own way.
-            let line = json(&serde_json::to_string(text).unwrap());
-            assert!(!line.contains(needs_escape), "{line}");
+            let line = exporter::escaped_json(&serde_json::to_string(text).unwrap());
+            assert!(!line.contains(is_terminal_control), "{line}");
             assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
         }
     }

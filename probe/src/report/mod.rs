@@ -1,5 +1,6 @@
 //! Reports of a run: totals, the table of the biggest flows, log messages.
 
+mod delivery;
 mod detection;
 pub(crate) mod escape;
 pub(crate) mod findings;

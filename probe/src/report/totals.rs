@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use analysis::detect::DetectCounts;
-use exporter::{Delivery, ExportCounts};
+use exporter::{ExportCounts, escaped_json};
 use flow::{FlowEndReason, Ignored, MeterCounts, RecordTally, Tag, Tally};
 use serde_json::{Map, Value, json};
 
@@ -13,9 +13,9 @@ use crate::host::ports::PortCounts;
 use crate::pipeline::output::OutputEnd;
 use crate::pipeline::worker::Ended;
 use crate::places::PlaceReport;
-use crate::report::escape::{self, Escaped};
+use crate::report::escape::Escaped;
 use crate::report::units::{count, date_and_time, grouped, octets, per_second, rfc3339, time};
-use crate::report::{detection, ignored, page, places, ports, top, tunnels};
+use crate::report::{delivery, detection, ignored, page, places, ports, top, tunnels};
 
 /// Everything that was counted in a run.
 #[derive(Debug, Default)]
@@ -153,6 +153,7 @@ impl Totals {
             (meter.without_clock, "packets fit none of 8 clocks: a record each"),
             (self.input.packets_timeless, "packets had no time and took that of the one before"),
             (self.input.blocks_damaged, "damaged blocks were skipped"),
+            (self.input.packets_too_long, "packets were skipped: longer than 262,144 octets"),
             (self.input.packets_dropped, "packets were lost when the input was captured"),
             (self.input.interfaces_over_limit, "interfaces have no number or no name: too many"),
             (self.input.files_damaged, "files could not be read to their end"),
@@ -163,7 +164,7 @@ impl Totals {
 
     /// A line of JSON for programs.
     pub(crate) fn json(&self) -> String {
-        escape::json(&self.statistics().to_string())
+        escaped_json(&self.statistics().to_string())
     }
 
     /// All counts, for programs. Keys stay what they are.
@@ -206,6 +207,7 @@ impl Totals {
                 "files_damaged": self.input.files_damaged,
                 "blocks_damaged": self.input.blocks_damaged,
                 "packets_timeless": self.input.packets_timeless,
+                "packets_too_long": self.input.packets_too_long,
                 "packets_dropped": self.input.packets_dropped,
                 "interfaces_over_limit": self.input.interfaces_over_limit,
             },
@@ -317,6 +319,7 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
         (output.counts.events_sent, "events sent"),
         (output.counts.events_not_exportable, "events not exportable"),
         (output.counts.events_failed, "events LOST"),
+        (output.counts.events_spooled, "events spooled"),
         (output.dropped.records, "records DROPPED at its queue"),
         (output.counts.reconnects, "reconnects"),
         (output.counts.times_clamped, "records with times clamped"),
@@ -353,6 +356,7 @@ fn output_json(output: &OutputEnd) -> Value {
             "sent": counts.events_sent,
             "not_exportable": counts.events_not_exportable,
             "failed": counts.events_failed,
+            "spooled": counts.events_spooled,
         },
         "dropped": records_json(output.dropped),
         "messages": counts.messages,
@@ -363,24 +367,8 @@ fn output_json(output: &OutputEnd) -> Value {
         "interfaces_zeroed": counts.interfaces_zeroed,
         "error": output.error.as_ref().map(ToString::to_string),
     });
-    if let Some(delivery) = &counts.delivery {
-        object["delivery"] = delivery_json(delivery);
+    if let Some(of_cluster) = &counts.delivery {
+        object["delivery"] = delivery::json(of_cluster);
     }
     object
-}
-
-fn delivery_json(delivery: &Delivery) -> Value {
-    json!({
-        "accepted": delivery.accepted,
-        "duplicate": delivery.duplicate,
-        "dead_lettered": delivery.dead_lettered,
-        "refused": delivery.refused,
-        "dropped": delivery.dropped,
-        "unsent": delivery.unsent,
-        "requests": delivery.requests,
-        "document_octets": delivery.document_octets,
-        "in_flight": delivery.in_flight,
-        "concurrency_limit": delivery.concurrency_limit,
-        "waiting_octets": delivery.waiting_octets,
-    })
 }

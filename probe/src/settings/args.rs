@@ -121,6 +121,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ETHERTYPE", value_parser = ethertype)]
     pub(crate) tpid: Vec<u16>,
 
+    /// Meter only frames that match an expression in tcpdump's language. Behind VLAN tags it needs
+    /// the word vlan: 'vlan and port 53' [default: all frames]
+    #[arg(long, value_name = "EXPRESSION")]
+    pub(crate) filter: Option<String>,
+
     /// Meter one packet of N (systematic sampling)
     #[arg(long, value_name = "1:N", default_value = "1:1", value_parser = sampling)]
     pub(crate) sample: NonZeroU32,

@@ -20,6 +20,7 @@ use super::run_id;
 use super::site::When;
 use super::values::{Seed, Stats};
 use crate::capture::file::{Input, Place};
+use crate::capture::filter::FrameFilter;
 use crate::capture::packet::Direction;
 use crate::pipeline::worker::wall_clock;
 
@@ -30,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) outputs: Vec<Destination>,
     pub(crate) top: TopSettings,
     pub(crate) observer: ObserverSettings,
+    /// Frames that are metered; `None`: all.
+    pub(crate) filter: Option<FrameFilter>,
     /// The table of a single worker with all flows.
     pub(crate) table: TableSettings,
     /// `None`: the default number.
@@ -82,8 +85,9 @@ const ACTIVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Active timeout of a live table, which should not be a minute behind.
 const ACTIVE_TIMEOUT_OF_LIVE_TABLE: Duration = Duration::from_secs(5);
 
-/// The table of a replay has room for so many flows before it grows, so that a small file touches
-/// little memory of a large table. Live no packet waits while a table grows: all is in use.
+/// The table of a replay has room for so many flows before it grows, if it may have more than twice
+/// as many: so a small file touches little memory of a large table. Live no packet waits while a
+/// table grows: all is in use.
 const REPLAY_FLOWS_START: u32 = 1_000_000;
 
 /// Seed of a replay, so that its output is the same each time. Live the seed is random: a sender
@@ -122,13 +126,14 @@ impl Config {
         let local_networks = site.local_networks.clone();
         let name = args.name.clone().unwrap_or_else(host_name);
         let detect = args.detect.settings(&args.output, live, &table, &name, &site)?;
+        let filter = args.filter.as_deref().map(FrameFilter::new).transpose()?;
         let settings = (&observer, &table, workers, &args.ifindex);
-        let run = if args.places.is_given() {
-            // Documents with other places are other documents.
-            let places: Vec<_> = args.places.paths().collect();
-            run_of(args, &source, &(settings, places))
-        } else {
+        let places: Vec<_> = args.places.paths().collect();
+        // Documents of other frames, or with other places, are other documents.
+        let run = if places.is_empty() && filter.is_none() {
             run_of(args, &source, &settings)
+        } else {
+            run_of(args, &source, &(settings, places, &args.filter))
         };
         Ok(Self {
             source,
@@ -140,6 +145,7 @@ impl Config {
                 seed,
             },
             observer,
+            filter,
             table,
             workers,
             ifindex: args.ifindex.clone(),
@@ -205,9 +211,11 @@ fn meter_settings(
         sampling: Sampling { interval: args.sample.get() },
         seed,
     };
+    let flows_max = args.max_flows.get();
+    let starts_small = !live && flows_max / 2 > REPLAY_FLOWS_START;
     let table = TableSettings {
-        flows_max: args.max_flows.get(),
-        flows_start: if live { u32::MAX } else { REPLAY_FLOWS_START }.min(args.max_flows.get()),
+        flows_max,
+        flows_start: if starts_small { REPLAY_FLOWS_START } else { flows_max },
         idle_timeout_ms,
         active_timeout_ms,
         key: observer.decap.table_key(key),

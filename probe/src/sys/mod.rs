@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "the one place in this crate")]
 
 pub(crate) mod ethtool;
+pub(crate) mod libpcap;
 pub(crate) mod mapping;
 mod option;
 pub(crate) mod packet_ring;

@@ -12,12 +12,13 @@ mod step;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::libc::linger;
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{self, setsockopt, sockopt};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 pub use bulk::{Bulk, Item, Refusal};
@@ -30,6 +31,7 @@ pub use step::{Answer, Manner, Step};
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    listener: Arc<TcpListener>,
     scheme: &'static str,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
@@ -76,9 +78,10 @@ impl Server {
         let address = listener.local_addr().expect("it has an address");
         let shared = Arc::new(Shared::default());
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let accepting = Arc::clone(&shared);
-        let acceptor = thread::spawn(move || accept(&listener, &accepting, tls.as_ref()));
-        Self { address, scheme, shared, acceptor: Some(acceptor) }
+        let listener = Arc::new(listener);
+        let (accepting, on) = (Arc::clone(&shared), Arc::clone(&listener));
+        let acceptor = thread::spawn(move || accept(&on, &accepting, tls.as_ref()));
+        Self { address, listener, scheme, shared, acceptor: Some(acceptor) }
     }
 
     pub fn url(&self) -> String {
@@ -157,8 +160,9 @@ impl Drop for Server {
         }
         drop(state);
         self.shared.changed.notify_all();
-        // This wakes the acceptor.
-        drop(TcpStream::connect(self.address));
+        // This wakes the acceptor, which may be in another network namespace.
+        let closed = socket::shutdown(self.listener.as_raw_fd(), socket::Shutdown::Both);
+        closed.expect("a listener can be shut down");
         let ended = self.acceptor.take().map(JoinHandle::join);
         if !thread::panicking() {
             assert!(matches!(ended, Some(Ok(()))), "a thread of the server panicked");
@@ -213,11 +217,11 @@ impl Shared {
 fn accept(listener: &TcpListener, shared: &Arc<Shared>, tls: Option<&Arc<ServerConfig>>) {
     let mut threads = Vec::new();
     for stream in listener.incoming() {
-        let stream = stream.expect("a connection");
         let mut state = shared.lock();
         if state.is_over {
             break;
         }
+        let stream = stream.expect("a connection");
         let number = state.connections.len();
         state.connections.push(Some(stream.try_clone().expect("a stream can be shared")));
         drop(state);

@@ -41,6 +41,27 @@ fn a_batch_that_is_given_back_is_handed_out_again_in_its_order() {
 }
 
 #[test]
+fn what_is_left_of_a_batch_takes_its_place_and_its_age() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut spool = open(directory.path());
+    push(&mut spool, 1..=2, 100);
+    drop(spool);
+    let mut spool = open(directory.path());
+    push(&mut spool, [3], 100);
+    let first = spool.take().unwrap().unwrap();
+    spool.replace(first.key, &batch(1, 40)).unwrap();
+    assert_eq!(spool.stats().held.earlier_runs.octets, 140);
+    assert_eq!(spool.stats().waiting, spool.stats().held);
+    let again = spool.take().unwrap().unwrap();
+    assert_eq!((again.batch, again.pushed), (batch(1, 40), first.pushed));
+    assert!(again.of_earlier_run);
+    drop(spool);
+    let taken = take_all(&mut open(directory.path()));
+    assert_eq!(numbers(&taken), [1, 2, 3]);
+    assert_eq!(taken[0].batch, batch(1, 40));
+}
+
+#[test]
 fn what_is_not_removed_is_there_in_the_next_run_and_known_as_such() {
     let directory = tempfile::tempdir().unwrap();
     let mut spool = open(directory.path());

@@ -32,7 +32,7 @@ const CHILD_DIRECTORY: &str = "SPOOL_TEST_DIRECTORY";
 fn batch(number: u64, octets: usize) -> SpooledBatch {
     let octets = (number..).take(octets).map(|value| (value % 251) as u8).collect();
     let records = RecordTally { records: 1, packets: number, octets: 100 * number };
-    SpooledBatch { records, octets }
+    SpooledBatch { records, events: number % 3, octets }
 }
 
 /// A directory in memory if there is a place for it: thousands of commits take a second there.

@@ -87,7 +87,7 @@ fn runs_as_the_model(directory: &Path, seed: u64, when_full: WhenFull) {
     let mut model = Model { kept: VecDeque::new(), when_full };
     let mut next = 1;
     for _ in 0..400 {
-        match random.below(10) {
+        match random.below(11) {
             0..=2 => {
                 let count = random.below(4);
                 let sizes = (0..count).map(|_| random.below(900) as usize);
@@ -125,6 +125,14 @@ fn runs_as_the_model(directory: &Path, seed: u64, when_full: WhenFull) {
                     }
                 }
                 spool.remove(&keys).unwrap();
+            }
+            9 => {
+                if let Some(at) = model.one_out(&mut random) {
+                    let kept = &mut model.kept[at];
+                    let size = kept.batch.octets.len() as u64;
+                    kept.batch = batch(kept.batch.records.packets, random.below(size + 1) as usize);
+                    spool.replace(kept.key.take().unwrap(), &kept.batch).unwrap();
+                }
             }
             _ if random.below(3) > 0 => {}
             _ => {

@@ -22,7 +22,7 @@ fn a_commit_that_failed_and_is_in_the_file_all_the_same_is_known() {
     // The push of the fourth has dropped the first, and then said that it failed.
     break_off(&mut spool);
     let fourth = batch(4, 100);
-    let entry = Entry::new(fourth.records, &fourth.octets, SystemTime::now());
+    let entry = Entry::new(&fourth, SystemTime::now());
     let (store, entries) = Store::open(directory.path()).unwrap();
     let (first, last) = (entries[0].0, entries[2].0);
     store.commit(&[first], &VecDeque::from([(last + 1, entry, fourth.octets.as_slice())])).unwrap();
@@ -74,4 +74,21 @@ fn a_file_that_somebody_removed_is_a_counted_loss() {
     assert_eq!((dropped.earlier_runs.batches, dropped.this_run.batches), (2, 1));
     spool.give_back(out.key);
     assert_eq!(numbers(&take_all(&mut spool)), [4]);
+}
+
+#[test]
+fn a_batch_that_could_not_be_replaced_is_there_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut spool = open(directory.path());
+    push(&mut spool, 1..=2, 100);
+    let first = spool.take().unwrap().unwrap();
+    let error = break_off(&mut spool);
+    assert_eq!(spool.replace(first.key, &batch(1, 40)), Err(error));
+    // It is still handed out.
+    assert_eq!(spool.stats().waiting.this_run.batches, 1);
+    assert_eq!(spool.stats().held.this_run.batches, 2);
+    drop(spool);
+    let taken = take_all(&mut open(directory.path()));
+    assert_eq!(numbers(&taken), [1, 2]);
+    assert_eq!(taken[0].batch, batch(1, 100));
 }

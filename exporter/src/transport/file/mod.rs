@@ -282,7 +282,12 @@ impl Transport for FileTransport {
 /// Documents, one to a line.
 impl DocumentSink for FileTransport {
     #[inline]
-    fn put(&mut self, content: Content, put: impl FnOnce(&mut Vec<u8>)) -> Result<(), ExportError> {
+    fn put(
+        &mut self,
+        content: Content,
+        _time: Timestamp,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), ExportError> {
         self.append(content, |out| {
             put(out);
             out.push(b'\n');

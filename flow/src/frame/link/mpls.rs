@@ -83,6 +83,19 @@ fn ipv4_fits(data: &[u8], wire_octets: usize) -> bool {
     })
 }
 
+/// Whether version and lengths are those of IPv4. Where an Ethertype announces IPv4 besides, the
+/// checksum may be wrong.
+fn has_ipv4_lengths(data: &[u8], wire_octets: usize) -> bool {
+    data.first_chunk::<{ ipv4::OCTETS_MIN }>().is_some_and(|header| {
+        let version_ihl = header[ipv4::VERSION_IHL];
+        let header_length = ipv4::header_length(version_ihl);
+        let total_length = usize::from(u16_at(header, ipv4::TOTAL_LENGTH));
+        version_ihl >> 4 == 4
+            && header_length >= ipv4::OCTETS_MIN
+            && (header_length..=wire_octets).contains(&total_length)
+    })
+}
+
 /// Whether version, length and addresses may be those of IPv6, which has no checksum.
 fn is_ipv6(data: &[u8], wire_octets: usize) -> Result<bool, Ignored> {
     let is_long_enough = wire_octets >= ipv6::OCTETS;
@@ -120,7 +133,10 @@ fn is_frame(data: &[u8], wire_octets: usize) -> Result<bool, Ignored> {
         let (&ethertype, payload) = take::<2>(rest)?;
         wire_octets = wire_octets.saturating_sub(2);
         match u16::from_be_bytes(ethertype) {
-            IPV4 => return is_ipv4(payload, wire_octets),
+            IPV4 => {
+                let is_valid = is_ipv4(payload, wire_octets)?;
+                return Ok(is_valid || has_ipv4_lengths(payload, wire_octets));
+            }
             IPV6 => return is_ipv6(payload, wire_octets),
             VLAN | PROVIDER_VLAN | OLD_PROVIDER_VLAN => {
                 (_, rest) = take::<{ TAG - 2 }>(payload)?;

@@ -1,6 +1,6 @@
 //! Compressed streams, recognized by their first octets: gzip, zstd, xz, bzip2 and LZ4.
 
-use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
 use bzip2::bufread::BzDecoder;
 use flate2::bufread::GzDecoder;
@@ -10,13 +10,10 @@ use lzma_rust2::XzReader;
 /// A stream of octets that another thread may read on.
 pub(super) type Stream = Box<dyn Read + Send>;
 
-/// What decoders read from.
-type Input = BufReader<Whole>;
-
 const LZ4: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 
-/// Octets that tell one form of compression from another.
-const MAGIC_OCTETS: u64 = 6;
+/// The longest of the octets that tell one form of compression from another.
+const XZ: &[u8] = b"\xfd7zXZ\0";
 
 /// Read at once from the compressed stream.
 const INPUT_OCTETS: usize = 64 * 1024;
@@ -25,44 +22,29 @@ const INPUT_OCTETS: usize = 64 * 1024;
 const XZ_MEMORY_KIB: u32 = 256 * 1024;
 
 /// Gives the decompressed octets of a stream; a stream in no known form is given as it is.
-pub(super) fn decompressed(mut stream: Stream) -> io::Result<Stream> {
-    let mut magic = begin(&mut stream)?;
+pub(super) fn decompressed(stream: Stream) -> io::Result<Stream> {
+    let mut input = Input::new(stream);
     // zstd and LZ4 have the same skippable frames: what comes behind decides.
-    while let [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] = *magic {
-        let mut rest = Cursor::new(magic.split_off(4)).chain(stream);
-        let mut length = [0; 4];
-        rest.read_exact(&mut length)?;
-        let length = u64::from(u32::from_le_bytes(length));
-        io::copy(&mut rest.by_ref().take(length), &mut io::sink())?;
-        stream = Box::new(rest);
-        magic = begin(&mut stream)?;
-    }
+    input.skip_frames()?;
+    let magic = input.look(XZ.len())?;
     let form = magic.first_chunk::<4>().copied().unwrap_or_default();
-    let is_xz = *magic == *b"\xfd7zXZ\0";
-    let is_lz4 = form == LZ4;
-    let octets = Cursor::new(magic).chain(stream);
-    let whole = Whole { octets, waits: is_xz || is_lz4, end_is_error: is_lz4 };
-    let input = |whole| BufReader::with_capacity(INPUT_OCTETS, whole);
+    let is_xz = magic.starts_with(XZ);
+    let source = input.octets.get_mut();
+    source.waits = is_xz || form == LZ4;
+    source.end_is_error = form == LZ4;
     Ok(match form {
-        [0x1f, 0x8b, ..] => Members::<GzDecoder<_>>::decode(input(whole)),
-        [b'B', b'Z', b'h', _] => Members::<BzDecoder<_>>::decode(input(whole)),
-        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::with_buffer(input(whole))?),
-        LZ4 => Members::<FrameDecoder<_>>::decode(input(whole)),
-        _ if is_xz => Box::new(XzReader::new_mem_limit(input(whole), true, XZ_MEMORY_KIB)),
-        _ => Box::new(whole),
+        [0x1f, 0x8b, ..] => Members::<GzDecoder<_>>::decode(input)?,
+        [b'B', b'Z', b'h', _] => Members::<BzDecoder<_>>::decode(input)?,
+        [0x28, 0xb5, 0x2f, 0xfd] => Members::<zstd::Decoder<'_, _>>::decode(input)?,
+        LZ4 => Members::<FrameDecoder<_>>::decode(input)?,
+        _ if is_xz => Box::new(XzReader::new_mem_limit(input, true, XZ_MEMORY_KIB)),
+        _ => Box::new(input),
     })
 }
 
-/// The first octets of a stream.
-fn begin(stream: &mut Stream) -> io::Result<Vec<u8>> {
-    let mut magic = Vec::new();
-    stream.take(MAGIC_OCTETS).read_to_end(&mut magic)?;
-    Ok(magic)
-}
-
 /// Decompresses one member: what a compressor writes for one input.
-trait Member: Read {
-    fn new(input: Input) -> Self;
+trait Member: Read + Sized {
+    fn new(input: Input) -> io::Result<Self>;
     fn input(&mut self) -> &mut Input;
     fn into_input(self) -> Input;
 }
@@ -70,8 +52,8 @@ trait Member: Read {
 macro_rules! members {
     ($($decoder:ident),*) => {$(
         impl Member for $decoder<Input> {
-            fn new(input: Input) -> Self {
-                Self::new(input)
+            fn new(input: Input) -> io::Result<Self> {
+                Ok(Self::new(input))
             }
 
             fn input(&mut self) -> &mut Input {
@@ -87,62 +69,153 @@ macro_rules! members {
 
 members!(GzDecoder, BzDecoder, FrameDecoder);
 
+impl Member for zstd::Decoder<'static, Input> {
+    fn new(input: Input) -> io::Result<Self> {
+        Ok(Self::with_buffer(input)?.single_frame())
+    }
+
+    fn input(&mut self) -> &mut Input {
+        self.get_mut()
+    }
+
+    fn into_input(self) -> Input {
+        self.finish()
+    }
+}
+
 /// Members one behind the other. Zeros behind a member are skipped: tapes and disks pad with them.
 struct Members<D> {
-    /// None only while one member takes the place of another.
+    /// None only while one member takes the place of another, and where that failed.
     member: Option<D>,
 }
 
 impl<D: Member + Send + 'static> Members<D> {
-    fn decode(input: Input) -> Stream {
-        Box::new(Self { member: Some(D::new(input)) })
+    fn decode(input: Input) -> io::Result<Stream> {
+        Ok(Box::new(Self { member: Some(D::new(input)?) }))
     }
 }
 
 impl<D: Member> Read for Members<D> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let member = self.member.as_mut().expect("there is always a member");
+            let Some(member) = &mut self.member else { return Ok(0) };
             let count = member.read(buffer)?;
-            if count > 0 || buffer.is_empty() || !has_more(member.input())? {
+            if count > 0 || buffer.is_empty() || !member.input().has_more()? {
                 return Ok(count);
             }
-            self.member = self.member.take().map(|ended| D::new(ended.into_input()));
+            let ended = self.member.take().map(D::into_input);
+            self.member = ended.map(D::new).transpose()?;
         }
     }
 }
 
-/// Skips zeros. `false` if nothing is behind them.
-fn has_more(input: &mut impl BufRead) -> io::Result<bool> {
-    loop {
-        let octets = match input.fill_buf() {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) if error.kind() == ErrorKind::InvalidData => return Ok(false),
-            octets => octets?,
-        };
-        let zeros = octets.iter().take_while(|octet| **octet == 0).count();
-        if octets.is_empty() || zeros < octets.len() {
-            let more = !octets.is_empty();
-            input.consume(zeros);
-            return Ok(more);
+/// What decoders read from.
+struct Input {
+    /// Octets that were looked at, and not used yet.
+    ahead: Vec<u8>,
+    /// Octets to skip that have not come yet.
+    pending: u64,
+    octets: BufReader<Source>,
+}
+
+impl Input {
+    fn new(stream: Stream) -> Self {
+        let source = Source { stream, waits: false, end_is_error: false };
+        let octets = BufReader::with_capacity(INPUT_OCTETS, source);
+        Self { ahead: Vec::new(), pending: 0, octets }
+    }
+
+    /// The next octets, without using them: so many at least, or all that are left.
+    fn look(&mut self, count: usize) -> io::Result<&[u8]> {
+        while self.ahead.len() < count {
+            let more = match self.octets.fill_buf() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::InvalidData => break,
+                octets => octets?,
+            };
+            if more.is_empty() {
+                break;
+            }
+            let taken = more.len().min(count - self.ahead.len());
+            self.ahead.extend_from_slice(&more[..taken]);
+            self.octets.consume(taken);
         }
-        input.consume(zeros);
+        Ok(&self.ahead)
+    }
+
+    /// Skips the frames of zstd and LZ4 that are there to be skipped (RFC 8878 section 3.1.2).
+    fn skip_frames(&mut self) -> io::Result<()> {
+        loop {
+            while self.pending > 0 {
+                let here = self.fill_buf()?.len();
+                if here == 0 {
+                    return Err(ErrorKind::UnexpectedEof.into());
+                }
+                let count = usize::try_from(self.pending).map_or(here, |pending| pending.min(here));
+                self.consume(count);
+                self.pending -= count as u64;
+            }
+            let &[0x50..=0x5f, 0x2a, 0x4d, 0x18, a, b, c, d] = self.look(8)? else {
+                return Ok(());
+            };
+            self.pending = 8 + u64::from(u32::from_le_bytes([a, b, c, d]));
+        }
+    }
+
+    /// Skips zeros, and frames that are there to be skipped. `false` if nothing is behind them.
+    fn has_more(&mut self) -> io::Result<bool> {
+        loop {
+            self.skip_frames()?;
+            match *self.look(1)? {
+                [] => return Ok(false),
+                [0, ..] => {
+                    let zeros = self.fill_buf()?.iter().take_while(|octet| **octet == 0).count();
+                    self.consume(zeros);
+                }
+                _ => return Ok(true),
+            }
+        }
     }
 }
 
-/// The compressed octets, those that were looked at included.
-struct Whole {
-    octets: io::Chain<Cursor<Vec<u8>>, Stream>,
+impl BufRead for Input {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.ahead.is_empty() { self.octets.fill_buf() } else { Ok(&self.ahead) }
+    }
+
+    fn consume(&mut self, count: usize) {
+        if self.ahead.is_empty() {
+            self.octets.consume(count);
+        } else {
+            self.ahead.drain(..count);
+        }
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.ahead.is_empty() {
+            return self.octets.read(buffer);
+        }
+        let count = self.ahead.as_slice().read(buffer)?;
+        self.ahead.drain(..count);
+        Ok(count)
+    }
+}
+
+/// The compressed octets.
+struct Source {
+    stream: Stream,
     /// Waits where a pipe has nothing now, for a decoder that could not go on from there.
     waits: bool,
     /// The end of the octets is an error, for a decoder that takes it for the end of a frame.
     end_is_error: bool,
 }
 
-impl Read for Whole {
+impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            match self.octets.read(buffer) {
+            match self.stream.read(buffer) {
                 Ok(0) if self.end_is_error && !buffer.is_empty() => {
                     return Err(io::Error::new(ErrorKind::InvalidData, "cut short in a frame"));
                 }

@@ -8,6 +8,10 @@ use flow::{Frame, LinkType, ObservationPoint, Timestamp};
 /// The longest packet that is believed: what libpcap takes.
 pub(super) const PACKET_OCTETS_MAX: u32 = 256 * 1024;
 
+/// The longest packet of a classic pcap file that is skipped. A longer one is damage, and where the
+/// next packet begins is not known.
+pub(super) const SKIPPED_OCTETS_MAX: u32 = 128 * 1024 * 1024;
+
 /// Why a file, or the rest of it, cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Damage {
@@ -23,7 +27,7 @@ pub(super) enum Damage {
     BlockCutShort(u32),
     #[error("something follows zeros that are not part of a packet")]
     BehindZeros,
-    #[error("a packet claims {0} octets, at most {PACKET_OCTETS_MAX} are possible")]
+    #[error("a packet claims {0} octets, which cannot be: the file is damaged there")]
     TooLong(u32),
     #[error("a block of {0} octets contradicts itself")]
     Contradictory(u32),
@@ -36,6 +40,12 @@ impl Damage {
     pub(super) fn is_silence(&self) -> bool {
         matches!(self, Self::Unreadable(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
+}
+
+/// Whether what is behind the last packet or block, less than a header, is nothing, or zeros of
+/// which no header is the beginning: its first word is a time, or a type of block.
+pub(super) fn is_padding(rest: &[u8]) -> bool {
+    rest.is_empty() || rest.len() >= 4 && rest.iter().all(|octet| *octet == 0)
 }
 
 /// Byte order of a file or section.

@@ -82,9 +82,10 @@ struct Waiting {
 pub struct InputReport {
     /// Files that could not be read, or not to their end.
     pub files_damaged: u64,
-    /// Packet blocks of pcapng files that were skipped: they contradict themselves, or the packet
-    /// is longer than 262,144 octets.
+    /// Packet blocks of pcapng files that were skipped because they contradict themselves.
     pub blocks_damaged: u64,
+    /// Packets of more than 262,144 octets, which were skipped.
+    pub packets_too_long: u64,
     /// Packets without a time that took that of the packet before.
     pub packets_timeless: u64,
     /// Packets that the captures lost when they were made, by the statistics in pcapng files.
@@ -246,9 +247,14 @@ impl FileSource {
         }
         if remarks.damaged_blocks > 0 {
             error!(
-                "{name}: {} damaged blocks were skipped, or blocks with a packet of more than \
-                 {PACKET_OCTETS_MAX} octets",
+                "{name}: {} damaged blocks were skipped: they claim more octets than they have",
                 remarks.damaged_blocks
+            );
+        }
+        if remarks.too_long > 0 {
+            warn!(
+                "{name}: {} packets of more than {PACKET_OCTETS_MAX} octets were skipped",
+                remarks.too_long
             );
         }
         if remarks.undescribed > 0 {
@@ -269,6 +275,7 @@ impl FileSource {
         let damaged = damage.is_some() || remarks.nothing_supported || remarks.undescribed > 0;
         self.report.files_damaged += u64::from(damaged);
         self.report.blocks_damaged += remarks.damaged_blocks;
+        self.report.packets_too_long += remarks.too_long;
         self.report.packets_timeless += remarks.timeless;
         self.report.packets_dropped = self.report.packets_dropped.saturating_add(remarks.dropped);
     }

@@ -2,7 +2,7 @@
 
 use flow::{Frame, LinkType, ObservationPoint, Timestamp};
 
-use super::format::{Damage, Head, Order, PACKET_OCTETS_MAX};
+use super::format::{Damage, Head, Order, PACKET_OCTETS_MAX, SKIPPED_OCTETS_MAX, is_padding};
 use super::interfaces::Interfaces;
 use super::window::Window;
 
@@ -29,6 +29,8 @@ pub(super) struct Pcap {
     point: ObservationPoint,
     /// A packet header of zeros was found: only zeros may follow.
     padding: bool,
+    /// Packets that were skipped because they are too long.
+    pub(super) too_long: u64,
 }
 
 /// What a packet's fraction of a second counts.
@@ -86,33 +88,49 @@ impl Pcap {
         let link_number = u16::try_from(link).unwrap_or(u16::MAX);
         let link_type = LinkType::from_number(link_number);
         let point = ObservationPoint::ingress(interfaces.register_only(link_number));
-        Ok(Self { order, unit, link_number, link_type, point, padding: false })
+        Ok(Self { order, unit, link_number, link_type, point, padding: false, too_long: 0 })
     }
 
-    /// Finds the next packet.
+    /// Finds the next packet, past those that are too long.
     pub(super) fn next(&mut self, window: &mut Window) -> Result<Option<Head>, Damage> {
-        if self.padding {
-            return self.end_of_padding(window);
+        loop {
+            if self.padding {
+                return self.end_of_padding(window);
+            }
+            if !window.need(PACKET_HEADER)? {
+                return match window.octets() {
+                    _ if window.ends_in_skipped() => Err(Damage::CutShort("a packet")),
+                    rest if is_padding(rest) => Ok(None),
+                    _ => Err(Damage::CutShort("a packet header")),
+                };
+            }
+            let header = window.octets().first_chunk().expect("the header is there");
+            if *header == [0; PACKET_HEADER] {
+                self.padding = true;
+                return self.end_of_padding(window);
+            }
+            let header = self.order.words::<PACKET_HEADER, 4>(header);
+            let [_, _, captured, length] = header;
+            if captured <= PACKET_OCTETS_MAX {
+                return self.packet(header, window).map(Some);
+            }
+            if captured > length || captured > SKIPPED_OCTETS_MAX {
+                return Err(Damage::TooLong(captured));
+            }
+            self.too_long += 1;
+            window.skip(PACKET_HEADER as u64 + u64::from(captured));
         }
-        if !window.need(PACKET_HEADER)? {
-            let rest = window.octets().len();
-            return if rest == 0 { Ok(None) } else { Err(Damage::CutShort("a packet header")) };
-        }
-        let header = window.octets().first_chunk().expect("the header is there");
-        if *header == [0; PACKET_HEADER] {
-            self.padding = true;
-            return self.end_of_padding(window);
-        }
-        let [seconds, fraction, captured, length] = self.order.words::<PACKET_HEADER, 4>(header);
-        if captured > PACKET_OCTETS_MAX {
-            return Err(Damage::TooLong(captured));
-        }
+    }
+
+    /// The packet whose header is next.
+    fn packet(&self, header: [u32; 4], window: &mut Window) -> Result<Head, Damage> {
+        let [seconds, fraction, captured, length] = header;
         let captured_octets = captured as usize;
         if !window.need(PACKET_HEADER + captured_octets)? {
             return Err(Damage::CutShort("a packet"));
         }
         window.advance(PACKET_HEADER);
-        Ok(Some(Head {
+        Ok(Head {
             nanos: self.unit.nanos(seconds, fraction),
             captured: captured_octets,
             after: captured_octets,
@@ -120,7 +138,7 @@ impl Pcap {
             point: self.point,
             link_type: self.link_type,
             link_number: self.link_number,
-        }))
+        })
     }
 
     /// A file that was given its size in advance, or lost its end in a crash, ends with zeros.

@@ -178,6 +178,10 @@ impl FileReader {
             remarks.undescribed = pcapng.undescribed;
             remarks.dropped = pcapng.dropped;
         }
+        remarks.too_long = match &self.format {
+            Format::Pcap(pcap) => pcap.too_long,
+            Format::Pcapng(pcapng) => pcapng.too_long,
+        };
         remarks
     }
 }
@@ -197,8 +201,10 @@ pub(super) struct Remarks {
     pub(super) nothing_supported: bool,
     /// Packets that took the time of the packet before.
     pub(super) timeless: u64,
-    /// Packet blocks that were skipped: they contradict themselves, or the packet is too long.
+    /// Packet blocks that were skipped because they contradict themselves.
     pub(super) damaged_blocks: u64,
+    /// Packets that were skipped because they are too long.
+    pub(super) too_long: u64,
     /// Packets of interfaces that the file does not describe.
     pub(super) undescribed: u64,
     /// Packets that the capture lost, by its own statistics.

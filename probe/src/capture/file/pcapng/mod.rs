@@ -7,7 +7,7 @@ use flow::{FlowDirection, Frame, LinkType, ObservationPoint, Timestamp};
 
 use self::interface::SectionInterface;
 use self::options::{each_option, packet_direction};
-use super::format::{Damage, Head, Order, PACKET_OCTETS_MAX};
+use super::format::{Damage, Head, Order, PACKET_OCTETS_MAX, is_padding};
 use super::interfaces::{INTERFACES_MAX, Interfaces};
 use super::window::{PIECE_MAX, Window};
 
@@ -70,8 +70,10 @@ pub(super) struct Pcapng {
     nanos: u64,
     /// Packet blocks that took the time of the packet before.
     pub(super) timeless: u64,
-    /// Packet blocks that were skipped: they contradict themselves, or the packet is too long.
+    /// Packet blocks that were skipped because they contradict themselves.
     pub(super) damaged_blocks: u64,
+    /// Packets that were skipped because they are too long.
+    pub(super) too_long: u64,
     /// Packets of interfaces that the section does not describe.
     pub(super) undescribed: u64,
     /// Packets that the capture lost, by its own statistics.
@@ -91,6 +93,7 @@ impl Pcapng {
             nanos: 0,
             timeless: 0,
             damaged_blocks: 0,
+            too_long: 0,
             undescribed: 0,
             dropped: 0,
             padding: false,
@@ -117,7 +120,7 @@ impl Pcapng {
             if !window.need(BLOCK_HEADER)? {
                 return match window.octets() {
                     _ if window.ends_in_skipped() => Err(Damage::BlockCutShort(self.skipping)),
-                    [] => Ok(None),
+                    rest if is_padding(rest) => Ok(None),
                     _ => Err(Damage::CutShort("a block header")),
                 };
             }
@@ -125,11 +128,13 @@ impl Pcapng {
             let length = self.order.u32(window.octets(), field::LENGTH);
             if kind == kind::ENHANCED_PACKET {
                 let block = self.block(window, length, ENHANCED_HEADER)?;
-                if let Some(head) = self.enhanced_packet(window.octets(), block) {
-                    window.advance(ENHANCED_HEADER);
-                    return Ok(Some(head));
+                match self.enhanced_packet(window.octets(), block) {
+                    Ok(head) => {
+                        window.advance(ENHANCED_HEADER);
+                        return Ok(Some(head));
+                    }
+                    Err(why) => self.skip(window, block, why),
                 }
-                self.skip_damaged(window, block);
             } else if let Some(head) = self.other_block(kind, length, window, interfaces)? {
                 return Ok(Some(head));
             }
@@ -214,11 +219,13 @@ impl Pcapng {
                 } else {
                     self.simple_packet(window.octets(), block)
                 };
-                if let Some(head) = head {
-                    window.advance(header);
-                    return Ok(Some(head));
+                match head {
+                    Ok(head) => {
+                        window.advance(header);
+                        return Ok(Some(head));
+                    }
+                    Err(why) => self.skip(window, block, why),
                 }
-                self.skip_damaged(window, block);
             }
             kind::INTERFACE_STATISTICS if length as usize >= STATISTICS_HEADER + BLOCK_TRAILER => {
                 check_length(length)?;
@@ -280,8 +287,11 @@ impl Pcapng {
         Ok(())
     }
 
-    fn skip_damaged(&mut self, window: &mut Window, block: usize) {
-        self.damaged_blocks += 1;
+    fn skip(&mut self, window: &mut Window, block: usize, why: Unusable) {
+        match why {
+            Unusable::Contradictory => self.damaged_blocks += 1,
+            Unusable::TooLong => self.too_long += 1,
+        }
         window.skip(block as u64);
     }
 
@@ -308,19 +318,19 @@ impl Pcapng {
     /// Enhanced Packet Block: interface (4), time (4 + 4), captured length (4), length (4), data,
     /// options.
     #[inline]
-    fn enhanced_packet(&mut self, octets: &[u8], block: usize) -> Option<Head> {
+    fn enhanced_packet(&mut self, octets: &[u8], block: usize) -> Result<Head, Unusable> {
         let id = self.order.u32(octets, field::INTERFACE);
         self.timed_packet(id, octets, block)
     }
 
     /// Packet Block, obsolete: interface (2), drops (2), then as an Enhanced Packet.
-    fn obsolete_packet(&mut self, octets: &[u8], block: usize) -> Option<Head> {
+    fn obsolete_packet(&mut self, octets: &[u8], block: usize) -> Result<Head, Unusable> {
         let id = self.order.u16(octets, field::INTERFACE).into();
         self.timed_packet(id, octets, block)
     }
 
     #[inline]
-    fn timed_packet(&mut self, id: u32, octets: &[u8], block: usize) -> Option<Head> {
+    fn timed_packet(&mut self, id: u32, octets: &[u8], block: usize) -> Result<Head, Unusable> {
         let word = |at| self.order.u32(octets, at);
         let ticks = u64::from(word(field::TIME_HIGH)) << 32 | u64::from(word(field::TIME_LOW));
         let lengths = (word(field::CAPTURED), word(field::WIRE_LENGTH));
@@ -330,11 +340,11 @@ impl Pcapng {
         {
             head.point.direction = packet_direction(self.order, options);
         }
-        Some(head)
+        Ok(head)
     }
 
     /// Simple Packet Block: length (4), data, cut at the snap length of the first interface.
-    fn simple_packet(&mut self, octets: &[u8], block: usize) -> Option<Head> {
+    fn simple_packet(&mut self, octets: &[u8], block: usize) -> Result<Head, Unusable> {
         let length = self.order.u32(octets, field::SIMPLE_WIRE_LENGTH);
         let snap_length = self.interfaces.first().map_or(0, |interface| interface.snap_length);
         let captured = if snap_length == 0 { length } else { length.min(snap_length) };
@@ -350,10 +360,13 @@ impl Pcapng {
         ticks: Option<u64>,
         (captured, length): (u32, u32),
         after: usize,
-    ) -> Option<Head> {
+    ) -> Result<Head, Unusable> {
         let captured_octets = captured as usize;
-        if captured > PACKET_OCTETS_MAX || captured_octets > after - BLOCK_TRAILER {
-            return None;
+        if captured_octets > after - BLOCK_TRAILER {
+            return Err(Unusable::Contradictory);
+        }
+        if captured > PACKET_OCTETS_MAX {
+            return Err(Unusable::TooLong);
         }
         let interface = self.interfaces.get(id as usize);
         match (ticks, interface) {
@@ -361,7 +374,7 @@ impl Pcapng {
             (None, Some(_)) => self.timeless += 1,
             (_, None) => self.undescribed += 1,
         }
-        Some(Head {
+        Ok(Head {
             nanos: self.nanos,
             captured: captured_octets,
             after,
@@ -371,6 +384,14 @@ impl Pcapng {
             link_number: interface.map_or(0, |interface| interface.link_number),
         })
     }
+}
+
+/// Why a block has no packet that can be lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unusable {
+    /// The packet claims more than the block has.
+    Contradictory,
+    TooLong,
 }
 
 /// Blocks are whole 32-bit words, and at least their own lengths long.

@@ -1,0 +1,86 @@
+//! The state of a delivery: what waits, what is under way, what became of it.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::batch::Batch;
+use super::concurrency::Limit;
+use super::counts::DeliveryCounts;
+use super::hosts::Hosts;
+use super::parcel::Parcel;
+use crate::spool::{BatchKey, SpoolStats};
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) waiting: VecDeque<Parcel>,
+    /// Octets of those that are in memory only, and of those that are being written to the spool.
+    pub(super) waiting_octets: usize,
+    /// Resolved, and still in the spool.
+    pub(super) acknowledged: Vec<BatchKey>,
+    /// What is in the spool, if there is one.
+    pub(super) spool: Option<SpoolStats>,
+    /// Whether the last write to it failed.
+    pub(super) spool_fails: bool,
+    /// Batches that threads have taken and that are not resolved.
+    pub(super) at_work: usize,
+    /// Requests under way.
+    pub(super) in_flight: usize,
+    pub(super) limit: Limit,
+    pub(super) hosts: Hosts,
+    pub(super) counts: DeliveryCounts,
+    pub(super) phase: Phase,
+    /// When a document was last accepted, or when there was nothing to send.
+    pub(super) last_progress: Instant,
+    pub(super) trouble: Option<Trouble>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Running,
+    /// No more batches come.
+    Ending,
+    /// Threads end, whatever is left.
+    Stopped,
+}
+
+/// Something that goes wrong.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) reason: String,
+    pub(super) said: Instant,
+}
+
+impl State {
+    pub(super) fn add(&mut self, batch: Batch) {
+        if self.is_idle() {
+            self.last_progress = Instant::now();
+        }
+        let parcel = Parcel::new(batch);
+        self.counts.this_run.in_memory += parcel.left();
+        self.put_back(parcel);
+    }
+
+    pub(super) fn put_back(&mut self, parcel: Parcel) {
+        self.waiting_octets += parcel.octets();
+        self.waiting.push_back(parcel);
+    }
+
+    pub(super) fn put_front(&mut self, parcel: Parcel) {
+        self.waiting_octets += parcel.octets();
+        self.waiting.push_front(parcel);
+    }
+
+    pub(super) fn take_waiting(&mut self) -> Option<Parcel> {
+        let parcel = self.waiting.pop_front()?;
+        self.waiting_octets -= parcel.octets();
+        Some(parcel)
+    }
+
+    /// Nothing waits, nothing is under way to the cluster or to the disk, and the spool is read.
+    pub(super) fn is_idle(&self) -> bool {
+        let is_spool_read = self.spool.is_none_or(|spool| spool.waiting.total().batches == 0);
+        let DeliveryCounts { this_run, earlier_runs, .. } = &self.counts;
+        let open = this_run.in_memory + this_run.in_both + earlier_runs.in_both;
+        open.messages == 0 && self.at_work == 0 && is_spool_read
+    }
+}

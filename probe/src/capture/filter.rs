@@ -1,0 +1,118 @@
+//! Which frames are metered: an expression in tcpdump's language.
+//!
+//! The system's libpcap compiles it, once for each link type. The program runs on each frame of
+//! every source, so that what is left out is counted as filtered.
+
+use std::ffi::CString;
+use std::sync::Arc;
+
+use flow::{Filter, Frame, LinkType, Observer, Sink};
+
+use super::{CaptureError, PacketSource, Polled};
+use crate::sys::libpcap::Libpcap;
+
+/// Link types and their numbers in libpcap (`DLT_` values). The most frequent one is the first.
+const LINK_TYPES: [(LinkType, u16); 25] = [
+    (LinkType::Ethernet, 1),
+    (LinkType::Null, 0),
+    (LinkType::TokenRing, 6),
+    (LinkType::Arcnet, 7),
+    (LinkType::Fddi, 10),
+    (LinkType::RawIp, 12),
+    (LinkType::Ppp, 50),
+    (LinkType::PppoeSession, 51),
+    (LinkType::CiscoHdlc, 104),
+    (LinkType::Wireless, 105),
+    (LinkType::FrameRelay, 107),
+    (LinkType::Loop, 108),
+    (LinkType::Enc, 109),
+    (LinkType::LinuxCooked, 113),
+    (LinkType::Pflog, 117),
+    (LinkType::Radiotap, 127),
+    (LinkType::PppWithDirection, 166),
+    (LinkType::Ppi, 192),
+    (LinkType::Ipnet, 226),
+    (LinkType::Ipv4, 228),
+    (LinkType::Ipv6, 229),
+    (LinkType::Nflog, 239),
+    (LinkType::Infiniband, 242),
+    (LinkType::Pktap, 258),
+    (LinkType::LinuxCooked2, 276),
+];
+
+/// A filter of frames.
+#[derive(Clone, Debug)]
+pub(crate) struct FrameFilter {
+    /// In the order of [`LINK_TYPES`]; `None` where the expression has no meaning.
+    programs: Arc<Vec<(LinkType, Option<Filter>)>>,
+}
+
+impl FrameFilter {
+    /// Compiles an expression.
+    ///
+    /// # Errors
+    ///
+    /// It is no expression for any link type, or libpcap is missing; in one sentence.
+    pub(crate) fn new(expression: &str) -> Result<Self, String> {
+        let about = |problem: &str| format!("--filter {expression:?}: {problem}");
+        let text = CString::new(expression).map_err(|_nul| about("it has a NUL character"))?;
+        let libpcap = Libpcap::load().map_err(|problem| {
+            about(&format!("libpcap, which compiles it, cannot be loaded ({problem})"))
+        })?;
+        let compile = |(link_type, number)| {
+            let instructions = libpcap.compile(&text, number)?;
+            let filter = Filter::new(&instructions)
+                .map_err(|_invalid| "libpcap gave a program with an unknown operation")?;
+            Ok::<_, String>((link_type, filter))
+        };
+        let compiled = LINK_TYPES.map(compile);
+        if compiled.iter().all(Result::is_err) {
+            // What is wrong with it for Ethernet says the most.
+            let [ethernet, ..] = compiled;
+            return Err(about(ethernet.err().as_deref().unwrap_or_default()));
+        }
+        let programs = LINK_TYPES.into_iter().zip(compiled);
+        let programs =
+            programs.map(|((link, _), compiled)| (link, compiled.ok().map(|(_, it)| it))).collect();
+        Ok(Self { programs: Arc::new(programs) })
+    }
+
+    /// Whether a frame is to be metered. One of a link type that cannot be read is: it is ignored
+    /// for that reason.
+    #[inline]
+    fn passes(&self, frame: &Frame<'_>) -> bool {
+        let program = self.programs.iter().find(|(link_type, _)| *link_type == frame.link_type);
+        program.is_none_or(|(_, filter)| filter.as_ref().is_some_and(|it| it.matches(frame)))
+    }
+}
+
+/// Observes the next frames of a source, at most `frames_max`, but for those that the filter leaves
+/// out. Calls `each` after each frame.
+///
+/// # Errors
+///
+/// When the source as a whole has failed.
+#[inline]
+pub(crate) fn observe<S: Sink>(
+    source: &mut impl PacketSource,
+    frames_max: usize,
+    filter: Option<&FrameFilter>,
+    observer: &mut Observer,
+    sink: &mut S,
+    mut each: impl FnMut(&mut Observer, &mut S),
+) -> Result<Polled, CaptureError> {
+    match filter {
+        None => source.poll(frames_max, |frame| {
+            observer.observe(frame, sink);
+            each(observer, sink);
+        }),
+        Some(filter) => source.poll(frames_max, |frame| {
+            if filter.passes(frame) {
+                observer.observe(frame, sink);
+            } else {
+                observer.count_filtered(frame);
+            }
+            each(observer, sink);
+        }),
+    }
+}
