@@ -56,7 +56,7 @@ impl UptimeBase {
 /// The Exporting Process, for the elements of Options Data Records.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExporterState<'a> {
-    /// Of the Exporting Process too: it has the number of its only Observation Domain.
+    /// Also the number of the Exporting Process, which has one Observation Domain.
     pub observation_domain_id: u32,
     /// One of this number of packets was metered.
     pub sampling_interval: u32,

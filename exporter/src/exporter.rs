@@ -115,7 +115,7 @@ pub struct ExportCounts {
     pub times_clamped: u64,
     /// Records whose interface the protocol could not say: NetFlow v5 has 16 bits for its number.
     pub interfaces_zeroed: u64,
-    /// Of an output that delivers documents to a cluster.
+    /// Counts of delivery to a cluster; `None` for other outputs.
     pub delivery: Option<Delivery>,
 }
 

@@ -8,12 +8,13 @@
 //! ```
 //!
 //! A network is what tells flows of equal addresses apart: the part of the tunnel that is in the
-//! flow key, and the VLAN if that is in the key too. A passage is all that is known of a tunnel, and
-//! the VLAN in it; a flow has the passage of its first packet. An observer gives the numbers. Who
-//! keeps the flows learns what they stand for, and puts that in the records.
+//! flow key, and the VLAN if that is in the key too. A passage is all that is known of a tunnel,
+//! and the VLAN in it; a flow has the passage of its first packet. An observer gives the numbers.
+//! Who keeps the flows learns what they stand for, and puts that in the records.
 
 use alloc::vec::Vec;
 
+use crate::batch::Batch;
 use crate::frame::tunnel::Tunnel;
 use crate::hash::HashSeed;
 use crate::interner::{Identity, Interned, Interner};
@@ -225,8 +226,17 @@ impl Names {
         }
     }
 
-    /// Puts interface and VLAN in a record that has numbers. Returns its tunnel.
-    pub fn restore(&self, record: &mut FlowRecord) -> Option<Tunnel> {
+    /// Puts interface, VLAN and tunnel in the last record of a batch, which has numbers.
+    #[cold]
+    pub fn restore_last(&self, batch: &mut Batch) {
+        let Some(last) = batch.records.len().checked_sub(1) else { return };
+        if let Some(tunnel) = self.restore(&mut batch.records[last]) {
+            batch.details_mut(last).tunnel = Some(tunnel);
+        }
+    }
+
+    /// Puts interface and VLAN in a record. Returns its tunnel.
+    fn restore(&self, record: &mut FlowRecord) -> Option<Tunnel> {
         let [_, _, high, low] = record.key.interface.to_be_bytes();
         let interface = u16::from_be_bytes([high, low]);
         record.key.interface = match interface.checked_sub(INTERFACES_NAMED) {

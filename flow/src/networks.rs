@@ -33,7 +33,7 @@ impl<T: Copy + PartialEq> NetworkMap<T> {
 }
 
 impl<T: Copy + PartialEq> FromIterator<(IpNet, T)> for NetworkMap<T> {
-    /// Of two values for the same network the later one counts.
+    /// If a network has two values, the later one counts.
     fn from_iter<I: IntoIterator<Item = (IpNet, T)>>(networks: I) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for (network, value) in networks {

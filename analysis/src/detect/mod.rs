@@ -56,7 +56,7 @@ pub struct Detectors {
 /// What the detectors counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DetectCounts {
-    /// Of each rule that is on, in the order of [`RULES`].
+    /// Counts of each rule that is on, in the order of [`RULES`].
     pub rules: Vec<RuleCounts>,
     /// Records of packets that fit no clock: they are in no window.
     pub timeless: u64,

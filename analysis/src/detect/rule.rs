@@ -18,9 +18,9 @@ pub struct Rule {
     pub name: &'static str,
     /// `scan`, `flood`, `abuse` or `traffic`.
     pub category: &'static str,
-    /// What it finds, in a sentence.
+    /// Meaning, in a sentence.
     pub meaning: &'static str,
-    /// What the threshold counts.
+    /// Unit of the threshold.
     pub unit: &'static str,
     /// The threshold.
     pub threshold: u64,

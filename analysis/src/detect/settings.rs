@@ -30,9 +30,9 @@ pub struct RuleSettings {
 pub struct DetectSettings {
     /// Seed of all hashes: fixed in a replay, random live.
     pub seed: HashSeed,
-    /// Of rules that have settings.
+    /// Settings of rules that have any.
     pub rules: Vec<RuleSettings>,
-    /// Octets of all tables.
+    /// Memory of all tables, in octets.
     pub memory: u64,
     /// `observer.name` of documents.
     pub observer: String,

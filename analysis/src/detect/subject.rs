@@ -1,4 +1,4 @@
-//! Whom a measure is about, and what was measured.
+//! Subjects of rules, and their measures.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,7 +10,7 @@ use super::distinct::{self, Distinct};
 /// An IP address as a flow key has it. All octets are 0 where there is none.
 pub(super) type Octets = [u8; 16];
 
-/// Whom or what a rule watches. A part that the rule does not use is 0.
+/// Subject of a rule: hosts, a network, a port. A part that the rule does not use is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, FromZeros)]
 #[repr(C)]
 pub(super) struct Subject {

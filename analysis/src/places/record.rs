@@ -80,7 +80,7 @@ struct PointMap<'a> {
     longitude: Scalar<'a>,
 }
 
-/// Of MaxMind's Enterprise databases.
+/// The object `traits` of MaxMind's Enterprise databases.
 #[derive(Debug, Default)]
 struct Traits<'a> {
     autonomous_system_number: Scalar<'a>,
@@ -109,7 +109,7 @@ enum Scalar<'a> {
 struct First<T>(Option<T>);
 
 impl Record<'_> {
-    /// What it says of a place.
+    /// The place that the record describes.
     pub(super) fn place(&self) -> Place {
         let country = self.country.code.or(self.country_code).or(self.as_cc).text();
         let subdivision = self.subdivisions.0.as_ref();

@@ -26,7 +26,7 @@ pub struct Atlases {
 pub struct PlaceCounts {
     /// Addresses, two for each record if both are fields of the flow key.
     pub lookups: u64,
-    /// Of these, answered by the cache.
+    /// Look-ups that the cache answered.
     pub cached: u64,
     /// Addresses of which something is known.
     pub found: u64,

@@ -151,7 +151,7 @@ fn is_told(tag: Tag, key: KeyFields, site: &Site) -> bool {
     fields.iter().all(|field| key.contains(*field))
 }
 
-/// Of a record with SYN and nothing else.
+/// Tags of a record with SYN and nothing else.
 fn syn_only(record: &FlowRecord) -> Tags {
     let FlowRecord { packets, octets, .. } = *record;
     let is_code_red = record.key.destination_port == 80 && packets == 3 && octets == 144;
@@ -162,7 +162,7 @@ fn syn_only(record: &FlowRecord) -> Tags {
         | Tags::when(is_retry, Tag::DeadHostRetry)
 }
 
-/// Of a TCP record with one packet, or without ACK.
+/// Tags of a TCP record with one packet, or without ACK.
 fn strange_bits(record: &FlowRecord, bits: u8) -> Tags {
     let is_one = record.packets == 1;
     // A part of a flow does not show all its bits.

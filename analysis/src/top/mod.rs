@@ -18,7 +18,7 @@ use cardinality::Cardinality;
 use space_saving::SpaceSaving;
 pub use space_saving::{Counted, ROOM};
 
-/// Whom a list is about.
+/// Subjects of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subjects {
     /// Source addresses.
@@ -76,9 +76,9 @@ impl Measure {
 /// What a list is by: `sources:targets`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopBy {
-    /// Whom it is about.
+    /// Subjects of the list.
     pub subjects: Subjects,
-    /// What it counts.
+    /// The count that orders the list.
     pub measure: Measure,
 }
 
@@ -158,7 +158,7 @@ impl TopList {
         Self { by, seed, counters: SpaceSaving::default() }
     }
 
-    /// What it is by.
+    /// Subjects and measure of the list.
     pub fn by(&self) -> TopBy {
         self.by
     }

@@ -43,7 +43,7 @@ impl Watermarks<'_> {
         Some(headroom.map_or(free, |headroom| free.min(headroom)))
     }
 
-    /// Of the node with the least room.
+    /// A finding about the node with the least room.
     pub(super) fn finding(&self, nodes: &Value) -> Finding {
         if self.setting("cluster.routing.allocation.disk.threshold_enabled") == Some("false") {
             return Finding::note(

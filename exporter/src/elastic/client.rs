@@ -85,7 +85,7 @@ impl ClientSettings {
     }
 }
 
-/// Who we are.
+/// The client's proof of identity.
 #[derive(Clone)]
 pub(crate) enum Credentials {
     Basic {

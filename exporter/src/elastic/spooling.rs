@@ -24,7 +24,7 @@ pub(super) enum SpoolWork {
 /// A batch that has waited in memory for so long goes to the spool.
 const AGE_MAX: Duration = Duration::from_secs(2);
 
-/// So many octets are written to the spool at once.
+/// Most octets that are written to the spool at once.
 const PUSH_MAX: usize = 16 << 20;
 
 impl Delivery {

@@ -29,7 +29,7 @@ pub(crate) struct DocumentExporter<S> {
     documents: DocumentWriter,
     events: EventWriter,
     sink: S,
-    /// Of a batch, what was left when the sink gave up.
+    /// Records of a batch that were left when the sink gave up.
     left: Content,
 }
 

@@ -1,4 +1,4 @@
-//! Fields that neither ECS nor Elastic's NetFlow integration has a name for: the object `flowprobe`.
+//! Fields for which ECS and Elastic's NetFlow integration have no name: the object `flowprobe`.
 
 use element::Flow;
 use flow::Tunnel;

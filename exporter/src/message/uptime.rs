@@ -35,7 +35,7 @@ const LAST: Timestamp = Timestamp::from_millis(u32::MAX as u64 * 1000);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Uptime {
     base: Option<Timestamp>,
-    /// Of a message of late flows: the end of the first, and the latest end.
+    /// In a message of late flows: the end of the first flow, and the latest end.
     late: Option<(Timestamp, Timestamp)>,
     clamped: u64,
 }

@@ -38,7 +38,7 @@ pub static OUTPUTS: &[&Output] = &[
 pub struct Output {
     /// What its URL begins with.
     pub scheme: &'static str,
-    /// What it is, in a few words.
+    /// Description in a few words.
     pub meaning: &'static str,
     /// Its settings, in the order in which help lists them.
     pub settings: &'static [&'static Setting],
@@ -129,7 +129,7 @@ const ODID: Setting = Setting::number(
 );
 
 impl Output {
-    /// How it is written: `ipfix://HOST[:4739]`, `json:PATH`.
+    /// Form of its URL: `ipfix://HOST[:4739]`, `json:PATH`.
     pub fn form(&self) -> String {
         match self.target {
             TargetForm::Host(port, _) => format!("{}://HOST[:{port}]", self.scheme),

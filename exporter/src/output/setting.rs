@@ -14,7 +14,7 @@ use crate::unit::number_with_unit;
 pub struct Setting {
     /// The key in a URL's query or in a configuration file.
     pub name: &'static str,
-    /// What it sets, with the unit.
+    /// Meaning, with the unit.
     pub meaning: &'static str,
     allowed: Allowed,
     default: Option<&'static str>,

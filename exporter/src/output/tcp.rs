@@ -48,7 +48,7 @@ pub(super) const CERT: Setting =
 pub(super) const KEY: Setting =
     Setting::path("key", "PEM file of the certificate's private key").needs("cert");
 
-/// Whom to trust, and who we are.
+/// Trust in the collector, and the own certificate.
 pub(super) fn tls(settings: &Settings) -> TlsSettings {
     let path = |setting| settings.given::<PathBuf>(setting);
     TlsSettings {

@@ -37,7 +37,7 @@ const ADDRESS_CHECK: Duration = Duration::from_secs(1);
 /// Octets that are gathered before they are written.
 pub(super) const BUFFER: usize = 64 * 1024;
 
-/// Whom to connect to.
+/// The collector to connect to.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) collector: Collector,

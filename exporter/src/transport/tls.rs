@@ -20,13 +20,13 @@ use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, Str
 use super::trust::{Fingerprint, Trust, words};
 use crate::error::sentence;
 
-/// Whom to trust and who we are.
+/// Trust in the collector, and the own certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TlsSettings {
     /// PEM file of the authorities to trust instead of the system's, or of the collector's own
     /// certificate.
     pub(crate) authorities: Option<PathBuf>,
-    /// Of the certificate to trust, whoever vouches for it.
+    /// Fingerprint of the only certificate to trust, instead of authorities.
     pub(crate) fingerprint: Option<Fingerprint>,
     /// PEM files of our certificate and its key, for a collector that asks for one.
     pub(crate) identity: Option<(PathBuf, PathBuf)>,

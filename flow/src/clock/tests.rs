@@ -1,11 +1,12 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use crate::counts::MeterCounts;
 use crate::frame::{Frame, LinkType};
 use crate::hash::HashSeed;
 use crate::key::KeyFields;
 use crate::observation::Observation;
-use crate::observer::{MeterCounts, Observer, ObserverSettings, Sampling, Sink};
+use crate::observer::{Observer, ObserverSettings, Sampling, Sink};
 use crate::point::ObservationPoint;
 use crate::record::FlowRecord;
 use crate::table::{BURST_MAX, FlowTable, TableSettings};

@@ -11,7 +11,7 @@ pub(super) mod ipv4 {
     pub(in crate::frame) const PROTOCOL: usize = 9;
     pub(in crate::frame) const SOURCE: usize = 12;
     pub(in crate::frame) const DESTINATION: usize = 16;
-    /// Of a header without options.
+    /// Length of a header without options.
     pub(in crate::frame) const OCTETS_MIN: usize = 20;
     /// More fragments, or a fragment offset.
     pub(in crate::frame) const IS_FRAGMENT: u16 = 0x3fff;
@@ -43,6 +43,6 @@ pub(super) mod jumbo {
 pub(super) mod tcp {
     pub(in crate::frame) const DATA_OFFSET: usize = 12;
     pub(in crate::frame) const CONTROL_BITS: usize = 13;
-    /// Of a header without options.
+    /// Length of a header without options.
     pub(in crate::frame) const OCTETS_MIN: usize = 20;
 }

@@ -55,7 +55,7 @@ pub enum LinkType {
     LinuxCooked2,
     /// Any other, by its number: frames of it are ignored.
     Unsupported(u16),
-    /// Of an interface that the capture file does not describe: frames of it are ignored.
+    /// Unknown, because the capture file does not describe the interface: its frames are ignored.
     Undescribed,
 }
 

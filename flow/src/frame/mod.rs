@@ -31,9 +31,9 @@ pub struct Frame<'a> {
     pub wire_length: u32,
     /// When it was captured.
     pub time: Timestamp,
-    /// Where it was seen. A link layer that says that itself is believed.
+    /// Interface and direction. A link layer that has them overrides these.
     pub point: ObservationPoint,
-    /// What the first octets are.
+    /// Link type of the first octets.
     pub link_type: LinkType,
 }
 

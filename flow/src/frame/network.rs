@@ -201,7 +201,7 @@ fn general_ipv6(data: &[u8], wire_octets: u32) -> Result<WithPayload<'_>, Ignore
 /// What is known behind the extension headers that are there whole.
 struct Chain<'a> {
     fragment: Fragment,
-    /// Of what comes behind them: a header that is cut, if it is an extension header.
+    /// Protocol behind the extension headers; that of a cut header, if one is cut.
     protocol: u8,
     payload: &'a [u8],
 }

@@ -60,7 +60,7 @@ struct Headers {
     length: usize,
     ip_version: IpVersion,
     ip_offset: usize,
-    /// Of the octet with TCP's control bits, and what it is in the super-packet.
+    /// Offset of the octet with TCP's control bits, and its value in the super-packet.
     control: Option<(usize, u8)>,
     /// Octets behind the headers, on the wire.
     payload: u32,

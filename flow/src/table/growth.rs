@@ -10,9 +10,9 @@ use alloc::vec::Vec;
 use super::FlowTable;
 use crate::record::FlowRecord;
 
-/// So many times as many flows have room after a step, or all where these are at most twice as many
-/// again: a step moves all flows, so the last one is no small one. The memory that a table touches
-/// is at most eight times the memory that its flows need.
+/// Factor by which a step multiplies the room for flows. A step that leads to half of the largest
+/// size goes to the largest size, because each step moves all flows. A table touches at most eight
+/// times the memory that its flows need.
 const FACTOR: u32 = 4;
 
 /// Groups that are emptied together.

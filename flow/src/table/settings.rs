@@ -23,7 +23,7 @@ pub struct TableSettings {
     pub active_timeout_ms: u32,
     /// Fields of the flow key.
     pub key: KeyFields,
-    /// Of the keyed hash.
+    /// Seed of the keyed hash.
     pub seed: HashSeed,
     /// Packets whose memory is prefetched together, 1 to [`BURST_MAX`]. Records do not depend on
     /// it.

@@ -53,7 +53,7 @@ pub(crate) struct XdpSocket {
 pub(crate) struct XskCounts {
     /// Frames lent, of one or more buffers.
     pub(crate) lent: u64,
-    /// Of those, frames that were cut because they are longer than 64 KiB.
+    /// Frames among them that were cut because they are longer than 64 KiB.
     pub(crate) too_long: u64,
     /// Buffers whose descriptor points outside of the memory of frames.
     pub(crate) invalid_descriptors: u64,

@@ -10,7 +10,7 @@ pub(crate) struct KernelVersion {
 }
 
 impl KernelVersion {
-    /// Of the kernel that runs; 0.0 if it does not say.
+    /// Version of the running kernel; 0.0 if it is not known.
     pub(crate) fn running() -> Self {
         let name = nix::sys::utsname::uname().ok();
         let release = name.as_ref().and_then(|name| name.release().to_str());

@@ -8,7 +8,7 @@ pub(crate) enum Layer {
 }
 
 impl Layer {
-    /// Of interfaces with this `ARPHRD_` number; `None` if it is not known here. Interfaces without
+    /// The link layer of an `ARPHRD_` number; `None` if it is not known here. Interfaces without
     /// a link layer of their own have IP, which tells its version itself.
     pub(crate) fn of(hardware: u16) -> Option<Self> {
         match hardware {

@@ -57,7 +57,7 @@ impl HarmfulOffload {
         }
     }
 
-    /// What it does.
+    /// Its effect on what is captured.
     pub(crate) fn problem(self) -> &'static str {
         match self {
             Self::Lro => "the card puts packets together, which makes counts too low",

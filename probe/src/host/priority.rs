@@ -79,7 +79,7 @@ pub(crate) struct Priority {
 }
 
 impl Priority {
-    /// Of a thread that inherited real-time priority.
+    /// State of a thread that inherited real-time priority.
     pub(crate) fn inherited() -> Self {
         Self { is_real_time: true, looked_at: Instant::now(), used: processor_time() }
     }

@@ -320,8 +320,8 @@ impl RecordQueue {
     #[inline]
     pub(crate) fn push(&mut self, record: FlowRecord) {
         self.batch.records.push(record);
-        if self.names.is_some() {
-            self.restore_names();
+        if let Some(names) = &self.names {
+            names.restore_last(&mut self.batch);
         }
         if self.batch.records.len() == BATCH_RECORDS {
             self.flush();
@@ -337,16 +337,6 @@ impl RecordQueue {
     pub(crate) fn learn(&mut self, naming: Naming) {
         if let Some(names) = &mut self.names {
             names.learn(naming);
-        }
-    }
-
-    /// Puts interface, VLAN and tunnel in the last record.
-    #[cold]
-    fn restore_names(&mut self) {
-        let Self { batch, names: Some(names), .. } = self else { return };
-        let last = batch.records.len() - 1;
-        if let Some(tunnel) = names.restore(&mut batch.records[last]) {
-            batch.details_mut(last).tunnel = Some(tunnel);
         }
     }
 

@@ -100,9 +100,8 @@ pub(crate) fn replay(
             let stages = StageLoop::new(stages.list, queues, Mode::Replay);
             spawn(scope, "stages", move || stages.run());
         }
-        let workers = tables.into_iter().zip(queues.workers);
         let new = |(table, records)| Worker::new(table, records, &config.observer.decap);
-        let workers: Vec<_> = workers.map(new).collect();
+        let workers: Vec<_> = tables.into_iter().zip(queues.workers).map(new).collect();
         let (meter, ended, failure) = match <[Worker; 1]>::try_from(workers) {
             Ok([worker]) => reader.replay_alone(worker),
             Err(workers) => reader.replay_with_workers(scope, &config.table, workers),

@@ -73,7 +73,7 @@ pub(crate) struct TopSettings {
     pub(crate) flows: usize,
     /// Lists that are shown instead of flows.
     pub(crate) lists: Vec<TopBy>,
-    /// Of the lists' estimates.
+    /// Seed of the lists' estimates.
     pub(crate) seed: HashSeed,
     pub(crate) order: Order,
 }
@@ -85,10 +85,13 @@ const ACTIVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Active timeout of a live table, which should not be a minute behind.
 const ACTIVE_TIMEOUT_OF_LIVE_TABLE: Duration = Duration::from_secs(5);
 
-/// The table of a replay has room for so many flows before it grows, if it may have more than twice
-/// as many: so a small file touches little memory of a large table. Live no packet waits while a
-/// table grows: all is in use.
+/// Flows for which a large table of a replay has room at first, so that a small file touches little
+/// memory. Live no packet waits while a table grows: all is in use.
 const REPLAY_FLOWS_START: u32 = 1_000_000;
+
+/// A larger table is large. One of this size takes 744 MB, and is in use as a whole: growth costs a
+/// sixth of the time of a replay in which each packet is a flow.
+const REPLAY_FLOWS_WHOLE: u32 = 8_000_000;
 
 /// Seed of a replay, so that its output is the same each time. Live the seed is random: a sender
 /// must not know it.
@@ -212,7 +215,7 @@ fn meter_settings(
         seed,
     };
     let flows_max = args.max_flows.get();
-    let starts_small = !live && flows_max / 2 > REPLAY_FLOWS_START;
+    let starts_small = !live && flows_max > REPLAY_FLOWS_WHOLE;
     let table = TableSettings {
         flows_max,
         flows_start: if starts_small { REPLAY_FLOWS_START } else { flows_max },

@@ -48,7 +48,7 @@ pub(crate) struct SiteArguments {
 /// When something is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
-    /// Where it is seen.
+    /// If an output or the table shows them.
     Auto,
     /// Always.
     On,

@@ -11,8 +11,8 @@ use super::threat::{DIRECT_FLOOD, SYN_FLOOD};
 /// A gigabit a second is as much as the threshold of packets: so many octets a packet.
 const OCTETS_OF_A_PACKET: u64 = 1_000_000_000 / 8 / 20_000;
 
-/// So many sources that send a packet or two in a window are made up. They fill a server's queue of
-/// half-open connections at a rate that is no burden to the network.
+/// Sources with one or two packets in a window from which on they count as made up. They fill a
+/// server's queue of half-open connections at a rate that is no burden to the network.
 const SPOOFED: u64 = 1000;
 
 const FLOOD: Rule = Rule {

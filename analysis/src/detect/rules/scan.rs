@@ -13,7 +13,7 @@ use super::threat::{DISCOVERY, SCANNING};
 /// More packets of UDP or echo requests to one host are a conversation.
 const PROBE_PACKETS: u64 = 3;
 
-/// So many refusals say that the ports of UDP are scanned.
+/// Refusals from which on UDP ports count as scanned.
 const REFUSALS: u64 = 5;
 
 const THREATS: [Option<&Threat>; 2] = [Some(&SCANNING), Some(&DISCOVERY)];

@@ -21,7 +21,7 @@ const MESSAGE_MAX: u64 = 64 * 1024;
 const VERSION: u16 = 10;
 const HEADER_OCTETS: usize = 16;
 
-/// Of a longer file, only so many octets at the end are looked at.
+/// Octets at the end of a file that are read.
 const TAIL: u64 = 16 * MESSAGE_MAX;
 
 impl Form {

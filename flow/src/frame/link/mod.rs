@@ -21,7 +21,7 @@ pub(super) struct Network<'a> {
     pub(super) ip_version: IpVersion,
     /// From the first octet of the IP header.
     pub(super) data: &'a [u8],
-    /// Of the outermost VLAN tag.
+    /// Id of the outermost VLAN tag.
     pub(super) vlan_id: u16,
     /// Where the packet was seen.
     pub(super) point: ObservationPoint,
@@ -31,7 +31,7 @@ pub(super) struct Network<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stop {
     pub(crate) reason: Ignored,
-    /// What it has instead of IP.
+    /// Content of the frame instead of IP.
     pub(crate) unread: Unread,
 }
 
@@ -206,7 +206,7 @@ pub(super) fn skip(data: &[u8], octets: usize) -> Result<&[u8], Ignored> {
     data.get(octets..).ok_or(Ignored::CutShort)
 }
 
-/// Of a tag's control information, what is the id.
+/// Bits of a tag's control information that are the id.
 const VLAN_ID: u16 = 0x0fff;
 /// The most that the length field of IEEE 802.3 can be; an Ethertype is 1536 or more.
 const LENGTH_MAX: u16 = 1500;

@@ -46,13 +46,13 @@ mod field {
     pub(super) const SEQUENCE: usize = 22;
     pub(super) const FRAGMENT_NUMBER: u8 = 0x0f;
     pub(super) const OCTETS_MIN: usize = 24;
-    /// Of QoS Control: the frame is an A-MSDU.
+    /// Bit of QoS Control: the frame is an A-MSDU.
     pub(super) const AGGREGATE: u8 = 0x80;
 }
 
 /// Radiotap (radiotap.org): version 0, padding, length (16 bits), which fields are present (words
 /// of 32 bits, the highest bit says that there is another), the fields, all in little-endian order.
-/// Of the fields only the flags matter, which come behind a timestamp if that is present.
+/// Only the field of flags is read. It follows the timestamp, if that is present.
 pub(super) fn radiotap(data: &[u8]) -> Step<'_> {
     const TIMESTAMP: u32 = 1 << 0;
     const FLAGS: u32 = 1 << 1;

@@ -13,7 +13,7 @@ pub struct L2tpV3 {
 }
 
 /// Version 2 (RFC 2661 section 3.1): flags and version (16 bits), length (16, with L), tunnel id
-/// (16), session id (16), sequence numbers (16 each, with S), offset (16, with O) and as many octets.
+/// (16), session id (16), sequence numbers (16 each, with S), offset (16, with O), as many octets.
 pub(super) fn version_2(data: &[u8]) -> Result<Header<'_>, Refusal> {
     const CONTROL: u8 = 0x80;
     const LENGTH: u8 = 0x40;

@@ -55,8 +55,8 @@ impl DecapSettings {
         !self.kinds.is_empty()
     }
 
-    /// The fields of the flow key that a table compares. Where tunnels are opened, the network of an
-    /// observation says the VLAN.
+    /// The fields of the flow key that a table compares. Where tunnels are opened, the network of
+    /// an observation says the VLAN.
     pub const fn table_key(&self, key: KeyFields) -> KeyFields {
         if self.opens_any() { key.without(KeyField::Vlan) } else { key }
     }

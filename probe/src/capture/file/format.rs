@@ -108,7 +108,7 @@ pub(super) struct Head {
     /// Octets from the beginning of the data to the next packet or block.
     pub(super) after: usize,
     pub(super) wire_length: u32,
-    /// Where it was seen.
+    /// Interface and direction.
     pub(super) point: ObservationPoint,
     pub(super) link_type: LinkType,
     /// The link type as the file has it, for messages.

@@ -34,7 +34,7 @@ mod packet {
     pub(super) const VLAN_PROTOCOL: Field = 36..38;
     /// The whole header.
     pub(super) const HEADER: Field = 0..48;
-    /// Of the address that follows (`struct sockaddr_ll`).
+    /// Packet type in the address that follows (`struct sockaddr_ll`).
     pub(super) const TYPE: usize = HEADER.end + 10;
 }
 
@@ -72,7 +72,7 @@ pub(super) struct RingPacket<'a> {
     pub(super) length: u32,
     pub(super) time: Timestamp,
     pub(super) direction: FlowDirection,
-    /// Of a super-packet.
+    /// Segmentation of a super-packet.
     pub(super) offload: Option<Offload>,
 }
 

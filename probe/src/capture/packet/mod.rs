@@ -57,7 +57,7 @@ pub(crate) struct PacketCounts {
     pub(crate) freezes: u64,
     /// Packets that were read from the ring.
     pub(crate) taken: u64,
-    /// Of them, those that the kernel described in a way that makes no sense: they are lost.
+    /// Packets among them that the kernel described in a way that makes no sense: they are lost.
     pub(crate) unreadable: u64,
     /// Frames that were lent: the packets that were taken and the segments of super-packets.
     pub(crate) lent: u64,

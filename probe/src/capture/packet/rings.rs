@@ -6,7 +6,7 @@ use super::BLOCK_OCTETS;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rings {
     pub(crate) count: u32,
-    /// Of each.
+    /// Octets of each ring.
     pub(crate) octets: u64,
 }
 

@@ -53,9 +53,9 @@ pub(crate) struct XdpMode {
 /// What the program counted, since it was loaded.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct XdpCounts {
-    /// Of each queue that has a socket.
+    /// Counters of each queue that has a socket.
     pub(crate) queues: Vec<QueueCounters>,
-    /// Of all others: the host got their frames.
+    /// Counters of all other queues: the host got their frames.
     pub(crate) others: QueueCounters,
 }
 

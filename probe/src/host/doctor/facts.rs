@@ -118,7 +118,7 @@ impl Facts {
 /// Octets of memory of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Memory {
-    /// Of this interface.
+    /// Sockets of this interface.
     pub(super) sockets: u64,
     pub(super) flows: u64,
     /// The program and all that is small.

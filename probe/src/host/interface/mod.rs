@@ -65,7 +65,7 @@ pub(crate) struct Route {
 pub(crate) struct AttachedXdp {
     /// Number of the program; 0 where there are several.
     pub(crate) program: u32,
-    /// How it is attached: `driver`, `generic`, `hardware`, `several`.
+    /// Mode of attachment: `driver`, `generic`, `hardware`, `several`.
     pub(crate) mode: &'static str,
 }
 

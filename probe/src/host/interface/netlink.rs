@@ -180,7 +180,7 @@ impl Netlink {
 }
 
 impl<'a> Answer<'a> {
-    /// So many octets of the fixed part, from that offset on; 0 where the message is too short.
+    /// `N` octets of the fixed part, from an offset on; 0 where the message is too short.
     pub(super) fn fixed<const N: usize>(&self, offset: usize) -> [u8; N] {
         field(self.body, offset).unwrap_or([0; N])
     }
@@ -274,13 +274,13 @@ fn split_message(octets: &[u8]) -> Option<(Header, &[u8], &[u8])> {
     Some((Header { kind, sequence, is_of_changed }, message, next))
 }
 
-/// So many octets from an offset on.
+/// `N` octets from an offset on.
 pub(super) fn field<const N: usize>(octets: &[u8], offset: usize) -> Option<[u8; N]> {
     octets.get(offset..)?.first_chunk().copied()
 }
 
 const HEADER_OCTETS: usize = 16;
-/// Of an attribute's type, what is not flags.
+/// Bits of an attribute's type that are no flags.
 const KIND: u16 = 0x3fff;
 /// The kernel fills at most 32 KiB at a time.
 const BUFFER_OCTETS: usize = 64 * 1024;

@@ -53,7 +53,7 @@ pub(crate) struct Ports {
     is_full: bool,
     /// Where the kernel tells of changes; `None` where it does not.
     changes: Option<Changes>,
-    /// What it has told, and nobody has looked at.
+    /// News of the kernel that were not looked at yet.
     news: News,
     looked: Instant,
     /// Until then it is not asked again whether the host needs an interface.

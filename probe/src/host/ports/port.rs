@@ -37,10 +37,10 @@ pub(super) struct Port {
     pub(super) queues: u32,
     /// Octets of the rings of its sockets.
     pub(super) memory: u64,
-    /// Of the sockets that are open, and how many there are.
+    /// Lease of the open sockets, and their number.
     lease: Lease,
     sockets: usize,
-    /// Of sockets that workers are about to close.
+    /// Leases of sockets that workers are about to close.
     ended: Vec<Lease>,
     /// It is to be opened when those are closed.
     pub(super) is_waiting_for_sockets: bool,

@@ -27,7 +27,7 @@ mod option {
 /// An interface of the section.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SectionInterface {
-    /// Of all capture files together.
+    /// Number among the interfaces of all capture files.
     pub(super) number: u32,
     pub(super) link_type: LinkType,
     /// As the file has it.

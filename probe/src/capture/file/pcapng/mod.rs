@@ -1,11 +1,16 @@
 //! pcapng files: blocks, of which some have packets (draft-ietf-opsawg-pcapng).
 
 mod interface;
+mod layout;
 mod options;
 
 use flow::{FlowDirection, Frame, LinkType, ObservationPoint, Timestamp};
 
 use self::interface::SectionInterface;
+use self::layout::{
+    BLOCK_HEADER, BLOCK_TRAILER, BYTE_ORDER_MAGIC, ENHANCED_HEADER, ISB_IFDROP, ISB_OSDROP,
+    SECTION_BLOCK_HEADER, SIMPLE_HEADER, STATISTICS_HEADER, field, kind,
+};
 use self::options::{each_option, packet_direction};
 use super::format::{Damage, Head, Order, PACKET_OCTETS_MAX, is_padding};
 use super::interfaces::{INTERFACES_MAX, Interfaces};
@@ -14,59 +19,12 @@ use super::window::{PIECE_MAX, Window};
 /// The first octets of a file: a Section Header Block, the same in either order.
 pub(super) const MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 
-/// Types of blocks.
-mod kind {
-    /// Where a file was given its size in advance, zeros follow its last block.
-    pub(super) const PADDING: u32 = 0;
-    pub(super) const INTERFACE_DESCRIPTION: u32 = 1;
-    /// Obsolete.
-    pub(super) const PACKET: u32 = 2;
-    pub(super) const SIMPLE_PACKET: u32 = 3;
-    pub(super) const INTERFACE_STATISTICS: u32 = 5;
-    pub(super) const ENHANCED_PACKET: u32 = 6;
-    pub(super) const SECTION_HEADER: u32 = 0x0a0d_0d0a;
-}
-
-/// Where fields are, from the beginning of a block.
-mod field {
-    pub(super) const KIND: usize = 0;
-    pub(super) const LENGTH: usize = 4;
-    /// Section Header.
-    pub(super) const BYTE_ORDER_MAGIC: usize = 8;
-    /// Enhanced Packet and Interface Statistics; in an obsolete Packet of 16 bits.
-    pub(super) const INTERFACE: usize = 8;
-    /// Enhanced Packet and obsolete Packet.
-    pub(super) const TIME_HIGH: usize = 12;
-    pub(super) const TIME_LOW: usize = 16;
-    pub(super) const CAPTURED: usize = 20;
-    pub(super) const WIRE_LENGTH: usize = 24;
-    /// Simple Packet.
-    pub(super) const SIMPLE_WIRE_LENGTH: usize = 8;
-}
-
-const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
-
-/// Octets of a block's type and length, and of its length at the end.
-const BLOCK_HEADER: usize = 8;
-const BLOCK_TRAILER: usize = 4;
-
-/// Octets from a block's beginning to what varies in length.
-const SECTION_BLOCK_HEADER: usize = 24;
-const SIMPLE_HEADER: usize = 12;
-const STATISTICS_HEADER: usize = 20;
-const ENHANCED_HEADER: usize = 28;
-
-/// Codes of options of an Interface Statistics Block: what the interface and what the operating
-/// system dropped.
-const ISB_IFDROP: u16 = 5;
-const ISB_OSDROP: u16 = 7;
-
 /// The section that is being read.
 #[derive(Debug)]
 pub(super) struct Pcapng {
     order: Order,
     interfaces: Vec<SectionInterface>,
-    /// Of the last packet, for packets that have none.
+    /// Time of the last packet, for packets without a time.
     nanos: u64,
     /// Packet blocks that took the time of the packet before.
     pub(super) timeless: u64,
