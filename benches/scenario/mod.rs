@@ -10,8 +10,9 @@ use std::hint::black_box;
 
 use exporter::{Context, Destination};
 use flow::{
-    BURST_MAX, Batch, FlowRecord, Frame, HashSeed, KeyFields, LinkType, NewClock, Observation,
-    ObservationPoint, Observer, ObserverSettings, Sampling, Sink, TableSettings, Timestamp,
+    BURST_MAX, Batch, FlowRecord, Frame, HashSeed, KeyFields, LinkType, Naming, NewClock,
+    Observation, ObservationPoint, Observer, ObserverSettings, Sampling, Sink, TableSettings,
+    Timestamp,
 };
 
 use self::packets::{Arrival, Traffic};
@@ -101,6 +102,7 @@ fn observer() -> Observer {
         key: KeyFields::SEVEN,
         idle_timeout_ms: IDLE_MS,
         tpids: flow::Tpids::default(),
+        decap: flow::DecapSettings::default(),
         active_timeout_ms: 60_000,
         sampling: Sampling { interval: 1 },
         seed: HashSeed::new(SEED),
@@ -145,6 +147,8 @@ impl Sink for Last {
     fn begin_clock(&mut self, clock: NewClock) {
         black_box(clock);
     }
+
+    fn learn(&mut self, _: Naming) {}
 }
 
 /// Observations to flows, in bursts.

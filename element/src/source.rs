@@ -1,6 +1,6 @@
 //! Where the values of elements come from.
 
-use flow::{Details, FlowRecord, Place, RecordTally, Tally, Timestamp};
+use flow::{Details, FlowRecord, Place, RecordTally, Tally, Timestamp, Tunnel};
 
 use crate::octets::saturate32;
 
@@ -26,6 +26,12 @@ impl<'a> Flow<'a> {
     #[inline]
     pub fn destination(&self) -> Option<&'a Place> {
         self.details?.destination.as_deref()
+    }
+
+    /// The tunnel that the packets came through, if there was one.
+    #[inline]
+    pub fn tunnel(&self) -> Option<&'a Tunnel> {
+        self.details?.tunnel.as_ref()
     }
 
     /// The duration, in milliseconds.

@@ -3,11 +3,14 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
+use crate::frame::tunnel::Tunnel;
 use crate::place::Place;
 
 /// Optional facts about one flow. Most flows have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Details {
+    /// The tunnel that the packets came through.
+    pub tunnel: Option<Tunnel>,
     /// The name that the client asked the server for (TLS server name indication, RFC 6066 section
     /// 3): at most 255 octets.
     pub server_name: Option<Box<str>>,

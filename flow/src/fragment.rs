@@ -28,6 +28,8 @@ struct Datagram {
     identification: u32,
     /// 0 for IPv6, where only the first fragment may know it.
     protocol: u8,
+    /// Number of the tunnel that it came through.
+    tunnel: u16,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,16 +59,12 @@ impl FragmentCache {
 
     /// Keeps the ports of a first fragment. Sets the ports of a later fragment.
     #[cold]
-    pub(crate) fn resolve(&mut self, packet: &mut Packet, time: Timestamp) {
+    pub(crate) fn resolve(&mut self, packet: &mut Packet, tunnel: u16, time: Timestamp) {
         match packet.fragment {
             Fragment::Whole => {}
-            Fragment::First(identification) => self.remember(packet, identification, time),
+            Fragment::First(identification) => self.remember(packet, tunnel, identification, time),
             Fragment::Later(identification) => {
-                let datagram = Datagram::of(packet, identification);
-                let known = self.set(&datagram).iter().flatten().find(|entry| {
-                    entry.datagram == datagram && entry.time.abs_diff(time) <= LIFETIME_MS
-                });
-                match known {
+                match self.first(&Datagram::of(packet, tunnel, identification), time) {
                     Some(first) => {
                         packet.protocol = first.protocol;
                         packet.ports = first.ports;
@@ -77,8 +75,29 @@ impl FragmentCache {
         }
     }
 
-    fn remember(&mut self, packet: &Packet, identification: u32, time: Timestamp) {
-        let datagram = Datagram::of(packet, identification);
+    /// Whether a packet is a later fragment whose first one is remembered.
+    pub(crate) fn knows(&self, packet: &Packet, time: Timestamp) -> bool {
+        let Fragment::Later(identification) = packet.fragment else { return false };
+        self.first(&Datagram::of(packet, 0, identification), time).is_some()
+    }
+
+    fn first(&self, datagram: &Datagram, time: Timestamp) -> Option<Entry> {
+        let set = &self.sets[self.index(datagram)];
+        let is_first = |entry: &&Entry| {
+            entry.datagram == *datagram && entry.time.abs_diff(time) <= LIFETIME_MS
+        };
+        set.iter().flatten().find(is_first).copied()
+    }
+
+    /// Keeps a first fragment.
+    pub(crate) fn remember(
+        &mut self,
+        packet: &Packet,
+        tunnel: u16,
+        identification: u32,
+        time: Timestamp,
+    ) {
+        let datagram = Datagram::of(packet, tunnel, identification);
         let set = self.set(&datagram);
         let same = set.iter().position(|way| way.is_some_and(|entry| entry.datagram == datagram));
         let oldest = || {
@@ -90,13 +109,16 @@ impl FragmentCache {
     }
 
     fn set(&mut self, datagram: &Datagram) -> &mut [Option<Entry>; WAYS] {
-        let index = pick(self.seed.hash(datagram.words()), SETS);
-        &mut self.sets[index as usize]
+        &mut self.sets[self.index(datagram)]
+    }
+
+    fn index(&self, datagram: &Datagram) -> usize {
+        pick(self.seed.hash(datagram.words()), SETS) as usize
     }
 }
 
 impl Datagram {
-    fn of(packet: &Packet, identification: u32) -> Self {
+    fn of(packet: &Packet, tunnel: u16, identification: u32) -> Self {
         Self {
             ip_version: packet.ip_version,
             source: packet.source,
@@ -106,6 +128,7 @@ impl Datagram {
                 IpVersion::V4 => packet.protocol,
                 IpVersion::V6 => 0,
             },
+            tunnel,
         }
     }
 
@@ -116,7 +139,9 @@ impl Datagram {
             self.destination.first,
             self.destination.second,
             self.identification.into(),
-            u64::from(self.protocol) << 8 | u64::from(self.ip_version.number()),
+            u64::from(self.tunnel) << 16
+                | u64::from(self.protocol) << 8
+                | u64::from(self.ip_version.number()),
         ]
     }
 }
@@ -143,7 +168,7 @@ mod tests {
     }
 
     fn ports(cache: &mut FragmentCache, mut packet: Packet, time: u64) -> (u16, u16) {
-        cache.resolve(&mut packet, Timestamp::from_millis(time));
+        cache.resolve(&mut packet, 0, Timestamp::from_millis(time));
         (packet.ports.source(), packet.ports.destination())
     }
 

@@ -27,7 +27,7 @@ impl IpVersion {
 
 /// The octets of an IP address, as two words. An IPv4 address is in the first four octets; the
 /// others are 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
     pub(crate) first: u64,
     pub(crate) second: u64,
@@ -54,6 +54,12 @@ impl Address {
     #[inline]
     pub fn octets(self) -> [u8; 16] {
         (u128::from(self.first) | u128::from(self.second) << 64).to_le_bytes()
+    }
+
+    /// The address of this version.
+    #[inline]
+    pub fn ip(self, version: IpVersion) -> IpAddr {
+        address(version, self.octets())
     }
 }
 
@@ -240,6 +246,12 @@ impl KeyFields {
     #[inline]
     pub const fn contains(self, field: KeyField) -> bool {
         self.0 & field.bit() != 0
+    }
+
+    /// These fields but one.
+    #[must_use]
+    pub const fn without(self, field: KeyField) -> Self {
+        Self(self.0 & !field.bit())
     }
 
     /// Whether all of the classic seven are in the key.

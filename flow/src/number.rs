@@ -18,13 +18,17 @@ pub mod protocol {
     pub const ESP: u8 = 50;
     pub const AUTHENTICATION: u8 = 51;
     pub const ICMPV6: u8 = 58;
+    pub const NO_NEXT_HEADER: u8 = 59;
     pub const DESTINATION_OPTIONS: u8 = 60;
     pub const EIGRP: u8 = 88;
+    pub const ETHERIP: u8 = 97;
     pub const OSPF: u8 = 89;
     pub const PIM: u8 = 103;
     pub const VRRP: u8 = 112;
+    pub const L2TP: u8 = 115;
     pub const SCTP: u8 = 132;
     pub const UDP_LITE: u8 = 136;
+    pub const MPLS_IN_IP: u8 = 137;
 
     /// The name of a transport in documents (`network.transport` of ECS), for those that have one
     /// in Filebeat.
@@ -71,16 +75,29 @@ pub mod tcp_control {
 pub(crate) mod ethertype {
     pub(crate) const IPV4: u16 = 0x0800;
     pub(crate) const ARP: u16 = 0x0806;
+    pub(crate) const ERSPAN_III: u16 = 0x22eb;
     pub(crate) const TRILL: u16 = 0x22f3;
+    pub(crate) const BRIDGED_ETHERNET: u16 = 0x6558;
+    pub(crate) const REVERSE_ARP: u16 = 0x8035;
     pub(crate) const VLAN: u16 = 0x8100;
     pub(crate) const IPV6: u16 = 0x86dd;
+    /// The packet of a web cache's redirection (WCCP).
+    pub(crate) const WCCP: u16 = 0x883e;
+    pub(crate) const PPP: u16 = 0x880b;
+    pub(crate) const SLOW_PROTOCOLS: u16 = 0x8809;
     pub(crate) const MPLS: u16 = 0x8847;
     pub(crate) const MPLS_MULTICAST: u16 = 0x8848;
+    pub(crate) const PPPOE_DISCOVERY: u16 = 0x8863;
     pub(crate) const PPPOE_SESSION: u16 = 0x8864;
     pub(crate) const JUMBO_LLC: u16 = 0x8870;
+    pub(crate) const PORT_ACCESS: u16 = 0x888e;
     pub(crate) const PROVIDER_VLAN: u16 = 0x88a8;
+    pub(crate) const ERSPAN: u16 = 0x88be;
+    pub(crate) const LLDP: u16 = 0x88cc;
     pub(crate) const MACSEC: u16 = 0x88e5;
     pub(crate) const PROVIDER_BACKBONE: u16 = 0x88e7;
+    pub(crate) const PTP: u16 = 0x88f7;
+    pub(crate) const FAULT_MANAGEMENT: u16 = 0x8902;
     pub(crate) const FABRIC_PATH: u16 = 0x8903;
     pub(crate) const CISCO_METADATA: u16 = 0x8909;
     pub(crate) const VN_TAG: u16 = 0x8926;
@@ -88,6 +105,7 @@ pub(crate) mod ethertype {
     pub(crate) const E_TAG: u16 = 0x893f;
     pub(crate) const NSH: u16 = 0x894f;
     pub(crate) const CISCO_TTAG: u16 = 0x8988;
+    pub(crate) const LOOPBACK: u16 = 0x9000;
     /// QinQ before IEEE 802.1ad.
     pub(crate) const OLD_PROVIDER_VLAN: u16 = 0x9100;
     pub(crate) const ARISTA: u16 = 0xd28b;

@@ -46,8 +46,8 @@ impl Observation {
     }
 
     /// Clears the key fields that are not among these. VLAN and direction stay: they are attributes
-    /// too.
-    pub fn keep(&mut self, fields: KeyFields) {
+    /// too. The interface has `interface_bits` of its word.
+    pub fn keep(&mut self, fields: KeyFields, interface_bits: u32) {
         let words = &mut self.words.0;
         if !fields.contains(KeyField::Source) {
             (words[0], words[1]) = (0, 0);
@@ -58,7 +58,7 @@ impl Observation {
         let cleared = [
             (KeyField::SourcePort, 4, 0xffff),
             (KeyField::DestinationPort, 4, 0xffff_0000),
-            (KeyField::Interface, 4, 0xffff_ffff << 32),
+            (KeyField::Interface, 4, u64::from(interface_bits) << 32),
             (KeyField::Protocol, 5, 0xff << 16),
             (KeyField::TypeOfService, 5, 0xff << 24),
         ];

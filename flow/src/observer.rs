@@ -1,21 +1,25 @@
 //! From frames to observations: clock, sampling, dissection, ports of fragments.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::clock::{Clocks, Misfit, NO_CLOCK, NewClock, TraceTime};
 use crate::conversation::Conversation;
+use crate::counts::MeterCounts;
+use crate::decap::Decapsulator;
 use crate::fragment::FragmentCache;
+use crate::frame::tunnel::DecapSettings;
 use crate::frame::{
     Frame, Ignored, Packet, Tpids, dissect_plain, dissect_plain_ipv4, dissect_plain_ipv6,
     dissect_with,
 };
 use crate::hash::HashSeed;
-use crate::key::KeyFields;
+use crate::key::{KeyField, KeyFields};
+use crate::names::Naming;
 use crate::observation::Observation;
 use crate::point::ObservationPoint;
 use crate::record::Tally;
 use crate::time::Timestamp;
-use crate::unread::UnreadCounts;
 
 /// One of every `interval` frames is metered (systematic count-based sampling, RFC 5475).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,64 +41,10 @@ pub struct ObserverSettings {
     pub sampling: Sampling,
     /// Further tag protocols.
     pub tpids: Tpids,
+    /// Tunnels that are opened.
+    pub decap: DecapSettings,
     /// Seed of the fragment cache's keyed hash.
     pub seed: HashSeed,
-}
-
-/// Counters of the meter up to the flow table.
-///
-/// `received = ignored (sum) + metered`, in packets. Octets of received and ignored frames are
-/// octets on the wire. Octets of metered packets are octets of IP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MeterCounts {
-    /// Frames delivered by the source, with their wire octets.
-    pub received: Tally,
-    /// Frames ignored, by reason in the order of [`Ignored::ALL`], with their wire octets.
-    pub ignored: [Tally; Ignored::ALL.len()],
-    /// What frames had that were ignored as not IP or for their link type.
-    pub unread: UnreadCounts,
-    /// Packets given to the flow table, with their IP octets.
-    pub metered: Tally,
-    /// Metered packets whose header claims more octets than the frame had: they count with what
-    /// the wire had behind the link layers.
-    pub exceeding_wire: u64,
-    /// Metered fragments whose first fragment was not seen in time: their ports are 0.
-    pub fragments_unknown: u64,
-    /// Packets that were behind all clocks. Each began a clock, or was a record of its own.
-    pub clock_steps_back: u64,
-    /// Gaps of more than a day that were believed.
-    pub clock_jumps: u64,
-    /// Packets ahead of all clocks whose time was not believed.
-    pub clock_jumps_refused: u64,
-    /// Clocks begun after the first one.
-    pub clocks_added: u64,
-    /// Packets that fit no clock while all numbers were in use: each is a record of its own.
-    pub without_clock: u64,
-}
-
-impl MeterCounts {
-    /// All ignored frames.
-    pub fn ignored_total(&self) -> Tally {
-        self.ignored.iter().copied().fold(Tally::default(), |sum, tally| sum + tally)
-    }
-}
-
-impl core::ops::AddAssign for MeterCounts {
-    fn add_assign(&mut self, other: Self) {
-        self.received += other.received;
-        for (mine, theirs) in self.ignored.iter_mut().zip(other.ignored) {
-            *mine += theirs;
-        }
-        self.unread += other.unread;
-        self.metered += other.metered;
-        self.exceeding_wire += other.exceeding_wire;
-        self.fragments_unknown += other.fragments_unknown;
-        self.clock_steps_back += other.clock_steps_back;
-        self.clock_jumps += other.clock_jumps;
-        self.clock_jumps_refused += other.clock_jumps_refused;
-        self.clocks_added += other.clocks_added;
-        self.without_clock += other.without_clock;
-    }
 }
 
 /// Where an [`Observer`] puts observations: a flow table, or the lists of several workers.
@@ -107,6 +57,10 @@ pub trait Sink {
 
     /// Tells the offset of a clock, before the first observation of that clock.
     fn begin_clock(&mut self, clock: NewClock);
+
+    /// Tells what a number in observations stands for, before the first of them. Only with
+    /// decapsulation.
+    fn learn(&mut self, naming: Naming);
 }
 
 /// A frame that was read, before it has a place in trace time.
@@ -130,8 +84,12 @@ pub struct Observer {
     fragments: FragmentCache,
     /// At most one for each output.
     excluded: Vec<Conversation>,
+    /// Only if there are tunnels to open.
+    decap: Option<Box<Decapsulator>>,
     /// No sampling, and all seven key fields are kept.
     fast_path: bool,
+    /// Some plain packets are not for the fast path.
+    has_suspects: bool,
     /// Wire octets of the frames of metered packets.
     metered_wire_octets: u64,
     /// `received` is derived in `counts()`.
@@ -150,6 +108,11 @@ impl Observer {
             held: None,
             fragments: FragmentCache::new(settings.seed),
             excluded: Vec::new(),
+            decap: settings.decap.opens_any().then(|| {
+                let vlan_in_key = settings.key.contains(KeyField::Vlan);
+                Box::new(Decapsulator::new(settings.decap, vlan_in_key, settings.seed))
+            }),
+            has_suspects: settings.decap.opens_any(),
             fast_path: settings.sampling.interval <= 1 && settings.key.contain_the_seven(),
             metered_wire_octets: 0,
             counts: MeterCounts::default(),
@@ -159,6 +122,7 @@ impl Observer {
     /// Excludes packets of these conversations: they are counted as filtered. A mirror port may
     /// show the exporter's own messages.
     pub fn exclude(&mut self, conversations: Vec<Conversation>) {
+        self.has_suspects = !conversations.is_empty() || self.decap.is_some();
         self.excluded = conversations;
     }
 
@@ -201,6 +165,7 @@ impl Observer {
             clock_jumps_refused: clocks.jumps_refused,
             clocks_added: clocks.clocks,
             without_clock: clocks.without_clock,
+            tunnels: self.decap.as_ref().map(|decap| decap.counts()).unwrap_or_default(),
             ..self.counts
         }
     }
@@ -216,7 +181,7 @@ impl Observer {
         }
         if self.fast_path
             && let Some(packet) = dissect_plain_ipv4(frame)
-            && !self.may_be_excluded(&packet)
+            && !self.is_suspect(&packet, frame)
         {
             self.meter(frame, &packet, sink);
         } else {
@@ -229,7 +194,7 @@ impl Observer {
     fn observe_other(&mut self, frame: Frame<'_>, sink: &mut impl Sink) {
         if self.fast_path
             && let Some(packet) = dissect_plain_ipv6(&frame)
-            && !self.may_be_excluded(&packet)
+            && !self.is_suspect(&packet, &frame)
         {
             self.meter(&frame, &packet, sink);
         } else {
@@ -307,18 +272,25 @@ impl Observer {
 
     /// Reads a frame as far as that does not depend on trace time.
     fn read(&mut self, frame: &Frame<'_>) -> Read {
-        let packet = if self.is_sampled() {
-            dissect_plain(frame)
-                .map_or_else(|| self.dissect(frame), |packet| Ok((packet, frame.point)))
-        } else {
+        let packet = if !self.is_sampled() {
             Err(Ignored::NotSampled)
+        } else if let Some(packet) = dissect_plain(frame)
+            && !self.decap.as_ref().is_some_and(|decap| decap.concerns(&packet, frame.point))
+        {
+            Ok((packet, frame.point))
+        } else {
+            self.dissect(frame)
         };
         let Frame { time, wire_length, .. } = *frame;
         Read { time, wire_length, packet }
     }
 
     fn dissect(&mut self, frame: &Frame<'_>) -> Result<(Packet, ObservationPoint), Ignored> {
-        dissect_with(frame, self.tpids).map_err(|stop| {
+        let packet = match &mut self.decap {
+            Some(decap) => decap.dissect(frame, self.tpids),
+            None => dissect_with(frame, self.tpids),
+        };
+        packet.map_err(|stop| {
             self.counts.unread.count(stop.unread, frame.wire_length);
             stop.reason
         })
@@ -328,6 +300,9 @@ impl Observer {
     fn place(&mut self, read: Read, at: TraceTime, sink: &mut impl Sink) {
         match self.consider(read, at, sink.vacancy()) {
             Ok(octets) => {
+                if let Some(decap) = &mut self.decap {
+                    decap.news().for_each(|naming| sink.learn(naming));
+                }
                 self.metered_wire_octets += u64::from(read.wire_length);
                 self.counts.metered.count(octets.into());
                 sink.push();
@@ -346,22 +321,29 @@ impl Observer {
         observation: &mut Observation,
     ) -> Result<u32, Ignored> {
         let (mut packet, point) = read.packet?;
-        self.fragments.resolve(&mut packet, at.time);
+        let (tunnel, interface_bits) = match &self.decap {
+            Some(_) => (point.interface.to_be_bytes(), INTERFACE_BITS),
+            None => ([0; 4], u32::MAX),
+        };
+        let [high, low, ..] = tunnel;
+        self.fragments.resolve(&mut packet, u16::from_be_bytes([high, low]), at.time);
         *observation = Observation::new(&packet, point, at);
         if !self.excluded.is_empty() && self.is_excluded(observation) {
             return Err(Ignored::Filtered);
         }
         self.counts.exceeding_wire += u64::from(packet.exceeds_wire);
         if !self.key.contain_the_seven() {
-            observation.keep(self.key);
+            observation.keep(self.key, interface_bits);
         }
         Ok(packet.octets)
     }
 
-    /// Whether protocol and port are those of an excluded conversation.
+    /// Whether a plain packet may be a tunnel, or of an excluded conversation.
     #[inline(always)]
-    fn may_be_excluded(&self, packet: &Packet) -> bool {
-        self.excluded.iter().any(|conversation| conversation.may_contain(packet))
+    fn is_suspect(&self, packet: &Packet, frame: &Frame<'_>) -> bool {
+        self.has_suspects
+            && (self.excluded.iter().any(|conversation| conversation.may_contain(packet))
+                || self.decap.as_ref().is_some_and(|decap| decap.concerns(packet, frame.point)))
     }
 
     fn is_excluded(&self, packet: &Observation) -> bool {
@@ -381,3 +363,6 @@ impl Observer {
         true
     }
 }
+
+/// The lower half of the interface's word: with decapsulation the upper half has the network.
+const INTERFACE_BITS: u32 = 0xffff;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use flow::{
     FlowEndReason, FlowRecord, FlowTable, Frame, HashSeed, KeyFields, LinkType, MeterCounts,
-    NewClock, Observation, Observer, ObserverSettings, RecordTally, Sampling, Sink, TableSettings,
-    Tally, Timestamp,
+    Naming, NewClock, Observation, Observer, ObserverSettings, RecordTally, Sampling, Sink,
+    TableSettings, Tally, Timestamp,
 };
 
 use crate::record::{Identity, Record};
@@ -144,6 +144,8 @@ impl Sink for Tables {
             table.begin_clock(clock, &mut |record| self.records.push(record));
         }
     }
+
+    fn learn(&mut self, _: Naming) {}
 }
 
 impl Tables {
@@ -170,6 +172,7 @@ impl Probe {
             idle_timeout_ms: idle_ms,
             active_timeout_ms: active_ms,
             tpids: flow::Tpids::default(),
+            decap: flow::DecapSettings::default(),
             sampling: Sampling { interval: sampling },
             seed,
         };

@@ -14,7 +14,16 @@ const FIELDS: &[(&str, &[&str])] = &[
     ),
     ("constant_keyword", &["data_stream.dataset", "data_stream.namespace", "data_stream.type"]),
     ("geo_point", &["destination.geo.location", "source.geo.location"]),
-    ("ip", &["destination.ip", "related.ip", "source.ip"]),
+    (
+        "ip",
+        &[
+            "destination.ip",
+            "flowprobe.tunnel.destination.ip",
+            "flowprobe.tunnel.source.ip",
+            "related.ip",
+            "source.ip",
+        ],
+    ),
     (
         "keyword",
         &[
@@ -45,6 +54,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "flowprobe.destination.network.role",
             "flowprobe.source.network.name",
             "flowprobe.source.network.role",
+            "flowprobe.tunnel.type",
             "input.type",
             "netflow.type",
             "network.community_id",
@@ -84,6 +94,8 @@ const FIELDS: &[(&str, &[&str])] = &[
             "destination.port",
             "event.duration",
             "event.sequence",
+            "flowprobe.tunnel.depth",
+            "flowprobe.tunnel.id",
             "netflow.exporter.source_id",
             "netflow.exporter.version",
             "netflow.sampling_interval",

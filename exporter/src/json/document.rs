@@ -18,7 +18,8 @@ use super::address::{Perimeter, Sides};
 use super::id::{put_community_id, put_flow_id};
 use super::member::{json_string, put_comma, put_number, put_string, put_text};
 use super::netflow::NetflowObject;
-use super::place::{put_networks, put_place};
+use super::own::put_own_fields;
+use super::place::put_place;
 use super::time::TimeWriter;
 use crate::exporter::Interface;
 use crate::output::Context;
@@ -141,14 +142,14 @@ impl DocumentWriter {
         self.put_observer(record, out);
         self.put_side(&sides, Side::Source, flow, out);
         self.put_side(&sides, Side::Destination, flow, out);
-        self.put_network(&sides, record, out);
+        self.put_network(&sides, flow, out);
         put_tags(record.tags, out);
         if let Some(name) = details.and_then(|details| details.server_name.as_deref()) {
             put_string(out, br#","tls":{"client":{"server_name":"#, name);
             out.extend_from_slice(b"}}");
         }
         self.put_netflow(&sides, flow, out);
-        put_networks(flow.source(), flow.destination(), out);
+        put_own_fields(flow, out);
         out.push(b'}');
         self.sequence += 1;
     }
@@ -232,7 +233,8 @@ impl DocumentWriter {
         out.push(b'}');
     }
 
-    fn put_network(&self, sides: &Sides, record: &FlowRecord, out: &mut Vec<u8>) {
+    fn put_network(&self, sides: &Sides, flow: Flow<'_>, out: &mut Vec<u8>) {
+        let record = flow.record;
         let key = &record.key;
         let version = match key.ip_version {
             IpVersion::V4 => &br#","network":{"type":"ipv4""#[..],
@@ -258,7 +260,7 @@ impl DocumentWriter {
             out.extend_from_slice(br#""}"#);
         }
         out.extend_from_slice(br#"},"flow":{"id":""#);
-        put_flow_id(key, self.key, out);
+        put_flow_id(key, self.key, flow.tunnel(), out);
         put_text(out, br#"","locality":""#, sides.locality());
         out.extend_from_slice(br#""}"#);
         match (&sides.source, &sides.destination) {

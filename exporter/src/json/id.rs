@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use flow::{FlowKey, IpVersion, KeyField, KeyFields};
+use flow::{FlowKey, IpVersion, KeyField, KeyFields, Tunnel};
 use sha1::{Digest, Sha1};
 use twox_hash::XxHash64;
 
@@ -27,7 +27,14 @@ fn sides(key: &FlowKey) -> (Side<'_>, Side<'_>) {
 /// Appends the id that both directions share in Filebeat's documents: xxHash64 of addresses, ports
 /// and protocol, the side with the larger port first, in URL-safe Base64. An address that is not
 /// in the key counts as 0.0.0.0, whatever the version.
-pub(super) fn put_flow_id(key: &FlowKey, fields: KeyFields, out: &mut Vec<u8>) {
+///
+/// Networks with the same addresses are told apart by the kind and the id of their tunnels.
+pub(super) fn put_flow_id(
+    key: &FlowKey,
+    fields: KeyFields,
+    tunnel: Option<&Tunnel>,
+    out: &mut Vec<u8>,
+) {
     let (mut source, mut destination) = sides(key);
     if !fields.contains(KeyField::Source) {
         source.address = &[0; 4];
@@ -43,6 +50,10 @@ pub(super) fn put_flow_id(key: &FlowKey, fields: KeyFields, out: &mut Vec<u8>) {
         octets.put(&side.port.to_be_bytes());
     }
     octets.put(&[key.protocol]);
+    if let Some(tunnel) = tunnel.filter(|tunnel| tunnel.kind.id_is_network()) {
+        octets.put(&[tunnel.kind as u8]);
+        octets.put(&tunnel.id.to_be_bytes());
+    }
     let hash = XxHash64::oneshot(0, octets.as_slice()).to_be_bytes();
     let mut text = [0; 11];
     let length = URL_SAFE_NO_PAD.encode_slice(hash, &mut text).expect("8 octets are 11 letters");
@@ -178,7 +189,7 @@ mod tests {
     fn flow_id_is_that_of_filebeat_in_both_directions() {
         let there = key("192.168.0.17", 64_020, "192.168.0.1", 80, 6);
         let back = key("192.168.0.1", 80, "192.168.0.17", 64_020, 6);
-        let put = |key: &FlowKey, out: &mut Vec<u8>| put_flow_id(key, KeyFields::SEVEN, out);
+        let put = |key: &FlowKey, out: &mut Vec<u8>| put_flow_id(key, KeyFields::SEVEN, None, out);
         assert_eq!(text(put, &there), "_dzJqQAoWYk");
         assert_eq!(text(put, &back), "_dzJqQAoWYk");
     }

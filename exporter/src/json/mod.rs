@@ -7,6 +7,7 @@ mod event;
 mod id;
 mod member;
 mod netflow;
+mod own;
 mod place;
 mod time;
 

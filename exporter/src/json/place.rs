@@ -3,7 +3,7 @@
 
 use flow::{Location, Place};
 
-use super::member::{put_number, put_string};
+use super::member::{put_comma, put_number, put_string, put_text};
 
 /// Appends `geo` and `as` to an open object that has members already.
 pub(super) fn put_place(place: &Place, out: &mut Vec<u8>) {
@@ -20,26 +20,17 @@ pub(super) fn put_place(place: &Place, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends the operator's networks as an object of its own, if there are any.
-pub(super) fn put_networks(source: Option<&Place>, destination: Option<&Place>, out: &mut Vec<u8>) {
-    let sides = [(&br#""source""#[..], source), (br#""destination""#, destination)];
-    let mut separator = &br#","flowprobe":{"#[..];
-    for (label, place) in sides {
-        let Some(place) = place else { continue };
-        let texts = [("name", &place.network_name), ("role", &place.network_role)];
-        if texts.iter().all(|(_, text)| text.is_none()) {
-            continue;
-        }
-        out.extend_from_slice(separator);
-        separator = b",";
-        out.extend_from_slice(label);
-        out.extend_from_slice(br#":{"network":{"#);
-        put_texts(&texts, out);
-        out.extend_from_slice(b"}}");
+/// Appends the operator's network as an object of its own to an open object, if there is one.
+pub(super) fn put_network(label: &[u8], place: Option<&Place>, out: &mut Vec<u8>) {
+    let Some(place) = place else { return };
+    let texts = [("name", &place.network_name), ("role", &place.network_role)];
+    if texts.iter().all(|(_, text)| text.is_none()) {
+        return;
     }
-    if separator == b"," {
-        out.push(b'}');
-    }
+    put_comma(out);
+    put_text(out, label, br#"{"network":{"#);
+    put_texts(&texts, out);
+    out.extend_from_slice(b"}}");
 }
 
 fn put_geography(place: &Place, out: &mut Vec<u8>) {
@@ -56,7 +47,7 @@ fn put_geography(place: &Place, out: &mut Vec<u8>) {
     ];
     put_texts(&texts, out);
     if let Some(Location { latitude, longitude }) = place.location {
-        super::member::put_comma(out);
+        put_comma(out);
         out.extend_from_slice(br#""location":{"lat":"#);
         put_degrees(latitude, out);
         out.extend_from_slice(br#","lon":"#);
@@ -70,7 +61,7 @@ fn put_geography(place: &Place, out: &mut Vec<u8>) {
 fn put_texts(texts: &[(&str, &Option<Box<str>>)], out: &mut Vec<u8>) {
     for (name, text) in texts {
         if let Some(text) = text {
-            super::member::put_comma(out);
+            put_comma(out);
             put_string(out, b"", name);
             put_string(out, b":", text);
         }

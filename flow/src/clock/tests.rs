@@ -1,17 +1,19 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use crate::counts::MeterCounts;
 use crate::frame::{Frame, LinkType};
 use crate::hash::HashSeed;
 use crate::key::KeyFields;
 use crate::observation::Observation;
-use crate::observer::{MeterCounts, Observer, ObserverSettings, Sampling, Sink};
+use crate::observer::{Observer, ObserverSettings, Sampling, Sink};
 use crate::point::ObservationPoint;
 use crate::record::FlowRecord;
 use crate::table::{BURST_MAX, FlowTable, TableSettings};
 use crate::time::Timestamp;
 
 use super::{Clocks, NewClock};
+use crate::Naming;
 
 const T: u64 = 1_700_000_000_000;
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -33,6 +35,8 @@ impl Sink for Flows {
     fn begin_clock(&mut self, clock: NewClock) {
         self.table.begin_clock(clock, &mut |record| self.records.push(record));
     }
+
+    fn learn(&mut self, _: Naming) {}
 }
 
 const IDLE_MS: u32 = 15_000;
@@ -44,6 +48,7 @@ fn settings() -> ObserverSettings {
         idle_timeout_ms: IDLE_MS,
         active_timeout_ms: ACTIVE_MS,
         tpids: crate::Tpids::default(),
+        decap: crate::DecapSettings::default(),
         sampling: Sampling { interval: 1 },
         seed: HashSeed::new(1),
     }

@@ -9,8 +9,10 @@ mod link;
 mod link_type;
 mod network;
 mod segments;
+pub(crate) mod tunnel;
 
-use link::{PlainEthernet, Stop};
+use link::PlainEthernet;
+pub(crate) use link::Stop;
 
 use crate::key::{Address, IpVersion, Ports};
 use crate::number::ethertype;
@@ -82,11 +84,13 @@ pub enum Ignored {
     NotSampled,
     /// Left out on purpose: the exporter's own messages.
     Filtered,
+    /// A later fragment of a packet whose tunnel was opened: its first counted all that is inside.
+    TunnelFragment,
 }
 
 impl Ignored {
     /// All reasons.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NotIp,
         Self::CutShort,
         Self::Malformed,
@@ -95,6 +99,7 @@ impl Ignored {
         Self::UnknownInterface,
         Self::NotSampled,
         Self::Filtered,
+        Self::TunnelFragment,
     ];
 
     /// For statistics.
@@ -108,6 +113,7 @@ impl Ignored {
             Self::UnknownInterface => "unknown_interface",
             Self::NotSampled => "not_sampled",
             Self::Filtered => "filtered",
+            Self::TunnelFragment => "tunnel_fragment",
         }
     }
 }
@@ -169,7 +175,7 @@ pub(crate) fn dissect_with(
 ) -> Result<(Packet, ObservationPoint), Stop> {
     let network = link::walk(frame, tpids)?;
     let wire_octets = wire_octets(frame, network.data);
-    let packet = network::general(network.ip_version, network.data, wire_octets)?;
+    let (packet, _) = network::general(network.ip_version, network.data, wire_octets)?;
     Ok((Packet { vlan_id: network.vlan_id, ..packet }, network.point))
 }
 

@@ -18,13 +18,17 @@ use crate::number::protocol::{
     has_ports,
 };
 
+/// A packet, and the captured octets behind its IP header and extension headers. A later fragment
+/// has no header there.
+pub(super) type WithPayload<'a> = (Packet, &'a [u8]);
+
 /// The packet of a version, whatever its header: `data` starts with it, and the wire had
 /// `wire_octets` from there on.
 pub(super) fn general(
     version: IpVersion,
     data: &[u8],
     wire_octets: u32,
-) -> Result<Packet, Ignored> {
+) -> Result<WithPayload<'_>, Ignored> {
     match version {
         IpVersion::V4 => general_ipv4(data, wire_octets),
         IpVersion::V6 => general_ipv6(data, wire_octets),
@@ -104,7 +108,7 @@ pub(super) fn plain_ipv6(data: &[u8], wire_octets: u32, vlan_id: u16) -> Option<
     })
 }
 
-fn general_ipv4(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
+fn general_ipv4(data: &[u8], wire_octets: u32) -> Result<WithPayload<'_>, Ignored> {
     let fixed_part;
     let header = match Ipv4HeaderSlice::from_slice(data) {
         Ok(header) => header,
@@ -132,14 +136,12 @@ fn general_ipv4(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
         _ => Fragment::Later(identification),
     };
     let protocol = header.protocol().0;
+    let payload = data.get(header_length..payload_end).unwrap_or_default();
     let transport = match fragment {
         Fragment::Later(_) => Transport::default(),
-        Fragment::Whole | Fragment::First(_) => {
-            let payload = data.get(header_length..payload_end).unwrap_or_default();
-            Transport::read(protocol, ICMP, payload)
-        }
+        Fragment::Whole | Fragment::First(_) => Transport::read(protocol, ICMP, payload),
     };
-    Ok(Packet {
+    let packet = Packet {
         ip_version: IpVersion::V4,
         source: Address::v4(header.source()),
         destination: Address::v4(header.destination()),
@@ -152,10 +154,11 @@ fn general_ipv4(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
         octets: octets.min(wire_octets),
         exceeds_wire: octets > wire_octets,
         fragment,
-    })
+    };
+    Ok((packet, payload))
 }
 
-fn general_ipv6(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
+fn general_ipv6(data: &[u8], wire_octets: u32) -> Result<WithPayload<'_>, Ignored> {
     let header = Ipv6HeaderSlice::from_slice(data).map_err(|error| match error {
         Ipv6Error::Len(_) => Ignored::CutShort,
         Ipv6Error::Content(_) => Ignored::Malformed,
@@ -178,7 +181,7 @@ fn general_ipv6(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
         Fragment::Later(_) => Transport::default(),
         Fragment::Whole | Fragment::First(_) => Transport::read(protocol, ICMPV6, payload),
     };
-    Ok(Packet {
+    let packet = Packet {
         ip_version: IpVersion::V6,
         source: Address::v6(header.source()),
         destination: Address::v6(header.destination()),
@@ -191,7 +194,8 @@ fn general_ipv6(data: &[u8], wire_octets: u32) -> Result<Packet, Ignored> {
         octets: octets.min(wire_octets),
         exceeds_wire: octets > wire_octets,
         fragment,
-    })
+    };
+    Ok((packet, payload))
 }
 
 /// What is known behind the extension headers that are there whole.

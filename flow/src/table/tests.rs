@@ -53,7 +53,7 @@ impl Fixture {
             ObservationPoint::ingress(1),
             TraceTime { time: at, late_ms, clock: 0 },
         );
-        observation.keep(self.fields);
+        observation.keep(self.fields, u32::MAX);
         self.table.process(&[observation], &mut |record| self.records.push(record));
         self.table.settle(&mut |record| self.records.push(record));
         self

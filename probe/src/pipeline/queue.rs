@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use exporter::MeterReport;
-use flow::{BATCH_RECORDS, Batch, FlowRecord, NewClock, Timestamp};
+use flow::{BATCH_RECORDS, Batch, FlowRecord, Names, Naming, NewClock, Timestamp};
 
 use crate::pipeline::dropped::{Dropped, DroppedOnWay};
 
@@ -63,6 +63,8 @@ pub(crate) struct RecordQueue {
     wants_settle: bool,
     /// Trace time less the time of each clock, in milliseconds.
     clock_offsets: ClockOffsets,
+    /// What numbers in records stand for, if tunnels are opened.
+    names: Option<Box<Names>>,
 }
 
 type ClockOffsets = [i64; 8];
@@ -288,6 +290,7 @@ impl RecordQueue {
             worker,
             wants_settle,
             clock_offsets: ClockOffsets::default(),
+            names: None,
         }
     }
 
@@ -317,8 +320,23 @@ impl RecordQueue {
     #[inline]
     pub(crate) fn push(&mut self, record: FlowRecord) {
         self.batch.records.push(record);
+        if let Some(names) = &self.names {
+            names.restore_last(&mut self.batch);
+        }
         if self.batch.records.len() == BATCH_RECORDS {
             self.flush();
+        }
+    }
+
+    /// Records have numbers in place of interfaces and VLANs.
+    pub(crate) fn expect_names(&mut self) {
+        self.names = Some(Box::default());
+    }
+
+    /// Learns what a number in later records stands for.
+    pub(crate) fn learn(&mut self, naming: Naming) {
+        if let Some(names) = &mut self.names {
+            names.learn(naming);
         }
     }
 

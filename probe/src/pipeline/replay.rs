@@ -12,7 +12,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use exporter::MeterReport;
 use flow::{
-    FlowTable, HashSeed, KeyFields, MeterCounts, NewClock, Observation, Observer, Sink,
+    FlowTable, HashSeed, KeyFields, MeterCounts, Naming, NewClock, Observation, Observer, Sink,
     TableSettings, Timestamp,
 };
 
@@ -100,8 +100,8 @@ pub(crate) fn replay(
             let stages = StageLoop::new(stages.list, queues, Mode::Replay);
             spawn(scope, "stages", move || stages.run());
         }
-        let workers = tables.into_iter().zip(queues.workers);
-        let workers: Vec<_> = workers.map(|(table, records)| Worker::new(table, records)).collect();
+        let new = |(table, records)| Worker::new(table, records, &config.observer.decap);
+        let workers: Vec<_> = tables.into_iter().zip(queues.workers).map(new).collect();
         let (meter, ended, failure) = match <[Worker; 1]>::try_from(workers) {
             Ok([worker]) => reader.replay_alone(worker),
             Err(workers) => reader.replay_with_workers(scope, &config.table, workers),
@@ -252,6 +252,8 @@ impl<'run> Reader<'run> {
 struct Block {
     /// Begins before the packets.
     clock: Option<NewClock>,
+    /// What numbers in the packets stand for.
+    names: Vec<Naming>,
     report: Option<MeterReport>,
     packets: Vec<Observation>,
     /// The clock at the end.
@@ -331,6 +333,11 @@ impl Sink for WorkerHandles<'_> {
             handle.block.clock = Some(clock);
         }
     }
+
+    #[cold]
+    fn learn(&mut self, naming: Naming) {
+        self.handles.iter_mut().for_each(|handle| handle.block.names.push(naming));
+    }
 }
 
 /// The reader's side of a worker.
@@ -376,6 +383,7 @@ fn work(
         if let Some(clock) = block.clock {
             worker.begin_clock(clock);
         }
+        block.names.into_iter().for_each(|naming| worker.learn(naming));
         if let Some(report) = block.report {
             worker.records.report(report);
         }

@@ -200,7 +200,7 @@ impl<'a> WorkerStarter<'a> {
                 processors.pin(index);
                 let mut observer = Observer::new(&config.observer);
                 observer.exclude(left_out);
-                let worker = Worker::new(table, records);
+                let worker = Worker::new(table, records, &config.observer.decap);
                 LiveWorker::new(worker, observer, input).run();
             }));
         }

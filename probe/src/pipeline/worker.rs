@@ -10,7 +10,8 @@ use std::time::SystemTime;
 
 use exporter::sentence;
 use flow::{
-    FlowEndReason, FlowTable, NewClock, NoMemory, Observation, RecordTally, Sink, Timestamp,
+    DecapSettings, FlowEndReason, FlowTable, Naming, NewClock, NoMemory, Observation, RecordTally,
+    Sink, Timestamp,
 };
 use log::error;
 
@@ -87,7 +88,10 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(table: FlowTable, records: RecordQueue) -> Self {
+    pub(crate) fn new(table: FlowTable, mut records: RecordQueue, decap: &DecapSettings) -> Self {
+        if decap.opens_any() {
+            records.expect_names();
+        }
         Self { table, records, settle_at: Timestamp::default() }
     }
 
@@ -144,6 +148,11 @@ impl Sink for Worker {
     fn begin_clock(&mut self, clock: NewClock) {
         self.table.begin_clock(clock, &mut |record| self.records.push(record));
         self.records.begin_clock(clock);
+    }
+
+    #[cold]
+    fn learn(&mut self, naming: Naming) {
+        self.records.learn(naming);
     }
 }
 

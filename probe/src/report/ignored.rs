@@ -107,7 +107,8 @@ fn llc_name(number: u8) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use flow::{
-        Frame, LinkType, NewClock, Observation, ObservationPoint, Observer, ObserverSettings, Sink,
+        Frame, LinkType, Naming, NewClock, Observation, ObservationPoint, Observer,
+        ObserverSettings, Sink,
     };
 
     use super::*;
@@ -127,6 +128,8 @@ mod tests {
         fn begin_clock(&mut self, clock: NewClock) {
             panic!("a clock began: {clock:?}");
         }
+
+        fn learn(&mut self, _: Naming) {}
     }
 
     #[test]
@@ -136,6 +139,7 @@ mod tests {
             idle_timeout_ms: 15_000,
             active_timeout_ms: 60_000,
             tpids: flow::Tpids::default(),
+            decap: flow::DecapSettings::default(),
             sampling: flow::Sampling { interval: 1 },
             seed: flow::HashSeed::new(1),
         });

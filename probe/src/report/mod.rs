@@ -18,4 +18,5 @@ pub(crate) mod stdout;
 mod table;
 pub(crate) mod top;
 pub(crate) mod totals;
+pub(crate) mod tunnels;
 pub(crate) mod units;

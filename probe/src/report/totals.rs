@@ -15,7 +15,7 @@ use crate::pipeline::worker::Ended;
 use crate::places::PlaceReport;
 use crate::report::escape::Escaped;
 use crate::report::units::{count, date_and_time, grouped, octets, per_second, rfc3339, time};
-use crate::report::{delivery, detection, ignored, page, places, ports, top};
+use crate::report::{delivery, detection, ignored, page, places, ports, top, tunnels};
 
 /// Everything that was counted in a run.
 #[derive(Debug, Default)]
@@ -58,6 +58,9 @@ impl Totals {
                 in_brackets(&ignored_words(meter))
             ),
         );
+        for words in tunnels::lines(meter) {
+            line(&mut text, "tunnels", &words);
+        }
         let unread = ignored::words(&meter.unread);
         if !unread.is_empty() {
             line(&mut text, "ignored", &unread);
@@ -212,6 +215,7 @@ impl Totals {
             "clock_jumps_refused": meter.clock_jumps_refused,
             "clocks_added": meter.clocks_added,
             "without_clock": meter.without_clock,
+            "tunnels": tunnels::json(&meter.tunnels),
             "input": {
                 "files_damaged": self.input.files_damaged,
                 "blocks_damaged": self.input.blocks_damaged,
@@ -291,6 +295,7 @@ fn ignored_words(meter: &MeterCounts) -> String {
         Ignored::UnknownInterface => "unknown interface",
         Ignored::NotSampled => "not sampled",
         Ignored::Filtered => "filtered",
+        Ignored::TunnelFragment => "later fragments of tunnels",
     };
     let parts = Ignored::ALL.into_iter().zip(&meter.ignored);
     let parts = parts.filter(|(_, tally)| tally.packets > 0);

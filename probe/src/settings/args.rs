@@ -20,6 +20,7 @@ use super::http::HttpArguments;
 use super::places::PlaceSettings;
 use super::selector::{Selector, selector};
 use super::site::SiteArguments;
+use super::tunnels::TunnelArguments;
 use super::values::{
     Seed, Stats, ethertype, flow_count, hash_seed, interface_number, interval, key_fields, ring,
     rows, sampling, size, stats, timeout, workers,
@@ -178,6 +179,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) http: HttpArguments,
+
+    #[command(flatten)]
+    pub(crate) tunnels: TunnelArguments,
 
     #[command(flatten)]
     pub(crate) places: PlaceSettings,

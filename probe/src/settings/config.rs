@@ -224,6 +224,7 @@ fn meter_settings(
         idle_timeout_ms,
         active_timeout_ms,
         tpids: tpids(&args.tpid),
+        decap: args.tunnels.settings(),
         sampling: Sampling { interval: args.sample.get() },
         seed,
     };
@@ -239,7 +240,7 @@ fn meter_settings(
         flows_start: if flows_max / 2 > flows_start { flows_start } else { flows_max },
         idle_timeout_ms,
         active_timeout_ms,
-        key,
+        key: observer.decap.table_key(key),
         seed,
         burst: args.burst,
     };

@@ -28,12 +28,13 @@ const APART: [(&str, &str); 4] =
     [("top", "output"), ("order", "output"), ("top-by", "output"), ("top-by", "order")];
 
 /// Settings that need another one.
-const NEED: [(&str, &str); 5] = [
+const NEED: [(&str, &str); 6] = [
     ("inside-interfaces", "local-networks"),
     ("outside-interfaces", "local-networks"),
     ("http-allow-remote", "http"),
     ("http-name", "http"),
     ("http-token-file", "http"),
+    ("tunnel-key", "decap"),
 ];
 
 /// All contradictions of these settings.
@@ -48,6 +49,7 @@ pub(super) fn of(args: &Arguments) -> Vec<Problem> {
     problems.interface_numbers(args);
     problems.table(args);
     problems.analysis(args);
+    args.tunnels.problem().into_iter().for_each(|problem| problems.clash(problem));
     problems.0
 }
 

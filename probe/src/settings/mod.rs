@@ -15,4 +15,5 @@ pub(crate) mod places;
 mod run_id;
 pub(crate) mod selector;
 mod site;
+mod tunnels;
 pub(crate) mod values;

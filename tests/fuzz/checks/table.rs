@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use flow::{
     BURST_MAX, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, FlowTable, Frame,
-    HashSeed, KeyField, KeyFields, LinkType, NewClock, Observation, ObservationPoint, Observer,
-    ObserverSettings, RecordTally, Sampling, Sink, TableSettings, Tags, Timestamp,
+    HashSeed, KeyField, KeyFields, LinkType, Naming, NewClock, Observation, ObservationPoint,
+    Observer, ObserverSettings, RecordTally, Sampling, Sink, TableSettings, Tags, Timestamp,
 };
 
 use self::packet::Packet;
@@ -149,6 +149,8 @@ impl Sink for Flows {
     fn begin_clock(&mut self, clock: NewClock) {
         self.table.begin_clock(clock, &mut |record| self.records.push(record));
     }
+
+    fn learn(&mut self, _: Naming) {}
 }
 
 impl Meter {
@@ -171,6 +173,7 @@ impl Meter {
                 idle_timeout_ms: settings.idle_ms,
                 active_timeout_ms: settings.active_ms,
                 tpids: flow::Tpids::default(),
+                decap: flow::DecapSettings::default(),
                 sampling: Sampling { interval: settings.sampling },
                 seed,
             }),

@@ -12,7 +12,7 @@ mod wireless;
 
 use super::{Frame, Ignored, LinkType, Tpids, Unread};
 use crate::key::IpVersion;
-use crate::number::ethertype::VLAN;
+use crate::number::ethertype::{IPV4, IPV6, VLAN};
 use crate::point::ObservationPoint;
 
 /// What follows the link layers.
@@ -51,8 +51,8 @@ impl Stop {
 type Step<'a> = Result<(Layer, &'a [u8]), Stop>;
 
 /// A header of the walk.
-#[derive(Clone, Copy, Debug)]
-enum Layer {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layer {
     /// The header that a frame of a link type begins with.
     Link(LinkType),
     /// Addresses and an Ethertype or length.
@@ -143,6 +143,36 @@ pub(super) fn walk<'a>(frame: &Frame<'a>, tpids: Tpids) -> Result<Network<'a>, S
     Err(Ignored::TooDeep.into())
 }
 
+/// Walks through the link layers in a tunnel of a packet, from `layer` on. The wire had `missing`
+/// octets more than `data` has. At most `left` headers are walked through.
+pub(super) fn walk_inside<'a>(
+    layer: Layer,
+    data: &'a [u8],
+    missing: usize,
+    tpids: Tpids,
+    left: &mut usize,
+) -> Result<Network<'a>, Stop> {
+    let mut walk = Walk { tpids, missing, vlan_id: 0, tags: 0, point: ObservationPoint::default() };
+    let (mut layer, mut data) = (layer, data);
+    loop {
+        if let Layer::Ip(ip_version) = layer {
+            let Walk { vlan_id, point, .. } = walk;
+            return Ok(Network { ip_version, data, vlan_id, point });
+        }
+        if layer.is_header() {
+            *left = left.checked_sub(1).ok_or(Ignored::TooDeep)?;
+        }
+        (layer, data) = walk.step(layer, data)?;
+    }
+}
+
+impl Layer {
+    /// Whether there are octets before IP: an Ethertype of IP has none of its own.
+    fn is_header(self) -> bool {
+        !matches!(self, Self::Ip(_) | Self::IpOfAnyVersion | Self::Ethertype(IPV4 | IPV6))
+    }
+}
+
 impl Walk {
     fn step<'a>(&mut self, layer: Layer, data: &'a [u8]) -> Step<'a> {
         match layer {
@@ -166,13 +196,13 @@ impl Walk {
 }
 
 #[inline]
-fn take<const N: usize>(data: &[u8]) -> Result<(&[u8; N], &[u8]), Ignored> {
+pub(super) fn take<const N: usize>(data: &[u8]) -> Result<(&[u8; N], &[u8]), Ignored> {
     data.split_first_chunk().ok_or(Ignored::CutShort)
 }
 
 /// The data behind the first `octets`.
 #[inline]
-fn skip(data: &[u8], octets: usize) -> Result<&[u8], Ignored> {
+pub(super) fn skip(data: &[u8], octets: usize) -> Result<&[u8], Ignored> {
     data.get(octets..).ok_or(Ignored::CutShort)
 }
 

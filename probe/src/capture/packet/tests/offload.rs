@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::thread::{self, JoinHandle};
 
-use flow::{LinkType, NewClock, Observation, Observer, ObserverSettings, Sink};
+use flow::{LinkType, Naming, NewClock, Observation, Observer, ObserverSettings, Sink};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::*;
@@ -83,6 +83,7 @@ impl Capture {
                 key: flow::KeyFields::SEVEN,
                 idle_timeout_ms: 15_000,
                 tpids: flow::Tpids::default(),
+                decap: flow::DecapSettings::default(),
                 active_timeout_ms: 60_000,
                 sampling: flow::Sampling { interval: 1 },
                 seed: flow::HashSeed::new(1),
@@ -139,6 +140,8 @@ impl Sink for Transport {
     }
 
     fn begin_clock(&mut self, _: NewClock) {}
+
+    fn learn(&mut self, _: Naming) {}
 }
 
 /// What the interface in this namespace has sent: packets and octets of frames.

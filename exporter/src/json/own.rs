@@ -1,0 +1,40 @@
+//! Fields for which ECS and Elastic's NetFlow integration have no name: the object `flowprobe`.
+
+use element::Flow;
+use flow::Tunnel;
+
+use super::member::{put_comma, put_number, put_text};
+use super::place::put_network;
+
+/// Appends the object, if there is anything in it.
+pub(super) fn put_own_fields(flow: Flow<'_>, out: &mut Vec<u8>) {
+    let before = out.len();
+    out.extend_from_slice(br#","flowprobe":{"#);
+    let empty = out.len();
+    put_network(br#""source":"#, flow.source(), out);
+    put_network(br#""destination":"#, flow.destination(), out);
+    if let Some(tunnel) = flow.tunnel() {
+        put_comma(out);
+        put_tunnel(tunnel, out);
+    }
+    if out.len() == empty {
+        out.truncate(before);
+    } else {
+        out.push(b'}');
+    }
+}
+
+/// Appends the tunnel that a flow came through.
+fn put_tunnel(tunnel: &Tunnel, out: &mut Vec<u8>) {
+    put_text(out, br#""tunnel":{"type":""#, tunnel.kind.name().as_bytes());
+    put_number(out, br#"","id":"#, tunnel.id);
+    put_number(out, br#","depth":"#, tunnel.depth);
+    for (label, address) in [
+        (&br#","source":{"ip":""#[..], tunnel.source),
+        (br#","destination":{"ip":""#, tunnel.destination),
+    ] {
+        put_text(out, label, address.ip(tunnel.ip_version).to_string().as_bytes());
+        out.extend_from_slice(br#""}"#);
+    }
+    out.push(b'}');
+}

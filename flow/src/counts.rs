@@ -1,0 +1,65 @@
+//! Counters of the meter.
+
+use crate::decap::TunnelCounts;
+use crate::frame::Ignored;
+use crate::record::Tally;
+use crate::unread::UnreadCounts;
+
+/// Counters of the meter up to the flow table.
+///
+/// `received = ignored (sum) + metered`, in packets. Octets of received and ignored frames are
+/// octets on the wire. Octets of metered packets are octets of IP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MeterCounts {
+    /// Frames delivered by the source, with their wire octets.
+    pub received: Tally,
+    /// Frames ignored, by reason in the order of [`Ignored::ALL`], with their wire octets.
+    pub ignored: [Tally; Ignored::ALL.len()],
+    /// What frames had that were ignored as not IP or for their link type.
+    pub unread: UnreadCounts,
+    /// Packets given to the flow table, with their IP octets.
+    pub metered: Tally,
+    /// Metered packets whose header claims more octets than the frame had: they count with what
+    /// the wire had behind the link layers.
+    pub exceeding_wire: u64,
+    /// Metered fragments whose first fragment was not seen in time: their ports are 0.
+    pub fragments_unknown: u64,
+    /// Packets that were behind all clocks. Each began a clock, or was a record of its own.
+    pub clock_steps_back: u64,
+    /// Gaps of more than a day that were believed.
+    pub clock_jumps: u64,
+    /// Packets ahead of all clocks whose time was not believed.
+    pub clock_jumps_refused: u64,
+    /// Clocks begun after the first one.
+    pub clocks_added: u64,
+    /// Packets that fit no clock while all numbers were in use: each is a record of its own.
+    pub without_clock: u64,
+    /// What was done with tunnels.
+    pub tunnels: TunnelCounts,
+}
+
+impl MeterCounts {
+    /// All ignored frames.
+    pub fn ignored_total(&self) -> Tally {
+        self.ignored.iter().copied().fold(Tally::default(), |sum, tally| sum + tally)
+    }
+}
+
+impl core::ops::AddAssign for MeterCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.received += other.received;
+        for (mine, theirs) in self.ignored.iter_mut().zip(other.ignored) {
+            *mine += theirs;
+        }
+        self.unread += other.unread;
+        self.metered += other.metered;
+        self.exceeding_wire += other.exceeding_wire;
+        self.fragments_unknown += other.fragments_unknown;
+        self.clock_steps_back += other.clock_steps_back;
+        self.clock_jumps += other.clock_jumps;
+        self.clock_jumps_refused += other.clock_jumps_refused;
+        self.clocks_added += other.clocks_added;
+        self.without_clock += other.without_clock;
+        self.tunnels += other.tunnels;
+    }
+}

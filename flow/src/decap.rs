@@ -1,0 +1,151 @@
+//! Decapsulation: the innermost IP packet of a frame, and the tunnel that it came through.
+
+use crate::fragment::FragmentCache;
+use crate::frame::tunnel::{Budget, DecapSettings, Inside, Refusal, TunnelKind, outermost};
+use crate::frame::{Fragment, Frame, Ignored, Packet, Stop, Tpids};
+use crate::hash::HashSeed;
+use crate::names::{MORE, Namer, Naming, NetworkKey};
+use crate::point::ObservationPoint;
+use crate::record::Tally;
+
+/// Counters of tunnels.
+///
+/// IP octets metered without decapsulation = octets metered with it + `overhead_octets` +
+/// `fragments` + `ignored_inside`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TunnelCounts {
+    /// Packets found in tunnels, with their octets, by the kind of the innermost tunnel, in the
+    /// order of [`TunnelKind::ALL`].
+    pub opened: [Tally; TunnelKind::ALL.len()],
+    /// Packets that look like a tunnel and were metered as what they are outside, by kind and by
+    /// cause in the order of [`Refusal::ALL`].
+    pub refused: [[u64; Refusal::ALL.len()]; TunnelKind::ALL.len()],
+    /// IP octets of the outermost packets less those of the innermost ones. It is negative where
+    /// headers inside claim more octets than there were outside.
+    pub overhead_octets: i64,
+    /// Frames in tunnels that were ignored, with the IP octets of their outermost packets.
+    pub ignored_inside: Tally,
+    /// Later fragments of packets around, with the IP octets of the outermost packets.
+    pub fragments: Tally,
+    /// Packets of tunnels beyond the number that records can tell.
+    pub tunnels_untold: u64,
+    /// Packets of networks beyond the number that is told apart: equal addresses are one flow.
+    pub networks_untold: u64,
+    /// Packets of interfaces beyond the number that is told apart.
+    pub interfaces_untold: u64,
+}
+
+impl TunnelCounts {
+    /// All packets found in tunnels.
+    pub fn opened_total(&self) -> Tally {
+        self.opened.iter().copied().fold(Tally::default(), |sum, tally| sum + tally)
+    }
+}
+
+impl core::ops::AddAssign for TunnelCounts {
+    fn add_assign(&mut self, other: Self) {
+        for (mine, theirs) in self.opened.iter_mut().zip(other.opened) {
+            *mine += theirs;
+        }
+        let refused = self.refused.as_flattened_mut().iter_mut();
+        refused.zip(other.refused.as_flattened()).for_each(|(mine, theirs)| *mine += theirs);
+        self.overhead_octets += other.overhead_octets;
+        self.ignored_inside += other.ignored_inside;
+        self.fragments += other.fragments;
+        self.tunnels_untold += other.tunnels_untold;
+        self.networks_untold += other.networks_untold;
+        self.interfaces_untold += other.interfaces_untold;
+    }
+}
+
+/// Opens tunnels. An observer has one if it is asked to.
+#[derive(Debug)]
+pub(crate) struct Decapsulator {
+    settings: DecapSettings,
+    /// Packets around whose first fragment was opened. Times are those of frames.
+    opened: FragmentCache,
+    namer: Namer,
+    counts: TunnelCounts,
+}
+
+impl Decapsulator {
+    /// One whose flow key has VLAN ids, or has none.
+    pub(crate) fn new(settings: DecapSettings, vlan_in_key: bool, seed: HashSeed) -> Self {
+        let key = NetworkKey { whole_tunnel: settings.whole_key, vlan: vlan_in_key };
+        Self {
+            settings,
+            opened: FragmentCache::new(seed),
+            namer: Namer::new(seed, key),
+            counts: TunnelCounts::default(),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> TunnelCounts {
+        self.counts
+    }
+
+    /// Whether a plain packet has to be looked at: it may be a tunnel, or its interface or VLAN
+    /// needs another number.
+    #[inline]
+    pub(crate) fn concerns(&self, packet: &Packet, point: ObservationPoint) -> bool {
+        self.settings.may_open(packet) || !self.namer.is_plain(point.interface, packet.vlan_id)
+    }
+
+    /// What flows say by numbers, and was not told yet.
+    pub(crate) fn news(&mut self) -> impl Iterator<Item = Naming> {
+        self.namer.news()
+    }
+
+    /// Finds the innermost packet that can be read. Its interface and its VLAN are numbers that
+    /// [`Self::news`] explains.
+    pub(crate) fn dissect(
+        &mut self,
+        frame: &Frame<'_>,
+        tpids: Tpids,
+    ) -> Result<(Packet, ObservationPoint), Stop> {
+        let (mut opened, point) = outermost(frame, tpids)?;
+        let outer_octets = opened.packet.octets;
+        let (mut tunnel, mut budget) = (None, Budget::default());
+        loop {
+            let around = opened.packet;
+            if self.opened.knows(&around, frame.time) {
+                self.counts.fragments.count(outer_octets.into());
+                return Err(Ignored::TunnelFragment.into());
+            }
+            match opened.open(&self.settings, tpids, &mut budget) {
+                Inside::Nothing => break,
+                Inside::Refused(kind, cause) => {
+                    self.counts.refused[kind as usize][cause as usize] += 1;
+                    break;
+                }
+                Inside::Packet(found, inner) => {
+                    self.remember(&around, frame);
+                    (tunnel, opened) = (Some(found), inner);
+                }
+                Inside::Ignored(stop) => {
+                    self.remember(&around, frame);
+                    self.counts.ignored_inside.count(outer_octets.into());
+                    return Err(stop);
+                }
+            }
+        }
+        let mut packet = opened.packet;
+        let numbers = self.namer.numbers(point.interface, tunnel, packet.vlan_id);
+        if let Some(tunnel) = tunnel {
+            self.counts.opened[tunnel.kind as usize].count(packet.octets.into());
+            self.counts.overhead_octets += i64::from(outer_octets) - i64::from(packet.octets);
+            self.counts.tunnels_untold += u64::from(!numbers.tell_tunnel());
+        }
+        self.counts.networks_untold += u64::from(numbers.network == MORE);
+        self.counts.interfaces_untold += u64::from(numbers.interface == MORE);
+        packet.vlan_id = numbers.passage;
+        Ok((packet, ObservationPoint { interface: numbers.interface_word(), ..point }))
+    }
+
+    /// Later fragments of a packet that was opened count with its first.
+    fn remember(&mut self, around: &Packet, frame: &Frame<'_>) {
+        if let Fragment::First(identification) = around.fragment {
+            self.opened.remember(around, 0, identification, frame.time);
+        }
+    }
+}

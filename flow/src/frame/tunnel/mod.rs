@@ -1,0 +1,365 @@
+//! Tunnels: what stands between an IP packet and the packet in it.
+//!
+//! A packet is opened one tunnel at a time. What is no clean tunnel is refused for a cause, and
+//! the packet stays what it is outside: a wrong guess loses nothing.
+
+mod gre;
+mod kind;
+mod l2tp;
+mod udp;
+
+use super::link::{self, Layer, Stop, take};
+use super::{Fragment, Frame, Ignored, Packet, Tpids, Unread, network, wire_octets};
+use crate::key::{Address, IpVersion, KeyField, KeyFields};
+use crate::number::{ethertype, protocol};
+use crate::point::ObservationPoint;
+
+use udp::UdpTunnel;
+
+pub use kind::{TunnelKind, TunnelKinds};
+pub use l2tp::L2tpV3;
+
+/// Which tunnels are opened, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DecapSettings {
+    /// The kinds of tunnels that are opened. None: all packets are metered as they are.
+    pub kinds: TunnelKinds,
+    /// UDP ports of VXLAN.
+    pub vxlan_ports: VxlanPorts,
+    /// The form of L2TPv3 sessions, which its packets do not say; `None` leaves them closed.
+    pub l2tpv3: Option<L2tpV3>,
+    /// Ids and outer addresses of all tunnels are part of the flow key.
+    pub whole_key: bool,
+}
+
+/// UDP destination ports of VXLAN; 0 stands for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VxlanPorts(pub [u16; Self::MAX]);
+
+impl VxlanPorts {
+    /// How many there can be.
+    pub const MAX: usize = 4;
+}
+
+impl Default for VxlanPorts {
+    /// IANA's port, and the one that Linux had before.
+    fn default() -> Self {
+        Self([4789, 8472, 0, 0])
+    }
+}
+
+impl DecapSettings {
+    /// Whether any tunnel is opened.
+    #[inline]
+    pub const fn opens_any(&self) -> bool {
+        !self.kinds.is_empty()
+    }
+
+    /// The fields of the flow key that a table compares. Where tunnels are opened, the network of
+    /// an observation says the VLAN.
+    pub const fn table_key(&self, key: KeyFields) -> KeyFields {
+        if self.opens_any() { key.without(KeyField::Vlan) } else { key }
+    }
+
+    /// Whether a plain packet may be a tunnel.
+    #[inline]
+    pub(crate) fn may_open(&self, packet: &Packet) -> bool {
+        packet.protocol == protocol::UDP && UdpTunnel::of(packet.ports, self).is_some()
+    }
+}
+
+/// A tunnel: attributes of the flows in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tunnel {
+    /// Its kind.
+    pub kind: TunnelKind,
+    /// Number of the network or session; 0 where the kind has none.
+    pub id: u32,
+    /// IP version of the packet around.
+    pub ip_version: IpVersion,
+    /// IP protocol of the packet around: UDP, GRE and so on.
+    pub protocol: u8,
+    /// Source address of the packet around.
+    pub source: Address,
+    /// Destination address of the packet around.
+    pub destination: Address,
+    /// How many tunnels there are from the outermost packet on.
+    pub depth: u8,
+}
+
+/// Why a packet that looks like a tunnel is metered as what it is outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Refusal {
+    /// The header is of another version.
+    Version,
+    /// Flags say that there is no packet in it, or are not understood.
+    Flags,
+    /// Lengths contradict each other, or the capture ends before the inner packet can be read.
+    Length,
+    /// What is inside is no packet that can be read.
+    Inner,
+}
+
+impl Refusal {
+    /// All causes.
+    pub const ALL: [Self; 4] = [Self::Version, Self::Flags, Self::Length, Self::Inner];
+
+    /// For statistics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Version => "version",
+            Self::Flags => "flags",
+            Self::Length => "length",
+            Self::Inner => "inner",
+        }
+    }
+}
+
+impl From<Ignored> for Refusal {
+    /// A header of a tunnel is not there whole.
+    fn from(_: Ignored) -> Self {
+        Self::Length
+    }
+}
+
+/// The header of a tunnel, read.
+#[derive(Clone, Copy, Debug)]
+struct Header<'a> {
+    kind: TunnelKind,
+    id: u32,
+    /// Of the mirrored frame, where the header says it.
+    vlan_id: u16,
+    /// What is inside.
+    layer: Layer,
+    data: &'a [u8],
+}
+
+impl<'a> Header<'a> {
+    fn new(kind: TunnelKind, id: u32, layer: Layer, data: &'a [u8]) -> Self {
+        Self { kind, id, vlan_id: 0, layer, data }
+    }
+}
+
+/// A packet that can be opened further.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opened<'a> {
+    pub(crate) packet: Packet,
+    /// Captured octets behind the IP header.
+    payload: &'a [u8],
+    /// Octets of the packet on the wire that the capture has not.
+    missing: usize,
+}
+
+/// What carries a tunnel.
+#[derive(Clone, Copy, Debug)]
+enum Carrier {
+    Udp(UdpTunnel),
+    Gre,
+    Ip(IpVersion),
+    EtherIp,
+    Mpls,
+    L2tpV3(L2tpV3),
+}
+
+/// What is in a packet.
+pub(crate) enum Inside<'a> {
+    /// No tunnel.
+    Nothing,
+    /// No clean tunnel.
+    Refused(TunnelKind, Refusal),
+    /// A packet in a tunnel.
+    Packet(Tunnel, Opened<'a>),
+    /// A frame in a tunnel, which is ignored.
+    Ignored(Stop),
+}
+
+/// Headers that may still be walked through.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    packets: u8,
+    headers: usize,
+}
+
+impl Default for Budget {
+    /// For all packets in the outermost one.
+    fn default() -> Self {
+        Self { packets: IP_HEADERS_MAX - 1, headers: HEADERS_MAX }
+    }
+}
+
+/// At most this many IP headers of a frame are read.
+const IP_HEADERS_MAX: u8 = 8;
+/// At most this many headers of tunnels and link layers are walked through behind the first IP.
+const HEADERS_MAX: usize = 16;
+/// A first fragment does not say how many octets follow: as many as a datagram has.
+const REST_OF_DATAGRAM: usize = u16::MAX as usize;
+
+/// The outermost packet of a frame.
+pub(crate) fn outermost<'a>(
+    frame: &Frame<'a>,
+    tpids: Tpids,
+) -> Result<(Opened<'a>, ObservationPoint), Stop> {
+    let network = link::walk(frame, tpids)?;
+    let wire_octets = wire_octets(frame, network.data);
+    let (packet, payload) = network::general(network.ip_version, network.data, wire_octets)?;
+    let packet = Packet { vlan_id: network.vlan_id, ..packet };
+    Ok((Opened::new(packet, payload, network.data), network.point))
+}
+
+impl<'a> Opened<'a> {
+    fn new(packet: Packet, payload: &'a [u8], ip: &[u8]) -> Self {
+        let missing = match packet.fragment {
+            Fragment::First(_) => REST_OF_DATAGRAM,
+            Fragment::Whole | Fragment::Later(_) => {
+                usize::try_from(packet.octets).unwrap_or(usize::MAX).saturating_sub(ip.len())
+            }
+        };
+        Self { packet, payload, missing }
+    }
+
+    /// Opens the tunnel that the packet is.
+    pub(crate) fn open(
+        &self,
+        settings: &DecapSettings,
+        tpids: Tpids,
+        budget: &mut Budget,
+    ) -> Inside<'a> {
+        let Some(carrier) = self.carrier(settings) else { return Inside::Nothing };
+        let header = match self.header(carrier) {
+            Ok(header) if settings.kinds.contains(header.kind) => header,
+            Ok(_) => return Inside::Nothing,
+            Err((kind, _)) if !settings.kinds.contains(kind) => return Inside::Nothing,
+            Err((kind, cause)) => return Inside::Refused(kind, cause),
+        };
+        match self.read(&header, tpids, budget) {
+            Ok(inner) => {
+                let Packet { ip_version, protocol, source, destination, .. } = self.packet;
+                let depth = IP_HEADERS_MAX - 1 - budget.packets;
+                let Header { kind, id, .. } = header;
+                let tunnel = Tunnel { kind, id, ip_version, protocol, source, destination, depth };
+                Inside::Packet(tunnel, inner)
+            }
+            Err(stop) => match Refusal::of_frame(&stop) {
+                Some(cause) => Inside::Refused(header.kind, cause),
+                None => Inside::Ignored(stop),
+            },
+        }
+    }
+
+    /// By protocol and ports.
+    fn carrier(&self, settings: &DecapSettings) -> Option<Carrier> {
+        if let Fragment::Later(_) = self.packet.fragment {
+            return None;
+        }
+        Some(match self.packet.protocol {
+            protocol::UDP => Carrier::Udp(UdpTunnel::of(self.packet.ports, settings)?),
+            protocol::GRE => Carrier::Gre,
+            protocol::IPV4 => Carrier::Ip(IpVersion::V4),
+            protocol::IPV6 => Carrier::Ip(IpVersion::V6),
+            protocol::ETHERIP => Carrier::EtherIp,
+            protocol::MPLS_IN_IP => Carrier::Mpls,
+            protocol::L2TP => Carrier::L2tpV3(settings.l2tpv3?),
+            _ => return None,
+        })
+    }
+
+    fn header(&self, carrier: Carrier) -> Result<Header<'a>, (TunnelKind, Refusal)> {
+        let data = self.payload;
+        let of = |kind| move |cause| (kind, cause);
+        match carrier {
+            Carrier::Udp(tunnel) => {
+                udp::header(tunnel, data, self.missing).map_err(of(tunnel.kind()))
+            }
+            Carrier::Gre => gre::header(data),
+            Carrier::Ip(version) => {
+                Ok(Header::new(TunnelKind::IpInIp, 0, Layer::Ip(version), data))
+            }
+            Carrier::EtherIp => etherip(data).map_err(of(TunnelKind::EtherIp)),
+            Carrier::Mpls => mpls(data).map_err(of(TunnelKind::Mpls)),
+            Carrier::L2tpV3(form) => l2tp::version_3(data, form).map_err(of(TunnelKind::L2tpV3)),
+        }
+    }
+
+    /// The packet behind the header of a tunnel.
+    fn read(&self, header: &Header<'a>, tpids: Tpids, budget: &mut Budget) -> Result<Self, Stop> {
+        budget.headers = budget.headers.checked_sub(1).ok_or(Ignored::TooDeep)?;
+        let Header { layer, data, .. } = *header;
+        let network = link::walk_inside(layer, data, self.missing, tpids, &mut budget.headers)?;
+        budget.packets = budget.packets.checked_sub(1).ok_or(Ignored::TooDeep)?;
+        let wire_octets = network.data.len().saturating_add(self.missing);
+        let wire_octets = u32::try_from(wire_octets).unwrap_or(u32::MAX);
+        let (packet, payload) = network::general(network.ip_version, network.data, wire_octets)?;
+        let vlan_id = match (network.vlan_id, layer) {
+            (0, Layer::Ethernet) => header.vlan_id,
+            // No frame of its own: the VLAN is that of the frame around.
+            (0, _) if header.vlan_id == 0 => self.packet.vlan_id,
+            (0, _) => header.vlan_id,
+            (own, _) => own,
+        };
+        let opened = Self::new(Packet { vlan_id, ..packet }, payload, network.data);
+        if !packet.exceeds_wire {
+            return Ok(opened);
+        }
+        // A mirror may cut packets, and a fragment has a part: the header alone knows the length.
+        let (claimed, _) = network::general(network.ip_version, network.data, u32::MAX)?;
+        Ok(Self { packet: Packet { octets: claimed.octets, ..opened.packet }, ..opened })
+    }
+}
+
+impl Refusal {
+    /// The cause for which what is in a tunnel is not believed; `None` where it is a whole frame
+    /// of something else than IP, or has too many headers.
+    fn of_frame(stop: &Stop) -> Option<Self> {
+        match (stop.reason, stop.unread) {
+            (Ignored::TooDeep, _) => None,
+            (Ignored::NotIp, Unread::Ethertype(ethertype)) if is_known(ethertype) => None,
+            (Ignored::NotIp, Unread::Llc(_)) => None,
+            (Ignored::CutShort, _) => Some(Self::Length),
+            _ => Some(Self::Inner),
+        }
+    }
+}
+
+/// Whether frames with this Ethertype are expected in a tunnel, though they are not IP.
+fn is_known(number: u16) -> bool {
+    matches!(
+        number,
+        ethertype::ARP
+            | ethertype::REVERSE_ARP
+            | ethertype::SLOW_PROTOCOLS
+            | ethertype::PPPOE_DISCOVERY
+            | ethertype::PORT_ACCESS
+            | ethertype::LLDP
+            | ethertype::MACSEC
+            | ethertype::PTP
+            | ethertype::FAULT_MANAGEMENT
+            | ethertype::LOOPBACK
+    )
+}
+
+/// EtherIP (RFC 3378 section 3): version 3 (4 bits), reserved (12), then the frame.
+fn etherip(data: &[u8]) -> Result<Header<'_>, Refusal> {
+    let (&[version, reserved], frame) = take::<2>(data)?;
+    match (version, reserved) {
+        (0x30, 0) => Ok(Header::new(TunnelKind::EtherIp, 0, Layer::Ethernet, frame)),
+        _ => Err(Refusal::Version),
+    }
+}
+
+/// A label stack. Its first label is the id.
+fn mpls(data: &[u8]) -> Result<Header<'_>, Refusal> {
+    let (&[high, middle, low, _], _) = take::<4>(data)?;
+    let label = u32::from_be_bytes([0, high, middle, low]) >> 4;
+    Ok(Header::new(TunnelKind::Mpls, label, Layer::Ethertype(ethertype::MPLS), data))
+}
+
+/// The octets of an id, as a number.
+fn id_of<const N: usize>(octets: [u8; N]) -> u32 {
+    octets.into_iter().fold(0, |id, octet| id << 8 | u32::from(octet))
+}
+
+/// PPP, with or without address and control of HDLC.
+fn ppp(data: &[u8]) -> (Layer, &[u8]) {
+    (Layer::Ppp, data.strip_prefix(&[0xff, 0x03]).unwrap_or(data))
+}

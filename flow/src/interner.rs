@@ -1,0 +1,77 @@
+//! Things that are given numbers of 16 bits, in the order in which they come first.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::hash::{HashSeed, pick};
+
+/// A fixed number of things. Memory is reserved at the start, and used as they come.
+#[derive(Debug)]
+pub(crate) struct Interner {
+    seed: HashSeed,
+    /// Places of things by hash, the next one if it is taken: one more than the index, 0 for none.
+    slots: Box<[u16]>,
+    things: Vec<Identity>,
+    max: usize,
+}
+
+/// Words that are equal for equal things.
+pub(crate) type Identity = [u64; 6];
+
+/// The number of a thing, from 0 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interned {
+    Known(u16),
+    New(u16),
+    /// There is no room for another one.
+    Full,
+}
+
+/// There are twice as many as things, so that a search soon ends.
+const SLOTS: u32 = 1 << 17;
+
+impl Interner {
+    /// Room for `max` things, at most 65,534.
+    pub(crate) fn new(seed: HashSeed, max: u16) -> Self {
+        let max = usize::from(max.min(u16::MAX - 1));
+        let slots = vec![0; SLOTS as usize].into_boxed_slice();
+        Self { seed, slots, things: Vec::with_capacity(max), max }
+    }
+
+    pub(crate) fn number(&mut self, thing: Identity) -> Interned {
+        let mut slot = pick(self.seed.hash(thing), SLOTS) as usize;
+        while let Some(index) = self.slots[slot].checked_sub(1) {
+            if self.things[usize::from(index)] == thing {
+                return Interned::Known(index);
+            }
+            slot = (slot + 1) % self.slots.len();
+        }
+        match u16::try_from(self.things.len()) {
+            Ok(index) if self.things.len() < self.max => {
+                self.slots[slot] = index + 1;
+                self.things.push(thing);
+                Interned::New(index)
+            }
+            _ => Interned::Full,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn things_are_numbered_until_there_is_no_room() {
+        let mut interner = Interner::new(HashSeed::new(1), u16::MAX);
+        let thing = |number: u64| [number, 0, 0, 0, 0, 0];
+        for number in 0..65_534 {
+            let expected = Interned::New(u16::try_from(number).unwrap());
+            assert_eq!(interner.number(thing(number * 7)), expected);
+        }
+        assert_eq!(interner.number(thing(1)), Interned::Full);
+        assert_eq!(interner.number(thing(65_533 * 7)), Interned::Known(65_533));
+        assert_eq!(interner.number(thing(0)), Interned::Known(0));
+    }
+}

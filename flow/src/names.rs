@@ -1,0 +1,251 @@
+//! Numbers of 16 bits for interfaces and tunnels, so that a flow has room for them.
+//!
+//! Only with decapsulation. Then two fields of an observation have other numbers:
+//!
+//! ```text
+//! interface   number of the interface 0-15 | number of the network 16-31: both are in the flow key
+//! VLAN        number of the passage, which is not in the flow key
+//! ```
+//!
+//! A network is what tells flows of equal addresses apart: the part of the tunnel that is in the
+//! flow key, and the VLAN if that is in the key too. A passage is all that is known of a tunnel,
+//! and the VLAN in it; a flow has the passage of its first packet. An observer gives the numbers.
+//! Who keeps the flows learns what they stand for, and puts that in the records.
+
+use alloc::vec::Vec;
+
+use crate::batch::Batch;
+use crate::frame::tunnel::Tunnel;
+use crate::hash::HashSeed;
+use crate::interner::{Identity, Interned, Interner};
+use crate::record::FlowRecord;
+
+/// What a number stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// The number of an interface.
+    Interface(u16, u32),
+    /// The number of a passage.
+    Passage(u16, Passage),
+}
+
+/// The tunnel that packets came through, and their VLAN in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passage {
+    tunnel: Tunnel,
+    vlan_id: u16,
+}
+
+/// The numbers of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    pub(crate) interface: u16,
+    pub(crate) network: u16,
+    pub(crate) passage: u16,
+}
+
+/// What of tunnels and VLANs is in the flow key.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct NetworkKey {
+    /// Ids and outer addresses of all tunnels.
+    pub(crate) whole_tunnel: bool,
+    /// VLAN ids.
+    pub(crate) vlan: bool,
+}
+
+/// The number of all interfaces or networks for which there was no other.
+pub(crate) const MORE: u16 = u16::MAX;
+
+/// Numbers of interfaces from here on stand for others; those below stand for themselves.
+const INTERFACES_NAMED: u16 = 1 << 15;
+
+/// Numbers of passages from here on stand for tunnels; those below are VLAN ids, and no tunnel is
+/// told.
+const PASSAGES_NAMED: u16 = 1 << 12;
+
+/// Gives numbers.
+#[derive(Debug)]
+pub(crate) struct Namer {
+    key: NetworkKey,
+    interfaces: Interner,
+    networks: Interner,
+    passages: Interner,
+    /// Of each passage, the number of its network.
+    networks_of_passages: Vec<u16>,
+    /// What was not told yet: of one or two frames.
+    news: Vec<Naming>,
+}
+
+impl Namer {
+    pub(crate) fn new(seed: HashSeed, key: NetworkKey) -> Self {
+        Self {
+            key,
+            interfaces: Interner::new(seed, MORE - INTERFACES_NAMED),
+            networks: Interner::new(seed, MORE - 1),
+            passages: Interner::new(seed, MORE - PASSAGES_NAMED),
+            networks_of_passages: Vec::with_capacity(usize::from(MORE - PASSAGES_NAMED)),
+            news: Vec::with_capacity(4),
+        }
+    }
+
+    /// Whether the numbers of a packet without a tunnel are its interface and its VLAN id.
+    #[inline]
+    pub(crate) fn is_plain(&self, interface: u32, vlan_id: u16) -> bool {
+        interface < INTERFACES_NAMED.into() && (vlan_id == 0 || !self.key.vlan)
+    }
+
+    pub(crate) fn numbers(
+        &mut self,
+        interface: u32,
+        tunnel: Option<Tunnel>,
+        vlan_id: u16,
+    ) -> Numbers {
+        let interface = self.interface(interface);
+        let (network, passage) = match tunnel {
+            Some(tunnel) => self.passage(Passage { tunnel, vlan_id }),
+            None if self.key.vlan && vlan_id != 0 => {
+                (self.network([0, 0, 0, 0, 0, vlan_word(vlan_id)]), vlan_id)
+            }
+            None => (0, vlan_id),
+        };
+        Numbers { interface, network, passage }
+    }
+
+    fn interface(&mut self, interface: u32) -> u16 {
+        match u16::try_from(interface) {
+            Ok(plain) if plain < INTERFACES_NAMED => return plain,
+            Ok(_) | Err(_) => {}
+        }
+        match self.interfaces.number([interface.into(), 0, 0, 0, 0, 0]) {
+            Interned::Known(index) => INTERFACES_NAMED + index,
+            Interned::New(index) => {
+                self.news.push(Naming::Interface(INTERFACES_NAMED + index, interface));
+                INTERFACES_NAMED + index
+            }
+            Interned::Full => MORE,
+        }
+    }
+
+    /// The numbers of network and passage.
+    fn passage(&mut self, passage: Passage) -> (u16, u16) {
+        match self.passages.number(passage.identity()) {
+            Interned::Known(index) => {
+                (self.networks_of_passages[usize::from(index)], PASSAGES_NAMED + index)
+            }
+            Interned::New(index) => {
+                let network = self.network(passage.network(self.key));
+                self.networks_of_passages.push(network);
+                self.news.push(Naming::Passage(PASSAGES_NAMED + index, passage));
+                (network, PASSAGES_NAMED + index)
+            }
+            Interned::Full => (self.network(passage.network(self.key)), passage.vlan_id),
+        }
+    }
+
+    fn network(&mut self, identity: Identity) -> u16 {
+        match self.networks.number(identity) {
+            Interned::Known(index) | Interned::New(index) => index + 1,
+            Interned::Full => MORE,
+        }
+    }
+
+    pub(crate) fn news(&mut self) -> impl Iterator<Item = Naming> {
+        self.news.drain(..)
+    }
+}
+
+impl Numbers {
+    /// Whether what is known of the tunnel has a number.
+    pub(crate) fn tell_tunnel(self) -> bool {
+        self.passage >= PASSAGES_NAMED
+    }
+
+    /// In the place of the interface.
+    pub(crate) fn interface_word(self) -> u32 {
+        u32::from(self.network) << 16 | u32::from(self.interface)
+    }
+}
+
+impl Passage {
+    /// All that is known.
+    fn identity(&self) -> Identity {
+        let Tunnel { kind, id, ip_version, protocol, source, destination, depth } = self.tunnel;
+        let rest = kind as u64
+            | u64::from(ip_version.number()) << 8
+            | u64::from(protocol) << 16
+            | u64::from(depth) << 24
+            | vlan_word(self.vlan_id);
+        [source.first, source.second, destination.first, destination.second, id.into(), rest]
+    }
+
+    /// What is in the flow key.
+    fn network(&self, key: NetworkKey) -> Identity {
+        let Tunnel { kind, id, ip_version, source, destination, .. } = self.tunnel;
+        let vlan = if key.vlan { vlan_word(self.vlan_id) } else { 0 };
+        // No network is like that of packets without a tunnel.
+        let kind = kind as u64 + 1;
+        if key.whole_tunnel {
+            let rest = kind | u64::from(ip_version.number()) << 8 | vlan;
+            return [
+                source.first,
+                source.second,
+                destination.first,
+                destination.second,
+                id.into(),
+                rest,
+            ];
+        }
+        let id = if self.tunnel.kind.id_is_network() { id } else { 0 };
+        [0, 0, 0, 0, id.into(), kind | vlan]
+    }
+}
+
+fn vlan_word(vlan_id: u16) -> u64 {
+    u64::from(vlan_id) << 32
+}
+
+/// What numbers stand for.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    interfaces: Vec<u32>,
+    passages: Vec<Passage>,
+}
+
+impl Names {
+    /// Numbers come in order.
+    pub fn learn(&mut self, naming: Naming) {
+        match naming {
+            Naming::Interface(number, interface) => {
+                debug_assert_eq!(usize::from(number - INTERFACES_NAMED), self.interfaces.len());
+                self.interfaces.push(interface);
+            }
+            Naming::Passage(number, passage) => {
+                debug_assert_eq!(usize::from(number - PASSAGES_NAMED), self.passages.len());
+                self.passages.push(passage);
+            }
+        }
+    }
+
+    /// Puts interface, VLAN and tunnel in the last record of a batch, which has numbers.
+    #[cold]
+    pub fn restore_last(&self, batch: &mut Batch) {
+        let Some(last) = batch.records.len().checked_sub(1) else { return };
+        if let Some(tunnel) = self.restore(&mut batch.records[last]) {
+            batch.details_mut(last).tunnel = Some(tunnel);
+        }
+    }
+
+    /// Puts interface and VLAN in a record. Returns its tunnel.
+    fn restore(&self, record: &mut FlowRecord) -> Option<Tunnel> {
+        let [_, _, high, low] = record.key.interface.to_be_bytes();
+        let interface = u16::from_be_bytes([high, low]);
+        record.key.interface = match interface.checked_sub(INTERFACES_NAMED) {
+            None => interface.into(),
+            Some(index) => self.interfaces.get(usize::from(index)).copied().unwrap_or(0),
+        };
+        let index = record.vlan_id.checked_sub(PASSAGES_NAMED)?;
+        let passage = self.passages.get(usize::from(index))?;
+        record.vlan_id = passage.vlan_id;
+        Some(passage.tunnel)
+    }
+}

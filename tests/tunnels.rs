@@ -1,0 +1,342 @@
+//! Tunnels: what is inside is metered once, and nothing is lost by a wrong guess.
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use support::capture::{Captured, pcap};
+use support::packet;
+use support::random::Random;
+
+const OUTER: [[u8; 4]; 2] = [[192, 0, 2, 1], [192, 0, 2, 2]];
+const INNER: [[u8; 4]; 2] = [[10, 0, 0, 1], [10, 0, 0, 2]];
+
+fn inner() -> Vec<u8> {
+    packet::ipv4(INNER[0], INNER[1], 6, &packet::tcp(1234, 80, 0x10, 20))
+}
+
+/// A UDP datagram to a port with these octets in it.
+fn udp_to(port: u16, octets: &[u8]) -> Vec<u8> {
+    let mut datagram = packet::udp(50_000, port, octets.len());
+    datagram[8..].copy_from_slice(octets);
+    datagram
+}
+
+fn around(protocol: u8, payload: &[u8]) -> Vec<u8> {
+    packet::ipv4(OUTER[0], OUTER[1], protocol, payload)
+}
+
+fn vxlan(vni: u8, ip: &[u8]) -> Vec<u8> {
+    let mut header = vec![8, 0, 0, 0, 0, 0, vni, 0];
+    header.extend(packet::unpadded(ip));
+    around(17, &udp_to(4789, &header))
+}
+
+fn with(header: &[u8], rest: &[u8]) -> Vec<u8> {
+    [header, rest].concat()
+}
+
+/// Each kind of tunnel around the same packet: name, id, the packet around.
+fn samples() -> Vec<(&'static str, u64, Vec<u8>)> {
+    let ip = inner();
+    let frame = packet::unpadded(&ip);
+    let gre = |header: &[u8], rest: &[u8]| around(47, &with(header, rest));
+    let v6 = packet::ipv6("2001:0:1::1", "2001:db8::2", 6, &packet::tcp(1, 2, 0x10, 0));
+    vec![
+        ("vxlan", 7, vxlan(7, &ip)),
+        ("vxlan_gpe", 5, around(17, &udp_to(4790, &with(&[0x0c, 0, 0, 1, 0, 0, 5, 0], &ip)))),
+        (
+            "geneve",
+            9,
+            around(
+                17,
+                &udp_to(6081, &with(&[2, 0, 8, 0, 0, 0, 9, 0, 1, 2, 3, 1, 4, 5, 6, 7], &ip)),
+            ),
+        ),
+        ("gre", 0, gre(&[0, 0, 8, 0], &ip)),
+        ("gre", 66, gre(&[0xb0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 66, 0, 0, 0, 1], &ip)),
+        ("nvgre", 3, gre(&[0x20, 0, 0x65, 0x58, 0, 0, 3, 1], &frame)),
+        ("pptp", 4, gre(&[0x30, 1, 0x88, 0x0b, 0, 64, 0, 4, 0, 0, 0, 1, 0xff, 3, 0, 0x21], &ip)),
+        ("erspan", 0, gre(&[0, 0, 0x88, 0xbe], &frame)),
+        ("erspan", 17, gre(&[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10, 5, 0, 17, 0, 0, 0, 0], &frame)),
+        (
+            "erspan",
+            18,
+            gre(
+                &[
+                    0x10, 0, 0x22, 0xeb, 0, 0, 0, 1, 0x20, 5, 0, 18, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0,
+                    0, 0, 0, 0, 0, 0,
+                ],
+                &frame,
+            ),
+        ),
+        (
+            "gtpu",
+            21,
+            around(
+                17,
+                &udp_to(
+                    2152,
+                    &with(&[0x34, 255, 0, 68, 0, 0, 0, 21, 0, 0, 0, 0x85, 1, 0, 0, 0], &ip),
+                ),
+            ),
+        ),
+        ("ipip", 0, around(4, &ip)),
+        ("etherip", 0, around(97, &with(&[0x30, 0], &frame))),
+        ("mpls", 19, around(17, &udp_to(6635, &with(&[0, 1, 0x31, 64], &ip)))),
+        ("mpls", 19, around(137, &with(&[0, 1, 0x31, 64], &ip))),
+        (
+            "l2tp",
+            0x0001_0002,
+            around(17, &udp_to(1701, &with(&[0, 2, 0, 1, 0, 2, 0xff, 3, 0, 0x21], &ip))),
+        ),
+        ("l2tpv3", 6, around(115, &with(&[0, 0, 0, 6, 9, 9, 9, 9], &frame))),
+        ("teredo", 0, around(17, &udp_to(3544, &v6))),
+    ]
+}
+
+struct Replayed {
+    run: support::Run,
+    documents: Vec<Value>,
+}
+
+fn replay(packets: &[Captured], settings: &[&str]) -> Replayed {
+    let folder = support::scratch();
+    let path = support::write(&folder, "tunnels.pcap", &pcap(packets));
+    let words = ["-r", path.to_str().unwrap(), "-o", "json:-", "--stats", "json"];
+    let run = support::run(words.iter().chain(&["--max-flows", "1000"]).chain(settings));
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    run.assert_conservation();
+    let documents = run.documents();
+    Replayed { run, documents }
+}
+
+fn frames<'a>(packets: impl IntoIterator<Item = &'a Vec<u8>>) -> Vec<Captured> {
+    let frames = packets.into_iter().enumerate();
+    frames.map(|(at, ip)| Captured::at(at as u64, packet::unpadded(ip))).collect()
+}
+
+/// Octets that are metered without decapsulation = with it + overhead + what is ignored inside.
+fn assert_octets_are_conserved(captured: &[Captured], replayed: &Replayed) {
+    let without = replay(captured, &[]).run.count("metered.octets");
+    let run = &replayed.run;
+    let overhead = run.stats["tunnels"]["tunnel_overhead_octets"].as_i64().unwrap();
+    let ignored = run.count("tunnels.ignored_inside.outer_octets")
+        + run.count("tunnels.tunnel_fragments.outer_octets");
+    let with = run.count("metered.octets") + ignored;
+    assert_eq!(i64::try_from(without).unwrap(), i64::try_from(with).unwrap() + overhead);
+}
+
+const ALL: &[&str] = &["--decap", "all", "--l2tpv3", "cookie=4"];
+
+#[test]
+fn each_kind_of_tunnel_is_opened() {
+    for (kind, id, around) in samples() {
+        let captured = frames([&around]);
+        let replayed = replay(&captured, ALL);
+        let [document] = &replayed.documents[..] else { panic!("{kind}: one flow") };
+        let tunnel = &document["flowprobe"]["tunnel"];
+        assert_eq!(tunnel["type"], kind);
+        assert_eq!(tunnel["id"], id, "{kind}");
+        assert_eq!(tunnel["depth"], 1, "{kind}");
+        assert_eq!(tunnel["source"]["ip"], "192.0.2.1", "{kind}");
+        assert_eq!(tunnel["destination"]["ip"], "192.0.2.2", "{kind}");
+        assert_eq!(document["network"]["bytes"], 60, "{kind}");
+        let vlan = if kind == "erspan" && id != 0 { Value::from("5") } else { Value::Null };
+        assert_eq!(document["network"]["vlan"]["id"], vlan, "{kind}");
+        assert_octets_are_conserved(&captured, &replayed);
+    }
+}
+
+/// Cut at any octet, a packet is still one packet of a flow, inside or outside.
+#[test]
+fn cut_tunnels_are_metered_outside() {
+    for (kind, _, around) in samples() {
+        let whole = Captured::at(0, packet::unpadded(&around));
+        let cuts = 14 + 20..=around.len() + 14;
+        let captured: Vec<_> = cuts.map(|length| whole.clone().cut(length)).collect();
+        let replayed = replay(&captured, ALL);
+        assert_eq!(replayed.run.count("metered.packets"), captured.len() as u64, "{kind}");
+        let refused = &replayed.run.stats["tunnels"]["decap_refused"];
+        assert!(refused.as_object().is_some_and(|kinds| !kinds.is_empty()), "{kind}: {refused}");
+        assert_octets_are_conserved(&captured, &replayed);
+    }
+}
+
+#[test]
+fn without_the_setting_a_tunnel_is_a_flow_of_its_ends() {
+    let replayed = replay(&frames([&vxlan(1, &inner())]), &[]);
+    assert_eq!(replayed.documents[0]["source"]["ip"], "192.0.2.1");
+    assert!(replayed.documents[0]["flowprobe"].is_null());
+    let other = replay(&frames([&vxlan(1, &inner())]), &["--decap", "geneve,gre"]);
+    assert_eq!(other.documents[0]["source"]["ip"], "192.0.2.1");
+}
+
+#[test]
+fn equal_addresses_in_two_networks_are_two_flows() {
+    for workers in ["1", "2"] {
+        let packets = [vxlan(1, &inner()), vxlan(2, &inner()), vxlan(1, &inner())];
+        let replayed = replay(&frames(&packets), &["--decap", "vxlan", "--workers", workers]);
+        let mut flows: Vec<_> = replayed
+            .documents
+            .iter()
+            .map(|flow| (&flow["flowprobe"]["tunnel"]["id"], &flow["network"]["packets"]))
+            .map(|(id, packets)| (id.as_u64().unwrap(), packets.as_u64().unwrap()))
+            .collect();
+        flows.sort_unstable();
+        assert_eq!(flows, [(1, 2), (2, 1)]);
+        let ids: Vec<_> = replayed.documents.iter().map(|flow| &flow["flow"]["id"]).collect();
+        assert_ne!(ids[0], ids[1], "documents of two networks are not one conversation");
+    }
+}
+
+#[test]
+fn ids_of_sessions_are_in_the_key_if_asked_for() {
+    let gre = |key: u8| around(47, &with(&[0x20, 0, 8, 0, 0, 0, 0, key], &inner()));
+    let packets = frames([&gre(1), &gre(2)]);
+    assert_eq!(replay(&packets, &["--decap", "gre"]).documents.len(), 1);
+    let all = replay(&packets, &["--decap", "gre", "--tunnel-key", "all"]);
+    assert_eq!(all.documents.len(), 2);
+}
+
+#[test]
+fn fragments_around_count_once() {
+    let whole = vxlan(1, &inner());
+    let part = |offset: usize, length: usize, more: bool| {
+        let mut octets = around(17, &whole[20 + offset..20 + offset + length]);
+        octets[4..6].copy_from_slice(&77_u16.to_be_bytes());
+        let field = u16::try_from(offset / 8).unwrap() | if more { 0x2000 } else { 0 };
+        octets[6..8].copy_from_slice(&field.to_be_bytes());
+        octets
+    };
+    let length = whole.len() - 20;
+    let captured = frames([&part(0, 80, true), &part(80, length - 80, false)]);
+    let replayed = replay(&captured, &["--decap", "all"]);
+    assert_eq!(replayed.documents.len(), 1);
+    assert_eq!(replayed.run.count("metered.octets"), 60);
+    assert_eq!(replayed.run.count("ignored.tunnel_fragment.packets"), 1);
+    assert_octets_are_conserved(&captured, &replayed);
+    // Without its first one a later fragment is a packet of the flow outside.
+    let alone = replay(&captured[1..], &["--decap", "all"]);
+    assert_eq!(alone.documents[0]["source"]["ip"], "192.0.2.1");
+}
+
+#[test]
+fn frames_that_are_not_ip_are_ignored_inside_too() {
+    let mut header = vec![8, 0, 0, 0, 0, 0, 1, 0];
+    header.extend([0; 12]);
+    header.extend([8, 6]);
+    header.extend([0; 28]);
+    let captured = frames([&around(17, &udp_to(4789, &header))]);
+    let replayed = replay(&captured, &["--decap", "all"]);
+    assert_eq!(replayed.run.count("ignored.not_ip.packets"), 1);
+    assert_octets_are_conserved(&captured, &replayed);
+}
+
+#[test]
+fn nestings_are_opened_to_the_innermost_up_to_8_packets() {
+    let mut random = Random::new(1);
+    for _ in 0..20 {
+        let depth = random.next() % 7 + 1;
+        let mut packet = inner();
+        for _ in 0..depth {
+            let is_v6 = packet[0] >> 4 == 6;
+            let protocol = if is_v6 { 41 } else { 4 };
+            let [high, low] = if is_v6 { [0x86, 0xdd] } else { [8, 0] };
+            packet = match random.next() % 5 {
+                0 => vxlan(3, &packet),
+                1 => around(protocol, &packet),
+                2 => around(47, &with(&[0, 0, high, low], &packet)),
+                3 => packet::ipv6("2001:db8::1", "2001:db8::2", protocol, &packet),
+                _ => around(17, &udp_to(6081, &with(&[0, 0, high, low, 0, 0, 1, 0], &packet))),
+            };
+        }
+        let captured = frames([&packet]);
+        let replayed = replay(&captured, &["--decap", "all"]);
+        let document = &replayed.documents[0];
+        assert_eq!(document["source"]["ip"], "10.0.0.1");
+        assert_eq!(document["flowprobe"]["tunnel"]["depth"], depth);
+        assert_octets_are_conserved(&captured, &replayed);
+    }
+    let nested = (0..8).fold(inner(), |packet, _| around(4, &packet));
+    let replayed = replay(&frames([&nested]), &["--decap", "all"]);
+    assert_eq!(replayed.run.count("ignored.too_deep.packets"), 1);
+}
+
+/// Octets of the outermost and the innermost IP headers of all packets, as tshark reads them. What
+/// an ICMP message quotes does not count.
+fn judged(path: &Path) -> (u64, u64) {
+    let mut tshark = Command::new("tshark");
+    tshark.args(["-n", "-r"]).arg(path);
+    tshark.args(["-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE", "-T", "fields"]);
+    tshark.args(["-e", "frame.protocols", "-e", "ip.len", "-e", "ipv6.plen"]);
+    tshark.args(["-E", "separator=|", "-E", "occurrence=a", "-E", "aggregator=,"]);
+    let output = tshark.output().expect("tshark runs");
+    let mut sums = (0, 0);
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let mut fields = line.split('|');
+        let mut lengths = || {
+            let field = fields.next().unwrap_or_default();
+            field.split(',').map(str::to_owned).collect::<Vec<_>>().into_iter()
+        };
+        let (protocols, mut v4, mut v6) = (lengths(), lengths(), lengths());
+        let protocols: String = protocols.collect();
+        let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok());
+        let protocols = protocols.split(':').take_while(|name| !name.starts_with("icmp"));
+        let octets: Vec<u64> = protocols
+            .filter_map(|name| match name {
+                "ip" => number(v4.next()),
+                "ipv6" => number(v6.next()).map(|octets| octets + 40),
+                _ => None,
+            })
+            .collect();
+        sums.0 += octets.first().copied().unwrap_or(0);
+        sums.1 += octets.last().copied().unwrap_or(0);
+    }
+    sums
+}
+
+/// Captures of tunnels, and the octets outside and inside.
+const JUDGED: &[(&str, u64, u64)] = &[
+    ("4in4tunnel.pcap", 740, 640),
+    ("4in6tunnel.pcap", 1940, 1780),
+    ("6in4tunnel.pcap", 38_515, 35_975),
+    ("6in6tunnel.pcap", 184, 104),
+    ("gre.pcapng", 366, 326),
+    ("ipv6_in_gtp.pcap", 272, 200),
+    ("teredo.pcap", 2238, 1388),
+    ("vxlan.pcap", 83_036, 76_686),
+    ("gtp_false_positive.pcapng", 748, 748),
+    ("false_positives.pcapng", 18_270, 16_326),
+    ("dtls.pcap", 8140, 7996),
+];
+
+#[test]
+fn sums_are_those_of_tshark() {
+    let captures = support::real_captures();
+    if captures.is_empty() {
+        return support::skip_without("a folder of captures");
+    }
+    let mut judged_captures = 0;
+    for (name, outer, inner) in JUDGED {
+        let named = |path: &&std::path::PathBuf| path.file_name().is_some_and(|file| file == *name);
+        let Some(path) = captures.iter().find(named) else {
+            support::skip_without(name);
+            continue;
+        };
+        judged_captures += 1;
+        if support::has_tool("tshark") {
+            assert_eq!(judged(path), (*outer, *inner), "tshark, {name}");
+        }
+        let words = ["-r", path.to_str().unwrap(), "-o", "json:-", "--stats", "json"];
+        let run = support::run(words.into_iter().chain(["--decap", "all"]));
+        run.assert_conservation();
+        // What tshark calls a packet outside, where this ignores a frame inside.
+        let ignored = run.count("tunnels.ignored_inside.outer_octets")
+            + run.count("tunnels.tunnel_fragments.outer_octets");
+        assert_eq!(run.count("metered.octets") + ignored, *inner, "{name}");
+    }
+    assert!(judged_captures > 0, "the folder of captures has none of tunnels");
+}
