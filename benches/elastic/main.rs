@@ -36,8 +36,10 @@ struct Effort {
 const FULL: Effort = Effort { rounds: 5, documents: 60_000, outage_seconds: 60 };
 const QUICK: Effort = Effort { rounds: 1, documents: 6_000, outage_seconds: 10 };
 
+type Part = (&'static str, fn(Effort));
+
 /// The parts, which can be named on the command line.
-const PARTS: [(&str, fn(Effort)); 3] =
+const PARTS: [Part; 3] =
     [("sink", speed::into_a_sink), ("engine", speed::into_an_engine), ("outage", outage::run)];
 
 fn main() {

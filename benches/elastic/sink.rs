@@ -102,7 +102,10 @@ fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
             thread::sleep(Duration::from_millis(10));
         }
         shared.documents.fetch_add(documents as u64, Ordering::Relaxed);
-        if let Some(bodies) = &mut *shared.bodies.lock().expect("no thread panicked") {
+        // A question of who this is has no body.
+        if let Some(bodies) = &mut *shared.bodies.lock().expect("no thread panicked")
+            && documents > 0
+        {
             bodies.push(Body { octets: body.clone(), is_gzip });
         }
         // Without the comma after the last item.

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use exporter::{Context, Destination, Exporter, Patience};
-use flow::{Batch, KeyFields, NetworkSet};
+use exporter::{Context, Destination, Exporter};
+use flow::Batch;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::UsageWho;
 use nix::unistd::Pid;
@@ -48,7 +48,8 @@ fn export(output: &str, run: &str, batches: &[Batch]) -> f64 {
 }
 
 fn batches(count: usize) -> Vec<Batch> {
-    records::make(count).chunks(BATCH).map(Batch::from).collect()
+    let records: Vec<_> = (0..).take(count).map(records::record).collect();
+    records.chunks(BATCH).map(Batch::from).collect()
 }
 
 /// An output, what it has to reach, and what it reached in each round.

@@ -40,7 +40,7 @@ impl Live {
         let program = support::flowprobe();
         let mut command = network.command(Host::Probe, wrap[0]);
         command.args(&wrap[1..]).arg(program.get_program());
-        command.args(["-i", "rx0", "--capture", "packet", "--packet-ring", "1M"]);
+        command.args(["-i", "rx0", "--capture", "packet", "--packet-ring", "8M"]);
         command.args(["--idle-timeout", "100ms", "--stats", "json", "--name", "test"]);
         command.args(["-o", output]);
         command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));

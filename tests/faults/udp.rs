@@ -29,6 +29,10 @@ fn port_on_which_nobody_listens_fails_the_run() {
                 assert_eq!(run.stderr.lines().count(), 2, "{}", run.stderr);
             }
         }
+        let url = format!("{scheme}://127.0.0.1:{}", unused_port());
+        let arguments = ["-r", "-", "-o", &url, "-o", "json:-", "--fail-on-loss"];
+        let run = run_with_input(arguments, &many_flows(5));
+        assert_eq!((run.status, run.flows().len()), (3, 5), "{url}: {}", run.stderr);
     }
 }
 

@@ -45,6 +45,34 @@ fn records_of_an_open_pipe_leave_within_seconds() {
     assert_eq!(fs::read_to_string(&documents).unwrap().lines().count(), 200);
 }
 
+/// Each second of packet time is looked at, also where next to nothing comes in it.
+#[test]
+fn hours_of_a_quiet_pipe_cost_little() {
+    let documents = tempfile::NamedTempFile::new().unwrap();
+    let mut child = flowprobe()
+        .args(["-r", "-", "-q", "-o", &format!("json:{}", documents.path().display())])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let packets: Vec<_> = (1..=20_000).map(|n| datagram(n, u64::from(n) * 1_000_000_000)).collect();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&pcap(&packets)).unwrap();
+    let begin = Instant::now();
+    let count = || fs::read_to_string(documents.path()).unwrap().lines().count();
+    while count() < 19_900 {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{} documents", count());
+        thread::sleep(Duration::from_millis(100));
+    }
+    // Of all its fields, 14 and 15 are hundredths of a second of processor time; names come before.
+    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let hundredths: u32 =
+        [fields[11], fields[12]].map(|field| field.parse::<u32>().unwrap()).iter().sum();
+    assert!(hundredths < 300, "{hundredths} hundredths of a second for 20,000 s of packet time");
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
 /// A table of a million flows takes long to sweep for those who only look at it now and then.
 #[test]
 fn records_of_a_slow_pipe_leave_within_a_second_of_packet_time() {

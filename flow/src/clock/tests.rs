@@ -67,9 +67,24 @@ fn table_settings() -> TableSettings {
 }
 
 fn observe(observer: &mut Observer, flows: &mut Flows, (time, host): (u64, u8)) {
+    observe_fragment(observer, flows, (time, host), 0);
+}
+
+/// The first fragment of a datagram, and a later one: flags and offset.
+const FIRST: u16 = 0x2000;
+const LATER: u16 = 1;
+
+/// A datagram, or a fragment of it.
+fn observe_fragment(
+    observer: &mut Observer,
+    flows: &mut Flows,
+    (time, host): (u64, u8),
+    place: u16,
+) {
+    let [flags, offset] = place.to_be_bytes();
     let data = [
-        0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, host, 10, 0, 0, 99, 1, 1, 1, 1, 0, 8,
-        0, 0,
+        0x45, 0, 0, 28, 0, 1, flags, offset, 64, 17, 0, 0, 10, 0, 0, host, 10, 0, 0, 99, 1, 1, 1,
+        1, 0, 8, 0, 0,
     ];
     let frame = Frame {
         data: &data,
@@ -159,6 +174,32 @@ fn flows_of_clocks_that_differ_go_on() {
 fn capture_behind_another_of_the_same_time_is_metered_as_such() {
     let minute = |host| (0..600).map(move |n| (T + n * 100, host));
     check(&minute(1).chain(minute(2)).collect::<Vec<_>>(), 2);
+}
+
+/// One interface sees the first fragment, another one the rest.
+#[test]
+fn fragments_of_clocks_that_differ_have_the_same_ports() {
+    for lag in [0, 20_000, DAY] {
+        for [of_first, of_later] in [[0, lag], [lag, 0]] {
+            let mut observer = Observer::new(&settings());
+            let mut flows =
+                Flows { table: FlowTable::new(&table_settings()).unwrap(), records: Vec::new() };
+            // Both clocks are known before.
+            for behind in [0, lag] {
+                observe(&mut observer, &mut flows, (T - behind, 1));
+            }
+            observe_fragment(&mut observer, &mut flows, (T + 100 - of_first, 2), FIRST);
+            observe_fragment(&mut observer, &mut flows, (T + 200 - of_later, 2), LATER);
+            observer.finish(&mut flows);
+            let Flows { mut table, mut records } = flows;
+            table.finish(observer.now(), &mut |record| records.push(record));
+            let ports = |record: &FlowRecord| (record.key.source_port, record.key.destination_port);
+            let is_of_datagram = |record: &&FlowRecord| record.key.source[3] == 2;
+            let found: Vec<_> = records.iter().filter(is_of_datagram).map(ports).collect();
+            assert!(!found.is_empty() && found.iter().all(|ports| *ports == (0x101, 0x101)));
+            assert_eq!(observer.counts().fragments_unknown, 0, "{lag} ms");
+        }
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ const PASS_MS: u64 = 1000;
 const GROUPS_MAX: u64 = 8;
 
 /// The most groups after a pause: about 30 us. Empty regions are skipped and do not count.
-const GROUPS_AFTER_PAUSE: u32 = 8192;
+const GROUPS_AFTER_PAUSE: u64 = 8192;
 
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
@@ -63,13 +63,13 @@ impl FlowTable {
     }
 
     /// Sweeps twice the groups that are due: an expired flow leaves within half of [`PASS_MS`] if
-    /// no packet comes.
+    /// no packet comes. Somebody may tick at each packet, so regions without flows cost nothing.
     pub(super) fn sweep_due(&mut self, end: &mut impl FnMut(FlowRecord)) {
         self.pace();
         let groups = u64::from(self.groups.count());
         let count = self.sweep.due.div_ceil(PASS_MS);
         self.sweep.due = 0;
-        self.sweep_next((2 * count).min(groups), end);
+        self.sweep_regions((2 * count).min(groups), u64::MAX, end);
     }
 
     /// Groups become due as the trace clock moves on.
@@ -91,21 +91,34 @@ impl FlowTable {
         }
         self.now = now;
         self.pace();
-        let (mut visited, mut passed) = (0, 0);
-        while visited < GROUPS_AFTER_PAUSE && passed < self.groups.count() {
+        let passed = self.sweep_regions(self.groups.count().into(), GROUPS_AFTER_PAUSE, end);
+        self.sweep.due = self.sweep.due.saturating_sub(passed * PASS_MS);
+    }
+
+    /// Sweeps the next groups, and passes over regions without flows. Returns how many groups that
+    /// were: `groups` and the rest of a region at most, fewer after `visits_max` groups in regions
+    /// with flows.
+    fn sweep_regions(
+        &mut self,
+        groups: u64,
+        visits_max: u64,
+        end: &mut impl FnMut(FlowRecord),
+    ) -> u64 {
+        let (mut visits, mut passed) = (0, 0);
+        while visits < visits_max && passed < groups {
             let group = self.sweep.group;
             let next = match self.groups.end_if_empty(group) {
                 Some(end_of_region) => end_of_region,
                 None => {
                     self.sweep_group(group, end);
-                    visited += 1;
+                    visits += 1;
                     group + 1
                 }
             };
-            passed += next - group;
+            passed += u64::from(next - group);
             self.go_on_at(next);
         }
-        self.sweep.due = self.sweep.due.saturating_sub(u64::from(passed) * PASS_MS);
+        passed
     }
 
     fn sweep_next(&mut self, count: u64, end: &mut impl FnMut(FlowRecord)) {

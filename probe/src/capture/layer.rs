@@ -29,3 +29,24 @@ impl Layer {
 /// linux/if_arp.h.
 const RAW_IP: u16 = 519;
 const IP6_GRE: u16 = 823;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_interfaces_have_their_link_layer() {
+        // Cards and gretap, the loopback.
+        for hardware in [1, 772] {
+            assert_eq!(Layer::of(hardware), Some(Layer::Ethernet), "{hardware}");
+        }
+        // PPP, cellular modems, ipip, ip6tnl, sit, gre, ip6gre, and tun and WireGuard.
+        for hardware in [512, 519, 768, 769, 776, 778, 823, 65_534] {
+            assert_eq!(Layer::of(hardware), Some(Layer::Ip), "{hardware}");
+        }
+        // InfiniBand, CAN, 802.11, radiotap, netlink.
+        for hardware in [32, 280, 801, 803, 824] {
+            assert_eq!(Layer::of(hardware), None, "{hardware}");
+        }
+    }
+}
