@@ -211,7 +211,7 @@ fn settings_that_make_no_sense_are_refused() {
         version: String::new(),
     };
     let problem = Detectors::new(&settings, Site::default()).err();
-    assert_eq!(problem.as_deref(), Some("[rule.syn-flood]: there is no group nobody"));
+    assert_eq!(problem.as_deref(), Some("--rule syn-flood.ignore: there is no group nobody"));
 }
 
 #[test]
