@@ -1,8 +1,10 @@
 //! Outputs that take no more: full disks, readers that leave, several of which one fails.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+
+use serde_json::Value;
 
 use crate::support::capture::pcap;
 use crate::support::{
@@ -289,5 +291,35 @@ fn messages_do_not_get_into_a_file_of_flows() {
     let output = shell(&script, &[&arguments[..], &[output.as_str()]].concat());
     assert_eq!(output.status.code(), Some(FAILED));
     let said = fs::read_to_string(&path).unwrap();
+    assert!(said.contains("this run uses that file already"), "{said}");
+}
+
+/// Totals and refused documents are files of a run, too.
+#[test]
+fn flows_do_not_get_into_a_file_of_totals_or_of_refused_documents() {
+    const NOVEMBER_2023: u64 = 1_700_000_000_000;
+    let folder = scratch();
+    let capture = write(&folder, "a.pcap", &pcap(&[datagram(1, NOVEMBER_2023)]));
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let stats = format!("json:{}", path("totals-2023"));
+    let totals = format!("json:{}?rotate=1h", path("totals-%Y"));
+    let refused = format!("json:{}?rotate=2h", path("refused-%Y"));
+    let elastic =
+        format!("elastic+http://127.0.0.1:1?give-up=1s&dead-letter={}", path("refused-2023"));
+    let outputs = ["-o", &totals, "-o", &refused, "-o", &elastic, "--stats", &stats];
+    let status = flowprobe().arg("-r").arg(&capture).args(outputs).status().unwrap();
+    assert_eq!(status.code(), Some(FAILED), "there is no cluster");
+    for name in ["totals-2023-1", "refused-2023-1"] {
+        assert_eq!(documents(&fs::read(path(name)).unwrap()).len(), 1, "{name}");
+    }
+    let totals: Value = serde_json::from_slice(&fs::read(path("totals-2023")).unwrap()).unwrap();
+    assert_eq!(totals["received"]["packets"], 1);
+    // Standard error has messages.
+    let stderr = File::create(path("messages")).unwrap();
+    let arguments = ["-o", "json:/dev/null", "--stats", &format!("json:{}", path("messages"))];
+    let mut command = flowprobe();
+    let status = command.arg("-r").arg(&capture).args(arguments).stderr(stderr).status().unwrap();
+    assert_eq!(status.code(), Some(FAILED));
+    let said = fs::read_to_string(path("messages")).unwrap();
     assert!(said.contains("this run uses that file already"), "{said}");
 }

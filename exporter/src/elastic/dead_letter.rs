@@ -2,8 +2,9 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::transport::LineFile;
+use crate::transport::{FilesInUse, LineFile};
 
 /// Octets after which no more are kept.
 const OCTETS_MAX: u64 = 1 << 30;
@@ -14,8 +15,8 @@ pub(super) struct DeadLetters(LineFile);
 
 impl DeadLetters {
     /// Opens the file; documents are appended.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        LineFile::append(path).map(Self)
+    pub(super) fn open(path: &Path, in_use: &Arc<FilesInUse>) -> io::Result<Self> {
+        LineFile::append(path, in_use).map(Self)
     }
 
     /// Opens the file of this name, which may be another one by now.

@@ -24,7 +24,7 @@ use crate::error::{ExportError, sentence};
 use crate::exporter::ExportCounts;
 use crate::sink::DocumentSink;
 use crate::spool::{Spool, WhenFull};
-use crate::transport::{Collector, Patience};
+use crate::transport::{Collector, FilesInUse, Patience};
 
 /// Settings of an [`ElasticSink`].
 pub(crate) struct ElasticSettings {
@@ -45,6 +45,8 @@ pub(crate) struct ElasticSettings {
     pub(crate) connections: u32,
     /// The file for documents that the cluster refuses.
     pub(crate) dead_letters: Option<PathBuf>,
+    /// The files that the run uses.
+    pub(crate) in_use: Arc<FilesInUse>,
     pub(crate) patience: Patience,
     /// A replay ends when the cluster accepts nothing for this time.
     pub(crate) give_up: Duration,
@@ -95,7 +97,7 @@ impl ElasticSink {
         let not_opened = |problem| ExportError::NotOpened(format!("{}: {problem}", settings.name));
         let client = Client::new(&settings.client).map_err(not_opened)?;
         let dead_letters = settings.dead_letters.as_ref().map(|path| {
-            DeadLetters::open(path)
+            DeadLetters::open(path, &settings.in_use)
                 .map_err(|error| format!("cannot open {}: {}", path.display(), sentence(&error)))
         });
         let dead_letters = dead_letters.transpose().map_err(not_opened)?;

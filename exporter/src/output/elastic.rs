@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::tcp::{CA, CERT, FINGERPRINT, KEY, tls};
 use super::{ODID, Opened, Output, Request, Setting, Settings, TargetForm};
@@ -182,6 +183,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
         memory_octets: settings.size(&MEMORY),
         connections: settings.number(&CONNECTIONS),
         dead_letters: settings.given(&DEAD_LETTER),
+        in_use: Arc::clone(&request.context.files),
         patience: request.context.patience,
         give_up: settings.duration(&GIVE_UP),
         spool: spool.map(|directory| SpoolSettings {

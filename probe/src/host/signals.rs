@@ -36,7 +36,8 @@ pub(crate) fn set_up(run: Run) -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     // Who started a program on a terminal wants it to end with the terminal.
     let hangup_ends = run == Run::Replay || has_terminal();
-    let mut ending = vec![SIGINT, SIGTERM, SIGQUIT];
+    // The last two: a limit of CPU time, and an alarm that was set before the program started.
+    let mut ending = vec![SIGINT, SIGTERM, SIGQUIT, libc::SIGXCPU, libc::SIGALRM];
     ending.extend(hangup_ends.then_some(SIGHUP));
     for &signal in ending.iter().filter(|&&signal| !is_ignored(signal)) {
         handle(signal, ending::request)?;

@@ -2,9 +2,9 @@
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use exporter::{LineFile, sentence};
+use exporter::{FilesInUse, LineFile, sentence};
 use log::error;
 
 use crate::host::signals::{self, Run};
@@ -56,7 +56,9 @@ impl TotalsOutput {
                 Self::Json
             }
             Stats::JsonStdout => Self::JsonStdout,
-            Stats::JsonFile(path) => Self::JsonFile(StatsFile::open(path, run)?),
+            Stats::JsonFile(path) => {
+                Self::JsonFile(StatsFile::open(path, run, &config.context.files)?)
+            }
         })
     }
 
@@ -86,10 +88,10 @@ impl TotalsOutput {
 }
 
 impl StatsFile {
-    fn open(path: &Path, run: Run) -> Result<Self, String> {
+    fn open(path: &Path, run: Run, in_use: &Arc<FilesInUse>) -> Result<Self, String> {
         let file = match run {
-            Run::Replay => LineFile::anew(path),
-            Run::Live => LineFile::append(path),
+            Run::Replay => LineFile::anew(path, in_use),
+            Run::Live => LineFile::append(path, in_use),
         };
         let file = file.map_err(|problem| {
             format!("--stats json:{}: {}", path.display(), sentence(&problem))

@@ -109,11 +109,6 @@ impl FilesInUse {
         self.state().written.retain(|_, claim| !is_of(claim));
     }
 
-    /// For files that were checked otherwise.
-    pub(super) fn not_asked(_metadata: &Metadata) -> io::Result<()> {
-        Ok(())
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

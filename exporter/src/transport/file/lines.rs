@@ -2,7 +2,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::in_use::Writer;
 use super::open::{OpenFile, Start};
 use super::{FilesInUse, Form};
 
@@ -12,6 +14,8 @@ pub struct LineFile {
     path: PathBuf,
     start: Start,
     file: OpenFile,
+    in_use: Arc<FilesInUse>,
+    writer: Writer,
 }
 
 impl LineFile {
@@ -19,9 +23,9 @@ impl LineFile {
     ///
     /// # Errors
     ///
-    /// The system's, or nobody reads a pipe before the run is to end.
-    pub fn anew(path: &Path) -> io::Result<Self> {
-        Self::open(path, Start::Anew)
+    /// The system's, nobody reads a pipe before the run is to end, or an output has this file.
+    pub fn anew(path: &Path, in_use: &Arc<FilesInUse>) -> io::Result<Self> {
+        Self::open(path, Start::Anew, in_use)
     }
 
     /// Opens a file that is appended to. An unfinished line at its end is removed.
@@ -29,13 +33,14 @@ impl LineFile {
     /// # Errors
     ///
     /// As [`LineFile::anew`].
-    pub fn append(path: &Path) -> io::Result<Self> {
-        Self::open(path, Start::Append)
+    pub fn append(path: &Path, in_use: &Arc<FilesInUse>) -> io::Result<Self> {
+        Self::open(path, Start::Append, in_use)
     }
 
-    fn open(path: &Path, start: Start) -> io::Result<Self> {
-        let file = OpenFile::open(path, start, Form::Documents, &FilesInUse::not_asked)?;
-        Ok(Self { path: path.to_owned(), start, file })
+    fn open(path: &Path, start: Start, in_use: &Arc<FilesInUse>) -> io::Result<Self> {
+        let mut writer = in_use.writer(false);
+        let file = OpenFile::claimed(path, start, Form::Documents, in_use, &mut writer)?;
+        Ok(Self { path: path.to_owned(), start, file, in_use: Arc::clone(in_use), writer })
     }
 
     /// Opens the file of this name, which may be another one by now. If that fails, the old one
@@ -46,7 +51,8 @@ impl LineFile {
     /// As [`LineFile::anew`].
     pub fn open_again(&mut self) -> io::Result<()> {
         if self.file.has_name() {
-            *self = Self::open(&self.path, self.start)?;
+            let Self { path, start, in_use, writer, .. } = self;
+            self.file = OpenFile::claimed(path, *start, Form::Documents, in_use, writer)?;
         }
         Ok(())
     }
@@ -67,5 +73,11 @@ impl LineFile {
     /// The octets in it.
     pub fn octets(&self) -> u64 {
         self.file.position()
+    }
+}
+
+impl Drop for LineFile {
+    fn drop(&mut self) {
+        self.in_use.leave(&self.writer);
     }
 }

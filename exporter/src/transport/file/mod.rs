@@ -18,8 +18,8 @@ pub(crate) use self::form::Form;
 pub use self::in_use::FilesInUse;
 use self::in_use::Writer;
 pub use self::lines::LineFile;
+use self::open::OpenFile;
 pub(crate) use self::open::Start;
-use self::open::{OpenFile, is_descriptor};
 use self::rotation::Names;
 pub(crate) use self::rotation::Rotation;
 use super::{Transport, TransportCounts};
@@ -159,12 +159,7 @@ impl FileTransport {
 
     /// Opens a file. That which was open stays if this fails.
     fn begin_file(&mut self, path: &Path) -> io::Result<()> {
-        let claim = |metadata: &_| {
-            // Who has opened a descriptor knows what else writes there.
-            if is_descriptor(path) { Ok(()) } else { self.in_use.claim(&self.writer, metadata) }
-        };
-        let file = OpenFile::open(path, self.start, self.form, &claim)?;
-        self.in_use.opened(&mut self.writer, &file.metadata()?);
+        let file = OpenFile::claimed(path, self.start, self.form, &self.in_use, &mut self.writer)?;
         self.file = Some(file);
         self.name = path.display().to_string();
         self.session_is_new = true;

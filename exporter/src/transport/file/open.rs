@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Form;
+use super::in_use::{FilesInUse, Writer};
 use crate::ending;
 
 /// What becomes of what a file already has.
@@ -50,9 +51,26 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
+    /// Opens a file by its name for this writer, if nothing else in the run uses it.
+    pub(super) fn claimed(
+        path: &Path,
+        start: Start,
+        form: Form,
+        in_use: &FilesInUse,
+        writer: &mut Writer,
+    ) -> io::Result<Self> {
+        let claim = |metadata: &_| {
+            // Who has opened a descriptor knows what else writes there.
+            if is_descriptor(path) { Ok(()) } else { in_use.claim(writer, metadata) }
+        };
+        let file = Self::open(path, start, form, &claim)?;
+        in_use.opened(writer, &file.metadata()?);
+        Ok(file)
+    }
+
     /// Opens a file by its name and makes it if there is none. A pipe needs a reader: that is
     /// waited for. Nothing is changed before `claim` has agreed.
-    pub(super) fn open(
+    fn open(
         path: &Path,
         start: Start,
         form: Form,
@@ -104,7 +122,7 @@ impl OpenFile {
         Ok(Self { file, kind, is_stdout: true, is_old: false, position: 0 })
     }
 
-    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+    fn metadata(&self) -> io::Result<Metadata> {
         self.file.metadata()
     }
 
@@ -216,7 +234,7 @@ impl OpenFile {
 
 /// Whether a path is a name of a descriptor. Who has opened it has decided what becomes of what is
 /// there.
-pub(super) fn is_descriptor(path: &Path) -> bool {
+fn is_descriptor(path: &Path) -> bool {
     let names = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"];
     names.iter().any(|name| path.starts_with(name))
 }
