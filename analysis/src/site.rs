@@ -41,8 +41,8 @@ impl Site {
     ///
     /// # Errors
     ///
-    /// Settings that contradict each other, each in a sentence on a line of its own.
-    pub fn new(settings: &SiteSettings) -> Result<Self, String> {
+    /// Settings that contradict each other, each in a sentence.
+    pub fn new(settings: &SiteSettings) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let groups = Groups::new(settings.groups.iter().cloned()).unwrap_or_else(|problem| {
             problems.push(format!("--groups: {problem}"));
@@ -64,10 +64,11 @@ impl Site {
         }
         let (inside, outside) = (InterfaceNames::new(inside), InterfaceNames::new(outside));
         if !problems.is_empty() {
-            return Err(problems.join("\n"));
+            return Err(problems);
         }
         if local_networks.is_empty() && !(inside.is_empty() && outside.is_empty()) {
-            return Err("--inside-interfaces and --outside-interfaces need --local-networks".into());
+            let problem = "--inside-interfaces and --outside-interfaces need --local-networks";
+            return Err(vec![problem.to_owned()]);
         }
         Ok(Self { groups, local_networks, mail_servers, inside, outside })
     }
@@ -160,12 +161,17 @@ mod tests {
             outside_interfaces: names(&["eth2"]),
             ..base()
         };
-        assert!(Site::new(&both).unwrap_err().contains("--inside-interfaces eth2"));
+        let problem = |settings| {
+            let problems = Site::new(settings).unwrap_err();
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            problems[0].clone()
+        };
+        assert!(problem(&both).contains("--inside-interfaces eth2"));
         let alone =
             SiteSettings { outside_interfaces: names(&["eth2"]), ..SiteSettings::default() };
-        assert!(Site::new(&alone).unwrap_err().contains("need --local-networks"));
+        assert!(problem(&alone).contains("need --local-networks"));
         let unknown = SiteSettings { mail_servers: hosts(&["mail"]), ..base() };
-        assert_eq!(Site::new(&unknown).unwrap_err(), "--mail-servers: there is no group mail");
+        assert_eq!(problem(&unknown), "--mail-servers: there is no group mail");
     }
 
     #[test]

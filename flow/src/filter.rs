@@ -14,8 +14,9 @@ const INSTRUCTIONS_MAX: usize = 4096;
 /// Words of memory (`BPF_MEMWORDS`).
 const MEMORY_WORDS: usize = 16;
 
-/// An instruction as `struct bpf_insn` has it.
+/// An instruction, laid out as `struct bpf_insn` of libpcap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct FilterInstruction {
     /// Operation and its modes.
     pub code: u16,

@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use exporter::{Context, Delivery, Destination, Exporter, Patience};
+use exporter::{Delivery, Exporter};
 use flow::{Batch, FlowRecord};
 
-use crate::replay::BULK;
+use crate::replay::{BULK, open_live};
 use crate::scripted::{Answer, Refusal, Server, Step};
 use crate::support::record::datagram;
 
@@ -29,15 +29,7 @@ impl Output {
             "elastic+http://{}?batch=10k&memory=1G&gzip=0&connections={MOST}",
             server.address()
         );
-        let destination: Destination = url.parse().unwrap();
-        let context = Context {
-            patience: Patience::GoOn,
-            name: "test".to_owned(),
-            version: "1".to_owned(),
-            run: "run".to_owned(),
-            ..Context::default()
-        };
-        let mut exporter = destination.open(&context).unwrap();
+        let mut exporter = open_live(&url);
         assert_eq!(exporter.counts().delivery.unwrap().concurrency_limit, 1, "it begins at 1");
         let records = requests * 6;
         for number in 0..records {

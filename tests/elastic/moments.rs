@@ -6,11 +6,11 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use exporter::{Context, Destination, Exporter, Patience};
+use exporter::Exporter;
 use flow::{Batch, Timestamp};
 use serde_json::Value;
 
-use crate::replay::BULK;
+use crate::replay::{BULK, open_live};
 use crate::scripted::{Refusal, Server, Step};
 use crate::spool::spooled_ids;
 use crate::support;
@@ -30,15 +30,7 @@ fn open(server: &Server, folder: &Path) -> Box<dyn Exporter> {
         folder.join("spool").display(),
         folder.join("dead").display()
     );
-    let destination: Destination = url.parse().unwrap();
-    let context = Context {
-        patience: Patience::GoOn,
-        name: "test".to_owned(),
-        version: "1".to_owned(),
-        run: "run".to_owned(),
-        ..Context::default()
-    };
-    destination.open(&context).unwrap()
+    open_live(&url)
 }
 
 /// Documents by what became of them: at the cluster, kept in the file, lost, in the spool, in

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use exporter::{Context, Destination, Exporter, Patience};
 use tempfile::TempDir;
 
 use crate::support::capture::{Captured, pcap};
@@ -153,4 +154,17 @@ pub fn assert_accounted(run: &Run) {
     let sum: u64 = fates.iter().map(|fate| delivered(run, fate)).sum();
     assert_eq!(sum, ended(run), "{}", run.stats);
     assert_eq!(delivered(run, "in_flight"), 0, "{}", run.stats);
+}
+
+/// An output of a live run, in this process.
+pub fn open_live(url: &str) -> Box<dyn Exporter> {
+    let destination: Destination = url.parse().unwrap();
+    let context = Context {
+        patience: Patience::GoOn,
+        name: "test".to_owned(),
+        version: "1".to_owned(),
+        run: "run".to_owned(),
+        ..Context::default()
+    };
+    destination.open(&context).unwrap()
 }

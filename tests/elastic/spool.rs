@@ -118,6 +118,14 @@ pub fn spooled_ids(directory: &Path) -> BTreeSet<String> {
     ids
 }
 
+/// A server on the probe's host that answers 503.
+fn unavailable(network: &Network) -> Server {
+    let server = network.on(Host::Probe, Server::start);
+    server.always("/", Step::status(503));
+    server.always(BULK, Step::status(503));
+    server
+}
+
 fn output(server: &Server, settings: &str) -> String {
     format!("elastic+{}?{SETTINGS}{settings}", server.url())
 }
@@ -129,9 +137,7 @@ fn setting(directory: &Path) -> String {
 #[test]
 fn what_a_cluster_does_not_take_is_sent_in_the_next_run() {
     let Some(network) = Network::new(Links::default()) else { return };
-    let server = network.on(Host::Probe, Server::start);
-    server.always("/", Step::status(503));
-    server.always(BULK, Step::status(503));
+    let server = unavailable(&network);
     let folder = support::scratch();
     let directory = folder.path().join("spool");
     let output = output(&server, &setting(&directory));
@@ -169,9 +175,7 @@ fn what_a_cluster_does_not_take_is_sent_in_the_next_run() {
 #[test]
 fn full_spool_drops_the_oldest_or_the_newest_and_counts_them() {
     let Some(network) = Network::new(Links::default()) else { return };
-    let server = network.on(Host::Probe, Server::start);
-    server.always("/", Step::status(503));
-    server.always(BULK, Step::status(503));
+    let server = unavailable(&network);
     let folder = support::scratch();
     let file = capture(&folder, 3000);
     for policy in ["oldest", "newest"] {
@@ -202,9 +206,7 @@ fn full_spool_drops_the_oldest_or_the_newest_and_counts_them() {
 #[test]
 fn burst_goes_to_the_disk_and_nothing_is_dropped() {
     let Some(network) = Network::new(Links::default()) else { return };
-    let server = network.on(Host::Probe, Server::start);
-    server.always("/", Step::status(503));
-    server.always(BULK, Step::status(503));
+    let server = unavailable(&network);
     let folder = support::scratch();
     let directory = folder.path().join("spool");
     // Memory has room for 50 documents, and many times that come at once.
@@ -257,9 +259,7 @@ fn resize(pid: u32, directory: &Path, size: &str) {
 #[test]
 fn disk_that_is_full_is_used_again_when_it_has_room() {
     let Some(network) = Network::new(Links::default()) else { return };
-    let server = network.on(Host::Probe, Server::start);
-    server.always("/", Step::status(503));
-    server.always(BULK, Step::status(503));
+    let server = unavailable(&network);
     let folder = support::scratch();
     let directory = folder.path().join("spool");
     std::fs::create_dir(&directory).unwrap();

@@ -96,8 +96,8 @@ struct Watch {
 impl Detectors {
     /// # Errors
     ///
-    /// A group that a rule names is not known.
-    pub fn new(settings: &DetectSettings, site: Site) -> Result<Self, String> {
+    /// Groups that a rule names and that are not known, each in a sentence.
+    pub fn new(settings: &DetectSettings, site: Site) -> Result<Self, Vec<String>> {
         let wanted: usize = RULES.iter().map(|rule| Table::octets(rule.entries)).sum();
         let mut watches = Vec::new();
         for rule in &RULES {
@@ -132,11 +132,11 @@ impl Detectors {
 
     /// # Errors
     ///
-    /// A group that a rule names is not known.
-    pub fn check(settings: &DetectSettings, groups: &Groups) -> Result<(), String> {
+    /// Groups that rules name and that are not known, each in a sentence.
+    pub fn check(settings: &DetectSettings, groups: &Groups) -> Result<(), Vec<String>> {
         let limits = RULES.iter().map(|rule| Limits::of(rule, &settings.rules, groups));
-        let problems: Vec<_> = limits.filter_map(Result::err).collect();
-        if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
+        let problems: Vec<_> = limits.filter_map(Result::err).flatten().collect();
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
     /// Where counts are, for other threads.

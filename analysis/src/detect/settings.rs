@@ -61,12 +61,12 @@ impl Limits {
     ///
     /// # Errors
     ///
-    /// Groups that are not known, each in a sentence on a line of its own.
+    /// Groups that are not known, each in a sentence.
     pub(super) fn of(
         rule: &Rule,
         settings: &[RuleSettings],
         groups: &Groups,
-    ) -> Result<Option<Self>, String> {
+    ) -> Result<Option<Self>, Vec<String>> {
         let of_rule = settings.iter().find(|settings| settings.id == rule.id);
         let settings = of_rule.cloned().unwrap_or_default();
         if settings.enabled == Some(false) {
@@ -88,7 +88,7 @@ impl Limits {
         };
         let groups = settings.groups.iter().map(&mut of_group).collect();
         if !problems.is_empty() {
-            return Err(problems.join("\n"));
+            return Err(problems);
         }
         let window_s = settings.window_s.unwrap_or(rule.window_s);
         Ok(Some(Self { outside, inside, window_s, ignore, groups }))

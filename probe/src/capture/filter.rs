@@ -59,22 +59,20 @@ impl FrameFilter {
         let libpcap = Libpcap::load().map_err(|problem| {
             about(&format!("libpcap, which compiles it, cannot be loaded ({problem})"))
         })?;
-        let compile = |(link_type, number)| {
+        let compile = |number| {
             let instructions = libpcap.compile(&text, number)?;
-            let filter = Filter::new(&instructions)
-                .map_err(|_invalid| "libpcap gave a program with an unknown operation")?;
-            Ok::<_, String>((link_type, filter))
+            Filter::new(&instructions)
+                .map_err(|_invalid| "libpcap gave a program with an unknown operation".to_owned())
         };
-        let compiled = LINK_TYPES.map(compile);
-        if compiled.iter().all(Result::is_err) {
-            // What is wrong with it for Ethernet says the most.
-            let [ethernet, ..] = compiled;
-            return Err(about(ethernet.err().as_deref().unwrap_or_default()));
+        let compiled = LINK_TYPES.map(|(link_type, number)| (link_type, compile(number)));
+        // What is wrong with it for Ethernet says the most.
+        if let [(_, Err(problem)), rest @ ..] = &compiled
+            && rest.iter().all(|(_, compiled)| compiled.is_err())
+        {
+            return Err(about(problem));
         }
-        let programs = LINK_TYPES.into_iter().zip(compiled);
-        let programs =
-            programs.map(|((link, _), compiled)| (link, compiled.ok().map(|(_, it)| it))).collect();
-        Ok(Self { programs: Arc::new(programs) })
+        let programs = compiled.into_iter().map(|(link_type, compiled)| (link_type, compiled.ok()));
+        Ok(Self { programs: Arc::new(programs.collect()) })
     }
 
     /// Whether a frame is to be metered. One of a link type that cannot be read is: it is ignored

@@ -97,10 +97,6 @@ const REPLAY_FLOWS_START: u32 = 1_000_000;
 /// sixth of the time of a replay in which each packet is a flow.
 const REPLAY_FLOWS_WHOLE: u32 = 8_000_000;
 
-/// Flows for which a table has room at first if a pipe is among the inputs: all room is looked
-/// through for flows that are over in each second of packet time.
-const PIPE_FLOWS_START: u32 = REPLAY_FLOWS_START / 16;
-
 /// Seed of a replay, so that its output is the same each time. Live the seed is random: a sender
 /// must not know it.
 const REPLAY_SEED: u64 = 1;
@@ -137,8 +133,8 @@ impl Config {
         });
         let key = key(args);
         let workers = args.workers.map(|workers| workers.get() as usize);
-        let (observer, table) = meter_settings(args, &source, key, seed);
-        let site = args.site.site()?;
+        let (observer, table) = meter_settings(args, live, key, seed);
+        let site = args.site.site().map_err(|problems| problems.join("; "))?;
         let local_networks = site.local_networks.clone();
         let name = args.name.clone().unwrap_or_else(host_name);
         let detect = args.detect.settings(&args.output, live, key, seed, &name);
@@ -210,11 +206,10 @@ impl Config {
 /// The settings of dissection and of the table.
 fn meter_settings(
     args: &Arguments,
-    source: &Source,
+    live: bool,
     key: KeyFields,
     seed: HashSeed,
 ) -> (ObserverSettings, TableSettings) {
-    let live = matches!(source, Source::Live(_));
     let idle_timeout_ms = millis(args.idle_timeout);
     let active_timeout =
         if live && args.output.is_empty() { ACTIVE_TIMEOUT_OF_LIVE_TABLE } else { ACTIVE_TIMEOUT };
@@ -229,15 +224,10 @@ fn meter_settings(
         seed,
     };
     let flows_max = args.max_flows.get();
-    let flows_start = match source {
-        Source::Live(_) => flows_max,
-        Source::Files(files) if files.iter().any(Input::is_pipe) => PIPE_FLOWS_START,
-        Source::Files(_) if flows_max > REPLAY_FLOWS_WHOLE => REPLAY_FLOWS_START,
-        Source::Files(_) => flows_max,
-    };
+    let starts_small = !live && flows_max > REPLAY_FLOWS_WHOLE;
     let table = TableSettings {
         flows_max,
-        flows_start: if flows_max / 2 > flows_start { flows_start } else { flows_max },
+        flows_start: if starts_small { REPLAY_FLOWS_START } else { flows_max },
         idle_timeout_ms,
         active_timeout_ms,
         key: observer.decap.table_key(key),

@@ -240,8 +240,7 @@ impl Problems {
 
     /// The site, the detectors and the page.
     fn analysis(&mut self, args: &Arguments) {
-        let site = args.site.site();
-        for problem in site.as_ref().err().into_iter().flat_map(|problems| problems.lines()) {
+        for problem in args.site.site().err().into_iter().flatten() {
             self.lack(problem);
         }
         let is_live = !args.live.interface.is_empty();
@@ -252,9 +251,7 @@ impl Problems {
         let groups = args.site.groups();
         let detect = detect.settings(&args.output, is_live, key, HashSeed::new(0), "");
         let problems = detect.and_then(|settings| Detectors::check(&settings, &groups).err());
-        for problem in problems.iter().flat_map(|problems| problems.lines()) {
-            self.lack(problem);
-        }
+        problems.into_iter().flatten().for_each(|problem| self.lack(problem));
         if let Err(problem) = args.http.settings() {
             self.lack(problem);
         }

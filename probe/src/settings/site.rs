@@ -58,8 +58,8 @@ impl SiteArguments {
     ///
     /// # Errors
     ///
-    /// Settings that contradict each other, each in a sentence on a line of its own.
-    pub(super) fn site(&self) -> Result<Site, String> {
+    /// Settings that contradict each other, each in a sentence.
+    pub(super) fn site(&self) -> Result<Site, Vec<String>> {
         Site::new(&SiteSettings {
             groups: self.groups.clone(),
             local_networks: self.local_networks.clone(),

@@ -20,17 +20,7 @@ const SNAP_LENGTH: c_int = 262_144;
 #[repr(C)]
 struct Program {
     length: c_uint,
-    instructions: *mut Instruction,
-}
-
-/// `struct bpf_insn`
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Instruction {
-    code: u16,
-    jump_true: u8,
-    jump_false: u8,
-    k: u32,
+    instructions: *mut FilterInstruction,
 }
 
 /// `pcap_t`
@@ -100,9 +90,9 @@ impl Libpcap {
             unsafe { compile(handle, &raw mut program, expression.as_ptr(), 1, NETMASK_UNKNOWN) };
         let compiled = if status == 0 {
             // SAFETY: a compiled program has so many instructions until it is freed.
-            let instructions =
+            let compiled =
                 unsafe { slice::from_raw_parts(program.instructions, program.length as usize) };
-            let compiled = instructions.iter().map(Instruction::own).collect();
+            let compiled = compiled.to_vec();
             // SAFETY: the program was compiled and is freed once.
             unsafe { free(&raw mut program) };
             Ok(compiled)
@@ -123,12 +113,5 @@ impl Libpcap {
     unsafe fn function<T>(&self, name: &CStr) -> Result<Symbol<'_, T>, String> {
         // SAFETY: the caller says so.
         unsafe { self.library.get(name.to_bytes_with_nul()) }.map_err(|error| error.to_string())
-    }
-}
-
-impl Instruction {
-    fn own(&self) -> FilterInstruction {
-        let Self { code, jump_true, jump_false, k } = *self;
-        FilterInstruction { code, jump_true, jump_false, k }
     }
 }

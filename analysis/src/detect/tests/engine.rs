@@ -210,8 +210,8 @@ fn settings_that_make_no_sense_are_refused() {
         observer: String::new(),
         version: String::new(),
     };
-    let problem = Detectors::new(&settings, Site::default()).err();
-    assert_eq!(problem.as_deref(), Some("--rule syn-flood.ignore: there is no group nobody"));
+    let problems = Detectors::new(&settings, Site::default()).err().unwrap();
+    assert_eq!(problems, ["--rule syn-flood.ignore: there is no group nobody"]);
 }
 
 #[test]
