@@ -24,6 +24,7 @@ pub(super) type WithPayload<'a> = (Packet, &'a [u8]);
 
 /// The packet of a version, whatever its header: `data` starts with it, and the wire had
 /// `wire_octets` from there on.
+#[inline(always)]
 pub(super) fn general(
     version: IpVersion,
     data: &[u8],
@@ -108,6 +109,7 @@ pub(super) fn plain_ipv6(data: &[u8], wire_octets: u32, vlan_id: u16) -> Option<
     })
 }
 
+#[inline(always)]
 fn general_ipv4(data: &[u8], wire_octets: u32) -> Result<WithPayload<'_>, Ignored> {
     let fixed_part;
     let header = match Ipv4HeaderSlice::from_slice(data) {
@@ -158,6 +160,7 @@ fn general_ipv4(data: &[u8], wire_octets: u32) -> Result<WithPayload<'_>, Ignore
     Ok((packet, payload))
 }
 
+#[inline(always)]
 fn general_ipv6(data: &[u8], wire_octets: u32) -> Result<WithPayload<'_>, Ignored> {
     let header = Ipv6HeaderSlice::from_slice(data).map_err(|error| match error {
         Ipv6Error::Len(_) => Ignored::CutShort,

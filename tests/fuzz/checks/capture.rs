@@ -59,6 +59,7 @@ fn check_file(octets: &[u8], path: &Path) {
     assert_eq!(report_of_both.files_damaged, 2 * report.files_damaged);
     assert_eq!(report_of_both.blocks_damaged, 2 * report.blocks_damaged);
     assert_eq!(report_of_both.packets_timeless, 2 * report.packets_timeless);
+    assert_eq!(report_of_both.packets_time_clamped, 2 * report.packets_time_clamped);
     assert_eq!(report_of_both.packets_too_long, 2 * report.packets_too_long);
 }
 

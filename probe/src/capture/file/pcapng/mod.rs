@@ -125,7 +125,7 @@ impl Pcapng {
         count
     }
 
-    /// An Enhanced Packet, its time, and what is behind it.
+    /// An Enhanced Packet of which nothing is to be counted, its time, and the octets behind it.
     #[inline]
     fn whole_packet<'a>(&self, octets: &'a [u8]) -> Option<(Frame<'a>, u64, &'a [u8])> {
         let (header, _) = octets.split_first_chunk::<ENHANCED_HEADER>()?;
@@ -138,6 +138,7 @@ impl Pcapng {
         let is_sound = kind == kind::ENHANCED_PACKET
             && length.is_multiple_of(4)
             && captured <= PACKET_OCTETS_MAX
+            && !interface.is_clamped(nanos)
             && at_the_end == length;
         let direction = match body.get((captured as usize).next_multiple_of(4)..) {
             Some(options) => packet_direction(self.order, options),
