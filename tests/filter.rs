@@ -2,10 +2,13 @@
 
 mod support;
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use support::Run;
+use serde_json::Value;
+use support::capture::{self, Captured};
+use support::{Run, packet};
 
 /// Expressions as people write them.
 const EXPRESSIONS: [&str; 84] = [
@@ -206,7 +209,6 @@ fn an_expression_that_is_none_is_wrong_usage() {
         ("foo bar", "syntax error"),
         ("host", "syntax error"),
         ("net 10/8", "syntax error"),
-        ("inbound", "inbound"),
         ("vlan 5000", "VLAN tag 5000"),
         ("", ""),
     ] {
@@ -220,4 +222,31 @@ fn an_expression_that_is_none_is_wrong_usage() {
         assert!(run.stderr.contains(said), "{expression}: {}", run.stderr);
         assert!(run.stderr.contains("--filter"), "{}", run.stderr);
     }
+}
+
+#[test]
+fn inbound_and_outbound_go_by_the_direction() {
+    let packets = [Captured::at(0, udp(1)), Captured::at(0, udp(2)).outbound()];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("both.pcapng");
+    fs::write(&path, capture::pcapng(1, &packets)).unwrap();
+    for (expression, port) in [("inbound", 1), ("outbound", 2)] {
+        let run = support::run([
+            "-r",
+            path.to_str().unwrap(),
+            "-o",
+            "json:-",
+            "--stats",
+            "json:/dev/null",
+            "--filter",
+            expression,
+        ]);
+        let document: Value = serde_json::from_str(run.stdout.trim()).unwrap();
+        assert_eq!(document["source"]["port"], port, "{expression}");
+    }
+}
+
+/// A frame with a datagram from a port.
+fn udp(port: u16) -> Vec<u8> {
+    packet::ethernet(&packet::ipv4([10, 0, 0, 1], [10, 0, 0, 2], 17, &packet::udp(port, 53, 0)))
 }

@@ -7,12 +7,18 @@
 use alloc::vec::Vec;
 
 use crate::frame::Frame;
+use crate::point::FlowDirection;
 
 /// Instructions of a program at most, as in the kernel (`BPF_MAXINSNS`).
 const INSTRUCTIONS_MAX: usize = 4096;
 
 /// Words of memory (`BPF_MEMWORDS`).
 const MEMORY_WORDS: usize = 16;
+
+/// Packet type of a frame that came in.
+const PACKET_HOST: u32 = 0;
+/// Packet type of a frame that the host sent.
+const PACKET_OUTGOING: u32 = 4;
 
 /// An instruction, laid out as `struct bpf_insn` of libpcap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +71,8 @@ enum Source {
     /// Four times the low half of an octet: the length of an IPv4 header.
     HeaderLength(u32),
     WireLength,
+    /// Direction of the frame as Linux says it, for `inbound` and `outbound`.
+    PacketType,
     Constant(u32),
     Memory(usize),
 }
@@ -105,6 +113,11 @@ mod code {
     pub(super) const MODE: u16 = 0xe0;
     pub(super) const OPERATION: u16 = 0xf0;
     pub(super) const OPERAND_X: u16 = 0x08;
+    /// Offsets from here on are no octets of a frame, but what else Linux knows of it
+    /// (`SKF_AD_OFF`).
+    pub(super) const ANCILLARY: u32 = 0xffff_f000;
+    /// Offset of the packet type (`SKF_AD_PKTTYPE`).
+    pub(super) const PACKET_TYPE: u32 = ANCILLARY + 4;
     /// What is returned is A.
     pub(super) const RETURN_A: u16 = 0x10;
     pub(super) const X_TO_A: u16 = 0x80;
@@ -133,19 +146,19 @@ impl Filter {
 
     /// Whether a frame matches.
     pub fn matches(&self, frame: &Frame<'_>) -> bool {
-        self.run(frame.data, frame.wire_length).is_some_and(|octets| octets != 0)
+        self.run(frame).is_some_and(|octets| octets != 0)
     }
 
     /// What the program returns; `None` where it reads behind the octets or divides by zero.
-    fn run(&self, octets: &[u8], wire_length: u32) -> Option<u32> {
+    fn run(&self, frame: &Frame<'_>) -> Option<u32> {
         let (mut a, mut x, mut memory) = (0_u32, 0_u32, [0_u32; MEMORY_WORDS]);
         let mut at = 0;
         loop {
             let step = self.steps.get(at)?;
             at += 1;
             match *step {
-                Step::LoadA(source) => a = source.load(octets, wire_length, x, &memory)?,
-                Step::LoadX(source) => x = source.load(octets, wire_length, x, &memory)?,
+                Step::LoadA(source) => a = source.load(frame, x, &memory)?,
+                Step::LoadX(source) => x = source.load(frame, x, &memory)?,
                 Step::StoreA(word) => memory[word] = a,
                 Step::StoreX(word) => memory[word] = x,
                 Step::Compute(operation, with) => a = operation.of(a, with.value(x))?,
@@ -209,6 +222,8 @@ impl Source {
         };
         Some(match it.code & code::MODE {
             0x00 => Self::Constant(it.k),
+            0x20 if it.k == code::PACKET_TYPE => Self::PacketType,
+            0x20 if it.k >= code::ANCILLARY => return None,
             0x20 => Self::Octets { width, at: it.k, is_indexed: false },
             0x40 => Self::Octets { width, at: it.k, is_indexed: true },
             0x60 => Self::Memory(usize::try_from(it.k).ok().filter(|&word| word < MEMORY_WORDS)?),
@@ -220,11 +235,12 @@ impl Source {
 
     /// Whether X can be loaded from it.
     fn is_for_x(self) -> bool {
-        !matches!(self, Self::Octets { .. })
+        !matches!(self, Self::Octets { .. } | Self::PacketType)
     }
 
     #[inline]
-    fn load(self, octets: &[u8], wire_length: u32, x: u32, memory: &[u32]) -> Option<u32> {
+    fn load(self, frame: &Frame<'_>, x: u32, memory: &[u32]) -> Option<u32> {
+        let octets = frame.data;
         match self {
             Self::Octets { width, at, is_indexed } => {
                 let at = if is_indexed { at.checked_add(x)? } else { at };
@@ -236,7 +252,11 @@ impl Source {
                 let octet = octets.get(usize::try_from(at).ok()?)?;
                 Some(u32::from(octet & 15) * 4)
             }
-            Self::WireLength => Some(wire_length),
+            Self::WireLength => Some(frame.wire_length),
+            Self::PacketType => Some(match frame.point.direction {
+                FlowDirection::Ingress => PACKET_HOST,
+                FlowDirection::Egress => PACKET_OUTGOING,
+            }),
             Self::Constant(value) => Some(value),
             Self::Memory(word) => memory.get(word).copied(),
         }
@@ -305,6 +325,9 @@ impl Test {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::LinkType;
+    use crate::point::ObservationPoint;
+    use crate::time::Timestamp;
 
     const fn instruction(code: u16, jump_true: u8, jump_false: u8, k: u32) -> FilterInstruction {
         FilterInstruction { code, jump_true, jump_false, k }
@@ -318,8 +341,32 @@ mod tests {
         instruction(0x06, 0, 0, 0),
     ];
 
+    fn frame(data: &[u8], direction: FlowDirection) -> Frame<'_> {
+        Frame {
+            data,
+            wire_length: 1500,
+            time: Timestamp::default(),
+            point: ObservationPoint { interface: 1, direction },
+            link_type: LinkType::Ethernet,
+        }
+    }
+
     fn run(instructions: &[FilterInstruction], octets: &[u8]) -> Option<u32> {
-        Filter::new(instructions).unwrap().run(octets, 1500)
+        Filter::new(instructions).unwrap().run(&frame(octets, FlowDirection::Ingress))
+    }
+
+    #[test]
+    fn packet_type_is_the_direction() {
+        // `inbound`, as libpcap compiles it for Ethernet.
+        let inbound = Filter::new(&[
+            instruction(0x28, 0, 0, code::PACKET_TYPE),
+            instruction(0x15, 0, 1, PACKET_OUTGOING),
+            instruction(0x06, 0, 0, 0),
+            instruction(0x06, 0, 0, 65_535),
+        ])
+        .unwrap();
+        assert!(inbound.matches(&frame(&[], FlowDirection::Ingress)));
+        assert!(!inbound.matches(&frame(&[], FlowDirection::Egress)));
     }
 
     #[test]
@@ -396,6 +443,8 @@ mod tests {
             &[instruction(0x41, 0, 0, 0), end],
             &[instruction(0x38, 0, 0, 0), end],
             &[instruction(0xf5, 0, 0, 0), end],
+            // What else Linux knows of a frame, here its mark.
+            &[instruction(0x20, 0, 0, code::ANCILLARY + 20), end],
             &[end; INSTRUCTIONS_MAX + 1],
         ] {
             assert_eq!(Filter::new(program).unwrap_err(), InvalidFilter, "{program:?}");

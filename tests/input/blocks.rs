@@ -411,13 +411,14 @@ fn times_that_cannot_be_said_are_counted() {
         section(order),
         interface(order, 1, 0, &[]),
         interface(order, 1, 0, &[(OFFSET, &seconds)]),
-        // 2603, and ten days before 1970.
+        // 2603, and ten days before 1970; also one behind the other.
         enhanced_at(order, &datagram(2, 0).on(1), 100_000_000_000),
         enhanced_at(order, &datagram(1, 0), 1_700_000_000_000_000),
+        enhanced_at(order, &datagram(3, 0), 20_000_000_000_000_000),
         enhanced_at(order, &datagram(3, 0), 20_000_000_000_000_000),
     ];
     let run = replay(&file.concat());
     run.assert_conservation();
-    assert_eq!(run.count("received.packets"), 3);
-    assert_eq!(run.count("input.packets_time_clamped"), 2, "{}", run.stats);
+    assert_eq!(run.count("received.packets"), 4);
+    assert_eq!(run.count("input.packets_time_clamped"), 3, "{}", run.stats);
 }
