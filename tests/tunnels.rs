@@ -192,6 +192,68 @@ fn equal_addresses_in_two_networks_are_two_flows() {
     }
 }
 
+/// A flow has the ends of its own tunnel, though they are not in the flow key.
+#[test]
+fn both_directions_have_the_ends_of_their_tunnels() {
+    let there = around(47, &with(&[0, 0, 8, 0], &inner()));
+    let answer = packet::ipv4(INNER[1], INNER[0], 6, &packet::tcp(80, 1234, 0x10, 0));
+    let back = packet::ipv4(OUTER[1], OUTER[0], 47, &with(&[0, 0, 8, 0], &answer));
+    let replayed = replay(&frames([&there, &back]), &["--decap", "gre"]);
+    for document in &replayed.documents {
+        let is_answer = document["source"]["ip"] == "10.0.0.2";
+        let source = if is_answer { "192.0.2.2" } else { "192.0.2.1" };
+        assert_eq!(document["flowprobe"]["tunnel"]["source"]["ip"], source);
+    }
+    assert_eq!(replayed.documents.len(), 2);
+}
+
+/// With VLAN ids in the flow key, those inside count, and no other part of a tunnel does.
+#[test]
+fn vlans_inside_are_in_the_key_if_asked_for() {
+    let tagged = |vlan, session: u8| {
+        let frame = packet::tagged(&packet::unpadded(&inner()), 0x8100, vlan);
+        let header = [0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10, 0, 0, session, 0, 0, 0, 0];
+        around(47, &with(&header, &frame))
+    };
+    let packets = frames([&tagged(5, 1), &tagged(6, 1), &tagged(5, 2)]);
+    let key = ["--decap", "all", "--flow-key", "src,dst,sport,dport,proto,tos,iface,vlan"];
+    let replayed = replay(&packets, &key);
+    let mut vlans: Vec<_> = replayed
+        .documents
+        .iter()
+        .map(|flow| (flow["network"]["vlan"]["id"].as_str(), flow["network"]["packets"].as_u64()))
+        .collect();
+    vlans.sort_unstable();
+    assert_eq!(vlans, [(Some("5"), Some(2)), (Some("6"), Some(1))]);
+    assert_eq!(replay(&packets, &["--decap", "all"]).documents.len(), 1);
+}
+
+#[test]
+fn table_tells_networks_apart() {
+    let packets = frames([&vxlan(1, &inner()), &vxlan(2, &inner())]);
+    let folder = support::scratch();
+    let path = support::write(&folder, "tunnels.pcap", &pcap(&packets));
+    let run = support::run(["-r", path.to_str().unwrap(), "--decap", "all"]);
+    let table = String::from_utf8_lossy(&run.stdout);
+    for words in ["Tunnel", "VXLAN 1", "VXLAN 2"] {
+        assert!(table.contains(words), "{words}: {table}");
+    }
+}
+
+#[test]
+fn messages_have_the_fields_of_tunnels_only_where_tunnels_are_opened() {
+    let folder = support::scratch();
+    let path = support::write(&folder, "tunnels.pcap", &pcap(&frames([&vxlan(1, &inner())])));
+    let file = folder.path().join("tunnels.ipfix");
+    let output = format!("ipfix-file:{}", file.display());
+    for (settings, template) in [(&["--decap", "vxlan"][..], 308_u16), (&[], 256)] {
+        let words = ["-r", path.to_str().unwrap(), "-o", &output];
+        assert_eq!(support::run(words.iter().chain(settings)).status, 0);
+        // Header of the message, header of the set, then the id of the first template.
+        assert_eq!(std::fs::read(&file).unwrap()[20..22], template.to_be_bytes());
+    }
+}
+
 #[test]
 fn ids_of_sessions_are_in_the_key_if_asked_for() {
     let gre = |key: u8| around(47, &with(&[0x20, 0, 8, 0, 0, 0, 0, key], &inner()));

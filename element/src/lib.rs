@@ -17,6 +17,7 @@ mod octets;
 mod rows;
 mod source;
 mod table;
+mod tunnel;
 mod value;
 
 pub use octets::{FixedOctets, PutOctets, count16, saturate32};

@@ -9,10 +9,14 @@ use flow::{FlowRecord, IpVersion, KeyField, Place};
 use crate::octets::saturate32;
 use crate::rows::{elements, is_present, optional};
 use crate::source::{ExporterState, Flow};
+use crate::tunnel;
 use crate::value::{Form, Value};
 
 /// The Private Enterprise Number of ntop.
 const NTOP: u32 = 35_632;
+
+/// The Private Enterprise Number of VMware, whose elements of tunnels are those of Open vSwitch.
+const VMWARE: u32 = 6876;
 
 elements! {
     OctetDeltaCount = 1, "octetDeltaCount", "octet_delta_count", Unsigned64,
@@ -176,6 +180,36 @@ elements! {
     NotSentOctetTotalCount =
         168, "notSentOctetTotalCount", "not_sent_octet_total_count", Unsigned64,
         exporter |state| state.not_sent.octets;
+
+    /// 0 where there is no GRE tunnel, or one without a key.
+    GreKey = 296, "greKey", "gre_key", Unsigned32,
+        flow |flow| flow.tunnel().map_or(0, tunnel::gre_key);
+
+    /// The kind of the overlay network in the first octet, its number in the last ones; 0 where
+    /// there is none.
+    Layer2SegmentId = 351, "layer2SegmentId", "layer2_segment_id", Unsigned64,
+        flow |flow| flow.tunnel().map_or(0, tunnel::segment);
+
+    /// 0 where there is no tunnel, or one of a kind that has no number.
+    TunnelType = 891 of VMWARE, "tunnelType", "tunnel_type", Unsigned8,
+        flow |flow| flow.tunnel().map_or(0, tunnel::number);
+
+    TunnelKey = 892 of VMWARE, "tunnelKey", "tunnel_key", Unsigned64,
+        flow |flow| flow.tunnel().map_or(0, |tunnel| tunnel.id.into());
+
+    /// 0.0.0.0 where there is no tunnel over IPv4; so is the other end.
+    TunnelSourceIpv4Address =
+        893 of VMWARE, "tunnelSourceIPv4Address", "tunnel_source_ipv4_address", Ipv4Address,
+        flow |flow| tunnel::ipv4(flow.tunnel(), |tunnel| tunnel.source);
+
+    TunnelDestinationIpv4Address =
+        894 of VMWARE, "tunnelDestinationIPv4Address", "tunnel_destination_ipv4_address",
+        Ipv4Address,
+        flow |flow| tunnel::ipv4(flow.tunnel(), |tunnel| tunnel.destination);
+
+    TunnelProtocolIdentifier =
+        895 of VMWARE, "tunnelProtocolIdentifier", "tunnel_protocol_identifier", Unsigned8,
+        flow |flow| flow.tunnel().map_or(0, |tunnel| tunnel.protocol);
 
     /// Empty where it is not known.
     TlsServerName = 188 of NTOP, "TLS_SERVER_NAME", "tls_server_name", String,

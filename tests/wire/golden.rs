@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::{env, fs};
 
 use exporter::{Context, Interface, MeterReport};
-use flow::{Batch, FlowEndReason, FlowKey, FlowRecord, Place, RecordTally, Tally, Timestamp};
+use flow::{
+    Address, Batch, FlowEndReason, FlowKey, FlowRecord, IpVersion, Place, RecordTally, Tally,
+    Timestamp, Tunnel, TunnelKind,
+};
 
 use crate::collector::{Session, assert_accounted, context, exported, open};
 use crate::message::split_file;
@@ -206,6 +209,49 @@ fn places_have_templates_of_their_own_and_fields_of_netflow5() {
         let (datagrams, counts) = session.finish();
         assert_eq!(counts.sent.records + counts.not_exportable.records, 5);
         check(golden, &datagrams);
+    }
+}
+
+/// VXLAN and GRE over IPv4, GENEVE over IPv6; the other flows came through none.
+fn batch_with_tunnels() -> Batch {
+    let v4 = |host| Address::v4([192, 0, 2, host]);
+    let tunnel = |kind, id, protocol| Tunnel {
+        kind,
+        id,
+        ip_version: IpVersion::V4,
+        protocol,
+        source: v4(1),
+        destination: v4(2),
+        depth: 1,
+    };
+    let mut batch = Batch::from(&flows()[..]);
+    batch.details_mut(0).tunnel = Some(tunnel(TunnelKind::Vxlan, 0x01_0203, 17));
+    batch.details_mut(1).tunnel = Some(tunnel(TunnelKind::Gre, 0x0405_0607, 47));
+    let geneve = tunnel(TunnelKind::Geneve, 0x08_090a, 17);
+    batch.details_mut(2).tunnel = Some(Tunnel { ip_version: IpVersion::V6, ..geneve });
+    batch
+}
+
+#[test]
+fn tunnels_have_templates_of_their_own() {
+    let both = || Context { has_tunnels: true, has_places: true, ..with_uptime() };
+    let tunnels = || Context { has_places: false, ..both() };
+    for (context, golden) in [(tunnels(), "ipfix_tunnels"), (both(), "ipfix_tunnels_places")] {
+        let mut session = Session::open("ipfix", DOMAIN, &context);
+        session.export_batch(&batch_with_tunnels());
+        let (datagrams, counts) = session.finish();
+        assert_eq!(counts.sent.records, 5);
+        check(golden, &datagrams);
+    }
+    // NetFlow v9 has no element of an enterprise.
+    for scheme in ["netflow9", "netflow5"] {
+        let sent = |context: &Context, batch: &Batch| {
+            let mut session = Session::open(scheme, DOMAIN, context);
+            session.export_batch(batch);
+            session.finish().0
+        };
+        let without = sent(&with_uptime(), &Batch::from(&flows()[..]));
+        assert_eq!(sent(&tunnels(), &batch_with_tunnels()), without, "{scheme}");
     }
 }
 

@@ -13,7 +13,7 @@ use crate::content::Content;
 pub(crate) const MESSAGE_OCTETS_MAX: usize = u16::MAX as usize;
 
 /// Any message may have this many octets. Encoders assert that templates and options fit.
-pub(crate) const MESSAGE_OCTETS_MIN: usize = 512;
+pub(crate) const MESSAGE_OCTETS_MIN: usize = 528;
 
 /// Octets of a set's id and length.
 pub(super) const SET_HEADER: usize = 4;

@@ -13,6 +13,7 @@ use flow::{Details, FlowRecord, IpVersion, Timestamp};
 use super::builder::{Full, MESSAGE_OCTETS_MIN, Message, MessageBuilder, Padded, SET_HEADER};
 use super::encoder::{MessageEncoder, NotAdded};
 use super::template::{FlowTemplate, OptionsTemplate, fixed_part, flow_template, template};
+use crate::output::Context;
 
 /// Octets of the message header.
 pub(crate) const HEADER: usize = 16;
@@ -34,8 +35,8 @@ const IPV6: FlowTemplate = flow_template! { 257 ipv6:
     FlowDurationMilliseconds
 };
 
-/// In place of the two above where places are looked up. Ids from 300 on are those of records with
-/// further fields: 300 + 16 for places, + 1 for IPv6.
+/// In place of the two above where records have further fields. Their ids are 300, + 8 for tunnels,
+/// + 16 for places, + 1 for IPv6.
 const IPV4_PLACES: FlowTemplate = flow_template! { 316 ipv4 with places:
     FlowStartMilliseconds
     FlowEndMilliseconds
@@ -47,6 +48,59 @@ const IPV6_PLACES: FlowTemplate = flow_template! { 317 ipv6 with places:
     FlowEndMilliseconds
     FlowDurationMilliseconds
 };
+
+const IPV4_TUNNEL: FlowTemplate = flow_template! { 308 ipv4 with tunnel:
+    FlowStartMilliseconds
+    FlowEndMilliseconds
+    FlowDurationMilliseconds
+};
+
+const IPV6_TUNNEL: FlowTemplate = flow_template! { 309 ipv6 with tunnel:
+    FlowStartMilliseconds
+    FlowEndMilliseconds
+    FlowDurationMilliseconds
+};
+
+const IPV4_BOTH: FlowTemplate = flow_template! { 324 ipv4 with tunnel and places:
+    FlowStartMilliseconds
+    FlowEndMilliseconds
+    FlowDurationMilliseconds
+};
+
+const IPV6_BOTH: FlowTemplate = flow_template! { 325 ipv6 with tunnel and places:
+    FlowStartMilliseconds
+    FlowEndMilliseconds
+    FlowDurationMilliseconds
+};
+
+/// Further fields of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blocks {
+    None,
+    Places,
+    Tunnel,
+    Both,
+}
+
+impl Blocks {
+    pub(crate) const fn of(context: &Context) -> Self {
+        match (context.has_tunnels, context.has_places) {
+            (false, false) => Self::None,
+            (false, true) => Self::Places,
+            (true, false) => Self::Tunnel,
+            (true, true) => Self::Both,
+        }
+    }
+
+    const fn templates(self) -> [&'static FlowTemplate; 2] {
+        match self {
+            Self::None => [&IPV4, &IPV6],
+            Self::Places => [&IPV4_PLACES, &IPV6_PLACES],
+            Self::Tunnel => [&IPV4_TUNNEL, &IPV6_TUNNEL],
+            Self::Both => [&IPV4_BOTH, &IPV6_BOTH],
+        }
+    }
+}
 
 /// Sampling, and what was exported, observed, ignored and lost so far. The pair of equal time
 /// elements of RFC 7011 section 4 is left out: a codec in wide use rejects a template that names
@@ -87,8 +141,9 @@ const OPTIONS_TEMPLATE_HEADER: usize = 6;
 
 /// Templates and options, each in a set of its own, are one message.
 const _: () = {
-    let flows = IPV4_PLACES.template_octets() + IPV6_PLACES.template_octets();
-    assert!(flows > IPV4.template_octets() + IPV6.template_octets());
+    let flows = IPV4_BOTH.template_octets() + IPV6_BOTH.template_octets();
+    assert!(flows > IPV4_TUNNEL.template_octets() + IPV6_TUNNEL.template_octets());
+    assert!(flows > IPV4_PLACES.template_octets() + IPV6_PLACES.template_octets());
     let mut octets = HEADER + SET_HEADER + flows;
     let mut rest: &[OptionsTemplate] = &OPTIONS;
     while let [template, others @ ..] = rest {
@@ -108,17 +163,17 @@ pub(crate) struct Encoder {
     sequence: u32,
     /// Data Records in this message.
     records: u32,
-    has_places: bool,
+    blocks: Blocks,
 }
 
 impl Encoder {
-    pub(crate) fn new(observation_domain_id: u32, limit: usize, has_places: bool) -> Self {
+    pub(crate) fn new(observation_domain_id: u32, limit: usize, blocks: Blocks) -> Self {
         Self {
             observation_domain_id,
             builder: MessageBuilder::new(HEADER, limit),
             sequence: 0,
             records: 0,
-            has_places,
+            blocks,
         }
     }
 
@@ -155,16 +210,20 @@ impl MessageEncoder for Encoder {
         details: Option<&Details>,
         _clock: Timestamp,
     ) -> Result<(), NotAdded> {
-        Ok(match (record.key.ip_version, self.has_places) {
-            (IpVersion::V4, false) => self.add_as(&IPV4, record, None),
-            (IpVersion::V6, false) => self.add_as(&IPV6, record, None),
-            (IpVersion::V4, true) => self.add_as(&IPV4_PLACES, record, details),
-            (IpVersion::V6, true) => self.add_as(&IPV6_PLACES, record, details),
+        Ok(match (record.key.ip_version, self.blocks) {
+            (IpVersion::V4, Blocks::None) => self.add_as(&IPV4, record, None),
+            (IpVersion::V6, Blocks::None) => self.add_as(&IPV6, record, None),
+            (IpVersion::V4, Blocks::Places) => self.add_as(&IPV4_PLACES, record, details),
+            (IpVersion::V6, Blocks::Places) => self.add_as(&IPV6_PLACES, record, details),
+            (IpVersion::V4, Blocks::Tunnel) => self.add_as(&IPV4_TUNNEL, record, details),
+            (IpVersion::V6, Blocks::Tunnel) => self.add_as(&IPV6_TUNNEL, record, details),
+            (IpVersion::V4, Blocks::Both) => self.add_as(&IPV4_BOTH, record, details),
+            (IpVersion::V6, Blocks::Both) => self.add_as(&IPV6_BOTH, record, details),
         }?)
     }
 
     fn add_templates(&mut self, _clock: Timestamp) {
-        let templates = if self.has_places { [&IPV4_PLACES, &IPV6_PLACES] } else { [&IPV4, &IPV6] };
+        let templates = self.blocks.templates();
         // Collectors read the padding of these sets as the beginning of another template.
         self.builder.add_set(TEMPLATE_SET, Padded::No, |out| {
             templates.iter().for_each(|template| template.put_template(out));

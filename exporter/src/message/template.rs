@@ -37,10 +37,14 @@ macro_rules! template {
 }
 
 /// The [`FlowTemplate`] of an id and a version of IP. Both versions differ in the addresses and in
-/// ICMP, protocols in the times, which come first. With places there are four elements more.
+/// ICMP, protocols in the times, which come first. Blocks of further elements come last: those of
+/// tunnels, then those of places.
 macro_rules! flow_template {
     ($id:literal ipv4: $($time:ident)*) => {
         flow_template!($id: [$($time)* SourceIpv4Address DestinationIpv4Address] IcmpTypeCodeIpv4)
+    };
+    ($id:literal ipv6: $($time:ident)*) => {
+        flow_template!($id: [$($time)* SourceIpv6Address DestinationIpv6Address] IcmpTypeCodeIpv6)
     };
     ($id:literal ipv4 with places: $($time:ident)*) => {
         flow_template! { $id: [$($time)* SourceIpv4Address DestinationIpv4Address] IcmpTypeCodeIpv4
@@ -58,8 +62,45 @@ macro_rules! flow_template {
             DestinationIpv6PrefixLength
         }
     };
-    ($id:literal ipv6: $($time:ident)*) => {
-        flow_template!($id: [$($time)* SourceIpv6Address DestinationIpv6Address] IcmpTypeCodeIpv6)
+    ($id:literal ipv4 with tunnel: $($time:ident)*) => {
+        flow_template! {
+            $id: [$($time)* SourceIpv4Address DestinationIpv4Address] IcmpTypeCodeIpv4 tunnel
+        }
+    };
+    ($id:literal ipv6 with tunnel: $($time:ident)*) => {
+        flow_template! {
+            $id: [$($time)* SourceIpv6Address DestinationIpv6Address] IcmpTypeCodeIpv6 tunnel
+        }
+    };
+    ($id:literal ipv4 with tunnel and places: $($time:ident)*) => {
+        flow_template! {
+            $id: [$($time)* SourceIpv4Address DestinationIpv4Address] IcmpTypeCodeIpv4 tunnel
+            BgpSourceAsNumber
+            BgpDestinationAsNumber
+            SourceIpv4PrefixLength
+            DestinationIpv4PrefixLength
+        }
+    };
+    ($id:literal ipv6 with tunnel and places: $($time:ident)*) => {
+        flow_template! {
+            $id: [$($time)* SourceIpv6Address DestinationIpv6Address] IcmpTypeCodeIpv6 tunnel
+            BgpSourceAsNumber
+            BgpDestinationAsNumber
+            SourceIpv6PrefixLength
+            DestinationIpv6PrefixLength
+        }
+    };
+    ($id:literal: [$($first:ident)*] $icmp:ident tunnel $($more:ident)*) => {
+        flow_template! { $id: [$($first)*] $icmp
+            Layer2SegmentId
+            GreKey
+            TunnelType
+            TunnelKey
+            TunnelSourceIpv4Address
+            TunnelDestinationIpv4Address
+            TunnelProtocolIdentifier
+            $($more)*
+        }
     };
     ($id:literal: [$($first:ident)*] $icmp:ident $($more:ident)*) => {
         template! { $id:

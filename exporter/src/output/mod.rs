@@ -90,6 +90,8 @@ pub struct Context {
     pub local_networks: NetworkSet,
     /// Records may come with the places of their addresses.
     pub has_places: bool,
+    /// Records may come with the tunnels of their packets.
+    pub has_tunnels: bool,
     /// The name of this exporter in documents.
     pub name: String,
     /// The version of the program in documents.
@@ -111,6 +113,7 @@ impl Default for Context {
             key: KeyFields::SEVEN,
             local_networks: NetworkSet::default(),
             has_places: false,
+            has_tunnels: false,
             name: String::new(),
             version: String::new(),
             run: String::new(),
@@ -166,7 +169,8 @@ impl Request<'_> {
 
     /// The encoder of IPFIX messages of at most so many octets.
     fn ipfix(&self, limit: usize) -> ipfix::Encoder {
-        ipfix::Encoder::new(self.observation_domain_id(), limit, self.context.has_places)
+        let blocks = ipfix::Blocks::of(self.context);
+        ipfix::Encoder::new(self.observation_domain_id(), limit, blocks)
     }
 
     /// The exporter of messages that this encoder makes and this transport takes.

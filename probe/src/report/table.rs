@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anstyle::{Reset, Style};
 use flow::number::protocol;
-use flow::{FlowKey, IpVersion, RecordTally, Tag, Tags, Timestamp};
+use flow::{
+    Details, FlowKey, FlowRecord, IpVersion, RecordTally, Tag, Tags, Timestamp, TunnelKind,
+};
 
 use crate::report::units;
 use crate::settings::args::Order;
@@ -14,7 +16,7 @@ use crate::settings::args::Order;
 #[derive(Debug)]
 pub(super) struct Table<'a> {
     /// The flows to show, in order.
-    pub(super) flows: &'a [(FlowKey, Flow)],
+    pub(super) flows: &'a [(Subject, Flow)],
     /// What the order and the shares count.
     pub(super) order: Order,
     /// The sum over all flows.
@@ -23,6 +25,23 @@ pub(super) struct Table<'a> {
     pub(super) smaller_flows: u64,
     /// Number of forgotten flows.
     pub(super) forgotten: u64,
+}
+
+/// A flow, and the tunnel that its packets came through: its kind, and its id if that is the number
+/// of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Subject {
+    key: FlowKey,
+    tunnel: Option<(TunnelKind, Option<u32>)>,
+}
+
+impl Subject {
+    pub(super) fn of(record: &FlowRecord, details: Option<&Details>) -> Self {
+        let tunnel = details
+            .and_then(|details| details.tunnel)
+            .map(|tunnel| (tunnel.kind, tunnel.kind.id_is_network().then_some(tunnel.id)));
+        Self { key: record.key, tunnel }
+    }
 }
 
 /// All records of a flow together.
@@ -43,12 +62,14 @@ impl Table<'_> {
         let Some((_, first)) = self.flows.first() else { return String::new() };
         let mut rows = vec![HEADINGS.map(str::to_owned)];
         let is_one_day = self.flows.iter().all(|(_, flow)| day(flow.start) == day(first.start));
-        rows.extend(self.flows.iter().map(|(key, flow)| self.row(key, flow, is_one_day)));
+        rows.extend(self.flows.iter().map(|(subject, flow)| self.row(subject, flow, is_one_day)));
         let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
             rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
         });
-        let has_tags = self.flows.iter().any(|(_, flow)| !flow.tags.is_empty());
-        let layout = Layout::fitting(widths, has_tags, columns.unwrap_or(usize::MAX));
+        let mut shown = [true; COLUMNS];
+        shown[TUNNEL] = self.flows.iter().any(|(subject, _)| subject.tunnel.is_some());
+        shown[TAGS] = self.flows.iter().any(|(_, flow)| !flow.tags.is_empty());
+        let layout = Layout::fitting(widths, shown, columns.unwrap_or(usize::MAX));
         let mut text = String::new();
         for (index, row) in rows.iter().enumerate() {
             let style = if index == 0 { Style::new().bold() } else { Style::new() };
@@ -66,7 +87,8 @@ impl Table<'_> {
         text
     }
 
-    fn row(&self, key: &FlowKey, flow: &Flow, is_one_day: bool) -> [String; COLUMNS] {
+    fn row(&self, subject: &Subject, flow: &Flow, is_one_day: bool) -> [String; COLUMNS] {
+        let key = &subject.key;
         let duration = Duration::from_millis(flow.end.millis_since(flow.start));
         let (part, whole) = match self.order {
             Order::Octets => (flow.octets, self.whole.octets),
@@ -86,12 +108,13 @@ impl Table<'_> {
             units::grouped(flow.packets),
             units::octets(flow.octets),
             percent(part, whole),
+            tunnel_name(subject.tunnel),
             tag_names(flow.tags),
         ]
     }
 }
 
-const COLUMNS: usize = 10;
+const COLUMNS: usize = 11;
 
 const HEADINGS: [&str; COLUMNS] = [
     "Start (UTC)",
@@ -103,6 +126,7 @@ const HEADINGS: [&str; COLUMNS] = [
     "Packets",
     "Octets",
     "Share",
+    "Tunnel",
     "Tags",
 ];
 
@@ -117,10 +141,11 @@ const DESTINATION: usize = 4;
 const FLAGS: usize = 5;
 const PACKETS: usize = 6;
 const SHARE: usize = 8;
-const TAGS: usize = 9;
+const TUNNEL: usize = 9;
+const TAGS: usize = 10;
 
 /// The columns that a narrow table leaves out, in this order.
-const MISSED_LEAST: [usize; 6] = [FLAGS, 0, DURATION, TAGS, SHARE, PROTOCOL];
+const MISSED_LEAST: [usize; 7] = [FLAGS, 0, DURATION, TAGS, SHARE, PROTOCOL, TUNNEL];
 
 /// Before a destination that stands below its source.
 const TO: &str = "to ";
@@ -134,9 +159,8 @@ struct Layout {
 }
 
 impl Layout {
-    fn fitting(widths: [usize; COLUMNS], has_tags: bool, room: usize) -> Self {
-        let mut layout = Self { widths, shown: [true; COLUMNS], stacked: false };
-        layout.shown[TAGS] = has_tags;
+    fn fitting(widths: [usize; COLUMNS], shown: [bool; COLUMNS], room: usize) -> Self {
+        let mut layout = Self { widths, shown, stacked: false };
         for column in MISSED_LEAST {
             if layout.width() <= room {
                 return layout;
@@ -170,7 +194,8 @@ impl Layout {
 }
 
 /// Numbers are aligned to the right.
-const RIGHT: [bool; COLUMNS] = [false, true, false, false, false, false, true, true, true, false];
+const RIGHT: [bool; COLUMNS] =
+    [false, true, false, false, false, false, true, true, true, false, false];
 
 /// Days since the epoch.
 fn day(time: Timestamp) -> u64 {
@@ -253,6 +278,15 @@ fn control_bits(key: &FlowKey, bits: u8) -> String {
     letters.map(|(place, letter)| if bits & 0x80 >> place == 0 { '.' } else { letter }).collect()
 }
 
+/// `VXLAN 7`, `GRE`; nothing without a tunnel.
+fn tunnel_name(tunnel: Option<(TunnelKind, Option<u32>)>) -> String {
+    match tunnel {
+        Some((kind, Some(id))) => format!("{} {id}", kind.title()),
+        Some((kind, None)) => kind.title().to_owned(),
+        None => String::new(),
+    }
+}
+
 fn tag_names(tags: Tags) -> String {
     tags.iter().map(Tag::name).collect::<Vec<_>>().join(" ")
 }
@@ -275,22 +309,30 @@ mod tests {
 
     #[test]
     fn narrow_tables_keep_what_tells_flows_apart() {
-        let widths = [12, 10, 8, 22, 24, 8, 7, 6, 6, 20];
+        let widths = [12, 10, 8, 22, 24, 8, 7, 6, 6, 0, 20];
+        let shown = |has_tags| {
+            let mut shown = [true; COLUMNS];
+            (shown[TUNNEL], shown[TAGS]) = (false, has_tags);
+            shown
+        };
         let kept_of = |has_tags, room| {
-            let layout = Layout::fitting(widths, has_tags, room);
+            let layout = Layout::fitting(widths, shown(has_tags), room);
             (layout.shown.iter().filter(|shown| **shown).count(), layout.stacked)
         };
         // 123 columns and 9 gaps.
         assert_eq!(kept_of(true, 141), (10, false));
         assert_eq!(kept_of(true, 140), (9, false));
-        assert!(Layout::fitting(widths, true, 119).shown[TAGS], "tags say more than the start");
+        assert!(
+            Layout::fitting(widths, shown(true), 119).shown[TAGS],
+            "tags say more than the start"
+        );
         assert_eq!(kept_of(true, 80), (5, false));
         // 103 columns and 8 gaps, where no flow has tags.
         let kept = |room| kept_of(false, room);
         assert_eq!(kept(usize::MAX), (9, false));
         assert_eq!(kept(119), (9, false));
         assert_eq!(kept(118), (8, false));
-        assert!(!Layout::fitting(widths, false, 118).shown[FLAGS], "flags go first");
+        assert!(!Layout::fitting(widths, shown(false), 118).shown[FLAGS], "flags go first");
         assert_eq!(kept(80), (5, false));
         assert_eq!(kept(65), (4, false));
         assert_eq!(kept(64), (3, true));
@@ -303,7 +345,7 @@ mod tests {
         row[SOURCE] = format!("[{}]:65535", ["ffff"; 8].join(":"));
         row[DESTINATION] = row[SOURCE].clone();
         let widths = std::array::from_fn(|column| row[column].len());
-        let lines = Layout::fitting(widths, true, 60).lines(&row);
+        let lines = Layout::fitting(widths, [true; COLUMNS], 60).lines(&row);
         assert_eq!(lines.len(), 2);
         assert!(lines[0].starts_with(&row[SOURCE]) && lines[0].ends_with("Octets"), "{lines:?}");
         assert_eq!(lines[1], format!("to {}", row[DESTINATION]));

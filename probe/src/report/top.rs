@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use analysis::top::{TopBy, TopList};
 use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
-use flow::{Batch, Conversation, FlowKey, FlowRecord, RecordTally, Tags, Timestamp};
+use flow::{Batch, Conversation, Details, FlowRecord, RecordTally, Tags, Timestamp};
 use terminal_size::terminal_size;
 
 use crate::report::incidents::IncidentList;
 use crate::report::lists;
-use crate::report::table::{Flow, Table};
+use crate::report::table::{Flow, Subject, Table};
 use crate::settings::args::Order;
 use crate::settings::config::TopSettings;
 
@@ -27,7 +27,7 @@ pub(crate) const NAME: &str = "table";
 #[derive(Debug)]
 pub(crate) struct TopFlows {
     settings: TopSettings,
-    flows: HashMap<FlowKey, Flow>,
+    flows: HashMap<Subject, Flow>,
     /// If there are any, they are shown instead of flows.
     lists: Vec<TopList>,
     given: RecordTally,
@@ -91,13 +91,13 @@ impl TopFlows {
         drop(write!(anstream::stdout(), "{TO_THE_TOP}{text}{CLEAR_BELOW}"));
     }
 
-    fn add(&mut self, record: &FlowRecord) {
+    fn add(&mut self, record: &FlowRecord, details: Option<&Details>) {
         self.given.count(record);
         if !self.lists.is_empty() {
             self.lists.iter_mut().for_each(|list| list.add(record));
             return;
         }
-        let flow = self.flows.entry(record.key).or_insert(Flow {
+        let flow = self.flows.entry(Subject::of(record, details)).or_insert(Flow {
             octets: 0,
             packets: 0,
             start: record.start,
@@ -120,7 +120,7 @@ impl TopFlows {
     }
 
     /// The biggest first; equal ones by key.
-    fn in_order(&self) -> Vec<(FlowKey, Flow)> {
+    fn in_order(&self) -> Vec<(Subject, Flow)> {
         let mut order: Vec<_> = self.flows.iter().map(|(key, flow)| (*key, *flow)).collect();
         order.sort_unstable_by_key(|(key, flow)| {
             Reverse(match self.settings.order {
@@ -156,7 +156,7 @@ impl TopFlows {
 
 impl Exporter for TopFlows {
     fn export(&mut self, batch: &Batch) -> Result<(), ExportError> {
-        batch.records.iter().for_each(|record| self.add(record));
+        batch.records.iter().for_each(|record| self.add(record, batch.details_of(record)));
         for event in &batch.events {
             *(if self.incidents.note(event) { &mut self.alerts } else { &mut self.events }) += 1;
         }

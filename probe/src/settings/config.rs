@@ -172,6 +172,7 @@ impl Config {
                 key,
                 local_networks,
                 has_places: args.places.is_given(),
+                has_tunnels: observer.decap.opens_any(),
                 run,
                 name,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
