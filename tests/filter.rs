@@ -241,7 +241,7 @@ fn inbound_and_outbound_go_by_the_direction() {
             "--filter",
             expression,
         ]);
-        let document: Value = serde_json::from_str(run.stdout.trim()).unwrap();
+        let document: Value = serde_json::from_slice(&run.stdout).unwrap();
         assert_eq!(document["source"]["port"], port, "{expression}");
     }
 }
