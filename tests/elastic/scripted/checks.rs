@@ -163,14 +163,38 @@ fn answers_are_delayed() {
     let server = Server::start();
     server.always("/_bulk", Step::emulate().after(Duration::from_millis(200)));
     let begin = Instant::now();
+    assert_eq!(send_two(&server).unwrap().item_statuses(), [201, 201]);
+    assert!(begin.elapsed() >= Duration::from_millis(200));
+}
+
+#[test]
+fn requests_are_held_until_they_are_let_go_the_oldest_first() {
+    let server = Server::start();
+    server.always("/_bulk", Step::emulate().held());
+    let wait_for = |count: usize| {
+        let begin = Instant::now();
+        while server.held().len() != count {
+            assert!(begin.elapsed() < PATIENCE, "{} are held", server.held().len());
+            thread::sleep(Duration::from_millis(1));
+        }
+    };
     thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| send_two(&server).unwrap());
+        let first = scope.spawn(|| send_two(&server).unwrap());
+        wait_for(1);
+        let others = [(); 2].map(|()| scope.spawn(|| send_two(&server).unwrap()));
+        wait_for(3);
+        assert!(server.held().is_sorted());
+        assert!(server.documents().is_empty(), "nothing is done before");
+        server.let_one_go();
+        assert_eq!(first.join().unwrap().item_statuses(), [201, 201]);
+        assert_eq!(server.held().len(), 2);
+        server.let_all_go();
+        for other in others {
+            assert_eq!(other.join().unwrap().item_statuses(), [409, 409]);
         }
     });
-    assert!(begin.elapsed() >= Duration::from_millis(200));
-    assert!(server.most_at_once() > 1, "{}", server.most_at_once());
-    assert_eq!(identifiers(&server), ["a", "b"]);
+    assert_eq!(server.most_at_once(), 3);
+    assert_eq!(send_two(&server).unwrap().status, 200, "none is held any more");
 }
 
 #[test]

@@ -56,6 +56,17 @@ struct State {
     connections: Vec<Option<TcpStream>>,
     running: usize,
     most_running: usize,
+    held: Held,
+}
+
+/// Requests that wait until the test lets them go.
+#[derive(Debug, Default)]
+struct Held {
+    /// Since when each waits, the oldest first.
+    since: VecDeque<Instant>,
+    /// How many were let go before the oldest.
+    gone: usize,
+    is_over: bool,
 }
 
 impl Server {
@@ -144,6 +155,23 @@ impl Server {
         self.shared.lock().connections.len()
     }
 
+    /// Since when each request waits that the test holds, the oldest first.
+    pub fn held(&self) -> Vec<Instant> {
+        self.shared.lock().held.since.iter().copied().collect()
+    }
+
+    /// Lets the oldest of them go.
+    pub fn let_one_go(&self) {
+        self.shared.lock().held.pop();
+        self.shared.changed.notify_all();
+    }
+
+    /// Lets all go, and holds none from now on.
+    pub fn let_all_go(&self) {
+        self.shared.lock().held.is_over = true;
+        self.shared.changed.notify_all();
+    }
+
     /// How many requests waited for their answers at the same time, at most.
     pub fn most_at_once(&self) -> usize {
         self.shared.lock().most_running
@@ -181,6 +209,15 @@ impl Shared {
         !waited.unwrap_or_else(PoisonError::into_inner).0.is_over
     }
 
+    /// Waits until the test lets this request go, or the server ends; whether it goes on.
+    fn hold(&self) -> bool {
+        let mut state = self.lock();
+        let number = state.held.push();
+        let waits = |state: &mut State| state.held.has(number) && !state.is_over;
+        let waited = self.changed.wait_while(state, waits);
+        !waited.unwrap_or_else(PoisonError::into_inner).is_over
+    }
+
     /// Waits until the server ends.
     fn pause_for_ever(&self) {
         let ended = self.changed.wait_while(self.lock(), |state| !state.is_over);
@@ -211,6 +248,23 @@ impl Shared {
         state.running += 1;
         state.most_running = state.most_running.max(state.running);
         self.changed.notify_all();
+    }
+}
+
+impl Held {
+    /// Adds one. Returns its number.
+    fn push(&mut self) -> usize {
+        self.since.push_back(Instant::now());
+        self.gone + self.since.len() - 1
+    }
+
+    fn pop(&mut self) {
+        self.since.pop_front().expect("a request is held");
+        self.gone += 1;
+    }
+
+    fn has(&self, number: usize) -> bool {
+        number >= self.gone && !self.is_over
     }
 }
 
@@ -279,6 +333,13 @@ fn carry_out(
     stream: &mut impl Write,
     shared: &Shared,
 ) -> io::Result<bool> {
+    if step.is_held {
+        if !shared.hold() {
+            return Ok(false);
+        }
+        let step = Step { is_held: false, ..shared.step(request.path()) };
+        return carry_out(&step, request, stream, shared);
+    }
     let answer = match &step.answer {
         Some(answer) => answer.clone(),
         None if step.manner.does_the_work() => shared.lock().bulk.answer(request),

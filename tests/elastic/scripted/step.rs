@@ -11,6 +11,9 @@ pub struct Step {
     pub answer: Option<Answer>,
     /// How long to wait before it.
     pub delay: Duration,
+    /// Whether the request waits until the test lets it go. It is then answered as one that comes
+    /// then.
+    pub is_held: bool,
     pub manner: Manner,
 }
 
@@ -46,7 +49,7 @@ impl Manner {
 impl Step {
     /// As an engine does.
     pub fn emulate() -> Self {
-        Self { answer: None, delay: Duration::ZERO, manner: Manner::Whole }
+        Self { answer: None, delay: Duration::ZERO, is_held: false, manner: Manner::Whole }
     }
 
     /// As an engine does, or rather in this manner.
@@ -72,6 +75,11 @@ impl Step {
     /// The same after a while.
     pub fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
+    }
+
+    /// The same once the test lets the request go.
+    pub fn held(self) -> Self {
+        Self { is_held: true, ..self }
     }
 }
 
