@@ -49,7 +49,9 @@ pub use filter::{Filter, FilterInstruction, InvalidFilter};
 pub use frame::tunnel::{
     DecapSettings, L2tpV3, Refusal, Tunnel, TunnelKind, TunnelKinds, VxlanPorts,
 };
-pub use frame::{Frame, Ignored, LinkType, Offload, Segmented, Tpids, Unread, each_segment};
+pub use frame::{
+    Dissection, Frame, Ignored, LinkType, Offload, Segmented, Tpids, Unread, each_segment,
+};
 pub use hash::HashSeed;
 pub use key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};
 pub use names::{Names, Naming, Passage};

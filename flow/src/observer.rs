@@ -10,7 +10,7 @@ use crate::decap::Decapsulator;
 use crate::fragment::FragmentCache;
 use crate::frame::tunnel::DecapSettings;
 use crate::frame::{
-    Frame, Ignored, Packet, Tpids, dissect_plain, dissect_plain_ipv4, dissect_plain_ipv6,
+    Dissection, Frame, Ignored, Packet, Tpids, dissect_plain, dissect_plain_ipv4, dissect_plain_ipv6,
     dissect_with,
 };
 use crate::hash::HashSeed;
@@ -45,6 +45,13 @@ pub struct ObserverSettings {
     pub decap: DecapSettings,
     /// Seed of the fragment cache's keyed hash.
     pub seed: HashSeed,
+}
+
+impl ObserverSettings {
+    /// How frames are dissected.
+    pub const fn dissection(&self) -> Dissection {
+        Dissection { tpids: self.tpids, decap: self.decap }
+    }
 }
 
 /// Where an [`Observer`] puts observations: a flow table, or the lists of several workers.

@@ -9,6 +9,7 @@ pub(super) mod ipv4 {
     pub(in crate::frame) const FRAGMENT: usize = 6;
     pub(in crate::frame) const TTL: usize = 8;
     pub(in crate::frame) const PROTOCOL: usize = 9;
+    pub(in crate::frame) const CHECKSUM: usize = 10;
     pub(in crate::frame) const SOURCE: usize = 12;
     pub(in crate::frame) const DESTINATION: usize = 16;
     /// Length of a header without options.

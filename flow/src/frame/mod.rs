@@ -13,6 +13,7 @@ pub(crate) mod tunnel;
 
 use link::PlainEthernet;
 pub(crate) use link::Stop;
+use tunnel::DecapSettings;
 
 use crate::key::{Address, IpVersion, Ports};
 use crate::number::ethertype;
@@ -48,6 +49,15 @@ impl Tpids {
     fn contains(self, ethertype: u16) -> bool {
         ethertype != 0 && self.0.contains(&ethertype)
     }
+}
+
+/// How frames are dissected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dissection {
+    /// Further tag protocols.
+    pub tpids: Tpids,
+    /// Tunnels that are opened.
+    pub decap: DecapSettings,
 }
 
 /// What an ignored frame has where IP could be.

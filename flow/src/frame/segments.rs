@@ -7,7 +7,8 @@
 //! first CWR.
 
 use super::field::{ipv4, ipv6, jumbo, tcp};
-use super::{Frame, Tpids, link};
+use super::tunnel::{IpHeader, ip_headers};
+use super::{Dissection, Frame, u16_at};
 use crate::key::IpVersion;
 use crate::number::protocol::{DESTINATION_OPTIONS, HOP_BY_HOP, ROUTING, TCP, UDP};
 use crate::number::tcp_control::{CWR, FIN, PSH};
@@ -20,7 +21,8 @@ pub struct Offload {
     /// Octets of payload in each segment; the last one may have fewer.
     pub segment_octets: u16,
     /// Where the header of that protocol begins, in octets from the frame's first, if that is
-    /// known. In a tunnel it is the inner one. Without it, it is looked for behind the outer IP.
+    /// known. In a tunnel it is the inner one. Without it, it is looked for behind the innermost
+    /// IP header that the dissection reaches.
     pub header_offset: Option<usize>,
 }
 
@@ -34,9 +36,15 @@ pub enum Segmented {
 }
 
 /// Lends a super-packet's segments, each as a frame with its headers only. Says how many there
-/// were: one, the frame itself, if it cannot be taken apart.
-pub fn each_segment(frame: &Frame<'_>, offload: &Offload, mut take: impl FnMut(&Frame<'_>)) -> u32 {
-    let Some(mut headers) = Headers::find(frame, offload) else {
+/// were: one, the frame itself, if it cannot be taken apart. All IP headers that the dissection
+/// reaches have the lengths of the segment.
+pub fn each_segment(
+    frame: &Frame<'_>,
+    offload: &Offload,
+    dissection: &Dissection,
+    mut take: impl FnMut(&Frame<'_>),
+) -> u32 {
+    let Some(mut headers) = Headers::find(frame, offload, dissection) else {
         take(frame);
         return 1;
     };
@@ -58,8 +66,8 @@ pub fn each_segment(frame: &Frame<'_>, offload: &Offload, mut take: impl FnMut(&
 struct Headers {
     octets: [u8; HEADERS_MAX],
     length: usize,
-    ip_version: IpVersion,
-    ip_offset: usize,
+    /// IP headers, from the outermost on. There is one at least.
+    ip: [Option<IpHeader>; IpHeader::MAX],
     /// Offset of the octet with TCP's control bits, and its value in the super-packet.
     control: Option<(usize, u8)>,
     /// Octets behind the headers, on the wire.
@@ -68,20 +76,21 @@ struct Headers {
 
 impl Headers {
     /// `None` if they are not all there or make no sense together.
-    fn find(frame: &Frame<'_>, offload: &Offload) -> Option<Self> {
-        let network = link::walk(frame, Tpids::default()).ok()?;
-        let ip_offset = frame.data.len() - network.data.len();
+    fn find(frame: &Frame<'_>, offload: &Offload, dissection: &Dissection) -> Option<Self> {
+        let mut ip = ip_headers(frame, dissection)?;
         let offset = match offload.header_offset {
             Some(offset) => offset,
-            None => ip_offset + transport_offset(network.ip_version, network.data, offload)?,
+            None => {
+                let innermost = ip.iter().flatten().last()?;
+                let header = frame.data.get(innermost.offset..)?;
+                innermost.offset + transport_offset(innermost.version, header, offload)?
+            }
         };
-        let ip_header_octets = match network.ip_version {
-            IpVersion::V4 => ipv4::OCTETS_MIN,
-            IpVersion::V6 => ipv6::OCTETS,
-        };
-        if offset < ip_offset + ip_header_octets {
-            return None;
+        // What is behind the header is payload, whatever it looks like.
+        for header in &mut ip {
+            *header = header.filter(|header| header.end_min() <= offset);
         }
+        let outermost = ip[0]?;
         let (length, control) = match offload.protocol {
             Segmented::Udp => (offset.checked_add(8)?, None),
             Segmented::Tcp => {
@@ -97,10 +106,9 @@ impl Headers {
         }
         let mut octets = [0; HEADERS_MAX];
         octets.get_mut(..length)?.copy_from_slice(frame.data.get(..length)?);
-        let ip_version = network.ip_version;
-        let mut headers = Self { octets, length, ip_version, ip_offset, control, payload };
-        headers.remove_jumbo_payload();
-        let fixed = headers.fixed_octets()?;
+        let mut headers = Self { octets, length, ip, control, payload };
+        (0..IpHeader::MAX).rev().for_each(|index| headers.remove_jumbo_payload(index));
+        let fixed = headers.fixed_octets(outermost)?;
         (fixed + u32::from(offload.segment_octets) <= u16::MAX.into()).then_some(headers)
     }
 
@@ -112,44 +120,64 @@ impl Headers {
         u32::try_from(self.length).unwrap_or(u32::MAX)
     }
 
-    /// What the IP header's length field counts, besides the payload.
-    fn fixed_octets(&self) -> Option<u32> {
-        let header_octets = match self.ip_version {
+    /// What the length field of an IP header counts, besides the payload.
+    fn fixed_octets(&self, ip: IpHeader) -> Option<u32> {
+        let not_counted = match ip.version {
             IpVersion::V4 => 0,
             IpVersion::V6 => ipv6::OCTETS,
         };
-        u32::try_from(self.length.checked_sub(self.ip_offset + header_octets)?).ok()
+        u32::try_from(self.length.checked_sub(ip.offset + not_counted)?).ok()
     }
 
     /// The kernel gives an IPv6 super-packet of more than 64 KiB a Hop-by-Hop Options header with
     /// a Jumbo Payload option (RFC 2675), which its segments do not have.
-    fn remove_jumbo_payload(&mut self) {
-        let Some(ip) = self.octets.get(self.ip_offset..self.length) else { return };
-        let is_jumbo = self.ip_version == IpVersion::V6
-            && ip.get(4..7) == Some(&[0, 0, HOP_BY_HOP])
-            && ip.get(41..44) == Some(&[0, jumbo::TYPE, jumbo::LENGTH])
-            && ip.len() >= 40 + 8 + 8;
+    fn remove_jumbo_payload(&mut self, index: usize) {
+        let Some(IpHeader { version, offset }) = self.ip[index] else { return };
+        let Some(header) = self.octets.get(offset..self.length) else { return };
+        let is_jumbo = version == IpVersion::V6
+            && header.get(4..7) == Some(&[0, 0, HOP_BY_HOP])
+            && header.get(41..44) == Some(&[0, jumbo::TYPE, jumbo::LENGTH])
+            && header.len() >= 40 + 8 + 8;
         if !is_jumbo {
             return;
         }
-        let begin = self.ip_offset + ipv6::OCTETS;
-        self.octets[self.ip_offset + ipv6::NEXT_HEADER] = self.octets[begin];
+        let begin = offset + ipv6::OCTETS;
+        self.octets[offset + ipv6::NEXT_HEADER] = self.octets[begin];
         self.octets.copy_within(begin + 8..self.length, begin);
         self.length -= 8;
         self.control = self.control.map(|(offset, bits)| (offset - 8, bits));
+        self.ip[index + 1..].iter_mut().flatten().for_each(|inner| inner.offset -= 8);
     }
 
-    /// Total Length (IPv4) or Payload Length (IPv6).
+    /// Total Length (IPv4) or Payload Length (IPv6) of all IP headers.
     fn set_lengths(&mut self, payload: u32) {
-        let offset = match self.ip_version {
-            IpVersion::V4 => self.ip_offset + ipv4::TOTAL_LENGTH,
-            IpVersion::V6 => self.ip_offset + ipv6::PAYLOAD_LENGTH,
-        };
-        let length = self.fixed_octets().map_or(payload, |fixed| fixed + payload);
-        let length = u16::try_from(length).unwrap_or(u16::MAX);
-        if let Some(field) = self.octets.get_mut(offset..offset + 2) {
-            field.copy_from_slice(&length.to_be_bytes());
+        for ip in self.ip.into_iter().flatten() {
+            let length = self.fixed_octets(ip).map_or(payload, |fixed| fixed + payload);
+            let length = u16::try_from(length).unwrap_or(u16::MAX);
+            match ip.version {
+                IpVersion::V4 => self.set_ipv4_length(ip.offset, length),
+                IpVersion::V6 => {
+                    let field = self.octets.get_mut(ip.offset + ipv6::PAYLOAD_LENGTH..);
+                    if let Some(field) = field.and_then(<[u8]>::first_chunk_mut) {
+                        *field = length.to_be_bytes();
+                    }
+                }
+            }
         }
+    }
+
+    /// The checksum changes with the length (RFC 1624): behind MPLS labels it has to be right.
+    fn set_ipv4_length(&mut self, offset: usize, length: u16) {
+        let header = self.octets.get_mut(offset..).and_then(<[u8]>::first_chunk_mut);
+        let Some(header) = header else { return };
+        let header: &mut [u8; ipv4::OCTETS_MIN] = header;
+        let terms = [!u16_at(header, ipv4::CHECKSUM), !u16_at(header, ipv4::TOTAL_LENGTH), length];
+        let sum: u32 = terms.into_iter().map(u32::from).sum();
+        // Of three words: one carry, or one more from adding it.
+        let folded = (sum & 0xffff) + (sum >> 16);
+        let [_, _, high, low] = (!((folded & 0xffff) + (folded >> 16))).to_be_bytes();
+        header[ipv4::CHECKSUM..ipv4::CHECKSUM + 2].copy_from_slice(&[high, low]);
+        header[ipv4::TOTAL_LENGTH..ipv4::TOTAL_LENGTH + 2].copy_from_slice(&length.to_be_bytes());
     }
 
     fn set_control_bits(&mut self, place: Place) {

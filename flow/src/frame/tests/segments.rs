@@ -2,6 +2,7 @@
 
 use super::made;
 use super::*;
+use crate::frame::tunnel::{TunnelKinds, ip_headers};
 use crate::key::IpVersion;
 
 /// What is expected of a segment: octets of the frame and of the packet, and the control bits.
@@ -28,7 +29,7 @@ fn offload(segment_octets: u16) -> Offload {
 
 fn segments(frame: &Frame<'_>, offload: &Offload) -> Vec<Segment> {
     let mut segments = Vec::new();
-    let count = each_segment(frame, offload, |segment| {
+    let count = each_segment(frame, offload, &Dissection::default(), |segment| {
         let packet = dissect(segment).unwrap();
         assert!(!packet.exceeds_wire);
         segments.push((segment.wire_length, packet.octets, packet.tcp_control_bits));
@@ -121,17 +122,125 @@ fn more_than_64_kib_leave_no_trace_in_the_segments() {
     }
 }
 
+/// All tunnels are opened.
+fn all() -> Dissection {
+    let decap = DecapSettings { kinds: TunnelKinds::ALL, ..DecapSettings::default() };
+    Dissection { decap, ..Dissection::default() }
+}
+
+/// UDP to a port around a payload.
+fn udp_to(port: u16, payload: &[u8]) -> Vec<u8> {
+    let mut datagram = Vec::from([0x12, 0xb5]);
+    datagram.extend(port.to_be_bytes());
+    datagram.extend(u16::try_from(8 + payload.len()).unwrap().to_be_bytes());
+    datagram.extend([0, 0]);
+    datagram.extend(payload);
+    datagram
+}
+
+fn behind(header: &[u8], payload: &[u8]) -> Vec<u8> {
+    [header, payload].concat()
+}
+
+/// A super-packet of 1,000 octets in each tunnel that the kernel segments: the packet around.
+fn tunnelled(version: IpVersion, around: fn(u8, &[u8]) -> Vec<u8>) -> Vec<Vec<u8>> {
+    let inner = super_packet(version, 1000);
+    let frame = made::ethernet(&[(0x8100, 9)], &inner);
+    let (protocol, ethertype) = match version {
+        IpVersion::V4 => (4, [8, 0]),
+        IpVersion::V6 => (41, [0x86, 0xdd]),
+    };
+    let vxlan = |frame: &[u8]| udp_to(4789, &behind(&[8, 0, 0, 0, 0, 0, 7, 0], frame));
+    let gre = behind(&behind(&[0x20, 0], &ethertype), &behind(&[0, 0, 0, 1], &inner));
+    let geneve = behind(&[1, 0, 0x65, 0x58, 0, 0, 7, 0, 1, 2, 3, 0], &frame);
+    let nested = made::ethernet(&[], &made::ipv4(47, &gre));
+    Vec::from([
+        around(17, &vxlan(&frame)),
+        around(17, &udp_to(6081, &geneve)),
+        around(47, &gre),
+        around(47, &behind(&[0, 0, 0x65, 0x58], &frame)),
+        around(protocol, &inner),
+        around(17, &vxlan(&nested)),
+        // MPLS believes IPv4 only if its checksum is right.
+        around(137, &behind(&[0, 1, 0x31, 64], &inner)),
+    ])
+}
+
+/// The octets of the innermost packets of segments, as an observer meters them.
+fn innermost(frame: &Frame<'_>, offload: &Offload) -> Vec<Result<u32, Ignored>> {
+    let mut octets = Vec::new();
+    let count = each_segment(frame, offload, &all(), |segment| {
+        let mut headers = ip_headers(segment, &all()).unwrap().into_iter().flatten();
+        let header = headers.next_back().unwrap();
+        let wire_octets = segment.wire_length - u32::try_from(header.offset).unwrap();
+        let (packet, _) =
+            network::general(header.version, &segment.data[header.offset..], wire_octets).unwrap();
+        assert!(!packet.exceeds_wire);
+        assert_eq!(packet.protocol, 6, "the innermost packet is found in each segment");
+        octets.push(Ok(packet.octets));
+    });
+    assert_eq!(usize::try_from(count).unwrap(), octets.len());
+    octets
+}
+
 #[test]
-fn what_is_segmented_may_be_in_a_tunnel() {
-    // IPv4, UDP and 8 octets of VXLAN around an Ethernet frame: the outer length is a segment's.
-    let mut inner = Vec::from([0x12, 0xb5, 0x12, 0xb5, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 7, 0]);
-    inner.extend(made::ethernet(&[], &super_packet(IpVersion::V4, 1000)));
-    let octets = made::ethernet(&[], &made::ipv4(17, &inner));
+fn all_ip_headers_around_a_segment_have_its_lengths() {
+    let arounds: [fn(u8, &[u8]) -> Vec<u8>; 2] = [made::ipv4, made::ipv6];
+    for version in [IpVersion::V4, IpVersion::V6] {
+        let headers = if version == IpVersion::V4 { 40 } else { 60 };
+        for packet in arounds.into_iter().flat_map(|around| tunnelled(version, around)) {
+            for labels in [&[][..], &[0, 1, 0x31, 64]] {
+                let mut octets = made::ethernet(&[], &packet);
+                if !labels.is_empty() {
+                    octets[12..14].copy_from_slice(&[0x88, 0x47]);
+                    octets.splice(14..14, labels.iter().copied());
+                }
+                let wire_length = u32::try_from(octets.len()).unwrap();
+                let transport = octets.len() - 1020;
+                for captured in [octets.len(), transport + 20] {
+                    let whole = frame(LinkType::Ethernet, &octets[..captured], wire_length);
+                    for header_offset in [None, Some(transport)] {
+                        let offload = Offload { header_offset, ..offload(600) };
+                        let found = innermost(&whole, &offload);
+                        assert_eq!(found, [Ok(headers + 600), Ok(headers + 400)], "{octets:02x?}");
+                        let around = u32::try_from(transport + 20).unwrap();
+                        let mut lengths = Vec::new();
+                        each_segment(&whole, &offload, &all(), |segment| {
+                            lengths.push(segment.wire_length);
+                        });
+                        assert_eq!(lengths, [around + 600, around + 400]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn without_decapsulation_the_packet_around_has_the_length_of_a_segment() {
+    let vxlan = &tunnelled(IpVersion::V4, made::ipv4)[0];
+    let octets = made::ethernet(&[], vxlan);
     let whole = frame(LinkType::Ethernet, &octets, u32::try_from(octets.len()).unwrap());
-    let told = Offload { header_offset: Some(84), ..offload(600) };
-    assert_eq!(segments(&whole, &told), [(704, 690, 0), (504, 490, 0)]);
+    let told = Offload { header_offset: Some(88), ..offload(600) };
+    assert_eq!(segments(&whole, &told), [(708, 694, 0), (508, 494, 0)]);
     // Where the inner header is cannot be guessed.
-    assert_eq!(segments(&whole, &offload(600)), [(1104, 1090, 0)]);
+    assert_eq!(segments(&whole, &offload(600)), [(1108, 1094, 0)]);
+}
+
+/// The kernel may put datagrams together whose content is a tunnel: what looks like headers behind
+/// the one that is segmented is payload.
+#[test]
+fn tunnels_in_segments_of_their_own_are_payload() {
+    let vxlan = &tunnelled(IpVersion::V4, made::ipv4)[0];
+    let octets = made::ethernet(&[], vxlan);
+    let whole = frame(LinkType::Ethernet, &octets, u32::try_from(octets.len()).unwrap());
+    let udp = Offload { protocol: Segmented::Udp, segment_octets: 600, header_offset: Some(34) };
+    let mut lengths = Vec::new();
+    each_segment(&whole, &udp, &all(), |segment| {
+        let packet = dissect(segment).unwrap();
+        lengths.push((segment.wire_length, segment.data.len(), packet.octets));
+    });
+    assert_eq!(lengths, [(642, 42, 628), (508, 42, 494)]);
 }
 
 #[test]
@@ -156,14 +265,15 @@ fn captures_cut_anywhere_and_any_offset_lose_nothing() {
     payload.extend(&made::tcp());
     let mut jumbo = made::ipv6(0, &payload);
     jumbo[4..6].fill(0);
-    for ip in [super_packet(IpVersion::V4, 20), super_packet(IpVersion::V6, 20), jumbo] {
+    let vxlan = tunnelled(IpVersion::V6, made::ipv4).swap_remove(0);
+    for ip in [super_packet(IpVersion::V4, 20), super_packet(IpVersion::V6, 20), jumbo, vxlan] {
         let octets = made::ethernet(&[], &ip);
         for captured in 0..=octets.len() {
             let cut = frame(LinkType::Ethernet, &octets[..captured], 3000);
             for header_offset in (0..octets.len() + 2).map(Some).chain([None]) {
                 let offload = Offload { header_offset, ..offload(1000) };
                 let (mut count, mut wire_octets) = (0, 0);
-                let said = each_segment(&cut, &offload, |segment| {
+                let said = each_segment(&cut, &offload, &all(), |segment| {
                     assert!(segment.data.len() <= captured);
                     count += 1;
                     wire_octets += segment.wire_length;

@@ -4,6 +4,7 @@
 //! the packet stays what it is outside: a wrong guess loses nothing.
 
 mod gre;
+mod headers;
 mod kind;
 mod l2tp;
 mod udp;
@@ -16,6 +17,7 @@ use crate::point::ObservationPoint;
 
 use udp::UdpTunnel;
 
+pub(super) use headers::{IpHeader, ip_headers};
 pub use kind::{TunnelKind, TunnelKinds};
 pub use l2tp::L2tpV3;
 
@@ -145,6 +147,8 @@ impl<'a> Header<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Opened<'a> {
     pub(crate) packet: Packet,
+    /// Captured octets from the IP header on.
+    ip: &'a [u8],
     /// Captured octets behind the IP header.
     payload: &'a [u8],
     /// Octets of the packet on the wire that the capture has not.
@@ -208,14 +212,14 @@ pub(crate) fn outermost<'a>(
 }
 
 impl<'a> Opened<'a> {
-    fn new(packet: Packet, payload: &'a [u8], ip: &[u8]) -> Self {
+    fn new(packet: Packet, payload: &'a [u8], ip: &'a [u8]) -> Self {
         let missing = match packet.fragment {
             Fragment::First(_) => REST_OF_DATAGRAM,
             Fragment::Whole | Fragment::Later(_) => {
                 usize::try_from(packet.octets).unwrap_or(usize::MAX).saturating_sub(ip.len())
             }
         };
-        Self { packet, payload, missing }
+        Self { packet, ip, payload, missing }
     }
 
     /// Opens the tunnel that the packet is.

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use exporter::sentence;
-use flow::{Frame, LinkType, ObservationPoint, each_segment};
+use flow::{Dissection, Frame, LinkType, ObservationPoint, each_segment};
 use log::{info, warn};
 
 use super::layer::Layer;
@@ -76,6 +76,7 @@ pub(crate) struct PacketSocket {
     name: String,
     number: u32,
     layer: Layer,
+    dissection: Dissection,
     ring: PacketRing,
     /// In the current block, once that has begun.
     cursor: Option<Cursor>,
@@ -162,6 +163,7 @@ impl PacketSocket {
             name: settings.name.clone(),
             number: settings.number,
             layer: settings.layer(bound.hardware)?,
+            dissection: settings.dissection,
             ring,
             cursor: None,
             is_busy: false,
@@ -346,7 +348,9 @@ impl PacketSource for PacketSocket {
                         take(&frame);
                         1
                     }
-                    Some(offload) => u64::from(each_segment(&frame, offload, &mut take)),
+                    Some(offload) => {
+                        u64::from(each_segment(&frame, offload, &self.dissection, &mut take))
+                    }
                 };
             }
             self.counts.taken += u64::from(before - cursor.left());

@@ -3,6 +3,7 @@
 use std::io;
 
 use exporter::sentence;
+use flow::Dissection;
 
 use super::CaptureError;
 use crate::capture::layer::Layer;
@@ -55,6 +56,8 @@ pub(crate) struct PacketSettings {
     pub(crate) direction: Direction,
     /// Also those that are for other hosts, as on a mirror port all are.
     pub(crate) promiscuous: bool,
+    /// How the headers of super-packets are found.
+    pub(crate) dissection: Dissection,
 }
 
 impl PacketSettings {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use flow::Dissection;
 use log::{info, warn};
 
 use self::open::{Host, Opened, Opener};
@@ -72,11 +73,12 @@ impl Ports {
         numbers: &[(String, u32)],
         collectors: Vec<IpAddr>,
         workers: Option<usize>,
+        dissection: Dissection,
     ) -> Result<Self, String> {
         let now = Instant::now();
         let xdp = XdpOpener::new();
         let mut ports = Self {
-            opener: Opener { settings: settings.clone(), collectors, workers: 1, xdp },
+            opener: Opener { settings: settings.clone(), collectors, workers: 1, dissection, xdp },
             numbers: numbers.to_vec(),
             ports: Vec::new(),
             over: SourceCounts::default(),

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use flow::Dissection;
 use log::info;
 
 use super::budget::Room;
@@ -23,6 +24,8 @@ pub(super) struct Opener {
     pub(super) collectors: Vec<IpAddr>,
     /// Sockets of `AF_PACKET` for each interface.
     pub(super) workers: usize,
+    /// How the headers of super-packets are found.
+    pub(super) dissection: Dissection,
     pub(super) xdp: XdpOpener,
 }
 
@@ -114,6 +117,7 @@ impl Opener {
             ring_octets: usize::try_from(rings.octets).unwrap_or(usize::MAX),
             direction: self.settings.direction,
             promiscuous: true,
+            dissection: self.dissection,
         };
         let octets = rings.octets.saturating_mul(rings.count.into());
         let what = format!("{name}: {} (--packet-ring)", counted(rings.count as usize, "ring"));

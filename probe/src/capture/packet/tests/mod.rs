@@ -34,6 +34,7 @@ fn settings(name: &str) -> PacketSettings {
         ring_octets: 8 << 20,
         direction: Direction::In,
         promiscuous: true,
+        dissection: Dissection::default(),
     }
 }
 
