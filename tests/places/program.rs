@@ -137,6 +137,25 @@ fn documents_have_the_places_of_both_sides() {
     }
 }
 
+#[test]
+fn an_output_may_leave_places_out() {
+    let files = Files::new();
+    let run = files.run(&[&ALL[..], &["-o", "json:-?geo=off", "-o", "json:@on.json"]].concat());
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let with = fs::read_to_string(files.path("on.json")).unwrap();
+    assert!(with.contains(r#""geo":{"#));
+    let without = |line| {
+        let mut document: Value = serde_json::from_str(line).unwrap();
+        for side in ["source", "destination"] {
+            let side = document[side].as_object_mut().unwrap();
+            side.remove("geo");
+            side.remove("as");
+        }
+        document
+    };
+    assert_eq!(run.documents(), with.lines().map(without).collect::<Vec<_>>());
+}
+
 /// Each field has a type in the index template; a point is one field.
 fn assert_mapped(name: &str, value: &Value, mapped: &Value) {
     if let (Value::Object(members), None) = (value, mapped.get("type").and_then(Value::as_str)) {

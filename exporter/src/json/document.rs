@@ -42,6 +42,8 @@ pub(crate) struct DocumentSettings {
     /// One packet of this number is metered; written as `netflow.sampling_interval` unless it is 1.
     pub(crate) sampling_interval: u32,
     pub(crate) fields: Fields,
+    /// Whether documents have `geo` and `as` of source and destination.
+    pub(crate) geo: bool,
 }
 
 /// Which fields documents have.
@@ -65,6 +67,7 @@ impl DocumentSettings {
             local_networks: context.local_networks.clone(),
             sampling_interval: context.sampling_interval,
             fields: Fields::Full,
+            geo: true,
         }
     }
 }
@@ -78,6 +81,7 @@ pub(super) struct DocumentWriter {
     /// `exporter` of `netflow`, up to its time stamp.
     exporter: Vec<u8>,
     fields: Fields,
+    geo: bool,
     key: KeyFields,
     perimeter: Perimeter,
     sampling_interval: u32,
@@ -107,6 +111,7 @@ impl DocumentWriter {
             agent: agent.into_bytes(),
             exporter: exporter.into_bytes(),
             fields: settings.fields,
+            geo: settings.geo,
             key: settings.key,
             perimeter: Perimeter::new(settings.local_networks),
             sampling_interval: settings.sampling_interval,
@@ -227,7 +232,7 @@ impl DocumentWriter {
             put_number(out, br#""bytes":"#, record.octets);
             put_number(out, br#","packets":"#, record.packets);
         }
-        if let Some(place) = place {
+        if let Some(place) = place.filter(|_| self.geo) {
             put_place(place, out);
         }
         out.push(b'}');

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::tcp::{CA, CERT, FINGERPRINT, KEY, tls};
-use super::{ODID, Opened, Output, Request, Setting, Settings, TargetForm};
+use super::{GEO, ODID, Opened, Output, Request, Setting, Settings, TargetForm};
 use crate::cluster::Cluster;
 use crate::elastic::{
     ClientSettings, Credentials, ElasticSettings, ElasticSink, IndexPattern, SpoolSettings,
@@ -22,6 +22,7 @@ const SETTINGS: &[&Setting] = &[
     &NAMESPACE,
     &INDEX,
     &FIELDS,
+    &GEO,
     &PIPELINE,
     &USER,
     &PASSWORD_FILE,
@@ -196,6 +197,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
         }),
     })?;
     let documents = DocumentSettings {
+        geo: settings.string(&GEO) == "on",
         fields: if settings.string(&FIELDS) == "lean" { Fields::Lean } else { Fields::Full },
         ..DocumentSettings::of(request.context, namespace, domain)
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::setting::Settings;
-use super::{ODID, Output, Request, Setting, TargetForm};
+use super::{GEO, ODID, Output, Request, Setting, TargetForm};
 use crate::error::ExportError;
 use crate::json::{DocumentExporter, DocumentSettings};
 use crate::transport::{FileSettings, FileTransport, Form, Patience, Rotation, Start, Transport};
@@ -24,11 +24,14 @@ pub(super) const IPFIX_FILE: Output = Output {
 pub(super) const JSON: Output = Output {
     scheme: "json",
     meaning: "a document for each flow, as Elastic's NetFlow integration writes it",
-    settings: &[&ODID, &ROTATE],
+    settings: &[&ODID, &GEO, &ROTATE],
     writes_documents: true,
     target: TargetForm::Path(|request, path| {
         let domain = request.observation_domain_id();
-        let settings = DocumentSettings::of(request.context, "default".to_owned(), domain);
+        let settings = DocumentSettings {
+            geo: request.settings.string(&GEO) == "on",
+            ..DocumentSettings::of(request.context, "default".to_owned(), domain)
+        };
         Ok(Box::new(DocumentExporter::new(settings, open(request, path, Form::Documents)?)))
     }),
     sampling_interval_max: u32::MAX,

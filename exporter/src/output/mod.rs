@@ -136,6 +136,13 @@ const ODID: Setting = Setting::number(
     1..=u32::MAX,
 );
 
+/// Elastic's own pipelines fill these fields only where documents do not have them.
+const GEO: Setting =
+    Setting::text("geo", "on, or off: documents without geo and as of their addresses", |text| {
+        ["on", "off"].contains(&text)
+    })
+    .default("on");
+
 impl Output {
     /// Form of its URL: `ipfix://HOST[:4739]`, `json:PATH`.
     pub fn form(&self) -> String {
