@@ -1,4 +1,4 @@
-//! The name of a run in the ids of its documents: the same replay has the same, another one has not.
+//! The name of a run in the ids of its documents: the same replay has the same, another one not.
 
 use std::collections::BTreeSet;
 use std::path::Path;
