@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::client::Client;
 use crate::install::{Installed, engines};
-use crate::kind::Kind;
+use crate::kind::{KINDS, Kind};
 use crate::support;
 
 /// How long an engine may take to start, on a busy machine; it takes 3 to 10 s.
@@ -72,7 +72,7 @@ impl Engine {
     /// The engine that the tests of this process share. Each test uses names of its own in it, and
     /// changes no setting of the cluster.
     pub fn shared(kind: Kind) -> Option<&'static Self> {
-        static SHARED: [OnceLock<Engine>; 4] = [const { OnceLock::new() }; 4];
+        static SHARED: [OnceLock<Engine>; KINDS] = [const { OnceLock::new() }; KINDS];
         let installed = find(kind)?;
         Some(SHARED[kind as usize].get_or_init(|| Self::boot(installed, kind, 1, &[], None)))
     }
@@ -216,8 +216,7 @@ impl Engine {
             |one: fn(&Node) -> String| self.nodes.iter().map(one).collect::<Vec<_>>().join(",");
         let seeds = list(|node| format!("127.0.0.1:{}", node.transport_port));
         settings.push(format!("discovery.seed_hosts={seeds}"));
-        let is_opensearch = self.kind == Kind::OpenSearch2;
-        let manager = if is_opensearch { "cluster_manager" } else { "master" };
+        let manager = if self.kind.is_opensearch() { "cluster_manager" } else { "master" };
         let names = list(|node| node.name.clone());
         settings.push(format!("cluster.initial_{manager}_nodes={names}"));
         settings

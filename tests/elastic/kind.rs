@@ -7,13 +7,22 @@ pub enum Kind {
     Elasticsearch8,
     Elasticsearch9,
     OpenSearch2,
+    OpenSearch3,
 }
+
+/// How many there are.
+pub const KINDS: usize = 5;
 
 /// A Maven artifact: group, name, version.
 type Artifact = (&'static str, &'static str, &'static str);
 
 const ELASTICSEARCH: &str = "org.elasticsearch";
 const ELASTICSEARCH_PLUGIN: &str = "org.elasticsearch.plugin";
+const OPENSEARCH: &str = "org.opensearch";
+const OPENSEARCH_PLUGIN: &str = "org.opensearch.plugin";
+
+/// OpenSearch is published without.
+const LOGGING: Artifact = ("org.apache.logging.log4j", "log4j-core", "2.21.0");
 
 /// The compiler of the launchers. That of a JDK reads no classes for a newer Java, as those of
 /// Elasticsearch 9 may be.
@@ -34,8 +43,12 @@ macro_rules! source {
 impl Kind {
     /// The name of its folder.
     pub fn name(self) -> String {
-        let name = if self == Self::OpenSearch2 { "opensearch" } else { "elasticsearch" };
+        let name = if self.is_opensearch() { "opensearch" } else { "elasticsearch" };
         format!("{name}-{}", self.version())
+    }
+
+    pub fn is_opensearch(self) -> bool {
+        matches!(self, Self::OpenSearch2 | Self::OpenSearch3)
     }
 
     pub fn version(self) -> &'static str {
@@ -59,18 +72,27 @@ impl Kind {
                 (ELASTICSEARCH_PLUGIN, "x-pack-core", "9.1.0"),
             ],
             Self::OpenSearch2 => &[
-                ("org.opensearch", "opensearch", "2.19.1"),
-                ("org.opensearch.plugin", "transport-netty4-client", "2.19.1"),
-                ("org.apache.logging.log4j", "log4j-core", "2.21.0"),
+                (OPENSEARCH, "opensearch", "2.19.1"),
+                (OPENSEARCH_PLUGIN, "transport-netty4-client", "2.19.1"),
+                (OPENSEARCH_PLUGIN, "geo", "2.19.1"),
+                LOGGING,
+            ],
+            Self::OpenSearch3 => &[
+                (OPENSEARCH, "opensearch", "3.3.0"),
+                (OPENSEARCH_PLUGIN, "transport-netty4-client", "3.3.0"),
+                (OPENSEARCH_PLUGIN, "geo", "3.3.0"),
+                LOGGING,
             ],
         }
     }
 
-    pub fn launcher(self) -> Source {
+    /// What starts it. The first has the main class.
+    pub fn launcher(self) -> &'static [Source] {
         match self {
-            Self::Elasticsearch7 => source!("StartElasticsearch7.java"),
-            Self::Elasticsearch8 | Self::Elasticsearch9 => source!("StartElasticsearch.java"),
-            Self::OpenSearch2 => source!("StartOpenSearch.java"),
+            Self::Elasticsearch7 => &[source!("StartElasticsearch7.java")],
+            Self::Elasticsearch8 | Self::Elasticsearch9 => &[source!("StartElasticsearch.java")],
+            Self::OpenSearch2 => &[source!("StartOpenSearch.java"), source!("OpenSearch2.java")],
+            Self::OpenSearch3 => &[source!("StartOpenSearch.java"), source!("OpenSearch3.java")],
         }
     }
 
@@ -81,12 +103,15 @@ impl Kind {
 
     /// The oldest Java that it runs on.
     pub fn java_version(self) -> &'static str {
-        if self == Self::Elasticsearch9 { "21" } else { "17" }
+        match self {
+            Self::Elasticsearch9 | Self::OpenSearch3 => "21",
+            Self::Elasticsearch7 | Self::Elasticsearch8 | Self::OpenSearch2 => "17",
+        }
     }
 
     /// All that decides what is in its folder.
     pub fn recipe(self) -> String {
-        let sources = [self.launcher()].into_iter().chain(ROUTES).map(|(_, content)| content);
+        let sources = self.launcher().iter().chain(&ROUTES).map(|(_, content)| *content);
         format!("{}{JAVA_21}{}", self.project(), sources.collect::<String>())
     }
 

@@ -18,6 +18,7 @@ mod moments;
 mod panels;
 mod relay;
 mod replay;
+mod run;
 mod scripted;
 mod secrets;
 mod seeded;

@@ -96,8 +96,14 @@ fn setup_and_check_of_elasticsearch_7() {
 }
 
 #[test]
-fn setup_and_check_of_opensearch() {
+fn setup_and_check_of_opensearch_2() {
     check_setup(Kind::OpenSearch2, "none");
+}
+
+#[test]
+#[ignore = "the newest engine: 10 to 40 s"]
+fn setup_and_check_of_opensearch_3() {
+    check_setup(Kind::OpenSearch3, "none");
 }
 
 /// The test engine has no such plugin, and so setup does not say that documents are deleted.

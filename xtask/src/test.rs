@@ -23,8 +23,9 @@ pub(crate) struct Options {
 }
 
 /// What the tests drive besides the program itself.
-const NEEDS: [Need; 15] = [
+const NEEDS: [Need; 16] = [
     Need { package: "chromium", check: &["chromium", "--version"] },
+    Need { package: "docker-compose", check: &["docker-compose", "--version"] },
     Need { package: "ethtool", check: &["ethtool", "--version"] },
     Need { package: "iproute2", check: &["ip", "-V"] },
     Need { package: "mmdb-bin", check: &["mmdblookup", "--version"] },
@@ -42,7 +43,7 @@ const NEEDS: [Need; 15] = [
     Need { package: "maven", check: &["mvn", "--version"] },
 ];
 
-/// For the tests that are left out otherwise: the newest engine needs a newer Java than Debian's.
+/// For the tests that are left out otherwise: the newest engines need a newer Java than Debian's.
 const NEEDS_OF_ALL: [Need; 1] =
     [Need { package: "python3-pip", check: &["python3", "-m", "pip", "--version"] }];
 

@@ -138,14 +138,12 @@ impl Config {
         let local_networks = site.local_networks.clone();
         let name = args.name.clone().unwrap_or_else(host_name);
         let detect = args.detect.settings(&args.output, live, key, seed, &name);
-        let settings = (&observer, &table, workers, &args.ifindex);
+        let metered = (&observer, &table, workers, &args.ifindex, &args.filter);
         let places: Vec<_> = args.places.paths().collect();
-        // Documents of other frames, or with other places, are other documents.
-        let run = if places.is_empty() && filter.is_none() {
-            run_of(args, &source, &settings)
-        } else {
-            run_of(args, &source, &(settings, places, &args.filter))
-        };
+        let alerts = args.detect.alerts.contains(&AlertTarget::Outputs);
+        let detected = detect.as_ref().map(|detect| (&detect.rules, detect.memory, alerts));
+        let meaning = (places, args.site.tags, &site, detected);
+        let run = run_of(args, &source, &(metered, meaning));
         Ok(Self {
             source,
             outputs: args.output.clone(),
@@ -244,7 +242,8 @@ pub(super) fn key(args: &Arguments) -> KeyFields {
     if has_direction { args.flow_key.with(KeyField::Direction) } else { args.flow_key }
 }
 
-/// The name of this run in the ids of documents, if an output has such.
+/// The name of this run in the ids of documents, if an output has such. The settings are all that
+/// decide which documents there are, in which order, and what they say.
 fn run_of(args: &Arguments, source: &Source, settings: &impl Debug) -> String {
     match source {
         _ if !args.output.iter().any(Destination::names_documents) => String::new(),

@@ -1,5 +1,4 @@
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.opensearch.common.logging.LogConfigurator;
@@ -7,23 +6,15 @@ import org.opensearch.common.settings.Settings;
 import org.opensearch.env.Environment;
 import org.opensearch.node.InternalSettingsPreparer;
 import org.opensearch.node.Node;
-import org.opensearch.transport.Netty4Plugin;
 
 /**
- * Starts a node of OpenSearch 2 from its published jars. Its own start script is not published
+ * Starts a node of OpenSearch from its published jars. Its own start script is not published
  * there; it would also refuse to run as root.
  *
  * <p>Arguments: a folder that the node calls its home; the folder of the configuration; settings as
  * name=value.
  */
 public class StartOpenSearch {
-    /** Plugins can be given as classes to heirs only. */
-    private static class NodeWithHttp extends Node {
-        NodeWithHttp(Environment environment) {
-            super(environment, List.of(Netty4Plugin.class), true);
-        }
-    }
-
     public static void main(String[] arguments) throws Exception {
         Path home = Path.of(arguments[0]);
         Map<String, String> given = new TreeMap<>();
@@ -36,7 +27,7 @@ public class StartOpenSearch {
                 base, given, Path.of(arguments[1]), () -> "node");
         LogConfigurator.registerErrorListener();
         LogConfigurator.configure(environment);
-        Node node = new NodeWithHttp(environment);
+        Node node = new NodeWithPlugins(environment);
         node.start();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> close(node)));
         // The test holds the other end of the pipe: this ends when the test does, however it does.
