@@ -148,6 +148,8 @@ impl Encoder {
 }
 
 impl MessageEncoder for Encoder {
+    const HAS_ABSOLUTE_TIMES: bool = true;
+
     #[inline]
     fn add(
         &mut self,

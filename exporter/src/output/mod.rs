@@ -183,6 +183,7 @@ impl Request<'_> {
             refresh,
             self.observation_domain_id(),
             self.context.sampling_interval,
+            self.context.patience,
         ))
     }
 }
