@@ -89,8 +89,21 @@ impl Batch {
     /// fit no clock.
     #[inline]
     pub fn trace_end(&self, record: &FlowRecord) -> Option<Timestamp> {
+        self.trace_of(record, record.end)
+    }
+
+    /// When a record of this batch left the table, in trace time. `None` for that of a packet that
+    /// fit no clock.
+    #[inline]
+    pub fn trace_exported(&self, record: &FlowRecord) -> Option<Timestamp> {
+        self.trace_of(record, record.exported)
+    }
+
+    /// A time of a record, in trace time.
+    #[inline]
+    fn trace_of(&self, record: &FlowRecord, time: Timestamp) -> Option<Timestamp> {
         let offset_ms = self.clock_offsets.get(record.details.clock())?;
-        Some(Timestamp::of_trace(record.end.as_millis().wrapping_add_signed(*offset_ms)))
+        Some(Timestamp::of_trace(time.as_millis().wrapping_add_signed(*offset_ms)))
     }
 
     /// The details of a record of this batch, if it has any.

@@ -3,6 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::ends::{frames, packets};
 use crate::probe::{METHODS, PATIENT, Probe, lost};
 use crate::support::net::{Host, Links, Network};
@@ -77,6 +79,63 @@ fn nothing_to_capture_from_is_an_error_that_names_the_remedy() {
     }
 }
 
+/// A probe whose interface `rx1` goes between the first look and the opening. It also waits for an
+/// interface that was never there, and says so in between.
+fn with_one_that_vanishes(interfaces: &[&str], settings: &[&[&str]]) -> Option<(Network, Probe)> {
+    // Memory of the tables is taken in between too, which takes a moment.
+    let large: &[&str] = &["--max-flows", "4M", "--workers", "1"];
+    loop {
+        let network = Network::new(Links { count: 2, ..Links::default() })?;
+        let all = [interfaces, &["rx9"]].concat();
+        let settings = [settings, &[large]].concat();
+        let probe = probe(&network, &all, &settings, "rx9: no such device");
+        probe.signal(Signal::SIGSTOP);
+        network.ip(Host::Probe, &["link", "del", "rx1"]);
+        let was_in_time = !probe.messages().contains("AF_");
+        probe.signal(Signal::SIGCONT);
+        if was_in_time {
+            return Some((network, probe));
+        }
+    }
+}
+
+#[test]
+fn an_interface_that_vanishes_at_the_start_is_waited_for_beside_another() {
+    let selections: [(&[&str], &[&str]); 2] = [(&["rx0", "rx1"], &[]), (&["rx1"], &["--wait"])];
+    for method in METHODS {
+        for (interfaces, wait) in selections {
+            let settings = [method, &PATIENT, wait];
+            let Some((network, mut probe)) = with_one_that_vanishes(interfaces, &settings) else {
+                return;
+            };
+            let folder = support::scratch();
+            let file = support::write(&folder, "some.pcap", &frames(100));
+            let said = "rx1: no such device; `ip link` lists those there are; waiting for it";
+            probe.wait_until("it waits", |probe| probe.messages().contains(said));
+            network.add_link(1, Links::default());
+            probe.wait_until("it is there", |probe| probe.messages().contains("rx1 is there: "));
+            let mut sent = network.send_file("tx1", &file, &[]).packets;
+            if interfaces.len() > 1 {
+                sent += network.send_file("tx0", &file, &[]).packets;
+            }
+            let run = probe.stop();
+            check_sum(&run, sent);
+            assert_eq!(lost(&run), 0, "{}\n{}", run.stats, run.stderr);
+        }
+    }
+}
+
+#[test]
+fn an_interface_that_vanishes_at_the_start_is_an_error_if_it_is_the_only_one() {
+    for method in METHODS {
+        let Some((_network, probe)) = with_one_that_vanishes(&["rx1"], &[method]) else { return };
+        let run = probe.wait();
+        assert_eq!(run.status, 1, "{}", run.stderr);
+        let said = "error: cannot find interface rx1: no such device";
+        assert!(run.stderr.contains(said) && run.stderr.contains("--wait"), "{}", run.stderr);
+    }
+}
+
 /// Without the rights to open it again.
 #[test]
 fn an_interface_that_is_back_and_not_captured_is_lost() {
@@ -94,7 +153,7 @@ fn an_interface_that_is_back_and_not_captured_is_lost() {
         let sent: u64 =
             ["tx0", "tx1"].into_iter().map(|tx| network.send_file(tx, &file, &[]).packets).sum();
         std::thread::sleep(Duration::from_millis(1200));
-        probe.signal(nix::sys::signal::Signal::SIGTERM);
+        probe.signal(Signal::SIGTERM);
         let run = probe.wait();
         assert_eq!(run.status, 1, "half of it was not captured: {}", run.stderr);
         check_sum(&run, sent);
@@ -210,7 +269,7 @@ fn an_interface_that_is_left_to_the_host_is_lost_without_rights() {
     std::thread::sleep(Duration::from_millis(1200));
     sent += network.send_file("tx0", &file, &[]).packets;
     std::thread::sleep(Duration::from_millis(1200));
-    probe.signal(nix::sys::signal::Signal::SIGTERM);
+    probe.signal(Signal::SIGTERM);
     let run = probe.wait();
     assert_eq!(run.status, 1, "{}", run.stderr);
     check_sum(&run, sent);

@@ -1,9 +1,10 @@
 //! When flows end and why, and what becomes of packets whose times are out of order.
 
-use crate::support::capture::{Captured, Order, pcap_as};
+use crate::support::capture::{Captured, Order, pcap, pcap_as};
 use crate::support::flows::Flow;
+use crate::support::ipfix;
 use crate::support::packet::{ethernet, ipv4, tcp, udp};
-use crate::{A, ACK, B, FIN, RST, SYN, TCP, UDP, meter_file, meter_packets};
+use crate::{A, ACK, B, FIN, RST, SYN, TCP, UDP, meter_file, meter_packets, support};
 
 const IDLE: u64 = 1;
 const ACTIVE: u64 = 2;
@@ -236,4 +237,36 @@ fn end_of_the_input_ends_everything() {
     assert_eq!(metered.run.count("ended.forced.records"), 199);
     let nothing = meter_packets(&[], &[]);
     assert_eq!(nothing.run.count("received.packets"), 0);
+}
+
+/// A clock that is set back, and one packet years ahead: flows keep their times, while the time in
+/// the header is that of the trace clock.
+#[test]
+fn export_time_of_ipfix_never_goes_back() {
+    const START: u64 = 1_700_000_000_000;
+    let folder = support::scratch();
+    let path = folder.path().join("flows.ipfix");
+    let every_second = |from: u64, to: u64| (from..to).map(|n| (n, n * 1000));
+    for back in [40_000, 3 * DAY, 4000 * DAY] {
+        let before = every_second(0, 600);
+        let after = every_second(600, 1200).map(|(n, millis)| (n, millis + 4000 * DAY - back));
+        let wrong = [(300, 299_500 + 9000 * DAY)];
+        let before = before.map(|(n, millis)| (n, millis + 4000 * DAY));
+        let mut packets: Vec<(u64, u64)> = before.chain(after).collect();
+        packets.splice(300..300, wrong);
+        let packets = packets.into_iter().map(|(n, millis)| {
+            // Flows end all the time.
+            of((n / 10) as u16 + 1, START + millis)
+        });
+        let output = format!("ipfix-file:{}", path.display());
+        let file = pcap(&packets.collect::<Vec<_>>());
+        let run = support::run_with_input(["-r", "-", "-o", &output], &file);
+        assert_eq!((run.status, run.count("metered.packets")), (0, 1201), "{}", run.stderr);
+        let messages = ipfix::session(&std::fs::read(&path).unwrap());
+        let times: Vec<_> = messages.iter().map(|message| u64::from(message.export_time)).collect();
+        assert!(times.is_sorted(), "{back}: {times:?}");
+        // The packet years ahead has not moved it, and the set-back has not stopped it.
+        let (first, last) = (times[0], times[times.len() - 1]);
+        assert!((600..1300).contains(&(last - first)), "{back}: {times:?}");
+    }
 }

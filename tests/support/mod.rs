@@ -20,17 +20,37 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::{env, fs};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::flag::register;
 
 /// The program, built as the tests are.
 pub fn flowprobe() -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    Command::new(PROGRAM.get_or_init(build))
+    Command::new(PROGRAM.get_or_init(|| {
+        heed_signals();
+        build()
+    }))
+}
+
+/// Has programs heed the signals that this one ignores, as what a shell runs in the background
+/// ignores SIGINT. A program that is started ignores what its parent ignores, and no signal that
+/// its parent handles.
+fn heed_signals() {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("it has it");
+    let ignored = u64::from_str_radix(ignored.trim(), 16).expect("a bit for each signal");
+    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2] {
+        if ignored & 1 << (signal - 1) != 0 {
+            // Handled by doing nothing.
+            register(signal, Arc::default()).expect("the signal can be handled");
+        }
+    }
 }
 
 /// The program in a folder where any user may run it: a checkout may be its owner's alone.

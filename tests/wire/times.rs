@@ -1,7 +1,7 @@
 //! The times in headers and in NetFlow v5 and v9 flows: exact whatever the clock does.
 
 use exporter::{Context, Patience};
-use flow::{FlowRecord, Timestamp};
+use flow::{Batch, DetailsIndex, FlowRecord, Timestamp};
 
 use crate::collector::{Session, context, exported};
 use crate::message::{Message, read_stream};
@@ -150,7 +150,7 @@ fn flows_before_a_clock_that_is_set_back_keep_their_times() {
             flow(earlier - 5000, earlier - 3000, earlier + 1000),
         ];
         check_times(&context(), &records);
-        for scheme in ["netflow5", "netflow9", "ipfix"] {
+        for (scheme, _) in WITH_UPTIME {
             let (datagrams, _) = exported(scheme, "", &context(), &records);
             let messages = datagrams.iter().map(|datagram| Message::read(datagram));
             let flows = messages.filter(|message| !message.is_announcement());
@@ -179,15 +179,63 @@ fn one_flow_years_ahead_leaves_the_times_of_the_others_alone() {
 }
 
 #[test]
-fn header_times_go_back_only_when_the_clock_is_set_back_by_more_than_a_day() {
-    let second = |back: u64| {
-        let records = [udp4(T0), udp4(T0 - back)];
-        let last = exported("ipfix", "", &context(), &records).0.pop().unwrap();
-        u64::from(Message::read(&last).seconds)
+fn netflow_header_times_go_back_only_when_the_clock_is_set_back_by_more_than_a_day() {
+    for (scheme, settings) in WITH_UPTIME {
+        let second = |back: u64| {
+            let records = [udp4(T0), udp4(T0 - back)];
+            let last = exported(scheme, settings, &context(), &records).0.pop().unwrap();
+            u64::from(Message::read(&last).seconds)
+        };
+        let whole =
+            |time: u64| if scheme == "netflow9" { time.div_ceil(1000) } else { time / 1000 };
+        assert_eq!(second(1), T0 / 1000, "{scheme}");
+        assert_eq!(second(DAY), T0 / 1000, "{scheme}");
+        assert_eq!(second(DAY + 1), whole(T0 - DAY - 1), "{scheme}");
+    }
+}
+
+/// The times in the headers of IPFIX messages, in their order.
+fn export_times(batches: &[Batch]) -> Vec<u64> {
+    let mut session = Session::open("ipfix", "", &context());
+    batches.iter().for_each(|batch| session.export_batch(batch));
+    let (datagrams, counts) = session.finish();
+    assert_eq!(counts.times_clamped, 0);
+    let messages: Vec<_> = datagrams.iter().map(|datagram| Message::read(datagram)).collect();
+    messages.iter().map(|message| u64::from(message.seconds)).collect()
+}
+
+#[test]
+fn export_times_of_a_replay_never_go_back() {
+    for back in [1, DAY, DAY + 1, 2 * DAY, 30 * DAY, 4000 * DAY] {
+        let batches = [T0, T0 - back, T0 - back + 7000].map(|time| Batch::from(&[udp4(time)][..]));
+        let times = export_times(&batches);
+        assert!(times.is_sorted() && times[0] == T0 / 1000, "{back}: {times:?}");
+    }
+}
+
+#[test]
+fn export_times_of_a_replay_are_those_of_the_trace_clock() {
+    // Two clocks beside the first: one is ten years ahead, the other half a year behind.
+    let (ahead, behind) = (3650 * DAY, 180 * DAY);
+    let clocks = [(0, 0), (1, ahead.cast_signed()), (2, -behind.cast_signed())];
+    let batch_at = |trace: u64, (number, is_ahead_by): (u8, i64)| {
+        let own = trace.checked_add_signed(is_ahead_by).unwrap();
+        let details = DetailsIndex::of_clock(number);
+        let mut batch = Batch::from(&[FlowRecord { details, ..udp4(own) }][..]);
+        batch.clock_offsets = [0; 8];
+        batch.clock_offsets[usize::from(number)] = -is_ahead_by;
+        batch
     };
-    assert_eq!(second(1), T0 / 1000);
-    assert_eq!(second(DAY), T0 / 1000);
-    assert_eq!(second(DAY + 1), (T0 - DAY - 1) / 1000);
+    let of_trace: Vec<u64> = (0..9).map(|n| T0 + n * 2 * 3_600_000).collect();
+    let batches = of_trace.iter().zip(clocks.iter().cycle());
+    let batches: Vec<_> = batches.map(|(&trace, &clock)| batch_at(trace, clock)).collect();
+    let mut times = export_times(&batches);
+    times.dedup();
+    assert_eq!(times, of_trace.iter().map(|trace| trace / 1000).collect::<Vec<_>>());
+    // A packet that fits no clock says nothing about the trace clock.
+    let lone = FlowRecord { details: DetailsIndex::WITHOUT_CLOCK, ..udp4(T0 + ahead) };
+    let batches = [Batch::from(&[udp4(T0)][..]), Batch::from(&[lone][..])];
+    assert!(export_times(&batches).iter().all(|&time| time == T0 / 1000));
 }
 
 #[test]

@@ -12,6 +12,10 @@ pub(crate) trait MessageEncoder: Debug + Send {
     /// Whether the protocol has templates and options.
     const HAS_TEMPLATES: bool = true;
 
+    /// Whether the times of flows are absolute. The time in a header then says when the message
+    /// left and nothing about the flows.
+    const HAS_ABSOLUTE_TIMES: bool = false;
+
     /// Adds a flow's Data Record.
     fn add(
         &mut self,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use element::ExporterState;
-use flow::{Batch, Conversation, Details, FlowRecord, RecordTally, Tally, Timestamp};
+use flow::{Batch, Conversation, FlowRecord, RecordTally, Tally, Timestamp};
 use log::warn;
 
 use super::announcement::{Announcements, Refresh};
@@ -12,7 +12,7 @@ use crate::content::Content;
 use crate::error::ExportError;
 use crate::exporter::{ExportCounts, Exporter, Interface, MeterReport};
 use crate::muted::Muted;
-use crate::transport::{Transport, TransportCounts};
+use crate::transport::{Patience, Transport, TransportCounts};
 
 /// Flow records as messages of a protocol over a transport.
 #[derive(Debug)]
@@ -21,8 +21,9 @@ pub(crate) struct MessageExporter<E> {
     encoder: E,
     transport: Box<dyn Transport>,
     announcements: Announcements,
-    /// The trace clock, live the time of day: export times never go back, unless it does for good.
+    /// The export time of the next message.
     clock: Timestamp,
+    time: ExportTime,
     /// When the next of several files is to be begun.
     rotation_due: Timestamp,
     observation_domain_id: u32,
@@ -39,6 +40,15 @@ pub(crate) struct MessageExporter<E> {
     events_not_exportable: u64,
     trouble: Muted,
     interfaces_warned: bool,
+}
+
+/// Where export times come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ExportTime {
+    /// The trace clock, which never goes back: of a replay, where flows have absolute times.
+    OfTrace,
+    /// The clocks of the records, live also the time of day. They may be set back.
+    OfRecords,
 }
 
 /// What an announcement has in it.
@@ -69,7 +79,9 @@ impl<E: MessageEncoder> MessageExporter<E> {
         refresh: Option<Refresh>,
         observation_domain_id: u32,
         sampling_interval: u32,
+        patience: Patience,
     ) -> Self {
+        let of_trace = E::HAS_ABSOLUTE_TIMES && patience == Patience::Wait;
         // The first session is announced in any case.
         transport.session_began();
         let rotation_due = transport.rotation_due();
@@ -79,6 +91,7 @@ impl<E: MessageEncoder> MessageExporter<E> {
             transport,
             announcements: Announcements::new(refresh),
             clock: Timestamp::default(),
+            time: if of_trace { ExportTime::OfTrace } else { ExportTime::OfRecords },
             rotation_due,
             observation_domain_id,
             sampling_interval,
@@ -95,9 +108,16 @@ impl<E: MessageEncoder> MessageExporter<E> {
         }
     }
 
-    fn add(&mut self, record: &FlowRecord, details: Option<&Details>) -> Result<(), ExportError> {
+    fn add(&mut self, record: &FlowRecord, batch: &Batch) -> Result<(), ExportError> {
         self.given.count(record);
-        self.move_clock(record.exported, SET_BACK_MS)?;
+        match self.time {
+            ExportTime::OfTrace => {
+                let to = batch.trace_exported(record).unwrap_or(self.clock);
+                self.move_clock(to, u64::MAX)?;
+            }
+            ExportTime::OfRecords => self.move_clock(record.exported, SET_BACK_MS)?,
+        }
+        let details = batch.details_of(record);
         loop {
             if self.announcement_is_due() {
                 self.announce(Announcement::Whole)?;
@@ -258,7 +278,7 @@ impl<E: MessageEncoder> Exporter for MessageExporter<E> {
             self.begin_session();
         }
         for (index, record) in records.iter().enumerate() {
-            self.add(record, batch.details_of(record)).inspect_err(|_| {
+            self.add(record, batch).inspect_err(|_| {
                 records[index..].iter().for_each(|record| self.left.count(record));
             })?;
         }

@@ -203,6 +203,8 @@ impl Encoder {
 }
 
 impl MessageEncoder for Encoder {
+    const HAS_ABSOLUTE_TIMES: bool = true;
+
     #[inline]
     fn add(
         &mut self,

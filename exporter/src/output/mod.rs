@@ -194,6 +194,7 @@ impl Request<'_> {
             refresh,
             self.observation_domain_id(),
             self.context.sampling_interval,
+            self.context.patience,
         ))
     }
 }

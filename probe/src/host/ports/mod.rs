@@ -24,10 +24,10 @@ pub(crate) use self::port::PortCounts;
 use self::state::{Phase, State};
 use crate::capture::live::SourceCounts;
 use crate::capture::xdp::XdpOpener;
-use crate::host::interface::FindError;
 use crate::host::interface::changes::{Changes, News};
 use crate::host::interface::links::Link;
 use crate::host::interface::network::Network;
+use crate::host::interface::{FindError, Interface};
 use crate::pipeline::live::Attached;
 use crate::settings::args::LiveSettings;
 use crate::settings::selector::Selector;
@@ -206,7 +206,7 @@ impl Ports {
     pub(crate) fn open(&mut self) -> Result<Vec<Vec<Attached>>, String> {
         let mut lists: Vec<_> = (0..self.workers()).map(|_| Vec::new()).collect();
         let mut next = 0;
-        let mut failure = None;
+        let (mut failure, mut missing) = (None, Vec::new());
         let host = self.opener.look()?;
         for port in 0..self.ports.len() {
             if self.ports[port].state == State::Gone {
@@ -220,11 +220,18 @@ impl Ports {
                     failure.get_or_insert(problem);
                     continue;
                 }
-                Err(problem) => {
-                    // Programs go before sockets do.
-                    self.detach();
-                    return Err(problem);
-                }
+                Err(problem) => match self.vanished(port, &host) {
+                    Some(problem) => {
+                        failure.get_or_insert(format!("{problem}; --wait waits for it"));
+                        missing.push(problem);
+                        continue;
+                    }
+                    None => {
+                        // Programs go before sockets do.
+                        self.detach();
+                        return Err(problem);
+                    }
+                },
             };
             let Port { name, method, state, .. } = &self.ports[port];
             info!("{name}: {method}");
@@ -237,12 +244,31 @@ impl Ports {
         if let Some(problem) = failure.filter(|_| next == 0 && !self.opener.settings.wait) {
             return Err(problem);
         }
+        missing.iter().for_each(|problem| warn!("{problem}; waiting for it"));
         self.say_overlaps(host.network.links(), None);
         // More workers than sockets have nothing to do, unless sockets come.
         if !self.is_waiting() {
             lists.retain(|list| !list.is_empty());
         }
         Ok(lists)
+    }
+
+    /// Why an interface could not be opened, if it has gone since it was looked at. Then it is
+    /// waited for, as one that was never there.
+    fn vanished(&mut self, port: usize, host: &Host) -> Option<String> {
+        let Port { name, number, is_named, .. } = &self.ports[port];
+        let is_same = |now: &Interface| {
+            host.network.interface(name).is_ok_and(|before| before.index == now.index)
+        };
+        let missing = match Interface::find(name) {
+            Ok(now) if is_same(&now) => return None,
+            Ok(_) => format!("interface {name} was made anew"),
+            Err(missing @ FindError::NoSuchInterface { .. }) => missing.to_string(),
+            Err(FindError::Unknown { .. }) => return None,
+        };
+        self.ports[port] = Port::awaited(name, *number, *is_named);
+        self.may_open = true;
+        Some(missing)
     }
 
     /// Opens an interface. After a failure it is not captured, and why is kept.
