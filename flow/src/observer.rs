@@ -10,8 +10,8 @@ use crate::decap::Decapsulator;
 use crate::fragment::FragmentCache;
 use crate::frame::tunnel::DecapSettings;
 use crate::frame::{
-    Dissection, Frame, Ignored, Packet, Tpids, dissect_plain, dissect_plain_ipv4, dissect_plain_ipv6,
-    dissect_with,
+    Dissection, Frame, Ignored, Packet, Tpids, dissect_plain, dissect_plain_ipv4,
+    dissect_plain_ipv6, dissect_with,
 };
 use crate::hash::HashSeed;
 use crate::key::{KeyField, KeyFields};

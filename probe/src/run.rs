@@ -244,8 +244,7 @@ fn live(
         exporters.iter().flat_map(|output| output.exporter.conversations()).collect();
     let collectors = conversations.iter().map(|conversation| conversation.remote.ip()).collect();
     let dissection = config.observer.dissection();
-    let mut ports =
-        Ports::find(settings, &config.ifindex, collectors, config.workers, dissection)?;
+    let mut ports = Ports::find(settings, &config.ifindex, collectors, config.workers, dissection)?;
     let (tables, sockets) = open_capture(config, &mut ports)?;
     let is_real_time =
         !settings.no_realtime && needs_real_time(&sockets) && priority::take_real_time();
