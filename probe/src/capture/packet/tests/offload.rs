@@ -4,7 +4,10 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::thread::{self, JoinHandle};
 
-use flow::{LinkType, Naming, NewClock, Observation, Observer, ObserverSettings, Sink};
+use flow::{
+    DecapSettings, LinkType, Naming, NewClock, Observation, Observer, ObserverSettings, Sink,
+    TunnelKind, TunnelKinds,
+};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::*;
@@ -61,6 +64,8 @@ struct Seen {
     received: Sum,
     /// TCP and UDP, without the link layer.
     transport: Sum,
+    /// All in VXLAN.
+    vxlan: Sum,
     counts: PacketCounts,
 }
 
@@ -72,8 +77,16 @@ struct Capture {
 
 impl Capture {
     fn begin(elsewhere: &Elsewhere, direction: Direction) -> Self {
+        Self::begin_with(elsewhere, direction, DecapSettings::default())
+    }
+
+    /// Opens tunnels.
+    fn begin_with(elsewhere: &Elsewhere, direction: Direction, decap: DecapSettings) -> Self {
         let mut sockets = elsewhere.run(move || {
-            let settings = PacketSettings { ring_octets: 64 << 20, direction, ..settings("vb") };
+            let dissection = Dissection { decap, ..Dissection::default() };
+            let settings = settings("vb");
+            let settings =
+                PacketSettings { ring_octets: 64 << 20, direction, dissection, ..settings };
             PacketSocket::open_all(&settings).unwrap()
         });
         let (stop, stopped) = std::sync::mpsc::channel();
@@ -83,7 +96,7 @@ impl Capture {
                 key: flow::KeyFields::SEVEN,
                 idle_timeout_ms: 15_000,
                 tpids: flow::Tpids::default(),
-                decap: flow::DecapSettings::default(),
+                decap,
                 active_timeout_ms: 60_000,
                 sampling: flow::Sampling { interval: 1 },
                 seed: flow::HashSeed::new(1),
@@ -104,9 +117,15 @@ impl Capture {
                     == Polled::More
                 {}
                 if is_last {
-                    let received = observer.counts().received;
-                    let received = (received.packets, received.octets);
-                    return Seen { received, transport: transport.sum, counts: socket.counts() };
+                    let counts = observer.counts();
+                    let received = (counts.received.packets, counts.received.octets);
+                    let vxlan = counts.tunnels.opened[TunnelKind::Vxlan as usize];
+                    return Seen {
+                        received,
+                        transport: transport.sum,
+                        vxlan: (vxlan.packets, vxlan.octets),
+                        counts: socket.counts(),
+                    };
                 }
                 thread::sleep(Duration::from_millis(1));
             }
@@ -187,23 +206,84 @@ fn segments_that_are_cut_up_later_count_as_tcp_counts_them() {
     in_namespace(|| {
         let elsewhere = two_hosts("tso on gso on", "gro on");
         for (address, ip_octets) in [("192.0.2.2", 20), ("2001:db8::2", 40)] {
-            // On a busy machine TCP may lose patience and send something twice.
-            let once = (0..10).find_map(|_| {
-                let capture = Capture::begin(&elsewhere, Direction::In);
-                let (out_before, again_before) = (tcp_count("OutSegs"), tcp_count("RetransSegs"));
-                transfer(&elsewhere, address, 20_000_000);
-                let seen = capture.end();
-                let again = tcp_count("RetransSegs") - again_before;
-                let segments = tcp_count("OutSegs") - out_before + again;
-                assert_eq!(seen.transport.0, segments, "{seen:?}");
-                (again == 0).then_some(seen)
-            });
-            let seen = once.expect("a transfer without retransmission");
-            let segments = seen.transport.0;
-            assert!(seen.counts.taken < segments / 2, "nothing was put together: {seen:?}");
-            // Timestamps are in all segments: 32 octets of TCP, and 8 more in the SYN.
-            let headers = segments * (ip_octets + 32) + 8;
-            assert_eq!(seen.transport.1, 20_000_000 + headers, "{seen:?}");
+            transfer_as_tcp_counts(&elsewhere, address, ip_octets, DecapSettings::default());
+        }
+    });
+}
+
+/// What is metered of a transfer is what TCP says that it sent.
+fn transfer_as_tcp_counts(
+    elsewhere: &Elsewhere,
+    address: &'static str,
+    ip_octets: u64,
+    decap: DecapSettings,
+) -> Seen {
+    // On a busy machine TCP may lose patience and send something twice.
+    let once = (0..10).find_map(|_| {
+        let capture = Capture::begin_with(elsewhere, Direction::In, decap);
+        let (out_before, again_before) = (tcp_count("OutSegs"), tcp_count("RetransSegs"));
+        transfer(elsewhere, address, 20_000_000);
+        let seen = capture.end();
+        let again = tcp_count("RetransSegs") - again_before;
+        let segments = tcp_count("OutSegs") - out_before + again;
+        assert_eq!(seen.transport.0, segments, "{seen:?}");
+        (again == 0).then_some(seen)
+    });
+    let seen = once.expect("a transfer without retransmission");
+    let segments = seen.transport.0;
+    assert!(seen.counts.taken < segments / 2, "nothing was put together: {seen:?}");
+    // Timestamps are in all segments: 32 octets of TCP, and 8 more in the SYN.
+    let headers = segments * (ip_octets + 32) + 8;
+    assert_eq!(seen.transport.1, 20_000_000 + headers, "{seen:?}");
+    seen
+}
+
+/// A VXLAN between both hosts, each end over the interface of the same host.
+fn vxlan(elsewhere: &Elsewhere) {
+    let configure = |name: &str, below: &str, host: u8, other: u8| {
+        ip(&format!(
+            "link add {name} address 02:00:00:00:01:0{host} type vxlan id 7 dev {below} \
+             local 192.0.2.{host} remote 192.0.2.{other} dstport 4789"
+        ));
+        set(&format!("ipv6/conf/{name}/disable_ipv6"), "0");
+        ip(&format!("link set {name} addrgenmode none"));
+        ip(&format!("link set {name} up"));
+        ip(&format!("addr add 198.51.100.{host}/24 dev {name}"));
+        ip(&format!("addr add 2001:db8:1::{host}/64 dev {name} nodad"));
+        for address in ["198.51.100.", "2001:db8:1::"] {
+            let other = format!("{address}{other} lladdr 02:00:00:00:01:0{other}");
+            ip(&format!("neigh replace {other} dev {name} nud permanent"));
+        }
+    };
+    elsewhere.run(move || configure("xb", "vb", 2, 1));
+    configure("xa", "va", 1, 2);
+}
+
+/// The kernel puts segments in a tunnel together too, or does not cut them up before.
+#[test]
+fn segments_in_a_tunnel_count_as_the_sender_sent_them() {
+    in_namespace(|| {
+        let elsewhere = two_hosts("tso on gso on", "gro on");
+        vxlan(&elsewhere);
+        thread::sleep(SETTLED);
+        let kinds = TunnelKinds::of_option("vxlan");
+        let decap = DecapSettings { kinds, ..DecapSettings::default() };
+        for (address, ip_octets) in [("198.51.100.2", 20), ("2001:db8:1::2", 40)] {
+            let seen = transfer_as_tcp_counts(&elsewhere, address, ip_octets, decap);
+            assert_eq!(seen.vxlan, seen.transport, "{seen:?}");
+        }
+        for name in ["va", "xa"] {
+            run("ethtool", &format!("-K {name} tso off gso off"));
+        }
+        for address in ["198.51.100.2", "2001:db8:1::2"] {
+            let capture = Capture::begin_with(&elsewhere, Direction::In, decap);
+            // The tunnel's end counts IP packets.
+            let before = sent_by("xa");
+            transfer(&elsewhere, address, 20_000_000);
+            let seen = capture.end();
+            let after = sent_by("xa");
+            assert!(seen.counts.taken < seen.vxlan.0 / 2, "nothing was put together: {seen:?}");
+            assert_eq!(seen.vxlan, (after.0 - before.0, after.1 - before.1), "{seen:?}");
         }
     });
 }
