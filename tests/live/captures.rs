@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::capture::{Captured, pcap};
 use crate::support::packet::{ethernet, icmp, ipv4, ipv6, tagged, tcp, udp};
-use crate::support::{self, root};
+use crate::support::{self, root, tunnel};
 
 const A: [u8; 4] = [10, 1, 0, 1];
 const B: [u8; 4] = [192, 0, 2, 9];
@@ -61,6 +61,16 @@ pub fn made() -> Vec<Capture> {
         of("no ip", not_ip()),
         of("office", frames_of(&root().join("tests/data/office.pcap"))),
     ]
+}
+
+/// Each kind of tunnel, around short packets and long ones.
+pub fn tunnels() -> Capture {
+    let around = |payload| {
+        let ip = ipv4(tunnel::INNER[0], tunnel::INNER[1], TCP, &tcp(1234, 80, 0x10, payload));
+        tunnel::samples_of(&ip).into_iter().map(|(_, _, packet)| ethernet(&packet))
+    };
+    let frames = [0, 20, 700, 1300].into_iter().flat_map(around).collect();
+    Capture { name: "tunnels".to_owned(), frames }
 }
 
 /// Of others: a dozen real captures, if they are here.

@@ -24,4 +24,5 @@ mod probe;
 mod records;
 mod rights;
 mod service;
+mod tunnels;
 mod ways;

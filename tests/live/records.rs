@@ -12,7 +12,7 @@ use crate::support::{self, Run};
 const NUMBER: u64 = 77;
 
 /// Without what depends on when and where the frames came.
-fn comparable(run: &Run) -> Vec<Flow> {
+pub fn comparable(run: &Run) -> Vec<Flow> {
     let flows = run.flows().into_iter();
     let mut flows: Vec<_> =
         flows.map(|flow| Flow { start: 0, end: 0, interface: 0, ..flow }).collect();
@@ -36,7 +36,7 @@ fn merged(flows: Vec<Flow>) -> Vec<Flow> {
 }
 
 /// Sends each capture into a fresh program with these settings, and compares.
-fn check(captures: &[Capture], method: &[&str], queues: u32, settings: &[&str]) {
+pub fn check(captures: &[Capture], method: &[&str], queues: u32, settings: &[&str]) {
     let largest = captures.iter().map(Capture::mtu).max().unwrap_or(0);
     let mtu = if largest > 1504 { 9000 } else { 1504 };
     let Some(network) = Network::new(Links { queues, mtu, ..Links::default() }) else { return };
@@ -69,7 +69,7 @@ fn check(captures: &[Capture], method: &[&str], queues: u32, settings: &[&str]) 
 }
 
 /// The first difference says more than all records.
-fn assert_same(live: &[Flow], replayed: &[Flow], what: &str) {
+pub fn assert_same(live: &[Flow], replayed: &[Flow], what: &str) {
     for (live, replayed) in live.iter().zip(replayed) {
         assert_eq!(live, replayed, "{what}: live, then replayed");
     }

@@ -25,6 +25,8 @@ pub struct Flow {
     /// Lowest and highest.
     pub ttl: (u64, u64),
     pub end_reason: u64,
+    /// As the document has it.
+    pub tunnel: String,
 }
 
 impl Flow {
@@ -50,6 +52,10 @@ impl Flow {
             vlan: number("vlan_id"),
             ttl: (number("minimum_ttl"), number("maximum_ttl")),
             end_reason: number("flow_end_reason"),
+            tunnel: match &document["flowprobe"]["tunnel"] {
+                Value::Null => String::new(),
+                tunnel => tunnel.to_string(),
+            },
         }
     }
 

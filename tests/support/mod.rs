@@ -14,6 +14,7 @@ pub mod packet;
 pub mod random;
 pub mod record;
 pub mod time;
+pub mod tunnel;
 
 use std::fs::Permissions;
 use std::io::Write;

@@ -108,6 +108,15 @@ impl Network {
         run(Command::new("ip").args(["-n", self.namespace(host)]).args(words));
     }
 
+    /// The same; an error if it cannot.
+    pub fn try_ip(&self, host: Host, words: &[&str]) -> Result<(), String> {
+        let mut ip = Command::new("ip");
+        ip.args(["-n", self.namespace(host)]).args(words).env("PATH", path());
+        let output = ip.output().expect("ip runs");
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() { Ok(()) } else { Err(message) }
+    }
+
     /// What `ip -json` says about an interface.
     pub fn interface(&self, host: Host, name: &str) -> Value {
         let words = ["-n", self.namespace(host), "-d", "-s", "-json", "link", "show", "dev", name];
