@@ -2,9 +2,6 @@
 
 mod support;
 
-use std::path::Path;
-use std::process::Command;
-
 use serde_json::Value;
 use support::capture::{Captured, pcap};
 use support::packet;
@@ -239,80 +236,4 @@ fn nestings_are_opened_to_the_innermost_up_to_8_packets() {
     let nested = (0..8).fold(inner(), |packet, _| around(4, &packet));
     let replayed = replay(&frames([&nested]), &["--decap", "all"]);
     assert_eq!(replayed.run.count("ignored.too_deep.packets"), 1);
-}
-
-/// Octets of the outermost and the innermost IP headers of all packets, as tshark reads them. What
-/// an ICMP message quotes does not count.
-fn judged(path: &Path) -> (u64, u64) {
-    let mut tshark = Command::new("tshark");
-    tshark.args(["-n", "-r"]).arg(path);
-    tshark.args(["-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE", "-T", "fields"]);
-    tshark.args(["-e", "frame.protocols", "-e", "ip.len", "-e", "ipv6.plen"]);
-    tshark.args(["-E", "separator=|", "-E", "occurrence=a", "-E", "aggregator=,"]);
-    let output = tshark.output().expect("tshark runs");
-    let mut sums = (0, 0);
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let mut fields = line.split('|');
-        let mut lengths = || {
-            let field = fields.next().unwrap_or_default();
-            field.split(',').map(str::to_owned).collect::<Vec<_>>().into_iter()
-        };
-        let (protocols, mut v4, mut v6) = (lengths(), lengths(), lengths());
-        let protocols: String = protocols.collect();
-        let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok());
-        let protocols = protocols.split(':').take_while(|name| !name.starts_with("icmp"));
-        let octets: Vec<u64> = protocols
-            .filter_map(|name| match name {
-                "ip" => number(v4.next()),
-                "ipv6" => number(v6.next()).map(|octets| octets + 40),
-                _ => None,
-            })
-            .collect();
-        sums.0 += octets.first().copied().unwrap_or(0);
-        sums.1 += octets.last().copied().unwrap_or(0);
-    }
-    sums
-}
-
-/// Captures of tunnels, and the octets outside and inside.
-const JUDGED: &[(&str, u64, u64)] = &[
-    ("4in4tunnel.pcap", 740, 640),
-    ("4in6tunnel.pcap", 1940, 1780),
-    ("6in4tunnel.pcap", 38_515, 35_975),
-    ("6in6tunnel.pcap", 184, 104),
-    ("gre.pcapng", 366, 326),
-    ("ipv6_in_gtp.pcap", 272, 200),
-    ("teredo.pcap", 2238, 1388),
-    ("vxlan.pcap", 83_036, 76_686),
-    ("gtp_false_positive.pcapng", 748, 748),
-    ("false_positives.pcapng", 18_270, 16_326),
-    ("dtls.pcap", 8140, 7996),
-];
-
-#[test]
-fn sums_are_those_of_tshark() {
-    let captures = support::real_captures();
-    if captures.is_empty() {
-        return support::skip_without("a folder of captures");
-    }
-    let mut judged_captures = 0;
-    for (name, outer, inner) in JUDGED {
-        let named = |path: &&std::path::PathBuf| path.file_name().is_some_and(|file| file == *name);
-        let Some(path) = captures.iter().find(named) else {
-            support::skip_without(name);
-            continue;
-        };
-        judged_captures += 1;
-        if support::has_tool("tshark") {
-            assert_eq!(judged(path), (*outer, *inner), "tshark, {name}");
-        }
-        let words = ["-r", path.to_str().unwrap(), "-o", "json:-", "--stats", "json"];
-        let run = support::run(words.into_iter().chain(["--decap", "all"]));
-        run.assert_conservation();
-        // What tshark calls a packet outside, where this ignores a frame inside.
-        let ignored = run.count("tunnels.ignored_inside.outer_octets")
-            + run.count("tunnels.tunnel_fragments.outer_octets");
-        assert_eq!(run.count("metered.octets") + ignored, *inner, "{name}");
-    }
-    assert!(judged_captures > 0, "the folder of captures has none of tunnels");
 }

@@ -4,11 +4,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod innermost;
 mod outermost;
 mod sums;
 mod tshark;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -57,17 +58,10 @@ const DIFFERENCES: &[Difference] = &[
 
 #[test]
 fn real_captures_are_metered_as_tshark_dissects_them() {
-    let captures = support::real_captures();
-    if captures.is_empty() {
-        return support::skip_without("a folder of real captures");
-    }
-    if !support::has_tool("tshark") {
-        return support::skip("tshark is not installed");
-    }
-    let dissections = Dissection::of_all(&captures);
-    assert!(dissections.iter().flatten().any(|one| one.rows().count() > 0), "there are frames");
+    let Some((captures, dissections)) = tshark::real_captures() else { return };
     let mut wrong = Vec::new();
-    for (path, differences) in compare_all(&captures, &dissections) {
+    let compare = |index: usize| compare(&captures[index], dissections[index].as_ref());
+    for (path, differences) in captures.iter().zip(in_parallel(captures.len(), compare)) {
         let file = path.file_name().unwrap().to_str().unwrap();
         let listed = DIFFERENCES.iter().find(|listed| listed.file == file);
         if differences != listed.map_or(&[][..], |listed| listed.keys) {
@@ -78,23 +72,21 @@ fn real_captures_are_metered_as_tshark_dissects_them() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Runs the program on every capture, several at a time.
-fn compare_all<'a>(
-    captures: &'a [PathBuf],
-    dissections: &[Option<Dissection>],
-) -> Vec<(&'a Path, Vec<String>)> {
+/// Calls a function with all numbers below `count`, several at a time. What it says is in order.
+fn in_parallel<T: Send>(count: usize, function: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
-    let compare_next = || {
+    let call_next = || {
         let index = next.fetch_add(1, Ordering::Relaxed);
-        let path = captures.get(index)?;
-        Some((path.as_path(), compare(path, dissections[index].as_ref())))
+        (index < count).then(|| (index, function(index)))
     };
     let cores = thread::available_parallelism().map_or(2, usize::from);
-    thread::scope(|scope| {
-        let run = || std::iter::from_fn(compare_next).collect::<Vec<_>>();
+    let mut all: Vec<_> = thread::scope(|scope| {
+        let run = || std::iter::from_fn(call_next).collect::<Vec<_>>();
         let threads: Vec<_> = (0..cores).map(|_| scope.spawn(run)).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
-    })
+    });
+    all.sort_unstable_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, said)| said).collect()
 }
 
 /// The keys of a capture that the program and tshark do not agree on; or both refuse it.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
@@ -70,7 +71,7 @@ impl<'a> Row<'a> {
 
     /// The value of a field in the header so far in.
     pub fn nth_number(&self, field: &str, index: usize) -> Option<u64> {
-        let text = self.values(field).nth(index)?;
+        let text = self.nth(field, index)?;
         let number = match (text, text.strip_prefix("0x")) {
             ("True", _) => Ok(1),
             ("False", _) => Ok(0),
@@ -78,6 +79,11 @@ impl<'a> Row<'a> {
             (_, None) => text.parse(),
         };
         Some(number.unwrap_or_else(|_| panic!("{field} is {text}")))
+    }
+
+    /// The value of a field in the header so far in, as text.
+    pub fn nth(&self, field: &str, index: usize) -> Option<&'a str> {
+        self.values(field).nth(index)
     }
 
     /// The dissectors that were at work, outermost first.
@@ -119,6 +125,26 @@ impl Dissection {
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.0.iter().map(|line| Row(FIELDS.iter().copied().zip(line.split('\t')).collect()))
     }
+}
+
+/// Real captures, and what tshark dissects of each; none, with a line that says so, where something
+/// is missing.
+pub fn real_captures() -> Option<&'static (Vec<PathBuf>, Vec<Option<Dissection>>)> {
+    static ALL: OnceLock<(Vec<PathBuf>, Vec<Option<Dissection>>)> = OnceLock::new();
+    let captures = support::real_captures();
+    if captures.is_empty() {
+        support::skip_without("a folder of real captures");
+        return None;
+    }
+    if !support::has_tool("tshark") {
+        support::skip("tshark is not installed");
+        return None;
+    }
+    Some(ALL.get_or_init(|| {
+        let dissections = Dissection::of_all(&captures);
+        assert!(dissections.iter().flatten().any(|one| one.rows().count() > 0), "frames");
+        (captures, dissections)
+    }))
 }
 
 /// How many frames each capture has; none where a file is not a capture.
