@@ -85,6 +85,28 @@ fn without_the_setting_a_tunnel_is_a_flow_of_its_ends() {
     assert_eq!(other.documents[0]["source"]["ip"], "192.0.2.1");
 }
 
+/// Three in four packets are of tunnels: the totals say so, and how to open them.
+#[test]
+fn tunnels_that_are_not_opened_are_hinted_at() {
+    let around = [vxlan(1, &inner()), vxlan(2, &inner()), around(4, &inner()), inner()];
+    let folder = support::scratch();
+    let path = support::write(&folder, "tunnels.pcap", &pcap(&frames(&around)));
+    let totals = |settings: &[&str]| {
+        let words = ["-r", path.to_str().unwrap(), "-o", "json:-"];
+        let output = support::flowprobe().args(words).args(settings).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let vxlan = "50 % of packets are VXLAN; --decap vxlan meters what is inside";
+    let ipip = "25 % of packets are IP in IP; --decap ipip meters what is inside";
+    let said = totals(&[]);
+    assert!(said.contains(vxlan) && said.contains(ipip), "{said}");
+    let said = totals(&["--decap", "vxlan"]);
+    assert!(!said.contains("VXLAN;") && said.contains(ipip), "{said}");
+    assert!(!totals(&["--decap", "all"]).contains("meters what is inside"));
+    let run = replay(&frames(&around), &[]).run;
+    assert_eq!(run.stats["tunnels"]["not_opened"], serde_json::json!({"vxlan": 2, "ipip": 1}));
+}
+
 #[test]
 fn equal_addresses_in_two_networks_are_two_flows() {
     for workers in ["1", "2"] {

@@ -34,6 +34,7 @@ use crate::report::page::{Page, ShownPage};
 use crate::report::stdout::print;
 use crate::report::top::{Status, TopFlows};
 use crate::report::totals::{Rates, Totals};
+use crate::report::tunnels::HintWatch;
 use crate::settings::args::{self, Command, LiveSettings};
 use crate::settings::config::{Config, Source};
 use crate::settings::parse::parse;
@@ -271,8 +272,9 @@ fn live(
         is_real_time,
         begin,
     };
-    let (loss, page) = (LossWatch::default(), page.as_ref());
-    let mut watch = LiveTotals { stats, quiet, screen, status, last: Rates::new(), loss, page };
+    let (loss, hints, page) = (LossWatch::default(), HintWatch::default(), page.as_ref());
+    let last = Rates::new();
+    let mut watch = LiveTotals { stats, quiet, screen, status, last, loss, hints, page };
     let totals = session.run(&mut watch);
     watch.loss.end(&totals);
     let shown = show(stats, quiet, top.as_ref(), &totals);
@@ -314,6 +316,7 @@ struct LiveTotals<'a> {
     status: Status,
     last: Rates,
     loss: LossWatch,
+    hints: HintWatch,
     page: Option<&'a ShownPage>,
 }
 
@@ -321,6 +324,7 @@ impl Watch for LiveTotals<'_> {
     fn second(&mut self, totals: &Totals) {
         self.status.set(self.last.line(totals));
         self.loss.second(totals);
+        self.hints.second(totals);
         self.page.iter().for_each(|page| page.publish(totals));
     }
 

@@ -1,6 +1,7 @@
 //! Packets in tunnels: those that the kernel's own devices make, and made ones of all kinds.
 
 use std::net::UdpSocket;
+use std::process::Stdio;
 
 use crate::captures;
 use crate::probe::{METHODS, PATIENT, Probe, lost};
@@ -165,6 +166,32 @@ fn made_tunnels_of_all_kinds_over_one_queue() {
 #[test]
 fn made_tunnels_of_all_kinds_over_two_queues() {
     METHODS.iter().for_each(|method| check(&[captures::tunnels()], method, 2, &ALL));
+}
+
+/// A run and `doctor` say that what comes in could be opened.
+#[test]
+fn tunnels_that_are_not_opened_are_hinted_at() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let folder = support::scratch();
+    let frame = ethernet(&tunnel::vxlan(7, &tunnel::inner()));
+    let file = support::write(&folder, "vxlan.pcap", &pcap(&[Captured::at(0, frame)]));
+    let hint = "100 % of packets are VXLAN; --decap vxlan meters what is inside";
+    for method in METHODS {
+        let timeouts = ["--idle-timeout", "1h", "--active-timeout", "1s"];
+        let mut probe = Probe::start(&network, &["rx0"], &[method, &timeouts]);
+        network.send_file("tx0", &file, &["--repeat", "5000", "--rate", "2k"]);
+        probe.wait_until("it hints", |probe| probe.messages().contains(hint));
+        let run = probe.stop();
+        assert_eq!(run.stderr.matches(hint).count(), 1, "{}", run.stderr);
+    }
+    let mut doctor = network.command(Host::Probe, support::flowprobe().get_program());
+    doctor.args(["doctor", "-i", "rx0"]).stdout(Stdio::piped());
+    let doctor = doctor.spawn().expect("the program starts");
+    network.send_file("tx0", &file, &["--repeat", "6000", "--rate", "2k"]);
+    let output = doctor.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("packets in a second are VXLAN"), "{said}");
+    assert!(said.contains("-> --decap vxlan meters what is inside"), "{said}");
 }
 
 /// IPv6 and GENEVE with 252 octets of options, twice: longer than what AF_PACKET captures.

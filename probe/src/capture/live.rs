@@ -16,7 +16,7 @@ pub(crate) enum LiveSource {
     /// Past the host's stack.
     Xdp(Box<XdpSocket>),
     /// Copies of what the stack gets.
-    Packet(PacketSocket),
+    Packet(Box<PacketSocket>),
 }
 
 /// Frames of `AF_XDP` have the time at which they are taken: they are not to be later than this.

@@ -1,5 +1,6 @@
 //! From packets to outputs: the two loops that feed workers, the queues, the stages, the outputs.
 
+pub(crate) mod closed;
 pub(crate) mod dropped;
 pub(crate) mod live;
 pub(crate) mod opened;

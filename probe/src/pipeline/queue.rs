@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use exporter::MeterReport;
 use flow::{BATCH_RECORDS, Batch, FlowRecord, Names, Naming, NewClock, Timestamp};
 
+use crate::pipeline::closed::ClosedTunnels;
 use crate::pipeline::dropped::{Dropped, DroppedOnWay};
 
 /// Batches on a queue before the worker of a replay waits.
@@ -65,6 +66,8 @@ pub(crate) struct RecordQueue {
     clock_offsets: ClockOffsets,
     /// What numbers in records stand for, if tunnels are opened.
     names: Option<Box<Names>>,
+    /// Packets of tunnels that are not.
+    pub(crate) closed: ClosedTunnels,
 }
 
 type ClockOffsets = [i64; 8];
@@ -291,6 +294,7 @@ impl RecordQueue {
             wants_settle,
             clock_offsets: ClockOffsets::default(),
             names: None,
+            closed: ClosedTunnels::default(),
         }
     }
 
@@ -319,6 +323,7 @@ impl RecordQueue {
     /// Adds a record to the batch, which is sent when it is full.
     #[inline]
     pub(crate) fn push(&mut self, record: FlowRecord) {
+        self.closed.count(&record);
         self.batch.records.push(record);
         if let Some(names) = &self.names {
             names.restore_last(&mut self.batch);

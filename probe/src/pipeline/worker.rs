@@ -16,6 +16,7 @@ use flow::{
 use log::error;
 
 use crate::host::memory::{self, Memory};
+use crate::pipeline::closed::ClosedTunnels;
 use crate::pipeline::queue::RecordQueue;
 use crate::report::units::{self, grouped};
 use crate::settings::config::Config;
@@ -28,13 +29,11 @@ pub(crate) struct Ended {
     pub(crate) by_reason: [RecordTally; FlowEndReason::ALL.len()],
     /// The earliest and the latest time of their packets.
     pub(crate) period: Option<(Timestamp, Timestamp)>,
+    /// Packets of tunnels that are not opened.
+    pub(crate) closed: ClosedTunnels,
 }
 
 impl Ended {
-    fn of(table: &FlowTable) -> Self {
-        Self { by_reason: table.ended(), period: table.period() }
-    }
-
     /// All records.
     pub(crate) fn records(&self) -> RecordTally {
         self.by_reason.iter().copied().fold(RecordTally::default(), |sum, one| sum + one)
@@ -48,6 +47,7 @@ impl AddAssign for Ended {
         }
         let periods = self.period.into_iter().chain(other.period);
         self.period = periods.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
+        self.closed += other.closed;
     }
 }
 
@@ -92,6 +92,7 @@ impl Worker {
         if decap.opens_any() {
             records.expect_names();
         }
+        records.closed.opened = decap.kinds;
         Self { table, records, settle_at: Timestamp::default() }
     }
 
@@ -123,7 +124,8 @@ impl Worker {
     }
 
     pub(crate) fn ended(&self) -> Ended {
-        Ended::of(&self.table)
+        let (by_reason, period) = (self.table.ended(), self.table.period());
+        Ended { by_reason, period, closed: self.records.closed }
     }
 
     /// Ends all flows and closes the queue.

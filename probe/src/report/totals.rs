@@ -58,7 +58,7 @@ impl Totals {
                 in_brackets(&ignored_words(meter))
             ),
         );
-        for words in tunnels::lines(meter) {
+        for words in tunnels::lines(meter).into_iter().chain(tunnels::hints(&self.ended)) {
             line(&mut text, "tunnels", &words);
         }
         let unread = ignored::words(&meter.unread);
@@ -215,7 +215,7 @@ impl Totals {
             "clock_jumps_refused": meter.clock_jumps_refused,
             "clocks_added": meter.clocks_added,
             "without_clock": meter.without_clock,
-            "tunnels": tunnels::json(&meter.tunnels),
+            "tunnels": tunnels::json(&meter.tunnels, &self.ended.closed),
             "input": {
                 "files_damaged": self.input.files_damaged,
                 "blocks_damaged": self.input.blocks_damaged,

@@ -116,6 +116,11 @@ pub(super) const ROWS: &[Row] = &[
         "tunnel_fragment_octets",
         "Octets of the outermost IP packets of later fragments",
     ),
+    counter(
+        "tunnels.not_opened.{tunnel}",
+        "closed_tunnel_packets",
+        "Packets in records of flows that look like tunnels that are not opened",
+    ),
     counter("tunnels.tunnels_untold", "tunnels_untold_packets", "Packets of too many tunnels"),
     counter("tunnels.networks_untold", "networks_untold_packets", "Packets of too many networks"),
     counter(

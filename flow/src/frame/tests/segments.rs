@@ -142,8 +142,11 @@ fn behind(header: &[u8], payload: &[u8]) -> Vec<u8> {
     [header, payload].concat()
 }
 
+/// Makes a packet of a protocol and its payload.
+type Around = fn(u8, &[u8]) -> Vec<u8>;
+
 /// A super-packet of 1,000 octets in each tunnel that the kernel segments: the packet around.
-fn tunnelled(version: IpVersion, around: fn(u8, &[u8]) -> Vec<u8>) -> Vec<Vec<u8>> {
+fn tunnelled(version: IpVersion, around: Around) -> Vec<Vec<u8>> {
     let inner = super_packet(version, 1000);
     let frame = made::ethernet(&[(0x8100, 9)], &inner);
     let (protocol, ethertype) = match version {
@@ -185,7 +188,7 @@ fn innermost(frame: &Frame<'_>, offload: &Offload) -> Vec<Result<u32, Ignored>> 
 
 #[test]
 fn all_ip_headers_around_a_segment_have_its_lengths() {
-    let arounds: [fn(u8, &[u8]) -> Vec<u8>; 2] = [made::ipv4, made::ipv6];
+    let arounds: [Around; 2] = [made::ipv4, made::ipv6];
     for version in [IpVersion::V4, IpVersion::V6] {
         let headers = if version == IpVersion::V4 { 40 } else { 60 };
         for packet in arounds.into_iter().flat_map(|around| tunnelled(version, around)) {

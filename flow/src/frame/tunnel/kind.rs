@@ -1,5 +1,10 @@
 //! The kinds of tunnels, and which of them are opened.
 
+use super::VxlanPorts;
+use super::udp::UdpTunnel;
+use crate::key::{FlowKey, Ports};
+use crate::number::protocol;
+
 /// A kind of tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -110,6 +115,30 @@ impl TunnelKind {
             | Self::L2tp
             | Self::Teredo => self.name(),
         }
+    }
+
+    /// The kind of tunnel that a flow looks like by its protocol and ports: those of its ends.
+    #[inline]
+    pub fn of_ends(key: &FlowKey) -> Option<Self> {
+        match key.protocol {
+            protocol::TCP => None,
+            protocol::UDP => {
+                let ports = Ports::new(key.source_port, key.destination_port);
+                UdpTunnel::by_ports(ports, &VxlanPorts::default()).map(UdpTunnel::kind)
+            }
+            protocol::GRE => Some(Self::Gre),
+            protocol::IPV4 | protocol::IPV6 => Some(Self::IpInIp),
+            protocol::ETHERIP => Some(Self::EtherIp),
+            protocol::MPLS_IN_IP => Some(Self::Mpls),
+            protocol::L2TP => Some(Self::L2tpV3),
+            _ => None,
+        }
+    }
+
+    /// Whether senders spread it over source ports of UDP, by which network cards spread packets
+    /// over queues.
+    pub const fn is_spread(self) -> bool {
+        matches!(self, Self::Vxlan | Self::VxlanGpe | Self::Geneve | Self::Mpls)
     }
 
     /// Whether its id says which network the packet is of: the same in both directions, and

@@ -3,7 +3,7 @@
 use super::super::field::ipv6;
 use super::super::link::{Layer, skip, take};
 use super::super::{network, u16_at};
-use super::{DecapSettings, Header, Refusal, TunnelKind, id_of, l2tp, mpls};
+use super::{DecapSettings, Header, Refusal, TunnelKind, VxlanPorts, id_of, l2tp, mpls};
 use crate::key::{IpVersion, Ports};
 use crate::number::ethertype::{BRIDGED_ETHERNET, IPV4, IPV6, NSH};
 use crate::number::protocol::NO_NEXT_HEADER;
@@ -34,19 +34,24 @@ impl UdpTunnel {
     /// By the ports, if it is one that is opened.
     #[inline]
     pub(super) fn of(ports: Ports, settings: &DecapSettings) -> Option<Self> {
+        let tunnel = Self::by_ports(ports, &settings.vxlan_ports)?;
+        settings.kinds.contains(tunnel.kind()).then_some(tunnel)
+    }
+
+    /// By the ports.
+    #[inline]
+    pub(super) fn by_ports(ports: Ports, vxlan_ports: &VxlanPorts) -> Option<Self> {
         let (source, destination) = (ports.source(), ports.destination());
-        let vxlan_ports = &settings.vxlan_ports.0;
-        let tunnel = match (destination, source) {
+        Some(match (destination, source) {
             (port::VXLAN_GPE, _) => Self::VxlanGpe,
             (port::GENEVE, _) => Self::Geneve,
             (port::MPLS, _) => Self::Mpls,
-            (number, _) if number != 0 && vxlan_ports.contains(&number) => Self::Vxlan,
+            (number, _) if number != 0 && vxlan_ports.0.contains(&number) => Self::Vxlan,
             (port::GTP_U, _) | (_, port::GTP_U) => Self::GtpU,
             (port::L2TP, _) | (_, port::L2TP) => Self::L2tp,
             (port::TEREDO, _) | (_, port::TEREDO) => Self::Teredo,
             _ => return None,
-        };
-        settings.kinds.contains(tunnel.kind()).then_some(tunnel)
+        })
     }
 
     pub(super) const fn kind(self) -> TunnelKind {

@@ -19,7 +19,6 @@ use flow::{Dissection, Frame, LinkType, ObservationPoint, each_segment};
 use log::{info, warn};
 
 use super::layer::Layer;
-use super::offloads::{Place, warn_of_harmful_offloads};
 use super::{CaptureError, PacketSource, Polled};
 use crate::sys::packet_ring::{Outgoing, PacketRing, RingSize};
 use block::{Cursor, Unreadable};
@@ -142,7 +141,6 @@ impl PacketSocket {
                 .begin(direction, alone)
                 .map_err(|problem| fail("let through the packets of", problem))?;
         }
-        warn_of_harmful_offloads(&settings.name, Place::Stack);
         Ok(sockets)
     }
 

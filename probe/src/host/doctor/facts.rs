@@ -3,6 +3,7 @@
 use std::io;
 use std::thread;
 
+use super::traffic::Traffic;
 use crate::capture::offloads::Place;
 use crate::capture::packet::Rings;
 use crate::capture::xdp::plan::XdpSettings;
@@ -32,6 +33,7 @@ pub(super) struct Facts {
     pub(super) queues: Option<Setting>,
     pub(super) rx_ring: Option<Setting>,
     pub(super) spreads_udp_by_ports: Option<bool>,
+    pub(super) traffic: Option<Traffic>,
 }
 
 impl Facts {
@@ -61,6 +63,7 @@ impl Facts {
             spreads_udp_by_ports: ethtool
                 .as_mut()
                 .and_then(|ethtool| ethtool.spreads_udp_by_ports().ok()),
+            traffic: None,
             interface,
         })
     }

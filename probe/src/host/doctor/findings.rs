@@ -2,13 +2,17 @@
 
 use exporter::{Finding, Level};
 
+use flow::TunnelKind;
+
 use super::facts::{Facts, Memory};
+use super::traffic::Traffic;
 use crate::capture::layer::Layer;
 use crate::capture::offloads::{HarmfulOffload, Place, harmful_offloads};
 use crate::capture::xdp::plan::{KERNEL_MIN, KERNEL_MIN_FRAGS, ONE_BUFFER_MTU_MAX};
 use crate::host::method::Method;
 use crate::host::rights;
 use crate::host::system::Support;
+use crate::report::tunnels::{remedy, share};
 use crate::report::units;
 
 /// All findings, in the order in which they are given.
@@ -29,6 +33,7 @@ pub(super) fn all(facts: &Facts, method: &Method) -> Vec<Finding> {
         gro(facts, method),
         rxvlan(facts, method),
         Some(mtu(facts)),
+        tunnels(facts),
         Some(capture(facts, method)),
     ]
     .into_iter()
@@ -270,6 +275,24 @@ fn mtu(facts: &Facts) -> Finding {
     }
 }
 
+/// The most frequent tunnel among the packets that came in.
+fn tunnels(facts: &Facts) -> Option<Finding> {
+    let Traffic { packets, tunnels } = facts.traffic?;
+    let all = TunnelKind::ALL.into_iter().zip(tunnels);
+    let (kind, most) = all.max_by_key(|(_, packets)| *packets)?;
+    let percent = share(most, packets);
+    if percent < TUNNELS_PERCENT {
+        return None;
+    }
+    let (title, packets) = (kind.title(), units::grouped(packets));
+    let mut text = format!("{percent} % of {packets} packets in a second are {title}");
+    if facts.interface.rx_queues > 1 && !kind.is_spread() {
+        text.push_str(": those between two ends come in by one queue");
+    }
+    let remedy = format!("{} meters what is inside", remedy(kind));
+    Some(Finding::ok("tunnels", text).at(Level::Note, remedy))
+}
+
 fn capture(facts: &Facts, method: &Method) -> Finding {
     let finding = |text| Finding::ok("capture", text);
     match method {
@@ -288,6 +311,9 @@ fn capture(facts: &Facts, method: &Method) -> Finding {
 fn mebibytes(octets: u64) -> String {
     format!("{} MiB", octets.div_ceil(1 << 20))
 }
+
+/// Of packets, the share of tunnels that is worth a finding.
+const TUNNELS_PERCENT: u64 = 5;
 
 /// Frames of a card's ring that are enough for the bursts of a fast link.
 const RING_GOOD: u32 = 2048;

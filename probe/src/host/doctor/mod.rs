@@ -1,11 +1,13 @@
 //! `flowprobe doctor`: whether capture on an interface would work, and what would falsify it.
 //!
-//! Facts are gathered without touching the interface. What follows from them is computed from the
+//! Facts are gathered without touching the interface, but for a second in which its packets are
+//! listened to. What follows from them is computed from the
 //! facts alone, a finding to each subject, with the remedy where there is one.
 
 mod facts;
 mod findings;
 mod report;
+mod traffic;
 
 use log::error;
 
@@ -50,6 +52,7 @@ pub(crate) fn examine(selectors: &[Selector], form: Form) -> Examined {
             }
         }
     }
+    traffic::listen(&mut all);
     // A run does so too, and ends if it cannot.
     let obstacle = rights::give_up(None, false).err();
     for facts in &mut all {

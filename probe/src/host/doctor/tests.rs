@@ -2,10 +2,12 @@
 
 use caps::Capability;
 use exporter::{Finding, Level};
+use flow::TunnelKind;
 
 use super::facts::Facts;
 use super::findings;
 use super::report::Report;
+use super::traffic::Traffic;
 use crate::capture::kernel::KernelVersion;
 use crate::host::interface::{AttachedXdp, Interface, XdpFeatures};
 use crate::host::method::Method;
@@ -31,6 +33,7 @@ fn sound() -> Facts {
         queues: Some(Setting { current: 4, max: 63 }),
         rx_ring: Some(Setting { current: 2048, max: 4096 }),
         spreads_udp_by_ports: Some(false),
+        traffic: None,
     }
 }
 
@@ -239,4 +242,24 @@ fn report_has_a_line_for_each_finding_and_the_remedy_beneath() {
     let json = Report::new(&facts).json();
     assert_eq!((&json["works"], &json["method"]), (&true.into(), &"afxdp".into()));
     assert_eq!(json["findings"].as_array().unwrap().len(), all(&facts).len());
+}
+
+#[test]
+fn tunnels_are_found_with_the_setting_that_opens_them() {
+    let heard = |kind: TunnelKind, packets| {
+        move |facts: &mut Facts| {
+            let traffic = facts.traffic.insert(Traffic { packets: 1000, ..Traffic::default() });
+            traffic.tunnels[kind as usize] = packets;
+            facts.interface.rx_queues = 4;
+        }
+    };
+    let remedy = "--decap vxlan meters what is inside";
+    check(heard(TunnelKind::Vxlan, 830), "tunnels", Level::Note, remedy);
+    let mut facts = sound();
+    heard(TunnelKind::Gre, 1000)(&mut facts);
+    let one_queue = "100 % of 1,000 packets in a second are GRE: those between two ends come in by \
+                     one queue";
+    assert!(all(&facts).iter().any(|one| one.text == one_queue), "{:?}", all(&facts));
+    heard(TunnelKind::Gre, 49)(&mut facts);
+    assert!(all(&facts).iter().all(|one| one.subject != "tunnels"));
 }

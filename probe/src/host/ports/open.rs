@@ -8,6 +8,7 @@ use log::info;
 use super::budget::Room;
 use crate::capture::CaptureError;
 use crate::capture::live::LiveSource;
+use crate::capture::offloads::{Place, warn_of_harmful_offloads};
 use crate::capture::packet::{PacketSettings, PacketSocket, Rings};
 use crate::capture::xdp::{XdpCapture, XdpOpener};
 use crate::host::interface::network::Network;
@@ -123,6 +124,7 @@ impl Opener {
         let what = format!("{name}: {} (--packet-ring)", counted(rings.count as usize, "ring"));
         memory::check(&what, octets, Memory::OfKernel)?;
         let sockets = PacketSocket::open_all(&settings).map_err(|error| error.to_string())?;
+        warn_of_harmful_offloads(name, Place::Stack);
         let mut method = format!("AF_PACKET, {}: {why}", counted(sockets.len(), "socket"));
         if interface.xdp.is_some() {
             method.push_str("; what the XDP program on it takes is not seen");
@@ -132,7 +134,7 @@ impl Opener {
             method,
             xdp: None,
             memory: rings.octets * sockets.len() as u64,
-            sockets: sockets.into_iter().map(LiveSource::Packet).collect(),
+            sockets: sockets.into_iter().map(Box::new).map(LiveSource::Packet).collect(),
         })
     }
 
