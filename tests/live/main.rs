@@ -23,4 +23,5 @@ mod probe;
 mod records;
 mod rights;
 mod service;
+mod totals;
 mod ways;
