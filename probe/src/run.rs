@@ -22,19 +22,18 @@ use crate::pipeline::live::Attached;
 use crate::pipeline::opened::{Opened, open_outputs, outputs};
 use crate::pipeline::replay;
 use crate::pipeline::replay_end::ReplayEnd;
-use crate::pipeline::session::{Session, Watch};
+use crate::pipeline::session::Session;
 use crate::pipeline::stages;
 use crate::pipeline::worker::new_tables;
 use crate::places::Places;
 use crate::report::incidents;
+use crate::report::live::LiveTotals;
 use crate::report::logger::{self, Progress};
-use crate::report::loss::LossWatch;
 use crate::report::output::TotalsOutput;
 use crate::report::page::{Page, ShownPage};
 use crate::report::stdout::print;
 use crate::report::top::{Status, TopFlows};
-use crate::report::totals::{Rates, Totals};
-use crate::report::tunnels::HintWatch;
+use crate::report::totals::Totals;
 use crate::settings::args::{self, Command, LiveSettings};
 use crate::settings::config::{Config, Source};
 use crate::settings::parse::parse;
@@ -106,30 +105,40 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
         Source::Files(_) => Run::Replay,
         Source::Live(_) => Run::Live,
     };
-    let done = signals::set_up(run)
+    let begun = signals::set_up(run)
         .map_err(|problem| format!("cannot handle signals: {}", sentence(&problem)))
-        .and_then(|stop| {
-            let start = Start::begin();
-            let stats = TotalsOutput::open(config, run)?;
-            let places = match Places::open(&config.places) {
-                Ok(places) => places.map(Arc::new),
-                Err(mistakes) => {
-                    mistakes.iter().for_each(|mistake| error!("{mistake}"));
-                    return Ok(FAILED.into());
-                }
-            };
-            let sides = Sides { start, places, stats: &stats, quiet, stop: &stop };
-            match &config.source {
-                Source::Files(files) => replay(config, files, sides),
-                Source::Live(settings) => live(config, settings, sides),
-            }
-        });
-    let status = done.unwrap_or_else(|problem| {
-        error!("{problem}");
-        FAILED.into()
-    });
+        .and_then(|stop| Ok((stop, Arc::new(TotalsOutput::open(config, run)?))));
+    let status = match begun {
+        Ok((stop, stats)) => run_with(config, quiet, &stop, &stats).unwrap_or_else(|problems| {
+            stats.fail(&problems);
+            FAILED.into()
+        }),
+        Err(problem) => {
+            error!("{problem}");
+            FAILED.into()
+        }
+    };
     logger::release();
     status
+}
+
+/// # Errors
+///
+/// Why the run could not begin, in sentences.
+fn run_with(
+    config: &Config,
+    quiet: bool,
+    stop: &Arc<AtomicBool>,
+    stats: &Arc<TotalsOutput>,
+) -> Result<ExitCode, Vec<String>> {
+    let start = Start::begin(stats);
+    let places = Places::open(&config.places)?.map(Arc::new);
+    let sides = Sides { start, places, stats, quiet, stop };
+    let done = match &config.source {
+        Source::Files(files) => replay(config, files, sides),
+        Source::Live(settings) => live(config, settings, sides),
+    };
+    done.map_err(|problem| vec![problem])
 }
 
 /// What a run has besides its settings and its packets.
@@ -272,13 +281,12 @@ fn live(
         is_real_time,
         begin,
     };
-    let (loss, hints, page) = (LossWatch::default(), HintWatch::default(), page.as_ref());
-    let last = Rates::new();
-    let mut watch = LiveTotals { stats, quiet, screen, status, last, loss, hints, page };
+    let mut watch = LiveTotals::new(stats, quiet, screen.then_some(status), page.as_ref());
     let totals = session.run(&mut watch);
-    watch.loss.end(&totals);
+    watch.end(&totals);
+    let is_all_there = all_is_there(&totals);
     let shown = show(stats, quiet, top.as_ref(), &totals);
-    Ok(if shown && all_is_there(&totals) && !ending::is_hurried() {
+    Ok(if shown && is_all_there && !ending::is_hurried() {
         status_of(config, &totals)
     } else {
         FAILED.into()
@@ -305,44 +313,6 @@ fn open_capture(
         tables = live_tables(config, sockets.len()).inspect_err(|_problem| ports.detach())?;
     }
     Ok((tables, sockets))
-}
-
-/// Shows the totals of a live run while it goes on.
-struct LiveTotals<'a> {
-    stats: &'a TotalsOutput,
-    quiet: bool,
-    /// The table is drawn on the terminal, with a line of rates above it.
-    screen: bool,
-    status: Status,
-    last: Rates,
-    loss: LossWatch,
-    hints: HintWatch,
-    page: Option<&'a ShownPage>,
-}
-
-impl Watch for LiveTotals<'_> {
-    fn second(&mut self, totals: &Totals) {
-        self.status.set(self.last.line(totals));
-        self.loss.second(totals);
-        self.hints.second(totals);
-        self.page.iter().for_each(|page| page.publish(totals));
-    }
-
-    fn interval(&mut self, totals: &Totals) {
-        if !self.screen {
-            self.stats.print(self.quiet, totals);
-        }
-    }
-
-    fn wanted(&mut self, totals: &Totals) {
-        self.stats.print(false, totals);
-    }
-
-    fn stuck(&mut self, totals: &Totals) -> ! {
-        error!("an output does not end, so this program ends without it");
-        self.stats.print(self.quiet, totals);
-        std::process::exit(FAILED.into());
-    }
 }
 
 /// Whether a worker that waits for its CPU soon loses packets.

@@ -1,10 +1,13 @@
 //! Totals, for people and for programs, whatever else is said.
 
+use std::net::TcpListener;
+
 use serde_json::Value;
 
+use crate::signals::stalled;
 use crate::support::capture::pcap;
-use crate::support::{flowprobe, run, scratch, write};
-use crate::{FAILED, USAGE, datagram};
+use crate::support::{self, flowprobe, run, scratch, write};
+use crate::{FAILED, USAGE, datagram, wait_until};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -94,20 +97,64 @@ fn totals_are_alone_on_standard_error() {
         let arguments = ["-o", output, "--stats", "json", "--ifindex", "eth9=9"];
         let output = flowprobe().arg("-r").arg(&path).args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(FAILED), "the file is damaged");
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
-        let stats: Value = serde_json::from_str(&stderr).unwrap();
+        let stats = only_line(&output.stderr);
         assert_eq!(stats["received"]["packets"], 1);
         // Messages are in it, in their order.
         let messages = stats["messages"].as_array().unwrap();
         let has = |words: &str| messages.iter().any(|it| it.as_str().unwrap().contains(words));
         assert!(has("warning: --ifindex eth9") && has("error: ") && has("a.pcap"), "{stats}");
     }
-    // Without totals there are messages alone.
-    let arguments = ["-o", "json:/nonexistent/x", "--stats", "json"];
-    let output = flowprobe().arg("-r").arg(&path).args(arguments).output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.starts_with("flowprobe: error: ") && stderr.lines().count() == 1, "{stderr}");
+}
+
+/// A run that fails before it reads anything, or that a signal ends before, has a line too.
+#[test]
+fn failures_at_the_start_are_in_totals_of_nothing() {
+    let folder = scratch();
+    let capture = write(&folder, "a.pcap", &pcap(&[datagram(1, NEW_YEAR_MS)]));
+    let capture = capture.to_str().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
+    let cases: [(&[&str], &str); 8] = [
+        (&["-r", capture, "-o", "json:/nonexistent/x"], "/nonexistent/x"),
+        (&["-r", capture, "-o", "ipfix+tcp://127.0.0.1:1?wait=1s"], "given up after 1 s"),
+        (&["-r", capture, "-o", "ipfix://no-such-host.invalid?wait=1s"], "no-such-host.invalid"),
+        (&["-r", capture, "--geo", "/nonexistent"], "/nonexistent"),
+        (&["-r", capture, "--networks", capture, "--quiet"], capture),
+        (&["-r", capture, "--http", &taken], "address"),
+        (&["-i", "none7"], "none7"),
+        (&["-i", "none7", "-o", "json:/nonexistent/x"], "/nonexistent/x"),
+    ];
+    for (arguments, said) in cases {
+        let output = flowprobe().args(arguments).args(["--stats", "json"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(FAILED), "{arguments:?}");
+        let stats = only_line(&output.stderr);
+        assert_eq!(stats["received"]["packets"], 0, "{stats}");
+        let messages = stats["messages"].as_array().unwrap().iter().map(|it| it.as_str().unwrap());
+        let errors: Vec<_> = messages.filter(|message| message.starts_with("error: ")).collect();
+        assert!(!errors.is_empty() && errors[0].contains(said), "{stats}");
+    }
+}
+
+#[test]
+fn signal_at_the_start_is_in_totals_of_nothing() {
+    // Nobody opens the other end.
+    let folder = scratch();
+    let fifo = folder.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let fifo = format!("json:{}", fifo.display());
+    let child = crate::start(&["-r", "/dev/null", "-o", &fifo]);
+    wait_until(|| stalled(&child));
+    support::signal(child.id(), nix::sys::signal::Signal::SIGTERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(FAILED));
+    let stats = only_line(&output.stderr);
+    assert!(stats["interrupted"] == true && stats["messages"].is_array(), "{stats}");
+}
+
+fn only_line(stderr: &[u8]) -> Value {
+    let stderr = std::str::from_utf8(stderr).unwrap();
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    serde_json::from_str(stderr).unwrap()
 }
 
 #[test]

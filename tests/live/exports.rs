@@ -5,8 +5,6 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use crate::ends::{frames, packets};
 use crate::probe::{METHODS, PATIENT, Probe};
 use crate::support;
@@ -104,14 +102,10 @@ fn totals_are_given_while_it_runs() {
         let settings = [method, &PATIENT, &["--stats-interval", "1s"]];
         let mut probe = Probe::start(&network, &["rx0"], &settings);
         network.send_file("tx0", &file, &[]);
-        let totals = |probe: &Probe| -> Vec<Value> {
-            let messages = probe.messages();
-            messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-        };
         probe.wait_until("the totals have all packets, in the table", |probe| {
-            totals(probe).iter().any(|totals| totals["metered"]["packets"] == 100)
+            probe.totals().iter().any(|totals| totals["metered"]["packets"] == 100)
         });
-        let last = totals(&probe).pop().unwrap();
+        let last = probe.totals().pop().unwrap();
         assert_eq!(last["active_flows"], 100, "{last}");
         assert_eq!(last["interfaces"][0]["frames"], 100, "{last}");
         assert_eq!(last["outputs"][0]["output"], "json:-", "{last}");

@@ -55,7 +55,7 @@ fn files_that_were_moved_are_made_again() {
     // Signals that ask for something end nothing.
     probe.signal(Signal::SIGUSR2);
     probe.signal(Signal::SIGUSR1);
-    probe.wait_until("totals", |probe| probe.messages().contains("\"outputs\""));
+    probe.wait_until("totals", |probe| !probe.totals().is_empty());
     let run = probe.stop();
     assert_eq!(run.count("outputs.0.sent.records"), 30);
     for round in 0..3 {

@@ -24,5 +24,6 @@ mod probe;
 mod records;
 mod rights;
 mod service;
+mod totals;
 mod tunnels;
 mod ways;

@@ -1,11 +1,13 @@
 //! The program while it captures.
 
-use std::fs::{self, File};
-use std::process::{Child, Command, Output, Stdio};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::flows::{Flow, flows};
@@ -49,7 +51,17 @@ impl Probe {
         let file = |name| File::create(folder.path().join(name)).expect("a file for output");
         command.args(interfaces.iter().flat_map(|interface| ["-i", interface]));
         command.args(settings.concat());
-        command.args(["-o", "json:-", "--stats", "json", "--name", "test"]);
+        command.args(["-o", "json:-", "--name", "test"]);
+        if !settings.concat().contains(&"--stats") {
+            // Messages are then text. Any user may open the file.
+            let path = folder.path().join("stats");
+            let opened = [(folder.path(), 0o755), (&path, 0o666)];
+            File::create(&path).expect("a file for totals");
+            for (path, mode) in opened {
+                fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
+            }
+            command.arg("--stats").arg(format!("json:{}", path.display()));
+        }
         command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
         Self { child: command.spawn().expect("the program starts"), folder }
     }
@@ -61,6 +73,12 @@ impl Probe {
     /// What it has said so far.
     pub fn messages(&self) -> String {
         fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
+    }
+
+    /// The totals it has given so far.
+    pub fn totals(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.folder.path().join("stats")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// The flows it has reported so far, without a document that is half written.
@@ -102,18 +120,29 @@ impl Probe {
         self.wait_for(PATIENCE)
     }
 
+    /// Waits until it ends; what was on standard error.
+    pub fn wait_for_text(mut self) -> String {
+        self.wait_for_status(PATIENCE);
+        self.messages()
+    }
+
     /// Waits until it ends, which may take long.
     pub fn wait_for(mut self, longest: Duration) -> Run {
+        let status = self.wait_for_status(longest);
+        let read = |name| fs::read(self.folder.path().join(name)).unwrap_or_default();
+        let stderr = [read("stderr"), read("stats")].concat();
+        support::finished(Output { status, stdout: read("stdout"), stderr })
+    }
+
+    fn wait_for_status(&mut self, longest: Duration) -> ExitStatus {
         let begin = Instant::now();
-        let status = loop {
+        loop {
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
-                break status;
+                return status;
             }
             assert!(begin.elapsed() < longest, "it does not end: {}", self.messages());
             thread::sleep(Duration::from_millis(10));
-        };
-        let read = |name| fs::read(self.folder.path().join(name)).expect("it had output");
-        support::finished(Output { status, stdout: read("stdout"), stderr: read("stderr") })
+        }
     }
 }
 

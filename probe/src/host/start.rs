@@ -1,13 +1,13 @@
 //! The start of a run, in which it waits for files, pipes and names that may never answer.
 
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use exporter::ending;
-use log::error;
 
-use crate::report::logger;
+use crate::report::output::TotalsOutput;
 
 /// Time between two looks at the end of the run.
 const LOOK: Duration = Duration::from_millis(50);
@@ -23,7 +23,8 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    pub(crate) fn begin() -> Self {
+    pub(crate) fn begin(stats: &Arc<TotalsOutput>) -> Self {
+        let stats = Arc::clone(stats);
         let (over, is_over) = channel::<()>();
         let watch = move || {
             let mut requested = None;
@@ -32,8 +33,7 @@ impl Start {
                     continue;
                 }
                 if requested.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
-                    error!("the run was interrupted before it began");
-                    logger::release();
+                    stats.fail(&["the run was interrupted before it began".to_owned()]);
                     std::process::exit(1);
                 }
             }

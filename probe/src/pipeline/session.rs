@@ -71,7 +71,10 @@ pub(crate) trait Watch {
     /// Every `--stats-interval`.
     fn interval(&mut self, totals: &Totals);
 
-    /// When somebody asks for them.
+    /// Whether messages wait for them.
+    fn has_news(&mut self) -> bool;
+
+    /// When somebody asks for them, or messages wait for them.
     fn wanted(&mut self, totals: &Totals);
 
     /// Called at the end if an output does not end. These totals are the last; it ends the process.
@@ -238,7 +241,7 @@ impl Supervisor<'_> {
             && !self.ports.are_all_gone()
         {
             thread::sleep(LOOK);
-            if signals::take_totals_wanted() {
+            if signals::take_totals_wanted() || watch.has_news() {
                 watch.wanted(&self.totals(self.outputs_so_far()));
             }
             let now = Instant::now();

@@ -1,6 +1,6 @@
 //! Messages on standard error, and a progress bar that they do not tear.
 //!
-//! Where standard error is for the totals of a replay alone, messages are held for them.
+//! Where standard error is for the totals alone, messages are held for them.
 
 use std::io::{self, IsTerminal};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -45,6 +45,11 @@ pub(crate) fn hold() {
 /// The messages that are held, if they are. The next ones are held too.
 pub(crate) fn take_held() -> Option<Vec<String>> {
     LOGGER.held().as_mut().map(|held| std::mem::take(held).all())
+}
+
+/// Whether messages are held that were not taken yet.
+pub(crate) fn are_held() -> bool {
+    LOGGER.held().as_ref().is_some_and(|held| !held.messages.is_empty())
 }
 
 /// Writes the messages that are held. Later ones are not held.

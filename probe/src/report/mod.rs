@@ -7,6 +7,7 @@ pub(crate) mod findings;
 mod ignored;
 pub(crate) mod incidents;
 mod lists;
+pub(crate) mod live;
 pub(crate) mod logger;
 pub(crate) mod loss;
 pub(crate) mod output;

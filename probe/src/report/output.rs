@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use exporter::{FilesInUse, LineFile, sentence};
+use exporter::{FilesInUse, LineFile, ending, sentence};
 use log::error;
 
 use crate::host::signals::{self, Run};
@@ -18,8 +18,7 @@ use crate::settings::values::Stats;
 pub(crate) enum TotalsOutput {
     /// For people.
     Text,
-    /// A line of JSON on standard error. That of a replay has the messages in it, so that nothing
-    /// else is there; those of live capture come when there is something to say.
+    /// A line of JSON on standard error. It has the messages in it, so that nothing else is there.
     Json,
     /// A line of JSON in a file.
     JsonFile(StatsFile),
@@ -48,9 +47,10 @@ impl TotalsOutput {
         Ok(match &config.stats {
             Stats::Text => Self::Text,
             Stats::Json => {
-                // A page stays behind the totals, and its address is to be seen before.
-                let is_batch = run == Run::Replay && config.http.is_none();
-                if is_batch && !io::stderr().is_terminal() {
+                // The page of a replay stays behind the totals, and its address is to be seen
+                // before.
+                let stays = run == Run::Replay && config.http.is_some();
+                if !stays && !io::stderr().is_terminal() {
                     logger::hold();
                 }
                 Self::Json
@@ -64,6 +64,15 @@ impl TotalsOutput {
 
     pub(crate) fn is_text(&self) -> bool {
         matches!(self, Self::Text)
+    }
+
+    /// Says why the run failed before it began. Messages that are held come with totals of nothing.
+    pub(crate) fn fail(&self, problems: &[String]) {
+        problems.iter().for_each(|problem| error!("{problem}"));
+        if logger::are_held() {
+            let interrupted = ending::is_requested();
+            self.print(false, &Totals { interrupted, ..Totals::default() });
+        }
     }
 
     /// Prints the totals. JSON is printed with `--quiet` too. `false` if they could not be written.

@@ -154,9 +154,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "COUNT")]
     pub(crate) order: Option<Order>,
 
-    /// Form of the totals. text and json go to standard error. json is one line, and in a replay
-    /// has the messages in it, so that it is alone there. json:FILE is that line in a file, and
-    /// json:- on standard output
+    /// Form of the totals. text and json go to standard error. json is one line and has the
+    /// messages in it, so that nothing else is there. json:FILE writes the line to a file, json:-
+    /// to standard output
     #[arg(long, value_name = "FORM", default_value = "text", value_parser = stats)]
     pub(crate) stats: Stats,
 
