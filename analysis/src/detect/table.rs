@@ -16,17 +16,25 @@ const GROUP: usize = 8;
 #[repr(C)]
 struct Entry {
     window: u64,
-    /// Records that came to it.
-    records: u64,
     subject: Subject,
     measured: Measured,
 }
 
+/// What finds an entry or makes room for one, in a cache line: entries are large, and a flood of
+/// new subjects would read all those of a group each time.
+#[derive(Clone, Copy, Debug, FromZeros)]
+#[repr(C, align(64))]
+struct Group {
+    /// Bits of the hash, not 0 where the entry is in use.
+    tags: [u32; GROUP],
+    /// Records that came to each entry.
+    records: [u32; GROUP],
+}
+
 /// Subjects with what was measured of them, by window.
 pub(super) struct Table {
-    /// Bits of the hash, not 0 where the entry is in use.
-    tags: Vec<[u32; GROUP]>,
-    /// As many for each group. The system gives memory when an entry is used for the first time.
+    groups: Vec<Group>,
+    /// [`GROUP`] for each group. The system gives memory when an entry is used for the first time.
     entries: Vec<Entry>,
     /// Entries in use, in the order in which they came.
     used: Vec<u32>,
@@ -42,7 +50,7 @@ impl Table {
         let groups = (entries / GROUP).max(1);
         let entries = groups * GROUP;
         Self {
-            tags: vec![[0; GROUP]; groups],
+            groups: Group::new_vec_zeroed(groups).expect("memory for the tables of rules"),
             entries: Entry::new_vec_zeroed(entries).expect("memory for the tables of rules"),
             used: Vec::with_capacity(entries),
             oldest: None,
@@ -52,7 +60,7 @@ impl Table {
 
     /// Octets of a table of so many entries.
     pub(super) const fn octets(entries: usize) -> usize {
-        entries * (size_of::<Entry>() + 2 * size_of::<u32>())
+        entries * (size_of::<Entry>() + size_of::<Group>() / GROUP + size_of::<u32>())
     }
 
     /// The first window that has an entry.
@@ -64,46 +72,47 @@ impl Table {
     pub(super) fn at(&mut self, seed: &HashSeed, subject: Subject, window: u64) -> &mut Measured {
         let hash = subject.hash(seed, window);
         #[expect(clippy::cast_possible_truncation, reason = "it is below the number of groups")]
-        let group = ((u128::from(hash) * self.tags.len() as u128) >> 64) as usize;
+        let group = ((u128::from(hash) * self.groups.len() as u128) >> 64) as usize;
         let tag = u32::try_from(hash & 0xffff_ffff).unwrap_or_default() | 1;
-        let place = self.find(group, tag, &subject, window).unwrap_or_else(|| {
+        let lane = self.find(group, tag, &subject, window).unwrap_or_else(|| {
             let lane = self.room(group);
-            self.tags[group][lane] = tag;
+            self.groups[group].tags[lane] = tag;
+            self.groups[group].records[lane] = 0;
             self.oldest = Some(self.oldest.map_or(window, |oldest| oldest.min(window)));
-            let place = group * GROUP + lane;
-            let measured = Measured::default();
-            self.entries[place] = Entry { window, records: 0, subject, measured };
-            place
+            let entry = &mut self.entries[group * GROUP + lane];
+            (entry.window, entry.subject) = (window, subject);
+            entry.measured.zero();
+            lane
         });
-        let entry = &mut self.entries[place];
-        entry.records += 1;
-        &mut entry.measured
+        let records = &mut self.groups[group].records[lane];
+        *records = records.saturating_add(1);
+        &mut self.entries[group * GROUP + lane].measured
     }
 
     fn find(&self, group: usize, tag: u32, subject: &Subject, window: u64) -> Option<usize> {
-        let lanes = (0..GROUP).filter(|&lane| self.tags[group][lane] == tag);
-        lanes.map(|lane| group * GROUP + lane).find(|&place| {
-            self.entries[place].window == window && self.entries[place].subject == *subject
+        let lanes = (0..GROUP).filter(|&lane| self.groups[group].tags[lane] == tag);
+        lanes.into_iter().find(|lane| {
+            let entry = &self.entries[group * GROUP + lane];
+            entry.window == window && entry.subject == *subject
         })
     }
 
-    /// A free lane of a group, or that of the entry that is missed least.
+    /// A free lane of a group, or that of the entry with the fewest records. Among equals the tag
+    /// decides, so that the order of records does not.
     fn room(&mut self, group: usize) -> usize {
-        if let Some(lane) = (0..GROUP).find(|&lane| self.tags[group][lane] == 0) {
+        let Group { tags, records } = self.groups[group];
+        if let Some(lane) = (0..GROUP).find(|&lane| tags[lane] == 0) {
             let place = u32::try_from(group * GROUP + lane).expect("tables are small");
             self.used.push(place);
             return lane;
         }
         self.evicted += 1;
-        let entry = |lane: usize| &self.entries[group * GROUP + lane];
-        (0..GROUP)
-            .min_by_key(|&lane| (entry(lane).records, entry(lane).window, entry(lane).subject))
-            .expect("a group has entries")
+        (0..GROUP).min_by_key(|&lane| (records[lane], tags[lane])).expect("a group has entries")
     }
 
     /// Takes the subjects of a window out of the table, in no order.
     pub(super) fn close(&mut self, window: u64, mut take: impl FnMut(&Subject, &Measured)) {
-        let Self { tags, entries, used, oldest, .. } = self;
+        let Self { groups, entries, used, oldest, .. } = self;
         *oldest = None;
         used.retain(|&place| {
             let place = place as usize;
@@ -113,7 +122,7 @@ impl Table {
                 return true;
             }
             take(&entry.subject, &entry.measured);
-            tags[place / GROUP][place % GROUP] = 0;
+            groups[place / GROUP].tags[place % GROUP] = 0;
             false
         });
     }
