@@ -1,8 +1,8 @@
 //! The subjects of a rule in the windows that are not closed yet: a fixed amount of memory.
 //!
-//! The hash of subject and window names a group of eight entries. When a group is full, the entry
-//! with the fewest records gives its place: somebody who does much stays, though an attacker makes
-//! up a million subjects. Such a loss is counted.
+//! The hash of subject and window selects a group of eight entries. When a group is full, the entry
+//! with the fewest records is replaced: an active subject stays, even if an attacker makes up a
+//! million subjects. Such a loss is counted.
 
 use flow::HashSeed;
 use zerocopy::FromZeros;
@@ -16,23 +16,23 @@ const GROUP: usize = 8;
 #[repr(C)]
 struct Entry {
     window: u64,
-    /// Records that came to it.
+    /// Records that were counted in this entry.
     records: u64,
     subject: Subject,
     measured: Measured,
 }
 
-/// Subjects with what was measured of them, by window.
+/// Subjects with their measures, by window.
 pub(super) struct Table {
-    /// Bits of the hash, not 0 where the entry is in use.
+    /// Bits of the hash for each entry; 0 if the entry is free.
     tags: Vec<[u32; GROUP]>,
-    /// As many for each group. The system gives memory when an entry is used for the first time.
+    /// The entries of all groups. The kernel allocates memory at the first use of an entry.
     entries: Vec<Entry>,
-    /// Entries in use, in the order in which they came.
+    /// Entries in use, in the order of their creation.
     used: Vec<u32>,
     /// The first window that has an entry.
     oldest: Option<u64>,
-    /// Entries that gave their place to others, in all.
+    /// Total number of entries that were replaced.
     pub(super) evicted: u64,
 }
 
@@ -50,7 +50,7 @@ impl Table {
         }
     }
 
-    /// Octets of a table of so many entries.
+    /// Octets of a table of this number of entries.
     pub(super) const fn octets(entries: usize) -> usize {
         entries * (size_of::<Entry>() + 2 * size_of::<u32>())
     }
@@ -60,7 +60,7 @@ impl Table {
         self.oldest
     }
 
-    /// What was measured of a subject in a window.
+    /// The measure of a subject in a window.
     pub(super) fn at(&mut self, seed: &HashSeed, subject: Subject, window: u64) -> &mut Measured {
         let hash = subject.hash(seed, window);
         #[expect(clippy::cast_possible_truncation, reason = "it is below the number of groups")]
@@ -87,7 +87,7 @@ impl Table {
         })
     }
 
-    /// A free lane of a group, or that of the entry that is missed least.
+    /// A free lane of a group, or else the lane of the entry with the fewest records.
     fn room(&mut self, group: usize) -> usize {
         if let Some(lane) = (0..GROUP).find(|&lane| self.tags[group][lane] == 0) {
             let place = u32::try_from(group * GROUP + lane).expect("tables are small");
@@ -101,7 +101,7 @@ impl Table {
             .expect("a group has entries")
     }
 
-    /// Takes the subjects of a window out of the table, in no order.
+    /// Removes the subjects of a window from the table, in no order.
     pub(super) fn close(&mut self, window: u64, mut take: impl FnMut(&Subject, &Measured)) {
         let Self { tags, entries, used, oldest, .. } = self;
         *oldest = None;
