@@ -32,13 +32,13 @@ impl Distinct {
         Self(std::array::from_fn(|word| self.0[word] & !other.0[word]))
     }
 
-    /// Things of both sets.
+    /// Union of both sets.
     pub(super) fn with(&self, other: &Self) -> Self {
         Self(std::array::from_fn(|word| self.0[word] | other.0[word]))
     }
 
-    /// Estimated number of things. It is N or more exactly if at least the bits are set that N
-    /// things set on average.
+    /// Estimated number of things. It is N or more exactly if the number of set bits is at least
+    /// the average for N things.
     pub(super) fn count(&self) -> u64 {
         let bits: u32 = self.0.iter().map(|word| word.count_ones()).sum();
         count_of(bits as usize)

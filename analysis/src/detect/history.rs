@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::subject::Subject;
 
-/// Windows that a baseline looks back.
+/// Number of last windows of a baseline.
 const WINDOWS: u64 = 30;
 
 /// Fewest known windows of a baseline.

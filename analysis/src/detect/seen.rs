@@ -39,7 +39,7 @@ const EPHEMERAL: u16 = 32_768;
 pub(super) struct Seen<'a> {
     pub(super) record: &'a FlowRecord,
     pub(super) class: Class,
-    /// 1 if the flow has ended, 0 if it goes on in another record.
+    /// 1 if the flow has ended, 0 if it continues in another record.
     pub(super) flows: u64,
     pub(super) duration_ms: u64,
     pub(super) start_ms: u64,

@@ -11,7 +11,7 @@ const GROUP: usize = 8;
 /// Groups of a rule.
 const GROUPS: usize = 1024;
 
-/// The subjects of a rule that looks at several windows.
+/// The subjects of a rule that judges several windows together.
 #[derive(Debug, Default)]
 pub(super) struct Sliding {
     /// No groups before the first subject.

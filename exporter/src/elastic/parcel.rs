@@ -6,7 +6,7 @@ use super::batch::Batch;
 use crate::content::Content;
 use crate::spool::{BatchKey, SpooledBatch, TakenBatch};
 
-/// A batch that is to be sent, in one piece or several.
+/// A batch to send, in one piece or several.
 #[derive(Debug)]
 pub(super) struct Parcel {
     /// The last piece is sent first.
