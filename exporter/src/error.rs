@@ -13,7 +13,7 @@ pub enum ExportError {
     #[error("{0}")]
     GaveUp(String),
     /// The reader of a pipe has closed it, which is not a failure.
-    #[error("the reader of {0} has left")]
+    #[error("the reader of {0} has closed it")]
     ReaderLeft(String),
 }
 

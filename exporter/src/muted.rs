@@ -24,7 +24,7 @@ impl Muted {
         }
         match self.skipped {
             0 => warn!("{text}"),
-            skipped => warn!("{text} (and {skipped} times more)"),
+            skipped => warn!("{text} (and {skipped} more times)"),
         }
         *self = Self { last: Some(Instant::now()), skipped: 0 };
     }

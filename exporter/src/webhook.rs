@@ -145,7 +145,7 @@ impl Sender {
                 Err(problem) => {
                     self.count(|counts| counts.failed += content);
                     if warned.is_none_or(|at| at.elapsed() >= WARNING) {
-                        warn!("alerts to {}: one was lost: {problem}", self.name);
+                        warn!("an alert to {} was lost: {problem}", self.name);
                         warned = Some(Instant::now());
                     }
                 }
@@ -238,7 +238,7 @@ impl DocumentSink for WebhookSink {
             };
             if is_late || ending::is_hurried() {
                 let name = &self.sender.name;
-                return Err(ExportError::GaveUp(format!("{name}: alerts were not taken in time")));
+                return Err(ExportError::GaveUp(format!("{name}: alerts were not sent in time")));
             }
             thread::sleep(ending::LOOK);
         }

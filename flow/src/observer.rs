@@ -89,7 +89,7 @@ pub struct Observer {
     /// A frame ahead of all clocks: the next one shows whether its time is right.
     held: Option<Read>,
     fragments: FragmentCache,
-    /// Conversations of outputs that are not metered.
+    /// Conversations of outputs, which are not metered.
     excluded: Vec<Conversation>,
     /// Set if decapsulation is on.
     decap: Option<Box<Decapsulator>>,

@@ -144,7 +144,7 @@ impl Measured {
         self.last = self.last.max(seen.end_ms);
     }
 
-    /// Adds a peer to both sets, with a sample.
+    /// Adds a peer to the first set, and to the second one if its hash is sampled.
     pub(super) fn add(&mut self, hash: u64, sample: Octets) {
         self.add_alone(hash, sample);
         if distinct::is_sampled(hash) {

@@ -286,8 +286,8 @@ fn place<'a>(field: &impl Fn(&str) -> Option<&'a str>, network: IpNet) -> Result
     let location = match (degrees("lat", 90.0)?, degrees("lon", 180.0)?) {
         (Some(latitude), Some(longitude)) => Location::of_degrees(latitude, longitude),
         (None, None) => None,
-        (Some(_), None) => return Err("lat needs a lon beside it".to_owned()),
-        (None, Some(_)) => return Err("lon needs a lat beside it".to_owned()),
+        (Some(_), None) => return Err("lat needs a lon".to_owned()),
+        (None, Some(_)) => return Err("lon needs a lat".to_owned()),
     };
     let as_number = match field("asn") {
         None => None,

@@ -20,7 +20,7 @@ const LOOKS: u32 = 20;
 const LOOK: Duration = Duration::from_millis(500);
 
 impl Cluster {
-    /// Examines the cluster. Writes a document, searches it, and deletes it.
+    /// Examines the cluster. Writes a document, searches for it, and deletes it.
     pub fn check(&self) -> Vec<Finding> {
         let node = match self.node() {
             Ok(node) => node,
@@ -71,7 +71,7 @@ impl Node<'_> {
             }
             "yellow" => Finding::warn("health", text),
             _ => Finding::fail("health", format!("{text}: some shards are missing"))
-                .remedy("GET /_cluster/allocation/explain says why"),
+                .remedy("GET /_cluster/allocation/explain shows the reason"),
         })
     }
 
@@ -85,7 +85,7 @@ impl Node<'_> {
         let path = "/_security/user/_has_privileges";
         let reply = self.send(&Request::new(Method::Post, path).json(question)).ok()?;
         if reply.is_unknown() || reply.status >= 500 {
-            return Some(Finding::note("rights", "the cluster asks for none: anybody may do all"));
+            return Some(Finding::note("rights", "no access control: all users have all rights"));
         }
         let answer = match reply.done() {
             Ok(answer) => answer,
@@ -160,16 +160,16 @@ impl Node<'_> {
             .filter_map(|(_, node)| difference(node))
             .max_by(|a, b| a.0.abs().total_cmp(&b.0.abs()));
         let Some((seconds, name)) = worst else {
-            return Ok(Finding::note("clock", "the nodes do not say their time"));
+            return Ok(Finding::note("clock", "the nodes do not report their time"));
         };
         if seconds.abs() <= CLOCK_MAX_S {
             return Ok(Finding::ok("clock", "the nodes have the time of this host"));
         }
         let text = format!("node {name} is {seconds:+.0} s from this host");
-        Ok(Finding::warn("clock", text).remedy("let both follow NTP: dashboards show a wrong time"))
+        Ok(Finding::warn("clock", text).remedy("use NTP on both: dashboards show a wrong time"))
     }
 
-    /// Writes a document, searches it, and deletes it.
+    /// Writes a document, searches for it, and deletes it.
     fn document(&self) -> Result<Finding, String> {
         let stream = self.stream();
         let now = Timestamp::now();

@@ -48,7 +48,7 @@ impl Watermarks<'_> {
         if self.setting("cluster.routing.allocation.disk.threshold_enabled") == Some("false") {
             return Finding::note(
                 "disk",
-                "watermarks are off: a full disk is found when it is full",
+                "watermarks are off: the cluster does not limit disk usage",
             );
         }
         let nodes = nodes.as_array().map_or(&[][..], Vec::as_slice);
@@ -59,7 +59,7 @@ impl Watermarks<'_> {
         let Some((name, free, total)) =
             nodes.min_by_key(|(_, free, total)| free / (total / 1000).max(1))
         else {
-            return Finding::note("disk", "the cluster does not say how full its disks are");
+            return Finding::note("disk", "the cluster does not report its disk usage");
         };
         let room = format!("node {name} has {} free of {}", gigabytes(free), gigabytes(total));
         let reached = MARKS

@@ -62,7 +62,7 @@ impl Cluster {
         } else if problem.contains("HTTP status 403") {
             "the user needs the cluster privilege monitor"
         } else {
-            "look at the address, the port, and whether it takes elastic+https or elastic+http"
+            "check the address, the port, and the scheme: elastic+https or elastic+http"
         };
         Err(Finding::fail("cluster", problem).remedy(remedy))
     }

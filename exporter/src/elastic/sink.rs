@@ -268,7 +268,7 @@ impl DocumentSink for ElasticSink {
             let opened = file.lock().unwrap_or_else(PoisonError::into_inner).open_again();
             if let Err(problem) = opened {
                 let (path, problem) = (path.display(), sentence(&problem));
-                error!("cannot open {path} again, the old file goes on: {problem}");
+                error!("cannot open {path} again, the old file stays open: {problem}");
             }
         }
         Ok(())

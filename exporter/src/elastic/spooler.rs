@@ -130,7 +130,7 @@ impl Spooler {
     /// Logs a batch of another kind of output. It stays in the spool.
     fn give_up_on(&mut self, taken: &TakenBatch) {
         let seconds = taken.pushed.elapsed().unwrap_or_default().as_secs();
-        self.complain(&format!("a batch of {seconds} s ago in the spool is of another output"));
+        self.complain(&format!("a batch in the spool, {seconds} s old, is from another output"));
         self.delivery.spool_is(self.spool.stats());
     }
 

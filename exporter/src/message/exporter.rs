@@ -108,7 +108,7 @@ impl<E: MessageEncoder> MessageExporter<E> {
                 Err(NotAdded::Full) => self.send_message()?,
                 Err(NotAdded::NotExportable) => {
                     self.not_exportable.count(record);
-                    self.trouble.warn(format_args!("{}: IPv6 flows are left out", self.name));
+                    self.trouble.warn(format_args!("{}: IPv6 flows are not exported", self.name));
                     return Ok(());
                 }
             }

@@ -194,8 +194,8 @@ impl Destination {
         let most = self.output.sampling_interval_max;
         if sampling_interval > most {
             return Err(format!(
-                "output {}: {} cannot say that one of {sampling_interval} packets is sampled, at \
-                 most one of {most}",
+                "output {}: {} cannot report sampling of 1 in {sampling_interval} packets, at most \
+                 1 in {most}",
                 self.url, self.output.scheme
             ));
         }

@@ -141,7 +141,7 @@ pub struct SpoolStats {
     pub waiting: RunTallies,
     /// Time of the push of the oldest batch.
     pub oldest: Option<SystemTime>,
-    /// Batches that were lost in failed pushes. The next push reports them.
+    /// Batches that the file had lost after an error. The next push reports them.
     pub unreported: RunTallies,
 }
 

@@ -155,7 +155,7 @@ impl Router {
     pub(super) fn next(&mut self) -> bool {
         self.next_lookup = self.next_lookup.min(Instant::now());
         if let Some(Route { remote, .. }) = &self.route {
-            info!("{}: nobody listens at {remote}", self.name);
+            info!("{}: port unreachable at {remote}", self.name);
         }
         self.has_others() && self.change(self.position() + 1)
     }

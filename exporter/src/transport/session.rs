@@ -254,7 +254,7 @@ impl Session {
     /// The peer accepts nothing, but it has not refused the certificate either.
     fn stuck(&mut self) -> io::Error {
         self.acceptance = None;
-        io::Error::new(ErrorKind::TimedOut, "the collector takes nothing")
+        io::Error::new(ErrorKind::TimedOut, "the collector accepts no data")
     }
 
     /// Content that is not acknowledged.

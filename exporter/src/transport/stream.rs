@@ -140,7 +140,7 @@ impl StreamTransport {
         self.counts.failed += lost;
         self.counts.errors += 1;
         let records = lost.records.records;
-        warn!("{}: connection lost: {}; {records} records with it", self.name, sentence(error));
+        warn!("{}: connection lost: {}; {records} records are lost", self.name, sentence(error));
         let begin = Instant::now();
         self.state = State::Down { next_attempt: begin + PAUSE_FIRST, pause: PAUSE_FIRST };
         if self.patience == Patience::GoOn {

@@ -232,7 +232,7 @@ fn is_momentary(error: &io::Error) -> bool {
 }
 
 fn no_handshake() -> io::Error {
-    io::Error::new(ErrorKind::TimedOut, "no end of the TLS handshake")
+    io::Error::new(ErrorKind::TimedOut, "the TLS handshake timed out")
 }
 
 /// Text of an error of the handshake.

@@ -119,7 +119,7 @@ impl Trust {
         let what = if self.is_self_signed(certificate, now) {
             "the collector's certificate is self-signed"
         } else {
-            "the collector's certificate is of an authority that is not trusted"
+            "the collector's certificate is from an authority that is not trusted"
         };
         let given = if given { "ca= does not hold it" } else { "ca= is not given" };
         let fingerprint = Fingerprint::of(certificate);
@@ -235,7 +235,7 @@ pub(super) fn words(error: &Error) -> String {
         Error::PeerMisbehaved(_)
         | Error::InappropriateMessage { .. }
         | Error::InappropriateHandshakeMessage { .. } => {
-            "the collector breaks the rules of TLS".to_owned()
+            "the collector violates the TLS protocol".to_owned()
         }
         Error::InconsistentKeys(_) => "the private key is not that of the certificate".to_owned(),
         other => other.to_string(),

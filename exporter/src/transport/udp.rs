@@ -144,7 +144,7 @@ impl UdpTransport {
             && !pace.wait_for(datagrams)
         {
             self.counts.failed += Content::sum(contents.iter().copied());
-            let problem = format!("{}: the run ended before its pace let all leave", self.name);
+            let problem = format!("{}: the run ended before all datagrams were sent", self.name);
             return Err(ExportError::GaveUp(problem));
         }
         if std::mem::take(&mut self.is_untried) && self.router.has_others() {
@@ -179,7 +179,7 @@ impl UdpTransport {
                 return;
             }
             if addresses_left == 0 || !self.router.next() {
-                return self.last_was_lost("nobody listens there");
+                return self.last_was_lost("port unreachable");
             }
             self.counts.errors += 1;
             self.counts.sent = self.counts.sent - std::mem::take(&mut self.last_sent);
@@ -258,7 +258,7 @@ impl UdpTransport {
             }
             if error == Errno::ECONNREFUSED {
                 // The error is about an earlier datagram; this one was not sent.
-                self.last_was_lost("nobody listens there");
+                self.last_was_lost("port unreachable");
                 if self.router.has_others() && self.router.may_change() {
                     return Err(error);
                 }

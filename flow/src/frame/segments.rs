@@ -1,6 +1,6 @@
 //! Super-packets, split into the packets on the wire.
 //!
-//! With segmentation offload the kernel passes one packet, often larger than 64 KiB, to a network
+//! With segmentation offload the kernel passes one packet, of up to 64 KiB or more, to a network
 //! card, which splits it. With receive offload (GRO, LRO) the segments that arrived are merged. A
 //! capture on the host gets the super-packet. The flow has to count the segments: each one has its
 //! own headers. Of the TCP control bits, only the last segment has FIN and PSH, and only the first

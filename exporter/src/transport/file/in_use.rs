@@ -16,7 +16,7 @@ pub struct FilesInUse(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Inputs, and files that are not written by outputs.
+    /// Inputs, and files that other parts of the program write.
     reserved: HashSet<Inode>,
     written: HashMap<Inode, Claim>,
     /// Closed files, the oldest first.

@@ -246,12 +246,12 @@ impl FileTransport {
         let result = if is_file {
             self.begin_file(&path)
         } else {
-            Err(io::Error::new(ErrorKind::InvalidInput, "it is no file any more"))
+            Err(io::Error::new(ErrorKind::InvalidInput, "it is not a file any more"))
         };
         let name = &self.name;
         match result.map_err(|problem| sentence(&problem)) {
             Ok(()) => info!("{name}: opened again"),
-            Err(problem) => error!("cannot open {name} again, the old file goes on: {problem}"),
+            Err(problem) => error!("cannot open {name} again, the old file stays open: {problem}"),
         }
         Ok(())
     }

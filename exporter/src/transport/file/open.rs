@@ -169,7 +169,7 @@ impl OpenFile {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     if !ending::may_wait_for_peer(progress.elapsed()) {
-                        break Err(io::Error::new(ErrorKind::TimedOut, "nobody reads it"));
+                        break Err(io::Error::new(ErrorKind::TimedOut, "its reader does not read"));
                     }
                     self.wait();
                 }
@@ -225,7 +225,7 @@ impl OpenFile {
             Some(whole) if whole < metadata.len() => {
                 let octets = metadata.len() - whole;
                 self.file.set_len(whole)?;
-                warn!("{name}: {octets} octets of an unfinished {} are removed", form.piece());
+                warn!("{name}: {octets} octets of an incomplete {} are removed", form.piece());
             }
             Some(_) => {}
             None => self.file.write_all(b"\n")?,
@@ -257,7 +257,7 @@ fn open_for_writing(path: &Path) -> io::Result<File> {
             return Err(error);
         }
         if ending::is_requested() {
-            return Err(io::Error::new(ErrorKind::TimedOut, "nobody reads it"));
+            return Err(io::Error::new(ErrorKind::TimedOut, "it has no reader"));
         }
         std::thread::sleep(ending::LOOK);
     }

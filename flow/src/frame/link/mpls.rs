@@ -73,8 +73,8 @@ fn is_ipv4(data: &[u8], wire_octets: usize) -> Result<bool, Ignored> {
     Ok((folded >> 16) + (folded & 0xffff) == 0xffff)
 }
 
-/// True if the total length is between the header length and the octets on the wire. It is 0 in a
-/// packet that is too long for the field.
+/// True if the total length is between the header length and the octets on the wire, or is 0, as in
+/// a packet that is too long for the field.
 fn ipv4_fits(data: &[u8], wire_octets: usize) -> bool {
     data.first_chunk::<{ ipv4::OCTETS_MIN }>().is_some_and(|header| {
         let total_length = usize::from(u16_at(header, ipv4::TOTAL_LENGTH));
