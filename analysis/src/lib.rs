@@ -1,4 +1,4 @@
-//! The meaning of flows: tags of a record, incidents that detectors find, and the places of
+//! The meaning of flows: tags of records, incidents that detectors find, and the places of
 //! addresses. Each is a [`Stage`](flow::Stage) between the workers and the outputs.
 
 pub mod detect;

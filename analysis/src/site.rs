@@ -1,4 +1,4 @@
-//! The site that is watched: its networks, its servers, and the interfaces at its edge.
+//! The monitored site: its networks, its servers, and the interfaces at its edge.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use flow::NetworkSet;
 
 use crate::networks::{Group, Groups, Hosts, embedded_ipv4};
 
-/// The site as users describe it.
+/// The site in the settings of the user.
 #[derive(Clone, Debug, Default)]
 pub struct SiteSettings {
     /// `--groups`.
@@ -21,7 +21,7 @@ pub struct SiteSettings {
     pub outside_interfaces: Vec<String>,
 }
 
-/// The site that is watched. All parts are empty where nothing is known of it.
+/// The monitored site. Parts that are not known are empty.
 #[derive(Clone, Debug, Default)]
 pub struct Site {
     /// Groups of hosts with a name.
@@ -37,7 +37,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// Looks up groups.
+    /// Resolves groups.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl Site {
         Ok(Self { groups, local_networks, mail_servers, inside, outside })
     }
 
-    /// Whether an address is of the site: itself, or the IPv4 address in it.
+    /// True for an address of the site, also for an IPv6 address that embeds one.
     #[inline]
     pub fn is_local(&self, address: IpAddr) -> bool {
         self.local_networks.contains(address)
@@ -82,7 +82,7 @@ impl Site {
     }
 }
 
-/// Interfaces by number or by name. Names get their numbers when an interface is known.
+/// Interfaces by number or by name. A name gets its number when the interface is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InterfaceNames {
     names: Vec<String>,
@@ -90,7 +90,7 @@ pub struct InterfaceNames {
 }
 
 impl InterfaceNames {
-    /// Interfaces as users write them: digits are a number.
+    /// Interfaces in the form that users write: digits are a number.
     pub fn new(interfaces: &[String]) -> Self {
         let mut all = Self::default();
         for interface in interfaces {
@@ -102,19 +102,19 @@ impl InterfaceNames {
         all
     }
 
-    /// Whether there is no interface in it.
+    /// True if there are no interfaces.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty() && self.numbers.is_empty()
     }
 
-    /// An interface has this name.
+    /// Learns the name of an interface.
     pub fn learn(&mut self, number: u32, name: &str) {
         if self.names.iter().any(|own| own == name) && !self.numbers.contains(&number) {
             self.numbers.push(number);
         }
     }
 
-    /// Whether the interface with this number is one of them.
+    /// True if the interface with this number is one of them.
     #[inline]
     pub fn contains(&self, number: u32) -> bool {
         self.numbers.contains(&number)

@@ -1,4 +1,4 @@
-//! How elements are written: their values in Data Records, and their Field Specifiers.
+//! Encoding of elements: values in Data Records, and Field Specifiers.
 
 use crate::octets::PutOctets;
 use crate::source::{ExporterState, Flow};
@@ -6,8 +6,8 @@ use crate::table::Element;
 use crate::value::VARIABLE_LENGTH;
 
 impl Element {
-    /// Appends the value of a flow, as a Data Record has it. Nothing where it does not describe
-    /// flows.
+    /// Appends the value of a flow for a Data Record. Appends nothing if the element does not
+    /// describe flows.
     #[inline(always)]
     pub fn put_of_flow(self, flow: &Flow<'_>, out: &mut impl PutOctets) {
         if let Some(value) = self.of_flow(flow) {
@@ -15,15 +15,15 @@ impl Element {
         }
     }
 
-    /// Appends the value of the Exporting Process, as a Data Record has it. Nothing where it does
-    /// not describe that.
+    /// Appends the value of the Exporting Process for a Data Record. Appends nothing if the element
+    /// does not describe the Exporting Process.
     pub fn put_of_exporter(self, state: &ExporterState<'_>, out: &mut impl PutOctets) {
         if let Some(value) = self.of_exporter(state) {
             value.put(self.length(), out);
         }
     }
 
-    /// Whether a Data Record has the length of each value in front of it.
+    /// True for variable length: each value has its length in front of it.
     pub const fn is_variable(self) -> bool {
         self.length() == VARIABLE_LENGTH
     }
@@ -33,10 +33,10 @@ impl Element {
         if self.enterprise().is_some() { 8 } else { 4 }
     }
 
-    /// Appends the Field Specifier, as a Template Record has it.
+    /// Appends the Field Specifier for a Template Record.
     ///
     /// ```text
-    /// |E| Number          | Length            |   RFC 7011 section 3.2; E: the next is there
+    /// |E| Number          | Length            |   RFC 7011 section 3.2; E = 1: enterprise
     /// | Enterprise Number                     |
     /// ```
     pub fn put_specifier(self, out: &mut impl PutOctets) {

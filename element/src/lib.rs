@@ -1,12 +1,12 @@
-//! Information Elements: what the fields of records are called, and how they are written.
+//! Information Elements: the fields of records, their names and their encoding.
 //!
 //! The elements are those of the IANA registry "IPFIX Information Elements" and of enterprises
 //! (RFC 7011 section 3.2). NetFlow v9 calls them field types and has the same numbers up to 127.
-//! All that is known of an element stands in its row of the table (table.rs). Templates and
-//! documents only say which elements they have.
+//! All properties of an element are in its row of the table (table.rs). Templates and documents
+//! only list their elements.
 //!
-//! This crate knows no messages, sets and templates. Encoders use it to write them, and a decoder
-//! can use it to read them.
+//! This crate has no messages, sets or templates. Encoders use it to write them, and a decoder can
+//! use it to read them.
 
 #![no_std]
 

@@ -1,4 +1,4 @@
-//! Octets as they go out: one behind the other, numbers in network byte order.
+//! Output of octets; numbers are in network byte order.
 
 use alloc::vec::Vec;
 
@@ -27,8 +27,8 @@ impl PutOctets for Vec<u8> {
     }
 }
 
-/// A piece of a known number of octets, gathered before it is appended as a whole: the compiler
-/// then knows the offset of each field.
+/// A fixed number of octets that are appended together: the compiler then knows the offset of each
+/// field.
 #[derive(Clone, Copy, Debug)]
 pub struct FixedOctets<const LENGTH: usize> {
     octets: [u8; LENGTH],
@@ -36,13 +36,13 @@ pub struct FixedOctets<const LENGTH: usize> {
 }
 
 impl<const LENGTH: usize> FixedOctets<LENGTH> {
-    /// With nothing in it yet.
+    /// An empty piece.
     #[inline(always)]
     pub const fn new() -> Self {
         Self { octets: [0; LENGTH], length: 0 }
     }
 
-    /// All octets. The caller has put as many as there is room for.
+    /// All octets. All of them have to be put before.
     #[inline(always)]
     pub fn whole(&self) -> &[u8; LENGTH] {
         debug_assert_eq!(self.length, LENGTH, "fields have the lengths of their forms");
@@ -64,16 +64,16 @@ impl<const LENGTH: usize> PutOctets for FixedOctets<LENGTH> {
     }
 }
 
-/// The number of fields, records or octets of a message, which has fewer than 65,536 of each.
+/// The number of fields, records or octets of a message.
 ///
 /// # Panics
 ///
-/// When there are more.
+/// The number is above 65,535.
 pub fn count16(count: usize) -> u16 {
     u16::try_from(count).expect("a message has fewer than 65,536 fields, records and octets")
 }
 
-/// A number, or the largest of 32 bits if it is larger.
+/// The number, or the largest of 32 bits if it is larger.
 #[inline]
 pub fn saturate32(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)

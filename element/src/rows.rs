@@ -1,6 +1,6 @@
-//! The macro that makes [`Element`](crate::Element) of the rows of the table.
+//! The macro that makes [`Element`](crate::Element) from the rows of the table.
 
-/// Makes [`Element`](crate::Element) of its rows. A row is
+/// Makes [`Element`](crate::Element) from its rows. A row is
 ///
 /// ```text
 /// Name = number [of enterprise], "IANA name", "key in documents", Form [length of a text]
@@ -15,7 +15,7 @@ macro_rules! elements {
         $(, flow |$flow:ident| $of_flow:expr)?
         $(, exporter |$state:ident| $of_exporter:expr)?;
     )*) => {
-        /// An Information Element that is written here.
+        /// An Information Element that is exported.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Element {
             $(#[doc = concat!("`", $name, "`.")] $(#[$attribute])* $element),*
@@ -25,12 +25,12 @@ macro_rules! elements {
             /// All elements.
             pub const ALL: &[Self] = &[$(Self::$element),*];
 
-            /// The number, within the registry of the enterprise if it is of one.
+            /// The number in the registry of IANA or of the enterprise.
             pub const fn number(self) -> u16 {
                 match self { $(Self::$element => $number),* }
             }
 
-            /// The Private Enterprise Number of who defines the element; `None` for IANA.
+            /// The Private Enterprise Number of an enterprise's element; `None` for IANA.
             pub const fn enterprise(self) -> Option<u32> {
                 match self { $(Self::$element => optional!($($enterprise)?)),* }
             }
@@ -40,18 +40,18 @@ macro_rules! elements {
                 match self { $(Self::$element => $name),* }
             }
 
-            /// The name in the `netflow` object of documents, as Filebeat writes it.
+            /// The name in the `netflow` object of documents, as in Filebeat.
             pub const fn key(self) -> &'static str {
                 match self { $(Self::$element => $key),* }
             }
 
-            /// The name as JSON has it between two members: `,"key":`.
+            /// The name as a member of a JSON object after another one: `,"key":`.
             #[inline(always)]
             pub const fn label(self) -> &'static [u8] {
                 match self { $(Self::$element => concat!(",\"", $key, "\":").as_bytes()),* }
             }
 
-            /// What its values are.
+            /// The form of its values.
             pub const fn form(self) -> Form {
                 match self { $(Self::$element => Form::$form),* }
             }
@@ -64,13 +64,13 @@ macro_rules! elements {
                 match self { $(Self::$element => row(Form::$form, &[$($length)?])),* }
             }
 
-            /// The field of the flow key that it tells, if it tells one.
+            /// The field of the flow key that it contains, if any.
             #[inline(always)]
             pub const fn key_field(self) -> Option<KeyField> {
                 match self { $(Self::$element => optional!($(KeyField::$key_field)?)),* }
             }
 
-            /// The value of a flow; `None` where it does not describe flows.
+            /// The value of a flow; `None` if the element does not describe flows.
             #[inline(always)]
             pub fn of_flow<'a>(self, flow: &Flow<'a>) -> Option<Value<'a>> {
                 match self {
@@ -81,7 +81,7 @@ macro_rules! elements {
                 }
             }
 
-            /// The value of the Exporting Process; `None` where it does not describe that.
+            /// The value of the Exporting Process; `None` if the element does not describe it.
             pub fn of_exporter<'a>(self, state: &ExporterState<'a>) -> Option<Value<'a>> {
                 match self {
                     $(Self::$element => optional!($({
@@ -91,12 +91,12 @@ macro_rules! elements {
                 }
             }
 
-            /// Whether it describes flows.
+            /// True if the element describes flows.
             pub const fn describes_flows(self) -> bool {
                 match self { $(Self::$element => is_present!($($flow)?)),* }
             }
 
-            /// Whether it describes the Exporting Process.
+            /// True if the element describes the Exporting Process.
             pub const fn describes_exporter(self) -> bool {
                 match self { $(Self::$element => is_present!($($state)?)),* }
             }

@@ -1,4 +1,4 @@
-//! Where the values of elements come from.
+//! Sources of the values of elements.
 
 use flow::{Details, FlowRecord, Place, RecordTally, Tally, Timestamp, Tunnel};
 
@@ -7,22 +7,22 @@ use crate::octets::saturate32;
 /// A flow, for the elements of Flow Records.
 #[derive(Clone, Copy, Debug)]
 pub struct Flow<'a> {
-    /// What was metered.
+    /// The metered record.
     pub record: &'a FlowRecord,
-    /// What else is known of it.
+    /// Optional facts about the flow.
     pub details: Option<&'a Details>,
-    /// For the two times that count from it.
+    /// Base of the two sysUpTime elements.
     pub uptime_base: UptimeBase,
 }
 
 impl<'a> Flow<'a> {
-    /// Where the source address is, if that is known.
+    /// The place of the source address, if it is known.
     #[inline]
     pub fn source(&self) -> Option<&'a Place> {
         self.details?.source.as_deref()
     }
 
-    /// Where the destination address is, if that is known.
+    /// The place of the destination address, if it is known.
     #[inline]
     pub fn destination(&self) -> Option<&'a Place> {
         self.details?.destination.as_deref()
@@ -46,7 +46,7 @@ impl<'a> Flow<'a> {
 pub struct UptimeBase(pub Timestamp);
 
 impl UptimeBase {
-    /// Milliseconds of uptime at a time; clamped to what 32 bits can say.
+    /// Uptime at this time in milliseconds, limited to 32 bits.
     #[inline]
     pub fn of(self, time: Timestamp) -> u32 {
         saturate32(time.millis_since(self.0))
@@ -58,7 +58,7 @@ impl UptimeBase {
 pub struct ExporterState<'a> {
     /// Also the number of the Exporting Process, which has one Observation Domain.
     pub observation_domain_id: u32,
-    /// One of this number of packets was metered.
+    /// Packets per metered packet (1 in n sampling).
     pub sampling_interval: u32,
     /// Messages sent, without those known to be lost.
     pub exported_messages: u64,

@@ -1,8 +1,8 @@
 //! The table: a row for each element.
 //!
-//! A row says, in this order, the number, the name in the registry, the name in documents and the
-//! form; then, each where there is one, the field of the flow key that the element tells, its value
-//! for a flow, and its value for the Exporting Process.
+//! A row has, in this order, the number, the name in the registry, the name in documents and the
+//! form. Optional parts follow: the field of the flow key that the element contains, its value for
+//! a flow, and its value for the Exporting Process.
 
 use flow::{FlowRecord, IpVersion, KeyField, Place};
 
@@ -31,7 +31,7 @@ elements! {
     IpClassOfService = 5, "ipClassOfService", "ip_class_of_service", Unsigned8,
         flow_key TypeOfService, flow |flow| flow.record.key.type_of_service;
 
-    /// In one octet: collectors read 0 from two.
+    /// One octet: collectors read 0 from two octets.
     TcpControlBits = 6, "tcpControlBits", "tcp_control_bits", Unsigned8,
         flow |flow| flow.record.tcp_control_bits;
 
@@ -41,7 +41,7 @@ elements! {
     SourceIpv4Address = 8, "sourceIPv4Address", "source_ipv4_address", Ipv4Address,
         flow_key Source, flow |flow| first_four(flow.record.key.source);
 
-    /// 0 where it is not known, as for IPv6; so are the other lengths and the AS numbers.
+    /// 0 if it is not known, and for IPv6. The other lengths and the AS numbers are 0 if not known.
     SourceIpv4PrefixLength =
         9, "sourceIPv4PrefixLength", "source_ipv4_prefix_length", Unsigned8,
         flow |flow| prefix_length(flow, flow.source(), IpVersion::V4);
@@ -128,8 +128,8 @@ elements! {
     FlowDirection = 61, "flowDirection", "flow_direction", Unsigned8,
         flow |flow| flow.record.direction.number();
 
-    /// Cut or filled up with zeros to what Linux gives a name (`IFNAMSIZ`): names of a capture file
-    /// may be longer, and a variable length is not read everywhere.
+    /// Cut or padded with zeros to `IFNAMSIZ`, the maximum of Linux. Names in a capture file may be
+    /// longer, and some collectors do not read a variable length.
     InterfaceName = 82, "interfaceName", "interface_name", String[16],
         exporter |state| state.interface_name;
 
@@ -181,23 +181,23 @@ elements! {
         168, "notSentOctetTotalCount", "not_sent_octet_total_count", Unsigned64,
         exporter |state| state.not_sent.octets;
 
-    /// 0 where there is no GRE tunnel, or one without a key.
+    /// 0 without a GRE tunnel, or without a key.
     GreKey = 296, "greKey", "gre_key", Unsigned32,
         flow |flow| flow.tunnel().map_or(0, tunnel::gre_key);
 
-    /// The kind of the overlay network in the first octet, its number in the last ones; 0 where
-    /// there is none.
+    /// First octet: kind of the overlay network. Last octets: its number. 0 without an overlay
+    /// network.
     Layer2SegmentId = 351, "layer2SegmentId", "layer2_segment_id", Unsigned64,
         flow |flow| flow.tunnel().map_or(0, tunnel::segment);
 
-    /// 0 where there is no tunnel, or one of a kind that has no number.
+    /// 0 without a tunnel, or for a kind that has no number.
     TunnelType = 891 of VMWARE, "tunnelType", "tunnel_type", Unsigned8,
         flow |flow| flow.tunnel().map_or(0, tunnel::number);
 
     TunnelKey = 892 of VMWARE, "tunnelKey", "tunnel_key", Unsigned64,
         flow |flow| flow.tunnel().map_or(0, |tunnel| tunnel.id.into());
 
-    /// 0.0.0.0 where there is no tunnel over IPv4; so is the other end.
+    /// 0.0.0.0 without a tunnel over IPv4. The same applies to the other end.
     TunnelSourceIpv4Address =
         893 of VMWARE, "tunnelSourceIPv4Address", "tunnel_source_ipv4_address", Ipv4Address,
         flow |flow| tunnel::ipv4(flow.tunnel(), |tunnel| tunnel.source);
@@ -211,7 +211,7 @@ elements! {
         895 of VMWARE, "tunnelProtocolIdentifier", "tunnel_protocol_identifier", Unsigned8,
         flow |flow| flow.tunnel().map_or(0, |tunnel| tunnel.protocol);
 
-    /// Empty where it is not known.
+    /// Empty if it is not known.
     TlsServerName = 188 of NTOP, "TLS_SERVER_NAME", "tls_server_name", String,
         flow |flow| flow.details.and_then(|it| it.server_name.as_deref()).unwrap_or_default();
 }

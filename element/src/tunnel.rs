@@ -1,8 +1,8 @@
-//! Tunnels as elements number them.
+//! Values of elements for tunnels.
 
 use flow::{Address, IpVersion, Tunnel, TunnelKind};
 
-/// The number of a kind of tunnel (tunnelType of VMware); 0 where it has none.
+/// The number of a kind of tunnel (tunnelType of VMware); 0 if the kind has none.
 pub(crate) const fn number(tunnel: &Tunnel) -> u8 {
     match tunnel.kind {
         TunnelKind::Vxlan | TunnelKind::VxlanGpe => 1,
@@ -20,7 +20,7 @@ pub(crate) const fn number(tunnel: &Tunnel) -> u8 {
     }
 }
 
-/// The key of GRE. That of NVGRE is not known whole.
+/// The key of GRE. 0 for NVGRE: its key is not kept completely.
 pub(crate) fn gre_key(tunnel: &Tunnel) -> u32 {
     if tunnel.kind == TunnelKind::Gre { tunnel.id } else { 0 }
 }
@@ -36,7 +36,7 @@ pub(crate) fn segment(tunnel: &Tunnel) -> u64 {
     if tunnel.kind.id_is_network() { overlay << 56 | u64::from(tunnel.id) } else { 0 }
 }
 
-/// An end of a tunnel over IPv4.
+/// One end of a tunnel over IPv4, else 0.0.0.0.
 pub(crate) fn ipv4(tunnel: Option<&Tunnel>, end: fn(&Tunnel) -> Address) -> [u8; 4] {
     match tunnel {
         Some(tunnel) if tunnel.ip_version == IpVersion::V4 => {

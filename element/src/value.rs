@@ -1,16 +1,16 @@
-//! Forms of values: the abstract data types of RFC 7012 section 3.1 that elements here have.
+//! Forms of values: the abstract data types of RFC 7012 section 3.1 that are used here.
 
 use flow::Timestamp;
 
 use crate::octets::{PutOctets, count16};
 
-/// The length of an element whose values each have their own length in front (RFC 7011 section 7).
+/// The length of an element whose values carry their own length (RFC 7011 section 7).
 pub const VARIABLE_LENGTH: u16 = u16::MAX;
 
-/// What the values of an element are.
+/// The form of an element's values.
 ///
-/// An element may be written in fewer octets than its abstract data type has (reduced-size
-/// encoding, RFC 7011 section 6.2); the form is the one that is written.
+/// An element may be encoded in fewer octets than its abstract data type has (reduced-size
+/// encoding, RFC 7011 section 6.2). The form is the encoded one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// A number of 8 bits.
@@ -32,7 +32,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// Octets of a value, unless the row of an element says something else.
+    /// Octets of a value, unless the row of an element gives a length.
     pub(crate) const fn length(self) -> u16 {
         match self {
             Self::Unsigned8 => 1,
@@ -67,7 +67,7 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// Appends the value, in `length` octets if it is text.
+    /// Appends the value. Text takes `length` octets, or has its own length in front.
     #[inline(always)]
     pub(crate) fn put(self, length: u16, out: &mut impl PutOctets) {
         match self {
@@ -83,7 +83,7 @@ impl Value<'_> {
     }
 }
 
-/// Appends whole characters of a text, as many as there is room for.
+/// Appends a text, cut at a character boundary to the length.
 fn put_text(text: &str, length: u16, out: &mut impl PutOctets) {
     let cut = &text.as_bytes()[..text.floor_char_boundary(length.into())];
     if length == VARIABLE_LENGTH {

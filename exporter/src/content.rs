@@ -1,9 +1,9 @@
-//! What messages and documents carry: the currency in which outputs account for their losses.
+//! Content of messages and documents, in which outputs count their losses.
 
 use derive_more::{Add, AddAssign, Sub};
 use flow::{FlowRecord, RecordTally};
 
-/// Messages or documents, their octets, and what is in them.
+/// Messages or documents, their octets, and the records and events in them.
 #[derive(Add, AddAssign, Clone, Copy, Debug, Default, PartialEq, Eq, Sub)]
 pub(crate) struct Content {
     pub(crate) messages: u64,
@@ -24,7 +24,7 @@ impl Content {
         Self { messages: 1, events: 1, ..Self::default() }
     }
 
-    /// All of several.
+    /// Sum of several contents.
     pub(crate) fn sum(contents: impl IntoIterator<Item = Self>) -> Self {
         contents.into_iter().fold(Self::default(), |sum, one| sum + one)
     }

@@ -1,10 +1,10 @@
-//! The end of the run, for all who wait for something.
+//! The end of the run, for all threads that wait.
 //!
-//! A signal ends the whole process, so its end is one for all outputs. The first request ends the
-//! run in good order: an output may still wait, but for a bounded time. A request that comes later
-//! than two seconds after the first stops waiting.
+//! A signal ends the whole process, so all outputs share one end. The first request ends the run in
+//! good order: an output may still wait, but for a bounded time. A request more than two seconds
+//! after the first one ends all waiting.
 //!
-//! Handlers of signals call [`request`], so there are only atomics and the clock in it.
+//! Signal handlers call [`request`], so it only uses atomics and the clock.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -12,24 +12,24 @@ use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 
-/// Requests within this time after the first are the same request: `timeout` and a terminal send
-/// several signals.
+/// Requests within this time after the first count as the same request: `timeout` and a terminal
+/// send several signals.
 const ONE_REQUEST: Duration = Duration::from_secs(2);
 
-/// After the first request, an output waits at most this long for a peer that takes nothing, and
-/// in all this long for its pace.
+/// After the first request, an output waits at most this long for a peer that accepts nothing, and
+/// at most this long in total for its pace.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Time between two looks of a thread that waits.
+/// Interval at which a waiting thread checks for the end.
 pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
-/// When the first request came, by [`now`]. 0 is never.
+/// Time of the first request, from [`now`]. 0: no request.
 static REQUESTED: AtomicU64 = AtomicU64::new(0);
 
-/// Nothing is waited for any more.
+/// True if all waiting has to end.
 static HURRIED: AtomicBool = AtomicBool::new(false);
 
-/// Asks the run to end. It may be called in the handler of a signal.
+/// Requests the end of the run. A signal handler may call it.
 pub fn request() {
     let now = now();
     if begin_at(now).is_some_and(|first| now.saturating_sub(first) >= nanos(ONE_REQUEST)) {
@@ -37,37 +37,37 @@ pub fn request() {
     }
 }
 
-/// The run ends by itself: outputs wait for their peers no longer than after a request.
+/// The run ends without a request: outputs wait as after a request.
 pub fn begin() {
     begin_at(now());
 }
 
-/// Notes when the end began; the time of an earlier request, if there was one.
+/// Sets the time of the first request. Returns the time of an earlier one, if there is one.
 fn begin_at(now: u64) -> Option<u64> {
     REQUESTED.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed).err()
 }
 
-/// Asks the outputs to wait for nothing any more.
+/// Ends all waiting of outputs.
 pub fn hurry() {
     HURRIED.store(true, Ordering::Relaxed);
 }
 
-/// Whether the run was asked to end.
+/// True if the end of the run was requested.
 pub fn is_requested() -> bool {
     REQUESTED.load(Ordering::Relaxed) != 0
 }
 
-/// Whether the outputs were asked to wait for nothing any more.
+/// True if all waiting of outputs has to end.
 pub fn is_hurried() -> bool {
     HURRIED.load(Ordering::Relaxed)
 }
 
-/// Whether a thread may wait any longer for a peer that has taken something `idle` ago.
+/// True if a thread may still wait for a peer that last accepted something `idle` ago.
 pub fn may_wait_for_peer(idle: Duration) -> bool {
     !is_hurried() && since_request().is_none_or(|past| past.min(idle) < PATIENCE)
 }
 
-/// Waits. `false` as soon as the end of the run does not allow it any more.
+/// Waits. Returns `false` early if the end of the run ends the waiting.
 pub(crate) fn pause(duration: Duration) -> bool {
     let begin = Instant::now();
     loop {
@@ -90,7 +90,7 @@ fn since_request() -> Option<Duration> {
     }
 }
 
-/// Nanoseconds of a clock that is not set; not 0.
+/// Nanoseconds of the monotonic clock; never 0.
 fn now() -> u64 {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from);
     nanos(now.unwrap_or_default()).max(1)

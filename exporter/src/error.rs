@@ -1,31 +1,31 @@
-//! Why an output cannot go on, in one sentence.
+//! Errors of outputs, as sentences.
 
 use std::io;
 
-/// An output that could not be opened, or that has given up. What it was given is counted. Each
-/// holds a sentence: what was tried, on what, and why it failed.
+/// An output that could not be opened, or that has given up. All its records are counted. Each
+/// error has a sentence: the action, its object, and the reason of the failure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExportError {
     /// It could not be opened.
     #[error("{0}")]
     NotOpened(String),
-    /// It has lost what it cannot send any more, or cannot write.
+    /// It gave up: the records that it could not send or write are lost.
     #[error("{0}")]
     GaveUp(String),
-    /// The reader of a pipe wants no more, which is no fault.
-    #[error("the reader of {0} has left")]
+    /// The reader of a pipe has closed it, which is not a failure.
+    #[error("the reader of {0} has closed it")]
     ReaderLeft(String),
 }
 
 impl ExportError {
-    /// Whether it is only that the reader of a pipe wants no more.
+    /// True if the reader of a pipe has closed it.
     pub fn is_reader_left(&self) -> bool {
         matches!(self, Self::ReaderLeft(_))
     }
 }
 
-/// The operating system's words for an error, without Rust's number of it. Where the limit of open
-/// files is reached, the remedy follows.
+/// The operating system's text for an error, without Rust's error number. For the limit of open
+/// files, the remedy follows.
 pub fn sentence(error: &io::Error) -> String {
     let text = error.to_string();
     let end = text.rfind(" (os error").unwrap_or(text.len());

@@ -1,9 +1,9 @@
-//! Flow records to bytes to where they go: the Exporting Process.
+//! The Exporting Process: encodes flow records and sends them.
 //!
-//! Encoders turn records into messages and never touch a socket; transports move
-//! messages and never look inside. A `MessageExporter` joins the two and accounts for every
-//! record: sent, not exportable, or failed. A `DocumentExporter` writes documents and hands them to
-//! a sink. Each output is described once, in output/.
+//! Encoders turn records into messages and never use a socket; transports send messages and never
+//! read them. A `MessageExporter` connects both and counts every record: sent, not exportable, or
+//! failed. A `DocumentExporter` writes documents and passes them to a sink. Each output is defined
+//! once, in output/.
 
 mod cluster;
 mod content;

@@ -1,15 +1,15 @@
-//! Warnings that come once, not once for each error.
+//! Repeated warnings are suppressed for some time.
 
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use log::warn;
 
-/// The same warning is not given again before this has passed.
+/// Minimum time between two warnings of a kind.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// One kind of trouble: the first time is logged, then at most once a minute, with the number of
-/// times between.
+/// One kind of problem. The first warning is logged, then at most one in a minute, with the number
+/// of suppressed ones.
 #[derive(Debug, Default)]
 pub(crate) struct Muted {
     last: Option<Instant>,
@@ -24,7 +24,7 @@ impl Muted {
         }
         match self.skipped {
             0 => warn!("{text}"),
-            skipped => warn!("{text} (and {skipped} times more)"),
+            skipped => warn!("{text} (and {skipped} more times)"),
         }
         *self = Self { last: Some(Instant::now()), skipped: 0 };
     }

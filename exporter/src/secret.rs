@@ -5,10 +5,10 @@ use std::path::Path;
 
 use log::warn;
 
-/// The bit of a file's mode that lets others read it.
+/// Mode bit of a file: all users can read it.
 const OTHERS_READ: u32 = 0o004;
 
-/// Warns of a file with a secret that every user of this host can read.
+/// Warns if every user of this host can read a file with a secret.
 pub(crate) fn warn_of_readers(path: &Path, secret: &str) {
     let is_readable = |mode: u32, is_file: bool| is_file && mode & OTHERS_READ != 0;
     let metadata = path.metadata();

@@ -1,4 +1,4 @@
-//! Where documents go, as the exporter of documents sees it.
+//! The interface of a destination of documents, for the exporter of documents.
 
 use std::fmt::Debug;
 
@@ -8,17 +8,17 @@ use crate::content::Content;
 use crate::error::ExportError;
 use crate::exporter::ExportCounts;
 
-/// Takes documents somewhere: a file, a cluster.
+/// Writes or sends documents: to a file or a cluster.
 ///
-/// The sink accounts for the content of each document. It may learn what became of them in any
-/// order and at any time; until then a document is in none of the counts.
+/// The sink counts the content of each document. Outcomes may become known in any order and at any
+/// time; until then a document is in none of the counts.
 pub(crate) trait DocumentSink: Debug + Send {
-    /// Takes a document of this time, which `put` appends whole and without a line end. The content
-    /// says what is in it; its octets are for the sink to count.
+    /// Takes a document of this time. `put` appends all of it, without a line end. `content` has
+    /// its records and events; the sink counts its octets.
     ///
     /// # Errors
     ///
-    /// When the sink has given up; every document is counted by then.
+    /// The sink has given up; every document is counted by then.
     fn put(
         &mut self,
         content: Content,
@@ -26,19 +26,19 @@ pub(crate) trait DocumentSink: Debug + Send {
         put: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), ExportError>;
 
-    /// Sends what waits.
+    /// Sends waiting documents.
     ///
     /// # Errors
     ///
     /// As [`DocumentSink::put`].
     fn flush(&mut self) -> Result<(), ExportError>;
 
-    /// From when on the next of several files is to be begun.
+    /// Time of the next file rotation.
     fn rotation_due(&self) -> Timestamp {
         Timestamp::MAX
     }
 
-    /// Begins the next of several files.
+    /// Ends the file and begins the next one.
     ///
     /// # Errors
     ///
@@ -47,7 +47,7 @@ pub(crate) trait DocumentSink: Debug + Send {
         Ok(())
     }
 
-    /// Opens a file anew by its name.
+    /// Opens a file again by its name.
     ///
     /// # Errors
     ///
@@ -56,17 +56,17 @@ pub(crate) trait DocumentSink: Debug + Send {
         Ok(())
     }
 
-    /// Sends what waits, and waits until nothing is under way.
+    /// Sends waiting documents, and waits until none is in flight.
     ///
     /// # Errors
     ///
     /// As [`DocumentSink::put`].
     fn finish(&mut self) -> Result<(), ExportError>;
 
-    /// What became of the documents so far.
+    /// Outcomes of the documents so far.
     fn counts(&self) -> ExportCounts;
 
-    /// The packets that carry the documents.
+    /// Conversations that carry the documents.
     fn conversations(&self) -> Vec<Conversation> {
         Vec::new()
     }

@@ -1,7 +1,7 @@
-//! Numbers with units, as users write them.
+//! Numbers with units in settings.
 
-/// A whole number, with a unit or without one: k, M and G are powers of 1000, and Ki, Mi and Gi of
-/// 1024. `None` if it is no such number, or has more than 64 bits.
+/// Reads a whole number, with or without a unit: k, M and G are powers of 1000, and Ki, Mi and Gi
+/// of 1024. `None` for other text, or a number of more than 64 bits.
 pub fn number_with_unit(text: &str) -> Option<u64> {
     const UNITS: [(&str, u64); 7] = [
         ("Ki", 1 << 10),

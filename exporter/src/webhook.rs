@@ -1,4 +1,4 @@
-//! A webhook: a request for each document, on a thread of its own.
+//! A webhook: a request for each document, on its own thread.
 
 use std::fmt::{self, Debug};
 use std::str::FromStr;
@@ -23,17 +23,17 @@ use crate::output::Context;
 use crate::sink::DocumentSink;
 use crate::transport::{Collector, Host, Patience, TlsSettings};
 
-/// Documents that wait.
+/// Maximum waiting documents.
 const QUEUE: usize = 1000;
 
-/// Tries of a document, and the pause after the first of them, which doubles.
+/// Attempts for a document, and the first pause between them, which doubles.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A request takes no longer.
+/// Timeout of a request.
 const REQUEST: Duration = Duration::from_secs(10);
 
-/// How long the end of a run waits.
+/// Maximum wait at the end of a live run.
 const END: Duration = Duration::from_secs(10);
 
 /// Time between two warnings.
@@ -61,17 +61,17 @@ impl FromStr for Webhook {
 }
 
 impl Webhook {
-    /// Host and port, for messages: the path may be a secret.
+    /// Host and port, for messages. The path may be secret.
     pub fn name(&self) -> String {
         let scheme = self.uri.scheme_str().unwrap_or_default();
         format!("{scheme}://{}", self.uri.authority().map_or("", |authority| authority.as_str()))
     }
 
-    /// Opens it. Connections are made when there is something to send.
+    /// Opens it. Connections are made with the first document.
     ///
     /// # Errors
     ///
-    /// The authorities to trust cannot be read.
+    /// The trusted authorities cannot be read.
     pub fn open(&self, context: &Context) -> Result<Box<dyn Exporter>, ExportError> {
         let is_tls = self.uri.scheme_str() == Some("https");
         let tls = is_tls.then(|| TlsSettings::default().config()).transpose();
@@ -106,20 +106,20 @@ impl Webhook {
     }
 }
 
-/// The way to the thread, and the thread.
+/// The queue of the thread, and the thread.
 type Running = (SyncSender<(Content, Vec<u8>)>, JoinHandle<()>);
 
-/// Hands documents to the thread.
+/// Passes documents to the thread.
 struct WebhookSink {
     patience: Patience,
     sender: Sender,
     host: Host,
     running: Option<Running>,
-    /// There was no room, or no time.
+    /// Lost: no room in the queue, or no time.
     dropped: Content,
 }
 
-/// The thread's part.
+/// The part of the thread.
 #[derive(Clone)]
 struct Sender {
     uri: Uri,
@@ -145,7 +145,7 @@ impl Sender {
                 Err(problem) => {
                     self.count(|counts| counts.failed += content);
                     if warned.is_none_or(|at| at.elapsed() >= WARNING) {
-                        warn!("alerts to {}: one was lost: {problem}", self.name);
+                        warn!("an alert to {} was lost: {problem}", self.name);
                         warned = Some(Instant::now());
                     }
                 }
@@ -238,7 +238,7 @@ impl DocumentSink for WebhookSink {
             };
             if is_late || ending::is_hurried() {
                 let name = &self.sender.name;
-                return Err(ExportError::GaveUp(format!("{name}: alerts were not taken in time")));
+                return Err(ExportError::GaveUp(format!("{name}: alerts were not sent in time")));
             }
             thread::sleep(ending::LOOK);
         }

@@ -1,4 +1,4 @@
-//! Batches: what goes from the Metering Process to stages and outputs, 255 records at a time.
+//! Batches: up to 255 records from the Metering Process to stages and outputs.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,21 +10,21 @@ use crate::record::FlowRecord;
 use crate::tags::Tags;
 use crate::time::Timestamp;
 
-/// Most records of a batch: each can have details, whose index is not [`DetailsIndex::NONE`].
+/// Most records of a batch. Each can have details, whose index is below [`DetailsIndex::NONE`].
 pub const BATCH_RECORDS: usize = 255;
 
-/// Flow records that travel together, with what is known besides.
+/// Flow records with further facts about them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// Who metered the records.
+    /// The Metering Process of the records.
     pub origin: Origin,
     /// At most [`BATCH_RECORDS`], in the order in which their flows ended.
     pub records: Vec<FlowRecord>,
-    /// Trace time less the time of each clock, in milliseconds: of the clocks of these records.
+    /// For each clock of these records: trace time minus the time of the clock, in milliseconds.
     pub clock_offsets: [i64; CLOCKS],
     /// Optional facts about some of the records, which refer to them by index.
     pub details: Vec<Details>,
-    /// What is no flow record.
+    /// Events, which are not flow records.
     pub events: Vec<Event>,
 }
 
@@ -36,22 +36,22 @@ pub enum Origin {
     ThisMeter,
 }
 
-/// Something that is no flow record: outputs of documents write it, others count it as not
+/// An event that is not a flow record. Outputs of documents write it; others count it as not
 /// exportable.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// What kind of event it is.
+    /// The kind of the event.
     pub kind: EventKind,
-    /// When it happened, by the trace clock.
+    /// Time of the event, by the trace clock.
     pub time: Timestamp,
-    /// Its fields by name, dots included (`source.ip`), in the order in which they are written.
+    /// Its fields with full names, dots included (`source.ip`). Documents sort them by name.
     pub fields: Vec<(&'static str, Value)>,
 }
 
 /// The kinds of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// A detector found something.
+    /// An alert of a detector.
     Alert,
     /// A DNS question and its answer.
     DnsTransaction,
@@ -80,12 +80,12 @@ impl Batch {
         Self { records: Vec::with_capacity(BATCH_RECORDS), ..Self::default() }
     }
 
-    /// Whether there is nothing in it.
+    /// True if it has neither records nor events.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty() && self.events.is_empty()
     }
 
-    /// When the last packet of a record of this batch came, in trace time. `None` for a packet that
+    /// Time of the last packet of a record of this batch, in trace time. `None` for a packet that
     /// fit no clock.
     #[inline]
     pub fn trace_end(&self, record: &FlowRecord) -> Option<Timestamp> {
@@ -112,11 +112,11 @@ impl Batch {
         self.details.get(record.details.index())
     }
 
-    /// The details of the record with this index, which are made if it has none.
+    /// The details of the record with this index. They are created if it has none.
     ///
     /// # Panics
     ///
-    /// When there is no such record.
+    /// There is no such record.
     pub fn details_mut(&mut self, record: usize) -> &mut Details {
         let index = &mut self.records[record].details;
         if *index == DetailsIndex::NONE {
@@ -132,7 +132,7 @@ impl Batch {
     ///
     /// # Panics
     ///
-    /// When there is no such record.
+    /// There is no such record.
     pub fn tag(&mut self, record: usize, tags: Tags) {
         self.records[record].tags |= tags;
     }

@@ -1,4 +1,4 @@
-//! Conversations whose packets are not metered.
+//! Conversations that are excluded from metering.
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -17,7 +17,7 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Whether protocol and port match.
+    /// True if protocol and port match.
     #[inline]
     pub(crate) fn may_contain(&self, packet: &Packet) -> bool {
         let port = self.remote.port();

@@ -15,26 +15,26 @@ pub struct MeterCounts {
     pub received: Tally,
     /// Frames ignored, by reason in the order of [`Ignored::ALL`], with their wire octets.
     pub ignored: [Tally; Ignored::ALL.len()],
-    /// What frames had that were ignored as not IP or for their link type.
+    /// Content of frames that were ignored as not IP or for their link type.
     pub unread: UnreadCounts,
     /// Packets given to the flow table, with their IP octets.
     pub metered: Tally,
-    /// Metered packets whose header claims more octets than the frame had: they count with what
-    /// the wire had behind the link layers.
+    /// Metered packets whose header claims more octets than the frame had: they count with the
+    /// octets on the wire after the link layers.
     pub exceeding_wire: u64,
-    /// Metered fragments whose first fragment was not seen in time: their ports are 0.
+    /// Metered later fragments whose first fragment was not seen in time: their ports are 0.
     pub fragments_unknown: u64,
-    /// Packets that were behind all clocks. Each began a clock, or was a record of its own.
+    /// Packets behind all clocks. Each began a clock, or became its own record.
     pub clock_steps_back: u64,
-    /// Gaps of more than a day that were believed.
+    /// Accepted gaps of more than a day.
     pub clock_jumps: u64,
-    /// Packets ahead of all clocks whose time was not believed.
+    /// Packets ahead of all clocks whose time was not accepted.
     pub clock_jumps_refused: u64,
     /// Clocks begun after the first one.
     pub clocks_added: u64,
-    /// Packets that fit no clock while all numbers were in use: each is a record of its own.
+    /// Packets that fit no clock while all numbers were in use: each is its own record.
     pub without_clock: u64,
-    /// What was done with tunnels.
+    /// Counters of tunnels.
     pub tunnels: TunnelCounts,
 }
 

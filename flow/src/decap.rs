@@ -1,4 +1,4 @@
-//! Decapsulation: the innermost IP packet of a frame, and the tunnel that it came through.
+//! Decapsulation: finds the innermost IP packet of a frame, and its tunnel.
 
 use crate::fragment::FragmentCache;
 use crate::frame::tunnel::{Budget, DecapSettings, Inside, Refusal, TunnelKind, outermost};
@@ -17,21 +17,22 @@ pub struct TunnelCounts {
     /// Packets found in tunnels, with their octets, by the kind of the innermost tunnel, in the
     /// order of [`TunnelKind::ALL`].
     pub opened: [Tally; TunnelKind::ALL.len()],
-    /// Packets that look like a tunnel and were metered as what they are outside, by kind and by
-    /// cause in the order of [`Refusal::ALL`].
+    /// Packets that look like a tunnel but were metered as the outer packet, by kind and by cause
+    /// in the order of [`Refusal::ALL`].
     pub refused: [[u64; Refusal::ALL.len()]; TunnelKind::ALL.len()],
-    /// IP octets of the outermost packets less those of the innermost ones. It is negative where
-    /// headers inside claim more octets than there were outside.
+    /// IP octets of the outermost packets minus those of the innermost ones. It is negative if
+    /// headers inside claim more octets than the outer packets have.
     pub overhead_octets: i64,
     /// Frames in tunnels that were ignored, with the IP octets of their outermost packets.
     pub ignored_inside: Tally,
-    /// Later fragments of packets around, with the IP octets of the outermost packets.
+    /// Later fragments of tunnel packets, with the IP octets of the outermost packets.
     pub fragments: Tally,
-    /// Packets of tunnels beyond the number that records can tell.
+    /// Packets of tunnels whose attributes records cannot have, because there are too many tunnels.
     pub tunnels_untold: u64,
-    /// Packets of networks beyond the number that is told apart: equal addresses are one flow.
+    /// Packets of networks beyond the maximum: these networks share one number, so equal keys in
+    /// them are one flow.
     pub networks_untold: u64,
-    /// Packets of interfaces beyond the number that is told apart.
+    /// Packets of interfaces beyond the maximum.
     pub interfaces_untold: u64,
 }
 
@@ -58,18 +59,18 @@ impl core::ops::AddAssign for TunnelCounts {
     }
 }
 
-/// Opens tunnels. An observer has one if it is asked to.
+/// Opens tunnels. An observer has one if decapsulation is on.
 #[derive(Debug)]
 pub(crate) struct Decapsulator {
     settings: DecapSettings,
-    /// Packets around whose first fragment was opened. Times are those of frames.
+    /// Outer packets whose first fragment was opened, by the times of frames.
     opened: FragmentCache,
     namer: Namer,
     counts: TunnelCounts,
 }
 
 impl Decapsulator {
-    /// One whose flow key has VLAN ids, or has none.
+    /// A decapsulator for a flow key with or without VLAN ids.
     pub(crate) fn new(settings: DecapSettings, vlan_in_key: bool, seed: HashSeed) -> Self {
         let key = NetworkKey { whole_tunnel: settings.whole_key, vlan: vlan_in_key };
         Self {
@@ -84,20 +85,20 @@ impl Decapsulator {
         self.counts
     }
 
-    /// Whether a plain packet has to be looked at: it may be a tunnel, or its interface or VLAN
+    /// True if a plain packet needs [`Self::dissect`]: it may be a tunnel, or its interface or VLAN
     /// needs another number.
     #[inline]
     pub(crate) fn concerns(&self, packet: &Packet, point: ObservationPoint) -> bool {
         self.settings.may_open(packet) || !self.namer.is_plain(point.interface, packet.vlan_id)
     }
 
-    /// What flows say by numbers, and was not told yet.
+    /// New meanings of numbers in observations.
     pub(crate) fn news(&mut self) -> impl Iterator<Item = Naming> {
         self.namer.news()
     }
 
-    /// Finds the innermost packet that can be read. Its interface and its VLAN are numbers that
-    /// [`Self::news`] explains.
+    /// Finds the innermost packet that can be read. Its interface and its VLAN are numbers whose
+    /// meanings [`Self::news`] returns.
     pub(crate) fn dissect(
         &mut self,
         frame: &Frame<'_>,
@@ -142,7 +143,7 @@ impl Decapsulator {
         Ok((packet, ObservationPoint { interface: numbers.interface_word(), ..point }))
     }
 
-    /// Later fragments of a packet that was opened count with its first.
+    /// Remembers the first fragment of an opened packet: its later fragments are not metered.
     fn remember(&mut self, around: &Packet, frame: &Frame<'_>) {
         if let Fragment::First(identification) = around.fragment {
             self.opened.remember(around, 0, identification, frame.time);

@@ -1,4 +1,4 @@
-//! Details: optional facts about a flow, which its batch keeps beside the records.
+//! Details: optional facts about a flow, which its batch has beside the records.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -11,21 +11,23 @@ use crate::place::Place;
 pub struct Details {
     /// The tunnel that the packets came through.
     pub tunnel: Option<Tunnel>,
-    /// The name that the client asked the server for (TLS server name indication, RFC 6066 section
-    /// 3): at most 255 octets.
+    /// The server name that the client sent (TLS server name indication, RFC 6066 section 3): at
+    /// most 255 octets.
     pub server_name: Option<Box<str>>,
-    /// Where the source address is.
+    /// The place of the source address.
     pub source: Option<Arc<Place>>,
-    /// Where the destination address is.
+    /// The place of the destination address.
     pub destination: Option<Arc<Place>>,
 }
 
 /// The index of a record's details in its batch, and the number of the clock of its times.
 ///
-/// Two are equal if the details are the same: the clock is known to the batch alone.
+/// Only the index of the details is compared: the number of the clock has a meaning only within the
+/// batch.
 #[derive(Clone, Copy, Debug)]
 pub struct DetailsIndex {
-    /// The index in the low bits, the clock in those above. A record has no octet left for each.
+    /// The index in the low bits, the clock in the bits above. A record has no room for separate
+    /// octets.
     packed: u16,
 }
 
@@ -37,7 +39,7 @@ impl DetailsIndex {
     /// The record has no details. Its times are of the first clock.
     pub const NONE: Self = Self::of_clock(0);
 
-    /// The same of a packet that fits no clock.
+    /// The same for a packet that fits no clock.
     pub const WITHOUT_CLOCK: Self = Self { packed: CLOCK << INDEX_BITS | INDEX };
 
     /// The record has no details, and its times are of the clock with this number, 0 to 7.
@@ -46,19 +48,19 @@ impl DetailsIndex {
         Self { packed: (number as u16) << INDEX_BITS | INDEX }
     }
 
-    /// The same record with details.
+    /// The same clock, with this index of details.
     pub(crate) fn at(self, index: u16) -> Self {
         assert!(index < INDEX, "a batch has few records");
         Self { packed: self.packed & !INDEX | index }
     }
 
-    /// The index; beyond all details if there are none.
+    /// The index. Without details it is beyond all details.
     #[inline]
     pub(crate) const fn index(self) -> usize {
         (self.packed & INDEX) as usize
     }
 
-    /// The number of the clock; beyond all clocks if there is none.
+    /// The number of the clock. Without a clock it is beyond all clocks.
     #[inline]
     pub(crate) const fn clock(self) -> usize {
         (self.packed >> INDEX_BITS) as usize

@@ -1,7 +1,7 @@
-//! Filters: programs in classic BPF, into which libpcap compiles tcpdump's expressions.
+//! Filters: programs in classic BPF, which libpcap compiles from tcpdump's expressions.
 //!
 //! A program reads the octets of a frame and its length, has two registers and 16 words of memory,
-//! and only jumps forward, so it ends. A load from behind the captured octets ends it, and the
+//! and only jumps forward, so it always ends. A load beyond the captured octets ends it, and the
 //! frame does not match.
 
 use alloc::vec::Vec;
@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use crate::frame::Frame;
 use crate::point::FlowDirection;
 
-/// Instructions of a program at most, as in the kernel (`BPF_MAXINSNS`).
+/// Maximum number of instructions, as in the kernel (`BPF_MAXINSNS`).
 const INSTRUCTIONS_MAX: usize = 4096;
 
 /// Words of memory (`BPF_MEMWORDS`).
@@ -20,21 +20,21 @@ const PACKET_HOST: u32 = 0;
 /// Packet type of a frame that the host sent.
 const PACKET_OUTGOING: u32 = 4;
 
-/// An instruction, laid out as `struct bpf_insn` of libpcap.
+/// An instruction, with the layout of `struct bpf_insn` of libpcap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct FilterInstruction {
     /// Operation and its modes.
     pub code: u16,
-    /// Instructions that are skipped where a comparison holds.
+    /// Instructions that are skipped if a comparison holds.
     pub jump_true: u8,
-    /// Instructions that are skipped where it does not.
+    /// Instructions that are skipped if it does not hold.
     pub jump_false: u8,
-    /// A constant, an offset, or instructions that are skipped.
+    /// A constant, an offset, or a number of skipped instructions.
     pub k: u32,
 }
 
-/// The program is no filter: it has no end, or an operation that there is not.
+/// The program is not a valid filter: it has no end, or an unknown operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidFilter;
 
@@ -44,7 +44,7 @@ pub struct Filter {
     steps: Vec<Step>,
 }
 
-/// An instruction that was checked. Jumps have the index of their target.
+/// A checked instruction. Jumps have the index of their target.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     LoadA(Source),
@@ -60,7 +60,7 @@ enum Step {
     MoveXToA,
 }
 
-/// Where a value is loaded from.
+/// Source of a loaded value.
 #[derive(Clone, Copy, Debug)]
 enum Source {
     Octets {
@@ -71,7 +71,7 @@ enum Source {
     /// Four times the low half of an octet: the length of an IPv4 header.
     HeaderLength(u32),
     WireLength,
-    /// Direction of the frame as Linux says it, for `inbound` and `outbound`.
+    /// Direction of the frame as in Linux, for `inbound` and `outbound`.
     PacketType,
     Constant(u32),
     Memory(usize),
@@ -113,12 +113,11 @@ mod code {
     pub(super) const MODE: u16 = 0xe0;
     pub(super) const OPERATION: u16 = 0xf0;
     pub(super) const OPERAND_X: u16 = 0x08;
-    /// Offsets from here on are no octets of a frame, but what else Linux knows of it
-    /// (`SKF_AD_OFF`).
+    /// Offsets from here on are not octets of the frame, but metadata of Linux (`SKF_AD_OFF`).
     pub(super) const ANCILLARY: u32 = 0xffff_f000;
     /// Offset of the packet type (`SKF_AD_PKTTYPE`).
     pub(super) const PACKET_TYPE: u32 = ANCILLARY + 4;
-    /// What is returned is A.
+    /// The program returns A.
     pub(super) const RETURN_A: u16 = 0x10;
     pub(super) const X_TO_A: u16 = 0x80;
 }
@@ -128,8 +127,8 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// It is empty, too long, jumps out of itself, may run on behind its end, divides by a constant
-    /// of zero, or has an instruction that there is not.
+    /// The program is empty or too long, has a jump out of it, may run beyond its end, divides by a
+    /// constant of zero, or has an unknown instruction.
     pub fn new(instructions: &[FilterInstruction]) -> Result<Self, InvalidFilter> {
         let count = instructions.len();
         if count > INSTRUCTIONS_MAX {
@@ -144,12 +143,12 @@ impl Filter {
         }
     }
 
-    /// Whether a frame matches.
+    /// True if a frame matches.
     pub fn matches(&self, frame: &Frame<'_>) -> bool {
         self.run(frame).is_some_and(|octets| octets != 0)
     }
 
-    /// What the program returns; `None` where it reads behind the octets or divides by zero.
+    /// The result of the program; `None` if it reads beyond the octets or divides by zero.
     fn run(&self, frame: &Frame<'_>) -> Option<u32> {
         let (mut a, mut x, mut memory) = (0_u32, 0_u32, [0_u32; MEMORY_WORDS]);
         let mut at = 0;
@@ -176,7 +175,7 @@ impl Filter {
 }
 
 impl Step {
-    /// The instruction before the one with the index `next`, of so many.
+    /// Checks the instruction before index `next`, in a program of `count` instructions.
     fn new(it: &FilterInstruction, next: usize, count: usize) -> Option<Self> {
         let word = usize::try_from(it.k).ok()?;
         let is_word = word < MEMORY_WORDS;
@@ -233,7 +232,7 @@ impl Source {
         })
     }
 
-    /// Whether X can be loaded from it.
+    /// True if X can be loaded from it.
     fn is_for_x(self) -> bool {
         !matches!(self, Self::Octets { .. } | Self::PacketType)
     }

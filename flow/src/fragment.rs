@@ -1,4 +1,4 @@
-//! Ports of fragmented datagrams: later fragments join the flow of their first.
+//! Ports of fragmented datagrams: later fragments get the ports of the first one.
 //!
 //! A small set-associative cache. It never grows: a first fragment replaces the oldest entry of its
 //! set. Datagrams are not reassembled.
@@ -11,24 +11,24 @@ use crate::hash::{HashSeed, pick};
 use crate::key::{Address, IpVersion, Ports};
 use crate::time::Timestamp;
 
-/// The longest time between the first fragment and a later one, in milliseconds: longer than a
-/// datagram is under way, shorter than the time after which its identification is used again.
+/// Maximum time between the first fragment and a later one, in milliseconds: longer than a datagram
+/// is in flight, shorter than the time until its identification is used again.
 const LIFETIME_MS: u64 = 30_000;
 
 const SETS: u32 = 1024;
 const WAYS: usize = 8;
 
-/// What identifies a datagram (RFC 791 section 3.2, RFC 8200 section 4.5): not the interface,
-/// since its fragments may come over several.
+/// Identity of a datagram (RFC 791 section 3.2, RFC 8200 section 4.5). The interface is not part of
+/// it, because fragments may arrive on several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Datagram {
     ip_version: IpVersion,
     source: Address,
     destination: Address,
     identification: u32,
-    /// 0 for IPv6, where only the first fragment may know it.
+    /// 0 for IPv6, where later fragments may not have it.
     protocol: u8,
-    /// Number of the tunnel that it came through.
+    /// Number of the network with decapsulation, else 0.
     tunnel: u16,
 }
 
@@ -57,7 +57,7 @@ impl FragmentCache {
         self.unknown
     }
 
-    /// Keeps the ports of a first fragment. Sets the ports of a later fragment.
+    /// Keeps the ports of a first fragment, or sets the ports of a later fragment.
     #[cold]
     pub(crate) fn resolve(&mut self, packet: &mut Packet, tunnel: u16, time: Timestamp) {
         match packet.fragment {
@@ -75,7 +75,7 @@ impl FragmentCache {
         }
     }
 
-    /// Whether a packet is a later fragment whose first one is remembered.
+    /// True if a packet is a later fragment whose first one is known.
     pub(crate) fn knows(&self, packet: &Packet, time: Timestamp) -> bool {
         let Fragment::Later(identification) = packet.fragment else { return false };
         self.first(&Datagram::of(packet, 0, identification), time).is_some()

@@ -1,8 +1,8 @@
 //! The keyed hash of the flow table and the fragment cache.
 //!
 //! Folded multiplication: two words are XORed with secret words and multiplied to 128 bits; the
-//! halves are XORed. Who does not know the seed cannot choose addresses and ports that collide. A
-//! fixed seed gives the same output for the same input. Equal hashes do not mean equal keys.
+//! halves are XORed. Without the seed, an attacker cannot choose addresses and ports that collide.
+//! A fixed seed gives the same output for the same input. Equal hashes do not mean equal keys.
 
 /// The secret words. The seed is random for live capture, and fixed for a replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl HashSeed {
     }
 }
 
-/// Multiplies to 128 bits and folds the halves together.
+/// Multiplies to 128 bits and XORs the halves.
 #[inline]
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);

@@ -1,4 +1,4 @@
-//! Things that are given numbers of 16 bits, in the order in which they come first.
+//! Interner: gives things numbers of 16 bits, in the order of their first use.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -6,17 +6,17 @@ use alloc::vec::Vec;
 
 use crate::hash::{HashSeed, pick};
 
-/// A fixed number of things. Memory is reserved at the start, and used as they come.
+/// A limited number of things. Memory is reserved at the start.
 #[derive(Debug)]
 pub(crate) struct Interner {
     seed: HashSeed,
-    /// Places of things by hash, the next one if it is taken: one more than the index, 0 for none.
+    /// Hash table with linear probing: index of the thing plus one, or 0 for a free slot.
     slots: Box<[u16]>,
     things: Vec<Identity>,
     max: usize,
 }
 
-/// Words that are equal for equal things.
+/// Words that identify a thing.
 pub(crate) type Identity = [u64; 6];
 
 /// The number of a thing, from 0 on.
@@ -24,11 +24,11 @@ pub(crate) type Identity = [u64; 6];
 pub(crate) enum Interned {
     Known(u16),
     New(u16),
-    /// There is no room for another one.
+    /// There is no room for another thing.
     Full,
 }
 
-/// There are twice as many as things, so that a search soon ends.
+/// Twice the number of things, so that searches are short.
 const SLOTS: u32 = 1 << 17;
 
 impl Interner {

@@ -1,4 +1,4 @@
-//! The flow key: what makes two packets belong to one flow (RFC 7011 section 2).
+//! The flow key: packets with equal keys belong to one flow (RFC 7011 section 2).
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -105,15 +105,16 @@ pub struct FlowKey {
     pub source: [u8; 16],
     /// Destination address, in the same form.
     pub destination: [u8; 16],
-    /// 0 for protocols without ports.
+    /// Source port; 0 for protocols without ports.
     pub source_port: u16,
-    /// For ICMP and ICMPv6 type * 256 + code; 0 for other protocols without ports.
+    /// Destination port; type * 256 + code for ICMP and ICMPv6; 0 for other protocols without
+    /// ports.
     pub destination_port: u16,
     /// IP protocol; for IPv6 the next header after the extension headers.
     pub protocol: u8,
     /// IPv4 type of service or IPv6 traffic class, the whole octet.
     pub type_of_service: u8,
-    /// Number of the interface that the packets were seen at; see [`FlowRecord::direction`].
+    /// Number of the interface of the packets; see [`FlowRecord::direction`].
     ///
     /// [`FlowRecord::direction`]: crate::FlowRecord::direction
     pub interface: u32,
@@ -132,7 +133,7 @@ impl FlowKey {
         address(self.ip_version, self.destination)
     }
 
-    /// Whether the protocol is ICMP over IPv4 or ICMPv6 over IPv6.
+    /// True for ICMP over IPv4 and ICMPv6 over IPv6.
     #[inline]
     pub const fn is_icmp(&self) -> bool {
         self.protocol == protocol::icmp(self.ip_version)
@@ -190,7 +191,7 @@ pub enum KeyField {
 }
 
 impl KeyField {
-    /// All fields, in the order in which they are written.
+    /// All fields, in the order of output.
     pub const ALL: [Self; 9] = [
         Self::Source,
         Self::Destination,
@@ -203,7 +204,7 @@ impl KeyField {
         Self::Direction,
     ];
 
-    /// How users write it (`--flow-key`).
+    /// Its name in settings (`--flow-key`).
     pub const fn name(self) -> &'static str {
         match self {
             Self::Source => "src",
@@ -242,7 +243,7 @@ impl KeyFields {
         Self(self.0 | field.bit())
     }
 
-    /// Whether a field is part of the key.
+    /// True if a field is in the key.
     #[inline]
     pub const fn contains(self, field: KeyField) -> bool {
         self.0 & field.bit() != 0
@@ -254,13 +255,13 @@ impl KeyFields {
         Self(self.0 & !field.bit())
     }
 
-    /// Whether all of the classic seven are in the key.
+    /// True if all of the classic seven are in the key.
     #[inline]
     pub(crate) const fn contain_the_seven(self) -> bool {
         self.0 & Self::SEVEN.0 == Self::SEVEN.0
     }
 
-    /// Whether addresses, ports and protocol are in the key: then a flow is one direction of one
+    /// True if addresses, ports and protocol are in the key: a flow is then one direction of a
     /// connection.
     pub const fn contains_five_tuple(self) -> bool {
         self.contains(KeyField::Source)

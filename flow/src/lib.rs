@@ -1,9 +1,9 @@
 //! Frames to flow records: the pure core of flowprobe.
 //!
 //! A capture source lends a [`Frame`]. The [`Observer`] moves the clock, dissects the frame, looks
-//! up the ports of fragments, and pushes an [`Observation`] to a [`Sink`], or counts why the frame
-//! is ignored. A [`FlowTable`] aggregates observations to [`FlowRecord`]s, each with the reason why
-//! the flow ended (RFC 7011, RFC 5102).
+//! up the ports of fragments, and pushes an [`Observation`] to a [`Sink`], or counts the reason why
+//! the frame is ignored. A [`FlowTable`] aggregates observations to [`FlowRecord`]s, each with the
+//! reason of the flow's end (RFC 7011, RFC 5102).
 //!
 //! This crate performs no I/O, reads no clock and starts no thread. Records depend only on the
 //! frames, their times and the settings.

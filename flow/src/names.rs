@@ -1,16 +1,16 @@
-//! Numbers of 16 bits for interfaces and tunnels, so that a flow has room for them.
+//! Numbers of 16 bits for interfaces and tunnels, which fit into a flow.
 //!
-//! Only with decapsulation. Then two fields of an observation have other numbers:
+//! Used only with decapsulation. Two fields of an observation then have other numbers:
 //!
 //! ```text
 //! interface   number of the interface 0-15 | number of the network 16-31: both are in the flow key
 //! VLAN        number of the passage, which is not in the flow key
 //! ```
 //!
-//! A network is what tells flows of equal addresses apart: the part of the tunnel that is in the
-//! flow key, and the VLAN if that is in the key too. A passage is all that is known of a tunnel,
-//! and the VLAN in it; a flow has the passage of its first packet. An observer gives the numbers.
-//! Who keeps the flows learns what they stand for, and puts that in the records.
+//! A network separates flows with equal addresses: it is the part of the tunnel that is in the flow
+//! key, and the VLAN if that is in the key too. A passage is all attributes of a tunnel, and the
+//! VLAN in it; a flow has the passage of its first packet. An observer assigns the numbers. Each
+//! flow table's owner learns their meanings, and restores them in the records.
 
 use alloc::vec::Vec;
 
@@ -20,7 +20,7 @@ use crate::hash::HashSeed;
 use crate::interner::{Identity, Interned, Interner};
 use crate::record::FlowRecord;
 
-/// What a number stands for.
+/// The meaning of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
     /// The number of an interface.
@@ -29,7 +29,7 @@ pub enum Naming {
     Passage(u16, Passage),
 }
 
-/// The tunnel that packets came through, and their VLAN in it.
+/// The tunnel of packets, and their VLAN in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passage {
     tunnel: Tunnel,
@@ -44,7 +44,7 @@ pub(crate) struct Numbers {
     pub(crate) passage: u16,
 }
 
-/// What of tunnels and VLANs is in the flow key.
+/// Parts of tunnels and VLANs that are in the flow key.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct NetworkKey {
     /// Ids and outer addresses of all tunnels.
@@ -53,26 +53,25 @@ pub(crate) struct NetworkKey {
     pub(crate) vlan: bool,
 }
 
-/// The number of all interfaces or networks for which there was no other.
+/// Shared number of all interfaces or networks beyond the maximum.
 pub(crate) const MORE: u16 = u16::MAX;
 
-/// Numbers of interfaces from here on stand for others; those below stand for themselves.
+/// Interface numbers from here on are assigned; those below are unchanged.
 const INTERFACES_NAMED: u16 = 1 << 15;
 
-/// Numbers of passages from here on stand for tunnels; those below are VLAN ids, and no tunnel is
-/// told.
+/// Passage numbers from here on are assigned to tunnels; those below are VLAN ids without a tunnel.
 const PASSAGES_NAMED: u16 = 1 << 12;
 
-/// Gives numbers.
+/// Assigns numbers.
 #[derive(Debug)]
 pub(crate) struct Namer {
     key: NetworkKey,
     interfaces: Interner,
     networks: Interner,
     passages: Interner,
-    /// Of each passage, the number of its network.
+    /// The network of each passage.
     networks_of_passages: Vec<u16>,
-    /// What was not told yet: of one or two frames.
+    /// New meanings, of one or two frames.
     news: Vec<Naming>,
 }
 
@@ -88,7 +87,7 @@ impl Namer {
         }
     }
 
-    /// Whether the numbers of a packet without a tunnel are its interface and its VLAN id.
+    /// True if the numbers of a packet without a tunnel are its interface and its VLAN id.
     #[inline]
     pub(crate) fn is_plain(&self, interface: u32, vlan_id: u16) -> bool {
         interface < INTERFACES_NAMED.into() && (vlan_id == 0 || !self.key.vlan)
@@ -126,7 +125,7 @@ impl Namer {
         }
     }
 
-    /// The numbers of network and passage.
+    /// The numbers of its network and of the passage.
     fn passage(&mut self, passage: Passage) -> (u16, u16) {
         match self.passages.number(passage.identity()) {
             Interned::Known(index) => {
@@ -155,19 +154,19 @@ impl Namer {
 }
 
 impl Numbers {
-    /// Whether what is known of the tunnel has a number.
+    /// True if the passage is a tunnel with a number.
     pub(crate) fn tell_tunnel(self) -> bool {
         self.passage >= PASSAGES_NAMED
     }
 
-    /// In the place of the interface.
+    /// The value in place of the interface.
     pub(crate) fn interface_word(self) -> u32 {
         u32::from(self.network) << 16 | u32::from(self.interface)
     }
 }
 
 impl Passage {
-    /// All that is known.
+    /// All attributes.
     fn identity(&self) -> Identity {
         let Tunnel { kind, id, ip_version, protocol, source, destination, depth } = self.tunnel;
         let rest = kind as u64
@@ -178,11 +177,11 @@ impl Passage {
         [source.first, source.second, destination.first, destination.second, id.into(), rest]
     }
 
-    /// What is in the flow key.
+    /// The attributes that are in the flow key.
     fn network(&self, key: NetworkKey) -> Identity {
         let Tunnel { kind, id, ip_version, source, destination, .. } = self.tunnel;
         let vlan = if key.vlan { vlan_word(self.vlan_id) } else { 0 };
-        // No network is like that of packets without a tunnel.
+        // The identity is different from that of packets without a tunnel.
         let kind = kind as u64 + 1;
         if key.whole_tunnel {
             let rest = kind | u64::from(ip_version.number()) << 8 | vlan;
@@ -204,7 +203,7 @@ fn vlan_word(vlan_id: u16) -> u64 {
     u64::from(vlan_id) << 32
 }
 
-/// What numbers stand for.
+/// The meanings of numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     interfaces: Vec<u32>,
@@ -212,7 +211,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// Numbers come in order.
+    /// Learns a meaning. Numbers come in order.
     pub fn learn(&mut self, naming: Naming) {
         match naming {
             Naming::Interface(number, interface) => {
@@ -226,7 +225,7 @@ impl Names {
         }
     }
 
-    /// Puts interface, VLAN and tunnel in the last record of a batch, which has numbers.
+    /// Restores interface, VLAN and tunnel in the last record of a batch, which has numbers.
     #[cold]
     pub fn restore_last(&self, batch: &mut Batch) {
         let Some(last) = batch.records.len().checked_sub(1) else { return };
@@ -235,7 +234,7 @@ impl Names {
         }
     }
 
-    /// Puts interface and VLAN in a record. Returns its tunnel.
+    /// Restores interface and VLAN in a record. Returns its tunnel.
     fn restore(&self, record: &mut FlowRecord) -> Option<Tunnel> {
         let [_, _, high, low] = record.key.interface.to_be_bytes();
         let interface = u16::from_be_bytes([high, low]);

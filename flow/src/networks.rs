@@ -1,23 +1,23 @@
-//! Sets of networks, and what is known of the networks that an address is in.
+//! Sets of networks, and maps from networks to values.
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Networks with a value each. An address has the value of the longest prefix that it is in.
+/// Networks with values. An address has the value of its longest matching prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkMap<T> {
     v4: Ranges<u32, T>,
     v6: Ranges<u128, T>,
 }
 
-/// Networks.
+/// A set of networks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkSet(NetworkMap<()>);
 
 impl<T: Copy + PartialEq> NetworkMap<T> {
-    /// The value of the longest prefix that this address is in.
+    /// The value of the longest prefix that contains this address.
     #[inline]
     pub fn get(&self, address: IpAddr) -> Option<T> {
         match address {
@@ -26,14 +26,14 @@ impl<T: Copy + PartialEq> NetworkMap<T> {
         }
     }
 
-    /// Whether there is no network in it.
+    /// True if there are no networks.
     pub fn is_empty(&self) -> bool {
         self.v4.starts.is_empty() && self.v6.starts.is_empty()
     }
 }
 
 impl<T: Copy + PartialEq> FromIterator<(IpNet, T)> for NetworkMap<T> {
-    /// If a network has two values, the later one counts.
+    /// If a network has several values, the last one counts.
     fn from_iter<I: IntoIterator<Item = (IpNet, T)>>(networks: I) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for (network, value) in networks {
@@ -63,13 +63,13 @@ impl<T> Default for NetworkMap<T> {
 }
 
 impl NetworkSet {
-    /// Whether an address is in one of the networks.
+    /// True if an address is in one of the networks.
     #[inline]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.get(address).is_some()
     }
 
-    /// Whether there is no network in it.
+    /// True if there are no networks.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -90,11 +90,11 @@ struct Prefix<A, T> {
     value: T,
 }
 
-/// The addresses cut into ranges, each from its start to the next one's.
+/// The address space as ranges: each ends where the next one starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Ranges<A, T> {
     starts: Vec<A>,
-    /// For each start.
+    /// The value of each range.
     values: Vec<Option<T>>,
 }
 
@@ -104,7 +104,7 @@ impl<A, T> Ranges<A, T> {
 
 impl<A: Copy + Ord, T: Copy + PartialEq> Ranges<A, T> {
     fn new(mut prefixes: Vec<Prefix<A, T>>) -> Self {
-        // Networks before those within them.
+        // A network comes before the networks within it.
         prefixes.sort_by(|a, b| (a.first, b.last).cmp(&(b.first, a.last)));
         let mut ranges = Self::EMPTY;
         let mut around: Vec<Prefix<A, T>> = Vec::new();
@@ -121,7 +121,7 @@ impl<A: Copy + Ord, T: Copy + PartialEq> Ranges<A, T> {
         ranges
     }
 
-    /// Behind the innermost network the value is that of the one around it.
+    /// Ends the innermost network: after it the value of the enclosing network continues.
     fn leave(&mut self, around: &mut Vec<Prefix<A, T>>) {
         let left = around.pop().and_then(|inner| inner.behind);
         if let Some(behind) = left {

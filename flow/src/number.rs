@@ -30,8 +30,8 @@ pub mod protocol {
     pub const UDP_LITE: u8 = 136;
     pub const MPLS_IN_IP: u8 = 137;
 
-    /// The name of a transport in documents (`network.transport` of ECS), for those that have one
-    /// in Filebeat.
+    /// The name of a protocol in documents (`network.transport` of ECS), for the protocols that
+    /// Filebeat names.
     pub const fn transport_name(protocol: u8) -> Option<&'static str> {
         match protocol {
             ICMP => Some("icmp"),
@@ -42,13 +42,13 @@ pub mod protocol {
         }
     }
 
-    /// Whether the first four octets behind the IP header are source and destination port.
+    /// True if the first four octets after the IP header are source and destination port.
     #[inline(always)]
     pub const fn has_ports(protocol: u8) -> bool {
         matches!(protocol, TCP | UDP | SCTP | DCCP | UDP_LITE)
     }
 
-    /// The ICMP of an IP version.
+    /// The ICMP protocol number for an IP version.
     #[inline(always)]
     pub const fn icmp(version: crate::IpVersion) -> u8 {
         match version {
@@ -58,7 +58,7 @@ pub mod protocol {
     }
 }
 
-/// TCP control bits (RFC 9293 section 3.1), as in the octet that holds them.
+/// TCP control bits (RFC 9293 section 3.1), in one octet.
 pub mod tcp_control {
     #![expect(missing_docs, reason = "each name is the RFC's")]
 
@@ -71,7 +71,7 @@ pub mod tcp_control {
     pub const CWR: u8 = 0x80;
 }
 
-/// Ethertypes of what is walked through (IEEE registration, `0x89xx` and others by their vendors).
+/// Ethertypes that dissection knows (IEEE registration, `0x89xx` and others by their vendors).
 pub(crate) mod ethertype {
     pub(crate) const IPV4: u16 = 0x0800;
     pub(crate) const ARP: u16 = 0x0806;
@@ -81,7 +81,7 @@ pub(crate) mod ethertype {
     pub(crate) const REVERSE_ARP: u16 = 0x8035;
     pub(crate) const VLAN: u16 = 0x8100;
     pub(crate) const IPV6: u16 = 0x86dd;
-    /// The packet of a web cache's redirection (WCCP).
+    /// Redirected packets of a web cache (WCCP).
     pub(crate) const WCCP: u16 = 0x883e;
     pub(crate) const PPP: u16 = 0x880b;
     pub(crate) const SLOW_PROTOCOLS: u16 = 0x8809;

@@ -1,4 +1,4 @@
-//! What the meter keeps of a packet. It fits one cache line.
+//! Observations: the attributes of a packet for the flow table. Each fits one cache line.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -10,7 +10,7 @@ use crate::point::{FlowDirection, ObservationPoint};
 use crate::prefetch::words_equal;
 use crate::time::Timestamp;
 
-/// One packet as the flow table sees it.
+/// One packet for the flow table.
 ///
 /// Key and attributes are packed in six words. A slot of the table has the same layout, so two keys
 /// are compared as words under a `KeyMask`:
@@ -28,8 +28,7 @@ use crate::time::Timestamp;
 pub struct Observation {
     pub(crate) words: Words,
     pub(crate) octets: u32,
-    /// How much earlier than now the packet is, in milliseconds;
-    /// [`NO_CLOCK`](crate::NO_CLOCK) if it has no clock.
+    /// Milliseconds behind now; [`NO_CLOCK`](crate::NO_CLOCK) if it has no clock.
     pub(crate) late_ms: u32,
     pub(crate) time: Timestamp,
 }
@@ -45,8 +44,8 @@ impl Observation {
         Self { words, octets: packet.octets, late_ms, time }
     }
 
-    /// Clears the key fields that are not among these. VLAN and direction stay: they are attributes
-    /// too. The interface has `interface_bits` of its word.
+    /// Clears the key fields that are not in `fields`. VLAN and direction stay: they are attributes
+    /// too. The interface uses `interface_bits` of its word.
     pub fn keep(&mut self, fields: KeyFields, interface_bits: u32) {
         let words = &mut self.words.0;
         if !fields.contains(KeyField::Source) {
@@ -69,17 +68,16 @@ impl Observation {
         }
     }
 
-    /// The flow that the packet belongs to.
+    /// The flow key of the packet.
     pub fn key(&self) -> FlowKey {
         self.words.key()
     }
 
-    /// The number of the worker that keeps the flow, from 0. It is the same for all packets of a
-    /// flow.
+    /// The number of the worker that has the flow, from 0. It is equal for all packets of a flow.
     #[inline]
     pub fn shard(&self, seed: &HashSeed, fields: KeyFields, workers: usize) -> usize {
         let hash = seed.hash(KeyMask::new(fields).identity(&self.words));
-        // The lower half of the hash: tables choose groups by the upper half.
+        // The lower half of the hash is used, because tables use the upper half for groups.
         let count = u32::try_from(workers).unwrap_or(u32::MAX);
         pick(hash << 32, count) as usize
     }
@@ -90,13 +88,13 @@ impl Observation {
         self.octets
     }
 
-    /// When the packet came, in trace time.
+    /// Time of the packet, in trace time.
     #[inline]
     pub fn time(&self) -> Timestamp {
         self.time
     }
 
-    /// Now when the packet came, in trace time. Not for a packet without a clock.
+    /// Now at this packet, in trace time. Not valid for a packet without a clock.
     #[inline]
     pub fn now(&self) -> Timestamp {
         Timestamp::of_trace(self.time.as_millis() + u64::from(self.late_ms))
@@ -142,7 +140,7 @@ impl Words {
         }
     }
 
-    /// Number of the clock that the flow belongs to.
+    /// Number of the flow's clock.
     #[inline]
     pub(crate) fn clock(&self) -> u8 {
         octet(self.0[5], CLOCK) & 7
@@ -180,7 +178,8 @@ impl Words {
         self.0[5] = 0;
     }
 
-    /// Adds a packet's attributes to those of its flow: ORs the control bits, widens the TTLs.
+    /// Merges a packet's attributes into those of its flow: control bits (OR) and the range of
+    /// TTLs.
     #[inline]
     pub(crate) fn merge(&mut self, packet: &Self) {
         if (self.0[5] ^ packet.0[5]) >> LOWEST_TTL != 0 {
@@ -203,7 +202,7 @@ const CONTROL_BITS: u32 = 40;
 const LOWEST_TTL: u32 = 48;
 const HIGHEST_TTL: u32 = 56;
 
-/// Which bits of the last word are part of the key: all of the first five words are.
+/// Mask of the key bits in the last word. All bits of the first five words are in the key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeyMask(u64);
 
@@ -221,7 +220,7 @@ impl KeyMask {
         [a, b, c, d, e, f & self.0]
     }
 
-    /// Whether both belong to the same flow.
+    /// True if both belong to the same flow.
     #[inline]
     pub(crate) fn same_flow(self, one: &Words, other: &Words) -> bool {
         words_equal(&one.0, &other.0, self.0)

@@ -1,4 +1,4 @@
-//! From frames to observations: clock, sampling, dissection, ports of fragments.
+//! From frames to observations: clock, sampling, dissection, and ports of fragments.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -33,11 +33,11 @@ pub struct Sampling {
 pub struct ObserverSettings {
     /// Fields of the flow key. Other fields become 0.
     pub key: KeyFields,
-    /// Milliseconds. It decides which packets belong to a clock.
+    /// Milliseconds. Determines which packets belong to a clock.
     pub idle_timeout_ms: u32,
-    /// Milliseconds. It decides when the number of a clock is used again.
+    /// Milliseconds. Determines when the number of a clock is used again.
     pub active_timeout_ms: u32,
-    /// The frames that are metered.
+    /// Sampling of frames.
     pub sampling: Sampling,
     /// Further tag protocols.
     pub tpids: Tpids,
@@ -48,29 +48,29 @@ pub struct ObserverSettings {
 }
 
 impl ObserverSettings {
-    /// How frames are dissected.
+    /// The settings of dissection.
     pub const fn dissection(&self) -> Dissection {
         Dissection { tpids: self.tpids, decap: self.decap }
     }
 }
 
-/// Where an [`Observer`] puts observations: a flow table, or the lists of several workers.
+/// Receiver of observations: a flow table, or the lists of several workers.
 pub trait Sink {
-    /// Where the next observation is written, before [`Sink::push`].
+    /// The place to write the next observation to, before [`Sink::push`].
     fn vacancy(&mut self) -> &mut Observation;
 
     /// Keeps the observation at the vacancy.
     fn push(&mut self);
 
-    /// Tells the offset of a clock, before the first observation of that clock.
+    /// Announces the offset of a clock, before the first observation of that clock.
     fn begin_clock(&mut self, clock: NewClock);
 
-    /// Tells what a number in observations stands for, before the first of them. Only with
+    /// Announces the meaning of a number in observations, before its first use. Only with
     /// decapsulation.
     fn learn(&mut self, naming: Naming);
 }
 
-/// A frame that was read, before it has a place in trace time.
+/// A dissected frame that has no trace time yet.
 #[derive(Clone, Copy, Debug)]
 struct Read {
     time: Timestamp,
@@ -86,16 +86,16 @@ pub struct Observer {
     sampling_interval: u32,
     until_sample: u32,
     clocks: Clocks,
-    /// A frame ahead of all clocks: the next one tells whether its time is right.
+    /// A frame ahead of all clocks: the next one shows whether its time is right.
     held: Option<Read>,
     fragments: FragmentCache,
-    /// At most one for each output.
+    /// Conversations of outputs, which are not metered.
     excluded: Vec<Conversation>,
-    /// Only if there are tunnels to open.
+    /// Set if decapsulation is on.
     decap: Option<Box<Decapsulator>>,
-    /// No sampling, and all seven key fields are kept.
+    /// True without sampling, if all seven key fields are in the key.
     fast_path: bool,
-    /// Some plain packets are not for the fast path.
+    /// True if some plain packets may need the slow path.
     has_suspects: bool,
     /// Wire octets of the frames of metered packets.
     metered_wire_octets: u64,
@@ -104,7 +104,7 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// An observer that has seen nothing yet. The fragment cache takes about 700 KiB.
+    /// An observer without any frames. The fragment cache takes about 700 KiB.
     pub fn new(settings: &ObserverSettings) -> Self {
         Self {
             key: settings.key,
@@ -126,14 +126,14 @@ impl Observer {
         }
     }
 
-    /// Excludes packets of these conversations: they are counted as filtered. A mirror port may
-    /// show the exporter's own messages.
+    /// Excludes packets of these conversations, which count as filtered. A mirror port may show the
+    /// exporter's own messages.
     pub fn exclude(&mut self, conversations: Vec<Conversation>) {
         self.has_suspects = !conversations.is_empty() || self.decap.is_some();
         self.excluded = conversations;
     }
 
-    /// Counts a frame that a filter left out. It does not move the clock.
+    /// Counts a frame that a filter excluded. It does not move the clock.
     pub fn count_filtered(&mut self, frame: &Frame<'_>) {
         self.counts.ignored[Ignored::Filtered as usize].count(frame.wire_length.into());
     }
@@ -152,7 +152,7 @@ impl Observer {
         self.clocks.tick(time);
     }
 
-    /// The input ends: a frame that is held is believed.
+    /// Ends the input: a held frame is accepted.
     pub fn finish(&mut self, sink: &mut impl Sink) {
         if let Some(held) = self.held.take() {
             self.release(held, true, sink);
@@ -177,9 +177,9 @@ impl Observer {
         }
     }
 
-    /// Observes a frame: finds its place in trace time, then pushes the observation of its packet
-    /// to `sink`. Every frame is counted once: as metered, or as ignored for a reason. A frame
-    /// ahead of all clocks is held until the next one.
+    /// Observes a frame: finds its trace time, then pushes the observation of its packet to `sink`.
+    /// Every frame is counted once: as metered, or as ignored with a reason. A frame ahead of all
+    /// clocks is held until the next one.
     #[inline(always)]
     pub fn observe(&mut self, frame: &Frame<'_>, sink: &mut impl Sink) {
         if !self.clocks.advance(frame.time) {
@@ -196,7 +196,7 @@ impl Observer {
         }
     }
 
-    /// The same for frames that are not plain IPv4.
+    /// The same, for frames that are not plain IPv4.
     #[inline(never)]
     fn observe_other(&mut self, frame: Frame<'_>, sink: &mut impl Sink) {
         if self.fast_path
@@ -210,7 +210,7 @@ impl Observer {
         }
     }
 
-    /// A packet of the fast path.
+    /// Meters a packet on the fast path.
     #[inline(always)]
     fn meter(&mut self, frame: &Frame<'_>, packet: &Packet, sink: &mut impl Sink) {
         let at = self.clocks.here();
@@ -251,7 +251,7 @@ impl Observer {
         }
     }
 
-    /// Gives a frame that was held its place: after a gap, or in a clock of its own.
+    /// Places a held frame: after a gap, or in a new clock.
     #[cold]
     fn release(&mut self, held: Read, is_real: bool, sink: &mut impl Sink) {
         self.clocks.release();
@@ -263,7 +263,7 @@ impl Observer {
         }
     }
 
-    /// Places a frame in a new clock, at now. Returns its number, if one was free.
+    /// Places a frame in a new clock, at now. Returns the number of the clock, if one was free.
     fn begin_clock(&mut self, read: &Read, misfit: Misfit, sink: &mut impl Sink) -> Option<u8> {
         let new = self.clocks.begin(read.time, misfit);
         let at = match new {
@@ -277,7 +277,7 @@ impl Observer {
         new.map(|clock| clock.number)
     }
 
-    /// Reads a frame as far as that does not depend on trace time.
+    /// Does the part of the work that does not depend on trace time.
     fn read(&mut self, frame: &Frame<'_>) -> Read {
         let packet = if !self.is_sampled() {
             Err(Ignored::NotSampled)
@@ -303,7 +303,7 @@ impl Observer {
         })
     }
 
-    /// Meters or ignores a frame at its place in trace time.
+    /// Meters or ignores a frame at its trace time.
     fn place(&mut self, read: Read, at: TraceTime, sink: &mut impl Sink) {
         match self.consider(read, at, sink.vacancy()) {
             Ok(octets) => {
@@ -320,7 +320,7 @@ impl Observer {
         }
     }
 
-    /// Writes the observation of a frame. Returns its octets.
+    /// Writes the observation of a frame. Returns the octets of its packet.
     fn consider(
         &mut self,
         read: Read,
@@ -345,7 +345,7 @@ impl Observer {
         Ok(packet.octets)
     }
 
-    /// Whether a plain packet may be a tunnel, or of an excluded conversation.
+    /// True if a plain packet may be a tunnel, or in an excluded conversation.
     #[inline(always)]
     fn is_suspect(&self, packet: &Packet, frame: &Frame<'_>) -> bool {
         self.has_suspects
@@ -371,5 +371,5 @@ impl Observer {
     }
 }
 
-/// The lower half of the interface's word: with decapsulation the upper half has the network.
+/// The lower half of the interface's word. With decapsulation the upper half has the network.
 const INTERFACE_BITS: u32 = 0xffff;

@@ -1,8 +1,8 @@
-//! Places: where an address is, geographically and in the routing system.
+//! Places: the location of an address, geographical and in the routing system.
 
 use alloc::boxed::Box;
 
-/// What is known of the network that an address is in. Databases have a part of it.
+/// Facts about the network of an address. Databases have some of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Two letters, `EU`.
@@ -19,19 +19,19 @@ pub struct Place {
     pub region_name: Option<Box<str>>,
     /// In English.
     pub city_name: Option<Box<str>>,
-    /// Where on Earth.
+    /// Geographical location.
     pub location: Option<Location>,
     /// The number of the Autonomous System that announces the network; never 0.
     pub as_number: Option<u32>,
-    /// Whose Autonomous System it is.
+    /// The organization of the Autonomous System.
     pub as_organization: Option<Box<str>>,
     /// The name that the operator gave the network.
     pub network_name: Option<Box<str>>,
-    /// What the operator uses the network for.
+    /// The operator's use of the network.
     pub network_role: Option<Box<str>>,
     /// The operator's site.
     pub site: Option<Box<str>>,
-    /// The length of the network's prefix, if the operator says which networks there are.
+    /// The length of the network's prefix, if the operator's own networks include it.
     pub prefix_length: Option<u8>,
 }
 
@@ -45,7 +45,7 @@ pub struct Location {
 }
 
 impl Location {
-    /// The point at these degrees, if there is one.
+    /// The point at these degrees, if they are in range.
     pub fn of_degrees(latitude: f64, longitude: f64) -> Option<Self> {
         let latitude = millionths(latitude, 90.0)?;
         Some(Self { latitude, longitude: millionths(longitude, 180.0)? })
@@ -60,12 +60,12 @@ fn millionths(degrees: f64, most: f64) -> Option<i32> {
 }
 
 impl Place {
-    /// Whether nothing is known.
+    /// True if nothing is known.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether something is known of where on Earth it is.
+    /// True if any geographical fact is known.
     pub fn has_geography(&self) -> bool {
         let texts = [
             &self.continent_code,
@@ -80,8 +80,9 @@ impl Place {
         self.location.is_some() || texts.into_iter().any(Option::is_some)
     }
 
-    /// Takes what is not known yet from another source. Sources may disagree: a name stays with
-    /// its code, a city with its country, and an organization with its Autonomous System.
+    /// Adds facts from another source that are not known yet. Sources may disagree, so a name is
+    /// only added to the same code, a city to the same country, and an organization to the same
+    /// Autonomous System.
     pub fn complete_with(&mut self, other: Self) {
         let had_geography = self.has_geography();
         let same_country = self.country_code == other.country_code;
@@ -109,7 +110,7 @@ impl Place {
     }
 }
 
-/// Whether both may be the same.
+/// True if both can be the same.
 fn is_compatible(one: &Option<Box<str>>, other: &Option<Box<str>>) -> bool {
     one.is_none() || other.is_none() || one == other
 }

@@ -1,10 +1,10 @@
-//! Where packets are seen.
+//! Observation Points: interfaces and directions.
 
 /// Direction of a packet at its interface (flowDirection, IANA element 61).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum FlowDirection {
-    /// The packet came in, or nothing says its direction, as at a mirror port.
+    /// The packet came in, or its direction is not known, as at a mirror port.
     #[default]
     Ingress = 0,
     /// The host sent it.
@@ -29,7 +29,7 @@ pub struct ObservationPoint {
 }
 
 impl ObservationPoint {
-    /// Where packets come in on this interface.
+    /// Packets that come in on this interface.
     #[inline]
     pub const fn ingress(interface: u32) -> Self {
         Self { interface, direction: FlowDirection::Ingress }

@@ -1,7 +1,7 @@
-//! CPU instructions: prefetch, and comparisons of all lanes of a group at once.
+//! CPU instructions: prefetch, and comparison of all lanes of a group in one step.
 //!
-//! All `unsafe` of this crate is here. Each function is safe to call. On CPUs other than x86-64 the
-//! same is done in plain Rust.
+//! All `unsafe` of this crate is here. Each function is safe to call. CPUs other than x86-64 use
+//! plain Rust.
 
 #![allow(unsafe_code, reason = "the one place in this crate")]
 
@@ -24,7 +24,7 @@ pub(crate) fn prefetch<T>(address: *const T) {
     let _unused = address;
 }
 
-/// The lanes of a group whose tag is this one, lane n as bit n.
+/// The lanes of a group with this tag; lane n is bit n.
 #[inline]
 pub(crate) fn lanes_equal(tags: &[u8; LANES], tag: u8) -> u32 {
     #[cfg(target_arch = "x86_64")]
@@ -40,7 +40,7 @@ pub(crate) fn lanes_equal(tags: &[u8; LANES], tag: u8) -> u32 {
     mask_of::<LANES>(|lane| tags[lane] == tag)
 }
 
-/// Whether six words are equal. In the last word only the bits of the mask count.
+/// True if six words are equal. In the last word only the bits of the mask count.
 #[inline]
 pub(crate) fn words_equal(one: &[u64; 6], other: &[u64; 6], mask: u64) -> bool {
     #[cfg(target_arch = "x86_64")]
@@ -67,10 +67,10 @@ pub(crate) fn words_equal(one: &[u64; 6], other: &[u64; 6], mask: u64) -> bool {
     }
 }
 
-/// The lanes whose value is behind `now` by more than a limit, lane n as bit n: `odd` for values
-/// that differ from `now` by an odd number, `even` for the others.
+/// The lanes whose value is behind `now` by more than a limit; lane n is bit n. The limit is `odd`
+/// for values with an odd difference from `now`, and `even` for the others.
 ///
-/// Differences are signed and limits are below 2^31: what is ahead of `now` is not behind it.
+/// Differences are signed and limits are below 2^31: a value ahead of `now` is not behind it.
 #[inline]
 pub(crate) fn lanes_behind(values: &[u32; TIMES], now: u32, even: u32, odd: u32) -> u32 {
     #[cfg(target_arch = "x86_64")]

@@ -1,4 +1,4 @@
-//! Flow records: what a flow says when it has ended.
+//! Flow records: the exported data of a flow.
 
 use derive_more::{Add, AddAssign, Sub};
 
@@ -8,13 +8,13 @@ use crate::point::FlowDirection;
 use crate::tags::Tags;
 use crate::time::Timestamp;
 
-/// Why a flow ended (flowEndReason, IANA element 136).
+/// Reason of a flow's end (flowEndReason, IANA element 136).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum FlowEndReason {
     /// No packet for the idle timeout.
     IdleTimeout = 1,
-    /// The active timeout passed, or a counter reached its limit. The flow may go on in another
+    /// The active timeout passed, or a counter reached its limit. The flow may continue in another
     /// record.
     ActiveTimeout = 2,
     /// TCP FIN or RST, then no packet for the linger time, or a SYN.
@@ -41,7 +41,7 @@ impl FlowEndReason {
         self as u8
     }
 
-    /// For statistics: `idle`, `active`, `end`, `forced`, `evicted`.
+    /// Its name in statistics: `idle`, `active`, `end`, `forced`, `evicted`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::IdleTimeout => "idle",
@@ -53,21 +53,21 @@ impl FlowEndReason {
     }
 }
 
-/// What was metered of a flow since its last record, or since its first packet. Counts are
-/// differences (deltaCounter): the records of one flow add up.
+/// Measurements of a flow since its last record, or since its first packet. Counts are differences
+/// (deltaCounter): the sum over the records of a flow is its total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowRecord {
-    /// Identity of the flow.
+    /// The flow key.
     pub key: FlowKey,
     /// Octets of the IP packets, headers included (octetDeltaCount). Never frame lengths.
     pub octets: u64,
-    /// Packets, each fragment one (packetDeltaCount). Never 0.
+    /// Packets; each fragment counts as one (packetDeltaCount). Never 0.
     pub packets: u64,
     /// Earliest time of a packet.
     pub start: Timestamp,
     /// Latest time of a packet; never before `start`.
     pub end: Timestamp,
-    /// When the record left the table, by the clock of its packets.
+    /// Time at which the record left the table, by the clock of its packets.
     pub exported: Timestamp,
     /// Outer VLAN id of the first packet; 0 for an untagged one.
     pub vlan_id: u16,
@@ -79,9 +79,9 @@ pub struct FlowRecord {
     pub minimum_ttl: u8,
     /// Highest TTL or hop limit.
     pub maximum_ttl: u8,
-    /// Why it ended.
+    /// Reason of its end.
     pub end_reason: FlowEndReason,
-    /// Set by stages.
+    /// Tags that stages set.
     pub tags: Tags,
     /// Index of its details in the batch, and the clock of its times.
     pub details: DetailsIndex,
@@ -90,8 +90,8 @@ pub struct FlowRecord {
 const _: () = assert!(size_of::<FlowRecord>() <= 96);
 
 impl FlowRecord {
-    /// Number of the interface that the packets came in on (ingressInterface, IANA element 10); 0
-    /// for packets that the host sent.
+    /// Number of the interface that received the packets (ingressInterface, IANA element 10); 0 for
+    /// packets that the host sent.
     #[inline]
     pub const fn ingress_interface(&self) -> u32 {
         match self.direction {
@@ -100,7 +100,7 @@ impl FlowRecord {
         }
     }
 
-    /// Number of the interface that the packets left by (egressInterface, IANA element 14); 0 for
+    /// Number of the interface that sent the packets (egressInterface, IANA element 14); 0 for
     /// packets that came in.
     #[inline]
     pub const fn egress_interface(&self) -> u32 {
@@ -129,14 +129,14 @@ impl Tally {
     }
 }
 
-/// A number of records, and the packets and octets that they report.
+/// A number of records, and the sum of their packets and octets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Add, AddAssign, Sub)]
 pub struct RecordTally {
     /// Number of records.
     pub records: u64,
-    /// Packets that they report.
+    /// Packets in these records.
     pub packets: u64,
-    /// Octets that they report.
+    /// Octets in these records.
     pub octets: u64,
 }
 

@@ -1,16 +1,16 @@
-//! Tags: what can be said of a flow in a word.
+//! Tags: one-word hints about a flow.
 
 use core::ops::{BitAnd, BitOr, BitOrAssign};
 
-/// A hint about a flow. It is no judgement: ordinary flows have tags too.
+/// A hint about a flow. Ordinary flows have tags too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Tag {
-    /// TCP, and nothing but SYN.
+    /// TCP with only SYN.
     SynOnly,
-    /// Three SYN of 48 octets to port 80.
+    /// Three SYNs of 48 octets to port 80.
     CodeRed,
-    /// The same SYN 2 to 7 times.
+    /// 2 to 7 SYNs of the same size.
     DeadHostRetry,
     /// To TCP port 445.
     Worm445,
@@ -18,13 +18,13 @@ pub enum Tag {
     Worm1434,
     /// To UDP port 1434, one packet of 404 octets.
     Slammer,
-    /// To TCP port 25, from no mail server of the site.
+    /// To TCP port 25, not from a mail server of the site.
     Mail25,
     /// To TCP port 4662 or UDP port 4672.
     Edonkey,
-    /// From an address that cannot be there.
+    /// From an address that cannot be a source there.
     BogonSource,
-    /// From an address of the wrong side.
+    /// From an address that does not belong to the interface's side.
     SpoofedSource,
     /// ICMP echo request.
     IcmpEcho,
@@ -42,12 +42,12 @@ pub enum Tag {
     SynFin,
     /// One TCP packet with FIN only.
     FinOnly,
-    /// Large answers of a UDP service that amplifies.
+    /// Large answers of a UDP service that can amplify.
     Amplified,
 }
 
 impl Tag {
-    /// All tags, in the order in which they are written.
+    /// All tags, in the order of output.
     pub const ALL: [Self; 19] = [
         Self::SynOnly,
         Self::CodeRed,
@@ -96,7 +96,7 @@ impl Tag {
     }
 }
 
-/// A set of tags. It has three octets, so that a record has no octet more than its words.
+/// A set of tags. It has three octets, so that a record has no padding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tags([u8; 3]);
 
@@ -116,13 +116,13 @@ impl Tags {
         Self::of_bits((condition as u32) << tag as u8)
     }
 
-    /// Whether there is none.
+    /// True if the set is empty.
     #[inline]
     pub const fn is_empty(self) -> bool {
         self.bits() == 0
     }
 
-    /// Whether a tag is in the set.
+    /// True if a tag is in the set.
     #[inline]
     pub const fn contains(self, tag: Tag) -> bool {
         self.bits() & 1 << tag as u8 != 0

@@ -1,10 +1,10 @@
-//! What ignored frames had instead of IP, counted by kind.
+//! Content of ignored frames in place of IP, counted by kind.
 
 use crate::frame::Unread;
 use crate::record::Tally;
 
-/// Frames that are not IP or of an unsupported link type, by what they are, with their octets on
-/// the wire. The first [`UnreadCounts::MAX`] kinds are told apart.
+/// Frames that are not IP or of an unsupported link type, by kind, with their octets on the wire.
+/// The first [`UnreadCounts::MAX`] kinds have separate counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UnreadCounts {
     kinds: [(Unread, Tally); Self::MAX],
@@ -13,10 +13,10 @@ pub struct UnreadCounts {
 }
 
 impl UnreadCounts {
-    /// How many kinds are told apart.
+    /// Maximum number of kinds with separate counts.
     pub const MAX: usize = 16;
 
-    /// Counts a frame; not one that has nothing known.
+    /// Counts a frame, unless its kind is unknown.
     pub fn count(&mut self, kind: Unread, octets: u32) {
         self.add(kind, Tally { packets: 1, octets: octets.into() });
     }
@@ -39,7 +39,7 @@ impl UnreadCounts {
         kinds.into_iter().filter(|(kind, _)| *kind != Unread::Unknown)
     }
 
-    /// Frames of kinds that are not told apart.
+    /// Frames of kinds without separate counts.
     pub fn others(&self) -> Tally {
         self.others
     }

@@ -1,24 +1,24 @@
-//! How many different things: a bitmap of 512 bits (linear counting).
+//! Estimated number of different things: a bitmap of 512 bits (linear counting).
 //!
-//! Each thing sets the bit that its hash names. The order of things does not matter, and neither
-//! does how often one comes. The number of bits tells the number of things: 25 things set 24 or 25
-//! bits, 1,000 set 440. An estimate is never more than a few hundredths wrong up to 2,000 things.
+//! Each thing sets the bit that its hash names. Neither the order of things nor repetitions change
+//! the result. The number of things follows from the number of bits: 25 things set 24 or 25 bits,
+//! 1,000 set 440. An estimate is at most a few hundredths wrong up to 2,000 things.
 
 use zerocopy::FromZeros;
 
 /// Bits of a bitmap.
 const BITS: usize = 512;
 
-/// Where counting ends: with so many things nearly all bits are set.
+/// Largest estimate: nearly all bits are set with this number of things.
 const COUNT_MAX: u16 = 3000;
 
-/// A set of which only the size can be told.
+/// A set. Only its size can be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromZeros)]
 #[repr(transparent)]
 pub(super) struct Distinct([u64; BITS / 64]);
 
 impl Distinct {
-    /// Adds the thing with this hash. Returns whether a bit was set by it.
+    /// Adds the thing with this hash. Returns whether this set a new bit.
     #[inline]
     pub(super) fn insert(&mut self, hash: u64) -> bool {
         let word = &mut self.0[(hash >> 6) as usize % (BITS / 64)];
@@ -27,18 +27,18 @@ impl Distinct {
         *word != before
     }
 
-    /// Those whose bits the other set has not.
+    /// Things whose bits are not in the other set.
     pub(super) fn without(&self, other: &Self) -> Self {
         Self(std::array::from_fn(|word| self.0[word] & !other.0[word]))
     }
 
-    /// Those of both.
+    /// Union of both sets.
     pub(super) fn with(&self, other: &Self) -> Self {
         Self(std::array::from_fn(|word| self.0[word] | other.0[word]))
     }
 
-    /// About how many there are. The estimate is N or more exactly if as many bits are set as N
-    /// things set on average.
+    /// Estimated number of things. It is N or more exactly if the number of set bits is at least
+    /// the average for N things.
     pub(super) fn count(&self) -> u64 {
         let bits: u32 = self.0.iter().map(|word| word.count_ones()).sum();
         count_of(bits as usize)
@@ -51,33 +51,34 @@ impl Distinct {
     }
 }
 
-/// About how many things set so many bits.
+/// Estimated number of things that set this number of bits.
 pub(super) fn count_of(bits: usize) -> u64 {
     COUNTS[bits].into()
 }
 
-/// About how many there are, by two sets: one of all, and one of those whose hash ends in eight
-/// zeros (see [`is_sampled`]), for numbers beyond the reach of the first.
+/// Estimated number of things from two sets: one of all things, and one of those whose hash begins
+/// with eight zero bits (see [`is_sampled`]). The second is for numbers beyond the reach of the
+/// first.
 pub(super) fn count_of_many(all: &Distinct, sampled: &Distinct) -> u64 {
     let count = all.count();
     if count < 1000 { count } else { count.max(256 * sampled.count()) }
 }
 
-/// Whether a thing with this hash belongs to the second set of [`count_of_many`].
+/// True if a thing with this hash belongs to the second set of [`count_of_many`].
 #[inline]
 pub(super) fn is_sampled(hash: u64) -> bool {
     hash >> 56 == 0
 }
 
-/// By the number of bits: the largest number of things that sets no more bits on average, rounded
-/// up.
+/// Index: number of bits. Value: the largest number of things that sets no more bits on average,
+/// rounded up.
 const COUNTS: [u16; BITS + 1] = {
     const ONE: u64 = 1 << 40;
     let mut counts = [COUNT_MAX; BITS + 1];
     let (mut count, mut unset) = (0, ONE);
     let mut bits = 0;
     while bits < BITS {
-        // How many things set at most this number of bits.
+        // Number of things that set at most this number of bits.
         while count < COUNT_MAX {
             let next = unset * (BITS as u64 - 1) / BITS as u64;
             let set = ((ONE - next) * BITS as u64).div_ceil(ONE);

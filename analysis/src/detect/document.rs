@@ -10,12 +10,12 @@ use super::incident::{Action, Finding, Incident};
 use super::rule::{Holds, Rule, Severity, Threat, Told};
 use super::subject::address;
 
-/// What all documents have in common, and what the detectors lost.
+/// Fields that all documents have in common, and the losses of the detectors.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Common {
     pub(super) observer: String,
     pub(super) version: String,
-    /// Subjects that had no room, of the rule.
+    /// Subjects of the rule that were evicted because there was no room.
     pub(super) evicted: u64,
     pub(super) window_s: u32,
 }
@@ -30,7 +30,7 @@ impl Action {
     }
 }
 
-/// The document of what happened to an incident.
+/// The document of one action of an incident.
 pub(super) fn of_incident(
     rule: &Rule,
     incident: &Incident,
@@ -216,7 +216,7 @@ fn of_measure(rule: &Rule, incident: &Incident, common: &Common) -> Vec<Field> {
     fields
 }
 
-/// One sentence: who did what, how much, and what the threshold is.
+/// One sentence: source, action, measured value and threshold.
 fn reason(rule: &Rule, incident: &Incident, window_s: u32) -> String {
     let Finding { subject, value, threshold, baseline, .. } = &incident.peak;
     let named = |address: Option<IpAddr>| address.map_or_else(String::new, |it| it.to_string());

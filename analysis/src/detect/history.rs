@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::subject::Subject;
 
-/// Windows that a baseline looks back.
+/// Number of last windows of a baseline.
 const WINDOWS: u64 = 30;
 
-/// Windows without which there is no baseline.
+/// Fewest known windows of a baseline.
 const WINDOWS_MIN: usize = 6;
 
 /// Most subjects of a rule. Further ones have no baseline until others are forgotten.
@@ -16,16 +16,16 @@ const SUBJECTS: usize = 4096;
 /// The past of the subjects of a rule. A window in which a subject was not seen counts as 0.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    /// When it last forgot who was not seen for long.
+    /// Window in which subjects not seen for long were last removed.
     tidied: u64,
     /// The first window of the run.
     first: Option<u64>,
-    /// By window; `None` where nothing was to be learned, because there was an alert.
+    /// Windows with their values. `None`: nothing was learned, because there was an alert.
     subjects: BTreeMap<Subject, VecDeque<(u64, Option<u64>)>>,
 }
 
 impl History {
-    /// The baseline before this window; `None` if too little is known.
+    /// The baseline before this window; `None` if too few windows are known.
     pub(super) fn baseline(&mut self, subject: &Subject, window: u64) -> Option<u64> {
         let first = (*self.first.get_or_insert(window)).max(window.saturating_sub(WINDOWS));
         let known = self.subjects.get(subject).map_or(&[][..], |known| known.as_slices().0);

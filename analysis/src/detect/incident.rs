@@ -1,8 +1,8 @@
-//! Incidents: from a threshold that was exceeded to the last word about it.
+//! Incidents: from the first exceeded threshold to the last document.
 //!
-//! An incident opens when a window (or two in a row) is over the threshold, tells of itself every
-//! five minutes, and closes after three windows under half of the threshold. If it begins again
-//! soon after that, it is the same incident.
+//! An incident opens when a window (or two in a row) is over the threshold. It is reported every
+//! five minutes. It closes after three windows under half of the threshold. If it begins again soon
+//! after that, it is the same incident.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ const QUIET_WINDOWS: u64 = 3;
 /// Time between two updates, in milliseconds.
 const UPDATE_MS: u64 = 5 * 60 * 1000;
 
-/// For this time a new opening is the old incident, in milliseconds.
+/// Time in which a new opening belongs to the old incident, in milliseconds.
 const HOLD_MS: u64 = 5 * 60 * 1000;
 
-/// For this time a closed incident explains what other rules see, in milliseconds.
+/// Time in which a closed incident explains findings of other rules, in milliseconds.
 const MEMORY_MS: u64 = 15 * 60 * 1000;
 
 /// Most incidents of a rule that are open.
@@ -32,26 +32,26 @@ const NEW_MAX: usize = 100;
 /// Most incidents of a rule that are kept, closed ones included.
 const KEPT_MAX: usize = 4 * OPEN_MAX;
 
-/// What a rule found of a subject in a window.
+/// Finding of a rule about a subject in a window.
 #[derive(Clone, Debug)]
 pub(super) struct Finding {
     pub(super) subject: Subject,
-    /// As the threshold counts.
+    /// Value in the unit of the threshold.
     pub(super) value: u64,
     pub(super) threshold: u64,
     pub(super) baseline: Option<u64>,
-    /// Over the threshold.
+    /// The value is over the threshold.
     pub(super) is_over: bool,
-    /// At least half of it.
+    /// The value is at least half of the limit.
     pub(super) is_half: bool,
-    /// Records that last as long as two windows are over it alone.
+    /// Records of two windows or longer reach the limit alone.
     pub(super) lasts: bool,
-    /// Whether the source is of the own networks.
+    /// True if the source is in the own networks.
     pub(super) is_inside: bool,
     pub(super) measured: Measured,
 }
 
-/// What happened to an incident.
+/// Change of an incident that is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     Opened,
@@ -63,12 +63,12 @@ pub(super) enum Action {
 #[derive(Clone, Debug)]
 pub(super) struct Incident {
     pub(super) id: u64,
-    /// The largest value, and what belongs to it.
+    /// The finding with the largest value.
     pub(super) peak: Finding,
     /// All windows together.
     pub(super) total: Measured,
     state: State,
-    /// End of the last window that counted.
+    /// End of the last window with at least half of the threshold.
     seen: Timestamp,
     opened: Timestamp,
     told: Timestamp,
@@ -89,10 +89,10 @@ enum State {
 pub(super) struct Incidents {
     known: BTreeMap<Subject, Incident>,
     open: usize,
-    /// The minute of the last new incident, and how many it had.
+    /// The minute of the last new incident, and the number of new incidents in it.
     minute: (u64, usize),
     pub(super) opened_total: u64,
-    /// Beyond the limits.
+    /// Incidents beyond the limits, which are only counted.
     pub(super) unnamed_total: u64,
 }
 
@@ -113,7 +113,7 @@ impl Incidents {
         self.known.get(subject).is_some_and(|it| matches!(it.state, State::Open { .. }))
     }
 
-    /// Whether an incident explains what another rule sees.
+    /// True if an incident of this rule explains the finding of another rule.
     pub(super) fn explain(&self, other: &Subject, shared: Shared, now: Timestamp) -> bool {
         let explains = |subject: &Subject, total: &Measured| match shared {
             Shared::Source => subject.source == other.source,
@@ -131,8 +131,8 @@ impl Incidents {
         })
     }
 
-    /// Takes what was found in a window, in the order of subjects. Returns how many incidents have
-    /// no name because there are too many.
+    /// Takes the findings of a window, in the order of subjects. Returns the number of incidents
+    /// beyond the limits.
     pub(super) fn judge(
         &mut self,
         rule: &Rule,
@@ -173,7 +173,7 @@ impl Incidents {
                 if incident.seen.plus_millis(HOLD_MS) <= window.end {
                     *incident = Incident::new(rule, seed, window, finding);
                 }
-                // What begins again goes on: it need not last for two windows.
+                // An incident that begins again continues: one window is enough.
                 let goes_on = self.known[&finding.subject].opened != window.end;
                 return !(is_enough || goes_on) || self.open(finding, window, tell);
             }
@@ -215,7 +215,7 @@ impl Incidents {
         true
     }
 
-    /// A window has passed for those, too, of whom nothing was found.
+    /// Ends the window for all incidents, also for subjects without a finding.
     fn pass(&mut self, window: Window, tell: &mut impl FnMut(Action, &Incident, Timestamp)) {
         let open = &mut self.open;
         self.known.retain(|_, incident| match incident.state {
@@ -224,7 +224,7 @@ impl Incidents {
             State::Open { quiet } => {
                 let quiet = if incident.seen == window.end { 0 } else { quiet + 1 };
                 incident.state = State::Open { quiet };
-                // A record that lasted several windows came once in as many windows.
+                // A record that lasted several windows is seen only once in these windows.
                 let covered = incident.total.longest / window.length_ms;
                 if quiet >= QUIET_WINDOWS + covered {
                     incident.state = State::Closed;
@@ -239,7 +239,7 @@ impl Incidents {
         });
     }
 
-    /// Closes all at the end of the input.
+    /// Closes all incidents at the end of the input.
     pub(super) fn end(
         &mut self,
         latest: Timestamp,

@@ -1,12 +1,12 @@
-//! Detectors: a stage that counts records in windows of time and tells of incidents.
+//! Detectors: a stage that counts records in windows of time and reports incidents.
 //!
 //! A record belongs to the window in which its last packet came, in trace time. A window closes
-//! when no record of it is still to come ([`Stage::settle`]), so none is late. All that is counted
-//! are sums, maxima and set bits: the order of records and the number of workers do not matter. All
-//! that decides are integers. Memory is fixed at the start.
+//! when no more record of it can come ([`Stage::settle`]), so no record is late. Counts are only
+//! sums, maxima and set bits: the order of records and the number of workers do not matter. All
+//! decisions use integers. Memory is fixed at the start.
 //!
-//! Read rule.rs for what a rule is, rules/ for the rules, this file for how a window is judged, and
-//! incident.rs for what becomes of it.
+//! rule.rs defines a rule, rules/ has the rules, this file judges windows, and incident.rs keeps
+//! the incidents.
 
 mod distinct;
 mod document;
@@ -39,7 +39,7 @@ use sliding::Sliding;
 use subject::{Measured, Subject};
 use table::Table;
 
-/// A value of this part of the threshold is kept for the baseline.
+/// A value of at least this part of the threshold is kept for the baseline.
 const LEARNED_PART: u64 = 64;
 
 /// Detectors of incidents.
@@ -54,18 +54,18 @@ pub struct Detectors {
     published: Arc<Mutex<DetectCounts>>,
 }
 
-/// What the detectors counted.
+/// Counters of the detectors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DetectCounts {
     /// Counts of each rule that is on, in the order of [`RULES`].
     pub rules: Vec<RuleCounts>,
-    /// Records of packets that fit no clock: they are in no window.
+    /// Records of packets that fit no clock: they belong to no window.
     pub timeless: u64,
-    /// Records that came after their window. There are none.
+    /// Records that came after their window. Always 0.
     pub late: u64,
 }
 
-/// What a rule counted.
+/// Counters of a rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RuleCounts {
     /// The rule.
@@ -74,13 +74,13 @@ pub struct RuleCounts {
     pub open: u64,
     /// Incidents that were opened.
     pub opened: u64,
-    /// Incidents beyond the limits: only their number is told.
+    /// Incidents beyond the limits: only their number is reported.
     pub unnamed: u64,
-    /// Subjects that had no room.
+    /// Subjects that were evicted because there was no room.
     pub evicted: u64,
 }
 
-/// A rule that is on, and what it counts.
+/// A rule that is on, with its counts.
 struct Watch {
     rule: &'static Rule,
     limits: Limits,
@@ -89,14 +89,14 @@ struct Watch {
     sliding: Sliding,
     history: History,
     incidents: Incidents,
-    /// The last window that is closed.
+    /// The last window that was closed.
     closed: Option<u64>,
 }
 
 impl Detectors {
     /// # Errors
     ///
-    /// Groups that a rule names and that are not known, each in a sentence.
+    /// Unknown groups that a rule names, each in a sentence.
     pub fn new(settings: &DetectSettings, site: Site) -> Result<Self, Vec<String>> {
         let wanted: usize = RULES.iter().map(|rule| Table::octets(rule.entries)).sum();
         let mut watches = Vec::new();
@@ -132,14 +132,14 @@ impl Detectors {
 
     /// # Errors
     ///
-    /// Groups that rules name and that are not known, each in a sentence.
+    /// Unknown groups that rules name, each in a sentence.
     pub fn check(settings: &DetectSettings, groups: &Groups) -> Result<(), Vec<String>> {
         let limits = RULES.iter().map(|rule| Limits::of(rule, &settings.rules, groups));
         let problems: Vec<_> = limits.filter_map(Result::err).flatten().collect();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
-    /// Where counts are, for other threads.
+    /// The counters, for other threads.
     pub fn counts(&self) -> Arc<Mutex<DetectCounts>> {
         Arc::clone(&self.published)
     }
@@ -164,7 +164,7 @@ impl Detectors {
         }
     }
 
-    /// The next window that can be closed: that which ended first.
+    /// The next window that can be closed: the one that ended first.
     fn next(&self, until: Timestamp) -> Option<(usize, u64)> {
         let windows = self.watches.iter().enumerate().filter_map(|(index, watch)| {
             let window = watch.next()?;
@@ -199,7 +199,7 @@ impl Detectors {
         }
     }
 
-    /// What a window says, in the order of subjects.
+    /// Findings of a window, in the order of subjects.
     fn find(
         &mut self,
         index: usize,
@@ -248,7 +248,7 @@ impl Watch {
         Timestamp::from_millis((window + 1) * self.window_ms)
     }
 
-    /// The next window to close: one with entries, or any if an incident waits for its end.
+    /// The next window to close: one with entries, or any if an incident is open or pending.
     fn next(&self) -> Option<u64> {
         let oldest = self.table.oldest();
         if !self.incidents.has_open() {
@@ -283,7 +283,7 @@ impl Watch {
         taken
     }
 
-    /// Compares a value with the threshold; `None` if the rule says nothing about these hosts.
+    /// Compares a value with the threshold; `None` if the rule ignores one of these hosts.
     fn judge(
         &self,
         scope: &Scope,
@@ -340,7 +340,7 @@ impl Watch {
 }
 
 impl Limits {
-    /// The least value in a window that is worth a look.
+    /// The least value in a window that is judged.
     fn least(&self, form: Form, window_ms: u64) -> u64 {
         let groups = self.groups.iter().map(|(_, limit)| *limit);
         let least = groups.chain([self.inside, self.outside]).min().unwrap_or(1);

@@ -1,4 +1,4 @@
-//! What a rule is. The rules themselves are in rules/, one line each in [`super::RULES`].
+//! Definition of a rule. The rules are in rules/, one line each in [`super::RULES`].
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use super::subject::{Measured, Octets, Subject, address, hash_of};
 use super::table::Table;
 use crate::site::Site;
 
-/// A rule: what it counts of which records, and when that is too much.
+/// A rule: the records and the measure that it counts, and its threshold.
 #[derive(Debug)]
 pub struct Rule {
     /// Its name in settings, `[rule.ID]`, and in documents.
@@ -18,53 +18,53 @@ pub struct Rule {
     pub name: &'static str,
     /// `scan`, `flood`, `abuse` or `traffic`.
     pub category: &'static str,
-    /// Meaning, in a sentence.
+    /// Meaning, in one sentence.
     pub meaning: &'static str,
     /// Unit of the threshold.
     pub unit: &'static str,
     /// The threshold.
     pub threshold: u64,
-    /// The threshold for a source of the own networks, if it is another one.
+    /// The threshold for a source of the own networks, if it is different.
     pub threshold_inside: Option<u64>,
     /// Seconds of a window.
     pub window_s: u32,
-    /// Over how many windows it looks.
+    /// Number of windows that are judged together.
     pub(super) span: Span,
-    /// Whether a number or a rate is compared with the threshold.
+    /// The threshold is a number or a rate.
     pub(super) form: Form,
-    /// It also has to exceed the baseline so many times.
+    /// Comparison with the baseline, in addition to the threshold.
     pub(super) baseline: Option<Baseline>,
     pub(super) severity: Severity,
-    /// For a source of the own networks.
+    /// Severity for a source of the own networks.
     pub(super) severity_inside: Severity,
-    /// The most subjects in windows that are not closed.
+    /// Most subjects in windows that are not closed.
     pub(super) entries: usize,
-    /// Counts a record where it belongs.
+    /// Counts a record at its subjects.
     pub(super) count: fn(&Seen<'_>, &mut Counter<'_>),
-    /// What is compared with the threshold: in the whole window.
+    /// The value of a whole window that is compared with the threshold.
     pub(super) value: fn(&Measured) -> u64,
-    /// What has to be so besides.
+    /// A further condition of an incident.
     pub(super) agrees: fn(&Measured) -> bool,
-    /// What is enough for an incident, whatever the value is.
+    /// A condition that is enough for an incident, with any value.
     pub(super) suffices: fn(&Measured) -> bool,
-    /// What the set of a measure holds.
+    /// Content of the sets of a measure.
     pub(super) holds: Holds,
-    /// Rules that say more about the same: where they have an incident, this one makes none.
+    /// More specific rules: while one of them has an incident, this rule opens none.
     pub(super) yields_to: &'static [&'static str],
     pub(super) shared: Shared,
-    /// The technique of an attacker from outside, and of one from inside.
+    /// The technique of an attacker outside, and of one inside.
     pub(super) threats: [Option<&'static Threat>; 2],
     pub(super) sentence: fn(&Told) -> String,
 }
 
-/// Over how many windows a rule looks.
+/// Number of windows that a rule judges together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Span {
     /// One window is enough.
     One,
-    /// Two windows, one after the other. A record that lasts as long is enough too.
+    /// Two consecutive windows. One record of this length is enough too.
     Two,
-    /// Different things in the last windows of this number.
+    /// Different things in this number of last windows.
     Sliding(u64),
 }
 
@@ -72,20 +72,20 @@ pub(super) enum Span {
 pub(super) enum Form {
     /// A number of different things, at least as many as the threshold.
     Number,
-    /// More in a window than the threshold says for a second.
+    /// More in a window than the threshold allows for each second.
     Rate,
 }
 
-/// How a measure is compared with the median of the windows before.
+/// Comparison of a measure with the median of the windows before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Baseline {
-    /// It has to be more than so many times the median.
+    /// The value has to be more than the median times this factor.
     pub(super) factor: u64,
     /// Without a baseline there is no alert.
     pub(super) is_needed: bool,
 }
 
-/// How bad it is, by the steps of Elastic Security.
+/// Severity, with the values of Elastic Security.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Severity {
     Low = 21,
@@ -94,28 +94,28 @@ pub(super) enum Severity {
     Critical = 99,
 }
 
-/// What the set of a measure holds.
+/// Content of the sets of a measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holds {
     Nothing,
-    /// Hosts that the subject turns to.
+    /// Hosts that the subject contacts.
     Targets,
-    /// Hosts that turn to the subject; the second set is a sample of them.
+    /// Hosts that contact the subject; the second set is a sample of them.
     Sources,
     /// Ports of the subject's destination.
     Ports,
-    /// Ports of hosts.
+    /// Pairs of host and port.
     Pairs,
 }
 
-/// Which part of two subjects has to be the same, so that one incident explains another.
+/// The part that two subjects have to have in common, so that one incident explains the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shared {
     /// The source.
     Source,
     /// The source, and a port.
     SourceAndPort,
-    /// The destination here is the source there.
+    /// The destination of this rule's subject is the source of the other incident's subject.
     DestinationIsSource,
     /// The destination.
     Destination,
@@ -136,7 +136,7 @@ pub(super) struct Threat {
 pub(super) struct Told {
     pub(super) source: String,
     pub(super) destination: String,
-    /// `3389/tcp`, or what else the number of the subject means.
+    /// `3389/tcp`, or another meaning of the subject's number.
     pub(super) port: String,
     /// The number of the subject.
     pub(super) number: u32,
@@ -146,14 +146,14 @@ pub(super) struct Told {
     pub(super) sources: u64,
 }
 
-/// What rules know of the network.
+/// Knowledge of rules about the network.
 #[derive(Debug)]
 pub(super) struct Scope {
     pub(super) site: Site,
 }
 
 impl Scope {
-    /// Whether an address is of the own networks: by default, whether it is private.
+    /// True for an address of the own networks; by default, for a private one.
     pub(super) fn is_local(&self, host: IpAddr) -> bool {
         if !self.site.local_networks.is_empty() {
             return self.site.is_local(host);
@@ -168,7 +168,7 @@ impl Scope {
         }
     }
 
-    /// Whether the source of a record cannot be where its packets came in.
+    /// True if packets with the source of this record cannot come in on its interface.
     pub(super) fn is_spoofed(&self, record: &FlowRecord) -> bool {
         let site = &self.site;
         if site.local_networks.is_empty() {
@@ -180,7 +180,7 @@ impl Scope {
     }
 }
 
-/// Where a rule counts records.
+/// Counters of a rule for one record.
 pub(super) struct Counter<'a> {
     pub(super) seed: &'a HashSeed,
     pub(super) scope: &'a Scope,
@@ -191,12 +191,12 @@ pub(super) struct Counter<'a> {
 }
 
 impl Counter<'_> {
-    /// What was measured of a subject in this window.
+    /// The measure of a subject in this window.
     pub(super) fn at(&mut self, subject: Subject) -> &mut Measured {
         self.table.at(self.seed, subject, self.window)
     }
 
-    /// Counts a record of a subject, and its destination among the hosts that the subject turns to.
+    /// Counts a record of a subject, and its destination among the hosts that the subject contacts.
     pub(super) fn count_target(&mut self, subject: Subject, seen: &Seen<'_>) -> &mut Measured {
         let destination = seen.key().destination;
         let hash = self.hash(destination, 0);
@@ -217,18 +217,18 @@ impl Counter<'_> {
 }
 
 impl Rule {
-    /// Whether its threshold is a number of different things, which a set can count.
+    /// True if the threshold is a number of different things, which a set can count.
     pub fn counts_different_things(&self) -> bool {
         self.form == Form::Number && !self.unit.contains("in a window")
     }
 
-    /// What a look at several windows means for the time that a sentence names.
+    /// The time that a sentence names: all windows that are judged together, in seconds.
     pub fn looks_back_s(&self, window_s: u32) -> u64 {
         let windows = if let Span::Sliding(windows) = self.span { windows } else { 1 };
         windows * u64::from(window_s)
     }
 
-    /// A rule that finds nothing yet, for what most rules have.
+    /// A rule that finds nothing: the defaults of most rules.
     pub(super) const BASE: Self = Self {
         id: "",
         name: "",

@@ -1,12 +1,12 @@
-//! A record as the rules see it.
+//! A record in the form that rules use.
 
 use flow::number::{protocol, tcp_control};
 use flow::{Batch, FlowEndReason, FlowKey, FlowRecord, IpVersion};
 
-/// What a record is to the rules.
+/// Class of a record for the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// TCP: SYN without ACK, and few packets. The attempt of a connection that failed.
+    /// TCP: SYN without ACK, and few packets. A failed attempt to connect.
     Failed,
     /// TCP: SYN and ACK. A connection that began, in either direction.
     Begun,
@@ -28,18 +28,18 @@ pub(super) enum Class {
     Other,
 }
 
-/// Most packets of an attempt: SYNs that were repeated.
+/// Most packets of an attempt: a SYN and its retransmissions.
 const ATTEMPT_PACKETS: u64 = 7;
 
 /// Ports from here on are those of clients.
 const EPHEMERAL: u16 = 32_768;
 
-/// A record and what follows from it, in trace time.
+/// A record and values derived from it, in trace time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen<'a> {
     pub(super) record: &'a FlowRecord,
     pub(super) class: Class,
-    /// 1 if the flow has ended, 0 if it goes on in another record.
+    /// 1 if the flow has ended, 0 if it continues in another record.
     pub(super) flows: u64,
     pub(super) duration_ms: u64,
     pub(super) start_ms: u64,
@@ -47,7 +47,7 @@ pub(super) struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    /// `None` for a packet that fit no clock: nobody knows when it came.
+    /// `None` for a packet that fit no clock: its time is not known.
     pub(super) fn of(batch: &Batch, record: &'a FlowRecord) -> Option<Self> {
         let end_ms = batch.trace_end(record)?.as_millis();
         let duration_ms = record.end.millis_since(record.start);
@@ -65,7 +65,7 @@ impl<'a> Seen<'a> {
         &self.record.key
     }
 
-    /// Whether the receiver is a group or all hosts.
+    /// True if the destination is multicast or the IPv4 broadcast address.
     pub(super) fn is_to_group(&self) -> bool {
         let [first, second, third, fourth, ..] = self.record.key.destination;
         match self.record.key.ip_version {
@@ -74,19 +74,19 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// UDP: whether this asks rather than answers, by the ports. Both may be so.
+    /// UDP: true if this may be a question, by the ports. It may be an answer too.
     pub(super) fn may_ask(&self) -> bool {
         let FlowKey { source_port, destination_port, .. } = self.record.key;
         source_port >= 1024 || destination_port < EPHEMERAL
     }
 
-    /// UDP: whether this answers rather than asks, by the ports.
+    /// UDP: true if this may be an answer, by the ports.
     pub(super) fn may_answer(&self) -> bool {
         let FlowKey { source_port, destination_port, .. } = self.record.key;
         destination_port >= 1024 || source_port < EPHEMERAL
     }
 
-    /// Packets, or octets, of this record in a window of its end: a long flow counts with its rate.
+    /// Packets, or octets, of this record in one window: a long flow counts with its average rate.
     pub(super) fn share(&self, count: u64, window_ms: u64) -> u64 {
         if self.duration_ms <= window_ms {
             return count;

@@ -1,4 +1,4 @@
-//! What users set of rules.
+//! Settings of rules.
 
 use flow::{HashSeed, NetworkSet};
 
@@ -11,15 +11,15 @@ use crate::networks::{Groups, Hosts};
 pub struct RuleSettings {
     /// The id of the rule.
     pub id: String,
-    /// Whether it is on.
+    /// On or off.
     pub enabled: Option<bool>,
-    /// Its threshold, for sources inside too if there is no other one for these.
+    /// Its threshold; for inside sources too if these have no other one.
     pub threshold: Option<u64>,
     /// Its threshold for sources of the own networks.
     pub threshold_inside: Option<u64>,
     /// Seconds of a window.
     pub window_s: Option<u32>,
-    /// Hosts about which it says nothing.
+    /// Hosts that the rule ignores.
     pub ignore: Vec<Hosts>,
     /// Thresholds of groups of hosts.
     pub groups: Vec<(Hosts, u64)>,
@@ -43,10 +43,10 @@ pub struct DetectSettings {
 /// The largest number of different things that a threshold can ask for.
 pub const DISTINCT_MAX: u64 = 2000;
 
-/// Seconds that a window may have.
+/// Allowed seconds of a window.
 pub const WINDOW_S: std::ops::RangeInclusive<u32> = 1..=3600;
 
-/// The limits of a rule, as it is used.
+/// The effective limits of a rule.
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
     pub(super) outside: u64,
@@ -95,11 +95,11 @@ impl Limits {
     }
 }
 
-/// Checks settings as they are read.
+/// Checks the settings of a rule when they are read.
 ///
 /// # Errors
 ///
-/// What is allowed instead.
+/// The allowed values.
 pub fn check(settings: &RuleSettings) -> Result<(), String> {
     let Some(rule) = RULES.iter().find(|rule| rule.id == settings.id) else {
         let ids: Vec<_> = RULES.iter().map(|rule| rule.id).collect();

@@ -1,17 +1,17 @@
-//! Different things within the last windows: of each bit of a set, in which window it was set last.
+//! Different things within the last windows: each bit of a set keeps the window that last set it.
 
 use flow::HashSeed;
 
 use super::distinct::count_of;
 use super::subject::{Measured, Subject};
 
-/// Subjects of a group. In a full one the subject with the fewest things gives its place.
+/// Subjects of a group. In a full group the subject with the fewest things is replaced.
 const GROUP: usize = 8;
 
 /// Groups of a rule.
 const GROUPS: usize = 1024;
 
-/// The subjects of a rule that looks at several windows.
+/// The subjects of a rule that judges several windows together.
 #[derive(Debug, Default)]
 pub(super) struct Sliding {
     /// No groups before the first subject.
@@ -19,23 +19,23 @@ pub(super) struct Sliding {
     pub(super) evicted: u64,
 }
 
-/// What is known of a subject.
+/// State of a subject.
 #[derive(Debug)]
 struct Recent {
     subject: Subject,
     last: u64,
-    /// By bit: how many windows before the last one it was set, plus 1; 0 if it was not.
+    /// Age of each bit: windows since it was set, plus 1; 0 if it is not set.
     ages: Box<[u8; 512]>,
-    /// Number of bits that count.
+    /// Number of set bits.
     bits: usize,
-    /// Sums over the windows, of which old ones fade.
+    /// Sums over the windows; old ones decay.
     flows: u64,
     other: u64,
 }
 
 impl Sliding {
-    /// Adds what was measured in a window, which comes after those before. Returns the number of
-    /// different things in the last `windows`, and the measure with the sums of these.
+    /// Adds the measure of a window; windows come in order. Returns the number of different things
+    /// in the last `windows`, and the measure with the sums of these.
     pub(super) fn add(
         &mut self,
         seed: &HashSeed,

@@ -7,7 +7,7 @@ use zerocopy::FromZeros;
 
 use super::distinct::{self, Distinct};
 
-/// An IP address as a flow key has it. All octets are 0 where there is none.
+/// An IP address as in a flow key. All octets are 0 if there is none.
 pub(super) type Octets = [u8; 16];
 
 /// Subject of a rule: hosts, a network, a port. A part that the rule does not use is 0.
@@ -16,7 +16,7 @@ pub(super) type Octets = [u8; 16];
 pub(super) struct Subject {
     pub(super) source: Octets,
     pub(super) destination: Octets,
-    /// A port, an interface, or what the rule makes of it.
+    /// A port, an interface, or another number of the rule.
     pub(super) number: u32,
     pub(super) protocol: u8,
     /// 4 or 6; 0 without addresses.
@@ -33,12 +33,12 @@ impl Subject {
         Self { destination: key.destination, version: key.ip_version.number(), ..Self::default() }
     }
 
-    /// The sender of a record as somebody's destination.
+    /// The sender of a record as the destination of the opposite direction.
     pub(super) fn answering(key: &FlowKey) -> Self {
         Self { destination: key.source, version: key.ip_version.number(), ..Self::default() }
     }
 
-    /// The receiver of a record as the source of what the record answers.
+    /// The receiver of a record as the source of the opposite direction.
     pub(super) fn asking(key: &FlowKey) -> Self {
         Self { source: key.destination, version: key.ip_version.number(), ..Self::default() }
     }
@@ -72,7 +72,7 @@ impl Subject {
     }
 }
 
-/// The hash of an address and a port, as one of several that a subject has to do with.
+/// The hash of an address and a port, for the set of a subject.
 #[inline]
 pub(super) fn hash_of(seed: &HashSeed, address: Octets, port: u16) -> u64 {
     let [a, b] = words(address);
@@ -85,7 +85,7 @@ fn words(octets: Octets) -> [u64; 2] {
     [u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes(rest)]
 }
 
-/// An address of this IP version; `None` if it is no part of the subject.
+/// An address of this IP version; `None` if it is not part of the subject.
 pub(super) fn address(version: u8, octets: Octets) -> Option<IpAddr> {
     let [a, b, c, d, ..] = octets;
     match version {
@@ -96,23 +96,23 @@ pub(super) fn address(version: u8, octets: Octets) -> Option<IpAddr> {
     }
 }
 
-/// Samples that are kept of those whom a subject has to do with.
+/// Samples of a subject's peers.
 const SAMPLES: usize = 4;
 
-/// What was measured of a subject in a window: sums, maxima and set bits, so that the order of
-/// records does not matter.
+/// Measures of a subject in a window: sums, maxima and set bits, so that the order of records does
+/// not matter.
 #[derive(Clone, Copy, Debug, Default, FromZeros)]
 #[repr(C)]
 pub(super) struct Measured {
     pub(super) packets: u64,
     pub(super) octets: u64,
-    /// Flows that ended: slices of a longer flow count with its last one.
+    /// Flows that ended: a flow cut by the active timeout counts with its last record.
     pub(super) flows: u64,
-    /// A sum of the rule's own.
+    /// A sum that the rule defines.
     pub(super) other: u64,
-    /// Another one.
+    /// Another sum that the rule defines.
     pub(super) more: u64,
-    /// What long records add to what the rule measures: those of two windows or more.
+    /// The part of the rule's measure from records of two windows or longer.
     pub(super) lasting: u64,
     /// Milliseconds of the longest record.
     pub(super) longest: u64,
@@ -120,15 +120,15 @@ pub(super) struct Measured {
     before: u64,
     /// The time of the last packet.
     last: u64,
-    /// Those whom it has to do with.
+    /// The subject's peers, or other things that the rule counts.
     pub(super) all: Distinct,
-    /// A second set of the rule's own.
+    /// A second set that the rule defines.
     pub(super) second: Distinct,
-    /// The first of them, by address.
+    /// The lowest addresses of the peers, in order.
     samples: [Octets; SAMPLES],
     sampled: u16,
     port_max: u16,
-    /// The complement of the least port.
+    /// The complement of the lowest port.
     port_before: u16,
     unused: u16,
 }
@@ -144,7 +144,7 @@ impl Measured {
         self.last = self.last.max(seen.end_ms);
     }
 
-    /// Adds one whom it has to do with, with a sample.
+    /// Adds a peer to the first set, and to the second one if its hash is sampled.
     pub(super) fn add(&mut self, hash: u64, sample: Octets) {
         self.add_alone(hash, sample);
         if distinct::is_sampled(hash) {
@@ -152,13 +152,13 @@ impl Measured {
         }
     }
 
-    /// Adds one whom it has to do with, where the second set has another use.
+    /// Adds a peer to the first set only: the second one has another use.
     pub(super) fn add_alone(&mut self, hash: u64, sample: Octets) {
         self.all.insert(hash);
         self.sample(sample);
     }
 
-    /// Keeps the first addresses, whatever the order of records.
+    /// Keeps the lowest addresses, in any order of records.
     fn sample(&mut self, sample: Octets) {
         let count = usize::from(self.sampled);
         let place = self.samples[..count].partition_point(|kept| *kept < sample);
@@ -171,7 +171,7 @@ impl Measured {
         self.sampled = u16::try_from(end).unwrap_or_default();
     }
 
-    /// Adds what was measured in a later window.
+    /// Adds the measure of a later window.
     pub(super) fn merge(&mut self, later: &Self) {
         self.packets += later.packets;
         self.octets += later.octets;
@@ -198,12 +198,12 @@ impl Measured {
         self.port_before = self.port_before.max(!port);
     }
 
-    /// The port, if all were the same.
+    /// The port, if all are the same.
     pub(super) fn only_port(&self) -> Option<u16> {
         (self.port_max != 0 && self.port_max == !self.port_before).then_some(self.port_max)
     }
 
-    /// Whether this port may be one of them.
+    /// True if this port is within the range of the ports.
     pub(super) fn has_port(&self, port: u32) -> bool {
         (u32::from(!self.port_before)..=u32::from(self.port_max)).contains(&port)
     }

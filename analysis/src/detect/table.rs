@@ -1,8 +1,8 @@
 //! The subjects of a rule in the windows that are not closed yet: a fixed amount of memory.
 //!
-//! The hash of subject and window names a group of eight entries. When a group is full, the entry
-//! with the fewest records gives its place: somebody who does much stays, though an attacker makes
-//! up a million subjects. Such a loss is counted.
+//! The hash of subject and window selects a group of eight entries. When a group is full, the entry
+//! with the fewest records is replaced: an active subject stays, even if an attacker makes up a
+//! million subjects. Such a loss is counted.
 
 use flow::HashSeed;
 use zerocopy::FromZeros;
@@ -36,11 +36,11 @@ pub(super) struct Table {
     groups: Vec<Group>,
     /// [`GROUP`] for each group. The system gives memory when an entry is used for the first time.
     entries: Vec<Entry>,
-    /// Entries in use, in the order in which they came.
+    /// Entries in use, in the order of their creation.
     used: Vec<u32>,
     /// The first window that has an entry.
     oldest: Option<u64>,
-    /// Entries that gave their place to others, in all.
+    /// Total number of entries that were replaced.
     pub(super) evicted: u64,
 }
 
@@ -58,7 +58,7 @@ impl Table {
         }
     }
 
-    /// Octets of a table of so many entries.
+    /// Octets of a table of this number of entries.
     pub(super) const fn octets(entries: usize) -> usize {
         entries * (size_of::<Entry>() + size_of::<Group>() / GROUP + size_of::<u32>())
     }
@@ -68,7 +68,7 @@ impl Table {
         self.oldest
     }
 
-    /// What was measured of a subject in a window.
+    /// The measure of a subject in a window.
     pub(super) fn at(&mut self, seed: &HashSeed, subject: Subject, window: u64) -> &mut Measured {
         let hash = subject.hash(seed, window);
         #[expect(clippy::cast_possible_truncation, reason = "it is below the number of groups")]
@@ -110,7 +110,7 @@ impl Table {
         (0..GROUP).min_by_key(|&lane| (records[lane], tags[lane])).expect("a group has entries")
     }
 
-    /// Takes the subjects of a window out of the table, in no order.
+    /// Removes the subjects of a window from the table, in no order.
     pub(super) fn close(&mut self, window: u64, mut take: impl FnMut(&Subject, &Measured)) {
         let Self { groups, entries, used, oldest, .. } = self;
         *oldest = None;

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::network;
 
-/// Hosts as a list names them: a network, or a group.
+/// Hosts in a list: a network, or a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hosts {
     /// All hosts of a network.
@@ -63,20 +63,20 @@ impl FromStr for Group {
     }
 }
 
-/// A name never looks like a network or an address.
+/// True for a name of a group. It never looks like a network or an address.
 fn is_group_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
-/// All groups by their names.
+/// All groups, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Groups(BTreeMap<String, Vec<IpNet>>);
 
 impl Groups {
     /// # Errors
     ///
-    /// Names that are there twice.
+    /// Names that are given twice.
     pub fn new(groups: impl IntoIterator<Item = Group>) -> Result<Self, String> {
         let (mut all, mut twice) = (BTreeMap::new(), Vec::new());
         for Group { name, networks } in groups {
@@ -91,11 +91,11 @@ impl Groups {
         }
     }
 
-    /// The set of all hosts that a list names.
+    /// The set of all hosts in a list.
     ///
     /// # Errors
     ///
-    /// Names in the list of which there is no group.
+    /// Names in the list that no group has.
     pub fn set_of(&self, list: &[Hosts]) -> Result<NetworkSet, String> {
         let (mut networks, mut unknown) = (Vec::new(), Vec::new());
         for hosts in list {

@@ -1,4 +1,4 @@
-//! Networks as users write them, and what the registries say of them.
+//! Networks as users write them, and the registries' data on special addresses.
 
 mod group;
 mod special;
@@ -10,11 +10,11 @@ use ipnet::IpNet;
 pub use group::{Group, Groups, Hosts};
 pub use special::{Purpose, embedded_ipv4, purpose};
 
-/// Reads a network such as `10.0.0.0/8`, or an address, which is the network of one host.
+/// Reads a network such as `10.0.0.0/8`, or an address, which is a network of one host.
 ///
 /// # Errors
 ///
-/// What is needed instead.
+/// The format that is needed.
 pub fn network(text: &str) -> Result<IpNet, String> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(IpNet::from(address));

@@ -1,21 +1,22 @@
-//! Special-purpose addresses (RFC 6890 and the IANA registries that it made).
+//! Special-purpose addresses (RFC 6890 and its IANA registries).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Where packets with a source address may come from.
+/// Places from which packets with a source address may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// From anywhere.
+    /// Any place.
     Global,
-    /// From within a site, a lab or a document: private, link-local, shared, benchmarking and
-    /// documentation addresses, and those that are not assigned to anybody.
+    /// Within a site, a lab or a document: private, link-local, shared, benchmarking, documentation
+    /// and unassigned addresses.
     Limited,
-    /// From nowhere on a wire: the own host, a group of hosts, or nobody.
+    /// No network: addresses of the own host, of multicast, or unspecified, reserved and broadcast
+    /// ones.
     Never,
 }
 
-/// The purpose of an address. One that has an IPv4 address in it (NAT64, 6to4, Teredo) has the
-/// purpose of that.
+/// The purpose of an address. An IPv6 address with an embedded IPv4 address (NAT64, 6to4, Teredo)
+/// has the purpose of the IPv4 address.
 pub fn purpose(address: IpAddr) -> Purpose {
     match address {
         IpAddr::V4(v4) => purpose_v4(v4),
@@ -58,10 +59,10 @@ fn purpose_v6(address: Ipv6Addr) -> Purpose {
         [0x2001, 0x0002, 0, ..] => Purpose::Limited,
         // Documentation.
         [0x2001, 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => Purpose::Limited,
-        // All that is assigned to networks of the Internet.
+        // All global unicast addresses (2000::/3).
         [0x2000..=0x3fff, ..] => Purpose::Global,
         // Unique local, link-local and site-local, IPv4-mapped, local NAT64, discard-only, dummy,
-        // segment identifiers, and what nobody has.
+        // segment identifiers, and unassigned addresses.
         _ => Purpose::Limited,
     }
 }

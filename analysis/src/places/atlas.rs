@@ -1,4 +1,4 @@
-//! All that is known of places at a time.
+//! All sources of places at one point in time.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use super::database::Database;
 use super::networks::Networks;
 use super::routable::{embedded, routable};
 
-/// Databases, of which the first that knows something counts, and the operator's own networks,
-/// which count before them.
+/// The operator's own networks, which come first, and databases. Each adds the facts that those
+/// before it do not have.
 #[derive(Debug, Default)]
 pub struct Atlas {
     /// In the order in which they were given.
@@ -20,23 +20,23 @@ pub struct Atlas {
     pub networks: Arc<Networks>,
 }
 
-/// What an atlas says of an address.
+/// Result of a lookup in an atlas.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) place: Option<Arc<Place>>,
-    /// The addresses that have the same answer.
+    /// The addresses with the same result.
     pub(super) scope: Scope,
     /// Databases with a damaged record.
     pub(super) errors: u64,
 }
 
 impl Atlas {
-    /// What is known of an address; `None` if nothing is.
+    /// The place of an address; `None` if nothing is known.
     pub fn place(&self, address: IpAddr) -> Option<Arc<Place>> {
         self.find(address).place
     }
 
-    /// What is known of an address, and which other addresses have the same answer.
+    /// The place of an address, and the other addresses with the same result.
     pub(super) fn find(&self, address: IpAddr) -> Found {
         let block = Scope::block(address);
         let (first, last) = block.ends();
@@ -46,9 +46,9 @@ impl Atlas {
         let mut errors = 0;
         if let Some(plain) = routable(address) {
             if place.is_none() && plain != address {
-                // The embedded address may be one of ours.
+                // The embedded address may be in an own network.
                 place = self.networks.find(plain).place.cloned();
-                // Its prefix is not one of this address.
+                // Its prefix length does not apply to this address.
                 place.iter_mut().for_each(|place| place.prefix_length = None);
             }
             for database in &self.databases {
@@ -67,11 +67,11 @@ impl Atlas {
     }
 }
 
-/// Whether all addresses of the block stand for themselves, and are all special or all not.
+/// True if no address of the block embeds another one, and all are special or all are not.
 fn is_uniform(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => !v4.octets().starts_with(&[192, 0, 0]),
-        // In ::/48 are IPv4-mapped addresses, in 64:ff9b::/48 those of NAT64, and others besides.
+        // ::/48 has IPv4-mapped addresses; 64:ff9b::/48 has NAT64 addresses and others.
         IpAddr::V6(v6) => embedded(v6).is_none() && !matches!(v6.segments()[0], 0 | 0x64),
     }
 }

@@ -1,4 +1,4 @@
-//! Answers that were found before, a bounded number of them.
+//! A cache of answers, of fixed size.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,14 +26,14 @@ enum Kind {
     Ipv6Block,
 }
 
-/// What was found for the addresses of a scope.
+/// The answer for the addresses of a scope.
 #[derive(Clone, Debug)]
 struct Answer {
     scope: Scope,
     place: Option<Arc<Place>>,
 }
 
-/// Answers, the latest of each set first.
+/// The cache; the newest answer of each set comes first.
 #[derive(Debug)]
 pub(super) struct Cache(Box<[[Answer; 2]]>);
 
@@ -88,14 +88,14 @@ impl Cache {
         Self(vec![[nothing.clone(), nothing]; SETS].into())
     }
 
-    /// What was found, which may be that nothing is known.
+    /// The cached answer, if there is one. The answer may be that nothing is known.
     #[inline]
     pub(super) fn get(&self, scope: Scope) -> Option<&Option<Arc<Place>>> {
         let set = &self.0[scope.set()];
         set.iter().find(|answer| answer.scope == scope).map(|answer| &answer.place)
     }
 
-    /// Keeps an answer in place of the older one of its set.
+    /// Keeps an answer. It replaces the older one of its set.
     pub(super) fn put(&mut self, scope: Scope, place: Option<Arc<Place>>) {
         let set = &mut self.0[scope.set()];
         set.swap(0, 1);

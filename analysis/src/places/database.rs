@@ -1,4 +1,4 @@
-//! Databases of places in MaxMind's file format (MMDB), whoever publishes them.
+//! Databases of places in MaxMind's file format (MMDB), of any publisher.
 
 use std::fmt::{self, Debug, Formatter};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,30 +11,30 @@ use super::record::Record;
 /// Networks that are read when a database is checked.
 const NETWORKS_CHECKED: usize = 100_000;
 
-/// Addresses all over the Internet, of each IP version, that are looked up then.
+/// Addresses across the whole address space, for each IP version, that are looked up in the check.
 const ADDRESSES_CHECKED: u32 = 1_000;
 
-/// A database, whole in memory: a program that updates a file in place does not disturb it.
+/// A database, held in memory: a program may update its file in place.
 pub struct Database {
     reader: Reader<Vec<u8>>,
 }
 
-/// What a database says of an address.
+/// Answer of a database for an address.
 pub(super) struct Answer {
-    /// Nothing, if it does not know the address.
+    /// Empty if the database does not have the address.
     pub(super) place: Place,
-    /// The length of the longest prefix of the address for which that is true. It is of the version
-    /// of the address.
+    /// Length of the longest prefix with this answer, in the IP version of the address. 0 if it is
+    /// not known.
     pub(super) prefix_length: u8,
 }
 
 impl Database {
-    /// Takes the octets of a file, and checks them: records in all parts of it can be read, and at
-    /// least one says where its network is.
+    /// Takes the octets of a file, and checks them: records in all parts of the file can be read,
+    /// and at least one has a place.
     ///
     /// # Errors
     ///
-    /// Why it is of no use, in a sentence.
+    /// Reason why the database is refused, in a sentence.
     pub fn new(octets: Vec<u8>) -> Result<Self, String> {
         let reader = Reader::from_source(octets).map_err(damaged)?;
         let database = Self { reader };
@@ -46,12 +46,12 @@ impl Database {
         Err(format!("database of type {kind:?} has neither countries, cities, places nor AS"))
     }
 
-    /// What its publisher calls it: `GeoLite2-City`.
+    /// Type of the database, such as `GeoLite2-City`.
     pub fn kind(&self) -> &str {
         &self.reader.metadata().database_type
     }
 
-    /// When it was made, in seconds since 1970.
+    /// Time of its build, in seconds since 1970.
     pub fn build_epoch(&self) -> u64 {
         self.reader.metadata().build_epoch
     }
@@ -62,7 +62,7 @@ impl Database {
         }
         let result = self.reader.lookup(address)?;
         let network = result.network()?;
-        // Where there are no IPv4 addresses in it, the answer is that of an IPv6 network.
+        // A database without IPv4 addresses answers with an IPv6 network.
         let is_of_version = network.is_ipv6() == address.is_ipv6();
         let prefix_length = if is_of_version { network.prefix() } else { 0 };
         Ok(Answer { place: place(&result)?, prefix_length })
@@ -77,7 +77,7 @@ impl Database {
     }
 
     fn check_addresses(&self) -> Result<(), MaxMindDbError> {
-        // A multiple of the golden ratio is far from those before it.
+        // Multiples of the golden ratio are spread evenly.
         let spread = |n: u32| n.wrapping_mul(0x9e37_79b9);
         for n in (0..ADDRESSES_CHECKED).map(spread) {
             self.find(Ipv4Addr::from_bits(n).into())?;

@@ -1,8 +1,8 @@
 //! The places of addresses: country, city, Autonomous System and the operator's own networks.
 //!
-//! An [`Atlas`] is databases and own networks. It is never changed: when a file is read again,
-//! another atlas is made and takes its place in the [`Atlases`] of the run. The [`PlaceStage`] uses
-//! it from its next batch on.
+//! An [`Atlas`] has databases and own networks. It is never changed: when a file is read again, a
+//! new atlas replaces it in the [`Atlases`] of the run. The [`PlaceStage`] uses the new one from
+//! its next batch on.
 
 mod atlas;
 mod cache;

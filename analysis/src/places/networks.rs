@@ -5,8 +5,8 @@
 //! 10.1.0.0/16,Berlin office,64512,DE,Berlin,52.52,13.405,office,berlin-1
 //! ```
 //!
-//! A first line with names of columns says which there are, in any order. Without it they are those
-//! above, of which the last may be missing.
+//! A first line with names of columns defines the columns, in any order. Without it the columns are
+//! those above, and the last ones may be missing.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ const COLUMNS: [&str; 9] = ["cidr", "name", "asn", "country", "city", "lat", "lo
 /// The most networks of a file.
 const NETWORKS_MAX: usize = 1_000_000;
 
-/// The most mistakes that are said.
+/// Most mistakes that are reported.
 const MISTAKES_MAX: usize = 10;
 
 /// Networks and their places.
@@ -34,15 +34,15 @@ pub struct Networks {
     ipv6: Ranges,
 }
 
-/// Ranges of addresses, which follow each other without a gap: where each begins, and the index of
-/// the place that its addresses have. Networks within networks are resolved.
+/// Ranges of addresses, without gaps: the first address of each, and the index of its place. Nested
+/// networks are resolved.
 #[derive(Debug, Default)]
 struct Ranges(Vec<(u128, Option<usize>)>);
 
-/// What is said of an address.
+/// Answer for an address.
 pub(super) struct Answer<'a> {
     pub(super) place: Option<&'a Place>,
-    /// The first and the last of the addresses around it with the same answer, as numbers.
+    /// The first and the last address of the range with the same answer, as numbers.
     first: u128,
     last: u128,
 }
@@ -52,7 +52,7 @@ impl Networks {
     ///
     /// # Errors
     ///
-    /// The mistakes, each with its line.
+    /// The mistakes, each with its line number.
     pub fn new(octets: &[u8]) -> Result<Self, Vec<String>> {
         let mut table = Table::default();
         let mut lines = Lines { octets, counted: 0, line: 1 };
@@ -82,17 +82,17 @@ impl Networks {
         if table.mistakes.is_empty() { Ok(table.networks()) } else { Err(table.mistakes) }
     }
 
-    /// How many there are.
+    /// Number of networks.
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// Whether there is none.
+    /// True if there are no networks.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
-    /// What the longest prefix says that the address has.
+    /// The place of the longest prefix that contains the address.
     pub(super) fn find(&self, address: IpAddr) -> Answer<'_> {
         let (ranges, number) = match address {
             IpAddr::V4(v4) => (&self.ipv4, v4.to_bits().into()),
@@ -104,7 +104,7 @@ impl Networks {
 }
 
 impl Answer<'_> {
-    /// Whether all addresses from the first to the last of these have it.
+    /// True if all addresses from `first` to `last` have this answer.
     pub(super) fn holds_for(&self, first: u128, last: u128) -> bool {
         self.first <= first && last <= self.last
     }
@@ -113,7 +113,7 @@ impl Answer<'_> {
 impl Ranges {
     fn new(networks: impl Iterator<Item = (IpNet, usize)>) -> Self {
         let mut ranges = Self(vec![(0, None)]);
-        // Each lies within the one before it.
+        // Networks that contain the current one, innermost last.
         let mut around: Vec<(u128, Option<usize>)> = Vec::new();
         // Sorted by address, and the shorter prefix first.
         for (network, index) in networks {
@@ -126,7 +126,7 @@ impl Ranges {
         ranges
     }
 
-    /// Ends the networks that end there. Behind each goes on what is around it.
+    /// Ends the networks for which `ends` holds. The enclosing network continues behind each.
     fn end(&mut self, around: &mut Vec<(u128, Option<usize>)>, ends: impl Fn(u128) -> bool) {
         while let Some((last, _)) = around.pop_if(|(last, _)| ends(*last)) {
             let index = around.last().and_then(|(_, index)| *index);
@@ -137,7 +137,7 @@ impl Ranges {
     }
 
     fn begin(&mut self, first: u128, index: Option<usize>) {
-        // A range without addresses is none.
+        // A range without addresses is removed.
         self.0.pop_if(|(start, _)| *start == first);
         self.0.push((first, index));
     }
@@ -163,17 +163,17 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-/// Counts the lines of a file. The reader's own count is that of the empty lines and comments which
-/// it skips before a record.
+/// Counts the lines of a file. The position of the reader is before the empty lines and comments
+/// that it skips.
 struct Lines<'a> {
     octets: &'a [u8],
-    /// Octets that were counted, and the line behind them.
+    /// Octets counted so far, and the line after them.
     counted: usize,
     line: usize,
 }
 
 impl Lines<'_> {
-    /// The line of the record that is found from this octet on; these only grow.
+    /// The line of the record that begins at or after this octet. Positions have to increase.
     fn number(&mut self, position: u64) -> usize {
         let position = usize::try_from(position).unwrap_or(usize::MAX).min(self.octets.len());
         self.line += self.octets[self.counted..position].iter().filter(|it| **it == b'\n').count();
@@ -184,12 +184,12 @@ impl Lines<'_> {
     }
 }
 
-/// A file while it is read.
+/// State of reading a file.
 #[derive(Debug, Default)]
 struct Table {
-    /// The place of each column; the usual ones until a line has named them.
+    /// The columns; `None` before the first line.
     columns: Option<Vec<&'static str>>,
-    /// By network, each with its line.
+    /// Networks by version, address and prefix length, each with its line.
     rows: BTreeMap<(bool, u128, u8), (usize, IpNet, Place)>,
     mistakes: Vec<String>,
 }
@@ -255,7 +255,7 @@ impl Table {
     }
 }
 
-/// The columns that the first line names, if it does.
+/// The columns that the first line names, if it names any.
 fn names(record: &StringRecord) -> Result<Option<Vec<&'static str>>, String> {
     if !record.iter().any(|name| name.eq_ignore_ascii_case("cidr")) {
         return Ok(None);
@@ -286,8 +286,8 @@ fn place<'a>(field: &impl Fn(&str) -> Option<&'a str>, network: IpNet) -> Result
     let location = match (degrees("lat", 90.0)?, degrees("lon", 180.0)?) {
         (Some(latitude), Some(longitude)) => Location::of_degrees(latitude, longitude),
         (None, None) => None,
-        (Some(_), None) => return Err("lat needs a lon beside it".to_owned()),
-        (None, Some(_)) => return Err("lon needs a lat beside it".to_owned()),
+        (Some(_), None) => return Err("lat needs a lon".to_owned()),
+        (None, Some(_)) => return Err("lon needs a lat".to_owned()),
     };
     let as_number = match field("asn") {
         None => None,

@@ -1,8 +1,8 @@
-//! Records of databases, as their publishers write them.
+//! Records of databases, in the formats of their publishers.
 //!
-//! MaxMind and DB-IP nest their records: `country.iso_code`, `city.names.en`. IPinfo and ipnetdb
-//! do not: `country_code`, `asn`, `as_entity`. No key means two things, so that one type reads
-//! all. A value of another type than expected counts as missing: what else is there stays useful.
+//! MaxMind and DB-IP nest their records: `country.iso_code`, `city.names.en`. IPinfo and ipnetdb do
+//! not: `country_code`, `asn`, `as_entity`. No key has two meanings, so one type reads all formats.
+//! A value of an unexpected type counts as missing: the rest of the record stays useful.
 
 use std::fmt::{self, Formatter};
 use std::marker::PhantomData;
@@ -11,7 +11,7 @@ use flow::{Location, Place};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A record of a database. Keys that it does not name are skipped.
+/// A record of a database. Other keys are skipped.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 pub(super) struct Record<'a> {
@@ -40,14 +40,14 @@ pub(super) struct Record<'a> {
     traits: Traits<'a>,
 }
 
-/// A thing with a code and names in several languages, or its only name or code.
+/// An object with a code and names in several languages, or its only name or code.
 #[derive(Debug, Default)]
 struct Named<'a> {
     code: Scalar<'a>,
     name: Scalar<'a>,
 }
 
-/// The map that a [`Named`] may be.
+/// The map form of a [`Named`].
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 struct NamedMap<'a> {
@@ -94,7 +94,7 @@ struct TraitsMap<'a> {
     autonomous_system_organization: Scalar<'a>,
 }
 
-/// A text or a number.
+/// A text or a number, or nothing.
 #[derive(Clone, Copy, Debug, Default)]
 enum Scalar<'a> {
     #[default]
@@ -104,7 +104,7 @@ enum Scalar<'a> {
     Real(f64),
 }
 
-/// The first of a list.
+/// The first item of a list.
 #[derive(Debug)]
 struct First<T>(Option<T>);
 
@@ -178,7 +178,7 @@ impl<'a> Scalar<'a> {
     }
 }
 
-/// Implements the visits of scalars, of which a type makes something or nothing.
+/// Implements the visits of scalars: a type makes a value of a scalar.
 macro_rules! visit_scalars {
     ($lifetime:lifetime, |$scalar:ident| $value:expr) => {
         fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
@@ -224,7 +224,7 @@ macro_rules! visit_scalars {
     };
 }
 
-/// Implements `Deserialize` for a type that may be a map, or a scalar, or of no use.
+/// Implements `Deserialize` for a type that reads a map or a scalar, and ignores other values.
 macro_rules! lenient {
     ($name:ident from $map:ident, |$read:ident| $of_map:expr, |$scalar:ident| $of_scalar:expr) => {
         impl<'de: 'a, 'a> Deserialize<'de> for $name<'a> {
@@ -276,7 +276,7 @@ lenient!(Traits from TraitsMap,
 
 lenient!(Scalar from Nothing, |_map| Scalar::Missing, |scalar| scalar);
 
-/// A map of which nothing is wanted.
+/// A map whose entries are all ignored.
 #[derive(Deserialize)]
 struct Nothing {}
 

@@ -1,16 +1,15 @@
-//! Which address a database is asked for: special-purpose ones are in none.
+//! The address that a database is asked for. Databases have no special-purpose addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::networks::{Purpose, embedded_ipv4, purpose};
 
-/// The IPv4 address that an IPv6 address stands for: that in it, or an IPv4-mapped one (RFC 4291
-/// section 2.5.5.2).
+/// The IPv4 address in an IPv6 address: embedded, or IPv4-mapped (RFC 4291 section 2.5.5.2).
 pub(super) fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     address.to_ipv4_mapped().or_else(|| embedded_ipv4(address))
 }
 
-/// The address that a database may know, if there is one.
+/// The address that a database may have, if there is one.
 pub(super) fn routable(address: IpAddr) -> Option<IpAddr> {
     let plain = match address {
         IpAddr::V4(v4) => IpAddr::V4(v4),

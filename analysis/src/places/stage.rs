@@ -9,11 +9,11 @@ use flow::{Batch, Event, KeyField, KeyFields, Place, Stage, Timestamp};
 use super::atlas::Atlas;
 use super::cache::{Cache, Scope};
 
-/// The atlas of a run, which may be replaced, and what was counted.
+/// The current atlas of a run, and the counters.
 #[derive(Debug)]
 pub struct Atlases {
     current: Mutex<Arc<Atlas>>,
-    /// How often it was replaced.
+    /// Number of replacements.
     replaced: AtomicU64,
     lookups: AtomicU64,
     cached: AtomicU64,
@@ -21,21 +21,21 @@ pub struct Atlases {
     errors: AtomicU64,
 }
 
-/// What was counted of a run's lookups.
+/// Counters of a run's lookups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlaceCounts {
-    /// Addresses, two for each record if both are fields of the flow key.
+    /// Lookups: two for each record if both addresses are in the flow key.
     pub lookups: u64,
-    /// Look-ups that the cache answered.
+    /// Lookups that the cache answered.
     pub cached: u64,
-    /// Addresses of which something is known.
+    /// Lookups with a known place.
     pub found: u64,
-    /// Damaged records of databases that were met.
+    /// Damaged records found in databases.
     pub errors: u64,
 }
 
 impl Atlases {
-    /// With the first one.
+    /// Begins with this atlas.
     pub fn new(atlas: Atlas) -> Arc<Self> {
         Arc::new(Self {
             current: Mutex::new(Arc::new(atlas)),
@@ -47,18 +47,18 @@ impl Atlases {
         })
     }
 
-    /// The one of now.
+    /// The current atlas.
     pub fn current(&self) -> Arc<Atlas> {
         Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts another in its place.
+    /// Replaces the current atlas.
     pub fn replace(&self, atlas: Atlas) {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(atlas);
         self.replaced.fetch_add(1, Ordering::Release);
     }
 
-    /// What was counted so far.
+    /// The counters so far.
     pub fn counts(&self) -> PlaceCounts {
         PlaceCounts {
             lookups: self.lookups.load(Ordering::Relaxed),
@@ -76,12 +76,12 @@ impl Atlases {
     }
 }
 
-/// Gives both addresses of each record their places.
+/// Adds the places of both addresses to each record.
 #[derive(Debug)]
 pub struct PlaceStage {
     atlases: Arc<Atlases>,
     atlas: Arc<Atlas>,
-    /// Which of the atlases it is.
+    /// Number of replacements when `atlas` was taken.
     replaced: u64,
     cache: Cache,
     has_source: bool,
@@ -89,7 +89,7 @@ pub struct PlaceStage {
 }
 
 impl PlaceStage {
-    /// A stage that looks up in the current atlas those addresses that are fields of the flow key.
+    /// A stage that looks up the addresses that are in the flow key.
     pub fn new(atlases: Arc<Atlases>, key: KeyFields) -> Self {
         let replaced = atlases.replaced.load(Ordering::Acquire);
         Self {

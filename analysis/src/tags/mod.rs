@@ -1,7 +1,7 @@
 //! Tags of a record: a pure function of the record and the site.
 //!
-//! A tag is a hint, not an alert. Control bits of a record are those of all its packets together,
-//! so rules about them hold for one packet, or for bits that no ordinary flow has together.
+//! A tag is a hint, not an alert. A record has the control bits of all its packets together, so
+//! rules about them need a record of one packet, or bits that an ordinary flow never has together.
 
 mod stage;
 #[cfg(test)]
@@ -22,11 +22,11 @@ pub use stage::{TagCounts, TagStage};
 #[derive(Clone, Debug)]
 pub struct Tagger {
     site: Site,
-    /// The tags that can be told from the fields of the flow key.
+    /// The tags that the fields of the flow key allow.
     told: Tags,
 }
 
-/// The control bits of RFC 793; those of ECN are beside the point.
+/// The control bits of RFC 793, without those of ECN.
 const CONTROL_BITS: u8 = 0x3f;
 
 /// FIN, PSH and URG.
@@ -42,13 +42,13 @@ const HOST_UNREACHABLE: (u16, u16) = (3 << 8 | 1, 1 << 8 | 3);
 const PORT_UNREACHABLE: (u16, u16) = (3 << 8 | 3, 1 << 8 | 4);
 
 impl Tagger {
-    /// For records with these fields in their keys: others are 0 there and tell nothing.
+    /// For records with these fields in their flow keys; other fields are 0 there.
     pub fn new(site: Site, key: KeyFields) -> Self {
         let told = Tag::ALL.into_iter().filter(|tag| is_told(*tag, key, &site)).collect();
         Self { site, told }
     }
 
-    /// An interface has this name.
+    /// Learns the name of an interface.
     pub fn learn_interface(&mut self, number: u32, name: &str) {
         self.site.inside.learn(number, name);
         self.site.outside.learn(number, name);
@@ -129,7 +129,7 @@ impl Tagger {
     }
 }
 
-/// Whether a tag can be told from these fields of the key.
+/// True if these fields of the key are enough for a tag.
 fn is_told(tag: Tag, key: KeyFields, site: &Site) -> bool {
     use KeyField::{Destination, DestinationPort, Interface, Protocol, Source, SourcePort};
     let fields: &[KeyField] = match tag {
@@ -137,7 +137,7 @@ fn is_told(tag: Tag, key: KeyFields, site: &Site) -> bool {
             &[Source, Destination, SourcePort, DestinationPort, Protocol]
         }
         Tag::SynOnly | Tag::Xmas | Tag::SynFin | Tag::FinOnly => &[Protocol],
-        // Fragments whose ports are not known have no control bits either.
+        // Fragments with unknown ports have no control bits either.
         Tag::Null => &[Protocol, SourcePort, DestinationPort],
         Tag::Worm445 | Tag::Worm1434 | Tag::Edonkey => &[Protocol, DestinationPort],
         Tag::IcmpEcho | Tag::IcmpUnreachable | Tag::PortUnreachable => &[Protocol, DestinationPort],
@@ -151,7 +151,7 @@ fn is_told(tag: Tag, key: KeyFields, site: &Site) -> bool {
     fields.iter().all(|field| key.contains(*field))
 }
 
-/// Tags of a record with SYN and nothing else.
+/// Tags of a record with SYN and no other control bit.
 fn syn_only(record: &FlowRecord) -> Tags {
     let FlowRecord { packets, octets, .. } = *record;
     let is_code_red = record.key.destination_port == 80 && packets == 3 && octets == 144;
@@ -165,7 +165,7 @@ fn syn_only(record: &FlowRecord) -> Tags {
 /// Tags of a TCP record with one packet, or without ACK.
 fn strange_bits(record: &FlowRecord, bits: u8) -> Tags {
     let is_one = record.packets == 1;
-    // A part of a flow does not show all its bits.
+    // One record of a longer flow does not have all its bits.
     if !is_one && record.end_reason == FlowEndReason::ActiveTimeout {
         return Tags::NONE;
     }
@@ -186,8 +186,8 @@ fn icmp(key: &FlowKey) -> Tags {
         | Tags::when(is(PORT_UNREACHABLE), Tag::PortUnreachable)
 }
 
-/// For a source port of a UDP service that amplifies: octets of a packet above which its answers
-/// are large.
+/// Octets of a packet above which answers of this UDP service are amplified; `None` for other
+/// source ports.
 #[inline]
 fn amplified_above(port: u16) -> Option<u64> {
     match port {
@@ -198,8 +198,8 @@ fn amplified_above(port: u16) -> Option<u64> {
     }
 }
 
-/// Whether packets from this address, which has no place in the Internet, are normal on their own
-/// link: from a host that has no address yet, or between link-local addresses.
+/// True for packets with a special source address that are normal on their own link: from a host
+/// that has no address yet, or between link-local addresses.
 fn begins_on_link(key: &FlowKey, source: IpAddr) -> bool {
     let destination = key.destination_address();
     match (source, destination) {
@@ -212,7 +212,7 @@ fn begins_on_link(key: &FlowKey, source: IpAddr) -> bool {
             from.is_link_local() && (to.is_link_local() || to.is_multicast() || to.is_broadcast())
         }
         (IpAddr::V6(from), IpAddr::V6(to)) if from.is_unspecified() => {
-            // Duplicate address detection: solicitations, and reports of the groups for them.
+            // Duplicate address detection: solicitations, and multicast listener reports for them.
             let kind = key.destination_port >> 8;
             key.is_icmp() && to.is_multicast() && matches!(kind, 131 | 132 | 133 | 135 | 143)
         }

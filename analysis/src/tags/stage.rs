@@ -13,7 +13,7 @@ pub struct TagCounts(Arc<Mutex<Counts>>);
 type Counts = [RecordTally; Tag::ALL.len()];
 
 impl TagCounts {
-    /// Each tag, and the records that have it, so far.
+    /// Each tag, and its records so far.
     pub fn so_far(&self) -> Vec<(Tag, RecordTally)> {
         let counts = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Tag::ALL.into_iter().zip(counts).collect()
@@ -29,7 +29,7 @@ pub struct TagStage {
 }
 
 impl TagStage {
-    /// Publishes its counts there.
+    /// A stage that publishes its counts in `published`.
     pub fn new(tagger: Tagger, published: TagCounts) -> Self {
         Self { tagger, counts: Counts::default(), published }
     }

@@ -1,24 +1,24 @@
-//! How many different things there are, in 1 KiB (HyperLogLog, Flajolet et al. 2007).
+//! Estimated number of different things, in 1 KiB (HyperLogLog, Flajolet et al. 2007).
 //!
 //! Counts up to a few hundred are nearly exact (linear counting); the standard error of larger ones
-//! is 3.3 %. All is done in integers, so that a count is the same everywhere.
+//! is 3.3 %. All calculations use integers, so that a count is the same on all machines.
 
 /// Registers.
 const REGISTERS: usize = 1024;
 
-/// Bits of a hash that name a register.
+/// Bits of a hash that select a register.
 const INDEX_BITS: u32 = REGISTERS.trailing_zeros();
 
 /// 2.5 * [`REGISTERS`]: below it linear counting is better.
 const SMALL: u64 = 5 * REGISTERS as u64 / 2;
 
-/// Sums are fixed-point numbers with so many bits behind the point.
+/// Fraction bits of fixed-point sums.
 const FRACTION_BITS: u32 = 48;
 
 /// The constant of the estimate, 0.7213 / (1 + 1.079 / 1024), in millionths.
 const ALPHA_MILLIONTHS: u128 = 720_541;
 
-/// A set of which only the size can be told.
+/// A set. Only its size can be read.
 #[derive(Clone, Debug)]
 pub(super) struct Cardinality {
     /// For each register, the highest rank of a hash.
@@ -51,7 +51,7 @@ impl Cardinality {
         }
     }
 
-    /// About how many there are.
+    /// Estimated number of things.
     pub(super) fn count(&self) -> u64 {
         let registers = REGISTERS as u128;
         let estimate = ((ALPHA_MILLIONTHS * registers * registers) << FRACTION_BITS)
@@ -61,15 +61,15 @@ impl Cardinality {
     }
 }
 
-/// By the number of empty registers: the number of things that leave so many empty on average,
-/// rounded to the nearest.
+/// Index: number of empty registers. Value: the number of things that leaves this number empty on
+/// average, rounded to the nearest.
 const LINEAR: [u16; REGISTERS + 1] = {
     const ONE: u64 = 1 << 40;
     let mut counts = [0; REGISTERS + 1];
     let (mut count, mut unset) = (0_u16, ONE);
     let mut empty = REGISTERS;
     while empty > 0 {
-        // The part of the registers that this number of things leaves empty.
+        // Compares with the part of the registers that this number of things leaves empty.
         let wanted = 2 * empty as u64 * ONE;
         loop {
             let next = unset / REGISTERS as u64 * (REGISTERS as u64 - 1);

@@ -1,7 +1,7 @@
-//! Top lists: who has the most sessions, targets, octets or packets.
+//! Top lists: the subjects with the most sessions, targets, octets or packets.
 //!
-//! A list has room for 1,024 subjects, however many there are (Space-Saving). What it says
-//! of a subject is exact until there are more; then it is a range.
+//! A list has room for 1,024 subjects (Space-Saving). Counts are exact until there are more
+//! subjects; then each count is a range.
 
 mod cardinality;
 mod space_saving;
@@ -31,13 +31,13 @@ pub enum Subjects {
     Ports,
 }
 
-/// What a list counts.
+/// The count of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
-    /// Flows that have ended. A flow whose records are cut by the active timeout is one.
+    /// Ended flows. A flow with several records because of the active timeout counts once.
     Sessions,
     /// Different destinations of a source or of a port, sources of a destination, ports of a
-    /// conversation. They are estimated: most are less than a tenth wrong.
+    /// conversation. They are estimated: most estimates are less than a tenth wrong.
     Targets,
     /// Octets of IP packets.
     Octets,
@@ -48,7 +48,7 @@ pub enum Measure {
 impl Subjects {
     const ALL: [Self; 4] = [Self::Sources, Self::Destinations, Self::Conversations, Self::Ports];
 
-    /// How users write it.
+    /// Its name in settings.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sources => "sources",
@@ -62,7 +62,7 @@ impl Subjects {
 impl Measure {
     const ALL: [Self; 4] = [Self::Sessions, Self::Targets, Self::Octets, Self::Packets];
 
-    /// How users write it.
+    /// Its name in settings.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sessions => "sessions",
@@ -73,7 +73,7 @@ impl Measure {
     }
 }
 
-/// What a list is by: `sources:targets`.
+/// Subjects and measure of a list: `sources:targets`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopBy {
     /// Subjects of the list.
@@ -83,7 +83,7 @@ pub struct TopBy {
 }
 
 impl TopBy {
-    /// Whether records with these fields in their keys can tell.
+    /// Checks that the flow key has the fields that the list needs.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl Display for TopBy {
     }
 }
 
-/// One of those that a list is about.
+/// A subject of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// A source or a destination.
@@ -182,18 +182,19 @@ impl TopList {
         }
     }
 
-    /// The largest first; equal ones by subject.
+    /// The subjects with the largest counts; equal counts in the order of subjects.
     pub fn largest(&self, rows: usize) -> Vec<(Subject, Counted)> {
         self.counters.largest(rows)
     }
 
-    /// The sum of all that was counted, also of those that have no counter any more. It tells
-    /// nothing of targets, which subjects have in common.
+    /// The sum over all subjects, also those that have no counter any more. `None` for targets:
+    /// several subjects can share one target.
     pub fn whole(&self) -> Option<u64> {
         (self.by.measure != Measure::Targets).then(|| self.counters.whole())
     }
 
-    /// If there were more subjects than it has room for: the most that any has that is not in it.
+    /// The largest possible count of a subject that is not in the list, if there were more subjects
+    /// than it has room for.
     pub fn missing_at_most(&self) -> Option<u64> {
         self.counters.missing_at_most()
     }
@@ -214,7 +215,7 @@ fn server_port(key: &FlowKey) -> u16 {
     if key.is_icmp() { key.destination_port } else { key.source_port.min(key.destination_port) }
 }
 
-/// The words of what a subject can have several of.
+/// The words of a target, for its hash.
 fn target(subjects: Subjects, key: &FlowKey) -> [u64; 6] {
     let address = |octets: [u8; 16]| {
         let number = u128::from_be_bytes(octets);

@@ -1,9 +1,9 @@
 //! The largest of very many subjects, in bounded memory (Space-Saving, Metwally et al. 2005).
 //!
-//! There is a counter for each of the first 1,024 subjects. A subject that comes later takes the
-//! counter with the lowest count, with that count, which is then too high by as much at most. So a
-//! count is never too low, a subject whose true count is above the sum divided by 1,024 is always
-//! there, and no count is too high by more than that.
+//! Each of the first 1,024 subjects gets a counter. A later subject takes over the counter with the
+//! lowest count and continues from that count. So no count is too low. A subject whose true count
+//! is above the sum divided by 1,024 always has a counter, and no count is too high by more than
+//! that.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -12,24 +12,24 @@ use std::hash::Hash;
 /// Subjects that have a counter.
 pub const ROOM: usize = 1024;
 
-/// What is known of a subject's count.
+/// Bounds of a subject's count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
-    /// The count, or more.
+    /// Upper bound of the count.
     pub most: u64,
-    /// The count, or less.
+    /// Lower bound of the count.
     pub least: u64,
 }
 
 /// Counters of the largest subjects.
 #[derive(Debug)]
 pub(super) struct SpaceSaving<S, T> {
-    /// Where the counter of a subject is. Nothing depends on its order.
+    /// The index of each subject's counter. The iteration order is not used.
     places: HashMap<S, usize>,
     counters: Vec<Counter<S, T>>,
-    /// The places of all counters, as a heap: each count is at least that of its parent.
+    /// The indexes of all counters, as a heap: each count is at least that of its parent.
     heap: Vec<usize>,
-    /// For each counter, where it is in the heap.
+    /// The position of each counter in the heap.
     positions: Vec<usize>,
     whole: u64,
     has_replaced: bool,
@@ -39,9 +39,9 @@ pub(super) struct SpaceSaving<S, T> {
 struct Counter<S, T> {
     subject: S,
     count: u64,
-    /// The count when the subject took the counter.
+    /// The count when the subject took the counter over.
     error: u64,
-    /// What is counted, if that is not just summed up.
+    /// State of a count that is not a plain sum.
     state: T,
 }
 
@@ -67,13 +67,13 @@ impl<S: Copy + Ord + Hash, T: Default> SpaceSaving<S, T> {
         self.sink(place);
     }
 
-    /// Changes what is counted of a subject, from where it took its counter. The function returns
-    /// the count since then.
+    /// Changes the state of a subject's counter. The function returns the count since the subject
+    /// took the counter over.
     pub(super) fn update(&mut self, subject: S, change: impl FnOnce(&mut T) -> u64) {
         let place = self.place(subject);
         let counter = &mut self.counters[place];
         let count = counter.error + change(&mut counter.state);
-        // Estimates may go back by one.
+        // Estimates may decrease by one.
         counter.count = counter.count.max(count);
         self.sink(place);
     }
@@ -93,12 +93,13 @@ impl<S: Copy + Ord + Hash, T: Default> SpaceSaving<S, T> {
         self.whole
     }
 
-    /// If a subject ever took the counter of another: the most that one without a counter has.
+    /// The largest possible count of a subject without a counter; `None` if no counter was taken
+    /// over.
     pub(super) fn missing_at_most(&self) -> Option<u64> {
         self.has_replaced.then(|| self.counters[self.heap[0]].count)
     }
 
-    /// The place of a subject's counter, which it gets if it has none.
+    /// The index of a subject's counter. A subject without a counter gets one.
     fn place(&mut self, subject: S) -> usize {
         if let Some(place) = self.places.get(&subject) {
             return *place;
@@ -128,13 +129,13 @@ impl<S: Copy + Ord + Hash, T: Default> SpaceSaving<S, T> {
         place
     }
 
-    /// The order of two counters; of equal counts the one with the larger subject is lower.
+    /// The order of two counters. If counts are equal, the larger subject is lower.
     fn rank(&self, position: usize) -> (u64, Reverse<S>) {
         let counter = &self.counters[self.heap[position]];
         (counter.count, Reverse(counter.subject))
     }
 
-    /// Puts a counter that has become smaller than its parents in its place.
+    /// Moves a counter up that is lower than its parents.
     fn rise(&mut self, place: usize) {
         let mut position = self.positions[place];
         while position > 0 {
@@ -147,7 +148,7 @@ impl<S: Copy + Ord + Hash, T: Default> SpaceSaving<S, T> {
         }
     }
 
-    /// Puts a counter that has become larger than its children in its place.
+    /// Moves a counter down that is higher than its children.
     fn sink(&mut self, place: usize) {
         let mut position = self.positions[place];
         loop {

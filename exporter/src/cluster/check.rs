@@ -1,4 +1,4 @@
-//! Whether a cluster takes documents, what is missing, and what will be a problem.
+//! Check of a cluster: whether it accepts documents, missing parts, and future problems.
 
 use std::thread;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use super::setup::TEMPLATES;
 use super::{Cluster, Finding, Level, Node, flows};
 use crate::elastic::index_template;
 
-/// Clocks that differ by less are as good as the same.
+/// Largest tolerated difference of clocks.
 const CLOCK_MAX_S: f64 = 5.0;
 
-/// How often a document is looked for, and the time between two looks.
+/// Number of searches for the document, and the time between two.
 const LOOKS: u32 = 20;
 const LOOK: Duration = Duration::from_millis(500);
 
 impl Cluster {
-    /// Examines the cluster. A document is sent, looked for, and deleted again.
+    /// Examines the cluster. Writes a document, searches for it, and deletes it.
     pub fn check(&self) -> Vec<Finding> {
         let node = match self.node() {
             Ok(node) => node,
@@ -46,7 +46,7 @@ impl Cluster {
     }
 }
 
-/// A question that was not answered.
+/// A finding about a failed request.
 fn unknown(subject: &'static str, problem: &str) -> Finding {
     Finding::warn(subject, problem).remedy("the user needs the cluster privilege monitor")
 }
@@ -71,11 +71,11 @@ impl Node<'_> {
             }
             "yellow" => Finding::warn("health", text),
             _ => Finding::fail("health", format!("{text}: some shards are missing"))
-                .remedy("GET /_cluster/allocation/explain says why"),
+                .remedy("GET /_cluster/allocation/explain shows the reason"),
         })
     }
 
-    /// What the user may do, where the cluster can be asked.
+    /// Privileges of the user. `None` for OpenSearch, and if the request fails.
     fn rights(&self) -> Option<Finding> {
         if self.engine.is_opensearch {
             return None;
@@ -85,7 +85,7 @@ impl Node<'_> {
         let path = "/_security/user/_has_privileges";
         let reply = self.send(&Request::new(Method::Post, path).json(question)).ok()?;
         if reply.is_unknown() || reply.status >= 500 {
-            return Some(Finding::note("rights", "the cluster asks for none: anybody may do all"));
+            return Some(Finding::note("rights", "no access control: all users have all rights"));
         }
         let answer = match reply.done() {
             Ok(answer) => answer,
@@ -104,7 +104,7 @@ impl Node<'_> {
         })
     }
 
-    /// Which fields a new index would have.
+    /// Compares the fields that a new index would have with those of the template.
     fn template(&self) -> Result<Finding, String> {
         const REMEDY: &str = "flowprobe elastic setup";
         let path = format!("/_index_template/_simulate_index/{}", self.stream());
@@ -130,7 +130,7 @@ impl Node<'_> {
                 format!("{count} of {} fields have no type or another one: {some}", wanted.len())
             }
         };
-        // Another template with a higher priority, such as that of Elastic's integration.
+        // Another template may have a higher priority, such as that of Elastic's integration.
         Ok(Finding::warn("template", text).remedy(REMEDY))
     }
 
@@ -144,7 +144,7 @@ impl Node<'_> {
         Ok(Watermarks(&settings.done()?).finding(&nodes))
     }
 
-    /// The time of each node, in the middle of the question.
+    /// Compares the nodes' time with the middle of the request.
     fn clock(&self) -> Result<Finding, String> {
         let before = Timestamp::now().as_millisecond();
         let stats = self.get("/_nodes/stats/os?filter_path=nodes.*.name,nodes.*.timestamp")?;
@@ -160,16 +160,16 @@ impl Node<'_> {
             .filter_map(|(_, node)| difference(node))
             .max_by(|a, b| a.0.abs().total_cmp(&b.0.abs()));
         let Some((seconds, name)) = worst else {
-            return Ok(Finding::note("clock", "the nodes do not say their time"));
+            return Ok(Finding::note("clock", "the nodes do not report their time"));
         };
         if seconds.abs() <= CLOCK_MAX_S {
             return Ok(Finding::ok("clock", "the nodes have the time of this host"));
         }
         let text = format!("node {name} is {seconds:+.0} s from this host");
-        Ok(Finding::warn("clock", text).remedy("let both follow NTP: dashboards show a wrong time"))
+        Ok(Finding::warn("clock", text).remedy("use NTP on both: dashboards show a wrong time"))
     }
 
-    /// Sends a document, and finds it.
+    /// Writes a document, searches for it, and deletes it.
     fn document(&self) -> Result<Finding, String> {
         let stream = self.stream();
         let now = Timestamp::now();
@@ -188,7 +188,7 @@ impl Node<'_> {
             }
             thread::sleep(LOOK);
         }
-        // By the name of the index: a data stream deletes nothing.
+        // The delete request names the index: it is not possible through a data stream.
         let index = created["_index"].as_str().unwrap_or_default();
         let path = format!("/{index}/_doc/{id}?refresh=true");
         let deleted = self.send(&Request::new(Method::Delete, path)).and_then(Reply::done);
@@ -217,7 +217,7 @@ impl Node<'_> {
     }
 }
 
-/// A type that holds the same values.
+/// True if the known type holds the values of the wanted one.
 fn is_like(known: &str, wanted: &str) -> bool {
     known == wanted
         || matches!((known, wanted), ("keyword", "constant_keyword"))

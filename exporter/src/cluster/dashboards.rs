@@ -1,4 +1,4 @@
-//! Kibana and OpenSearch Dashboards: programs beside the cluster that draw.
+//! Import of dashboards into Kibana and OpenSearch Dashboards.
 
 use super::request::{Method, Request};
 use super::{Cluster, Engine, Finding, version};
@@ -9,7 +9,7 @@ const KIBANA_MIN: (u32, u32) = (8, 7);
 const KIBANA: &str = include_str!("../../../deploy/elastic/kibana.ndjson");
 const OPENSEARCH: &str = include_str!("../../../deploy/elastic/opensearch-dashboards.ndjson");
 
-/// The request that imports all dashboards, and replaces those that are there.
+/// The request that imports all dashboards, and replaces existing ones.
 pub(super) fn request(engine: &Engine) -> Request {
     let request = Request::new(Method::Post, "/api/saved_objects/_import?overwrite=true");
     if engine.is_opensearch {
@@ -19,13 +19,13 @@ pub(super) fn request(engine: &Engine) -> Request {
     }
 }
 
-/// Imports them.
+/// Imports the dashboards.
 pub(super) fn import(cluster: &Cluster, url: &str, engine: &Engine) -> Finding {
     let base = url.trim_end_matches('/');
     let failed = |problem: String| Finding::fail("dashboards", format!("{base}: {problem}"));
     let status = match cluster.send(base, &Request::new(Method::Get, "/api/status")) {
         Ok(status) => status.done().unwrap_or_default(),
-        Err(problem) => return failed(problem).remedy("look at the address of --dashboards"),
+        Err(problem) => return failed(problem).remedy("check the address of --dashboards"),
     };
     let number = status["version"]["number"].as_str().unwrap_or_default();
     if !engine.is_opensearch && version(number).is_some_and(|version| version < KIBANA_MIN) {

@@ -1,13 +1,13 @@
-//! How full the disks of a cluster are, and when it stops to take documents.
+//! Disk usage of a cluster, compared with its watermarks.
 
 use serde_json::Value;
 
 use super::Finding;
 
-/// Where a cluster keeps its watermarks.
+/// Name of the settings of a cluster's watermarks.
 const WATERMARK: &str = "cluster.routing.allocation.disk.watermark";
 
-/// The watermarks, the first that is reached last, and what is then.
+/// The watermarks with their effects. The highest comes first.
 const MARKS: [(&str, Effect); 3] =
     [("flood_stage", Effect::ReadOnly), ("high", Effect::Moves), ("low", Effect::NoNewShards)];
 
@@ -18,7 +18,7 @@ enum Effect {
     NoNewShards,
 }
 
-/// Settings as a cluster gives them, flat: those that were changed come before its own.
+/// Settings of a cluster in flat form. Changed settings come before defaults.
 pub(super) struct Watermarks<'a>(pub(super) &'a Value);
 
 impl Watermarks<'_> {
@@ -27,7 +27,7 @@ impl Watermarks<'_> {
         groups.iter().find_map(|group| self.0[group][name].as_str())
     }
 
-    /// The octets that have to be free below a watermark.
+    /// Free octets that a watermark requires.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -38,17 +38,17 @@ impl Watermarks<'_> {
         let text = self.setting(&name)?;
         let Some(used) = share(text) else { return octets(text) };
         let free = total - (total as f64 * used).min(total as f64) as u64;
-        // A share of a large disk is more than needs to be free.
+        // On a large disk the headroom is smaller than the share.
         let headroom = self.setting(&format!("{name}.max_headroom")).and_then(octets);
         Some(headroom.map_or(free, |headroom| free.min(headroom)))
     }
 
-    /// A finding about the node with the least room.
+    /// A finding about the node with the smallest share of free space.
     pub(super) fn finding(&self, nodes: &Value) -> Finding {
         if self.setting("cluster.routing.allocation.disk.threshold_enabled") == Some("false") {
             return Finding::note(
                 "disk",
-                "watermarks are off: a full disk is found when it is full",
+                "watermarks are off: the cluster does not limit disk usage",
             );
         }
         let nodes = nodes.as_array().map_or(&[][..], Vec::as_slice);
@@ -59,7 +59,7 @@ impl Watermarks<'_> {
         let Some((name, free, total)) =
             nodes.min_by_key(|(_, free, total)| free / (total / 1000).max(1))
         else {
-            return Finding::note("disk", "the cluster does not say how full its disks are");
+            return Finding::note("disk", "the cluster does not report its disk usage");
         };
         let room = format!("node {name} has {} free of {}", gigabytes(free), gigabytes(total));
         let reached = MARKS

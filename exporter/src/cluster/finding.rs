@@ -1,28 +1,28 @@
 //! Facts about a cluster or an interface, for people.
 
-/// How good a fact is.
+/// Level of a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// As it should be.
+    /// No problem.
     Ok,
-    /// Good to know.
+    /// Information.
     Note,
-    /// It will be a problem.
+    /// A future problem.
     Warn,
-    /// It does not work.
+    /// A failure.
     Fail,
 }
 
 /// A fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// How good it is.
+    /// Its level.
     pub level: Level,
-    /// A word for what it is about.
+    /// One word for the subject.
     pub subject: &'static str,
     /// The fact in words.
     pub text: String,
-    /// What to do about it.
+    /// Action that solves the problem.
     pub remedy: Option<String>,
 }
 
@@ -31,7 +31,7 @@ impl Finding {
         Self { level, subject, text: text.into(), remedy: None }
     }
 
-    /// A fact that is as it should be.
+    /// A fact without a problem.
     pub fn ok(subject: &'static str, text: impl Into<String>) -> Self {
         Self::new(Level::Ok, subject, text)
     }
@@ -48,7 +48,7 @@ impl Finding {
         Self::new(Level::Fail, subject, text)
     }
 
-    /// The same on another level, with what to do about it.
+    /// The same fact on another level, with a remedy.
     pub fn at(self, level: Level, remedy: impl Into<String>) -> Self {
         Self { level, ..self }.remedy(remedy)
     }

@@ -1,5 +1,5 @@
-//! How long documents are kept: index lifecycle management of Elasticsearch, index state
-//! management of OpenSearch.
+//! Retention of documents: index lifecycle management of Elasticsearch, index state management of
+//! OpenSearch.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use super::{Engine, Finding, Node, PATTERNS};
 /// The policy's name.
 pub(super) const POLICY: &str = "flowprobe";
 
-/// A day's documents are in one index, or as many as fit into this.
+/// An index takes the documents of one day, or up to this size.
 const INDEX_AGE: Duration = Duration::from_secs(86_400);
 const SHARD_MAX: &str = "50gb";
 
-/// A time as clusters write it, in the largest unit that fits.
+/// A time in the format of clusters, in the largest unit that divides it.
 fn units(time: Duration) -> String {
     let seconds = time.as_secs();
     let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
@@ -24,12 +24,12 @@ fn units(time: Duration) -> String {
         .map_or_else(|| format!("{seconds}s"), |(size, unit)| format!("{}{unit}", seconds / size))
 }
 
-/// An index is closed for new documents at this age.
+/// Age at which an index is closed for new documents.
 fn index_age(retention: Duration) -> Duration {
     INDEX_AGE.min(retention)
 }
 
-/// An index is deleted so long after the last document in it was written.
+/// Policy of Elasticsearch. The time until deletion counts from the rollover of the index.
 fn index_lifecycle(retention: Duration, engine: &Engine) -> Value {
     let size = if engine.version >= (7, 13) { "max_primary_shard_size" } else { "max_size" };
     let rollover = json!({"max_age": units(index_age(retention)), size: SHARD_MAX});
@@ -38,7 +38,7 @@ fn index_lifecycle(retention: Duration, engine: &Engine) -> Value {
     json!({"policy": {"phases": {"hot": hot, "delete": delete}}})
 }
 
-/// The same; an index's age counts from its first document.
+/// Policy of OpenSearch. The age of an index counts from its creation.
 fn index_states(retention: Duration) -> Value {
     let age = index_age(retention);
     let rollover = json!({"min_index_age": units(age), "min_size": SHARD_MAX});
@@ -57,11 +57,11 @@ fn index_states(retention: Duration) -> Value {
     }})
 }
 
-/// The request that makes or replaces the policy.
+/// The request that creates or replaces the policy.
 ///
 /// # Errors
 ///
-/// The cluster cannot have one.
+/// The cluster does not support policies, or the request failed.
 pub(super) fn request(node: &Node<'_>, retention: Duration) -> Result<Request, Finding> {
     let path = if node.engine.is_opensearch {
         format!("/_plugins/_ism/policies/{POLICY}")
@@ -79,7 +79,7 @@ pub(super) fn request(node: &Node<'_>, retention: Duration) -> Result<Request, F
         let body = index_lifecycle(retention, &node.engine);
         return Ok(Request::new(Method::Put, path).json(body));
     }
-    // A policy is replaced by naming the version that was read.
+    // The replacement of a policy names the version that was read.
     let version = match present.status {
         404 => String::new(),
         _ => present.done().map_err(failed).map(|present| {

@@ -1,6 +1,6 @@
-//! What a person does with a cluster once: set it up for documents, and see whether it takes them.
+//! Commands for a cluster: set it up for documents, and check whether it accepts them.
 //!
-//! Requests are made as the output makes them, with the same credentials and the same TLS.
+//! Requests use the credentials and the TLS settings of the output.
 
 mod check;
 mod dashboards;
@@ -17,13 +17,13 @@ pub use finding::{Finding, Level};
 use request::{Method, Reply, Request};
 pub use setup::Setup;
 
-/// A cluster, and who asks it.
+/// A cluster, with the credentials of the user.
 #[derive(Debug)]
 pub struct Cluster {
     agent: Agent,
     bases: Vec<String>,
     authorization: Option<String>,
-    /// The namespace of its data streams.
+    /// The namespace of the data streams.
     namespace: String,
 }
 
@@ -32,7 +32,7 @@ fn flows(namespace: &str) -> String {
     format!("logs-netflow.log-{namespace}")
 }
 
-/// The data streams that templates and lifecycle are for.
+/// The data streams of the templates and of the lifecycle.
 const PATTERNS: [&str; 2] = ["logs-netflow.log-*", "logs-flowprobe.alert-*"];
 
 impl Cluster {
@@ -45,7 +45,7 @@ impl Cluster {
         })
     }
 
-    /// The first host that answers, and what it is.
+    /// The first host that answers, with its engine.
     fn node(&self) -> Result<Node<'_>, Finding> {
         let mut problem = "no host".to_owned();
         for base in &self.bases {
@@ -62,7 +62,7 @@ impl Cluster {
         } else if problem.contains("HTTP status 403") {
             "the user needs the cluster privilege monitor"
         } else {
-            "look at the address, the port, and whether it takes elastic+https or elastic+http"
+            "check the address, the port, and the scheme: elastic+https or elastic+http"
         };
         Err(Finding::fail("cluster", problem).remedy(remedy))
     }
@@ -72,7 +72,7 @@ impl Cluster {
     }
 }
 
-/// The host of a cluster that is asked.
+/// The host that answers requests.
 struct Node<'a> {
     cluster: &'a Cluster,
     base: &'a str,
@@ -89,18 +89,18 @@ impl Node<'_> {
     }
 }
 
-/// The program that runs there.
+/// The program of a cluster and its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Engine {
     is_opensearch: bool,
-    /// As it says it.
+    /// The version as text.
     number: String,
-    /// Major and minor.
+    /// Major and minor version.
     version: (u32, u32),
 }
 
 impl Engine {
-    /// From the answer to `GET /`.
+    /// Reads the answer to `GET /`.
     fn of(body: &serde_json::Value) -> Option<Self> {
         let number = body["version"]["number"].as_str()?;
         Some(Self {
@@ -114,7 +114,7 @@ impl Engine {
         if self.is_opensearch { "OpenSearch" } else { "Elasticsearch" }
     }
 
-    /// Whether it has data streams.
+    /// True if the version has data streams.
     fn is_new_enough(&self) -> bool {
         self.version >= if self.is_opensearch { (1, 0) } else { (7, 9) }
     }

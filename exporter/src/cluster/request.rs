@@ -1,4 +1,4 @@
-//! A request, which can be shown instead of sent, and what is answered.
+//! A request, which can be shown or sent, and its reply.
 
 use std::fmt::{self, Display};
 
@@ -11,7 +11,7 @@ use crate::elastic::{problem, words};
 /// The longest answer that is read, in octets.
 const ANSWER_MAX: u64 = 64 << 20;
 
-/// The boundary of a form with a file. No dashboard has it in a line.
+/// The boundary of a form with a file. No line of a dashboard contains it.
 const BOUNDARY: &str = "flowprobe-7d1c0a5e9b3f";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +25,10 @@ pub(super) enum Method {
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) method: Method,
-    /// With the query.
+    /// Path with query.
     pub(super) path: String,
     body: Body,
-    /// Besides those of the body.
+    /// Headers in addition to those of the body.
     headers: Vec<(&'static str, &'static str)>,
 }
 
@@ -61,7 +61,7 @@ impl Request {
 
     /// # Errors
     ///
-    /// There was no answer, in words.
+    /// Text of the error if there was no answer.
     pub(super) fn send(
         &self,
         agent: &Agent,
@@ -81,7 +81,7 @@ impl Request {
             request = request.header(header::AUTHORIZATION, authorization);
         }
         let request = request.body(body).map_err(|error| error.to_string())?;
-        // A DELETE has a body of no octets.
+        // A DELETE request has an empty body here.
         let request = agent.configure_request(request).allow_non_standard_methods(true).build();
         let mut response = agent.run(request).map_err(|error| words(&error))?;
         let status = response.status().as_u16();
@@ -90,7 +90,7 @@ impl Request {
     }
 }
 
-/// As the console of Kibana takes it; a file is named only.
+/// Format of Kibana's console. For a file only name and size are shown.
 impl Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} {}", self.method.name(), self.path)?;
@@ -116,7 +116,7 @@ impl Method {
 }
 
 impl Body {
-    /// Its content type, and the octets.
+    /// The content type, and the octets of the body.
     fn octets(&self) -> (Option<String>, Vec<u8>) {
         match self {
             Self::None => (None, Vec::new()),
@@ -133,7 +133,7 @@ impl Body {
     }
 }
 
-/// An answer.
+/// A reply.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,
@@ -141,11 +141,11 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// The body of a request that succeeded.
+    /// The body of a successful reply.
     ///
     /// # Errors
     ///
-    /// It did not, in words.
+    /// Text of the error if the request failed.
     pub(super) fn done(self) -> Result<Value, String> {
         if (200..300).contains(&self.status) {
             return Ok(serde_json::from_slice(&self.body).unwrap_or(Value::Null));
@@ -157,7 +157,7 @@ impl Reply {
         })
     }
 
-    /// Whether the program that answers does not know such requests.
+    /// True if the server does not support this request.
     pub(super) fn is_unknown(&self) -> bool {
         let body = String::from_utf8_lossy(&self.body);
         matches!(self.status, 400 | 405) && body.contains("no handler found for uri")

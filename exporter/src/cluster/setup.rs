@@ -1,4 +1,4 @@
-//! Everything that a cluster needs before the first document: lifecycle, templates, dashboards.
+//! Setup of a cluster before the first document: lifecycle, templates, dashboards.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use super::request::{Method, Reply, Request};
 use super::{Cluster, Finding, Level, Node, dashboards};
 use crate::elastic::{alert_template, index_template};
 
-/// What a cluster is to have.
+/// Settings of the setup.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
-    /// Documents are deleted after this time; by default nothing deletes them.
+    /// Documents are deleted after this time; `None`: no lifecycle policy.
     pub retention: Option<Duration>,
     /// Primary shards of each index.
     pub shards: Option<u32>,
     /// Copies of each shard.
     pub replicas: Option<u32>,
-    /// The URL of Kibana or OpenSearch Dashboards, where dashboards are to be.
+    /// The URL of Kibana or OpenSearch Dashboards, if dashboards are imported.
     pub dashboards: Option<String>,
 }
 
-/// The name of an index template, and how it is made.
+/// The name of an index template, and the function that makes it.
 type Template = (&'static str, fn() -> Value);
 
 /// The index templates.
@@ -31,7 +31,7 @@ pub(super) const TEMPLATES: [Template; 2] =
     [("flowprobe-flows", index_template), ("flowprobe-alerts", alert_template)];
 
 impl Cluster {
-    /// Sets the cluster up. What is there already is replaced.
+    /// Sets up the cluster. Existing parts are replaced.
     pub fn set_up(&self, setup: &Setup) -> Vec<Finding> {
         let node = match self.node() {
             Ok(node) => node,
@@ -45,7 +45,7 @@ impl Cluster {
             let finding = node.put_lifecycle(retention);
             let failed = finding.level == Level::Fail;
             findings.push(finding);
-            // Templates name the policy.
+            // Templates need the policy.
             if failed {
                 return findings;
             }
@@ -64,7 +64,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// The cluster cannot be asked what it is.
+    /// The cluster did not answer, or does not support a lifecycle policy.
     pub fn plan(&self, setup: &Setup) -> Result<String, Finding> {
         let node = self.node()?;
         let mut requests = Vec::new();
@@ -84,7 +84,7 @@ impl Cluster {
 }
 
 impl Node<'_> {
-    /// A template as this cluster takes it, with a digest that shows whether it is there.
+    /// A template adapted to this cluster, with a digest that identifies it.
     fn adapted(&self, mut template: Value, setup: &Setup) -> Value {
         let settings = &mut template["template"]["settings"]["index"];
         if let Some(shards) = setup.shards {
@@ -114,8 +114,8 @@ impl Node<'_> {
         }
     }
 
-    /// Puts a template that is not there yet. Data streams that had another one continue in a new
-    /// index, since an index keeps the fields that it began with.
+    /// Creates or replaces a template if its digest is different. Data streams with the old
+    /// template continue in a new index, because an index keeps its fields.
     fn put_template(&self, name: &str, template: &Value) -> Result<Finding, String> {
         let present = self.present_template(name)?;
         if present["_meta"]["digest"] == template["_meta"]["digest"] {
@@ -123,7 +123,7 @@ impl Node<'_> {
         }
         let mut reply = self.send(&template_request(name, template))?.done();
         if reply.as_ref().is_err_and(|problem| problem.contains("after composition is invalid")) {
-            // Constant keywords belong to a licence that this cluster does not have.
+            // Constant keywords need a licence that this cluster does not have.
             let plain = with_digest(without_constants(template));
             if present["_meta"]["digest"] == plain["_meta"]["digest"] {
                 return Ok(Finding::ok("template", format!("{name} is there already")));
@@ -149,7 +149,7 @@ impl Node<'_> {
         Ok(reply.done()?["index_templates"][0]["index_template"].take())
     }
 
-    /// Begins a new index in each data stream of a pattern. Gives their names.
+    /// Begins a new index in each data stream of a pattern. Returns the names of the streams.
     fn roll_over(&self, pattern: &str) -> Result<Vec<String>, String> {
         let reply = self.get(&format!("/_data_stream/{pattern}"))?;
         if reply.status == 404 || reply.is_unknown() {
@@ -179,7 +179,7 @@ fn template_request(name: &str, template: &Value) -> Request {
     Request::new(Method::Put, format!("/_index_template/{name}")).json(template.clone())
 }
 
-/// With plain keywords: constant ones came with OpenSearch 2.14.
+/// The template with plain keywords: OpenSearch has constant ones since 2.14.
 fn without_constants(template: &Value) -> Value {
     let text = template.to_string().replace("\"constant_keyword\"", "\"keyword\"");
     serde_json::from_str(&text).expect("a type was replaced by another one")

@@ -1,10 +1,10 @@
-//! The index template of alerts, which are documents of their own.
+//! The index template of alerts, which have their own documents.
 
 use serde_json::{Map, Value, json};
 
 use super::template::insert;
 
-/// A type, and the fields of alerts that have it, by their names of the Elastic Common Schema.
+/// Each type with the fields of alerts that have it, named as in the Elastic Common Schema.
 const FIELDS: &[(&str, &[&str])] = &[
     ("boolean", &["flowprobe.alert.complete"]),
     ("constant_keyword", &["data_stream.dataset", "data_stream.namespace", "data_stream.type"]),
@@ -83,7 +83,7 @@ const FIELDS: &[(&str, &[&str])] = &[
 ];
 
 /// The composable index template of the data streams `logs-flowprobe.alert-*`. Its priority is
-/// that of the template of flows.
+/// equal to that of the template of flows.
 pub fn alert_template() -> Value {
     let mut properties = Map::new();
     for (kind, fields) in FIELDS {

@@ -1,10 +1,10 @@
-//! A batch: documents that travel in one request.
+//! A batch: documents of one request.
 
 use flow::RecordTally;
 
 use crate::content::Content;
 
-/// Documents as the bulk API takes them: for each an action and the document, a line each.
+/// Documents in the format of the bulk API: two lines each, the action and the document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Batch {
     body: Vec<u8>,
@@ -14,7 +14,7 @@ pub(super) struct Batch {
 /// A document of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Document {
-    /// Where its lines end in the body.
+    /// End of its lines in the body.
     end: usize,
     content: Content,
 }
@@ -25,7 +25,7 @@ impl Batch {
         Self { body: Vec::with_capacity(octets), documents: Vec::new() }
     }
 
-    /// Gives back the memory that was not needed, where that is much: a batch may wait for long.
+    /// Frees unused capacity if it is large: a batch may wait for a long time.
     pub(super) fn trim(&mut self) {
         if self.body.len() < self.body.capacity() / 8 * 7 {
             self.body.shrink_to_fit();
@@ -58,13 +58,13 @@ impl Batch {
         self.documents.push(Document { end: self.body.len(), content });
     }
 
-    /// What is in the document with this index, with its octets.
+    /// Content of the document with this index, with its octets.
     pub(super) fn content(&self, index: usize) -> Content {
         let octets = (self.documents[index].end - self.start(index)) as u64;
         Content { octets, ..self.documents[index].content }
     }
 
-    /// What is in all documents.
+    /// Content of all documents.
     pub(super) fn total(&self) -> Content {
         Content::sum((0..self.len()).map(|index| self.content(index)))
     }
@@ -74,7 +74,7 @@ impl Batch {
         &self.body[self.start(index)..self.documents[index].end]
     }
 
-    /// The documents that `is_wanted` names.
+    /// A batch of the documents that `is_wanted` selects.
     pub(super) fn only(&self, is_wanted: impl Fn(usize) -> bool) -> Self {
         let mut only = Self::default();
         for index in (0..self.len()).filter(|&index| is_wanted(index)) {
@@ -90,8 +90,8 @@ impl Batch {
         (self.only(|index| index < half), self.only(|index| index >= half))
     }
 
-    /// Batches as one, for the spool: the number of documents; for each where it ends, and what is
-    /// in it; the bodies. All numbers are little-endian.
+    /// Encodes batches as one, for the spool: the number of documents; the end and the content of
+    /// each; the bodies. All numbers are little-endian.
     pub(super) fn octets_of(batches: &[&Self]) -> Vec<u8> {
         let sum = |of: fn(&Self) -> usize| batches.iter().map(|batch| of(batch)).sum::<usize>();
         let count = sum(Self::len);
@@ -110,7 +110,7 @@ impl Batch {
         octets
     }
 
-    /// The batch that [`Batch::octets_of`] wrote; `None` for anything else.
+    /// Decodes a batch of [`Batch::octets_of`]; `None` for other octets.
     pub(super) fn from_octets(octets: &[u8]) -> Option<Self> {
         let (count, rest) = octets.split_first_chunk()?;
         let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
@@ -135,7 +135,7 @@ impl Batch {
     }
 }
 
-/// Octets of a document's numbers in the spool.
+/// Octets of a document's entry in the spool.
 const ENTRY: usize = 5 * 8;
 
 #[cfg(test)]

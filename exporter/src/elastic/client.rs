@@ -1,4 +1,4 @@
-//! Requests to a cluster, and what their answers mean.
+//! Requests to a cluster, and the meaning of the answers.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
@@ -22,40 +22,40 @@ use super::reply::{FILTER_PATH, Outcome, outcomes, problem, without_data_streams
 use crate::error::sentence;
 use crate::transport::Host;
 
-/// A connection is made within this time.
+/// Timeout of a connection attempt.
 const CONNECT: Duration = Duration::from_secs(5);
-/// A question that shows whether a host is there.
+/// Timeout of the request that checks a host.
 const QUESTION: Duration = Duration::from_secs(5);
-/// The longest answer that is read, in octets, and what each document of the request adds to it.
-/// An item of an answer has 25 octets, or 300 with an error.
+/// Maximum octets of an answer, and the addition for each document of the request. An item of an
+/// answer has 25 octets, or 300 with an error.
 const ANSWER_MAX: u64 = 64 << 10;
 const ITEM_MAX: u64 = 4 << 10;
 
-/// How to reach a cluster.
+/// Settings of the connection to a cluster.
 #[derive(Clone)]
 pub(crate) struct ClientSettings {
     pub(crate) hosts: Vec<Host>,
-    /// For HTTPS.
+    /// Settings of HTTPS; `None` for HTTP.
     pub(crate) tls: Option<Arc<ClientConfig>>,
     pub(crate) credentials: Option<Credentials>,
-    /// Instead of that of the environment.
+    /// Replaces the proxy of the environment.
     pub(crate) proxy: Option<String>,
     /// The data stream or index, unless each action names one.
     pub(crate) target: Option<String>,
     /// The ingest pipeline.
     pub(crate) pipeline: Option<String>,
-    /// 0 sends plain JSON; 1 is fastest, 9 smallest.
+    /// 0: no compression; 1: fastest; 9: smallest.
     pub(crate) gzip: u32,
-    /// A request takes no longer.
+    /// Timeout of a request.
     pub(crate) timeout: Duration,
 }
 
 impl ClientSettings {
-    /// Makes requests as these settings say, but for credentials.
+    /// An HTTP agent with these settings, without credentials.
     ///
     /// # Errors
     ///
-    /// A proxy that is not a URL.
+    /// The proxy is not a URL.
     pub(crate) fn agent(&self) -> Result<Agent, String> {
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
@@ -85,19 +85,19 @@ impl ClientSettings {
     }
 }
 
-/// The client's proof of identity.
+/// Credentials of the client.
 #[derive(Clone)]
 pub(crate) enum Credentials {
     Basic {
         user: String,
         password: String,
     },
-    /// `ID:KEY`, or that in Base64.
+    /// `ID:KEY`, or its Base64 form.
     ApiKey(String),
 }
 
 impl Credentials {
-    /// The value of the Authorization field.
+    /// The value of the Authorization header field.
     pub(crate) fn authorization(&self) -> String {
         match self {
             Self::Basic { user, password } => {
@@ -109,31 +109,31 @@ impl Credentials {
     }
 }
 
-/// What became of a request.
+/// Result of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// Each document has an outcome.
     Items(Vec<Outcome>),
     /// The body was too large.
     TooLarge,
-    /// The connection ended while the body was sent. Some servers do that when it is too large.
+    /// The connection ended while the body was sent. Some servers do that if the body is too large.
     Cut(String),
-    /// The cluster asks for patience, for this long if it says so.
+    /// The cluster is overloaded. The time is the delay that it asks for, if it does.
     Busy(String, Option<Duration>),
-    /// There was no answer, or none that makes sense.
+    /// No answer, or an invalid one.
     Failed(String),
-    /// No request can succeed until a person does something.
+    /// No request can succeed until an operator solves the problem.
     Blocked(String),
 }
 
-/// A client of a cluster, for all threads.
+/// A client of a cluster, shared by all threads.
 pub(super) struct Client {
     agent: Agent,
     bases: Vec<String>,
     path: String,
     authorization: Option<String>,
     gzip: Compression,
-    /// An index of its own name can be made by every version.
+    /// Documents go to a data stream. An own index works with every version.
     needs_data_streams: bool,
     was_asked: Vec<AtomicBool>,
 }
@@ -164,7 +164,7 @@ impl Client {
         &self.bases[host]
     }
 
-    /// Sends a batch. Also gives the octets of the request's body.
+    /// Sends a batch. Also returns the octets of the request's body.
     pub(super) fn bulk(&self, host: HostIndex, batch: &Batch) -> (Answer, u64) {
         let compressed = match self.compressed(batch.body()) {
             Ok(compressed) => compressed,
@@ -188,12 +188,12 @@ impl Client {
         (answer, body.len() as u64)
     }
 
-    /// Asks a host whether it is there, and whether it can have a data stream. One that does not
-    /// say is believed: not everybody who may write may ask.
+    /// Checks that a host answers and has data streams. A host that refuses the request passes: a
+    /// user with the right to write may have no right to read this.
     ///
     /// # Errors
     ///
-    /// As [`Answer`] has them.
+    /// The host failed; see [`Answer`].
     pub(super) fn ask(&self, host: HostIndex) -> Result<(), Answer> {
         let mut response = self.root(host).map_err(|error| failure(&error))?;
         if response.status() == StatusCode::OK {
@@ -212,16 +212,17 @@ impl Client {
         }
     }
 
-    /// Asks a host before its first batch. A host that fails here is in doubt, and is asked again.
+    /// Checks a host before its first batch. If this fails, the host is in doubt and is checked
+    /// again.
     ///
     /// # Errors
     ///
-    /// As [`Answer`] has them.
+    /// The host failed; see [`Answer`].
     pub(super) fn ask_first(&self, host: HostIndex) -> Result<(), Answer> {
         if self.was_asked[host].swap(true, Ordering::Relaxed) { Ok(()) } else { self.ask(host) }
     }
 
-    /// What a host says of itself.
+    /// Requests the host's name and version.
     fn root(&self, host: HostIndex) -> Result<Response<Body>, Error> {
         let mut request = self.agent.get(format!("{}/", self.bases[host]));
         if let Some(authorization) = &self.authorization {
@@ -230,12 +231,12 @@ impl Client {
         request.config().timeout_global(Some(QUESTION)).build().call()
     }
 
-    /// Ends all requests that are under way. No more can be made.
+    /// Ends all requests in flight. No further request is possible.
     pub(super) fn shutdown(&self) {
         self.agent.clone().shutdown();
     }
 
-    /// The body in gzip; `None` if it is sent as it is.
+    /// The body in gzip; `None` if compression is off.
     fn compressed(&self, body: &[u8]) -> io::Result<Option<Vec<u8>>> {
         if self.gzip == Compression::none() {
             return Ok(None);
@@ -246,12 +247,12 @@ impl Client {
     }
 }
 
-/// A part of a path or query.
+/// Encodes a part of a path or query.
 fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-/// What a response to a request with this many documents means.
+/// Interprets a response to a request with this many documents.
 fn answer(mut response: Response<Body>, documents: usize) -> Answer {
     let status = response.status();
     let retry_after = retry_after(&response);
@@ -272,7 +273,7 @@ fn answer(mut response: Response<Body>, documents: usize) -> Answer {
         StatusCode::PAYLOAD_TOO_LARGE => Answer::TooLarge,
         StatusCode::TOO_MANY_REQUESTS => Answer::Busy(reason, retry_after),
         _ if status.is_server_error() => Answer::Busy(reason, retry_after),
-        // The whole cluster is read-only: that passes.
+        // The whole cluster is read-only: this is temporary.
         StatusCode::FORBIDDEN if reason.contains("cluster_block_exception") => {
             Answer::Busy(reason, retry_after)
         }
@@ -280,7 +281,7 @@ fn answer(mut response: Response<Body>, documents: usize) -> Answer {
     }
 }
 
-/// How long the server asks to wait: seconds, or the time until a date (RFC 9110 section 10.2.3).
+/// Delay that the server asks for: seconds, or the time until a date (RFC 9110 section 10.2.3).
 fn retry_after(response: &Response<Body>) -> Option<Duration> {
     let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {
@@ -309,7 +310,7 @@ fn failure(error: &Error) -> Answer {
     }
 }
 
-/// An error in words.
+/// Text of an error.
 #[expect(clippy::wildcard_enum_match_arm, reason = "ureq may have more errors at any time")]
 pub(crate) fn words(error: &Error) -> String {
     match error {

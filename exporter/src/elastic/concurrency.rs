@@ -1,12 +1,12 @@
-//! How many requests may be under way: additive increase, multiplicative decrease.
+//! Limit of requests in flight: additive increase, multiplicative decrease.
 
 use std::time::{Duration, Instant};
 
-/// The limit of requests under way. It begins at 1.
+/// The limit of requests in flight. It begins at 1.
 ///
-/// It rises by 1 after as many answers in a row as it is, all in the usual time, while it was
-/// reached. It falls by a tenth, at most once in the time of a request, when the cluster refuses or
-/// a request takes much longer than usual.
+/// It rises by 1 after this number of consecutive answers in the usual time, while the limit is
+/// reached. It falls by a tenth when the cluster refuses documents or a request takes much longer
+/// than usual, at most once in the usual time of a request.
 #[derive(Clone, Debug)]
 pub(super) struct Limit {
     current: f64,
@@ -14,7 +14,7 @@ pub(super) struct Limit {
     usual: Option<Usual>,
     /// Answers in the usual time since the limit last changed.
     good: f64,
-    /// A decrease before this would answer the same trouble twice.
+    /// Time of the next possible decrease: one problem causes one decrease.
     next_decrease: Option<Instant>,
 }
 
@@ -28,7 +28,7 @@ struct Usual {
 const WEIGHT: f64 = 0.4;
 const DEVIATIONS: f64 = 2.5;
 const DECREASE: f64 = 0.9;
-/// Requests vary by this much, in seconds, though nothing is wrong.
+/// Normal variation of the time of a request, in seconds.
 const LEAST_DEVIATION: f64 = 0.02;
 
 impl Limit {
@@ -36,13 +36,13 @@ impl Limit {
         Self { current: 1.0, most: most.into(), usual: None, good: 0.0, next_decrease: None }
     }
 
-    /// Requests that may be under way, at least 1.
+    /// Maximum requests in flight, at least 1.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is small")]
     pub(super) fn get(&self) -> usize {
         self.current as usize
     }
 
-    /// A request was answered after `time`. `in_use` requests were under way with it.
+    /// A request was answered after `time`. `in_use` requests were in flight, this one included.
     pub(super) fn answered(&mut self, time: Duration, in_use: usize, now: Instant) {
         let seconds = time.as_secs_f64();
         let usual = self.usual.unwrap_or(Usual { mean: seconds, deviation: 0.0 });

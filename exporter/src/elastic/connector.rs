@@ -1,6 +1,6 @@
-//! TLS for requests: rustls as all outputs use it, with the same authorities and certificates.
+//! TLS for requests: rustls with the authorities and certificates of the output.
 //!
-//! This is the one place that uses ureq's `unversioned` interfaces.
+//! Only this file uses ureq's `unversioned` interfaces.
 
 use std::fmt::{self, Debug};
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use ureq::unversioned::transport::{
     TcpConnector, Transport, TransportAdapter,
 };
 
-/// TCP, through a proxy if one is set, then TLS where the URL asks for it.
+/// TCP, through a proxy if one is set, then TLS if the URL requires it.
 pub(crate) fn connector(tls: Option<Arc<ClientConfig>>) -> impl Connector {
     ().chain(ConnectProxyConnector::default())
         .chain(TcpConnector::default())
@@ -63,7 +63,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
     }
 }
 
-/// A connection under TLS.
+/// A TLS connection.
 struct TlsTransport {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter>,

@@ -1,4 +1,4 @@
-//! What became of documents, and of requests.
+//! Counters of documents and requests.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,62 +9,62 @@ use crate::content::Content;
 use crate::exporter::{self, EarlierRuns, ExportCounts, SpoolReport};
 use crate::spool::{BatchTally, RunTallies, SpoolStats};
 
-/// What became of documents. All counts only grow.
+/// Outcomes of documents. All counts only grow.
 #[derive(AddAssign, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcomes {
     /// Written by the cluster.
     pub(crate) accepted: Content,
-    /// The cluster had them from an earlier try.
+    /// The cluster already had them from an earlier attempt.
     pub(crate) duplicate: Content,
-    /// Refused for good, and kept in a file.
+    /// Refused permanently, and kept in the dead letter file.
     pub(crate) dead_lettered: Content,
-    /// Refused for good, and not kept.
+    /// Refused permanently, and not kept.
     pub(crate) refused: Content,
-    /// There was no room for them in memory.
+    /// Lost: no room in memory.
     pub(crate) dropped: Content,
-    /// There was no room for them in the spool.
+    /// Lost: no room in the spool.
     pub(crate) spool_full: Content,
-    /// They were damaged in the spool.
+    /// Lost: damaged in the spool.
     pub(crate) damaged: Content,
-    /// Not delivered before the end, and not in the spool.
+    /// Lost: not delivered before the end, and not in the spool.
     pub(crate) unsent: Content,
 }
 
 impl Outcomes {
-    /// All of them.
+    /// Sum of all outcomes.
     fn total(&self) -> Content {
         self.resolved() + self.failed() - self.refused
     }
 
-    /// The cluster has them.
+    /// Documents that the cluster has.
     pub(crate) fn sent(&self) -> Content {
         self.accepted + self.duplicate
     }
 
-    /// The cluster has said what becomes of them.
+    /// Documents with a final answer of the cluster.
     fn resolved(&self) -> Content {
         self.sent() + self.dead_lettered + self.refused
     }
 
-    /// Nobody has them.
+    /// Lost documents.
     pub(crate) fn failed(&self) -> Content {
         self.refused + self.dropped + self.spool_full + self.damaged + self.unsent
     }
 }
 
-/// Documents of this run, or of earlier ones. Those that are in none of these counts are in the
-/// spool, and are not being sent.
+/// Documents of this run, or of earlier ones. Documents that are in none of these counts are only
+/// in the spool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RunCounts {
     pub(crate) outcomes: Outcomes,
-    /// They are in memory only.
+    /// Documents in memory only.
     pub(crate) in_memory: Content,
-    /// They are being sent, and the spool has them, too.
+    /// Documents that are being sent and are in the spool too.
     pub(crate) in_both: Content,
 }
 
 impl RunCounts {
-    /// Documents that come from there, and that are being sent or wait for it.
+    /// Unresolved documents of this origin.
     pub(super) fn open(&mut self, origin: Origin) -> &mut Content {
         match origin {
             Origin::Memory => &mut self.in_memory,
@@ -73,7 +73,7 @@ impl RunCounts {
     }
 }
 
-/// Counts of a delivery.
+/// Counters of a delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DeliveryCounts {
     pub(crate) this_run: RunCounts,
@@ -81,16 +81,16 @@ pub(crate) struct DeliveryCounts {
     pub(crate) earlier_runs: RunCounts,
     /// Documents that were sent again.
     pub(crate) retried: u64,
-    /// Requests.
+    /// Number of requests.
     pub(crate) requests: u64,
-    /// Octets of their bodies, as they were sent.
+    /// Octets of their bodies, after compression.
     pub(crate) octets: u64,
-    /// Requests that did not succeed.
+    /// Requests that failed.
     pub(crate) errors: u64,
 }
 
 impl DeliveryCounts {
-    /// The counts for documents that come from there.
+    /// The counters of documents of this origin.
     pub(super) fn of(&mut self, origin: Origin) -> &mut RunCounts {
         self.of_run(origin.is_earlier_run())
     }
@@ -99,7 +99,7 @@ impl DeliveryCounts {
         if is_earlier { &mut self.earlier_runs } else { &mut self.this_run }
     }
 
-    /// Documents that come from there have found their end.
+    /// Counts the outcomes of documents, which are resolved now.
     pub(super) fn resolve(&mut self, origin: Origin, outcomes: Outcomes) {
         let counts = self.of(origin);
         let open = counts.open(origin);
@@ -107,13 +107,13 @@ impl DeliveryCounts {
         counts.outcomes += outcomes;
     }
 
-    /// These had to leave the spool, or found no room in it.
+    /// Counts documents that were removed from the spool, or not accepted by it, for lack of room.
     pub(super) fn drop_for_room(&mut self, dropped: RunTallies) {
         self.this_run.outcomes.spool_full += content(dropped.this_run);
         self.earlier_runs.outcomes.spool_full += content(dropped.earlier_runs);
     }
 
-    /// All that the cluster has.
+    /// All documents that the cluster has.
     pub(super) fn sent(&self) -> Content {
         self.this_run.outcomes.sent() + self.earlier_runs.outcomes.sent()
     }
@@ -126,7 +126,7 @@ pub(crate) struct DeliveryState {
     pub(crate) in_flight: usize,
     pub(crate) limit: usize,
     pub(crate) waiting_octets: usize,
-    /// If there is a spool.
+    /// `None` without a spool.
     pub(crate) spool: Option<SpoolStats>,
 }
 
@@ -194,7 +194,7 @@ fn spool_report(counts: &DeliveryCounts, spool: &SpoolStats) -> SpoolReport {
     }
 }
 
-/// What is in batches of a spool. Their octets are not those of documents alone.
+/// Content of batches of a spool. Their octets include more than documents, so they are 0 here.
 pub(super) fn content(tally: BatchTally) -> Content {
     let BatchTally { records, events, .. } = tally;
     Content { messages: records.records + events, octets: 0, records, events }

@@ -1,4 +1,4 @@
-//! The file of documents that the cluster refuses for good.
+//! The file of documents that the cluster refuses permanently.
 
 use std::io;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::transport::{FilesInUse, LineFile};
 
-/// Octets after which no more are kept.
+/// Maximum octets of the file.
 const OCTETS_MAX: u64 = 1 << 30;
 
 /// The file: a line of JSON for each document, with the reason.
@@ -19,12 +19,12 @@ impl DeadLetters {
         LineFile::append(path, in_use).map(Self)
     }
 
-    /// Opens the file of this name, which may be another one by now.
+    /// Opens the file again by its name, after a rename.
     pub(super) fn open_again(&mut self) -> io::Result<()> {
         self.0.open_again()
     }
 
-    /// Keeps a document, which its action stands before, on a line of its own.
+    /// Writes a document as one line. `lines` has its action and the document.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Batches on their way: what waits, what is under way, what became of it.
+//! Delivery of batches: waiting ones, those in flight, and their outcomes.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,32 +15,32 @@ use super::state::{Phase, State, Trouble};
 use crate::ending;
 use crate::spool::SpoolStats;
 
-/// What goes wrong is said at first, and again after this time.
+/// A problem is logged at first, and again after this time.
 const REMINDER: Duration = Duration::from_secs(60);
 
-/// What the output and its threads share.
+/// Shared state of the output and its threads.
 #[derive(Debug)]
 pub(super) struct Delivery {
     /// The URL, for messages.
     name: String,
-    /// Octets of batches that may wait.
+    /// Maximum octets of waiting batches.
     pub(super) memory_max: usize,
-    /// Whether batches that wait in memory go to the spool: live, if there is one.
+    /// Batches that wait in memory go to the spool: in a live run with a spool.
     pub(super) spills: bool,
     state: Mutex<State>,
     pub(super) changed: Condvar,
 }
 
-/// How a request went, for the limit and the host.
+/// Result of a request, for the limit and the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// In order, after this time.
+    /// Success, after this time.
     Good(Duration),
-    /// The host answers, but the cluster has too much to do.
+    /// The host answers, but the cluster is overloaded.
     Overloaded,
-    /// The host is not to be asked again before some time, which it may have said.
+    /// The host gets no request for some time: at least the time that it asked for, if any.
     Failed(Option<Duration>),
-    /// The request was too large; the host is well.
+    /// The request was too large; the host works.
     TooLarge,
 }
 
@@ -49,15 +49,15 @@ pub(super) enum Verdict {
 pub(super) struct DeliverySettings {
     /// The URL, for messages.
     pub(super) name: String,
-    /// Their number.
+    /// Number of hosts.
     pub(super) hosts: usize,
-    /// The most requests under way.
+    /// Maximum requests in flight.
     pub(super) connections: u32,
-    /// Octets of batches that may wait.
+    /// Maximum octets of waiting batches.
     pub(super) memory_max: usize,
-    /// What is in the spool, if there is one.
+    /// State of the spool, if there is one.
     pub(super) spool: Option<SpoolStats>,
-    /// Whether batches that wait in memory go to the spool.
+    /// Batches that wait in memory go to the spool.
     pub(super) spills: bool,
 }
 
@@ -87,7 +87,7 @@ impl Delivery {
         }
     }
 
-    /// Adds a batch if there is room for it; otherwise gives it back. One batch always has room.
+    /// Adds a batch if there is room for it; else returns it. The first batch always has room.
     pub(super) fn offer(&self, batch: Batch) -> Result<(), Batch> {
         let mut state = self.state();
         let octets = batch.octets();
@@ -100,12 +100,12 @@ impl Delivery {
         Ok(())
     }
 
-    /// Adds a batch though there may be no room for it.
+    /// Adds a batch, even without room.
     pub(super) fn add(&self, batch: Batch) {
         self.state().add(batch);
     }
 
-    /// Takes the batch that waits longest off, because there is no room for a newer one.
+    /// Drops the batch that waits longest, to make room for a newer one.
     pub(super) fn drop_oldest(&self) {
         let mut state = self.state();
         let oldest = state.waiting.iter().position(|parcel| parcel.origin == Origin::Memory);
@@ -116,19 +116,20 @@ impl Delivery {
         }
     }
 
-    /// Whether the spool is about to make room.
+    /// True if the spool can make room.
     pub(super) fn makes_room(&self) -> bool {
         self.spills && !self.state().spool_fails
     }
 
-    /// Waits a while for something to change. Returns how long nothing was accepted.
+    /// Waits for a change, for at most `longest`. Returns the time since the last accepted
+    /// document.
     pub(super) fn wait(&self, longest: Duration) -> Duration {
         let state = self.wait_for(self.state(), longest);
         state.last_progress.elapsed()
     }
 
-    /// Waits until nothing is left, until `end`, or until nothing was accepted for `patience`.
-    /// Returns whether nothing is left.
+    /// Waits until all documents are resolved, until `end`, or until no document was accepted for
+    /// `patience`. Returns true if all documents are resolved.
     pub(super) fn drain(&self, end: Option<Instant>, patience: Duration) -> bool {
         let mut state = self.state();
         if state.phase == Phase::Running {
@@ -149,18 +150,18 @@ impl Delivery {
         }
     }
 
-    /// Tells all threads to end. What is left can be taken when they have.
+    /// Tells all threads to end. Afterwards [`Self::take_left`] returns the rest.
     pub(super) fn stop(&self) {
         self.state().phase = Phase::Stopped;
         self.changed.notify_all();
     }
 
-    /// What is not resolved. No thread has any of it. It is to be kept or lost.
+    /// Takes the parcels that are not resolved, after all threads have ended.
     pub(super) fn take_left(&self) -> Vec<Parcel> {
         std::mem::take(&mut self.state().waiting).into()
     }
 
-    /// A parcel that was left is lost.
+    /// Counts a remaining parcel as lost.
     pub(super) fn lose(&self, parcel: &Parcel) {
         let mut state = self.state();
         state.waiting_octets -= parcel.octets();
@@ -168,15 +169,16 @@ impl Delivery {
         state.counts.resolve(parcel.origin, outcomes);
     }
 
-    /// For a thread: the next parcel. `None` when there is nothing more to do.
+    /// For senders: the next parcel. `None` if there is no more work.
     pub(super) fn next(&self) -> Option<Parcel> {
         let mut state = self.state();
         loop {
             if state.phase == Phase::Stopped || state.phase == Phase::Ending && state.is_idle() {
                 return None;
             }
-            // Below the limit, so that the others wait where they are counted. What would wait for
-            // a host can go to the spool instead.
+            // Senders over the limit wait here, where their parcels are counted as waiting. With a
+            // spool, parcels that would wait for a host stay here too, so that they can go to the
+            // spool.
             let now = Instant::now();
             let ready = if self.spills { state.hosts.ready(now) } else { now };
             if ready <= now
@@ -194,8 +196,8 @@ impl Delivery {
         }
     }
 
-    /// For a thread: waits until a request may be made, and says of which host, and whether it is
-    /// in doubt. `None` if the parcel is to wait elsewhere, or the run ends before.
+    /// For senders: waits for permission to make a request. Returns the host, and true if the host
+    /// is in doubt. `None` if the parcel has to wait elsewhere, or the run ends.
     pub(super) fn permit(&self) -> Option<(HostIndex, bool)> {
         let mut state = self.state();
         loop {
@@ -216,7 +218,7 @@ impl Delivery {
         }
     }
 
-    /// For a thread: a request has ended.
+    /// For senders: a request has ended.
     pub(super) fn requested(&self, host: HostIndex, verdict: Verdict, octets: u64) {
         let now = Instant::now();
         let mut state = self.state();
@@ -243,12 +245,12 @@ impl Delivery {
         self.changed.notify_all();
     }
 
-    /// For a thread: so many documents are sent again.
+    /// For senders: counts documents that are sent again.
     pub(super) fn retry(&self, documents: usize) {
         self.state().counts.retried += documents as u64;
     }
 
-    /// For a thread: says what became of documents that come from there.
+    /// For senders: counts the outcomes of documents of this origin.
     pub(super) fn resolve(&self, origin: Origin, outcomes: Outcomes) {
         let mut state = self.state();
         let before = state.counts.sent();
@@ -261,7 +263,7 @@ impl Delivery {
         }
     }
 
-    /// For a thread: gives back its parcel, with what is left of it.
+    /// For senders: returns the parcel, with its unresolved documents.
     pub(super) fn give_back(&self, parcel: Parcel) {
         let mut state = self.state();
         state.at_work -= 1;
@@ -273,7 +275,7 @@ impl Delivery {
         self.changed.notify_all();
     }
 
-    /// Warns of what goes wrong: at first, when the reason changes, and once a minute.
+    /// Logs a problem: at first, when the reason changes, and once a minute.
     pub(super) fn complain(&self, reason: &str) {
         let now = Instant::now();
         let mut state = self.state();
@@ -299,7 +301,7 @@ impl Delivery {
         }
     }
 
-    /// Waits for a change, for at most so long.
+    /// Waits for a change, for at most `longest`.
     pub(super) fn wait_for<'a>(
         &self,
         state: MutexGuard<'a, State>,

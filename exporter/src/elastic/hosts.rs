@@ -1,12 +1,12 @@
-//! The hosts of a cluster: which of them answer.
+//! The hosts of a cluster and their state.
 
 use std::time::{Duration, Instant};
 
-/// The first pause after a failure; it doubles up to the longest.
+/// The first pause after a failure. It doubles with each failure, up to the maximum.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// The hosts, which are used in turn.
+/// The hosts, used in turn.
 #[derive(Clone, Debug)]
 pub(super) struct Hosts {
     hosts: Vec<Health>,
@@ -15,11 +15,11 @@ pub(super) struct Hosts {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Health {
-    /// Failures in a row.
+    /// Consecutive failures.
     failures: u32,
-    /// Answers in a row that it has too much to do.
+    /// Consecutive answers of an overloaded cluster.
     overloads: u32,
-    /// No request is sent to it before.
+    /// End of the pause, in which the host gets no requests.
     pause_end: Option<Instant>,
 }
 
@@ -31,7 +31,7 @@ impl Hosts {
         Self { hosts: vec![Health::default(); count], next: 0 }
     }
 
-    /// The next host that may be asked; or when the first may be asked again.
+    /// The next host without a pause, or the end of the first pause.
     pub(super) fn pick(&mut self, now: Instant) -> Result<HostIndex, Instant> {
         let count = self.hosts.len();
         let ready = (0..count)
@@ -45,24 +45,24 @@ impl Hosts {
         Err(ends.min().unwrap_or(now))
     }
 
-    /// When the first host may be asked.
+    /// Time at which the first host is available.
     pub(super) fn ready(&self, now: Instant) -> Instant {
         let ready = |host: &Health| host.pause_end.unwrap_or(now).max(now);
         self.hosts.iter().map(ready).min().unwrap_or(now)
     }
 
-    /// Whether the host failed last time: a small request shows whether it is there again.
+    /// True if the last request failed: the next one is a small request that checks the host.
     pub(super) fn is_in_doubt(&self, index: HostIndex) -> bool {
         self.hosts[index].failures > 0
     }
 
-    /// The host has answered.
+    /// A request succeeded: ends the pause.
     pub(super) fn succeeded(&mut self, index: HostIndex) {
         self.hosts[index] = Health::default();
     }
 
-    /// The host answers, but has too much to do. The pause is as after a failure, from a tenth of
-    /// [`PAUSE`] on.
+    /// The host answers, but the cluster is overloaded. Pauses the host as after a failure,
+    /// beginning with a tenth of [`PAUSE`].
     pub(super) fn overloaded(&mut self, index: HostIndex, now: Instant, part: f64) {
         let host = &mut self.hosts[index];
         if host.is_paused(now) {
@@ -76,8 +76,8 @@ impl Hosts {
         };
     }
 
-    /// The host has failed. The pause is a random part of a time that doubles with each failure,
-    /// and no shorter than the host asks for, at most [`PAUSE_MAX`]. `part` is from 0 to 1.
+    /// The host has failed. The pause is a random part of a time that doubles with each failure. It
+    /// is at least the time that the host asks for, up to [`PAUSE_MAX`]. `part` is from 0 to 1.
     pub(super) fn failed(
         &mut self,
         index: HostIndex,
@@ -87,7 +87,7 @@ impl Hosts {
     ) {
         let host = &mut self.hosts[index];
         let asked = now.checked_add(asked.unwrap_or_default().min(PAUSE_MAX));
-        // Requests that were under way together fail together: that is one failure.
+        // Requests in flight together fail together: they count as one failure.
         if !host.is_paused(now) {
             let pause = random_part(PAUSE, host.failures, part);
             host.failures = host.failures.saturating_add(1);
@@ -103,7 +103,7 @@ impl Health {
     }
 }
 
-/// A random part of a pause that was doubled so often, at most [`PAUSE_MAX`].
+/// A random part of a pause that was doubled this many times, at most [`PAUSE_MAX`].
 fn random_part(first: Duration, doubled: u32, part: f64) -> Duration {
     let longest = first.saturating_mul(1 << doubled.min(6)).min(PAUSE_MAX);
     longest.mul_f64(part.clamp(0.05, 1.0))

@@ -1,10 +1,10 @@
 //! Documents into Elasticsearch or OpenSearch, by the bulk API.
 //!
-//! The thread of the output gathers documents in batches (batch.rs). Batches wait in memory
-//! (delivery.rs) for threads that send them (sender.rs). With a spool, what waits too long there
-//! goes to the disk (spooler.rs). Each document has an id that depends on the run and its
-//! position only, so a batch that is sent twice is written once. How many requests are under way
-//! follows from how the cluster answers (concurrency.rs).
+//! The thread of the output collects documents in batches (batch.rs). Batches wait in memory
+//! (delivery.rs) for threads that send them (sender.rs). With a spool, batches that wait too long
+//! go to the disk (spooler.rs). Each document has an id that depends only on the run and its
+//! position, so a batch that is sent twice is written once. The number of requests in flight adapts
+//! to the answers of the cluster (concurrency.rs).
 
 mod alerts;
 mod batch;

@@ -1,4 +1,4 @@
-//! What a thread sends as one: a batch, and what becomes of it on the way.
+//! A parcel: the unit of work of a sender, with its origin.
 
 use std::time::Instant;
 
@@ -6,15 +6,15 @@ use super::batch::Batch;
 use crate::content::Content;
 use crate::spool::{BatchKey, SpooledBatch, TakenBatch};
 
-/// A batch that is to be sent, in one piece or several.
+/// A batch to send, in one piece or several.
 #[derive(Debug)]
 pub(super) struct Parcel {
-    /// The next to be sent is the last.
+    /// The last piece is sent first.
     pub(super) pieces: Vec<Piece>,
     pub(super) origin: Origin,
-    /// Whether no document is resolved yet.
+    /// True while no document is resolved.
     pub(super) is_whole: bool,
-    /// When it was gathered, or read from the spool.
+    /// Time when it was collected, or read from the spool.
     pub(super) since: Instant,
 }
 
@@ -22,13 +22,13 @@ pub(super) struct Parcel {
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) batch: Batch,
-    /// How often in a row the connection ended while it was sent.
+    /// Consecutive connections that ended while this piece was sent.
     pub(super) cuts: u32,
     pub(super) is_retry: bool,
 }
 
 impl Piece {
-    /// What [`Parcel::to_spooled`] wrote; `None` for anything else.
+    /// Decodes the octets of [`Parcel::to_spooled`]; `None` for other octets.
     fn from_spooled(octets: &[u8]) -> Option<Self> {
         let (is_retry, batch) = octets.split_last()?;
         let batch = Batch::from_octets(batch).filter(|batch| !batch.is_empty())?;
@@ -36,10 +36,10 @@ impl Piece {
     }
 }
 
-/// Where a parcel comes from.
+/// Origin of a parcel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// It is in memory only.
+    /// Only memory has it.
     Memory,
     /// The spool has it until it is resolved.
     Spool { key: BatchKey, of_earlier_run: bool },
@@ -52,12 +52,12 @@ impl Origin {
 }
 
 impl Parcel {
-    /// A batch that was just gathered.
+    /// A newly collected batch.
     pub(super) fn new(batch: Batch) -> Self {
         Self::of(Piece { batch, cuts: 0, is_retry: false }, Origin::Memory)
     }
 
-    /// A batch of the spool; `None` if it is not one of this output.
+    /// A batch of the spool; `None` if it is not from this kind of output.
     pub(super) fn from_spool(taken: &TakenBatch) -> Option<Self> {
         let TakenBatch { key, of_earlier_run, .. } = *taken;
         let piece = Piece::from_spooled(&taken.batch.octets)?;
@@ -68,7 +68,7 @@ impl Parcel {
         Self { pieces: vec![piece], origin, is_whole: true, since: Instant::now() }
     }
 
-    /// What is left of it, for the spool.
+    /// The unresolved documents, encoded for the spool.
     pub(super) fn to_spooled(&self) -> SpooledBatch {
         let Content { records, events, .. } = self.left();
         let batches: Vec<_> = self.pieces.iter().rev().map(|piece| &piece.batch).collect();
@@ -77,12 +77,12 @@ impl Parcel {
         SpooledBatch { records, events, octets }
     }
 
-    /// What is in the documents that are not resolved.
+    /// Content of the unresolved documents.
     pub(super) fn left(&self) -> Content {
         Content::sum(self.pieces.iter().map(|piece| piece.batch.total()))
     }
 
-    /// Octets of memory that it takes and that only sending or spooling it gives back.
+    /// Octets that count as waiting: 0 for a parcel that is in the spool.
     pub(super) fn octets(&self) -> usize {
         match self.origin {
             Origin::Memory => self.pieces.iter().map(|piece| piece.batch.octets()).sum(),

@@ -1,24 +1,24 @@
-//! What the cluster answers to a request, and what follows for its documents.
+//! The cluster's reply to a request, and the outcome of each document.
 
 use serde::Deserialize;
 
-/// What became of a document.
+/// Outcome of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// It was written.
     Accepted,
-    /// It was there: an earlier try had arrived.
+    /// It was already there from an earlier attempt.
     Duplicate,
-    /// It may be written later.
+    /// A later attempt may succeed.
     Retry,
-    /// It cannot be written: the type and the reason of the error.
+    /// It can never be written. The type and the reason of the error.
     Refused { kind: String, reason: String },
-    /// No document can be written until a person does something. The reason of the error.
+    /// No document can be written until an operator solves the problem. The reason of the error.
     Blocked(String),
 }
 
-/// Parts of the answer to a bulk request that are asked for. Without the status of each item, the
-/// items have no positions.
+/// Parts of the answer to a bulk request that are requested. The status is needed in each item:
+/// items without members would be left out, and positions would shift.
 pub(super) const FILTER_PATH: &str =
     "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by";
 
@@ -28,7 +28,7 @@ struct Reply {
     items: Vec<Item>,
 }
 
-/// An item has one member, which is named after the action.
+/// An item has one member, named after the action.
 #[derive(Debug, Deserialize)]
 struct Item {
     #[serde(alias = "index")]
@@ -47,13 +47,13 @@ struct Problem {
     kind: String,
     #[serde(default)]
     reason: Option<String>,
-    /// What lies behind it, which often says more.
+    /// The cause of the error, which is often more precise.
     #[serde(default)]
     caused_by: Option<Box<Self>>,
 }
 
 impl Problem {
-    /// The reason, and that of the innermost cause.
+    /// The reason, and the reason of the innermost cause.
     fn reasons(&self) -> Option<String> {
         let mut innermost = self;
         while let Some(cause) = &innermost.caused_by {
@@ -98,11 +98,11 @@ fn outcome(Status { status, error }: Status) -> Outcome {
     }
 }
 
-/// The type of the error for a document that is not JSON. Elasticsearch 8 answers with the status
-/// 500, though no later try can succeed.
+/// Error type for a document that is not JSON. Elasticsearch 8 answers with status 500, although no
+/// later attempt can succeed.
 const NOT_JSON: &str = "not_x_content_exception";
 
-/// Types of errors with status 400 that are about the index and not about a document.
+/// Types of errors with status 400 that concern the index, not a document.
 const BLOCKING: [&str; 4] = [
     "index_closed_exception",
     "invalid_index_name_exception",
@@ -110,8 +110,8 @@ const BLOCKING: [&str; 4] = [
     "index_template_missing_exception",
 ];
 
-/// The reason of an argument that is illegal in all documents of a batch, of more than one: it is
-/// about the request, such as an ingest pipeline that does not exist.
+/// The reason of an illegal argument that all documents of a batch (two or more) have: it concerns
+/// the request, such as an ingest pipeline that does not exist.
 fn common_argument(outcomes: &[Outcome]) -> Option<String> {
     let [Outcome::Refused { kind, reason }, _, ..] = outcomes else { return None };
     let is_common = kind == "illegal_argument_exception"
@@ -126,8 +126,8 @@ fn sentence(kind: &str, reason: Option<&str>) -> String {
     }
 }
 
-/// The name of a server that has no data streams, by its answer to `GET /`: Elasticsearch before
-/// 7.9, and without the parts under Elastic's licence.
+/// The name of a server without data streams, from its answer to `GET /`: Elasticsearch before 7.9,
+/// or without the parts under Elastic's licence.
 pub(super) fn without_data_streams(answer: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Root {
@@ -151,7 +151,7 @@ pub(super) fn without_data_streams(answer: &[u8]) -> Option<String> {
     lacks.then(|| format!("Elasticsearch {number}{edition}"))
 }
 
-/// The error of an answer with a status of 400 or more, as far as there is one: `type: reason`.
+/// The error of an answer with a status of 400 or more, if it has one: `type: reason`.
 pub(crate) fn problem(answer: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Answer {

@@ -1,4 +1,4 @@
-//! A thread that sends batches, and deals with what the cluster answers.
+//! A thread that sends batches and handles the answers of the cluster.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -15,7 +15,7 @@ use super::reply::Outcome;
 use crate::content::Content;
 use crate::error::sentence;
 
-/// What a thread needs.
+/// Shared parts of the sending threads.
 #[derive(Clone)]
 pub(super) struct Sender {
     pub(super) delivery: Arc<Delivery>,
@@ -23,17 +23,17 @@ pub(super) struct Sender {
     pub(super) dead_letters: Option<Arc<Mutex<DeadLetters>>>,
 }
 
-/// What is to be done with a piece.
+/// Next step for a piece.
 enum Next {
     Done,
-    /// The same, or what is left of it, once more.
+    /// Send it, or its unresolved documents, again.
     Again(Piece),
-    /// In two halves.
+    /// Send it in two halves.
     Split(Piece),
 }
 
 impl Sender {
-    /// Sends parcels until there are no more.
+    /// Sends parcels until there is no more work.
     pub(super) fn run(&self) {
         while let Some(mut parcel) = self.delivery.next() {
             self.deliver(&mut parcel);
@@ -41,7 +41,7 @@ impl Sender {
         }
     }
 
-    /// Sends a parcel until each document is resolved, or no request may be made.
+    /// Sends a parcel until each document is resolved, or no request is permitted.
     fn deliver(&self, parcel: &mut Parcel) {
         let Parcel { pieces, origin, is_whole, .. } = parcel;
         while let Some(piece) = pieces.pop() {
@@ -84,7 +84,7 @@ impl Sender {
         }
     }
 
-    /// What an answer means for the host, for the piece, and for a person, if it is trouble.
+    /// Interprets an answer: result for the host, next step for the piece, and the problem to log.
     fn judge(
         &self,
         answer: Answer,
@@ -96,7 +96,8 @@ impl Sender {
         match answer {
             Answer::Items(outcomes) => self.resolve(&outcomes, &piece.batch, origin, begin),
             Answer::TooLarge => (Verdict::TooLarge, Next::Split(piece), None),
-            // Servers that refuse a large body may end the connection before they are heard.
+            // A server that refuses a large body may close the connection before its answer
+            // arrives.
             Answer::Cut(reason) => {
                 let piece = Piece { cuts: piece.cuts + 1, ..piece };
                 let is_too_large = piece.cuts >= CUTS && piece.batch.len() > 1;
@@ -110,7 +111,7 @@ impl Sender {
         }
     }
 
-    /// Counts what became of each document. What is to be sent again is the next piece.
+    /// Counts the outcome of each document. Documents to be sent again become the next piece.
     fn resolve(
         &self,
         outcomes: &[Outcome],
@@ -148,7 +149,7 @@ impl Sender {
         }
     }
 
-    /// Keeps a document that the cluster refuses for good, if there is a file for that.
+    /// Keeps a document that the cluster refuses permanently, if there is a dead letter file.
     fn refuse(&self, batch: &Batch, index: usize, origin: Origin, kind: &str, reason: &str) {
         let kept = self.dead_letters.as_ref().map(|file| {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -170,10 +171,10 @@ impl Sender {
     }
 }
 
-/// Connections that end in a row before a batch is halved.
+/// Consecutive broken connections before a batch is halved.
 const CUTS: u32 = 2;
 
-/// What the answer to a question means, which is not a good one.
+/// Interprets an unsuccessful check of a host.
 fn of_question(answer: Answer) -> (Verdict, String) {
     match answer {
         Answer::Busy(reason, asked) => (Verdict::Failed(asked), reason),

@@ -1,4 +1,4 @@
-//! The output's side: documents become batches.
+//! The sink of the output: collects documents in batches.
 
 use std::fmt::{self, Debug};
 use std::io;
@@ -31,26 +31,26 @@ pub(crate) struct ElasticSettings {
     /// The URL, for messages.
     pub(crate) name: String,
     pub(crate) client: ClientSettings,
-    /// What each id begins with: the probe and the run.
+    /// Prefix of each document id: the probe and the run.
     pub(crate) id_prefix: String,
-    /// The data stream of alerts. Flows go to that of the client.
+    /// The data stream of alerts. Flows go to the target of the client.
     pub(crate) alert_target: String,
-    /// The index that each flow names. By default it goes to the data stream of the client.
+    /// The index of each flow. By default flows go to the target of the client.
     pub(crate) index: Option<IndexPattern>,
     /// Octets of a batch, before compression.
     pub(crate) batch_octets: usize,
-    /// Octets of batches that wait in memory.
+    /// Maximum octets of waiting batches in memory.
     pub(crate) memory_octets: usize,
-    /// The most requests under way.
+    /// Maximum requests in flight.
     pub(crate) connections: u32,
-    /// The file for documents that the cluster refuses.
+    /// The dead letter file, for documents that the cluster refuses.
     pub(crate) dead_letters: Option<PathBuf>,
     /// The files that the run uses.
     pub(crate) in_use: Arc<FilesInUse>,
     pub(crate) patience: Patience,
-    /// A replay ends when the cluster accepts nothing for this time.
+    /// A replay gives up if the cluster accepts no document for this time.
     pub(crate) give_up: Duration,
-    /// Where documents are kept that the cluster does not take yet.
+    /// The spool for documents that the cluster does not accept yet.
     pub(crate) spool: Option<SpoolSettings>,
 }
 
@@ -61,13 +61,13 @@ pub(crate) struct SpoolSettings {
     pub(crate) when_full: WhenFull,
 }
 
-/// How long a live run waits at its end.
+/// Time that a live run waits at its end.
 const END: Duration = Duration::from_secs(10);
 
-/// With a spool, a live run ends when the cluster has accepted nothing for this time.
+/// With a spool, a live run ends if the cluster accepts no document for this time.
 const SPOOL_END: Duration = Duration::from_secs(2);
 
-/// How long a live run waits for the disk of the spool to make room.
+/// Time that a live run waits for the spool to make room.
 const DISK: Duration = Duration::from_secs(2);
 
 /// Room for one more document beyond a full batch.
@@ -87,12 +87,12 @@ pub(crate) struct ElasticSink {
     sender: Sender,
     threads: Vec<JoinHandle<()>>,
     spooler: Option<SpoolThread>,
-    /// If each flow names its index.
+    /// Set if each flow names its index.
     indices: Option<IndexNames>,
 }
 
 impl ElasticSink {
-    /// Opens the files. Connections are made when there is something to send.
+    /// Opens the files. Connections are made with the first batch.
     pub(crate) fn open(settings: ElasticSettings) -> Result<Self, ExportError> {
         let not_opened = |problem| ExportError::NotOpened(format!("{}: {problem}", settings.name));
         let client = Client::new(&settings.client).map_err(not_opened)?;
@@ -134,7 +134,7 @@ impl ElasticSink {
         })
     }
 
-    /// Hands the batch on. Waits for room, or makes it.
+    /// Submits the batch. If there is no room, waits, or drops the oldest batch.
     fn submit(&mut self) -> Result<(), ExportError> {
         if self.batch.is_empty() {
             return self.start_for_earlier_runs();
@@ -151,7 +151,7 @@ impl ElasticSink {
         while let Err(refused) = delivery.offer(batch) {
             batch = refused;
             if self.settings.patience == Patience::GoOn {
-                // Records wait in the output's queue meanwhile.
+                // Records wait in the output's queue in this time.
                 let waits = begin.elapsed() < DISK && !ending::is_hurried();
                 if waits && delivery.makes_room() {
                     delivery.wait(ending::LOOK);
@@ -170,7 +170,7 @@ impl ElasticSink {
         Ok(())
     }
 
-    /// Starts the threads if an earlier run has left something in the spool.
+    /// Starts the threads if the spool has batches of an earlier run.
     fn start_for_earlier_runs(&mut self) -> Result<(), ExportError> {
         match &self.spooler {
             Some(SpoolThread::Idle(spooler)) if !spooler.is_empty() => self.start(),
@@ -178,7 +178,7 @@ impl ElasticSink {
         }
     }
 
-    /// Starts the threads. Rights were given up before.
+    /// Starts the threads. Privileges are dropped before.
     fn start(&mut self) -> Result<(), ExportError> {
         let name = &self.settings.name;
         let failed = |error: io::Error| {
@@ -205,7 +205,7 @@ impl ElasticSink {
         ExportError::GaveUp(format!("{name}: {unsent} documents were not accepted in time"))
     }
 
-    /// Ends all threads. What is left goes to the spool, or it is lost and counted.
+    /// Ends all threads. Unresolved documents go to the spool, or they are lost and counted.
     fn end(&mut self) {
         self.sender.delivery.stop();
         self.sender.client.shutdown();
@@ -268,7 +268,7 @@ impl DocumentSink for ElasticSink {
             let opened = file.lock().unwrap_or_else(PoisonError::into_inner).open_again();
             if let Err(problem) = opened {
                 let (path, problem) = (path.display(), sentence(&problem));
-                error!("cannot open {path} again, the old file goes on: {problem}");
+                error!("cannot open {path} again, the old file stays open: {problem}");
             }
         }
         Ok(())

@@ -11,19 +11,19 @@ use super::parcel::{Origin, Parcel};
 use super::spooling::SpoolWork;
 use crate::spool::{BatchKey, RunTallies, Spool, SpoolError, TakenBatch};
 
-/// After an error the spool opens its file again when this has passed.
+/// Pause after an error of the spool.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What goes wrong is said at first, and again after this time.
+/// A problem is logged at first, and again after this time.
 const REMINDER: Duration = Duration::from_secs(60);
 
-/// The one owner of the spool.
+/// The only owner of the spool.
 pub(super) struct Spooler {
     /// The URL, for messages.
     name: String,
     spool: Spool,
     delivery: Arc<Delivery>,
-    /// The last trouble that was said, and when.
+    /// The last logged problem, and its time.
     trouble: Option<(String, Instant)>,
 }
 
@@ -32,12 +32,12 @@ impl Spooler {
         Self { name, spool, delivery, trouble: None }
     }
 
-    /// Whether there is nothing of earlier runs to send.
+    /// True if the spool has no batches of earlier runs.
     pub(super) fn is_empty(&self) -> bool {
         self.spool.stats().held.total().batches == 0
     }
 
-    /// Works until the run ends. Gives itself back, for what is left then.
+    /// Works until the run ends. Returns itself, to keep the remaining batches.
     pub(super) fn run(mut self) -> Self {
         loop {
             let result = match self.delivery.spool_work() {
@@ -53,18 +53,18 @@ impl Spooler {
         }
     }
 
-    /// Keeps what is left for the next run. Counts what cannot be kept.
+    /// Keeps unresolved parcels for the next run. Counts the parcels that cannot be kept as lost.
     pub(super) fn keep(&mut self, parcels: &[Parcel]) {
         for parcel in parcels {
             let kept = match parcel.origin {
                 Origin::Memory => self.write(slice::from_ref(parcel)),
-                // The spool has all of it.
+                // The spool still has all of it.
                 Origin::Spool { key, .. } if parcel.is_whole => {
                     self.spool.give_back(key);
                     Ok(RunTallies::default())
                 }
-                // If this fails the spool has all of it, and the next run sends some documents
-                // twice, which the cluster notices.
+                // If this fails, the spool still has the whole batch. The next run then sends some
+                // documents twice, and the cluster reports them as duplicates.
                 Origin::Spool { key, .. } => {
                     self.spool.replace(key, &parcel.to_spooled()).map(|()| RunTallies::default())
                 }
@@ -127,10 +127,10 @@ impl Spooler {
         Ok(())
     }
 
-    /// A batch of another kind of output. It stays in the spool for the run that understands it.
+    /// Logs a batch of another kind of output. It stays in the spool.
     fn give_up_on(&mut self, taken: &TakenBatch) {
         let seconds = taken.pushed.elapsed().unwrap_or_default().as_secs();
-        self.complain(&format!("a batch of {seconds} s ago in the spool is of another output"));
+        self.complain(&format!("a batch in the spool, {seconds} s old, is from another output"));
         self.delivery.spool_is(self.spool.stats());
     }
 

@@ -1,4 +1,4 @@
-//! The delivery's side of the spool: which batches go to the disk, and when they come back.
+//! The spool in the delivery: selects batches to write to the disk, and to read back.
 
 use std::time::{Duration, Instant};
 
@@ -8,34 +8,34 @@ use super::parcel::{Origin, Parcel};
 use super::state::{Phase, State};
 use crate::spool::{BatchKey, BatchTally, RunTallies, SpoolStats};
 
-/// What the thread of the spool is to do.
+/// Next task of the spool thread.
 #[derive(Debug)]
 pub(super) enum SpoolWork {
-    /// The cluster lags: these go to the disk.
+    /// The cluster is too slow: write these to the disk.
     Push(Vec<Parcel>),
-    /// The cluster has these: they leave the disk.
+    /// These are resolved: remove them from the disk.
     Remove(Vec<BatchKey>),
-    /// The cluster can take more: the oldest batch is read.
+    /// The cluster can take more: read the oldest batch.
     Take,
     /// The run ends.
     End,
 }
 
-/// A batch that has waited in memory for so long goes to the spool.
+/// A batch goes to the spool after this time in memory.
 const AGE_MAX: Duration = Duration::from_secs(2);
 
-/// Most octets that are written to the spool at once.
+/// Maximum octets of one write to the spool.
 const PUSH_MAX: usize = 16 << 20;
 
 impl Delivery {
-    /// For the thread of the spool: waits for what it is to do next.
+    /// For the spool thread: waits for the next task.
     pub(super) fn spool_work(&self) -> SpoolWork {
         let mut state = self.state();
         loop {
             if !state.acknowledged.is_empty() {
                 return SpoolWork::Remove(std::mem::take(&mut state.acknowledged));
             }
-            // What threads are about to give back may have been acknowledged.
+            // Parcels that senders still hold may be resolved.
             let is_over = state.phase == Phase::Stopped;
             if is_over && state.at_work == 0 {
                 return SpoolWork::End;
@@ -48,7 +48,7 @@ impl Delivery {
                 return SpoolWork::Push(state.take_oldest(PUSH_MAX));
             }
             let can_take = state.spool.is_some_and(|spool| spool.waiting.total().batches > 0);
-            // One is ready for the next thread: each takes memory.
+            // One batch is enough for the next sender: each takes memory.
             let is_one_ready = state.waiting.iter().any(|parcel| parcel.origin != Origin::Memory);
             if can_take && !is_one_ready && state.waiting.len() < state.limit.get() {
                 return SpoolWork::Take;
@@ -57,8 +57,8 @@ impl Delivery {
         }
     }
 
-    /// For the thread of the spool: these parcels are in the spool and nowhere else, and these
-    /// batches found no room. Says what is in the spool now.
+    /// For the spool thread: these parcels are only in the spool now, and the `dropped` batches had
+    /// no room. Updates the state of the spool.
     pub(super) fn kept(&self, parcels: &[Parcel], dropped: RunTallies, stats: SpoolStats) {
         let mut state = self.state();
         for parcel in parcels {
@@ -72,17 +72,17 @@ impl Delivery {
         self.changed.notify_all();
     }
 
-    /// For the thread of the spool: these parcels could not be written. Says what is in it now.
+    /// For the spool thread: these parcels could not be written. Updates the state of the spool.
     pub(super) fn not_kept(&self, parcels: Vec<Parcel>, stats: SpoolStats) {
         let mut state = self.state();
         state.spool_fails = true;
-        // Their octets still count.
+        // Their octets are still counted.
         parcels.into_iter().rev().for_each(|parcel| state.waiting.push_front(parcel));
         state.spool = Some(stats);
         self.changed.notify_all();
     }
 
-    /// For the thread of the spool: a batch was taken from it. Says what is in it now.
+    /// For the spool thread: a batch was taken from it. Updates the state of the spool.
     pub(super) fn taken(&self, parcel: Parcel, stats: SpoolStats) {
         let mut state = self.state();
         *state.counts.of(parcel.origin).open(parcel.origin) += parcel.left();
@@ -91,7 +91,7 @@ impl Delivery {
         self.changed.notify_all();
     }
 
-    /// For the thread of the spool: a batch in it is damaged. Says what is in it now.
+    /// For the spool thread: a batch in it is damaged. Updates the state of the spool.
     pub(super) fn damaged(&self, lost: BatchTally, of_earlier_run: bool, stats: SpoolStats) {
         let mut state = self.state();
         state.counts.of_run(of_earlier_run).outcomes.damaged += content(lost);
@@ -99,13 +99,13 @@ impl Delivery {
         self.changed.notify_all();
     }
 
-    /// For the thread of the spool: says what is in it now.
+    /// For the spool thread: updates the state of the spool.
     pub(super) fn spool_is(&self, stats: SpoolStats) {
         self.state().spool = Some(stats);
         self.changed.notify_all();
     }
 
-    /// For the thread of the spool: waits, unless the run ends.
+    /// For the spool thread: waits for this time, or until the run ends.
     pub(super) fn pause(&self, pause: Duration) {
         let end = Instant::now() + pause;
         let mut state = self.state();
@@ -120,8 +120,8 @@ impl Delivery {
 }
 
 impl State {
-    /// Whether some of what is in memory only is to go to the spool: half of the room is taken, or
-    /// it waits for long.
+    /// True if batches in memory have to go to the spool: more than half of the room is in use, or
+    /// the oldest batch waits too long.
     fn lags(&self, memory_max: usize, now: Instant) -> bool {
         let mut in_memory = self.waiting.iter().filter(|parcel| parcel.origin == Origin::Memory);
         let oldest = in_memory.next();
@@ -131,7 +131,8 @@ impl State {
         })
     }
 
-    /// Takes the oldest of what is in memory only, one parcel or more. Their octets still count.
+    /// Takes the oldest parcels that are only in memory, at least one. Their octets are still
+    /// counted.
     fn take_oldest(&mut self, octets_max: usize) -> Vec<Parcel> {
         let mut octets = 0;
         let mut taken = Vec::new();

@@ -1,4 +1,4 @@
-//! The state of a delivery: what waits, what is under way, what became of it.
+//! The state of a delivery: waiting batches, those in flight, and their outcomes.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -13,23 +13,23 @@ use crate::spool::{BatchKey, SpoolStats};
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) waiting: VecDeque<Parcel>,
-    /// Octets of those that are in memory only, and of those that are being written to the spool.
+    /// Octets of waiting batches in memory, and of those that are being written to the spool.
     pub(super) waiting_octets: usize,
-    /// Resolved, and still in the spool.
+    /// Resolved batches that are still in the spool.
     pub(super) acknowledged: Vec<BatchKey>,
-    /// What is in the spool, if there is one.
+    /// State of the spool, if there is one.
     pub(super) spool: Option<SpoolStats>,
-    /// Whether the last write to it failed.
+    /// True if the last write to the spool failed.
     pub(super) spool_fails: bool,
-    /// Batches that threads have taken and that are not resolved.
+    /// Parcels that senders hold.
     pub(super) at_work: usize,
-    /// Requests under way.
+    /// Requests in flight.
     pub(super) in_flight: usize,
     pub(super) limit: Limit,
     pub(super) hosts: Hosts,
     pub(super) counts: DeliveryCounts,
     pub(super) phase: Phase,
-    /// When a document was last accepted, or when there was nothing to send.
+    /// Time of the last accepted document, or of the first batch after an idle time.
     pub(super) last_progress: Instant,
     pub(super) trouble: Option<Trouble>,
 }
@@ -37,13 +37,13 @@ pub(super) struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Running,
-    /// No more batches come.
+    /// No more batches are added.
     Ending,
-    /// Threads end, whatever is left.
+    /// Threads end, even with unresolved documents.
     Stopped,
 }
 
-/// Something that goes wrong.
+/// A problem that was logged.
 #[derive(Debug)]
 pub(super) struct Trouble {
     pub(super) reason: String,
@@ -76,7 +76,7 @@ impl State {
         Some(parcel)
     }
 
-    /// Nothing waits, nothing is under way to the cluster or to the disk, and the spool is read.
+    /// True if all documents are resolved and no batch of the spool waits.
     pub(super) fn is_idle(&self) -> bool {
         let is_spool_read = self.spool.is_none_or(|spool| spool.waiting.total().batches == 0);
         let DeliveryCounts { this_run, earlier_runs, .. } = &self.counts;

@@ -1,4 +1,4 @@
-//! Where documents are written: a data stream, or an index by time.
+//! Target of documents: a data stream, or an index by time.
 
 use flow::Timestamp;
 use jiff::fmt::strtime;
@@ -8,11 +8,11 @@ use jiff::tz::Offset;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct IndexPattern(String);
 
-/// What may stand after `%`: none of it changes within an hour.
+/// Allowed conversions: their values do not change within an hour.
 const CONVERSIONS: &str = "YmdHjGV";
 
 impl IndexPattern {
-    /// `None` if a name would not be one of an index.
+    /// `None` if the pattern is no valid name of an index.
     pub(crate) fn new(pattern: &str) -> Option<Self> {
         let mut parts = pattern.split('%');
         let literal = parts.next()?.to_owned();
@@ -25,7 +25,7 @@ impl IndexPattern {
         (is_name && pattern.len() <= 100).then(|| Self(pattern.to_owned()))
     }
 
-    /// This name, whatever the time.
+    /// A pattern that gives this name at any time.
     pub(crate) fn literal(name: &str) -> Self {
         Self(name.replace('%', "%%"))
     }
@@ -39,11 +39,11 @@ impl IndexPattern {
     }
 }
 
-/// Writes names of indices. Documents come in disorder around a change of the hour.
+/// Names of indexes by time. Around a change of the hour, documents come out of order.
 #[derive(Debug)]
 pub(super) struct IndexNames {
     pattern: IndexPattern,
-    /// By the hour, modulo their number.
+    /// Names by hour; the index is the hour modulo their number.
     hours: [Option<(u64, String)>; HOURS],
 }
 
@@ -54,7 +54,7 @@ impl IndexNames {
         Self { pattern, hours: [const { None }; HOURS] }
     }
 
-    /// The index of documents of this time.
+    /// The index for documents of this time.
     #[inline]
     pub(super) fn at(&mut self, time: Timestamp) -> &str {
         let hour = time.as_millis() / 3_600_000;

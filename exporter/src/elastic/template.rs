@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::json::ELEMENTS;
 
-/// A type of Elasticsearch and OpenSearch, and the fields of documents that have it. Fields of
-/// elements in the `netflow` object are not here: each element's row has its form.
+/// Each type of Elasticsearch and OpenSearch with the fields of documents that have it. Elements in
+/// the `netflow` object are not listed: their types follow from their forms.
 const FIELDS: &[(&str, &[&str])] = &[
     (
         "date",
@@ -110,8 +110,8 @@ const FIELDS: &[(&str, &[&str])] = &[
 ];
 
 /// The composable index template of the data streams `logs-netflow.log-*`. Its priority is above
-/// that of Elasticsearch's own template for logs, which is 100, and below that of Elastic's NetFlow
-/// integration, which is 200. Fields that it does not have are kept and not indexed.
+/// that of Elasticsearch's own template for logs (100), and below that of Elastic's NetFlow
+/// integration (200). Other fields are kept and not indexed.
 pub fn index_template() -> Value {
     let mut properties = Map::new();
     for (kind, fields) in FIELDS {
@@ -133,7 +133,7 @@ pub fn index_template() -> Value {
     })
 }
 
-/// The type of an element's values. Numbers are signed.
+/// The type of an element's values. Numeric types are signed.
 fn kind_of(form: Form) -> &'static str {
     match form {
         Form::Unsigned8 => "short",
@@ -145,7 +145,7 @@ fn kind_of(form: Form) -> &'static str {
     }
 }
 
-/// Inserts a field, and the objects that it is in.
+/// Inserts a field, and the objects that contain it.
 pub(super) fn insert(properties: &mut Map<String, Value>, field: &str, kind: &str) {
     match field.split_once('.') {
         None => {

@@ -1,4 +1,4 @@
-//! Addresses as documents have them: text, and on which side of the network's perimeter they are.
+//! Addresses in documents: the text, and the side of the network's perimeter.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -8,12 +8,12 @@ use flow::{FlowKey, KeyField, KeyFields, NetworkSet};
 /// The edge of the network.
 #[derive(Debug)]
 pub(super) struct Perimeter {
-    /// Inside, with what does not leave a link; `None`: private addresses are inside.
+    /// Networks inside, in addition to on-link addresses. `None`: private addresses are inside.
     local_networks: Option<NetworkSet>,
 }
 
 impl Perimeter {
-    /// With these networks inside. If there are none, private addresses are inside.
+    /// A perimeter with these networks inside. Without networks, private addresses are inside.
     pub(super) fn new(local_networks: NetworkSet) -> Self {
         Self { local_networks: Some(local_networks).filter(|networks| !networks.is_empty()) }
     }
@@ -27,7 +27,7 @@ impl Perimeter {
     }
 }
 
-/// Both addresses, as far as they are in the key.
+/// Both addresses; `None` for one that is not in the flow key.
 pub(super) struct Sides {
     pub(super) source: Option<Address>,
     pub(super) destination: Option<Address>,
@@ -44,7 +44,7 @@ impl Sides {
         }
     }
 
-    /// From the point of view of the network's perimeter.
+    /// The direction across the network's perimeter.
     pub(super) fn direction(&self) -> &'static [u8] {
         let inside = |side: &Option<Address>| side.as_ref().map(|address| address.internal);
         match (inside(&self.source), inside(&self.destination)) {

@@ -1,8 +1,8 @@
-//! The document of a flow: ECS fields and those of Elastic's NetFlow integration, as Filebeat's
-//! netflow input writes them, so that the dashboards made for it show ours.
+//! The document of a flow: ECS fields and the fields of Elastic's NetFlow integration, named as in
+//! Filebeat's netflow input. Dashboards for these show flowprobe's documents.
 //!
-//! Unlike there, `event.start`, `event.end` and `event.duration` are always set. A field that was
-//! dropped from the flow key is absent, as is what a record does not carry.
+//! In contrast to Filebeat, `event.start`, `event.end` and `event.duration` are always set. A field
+//! that is not in the flow key is absent, and so is a value that a record does not have.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use super::time::TimeWriter;
 use crate::exporter::Interface;
 use crate::output::Context;
 
-/// What all documents of an output have in common.
+/// Settings that all documents of an output have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct DocumentSettings {
     /// `agent.name` and `observer.name`.
@@ -37,21 +37,21 @@ pub(crate) struct DocumentSettings {
     pub(crate) observation_domain_id: u32,
     /// Fields of the flow key.
     pub(crate) key: KeyFields,
-    /// Addresses inside the network's perimeter; none: private ones are inside.
+    /// Networks inside the perimeter. If empty, private addresses are inside.
     pub(crate) local_networks: NetworkSet,
-    /// One packet of this number is metered; written as `netflow.sampling_interval` unless it is 1.
+    /// Packets per metered packet; written as `netflow.sampling_interval` unless it is 1.
     pub(crate) sampling_interval: u32,
     pub(crate) fields: Fields,
-    /// Whether documents have `geo` and `as` of source and destination.
+    /// Documents have `geo` and `as` of source and destination.
     pub(crate) geo: bool,
 }
 
-/// Which fields documents have.
+/// Selection of fields in documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fields {
     /// All.
     Full,
-    /// Those whose value stands in no other field.
+    /// Without fields whose values are in other fields too.
     Lean,
 }
 
@@ -74,11 +74,11 @@ impl DocumentSettings {
 
 #[derive(Debug)]
 pub(super) struct DocumentWriter {
-    /// From after `@timestamp` to the times of the event.
+    /// Text between `@timestamp` and the times of the event.
     head: Vec<u8>,
-    /// From after the event to `observer.ingress`.
+    /// Text between the event and `observer.ingress`.
     agent: Vec<u8>,
-    /// `exporter` of `netflow`, up to its time stamp.
+    /// Beginning of `netflow` and its `exporter`, up to the timestamp.
     exporter: Vec<u8>,
     fields: Fields,
     geo: bool,
@@ -87,7 +87,7 @@ pub(super) struct DocumentWriter {
     sampling_interval: u32,
     sequence: u64,
     time: TimeWriter,
-    /// Their names as JSON strings.
+    /// Names of interfaces as JSON strings.
     interfaces: HashMap<u32, Vec<u8>>,
 }
 
@@ -121,7 +121,7 @@ impl DocumentWriter {
         }
     }
 
-    /// Interfaces that have a name. The first name of a number stays.
+    /// Learns the names of interfaces. The first name of a number stays.
     pub(super) fn learn_interfaces(&mut self, interfaces: &Arc<[Interface]>) {
         if interfaces.len() > self.interfaces.len() {
             for interface in interfaces.iter() {
@@ -320,7 +320,7 @@ fn put_tags(tags: Tags, out: &mut Vec<u8>) {
     out.extend_from_slice(br#""]"#);
 }
 
-/// The four names that Filebeat has, and its words for the others.
+/// Writes the name for the four protocols that Filebeat names, and `unknown (N)` for others.
 fn put_transport(protocol: u8, out: &mut Vec<u8>) {
     if let Some(name) = protocol::transport_name(protocol) {
         put_text(out, br#","transport":""#, name.as_bytes());

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-/// Whether a terminal may obey a character: control characters, separators of lines, and marks of
-/// writing direction (Unicode UAX 9).
+/// True for a character that can control a terminal: control characters, line and paragraph
+/// separators, and marks of the writing direction (Unicode UAX 9).
 pub fn is_terminal_control(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -12,7 +12,8 @@ pub fn is_terminal_control(character: char) -> bool {
         )
 }
 
-/// A line of JSON with such characters escaped. Only strings can have them, and say the same.
+/// Escapes such characters in a line of JSON. Only strings can contain them, and their value stays
+/// the same.
 pub fn escaped_json(line: &str) -> String {
     let mut text = String::with_capacity(line.len());
     for character in line.chars() {
@@ -25,7 +26,7 @@ pub fn escaped_json(line: &str) -> String {
     text
 }
 
-/// Whether JSON may have such characters: those below 0x20 are always escaped.
+/// True if JSON may contain such characters. Those below 0x20 are always escaped already.
 pub(super) fn may_need_escape(json: &[u8]) -> bool {
     json.iter().any(|&octet| octet >= 0x7f)
 }

@@ -1,4 +1,4 @@
-//! The document of an event: its time, its kind, its fields.
+//! The document of an event: its time, its kind and its fields.
 
 use flow::{Event, EventKind, Value};
 use serde_json::{Map, Value as Json};
@@ -49,7 +49,7 @@ fn kind(kind: EventKind) -> &'static str {
     }
 }
 
-/// Inserts a field into the objects that its name goes through.
+/// Inserts a field into the nested objects of its name.
 fn insert(object: &mut Map<String, Json>, name: &str, value: Json) {
     match name.split_once('.') {
         None => drop(object.insert(name.to_owned(), value)),

@@ -1,4 +1,4 @@
-//! Ids that join documents of one conversation: `flow.id` and `network.community_id`.
+//! Ids that are equal for both directions of a conversation: `flow.id` and `network.community_id`.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -24,11 +24,11 @@ fn sides(key: &FlowKey) -> (Side<'_>, Side<'_>) {
     )
 }
 
-/// Appends the id that both directions share in Filebeat's documents: xxHash64 of addresses, ports
-/// and protocol, the side with the larger port first, in URL-safe Base64. An address that is not
-/// in the key counts as 0.0.0.0, whatever the version.
+/// Appends the flow id that both directions share in Filebeat's documents: xxHash64 of addresses,
+/// ports and protocol, the side with the larger port first, in URL-safe Base64. An address that is
+/// not in the key counts as 0.0.0.0, for both IP versions.
 ///
-/// Networks with the same addresses are told apart by the kind and the id of their tunnels.
+/// The kind and the id of the tunnel distinguish networks with the same addresses.
 pub(super) fn put_flow_id(
     key: &FlowKey,
     fields: KeyFields,
@@ -61,7 +61,7 @@ pub(super) fn put_flow_id(
 }
 
 /// Appends the Community ID, version 1 with seed 0: SHA-1 of addresses, protocol and ports in an
-/// order that both directions share.
+/// order that is the same for both directions.
 pub(super) fn put_community_id(key: &FlowKey, out: &mut Vec<u8>) {
     let (mut source, mut destination) = sides(key);
     let ports = match key.protocol {
@@ -109,7 +109,7 @@ pub(super) fn put_community_id(key: &FlowKey, out: &mut Vec<u8>) {
 enum Ports {
     None,
     OfBothDirections,
-    /// An ICMP message that has no answer: type and code, and no other order.
+    /// An ICMP message without an answer: type and code, in the order of the flow.
     OfOneDirection,
 }
 
@@ -129,7 +129,7 @@ fn counterpart(version: IpVersion, kind: u8) -> Option<u8> {
     })
 }
 
-/// A few octets side by side.
+/// A short buffer of octets.
 struct Gathered {
     octets: [u8; 42],
     length: usize,

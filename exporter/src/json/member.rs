@@ -1,15 +1,15 @@
-//! Members of JSON objects. A label is the comma, the name and the colon in front of a value.
+//! Members of JSON objects. A label is the comma, the name and the colon before a value.
 
 use super::escape::{escaped_json, may_need_escape};
 
-/// Before a member that may be the first of its object.
+/// Appends a comma before a member, unless it is the first of its object.
 pub(super) fn put_comma(out: &mut Vec<u8>) {
     if out.last() != Some(&b'{') {
         out.push(b',');
     }
 }
 
-/// Appends text as it is.
+/// Appends text without escaping.
 #[inline]
 pub(super) fn put_text(out: &mut Vec<u8>, label: &[u8], text: &[u8]) {
     out.extend_from_slice(label);
@@ -34,7 +34,7 @@ pub(super) fn put_string(out: &mut Vec<u8>, label: &[u8], text: &str) {
     }
 }
 
-/// Text as a JSON string, quotes included.
+/// Converts text to a JSON string, quotes included.
 pub(super) fn json_string(text: &str) -> String {
     let json = serde_json::to_string(text).expect("a string can always be written");
     if may_need_escape(json.as_bytes()) { escaped_json(&json) } else { json }

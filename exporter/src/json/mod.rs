@@ -23,13 +23,13 @@ pub use escape::{escaped_json, is_terminal_control};
 use event::EventWriter;
 pub(crate) use netflow::ELEMENTS;
 
-/// Turns flow records and events into documents and hands them to a sink.
+/// Converts flow records and events to documents and passes them to a sink.
 #[derive(Debug)]
 pub(crate) struct DocumentExporter<S> {
     documents: DocumentWriter,
     events: EventWriter,
     sink: S,
-    /// Records of a batch that were left when the sink gave up.
+    /// Records and events of a batch that remained when the sink gave up.
     left: Content,
 }
 

@@ -10,10 +10,10 @@ use super::document::Fields;
 use super::member::{put_number, put_string, put_text};
 use super::time::TimeWriter;
 
-/// The `netflow` object while it is written.
+/// State of writing a `netflow` object.
 pub(super) struct NetflowObject<'a> {
     pub(super) flow: Flow<'a>,
-    /// Fields of the flow key: elements of others are absent.
+    /// Fields of the flow key; elements of other fields are absent.
     pub(super) key: KeyFields,
     pub(super) fields: Fields,
     pub(super) sides: &'a Sides,
@@ -21,7 +21,7 @@ pub(super) struct NetflowObject<'a> {
     pub(super) out: &'a mut Vec<u8>,
 }
 
-/// Calls another macro with the elements of documents of either version, in their order.
+/// Calls another macro with the elements that both IP versions have, in the order of documents.
 macro_rules! with_elements {
     ($macro:ident! $($argument:tt)*) => {
         $macro! { $($argument)*
@@ -49,8 +49,8 @@ macro_rules! with_elements {
     };
 }
 
-/// Puts all elements. They are named one by one rather than in a list to loop over: then labels and
-/// forms are constants.
+/// Appends all elements. The macro names each element instead of a loop over a list, so that labels
+/// and forms are constants.
 macro_rules! put_elements {
     ($object:ident: $($element:ident)*) => {
         $($object.put_element(Element::$element);)*
@@ -78,7 +78,7 @@ macro_rules! list_elements {
 /// All elements that documents may have.
 pub(crate) const ELEMENTS: &[Element] = with_elements!(list_elements!);
 
-/// Whether the value stands in a field of ECS, too.
+/// True if an ECS field has the same value.
 const fn is_copy(element: Element) -> bool {
     matches!(
         element,
@@ -131,7 +131,7 @@ impl NetflowObject<'_> {
         }
     }
 
-    /// Appends an element whose value is not known of each flow.
+    /// Appends an element whose value is known for some flows only.
     fn put_known(&mut self, element: Element, value: Option<impl itoa::Integer>) {
         if let Some(value) = value
             && !(is_copy(element) && self.fields == Fields::Lean)
@@ -140,7 +140,7 @@ impl NetflowObject<'_> {
         }
     }
 
-    /// The text of an address is needed in several places: it is there already.
+    /// Appends an address. Its text was made before, because several fields use it.
     fn put_address(&mut self, element: Element, address: &Option<Address>) {
         if let Some(address) = address
             && self.fields == Fields::Full
@@ -160,8 +160,8 @@ impl NetflowObject<'_> {
         }
     }
 
-    /// Whether the document has the element: fields that the flow key has not, an egress interface
-    /// of packets that came in, no VLAN, and no ICMP message are left out.
+    /// True if the document has the element. Absent are fields that are not in the flow key, the
+    /// egress interface of incoming packets, a VLAN id of 0, and the ICMP type of other packets.
     #[inline(always)]
     fn has(&self, element: Element) -> bool {
         let record = self.flow.record;

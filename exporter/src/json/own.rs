@@ -6,7 +6,7 @@ use flow::Tunnel;
 use super::member::{put_comma, put_number, put_text};
 use super::place::put_network;
 
-/// Appends the object, if there is anything in it.
+/// Appends the object, unless it is empty.
 pub(super) fn put_own_fields(flow: Flow<'_>, out: &mut Vec<u8>) {
     let before = out.len();
     out.extend_from_slice(br#","flowprobe":{"#);
@@ -24,7 +24,7 @@ pub(super) fn put_own_fields(flow: Flow<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends the tunnel that a flow came through.
+/// Appends the tunnel of a flow.
 fn put_tunnel(tunnel: &Tunnel, out: &mut Vec<u8>) {
     put_text(out, br#""tunnel":{"type":""#, tunnel.kind.name().as_bytes());
     put_number(out, br#"","id":"#, tunnel.id);

@@ -1,11 +1,11 @@
-//! Places in documents: `geo` and `as` of the source and the destination, as ECS names them, and
-//! what ECS has no name for.
+//! Places in documents: `geo` and `as` of ECS for source and destination, and the operator's
+//! network, for which ECS has no field.
 
 use flow::{Location, Place};
 
 use super::member::{put_comma, put_number, put_string, put_text};
 
-/// Appends `geo` and `as` to an open object that has members already.
+/// Appends `geo` and `as` to an open object that already has members.
 pub(super) fn put_place(place: &Place, out: &mut Vec<u8>) {
     if place.has_geography() {
         put_geography(place, out);
@@ -20,7 +20,7 @@ pub(super) fn put_place(place: &Place, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends the operator's network as an object of its own to an open object, if there is one.
+/// Appends the operator's network, if there is one, as an object to an open object.
 pub(super) fn put_network(label: &[u8], place: Option<&Place>, out: &mut Vec<u8>) {
     let Some(place) = place else { return };
     let texts = [("name", &place.network_name), ("role", &place.network_role)];
@@ -57,7 +57,7 @@ fn put_geography(place: &Place, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// Appends the members that there are to an open object.
+/// Appends the texts that are known to an open object.
 fn put_texts(texts: &[(&str, &Option<Box<str>>)], out: &mut Vec<u8>) {
     for (name, text) in texts {
         if let Some(text) = text {
@@ -68,7 +68,7 @@ fn put_texts(texts: &[(&str, &Option<Box<str>>)], out: &mut Vec<u8>) {
     }
 }
 
-/// Appends millionths of a degree as degrees, without zeros at the end.
+/// Appends millionths of a degree as degrees, without trailing zeros.
 fn put_degrees(millionths: i32, out: &mut Vec<u8>) {
     let size = millionths.unsigned_abs();
     let (whole, mut rest) = (size / 1_000_000, size % 1_000_000);

@@ -1,11 +1,11 @@
-//! Times as JSON has them: RFC 3339, UTC, milliseconds.
+//! Times in JSON: RFC 3339, UTC, milliseconds.
 
 use flow::Timestamp;
 
-/// Writes times. Flows share the seconds in which they begin and end, so the text of some is kept.
+/// Writes times. Many flows begin and end in the same seconds, so the texts of some are cached.
 #[derive(Debug)]
 pub(super) struct TimeWriter {
-    /// By the second, modulo their number.
+    /// Cached seconds; the index is the second modulo their number.
     seconds: [Second; SECONDS],
 }
 
@@ -16,7 +16,7 @@ struct Second {
     text: [u8; 20],
 }
 
-/// Longer than most flows.
+/// Cached seconds: more than the duration of most flows.
 const SECONDS: usize = 64;
 
 impl Default for TimeWriter {
@@ -46,7 +46,7 @@ impl TimeWriter {
     }
 }
 
-/// A second of the years 1970 to 9999 as text.
+/// Text of a second in the years 1970 to 9999.
 fn text(second: u64) -> [u8; 20] {
     let (days, of_day) = (second / 86_400, second % 86_400);
     let (year, month, day) = civil(days);
@@ -67,10 +67,10 @@ fn text(second: u64) -> [u8; 20] {
     text
 }
 
-/// Year, month and day of a day since the epoch, in the Gregorian calendar.
+/// Converts days since the epoch to year, month and day of the Gregorian calendar.
 ///
-/// Counted from 1 March of year 0, leap days are the last of their year, and every 400 years are
-/// alike.
+/// Days count from 1 March of year 0: a leap day is then the last day of its year, and the calendar
+/// repeats every 400 years.
 fn civil(days: u64) -> (u64, u64, u64) {
     const DAYS_OF_ERA: u64 = 146_097;
     let since_march_0 = days + 719_468;

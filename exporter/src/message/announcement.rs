@@ -1,10 +1,10 @@
-//! When templates and options are due.
+//! Times at which templates and options are due.
 
 use std::time::Duration;
 
 use flow::Timestamp;
 
-/// When templates and options are sent again. A UDP collector cannot say that it misses them.
+/// Interval of repeated templates and options. A UDP collector cannot request them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refresh {
     /// Time between two announcements, by the trace clock.
@@ -16,9 +16,9 @@ pub(crate) struct Refresh {
 /// Templates and options of the current transport session.
 #[derive(Debug)]
 pub(super) struct Announcements {
-    /// None where once for each session is enough.
+    /// `None`: once for each session is enough.
     refresh: Option<Refresh>,
-    /// When they were last sent, and how many messages were sent since. None: not yet.
+    /// Time of the last announcement, and messages sent since. `None`: not yet sent.
     last: Option<(Timestamp, u32)>,
 }
 
@@ -27,12 +27,12 @@ impl Announcements {
         Self { refresh, last: None }
     }
 
-    /// Whether the collector may have lost them, so that they are repeated.
+    /// True if they are repeated, because the collector may have lost them.
     pub(super) fn are_repeated(&self) -> bool {
         self.refresh.is_some()
     }
 
-    /// Whether they were sent in this session.
+    /// True if they were sent in this session.
     pub(super) fn were_sent(&self) -> bool {
         self.last.is_some()
     }
@@ -49,12 +49,12 @@ impl Announcements {
         }
     }
 
-    /// They are being sent.
+    /// Sets the time of an announcement, before it is sent.
     pub(super) fn sent(&mut self, clock: Timestamp) {
         self.last = Some((clock, 0));
     }
 
-    /// They have been sent: their own messages do not count.
+    /// Restarts the count of messages after an announcement, so that its own messages do not count.
     pub(super) fn begin_count(&mut self) {
         if let Some((_, messages)) = &mut self.last {
             *messages = 0;
@@ -67,7 +67,7 @@ impl Announcements {
         }
     }
 
-    /// They have to be sent before anything else: a session began, or they have changed.
+    /// They have to be sent first: a session began, or they have changed.
     pub(super) fn forget(&mut self) {
         self.last = None;
     }

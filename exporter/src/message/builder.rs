@@ -1,40 +1,40 @@
-//! Messages under construction: a header, then sets, never more than a limit.
+//! Messages under construction: a header and sets, up to a limit of octets.
 //!
 //! A set begins with its id and its length (RFC 7011 section 3.3.2, RFC 3954 section 5.3). The
-//! length is written when the set is closed; until then it holds the largest number there is, so
-//! that an unfinished set can never be read as a shorter whole one.
+//! length is written when the set is closed. Until then it is the largest possible number, so that
+//! an unfinished set cannot be read as a shorter complete one.
 
 use element::{PutOctets, count16};
 use flow::RecordTally;
 
 use crate::content::Content;
 
-/// No message is longer: its length has 16 bits.
+/// Maximum octets of a message: its length field has 16 bits.
 pub(crate) const MESSAGE_OCTETS_MAX: usize = u16::MAX as usize;
 
-/// Any message may have this many octets. Encoders assert that templates and options fit.
+/// Minimum limit of a message. Encoders assert that templates and options fit.
 pub(crate) const MESSAGE_OCTETS_MIN: usize = 528;
 
 /// Octets of a set's id and length.
 pub(super) const SET_HEADER: usize = 4;
 
-/// A finished message and the flow records that are lost with it if it does not arrive.
+/// A finished message, and the flow records that are lost with it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Message<'a> {
-    /// The octets as they go out.
+    /// The encoded octets.
     pub(crate) octets: &'a [u8],
-    /// What is in it.
+    /// Flow records in it.
     pub(crate) records: RecordTally,
 }
 
 impl Message<'_> {
-    /// This message, counted.
+    /// The content of this message, for counting.
     pub(crate) fn content(&self) -> Content {
         Content { messages: 1, octets: self.octets.len() as u64, records: self.records, events: 0 }
     }
 }
 
-/// The record or set does not fit in the message any more.
+/// The record does not fit into the message, or has to be in another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
@@ -61,22 +61,23 @@ impl MessageBuilder {
         Self { octets, limit, header, open_set: None, records: RecordTally::default() }
     }
 
-    /// Makes later messages shorter, or longer again.
+    /// Sets the limit of octets of a message.
     pub(crate) fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }
 
-    /// Whether there is nothing in it yet but the header.
+    /// True if it has only the header.
     pub(crate) fn is_empty(&self) -> bool {
         self.octets.len() == self.header
     }
 
-    /// Appends a record without a set around it, as NetFlow v5 has them.
+    /// Appends a record without a set, for NetFlow v5.
     pub(super) fn add_plain(&mut self, record: &[u8]) {
         self.octets.extend_from_slice(record);
     }
 
-    /// Appends a whole set, whatever the limit. Where sets are padded, that is to a multiple of 4.
+    /// Appends a complete set, without regard to the limit. A padded set has a multiple of 4
+    /// octets.
     pub(crate) fn add_set(&mut self, id: u16, padded: Padded, put: impl FnOnce(&mut Vec<u8>)) {
         self.close_set();
         let start = self.octets.len();
@@ -88,8 +89,8 @@ impl MessageBuilder {
         self.write_length(start);
     }
 
-    /// Appends a record to the open data set, if it has this id, or to a new one. A record that
-    /// does not fit is taken back, unless it would be alone.
+    /// Appends a record to the open data set if it has this id, or else to a new set. A record that
+    /// does not fit is removed, unless it is the first of the message.
     #[inline(always)]
     pub(super) fn add_record(
         &mut self,
@@ -111,7 +112,7 @@ impl MessageBuilder {
         Ok(())
     }
 
-    /// Takes the last record back, and its set if there is no other record in it.
+    /// Removes the last record, and its set if the set is empty then.
     #[cold]
     fn take_back(&mut self, start_of_record: usize) {
         self.octets.truncate(start_of_record);
@@ -123,7 +124,7 @@ impl MessageBuilder {
         }
     }
 
-    /// Closes the message, writes its header, and hands out the octets. Nothing if it is empty.
+    /// Finishes the message and writes its header. `None` if the message is empty.
     pub(crate) fn finish(
         &mut self,
         write_header: impl FnOnce(&mut Vec<u8>, u16),
@@ -146,7 +147,8 @@ impl MessageBuilder {
         self.records = RecordTally::default();
     }
 
-    /// Data sets are padded with zeros to a multiple of 4, which is less than any record.
+    /// Closes the open set. Pads it with zeros to a multiple of 4 octets, which is less than any
+    /// record.
     fn close_set(&mut self) {
         if let Some(set) = self.open_set.take() {
             self.octets.resize(self.octets.len().next_multiple_of(4), 0);
@@ -165,7 +167,7 @@ impl MessageBuilder {
     }
 }
 
-/// Whether a set of templates is padded.
+/// Padding of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Padded {
     Yes,

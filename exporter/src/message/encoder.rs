@@ -1,4 +1,4 @@
-//! What the exporter of messages needs of an encoder.
+//! The interface of an encoder for the exporter of messages.
 
 use std::fmt::Debug;
 
@@ -7,9 +7,9 @@ use flow::{Details, FlowRecord, Timestamp};
 
 use super::builder::{Full, Message};
 
-/// Turns flow records into messages of one protocol: one message at a time is under construction.
+/// Turns flow records into messages of one protocol. One message is under construction.
 pub(crate) trait MessageEncoder: Debug + Send {
-    /// Whether the protocol has templates and options.
+    /// True if the protocol has templates and options.
     const HAS_TEMPLATES: bool = true;
 
     /// Whether the times of flows are absolute. The time in a header then says when the message
@@ -24,16 +24,16 @@ pub(crate) trait MessageEncoder: Debug + Send {
         clock: Timestamp,
     ) -> Result<(), NotAdded>;
 
-    /// Whether what was gathered can still leave at that time.
+    /// True if the message can have this export time.
     #[inline]
     fn can_reach(&self, _clock: Timestamp) -> bool {
         true
     }
 
-    /// Adds the templates, each options template in a set of its own, to an empty message.
+    /// Adds the templates to an empty message. Each options template has its own set.
     fn add_templates(&mut self, _clock: Timestamp) {}
 
-    /// Adds the options records, to a message with nothing but templates in it.
+    /// Adds the options records to a message that has no flow records.
     fn add_options(&mut self, _state: &ExporterState<'_>) {}
 
     /// Adds the template of interface names to an empty message; `false` without such a template.
@@ -41,47 +41,47 @@ pub(crate) trait MessageEncoder: Debug + Send {
         false
     }
 
-    /// Adds the name of the interface that `state` has.
+    /// Adds the name of the interface in `state`.
     fn add_interface(&mut self, _state: &ExporterState<'_>) -> Result<(), Full> {
         Ok(())
     }
 
-    /// Finishes the message, if there is anything in it. `clock` is its export time.
+    /// Finishes the message; `None` if it is empty. `clock` is its export time.
     fn finish(&mut self, clock: Timestamp) -> Option<Message<'_>>;
 
-    /// Whether nothing is in the message yet.
+    /// True if the message is empty.
     fn is_empty(&self) -> bool;
 
     /// Begins the next message.
     fn clear(&mut self);
 
-    /// Sets the most octets of later messages.
+    /// Sets the limit of octets of a message.
     fn set_limit(&mut self, limit: usize);
 
     /// A new transport session begins.
     fn begin_session(&mut self) {}
 
-    /// Records that were added without all that they say.
+    /// Counts of records that were changed to fit the protocol.
     fn inexact(&self) -> Inexact {
         Inexact::default()
     }
 }
 
-/// Records in messages, by what of them the protocol could not say.
+/// Records with values that the protocol cannot express.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Inexact {
-    /// A time, instead of which the nearest one is there that can be said.
+    /// Records with a time that was replaced by the nearest possible one.
     pub(crate) times: u64,
-    /// The number of the interface, instead of which 0 is there.
+    /// Records with an interface number that was replaced by 0.
     pub(crate) interfaces: u64,
 }
 
-/// Why a record is not in the message.
+/// Reason why a record was not added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotAdded {
-    /// It belongs in the next message.
+    /// It has to be in the next message.
     Full,
-    /// The protocol cannot say it.
+    /// The protocol cannot express it.
     NotExportable,
 }
 

@@ -1,4 +1,4 @@
-//! The exporter of messages: it joins an encoder and a transport, and accounts for each record.
+//! The exporter of messages: connects an encoder and a transport, and counts each record.
 
 use std::sync::Arc;
 
@@ -31,11 +31,11 @@ pub(crate) struct MessageExporter<E> {
     ignored: Tally,
     interfaces: Arc<[Interface]>,
     given: RecordTally,
-    /// Given to the transport.
+    /// Messages given to the transport.
     handed_on: Content,
     not_exportable: RecordTally,
     dropped: RecordTally,
-    /// Records of a batch that were left when the transport gave up.
+    /// Records of a batch that remained when the transport gave up.
     left: RecordTally,
     events_not_exportable: u64,
     trouble: Muted,
@@ -56,19 +56,19 @@ enum ExportTime {
 enum Announcement {
     /// Templates and options.
     Whole,
-    /// Where the templates are known.
+    /// Options only, if the templates are known.
     Options,
 }
 
-/// The clock behind the records may be behind ours by so much: late packets, several workers, a
-/// queue that was full. Beyond, it was set back.
+/// Largest normal delay of records: late packets, several workers, a full queue. If a record is
+/// older than this, the clock was set back.
 const SET_BACK_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// Live, the time of day does not wait in a queue. What it is set back by less than this, it has
-/// soon caught up with.
+/// The same for the time of day in a live run, which has no queue. After a smaller step back the
+/// clock soon catches up.
 const WALL_SET_BACK_MS: u64 = 60 * 1000;
 
-/// Flows of one message may have been exported so far apart, by the trace clock.
+/// Largest difference of export times within one message, by the trace clock.
 const JUMP_MS: u64 = 60 * 60 * 1000;
 
 impl<E: MessageEncoder> MessageExporter<E> {
@@ -127,15 +127,15 @@ impl<E: MessageEncoder> MessageExporter<E> {
                 Err(NotAdded::Full) => self.send_message()?,
                 Err(NotAdded::NotExportable) => {
                     self.not_exportable.count(record);
-                    self.trouble.warn(format_args!("{}: IPv6 flows are left out", self.name));
+                    self.trouble.warn(format_args!("{}: IPv6 flows are not exported", self.name));
                     return Ok(());
                 }
             }
         }
     }
 
-    /// Before the clock moves far, what was gathered leaves with the time that it was gathered at.
-    /// It goes back only by more than `slack_ms`.
+    /// Moves the clock. Before a large move, sends the message with its old export time. The clock
+    /// goes back only by more than `slack_ms`.
     #[inline]
     fn move_clock(&mut self, to: Timestamp, slack_ms: u64) -> Result<(), ExportError> {
         let is_step = to >= self.clock
@@ -149,7 +149,7 @@ impl<E: MessageEncoder> MessageExporter<E> {
         self.leave_clock(to, slack_ms)
     }
 
-    /// Any move that is not a small step ahead.
+    /// Any move that is not a small step forward.
     #[inline(never)]
     fn leave_clock(&mut self, to: Timestamp, slack_ms: u64) -> Result<(), ExportError> {
         let set_back = self.clock.millis_since(to) > slack_ms;
@@ -166,7 +166,7 @@ impl<E: MessageEncoder> MessageExporter<E> {
         Ok(())
     }
 
-    /// Ends a file with its final counts, and begins the next one.
+    /// Ends a file with the final counts, and begins the next one.
     fn rotate(&mut self, now: Timestamp) -> Result<(), ExportError> {
         if self.announcements.were_sent() {
             self.announce(Announcement::Options)?;
@@ -182,7 +182,7 @@ impl<E: MessageEncoder> MessageExporter<E> {
         E::HAS_TEMPLATES && self.announcements.are_due(self.clock)
     }
 
-    /// Sends templates and options, or options only, in a message of their own.
+    /// Sends templates and options, or options only, in their own messages.
     fn announce(&mut self, announcement: Announcement) -> Result<(), ExportError> {
         self.send_message()?;
         let TransportCounts { failed, .. } = self.transport.counts();
@@ -211,9 +211,9 @@ impl<E: MessageEncoder> MessageExporter<E> {
         Ok(())
     }
 
-    /// Sends the names of interfaces, those that have one.
+    /// Sends the names of interfaces.
     fn announce_interfaces(&mut self) -> Result<(), ExportError> {
-        // In a session that has just begun they follow its templates.
+        // If a session has just begun, the names follow its templates later.
         let later = !self.announcements.were_sent();
         if self.interfaces.is_empty() || later || !self.encoder.add_interface_template() {
             return Ok(());
@@ -234,7 +234,7 @@ impl<E: MessageEncoder> MessageExporter<E> {
         self.send_message()
     }
 
-    /// Sends the message under construction, if there is anything in it.
+    /// Sends the message under construction, unless it is empty.
     fn send_message(&mut self) -> Result<(), ExportError> {
         let inexact = self.encoder.inexact();
         let Some(message) = self.encoder.finish(self.clock) else { return Ok(()) };
@@ -249,7 +249,7 @@ impl<E: MessageEncoder> MessageExporter<E> {
         result
     }
 
-    /// Says once what the protocol cannot say; the totals have the number.
+    /// Logs once that interface numbers were replaced. The totals have the count.
     fn warn_of_inexact(&mut self, inexact: Inexact) {
         if inexact.interfaces > 0 && !self.interfaces_warned {
             self.interfaces_warned = true;
@@ -261,7 +261,7 @@ impl<E: MessageEncoder> MessageExporter<E> {
         }
     }
 
-    /// Between messages: where a session has begun, it gets templates before anything else.
+    /// Between messages: a new session gets templates first.
     fn begin_session(&mut self) {
         if self.transport.session_began() {
             self.encoder.begin_session();
@@ -313,7 +313,7 @@ impl<E: MessageEncoder> Exporter for MessageExporter<E> {
 
     fn finish(&mut self) -> Result<(), ExportError> {
         if self.announcements.were_sent() {
-            // The final counts. Who may have lost the templates gets them once more.
+            // The final counts. A collector that may have lost the templates gets them again.
             let lossy = self.announcements.are_repeated();
             self.announce(if lossy { Announcement::Whole } else { Announcement::Options })?;
         }

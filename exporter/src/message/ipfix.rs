@@ -1,8 +1,8 @@
 //! IPFIX messages (RFC 7011).
 //!
 //! The sequence number counts the Data Records sent before the message in this transport session,
-//! those of options included, templates not, modulo 2^32. Times are absolute milliseconds; no
-//! element counts from sysUpTime, which collectors cannot resolve in IPFIX.
+//! with those of options and without templates, modulo 2^32. Times are absolute milliseconds. No
+//! element is based on sysUpTime, because collectors cannot resolve it in IPFIX.
 
 use element::Element as E;
 use element::{
@@ -22,7 +22,7 @@ const VERSION: u16 = 10;
 const TEMPLATE_SET: u16 = 2;
 const OPTIONS_TEMPLATE_SET: u16 = 3;
 
-/// Collectors keep templates for days: an id never changes its meaning.
+/// Collectors keep templates for days, so an id never changes its meaning.
 const IPV4: FlowTemplate = flow_template! { 256 ipv4:
     FlowStartMilliseconds
     FlowEndMilliseconds
@@ -35,8 +35,8 @@ const IPV6: FlowTemplate = flow_template! { 257 ipv6:
     FlowDurationMilliseconds
 };
 
-/// In place of the two above where records have further fields. Their ids are 300, + 8 for tunnels,
-/// + 16 for places, + 1 for IPv6.
+/// These replace the two templates above if records have further fields. Their ids are 300, + 8 for
+/// tunnels, + 16 for places, + 1 for IPv6.
 const IPV4_PLACES: FlowTemplate = flow_template! { 316 ipv4 with places:
     FlowStartMilliseconds
     FlowEndMilliseconds
@@ -73,7 +73,7 @@ const IPV6_BOTH: FlowTemplate = flow_template! { 325 ipv6 with tunnel and places
     FlowDurationMilliseconds
 };
 
-/// Further fields of records.
+/// Further blocks of fields in records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blocks {
     None,
@@ -102,9 +102,9 @@ impl Blocks {
     }
 }
 
-/// Sampling, and what was exported, observed, ignored and lost so far. The pair of equal time
-/// elements of RFC 7011 section 4 is left out: a codec in wide use rejects a template that names
-/// an element twice.
+/// Sampling, and the totals of exported, observed, ignored and lost traffic. The pair of equal time
+/// elements of RFC 7011 section 4 is omitted: a widely used codec rejects a template with the same
+/// element twice.
 const OPTIONS: [OptionsTemplate; 4] = [
     OptionsTemplate::new(258, &[E::ObservationDomainId, E::SamplingInterval]),
     OptionsTemplate::new(
@@ -132,14 +132,14 @@ const OPTIONS: [OptionsTemplate; 4] = [
     ),
 ];
 
-/// Names of interfaces; announced where there are any.
+/// Names of interfaces. Announced only if there are any.
 const INTERFACE: OptionsTemplate =
     OptionsTemplate::new(262, &[E::IngressInterface, E::InterfaceName]);
 
 /// Octets of an Options Template Record before its Field Specifiers.
 const OPTIONS_TEMPLATE_HEADER: usize = 6;
 
-/// Templates and options, each in a set of its own, are one message.
+/// Checks that templates and options, each in its own set, fit into one message.
 const _: () = {
     let flows = IPV4_BOTH.template_octets() + IPV6_BOTH.template_octets();
     assert!(flows > IPV4_TUNNEL.template_octets() + IPV6_TUNNEL.template_octets());
@@ -159,7 +159,7 @@ const _: () = {
 pub(crate) struct Encoder {
     observation_domain_id: u32,
     builder: MessageBuilder,
-    /// Data Records in the messages before this one.
+    /// Data Records in earlier messages.
     sequence: u32,
     /// Data Records in this message.
     records: u32,
@@ -226,7 +226,7 @@ impl MessageEncoder for Encoder {
 
     fn add_templates(&mut self, _clock: Timestamp) {
         let templates = self.blocks.templates();
-        // Collectors read the padding of these sets as the beginning of another template.
+        // These sets have no padding: collectors read it as the beginning of another template.
         self.builder.add_set(TEMPLATE_SET, Padded::No, |out| {
             templates.iter().for_each(|template| template.put_template(out));
         });
@@ -253,7 +253,7 @@ impl MessageEncoder for Encoder {
         Ok(())
     }
 
-    /// Finishes the message, if there is anything in it. `clock` is the Export Time.
+    /// Finishes the message; `None` if it is empty. `clock` is the Export Time.
     ///
     /// ```text
     /// | Version (10)      | Length            |   RFC 7011 section 3.1

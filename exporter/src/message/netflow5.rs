@@ -1,12 +1,13 @@
-//! NetFlow v5 datagrams: a header and up to 30 records of fixed form.
+//! NetFlow v5 datagrams: a header and up to 30 records of fixed format.
 //!
-//! The sequence number counts the flows before the datagram. Counters have 32 bits: a flow with
-//! more is split into several records, so that sums hold. IPv6 flows cannot be said, and of
-//! interfaces only numbers of 16 bits: a larger one is 0, and counted. A larger AS number is 23456
-//! (AS_TRANS, RFC 6793). What is not known is 0: AS numbers and masks, and always the next hop.
+//! The sequence number counts the flows in earlier datagrams. Counters have 32 bits: a flow with
+//! larger counts is split into several records, so that sums are correct. IPv6 flows are not
+//! exportable. Interface numbers have 16 bits: a larger one is replaced by 0, and counted. A larger
+//! AS number is 23456 (AS_TRANS, RFC 6793). Unknown AS numbers and masks are 0, and the next hop is
+//! always 0.
 //!
-//! Both header stamps are moved forward, equally, to the last millisecond of their second: flow
-//! times come out the same everywhere, and right also in collectors that drop a borrow when they
+//! Both time fields of the header are moved forward equally, to the last millisecond of their
+//! second. All collectors then compute the same flow times, also those that lose a borrow when they
 //! subtract the milliseconds.
 
 use element::{Element, FixedOctets, Flow, PutOctets, saturate32};
@@ -24,10 +25,10 @@ pub(crate) const RECORD: usize = 48;
 
 const VERSION: u16 = 5;
 
-/// Collectors take no more.
+/// Maximum records that collectors accept.
 const RECORDS_MAX: usize = 30;
 
-/// The largest sampling interval that the header can say.
+/// The largest sampling interval of the header field.
 pub(crate) const SAMPLING_INTERVAL_MAX: u32 = (1 << 14) - 1;
 
 /// Turns flow records into NetFlow v5 datagrams.
@@ -37,24 +38,24 @@ pub(crate) struct Encoder {
     sampling: u16,
     builder: MessageBuilder,
     uptime: Uptime,
-    /// Flows in the datagrams before this one.
+    /// Flows in earlier datagrams.
     sequence: u32,
     /// Flows in this datagram.
     flows: u16,
     flows_max: u16,
-    /// Parts of the record being split that are already in a datagram.
+    /// Parts of the current split record that are already in a datagram.
     parts_done: u64,
-    /// Flows whose interface has a number of more than 16 bits.
+    /// Flows with an interface number of more than 16 bits.
     interfaces_unsaid: u64,
 }
 
 impl Encoder {
-    /// `sampling_interval` is at most [`SAMPLING_INTERVAL_MAX`]; 1 means that nothing is sampled.
+    /// `sampling_interval` is at most [`SAMPLING_INTERVAL_MAX`]; 1 means no sampling.
     pub(crate) fn new(engine_id: u8, sampling_interval: u32, limit: usize, uptime: Uptime) -> Self {
         let interval = u16::try_from(sampling_interval.min(SAMPLING_INTERVAL_MAX)).unwrap_or(0);
         let mut encoder = Self {
             engine_id,
-            // Not every collector masks the mode bits, so that they stay 0 without sampling.
+            // Some collectors do not mask the mode bits, so these are 0 without sampling.
             sampling: if interval > 1 { DETERMINISTIC << 14 | interval } else { 0 },
             builder: MessageBuilder::new(HEADER, usize::MAX),
             uptime,
@@ -68,7 +69,7 @@ impl Encoder {
         encoder
     }
 
-    /// Adds a record with the last time that can be said.
+    /// Adds a record with its times clamped to the last possible one.
     #[cold]
     #[inline(never)]
     fn add_clamped(
@@ -80,7 +81,7 @@ impl Encoder {
         self.add_parts(&uptime::clamped(record), details, clock)
     }
 
-    /// Adds a flow's record, or its parts that are not in a datagram yet.
+    /// Adds a flow's record, or its remaining parts.
     #[inline(always)]
     fn add_parts(
         &mut self,
@@ -121,8 +122,8 @@ impl Encoder {
 impl MessageEncoder for Encoder {
     const HAS_TEMPLATES: bool = false;
 
-    /// Adds a flow's record, or those that are needed for counters beyond 32 bits. When the
-    /// datagram is full in between, the same flow is to be added again to the next.
+    /// Adds a flow's record, or several if its counters exceed 32 bits. If the datagram is full in
+    /// between, the caller adds the same flow again to the next one.
     fn add(
         &mut self,
         record: &FlowRecord,
@@ -149,7 +150,7 @@ impl MessageEncoder for Encoder {
         self.uptime.can_reach(clock)
     }
 
-    /// Finishes the datagram, if there is anything in it.
+    /// Finishes the datagram; `None` if it is empty.
     ///
     /// ```text
     /// | Version (5)       | Count             |   Cisco, NetFlow Export Datagram Formats
@@ -211,7 +212,7 @@ fn interface(number: u32) -> Option<u16> {
     number.try_into().ok()
 }
 
-/// The number of an Autonomous System, or what stands for those of more than 16 bits, or 0.
+/// The AS number, [`AS_TRANS`] for one of more than 16 bits, or 0 if it is not known.
 fn as_number(place: Option<&Place>) -> u16 {
     let number = place.and_then(|place| place.as_number).unwrap_or(0);
     number.try_into().unwrap_or(AS_TRANS)
@@ -242,7 +243,7 @@ fn record_octets(flow: &Flow<'_>, part: Part) -> [u8; RECORD] {
     *out.whole()
 }
 
-/// RFC 6793 section 9.
+/// AS number in place of larger ones (RFC 6793 section 9).
 const AS_TRANS: u16 = 23_456;
 
 const ENGINE_TYPE: u8 = 0;

@@ -1,9 +1,9 @@
 //! NetFlow v9 export packets (RFC 3954).
 //!
-//! The sequence number counts export packets, and Count the records of all kinds in the packet.
-//! Times are milliseconds of sysUpTime. A collector adds them to the boot time that it finds from
-//! the header's whole seconds, so the header's pair of stamps stands for a whole second: that in
-//! which, or at the end of which, the packet was made.
+//! The sequence number counts export packets, and Count is the number of all records in the packet.
+//! Times are milliseconds of sysUpTime. A collector adds them to a boot time that it computes from
+//! the whole seconds of the header. So both time fields of the header are for a whole second: the
+//! time of the packet, rounded up.
 
 use element::Element as E;
 use element::{Element, ExporterState, FixedOctets, Flow, PutOctets, count16, saturate32};
@@ -21,20 +21,20 @@ const VERSION: u16 = 9;
 const TEMPLATE_SET: u16 = 0;
 const OPTIONS_TEMPLATE_SET: u16 = 1;
 
-/// Collectors keep templates for days: an id never changes its meaning.
+/// Collectors keep templates for days, so an id never changes its meaning.
 const IPV4: FlowTemplate = flow_template!(256 ipv4: FlowStartSysUpTime FlowEndSysUpTime);
 
 const IPV6: FlowTemplate = flow_template!(257 ipv6: FlowStartSysUpTime FlowEndSysUpTime);
 
-/// In place of the two above where places are looked up, with the ids of IPFIX.
+/// These replace the two templates above if places are looked up. The ids are those of IPFIX.
 const IPV4_PLACES: FlowTemplate =
     flow_template!(316 ipv4 with places: FlowStartSysUpTime FlowEndSysUpTime);
 
 const IPV6_PLACES: FlowTemplate =
     flow_template!(317 ipv6 with places: FlowStartSysUpTime FlowEndSysUpTime);
 
-/// Sampling comes twice: some collectors want the algorithm beside the interval, others then do
-/// not see the interval.
+/// Sampling is sent twice: some collectors need the algorithm and the interval together, others do
+/// not find the interval then.
 const OPTIONS: [OptionsTemplate; 3] = [
     OptionsTemplate::new(258, &[E::SamplingInterval]),
     OptionsTemplate::new(259, &[E::SamplingInterval, E::SamplingAlgorithm]),
@@ -48,8 +48,8 @@ const OPTIONS: [OptionsTemplate; 3] = [
     ),
 ];
 
-/// The scope of all options: field type System, and the octets of its value, the Source ID. Scopes
-/// have numbers of their own, which are not those of elements (RFC 3954 section 6.1).
+/// The scope of all options: field type System, and the octets of its value, the Source ID. Scope
+/// field types have their own numbers (RFC 3954 section 6.1).
 const SCOPE_SYSTEM: u16 = 1;
 const SCOPE_OCTETS: u16 = 4;
 
@@ -57,8 +57,8 @@ const SCOPE_OCTETS: u16 = 4;
 const SPECIFIER: usize = 4;
 const OPTIONS_TEMPLATE_HEADER: usize = 6;
 
-/// Templates and options, each in a set of its own, are one packet. None has an enterprise number
-/// or a variable length, which NetFlow v9 cannot say.
+/// Checks that templates and options, each in its own set, fit into one packet, and that none has
+/// an enterprise number or a variable length, which NetFlow v9 does not support.
 const _: () = {
     let mut rest: &[FlowTemplate] = &[IPV4, IPV6, IPV4_PLACES, IPV6_PLACES];
     while let [template, others @ ..] = rest {
@@ -88,7 +88,7 @@ pub(crate) struct Encoder {
     source_id: u32,
     builder: MessageBuilder,
     uptime: Uptime,
-    /// Export packets before this one.
+    /// Number of earlier export packets.
     sequence: u32,
     /// Records of all kinds in this packet.
     records: u16,
@@ -101,7 +101,7 @@ impl Encoder {
         Self { source_id, builder, uptime, sequence: 0, records: 0, has_places }
     }
 
-    /// Adds a record with the last time that can be said.
+    /// Adds a record with its times clamped to the last possible one.
     #[cold]
     #[inline(never)]
     fn add_clamped(
@@ -180,7 +180,8 @@ impl MessageEncoder for Encoder {
         self.records += 2;
         for template in &OPTIONS {
             self.builder.add_set(OPTIONS_TEMPLATE_SET, Padded::Yes, |out| {
-                // Template id, octets of the scope fields and of the others (RFC 3954 section 6.1).
+                // Template id, octets of the scope fields and of the option fields (RFC 3954
+                // section 6.1).
                 out.put16(template.id);
                 out.put16(count16(SPECIFIER));
                 out.put16(count16(template.specifier_octets()));
@@ -202,7 +203,7 @@ impl MessageEncoder for Encoder {
         }
     }
 
-    /// Finishes the packet, if there is anything in it.
+    /// Finishes the packet; `None` if it is empty.
     ///
     /// ```text
     /// | Version (9)       | Count             |   RFC 3954 section 5.1

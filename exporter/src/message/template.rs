@@ -1,9 +1,9 @@
-//! Templates: lists of elements. A template and the records that it describes are both written from
-//! one list, so they cannot disagree.
+//! Templates: lists of elements. A template and its records are both written from one list, so they
+//! always match.
 
 use element::{Element, ExporterState, Flow, PutOctets, count16};
 
-/// Elements of flow records under one template id. Those of variable length are the last.
+/// Elements of flow records under one template id. Elements of variable length come last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FlowTemplate {
     pub(super) id: u16,
@@ -14,9 +14,9 @@ pub(super) struct FlowTemplate {
     pub(super) put_fixed: fn(&Flow<'_>, &mut Vec<u8>),
 }
 
-/// A [`FlowTemplate`] of an id and a list of elements. The code that writes the fields of fixed
-/// length is made from the list too, element by element: then all offsets are constants, and a
-/// record costs a third of what it does in a loop over the list.
+/// Makes a [`FlowTemplate`] from an id and a list of elements. The macro also makes the code for
+/// the fields of fixed length from the list: all offsets are constants then, and a record takes a
+/// third of the time of a loop.
 macro_rules! template {
     ($id:literal: $($element:ident)*) => {{
         const ELEMENTS: &[Element] = &[$(Element::$element),*];
@@ -36,9 +36,9 @@ macro_rules! template {
     }};
 }
 
-/// The [`FlowTemplate`] of an id and a version of IP. Both versions differ in the addresses and in
-/// ICMP, protocols in the times, which come first. Blocks of further elements come last: those of
-/// tunnels, then those of places.
+/// The [`FlowTemplate`] of an id and an IP version. The versions differ in the addresses and in
+/// ICMP. Protocols differ in the times, which come first. Blocks of further elements come last:
+/// first tunnels, then places.
 macro_rules! flow_template {
     ($id:literal ipv4: $($time:ident)*) => {
         flow_template!($id: [$($time)* SourceIpv4Address DestinationIpv4Address] IcmpTypeCodeIpv4)
@@ -128,12 +128,12 @@ macro_rules! flow_template {
 
 pub(super) use {flow_template, template};
 
-/// How many of the elements have a fixed length, and the octets of these.
+/// Number of elements of fixed length, and the octets of their values.
 ///
 /// # Panics
 ///
-/// When an element does not describe flows, or has a fixed length behind a variable one. Templates
-/// are constants: that is an error of the compiler.
+/// An element does not describe flows, or has a fixed length after a variable one. Templates are
+/// constants, so this is a compile error.
 pub(super) const fn fixed_part(elements: &[Element]) -> (usize, usize) {
     let (mut count, mut octets) = (0, 0);
     let mut index = 0;
@@ -176,15 +176,15 @@ impl FlowTemplate {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OptionsTemplate {
     pub(super) id: u16,
-    /// All of fixed length. In IPFIX the first is the scope.
+    /// Only elements of fixed length. In IPFIX the first one is the scope.
     pub(super) elements: &'static [Element],
 }
 
 impl OptionsTemplate {
     /// # Panics
     ///
-    /// When an element does not describe the exporter. Templates are constants: that is an error
-    /// of the compiler.
+    /// An element does not describe the exporter. Templates are constants, so this is a compile
+    /// error.
     pub(super) const fn new(id: u16, elements: &'static [Element]) -> Self {
         let mut rest = elements;
         while let [element, others @ ..] = rest {

@@ -1,47 +1,48 @@
-//! The sysUpTime that NetFlow v5 and v9 count flow times from: 32 bits of milliseconds.
+//! sysUpTime, the base of flow times in NetFlow v5 and v9: 32 bits of milliseconds.
 //!
-//! A header has the uptime and the time of day of one instant, so a collector can turn both into
-//! each other for this message. The base, from which uptime counts, is before every flow of a
-//! message; it moves before uptime reaches 2^31, which some collectors read as negative.
+//! A header has the uptime and the time of day of one instant, so a collector can convert one to
+//! the other for this message. The base is the time at which uptime is 0. It is before every flow
+//! of a message. It moves before uptime reaches 2^31, because some collectors read larger values as
+//! negative.
 //!
-//! The instant is the export time. Flows that ended long before it, such as those that were in the
-//! table during a gap of months, have messages of their own, whose instant is the latest of their
-//! ends: 49.7 days after the base no uptime can say anything.
+//! The instant is the export time. Flows that ended long before, such as those that were in the
+//! table during a gap of months, have their own messages, whose instant is their latest end: uptime
+//! has a range of 49.7 days.
 
 use element::UptimeBase;
 use flow::{FlowRecord, Timestamp};
 
 use super::builder::Full;
 
-/// How far the base is put behind the instant of a message.
+/// Time from a new base to the instant of the message.
 const HEADROOM_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// The base moves when uptime gets this long (23.8 days).
+/// The base moves when uptime exceeds this (23.8 days).
 const UPTIME_MS_MAX: u64 = (1 << 31) - HEADROOM_MS;
 
-/// No uptime can say more; what is older is clamped, and counted.
+/// Maximum age of a time within a message. Older times are clamped, and counted.
 const AGE_MS_MAX: u64 = u32::MAX as u64 - 2000;
 
-/// A flow leaves the table within two days of its end (the longest idle timeout is one), if packets
-/// come or time passes at all.
+/// Flows older than this are late. A flow normally leaves the table within two days of its end: the
+/// longest idle timeout is one day.
 const LATE_MS: u64 = 2 * HEADROOM_MS;
 
-/// The ends of late flows in one message are so near to that of the first.
+/// Maximum difference between the ends of late flows in one message.
 const LATE_APART_MS: u64 = 10 * 60 * 1000;
 
-/// The last whole second that 32 bits can say, in 2106. What is later is clamped, and counted.
+/// The last whole second of 32 bits, in 2106. Later times are clamped, and counted.
 const LAST: Timestamp = Timestamp::from_millis(u32::MAX as u64 * 1000);
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Uptime {
     base: Option<Timestamp>,
-    /// In a message of late flows: the end of the first flow, and the latest end.
+    /// For a message of late flows: the end of the first flow, and the latest end.
     late: Option<(Timestamp, Timestamp)>,
     clamped: u64,
 }
 
 impl Uptime {
-    /// Counts from `start`, or from a day before the first message.
+    /// Uptime counts from `start`, or from a day before the first message.
     pub(crate) fn new(start: Option<Timestamp>) -> Self {
         Self { base: start, late: None, clamped: 0 }
     }
@@ -50,7 +51,7 @@ impl Uptime {
         UptimeBase(self.base.unwrap_or_default())
     }
 
-    /// Flows with a time that could not be said.
+    /// Flows with a clamped time.
     pub(crate) fn clamped(&self) -> u64 {
         self.clamped
     }
@@ -61,15 +62,15 @@ impl Uptime {
         self.rebase(clock.min(LAST), clock.min(LAST));
     }
 
-    /// Begins a message with this record, whose time is not after [`LAST`].
+    /// Begins a message with this record, whose end is not after [`LAST`].
     pub(super) fn begin_with(&mut self, record: &FlowRecord, clock: Timestamp) {
         let (clock, end) = (clock.min(LAST), record.end);
         self.late = is_late(end, clock).then_some((end, end));
         self.rebase(record.start, if self.late.is_some() { end } else { clock });
     }
 
-    /// Whether the record may join the message: its times can be said, or no other message could
-    /// say them either.
+    /// `Ok` if the record can be in the message: its times are in range, or they would be clamped
+    /// in any message.
     #[inline]
     pub(super) fn join(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), Full> {
         let (clock, base) = (clock.min(LAST), self.base.unwrap_or_default());
@@ -80,7 +81,7 @@ impl Uptime {
         if is_ordinary { Ok(()) } else { self.join_other(record, clock) }
     }
 
-    /// As [`Uptime::join`], for any record and a time that is not after [`LAST`].
+    /// As [`Uptime::join`], for any record whose end is not after [`LAST`].
     #[inline(never)]
     fn join_other(&mut self, record: &FlowRecord, clock: Timestamp) -> Result<(), Full> {
         let end = record.end;
@@ -102,7 +103,7 @@ impl Uptime {
         Ok(())
     }
 
-    /// Moves the base if a message of that instant needs it, whose first flow began at `start`.
+    /// Moves the base if a message with this instant needs it. Its first flow began at `start`.
     fn rebase(&mut self, start: Timestamp, instant: Timestamp) {
         let fits = self.base.is_some_and(|base| {
             base <= start && base <= instant && instant.millis_since(base) <= UPTIME_MS_MAX
@@ -112,18 +113,18 @@ impl Uptime {
         }
     }
 
-    /// Whether the message can still leave at that time.
+    /// True if the message can have this export time.
     #[inline]
     pub(crate) fn can_reach(&self, clock: Timestamp) -> bool {
         self.late.is_some() || self.base.is_none_or(|base| has_uptime(clock.min(LAST), base))
     }
 
-    /// The instant that the header of the message stands for.
+    /// The instant of the message's header.
     pub(super) fn instant(&self, clock: Timestamp) -> Timestamp {
         self.late.map_or_else(|| clock.min(LAST), |(_, latest)| latest)
     }
 
-    /// Counts a record of the message, if one of its times could not be said.
+    /// Counts a record of the message if one of its times is clamped.
     #[inline]
     pub(super) fn count(&mut self, record: &FlowRecord) {
         let clamped = record.start < self.base.unwrap_or_default() || record.end > LAST;
@@ -131,23 +132,23 @@ impl Uptime {
     }
 }
 
-/// Whether a time is not after the last one that can be said.
+/// True if the time is not after [`LAST`].
 #[inline]
 pub(super) fn is_said(time: Timestamp) -> bool {
     time <= LAST
 }
 
-/// The record with the last time that can be said, which it ends after.
+/// A record that ends after [`LAST`], with its times clamped.
 pub(super) fn clamped(record: &FlowRecord) -> FlowRecord {
     FlowRecord { start: record.start.min(LAST), end: LAST, ..*record }
 }
 
-/// The earliest base of a message of that instant.
+/// The earliest base of a message with this instant.
 fn oldest(instant: Timestamp) -> Timestamp {
     instant.minus_millis(AGE_MS_MAX)
 }
 
-/// Whether a header of that instant can have an uptime. Headers round to seconds.
+/// True if the uptime of this instant is in range. Headers round to seconds.
 fn has_uptime(instant: Timestamp, base: Timestamp) -> bool {
     instant.millis_since(base) <= u64::from(u32::MAX) - 1000
 }

@@ -1,4 +1,4 @@
-//! Where an output goes, as users write it: a URL, and settings in its query or beside it.
+//! The destination of an output as users write it: a URL, and settings in its query or separate.
 
 use std::net::Ipv6Addr;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub struct Destination {
     settings: Settings,
 }
 
-/// What the URL names, and how the output is opened with it.
+/// The target in the URL, and the function that opens the output.
 #[derive(Clone, Debug)]
 enum Target {
     Host(Host, fn(&Request<'_>, &Host) -> Opened),
@@ -50,7 +50,7 @@ impl Destination {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, and what is allowed.
+    /// Reason why the URL or a setting is refused, and the allowed values.
     pub fn new(
         url: &str,
         settings: impl IntoIterator<Item = (String, String)>,
@@ -74,7 +74,7 @@ impl Destination {
         checked.map_err(|problem| format!("output {url}: {problem}"))
     }
 
-    /// Checks a setting of the output that a URL names. A URL that names none is not looked at.
+    /// Checks a setting of the output in a URL. A URL without a known output is not checked.
     ///
     /// # Errors
     ///
@@ -84,27 +84,27 @@ impl Destination {
         output.map_or(Ok(()), |output| setting::check(output, name, value))
     }
 
-    /// The URL as the user wrote it, but for values of secret settings.
+    /// The URL as the user wrote it, without values of secret settings.
     pub fn as_str(&self) -> &str {
         &self.url
     }
 
-    /// Whether it writes to standard output.
+    /// True if it writes to standard output.
     pub fn is_stdout(&self) -> bool {
         matches!(&self.target, Target::Path(path, _) if path == "-")
     }
 
-    /// Whether its documents have ids, of which [`Context::run`] is a part.
+    /// True if its documents have ids, which contain [`Context::run`].
     pub fn names_documents(&self) -> bool {
         matches!(self.target, Target::Hosts(..))
     }
 
-    /// Whether it writes documents, and not messages.
+    /// True if it writes documents, false for messages.
     pub fn writes_documents(&self) -> bool {
         self.output.writes_documents
     }
 
-    /// The files that it writes. Files that follow each other have their names when they begin.
+    /// The files that it writes, by the names in the settings.
     pub fn files_written(&self) -> impl Iterator<Item = &Path> {
         let path = match &self.target {
             Target::Path(path, _) if path != "-" => Some(path.as_str()),
@@ -118,12 +118,12 @@ impl Destination {
         self.settings.paths(self.output, Use::Read).map(Path::new)
     }
 
-    /// What its URL begins with.
+    /// The scheme of its URL.
     pub fn scheme(&self) -> &'static str {
         self.output.scheme
     }
 
-    /// The host that it sends to, if it sends to one, and the port.
+    /// The host that it sends to, if any, and the port.
     pub fn host(&self) -> Option<(&str, u16)> {
         match &self.target {
             Target::Host(host, _) => Some((&host.name, host.port)),
@@ -132,12 +132,12 @@ impl Destination {
         }
     }
 
-    /// Its Observation Domain ID, or this one if it sets none.
+    /// Its Observation Domain ID, or `default` if it has none.
     pub fn domain_or(&self, default: u32) -> u32 {
         self.settings.given(&ODID).unwrap_or(default)
     }
 
-    /// The output with this Observation Domain ID, in words.
+    /// Text for messages: the output with this Observation Domain ID.
     pub fn domain_words(&self, id: u32) -> String {
         let engine = if self.output.scheme == NETFLOW5.scheme {
             format!(", of which the low octet is the engine ID: {}", id.to_be_bytes()[3])
@@ -152,11 +152,11 @@ impl Destination {
         self.url.split('?').next().unwrap_or(&self.url)
     }
 
-    /// Opens it: finds the host, connects, creates the file.
+    /// Opens it: resolves the host, connects, creates the file.
     ///
     /// # Errors
     ///
-    /// What failed, in one sentence.
+    /// The action that failed, in one sentence.
     pub fn open(&self, context: &Context) -> Result<Box<dyn Exporter>, ExportError> {
         let request = Request { name: self.name(), settings: &self.settings, context };
         match &self.target {
@@ -166,11 +166,11 @@ impl Destination {
         }
     }
 
-    /// The cluster that it writes into.
+    /// The cluster of an output that writes into one.
     ///
     /// # Errors
     ///
-    /// It writes into none, or its files cannot be read.
+    /// The output has no cluster, or its files cannot be read.
     pub fn cluster(&self) -> Result<Cluster, String> {
         let Target::Hosts(hosts, _) = &self.target else {
             return Err(format!(
@@ -185,17 +185,17 @@ impl Destination {
             .map_err(|problem| format!("{}: {problem}", self.name()))
     }
 
-    /// Checks what only the whole program knows.
+    /// Checks the output against settings of the whole program.
     ///
     /// # Errors
     ///
-    /// A sampling interval that this output cannot say.
+    /// The sampling interval is too large for the protocol.
     pub fn check(&self, sampling_interval: u32) -> Result<(), String> {
         let most = self.output.sampling_interval_max;
         if sampling_interval > most {
             return Err(format!(
-                "output {}: {} cannot say that one of {sampling_interval} packets is sampled, at \
-                 most one of {most}",
+                "output {}: {} cannot report sampling of 1 in {sampling_interval} packets, at most \
+                 1 in {most}",
                 self.url, self.output.scheme
             ));
         }
@@ -235,8 +235,8 @@ const NO_HOST: &str = "no host: // belongs before it";
 
 const HOST_ONLY: &str = "only a host, a port and settings are allowed";
 
-/// Reads `//HOST[:PORT]`. An IPv6 address is in brackets (RFC 3986 section 3.2.2), and its zone
-/// follows a % (RFC 6874, where it is written %25).
+/// Reads `//HOST[:PORT]`. An IPv6 address is in brackets (RFC 3986 section 3.2.2). Its zone follows
+/// a %, or %25 (RFC 6874).
 fn host(text: &str, default_port: u16) -> Result<Host, String> {
     let text = text.strip_prefix("//").ok_or(NO_HOST)?;
     let text = text.strip_suffix('/').unwrap_or(text);
@@ -288,7 +288,7 @@ fn ipv6(text: &str) -> Result<String, String> {
     Ok(if zone.is_empty() { address.to_owned() } else { format!("{address}%{zone}") })
 }
 
-/// The URL with ... in place of the values of secret settings.
+/// The URL with ... for values of secret settings.
 fn without_secrets(output: &Output, url: &str) -> String {
     let Some((start, query)) = url.split_once('?') else { return url.to_owned() };
     let is_secret = |name: &str| {

@@ -16,7 +16,7 @@ use crate::secret::warn_of_readers;
 use crate::spool::WhenFull;
 use crate::transport::{Host, TlsSettings};
 
-/// Settings of both, plain first: those of TLS are the last.
+/// Settings of both outputs. Those of TLS are the last.
 const SETTINGS: &[&Setting] = &[
     &ODID,
     &NAMESPACE,
@@ -45,7 +45,7 @@ const SETTINGS: &[&Setting] = &[
     &KEY,
 ];
 
-/// How many of them are of TLS.
+/// Number of settings for TLS.
 const OF_TLS: usize = 4;
 
 pub(super) const ELASTIC_HTTP: Output = Output {
@@ -101,7 +101,7 @@ const PASSWORD_FILE: Setting =
 const API_KEY_FILE: Setting =
     Setting::path("api-key-file", "file with an API key: ID:KEY, or that in Base64");
 
-/// Without a password, which others would see in the list of processes.
+/// A password is refused, because other users would see it in the list of processes.
 const PROXY: Setting =
     Setting::text("proxy", "URL of a proxy; that of the environment by default", |text| {
         !text.contains('@')
@@ -166,7 +166,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
     let index = settings.given::<String>(&INDEX).and_then(|text| IndexPattern::new(&text));
     let stream = format!("logs-netflow.log-{namespace}");
     let spool = settings.given(&SPOOL);
-    // A document that stays in the spool names its stream: the next run may have another.
+    // A document in the spool names its stream, because the next run may have another one.
     let named = spool.as_ref().map(|_| IndexPattern::literal(&stream));
     let client = ClientSettings {
         target: index.is_none().then_some(stream),
@@ -204,7 +204,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
     Ok(Box::new(DocumentExporter::new(documents, sink)))
 }
 
-/// How the cluster is reached.
+/// Settings of the connection to the cluster.
 fn client(
     settings: &Settings,
     hosts: &[Host],
@@ -223,7 +223,7 @@ fn client(
     })
 }
 
-/// The cluster that an output of these settings writes into.
+/// The cluster of an output with these settings.
 pub(super) fn cluster(
     settings: &Settings,
     hosts: &[Host],
@@ -233,7 +233,7 @@ pub(super) fn cluster(
     Cluster::new(client(settings, hosts, tls.as_ref())?, settings.string(&NAMESPACE))
 }
 
-/// From files, or from the environment: nobody sees them in the list of processes.
+/// Credentials come from files or the environment: the list of processes does not show them.
 fn credentials(settings: &Settings) -> Result<Option<Credentials>, String> {
     let file = |setting| settings.given::<PathBuf>(setting);
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -251,7 +251,7 @@ fn credentials(settings: &Settings) -> Result<Option<Credentials>, String> {
     Ok(key.map(Credentials::ApiKey))
 }
 
-/// The first line of a file.
+/// Reads the first line of a file.
 fn secret(path: &Path, what: &str) -> Result<String, String> {
     let text = fs::read_to_string(path)
         .map_err(|error| format!("cannot read {}: {}", path.display(), sentence(&error)))?;
@@ -260,6 +260,6 @@ fn secret(path: &Path, what: &str) -> Result<String, String> {
     if line.is_empty() { Err(format!("{} is empty", path.display())) } else { Ok(line.to_owned()) }
 }
 
-/// The environment has the password or the API key where no file is named.
+/// Variables with the password and the API key, if no file is given.
 const PASSWORD_VARIABLE: &str = "FLOWPROBE_ELASTIC_PASSWORD";
 const API_KEY_VARIABLE: &str = "FLOWPROBE_ELASTIC_API_KEY";

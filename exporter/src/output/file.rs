@@ -51,7 +51,7 @@ fn rotation(settings: &Settings) -> Option<Rotation> {
     settings.given::<String>(&ROTATE)?.parse().ok()
 }
 
-/// A replay makes the same file each time. Live capture goes on where the last run has ended.
+/// Opens the file. A replay begins a new file; a live run appends to it.
 fn open(request: &Request<'_>, path: &str, form: Form) -> Result<FileTransport, ExportError> {
     let start = match request.context.patience {
         Patience::Wait => Start::Anew,

@@ -1,7 +1,6 @@
-//! The outputs that there are. Each is described once; parsing, opening, help and messages are
-//! made from its description.
+//! All outputs. Each is defined once; parsing, opening, help and messages use its definition.
 //!
-//! To add one, describe it in a module of its family and give it a line in [`OUTPUTS`].
+//! To add an output, define it in a module of its family and add a line to [`OUTPUTS`].
 
 mod destination;
 mod elastic;
@@ -35,24 +34,24 @@ pub static OUTPUTS: &[&Output] = &[
     &elastic::ELASTIC_HTTPS,
 ];
 
-/// An output, as it is described to users and to this crate.
+/// Definition of an output, for users and for this crate.
 #[derive(Debug)]
 pub struct Output {
-    /// What its URL begins with.
+    /// The scheme of its URL.
     pub scheme: &'static str,
     /// Description in a few words.
     pub meaning: &'static str,
     /// Its settings, in the order in which help lists them.
     pub settings: &'static [&'static Setting],
-    /// Whether it writes documents, and not messages.
+    /// True if it writes documents, false for messages.
     pub writes_documents: bool,
-    /// The rest of the URL, and how it is opened.
+    /// The form of the rest of the URL, and the function that opens the output.
     target: TargetForm,
-    /// The largest sampling interval that it can say.
+    /// The largest sampling interval of the protocol.
     sampling_interval_max: u32,
 }
 
-/// What the rest of a URL names, and how the output is opened with it.
+/// The form of the rest of a URL, and the function that opens the output.
 #[derive(Clone, Copy, Debug)]
 enum TargetForm {
     /// `//HOST[:PORT]`, with this port by default.
@@ -65,7 +64,7 @@ enum TargetForm {
 
 type Opened = Result<Box<dyn Exporter>, ExportError>;
 
-/// What an output is opened with, besides its target.
+/// Parameters for opening an output, besides its target.
 struct Request<'a> {
     /// The URL without settings, for messages.
     name: &'a str,
@@ -73,36 +72,36 @@ struct Request<'a> {
     context: &'a Context,
 }
 
-/// What an output needs to know of the program.
+/// Facts about the program that an output needs.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// Replay waits for a slow or lost collector, live capture does not.
+    /// A replay waits for a slow or lost collector, live capture does not.
     pub patience: Patience,
-    /// Where sysUpTime counts from, live; a replay counts from its own clock.
+    /// Base of sysUpTime in a live run; a replay has its own base.
     pub uptime_start: Option<Timestamp>,
     /// The Observation Domain ID of outputs that do not set one; not 0.
     pub observation_domain_id: u32,
-    /// One of this many packets is metered.
+    /// Packets per metered packet (1 in n sampling).
     pub sampling_interval: u32,
     /// Fields of the flow key.
     pub key: KeyFields,
-    /// Addresses inside the network's perimeter; none: private ones are inside.
+    /// Networks inside the perimeter. If empty, private addresses are inside.
     pub local_networks: NetworkSet,
-    /// Records may come with the places of their addresses.
+    /// Records may have the places of their addresses.
     pub has_places: bool,
-    /// Records may come with the tunnels of their packets.
+    /// Records may have the tunnels of their packets.
     pub has_tunnels: bool,
     /// The name of this exporter in documents.
     pub name: String,
     /// The version of the program in documents.
     pub version: String,
-    /// Names this run in the ids of documents: the same in a replay of the same input.
+    /// Name of this run in the ids of documents: equal for replays of the same input.
     pub run: String,
-    /// The files that the run reads and writes, its other outputs too.
+    /// The files that all inputs and outputs of the run use.
     pub files: Arc<FilesInUse>,
 }
 
-/// A replay of all packets by the classic seven fields, in Observation Domain 1, without names.
+/// A replay of all packets, with the classic seven fields, in Observation Domain 1, without names.
 impl Default for Context {
     fn default() -> Self {
         Self {
@@ -136,7 +135,7 @@ const ODID: Setting = Setting::number(
     1..=u32::MAX,
 );
 
-/// Elastic's own pipelines fill these fields only where documents do not have them.
+/// Elastic's own pipelines fill in these fields only if documents do not have them.
 const GEO: Setting =
     Setting::text("geo", "on, or off: documents without geo and as of their addresses", |text| {
         ["on", "off"].contains(&text)
@@ -153,7 +152,7 @@ impl Output {
         }
     }
 
-    /// The names of its settings, with commas between them.
+    /// The names of its settings, separated by commas.
     pub fn setting_names(&self) -> String {
         let names: Vec<_> = self.settings.iter().map(|setting| setting.name).collect();
         names.join(", ")
@@ -174,13 +173,13 @@ impl Request<'_> {
         Collector { host: host.clone(), source: self.settings.given(&SOURCE) }
     }
 
-    /// The encoder of IPFIX messages of at most so many octets.
+    /// The encoder of IPFIX messages, with this limit of octets.
     fn ipfix(&self, limit: usize) -> ipfix::Encoder {
         let blocks = ipfix::Blocks::of(self.context);
         ipfix::Encoder::new(self.observation_domain_id(), limit, blocks)
     }
 
-    /// The exporter of messages that this encoder makes and this transport takes.
+    /// The exporter of messages with this encoder and this transport.
     fn messages<E: MessageEncoder + 'static>(
         &self,
         encoder: E,
@@ -199,7 +198,7 @@ impl Request<'_> {
     }
 }
 
-/// How all outputs are written, with commas between them.
+/// The URL forms of all outputs, separated by commas.
 pub fn forms() -> String {
     let forms: Vec<_> = OUTPUTS.iter().map(|output| output.form()).collect();
     forms.join(", ") + " (- is standard output)"
@@ -208,7 +207,7 @@ pub fn forms() -> String {
 /// The longest line of help.
 const HELP_COLUMNS: usize = 100;
 
-/// Words in lines of at most so many characters.
+/// Wraps words into lines of at most this number of characters.
 fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

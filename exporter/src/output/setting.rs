@@ -1,4 +1,4 @@
-//! A setting of an output: described once, checked when it is given, read when it is opened.
+//! A setting of an output: defined once, checked when it is given, read when the output is opened.
 
 use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
@@ -9,7 +9,7 @@ use super::Output;
 use crate::transport::{Fingerprint, Rotation, Source};
 use crate::unit::number_with_unit;
 
-/// What may be set of an output, and to what.
+/// Definition of a setting of an output.
 #[derive(Debug)]
 pub struct Setting {
     /// The key in a URL's query or in a configuration file.
@@ -18,11 +18,11 @@ pub struct Setting {
     pub meaning: &'static str,
     allowed: Allowed,
     default: Option<&'static str>,
-    /// Another setting without which this one means nothing.
+    /// Another setting that this one requires.
     needs: Option<&'static str>,
 }
 
-/// Which values a setting takes.
+/// Allowed values of a setting.
 #[derive(Debug)]
 enum Allowed {
     Number(RangeInclusive<u32>),
@@ -37,7 +37,7 @@ enum Allowed {
     Text(fn(&str) -> bool),
 }
 
-/// What becomes of a file that a setting names.
+/// Use of a file that a setting names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
     Read,
@@ -101,13 +101,13 @@ impl Setting {
         Self { name, meaning, allowed: Allowed::Rotation, default: None, needs: None }
     }
 
-    /// Text that no message, log or statistics may show.
+    /// Text that must not be in messages, logs or statistics.
     #[cfg_attr(not(test), expect(dead_code, reason = "no output has a secret yet"))]
     pub(super) const fn secret(name: &'static str, meaning: &'static str) -> Self {
         Self { name, meaning, allowed: Allowed::Secret, default: None, needs: None }
     }
 
-    /// The value where none is given, written as a user would.
+    /// The default value, in the form that users write.
     pub(super) const fn default(self, default: &'static str) -> Self {
         Self { default: Some(default), ..self }
     }
@@ -129,7 +129,7 @@ impl Setting {
     }
 }
 
-/// For help: its meaning, its range, and its default.
+/// Text for help: the meaning, the range, and the default.
 impl Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.meaning)?;
@@ -166,7 +166,7 @@ impl Allowed {
     }
 }
 
-/// For errors.
+/// Text for errors.
 impl Display for Allowed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -185,7 +185,7 @@ impl Display for Allowed {
     }
 }
 
-/// Checks a setting of an output alone.
+/// Checks a single setting of an output.
 ///
 /// # Errors
 ///
@@ -199,7 +199,7 @@ pub(super) fn check(output: &Output, name: &str, value: &str) -> Result<(), Stri
     setting.check(value)
 }
 
-/// The settings that an output was given, checked.
+/// The checked settings of an output.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Settings(Vec<(String, String)>);
 
@@ -208,7 +208,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// All that the output does not have, that are given twice, or whose values are not allowed.
+    /// Settings that are unknown, given twice, or have values that are not allowed.
     pub(super) fn new(
         output: &Output,
         given: impl IntoIterator<Item = (String, String)>,
@@ -231,7 +231,7 @@ impl Settings {
         if problems.is_empty() { Ok(known) } else { Err(problems.join("; ")) }
     }
 
-    /// The files that these settings of an output name, for this use.
+    /// The files that these settings of an output name for this use.
     pub(super) fn paths(&self, output: &Output, sought: Use) -> impl Iterator<Item = &str> {
         let settings = output.settings.iter();
         let of_use = settings
@@ -239,27 +239,27 @@ impl Settings {
         of_use.filter_map(|setting| self.text(setting.name))
     }
 
-    /// The value that was given, if one was.
+    /// The given value, if any.
     pub(super) fn given<T: FromStr>(&self, setting: &Setting) -> Option<T> {
         self.text(setting.name).map(|text| parsed(text.parse()))
     }
 
-    /// The number that was given, or the default.
+    /// The given number, or the default.
     pub(super) fn number(&self, setting: &Setting) -> u32 {
         parsed(self.text_or_default(setting).parse())
     }
 
-    /// The duration that was given, or the default.
+    /// The given duration, or the default.
     pub(super) fn duration(&self, setting: &Setting) -> Duration {
         parsed(humantime::parse_duration(self.text_or_default(setting)))
     }
 
-    /// The text that was given, or the default.
+    /// The given text, or the default.
     pub(super) fn string(&self, setting: &Setting) -> String {
         self.text_or_default(setting).to_owned()
     }
 
-    /// The size that was given, or the default, in octets.
+    /// The given size in octets, or the default.
     pub(super) fn size(&self, setting: &Setting) -> usize {
         let octets = number_with_unit(self.text_or_default(setting)).unwrap_or_default();
         usize::try_from(octets).unwrap_or(usize::MAX)
@@ -275,7 +275,7 @@ impl Settings {
     }
 }
 
-/// Names only: some values are secret.
+/// Shows names only: some values are secret.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()

@@ -26,7 +26,7 @@ pub(super) const IPFIX_TLS: Output = Output {
     sampling_interval_max: u32::MAX,
 };
 
-/// RFC 7011 section 10.4.2.2.
+/// Port of IPFIX over TLS (RFC 7011 section 10.4.2.2).
 const IPFIX_TLS_PORT: u16 = 4740;
 
 const RECONNECT: Setting =
@@ -48,7 +48,7 @@ pub(super) const CERT: Setting =
 pub(super) const KEY: Setting =
     Setting::path("key", "PEM file of the certificate's private key").needs("cert");
 
-/// Trust in the collector, and the own certificate.
+/// Settings of trust in the collector, and of the own certificate.
 pub(super) fn tls(settings: &Settings) -> TlsSettings {
     let path = |setting| settings.given::<PathBuf>(setting);
     TlsSettings {

@@ -38,13 +38,13 @@ pub(super) const IPFIX: Output = Output {
 const WITH_TEMPLATES: &[&Setting] =
     &[&ODID, &MTU, &PPS, &TEMPLATE_REFRESH, &TEMPLATE_PACKETS, &SOURCE, &TTL, &RESOLVE, &WAIT];
 
-/// No port is registered for NetFlow; collectors use this one.
+/// Port that collectors use for NetFlow. None is registered.
 const NETFLOW_PORT: u16 = 2055;
 
-/// RFC 7011 section 10.1.
+/// Port of IPFIX (RFC 7011 section 10.1).
 pub(super) const IPFIX_PORT: u16 = 4739;
 
-/// Every IPv4 host takes packets of 576 octets (RFC 791).
+/// The minimum is 576 octets, which every IPv4 host accepts (RFC 791).
 const MTU: Setting =
     Setting::number("mtu", "largest IP packet, in octets", 576..=9000).default("1500");
 

@@ -1,4 +1,4 @@
-//! Why the spool cannot do something, and what the user can do about it.
+//! Errors of the spool, with remedies for the user.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use crate::error::sentence;
 const NO_ROOM: [ErrorKind; 3] =
     [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
 
-/// redb's kinds for a file that is cut, or does not begin as one of redb.
+/// redb's kinds of errors for a file that is truncated, or is not one of redb.
 const NO_DATABASE: [ErrorKind; 2] = [ErrorKind::InvalidData, ErrorKind::UnexpectedEof];
 
-/// A failure of the spool. A batch that was pushed in vain is still the caller's.
+/// A failure of the spool. After a failed push, the caller still has the batch.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpoolError {
     /// The directory cannot be created, opened or locked.
@@ -20,7 +20,7 @@ pub enum SpoolError {
     Directory {
         /// The directory.
         path: PathBuf,
-        /// The operating system's words.
+        /// The operating system's text.
         reason: String,
     },
     /// Another process, or another spool of this process, uses the directory.
@@ -29,23 +29,23 @@ pub enum SpoolError {
         /// The directory.
         path: PathBuf,
     },
-    /// The file system, the quota or the limit of file sizes has no room. The spool tries again.
+    /// The file system, the quota or the limit of file sizes has no room. The spool retries later.
     #[error("no room to write the spool file {}: {reason}", path.display())]
     NoRoom {
         /// The file.
         path: PathBuf,
-        /// The operating system's words.
+        /// The operating system's text.
         reason: String,
     },
-    /// Another failure to read or write the file. The spool tries again.
+    /// Another failure to read or write the file. The spool retries later.
     #[error("cannot read or write the spool file {}: {reason}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// The operating system's words.
+        /// The operating system's text.
         reason: String,
     },
-    /// The file is damaged, or is none of a spool. It stays as it is.
+    /// The file is damaged, or is not one of a spool. It is not changed.
     #[error(
         "the spool file {} is damaged or is no spool ({reason}): move it away to start with an \
          empty spool, which gives up the batches in it",
@@ -54,18 +54,18 @@ pub enum SpoolError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Reason why it is refused.
         reason: String,
     },
-    /// One batch is not as it was pushed. The spool has it no more, and it counts as lost.
+    /// A batch is different from what was pushed. It is removed from the spool and counts as lost.
     #[error("a batch of {} records in the spool file {} is damaged and lost", lost.records.records,
         path.display())]
     BatchDamaged {
         /// The file.
         path: PathBuf,
-        /// The batch that is lost.
+        /// The lost batch.
         lost: BatchTally,
-        /// Whether the batch is of an earlier run.
+        /// True if the batch is of an earlier run.
         of_earlier_run: bool,
     },
 }
@@ -79,7 +79,7 @@ impl SpoolError {
         Self::Damaged { path: path.to_owned(), reason: reason.to_string() }
     }
 
-    /// The kind for an error of the operating system about the file.
+    /// The kind of an error of the operating system about the file.
     pub(super) fn io(path: &Path, error: &io::Error) -> Self {
         let kind = error.kind();
         let (path, reason) = (path.to_owned(), sentence(error));
@@ -92,7 +92,7 @@ impl SpoolError {
         }
     }
 
-    /// The kind for an error of redb.
+    /// The kind of an error of redb.
     pub(super) fn redb(path: &Path, error: &redb::Error) -> Self {
         if let redb::Error::Io(error) = error {
             Self::io(path, error)

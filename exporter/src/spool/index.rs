@@ -1,4 +1,5 @@
-//! Which batches are in the spool, without their octets, and which have to go when it is full.
+//! Index of the batches in the spool, without their octets. Selects batches to drop when it is
+//! full.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::SystemTime;
@@ -19,13 +20,13 @@ impl Held {
         BatchTally { batches: 1, octets, records, events }
     }
 
-    /// The place where the batch is counted.
+    /// The tally that counts the batch.
     fn place<'a>(&self, tallies: &'a mut RunTallies) -> &'a mut BatchTally {
         if self.of_earlier_run { &mut tallies.earlier_runs } else { &mut tallies.this_run }
     }
 }
 
-/// Batches by rising key.
+/// Batches in ascending order of keys.
 #[derive(Default)]
 struct Batches {
     by_key: BTreeMap<u64, Held>,
@@ -50,29 +51,29 @@ impl Batches {
 #[derive(Default)]
 pub(super) struct Index {
     waiting: Batches,
-    /// Handed out, and neither given back nor removed.
+    /// Batches that are handed out: neither given back nor removed yet.
     out: Batches,
     next_key: u64,
 }
 
-/// The changes that a push makes.
+/// The changes of a push.
 pub(super) struct Plan<'a> {
-    /// Keys of batches in the spool that make room.
+    /// Keys of batches that are removed to make room.
     pub(super) removed: Vec<u64>,
     /// New batches with their keys.
     pub(super) added: VecDeque<(u64, Entry, &'a [u8])>,
-    /// The batches that make room, and those that find none.
+    /// Batches removed to make room, and new ones without room.
     pub(super) dropped: RunTallies,
 }
 
-/// Batches in the file that the index does not know, and batches that the file has lost.
+/// Batches that are only in the file, and batches that are missing in the file.
 pub(super) struct Differences {
     pub(super) unknown: Vec<u64>,
     pub(super) missing: RunTallies,
 }
 
 impl Index {
-    /// The batches of earlier runs.
+    /// An index of the batches of earlier runs.
     pub(super) fn of_earlier_runs(entries: Vec<(u64, Entry)>) -> Self {
         let mut index = Self::default();
         for (key, entry) in entries {
@@ -82,7 +83,7 @@ impl Index {
         index
     }
 
-    /// Compares with what is in the file, and forgets what is not.
+    /// Compares the index with the file, and removes batches that are not in the file.
     pub(super) fn reconcile(&mut self, entries: &[(u64, Entry)]) -> Differences {
         let in_file: BTreeMap<u64, Entry> = entries.iter().copied().collect();
         let mut differences = Differences { unknown: Vec::new(), missing: RunTallies::default() };
@@ -104,7 +105,7 @@ impl Index {
         self.waiting.by_key.contains_key(&key) || self.out.by_key.contains_key(&key)
     }
 
-    /// Finds room for batches. Those that are handed out stay.
+    /// Plans a push: makes room for batches. Batches that are handed out stay.
     pub(super) fn plan<'a>(
         &self,
         batches: &'a [SpooledBatch],
@@ -123,7 +124,8 @@ impl Index {
         for (key, batch) in (self.next_key..).zip(batches) {
             let entry = Entry::new(batch, now);
             let new = Held { entry, of_earlier_run: false };
-            // Beside the batches that are handed out; the others could make room.
+            // Checks the room beside the batches that are handed out, because those cannot be
+            // removed.
             let can_fit = fits(self.out.tallies.total() + new.tally());
             while can_fit && when_full == WhenFull::DropOldest && !fits(held_now + new.tally()) {
                 let old = if let Some((key, held)) = oldest.next() {
@@ -147,7 +149,7 @@ impl Index {
         plan
     }
 
-    /// What was planned has happened.
+    /// Applies a plan after its commit.
     pub(super) fn apply(&mut self, plan: &Plan<'_>) {
         for key in &plan.removed {
             self.waiting.remove(*key);
@@ -175,19 +177,19 @@ impl Index {
         }
     }
 
-    /// A batch that is handed out.
+    /// A batch, if it is handed out.
     pub(super) fn handed_out(&self, key: u64) -> Option<Held> {
         self.out.by_key.get(&key).copied()
     }
 
-    /// Another batch is in the place of one that was handed out.
+    /// Replaces a batch that was handed out. The new one waits.
     pub(super) fn replace(&mut self, key: u64, entry: Entry) {
         if let Some(held) = self.out.remove(key) {
             self.waiting.insert(key, Held { entry, ..held });
         }
     }
 
-    /// Whether the batch was there.
+    /// Removes a batch. Returns true if it was there.
     pub(super) fn remove(&mut self, key: u64) -> bool {
         self.out.remove(key).or_else(|| self.waiting.remove(key)).is_some()
     }
@@ -200,7 +202,7 @@ impl Index {
         self.waiting.tallies
     }
 
-    /// When the oldest batch was pushed.
+    /// Time at which the oldest batch was pushed.
     pub(super) fn oldest_pushed(&self) -> Option<SystemTime> {
         let first = |batches: &Batches| {
             batches.by_key.first_key_value().map(|(key, held)| (*key, held.entry.pushed))

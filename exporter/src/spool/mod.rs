@@ -1,25 +1,25 @@
-//! A spool: batches on disk, between the Metering Process and a collector that is slow or away.
+//! A spool: batches on disk, between the Metering Process and a slow or unreachable collector.
 //!
-//! A batch is a number of records, already in the octets that the output sends. The spool never
-//! looks inside. An output pushes batches, takes the oldest, sends it, and removes it when the
-//! collector has acknowledged it, or gives it back.
+//! A batch has a number of records, encoded by the output. The spool does not read them. An output
+//! pushes batches, takes the oldest, and sends it. It removes the batch when the collector has
+//! acknowledged it, or gives it back.
 //!
 //! # Durability
 //!
 //! [`Spool::push_all`] and [`Spool::remove`] return when the change is on the disk (two
-//! `fdatasync(2)`, by redb's commit in two phases). So after a crash of the process or of the host:
+//! `fdatasync(2)`, by redb's two-phase commit). So after a crash of the process or of the host:
 //!
-//! - a batch that was pushed with success is there, whole;
-//! - a batch that was removed with success does not come back;
-//! - a batch whose push had not returned is there whole or not at all;
+//! - a batch that was pushed successfully is there, complete;
+//! - a batch that was removed successfully does not come back;
+//! - a batch whose push had not returned is there completely or not at all;
 //! - a batch that was handed out and not removed is there, and is handed out again. The collector
 //!   may have it already.
 //!
-//! A power cut loses more only if the disk says that it has written what it has not. The output
-//! still loses the batches that it has not pushed yet.
+//! A power failure loses more only if the disk reports a write that it has not done. Batches that
+//! the output has not pushed yet are lost.
 //!
 //! Each batch has a checksum. A batch that was damaged on the disk is not handed out:
-//! [`SpoolError::BatchDamaged`] says how many records are lost.
+//! [`SpoolError::BatchDamaged`] has the number of lost records.
 //!
 //! # Errors
 //!
@@ -30,10 +30,10 @@
 //!
 //! # Limits
 //!
-//! The octets of all batches are at most `octets_max`. The file takes some per cent more of the
-//! disk, and keeps it until the spool is empty. The file has holes: its length may be twice that.
-//! There are at most [`BATCHES_MAX`] batches, with some 100 octets of memory each. Opening
-//! reads the descriptions of the batches only.
+//! The octets of all batches are at most `octets_max`. The file takes a few per cent more of the
+//! disk, until the spool is empty. The file has holes: its length may be twice that. There are at
+//! most [`BATCHES_MAX`] batches, with some 100 octets of memory each. Opening reads only the
+//! descriptions of the batches.
 
 mod error;
 mod index;
@@ -56,50 +56,50 @@ pub use self::error::SpoolError;
 use self::index::Index;
 use self::store::{Entry, Store};
 
-/// Batches in a spool at most.
+/// Maximum number of batches in a spool.
 pub const BATCHES_MAX: u64 = 100_000;
 
-/// After an error the file is opened again when this has passed.
+/// Pause after an error before the file is opened again.
 const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 
-/// A file that is longer than this gives its room back when the spool is empty.
+/// A longer file is compacted when the spool is empty.
 const LENGTH_KEPT: u64 = 64 * 1024 * 1024;
 
-/// What happens to a batch when the spool is full.
+/// Policy for a batch that does not fit into the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
-    /// The oldest batches that are not handed out make room for it. If these are too few, it is
+    /// The oldest batches that are not handed out are dropped for it. If this is not enough, it is
     /// dropped.
     DropOldest,
-    /// It is dropped.
+    /// The new batch is dropped.
     DropNewest,
 }
 
-/// Some records and events in the octets that an output sends.
+/// Records and events, encoded by an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpooledBatch {
     /// The records, and the packets and octets that they report.
     pub records: RecordTally,
     /// The events.
     pub events: u64,
-    /// Both for the collector.
+    /// The encoded records and events.
     pub octets: Vec<u8>,
 }
 
-/// Names a batch as long as the spool is open.
+/// Identifies a batch while the spool is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BatchKey(u64);
 
 /// A batch that is handed out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenBatch {
-    /// To give it back or to remove it.
+    /// Key to give it back or to remove it.
     pub key: BatchKey,
     /// The batch as it was pushed.
     pub batch: SpooledBatch,
-    /// When it was pushed, by the clock of the host at that time.
+    /// Time of the push, by the clock of the host at that time.
     pub pushed: SystemTime,
-    /// Whether it was in the spool when the spool was opened. Its records are not of this run.
+    /// True if it was in the spool when the spool was opened. Its records are from an earlier run.
     pub of_earlier_run: bool,
 }
 
@@ -108,7 +108,7 @@ pub struct TakenBatch {
 pub struct BatchTally {
     /// Number of batches.
     pub batches: u64,
-    /// Octets of the batches themselves.
+    /// Octets of the encoded batches.
     pub octets: u64,
     /// The records, and the packets and octets that they report.
     pub records: RecordTally,
@@ -116,7 +116,7 @@ pub struct BatchTally {
     pub events: u64,
 }
 
-/// Batches that were pushed in this run, and batches of earlier runs.
+/// Batches of this run, and batches of earlier runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Add, AddAssign)]
 pub struct RunTallies {
     /// Pushed since the spool was opened.
@@ -126,49 +126,50 @@ pub struct RunTallies {
 }
 
 impl RunTallies {
-    /// Both.
+    /// Sum of both.
     pub fn total(&self) -> BatchTally {
         self.this_run + self.earlier_runs
     }
 }
 
-/// What is in the spool.
+/// State of the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpoolStats {
-    /// All batches, also those that are handed out.
+    /// All batches, including those that are handed out.
     pub held: RunTallies,
-    /// Those of them that are not handed out.
+    /// Batches that are not handed out.
     pub waiting: RunTallies,
-    /// When the oldest of them was pushed.
+    /// Time of the push of the oldest batch.
     pub oldest: Option<SystemTime>,
-    /// Batches that were dropped for a push that then failed. The next push reports them.
+    /// Batches that the file had lost after an error. The next push reports them.
     pub unreported: RunTallies,
 }
 
-/// Batches on disk, the oldest first.
+/// Batches on disk, in the order of pushes.
 pub struct Spool {
     directory: PathBuf,
     octets_max: u64,
     when_full: WhenFull,
     index: Index,
-    /// None after an error.
+    /// `None` after an error.
     store: Option<Store>,
-    /// The last error, and when it was.
+    /// The last error, and its time.
     failure: Option<(SpoolError, Instant)>,
-    /// In the file, and not in the index: to be removed with the next commit.
+    /// Batches in the file but not in the index: the next commit removes them.
     leftovers: Vec<u64>,
-    /// Dropped for a push that failed, and no more in the file: the next push says so.
+    /// Batches in the index that the file had lost after an error. The next push reports them.
     unreported: RunTallies,
-    /// The directory, locked. It must be the last to be dropped.
+    /// The lock of the directory. It must be dropped last.
     _lock: DirectoryLock,
 }
 
 impl Spool {
-    /// Opens the spool in this directory, or makes both. A new directory is for this user only.
+    /// Opens the spool in this directory. Creates both if needed; a new directory is private (mode
+    /// 0700).
     ///
     /// # Errors
     ///
-    /// The directory or the file cannot be used, is in use, or is damaged. No batch is lost then.
+    /// The directory or the file cannot be used, is in use, or is damaged. No batch is lost.
     pub fn open(
         directory: &Path,
         octets_max: u64,
@@ -193,17 +194,17 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`Spool::push_all`].
     pub fn push(&mut self, batch: &SpooledBatch) -> Result<RunTallies, SpoolError> {
         self.push_all(slice::from_ref(batch))
     }
 
-    /// Pushes batches, in one transaction. Gives the batches that were dropped because the spool is
-    /// full: older ones, or some of these.
+    /// Pushes batches, in one transaction. Returns the batches that were dropped because the spool
+    /// is full: older ones, or some of the new ones.
     ///
     /// # Errors
     ///
-    /// The file cannot be written. None of the batches is in the spool then, and none was dropped.
+    /// The file cannot be written. Then no batch was added, and none was dropped.
     pub fn push_all(&mut self, batches: &[SpooledBatch]) -> Result<RunTallies, SpoolError> {
         self.reopen()?;
         let plan = self.index.plan(batches, self.octets_max, self.when_full, SystemTime::now());
@@ -216,11 +217,12 @@ impl Spool {
         Ok(mem::take(&mut self.unreported) + plan.dropped)
     }
 
-    /// Hands out the oldest batch that is not handed out. It stays in the spool until its removal.
+    /// Hands out the oldest waiting batch. It stays in the spool until its removal.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or this batch is damaged and lost; the next can be taken.
+    /// The file cannot be read, or this batch is damaged and lost. The next call can take the next
+    /// one.
     pub fn take(&mut self) -> Result<Option<TakenBatch>, SpoolError> {
         if self.index.oldest_waiting().is_none() {
             return Ok(None);
@@ -247,17 +249,17 @@ impl Spool {
         }))
     }
 
-    /// Takes back a batch that was handed out. It is handed out again in its order.
+    /// Takes back a batch that was handed out. It keeps its place in the order.
     pub fn give_back(&mut self, key: BatchKey) {
         self.index.give_back(key.0);
     }
 
-    /// Puts a batch in the place of one that was handed out and is no smaller: what the collector
-    /// does not have of it. It is handed out again in the order of the old one, with its age.
+    /// Replaces a batch that was handed out by the part that the collector does not have, which is
+    /// not larger. It keeps the place and the age of the old batch.
     ///
     /// # Errors
     ///
-    /// The file cannot be written. The old batch is in the spool then, and still handed out.
+    /// The file cannot be written. Then the old batch stays in the spool, still handed out.
     pub fn replace(&mut self, key: BatchKey, batch: &SpooledBatch) -> Result<(), SpoolError> {
         self.reopen()?;
         let BatchKey(key) = key;
@@ -270,14 +272,14 @@ impl Spool {
         Ok(())
     }
 
-    /// Removes batches, in one transaction: the collector has them, or they are given up. Keys of
-    /// batches that are not there are ignored.
+    /// Removes batches, in one transaction: the collector has them, or they are given up. Unknown
+    /// keys are ignored.
     ///
     /// # Errors
     ///
-    /// The file cannot be written. The batches are not handed out again in this run all the same,
-    /// and are removed with the next change that succeeds. If there is none, they are in the spool
-    /// of the next run.
+    /// The file cannot be written. The batches are still not handed out again in this run, and the
+    /// next successful change removes them. If there is none, they are in the spool of the next
+    /// run.
     pub fn remove(&mut self, keys: &[BatchKey]) -> Result<(), SpoolError> {
         for &BatchKey(key) in keys {
             if self.index.remove(key) {
@@ -299,7 +301,7 @@ impl Spool {
         Ok(())
     }
 
-    /// What is in the spool.
+    /// State of the spool.
     pub fn stats(&self) -> SpoolStats {
         SpoolStats {
             held: self.index.tallies(),
@@ -327,7 +329,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Does this with the file, which must be open, and closes it after an error.
+    /// Runs an action with the open file. Closes the file after an error.
     fn with_store<T>(
         &mut self,
         action: impl FnOnce(&mut Store) -> Result<T, SpoolError>,
@@ -343,11 +345,11 @@ impl Spool {
     }
 }
 
-/// The directory, which no other spool uses.
+/// An exclusive lock of the directory.
 struct DirectoryLock(File);
 
 impl DirectoryLock {
-    /// Makes the directory if there is none.
+    /// Creates the directory if needed, and locks it.
     fn new(directory: &Path) -> Result<Self, SpoolError> {
         let failed = |error| SpoolError::directory(directory, &error);
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
@@ -362,8 +364,8 @@ impl DirectoryLock {
 
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
-        // Closing the file is not enough: between fork and exec a child process has it too. If this
-        // fails, the lock goes with the last of them.
+        // Closing the file is not enough, because a child process has it too between fork and exec.
+        // If the unlock fails, the lock ends when the last copy is closed.
         drop(self.0.unlock());
     }
 }

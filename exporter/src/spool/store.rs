@@ -1,4 +1,4 @@
-//! The file of a spool, by redb. One transaction for each change.
+//! The file of a spool, a redb database. Each change is one transaction.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -19,30 +19,29 @@ use super::{SpoolError, SpooledBatch};
 /// The file of a spool, in its directory.
 const FILE: &str = "spool.redb";
 
-/// The file while it is made, so that a file with the name above is always whole.
+/// The file during its creation. The file with the name above is always complete.
 const NEW_FILE: &str = "spool.redb.new";
 
-/// Memory for pages of the file: some batches that were just written. They are often the next to be
-/// read.
+/// Memory for pages of the file. Recently written batches are often the next to be read.
 const CACHE: usize = 16 * 1024 * 1024;
 
-/// redb gives a value a power of two of pages. A batch is cut into slices that fill 64 pages of
-/// 4 KiB but for the few octets of a page's own: a batch as one value would waste up to half.
+/// redb stores a value in a power of two of pages. A batch is split into slices that fill 64 pages
+/// of 4 KiB, without the overhead of a page. A batch as a single value would waste up to half.
 const SLICE: usize = 256 * 1024 - 128;
 
-/// The number of the layout below.
+/// Version of the layout below.
 const LAYOUT: u64 = 1;
 
 const LAYOUTS: TableDefinition<'_, &str, u64> = TableDefinition::new("layout");
 
-/// By key of the batch.
+/// Key: key of the batch.
 const ENTRIES: TableDefinition<'_, u64, Row> = TableDefinition::new("entries");
 
-/// Octets, their checksum, records, packets, octets that these report, events, time of the push in
-/// nanoseconds since 1970, checksum of all this and the key.
+/// Octets, their checksum; records with their packets and octets; events; time of the push in
+/// nanoseconds since 1970; checksum of all these and the key.
 type Row = (u64, u64, u64, u64, u64, u64, u64, u64);
 
-/// By key of the batch and number of the slice.
+/// Key: key of the batch and number of the slice.
 const SLICES: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("slices");
 
 /// The description of a batch.
@@ -71,7 +70,7 @@ impl Entry {
         (octets, checksum, records, packets, reported, events, pushed, row_sum)
     }
 
-    /// None if the row is not as it was written.
+    /// Decodes a row; `None` if its checksum is wrong.
     fn from_row(key: u64, row: Row) -> Option<Self> {
         let (octets, checksum, records, packets, reported, events, pushed, row_sum) = row;
         let words = [octets, checksum, records, packets, reported, events, pushed];
@@ -93,10 +92,10 @@ fn checksum(octets: &[u8]) -> u64 {
     XxHash64::oneshot(0, octets)
 }
 
-/// The open file.
+/// An open file.
 pub(super) struct Store {
     path: PathBuf,
-    /// Always there, until the store is dropped.
+    /// `None` only while the store is dropped.
     database: Option<Database>,
 }
 
@@ -105,8 +104,8 @@ impl Store {
         directory.join(FILE)
     }
 
-    /// Opens the file in the directory, which this process has locked, or makes it. Gives the
-    /// batches in it, by rising key.
+    /// Opens or creates the file in the directory, which this process has locked. Returns the
+    /// batches in it, in ascending order of keys.
     pub(super) fn open(directory: &Path) -> Result<(Self, Vec<(u64, Entry)>), SpoolError> {
         let path = Self::path_in(directory);
         let is_there = path.try_exists().map_err(|error| SpoolError::io(&path, &error))?;
@@ -125,7 +124,7 @@ impl Store {
     }
 
     /// Removes and adds batches in one transaction, which is on the disk when this returns. After
-    /// an error the store is of no more use, and either all of it has happened or nothing.
+    /// an error the store must be closed; the transaction was done completely or not at all.
     pub(super) fn commit(
         &self,
         removed: &[u64],
@@ -133,7 +132,7 @@ impl Store {
     ) -> Result<(), SpoolError> {
         guarded(&self.path, || {
             let mut transaction = self.database().begin_write()?;
-            // After a kill the file is open again at once, without a walk through all of it.
+            // The file can then be opened quickly after a kill, without a full check.
             transaction.set_quick_repair(true);
             {
                 let mut entries = transaction.open_table(ENTRIES)?;
@@ -153,7 +152,7 @@ impl Store {
         })
     }
 
-    /// The octets of a batch, or none if they are not as they were pushed.
+    /// The octets of a batch; `None` if their checksum is wrong.
     pub(super) fn read(&self, key: u64, entry: &Entry) -> Result<Option<Vec<u8>>, SpoolError> {
         guarded(&self.path, || {
             let slices = self.database().begin_read()?.open_table(SLICES)?;
@@ -167,14 +166,14 @@ impl Store {
         })
     }
 
-    /// Gives the room of removed batches back to the file system.
+    /// Returns the room of removed batches to the file system.
     pub(super) fn compact(&mut self) -> Result<(), SpoolError> {
         let Self { path, database } = self;
         let database = database.as_mut().expect("the database is there until the store is dropped");
         guarded(path, || match database.compact() {
             Ok(_) => Ok(()),
             Err(redb::CompactionError::Storage(error)) => Err(error.into()),
-            // Something still reads: another time.
+            // A transaction is open: compact later.
             Err(_) => Ok(()),
         })
     }
@@ -187,7 +186,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // An error here is of no consequence: all that was promised is on the disk.
+        // An error here is ignored: all committed changes are on the disk.
         let closed = guarded(&self.path, || {
             drop(self.database.take());
             Ok(())
@@ -196,7 +195,7 @@ impl Drop for Store {
     }
 }
 
-/// Makes the file under another name, so that a kill or a full disk leaves no half of it.
+/// Creates the file under another name, so that a kill or a full disk leaves no incomplete file.
 fn create(directory: &Path, path: &Path) -> Result<Database, SpoolError> {
     let new = directory.join(NEW_FILE);
     let in_file = |error| SpoolError::io(path, &error);
@@ -220,17 +219,17 @@ fn create(directory: &Path, path: &Path) -> Result<Database, SpoolError> {
     fs::rename(&new, path).map_err(in_file)?;
     let sync = |place: &Path| File::open(place).and_then(|place| place.sync_all());
     sync(directory).map_err(in_file)?;
-    // The directory may be as new as the file. Its parent need not be open to this user.
+    // The directory may be new too. This user may have no right to open its parent.
     if let Some(parent) = fs::canonicalize(directory).map_err(in_file)?.parent() {
         drop(sync(parent));
     }
     Ok(database)
 }
 
-/// All batches, by rising key.
+/// All batches, in ascending order of keys.
 fn entries(database: &Database) -> Result<Vec<(u64, Entry)>, redb::Error> {
     let transaction = database.begin_read()?;
-    // A file that is empty or of another program has no such table.
+    // An empty file, or a file of another program, has no such table.
     let layout = transaction.open_table(LAYOUTS)?.get("layout")?.map(|layout| layout.value());
     if layout != Some(LAYOUT) {
         let problem = format!("table {} says {layout:?} for {LAYOUT}", LAYOUTS.name());
@@ -248,7 +247,7 @@ fn entries(database: &Database) -> Result<Vec<(u64, Entry)>, redb::Error> {
     Ok(entries)
 }
 
-/// Runs this. redb answers some damage of a file by a panic, which is an error here.
+/// Runs an action. redb panics for some damage of a file; this returns an error instead.
 fn guarded<T>(
     path: &Path,
     action: impl FnOnce() -> Result<T, redb::Error>,

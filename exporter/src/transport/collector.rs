@@ -1,4 +1,4 @@
-//! Where a collector is, and sockets to it.
+//! The collector's addresses, and sockets to it.
 
 use std::fmt::{self, Display};
 use std::fs::File;
@@ -22,14 +22,14 @@ use crate::error::{ExportError, sentence};
 pub(crate) struct Host {
     /// A name or an address; a link-local IPv6 address with its zone, as in `fe80::1%eth0`.
     pub(crate) name: String,
-    /// Not 0.
+    /// The port; not 0.
     pub(crate) port: u16,
 }
 
-/// Where packets come from.
+/// Source of packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// An address of this host, with port 0 and the zone of a link-local one.
+    /// An address of this host, with port 0 and, for link-local addresses, a zone.
     Address(SocketAddr),
     /// An interface of this host.
     Interface(String),
@@ -61,21 +61,21 @@ impl FromStr for Source {
     }
 }
 
-/// A collector, and the way to it.
+/// A collector, and the source of packets to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Collector {
     pub(crate) host: Host,
-    /// By default the one that the route has.
+    /// `None`: the source address of the route.
     pub(crate) source: Option<Source>,
 }
 
 impl Collector {
-    /// Its addresses, at least one, those that can be reached from the source.
+    /// Its addresses that can be reached from the source, at least one.
     pub(super) fn addresses(&self) -> Result<Vec<SocketAddr>, Unreachable> {
         let Host { name, port } = &self.host;
         let found = (name.as_str(), *port).to_socket_addrs();
         let found = found.map_err(|error| {
-            // The resolver does not say that it could not open its files.
+            // The resolver does not report that it could not open its files.
             let error = File::open("/dev/null").err().unwrap_or(error);
             Unreachable(format!("{name}: {}", sentence(&error)))
         })?;
@@ -96,20 +96,20 @@ impl Collector {
         Ok(addresses)
     }
 
-    /// Looks its addresses up in a thread that ends with the answer.
+    /// Looks up its addresses in a thread that ends with the answer.
     pub(super) fn look_up(&self) -> Receiver<Result<Vec<SocketAddr>, Unreachable>> {
         let collector = self.clone();
         answer_of("resolve", move || collector.addresses())
     }
 
-    /// Its addresses, if they are found at the start of the program, which waits for a moment.
+    /// Its addresses, looked up with a short wait at the start of the program. Empty if not found.
     pub(super) fn addresses_at_start(&self) -> Vec<SocketAddr> {
         let answer = wait_for(&self.look_up(), START_PATIENCE);
         answer.ok().and_then(Result::ok).unwrap_or_default()
     }
 
-    /// The packets to and from these hosts over TCP, as far as their addresses are found. All are
-    /// looked up at the same time, and are waited for together for a moment.
+    /// The TCP conversations with these hosts whose addresses are found. All lookups run at the
+    /// same time, with one short wait.
     pub(crate) fn tcp_conversations(hosts: &[Host]) -> Vec<Conversation> {
         let end = Instant::now() + START_PATIENCE;
         let collectors = hosts.iter().map(|host| Self { host: host.clone(), source: None });
@@ -132,7 +132,7 @@ impl Collector {
         }
     }
 
-    /// A socket that sends to one of its addresses. UDP has no handshake: this finds a route only.
+    /// A socket connected to one of its addresses. For UDP this only selects a route.
     pub(super) fn udp(&self, address: SocketAddr, ttl: Option<u8>) -> io::Result<UdpSocket> {
         let socket = self.socket(address, Type::DGRAM, Protocol::UDP)?;
         if let Some(ttl) = ttl.map(u32::from) {
@@ -148,7 +148,7 @@ impl Collector {
         Ok(socket.into())
     }
 
-    /// A connection to one of its addresses.
+    /// Connects to one of its addresses.
     pub(super) fn tcp(&self, address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
         let socket = self.socket(address, Type::STREAM, Protocol::TCP)?;
         socket.connect_timeout(&address.into(), timeout)?;
@@ -165,25 +165,25 @@ impl Collector {
         Ok(socket)
     }
 
-    /// The address of this host that packets to one of its addresses have now.
+    /// This host's source address for packets to one of its addresses.
     pub(super) fn local_address(&self, to: SocketAddr) -> io::Result<IpAddr> {
         Ok(self.udp(to, None)?.local_addr()?.ip())
     }
 }
 
-/// Why a collector cannot be reached: in words, with the name or address. It may be reached later.
+/// Reason why a collector cannot be reached now, as text with the name or address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unreachable(pub(super) String);
 
 impl Unreachable {
-    /// What an attempt failed with, at an address.
+    /// Error of an attempt to reach an address.
     pub(super) fn at(address: SocketAddr, error: &io::Error) -> Self {
         let no_interface = error.raw_os_error() == Some(libc::ENODEV);
         let why = if no_interface { "no such interface".to_owned() } else { sentence(error) };
         Self(format!("{address}: {why}"))
     }
 
-    /// What each of several attempts failed with.
+    /// Errors of several attempts.
     pub(super) fn all(failures: &[Self]) -> Self {
         Self(failures.iter().map(|Self(words)| words.as_str()).collect::<Vec<_>>().join(", "))
     }
@@ -195,19 +195,20 @@ impl Display for Unreachable {
     }
 }
 
-/// Calls a function in a thread that ends with the answer. Without a thread the channel is closed.
+/// Calls a function in a thread that ends with it. If the thread cannot start, the channel is
+/// closed.
 pub(super) fn answer_of<T: Send + 'static>(
     thread: &str,
     ask: impl FnOnce() -> T + Send + 'static,
 ) -> Receiver<T> {
     let (sender, answer) = mpsc::sync_channel(1);
-    // Whoever asked may be gone by then.
+    // The receiver may be closed by then.
     let answers = move || drop(sender.send(ask()));
     drop(thread::Builder::new().name(thread.to_owned()).spawn(answers));
     answer
 }
 
-/// Waits for an answer, at most this long and not beyond a request to end the run.
+/// Waits for an answer, at most this long, or until the run has to end.
 pub(super) fn wait_for<T>(answer: &Receiver<T>, longest: Duration) -> Result<T, NoAnswer> {
     let begin = Instant::now();
     loop {
@@ -224,7 +225,7 @@ pub(super) fn wait_for<T>(answer: &Receiver<T>, longest: Duration) -> Result<T, 
     }
 }
 
-/// Why there is no answer.
+/// Reason why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoAnswer {
     #[error("there is no answer yet")]
@@ -235,13 +236,14 @@ pub(super) enum NoAnswer {
     NoThread,
 }
 
-/// Live, how long the start of the program waits for the collector's name.
+/// Time that the start of a live run waits for the lookup of the collector's name.
 pub(super) const START_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The first pause between two attempts to reach a collector; the next ones double.
+/// The first pause between two attempts to reach a collector. It doubles with each attempt.
 pub(super) const PAUSE_FIRST: Duration = Duration::from_secs(1);
 
-/// A replay tries to reach a collector for so long, and then gives up. `doing` is what is tried.
+/// Retries an attempt to reach a collector, in a replay, until `wait` is over. `doing` is a verb
+/// phrase for messages.
 pub(super) fn keep_trying<T>(
     doing: &str,
     wait: Duration,
@@ -280,12 +282,12 @@ pub(super) fn keep_trying<T>(
     unreachable!("there is always a next pause")
 }
 
-/// Why an attempt to reach a collector failed.
+/// Reason why an attempt to reach a collector failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// Another attempt may succeed.
     ForNow(Unreachable),
-    /// Another attempt would fail in the same way: it is a mistake.
+    /// Another attempt would fail in the same way: a configuration error.
     ForGood(String),
 }
 

@@ -1,8 +1,8 @@
-//! Where messages go: UDP, TCP, TLS, a file.
+//! Transports of messages: UDP, TCP, TLS, a file.
 //!
-//! Transports never look inside a message. They count the records in it: sent, when nothing more
-//! can be heard of them (the kernel took the datagram, the peer's kernel acknowledged the octets,
-//! the file has them); failed, when it is known that they did not arrive.
+//! Transports do not read messages. They count the records in them. Sent: the kernel took the
+//! datagram, the peer's kernel acknowledged the octets, or the file has them. Failed: they are
+//! known to be lost.
 
 mod collector;
 mod file;
@@ -32,28 +32,28 @@ pub(crate) use tls::TlsSettings;
 pub(crate) use trust::Fingerprint;
 pub(crate) use udp::{UdpSettings, UdpTransport};
 
-/// Takes messages somewhere.
+/// Sends or writes messages.
 pub(crate) trait Transport: Debug + Send {
-    /// Takes a message. It may wait for others, for the pace, or for the peer.
+    /// Takes a message. It may wait for more messages, for the pace, or for the peer.
     ///
     /// # Errors
     ///
-    /// When the transport has given up; every record is counted by then.
+    /// The transport has given up; every record is counted by then.
     fn send(&mut self, message: Message<'_>) -> Result<(), ExportError>;
 
-    /// Sends what waits.
+    /// Sends waiting messages.
     ///
     /// # Errors
     ///
     /// As [`Transport::send`].
     fn flush(&mut self) -> Result<(), ExportError>;
 
-    /// From when on the next of several files is to be begun.
+    /// Time of the next file rotation.
     fn rotation_due(&self) -> Timestamp {
         Timestamp::MAX
     }
 
-    /// Begins the next of several files, and a session with it.
+    /// Ends the file and begins the next one, with a new session.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ pub(crate) trait Transport: Debug + Send {
         Ok(())
     }
 
-    /// Opens a file anew by its name, which begins a session.
+    /// Opens a file again by its name, which begins a session.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ pub(crate) trait Transport: Debug + Send {
         Ok(())
     }
 
-    /// Sends what waits and ends the session.
+    /// Sends waiting messages and ends the session.
     ///
     /// # Errors
     ///
@@ -80,23 +80,23 @@ pub(crate) trait Transport: Debug + Send {
         self.flush()
     }
 
-    /// Whether a session began since this was last asked, or now: templates are due. To be asked
-    /// between messages.
+    /// True if a session began since the last call: templates are due. Called between messages. It
+    /// may begin a session.
     fn session_began(&mut self) -> bool {
         false
     }
 
-    /// The most octets that a message may have from now on.
+    /// Current maximum octets of a message.
     fn message_limit(&self) -> usize {
         RELIABLE_MESSAGE_OCTETS
     }
 
-    /// Whether there is a way to send messages now.
+    /// True if messages can be sent now.
     fn is_ready(&self) -> bool {
         true
     }
 
-    /// The packets that carry the messages.
+    /// Conversations that carry the messages.
     fn conversations(&self) -> Vec<Conversation> {
         Vec::new()
     }
@@ -104,15 +104,15 @@ pub(crate) trait Transport: Debug + Send {
     fn counts(&self) -> TransportCounts;
 }
 
-/// Messages over TCP and in files: well below 1,000 records, and below what collectors take.
+/// Limit of messages over TCP and in files: far below 1,000 records, and below collectors' limits.
 pub(crate) const RELIABLE_MESSAGE_OCTETS: usize = 8192;
 
-/// What a transport made of what it was given.
+/// Counters of a transport.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TransportCounts {
     pub(crate) sent: Content,
     pub(crate) failed: Content,
-    /// Sends that the kernel refused, or heard afterwards that nobody listens.
+    /// Sends that failed, or whose datagram was refused by the peer later.
     pub(crate) errors: u64,
     /// Sessions after the first.
     pub(crate) reconnects: u64,

@@ -9,11 +9,11 @@ use crate::ending;
 #[derive(Debug)]
 pub(crate) struct Pace {
     interval: Duration,
-    /// When the next datagram may leave.
+    /// Time at which the next datagram may be sent.
     due: Instant,
 }
 
-/// Time that was not used is lost, but for this much: a sleep is longer than what was asked for.
+/// Unused time is lost, except this much, because a sleep takes longer than requested.
 const SLACK: Duration = Duration::from_millis(2);
 
 impl Pace {
@@ -21,7 +21,7 @@ impl Pace {
         Self { interval: Duration::from_secs(1) / per_second.get(), due: Instant::now() }
     }
 
-    /// Waits until this number of datagrams may leave. `false` if the run ends before.
+    /// Waits until this number of datagrams may be sent. `false` if the run ends before.
     pub(crate) fn wait_for(&mut self, datagrams: u32) -> bool {
         let now = Instant::now();
         if let Some(early) = self.due.checked_duration_since(now)

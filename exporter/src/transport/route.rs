@@ -1,9 +1,9 @@
-//! The socket of a UDP output, to one of the collector's addresses, and when it is made anew.
+//! The socket of a UDP output to one of the collector's addresses, and its replacement.
 //!
-//! A socket keeps the source address that it got when it was connected. When that address goes, or
-//! another uplink takes over, nothing that it sends arrives any more; when the name of the
-//! collector gets another address, everything goes to the old one. So the route is looked at now
-//! and then, and the name is looked up again, by a thread that ends with the answer.
+//! A connected socket keeps its source address. If the host loses that address, or another uplink
+//! takes over, its packets no longer arrive. If the name of the collector gets another address,
+//! packets still go to the old one. So the route is checked regularly, and the name is looked up
+//! again in a thread that ends with the answer.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -19,25 +19,25 @@ use super::collector::{
 };
 use crate::error::ExportError;
 
-/// Time between two looks at the source address, and between two new sockets.
+/// Interval of checks of the source address, and minimum time between two new sockets.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long a datagram may take to come back as unreachable.
+/// Time to wait for an ICMP port unreachable message.
 pub(super) const LAST_WORD: Duration = Duration::from_millis(50);
 
-/// How the collector is found.
+/// Settings of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RouteSettings {
     pub(crate) collector: Collector,
     /// Hop limit of packets.
     pub(crate) ttl: Option<u8>,
-    /// Live, time between two look-ups of the name.
+    /// Interval of lookups of the name in a live run.
     pub(crate) resolve: Duration,
-    /// A replay waits so long for a collector that cannot be reached.
+    /// Time that a replay waits for an unreachable collector.
     pub(crate) wait: Duration,
 }
 
-/// A socket and its ends.
+/// A socket and its addresses.
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) socket: UdpSocket,
@@ -46,7 +46,7 @@ pub(super) struct Route {
 }
 
 impl Route {
-    /// Whether a datagram came back as unreachable: after the last one was sent, within a moment.
+    /// True if the peer has refused a datagram. Waits a moment after the last one was sent.
     pub(super) fn is_refused(&self) -> bool {
         if !self.remote.ip().is_loopback() {
             thread::sleep(LAST_WORD);
@@ -56,14 +56,14 @@ impl Route {
     }
 }
 
-/// The route to the collector, if there is one.
+/// The route to the collector, if it is reachable.
 #[derive(Debug)]
 pub(super) struct Router {
     name: String,
     settings: RouteSettings,
     addresses: Vec<SocketAddr>,
     route: Option<Route>,
-    /// Why there is none; said once.
+    /// The last logged reason of a failure.
     reason: String,
     lookup: Option<Receiver<Result<Vec<SocketAddr>, Unreachable>>>,
     next_lookup: Instant,
@@ -73,7 +73,7 @@ pub(super) struct Router {
 }
 
 impl Router {
-    /// Finds the collector. Live, one that cannot be found yet is only a warning.
+    /// Finds the collector. In a live run, a failure is only logged.
     pub(super) fn open(
         name: &str,
         settings: &RouteSettings,
@@ -113,17 +113,17 @@ impl Router {
         self.route.as_ref()
     }
 
-    /// How many addresses the collector has.
+    /// Number of the collector's addresses.
     pub(super) fn addresses(&self) -> usize {
         self.addresses.len()
     }
 
-    /// Whether there are several.
+    /// True if the collector has several addresses.
     pub(super) fn has_others(&self) -> bool {
         self.addresses() > 1
     }
 
-    /// Live, to be called between messages, often: whether there is a new route.
+    /// For live runs, called often between messages. Returns true if there is a new route.
     pub(super) fn maintain(&mut self) -> bool {
         let found = self.look_up(Duration::ZERO);
         let now = Instant::now();
@@ -134,44 +134,44 @@ impl Router {
         self.look()
     }
 
-    /// Whether a new route was needed and found.
+    /// Checks the route. Returns true if it was replaced.
     fn look(&mut self) -> bool {
         let Some(route) = &self.route else { return self.change(0) };
         if !self.addresses.contains(&route.remote) {
             return self.change(0);
         }
         let local = self.settings.collector.local_address(route.remote);
-        // If the way is gone, the next send says so.
+        // If there is no route any more, the next send reports it.
         local.is_ok_and(|local| local != route.local) && self.change(self.position())
     }
 
-    /// After an error of a send: makes the socket anew. Whether there is a new route.
+    /// After a failed send: replaces the socket. Returns true if there is a new route.
     pub(super) fn renew(&mut self) -> bool {
         self.next_lookup = self.next_lookup.min(Instant::now());
         self.may_change() && self.change(self.position())
     }
 
-    /// After a refusal: takes the next address. Whether there is a new route.
+    /// After a refusal: takes the next address. Returns true if there is a new route.
     pub(super) fn next(&mut self) -> bool {
         self.next_lookup = self.next_lookup.min(Instant::now());
         if let Some(Route { remote, .. }) = &self.route {
-            info!("{}: nobody listens at {remote}", self.name);
+            info!("{}: port unreachable at {remote}", self.name);
         }
         self.has_others() && self.change(self.position() + 1)
     }
 
-    /// Whether the last change is not too recent for another.
+    /// True if the last change was long enough ago.
     pub(super) fn may_change(&self) -> bool {
         Instant::now() >= self.next_change
     }
 
-    /// The position of the current address.
+    /// The index of the current address.
     fn position(&self) -> usize {
         let current = self.route.as_ref().map(|route| route.remote);
         self.addresses.iter().position(|address| Some(*address) == current).unwrap_or(0)
     }
 
-    /// Makes a socket to the first address that has a route, from this position on.
+    /// Makes a socket to the first reachable address, beginning at this index.
     fn change(&mut self, first: usize) -> bool {
         self.next_change = Instant::now() + LOOK;
         if self.addresses.is_empty() {
@@ -210,7 +210,7 @@ impl Router {
         Err(Unreachable::all(&failures))
     }
 
-    /// The same reason is said once.
+    /// Logs a failure, unless its reason is the same as before.
     fn failed(&mut self, reason: &str) {
         if self.reason != reason {
             warn!("cannot send to {}: {reason}; trying again", self.name);
@@ -218,7 +218,8 @@ impl Router {
         }
     }
 
-    /// Looks the name up if that is due, and waits a while for the answer. Whether there is one.
+    /// Looks up the name if that is due, and waits for the answer. Returns true if it has
+    /// addresses.
     fn look_up(&mut self, wait: Duration) -> bool {
         if self.lookup.is_none() && Instant::now() >= self.next_lookup {
             self.lookup = Some(self.settings.collector.look_up());
@@ -242,7 +243,7 @@ impl Router {
                 false
             }
         };
-        // While the collector is lost, more often.
+        // The interval is shorter while the collector is not reachable.
         let is_well = found && self.route.is_some();
         self.pause =
             if is_well { PAUSE_FIRST } else { (self.pause * 2).min(self.settings.resolve) };

@@ -1,6 +1,6 @@
-//! A connection and the messages on it: those that wait, those under way, those that arrived.
+//! A connection and its messages: waiting, in flight, and acknowledged.
 //!
-//! Its socket never blocks. Whoever has time to wait says how long.
+//! The socket never blocks. Calls that wait have a time limit.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -16,64 +16,64 @@ use crate::content::Content;
 use crate::ending;
 use crate::message::Message;
 
-/// For each address of a name, and for the TLS handshake.
+/// Timeout for each address of a name, and for the TLS handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A peer that takes or acknowledges nothing for so long is treated as gone.
+/// A peer that accepts or acknowledges nothing for this time counts as dead.
 const STUCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A peer that was silent for so many seconds, with nothing to acknowledge, is asked whether it is
-/// there; then again and again until `STUCK_TIMEOUT` is over.
+/// TCP keep-alive: seconds of silence before the first probe, and between probes, until
+/// `STUCK_TIMEOUT`.
 const KEEP_ALIVE: (u32, u32) = (30, 10);
 
-/// With TLS 1.3 the client ends its handshake before the peer has looked at its certificate
-/// (RFC 8446 section 2), and a peer that turns it away may say so later, by so much.
+/// With TLS 1.3 the client ends its handshake before the peer has checked the client's certificate
+/// (RFC 8446 section 2). The peer may refuse it within this time.
 const ACCEPTANCE: Duration = Duration::from_secs(1);
 
-/// Time between two checks that this host still has its address of the connection. Without it
-/// nothing arrives, and TCP does not say so before `STUCK_TIMEOUT`.
+/// Interval of checks that this host still has the local address of the connection. Without that
+/// address nothing arrives, and TCP reports it only after `STUCK_TIMEOUT`.
 const ADDRESS_CHECK: Duration = Duration::from_secs(1);
 
-/// Octets that are gathered before they are written.
+/// Octets that are collected before a write.
 pub(super) const BUFFER: usize = 64 * 1024;
 
 /// The collector to connect to.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) collector: Collector,
-    /// Where TLS is spoken.
+    /// TLS identity, if TLS is used.
     pub(super) tls: Option<Identity>,
 }
 
 #[derive(Debug)]
 pub(super) struct Session {
     wire: Wire,
-    /// Octets of messages that the connection has not taken yet.
+    /// Octets of messages that are not passed to the connection yet.
     buffer: VecDeque<u8>,
-    /// Octets of messages so far: all, and those that the connection took.
+    /// Total octets of messages: pushed, and passed to the connection.
     given: u64,
     taken: u64,
-    /// What is in the buffer: where in all octets a message ends, and what it has.
+    /// Messages in the buffer: the end in all pushed octets, and the content.
     waiting: VecDeque<(u64, Content)>,
-    /// Where in the octets of the connection a message ends, and what it has.
+    /// Messages in flight: the end in the octets of the connection, and the content.
     under_way: VecDeque<(u64, Content)>,
-    /// What the kernel counted as acknowledged when the connection was new.
+    /// The kernel's count of acknowledged octets at the beginning.
     acknowledged_before: u64,
-    /// While the peer may still turn us away: when it will no more.
+    /// End of the time in which the peer may still refuse the certificate.
     acceptance: Option<Instant>,
     next_address_check: Instant,
-    /// When nothing was left to be written, or something was taken.
+    /// Time of the last progress: octets were written, or none were left.
     progress: Instant,
 }
 
 impl Session {
-    /// Connects to the first of the collector's addresses that takes a connection.
+    /// Connects to the first of the collector's addresses that accepts a connection.
     pub(super) fn open(peer: &Peer) -> Result<Self, Failure> {
         let mut failures = Vec::new();
         for address in peer.collector.addresses()? {
             match peer.collector.tcp(address, CONNECT_TIMEOUT) {
                 Ok(stream) => {
-                    // It is there. If there is no TLS with it, that is a mistake.
+                    // The host is reachable. A TLS failure is then a configuration error.
                     return Self::begin(stream, peer)
                         .map_err(|error| Failure::ForGood(Unreachable::at(address, &error).0));
                 }
@@ -114,7 +114,7 @@ impl Session {
         self.wire.stream()
     }
 
-    /// Octets that wait.
+    /// Waiting octets.
     pub(super) fn backlog(&self) -> usize {
         self.buffer.len()
     }
@@ -125,7 +125,7 @@ impl Session {
         self.waiting.push_back((self.given, message.content()));
     }
 
-    /// Fails if the peer has ended the connection, or if this host has lost the address of it.
+    /// Fails if the peer has closed the connection, or if this host has lost the local address.
     pub(super) fn check_ends(&mut self) -> io::Result<()> {
         self.wire.check_peer()?;
         let now = Instant::now();
@@ -133,7 +133,7 @@ impl Session {
         if now >= self.next_address_check {
             self.next_address_check = now + ADDRESS_CHECK;
             let local = SocketAddr::from((self.stream().local_addr()?.ip(), 0));
-            // Without a zone a link-local address cannot be bound to.
+            // A link-local address cannot be bound without a zone.
             let is_gone = |error: io::Error| error.kind() == ErrorKind::AddrNotAvailable;
             if UdpSocket::bind(local).is_err_and(is_gone) {
                 return Err(io::Error::other(format!(
@@ -145,7 +145,7 @@ impl Session {
         Ok(())
     }
 
-    /// Writes what the connection takes now.
+    /// Writes as much as the connection accepts now.
     pub(super) fn write_some(&mut self) -> io::Result<()> {
         if self.pump()? || self.progress.elapsed() < STUCK_TIMEOUT {
             Ok(())
@@ -154,8 +154,7 @@ impl Session {
         }
     }
 
-    /// Writes all. Waits as long as the peer takes something now and then, but not beyond a point
-    /// in time.
+    /// Writes all octets. Waits while the peer makes progress, at most until `until`.
     pub(super) fn write_all(&mut self, until: Option<Instant>) -> io::Result<()> {
         while !self.pump()? {
             let end = self.progress + STUCK_TIMEOUT;
@@ -169,8 +168,8 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the connection in good order and waits until all is acknowledged, but not beyond a
-    /// point in time.
+    /// Ends the connection in good order, and waits until all octets are acknowledged, at most
+    /// until `until`.
     pub(super) fn close(&mut self, until: Option<Instant>) -> io::Result<()> {
         self.wire.say_end();
         self.write_all(until)?;
@@ -180,7 +179,7 @@ impl Session {
             |begin: Instant| Instant::now() < until && ending::may_wait_for_peer(begin.elapsed());
         let begin = Instant::now();
         while !self.all_acknowledged()? && may_wait(begin) {
-            // A peer that has ended its side in good order may still acknowledge.
+            // A peer that has closed its side may still acknowledge.
             let peer_has_ended = self.wire.peer_has_ended()?;
             if peer_has_ended && is_closed(self.stream())? {
                 break;
@@ -195,7 +194,7 @@ impl Session {
         Ok(())
     }
 
-    /// Writes until all is written or the connection takes no more; whether all is written.
+    /// Writes until the connection accepts no more. Returns true if all octets are written.
     fn pump(&mut self) -> io::Result<bool> {
         let before = self.wire.written();
         let done = loop {
@@ -216,7 +215,7 @@ impl Session {
             }
         };
         if done {
-            // What a slow peer made it hold is given back.
+            // Frees the memory that a slow peer required.
             self.buffer.shrink_to(2 * BUFFER);
         }
         if done || self.wire.written() > before {
@@ -225,7 +224,7 @@ impl Session {
         Ok(done)
     }
 
-    /// Messages that were written whole are under way.
+    /// Moves messages that are completely written to those in flight.
     fn note_written(&mut self) {
         while let Some((end, content)) = self.waiting.pop_front_if(|(end, _)| *end <= self.taken) {
             self.under_way.push_back((self.wire.position(end), content));
@@ -237,7 +236,7 @@ impl Session {
         Ok(self.under_way.back().is_none_or(|(end, _)| *end <= acknowledged))
     }
 
-    /// What was acknowledged since this was last asked, by a peer that has not turned us away.
+    /// Content acknowledged since the last call; nothing while the peer may refuse the certificate.
     pub(super) fn take_acknowledged(&mut self) -> Content {
         if self.acceptance.is_some() {
             return Content::default();
@@ -252,32 +251,32 @@ impl Session {
         sum
     }
 
-    /// The peer takes nothing, but has not turned us away either.
+    /// The peer accepts nothing, but it has not refused the certificate either.
     fn stuck(&mut self) -> io::Error {
         self.acceptance = None;
-        io::Error::new(ErrorKind::TimedOut, "the collector takes nothing")
+        io::Error::new(ErrorKind::TimedOut, "the collector accepts no data")
     }
 
-    /// What has not arrived.
+    /// Content that is not acknowledged.
     pub(super) fn take_rest(&mut self) -> Content {
         let left = self.under_way.drain(..).chain(self.waiting.drain(..));
         Content::sum(left.map(|(_, content)| content))
     }
 }
 
-/// Octets that the peer's kernel has acknowledged, of the handshake and all.
+/// Octets that the peer's kernel has acknowledged, including the TLS handshake.
 fn acknowledged(stream: &TcpStream) -> io::Result<u64> {
     let info = getsockopt(stream, TcpInfo)?;
     Ok(info[BYTES_ACKED])
 }
 
-/// Whether the connection is over, so that nothing more will be acknowledged.
+/// True if the connection is closed, so that no more octets can be acknowledged.
 fn is_closed(stream: &TcpStream) -> io::Result<bool> {
     let [state, ..] = getsockopt(stream, TcpInfo)?[0].to_ne_bytes();
     Ok(state == TCP_CLOSE)
 }
 
-/// `TCP_CLOSE` of the kernel's states of a connection.
+/// `TCP_CLOSE` of the kernel's TCP states.
 const TCP_CLOSE: u8 = 7;
 
 /// The first 128 octets of `struct tcp_info`.
@@ -292,5 +291,5 @@ nix::getsockopt_impl!(
     sockopt::GetStruct<[u64; 16]>
 );
 
-/// `tcpi_bytes_acked`, since Linux 4.1, as a word of the struct.
+/// Index of `tcpi_bytes_acked` (since Linux 4.1) in 8-octet words of the struct.
 const BYTES_ACKED: usize = 15;

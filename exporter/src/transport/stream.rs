@@ -1,13 +1,13 @@
 //! Messages over TCP, plain or under TLS (RFC 7011 section 10.4 and 11.1).
 //!
-//! TCP takes octets long before they arrive, so a message counts as sent only when the peer's
-//! kernel has acknowledged its last octet, and under TLS 1.3 when the peer can no longer turn this
-//! client away, which takes a second or the end of the session. When a connection breaks, the
-//! others have failed. A new connection is a new transport session: templates again, sequence from
-//! 0, and nothing is sent twice.
+//! The kernel accepts octets long before they arrive. So a message counts as sent when the peer's
+//! kernel has acknowledged its last octet. Under TLS 1.3 the time in which the peer can refuse the
+//! certificate must also be over: one second, or the end of the session. When a connection breaks,
+//! all other messages have failed. A new connection is a new transport session: it gets templates,
+//! and its sequence begins at 0. No message is sent twice.
 //!
-//! A replay waits for its collector. Live, nothing waits but the end, and that not for long:
-//! connections are made beside, and what a slow collector does not take is kept up to a limit.
+//! A replay waits for its collector. A live run waits only at its end, for a short time: another
+//! thread makes connections, and octets for a slow collector are kept up to a limit.
 
 use std::io;
 use std::sync::mpsc::Receiver;
@@ -30,30 +30,30 @@ use crate::error::{ExportError, sentence};
 use crate::message::Message;
 use crate::muted::Muted;
 
-/// Live, the whole end of a session takes no longer.
+/// Maximum time for the end of a session in a live run.
 const END_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Live, so many octets wait for a collector that is slow: half a million flows.
+/// Maximum waiting octets for a slow collector in a live run: half a million flows.
 const BACKLOG_MAX: usize = 32 << 20;
 
-/// What to do without a connection.
+/// Behaviour without a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// Replay: wait for a collector that cannot be reached, a minute by default, then give up.
+    /// Replay: wait for an unreachable collector, by default for a minute, then give up.
     Wait,
-    /// Live: go on, count what is lost, try again now and then.
+    /// Live: continue, count lost records, retry regularly.
     GoOn,
 }
 
-/// Where a stream goes and how.
+/// Settings of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StreamSettings {
     pub(crate) collector: Collector,
-    /// With TLS, its settings.
+    /// Settings of TLS, if it is used.
     pub(crate) tls: Option<TlsSettings>,
-    /// Longest pause between attempts to connect again.
+    /// Maximum pause between attempts to connect.
     pub(crate) reconnect_max: Duration,
-    /// A replay waits so long for a collector that cannot be reached, or has gone.
+    /// Time that a replay waits for an unreachable or lost collector.
     pub(crate) wait: Duration,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct StreamTransport {
     state: State,
     session_is_new: bool,
     had_session: bool,
-    /// Why the last attempt to connect failed, since there was a connection.
+    /// Reason of the last failed attempt since the last connection.
     reason: String,
     trouble: Muted,
     counts: TransportCounts,
@@ -76,7 +76,7 @@ pub(crate) struct StreamTransport {
 #[derive(Debug)]
 enum State {
     Connected(Session),
-    /// Another thread connects: names, hosts and handshakes may take long to answer.
+    /// Another thread connects: lookups, connections and handshakes may take long.
     Connecting {
         attempt: Receiver<Result<Session, Failure>>,
         pause: Duration,
@@ -88,13 +88,13 @@ enum State {
 }
 
 impl StreamTransport {
-    /// Connects. Live, a collector that is not there yet is only a warning.
+    /// Connects. In a live run, a failure is only logged.
     pub(crate) fn open(
         name: &str,
         settings: StreamSettings,
         patience: Patience,
     ) -> Result<Self, ExportError> {
-        // The files of TLS are read now: later the program may not have the right to.
+        // Reads the files of TLS now: later the program may have no right to.
         let host = &settings.collector.host.name;
         let tls = settings.tls.as_ref().map(|tls| Identity::new(tls, host)).transpose();
         let tls = tls.map_err(|error| {
@@ -132,7 +132,7 @@ impl StreamTransport {
         Ok(transport)
     }
 
-    /// The connection is gone, and with it what was under way.
+    /// Handles a broken connection. Messages that are not acknowledged are lost.
     fn broken(&mut self, error: &io::Error) -> Result<(), ExportError> {
         let State::Connected(session) = &mut self.state else { return Ok(()) };
         self.counts.sent += session.take_acknowledged();
@@ -140,7 +140,7 @@ impl StreamTransport {
         self.counts.failed += lost;
         self.counts.errors += 1;
         let records = lost.records.records;
-        warn!("{}: connection lost: {}; {records} records with it", self.name, sentence(error));
+        warn!("{}: connection lost: {}; {records} records are lost", self.name, sentence(error));
         let begin = Instant::now();
         self.state = State::Down { next_attempt: begin + PAUSE_FIRST, pause: PAUSE_FIRST };
         if self.patience == Patience::GoOn {
@@ -157,7 +157,7 @@ impl StreamTransport {
                 )));
             }
             if let State::Down { next_attempt, .. } = &mut self.state {
-                // The last one is when the time is over.
+                // The last attempt is at the end of the waiting time.
                 *next_attempt = (*next_attempt).min(last_attempt);
                 thread::sleep(next_attempt.saturating_duration_since(now).min(ending::LOOK));
             }
@@ -166,8 +166,7 @@ impl StreamTransport {
         Ok(())
     }
 
-    /// Without a connection: begins an attempt if one is due, and waits a while for what becomes
-    /// of it.
+    /// Without a connection: begins an attempt if it is due, and waits for its result.
     fn seek(&mut self, wait: Duration) {
         if let State::Down { next_attempt, pause } = self.state
             && Instant::now() >= next_attempt
@@ -201,7 +200,7 @@ impl StreamTransport {
         self.reason.clear();
     }
 
-    /// The same reason is said once.
+    /// Logs a failure, unless its reason is the same as before.
     fn failed(&mut self, reason: &str, pause: Duration) {
         if self.reason != reason {
             warn!("cannot connect to {}: {reason}; trying again", self.name);
@@ -228,7 +227,7 @@ impl Transport for StreamTransport {
         if session.backlog() < BUFFER { Ok(()) } else { self.flush() }
     }
 
-    /// Hands what waits to the connection; in a replay all of it.
+    /// Writes waiting octets; in a replay all of them.
     fn flush(&mut self) -> Result<(), ExportError> {
         let State::Connected(session) = &mut self.state else { return Ok(()) };
         let result = session.check_ends().and_then(|()| match self.patience {
@@ -239,7 +238,7 @@ impl Transport for StreamTransport {
         result.or_else(|error| self.broken(&error))
     }
 
-    /// After the last message there is nothing that a new connection would be for.
+    /// Does not reconnect after a failure: no more messages follow.
     fn finish(&mut self) -> Result<(), ExportError> {
         if let State::Connected(session) = &mut self.state {
             let until = match self.patience {
@@ -264,7 +263,8 @@ impl Transport for StreamTransport {
         Ok(())
     }
 
-    /// Whether a session began since this was last asked; where there is none, one is looked for.
+    /// True if a session began since the last call. A live run without a session tries to begin
+    /// one.
     fn session_began(&mut self) -> bool {
         if self.patience == Patience::GoOn {
             self.seek(Duration::ZERO);
@@ -276,8 +276,8 @@ impl Transport for StreamTransport {
         matches!(self.state, State::Connected(_))
     }
 
-    /// Also of a collector that is not there yet: the route tells which address is ours. One that
-    /// moves to another address later has another conversation.
+    /// Includes a collector that is not reachable yet: the route determines the local address. The
+    /// conversation changes if the collector gets another address.
     fn conversations(&self) -> Vec<Conversation> {
         let conversation = || {
             let collector = &self.peer.collector;
@@ -293,13 +293,13 @@ impl Transport for StreamTransport {
         conversation().into_iter().collect()
     }
 
-    /// Messages under way count as neither sent nor failed yet.
+    /// Messages in flight are neither sent nor failed yet.
     fn counts(&self) -> TransportCounts {
         self.counts
     }
 }
 
-/// Connects, and waits for what becomes of it as long as the run is not to end.
+/// Connects, and waits for the result until the run has to end.
 fn connect_patiently(peer: &Peer) -> Result<Session, Failure> {
     wait_for(&connect_beside(peer), Duration::MAX)?
 }

@@ -1,4 +1,4 @@
-//! A TCP connection, plain or under TLS, that knows how much was written to it.
+//! A TCP connection, plain or under TLS, that counts the written octets.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -19,7 +19,7 @@ use super::trust::{Fingerprint, Trust, words};
 use crate::error::sentence;
 use crate::secret::warn_of_readers;
 
-/// Trust in the collector, and the own certificate.
+/// Settings of trust in the collector, and of the own certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TlsSettings {
     /// PEM file of the authorities to trust instead of the system's, or of the collector's own
@@ -27,11 +27,11 @@ pub(crate) struct TlsSettings {
     pub(crate) authorities: Option<PathBuf>,
     /// Fingerprint of the only certificate to trust, instead of authorities.
     pub(crate) fingerprint: Option<Fingerprint>,
-    /// PEM files of our certificate and its key, for a collector that asks for one.
+    /// PEM files of the own certificate and its key, for a collector that requests one.
     pub(crate) identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// What was read of the settings, once: whom to trust, who we are, and whom we expect.
+/// The loaded TLS configuration, and the expected name of the collector.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
     config: Arc<ClientConfig>,
@@ -41,7 +41,7 @@ pub(super) struct Identity {
 impl Identity {
     pub(super) fn new(settings: &TlsSettings, host: &str) -> io::Result<Self> {
         let config = Arc::new(client_config(settings)?);
-        // A zone has a meaning on this host only, and no certificate names it.
+        // A zone has a meaning on this host only. Certificates do not contain it.
         let name = host.split_once('%').map_or(host, |(address, _zone)| address);
         let peer = ServerName::try_from(name.to_owned())
             .map_err(|_error| io::Error::other(format!("no certificate can be for {name}")))?;
@@ -55,12 +55,12 @@ pub(super) enum Wire {
     Tls(Box<StreamOwned<ClientConnection, Counted>>),
 }
 
-/// Counts the octets that the kernel took.
+/// Counts the octets that the kernel accepted.
 #[derive(Debug)]
 pub(super) struct Counted {
     stream: TcpStream,
     written: u64,
-    /// The end of the handshake: a peer that answers octet by octet has no longer.
+    /// End of the time for the handshake, also for a peer that sends octet by octet.
     handshake_end: Option<Instant>,
 }
 
@@ -88,7 +88,7 @@ impl Write for Counted {
 }
 
 impl Wire {
-    /// Does the TLS handshake where there is one. The socket still blocks, for so long at most.
+    /// Does the TLS handshake, if TLS is used. The socket still blocks, for at most `timeout`.
     pub(super) fn begin(
         stream: TcpStream,
         tls: Option<&Identity>,
@@ -109,7 +109,7 @@ impl Wire {
         Ok(Self::Tls(Box::new(stream)))
     }
 
-    /// Whether the peer may turn us away though the handshake is over.
+    /// True if the peer may refuse the certificate after the handshake.
     pub(super) fn may_be_refused(&self) -> bool {
         let Self::Tls(tls) = self else { return false };
         tls.conn.protocol_version() != Some(ProtocolVersion::TLSv1_2)
@@ -122,7 +122,7 @@ impl Wire {
         }
     }
 
-    /// Octets written so far, those of TLS included.
+    /// Octets written so far, with those of TLS.
     pub(super) fn written(&self) -> u64 {
         match self {
             Self::Plain(plain) => plain.written,
@@ -130,7 +130,7 @@ impl Wire {
         }
     }
 
-    /// Where in the octets written the first so many of those taken end, or what comes after them.
+    /// A position in the written octets at or after the end of the first `taken` octets.
     pub(super) fn position(&self, taken: u64) -> u64 {
         match self {
             Self::Plain(_) => taken,
@@ -138,7 +138,7 @@ impl Wire {
         }
     }
 
-    /// Takes octets, as many as it can now. Those that TLS has taken are written by `flush`.
+    /// Takes as many octets as possible. With TLS, `flush` writes them.
     pub(super) fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(plain) => some(plain.write(octets)),
@@ -146,7 +146,7 @@ impl Wire {
         }
     }
 
-    /// Whether all that was taken is written.
+    /// Writes what TLS has taken. Returns true if all of it is written.
     pub(super) fn flush(&mut self) -> io::Result<bool> {
         let Self::Tls(tls) = self else { return Ok(true) };
         while tls.conn.wants_write() {
@@ -171,7 +171,7 @@ impl Wire {
         }
     }
 
-    /// Fails if the peer has ended the connection. Collectors say nothing else.
+    /// Fails if the peer has closed the connection. Other octets from the peer are ignored.
     pub(super) fn check_peer(&mut self) -> io::Result<()> {
         if self.peer_has_ended()? {
             let closed = "the collector has closed the connection";
@@ -180,7 +180,7 @@ impl Wire {
         Ok(())
     }
 
-    /// Whether the peer has ended the connection. Fails if it did so with an error.
+    /// True if the peer has closed the connection. Fails if the peer reports an error.
     pub(super) fn peer_has_ended(&mut self) -> io::Result<bool> {
         let mut word = [0; 64];
         let result = match self {
@@ -189,14 +189,14 @@ impl Wire {
         };
         match result {
             Ok(count) => Ok(count == 0),
-            // Some end TLS without a word.
+            // Some peers close TLS without `close_notify`.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(true),
             Err(error) if is_momentary(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Waits for the peer to end the connection too. Fails if it did so with an error.
+    /// Waits until the peer closes the connection too. Fails if the peer reports an error.
     pub(super) fn wait_for_end(&mut self, longest: Duration) -> io::Result<()> {
         let until = Instant::now() + longest;
         while !self.peer_has_ended()? {
@@ -209,20 +209,20 @@ impl Wire {
         Ok(())
     }
 
-    /// Takes the word that no more will come, where TLS has one.
+    /// Queues `close_notify` of TLS, if TLS is used.
     pub(super) fn say_end(&mut self) {
         if let Self::Tls(tls) = self {
             tls.conn.send_close_notify();
         }
     }
 
-    /// No more will be written.
+    /// Closes the connection for writing.
     pub(super) fn end(&self) -> io::Result<()> {
         self.stream().shutdown(Shutdown::Write)
     }
 }
 
-/// None, where the socket takes no more for now.
+/// Returns 0 if the socket accepts no more for now.
 fn some(written: io::Result<usize>) -> io::Result<usize> {
     written.or_else(|error| if is_momentary(&error) { Ok(0) } else { Err(error) })
 }
@@ -232,10 +232,10 @@ fn is_momentary(error: &io::Error) -> bool {
 }
 
 fn no_handshake() -> io::Error {
-    io::Error::new(ErrorKind::TimedOut, "no end of the TLS handshake")
+    io::Error::new(ErrorKind::TimedOut, "the TLS handshake timed out")
 }
 
-/// An error of the handshake in words.
+/// Text of an error of the handshake.
 fn handshake_error(error: io::Error) -> io::Error {
     if error.kind() == ErrorKind::UnexpectedEof {
         let closed = "the collector has closed the connection in the TLS handshake";
@@ -244,7 +244,7 @@ fn handshake_error(error: io::Error) -> io::Error {
     in_words(error)
 }
 
-/// The same error; one of TLS in words.
+/// The same error, with flowprobe's text if it is one of TLS.
 fn in_words(error: io::Error) -> io::Error {
     let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     of_tls.map(|inner| io::Error::new(error.kind(), words(inner))).unwrap_or(error)
@@ -255,7 +255,7 @@ fn tls_error(error: rustls::Error) -> io::Error {
 }
 
 impl TlsSettings {
-    /// What rustls needs to know for a client.
+    /// The configuration of rustls for a client.
     pub(crate) fn config(&self) -> io::Result<Arc<ClientConfig>> {
         client_config(self).map(Arc::new)
     }
@@ -286,7 +286,7 @@ fn client_config(settings: &TlsSettings) -> io::Result<ClientConfig> {
             config
         }
     };
-    // Each connection is a new one, whose certificates are looked at.
+    // No resumption: each connection checks the certificates.
     config.resumption = Resumption::disabled();
     Ok(config)
 }
@@ -303,7 +303,7 @@ fn authorities(provider: &Arc<CryptoProvider>, file: Option<&Path>) -> io::Resul
             }
         }
         None => {
-            // Some of the system's may be too old to be read.
+            // Certificates of the system that cannot be read are skipped.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
     }
@@ -327,7 +327,7 @@ fn certificates(file: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     Ok(found)
 }
 
-/// An error of a PEM file in words.
+/// Text of an error of a PEM file.
 #[expect(clippy::wildcard_enum_match_arm, reason = "others may come")]
 fn pem_error(file: &Path, error: &pem::Error, nothing: &str) -> io::Error {
     let why = match error {

@@ -1,7 +1,7 @@
-//! Which collectors are trusted over TLS, and why one is not, in words.
+//! Trust in collectors over TLS, and texts of the reasons of a refusal.
 //!
-//! An authority vouches for a collector by its name. A certificate that the user gave, in `ca=` or
-//! by its fingerprint, needs nobody to vouch for it: self-signed ones are trusted in this way.
+//! An authority certifies a collector by its name. A certificate that the user gave, in `ca=` or by
+//! its fingerprint, needs no authority: this is how self-signed ones are trusted.
 
 use std::fmt::{self, Display};
 use std::io;
@@ -29,7 +29,7 @@ impl Fingerprint {
     }
 }
 
-/// 64 hexadecimal digits; colons between them are left out.
+/// 64 hexadecimal digits; colons are ignored.
 impl FromStr for Fingerprint {
     type Err = ();
 
@@ -55,7 +55,7 @@ impl Display for Fingerprint {
     }
 }
 
-/// What makes a collector's certificate a trusted one.
+/// Rules of trust in a collector's certificate.
 #[derive(Debug)]
 pub(super) struct Trust {
     provider: Arc<CryptoProvider>,
@@ -65,7 +65,7 @@ pub(super) struct Trust {
 #[derive(Debug)]
 enum TrustedBy {
     Fingerprint(Fingerprint),
-    /// These certificates themselves, and what authorities vouch for. `given`: by the user.
+    /// Certificates signed by authorities, and the certificates that the user gave (`given`).
     Authorities {
         verifier: Arc<WebPkiServerVerifier>,
         given: Vec<CertificateDer<'static>>,
@@ -77,7 +77,7 @@ impl Trust {
         Self { provider: Arc::clone(provider), by: TrustedBy::Fingerprint(fingerprint) }
     }
 
-    /// `given` are those of the roots that the user gave.
+    /// `given` are the certificates that the user gave; they are also in `roots`.
     pub(super) fn authorities(
         provider: &Arc<CryptoProvider>,
         roots: RootCertStore,
@@ -91,7 +91,7 @@ impl Trust {
         Ok(Self { provider: Arc::clone(provider), by })
     }
 
-    /// Whether the certificate vouches for itself.
+    /// True if the certificate is self-signed.
     fn is_self_signed(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
         let mut roots = RootCertStore::empty();
         if roots.add(certificate.clone().into_owned()).is_err() {
@@ -104,7 +104,7 @@ impl Trust {
         !matches!(result, Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)))
     }
 
-    /// Why authorities do not vouch for it, with what the user can do about it.
+    /// Explains why authorities do not trust it, with a remedy for the user.
     fn explain(
         &self,
         error: Error,
@@ -119,7 +119,7 @@ impl Trust {
         let what = if self.is_self_signed(certificate, now) {
             "the collector's certificate is self-signed"
         } else {
-            "the collector's certificate is of an authority that is not trusted"
+            "the collector's certificate is from an authority that is not trusted"
         };
         let given = if given { "ca= does not hold it" } else { "ca= is not given" };
         let fingerprint = Fingerprint::of(certificate);
@@ -127,7 +127,7 @@ impl Trust {
     }
 }
 
-/// How webpki calls the certificate of an authority that a server has for itself.
+/// webpki's error for a server that uses the certificate of an authority.
 const CA_AS_END_ENTITY: &str = "CaUsedAsEndEntity";
 
 impl ServerCertVerifier for Trust {
@@ -184,7 +184,7 @@ impl ServerCertVerifier for Trust {
     }
 }
 
-/// A sentence as an error of a certificate.
+/// A text as a certificate error.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct NotTrusted(String);
@@ -193,7 +193,7 @@ fn not_trusted(words: String) -> Error {
     Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(NotTrusted(words)))))
 }
 
-/// An error of TLS in words that say who is to do what.
+/// Text of a TLS error, with the party that has to act.
 #[expect(clippy::wildcard_enum_match_arm, reason = "there are many more, which hardly occur")]
 pub(super) fn words(error: &Error) -> String {
     match error {
@@ -235,7 +235,7 @@ pub(super) fn words(error: &Error) -> String {
         Error::PeerMisbehaved(_)
         | Error::InappropriateMessage { .. }
         | Error::InappropriateHandshakeMessage { .. } => {
-            "the collector breaks the rules of TLS".to_owned()
+            "the collector violates the TLS protocol".to_owned()
         }
         Error::InconsistentKeys(_) => "the private key is not that of the certificate".to_owned(),
         other => other.to_string(),
@@ -256,7 +256,7 @@ fn certificate_words(error: &CertificateError) -> String {
         }
         CertificateError::NotValidForName => format!("{its} is not for this host"),
         CertificateError::NotValidForNameContext { expected, presented } => {
-            // As in DnsName("collector.example").
+            // Form of a name: DnsName("collector.example").
             let bare = |name: &String| {
                 let inner = name.split_once('(').map_or(name.as_str(), |(_, inner)| inner);
                 inner.trim_end_matches(')').trim_matches('"').to_owned()

@@ -1,7 +1,8 @@
-//! Messages as UDP datagrams, several to a system call (UDP_SEGMENT), at a pace.
+//! Messages as UDP datagrams, several per system call (UDP_SEGMENT), at a pace.
 //!
-//! To collectors another socket is another exporter, so with each a session begins. What was made
-//! for the session before is not sent there, since the collector has no templates for it.
+//! Collectors treat another socket as another exporter, so each socket begins a session. Messages
+//! for an earlier session are not sent in a new one, because the collector has no templates for
+//! them.
 
 use std::io::IoSlice;
 use std::num::NonZeroU32;
@@ -22,26 +23,26 @@ use crate::error::{ExportError, sentence};
 use crate::message::{MESSAGE_OCTETS_MIN, Message};
 use crate::muted::Muted;
 
-/// The kernel cuts one send into at most this many datagrams (`UDP_MAX_SEGMENTS` since 2.6.18).
+/// Maximum datagrams per send with segmentation (`UDP_MAX_SEGMENTS` since 2.6.18).
 const SEGMENTS_MAX: usize = 64;
 
-/// With a pace, so many at once: a default socket buffer holds 90 full datagrams.
+/// Maximum datagrams per send with a pace: a default socket buffer holds 90 full datagrams.
 const PACED_SEGMENTS_MAX: usize = 16;
 
-/// A send carries at most this many octets.
+/// Maximum octets of a send.
 const SEND_OCTETS_MAX: usize = 65_000;
 
-/// A full queue in the kernel is tried again so often, each time after twice the time before.
+/// Retries when the kernel's queue is full. The pause doubles each time.
 const RETRIES_MAX: u32 = 8;
 const RETRY_FIRST: Duration = Duration::from_micros(500);
 
-/// Where datagrams go and how.
+/// Settings of a UDP output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UdpSettings {
     pub(crate) route: RouteSettings,
     /// Largest IP packet, in octets.
     pub(crate) mtu: usize,
-    /// Datagrams per second; no limit without.
+    /// Datagrams per second; `None`: no limit.
     pub(crate) pace: Option<NonZeroU32>,
 }
 
@@ -55,13 +56,13 @@ pub(crate) struct UdpTransport {
     segments_max: usize,
     pace: Option<Pace>,
     segmentation: bool,
-    /// Datagrams that wait, back to back; all have the length of the first but the last.
+    /// Waiting datagrams, back to back. All except the last have the same length.
     waiting: Vec<u8>,
     segment: usize,
     contents: Vec<Content>,
-    /// What the last send carried: if nobody listens, the next one says so.
+    /// Content of the last send: the next send reports if the peer refused it.
     last_sent: Content,
-    /// Nothing was sent over this route yet.
+    /// True before the first send over this route.
     is_untried: bool,
     session_is_new: bool,
     trouble: Muted,
@@ -96,7 +97,7 @@ impl UdpTransport {
         Ok(transport)
     }
 
-    /// The most octets of a message that the route takes; `unknown` if it is not known.
+    /// Maximum octets of a message on this route; `unknown` is used for an unknown path MTU.
     fn path_limit(&self, unknown: usize) -> usize {
         let route = self.router.route();
         let headers = if route.is_some_and(|route| route.remote.is_ipv4()) { 28 } else { 48 };
@@ -104,7 +105,7 @@ impl UdpTransport {
         self.mtu.min(path).saturating_sub(headers).max(MESSAGE_OCTETS_MIN)
     }
 
-    /// Takes note of a new route: a session begins with it.
+    /// Begins a session after a change of the route.
     fn begin(&mut self) {
         self.counts.reconnects += u64::from(self.counts.sent.messages > 0);
         self.limit = self.path_limit(usize::MAX);
@@ -114,7 +115,7 @@ impl UdpTransport {
         self.session_is_new = true;
     }
 
-    /// Sends what waits.
+    /// Sends waiting datagrams.
     fn send_waiting(&mut self) -> Result<(), ExportError> {
         if self.contents.is_empty() {
             return Ok(());
@@ -143,7 +144,7 @@ impl UdpTransport {
             && !pace.wait_for(datagrams)
         {
             self.counts.failed += Content::sum(contents.iter().copied());
-            let problem = format!("{}: the run ended before its pace let all leave", self.name);
+            let problem = format!("{}: the run ended before all datagrams were sent", self.name);
             return Err(ExportError::GaveUp(problem));
         }
         if std::mem::take(&mut self.is_untried) && self.router.has_others() {
@@ -166,8 +167,8 @@ impl UdpTransport {
         Ok(())
     }
 
-    /// Sends the first datagram to the collector's addresses in turn, until one does not refuse
-    /// it. With it the session has begun there.
+    /// Sends the first datagram to the collector's addresses in turn, until one does not refuse it.
+    /// The session has begun there then.
     fn try_out(&mut self, datagram: &[u8], content: Content) {
         let mut addresses_left = self.router.addresses().max(1);
         loop {
@@ -178,7 +179,7 @@ impl UdpTransport {
                 return;
             }
             if addresses_left == 0 || !self.router.next() {
-                return self.last_was_lost("nobody listens there");
+                return self.last_was_lost("port unreachable");
             }
             self.counts.errors += 1;
             self.counts.sent = self.counts.sent - std::mem::take(&mut self.last_sent);
@@ -186,7 +187,7 @@ impl UdpTransport {
         }
     }
 
-    /// Several datagrams of one length in one call. Fails if the kernel or the route cannot cut.
+    /// Sends several datagrams of one length in one call. Fails if segmentation is not possible.
     fn send_segments(&mut self, waiting: &[u8], content: Content) -> Result<(), Errno> {
         let Ok(segment) = u16::try_from(self.segment) else { return Err(Errno::EMSGSIZE) };
         let cut = ControlMessage::UdpGsoSegments(&segment);
@@ -221,8 +222,8 @@ impl UdpTransport {
         }
     }
 
-    /// An error that is not about the datagram is about the way: makes the socket anew, or takes
-    /// another address of a collector that refuses this one.
+    /// After an error that does not concern the datagram: replaces the socket, or takes another
+    /// address if the collector refuses this one.
     fn renew_after(&mut self, error: Errno) {
         if matches!(error, Errno::EMSGSIZE | Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM) {
             return;
@@ -237,7 +238,7 @@ impl UdpTransport {
         }
     }
 
-    /// Sends, and tries again where that can help.
+    /// Sends, and retries temporary errors.
     fn send_patiently(
         &mut self,
         octets: &[u8],
@@ -256,8 +257,8 @@ impl UdpTransport {
                 return Err(error);
             }
             if error == Errno::ECONNREFUSED {
-                // This is about an earlier datagram; this one was not tried.
-                self.last_was_lost("nobody listens there");
+                // The error is about an earlier datagram; this one was not sent.
+                self.last_was_lost("port unreachable");
                 if self.router.has_others() && self.router.may_change() {
                     return Err(error);
                 }
@@ -283,14 +284,14 @@ impl UdpTransport {
         self.trouble.warn(format_args!("{}: datagrams to {remote} are lost: {why}", self.name));
     }
 
-    /// The datagrams of the last send did not arrive after all.
+    /// Counts the last send as failed: its datagrams did not arrive.
     fn last_was_lost(&mut self, why: &str) {
         let content = std::mem::take(&mut self.last_sent);
         self.counts.sent = self.counts.sent - content;
         self.lost(why, content);
     }
 
-    /// The route takes no datagrams of this length: later ones are shorter.
+    /// Shortens later datagrams: the route does not accept this length.
     fn shorten(&mut self) {
         let limit = self.path_limit(IPV6_MTU_MIN);
         if limit < self.limit {
@@ -302,7 +303,8 @@ impl UdpTransport {
 }
 
 impl UdpTransport {
-    /// Live, between messages: looks whether the collector or the way to it has moved.
+    /// For live runs, between messages: checks for a change of the collector's address or the
+    /// route.
     fn maintain(&mut self) {
         if self.patience == Patience::GoOn && self.router.maintain() {
             self.begin();
@@ -338,7 +340,7 @@ impl Transport for UdpTransport {
         Ok(())
     }
 
-    /// Sends what waits, and hears whether the last datagrams were unwanted.
+    /// Sends waiting datagrams, and checks whether the last ones were refused.
     fn finish(&mut self) -> Result<(), ExportError> {
         self.send_waiting()?;
         let Some(route) = self.router.route() else { return Ok(()) };
@@ -351,7 +353,8 @@ impl Transport for UdpTransport {
         Ok(())
     }
 
-    /// Whether a session began since this was last asked. What waits was made for the one before.
+    /// True if a session began since the last call. Waiting datagrams of the old session are lost
+    /// then.
     fn session_began(&mut self) -> bool {
         if self.contents.is_empty() {
             self.maintain();
@@ -372,7 +375,7 @@ impl Transport for UdpTransport {
         self.router.route().is_some()
     }
 
-    /// None while there is no route.
+    /// Empty without a route.
     fn conversations(&self) -> Vec<Conversation> {
         let of = |route: &Route| Conversation {
             protocol: protocol::UDP,
@@ -387,10 +390,10 @@ impl Transport for UdpTransport {
     }
 }
 
-/// What any IPv6 link takes.
+/// Minimum MTU of an IPv6 link.
 const IPV6_MTU_MIN: usize = 1280;
 
-/// What the kernel knows of the path; of IPv4 only.
+/// The kernel's path MTU, for IPv4 only.
 fn path_mtu(route: &Route) -> Option<usize> {
     usize::try_from(getsockopt(&route.socket, sockopt::IpMtu).ok()?).ok()
 }

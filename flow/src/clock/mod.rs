@@ -1,37 +1,37 @@
-//! The clocks behind packets, and trace time.
+//! The clocks of packets, and trace time.
 //!
 //! Packets of one input may come from several clocks: two interfaces whose clocks differ, a clock
 //! that was corrected, one packet with a wrong time. Each clock has an offset, and trace time is
 //! the time of a packet plus the offset of its clock. Now is the running maximum of trace time, and
-//! never goes back. Flows live in trace time; records are in the time of their own clock.
+//! never decreases. Flows use trace time; records use the time of their own clock.
 //!
 //! A packet belongs to the current clock if it is at most a quarter of the idle timeout ahead of
-//! now. Otherwise it belongs to the clock that brings it nearest to now, among those that bring it
-//! to at most half an idle timeout behind now, or an idle timeout ahead. A packet behind all clocks
-//! begins a new clock. A packet ahead of all clocks is held: the next packet tells whether the gap
-//! is real or the time is wrong.
+//! now. Otherwise it belongs to the clock for which it is nearest to now, from at most half an idle
+//! timeout behind now to an idle timeout ahead. A packet behind all clocks begins a new clock. A
+//! packet ahead of all clocks is held: the next packet shows whether the gap is real or the time is
+//! wrong.
 
 use crate::time::Timestamp;
 
-/// The most clocks at a time. Their numbers take 3 bits of the flow key.
+/// Maximum number of clocks. Their numbers take 3 bits of the flow key.
 pub(crate) const CLOCKS: usize = 8;
 
-/// A believed gap of more milliseconds than this is counted: it ends every flow.
+/// An accepted gap of more milliseconds than this is counted: it ends every flow.
 const JUMP_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// A tick may be this much more than the idle timeout behind now, in milliseconds.
+/// A tick may be behind now by the idle timeout plus this, in milliseconds.
 const TICK_BEHIND_MS: u64 = 1000;
 
-/// The number of a clock is not used again before it was unused for this time, in milliseconds.
+/// Minimum time without packets before the number of a clock is used again, in milliseconds.
 const UNUSED_MS_MIN: u64 = 60 * 1000;
 
-/// When a packet came, in trace time.
+/// Time of a packet in trace time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceTime {
     /// The time of the packet plus the offset of its clock. For a packet without a clock, its own
     /// time.
     pub time: Timestamp,
-    /// How much earlier than now it is, in milliseconds. [`NO_CLOCK`] for a packet without a clock.
+    /// Milliseconds behind now. [`NO_CLOCK`] for a packet without a clock.
     pub late_ms: u32,
     /// Number of the clock, 0 to 7.
     pub clock: u8,
@@ -40,18 +40,18 @@ pub struct TraceTime {
 /// Lateness of a packet that fits no clock when all numbers are in use.
 pub const NO_CLOCK: u32 = u32::MAX;
 
-/// A clock begins, or its number is used for another clock.
+/// A clock that begins. Its number may have been used by another clock before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewClock {
     /// Number of the clock, 0 to 7.
     pub number: u8,
-    /// Trace time less the time of this clock, in milliseconds.
+    /// Trace time minus the time of this clock, in milliseconds.
     pub offset_ms: i64,
-    /// Now, in trace time. Flows of the clock that had this number before have expired.
+    /// Now, in trace time. All flows of an earlier clock with this number have expired.
     pub now: Timestamp,
 }
 
-/// Counts of what packet times did.
+/// Counters of the clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ClockCounts {
     pub(crate) behind: u64,
@@ -61,7 +61,7 @@ pub(crate) struct ClockCounts {
     pub(crate) without_clock: u64,
 }
 
-/// Where a packet stands that fits no clock.
+/// Position of a packet that fits no clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Misfit {
     Ahead,
@@ -72,18 +72,18 @@ pub(crate) enum Misfit {
 pub(crate) struct Clocks {
     /// Trace time.
     now: u64,
-    /// Trace time less the time of the current clock, modulo 2^64.
+    /// Trace time minus the time of the current clock, modulo 2^64.
     offset: u64,
     /// Upper bound of a normal step, in ms. 0 sends every packet to the slow path: before the first
     /// packet, and while a packet is held.
     step_end: u64,
     current: u8,
     clocks: [Clock; CLOCKS],
-    /// Clocks so far, at most [`CLOCKS`]: the first ones of `clocks`.
+    /// Number of clocks so far, at most [`CLOCKS`]: the first ones of `clocks`.
     count: usize,
     idle_timeout_ms: u64,
     unused_ms: u64,
-    /// Trace time less the time of day, in milliseconds, as last told by a tick.
+    /// Trace time minus the time of day, in milliseconds, for ticks.
     tick_offset: i64,
     counts: ClockCounts,
 }
@@ -91,7 +91,7 @@ pub(crate) struct Clocks {
 #[derive(Clone, Copy, Debug, Default)]
 struct Clock {
     offset: i64,
-    /// Now at its last packet; not kept for the current clock.
+    /// Now at its last packet; not updated while the clock is the current one.
     used: u64,
 }
 
@@ -123,7 +123,7 @@ impl Clocks {
     }
 
     /// Fast path: moves now by a packet of the current clock that is a normal step ahead. Returns
-    /// false for any other packet; nothing has changed then.
+    /// false for any other packet, without a change.
     #[inline(always)]
     pub(crate) fn advance(&mut self, time: Timestamp) -> bool {
         let trace = time.as_millis().wrapping_add(self.offset);
@@ -134,7 +134,7 @@ impl Clocks {
         is_normal
     }
 
-    /// The place of a packet of the current clock that came now.
+    /// The place of a packet of the current clock whose time is now.
     #[inline(always)]
     pub(crate) fn here(&self) -> TraceTime {
         TraceTime { time: self.now(), late_ms: 0, clock: self.current }
@@ -151,17 +151,17 @@ impl Clocks {
         self.enter(0, time)
     }
 
-    /// A packet is held: the fast path is closed.
+    /// Closes the fast path while a packet is held.
     pub(crate) fn hold(&mut self) {
         self.step_end = 0;
     }
 
-    /// No packet is held any more.
+    /// Opens the fast path: no packet is held.
     pub(crate) fn release(&mut self) {
         self.step_end = self.idle_timeout_ms / 4 + 1;
     }
 
-    /// The clock that a packet belongs to.
+    /// The clock of a packet.
     pub(crate) fn find(&self, time: Timestamp) -> Result<u8, Misfit> {
         let current = usize::from(self.current);
         let distance = |clock: usize| self.trace(clock, time) - i128::from(self.now);
@@ -181,7 +181,7 @@ impl Clocks {
         }
     }
 
-    /// Makes a clock the current one, by a packet that belongs to it.
+    /// Makes the clock of a packet the current one.
     pub(crate) fn enter(&mut self, clock: u8, time: Timestamp) -> TraceTime {
         if clock != self.current {
             self.clocks[usize::from(self.current)].used = self.now;
@@ -194,20 +194,20 @@ impl Clocks {
         TraceTime { time: Timestamp::of_trace(trace), late_ms, clock }
     }
 
-    /// Whether a packet `held` ahead of all clocks is confirmed by the next packet: that fits no
-    /// clock either, and does not go back.
+    /// True if the next packet confirms a `held` packet ahead of all clocks: the next one fits no
+    /// clock either, and its time does not go back.
     pub(crate) fn confirms(&self, held: Timestamp, next: Timestamp) -> bool {
         let back_ms = held.millis_since(next);
         self.find(next).is_err() && back_ms <= self.idle_timeout_ms / 2
     }
 
-    /// Whether the packet may be believed at all: trace time stays in the range of times.
+    /// True if the time of the packet is possible: trace time stays in its range.
     pub(crate) fn is_in_range(&self, time: Timestamp) -> bool {
         let trace = self.trace(self.current.into(), time);
         (0..=i128::from(Timestamp::MAX.as_millis())).contains(&trace)
     }
 
-    /// Believes a gap before a packet: the current clock goes on after it.
+    /// Accepts a gap before a packet: the current clock continues after it.
     pub(crate) fn jump(&mut self, time: Timestamp) -> TraceTime {
         let before = self.now;
         let place = self.enter(self.current, time);
@@ -215,8 +215,8 @@ impl Clocks {
         place
     }
 
-    /// Begins a clock whose now is at the time of a packet. A packet that was ahead does not make
-    /// it the current clock. `None` if all numbers are in use.
+    /// Begins a clock with an offset that puts the packet at now. It does not become the current
+    /// clock. `None` if all numbers are in use.
     pub(crate) fn begin(&mut self, time: Timestamp, misfit: Misfit) -> Option<NewClock> {
         match misfit {
             Misfit::Ahead => self.counts.jumps_refused += 1,
@@ -233,7 +233,7 @@ impl Clocks {
         Some(NewClock { number: number(clock), offset_ms, now: self.now() })
     }
 
-    /// A number for a new clock: the next one, or the one that was not used for longest.
+    /// A number for a new clock: the next one, or the one that was unused for the longest time.
     fn free(&self) -> Option<usize> {
         if self.count < CLOCKS {
             return Some(self.count);
@@ -243,8 +243,8 @@ impl Clocks {
         (self.now - self.clocks[oldest].used > self.unused_ms).then_some(oldest)
     }
 
-    /// Moves now by the time of day when no packet does. A time of day far behind packets is taken
-    /// as another clock: it goes on from now.
+    /// Moves now by the time of day if no packet moves it. A time of day far behind now counts as
+    /// another clock: it continues from now.
     pub(crate) fn tick(&mut self, time: Timestamp) {
         if !self.has_started() {
             return;
@@ -260,12 +260,12 @@ impl Clocks {
         }
     }
 
-    /// Whether a tick confirms a packet that is held: it is not later than the time of day.
+    /// True if a tick confirms a held packet: its time is not later than the time of day.
     pub(crate) fn tick_confirms(&self, held: Timestamp, time: Timestamp) -> bool {
         held.millis_since(time) <= TICK_BEHIND_MS
     }
 
-    /// The trace time of a packet, if it belongs to a clock.
+    /// The trace time of a packet, for this clock.
     fn trace(&self, clock: usize, time: Timestamp) -> i128 {
         i128::from(time.as_millis()) + i128::from(self.clocks[clock].offset)
     }

@@ -1,4 +1,4 @@
-//! Where the fields of a header are, in octets from its first.
+//! Offsets of header fields, in octets.
 
 /// RFC 791 section 3.1.
 pub(super) mod ipv4 {
@@ -33,7 +33,7 @@ pub(super) mod ipv6 {
     pub(in crate::frame) const OCTETS: usize = 40;
 }
 
-/// The Jumbo Payload option (RFC 2675 section 2), and the option of one octet (RFC 8200, 4.2).
+/// The Jumbo Payload option (RFC 2675 section 2), and the Pad1 option (RFC 8200 section 4.2).
 pub(super) mod jumbo {
     pub(in crate::frame) const PAD1: u8 = 0;
     pub(in crate::frame) const TYPE: u8 = 0xc2;

@@ -1,4 +1,4 @@
-//! What a frame begins with.
+//! Link types: the first header of a frame.
 
 /// The link layers of captures (`LINKTYPE_` values of the pcap format).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +33,9 @@ pub enum LinkType {
     LinuxCooked,
     /// OpenBSD's packet filter log (117).
     Pflog,
-    /// IEEE 802.11 behind a radiotap header (127).
+    /// IEEE 802.11 after a radiotap header (127).
     Radiotap,
-    /// PPP behind an octet that says the direction (166, 204).
+    /// PPP after an octet with the direction (166, 204).
     PppWithDirection,
     /// Per-Packet Information before a header of another link type (192).
     Ppi,
@@ -47,13 +47,13 @@ pub enum LinkType {
     Ipv6,
     /// Linux netfilter log (239).
     Nflog,
-    /// IP over InfiniBand, RFC 4391, behind a Global Routing Header (242).
+    /// IP over InfiniBand, RFC 4391, after a Global Routing Header (242).
     Infiniband,
     /// Apple's packet tap, before a header of another link type (258).
     Pktap,
     /// Linux "any" device, version 2 (276).
     LinuxCooked2,
-    /// Any other, by its number: frames of it are ignored.
+    /// Any other link type, by its number: its frames are ignored.
     Unsupported(u16),
     /// Unknown, because the capture file does not describe the interface: its frames are ignored.
     Undescribed,
@@ -92,7 +92,7 @@ impl LinkType {
         }
     }
 
-    /// Whether frames of it can be metered.
+    /// True if frames of it can be metered.
     pub const fn is_supported(self) -> bool {
         !matches!(self, Self::Unsupported(_))
     }

@@ -1,8 +1,8 @@
 //! Frames and their dissection: link layers, the IP header, ports and TCP control bits.
 //!
-//! An observer goes as far as it can: a packet cut by the capture, or one whose transport header
-//! makes no sense, is still a packet of its flow. Only what has no readable IP header is ignored,
-//! each for a counted reason. Nothing here panics, allocates, or looks at payload.
+//! Dissection reads as much as it can: a packet that the capture truncates, or with an invalid
+//! transport header, is still a packet of its flow. A frame is ignored only without a readable IP
+//! header, and the reason is counted. This module does not panic, allocate, or read payload.
 
 mod field;
 mod link;
@@ -23,27 +23,27 @@ use crate::time::Timestamp;
 pub use link_type::LinkType;
 pub use segments::{Offload, Segmented, each_segment};
 
-/// A frame lent by a capture source for the length of one call.
+/// A frame that a capture source lends for one call.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    /// The captured octets, from the link layer's first.
+    /// The captured octets, from the link layer on.
     pub data: &'a [u8],
-    /// Length of the frame on the wire, in octets; more than `data` where the capture cut it.
+    /// Length of the frame on the wire, in octets; more than `data` if the capture truncated it.
     pub wire_length: u32,
-    /// When it was captured.
+    /// Time of the capture.
     pub time: Timestamp,
-    /// Interface and direction. A link layer that has them overrides these.
+    /// Interface and direction. A link layer with these fields overrides them.
     pub point: ObservationPoint,
-    /// Link type of the first octets.
+    /// Link type of the first header.
     pub link_type: LinkType,
 }
 
-/// Ethertypes of VLAN tags besides 0x8100, 0x88a8 and 0x9100; 0 stands for none.
+/// Ethertypes of VLAN tags in addition to 0x8100, 0x88a8 and 0x9100; 0 means none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tpids(pub [u16; Self::MAX]);
 
 impl Tpids {
-    /// How many there can be.
+    /// Maximum number.
     pub const MAX: usize = 4;
 
     fn contains(self, ethertype: u16) -> bool {
@@ -51,7 +51,7 @@ impl Tpids {
     }
 }
 
-/// How frames are dissected.
+/// Settings of dissection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dissection {
     /// Further tag protocols.
@@ -60,13 +60,13 @@ pub struct Dissection {
     pub decap: DecapSettings,
 }
 
-/// What an ignored frame has where IP could be.
+/// Content of an ignored frame in place of IP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unread {
-    /// Nothing that has a number here.
+    /// Unknown content.
     #[default]
     Unknown,
-    /// What this Ethertype announces.
+    /// The payload of this Ethertype.
     Ethertype(u16),
     /// LLC with this Destination Service Access Point (IEEE 802.2).
     Llc(u8),
@@ -74,27 +74,27 @@ pub enum Unread {
     LinkType(u16),
 }
 
-/// Why a frame was not metered.
+/// Reason why a frame was not metered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Ignored {
-    /// Nothing of IP in it: ARP, STP, LLDP and the like.
+    /// No IP in it: ARP, STP, LLDP and others.
     NotIp,
-    /// The capture ends before the IP header does.
+    /// The capture ends within the headers up to IP.
     CutShort,
-    /// An IP header that contradicts itself: version, header length or total length.
+    /// An inconsistent IP header: version, header length or total length.
     Malformed,
     /// More than 8 VLAN tags or MPLS labels, or more than 24 headers before IP.
     TooDeep,
     /// A link layer that is not supported.
     LinkType,
-    /// A capture file's packet of an interface that the file does not describe.
+    /// The capture file does not describe the interface of the packet.
     UnknownInterface,
-    /// Left out by `--sample`.
+    /// Skipped by `--sample`.
     NotSampled,
-    /// Left out on purpose: the exporter's own messages.
+    /// Excluded: left out by a filter, or the exporter's own messages.
     Filtered,
-    /// A later fragment of a packet whose tunnel was opened: its first counted all that is inside.
+    /// A later fragment of an opened tunnel packet: the first fragment was metered with all octets.
     TunnelFragment,
 }
 
@@ -112,7 +112,7 @@ impl Ignored {
         Self::TunnelFragment,
     ];
 
-    /// For statistics.
+    /// Its name in statistics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::NotIp => "not_ip",
@@ -128,16 +128,16 @@ impl Ignored {
     }
 }
 
-/// What a frame says about its IP packet.
+/// The attributes of a frame's IP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// Version of the outermost IP header.
+    /// Version of the IP header.
     pub ip_version: IpVersion,
     /// Source address.
     pub source: Address,
     /// Destination address.
     pub destination: Address,
-    /// 0 where the protocol has no ports or they are not there; for ICMP and ICMPv6 type and code.
+    /// 0 if the protocol has no ports or they are not captured; type and code for ICMP and ICMPv6.
     pub ports: Ports,
     /// IPv4: the header's field. IPv6: the next header after the extension headers.
     pub protocol: u8,
@@ -149,22 +149,22 @@ pub struct Packet {
     pub tcp_control_bits: u8,
     /// Outer VLAN id; 0 for an untagged frame.
     pub vlan_id: u16,
-    /// Octets of the IP packet: by its own header, but never more than the wire had.
+    /// Octets of the IP packet, from its header, at most the octets on the wire.
     pub octets: u32,
-    /// Whether the header claims more octets than the frame had on the wire.
+    /// True if the header claims more octets than the frame had on the wire.
     pub exceeds_wire: bool,
-    /// Its part in a fragmented datagram.
+    /// Its position in a fragmented datagram.
     pub fragment: Fragment,
 }
 
-/// A packet's part in a fragmented datagram.
+/// Position of a packet in a fragmented datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fragment {
     /// Not fragmented.
     Whole,
     /// The first fragment of the datagram with this identification: it has the ports.
     First(u32),
-    /// A later one, which has none.
+    /// A later fragment, which has no ports.
     Later(u32),
 }
 
@@ -177,8 +177,8 @@ pub fn dissect(frame: &Frame<'_>) -> Result<Packet, Ignored> {
     dissect_with(frame, Tpids::default()).map(|(packet, _)| packet).map_err(|stop| stop.reason)
 }
 
-/// As [`dissect`], with further tag protocols. Says also where the packet was seen, and of an
-/// ignored frame what it has instead of IP.
+/// As [`dissect`], with further tag protocols. Also returns interface and direction, or the content
+/// of an ignored frame.
 pub(crate) fn dissect_with(
     frame: &Frame<'_>,
     tpids: Tpids,
@@ -189,7 +189,7 @@ pub(crate) fn dissect_with(
     Ok((Packet { vlan_id: network.vlan_id, ..packet }, network.point))
 }
 
-/// As [`dissect`], faster, for the frames that are nearly all: `None` says nothing.
+/// As [`dissect`], but faster, for the most frequent kinds of frames. `None`: use [`dissect`].
 pub fn dissect_plain(frame: &Frame<'_>) -> Option<Packet> {
     dissect_plain_ipv4(frame).or_else(|| dissect_plain_ipv6(frame))
 }
@@ -210,7 +210,7 @@ pub(crate) fn dissect_plain_ipv6(frame: &Frame<'_>) -> Option<Packet> {
     network::plain_ipv6(data, link.wire_octets, link.vlan_id)
 }
 
-/// How many octets the wire had from the IP header on.
+/// Octets on the wire from the IP header on.
 #[inline]
 fn wire_octets(frame: &Frame<'_>, ip: &[u8]) -> u32 {
     let link_octets = frame.data.len() - ip.len();

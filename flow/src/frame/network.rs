@@ -1,10 +1,10 @@
 //! The IP header, extension headers, ports and TCP control bits.
 //!
-//! Nearly all packets have a plain header of fixed size with TCP, UDP or ICMP behind it: those
-//! take a path with constant offsets. Options, fragments, extension headers, other protocols,
-//! lengths that do not add up and captures that end early take the general path, whose IP headers
-//! etherparse reads. Both say the same wherever both apply (tests/ beside this file). Extension
-//! headers are walked through here: etherparse 0.21 reads past the end of a chain that is cut, or
+//! Nearly all packets have a plain header of fixed size, followed by TCP, UDP or ICMP: the fast
+//! path with constant offsets reads these. The general path reads options, fragments, extension
+//! headers, other protocols, inconsistent lengths and truncated captures; etherparse reads its IP
+//! headers. Both paths have the same result where both apply (tests/ beside this file). Extension
+//! headers are read here: etherparse 0.21 reads beyond the end of a truncated chain, or of a chain
 //! whose hop-by-hop options do not come first.
 
 use etherparse::err::{ipv4::HeaderSliceError as Ipv4Error, ipv6::HeaderSliceError as Ipv6Error};
@@ -18,12 +18,12 @@ use crate::number::protocol::{
     has_ports,
 };
 
-/// A packet, and the captured octets behind its IP header and extension headers. A later fragment
-/// has no header there.
+/// A packet, and the captured octets after its IP header and extension headers. A later fragment
+/// has no transport header there.
 pub(super) type WithPayload<'a> = (Packet, &'a [u8]);
 
-/// The packet of a version, whatever its header: `data` starts with it, and the wire had
-/// `wire_octets` from there on.
+/// Reads a packet of any form. `data` begins with its IP header, and the wire had `wire_octets`
+/// from there on.
 #[inline(always)]
 pub(super) fn general(
     version: IpVersion,
@@ -36,7 +36,8 @@ pub(super) fn general(
     }
 }
 
-/// No options, no fragment, a total length that fits, and TCP, UDP or ICMP.
+/// Reads IPv4 without options, not a fragment, with a valid total length, and with TCP, UDP or
+/// ICMP.
 ///
 /// ```text
 ///  0       8       16              31
@@ -72,7 +73,7 @@ pub(super) fn plain_ipv4(data: &[u8], wire_octets: u32, vlan_id: u16) -> Option<
     })
 }
 
-/// No extension header, a payload length that fits, and TCP, UDP or ICMPv6.
+/// Reads IPv6 without extension headers, with a valid payload length, and with TCP, UDP or ICMPv6.
 ///
 /// ```text
 ///  0       8       16              31
@@ -116,7 +117,7 @@ fn general_ipv4(data: &[u8], wire_octets: u32) -> Result<WithPayload<'_>, Ignore
         Ok(header) => header,
         Err(Ipv4Error::Content(_)) => return Err(Ignored::Malformed),
         Err(Ipv4Error::Len(_)) => {
-            // The capture ends in the header. Without its options it says enough.
+            // The capture ends within the options. The fixed part is enough.
             let mut without_options = *data.first_chunk::<20>().ok_or(Ignored::CutShort)?;
             without_options[0] = 0x45;
             fixed_part = without_options;
@@ -126,7 +127,7 @@ fn general_ipv4(data: &[u8], wire_octets: u32) -> Result<WithPayload<'_>, Ignore
     let header_length = data.first().map_or(0, |octet| ipv4::header_length(*octet));
     let total_length = usize::from(header.total_len());
     let (octets, payload_end) = match header.total_len() {
-        // TCP segmentation offload: the length did not fit, so the wire has to tell.
+        // TCP segmentation offload: the length did not fit, so the wire length is used.
         0 => (wire_octets, data.len()),
         _ if total_length < header_length => return Err(Ignored::Malformed),
         length => (length.into(), total_length.min(data.len())),
@@ -172,7 +173,7 @@ fn general_ipv6(data: &[u8], wire_octets: u32) -> Result<WithPayload<'_>, Ignore
             Some(length) => {
                 (length.saturating_add(40), usize::try_from(length).unwrap_or(usize::MAX))
             }
-            // As with IPv4: the wire has to tell, unless what follows is only padding.
+            // As for IPv4: the wire length is used, unless only padding follows.
             None if wire_octets > 40 + PADDING_MAX => (wire_octets, usize::MAX),
             None => (40, 0),
         },
@@ -201,10 +202,10 @@ fn general_ipv6(data: &[u8], wire_octets: u32) -> Result<WithPayload<'_>, Ignore
     Ok((packet, payload))
 }
 
-/// What is known behind the extension headers that are there whole.
+/// Result of a walk through the complete extension headers.
 struct Chain<'a> {
     fragment: Fragment,
-    /// Protocol behind the extension headers; that of a cut header, if one is cut.
+    /// Protocol after the extension headers, or the type of a truncated one.
     protocol: u8,
     payload: &'a [u8],
 }
@@ -220,7 +221,7 @@ impl<'a> Chain<'a> {
                     (usize::from(units) + 1) * 8
                 }
                 (FRAGMENT, _) => 8,
-                // Shorter than its fixed part it is none.
+                // It is not valid if it is shorter than its fixed part.
                 (AUTHENTICATION, &[_, words, ..]) if words > 0 => (usize::from(words) + 2) * 4,
                 _ => return chain,
             };
@@ -233,7 +234,7 @@ impl<'a> Chain<'a> {
             if kind == FRAGMENT && chain.fragment == Fragment::Whole {
                 chain.fragment = fragment(fields);
                 if let Fragment::Later(_) = chain.fragment {
-                    // What follows is not a header, whatever it looks like.
+                    // A later fragment has no headers after this.
                     return chain;
                 }
             }
@@ -241,8 +242,8 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// The fields of a Fragment header behind its first two octets: offset (13 bits), reserved (2),
-/// more to come (1), identification (32). At the beginning and with no more to come it is whole.
+/// Reads a Fragment header after its first two octets: offset (13 bits), reserved (2), more
+/// fragments (1), identification (32). With offset 0 and no more fragments the packet is whole.
 fn fragment(fields: &[u8]) -> Fragment {
     let &[high, low, a, b, c, d, ..] = fields else { return Fragment::Whole };
     let identification = u32::from_be_bytes([a, b, c, d]);
@@ -273,7 +274,7 @@ fn jumbo_payload_length(next_header: u8, data: &[u8]) -> Option<u32> {
     }
 }
 
-/// Ports and control bits, as far as they are there.
+/// Ports and TCP control bits, as far as they are captured.
 #[derive(Clone, Copy, Debug, Default)]
 struct Transport {
     ports: Ports,
@@ -281,8 +282,8 @@ struct Transport {
 }
 
 impl Transport {
-    /// For the protocols of nearly all packets, when what is read of them is within the packet of
-    /// so many octets, behind a header of so many.
+    /// For TCP, UDP and ICMP, if the fields are within the packet. The packet has `octets` octets,
+    /// with an IP header of `header` octets.
     #[inline(always)]
     fn plain(protocol: u8, icmp: u8, data: &[u8], octets: u32, header: u32) -> Option<Self> {
         let header_of = |length| octets >= header + length;
@@ -324,5 +325,5 @@ fn four_at<const N: usize>(header: &[u8; N], at: usize) -> [u8; 4] {
     [header[at], header[at + 1], header[at + 2], header[at + 3]]
 }
 
-/// More than this after an IPv6 header without payload is not padding of the link layer.
+/// Maximum octets of link layer padding after an IPv6 header without payload.
 const PADDING_MAX: u32 = 60;

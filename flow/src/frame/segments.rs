@@ -1,10 +1,10 @@
-//! Super-packets taken apart into the packets that are or were on the wire.
+//! Super-packets, split into the packets on the wire.
 //!
-//! With segmentation offload the kernel hands a network card one packet as large as 64 KiB and more
-//! that the card cuts up; with receive offload (GRO, LRO) it puts the segments that came in
-//! together again. A capture on the host sees the whole. The flow must count the segments: each
-//! has the headers again, and of the TCP control bits only the last has FIN and PSH, only the
-//! first CWR.
+//! With segmentation offload the kernel passes one packet, of up to 64 KiB or more, to a network
+//! card, which splits it. With receive offload (GRO, LRO) the segments that arrived are merged. A
+//! capture on the host gets the super-packet. The flow has to count the segments: each one has its
+//! own headers. Of the TCP control bits, only the last segment has FIN and PSH, and only the first
+//! has CWR.
 
 use super::field::{ipv4, ipv6, jumbo, tcp};
 use super::tunnel::{IpHeader, ip_headers};
@@ -13,20 +13,20 @@ use crate::key::IpVersion;
 use crate::number::protocol::{DESTINATION_OPTIONS, HOP_BY_HOP, ROUTING, TCP, UDP};
 use crate::number::tcp_control::{CWR, FIN, PSH};
 
-/// What the kernel says of a super-packet.
+/// Offload metadata of a super-packet from the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offload {
-    /// What is segmented.
+    /// The segmented protocol.
     pub protocol: Segmented,
     /// Octets of payload in each segment; the last one may have fewer.
     pub segment_octets: u16,
-    /// Where the header of that protocol begins, in octets from the frame's first, if that is
-    /// known. In a tunnel it is the inner one. Without it, it is looked for behind the innermost
-    /// IP header that the dissection reaches.
+    /// Offset of that protocol's header in the frame, in octets, if it is known. In a tunnel it is
+    /// the inner header. If `None`, the header after the innermost IP header of the dissection is
+    /// used.
     pub header_offset: Option<usize>,
 }
 
-/// A protocol whose packets are put together and cut up.
+/// A protocol that is segmented and merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Segmented {
     /// TCP over IPv4 or IPv6.
@@ -35,9 +35,9 @@ pub enum Segmented {
     Udp,
 }
 
-/// Lends a super-packet's segments, each as a frame with its headers only. Says how many there
-/// were: one, the frame itself, if it cannot be taken apart. All IP headers that the dissection
-/// reaches have the lengths of the segment.
+/// Passes the segments of a super-packet to `take`, each as a frame with its headers only. Returns
+/// their number. A frame that cannot be split is passed unchanged, as one. All IP headers that the
+/// dissection reads get the lengths of the segment.
 pub fn each_segment(
     frame: &Frame<'_>,
     offload: &Offload,
@@ -62,20 +62,20 @@ pub fn each_segment(
     count
 }
 
-/// A super-packet's headers, to be changed for each segment.
+/// The headers of a super-packet, which are changed for each segment.
 struct Headers {
     octets: [u8; HEADERS_MAX],
     length: usize,
-    /// IP headers, from the outermost on. There is one at least.
+    /// IP headers, outermost first; at least one.
     ip: [Option<IpHeader>; IpHeader::MAX],
     /// Offset of the octet with TCP's control bits, and its value in the super-packet.
     control: Option<(usize, u8)>,
-    /// Octets behind the headers, on the wire.
+    /// Octets after the headers, on the wire.
     payload: u32,
 }
 
 impl Headers {
-    /// `None` if they are not all there or make no sense together.
+    /// `None` if they are incomplete or inconsistent.
     fn find(frame: &Frame<'_>, offload: &Offload, dissection: &Dissection) -> Option<Self> {
         let mut ip = ip_headers(frame, dissection)?;
         let offset = match offload.header_offset {
@@ -86,7 +86,7 @@ impl Headers {
                 innermost.offset + transport_offset(innermost.version, header, offload)?
             }
         };
-        // What is behind the header is payload, whatever it looks like.
+        // Octets after the header are payload.
         for header in &mut ip {
             *header = header.filter(|header| header.end_min() <= offset);
         }
@@ -120,7 +120,7 @@ impl Headers {
         u32::try_from(self.length).unwrap_or(u32::MAX)
     }
 
-    /// What the length field of an IP header counts, besides the payload.
+    /// Octets that the length field of an IP header counts, without the payload.
     fn fixed_octets(&self, ip: IpHeader) -> Option<u32> {
         let not_counted = match ip.version {
             IpVersion::V4 => 0,
@@ -129,8 +129,8 @@ impl Headers {
         u32::try_from(self.length.checked_sub(ip.offset + not_counted)?).ok()
     }
 
-    /// The kernel gives an IPv6 super-packet of more than 64 KiB a Hop-by-Hop Options header with
-    /// a Jumbo Payload option (RFC 2675), which its segments do not have.
+    /// Removes the Hop-by-Hop Options header with a Jumbo Payload option (RFC 2675), which the
+    /// kernel adds to an IPv6 super-packet of more than 64 KiB. Its segments do not have it.
     fn remove_jumbo_payload(&mut self, index: usize) {
         let Some(IpHeader { version, offset }) = self.ip[index] else { return };
         let Some(header) = self.octets.get(offset..self.length) else { return };
@@ -149,7 +149,7 @@ impl Headers {
         self.ip[index + 1..].iter_mut().flatten().for_each(|inner| inner.offset -= 8);
     }
 
-    /// Total Length (IPv4) or Payload Length (IPv6) of all IP headers.
+    /// Sets Total Length (IPv4) or Payload Length (IPv6) of all IP headers.
     fn set_lengths(&mut self, payload: u32) {
         for ip in self.ip.into_iter().flatten() {
             let length = self.fixed_octets(ip).map_or(payload, |fixed| fixed + payload);
@@ -166,14 +166,14 @@ impl Headers {
         }
     }
 
-    /// The checksum changes with the length (RFC 1624): behind MPLS labels it has to be right.
+    /// Sets the length, and updates the checksum (RFC 1624): detection after MPLS labels needs it.
     fn set_ipv4_length(&mut self, offset: usize, length: u16) {
         let header = self.octets.get_mut(offset..).and_then(<[u8]>::first_chunk_mut);
         let Some(header) = header else { return };
         let header: &mut [u8; ipv4::OCTETS_MIN] = header;
         let terms = [!u16_at(header, ipv4::CHECKSUM), !u16_at(header, ipv4::TOTAL_LENGTH), length];
         let sum: u32 = terms.into_iter().map(u32::from).sum();
-        // Of three words: one carry, or one more from adding it.
+        // Three words: one carry, and at most one more from its addition.
         let folded = (sum & 0xffff) + (sum >> 16);
         let [_, _, high, low] = (!((folded & 0xffff) + (folded >> 16))).to_be_bytes();
         header[ipv4::CHECKSUM..ipv4::CHECKSUM + 2].copy_from_slice(&[high, low]);
@@ -201,7 +201,7 @@ struct Place {
     is_last: bool,
 }
 
-/// Where the segmented protocol's header begins, from the IP header's first octet on.
+/// Offset of the segmented protocol's header from the IP header.
 fn transport_offset(version: IpVersion, ip: &[u8], offload: &Offload) -> Option<usize> {
     let wanted = match offload.protocol {
         Segmented::Tcp => TCP,
@@ -231,6 +231,6 @@ fn transport_offset(version: IpVersion, ip: &[u8], offload: &Offload) -> Option<
     }
 }
 
-/// More than the kernel puts packets together with.
+/// Maximum octets of headers; the kernel merges packets with less.
 const HEADERS_MAX: usize = 512;
 const EXTENSIONS_MAX: usize = 8;

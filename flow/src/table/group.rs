@@ -1,12 +1,12 @@
-//! A group of slots: 13 cache lines. The first has the tags of its slots and the time when each was
-//! last seen. The slots follow.
+//! A group of slots: 13 cache lines. The first has the tags of the slots and their last seen times.
+//! The slots follow.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Slot;
 use crate::prefetch::{LANES, TIMES, lanes_equal, prefetch};
 
-/// Slots of a group. The 13th octet of its tags counts flows that had to go further.
+/// Slots of a group. The octet after their tags counts flows in later groups.
 pub(super) const SLOTS: usize = TIMES;
 
 /// The lanes of a group that are slots.
@@ -15,21 +15,21 @@ pub(super) const SLOT_LANES: u32 = (1 << SLOTS) - 1;
 /// The tag of a free slot.
 pub(super) const FREE: u8 = 0;
 
-/// A slot: its group, and its lane in the group.
+/// The position of a slot: its group, and its lane in the group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) group: u32,
     pub(super) lane: u32,
 }
 
-/// Tags of the slots, then the number of flows that went on to a later group because this one was
-/// full. A number of 255 stays 255. The other octets are not used.
+/// Tags of the slots, then the number of flows that are in a later group because this one was full.
+/// The number saturates at 255. The other octets are not used.
 type Tags = [u8; LANES];
 
 #[derive(Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct Group {
-    /// A `LastSeen` each.
+    /// A `LastSeen` for each slot.
     pub(super) times: [u32; SLOTS],
     pub(super) tags: Tags,
     pub(super) slots: [Slot; SLOTS],
@@ -40,7 +40,7 @@ const _: () = assert!(size_of::<Group>() == (1 + SLOTS) * LINE);
 /// Octets of a cache line.
 pub(super) const LINE: usize = 64;
 
-/// The octet of the tags that is this number.
+/// Index of the octet that counts flows in later groups.
 pub(super) const PASSED: usize = SLOTS;
 
 impl Group {
@@ -50,13 +50,13 @@ impl Group {
         lanes_equal(&self.tags, tag) & SLOT_LANES
     }
 
-    /// Whether flows of this group are in later groups.
+    /// True if flows of this group are in later groups.
     #[inline]
     pub(super) fn has_passed(&self) -> bool {
         self.tags[PASSED] != 0
     }
 
-    /// The lowest lane of `lanes`, its slot prefetched. Lane 32 if `lanes` is empty.
+    /// The lowest lane of `lanes`; its slot is prefetched. Lane 32 if `lanes` is empty.
     #[inline]
     pub(super) fn likely(&self, number: u32, lanes: u32) -> Place {
         let lane = lanes.trailing_zeros();
@@ -92,7 +92,7 @@ pub(super) fn lanes(mut mask: u32) -> impl Iterator<Item = u32> {
     })
 }
 
-/// The tag of a hash: an octet that does not decide the group, never [`FREE`].
+/// The tag of a hash: an octet that does not select the group, never [`FREE`].
 #[inline]
 pub(super) fn tag(hash: u64) -> u8 {
     hash.to_le_bytes()[0].max(FREE + 1)

@@ -1,7 +1,7 @@
-//! The memory of the table: groups of slots, where flows are found by a hash.
+//! The memory of the table: groups of slots. A hash selects the group of a flow.
 //!
-//! A packet needs two cache lines of its group (group.rs), which are in the same page of memory for
-//! four groups of five.
+//! A packet needs two cache lines of its group (group.rs). For four groups of five these are in the
+//! same page of memory.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -14,11 +14,12 @@ use super::{LastSeen, NoMemory, Slot};
 use crate::hash::pick;
 use crate::prefetch::{lanes_equal, prefetch};
 
-/// Groups that a flow may be in: its first group and the next ones. This bounds a search even if
-/// all hashes are equal. A full table of 10 M flows needs about 16.
+/// Maximum number of groups for a flow: its first group and the next ones. This bounds a search
+/// even if all hashes are equal. A full table of 10 M flows needs about 16.
 pub(super) const PROBES_MAX: u32 = 32;
 
-/// Flows per slot of a full table: 93 octets a flow; 1 flow in 16 is not in its first group.
+/// Flows per slot of a full table (3/4): 93 octets per flow; 1 flow in 16 is not in its first
+/// group.
 const LOAD: (u64, u64) = (3, 4);
 
 /// Groups of a region. A search for all flows skips regions without flows.
@@ -38,9 +39,9 @@ const WORD: usize = size_of::<u64>();
 
 const GROUP_WORDS: usize = size_of::<Group>() / WORD;
 
-/// All groups. They are allocated as words, zeroed but not aligned: the kernel gives such memory
-/// without a write, whereas the allocator writes all memory that is to be zeroed and aligned. The
-/// groups begin at the first word that starts a cache line, or a huge page.
+/// All groups. They are allocated as zeroed words without alignment: the kernel provides such
+/// memory without a write, whereas the allocator writes all memory that has to be zeroed and
+/// aligned. The groups begin at the first word that starts a cache line, or a huge page.
 #[derive(Debug)]
 pub(super) struct Groups {
     words: Vec<u64>,
@@ -56,8 +57,8 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Groups for `flows_max` flows, of which those for `flows` flows are in use. The memory is
-    /// touched when it is used.
+    /// Groups for `flows_max` flows. The groups for `flows` flows are in use. The kernel provides
+    /// the memory at its first use.
     pub(super) fn new(flows_max: u32, flows: u32) -> Result<Self, NoMemory> {
         let octets = usize::try_from(Self::octets_for(flows_max)).map_err(|_error| NoMemory)?;
         let align = if octets < HUGE_PAGE { LINE } else { HUGE_PAGE };
@@ -71,7 +72,7 @@ impl Groups {
         Ok(groups)
     }
 
-    /// Octets of the groups for so many flows.
+    /// Octets of the groups for this number of flows.
     pub(super) fn octets_for(flows: u32) -> u64 {
         u64::from(Self::count_for(flows)) * size_of::<Group>() as u64
     }
@@ -81,8 +82,8 @@ impl Groups {
         u32::try_from(slots.div_ceil(SLOTS as u64)).expect("fewer groups than flows")
     }
 
-    /// Uses the groups for so many flows. Returns how many groups were in use before. Flows in them
-    /// are not where their hashes say now.
+    /// Uses the groups for this number of flows. Returns the number of groups used before.
+    /// Afterwards flows are not in the groups of their hashes.
     pub(super) fn use_for(&mut self, flows: u32) -> u32 {
         let count = Self::count_for(flows);
         self.probes_max = PROBES_MAX.min(count);
@@ -99,19 +100,19 @@ impl Groups {
         self.group_mut(number).zero();
     }
 
-    /// Puts a flow that was taken out into a slot that was claimed for it.
+    /// Puts a flow that was removed into a slot that was claimed for it.
     pub(super) fn put(&mut self, place: Place, flow: (Slot, LastSeen)) {
         let (slot, last_seen) = self.get_mut(place);
         (*slot, *last_seen) = flow;
     }
 
-    /// The first group in which a flow with this hash may be.
+    /// The first group of a flow with this hash.
     #[inline]
     pub(super) fn first_group(&self, hash: u64) -> u32 {
         pick(hash, self.count)
     }
 
-    /// All groups, also those that are not in use, to the end of the last line or huge page.
+    /// All groups, also unused ones, to the end of the last cache line or huge page.
     pub(super) fn memory(&self) -> &[u8] {
         self.words[self.start..self.start + self.length].as_bytes()
     }
@@ -156,7 +157,7 @@ impl Groups {
         group.likely(number, group.lanes(FREE))
     }
 
-    /// The same where flows of the first group are in later groups.
+    /// The same, if flows of the first group are in later groups.
     #[inline(never)]
     fn guess_further(&self, first: u32, hash: u64) -> Place {
         let mut number = first;
@@ -184,7 +185,7 @@ impl Groups {
         Some((slot, transmute_mut!(&mut group.times[lane])))
     }
 
-    /// The place of the flow with this hash that `is_it` confirms.
+    /// The place of the flow with this hash for which `is_it` is true.
     #[inline]
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(&Slot) -> bool) -> Option<Place> {
         let tag = tag(hash);
@@ -242,7 +243,8 @@ impl Groups {
         }
     }
 
-    /// The first group that has flows, from the first group of a hash on, around all groups.
+    /// The first group with flows, beginning with the first group of a hash. The search wraps
+    /// around.
     pub(super) fn first_occupied(&self, hash: u64) -> Option<u32> {
         let mut number = pick(hash, self.count);
         for _ in 0..self.count {
@@ -254,7 +256,7 @@ impl Groups {
         None
     }
 
-    /// The first group that has flows, from number `from` on.
+    /// The first group with flows, from number `from` on.
     pub(super) fn next_occupied(&self, from: u32) -> Option<u32> {
         let mut number = from;
         while number < self.count {
@@ -270,25 +272,25 @@ impl Groups {
         None
     }
 
-    /// Where the region of a group ends, if no flow is in the region.
+    /// The end of the region of a group, if the region has no flows.
     pub(super) fn end_if_empty(&self, number: u32) -> Option<u32> {
         let region = number / REGION;
         let is_empty = self.regions[region as usize] == 0;
         is_empty.then(|| ((region + 1) * REGION).min(self.count))
     }
 
-    /// The slots of a group that have flows: slot n is bit n.
+    /// The slots of a group with flows: slot n is bit n.
     #[inline]
     pub(super) fn occupied_lanes(&self, number: u32) -> u32 {
         !lanes_equal(&self.group(number).tags, FREE) & SLOT_LANES
     }
 
-    /// The slots of a group that have flows.
+    /// The slots of a group with flows.
     pub(super) fn occupied(&self, number: u32) -> impl Iterator<Item = u32> + use<> {
         lanes(self.occupied_lanes(number))
     }
 
-    /// A flow, and when it was last seen.
+    /// A flow, and its last seen time.
     #[inline]
     pub(super) fn get(&self, place: Place) -> (&Slot, LastSeen) {
         let group = self.group(place.group);
@@ -303,7 +305,7 @@ impl Groups {
         (&mut group.slots[lane], transmute_mut!(&mut group.times[lane]))
     }
 
-    /// When the flows of a group were last seen, a [`LastSeen`] each.
+    /// The last seen times of the flows of a group, as [`LastSeen`] values.
     #[inline]
     pub(super) fn times(&self, number: u32) -> &[u32; SLOTS] {
         &self.group(number).times
@@ -314,7 +316,7 @@ impl Groups {
         self.group(number).tags[PASSED]
     }
 
-    /// Counts a flow in the full groups before its own.
+    /// Counts a flow in the full groups before its group.
     fn pass(&mut self, first: u32, groups: u32) {
         let mut number = first;
         for _ in 0..groups {

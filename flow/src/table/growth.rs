@@ -1,17 +1,17 @@
-//! How a table grows within the memory that was reserved for it.
+//! Growth of a table within its reserved memory.
 //!
-//! A table uses the first groups of its memory only. A hash names a group by its share of the
-//! groups in use, so with more groups a flow moves up, and all flows keep their order but for those
-//! that are not in their first group. The groups are emptied from the last one to the first one, a
-//! block at a time, and their flows are put where they are to be now.
+//! A table uses only the first groups of its memory. A hash selects a group in proportion to the
+//! number of groups in use. So with more groups a flow moves up, and the order of flows stays the
+//! same, except for flows that are not in their first group. Growth empties the groups from the
+//! last one to the first one, one block at a time, and puts their flows into their new groups.
 
 use alloc::vec::Vec;
 
 use super::FlowTable;
 use crate::record::FlowRecord;
 
-/// Factor by which a step multiplies the room for flows. A step that leads to half of the largest
-/// size goes to the largest size, because each step moves all flows. A table touches at most eight
+/// Factor of the room for flows in a step of growth. If a step leads to half of the maximum or
+/// more, it goes to the maximum, because each step moves all flows. A table uses at most eight
 /// times the memory that its flows need.
 const FACTOR: u32 = 4;
 
@@ -19,7 +19,7 @@ const FACTOR: u32 = 4;
 const BLOCK: u32 = 512;
 
 impl FlowTable {
-    /// Makes room for one more flow, whose hash this is: the table grows, or a flow ends early.
+    /// Makes room for a new flow with this hash: the table grows, or a flow ends early.
     #[cold]
     #[inline(never)]
     pub(super) fn make_room(&mut self, hash: u64, end: &mut impl FnMut(FlowRecord)) {
@@ -30,7 +30,7 @@ impl FlowTable {
         }
     }
 
-    /// Flows that have expired leave first. The sweep begins again, because flows move.
+    /// Ends expired flows first. The sweep begins again, because flows move.
     fn grow(&mut self, end: &mut impl FnMut(FlowRecord)) {
         self.sweep_all(self.now, end);
         let room = self.room.saturating_mul(FACTOR);

@@ -1,17 +1,17 @@
 //! The flow table: a fixed amount of memory in which flows are created, updated and ended.
 //!
-//! A keyed hash of the flow key names a group of 12 slots. The tags of a group (one octet of the
-//! hash per slot) tell which slots to compare; the whole key decides. A flow whose group is full
-//! goes to one of the next groups, and the full groups count it, so that a search knows when to
-//! stop. The memory of `flows_max` flows is reserved at the start; the table grows within it
-//! (growth.rs). When it holds `flows_max` flows, or all groups of a new flow are full, the
+//! A keyed hash of the flow key selects a group of 12 slots. The tags of a group (one octet of the
+//! hash per slot) determine which slots to compare; then the whole key is compared. A flow whose
+//! group is full goes to one of the next groups, and the full groups count it, so that a search
+//! knows where to stop. The memory of `flows_max` flows is reserved at the start; the table grows
+//! within it (growth.rs). When it has `flows_max` flows, or all groups of a new flow are full, the
 //! longest-idle flow of the group is exported early (reason 5).
 //!
-//! Packets are added strictly in order, up to three bursts after they were pushed: meanwhile their
-//! memory is prefetched (pending.rs).
+//! Packets are added strictly in order, up to three bursts after they were pushed: in the meantime
+//! their memory is prefetched (pending.rs).
 //!
 //! Times in slots are the low 32 bits of milliseconds. They are unambiguous: the sweep visits every
-//! flow within [`HORIZON_MS`], and later packets never enter the table.
+//! flow within [`HORIZON_MS`], and packets that are later than that never enter the table.
 
 mod group;
 mod groups;
@@ -44,7 +44,7 @@ pub use settings::{NoMemory, TIMEOUT_MS_MAX, TableSettings};
 const HORIZON_MS: u64 = 1 << 28;
 
 /// The idle timeout of a flow after a FIN or RST, in milliseconds, unless the idle timeout is
-/// shorter: trailing acknowledgements still belong to the flow.
+/// shorter: late acknowledgements still belong to the flow.
 const LINGER_MS: u32 = 2000;
 
 /// Packets between two steps of the sweep.
@@ -58,16 +58,16 @@ pub struct FlowTable {
     timeouts: Timeouts,
     /// FIN and RST; 0 if the key does not have the whole five-tuple.
     closing_bits: u8,
-    /// Wraps.
+    /// Wraps around.
     packets_added: u32,
     flows: u32,
-    /// Flows for which groups are in use.
+    /// Number of flows for which groups are in use.
     room: u32,
     flows_max: u32,
     groups: Groups,
     pending: Pending,
     now: Timestamp,
-    /// Trace time less the time of each clock, in milliseconds.
+    /// Trace time minus the time of each clock, in milliseconds.
     offsets: [i64; CLOCKS],
     sweep: Sweep,
     ended: [RecordTally; FlowEndReason::ALL.len()],
@@ -75,7 +75,7 @@ pub struct FlowTable {
     period: (Timestamp, Timestamp),
 }
 
-/// A flow. Its last time is kept beside its tag.
+/// A flow. Its last seen time is beside its tag.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 struct Slot {
@@ -93,7 +93,7 @@ impl FlowTable {
     ///
     /// # Errors
     ///
-    /// The system does not give this memory.
+    /// The system does not provide this memory.
     ///
     /// # Panics
     ///
@@ -144,7 +144,7 @@ impl FlowTable {
         self.groups.memory()
     }
 
-    /// Where the next packet is written, before [`FlowTable::push`].
+    /// The place to write the next packet to, before [`FlowTable::push`].
     #[inline(always)]
     pub fn vacancy(&mut self) -> &mut Observation {
         self.pending.vacancy()
@@ -174,24 +174,24 @@ impl FlowTable {
         }
     }
 
-    /// Live: moves now without a packet. If it is called often, flows end within 0.6 s after they
-    /// expire.
+    /// For live runs: moves now without a packet. If it is called often, flows end within 0.6 s
+    /// after their expiry.
     pub fn tick(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
         self.settle(end);
         self.advance(now, end);
         self.sweep_due(end);
     }
 
-    /// Moves now, and ends all flows that have expired by then. A record that leaves later is of a
-    /// flow with a packet since `now` less the returned milliseconds, in trace time.
+    /// Moves now, and ends all flows that have expired by then. A flow that ends later has a packet
+    /// at or after `now` minus the returned milliseconds, in trace time.
     pub fn end_expired(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) -> u64 {
         self.settle(end);
         self.sweep_all(now, end);
         self.timeouts.idle_ms.max(self.timeouts.linger_ms).into()
     }
 
-    /// Tells the offset of a clock, before the first packet of that clock is pushed. Flows of the
-    /// clock that had this number before leave.
+    /// Sets the offset of a clock, before the first packet of that clock is pushed. Flows of an
+    /// earlier clock with this number end.
     #[cold]
     pub fn begin_clock(&mut self, clock: NewClock, end: &mut impl FnMut(FlowRecord)) {
         self.settle(end);
@@ -215,7 +215,7 @@ impl FlowTable {
         }
     }
 
-    /// Moves all bursts one step on.
+    /// Moves all bursts to the next step.
     #[inline(never)]
     fn advance_bursts(&mut self, end: &mut impl FnMut(FlowRecord)) {
         self.groups.guess_all(self.pending.first().packets().1);
@@ -248,8 +248,8 @@ impl FlowTable {
         }
     }
 
-    /// Adds a packet to the flow at the guessed place, if the packet is in order and the flow goes
-    /// on. Most packets are such. Returns whether the packet was added.
+    /// Adds a packet to the flow at the guessed place, if the packet is in order and the flow
+    /// continues, as for most packets. Returns true if the packet was added.
     #[inline(always)]
     fn update_fast(&mut self, packet: &Observation, guess: Place) -> bool {
         let Some((slot, last_seen)) = self.groups.guessed(guess) else { return false };
@@ -286,7 +286,7 @@ impl FlowTable {
         }
     }
 
-    /// Moves now forward. Sweeps if the sweep has not gone on for a second of trace time.
+    /// Moves now forward. Sweeps if there was no sweep for a second of trace time.
     #[inline]
     fn advance(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
         if now > self.now {
@@ -394,8 +394,8 @@ impl FlowTable {
         self.end(victim, reason, now, end);
     }
 
-    /// Why a flow has expired at `now`, which may be ahead of the table's clock. `None` if it has
-    /// not expired.
+    /// The reason why a flow has expired at `now`, which may be ahead of the table's clock. `None`
+    /// if it has not expired.
     fn expired(&self, place: Place, now: Timestamp) -> Option<FlowEndReason> {
         let ahead_ms = now.millis_since(self.now);
         let (slot, last_seen) = self.groups.get(place);
@@ -406,7 +406,7 @@ impl FlowTable {
         })
     }
 
-    /// Takes a flow out of the table.
+    /// Removes a flow from the table, and exports its record.
     fn end(
         &mut self,
         place: Place,
@@ -421,7 +421,7 @@ impl FlowTable {
         self.emit(record, end);
     }
 
-    /// Inline, the record is written where it is used: 35 instructions less.
+    /// Inlined: the record is written at its destination, which saves 35 instructions.
     #[inline(always)]
     fn record(&self, place: Place, end_reason: FlowEndReason, now: Timestamp) -> FlowRecord {
         let (slot, last_seen) = self.groups.get(place);
@@ -446,7 +446,7 @@ impl FlowTable {
         }
     }
 
-    /// Makes a packet without a clock a record of its own.
+    /// Makes its own record for a packet without a clock.
     #[cold]
     fn end_lone_packet(&mut self, packet: &Observation, end: &mut impl FnMut(FlowRecord)) {
         let words = packet.words;
@@ -497,7 +497,7 @@ impl Slot {
         low32(now.as_millis()).wrapping_sub(self.first)
     }
 
-    /// Whether the packet counter is at its limit. The octet counter cannot overflow before: a
+    /// True if the packet counter is at its limit. The octet counter cannot overflow before: a
     /// packet adds less than 2^32.
     #[inline]
     fn is_full(&self) -> bool {

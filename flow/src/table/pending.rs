@@ -3,8 +3,8 @@
 //! Packets are processed in bursts, in three steps. When a burst is complete, the groups of its
 //! packets are prefetched. One burst later, their slots are prefetched. One more burst later, the
 //! packets are added to their flows, and all that they need is in the cache of the CPU. The place
-//! of a flow that was found in the second step is a guess: packets before may still change the
-//! table. So it is checked.
+//! of a flow that was found in the second step is a guess, because earlier packets may still change
+//! the table. So the third step checks it.
 
 use alloc::boxed::Box;
 use core::mem;
@@ -12,7 +12,7 @@ use core::mem;
 use super::groups::Lookup;
 use crate::observation::Observation;
 
-/// The largest burst, in packets. A CPU core has about 16 memory requests open at a time.
+/// The largest burst, in packets. A CPU core has about 16 outstanding memory requests.
 pub const BURST_MAX: u16 = 16;
 
 const LENGTH: usize = BURST_MAX as usize;
@@ -30,7 +30,7 @@ pub(super) struct Pending {
     burst: usize,
 }
 
-/// Packets, and where their flows are.
+/// Packets, and the places of their flows.
 #[derive(Debug)]
 pub(super) struct Burst {
     packets: [Observation; LENGTH],
@@ -44,14 +44,14 @@ impl Pending {
         Self { filling: new(), first: new(), second: Some(new()), burst: burst.into() }
     }
 
-    /// Where the next packet is written.
+    /// The place to write the next packet to.
     #[inline(always)]
     pub(super) fn vacancy(&mut self) -> &mut Observation {
         let Burst { packets, length, .. } = &mut *self.filling;
         &mut packets[*length % LENGTH]
     }
 
-    /// Keeps the packet at the vacancy. Returns whether the burst is complete.
+    /// Keeps the packet at the vacancy. Returns true if the burst is complete.
     #[inline(always)]
     pub(super) fn push(&mut self) -> bool {
         let Burst { length, .. } = &mut *self.filling;
@@ -64,22 +64,22 @@ impl Pending {
         self.filling.length + self.first.length + second == 0
     }
 
-    /// The burst whose groups are to be prefetched.
+    /// The burst whose groups are prefetched next.
     pub(super) fn filling(&mut self) -> &mut Burst {
         &mut self.filling
     }
 
-    /// The burst whose slots are to be prefetched.
+    /// The burst whose slots are prefetched next.
     pub(super) fn first(&mut self) -> &mut Burst {
         &mut self.first
     }
 
-    /// The burst whose packets are to be added. [`Pending::advance`] takes it back.
+    /// The burst whose packets are added next. [`Pending::advance`] takes it back.
     pub(super) fn take_second(&mut self) -> Box<Burst> {
         self.second.take().expect("advance takes it back")
     }
 
-    /// Moves all bursts one step on. The burst that was added receives packets again.
+    /// Moves all bursts to the next step. The burst that was added receives packets again.
     pub(super) fn advance(&mut self, mut added: Box<Burst>) {
         added.length = 0;
         let first = mem::replace(&mut self.filling, added);

@@ -13,9 +13,9 @@ pub const TIMEOUT_MS_MAX: u32 = 24 * 60 * 60 * 1000;
 pub struct TableSettings {
     /// The most flows in the table; at least 1. A flow takes 93 octets of memory.
     pub flows_max: u32,
-    /// Flows that the table has room for at first; 1 to `flows_max`. The memory of the others is
-    /// reserved, and is touched when the table grows. A step of growth moves all flows, which takes
-    /// as long as some hundred thousand packets.
+    /// Initial room for flows, 1 to `flows_max`. The other memory is reserved, and used when the
+    /// table grows. A step of growth moves all flows, which takes as long as some hundred thousand
+    /// packets.
     pub flows_start: u32,
     /// Milliseconds, 1 to [`TIMEOUT_MS_MAX`].
     pub idle_timeout_ms: u32,
@@ -25,8 +25,8 @@ pub struct TableSettings {
     pub key: KeyFields,
     /// Seed of the keyed hash.
     pub seed: HashSeed,
-    /// Packets whose memory is prefetched together, 1 to [`BURST_MAX`]. Records do not depend on
-    /// it.
+    /// Packets whose memory is prefetched together, 1 to [`BURST_MAX`]. It does not change the
+    /// records.
     pub burst: u16,
 }
 
@@ -48,6 +48,6 @@ impl TableSettings {
     }
 }
 
-/// The system does not give the memory of a table.
+/// The system does not provide the memory of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoMemory;

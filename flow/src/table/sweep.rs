@@ -1,8 +1,8 @@
-//! The sweep: ends expired flows that get no more packets.
+//! The sweep: ends expired flows that receive no more packets.
 //!
-//! The sweep compares the last times of 12 flows at once, and touches only expired flows. Packets
-//! and the trace clock pace it, so that no packet waits long. The time at which the sweep finds a
-//! flow does not change the record: the deadlines decide what the record says.
+//! The sweep compares the last seen times of 12 flows in one step, and only accesses expired flows.
+//! Packets and the trace clock pace it, so that no packet waits long. The record does not depend on
+//! the time at which the sweep finds a flow: it depends on the deadlines.
 
 use super::group::{Place, lanes};
 use super::{FlowTable, HORIZON_MS};
@@ -14,17 +14,17 @@ use crate::time::Timestamp;
 /// The sweep visits all groups in this time of the trace clock, if packets come often enough.
 const PASS_MS: u64 = 1000;
 
-/// The most groups per 64 packets: about a nanosecond a packet.
+/// Maximum groups per 64 packets: about a nanosecond per packet.
 const GROUPS_MAX: u64 = 8;
 
-/// The most groups after a pause: about 30 us. Empty regions are skipped and do not count.
+/// Maximum groups after a pause: about 30 us. Empty regions are skipped and do not count.
 const GROUPS_AFTER_PAUSE: u64 = 8192;
 
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
-    /// All flows are swept before this time.
+    /// All flows must be swept before this time.
     all_due: Timestamp,
-    /// The sweep goes on at the latest after this time, though few packets come.
+    /// The sweep continues at the latest after this time, even with few packets.
     pub(super) visit_at: Timestamp,
     pass_began: Timestamp,
     group: u32,
@@ -51,19 +51,20 @@ impl FlowTable {
     /// Sweeps the next few groups.
     pub(super) fn sweep_some(&mut self, end: &mut impl FnMut(FlowRecord)) {
         self.pace();
-        // A fuller table is swept faster: expired flows should leave before others are evicted.
+        // A fuller table is swept faster, so that expired flows leave before others are evicted.
         let filling = u64::from(self.flows) * 4 / u64::from(self.room);
         let count = (self.sweep.due / PASS_MS).min(GROUPS_MAX << filling);
         self.sweep.due -= count * PASS_MS;
         self.sweep_next(count, end);
-        // The next call is likely to sweep the same number of groups.
+        // Prefetches for the next call, which probably sweeps the same number of groups.
         for group in (self.sweep.group..self.groups.count()).take(count as usize) {
             self.groups.prefetch_group(group);
         }
     }
 
-    /// Sweeps twice the groups that are due: an expired flow leaves within half of [`PASS_MS`] if
-    /// no packet comes. Somebody may tick at each packet, so regions without flows cost nothing.
+    /// Sweeps twice the number of groups that are due: an expired flow leaves within half of
+    /// [`PASS_MS`] if no packet comes. A caller may tick at each packet, so regions without flows
+    /// cost nothing.
     pub(super) fn sweep_due(&mut self, end: &mut impl FnMut(FlowRecord)) {
         self.pace();
         let groups = u64::from(self.groups.count());
@@ -72,7 +73,7 @@ impl FlowTable {
         self.sweep_regions((2 * count).min(groups), u64::MAX, end);
     }
 
-    /// Groups become due as the trace clock moves on.
+    /// Makes groups due as the trace clock moves.
     fn pace(&mut self) {
         let groups = u64::from(self.groups.count());
         let elapsed_ms = self.now.millis_since(self.sweep.paced_until).min(PASS_MS);
@@ -81,8 +82,8 @@ impl FlowTable {
         self.sweep.due = (self.sweep.due + groups * elapsed_ms).min(groups * PASS_MS);
     }
 
-    /// Sweeps when no packet has made the sweep go on for [`PASS_MS`]. A pass takes one call where
-    /// few flows are in the table. So records leave in time at low packet rates too.
+    /// Sweeps if packets have not caused a sweep for [`PASS_MS`]. If few flows are in the table,
+    /// one call is a whole pass. So records leave in time at low packet rates too.
     #[cold]
     pub(super) fn sweep_after_pause(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
         if now > self.sweep.all_due {
@@ -95,9 +96,9 @@ impl FlowTable {
         self.sweep.due = self.sweep.due.saturating_sub(passed * PASS_MS);
     }
 
-    /// Sweeps the next groups, and passes over regions without flows. Returns how many groups that
-    /// were: `groups` and the rest of a region at most, fewer after `visits_max` groups in regions
-    /// with flows.
+    /// Sweeps the next groups, and skips regions without flows. Returns the number of groups that
+    /// were passed: at most `groups` plus the rest of a region. Stops after `visits_max` groups in
+    /// regions with flows.
     fn sweep_regions(
         &mut self,
         groups: u64,
@@ -128,7 +129,7 @@ impl FlowTable {
         }
     }
 
-    /// The next group to sweep; behind the last one a new pass begins.
+    /// Sets the next group to sweep. After the last group a new pass begins.
     #[inline]
     fn go_on_at(&mut self, group: u32) {
         self.sweep.group = group;
@@ -146,7 +147,7 @@ impl FlowTable {
         if occupied == 0 {
             return;
         }
-        // A flow that was idle for the active timeout has reached the active timeout too.
+        // The active timeout has also passed for a flow that was idle for that time.
         let active_ms = self.timeouts.active_ms;
         let old = lanes_behind(
             self.groups.times(group),

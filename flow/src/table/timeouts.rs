@@ -1,4 +1,4 @@
-//! When flows expire: the timeouts, and the age of a flow.
+//! Timeouts of flows, and the age of a flow.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -6,8 +6,8 @@ use crate::observation::low32;
 use crate::record::FlowEndReason;
 use crate::time::Timestamp;
 
-/// When a flow was last seen: the low 31 bits of the time, then bit 0, which is 1 after a FIN or
-/// RST. As a number its unit is half a millisecond.
+/// Time at which a flow was last seen: the low 31 bits of milliseconds, then bit 0, which is 1
+/// after a FIN or RST. As a number its unit is half a millisecond.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(transparent)]
 pub(super) struct LastSeen(pub(super) u32);
@@ -36,7 +36,7 @@ pub(super) struct Timeouts {
     pub(super) linger_ms: u32,
 }
 
-/// Milliseconds since the first and the last packet of a flow, and whether it saw a FIN or RST.
+/// Milliseconds since the first and the last packet of a flow, and `closed` after a FIN or RST.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Age {
     pub(super) first_ms: u64,
@@ -45,14 +45,15 @@ pub(super) struct Age {
 }
 
 impl Timeouts {
-    /// Whether neither deadline has passed.
+    /// True if neither deadline has passed.
     #[inline]
     pub(super) fn allow(&self, age: Age) -> bool {
         let idle_ms = if age.closed { self.linger_ms } else { self.idle_ms };
         age.last_ms <= idle_ms.into() && age.first_ms <= self.active_ms.into()
     }
 
-    /// Why a flow has expired: the reason of the earlier deadline. `None` before both deadlines.
+    /// The reason why a flow has expired: that of the earlier deadline. `None` before both
+    /// deadlines.
     pub(super) fn check(&self, age: Age) -> Option<FlowEndReason> {
         if self.allow(age) {
             return None;

@@ -1,4 +1,4 @@
-//! Amplification: servers that give long answers to short questions of others' names.
+//! Amplification: servers send long answers to short questions with spoofed sources.
 
 use flow::number::protocol;
 
@@ -7,7 +7,7 @@ use super::super::seen::{Class, Seen};
 use super::super::subject::Subject;
 use super::threat::AMPLIFICATION;
 
-/// Ports of services that can be made to answer at length.
+/// Ports of services that can give long answers.
 const PORTS: [u16; 24] = [
     17, 19, 53, 69, 111, 123, 137, 161, 177, 389, 427, 520, 623, 1434, 1900, 3283, 3702, 5093,
     5353, 5683, 10_001, 10_074, 11_211, 37_810,
@@ -15,7 +15,7 @@ const PORTS: [u16; 24] = [
 
 const NTP: u16 = 123;
 
-/// Octets of a packet above which an answer is long: NTP's are short.
+/// Octets of a packet above which an answer is long. Answers of NTP have their own limits.
 const LONG: u64 = 468;
 const LONG_NTP: u64 = 90;
 const LIST_NTP: u64 = 200;

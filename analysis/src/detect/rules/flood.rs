@@ -1,4 +1,4 @@
-//! Floods: a destination gets more than it can take.
+//! Floods: a destination gets more packets than it can handle.
 
 use flow::number::protocol;
 
@@ -8,11 +8,11 @@ use super::super::seen::{Class, Seen};
 use super::super::subject::{Measured, Subject};
 use super::threat::{DIRECT_FLOOD, SYN_FLOOD};
 
-/// A gigabit a second is as much as the threshold of packets: so many octets a packet.
+/// Octets that count as one packet: 1 Gbit/s is equal to the threshold of 20,000 packets/s.
 const OCTETS_OF_A_PACKET: u64 = 1_000_000_000 / 8 / 20_000;
 
-/// Sources with one or two packets in a window from which on they count as made up. They fill a
-/// server's queue of half-open connections at a rate that is no burden to the network.
+/// From this number of sources with one or two packets each in a window they count as spoofed. They
+/// fill a server's queue of half-open connections at a rate that does not load the network.
 const SPOOFED: u64 = 1000;
 
 const FLOOD: Rule = Rule {
@@ -158,7 +158,7 @@ fn count_syn(seen: &Seen<'_>, counter: &mut Counter<'_>) {
     }
 }
 
-/// Where a server answers each SYN (SYN cookies), the sources tell.
+/// Finds spoofed sources where a server answers each SYN (SYN cookies).
 fn is_spoofed(measured: &Measured) -> bool {
     let sources = count_of_many(&measured.all, &measured.second);
     are_many(sources, measured.flows) && measured.packets > 4 * measured.more
@@ -168,7 +168,7 @@ fn are_many(sources: u64, flows: u64) -> bool {
     sources >= SPOOFED && flows < 2 * sources
 }
 
-/// All traffic, or that of a class, against its own past.
+/// All traffic, or the traffic of a class, compared with its own past.
 pub(in super::super) const SPIKE: Rule = Rule {
     id: "traffic-spike",
     name: "Traffic spike",
@@ -212,7 +212,7 @@ fn count_classes(seen: &Seen<'_>, counter: &mut Counter<'_>) {
         let measured = counter.at(Subject::number(number));
         measured.count(seen);
         count_rate(seen, measured, window_ms);
-        // One long flow is no news in the window in which it happens to be told.
+        // The record of a long flow in one window is not a spike.
         measured.lasting = 0;
         if class == 0 {
             break;

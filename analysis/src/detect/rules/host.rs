@@ -1,4 +1,4 @@
-//! Hosts that do what they should not, and what others say of them.
+//! Hosts with suspicious behaviour.
 
 use flow::IpVersion;
 use flow::number::{protocol, tcp_control};
@@ -16,10 +16,10 @@ const SQL_MONITOR: u16 = 1434;
 /// eDonkey, by TCP and UDP.
 const EDONKEY: (u16, u16) = (4662, 4672);
 
-/// The one packet of the Slammer worm.
+/// Packets and octets of the Slammer worm.
 const SLAMMER: (u64, u64) = (1, 404);
 
-/// Three SYNs as Code Red sends them.
+/// Packets and octets of Code Red's SYNs.
 const CODE_RED: (u64, u64) = (3, 144);
 
 const ABUSE: Rule = Rule { category: "abuse", ..Rule::BASE };
@@ -181,7 +181,7 @@ pub(in super::super) const SPOOFED_SOURCES: Rule = Rule {
             measured.add(hash, key.source);
         }
     },
-    // A hundred packets of one source are as bad as another source.
+    // 100 packets of one source count as much as one more source.
     value: |measured| measured.all.count().max(measured.packets / 100),
     holds: Holds::Sources,
     shared: Shared::Nothing,

@@ -1,4 +1,4 @@
-//! The rules. To add one, describe it in a module of its family and give it a line in [`RULES`].
+//! The rules. To add one, define it in a module of its family and add a line to [`RULES`].
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -13,7 +13,7 @@ mod threat;
 
 use super::rule::Rule;
 
-/// All rules, in the order in which they judge a window: those that say more come first.
+/// All rules, in the order in which they judge a window: more specific ones come first.
 pub static RULES: [Rule; 19] = [
     host::WORM_PORT,
     scan::HORIZONTAL,

@@ -1,7 +1,7 @@
-//! Scans: who tries many hosts or ports and gets nowhere.
+//! Scans: sources that try many hosts or ports without success.
 //!
-//! Only attempts that failed count. A crawler, a resolver or a busy gateway has as many peers, but
-//! they answer.
+//! Only failed attempts count. A crawler, a resolver or a busy gateway has as many peers, but these
+//! answer.
 
 use flow::number::protocol;
 
@@ -10,10 +10,10 @@ use super::super::seen::{Class, Seen};
 use super::super::subject::{Measured, Subject};
 use super::threat::{DISCOVERY, SCANNING};
 
-/// More packets of UDP or echo requests to one host are a conversation.
+/// Most UDP packets or echo requests of a probe. More of them are a conversation.
 const PROBE_PACKETS: u64 = 3;
 
-/// Refusals from which on UDP ports count as scanned.
+/// Port unreachable messages from which on UDP ports count as scanned.
 const REFUSALS: u64 = 5;
 
 const THREATS: [Option<&Threat>; 2] = [Some(&SCANNING), Some(&DISCOVERY)];
@@ -157,7 +157,7 @@ fn count_vertical(seen: &Seen<'_>, counter: &mut Counter<'_>) {
     }
 }
 
-/// Attempts of a source, and what it was successful with.
+/// Counts the failed attempts of a source, and its successful ones.
 fn count_source(seen: &Seen<'_>, counter: &mut Counter<'_>) {
     let key = seen.key();
     match seen.class {
@@ -168,7 +168,7 @@ fn count_source(seen: &Seen<'_>, counter: &mut Counter<'_>) {
             measured.add_alone(hash, key.destination);
         }
         Class::Begun => counter.at(Subject::source(key)).other += 1,
-        // Peers of a source that speak with each other from high ports.
+        // Peers that exchange UDP between high ports.
         Class::Udp if key.source_port >= 1024 && key.destination_port >= 1024 => {
             counter.at(Subject::asking(key)).other += 1;
         }
@@ -176,7 +176,7 @@ fn count_source(seen: &Seen<'_>, counter: &mut Counter<'_>) {
     }
 }
 
-/// A peer-to-peer program also tries many hosts that are gone, but it has success with others.
+/// A peer-to-peer program also tries many hosts that are gone, but it reaches others.
 fn fails_mostly(measured: &Measured) -> bool {
     measured.flows > 3 * measured.other
 }

@@ -1,4 +1,4 @@
-//! Techniques of MITRE ATT&CK that rules find.
+//! MITRE ATT&CK techniques that rules find.
 
 use super::super::rule::Threat;
 

@@ -1,27 +1,27 @@
-//! What a file consists of, and where the last whole piece of it ends.
+//! Forms of files, and the search for the end of the last complete piece.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 
-/// What a file consists of.
+/// Form of a file: its pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// JSON documents, one to a line.
     Documents,
-    /// IPFIX Messages, one behind the other (RFC 5655).
+    /// IPFIX Messages, back to back (RFC 5655).
     Messages,
 }
 
-/// No document is longer.
+/// Maximum octets of a document.
 const DOCUMENT_MAX: u64 = 64 * 1024;
 
-/// The length of an IPFIX Message is a number of 16 bits (RFC 7011 section 3.1).
+/// Maximum octets of an IPFIX Message: its length has 16 bits (RFC 7011 section 3.1).
 const MESSAGE_MAX: u64 = 64 * 1024;
 const VERSION: u16 = 10;
 const HEADER_OCTETS: usize = 16;
 
-/// Octets at the end of a file that are read.
+/// Octets that are read at the end of a file.
 const TAIL: u64 = 16 * MESSAGE_MAX;
 
 impl Form {
@@ -32,12 +32,12 @@ impl Form {
         }
     }
 
-    /// Where the whole pieces of a file of this length end. `None` if something else is behind
-    /// them that is to stay: then pieces begin on a new line.
+    /// The end of the complete pieces in a file of this length. `None` if other content follows
+    /// them: it stays, and new pieces begin on a new line.
     ///
     /// # Errors
     ///
-    /// It cannot be read, or has something else than messages.
+    /// The file cannot be read, or has content that is not a message.
     pub(super) fn whole(self, file: &File, length: u64) -> io::Result<Option<u64>> {
         match self {
             Self::Documents => whole_documents(file, length),
@@ -54,8 +54,8 @@ fn whole_documents(file: &File, length: u64) -> io::Result<Option<u64>> {
     Ok(line.filter(|&line| matches!(tail[line..], [] | [b'{', ..])).map(|line| begin + line as u64))
 }
 
-/// The end of a long file is found without the rest of it: messages begin somewhere in the first
-/// piece of the tail, and from there their lengths lead to the end.
+/// Finds the end of a long file without reading all of it: a message begins within the first piece
+/// of the tail, and the lengths of messages lead from there to the end.
 fn whole_messages(file: &File, length: u64) -> io::Result<u64> {
     let begin = length.saturating_sub(TAIL);
     let tail = read(file, begin, length)?;
@@ -70,7 +70,7 @@ fn whole_messages(file: &File, length: u64) -> io::Result<u64> {
     })
 }
 
-/// Where the last whole message ends. `None` if there is something else than messages.
+/// The end of the last complete message. `None` if there is other content.
 fn walk(octets: &[u8]) -> Option<u64> {
     let mut whole = 0;
     while let Some(message) = message_octets(&octets[whole..]).ok()? {
@@ -82,10 +82,10 @@ fn walk(octets: &[u8]) -> Option<u64> {
     Some(whole as u64)
 }
 
-/// Something else than a message.
+/// Content that is not a message.
 struct NoMessage;
 
-/// The length of the message that begins here; `None` if not even its header is whole.
+/// The length of the message that begins here; `None` if its header is incomplete.
 fn message_octets(octets: &[u8]) -> Result<Option<usize>, NoMessage> {
     let Some(header) = octets.first_chunk::<HEADER_OCTETS>() else { return Ok(None) };
     let [version, length] = [0, 2].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));

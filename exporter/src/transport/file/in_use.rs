@@ -1,5 +1,5 @@
-//! Which files a run reads and writes: no output writes one that is used already, whatever its
-//! name is. Files that follow each other in time get their names while the run goes on.
+//! Files that a run reads and writes. No output may write a file that is in use, under any name.
+//! Rotating outputs claim their files during the run.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::Metadata;
@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Files of the past that are remembered.
+/// Maximum number of closed files that are remembered.
 const CLOSED_MAX: usize = 10_000;
 
 /// The files that a run uses.
@@ -16,10 +16,10 @@ pub struct FilesInUse(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Inputs, and what is written otherwise.
+    /// Inputs, and files that other parts of the program write.
     reserved: HashSet<Inode>,
     written: HashMap<Inode, Claim>,
-    /// The oldest first.
+    /// Closed files, the oldest first.
     closed: VecDeque<Inode>,
     owners: Owner,
 }
@@ -33,21 +33,21 @@ type Owner = u64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Claim {
     Open(Owner),
-    /// It is complete.
+    /// Complete: closed by a rotation.
     Closed(Owner),
 }
 
-/// What an output is known by, and the file that it has open.
+/// The identity of an output, and its open file.
 #[derive(Debug)]
 pub(super) struct Writer {
     owner: Owner,
     open: Option<Inode>,
-    /// Its files follow each other, and those of the past are not to be written again.
+    /// The output rotates its files. It must not write to a closed one again.
     rotates: bool,
 }
 
 impl FilesInUse {
-    /// Notes a file that no output may write.
+    /// Reserves a file: no output may write it.
     pub fn reserve(&self, metadata: &Metadata) {
         self.state().reserved.extend(inode(metadata));
     }
@@ -58,18 +58,18 @@ impl FilesInUse {
         Writer { owner: state.owners, open: None, rotates }
     }
 
-    /// Says that a writer is to write a file.
+    /// Claims a file for a writer.
     ///
     /// # Errors
     ///
-    /// `AlreadyExists`: something else uses it.
+    /// `AlreadyExists`: the file is in use.
     pub(super) fn claim(&self, writer: &Writer, metadata: &Metadata) -> io::Result<()> {
         let Some(inode) = inode(metadata) else { return Ok(()) };
         let mut state = self.state();
         let is_taken = match state.written.get(&inode) {
             _ if state.reserved.contains(&inode) => true,
             Some(Claim::Open(owner)) => *owner != writer.owner,
-            // A file that does not follow another one may have the inode of a deleted one.
+            // Without rotation, the file may have the inode of a deleted one.
             Some(Claim::Closed(_)) => writer.rotates,
             None => false,
         };
@@ -81,7 +81,7 @@ impl FilesInUse {
         Ok(())
     }
 
-    /// The file that was claimed is the one that the writer has open now.
+    /// Sets the claimed file as the open file of the writer.
     pub(super) fn opened(&self, writer: &mut Writer, metadata: &Metadata) {
         let new = inode(metadata);
         let old = std::mem::replace(&mut writer.open, new);
@@ -101,7 +101,7 @@ impl FilesInUse {
         }
     }
 
-    /// The writer writes no more.
+    /// Releases all files of the writer.
     pub(super) fn leave(&self, writer: &Writer) {
         let is_of = |claim: &Claim| match claim {
             Claim::Open(owner) | Claim::Closed(owner) => *owner == writer.owner,
@@ -114,7 +114,7 @@ impl FilesInUse {
     }
 }
 
-/// Devices and pipes may be written by several.
+/// Devices and pipes are not tracked: several outputs may write to them.
 fn inode(metadata: &Metadata) -> Option<Inode> {
     metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
 }

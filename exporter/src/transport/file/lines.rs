@@ -1,4 +1,4 @@
-//! A file of lines that are written one at a time: each is there whole, or not at all.
+//! A file of lines, written one at a time: each is there completely, or not at all.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,16 +19,17 @@ pub struct LineFile {
 }
 
 impl LineFile {
-    /// Opens a file that is emptied before its first line is written, and not before.
+    /// Opens a file that is truncated just before its first line is written.
     ///
     /// # Errors
     ///
-    /// The system's, nobody reads a pipe before the run is to end, or an output has this file.
+    /// An error of the system; no reader of a pipe before the end of the run; or the file is in
+    /// use.
     pub fn anew(path: &Path, in_use: &Arc<FilesInUse>) -> io::Result<Self> {
         Self::open(path, Start::Anew, in_use)
     }
 
-    /// Opens a file that is appended to. An unfinished line at its end is removed.
+    /// Opens a file to append to. An incomplete line at its end is removed.
     ///
     /// # Errors
     ///
@@ -43,8 +44,7 @@ impl LineFile {
         Ok(Self { path: path.to_owned(), start, file, in_use: Arc::clone(in_use), writer })
     }
 
-    /// Opens the file of this name, which may be another one by now. If that fails, the old one
-    /// goes on.
+    /// Opens the file again by its name, after a rename. If that fails, the old file stays open.
     ///
     /// # Errors
     ///
@@ -57,11 +57,11 @@ impl LineFile {
         Ok(())
     }
 
-    /// Writes a line, which ends with a line end.
+    /// Writes a line; `line` includes the line end.
     ///
     /// # Errors
     ///
-    /// The system's. No part of the line is in the file then, unless it is a pipe.
+    /// An error of the system. No part of the line is in the file then, unless it is a pipe.
     pub fn write(&mut self, line: &[u8]) -> io::Result<()> {
         let (written, result) = self.file.write(line);
         if result.is_err() {
@@ -70,7 +70,7 @@ impl LineFile {
         result
     }
 
-    /// The octets in it.
+    /// Octets in the file.
     pub fn octets(&self) -> u64 {
         self.file.position()
     }

@@ -29,13 +29,13 @@ use crate::exporter::ExportCounts;
 use crate::message::Message;
 use crate::sink::DocumentSink;
 
-/// Octets are gathered up to this before they are written.
+/// Octets that are collected before a write.
 const BUFFER: usize = 256 * 1024;
 
-/// Room for one more document or message beyond that.
+/// Additional room for one document or message.
 const SPARE: usize = 64 * 1024;
 
-/// Which file, and how it is opened.
+/// The file, and how it is opened.
 #[derive(Clone, Debug)]
 pub(crate) struct FileSettings {
     /// `-` is standard output.
@@ -48,11 +48,11 @@ pub(crate) struct FileSettings {
 }
 
 impl FileSettings {
-    /// Checks the path of files that follow each other.
+    /// Checks the path of a rotating output.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// Reason why the path is refused.
     pub(crate) fn check(path: &str, rotation: Option<Rotation>) -> Result<(), String> {
         rotation.map_or(Ok(()), |rotation| Names::new(path, rotation).map(drop))
     }
@@ -60,31 +60,31 @@ impl FileSettings {
 
 #[derive(Debug)]
 pub(crate) struct FileTransport {
-    /// The path of the file, but for standard output.
+    /// The path of the file, or `standard output`.
     name: String,
-    /// A replay opens the first of several files when it knows the time.
+    /// `None` before the first file of a rotating replay: it opens when the time is known.
     file: Option<OpenFile>,
     start: Start,
     form: Form,
     in_use: Arc<FilesInUse>,
     writer: Writer,
-    /// Where one file follows the other.
+    /// Names of files, if they rotate.
     names: Option<Names>,
-    /// When the next file is to be begun.
+    /// Time of the next rotation.
     rotation_due: Timestamp,
-    /// The most octets of this file.
+    /// Maximum octets of this file.
     octets_max: u64,
-    /// Another file has been begun since the exporter last asked.
+    /// A file was begun since the last call of `session_began`.
     session_is_new: bool,
     buffer: Vec<u8>,
-    /// Where in the buffer each piece ends, and what is in it.
+    /// The end in the buffer and the content of each piece.
     ends: Vec<(usize, Content)>,
     opening: Opening,
     counts: TransportCounts,
 }
 
-/// The messages before the first one with flows, which has their templates. They are written once
-/// more if another program has cut the file.
+/// The messages before the first one with flows: they have the templates. They are written again if
+/// another program has truncated the file.
 #[derive(Debug, Default)]
 struct Opening {
     octets: Vec<u8>,
@@ -92,7 +92,7 @@ struct Opening {
 }
 
 impl FileTransport {
-    /// Opens the file, or makes it. `now` is the time of day of a live run.
+    /// Opens the file, and creates it if needed. `now` is the time of day of a live run.
     pub(crate) fn open(
         settings: &FileSettings,
         now: Option<Timestamp>,
@@ -136,7 +136,7 @@ impl FileTransport {
         format!("cannot {tried} {}: {}", self.name, sentence(error))
     }
 
-    /// Begins the file that follows at this time. A name that means a file in use is left out.
+    /// Begins the next file at this time. Skips a name whose file is in use.
     fn begin_next(&mut self, now: Timestamp) -> io::Result<()> {
         loop {
             let Some(names) = &mut self.names else { return Ok(()) };
@@ -144,7 +144,7 @@ impl FileTransport {
             let path = names.begin(now, self.start)?;
             let octets_max = names.octets_max();
             if let Some(folder) = path.parent() {
-                // If this fails, the file cannot be opened either, and that says why.
+                // If this fails, opening the file fails too, with the error to report.
                 drop(fs::create_dir_all(folder));
             }
             match self.begin_file(&path) {
@@ -157,7 +157,7 @@ impl FileTransport {
         }
     }
 
-    /// Opens a file. That which was open stays if this fails.
+    /// Opens a file. If this fails, the old one stays open.
     fn begin_file(&mut self, path: &Path) -> io::Result<()> {
         let file = OpenFile::claimed(path, self.start, self.form, &self.in_use, &mut self.writer)?;
         self.file = Some(file);
@@ -167,7 +167,7 @@ impl FileTransport {
         Ok(())
     }
 
-    /// Appends a piece, whole, with this in it.
+    /// Appends a complete piece with this content.
     #[inline]
     fn append(
         &mut self,
@@ -182,7 +182,7 @@ impl FileTransport {
         if self.buffer.len() < BUFFER { Ok(()) } else { self.write() }
     }
 
-    /// A file that has all that it may have is over.
+    /// Makes the rotation due if the file has reached its maximum.
     fn end_if_full(&mut self) {
         let written = self.file.as_ref().map_or(0, OpenFile::position);
         if written + self.buffer.len() as u64 >= self.octets_max {
@@ -190,7 +190,7 @@ impl FileTransport {
         }
     }
 
-    /// Writes what was gathered. What did not get into the file whole has failed.
+    /// Writes the buffer. Pieces that are not completely in the file count as failed.
     fn write(&mut self) -> Result<(), ExportError> {
         let Some(file) = &mut self.file else { return Ok(()) };
         let needs_opening = self.form == Form::Messages && file.was_cut();
@@ -223,7 +223,7 @@ impl FileTransport {
         })
     }
 
-    /// Ends this file and begins the next one. If that cannot be opened, this one goes on.
+    /// Ends this file and begins the next one. If that cannot be opened, this one stays in use.
     fn next_file(&mut self, now: Timestamp) -> Result<(), ExportError> {
         self.write()?;
         let Err(problem) = self.begin_next(now) else { return Ok(()) };
@@ -235,7 +235,7 @@ impl FileTransport {
         Ok(())
     }
 
-    /// Opens the file of this name, which may be another one by now.
+    /// Opens the file again by its name, after a rename.
     fn open_again(&mut self) -> Result<(), ExportError> {
         self.write()?;
         if !self.file.as_ref().is_some_and(OpenFile::has_name) {
@@ -246,12 +246,12 @@ impl FileTransport {
         let result = if is_file {
             self.begin_file(&path)
         } else {
-            Err(io::Error::new(ErrorKind::InvalidInput, "it is no file any more"))
+            Err(io::Error::new(ErrorKind::InvalidInput, "it is not a file any more"))
         };
         let name = &self.name;
         match result.map_err(|problem| sentence(&problem)) {
             Ok(()) => info!("{name}: opened again"),
-            Err(problem) => error!("cannot open {name} again, the old file goes on: {problem}"),
+            Err(problem) => error!("cannot open {name} again, the old file stays open: {problem}"),
         }
         Ok(())
     }
@@ -303,7 +303,7 @@ impl Transport for FileTransport {
     }
 }
 
-/// Documents, one to a line.
+/// Documents, one per line.
 impl DocumentSink for FileTransport {
     #[inline]
     fn put(

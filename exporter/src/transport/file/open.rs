@@ -1,4 +1,5 @@
-//! An open file, pipe or device. No write to a pipe or terminal blocks beyond the end of the run.
+//! An open file, pipe or device. Writes to a pipe or terminal do not block beyond the end of the
+//! run.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal, Seek, SeekFrom, Write};
@@ -15,28 +16,28 @@ use super::Form;
 use super::in_use::{FilesInUse, Writer};
 use crate::ending;
 
-/// What becomes of what a file already has.
+/// Treatment of existing content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
-    /// It is emptied before the first octet is written, and not before.
+    /// The file is truncated just before the first write.
     Anew,
-    /// It stays, but for an unfinished piece at its end.
+    /// It stays, except an incomplete piece at its end.
     Append,
 }
 
-/// How octets are written.
+/// Method of writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A file of a disk.
+    /// A regular file.
     Regular,
-    /// It says when it takes no more.
+    /// A descriptor with `O_NONBLOCK`.
     NonBlocking,
-    /// A pipe or a terminal that other programs share, and which is not theirs to be changed. It
-    /// takes a page without blocking when it is ready.
+    /// A pipe or a terminal that other programs share, so its flags must not be changed. When it is
+    /// ready, it accepts a page without blocking.
     Shared,
 }
 
-/// The most octets that a pipe which is ready takes at once.
+/// Maximum octets that a ready pipe accepts without blocking.
 const PAGE: usize = 4096;
 
 #[derive(Debug)]
@@ -44,14 +45,14 @@ pub(super) struct OpenFile {
     file: File,
     kind: Kind,
     is_stdout: bool,
-    /// It still has what is to be emptied.
+    /// The existing content is still to be truncated.
     is_old: bool,
-    /// Where the next octet is written, in a regular file.
+    /// Offset of the next write, in a regular file.
     position: u64,
 }
 
 impl OpenFile {
-    /// Opens a file by its name for this writer, if nothing else in the run uses it.
+    /// Opens a file by its name for this writer, unless it is in use in this run.
     pub(super) fn claimed(
         path: &Path,
         start: Start,
@@ -60,7 +61,7 @@ impl OpenFile {
         writer: &mut Writer,
     ) -> io::Result<Self> {
         let claim = |metadata: &_| {
-            // Who has opened a descriptor knows what else writes there.
+            // A descriptor is not checked: whoever opened it may share it.
             if is_descriptor(path) { Ok(()) } else { in_use.claim(writer, metadata) }
         };
         let file = Self::open(path, start, form, &claim)?;
@@ -68,8 +69,8 @@ impl OpenFile {
         Ok(file)
     }
 
-    /// Opens a file by its name and makes it if there is none. A pipe needs a reader: that is
-    /// waited for. Nothing is changed before `claim` has agreed.
+    /// Opens a file by its name, and creates it if needed. Waits for a reader of a pipe. Changes
+    /// nothing before `claim` returns `Ok`.
     fn open(
         path: &Path,
         start: Start,
@@ -103,14 +104,14 @@ impl OpenFile {
     }
 
     pub(super) fn stdout() -> io::Result<Self> {
-        // Not through std's own buffer: what is written is to be known exactly.
+        // std's buffer is not used: the number of written octets has to be exact.
         let mut file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         let metadata = file.metadata()?;
         let kind = if metadata.is_file() || metadata.file_type().is_block_device() {
             Kind::Regular
         } else {
             let may_block = metadata.file_type().is_fifo() || file.is_terminal();
-            // Opened once more it has flags of its own.
+            // A new open of the same file has its own flags.
             match open_for_writing(Path::new("/proc/self/fd/1")).ok().filter(|_| may_block) {
                 Some(own) => {
                     file = own;
@@ -126,28 +127,28 @@ impl OpenFile {
         self.file.metadata()
     }
 
-    /// Whether it is a file that its name may mean no more after a while.
+    /// True for a regular file that was opened by name: it can be opened again after a rename.
     pub(super) fn has_name(&self) -> bool {
         self.kind == Kind::Regular && !self.is_stdout
     }
 
-    /// Where the next octet is written, in a regular file.
+    /// Offset of the next write, in a regular file.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Whether another program has cut the file since it was last written.
+    /// True if another program has truncated the file since the last write.
     pub(super) fn was_cut(&self) -> bool {
         let is_shorter = |metadata: Metadata| metadata.len() < self.position;
         self.kind == Kind::Regular && self.file.metadata().is_ok_and(is_shorter)
     }
 
-    /// Empties the file if that is still to be done.
+    /// Truncates the existing content if that is still to be done.
     pub(super) fn begin(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.is_old) { self.file.set_len(0) } else { Ok(()) }
     }
 
-    /// Writes as much as it can; says how much that was.
+    /// Writes octets. Returns the number that was written.
     pub(super) fn write(&mut self, octets: &[u8]) -> (usize, io::Result<()>) {
         if let Err(error) = self.begin() {
             return (0, Err(error));
@@ -168,7 +169,7 @@ impl OpenFile {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     if !ending::may_wait_for_peer(progress.elapsed()) {
-                        break Err(io::Error::new(ErrorKind::TimedOut, "nobody reads it"));
+                        break Err(io::Error::new(ErrorKind::TimedOut, "its reader does not read"));
                     }
                     self.wait();
                 }
@@ -189,21 +190,22 @@ impl OpenFile {
         }
     }
 
-    /// Whether a write would not block. A device that cannot say is ready.
+    /// True if a write would not block. A device without poll support counts as ready.
     fn is_ready(&self) -> bool {
         let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
         poll(&mut fds, PollTimeout::ZERO) != Ok(0)
     }
 
-    /// Waits a moment until it takes more.
+    /// Waits a moment until it accepts more.
     fn wait(&self) {
         let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
         let look = PollTimeout::try_from(ending::LOOK).unwrap_or(PollTimeout::ZERO);
-        // A signal may end it early, and so may an error, which the next write gets too.
+        // A signal or an error may end it early. The next write gets the error too.
         let _ended_early = poll(&mut fds, look);
     }
 
-    /// Takes back so many octets that were just written, unless another program has written since.
+    /// Removes this number of octets that were just written, unless another program has written
+    /// since.
     pub(super) fn cut_back(&mut self, octets: usize) {
         let whole = self.position.saturating_sub(octets as u64);
         if octets == 0 || self.kind != Kind::Regular {
@@ -216,14 +218,14 @@ impl OpenFile {
         }
     }
 
-    /// Removes an unfinished piece at the end, which a run left that was killed.
+    /// Removes an incomplete piece at the end, from a run that was killed.
     fn mend(&mut self, path: &Path, metadata: &Metadata, form: Form) -> io::Result<()> {
         let name = path.display();
         match form.whole(&self.file, metadata.len())? {
             Some(whole) if whole < metadata.len() => {
                 let octets = metadata.len() - whole;
                 self.file.set_len(whole)?;
-                warn!("{name}: {octets} octets of an unfinished {} are removed", form.piece());
+                warn!("{name}: {octets} octets of an incomplete {} are removed", form.piece());
             }
             Some(_) => {}
             None => self.file.write_all(b"\n")?,
@@ -232,17 +234,16 @@ impl OpenFile {
     }
 }
 
-/// Whether a path is a name of a descriptor. Who has opened it has decided what becomes of what is
-/// there.
+/// True if a path is the name of a descriptor. Existing content is then kept, as its opener chose.
 fn is_descriptor(path: &Path) -> bool {
     let names = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"];
     names.iter().any(|name| path.starts_with(name))
 }
 
-/// Opens for writing alone. A pipe without a reader is tried again until it has one or
-/// until the run is to end.
+/// Opens for writing only. For a pipe without a reader, retries until it has one or the run has to
+/// end.
 fn open_for_writing(path: &Path) -> io::Result<File> {
-    // A terminal that is only written to does not become the terminal of this process.
+    // With this flag a terminal does not become the controlling terminal of this process.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let mut options = OpenOptions::new();
     options.append(true).create(true).custom_flags(flags);
@@ -256,7 +257,7 @@ fn open_for_writing(path: &Path) -> io::Result<File> {
             return Err(error);
         }
         if ending::is_requested() {
-            return Err(io::Error::new(ErrorKind::TimedOut, "nobody reads it"));
+            return Err(io::Error::new(ErrorKind::TimedOut, "it has no reader"));
         }
         std::thread::sleep(ending::LOOK);
     }

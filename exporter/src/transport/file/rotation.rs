@@ -1,4 +1,4 @@
-//! When a file is closed and the next one begun, and what their names are.
+//! Rotation of files: the time of the next file, and the names.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -11,26 +11,26 @@ use jiff::fmt::strtime;
 use super::Start;
 use crate::unit::number_with_unit;
 
-/// When a file is closed and the next one begun.
+/// Condition of a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rotation {
-    /// At each multiple of so many milliseconds since the epoch.
+    /// At each multiple of this number of milliseconds since the epoch.
     Every(u64),
-    /// When the file has so many octets.
+    /// When the file has this number of octets.
     Octets(u64),
 }
 
-/// Files that would have the same name are numbered, up to this.
+/// Maximum number that is added to make a name unique.
 const NUMBER_MAX: u32 = 1_000_000;
 
-/// What is put into a name without a time.
+/// Time that is added to a name without one.
 const TIME: &str = "-%Y%m%d-%H%M%S";
 
 impl FromStr for Rotation {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        // First sizes: humantime takes 1M for a month.
+        // Sizes come first, because humantime reads 1M as a month.
         if let Some(octets) = octets(text) {
             return Ok(Self::Octets(octets));
         }
@@ -41,17 +41,17 @@ impl FromStr for Rotation {
     }
 }
 
-/// A size with a unit, and B behind it or not: 100MB, 64Mi.
+/// A size with a unit, with or without a following B: 100MB, 64Mi.
 fn octets(text: &str) -> Option<u64> {
     let text = text.strip_suffix('B').unwrap_or(text);
     let has_unit = !text.ends_with(|last: char| last.is_ascii_digit());
     number_with_unit(text).filter(|&octets| has_unit && octets > 0)
 }
 
-/// The names of files that follow each other.
+/// The names of rotating files.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// A path with a time in it (strftime).
+    /// A path with conversions of strftime.
     pattern: String,
     rotation: Rotation,
     /// The name of the last file without its number, and the number.
@@ -59,11 +59,11 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Checks a path, and puts a time into it where it has none.
+    /// Checks a path. A time is added to a path without one.
     ///
     /// # Errors
     ///
-    /// What is wrong with the path.
+    /// Reason why the path is refused.
     pub(super) fn new(path: &str, rotation: Rotation) -> Result<Self, String> {
         if path == "-" {
             return Err("rotate needs a file".to_owned());
@@ -75,7 +75,7 @@ impl Names {
         Ok(names)
     }
 
-    /// The name of the file that is begun at this time.
+    /// The name of the file that begins at this time.
     pub(super) fn begin(&mut self, now: Timestamp, start: Start) -> io::Result<PathBuf> {
         let begin = match self.rotation {
             Rotation::Every(period) => Timestamp::from_millis(now.as_millis() / period * period),
@@ -100,7 +100,7 @@ impl Names {
         Err(io::Error::new(ErrorKind::AlreadyExists, "too many files have this name"))
     }
 
-    /// When the file that is begun at this time is over, if time decides that.
+    /// End of a file that begins at this time; `MAX` if the size decides.
     pub(super) fn end(&self, now: Timestamp) -> Timestamp {
         match self.rotation {
             Rotation::Every(period) => {
@@ -110,7 +110,7 @@ impl Names {
         }
     }
 
-    /// The most octets of a file, if they decide when it is over.
+    /// Maximum octets of a file; `u64::MAX` if the time decides.
     pub(super) fn octets_max(&self) -> u64 {
         match self.rotation {
             Rotation::Every(_) => u64::MAX,
@@ -118,7 +118,7 @@ impl Names {
         }
     }
 
-    /// Whether a file of an earlier run may be appended to.
+    /// True if the file is new, or may be appended to.
     fn has_room(&self, path: &Path) -> bool {
         path.metadata().map_or(true, |metadata| metadata.len() < self.octets_max())
     }

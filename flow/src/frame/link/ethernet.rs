@@ -1,4 +1,4 @@
-//! What an Ethertype announces: IP, tags, and Ethernet frames in Ethernet frames.
+//! Payloads of Ethertypes: IP, tags, and Ethernet frames in Ethernet frames.
 
 use super::{
     Ignored, LENGTH_MAX, Layer, Step, Stop, TAGS_MAX, VLAN_ID, Walk, mpls, ppp, skip, take,
@@ -11,7 +11,7 @@ use crate::number::ethertype::{
     TRILL, VLAN, VN_TAG,
 };
 
-/// From the octet after an Ethertype on.
+/// Reads the octets after an Ethertype.
 pub(super) fn step<'a>(walk: &mut Walk, ethertype: u16, data: &'a [u8]) -> Step<'a> {
     match ethertype {
         IPV4 => Ok((Layer::Ip(IpVersion::V4), data)),
@@ -63,7 +63,7 @@ fn tag<const N: usize>(data: &[u8]) -> Step<'_> {
     Ok((Layer::Ethertype(u16::from_be_bytes(*ethertype)), rest))
 }
 
-/// Arista's timestamp: subtype 1, a version that says the form of the time, then the time.
+/// Arista's timestamp: subtype 1, a version with the form of the time, then the time.
 fn arista_timestamp(data: &[u8]) -> Step<'_> {
     let (&[subtype_high, subtype_low, _, form], rest) = take::<4>(data)?;
     match ([subtype_high, subtype_low], form) {

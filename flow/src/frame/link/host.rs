@@ -1,4 +1,4 @@
-//! What the frames of a link type begin with; pseudo-headers that hosts write into captures
+//! The first header of each link type, and pseudo-headers that hosts write into captures
 //! (<https://www.tcpdump.org/linktypes.html>).
 
 use super::{Ignored, LENGTH_MAX, Layer, LinkType, Step, Stop, Walk, ppp, skip, take, wireless};
@@ -6,7 +6,7 @@ use crate::frame::Unread;
 use crate::key::IpVersion;
 use crate::point::FlowDirection;
 
-/// From a frame's first octet on.
+/// Reads the first header of a frame.
 pub(super) fn step<'a>(walk: &mut Walk, link_type: LinkType, data: &'a [u8]) -> Step<'a> {
     match link_type {
         LinkType::Ethernet => Ok((Layer::Ethernet, data)),
@@ -96,7 +96,7 @@ fn packet_filter_log<'a>(walk: &mut Walk, data: &'a [u8]) -> Step<'a> {
     by_address_family(family.into(), rest)
 }
 
-/// A pseudo-header of `length` octets with an Ethertype in it.
+/// A pseudo-header of `length` octets that contains an Ethertype.
 fn ethertype_at(data: &[u8], at: usize, length: usize) -> Step<'_> {
     let rest = skip(data, length)?;
     let (ethertype, _) = take::<2>(skip(data, at)?)?;
@@ -116,13 +116,13 @@ fn null(data: &[u8]) -> Step<'_> {
     }
 }
 
-/// The number, which is small, whatever the byte order.
+/// Reads a small number of unknown byte order.
 fn in_host_order(octets: [u8; 4]) -> u32 {
     u32::from_le_bytes(octets).min(u32::from_be_bytes(octets))
 }
 
-/// `AF_INET` is 2 everywhere; `AF_INET6` is 10 on Linux, 24, 28 or 30 on the BSDs and macOS, 26 on
-/// Solaris.
+/// `AF_INET` is 2 on all systems. `AF_INET6` is 10 on Linux, 24, 28 or 30 on the BSDs and macOS, 26
+/// on Solaris.
 fn by_address_family(family: u32, data: &[u8]) -> Step<'_> {
     match family {
         2 => Ok((Layer::Ip(IpVersion::V4), data)),
@@ -131,8 +131,8 @@ fn by_address_family(family: u32, data: &[u8]) -> Step<'_> {
     }
 }
 
-/// Token Ring (IEEE 802.5): access control, frame control, addresses; with the highest bit of the
-/// source address a route, whose first octet has its length in the lower five bits.
+/// Token Ring (IEEE 802.5): access control, frame control, addresses. If the highest bit of the
+/// source address is set, a route follows. The lower five bits of its first octet are its length.
 fn token_ring(data: &[u8]) -> Step<'_> {
     let (header, rest) = take::<14>(data)?;
     let (frame_control, source) = (header[1], header[8]);
@@ -147,14 +147,14 @@ fn token_ring(data: &[u8]) -> Step<'_> {
     Ok((Layer::Llc, skip(rest, route_octets)?))
 }
 
-/// FDDI (ISO 9314): frame control, of LLC frames `?101xxxx`, and addresses.
+/// FDDI (ISO 9314): frame control (`?101xxxx` for LLC frames) and addresses.
 fn fddi(data: &[u8]) -> Step<'_> {
     let (&[frame_control, ..], rest) = take::<13>(data)?;
     if frame_control & 0x70 == 0x50 { Ok((Layer::Llc, rest)) } else { Err(Ignored::NotIp.into()) }
 }
 
-/// ARCNET: source, destination, protocol. RFC 1201 adds a split flag and a sequence number; where
-/// the flag is 0xff, that header is repeated behind it. RFC 1051 has neither.
+/// ARCNET: source, destination, protocol. RFC 1201 adds a split flag and a sequence number; if the
+/// flag is 0xff, that header is repeated after it. RFC 1051 has neither.
 fn arcnet(data: &[u8]) -> Step<'_> {
     let (&[_, _, protocol], rest) = take::<3>(data)?;
     let version = match protocol {
@@ -169,9 +169,9 @@ fn arcnet(data: &[u8]) -> Step<'_> {
     if split_flag == 0 { Ok((Layer::Ip(version), rest)) } else { Err(Ignored::NotIp.into()) }
 }
 
-/// Linux netfilter log: address family, version, resource (16 bits); then attributes with length
-/// and type (16 bits each, in the byte order of the host; types are below 256), filled up to 4
-/// octets, of which one is the packet.
+/// Linux netfilter log: address family, version, resource (16 bits); then attributes, padded to 4
+/// octets, one of which is the packet. An attribute has length and type (16 bits each, in the byte
+/// order of the host; types are below 256).
 fn netfilter_log(data: &[u8]) -> Step<'_> {
     const ATTRIBUTES_MAX: usize = 32;
     const PAYLOAD: u8 = 9;
@@ -194,8 +194,8 @@ fn netfilter_log(data: &[u8]) -> Step<'_> {
     Err(Ignored::TooDeep.into())
 }
 
-/// Per-Packet Information: version 0, flags, length (16 bits), link type (32), fields; all in
-/// little-endian order.
+/// Per-Packet Information: version 0, flags, length (16 bits), link type (32), fields. All are
+/// little-endian.
 fn packet_information(data: &[u8]) -> Step<'_> {
     let (&[version, _, l0, l1, a, b, c, d], _) = take::<8>(data)?;
     if version != 0 {
@@ -206,7 +206,7 @@ fn packet_information(data: &[u8]) -> Step<'_> {
 }
 
 /// Apple's packet tap: length (32 bits), type (1: a packet), link type, interface name (24 octets),
-/// flags (32 bits), then what need not be read; all in little-endian order.
+/// flags (32 bits), then fields that are not needed. All are little-endian.
 fn packet_tap<'a>(walk: &mut Walk, data: &'a [u8]) -> Step<'a> {
     const FLAGS: usize = 36;
     const OUT: u8 = 2;

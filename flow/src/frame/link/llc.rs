@@ -4,7 +4,7 @@ use super::{LENGTH_MAX, Layer, Step, Stop, take};
 use crate::frame::Unread;
 use crate::key::IpVersion;
 
-/// From the Destination Service Access Point on.
+/// Reads LLC, beginning with the Destination Service Access Point.
 pub(super) fn step(data: &[u8]) -> Step<'_> {
     let (&[destination, source, control], rest) = take::<3>(data)?;
     match (destination, source, control) {
@@ -14,7 +14,7 @@ pub(super) fn step(data: &[u8]) -> Step<'_> {
     }
 }
 
-/// SNAP: an organization (3 octets), and a protocol by its numbers (2).
+/// SNAP: an organization (3 octets), and a protocol number of that organization (2).
 pub(super) fn sub_network(data: &[u8]) -> Step<'_> {
     let (&[oui @ .., high, low], rest) = take::<5>(data)?;
     match (oui, u16::from_be_bytes([high, low])) {
@@ -29,7 +29,7 @@ pub(super) fn sub_network(data: &[u8]) -> Step<'_> {
 }
 
 const SNAP: u8 = 0xaa;
-/// The Internet Protocol, before there was SNAP.
+/// IP directly in LLC, without SNAP.
 const INTERNET: u8 = 0x06;
 /// Unnumbered Information.
 const UNNUMBERED: u8 = 0x03;

@@ -1,7 +1,7 @@
-//! From the first octet of a frame to its IP header.
+//! Link layers: from the first octet of a frame to its IP header.
 //!
-//! The walk goes from header to header: each says what the next one is. It looks at headers only,
-//! and ends after a bounded number of them.
+//! The walk goes from header to header: each one determines the next. It reads only headers, and
+//! ends after a bounded number of them.
 
 mod ethernet;
 mod host;
@@ -15,19 +15,19 @@ use crate::key::IpVersion;
 use crate::number::ethertype::{IPV4, IPV6, VLAN};
 use crate::point::ObservationPoint;
 
-/// What follows the link layers.
+/// The network layer after the link layers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Network<'a> {
     pub(super) ip_version: IpVersion,
-    /// From the first octet of the IP header.
+    /// Octets from the IP header on.
     pub(super) data: &'a [u8],
     /// Id of the outermost VLAN tag.
     pub(super) vlan_id: u16,
-    /// Where the packet was seen.
+    /// Interface and direction.
     pub(super) point: ObservationPoint,
 }
 
-/// Why a frame is ignored.
+/// Reason why a frame is ignored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stop {
     pub(crate) reason: Ignored,
@@ -47,34 +47,34 @@ impl Stop {
     }
 }
 
-/// The next header, and the octets from its first on; or why there is none.
+/// The next header and the octets from its first on, or the reason why the frame is ignored.
 type Step<'a> = Result<(Layer, &'a [u8]), Stop>;
 
 /// A header of the walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layer {
-    /// The header that a frame of a link type begins with.
+    /// The first header of a frame with this link type.
     Link(LinkType),
     /// Addresses and an Ethertype or length.
     Ethernet,
-    /// What an Ethertype announces.
+    /// The payload of this Ethertype.
     Ethertype(u16),
     /// IEEE 802.2.
     Llc,
     /// A PPP protocol field.
     Ppp,
-    /// IEEE 802.11; where `padded`, the header is filled up to a multiple of 4 octets.
+    /// IEEE 802.11. If `padded`, the header is padded to a multiple of 4 octets.
     Wireless {
         padded: bool,
     },
-    /// IP of the version that its first octet says.
+    /// IP of the version in its first octet.
     IpOfAnyVersion,
     Ip(IpVersion),
 }
 
-/// At most this many VLAN tags are walked through, and MPLS labels of a stack.
+/// Maximum number of VLAN tags, and of MPLS labels in a stack.
 const TAGS_MAX: usize = 8;
-/// At most this many headers of all kinds are walked through.
+/// Maximum number of headers before IP.
 const LAYERS_MAX: usize = 24;
 
 /// Ethernet with at most one VLAN tag.
@@ -82,9 +82,9 @@ const LAYERS_MAX: usize = 24;
 pub(super) struct PlainEthernet<'a> {
     pub(super) ethertype: u16,
     pub(super) vlan_id: u16,
-    /// What follows.
+    /// Octets after the Ethertype.
     pub(super) data: &'a [u8],
-    /// How many octets of it the wire had.
+    /// Octets on the wire after the Ethertype.
     pub(super) wire_octets: u32,
 }
 
@@ -117,10 +117,10 @@ impl<'a> PlainEthernet<'a> {
     }
 }
 
-/// What a walk knows besides the octets before it.
+/// State of a walk.
 struct Walk {
     tpids: Tpids,
-    /// Octets at the frame's end that the wire had and the capture has not.
+    /// Octets at the end of the frame that were on the wire but not captured.
     missing: usize,
     vlan_id: u16,
     tags: usize,
@@ -143,8 +143,8 @@ pub(super) fn walk<'a>(frame: &Frame<'a>, tpids: Tpids) -> Result<Network<'a>, S
     Err(Ignored::TooDeep.into())
 }
 
-/// Walks through the link layers in a tunnel of a packet, from `layer` on. The wire had `missing`
-/// octets more than `data` has. At most `left` headers are walked through.
+/// Walks through the link layers in a tunnel, beginning with `layer`. The wire had `missing` octets
+/// more than `data`. Reads at most `left` headers.
 pub(super) fn walk_inside<'a>(
     layer: Layer,
     data: &'a [u8],
@@ -167,14 +167,14 @@ pub(super) fn walk_inside<'a>(
 }
 
 impl Layer {
-    /// Whether there are octets before IP: an Ethertype of IP has none of its own.
+    /// True if the layer has octets of its own: an Ethertype of IP has none.
     fn is_header(self) -> bool {
         !matches!(self, Self::Ip(_) | Self::IpOfAnyVersion | Self::Ethertype(IPV4 | IPV6))
     }
 }
 
 impl Walk {
-    /// Both walks have a copy of their own: a call for each header costs an eighth of a walk.
+    /// Inlined in both walks: a call for each header costs an eighth of a walk.
     #[inline(always)]
     fn step<'a>(&mut self, layer: Layer, data: &'a [u8]) -> Step<'a> {
         match layer {
@@ -202,13 +202,13 @@ pub(super) fn take<const N: usize>(data: &[u8]) -> Result<(&[u8; N], &[u8]), Ign
     data.split_first_chunk().ok_or(Ignored::CutShort)
 }
 
-/// The data behind the first `octets`.
+/// The octets after the first `octets`.
 #[inline]
 pub(super) fn skip(data: &[u8], octets: usize) -> Result<&[u8], Ignored> {
     data.get(octets..).ok_or(Ignored::CutShort)
 }
 
-/// Bits of a tag's control information that are the id.
+/// Mask of the VLAN id in the tag control information.
 const VLAN_ID: u16 = 0x0fff;
-/// The most that the length field of IEEE 802.3 can be; an Ethertype is 1536 or more.
+/// Maximum value of the length field of IEEE 802.3; an Ethertype is 1536 or more.
 const LENGTH_MAX: u16 = 1500;

@@ -1,9 +1,9 @@
-//! MPLS: the label stack, and what is behind it.
+//! MPLS: the label stack, and the payload after it.
 //!
-//! Nothing says what that is. IP begins with its version; but so may a frame of a pseudowire, whose
-//! first octets are a MAC address (RFC 8469), or a control word that begins with 0 (RFC 4385). IP
-//! has to prove itself by its checksum, lengths and addresses, an Ethernet frame by what its
-//! Ethertype announces.
+//! MPLS has no field for the type of its payload. IP begins with its version. A frame of a
+//! pseudowire may begin with the same bits: with a MAC address (RFC 8469), or with a control word
+//! that begins with 0 (RFC 4385). So IP is checked by its checksum, lengths and addresses, and an
+//! Ethernet frame by the payload of its Ethertype.
 
 use super::{Ignored, LENGTH_MAX, Layer, Step, Stop, TAGS_MAX, Walk, take};
 use crate::frame::field::{ipv4, ipv6};
@@ -13,7 +13,7 @@ use crate::number::ethertype::{
     ARP, IPV4, IPV6, MPLS, OLD_PROVIDER_VLAN, PPPOE_SESSION, PROVIDER_BACKBONE, PROVIDER_VLAN, VLAN,
 };
 
-/// From the first label on.
+/// Reads the label stack, and detects the payload.
 pub(super) fn step<'a>(walk: &Walk, data: &'a [u8]) -> Step<'a> {
     let (label, data) = last_label(data)?;
     let version = *data.first().ok_or(Ignored::CutShort)? >> 4;
@@ -42,8 +42,8 @@ pub(super) fn step<'a>(walk: &Walk, data: &'a [u8]) -> Step<'a> {
     Err(Stop::not_ip(Unread::Ethertype(MPLS)))
 }
 
-/// The last label of a stack, and what is behind it. An entry is a label (20 bits), traffic class
-/// (3), bottom of stack (1) and TTL (8) (RFC 3032 section 2.1).
+/// The last label of a stack, and the octets after the stack. An entry is a label (20 bits),
+/// traffic class (3), bottom of stack (1) and TTL (8) (RFC 3032 section 2.1).
 fn last_label(mut data: &[u8]) -> Result<(u32, &[u8]), Ignored> {
     for _ in 0..TAGS_MAX {
         let (&[high, middle, low, _], rest) = take::<4>(data)?;
@@ -58,7 +58,7 @@ fn last_label(mut data: &[u8]) -> Result<(u32, &[u8]), Ignored> {
 const IPV4_EXPLICIT_NULL: u32 = 0;
 const IPV6_EXPLICIT_NULL: u32 = 2;
 
-/// Whether version, header length and header checksum are those of IPv4.
+/// True if version, header length and header checksum are valid for IPv4.
 fn is_ipv4(data: &[u8], wire_octets: usize) -> Result<bool, Ignored> {
     let version_ihl = *data.first().ok_or(Ignored::CutShort)?;
     let length = ipv4::header_length(version_ihl);
@@ -68,13 +68,13 @@ fn is_ipv4(data: &[u8], wire_octets: usize) -> Result<bool, Ignored> {
     let header = data.get(..length).ok_or(Ignored::CutShort)?;
     let (words, _) = header.as_chunks::<2>();
     let sum: u32 = words.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum();
-    // At most 30 words: one carry, or one more from adding it (RFC 1071).
+    // At most 30 words: one carry, and at most one more from its addition (RFC 1071).
     let folded = (sum >> 16) + (sum & 0xffff);
     Ok((folded >> 16) + (folded & 0xffff) == 0xffff)
 }
 
-/// Whether the total length is within the wire's octets and not below the header's. It is 0 where
-/// it does not fit into its field.
+/// True if the total length is between the header length and the octets on the wire, or is 0, as in
+/// a packet that is too long for the field.
 fn ipv4_fits(data: &[u8], wire_octets: usize) -> bool {
     data.first_chunk::<{ ipv4::OCTETS_MIN }>().is_some_and(|header| {
         let total_length = usize::from(u16_at(header, ipv4::TOTAL_LENGTH));
@@ -83,8 +83,8 @@ fn ipv4_fits(data: &[u8], wire_octets: usize) -> bool {
     })
 }
 
-/// Whether version and lengths are those of IPv4. Where an Ethertype announces IPv4 besides, the
-/// checksum may be wrong.
+/// True if version and lengths are valid for IPv4. This is enough after an Ethertype of IPv4, also
+/// with a wrong checksum.
 fn has_ipv4_lengths(data: &[u8], wire_octets: usize) -> bool {
     data.first_chunk::<{ ipv4::OCTETS_MIN }>().is_some_and(|header| {
         let version_ihl = header[ipv4::VERSION_IHL];
@@ -96,7 +96,7 @@ fn has_ipv4_lengths(data: &[u8], wire_octets: usize) -> bool {
     })
 }
 
-/// Whether version, length and addresses may be those of IPv6, which has no checksum.
+/// True if version, length and addresses are valid for IPv6, which has no checksum.
 fn is_ipv6(data: &[u8], wire_octets: usize) -> Result<bool, Ignored> {
     let is_long_enough = wire_octets >= ipv6::OCTETS;
     if *data.first().ok_or(Ignored::CutShort)? >> 4 != 6 || !is_long_enough {
@@ -112,8 +112,8 @@ fn is_ipv6(data: &[u8], wire_octets: usize) -> Result<bool, Ignored> {
         && (destination.first() == Some(&0xff) || is_unicast(destination)))
 }
 
-/// Whether an IPv6 address is of a block that is in use (IANA "IPv6 Address Space"): global and
-/// local unicast, translated and mapped IPv4, segment identifiers, and those with leading zeros.
+/// True if an IPv6 address is of a block in use (IANA "IPv6 Address Space"): global and local
+/// unicast, translated and mapped IPv4, segment identifiers, and addresses with leading zeros.
 fn is_unicast(address: &[u8]) -> bool {
     match *address {
         [0x20..=0x3f | 0xfc | 0xfd, ..] | [0xfe, 0x80..=0xbf, ..] | [0x5f, 0, ..] => true,
@@ -122,7 +122,7 @@ fn is_unicast(address: &[u8]) -> bool {
     }
 }
 
-/// Whether Ethernet addresses and something that is known begin here.
+/// True if the octets begin with Ethernet addresses and a known payload.
 fn is_frame(data: &[u8], wire_octets: usize) -> Result<bool, Ignored> {
     const ADDRESSES: usize = 12;
     const TAG: usize = 4;

@@ -1,12 +1,12 @@
-//! PPP and what shares its serial lines: PPPoE, HDLC, Frame Relay.
+//! PPP and other protocols of serial lines: PPPoE, HDLC, Frame Relay.
 
 use super::{Ignored, Layer, Step, Stop, Walk, llc, mpls, take};
 use crate::frame::Unread;
 use crate::key::IpVersion;
 use crate::number::ethertype::PPPOE_SESSION;
 
-/// From the protocol field on. It is one octet where the peers agreed to compress it (RFC 1661
-/// section 6.5).
+/// Reads PPP from the protocol field on. The field has one octet if the peers agreed to compress it
+/// (RFC 1661 section 6.5).
 pub(super) fn step<'a>(walk: &Walk, data: &'a [u8]) -> Step<'a> {
     let (&[first], rest) = take::<1>(data)?;
     let (protocol, data) = if first & 1 == 1 {
@@ -23,8 +23,8 @@ pub(super) fn step<'a>(walk: &Walk, data: &'a [u8]) -> Step<'a> {
     }
 }
 
-/// PPP on a serial line: address and control of HDLC may stand before it (RFC 1662 section 3.1).
-/// With another address, of one station or of all, it is Cisco's HDLC (RFC 1547, 4.3.1).
+/// PPP on a serial line: address and control of HDLC may precede it (RFC 1662 section 3.1). With
+/// the unicast or broadcast address of Cisco's HDLC it is that protocol (RFC 1547 section 4.3.1).
 pub(super) fn line(data: &[u8]) -> Step<'_> {
     match data {
         [0xff] => Err(Ignored::CutShort.into()),
@@ -34,8 +34,8 @@ pub(super) fn line(data: &[u8]) -> Step<'_> {
     }
 }
 
-/// PPP behind an octet that says the direction. pppd writes that octet in place of the address;
-/// others write it before that.
+/// PPP after an octet with the direction. pppd writes that octet in place of the address; others
+/// write it before the address.
 pub(super) fn line_behind_direction(data: &[u8]) -> Step<'_> {
     match data {
         [0x03, rest @ ..] => Ok((Layer::Ppp, rest)),
@@ -43,7 +43,7 @@ pub(super) fn line_behind_direction(data: &[u8]) -> Step<'_> {
     }
 }
 
-/// Address and control, then an Ethertype.
+/// Cisco's HDLC: address and control, then an Ethertype.
 pub(super) fn cisco_hdlc(data: &[u8]) -> Step<'_> {
     let (&[_, _, high, low], rest) = take::<4>(data)?;
     Ok((Layer::Ethertype(u16::from_be_bytes([high, low])), rest))
@@ -60,8 +60,8 @@ pub(super) fn session(data: &[u8]) -> Step<'_> {
 }
 
 /// Frame Relay: an address of 2 to 4 octets, whose last has the lowest bit set (Q.922). Then
-/// control, perhaps a zero octet, and a Network Layer Protocol Identifier (RFC 2427 section 3); or
-/// an Ethertype, which is Cisco's way.
+/// control, an optional zero octet, and a Network Layer Protocol Identifier (RFC 2427 section 3).
+/// Cisco's variant has an Ethertype after the address.
 pub(super) fn frame_relay(data: &[u8]) -> Step<'_> {
     let (&[first, second], mut rest) = take::<2>(data)?;
     let mut last = second;

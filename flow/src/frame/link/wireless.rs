@@ -1,8 +1,8 @@
-//! Wireless LAN: data frames of IEEE 802.11 that are not encrypted, and radiotap before them.
+//! Wireless LAN: unencrypted data frames of IEEE 802.11, and the radiotap header before them.
 
 use super::{Ignored, Layer, Step, skip, take};
 
-/// From Frame Control on (IEEE 802.11 clause 9.2.3):
+/// Reads a frame from Frame Control on (IEEE 802.11 clause 9.2.3):
 ///
 /// ```text
 /// | Frame Control | Duration | Address 1 | Address 2 | Address 3 | Sequence Control |
@@ -25,13 +25,13 @@ pub(super) fn step(data: &[u8], padded: bool) -> Step<'_> {
     }
     let sequence = data.get(field::SEQUENCE).ok_or(Ignored::CutShort)?;
     if sequence & field::FRAGMENT_NUMBER != 0 {
-        // The beginning was in another frame.
+        // Not the first fragment of a frame.
         return Err(Ignored::NotIp.into());
     }
     if padded {
         length = length.next_multiple_of(4);
     }
-    // Of an aggregate (A-MSDU) the first part is read: addresses and length come before it.
+    // For an aggregate (A-MSDU) the first part is read: addresses and length precede it.
     Ok((Layer::Llc, skip(data, if is_aggregate { length + 14 } else { length })?))
 }
 
@@ -50,9 +50,9 @@ mod field {
     pub(super) const AGGREGATE: u8 = 0x80;
 }
 
-/// Radiotap (radiotap.org): version 0, padding, length (16 bits), which fields are present (words
-/// of 32 bits, the highest bit says that there is another), the fields, all in little-endian order.
-/// Only the field of flags is read. It follows the timestamp, if that is present.
+/// Radiotap (radiotap.org): version 0, padding, length (16 bits), a bitmap of present fields (words
+/// of 32 bits; the highest bit means that another word follows), the fields. All are little-endian.
+/// Only the flags field is read. It follows the timestamp, if that is present.
 pub(super) fn radiotap(data: &[u8]) -> Step<'_> {
     const TIMESTAMP: u32 = 1 << 0;
     const FLAGS: u32 = 1 << 1;

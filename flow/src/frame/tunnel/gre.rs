@@ -1,4 +1,4 @@
-//! Generic Routing Encapsulation, and what is built upon it: NVGRE, PPTP, ERSPAN, WCCP.
+//! Generic Routing Encapsulation, and protocols based on it: NVGRE, PPTP, ERSPAN, WCCP.
 
 use super::super::link::{Layer, take};
 use super::{Header, Refusal, TunnelKind, id_of, ppp};
@@ -8,10 +8,10 @@ use crate::number::ethertype::{
     PROVIDER_VLAN, VLAN, WCCP,
 };
 
-/// Flags (RFC 2784, RFC 2890): which fields are there.
+/// Flags of present fields (RFC 2784, RFC 2890).
 mod flag {
     pub(super) const CHECKSUM: u16 = 0x8000;
-    /// Routing, which RFC 2784 took away.
+    /// Routing, which RFC 2784 removed.
     pub(super) const ROUTING: u16 = 0x4000;
     pub(super) const KEY: u16 = 0x2000;
     pub(super) const SEQUENCE: u16 = 0x1000;
@@ -22,8 +22,8 @@ mod flag {
 
 type Read<'a> = Result<Header<'a>, (TunnelKind, Refusal)>;
 
-/// Flags and version (16 bits), protocol type (16); then as the flags say checksum and reserved
-/// (32), key (32), sequence number (32).
+/// Flags and version (16 bits), protocol type (16); then, by the flags: checksum and reserved (32),
+/// key (32), sequence number (32).
 pub(super) fn header(data: &[u8]) -> Read<'_> {
     let (&[f0, f1, p0, p1], rest) =
         take::<4>(data).map_err(|cut| of(TunnelKind::Gre)(cut.into()))?;
@@ -40,7 +40,7 @@ fn of(kind: TunnelKind) -> impl Fn(Refusal) -> (TunnelKind, Refusal) {
     move |cause| (kind, cause)
 }
 
-/// The key, which is 0 if there is none, and what follows the fields of version 0.
+/// The key, or 0 without a key, and the octets after the fields of version 0.
 fn fields(flags: u16, mut data: &[u8]) -> Result<(u32, &[u8]), Refusal> {
     if flags & flag::ROUTING != 0 {
         return Err(Refusal::Flags);
@@ -74,7 +74,7 @@ fn version_0(flags: u16, protocol: u16, data: &[u8]) -> Result<Header<'_>, Refus
     }
 }
 
-/// Version 2 of WCCP puts a header of 4 octets before the packet; version 1 puts none.
+/// Version 2 of WCCP has a header of 4 octets before the packet; version 1 has none.
 fn behind_redirect_header(data: &[u8]) -> Result<&[u8], Refusal> {
     match data.first() {
         Some(first) if first >> 4 == 4 => Ok(data),
@@ -82,8 +82,8 @@ fn behind_redirect_header(data: &[u8]) -> Result<&[u8], Refusal> {
     }
 }
 
-/// Version 1 (RFC 2637 section 4.1): the key is payload length and call id, 16 bits each; then as
-/// the flags say sequence and acknowledgment number, 32 bits each.
+/// Version 1 (RFC 2637 section 4.1): the key is payload length and call id, 16 bits each; then, by
+/// the flags: sequence and acknowledgment number, 32 bits each.
 fn pptp(flags: u16, data: &[u8]) -> Result<Header<'_>, Refusal> {
     if flags & (flag::CHECKSUM | flag::ROUTING) != 0 || flags & flag::KEY == 0 {
         return Err(Refusal::Flags);
@@ -95,14 +95,14 @@ fn pptp(flags: u16, data: &[u8]) -> Result<Header<'_>, Refusal> {
         }
     }
     if [l0, l1] == [0, 0] {
-        // An acknowledgment alone.
+        // An acknowledgment without payload.
         return Err(Refusal::Length);
     }
     let (layer, data) = ppp(rest);
     Ok(Header::new(TunnelKind::Pptp, id_of([c0, c1]), layer, data))
 }
 
-/// Type I has no header of its own, and no sequence number. Types II and III:
+/// ERSPAN. Type I has no header and no sequence number. Types II and III:
 ///
 /// ```text
 ///  0       4                      16   19  21 22                  32
@@ -126,11 +126,11 @@ fn erspan(flags: u16, protocol: u16, data: &[u8]) -> Result<Header<'_>, Refusal>
     Ok(Header { vlan_id, ..Header::new(TunnelKind::Erspan, session, layer, data) })
 }
 
-/// From the security group of type III on.
+/// Reads type III, from the security group on.
 fn type_3(data: &[u8]) -> Result<(Layer, &[u8]), Refusal> {
     let (&[_, _, high, low], mut rest) = take::<4>(data)?;
     if low & 1 == 1 {
-        // A subheader of the platform.
+        // A platform-specific subheader.
         (_, rest) = take::<8>(rest)?;
     }
     match high >> 2 & 0x1f {

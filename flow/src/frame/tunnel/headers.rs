@@ -1,4 +1,4 @@
-//! Where the IP headers of a frame are.
+//! Offsets of the IP headers of a frame.
 
 use super::super::field::{ipv4, ipv6};
 use super::super::{Dissection, Frame};
@@ -9,15 +9,15 @@ use crate::key::IpVersion;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::frame) struct IpHeader {
     pub(in crate::frame) version: IpVersion,
-    /// In octets from the frame's first.
+    /// Octets from the beginning of the frame.
     pub(in crate::frame) offset: usize,
 }
 
 impl IpHeader {
-    /// How many of a frame are read.
+    /// Maximum number of IP headers of a frame.
     pub(in crate::frame) const MAX: usize = IP_HEADERS_MAX as usize;
 
-    /// Where it ends, if it has no options.
+    /// Offset of its end without options.
     pub(in crate::frame) fn end_min(&self) -> usize {
         let octets = match self.version {
             IpVersion::V4 => ipv4::OCTETS_MIN,
@@ -27,8 +27,8 @@ impl IpHeader {
     }
 }
 
-/// The IP headers of a frame, from that of the outermost packet to that of the innermost one in
-/// its tunnels. `None` if there is none.
+/// The IP headers of a frame, from the outermost packet to the innermost one in its tunnels. `None`
+/// if there is none.
 pub(in crate::frame) fn ip_headers(
     frame: &Frame<'_>,
     dissection: &Dissection,

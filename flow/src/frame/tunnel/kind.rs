@@ -1,4 +1,4 @@
-//! The kinds of tunnels, and which of them are opened.
+//! The kinds of tunnels, and sets of kinds.
 
 use super::VxlanPorts;
 use super::udp::UdpTunnel;
@@ -17,7 +17,7 @@ pub enum TunnelKind {
     Geneve,
     /// Generic Routing Encapsulation (RFC 2784, RFC 2890).
     Gre,
-    /// Ethernet in GRE with a key and nothing else (RFC 7637).
+    /// Ethernet in GRE with only a key (RFC 7637).
     Nvgre,
     /// PPP in GRE version 1 (RFC 2637).
     Pptp,
@@ -33,7 +33,7 @@ pub enum TunnelKind {
     Mpls,
     /// Layer Two Tunneling Protocol, version 2 (RFC 2661).
     L2tp,
-    /// Its version 3 in IP, with Ethernet (RFC 3931, RFC 4719).
+    /// Version 3 of L2TP in IP, with Ethernet (RFC 3931, RFC 4719).
     L2tpV3,
     /// IPv6 in UDP through network address translation (RFC 4380).
     Teredo,
@@ -58,7 +58,7 @@ impl TunnelKind {
         Self::Teredo,
     ];
 
-    /// In documents and statistics.
+    /// Its name in documents and statistics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Vxlan => "vxlan",
@@ -78,7 +78,7 @@ impl TunnelKind {
         }
     }
 
-    /// How it is written for people.
+    /// Its name for people.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Vxlan => "VXLAN",
@@ -98,7 +98,7 @@ impl TunnelKind {
         }
     }
 
-    /// The word of `--decap` that opens it.
+    /// The word of `--decap` for it.
     pub const fn option(self) -> &'static str {
         match self {
             Self::VxlanGpe => "vxlangpe",
@@ -156,7 +156,7 @@ impl TunnelKinds {
     /// All kinds.
     pub const ALL: Self = Self((1 << TunnelKind::ALL.len()) - 1);
 
-    /// The kinds that a word of `--decap` stands for; none for another word.
+    /// The kinds of a word of `--decap`; empty for an unknown word.
     pub fn of_option(option: &str) -> Self {
         let named = TunnelKind::ALL.into_iter().filter(|kind| kind.option() == option);
         Self(named.fold(0, |bits, kind| bits | 1 << kind as u16))
@@ -168,13 +168,13 @@ impl TunnelKinds {
         Self(self.0 | other.0)
     }
 
-    /// Whether a kind is among them.
+    /// True if a kind is in the set.
     #[inline]
     pub const fn contains(self, kind: TunnelKind) -> bool {
         self.0 >> kind as u16 & 1 == 1
     }
 
-    /// Whether there is none.
+    /// True if the set is empty.
     #[inline]
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -3,7 +3,7 @@
 use super::super::link::{Layer, skip, take};
 use super::{Header, Refusal, TunnelKind, id_of, ppp};
 
-/// What is between the session id of L2TPv3 and the frame. Both ends have agreed upon it.
+/// Fields between the session id of L2TPv3 and the frame. Both ends are configured with them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct L2tpV3 {
     /// Octets of the cookie: 0, 4 or 8.
@@ -13,7 +13,8 @@ pub struct L2tpV3 {
 }
 
 /// Version 2 (RFC 2661 section 3.1): flags and version (16 bits), length (16, with L), tunnel id
-/// (16), session id (16), sequence numbers (16 each, with S), offset (16, with O), as many octets.
+/// (16), session id (16), sequence numbers (16 each, with S), offset size (16, with O) and padding
+/// of this size.
 pub(super) fn version_2(data: &[u8]) -> Result<Header<'_>, Refusal> {
     const CONTROL: u8 = 0x80;
     const LENGTH: u8 = 0x40;

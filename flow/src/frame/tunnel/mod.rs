@@ -1,7 +1,7 @@
-//! Tunnels: what stands between an IP packet and the packet in it.
+//! Tunnels: the headers between an IP packet and the packet in it.
 //!
-//! A packet is opened one tunnel at a time. What is no clean tunnel is refused for a cause, and
-//! the packet stays what it is outside: a wrong guess loses nothing.
+//! Each step opens one tunnel. A packet that is not a valid tunnel is refused with a cause, and
+//! metered as the outer packet: a wrong guess loses nothing.
 
 mod gre;
 mod headers;
@@ -21,49 +21,49 @@ pub(super) use headers::{IpHeader, ip_headers};
 pub use kind::{TunnelKind, TunnelKinds};
 pub use l2tp::L2tpV3;
 
-/// Which tunnels are opened, and how.
+/// Settings of decapsulation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DecapSettings {
-    /// The kinds of tunnels that are opened. None: all packets are metered as they are.
+    /// The kinds of tunnels that are opened. Empty: all packets are metered without decapsulation.
     pub kinds: TunnelKinds,
     /// UDP ports of VXLAN.
     pub vxlan_ports: VxlanPorts,
-    /// The form of L2TPv3 sessions, which its packets do not say; `None` leaves them closed.
+    /// The form of L2TPv3 sessions, which is not in packets. `None`: these tunnels are not opened.
     pub l2tpv3: Option<L2tpV3>,
-    /// Ids and outer addresses of all tunnels are part of the flow key.
+    /// The flow key includes ids and outer addresses of all tunnels.
     pub whole_key: bool,
 }
 
-/// UDP destination ports of VXLAN; 0 stands for none.
+/// UDP destination ports of VXLAN; 0 means none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VxlanPorts(pub [u16; Self::MAX]);
 
 impl VxlanPorts {
-    /// How many there can be.
+    /// Maximum number of ports.
     pub const MAX: usize = 4;
 }
 
 impl Default for VxlanPorts {
-    /// IANA's port, and the one that Linux had before.
+    /// IANA's port, and the earlier port of Linux.
     fn default() -> Self {
         Self([4789, 8472, 0, 0])
     }
 }
 
 impl DecapSettings {
-    /// Whether any tunnel is opened.
+    /// True if any tunnel is opened.
     #[inline]
     pub const fn opens_any(&self) -> bool {
         !self.kinds.is_empty()
     }
 
-    /// The fields of the flow key that a table compares. Where tunnels are opened, the network of
-    /// an observation says the VLAN.
+    /// The fields of the flow key that a table compares. With decapsulation, the network of an
+    /// observation includes the VLAN.
     pub const fn table_key(&self, key: KeyFields) -> KeyFields {
         if self.opens_any() { key.without(KeyField::Vlan) } else { key }
     }
 
-    /// Whether a plain packet may be a tunnel.
+    /// True if a plain packet may be a tunnel.
     #[inline]
     pub(crate) fn may_open(&self, packet: &Packet) -> bool {
         packet.protocol == protocol::UDP && UdpTunnel::of(packet.ports, self).is_some()
@@ -75,31 +75,31 @@ impl DecapSettings {
 pub struct Tunnel {
     /// Its kind.
     pub kind: TunnelKind,
-    /// Number of the network or session; 0 where the kind has none.
+    /// Number of the network or session; 0 if the kind has none.
     pub id: u32,
-    /// IP version of the packet around.
+    /// IP version of the outer packet.
     pub ip_version: IpVersion,
-    /// IP protocol of the packet around: UDP, GRE and so on.
+    /// IP protocol of the outer packet: UDP, GRE and so on.
     pub protocol: u8,
-    /// Source address of the packet around.
+    /// Source address of the outer packet.
     pub source: Address,
-    /// Destination address of the packet around.
+    /// Destination address of the outer packet.
     pub destination: Address,
-    /// How many tunnels there are from the outermost packet on.
+    /// Number of nested tunnels, from the outermost packet on.
     pub depth: u8,
 }
 
-/// Why a packet that looks like a tunnel is metered as what it is outside.
+/// Reason why a packet that looks like a tunnel is metered as the outer packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Refusal {
     /// The header is of another version.
     Version,
-    /// Flags say that there is no packet in it, or are not understood.
+    /// Flags mean that there is no packet in it, or are unknown.
     Flags,
-    /// Lengths contradict each other, or the capture ends before the inner packet can be read.
+    /// Lengths are inconsistent, or the capture ends before the inner packet can be read.
     Length,
-    /// What is inside is no packet that can be read.
+    /// The content is not a packet that can be read.
     Inner,
 }
 
@@ -107,7 +107,7 @@ impl Refusal {
     /// All causes.
     pub const ALL: [Self; 4] = [Self::Version, Self::Flags, Self::Length, Self::Inner];
 
-    /// For statistics.
+    /// Its name in statistics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Version => "version",
@@ -119,20 +119,20 @@ impl Refusal {
 }
 
 impl From<Ignored> for Refusal {
-    /// A header of a tunnel is not there whole.
+    /// A header of the tunnel is incomplete.
     fn from(_: Ignored) -> Self {
         Self::Length
     }
 }
 
-/// The header of a tunnel, read.
+/// The parsed header of a tunnel.
 #[derive(Clone, Copy, Debug)]
 struct Header<'a> {
     kind: TunnelKind,
     id: u32,
-    /// Of the mirrored frame, where the header says it.
+    /// VLAN id of the mirrored frame, if the header has it.
     vlan_id: u16,
-    /// What is inside.
+    /// The first layer inside.
     layer: Layer,
     data: &'a [u8],
 }
@@ -149,13 +149,13 @@ pub(crate) struct Opened<'a> {
     pub(crate) packet: Packet,
     /// Captured octets from the IP header on.
     ip: &'a [u8],
-    /// Captured octets behind the IP header.
+    /// Captured octets after the IP header.
     payload: &'a [u8],
-    /// Octets of the packet on the wire that the capture has not.
+    /// Octets of the packet on the wire that were not captured.
     missing: usize,
 }
 
-/// What carries a tunnel.
+/// Carrier of a tunnel.
 #[derive(Clone, Copy, Debug)]
 enum Carrier {
     Udp(UdpTunnel),
@@ -166,19 +166,19 @@ enum Carrier {
     L2tpV3(L2tpV3),
 }
 
-/// What is in a packet.
+/// Content of a packet.
 pub(crate) enum Inside<'a> {
     /// No tunnel.
     Nothing,
-    /// No clean tunnel.
+    /// Not a valid tunnel.
     Refused(TunnelKind, Refusal),
     /// A packet in a tunnel.
     Packet(Tunnel, Opened<'a>),
-    /// A frame in a tunnel, which is ignored.
+    /// A frame in a tunnel that is ignored.
     Ignored(Stop),
 }
 
-/// Headers that may still be walked through.
+/// Number of headers that may still be read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     packets: u8,
@@ -186,17 +186,17 @@ pub(crate) struct Budget {
 }
 
 impl Default for Budget {
-    /// For all packets in the outermost one.
+    /// The budget for all packets in the outermost one.
     fn default() -> Self {
         Self { packets: IP_HEADERS_MAX - 1, headers: HEADERS_MAX }
     }
 }
 
-/// At most this many IP headers of a frame are read.
+/// Maximum number of IP headers of a frame.
 const IP_HEADERS_MAX: u8 = 8;
-/// At most this many headers of tunnels and link layers are walked through behind the first IP.
+/// Maximum number of tunnel and link layer headers after the first IP header.
 const HEADERS_MAX: usize = 16;
-/// A first fragment does not say how many octets follow: as many as a datagram has.
+/// Maximum octets after a first fragment: it does not have the length of its datagram.
 const REST_OF_DATAGRAM: usize = u16::MAX as usize;
 
 /// The outermost packet of a frame.
@@ -222,7 +222,7 @@ impl<'a> Opened<'a> {
         Self { packet, ip, payload, missing }
     }
 
-    /// Opens the tunnel that the packet is.
+    /// Opens the tunnel in the packet, if there is one.
     pub(crate) fn open(
         &self,
         settings: &DecapSettings,
@@ -251,7 +251,7 @@ impl<'a> Opened<'a> {
         }
     }
 
-    /// By protocol and ports.
+    /// The carrier, by protocol and ports.
     fn carrier(&self, settings: &DecapSettings) -> Option<Carrier> {
         if let Fragment::Later(_) = self.packet.fragment {
             return None;
@@ -285,7 +285,7 @@ impl<'a> Opened<'a> {
         }
     }
 
-    /// The packet behind the header of a tunnel.
+    /// Reads the packet after the header of a tunnel.
     fn read(&self, header: &Header<'a>, tpids: Tpids, budget: &mut Budget) -> Result<Self, Stop> {
         budget.headers = budget.headers.checked_sub(1).ok_or(Ignored::TooDeep)?;
         let Header { layer, data, .. } = *header;
@@ -296,7 +296,7 @@ impl<'a> Opened<'a> {
         let (packet, payload) = network::general(network.ip_version, network.data, wire_octets)?;
         let vlan_id = match (network.vlan_id, layer) {
             (0, Layer::Ethernet) => header.vlan_id,
-            // No frame of its own: the VLAN is that of the frame around.
+            // Without an inner frame, the VLAN is that of the outer frame.
             (0, _) if header.vlan_id == 0 => self.packet.vlan_id,
             (0, _) => header.vlan_id,
             (own, _) => own,
@@ -305,15 +305,16 @@ impl<'a> Opened<'a> {
         if !packet.exceeds_wire {
             return Ok(opened);
         }
-        // A mirror may cut packets, and a fragment has a part: the header alone knows the length.
+        // A mirror may truncate packets, and a fragment is incomplete: only the header has the
+        // length.
         let (claimed, _) = network::general(network.ip_version, network.data, u32::MAX)?;
         Ok(Self { packet: Packet { octets: claimed.octets, ..opened.packet }, ..opened })
     }
 }
 
 impl Refusal {
-    /// The cause for which what is in a tunnel is not believed; `None` where it is a whole frame
-    /// of something else than IP, or has too many headers.
+    /// The cause to refuse the content of a tunnel. `None` for a complete frame of another known
+    /// protocol than IP, or with too many headers.
     fn of_frame(stop: &Stop) -> Option<Self> {
         match (stop.reason, stop.unread) {
             (Ignored::TooDeep, _) => None,
@@ -325,7 +326,7 @@ impl Refusal {
     }
 }
 
-/// Whether frames with this Ethertype are expected in a tunnel, though they are not IP.
+/// True if frames with this Ethertype are expected in a tunnel, although they are not IP.
 fn is_known(number: u16) -> bool {
     matches!(
         number,
@@ -351,14 +352,14 @@ fn etherip(data: &[u8]) -> Result<Header<'_>, Refusal> {
     }
 }
 
-/// A label stack. Its first label is the id.
+/// An MPLS label stack. Its first label is the id.
 fn mpls(data: &[u8]) -> Result<Header<'_>, Refusal> {
     let (&[high, middle, low, _], _) = take::<4>(data)?;
     let label = u32::from_be_bytes([0, high, middle, low]) >> 4;
     Ok(Header::new(TunnelKind::Mpls, label, Layer::Ethertype(ethertype::MPLS), data))
 }
 
-/// The octets of an id, as a number.
+/// An id as a number.
 fn id_of<const N: usize>(octets: [u8; N]) -> u32 {
     octets.into_iter().fold(0, |id, octet| id << 8 | u32::from(octet))
 }

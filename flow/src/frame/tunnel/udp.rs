@@ -8,7 +8,7 @@ use crate::key::{IpVersion, Ports};
 use crate::number::ethertype::{BRIDGED_ETHERNET, IPV4, IPV6, NSH};
 use crate::number::protocol::NO_NEXT_HEADER;
 
-/// IANA "Service Name and Transport Protocol Port Number Registry".
+/// Ports of IANA's "Service Name and Transport Protocol Port Number Registry".
 mod port {
     pub(super) const L2TP: u16 = 1701;
     pub(super) const GTP_U: u16 = 2152;
@@ -31,7 +31,7 @@ pub(super) enum UdpTunnel {
 }
 
 impl UdpTunnel {
-    /// By the ports, if it is one that is opened.
+    /// The kind of tunnel, by the ports, if this kind is opened.
     #[inline]
     pub(super) fn of(ports: Ports, settings: &DecapSettings) -> Option<Self> {
         let tunnel = Self::by_ports(ports, &settings.vxlan_ports)?;
@@ -67,15 +67,15 @@ impl UdpTunnel {
     }
 }
 
-/// From the UDP header on: ports, length, checksum (16 bits each). The wire had `missing` octets
-/// more than `data` has.
+/// Reads the UDP header: ports, length, checksum (16 bits each). The wire had `missing` octets more
+/// than `data`.
 pub(super) fn header(
     tunnel: UdpTunnel,
     data: &[u8],
     missing: usize,
 ) -> Result<Header<'_>, Refusal> {
     let (&[_, _, _, _, high, low, _, _], data) = take::<8>(data)?;
-    // The length is 0 in a super-packet of an offload.
+    // The length is 0 in a super-packet.
     let length = usize::from(u16::from_be_bytes([high, low])).checked_sub(8);
     let on_wire = data.len().saturating_add(missing);
     let octets = length.filter(|&length| length <= on_wire).unwrap_or(on_wire);
@@ -91,8 +91,8 @@ pub(super) fn header(
     }
 }
 
-/// VXLAN (RFC 7348 section 5): flags (8 bits), reserved (24), VNI (24), reserved (8). Other flags
-/// than I are those of extensions.
+/// VXLAN (RFC 7348 section 5): flags (8 bits), reserved (24), VNI (24), reserved (8). Flags other
+/// than I are for extensions.
 fn vxlan(data: &[u8]) -> Result<Header<'_>, Refusal> {
     const HAS_VNI: u8 = 0x08;
     let (&[flags, _, _, _, v0, v1, v2, _], frame) = take::<8>(data)?;
@@ -102,8 +102,7 @@ fn vxlan(data: &[u8]) -> Result<Header<'_>, Refusal> {
     Ok(Header::new(TunnelKind::Vxlan, id_of([v0, v1, v2]), Layer::Ethernet, frame))
 }
 
-/// Its extension: flags (8 bits: version, I, P, B, O), reserved (16), next protocol (8), then as
-/// VXLAN.
+/// VXLAN-GPE: flags (8 bits: version, I, P, B, O), reserved (16), next protocol (8), then as VXLAN.
 fn vxlan_gpe(data: &[u8]) -> Result<Header<'_>, Refusal> {
     const VERSION: u8 = 0x30;
     const HAS_PROTOCOL: u8 = 0x04;
@@ -157,8 +156,8 @@ fn check_options(mut options: &[u8]) -> Result<(), Refusal> {
 }
 
 /// GTP-U (3GPP TS 29.281 section 5.1): version (3 bits), protocol type, reserved, E, S, PN; message
-/// type (8), length (16), TEID (32); with any of the last three flags sequence number (16), N-PDU
-/// number (8) and the type of the next extension header (8).
+/// type (8), length (16), TEID (32); if any of the last three flags is set: sequence number (16),
+/// N-PDU number (8) and the type of the next extension header (8).
 fn gtp(data: &[u8], octets: usize) -> Result<Header<'_>, Refusal> {
     const VERSION: u8 = 0xe0;
     const VERSION_1: u8 = 0x20;
@@ -191,7 +190,7 @@ fn gtp(data: &[u8], octets: usize) -> Result<Header<'_>, Refusal> {
     Ok(Header::new(TunnelKind::GtpU, id_of([t0, t1, t2, t3]), Layer::Ip(version), rest))
 }
 
-/// An extension header: its length in words, data, the type of the next one.
+/// Skips extension headers. Each has its length in words, data, and the type of the next one.
 fn behind_extensions(mut next: u8, mut data: &[u8]) -> Result<&[u8], Refusal> {
     const EXTENSIONS_MAX: usize = 8;
     for _ in 0..EXTENSIONS_MAX {
@@ -206,8 +205,8 @@ fn behind_extensions(mut next: u8, mut data: &[u8]) -> Result<&[u8], Refusal> {
     if next == 0 { Ok(data) } else { Err(Refusal::Length) }
 }
 
-/// Teredo (RFC 4380 section 5.1.1): perhaps authentication (0x0001, lengths of id and value, both,
-/// nonce, confirmation), perhaps the origin (0x0000, port, address), then IPv6 to the end.
+/// Teredo (RFC 4380 section 5.1.1): optional authentication (0x0001, lengths of id and value, both,
+/// nonce, confirmation), optional origin (0x0000, port, address), then IPv6 to the end.
 fn teredo(data: &[u8], octets: usize) -> Result<Header<'_>, Refusal> {
     let missing = octets - data.len();
     let mut rest = data;
@@ -235,7 +234,7 @@ fn teredo(data: &[u8], octets: usize) -> Result<Header<'_>, Refusal> {
     Ok(Header::new(TunnelKind::Teredo, 0, Layer::Ip(IpVersion::V6), rest))
 }
 
-/// Whether an address is of Teredo's prefix or local to the link.
+/// True if an address is of Teredo's prefix or link-local.
 fn is_teredo(address: &[u8]) -> bool {
     matches!(address, [0x20, 0x01, 0, 0, ..] | [0xfe, 0x80..=0xbf, ..])
 }
