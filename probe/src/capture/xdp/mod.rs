@@ -87,8 +87,8 @@ impl XdpOpener {
     }
 
     /// Loads a program, attaches it, and opens a socket for each queue.
+    ///
     /// If it fails, nothing is left behind. The error is one sentence.
-    /// Nothing stays behind if it fails. The error is one sentence.
     pub(crate) fn open(
         &mut self,
         settings: &XdpSettings,

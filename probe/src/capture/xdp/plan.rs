@@ -67,7 +67,7 @@ pub(crate) fn ring_that_fits(queues: u32, memory_max: u64) -> u32 {
     halves.take_while(|&ring| ring > RING_MIN).find(fits).unwrap_or(RING_MIN)
 }
 
-/// What will be tried.
+/// Plan of a capture.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(super) chunk: u32,
@@ -102,7 +102,7 @@ impl XdpSettings {
         u64::from(self.queues) * self.sizes(self.chunk().unwrap_or(CHUNKS[1])).memory()
     }
 
-    /// The size of chunks that each hold a whole frame; `None` if frames take several.
+    /// The smallest size of chunks that hold a whole frame. `None` if a frame needs several.
     fn chunk(&self) -> Option<u32> {
         CHUNKS.into_iter().find(|chunk| self.fits_in(*chunk))
     }

@@ -1,4 +1,4 @@
-//! What follows from facts.
+//! Findings from facts.
 
 use exporter::{Finding, Level};
 
@@ -11,7 +11,7 @@ use crate::host::rights;
 use crate::host::system::Support;
 use crate::report::units;
 
-/// All findings, in the order in which they are given.
+/// All findings, in the order of the report.
 pub(super) fn all(facts: &Facts, method: &Method) -> Vec<Finding> {
     [
         Some(kernel(facts)),
@@ -187,7 +187,7 @@ fn queues(facts: &Facts) -> Finding {
     Finding::ok("queues", format!("{now}{of} receive {plural} in use, all are read"))
 }
 
-/// Flows have one direction, so it does not matter that the two have different hashes.
+/// Flows have one direction, so the two directions may have different hashes.
 fn hash(facts: &Facts) -> Option<Finding> {
     if facts.interface.rx_queues < 2 {
         return None;
@@ -230,7 +230,7 @@ fn rxvlan(facts: &Facts, method: &Method) -> Option<Finding> {
     offload(facts, method, HarmfulOffload::Rxvlan, facts.offloads?.rxvlan, harmless)
 }
 
-/// What an offload does to a capture by that method.
+/// The finding on an offload with this capture method.
 fn offload(
     facts: &Facts,
     method: &Method,
@@ -289,7 +289,7 @@ fn mebibytes(octets: u64) -> String {
     format!("{} MiB", octets.div_ceil(1 << 20))
 }
 
-/// Frames of a card's ring that are enough for the bursts of a fast link.
+/// Minimum size of a card's ring that is enough for the bursts of a fast link, in frames.
 const RING_GOOD: u32 = 2048;
 
 const GRANT: &str = "AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN CAP_BPF in the service, or root";

@@ -1,7 +1,7 @@
-//! `flowprobe doctor`: whether capture on an interface would work, and what would falsify it.
+//! `flowprobe doctor`: checks whether capture on an interface would work, and for problems.
 //!
-//! Facts are gathered without touching the interface. What follows from them is computed from the
-//! facts alone, a finding to each subject, with the remedy where there is one.
+//! Facts are gathered without changes to the interface. Findings are computed from the facts alone:
+//! one for each subject, with the remedy if there is one.
 
 mod facts;
 mod findings;
@@ -16,7 +16,7 @@ use crate::host::interface::links::links;
 use crate::host::rights;
 use crate::settings::selector::Selector;
 
-/// How findings are given.
+/// Output format of findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// For people.
@@ -25,7 +25,7 @@ pub(crate) enum Form {
     Json,
 }
 
-/// What came of an examination.
+/// Result of an examination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Examined {
     /// For standard output, with styles.
@@ -34,8 +34,8 @@ pub(crate) struct Examined {
     pub(crate) works: bool,
 }
 
-/// Examines interfaces. One that is not there is said at once, as an error. At the end this process
-/// has no rights any more.
+/// Examines interfaces. An interface that does not exist is logged at once, as an error. At the end
+/// this process has no capabilities.
 pub(crate) fn examine(selectors: &[Selector], form: Form) -> Examined {
     let mut examined = Examined { text: String::new(), works: true };
     let mut all = Vec::new();
@@ -50,7 +50,7 @@ pub(crate) fn examine(selectors: &[Selector], form: Form) -> Examined {
             }
         }
     }
-    // A run does so too, and ends if it cannot.
+    // A run does this too, and ends if it fails.
     let obstacle = rights::give_up(None, false).err();
     for facts in &mut all {
         facts.obstacle.clone_from(&obstacle);
@@ -65,7 +65,7 @@ pub(crate) fn examine(selectors: &[Selector], form: Form) -> Examined {
     examined
 }
 
-/// The names of interfaces that are asked for, or why there is none.
+/// The names of the selected interfaces, or the reason why there is none.
 fn names(selectors: &[Selector]) -> Vec<Result<String, String>> {
     let mut names = Vec::new();
     for selector in selectors {

@@ -1,4 +1,4 @@
-//! The memory that all sockets have together, and what an interface gets of it.
+//! The memory of all sockets, and the part for an interface.
 
 use super::Ports;
 use super::port::Port;
