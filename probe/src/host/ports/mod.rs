@@ -57,7 +57,7 @@ pub(crate) struct Ports {
     /// News of the kernel that were not handled yet.
     news: News,
     looked: Instant,
-    /// Until then, the question whether the host needs an interface is repeated.
+    /// Earliest time of the next query whether the host needs an interface.
     asked_until: Instant,
 }
 
