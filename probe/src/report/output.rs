@@ -1,4 +1,4 @@
-//! The place that totals are written to.
+//! The output of totals.
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use crate::report::{logger, stderr, stdout};
 use crate::settings::config::Config;
 use crate::settings::values::Stats;
 
-/// Writes totals: text to standard error, or lines of JSON to a place that has nothing else.
+/// Writes totals: text to standard error, or lines of JSON to a place with nothing else.
 #[derive(Debug)]
 pub(crate) enum TotalsOutput {
-    /// For people.
+    /// Text on standard error.
     Text,
-    /// A line of JSON on standard error. That of a replay has the messages in it, so that nothing
-    /// else is there; those of live capture come when there is something to say.
+    /// A line of JSON on standard error. The line of a replay includes the log messages, so that
+    /// standard error has nothing else. Lines of live capture come between log messages.
     Json,
     /// A line of JSON in a file.
     JsonFile(StatsFile),
@@ -36,7 +36,7 @@ pub(crate) struct StatsFile {
 #[derive(Debug)]
 struct Open {
     file: LineFile,
-    /// How often files were asked to be opened again.
+    /// Number of requests to reopen files at the last check.
     reopenings: usize,
 }
 
@@ -48,7 +48,8 @@ impl TotalsOutput {
         Ok(match &config.stats {
             Stats::Text => Self::Text,
             Stats::Json => {
-                // A page stays behind the totals, and its address is to be seen before.
+                // With a web page, the program continues after the totals, and the page's address
+                // must be shown before.
                 let is_batch = run == Run::Replay && config.http.is_none();
                 if is_batch && !io::stderr().is_terminal() {
                     logger::hold();
@@ -66,7 +67,7 @@ impl TotalsOutput {
         matches!(self, Self::Text)
     }
 
-    /// Prints the totals. JSON is printed with `--quiet` too. `false` if they could not be written.
+    /// Prints the totals, as JSON even with `--quiet`. `false` if they could not be written.
     pub(crate) fn print(&self, quiet: bool, totals: &Totals) -> bool {
         match self {
             Self::Text if quiet => {}

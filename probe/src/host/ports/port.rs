@@ -52,7 +52,7 @@ pub(super) struct Port {
     pub(super) retry: Retry,
     /// Time when it appeared.
     pub(super) appeared: Instant,
-    /// What the sockets of an interface counted that had this place before.
+    /// Counts of the sockets of the interface that had this place before.
     base: SourceCounts,
 }
 
