@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::report::units::{grouped, octets};
 
-/// For people: what was opened, and what was not.
+/// As text: the packets that were decapsulated and those that were refused.
 pub(crate) fn lines(meter: &MeterCounts) -> Vec<String> {
     let tunnels = &meter.tunnels;
     let mut lines = Vec::new();
@@ -50,7 +50,7 @@ fn refusals(tunnels: &TunnelCounts) -> impl Iterator<Item = (TunnelKind, Refusal
     })
 }
 
-/// For programs.
+/// As JSON.
 pub(crate) fn json(tunnels: &TunnelCounts) -> Value {
     let opened: Map<String, Value> = TunnelKind::ALL
         .into_iter()

@@ -1,4 +1,4 @@
-//! The command line, as it is written. Nothing is checked here that needs more than one setting.
+//! The command line as given. Checks here concern only one setting.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -39,13 +39,13 @@ use crate::capture::packet::Direction;
     after_help = EXAMPLES.to_owned() + &exporter::help()
 )]
 pub(crate) struct Cli {
-    /// What to do instead of metering.
+    /// The command, if the program is not to meter packets.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     /// Settings of metering.
     #[command(flatten)]
     pub(crate) args: Arguments,
-    /// The values among them that come from a file.
+    /// The names of those values that come from a file.
     #[arg(skip)]
     pub(crate) from_file: FromFile,
 }
@@ -77,7 +77,7 @@ pub(crate) enum Command {
     },
 }
 
-/// Settings of metering; a configuration file has the same names.
+/// Settings of metering. A configuration file has the same names.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     /// Capture files to replay (pcap or pcapng; plain, or compressed by gzip, zstd, xz, bzip2 or
@@ -195,11 +195,11 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) detect: DetectArguments,
 
-    /// All names of capture files, as they were given one after the other.
+    /// All names of capture files, in the order of the command line.
     #[arg(skip)]
     pub(crate) inputs: Vec<PathBuf>,
 
-    /// The names of the settings that were given.
+    /// The names of the given settings.
     #[arg(skip)]
     pub(crate) given: BTreeSet<String>,
 }
@@ -280,7 +280,7 @@ pub(crate) struct LiveSettings {
 }
 
 impl Arguments {
-    /// The settings of a run that is given nothing but this interface.
+    /// Default settings of a run on this interface.
     pub(crate) fn defaults(interface: &str) -> Self {
         let words = ["flowprobe", "--interface", interface];
         Cli::try_parse_from(words).expect("an interface is enough").args
@@ -288,7 +288,7 @@ impl Arguments {
 }
 
 impl LiveSettings {
-    /// The names of these settings, but for the interface.
+    /// The names of these settings, except the interface.
     pub(super) fn names() -> BTreeSet<String> {
         let command = Cli::command();
         let group = command.get_groups().find(|group| group.get_id() == "LiveSettings");
@@ -322,12 +322,12 @@ pub(crate) enum Order {
     Packets,
 }
 
-/// The name of a setting, as users write it.
+/// The name of a setting in the notation of users.
 pub(super) fn name_of(id: &str) -> String {
     id.replace('_', "-")
 }
 
-/// clap takes the name of a command for a file where it stands behind a setting.
+/// clap takes the name of a command for a file if it follows a setting.
 fn lone_file(name: OsString) -> Result<PathBuf, String> {
     if Cli::command().get_subcommands().any(|command| command.get_name() == name) {
         let name = name.display();
@@ -336,7 +336,7 @@ fn lone_file(name: OsString) -> Result<PathBuf, String> {
     Ok(name.into())
 }
 
-/// A shell's completions.
+/// The completion script of a shell.
 pub(crate) fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "flowprobe", &mut script);
