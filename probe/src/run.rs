@@ -45,7 +45,7 @@ const FAILED: u8 = 1;
 /// Wrong usage.
 const USAGE: u8 = 2;
 
-/// Packets or records were lost, and nothing else failed.
+/// Packets or records were lost. There was no other failure.
 const LOST: u8 = 3;
 
 /// Runs the program.

@@ -25,7 +25,7 @@ const CAPTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/office
 /// Stands for any tag.
 const LONG: Tag = Tag::Land;
 
-/// Tags flows of many packets, gives flows to port 443 a name, and counts records each second.
+/// Tags flows of many packets, gives a name to flows to port 443, and counts records each second.
 #[derive(Default)]
 struct TestStage {
     records: u64,
@@ -53,7 +53,7 @@ impl Stage for TestStage {
     }
 }
 
-/// Asserts that no record comes behind the time up to which all have come.
+/// Asserts that no record comes after it was settled.
 #[derive(Default)]
 struct InTime {
     settled: Timestamp,
