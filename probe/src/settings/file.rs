@@ -63,7 +63,7 @@ pub(super) struct Setting {
     pub(super) words: Vec<Word>,
 }
 
-/// A word of a command line that stands for a value of a file.
+/// A word of a command line, made from a value of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) text: String,
