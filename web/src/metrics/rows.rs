@@ -127,7 +127,11 @@ pub(super) const ROWS: &[Row] = &[
     counter("input.files_damaged", "input_files_damaged", "Files that were not read to their end"),
     counter("input.blocks_damaged", "input_blocks_damaged", "Blocks of files that were skipped"),
     counter("input.packets_timeless", "input_timeless_packets", "Packets of files without a time"),
-    counter("input.packets_time_clamped", "input_time_clamped_packets", "Packets with a time out of range"),
+    counter(
+        "input.packets_time_clamped",
+        "input_time_clamped_packets",
+        "Packets with a time out of range",
+    ),
     counter(
         "input.packets_too_long",
         "input_too_long_packets",
@@ -182,11 +186,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     counter("outputs[output=output].retried", "output_retried_records", "Records sent again"),
     gauge("outputs[output=output].events.spooled", "output_spooled_events", "Events on disk"),
-    counter(
-        "outputs[output=output].events.{outcome}",
-        "output_events",
-        "Events, by outcome",
-    ),
+    counter("outputs[output=output].events.{outcome}", "output_events", "Events, by outcome"),
     counter("outputs[output=output].messages", "output_messages", "Messages or documents"),
     counter("outputs[output=output].octets", "output_message_octets", "Octets of messages"),
     counter("outputs[output=output].errors", "output_errors", "Sends that were refused"),
