@@ -86,7 +86,7 @@ fn refusal(settings: &Settings, request: &Request) -> Option<(StatusCode, &'stat
     if !host.is_some_and(|host| is_ours(settings, host)) {
         return Some((StatusCode::MISDIRECTED_REQUEST, "this is not a name of this host"));
     }
-    // The page itself holds no data. It asks for the token.
+    // The page itself has no data. It asks the user for the token.
     let is_page = FILES.iter().any(|(path, ..)| *path == request.uri().path());
     match &settings.token {
         Some(token) if !is_page && !has_token(request.headers(), token) => {
