@@ -211,8 +211,8 @@ impl<'a> Sender<'a> {
                     rest = later;
                     continue;
                 }
-                // The kernel tells of a failure only at the first frame; one that failed later on
-                // in a call is tried once more by that.
+                // The kernel reports a failure only for the first frame. If a later frame of a call
+                // failed, the next call tries it again and reports it.
                 Err(Errno::ENOBUFS | Errno::EAGAIN) => self.outcome.queue_full += 1,
                 Err(Errno::EMSGSIZE | Errno::EINVAL) => self.outcome.not_sendable += 1,
                 Err(error) => bail!("sending a frame of {} octets: {error}", first.len()),
