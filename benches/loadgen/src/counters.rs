@@ -23,7 +23,7 @@ impl Transmitted {
         let Some(counts) = Self::of(&text) else {
             bail!(
                 "the driver of {interface} does not count frames that are redirected to it \
-                 (xdp_xmit in ethtool -S): what is sent could not be known"
+                 (xdp_xmit in ethtool -S): the number of sent frames would be unknown"
             );
         };
         Ok(counts)

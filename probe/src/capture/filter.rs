@@ -89,7 +89,7 @@ impl FrameFilter {
 ///
 /// # Errors
 ///
-/// When the source as a whole has failed.
+/// The source as a whole has failed.
 #[inline]
 pub(crate) fn observe<S: Sink>(
     source: &mut impl PacketSource,

@@ -19,7 +19,7 @@ pub trait PacketSource {
     ///
     /// # Errors
     ///
-    /// When the source as a whole has failed.
+    /// The source as a whole has failed.
     fn poll<F>(&mut self, frames_max: usize, take: F) -> Result<Polled, CaptureError>
     where
         F: FnMut(&Frame<'_>);

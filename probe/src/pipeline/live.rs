@@ -262,7 +262,7 @@ impl<'a> LiveWorker<'a> {
         }
     }
 
-    /// Moves the clock to the time of day.
+    /// Moves the clock to the time of day minus [`LAG_MS`].
     fn move_clock(&mut self) {
         let now = wall_clock().minus_millis(LAG_MS);
         self.observer.tick(now, &mut self.worker);

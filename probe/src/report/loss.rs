@@ -24,7 +24,7 @@ const CAUSES: [(&str, &str, &str); 10] = [
     ("not_captured", "{} was there and not captured", "see the messages before, or start again"),
     ("passed_to_host", "their queue has no socket", "use --keep-capabilities, or start again"),
     ("redirects_refused", "the kernel did not redirect them", "try --capture packet"),
-    ("unreadable", "the kernel described them in a way that makes no sense", "report that"),
+    ("unreadable", "the metadata of the kernel was invalid", "report this"),
     (NIC_MISSED, "the card had no room", "a larger ring helps: ethtool -g {} shows the largest"),
 ];
 
@@ -168,9 +168,9 @@ fn cause(port: &PortCounts, before: &BTreeMap<&'static str, u64>) -> String {
 
 fn remedy(output: &OutputEnd) -> &'static str {
     if output.dropped.records > 0 {
-        "it is slower than flows end; a nearer collector, fewer outputs or longer timeouts help"
+        "flows end faster than it sends; a nearer collector, fewer outputs or longer timeouts help"
     } else {
-        "they could not be sent; see whether the collector is reached and the disk has room"
+        "they could not be sent; check that the collector is reachable and the disk has space"
     }
 }
 

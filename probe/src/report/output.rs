@@ -108,7 +108,7 @@ impl StatsFile {
             && let Err(problem) = open.file.open_again()
         {
             let (path, problem) = (self.path.display(), sentence(&problem));
-            error!("cannot open {path} again, the old file goes on: {problem}");
+            error!("cannot open {path} again, the old file stays in use: {problem}");
         }
         open.file.write(line.as_bytes())
     }

@@ -36,7 +36,7 @@ pub(crate) struct TopFlows {
     alerts: u64,
     /// Other events, which the table does not show.
     events: u64,
-    /// Number of forgotten flows. If a forgotten flow comes again, its earlier part is not counted.
+    /// Number of forgotten flows. If a forgotten flow comes again, its row lacks the earlier part.
     forgotten: u64,
     /// Only in a live run on a terminal.
     status: Option<Status>,

@@ -45,7 +45,7 @@ pub(crate) struct Cli {
     /// Settings of metering.
     #[command(flatten)]
     pub(crate) args: Arguments,
-    /// The names of those values that come from a file.
+    /// The values among them that come from a file.
     #[arg(skip)]
     pub(crate) from_file: FromFile,
 }
@@ -220,8 +220,8 @@ pub(crate) struct LiveSettings {
     #[arg(long)]
     pub(crate) wait: bool,
 
-    /// How packets are taken: afxdp takes them past the host's network stack, packet copies them
-    /// beside it, auto uses afxdp where the host does not need the packets
+    /// Capture method: afxdp bypasses the host's network stack, packet copies the packets that the
+    /// stack gets, auto uses afxdp if the host does not need the packets
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub(crate) capture: CaptureMethod,
 

@@ -86,7 +86,7 @@ impl PacketRing {
         let request = libc::tpacket_req3 {
             tp_block_size: size.block_octets,
             tp_block_nr: size.blocks,
-            // Only the product with the number is checked: packets have variable lengths.
+            // Only for checks of the kernel: packets have variable lengths.
             tp_frame_size: size.block_octets,
             tp_frame_nr: size.blocks,
             tp_retire_blk_tov: size.block_timeout_ms,

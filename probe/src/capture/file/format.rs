@@ -27,7 +27,7 @@ pub(super) enum Damage {
     BlockCutShort(u32),
     #[error("something follows zeros that are not part of a packet")]
     BehindZeros,
-    #[error("a packet claims {0} octets, which cannot be: the file is damaged there")]
+    #[error("a packet claims {0} octets, which is impossible: the file is damaged there")]
     TooLong(u32),
     #[error("a block of {0} octets contradicts itself")]
     Contradictory(u32),

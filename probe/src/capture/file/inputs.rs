@@ -105,7 +105,7 @@ impl Input {
         }
     }
 
-    /// The file or pipe that it is read from.
+    /// The file or pipe of this input.
     pub(crate) fn place(&self) -> Option<Place> {
         match self {
             Self::Stdin => Place::of_stdin(),

@@ -196,7 +196,7 @@ const COMPRESSED: &str = "the compressed data";
 /// Remarks on a file for messages at its end.
 #[derive(Debug, Default)]
 pub(super) struct Remarks {
-    /// Frames that were left out, in words.
+    /// Messages on frames that were ignored.
     pub(super) notes: Vec<String>,
     /// There are frames, and all are of link types that are not supported.
     pub(super) nothing_supported: bool,

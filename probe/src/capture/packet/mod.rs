@@ -131,7 +131,7 @@ impl PacketSocket {
                     if sockets[0].state != State::Down {
                         return Err(fail(spread, problem));
                     }
-                    info!("{} is down: one socket is to take all of its packets", settings.name);
+                    info!("{} is down: one socket takes all of its packets", settings.name);
                 }
                 Err(problem) => return Err(fail(spread, problem)),
             }
@@ -289,7 +289,7 @@ impl PacketSocket {
 
     fn broken(&self, problem: &io::Error) -> CaptureError {
         let problem = sentence(problem);
-        CaptureError::Failed(format!("cannot go on capturing on {}: {problem}", self.name))
+        CaptureError::Failed(format!("cannot continue to capture on {}: {problem}", self.name))
     }
 
     /// Called when the interface is gone. The block that the kernel was filling still comes.

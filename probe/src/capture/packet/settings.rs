@@ -84,7 +84,7 @@ fn remedy(problem: &io::Error) -> &'static str {
         Some(libc::EPERM | libc::EACCES) => "; it needs the capability CAP_NET_RAW",
         Some(libc::ENOMEM) => "; a smaller ring may fit",
         Some(libc::EINVAL) => "; is the interface up?",
-        Some(libc::ENODEV | libc::ENXIO) => "; it was there just before",
+        Some(libc::ENODEV | libc::ENXIO) => "; it existed just before",
         _ => "",
     }
 }

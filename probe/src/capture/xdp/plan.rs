@@ -31,7 +31,7 @@ pub(crate) const ONE_BUFFER_MTU_MAX: u32 = CHUNKS[1] - HEADROOM - LINK_LAYER;
 /// may occupy its CPU for as long.
 const RING_DEFAULT: u32 = 32_768;
 
-/// Minimum of the automatic choice.
+/// Minimum ring of the automatic choice.
 const RING_MIN: u32 = 512;
 
 /// Interface and memory of a capture.

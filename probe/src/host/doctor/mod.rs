@@ -19,7 +19,7 @@ use crate::settings::selector::Selector;
 /// Output format of findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// For people.
+    /// As text.
     Text,
     /// A line of JSON for each interface.
     Json,

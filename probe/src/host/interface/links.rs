@@ -74,7 +74,8 @@ impl Link {
         self.master.is_some() || links.iter().any(|link| link.is_on(self.index))
     }
 
-    /// Whether it is a device on top of another. The ends of a pair name each other, but are not.
+    /// Whether it is a device on top of another. The ends of a pair name each other, but this
+    /// does not count.
     pub(crate) fn is_on(&self, index: u32) -> bool {
         let is_paired = matches!(self.kind.as_deref(), Some("veth" | "netkit" | "vxcan"));
         self.below == Some(index) && self.index != index && !is_paired

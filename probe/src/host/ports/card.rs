@@ -66,8 +66,8 @@ impl Card {
         }
     }
 
-    /// Adds the counts since the last update, and whether the interface was captured in this time.
-    /// If it is another interface, counting starts. A card without counters adds nothing.
+    /// Adds the counts since the last update. `was_captured`: the interface was captured in this
+    /// time. If it is another interface, counting starts. A card without counters adds nothing.
     pub(super) fn update(&mut self, ifindex: u32, was_captured: bool) {
         let Ok(now) = NicCounters::read(ifindex) else { return };
         if let Some((_, last)) = self.last.filter(|(index, _)| *index == ifindex) {

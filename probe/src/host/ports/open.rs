@@ -125,7 +125,7 @@ impl Opener {
         let sockets = PacketSocket::open_all(&settings).map_err(|error| error.to_string())?;
         let mut method = format!("AF_PACKET, {}: {why}", counted(sockets.len(), "socket"));
         if interface.xdp.is_some() {
-            method.push_str("; what the XDP program on it takes is not seen");
+            method.push_str("; packets that the XDP program on it takes are not seen");
         }
         Ok(Opened {
             kind: Kind::Packet,

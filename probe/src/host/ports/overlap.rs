@@ -28,7 +28,7 @@ impl Ports {
             }
         }
         if let Some(more) = pairs.len().checked_sub(NAMED_MAX).filter(|&more| more > 0) {
-            warn!("of {more} more pairs of interfaces one is on top of the other");
+            warn!("in {more} more pairs of interfaces, one is on top of the other");
         }
     }
 }

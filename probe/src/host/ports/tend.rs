@@ -44,7 +44,7 @@ impl Ports {
             Ok(links) => links,
             Err(problem) => {
                 if !std::mem::replace(&mut self.is_blind, true) {
-                    warn!("{problem}; the interfaces are taken to be as they were");
+                    warn!("{problem}; their last known state is used");
                 }
                 return Vec::new();
             }

@@ -40,7 +40,7 @@ pub(super) struct SectionInterface {
 }
 
 impl SectionInterface {
-    /// Reads an Interface Description Block, of which at least the fixed part is in the window.
+    /// Reads an Interface Description Block. At least its fixed part must be in the window.
     pub(super) fn read(
         window: &mut Window,
         order: Order,

@@ -1,4 +1,4 @@
-//! pcapng files: blocks, of which some have packets (draft-ietf-opsawg-pcapng).
+//! pcapng files: blocks, some of which have packets (draft-ietf-opsawg-pcapng).
 
 mod interface;
 mod layout;

@@ -23,7 +23,7 @@ fn two_hosts(offloads_of_a: &'static str, offloads_of_b: &'static str) -> Elsewh
         ip(&format!("link set {name} up"));
         ip(&format!("addr add 192.0.2.{host}/24 dev {name}"));
         ip(&format!("addr add 2001:db8::{host}/64 dev {name} nodad"));
-        // No neighbor discovery while packets are counted.
+        // Static neighbours: there is no neighbour discovery while packets are counted.
         for address in ["192.0.2.", "2001:db8::"] {
             let other = format!("{address}{other} lladdr 02:00:00:00:00:0{other}");
             ip(&format!("neigh replace {other} dev {name} nud permanent"));

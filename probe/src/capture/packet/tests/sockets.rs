@@ -149,7 +149,7 @@ fn what_the_host_sends_does_not_get_as_far_as_the_filter() {
     });
 }
 
-/// Sends rounds of `short` short frames and a long one, until `octets` octets of that one come.
+/// Sends rounds of `short` short frames and a long one, until `octets` octets of that are lent.
 fn send_until(octets: usize, sender: &Sender, socket: &mut PacketSocket, short: u32) {
     let give_up = Instant::now() + Duration::from_secs(20);
     let mut longest = 0;
