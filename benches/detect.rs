@@ -1,4 +1,4 @@
-//! The detectors: what a record costs, all rules together and each alone.
+//! The detectors: cost per record, with all rules together and with each alone.
 
 use analysis::detect::{DetectSettings, Detectors, RULES, RuleSettings};
 use analysis::{Site, SiteSettings};
@@ -13,7 +13,7 @@ const BATCH: usize = 256;
 
 const RECORDS: u32 = 1 << 18;
 
-/// Connections of clients to a few servers, which were answered.
+/// Connections of clients to a few servers, with answers.
 fn connections() -> Vec<Batch> {
     batches(|mut record, n| {
         record.key.source[..4].copy_from_slice(&[10, 0, 0, (n % 200).to_le_bytes()[0]]);
@@ -21,7 +21,7 @@ fn connections() -> Vec<Batch> {
     })
 }
 
-/// Each record is of another source: attempts that nobody answers.
+/// Each record has another source: attempts without an answer.
 fn attempts() -> Vec<Batch> {
     batches(|mut record, _| {
         (record.packets, record.octets, record.tcp_control_bits) = (1, 40, 2);
@@ -29,7 +29,7 @@ fn attempts() -> Vec<Batch> {
     })
 }
 
-/// Each record is of another source, by UDP.
+/// Each record has another source, with UDP.
 fn datagrams() -> Vec<Batch> {
     batches(|mut record, _| {
         (record.packets, record.octets, record.tcp_control_bits) = (1, 60, 0);

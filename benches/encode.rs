@@ -1,7 +1,7 @@
-//! Flow records to what leaves: encoding, and handing over to the kernel.
+//! Export of flow records: encoding, and sending to the kernel.
 //!
-//! Files go to /dev/null. NetFlow v5 and v9 exist only as datagrams: those go to a socket of the
-//! loopback interface that nobody reads, so their figures include the kernel's sends.
+//! Files are written to /dev/null. NetFlow v5 and v9 exist only as datagrams. Those are sent to a
+//! socket of the loopback interface without a reader, so their times include the kernel's sends.
 
 use std::net::UdpSocket;
 
@@ -12,7 +12,7 @@ use flow::Batch;
 #[path = "scenario/records.rs"]
 mod records;
 
-/// As many as a worker hands over at once.
+/// Records that a worker sends at once.
 const BATCH: usize = 256;
 
 const BATCHES: usize = 64;

@@ -1,4 +1,4 @@
-//! Dissection of frames: what it costs to know the flow of a frame.
+//! Dissection of frames: cost to find the flow of a frame.
 //!
 //! Each sample dissects 1024 frames that differ in addresses and ports; divide the time by that.
 
@@ -14,7 +14,7 @@ mod support;
 
 const FRAMES: u16 = 1024;
 
-/// How the n-th frame of a kind is made.
+/// Makes the n-th frame of a kind.
 type Make = fn(u16) -> Vec<u8>;
 
 const KINDS: [(&str, Make); 8] = [
@@ -41,7 +41,7 @@ fn v4(n: u16, protocol: u8, payload: &[u8]) -> Vec<u8> {
     ethernet(&ipv4([10, 0, high, low], [192, 0, 2, low], protocol, payload))
 }
 
-/// As the program does it: the fast path, and where that says nothing the general one.
+/// As in the program: the fast path, and the general one if the fast path gives no result.
 #[inline]
 fn either_way(frame: &Frame<'_>) -> Result<Packet, Ignored> {
     dissect_plain(frame).map_or_else(|| dissect(frame), Ok)

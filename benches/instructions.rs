@@ -1,5 +1,5 @@
-//! One scenario, for a tool that counts instructions: `cargo xtask instructions` runs it under
-//! callgrind, which counts what happens in [`measured`].
+//! Runs one scenario for a tool that counts instructions: `cargo xtask instructions` runs it under
+//! callgrind, which counts instructions in [`measured`].
 
 #[path = "scenario/mod.rs"]
 mod scenario;

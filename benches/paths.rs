@@ -1,7 +1,7 @@
-//! No path is slow by accident: each scenario with the mean of its calls, and the worst one.
+//! Checks that no path is unexpectedly slow: prints the mean and the worst call of each scenario.
 //!
-//! The worst is what a capture ring has to bridge. It is wall time, so on a busy machine it may be
-//! that of another program; the least of some rounds is taken.
+//! A capture ring must bridge the worst call. It is measured in wall time, so another program on a
+//! busy machine may affect it. The minimum of several rounds is used.
 
 #[path = "scenario/mod.rs"]
 mod scenario;

@@ -1,6 +1,6 @@
-//! The whole program: a capture file in memory, replayed to IPFIX that nobody keeps.
+//! The whole program: a capture file in memory, replayed to IPFIX, which is discarded.
 //!
-//! The figures include the start of the process, a few milliseconds.
+//! The results include the start of the process, a few milliseconds.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -21,14 +21,14 @@ const PACKETS: u32 = 2_000_000;
 /// Packets per second of the trace clock.
 const RATE: u64 = 1_000_000;
 
-/// Where a file is in memory, if there is such a place here.
+/// A folder in memory, if possible.
 fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     folder.expect("a folder for the capture")
 }
 
-/// A capture of frames of 60 octets, of so many flows, each as likely as another.
+/// A capture of frames of 60 octets, of `flows` flows with the same probability.
 fn capture(folder: &Path, flows: u32) -> PathBuf {
     let path = folder.join(format!("{flows}.pcap"));
     let mut file = BufWriter::new(File::create(&path).expect("room for the capture"));

@@ -1,4 +1,5 @@
-//! Batches to disk and back. The disk decides, so a plain file is measured beside the spool.
+//! Writes batches to disk and reads them. The speed depends on the disk, so a plain file is
+//! measured too.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -9,7 +10,7 @@ use flow::RecordTally;
 
 const BATCH: usize = 5_000_000;
 
-/// Batches in the spool at most: each push drops one, as in a long outage.
+/// Maximum number of batches in the spool. Each push drops one, as in a long outage.
 const BATCHES: u64 = 100;
 
 fn batch() -> SpooledBatch {

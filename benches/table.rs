@@ -1,17 +1,17 @@
-//! The flow table, beside two maps that others would have taken: hashbrown's, and dashmap's, which
-//! threads can share.
+//! The flow table in comparison with two other maps: hashbrown's, and dashmap's, which threads can
+//! share.
 //!
-//! All three get the same packets, in bursts of 64, and do the same with a packet: find or create
-//! its flow, look whether its timeouts have passed, count, widen times and TTLs, OR the control
-//! bits. The maps have keys of the same 48 octets, compared whole, and the same hash: folded
-//! multiplication with secret words. They have room for all flows from the beginning.
+//! All three get the same packets in bursts of 64, and do the same with a packet: find or create
+//! its flow, check its timeouts, count, extend times and TTLs, OR the control bits. The maps have
+//! keys of the same 48 octets, compared as a whole, and the same hash: folded multiplication with
+//! secret words. They have room for all flows from the start.
 //!
-//! What the maps do not do: end flows that get no more packets (the table sweeps), and stay within
-//! a limit (the table evicts). So with new flows only they are emptied when they are full. Memory
-//! is in small pages here; the program asks for huge ones.
+//! Maps cannot end flows that get no more packets (the table sweeps), or stay within a limit (the
+//! table evicts). So in the test with only new flows, they are emptied when full. Memory is in
+//! small pages here, while the program requests huge ones.
 //!
-//! Each sample is 65,536 packets. After the means, the times of single bursts are printed: the
-//! worst call is what a capture ring has to bridge.
+//! Each sample is 65,536 packets. After the means, the times of single bursts are printed: a
+//! capture ring must bridge the slowest call.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -40,15 +40,15 @@ const RATE: u64 = 1000;
 const IDLE_MS: u32 = 15_000;
 const ACTIVE_MS: u32 = 60_000;
 
-/// Of the table, and where the maps are emptied.
+/// Limit of the table. Maps are emptied at this number of flows.
 const FLOWS_MAX: u32 = 1_250_000;
 
-/// Which flow the next packet belongs to.
+/// Choice of the flow of the next packet.
 #[derive(Clone, Copy, Debug)]
 enum Flows {
-    /// One of so many, each as likely as another.
+    /// One of this number of flows with the same probability.
     Uniform(u64),
-    /// One that was not there before.
+    /// A new flow.
     New,
 }
 
@@ -64,7 +64,7 @@ impl Flows {
     }
 }
 
-/// Packets without end.
+/// An endless sequence of packets.
 struct Traffic {
     flows: Flows,
     random: Random,
@@ -111,11 +111,11 @@ impl Traffic {
     }
 }
 
-/// What takes packets.
+/// A table or a map.
 trait Cache {
     const NAME: &str;
 
-    /// A packet as this cache takes it; making it is not measured.
+    /// A packet in the form for this cache. The conversion is not measured.
     type Packet;
 
     fn new() -> Self;
@@ -175,7 +175,7 @@ fn mean<C: Cache>(criterion: &mut Criterion, flows: Flows) {
     group.finish();
 }
 
-/// A cache that has seen nearly all flows, and the packets that follow.
+/// A cache with nearly all flows, and the packets that follow.
 fn filled<C: Cache>(flows: Flows) -> (C, Traffic) {
     let (mut cache, mut traffic) = (C::new(), Traffic::new(flows));
     let packets = match flows {
@@ -189,7 +189,7 @@ fn filled<C: Cache>(flows: Flows) -> (C, Traffic) {
     (cache, traffic)
 }
 
-/// Prints the times of single bursts, so many batches of them.
+/// Prints the times of single bursts in `batches` batches.
 fn worst_calls(batches: usize) {
     println!("\nbursts of {BURST} packets     median     99.99 %      worst");
     for flows in Flows::ALL {
@@ -229,7 +229,7 @@ fn main() {
     Criterion::default().configure_from_args().final_summary();
     let has = |flag: &str| std::env::args().any(|argument| argument == flag);
     if has("--test") || has("--list") || !has("--bench") {
-        // Only whether it runs is of interest.
+        // Then only a test that it runs is needed.
         return;
     }
     worst_calls(if has("--quick") { 20 } else { 400 });

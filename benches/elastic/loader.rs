@@ -1,4 +1,4 @@
-//! A plain loader: it posts bodies that are there already, and reads the answers.
+//! A simple loader: it posts prepared bodies, and reads the responses.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::sink::Body;
 
-/// Posts all bodies to a path over so many connections.
+/// Posts all bodies to a path over `connections` connections.
 pub fn load(address: &str, path: &str, connections: usize, bodies: &[Body]) {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {

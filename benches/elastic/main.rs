@@ -1,7 +1,7 @@
-//! Documents into clusters: speed, and memory while a cluster takes nothing.
+//! Documents into clusters: speed, and memory while a cluster accepts no documents.
 //!
-//! `cargo xtask bench --elastic` runs this. What is compared runs in turn, round after round, and
-//! the median counts: on a machine that is busy with other things ratios stay true.
+//! `cargo xtask bench --elastic` runs this. The compared programs run in turn, in several rounds,
+//! and the median counts: so ratios are valid even on a busy machine.
 
 #![allow(dead_code, reason = "it uses a part of what the tests share")]
 
@@ -23,12 +23,12 @@ mod records;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
-/// How much is done.
+/// Amount of work.
 #[derive(Clone, Copy, Debug)]
 struct Effort {
-    /// Rounds that count.
+    /// Number of rounds that count.
     rounds: usize,
-    /// Documents of a round into an engine.
+    /// Documents per round into an engine.
     documents: usize,
     outage_seconds: u64,
 }
@@ -54,7 +54,7 @@ fn main() {
     }
 }
 
-/// The value in the middle.
+/// The median.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

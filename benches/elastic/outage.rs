@@ -1,4 +1,5 @@
-//! Live capture while the cluster takes nothing: memory stays bounded, and no packet is lost.
+//! Live capture while the cluster accepts no documents: memory stays bounded, and no packet is
+//! lost.
 
 use std::fs::{self, File};
 use std::process::{Child, Stdio};
@@ -13,23 +14,23 @@ use crate::sink::Sink;
 use crate::support::net::{Host, Links, Network};
 use crate::support::{flowprobe, scratch, signal};
 
-/// Packets a second, and flows that end in each second.
+/// Packets per second, and flows that end per second.
 const PACKETS: &str = "200k";
 const FLOWS: &str = "20k";
 
 /// Time before and after the outage.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// Settings of the output, in octets and requests, as they are by default.
+/// Default settings of the output, in octets and requests.
 const MEMORY: f64 = 64e6;
 const BATCH: f64 = 5e6;
 const CONNECTIONS: f64 = 8.0;
 
 pub fn run(effort: Effort) {
     let Some(network) = Network::new(Links::default()) else { return };
-    // The load generator needs it at the other end.
+    // The load generator needs GRO at the other end.
     network.offload(Host::Probe, "rx0", "gro", "on");
-    // It is built now, and not while the program runs.
+    // Builds the load generator now, so that it is not built while the program runs.
     network.send_flows("tx0", &["--flows", "1", "--packets", "1"]);
     let sink = network.on(Host::Probe, Sink::start);
     let folder = scratch();
@@ -55,7 +56,7 @@ pub fn run(effort: Effort) {
     });
     signal(probe.id(), Signal::SIGTERM).expect("it runs");
     let status = probe.wait().expect("it ends");
-    // There are totals from time to time, and at the end.
+    // There are totals regularly, and at the end.
     let totals = fs::read_to_string(report).expect("totals");
     let last = totals.lines().last().expect("totals at the end");
     let stats: Value = serde_json::from_str(last).expect("JSON");
@@ -77,7 +78,7 @@ pub fn run(effort: Effort) {
     );
 }
 
-/// The most memory that a process has during this time, in octets.
+/// The maximum memory of a process during this time, in octets.
 fn peak_memory(process: &Child, time: Duration) -> f64 {
     let begin = Instant::now();
     let mut peak: f64 = 0.0;

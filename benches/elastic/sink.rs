@@ -1,4 +1,4 @@
-//! A server that takes bulk requests and answers at once.
+//! A server that accepts bulk requests and responds at once.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use flate2::bufread::GzDecoder;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
-/// A body as it came.
+/// A body as received.
 #[derive(Clone, Debug)]
 pub struct Body {
     pub octets: Vec<u8>,
@@ -28,14 +28,14 @@ pub struct Sink {
 #[derive(Debug, Default)]
 struct Shared {
     documents: AtomicU64,
-    /// Of its threads, in microseconds.
+    /// CPU time of its threads, in microseconds.
     cpu_micros: AtomicU64,
-    /// Requests wait until it is over.
+    /// Requests wait while it is set.
     is_stopped: AtomicBool,
     bodies: Mutex<Option<Vec<Body>>>,
 }
 
-/// Documents of a request at most.
+/// Maximum number of documents of a request.
 const DOCUMENTS_MAX: usize = 50_000;
 
 const BEGIN: &[u8] = br#"{"errors":false,"items":["#;
@@ -50,7 +50,7 @@ impl Sink {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&serving);
-                // Errors are those of clients that go away, which they may.
+                // Errors happen only when clients close the connection, which is permitted.
                 thread::spawn(move || drop(serve(stream, &shared)));
             }
         });
@@ -70,7 +70,7 @@ impl Sink {
         Duration::from_micros(self.shared.cpu_micros.load(Ordering::Relaxed))
     }
 
-    /// Takes requests and does not answer them, or does again.
+    /// Stops responding to requests, or starts again.
     pub fn stop(&self, is_stopped: bool) {
         self.shared.is_stopped.store(is_stopped, Ordering::Relaxed);
     }
@@ -80,7 +80,7 @@ impl Sink {
         *self.shared.bodies.lock().expect("no thread panicked") = Some(Vec::new());
     }
 
-    /// The bodies that were kept.
+    /// The kept bodies.
     pub fn take(&self) -> Vec<Body> {
         self.shared.bodies.lock().expect("no thread panicked").take().unwrap_or_default()
     }
@@ -102,7 +102,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
             thread::sleep(Duration::from_millis(10));
         }
         shared.documents.fetch_add(documents as u64, Ordering::Relaxed);
-        // A question of who this is has no body.
+        // The request for the name of the server has no body.
         if let Some(bodies) = &mut *shared.bodies.lock().expect("no thread panicked")
             && documents > 0
         {
@@ -121,7 +121,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     Ok(())
 }
 
-/// The length of the body, and whether it is compressed. None at the end.
+/// The length of the body, and whether it is compressed. `None` at the end.
 fn read_head(reader: &mut impl BufRead) -> io::Result<Option<(usize, bool)>> {
     let (mut length, mut is_gzip) = (0, false);
     loop {
@@ -141,7 +141,7 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<Option<(usize, bool)>> {
 }
 
 fn lines(octets: &[u8]) -> usize {
-    // In pieces, so that the compiler may count in octets.
+    // In pieces, so that the compiler can count in 8 bits.
     let count = |piece: &[u8]| piece.iter().map(|&octet| u8::from(octet == b'\n')).sum::<u8>();
     octets.chunks(255).map(|piece| usize::from(count(piece))).sum()
 }

@@ -1,4 +1,4 @@
-//! Documents a second, and the CPU time of each.
+//! Documents per second, and CPU time per document.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::kind::Kind;
 use crate::sink::{Body, Sink, cpu};
 use crate::{Effort, loader, median, records};
 
-/// Records of a batch, as a worker hands them over.
+/// Records of a batch, as a worker sends them.
 const BATCH: usize = 256;
 
 /// Documents of a run into the sink.
@@ -34,7 +34,7 @@ fn open(output: &str, run: &str) -> Box<dyn Exporter> {
     destination.open(&context).expect("the output opens")
 }
 
-/// All documents of these batches through an output. Returns the octets of a document.
+/// Exports all records of these batches. Returns the octets per document.
 fn export(output: &str, run: &str, batches: &[Batch]) -> f64 {
     let mut exporter = open(output, run);
     for batch in batches {
@@ -52,17 +52,17 @@ fn batches(count: usize) -> Vec<Batch> {
     records.chunks(BATCH).map(Batch::from).collect()
 }
 
-/// An output, what it has to reach, and what it reached in each round.
+/// An output, its target, and its result in each round.
 struct Row {
     name: &'static str,
     output: String,
-    /// Documents a second.
+    /// Documents per second.
     target: Option<f64>,
     rates: Vec<f64>,
     cpu_nanos: Vec<f64>,
 }
 
-/// Into a server that answers at once, the output on one CPU and the server on the others.
+/// Into a server that responds at once. The output runs on one CPU, the server on the others.
 pub fn into_a_sink(effort: Effort) {
     let cpus = sched_getaffinity(Pid::from_raw(0)).expect("the CPUs of this process");
     let usable: Vec<_> = (0..CpuSet::count()).filter(|&cpu| cpus.is_set(cpu).unwrap()).collect();
@@ -159,7 +159,7 @@ pub fn into_an_engine(effort: Effort) {
     );
 }
 
-/// The bodies that the output makes of these batches.
+/// The bodies that the output generates from these batches.
 fn bodies(batches: &[Batch]) -> Vec<Body> {
     let sink = Sink::start();
     sink.keep();
@@ -167,7 +167,7 @@ fn bodies(batches: &[Batch]) -> Vec<Body> {
     sink.take()
 }
 
-/// The index template of the program. The engine has no constant_keyword: it comes with a licence.
+/// The index template of the program. The engine has no constant_keyword, which needs a licence.
 fn template() -> Value {
     let template = exporter::index_template().to_string();
     let template = template.replace("constant_keyword", "keyword");

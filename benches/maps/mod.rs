@@ -1,4 +1,4 @@
-//! The maps that the flow table is compared with.
+//! The maps with which the flow table is compared.
 
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::hint::black_box;
@@ -7,7 +7,7 @@ use flow::{FlowKey, Observation};
 
 use crate::{ACTIVE_MS, Cache, FLOWS_MAX, IDLE_MS};
 
-/// The key of a map: the words of the table's.
+/// The key of a map, which has the same words as the key of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key([u64; 6]);
 
@@ -58,7 +58,7 @@ const SECRET: [u64; 7] = [
     0xc0ac_29b7_c97c_50dd,
 ];
 
-/// Takes the key's own hash as it is.
+/// Uses the key's own hash unchanged.
 #[derive(Clone, Default)]
 struct AsItIs(u64);
 
@@ -86,7 +86,7 @@ pub struct Keyed {
     flow: Flow,
 }
 
-/// What a map keeps of a flow; a packet is a flow of one.
+/// Data of a flow in a map. A packet is a flow of one packet.
 #[derive(Clone, Copy, Debug)]
 struct Flow {
     octets: u64,
@@ -195,7 +195,7 @@ impl Cache for Dashmap {
                 },
             );
         }
-        // It counts itself shard by shard: only where flows came is that worth a look.
+        // The map counts itself shard by shard, so its length is checked only after new flows.
         if new > 0 && self.0.len() >= FLOWS_MAX as usize {
             self.0.retain(|_, flow| {
                 black_box(flow);

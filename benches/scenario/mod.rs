@@ -1,5 +1,5 @@
-//! The hot functions on fixed inputs, the ordinary and the unpleasant: for counting instructions
-//! (instructions.rs) and for the worst single call (paths.rs).
+//! The hot functions on fixed inputs, normal and adverse ones: to count instructions
+//! (instructions.rs) and to find the slowest single call (paths.rs).
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
@@ -17,7 +17,7 @@ use flow::{
 
 use self::packets::{Arrival, Traffic};
 
-/// Work in calls, as the program makes them.
+/// Work in calls, as in the program.
 pub struct Scenario {
     pub name: &'static str,
     /// Packets or records.
@@ -25,7 +25,7 @@ pub struct Scenario {
     prepare: fn() -> Work,
 }
 
-/// What is done, after all that has to be there for it.
+/// The measured work, after its preparation.
 pub struct Work {
     pub calls: usize,
     /// Packets or records of a call.
@@ -47,7 +47,7 @@ impl Scenario {
     }
 }
 
-/// As the program takes them.
+/// Size of bursts in the program.
 const BURST: usize = BURST_MAX as usize;
 
 pub const SCENARIOS: [Scenario; 22] = [
@@ -109,7 +109,7 @@ fn observer() -> Observer {
     })
 }
 
-/// Frames to observations.
+/// Converts frames to observations.
 fn frames(octets: &[Vec<u8>]) -> Work {
     const CALLS: usize = 256;
     let octets = octets.to_vec();
@@ -130,7 +130,7 @@ fn frames(octets: &[Vec<u8>]) -> Work {
     Work { calls: CALLS, size: packets::FRAMES, call: Box::new(call) }
 }
 
-/// Keeps the last observation only.
+/// Keeps only the last observation.
 struct Last(Observation);
 
 impl Sink for Last {
@@ -151,13 +151,14 @@ impl Sink for Last {
     fn learn(&mut self, _: Naming) {}
 }
 
-/// Observations to flows, in bursts.
+/// Adds observations to flows, in bursts.
 fn table(traffic: Traffic, flows_max: u32, burst: usize) -> Work {
     let mut table = flow::FlowTable::new(&settings(flows_max)).unwrap();
     let observe = |packets: &[Arrival], shift_ms| -> Vec<_> {
         packets.iter().map(|packet| packet.observation(shift_ms)).collect()
     };
-    // Once before, so that the memory has been touched. Time does not go back: then it comes later.
+    // Once before the measurement, so that the memory has been touched. Time does not go back, so
+    // the measured packets are later.
     table.process(&observe(&traffic.packets, 0), &mut discard);
     let end =
         traffic.packets.last().map_or(Timestamp::default(), |last| last.time(packets::HOUR_MS));
@@ -172,7 +173,7 @@ fn table(traffic: Traffic, flows_max: u32, burst: usize) -> Work {
     Work { calls, size: burst, call: Box::new(call) }
 }
 
-/// All flows of a table end.
+/// Ends all flows of a table.
 fn finish() -> Work {
     const FLOWS: u32 = 100_000;
     let mut table = flow::FlowTable::new(&settings(FLOWS)).unwrap();
@@ -189,7 +190,7 @@ fn discard(record: FlowRecord) {
     black_box(&record);
 }
 
-/// Records to messages. Datagrams go to a port where nobody listens.
+/// Encodes records to messages. Datagrams are sent to a port without a listener.
 fn encode(output: &str) -> Work {
     const BATCH: usize = 256;
     const CALLS: usize = 64;

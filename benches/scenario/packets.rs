@@ -6,7 +6,7 @@ use flow::{Address, IpVersion, Observation, ObservationPoint, Ports, Timestamp, 
 use crate::support::packet::{ethernet, ipv4, ipv6, tagged, tcp, udp};
 use crate::support::random::Random;
 
-/// Frames of a call.
+/// Frames per call.
 pub const FRAMES: usize = 64;
 
 /// 2023-11-14T22:13:20Z
@@ -16,10 +16,10 @@ pub const HOUR_MS: u64 = 60 * 60 * 1000;
 
 const DAY_MS: u64 = 24 * HOUR_MS;
 
-/// Packets that are measured.
+/// Number of measured packets.
 const PACKETS: usize = 64 * 1024;
 
-/// Packets of a millisecond.
+/// Packets per millisecond.
 const RATE: u64 = 1000;
 
 fn each(make: impl Fn([u8; 4]) -> Vec<u8>) -> Vec<Vec<u8>> {
@@ -43,7 +43,7 @@ pub fn ipv6_tcp() -> Vec<Vec<u8>> {
     })
 }
 
-/// With so many tags.
+/// Frames with `tags` VLAN tags.
 pub fn vlan(tags: usize) -> Vec<Vec<u8>> {
     let add = |frames: Vec<Vec<u8>>, _| frames.iter().map(|it| tagged(it, 0x8100, 7)).collect();
     (0..tags).fold(ipv4_tcp(), add)
@@ -63,14 +63,14 @@ pub fn options() -> Vec<Vec<u8>> {
     })
 }
 
-/// Packets that are there before the measurement, and those of it.
+/// Packets before the measurement, and measured packets.
 pub struct Traffic {
     pub before: Vec<Arrival>,
     pub packets: Vec<Arrival>,
 }
 
 impl Traffic {
-    /// Of so many flows, all there already, each as likely as another.
+    /// Packets of `flows` existing flows, each with the same probability.
     pub fn hits(flows: u32) -> Self {
         let mut random = Random::new(1);
         let mut next = |n: usize| {
@@ -81,7 +81,7 @@ impl Traffic {
         Self { before: each_once(flows), packets }
     }
 
-    /// Each of a flow of its own, after so many flows.
+    /// Packets that each begin a flow, after `before` other flows.
     pub fn new_flows(before: u32) -> Self {
         let flow = |n: usize| before + u32::try_from(n).unwrap();
         let count = PACKETS * 2;
@@ -89,7 +89,7 @@ impl Traffic {
         Self { before: each_once(before), packets }
     }
 
-    /// So many flows end in the same millisecond, while packets of another go on for two seconds.
+    /// `flows` flows end in the same millisecond, while another flow continues for two seconds.
     pub fn ending(flows: u32) -> Self {
         let end = BEGIN_MS + u64::from(super::IDLE_MS);
         let going_on = |n: usize| Arrival::new(flows, end + n as u64 * 2000 / PACKETS as u64, 0);
@@ -97,8 +97,8 @@ impl Traffic {
         Self { before, packets: (0..PACKETS).map(going_on).collect() }
     }
 
-    /// Flows whose hashes choose the first group of a table for so many flows: many more than the
-    /// groups hold where they may be.
+    /// Flows whose hashes all select the first group of a table for `flows_max` flows: many more
+    /// than fit in the groups where they may be stored.
     pub fn colliding(flows_max: u32) -> Self {
         let collisions: Vec<_> = colliding_flows(flows_max).take(2048).collect();
         let of = |n: usize| Arrival::new(collisions[n % collisions.len()], time_of(n), 0);
@@ -106,7 +106,7 @@ impl Traffic {
         Self { before, packets: (0..PACKETS).map(of).collect() }
     }
 
-    /// Every other packet is late by seven seconds: nearly half of the idle timeout.
+    /// Every second packet is late by seven seconds, nearly half of the idle timeout.
     pub fn back_and_forth() -> Self {
         let (mut now, mut late) = (0, 0);
         let mut next = |n: usize| {
@@ -121,7 +121,7 @@ impl Traffic {
         Self { before: each_once(1000), packets }
     }
 
-    /// The clock goes forward by four days with every packet.
+    /// The clock goes forward by four days with each packet.
     pub fn jumping() -> Self {
         let at = |n: usize| {
             let time = BEGIN_MS + DAY_MS + n as u64 * 4 * DAY_MS;
@@ -151,12 +151,12 @@ impl Arrival {
         Self { flow, time_ms, late_ms }
     }
 
-    /// When it comes, if it comes later by `shift_ms`.
+    /// The time of the packet, later by `shift_ms`.
     pub fn time(&self, shift_ms: u64) -> Timestamp {
         Timestamp::from_millis(self.time_ms + shift_ms)
     }
 
-    /// The packet as a table sees it.
+    /// The packet in the form for a table.
     pub fn observation(&self, shift_ms: u64) -> Observation {
         let [a, b, c, d] = self.flow.to_be_bytes();
         let packet = Packet {
@@ -182,11 +182,11 @@ impl Arrival {
     }
 }
 
-/// Flows of the table in which all collide; it is small, so that they are found soon.
+/// Size of the table with colliding flows. It is small, so that such flows are found quickly.
 pub const TABLE_OF_COLLISIONS: u32 = 10_000;
 
-/// Flows whose hash begins with enough zeros for the first group: the hash of the table with the
-/// seed that it has here, once more.
+/// Flows whose hash begins with enough zeros for the first group. This repeats the hash of the
+/// table with the seed of the scenarios.
 fn colliding_flows(flows_max: u32) -> impl Iterator<Item = u32> {
     let secret = {
         let mut random = Random::new(super::SEED);
@@ -200,7 +200,7 @@ fn colliding_flows(flows_max: u32) -> impl Iterator<Item = u32> {
         let ports = u64::from(1024_u16.to_be()) | u64::from(443_u16.to_be()) << 16 | 1 << 32;
         let rest = 6 << 16 | 4 << 32;
         let upper = hash(&secret, [source, 0, destination, 0, ports, rest]) >> 32;
-        // Of the group, the whole part.
+        // The group is the integer part.
         upper * groups < 1 << 32
     })
 }

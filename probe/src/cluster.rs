@@ -7,20 +7,20 @@ use crate::report::escape::Escaped;
 use crate::report::findings;
 use crate::settings::elastic::{ElasticCommand, SetupArguments};
 
-/// What came of a command.
+/// Result of a command.
 #[derive(Debug)]
 pub(crate) struct Done {
     /// For standard output, with styles.
     pub(crate) text: String,
-    /// Whether nothing failed.
+    /// Whether there was no failure.
     pub(crate) works: bool,
 }
 
-/// Does what a command asks for.
+/// Runs a command.
 ///
 /// # Errors
 ///
-/// The URL names no cluster, or its settings cannot be read.
+/// The URL does not name a cluster, or its settings cannot be read.
 pub(crate) fn run(command: &ElasticCommand) -> Result<Done, String> {
     match command {
         ElasticCommand::Setup(arguments) => set_up(&arguments.url.cluster()?, arguments),

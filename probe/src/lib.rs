@@ -1,4 +1,4 @@
-//! flowprobe, the program: capture sources, workers, outputs, and the command line around them.
+//! The program flowprobe: capture sources, workers, outputs, and the command line.
 
 pub mod capture;
 mod cluster;

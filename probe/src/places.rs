@@ -1,7 +1,8 @@
-//! The files that say where addresses are: read at the start, and live again when they change.
+//! Databases and network lists with the places of addresses. They are read at the start, and in a
+//! live run again when they change.
 //!
-//! A file is read whole, checked, and only then takes the place of the old one. The stage that
-//! looks addresses up takes the new files with its next batch.
+//! A file is first read and checked as a whole. Then it replaces the old one. The stage that looks
+//! addresses up uses the new files from its next batch on.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -21,17 +22,17 @@ use sha2::{Digest, Sha256};
 use crate::host::{priority, rights, signals};
 use crate::settings::places::PlaceSettings;
 
-/// The longest file.
+/// Maximum size of a file.
 const FILE_OCTETS_MAX: u64 = 4 << 30;
 
-/// Time between two looks for a request.
+/// Time between two checks for a request.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The places of a run.
 pub(crate) struct Places {
     refresh: Duration,
     atlases: Arc<Atlases>,
-    /// In the order in which they were given, own networks last.
+    /// In the order of the command line. The list of own networks is last.
     files: Mutex<Vec<PlaceFile>>,
     reloads: AtomicU64,
     failures: AtomicU64,
@@ -41,7 +42,7 @@ pub(crate) struct Places {
 struct PlaceFile {
     path: PathBuf,
     form: Form,
-    /// The state of the file that was read last, though it may have been of no use.
+    /// The state of the file at the last reading, even if that failed.
     seen: Option<Stamp>,
     content: Content,
 }
@@ -52,7 +53,7 @@ enum Form {
     Networks,
 }
 
-/// What tells that a file has changed.
+/// Metadata by which a change of a file is noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     modified: (i64, i64),
@@ -60,7 +61,7 @@ struct Stamp {
     inode: u64,
 }
 
-/// What was read of a file.
+/// Content of a file.
 struct Content {
     sha256: String,
     data: Data,
@@ -71,18 +72,18 @@ enum Data {
     Networks(Arc<Networks>),
 }
 
-/// What there is to say of the places of a run.
+/// Report on the places of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct PlaceReport {
     pub(crate) files: Vec<FileReport>,
     pub(crate) counts: PlaceCounts,
     /// Files that were read again.
     pub(crate) reloads: u64,
-    /// Files that could not be read again, so that the old content stays.
+    /// Files that could not be read again. Their old content stays in use.
     pub(crate) reload_failures: u64,
 }
 
-/// What there is to say of a file.
+/// Report on a file.
 #[derive(Clone, Debug)]
 pub(crate) struct FileReport {
     pub(crate) path: String,
@@ -97,7 +98,7 @@ pub(crate) enum FileKind {
         /// Seconds since 1970.
         build_epoch: u64,
     },
-    /// How many there are.
+    /// Number of networks.
     Networks(usize),
 }
 
@@ -106,7 +107,8 @@ impl Places {
     ///
     /// # Errors
     ///
-    /// A sentence about a file that is of no use; of own networks, one for each mistake.
+    /// A file that cannot be used, in one sentence. For own networks, one sentence for each
+    /// mistake.
     pub(crate) fn open(settings: &PlaceSettings) -> Result<Option<Self>, Vec<String>> {
         if !settings.is_given() {
             return Ok(None);
@@ -138,8 +140,8 @@ impl Places {
         }
     }
 
-    /// Looks at the files from time to time, on a thread of its own, until the watch is dropped.
-    /// The thread has neither the real-time priority nor the rights of this one.
+    /// Checks the files regularly, on its own thread, until the watch is dropped. The thread has
+    /// neither the real-time priority nor the capabilities of this one.
     pub(crate) fn watch(self: &Arc<Self>, is_real_time: bool) -> PlaceWatch {
         let (places, stop) = (Arc::clone(self), Arc::new(AtomicBool::new(false)));
         let stopped = Arc::clone(&stop);
@@ -171,8 +173,8 @@ impl Places {
         }
     }
 
-    /// Reads files again: those that have changed, or all. Nobody waits for that: only the content
-    /// is exchanged under the lock.
+    /// Reads files again: those that have changed, or all. No other thread waits for it, because
+    /// only the content is exchanged under the lock.
     fn reload(&self, all: bool) {
         let known = |file: &PlaceFile| (file.path.clone(), file.form, file.seen);
         let known: Vec<_> = self.files().iter().map(known).collect();
@@ -208,7 +210,7 @@ impl Places {
     }
 }
 
-/// The thread that looks at the files. It ends when this is dropped.
+/// The thread that checks the files. It ends when this is dropped.
 pub(crate) struct PlaceWatch {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -225,7 +227,7 @@ impl Drop for PlaceWatch {
 
 impl PlaceFile {
     fn open(path: &Path, form: Form) -> Result<Self, Vec<String>> {
-        // Before it is read: what changes meanwhile is then a change.
+        // Before the file is read, so that a change during the reading is noticed later.
         let seen = fs::metadata(path).ok().as_ref().map(Stamp::of);
         let content = Content::read(path, form)?;
         Ok(Self { path: path.to_owned(), form, seen, content })

@@ -1,4 +1,4 @@
-//! From the command line to the exit status.
+//! The run of the program, from the command line to the exit status.
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -45,7 +45,7 @@ const FAILED: u8 = 1;
 /// Wrong usage.
 const USAGE: u8 = 2;
 
-/// Packets or records were lost, and nothing else failed.
+/// Packets or records were lost. There was no other failure.
 const LOST: u8 = 3;
 
 /// Runs the program.
@@ -53,7 +53,7 @@ pub fn main() -> ExitCode {
     let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version come this way too. A failure to print has no reader.
+            // Help and version are also printed here. If printing fails, no message can be shown.
             drop(error.print());
             return if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
         }
@@ -150,11 +150,11 @@ struct Sides<'a> {
     stop: &'a Arc<AtomicBool>,
 }
 
-/// Files are opened once an input has turned out to be a capture.
+/// Output files are opened only after an input has turned out to be a capture.
 ///
 /// # Errors
 ///
-/// Something could not be opened, in one sentence.
+/// A resource could not be opened; in one sentence.
 fn replay(
     config: &Config,
     files: &[Input],
@@ -173,7 +173,7 @@ fn replay(
     let publish = |totals: &Totals| page.iter().for_each(|page| page.publish(totals));
     let stages = stages::configured(config, places);
     let stage_counts = stages.counts.clone();
-    // Files of an earlier run stay when there is nothing to put in their place.
+    // Files of an earlier run are kept if there is no data to replace them.
     let end = if source.has_capture() {
         let watch = replay::Watch {
             progress: &mut |source| {
@@ -219,22 +219,22 @@ fn replay(
     Ok(status_of(config, &totals))
 }
 
-/// The exit status of a run in which nothing failed.
+/// The exit status of a run without failures.
 fn status_of(config: &Config, totals: &Totals) -> ExitCode {
     if config.fail_on_loss && totals.has_loss() { LOST.into() } else { ExitCode::SUCCESS }
 }
 
-/// Whether no output has failed but those whose reader has left.
+/// Whether no output has failed, except those whose reader has closed its end.
 fn no_output_failed(totals: &Totals) -> bool {
     let mut errors = totals.outputs.iter().filter_map(|output| output.error.as_ref());
     errors.all(ExportError::is_reader_left)
 }
 
-/// Live: everything is opened, then rights are given up, then threads start.
+/// Live: everything is opened, then capabilities are dropped, then threads start.
 ///
 /// # Errors
 ///
-/// Something could not be opened, in one sentence.
+/// A resource could not be opened; in one sentence.
 fn live(
     config: &Config,
     settings: &LiveSettings,
@@ -293,22 +293,22 @@ fn live(
     })
 }
 
-/// Takes the address of the page, if one is asked for.
+/// Binds the address of the page, if one is configured.
 fn open_page(config: &Config) -> Result<Option<Page>, String> {
     let is_live = matches!(config.source, Source::Live(_));
     config.http.clone().map(|settings| Page::open(settings, is_live)).transpose()
 }
 
-/// Makes the tables, and opens the sockets.
+/// Creates the tables and opens the sockets.
 fn open_capture(
     config: &Config,
     ports: &mut Ports,
 ) -> Result<(Vec<FlowTable>, Vec<Vec<Attached>>), String> {
-    // Packets that come while memory is populated would wait, so tables are made first.
+    // Packets that come while memory is populated would wait, so tables are created first.
     let mut tables = live_tables(config, ports.workers())?;
     let sockets = ports.open()?;
     if sockets.len() < tables.len() {
-        // Their memory goes back before the others take theirs.
+        // Their memory is freed before the new tables are allocated.
         tables.clear();
         tables = live_tables(config, sockets.len()).inspect_err(|_problem| ports.detach())?;
     }
@@ -320,8 +320,8 @@ fn needs_real_time(sockets: &[Vec<Attached>]) -> bool {
     sockets.iter().flatten().any(Attached::has_little_room)
 }
 
-/// Whether an interface is left, all that are there are captured, and no output has failed but
-/// those whose reader has left.
+/// Whether at least one interface is left, all existing ones are captured, and no output has
+/// failed, except those whose reader has closed its end.
 fn all_is_there(totals: &Totals) -> bool {
     if totals.interfaces_gone {
         error!("no interface is left to capture from");
@@ -333,22 +333,22 @@ fn all_is_there(totals: &Totals) -> bool {
     !totals.interfaces_gone && missed.is_empty() && no_output_failed(totals)
 }
 
-/// A table for each worker, with all its memory.
+/// A table for each worker, with all its memory populated.
 fn live_tables(config: &Config, workers: usize) -> Result<Vec<FlowTable>, String> {
     let tables = new_tables(config, workers)?;
     tables.iter().for_each(|table| sys::populate(table.memory()));
     Ok(tables)
 }
 
-/// The table, if there is one, and the totals. `false` if they could not be written.
+/// Shows the table, if there is one, and the totals. `false` if they could not be written.
 fn show(stats: &TotalsOutput, quiet: bool, top: Option<&TopFlows>, totals: &Totals) -> bool {
     let shown = top.is_none_or(|top| show_table(top, totals, stats));
-    // On a terminal the table has the totals already.
+    // On a terminal, the totals are already below the table.
     let seen = top.is_some() && io::stdout().is_terminal();
     stats.print(quiet || seen, totals) && shown
 }
 
-/// The table and the totals on standard output. `false` if they could not be written.
+/// Prints the table and the totals on standard output. `false` if they could not be written.
 fn show_table(top: &TopFlows, totals: &Totals, stats: &TotalsOutput) -> bool {
     let columns = io::stdout().is_terminal().then(terminal_size).flatten();
     let mut text = top.table(columns.map(|(width, _)| width.0.into()));

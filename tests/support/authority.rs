@@ -1,4 +1,4 @@
-//! Certificates for servers and clients of TLS, made for each test.
+//! Certificates for TLS servers and clients, generated for each test.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
-        // Names differ as keys do, as those of real authorities.
+        // Names differ with the keys, as those of real authorities do.
         let name = format!("authority {:02x?}", &key.public_key_raw()[1..9]);
         params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.self_signed(&key).unwrap();
@@ -36,7 +36,7 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem, der }
     }
 
-    /// Certifies whoever has this name or address.
+    /// Issues a certificate for this name or address.
     pub fn certify(&self, name: &str) -> Identity {
         self.certify_until(name, 2100)
     }
@@ -59,7 +59,7 @@ impl Authority {
     }
 }
 
-/// A server that has this identity, and takes only clients of an authority if one is given.
+/// A server with this identity. If an authority is given, only its clients are accepted.
 pub fn server_config(
     identity: &Identity,
     version: &'static SupportedProtocolVersion,

@@ -21,26 +21,26 @@ impl Captured {
         Self { nanos: millis * 1_000_000, wire_length, data, interface: 0, outbound: false }
     }
 
-    /// The same, cut by a snap length.
+    /// The packet, cut at a snap length.
     pub fn cut(mut self, snap_length: usize) -> Self {
         self.data.truncate(snap_length);
         self
     }
 
-    /// The same, sent by the host.
+    /// The packet, sent by the host.
     pub fn outbound(mut self) -> Self {
         self.outbound = true;
         self
     }
 
-    /// The same, on another interface.
+    /// The packet, on another interface.
     pub fn on(mut self, interface: u32) -> Self {
         self.interface = interface;
         self
     }
 }
 
-/// Byte order of what is written.
+/// Byte order of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     Little,
@@ -156,7 +156,7 @@ pub fn enhanced_at(order: Order, packet: &Captured, ticks: u64) -> Vec<u8> {
     block(order, 6, &body)
 }
 
-/// A pcapng file of one section with so many Ethernet interfaces.
+/// A pcapng file with one section and this number of Ethernet interfaces.
 pub fn pcapng(interfaces: u32, packets: &[Captured]) -> Vec<u8> {
     let order = Order::Little;
     let mut file = section(order);

@@ -1,11 +1,11 @@
-//! Flows as the `json:` output tells of them.
+//! Flows, read from the documents of the `json:` output.
 
 use serde_json::Value;
 
 use super::Run;
 use super::time::millis;
 
-/// What the document of a flow says. A field that is not there is 0, or no text.
+/// The fields of the document of a flow. A missing field is 0 or an empty text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Flow {
     pub source: String,
@@ -22,7 +22,7 @@ pub struct Flow {
     pub octets: u64,
     pub flags: u64,
     pub vlan: u64,
-    /// Lowest and highest.
+    /// Minimum and maximum.
     pub ttl: (u64, u64),
     pub end_reason: u64,
     /// As the document has it.
@@ -76,12 +76,12 @@ pub fn flows(documents: &[u8]) -> Vec<Flow> {
 }
 
 impl Run {
-    /// The flows on standard output, in the order in which they came.
+    /// The flows on standard output, in the order of output.
     pub fn flows(&self) -> Vec<Flow> {
         flows(&self.stdout)
     }
 
-    /// The same, in an order that does not depend on when they left.
+    /// The flows, in an order that does not depend on the time of output.
     pub fn sorted_flows(&self) -> Vec<Flow> {
         let mut flows = self.flows();
         flows.sort();

@@ -1,4 +1,4 @@
-//! IPFIX messages taken apart (RFC 7011), with nothing taken from the exporter.
+//! A parser of IPFIX messages (RFC 7011), independent of the exporter.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ pub struct Message {
     pub sets: Vec<Set>,
 }
 
-/// A set: its id, and its records where a template tells their length.
+/// A set: its ID, and its records if it is a Data Set.
 #[derive(Clone, Debug)]
 pub struct Set {
     pub id: u16,
@@ -24,19 +24,19 @@ pub type Record = BTreeMap<u16, Vec<u8>>;
 const TEMPLATE_SET: u16 = 2;
 const OPTIONS_TEMPLATE_SET: u16 = 3;
 
-/// Information elements that the tests look at.
+/// Information elements that the tests use.
 pub const OCTETS: u16 = 1;
 pub const PACKETS: u16 = 2;
 pub const FLOW_END_REASON: u16 = 136;
 
 impl Message {
-    /// Records of flows: those that count octets of a flow.
+    /// Flow records: those with an end reason.
     pub fn flows(&self) -> impl Iterator<Item = &Record> {
         let records = self.sets.iter().flat_map(|set| &set.records);
         records.filter(|record| record.contains_key(&FLOW_END_REASON))
     }
 
-    /// Data Records of any kind: what the sequence number counts.
+    /// Number of Data Records of any kind, which the sequence number counts.
     pub fn data_records(&self) -> usize {
         self.sets.iter().map(|set| set.records.len()).sum()
     }
@@ -51,7 +51,7 @@ pub fn number(record: &Record, element: u16) -> u64 {
     record[&element].iter().fold(0, |sum, &octet| sum << 8 | u64::from(octet))
 }
 
-/// Takes a session apart: one message after the other, templates before what they describe.
+/// Parses a session: consecutive messages, with templates before their Data Sets.
 pub fn session(octets: &[u8]) -> Vec<Message> {
     let mut templates = BTreeMap::new();
     let mut messages = Vec::new();
@@ -71,7 +71,7 @@ pub fn session(octets: &[u8]) -> Vec<Message> {
     messages
 }
 
-/// The octets of the whole messages at the beginning of a session that was cut.
+/// The octets of the complete messages at the beginning of a session that was cut.
 pub fn whole_messages(octets: &[u8]) -> &[u8] {
     let mut end = 0;
     while octets.len() >= end + 4 && octets.len() >= end + usize::from(u16_at(octets, end + 2)) {
@@ -102,7 +102,8 @@ fn sets(mut rest: &[u8], templates: &mut BTreeMap<u16, Template>) -> Vec<Set> {
     sets
 }
 
-/// Templates: id, count, for options the count of scope fields, then element and length of each.
+/// Template Records: ID, count, for options the count of scope fields, then element and length of
+/// each.
 fn learn(mut rest: &[u8], options: bool, templates: &mut BTreeMap<u16, Template>) {
     let header = if options { 6 } else { 4 };
     while rest.len() >= header && u16_at(rest, 0) >= 256 {

@@ -1,20 +1,20 @@
-//! Databases in MaxMind's file format, written for tests.
+//! Databases in MaxMind's file format for tests.
 //!
-//! A file is a binary search tree over the bits of addresses, the records that its leaves refer to,
-//! and a description of the file.
+//! A file consists of a binary search tree over the bits of addresses, the records to which its
+//! leaves refer, and a description of the file.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-/// When all databases were made.
+/// Build time of all databases.
 pub const BUILD_EPOCH: u64 = 1_767_225_600;
 
 /// Octets between the tree and the data.
 const SEPARATOR: usize = 16;
 
-/// Numbers that describe a file, and their types: 16, 32 and 64 bits.
+/// Numbers in the description of a file, and their types: 16, 32 and 64 bits.
 const DESCRIPTION: [(&str, u8); 6] = [
     ("binary_format_major_version", 5),
     ("binary_format_minor_version", 5),
@@ -24,7 +24,7 @@ const DESCRIPTION: [(&str, u8); 6] = [
     ("record_size", 5),
 ];
 
-/// What a branch of the tree leads to.
+/// Target of a branch of the tree.
 #[derive(Clone, Copy, Debug)]
 enum Branch {
     Nothing,
@@ -83,7 +83,8 @@ fn path(cidr: &str) -> Vec<usize> {
     (0..length).map(|index| usize::from(bits >> (127 - index) & 1 == 1)).collect()
 }
 
-/// Networks come with shorter prefixes first, so that what is there is around the new one.
+/// Networks with shorter prefixes come first, so an existing record belongs to a network around the
+/// new one.
 fn insert(tree: &mut Vec<[Branch; 2]>, path: &[usize], record: usize) {
     let (last, way) = path.split_last().expect("a network is not everything");
     let mut node = 0;
@@ -115,7 +116,7 @@ fn put_node([left, right]: [usize; 2], bits: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// The data section. Equal records are there once, and long texts too.
+/// The data section. Equal records are written once, and long texts too.
 #[derive(Default)]
 struct Data {
     octets: Vec<u8>,
@@ -167,7 +168,7 @@ impl Data {
         }
     }
 
-    /// A whole number of this type, without zeros in front.
+    /// A whole number of this type, without leading zeros.
     fn whole(&mut self, kind: u8, number: u64) {
         let octets = number.to_be_bytes();
         let octets = &octets[octets.iter().take_while(|octet| **octet == 0).count()..];
@@ -175,7 +176,7 @@ impl Data {
         self.octets.extend(octets);
     }
 
-    /// A text, or a pointer to where it stands already.
+    /// A text, or a pointer to an earlier copy of it.
     fn text(&mut self, text: &str) {
         if let Some(offset) = self.texts.get(text) {
             self.octets.push(0b0011_1000);
@@ -189,7 +190,7 @@ impl Data {
         self.octets.extend(text.as_bytes());
     }
 
-    /// The type of a value and its size.
+    /// Writes the type of a value and its size.
     fn control(&mut self, kind: u8, size: usize) {
         let (size, more) = match size {
             0..29 => (u8::try_from(size).unwrap(), Vec::new()),

@@ -1,4 +1,4 @@
-//! What the tests share: the program, captures to feed it, and what to do when a tool is missing.
+//! Shared parts of tests: the program, captures as its input, and skipping when a tool is missing.
 //!
 //! Each test file compiles its own copy and uses a part of it.
 
@@ -30,7 +30,7 @@ use serde_json::Value;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag::register;
 
-/// The program, built as the tests are.
+/// The program, built with the profile of the tests.
 pub fn flowprobe() -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     Command::new(PROGRAM.get_or_init(|| {
@@ -54,7 +54,8 @@ fn heed_signals() {
     }
 }
 
-/// The program in a folder where any user may run it: a checkout may be its owner's alone.
+/// A copy of the program in a folder where any user may run it. Other users may not have access to
+/// the checkout.
 pub fn flowprobe_for_all(folder: &Path) -> PathBuf {
     let copy = folder.join("flowprobe");
     if !copy.exists() {
@@ -78,11 +79,11 @@ fn build() -> PathBuf {
     profile.join("flowprobe")
 }
 
-/// Cargo, at the top of the workspace.
+/// Cargo, in the root folder of the workspace.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(root());
-    // What cargo tells a test of its package would make build scripts that look at it run again.
+    // Variables of cargo about the test's package would make build scripts that use them run again.
     let told = ["CARGO_MANIFEST_", "CARGO_PKG_"];
     let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     for name in names.filter(|name| told.iter().any(|prefix| name.starts_with(prefix))) {
@@ -91,19 +92,19 @@ pub fn cargo() -> Command {
     cargo
 }
 
-/// The top of the workspace.
+/// The root folder of the workspace.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// What came of a run of the program.
+/// Result of a run of the program.
 #[derive(Debug)]
 pub struct Run {
     pub status: i32,
     pub stdout: Vec<u8>,
-    /// Messages, those that the statistics hold among them.
+    /// Messages, including those in the statistics.
     pub stderr: String,
-    /// What `--stats json` said; null if the run did not get that far.
+    /// The output of `--stats json`. Null if the run ended before it.
     pub stats: Value,
 }
 
@@ -117,12 +118,12 @@ impl Run {
         value.as_u64().unwrap_or_else(|| panic!("no {keys} in {}", self.stats))
     }
 
-    /// The documents on standard output, one to a line.
+    /// The documents on standard output, one per line.
     pub fn documents(&self) -> Vec<Value> {
         documents(&self.stdout)
     }
 
-    /// Every packet and octet is accounted for, in the meter and in each output.
+    /// Checks that every packet and octet is accounted for, in the meter and in each output.
     pub fn assert_conservation(&self) {
         let stats = &self.stats;
         let sum = |value: &Value, key: &str| -> u64 {
@@ -145,7 +146,7 @@ impl Run {
     }
 }
 
-/// Documents, one to a line.
+/// Documents, one per line.
 pub fn documents(lines: &[u8]) -> Vec<Value> {
     let lines = lines.split(|&octet| octet == b'\n').filter(|line| !line.is_empty());
     lines.map(|line| serde_json::from_slice(line).expect("a line is a document")).collect()
@@ -156,7 +157,7 @@ pub fn run<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) ->
     run_with_input(arguments, &[])
 }
 
-/// As [`run`], with octets on standard input.
+/// Like [`run`], with octets on standard input.
 pub fn run_with_input<A: AsRef<std::ffi::OsStr>>(
     arguments: impl IntoIterator<Item = A>,
     input: &[u8],
@@ -177,14 +178,14 @@ pub fn run_with_input<A: AsRef<std::ffi::OsStr>>(
     finished(output)
 }
 
-/// Reads what a finished run printed.
+/// Parses the output of a finished run.
 pub fn finished(output: Output) -> Run {
     let stderr = String::from_utf8(output.stderr).expect("messages are text");
     assert!(!stderr.contains("panicked"), "{stderr}");
     let lines = stderr.lines().map(|line| serde_json::from_str::<Value>(line).map_err(|_| line));
     let lines: Vec<_> = lines.collect();
     let stats = lines.iter().rev().find_map(|line| line.as_ref().ok()).cloned();
-    // As they are without --stats json: the totals, and messages before them.
+    // The order is as without --stats json: messages first, then the totals.
     let messages = lines.iter().flat_map(|line| match line {
         Ok(stats) => {
             let mut totals = stats.clone();
@@ -208,7 +209,7 @@ pub fn signal(pid: u32, signal: Signal) -> nix::Result<()> {
     kill(Pid::from_raw(pid.try_into().expect("a process id")), signal)
 }
 
-/// A folder for the files of a test, removed at its end.
+/// A folder for the files of a test, which is removed at its end.
 pub fn scratch() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder for the test")
 }
@@ -220,19 +221,20 @@ pub fn write(folder: &tempfile::TempDir, name: &str, octets: &[u8]) -> PathBuf {
     path
 }
 
-/// Says that a part of a test is skipped because something that can be installed is missing.
-/// Where `CI` is set that is a failure.
+/// Reports that a part of a test is skipped because a tool is missing that can be installed. If
+/// `CI` is set, this is a failure.
 pub fn skip(reason: &str) {
     say_skipped(reason);
     assert!(env::var_os("CI").is_none(), "in CI nothing is skipped: {reason}");
 }
 
-/// Says that a part of a test is skipped because of something that not every machine can have.
+/// Reports that a part of a test is skipped because this machine lacks something.
 pub fn skip_without(what: &str) {
     say_skipped(&format!("{what} is not here"));
 }
 
-/// On standard output, and in the file that the test command collects them in.
+/// Prints to standard output, and writes to the file in which the test command collects skipped
+/// tests.
 fn say_skipped(reason: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     println!("skipped: {test}: {reason}");
@@ -248,7 +250,7 @@ pub fn has_tool(name: &str) -> bool {
     env::split_paths(&paths).any(|folder| folder.join(name).is_file())
 }
 
-/// A folder of material that is used where it lies: named by a variable, or beside the checkout.
+/// A folder of test data outside of the checkout: from a variable, or beside the checkout.
 pub fn material(variable: &str, beside: &str) -> Option<PathBuf> {
     let path =
         env::var_os(variable).map_or_else(|| root().join("../shared").join(beside), PathBuf::from);

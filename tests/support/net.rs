@@ -1,5 +1,5 @@
-//! A network of two hosts, one that sends and one with the probe, each a network namespace, with
-//! virtual links between them. All of it goes away at the end, also when the test fails.
+//! A network of two hosts, a sender and a probe. Each is a network namespace. Virtual links connect
+//! them. All of it is removed at the end, even if the test fails.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -18,11 +18,11 @@ pub enum Host {
     Probe,
 }
 
-/// What the links are like.
+/// Settings of the links.
 #[derive(Clone, Copy, Debug)]
 pub struct Links {
     pub count: u32,
-    /// Receive queues of the probe's end, and transmit queues of the other.
+    /// Receive queues of the probe's end, and transmit queues of the sender's end.
     pub queues: u32,
     pub mtu: u32,
 }
@@ -33,20 +33,20 @@ impl Default for Links {
     }
 }
 
-/// The hosts and their links: `tx0`, `tx1` ... of the sender end in `rx0`, `rx1` ... of the probe.
-/// They have no addresses, and send nothing by themselves.
+/// The hosts and their links: `tx0`, `tx1` ... of the sender are connected to `rx0`, `rx1` ... of
+/// the probe. They have no addresses, and send no packets by themselves.
 #[derive(Debug)]
 pub struct Network {
     sender: String,
     probe: String,
-    /// One network at a time: tests that measure time or load would disturb each other.
+    /// One network at a time: tests that measure time or load would affect each other.
     _alone: MutexGuard<'static, ()>,
 }
 
 static ALONE: Mutex<()> = Mutex::new(());
 
 impl Network {
-    /// Makes a network; none, with a line that says so, where that is not allowed.
+    /// Creates a network. `None`, with a message, if that is not permitted.
     pub fn new(links: Links) -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             super::skip_without("root");
@@ -64,7 +64,7 @@ impl Network {
         let network = Self { sender: format!("{id}tx"), probe: format!("{id}rx"), _alone: alone };
         for host in [Host::Sender, Host::Probe] {
             run(Command::new("ip").args(["netns", "add", network.namespace(host)]));
-            // Neighbour discovery and the like would be metered too.
+            // Otherwise neighbour discovery and similar packets would be metered too.
             let quiet = "for name in all default; do \
                          echo 1 > /proc/sys/net/ipv6/conf/$name/disable_ipv6; done";
             run(network.command(host, "sh").args(["-c", quiet]));
@@ -74,7 +74,7 @@ impl Network {
         Some(network)
     }
 
-    /// Makes the link of this number.
+    /// Creates the link with this number.
     pub fn add_link(&self, number: u32, Links { queues, mtu, .. }: Links) {
         let (tx, rx) = (format!("tx{number}"), format!("rx{number}"));
         let (queues, mtu) = (queues.to_string(), mtu.to_string());
@@ -95,7 +95,7 @@ impl Network {
         }
     }
 
-    /// A command that runs on a host.
+    /// A command in the namespace of a host.
     pub fn command(&self, host: Host, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", self.namespace(host)]).arg(program.as_ref());
@@ -103,7 +103,7 @@ impl Network {
         command
     }
 
-    /// Runs `ip` on a host.
+    /// Runs `ip` in the namespace of a host.
     pub fn ip(&self, host: Host, words: &[&str]) {
         run(Command::new("ip").args(["-n", self.namespace(host)]).args(words));
     }
@@ -131,12 +131,12 @@ impl Network {
         run(self.command(host, "ethtool").args(["-K", interface, offload, to]));
     }
 
-    /// Runs a function on a host.
+    /// Runs a function in the namespace of a host.
     pub fn on<T: Send>(&self, host: Host, function: impl FnOnce() -> T + Send) -> T {
         let path = Path::new("/run/netns").join(self.namespace(host));
         let namespace = File::open(path).expect("the namespace has a name");
         let enter_and_run = || {
-            // For this thread only.
+            // Only for this thread.
             setns(namespace, CloneFlags::CLONE_NEWNET).expect("root may enter a namespace");
             function()
         };
@@ -146,14 +146,14 @@ impl Network {
         })
     }
 
-    /// Sends a capture file into a link, as `cargo xtask loadgen` does.
+    /// Sends a capture file to a link, with `cargo xtask loadgen`.
     pub fn send_file(&self, interface: &str, file: &Path, settings: &[&str]) -> Sent {
         let mut words: Vec<&str> = vec!["file", file.to_str().expect("a path in UTF-8")];
         words.extend(settings);
         self.send(interface, &words)
     }
 
-    /// Sends synthetic flows into a link.
+    /// Sends synthetic flows to a link.
     pub fn send_flows(&self, interface: &str, settings: &[&str]) -> Sent {
         let mut words = vec!["flows"];
         words.extend(settings);
@@ -176,7 +176,8 @@ impl Network {
 impl Drop for Network {
     fn drop(&mut self) {
         for host in [Host::Sender, Host::Probe] {
-            // The links go with them. One that could not be made cannot be removed either.
+            // The links are removed with them. A namespace that could not be created cannot be
+            // removed either.
             let mut delete = Command::new("ip");
             delete.args(["netns", "del", self.namespace(host)]).stderr(Stdio::null());
             drop(delete.env("PATH", path()).status());
@@ -184,15 +185,15 @@ impl Drop for Network {
     }
 }
 
-/// What the load generator sent.
+/// Counts of the load generator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
     pub packets: u64,
-    /// Frames for which the link had no room.
+    /// Frames that were dropped because the link was full.
     pub refused: u64,
 }
 
-/// Where commands are looked for: also where only root looks by itself.
+/// Search path of commands, including the folders for root.
 fn path() -> String {
     format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
 }
@@ -206,7 +207,7 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The load generator, built as the tests are.
+/// The load generator, built in the same target folder as the tests.
 fn xtask() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! Packets, made with pnet.
+//! Packets for tests, built with pnet.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -77,7 +77,7 @@ pub fn ethernet(ip: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// An Ethernet frame as a host sends it before padding.
+/// An Ethernet frame without padding.
 pub fn unpadded(ip: &[u8]) -> Vec<u8> {
     let ethertype: u16 = if ip[0] >> 4 == 6 { 0x86dd } else { 0x0800 };
     let mut frame = vec![0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2];
@@ -86,7 +86,7 @@ pub fn unpadded(ip: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The same frame with a VLAN tag (0x8100, or another tag protocol) outside all others.
+/// The frame with another VLAN tag (0x8100, or another tag protocol) as the outermost one.
 pub fn tagged(frame: &[u8], protocol: u16, vlan_id: u16) -> Vec<u8> {
     let mut tagged = frame[..12].to_vec();
     tagged.extend(protocol.to_be_bytes());

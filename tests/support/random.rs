@@ -1,6 +1,6 @@
-//! Random numbers that are the same each time (SplitMix64).
+//! Reproducible random numbers (SplitMix64).
 
-/// A sequence, chosen by its seed.
+/// A sequence that depends on its seed.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -22,7 +22,7 @@ impl Random {
         self.next() % limit
     }
 
-    /// One in so many times.
+    /// `true` once in `count` calls on average.
     pub fn one_in(&mut self, count: u64) -> bool {
         self.below(count) == 0
     }

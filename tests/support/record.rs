@@ -1,4 +1,4 @@
-//! A flow record that tests change where they need to.
+//! A flow record as a base for tests.
 
 use flow::{
     DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, Tags, Timestamp,

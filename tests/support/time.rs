@@ -1,4 +1,4 @@
-//! Times as the program and other tools write them.
+//! Parses times in the formats of the program and of other tools.
 
 /// Milliseconds since the epoch of a time in UTC: `2026-01-31T12:00:00.250Z`, with `T` or a space
 /// before the hours, a `.` or `,` before any number of decimals, and with or without `Z`.

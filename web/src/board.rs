@@ -1,4 +1,4 @@
-//! What the page shows: the latest statistics, traffic over time, flows, incidents.
+//! The data of the page: the latest statistics, traffic over time, flows, incidents.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,16 +13,17 @@ use crate::incidents::Incidents;
 use crate::series::{Series, Span};
 use crate::top::Ranking;
 
-/// Live statistics that are older than this are a sign that the program hangs.
+/// Maximum age of live statistics. Older ones show that the program hangs.
 const STALE: Duration = Duration::from_secs(10);
 
-/// The time over which rates and losses are judged, in samples a second apart.
+/// Number of samples, a second apart, over which rates and losses are judged.
 const RECENT: usize = 60;
 
-/// More lost packets than one of so many are a fault.
+/// If more than one packet of this number is lost, this is a problem.
 const LOSS_ONE_OF: u64 = 100;
 
-/// Where the threads that count and the thread that answers meet. Its memory is fixed at the start.
+/// State that the counting threads share with the answering thread. Its memory is fixed at the
+/// start.
 #[derive(Debug)]
 pub struct Board {
     is_live: bool,
@@ -39,7 +40,7 @@ struct Statistics {
     samples: VecDeque<Sample>,
 }
 
-/// Sums at one moment.
+/// Sums at a point in time.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     at: Instant,
@@ -56,7 +57,7 @@ struct Records {
     incidents: Incidents,
 }
 
-/// Whether all is well, and if not, why.
+/// Health of the program, with the reasons if it is bad.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Health {
     problems: Vec<String>,
@@ -75,7 +76,7 @@ impl Health {
 }
 
 impl Board {
-    /// An empty one, for live capture or for a replay.
+    /// An empty board, for live capture or for a replay.
     pub fn new(is_live: bool) -> Self {
         let statistics = Statistics {
             latest: Arc::new(json!({})),
@@ -95,7 +96,7 @@ impl Board {
         }
     }
 
-    /// Takes the statistics, about once a second.
+    /// Publishes the statistics, about once a second.
     pub fn publish(&self, statistics: Value) {
         let sample = Sample::of(&statistics);
         let mut state = lock(&self.statistics);
@@ -107,7 +108,7 @@ impl Board {
         state.samples.push_back(sample);
     }
 
-    /// Takes the records and events of a batch.
+    /// Adds the records and events of a batch.
     pub(crate) fn add(&self, batch: &Batch) {
         let mut records = lock(&self.records);
         for record in &batch.records {
@@ -121,7 +122,7 @@ impl Board {
         self.refused_connections.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The statistics that were published last, as `--stats json` has them.
+    /// The last published statistics, as in `--stats json`.
     pub(crate) fn statistics(&self) -> Arc<Value> {
         Arc::clone(&lock(&self.statistics).latest)
     }

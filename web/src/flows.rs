@@ -1,4 +1,4 @@
-//! The flows that ended last, and the search in them.
+//! The flow records that were exported last, and the search in them.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -9,14 +9,14 @@ use flow::{Details, FlowRecord, Place, Tag};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
-/// Flow records that are kept, 112 octets each.
+/// Maximum number of flow records that are kept, 112 octets each.
 pub(crate) const KEPT: usize = 100_000;
 
-/// Flows of an answer: by default, and at most.
+/// Flows of an answer: default and maximum.
 const SIZE: usize = 100;
 const SIZE_MAX: usize = 1000;
 
-/// Words of a search.
+/// Maximum number of words of a search.
 const WORDS_MAX: usize = 16;
 
 const PROTOCOLS: [(&str, u8); 7] = [
@@ -35,7 +35,7 @@ pub(crate) struct LatestFlows {
     flows: VecDeque<Flow>,
 }
 
-/// A flow record, and where its addresses are.
+/// A flow record, and the places of its addresses.
 #[derive(Debug)]
 pub(crate) struct Flow {
     pub(crate) record: FlowRecord,
@@ -59,12 +59,12 @@ impl LatestFlows {
         });
     }
 
-    /// The latest first.
+    /// The flow records, the latest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Flow> {
         self.flows.iter().rev()
     }
 
-    /// The flows that a search finds, the latest first.
+    /// The flows that match a search, the latest first.
     pub(crate) fn find(&self, search: &Search) -> Value {
         let matching = self.iter().filter(|flow| search.matches(flow));
         let mut found = 0_u64;
@@ -109,7 +109,7 @@ pub(crate) fn protocol_name(number: u8) -> String {
     known.map_or_else(|| number.to_string(), |(name, _)| (*name).to_owned())
 }
 
-/// What flows are asked for. All conditions must hold.
+/// A search for flows. All conditions must hold.
 #[derive(Debug)]
 pub(crate) struct Search {
     conditions: Vec<Condition>,
@@ -120,24 +120,24 @@ pub(crate) struct Search {
 enum Condition {
     /// Either address is in this network.
     Network(IpNet),
-    /// Either port.
+    /// Either port has this number.
     Port(u16),
     Protocol(u8),
     Interface(u32),
     Vlan(u16),
     Tag(Tag),
-    /// Either address is in this country, by its two letters.
+    /// Either address is in this country, by its two-letter code.
     Country(String),
     /// Either address is in this Autonomous System.
     System(u32),
 }
 
 impl Search {
-    /// A search by words with spaces between, for so many flows.
+    /// A search from words with spaces between them, for at most `size` flows.
     ///
     /// # Errors
     ///
-    /// A word has no meaning, or the size is out of its range; in one sentence.
+    /// A word is unknown, or the size is out of range; in one sentence.
     pub(crate) fn parse(words: Option<&str>, size: Option<&str>) -> Result<Self, String> {
         let size = match size {
             None => SIZE,
@@ -218,7 +218,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A record of TCP from 10.0.0.1:1025 to 10.0.0.2:80, with 100 octets a packet.
+    /// A record of TCP from 10.0.0.1:1025 to 10.0.0.2:80, with 100 octets per packet.
     pub(crate) fn record(start: u64, end: u64, packets: u64) -> FlowRecord {
         let address = |last: u8| {
             let mut octets = [0; 16];

@@ -1,22 +1,22 @@
-//! Incidents that detectors found: those that are open, and those that ended last.
+//! Incidents of the detectors: open ones, and the latest ended ones.
 
 use std::collections::VecDeque;
 
 use flow::{Event, EventKind, Value as Field};
 use serde_json::{Map, Value};
 
-/// Incidents that are kept, open ones first.
+/// Maximum number of incidents that are kept. Ended ones are removed first.
 const KEPT: usize = 200;
 
 /// The latest state of each incident, by its `event.id`.
 #[derive(Debug, Default)]
 pub(crate) struct Incidents {
-    /// In the order in which they were first told of.
+    /// In the order of their first alerts.
     list: VecDeque<Map<String, Value>>,
 }
 
 impl Incidents {
-    /// Takes note of an event, if it is an alert.
+    /// Records an event if it is an alert.
     pub(crate) fn add(&mut self, event: &Event) {
         if event.kind != EventKind::Alert {
             return;
@@ -37,7 +37,7 @@ impl Incidents {
         self.list.push_back(fields);
     }
 
-    /// Open ones first, the most severe first, the latest first.
+    /// The incidents: open ones first, then by severity, then the latest first.
     pub(crate) fn value(&self) -> Value {
         let severity = |fields: &Map<String, Value>| {
             fields.get("event.severity").and_then(Value::as_u64).unwrap_or(0)

@@ -1,8 +1,8 @@
-//! The page of the program, its interface for programs, and its metrics, over HTTP.
+//! The web page of the program, its interface for programs, and its metrics, over HTTP.
 //!
-//! Two sources feed a [`Board`]: the main thread gives it the statistics once a second, and a
-//! [`Recorder`], which is an output like others, gives it the flow records. A [`Server`] answers
-//! requests from it. Packets never pass here, so a slow client cannot slow capture.
+//! Two sources feed a [`Board`]: the main thread publishes the statistics once a second, and a
+//! [`Recorder`], which is an output like others, adds the flow records. A [`Server`] answers
+//! requests from it. It does not process packets, so a slow client cannot slow down capture.
 
 mod board;
 mod flows;

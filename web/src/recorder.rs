@@ -7,7 +7,7 @@ use flow::{Batch, Conversation, RecordTally, Timestamp};
 
 use crate::board::Board;
 
-/// Gives each record and event to the page.
+/// Adds each record and event to the page.
 #[derive(Debug)]
 pub struct Recorder {
     board: Arc<Board>,
@@ -16,7 +16,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// The output of this page.
+    /// The output for this board.
     pub fn new(board: Arc<Board>) -> Self {
         Self { board, given: RecordTally::default(), events: 0 }
     }

@@ -1,4 +1,4 @@
-//! What can be asked for: the page, its interface, the metrics and the health of the program.
+//! Routes of the server: the page, its interface, the metrics and the health of the program.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ use crate::series::Span;
 use crate::settings::Settings;
 use crate::top::Ranking;
 
-/// The page and what it needs: path, type, content.
+/// The page and its files: path, type, content.
 const FILES: [(&str, &str, &str); 7] = [
     ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
     ("/page.css", "text/css; charset=utf-8", include_str!("../page/page.css")),
@@ -31,7 +31,8 @@ const FILES: [(&str, &str, &str); 7] = [
     ("/table.js", "text/javascript; charset=utf-8", include_str!("../page/table.js")),
 ];
 
-/// Headers of every answer. The page takes nothing from elsewhere, and stands in no other page.
+/// Headers of every response. The page loads nothing from other hosts, and must not be embedded in
+/// another page.
 const HEADERS: [(HeaderName, &str); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -64,7 +65,7 @@ pub(crate) fn routes(settings: Settings, board: Arc<Board>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::new(settings), admit))
 }
 
-/// Refuses what is not to be answered, and gives each answer its headers.
+/// Refuses requests that are not permitted, and adds the headers to each response.
 async fn admit(State(settings): State<Arc<Settings>>, request: Request, next: Next) -> Response {
     let refusal = refusal(&settings, &request);
     let mut response = match refusal {
@@ -85,7 +86,7 @@ fn refusal(settings: &Settings, request: &Request) -> Option<(StatusCode, &'stat
     if !host.is_some_and(|host| is_ours(settings, host)) {
         return Some((StatusCode::MISDIRECTED_REQUEST, "this is not a name of this host"));
     }
-    // The page itself holds no data. It asks for the token.
+    // The page itself has no data. It asks the user for the token.
     let is_page = FILES.iter().any(|(path, ..)| *path == request.uri().path());
     match &settings.token {
         Some(token) if !is_page && !has_token(request.headers(), token) => {
@@ -95,7 +96,7 @@ fn refusal(settings: &Settings, request: &Request) -> Option<(StatusCode, &'stat
     }
 }
 
-/// Whether a Host header is an address, `localhost` or a name that was permitted.
+/// Whether a Host header has an address, `localhost` or a permitted name.
 fn is_ours(settings: &Settings, host: &str) -> bool {
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _port)) => address,
@@ -106,8 +107,8 @@ fn is_ours(settings: &Settings, host: &str) -> bool {
         || settings.names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// Whether the request has the token. The time that this takes does not depend on where they
-/// differ.
+/// Whether the request has the token. The time for the comparison does not depend on the position
+/// of a difference.
 fn has_token(headers: &HeaderMap, token: &str) -> bool {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(given) = given.and_then(|value| value.strip_prefix("Bearer ")) else { return false };

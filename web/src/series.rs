@@ -1,14 +1,14 @@
-//! Traffic over time, out of flow records: two rings of buckets, by class.
+//! Traffic over time, from flow records: two rings of buckets, by class.
 //!
-//! A record says when its flow began and ended, not when each packet came. Its packets and octets
-//! are spread evenly over the buckets between, so that the sum over all buckets is that of the
-//! records.
+//! A record has the times of the start and the end of its flow, but not of each packet. Its packets
+//! and octets are spread evenly over the buckets between those, so that the sum over all buckets
+//! equals the sum of the records.
 
 use flow::number::{protocol, tcp_control};
 use flow::{FlowRecord, IpVersion, Timestamp};
 use serde_json::{Map, Value, json};
 
-/// A class of traffic. The first four are all of it; the others are parts of these.
+/// A class of traffic. The first four include all traffic. The others are subsets of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     Tcp,
@@ -32,13 +32,13 @@ const NTP: u16 = 123;
 /// Type 3 of ICMP (RFC 792) and type 1 of ICMPv6 (RFC 4443).
 const UNREACHABLE: [u16; 2] = [3, 1];
 
-/// Most points of an answer.
+/// Maximum number of points in an answer.
 const POINTS_MAX: u64 = 300;
 
-/// Fewest points of an answer.
+/// Minimum number of points in an answer.
 const POINTS_MIN: u64 = 30;
 
-/// What a span of time is called, its length, and the width of its points, in seconds.
+/// Name of a span of time, its length, and the width of its points, in seconds.
 const SPANS: [(&str, u64, u64); 4] =
     [("5m", 300, 1), ("15m", 900, 3), ("1h", 3600, 12), ("24h", 86_400, 300)];
 
@@ -46,7 +46,7 @@ const SPANS: [(&str, u64, u64); 4] =
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) seconds: u64,
-    /// Seconds of a point.
+    /// Width of a point, in seconds.
     step: u64,
 }
 
@@ -59,7 +59,7 @@ impl Span {
     }
 }
 
-/// What was counted in a bucket.
+/// Counts of a bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) packets: u64,
@@ -69,15 +69,15 @@ pub(crate) struct Counts {
 
 type Cell = [Counts; NAMES.len()];
 
-/// Buckets of one width. A new one takes the place of the oldest.
+/// Buckets of the same width. A new one replaces the oldest.
 #[derive(Debug)]
 struct Ring {
     /// Width of a bucket, in seconds.
     width: u64,
     cells: Vec<Cell>,
-    /// The number of the latest bucket since the epoch, if there is one.
+    /// The number of the latest bucket since the epoch; `None` before the first record.
     latest: Option<u64>,
-    /// The earliest bucket that was ever counted in.
+    /// The earliest bucket that was ever used.
     earliest: u64,
 }
 
@@ -90,7 +90,7 @@ impl Ring {
         self.cells.len() as u64
     }
 
-    /// The place of a bucket, or `None` if it is older than the ring.
+    /// The place of a bucket; `None` if it is older than the ring.
     fn place(&self, bucket: u64) -> Option<usize> {
         let latest = self.latest?;
         if bucket > latest || latest - bucket >= self.len() {
@@ -99,8 +99,8 @@ impl Ring {
         usize::try_from(bucket % self.len()).ok()
     }
 
-    /// Makes this bucket the latest, if it is later. What was in the places of those between is
-    /// forgotten.
+    /// Makes this bucket the latest, if it is later. The buckets from the old latest one to this
+    /// one are cleared.
     fn advance(&mut self, bucket: u64) {
         let begin = match self.latest {
             None => bucket,
@@ -123,10 +123,10 @@ impl Ring {
         let parts = last - first + 1;
         let share = |count: u64, part: u64| {
             let upto = |part: u64| u128::from(count) * u128::from(part) / u128::from(parts);
-            // A part of a 64-bit number has 64 bits.
+            // A part of a 64-bit number fits in 64 bits.
             u64::try_from(upto(part + 1) - upto(part)).unwrap_or(u64::MAX)
         };
-        // Of a flow that is longer than the ring, the end alone has a place.
+        // Of a flow that is longer than the ring, only the end has buckets.
         for part in parts.saturating_sub(self.len())..parts {
             let Some(place) = self.place(first + part) else { continue };
             let packets = share(record.packets, part);
@@ -144,10 +144,10 @@ impl Ring {
         let Some(latest) = self.latest else { return json!({ "step": span.step, "classes": {} }) };
         let buckets = (span.step / self.width).max(1);
         let points = (span.seconds / span.step).min(POINTS_MAX);
-        // Points begin at whole multiples of their width, so that they do not change when asked
-        // for again.
+        // Points begin at multiples of their width, so that they are the same in later requests.
         let end = latest / buckets + 1;
-        // Points before the first record say nothing, but a few points are no chart.
+        // Points before the first record have no information, but a chart needs a minimum of
+        // points.
         let begin = (self.earliest / buckets).min(end.saturating_sub(POINTS_MIN));
         let begin = begin.max(end.saturating_sub(points));
         let mut classes = Map::new();
@@ -174,7 +174,7 @@ impl Ring {
     }
 }
 
-/// The classes that a record is in.
+/// The classes of a record.
 struct Classes {
     list: [Class; 3],
     count: usize,
@@ -231,7 +231,7 @@ impl Classes {
     }
 }
 
-/// The last hour by the second, and the last day by the minute, by the time of packets.
+/// The last hour in seconds, and the last day in minutes, by the time of packets.
 #[derive(Debug)]
 pub(crate) struct Series {
     seconds: Ring,
@@ -261,7 +261,7 @@ mod tests {
     use super::*;
     use crate::flows::tests::record;
 
-    /// How many classes make up the whole.
+    /// Number of classes that include all traffic.
     const WHOLE: usize = 4;
 
     fn sum(value: &Value, count: &str) -> u64 {
@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(sum(&series.value(hour), "packets"), 6);
         series.add(&record(3_601_000, 3_601_000, 1));
         assert_eq!(sum(&series.value(hour), "packets"), 2);
-        // Years later, and a record from before that.
+        // A record from years later, and then one from before that.
         series.add(&record(1 << 50, 1 << 50, 3));
         series.add(&record(1_000, 1_000, 9));
         assert_eq!(sum(&series.value(hour), "packets"), 3);

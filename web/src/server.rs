@@ -1,6 +1,6 @@
-//! The server of HTTP: one thread, a bounded number of connections, and a bounded time for each.
+//! The HTTP server: one thread, a bounded number of connections, and a bounded time for each.
 //!
-//! This module alone uses an asynchronous runtime.
+//! Only this module uses an asynchronous runtime.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,32 +23,32 @@ use crate::board::Board;
 use crate::routes;
 use crate::settings::Settings;
 
-/// Most connections at a time. More are closed at once.
+/// Maximum number of connections at a time. More are closed at once.
 const CONNECTIONS_MAX: usize = 64;
 
 /// Time for the head of a request, and between two requests of a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest life of a connection. It ends after the request that is under way then.
+/// Maximum time of a connection. It ends after the current request.
 const CONNECTION_TIME: Duration = Duration::from_secs(30);
 
-/// Time for the request that is under way when the life of its connection is over.
+/// Time for the current request after the maximum time of its connection.
 const LAST_REQUEST_TIME: Duration = Duration::from_secs(5);
 
-/// Octets of the head of a request.
+/// Maximum size of the head of a request, in octets.
 const HEAD_OCTETS_MAX: usize = 16 * 1024;
 
-/// Pause after a connection could not be accepted, which is for want of open files.
+/// Pause after a connection could not be accepted, because there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A server that has its address and does not answer yet.
+/// A server whose address is bound, but which does not answer yet.
 #[derive(Debug)]
 pub struct BoundServer {
     settings: Settings,
     listener: std::net::TcpListener,
 }
 
-/// A server that runs. It stops when it is dropped.
+/// A running server. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -57,22 +57,22 @@ pub struct Server {
 }
 
 impl BoundServer {
-    /// Takes the address.
+    /// Binds the address.
     ///
     /// # Errors
     ///
-    /// It cannot be had.
+    /// The address cannot be bound.
     pub fn bind(settings: Settings) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind(settings.listen)?;
         listener.set_nonblocking(true)?;
         Ok(Self { settings, listener })
     }
 
-    /// Answers requests from then on, in a thread that calls `begin` first.
+    /// Starts to answer requests, in a thread that first calls `begin`.
     ///
     /// # Errors
     ///
-    /// There is no thread, or no runtime.
+    /// The thread or the runtime cannot be started.
     pub fn start(
         self,
         board: Arc<Board>,
@@ -88,7 +88,7 @@ impl BoundServer {
                 match TcpListener::from_std(listener) {
                     Ok(listener) => {
                         tokio::spawn(accept(listener, settings, board));
-                        // It is dropped or sent when the server is to stop.
+                        // Ends when the sender is dropped.
                         drop(stopped.await);
                     }
                     Err(problem) => warn!("the page cannot be served: {}", sentence(&problem)),
@@ -101,7 +101,7 @@ impl BoundServer {
 }
 
 impl Server {
-    /// The address that it listens at, with the port that the system chose if it was 0.
+    /// The listening address, with the port that the system chose if it was 0.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -137,7 +137,7 @@ async fn accept(listener: TcpListener, settings: Settings, board: Arc<Board>) {
     }
 }
 
-/// Answers the requests of a connection. What goes wrong is the client's affair.
+/// Answers the requests of a connection. Errors are caused by the client and ignored.
 async fn serve(stream: TcpStream, routes: axum::Router) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_OCTETS_MAX);

@@ -1,18 +1,18 @@
-//! Who may ask for what.
+//! Access settings of the server.
 
 use std::fmt;
 use std::net::SocketAddr;
 
-/// Where the page is, and who may see it.
+/// Address of the page, and access to it.
 #[derive(Clone)]
 pub struct Settings {
-    /// The address to listen at.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// Names of this host that a browser may ask for, besides addresses and `localhost`. Any other
-    /// name is refused, so that a foreign page cannot reach this one under its own name (DNS
-    /// rebinding).
+    /// Names of this host in requests of a browser, besides addresses and `localhost`. Any other
+    /// name is refused, so that a page of another site cannot reach this one under its own name
+    /// (DNS rebinding).
     pub names: Vec<String>,
-    /// The token that each request must have, if there is one.
+    /// The token that each request must have. `None`: no token is needed.
     pub token: Option<String>,
 }
 

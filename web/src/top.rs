@@ -1,4 +1,4 @@
-//! Who has the most: sources, destinations, conversations, ports, interfaces.
+//! Top lists: sources, destinations, conversations, ports, interfaces.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use crate::flows::{Flow, LatestFlows, protocol_name};
 use crate::series::Span;
 
-/// Rows of an answer: by default, and at most.
+/// Rows of an answer: default and maximum.
 const SIZE: usize = 10;
 const SIZE_MAX: usize = 100;
 
-/// A list that is asked for.
+/// A requested list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ranking {
     of: Of,
@@ -57,7 +57,7 @@ struct Sum {
 impl Ranking {
     /// # Errors
     ///
-    /// A word has no meaning, or the size is out of its range; in one sentence.
+    /// A word is unknown, or the size is out of range; in one sentence.
     pub(crate) fn parse(
         of: Option<&str>,
         by: Option<&str>,
@@ -96,7 +96,7 @@ impl Ranking {
         Ok(Self { of, by, span: Span::parse(span)?, size })
     }
 
-    /// The list over these flows.
+    /// Computes the list from these flows.
     pub(crate) fn of(&self, flows: &LatestFlows) -> Value {
         let mut sums: HashMap<FlowKey, Sum> = HashMap::new();
         let mut whole = Sum::default();
@@ -143,8 +143,9 @@ impl Ranking {
         }
     }
 
-    /// The part of a flow key that the list is of; all else is 0. A country's letters take the
-    /// place of an address, an Autonomous System that of an interface.
+    /// The part of a flow key that identifies a row; all other fields are 0. The letters of a
+    /// country replace the source address, the number of an Autonomous System replaces the
+    /// interface.
     fn key(&self, key: &FlowKey, places: [&Option<Arc<Place>>; 2]) -> FlowKey {
         let nothing = FlowKey {
             source: [0; 16],

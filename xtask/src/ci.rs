@@ -1,4 +1,4 @@
-//! All checks of a change, one after the other; those after a failed one run too.
+//! All checks of a change, in sequence. Checks after a failed one run too.
 
 use std::env;
 use std::process::Stdio;
@@ -9,11 +9,11 @@ use commands::{cargo, execute, root};
 
 use crate::{ebpf, fuzz, instructions, test};
 
-/// There is nothing to choose.
+/// It has no options.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {}
 
-/// Built with the toolchain that the workspace names.
+/// It is built with the toolchain of the workspace.
 const CARGO_DENY: &str = "0.20.2";
 
 type Check = fn() -> Result<()>;
@@ -55,7 +55,7 @@ fn format() -> Result<()> {
 }
 
 fn lints() -> Result<()> {
-    // All targets are not all: a bench that `cargo bench` does not run is to be named.
+    // `--all-targets` does not include benches that `cargo bench` does not run, so these are named.
     let targets = ["--all-targets", "--bench", "elastic"];
     let arguments = ["clippy", "--workspace"].into_iter().chain(targets);
     execute(cargo().args(arguments).args(["--", "-D", "warnings"]))
@@ -66,8 +66,8 @@ fn documentation() -> Result<()> {
     execute(cargo().args(arguments).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// Licences, sources and versions of what the program is built from. Known vulnerabilities are
-/// not looked for here: they appear without a change. `cargo deny check advisories` does that.
+/// Licences, sources and versions of dependencies. Known vulnerabilities are not checked here,
+/// because they appear without a change. `cargo deny check advisories` does that.
 fn dependencies() -> Result<()> {
     let version = cargo().args(["deny", "--version"]).stderr(Stdio::null()).output();
     if !version.is_ok_and(|output| output.status.success()) {
@@ -80,7 +80,7 @@ fn dependencies() -> Result<()> {
     execute(cargo().args(["deny", "--workspace", "check", "bans", "licenses", "sources"]))
 }
 
-/// What runs in the kernel was compiled from the sources beside it.
+/// Checks that the eBPF programs were compiled from the sources beside them.
 fn programs() -> Result<()> {
     ebpf::check_record()?;
     if env::var_os("CI").is_some() { ebpf::check_by_building() } else { Ok(()) }

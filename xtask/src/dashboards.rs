@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use commands::root;
 
-/// There is nothing to choose.
+/// It has no options.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {}
 

@@ -1,7 +1,7 @@
 //! Builds the programs of probe-ebpf, and checks that the compiled ones belong to their sources.
 //!
-//! Compiled programs are committed, so that building the probe needs no more than a Rust compiler.
-//! The stable compiler builds them, told to take the options that are for nightly ones.
+//! Compiled programs are committed, so that a Rust compiler is enough to build the probe. The
+//! stable compiler builds them. It is told to accept nightly options.
 
 use std::env;
 use std::ffi::OsStr;
@@ -13,17 +13,17 @@ use anyhow::{Context, Result, ensure};
 use commands::debian::{self, Need};
 use commands::{cargo, execute, root};
 
-/// Whether to build or to check.
+/// Build or check.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Change nothing; fail if the compiled programs are not those of the sources
+    /// Change nothing; fail if the compiled programs do not match the sources
     #[arg(long)]
     check: bool,
 }
 
 const FOLDER: &str = "probe-ebpf";
 
-/// What the compiled programs were built from and with: a comment, then lines of `sha256sum`.
+/// Sources and tools of the compiled programs: a comment, then lines of `sha256sum`.
 const RECORD: &str = "probe-ebpf/built.sha256";
 
 const BPF_LINKER: &str = "0.13.0";
@@ -52,7 +52,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     fs::write(root().join(RECORD), record).with_context(|| format!("writing {RECORD}"))
 }
 
-/// The quick check: the files are those of the last build, made with the tools that are asked for.
+/// The quick check: the files are those of the last build, which used the required tools.
 pub(crate) fn check_record() -> Result<()> {
     let record = fs::read_to_string(root().join(RECORD)).with_context(|| RECORD.to_owned())?;
     let (tools, recorded) = record.split_once('\n').with_context(|| format!("{RECORD} is cut"))?;
@@ -71,7 +71,7 @@ pub(crate) fn check_record() -> Result<()> {
     Ok(())
 }
 
-/// Builds again and compares, where the tools are or can be installed.
+/// Builds again and compares, if the tools are installed or can be installed.
 pub(crate) fn check_by_building() -> Result<()> {
     if env::var_os("CI").is_some() {
         install()?;
@@ -90,7 +90,7 @@ pub(crate) fn check_by_building() -> Result<()> {
             continue;
         }
         let object = object.display();
-        // Other tools may well write other octets.
+        // Other tools may produce different octets.
         let is_comparable = record.starts_with(&tools);
         ensure!(!is_comparable, "{object} is of another source; run cargo xtask build-ebpf");
         println!("skipped: {object} cannot be compared, it was built with other tools: {tools}");
@@ -98,7 +98,7 @@ pub(crate) fn check_by_building() -> Result<()> {
     Ok(())
 }
 
-/// Builds all programs: where each belongs, and what it is.
+/// Builds all programs. Returns the path and the content of each.
 fn build() -> Result<Vec<(PathBuf, Vec<u8>)>> {
     let folder = root().join(FOLDER);
     let target = folder.join("target");
@@ -110,7 +110,8 @@ fn build() -> Result<Vec<(PathBuf, Vec<u8>)>> {
         .env("CARGO_TARGET_DIR", &target)
         .env("CARGO_ENCODED_RUSTFLAGS", flags(&folder)?)
         .env("RUSTC_BOOTSTRAP", "1")
-        // The same on every machine: what registers are called, which no program here looks at.
+        // The same on every machine. It selects the names of registers, which these programs do not
+        // use.
         .env("AYA_BPF_TARGET_ARCH", "x86_64");
     execute(&mut command)?;
     let mut objects = Vec::new();
@@ -122,7 +123,7 @@ fn build() -> Result<Vec<(PathBuf, Vec<u8>)>> {
         let linked = target.join("bpfel-unknown-none/release").join(name);
         let stripped = linked.with_extension("bpf.o");
         let mut strip = Command::new(llvm_tool("llvm-objcopy"));
-        // The types of maps and functions stay, which the kernel knows (BTF).
+        // The types of maps and functions, for the kernel, are kept (BTF).
         execute(strip.arg("--strip-debug").arg(&linked).arg(&stripped))?;
         let content = fs::read(&stripped).with_context(|| stripped.display().to_string())?;
         objects.push((source.with_extension("bpf.o"), content));
@@ -130,7 +131,7 @@ fn build() -> Result<Vec<(PathBuf, Vec<u8>)>> {
     Ok(objects)
 }
 
-/// What to tell the compiler. Folders of this machine must not be in the result.
+/// Compiler flags. Paths of this machine must not be in the result.
 fn flags(folder: &Path) -> Result<String> {
     let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))?;
     let mut renamed = vec![(folder.to_owned(), FOLDER), (PathBuf::from(sysroot), "rust")];
@@ -148,7 +149,7 @@ fn flags(folder: &Path) -> Result<String> {
     Ok(flags.join("\x1f"))
 }
 
-/// Hashes of all that decides what the programs are, and of the compiled programs.
+/// Hashes of all files that affect the programs, and of the compiled programs.
 fn hashes() -> Result<String> {
     let folder = root().join(FOLDER);
     let mut paths = vec![PathBuf::from("Cargo.lock"), PathBuf::from("Cargo.toml")];
@@ -160,7 +161,7 @@ fn hashes() -> Result<String> {
     Ok(format!("{hashes}\n"))
 }
 
-/// The versions of the tools, if all are there.
+/// The versions of the tools. Fails if one is missing.
 fn tools_line() -> Result<String> {
     let rustc = output(Command::new("rustc").arg("--version"))?;
     let linker = output(Command::new("bpf-linker").arg("--version"))?;
@@ -169,11 +170,12 @@ fn tools_line() -> Result<String> {
     Ok(format!("# {rustc}, {linker}, LLVM {llvm}\n"))
 }
 
-/// Installs what is missing: LLVM as root on Debian, the linker by cargo.
+/// Installs missing tools: LLVM as root on Debian, the linker by cargo.
 fn install() -> Result<()> {
     debian::install(&NEEDS);
     let rustup = Command::new("rustup").args(["component", "add", "rust-src"]).output();
-    // A compiler from elsewhere has its sources from there too, or the build says what is missing.
+    // A compiler that is not from rustup may have its sources, or the build reports that they are
+    // missing.
     drop(rustup);
     let linker = output(Command::new("bpf-linker").arg("--version"));
     if linker.is_ok_and(|version| version == format!("bpf-linker {BPF_LINKER}")) {
@@ -197,7 +199,7 @@ fn llvm_tool(name: &str) -> PathBuf {
     llvm().join("bin").join(name)
 }
 
-/// What is in a folder, in the order of names.
+/// Paths in a folder, sorted by name.
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
     let paths: std::io::Result<Vec<_>> = entries.map(|entry| Ok(entry?.path())).collect();
@@ -206,7 +208,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// What a command prints.
+/// Standard output of a command.
 fn output(command: &mut Command) -> Result<String> {
     let output = command.stderr(Stdio::inherit()).output();
     let output = output.with_context(|| format!("starting {command:?}"))?;

@@ -1,5 +1,5 @@
-//! Runs the fuzz targets of tests/fuzz, which libFuzzer drives. They build with the stable
-//! compiler, told to take the options that are for nightly ones.
+//! Runs the fuzz targets of tests/fuzz with libFuzzer. The stable compiler builds them. It is told
+//! to accept nightly options.
 
 use std::fs;
 use std::process::Stdio;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use commands::debian::{self, Need};
 use commands::{cargo, execute, root};
 
-/// Which targets, and for how long.
+/// Selection and duration of targets.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Only these targets [default: all]
@@ -23,7 +23,7 @@ pub(crate) struct Options {
     smoke: bool,
 }
 
-/// What a change has to pass.
+/// The smoke test for each change.
 pub(crate) const SMOKE: Options = Options { targets: Vec::new(), seconds: 20, smoke: true };
 
 const FOLDER: &str = "tests/fuzz";
@@ -48,7 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The seeds of the tests, to begin with.
+/// Writes the seeds of the tests, as the first corpus.
 fn plant_seeds() -> Result<()> {
     let corpus = root().join(FOLDER).join("corpus");
     let mut test = cargo();

@@ -1,8 +1,8 @@
-//! Counts the instructions of the hot functions and compares them with a reference: a regression
-//! shows however busy the machine is.
+//! Counts the instructions of the hot functions and compares them with a reference. So a regression
+//! is found even on a busy machine.
 //!
-//! callgrind counts them while benches/instructions.rs works on fixed inputs. Those of the C
-//! library are left out: it chooses its functions by the CPU.
+//! callgrind counts them while benches/instructions.rs processes fixed inputs. Instructions of the
+//! C library are excluded, because it selects its functions by the CPU.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -15,7 +15,7 @@ use commands::debian::{self, Need};
 use commands::{cargo, root};
 use serde_json::Value;
 
-/// What to do with the counts.
+/// Use of the counts.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {
     /// Write the counts as the new reference
@@ -29,11 +29,11 @@ pub(crate) struct Options {
 
 const REFERENCE: &str = "benches/instructions.txt";
 
-/// More by this is a regression. Two checkouts of the same state differ by up to 4 %: the compiler
-/// orders code by names that have the folder's hash in them, and so inlines differently.
+/// An increase above this is a regression. Two checkouts of the same state differ by up to 4 %: the
+/// compiler orders code by names that include a hash of the folder, which changes inlining.
 const TOLERANCE_PERCENT: f64 = 8.0;
 
-/// A scenario, and the instructions of a packet or record.
+/// Scenarios, each with its instructions per packet or record.
 type Counts = Vec<(String, f64)>;
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -53,7 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     compare(&reference, &compiler, &counts)
 }
 
-/// Builds the bench, and finds the program in what cargo says.
+/// Builds the bench, and finds the program in the output of cargo.
 fn build() -> Result<PathBuf> {
     let arguments = ["bench", "--no-run", "--bench", "instructions", "--message-format", "json"];
     let output = cargo()
@@ -68,7 +68,7 @@ fn build() -> Result<PathBuf> {
     programs.next_back().context("cargo names no program")
 }
 
-/// Another compiler makes other instructions.
+/// The version of the compiler. Another compiler generates different instructions.
 fn compiler() -> Result<String> {
     let output = Command::new("rustc").arg("--version").output().context("asking rustc")?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -107,7 +107,7 @@ fn count(program: &Path, name: &str) -> Result<f64> {
     Ok(instructions as f64 / f64::from(units))
 }
 
-/// The instructions in a profile that are not those of the C library.
+/// The instructions in a profile without those of the C library.
 fn own(profile: &str) -> u64 {
     let mut names = HashMap::new();
     let mut is_own = true;
@@ -115,14 +115,14 @@ fn own(profile: &str) -> u64 {
     let mut sum = 0;
     for line in profile.lines() {
         if let Some(object) = line.strip_prefix("ob=") {
-            // With its name only the first time: (3) /lib/libc.so.6
+            // The name is there only the first time: (3) /lib/libc.so.6
             let (number, name) = object.split_once(' ').unwrap_or((object, ""));
             let is_library = names
                 .entry(number.to_owned())
                 .or_insert_with(|| name.contains("/libc.so") || name.contains("/ld-linux"));
             is_own = !*is_library;
         } else if line.starts_with("calls=") {
-            // The next line is what was counted in the function called, which is there again.
+            // The next line is the cost of the called function, which is also listed separately.
             of_call = true;
         } else if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first)) {
             let cost = line.rsplit(' ').next().and_then(|cost| cost.parse::<u64>().ok());

@@ -34,7 +34,7 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Send traffic into an interface, and count it
     Loadgen(loadgen::Options),
-    /// Run a program and write down what it took
+    /// Run a program and record its resource use
     #[command(hide = true)]
     Measure(peers::MeasureOptions),
     /// Count the instructions of the hot functions

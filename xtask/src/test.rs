@@ -11,13 +11,13 @@ use anyhow::{Context, Result, ensure};
 use commands::debian::{self, Need};
 use commands::{cargo, execute, with_default_signals};
 
-/// Which tests.
+/// Selection of tests.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {
     /// Only tests with one of these in their name
     filters: Vec<String>,
 
-    /// Also tests that are left out otherwise because they take long
+    /// Also tests that are normally ignored because they take long
     #[arg(long)]
     all: bool,
 }
@@ -38,7 +38,7 @@ const NEEDS: [Need; 16] = [
     Need { package: "systemd-container", check: &["systemd-nspawn", "--version"] },
     Need { package: "ruby", check: &["ruby", "--version"] },
     Need { package: "ruby-bindata", check: &["ruby", "-e", "require 'bindata'"] },
-    // Search engines are fetched as jars.
+    // Search engines are downloaded as jars.
     Need { package: "default-jdk-headless", check: &["jar", "--version"] },
     Need { package: "maven", check: &["mvn", "--version"] },
 ];
@@ -53,7 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     outcome.check()
 }
 
-/// Runs the tests and counts.
+/// Runs the tests and counts their results.
 pub(crate) fn outcome(options: &Options) -> Result<Outcome> {
     debian::install(&NEEDS);
     if options.all {
@@ -88,7 +88,7 @@ pub(crate) fn outcome(options: &Options) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// What came of the tests.
+/// Results of the tests.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     succeeded: bool,
@@ -101,7 +101,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Takes what there is to know from a line that the test runner printed.
+    /// Evaluates a line of the test runner's output.
     fn read(&mut self, line: &str) {
         if let Some(counts) = line.strip_prefix("test result: ") {
             let count = |what: &str| {
@@ -116,7 +116,7 @@ impl Outcome {
         }
     }
 
-    /// Counts something else that was checked.
+    /// Adds the result of another check.
     pub(crate) fn add(&mut self, name: &str, passed: bool) {
         if passed {
             self.passed += 1;
@@ -132,7 +132,7 @@ impl Outcome {
     }
 }
 
-/// The closing lines. The last has the form that tools look for.
+/// The last lines. The very last one has a form for tools.
 impl Display for Outcome {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for skipped in &self.skipped {
@@ -150,7 +150,7 @@ impl Display for Outcome {
     }
 }
 
-/// An empty file that tests write down in what they skip.
+/// Creates an empty file, in which tests record what they skip.
 fn skips_file() -> Result<PathBuf> {
     // This program is in TARGET/PROFILE.
     let program = env::current_exe().context("finding the target folder")?;

@@ -1,11 +1,11 @@
-//! What the driver has counted of frames that a program in the kernel sends.
+//! Counters of the driver for frames that a program in the kernel sends.
 
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use commands::debian;
 
-/// Counts since the interface is there.
+/// Counts since the interface was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Transmitted {
     pub(super) sent: u64,
@@ -13,8 +13,8 @@ pub(super) struct Transmitted {
 }
 
 impl Transmitted {
-    /// Reads them. The statistics of all packets will not do: on a virtual pair they count what
-    /// the other end has handled.
+    /// Reads the counters. The statistics of all packets cannot be used: on a virtual pair they
+    /// count the packets that the other end has processed.
     pub(super) fn read(interface: &str) -> Result<Self> {
         let mut command = Command::new("ethtool");
         let output = command.args(["--statistics", interface]).env("PATH", debian::path()).output();
@@ -23,13 +23,13 @@ impl Transmitted {
         let Some(counts) = Self::of(&text) else {
             bail!(
                 "the driver of {interface} does not count frames that are redirected to it \
-                 (xdp_xmit in ethtool -S): what is sent could not be known"
+                 (xdp_xmit in ethtool -S): the number of sent frames would be unknown"
             );
         };
         Ok(counts)
     }
 
-    /// Adds up the queues in what `ethtool` prints.
+    /// Sums the counters of queues in the output of `ethtool`.
     fn of(text: &str) -> Option<Self> {
         let sum = |suffix: &str| {
             let counters = text.lines().filter_map(|line| line.trim().split_once(": "));
@@ -43,7 +43,7 @@ impl Transmitted {
         Some(Self { sent, refused: sum("_xdp_xmit_errors").unwrap_or(0) })
     }
 
-    /// What was counted since.
+    /// Difference from earlier counts.
     pub(super) fn since(self, before: Self) -> Self {
         Self { sent: self.sent - before.sent, refused: self.refused - before.refused }
     }

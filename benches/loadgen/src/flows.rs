@@ -1,7 +1,7 @@
-//! Synthetic traffic, by frames that live in the kernel only: `BPF_PROG_TEST_RUN` runs the program
-//! of probe-ebpf/src/bin/loadgen.rs on frames that it makes itself, and sends them on.
+//! Synthetic traffic with frames that exist only in the kernel: `BPF_PROG_TEST_RUN` runs the
+//! program of probe-ebpf/src/bin/loadgen.rs on frames that the kernel makes, and sends them.
 //!
-//! Setting up a run takes the kernel 20 ms, in which nothing is sent. So runs are long, and the
+//! The kernel needs 20 ms to set up a run. Nothing is sent in this time. So runs are long, and the
 //! program itself waits until each packet is due.
 
 use std::time::{Duration, Instant};
@@ -16,22 +16,22 @@ use super::pace::{Amount, Pace};
 use super::place::Place;
 use super::{Outcome, number};
 
-/// What the flows are like, and how many packets.
+/// Properties of the flows, and the number of packets.
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    /// How many flows; each has had a packet before one has a second
+    /// Number of flows; each flow gets one packet before any gets its second
     #[arg(long, value_parser = number, default_value = "1M")]
     pub(super) flows: u32,
 
-    /// Packets in a second, from 20k [default: as many as can be]
+    /// Packets per second, from 20k [default: as many as possible]
     #[arg(long, value_parser = number)]
     rate: Option<u32>,
 
-    /// How long
+    /// Duration in seconds
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     seconds: u32,
 
-    /// How many packets, instead of how long
+    /// Number of packets, instead of a duration
     #[arg(long, value_parser = number, conflicts_with = "seconds")]
     packets: Option<u32>,
 
@@ -42,14 +42,14 @@ pub(super) struct Options {
 
 static PROGRAM: &[u8] = include_bytes!("../../../probe-ebpf/src/bin/loadgen.bpf.o");
 
-/// Indices in the program's map of what changes.
+/// Indices in the program's map of variables.
 const DUE: u32 = 1;
 const INTERVAL: u32 = 2;
 
-/// The program does not wait longer for a packet than some 100 us.
+/// The program waits at most about 100 us for a packet.
 const RATE_MIN: u32 = 20_000;
 
-/// Frames that the kernel makes, runs the program on and sends at a time.
+/// Frames that the kernel makes and sends at once.
 const BATCH: u32 = 64;
 
 pub(super) fn send(place: &Place, options: &Options) -> Result<Outcome> {
@@ -72,7 +72,7 @@ pub(super) fn send(place: &Place, options: &Options) -> Result<Outcome> {
         place.interface
     );
     let octets = sent * u64::from(options.frame);
-    // Frames that the kernel would not hand to the driver are in none of its counters.
+    // Frames that the kernel did not pass to the driver are in none of its counters.
     let not_sendable = tried.saturating_sub(sent + refused);
     Ok(Outcome { sent, octets, queue_full: refused, not_sendable, elapsed })
 }
@@ -98,7 +98,7 @@ impl<'a> Generator<'a> {
         Ok(Self { program, frame })
     }
 
-    /// Sends what was asked for; how many frames that was.
+    /// Sends the requested packets. Returns the number of frames.
     fn run(&mut self, options: &Options, begin: Instant) -> Result<u64> {
         let seconds = options.seconds;
         let amount = match (options.packets, options.rate) {
@@ -144,7 +144,7 @@ fn xdp(program: &mut Ebpf) -> Result<&mut Xdp> {
     Ok(program.try_into()?)
 }
 
-/// A number below that of the flows without a common divisor, and far from neighbours.
+/// A number below the number of flows, coprime to it. Steps of this size lead to distant flows.
 fn step(flows: u32) -> u32 {
     let divide = |mut a: u32, mut b: u32| {
         while b > 0 {
@@ -152,17 +152,17 @@ fn step(flows: u32) -> u32 {
         }
         a
     };
-    // The golden section.
+    // The golden ratio.
     let first = u64::from(flows) * 618 / 1000;
     let first = u32::try_from(first).expect("less than the flows").max(1);
     (first..flows).find(|&step| divide(step, flows) == 1).unwrap_or(1)
 }
 
-/// A TCP acknowledgement over IPv4, without what is different in each flow.
+/// A TCP acknowledgement over IPv4, without the fields that differ between flows.
 fn frame(length: u16) -> Vec<u8> {
     let mut frame = vec![0; length.into()];
     frame[..14].copy_from_slice(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0]);
-    // Frames are padded to 60 octets; in those the packet has no payload.
+    // Frames are padded to 60 octets. In those, the packet has no payload.
     let packet = if length == 60 { 40 } else { length - 14 };
     frame[14] = 0x45;
     frame[16..18].copy_from_slice(&packet.to_be_bytes());
@@ -174,7 +174,7 @@ fn frame(length: u16) -> Vec<u8> {
     frame
 }
 
-/// The sum of the words of the IP header.
+/// The sum of the 16-bit words of the IP header.
 fn header_sum(frame: &[u8]) -> u32 {
     let words = frame[14..34].as_chunks().0;
     words.iter().map(|&word| u32::from(u16::from_be_bytes(word))).sum()

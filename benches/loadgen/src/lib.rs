@@ -1,5 +1,5 @@
-//! Sends into an interface, and says to the packet what was sent: traffic for tests and
-//! measurements of live capture.
+//! Sends traffic to an interface, for tests and measurements of live capture. Reports the exact
+//! number of packets that were sent.
 
 #![allow(clippy::print_stdout, reason = "tasks talk to who started them")]
 
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use place::Place;
 
-/// Where to send from and into.
+/// Interface, place and traffic of the generator.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// Interface to send into; the one with the default route is refused
@@ -36,7 +36,7 @@ pub struct Options {
     traffic: Traffic,
 }
 
-/// What to send.
+/// Kind of traffic.
 #[derive(Debug, Subcommand)]
 enum Traffic {
     /// Synthetic flows, made by a program in the kernel
@@ -45,11 +45,11 @@ enum Traffic {
     File(file::Options),
 }
 
-/// Sends, and prints what was sent as a line of JSON.
+/// Sends traffic, and prints the counts as a line of JSON.
 ///
 /// # Errors
 ///
-/// What could not be opened, read or sent.
+/// A resource could not be opened, read or sent.
 pub fn run(options: &Options) -> Result<()> {
     let place = Place::enter(&options.interface, options.netns.as_deref(), options.cpu)?;
     let (what, outcome) = match &options.traffic {
@@ -60,7 +60,7 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// A number of 1 to 4,294,967,295, with `k` for thousands and `M` for millions.
+/// A number from 1 to 4,294,967,295, with `k` for thousands and `M` for millions.
 fn number(text: &str) -> Result<u32, String> {
     let scales = [('k', 1000), ('M', 1_000_000)];
     let scaled = scales.iter().find_map(|(unit, scale)| Some((text.strip_suffix(*unit)?, *scale)));
@@ -70,15 +70,15 @@ fn number(text: &str) -> Result<u32, String> {
     number.filter(|&number| number > 0).ok_or_else(|| expected.to_owned())
 }
 
-/// What was sent.
+/// Counts of sent and refused frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Outcome {
     sent: u64,
-    /// Of frames, without what the line adds.
+    /// Octets of frames, without preamble, frame check sequence and gap.
     octets: u64,
-    /// Frames for which there was no room in a queue.
+    /// Frames that were dropped because a queue was full.
     queue_full: u64,
-    /// Frames that the interface does not take: too long, or too short.
+    /// Frames that the interface does not accept: too long or too short.
     not_sendable: u64,
     elapsed: Duration,
 }

@@ -1,12 +1,12 @@
-//! How long runs of the kernel's program are, and how long it waits between packets.
+//! Length of runs of the kernel's program, and the time between packets.
 
 use std::time::Duration;
 
-/// What is to be sent altogether.
+/// Total amount to send.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Amount {
     Packets(u64),
-    /// As many packets as there is time for.
+    /// As many packets as possible in this time.
     Time(Duration),
 }
 
@@ -14,27 +14,27 @@ pub(super) enum Amount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) packets: u32,
-    /// From a packet to the next; 0 for no pause.
+    /// Time from one packet to the next; 0 for no pause.
     pub(super) interval_ns: u64,
 }
 
-/// One run after the other, so that amount and rate come out right in the end.
+/// The sequence of runs. At the end the amount and the rate are as requested.
 #[derive(Debug)]
 pub(super) struct Pace {
     amount: Amount,
-    /// Packets in a second.
+    /// Packets per second.
     rate: Option<u32>,
-    /// Time of a run in which it sends nothing.
+    /// Time of a run in which nothing is sent.
     idle_ns: u64,
 }
 
-/// Packets of the first run, from which the others learn.
+/// Packets of the first run, whose timing is used for the others.
 const FIRST_PACKETS: u64 = 1 << 17;
 
-/// Of all others. In between, nothing is sent for some 20 ms.
+/// Duration of all other runs. Between them, nothing is sent for about 20 ms.
 const RUN_NS: u64 = 4 * SECOND_NS;
 
-/// Setting up a run does not take longer on a machine that is good for measuring.
+/// On a machine that is suitable for measurements, setting up a run does not take longer.
 const IDLE_NS_MAX: u64 = 50_000_000;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -44,7 +44,7 @@ impl Pace {
         Self { amount, rate, idle_ns: 0 }
     }
 
-    /// The next run, if there is to be one, when so much was sent in so much time.
+    /// The next run, after `sent` packets in `elapsed`. `None` at the end.
     pub(super) fn next(&self, sent: u64, elapsed: Duration) -> Option<Run> {
         let elapsed_ns = nanos(elapsed);
         let left = match self.amount {
@@ -64,7 +64,7 @@ impl Pace {
             .then(|| Run { packets, interval_ns: self.interval_ns(packets, sent, elapsed_ns) })
     }
 
-    /// What the run before left undone is made up for, by a little at a time.
+    /// A run is a little faster if the runs before were behind the rate.
     fn interval_ns(&self, packets: u32, sent: u64, elapsed_ns: u64) -> u64 {
         let Some(rate) = self.rate else { return 0 };
         let even = SECOND_NS / u64::from(rate);
@@ -73,7 +73,7 @@ impl Pace {
         (left_ns / u64::from(packets)).clamp(even - even / 32, even)
     }
 
-    /// A machine that is too slow for the rate has no idle time to make up for.
+    /// Learns the idle time of a run. A machine that is too slow for the rate has no idle time.
     pub(super) fn learn(&mut self, run: Run, took: Duration) {
         let idle_ns = nanos(took).saturating_sub(run.interval_ns * u64::from(run.packets));
         self.idle_ns = if run.interval_ns > 0 { idle_ns.min(IDLE_NS_MAX) } else { 0 };
@@ -94,7 +94,7 @@ fn share(count: u64, part: u64, whole: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// A machine that sends so fast at most, and takes so long to set up each run.
+    /// A machine with this minimum time per packet, which needs `setup` for each run.
     fn simulate(mut pace: Pace, packet_ns: u64, setup: Duration) -> (u64, Duration) {
         let (mut sent, mut elapsed) = (0, Duration::ZERO);
         while let Some(run) = pace.next(sent, elapsed) {

@@ -1,4 +1,4 @@
-//! Where traffic is sent from: namespace, processor, interface.
+//! The place from which traffic is sent: namespace, processor, interface.
 
 use std::fs::File;
 use std::path::Path;
@@ -15,7 +15,7 @@ const NEEDS: [Need; 2] = [
     Need { package: "ethtool", check: &["ethtool", "--version"] },
 ];
 
-/// An interface that may be sent into, seen from where this process now is.
+/// An interface to which traffic may be sent, seen from the namespace of this thread.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) interface: String,
@@ -23,7 +23,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Moves this thread, and what it starts from now on, into the namespace and to the processor.
+    /// Moves this thread, and all that it starts later, into the namespace and to the processor.
     pub(super) fn enter(interface: &str, netns: Option<&str>, cpu: Option<usize>) -> Result<Self> {
         debian::install(&NEEDS);
         if let Some(netns) = netns {
@@ -55,7 +55,7 @@ fn enter_namespace(name: &str) -> Result<()> {
         .with_context(|| format!("entering network namespace {name}; it takes CAP_SYS_ADMIN"))
 }
 
-/// What `ip` says in JSON.
+/// The JSON output of `ip`.
 fn ip(arguments: &[&str]) -> Result<Value> {
     let mut command = Command::new("ip");
     let output = command.arg("-json").args(arguments).env("PATH", debian::path()).output();

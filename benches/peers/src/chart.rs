@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// Bars side by side.
+/// Adjacent bars.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub(super) name: String,
@@ -13,7 +13,7 @@ pub(super) struct Group {
 pub(super) struct Bar {
     pub(super) name: &'static str,
     pub(super) value: f64,
-    /// What is written beside it.
+    /// Text beside the bar.
     pub(super) label: String,
 }
 
@@ -21,11 +21,11 @@ const WIDTH: f64 = 760.0;
 const BAR: f64 = 18.0;
 const GAP: f64 = 14.0;
 const TOP: f64 = 44.0;
-/// Where bars begin, and the longest they can be.
+/// Left end of bars, and the maximum length.
 const LEFT: f64 = 150.0;
 const LONGEST: f64 = 400.0;
 
-/// Of our own program, and of the others.
+/// Colours of our program and of the others.
 const COLOURS: [&str; 2] = ["#2f81f7", "#8b949e"];
 
 /// Draws groups of bars, all to the same scale.

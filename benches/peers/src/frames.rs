@@ -13,7 +13,7 @@ const FRAME_MIN: usize = 60;
 /// Octets of an Ethernet header.
 const ETHERNET: usize = 14;
 
-/// What packets are like.
+/// Kind of packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Frames of 60 octets: a TCP acknowledgement over IPv4.
@@ -21,12 +21,13 @@ pub(super) enum Kind {
     /// The same, with SYN.
     SmallSyn,
     /// Packets of 40, 576 and 1500 octets, 7 : 4 : 1. One flow in five is IPv6, one in ten has a
-    /// VLAN tag, one in four is UDP. Of the longest IPv4 packets one in 20 comes as two fragments.
+    /// VLAN tag, one in four is UDP. One in 20 of the longest IPv4 packets is sent as two
+    /// fragments.
     Imix,
 }
 
 impl Kind {
-    /// What the next packet is.
+    /// Selects the next packet.
     pub(super) fn piece(self, random: &mut Random) -> Piece {
         match self {
             Self::Small | Self::SmallSyn => Piece::Whole(0),
@@ -43,28 +44,29 @@ impl Kind {
 /// A packet, or a part of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Piece {
-    /// Octets of IP; more where the headers need more.
+    /// A whole packet with this number of octets of IP, or more if the headers need more.
     Whole(usize),
-    /// As long as can be. IPv6 datagrams are not fragmented: a whole one.
+    /// The first fragment, with the maximum length. IPv6 packets are not fragmented: a whole one
+    /// instead.
     FirstFragment,
-    /// Of 576 octets.
+    /// A later fragment of 576 octets.
     LaterFragment,
 }
 
-/// What all packets of a flow have in common.
+/// Common properties of the packets of a flow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flow {
     pub(super) number: u32,
-    /// As good as random.
+    /// A pseudorandom number.
     mixed: u64,
     kind: Kind,
 }
 
-/// A frame as it was written.
+/// A frame that was written.
 #[derive(Debug)]
 pub(super) struct Written<'a> {
     pub(super) frame: &'a [u8],
-    /// Of IP.
+    /// Octets of the IP packet.
     pub(super) octets: u32,
     pub(super) padded_octets: u32,
     pub(super) piece: Piece,
@@ -144,7 +146,7 @@ impl Flow {
         let fragment = match piece {
             Piece::Whole(_) => 0x4000_u16,
             Piece::FirstFragment => 0x2000,
-            // In units of 8 octets.
+            // Offset in units of 8 octets.
             Piece::LaterFragment => 1480 / 8,
         };
         ip[0] = 0x45;
@@ -193,7 +195,7 @@ impl Flow {
     }
 }
 
-/// The sum that is the complement of a checksum (RFC 1071).
+/// The sum whose complement is a checksum (RFC 1071).
 fn sum(octets: &[u8]) -> u16 {
     let words = octets.as_chunks().0.iter().map(|&word| u32::from(u16::from_be_bytes(word)));
     let sum: u32 = words.sum();

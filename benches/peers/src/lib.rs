@@ -1,6 +1,7 @@
-//! Speed, measured beside the peers on the same files.
+//! Speed measurements, in comparison with the peers on the same files.
 //!
-//! `rounds` compares programs, `own` has what only ours can do, `report` writes the results.
+//! `rounds` compares programs, `own` measures features that only our program has, `report` writes
+//! the results.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to who started them")]
 
@@ -28,43 +29,43 @@ use self::trace::{Choice, Recipe};
 use commands::debian::{self, Need};
 use commands::{cargo, execute, root};
 
-/// What is measured, and where files are.
+/// Selection of measurements, and paths.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Rounds that count; one before them does not
+    /// Number of rounds that count; one more before them is discarded
     #[arg(long, default_value_t = 5)]
     rounds: u32,
 
-    /// Only whether all packets and octets are accounted for, on short traces: a minute
+    /// Only check that all packets and octets are accounted for, on short traces; takes a minute
     #[arg(long, conflicts_with = "rounds")]
     quick: bool,
 
-    /// Live capture instead of replay, over a virtual link; half an hour, and it takes root
+    /// Live capture over a virtual link instead of replay; takes half an hour, and needs root
     #[arg(long, conflicts_with_all = ["rounds", "only"])]
     live: bool,
 
-    /// Documents into clusters instead, and no report
+    /// Documents into clusters instead; writes no report
     #[arg(long, conflicts_with_all = ["rounds", "live", "only", "against"])]
     elastic: bool,
 
-    /// Only these traces, beside the peers, and no report
+    /// Only these traces, in comparison with the peers; writes no report
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
 
-    /// Another build of flowprobe: it takes the place of the peers, and no report is written
+    /// Another build of flowprobe, which is measured instead of the peers; writes no report
     #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["quick", "live"])]
     against: Option<PathBuf>,
 
-    /// More arguments for flowprobe, separated by spaces: a run with them takes turns with one
-    /// without, in place of the peers, and no report is written
+    /// Additional arguments for flowprobe, separated by spaces: runs with them and without them
+    /// alternate, instead of the peers; writes no report
     #[arg(long, value_name = "ARGUMENTS", conflicts_with_all = ["quick", "live", "elastic"])]
     with: Vec<String>,
 
-    /// Where the traces are; 12 GB are written there and kept for the next time
+    /// Folder of the traces, which take 12 GB and are kept for the next time
     #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
     folder: PathBuf,
 
-    /// Where the report goes
+    /// Folder of the report
     #[arg(long, value_name = "FOLDER", default_value = "docs")]
     report: PathBuf,
 }
@@ -139,21 +140,21 @@ const CASES: [Case; 5] = [
     },
 ];
 
-/// The programs that ours is measured beside.
+/// The programs with which ours is compared.
 const NEEDS: [Need; 3] = [
     Need { package: "nfdump", check: &["nfpcapd", "-V"] },
     Need { package: "softflowd", check: &["softflowd", "-h"] },
     Need { package: "tcpdump", check: &["tcpdump", "--version"] },
 ];
 
-/// Traces of `--quick` are shorter by this.
+/// Factor by which traces of `--quick` are shorter.
 const QUICK: u64 = 100;
 
-/// Measures, and writes the report.
+/// Measures and writes the report.
 ///
 /// # Errors
 ///
-/// What could not be run or written, or packets that were not accounted for.
+/// A program could not be run, a file could not be written, or packets are not accounted for.
 pub fn run(options: &Options) -> Result<()> {
     let names = CASES.map(|case| case.recipe.name);
     for name in &options.only {
@@ -184,8 +185,8 @@ pub fn run(options: &Options) -> Result<()> {
     measure_some(options, &place, &folder, rounds)
 }
 
-/// Some traces, or other builds and other arguments in place of the peers. Ratios are to the first
-/// row of a trace.
+/// Measures some traces, or other builds or other arguments instead of the peers. Ratios are
+/// relative to the first row of a trace.
 fn measure_some(options: &Options, place: &Place, folder: &Path, rounds: Rounds) -> Result<()> {
     let is_wanted = |case: &&Case| {
         options.only.is_empty() || options.only.iter().any(|name| name == case.recipe.name)
@@ -240,7 +241,8 @@ fn measure_all(place: &Place, folder: &Path, rounds: Rounds) -> Result<Results> 
     })
 }
 
-/// Each program on short traces, once: are all packets and octets accounted for?
+/// Runs each program once on short traces, and checks that all packets and octets are accounted
+/// for.
 fn quick(place: &Place, folder: &Path) -> Result<()> {
     let mut off = Vec::new();
     for case in CASES {

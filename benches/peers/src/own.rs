@@ -1,4 +1,4 @@
-//! What is of our own program only: workers, documents, datagrams, its fixed memory.
+//! Measurements of our own program only: workers, documents, datagrams, fixed memory.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::sink::{Received, Sink};
 use super::tool::{Place, flowprobe, with_room};
 use super::trace::{Recipe, Trace};
 
-/// Two ways of running, in turn on the same trace.
+/// Two settings, in turn on the same trace.
 #[derive(Clone, Debug)]
 pub(super) struct Scaling {
     pub(super) trace: &'static str,
@@ -19,23 +19,23 @@ pub(super) struct Scaling {
     pub(super) two: Spread,
 }
 
-/// Records over UDP to a socket that is read.
+/// Records over UDP to a socket with a reader.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Datagrams {
-    /// Datagrams per second that were allowed; 0: without a limit.
+    /// Permitted datagrams per second; 0: no limit.
     pub(super) pps: u64,
     pub(super) sent: u64,
     pub(super) received: Received,
     pub(super) seconds: f64,
 }
 
-/// Receive buffer of the socket: as an operator would give a collector that matters.
+/// Receive buffer of the socket, as an operator would configure it for an important collector.
 pub(super) const SINK_BUFFER: usize = 32 << 20;
 
 /// Steps of the search for the highest rate.
 const STEPS: u32 = 7;
 
-/// One worker against two.
+/// One worker compared with two.
 pub(super) fn scaling(
     place: &Place,
     folder: &Path,
@@ -62,7 +62,7 @@ pub(super) fn scaling(
     Ok(Scaling { trace: recipe.name, one, two })
 }
 
-/// Documents per second, on one CPU for everything.
+/// Documents per second, with all threads on one CPU.
 pub(super) fn documents(place: &Place, trace: &Trace, rounds: Rounds) -> Result<Spread> {
     trace.warm()?;
     let flows_max = with_room(trace.sums.flows);
@@ -79,14 +79,14 @@ pub(super) fn documents(place: &Place, trace: &Trace, rounds: Rounds) -> Result<
     Ok(Spread::of(rates))
 }
 
-/// IPFIX over UDP as fast as it goes, and at the highest rate at which nothing is lost.
+/// IPFIX over UDP as fast as possible, and at the highest rate without loss.
 pub(super) fn datagrams(place: &Place, trace: &Trace) -> Result<[Datagrams; 2]> {
     trace.warm()?;
     let unlimited = send(place, trace, 0)?;
     if unlimited.lost() == 0 {
         return Ok([unlimited, unlimited]);
     }
-    // It cannot be more than what went out without a limit.
+    // The rate cannot be higher than the rate without a limit.
     let mut too_fast = whole(unlimited.received.datagrams as f64 / unlimited.seconds * 2.0);
     let mut best = send(place, trace, too_fast / 16)?;
     let mut slow_enough = if best.lost() == 0 { best.pps } else { 0 };
@@ -120,8 +120,8 @@ impl Datagrams {
     }
 }
 
-/// What the program takes with tables that are next to nothing, in octets; the workers are as many
-/// as with large ones.
+/// Memory of the program with very small tables, in octets. The number of workers is the same as
+/// with large ones.
 pub(super) fn fixed_memory(place: &Place, trace: &Trace) -> Result<u64> {
     let tables = ["-o", "ipfix-file:/dev/null", "--max-flows", "1000", "--workers", "2"];
     Ok(flowprobe(place, Cpus::All, trace, &tables)?.run.peak_memory)

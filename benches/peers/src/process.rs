@@ -1,8 +1,7 @@
-//! Runs of programs, with what they took.
+//! Runs of programs, with their resource use.
 //!
-//! The kernel tells what children took only for all of them together. So each program is run by a
-//! process of its own, that has no other child: this program again, with a task that is not in its
-//! help.
+//! The kernel reports the resource use of all children of a process together. So each program is
+//! run by a separate process without other children: this program, with a hidden task.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -20,13 +19,13 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// The program to run, and where to write what it took.
+/// The program to run, and the path of the report.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     #[arg(long)]
     report: PathBuf,
 
-    /// The CPU to stay on
+    /// The CPU to run on
     #[arg(long)]
     cpu: Option<usize>,
 
@@ -34,26 +33,26 @@ pub struct Options {
     command: Vec<OsString>,
 }
 
-/// What a run took, and what the program said of it.
+/// Resource use of a run, and the messages of the program.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
-    /// From before the start of the process to its end.
+    /// Time from before the start of the process to its end.
     pub(super) seconds: f64,
-    /// Of all its threads, the kernel's part included.
+    /// CPU time of all its threads, including the kernel's part.
     pub(super) cpu_seconds: f64,
-    /// The most memory that it had at a time, in octets.
+    /// Its peak memory, in octets.
     pub(super) peak_memory: u64,
     pub(super) stderr: String,
 }
 
-/// No run takes as long.
+/// Maximum time of a run.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// The task: runs the program, and reports.
+/// The task: runs the program and writes the report.
 ///
 /// # Errors
 ///
-/// What could not be run or written.
+/// The program could not be run, or the report could not be written.
 pub fn measure(options: &Options) -> Result<()> {
     let (program, arguments) = options.command.split_first().context("no program")?;
     if let Some(cpu) = options.cpu {
@@ -71,7 +70,7 @@ pub fn measure(options: &Options) -> Result<()> {
     let (ended, end) = mpsc::channel::<()>();
     let watch = thread::spawn(move || {
         if end.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
-            // If it has just ended by itself, there is nothing to kill.
+            // If the program has just ended, there is no process to kill.
             let _killed = kill(id, Signal::SIGKILL);
         }
     });
@@ -87,15 +86,15 @@ pub fn measure(options: &Options) -> Result<()> {
     process::exit(status.code().unwrap_or(1));
 }
 
-/// Which CPUs a program may use.
+/// CPUs that a program may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cpus {
     All,
-    /// The first of them.
+    /// Only the first CPU.
     One,
 }
 
-/// Runs a program to its end, which must be a good one. `folder` is for the report.
+/// Runs a program, which must succeed. `folder` is for the report.
 pub(super) fn run(
     folder: &Path,
     cpus: Cpus,

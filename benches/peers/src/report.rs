@@ -1,4 +1,4 @@
-//! The results, as a page for people: Markdown, with charts beside it.
+//! The results as a Markdown page with charts.
 
 use std::fmt::Write;
 use std::fs;
@@ -14,12 +14,12 @@ use super::tool::Tool;
 use super::trace::Recipe;
 use commands::debian;
 
-/// Everything that was measured.
+/// All results.
 #[derive(Debug)]
 pub(super) struct Results {
     pub(super) rounds: Rounds,
     pub(super) compared: Vec<(Recipe, Vec<Row>)>,
-    /// Of our own program, in octets.
+    /// Fixed memory of our own program, in octets.
     pub(super) fixed_memory: u64,
     pub(super) scaling: Vec<Scaling>,
     /// Documents per second on one CPU.
@@ -28,12 +28,12 @@ pub(super) struct Results {
     pub(super) datagrams: [Datagrams; 2],
 }
 
-/// Programs whose versions are said, and how they are asked.
+/// Programs whose versions are in the report, with the argument that prints the version.
 pub(super) const VERSIONS: [[&str; 2]; 3] =
     [["nfpcapd", "-V"], ["softflowd", "-h"], ["tcpdump", "--version"]];
 
 impl Results {
-    /// Writes the page and its charts into a folder.
+    /// Writes the page and its charts to a folder.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         let files = [
@@ -261,7 +261,7 @@ impl Results {
         chart::draw("Octets of memory per flow, less is better", &groups)
     }
 
-    /// Where flows are so many that they are what memory is for.
+    /// The rows with so many flows that these determine the memory.
     fn memory_rows(&self) -> impl Iterator<Item = (&Recipe, &Row)> {
         let rows = self
             .compared
@@ -285,7 +285,7 @@ fn put(page: &mut String, line: std::fmt::Arguments<'_>) {
     writeln!(page, "{line}").expect("a string takes all");
 }
 
-/// In words.
+/// A rounded number as text.
 fn count(number: u64) -> String {
     match number {
         0..10_000 => number.to_string(),
@@ -309,7 +309,7 @@ pub(super) fn machine() -> String {
     format!("{cpus} CPUs ({cpu}), {} GiB of memory, Linux {kernel}", memory_kib >> 20)
 }
 
-/// The first line in which a program says its version.
+/// The first line of the output with the version of a program.
 pub(super) fn version(program: &str, argument: &str) -> Option<String> {
     let output = Command::new(program).arg(argument).env("PATH", debian::path()).output().ok()?;
     let text = [output.stdout, output.stderr].concat();

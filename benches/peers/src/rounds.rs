@@ -1,4 +1,4 @@
-//! Programs on the same files in turn, round after round.
+//! Programs on the same files in turn, in several rounds.
 
 use std::fmt;
 use std::path::Path;
@@ -8,23 +8,23 @@ use anyhow::{Result, ensure};
 use super::tool::{Counted, Place, Tool};
 use super::trace::{Recipe, Sums, Trace};
 
-/// A trace, and who meters it.
+/// A trace and its meters.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Case {
     pub(super) recipe: Recipe,
-    /// Beside our own program, each with how many packets of the trace it gets.
+    /// The peers of our own program, each with its number of packets of the trace.
     pub(super) peers: &'static [(Tool, u64)],
 }
 
-/// How often.
+/// Numbers of rounds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rounds {
-    /// Of these, nothing is kept.
+    /// Rounds before the counted ones, whose results are discarded.
     pub(super) discarded: u32,
     pub(super) counted: u32,
 }
 
-/// What a program did with a trace.
+/// Results of a program with a trace.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) tool: Tool,
@@ -32,9 +32,9 @@ pub(super) struct Row {
     /// Packets per second.
     pub(super) rate: Spread,
     pub(super) cpu_nanos_per_packet: f64,
-    /// In octets.
+    /// Peak memory in octets.
     pub(super) peak_memory: u64,
-    /// Of all runs the worst: what it counted against what there was.
+    /// The worst result of all runs: the program's counts compared with the trace.
     pub(super) accounted: Accounted,
 }
 
@@ -51,20 +51,20 @@ impl fmt::Display for Row {
     }
 }
 
-/// Whether all was counted.
+/// Comparison of a program's counts with the trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Accounted {
     Exactly,
-    /// It says nothing of packets.
+    /// The program does not report the number of packets.
     NotSaid,
-    /// How many packets and octets it was off.
+    /// Differences in packets and octets.
     Off {
         packets: i128,
         octets: i128,
     },
 }
 
-/// The median of some figures, the least and the greatest.
+/// The median of some values, the minimum and the maximum.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spread {
     pub(super) median: f64,
@@ -85,7 +85,7 @@ impl Spread {
     }
 }
 
-/// Makes the files, and measures our own program and the peers, each with so many packets.
+/// Creates the files, and measures our own program and the peers, each with its number of packets.
 pub(super) fn compare(
     place: &Place,
     folder: &Path,
@@ -115,11 +115,11 @@ pub(super) fn compare(
     runs.iter().map(|(tool, trace, kept)| Row::new(*tool, trace, kept)).collect()
 }
 
-/// The second of two runs, one right after the other.
+/// Returns the second of two consecutive runs.
 ///
-/// A virtual machine may give memory that has been free for seconds back to its host, and whoever
-/// touches it next waits for the host: up to 2 s a GiB. The first run pays for that, and the second
-/// gets what the first has just given back.
+/// A virtual machine may return memory to its host after it has been free for seconds. The next
+/// process that touches it waits for the host: up to 2 s per GiB. The first run has this delay, and
+/// the second run gets the memory that the first one has just freed.
 pub(super) fn warm(run: impl Fn() -> Result<Counted>) -> Result<Counted> {
     run()?;
     run()
@@ -176,7 +176,7 @@ pub(super) fn rate(trace: &Trace, counted: &Counted) -> f64 {
     trace.sums.packets as f64 / counted.run.seconds
 }
 
-/// A rate per second without its fraction.
+/// A rate per second, rounded down.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, setsockopt, sockopt};
 
-/// What came.
+/// Counts of received data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Received {
     pub(super) datagrams: u64,
@@ -22,29 +22,30 @@ pub(super) struct Received {
     pub(super) octets: u64,
 }
 
-/// A thread that reads until it is told to stop.
+/// A thread that reads until it must stop.
 pub(super) struct Sink {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Result<Received>>,
 }
 
-/// Datagrams that are taken from the kernel at once.
+/// Datagrams that are received from the kernel at once.
 const BATCH: usize = 64;
 
-/// No datagram here is longer.
+/// Maximum length of a datagram.
 const DATAGRAM_MAX: usize = 9216;
 
-/// Silence that means that nothing is on its way any more.
+/// Time without a datagram after which none is expected any more.
 const QUIET: Duration = Duration::from_millis(200);
 
 impl Sink {
-    /// Binds a port of the loopback interface, with room for so many octets in the kernel.
+    /// Binds a port of the loopback interface, with a receive buffer of `buffer` octets in the
+    /// kernel.
     pub(super) fn open(buffer: usize) -> Result<Self> {
         let socket = UdpSocket::bind("127.0.0.1:0").context("binding a UDP port")?;
         let address = socket.local_addr().context("asking for the port")?;
         socket.set_read_timeout(Some(QUIET)).context("setting the time to wait")?;
-        // Beyond net.core.rmem_max only root can have.
+        // Only root may exceed net.core.rmem_max.
         if setsockopt(&socket, sockopt::RcvBufForce, &buffer).is_err() {
             setsockopt(&socket, sockopt::RcvBuf, &buffer).context("setting the buffer")?;
         }
@@ -58,7 +59,7 @@ impl Sink {
         self.address
     }
 
-    /// Takes what is still on its way, and ends.
+    /// Receives the remaining datagrams and ends.
     pub(super) fn finish(self) -> Result<Received> {
         self.stop.store(true, Ordering::Relaxed);
         match self.thread.join() {
@@ -91,7 +92,7 @@ fn read(socket: &UdpSocket, stop: &AtomicBool) -> Result<Received> {
     }
 }
 
-/// Where in a record of a template the counts are.
+/// Offsets of the counts in a record of a template.
 #[derive(Clone, Copy, Debug, Default)]
 struct Layout {
     length: usize,
@@ -108,7 +109,7 @@ struct Field {
 #[derive(Debug, Default)]
 struct Counter {
     received: Received,
-    /// By observation domain and number.
+    /// By observation domain and template ID.
     templates: HashMap<(u32, u16), Layout>,
 }
 
@@ -139,7 +140,7 @@ impl Counter {
         Ok(())
     }
 
-    /// Template records: number, count of fields, then the type and length of each.
+    /// Template records: ID, count of fields, then the type and length of each.
     fn learn(&mut self, domain: u32, set: &[u8]) -> Result<()> {
         let mut rest = set;
         while rest.len() >= 4 {
@@ -167,7 +168,7 @@ impl Counter {
 }
 
 fn count(layout: &Layout, set: &[u8], received: &mut Received) {
-    // Options have no counts of packets.
+    // Options have no packet counts.
     let (Some(octets), Some(packets)) = (layout.octets, layout.packets) else { return };
     for record in set.chunks_exact(layout.length) {
         received.records += 1;
@@ -203,7 +204,7 @@ mod tests {
     #[test]
     fn records_of_both_protocols_are_counted() {
         let sets = |template_set| {
-            // A template of octets, protocol and packets; then two records and padding.
+            // A template of octets, protocol and packets, then two records and padding.
             let template = [template_set, 20, 300, 3, 1, 2, 4, 2, 2, 4];
             let records = [300, 24, 1500, 6, 0, 3, 40, 17, 0, 1, 0, 0];
             [&template[..], &records[..]].concat()

@@ -1,4 +1,4 @@
-//! The programs that are measured: how they are run, and how it is known what they counted.
+//! The measured programs: how to run them, and how to read their counts.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -13,7 +13,7 @@ use super::sink::Sink;
 use super::trace::{Sums, Trace};
 use commands::debian;
 
-/// A program, and how it is told to run.
+/// A program and its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tool {
     Flowprobe,
@@ -26,7 +26,7 @@ pub(super) enum Tool {
     Tcpdump,
 }
 
-/// Where runs take place.
+/// Environment of runs.
 #[derive(Debug)]
 pub(super) struct Place {
     /// The program of this project.
@@ -35,11 +35,11 @@ pub(super) struct Place {
     pub(super) other: Option<PathBuf>,
     /// Arguments of [`Tool::FlowprobeWith`].
     pub(super) more: Vec<Vec<String>>,
-    /// For small files, in memory where there is such a place.
+    /// Folder for small files, in memory if possible.
     pub(super) memory: PathBuf,
 }
 
-/// A run, and what the program counted.
+/// A run and the counts of the program.
 #[derive(Clone, Debug)]
 pub(super) struct Counted {
     pub(super) run: Run,
@@ -48,7 +48,7 @@ pub(super) struct Counted {
     pub(super) octets: u64,
 }
 
-/// Receive buffer of the socket that softflowd sends to.
+/// Receive buffer of the socket to which softflowd sends.
 const SINK_BUFFER: usize = 256 << 20;
 
 impl Tool {
@@ -68,7 +68,7 @@ impl Tool {
         matches!(self, Self::Flowprobe | Self::OtherFlowprobe | Self::FlowprobeWith(_))
     }
 
-    /// Whether it can be run here. Said, if not.
+    /// Whether the program is installed. Prints a message if not.
     pub(super) fn is_there(self) -> bool {
         let there = self.is_flowprobe()
             || Command::new(self.name()).arg("-h").env("PATH", debian::path()).output().is_ok();
@@ -98,31 +98,31 @@ impl Tool {
         }
     }
 
-    /// What it says of a trace if it counts everything: packets and octets. Of octets nothing is
-    /// expected where it counts something else.
+    /// The expected counts for a trace if nothing is lost: packets and octets. `None` for octets if
+    /// the program counts others.
     pub(super) fn expected(self, sums: &Sums) -> (u64, Option<u64>) {
         match self {
             Self::Flowprobe | Self::OtherFlowprobe | Self::FlowprobeWith(_) => {
                 (sums.packets, Some(sums.octets))
             }
-            // A fragmented datagram is one packet to it, with one IP header.
+            // It counts a fragmented datagram as one packet with one IP header.
             Self::Nfpcapd => {
                 (sums.packets - sums.later_fragments, Some(sums.octets - sums.later_headers))
             }
-            // It counts what pads short frames.
+            // It counts the padding of short frames.
             Self::Softflowd => (sums.packets, Some(sums.padded_octets)),
             Self::Tcpdump => (sums.packets, None),
         }
     }
 }
 
-/// Room for the flows of a trace in all tables of flowprobe, as an argument: 1 % more, for two
-/// workers do not get exactly half of them each.
+/// Room for the flows of a trace in all tables of flowprobe, as an argument. It is 1 % more,
+/// because two workers do not get exactly half of the flows each.
 pub(super) fn with_room(flows: u64) -> String {
     (flows + flows / 100).to_string()
 }
 
-/// Replays with more arguments; what it says of itself must add up.
+/// Replays with more arguments. The statistics must be consistent.
 pub(super) fn flowprobe(
     place: &Place,
     cpus: Cpus,
@@ -164,7 +164,7 @@ fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
 }
 
-/// Writes its files, in its own format, to memory. The same timeouts as ours.
+/// Writes its files, in its own format, to memory. Its timeouts are the same as ours.
 fn nfpcapd(place: &Place, trace: &Trace, flows_max: u64) -> Result<Counted> {
     let folder = place.memory.join("nfpcapd");
     fs::create_dir_all(&folder).context("making a folder for nfpcapd")?;
@@ -187,13 +187,13 @@ fn nfpcapd(place: &Place, trace: &Trace, flows_max: u64) -> Result<Counted> {
     Ok(counted)
 }
 
-/// Nobody has a table for fewer flows.
+/// Minimum size of tables.
 const FLOWS_MAX_LEAST: u64 = 10_000;
 
 /// The default of nfpcapd's `-B`.
 const NFPCAPD_CACHE: u64 = 524_288;
 
-/// Sends NetFlow v9 to a socket that is read.
+/// Sends NetFlow v9 to a socket with a reader.
 fn softflowd(place: &Place, trace: &Trace, flows_max: u64) -> Result<Counted> {
     let sink = Sink::open(SINK_BUFFER)?;
     let mut arguments = vec![OsString::from("-r"), trace.path.clone().into()];
@@ -215,7 +215,7 @@ fn softflowd(place: &Place, trace: &Trace, flows_max: u64) -> Result<Counted> {
     })
 }
 
-/// Reads and writes packets, and does nothing else.
+/// Only reads and writes packets.
 fn tcpdump(place: &Place, trace: &Trace) -> Result<Counted> {
     let arguments = [
         OsString::from("-r"),
@@ -228,7 +228,7 @@ fn tcpdump(place: &Place, trace: &Trace) -> Result<Counted> {
 }
 
 impl Place {
-    /// A folder in memory, if there is such a place here.
+    /// Creates a folder, in memory if possible.
     pub(super) fn open(flowprobe: PathBuf, other: Option<PathBuf>) -> Result<Self> {
         let memory = Path::new("/dev/shm");
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };

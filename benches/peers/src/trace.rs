@@ -1,7 +1,8 @@
-//! The traces: made from a seed, so the same for ever and everywhere.
+//! The traces. They are generated from a seed, so they are always the same.
 //!
-//! A trace is a capture file, with what is in it in a small file beside. Both are written once and
-//! used again. Checksums of IP headers are right, those above are 0: nobody here looks at them.
+//! A trace is a capture file, with its counts in a small file beside it. Both are written once and
+//! used again. Checksums of IP headers are correct. Checksums of TCP and UDP are 0, because they
+//! are not checked.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -12,61 +13,61 @@ use anyhow::{Context, Result};
 use super::frames::{FRAME_MAX, Flow, Kind, Piece};
 use sample::random::Random;
 
-/// What a trace is made of.
+/// Properties of a trace.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recipe {
     pub(super) name: &'static str,
-    /// In words, for the report.
+    /// Description for the report.
     pub(super) what: &'static str,
     pub(super) packets: u64,
     pub(super) flows: u32,
     pub(super) choice: Choice,
     pub(super) kind: Kind,
-    /// Packets in a second of the trace clock.
+    /// Packets per second of the trace clock.
     pub(super) rate: u64,
 }
 
-/// Which flow the next packet belongs to.
+/// Choice of the flow of the next packet.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Choice {
-    /// One of all, each as likely as another.
+    /// Any flow with the same probability.
     Uniform,
-    /// The n-th of all is as likely as n^-0.8.
+    /// The n-th flow with a probability proportional to n^-0.8.
     Zipf,
-    /// One that was not there before.
+    /// A new flow.
     Next,
 }
 
-/// A file, and what is in it.
+/// A file and its counts.
 #[derive(Clone, Debug)]
 pub(super) struct Trace {
     pub(super) path: PathBuf,
     pub(super) sums: Sums,
 }
 
-/// What a meter should find.
+/// Counts that a meter should find.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sums {
     pub(super) packets: u64,
-    /// Of IP.
+    /// Octets of IP packets.
     pub(super) octets: u64,
-    /// Of the frames, from the IP header on: also what pads short ones.
+    /// Octets of frames from the IP header on, including the padding of short ones.
     pub(super) padded_octets: u64,
     pub(super) flows: u64,
     /// Packets that are not the first fragment of their datagram.
     pub(super) later_fragments: u64,
-    /// Octets of IP headers of those.
+    /// Octets of the IP headers of those packets.
     pub(super) later_headers: u64,
 }
 
-/// Another number for other contents: files of before are made anew then.
+/// Version of the contents. After a change, old files are written again.
 const VERSION: u64 = 2;
 
 /// 2023-11-14T22:13:20Z
 const BEGIN_SECONDS: u64 = 1_700_000_000;
 
 impl Recipe {
-    /// The trace, or only its first packets.
+    /// The trace, or only its first packets. Uses existing files.
     pub(super) fn make(&self, folder: &Path, packets: u64) -> Result<Trace> {
         let packets = packets.min(self.packets);
         let path = folder.join(format!("{}-{packets}.pcap", self.name));
@@ -96,7 +97,7 @@ impl Recipe {
         let mut seen = vec![0_u64; self.flows.div_ceil(64) as usize];
         let mut sums = Sums::default();
         let mut frame = [0; FRAME_MAX];
-        // The rest of a fragmented datagram comes next.
+        // The other fragment of a datagram comes next.
         let mut rest = None;
         while sums.packets < packets {
             let (flow, piece) = rest.take().unwrap_or_else(|| {
@@ -127,7 +128,7 @@ impl Recipe {
                 sums.later_headers += 20;
             }
         }
-        // What is still to be written to the disk would disturb the measurement.
+        // Data that is not on the disk yet would disturb the measurement.
         out.into_inner()?.sync_all()?;
         Ok(sums)
     }
@@ -142,7 +143,7 @@ impl Recipe {
 }
 
 impl Trace {
-    /// Reads the file, so that it lies in memory.
+    /// Reads the file, so that it is in the page cache.
     pub(super) fn warm(&self) -> Result<()> {
         let read = File::open(&self.path).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
         read.with_context(|| format!("reading {}", self.path.display()))?;
@@ -173,16 +174,16 @@ impl Sums {
     }
 }
 
-/// The microseconds of a second.
+/// The microseconds within a second.
 fn low(micros: u64) -> u32 {
     u32::try_from(micros % 1_000_000).expect("less than a million")
 }
 
-/// Which of so many things the next one is, the n-th as likely as n^-0.8.
+/// A choice of one of `count` items. The n-th has a probability proportional to n^-0.8.
 ///
-/// By inversion of the continuous distribution: the number is x^5 (5 = 1 / (1 - 0.8)) for an x
-/// that is uniform from 1 to the fifth root of the count. Only sums and products, so that it is
-/// the same everywhere.
+/// Inversion of the continuous distribution: the number is x^5 (5 = 1 / (1 - 0.8)) for an x that is
+/// uniform from 1 to the fifth root of the count. It uses only sums and products, so that it is the
+/// same on all machines.
 #[derive(Debug)]
 struct Zipf {
     count: u32,
@@ -224,7 +225,7 @@ mod tests {
         let (zipf, mut random) = (Zipf::new(1_000_000), Random::named("zipf"));
         let mut counts = [0_u32; 2];
         for _ in 0..1_000_000 {
-            // Each ten times as many things as before has 10^0.2 as much.
+            // Each group with ten times as many items is chosen 10^0.2 times as often.
             match zipf.next(&mut random) {
                 0..1000 => counts[0] += 1,
                 1000..31_623 => counts[1] += 1,

@@ -1,4 +1,4 @@
-//! Frames of one receive queue, past the kernel's stack.
+//! Frames of one receive queue that bypass the network stack of the kernel.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,19 +11,19 @@ use flow::{Frame, LinkType, ObservationPoint, Timestamp};
 use super::{CaptureError, PacketSource, Polled};
 use crate::sys::xsk::{Buffer, Xsk, XskBinding, XskSizes, XskStep};
 
-/// Octets of a frame that are put together from several buffers. What is longer is cut: the longest
-/// IP packet with its link layer is not.
+/// Maximum length of a frame that is put together from several buffers, in octets. A longer frame
+/// is cut. The longest IP packet with its link layer fits.
 const ASSEMBLED_MAX: usize = 65_536 + 64;
 
 /// Time between two checks of an idle socket for an interface that is gone.
 const CHECK_EVERY: Duration = Duration::from_millis(200);
 
-/// Tries to get what another program has just let go of, which takes the kernel a moment.
+/// Attempts to get a resource that another program has just released: the kernel needs a moment.
 const BUSY_TRIES: u32 = 20;
 
 const BUSY_WAIT: Duration = Duration::from_millis(50);
 
-/// A queue of an interface, and how it is to be received.
+/// A queue of an interface, and the settings to receive from it.
 #[derive(Clone, Debug)]
 pub(crate) struct XdpQueue {
     /// Name of the interface, for messages.
@@ -47,8 +47,9 @@ pub(crate) struct XdpSocket {
 
 /// Counters of the frames that were redirected to a socket.
 ///
-/// Lost are those that the kernel dropped and those that found the ring full. The other counts of
-/// the kernel are causes: an empty fill ring shows in `rx_dropped` too. So they are never summed.
+/// Lost frames are those that the kernel dropped and those for which the ring was full. The other
+/// counts of the kernel are causes: an empty fill ring is also in `rx_dropped`. They are never
+/// summed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct XskCounts {
     /// Frames lent, of one or more buffers.
@@ -57,9 +58,9 @@ pub(crate) struct XskCounts {
     pub(crate) too_long: u64,
     /// Buffers whose descriptor points outside of the memory of frames.
     pub(crate) invalid_descriptors: u64,
-    /// Times that the kernel asked to be told of empty buffers, and was.
+    /// Times that the kernel asked for a wake-up call because of empty buffers, and got it.
     pub(crate) wakeups: u64,
-    /// Frames dropped: no empty buffer, or longer than one and the socket takes one only.
+    /// Frames dropped: no empty buffer, or too long for one buffer of a socket that takes only one.
     pub(crate) rx_dropped: u64,
     /// Frames dropped because the receive ring was full.
     pub(crate) rx_ring_full: u64,
@@ -67,7 +68,7 @@ pub(crate) struct XskCounts {
     pub(crate) rx_invalid_descs: u64,
     /// Times that the kernel found the fill ring empty.
     pub(crate) rx_fill_ring_empty_descs: u64,
-    /// Nothing is sent, so this and the next stay 0.
+    /// Nothing is sent: this count and the next stay 0.
     pub(crate) tx_invalid_descs: u64,
     pub(crate) tx_ring_empty_descs: u64,
 }
@@ -88,7 +89,7 @@ struct Counts {
 }
 
 impl XdpSocket {
-    /// Opens a socket, its memory filled and given to the kernel, and binds it to its queue.
+    /// Opens a socket, gives its memory to the kernel, and binds it to its queue.
     pub(crate) fn open(queue: XdpQueue) -> Result<Self, CaptureError> {
         let fail = |error| queue.error(error);
         let xsk =
@@ -113,12 +114,12 @@ impl XdpSocket {
         self.queue.sizes.ring
     }
 
-    /// Whether the driver writes frames where they are read.
+    /// Whether the driver writes frames directly into the memory of the socket (zero copy).
     pub(crate) fn is_zero_copy(&self) -> bool {
         self.is_zero_copy
     }
 
-    /// What was counted since the socket was opened; a system call.
+    /// Counts since the socket was opened. A system call.
     pub(crate) fn counts(&self) -> Result<XskCounts, CaptureError> {
         let kernel = self.xsk.statistics().map_err(|error| {
             self.queue
@@ -139,8 +140,8 @@ impl XdpSocket {
         })
     }
 
-    /// Nothing came. Tells the kernel of empty buffers if it waits for that, and finds out now and
-    /// then whether the interface is still there.
+    /// Called when no frame has come. Tells the kernel of empty buffers if it waits for them, and
+    /// regularly checks whether the interface still exists.
     #[cold]
     fn idle(&mut self) -> Result<Polled, CaptureError> {
         self.xsk.refill();
@@ -154,7 +155,7 @@ impl XdpSocket {
             Err(error) if error.raw_os_error() == Some(libc::ENXIO) => {
                 Err(self.queue.error("the interface is gone".to_owned()))
             }
-            // Down, or busy: that passes.
+            // Down, or busy: this is temporary.
             Ok(()) | Err(_) => Ok(Polled::Idle),
         }
     }
@@ -168,7 +169,7 @@ impl AsFd for XdpSocket {
 }
 
 impl PacketSource for XdpSocket {
-    /// The frames of a call have one time: when it was made.
+    /// All frames of a call have the same time: that of the call.
     #[inline]
     fn poll<F>(&mut self, frames_max: usize, mut take: F) -> Result<Polled, CaptureError>
     where
@@ -206,11 +207,11 @@ impl PacketSource for XdpSocket {
     }
 }
 
-/// A frame that came in several buffers, as far as they are there.
+/// A frame that comes in several buffers: the part received so far.
 #[derive(Debug, Default)]
 struct Assembly {
     octets: Vec<u8>,
-    /// Length of the whole frame, also where `octets` is cut.
+    /// Length of the whole frame, even if `octets` is cut.
     length: u32,
 }
 
@@ -219,7 +220,7 @@ impl Assembly {
         self.length > 0
     }
 
-    /// Adds a buffer. If it is the last, gives whether the frame was too long.
+    /// Adds a buffer. After the last one, returns whether the frame was too long.
     fn add(&mut self, buffer: Buffer<'_>) -> Option<bool> {
         if self.octets.capacity() == 0 {
             self.octets.reserve_exact(ASSEMBLED_MAX);
@@ -289,7 +290,7 @@ impl XdpQueue {
     }
 }
 
-/// Tries again for a second while another program, which may be at its end, still has it.
+/// Tries again for a second while another program, which may be ending, still has the resource.
 pub(super) fn retry_while_busy<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     for _ in 1..BUSY_TRIES {
         match attempt() {

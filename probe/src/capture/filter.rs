@@ -1,7 +1,7 @@
-//! Which frames are metered: an expression in tcpdump's language.
+//! Selection of the frames to be metered, by an expression in tcpdump's language.
 //!
-//! The system's libpcap compiles it, once for each link type. The program runs on each frame of
-//! every source, so that what is left out is counted as filtered.
+//! libpcap of the system compiles it, once for each link type. The program runs on each frame of
+//! every source, so that excluded frames are counted as filtered.
 
 use std::ffi::CString;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ const LINK_TYPES: [(LinkType, u16); 25] = [
 /// A filter of frames.
 #[derive(Clone, Debug)]
 pub(crate) struct FrameFilter {
-    /// In the order of [`LINK_TYPES`]; `None` where the expression has no meaning.
+    /// In the order of [`LINK_TYPES`]. `None` if the expression has no meaning for the link type.
     programs: Arc<Vec<(LinkType, Option<Filter>)>>,
 }
 
@@ -52,7 +52,7 @@ impl FrameFilter {
     ///
     /// # Errors
     ///
-    /// It is no expression for any link type, or libpcap is missing; in one sentence.
+    /// The expression is valid for no link type, or libpcap is missing; in one sentence.
     pub(crate) fn new(expression: &str) -> Result<Self, String> {
         let about = |problem: &str| format!("--filter {expression:?}: {problem}");
         let text = CString::new(expression).map_err(|_nul| about("it has a NUL character"))?;
@@ -65,7 +65,7 @@ impl FrameFilter {
                 .map_err(|_invalid| "libpcap gave a program with an unknown operation".to_owned())
         };
         let compiled = LINK_TYPES.map(|(link_type, number)| (link_type, compile(number)));
-        // What is wrong with it for Ethernet says the most.
+        // The error for Ethernet is the most helpful one.
         if let [(_, Err(problem)), rest @ ..] = &compiled
             && rest.iter().all(|(_, compiled)| compiled.is_err())
         {
@@ -75,8 +75,8 @@ impl FrameFilter {
         Ok(Self { programs: Arc::new(programs.collect()) })
     }
 
-    /// Whether a frame is to be metered. One of a link type that cannot be read is: it is ignored
-    /// for that reason.
+    /// Whether a frame is to be metered. A frame of an unsupported link type passes: it is counted
+    /// as ignored.
     #[inline]
     fn passes(&self, frame: &Frame<'_>) -> bool {
         let program = self.programs.iter().find(|(link_type, _)| *link_type == frame.link_type);
@@ -84,12 +84,12 @@ impl FrameFilter {
     }
 }
 
-/// Observes the next frames of a source, at most `frames_max`, but for those that the filter leaves
-/// out. Calls `each` after each frame.
+/// Observes the next frames of a source, at most `frames_max`, except those that the filter
+/// excludes. Calls `each` after each frame.
 ///
 /// # Errors
 ///
-/// When the source as a whole has failed.
+/// The source as a whole has failed.
 #[inline]
 pub(crate) fn observe<S: Sink>(
     source: &mut impl PacketSource,

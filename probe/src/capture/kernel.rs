@@ -1,4 +1,4 @@
-//! Which Linux this is.
+//! Version of the Linux kernel.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -17,7 +17,7 @@ impl KernelVersion {
         release.and_then(Self::parse).unwrap_or(Self { major: 0, minor: 0 })
     }
 
-    /// Reads the beginning of what `uname -r` prints.
+    /// Parses the beginning of the output of `uname -r`.
     fn parse(release: &str) -> Option<Self> {
         let mut numbers = release.split(|character: char| !character.is_ascii_digit());
         let mut next = || numbers.next()?.parse().ok();

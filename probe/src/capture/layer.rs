@@ -1,6 +1,6 @@
-//! What the packets of an interface begin with.
+//! First layer of the packets of an interface.
 
-/// What a packet's data begin with.
+/// First layer of a packet's data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layer {
     Ethernet,
@@ -8,8 +8,8 @@ pub(crate) enum Layer {
 }
 
 impl Layer {
-    /// The link layer of an `ARPHRD_` number; `None` if it is not known here. Interfaces without
-    /// a link layer of their own have IP, which tells its version itself.
+    /// The link layer of an `ARPHRD_` number; `None` if it is not supported. Packets of interfaces
+    /// without a link layer begin with the IP header, which has the version.
     pub(crate) fn of(hardware: u16) -> Option<Self> {
         match hardware {
             libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => Some(Self::Ethernet),
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn kinds_of_interfaces_have_their_link_layer() {
-        // Cards and gretap, the loopback.
+        // Network cards, gretap and the loopback interface.
         for hardware in [1, 772] {
             assert_eq!(Layer::of(hardware), Some(Layer::Ethernet), "{hardware}");
         }

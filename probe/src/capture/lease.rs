@@ -1,17 +1,17 @@
-//! How the sockets of an interface are asked to close: workers own them, the main thread decides.
+//! Request to close the sockets of an interface. Workers own the sockets; the main thread decides.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The sockets that were opened together. Each has a clone of the lease, and so has the one who
-/// opened them.
+/// The sockets that were opened together. Each of them has a clone of the lease; the main thread,
+/// which opened them, has one too.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lease {
     has_ended: Arc<AtomicBool>,
 }
 
 impl Lease {
-    /// Asks for the sockets to be closed, once what is in their rings has been taken.
+    /// Asks for the sockets to be closed, after the packets in their rings have been taken.
     pub(crate) fn end(&self) {
         self.has_ended.store(true, Ordering::Relaxed);
     }
@@ -21,7 +21,7 @@ impl Lease {
         self.has_ended.load(Ordering::Relaxed)
     }
 
-    /// How many of the sockets are open, to be asked by the one who opened them.
+    /// Number of the sockets that are open, for the owner of the original lease.
     pub(crate) fn sockets(&self) -> usize {
         Arc::strong_count(&self.has_ended) - 1
     }

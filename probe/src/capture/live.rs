@@ -1,4 +1,4 @@
-//! A socket of a live interface, of either kind, and what its kernel side counted.
+//! A socket of a live interface, of either kind, and the counts of its kernel side.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -13,29 +13,29 @@ use super::{CaptureError, PacketSource, Polled};
 
 /// A source of frames for a worker.
 pub(crate) enum LiveSource {
-    /// Past the host's stack.
+    /// `AF_XDP`: frames bypass the network stack of the host.
     Xdp(Box<XdpSocket>),
     /// Copies of what the stack gets.
     Packet(Box<PacketSocket>),
 }
 
-/// Frames of `AF_XDP` have the time at which they are taken: they are not to be later than this.
+/// Frames of `AF_XDP` get the time at which they are taken. This bounds the error.
 const XDP_NAP_MAX: Duration = Duration::from_micros(500);
 
-/// Those of `AF_PACKET` have the kernel's time.
+/// Frames of `AF_PACKET` have the time of the kernel.
 const PACKET_NAP_MAX: Duration = Duration::from_millis(2);
 
-/// From one frame of the shortest to the next, at 10 Gbit/s.
+/// Time between two frames of minimum length at 10 Gbit/s.
 const FRAME_10G: Duration = Duration::from_nanos(67);
 
 /// Counters of a socket, or sums of several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SourceCounts {
-    /// Lent to a worker.
+    /// Frames lent to a worker.
     pub(crate) lent: u64,
-    /// Counted by the kernel as lost.
+    /// Frames that the kernel counted as lost.
     pub(crate) lost: u64,
-    /// Frames among both that an XDP program had redirected.
+    /// Frames among both that an XDP program redirected.
     pub(crate) redirected: u64,
     /// Causes of the loss, by the kernel's counters. They overlap and are never summed.
     pub(crate) causes: BTreeMap<&'static str, u64>,
@@ -71,9 +71,9 @@ impl SourceCounts {
 }
 
 impl LiveSource {
-    /// How long the ring can be left alone while frames come in bursts: until 10 Gbit/s of the
-    /// shortest frames would have filled half of it. A thread that naps needs no wake-up,
-    /// which costs time of the processor that serves the card. None: `poll` is better.
+    /// Time for which a thread can leave the ring alone while frames come in bursts: until frames
+    /// of minimum length at 10 Gbit/s would fill half of it. A thread that sleeps needs no wake-up
+    /// call, which would cost time of the processor that serves the card. `None`: `poll` is better.
     pub(crate) fn nap(&self) -> Option<Duration> {
         let (ring, longest) = match self {
             Self::Xdp(socket) => (socket.ring(), XDP_NAP_MAX),
@@ -91,7 +91,7 @@ impl LiveSource {
         }
     }
 
-    /// Whether all that came before it was stopped has been taken, after a poll that found nothing.
+    /// Whether all frames from before the stop have been taken, after a poll that found nothing.
     pub(crate) fn is_drained(&mut self) -> bool {
         match self {
             Self::Xdp(_) => true,
@@ -99,16 +99,16 @@ impl LiveSource {
         }
     }
 
-    /// The counts since it was opened. A system call.
+    /// Counts since it was opened. A system call.
     pub(crate) fn counts(&mut self) -> SourceCounts {
         match self {
-            // The kernel tells of every open socket.
+            // The kernel has counters for every open socket.
             Self::Xdp(socket) => socket.counts().map(SourceCounts::from).unwrap_or_default(),
             Self::Packet(socket) => socket.counts().into(),
         }
     }
 
-    /// The same when the socket is about to be closed: frames left in the ring are lost.
+    /// Counts of a socket that is about to be closed: frames left in the ring are lost.
     pub(crate) fn last_counts(&mut self) -> SourceCounts {
         let Self::Packet(socket) = self else { return self.counts() };
         let counts = socket.counts();

@@ -1,4 +1,4 @@
-//! Where frames come from.
+//! Sources of frames.
 
 pub(crate) mod afxdp;
 pub mod file;
@@ -19,28 +19,28 @@ pub trait PacketSource {
     ///
     /// # Errors
     ///
-    /// When the source as a whole has failed.
+    /// The source as a whole has failed.
     fn poll<F>(&mut self, frames_max: usize, take: F) -> Result<Polled, CaptureError>
     where
         F: FnMut(&Frame<'_>);
 }
 
-/// What a source has after a poll.
+/// State of a source after a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Polled {
-    /// There may be more at once.
+    /// There may be more frames now.
     More,
-    /// There is nothing now; live, there may be at any time.
+    /// There is no frame now. A live source may have one at any time.
     Idle,
-    /// There will never be more.
+    /// There will be no more frames.
     End,
 }
 
-/// Why a source cannot be opened or cannot go on, in one sentence.
+/// Reason why a source cannot be opened or cannot continue, in one sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
-    /// Another program has the interface or a queue of it (`EBUSY`, `EEXIST`). Another way to
-    /// capture would not see what that program takes, so none is tried.
+    /// Another program uses the interface or one of its queues (`EBUSY`, `EEXIST`). Another capture
+    /// method would not see the packets that this program takes, so none is tried.
     #[error("{0}")]
     Busy(String),
     /// Any other failure.

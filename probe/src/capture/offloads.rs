@@ -1,21 +1,21 @@
-//! Offloads of a network card that falsify what is counted, depending on where frames are taken.
+//! Offloads of a network card that make counts wrong, depending on the place of the capture.
 
 use log::warn;
 
 use crate::sys::ethtool::{Ethtool, Offloads};
 
-/// Where frames are taken.
+/// Place of the capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// By XDP in the driver, as the card gave them.
+    /// XDP in the driver: frames as they come from the card.
     Driver,
-    /// By generic XDP, which comes after GRO.
+    /// Generic XDP, which comes after GRO.
     Generic,
-    /// By AF_PACKET, with what the kernel knows of what it did to them.
+    /// AF_PACKET: frames come with the offload metadata of the kernel.
     Stack,
 }
 
-/// An offload that can falsify.
+/// An offload that can make counts wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HarmfulOffload {
     Lro,
@@ -23,7 +23,7 @@ pub(crate) enum HarmfulOffload {
     Rxvlan,
 }
 
-/// Those that are on and falsify what is taken there.
+/// Offloads that are on and make counts wrong at this place.
 pub(crate) fn harmful_offloads(offloads: Offloads, place: Place) -> Vec<HarmfulOffload> {
     let Offloads { lro, gro, rxvlan } = offloads;
     [
@@ -36,7 +36,8 @@ pub(crate) fn harmful_offloads(offloads: Offloads, place: Place) -> Vec<HarmfulO
     .collect()
 }
 
-/// Says which falsify a capture that begins. Of a driver that does not tell nothing is said.
+/// Warns of offloads that make counts wrong, when a capture begins. Says nothing if the driver does
+/// not report its offloads.
 pub(crate) fn warn_of_harmful_offloads(interface: &str, place: Place) {
     let Ok(offloads) = Ethtool::new(interface).and_then(|mut driver| driver.offloads()) else {
         return;
@@ -48,7 +49,7 @@ pub(crate) fn warn_of_harmful_offloads(interface: &str, place: Place) {
 }
 
 impl HarmfulOffload {
-    /// As people know it.
+    /// The common name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Lro => "LRO",
@@ -57,7 +58,7 @@ impl HarmfulOffload {
         }
     }
 
-    /// Its effect on what is captured.
+    /// Effect on the capture.
     pub(crate) fn problem(self) -> &'static str {
         match self {
             Self::Lro => "the card puts packets together, which makes counts too low",
@@ -66,7 +67,7 @@ impl HarmfulOffload {
         }
     }
 
-    /// The command that mends it.
+    /// The command that turns it off.
     pub(crate) fn remedy(self, interface: &str) -> String {
         format!("ethtool -K {interface} {} off", self.name().to_lowercase())
     }

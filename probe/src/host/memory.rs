@@ -1,5 +1,5 @@
-//! How much memory this process can have, asked before much of it is taken: without that the system
-//! ends the process later, or pages out all others.
+//! Limits of memory, checked before much of it is allocated. Without the check the system would end
+//! the process later, or page out all others.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,20 +9,20 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use crate::report::units;
 use crate::sys;
 
-/// Whose memory it is.
+/// Owner of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Memory {
-    /// That of the process.
+    /// The process.
     Own,
-    /// Pages of the kernel that the process maps. No control group counts them.
+    /// The kernel: pages that the process maps. No control group counts them.
     OfKernel,
 }
 
-/// Left to threads, queues and outputs, which need memory later.
+/// Octets reserved for threads, queues and outputs, which allocate memory later.
 const REST: u64 = 64 << 20;
 
-/// Prepares for a limit of addresses (`ulimit -v`), if there is one: threads then share one heap,
-/// so that what they reserve does not use up [`REST`].
+/// Prepares for a limit of the address space (`ulimit -v`), if there is one: threads then share one
+/// heap, so that their reservations do not use up [`REST`].
 pub(crate) fn prepare() {
     let limit = getrlimit(Resource::RLIMIT_AS).map_or(RLIM_INFINITY, |(soft, _)| soft);
     if limit != RLIM_INFINITY {
@@ -30,11 +30,11 @@ pub(crate) fn prepare() {
     }
 }
 
-/// Checks that so much memory can be had for something.
+/// Checks that `octets` octets of memory can be allocated for `what`.
 ///
 /// # Errors
 ///
-/// What was asked for and what there is, in one sentence.
+/// Requested memory and available memory, in one sentence.
 pub(crate) fn check(what: &str, octets: u64, memory: Memory) -> Result<(), String> {
     let bounds = bounds(Path::new("/"), memory);
     let Some((left, bound)) = bounds.into_iter().min() else { return Ok(()) };
@@ -48,7 +48,7 @@ pub(crate) fn check(what: &str, octets: u64, memory: Memory) -> Result<(), Strin
     ))
 }
 
-/// What bounds memory: the octets that each leaves, and words that go before these.
+/// Limits of memory: the octets that each leaves, and the words before the number in a message.
 fn bounds(root: &Path, memory: Memory) -> Vec<(u64, String)> {
     let mut bounds = Vec::new();
     if let Some(octets) = kibibytes(&root.join("proc/meminfo"), "MemAvailable:") {
@@ -72,8 +72,8 @@ fn bounds(root: &Path, memory: Memory) -> Vec<(u64, String)> {
     bounds
 }
 
-/// The folders of the control groups that this process is in, those of version 1 and 2, each with
-/// the groups around it.
+/// The folders of the control groups of this process, of versions 1 and 2, each with its parent
+/// groups.
 fn control_groups(root: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let mut folders = Vec::new();
@@ -92,8 +92,8 @@ fn control_groups(root: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// Octets that a control group leaves; `None` without a limit. Cached files do not count: they make
-/// room.
+/// Octets that a control group leaves. `None` without a limit. Cached files do not count, because
+/// the kernel frees them if needed.
 fn left_in(folder: &Path) -> Option<u64> {
     let number = |name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse().ok();
     let limit: u64 = number("memory.max").or_else(|| number("memory.limit_in_bytes"))?;
@@ -102,14 +102,14 @@ fn left_in(folder: &Path) -> Option<u64> {
     let octets = |name: &str| -> Option<u64> {
         statistics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     };
-    // Those of version 1 that begin with "total" include the groups within.
+    // Values of version 1 that begin with "total" include the groups within.
     let cached = ["inactive_file", "active_file"]
         .map(|name| octets(&format!("total_{name}")).or_else(|| octets(name)).unwrap_or(0));
     let cached: u64 = cached.iter().sum();
     Some(limit.saturating_sub(used.saturating_sub(cached)))
 }
 
-/// A field of a file in which numbers are kibibytes, in octets.
+/// A field of a file with numbers in KiB, converted to octets.
 fn kibibytes(path: &Path, field: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(field))?;
@@ -121,7 +121,7 @@ fn kibibytes(path: &Path, field: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// A system with these files, and the octets that its smallest bound leaves.
+    /// A system with these files, and the octets that its lowest limit leaves.
     fn least(files: &[(&str, &str)], memory: Memory) -> Option<u64> {
         let root = tempfile::tempdir().unwrap();
         for (name, text) in files {
@@ -142,7 +142,7 @@ mod tests {
         let group = ("proc/self/cgroup", "0::/system.slice/flowprobe.service\n");
         let unlimited = ("sys/fs/cgroup/system.slice/flowprobe.service/memory.max", "max\n");
         assert_eq!(least(&[MEMORY, group, unlimited], Memory::Own), Some(8000 << 10));
-        // The limit of a group around it; 100,000 of the 300,000 octets in use are cached files.
+        // The limit of a parent group. 100,000 of the 300,000 octets in use are cached files.
         let around = [
             ("sys/fs/cgroup/system.slice/memory.max", "1000000\n"),
             ("sys/fs/cgroup/system.slice/memory.current", "300000\n"),

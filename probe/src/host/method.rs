@@ -1,4 +1,5 @@
-//! How an interface is captured. The run and `doctor` decide by this one function of facts.
+//! Choice of the capture method of an interface. The run and `doctor` use this one function of
+//! facts.
 
 use super::interface::Interface;
 use super::rights;
@@ -8,44 +9,44 @@ use crate::capture::packet::Direction;
 use crate::capture::xdp::plan::{XdpSettings, frames, ring_that_fits};
 use crate::settings::args::{CaptureMethod, LiveSettings};
 
-/// What is asked for, of an interface.
+/// Requirements of the user for an interface.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
     pub(crate) capture: CaptureMethod,
-    /// Capture by AF_XDP though the host needs the interface.
+    /// Capture by AF_XDP even if the host needs the interface.
     pub(crate) take_interface: bool,
     pub(crate) direction: Direction,
-    /// Frames of each AF_XDP ring; `None`: as many as fit in the memory.
+    /// Frames of each AF_XDP ring. `None`: the maximum that fits in the memory.
     pub(crate) ring: Option<u32>,
     /// Octets that AF_XDP may use for this interface.
     pub(crate) memory_max: u64,
-    /// How the interface was captured before it went away.
+    /// Method before the interface went away.
     pub(crate) before: Option<Kind>,
 }
 
-/// How packets are taken.
+/// Kind of the capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Xdp,
     Packet,
 }
 
-/// What is chosen.
+/// The chosen method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// By AF_XDP: the host's stack gets no packets.
+    /// AF_XDP: the host's network stack gets no packets.
     Xdp,
-    /// By AF_PACKET, and why not by AF_XDP.
+    /// AF_PACKET, with the reason against AF_XDP.
     Packet { because: String },
-    /// Not at all, and why.
+    /// No capture, with the reason.
     None { because: String },
 }
 
 impl Method {
-    /// Chooses by facts alone. `outputs` are the interfaces that the outputs send over.
+    /// Chooses by facts alone. `outputs` are the interfaces over which the outputs send.
     ///
-    /// An interface that was captured by AF_PACKET stays so: just after it came back the host has
-    /// not yet set up what it needs of it.
+    /// An interface that was captured by AF_PACKET keeps this method. Just after it came back, the
+    /// host has not configured it yet, so it may seem unused.
     pub(crate) fn choose(
         system: &System,
         interface: &Interface,
@@ -64,7 +65,7 @@ impl Method {
                 packet("outgoing packets are asked for")
             }
             (CaptureMethod::Auto, Some(why)) => packet(&format!("the host needs it: {why}")),
-            // What an XDP program takes, no other capture sees.
+            // No other capture sees packets that an XDP program takes.
             (CaptureMethod::Auto, None) if interface.xdp.is_some() => Self::None {
                 because: "an XDP program is on it, maybe of another flowprobe; end that first, or \
                           see what it leaves over with --capture packet"
@@ -96,7 +97,7 @@ impl Wanted {
         }
     }
 
-    /// How AF_XDP would be set up. Frames carry `number` as their interface.
+    /// Settings of an AF_XDP capture. Frames carry `number` as their interface.
     pub(crate) fn xdp(&self, interface: &Interface, number: u32) -> XdpSettings {
         let (queues, memory_max) = (interface.rx_queues, self.memory_max);
         let ring = self.ring.unwrap_or_else(|| ring_that_fits(queues, memory_max));
@@ -113,7 +114,7 @@ impl Wanted {
     }
 }
 
-/// Why nothing can be captured from the interface in any way.
+/// Reason why the interface cannot be captured at all.
 fn capture_obstacle(system: &System, interface: &Interface) -> Option<String> {
     if let Some(missing) = system.lacks(&rights::PACKET) {
         return Some(format!("the capability {missing} is missing"));
@@ -129,7 +130,7 @@ fn capture_obstacle(system: &System, interface: &Interface) -> Option<String> {
         .then(|| format!("its link layer (ARPHRD {hardware}) is neither Ethernet nor IP"))
 }
 
-/// Why AF_XDP does not work on an interface that it may take.
+/// Reason why AF_XDP does not work on an interface that it may take.
 fn xdp_obstacle(system: &System, interface: &Interface, wanted: &Wanted) -> Option<String> {
     let settings = wanted.xdp(interface, interface.index);
     if let Err(why) = settings.plan(system.kernel) {
@@ -159,7 +160,7 @@ fn xdp_obstacle(system: &System, interface: &Interface, wanted: &Wanted) -> Opti
 mod tests {
     use super::*;
 
-    /// Everything is there, and nothing is asked for.
+    /// A system that supports everything, and no special requirements.
     fn facts() -> (System, Interface, Wanted) {
         let wanted = Wanted {
             capture: CaptureMethod::Auto,

@@ -1,4 +1,4 @@
-//! This host: its interfaces, what captures from them, the rights and the priority of the program.
+//! This host: its interfaces, their capture, the capabilities and the priority of the program.
 
 pub(crate) mod doctor;
 pub(crate) mod interface;

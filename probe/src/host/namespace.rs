@@ -9,7 +9,7 @@ use std::thread;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Uid, gettid};
 
-/// Runs a test in a namespace of its own, if it may.
+/// Runs a test in its own namespace, if that is permitted.
 pub(crate) fn in_namespace(test: impl FnOnce() + Send + 'static) {
     if !Uid::effective().is_root() {
         skip("root is not here");
@@ -24,7 +24,7 @@ pub(crate) fn in_namespace(test: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Says that a test is skipped, also in the file that the test command collects that in.
+/// Prints that a test is skipped, and writes it to the file that the test command collects.
 #[expect(clippy::print_stdout, reason = "it is for who looks at the tests")]
 pub(crate) fn skip(reason: &str) {
     let this = thread::current();
@@ -36,10 +36,10 @@ pub(crate) fn skip(reason: &str) {
     }
 }
 
-/// A second namespace, in which another thread does what it is told.
+/// A second namespace, with a thread that runs jobs in it.
 pub(crate) struct Elsewhere {
     jobs: Sender<Box<dyn FnOnce() + Send>>,
-    /// By which `ip` finds it.
+    /// The thread ID, by which `ip` finds the namespace.
     pub(crate) thread: String,
 }
 
@@ -55,7 +55,7 @@ impl Elsewhere {
         Self { jobs, thread: told.recv().unwrap().to_string() }
     }
 
-    /// Has it done, and waits for what comes of it.
+    /// Runs a job, and waits for its result.
     pub(crate) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
         let (give, take) = channel();
         self.jobs.send(Box::new(move || drop(give.send(job())))).unwrap();
@@ -63,7 +63,7 @@ impl Elsewhere {
     }
 }
 
-/// A new namespace for this thread, in which nothing speaks unasked.
+/// Creates a new namespace for this thread, in which no packets are sent automatically.
 fn enter() {
     unshare(CloneFlags::CLONE_NEWNET).unwrap();
     for which in ["all", "default"] {
@@ -72,7 +72,7 @@ fn enter() {
     ip("link set lo up");
 }
 
-/// Sets a value of this thread's namespace.
+/// Sets a sysctl of this thread's namespace.
 pub(crate) fn set(name: &str, value: &str) {
     std::fs::write(format!("/proc/sys/net/{name}"), value).unwrap();
 }

@@ -1,5 +1,5 @@
-//! Capabilities: what capture needs, and giving them up once everything is open. Also the limit of
-//! open files.
+//! Capabilities: those that capture needs, and dropping them once everything is open. Also the
+//! limit of open files.
 
 use caps::{CapSet, Capability, CapsHashSet};
 use log::debug;
@@ -7,14 +7,14 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid, User, setgroups, setresgid, setresuid};
 
-/// What an AF_PACKET socket needs.
+/// Capabilities for an AF_PACKET socket.
 pub(crate) const PACKET: [Capability; 1] = [Capability::CAP_NET_RAW];
 
-/// What AF_XDP needs. Its memory needs `CAP_IPC_LOCK` or a large enough limit besides.
+/// Capabilities for AF_XDP. Its memory also needs `CAP_IPC_LOCK` or a high enough limit.
 pub(crate) const XDP: [Capability; 3] =
     [Capability::CAP_NET_RAW, Capability::CAP_NET_ADMIN, Capability::CAP_BPF];
 
-/// Kept by `--keep-capabilities`, of those that are there.
+/// Capabilities that `--keep-capabilities` keeps, if the process has them.
 const KEPT: [Capability; 4] = [
     Capability::CAP_NET_RAW,
     Capability::CAP_NET_ADMIN,
@@ -22,7 +22,7 @@ const KEPT: [Capability; 4] = [
     Capability::CAP_IPC_LOCK,
 ];
 
-/// The user to become, found before anything is given up.
+/// The user to become. Looked up before any capability is dropped.
 ///
 /// # Errors
 ///
@@ -35,12 +35,12 @@ pub(crate) fn user(name: &str) -> Result<User, String> {
     }
 }
 
-/// Becomes the user, if one is given, and gives up all capabilities, or all but those that opening
-/// an interface again takes. To be called before threads start: each has capabilities of its own.
+/// Becomes the user, if one is given, and drops all capabilities, or all except those to open an
+/// interface again. Must be called before threads start: each thread has its own capabilities.
 ///
 /// # Errors
 ///
-/// What the system refused, in words.
+/// The error of the system.
 pub(crate) fn give_up(user: Option<&User>, keep: bool) -> Result<(), String> {
     let has = |capability: &Capability| {
         caps::has_cap(None, CapSet::Permitted, *capability).unwrap_or(false)
@@ -55,17 +55,18 @@ pub(crate) fn give_up(user: Option<&User>, keep: bool) -> Result<(), String> {
         .map_err(|error| format!("cannot rule out new privileges: {}", error.desc()))
 }
 
-/// Gives up what this thread alone still has: only the main thread opens interfaces again.
+/// Drops the remaining capabilities of this thread. Only the main thread opens interfaces again.
 ///
 /// # Errors
 ///
-/// What the system refused, in words.
+/// The error of the system.
 pub(crate) fn give_up_in_thread() -> Result<(), String> {
     set_capabilities(&CapsHashSet::new())
         .map_err(|error| format!("cannot give up capabilities: {error}"))
 }
 
-/// Changing the user clears the effective capabilities, and the permitted ones unless told not to.
+/// A change of the user clears the effective capabilities, and without keepcaps also the permitted
+/// ones.
 fn become_user(user: &User, keep: bool) -> nix::Result<()> {
     let (uid, gid): (Uid, Gid) = (user.uid, user.gid);
     prctl::set_keepcaps(keep)?;

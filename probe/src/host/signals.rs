@@ -1,6 +1,6 @@
-//! Signals: those that end the run, and those that ask for something while it goes on.
+//! Signals that end the run, and signals with requests to the running program.
 //!
-//! Handlers only set atomics. Who waits for something looks at them a few times a second.
+//! Handlers only set atomics. Threads poll them a few times a second.
 
 use std::fs::File;
 use std::io;
@@ -13,28 +13,28 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::sys::signal::{Handler, handle, is_ignored};
 
-/// Requests to open files anew so far.
+/// Number of requests so far to reopen files.
 static REOPENINGS: AtomicUsize = AtomicUsize::new(0);
 
 static TOTALS_WANTED: AtomicBool = AtomicBool::new(false);
 
-/// How packets come, which decides what SIGHUP means.
+/// Kind of the run, on which the meaning of SIGHUP depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Run {
     Replay,
     Live,
 }
 
-/// Sets the handlers of a run. The flag that is returned is set when the run is to end.
+/// Sets the handlers of a run. The returned flag is set when the run must end.
 ///
-/// A signal that is ignored at the start stays ignored: `nohup` and shells ask for that.
+/// A signal that is ignored at the start stays ignored, as `nohup` and shells require.
 ///
 /// # Errors
 ///
 /// The system does not allow a handler.
 pub(crate) fn set_up(run: Run) -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    // Who started a program on a terminal wants it to end with the terminal.
+    // A program that was started on a terminal ends with the terminal.
     let hangup_ends = run == Run::Replay || has_terminal();
     // The last two: a limit of CPU time, and an alarm that was set before the program started.
     let mut ending = vec![SIGINT, SIGTERM, SIGQUIT, libc::SIGXCPU, libc::SIGALRM];
@@ -60,12 +60,12 @@ pub(crate) fn set_up(run: Run) -> io::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// How often files were asked to be opened anew.
+/// Number of requests so far to reopen files.
 pub(crate) fn reopenings() -> usize {
     REOPENINGS.load(Ordering::Relaxed)
 }
 
-/// Whether totals were asked for since this was last asked.
+/// Whether totals were requested since the last call.
 pub(crate) fn take_totals_wanted() -> bool {
     TOTALS_WANTED.swap(false, Ordering::Relaxed)
 }

@@ -1,4 +1,4 @@
-//! The start of a run, in which it waits for files, pipes and names that may never answer.
+//! The start of a run, in which it may wait for ever for files, pipes and names.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -12,11 +12,11 @@ use crate::report::output::TotalsOutput;
 /// Time between two looks at the end of the run.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What is asked to end has so long to do it by itself.
+/// Time for the program to end by itself after a signal.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// While this is there, a signal ends the program, whatever it waits for: nothing has been read
-/// yet, so nothing is lost.
+/// While this exists, a signal ends the program even if it waits. Nothing has been read yet, so
+/// nothing is lost.
 #[derive(Debug)]
 pub(crate) struct Start {
     _over: Sender<()>,
@@ -38,7 +38,7 @@ impl Start {
                 }
             }
         };
-        // Without a thread, signals are noticed wherever the end of the run is looked at.
+        // Without a thread, signals are noticed at the next check of the program.
         drop(thread::Builder::new().name("start".to_owned()).spawn(watch));
         Self { _over: over }
     }

@@ -1,4 +1,4 @@
-//! What is known of this system and this process, whatever interface is captured from.
+//! Facts about this system and this process that do not depend on the interface.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use crate::capture::kernel::KernelVersion;
 use crate::sys::support::{try_bpf_map, try_packet_socket, try_xdp_socket};
 
-/// The kernel, and what this process may and can have of it.
+/// The kernel, and the features that this process may use.
 #[derive(Clone, Debug)]
 pub(crate) struct System {
     pub(crate) kernel: KernelVersion,
@@ -22,18 +22,18 @@ pub(crate) struct System {
     pub(crate) bpf: Support,
 }
 
-/// Whether something can be had.
+/// Availability of a feature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Support {
     Yes,
-    /// A right is missing: nothing else is known.
+    /// A capability is missing. Nothing else is known.
     Forbidden,
-    /// In the system's words.
+    /// With the error of the system.
     No(String),
 }
 
 impl System {
-    /// Looks at everything. Sockets and maps are tried, and closed at once; none is bound.
+    /// Gathers all facts. Sockets and maps are opened as a test and closed at once. None is bound.
     pub(crate) fn gather() -> Self {
         let limit = getrlimit(Resource::RLIMIT_MEMLOCK).ok();
         Self {
@@ -51,7 +51,7 @@ impl System {
         self.lock_limit.filter(|_| !self.capabilities.contains(&Capability::CAP_IPC_LOCK))
     }
 
-    /// Those of these capabilities that are not there, as text; `None` if all are.
+    /// The missing ones of these capabilities, as text; `None` if there is none.
     pub(crate) fn lacks(&self, needed: &[Capability]) -> Option<String> {
         let lacks = |capability: &&Capability| !self.capabilities.contains(*capability);
         let names: Vec<String> = needed.iter().filter(lacks).map(ToString::to_string).collect();
@@ -71,7 +71,7 @@ impl Support {
 
 #[cfg(test)]
 impl System {
-    /// A kernel with all that capture needs, and a process with the rights of AF_XDP.
+    /// A kernel with all that capture needs, and a process with the capabilities for AF_XDP.
     pub(crate) fn made_up() -> Self {
         Self {
             kernel: KernelVersion { major: 6, minor: 6 },

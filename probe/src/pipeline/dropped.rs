@@ -1,11 +1,11 @@
-//! What queues had no room for.
+//! Counts of data that queues dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flow::{Batch, RecordTally};
 
-/// What was dropped because a queue was full.
+/// Counts of data that was dropped because a queue was full.
 #[derive(Debug, Default)]
 pub(crate) struct Dropped {
     records: AtomicU64,
@@ -14,7 +14,7 @@ pub(crate) struct Dropped {
     events: AtomicU64,
 }
 
-/// What all queues on the way to an output have dropped.
+/// Counts of all queues on the way to an output.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DroppedOnWay(pub(super) Vec<Arc<Dropped>>);
 

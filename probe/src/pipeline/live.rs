@@ -41,8 +41,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// Ticks between two flushes of a batch that is not full.
 const TICKS_PER_BATCH: u32 = 5;
 
-/// How far a tick stays behind the time of day, in milliseconds. A packet carries the time at which
-/// the kernel took it, and arrives at most this much later, so it does not count as late.
+/// Difference between a tick and the time of day, in milliseconds. A packet has the time at which
+/// the kernel received it, and arrives at most this much later, so it does not count as late.
 const LAG_MS: u64 = 100;
 
 /// Longest time in which the rings are emptied at the end.
@@ -54,16 +54,16 @@ const DRAIN_PAUSE: Duration = Duration::from_millis(2);
 /// Threads of a worker that close sockets at the end.
 const CLOSING_THREADS: usize = 16;
 
-/// A socket, and the interface that it belongs to.
+/// A socket, and its interface.
 pub(crate) struct Attached {
     pub(crate) port: usize,
     pub(crate) source: LiveSource,
     pub(crate) lease: Lease,
-    /// Since when nothing more comes, because the lease has ended.
+    /// Time of the stop, after the lease has ended.
     stopped: Option<Instant>,
 }
 
-/// What a worker publishes, by copy.
+/// Counters that a worker publishes, by copy.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) meter: MeterCounts,
@@ -93,7 +93,7 @@ pub(crate) struct LiveWorker<'a> {
     was_idle: bool,
 }
 
-/// What a worker reads from, and what it shares with the main thread.
+/// Sources of a worker, and the state that it shares with the main thread.
 pub(crate) struct WorkerInput<'a> {
     pub(crate) filter: Option<&'a FrameFilter>,
     pub(crate) sources: Vec<Attached>,
@@ -189,7 +189,7 @@ impl<'a> LiveWorker<'a> {
                     index += 1;
                 }
                 Err(problem) => {
-                    // One that is to be closed may be of an interface that is gone.
+                    // A socket that is to be closed may be of an interface that is gone.
                     if !self.sources[index].lease.has_ended() {
                         error!("{problem}");
                     }
@@ -206,7 +206,8 @@ impl<'a> LiveWorker<'a> {
     }
 
     fn tick(&mut self) {
-        // Packets that wait in a ring are older than the time of day: they move the clock.
+        // Packets that wait in a ring are older than the time of day. They must move the clock
+        // first.
         if std::mem::take(&mut self.was_idle) {
             self.move_clock();
         }
@@ -227,7 +228,8 @@ impl<'a> LiveWorker<'a> {
             sources: self.count_sources(),
         };
         publish(self.published, snapshot);
-        // A thread that sees no open socket also sees the counts of the sockets.
+        // The leases are dropped after the counts are published. So a thread that sees no open
+        // socket also sees the final counts.
         drop(leases);
     }
 
@@ -245,7 +247,7 @@ impl<'a> LiveWorker<'a> {
         leases
     }
 
-    /// Stops a socket, or finds out whether it has been stopped and nothing is left of it.
+    /// Stops a socket, or finds out whether it was stopped and is empty.
     fn is_finished(&mut self, index: usize) -> bool {
         let Some(stopped) = self.sources[index].stopped else {
             self.sources[index].stop();
@@ -260,7 +262,7 @@ impl<'a> LiveWorker<'a> {
         }
     }
 
-    /// Moves the clock by the time of day.
+    /// Moves the clock to the time of day minus [`LAG_MS`].
     fn move_clock(&mut self) {
         let now = wall_clock().minus_millis(LAG_MS);
         self.observer.tick(now, &mut self.worker);
@@ -281,7 +283,7 @@ impl<'a> LiveWorker<'a> {
         lease
     }
 
-    /// Longest sleep that no ring overflows in; `None` if the worker should wait in `poll`.
+    /// Longest sleep without overflow of a ring. `None` if the worker should wait in `poll`.
     fn nap(&self) -> Option<Duration> {
         let naps = self.sources.iter().map(|attached| attached.source.nap());
         naps.min().flatten()
@@ -305,7 +307,7 @@ fn close_all(mut sockets: Vec<Attached>) {
     thread::scope(|scope| {
         while sockets.len() > each {
             let part = sockets.split_off(sockets.len() - each);
-            // Without a thread they are closed here.
+            // If no thread can be started, they are closed here.
             let closing = thread::Builder::new().name("close".to_owned());
             drop(closing.spawn_scoped(scope, || drop(part)));
         }
@@ -333,7 +335,7 @@ impl Attached {
     }
 }
 
-/// The counts of an interface, which may be one more than there were.
+/// The counts of an interface, which is added if it is new.
 fn of_port(counts: &mut Vec<SourceCounts>, port: usize) -> &mut SourceCounts {
     if counts.len() <= port {
         counts.resize_with(port + 1, SourceCounts::default);

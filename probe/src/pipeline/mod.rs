@@ -1,4 +1,5 @@
-//! From packets to outputs: the two loops that feed workers, the queues, the stages, the outputs.
+//! The path from packets to outputs: the loops of live capture and of replay, the queues, the
+//! stages, the outputs.
 
 pub(crate) mod closed;
 pub(crate) mod dropped;

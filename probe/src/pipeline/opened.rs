@@ -1,4 +1,4 @@
-//! The outputs of a run: opened, with those that get alerts only.
+//! Open outputs of a run, including those that get only alerts.
 
 use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
 use flow::{Batch, Conversation, EventKind, RecordTally, Timestamp};
@@ -11,11 +11,11 @@ use crate::report::top::{self, TopFlows};
 use crate::settings::config::{Config, Source};
 use crate::settings::detect::AlertTarget;
 
-/// Opens the outputs, and those of alerts.
+/// Opens the outputs, and the outputs of alerts.
 ///
 /// # Errors
 ///
-/// One cannot be opened, in one sentence.
+/// An output cannot be opened; in one sentence.
 pub(crate) fn open_outputs(config: &Config) -> Result<Vec<Opened>, String> {
     let mut opened = Vec::with_capacity(config.outputs.len());
     for output in &config.outputs {
@@ -43,11 +43,11 @@ pub(crate) fn open_outputs(config: &Config) -> Result<Vec<Opened>, String> {
 pub(crate) struct Opened {
     pub(crate) name: String,
     pub(crate) exporter: Box<dyn Exporter>,
-    /// Not only alerts.
+    /// It gets records too, not only alerts.
     takes_records: bool,
 }
 
-/// All outputs, with the table and the page if there are such.
+/// All outputs, including the table and the web page if they are in use.
 pub(crate) fn outputs<'a>(
     opened: &'a mut [Opened],
     top: &'a mut Option<TopFlows>,
@@ -68,7 +68,7 @@ pub(crate) fn outputs<'a>(
     opened.chain(table).chain(page).collect()
 }
 
-/// An exporter that is given alerts only.
+/// An exporter that gets only alerts.
 struct AlertExporter(Box<dyn Exporter>);
 
 impl Exporter for AlertExporter {
@@ -96,7 +96,7 @@ impl Exporter for AlertExporter {
     }
 
     fn counts(&self) -> ExportCounts {
-        // Records are none of its business, so it can lose none.
+        // It gets no records, so it can lose none.
         ExportCounts { failed: RecordTally::default(), ..self.0.counts() }
     }
 

@@ -1,4 +1,4 @@
-//! An output: takes batches and gives them to its exporter, on a thread of its own.
+//! An output: takes batches and gives them to its exporter, on its own thread.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +17,7 @@ use crate::pipeline::worker::wall_clock;
 pub(crate) struct Output<'a> {
     pub(crate) name: String,
     pub(crate) exporter: &'a mut dyn Exporter,
-    /// Not only alerts.
+    /// It gets records too, not only alerts.
     pub(crate) takes_records: bool,
 }
 
@@ -30,20 +30,20 @@ impl Output<'_> {
     }
 }
 
-/// What became of an output.
+/// Outcome of an output.
 #[derive(Debug)]
 pub(crate) struct OutputEnd {
     pub(crate) name: String,
-    /// Not only alerts.
+    /// It gets records too, not only alerts.
     pub(crate) takes_records: bool,
     pub(crate) counts: ExportCounts,
-    /// Records for which the queues on the way had no room.
+    /// Records that the queues on the way dropped because they were full.
     pub(crate) dropped: RecordTally,
     pub(crate) error: Option<ExportError>,
 }
 
 impl OutputEnd {
-    /// What is known of an output. One that takes no records can drop none.
+    /// The outcome from the published state. An output without records cannot drop any.
     pub(crate) fn new(
         (name, takes_records): Label,
         Published { counts, error }: Published,
@@ -53,18 +53,18 @@ impl OutputEnd {
         Self { name, takes_records, counts, dropped, error }
     }
 
-    /// The end of an output that was not given anything.
+    /// The outcome of an output that got no data.
     pub(crate) fn of_nothing(output: Output<'_>) -> Self {
         let counts = output.exporter.counts();
         Self::new(output.label(), Published { counts, error: None }, RecordTally::default())
     }
 }
 
-/// What an output leaves for others to see while it runs.
+/// State of an output that others can read while it runs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Published {
     pub(crate) counts: ExportCounts,
-    /// Why it has given up, if it has.
+    /// The error after which it gave up.
     pub(crate) error: Option<ExportError>,
 }
 
@@ -80,10 +80,10 @@ pub(crate) struct OutputLoop<'output, 'run> {
     pub(crate) outputs_left: &'run AtomicUsize,
 }
 
-/// What an output does from time to time.
+/// Timing of the ticks of an output.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticks {
-    /// How often the exporter is told that time has passed.
+    /// Time between two ticks of the exporter.
     pub(crate) period: Duration,
     pub(crate) clock: Clock,
 }
@@ -174,7 +174,7 @@ impl OutputLoop<'_, '_> {
             Clock::TimeOfDay => wall_clock(),
             Clock::Records => exported,
         };
-        // Before the first record a replay has no time.
+        // Before the first record, a replay has no time.
         let has_time = time > Timestamp::default();
         if open && has_time { self.output.exporter.tick(time) } else { Ok(()) }
     }

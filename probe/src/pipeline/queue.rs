@@ -1,11 +1,11 @@
 //! The bounded queues between workers, stages and outputs.
 //!
-//! In a replay each worker has a queue of its own, so that records are taken in a fixed order, and
-//! a full queue makes the worker wait. Live, the workers share one queue, and what a full queue
-//! does not take is counted as dropped.
+//! In a replay each worker has its own queue, so that records are taken in a fixed order. A full
+//! queue makes the worker wait. In a live run the workers share one queue. Data for which it has no
+//! room is counted as dropped.
 //!
-//! The output takes from the workers' queues itself if it is the only one and there is no stage.
-//! Otherwise the thread of the stages takes from them, and each output has one queue more.
+//! If there is only one output and no stage, the output takes from the workers' queues itself.
+//! Otherwise the thread of the stages takes from them, and each output has another queue.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,16 +17,16 @@ use flow::{BATCH_RECORDS, Batch, FlowRecord, Names, Naming, NewClock, Timestamp}
 use crate::pipeline::closed::ClosedTunnels;
 use crate::pipeline::dropped::{Dropped, DroppedOnWay};
 
-/// Batches on a queue before the worker of a replay waits.
+/// Maximum number of batches on a queue, above which the worker of a replay waits.
 const REPLAY_BATCHES: usize = 64;
 
-/// Least and most batches on a live queue. The most hold a million records, which may end together.
-/// The least hold batches that are not full, a few a second from each worker, while a collector is
-/// slow.
+/// Minimum and maximum number of batches on a live queue. The maximum holds a million records,
+/// which may end together. The minimum holds batches that are not full, a few a second from each
+/// worker, while a collector is slow.
 const LIVE_BATCHES: (usize, usize) = (1024, 4096);
 
-/// Limit of octets of records that wait for an output on the queues of a live run, by the number of
-/// flows.
+/// Maximum octets of records that wait for an output on the queues of a live run, from the number
+/// of flows.
 pub(crate) fn live_memory(flows_max: usize) -> u64 {
     let batch = BATCH_RECORDS * size_of::<FlowRecord>();
     live_batches(flows_max) as u64 * batch as u64
@@ -39,16 +39,16 @@ fn live_batches(flows_max: usize) -> usize {
 /// Longest time that a thread waits for room in a queue at the end of a live run.
 const END_WAIT: Duration = Duration::from_secs(20);
 
-/// What goes from a worker to the outputs.
+/// A message from a worker to the outputs.
 #[derive(Clone, Debug)]
 pub(crate) enum Delivery {
     /// Ended flows.
     Batch(Arc<Batch>),
     /// Counters of the meter.
     Report(MeterReport),
-    /// The records of a block are complete: those of the next worker follow.
+    /// The records of a block are complete. Those of the next worker follow.
     BlockEnd,
-    /// For stages: all records of this worker before this time in trace time have been sent.
+    /// For stages: all records of this worker before this trace time have been sent.
     Settled(usize, Timestamp),
 }
 
@@ -60,11 +60,11 @@ pub(crate) struct RecordQueue {
     when_full: WhenFull,
     /// The number of the worker.
     worker: usize,
-    /// Whether stages want to know which records are still to come.
+    /// Whether stages need to know which records are still to come.
     wants_settle: bool,
     /// Trace time less the time of each clock, in milliseconds.
     clock_offsets: ClockOffsets,
-    /// What numbers in records stand for, if tunnels are opened.
+    /// Meaning of numbers in records, if tunnels are decapsulated.
     names: Option<Box<Names>>,
     /// Packets of tunnels that are not.
     pub(crate) closed: ClosedTunnels,
@@ -72,19 +72,19 @@ pub(crate) struct RecordQueue {
 
 type ClockOffsets = [i64; 8];
 
-/// What a sender does when the queue is full.
+/// Reaction of a sender to a full queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenFull {
-    /// Wait for room: a replay loses nothing.
+    /// Wait for room. A replay loses nothing.
     Wait,
-    /// Drop and count: capture never waits.
+    /// Drop and count. Capture never waits.
     Drop,
-    /// Wait until this time, then drop and count: the end of a live run.
+    /// Wait until this time, then drop and count. Used at the end of a live run.
     WaitUntil(Instant),
 }
 
 impl WhenFull {
-    /// At the end of a live run nothing is captured any more, so a thread may wait.
+    /// At the end of a live run the capture is over, so a thread may wait.
     pub(crate) fn at_end() -> Self {
         Self::WaitUntil(Instant::now() + END_WAIT)
     }
@@ -122,13 +122,13 @@ impl Pool {
         self.take.try_recv().unwrap_or_else(|_| Batch::with_capacity())
     }
 
-    /// Takes back a batch if no other output has it any more.
+    /// Takes back a batch if no other output uses it any more.
     pub(crate) fn give_back(&self, batch: Arc<Batch>) {
         if let Some(mut batch) = Arc::into_inner(batch) {
             clear(&mut batch.records);
             batch.details.clear();
             batch.events.clear();
-            // A full pool needs no more.
+            // A full pool needs no more batches.
             drop(self.give.try_send(batch));
         }
     }
@@ -145,12 +145,12 @@ pub(crate) fn clear<T: Copy>(list: &mut Vec<T>) {
     list.clear();
 }
 
-/// What stages want of the queues.
+/// Requirements of stages for the queues.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct StageNeeds {
     /// There are stages.
     pub(crate) exist: bool,
-    /// One wants to know which records are still to come.
+    /// A stage needs to know which records are still to come.
     pub(crate) wants_settle: bool,
 }
 
@@ -165,7 +165,7 @@ pub(crate) struct QueueSet {
 
 /// The queues of the thread of the stages.
 pub(crate) struct StageQueues {
-    /// How many workers there are.
+    /// Number of workers.
     pub(crate) workers: usize,
     pub(crate) merge: Merge,
     pub(crate) outputs: Vec<QueueSender>,
@@ -173,7 +173,7 @@ pub(crate) struct StageQueues {
 }
 
 impl QueueSet {
-    /// A queue from each worker.
+    /// One queue for each worker.
     pub(crate) fn replay(workers: usize, outputs: usize, stages: StageNeeds) -> Self {
         let pool = Pool::new(REPLAY_BATCHES * workers);
         let mut merge = Merge::new(DroppedOnWay::default());
@@ -185,7 +185,8 @@ impl QueueSet {
         Self::new(workers, merge, pool, outputs, stages.exist, REPLAY_BATCHES)
     }
 
-    /// One queue from all workers, with room for as many records as all tables hold, within limits.
+    /// One queue for all workers. It has room for as many records as all tables hold, within
+    /// limits.
     pub(crate) fn live(
         workers: usize,
         outputs: usize,
@@ -226,14 +227,14 @@ impl QueueSet {
         Self { workers, stages: Some(stages), outputs: merges, pool }
     }
 
-    /// For reports about all workers. Live only, where the workers share a queue.
+    /// For reports about all workers. Only in a live run, where the workers share a queue.
     pub(crate) fn sender(&self) -> Option<QueueSender> {
         self.workers.first().map(|queue| queue.sender.clone())
     }
 }
 
 impl Merge {
-    /// A merge without queues. What `before` has dropped does not arrive here either.
+    /// A merge without queues. Data that `before` dropped does not arrive here either.
     fn new(mut before: DroppedOnWay) -> Self {
         before.0.push(Arc::default());
         Self { receivers: Vec::new(), turn: 0, dropped: before }
@@ -247,7 +248,7 @@ impl Merge {
         QueueSender { sender, dropped: Arc::clone(dropped) }
     }
 
-    /// The next batch or report. Waits for it, at most until the deadline if there is one.
+    /// The next delivery. Waits for it, until the deadline if there is one.
     ///
     /// # Errors
     ///
@@ -298,19 +299,19 @@ impl RecordQueue {
         }
     }
 
-    /// Whether stages want to know which records are still to come.
+    /// Whether stages need to know which records are still to come.
     pub(crate) fn wants_settle(&self) -> bool {
         self.wants_settle
     }
 
-    /// The next records may be of this clock.
+    /// Starts a new batch, because the next records may be of this clock.
     pub(crate) fn begin_clock(&mut self, clock: NewClock) {
         self.flush();
         self.clock_offsets[usize::from(clock.number)] = clock.offset_ms;
         self.batch.clock_offsets = self.clock_offsets;
     }
 
-    /// All records before this time in trace time have been pushed.
+    /// Tells stages that all records before this trace time have been pushed.
     pub(crate) fn settle(&mut self, until: Timestamp) {
         self.flush();
         self.sender.send(Delivery::Settled(self.worker, until), self.when_full);
@@ -333,25 +334,25 @@ impl RecordQueue {
         }
     }
 
-    /// Records have numbers in place of interfaces and VLANs.
+    /// From now on, records have numbers in place of interfaces and VLANs.
     pub(crate) fn expect_names(&mut self) {
         self.names = Some(Box::default());
     }
 
-    /// Learns what a number in later records stands for.
+    /// Learns the meaning of a number in later records.
     pub(crate) fn learn(&mut self, naming: Naming) {
         if let Some(names) = &mut self.names {
             names.learn(naming);
         }
     }
 
-    /// Sends counters of the meter, behind the records before them.
+    /// Sends counters of the meter, after the records before them.
     pub(crate) fn report(&mut self, report: MeterReport) {
         self.flush();
         self.sender.send(Delivery::Report(report), self.when_full);
     }
 
-    /// The records of a block are complete.
+    /// Tells that the records of a block are complete.
     pub(crate) fn end_block(&mut self) {
         self.flush();
         self.sender.send(Delivery::BlockEnd, self.when_full);
@@ -368,7 +369,7 @@ impl RecordQueue {
 }
 
 impl QueueSender {
-    /// Sends a delivery. Records for which there is no room are counted as dropped.
+    /// Sends a delivery. Records that are dropped because the queue is full are counted.
     pub(crate) fn send(&self, delivery: Delivery, when_full: WhenFull) {
         let refused = match when_full {
             WhenFull::Wait => {
@@ -388,7 +389,7 @@ impl QueueSender {
 }
 
 impl Drop for RecordQueue {
-    /// Sends what is left; then the queue closes.
+    /// Sends the rest. Then the queue closes.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.flush();

@@ -1,6 +1,6 @@
-//! The loop of a replay: reads capture files as fast as records can leave.
+//! The loop of a replay: reads capture files as fast as the outputs take records.
 //!
-//! What leaves does not depend on the size of bursts, the speed of the disk or the speed of an
+//! The output does not depend on the size of bursts, the speed of the disk or the speed of an
 //! output. Packets alone decide the order of records of a table. Blocks are counted in frames.
 //! Records of several workers are taken block by block, worker by worker.
 
@@ -37,13 +37,13 @@ const BLOCK_FRAMES_SHARED: usize = 16_384;
 /// A table for fewer flows is not split by default: its halves would not be full at the same time.
 const FLOWS_SPLIT: u32 = 10_000;
 
-/// Packets that are copied to the workers' blocks together.
+/// Packets that are copied at once to the workers' blocks.
 const REST: usize = 32;
 
-/// What came through a pipe leaves each second, though a message is not full.
+/// Records from a pipe leave each second, even if a message is not full.
 const PIPE_TICKS: Ticks = Ticks { period: Duration::from_secs(1), clock: Clock::Records };
 
-/// Packet time between two ticks of the table of a pipe. Somebody waits for its records.
+/// Packet time between two ticks of the table of a pipe. Its records should leave soon.
 const PIPE_SWEEP_MS: u64 = 250;
 
 /// Blocks on the queue of a worker before the reader waits.
@@ -53,7 +53,7 @@ const QUEUE_BLOCKS: usize = 4;
 pub(crate) struct Watch<'a> {
     /// Called after each block.
     pub(crate) progress: &'a mut dyn FnMut(&FileSource),
-    /// Gets the totals so far when somebody asks for them.
+    /// Gets the totals so far when a signal requests them.
     pub(crate) wanted: &'a (dyn Fn(&Totals) + Sync),
     /// Gets the totals so far once a second.
     pub(crate) second: Option<&'a (dyn Fn(&Totals) + Sync)>,
@@ -125,7 +125,7 @@ fn reads_pipe(config: &Config) -> bool {
     matches!(&config.source, Source::Files(files) if files.iter().any(Input::is_pipe))
 }
 
-/// The thread that reads.
+/// The thread that reads the files.
 struct Reader<'a> {
     is_pipe: bool,
     source: &'a mut FileSource,
@@ -139,13 +139,13 @@ struct Reader<'a> {
 type Replayed = (MeterCounts, Ended, Option<CaptureError>);
 
 impl<'run> Reader<'run> {
-    /// Reads and keeps flows on this thread.
+    /// Reads and processes packets on this thread.
     fn replay_alone(mut self, mut worker: Worker) -> Replayed {
         let mut report = MeterReport::default();
         let mut left = BLOCK_FRAMES;
         let mut tick_at = if self.is_pipe { Timestamp::default() } else { Timestamp::MAX };
         let failure = loop {
-            // No record waits for the rest of a block, which a pipe may not have yet.
+            // Records do not wait for the rest of a block, which a pipe may not have yet.
             worker.records.flush();
             self.so_far.kept(0, &worker);
             if self.block_is_over(&mut left, BLOCK_FRAMES) {
@@ -174,7 +174,7 @@ impl<'run> Reader<'run> {
         (self.observer.counts(), worker.finish(self.observer.now()), failure)
     }
 
-    /// Reads on this thread and hands each packet to the worker that its key names.
+    /// Reads on this thread. Each packet goes to a worker, by its flow key.
     fn replay_with_workers<'scope>(
         mut self,
         scope: &'scope Scope<'scope, '_>,
@@ -214,7 +214,7 @@ impl<'run> Reader<'run> {
     }
 
     /// Whether the block is complete; `left` then counts for the next block. Only packets and
-    /// interfaces decide where a block ends, not the pace of a pipe.
+    /// interfaces decide the end of a block, not the speed of a pipe.
     fn block_is_over(&self, left: &mut usize, frames: usize) -> bool {
         let is_over = *left == 0 || self.source.has_new_interfaces();
         if is_over {
@@ -223,7 +223,7 @@ impl<'run> Reader<'run> {
         is_over
     }
 
-    /// Whether there is anything new to report.
+    /// Updates the report. Returns whether there is news.
     fn update(&mut self, report: &mut MeterReport) -> bool {
         let before = std::mem::replace(&mut report.ignored, self.observer.counts().ignored_total());
         let mut is_news = report.ignored != before;
@@ -250,9 +250,9 @@ impl<'run> Reader<'run> {
 /// Packets of a block for one worker.
 #[derive(Debug, Default)]
 struct Block {
-    /// Begins before the packets.
+    /// A clock that begins before the packets.
     clock: Option<NewClock>,
-    /// What numbers in the packets stand for.
+    /// Meaning of numbers in the packets.
     names: Vec<Naming>,
     report: Option<MeterReport>,
     packets: Vec<Observation>,
@@ -300,12 +300,12 @@ impl<'scope> WorkerHandles<'scope> {
         self.count = 0;
     }
 
-    /// Reports come before the records of a block, so the first worker passes them on.
+    /// Reports must come before the records of a block, so the first worker passes them on.
     fn report(&mut self, report: Option<MeterReport>) {
         self.handles[0].block.report = report;
     }
 
-    /// Sends the block and begins an empty one.
+    /// Sends the block and starts an empty one.
     fn pass(&mut self, now: Timestamp) {
         self.distribute();
         self.handles.iter_mut().for_each(|handle| handle.pass(now));
@@ -362,7 +362,7 @@ impl<'scope> WorkerHandle<'scope> {
         Self { block: Block::default(), blocks, spare, thread }
     }
 
-    /// Sends the block and begins an empty one.
+    /// Sends the block and starts an empty one.
     fn pass(&mut self, now: Timestamp) {
         let packets = self.spare.try_recv().unwrap_or_default();
         let next = Block { packets, ..Block::default() };
@@ -393,7 +393,7 @@ fn work(
         done(&worker);
         now = block.now;
         clear(&mut block.packets);
-        // A reader that has ended needs no lists.
+        // A reader that has ended needs no more lists.
         drop(give_back.try_send(block.packets));
     }
     worker.finish(now)

@@ -6,7 +6,7 @@ use crate::capture::CaptureError;
 use crate::pipeline::output::{Output, OutputEnd};
 use crate::pipeline::worker::Ended;
 
-/// What became of a replay.
+/// Outcome of a replay.
 #[derive(Debug, Default)]
 pub(crate) struct ReplayEnd {
     pub(crate) meter: MeterCounts,
@@ -16,7 +16,7 @@ pub(crate) struct ReplayEnd {
 }
 
 impl ReplayEnd {
-    /// The end of a replay that had no input. Its outputs were not given anything.
+    /// The end of a replay without input. Its outputs got no data.
     pub(crate) fn of_nothing(outputs: Vec<Output<'_>>) -> Self {
         let outputs = outputs.into_iter().map(OutputEnd::of_nothing).collect();
         Self { outputs, ..Self::default() }

@@ -1,4 +1,4 @@
-//! A live run: its threads, what they publish, and the interfaces over time.
+//! A live run: its threads, their published counters, and the interfaces over time.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,17 +33,18 @@ const ROUND: Duration = Duration::from_secs(1);
 /// Time between two ticks of an exporter, so that gathered records leave within a second.
 const EXPORT_TICK: Duration = Duration::from_millis(500);
 
-/// Most sockets that were opened later and wait for a worker. More wait in the main thread.
+/// Maximum number of sockets that were opened later and wait for a worker. More wait in the main
+/// thread.
 const ARRIVALS: usize = 64;
 
-/// Time in which an output must end after the last record is on its queue. Then it waits for
-/// nothing any more.
+/// Time in which an output must end after the last record is on its queue. After that it must not
+/// wait any more.
 const OUTPUTS_END: Duration = Duration::from_secs(15);
 
-/// Time in which an output that waits for nothing must end; then it is given up.
+/// Time in which an output that must not wait has to end. After that it is abandoned.
 const HURRIED_END: Duration = Duration::from_secs(2);
 
-/// What a live run needs.
+/// Input of a live run.
 pub(crate) struct Session<'a> {
     pub(crate) config: &'a Config,
     pub(crate) settings: &'a LiveSettings,
@@ -54,7 +55,7 @@ pub(crate) struct Session<'a> {
     pub(crate) tables: Vec<FlowTable>,
     pub(crate) stages: Stages,
     pub(crate) outputs: Vec<Output<'a>>,
-    /// Packets of the outputs, which are not metered.
+    /// Conversations of the outputs. Their packets are not metered.
     pub(crate) left_out: Vec<Conversation>,
     /// Set by a signal.
     pub(crate) stop: &'a AtomicBool,
@@ -63,7 +64,7 @@ pub(crate) struct Session<'a> {
     pub(crate) begin: Instant,
 }
 
-/// Gets the totals of a run while it goes on.
+/// Gets the totals of a run while it continues.
 pub(crate) trait Watch {
     /// Once a second.
     fn second(&mut self, totals: &Totals);
@@ -77,11 +78,12 @@ pub(crate) trait Watch {
     /// When somebody asks for them, or messages wait for them.
     fn wanted(&mut self, totals: &Totals);
 
-    /// Called at the end if an output does not end. These totals are the last; it ends the process.
+    /// Called at the end if an output hangs. These totals are the last ones. It must end the
+    /// process.
     fn stuck(&mut self, totals: &Totals) -> !;
 }
 
-/// What threads and the main thread share.
+/// State that threads share with the main thread.
 struct Shared {
     /// By worker.
     snapshots: Vec<Mutex<Snapshot>>,
@@ -116,7 +118,8 @@ impl Session<'_> {
             begin: self.begin,
         };
         thread::scope(|scope| {
-            // The threads of outputs and stages have neither the workers' priority nor rights.
+            // The threads of outputs and stages need neither the workers' priority nor
+            // capabilities.
             let give_up = move || {
                 if is_real_time {
                     priority::drop_real_time();
@@ -155,7 +158,7 @@ impl Session<'_> {
                 priority::drop_real_time();
             }
             supervisor.supervise(self.stop, &arrivals, watch);
-            // Outputs wait for their peers no longer than after a signal.
+            // From now on, outputs wait for their peers only as long as after a signal.
             ending::begin();
             supervisor.ports.detach();
             shared.last_frames.store(true, Ordering::Relaxed);
@@ -165,7 +168,7 @@ impl Session<'_> {
     }
 }
 
-/// What all workers are given.
+/// Input of all workers.
 struct WorkerStarter<'a> {
     config: &'a Config,
     left_out: &'a [Conversation],
@@ -215,9 +218,9 @@ impl<'a> WorkerStarter<'a> {
 struct Supervisor<'a> {
     shared: &'a Shared,
     names: Vec<Label>,
-    /// Where reports go; none once the workers have ended.
+    /// Queue for reports. `None` after the workers have ended.
     reports: Option<QueueSender>,
-    /// What the queues on the way to each output did not take.
+    /// Counts of the data that the queues to each output dropped.
     dropped: Vec<DroppedOnWay>,
     ports: Ports,
     stages: StageCounts,
@@ -267,10 +270,10 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Ends the stages and then the outputs, after the workers have ended.
+    /// Ends the stages and then the outputs. Called after the workers have ended.
     ///
-    /// The stages end within a bounded time. Until then they may wait for an output that is stuck,
-    /// while the others have not got all records yet.
+    /// The stages end within a bounded time. Until then they may wait for an output that hangs,
+    /// while the other outputs have not received all records yet.
     fn finish(
         mut self,
         stages: Option<ScopedJoinHandle<'_, ()>>,
@@ -321,7 +324,7 @@ impl Supervisor<'_> {
         so_far.collect()
     }
 
-    /// The totals when an output hangs: records that it has not accounted for count as dropped.
+    /// The totals when an output hangs: records for which it has not accounted count as dropped.
     fn totals_when_stuck(&self) -> Totals {
         let mut totals = self.totals(self.outputs_so_far());
         let records = totals.ended.records();
@@ -351,12 +354,12 @@ impl Supervisor<'_> {
 #[derive(Default)]
 struct Waiting {
     sockets: Vec<Attached>,
-    /// The worker whose turn it is.
+    /// The next worker to get a socket.
     next: usize,
 }
 
 impl Waiting {
-    /// Gives sockets to the workers in turn. A socket that a worker cannot take goes on waiting.
+    /// Gives sockets to the workers in turn. A socket that a worker cannot take continues to wait.
     fn hand_out(&mut self, workers: &[Sender<Attached>]) {
         for attached in std::mem::take(&mut self.sockets) {
             let Some(worker) = workers.get(self.next % workers.len().max(1)) else { return };

@@ -1,7 +1,7 @@
-//! The counts of a replay that goes on, for totals that somebody asks for.
+//! The counts of a running replay, for totals on request.
 //!
-//! Each thread leaves a copy of its counts after each block or batch, so that totals are there also
-//! while it waits.
+//! Each thread publishes a copy of its counts after each block or batch. So totals are available
+//! even while the thread waits.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,14 +16,14 @@ use crate::pipeline::stages::StageCounts;
 use crate::pipeline::worker::{Ended, Worker};
 use crate::report::totals::Totals;
 
-/// Time between two looks for a request.
+/// Time between two checks for a request.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What has been counted so far.
+/// Counts so far.
 pub(crate) struct SoFar {
     begin: Instant,
     reader: Mutex<(MeterCounts, InputReport)>,
-    /// By worker: what has ended, and the flows in the table.
+    /// By worker: ended flows, and the number of flows in the table.
     workers: Vec<Mutex<(Ended, u32)>>,
     /// By output.
     names: Vec<Label>,
@@ -43,18 +43,18 @@ impl SoFar {
         }
     }
 
-    /// The reader has read a block.
+    /// Called after the reader has read a block.
     pub(crate) fn read(&self, meter: MeterCounts, input: InputReport) {
         set(&self.reader, (meter, input));
     }
 
-    /// A worker is done with a block.
+    /// Called after a worker has processed a block.
     pub(crate) fn kept(&self, index: usize, worker: &Worker) {
         set(&self.workers[index], (worker.ended(), worker.flows()));
     }
 
-    /// Gives totals to `wanted` whenever a signal asks for them, and to `second` once a second,
-    /// until the channel is closed.
+    /// Gives totals to `wanted` when a signal requests them, and to `second` once a second, until
+    /// the channel is closed.
     pub(crate) fn watch(
         &self,
         end: &Receiver<()>,

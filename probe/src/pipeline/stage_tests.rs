@@ -1,4 +1,4 @@
-//! Stages and outputs, with a stage and an output made for the tests.
+//! Stages and outputs, tested with a stage and an output of the tests.
 
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -25,7 +25,7 @@ const CAPTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/office
 /// Stands for any tag.
 const LONG: Tag = Tag::Land;
 
-/// Tags flows of many packets, gives flows to port 443 a name, and counts records each second.
+/// Tags flows of many packets, gives a name to flows to port 443, and counts records each second.
 #[derive(Default)]
 struct TestStage {
     records: u64,
@@ -53,7 +53,7 @@ impl Stage for TestStage {
     }
 }
 
-/// Asserts that no record comes behind the time up to which all have come.
+/// Asserts that no record comes after it was settled.
 #[derive(Default)]
 struct InTime {
     settled: Timestamp,
@@ -97,7 +97,7 @@ fn no_record_is_late() {
     }
 }
 
-/// Keeps all batches, says records, and cannot say events.
+/// Keeps all batches, takes records, and does not export events.
 #[derive(Default)]
 struct Kept {
     batches: Vec<Batch>,
@@ -218,7 +218,8 @@ fn events_that_an_output_cannot_say_are_counted() {
     assert_eq!(end.outputs[0].counts.events_not_exportable, events as u64);
 }
 
-/// Live, the queues are filled before anybody takes from them: of twice their length half is lost.
+/// Live: the queues are filled before any data is taken from them. Of twice their length, half is
+/// lost.
 #[test]
 fn what_a_live_queue_does_not_take_counts_for_every_output() {
     let mut all = [Kept::default()];
@@ -237,7 +238,7 @@ fn what_a_live_queue_does_not_take_counts_for_every_output() {
     drop(worker);
     let at_stages = queues.stages.take().expect("there is a stage");
     let ended = AtomicBool::new(false);
-    // The first queue has dropped its part; the queues of the outputs drop none of the rest.
+    // The first queue has dropped its part. The queues of the outputs drop nothing more.
     StageLoop::new(stages(), at_stages, Mode::Live(&ended)).run();
     let outputs_left = AtomicUsize::new(kept.len());
     let published = std::sync::Mutex::default();
@@ -255,7 +256,7 @@ fn what_a_live_queue_does_not_take_counts_for_every_output() {
     for end in ends {
         assert_eq!(end.dropped.records, given.records / 2);
         assert_eq!(end.counts.sent + end.dropped, given);
-        // The queue of the output was full, so the event of the last tick found no room.
+        // The queue of the output was full, so the event of the last tick was dropped.
         assert_eq!(end.counts.events_not_exportable + end.counts.events_failed, 1);
         assert_eq!(end.counts.events_failed, 1);
     }

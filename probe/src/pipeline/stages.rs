@@ -25,12 +25,12 @@ const TICK: Duration = Duration::from_secs(1);
 /// The stages of a run.
 #[derive(Default)]
 pub(crate) struct Stages {
-    /// In the order in which they see a batch.
+    /// In the order in which they get a batch.
     pub(crate) list: Vec<Box<dyn Stage>>,
     pub(crate) counts: StageCounts,
 }
 
-/// What stages count, for totals.
+/// Counts of stages, for totals.
 #[derive(Clone, Default)]
 pub(crate) struct StageCounts {
     /// `None` if records get no tags.
@@ -54,7 +54,7 @@ impl StageCounts {
 }
 
 impl Stages {
-    /// What they want of the queues.
+    /// Requirements of the stages for the queues.
     pub(crate) fn needs(&self) -> StageNeeds {
         StageNeeds {
             exist: !self.list.is_empty(),
@@ -63,7 +63,7 @@ impl Stages {
     }
 }
 
-/// The stages that are configured. To add a stage, push it here.
+/// The configured stages. To add a stage, push it here.
 pub(crate) fn configured(config: &Config, places: Option<Arc<Places>>) -> Stages {
     let mut stages = Stages::default();
     if config.has_tags {
@@ -84,13 +84,13 @@ pub(crate) fn configured(config: &Config, places: Option<Arc<Places>>) -> Stages
     stages
 }
 
-/// Which clock ticks, and what a full queue of an output means.
+/// The clock of the stages, and their reaction to a full queue of an output.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode<'run> {
     /// The export times of records are the clock. A full queue makes the stages wait.
     Replay,
-    /// The time of day is the clock. A full queue drops until this flag says that capture has
-    /// ended.
+    /// The time of day is the clock. A full queue drops data until this flag is set at the end of
+    /// the capture.
     Live(&'run AtomicBool),
 }
 
@@ -105,7 +105,7 @@ pub(crate) struct StageLoop<'run> {
     last_tick: Timestamp,
     /// Number of interfaces whose names the stages know.
     interfaces: usize,
-    /// By worker: all its records before this time have come.
+    /// By worker: all its records before this time have arrived.
     settled: Vec<Timestamp>,
     /// The earliest of them.
     settled_all: Timestamp,
@@ -167,7 +167,7 @@ impl<'run> StageLoop<'run> {
         }
     }
 
-    /// Tells the stages that no record is to come with a last packet before this time.
+    /// Tells the stages that no more record will come whose last packet is before this time.
     fn settle_all(&mut self, until: Timestamp) {
         self.settled_all = until;
         let mut events = Vec::new();
@@ -204,7 +204,6 @@ impl<'run> StageLoop<'run> {
         self.interfaces += new.len();
     }
 
-    /// Tells the stages the time. Their events go to the outputs in a batch without records.
     /// Tells the stages the time.
     fn tick(&mut self, now: Timestamp) {
         self.last_tick = now;
@@ -213,7 +212,7 @@ impl<'run> StageLoop<'run> {
         self.send_events(events);
     }
 
-    /// Events go to the outputs in a batch without records.
+    /// Sends events to the outputs in a batch without records.
     fn send_events(&self, events: Vec<Event>) {
         if !events.is_empty() {
             let batch = Batch { events, ..Batch::default() };

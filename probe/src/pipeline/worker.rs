@@ -1,4 +1,4 @@
-//! A worker: keeps flows in a table of its own and sends the records of those that ended.
+//! A worker: keeps flows in its own table and sends the records of ended flows.
 //!
 //! It takes frames straight from the source, or, in a replay with several workers, observations
 //! from the one thread that reads. Read this first, then output.rs, and then the loop that feeds
@@ -22,7 +22,7 @@ use crate::report::units::{self, grouped};
 use crate::settings::config::Config;
 use crate::sys;
 
-/// Records of flows that ended.
+/// Records of ended flows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ended {
     /// In the order of [`FlowEndReason::ALL`].
@@ -51,14 +51,14 @@ impl AddAssign for Ended {
     }
 }
 
-/// Memory of a worker besides its table: its stack, and the records on their way.
+/// Memory of a worker besides its table: its stack, and the records in queues.
 const WORKER_OCTETS: u64 = 4 << 20;
 
-/// Time between two looks of a worker at all its flows, in milliseconds, so that stages know which
-/// records are still to come. A look takes 0.4 ms where a million flows fit.
+/// Time between two checks of a worker's flows, in milliseconds, so that stages know which records
+/// are still to come. A check takes 0.4 ms in a table for a million flows.
 const SETTLE_MS: u64 = 1000;
 
-/// A table for each worker, in huge pages if they can be had.
+/// A table for each worker, in huge pages if the system provides them.
 ///
 /// # Errors
 ///
@@ -79,11 +79,11 @@ pub(crate) fn new_tables(config: &Config, workers: usize) -> Result<Vec<FlowTabl
     (0..workers).map(new).collect()
 }
 
-/// A flow table and where its records go.
+/// A flow table and the queue of its records.
 pub(crate) struct Worker {
     table: FlowTable,
     pub(crate) records: RecordQueue,
-    /// When it next says that records have left.
+    /// Time of the next settle message.
     settle_at: Timestamp,
 }
 
@@ -102,14 +102,14 @@ impl Worker {
         self.table.settle(&mut |record| self.records.push(record));
     }
 
-    /// Live: ends expired flows when no packet comes.
+    /// Live: ends expired flows even if no packet comes.
     pub(crate) fn tick(&mut self, now: Timestamp) {
         self.table.tick(now, &mut |record| self.records.push(record));
         self.settle(now);
     }
 
-    /// If stages want to know it: says up to which time in trace time all records have left. At
-    /// most once for each of [`SETTLE_MS`].
+    /// If stages need it: sends the trace time before which all records have been sent. At most
+    /// once in each [`SETTLE_MS`].
     pub(crate) fn settle(&mut self, now: Timestamp) {
         if !self.records.wants_settle() || now < self.settle_at {
             return;
@@ -158,13 +158,13 @@ impl Sink for Worker {
     }
 }
 
-/// The time of day. Live only: a replay's time is that of its packets.
+/// The time of day. Live only: a replay uses the time of its packets.
 pub(crate) fn wall_clock() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Starts a thread. The program ends if there is none: it has just begun, so nothing is lost.
+/// Starts a thread. If that fails, the program ends: it has just started, so nothing is lost.
 pub(crate) fn spawn<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     name: &str,

@@ -1,4 +1,4 @@
-//! What the detectors counted, in totals.
+//! Counts of the detectors, in totals.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::pipeline::output::OutputEnd;
 use crate::report::units::grouped;
 
-/// For people.
+/// As text.
 pub(super) fn words(detected: &DetectCounts) -> String {
     let sum = |count: fn(&analysis::detect::RuleCounts) -> u64| -> u64 {
         detected.rules.iter().map(count).sum()
@@ -29,7 +29,7 @@ pub(super) fn words(detected: &DetectCounts) -> String {
     words
 }
 
-/// An output of alerts, for people.
+/// An output of alerts, as text.
 pub(super) fn output_words(output: &OutputEnd) -> String {
     let counts = &output.counts;
     let mut words = format!("{}: {} sent", output.name, grouped(counts.events_sent));
@@ -43,7 +43,7 @@ pub(super) fn output_words(output: &OutputEnd) -> String {
     words
 }
 
-/// For programs.
+/// As JSON.
 pub(super) fn json(detected: &DetectCounts, outputs: &[&OutputEnd]) -> Value {
     let rules: Map<String, Value> = detected
         .rules

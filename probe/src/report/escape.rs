@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter, Write};
 
 use exporter::is_terminal_control;
 
-/// Shows text with control characters and marks of writing direction escaped: a name in a capture
+/// Shows text with control characters and marks of writing direction escaped. A name in a capture
 /// must neither move the cursor nor begin a line that looks like a message of this program.
 pub(crate) struct Escaped<T>(pub(crate) T);
 
@@ -44,7 +44,7 @@ mod tests {
         ];
         for (text, shown) in cases {
             assert_eq!(Escaped(text).to_string(), shown);
-            // JSON says the same in its own way.
+            // JSON has its own escapes for the same characters.
             let line = exporter::escaped_json(&serde_json::to_string(text).unwrap());
             assert!(!line.contains(is_terminal_control), "{line}");
             assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);

@@ -1,4 +1,4 @@
-//! Findings about an interface or a cluster, as people and as programs read them.
+//! Findings about an interface or a cluster, as text and as JSON.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::report::escape::Escaped;
 
-/// Adds a line for each finding, and the remedy beneath. Styles are for a terminal.
+/// Adds a line for each finding, and its remedy on the next line. Styles are for a terminal.
 pub(crate) fn put(findings: &[Finding], text: &mut String) {
     let width = findings.iter().map(|finding| finding.subject.len()).max().unwrap_or(0);
     for Finding { level, subject, text: found, remedy } in findings {
@@ -23,7 +23,7 @@ pub(crate) fn put(findings: &[Finding], text: &mut String) {
     }
 }
 
-/// The same as objects.
+/// The findings as JSON objects.
 pub(crate) fn json(findings: &[Finding]) -> Vec<Value> {
     let object = |finding: &Finding| {
         json!({

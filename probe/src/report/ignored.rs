@@ -113,7 +113,7 @@ mod tests {
 
     use super::*;
 
-    /// These frames are ignored.
+    /// A sink that discards observations: these frames are ignored.
     struct Nowhere(Observation);
 
     impl Sink for Nowhere {

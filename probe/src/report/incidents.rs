@@ -13,13 +13,13 @@ use crate::report::units::{date_and_time, grouped, time, time_of_day};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// Most incidents that are kept. Later ones are counted.
+/// Maximum number of incidents that are kept. Later ones are counted.
 const KEPT: usize = 10_000;
 
-/// Most incidents that are shown.
+/// Maximum number of incidents that are shown.
 const SHOWN: usize = 25;
 
-/// Incidents by id, each as it was told last.
+/// Incidents by ID, each as last reported.
 #[derive(Debug, Default)]
 pub(crate) struct IncidentList {
     incidents: BTreeMap<String, Incident>,
@@ -36,7 +36,7 @@ struct Incident {
 }
 
 impl IncidentList {
-    /// Takes note of an alert. Returns whether it was one.
+    /// Records an event if it is an alert. Returns whether it is one.
     pub(crate) fn note(&mut self, event: &Event) -> bool {
         if event.kind != EventKind::Alert {
             return false;
@@ -73,7 +73,7 @@ impl IncidentList {
         true
     }
 
-    /// The incidents, the most severe first; nothing if there are none.
+    /// The incidents, the most severe first. Empty if there are none.
     pub(crate) fn text(&self) -> String {
         let mut incidents: Vec<_> = self.incidents.iter().collect();
         incidents.sort_by_key(|(id, it)| (u64::MAX - it.severity, it.start, *id));
@@ -129,7 +129,7 @@ impl Incident {
     }
 }
 
-/// `flowprobe rules`: all rules with their thresholds, and what they find.
+/// `flowprobe rules`: all rules with their thresholds and their meanings.
 pub(crate) fn rules() -> String {
     let mut text = String::new();
     for rule in &RULES {

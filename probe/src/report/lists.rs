@@ -16,7 +16,7 @@ pub(super) fn text(lists: &[TopList], rows: usize) -> String {
     lists.join("\n")
 }
 
-/// A list, or nothing if it is empty.
+/// A list. Empty if it has no entries.
 fn list_text(list: &TopList, rows: usize) -> String {
     let (largest, measure) = (list.largest(rows), list.by().measure);
     if largest.is_empty() {

@@ -1,4 +1,4 @@
-//! Messages on standard error, and a progress bar that they do not tear.
+//! Messages on standard error, and a progress bar that stays intact between them.
 //!
 //! Where standard error is for the totals alone, messages are held for them.
 
@@ -23,11 +23,11 @@ struct Logger {
 #[derive(Default)]
 struct Held {
     messages: Vec<String>,
-    /// Those for which there was no room.
+    /// Number of messages over the limit.
     others: u64,
 }
 
-/// Messages that are held.
+/// Maximum number of held messages.
 const HELD_MAX: usize = 1000;
 
 /// Sends the messages of all crates to standard error.
@@ -42,7 +42,7 @@ pub(crate) fn hold() {
     *LOGGER.held() = Some(Held::default());
 }
 
-/// The messages that are held, if they are. The next ones are held too.
+/// The held messages; `None` if messages are not held. The next ones are held too.
 pub(crate) fn take_held() -> Option<Vec<String>> {
     LOGGER.held().as_mut().map(|held| std::mem::take(held).all())
 }
@@ -86,7 +86,7 @@ impl Logger {
 }
 
 impl Log for Logger {
-    /// What the loader of eBPF programs logs is for its developers: its errors come as values.
+    /// Log messages of the eBPF loader are for its developers. Its errors are returned as values.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.level() <= log::max_level() && !metadata.target().starts_with("aya")
     }
@@ -116,7 +116,7 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-/// How far a replay has come: shown on a terminal when it lasts longer than a second.
+/// Progress of a replay. Shown on a terminal if it takes longer than a second.
 pub(crate) struct Progress {
     begin: Instant,
     shown: Option<ProgressBar>,

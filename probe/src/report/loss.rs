@@ -1,4 +1,4 @@
-//! What a run loses, said while it goes on: where, why, and what to do about it.
+//! Messages about losses during a run: the place, the cause and the remedy.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::report::units::grouped;
 /// Time between two messages about one place.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// Causes of lost packets, and what to do. They overlap, so the largest is named. The name of the
-/// interface is put in the place of `{}`.
+/// Causes of lost packets, and remedies. Causes overlap, so the largest is named. The name of the
+/// interface replaces `{}`.
 const CAUSES: [(&str, &str, &str); 10] = [
     ("ring_full", "the ring was full", "a larger --packet-ring or more --workers help"),
     ("left_in_ring", "they were in the ring when it was closed", "a worker was late by seconds"),
@@ -24,20 +24,21 @@ const CAUSES: [(&str, &str, &str); 10] = [
     ("not_captured", "{} was there and not captured", "see the messages before, or start again"),
     ("passed_to_host", "their queue has no socket", "use --keep-capabilities, or start again"),
     ("redirects_refused", "the kernel did not redirect them", "try --capture packet"),
-    ("unreadable", "the kernel described them in a way that makes no sense", "report that"),
+    ("unreadable", "the metadata of the kernel was invalid", "report this"),
     (NIC_MISSED, "the card had no room", "a larger ring helps: ethtool -g {} shows the largest"),
 ];
 
-/// What the card dropped for lack of room is not in `lost`, which begins at the kernel.
+/// Packets for which the card had no room. They are not in `lost`, which counts only from the
+/// kernel on.
 const NIC_MISSED: &str = "nic_missed";
 
-/// Follows the losses of a run.
+/// Tracks the losses of a run.
 #[derive(Debug, Default)]
 pub(crate) struct LossWatch {
     said: BTreeMap<Place, Said>,
 }
 
-/// Where something was lost: by its place in the totals.
+/// Place of a loss, by its index in the totals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Interface(usize),
@@ -53,12 +54,12 @@ struct Said {
 }
 
 impl LossWatch {
-    /// Says each loss once, and then once a minute while it goes on.
+    /// Logs each loss once, and then once a minute while it continues.
     pub(crate) fn second(&mut self, totals: &Totals) {
         self.say(totals, PAUSE);
     }
 
-    /// Says what has not been said yet.
+    /// Logs losses that have not been logged yet.
     pub(crate) fn end(&mut self, totals: &Totals) {
         self.say(totals, Duration::ZERO);
     }
@@ -91,7 +92,7 @@ impl LossWatch {
         messages
     }
 
-    /// The last message about a place and how much was lost since, if it is time for another one.
+    /// The last message about a place and the loss since, if another message is due.
     fn news(
         &mut self,
         place: Place,
@@ -100,7 +101,7 @@ impl LossWatch {
         pause: Duration,
     ) -> Option<(&mut Said, More)> {
         let said = self.said.entry(place).or_default();
-        // Another interface may have the place now.
+        // Another interface may have this index now.
         said.lost = said.lost.min(lost);
         let more = More { since: lost - said.lost, is_first: said.lost == 0 };
         let is_due = more.is_first || now.saturating_sub(said.at) >= pause;
@@ -112,7 +113,7 @@ impl LossWatch {
     }
 }
 
-/// How much was lost since the last message.
+/// The loss since the last message.
 #[derive(Clone, Copy, Debug)]
 struct More {
     since: u64,
@@ -138,8 +139,8 @@ impl Totals {
 }
 
 impl OutputEnd {
-    /// Records and events that could not be sent, or had no room on the way. That a reader has left
-    /// is no loss.
+    /// Records and events that could not be sent or were dropped in queues. If a reader has closed
+    /// its end, nothing counts as lost.
     fn lost(&self) -> u64 {
         if self.error.as_ref().is_some_and(exporter::ExportError::is_reader_left) {
             return 0;
@@ -152,7 +153,7 @@ fn lost_of(port: &PortCounts) -> u64 {
     port.source.lost + port.source.causes.get(NIC_MISSED).copied().unwrap_or_default()
 }
 
-/// The cause that has grown most, and what to do.
+/// The cause that has increased most, and its remedy.
 fn cause(port: &PortCounts, before: &BTreeMap<&'static str, u64>) -> String {
     let grown = |cause: &str| {
         let of = |causes: &BTreeMap<&str, u64>| causes.get(cause).copied().unwrap_or_default();
@@ -167,9 +168,9 @@ fn cause(port: &PortCounts, before: &BTreeMap<&'static str, u64>) -> String {
 
 fn remedy(output: &OutputEnd) -> &'static str {
     if output.dropped.records > 0 {
-        "it is slower than flows end; a nearer collector, fewer outputs or longer timeouts help"
+        "flows end faster than it sends; a nearer collector, fewer outputs or longer timeouts help"
     } else {
-        "they could not be sent; see whether the collector is reached and the disk has room"
+        "they could not be sent; check that the collector is reachable and the disk has space"
     }
 }
 
@@ -178,7 +179,7 @@ mod tests {
     use super::*;
     use crate::capture::live::SourceCounts;
 
-    /// The totals of an interface after so many seconds.
+    /// The totals of an interface after `seconds` seconds.
     fn totals(seconds: u64, lost: u64, causes: &[(&'static str, u64)]) -> Totals {
         let causes = causes.iter().copied().collect();
         let source = SourceCounts { lent: 7, lost, redirected: 0, causes };
@@ -201,7 +202,7 @@ mod tests {
         let more = "eth1: 4,000 more, 4,005 in all, packets lost: eth1 was there and not captured; \
                     see the messages before, or start again";
         assert_eq!(said(totals(62, 4005, &causes), PAUSE), [more]);
-        // It does not go on.
+        // The loss does not continue.
         assert_eq!(said(totals(200, 4005, &causes), PAUSE), Vec::<String>::new());
         assert_eq!(said(totals(201, 4006, &causes), PAUSE).len(), 1);
         assert_eq!(said(totals(202, 4007, &causes), Duration::ZERO).len(), 1);

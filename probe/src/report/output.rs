@@ -1,4 +1,4 @@
-//! The place that totals are written to.
+//! The output of totals.
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use crate::report::{logger, stderr, stdout};
 use crate::settings::config::Config;
 use crate::settings::values::Stats;
 
-/// Writes totals: text to standard error, or lines of JSON to a place that has nothing else.
+/// Writes totals: text to standard error, or lines of JSON to a place with nothing else.
 #[derive(Debug)]
 pub(crate) enum TotalsOutput {
-    /// For people.
+    /// Text on standard error.
     Text,
     /// A line of JSON on standard error. It has the messages in it, so that nothing else is there.
     Json,
@@ -35,7 +35,7 @@ pub(crate) struct StatsFile {
 #[derive(Debug)]
 struct Open {
     file: LineFile,
-    /// How often files were asked to be opened again.
+    /// Number of requests to reopen files at the last check.
     reopenings: usize,
 }
 
@@ -116,7 +116,7 @@ impl StatsFile {
             && let Err(problem) = open.file.open_again()
         {
             let (path, problem) = (self.path.display(), sentence(&problem));
-            error!("cannot open {path} again, the old file goes on: {problem}");
+            error!("cannot open {path} again, the old file stays in use: {problem}");
         }
         open.file.write(line.as_bytes())
     }

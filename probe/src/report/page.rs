@@ -1,4 +1,4 @@
-//! The page in the program: what it is given, and its life.
+//! The web page of the program: its data, its start and its end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,10 +15,10 @@ use crate::report::totals::Totals;
 /// The name of the page's output in the totals.
 pub(crate) const NAME: &str = "page";
 
-/// Time between two looks for a signal.
+/// Time between two checks for a signal.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// A page whose address is taken, but which does not answer yet.
+/// A page whose address is bound, but which does not answer yet.
 #[derive(Debug)]
 pub(crate) struct Page {
     board: Arc<Board>,
@@ -34,11 +34,11 @@ pub(crate) struct ShownPage {
 }
 
 impl Page {
-    /// Takes the address, which may need rights.
+    /// Binds the address, which may need capabilities.
     ///
     /// # Errors
     ///
-    /// It cannot be had; in one sentence.
+    /// The address cannot be bound; in one sentence.
     pub(crate) fn open(settings: Settings, is_live: bool) -> Result<Self, String> {
         let listen = settings.listen;
         let server = BoundServer::bind(settings)
@@ -46,16 +46,16 @@ impl Page {
         Ok(Self { board: Arc::new(Board::new(is_live)), server })
     }
 
-    /// The output that gives it records.
+    /// The output that gives records to the page.
     pub(crate) fn recorder(&self) -> Recorder {
         Recorder::new(Arc::clone(&self.board))
     }
 
-    /// Begins to answer. The thread has no rights.
+    /// Starts to answer. The thread has no capabilities.
     ///
     /// # Errors
     ///
-    /// There is no thread; in one sentence.
+    /// The thread cannot be started; in one sentence.
     pub(crate) fn show(self) -> Result<ShownPage, String> {
         let begin = || drop(rights::give_up_in_thread());
         let server = self
@@ -68,7 +68,7 @@ impl Page {
 }
 
 impl ShownPage {
-    /// The output that gives it records.
+    /// The output that gives records to the page.
     pub(crate) fn recorder(&self) -> Recorder {
         Recorder::new(Arc::clone(&self.board))
     }
@@ -78,7 +78,7 @@ impl ShownPage {
         self.board.publish(totals.statistics());
     }
 
-    /// Stays until a signal.
+    /// Keeps the page open until a signal.
     pub(crate) fn stay(&self, stop: &AtomicBool) {
         if !stop.load(Ordering::Relaxed) {
             info!("the page stays at http://{}/ until a signal", self.server.address());

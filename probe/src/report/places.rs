@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::places::{FileKind, FileReport, PlaceReport};
 use crate::report::units::{date_and_time, grouped};
 
-/// The last year that can be said, in seconds since 1970.
+/// The year 9999, the last one with a date, in seconds since 1970.
 const YEAR_9999: u64 = 253_370_764_800;
 
 /// A line for the lookups, and one for each file.
@@ -41,7 +41,7 @@ fn file_words(file: &FileReport) -> String {
     format!("{}: {kind}, SHA-256 {}", file.path, file.sha256)
 }
 
-/// For programs.
+/// As JSON.
 pub(super) fn json(report: &PlaceReport) -> Value {
     json!({
         "lookups": report.counts.lookups,

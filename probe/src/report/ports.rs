@@ -9,7 +9,7 @@ use crate::host::ports::PortCounts;
 use crate::report::totals::in_brackets;
 use crate::report::units::grouped;
 
-/// For people.
+/// As text.
 pub(super) fn words(port: &PortCounts) -> String {
     let SourceCounts { lent, lost, causes, .. } = &port.source;
     let mut words = format!("{}: {} frames, {} lost", port.name, grouped(*lent), grouped(*lost));
@@ -24,7 +24,7 @@ pub(super) fn words(port: &PortCounts) -> String {
     words
 }
 
-/// For programs.
+/// As JSON.
 pub(super) fn json(port: &PortCounts) -> Value {
     json!({
         "name": port.name,

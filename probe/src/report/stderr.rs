@@ -1,4 +1,4 @@
-//! Standard error. A reader that does not read is not waited for beyond the end of the run.
+//! Standard error. Writes do not wait for a blocked reader beyond the end of the run.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -8,13 +8,13 @@ use exporter::ending;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Time between two looks at the end of the run, in milliseconds.
+/// Time between two checks for the end of the run, in milliseconds.
 const LOOK_MS: u16 = 50;
 
-/// A pipe or terminal that is ready takes so much without blocking.
+/// Octets that a writable pipe or terminal takes without blocking.
 const PAGE: usize = 4096;
 
-/// Writes text. There is no other place for a message about a failure, so there is none.
+/// Writes text. Failures are ignored, because there is no other place for messages.
 pub(crate) fn write(text: &[u8]) {
     let stderr = io::stderr();
     let mut stderr = stderr.lock();
@@ -32,8 +32,8 @@ pub(crate) fn write(text: &[u8]) {
     }
 }
 
-/// Whether a write would not block, after a moment that a signal may end. What cannot say that is
-/// ready.
+/// Whether a write would not block. Waits for a moment, which a signal may end. A stream that
+/// cannot be polled counts as ready.
 fn is_ready(stream: &impl AsFd) -> bool {
     let mut fds = [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)];
     !matches!(poll(&mut fds, PollTimeout::from(LOOK_MS)), Ok(0) | Err(Errno::EINTR))

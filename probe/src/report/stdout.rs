@@ -1,4 +1,4 @@
-//! Standard output, which nobody may read.
+//! Standard output, whose reader may be blocked.
 
 use std::io::{self, ErrorKind, Write};
 use std::thread;
@@ -9,15 +9,15 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 use exporter::{ending, sentence};
 use log::error;
 
-/// Time between two looks while standard output takes nothing.
+/// Time between two checks while standard output takes no data.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Writes to standard output. A reader that has left is no failure. One that does not read is not
-/// waited for beyond the end of the run.
+/// Writes to standard output. It is no failure if the reader has closed it. Does not wait for a
+/// blocked reader beyond the end of the run.
 pub(crate) fn print(text: &[u8]) -> bool {
     let text = text.to_vec();
     let (done, result) = bounded(1);
-    // Whoever waits for the result may be gone by then.
+    // The receiver of the result may be gone by then.
     let write = move || drop(done.send(write_to_stdout(&text)));
     let begin = Instant::now();
     let thread = thread::Builder::new().name("print".to_owned()).spawn(write);

@@ -12,12 +12,12 @@ use flow::{
 use crate::report::units;
 use crate::settings::args::Order;
 
-/// What a table shows.
+/// Content of a table.
 #[derive(Debug)]
 pub(super) struct Table<'a> {
     /// The flows to show, in order.
     pub(super) flows: &'a [(Subject, Flow)],
-    /// What the order and the shares count.
+    /// The count for the order and the shares.
     pub(super) order: Order,
     /// The sum over all flows.
     pub(super) whole: RecordTally,
@@ -27,8 +27,7 @@ pub(super) struct Table<'a> {
     pub(super) forgotten: u64,
 }
 
-/// A flow, and the tunnel that its packets came through: its kind, and its id if that is the number
-/// of a network.
+/// A flow, and the tunnel of its packets: its kind, and its ID if that is a network identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Subject {
     key: FlowKey,
@@ -44,7 +43,7 @@ impl Subject {
     }
 }
 
-/// All records of a flow together.
+/// The sum of all records of a flow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flow {
     pub(super) octets: u64,
@@ -56,7 +55,7 @@ pub(super) struct Flow {
 }
 
 impl Table<'_> {
-    /// The table, or nothing if there are no flows. Styles are for a terminal with this number of
+    /// The table. Empty if there are no flows. Styles are for a terminal with this number of
     /// columns. A terminal that is too narrow gets fewer fields.
     pub(super) fn text(&self, columns: Option<usize>) -> String {
         let Some((_, first)) = self.flows.first() else { return String::new() };
@@ -144,17 +143,17 @@ const SHARE: usize = 8;
 const TUNNEL: usize = 9;
 const TAGS: usize = 10;
 
-/// The columns that a narrow table leaves out, in this order.
+/// The columns that a narrow table omits, in this order.
 const MISSED_LEAST: [usize; 7] = [FLAGS, 0, DURATION, TAGS, SHARE, PROTOCOL, TUNNEL];
 
-/// Before a destination that stands below its source.
+/// Prefix of a destination below its source.
 const TO: &str = "to ";
 
-/// How the columns fit in the room.
+/// Layout of the columns in the available width.
 struct Layout {
     widths: [usize; COLUMNS],
     shown: [bool; COLUMNS],
-    /// The destination stands below the source.
+    /// The destination is below the source.
     stacked: bool,
 }
 
@@ -232,7 +231,7 @@ enum Side {
     Destination,
 }
 
-/// Address and port; for ICMP the destination has type and code.
+/// Address and port. For ICMP the destination has type and code.
 fn endpoint(key: &FlowKey, side: Side) -> String {
     let (address, port) = match side {
         Side::Source => (key.source_address(), key.source_port),
@@ -269,7 +268,7 @@ pub(super) fn icmp(version: IpVersion, kind: u8, code: u8) -> String {
     name.to_owned()
 }
 
-/// `..AP.SF` and so on; nothing for other protocols.
+/// `..AP.SF` and so on. Empty for other protocols.
 fn control_bits(key: &FlowKey, bits: u8) -> String {
     if key.protocol != protocol::TCP {
         return String::new();
@@ -278,7 +277,7 @@ fn control_bits(key: &FlowKey, bits: u8) -> String {
     letters.map(|(place, letter)| if bits & 0x80 >> place == 0 { '.' } else { letter }).collect()
 }
 
-/// `VXLAN 7`, `GRE`; nothing without a tunnel.
+/// `VXLAN 7`, `GRE`. Empty without a tunnel.
 fn tunnel_name(tunnel: Option<(TunnelKind, Option<u32>)>) -> String {
     match tunnel {
         Some((kind, Some(id))) => format!("{} {id}", kind.title()),
@@ -327,7 +326,7 @@ mod tests {
             "tags say more than the start"
         );
         assert_eq!(kept_of(true, 80), (5, false));
-        // 103 columns and 8 gaps, where no flow has tags.
+        // 103 columns and 8 gaps, if no flow has tags.
         let kept = |room| kept_of(false, room);
         assert_eq!(kept(usize::MAX), (9, false));
         assert_eq!(kept(119), (9, false));

@@ -17,7 +17,7 @@ use crate::report::table::{Flow, Subject, Table};
 use crate::settings::args::Order;
 use crate::settings::config::TopSettings;
 
-/// Flows that are kept. When there are twice as many, the smaller half is forgotten.
+/// Maximum number of flows that are kept. At twice this number, the smaller half is forgotten.
 const KEPT: usize = 65_536;
 
 /// The name of this output in the totals.
@@ -28,17 +28,17 @@ pub(crate) const NAME: &str = "table";
 pub(crate) struct TopFlows {
     settings: TopSettings,
     flows: HashMap<Subject, Flow>,
-    /// If there are any, they are shown instead of flows.
+    /// Top lists. If there are any, they are shown instead of flows.
     lists: Vec<TopList>,
     given: RecordTally,
     incidents: IncidentList,
-    /// Alerts that were taken.
+    /// Alerts that were received.
     alerts: u64,
-    /// Other events, for which the table has no place.
+    /// Other events, which the table does not show.
     events: u64,
-    /// Number of forgotten flows. If a forgotten flow comes again, its row lacks the part before.
+    /// Number of forgotten flows. If a forgotten flow comes again, its row lacks the earlier part.
     forgotten: u64,
-    /// Live, on a terminal.
+    /// Only in a live run on a terminal.
     status: Option<Status>,
 }
 
@@ -74,12 +74,12 @@ impl TopFlows {
         }
     }
 
-    /// The same, drawn on the terminal each tick, below a status line.
+    /// The table, drawn on the terminal at each tick below a status line.
     pub(crate) fn shown_on(self, status: Status) -> Self {
         Self { status: Some(status), ..self }
     }
 
-    /// Draws the table over what was there before.
+    /// Draws the table over the previous one.
     fn draw(&self, status: &Status) {
         const TO_THE_TOP: &str = "\x1b[H";
         const CLEAR_LINE: &str = "\x1b[K\n";
@@ -119,7 +119,7 @@ impl TopFlows {
         }
     }
 
-    /// The biggest first; equal ones by key.
+    /// The flows in order, the biggest first. Equal ones are ordered by key.
     fn in_order(&self) -> Vec<(Subject, Flow)> {
         let mut order: Vec<_> = self.flows.iter().map(|(key, flow)| (*key, *flow)).collect();
         order.sort_unstable_by_key(|(key, flow)| {
@@ -136,7 +136,7 @@ impl TopFlows {
         self.incidents.text()
     }
 
-    /// The table, or the lists, for a terminal of this number of columns.
+    /// The table, or the lists, for a terminal with this number of columns.
     pub(crate) fn table(&self, columns: Option<usize>) -> String {
         if !self.lists.is_empty() {
             return lists::text(&self.lists, self.settings.flows);

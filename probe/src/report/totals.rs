@@ -1,4 +1,4 @@
-//! The totals of a run, for people and for programs.
+//! The totals of a run, as text and as JSON.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -17,22 +17,22 @@ use crate::report::escape::Escaped;
 use crate::report::units::{count, date_and_time, grouped, octets, per_second, rfc3339, time};
 use crate::report::{delivery, detection, ignored, page, places, ports, top, tunnels};
 
-/// Everything that was counted in a run.
+/// All counts of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) meter: MeterCounts,
     pub(crate) input: InputReport,
     pub(crate) ended: Ended,
-    /// Live: still in the tables.
+    /// Live: flows that are still in the tables.
     pub(crate) flows: u32,
     /// Live: by interface.
     pub(crate) ports: Vec<PortCounts>,
     pub(crate) outputs: Vec<OutputEnd>,
-    /// The records that have each tag; nothing if records get no tags.
+    /// The records that have each tag. Empty if records get no tags.
     pub(crate) tags: Vec<(Tag, RecordTally)>,
-    /// Where addresses are looked up.
+    /// Report on places. `None` if addresses are not looked up.
     pub(crate) places: Option<PlaceReport>,
-    /// What the detectors counted; `None` if there are none.
+    /// Counts of the detectors. `None` if there are none.
     pub(crate) detected: Option<DetectCounts>,
     pub(crate) elapsed: Duration,
     pub(crate) interrupted: bool,
@@ -41,7 +41,7 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// A few lines for people.
+    /// A few lines of text.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         let meter = &self.meter;
@@ -166,12 +166,12 @@ impl Totals {
         there.map(|(number, words)| format!("{} {words}", grouped(number))).collect()
     }
 
-    /// A line of JSON for programs.
+    /// A line of JSON.
     pub(crate) fn json(&self) -> String {
         self.json_with(None)
     }
 
-    /// The same with messages, if they are given.
+    /// The JSON line with messages, if there are any.
     pub(crate) fn json_with(&self, messages: Option<Vec<String>>) -> String {
         let mut statistics = self.statistics();
         if let Some(messages) = messages {
@@ -180,7 +180,7 @@ impl Totals {
         escaped_json(&statistics.to_string())
     }
 
-    /// All counts, for programs. Keys stay what they are.
+    /// All counts as JSON. Keys never change.
     pub(crate) fn statistics(&self) -> Value {
         let meter = &self.meter;
         let by_reason: Map<String, Value> = Ignored::ALL
@@ -255,7 +255,7 @@ impl Rates {
         Self { at: Duration::ZERO, metered: Tally::default() }
     }
 
-    /// A line with the rates since the last call.
+    /// A text line with the rates since the last call.
     pub(crate) fn line(&mut self, totals: &Totals) -> String {
         let elapsed = totals.elapsed.saturating_sub(self.at);
         let metered = totals.meter.metered - self.metered;
@@ -272,7 +272,7 @@ impl Rates {
     }
 }
 
-/// Whether an output is one that people look at, so that the totals need not name it.
+/// Whether an output is shown to the user, so that the totals need not name it.
 fn is_on_screen(output: &str) -> bool {
     [top::NAME, page::NAME].contains(&output)
 }

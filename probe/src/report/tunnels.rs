@@ -9,7 +9,7 @@ use crate::pipeline::worker::Ended;
 use crate::report::totals::Totals;
 use crate::report::units::{grouped, octets};
 
-/// For people: what was opened, and what was not.
+/// As text: the packets that were decapsulated and those that were refused.
 pub(crate) fn lines(meter: &MeterCounts) -> Vec<String> {
     let tunnels = &meter.tunnels;
     let mut lines = Vec::new();

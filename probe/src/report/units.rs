@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers in a form for users.
 
 use std::time::{Duration, UNIX_EPOCH};
 

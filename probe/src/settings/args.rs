@@ -1,4 +1,4 @@
-//! The command line, as it is written. Nothing is checked here that needs more than one setting.
+//! The command line as given. Checks here concern only one setting.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -39,7 +39,7 @@ use crate::capture::packet::Direction;
     after_help = EXAMPLES.to_owned() + &exporter::help()
 )]
 pub(crate) struct Cli {
-    /// What to do instead of metering.
+    /// The command, if the program is not to meter packets.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     /// Settings of metering.
@@ -53,31 +53,31 @@ pub(crate) struct Cli {
 /// Other jobs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Say whether capture on an interface would work, and what would falsify it
+    /// Check whether capture on an interface would work, and which settings make counts wrong
     Doctor {
-        /// The interface, or a pattern of those that are there; may be given several times
+        /// The interface, or a pattern of existing ones; may be given several times
         #[arg(short, long, value_name = "NAME", required = true, value_parser = selector)]
         interface: Vec<Selector>,
         /// A line of JSON for each interface
         #[arg(long)]
         json: bool,
     },
-    /// Set up Elasticsearch or OpenSearch for flows, or check whether it is
+    /// Set up Elasticsearch or OpenSearch for flows, or check the setup
     Elastic {
-        /// What to do with it.
+        /// The command.
         #[command(subcommand)]
         command: ElasticCommand,
     },
-    /// List the rules of the detectors: thresholds, and what they find
+    /// List the rules of the detectors: meanings and thresholds
     Rules,
-    /// Print a shell's completions
+    /// Print the completion script of a shell
     Completions {
         /// The shell
         shell: Shell,
     },
 }
 
-/// Settings of metering; a configuration file has the same names.
+/// Settings of metering. A configuration file has the same names.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     /// Capture files to replay (pcap or pcapng; plain, or compressed by gzip, zstd, xz, bzip2 or
@@ -89,7 +89,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "FILE", value_parser = OsStringValueParser::new().try_map(lone_file))]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Where flows go; may be given several times [default: a table on the terminal]
+    /// Destination of flows; may be given several times [default: a table on the terminal]
     #[arg(short, long, value_name = "URL")]
     pub(crate) output: Vec<Destination>,
 
@@ -98,13 +98,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = timeout)]
     pub(crate) idle_timeout: Duration,
 
-    /// A longer flow is exported each time this has passed: 1ms to 1day
-    /// [default: 60s; 5s for a live table]
+    /// A longer flow is exported each time this time has passed: 1ms to 1day [default: 60s; 5s for
+    /// a live table]
     #[arg(long, value_name = "TIME", value_parser = timeout)]
     pub(crate) active_timeout: Option<Duration>,
 
-    /// Most flows in memory, 93 octets each: 1 to 1000M. When full, the longest-idle flow of the
-    /// same group is exported early (reason 5)
+    /// Maximum number of flows in memory, 93 octets each: 1 to 1000M. When full, the longest-idle
+    /// flow of the same group is exported early (reason 5)
     #[arg(long, value_name = "N", default_value = "1M", value_parser = flow_count)]
     pub(crate) max_flows: NonZeroU32,
 
@@ -117,8 +117,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ETHERTYPE", value_parser = ethertype)]
     pub(crate) tpid: Vec<u16>,
 
-    /// Meter only frames that match an expression in tcpdump's language. Behind VLAN tags it needs
-    /// the word vlan: 'vlan and port 53' [default: all frames]
+    /// Meter only frames that match an expression in tcpdump's language. For frames with VLAN tags
+    /// it needs the word vlan: 'vlan and port 53' [default: all frames]
     #[arg(long, value_name = "EXPRESSION")]
     pub(crate) filter: Option<String>,
 
@@ -126,9 +126,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "1:N", default_value = "1:1", value_parser = sampling)]
     pub(crate) sample: NonZeroU32,
 
-    /// Threads that keep flows: 1 to 256. A replay with several has one more that reads
-    /// [default: 2, but 1 for fewer than 10,000 flows and for standard input; live the number of
-    /// queues, or of processors if that is less]
+    /// Number of worker threads, which keep flows: 1 to 256. A replay with several has another
+    /// thread that reads [default: 2, but 1 for fewer than 10,000 flows and for standard input;
+    /// live the number of queues, or of processors if that is less]
     #[arg(long, value_name = "N", value_parser = workers)]
     pub(crate) workers: Option<NonZeroU32>,
 
@@ -195,11 +195,11 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) detect: DetectArguments,
 
-    /// All names of capture files, as they were given one after the other.
+    /// All names of capture files, in the order of the command line.
     #[arg(skip)]
     pub(crate) inputs: Vec<PathBuf>,
 
-    /// The names of the settings that were given.
+    /// The names of the given settings.
     #[arg(skip)]
     pub(crate) given: BTreeSet<String>,
 }
@@ -210,18 +210,18 @@ pub(crate) struct Arguments {
 #[group(multiple = true)]
 pub(crate) struct LiveSettings {
     /// Interface to capture from: a name, a pattern such as 'eth*', or any; may be given several
-    /// times. One that comes later and matches a pattern is captured then
+    /// times. An interface that is created later and matches a pattern is captured then
     #[arg(short, long, value_name = "IFACE", help_heading = None, display_order = 0,
           value_parser = selector)]
     pub(crate) interface: Vec<Selector>,
 
-    /// Wait for the interfaces if none is there yet. With another one that is there, a missing one
-    /// is always waited for
+    /// Wait for the interfaces if none of them exists yet. If at least one exists, the program
+    /// always waits for the others
     #[arg(long)]
     pub(crate) wait: bool,
 
-    /// How packets are taken: afxdp takes them past the host's network stack, packet copies them
-    /// beside it, auto uses afxdp where the host does not need the packets
+    /// Capture method: afxdp bypasses the host's network stack, packet copies the packets that the
+    /// stack gets, auto uses afxdp if the host does not need the packets
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub(crate) capture: CaptureMethod,
 
@@ -240,7 +240,7 @@ pub(crate) struct LiveSettings {
     #[arg(long, value_name = "N", value_parser = ring)]
     pub(crate) ring: Option<u32>,
 
-    /// Most memory for all AF_XDP sockets together
+    /// Maximum memory for all AF_XDP sockets together
     #[arg(long, value_name = "SIZE", default_value = "1Gi", value_parser = size)]
     pub(crate) umem_max: u64,
 
@@ -249,7 +249,7 @@ pub(crate) struct LiveSettings {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) packet_ring: Option<u64>,
 
-    /// Most memory for the rings of all AF_PACKET sockets together
+    /// Maximum memory for the rings of all AF_PACKET sockets together
     #[arg(long, value_name = "SIZE", default_value = "1Gi", value_parser = size)]
     pub(crate) packet_ring_max: u64,
 
@@ -261,8 +261,8 @@ pub(crate) struct LiveSettings {
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
 
-    /// Keep the capabilities that opening an interface again takes: after it was deleted, when its
-    /// queues or its MTU change. Patterns and interfaces that are waited for keep them too
+    /// Keep the capabilities to open an interface again after it was deleted, or when its queues or
+    /// its MTU change. They are also kept for patterns and for interfaces that do not exist yet
     #[arg(long)]
     pub(crate) keep_capabilities: bool,
 
@@ -280,7 +280,7 @@ pub(crate) struct LiveSettings {
 }
 
 impl Arguments {
-    /// The settings of a run that is given nothing but this interface.
+    /// Default settings of a run on this interface.
     pub(crate) fn defaults(interface: &str) -> Self {
         let words = ["flowprobe", "--interface", interface];
         Cli::try_parse_from(words).expect("an interface is enough").args
@@ -288,7 +288,7 @@ impl Arguments {
 }
 
 impl LiveSettings {
-    /// The names of these settings, but for the interface.
+    /// The names of these settings, except the interface.
     pub(super) fn names() -> BTreeSet<String> {
         let command = Cli::command();
         let group = command.get_groups().find(|group| group.get_id() == "LiveSettings");
@@ -302,18 +302,18 @@ impl LiveSettings {
     }
 }
 
-/// How packets are taken.
+/// Capture method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CaptureMethod {
-    /// AF_XDP where the host does not need the packets, AF_PACKET elsewhere.
+    /// AF_XDP if the host does not need the packets, otherwise AF_PACKET.
     Auto,
-    /// Past the host's stack, which gets none of them.
+    /// Packets bypass the host's network stack, which gets none of them.
     Afxdp,
-    /// Copies of what the host's stack gets.
+    /// Copies of the packets that the host's network stack gets.
     Packet,
 }
 
-/// What the table on the terminal is ordered by.
+/// Order of the table on the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Order {
     /// The most octets first.
@@ -322,12 +322,12 @@ pub(crate) enum Order {
     Packets,
 }
 
-/// The name of a setting, as users write it.
+/// The name of a setting in the notation of users.
 pub(super) fn name_of(id: &str) -> String {
     id.replace('_', "-")
 }
 
-/// clap takes the name of a command for a file where it stands behind a setting.
+/// clap takes the name of a command for a file if it follows a setting.
 fn lone_file(name: OsString) -> Result<PathBuf, String> {
     if Cli::command().get_subcommands().any(|command| command.get_name() == name) {
         let name = name.display();
@@ -336,7 +336,7 @@ fn lone_file(name: OsString) -> Result<PathBuf, String> {
     Ok(name.into())
 }
 
-/// A shell's completions.
+/// The completion script of a shell.
 pub(crate) fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "flowprobe", &mut script);

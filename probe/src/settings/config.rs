@@ -1,4 +1,4 @@
-//! What the program is to do: the command line, checked.
+//! Settings of a run: the command line, after all checks.
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -35,22 +35,22 @@ pub(crate) struct Config {
     pub(crate) outputs: Vec<Destination>,
     pub(crate) top: TopSettings,
     pub(crate) observer: ObserverSettings,
-    /// Frames that are metered; `None`: all.
+    /// Filter of the frames to be metered. `None`: all frames.
     pub(crate) filter: Option<FrameFilter>,
     /// The table of a single worker with all flows.
     pub(crate) table: TableSettings,
     /// `None`: the default number.
     pub(crate) workers: Option<usize>,
     pub(crate) ifindex: Vec<(String, u32)>,
-    /// What is inside and outside.
+    /// Inside and outside networks.
     pub(crate) site: Site,
     /// `None`: there are no detectors.
     pub(crate) detect: Option<DetectSettings>,
-    /// Where alerts go besides the outputs.
+    /// Destinations of alerts besides the outputs.
     pub(crate) alerts: Vec<AlertTarget>,
     /// Records get tags.
     pub(crate) has_tags: bool,
-    /// What outputs need to know; each has an Observation Domain ID of its own.
+    /// Settings of outputs. Each output has its own Observation Domain ID.
     pub(crate) context: Context,
     pub(crate) domain: Domain,
     pub(crate) places: PlaceSettings,
@@ -61,7 +61,7 @@ pub(crate) struct Config {
     pub(crate) fail_on_loss: bool,
 }
 
-/// Where packets come from.
+/// Source of packets.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     /// Capture files.
@@ -73,7 +73,7 @@ pub(crate) enum Source {
 /// The table on the terminal.
 #[derive(Clone, Debug)]
 pub(crate) struct TopSettings {
-    /// Rows of it, or of each list.
+    /// Rows of the table or of each list.
     pub(crate) flows: usize,
     /// Lists that are shown instead of flows.
     pub(crate) lists: Vec<TopBy>,
@@ -89,16 +89,17 @@ const ACTIVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Active timeout of a live table, which should not be a minute behind.
 const ACTIVE_TIMEOUT_OF_LIVE_TABLE: Duration = Duration::from_secs(5);
 
-/// Flows for which a large table of a replay has room at first, so that a small file touches little
-/// memory. Live no packet waits while a table grows: all is in use.
+/// Initial size of a large table of a replay, in flows, so that a small file uses little memory.
+/// Live tables have their full size from the start: no packet waits while a table grows.
 const REPLAY_FLOWS_START: u32 = 1_000_000;
 
-/// A larger table is large. One of this size takes 744 MB, and is in use as a whole: growth costs a
-/// sixth of the time of a replay in which each packet is a flow.
+/// Number of flows above which a table counts as large. A table of this size takes 744 MB and has
+/// its full size from the start. Growth costs a sixth of the time of a replay in which each packet
+/// is a flow.
 const REPLAY_FLOWS_WHOLE: u32 = 8_000_000;
 
-/// Seed of a replay, so that its output is the same each time. Live the seed is random: a sender
-/// must not know it.
+/// Seed of a replay, so that its output is always the same. In a live run the seed is random,
+/// because a sender must not know it.
 const REPLAY_SEED: u64 = 1;
 
 impl Config {
@@ -184,7 +185,7 @@ impl Config {
         })
     }
 
-    /// What this output needs to know.
+    /// The settings for this output.
     pub(crate) fn context_of(&self, output: &Destination) -> Context {
         let observation_domain_id = output.domain_or(self.domain.id(output));
         Context { observation_domain_id, ..self.context.clone() }
@@ -252,7 +253,7 @@ fn run_of(args: &Arguments, source: &Source, settings: &impl Debug) -> String {
     }
 }
 
-/// The files that no output may write under a name that it makes of the time.
+/// The files to which no output with time-based file names may write.
 fn files_in_use(args: &Arguments, source: &Source) -> FilesInUse {
     let files = FilesInUse::default();
     if let Source::Files(inputs) = source {
@@ -270,7 +271,7 @@ fn files_in_use(args: &Arguments, source: &Source) -> FilesInUse {
     files
 }
 
-/// The Ethertypes of `--tpid`, which are not too many.
+/// The Ethertypes of `--tpid`. Their number has been checked.
 fn tpids(ethertypes: &[u16]) -> Tpids {
     let mut tpids = Tpids::default();
     for (place, ethertype) in tpids.0.iter_mut().zip(ethertypes) {
@@ -287,7 +288,7 @@ fn source(args: &Arguments) -> Result<Source, String> {
     }
 }
 
-/// NetFlow and IPFIX have no place for tags.
+/// NetFlow and IPFIX have no fields for tags.
 fn has_tags(args: &Arguments) -> bool {
     match args.site.tags {
         When::On => true,
@@ -298,7 +299,7 @@ fn has_tags(args: &Arguments) -> bool {
     }
 }
 
-/// Milliseconds of a timeout, which is in range.
+/// Milliseconds of a timeout, which has been checked.
 fn millis(timeout: Duration) -> u32 {
     u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,5 @@
-//! Settings that are right alone and wrong together. All contradictions are found, not the first.
+//! Settings that are valid alone but not together. All contradictions are found, not only the
+//! first.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -19,7 +20,7 @@ use crate::capture::packet::Direction;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     pub(super) sentence: String,
-    /// Something is missing. Otherwise too much is there.
+    /// A setting is missing. Otherwise settings exclude each other.
     pub(super) is_lack: bool,
 }
 
@@ -69,17 +70,17 @@ fn destinations(args: &Arguments) -> Vec<&Destination> {
 struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Something is there that must not be.
+    /// Adds a problem of settings that exclude each other.
     fn clash(&mut self, sentence: impl Into<String>) {
         self.0.push(Problem { sentence: sentence.into(), is_lack: false });
     }
 
-    /// Something is not there.
+    /// Adds a problem of a missing setting.
     fn lack(&mut self, sentence: impl Into<String>) {
         self.0.push(Problem { sentence: sentence.into(), is_lack: true });
     }
 
-    /// Settings that need or exclude another one, whatever their values are.
+    /// Settings that need or exclude another one, regardless of their values.
     fn names(&mut self, args: &Arguments) {
         let is_given = |name: &str| args.given.contains(name);
         for (one, other) in APART {
@@ -144,7 +145,7 @@ impl Problems {
         }
     }
 
-    /// What several would write to standard output.
+    /// Several outputs to standard output.
     fn stdout(&mut self, args: &Arguments) {
         let mut on_stdout = destinations(args).into_iter().filter(|output| output.is_stdout());
         let first = on_stdout.next();
@@ -164,7 +165,7 @@ impl Problems {
         }
     }
 
-    /// A file or pipe that is written twice, or read and written, whatever its names are.
+    /// Files or pipes that are written twice, or read and written, under any names.
     fn files(&mut self, args: &Arguments) {
         let outputs = destinations(args);
         let inputs = Input::of_names(&args.inputs).unwrap_or_default();
@@ -195,7 +196,7 @@ impl Problems {
             let name = format!("output {}", output.as_str());
             output.files_written().for_each(|path| check(&name, Place::of_path(path)));
         }
-        // Without outputs there is a table.
+        // Without outputs there is a table on standard output.
         if args.output.is_empty() && Place::of_stdout().is_some_and(|place| read.contains(&place)) {
             self.clash("standard output goes to a file that is read");
         }

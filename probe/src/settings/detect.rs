@@ -1,4 +1,4 @@
-//! Settings of the detectors: their rules, and where alerts go.
+//! Settings of the detectors: their rules, and the destinations of alerts.
 
 use std::str::FromStr;
 
@@ -9,13 +9,13 @@ use flow::{HashSeed, KeyFields};
 
 use super::values::size;
 
-/// What the detectors look for, and whom they tell.
+/// Settings of the detectors and of alerts.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Detectors")]
 pub(crate) struct DetectArguments {
-    /// Look for scans, floods and abuse, and tell it: json:PATH, an http:// or https:// URL that
-    /// gets a POST for each alert, or outputs, which are the outputs of documents; may be given
-    /// several times [default: no detectors; on the terminal for a replay without outputs]
+    /// Look for scans, floods and abuse, and send alerts to json:PATH, to an http:// or https://
+    /// URL with a POST for each alert, or to outputs, which are the outputs of documents; may be
+    /// given several times [default: no detectors; on the terminal for a replay without outputs]
     #[arg(long, value_name = "WHERE")]
     pub(crate) alerts: Vec<AlertTarget>,
 
@@ -24,24 +24,24 @@ pub(crate) struct DetectArguments {
     #[arg(long, value_name = "RULE.KEY=VALUE")]
     rule: Vec<RuleWord>,
 
-    /// Most memory for what the detectors count
+    /// Maximum memory for the counts of the detectors
     #[arg(long, value_name = "SIZE", default_value = "128Mi", value_parser = size)]
     detector_memory: u64,
 }
 
-/// Where alerts go.
+/// Destination of alerts.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum AlertTarget {
     /// A file, or standard output.
     File(Box<Destination>),
-    /// A URL that gets a request for each.
+    /// A URL that gets a request for each alert.
     Webhook(Webhook),
     /// The outputs of documents.
     Outputs,
 }
 
 impl AlertTarget {
-    /// The file, if it is one.
+    /// The file, if the destination is one.
     pub(super) fn file(&self) -> Option<&Destination> {
         match self {
             Self::File(file) => Some(file),
@@ -49,7 +49,7 @@ impl AlertTarget {
         }
     }
 
-    /// Its name in totals and messages.
+    /// The name in totals and messages.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::File(file) => file.as_str().to_owned(),
@@ -128,7 +128,7 @@ fn window(text: &str) -> Result<u32, String> {
 }
 
 impl DetectArguments {
-    /// Alerts that cannot be.
+    /// Problems of the destinations of alerts.
     pub(super) fn problems(&self, outputs: &[Destination], key: KeyFields) -> Vec<String> {
         let mut problems = Vec::new();
         if !self.alerts.is_empty() && !key.contains_five_tuple() {
@@ -142,8 +142,8 @@ impl DetectArguments {
         problems
     }
 
-    /// The settings of the detectors; `None` if nobody wants to know, or the flow key does not say
-    /// enough.
+    /// The settings of the detectors. `None` if alerts have no destination, or if the flow key
+    /// lacks a field of the 5-tuple.
     pub(super) fn settings(
         &self,
         outputs: &[Destination],
@@ -162,7 +162,7 @@ impl DetectArguments {
         })
     }
 
-    /// What was set of each rule. What is said last counts.
+    /// The settings of each rule. The last value of a setting counts.
     fn rules(&self) -> Vec<RuleSettings> {
         let mut rules: Vec<RuleSettings> = Vec::new();
         for RuleWord(word) in &self.rule {

@@ -1,7 +1,7 @@
-//! The Observation Domain ID of an output that sets none.
+//! The Observation Domain ID of an output without a configured one.
 //!
-//! Collectors know templates by it, so it stays over restarts, and is another for each probe that
-//! sends to a collector.
+//! Collectors identify templates by it. So it stays the same over restarts, and differs between
+//! probes that send to the same collector.
 
 use std::fs;
 
@@ -10,16 +10,16 @@ use exporter::Destination;
 use super::config::host_name;
 use super::selector::Selector;
 
-/// The domain of a replay: its output depends on nothing but the capture files and the settings.
+/// The domain of a replay: its output depends only on the capture files and the settings.
 const REPLAY: u32 = 1;
 
 const MACHINE_ID: &str = "/etc/machine-id";
 
-/// Where the domains of outputs come from.
+/// Source of the domains of outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Domain {
     Replay,
-    /// Live: the identity of the host, and the interfaces as they were typed, sorted.
+    /// Live: the identity of the host, and the interfaces as given, sorted.
     Live {
         host: String,
         interfaces: Vec<String>,
@@ -35,7 +35,7 @@ impl Domain {
         Self::Live { host: machine_id(&machine).map_or_else(host_name, str::to_owned), interfaces }
     }
 
-    /// The domain of an output that sets none; not 0.
+    /// The domain of an output without a configured one; not 0.
     pub(crate) fn id(&self, output: &Destination) -> u32 {
         match self {
             Self::Replay => REPLAY,
@@ -52,15 +52,15 @@ impl Domain {
     }
 }
 
-/// The machine id in the text of its file: in images and containers it may be empty, or say that
-/// the system was not started yet (machine-id(5)).
+/// The machine ID in the text of its file. In images and containers it may be empty, or a word for
+/// a system that was not started yet (machine-id(5)).
 fn machine_id(text: &str) -> Option<&str> {
     let id = text.trim();
     let is_id = id.len() == 32 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
     (is_id && id.bytes().any(|digit| digit != b'0')).then_some(id)
 }
 
-/// FNV-1a of texts, each followed by an octet that is in none of them.
+/// FNV-1a of texts, each followed by an octet that is not in any of them.
 fn hash(texts: &[&str]) -> u32 {
     let octets = texts.iter().flat_map(|text| text.bytes().chain([0]));
     let hash = octets

@@ -6,16 +6,16 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use exporter::Destination;
 
-/// What to do with a cluster.
+/// Command for a cluster.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ElasticCommand {
     /// Give a cluster the index templates and the lifecycle of flows and alerts, and dashboards to
-    /// Kibana or OpenSearch Dashboards. What is there already is replaced
+    /// Kibana or OpenSearch Dashboards. Existing ones are replaced
     Setup(SetupArguments),
-    /// Say whether a cluster takes flows, and what is missing. One document is sent, looked for and
-    /// deleted
+    /// Check whether a cluster accepts flows, and which parts are missing. One document is sent,
+    /// looked for and deleted
     Check {
-        /// The cluster as the output writes it, such as elastic+https://HOST:9200?user=me
+        /// The cluster in the form of an output, such as elastic+https://HOST:9200?user=me
         #[arg(value_name = "URL")]
         url: Destination,
         /// One line of JSON
@@ -26,11 +26,11 @@ pub(crate) enum ElasticCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct SetupArguments {
-    /// The cluster as the output writes it, such as elastic+https://HOST:9200?user=me
+    /// The cluster in the form of an output, such as elastic+https://HOST:9200?user=me
     #[arg(value_name = "URL")]
     pub(crate) url: Destination,
 
-    /// How long documents are kept: 1h or more, or none, where nothing is deleted
+    /// Age at which documents are deleted: 1h or more, or none to keep them
     #[arg(long, value_name = "TIME", default_value = "30d")]
     pub(crate) retention: Retention,
 
@@ -42,12 +42,12 @@ pub(crate) struct SetupArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10))]
     pub(crate) replicas: Option<u32>,
 
-    /// Where Kibana or OpenSearch Dashboards is, such as https://HOST:5601: it gets the dashboards,
+    /// URL of Kibana or OpenSearch Dashboards, such as https://HOST:5601: it gets the dashboards,
     /// with the credentials of the cluster
     #[arg(long, value_name = "URL", value_parser = dashboards)]
     pub(crate) dashboards: Option<String>,
 
-    /// Print the requests, and send none but questions
+    /// Print the requests, and send only queries
     #[arg(long)]
     pub(crate) dry_run: bool,
 
@@ -56,7 +56,7 @@ pub(crate) struct SetupArguments {
     pub(crate) json: bool,
 }
 
-/// How long documents are kept, if not for ever.
+/// Age at which documents are deleted; `None`: never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Retention(pub(crate) Option<Duration>);
 

@@ -17,8 +17,8 @@
 //! ignore = ["web"]
 //! ```
 //!
-//! Its settings become words of a command line, so both are checked by the same rules. All mistakes
-//! of a file are found, each with its line.
+//! Its settings are converted to words of a command line, so both have the same checks. All
+//! mistakes of a file are found, each with its line.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,7 +29,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use url::form_urlencoded;
 
-/// What the command line knows of a setting.
+/// Kind of value of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Takes {
     /// `true` or `false`.
@@ -38,20 +38,20 @@ pub(super) enum Takes {
     Value,
     /// One value or several.
     List,
-    /// The same, where each is `NAME=VALUE` and a table can have the names as keys.
+    /// One value or several. Each is `NAME=VALUE`, and a table can have the names as keys.
     Pairs,
 }
 
-/// The settings that there are.
+/// The known settings.
 pub(super) trait Known {
-    /// What a setting takes; `None` if there is no such setting.
+    /// The kind of value of a setting; `None` if there is no such setting.
     fn takes(&self, name: &str) -> Option<Takes>;
 
     /// Checks a value alone.
     ///
     /// # Errors
     ///
-    /// What is allowed.
+    /// The permitted values, in one sentence.
     fn check(&self, name: &str, value: &str) -> Result<(), String>;
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Setting {
     pub(super) words: Vec<Word>,
 }
 
-/// A word of a command line that stands for a value of a file.
+/// A word of a command line, made from a value of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) text: String,
@@ -71,7 +71,7 @@ pub(super) struct Word {
     line: usize,
 }
 
-/// The values that come from a file, so that a contradiction between them is said with their lines.
+/// The values that come from a file, so that messages on contradictions have their lines.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FromFile {
     path: PathBuf,
@@ -83,15 +83,15 @@ impl FromFile {
         Self { path: path.to_owned(), words }
     }
 
-    /// The problems in the order of their lines, each behind the places of the values that it
-    /// mentions. Those of the command line alone come first.
+    /// The problems in the order of their lines. Before each are the places of the values that it
+    /// mentions. Problems of the command line alone come first.
     pub(crate) fn located(&self, problems: &[String]) -> Vec<String> {
         let mut located: Vec<_> = problems.iter().map(|it| (self.lines_of(it), it)).collect();
         located.sort_by_key(|(lines, _)| lines.first().copied());
         located.iter().map(|(lines, problem)| self.sentence(lines, problem)).collect()
     }
 
-    /// The same for one of them, if it mentions a value of the file.
+    /// The message of one problem, if it mentions a value of the file.
     pub(super) fn located_in_file(&self, problem: &str) -> Option<String> {
         let lines = self.lines_of(problem);
         (!lines.is_empty()).then(|| self.sentence(&lines, problem))
@@ -110,8 +110,8 @@ impl FromFile {
         }
     }
 
-    /// Whether a problem is one of this word: it has its value, or the name of the setting and
-    /// none of its values.
+    /// Whether a problem mentions this word: it has its value, or the name of the setting and none
+    /// of its values.
     fn mentions(&self, problem: &str, word: &Word) -> bool {
         let of_setting = |other: &&Word| other.name() == word.name();
         let mut others = self.words.iter().filter(of_setting);
@@ -126,8 +126,8 @@ impl Word {
         self.text.split('=').next().unwrap_or_default()
     }
 
-    /// Whether a message has this value behind the name of the setting: whole, an output without
-    /// its settings, or a pair by its name.
+    /// Whether a message has this value after the name of the setting: the whole value, an output
+    /// without its settings, or the name of a pair.
     fn is_meant_in(&self, message: &str) -> bool {
         let (name, value) = self.text.split_once('=').unwrap_or((&self.text, ""));
         let short = match name {
@@ -140,7 +140,7 @@ impl Word {
     }
 }
 
-/// Whether a message has a name and then a value, as whole words.
+/// Whether a message has a name followed by a value, as whole words.
 fn follows(message: &str, name: &str, value: &str) -> bool {
     let goes_on = |next: char| next.is_alphanumeric() || next == '-' || next == '=';
     let is_end = |rest: &str| !rest.starts_with(goes_on);
@@ -148,8 +148,8 @@ fn follows(message: &str, name: &str, value: &str) -> bool {
     message.split(sought.as_str()).skip(1).any(is_end)
 }
 
-/// Reads a file: the settings that are right, and all mistakes, each in one line with the file, the
-/// line, the key and what is allowed.
+/// Reads a file: the valid settings, and all mistakes, each in one line with the file, the line,
+/// the key and the permitted values.
 pub(super) fn read(path: &Path, known: &dyn Known) -> (Vec<Setting>, Vec<String>) {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -178,7 +178,7 @@ pub(super) fn read(path: &Path, known: &dyn Known) -> (Vec<Setting>, Vec<String>
 struct Reader<'a> {
     text: &'a str,
     known: &'a dyn Known,
-    /// Each with its line.
+    /// Mistakes, each with its line.
     mistakes: Vec<(usize, String)>,
 }
 
@@ -218,7 +218,7 @@ impl Reader<'_> {
         Some(Setting { name: name.to_owned(), words })
     }
 
-    /// A value as a word of a command line.
+    /// Converts a value to a word of a command line.
     fn word(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Option<Word> {
         let start = value.span().start;
         let text = if let (OUTPUT, DeValue::Table(table)) = (name, value.get_ref()) {
@@ -226,7 +226,7 @@ impl Reader<'_> {
         } else if let Some(text) = text(value.get_ref()) {
             text
         } else {
-            // Settings that do not take just any text say what they take.
+            // The check of a setting without a value gives the permitted values.
             let allowed = self.known.check(name, "").err();
             let allowed = allowed.as_deref().unwrap_or("a text is needed");
             let problem = format!("{name} = {}: {allowed}", shown(value.get_ref()));
@@ -234,7 +234,7 @@ impl Reader<'_> {
             return None;
         };
         if let Err(allowed) = self.known.check(name, &text) {
-            // An output's sentence begins with its name and its URL without secrets.
+            // The message about an output begins with its name and its URL without secrets.
             let is_named = matches!(value.get_ref(), DeValue::String(_) | DeValue::Table(_));
             let problem = if name == OUTPUT && is_named {
                 allowed
@@ -257,7 +257,7 @@ impl Reader<'_> {
         1 + before.filter(|octet| **octet == b'\n').count()
     }
 
-    /// The entries of a table as words. A table in it is part of the key, with a dot.
+    /// Converts the entries of a table to words. The key of an inner table is a prefix with a dot.
     fn pairs(&mut self, name: &str, prefix: &str, table: &DeTable<'_>) -> Vec<Word> {
         let mut words = Vec::new();
         for (key, value) in table {
@@ -272,8 +272,8 @@ impl Reader<'_> {
         words
     }
 
-    /// An entry of a table as a word: `--name=key=value`. A list is a value with commas, and each
-    /// wrong part of it is a mistake of its own.
+    /// Converts an entry of a table to a word: `--name=key=value`. A list becomes a value with
+    /// commas. Each wrong part of it is a separate mistake.
     fn pair(
         &mut self,
         name: &str,
@@ -294,7 +294,7 @@ impl Reader<'_> {
                 text(part.get_ref())
             };
             let key = key.get_ref().as_ref();
-            // Without a text the setting says what it takes.
+            // The check without a value gives the permitted values.
             let pair = format!("{key}={}", text.as_deref().unwrap_or_default());
             if let Err(allowed) = self.known.check(name, &pair) {
                 let problem = format!("{key} = {}: {allowed}", shown(part.get_ref()));
@@ -314,7 +314,7 @@ impl Reader<'_> {
         (self.mistakes.len() == before).then(|| self.word_at(start, format!("--{name}={pair}")))
     }
 
-    /// The URL of an output that is written as a table. Each wrong setting is a mistake of its own.
+    /// The URL of an output that is given as a table. Each wrong setting is a separate mistake.
     fn output(&mut self, start: usize, table: &DeTable<'_>) -> Option<String> {
         let url = table.iter().find(|(key, _)| key.get_ref() == URL);
         let Some((_, url)) = url else {
@@ -353,13 +353,13 @@ impl Reader<'_> {
     }
 }
 
-/// The key of a table that is an output.
+/// The key of the URL in a table of an output.
 const URL: &str = "url";
 
-/// The setting that may be written as tables.
+/// The setting that may be given as tables.
 const OUTPUT: &str = "output";
 
-/// A text or a whole number, as it would be written on a command line.
+/// A text or a whole number, in the notation of a command line.
 fn text(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.clone().into_owned()),

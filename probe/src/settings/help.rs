@@ -1,4 +1,4 @@
-//! Words of `--help` that are of no single setting.
+//! Parts of `--help` that do not belong to a single setting.
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

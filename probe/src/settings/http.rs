@@ -1,4 +1,4 @@
-//! Settings of the page.
+//! Settings of the web page.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use exporter::sentence;
 /// The variable that may hold the token.
 const TOKEN_VARIABLE: &str = "FLOWPROBE_HTTP_TOKEN";
 
-/// Octets of a token, so that it cannot be guessed and fits a header.
+/// Length of a token in octets. It must not be easy to guess and must fit in a header.
 const TOKEN_OCTETS: std::ops::RangeInclusive<usize> = 16..=1024;
 
 /// Settings of the page and its metrics.
@@ -38,11 +38,11 @@ pub(crate) struct HttpArguments {
 }
 
 impl HttpArguments {
-    /// The settings of the page, if one is asked for.
+    /// The settings of the page, if it is enabled.
     ///
     /// # Errors
     ///
-    /// One sentence about a token that cannot be used, or about an address that needs one.
+    /// A token cannot be used, or an address needs one; in one sentence.
     pub(crate) fn settings(&self) -> Result<Option<web::Settings>, String> {
         let Some(listen) = self.http else { return Ok(None) };
         let settings =

@@ -1,4 +1,4 @@
-//! The settings of the command line as a file can have them.
+//! Settings of the command line that are permitted in a file.
 
 use std::ffi::OsStr;
 
@@ -11,7 +11,7 @@ use super::file::{Known, Takes};
 /// The settings of the command line, for a file.
 pub(super) struct CommandLine;
 
-/// Settings that make no sense in a file.
+/// Settings that are not permitted in a file.
 const NOT_IN_A_FILE: [&str; 3] = ["config", "help", "version"];
 
 impl Known for CommandLine {
@@ -38,7 +38,7 @@ impl Known for CommandLine {
             return Err(source.map_or_else(|| error.to_string(), ToString::to_string));
         }
         if error.kind() != ErrorKind::InvalidValue {
-            // What the setting needs beside it is checked when all settings are known.
+            // Dependencies on other settings are checked when all settings are known.
             return Ok(());
         }
         Err(match error.get(ContextKind::ValidValue) {

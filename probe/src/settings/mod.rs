@@ -1,4 +1,4 @@
-//! What the program is to do: the command line, the configuration file, and both checked.
+//! Settings of the program: the command line, the configuration file, and their checks.
 
 pub(crate) mod args;
 pub(crate) mod config;

@@ -1,4 +1,4 @@
-//! From the words of the command line, and of the file of `--config`, to settings.
+//! Converts the words of the command line, and of the file of `--config`, to settings.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,10 +17,10 @@ use crate::report::escape::Escaped;
 ///
 /// # Errors
 ///
-/// Wrong usage, in words: of a file, all mistakes.
+/// Wrong usage, as text; for a file, all mistakes.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let words: Vec<OsString> = words.into_iter().collect();
-    // A setting may need one that stands in the file, so nothing is checked before that is read.
+    // A setting may need one that is in the file, so the file is read before any check.
     let given = Cli::command().ignore_errors(true).try_get_matches_from(&words).ok();
     let path = given.as_ref().and_then(|given| given.get_one::<PathBuf>("config"));
     let (Some(path), Some(given)) = (path, &given) else {
@@ -40,7 +40,8 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, cl
     if mistakes.is_empty() {
         return cli;
     }
-    // What the rest contradicts is said too. What seems to be missing may stand in a wrong line.
+    // Contradictions of the other settings are reported too. A setting that seems to be missing may
+    // be in a wrong line, so that is not reported.
     if let Ok(cli) = &cli {
         let clashes = contradictions::of(&cli.args).into_iter().filter(|problem| !problem.is_lack);
         mistakes.extend(clashes.filter_map(|clash| cli.from_file.located_in_file(&clash.sentence)));
@@ -49,7 +50,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, cl
     Err(Cli::command().error(ErrorKind::InvalidValue, mistakes.join("\n")))
 }
 
-/// Checks all words. An error shows some of them, with control characters escaped.
+/// Checks all words. Error messages show words with control characters escaped.
 fn checked(words: Vec<OsString>, from_file: FromFile) -> Result<Cli, clap::Error> {
     let checked = from_words(&words).map_err(|error| {
         let shown = words.iter().map(|word| Escaped(word.display()).to_string().into());

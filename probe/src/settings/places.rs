@@ -7,21 +7,21 @@ use clap::Args;
 
 use super::values::interval;
 
-/// Files that say where addresses are.
+/// Files with the places of addresses.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Places of addresses")]
 pub(crate) struct PlaceSettings {
-    /// MMDB file with countries, cities or AS of networks, as MaxMind, DB-IP, IPinfo and others
-    /// publish them; may be given several times: the first that knows something counts
+    /// MMDB file with countries, cities or AS of networks, as published by MaxMind, DB-IP, IPinfo
+    /// and others; may be given several times: the first one with an entry counts
     #[arg(long, value_name = "FILE")]
     pub(crate) geo: Vec<PathBuf>,
 
-    /// CSV file with own networks, which count before --geo; columns cidr, name, asn, country,
-    /// city, lat, lon, role, site, of which a first line may name some
+    /// CSV file with own networks, which take precedence over --geo; columns cidr, name, asn,
+    /// country, city, lat, lon, role, site; a first line may name some of them
     #[arg(long, value_name = "FILE")]
     pub(crate) networks: Option<PathBuf>,
 
-    /// Live, time between two looks whether these files have changed; 0s looks only at SIGHUP
+    /// Live, time between two checks of these files for changes; 0s checks only at SIGHUP
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = interval)]
     pub(crate) geo_refresh: Duration,
 }

@@ -1,4 +1,4 @@
-//! The name of a run in the ids of documents.
+//! The name of a run in the IDs of documents.
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -12,7 +12,7 @@ use sha1::{Digest, Sha1};
 
 use crate::capture::file::Input;
 
-/// What is read of each end of a file, in octets.
+/// Octets that are read at the beginning and at the end of a file.
 const END_OCTETS: u64 = 1 << 20;
 
 /// Octets of the hash that are used.
@@ -20,7 +20,7 @@ const HASH_OCTETS: usize = 12;
 
 /// A name that no other run has.
 pub(super) fn random() -> String {
-    // Each `RandomState` has keys of its own.
+    // Each `RandomState` has different keys.
     let octets: Vec<u8> = [0; 2]
         .iter()
         .flat_map(|_| RandomState::new().hash_one("flowprobe").to_le_bytes())
@@ -29,9 +29,9 @@ pub(super) fn random() -> String {
     URL_SAFE_NO_PAD.encode(octets)
 }
 
-/// A name that a replay of the same files with the same settings has again: a hash of the version
-/// of the program, the settings, and of each file the size, the first and the last MiB. A pipe has
-/// nothing to be known by: the name is random.
+/// A name that is the same for each replay of the same files with the same settings: a hash of the
+/// version of the program, the settings, and of each file the size, the first and the last MiB. For
+/// a pipe the name is random, because its content is not known.
 pub(super) fn of_replay(inputs: &[Input], settings: &impl Debug) -> String {
     let mut hash = Sha1::new();
     hash.update(env!("CARGO_PKG_VERSION"));

@@ -1,4 +1,4 @@
-//! Which interfaces are asked for.
+//! Selection of interfaces.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -8,7 +8,7 @@ use glob::Pattern;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Selector {
     Name(String),
-    /// The pattern, and as it was written.
+    /// The pattern, and its text as given.
     Pattern(Pattern, String),
 }
 
@@ -19,7 +19,7 @@ const ANY: &str = "any";
 ///
 /// # Errors
 ///
-/// What is wrong with a pattern.
+/// The pattern is invalid.
 pub(crate) fn selector(text: &str) -> Result<Selector, String> {
     if text.is_empty() {
         return Err("a name is needed".to_owned());

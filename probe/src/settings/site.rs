@@ -1,11 +1,11 @@
-//! Settings of what flows mean: tags, and the site, which says what is inside and outside.
+//! Settings of the analysis: tags, and the site with its inside and outside networks.
 
 use analysis::networks::{Group, Groups, Hosts};
 use analysis::top::TopBy;
 use analysis::{Site, SiteSettings};
 use clap::{Args, ValueEnum};
 
-/// Tags, and what is known of the site that is watched.
+/// Tags, and facts on the monitored site.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Analysis")]
 pub(crate) struct SiteArguments {
@@ -23,12 +23,13 @@ pub(crate) struct SiteArguments {
     #[arg(long, value_name = "NETWORK,...", value_delimiter = ',')]
     local_networks: Vec<Hosts>,
 
-    /// Interfaces where only packets of the local networks come in, by name or number: others are
-    /// spoofed
+    /// Interfaces that receive only packets of the local networks, by name or number: packets with
+    /// another source are spoofed
     #[arg(long, value_name = "IFACE,...", value_delimiter = ',', value_parser = interface)]
     inside_interfaces: Vec<String>,
 
-    /// Interfaces where no packets of the local networks come in: they are spoofed
+    /// Interfaces that receive no packets of the local networks: packets with a local source are
+    /// spoofed
     #[arg(long, value_name = "IFACE,...", value_delimiter = ',', value_parser = interface)]
     outside_interfaces: Vec<String>,
 
@@ -42,7 +43,7 @@ pub(crate) struct SiteArguments {
     groups: Vec<Group>,
 }
 
-/// When something is done.
+/// Condition for a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
     /// If an output or the table shows them.
@@ -58,7 +59,7 @@ impl SiteArguments {
     ///
     /// # Errors
     ///
-    /// Settings that contradict each other, each in a sentence.
+    /// Settings that contradict each other; one sentence each.
     pub(super) fn site(&self) -> Result<Site, Vec<String>> {
         Site::new(&SiteSettings {
             groups: self.groups.clone(),
@@ -69,7 +70,7 @@ impl SiteArguments {
         })
     }
 
-    /// The groups; none where they contradict each other.
+    /// The groups. Empty if they contradict each other.
     pub(super) fn groups(&self) -> Groups {
         Groups::new(self.groups.iter().cloned()).unwrap_or_default()
     }

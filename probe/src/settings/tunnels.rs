@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use flow::{DecapSettings, L2tpV3, TunnelKind, TunnelKinds, VxlanPorts};
 
-/// Which tunnels are opened, and how.
+/// Tunnels to decapsulate, and the form of their packets.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Tunnels")]
 pub(crate) struct TunnelArguments {
@@ -20,8 +20,8 @@ pub(crate) struct TunnelArguments {
     #[arg(long, value_name = "FORM", value_parser = l2tpv3)]
     l2tpv3: Option<L2tpV3>,
 
-    /// Fields of a tunnel that are in the flow key: network is its kind and the VNI or VSID; all is
-    /// any id and the outer addresses too
+    /// Fields of a tunnel that are in the flow key: network is its kind and the VNI or VSID; all
+    /// adds any other ID and the outer addresses
     #[arg(long, value_name = "PART", default_value = "network")]
     tunnel_key: TunnelKey,
 }
@@ -29,9 +29,9 @@ pub(crate) struct TunnelArguments {
 /// Fields of a tunnel that are in the flow key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum TunnelKey {
-    /// Its kind, and its id if that is the number of a network.
+    /// Its kind, and its ID if that is a network identifier.
     Network,
-    /// Kind, id and outer addresses.
+    /// Kind, ID and outer addresses.
     All,
 }
 
@@ -52,7 +52,7 @@ impl TunnelArguments {
     }
 }
 
-/// Kinds of tunnels, by the words for them.
+/// Kinds of tunnels, by their names in the setting.
 fn kinds(text: &str) -> Result<TunnelKinds, String> {
     if text == "all" {
         return Ok(TunnelKinds::ALL);
@@ -87,7 +87,7 @@ fn vxlan_ports(text: &str) -> Result<VxlanPorts, String> {
     Ok(ports)
 }
 
-/// The form of L2TPv3 packets: `cookie=4,sublayer=0`, each 0 if it is not given.
+/// The form of L2TPv3 packets: `cookie=4,sublayer=0`. Each is 0 by default.
 fn l2tpv3(text: &str) -> Result<L2tpV3, String> {
     let mut form = L2tpV3::default();
     for setting in text.split(',') {

@@ -1,4 +1,4 @@
-//! Values of settings, from the text that users write.
+//! Values of settings, parsed from text.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -11,32 +11,32 @@ use flow::{KeyField, KeyFields};
 
 use crate::capture::packet::Direction;
 
-/// A fixed seed, or one drawn for this run.
+/// A fixed seed, or a random one for this run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seed {
-    /// The same each time.
+    /// Always the same.
     Fixed(u64),
-    /// Another each time.
+    /// A new one for each run.
     Random,
 }
 
-/// How totals are given.
+/// Output of totals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stats {
-    /// For people.
+    /// As text.
     Text,
-    /// A line of JSON, for programs.
+    /// A line of JSON on standard error.
     Json,
-    /// The same in a file of its own.
+    /// A line of JSON in a separate file.
     JsonFile(PathBuf),
-    /// The same alone on standard output.
+    /// A line of JSON on standard output, which has nothing else.
     JsonStdout,
 }
 
-/// More workers than this are a mistake.
+/// Maximum number of workers. More are a mistake.
 const WORKERS_MAX: u64 = 256;
 
-/// 93 GB of memory.
+/// Maximum number of flows: 93 GB of memory.
 const FLOWS_MAX: u64 = 1_000_000_000;
 
 /// A number with a unit or without one. `None` if it is no such number, or out of range.

@@ -1,37 +1,38 @@
-//! Settings of a network card's driver (`SIOCETHTOOL`, as the tool ethtool reads them).
+//! Settings of a network card's driver (`SIOCETHTOOL`, the interface of the tool ethtool).
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
-/// Asks the driver of an interface.
+/// Queries the driver of an interface.
 #[derive(Debug)]
 pub(crate) struct Ethtool {
     socket: OwnedFd,
     request: libc::ifreq,
 }
 
-/// A number that the driver lets the administrator set.
+/// A number that the administrator can set in the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Setting {
     pub(crate) current: u32,
     pub(crate) max: u32,
 }
 
-/// Offloads that put packets together or change them before a capture on the host sees them.
+/// Offloads that merge or change packets before a capture on the host sees them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Offloads {
-    /// The card puts TCP segments together, losing their headers.
+    /// The card merges TCP segments, and their headers are lost.
     pub(crate) lro: bool,
-    /// The kernel does, so that it can be undone.
+    /// The kernel merges packets in a way that can be undone.
     pub(crate) gro: bool,
-    /// The card takes the outer VLAN tag out of the frame.
+    /// The card removes the outer VLAN tag from the frame.
     pub(crate) rxvlan: bool,
 }
 
 impl Ethtool {
-    /// To ask about the interface of that name, in the network namespace of this thread.
+    /// Opens a socket for queries about the interface of this name, in the network namespace of
+    /// this thread.
     ///
     /// # Errors
     ///
@@ -63,11 +64,11 @@ impl Ethtool {
         Ok(Offloads { lro, gro: gro != 0, rxvlan })
     }
 
-    /// Receive queues: those that only receive and those that do both.
+    /// Receive queues: those that only receive, and combined ones.
     ///
     /// # Errors
     ///
-    /// The errno of the driver: `EOPNOTSUPP` where it has no such setting.
+    /// The errno of the driver: `EOPNOTSUPP` if it has no such setting.
     pub(crate) fn queues(&mut self) -> io::Result<Setting> {
         // Command, maxima of rx, tx, other, combined, then the current numbers in the same order.
         let mut question = [0; 9];
@@ -76,11 +77,11 @@ impl Ethtool {
         Ok(Setting { current: rx.saturating_add(both), max: rx_max.max(both_max) })
     }
 
-    /// Frames that the card's receive ring has room for.
+    /// Size of the card's receive ring in frames.
     ///
     /// # Errors
     ///
-    /// The errno of the driver: `EOPNOTSUPP` where it has no such setting.
+    /// The errno of the driver: `EOPNOTSUPP` if it has no such setting.
     pub(crate) fn rx_ring(&mut self) -> io::Result<Setting> {
         // Command, maxima of rx, mini, jumbo, tx, then the current numbers in the same order.
         let mut question = [0; 9];
@@ -89,18 +90,18 @@ impl Ethtool {
         Ok(Setting { current, max })
     }
 
-    /// Whether the ports have a part in which queue a UDP packet of IPv4 gets into.
+    /// Whether the queue of a UDP packet of IPv4 depends on its ports.
     ///
     /// # Errors
     ///
-    /// The errno of the driver: `EOPNOTSUPP` where it has no such setting.
+    /// The errno of the driver: `EOPNOTSUPP` if it has no such setting.
     pub(crate) fn spreads_udp_by_ports(&mut self) -> io::Result<bool> {
         // Command, kind of flow, 64 bits of fields: the low half comes first or last.
         let answer = self.ask([GET_HASH_FIELDS, UDP_V4, 0, 0])?;
         Ok((answer[2] | answer[3]) & HASHES_PORTS != 0)
     }
 
-    /// A question and its answer, which has the same length.
+    /// Sends a query. The answer has the same length.
     fn ask<const N: usize>(&mut self, question: [u32; N]) -> io::Result<[u32; N]> {
         // More than any of these commands writes.
         let mut data = [0_u32; DATA_WORDS];

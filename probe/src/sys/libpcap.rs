@@ -1,4 +1,4 @@
-//! The compiler of filter expressions in the system's libpcap, which is loaded when it is needed.
+//! The compiler of filter expressions in libpcap of the system, which is loaded when needed.
 
 use std::ffi::{CStr, c_char, c_int, c_uint};
 use std::ptr;
@@ -7,13 +7,13 @@ use std::slice;
 use flow::FilterInstruction;
 use libloading::{Library, Symbol};
 
-/// Names of the library: Debian and its kin, the others, and where the headers are installed.
+/// Names of the library: on Debian and its derivatives, on others, and with the headers installed.
 const NAMES: [&str; 3] = ["libpcap.so.0.8", "libpcap.so.1", "libpcap.so"];
 
-/// `PCAP_NETMASK_UNKNOWN`: then `ip broadcast` is an error.
+/// `PCAP_NETMASK_UNKNOWN`: with it, `ip broadcast` is an error.
 const NETMASK_UNKNOWN: u32 = u32::MAX;
 
-/// As much as a frame can have.
+/// Maximum length of a frame.
 const SNAP_LENGTH: c_int = 262_144;
 
 /// `struct bpf_program`
@@ -35,7 +35,7 @@ type LastError = unsafe extern "C" fn(*mut Handle) -> *const c_char;
 type FreeProgram = unsafe extern "C" fn(*mut Program);
 type Close = unsafe extern "C" fn(*mut Handle);
 
-/// The library, loaded.
+/// The loaded library.
 #[derive(Debug)]
 pub(crate) struct Libpcap {
     library: Library,
@@ -46,11 +46,11 @@ impl Libpcap {
     ///
     /// # Errors
     ///
-    /// It is not installed, or this build cannot load libraries; in words.
+    /// It is not installed, or this build cannot load libraries; as text.
     pub(crate) fn load() -> Result<Self, String> {
         let mut problem = String::new();
         for name in NAMES {
-            // SAFETY: initialization of libpcap does nothing but set variables of its own.
+            // SAFETY: the initialization of libpcap only sets its own variables.
             match unsafe { Library::new(name) } {
                 Ok(library) => return Ok(Self { library }),
                 Err(error) => problem = error.to_string(),
@@ -63,7 +63,7 @@ impl Libpcap {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, in the words of libpcap.
+    /// The error message of libpcap.
     pub(crate) fn compile(
         &self,
         expression: &CStr,
@@ -89,7 +89,7 @@ impl Libpcap {
         let status =
             unsafe { compile(handle, &raw mut program, expression.as_ptr(), 1, NETMASK_UNKNOWN) };
         let compiled = if status == 0 {
-            // SAFETY: a compiled program has so many instructions until it is freed.
+            // SAFETY: a compiled program has `length` instructions until it is freed.
             let compiled =
                 unsafe { slice::from_raw_parts(program.instructions, program.length as usize) };
             let compiled = compiled.to_vec();
@@ -111,7 +111,7 @@ impl Libpcap {
     ///
     /// `T` is its type.
     unsafe fn function<T>(&self, name: &CStr) -> Result<Symbol<'_, T>, String> {
-        // SAFETY: the caller says so.
+        // SAFETY: the caller guarantees the type.
         unsafe { self.library.get(name.to_bytes_with_nul()) }.map_err(|error| error.to_string())
     }
 }

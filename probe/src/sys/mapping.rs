@@ -6,17 +6,17 @@ use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-/// A mapping of memory. Words of it are atomic, because the kernel may change them at any time.
+/// A mapping of memory. Its words are atomic, because the kernel may change them at any time.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     start: NonNull<u8>,
     length: usize,
 }
 
-// SAFETY: memory of the process, and not of a thread.
+// SAFETY: the memory belongs to the process, not to a thread.
 unsafe impl Send for Mapping {}
-// SAFETY: through a shared mapping only atomic words can be reached; `octets` is for those who keep
-// its rule.
+// SAFETY: through a shared mapping only atomic words can be reached; `octets` has its own safety
+// condition.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
@@ -26,7 +26,7 @@ impl Mapping {
         Self::map(length, flags, -1, 0)
     }
 
-    /// Memory of a map or a socket, from `offset` on, and its pages at once.
+    /// Memory of a map or a socket, from `offset` on. Its pages are populated at once.
     pub(crate) fn shared(
         file: BorrowedFd<'_>,
         length: usize,
@@ -37,7 +37,7 @@ impl Mapping {
 
     fn map(length: usize, flags: i32, file: i32, offset: libc::off_t) -> io::Result<Self> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: without an address asked for, nothing that is mapped already changes.
+        // SAFETY: no address is requested, so existing mappings do not change.
         let start = unsafe { libc::mmap(ptr::null_mut(), length, access, flags, file, offset) };
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
@@ -46,7 +46,7 @@ impl Mapping {
         Ok(Self { start, length })
     }
 
-    /// The address of the first octet: that of a page.
+    /// The address of the first octet, which is page-aligned.
     pub(super) fn start(&self) -> NonNull<u8> {
         self.start
     }
@@ -61,8 +61,8 @@ impl Mapping {
         assert!(offset.is_multiple_of(8), "words are aligned");
         let end = count.checked_mul(8).and_then(|octets| octets.checked_add(offset));
         assert!(end.is_some_and(|end| end <= self.length), "words are within the mapping");
-        // SAFETY: within the mapping, which lives as long as `self`; aligned, as pages are; and any
-        // octets are a word.
+        // SAFETY: within the mapping, which lives as long as `self`; aligned, as pages are; and all
+        // octet patterns are valid words.
         unsafe { slice::from_raw_parts(self.start.add(offset).cast().as_ptr(), count) }
     }
 
@@ -80,8 +80,8 @@ impl Mapping {
         unsafe { self.start.add(offset).cast().as_ref() }
     }
 
-    /// Asks for the cache line of an octet that is soon to be read. It changes nothing but the time
-    /// that takes, so the offset may be any.
+    /// Prefetches the cache line of an octet that will be read soon. It affects only speed, so any
+    /// offset is permitted.
     #[inline]
     pub(super) fn prefetch(&self, offset: usize) {
         let address = self.start.as_ptr().wrapping_add(offset);
@@ -98,21 +98,21 @@ impl Mapping {
     ///
     /// # Safety
     ///
-    /// Neither the kernel nor anyone here writes to them while they are borrowed.
+    /// Neither the kernel nor this process writes to them while they are borrowed.
     #[inline]
     pub(super) unsafe fn octets(&self, offset: usize, count: usize) -> Option<&[u8]> {
         if offset.checked_add(count)? > self.length {
             return None;
         }
-        // SAFETY: within the mapping, which lives as long as `self`; the caller says that nobody
-        // writes.
+        // SAFETY: within the mapping, which lives as long as `self`; the caller guarantees that
+        // there are no writes.
         Some(unsafe { slice::from_raw_parts(self.start.add(offset).as_ptr(), count) })
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: mapped by `map`, and all that was borrowed from it is gone.
+        // SAFETY: mapped by `map`, and no borrow of it is left.
         let result = unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
         debug_assert_eq!(result, 0, "{}", io::Error::last_os_error());
     }

@@ -1,5 +1,4 @@
-//! The one place of this program where the compiler's checks end: what libc offers and no safe
-//! library does.
+//! The only unsafe code of this crate: functions of libc for which there is no safe library.
 
 #![allow(unsafe_code, reason = "the one place in this crate")]
 
@@ -19,8 +18,8 @@ use std::io;
 
 use log::debug;
 
-/// Has all threads allocate from one heap. Otherwise each has one of its own, which reserves 64 MiB
-/// of addresses. To be called before there are other threads.
+/// Makes all threads allocate from one heap. Otherwise each thread has its own heap, which reserves
+/// 64 MiB of addresses. Must be called before other threads start.
 pub(crate) fn share_one_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: the call sets a number, and no other thread is in the allocator.
@@ -29,22 +28,23 @@ pub(crate) fn share_one_heap() {
     }
 }
 
-/// Asks for huge pages behind memory that is about to be used. Without them all works, slower.
+/// Asks for huge pages for memory that is about to be used. Without them the program is slower.
 pub(crate) fn advise_huge_pages(memory: &[u8]) {
     if let Err(problem) = advise(memory, libc::MADV_HUGEPAGE) {
         debug!("no huge pages: {problem}");
     }
 }
 
-/// Has the kernel put pages behind memory now: the first touch of each costs more than a packet
-/// may. Before Linux 5.14, which cannot, that happens as the memory is used.
+/// Populates the pages of memory now, because the first write to each page costs more time than a
+/// packet may take. Before Linux 5.14, which cannot do this, pages are populated when they are
+/// used.
 pub(crate) fn populate(memory: &[u8]) {
     if let Err(problem) = advise(memory, libc::MADV_POPULATE_WRITE) {
         debug!("memory comes as it is used: {problem}");
     }
 }
 
-/// Only for advice that changes what backs memory and never what it holds.
+/// Only for advice that never changes the content of memory.
 fn advise(memory: &[u8], advice: libc::c_int) -> io::Result<()> {
     const PAGE: usize = 4096;
     let range = memory.as_ptr_range();
@@ -54,7 +54,7 @@ fn advise(memory: &[u8], advice: libc::c_int) -> io::Result<()> {
         return Ok(());
     }
     let begin = range.start.with_addr(begin);
-    // SAFETY: the pages lie within memory that is borrowed here, and what they hold stays.
+    // SAFETY: the pages are within memory that is borrowed here, and their content does not change.
     let result = unsafe { libc::madvise(begin.cast_mut().cast(), length, advice) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

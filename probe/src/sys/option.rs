@@ -1,21 +1,21 @@
-//! Options of sockets that no safe library knows.
+//! Socket options without a safe library.
 
 use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// A value that the kernel takes or gives octet for octet.
+/// A value that the kernel reads or writes octet by octet.
 ///
 /// # Safety
 ///
-/// Every pattern of octets is a value of the type, and it has no padding: it is made of integers
-/// that leave no gap.
+/// Every octet pattern is a valid value of the type, and it has no padding: it consists of integers
+/// without gaps.
 pub(super) unsafe trait Plain: Copy {}
 
 // SAFETY: an integer.
 unsafe impl Plain for u32 {}
 
-/// Which option.
+/// Level and name of an option.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SocketOption {
     pub(super) level: libc::c_int,
@@ -37,7 +37,7 @@ pub(super) fn set<T: Plain>(
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Gets an option. What an old kernel does not know of it is zero.
+/// Gets an option. Fields that an old kernel does not know are zero.
 pub(super) fn get<T: Plain>(socket: BorrowedFd<'_>, option: SocketOption) -> io::Result<T> {
     let mut value = MaybeUninit::<T>::zeroed();
     let mut length = length_of::<T>();
@@ -54,7 +54,8 @@ pub(super) fn get<T: Plain>(socket: BorrowedFd<'_>, option: SocketOption) -> io:
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: all octets were written, as zeros at least, and any octets are a `T`.
+    // SAFETY: all octets were initialized, at least with zeros, and all octet patterns are a valid
+    // `T`.
     Ok(unsafe { value.assume_init() })
 }
 

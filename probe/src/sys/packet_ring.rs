@@ -1,6 +1,6 @@
-//! A packet socket and the ring that the kernel writes its packets to (packet(7), `TPACKET_V3`).
+//! A packet socket, and the ring to which the kernel writes its packets (packet(7), `TPACKET_V3`).
 //!
-//! The ring consists of blocks. A status word in each says whether the kernel or this process owns
+//! The ring consists of blocks. A status word in each tells whether the kernel or this process owns
 //! the block. Another module parses the content of a block.
 
 use std::io;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use libc::{c_int, c_void, sock_filter, sockaddr_ll, socklen_t};
 
-/// How large a ring is.
+/// Size of a ring.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RingSize {
     /// A multiple of the page size.
@@ -27,41 +27,41 @@ pub(crate) struct PacketRing {
     socket: OwnedFd,
     memory: NonNull<u8>,
     size: RingSize,
-    /// The block that comes next.
+    /// Index of the next block.
     current: u32,
 }
 
 /// Sockets that share the packets of an interface.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Group {
-    /// To join it: how packets are spread, and its number.
+    /// The request to join it: the method to spread packets, and the group number.
     request: u32,
 }
 
-/// Whether packets that the host sends are captured.
+/// Capture of the packets that the host sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing {
     Taken,
     Ignored,
 }
 
-/// The interface that a socket is bound to.
+/// The interface to which a socket is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bound {
-    /// `None` once the interface is gone.
+    /// `None` after the interface is gone.
     pub(crate) index: Option<u32>,
     /// Its `ARPHRD_` number.
     pub(crate) hardware: u16,
 }
 
-/// Counts of a socket since they were asked for last.
+/// Counts of a socket since the last query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RingCounts {
-    /// Packets that passed the filter, also those that were dropped.
+    /// Packets that passed the filter, including dropped ones.
     pub(crate) packets: u32,
     /// Packets among them that were dropped because no block was free.
     pub(crate) drops: u32,
-    /// How often no block was free.
+    /// Times that no block was free.
     pub(crate) freezes: u32,
 }
 
@@ -86,7 +86,7 @@ impl PacketRing {
         let request = libc::tpacket_req3 {
             tp_block_size: size.block_octets,
             tp_block_nr: size.blocks,
-            // Only their number is looked at: packets have the length that they need.
+            // Only for checks of the kernel: packets have variable lengths.
             tp_frame_size: size.block_octets,
             tp_frame_nr: size.blocks,
             tp_retire_blk_tov: size.block_timeout_ms,
@@ -98,7 +98,7 @@ impl PacketRing {
         Ok(Self { socket, memory, size, current: 0 })
     }
 
-    /// Takes the packets of all protocols that come in or leave over an interface.
+    /// Captures packets of all protocols that arrive or leave on an interface.
     ///
     /// # Errors
     ///
@@ -119,7 +119,7 @@ impl PacketRing {
         Ok(())
     }
 
-    /// The interface that the socket is bound to.
+    /// The interface to which the socket is bound.
     ///
     /// # Errors
     ///
@@ -129,13 +129,14 @@ impl PacketRing {
         let mut address: sockaddr_ll = unsafe { std::mem::zeroed() };
         let mut length = length_of::<sockaddr_ll>();
         let pointer = (&raw mut address).cast();
-        // SAFETY: the pointer is to an address of that length, and so is what is written to it.
+        // SAFETY: the pointer is to an address of that length, and the kernel writes an address to
+        // it.
         check(unsafe { libc::getsockname(self.socket.as_raw_fd(), pointer, &raw mut length) })?;
         let index = u32::try_from(address.sll_ifindex).ok().filter(|&index| index > 0);
         Ok(Bound { index, hardware: address.sll_hatype })
     }
 
-    /// Replaces the filter that packets have to pass before they get into the ring.
+    /// Replaces the filter, which packets must pass before they get into the ring.
     ///
     /// # Errors
     ///
@@ -143,26 +144,26 @@ impl PacketRing {
     pub(crate) fn set_filter(&self, program: &[sock_filter]) -> io::Result<()> {
         let program = libc::sock_fprog {
             len: u16::try_from(program.len()).unwrap_or(u16::MAX),
-            // The kernel only reads it, and keeps a copy.
+            // The kernel only reads it and keeps a copy.
             filter: program.as_ptr().cast_mut(),
         };
         let socket = self.socket.as_raw_fd();
-        // SAFETY: the program has as many instructions as it says.
+        // SAFETY: the program has `len` instructions.
         unsafe { set_at(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program) }
     }
 
-    /// Lets all packets get into the ring, whole. There is none to remove at first.
+    /// Removes the filter: all packets get into the ring, uncut. Fails if there is no filter.
     ///
     /// # Errors
     ///
     /// The errno of the system call.
     pub(crate) fn remove_filter(&self) -> io::Result<()> {
         let socket = self.socket.as_raw_fd();
-        // SAFETY: the value is not looked at.
+        // SAFETY: the value is ignored.
         unsafe { set_at(socket, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, &0_i32) }
     }
 
-    /// Leaves out the packets that the host sends. Kernels before 4.20 cannot.
+    /// Excludes the packets that the host sends. Kernels before 4.20 cannot do this.
     ///
     /// # Errors
     ///
@@ -171,7 +172,7 @@ impl PacketRing {
         set(&self.socket, libc::PACKET_IGNORE_OUTGOING, &1_i32)
     }
 
-    /// Makes the interface promiscuous until this socket is closed, however that comes about.
+    /// Makes the interface promiscuous until this socket is closed for any reason.
     ///
     /// # Errors
     ///
@@ -186,9 +187,9 @@ impl PacketRing {
         set(&self.socket, libc::PACKET_ADD_MEMBERSHIP, &request)
     }
 
-    /// Founds a group of sockets that packets are spread over by the hash of their flow. The group
-    /// decides on the packets that the host sends, whatever its sockets say; old kernels cannot
-    /// leave them out, and do not say so.
+    /// Creates a group of sockets. Packets are spread over them by the hash of their flow. The
+    /// group decides about packets that the host sends, regardless of the settings of its sockets.
+    /// Old kernels cannot exclude them, and return no error.
     ///
     /// # Errors
     ///
@@ -198,9 +199,9 @@ impl PacketRing {
             Outgoing::Taken => 0,
             Outgoing::Ignored => libc::PACKET_FANOUT_FLAG_IGNORE_OUTGOING,
         };
-        // By hash only. The kernel could also put fragments together before
-        // (PACKET_FANOUT_FLAG_DEFRAG), but each of them is a packet to be counted. They stay
-        // together without that: the hash of a fragment leaves out the ports.
+        // By hash only. The kernel could also reassemble fragments first
+        // (PACKET_FANOUT_FLAG_DEFRAG), but each of them must be counted as a packet. They stay
+        // together without that, because the hash of a fragment does not use the ports.
         let kind = libc::PACKET_FANOUT_HASH | flags;
         // The group number must not be in use by another program.
         let request = (kind | libc::PACKET_FANOUT_FLAG_UNIQUEID) << 16;
@@ -218,7 +219,7 @@ impl PacketRing {
         set(&self.socket, libc::PACKET_FANOUT, &group.request)
     }
 
-    /// Counts since the last time.
+    /// Counts since the last call.
     ///
     /// # Errors
     ///
@@ -239,7 +240,7 @@ impl PacketRing {
         Ok((code != 0).then(|| io::Error::from_raw_os_error(code)))
     }
 
-    /// The next block, if the kernel has passed it on. It stays this process's until
+    /// The next block, if the kernel has passed it on. This process owns it until
     /// [`PacketRing::release`].
     #[inline]
     pub(crate) fn block(&mut self) -> Option<&mut [u8]> {
@@ -247,14 +248,14 @@ impl PacketRing {
             return None;
         }
         let block = self.block_pointer();
-        // SAFETY: the block lies within the mapping, which lives as long as this value, that is
-        // borrowed mutably. The kernel does not touch it before `release` gives it back.
+        // SAFETY: the block is within the mapping, which lives as long as this value, which is
+        // borrowed mutably. The kernel does not access it before `release` gives it back.
         Some(unsafe {
             std::slice::from_raw_parts_mut(block.as_ptr(), self.size.block_octets as usize)
         })
     }
 
-    /// Gives the block back that [`PacketRing::block`] lent, if it did, and goes on to the next.
+    /// Gives the block of [`PacketRing::block`] back, if there is one, and moves to the next.
     #[inline]
     pub(crate) fn release(&mut self) {
         if self.status().load(Ordering::Relaxed) & libc::TP_STATUS_USER == 0 {
@@ -264,7 +265,7 @@ impl PacketRing {
         self.current = (self.current + 1) % self.size.blocks;
     }
 
-    /// How large the ring is.
+    /// Size of the ring in octets.
     pub(crate) fn octets(&self) -> usize {
         self.size.octets()
     }
@@ -275,7 +276,7 @@ impl PacketRing {
         unsafe { self.memory.add(offset) }
     }
 
-    /// The word that says whose the current block is.
+    /// The word that tells the owner of the current block.
     fn status(&self) -> &AtomicU32 {
         let word = self.block_pointer().cast::<libc::tpacket_block_desc>();
         // SAFETY: a block begins with a descriptor of version 1, is aligned to a page, and both
@@ -292,7 +293,7 @@ impl AsFd for PacketRing {
 
 impl Drop for PacketRing {
     fn drop(&mut self) {
-        // SAFETY: the mapping is of that size, and nothing refers to it any more.
+        // SAFETY: the mapping has this size, and there is no reference to it any more.
         let result = unsafe { libc::munmap(self.memory.as_ptr().cast(), self.size.octets()) };
         debug_assert_eq!(result, 0, "a mapping can be given back");
     }
@@ -307,7 +308,7 @@ impl RingSize {
 fn map(socket: RawFd, octets: usize) -> io::Result<NonNull<u8>> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let nowhere = std::ptr::null_mut();
-    // SAFETY: the kernel chooses where; what is mapped is the ring of that socket.
+    // SAFETY: the kernel chooses the address. The ring of this socket is mapped.
     let memory = unsafe { libc::mmap(nowhere, octets, protection, libc::MAP_SHARED, socket, 0) };
     if memory == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
@@ -315,7 +316,7 @@ fn map(socket: RawFd, octets: usize) -> io::Result<NonNull<u8>> {
     NonNull::new(memory.cast()).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))
 }
 
-/// Sets a packet socket's option.
+/// Sets an option of a packet socket.
 fn set<T: Plain>(socket: &OwnedFd, option: c_int, value: &T) -> io::Result<()> {
     // SAFETY: the value has no pointers in it.
     unsafe { set_at(socket.as_raw_fd(), libc::SOL_PACKET, option, value) }
@@ -325,15 +326,15 @@ fn set<T: Plain>(socket: &OwnedFd, option: c_int, value: &T) -> io::Result<()> {
 ///
 /// # Safety
 ///
-/// Pointers in the value are good for what the option says of them.
+/// Pointers in the value must be valid for the use of this option.
 unsafe fn set_at<T>(socket: RawFd, level: c_int, option: c_int, value: &T) -> io::Result<()> {
     let pointer = std::ptr::from_ref(value).cast::<c_void>();
-    // SAFETY: the pointer is to a value of that length; the caller answers for what is in it.
+    // SAFETY: the pointer is to a value of that length. The caller guarantees its content.
     check(unsafe { libc::setsockopt(socket, level, option, pointer, length_of::<T>()) })?;
     Ok(())
 }
 
-/// Asks for an option.
+/// Gets an option.
 fn get<T: Plain + Default>(socket: &OwnedFd, level: c_int, option: c_int) -> io::Result<T> {
     let mut value = T::default();
     let mut length = length_of::<T>();

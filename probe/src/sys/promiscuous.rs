@@ -19,14 +19,14 @@ struct Membership {
 // SAFETY: integers, 16 octets without a gap.
 unsafe impl Plain for Membership {}
 
-/// A socket that can ask for promiscuous mode on any number of interfaces of its network namespace.
+/// A socket that can request promiscuous mode on any number of interfaces of its network namespace.
 /// It receives nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct PromiscuousSocket(Arc<OwnedFd>);
 
-/// An interface is in promiscuous mode while this lives: it takes all frames on its wire, and not
-/// only those for its host. The kernel counts requests, so that others are not disturbed, and drops
-/// those of a process that dies.
+/// Keeps an interface in promiscuous mode while it exists: the interface receives all frames on its
+/// wire, not only those for its host. The kernel counts requests, so other programs are not
+/// affected, and it drops the requests of a process that ends.
 #[derive(Debug)]
 pub(crate) struct Promiscuous {
     socket: PromiscuousSocket,
@@ -72,7 +72,7 @@ impl PromiscuousSocket {
 
 impl Drop for Promiscuous {
     fn drop(&mut self) {
-        // An interface that is gone has left already.
+        // An interface that is gone has no membership any more.
         drop(self.socket.set(libc::PACKET_DROP_MEMBERSHIP, self.ifindex));
     }
 }

@@ -1,8 +1,8 @@
 //! The two rings of an `AF_XDP` socket that receives. The fill ring passes empty buffers to the
 //! kernel. The receive ring passes filled buffers back.
 //!
-//! Both are arrays in shared memory with two counters: of the entries that the producer has put in,
-//! and of those that the consumer has taken out. The counters have 32 bits and wrap.
+//! Both are arrays in shared memory with two counters: of the entries that the producer has added,
+//! and of the entries that the consumer has removed. The counters have 32 bits and wrap.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -146,7 +146,7 @@ impl FillRing {
         Ok(Self { ring: Ring::map(socket, page, layout, size, 1)?, next: 0 })
     }
 
-    /// Fills the ring up, as far as there are empty buffers.
+    /// Fills the ring, as far as there are empty buffers.
     #[inline]
     pub(super) fn put(&mut self, empty: &mut Vec<u64>) {
         let taken = self.ring.consumer().load(Ordering::Acquire);
@@ -163,7 +163,7 @@ impl FillRing {
         self.ring.producer().store(self.next, Ordering::Release);
     }
 
-    /// Whether the kernel asks for a wake-up call.
+    /// Whether the kernel needs a wake-up call.
     #[inline]
     pub(super) fn needs_wakeup(&self) -> bool {
         let flags = self.ring.memory.half_word(self.ring.layout.flags).load(Ordering::Relaxed);
@@ -179,7 +179,7 @@ mod tests {
 
     const SIZE: u32 = 8;
 
-    /// A ring whose kernel side the test plays, with all counters at `start`.
+    /// A ring with all counters at `start`. The test acts as the kernel.
     fn ring(entry_words: usize, start: u32) -> Ring {
         let memory = Mapping::anonymous(4096).unwrap();
         let ring = Ring { memory, layout: LAYOUT, size: SIZE, entry_words };
@@ -188,7 +188,7 @@ mod tests {
         ring
     }
 
-    /// As the kernel lays out a descriptor.
+    /// The second word of a descriptor in the layout of the kernel.
     fn second_word(length: u32, options: u32) -> u64 {
         let mut octets = [0; 8];
         octets[..4].copy_from_slice(&length.to_ne_bytes());
@@ -239,7 +239,7 @@ mod tests {
             assert_eq!(put, [4, 5, 6, 7, 8, 9, 10, 11]);
             fill.put(&mut empty);
             assert_eq!(empty.len(), 4);
-            // The kernel takes six; there are four.
+            // The kernel takes six, but there are only four.
             fill.ring.consumer().store(start.wrapping_add(6), Ordering::Relaxed);
             fill.put(&mut empty);
             assert_eq!(empty.len(), 0);

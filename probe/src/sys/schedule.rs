@@ -7,7 +7,7 @@ use signal_hook::SigId;
 use signal_hook::consts::SIGXCPU;
 use signal_hook::low_level::register;
 
-/// Whether this thread is neither a real-time thread nor one of another special kind.
+/// Whether this thread has the policy SCHED_OTHER.
 pub(crate) fn is_ordinary() -> bool {
     // SAFETY: no memory is involved. 0 is this thread.
     let policy = unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) };
@@ -23,23 +23,23 @@ pub(crate) fn is_ordinary() -> bool {
 pub(crate) fn set_real_time(real_time: bool) -> io::Result<()> {
     let (policy, priority) = if real_time { (libc::SCHED_RR, 1) } else { (libc::SCHED_OTHER, 0) };
     let parameter = Parameter { priority };
-    // Of libc's functions of this name some mean the whole process, and musl's does nothing.
+    // Some functions of libc with this name act on the whole process, and musl's does nothing.
     let (call, thread): (c_long, c_int) = (libc::SYS_sched_setscheduler, 0);
     // SAFETY: the kernel reads the parameter, a `struct sched_param`, and keeps no pointer to it.
     let result = unsafe { libc::syscall(call, thread, policy, &raw const parameter) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// From now on a real-time thread that reaches `RLIMIT_RTTIME` without a pause drops to
-/// SCHED_OTHER, whatever it is doing. The kernel sends SIGXCPU to that thread.
+/// From now on, a real-time thread that reaches `RLIMIT_RTTIME` without a pause drops to
+/// SCHED_OTHER. The kernel sends SIGXCPU to that thread.
 ///
 /// # Errors
 ///
 /// The errno of `sigaction`.
 pub(crate) fn limit_real_time() -> io::Result<SigId> {
     let make_ordinary = || drop(set_real_time(false));
-    // SAFETY: a signal handler may make this system call, and does nothing else: an error of it is
-    // a number, that nothing is allocated for.
+    // SAFETY: this system call is permitted in a signal handler, which does nothing else. Its error
+    // is a number without allocation.
     unsafe { register(SIGXCPU, make_ordinary) }
 }
 

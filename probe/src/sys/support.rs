@@ -1,5 +1,5 @@
-//! Whether this process can have the sockets and maps that capture needs. Each is tried with the
-//! system calls that capture makes, and undone at once. No interface is touched.
+//! Tests whether this process may use the sockets and maps that capture needs. Each is opened with
+//! the same system calls as in a capture, and closed at once. No interface is changed.
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -7,11 +7,11 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use super::packet_ring::{PacketRing, RingSize};
 use super::xsk::{Xsk, XskBinding, XskSizes, XskStep};
 
-/// Tries a packet socket with a small ring that receives nothing.
+/// Tries to open a packet socket with a small ring that receives nothing.
 ///
 /// # Errors
 ///
-/// `EAFNOSUPPORT` where the kernel has none, `EPERM` without the right, any error where a filter of
+/// `EAFNOSUPPORT` if the kernel has none, `EPERM` without the capability, any error if a filter of
 /// system calls refuses one of them.
 pub(crate) fn try_packet_socket() -> io::Result<()> {
     let size = RingSize { block_octets: PAGE, blocks: 1, block_timeout_ms: 1 };
@@ -19,7 +19,7 @@ pub(crate) fn try_packet_socket() -> io::Result<()> {
     no_interface(ring.bind(NO_INTERFACE))
 }
 
-/// Tries an AF_XDP socket with a small memory that is bound to nothing.
+/// Tries to open an AF_XDP socket with a small memory, without binding it.
 ///
 /// # Errors
 ///
@@ -28,7 +28,7 @@ pub(crate) fn try_xdp_socket() -> io::Result<()> {
     let sizes = XskSizes { ring: 2, frames: 2, chunk: 2048 };
     let xsk = match Xsk::new(&sizes) {
         Ok(xsk) => xsk,
-        // The memory that may be locked is another question.
+        // The limit of locked memory is checked separately.
         Err((XskStep::Memory, problem)) if problem.raw_os_error() == Some(libc::ENOBUFS) => {
             return Ok(());
         }
@@ -47,22 +47,22 @@ fn no_interface(bound: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Tries a BPF map of one element.
+/// Tries to create a BPF map of one element.
 ///
 /// # Errors
 ///
-/// `ENOSYS` where the kernel has none, `EPERM` without the right.
+/// `ENOSYS` if the kernel has none, `EPERM` without the capability.
 pub(crate) fn try_bpf_map() -> io::Result<()> {
-    // The kind (an array), octets of a key, octets of a value, elements.
+    // Map type (an array), octets of a key, octets of a value, elements.
     let mut attributes = [0_u32; 32];
     attributes[..4].copy_from_slice(&[2, 4, 8, 1]);
     let length = size_of_val(&attributes);
-    // SAFETY: the kernel reads as many octets of the attributes as it is told there are.
+    // SAFETY: the kernel reads `length` octets of the attributes.
     let map = unsafe { libc::syscall(libc::SYS_bpf, MAP_CREATE, attributes.as_mut_ptr(), length) };
     close(libc::c_int::try_from(map).unwrap_or(-1))
 }
 
-/// Closes what a call opened, if it did.
+/// Closes the descriptor that a call opened, or returns its error.
 fn close(descriptor: libc::c_int) -> io::Result<()> {
     if descriptor < 0 {
         return Err(io::Error::last_os_error());
@@ -72,10 +72,10 @@ fn close(descriptor: libc::c_int) -> io::Result<()> {
     Ok(())
 }
 
-/// The smallest block of a ring.
+/// The minimum size of a block of a ring.
 const PAGE: u32 = 4096;
 
-/// The kernel gives numbers from 1 on, one after the other.
+/// The kernel assigns indexes in increasing order from 1 on, so this one is not in use.
 const NO_INTERFACE: u32 = i32::MAX.unsigned_abs();
 
 /// `BPF_MAP_CREATE`.

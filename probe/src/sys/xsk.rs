@@ -1,8 +1,8 @@
-//! An `AF_XDP` socket that receives, and its memory of frames.
+//! An `AF_XDP` socket that only receives, and its memory of frames.
 //!
-//! The memory is divided into chunks, each of which is at any time in one place: in the fill ring
-//! or on its way, so the kernel's; in the receive ring; lent; or in the list of empty ones. Only
-//! what left the kernel through the receive ring is ever read here.
+//! The memory is divided into chunks. Each chunk is always in one place: in the fill ring or in
+//! use, then it belongs to the kernel; in the receive ring; lent; or in the list of empty ones.
+//! This process only reads chunks that came from the kernel through the receive ring.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -12,13 +12,13 @@ use super::mapping::Mapping;
 use super::option::{self, Plain, SocketOption};
 use super::ring::{FillRing, Layout, ReceiveRing};
 
-/// Buffers after which the fill ring is filled up again.
+/// Number of buffers after which the fill ring is filled again.
 const BATCH: u32 = 64;
 
-/// Distance, in buffers, from the one that is lent to the one that is prefetched.
+/// Distance, in buffers, from the lent one to the prefetched one.
 const AHEAD: u32 = 8;
 
-/// The kernel asks for this ring too. Nothing is sent, so it stays empty.
+/// The kernel requires this ring too. Nothing is sent, so it stays empty.
 const COMPLETION_RING: u32 = 2;
 
 // SAFETY: 64-bit integers only.
@@ -35,7 +35,7 @@ unsafe impl Plain for libc::xdp_umem_reg {}
 pub(crate) struct XskSizes {
     /// Entries of each ring; a power of two.
     pub(crate) ring: u32,
-    /// Chunks of memory.
+    /// Number of chunks of memory.
     pub(crate) frames: u32,
     /// Octets of a chunk: 2048 or 4096.
     pub(crate) chunk: u32,
@@ -48,25 +48,25 @@ impl XskSizes {
     }
 }
 
-/// The queue that a socket is bound to, and how.
+/// The queue to which a socket is bound, and flags.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct XskBinding {
     pub(crate) ifindex: u32,
     pub(crate) queue: u32,
-    /// Whether frames have to be copied, because the program runs after the driver.
+    /// Whether frames must be copied, because the program runs after the driver.
     pub(crate) copies: bool,
-    /// Whether a frame may come in several buffers.
+    /// Whether a frame may be in several buffers.
     pub(crate) segments: bool,
 }
 
-/// The step at which opening a socket failed.
+/// The failed step in opening a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum XskStep {
-    /// Making the socket.
+    /// Creation of the socket.
     Socket,
-    /// Having the kernel hold the memory of frames in place.
+    /// Registration of the memory of frames, which the kernel pins.
     Memory,
-    /// Making the rings.
+    /// Creation of the rings.
     Rings,
 }
 
@@ -75,26 +75,26 @@ pub(crate) enum XskStep {
 pub(crate) struct Xsk {
     receive: ReceiveRing,
     fill: FillRing,
-    /// Addresses of chunks that are ours and empty.
+    /// Addresses of empty chunks that belong to this process.
     empty: Vec<u64>,
-    /// Closed before the memory goes.
+    /// Closed before the memory is unmapped.
     socket: OwnedFd,
     memory: Mapping,
     chunk: u64,
-    /// Descriptors that point outside of the memory: none, if the kernel is sound.
+    /// Descriptors that point outside of the memory: 0, unless the kernel has a bug.
     invalid_descriptors: u64,
 }
 
-/// A buffer lent for the length of a call.
+/// A buffer that is lent for one call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Buffer<'a> {
     pub(crate) data: &'a [u8],
-    /// Whether the frame goes on in the next buffer.
+    /// Whether the frame continues in the next buffer.
     pub(crate) continues: bool,
 }
 
 impl Xsk {
-    /// Makes a socket, its memory and its rings, with all chunks where the kernel finds them.
+    /// Creates a socket, its memory and its rings. All chunks are available to the kernel.
     pub(crate) fn new(sizes: &XskSizes) -> Result<Self, (XskStep, io::Error)> {
         let at = |step| move |error| (step, error);
         let socket = socket().map_err(at(XskStep::Socket))?;
@@ -108,7 +108,7 @@ impl Xsk {
         Ok(xsk)
     }
 
-    /// Binds the socket to a queue. It may be tried again.
+    /// Binds the socket to a queue. After an error it may be tried again.
     pub(crate) fn bind(&self, binding: &XskBinding) -> io::Result<()> {
         let mut flags = libc::XDP_USE_NEED_WAKEUP;
         if binding.copies {
@@ -131,7 +131,7 @@ impl Xsk {
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// Whether the driver writes to the memory of frames itself.
+    /// Whether the driver writes directly to the memory of frames (zero copy).
     pub(crate) fn is_zero_copy(&self) -> io::Result<bool> {
         let options: libc::xdp_options = self.get(libc::XDP_OPTIONS)?;
         Ok(options.flags & libc::XDP_OPTIONS_ZEROCOPY != 0)
@@ -151,14 +151,14 @@ impl Xsk {
         self.invalid_descriptors
     }
 
-    /// How many buffers can be received.
+    /// Number of buffers that can be received now.
     #[inline]
     pub(crate) fn available(&self) -> u32 {
         self.receive.available()
     }
 
     /// Lends this number of the available buffers. Empty chunks go back to the kernel before each
-    /// batch, so that it always has some while frames are looked at.
+    /// batch, so that it always has some while frames are processed.
     #[inline]
     pub(crate) fn receive(&mut self, count: u32, mut take: impl FnMut(Buffer<'_>)) {
         let mut left = count.min(self.receive.available());
@@ -188,7 +188,7 @@ impl Xsk {
             return;
         };
         // SAFETY: the kernel gave this buffer back through the receive ring. Its chunk is in none
-        // of the other places, and is put into the list of empty ones only after the call.
+        // of the other places, and is added to the list of empty ones only after the call.
         let Some(data) = (unsafe { self.memory.octets(offset, length) }) else {
             self.invalid_descriptors += 1;
             return;
@@ -210,9 +210,9 @@ impl Xsk {
     }
 
     /// Tells the kernel that there are empty chunks. Fails with `ENETDOWN` while the interface is
-    /// down, and with `ENXIO` for ever once it is gone.
+    /// down, and with `ENXIO` always after it is gone.
     pub(crate) fn wake(&self) -> io::Result<()> {
-        // SAFETY: nothing is read into, and no address is asked for.
+        // SAFETY: no data is read, and no address is requested.
         let result = unsafe {
             libc::recvfrom(
                 self.socket.as_raw_fd(),
@@ -243,7 +243,7 @@ fn socket() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(socket) })
 }
 
-/// Memory for frames, which the kernel holds in place from here on.
+/// Memory for frames, which the kernel pins from now on.
 fn memory(socket: BorrowedFd<'_>, sizes: &XskSizes) -> io::Result<Mapping> {
     let length = usize::try_from(sizes.memory()).map_err(io::Error::other)?;
     let memory = Mapping::anonymous(length)?;

@@ -1,7 +1,7 @@
-//! Metrics for Prometheus: each number of the statistics under a name of its own.
+//! Metrics for Prometheus: each number of the statistics has its own name.
 //!
-//! The statistics are the one list of counters. A row here says how a place in them is called as a
-//! metric, so a counter is counted in one place only.
+//! The statistics are the only list of counters. A row maps a place in them to the name of a
+//! metric, so each counter is counted in only one place.
 
 mod rows;
 
@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use rows::{Kind, ROWS, Row};
 
-/// A metric: a name, what it says, and its values by label.
+/// A metric: its name, its meaning, and its values by label.
 #[derive(Debug)]
 pub struct Metric {
     row: &'static Row,
@@ -27,12 +27,12 @@ pub struct Metric {
 
 type Labels = Vec<(&'static str, String)>;
 
-/// All metrics of the statistics at one moment.
+/// All metrics of the statistics at a point in time.
 #[derive(Debug)]
 pub struct Metrics(Vec<Metric>);
 
 impl Metrics {
-    /// The metrics of these statistics, which are those of `--stats json`.
+    /// The metrics of these statistics, which have the form of `--stats json`.
     pub fn of(statistics: &Value) -> Self {
         let mut taken = Vec::new();
         let metrics =
@@ -40,7 +40,7 @@ impl Metrics {
         Self(metrics.filter(|metric| !metric.values.is_empty()).collect())
     }
 
-    /// The text that Prometheus reads (exposition format 0.0.4).
+    /// The text format of Prometheus (exposition format 0.0.4).
     pub fn text(self) -> String {
         let mut registry = Registry::with_prefix("flowprobe");
         registry.register_collector(Box::new(self));
@@ -70,7 +70,7 @@ impl Collector for Metrics {
     }
 }
 
-/// Places of numbers that no row names, for tests.
+/// Places of numbers without a row, for tests.
 pub fn without_metric(statistics: &Value) -> Vec<String> {
     let mut taken = Vec::new();
     ROWS.iter().for_each(|row| drop(values(row, statistics, &mut taken)));
@@ -80,7 +80,7 @@ pub fn without_metric(statistics: &Value) -> Vec<String> {
     numbers
 }
 
-/// The values at the place of a row. A place that a row before this one has is not taken again.
+/// The values at the place of a row, except places that an earlier row has taken.
 fn values(row: &Row, statistics: &Value, taken: &mut Vec<String>) -> Vec<(Labels, f64)> {
     let mut found = Vec::new();
     walk(row.place, statistics, (String::new(), Labels::new()), &mut found);

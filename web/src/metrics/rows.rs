@@ -1,12 +1,13 @@
-//! The metrics: a row for each.
+//! The metrics: one row for each.
 
-/// How numbers of the statistics are called as a metric.
+/// The metric of numbers of the statistics.
 #[derive(Debug)]
 pub(super) struct Row {
-    /// Where they stand: keys with dots between. `{label}` stands for any key, which becomes the
-    /// value of this label; `[label=key]` for each object of a list, named by one of its keys.
+    /// The place of the numbers: keys separated by dots. `{label}` matches any key, which becomes
+    /// the value of this label. `[label=key]` matches each object of a list; the value of its `key`
+    /// becomes the value of this label.
     pub(super) place: &'static str,
-    /// Without `flowprobe_`, and without the `_total` of a counter.
+    /// The name without `flowprobe_` and without `_total` of a counter.
     pub(super) name: &'static str,
     pub(super) kind: Kind,
     pub(super) help: &'static str,
@@ -14,7 +15,7 @@ pub(super) struct Row {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// It only grows.
+    /// Its value never decreases.
     Counter,
     Gauge,
 }
@@ -27,7 +28,7 @@ const fn gauge(place: &'static str, name: &'static str, help: &'static str) -> R
     Row { place, name, kind: Kind::Gauge, help }
 }
 
-/// To add a counter to the statistics, add a row here; a test names those that have none.
+/// To add a counter to the statistics, add a row here. A test reports numbers without a row.
 pub(super) const ROWS: &[Row] = &[
     counter("received.packets", "received_packets", "Packets that capture delivered"),
     counter("received.octets", "received_octets", "Octets on the wire of delivered packets"),
@@ -58,17 +59,17 @@ pub(super) const ROWS: &[Row] = &[
     counter(
         "ignored_link_types[link_type=link_type].packets",
         "ignored_link_type_packets",
-        "Packets of a link type that is not read",
+        "Packets of a link type that is not supported",
     ),
     counter(
         "ignored_link_types[link_type=link_type].octets",
         "ignored_link_type_octets",
-        "Octets on the wire of packets of a link type that is not read",
+        "Octets on the wire of packets of a link type that is not supported",
     ),
     counter(
         "exceeding_wire",
         "exceeding_wire_packets",
-        "Packets that claim more than the wire had",
+        "Packets that claim more octets than were on the wire",
     ),
     counter("fragments_unknown", "fragments_unknown", "Fragments without their first one"),
     counter("clock_steps_back", "clock_steps_back", "Packets that were behind all clocks"),
@@ -79,27 +80,27 @@ pub(super) const ROWS: &[Row] = &[
     counter(
         "tunnels.decapsulated.{tunnel}.packets",
         "decapsulated_packets",
-        "Packets that were found in a tunnel",
+        "Packets that were decapsulated from a tunnel",
     ),
     counter(
         "tunnels.decapsulated.{tunnel}.octets",
         "decapsulated_octets",
-        "Octets of IP packets that were found in a tunnel",
+        "Octets of IP packets that were decapsulated from a tunnel",
     ),
     counter(
         "tunnels.decap_refused.{tunnel}.{cause}",
         "decap_refused_packets",
-        "Packets that look like a tunnel and were metered as they are",
+        "Packets that look like a tunnel and were not decapsulated",
     ),
     gauge(
         "tunnels.tunnel_overhead_octets",
         "tunnel_overhead_octets",
-        "Octets of the outermost IP packets less those of the innermost ones",
+        "Octets of the outermost IP packets minus octets of the innermost ones",
     ),
     counter(
         "tunnels.ignored_inside.packets",
         "tunnel_ignored_packets",
-        "Ignored packets that were found in a tunnel",
+        "Packets that were ignored after decapsulation",
     ),
     counter(
         "tunnels.ignored_inside.outer_octets",
@@ -109,7 +110,7 @@ pub(super) const ROWS: &[Row] = &[
     counter(
         "tunnels.tunnel_fragments.packets",
         "tunnel_fragments",
-        "Later fragments of packets around, whose first one counted",
+        "Later fragments of tunnel packets whose first fragment was counted",
     ),
     counter(
         "tunnels.tunnel_fragments.outer_octets",
@@ -131,7 +132,11 @@ pub(super) const ROWS: &[Row] = &[
     counter("input.files_damaged", "input_files_damaged", "Files that were not read to their end"),
     counter("input.blocks_damaged", "input_blocks_damaged", "Blocks of files that were skipped"),
     counter("input.packets_timeless", "input_timeless_packets", "Packets of files without a time"),
-    counter("input.packets_time_clamped", "input_time_clamped_packets", "Packets of other times"),
+    counter(
+        "input.packets_time_clamped",
+        "input_time_clamped_packets",
+        "Packets with a time out of range",
+    ),
     counter(
         "input.packets_too_long",
         "input_too_long_packets",
@@ -161,7 +166,7 @@ pub(super) const ROWS: &[Row] = &[
     counter(
         "interfaces[interface=name].causes.{cause}",
         "interface_lost_cause_packets",
-        "What the kernel says of losses; causes overlap, so they are not to be added up",
+        "Counters of the kernel for losses; causes overlap, so they must not be summed",
     ),
     counter("outputs[output=output].sent.records", "output_sent_records", "Records handed on"),
     counter("outputs[output=output].sent.packets", "output_sent_packets", "Their packets"),
@@ -186,11 +191,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     counter("outputs[output=output].retried", "output_retried_records", "Records sent again"),
     gauge("outputs[output=output].events.spooled", "output_spooled_events", "Events on disk"),
-    counter(
-        "outputs[output=output].events.{outcome}",
-        "output_events",
-        "Events, by what became of them",
-    ),
+    counter("outputs[output=output].events.{outcome}", "output_events", "Events, by outcome"),
     counter("outputs[output=output].messages", "output_messages", "Messages or documents"),
     counter("outputs[output=output].octets", "output_message_octets", "Octets of messages"),
     counter("outputs[output=output].errors", "output_errors", "Sends that were refused"),
@@ -202,22 +203,22 @@ pub(super) const ROWS: &[Row] = &[
     counter(
         "outputs[output=output].times_clamped",
         "output_times_clamped_records",
-        "Records with a time that the protocol cannot say",
+        "Records with a time that the protocol cannot express",
     ),
     counter(
         "outputs[output=output].interfaces_zeroed",
         "output_interfaces_zeroed_records",
-        "Records with an interface that the protocol cannot say",
+        "Records with an interface that the protocol cannot express",
     ),
     gauge(
         "outputs[output=output].delivery.in_flight",
         "output_requests_in_flight",
-        "Requests under way",
+        "Requests that wait for a response",
     ),
     gauge(
         "outputs[output=output].delivery.concurrency_limit",
         "output_concurrency_limit",
-        "Requests that may be under way",
+        "Maximum number of requests that wait for a response",
     ),
     gauge(
         "outputs[output=output].delivery.waiting_octets",
@@ -258,23 +259,23 @@ pub(super) const ROWS: &[Row] = &[
     counter(
         "outputs[output=output].delivery.spool.earlier_runs.{outcome}",
         "output_spool_earlier_documents",
-        "Documents of earlier runs, by what became of them",
+        "Documents of earlier runs, by outcome",
     ),
     counter(
         "outputs[output=output].delivery.spool.{outcome}",
         "output_spool_lost_documents",
-        "Documents that the spool had no room for, or that were damaged in it",
+        "Documents that were dropped because the spool was full, or were damaged in it",
     ),
     counter(
         "outputs[output=output].delivery.{outcome}",
         "output_documents",
-        "Documents, by what became of them",
+        "Documents, by outcome",
     ),
     counter("tags.{tag}.records", "tagged_records", "Records that have a tag; some have several"),
     counter("tags.{tag}.packets", "tagged_packets", "Packets of records that have a tag"),
     counter("tags.{tag}.octets", "tagged_octets", "Octets of records that have a tag"),
     counter("alerts.rules.{rule}.opened", "incidents_opened", "Incidents that detectors found"),
-    gauge("alerts.rules.{rule}.open", "incidents_open", "Incidents that go on"),
+    gauge("alerts.rules.{rule}.open", "incidents_open", "Incidents that are still open"),
     counter("alerts.rules.{rule}.unnamed", "incidents_unnamed", "Incidents beyond the limits"),
     counter(
         "alerts.rules.{rule}.evicted",
@@ -299,7 +300,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "places.files[file=file].build_epoch",
         "place_file_build_seconds",
-        "When a database of places was built",
+        "Time when a database of places was built",
     ),
     gauge(
         "places.files[file=file].networks",

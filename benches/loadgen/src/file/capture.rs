@@ -1,4 +1,4 @@
-//! Frames of a capture file, one after the other.
+//! Frames of a capture file, in sequence.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,20 +9,20 @@ use anyhow::{Context, Result, anyhow, ensure};
 use pcap_parser::traits::PcapNGPacketBlock;
 use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
 
-/// A frame, for the length of a call.
+/// A frame, valid during a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame<'a> {
-    /// Since the epoch of the capture's clock.
+    /// Time since the epoch of the capture's clock.
     pub(super) time: Duration,
     pub(super) octets: &'a [u8],
-    /// Octets that the frame had before a snap length.
+    /// Octets of the frame before it was cut at a snap length.
     pub(super) wire_length: usize,
 }
 
-/// Octets of the file in memory, and so the longest record.
+/// Octets of the file in memory, which is also the maximum length of a record.
 const BUFFER: usize = 1 << 20;
 
-/// Gives each frame of a file, in the order of the file.
+/// Passes each frame of a file to `take`, in the order of the file.
 pub(super) fn read(path: &Path, take: &mut dyn FnMut(Frame<'_>) -> Result<()>) -> Result<()> {
     let name = path.display();
     let file = File::open(path).with_context(|| format!("opening {name}"))?;
@@ -51,14 +51,14 @@ fn each_frame(file: impl Read + Send, take: &mut dyn FnMut(Frame<'_>) -> Result<
     }
 }
 
-/// What times mean.
+/// Meaning of times in the file.
 #[derive(Debug, Default)]
 struct Clock {
     /// Classic pcap: whether fractions are nanoseconds.
     is_nanoseconds: bool,
-    /// pcapng: ticks in a second, of each interface of the section.
+    /// pcapng: ticks per second, for each interface of the section.
     ticks: Vec<u64>,
-    /// Of the last packet: some have no time of their own.
+    /// Time of the last packet, for packets without a time.
     last: Duration,
 }
 

@@ -1,5 +1,5 @@
-//! Capture files, frame by frame through the kernel's packet sockets, at the times of the capture,
-//! at a rate, or as fast as it goes.
+//! Sends capture files frame by frame through packet sockets of the kernel, at the times of the
+//! capture, at a rate, or as fast as possible.
 
 mod capture;
 
@@ -19,35 +19,35 @@ use nix::sys::socket::{
 use super::place::Place;
 use super::{Outcome, number, sys};
 
-/// Which files, and when each frame is due.
+/// Selection of files and timing of frames.
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
     /// Capture files of Ethernet frames (pcap, pcapng), sent one after the other
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
 
-    /// Frames in a second [default: as many as can be]
+    /// Frames per second [default: as many as possible]
     #[arg(long, value_parser = number, conflicts_with = "gaps")]
     rate: Option<u32>,
 
-    /// Wait between frames as long as the times of the capture say
+    /// Keep the time between frames as in the capture
     #[arg(long)]
     gaps: bool,
 
-    /// How often to send all of it
+    /// Number of times to send all files
     #[arg(long, value_parser = number, default_value = "1")]
     repeat: u32,
 
-    /// Go around the queueing discipline. On a virtual pair the sender's processor then chooses
-    /// the queue, and not the flow
+    /// Bypass the queueing discipline. On a virtual pair, the queue then depends on the sender's
+    /// processor and not on the flow
     #[arg(long)]
     bypass_queueing: bool,
 }
 
-/// Frames of a system call.
+/// Frames per system call.
 const BATCH: usize = 64;
 
-/// The kernel wakes a thread about so much later than asked.
+/// Delay of the kernel when it wakes a thread.
 const WAKE_UP: Duration = Duration::from_micros(100);
 
 pub(super) fn send(place: &Place, options: &Options) -> Result<Outcome> {
@@ -70,7 +70,7 @@ pub(super) fn send(place: &Place, options: &Options) -> Result<Outcome> {
     Ok(Outcome { elapsed: begin.elapsed(), ..sender.outcome })
 }
 
-/// A socket that sends into the interface, and receives nothing.
+/// A socket that sends to the interface and receives nothing.
 fn open(place: &Place, bypass_queueing: bool) -> Result<OwnedFd> {
     let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)
         .context("opening a packet socket; it takes CAP_NET_RAW")?;
@@ -93,12 +93,12 @@ fn open(place: &Place, bypass_queueing: bool) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// When frames are due.
+/// Timing of frames.
 #[derive(Debug)]
 struct Schedule {
     pace: Pace,
     begin: Instant,
-    /// Of the file being sent.
+    /// Time of the first frame of the current file.
     first: Option<Duration>,
     count: u64,
 }
@@ -120,7 +120,7 @@ impl Schedule {
         Self { pace, begin: Instant::now(), first: None, count: 0 }
     }
 
-    /// The times of a file are counted from its first frame.
+    /// Starts a file. Its times are relative to its first frame.
     fn start_file(&mut self) {
         if matches!(self.pace, Pace::Gaps) {
             self.begin = Instant::now();
@@ -136,19 +136,19 @@ impl Schedule {
                 self.count += 1;
                 Duration::from_nanos(u64::try_from(due).expect("centuries"))
             }
-            // A frame that is older than the one before is late already.
+            // A frame with a time before that of the first frame is due at once.
             Pace::Gaps => time.saturating_sub(*self.first.get_or_insert(time)),
         };
         Some(self.begin + after)
     }
 }
 
-/// Frames on their way into a socket, a batch at a time.
+/// Frames to be sent to a socket, in batches.
 struct Sender<'a> {
     socket: &'a OwnedFd,
     headers: MultiHeaders<LinkAddr>,
     octets: Vec<u8>,
-    /// Where in them each frame ends.
+    /// End of each frame in `octets`.
     ends: Vec<usize>,
     outcome: Outcome,
 }
@@ -164,7 +164,7 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// What is waiting goes out before this thread waits.
+    /// Waits. Queued frames are sent before this thread waits.
     fn wait_until(&mut self, due: Instant) -> Result<()> {
         loop {
             let left = due.saturating_duration_since(Instant::now());
@@ -180,7 +180,7 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// What a snap length has cut off is made up for with zeros.
+    /// Adds a frame. Octets that a snap length has cut off are replaced by zeros.
     fn put(&mut self, frame: &[u8], wire_length: usize) -> Result<()> {
         let begin = self.octets.len();
         self.octets.extend(frame);
@@ -211,8 +211,8 @@ impl<'a> Sender<'a> {
                     rest = later;
                     continue;
                 }
-                // The kernel tells of a failure only at the first frame; one that failed later on
-                // in a call is tried once more by that.
+                // The kernel reports a failure only for the first frame. If a later frame of a call
+                // failed, the next call tries it again and reports it.
                 Err(Errno::ENOBUFS | Errno::EAGAIN) => self.outcome.queue_full += 1,
                 Err(Errno::EMSGSIZE | Errno::EINVAL) => self.outcome.not_sendable += 1,
                 Err(error) => bail!("sending a frame of {} octets: {error}", first.len()),

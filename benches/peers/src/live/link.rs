@@ -1,4 +1,4 @@
-//! Two network namespaces and a link between them, gone at the end.
+//! Two network namespaces and a link between them, which are removed at the end.
 
 use std::fs::File;
 use std::net::UdpSocket;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use commands::{debian, execute};
 use nix::sched::{CloneFlags, setns};
 
-/// Where programs send their flows to.
+/// Address to which programs send their flows.
 pub(super) const COLLECTOR: &str = "127.0.0.1:9995";
 
 /// `tx0` in one namespace, `rx0` in the other.
@@ -18,7 +18,7 @@ pub(super) const COLLECTOR: &str = "127.0.0.1:9995";
 pub(super) struct Link {
     pub(super) sender: String,
     receiver: String,
-    /// Takes what programs export, and loses it.
+    /// Receives the exports of programs and discards them.
     _collector: UdpSocket,
 }
 
@@ -28,7 +28,7 @@ impl Link {
         let namespaces = Namespaces([format!("{id}tx"), format!("{id}rx")]);
         for name in &namespaces.0 {
             ip(&["netns", "add", name]).context("making a network namespace; it takes root")?;
-            // Neighbour discovery and the like would be metered too.
+            // Otherwise neighbour discovery and similar packets would be metered too.
             let quiet = "for name in all default; do \
                          echo 1 > /proc/sys/net/ipv6/conf/$name/disable_ipv6; done";
             execute(within(name, "sh").args(["-c", quiet]))?;
@@ -39,14 +39,14 @@ impl Link {
         for (name, interface) in [(sender, "tx0"), (receiver, "rx0"), (receiver, "lo")] {
             ip(&["-n", name, "link", "set", interface, "up"])?;
         }
-        // Or frames from a program are taken only while a program is there to receive them.
+        // Otherwise frames from a program are accepted only while an XDP program receives them.
         execute(within(receiver, "ethtool").args(["-K", "rx0", "gro", "on"]))?;
         let collector = collector(receiver)?;
         let [sender, receiver] = namespaces.keep();
         Ok(Self { sender, receiver, _collector: collector })
     }
 
-    /// A command where packets arrive.
+    /// A command in the receiving namespace.
     pub(super) fn receiving(&self, program: impl AsRef<Path>) -> Command {
         within(&self.receiver, program)
     }
@@ -58,7 +58,7 @@ impl Drop for Link {
     }
 }
 
-/// Namespaces of a link that is not finished yet.
+/// Namespaces of an incomplete link.
 struct Namespaces([String; 2]);
 
 impl Namespaces {
@@ -95,11 +95,11 @@ fn within(namespace: &str, program: impl AsRef<Path>) -> Command {
     command
 }
 
-/// A socket to which nobody listens: reading would take the generator's processor.
+/// A socket without a reader: reading would use the generator's processor.
 fn collector(namespace: &str) -> Result<UdpSocket> {
     let file = File::open(Path::new("/run/netns").join(namespace)).context("the namespace")?;
     let open = move || -> Result<UdpSocket> {
-        // For this thread only.
+        // Only for this thread.
         setns(file, CloneFlags::CLONE_NEWNET).context("entering the namespace")?;
         UdpSocket::bind(COLLECTOR).context("binding the collector's socket")
     };

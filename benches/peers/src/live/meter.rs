@@ -1,4 +1,4 @@
-//! The programs while they capture: how they are started, and how it is known what they counted.
+//! The programs during capture: how to start them, and how to read their counts.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use super::link::{COLLECTOR, Link};
 use crate::tool::Place;
 use commands::debian;
 
-/// A program, and how it captures.
+/// A program and its capture method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meter {
     FlowprobeXdp,
@@ -24,36 +24,36 @@ pub(super) enum Meter {
     Nfpcapd,
 }
 
-/// What a program says of a run.
+/// Counts that a program reports for a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) metered: u64,
-    /// Of which it knows that they are missing.
+    /// Packets that it knows to be lost.
     pub(super) lost: u64,
 }
 
-/// A program that runs. It is killed when a measurement fails.
+/// A running program. It is killed if a measurement fails.
 #[derive(Debug)]
 pub(super) struct Running {
     meter: Meter,
     child: Child,
-    /// For its files, in memory.
+    /// Folder for its files, in memory.
     folder: PathBuf,
 }
 
-/// The processor that the program has to itself.
+/// The processor that only the program uses.
 const PROCESSOR: &str = "0";
 
-/// How long a program may take to start, to catch up or to end.
+/// Maximum time for a program to start, to catch up or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// For so long a program has to do nothing.
+/// A program that was idle for this time has caught up.
 const LOOK: Duration = Duration::from_millis(700);
 
-/// Packets of a block of libpcap's memory, at most.
+/// Maximum number of packets in a block of libpcap's memory.
 const BLOCK_PACKETS: u64 = 4096;
 
-/// Memory for packets of the programs that read packet sockets: what ours has by default.
+/// Packet memory of the programs that read packet sockets: the default of our program.
 const BUFFER_MIB: u32 = 64;
 
 impl Meter {
@@ -73,7 +73,7 @@ impl Meter {
         matches!(self, Self::FlowprobeXdp | Self::FlowprobePacket)
     }
 
-    /// Whether it can be run here. Said, if not.
+    /// Whether the program is installed. Prints a message if not.
     pub(super) fn is_there(self) -> bool {
         let there = match self {
             Self::FlowprobeXdp | Self::FlowprobePacket => true,
@@ -87,13 +87,13 @@ impl Meter {
         there
     }
 
-    /// Starts it with room for these flows, and waits until it captures.
+    /// Starts the program with room for these flows, and waits until it captures.
     pub(super) fn start(self, place: &Place, link: &Link, flows: u32) -> Result<Running> {
         let folder = place.memory.join("live");
         fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let mut command = link.receiving("taskset");
         command.args(["-c", PROCESSOR]);
-        // Twice the flows: a table that is full is another measurement.
+        // Twice the flows, because a full table would be another measurement.
         let room = flows.saturating_mul(2).max(8192).to_string();
         match self {
             Self::FlowprobeXdp | Self::FlowprobePacket => {
@@ -131,19 +131,19 @@ impl Meter {
 }
 
 impl Running {
-    /// Processor time of all its threads so far, the kernel's part included.
+    /// Processor time of all its threads so far, including the kernel's part.
     pub(super) fn processor_time(&self) -> Result<Duration> {
         let path = format!("/proc/{}/stat", self.child.id());
         let stat = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
         let (_, fields) = stat.rsplit_once(") ").context("a state after the name")?;
-        // Fields 14 and 15 of all, and this begins with the third.
+        // Fields 14 and 15 of all fields. The text begins with the third one.
         let fields = fields.split(' ').skip(11).take(2);
         let ticks: u64 = fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
         let per_second = sysconf(SysconfVar::CLK_TCK)?.context("ticks have a length")?;
         Ok(Duration::from_nanos(ticks * 1_000_000_000 / u64::try_from(per_second)?))
     }
 
-    /// Waits until it has taken what waits, and so does nothing any more.
+    /// Waits until it has processed all waiting packets and is idle.
     pub(super) fn catch_up(&mut self) -> Result<()> {
         let mut before = Duration::ZERO;
         self.wait_until("it has caught up", |running| {
@@ -154,7 +154,7 @@ impl Running {
         })
     }
 
-    /// Ends it, and reads what it counted.
+    /// Ends it and reads its counts.
     pub(super) fn finish(mut self) -> Result<Counts> {
         match self.meter {
             Meter::FlowprobeXdp | Meter::FlowprobePacket => {
@@ -163,7 +163,7 @@ impl Running {
             }
             Meter::Softflowd => {
                 let counts = self.of_softflowd()?;
-                // At once, without exporting what it has.
+                // Ends at once, without exporting its flows.
                 self.control("exit")?;
                 self.wait()?;
                 Ok(counts)
@@ -225,8 +225,9 @@ impl Running {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// It is asked while it runs. Some of the last packets it sees only when more come: they wait
-    /// in a block of libpcap's memory that is not full. So what counts is what libpcap has taken.
+    /// Queries the running program. It sees some of the last packets only when more come, because
+    /// they wait in a block of libpcap's memory that is not full. So the packets that libpcap has
+    /// received are counted.
     fn of_softflowd(&self) -> Result<Counts> {
         let text = self.control("statistics")?;
         let lost = number_after(&text, "Packets dropped by libpcap: ")?;
@@ -265,7 +266,7 @@ fn of_nfpcapd(messages: &str) -> Result<Counts> {
     })
 }
 
-/// The number after the last of these words.
+/// The number after the last occurrence of these words.
 fn number_after(text: &str, words: &str) -> Result<u64> {
     let (_, rest) = text.rsplit_once(words).with_context(|| format!("no {words} in {text}"))?;
     let digits = rest.split(|character: char| !character.is_ascii_digit()).next().unwrap_or("");

@@ -1,8 +1,8 @@
-//! Live capture, measured beside the peers: a generator on one processor, a program on another,
+//! Live capture, in comparison with the peers: a generator on one processor, a program on another,
 //! and a virtual link between them.
 //!
 //! `link` is the network, `meter` the programs, `trial` one measurement and the search for the
-//! highest rate, `report` the page.
+//! highest rate, `report` the output page.
 
 mod link;
 mod meter;
@@ -27,19 +27,19 @@ const NEEDS: [Need; 4] = [
     Need { package: "softflowd", check: &["softflowd", "-h"] },
 ];
 
-/// Three times ten seconds without loss; then a minute.
+/// Three times ten seconds without loss, then a minute.
 const FULL: Effort = Effort { seconds: 10, times: 3, steps: 7, steady_seconds: 60 };
 
-/// Enough to see that everything works and every packet is accounted for.
+/// Enough to check that everything works and every packet is accounted for.
 const QUICK: Effort = Effort { seconds: 2, times: 1, steps: 2, steady_seconds: 4 };
 
-/// Flows at which the highest rate is looked for.
+/// Numbers of flows for which the highest rate is searched.
 const FLOWS: [u32; 2] = [1000, 1_000_000];
 
-/// What has to go through for a minute without loss.
+/// Load for a minute without loss.
 const STEADY: Load = Load { flows: 1_000_000, rate: Some(600_000) };
 
-/// Measures, and writes the page into a folder.
+/// Measures and writes the page to a folder.
 pub(super) fn run(place: &Place, quick: bool, folder: &Path) -> Result<()> {
     debian::install(&NEEDS);
     let processors = std::thread::available_parallelism()?.get();

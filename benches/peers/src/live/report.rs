@@ -1,4 +1,4 @@
-//! The results, as a page for people.
+//! The results as a Markdown page.
 
 use std::fmt::Write;
 use std::fs;
@@ -10,7 +10,7 @@ use super::meter::Meter;
 use super::trial::{Effort, Found, Trial};
 use crate::report::{VERSIONS, machine, version};
 
-/// Everything that was measured.
+/// All results.
 #[derive(Debug)]
 pub(super) struct Results {
     effort: Effort,
@@ -24,7 +24,7 @@ impl Results {
         Self { effort, rates: Vec::new(), steady: Vec::new() }
     }
 
-    /// Our own program must know of every packet.
+    /// Checks that our own program accounts for every packet.
     pub(super) fn check(&self) -> Result<()> {
         let overloads = self.rates.iter().map(|(_, meter, found)| (meter, &found.overload));
         let trials = overloads.chain(self.steady.iter().map(|(meter, trial)| (meter, trial)));
@@ -34,7 +34,7 @@ impl Results {
         Ok(())
     }
 
-    /// Writes the page into a folder.
+    /// Writes the page to a folder.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         let path = folder.join("speed-live.md");

@@ -1,5 +1,5 @@
-//! One measurement: a program, a load, and what became of the packets. And the search for the
-//! highest rate at which all of them are metered (RFC 2544, section 26.1; RFC 6645).
+//! One measurement: a program, a load, and the outcome of the packets. Also the search for the
+//! highest rate at which all packets are metered (RFC 2544, section 26.1; RFC 6645).
 
 use std::env;
 use std::fmt::{self, Display, Formatter};
@@ -14,7 +14,7 @@ use super::meter::{Counts, Meter};
 use crate::rounds::whole;
 use crate::tool::Place;
 
-/// Where measurements are made.
+/// Environment of measurements.
 #[derive(Debug)]
 pub(super) struct Bench<'a> {
     pub(super) place: &'a Place,
@@ -22,61 +22,61 @@ pub(super) struct Bench<'a> {
     pub(super) effort: Effort,
 }
 
-/// How long and how often to measure.
+/// Duration and number of measurements.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effort {
-    /// Of a trial.
+    /// Duration of a trial.
     pub(super) seconds: u32,
-    /// Trials without loss that make a rate good.
+    /// Number of trials without loss that a rate needs.
     pub(super) times: u32,
-    /// Rates that are tried.
+    /// Number of rates that are tried.
     pub(super) steps: u32,
-    /// Of the trial at a given rate.
+    /// Duration of the trial at a given rate.
     pub(super) steady_seconds: u32,
 }
 
-/// What is sent.
+/// Load of a trial.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
     pub(super) flows: u32,
-    /// Packets in a second; none: as many as the generator can.
+    /// Packets per second. `None`: as many as the generator can send.
     pub(super) rate: Option<u64>,
 }
 
-/// What came of a trial.
+/// Result of a trial.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trial {
     pub(super) sent: u64,
-    /// Packets in a second, as they were sent.
+    /// Actual packets per second.
     pub(super) rate: f64,
     pub(super) counts: Counts,
-    /// Of the program.
+    /// Processor time of the program.
     pub(super) processor: Duration,
 }
 
 /// The highest rate without loss.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
-    /// The slowest of the trials at that rate; none: no rate was without loss.
+    /// The slowest of the trials at this rate. `None`: no rate was without loss.
     pub(super) best: Option<Trial>,
-    /// It took all that the generator can send.
+    /// The program handled the maximum rate of the generator.
     pub(super) is_generators_limit: bool,
-    /// As much as the generator can send.
+    /// Trial at the maximum rate of the generator.
     pub(super) overload: Trial,
 }
 
 /// The processor of the generator.
 const PROCESSOR: &str = "1";
 
-/// Rates that are tried when repetition shows that the one found was lucky, each lower by
+/// Number of rates that are tried if the found rate fails when repeated. Each is lower by
 /// [`STEP_DOWN`].
 const STEPS_DOWN: u32 = 5;
 const STEP_DOWN: f64 = 0.95;
 
-/// The generator waits between packets no longer than for this rate.
+/// Rate below which the generator cannot wait between packets.
 const RATE_MIN: f64 = 20_000.0;
 
-/// A search that is so close has found it.
+/// Ratio of bounds at which a search ends.
 const CLOSE: f64 = 1.03;
 
 impl Bench<'_> {
@@ -92,7 +92,7 @@ impl Bench<'_> {
         Ok(trial)
     }
 
-    /// Sends; how many packets, and how many in a second.
+    /// Sends packets. Returns their number and their rate per second.
     fn generate(&self, load: Load, seconds: u32) -> Result<(u64, f64)> {
         let this = env::current_exe().context("finding this program")?;
         let mut command = Command::new(this);
@@ -109,8 +109,8 @@ impl Bench<'_> {
         Ok((sent, said["packets_per_second"].as_f64().context("a rate")?))
     }
 
-    /// Searches between nothing and what the generator can send, by one trial for each rate, or
-    /// two where the first has lost something. What is found counts if it is good several times.
+    /// Searches between 0 and the maximum rate of the generator. Each rate gets one trial, or two
+    /// if the first one had loss. The result counts only if several trials are without loss.
     pub(super) fn highest_rate(&self, meter: Meter, flows: u32) -> Result<Found> {
         let seconds = self.effort.seconds;
         let overload = self.trial(meter, Load { flows, rate: None }, seconds)?;
@@ -123,12 +123,12 @@ impl Bench<'_> {
             }
         }
         let (mut low, mut high) = (RATE_MIN, overload.rate);
-        // What it takes when it has too much is near what it can take.
+        // The rate that it handles under overload is close to its maximum rate.
         let mut next = overload.rate * overload.share() * 0.9;
         for _ in 0..self.effort.steps {
             let rate = next.clamp(low, high);
             let load = Load { flows, rate: Some(whole(rate)) };
-            // A host that pauses once says nothing of a rate.
+            // A single pause of the host is no evidence against a rate.
             let is_good = self.trial(meter, load, seconds)?.lost() == 0
                 || self.trial(meter, load, seconds)?.lost() == 0;
             if is_good {
@@ -151,7 +151,7 @@ impl Bench<'_> {
         Ok(found)
     }
 
-    /// The slowest of several trials, if none of them has lost a packet.
+    /// The slowest of several trials; `None` if one of them has lost a packet.
     fn repeat(&self, meter: Meter, load: Load) -> Result<Option<Trial>> {
         let mut slowest: Option<Trial> = None;
         for _ in 0..self.effort.times {
@@ -166,23 +166,23 @@ impl Bench<'_> {
 }
 
 impl Trial {
-    /// Packets that were sent and not metered.
+    /// Packets that were sent but not metered.
     pub(super) fn lost(&self) -> u64 {
         self.sent.saturating_sub(self.counts.metered)
     }
 
-    /// Of all packets, those that were metered.
+    /// Ratio of metered packets to all packets.
     #[expect(clippy::cast_precision_loss, reason = "for a first guess")]
     fn share(&self) -> f64 {
         self.counts.metered as f64 / self.sent.max(1) as f64
     }
 
-    /// Whether the program knows of each packet that it has not metered.
+    /// Whether the program has counted every packet that it did not meter as lost.
     pub(super) fn is_accounted_for(&self) -> bool {
         self.sent == self.counts.metered + self.counts.lost
     }
 
-    /// Of the processor, for a packet metered.
+    /// Processor time per metered packet.
     #[expect(clippy::cast_precision_loss, reason = "a rounded figure")]
     pub(super) fn nanos_per_packet(&self) -> f64 {
         self.processor.as_nanos() as f64 / self.counts.metered.max(1) as f64

@@ -7,24 +7,24 @@ use flate2::bufread::GzDecoder;
 use lz4_flex::frame::FrameDecoder;
 use lzma_rust2::XzReader;
 
-/// A stream of octets that another thread may read on.
+/// A stream of octets that another thread may continue to read.
 pub(super) type Stream = Box<dyn Read + Send>;
 
 const LZ4: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 
-/// The longest of the octets that tell one form of compression from another.
+/// The longest of the magic numbers of compression formats.
 const XZ: &[u8] = b"\xfd7zXZ\0";
 
-/// Read at once from the compressed stream.
+/// Octets that are read at once from the compressed stream.
 const INPUT_OCTETS: usize = 64 * 1024;
 
 /// The most memory that an xz file may need: four times what `xz -9` does.
 const XZ_MEMORY_KIB: u32 = 256 * 1024;
 
-/// Gives the decompressed octets of a stream; a stream in no known form is given as it is.
+/// Returns the decompressed octets of a stream. A stream in no known format is returned unchanged.
 pub(super) fn decompressed(stream: Stream) -> io::Result<Stream> {
     let mut input = Input::new(stream);
-    // zstd and LZ4 have the same skippable frames: what comes behind decides.
+    // zstd and LZ4 have the same skippable frames: the format follows from the data behind them.
     input.skip_frames()?;
     let magic = input.look(XZ.len())?;
     let form = magic.first_chunk::<4>().copied().unwrap_or_default();
@@ -42,7 +42,7 @@ pub(super) fn decompressed(stream: Stream) -> io::Result<Stream> {
     })
 }
 
-/// Decompresses one member: what a compressor writes for one input.
+/// Decompresses one member: the output of a compressor for one input.
 trait Member: Read + Sized {
     fn new(input: Input) -> io::Result<Self>;
     fn input(&mut self) -> &mut Input;
@@ -83,9 +83,9 @@ impl Member for zstd::Decoder<'static, Input> {
     }
 }
 
-/// Members one behind the other. Zeros behind a member are skipped: tapes and disks pad with them.
+/// Members one after the other. Zeros after a member are skipped: tapes and disks pad with them.
 struct Members<D> {
-    /// None only while one member takes the place of another, and where that failed.
+    /// `None` only while the next member replaces this one, and after that has failed.
     member: Option<D>,
 }
 
@@ -109,9 +109,9 @@ impl<D: Member> Read for Members<D> {
     }
 }
 
-/// What decoders read from.
+/// Input of the decoders.
 struct Input {
-    /// Octets that were looked at, and not used yet.
+    /// Octets that were looked at but not used yet.
     ahead: Vec<u8>,
     /// Octets to skip that have not come yet.
     pending: u64,
@@ -125,7 +125,7 @@ impl Input {
         Self { ahead: Vec::new(), pending: 0, octets }
     }
 
-    /// The next octets, without using them: so many at least, or all that are left.
+    /// Returns the next octets without using them: at least `count`, or all that are left.
     fn look(&mut self, count: usize) -> io::Result<&[u8]> {
         while self.ahead.len() < count {
             let more = match self.octets.fill_buf() {
@@ -143,7 +143,7 @@ impl Input {
         Ok(&self.ahead)
     }
 
-    /// Skips the frames of zstd and LZ4 that are there to be skipped (RFC 8878 section 3.1.2).
+    /// Skips the skippable frames of zstd and LZ4 (RFC 8878 section 3.1.2).
     fn skip_frames(&mut self) -> io::Result<()> {
         loop {
             while self.pending > 0 {
@@ -162,7 +162,7 @@ impl Input {
         }
     }
 
-    /// Skips zeros, and frames that are there to be skipped. `false` if nothing is behind them.
+    /// Skips zeros and skippable frames. `false` if nothing follows them.
     fn has_more(&mut self) -> io::Result<bool> {
         loop {
             self.skip_frames()?;
@@ -206,9 +206,9 @@ impl Read for Input {
 /// The compressed octets.
 struct Source {
     stream: Stream,
-    /// Waits where a pipe has nothing now, for a decoder that could not go on from there.
+    /// Waits when a pipe is empty, for a decoder that could not continue after `WouldBlock`.
     waits: bool,
-    /// The end of the octets is an error, for a decoder that takes it for the end of a frame.
+    /// The end of the octets is an error, for a decoder that would take it for the end of a frame.
     end_is_error: bool,
 }
 

@@ -1,18 +1,18 @@
-//! What the formats of capture files have in common: byte order, a packet that was found, damage.
+//! Common parts of the formats of capture files: byte order, a packet that was found, damage.
 
 use std::io;
 
 use exporter::sentence;
 use flow::{Frame, LinkType, ObservationPoint, Timestamp};
 
-/// The longest packet that is believed: what libpcap takes.
+/// The longest packet that is accepted: the limit of libpcap.
 pub(super) const PACKET_OCTETS_MAX: u32 = 256 * 1024;
 
-/// The longest packet of a classic pcap file that is skipped. A longer one is damage, and where the
-/// next packet begins is not known.
+/// The longest packet of a classic pcap file that is skipped. A longer one is damage: the start of
+/// the next packet is not known.
 pub(super) const SKIPPED_OCTETS_MAX: u32 = 128 * 1024 * 1024;
 
-/// Why a file, or the rest of it, cannot be read.
+/// Reason why a file, or the rest of it, cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Damage {
     #[error(
@@ -27,7 +27,7 @@ pub(super) enum Damage {
     BlockCutShort(u32),
     #[error("something follows zeros that are not part of a packet")]
     BehindZeros,
-    #[error("a packet claims {0} octets, which cannot be: the file is damaged there")]
+    #[error("a packet claims {0} octets, which is impossible: the file is damaged there")]
     TooLong(u32),
     #[error("a block of {0} octets contradicts itself")]
     Contradictory(u32),
@@ -36,14 +36,14 @@ pub(super) enum Damage {
 }
 
 impl Damage {
-    /// A pipe that has nothing now is no damage.
+    /// An empty pipe is no damage.
     pub(super) fn is_silence(&self) -> bool {
         matches!(self, Self::Unreadable(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 }
 
-/// Whether what is behind the last packet or block, less than a header, is nothing, or zeros of
-/// which no header is the beginning: its first word is a time, or a type of block.
+/// Whether the rest after the last packet or block, less than a header, is padding: nothing, or
+/// only zeros. No header begins with zeros: its first word is a time, or a block type.
 pub(super) fn is_padding(rest: &[u8]) -> bool {
     rest.is_empty() || rest.len() >= 4 && rest.iter().all(|octet| *octet == 0)
 }
@@ -56,7 +56,7 @@ pub(super) enum Order {
 }
 
 impl Order {
-    /// The 32-bit number at an offset that is known to be there.
+    /// The 32-bit number at an offset that must exist.
     #[inline]
     pub(super) fn u32(self, octets: &[u8], at: usize) -> u32 {
         let number = *octets[at..].first_chunk().expect("the caller made sure of it");
@@ -73,7 +73,7 @@ impl Order {
         }
     }
 
-    /// 32-bit numbers side by side.
+    /// Adjacent 32-bit numbers.
     #[inline]
     pub(super) fn words<const OCTETS: usize, const WORDS: usize>(
         self,
@@ -87,7 +87,7 @@ impl Order {
         })
     }
 
-    /// The 16-bit number at an offset that is known to be there.
+    /// The 16-bit number at an offset that must exist.
     #[inline]
     pub(super) fn u16(self, octets: &[u8], at: usize) -> u16 {
         let number = *octets[at..].first_chunk().expect("the caller made sure of it");
@@ -98,7 +98,7 @@ impl Order {
     }
 }
 
-/// A packet that was found; its data is at the beginning of the window.
+/// A packet that was found. Its data is at the beginning of the window.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
     /// Nanoseconds since the epoch.
@@ -111,12 +111,12 @@ pub(super) struct Head {
     /// Interface and direction.
     pub(super) point: ObservationPoint,
     pub(super) link_type: LinkType,
-    /// The link type as the file has it, for messages.
+    /// The link type as a number in the file, for messages.
     pub(super) link_number: u16,
 }
 
 impl Head {
-    /// The packet, and how far it is from its data to what comes next.
+    /// The packet, and the distance from the start of its data to the next packet or block.
     #[inline]
     pub(super) fn frame<'a>(&self, octets: &'a [u8]) -> (Frame<'a>, usize) {
         let frame = Frame {

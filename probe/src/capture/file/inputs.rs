@@ -1,4 +1,4 @@
-//! What the user names as input: files, folders, pipes.
+//! Inputs that the user names: files, folders, pipes.
 
 use std::collections::HashSet;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -25,7 +25,7 @@ pub enum Input {
 }
 
 impl Input {
-    /// The inputs that these names mean. A folder means the files in it, in the order of their
+    /// The inputs with these names. A folder stands for the files in it, in the order of their
     /// names, without subfolders and hidden files. A file that is named twice is read once.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Input {
         }
     }
 
-    /// Whether it is a pipe, or another device, which can be opened only once.
+    /// Whether it is a pipe or another device, which can be opened only once.
     pub fn is_pipe(&self) -> bool {
         match self {
             Self::Stdin => true,
@@ -64,7 +64,7 @@ impl Input {
         }
     }
 
-    /// The size in octets, where it is known before the file is read.
+    /// The size in octets, if it is known before the file is read.
     pub(super) fn size(&self) -> Option<u64> {
         match self {
             Self::Stdin => None,
@@ -75,17 +75,17 @@ impl Input {
         }
     }
 
-    /// Opens the stream. What is read of it is counted.
+    /// Opens the stream. The octets read from it are counted.
     pub(super) fn open(&self, state: &PipeState) -> io::Result<Stream> {
         let state = state.clone();
         Ok(match self {
             Self::Stdin => {
-                // Past std's own buffer, which poll does not know of.
+                // Bypasses the buffer of std, of which poll does not know.
                 let fd = io::stdin().as_fd().try_clone_to_owned()?;
                 Box::new(Pipe { fd, state })
             }
             Self::File(path) => {
-                // A named pipe is open at once, also without a writer.
+                // A named pipe opens at once, even without a writer.
                 let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
                 let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
                 if file.metadata()?.is_file() {
@@ -97,7 +97,7 @@ impl Input {
         })
     }
 
-    /// What the system knows of it.
+    /// Metadata of the file or pipe.
     pub(crate) fn metadata(&self) -> io::Result<Metadata> {
         match self {
             Self::Stdin => File::from(io::stdin().as_fd().try_clone_to_owned()?).metadata(),
@@ -105,7 +105,7 @@ impl Input {
         }
     }
 
-    /// The file or pipe that it reads.
+    /// The file or pipe of this input.
     pub(crate) fn place(&self) -> Option<Place> {
         match self {
             Self::Stdin => Place::of_stdin(),
@@ -114,7 +114,7 @@ impl Input {
     }
 }
 
-/// The files of a folder; anything else is itself, and so is a folder without files.
+/// The files of a folder. Any other name, and a folder without files, is returned itself.
 fn files_of(name: &Path) -> Vec<PathBuf> {
     let is_hidden =
         |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes()[0] == b'.');
@@ -128,7 +128,7 @@ fn files_of(name: &Path) -> Vec<PathBuf> {
     if files.is_empty() { vec![name.to_owned()] } else { files }
 }
 
-/// Counts what is read.
+/// Counts the octets that are read.
 struct Counted<R> {
     inner: R,
     read: Arc<AtomicU64>,

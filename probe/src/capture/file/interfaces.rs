@@ -6,10 +6,11 @@ use std::sync::Arc;
 use exporter::Interface;
 use flow::LinkType;
 
-/// Interfaces of a section, and interfaces of all files that have a number; more have number 0.
+/// Maximum number of interfaces in a section, and of numbered interfaces of all files. More get
+/// number 0.
 pub(super) const INTERFACES_MAX: usize = 65_536;
 
-/// Interfaces whose names leave this program.
+/// Maximum number of interfaces whose names are exported.
 const NAMES_MAX: usize = 4096;
 
 /// Octets of a name; longer ones are cut.
@@ -19,25 +20,25 @@ const NAME_OCTETS_MAX: usize = 255;
 ///
 /// Interfaces with the same name and link type are one. Without a name, interfaces at the same
 /// position in their sections are one. Numbers begin at 1 and follow the order of the first
-/// descriptions, so that those of a lone section are positions.
+/// descriptions. If there is only one section, they are the positions.
 ///
 /// The user can give a number to a name. A name of digits only is a position from 1 on: the first
 /// interface that is described at that position has the number. No other interface has a number
 /// that the user gave.
 #[derive(Debug, Default)]
 pub(super) struct Interfaces {
-    /// By name or position.
+    /// Numbers that the user gave, by name or position.
     overrides: HashMap<String, Override>,
     /// Numbers that the user gave.
     reserved: HashSet<u32>,
     numbers: HashMap<Identity, u32>,
-    /// The highest number that was given here.
+    /// The highest number that was assigned here.
     last: u32,
     named: Vec<Interface>,
     over_limit: u64,
 }
 
-/// What makes two descriptions the same interface.
+/// Identity of an interface: two descriptions with the same identity are one interface.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Identity {
     Named { name: String, link_number: u16 },
@@ -60,7 +61,7 @@ impl Interfaces {
         Self { overrides, reserved, ..Self::default() }
     }
 
-    /// The number of an interface that a file describes, at a position in its section from 0 on.
+    /// The number of an interface that a file describes. Its position in the section begins at 0.
     pub(super) fn register(&mut self, position: u32, name: Option<String>, link: u16) -> u32 {
         let given = name.as_ref().filter(|name| !is_position(name));
         let given = given.and_then(|name| self.given_to_name(name));
@@ -80,7 +81,7 @@ impl Interfaces {
             .or_else(|| self.given_to_position(position))
             .unwrap_or_else(|| self.next_number(position));
         self.numbers.insert(identity, number);
-        // The name says how the packets were captured, not the interface of one.
+        // The name is that of a capture on several interfaces, not of the interface of a packet.
         if let Some(name) = name
             && LinkType::from_number(link) != LinkType::LinuxCooked2
         {
@@ -93,8 +94,8 @@ impl Interfaces {
         number
     }
 
-    /// The number of the interface of a file that has just one and does not describe it: 0, unless
-    /// the user gave one to its position.
+    /// The number of the only interface of a file, which the file does not describe: 0, unless the
+    /// user gave a number to its position.
     pub(super) fn register_only(&mut self, link: u16) -> u32 {
         if self.overrides.contains_key(&text_of(0)) { self.register(0, None, link) } else { 0 }
     }
@@ -105,7 +106,7 @@ impl Interfaces {
         Some(given.number)
     }
 
-    /// A number is given to one interface at a position: the first.
+    /// A number is given to only one interface at a position: the first.
     fn given_to_position(&mut self, position: u32) -> Option<u32> {
         let given = self.overrides.get_mut(&text_of(position)).filter(|given| !given.used)?;
         given.used = true;
@@ -121,17 +122,17 @@ impl Interfaces {
         number
     }
 
-    /// Descriptions that had no room: the interface has no number, or its name is not exported.
+    /// Descriptions over the limit: the interface has no number, or its name is not exported.
     pub(super) fn over_limit(&self) -> u64 {
         self.over_limit
     }
 
-    /// How many have a name.
+    /// Number of interfaces with a name.
     pub(super) fn named_count(&self) -> usize {
         self.named.len()
     }
 
-    /// Those that have a name, in the order in which they came up.
+    /// Interfaces with a name, in the order of their first descriptions.
     pub(super) fn named(&self) -> Arc<[Interface]> {
         self.named.as_slice().into()
     }
@@ -143,7 +144,7 @@ impl Interfaces {
         format!("interface {number}{name}")
     }
 
-    /// Names that the user gave a number and that did not come up.
+    /// Names to which the user gave a number and that no file has.
     pub(super) fn unused_overrides(&self) -> impl Iterator<Item = &str> {
         self.overrides.iter().filter(|(_, given)| !given.used).map(|(name, _)| name.as_str())
     }
@@ -154,18 +155,18 @@ fn is_position(name: &str) -> bool {
     name.bytes().all(|octet| octet.is_ascii_digit())
 }
 
-/// A position as the user writes it, from 1 on.
+/// A position in the notation of the user, from 1 on.
 fn text_of(position: u32) -> String {
     position.saturating_add(1).to_string()
 }
 
-/// A name, cut to the longest that is kept.
+/// A name, cut to the maximum length.
 fn shortened(mut name: String) -> String {
     name.truncate(name.floor_char_boundary(NAME_OCTETS_MAX));
     name
 }
 
-/// A link type for messages: its number, and its name if it is one that turns up.
+/// A link type for messages: its number, and its name if it is a common one.
 pub(crate) fn link_name(link: u16) -> String {
     let name = match link {
         8 => "SLIP",

@@ -1,7 +1,7 @@
-//! Capture files as a source: several are merged by packet time, each in its own order.
+//! Capture files as a source. Several files are merged by packet time; each keeps its own order.
 //!
-//! A file is open only while it is due: from its first packet's time on. So rotated captures may
-//! be many, and the two directions of a TAP come out in order.
+//! A file is open only while it is due: from the time of its first packet on. So a run can have
+//! many rotated captures, and the two directions of a TAP are merged in order.
 
 mod decompress;
 mod format;
@@ -35,27 +35,27 @@ use super::{CaptureError, PacketSource, Polled};
 /// Nanoseconds of a second.
 const NANOS: u64 = 1_000_000_000;
 
-/// When a file is due: the time of its packet, then its place on the command line.
+/// Order of files: the time of the next packet, then the position on the command line.
 type Due = (u64, usize);
 
 /// Capture files, merged.
 pub struct FileSource {
     files: Vec<Input>,
     interfaces: Interfaces,
-    /// The file that frames come from.
+    /// The file from which frames are read.
     current: Option<Open>,
-    /// The others that are not at their end.
+    /// The other files that are not at their end.
     later: BinaryHeap<Reverse<Waiting>>,
-    /// When the first of those is due.
+    /// The first of those that is due.
     next_due: Due,
     named_before: usize,
-    /// A file is a capture, even if it ends at once.
+    /// At least one file is a capture, even if it has no packets.
     has_capture: bool,
     report: InputReport,
     state: PipeState,
     size: Option<u64>,
-    /// Where the second of packet time ends that is being read, in nanoseconds since the epoch.
-    /// Without a pipe nobody waits for records, and seconds are not looked at.
+    /// The end of the current second of packet time, in nanoseconds since the epoch. Without a pipe
+    /// it is `u64::MAX`: records do not have to leave each second.
     second_end: u64,
 }
 
@@ -71,13 +71,13 @@ impl Open {
     }
 }
 
-/// A file that is not due yet: open in between, or not opened again yet.
+/// A file that is not due yet: open in the meantime, or not opened again yet.
 struct Waiting {
     due: Due,
     reader: Option<FileReader>,
 }
 
-/// What was wrong with the input.
+/// Problems of the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InputReport {
     /// Files that could not be read, or not to their end.
@@ -86,19 +86,19 @@ pub struct InputReport {
     pub blocks_damaged: u64,
     /// Packets of more than 262,144 octets, which were skipped.
     pub packets_too_long: u64,
-    /// Packets without a time that took that of the packet before.
+    /// Packets without a time, which got the time of the packet before.
     pub packets_timeless: u64,
-    /// Packets with a time before 1970 or after 2554, which have the nearest time in between.
+    /// Packets with a time before 1970 or after 2554, which got the nearest time between those.
     pub packets_time_clamped: u64,
-    /// Packets that the captures lost when they were made, by the statistics in pcapng files.
+    /// Packets that the capturing program lost, by the statistics in pcapng files.
     pub packets_dropped: u64,
-    /// Descriptions of interfaces beyond 65,536, which have number 0, or of names beyond 4,096,
-    /// which are not exported.
+    /// Interfaces beyond 65,536, which have number 0, and names of interfaces beyond 4,096, which
+    /// are not exported.
     pub interfaces_over_limit: u64,
 }
 
 impl FileSource {
-    /// Finds out when each file is due. A file that cannot be read is reported, and left out.
+    /// Finds out when each file is due. A file that cannot be read is reported and left out.
     pub fn open(files: &[Input], ifindex: &[(String, u32)], stop: &Arc<AtomicBool>) -> Self {
         let mut source = Self {
             files: files.to_vec(),
@@ -121,7 +121,7 @@ impl FileSource {
                 source.later.push(Reverse(Waiting { due, reader: keep.then_some(open.reader) }));
             }
         }
-        // Looking is not reading.
+        // This first look at the files does not count as progress.
         if !only {
             source.state.read.store(0, Ordering::Relaxed);
         }
@@ -135,17 +135,18 @@ impl FileSource {
         self.has_capture
     }
 
-    /// Octets read so far, of how many, if that is known.
+    /// Octets read so far, and the total, if it is known.
     pub fn progress(&self) -> (u64, Option<u64>) {
         (self.state.read.load(Ordering::Relaxed), self.size)
     }
 
-    /// Whether there are more interfaces with names than [`FileSource::new_interfaces`] last gave.
+    /// Whether there are more interfaces with names than at the last
+    /// [`FileSource::new_interfaces`].
     pub fn has_new_interfaces(&self) -> bool {
         self.interfaces.named_count() != self.named_before
     }
 
-    /// The interfaces with names, if there are more than when this was last asked.
+    /// The interfaces with names, if there are more than at the last call.
     pub fn new_interfaces(&mut self) -> Option<Arc<[Interface]>> {
         let count = self.interfaces.named_count();
         if count == self.named_before {
@@ -155,20 +156,20 @@ impl FileSource {
         Some(self.interfaces.named())
     }
 
-    /// What was wrong with the input so far.
+    /// Problems of the input so far.
     pub fn report(&self) -> InputReport {
         InputReport { interfaces_over_limit: self.interfaces.over_limit(), ..self.report }
     }
 
-    /// Warns of what only shows at the end.
+    /// Warns of problems that are known only at the end.
     pub fn finish(&self) {
         for name in self.interfaces.unused_overrides() {
             warn!("--ifindex {name}: no interface of this name or position in the input");
         }
     }
 
-    /// How many frames to lend: one, where it is the first of a second, so that flows that are over
-    /// by its time can leave. Times of packets alone decide where that is.
+    /// Number of frames to lend: one, if it is the first of a second, so that flows that have ended
+    /// by its time can leave. Only the times of packets decide this.
     fn begin_second(&mut self, frames_max: usize) -> usize {
         let nanos = self.current.as_ref().map_or(0, |open| open.due().0);
         if nanos < self.second_end {
@@ -178,7 +179,7 @@ impl FileSource {
         frames_max.min(1)
     }
 
-    /// Leaves the current file, because another is due or because it is at its end.
+    /// Leaves the current file, because another one is due or because it is at its end.
     fn leave(&mut self, why: Result<Run, Damage>) {
         let Some(open) = self.current.take() else { return };
         match why {
@@ -234,7 +235,7 @@ impl FileSource {
         None
     }
 
-    /// A pipe ends where it is interrupted: that is no damage.
+    /// A pipe ends when it is interrupted: this is no damage.
     fn is_interrupted(&self, index: usize) -> bool {
         self.state.stop.load(Ordering::Relaxed) && self.files[index].is_pipe()
     }
@@ -303,10 +304,11 @@ impl PacketSource for FileSource {
                 left = self.begin_second(frames_max);
             }
         }
-        // Names are to be known before the packets that need them.
+        // Names must be known before the packets that need them.
         while left > 0 && self.interfaces.named_count() == named {
             let Some(open) = &mut self.current else { return Ok(Polled::End) };
-            // Of two packets with the same time, that of the file named first comes first.
+            // Of two packets with the same time, the packet of the file that was named first comes
+            // first.
             let (due, file) = self.next_due;
             let before = due.saturating_add(u64::from(open.index < file)).min(self.second_end);
             match open.reader.run(&mut left, before, &mut self.interfaces, &mut take) {

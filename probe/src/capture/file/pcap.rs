@@ -13,13 +13,13 @@ const FILE_HEADER: usize = 24;
 /// Octets of a packet header: seconds, fraction of a second, captured length, length; 4 each.
 const PACKET_HEADER: usize = 16;
 
-/// Where fields are in the file header.
+/// Offsets of fields in the file header.
 mod field {
-    /// The link type is the lower half; the upper half is about frame check sequences.
+    /// The link type is the lower half. The upper half is about frame check sequences.
     pub(super) const LINK_TYPE: usize = 20;
 }
 
-/// A classic pcap file behind its file header.
+/// A classic pcap file, after its file header.
 #[derive(Debug)]
 pub(super) struct Pcap {
     order: Order,
@@ -33,7 +33,7 @@ pub(super) struct Pcap {
     pub(super) too_long: u64,
 }
 
-/// What a packet's fraction of a second counts.
+/// Unit of a packet's fraction of a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
     Microseconds,
@@ -50,7 +50,7 @@ impl Unit {
         u64::from(seconds) * 1_000_000_000 + fraction
     }
 
-    /// The same as of [`Unit::nanos`], at less cost.
+    /// The same time as [`Unit::nanos`], at lower cost.
     #[inline]
     fn time(self, seconds: u32, fraction: u32) -> Timestamp {
         let millis = match self {
@@ -62,7 +62,7 @@ impl Unit {
 }
 
 impl Pcap {
-    /// Recognizes a file by its first octets: microseconds or nanoseconds, in either order.
+    /// Recognizes a file by its first octets: microseconds or nanoseconds, in either byte order.
     pub(super) fn recognize(magic: [u8; 4]) -> Option<(Order, Unit)> {
         match magic {
             [0xd4, 0xc3, 0xb2, 0xa1] => Some((Order::Little, Unit::Microseconds)),
@@ -91,7 +91,7 @@ impl Pcap {
         Ok(Self { order, unit, link_number, link_type, point, padding: false, too_long: 0 })
     }
 
-    /// Finds the next packet, past those that are too long.
+    /// Finds the next packet. Packets that are too long are skipped.
     pub(super) fn next(&mut self, window: &mut Window) -> Result<Option<Head>, Damage> {
         loop {
             if self.padding {
@@ -122,7 +122,7 @@ impl Pcap {
         }
     }
 
-    /// The packet whose header is next.
+    /// The packet of the next header.
     fn packet(&self, header: [u32; 4], window: &mut Window) -> Result<Head, Damage> {
         let [seconds, fraction, captured, length] = header;
         let captured_octets = captured as usize;
@@ -141,15 +141,14 @@ impl Pcap {
         })
     }
 
-    /// A file that was given its size in advance, or lost its end in a crash, ends with zeros.
-    /// They are not packets of no octets from the year 1970.
+    /// A file that was given its size in advance, or lost its end in a crash, ends with zeros. They
+    /// are not packets without data from the year 1970.
     fn end_of_padding(&self, window: &mut Window) -> Result<Option<Head>, Damage> {
         if window.skip_zeros()? { Ok(None) } else { Err(Damage::BehindZeros) }
     }
 
-    /// Finds packets at the beginning of some octets, one behind the other, as many as there is
-    /// room for: whole ones, of a link type that is supported, and due before a time. Gives their
-    /// number.
+    /// Finds consecutive packets at the beginning of `octets`, until `found` is full: complete
+    /// ones, of a supported link type, and due before a time. Returns their number.
     pub(super) fn find_whole<'a>(
         &self,
         octets: &mut &'a [u8],
@@ -183,7 +182,7 @@ impl Pcap {
             let [seconds, fraction, captured, length] = order.words(header);
             let Some((data, after)) = body.split_at_checked(captured as usize) else { break };
             let is_later = || unit.nanos(seconds, fraction) >= before;
-            // A packet of no octets may be padding.
+            // A packet without data may be padding.
             if captured.wrapping_sub(1) >= PACKET_OCTETS_MAX || (before != u64::MAX && is_later()) {
                 break;
             }

@@ -1,5 +1,5 @@
-//! Pipes, standard input among them. They may be silent for long: an interrupt is to be noticed
-//! then too, and what was metered so far is to leave.
+//! Pipes and standard input. They may be silent for a long time: even then an interrupt must be
+//! noticed, and ended flows must leave.
 
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,17 +9,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// How often a silent pipe looks for an interrupt, in milliseconds.
+/// Time between two checks of a silent pipe for an interrupt, in milliseconds.
 const LOOK_MS: u16 = 100;
 
-/// What pipes share with the source.
+/// State that pipes share with the source.
 #[derive(Clone, Default)]
 pub(super) struct PipeState {
     /// Octets read of all files.
     pub(super) read: Arc<AtomicU64>,
     /// The run is interrupted.
     pub(super) stop: Arc<AtomicBool>,
-    /// All files are open: from now on a silent pipe says so instead of waiting.
+    /// All files are open: from now on, a read of a silent pipe returns `WouldBlock`.
     pub(super) opened: Arc<AtomicBool>,
 }
 
@@ -29,11 +29,11 @@ pub(super) struct Pipe {
 }
 
 impl Read for Pipe {
-    /// Reads what there is; after an interrupt, the input has ended.
+    /// Reads the octets that are there. After an interrupt, the input has ended.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when all files are open and nothing came for a while. The next call goes on.
+    /// `WouldBlock` if all files are open and nothing came for a while. The next call continues.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = loop {
             if self.state.stop.load(Ordering::Relaxed) {
@@ -49,7 +49,7 @@ impl Read for Pipe {
                 Err(error) => return Err(error.into()),
             }
             match nix::unistd::read(&self.fd, &mut *buffer) {
-                // Another program that has the same pipe was faster.
+                // Another reader of the same pipe was faster.
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
                 count => break count?,
             }

@@ -1,4 +1,4 @@
-//! The file that a name means. Links, redirects and folders may give it other names.
+//! The file that a name refers to. Links, redirects and folders may give it several names.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
@@ -7,17 +7,17 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-/// The kernel follows at most so many links of a path.
+/// Maximum number of links in a path that the kernel follows.
 const LINKS_MAX: usize = 40;
 
-/// A file or a pipe: equal for all of its names.
+/// A file or a pipe. Two names of the same file are equal.
 ///
-/// A device has no place. It may be written to by several outputs, as `/dev/null` is.
+/// A device has no place: several outputs may write to it, such as `/dev/null`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Place {
     /// It exists.
     Taken(Inode),
-    /// It does not exist yet. This is its folder, and its name there.
+    /// It does not exist yet. Its folder and its name there.
     Vacant(Inode, OsString),
 }
 
@@ -25,7 +25,7 @@ pub(crate) enum Place {
 type Inode = (u64, u64);
 
 impl Place {
-    /// The place of a path, through links, also where the last of them leads to no file yet.
+    /// The place of a path. Links are followed, even if the last one leads to no file yet.
     pub(crate) fn of_path(path: &Path) -> Option<Self> {
         match path.metadata() {
             Ok(metadata) => Self::of_metadata(&metadata),
@@ -39,12 +39,12 @@ impl Place {
         Self::of_metadata(&File::from(same).metadata().ok()?)
     }
 
-    /// The place of what standard input is.
+    /// The place of standard input.
     pub(crate) fn of_stdin() -> Option<Self> {
         Self::of_open(io::stdin())
     }
 
-    /// The place of what standard output is.
+    /// The place of standard output.
     pub(crate) fn of_stdout() -> Option<Self> {
         Self::of_open(io::stdout())
     }

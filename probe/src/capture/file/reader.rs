@@ -11,13 +11,13 @@ use super::pcap::Pcap;
 use super::pcapng::{self, Pcapng};
 use super::window::Window;
 
-/// Packets that are found one after the other before the first of them is lent.
+/// Maximum number of packets that are found before the first of them is lent.
 const BURST_FRAMES: usize = 32;
 
-/// Why no more packets were lent.
+/// Reason why no more packets were lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Run {
-    /// As many as were asked for, or names to be learned first.
+    /// The requested number was lent, or there are new interface names to be learned first.
     Enough,
     /// Another file is due before the next packet.
     AnotherIsDue,
@@ -69,8 +69,8 @@ impl FileReader {
         self.head.map(|head| head.nanos)
     }
 
-    /// Lends packets, from the one that the file is at on: at most as many as are left to lend,
-    /// until another file is due before the next one, or until more interfaces have names.
+    /// Lends packets, from the current one on: at most `left`, until another file is due before the
+    /// next one, or until more interfaces have names.
     pub(super) fn run(
         &mut self,
         left: &mut usize,
@@ -92,7 +92,7 @@ impl FileReader {
             let mut rest = octets.get(after..).unwrap_or_default();
             let mut burst = [frame; BURST_FRAMES];
             let mut count = 1;
-            // Nearly all packets are whole in the window, in a block of the ordinary kind.
+            // Nearly all packets are complete in the window, in a block of the ordinary type.
             loop {
                 let vacant = &mut burst[count..BURST_FRAMES.min(*left)];
                 let found = match &mut self.format {
@@ -118,7 +118,7 @@ impl FileReader {
         Ok(Run::End)
     }
 
-    /// Goes to the next packet where the file is at none. `false` at the end.
+    /// Goes to the next packet if the file is at none. `false` at the end.
     pub(super) fn is_at_packet(&mut self, interfaces: &mut Interfaces) -> Result<bool, Damage> {
         if self.head.is_some() { Ok(true) } else { self.find_next(interfaces) }
     }
@@ -146,12 +146,12 @@ impl FileReader {
         self.frames
     }
 
-    /// How far the file was read, in octets after decompression.
+    /// Octets read so far, after decompression.
     pub(super) fn position(&self) -> u64 {
         self.window.position()
     }
 
-    /// What is to be said of the file at its end.
+    /// Remarks on the file for messages at its end.
     pub(super) fn remarks(&self, interfaces: &Interfaces) -> Remarks {
         let unsupported_total: u64 = self.unsupported.values().sum();
         let mut remarks = Remarks {
@@ -187,22 +187,22 @@ impl FileReader {
     }
 }
 
-/// Interfaces that are named at the end of a file because they have an unsupported link type.
+/// Maximum number of interfaces with an unsupported link type that are named at the end of a file.
 const NOTES_MAX: usize = 10;
 
-/// Where a file is cut that ends in good order but for its compression.
+/// The place of the cut in a file that is complete except for its compression.
 const COMPRESSED: &str = "the compressed data";
 
-/// What is to be said of a file at its end.
+/// Remarks on a file for messages at its end.
 #[derive(Debug, Default)]
 pub(super) struct Remarks {
-    /// Frames that were left out, in words.
+    /// Messages on frames that were ignored.
     pub(super) notes: Vec<String>,
     /// There are frames, and all are of link types that are not supported.
     pub(super) nothing_supported: bool,
-    /// Packets that took the time of the packet before.
+    /// Packets that got the time of the packet before.
     pub(super) timeless: u64,
-    /// Packets whose time is too early or too late for us.
+    /// Packets with a time before 1970 or after 2554.
     pub(super) clamped: u64,
     /// Packet blocks that were skipped because they contradict themselves.
     pub(super) damaged_blocks: u64,
@@ -210,6 +210,6 @@ pub(super) struct Remarks {
     pub(super) too_long: u64,
     /// Packets of interfaces that the file does not describe.
     pub(super) undescribed: u64,
-    /// Packets that the capture lost, by its own statistics.
+    /// Packets that the capturing program lost, by its own statistics.
     pub(super) dropped: u64,
 }

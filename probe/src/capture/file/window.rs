@@ -1,13 +1,13 @@
-//! A window on a stream: what was read of it and not yet used, in one piece.
+//! A window on a stream: the octets that were read and not used yet, in one piece.
 
 use std::io::{self, ErrorKind};
 
 use super::decompress::Stream;
 
-/// Read at once, where a file is the only one open.
+/// Octets that are read at once.
 const CHUNK: usize = 384 * 1024;
 
-/// The longest piece that can be asked for: the longest packet, and a block around it.
+/// The longest piece that can be requested: the longest packet and the block around it.
 pub(super) const PIECE_MAX: usize = 320 * 1024;
 
 const _: () = assert!(PIECE_MAX <= CHUNK, "the buffer holds any piece");
@@ -29,12 +29,12 @@ impl Window {
         Self { stream, buffer: vec![0; CHUNK], start: 0, end: 0, passed: 0, pending: 0, cut: false }
     }
 
-    /// How far the stream was used, in octets.
+    /// Octets of the stream that were used.
     pub(super) fn position(&self) -> u64 {
         self.passed + self.start as u64
     }
 
-    /// Whether the stream ended within what was to be skipped.
+    /// Whether the stream ended within octets to skip.
     pub(super) fn ends_in_skipped(&self) -> bool {
         self.pending > 0
     }
@@ -44,13 +44,13 @@ impl Window {
         self.cut
     }
 
-    /// What is there, from where the stream was last used to.
+    /// Octets that were read and not used yet.
     #[inline]
     pub(super) fn octets(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
-    /// Reads until this number of octets is there, or the stream has ended.
+    /// Reads until this number of octets is there. `false` if the stream ends before.
     #[inline]
     pub(super) fn need(&mut self, count: usize) -> io::Result<bool> {
         if self.end - self.start >= count {
@@ -59,7 +59,7 @@ impl Window {
         self.fill(count)
     }
 
-    /// As [`Window::need`], but waits for a pipe that has nothing now.
+    /// Like [`Window::need`], but waits for a pipe that is empty now.
     pub(super) fn wait(&mut self, count: usize) -> io::Result<bool> {
         loop {
             match self.need(count) {
@@ -76,7 +76,8 @@ impl Window {
         debug_assert!(self.start <= self.end, "only what is there is used");
     }
 
-    /// Skips octets, whether they are there or not. The next `need` says if the stream ends before.
+    /// Skips octets, even if they were not read yet. The next `need` tells if the stream ends
+    /// before.
     #[inline]
     pub(super) fn skip(&mut self, count: u64) {
         let here = (self.end - self.start).min(usize::try_from(count).unwrap_or(usize::MAX));
@@ -84,7 +85,7 @@ impl Window {
         self.pending += count - here as u64;
     }
 
-    /// Skips zeros. Whether the stream ends behind them.
+    /// Skips zeros. Returns whether the stream ends after them.
     pub(super) fn skip_zeros(&mut self) -> io::Result<bool> {
         while self.need(1)? {
             let zeros = self.octets().iter().take_while(|octet| **octet == 0).count();
@@ -120,7 +121,7 @@ impl Window {
         Ok(true)
     }
 
-    /// Moves what is there to the beginning of the buffer.
+    /// Moves the unused octets to the beginning of the buffer.
     fn compact(&mut self) {
         self.buffer.copy_within(self.start..self.end, 0);
         self.passed += self.start as u64;

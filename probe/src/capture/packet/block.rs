@@ -1,7 +1,7 @@
-//! Packets of a block of the ring, as the kernel wrote them.
+//! Packets of a block of the ring, in the format of the kernel.
 //!
-//! `descriptor`, `packet` and `virtio` name the fields. Numbers have the host's byte order. A
-//! virtio-net header of 10 octets stands before the link layer.
+//! `descriptor`, `packet` and `virtio` are the offsets of fields. Numbers have the host's byte
+//! order. A virtio-net header of 10 octets precedes the link layer.
 
 use std::ops::Range;
 
@@ -48,17 +48,17 @@ mod virtio {
     pub(super) const CHECKSUM_FROM: Field = 6..8;
 }
 
-/// Where a field is.
+/// Octets of a field.
 type Field = Range<usize>;
 
 const _: () = assert!(size_of::<libc::tpacket3_hdr>() == packet::HEADER.end);
 
-/// The position in a block up to which it was read.
+/// The position in a block up to which packets were read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cursor {
     /// Packets that are left.
     left: u32,
-    /// Where the next one begins.
+    /// Offset of the next packet.
     offset: usize,
     is_full: bool,
 }
@@ -68,7 +68,7 @@ pub(super) struct Cursor {
 pub(super) struct RingPacket<'a> {
     /// From the link layer on, or from the network layer on.
     pub(super) data: &'a [u8],
-    /// On the wire.
+    /// Length on the wire.
     pub(super) length: u32,
     pub(super) time: Timestamp,
     pub(super) direction: FlowDirection,
@@ -76,12 +76,12 @@ pub(super) struct RingPacket<'a> {
     pub(super) offload: Option<Offload>,
 }
 
-/// A number of packets that cannot be read.
+/// Number of packets that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unreadable(pub(super) u32);
 
 impl Cursor {
-    /// At the first packet of a block.
+    /// Starts at the first packet of a block.
     pub(super) fn new(block: &[u8]) -> Self {
         let is_full = u32_of(block, descriptor::STATUS) & libc::TP_STATUS_BLK_TMO == 0;
         Self {
@@ -91,7 +91,8 @@ impl Cursor {
         }
     }
 
-    /// Whether the block had no room for more, and was not just passed on because of its age.
+    /// Whether the block had no room for more packets. Otherwise it was passed on because of its
+    /// age.
     pub(super) fn is_full(&self) -> bool {
         self.is_full
     }
@@ -105,7 +106,8 @@ impl Cursor {
     ///
     /// # Errors
     ///
-    /// One that makes no sense, or all that are left: where they are is not known then.
+    /// A packet cannot be parsed, or none of the rest can, because the position of the next one is
+    /// unknown.
     #[inline]
     pub(super) fn next<'a>(
         &mut self,
@@ -138,7 +140,7 @@ fn read(packet: &mut [u8], layer: Layer) -> Option<RingPacket<'_>> {
     let mut offload = offload(header);
     match layer {
         Layer::Ethernet if u32_of(packet, packet::STATUS) & libc::TP_STATUS_VLAN_VALID != 0 => {
-            // The virtio-net header is read: the addresses move over it, to make room.
+            // The virtio-net header has been read: the addresses are moved over it, to make room.
             begin = link.checked_sub(TAG_OCTETS)?;
             let tag = vlan_tag(packet);
             packet.get_mut(begin..end).and_then(|data| insert_tag(data, tag))?;
@@ -169,7 +171,7 @@ fn vlan_tag(packet: &[u8]) -> [u8; TAG_OCTETS] {
     [high, low, vlan_high, vlan_low]
 }
 
-/// Puts a tag behind the addresses of a frame that begins after as many octets of room.
+/// Inserts a tag after the addresses of a frame. The data begins with room for the tag.
 fn insert_tag(data: &mut [u8], tag: [u8; TAG_OCTETS]) -> Option<()> {
     let room_and_addresses = data.get_mut(..ADDRESS_OCTETS + TAG_OCTETS)?;
     room_and_addresses.copy_within(TAG_OCTETS.., 0);
@@ -177,7 +179,7 @@ fn insert_tag(data: &mut [u8], tag: [u8; TAG_OCTETS]) -> Option<()> {
     Some(())
 }
 
-/// What was put together, by the virtio-net header; `None` for an ordinary packet.
+/// Offload metadata of a super-packet, from the virtio-net header. `None` for an ordinary packet.
 #[inline]
 fn offload(header: &[u8; VIRTIO_OCTETS]) -> Option<Offload> {
     let protocol = match header[virtio::TYPE] & !GSO_ECN {
@@ -185,7 +187,7 @@ fn offload(header: &[u8; VIRTIO_OCTETS]) -> Option<Offload> {
         GSO_UDP_L4 => Segmented::Udp,
         _ => return None,
     };
-    // The checksum that has yet to be computed is that of the header that is segmented.
+    // The checksum that has yet to be computed is that of the segmented header.
     let header_offset = (header[virtio::FLAGS] & NEEDS_CHECKSUM != 0)
         .then(|| usize::from(u16_of(header, virtio::CHECKSUM_FROM)));
     Some(Offload {
@@ -225,7 +227,7 @@ mod tests {
 
     const ADDRESSES: [u8; 12] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
 
-    /// A packet as the kernel writes it: what is in its header, and its octets.
+    /// A packet in the format of the kernel: the fields of its header, and its octets.
     #[derive(Clone, Default)]
     struct Written {
         status: u32,
@@ -273,7 +275,7 @@ mod tests {
         frame
     }
 
-    /// What was read, as far as it can be compared.
+    /// The packets that were read, in a form that can be compared.
     fn read_all(block: &mut [u8], layer: Layer) -> Vec<(Vec<u8>, u32, Option<Offload>)> {
         let mut cursor = Cursor::new(block);
         let mut all = Vec::new();
@@ -340,14 +342,14 @@ mod tests {
         let header = |kind| [0, kind, 0, 0, 1, 1, 0, 0, 0, 0];
         let of = |protocol| Some(Offload { protocol, segment_octets: 257, header_offset: None });
         assert_eq!(offload(&header(0)), None);
-        // UFO: fragments of a datagram. Only virtual machines of old send it.
+        // UFO: fragments of a datagram. Only old virtual machines send it.
         assert_eq!(offload(&header(3)), None);
         assert_eq!(offload(&header(GSO_TCPV4)), of(Segmented::Tcp));
         assert_eq!(offload(&header(GSO_TCPV6 | GSO_ECN)), of(Segmented::Tcp));
         assert_eq!(offload(&header(GSO_UDP_L4)), of(Segmented::Udp));
     }
 
-    /// Reads at most so many times; how many packets could be read, and how many could not.
+    /// Reads at most `reads_max` times. Returns the counts of readable and unreadable packets.
     fn tally(block: &mut [u8], layer: Layer, reads_max: u32) -> (u64, u64) {
         let mut cursor = Cursor::new(block);
         let all = u64::from(cursor.left());
@@ -377,10 +379,10 @@ mod tests {
         assert_eq!(sound[second..second + 4], 160_u32.to_ne_bytes());
         for layer in [Layer::Ethernet, Layer::Ip] {
             check(layer, |_| {}, (3, 0));
-            // The second begins and ends outside of the block, and leads to the third.
+            // The second begins and ends outside of the block, and points to the third.
             check(layer, |block| block[48 + 160 + 12..][..4].fill(0xff), (2, 1));
             check(layer, |block| block[48 + 160 + 24..][..2].fill(0xff), (2, 1));
-            // It leads nowhere.
+            // It points to no packet.
             check(layer, |block| block[48 + 160..][..4].fill(0xff), (2, 1));
             check(layer, |block| block[48..][..4].fill(0xff), (1, 2));
             check(layer, |block| block[16..][..4].fill(0xff), (0, 3));

@@ -4,11 +4,11 @@ use libc::sock_filter;
 
 use super::Direction;
 
-/// Lets nothing through.
+/// A filter that drops all packets.
 pub(super) const NOTHING: [sock_filter; 1] = [give(0)];
 
-/// Lets the packets of a direction through, and of each its headers. Where the direction is both,
-/// or the kernel has left the others out before, no filter does the same but for what is cut off.
+/// Passes packets of a direction, and of each only the headers. If the direction is both, or if the
+/// kernel has excluded the other direction before, the filter only cuts packets.
 pub(super) fn headers(direction: Direction) -> Vec<sock_filter> {
     let (outgoing, other) = match direction {
         Direction::In => (0, CAPTURED_OCTETS),
@@ -23,13 +23,13 @@ pub(super) fn headers(direction: Direction) -> Vec<sock_filter> {
     ]
 }
 
-/// Ends the program: this number of octets of the packet is kept.
+/// Ends the program: keeps this number of octets of the packet.
 const fn give(octets: u32) -> sock_filter {
     sock_filter { code: RETURN, jt: 0, jf: 0, k: octets }
 }
 
 /// Only headers are read. This number of octets has room for 8 tags, 8 labels, an IPv6 header and
-/// 300 octets of its extensions; what is behind them would only fill the ring.
+/// 300 octets of its extensions. More octets would only fill the ring.
 pub(super) const CAPTURED_OCTETS: u32 = 512;
 
 /// `BPF_LD | BPF_W | BPF_ABS`.
@@ -38,5 +38,5 @@ const LOAD_WORD: u16 = 0x20;
 const JUMP_IF_EQUAL: u16 = 0x15;
 /// `BPF_RET | BPF_K`.
 const RETURN: u16 = 0x06;
-/// `SKF_AD_OFF + SKF_AD_PKTTYPE`: no place in the packet, but what the kernel knows of it.
+/// `SKF_AD_OFF + SKF_AD_PKTTYPE`: not an offset in the packet, but metadata of the kernel.
 const PACKET_TYPE: u32 = 0xffff_f004;

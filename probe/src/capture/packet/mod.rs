@@ -1,7 +1,7 @@
-//! Packets of an interface that the host goes on using (`AF_PACKET`).
+//! Packets of an interface that the host continues to use (`AF_PACKET`).
 //!
-//! The kernel copies each packet's headers into a ring that this process reads without a system
-//! call for each. What offloads have put together is taken apart again: frames are those of the
+//! The kernel copies the headers of each packet into a ring, which this process reads without a
+//! system call per packet. Super-packets of offloads are split again: frames are counted as on the
 //! wire, as the sender's interface would count them.
 
 mod block;
@@ -26,39 +26,39 @@ pub(crate) use rings::Rings;
 pub(crate) use settings::{Direction, PacketSettings};
 use trim::Trim;
 
-/// A ring's memory is a multiple of this. Small blocks fill fast, so that their packets are not
-/// old when they come, and need no large pieces of the kernel's memory.
+/// A ring's memory is a multiple of this. Small blocks fill fast: their packets are read early, and
+/// they need no large pieces of the kernel's memory.
 pub(crate) const BLOCK_OCTETS: usize = 256 << 10;
 
-/// Packets come at most so late. A block is used up by that, so a reader that stands still loses
-/// nothing for as many times this as there are blocks: 5 s with the default ring.
+/// Maximum delay of packets. A block is used up after this time, so a reader may stop for this time
+/// multiplied by the number of blocks without loss: 5 s with the default ring.
 const BLOCK_TIMEOUT_MS: u32 = 20;
 
-/// What a frame of the shortest takes of a ring, with what the kernel says of it.
+/// Octets of the ring for a frame of minimum length, with the metadata of the kernel.
 const FRAME_OCTETS: usize = 160;
 
-/// After so long nothing comes any more that the filter let through before it was replaced, and
-/// the last block of a socket whose interface is gone has come. A few times the block's timeout.
+/// After this time, no packet from before a change of the filter comes any more, and the last block
+/// of a socket whose interface is gone has come. A few times the block's timeout.
 const SETTLED: Duration = Duration::from_millis(3 * BLOCK_TIMEOUT_MS as u64);
 
-/// While nothing comes, how often it is made sure that something still can.
+/// Time between two checks of an idle socket for an interface that is gone.
 const CHECK_EVERY: Duration = Duration::from_millis(200);
 
 /// Counts of a socket since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PacketCounts {
-    /// Packets that the kernel had for this socket, also those that it dropped. Super-packets count
-    /// once. It is `drops`, `taken` and what is in the ring.
+    /// Packets that the kernel had for this socket, including those that it dropped. A super-packet
+    /// counts once. It is the sum of `drops`, `taken` and the packets in the ring.
     pub(crate) packets: u64,
-    /// Dropped by the kernel: the ring was full.
+    /// Packets that the kernel dropped because the ring was full.
     pub(crate) drops: u64,
-    /// How often the ring got full.
+    /// Times that the ring became full.
     pub(crate) freezes: u64,
     /// Packets that were read from the ring.
     pub(crate) taken: u64,
-    /// Packets among them that the kernel described in a way that makes no sense: they are lost.
+    /// Packets among them with invalid metadata of the kernel. They are lost.
     pub(crate) unreadable: u64,
-    /// Frames that were lent: the packets that were taken and the segments of super-packets.
+    /// Frames that were lent: ordinary packets and segments of super-packets.
     pub(crate) lent: u64,
 }
 
@@ -77,37 +77,37 @@ pub(crate) struct PacketSocket {
     layer: Layer,
     dissection: Dissection,
     ring: PacketRing,
-    /// In the current block, once that has begun.
+    /// Position in the current block, after its first packet was read.
     cursor: Option<Cursor>,
     /// Whether the last block that was read was full.
     is_busy: bool,
-    /// Where the filter does nothing but cut packets: whether that pays.
+    /// Whether it pays to cut packets. `None` if the filter also selects a direction.
     trim: Option<Trim>,
-    /// There is a filter.
+    /// Whether a filter is set.
     cuts: bool,
     counts: PacketCounts,
     state: State,
-    /// When it was made sure that the interface is there.
+    /// Time of the last check that the interface exists.
     checked: Instant,
-    /// When it was stopped.
+    /// Time of the stop.
     stopped: Option<Instant>,
 }
 
-/// What the socket knows of its interface.
+/// State of the interface, as far as the socket knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Up,
     Down,
-    /// For good, since then.
+    /// Deleted or moved, since this time. It does not come back to this socket.
     Gone(Instant),
 }
 
 impl PacketSocket {
-    /// Opens all sockets of an interface. None has a packet twice, or one from before.
+    /// Opens all sockets of an interface. No packet is in two of them, and none is from before.
     ///
     /// # Errors
     ///
-    /// What is missing, in one sentence.
+    /// The missing requirement, in one sentence.
     pub(crate) fn open_all(settings: &PacketSettings) -> Result<Vec<Self>, CaptureError> {
         let fail = |what, problem| settings.error(what, &problem);
         let spread = "spread over several sockets the packets of";
@@ -130,7 +130,7 @@ impl PacketSocket {
                     if sockets[0].state != State::Down {
                         return Err(fail(spread, problem));
                     }
-                    info!("{} is down: one socket is to take all of its packets", settings.name);
+                    info!("{} is down: one socket takes all of its packets", settings.name);
                 }
                 Err(problem) => return Err(fail(spread, problem)),
             }
@@ -144,7 +144,8 @@ impl PacketSocket {
         Ok(sockets)
     }
 
-    /// A socket that lets nothing through. A bound one gets all packets until it is in a group.
+    /// A socket with a filter that drops all packets. A bound socket gets all packets until it is
+    /// in a group.
     fn open(settings: &PacketSettings) -> Result<Self, CaptureError> {
         let fail = |what, problem| settings.error(what, &problem);
         let ring = PacketRing::open(ring_size(settings.ring_octets))
@@ -176,39 +177,39 @@ impl PacketSocket {
 
     /// Lets packets into the ring.
     fn begin(&mut self, direction: Direction, alone: bool) -> io::Result<()> {
-        // Saves the kernel work; where it cannot, the filter alone does it.
+        // This saves the kernel work. If it fails, the filter does the same.
         let is_left_out =
             direction.outgoing() == Outgoing::Ignored && self.ring.ignore_outgoing().is_ok();
-        // Of a group it is not known whether it leaves them out.
+        // It is not known whether the group excludes outgoing packets.
         let only_cuts = direction == Direction::Both || is_left_out && alone;
         self.trim = only_cuts.then(Trim::default);
         self.ring.set_filter(&filter::headers(direction))
     }
 
-    /// To wait for packets: readable when there are some, or when the interface went down.
+    /// For `poll`: readable when there are packets, or when the interface went down.
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.ring.as_fd()
     }
 
-    /// Whether packets come fast: the next block is not far.
+    /// Whether packets come fast, so that the next block is full soon.
     pub(crate) fn is_busy(&self) -> bool {
         self.is_busy
     }
 
-    /// Frames of the shortest that the ring has room for.
+    /// Number of frames of minimum length for which the ring has room.
     pub(crate) fn ring(&self) -> u32 {
         u32::try_from(self.ring.octets() / FRAME_OCTETS).unwrap_or(u32::MAX)
     }
 
-    /// Whether the interface went down, and no packet has come since.
+    /// Whether the interface went down and no packet has come since.
     #[cfg(test)]
     fn is_down(&self) -> bool {
         self.state != State::Up
     }
 
-    /// Counts up to now. A system call.
+    /// Counts since the socket was opened. A system call.
     pub(crate) fn counts(&mut self) -> PacketCounts {
-        // The kernel begins again with 0 each time. It cannot fail for an open socket.
+        // The kernel resets its counters on each read. The call cannot fail for an open socket.
         if let Ok(since) = self.ring.counts() {
             self.counts.packets += u64::from(since.packets);
             self.counts.drops += u64::from(since.drops);
@@ -217,26 +218,26 @@ impl PacketSocket {
         self.counts
     }
 
-    /// Lets no more packets in. Those that are in the ring come yet, the last of them within 20 ms.
-    /// It takes no right.
+    /// Lets no more packets in. Those in the ring still come, the last of them within 20 ms. It
+    /// needs no capability.
     pub(crate) fn stop(&mut self) {
         if let Err(problem) = self.ring.set_filter(&filter::NOTHING) {
-            // What comes nevertheless is counted, and lost if nobody takes it.
+            // Packets that still come are counted. They are lost if no worker takes them.
             warn!("cannot stop capturing on {}: {}", self.name, sentence(&problem));
         }
         self.stopped = Some(Instant::now());
     }
 
-    /// Whether it was stopped and all has been taken. A system call.
+    /// Whether it was stopped and all packets have been taken. A system call.
     pub(crate) fn is_drained(&mut self) -> bool {
         let is_settled = self.stopped.is_some_and(|stopped| stopped.elapsed() >= SETTLED);
         is_settled && self.counts().left() == 0
     }
 
-    /// Between blocks: packets are cut, or no longer, as it suits those that come.
+    /// Called between blocks. Sets or removes the filter that cuts packets, by the recent packets.
     fn adapt_filter(&mut self) {
         let decision = self.trim.as_mut().and_then(Trim::decide);
-        // What stops the socket is a filter too.
+        // A stopped socket keeps its filter, which drops all packets.
         let Some(cut) = decision.filter(|&cut| cut != self.cuts && self.stopped.is_none()) else {
             return;
         };
@@ -245,13 +246,13 @@ impl PacketSocket {
         } else {
             self.ring.remove_filter()
         };
-        // Both are right, only one is faster.
+        // Both are correct; one is only faster.
         if result.is_ok() {
             self.cuts = cut;
         }
     }
 
-    /// Learns whether the interface went down.
+    /// Finds out whether the interface went down.
     fn note_error(&mut self) -> io::Result<()> {
         match self.ring.take_error()? {
             Some(problem) if problem.raw_os_error() == Some(libc::ENETDOWN) => {
@@ -263,15 +264,15 @@ impl PacketSocket {
         }
     }
 
-    /// Nothing is there. Is the interface?
+    /// Called when there is no packet. Checks whether the interface still exists.
     #[cold]
     fn idle(&mut self) -> Result<Polled, CaptureError> {
         if let State::Gone(since) = self.state {
             return self.after_the_end(since);
         }
         self.note_error().map_err(|problem| self.broken(&problem))?;
-        // One that is deleted goes down first, and of the rest the socket is not told. A block that
-        // came between the two looks as if the interface were up again.
+        // An interface that is deleted goes down first. The socket is not told that it is deleted.
+        // A block that came between the two looks as if the interface were up again.
         if self.state == State::Up && self.checked.elapsed() < CHECK_EVERY {
             return Ok(Polled::Idle);
         }
@@ -286,10 +287,10 @@ impl PacketSocket {
 
     fn broken(&self, problem: &io::Error) -> CaptureError {
         let problem = sentence(problem);
-        CaptureError::Failed(format!("cannot go on capturing on {}: {problem}", self.name))
+        CaptureError::Failed(format!("cannot continue to capture on {}: {problem}", self.name))
     }
 
-    /// The interface is gone. The block that the kernel was filling comes yet.
+    /// Called when the interface is gone. The block that the kernel was filling still comes.
     fn after_the_end(&mut self, since: Instant) -> Result<Polled, CaptureError> {
         if since.elapsed() < SETTLED && self.counts().left() > 0 {
             return Ok(Polled::Idle);
@@ -300,11 +301,11 @@ impl PacketSocket {
 }
 
 impl PacketSource for PacketSocket {
-    /// Super-packets are not cut: of the last one all segments are lent.
+    /// Super-packets are not split over two calls: all segments of the last one are lent.
     ///
     /// # Errors
     ///
-    /// When the interface is gone. While it is down there is nothing.
+    /// The interface is gone. While it is down, there are no packets.
     fn poll<F>(&mut self, frames_max: usize, mut take: F) -> Result<Polled, CaptureError>
     where
         F: FnMut(&Frame<'_>),

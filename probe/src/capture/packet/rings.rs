@@ -1,4 +1,4 @@
-//! How many sockets an interface gets, and how large their rings are.
+//! Number and size of the rings of an interface.
 
 use super::BLOCK_OCTETS;
 
@@ -13,19 +13,19 @@ pub(crate) struct Rings {
 /// A ring of this size loses nothing while a worker is late by a second, up to 16 MB/s of headers.
 const DEFAULT: u64 = 64 << 20;
 
-/// With less room an interface has fewer sockets.
+/// If a ring would be smaller than this, the interface gets fewer sockets.
 const GOOD: u64 = 4 << 20;
 
-/// Two blocks: one that is filled and one that is read.
+/// Two blocks: one is filled while the other is read.
 const LEAST: u64 = 2 * BLOCK_OCTETS as u64;
 
 impl Rings {
-    /// The rings that have room in so many octets, for at most `workers` sockets. `asked` is the
-    /// size that each ring is to have.
+    /// The rings that fit in `room` octets, for at most `workers` sockets. `asked` is the requested
+    /// size of each ring.
     ///
     /// # Errors
     ///
-    /// There is no room, in words.
+    /// The rings do not fit; in one sentence.
     pub(crate) fn within(room: u64, asked: Option<u64>, workers: usize) -> Result<Self, String> {
         let workers = workers.max(1) as u64;
         let (octets, count) = match asked.map(|asked| whole_blocks(asked).max(LEAST)) {
@@ -69,7 +69,7 @@ mod tests {
             (MIB / 2 - 1, None, 2, None),
             (8 * MIB, Some(4 * MIB), 2, Some((2, 4 * MIB))),
             (8 * MIB - 1, Some(4 * MIB), 2, None),
-            // As few as there can be.
+            // The minimum.
             (8 * MIB, Some(1), 2, Some((2, MIB / 2))),
         ] {
             let rings = Rings::within(room, asked, workers).ok();

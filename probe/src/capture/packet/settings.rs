@@ -1,4 +1,4 @@
-//! What to capture of an interface, and how.
+//! Settings of a capture.
 
 use std::io;
 
@@ -9,20 +9,20 @@ use super::CaptureError;
 use crate::capture::layer::Layer;
 use crate::sys::packet_ring::Outgoing;
 
-/// Which packets of an interface.
+/// Packets of an interface to be captured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Direction {
-    /// Those that come in.
+    /// Incoming packets.
     #[default]
     In,
-    /// Those that the host sends.
+    /// Packets that the host sends.
     Out,
-    /// All. Of the loopback interface those that come in: each of its packets does both.
+    /// All packets. On the loopback interface only incoming ones: each packet is both.
     Both,
 }
 
 impl Direction {
-    /// On interfaces with this `ARPHRD_` number.
+    /// The direction for interfaces with this `ARPHRD_` number.
     pub(super) fn on(self, hardware: u16) -> Self {
         match self {
             Self::Both if hardware == libc::ARPHRD_LOOPBACK => Self::In,
@@ -38,30 +38,30 @@ impl Direction {
     }
 }
 
-/// What to capture, and how.
+/// Settings of the capture of an interface.
 #[derive(Clone, Debug)]
 pub(crate) struct PacketSettings {
     /// The interface's name, for messages.
     pub(crate) name: String,
-    /// The kernel's number of it.
+    /// The interface index of the kernel.
     pub(crate) ifindex: u32,
-    /// The number of it that frames carry.
+    /// The interface number in frames.
     pub(crate) number: u32,
-    /// Sockets that its packets are spread over; at least 1.
+    /// Number of sockets that share the packets; at least 1.
     pub(crate) sockets: u32,
     /// Memory of each socket's ring, in whole blocks of [`super::BLOCK_OCTETS`], at least two.
     /// 64 MiB hold 0.1 million packets of 512 octets and more, 0.4 million of 64 octets.
     pub(crate) ring_octets: usize,
-    /// Which packets.
+    /// Packets to be captured.
     pub(crate) direction: Direction,
-    /// Also those that are for other hosts, as on a mirror port all are.
+    /// Whether packets for other hosts are captured too. On a mirror port, all are for other hosts.
     pub(crate) promiscuous: bool,
-    /// How the headers of super-packets are found.
+    /// Method to find the headers of super-packets.
     pub(crate) dissection: Dissection,
 }
 
 impl PacketSettings {
-    /// What packets begin with on an interface of this `ARPHRD_` number.
+    /// First layer of packets on an interface of this `ARPHRD_` number.
     pub(super) fn layer(&self, hardware: u16) -> Result<Layer, CaptureError> {
         Layer::of(hardware).ok_or_else(|| {
             CaptureError::Failed(format!(
@@ -78,13 +78,13 @@ impl PacketSettings {
     }
 }
 
-/// What to do, after an error at start.
+/// Advice after an error at start.
 fn remedy(problem: &io::Error) -> &'static str {
     match problem.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => "; it needs the capability CAP_NET_RAW",
         Some(libc::ENOMEM) => "; a smaller ring may fit",
         Some(libc::EINVAL) => "; is the interface up?",
-        Some(libc::ENODEV | libc::ENXIO) => "; it was there just before",
+        Some(libc::ENODEV | libc::ENXIO) => "; it existed just before",
         _ => "",
     }
 }

@@ -1,7 +1,7 @@
-//! Whether it pays that the kernel cuts packets to their headers.
+//! Decision whether the kernel cuts packets to their headers.
 //!
-//! What is cut off is not copied and takes no room in the ring. But a filter takes its time for
-//! each packet, in a flood of short ones for nothing.
+//! Octets that are cut off are not copied and take no room in the ring. But a filter costs time for
+//! each packet, which is wasted in a flood of short ones.
 
 use super::filter::CAPTURED_OCTETS;
 
@@ -11,24 +11,24 @@ const BLOCKS: u32 = 64;
 /// Octets that the kernel copies in the time that a filter takes: 15 ns on an Intel Xeon.
 const FILTER_OCTETS: u64 = 100;
 
-/// What came since the last decision.
+/// Counts since the last decision.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Trim {
     blocks: u32,
     packets: u64,
-    /// Octets behind the headers, whether they were cut off or not.
+    /// Octets after the headers, cut off or not.
     behind: u64,
 }
 
 impl Trim {
-    /// Counts a packet of this length on the wire.
+    /// Counts a packet with this length on the wire.
     #[inline]
     pub(super) fn note(&mut self, length: u32) {
         self.packets += 1;
         self.behind += u64::from(length.saturating_sub(CAPTURED_OCTETS));
     }
 
-    /// A block has been read. Now and then: whether packets like these are better cut.
+    /// Called after each block. Every 64 blocks, returns whether cutting such packets pays.
     pub(super) fn decide(&mut self) -> Option<bool> {
         self.blocks += 1;
         (self.blocks >= BLOCKS).then(|| {
@@ -42,7 +42,7 @@ impl Trim {
 mod tests {
     use super::*;
 
-    /// The decisions after so many blocks, each with packets of these lengths.
+    /// The decisions after `blocks` blocks, each with packets of these lengths.
     fn decisions(blocks: u32, lengths: &[u32]) -> Vec<bool> {
         let mut trim = Trim::default();
         let read = |_| {

@@ -1,8 +1,8 @@
-//! An interface whose frames go past the kernel's stack: the program on it, the maps that belong to
-//! the program, and a socket for each receive queue.
+//! AF_XDP capture of an interface, which bypasses the network stack: the program on the interface,
+//! the maps of the program, and a socket for each receive queue.
 //!
-//! The program is on the interface for as long as a link is open, which is a file of this process:
-//! however it ends, nothing is left behind.
+//! The program is on the interface while its link, a file descriptor of this process, is open. So
+//! nothing is left behind, however the process ends.
 
 pub(crate) mod plan;
 #[cfg(test)]
@@ -37,37 +37,37 @@ const NEEDS_RAW: &str = "promiscuous mode and AF_XDP sockets need the capability
 
 const NEEDS_BPF: &str = "XDP programs need the capabilities CAP_BPF and CAP_NET_ADMIN";
 
-/// How frames get from the driver to a socket.
+/// Path of frames from the driver to a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct XdpMode {
-    /// Whether the program runs in the driver; otherwise the kernel runs it, after it has made a
-    /// packet of its own of the frame.
+    /// Whether the program runs in the driver. Otherwise the kernel runs it, after it has made a
+    /// packet of its own from the frame.
     pub(crate) in_driver: bool,
-    /// Whether frames may come in several buffers.
+    /// Whether a frame may be in several buffers.
     pub(crate) segments: bool,
-    /// Queues whose driver writes frames where they are read.
+    /// Number of queues with zero copy: the driver writes frames directly into the socket's memory.
     pub(crate) zero_copy: u32,
     pub(crate) queues: u32,
 }
 
-/// What the program counted, since it was loaded.
+/// Counters of the program since it was loaded.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct XdpCounts {
     /// Counters of each queue that has a socket.
     pub(crate) queues: Vec<QueueCounters>,
-    /// Counters of all other queues: the host got their frames.
+    /// Counters of all other queues. The host got their frames.
     pub(crate) others: QueueCounters,
 }
 
-/// Opens interfaces. They share a loader, which reads the types of the whole kernel at first,
-/// and the socket that asks for promiscuous mode.
+/// Opens interfaces. They share a loader, which first reads the types of the whole kernel, and the
+/// socket that requests promiscuous mode.
 pub(crate) struct XdpOpener {
     loader: Option<EbpfLoader<'static>>,
     promiscuous: Option<PromiscuousSocket>,
 }
 
-/// An interface that is captured from. When it goes, the program is detached; the sockets, which
-/// others own, should go after it.
+/// An interface that is captured. On drop, the program is detached. The sockets, which workers own,
+/// should be dropped later.
 pub(crate) struct XdpCapture {
     link: Option<XdpLink>,
     _ebpf: Ebpf,
@@ -75,9 +75,9 @@ pub(crate) struct XdpCapture {
     counters: Mapping,
     mode: XdpMode,
     settings: XdpSettings,
-    /// Octets that a buffer of the sockets' memory has room for.
+    /// Octets of a buffer of the sockets' memory.
     chunk: u32,
-    /// Frames that the host got before all sockets were there: capture had not begun.
+    /// Frames that the host got before all sockets were open: the capture had not begun.
     passed_before: u64,
 }
 
@@ -88,7 +88,7 @@ impl XdpOpener {
 
     /// Loads a program, attaches it, and opens a socket for each queue.
     ///
-    /// Nothing stays behind if it fails. The error is one sentence.
+    /// If it fails, nothing is left behind. The error is one sentence.
     pub(crate) fn open(
         &mut self,
         settings: &XdpSettings,
@@ -148,7 +148,7 @@ impl XdpOpener {
         Ok((capture, sockets))
     }
 
-    /// Asks for promiscuous mode.
+    /// Requests promiscuous mode.
     fn promiscuous(&mut self, ifindex: u32) -> io::Result<Promiscuous> {
         let socket = match &self.promiscuous {
             Some(socket) => socket,
@@ -160,18 +160,18 @@ impl XdpOpener {
 
 impl XdpCapture {
     /// Also counts frames that the host got after the program was attached and before all sockets
-    /// were there: those are lost where capture goes on, but not where it begins.
+    /// were open. They are lost if a capture is resumed, but not if it begins.
     pub(crate) fn count_from_attachment(&mut self) {
         self.passed_before = 0;
     }
 
-    /// Whether frames of this MTU have room in the sockets' memory. Of longer ones the kernel drops
-    /// those that have not.
+    /// Whether frames of this MTU fit in the sockets' memory. Otherwise the kernel drops frames
+    /// that are too long.
     pub(crate) fn has_room_for(&self, mtu: u32) -> bool {
         self.mode.segments || XdpSettings { mtu, ..self.settings.clone() }.fits_in(self.chunk)
     }
 
-    /// Octets of memory of all sockets.
+    /// Octets of the memory of all sockets.
     pub(crate) fn memory(&self) -> u64 {
         u64::from(self.settings.queues) * self.settings.sizes(self.chunk).memory()
     }
@@ -183,7 +183,7 @@ impl XdpCapture {
         (0..=QUEUES_MAX).map(|queue| sum(self.queue_counters(queue))).sum()
     }
 
-    /// Frames that the host got since all sockets were there: their queue has none.
+    /// Frames that the host got after all sockets were open, because their queue has no socket.
     pub(crate) fn passed(&self) -> u64 {
         self.all_passed().saturating_sub(self.passed_before)
     }
@@ -192,12 +192,12 @@ impl XdpCapture {
         (0..=QUEUES_MAX).map(|queue| self.queue_counters(queue).passed).sum()
     }
 
-    /// How frames come.
+    /// Path of frames.
     pub(crate) fn mode(&self) -> XdpMode {
         self.mode
     }
 
-    /// What the program counted: no system call.
+    /// Counters of the program. No system call.
     pub(crate) fn counts(&self) -> XdpCounts {
         let queues = self.mode.queues;
         let mut counts = XdpCounts {
@@ -224,8 +224,8 @@ impl XdpCapture {
         counters
     }
 
-    /// Takes the program off the interface: from here on the host gets the frames. What was
-    /// redirected before is still in the sockets.
+    /// Detaches the program from the interface: from now on the host gets the frames. Frames that
+    /// were redirected before are still in the sockets.
     pub(crate) fn detach(&mut self) {
         drop(self.link.take());
     }
@@ -270,7 +270,7 @@ fn open_sockets(
     (0..settings.queues).map(open).collect()
 }
 
-/// Attaches a program in the first way that works.
+/// Attaches a program in the first mode that works.
 fn attach(
     ebpf: &mut Ebpf,
     settings: &XdpSettings,
@@ -284,7 +284,7 @@ fn attach(
             Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
                 return Err(CaptureError::Failed(named(NEEDS_BPF)));
             }
-            // The second when a program is there in the other mode.
+            // `EEXIST` if a program is there in the other mode.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST)) => {
                 return Err(CaptureError::Busy(named(&format!(
                     "another XDP program is on the interface, maybe of another flowprobe; end what \
@@ -322,7 +322,7 @@ fn attach_once(ebpf: &mut Ebpf, ifindex: u32, attempt: Attempt) -> io::Result<Xd
     program.take_link(link).map_err(system_error)
 }
 
-/// The memory of the counters, which can be read when all rights are gone.
+/// The memory of the counters, which can be read after all capabilities were dropped.
 fn map_counters(ebpf: &Ebpf) -> io::Result<Mapping> {
     let Some(Map::Array(counters)) = ebpf.map(COUNTERS) else {
         return Err(io::ErrorKind::NotFound.into());
@@ -331,12 +331,12 @@ fn map_counters(ebpf: &Ebpf) -> io::Result<Mapping> {
     Mapping::shared(counters.fd().as_fd(), length, 0)
 }
 
-/// What the system said, of an error that came of it; so that its number can be looked at.
+/// The system error that is the cause of an error, so that its number can be checked.
 fn system_error(error: ProgramError) -> io::Error {
     number(&error).map_or_else(|| io::Error::other(error), io::Error::from_raw_os_error)
 }
 
-/// The number of the system's error that is the cause of another.
+/// The number of the system error that is the cause of another error.
 fn number(error: &(dyn Error + 'static)) -> Option<i32> {
     let system: Option<&io::Error> = error.downcast_ref();
     match system.and_then(io::Error::raw_os_error) {
@@ -345,7 +345,7 @@ fn number(error: &(dyn Error + 'static)) -> Option<i32> {
     }
 }
 
-/// An error and its causes, or what the system said.
+/// An error and its causes, or only the system error.
 fn chain(error: &(dyn Error + 'static)) -> String {
     if let Some(number) = number(error) {
         return sentence(&io::Error::from_raw_os_error(number));

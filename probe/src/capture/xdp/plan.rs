@@ -1,4 +1,4 @@
-//! What an interface needs, and in which ways it is tried to be had.
+//! Requirements of an AF_XDP capture, and the attempts to attach it.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -8,32 +8,33 @@ use crate::capture::afxdp::mebibytes;
 use crate::capture::kernel::KernelVersion;
 use crate::sys::xsk::XskSizes;
 
-/// Linux has all that is needed from this version on.
+/// From this version on, Linux has all that is needed.
 pub(crate) const KERNEL_MIN: KernelVersion = KernelVersion { major: 5, minor: 15 };
 
-/// Frames of several buffers need this version.
+/// Frames of several buffers need this version or later.
 pub(crate) const KERNEL_MIN_FRAGS: KernelVersion = KernelVersion { major: 6, minor: 6 };
 
-/// Chunks of memory: a frame has to fit in what the kernel leaves of one, or comes in several.
+/// Sizes of chunks of memory. A frame must fit in the part that the kernel leaves of a chunk, or is
+/// in several.
 const CHUNKS: [u32; 2] = [2048, 4096];
 
-/// What the kernel leaves free in front of a frame.
+/// Octets before a frame that the kernel leaves free.
 const HEADROOM: u32 = 256;
 
-/// What is not in the MTU: an Ethernet header and two VLAN tags.
+/// Octets that the MTU does not include: an Ethernet header and two VLAN tags.
 const LINK_LAYER: u32 = 14 + 8;
 
-/// Frames of a larger MTU take several buffers.
+/// Maximum MTU whose frames fit in one buffer.
 pub(crate) const ONE_BUFFER_MTU_MAX: u32 = CHUNKS[1] - HEADROOM - LINK_LAYER;
 
-/// A worker may be late by this many frames, which is about 4 ms at the highest rates: as long as
-/// another process may have its CPU.
+/// A worker may be late by this number of frames: about 4 ms at the highest rates. Another process
+/// may occupy its CPU for as long.
 const RING_DEFAULT: u32 = 32_768;
 
-/// A smaller ring is of no use.
+/// Minimum ring of the automatic choice.
 const RING_MIN: u32 = 512;
 
-/// What to capture from, and with what memory.
+/// Interface and memory of a capture.
 #[derive(Clone, Debug)]
 pub(crate) struct XdpSettings {
     pub(crate) name: String,
@@ -41,19 +42,19 @@ pub(crate) struct XdpSettings {
     /// `interface` of flow keys.
     pub(crate) number: u32,
     pub(crate) mtu: u32,
-    /// Receive queues, from 0 on, each of which gets a socket.
+    /// Number of receive queues, from 0 on. Each gets a socket.
     pub(crate) queues: u32,
     /// Entries of each ring; a power of two, at most 65,536.
     pub(crate) ring: u32,
-    /// Frames of memory for each queue: at least one for each entry of a ring. With zero copy some
-    /// more, since the driver's own ring is filled with them too.
+    /// Frames of memory for each queue: at least one for each entry of a ring. Zero copy needs some
+    /// more, because they also fill the driver's own ring.
     pub(crate) frames: u32,
     /// Octets of memory for all queues together.
     pub(crate) memory_max: u64,
 }
 
-/// Frames of memory for a ring: when the ring is full of frames that wait, a driver that writes
-/// into them itself still needs empty ones.
+/// Frames of memory for a ring. When the ring is full of waiting frames, a zero-copy driver still
+/// needs empty ones.
 pub(crate) fn frames(ring: u32) -> u32 {
     ring + ring / 4
 }
@@ -66,19 +67,19 @@ pub(crate) fn ring_that_fits(queues: u32, memory_max: u64) -> u32 {
     halves.take_while(|&ring| ring > RING_MIN).find(fits).unwrap_or(RING_MIN)
 }
 
-/// What will be tried.
+/// Plan of a capture.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(super) chunk: u32,
-    /// One after the other, until one works.
+    /// Tried in this order until one works.
     pub(super) attempts: Vec<Attempt>,
 }
 
-/// A way to attach.
+/// A mode of attachment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Attempt {
     pub(super) in_driver: bool,
-    /// Whether frames may come in several buffers.
+    /// Whether a frame may be in several buffers.
     pub(super) segments: bool,
 }
 
@@ -101,7 +102,7 @@ impl XdpSettings {
         u64::from(self.queues) * self.sizes(self.chunk().unwrap_or(CHUNKS[1])).memory()
     }
 
-    /// The size of chunks that each hold a whole frame; `None` if frames take several.
+    /// The smallest size of chunks that hold a whole frame. `None` if a frame needs several.
     fn chunk(&self) -> Option<u32> {
         CHUNKS.into_iter().find(|chunk| self.fits_in(*chunk))
     }
@@ -115,7 +116,7 @@ impl XdpSettings {
         XskSizes { ring: self.ring, frames: self.frames, chunk }
     }
 
-    /// Chooses the size of chunks and what to try, or says in a sentence what is wrong.
+    /// Chooses the size of chunks and the attempts. The error is one sentence.
     pub(crate) fn plan(&self, kernel: KernelVersion) -> Result<Plan, String> {
         if kernel < KERNEL_MIN {
             return Err(format!(
@@ -152,7 +153,7 @@ impl XdpSettings {
             ));
         }
         let one_buffer = fitting.is_some();
-        // Some drivers want less in a buffer than would fit in a chunk.
+        // Some drivers use less of a buffer than fits in a chunk.
         let driver_segments = can_segment && chunk == largest;
         let attempts = [
             one_buffer.then_some(Attempt { in_driver: true, segments: false }),

@@ -17,7 +17,7 @@ use crate::capture::{PacketSource, Polled};
 
 const RING: u32 = 512;
 
-/// What waiting for frames takes at most.
+/// Maximum time to wait for frames.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn open(settings: &XdpSettings) -> Result<(XdpCapture, Vec<XdpSocket>), CaptureError> {
@@ -38,13 +38,13 @@ fn settings(queues: u32, mtu: u32) -> XdpSettings {
     }
 }
 
-/// With room for all frames of a test, however late this machine gets to them.
+/// With room for all frames of a test, however late they are read.
 fn roomy(queues: u32, mtu: u32) -> XdpSettings {
     XdpSettings { ring: 16_384, frames: 16_384, ..settings(queues, mtu) }
 }
 
-/// An Ethernet frame of so many octets with an IPv4 and a UDP header, and a number in it. The flow
-/// is that of the number, of 64.
+/// An Ethernet frame of `length` octets with an IPv4 and a UDP header and a number. The number
+/// selects one of 64 flows.
 fn frame(number: u32, length: usize) -> Vec<u8> {
     let mut frame = vec![0u8; length];
     let ip_length = u16::try_from(length - 14).unwrap();
@@ -65,7 +65,7 @@ fn frame(number: u32, length: usize) -> Vec<u8> {
 /// The frames by their numbers.
 type Received = BTreeMap<u32, Vec<u8>>;
 
-/// Takes frames from the sockets until so many are there, or it takes too long.
+/// Takes frames from the sockets until `count` have come, or a time limit is reached.
 fn receive(sockets: &mut [XdpSocket], count: usize) -> Received {
     let mut received = Received::new();
     let begin = Instant::now();
@@ -92,7 +92,7 @@ fn receive(sockets: &mut [XdpSocket], count: usize) -> Received {
     received
 }
 
-/// Sums of the program's counters and those of the sockets.
+/// Sums of the program's counters and of the sockets' counters.
 fn sums(capture: &XdpCapture, sockets: &[XdpSocket]) -> (QueueCounters, XskCounts) {
     let mut program = QueueCounters::default();
     for one in capture.counts().queues {
@@ -111,7 +111,8 @@ fn sums(capture: &XdpCapture, sockets: &[XdpSocket]) -> (QueueCounters, XskCount
     (program, counts)
 }
 
-/// Frames of these lengths arrive whole and are counted, with so many queues and this MTU.
+/// Checks that frames of these lengths arrive complete and are counted, with this number of queues
+/// and this MTU.
 fn check_all_arrive(queues: u32, mtu: u32, lengths: &[usize], expected_mode: &str) {
     let Some(pair) = Pair::make(queues, mtu) else { return };
     let lengths = lengths.iter().cycle();
@@ -160,7 +161,7 @@ fn jumbo_frames_arrive_whole() {
 
 #[test]
 fn frames_that_a_driver_wants_in_several_buffers_arrive() {
-    // More than a veth takes in one, less than a chunk.
+    // More than a veth takes in one buffer, less than a chunk.
     let mode = "driver mode, copying, frames of several buffers";
     check_all_arrive(1, 3700, &[3714, 60], mode);
 }
@@ -219,7 +220,7 @@ fn frames_of_a_queue_without_a_socket_reach_the_host() {
     });
 }
 
-/// Whether the interface has an XDP program, as `ip` says it.
+/// Whether the interface has an XDP program, by the output of `ip`.
 fn has_program(pair: &Pair) -> bool {
     pair.ip(&["-d", "link", "show", "dev", NEAR]).contains("xdp")
 }
@@ -331,10 +332,10 @@ fn an_interface_that_goes_is_an_error() {
     });
 }
 
-/// Entries of the rings with which another process opens a capture.
+/// Sets the ring size with which another process opens a capture.
 const OTHER: &str = "FLOWPROBE_TEST_OTHER_RING";
 
-/// No test: the other process of those that need one. It says what it got, and waits to be killed.
+/// No test: the other process of tests that need one. It prints its result and waits to be killed.
 #[test]
 #[ignore = "is started by other tests"]
 #[expect(clippy::print_stdout, reason = "it is read by the process that started this one")]
@@ -349,11 +350,11 @@ fn another_process() {
     }
 }
 
-/// Opens a capture in another process, with these shell commands before it; gives what it said.
+/// Opens a capture in another process, after these shell commands. Returns its output.
 fn open_elsewhere(pair: &Pair, ring: u32, before: &str) -> (Child, String) {
     let mut child = pair
         .command("sh")
-        // By its number the program can be started also by those who may not look where it is.
+        // By its number, users who may not read the folder of the program can start it too.
         .args(["-c", &format!("{before} /proc/self/fd/3 \"$@\" 3<\"$0\"")])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "capture::xdp::tests::another_process", "--ignored", "--nocapture"])
@@ -377,7 +378,7 @@ fn nothing_is_left_of_a_process_that_was_killed() {
     child.kill().unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(9));
     assert_eq!((outcome.as_str(), was_there), ("driver mode, copying", true));
-    // The kernel takes a moment.
+    // The kernel needs a moment.
     let begin = Instant::now();
     while has_program(&pair) && begin.elapsed() < PATIENCE {
         thread::sleep(Duration::from_millis(10));
@@ -422,7 +423,7 @@ fn three_capabilities_and_memory_to_lock_are_enough_and_what_is_missing_is_named
 
 #[test]
 fn generic_mode_is_what_is_left_when_a_driver_refuses() {
-    // A veth that sends with more queues than its peer receives with has no driver mode.
+    // A veth with more transmit queues than its peer has receive queues has no driver mode.
     let Some(pair) = Pair::make_unequal(1, 2, 9000) else { return };
     let lengths = [60, 9014, 1514, 4000];
     let frames: Vec<_> =
@@ -438,7 +439,7 @@ fn generic_mode_is_what_is_left_when_a_driver_refuses() {
         assert!(received == expected, "{} frames of {}", received.len(), frames.len());
         let (program, counts) = sums(&capture, &sockets);
         assert_eq!((program.redirected, counts.lent, counts.lost()), (1000, 1000, 0));
-        // A program in the other mode is in the way too.
+        // A program in the other mode conflicts too.
         let second = open(&settings(1, 9000)).err().unwrap().to_string();
         assert!(second.contains("another XDP program is on the interface"), "{second}");
     });

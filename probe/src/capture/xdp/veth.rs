@@ -1,4 +1,4 @@
-//! A pair of connected interfaces, each in a network namespace of its own, for tests.
+//! A pair of connected interfaces for tests, each in its own network namespace.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -10,19 +10,19 @@ use std::time::{Duration, Instant};
 use nix::sched::{CloneFlags, setns};
 use pnet_datalink::{Channel, Config, DataLinkSender, NetworkInterface};
 
-/// Frames after which the sender pauses, so that the kernel's queue does not run over.
+/// Frames after which the sender pauses, so that the kernel's queue does not overflow.
 const BURST: usize = 64;
 
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// What an interface takes at most to find out that its peer is up.
+/// Maximum time for an interface to find out that its peer is up.
 const CARRIER_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The name of the end that receives, and of the one that sends.
+/// Names of the receiving end and the sending end.
 pub(super) const NEAR: &str = "near0";
 const FAR: &str = "far0";
 
-/// The pair. Its namespaces go with it.
+/// The pair. Its namespaces are removed with it.
 #[derive(Debug)]
 pub(super) struct Pair {
     near: String,
@@ -36,7 +36,7 @@ impl Pair {
         Self::make_unequal(queues, queues, mtu)
     }
 
-    /// As `make`, with other numbers of queues at the end that receives and the one that sends.
+    /// Like `make`, with different numbers of queues at the receiving end and the sending end.
     pub(super) fn make_unequal(near: u32, far: u32, mtu: u32) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         if !nix::unistd::geteuid().is_root() {
@@ -48,7 +48,7 @@ impl Pair {
         let pair = Self { near: name("near"), far: name("far") };
         for (namespace, end) in [(&pair.near, NEAR), (&pair.far, FAR)] {
             ip(&["netns", "add", namespace]);
-            // Then only the test sends.
+            // No packets of IPv6 by themselves: only the test sends.
             let quiet = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; \
                          echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6";
             ip(&["netns", "exec", namespace, "sh", "-c", quiet]);
@@ -67,12 +67,12 @@ impl Pair {
         Some(pair)
     }
 
-    /// Does something in the namespace of the receiving end.
+    /// Runs a function in the namespace of the receiving end.
     pub(super) fn at_near<T: Send>(&self, run: impl FnOnce() -> T + Send) -> T {
         inside(&self.near, run)
     }
 
-    /// `ip` in the namespace of the receiving end.
+    /// Runs `ip` in the namespace of the receiving end.
     pub(super) fn ip(&self, arguments: &[&str]) -> String {
         ip(&[&["-n", &self.near], arguments].concat())
     }
@@ -84,7 +84,7 @@ impl Pair {
         command
     }
 
-    /// Sends frames from the other end.
+    /// Sends frames from the sending end.
     pub(super) fn send(&self, frames: &[Vec<u8>]) {
         let carries = || ip(&["-n", &self.far, "link", "show", "dev", FAR]).contains("state UP");
         let begin = Instant::now();
@@ -113,7 +113,8 @@ impl Drop for Pair {
     }
 }
 
-/// On standard output, and in the file that the test command collects skipped tests in.
+/// Prints to standard output, and writes to the file in which the test command collects skipped
+/// tests.
 #[expect(clippy::print_stdout, reason = "that is what the test runner collects")]
 fn skip(reason: &str) {
     let test = thread::current().name().unwrap_or("a test").to_owned();
@@ -124,7 +125,7 @@ fn skip(reason: &str) {
     }
 }
 
-/// In a thread, since that is what has a namespace.
+/// In a thread, because each thread has its own namespace.
 fn inside<T: Send>(namespace: &str, run: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let thread = scope.spawn(|| {
@@ -145,7 +146,7 @@ fn sender(name: &str) -> Box<dyn DataLinkSender> {
     }
 }
 
-/// What the system says of an interface of this namespace.
+/// The system's data on an interface of this namespace.
 pub(super) fn interface(name: &str) -> NetworkInterface {
     pnet_datalink::interfaces().into_iter().find(|interface| interface.name == name).unwrap()
 }

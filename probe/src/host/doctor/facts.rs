@@ -1,4 +1,4 @@
-//! What is known of this system, this process and an interface.
+//! Facts about this system, this process and an interface.
 
 use std::io;
 use std::thread;
@@ -14,20 +14,20 @@ use crate::pipeline::queue::live_memory;
 use crate::settings::args::Arguments;
 use crate::sys::ethtool::{Ethtool, Offloads, Setting};
 
-/// All that findings are made from.
+/// The input of all findings.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
     pub(super) system: System,
     pub(super) interface: Interface,
-    /// The settings of a run that is given nothing but the interface.
+    /// Default settings of a run on this interface.
     pub(super) settings: Arguments,
-    /// How many interfaces share the memory.
+    /// Number of interfaces that share the memory.
     pub(super) interfaces: u64,
     /// Octets that AF_XDP may use for this interface.
     pub(super) memory_max: u64,
-    /// Why a run would end at start, whatever the interface.
+    /// Reason why a run would fail at start on any interface.
     pub(super) obstacle: Option<String>,
-    /// `None` where the kernel or the driver does not say, here and below.
+    /// This and the following are `None` if the kernel or the driver does not tell.
     pub(super) xdp: Option<XdpFeatures>,
     pub(super) offloads: Option<Offloads>,
     pub(super) queues: Option<Setting>,
@@ -37,11 +37,11 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Looks at everything. The interface is only asked; it is one of `interfaces`.
+    /// Gathers all facts. The interface is not changed. It is one of `interfaces`.
     ///
     /// # Errors
     ///
-    /// There is no such interface, in a sentence.
+    /// There is no such interface; in one sentence.
     pub(super) fn gather(name: &str, interfaces: usize) -> Result<Self, String> {
         let settings = Arguments::defaults(name);
         let interface = Interface::find(name).map_err(|problem| problem.to_string())?;
@@ -68,7 +68,7 @@ impl Facts {
         })
     }
 
-    /// How the interface would be captured with default settings.
+    /// The capture method with default settings.
     pub(super) fn method(&self) -> Method {
         if let Some(because) = self.obstacle.clone() {
             return Method::None { because };
@@ -76,12 +76,12 @@ impl Facts {
         Method::choose(&self.system, &self.interface, &[], &self.wanted())
     }
 
-    /// How AF_XDP would be set up.
+    /// Settings of an AF_XDP capture.
     pub(super) fn xdp_settings(&self) -> XdpSettings {
         self.wanted().xdp(&self.interface, self.interface.index)
     }
 
-    /// Where frames would be taken.
+    /// The place of the capture.
     pub(super) fn place(&self, method: &Method) -> Place {
         match method {
             Method::Xdp if self.xdp.is_some_and(|features| !features.redirects) => Place::Generic,
@@ -124,9 +124,9 @@ pub(super) struct Memory {
     /// Sockets of this interface.
     pub(super) sockets: u64,
     pub(super) flows: u64,
-    /// The program and all that is small.
+    /// The program and all small parts.
     pub(super) rest: u64,
-    /// At the most, when outputs are slow.
+    /// Maximum of waiting records, when outputs are slow.
     pub(super) waiting: u64,
 }
 

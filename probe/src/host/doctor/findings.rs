@@ -1,4 +1,4 @@
-//! What follows from facts.
+//! Findings from facts.
 
 use exporter::{Finding, Level};
 
@@ -15,7 +15,7 @@ use crate::host::system::Support;
 use crate::report::tunnels::{remedy, share};
 use crate::report::units;
 
-/// All findings, in the order in which they are given.
+/// All findings, in the order of the report.
 pub(super) fn all(facts: &Facts, method: &Method) -> Vec<Finding> {
     [
         Some(kernel(facts)),
@@ -156,7 +156,7 @@ fn host(facts: &Facts) -> Finding {
 fn program(facts: &Facts, method: &Method) -> Option<Finding> {
     let attached = facts.interface.xdp?;
     let text = format!(
-        "program {} in {} mode: what it takes, no other capture sees",
+        "program {} in {} mode: no other capture sees packets that it takes",
         attached.program, attached.mode
     );
     let remedy = format!(
@@ -174,11 +174,11 @@ fn driver(facts: &Facts) -> Finding {
     let name = facts.interface.driver.as_deref().unwrap_or("none");
     let finding = |text: String| Finding::ok("driver", text);
     match facts.xdp {
-        None => finding(format!("{name}: whether it does XDP shows at start")),
+        None => finding(format!("{name}: XDP support is known only at start")),
         Some(features) if features.zero_copy => finding(format!("{name}: XDP, without copying")),
         Some(features) if features.redirects => finding(format!("{name}: XDP, with copying")),
         Some(_) => {
-            let text = format!("{name}: no XDP, so that the kernel's generic way is taken");
+            let text = format!("{name}: no XDP, so generic XDP of the kernel is used");
             finding(text).at(Level::Note, "a card whose driver does XDP loses less at high rates")
         }
     }
@@ -192,7 +192,7 @@ fn queues(facts: &Facts) -> Finding {
     Finding::ok("queues", format!("{now}{of} receive {plural} in use, all are read"))
 }
 
-/// Flows have one direction, so it does not matter that the two have different hashes.
+/// Flows have one direction, so the two directions may have different hashes.
 fn hash(facts: &Facts) -> Option<Finding> {
     if facts.interface.rx_queues < 2 {
         return None;
@@ -200,7 +200,7 @@ fn hash(facts: &Facts) -> Option<Finding> {
     let finding = |text: &str| Finding::ok("spreading", text.to_owned());
     if facts.spreads_udp_by_ports? {
         let remedy = format!("ethtool -N {} rx-flow-hash udp4 sd", facts.interface.name);
-        let text = "UDP by ports too: fragments, which have none, may miss their first one";
+        let text = "UDP by ports too: later fragments may miss the first one, which has the ports";
         Some(finding(text).at(Level::Note, &remedy))
     } else {
         Some(finding("UDP by addresses: fragments stay together"))
@@ -214,7 +214,7 @@ fn ring(facts: &Facts) -> Option<Finding> {
         return Some(Finding::ok("card's ring", format!("{now} frames")));
     }
     let remedy = format!("ethtool -G {} rx {}", facts.interface.name, ring.max);
-    let text = format!("{now} frames of {most}: bursts may find no room");
+    let text = format!("{now} frames of {most}: bursts may be lost");
     Some(Finding::ok("card's ring", text).at(Level::Warn, &remedy))
 }
 
@@ -225,7 +225,7 @@ fn lro(facts: &Facts, method: &Method) -> Option<Finding> {
 fn gro(facts: &Facts, method: &Method) -> Option<Finding> {
     let harmless = match facts.place(method) {
         Place::Driver | Place::Generic => "on: XDP takes frames before it",
-        Place::Stack => "on: what it puts together is taken apart again",
+        Place::Stack => "on: super-packets are split again",
     };
     offload(facts, method, HarmfulOffload::Gro, facts.offloads?.gro, harmless)
 }
@@ -235,7 +235,7 @@ fn rxvlan(facts: &Facts, method: &Method) -> Option<Finding> {
     offload(facts, method, HarmfulOffload::Rxvlan, facts.offloads?.rxvlan, harmless)
 }
 
-/// What an offload does to a capture by that method.
+/// The finding on an offload with this capture method.
 fn offload(
     facts: &Facts,
     method: &Method,
@@ -265,11 +265,12 @@ fn mtu(facts: &Facts) -> Finding {
     let remedy = format!("ip link set {} mtu {ONE_BUFFER_MTU_MAX}", facts.interface.name);
     match facts.xdp {
         _ if facts.system.kernel < KERNEL_MIN_FRAGS => {
-            finding(format!("{what}, which AF_XDP can from Linux {KERNEL_MIN_FRAGS} on"))
+            finding(format!("{what}, which AF_XDP supports from Linux {KERNEL_MIN_FRAGS} on"))
                 .at(Level::Warn, &remedy)
         }
         Some(features) if features.redirects && !features.segments => {
-            finding(format!("{what}, which this driver's XDP cannot")).at(Level::Warn, &remedy)
+            finding(format!("{what}, which this driver's XDP does not support"))
+                .at(Level::Warn, &remedy)
         }
         Some(_) | None => finding(text),
     }
@@ -299,7 +300,7 @@ fn capture(facts: &Facts, method: &Method) -> Finding {
         Method::Xdp => finding(match facts.xdp.map(|features| features.redirects) {
             Some(true) => "by AF_XDP in driver mode".to_owned(),
             Some(false) => "by AF_XDP in generic mode".to_owned(),
-            None => "by AF_XDP, in driver mode if the driver can".to_owned(),
+            None => "by AF_XDP, in driver mode if the driver supports it".to_owned(),
         }),
         Method::Packet { because } => finding(format!("by AF_PACKET: {because}")),
         Method::None { because } => {

@@ -1,4 +1,4 @@
-//! `flowprobe doctor`: whether capture on an interface would work, and what would falsify it.
+//! `flowprobe doctor`: checks whether capture on an interface would work, and for problems.
 //!
 //! Facts are gathered without touching the interface, but for a second in which its packets are
 //! listened to. What follows from them is computed from the
@@ -18,16 +18,16 @@ use crate::host::interface::links::links;
 use crate::host::rights;
 use crate::settings::selector::Selector;
 
-/// How findings are given.
+/// Output format of findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// For people.
+    /// As text.
     Text,
     /// A line of JSON for each interface.
     Json,
 }
 
-/// What came of an examination.
+/// Result of an examination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Examined {
     /// For standard output, with styles.
@@ -36,8 +36,8 @@ pub(crate) struct Examined {
     pub(crate) works: bool,
 }
 
-/// Examines interfaces. One that is not there is said at once, as an error. At the end this process
-/// has no rights any more.
+/// Examines interfaces. An interface that does not exist is logged at once, as an error. At the end
+/// this process has no capabilities.
 pub(crate) fn examine(selectors: &[Selector], form: Form) -> Examined {
     let mut examined = Examined { text: String::new(), works: true };
     let mut all = Vec::new();
@@ -68,7 +68,7 @@ pub(crate) fn examine(selectors: &[Selector], form: Form) -> Examined {
     examined
 }
 
-/// The names of interfaces that are asked for, or why there is none.
+/// The names of the selected interfaces, or the reason why there is none.
 fn names(selectors: &[Selector]) -> Vec<Result<String, String>> {
     let mut names = Vec::new();
     for selector in selectors {

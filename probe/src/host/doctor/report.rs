@@ -1,4 +1,4 @@
-//! Findings as people and as programs read them.
+//! Findings as text and as JSON.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ use crate::host::method::Method;
 use crate::report::escape::Escaped;
 use crate::report::findings;
 
-/// What was found of an interface.
+/// Findings on an interface.
 #[derive(Debug)]
 pub(super) struct Report {
     interface: Interface,
@@ -22,7 +22,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// What follows from the facts.
+    /// Computes the findings from facts.
     pub(super) fn new(facts: &Facts) -> Self {
         let method = facts.method();
         let findings = all(facts, &method);
@@ -34,7 +34,7 @@ impl Report {
         !matches!(self.method, Method::None { .. })
     }
 
-    /// A line for each finding, and the remedy beneath. Styles are for a terminal.
+    /// A line for each finding, and its remedy on the next line. Styles are for a terminal.
     pub(super) fn text(&self) -> String {
         let bold = Style::new().bold();
         let mut text = String::new();
@@ -45,7 +45,7 @@ impl Report {
         text
     }
 
-    /// The same as one object.
+    /// The report as one JSON object.
     pub(super) fn json(&self) -> Value {
         let interface = &self.interface;
         json!({

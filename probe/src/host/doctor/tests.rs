@@ -1,4 +1,4 @@
-//! What follows from facts that are made up.
+//! Findings from invented facts.
 
 use caps::Capability;
 use exporter::{Finding, Level};
@@ -15,7 +15,7 @@ use crate::host::system::{Support, System};
 use crate::settings::args::Arguments;
 use crate::sys::ethtool::{Offloads, Setting};
 
-/// A mirror port at which nothing is to be mended.
+/// A mirror port without problems.
 fn sound() -> Facts {
     let mut interface = Interface::made_up("eth1");
     // IPv6 is turned off.
@@ -45,8 +45,8 @@ fn all(facts: &Facts) -> Vec<Finding> {
     findings::all(facts, &facts.method())
 }
 
-/// A change of facts is found, at this level and with this remedy, and the rest stays as it is but
-/// for the last finding, which says what is chosen.
+/// Checks that a change of facts gives a finding at this level and with this remedy. All other
+/// findings must stay the same, except the last one, on the method.
 fn check(change: impl FnOnce(&mut Facts), subject: &str, level: Level, remedy: &str) {
     let mut facts = sound();
     change(&mut facts);
@@ -207,7 +207,7 @@ fn locked_memory_is_that_of_all_queues() {
         (4, 1500, 320),
         (4, 1771, 640),
         (1, 1770, 80),
-        // Rings shrink until all of them fit in 1 GiB, with the larger frames too.
+        // Rings shrink until all of them fit in 1 GiB, even with the larger frames.
         (6, 1500, 480),
         (7, 1500, 280),
         (13, 1500, 260),

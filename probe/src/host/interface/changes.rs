@@ -1,5 +1,5 @@
-//! What becomes of interfaces while the program runs, and the addresses and routes that they get
-//! (rtnetlink's groups).
+//! Changes of interfaces while the program runs, and the addresses and routes that they get
+//! (multicast groups of rtnetlink).
 
 use std::collections::BTreeSet;
 use std::io;
@@ -7,29 +7,29 @@ use std::io;
 use super::netlink::Netlink;
 use super::network::{address_index, route_indexes};
 
-/// Hears of changed links and of new addresses and routes.
+/// Receives news of changed links and of new addresses and routes.
 #[derive(Debug)]
 pub(crate) struct Changes {
     netlink: Netlink,
 }
 
-/// What has changed.
+/// Changes since the last call.
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    /// A link came, went or changed.
+    /// A link was added, removed or changed.
     pub(crate) links: bool,
-    /// Interfaces that an address or a route came to.
+    /// Interfaces that got an address or a route.
     pub(crate) touched: BTreeSet<u32>,
-    /// There was more than could be heard: anything may have changed.
+    /// Messages were lost: anything may have changed.
     pub(crate) is_incomplete: bool,
 }
 
 impl Changes {
-    /// Begins to listen, in the network namespace of this thread. No right is needed.
+    /// Starts to listen, in the network namespace of this thread. No capability is needed.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system.
     pub(crate) fn open() -> io::Result<Self> {
         let groups = libc::RTMGRP_LINK
             | libc::RTMGRP_IPV4_IFADDR
@@ -39,7 +39,7 @@ impl Changes {
         Ok(Self { netlink: Netlink::open_for_groups(groups.unsigned_abs())? })
     }
 
-    /// Adds what has changed since the last call.
+    /// Adds the changes since the last call.
     pub(crate) fn hear(&self, news: &mut News) {
         let News { links, touched, .. } = news;
         let all_heard = self.netlink.hear(|kind, answer| match kind {

@@ -1,25 +1,25 @@
-//! What a driver can do with XDP, by its own word (generic netlink, the family `netdev`).
+//! XDP features of a driver, as it reports them (generic netlink, the family `netdev`).
 
 use std::io;
 
 use super::netlink::{Netlink, Question, attribute, field};
 
-/// What a driver says that it can do with XDP.
+/// XDP features that a driver reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct XdpFeatures {
-    /// It runs programs, and redirects what they say.
+    /// It runs programs and supports `XDP_REDIRECT`.
     pub(crate) redirects: bool,
-    /// It writes frames where an AF_XDP socket reads them.
+    /// It writes frames directly into the memory of an AF_XDP socket (zero copy).
     pub(crate) zero_copy: bool,
-    /// It takes frames of several buffers.
+    /// It supports frames of several buffers.
     pub(crate) segments: bool,
 }
 
-/// Asks for the features of an interface; `None` where the kernel does not know (before 6.3).
+/// Asks for the features of an interface. `None` if the kernel does not know them (before 6.3).
 ///
 /// # Errors
 ///
-/// What the kernel says.
+/// The error of the kernel.
 pub(crate) fn xdp_features(index: u32) -> io::Result<Option<XdpFeatures>> {
     let mut netlink = Netlink::open_generic()?;
     let mut body = message(GET_FAMILY);
@@ -55,7 +55,7 @@ impl XdpFeatures {
     }
 }
 
-/// The fixed part of a message: command, version, nothing (`struct genlmsghdr`).
+/// The fixed part of a message: command, version, reserved (`struct genlmsghdr`).
 fn message(command: u8) -> Vec<u8> {
     vec![command, 1, 0, 0]
 }
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn features_are_asked_for_and_read() {
-        // Loopback has none; a kernel that does not know says so without an error.
+        // The loopback interface has none. A kernel that does not know them returns no error.
         let lo = nix::net::if_::if_nametoindex("lo").unwrap();
         assert!(matches!(xdp_features(lo), Ok(None | Some(_))), "{:?}", xdp_features(lo));
         let veth = XdpFeatures::new(BASIC | REDIRECT | 4 | SEGMENTS);

@@ -8,10 +8,10 @@ use libc::{IFF_RUNNING, IFF_UP};
 use super::AttachedXdp;
 use super::netlink::{Answer, Attributes, Netlink, Question, attribute};
 
-/// What the kernel says of a link.
+/// The kernel's data on a link.
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
-    /// The kernel's ifIndex. It stays when the link gets another name.
+    /// The interface index of the kernel. It stays the same when the link is renamed.
     pub(crate) index: u32,
     pub(crate) name: String,
     /// Its other names (`ip link property add`).
@@ -25,27 +25,27 @@ pub(crate) struct Link {
     pub(super) kind: Option<String>,
     pub(super) rx_queues: u32,
     pub(super) xdp: Option<AttachedXdp>,
-    /// The device below it, of this namespace.
+    /// The device below it, if it is in this namespace.
     below: Option<u32>,
 }
 
 /// All links of this thread's network namespace, without addresses, routes and statistics. Cheap
-/// enough to be asked for once a second; a right is not needed.
+/// enough for one call per second. No capability is needed.
 ///
 /// # Errors
 ///
-/// One sentence: what the kernel would not tell. Which links there are is not known then.
+/// The error of the kernel in one sentence. The links are unknown then.
 pub(crate) fn links() -> Result<Vec<Link>, String> {
     Netlink::open().and_then(|mut netlink| ask(&mut netlink)).map_err(|error| unknown(&error))
 }
 
-/// Why the links are not known, in one sentence.
+/// The error that the links are unknown, in one sentence.
 pub(super) fn unknown(error: &io::Error) -> String {
     let words = sentence(error);
     format!("cannot learn from the kernel which interfaces there are: {words}")
 }
 
-/// As [`links`], by a socket that is open.
+/// Like [`links`], with an open socket.
 pub(super) fn ask(netlink: &mut Netlink) -> io::Result<Vec<Link>> {
     let mut body = vec![0; LINK_OCTETS];
     body.extend(attribute(libc::IFLA_EXT_MASK, &libc::RTEXT_FILTER_SKIP_STATS.to_ne_bytes()));
@@ -54,7 +54,7 @@ pub(super) fn ask(netlink: &mut Netlink) -> io::Result<Vec<Link>> {
 }
 
 impl Link {
-    /// Whether this is its name, or one of its other names.
+    /// Whether this is its name or one of its other names.
     pub(super) fn is_named(&self, name: &str) -> bool {
         self.name == name || self.other_names.iter().any(|other| other == name)
     }
@@ -69,12 +69,13 @@ impl Link {
         has(self.flags, IFF_RUNNING)
     }
 
-    /// Whether it is part of another device, or another is on top of it.
+    /// Whether it is part of another device, or another device is on top of it.
     pub(crate) fn is_part_of_another(&self, links: &[Self]) -> bool {
         self.master.is_some() || links.iter().any(|link| link.is_on(self.index))
     }
 
-    /// Whether it is a device on top of another. The ends of a pair name each other without that.
+    /// Whether it is a device on top of another. The ends of a pair name each other, but this
+    /// does not count.
     pub(crate) fn is_on(&self, index: u32) -> bool {
         let is_paired = matches!(self.kind.as_deref(), Some("veth" | "netkit" | "vxcan"));
         self.below == Some(index) && self.index != index && !is_paired
@@ -113,12 +114,12 @@ impl Link {
     }
 }
 
-/// Whether an `IFF_` flag is among others.
+/// Whether an `IFF_` flag is set.
 pub(super) fn has(flags: u32, flag: libc::c_int) -> bool {
     u32::try_from(flag).is_ok_and(|flag| flags & flag != 0)
 }
 
-/// The device that a VXLAN sends over, which is not given as that of other kinds.
+/// The device over which a VXLAN sends. It is not in the attribute of other kinds.
 fn lower_of_vxlan(info: Attributes<'_>) -> Option<u32> {
     let is_vxlan = info.text(libc::IFLA_INFO_KIND)? == "vxlan";
     let data = info.find(libc::IFLA_INFO_DATA).filter(|_| is_vxlan)?;
@@ -177,7 +178,7 @@ mod tests {
                     if found == expected {
                         break;
                     }
-                    // The kernel may be up to a second late with the state of a cable.
+                    // The kernel may report the state of a cable up to a second late.
                     let waited = begin.elapsed();
                     assert!(waited < Duration::from_secs(5), "{command}: {found:?}");
                     thread::sleep(Duration::from_millis(10));
@@ -185,7 +186,7 @@ mod tests {
             };
             check("link set va up", Some(("vb", false, false)));
             check("link set vb up", Some(("vb", true, true)));
-            // The other end goes: that is the cable.
+            // The other end is set down: the carrier is lost.
             check("link set va down", Some(("vb", true, false)));
             check("link set va up", Some(("vb", true, true)));
             check("link set vb name mirror7", Some(("mirror7", true, true)));

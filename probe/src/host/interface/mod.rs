@@ -1,6 +1,6 @@
-//! What the kernel knows of a network interface, and whether the host still needs it.
+//! The kernel's data on a network interface, and whether the host still needs the interface.
 //!
-//! Facts are gathered first; what follows from them is computed from the facts alone.
+//! Facts are gathered first. Decisions are computed from the facts alone.
 
 pub(crate) mod changes;
 mod features;
@@ -22,12 +22,12 @@ use netlink::{Netlink, Question, attribute};
 use network::Network;
 use sysfs::Sysfs;
 
-/// An interface at the time when it was looked at.
+/// An interface at the time of the query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Interface {
-    /// The kernel's name of it, also if it was found by another.
+    /// The kernel's name, even if it was found by another name.
     pub(crate) name: String,
-    /// The kernel's ifIndex.
+    /// The interface index of the kernel.
     pub(crate) index: u32,
     /// Name of the kernel module that drives it, or of its kind: `ixgbe`, `veth`.
     pub(crate) driver: Option<String>,
@@ -41,7 +41,7 @@ pub(crate) struct Interface {
     pub(crate) addresses: Vec<IpAddr>,
     /// Routes over it, of all tables and both versions.
     pub(crate) routes: Vec<Route>,
-    /// The bond, bridge or other device that it is a part of.
+    /// The bond, bridge or other device of which it is a part.
     pub(crate) master: Option<String>,
     /// Devices on top of it: VLAN, macvlan and the like.
     pub(crate) uppers: Vec<String>,
@@ -63,18 +63,18 @@ pub(crate) struct Route {
 /// An XDP program that is attached to an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AttachedXdp {
-    /// Number of the program; 0 where there are several.
+    /// Number of the program; 0 if there are several.
     pub(crate) program: u32,
     /// Mode of attachment: `driver`, `generic`, `hardware`, `several`.
     pub(crate) mode: &'static str,
 }
 
-/// Why the host would miss an interface whose packets go elsewhere.
+/// Reason why the host would miss the packets of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
     /// It is the loopback interface.
     Loopback,
-    /// The host is reached by this address, which is not link-local.
+    /// The host has this address, which is not link-local.
     Address(IpAddr),
     /// The host sends over it.
     Route(Route),
@@ -86,23 +86,23 @@ pub(crate) enum Reason {
     Output,
 }
 
-/// Why an interface cannot be looked at.
+/// Reason why there is no data on an interface.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum FindError {
-    /// There is none of that name. It may come.
+    /// There is no interface of this name. It may come later.
     #[error("cannot find interface {name}: no such device; `ip link` lists those there are")]
     NoSuchInterface { name: String },
-    /// The kernel refuses to tell.
+    /// The kernel returned an error.
     #[error("cannot learn about interface {name} from the kernel: {problem}")]
     Unknown { name: String, problem: String },
 }
 
 impl Interface {
-    /// Looks at the interface of that name, in the network namespace of this thread.
+    /// Queries the interface of this name, in the network namespace of this thread.
     ///
     /// # Errors
     ///
-    /// There is no such interface, or what the kernel would not tell.
+    /// There is no such interface, or the kernel returned an error.
     pub(crate) fn find(name: &str) -> Result<Self, FindError> {
         Network::look()
             .map_err(|problem| FindError::Unknown {
@@ -112,7 +112,7 @@ impl Interface {
             .interface(name)
     }
 
-    /// Completes what netlink does not say.
+    /// Adds facts that netlink does not have.
     fn read_sysfs(&mut self) {
         let Some(sysfs) = Sysfs::of(&self.name, self.index) else { return };
         if let Some(driver) = sysfs.driver() {
@@ -142,12 +142,12 @@ impl Interface {
     }
 
     /// Its link-local addresses, by which neighbours reach the host. Every interface that is up has
-    /// some, so they do not make it one that the host needs.
+    /// some, so they are no reason for the host to need it.
     pub(crate) fn link_local(&self) -> Vec<IpAddr> {
         self.addresses.iter().copied().filter(|address| is_link_local(*address)).collect()
     }
 
-    /// Why the host would miss the packets of this interface, in words: the first reasons.
+    /// The first reasons why the host would miss the packets of this interface, as text.
     pub(crate) fn needed(&self, outputs: &[u32]) -> Option<String> {
         let reasons = self.consumable(outputs).err()?;
         let mut text: Vec<String> =
@@ -158,8 +158,8 @@ impl Interface {
         Some(text.join(", "))
     }
 
-    /// Whether its packets may go past the kernel's stack without the host missing them.
-    /// `outputs` are the interfaces that the outputs send over.
+    /// Whether its packets may bypass the network stack without the host missing them. `outputs`
+    /// are the interfaces over which the outputs send.
     ///
     /// # Errors
     ///
@@ -182,10 +182,10 @@ impl Interface {
     }
 }
 
-/// For tests of what follows from facts.
+/// For tests of decisions from facts.
 #[cfg(test)]
 impl Interface {
-    /// A mirror port as it should be: up, with no address but what IPv6 gives by itself.
+    /// An ideal mirror port: up, with no address except those that IPv6 gives automatically.
     pub(crate) fn made_up(name: &str) -> Self {
         let route = |network: &str, prefix| Route { network: network.parse().unwrap(), prefix };
         Self {
@@ -210,7 +210,7 @@ impl Interface {
 ///
 /// # Errors
 ///
-/// What the kernel says.
+/// The error of the kernel.
 pub(crate) fn towards(address: IpAddr) -> io::Result<Option<u32>> {
     let (family, octets) = match address {
         IpAddr::V4(address) => (libc::AF_INET, address.octets().to_vec()),
@@ -233,7 +233,7 @@ pub(crate) fn towards(address: IpAddr) -> io::Result<Option<u32>> {
 }
 
 impl Route {
-    /// Whether any interface with a link-local address has it.
+    /// Whether every interface with a link-local address has this route.
     fn comes_with_link_local(&self) -> bool {
         match self.network {
             IpAddr::V4(network) => network.is_link_local() && self.prefix >= 16,
@@ -275,7 +275,7 @@ fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-/// Reasons that are named.
+/// Maximum number of reasons in a text.
 const LISTED_MAX: usize = 2;
 
 /// `struct rtmsg`.

@@ -1,7 +1,7 @@
-//! Questions to the kernel about links, addresses and routes (rtnetlink) and what drivers can do.
+//! Queries to the kernel for links, addresses and routes (rtnetlink) and for driver features.
 //!
-//! `/proc/net` knows only the main table of IPv4 routes and getifaddrs hides labelled addresses
-//! behind other names, so that an interface could seem unused that is not.
+//! `/proc/net` has only the main table of IPv4 routes, and getifaddrs gives labelled addresses
+//! under other names. By these, an interface in use could seem unused.
 
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
@@ -22,12 +22,12 @@ pub(super) struct Netlink {
     sequence: u32,
 }
 
-/// What to ask, by the families of messages.
+/// A query, by the family of its messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Question<'a> {
     /// `RTM_GET...`, or the number of a generic family.
     pub(super) kind: u16,
-    /// Ask for all there are, not for one.
+    /// Query all entries, not one.
     pub(super) all: bool,
     /// The message after its header.
     pub(super) body: &'a [u8],
@@ -44,36 +44,36 @@ impl Netlink {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system.
     pub(super) fn open() -> io::Result<Self> {
         Self::open_for(SockProtocol::NetlinkRoute)
     }
 
-    /// As [`Netlink::open`], for generic netlink.
+    /// Like [`Netlink::open`], for generic netlink.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system.
     pub(super) fn open_generic() -> io::Result<Self> {
         Self::open_for(SockProtocol::NetlinkGeneric)
     }
 
-    /// As [`Netlink::open`], to hear what these groups say.
+    /// Like [`Netlink::open`], to receive messages of these multicast groups.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system.
     pub(super) fn open_for_groups(groups: u32) -> io::Result<Self> {
         let netlink = Self::open()?;
         bind(netlink.socket.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
         Ok(netlink)
     }
 
-    /// Passes on what was said to the groups since the last call, with the kind of each message.
+    /// Passes on the messages to the groups since the last call, with the type of each.
     ///
     /// # Errors
     ///
-    /// What the system says; `ENOBUFS` if messages were lost, or are left after many.
+    /// The error of the system. `ENOBUFS` if messages were lost, or too many are left.
     pub(super) fn hear(&self, mut take: impl FnMut(u16, Answer<'_>)) -> io::Result<()> {
         let mut buffer = vec![0; BUFFER_OCTETS];
         for _ in 0..HEARD_MAX {
@@ -98,12 +98,12 @@ impl Netlink {
         Ok(Self { socket, sequence: 0 })
     }
 
-    /// Asks, and passes on each message of the answer.
+    /// Sends a query and passes on each message of the answer.
     ///
     /// # Errors
     ///
-    /// What the system says; `TimedOut` or `WouldBlock` if it says nothing; `Interrupted`, at the
-    /// end, if what was asked for changed between two messages of the answer.
+    /// The error of the system. `TimedOut` or `WouldBlock` if there is no answer. `Interrupted`, at
+    /// the end, if the data changed between two messages of the answer.
     pub(super) fn ask(
         &mut self,
         question: Question<'_>,
@@ -114,7 +114,7 @@ impl Netlink {
         let mut has_changed = false;
         loop {
             let length = recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_TRUNC)?;
-            // A message longer than the buffer is cut, and its length is that of the whole.
+            // A message longer than the buffer is cut, but its full length is returned.
             let mut rest = buffer.get(..length).ok_or(ErrorKind::InvalidData)?;
             while let Some((header, message, next)) = split_message(rest) {
                 rest = next;
@@ -138,12 +138,13 @@ impl Netlink {
         }
     }
 
-    /// Asks for all there are, and keeps what is read from the messages of the answer.
+    /// Queries all entries, and returns the values that `read` takes from the messages of the
+    /// answer.
     ///
     /// # Errors
     ///
-    /// As [`Netlink::ask`], and when the list changed under the kernel's hands each time, so that
-    /// something may be missing.
+    /// As of [`Netlink::ask`], and if the list changed during each try, so that something may be
+    /// missing.
     pub(super) fn ask_for_list<T>(
         &mut self,
         question: Question<'_>,
@@ -180,12 +181,12 @@ impl Netlink {
 }
 
 impl<'a> Answer<'a> {
-    /// `N` octets of the fixed part, from an offset on; 0 where the message is too short.
+    /// `N` octets of the fixed part at an offset; 0 if the message is too short.
     pub(super) fn fixed<const N: usize>(&self, offset: usize) -> [u8; N] {
         field(self.body, offset).unwrap_or([0; N])
     }
 
-    /// The attributes behind a fixed part of that length, with their types.
+    /// The attributes after a fixed part of this length.
     pub(super) fn attributes(&self, fixed_octets: usize) -> Attributes<'a> {
         Attributes(self.body.get(fixed_octets..).unwrap_or_default())
     }
@@ -196,22 +197,22 @@ impl<'a> Answer<'a> {
 pub(super) struct Attributes<'a>(pub(super) &'a [u8]);
 
 impl<'a> Attributes<'a> {
-    /// The first of a type.
+    /// The first attribute of a type.
     pub(super) fn find(self, kind: u16) -> Option<&'a [u8]> {
         self.into_iter().find_map(|(found, value)| (found == kind).then_some(value))
     }
 
-    /// The first of a type, as a number.
+    /// The first attribute of a type, as a number.
     pub(super) fn number(self, kind: u16) -> Option<u32> {
         self.find(kind).and_then(|value| field(value, 0)).map(u32::from_ne_bytes)
     }
 
-    /// The first of a type, as text.
+    /// The first attribute of a type, as text.
     pub(super) fn text(self, kind: u16) -> Option<String> {
         self.texts(kind).next()
     }
 
-    /// All of a type, as texts. A text ends with its first octet 0.
+    /// All attributes of a type, as texts. A text ends before its first zero octet.
     pub(super) fn texts(self, kind: u16) -> impl Iterator<Item = String> + use<'a> {
         let values = self.filter(move |(found, _)| *found == kind);
         values.filter_map(|(_, value)| {
@@ -220,7 +221,7 @@ impl<'a> Attributes<'a> {
         })
     }
 
-    /// The first of a type, as an address of either version.
+    /// The first attribute of a type, as an address of either version.
     pub(super) fn address(self, kind: u16) -> Option<IpAddr> {
         let octets = self.find(kind)?;
         match octets.len() {
@@ -243,7 +244,7 @@ impl<'a> Iterator for Attributes<'a> {
     }
 }
 
-/// An attribute, for a question.
+/// Encodes an attribute for a query.
 pub(super) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let length = 4 + value.len();
     let mut octets = Vec::with_capacity(length.next_multiple_of(4));
@@ -254,16 +255,16 @@ pub(super) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     octets
 }
 
-/// What of a message's header matters here.
+/// Fields of a message's header.
 #[derive(Clone, Copy, Debug)]
 struct Header {
     kind: u16,
     sequence: u32,
-    /// What is listed has changed since the first message.
+    /// The data has changed since the first message.
     is_of_changed: bool,
 }
 
-/// The first message, and what is behind it.
+/// The first message, and the octets after it.
 fn split_message(octets: &[u8]) -> Option<(Header, &[u8], &[u8])> {
     let length = usize::try_from(u32::from_ne_bytes(field(octets, 0)?)).ok()?;
     let kind = u16::from_ne_bytes(field(octets, 4)?);
@@ -274,20 +275,20 @@ fn split_message(octets: &[u8]) -> Option<(Header, &[u8], &[u8])> {
     Some((Header { kind, sequence, is_of_changed }, message, next))
 }
 
-/// `N` octets from an offset on.
+/// `N` octets at an offset.
 pub(super) fn field<const N: usize>(octets: &[u8], offset: usize) -> Option<[u8; N]> {
     octets.get(offset..)?.first_chunk().copied()
 }
 
 const HEADER_OCTETS: usize = 16;
-/// Bits of an attribute's type that are no flags.
+/// Bits of an attribute's type, without its flags.
 const KIND: u16 = 0x3fff;
-/// The kernel fills at most 32 KiB at a time.
+/// The kernel sends at most 32 KiB at once.
 const BUFFER_OCTETS: usize = 64 * 1024;
-/// Messages that are heard at a time.
+/// Maximum number of datagrams that are received in one call.
 const HEARD_MAX: u32 = 4096;
 const ANSWER_SECONDS_MAX: i64 = 5;
-/// How often a list is asked for while it changes.
+/// Maximum number of tries to get a list that changes.
 const LIST_TRIES: u32 = 10;
 
 #[cfg(test)]
@@ -312,7 +313,7 @@ mod tests {
         for length in 0..octets.len() - 3 {
             assert_eq!(Attributes(&octets[..length]).count(), 0, "{length}");
         }
-        // A length below that of its own header must not go on for ever.
+        // A length below that of the header must not cause an endless loop.
         assert_eq!(Attributes(&[0; 64]).count(), 0);
     }
 }

@@ -1,5 +1,5 @@
-//! All links, addresses and routes of a network namespace, so that many interfaces are looked at
-//! with three questions to the kernel.
+//! All links, addresses and routes of a network namespace, so that three queries to the kernel are
+//! enough for many interfaces.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -12,14 +12,14 @@ use super::{FindError, Interface, ROUTE_OCTETS, Route};
 #[derive(Debug)]
 pub(crate) struct Network {
     links: Vec<Link>,
-    /// Each with the interface that has it.
+    /// Each with the index of its interface.
     addresses: Vec<(u32, IpAddr)>,
-    /// Each with the interfaces that it leads over.
+    /// Each with the indexes of the interfaces that it uses.
     routes: Vec<(Vec<u32>, Route)>,
 }
 
 impl Network {
-    /// Looks at the network namespace of this thread.
+    /// Queries the network namespace of this thread.
     ///
     /// # Errors
     ///
@@ -34,7 +34,7 @@ impl Network {
         Ok(Self { links, addresses, routes })
     }
 
-    /// As [`Network::look`], with the error in one sentence.
+    /// Like [`Network::look`], with the error in one sentence.
     pub(crate) fn look_or_say() -> Result<Self, String> {
         Self::look().map_err(|error| links::unknown(&error))
     }
@@ -43,7 +43,7 @@ impl Network {
         &self.links
     }
 
-    /// The interface of that name.
+    /// The interface of this name.
     ///
     /// # Errors
     ///
@@ -82,7 +82,7 @@ impl Network {
     }
 }
 
-/// The interface of an address (`struct ifaddrmsg`).
+/// The interface index of an address (`struct ifaddrmsg`).
 pub(super) fn address_index(answer: Answer<'_>) -> u32 {
     u32::from_ne_bytes(answer.fixed(4))
 }
@@ -95,8 +95,8 @@ fn address(answer: Answer<'_>) -> Option<(u32, IpAddr)> {
     Some((address_index(answer), address))
 }
 
-/// The route of a message, if it is not a cached one (`struct rtmsg`: family, length of the
-/// destination's prefix, ... flags at 8).
+/// The route of a message, except a cached one (`struct rtmsg`: family, length of the destination's
+/// prefix, ... flags at 8).
 fn route(answer: Answer<'_>) -> Option<(Vec<u32>, Route)> {
     let [family, prefix] = answer.fixed(0);
     if u32::from_ne_bytes(answer.fixed(8)) & libc::RTM_F_CLONED != 0 {
@@ -111,7 +111,7 @@ fn route(answer: Answer<'_>) -> Option<(Vec<u32>, Route)> {
     Some((route_indexes(answer), Route { network, prefix }))
 }
 
-/// The interfaces that a route leads over.
+/// The interface indexes of a route.
 pub(super) fn route_indexes(answer: Answer<'_>) -> Vec<u32> {
     let attributes = answer.attributes(ROUTE_OCTETS);
     let mut indexes = Vec::from_iter(attributes.number(libc::RTA_OIF));

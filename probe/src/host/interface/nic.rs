@@ -4,37 +4,38 @@ use std::io;
 
 use super::netlink::{Netlink, Question, field};
 
-/// Counts of an interface since the kernel has it, or since its driver began again.
+/// Counts of an interface since it was created, or since its driver reset them.
 ///
-/// They are causes, and never to be summed: drivers differ in which of them counts what, some count
-/// a packet in two, and what becomes of a packet behind the capture is among them too.
+/// They are causes and must never be summed. Drivers count different things in them, some count a
+/// packet twice, and packets that are dropped after the capture are counted too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NicCounters {
-    /// Packets that came in sound, and that the driver gave to the kernel.
+    /// Packets that arrived without errors and that the driver gave to the kernel.
     pub(crate) received: u64,
-    /// The card had no room: its ring was not emptied fast enough. None of these is captured.
+    /// The card had no room, because its ring was not emptied fast enough. These are not captured.
     missed: u64,
-    /// Dropped by the driver or the kernel. Packets that came in sound and that no protocol wanted
-    /// are among them, though AF_PACKET had them, and with some drivers what XDP dropped.
+    /// Dropped by the driver or the kernel. They include valid packets of protocols that the host
+    /// does not use, though AF_PACKET captured them, and with some drivers packets that XDP
+    /// dropped.
     dropped: u64,
     /// With most drivers the same as `missed`, or a part of it.
     overruns: u64,
-    /// The card's own memory ran over; with some drivers the same as `missed`.
+    /// The card's own memory overflowed. With some drivers the same as `missed`.
     fifo: u64,
-    /// For a port of a bond that takes none.
+    /// Arrived at an inactive port of a bond.
     no_handler: u64,
-    /// Damaged on the wire, in any way.
+    /// Damaged on the wire in any way.
     errors: u64,
 }
 
 impl NicCounters {
-    /// Asks for those of an interface, by its number. No right is needed.
+    /// Queries the counters of an interface by its index. No capability is needed.
     ///
     /// # Errors
     ///
-    /// What the kernel says: `ENODEV` when there is no such interface.
+    /// The error of the kernel: `ENODEV` if there is no such interface.
     pub(crate) fn read(index: u32) -> io::Result<Self> {
-        // Family and padding, index, which statistics (struct if_stats_msg).
+        // Family and padding, index, selection of statistics (struct if_stats_msg).
         let mut body = vec![0; 4];
         body.extend(index.to_ne_bytes());
         body.extend((1_u32 << (LINK_64 - 1)).to_ne_bytes());
@@ -46,7 +47,7 @@ impl NicCounters {
         counters.ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// From `struct rtnl_link_stats64`, of which older kernels have less.
+    /// From `struct rtnl_link_stats64`, which is shorter in older kernels.
     fn new(statistics: &[u8]) -> Self {
         let number = |place: usize| field(statistics, place * 8).map_or(0, u64::from_ne_bytes);
         Self {
@@ -60,9 +61,8 @@ impl NicCounters {
         }
     }
 
-    /// What was counted since an earlier reading, by cause. A count that is less than it was has
-    /// begun again with 0. As drivers do that at will, these are to be added up from reading to
-    /// reading, a second apart.
+    /// Differences from an earlier reading, by cause. A count that is lower than before was reset
+    /// to 0. Drivers may do that at any time, so differences must be added up each second.
     pub(crate) fn since(&self, earlier: &Self) -> [(&'static str, u64); 6] {
         let since = |count: fn(&Self) -> u64| {
             let (now, before) = (count(self), count(earlier));
@@ -104,7 +104,7 @@ mod tests {
             errors: 104,
         };
         assert_eq!(read, expected);
-        // Before Linux 4.6 the last one was not there.
+        // Before Linux 4.6 the last one did not exist.
         let older = NicCounters { no_handler: 0, ..expected };
         assert_eq!(NicCounters::new(&words[..23 * 8]), older);
         assert_eq!(NicCounters::new(&[]), NicCounters::default());
@@ -135,7 +135,7 @@ mod tests {
             let vb = Interface::find("vb").unwrap().index;
             let before = NicCounters::read(vb).unwrap();
             let socket = crate::capture::packet::tests::Sender::new("va");
-            // No protocol of the kernel has this number.
+            // The kernel has no protocol of this number.
             (0..7).for_each(|_| socket.send(&[&[2; 12][..], &[0x88, 0xb5], &[0; 50]].concat()));
             let counted: Vec<_> = NicCounters::read(vb).unwrap().since(&before).into();
             let counted: Vec<_> = counted.into_iter().filter(|(_, count)| *count > 0).collect();

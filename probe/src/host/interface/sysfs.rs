@@ -1,5 +1,5 @@
-//! Facts of an interface that netlink does not tell, from sysfs. A sysfs may be missing or belong
-//! to another network namespace; then nothing is known.
+//! Facts on an interface that netlink does not have, from sysfs. A sysfs may be missing or belong
+//! to another network namespace. Then nothing is known.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,14 +11,14 @@ pub(crate) struct Sysfs {
 }
 
 impl Sysfs {
-    /// The folder of the interface with this name and number.
+    /// The folder of the interface with this name and index.
     pub(crate) fn of(name: &str, index: u32) -> Option<Self> {
         let folder = PathBuf::from("/sys/class/net").join(name);
         let number = fs::read_to_string(folder.join("ifindex")).ok()?;
         (number.trim() == index.to_string()).then_some(Self { folder })
     }
 
-    /// Receive queues in use. The kernel's link message has those that are allocated.
+    /// Receive queues in use. The kernel's link message has the number of allocated ones.
     pub(crate) fn rx_queues(&self) -> Option<u32> {
         let queues = self.names("queues");
         let count = queues.iter().filter(|name| name.starts_with("rx-")).count();
@@ -31,7 +31,7 @@ impl Sysfs {
         Some(module.file_name()?.to_string_lossy().into_owned())
     }
 
-    /// Devices on top of it, its master among them.
+    /// Devices on top of it, including its master.
     pub(super) fn uppers(&self) -> Vec<String> {
         let names = self.names("");
         names.iter().filter_map(|name| name.strip_prefix("upper_")).map(str::to_owned).collect()

@@ -1,4 +1,4 @@
-//! What follows from facts, and the facts of the interface that every host has.
+//! Decisions from facts, and facts of the interface that every host has.
 
 use super::*;
 
@@ -47,7 +47,7 @@ fn what_the_host_needs_may_not_be_consumed() {
         with_route(route("0.0.0.0", 0)),
         with_route(route("::", 0)),
         with_route(route("2001:db8::", 32)),
-        // Wider than link-local.
+        // Larger than the link-local network.
         with_route(route("169.254.0.0", 15)),
         with_route(route("fe80::", 9)),
         with_route(route("fc00::", 6)),

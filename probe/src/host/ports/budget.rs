@@ -1,4 +1,4 @@
-//! The memory that all sockets have together, and what an interface gets of it.
+//! The memory of all sockets, and the part for an interface.
 
 use super::Ports;
 use super::port::Port;
@@ -13,8 +13,8 @@ pub(super) struct Room {
 }
 
 impl Ports {
-    /// The room for an interface that is about to be opened: an equal part of what is left for it
-    /// and those that are to come. Where nobody knows how many those are, for one more.
+    /// The room for an interface that is about to be opened: an equal part of the memory left for
+    /// it and for the interfaces that are still to come. With patterns, one more is expected.
     pub(super) fn room(&self, port: usize) -> Room {
         let settings = &self.opener.settings;
         let is_to_come = |(index, other): &(usize, &Port)| {

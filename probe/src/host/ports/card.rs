@@ -1,40 +1,41 @@
-//! What the network card of an interface counted.
+//! Counters of the network card of an interface.
 
 use std::collections::BTreeMap;
 
 use crate::host::interface::nic::NicCounters;
 
-/// What the network card counted while the interface was asked for. Drivers begin again with 0 at
-/// will, so differences are added up, a second apart.
+/// Counts of the network card while the interface was watched. Drivers may reset their counters at
+/// any time, so differences are added up each second.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Card {
-    /// The kernel's number of the interface, and its counters.
+    /// The interface index of the kernel, and the counters.
     last: Option<(u32, NicCounters)>,
     causes: BTreeMap<&'static str, u64>,
-    /// Packets that came in while the interface was there and not captured.
+    /// Packets that arrived while the interface existed and was not captured.
     not_captured: u64,
-    /// What the card and the program of AF_XDP had counted at the last look at which the program
-    /// ran on all queues, and at the look before. There are drivers that do not run it on queues
-    /// that are added later. Queues may have been added before that is noticed, so what is not seen
-    /// is counted from the look before on.
+    /// Counts of the card and of the AF_XDP program, at the last look at which the program ran on
+    /// all queues, and at the look before. Some drivers do not run it on queues that are added
+    /// later. Queues may be added before this is noticed, so unseen packets are counted from the
+    /// look before on.
     complete: [(u64, u64); 2],
-    /// Packets that came in since the look before, more than the program has seen.
+    /// Packets that arrived since the look before and that the program has not seen.
     unseen: u64,
 }
 
 impl Card {
-    /// What was counted, by cause.
+    /// The counts by cause.
     pub(super) fn causes(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.causes.iter().map(|(cause, count)| (*cause, *count))
     }
 
-    /// Packets that came in while the interface, or a queue of it, was there and not captured.
+    /// Packets that arrived while the interface, or one of its queues, existed and was not
+    /// captured.
     pub(super) fn not_captured(&self) -> u64 {
         self.not_captured + self.unseen
     }
 
-    /// Compares with what the program of AF_XDP has seen. Where it does not run on all queues, the
-    /// rest is not captured.
+    /// Compares with the packets that the AF_XDP program has seen. If it does not run on all
+    /// queues, the rest is not captured.
     pub(super) fn compare(&mut self, seen: u64, is_on_all_queues: bool) {
         let Some((_, NicCounters { received, .. })) = self.last else { return };
         if is_on_all_queues {
@@ -47,14 +48,14 @@ impl Card {
         }
     }
 
-    /// The program of AF_XDP is off the interface: what it has not seen was not captured.
+    /// Called when the AF_XDP program is detached. Packets that it has not seen were not captured.
     pub(super) fn close(&mut self, seen: u64) {
         self.compare(seen, false);
         self.not_captured += std::mem::take(&mut self.unseen);
     }
 
-    /// The interface was opened again, which takes time: of what came in since the last time, the
-    /// packets that the new program of AF_XDP has not seen were not captured.
+    /// Called when the interface was opened again, which takes time. Of the packets since the last
+    /// update, those that the new AF_XDP program has not seen were not captured.
     pub(super) fn open_again(&mut self, ifindex: u32, seen: u64) {
         let before = self.not_captured;
         self.update(ifindex, false);
@@ -65,8 +66,8 @@ impl Card {
         }
     }
 
-    /// Adds what was counted since the last time, in which the interface was captured or not.
-    /// Another interface begins. A card that does not tell, or is gone, has counted nothing.
+    /// Adds the counts since the last update. `was_captured`: the interface was captured in this
+    /// time. If it is another interface, counting starts. A card without counters adds nothing.
     pub(super) fn update(&mut self, ifindex: u32, was_captured: bool) {
         let Ok(now) = NicCounters::read(ifindex) else { return };
         if let Some((_, last)) = self.last.filter(|(index, _)| *index == ifindex) {

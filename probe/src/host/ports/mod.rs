@@ -1,4 +1,4 @@
-//! The interfaces that packets are taken from, and what becomes of them.
+//! The interfaces from which packets are captured, and their state.
 
 mod budget;
 mod card;
@@ -32,32 +32,32 @@ use crate::pipeline::live::Attached;
 use crate::settings::args::LiveSettings;
 use crate::settings::selector::Selector;
 
-/// Most interfaces at a time.
+/// Maximum number of interfaces at a time.
 const PORTS_MAX: usize = 1024;
 
-/// Looks at the interfaces are at least so far apart, whatever the kernel has to say.
+/// Minimum time between two looks at the interfaces, whatever the kernel reports.
 const LOOK_PAUSE: Duration = Duration::from_millis(200);
 
-/// All interfaces that were asked for.
+/// All interfaces that the user selected.
 pub(crate) struct Ports {
     opener: Opener,
     /// `--ifindex`.
     numbers: Vec<(String, u32)>,
     ports: Vec<Port>,
-    /// Counts of interfaces whose place another one got.
+    /// Sum of the counts of interfaces whose place was given to another one.
     over: SourceCounts,
-    /// Interfaces can be opened later: the rights are kept.
+    /// Interfaces can be opened later: the capabilities are kept.
     may_open: bool,
-    /// The interfaces could not be looked at; said once.
+    /// The interfaces could not be queried. Logged once.
     is_blind: bool,
-    /// More interfaces match than there may be; said once.
+    /// More interfaces match than the maximum. Logged once.
     is_full: bool,
-    /// Where the kernel tells of changes; `None` where it does not.
+    /// Source of the kernel's news of changes; `None` if it cannot be opened.
     changes: Option<Changes>,
-    /// News of the kernel that were not looked at yet.
+    /// News of the kernel that were not handled yet.
     news: News,
     looked: Instant,
-    /// Until then it is not asked again whether the host needs an interface.
+    /// Earliest time of the next query whether the host needs an interface.
     asked_until: Instant,
 }
 
@@ -67,7 +67,7 @@ impl Ports {
     ///
     /// # Errors
     ///
-    /// One sentence: which interface does not exist, or was given twice.
+    /// An interface does not exist or was given twice; in one sentence.
     pub(crate) fn find(
         settings: &LiveSettings,
         numbers: &[(String, u32)],
@@ -114,7 +114,7 @@ impl Ports {
         Ok(ports)
     }
 
-    /// Adds an interface that was asked for by its name; gives the problem if it is not there yet.
+    /// Adds an interface that was selected by name. Returns the problem if it does not exist yet.
     fn find_named(&mut self, name: &str, network: &Network) -> Result<Option<String>, String> {
         if self.ports.len() >= PORTS_MAX {
             return Err(format!("more than {PORTS_MAX} interfaces are asked for"));
@@ -137,8 +137,8 @@ impl Ports {
         }
     }
 
-    /// Adds the interfaces that match a pattern and are not known. `counts` is what sockets have
-    /// counted so far, by interface.
+    /// Adds the new interfaces that match a pattern. `counts` are the counts of sockets so far, by
+    /// interface.
     fn find_matching(&mut self, links: &[Link], counts: &dyn Fn() -> Vec<SourceCounts>) {
         let patterns = || self.opener.settings.interface.iter().filter(|one| one.is_pattern());
         let is_known = |link: &Link| self.ports.iter().any(|port| port.is(link));
@@ -157,7 +157,7 @@ impl Ports {
         }
     }
 
-    /// Puts an interface in the place of one that is gone, whose counts are kept.
+    /// Puts an interface in the place of one that is gone. The counts of that one are kept.
     fn replace(&mut self, place: usize, by: Port, mut counts: Vec<SourceCounts>) {
         let sockets = counts.get_mut(place).map(std::mem::take).unwrap_or_default();
         self.over += self.ports[place].counts(&sockets).source;
@@ -169,7 +169,7 @@ impl Ports {
         given.map(|(_, number)| *number)
     }
 
-    /// One for each queue, up to the number of processors; that many where more may come.
+    /// One for each queue, up to the number of processors. The maximum if more interfaces may come.
     fn default_workers(&self, network: &Network) -> usize {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let there = || self.ports.iter().filter(|port| port.state != State::Gone);
@@ -179,7 +179,7 @@ impl Ports {
         most.clamp(1, processors)
     }
 
-    /// Whether interfaces may come that were never there.
+    /// Whether new interfaces may come.
     fn is_waiting(&self) -> bool {
         self.has_patterns() || self.ports.iter().any(|port| port.ifindex == 0)
     }
@@ -188,21 +188,21 @@ impl Ports {
         self.opener.settings.interface.iter().any(Selector::is_pattern)
     }
 
-    /// How many workers there are to be at the most.
+    /// Maximum number of workers.
     pub(crate) fn workers(&self) -> usize {
         self.opener.workers
     }
 
-    /// Whether capabilities are to be kept, so that interfaces can be opened later.
+    /// Whether capabilities are kept, so that interfaces can be opened later.
     pub(crate) fn keeps_capabilities(&self) -> bool {
         self.may_open
     }
 
-    /// Opens all of them. Each worker is to have the sockets of one list.
+    /// Opens all of them. Each worker gets the sockets of one list.
     ///
     /// # Errors
     ///
-    /// What cannot be opened, and why, in one sentence.
+    /// An interface cannot be opened; in one sentence.
     pub(crate) fn open(&mut self) -> Result<Vec<Vec<Attached>>, String> {
         let mut lists: Vec<_> = (0..self.workers()).map(|_| Vec::new()).collect();
         let mut next = 0;
@@ -214,7 +214,7 @@ impl Ports {
             }
             let sockets = match self.open_port(port, &host) {
                 Ok(sockets) => sockets,
-                // Of a pattern what can be captured is.
+                // Of the interfaces of a pattern, those that work are captured.
                 Err(problem) if !self.ports[port].is_named => {
                     warn!("{problem}");
                     failure.get_or_insert(problem);
@@ -246,7 +246,7 @@ impl Ports {
         }
         missing.iter().for_each(|problem| warn!("{problem}; waiting for it"));
         self.say_overlaps(host.network.links(), None);
-        // More workers than sockets have nothing to do, unless sockets come.
+        // More workers than sockets are idle, unless sockets come later.
         if !self.is_waiting() {
             lists.retain(|list| !list.is_empty());
         }
@@ -285,7 +285,7 @@ impl Ports {
         let interface = host.network.interface(name).map_err(|problem| problem.to_string())?;
         let number = number.unwrap_or(interface.index);
         let (kind, room) = (*kind, self.room(port));
-        // Until here it was not captured.
+        // It was not captured up to now.
         self.ports[port].card.update(interface.index, false);
         let Opened { kind, method, xdp, memory, sockets } =
             self.opener.open(host, &interface, number, kind, room)?;
@@ -307,7 +307,7 @@ impl Ports {
         Ok(opened.attach(port, sockets))
     }
 
-    /// Their names and numbers, for exporters.
+    /// The names and numbers of interfaces, for exporters.
     pub(crate) fn named(&self) -> Arc<[exporter::Interface]> {
         let named = |port: &Port| {
             Some(exporter::Interface { number: port.number?, name: port.name.clone() })
@@ -315,7 +315,7 @@ impl Ports {
         self.ports.iter().filter_map(named).collect()
     }
 
-    /// No more packets come: programs go before sockets do.
+    /// Ends the capture. Programs are detached before sockets are closed.
     pub(crate) fn detach(&mut self) {
         for port in &mut self.ports {
             port.card.update(port.ifindex, port.is_open());
@@ -324,14 +324,14 @@ impl Ports {
         }
     }
 
-    /// Whether none is captured, and none can come.
+    /// Whether no interface is captured, and none can come.
     pub(crate) fn are_all_gone(&self) -> bool {
         let can_come = |port: &Port| self.may_open && !port.is_final();
         !self.has_patterns() && !self.ports.iter().any(|port| port.is_open() || can_come(port))
     }
 
-    /// Each interface with what its sockets, its programs and its card counted. Those whose place
-    /// another one got are one.
+    /// The counts of sockets, programs and card of each interface. Interfaces whose place was given
+    /// to another one are summed up.
     pub(crate) fn counts(&self, sources: &[SourceCounts]) -> Vec<PortCounts> {
         let none = SourceCounts::default();
         let of = |port: usize| sources.get(port).unwrap_or(&none);

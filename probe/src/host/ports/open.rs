@@ -1,4 +1,4 @@
-//! How an interface is opened: past the host's stack, or beside it.
+//! Opening of an interface, by AF_XDP or by AF_PACKET.
 
 use std::net::IpAddr;
 
@@ -18,30 +18,30 @@ use crate::host::method::{Kind, Method, Wanted};
 use crate::host::system::System;
 use crate::settings::args::{CaptureMethod, LiveSettings};
 
-/// How interfaces are to be opened.
+/// Settings and state to open interfaces.
 pub(super) struct Opener {
     pub(super) settings: LiveSettings,
-    /// Addresses that the outputs send to.
+    /// Addresses to which the outputs send.
     pub(super) collectors: Vec<IpAddr>,
     /// Sockets of `AF_PACKET` for each interface.
     pub(super) workers: usize,
-    /// How the headers of super-packets are found.
+    /// Method to find the headers of super-packets.
     pub(super) dissection: Dissection,
     pub(super) xdp: XdpOpener,
 }
 
-/// The host at the time when interfaces are opened. It is looked at once for all of them.
+/// The host at the time when interfaces are opened. One query is enough for all of them.
 pub(super) struct Host {
     system: System,
     pub(super) network: Network,
-    /// The interfaces that the outputs send over.
+    /// The interfaces over which the outputs send.
     outputs: Vec<u32>,
 }
 
 /// An open interface.
 pub(super) struct Opened {
     pub(super) kind: Kind,
-    /// In words, for people.
+    /// As text for users.
     pub(super) method: String,
     pub(super) xdp: Option<XdpCapture>,
     /// Octets of the sockets' rings.
@@ -50,11 +50,11 @@ pub(super) struct Opened {
 }
 
 impl Opener {
-    /// Looks at the host.
+    /// Queries the host.
     ///
     /// # Errors
     ///
-    /// The interfaces are not known, in one sentence.
+    /// The interfaces cannot be queried; in one sentence.
     pub(super) fn look(&self) -> Result<Host, String> {
         Ok(Host {
             system: System::gather(),
@@ -63,12 +63,12 @@ impl Opener {
         })
     }
 
-    /// Opens an interface, whose packets get `number` as their input interface, within the room
-    /// for its sockets. `before` is how it was captured before it went away.
+    /// Opens an interface, within the room for its sockets. Its packets get `number` as their input
+    /// interface. `before` is its capture method before it went away.
     ///
     /// # Errors
     ///
-    /// Why it cannot be captured, in one sentence.
+    /// The interface cannot be captured; in one sentence.
     pub(super) fn open(
         &mut self,
         host: &Host,
@@ -94,7 +94,7 @@ impl Opener {
         }
     }
 
-    /// The interfaces that the outputs send over.
+    /// The interfaces over which the outputs send.
     pub(super) fn outputs(&self) -> Vec<u32> {
         let towards = |&address: &IpAddr| towards(address).ok().flatten();
         self.collectors.iter().filter_map(towards).collect()
@@ -127,7 +127,7 @@ impl Opener {
         warn_of_harmful_offloads(name, Place::Stack);
         let mut method = format!("AF_PACKET, {}: {why}", counted(sockets.len(), "socket"));
         if interface.xdp.is_some() {
-            method.push_str("; what the XDP program on it takes is not seen");
+            method.push_str("; packets that the XDP program on it takes are not seen");
         }
         Ok(Opened {
             kind: Kind::Packet,
@@ -169,7 +169,7 @@ impl Opener {
     }
 }
 
-/// How AF_XDP captures, in words.
+/// Description of an AF_XDP capture.
 fn method_of(xdp: &XdpCapture) -> String {
     let mode = xdp.mode();
     format!("AF_XDP, {mode}, {}", counted(mode.queues as usize, "queue"))

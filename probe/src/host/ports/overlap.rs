@@ -1,16 +1,17 @@
-//! Interfaces of which one sees packets of another: a bridge and its port, a VLAN or a tunnel and
-//! the device that it is on.
+//! Interfaces that see the packets of others: a bridge and its port, or a VLAN or tunnel and the
+//! device below it.
 
 use log::warn;
 
 use super::Ports;
 use crate::host::interface::links::Link;
 
-/// Pairs that are named.
+/// Maximum number of pairs that are named.
 const NAMED_MAX: usize = 8;
 
 impl Ports {
-    /// Says which captured interfaces see the same packets: those of all, or of one with the rest.
+    /// Warns of captured interfaces that see the same packets: all pairs, or only those with
+    /// `only`.
     pub(super) fn say_overlaps(&self, links: &[Link], only: Option<usize>) {
         let captured: Vec<u32> =
             self.ports.iter().filter(|port| port.is_open()).map(|port| port.ifindex).collect();
@@ -27,16 +28,16 @@ impl Ports {
             }
         }
         if let Some(more) = pairs.len().checked_sub(NAMED_MAX).filter(|&more| more > 0) {
-            warn!("of {more} more pairs of interfaces one is on top of the other");
+            warn!("in {more} more pairs of interfaces, one is on top of the other");
         }
     }
 }
 
-/// Pairs of these interfaces of which the second is on top of the first, maybe with others between.
+/// Pairs of these interfaces. The second is on top of the first, directly or not.
 fn overlaps(links: &[Link], among: &[u32]) -> Vec<(u32, u32)> {
     let mut pairs = Vec::new();
     for &lower in among {
-        // Devices on top of it, then those on top of them. Each once: there may be a circle.
+        // Devices on top of it, then those on top of them. Each once, because there may be a loop.
         let mut uppers = vec![lower];
         let mut next = 0;
         while let Some(&index) = uppers.get(next) {

@@ -1,4 +1,4 @@
-//! An interface that was asked for, and what becomes of it.
+//! A selected interface and its state.
 
 use std::time::Instant;
 
@@ -16,23 +16,23 @@ use crate::host::interface::links::Link;
 use crate::host::method::Kind;
 use crate::pipeline::live::Attached;
 
-/// An interface that was asked for.
+/// A selected interface.
 pub(super) struct Port {
     pub(super) name: String,
-    /// In flow keys; `None` until it is there for the first time.
+    /// The number in flow keys. `None` until the interface exists for the first time.
     pub(super) number: Option<u32>,
-    /// The kernel's number of it; 0 until it is there for the first time.
+    /// The interface index of the kernel. 0 until the interface exists for the first time.
     pub(super) ifindex: u32,
-    /// It was asked for by its name, not by a pattern.
+    /// It was selected by its name, not by a pattern.
     pub(super) is_named: bool,
     pub(super) state: State,
     pub(super) phase: Phase,
     pub(super) kind: Option<Kind>,
-    /// In words, for the statistics.
+    /// As text for the statistics.
     pub(super) method: String,
-    /// The XDP program that redirects to the sockets, where there is one.
+    /// The XDP program that redirects to the sockets, if there is one.
     pub(super) xdp: Option<XdpCapture>,
-    /// As they were when sockets were opened, or last looked at.
+    /// The values when sockets were opened, or at the last look.
     pub(super) mtu: u32,
     pub(super) queues: u32,
     /// Octets of the rings of its sockets.
@@ -40,19 +40,19 @@ pub(super) struct Port {
     /// Lease of the open sockets, and their number.
     lease: Lease,
     sockets: usize,
-    /// Leases of sockets that workers are about to close.
+    /// Leases of sockets that workers have been asked to close.
     ended: Vec<Lease>,
-    /// It is to be opened when those are closed.
+    /// It will be opened after those are closed.
     pub(super) is_waiting_for_sockets: bool,
-    /// Counted by programs that are gone.
+    /// Counts of programs that have been detached.
     before: Programs,
-    /// Frames that those had redirected and no socket has seen.
+    /// Frames that those programs redirected and that no socket has seen.
     vanished: u64,
     pub(super) card: Card,
     pub(super) retry: Retry,
-    /// When it came.
+    /// Time when it appeared.
     pub(super) appeared: Instant,
-    /// What the sockets of an interface counted that had this place before.
+    /// Counts of the sockets of the interface that had this place before.
     base: SourceCounts,
 }
 
@@ -63,12 +63,12 @@ pub(crate) struct PortCounts {
     pub(crate) method: String,
     pub(crate) source: SourceCounts,
     pub(crate) is_captured: bool,
-    /// It is there and should be captured, and is not.
+    /// It exists and should be captured, but is not.
     pub(crate) is_missed: bool,
 }
 
 impl PortCounts {
-    /// Interfaces that are gone, as one.
+    /// The sum of interfaces that are gone.
     pub(super) fn of_those_that_are_over(source: &SourceCounts) -> Self {
         Self {
             name: "others".to_owned(),
@@ -81,7 +81,7 @@ impl PortCounts {
 }
 
 impl Port {
-    /// An interface that is not there yet. Its packets get `number`, or else the kernel's number.
+    /// An interface that does not exist yet. Its packets get `number`, or else the interface index.
     pub(super) fn awaited(name: &str, number: Option<u32>, is_named: bool) -> Self {
         Self {
             name: name.to_owned(),
@@ -109,7 +109,7 @@ impl Port {
         }
     }
 
-    /// An interface that is there.
+    /// An interface that exists.
     pub(super) fn found(interface: &Interface, number: Option<u32>, is_named: bool) -> Self {
         let state = State::of(interface.is_up(), interface.is_running());
         let awaited = Self::awaited(&interface.name, number, is_named);
@@ -122,12 +122,13 @@ impl Port {
         Self { ifindex: link.index, state, ..Self::awaited(&link.name, number, false) }
     }
 
-    /// Whether it is this one. One that is gone is known by its name.
+    /// Whether it is this interface. An interface that is gone is known by its name.
     pub(super) fn is(&self, link: &Link) -> bool {
         self.name == link.name || self.ifindex == link.index && self.state != State::Gone
     }
 
-    /// Begins anew, in the place of one that is gone. `sockets` is what those of the other counted.
+    /// Starts again with a new interface in the place of one that is gone. `sockets` are the counts
+    /// of the old one's sockets.
     pub(super) fn replace(&mut self, by: Self, sockets: SourceCounts) {
         *self = Self { base: sockets, ..by };
     }
@@ -145,18 +146,18 @@ impl Port {
         self.state == State::Gone && !self.is_named && self.is_drained()
     }
 
-    /// In words, for one that is about to be opened again.
+    /// The first words of messages on an interface that is about to be opened.
     pub(super) fn is_what(&self) -> &'static str {
         if self.was_open() { "is back" } else { "is there" }
     }
 
-    /// The sockets for workers, and an eye on them.
+    /// The sockets for workers, each with a clone of the lease.
     pub(super) fn attach(&mut self, port: usize, sockets: Vec<LiveSource>) -> Vec<Attached> {
         self.sockets += sockets.len();
         sockets.into_iter().map(|source| Attached::new(port, source, &self.lease)).collect()
     }
 
-    /// Whether workers had to close sockets that are to be open.
+    /// Whether workers closed sockets without a request, because they failed.
     pub(super) fn has_lost_sockets(&self) -> bool {
         self.lease.sockets() < self.sockets
     }
@@ -166,8 +167,8 @@ impl Port {
         self.kind.is_some()
     }
 
-    /// Looks at the interface among all links. It is known by its number; one that is gone can
-    /// come back by its name only.
+    /// Updates the interface from the list of all links. It is known by its index. If it is gone,
+    /// it can come back only by its name.
     pub(super) fn follow(&mut self, links: &[Link]) {
         let by_number = |link: &&Link| link.index == self.ifindex && self.state != State::Gone;
         let found = links.iter().find(by_number);
@@ -192,7 +193,7 @@ impl Port {
         let before = std::mem::replace(&mut self.state, now);
         let name = &self.name;
         match now {
-            // What becomes of it is said when it is opened.
+            // The opening of the interface logs its outcome.
             _ if before == State::Gone => {
                 self.retry = Retry::new();
                 self.appeared = Instant::now();
@@ -206,14 +207,14 @@ impl Port {
         }
     }
 
-    /// Takes the program off the interface and has workers close the sockets.
+    /// Detaches the program and asks workers to close the sockets.
     pub(super) fn close(&mut self, why: String) {
         if let Some(xdp) = &mut self.xdp {
             xdp.detach();
             self.card.update(self.ifindex, true);
             self.card.close(xdp.seen());
         }
-        // Without a program nothing is captured, but by sockets of AF_PACKET until they end.
+        // Without a program, only sockets of AF_PACKET capture, until they are closed.
         let was_captured = self.xdp.is_none();
         self.close_program();
         self.card.update(self.ifindex, was_captured);
@@ -223,14 +224,14 @@ impl Port {
         self.retry = Retry::new();
     }
 
-    /// Compares what the program has seen with what the card has received.
+    /// Compares the packets that the program has seen with those that the card has received.
     pub(super) fn compare(&mut self) {
         if let Some(xdp) = &self.xdp {
             self.card.compare(xdp.seen(), self.queues <= xdp.mode().queues);
         }
     }
 
-    /// Has workers close the sockets, when they have taken what is in the rings.
+    /// Asks workers to close the sockets, after they have emptied the rings.
     fn end_sockets(&mut self) {
         let lease = std::mem::take(&mut self.lease);
         lease.end();
@@ -239,26 +240,26 @@ impl Port {
         self.sockets = 0;
     }
 
-    /// Whether no socket is open that is to be closed.
+    /// Whether all sockets that were to be closed are closed.
     pub(super) fn is_drained(&self) -> bool {
         self.ended.iter().all(|lease| lease.sockets() == 0)
     }
 
     pub(super) fn close_program(&mut self) {
         if let Some(mut xdp) = self.xdp.take() {
-            // Packets that it counts from here on do not belong to this run.
+            // Packets that it counts later do not belong to this run.
             xdp.detach();
             self.before.add(&xdp);
         }
     }
 
-    /// The last word on the programs that are gone, before there is another one.
+    /// Fixes the counts of programs that have been detached, before there is another one.
     pub(super) fn settle(&mut self, sockets: &SourceCounts) {
         self.vanished = self.vanished_until_now(&sockets.since(&self.base));
     }
 
-    /// What was redirected and no socket has seen was refused by the kernel on the way; while a
-    /// program runs, or rings are not empty, it may just be on the way.
+    /// Frames that were redirected and that no socket has seen: the kernel refused them on the way.
+    /// While a program runs, or rings are not empty, such frames may still be on the way.
     fn vanished_until_now(&self, sockets: &SourceCounts) -> u64 {
         if self.xdp.is_none() && self.is_drained() {
             self.before.redirected.saturating_sub(sockets.redirected)
@@ -267,7 +268,7 @@ impl Port {
         }
     }
 
-    /// The interface with what its sockets, its programs and its card counted.
+    /// The counts of sockets, programs and card.
     pub(super) fn counts(&self, sockets: &SourceCounts) -> PortCounts {
         let method = match &self.phase {
             Phase::Open => self.method.clone(),
@@ -285,7 +286,7 @@ impl Port {
         }
     }
 
-    /// Adds what only programs and the card know.
+    /// Adds the counts of the programs and the card.
     fn complete(&self, mut source: SourceCounts) -> SourceCounts {
         let mut programs = self.before;
         if let Some(xdp) = &self.xdp {

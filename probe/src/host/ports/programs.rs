@@ -1,8 +1,8 @@
-//! What the XDP programs of an interface counted.
+//! Counters of the XDP programs of an interface.
 
 use crate::capture::xdp::XdpCapture;
 
-/// Counted by the XDP programs that an interface had one after the other.
+/// Sums of the consecutive XDP programs of an interface.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Programs {
     pub(super) redirected: u64,

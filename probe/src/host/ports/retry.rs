@@ -1,4 +1,4 @@
-//! When an interface that came back is tried again: ever later, up to a minute apart.
+//! Retries to open an interface: with increasing pauses, up to a minute.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ pub(super) struct Retry {
     pause: Duration,
 }
 
-/// What an attempt is.
+/// Kind of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
-    /// The first one, whose failure is said.
+    /// The first one. Its failure is logged.
     First,
     /// A later one.
     Again,

@@ -1,31 +1,31 @@
-//! What an interface is doing, and whether it is captured.
+//! State of an interface, and whether it is captured.
 
 use log::warn;
 
-/// What an interface is doing.
+/// State of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Up,
     NoCarrier,
     Down,
-    /// It was deleted, or is not there yet.
+    /// It was deleted or does not exist yet.
     Gone,
 }
 
-/// Whether its packets are captured.
+/// State of its capture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Open,
     Closed {
-        /// In words, for people.
+        /// As text for users.
         why: String,
-        /// It stays so.
+        /// It will not be opened again.
         is_final: bool,
     },
 }
 
 impl State {
-    /// Says what keeps packets from coming.
+    /// Logs the reason why no packets come.
     pub(super) fn warn_of(self, name: &str) {
         match self {
             Self::NoCarrier => warn!("{name} has no carrier"),

@@ -1,4 +1,4 @@
-//! What is done when an interface has changed.
+//! Reactions to changes of interfaces.
 
 use std::time::{Duration, Instant};
 
@@ -15,15 +15,15 @@ use crate::host::interface::sysfs::Sysfs;
 use crate::pipeline::live::Attached;
 use crate::settings::args::CaptureMethod;
 
-/// It is asked whether the host needs an interface for one part of so many of the time: with many
-/// routes that takes long.
+/// The query whether the host needs an interface takes long if there are many routes. It may take
+/// at most one part in this number of the time.
 const ASKING_SHARE: u32 = 20;
 
-/// An interface that has come is not opened before it is up, or so much time has passed.
+/// A new interface is opened when it is up, or after this time.
 const BEING_MADE: Duration = Duration::from_secs(2);
 
 impl Ports {
-    /// Whether something has changed, so that it is time to look.
+    /// Whether something has changed, so that it is time for a look.
     pub(crate) fn have_news(&mut self) -> bool {
         if let Some(changes) = &self.changes {
             changes.hear(&mut self.news);
@@ -35,8 +35,8 @@ impl Ports {
         self.looked.elapsed() >= LOOK_PAUSE && (self.news.links || is_drained())
     }
 
-    /// Looks at each interface, says what has changed, and opens and closes what has to be. New
-    /// sockets are for workers. `counts` is what sockets have counted, by interface.
+    /// Looks at each interface, logs changes, and opens and closes interfaces as needed. Returns
+    /// new sockets for workers. `counts` are the counts of sockets so far, by interface.
     pub(crate) fn look(&mut self, counts: &dyn Fn() -> Vec<SourceCounts>) -> Vec<Attached> {
         self.looked = Instant::now();
         self.news.links = false;
@@ -44,7 +44,7 @@ impl Ports {
             Ok(links) => links,
             Err(problem) => {
                 if !std::mem::replace(&mut self.is_blind, true) {
-                    warn!("{problem}; the interfaces are taken to be as they were");
+                    warn!("{problem}; their last known state is used");
                 }
                 return Vec::new();
             }
@@ -61,8 +61,8 @@ impl Ports {
         arrivals
     }
 
-    /// Does what the state of an interface asks for. Without news it is not asked whether the host
-    /// needs it.
+    /// Reacts to the state of an interface. Without news there is no query whether the host needs
+    /// it.
     fn tend(
         &mut self,
         port: usize,
@@ -101,7 +101,7 @@ impl Ports {
         arrivals
     }
 
-    /// Opens an interface that came, came back or had to be closed, if that is allowed.
+    /// Opens an interface that appeared, came back or had to be closed, if that is permitted.
     fn open_again(
         &mut self,
         port: usize,
@@ -109,7 +109,7 @@ impl Ports {
         counts: &dyn Fn() -> Vec<SourceCounts>,
     ) -> Vec<Attached> {
         let one = &mut self.ports[port];
-        // Who makes an interface sets it up next. AF_XDP needs that.
+        // A new interface is set up soon after its creation. AF_XDP needs it to be up.
         let is_being_made = one.state == State::Down && one.appeared.elapsed() < BEING_MADE;
         if one.is_final() || is_being_made {
             return Vec::new();
@@ -144,8 +144,8 @@ impl Ports {
         Vec::new()
     }
 
-    /// If the host needs the interface now, its packets go to the host again. Copies of them are
-    /// captured if that is allowed. Detaching needs no right.
+    /// If the host needs the interface now, gives the packets back to the host. Captures copies of
+    /// them if that is permitted. Detaching needs no capability.
     fn leave_to_host(&mut self, port: usize) -> Vec<Attached> {
         let settings = &self.opener.settings;
         let name = self.ports[port].name.clone();
@@ -178,8 +178,8 @@ impl Ports {
         Vec::new()
     }
 
-    /// Has the sockets of AF_XDP opened again where the interface has become larger: for all of its
-    /// queues, with room for its frames. Without the right the rest is lost, and counted.
+    /// Closes the sockets of AF_XDP, to open them again, if the interface has more queues or a
+    /// larger MTU. Without the capability to do so, the additional packets are lost, and counted.
     fn fit(&mut self, port: usize, link: &Link) {
         let may_open = self.may_open;
         let one = &mut self.ports[port];

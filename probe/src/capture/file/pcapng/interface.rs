@@ -1,4 +1,4 @@
-//! An interface of a section: what its description says, and its clock.
+//! An interface of a section: its description and its clock.
 
 use flow::LinkType;
 
@@ -11,7 +11,7 @@ use crate::capture::file::window::Window;
 /// Octets of an Interface Description Block before its options.
 pub(super) const HEADER: usize = 16;
 
-/// Where fields are in the block.
+/// Offsets of fields in the block.
 mod field {
     pub(super) const LINK_TYPE: usize = 8;
     pub(super) const SNAP_LENGTH: usize = 12;
@@ -30,17 +30,17 @@ pub(super) struct SectionInterface {
     /// Number among the interfaces of all capture files.
     pub(super) number: u32,
     pub(super) link_type: LinkType,
-    /// As the file has it.
+    /// The link type as a number in the file.
     pub(super) link_number: u16,
     pub(super) snap_length: u32,
     unit: Unit,
     offset_seconds: i64,
-    /// Packets that the capture lost, by its own last count.
+    /// Packets that the capturing program lost, by its own last count.
     pub(super) dropped: u64,
 }
 
 impl SectionInterface {
-    /// Reads an Interface Description Block, of which at least the fixed part is in the window.
+    /// Reads an Interface Description Block. At least its fixed part must be in the window.
     pub(super) fn read(
         window: &mut Window,
         order: Order,
@@ -87,8 +87,8 @@ impl SectionInterface {
         })
     }
 
-    /// Nanoseconds since the epoch, before never, which is the largest number. A time
-    /// that these cannot say is the nearest one that they can.
+    /// Nanoseconds since the epoch. They are before "never", the largest number. A time that is out
+    /// of range becomes the nearest one in range.
     #[inline]
     pub(super) fn nanos(&self, ticks: u64) -> u64 {
         let mut nanos = self.unit.nanos(ticks);
@@ -99,18 +99,18 @@ impl SectionInterface {
         nanos.min(LATEST)
     }
 
-    /// Whether this time of a packet is another one than the file has: the file's is before 1970
-    /// or after 2554.
+    /// Whether this time of a packet differs from the time in the file, which is before 1970 or
+    /// after 2554.
     #[inline]
     pub(super) fn is_clamped(&self, nanos: u64) -> bool {
         nanos == LATEST || nanos == 0 && self.offset_seconds < 0
     }
 }
 
-/// The latest time of a packet, in 2554. The end of its second is later, and earlier than never.
+/// The latest time of a packet, in 2554. The end of its second is later, but earlier than "never".
 const LATEST: u64 = u64::MAX - 2;
 
-/// How long a tick of the clock is.
+/// Length of a tick of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unit {
     /// Nanoseconds per tick.

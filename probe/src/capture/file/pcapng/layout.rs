@@ -1,8 +1,8 @@
-//! Types of blocks, and where their fields are.
+//! Types of blocks, and offsets of their fields.
 
 /// Types of blocks.
 pub(super) mod kind {
-    /// Where a file was given its size in advance, zeros follow its last block.
+    /// If a file was given its size in advance, zeros follow its last block.
     pub(in crate::capture::file::pcapng) const PADDING: u32 = 0;
     pub(in crate::capture::file::pcapng) const INTERFACE_DESCRIPTION: u32 = 1;
     /// Obsolete.
@@ -13,13 +13,13 @@ pub(super) mod kind {
     pub(in crate::capture::file::pcapng) const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 }
 
-/// Where fields are, from the beginning of a block.
+/// Offsets of fields, from the beginning of a block.
 pub(super) mod field {
     pub(in crate::capture::file::pcapng) const KIND: usize = 0;
     pub(in crate::capture::file::pcapng) const LENGTH: usize = 4;
     /// Section Header.
     pub(in crate::capture::file::pcapng) const BYTE_ORDER_MAGIC: usize = 8;
-    /// Enhanced Packet and Interface Statistics; in an obsolete Packet of 16 bits.
+    /// Enhanced Packet and Interface Statistics. In an obsolete Packet it has 16 bits.
     pub(in crate::capture::file::pcapng) const INTERFACE: usize = 8;
     /// Enhanced Packet and obsolete Packet.
     pub(in crate::capture::file::pcapng) const TIME_HIGH: usize = 12;
@@ -32,17 +32,17 @@ pub(super) mod field {
 
 pub(super) const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 
-/// Octets of a block's type and length, and of its length at the end.
+/// Octets of a block's type and length, and of the copy of its length at the end.
 pub(super) const BLOCK_HEADER: usize = 8;
 pub(super) const BLOCK_TRAILER: usize = 4;
 
-/// Octets from a block's beginning to what varies in length.
+/// Octets from a block's beginning to the part of variable length.
 pub(super) const SECTION_BLOCK_HEADER: usize = 24;
 pub(super) const SIMPLE_HEADER: usize = 12;
 pub(super) const STATISTICS_HEADER: usize = 20;
 pub(super) const ENHANCED_HEADER: usize = 28;
 
-/// Codes of options of an Interface Statistics Block: what the interface and what the operating
-/// system dropped.
+/// Codes of options of an Interface Statistics Block: packets that the interface dropped and
+/// packets that the operating system dropped.
 pub(super) const ISB_IFDROP: u16 = 5;
 pub(super) const ISB_OSDROP: u16 = 7;

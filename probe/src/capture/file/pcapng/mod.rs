@@ -1,4 +1,4 @@
-//! pcapng files: blocks, of which some have packets (draft-ietf-opsawg-pcapng).
+//! pcapng files: blocks, some of which have packets (draft-ietf-opsawg-pcapng).
 
 mod interface;
 mod layout;
@@ -16,7 +16,7 @@ use super::format::{Damage, Head, Order, PACKET_OCTETS_MAX, is_padding};
 use super::interfaces::{INTERFACES_MAX, Interfaces};
 use super::window::{PIECE_MAX, Window};
 
-/// The first octets of a file: a Section Header Block, the same in either order.
+/// The first octets of a file: a Section Header Block, the same in either byte order.
 pub(super) const MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 
 /// The section that is being read.
@@ -26,9 +26,9 @@ pub(super) struct Pcapng {
     interfaces: Vec<SectionInterface>,
     /// Time of the last packet, for packets without a time.
     nanos: u64,
-    /// Packet blocks that took the time of the packet before.
+    /// Packet blocks that got the time of the packet before.
     pub(super) timeless: u64,
-    /// Packets whose time is too early or too late for us.
+    /// Packets with a time before 1970 or after 2554.
     pub(super) clamped: u64,
     /// Packet blocks that were skipped because they contradict themselves.
     pub(super) damaged_blocks: u64,
@@ -36,9 +36,9 @@ pub(super) struct Pcapng {
     pub(super) too_long: u64,
     /// Packets of interfaces that the section does not describe.
     pub(super) undescribed: u64,
-    /// Packets that the capture lost, by its own statistics.
+    /// Packets that the capturing program lost, by its own statistics.
     pub(super) dropped: u64,
-    /// Zeros were found where a block would begin: only zeros may follow.
+    /// Zeros were found instead of a block: only zeros may follow.
     padding: bool,
     /// Octets of the block that is being skipped, for a message.
     skipping: u32,
@@ -67,7 +67,7 @@ impl Pcapng {
         Ok(section)
     }
 
-    /// Finds the next packet, past all other blocks.
+    /// Finds the next packet. All other blocks are read or skipped.
     pub(super) fn next(
         &mut self,
         window: &mut Window,
@@ -102,9 +102,9 @@ impl Pcapng {
         }
     }
 
-    /// Finds Enhanced Packets at the beginning of some octets, one behind the other, as many as
-    /// there is room for: whole and sound ones, of a link type that is supported, and due before a
-    /// time. Gives their number.
+    /// Finds consecutive Enhanced Packets at the beginning of `octets`, until `found` is full:
+    /// complete and valid ones, of a supported link type, and due before a time. Returns their
+    /// number.
     pub(super) fn find_whole<'a>(
         &mut self,
         octets: &mut &'a [u8],
@@ -125,7 +125,7 @@ impl Pcapng {
         count
     }
 
-    /// An Enhanced Packet of which nothing is to be counted, its time, and the octets behind it.
+    /// An Enhanced Packet without problems to count, its time, and the octets after it.
     #[inline]
     fn whole_packet<'a>(&self, octets: &'a [u8]) -> Option<(Frame<'a>, u64, &'a [u8])> {
         let (header, _) = octets.split_first_chunk::<ENHANCED_HEADER>()?;
@@ -154,7 +154,7 @@ impl Pcapng {
         is_sound.then_some((frame, nanos, rest))
     }
 
-    /// All but Enhanced Packets. Unknown ones are skipped.
+    /// Reads all blocks except Enhanced Packets. Unknown ones are skipped.
     fn other_block(
         &mut self,
         kind: u32,
@@ -206,8 +206,8 @@ impl Pcapng {
         Ok(None)
     }
 
-    /// Checks the length of a block and makes sure that it is there: whole, or where it is longer
-    /// than the window, as much of it as a packet can need.
+    /// Checks the length of a block and makes sure that the block is in the window. Of a block
+    /// longer than the window, the part that a packet can need must be there.
     fn block(&mut self, window: &mut Window, length: u32, header: usize) -> Result<usize, Damage> {
         check_length(length)?;
         let block = length as usize;
@@ -227,8 +227,8 @@ impl Pcapng {
         Ok(block)
     }
 
-    /// Interface Statistics Block: interface (4), time (8), options. The counts are those since the
-    /// capture began.
+    /// Interface Statistics Block: interface (4), time (8), options. The counts are totals since
+    /// the start of the capture.
     fn statistics(&mut self, window: &mut Window, length: u32) -> Result<(), Damage> {
         let order = self.order;
         let id = order.u32(window.octets(), field::INTERFACE);
@@ -285,7 +285,7 @@ impl Pcapng {
         self.timed_packet(id, octets, block)
     }
 
-    /// Packet Block, obsolete: interface (2), drops (2), then as an Enhanced Packet.
+    /// Packet Block, obsolete: interface (2), drops (2), then like an Enhanced Packet.
     fn obsolete_packet(&mut self, octets: &[u8], block: usize) -> Result<Head, Unusable> {
         let id = self.order.u16(octets, field::INTERFACE).into();
         self.timed_packet(id, octets, block)
@@ -351,7 +351,7 @@ impl Pcapng {
     }
 }
 
-/// Why a block has no packet that can be lent.
+/// Reason why a block has no packet that can be lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unusable {
     /// The packet claims more than the block has.

@@ -8,18 +8,18 @@ use crate::capture::file::window::Window;
 /// Octets of an option before its value.
 const HEADER: usize = 4;
 
-/// The code of what ends the options.
+/// The code of the end of options.
 const END: u16 = 0;
 
-/// The code of flags of a packet, and which of their bits are its direction.
+/// The code of the flags of a packet, and the bits of its direction.
 const PACKET_FLAGS: u16 = 2;
 const DIRECTION: u32 = 3;
 const OUTBOUND: u32 = 2;
 
-/// Calls `take` with each option, its code and its value, and leaves the window behind the last
-/// octet of all options together. An option that claims more than there is ends them.
+/// Calls `take` with the code and the value of each option, and leaves the window after the last
+/// octet of all options. An option that claims more octets than are left ends them.
 ///
-/// Options are read one by one: comments may make a block longer than the window.
+/// Options are read one by one, because comments may make a block longer than the window.
 pub(super) fn each_option(
     window: &mut Window,
     order: Order,
@@ -48,8 +48,8 @@ pub(super) fn each_option(
     Ok(())
 }
 
-/// The direction of a packet, by the options behind its data. Options beyond the window are not
-/// looked at.
+/// The direction of a packet, from the options after its data. Options outside of the window are
+/// ignored.
 #[inline]
 pub(super) fn packet_direction(order: Order, options: &[u8]) -> FlowDirection {
     if options.len() < HEADER { FlowDirection::Ingress } else { find_direction(order, options) }

@@ -1,7 +1,7 @@
-//! Real packets of interfaces that each test makes in network namespaces of its own.
+//! Real packets of interfaces that each test makes in its own network namespaces.
 //!
-//! A thread that enters a new namespace is all that keeps it: at the thread's end, however that
-//! comes, the kernel removes the namespace and the interfaces in it.
+//! Only a thread keeps its new namespace alive. At the end of the thread, even after a panic, the
+//! kernel removes the namespace and the interfaces in it.
 
 mod offload;
 mod sockets;
@@ -38,7 +38,7 @@ fn settings(name: &str) -> PacketSettings {
     }
 }
 
-/// Sends frames over an interface as they are, offloads too.
+/// Sends frames unchanged over an interface, including offloads.
 pub(crate) struct Sender(PacketRing);
 
 impl Sender {
@@ -53,7 +53,7 @@ impl Sender {
         self.send_offloaded([0; 10], frame);
     }
 
-    /// With a virtio-net header of its own.
+    /// With a given virtio-net header.
     fn send_offloaded(&self, header: [u8; 10], frame: &[u8]) {
         let mut octets = header.to_vec();
         octets.extend(frame);
@@ -68,7 +68,7 @@ fn cable() {
     ip("link set vb up");
 }
 
-/// Reads until there were so many frames, and then as long as a block may be late.
+/// Reads until `count` frames have come, and then for the maximum delay of a block.
 fn capture(sockets: &mut [PacketSocket], count: usize) -> Vec<Captured> {
     let mut all = Vec::new();
     let give_up = Instant::now() + Duration::from_secs(5);
@@ -111,7 +111,7 @@ fn number(captured: &Captured) -> u32 {
     captured.data[14..].first_chunk().map_or(0, |octets| u32::from_be_bytes(*octets))
 }
 
-/// A UDP packet of IPv4 in a frame. Of a fragment only the first has the UDP header.
+/// A UDP packet of IPv4 in a frame. Only the first fragment has the UDP header.
 fn udp(ports: [u16; 2], fragment: u16, payload: usize) -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 8, 8, 0];
     let length = u16::try_from(20 + 8 + payload).unwrap();

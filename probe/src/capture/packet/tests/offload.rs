@@ -1,4 +1,4 @@
-//! What offloads put together counts as what was on the wire.
+//! Super-packets of offloads are counted as the packets on the wire.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -16,7 +16,7 @@ use crate::host::namespace::{Elsewhere, run, set};
 /// Packets and IP octets of a direction.
 type Sum = (u64, u64);
 
-/// Two hosts: `va` in this namespace, `vb` in another, which captures.
+/// Two hosts: `va` in this namespace, and `vb` in another one, which captures.
 fn two_hosts(offloads_of_a: &'static str, offloads_of_b: &'static str) -> Elsewhere {
     let elsewhere = Elsewhere::new();
     let configure = |name: &str, host: u8, other: u8, offloads: &str| {
@@ -26,7 +26,7 @@ fn two_hosts(offloads_of_a: &'static str, offloads_of_b: &'static str) -> Elsewh
         ip(&format!("link set {name} up"));
         ip(&format!("addr add 192.0.2.{host}/24 dev {name}"));
         ip(&format!("addr add 2001:db8::{host}/64 dev {name} nodad"));
-        // So that nobody has to ask for them while packets are counted.
+        // Static neighbours: there is no neighbour discovery while packets are counted.
         for address in ["192.0.2.", "2001:db8::"] {
             let other = format!("{address}{other} lladdr 02:00:00:00:00:0{other}");
             ip(&format!("neigh replace {other} dev {name} nud permanent"));
@@ -41,7 +41,7 @@ fn two_hosts(offloads_of_a: &'static str, offloads_of_b: &'static str) -> Elsewh
     elsewhere
 }
 
-/// Sends so many octets over TCP to the other host, which takes all of them.
+/// Sends `octets` octets over TCP to the other host, which reads all of them.
 fn transfer(elsewhere: &Elsewhere, address: &'static str, octets: usize) {
     let listener = elsewhere.run(move || TcpListener::bind((address, 0)).unwrap());
     let port = listener.local_addr().unwrap().port();
@@ -57,7 +57,7 @@ fn transfer(elsewhere: &Elsewhere, address: &'static str, octets: usize) {
     assert_eq!(reader.join().unwrap(), octets);
 }
 
-/// What was captured.
+/// Packets and octets that were captured.
 #[derive(Debug)]
 struct Seen {
     /// All frames.
@@ -163,7 +163,7 @@ impl Sink for Transport {
     fn learn(&mut self, _: Naming) {}
 }
 
-/// What the interface in this namespace has sent: packets and octets of frames.
+/// Packets and octets of frames that the interface in this namespace has sent.
 fn sent_by(name: &str) -> Sum {
     let statistics: serde_json::Value =
         serde_json::from_str(&ip(&format!("-s -j link show {name}"))).unwrap();
@@ -171,7 +171,7 @@ fn sent_by(name: &str) -> Sum {
     (sent["packets"].as_u64().unwrap(), sent["bytes"].as_u64().unwrap())
 }
 
-/// A count of TCP in this namespace.
+/// A TCP counter of this namespace.
 fn tcp_count(name: &str) -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/net/snmp").unwrap();
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp: "));
@@ -194,7 +194,7 @@ fn received_segments_count_as_the_sender_sent_them() {
             let (packets, octets) = (after.0 - before.0, after.1 - before.1);
             assert_eq!(seen.counts.drops, 0);
             assert!(seen.counts.taken < packets / 2, "nothing was put together: {seen:?}");
-            // Where the other end does GRO, veth counts without the Ethernet header.
+            // If the other end does GRO, veth counts without the Ethernet header.
             assert_eq!(seen.received, (packets, octets + 14 * packets), "{seen:?}");
             assert_eq!(seen.counts.lent, packets);
         }
@@ -323,7 +323,7 @@ fn udp_segments_count_as_datagrams() {
     });
 }
 
-/// After that a new interface has nothing more to say by itself.
+/// After this time, a new interface sends no more packets by itself.
 const SETTLED: Duration = Duration::from_millis(300);
 
 #[test]

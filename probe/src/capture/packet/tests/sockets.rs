@@ -1,4 +1,4 @@
-//! Several sockets, directions, losses, and interfaces that go down.
+//! Several sockets, directions, losses, interfaces that go down.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -49,7 +49,7 @@ fn fragments_stay_together_and_are_not_put_together() {
         let lengths: Vec<u32> = captured.iter().map(|frame| frame.wire_length).collect();
         assert_eq!(captured.len(), 48);
         assert_eq!(lengths.iter().filter(|length| **length == 14 + 20 + 8 + 992).count(), 32);
-        // All have the same addresses, which is what the hash of a fragment is made from.
+        // All have the same addresses, from which the hash of a fragment is computed.
         let sockets: BTreeSet<usize> = captured.iter().map(|frame| frame.socket).collect();
         assert_eq!(sockets.len(), 1);
     });
@@ -67,7 +67,7 @@ fn no_frame_comes_twice_while_sockets_are_opened() {
             while !stopped.load(Ordering::Relaxed) {
                 sender.send(&frame(0x0800, number, 60));
                 number += 1;
-                // A pause, so that the rings suffice.
+                // A pause, so that the rings do not overflow.
                 if number % 16 == 0 {
                     thread::sleep(Duration::from_millis(1));
                 }
@@ -149,7 +149,7 @@ fn what_the_host_sends_does_not_get_as_far_as_the_filter() {
     });
 }
 
-/// Sends rounds of so many short frames and a long one, until of that so many octets come.
+/// Sends rounds of `short` short frames and a long one, until `octets` octets of that are lent.
 fn send_until(octets: usize, sender: &Sender, socket: &mut PacketSocket, short: u32) {
     let give_up = Instant::now() + Duration::from_secs(20);
     let mut longest = 0;
@@ -180,7 +180,7 @@ fn long_frames_are_cut_unless_they_are_few() {
             for (short, octets) in [(0, 512), (400, 1514), (0, 512), (400, 1514)] {
                 send_until(octets, &sender, socket, short);
             }
-            // What is left to be read after a stop lets nothing more in.
+            // Packets that are left in the ring after a stop keep new ones out.
             (0..120_000).for_each(|number| sender.send(&frame(0x0800, number, 60)));
             socket.stop();
             assert!(capture(std::slice::from_mut(socket), 120_000).len() >= 120_000);
@@ -205,7 +205,7 @@ fn what_finds_no_room_is_counted_to_the_packet() {
         assert!(counts.drops > 0 && counts.freezes > 0, "{counts:?}");
         assert_eq!(counts.taken + counts.drops, counts.packets);
         assert_eq!(counts.lent, captured.len() as u64);
-        // Those that were kept are the first ones, and what comes now finds room again.
+        // The first packets were kept. New packets find room again.
         let kept = u32::try_from(counts.taken).unwrap();
         assert!(captured.iter().map(number).eq(0..kept));
         sender.send(&frame(0x0800, 5000, 60));
@@ -227,7 +227,7 @@ fn a_poll_lends_no_more_than_was_asked_for() {
             let polled = sockets[0].poll(7, |frame| numbers.push(frame.data[17])).unwrap();
             assert_eq!((polled, numbers.len() - before), (Polled::More, 7));
         }
-        // The rest; that there is no more is said only when there was nothing at all.
+        // The rest. `Idle` comes only after a poll without any packet.
         for expected in [Polled::More, Polled::Idle] {
             let polled = sockets[0].poll(7, |frame| numbers.push(frame.data[17])).unwrap();
             assert_eq!(polled, expected);
@@ -283,8 +283,8 @@ fn late_block_of_an_interface_that_is_down() -> PacketSocket {
     cable();
     let sender = Sender::new("va");
     let mut socket = PacketSocket::open_all(&settings("vb")).unwrap().remove(0);
-    // The kernel passes a block on at most 20 ms after its first packet: now and then that is
-    // before the interface is down.
+    // The kernel passes a block on at most 20 ms after its first packet. Sometimes this is before
+    // the interface is down.
     for _ in 0..50 {
         ip("link set vb up");
         sender.send(&frame(0x0800, 1, 60));
@@ -338,7 +338,7 @@ fn after_a_stop_all_that_came_before_is_taken_and_nothing_else() {
         let sender = Sender::new("va");
         let mut sockets =
             PacketSocket::open_all(&PacketSettings { sockets: 2, ..settings("vb") }).unwrap();
-        // A capture has given up all rights by then.
+        // At this time, a capture has dropped all capabilities.
         caps::clear(None, caps::CapSet::Effective).unwrap();
         (1000..1100).for_each(|port| sender.send(&udp([port, 53], 0, 100)));
         assert!(!sockets.iter_mut().any(PacketSocket::is_drained));
@@ -351,7 +351,7 @@ fn after_a_stop_all_that_came_before_is_taken_and_nothing_else() {
             assert!(Instant::now() < give_up, "{sockets:?}");
             idle = true;
             for socket in &mut sockets {
-                // One at a time: what is left of a block is not drained either.
+                // One packet at a time: a partly read block is not drained either.
                 let polled = socket.poll(1, |frame| {
                     let [from, to]: [u16; 2] = [34, 36].map(|offset| {
                         u16::from_be_bytes(*frame.data[offset..].first_chunk().unwrap())
@@ -376,7 +376,7 @@ fn sockets_can_be_opened_on_an_interface_that_is_down() {
             ip("link add va type veth peer name vb");
             let settings = PacketSettings { sockets: asked, ..settings("vb") };
             let mut sockets = PacketSocket::open_all(&settings).unwrap();
-            // Old kernels need the interface to be up for more than one.
+            // Old kernels need the interface to be up for more than one socket.
             assert!((1..=asked as usize).contains(&sockets.len()));
             for socket in &mut sockets {
                 assert_eq!(socket.poll(1, |_| {}).unwrap(), Polled::Idle);
@@ -417,7 +417,7 @@ fn link_layers_that_are_not_ethernet_are_known_or_refused() {
         })
         .unwrap();
         assert_eq!(sockets[0].layer, Layer::Ip);
-        // A packet that the host sends: without a reader of the tunnel that is all there is.
+        // A packet that the host sends: the only kind on a tunnel without a reader.
         let packet = &udp([1, 2], 0, 10)[14..];
         Sender::new("tun7").send(packet);
         let captured = capture(&mut sockets, 0);
