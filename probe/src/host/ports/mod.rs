@@ -220,7 +220,7 @@ impl Ports {
                 }
                 Err(problem) => match self.vanished(port, &host) {
                     Some(problem) => {
-                        failure.get_or_insert(format!("{problem}; --wait waits for it"));
+                        failure.get_or_insert_with(|| format!("{problem}; --wait waits for it"));
                         missing.push(problem);
                         continue;
                     }
