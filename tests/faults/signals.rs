@@ -223,6 +223,25 @@ fn signals_that_are_ignored_at_the_start_stay_ignored() {
     assert_eq!((run.status, run.flows().len()), (FAILED, 1), "{}", run.stderr);
 }
 
+/// A signal that asks for something is not the first of two that end the run.
+#[test]
+fn a_request_for_totals_does_not_count_as_the_first_signal() {
+    let mut child = start(&["-r", "-", "-o", "json:-"]);
+    let feeder = feed(&mut child, many_flows(50_000));
+    wait_until(|| stalled(&child));
+    signal(&child, Signal::SIGUSR1);
+    signal(&child, Signal::SIGUSR2);
+    thread::sleep(LATER);
+    signal(&child, Signal::SIGTERM);
+    thread::sleep(Duration::from_secs(1));
+    assert!(child.try_wait().unwrap().is_none(), "it waits for who reads the documents");
+    let run = finish(child);
+    feeder.join().unwrap();
+    run.assert_conservation();
+    assert_eq!(run.count("outputs.0.sent.packets"), run.count("metered.packets"));
+    assert_eq!(run.documents().len() as u64, run.count("metered.packets"));
+}
+
 /// As `timeout` and terminals do: several signals, to the process and to its group.
 #[test]
 fn signals_within_moments_are_one() {

@@ -5,7 +5,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use rustls::pki_types::CertificateDer;
 use rustls::version::{TLS12, TLS13};
 
@@ -77,6 +77,36 @@ fn fingerprint_pins_the_certificate() {
         assert_failed_at_start(&run, &[&[url.as_str()], &words[..]].concat());
         assert!(taken.join().unwrap().is_err(), "nothing was sent");
     }
+}
+
+/// A name in a certificate is for the terminal what a file name is.
+#[test]
+fn control_characters_of_a_certificate_do_not_reach_the_terminal() {
+    let files = Files::new();
+    let forged = "a\x1b]0;title\x07\r\nflowprobe: error: forged";
+    let authority = Authority::named(&format!("authority {forged}"));
+    let ca = files.write("ca.pem", &authority.pem);
+    for identity in [authority.certify(forged), self_signed(forged, true), named(forged)] {
+        for trusted in [&ca, &files.write("other.pem", &Authority::new().pem)] {
+            let (taken, port) = collector(&identity, ANYBODY);
+            let url = format!("ipfix+tls://localhost:{port}?wait=1s&ca={}", trusted.display());
+            let run = replay(&url, 1);
+            assert_failed_at_start(&run, &["certificate"]);
+            let is_obeyed = |octet: char| octet.is_control() && octet != '\n';
+            assert!(!run.stderr.contains(is_obeyed), "{:?}", run.stderr);
+            assert!(!run.stderr.contains("\nflowprobe: error: forged"), "{:?}", run.stderr);
+            assert!(taken.join().unwrap().is_err());
+        }
+    }
+}
+
+/// Nobody vouches for it, and its subject is this.
+fn named(subject: &str) -> Identity {
+    let mut params = CertificateParams::new(vec!["collector.example".to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, subject);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    Identity { pem: certificate.pem(), der: certificate.der().clone(), key }
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Numbers and names of input interfaces.
 
+use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::support::capture::{Order, enhanced, interface, pcap, pcapng, section};
-use crate::support::{Run, ipfix, run, scratch, write};
+use crate::support::{Run, finished, flowprobe, ipfix, run, scratch, write};
 use crate::{assert_sound, datagram};
 
 /// A section with interfaces of these names and a packet of each, from ports 1, 2, ...
@@ -184,6 +186,33 @@ fn many_interfaces_cost_no_more_than_as_many_packets() {
         name.as_str().is_some_and(|name| name.len() == 255)
     });
     assert!(named, "names are cut");
+}
+
+/// A small file can have very many octets of names.
+#[test]
+fn long_names_cost_no_memory() {
+    let order = Order::Little;
+    let name = vec![b'x'; 60_000];
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.write_all(&section(order)).unwrap();
+    for index in 0..5000_u32 {
+        let name = [format!("{index}").as_bytes(), &name].concat();
+        encoder.write_all(&interface(order, 1, 0, &[(2, &name)])).unwrap();
+        encoder.write_all(&enhanced(order, &datagram(1, 1_000_000).on(index))).unwrap();
+    }
+    let file = encoder.finish().unwrap();
+    assert!(file.len() < 300_000, "{}", file.len());
+    let folder = scratch();
+    let path = write(&folder, "many.pcapng.zst", &file);
+    // All memory of the process, in KiB. The names alone have 300 MB.
+    let script = "ulimit -v 400000; exec \"$0\" \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(flowprobe().get_program()).arg("-r").arg(path);
+    command.args(["--max-flows", "20k", "-o", "json:-", "--stats", "json"]);
+    let run = finished(command.output().unwrap());
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    run.assert_conservation();
+    assert_eq!(run.count("metered.packets"), 5000);
 }
 
 #[test]

@@ -20,6 +20,12 @@ const LAYERS: &[Layer] = &[
     ("Arista, 48 bits", 1, "MAC d28b000100200000000000000800"),
     ("802.1ah", 1, "MAC 88e700000007 IP"),
     ("802.1ah behind a B-TAG", 1, "MAC 88a8000588e700000007 IP"),
+    ("802.1ah in 802.1ah", 1, "MAC 88e700000007 MAC 88e700000008 IP"),
+    (
+        "802.1ah in 802.1ah, each behind a B-TAG",
+        1,
+        "MAC 88a8000588e700000007 MAC 88a8000688e700000008 IP",
+    ),
     ("MACsec", 1, "MAC 88e50000000000010800"),
     ("MACsec with channel", 1, "MAC 88e520000000000100000000000000000800"),
     ("TRILL", 1, "MAC 22f3001f00010002 IP"),
@@ -136,6 +142,24 @@ fn link_layers_are_walked_through() {
         longer.data.extend([0; 14]);
         longer.wire_length += 14;
         check_found(name, *link_type, longer);
+    }
+}
+
+/// PRP (IEC 62439-3) has no header. Its trailer of six octets is the last of the frame, behind any
+/// padding: sequence number, network and length, suffix.
+#[test]
+fn trailer_of_prp_is_no_part_of_the_packet() {
+    for padding in [0, 8] {
+        for network in ["a", "b"] {
+            for before in ["IP", "MAC 81000005 0800"] {
+                let mut frame = frame(before);
+                let length = frame.data.len() - 12 + padding + 6;
+                frame.data.extend(vec![0; padding]);
+                frame.data.extend(octets(&format!("1234{network}{length:03x}88fb")));
+                frame.wire_length = frame.data.len() as u32;
+                check_found(&format!("PRP, {before}"), 1, frame);
+            }
+        }
     }
 }
 

@@ -192,6 +192,33 @@ fn queues_that_are_added_are_captured_or_lost() {
     }
 }
 
+/// The kernel may refuse it while sockets of AF_XDP are bound to them.
+#[test]
+fn queues_that_are_taken_away_cost_nothing() {
+    for method in METHODS {
+        let Some(network) = Network::new(Links { queues: 4, ..Links::default() }) else { return };
+        let folder = support::scratch();
+        let file = support::write(&folder, "some.pcap", &frames(400));
+        let mut probe = Probe::start(&network, &["rx0"], &[method, &PATIENT]);
+        let mut sent = network.send_file("tx0", &file, &[]).packets;
+        std::thread::sleep(Duration::from_millis(300));
+        let ends = [(Host::Probe, "rx0", "rx"), (Host::Sender, "tx0", "tx")];
+        let taken = ends.map(|(host, interface, direction)| {
+            let mut command = network.command(host, "ethtool");
+            command.args(["-L", interface, direction, "2"]).status().unwrap().success()
+        });
+        assert!(method == METHODS[0] || taken[0], "beside the stack it is allowed");
+        std::thread::sleep(Duration::from_millis(1500));
+        probe.wait_until("the link is up", |_| {
+            ends.iter().all(|(host, end, _)| network.interface(*host, end)["operstate"] == "UP")
+        });
+        sent += network.send_file("tx0", &file, &[]).packets;
+        let run = probe.stop();
+        check_sum(&run, sent);
+        assert_eq!(lost(&run), 0, "{}\n{}", run.stats, run.stderr);
+    }
+}
+
 fn set_queues(network: &Network, queues: &str) {
     let ends = [(Host::Probe, "rx0", "rx"), (Host::Sender, "tx0", "tx")];
     for (host, interface, direction) in ends {

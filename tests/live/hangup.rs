@@ -1,12 +1,15 @@
 //! SIGHUP: from who moves files away, and from a terminal that goes.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use crate::ends::frames;
 use crate::probe::{METHODS, PATIENT, Probe};
@@ -65,6 +68,41 @@ fn files_that_were_moved_are_made_again() {
         assert_eq!(messages.iter().map(|message| message.flows().count()).sum::<usize>(), 10);
     }
     assert!(written(&path("flows")).is_empty());
+}
+
+/// A reload is not the first of two signals that end the run, though an output waits at the end.
+#[test]
+fn a_reload_does_not_count_as_the_first_signal() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let folder = support::scratch();
+    // More documents than a pipe holds.
+    let file = support::write(&folder, "some.pcap", &frames(1000));
+    let pipe = folder.path().join("pipe");
+    mkfifo(&pipe, Mode::S_IRWXU).expect("a pipe with a name");
+    // With an end of its own for writing it has a reader and a writer all the time.
+    let open = OpenOptions::new().read(true).write(true).open(&pipe);
+    let mut reader = open.expect("it is there");
+    let output = format!("json:{}", pipe.display());
+    let mut probe = start(&network, &[METHODS[1], &PATIENT, &["-o", &output]]);
+    network.send_file("tx0", &file, &[]);
+    thread::sleep(Duration::from_millis(300));
+    probe.signal(Signal::SIGHUP);
+    probe.signal(Signal::SIGUSR1);
+    probe.wait_until("totals", |probe| !probe.totals().is_empty());
+    thread::sleep(Duration::from_millis(2200));
+    probe.signal(Signal::SIGTERM);
+    let begin = Instant::now();
+    probe.wait_until("it waits for who reads", |_| begin.elapsed().as_millis() > 1500);
+    let mut documents = Vec::new();
+    while documents.iter().filter(|&&octet| octet == b'\n').count() < 1000 {
+        let mut octets = [0; 4096];
+        let count = reader.read(&mut octets).expect("it has a writer");
+        documents.extend(&octets[..count]);
+    }
+    let run = probe.wait();
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    run.assert_conservation();
+    assert_eq!(flows(&documents).len(), 1000);
 }
 
 #[test]

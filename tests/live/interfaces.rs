@@ -203,7 +203,12 @@ fn an_interface_that_becomes_the_hosts_is_given_back_to_it() {
         &[&["route", "add", "198.51.100.0/24", "dev", "rx0"]],
         &[&["link", "add", "br7", "type", "bridge"], &["link", "set", "rx0", "master", "br7"]],
     ];
-    for (change, keep) in changes.into_iter().zip([true, false, true]) {
+    let undone: [&[&[&str]]; 3] = [
+        &[&["addr", "del", "192.0.2.1/24", "dev", "rx0"]],
+        &[],
+        &[&["link", "set", "rx0", "nomaster"], &["link", "del", "br7"]],
+    ];
+    for ((change, back), keep) in changes.into_iter().zip(undone).zip([true, false, true]) {
         let Some(network) = Network::new(Links::default()) else { return };
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(100));
@@ -217,9 +222,15 @@ fn an_interface_that_becomes_the_hosts_is_given_back_to_it() {
             probe.wait_until("it goes on beside the stack", again);
             assert!(network.interface(Host::Probe, "rx0").get("xdp").is_none());
             sent += network.send_file("tx0", &file, &[]).packets;
+            // The host does not need it any more: it stays so.
+            back.iter().for_each(|words| network.ip(Host::Probe, words));
+            std::thread::sleep(Duration::from_millis(2500));
+            assert!(network.interface(Host::Probe, "rx0").get("xdp").is_none());
+            sent += network.send_file("tx0", &file, &[]).packets;
         }
         let run = if keep { probe.stop() } else { probe.wait() };
         assert!(run.stderr.contains("rx0 is the host's now"), "{}", run.stderr);
+        assert_eq!(run.stderr.matches("rx0: AF_XDP").count(), 1, "{}", run.stderr);
         // With no interface left to capture from, a service is to start it again.
         assert_eq!(run.status, i32::from(!keep), "{}", run.stderr);
         run.assert_conservation();

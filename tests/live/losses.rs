@@ -1,7 +1,7 @@
 //! Losses are said while they happen, and may fail the run.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -34,6 +34,36 @@ fn a_loss_is_said_and_may_fail_the_run() {
         let unharmed = Probe::start(&network, &["rx1"], &[METHODS[1], fail]).stop();
         assert!(!unharmed.stderr.contains(" lost: "), "{}", unharmed.stderr);
     }
+}
+
+#[test]
+#[ignore = "a minute has to pass: 70 s"]
+fn a_loss_that_goes_on_is_summed_up_each_minute() {
+    let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
+    let folder = support::scratch();
+    let file = support::write(&folder, "some.pcap", &frames(100));
+    let mut probe = Probe::start(&network, &["rx0", "rx1"], &[METHODS[1], &PATIENT]);
+    network.ip(Host::Probe, &["link", "del", "rx1"]);
+    probe.wait_until("it says so", |probe| probe.messages().contains("rx1 is gone"));
+    // Back, and without the right to open it: all of it is lost.
+    network.add_link(1, Links::default());
+    probe.wait_until("it says so", |probe| probe.messages().contains("rx1 is back, but"));
+    let said = |probe: &Probe| probe.messages().matches(" packets lost: ").count();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(66) {
+        network.send_file("tx1", &file, &[]);
+        thread::sleep(Duration::from_secs(2));
+        if begin.elapsed() < Duration::from_secs(50) {
+            assert!(said(&probe) <= 1, "{}", probe.messages());
+        }
+    }
+    let messages = probe.messages();
+    let lost: Vec<_> = messages.lines().filter(|line| line.contains(" packets lost: ")).collect();
+    let [first, second] = lost[..] else { panic!("{messages}") };
+    assert!(first.contains("rx1: ") && first.contains("start again"), "{first}");
+    assert!(second.contains(" more, ") && second.contains(" in all, packets lost: "), "{second}");
+    probe.signal(Signal::SIGTERM);
+    assert_eq!(probe.wait().status, 1);
 }
 
 /// One output loses records, the other none.

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::Signal;
 
 use crate::ends::{frames, packets};
@@ -160,6 +161,13 @@ fn the_unit_captures_and_ends_in_good_order() {
     for (_, user) in threads(service) {
         assert!(!user.starts_with("0\t"), "a user of its own: {user}");
     }
+    let limits = fs::read_to_string(format!("/proc/{service}/limits")).expect("it runs");
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let files: Vec<&str> = files.split_whitespace().take(2).collect();
+    // Nobody gets more than there is.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("there is a limit");
+    let expected = setting("LimitNOFILE").parse::<u64>().expect("a number").min(most).to_string();
+    assert_eq!(files, [&expected; 2], "{limits}");
     let interface = network.interface(Host::Probe, "rx0");
     assert!(interface.get("xdp").is_some(), "by AF_XDP, for the host does not need it");
     // The service may make its file again, as `systemctl reload` asks it to.
@@ -180,6 +188,37 @@ fn the_unit_captures_and_ends_in_good_order() {
     sent += network.send_file("tx0", &file, &[]).packets;
     let flows = system.stop();
     assert_eq!(packets(&flows), sent);
+}
+
+/// A setting of the unit.
+fn setting(name: &str) -> &'static str {
+    let unit = include_str!("../../deploy/flowprobe.service");
+    let mut values = unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    values.next().unwrap_or_else(|| panic!("no {name}"))
+}
+
+#[test]
+fn the_unit_is_started_again_but_not_with_wrong_settings() {
+    assert_eq!(setting("Restart"), "on-failure");
+    let folder = support::scratch();
+    let wrong = support::write(&folder, "wrong.toml", b"interface = [\"rx0\"]\nbogus = 1\n");
+    let mut command = support::flowprobe();
+    let output = command.arg("--config").arg(wrong).output().expect("the program starts");
+    let status = output.status.code().expect("an exit status").to_string();
+    assert_eq!(setting("RestartPreventExitStatus"), status);
+    // What may be right later has another status.
+    let missing = ["-i", "none7", "-o", "json:/dev/null"];
+    let output = support::flowprobe().args(missing).output().expect("the program starts");
+    assert_ne!(output.status.code().expect("an exit status").to_string(), status);
+}
+
+#[test]
+fn the_unit_may_open_files_for_as_many_interfaces_as_there_may_be() {
+    // An interface takes a socket for each of some workers, and up to seven descriptors more.
+    let (interfaces, workers): (u32, u32) = (1024, 50);
+    let files: u32 = setting("LimitNOFILE").parse().expect("a number");
+    assert!(files >= interfaces * (workers + 7), "{files}");
+    assert!(setting("ExecStart").contains(" --keep-capabilities"));
 }
 
 /// Of 10; systemd calls up to 3 "OK".

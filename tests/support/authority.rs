@@ -25,11 +25,19 @@ pub struct Identity {
 
 impl Authority {
     pub fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         // Names differ with the keys, as those of real authorities do.
         let name = format!("authority {:02x?}", &key.public_key_raw()[1..9]);
+        Self::with(key, &name)
+    }
+
+    pub fn named(name: &str) -> Self {
+        Self::with(KeyPair::generate().unwrap(), name)
+    }
+
+    fn with(key: KeyPair, name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.self_signed(&key).unwrap();
         let (pem, der) = (certificate.pem(), certificate.der().clone());
