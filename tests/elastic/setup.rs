@@ -284,6 +284,38 @@ fn a_cluster_that_is_refused_or_too_old_is_said_with_a_remedy() {
     assert!(said.contains("elastic+https://"), "{said}");
 }
 
+/// What to do about each problem that was found.
+fn remedies(found: &Value) -> String {
+    let findings = found["findings"].as_array().expect("findings").iter();
+    findings.filter_map(|finding| finding["remedy"].as_str()).collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn a_right_is_named_where_it_is_missing_and_not_elsewhere() {
+    let templates = "/_index_template/flowprobe-flows";
+    let import = "/api/saved_objects/_import";
+    for (path, right) in [(templates, "manage_index_templates"), (import, "save dashboards")] {
+        for (status, kind, remedy) in [
+            (403, "security_exception", right),
+            (401, "security_exception", "api-key-file"),
+            (403, "cluster_block_exception", ""),
+            (400, "illegal_argument_exception", ""),
+            (500, "illegal_state_exception", ""),
+        ] {
+            let server = cluster(None, "8.15.0");
+            server.always(path, Step::answer(Answer::error(status, kind, "because")));
+            let (url, kibana) = (output(&server.url(), ""), server.url());
+            let arguments = ["--retention", "none", "--dashboards", &kibana];
+            let (code, found, said) = elastic("setup", &url, &arguments);
+            assert_eq!(code, 1, "{said}");
+            assert!(said.contains(kind) && said.contains("because"), "{said}");
+            let remedies = remedies(&found);
+            assert_eq!(remedies.is_empty(), remedy.is_empty(), "{kind}: {remedies}");
+            assert!(remedies.contains(remedy), "{kind}: {remedies}");
+        }
+    }
+}
+
 #[test]
 fn kibana_that_is_too_old_gets_no_dashboards() {
     let server = cluster(None, "8.15.0");
