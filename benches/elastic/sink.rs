@@ -1,7 +1,8 @@
 //! A server that accepts bulk requests and responds at once.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use flate2::bufread::GzDecoder;
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::socket;
 use nix::sys::time::TimeVal;
 
 /// A body as received.
@@ -18,10 +20,11 @@ pub struct Body {
     pub is_gzip: bool,
 }
 
-/// The server. It listens until the process ends.
+/// The server. It listens until it is closed or the process ends.
 #[derive(Clone, Debug)]
 pub struct Sink {
     address: SocketAddr,
+    listener: Arc<TcpListener>,
     shared: Arc<Shared>,
 }
 
@@ -33,6 +36,7 @@ struct Shared {
     /// Requests wait while it is set.
     is_stopped: AtomicBool,
     bodies: Mutex<Option<Vec<Body>>>,
+    connections: Mutex<Vec<TcpStream>>,
 }
 
 /// Maximum number of documents of a request.
@@ -43,18 +47,35 @@ const ITEM: &[u8] = br#"{"create":{"status":201}},"#;
 
 impl Sink {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// Listens where another one did.
+    pub fn start_at(address: SocketAddr) -> Self {
+        let listener = Arc::new(TcpListener::bind(address).expect("a port"));
         let address = listener.local_addr().expect("it has an address");
         let shared = Arc::new(Shared::default());
-        let serving = Arc::clone(&shared);
+        let (accepting, serving) = (Arc::clone(&listener), Arc::clone(&shared));
         thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
+            while let Ok((stream, _)) = accepting.accept() {
                 let shared = Arc::clone(&serving);
+                let connection = stream.try_clone().expect("a stream can be shared");
+                shared.connections.lock().expect("no thread panicked").push(connection);
                 // Errors happen only when clients close the connection, which is permitted.
                 thread::spawn(move || drop(serve(stream, &shared)));
             }
         });
-        Self { address, shared }
+        Self { address, listener, shared }
+    }
+
+    /// Ends all connections, and takes no more.
+    pub fn close(&self) {
+        let closed = socket::shutdown(self.listener.as_raw_fd(), socket::Shutdown::Both);
+        closed.expect("it listens");
+        for connection in self.shared.connections.lock().expect("no thread panicked").drain(..) {
+            // An error says that the client has gone.
+            drop(connection.shutdown(Shutdown::Both));
+        }
     }
 
     pub fn address(&self) -> SocketAddr {

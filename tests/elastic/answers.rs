@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::replay::{BULK, Replay, assert_accounted, capture, delivered, ended, output, replay};
+use crate::replay::{self, BULK, assert_accounted, capture, delivered, ended, output, replay};
 use crate::scripted::{Answer, Manner, Refusal, Server, Step};
 use crate::support::{self, Run};
 
@@ -33,7 +33,7 @@ fn replay_into(server: &Server, times: Times, settings: &str) -> (Run, u64) {
     let Times { request, run } = times;
     let times = format!("batch=100k&timeout={request}s&give-up={run}s");
     let output = output(&[server.url()], &(times + settings));
-    let (run, memory) = Replay::start(&file, &output).end_within(BOUND);
+    let (run, memory) = replay::start(&file, &output).end_within(BOUND);
     assert_accounted(&run);
     (run, memory)
 }

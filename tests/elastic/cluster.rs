@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::delivery::strict_template;
 use crate::engine::Engine;
 use crate::kind::Kind;
-use crate::replay::{Replay, assert_accounted, delivered, ended, output, packets, stream};
+use crate::replay::{self, assert_accounted, delivered, ended, output, packets, stream};
 use crate::support::capture::{Captured, pcap};
 use crate::support::{self, Run};
 
@@ -80,7 +80,7 @@ fn many_probes_have_all_in_one_cluster_though_a_node_and_a_probe_crash() {
         .map(|probe| support::write(&folder, &format!("{probe}.pcap"), &pcap(&part(probe))))
         .collect();
     let output = output(&engine.urls(), &format!("namespace={NAMESPACE}&batch=100k&gzip=0"));
-    let start = |file: &PathBuf| Replay::start(file, &output);
+    let start = |file: &PathBuf| replay::start(file, &output);
     let mut probes: Vec<_> = files.iter().map(start).collect();
     wait_for_documents(&client, 1000);
     engine.kill_node(1);

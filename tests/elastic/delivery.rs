@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::kind::Kind;
-use crate::replay::{self, Replay, assert_accounted, capture, replay, stream};
+use crate::replay::{self, PATIENCE, assert_accounted, capture, delivered, replay, stream};
 use crate::support::{self, Run};
 
 /// The index template of the program, for the data streams of one test, where no unknown field is
@@ -79,6 +79,37 @@ fn replay_twice_is_there_once_in_opensearch() {
     check_replay(Kind::OpenSearch2, "twice");
 }
 
+/// An index for each day instead of the data stream, which takes each document once, too.
+fn check_daily_index(kind: Kind) {
+    let Some(engine) = Engine::shared(kind) else { return };
+    let client = engine.client();
+    let file = support::root().join("tests/data/office.pcap");
+    let output = replay::output(&[engine.url()], "index=daily-%25Y.%25m.%25d");
+    let first = replay(&file, &output);
+    let again = replay(&file, &output);
+    client.refresh("daily-*");
+    let sent = first.count("outputs.0.sent.records");
+    assert_eq!(delivered(&first, "accepted"), sent, "{}", first.stats);
+    assert_eq!(delivered(&again, "duplicate"), sent, "{}", again.stats);
+    assert_eq!(client.count("daily-*"), sent);
+    let packets = first.count("metered.packets");
+    assert_eq!(client.sum("daily-*", "network.packets"), packets as f64);
+}
+
+#[test]
+fn daily_index_takes_all() {
+    check_daily_index(Kind::Elasticsearch8);
+    check_daily_index(Kind::OpenSearch2);
+}
+
+#[test]
+#[ignore = "the oldest and the newest engines: 30 to 120 s"]
+fn daily_index_takes_all_in_other_versions() {
+    for kind in [Kind::Elasticsearch7, Kind::Elasticsearch9, Kind::OpenSearch3] {
+        check_daily_index(kind);
+    }
+}
+
 /// Each kind of document fits the index template, which takes no unknown field.
 fn check_documents(kind: Kind) {
     let Some(engine) = Engine::shared(kind) else { return };
@@ -114,14 +145,14 @@ fn check_crashes(kind: Kind) {
     let folder = support::scratch();
     let file = capture(&folder, 60_000);
     let output = output(&[engine.url()], "crash", "&batch=200k&gzip=0");
-    let replay = Replay::start(&file, &output);
+    let replay = replay::start(&file, &output);
     for crash in [Engine::kill, Engine::stop] {
         thread::sleep(Duration::from_millis(1500));
         crash(&mut engine);
         thread::sleep(Duration::from_millis(500));
         engine.restart();
     }
-    let run = replay.end();
+    let run = replay.wait_for(PATIENCE);
     assert_complete(&engine.client(), "crash", &run);
     assert!(run.count("outputs.0.errors") > 0, "it noticed: {}", run.stats);
 }
@@ -145,10 +176,10 @@ fn check_block(client: &Client, url: &str, namespace: &str, block: impl Fn(&Clie
     // The stream exists before it is blocked.
     let first = replay(&support::root().join("tests/data/interfaces.pcapng"), &output);
     block(client, true);
-    let replay = Replay::start(&capture(&folder, 5000), &output);
+    let replay = replay::start(&capture(&folder, 5000), &output);
     thread::sleep(Duration::from_secs(2));
     block(client, false);
-    let run = replay.end();
+    let run = replay.wait_for(PATIENCE);
     assert_eq!(run.status, 0, "{}", run.stderr);
     assert_accounted(&run);
     client.refresh(&stream(namespace));

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::replay::{BULK, Replay, assert_accounted, capture, delivered, output};
+use crate::replay::{self, BULK, assert_accounted, capture, delivered, output};
 use crate::scripted::{Server, Step};
 use crate::support;
 
@@ -34,7 +34,7 @@ fn hosts_are_used_in_turn() {
     let folder = support::scratch();
     let urls: Vec<_> = servers.iter().map(Server::url).collect();
     let replay =
-        Replay::start(&capture(&folder, FLOWS as u32), &output(&urls, "batch=100k&connections=1"));
+        replay::start(&capture(&folder, FLOWS as u32), &output(&urls, "batch=100k&connections=1"));
     let (run, _) = replay.end_within(BOUND);
     assert_accounted(&run);
     assert_eq!((run.status, delivered(&run, "accepted")), (0, FLOWS), "{}", run.stats);
@@ -51,7 +51,7 @@ fn host_that_goes_is_left_out_and_used_again_when_it_comes_back() {
     let address = goes.address();
     let folder = support::scratch();
     let settings = "batch=50k&connections=1&timeout=2s";
-    let replay = Replay::start(
+    let replay = replay::start(
         &capture(&folder, FLOWS as u32),
         &output(&[stays.url(), goes.url()], settings),
     );
@@ -83,7 +83,7 @@ fn host_that_was_never_there_holds_nothing_up() {
     let server = Server::start();
     let folder = support::scratch();
     // A request to the silent one is given up after 1 s.
-    let replay = Replay::start(
+    let replay = replay::start(
         &capture(&folder, FLOWS as u32),
         &output(&[nobody, silent.0, server.url()], "batch=100k&timeout=1s"),
     );
@@ -99,7 +99,7 @@ fn host_with_too_much_to_do_is_left_alone_and_the_others_take_all() {
     busy.always(BULK, Step::status(503));
     let server = Server::start();
     let folder = support::scratch();
-    let replay = Replay::start(
+    let replay = replay::start(
         &capture(&folder, FLOWS as u32),
         &output(&[busy.url(), server.url()], "batch=100k"),
     );

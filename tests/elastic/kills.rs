@@ -11,8 +11,8 @@ use crate::delivery::{assert_complete, output, prepare};
 use crate::engine::Engine;
 use crate::kind::Kind;
 use crate::relay::Relay;
-use crate::replay::{Replay, capture, capture_of, replay, stream};
-use crate::spool::{Live, SETTINGS, spooled_ids};
+use crate::replay::{self, capture, capture_of, replay, stream};
+use crate::spool::{self, SETTINGS, spooled_ids};
 use crate::support;
 use crate::support::net::{Links, Network};
 use crate::support::random::Random;
@@ -50,7 +50,7 @@ fn killed_twenty_times_what_was_spooled_is_there_once() {
         // No two runs see the same flow.
         let file = capture_of(&folder, kill * FLOWS..(kill + 1) * FLOWS);
         relay.set_open(kill % 3 != 0);
-        let live = Live::start(&network, &live_output);
+        let live = spool::start(&network, &live_output);
         network.send_file("tx0", &file, &[]);
         sent += FLOWS;
         thread::sleep(Duration::from_millis(random.below(500)));
@@ -90,8 +90,10 @@ fn killed_replay_is_run_again_whole() {
     let settings = format!("&batch=50k&spool={}", folder.path().join("spool").display());
     let output = output(&[engine.url()], "replays", &settings);
     let mut random = Random::new(3);
+    // One request at a time takes longer than it may run.
+    let slow = format!("{output}&connections=1");
     for _ in 0..3 {
-        let replay = Replay::start(&file, &output);
+        let replay = replay::start(&file, &slow);
         thread::sleep(Duration::from_millis(200 + random.below(600)));
         replay.kill();
     }

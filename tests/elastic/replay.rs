@@ -1,17 +1,16 @@
 //! The program replays a capture into a cluster.
 
-use std::fs::{self, File};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use exporter::{Context, Destination, Exporter, Patience};
 use tempfile::TempDir;
 
 use crate::support::capture::{Captured, pcap};
 use crate::support::packet::{ethernet, ipv4, udp};
+use crate::support::probe::Probe;
 use crate::support::{self, Run};
 
 /// How long a replay may take, on a busy machine.
@@ -53,86 +52,20 @@ pub fn packets(numbers: Range<u32>) -> Vec<Captured> {
     numbers.map(packet).collect()
 }
 
-/// A replay that runs. It is killed when it is dropped.
-#[derive(Debug)]
-pub struct Replay {
-    child: Child,
-    begin: Instant,
-    /// The most memory that it was seen to have, in octets.
-    memory: u64,
-    stderr: PathBuf,
-    _folder: TempDir,
+/// The command of a replay.
+pub fn command(file: &Path, output: &str) -> Command {
+    let mut command = support::flowprobe();
+    command.args(["-r", file.to_str().unwrap(), "-o", output, "--stats", "json"]);
+    command
 }
 
-impl Replay {
-    pub fn start(file: &Path, output: &str) -> Self {
-        Self::start_with(file, output, |_| {})
-    }
-
-    /// Starts it after a change to its command.
-    pub fn start_with(file: &Path, output: &str, change: impl FnOnce(&mut Command)) -> Self {
-        let folder = support::scratch();
-        let stderr = folder.path().join("stderr");
-        let mut command = support::flowprobe();
-        command.args(["-r", file.to_str().unwrap(), "-o", output, "--stats", "json"]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&stderr).unwrap());
-        change(&mut command);
-        let child = command.spawn().expect("the program starts");
-        Self { child, begin: Instant::now(), memory: 0, stderr, _folder: folder }
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Ends it at once, as a crash does. It has not ended before.
-    pub fn kill(mut self) {
-        let ended = self.child.try_wait().expect("a child can be asked");
-        assert!(ended.is_none(), "it has ended: {}", fs::read_to_string(&self.stderr).unwrap());
-    }
-
-    /// Waits for its end, which comes within [`PATIENCE`].
-    pub fn end(self) -> Run {
-        self.end_within(PATIENCE).0
-    }
-
-    /// Waits for its end, which comes within a time from its start. Also gives the most memory
-    /// that it had, in octets.
-    #[track_caller]
-    pub fn end_within(mut self, longest: Duration) -> (Run, u64) {
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
-                break status;
-            }
-            self.memory = self.memory.max(peak(self.pid()));
-            let said = || fs::read_to_string(&self.stderr).unwrap_or_default();
-            assert!(self.begin.elapsed() < longest, "it does not end: {}", said());
-            thread::sleep(Duration::from_millis(10));
-        };
-        let stderr = fs::read(&self.stderr).expect("it had output");
-        (support::finished(Output { status, stdout: Vec::new(), stderr }), self.memory)
-    }
-}
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        // It may have ended already.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// The most memory that a process has had, in octets.
-fn peak(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1024
+pub fn start(file: &Path, output: &str) -> Probe {
+    Probe::start(command(file, output))
 }
 
 /// A whole replay.
 pub fn replay(file: &Path, output: &str) -> Run {
-    Replay::start(file, output).end()
+    start(file, output).wait_for(PATIENCE)
 }
 
 /// Documents that the replay has made.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use rustls::version::TLS13;
 
-use crate::replay::{BULK, Replay, assert_accounted, capture, delivered, output};
+use crate::replay::{self, BULK, assert_accounted, capture, delivered, output};
 use crate::scripted::{Answer, Proxy, Server, Step};
 use crate::support::authority::{Authority, server_config};
+use crate::support::probe::Probe;
 use crate::support::{self, Run};
 
 const FLOWS: u64 = 200;
@@ -26,13 +27,12 @@ const API_KEY: &str = "a2V5LWlkOmtleS1zZWNyZXQ=";
 fn replay(url: String, settings: &str, change: impl FnOnce(&mut Command)) -> Run {
     let folder = support::scratch();
     let output = output(&[url], &format!("give-up=2s&{settings}"));
-    let replay = Replay::start_with(&capture(&folder, FLOWS as u32), &output, |command| {
-        for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
-            command.env_remove(name).env_remove(name.to_lowercase());
-        }
-        command.env("RUST_LOG", "trace");
-        change(command);
-    });
+    let mut command = replay::command(&capture(&folder, FLOWS as u32), &output);
+    for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
+        command.env_remove(name).env_remove(name.to_lowercase());
+    }
+    change(command.env("RUST_LOG", "trace"));
+    let replay = Probe::start(command);
     let command_line = fs::read_to_string(format!("/proc/{}/cmdline", replay.pid())).unwrap();
     assert_secret(&command_line);
     let (run, _) = replay.end_within(BOUND);

@@ -1,5 +1,7 @@
 //! `flowprobe elastic setup` and `check`: real engines take what is sent, and requests are exact.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use serde_json::{Value, json};
 
 use crate::engine::Engine;
@@ -282,6 +284,92 @@ fn a_cluster_that_is_refused_or_too_old_is_said_with_a_remedy() {
     let (status, _, said) = elastic("check", "json:-", &[]);
     assert_eq!(status, 2, "{said}");
     assert!(said.contains("elastic+https://"), "{said}");
+}
+
+/// What to do about each problem that was found.
+fn remedies(found: &Value) -> String {
+    let findings = found["findings"].as_array().expect("findings").iter();
+    findings.filter_map(|finding| finding["remedy"].as_str()).collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn a_right_is_named_where_it_is_missing_and_not_elsewhere() {
+    let templates = "/_index_template/flowprobe-flows";
+    let import = "/api/saved_objects/_import";
+    for (path, right) in [(templates, "manage_index_templates"), (import, "save dashboards")] {
+        for (status, kind, remedy) in [
+            (403, "security_exception", right),
+            (401, "security_exception", "api-key-file"),
+            (403, "cluster_block_exception", ""),
+            (400, "illegal_argument_exception", ""),
+            (500, "illegal_state_exception", ""),
+        ] {
+            let server = cluster(None, "8.15.0");
+            server.always(path, Step::answer(Answer::error(status, kind, "because")));
+            let (url, kibana) = (output(&server.url(), ""), server.url());
+            let arguments = ["--retention", "none", "--dashboards", &kibana];
+            let (code, found, said) = elastic("setup", &url, &arguments);
+            assert_eq!(code, 1, "{said}");
+            assert!(said.contains(kind) && said.contains("because"), "{said}");
+            let remedies = remedies(&found);
+            assert_eq!(remedies.is_empty(), remedy.is_empty(), "{kind}: {remedies}");
+            assert!(remedies.contains(remedy), "{kind}: {remedies}");
+        }
+    }
+}
+
+/// A server that answers the questions of a check: as a cluster that is well, or in need.
+fn examined(is_well: bool) -> Server {
+    let server = cluster(None, "8.15.0");
+    let answers =
+        |path: &str, body: Value| server.always(path, Step::answer(Answer::json(200, &body)));
+    let stream = "logs-netflow.log-default";
+    let health = if is_well { "green" } else { "red" };
+    answers("/_cluster/health", json!({"status": health, "number_of_nodes": 3}));
+    let rights = json!({stream: {"create_doc": is_well, "auto_configure": true}});
+    let rights = json!({"username": "flows", "index": rights});
+    answers("/_security/user/_has_privileges", rights);
+    let mut template = exporter::index_template()["template"].take();
+    if !is_well {
+        template["mappings"]["properties"]["network"]["properties"]["bytes"]["type"] =
+            json!("text");
+    }
+    let path = format!("/_index_template/_simulate_index/{stream}");
+    answers(&path, json!({"template": template}));
+    let mark = |name: &str| format!("cluster.routing.allocation.disk.watermark.{name}");
+    let marks = json!({mark("low"): "85%", mark("high"): "90%", mark("flood_stage"): "95%"});
+    answers("/_cluster/settings", json!({"defaults": marks}));
+    let free = if is_well { "50000" } else { "4000" };
+    let disk = json!([{"node": "es1", "disk.avail": free, "disk.total": "100000"}]);
+    answers("/_cat/allocation", disk);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let shift = Duration::from_secs(if is_well { 0 } else { 3600 });
+    let time = u64::try_from((now + shift).as_millis()).unwrap();
+    answers("/_nodes/stats/os", json!({"nodes": {"a": {"name": "es1", "timestamp": time}}}));
+    server
+}
+
+#[test]
+fn check_says_what_is_missing_and_what_to_do() {
+    let subjects = ["cluster", "health", "rights", "template", "disk", "clock"];
+    let server = examined(true);
+    let (_, found, said) = elastic("check", &output(&server.url(), ""), &[]);
+    assert_eq!(subjects.map(|subject| level(&found, subject)), ["ok"; 6], "{said}");
+
+    let server = examined(false);
+    let (status, found, said) = elastic("check", &output(&server.url(), ""), &[]);
+    let levels = ["ok", "fail", "fail", "warn", "fail", "warn"];
+    assert_eq!((status, subjects.map(|subject| level(&found, subject))), (1, levels), "{said}");
+    for words in [
+        "red, nodes: 3: some shards are missing",
+        "give flows the index privileges create_doc on logs-netflow.log-default",
+        "1 of ",
+        "network.bytes",
+        "above flood_stage, indexes are read-only",
+        "node es1 is +3600 s from this host",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
 }
 
 #[test]

@@ -1,104 +1,38 @@
 //! Documents that the cluster does not take yet wait on disk, also while nobody runs.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use exporter::spool::{Spool, WhenFull};
-use nix::sys::signal::Signal;
 
 use crate::replay::{BULK, capture, capture_of, replay, stream};
 use crate::scripted::{Item, Server, Step};
+use crate::support;
 use crate::support::net::{Host, Links, Network};
-use crate::support::{self, Run};
-
-/// How long the program may take for something, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::support::probe::Probe;
 
 /// Flows end soon, and batches are small.
 pub const SETTINGS: &str = "batch=10k&memory=100k&gzip=0";
 
-/// The program while it captures on the probe's host. It is killed when a test fails.
-#[derive(Debug)]
-pub struct Live {
-    child: Child,
-    folder: tempfile::TempDir,
+/// The program while it captures on the probe's host.
+pub fn start(network: &Network, output: &str) -> Probe {
+    capture_by(network, &["env"], output)
 }
 
-impl Live {
-    pub fn start(network: &Network, output: &str) -> Self {
-        Self::start_in(network, &["env"], output)
-    }
-
-    /// Starts it by a command that becomes the program.
-    pub fn start_in(network: &Network, wrap: &[&str], output: &str) -> Self {
-        let folder = support::scratch();
-        let file = |name| File::create(folder.path().join(name)).expect("a file for output");
-        let program = support::flowprobe();
-        let mut command = network.command(Host::Probe, wrap[0]);
-        command.args(&wrap[1..]).arg(program.get_program());
-        command.args(["-i", "rx0", "--capture", "packet", "--packet-ring", "8M"]);
-        command.args(["--idle-timeout", "100ms", "--stats", "json", "--name", "test"]);
-        command.args(["-o", output]);
-        command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
-        let child = command.spawn().expect("the program starts");
-        let mut live = Self { child, folder };
-        live.wait_until("it captures", |live| live.messages().contains("rx0: "));
-        live
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub fn messages(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
-    }
-
-    pub fn wait_until(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
-        let begin = Instant::now();
-        while !is_so(self) {
-            let ended = self.child.try_wait().expect("a child can be asked");
-            assert!(ended.is_none(), "it ended before {what}: {}", self.messages());
-            assert!(begin.elapsed() < PATIENCE, "not in time: {what}: {}", self.messages());
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    /// Ends it as a crash does.
-    pub fn kill(mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it ends");
-    }
-
-    /// Asks it to end, in good order.
-    pub fn stop(mut self) -> Run {
-        support::signal(self.child.id(), Signal::SIGTERM).expect("it runs");
-        let begin = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
-                break status;
-            }
-            assert!(begin.elapsed() < PATIENCE, "it does not end: {}", self.messages());
-            thread::sleep(Duration::from_millis(10));
-        };
-        let stderr = self.messages().into_bytes();
-        let run = support::finished(Output { status, stdout: Vec::new(), stderr });
-        assert_eq!(run.status, 0, "{}", run.stderr);
-        run.assert_conservation();
-        run
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        // It may have ended already.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
+/// Starts it by a command that becomes the program.
+fn capture_by(network: &Network, wrap: &[&str], output: &str) -> Probe {
+    let program = support::flowprobe();
+    let mut command = network.command(Host::Probe, wrap[0]);
+    command.args(&wrap[1..]).arg(program.get_program());
+    command.args(["-i", "rx0", "--capture", "packet", "--packet-ring", "8M"]);
+    command.args(["--idle-timeout", "100ms", "--stats", "json", "--name", "test"]);
+    command.args(["-o", output]);
+    let mut probe = Probe::start(command);
+    probe.wait_until_it_captures("rx0");
+    probe
 }
 
 /// The ids of the documents in a spool that nobody uses, as its file has them.
@@ -142,7 +76,7 @@ fn what_a_cluster_does_not_take_is_sent_in_the_next_run() {
     let directory = folder.path().join("spool");
     let output = output(&server, &setting(&directory));
     let file = capture(&folder, 1000);
-    let live = Live::start(&network, &output);
+    let live = start(&network, &output);
     network.send_file("tx0", &file, &[]);
     thread::sleep(Duration::from_millis(500));
     let first = live.stop();
@@ -155,7 +89,7 @@ fn what_a_cluster_does_not_take_is_sent_in_the_next_run() {
     // The documents of both runs arrive, those of each with its ids.
     server.always("/", Step::emulate());
     server.always(BULK, Step::emulate());
-    let mut live = Live::start(&network, &output);
+    let mut live = start(&network, &output);
     network.send_file("tx0", &file, &[]);
     live.wait_until("all arrive", |_| server.documents().len() == 2000);
     thread::sleep(Duration::from_millis(500));
@@ -181,7 +115,7 @@ fn full_spool_drops_the_oldest_or_the_newest_and_counts_them() {
     for policy in ["oldest", "newest"] {
         let directory = folder.path().join(policy);
         let settings = format!("{}&spool-max=1M&spool-full={policy}&run=run", setting(&directory));
-        let live = Live::start(&network, &output(&server, &settings));
+        let live = start(&network, &output(&server, &settings));
         network.send_file("tx0", &file, &[]);
         thread::sleep(Duration::from_millis(500));
         let run = live.stop();
@@ -210,7 +144,7 @@ fn burst_goes_to_the_disk_and_nothing_is_dropped() {
     let folder = support::scratch();
     let directory = folder.path().join("spool");
     // Memory has room for 50 documents, and many times that come at once.
-    let live = Live::start(&network, &output(&server, &setting(&directory)));
+    let live = start(&network, &output(&server, &setting(&directory)));
     network.send_file("tx0", &capture(&folder, 6000), &[]);
     thread::sleep(Duration::from_millis(500));
     let run = live.stop();
@@ -227,7 +161,7 @@ fn spooled_documents_go_to_the_stream_of_their_run() {
     let folder = support::scratch();
     let directory = folder.path().join("spool");
     let settings = |namespace| format!("&namespace={namespace}{}", setting(&directory));
-    let live = Live::start(&network, &output(&server, &settings("one")));
+    let live = start(&network, &output(&server, &settings("one")));
     network.send_file("tx0", &capture(&folder, 100), &[]);
     thread::sleep(Duration::from_millis(500));
     live.stop();
@@ -266,7 +200,7 @@ fn disk_that_is_full_is_used_again_when_it_has_room() {
     // A mount that only the program sees.
     let script = format!("mount -t tmpfs -o size=4m tmpfs {} && exec \"$@\"", directory.display());
     let wrap = ["unshare", "--mount", "sh", "-c", &script, "sh"];
-    let mut live = Live::start_in(&network, &wrap, &output(&server, &setting(&directory)));
+    let mut live = capture_by(&network, &wrap, &output(&server, &setting(&directory)));
     // Some 10 MB of documents.
     network.send_file("tx0", &capture(&folder, 6000), &[]);
     live.wait_until("the disk is full", |live| live.messages().contains("no room to write"));

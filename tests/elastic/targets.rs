@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::replay::{Replay, capture};
+use crate::replay::{self, PATIENCE, capture};
 use crate::scripted::{Answer, Server, Step};
 use crate::support;
 use crate::support::capture::{Captured, pcap};
@@ -30,6 +30,23 @@ fn index_follows_the_day_of_the_document() {
     for item in documents {
         let day = if item.document["source"]["ip"] == "10.0.0.1" { "28" } else { "29" };
         assert_eq!(item.index, format!("flows-2024.02.{day}"), "{}", item.document);
+    }
+}
+
+#[test]
+fn namespace_and_pipeline_are_those_of_the_settings() {
+    let server = Server::start();
+    let folder = support::scratch();
+    let url = format!("elastic+{}?namespace=office&pipeline=geo%26more", server.url());
+    let run = replay::replay(&capture(&folder, 10), &url);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let requests = server.requests_to("/logs-netflow.log-office/_bulk");
+    assert!(!requests.is_empty());
+    for request in requests {
+        assert_eq!(request.parameter("pipeline"), Some("geo%26more"));
+    }
+    for item in server.documents() {
+        assert_eq!(item.document["data_stream"]["namespace"], "office");
     }
 }
 
@@ -76,7 +93,7 @@ fn cluster_without_data_streams_is_told_from_others() {
     let folder = support::scratch();
     let file = capture(&folder, 10);
     let output = format!("elastic+{}", server.url());
-    let replay = Replay::start(&file, &output);
+    let replay = replay::start(&file, &output);
     let begin = Instant::now();
     while server.requests_to("/").len() < 2 && begin.elapsed() < Duration::from_secs(30) {
         thread::sleep(Duration::from_millis(10));
@@ -85,7 +102,7 @@ fn cluster_without_data_streams_is_told_from_others() {
     let new = json!({"version": {"number": "8.19.0", "build_flavor": "default"}});
     let before = server.documents().len();
     server.always("/", Step::answer(Answer::json(200, &new)));
-    let run = replay.end();
+    let run = replay.wait_for(PATIENCE);
     assert_eq!(before, 0);
     assert_eq!(run.status, 0, "{}", run.stderr);
     assert!(

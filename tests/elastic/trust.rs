@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustls::version::{TLS12, TLS13};
 use tempfile::TempDir;
 
-use crate::replay::{BULK, Replay, assert_accounted, capture, delivered, output};
+use crate::replay::{self, BULK, assert_accounted, capture, delivered, output};
 use crate::scripted::{Manner, Server, Step};
 use crate::support::authority::{Authority, Identity, server_config};
 use crate::support::{self, Run};
@@ -37,7 +37,7 @@ fn replay(url: String, settings: &str) -> Run {
 fn replay_for(seconds: u32, url: String, settings: &str) -> Run {
     let folder = support::scratch();
     let output = output(&[url], &format!("batch=100k&give-up={seconds}s&{settings}"));
-    let replay = Replay::start(&capture(&folder, FLOWS as u32), &output);
+    let replay = replay::start(&capture(&folder, FLOWS as u32), &output);
     let (run, _) = replay.end_within(BOUND);
     assert_accounted(&run);
     run

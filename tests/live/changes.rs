@@ -14,7 +14,7 @@ pub const KEEP: &[&str] = &["--keep-capabilities"];
 
 /// The program on the probe's host, once it has said something.
 pub fn probe(network: &Network, interfaces: &[&str], settings: &[&[&str]], said: &str) -> Probe {
-    let mut probe = Probe::spawn(program(network), interfaces, settings);
+    let mut probe = Probe::capture_by(program(network), interfaces, settings);
     probe.wait_until(said, |probe| probe.messages().contains(said));
     probe
 }
@@ -73,7 +73,7 @@ fn an_interface_that_comes_later_is_captured() {
 fn nothing_to_capture_from_is_an_error_that_names_the_remedy() {
     let Some(network) = Network::new(Links::default()) else { return };
     for interface in ["eth9", "eth*"] {
-        let run = Probe::spawn(program(&network), &[interface], &[]).wait();
+        let run = Probe::capture_by(program(&network), &[interface], &[]).wait();
         assert_eq!(run.status, 1, "{}", run.stderr);
         assert!(run.stderr.contains(interface) && run.stderr.contains("--wait"), "{}", run.stderr);
     }
@@ -144,7 +144,7 @@ fn an_interface_that_is_back_and_not_captured_is_lost() {
         let Some(network) = Network::new(links) else { return };
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(100));
-        let mut probe = Probe::start(&network, &["rx0", "rx1"], &[method, &PATIENT]);
+        let mut probe = Probe::capture(&network, &["rx0", "rx1"], &[method, &PATIENT]);
         network.ip(Host::Probe, &["link", "del", "rx1"]);
         probe.wait_until("it says so", |probe| probe.messages().contains("rx1 is gone"));
         network.add_link(1, links);
@@ -170,7 +170,7 @@ fn queues_that_are_added_are_captured_or_lost() {
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(400));
         set_queues(&network, "2");
-        let mut probe = Probe::start(&network, &["rx0"], &[METHODS[0], &PATIENT, keep]);
+        let mut probe = Probe::capture(&network, &["rx0"], &[METHODS[0], &PATIENT, keep]);
         let mut sent = network.send_file("tx0", &file, &[]).packets;
         std::thread::sleep(Duration::from_millis(1200));
         set_queues(&network, "4");
@@ -241,7 +241,7 @@ fn frames_that_become_longer_are_captured_or_lost() {
         let folder = support::scratch();
         let short = support::write(&folder, "short.pcap", &frames(100));
         let long = support::write(&folder, "long.pcap", &long_frames(100));
-        let mut probe = Probe::start(&network, &["rx0"], &[METHODS[0], &PATIENT, keep]);
+        let mut probe = Probe::capture(&network, &["rx0"], &[METHODS[0], &PATIENT, keep]);
         let mut sent = network.send_file("tx0", &short, &[]).packets;
         network.ip(Host::Sender, &["link", "set", "tx0", "mtu", "3000"]);
         network.ip(Host::Probe, &["link", "set", "rx0", "mtu", "3000"]);
@@ -273,9 +273,9 @@ fn interfaces_that_see_the_same_packets_are_named_at_start() {
     network.ip(Host::Probe, &vxlan);
     network.ip(Host::Probe, &["link", "set", "vx0", "up"]);
     let expected = ["br0 is on top of rx0", "vx0 is on top of rx1"];
-    let run = Probe::start(&network, &["rx0", "br0", "rx1", "vx0"], &[]).stop();
+    let run = Probe::capture(&network, &["rx0", "br0", "rx1", "vx0"], &[]).stop();
     assert!(expected.iter().all(|said| run.stderr.contains(said)), "{}", run.stderr);
-    let run = Probe::start(&network, &["rx0", "rx1"], &[]).stop();
+    let run = Probe::capture(&network, &["rx0", "rx1"], &[]).stop();
     assert!(!run.stderr.contains("on top of rx"), "{}", run.stderr);
 }
 
@@ -285,7 +285,7 @@ fn an_interface_that_is_left_to_the_host_is_lost_without_rights() {
     let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
     let folder = support::scratch();
     let file = support::write(&folder, "some.pcap", &frames(100));
-    let mut probe = Probe::start(&network, &["rx0", "rx1"], &[&PATIENT]);
+    let mut probe = Probe::capture(&network, &["rx0", "rx1"], &[&PATIENT]);
     let mut sent = network.send_file("tx0", &file, &[]).packets;
     network.ip(Host::Probe, &["addr", "add", "192.0.2.1/24", "dev", "rx0"]);
     let said = "rx0 is not captured any more";
@@ -310,7 +310,7 @@ fn link_local_addresses_leave_the_interface_to_the_capture() {
     let Some(network) = Network::new(Links::default()) else { return };
     for (method, is_told) in [(&[][..], true), (METHODS[1], false)] {
         network.ip(Host::Probe, &["addr", "replace", "169.254.7.7/16", "dev", "rx0"]);
-        let probe = Probe::start(&network, &["rx0"], &[method]);
+        let probe = Probe::capture(&network, &["rx0"], &[method]);
         assert_eq!(network.interface(Host::Probe, "rx0").get("xdp").is_some(), is_told);
         let run = probe.stop();
         let told = run.stderr.contains("rx0 has only link-local addresses (169.254.7.7)");
@@ -325,7 +325,7 @@ fn an_interface_that_is_made_in_two_steps_is_taken_past_the_stack() {
     let Some(network) = Network::new(Links::default()) else { return };
     let folder = support::scratch();
     let file = support::write(&folder, "some.pcap", &frames(100));
-    let mut probe = Probe::start(&network, &["rx0"], &[&PATIENT, KEEP]);
+    let mut probe = Probe::capture(&network, &["rx0"], &[&PATIENT, KEEP]);
     network.ip(Host::Probe, &["link", "del", "rx0"]);
     probe.wait_until("it says so", |probe| probe.messages().contains("rx0 is gone"));
     let namespace = network.namespace(Host::Probe);

@@ -130,7 +130,7 @@ fn nfcapd_receives_what_is_captured() {
             let stored = support::scratch();
             let nfcapd = Nfcapd::start(&network, stored.path());
             let output = format!("{protocol}://127.0.0.1:{PORT}");
-            let probe = Probe::start(&network, &["rx0"], &[method, &PATIENT, &["-o", &output]]);
+            let probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT, &["-o", &output]]);
             network.send_file("tx0", &file, &["--gaps"]);
             let flows = probe.stop().flows();
             let reported = nfcapd.stop(&network, stored.path());

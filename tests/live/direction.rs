@@ -54,7 +54,7 @@ fn packets_that_the_host_sends_have_an_egress_interface() {
     ];
     for (direction, expected) in expected {
         let settings = ["--capture", "packet", "--direction", direction, "--ifindex", "rx0=9"];
-        let probe = Probe::start(&network, &["rx0"], &[&settings, &PATIENT]);
+        let probe = Probe::capture(&network, &["rx0"], &[&settings, &PATIENT]);
         network.on(Host::Probe, || {
             let socket = UdpSocket::bind("10.9.0.1:8888").unwrap();
             for _ in 0..2 {

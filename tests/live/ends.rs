@@ -32,7 +32,7 @@ fn idle_flows_leave_though_no_packet_comes() {
     let folder = support::scratch();
     let file = support::write(&folder, "ten.pcap", &frames(10));
     for method in METHODS {
-        let mut probe = Probe::start(&network, &["rx0"], &[method, &["--idle-timeout", "1s"]]);
+        let mut probe = Probe::capture(&network, &["rx0"], &[method, &["--idle-timeout", "1s"]]);
         network.send_file("tx0", &file, &[]);
         let begin = Instant::now();
         probe.wait_until("all flows have left", |probe| probe.flows().len() == 10);
@@ -51,7 +51,7 @@ fn active_flows_leave_though_no_packet_comes() {
     let file = support::write(&folder, "ten.pcap", &frames(10));
     let timeouts = ["--idle-timeout", "1h", "--active-timeout", "1s"];
     for method in METHODS {
-        let mut probe = Probe::start(&network, &["rx0"], &[method, &timeouts]);
+        let mut probe = Probe::capture(&network, &["rx0"], &[method, &timeouts]);
         network.send_file("tx0", &file, &[]);
         probe.wait_until("all flows have left", |probe| probe.flows().len() == 10);
         assert!(probe.flows().iter().all(|flow| flow.end_reason == 2), "{:?}", probe.flows());
@@ -66,7 +66,7 @@ fn all_is_exported_when_it_is_told_to_end() {
     let file = support::write(&folder, "many.pcap", &frames(5000));
     for method in METHODS {
         for signal in [Signal::SIGTERM, Signal::SIGINT] {
-            let probe = Probe::start(&network, &["rx0"], &[method, &PATIENT]);
+            let probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT]);
             let sent = network.send_file("tx0", &file, &["--rate", "20k"]);
             // At once: what is still in the rings must be taken too.
             probe.signal(signal);
@@ -86,7 +86,7 @@ fn nothing_stays_on_the_interface() {
     let has_program = || network.interface(Host::Probe, "rx0").get("xdp").is_some();
     for method in METHODS {
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-            let probe = Probe::start(&network, &["rx0"], &[method]);
+            let probe = Probe::capture(&network, &["rx0"], &[method]);
             let is_xdp = method.contains(&"afxdp");
             assert_eq!(has_program(), is_xdp, "{method:?}");
             probe.signal(signal);
@@ -109,7 +109,7 @@ fn what_comes_until_the_end_is_metered_or_counted_as_lost() {
     // So that frames are taken also when no program is there any more.
     network.offload(Host::Probe, "rx0", "gro", "on");
     for method in METHODS {
-        let probe = Probe::start(&network, &["rx0"], &[method, &PATIENT]);
+        let probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT]);
         let before = received(&network);
         let settings = ["--flows", "1k", "--rate", "20k", "--seconds", "3"];
         let run = thread::scope(|scope| {
@@ -143,7 +143,7 @@ fn an_output_that_hangs_does_not_hold_up_the_end() {
     let reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).expect("the pipe opens");
     let output = format!("json:{}", pipe.display());
     let settings = [METHODS[0], &PATIENT, &["-o", &output]];
-    let probe = Probe::start(&network, &["rx0"], &settings);
+    let probe = Probe::capture(&network, &["rx0"], &settings);
     network.send_file("tx0", &file, &["--rate", "20k"]);
     probe.signal(Signal::SIGTERM);
     let run = probe.wait_for(Duration::from_secs(40));
@@ -167,7 +167,7 @@ fn an_output_that_hangs_takes_no_record_from_another() {
     let reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).expect("the pipe opens");
     let output = format!("json:{}", pipe.display());
     let settings = [METHODS[0], &PATIENT, &["--max-flows", "50k", "-o", &output]];
-    let probe = Probe::start(&network, &["rx0"], &settings);
+    let probe = Probe::capture(&network, &["rx0"], &settings);
     let flows = FLOWS.to_string();
     network.send_flows("tx0", &["--flows", &flows, "--packets", &flows, "--rate", "60k"]);
     probe.signal(Signal::SIGTERM);

@@ -42,7 +42,7 @@ fn own_messages_are_not_metered_unless_asked_for() {
     for method in METHODS {
         for (asked, metered) in [(&[][..], 4), (&["--meter-own-exports"][..], 6)] {
             let settings = [method, &PATIENT, &["-o", &output], asked];
-            let probe = Probe::start(&network, &["rx0"], &settings);
+            let probe = Probe::capture(&network, &["rx0"], &settings);
             network.send_file("tx0", &file, &[]);
             let run = probe.stop();
             run.assert_conservation();
@@ -76,7 +76,7 @@ fn flows_that_end_together_leave_at_the_pace_of_the_output() {
     let output = format!("netflow5://127.0.0.1:{port}?pps=100");
     let timeouts = ["--idle-timeout", "1h", "--active-timeout", "2s"];
     for method in METHODS {
-        let probe = Probe::start(&network, &["rx0"], &[method, &timeouts, &["-o", &output]]);
+        let probe = Probe::capture(&network, &["rx0"], &[method, &timeouts, &["-o", &output]]);
         network.send_flows("tx0", &["--flows", "9k", "--packets", "9k", "--rate", "30k"]);
         let (records, elapsed) = records(&collector, FLOWS);
         // Others write as fast as they can, and none waits for another.
@@ -100,7 +100,7 @@ fn totals_are_given_while_it_runs() {
     let file = support::write(&folder, "some.pcap", &frames(100));
     for method in METHODS {
         let settings = [method, &PATIENT, &["--stats-interval", "1s"]];
-        let mut probe = Probe::start(&network, &["rx0"], &settings);
+        let mut probe = Probe::capture(&network, &["rx0"], &settings);
         network.send_file("tx0", &file, &[]);
         probe.wait_until("the totals have all packets, in the table", |probe| {
             probe.totals().iter().any(|totals| totals["metered"]["packets"] == 100)
@@ -124,7 +124,7 @@ fn collectors_are_told_the_names_of_interfaces() {
     let output = format!("ipfix-file:{}", file.display());
     let numbers = ["--ifindex", "rx1=4711"];
     let settings = [METHODS[0], &["-o", &output], &numbers];
-    let mut probe = Probe::start(&network, &["rx0", "rx1"], &settings);
+    let mut probe = Probe::capture(&network, &["rx0", "rx1"], &settings);
     probe.wait_until("names were told", |_| names(&file).len() == 2);
     probe.stop();
     let number = network.interface(Host::Probe, "rx0")["ifindex"].as_u64().unwrap();
@@ -141,7 +141,7 @@ fn domain_of(network: &Network, name: &str, machine: &Path, output: &str) -> u64
     let mut command = network.command(Host::Probe, "unshare");
     command.args(["--uts", "--mount", "sh", "-ec", set, "sh"]).arg(machine).arg(name);
     command.arg(support::flowprobe().get_program());
-    let mut probe = Probe::spawn(command, &["rx0"], &[METHODS[1], &["-o", output]]);
+    let mut probe = Probe::capture_by(command, &["rx0"], &[METHODS[1], &["-o", output]]);
     probe.wait_until("it captures", |probe| probe.messages().contains("rx0: "));
     let run = probe.stop();
     let said = format!("{}: Observation Domain ID ", output.split('?').next().unwrap());

@@ -28,7 +28,7 @@ fn written(path: &Path) -> Vec<Flow> {
 pub fn start(network: &Network, settings: &[&[&str]]) -> Probe {
     let mut command = network.command(Host::Probe, "setsid");
     command.arg(support::flowprobe().get_program());
-    let mut probe = Probe::spawn(command, &["rx0"], settings);
+    let mut probe = Probe::capture_by(command, &["rx0"], settings);
     probe.wait_until("it captures", |probe| probe.messages().contains("rx0: "));
     probe
 }

@@ -76,7 +76,7 @@ fn forth(run: &Run) -> Flow {
 fn auto_leaves_the_hosts_interface_to_the_host() {
     let Some(network) = addressed() else { return };
     network.ip(Host::Probe, &["route", "add", "default", "via", SENDER, "dev", "rx0"]);
-    let probe = Probe::start(&network, &["rx0"], &[&PATIENT]);
+    let probe = Probe::capture(&network, &["rx0"], &[&PATIENT]);
     assert!(network.interface(Host::Probe, "rx0").get("xdp").is_none());
     transfer(&network, 100_000);
     assert!(probe.messages().contains("AF_PACKET"), "{}", probe.messages());
@@ -87,7 +87,7 @@ fn auto_leaves_the_hosts_interface_to_the_host() {
 #[test]
 fn auto_takes_an_interface_that_the_host_does_not_need() {
     let Some(network) = Network::new(Links::default()) else { return };
-    let probe = Probe::start(&network, &["rx0"], &[]);
+    let probe = Probe::capture(&network, &["rx0"], &[]);
     assert!(network.interface(Host::Probe, "rx0").get("xdp").is_some());
     assert!(probe.messages().contains("AF_XDP"), "{}", probe.messages());
     probe.stop();
@@ -101,7 +101,7 @@ fn offloads_that_falsify_counts_are_named_at_start() {
             let mut command = network.command(Host::Probe, "ethtool");
             let set = command.args(["-K", "rx0", "rxvlan", setting]).status().unwrap();
             assert!(set.success());
-            let probe = Probe::start(&network, &["rx0"], &[method]);
+            let probe = Probe::capture(&network, &["rx0"], &[method]);
             let run = probe.stop();
             let said = run.stderr.contains("rxvlan of rx0 is on: ");
             assert_eq!(said, is_falsified, "{method:?} {setting}: {}", run.stderr);
@@ -115,7 +115,7 @@ fn an_interface_of_the_host_is_not_taken_unasked() {
     let Some(network) = addressed() else { return };
     let program = support::flowprobe();
     let command = network.command(Host::Probe, program.get_program());
-    let run = Probe::spawn(command, &["rx0"], &[&["--capture", "afxdp"]]).wait();
+    let run = Probe::capture_by(command, &["rx0"], &[&["--capture", "afxdp"]]).wait();
     assert_eq!(run.status, 1, "{}", run.stderr);
     assert!(run.stderr.contains("--take-interface"), "{}", run.stderr);
     assert!(network.interface(Host::Probe, "rx0").get("xdp").is_none());
@@ -140,7 +140,7 @@ fn transfer_and_check(segmentation: &str) -> bool {
         network.offload(Host::Sender, "tx0", offload, segmentation);
     }
     let before = transmitted(&network, Host::Sender, "tx0");
-    let probe = Probe::start(&network, &["rx0"], &[METHODS[1], &PATIENT]);
+    let probe = Probe::capture(&network, &["rx0"], &[METHODS[1], &PATIENT]);
     transfer(&network, TRANSFER);
     let run = probe.stop();
     let after = transmitted(&network, Host::Sender, "tx0");
@@ -180,7 +180,7 @@ fn an_interface_without_ethernet_is_captured_beside_the_stack() {
     let Some(network) = Network::new(Links::default()) else { return };
     network.ip(Host::Probe, &["tuntap", "add", "tun7", "mode", "tun"]);
     network.ip(Host::Probe, &["link", "set", "tun7", "up"]);
-    let probe = Probe::start(&network, &["tun7"], &[]);
+    let probe = Probe::capture(&network, &["tun7"], &[]);
     assert!(network.interface(Host::Probe, "tun7").get("xdp").is_none());
     let run = probe.stop();
     assert!(
@@ -190,7 +190,7 @@ fn an_interface_without_ethernet_is_captured_beside_the_stack() {
     );
     let program = support::flowprobe();
     let command = network.command(Host::Probe, program.get_program());
-    let refused = Probe::spawn(command, &["tun7"], &[METHODS[0]]).wait();
+    let refused = Probe::capture_by(command, &["tun7"], &[METHODS[0]]).wait();
     assert_eq!(refused.status, 1, "{}", refused.stderr);
     assert!(refused.stderr.contains("AF_XDP needs Ethernet"), "{}", refused.stderr);
 }

@@ -13,7 +13,7 @@ fn a_link_that_goes_down_and_up_is_survived() {
     let folder = support::scratch();
     let file = support::write(&folder, "some.pcap", &frames(100));
     for method in METHODS {
-        let mut probe = Probe::start(&network, &["rx0"], &[method, &PATIENT]);
+        let mut probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT]);
         let mut sent = network.send_file("tx0", &file, &[]).packets;
         // What is in the rings is taken before the link goes.
         std::thread::sleep(Duration::from_millis(300));
@@ -35,7 +35,7 @@ fn two_interfaces_have_their_own_counts() {
     let many = support::write(&folder, "many.pcap", &frames(500));
     let numbers = ["--ifindex", "rx0=100", "--ifindex", "rx1=200"];
     for method in METHODS {
-        let probe = Probe::start(&network, &["rx0", "rx1"], &[method, &PATIENT, &numbers]);
+        let probe = Probe::capture(&network, &["rx0", "rx1"], &[method, &PATIENT, &numbers]);
         network.send_file("tx0", &few, &[]);
         network.send_file("tx1", &many, &["--rate", "20k"]);
         let run = probe.stop();
@@ -58,7 +58,7 @@ fn interfaces_have_the_numbers_of_the_kernel() {
     let file = support::write(&folder, "one.pcap", &frames(1));
     let number = network.interface(Host::Probe, "rx0")["ifindex"].as_u64().unwrap();
     for method in METHODS {
-        let probe = Probe::start(&network, &["rx0"], &[method]);
+        let probe = Probe::capture(&network, &["rx0"], &[method]);
         network.send_file("tx0", &file, &[]);
         let flows = probe.stop().flows();
         assert!(flows.len() == 1 && flows[0].interface == number, "{method:?}: {flows:?}");
@@ -71,7 +71,7 @@ fn of_two_interfaces_one_may_go() {
         let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(100));
-        let mut probe = Probe::start(&network, &["rx0", "rx1"], &[method, &PATIENT]);
+        let mut probe = Probe::capture(&network, &["rx0", "rx1"], &[method, &PATIENT]);
         let mut sent = network.send_file("tx0", &file, &[]).packets;
         std::thread::sleep(Duration::from_millis(300));
         network.ip(Host::Probe, &["link", "del", "rx0"]);
@@ -88,7 +88,7 @@ fn with_no_interface_left_it_exports_what_it_has_and_fails() {
         let Some(network) = Network::new(Links::default()) else { return };
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(100));
-        let probe = Probe::start(&network, &["rx0"], &[method, &PATIENT]);
+        let probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT]);
         network.send_file("tx0", &file, &[]);
         std::thread::sleep(Duration::from_millis(300));
         network.ip(Host::Probe, &["link", "del", "rx0"]);
@@ -107,7 +107,7 @@ fn an_interface_that_comes_back_is_opened_again_where_rights_are_kept() {
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(100));
         let keep = ["--keep-capabilities"];
-        let mut probe = Probe::start(&network, &["rx0"], &[method, &PATIENT, &keep]);
+        let mut probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT, &keep]);
         network.ip(Host::Probe, &["link", "del", "rx0"]);
         probe.wait_until("it says so", |probe| probe.messages().contains("rx0 is gone"));
         network.add_link(0, links);
@@ -124,12 +124,12 @@ fn a_second_program_on_the_interface_is_told_why_it_cannot() {
     let Some(network) = Network::new(Links::default()) else { return };
     let folder = support::scratch();
     let file = support::write(&folder, "some.pcap", &frames(100));
-    let first = Probe::start(&network, &["rx0"], &[METHODS[0], &PATIENT]);
+    let first = Probe::capture(&network, &["rx0"], &[METHODS[0], &PATIENT]);
     // Also without being told how: beside the first it would see nothing.
     for method in [METHODS[0], &[]] {
         let program = support::flowprobe();
         let command = network.command(Host::Probe, program.get_program());
-        let second = Probe::spawn(command, &["rx0"], &[method]).wait();
+        let second = Probe::capture_by(command, &["rx0"], &[method]).wait();
         assert_eq!(second.status, 1, "{}", second.stderr);
         let errors = second.stderr.lines().filter(|line| line.contains("error: "));
         let [error] = errors.collect::<Vec<_>>()[..] else { panic!("{}", second.stderr) };
@@ -145,7 +145,7 @@ fn an_interface_that_gets_another_name_is_the_same() {
         let Some(network) = Network::new(Links::default()) else { return };
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(100));
-        let mut probe = Probe::start(&network, &["rx0"], &[method, &PATIENT]);
+        let mut probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT]);
         let mut sent = network.send_file("tx0", &file, &[]).packets;
         network.ip(Host::Probe, &["link", "set", "rx0", "name", "mirror0"]);
         probe.wait_until("it says so", |probe| probe.messages().contains("rx0 is now mirror0"));
@@ -163,7 +163,7 @@ fn a_lost_carrier_is_told() {
         while network.interface(Host::Probe, "rx0")["operstate"] != "UP" {
             std::thread::sleep(Duration::from_millis(10));
         }
-        let mut probe = Probe::start(&network, &["rx0"], &[method]);
+        let mut probe = Probe::capture(&network, &["rx0"], &[method]);
         network.ip(Host::Sender, &["link", "set", "tx0", "down"]);
         probe.wait_until("it says so", |probe| probe.messages().contains("rx0 has no carrier"));
         network.ip(Host::Sender, &["link", "set", "tx0", "up"]);
@@ -178,7 +178,7 @@ fn one_interface_is_not_captured_twice() {
     network.ip(Host::Probe, &["link", "property", "add", "dev", "rx0", "altname", "other"]);
     let program = support::flowprobe();
     let command = network.command(Host::Probe, program.get_program());
-    let run = Probe::spawn(command, &["rx0", "other"], &[]).wait();
+    let run = Probe::capture_by(command, &["rx0", "other"], &[]).wait();
     assert_eq!(run.status, 1, "{}", run.stderr);
     assert!(run.stderr.contains("the same interface"), "{}", run.stderr);
 }
@@ -189,7 +189,7 @@ fn an_interface_that_is_not_there_is_named() {
     for method in METHODS {
         let program = support::flowprobe();
         let command = network.command(Host::Probe, program.get_program());
-        let run = Probe::spawn(command, &["none7"], &[method]).wait();
+        let run = Probe::capture_by(command, &["none7"], &[method]).wait();
         assert_eq!(run.status, 1, "{}", run.stderr);
         assert!(run.stderr.contains("none7"), "{}", run.stderr);
     }
@@ -213,7 +213,7 @@ fn an_interface_that_becomes_the_hosts_is_given_back_to_it() {
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(100));
         let options: &[&str] = if keep { &["--keep-capabilities"] } else { &[] };
-        let mut probe = Probe::start(&network, &["rx0"], &[&PATIENT, options]);
+        let mut probe = Probe::capture(&network, &["rx0"], &[&PATIENT, options]);
         let mut sent = network.send_file("tx0", &file, &[]).packets;
         assert!(network.interface(Host::Probe, "rx0").get("xdp").is_some());
         change.iter().for_each(|words| network.ip(Host::Probe, words));

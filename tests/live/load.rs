@@ -11,7 +11,7 @@ fn what_is_lost_is_counted_to_the_packet() {
         for method in METHODS {
             // The smallest rings there are, so that something is lost on any machine.
             let small = ["--ring", "64", "--packet-ring", "1M", "--max-flows", "100k"];
-            let probe = Probe::start(&network, &["rx0"], &[method, &PATIENT, &small]);
+            let probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT, &small]);
             let sent = network.send_flows("tx0", &["--flows", "1M", "--seconds", "3"]);
             let run = probe.stop();
             let metered = run.count("metered.packets");
@@ -27,7 +27,7 @@ fn at_a_modest_rate_nothing_is_lost() {
     network.offload(Host::Probe, "rx0", "gro", "on");
     for method in METHODS {
         // Room for more than half a second, on a machine that is busy with other things.
-        let probe = Probe::start(&network, &["rx0"], &[method, &PATIENT, &["--ring", "16384"]]);
+        let probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT, &["--ring", "16384"]]);
         let settings = ["--flows", "20k", "--rate", "25k", "--packets", "100k"];
         let sent = network.send_flows("tx0", &settings);
         let run = probe.stop();

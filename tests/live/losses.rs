@@ -20,7 +20,7 @@ fn a_loss_is_said_and_may_fail_the_run() {
         let file = support::write(&folder, "some.pcap", &frames(400));
         // A worker that sleeps at such a ring loses packets.
         let small = ["--capture", "afxdp", "--ring", "64", "--workers", "1"];
-        let mut probe = Probe::start(&network, &["rx0", "rx1"], &[&small, &PATIENT, fail]);
+        let mut probe = Probe::capture(&network, &["rx0", "rx1"], &[&small, &PATIENT, fail]);
         probe.signal(Signal::SIGSTOP);
         network.send_file("tx0", &file, &[]);
         probe.signal(Signal::SIGCONT);
@@ -31,7 +31,7 @@ fn a_loss_is_said_and_may_fail_the_run() {
         assert_eq!(run.status, status, "{}", run.stderr);
         check_sum(&run, 400);
         assert!(run.stderr.contains("--ring"), "{}", run.stderr);
-        let unharmed = Probe::start(&network, &["rx1"], &[METHODS[1], fail]).stop();
+        let unharmed = Probe::capture(&network, &["rx1"], &[METHODS[1], fail]).stop();
         assert!(!unharmed.stderr.contains(" lost: "), "{}", unharmed.stderr);
     }
 }
@@ -75,7 +75,7 @@ fn a_loss_of_an_output_is_said_and_may_fail_the_run() {
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(10));
         let soon = ["--idle-timeout", "200ms", "-o", "netflow5://10.77.1.2"];
-        let mut probe = Probe::start(&network, &["rx0"], &[METHODS[1], &soon, fail]);
+        let mut probe = Probe::capture(&network, &["rx0"], &[METHODS[1], &soon, fail]);
         network.ip(Host::Probe, &["addr", "del", "10.77.1.1/24", "dev", "rx1"]);
         network.send_file("tx0", &file, &[]);
         let said = |probe: &Probe| {

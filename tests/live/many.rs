@@ -20,7 +20,7 @@ fn many_interfaces_share_the_memory() {
         probe.stop();
     }
     let too_few = ["--packet-ring-max", "4Mi"];
-    let run = Probe::spawn(
+    let run = Probe::capture_by(
         program(&network),
         &["rx0", "rx1"],
         &[METHODS[1], &too_few, &["--packet-ring", "4Mi"]],
@@ -36,7 +36,8 @@ fn too_few_open_files_are_said_with_the_remedy() {
     for method in METHODS {
         let mut command = network.command(Host::Probe, "prlimit");
         command.arg("--nofile=10").arg(support::flowprobe().get_program());
-        let run = Probe::spawn(command, &["rx0", "rx1"], &[method, &["--workers", "4"]]).wait();
+        let run =
+            Probe::capture_by(command, &["rx0", "rx1"], &[method, &["--workers", "4"]]).wait();
         assert_eq!(run.status, 1, "{}", run.stderr);
         assert!(run.stderr.contains("LimitNOFILE"), "{}", run.stderr);
     }
@@ -53,7 +54,7 @@ fn three_hundred_interfaces_start_within_the_usual_limits() {
     let file = support::write(&folder, "some.pcap", &frames(100));
     for method in METHODS {
         let selected = [method, &PATIENT, &["-i", "many*"]];
-        let mut probe = Probe::spawn(limited(&network, USUAL), &["rx0"], &selected);
+        let mut probe = Probe::capture_by(limited(&network, USUAL), &["rx0"], &selected);
         let captured = |probe: &Probe| probe.messages().matches(": AF_").count() == 301;
         probe.wait_until("all are captured", captured);
         let sent = network.send_file("tx0", &file, &[]).packets;
@@ -65,7 +66,7 @@ fn three_hundred_interfaces_start_within_the_usual_limits() {
         let limited = limited(&network, "--nofile=256:256");
         let names: Vec<String> = (0..300).map(|n| format!("many{n}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let run = Probe::spawn(limited, &names, &[method]).wait();
+        let run = Probe::capture_by(limited, &names, &[method]).wait();
         assert_eq!(run.status, 1, "{}", run.stderr);
         let said: Vec<&str> = run.stderr.lines().filter(|line| line.contains("error")).collect();
         let [said] = said[..] else { panic!("not one sentence: {}", run.stderr) };

@@ -46,7 +46,7 @@ pub fn check(captures: &[Capture], method: &[&str], queues: u32, settings: &[&st
         let replay = ["-r", file.to_str().unwrap(), "-o", "json:-"];
         let expected = support::run([&replay, &PATIENT[..], settings].concat());
         let number = format!("rx0={NUMBER}");
-        let probe = Probe::start(
+        let probe = Probe::capture(
             &network,
             &["rx0"],
             &[method, &PATIENT, &["--ifindex", &number], settings],

@@ -63,7 +63,7 @@ fn it_captures_with_exactly_the_named_capabilities() {
     let file = support::write(&folder, "some.pcap", &frames(100));
     for method in METHODS {
         let command = unprivileged(&network, folder.path(), &RIGHTS);
-        let mut probe = Probe::spawn(command, &["rx0"], &[method, &PATIENT]);
+        let mut probe = Probe::capture_by(command, &["rx0"], &[method, &PATIENT]);
         probe.wait_until("it captures", |probe| probe.messages().contains("rx0: "));
         let sent = network.send_file("tx0", &file, &[]);
         for (capabilities, user) in threads(probe.pid()) {
@@ -82,7 +82,7 @@ fn root_becomes_the_user_that_it_is_told_to() {
     let file = support::write(&folder, "some.pcap", &frames(100));
     for method in METHODS {
         let user = ["--user", "nobody"];
-        let probe = Probe::start(&network, &["rx0"], &[method, &PATIENT, &user]);
+        let probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT, &user]);
         let sent = network.send_file("tx0", &file, &[]);
         for (capabilities, user) in threads(probe.pid()) {
             assert_eq!(capabilities, 0, "{method:?}: rights are given up");
@@ -105,7 +105,7 @@ fn a_missing_capability_is_named() {
         for missing in needs {
             let rights: Vec<_> = RIGHTS.into_iter().filter(|right| right != missing).collect();
             let command = unprivileged(&network, folder.path(), &rights);
-            let run = Probe::spawn(command, &["rx0"], &[method]).wait();
+            let run = Probe::capture_by(command, &["rx0"], &[method]).wait();
             assert_eq!(run.status, 1, "{method:?} without {missing}: {}", run.stderr);
             let name = format!("CAP_{}", missing.to_uppercase());
             assert!(run.stderr.contains(&name), "{method:?} without {missing}: {}", run.stderr);
@@ -133,7 +133,7 @@ fn only_workers_of_afxdp_go_before_other_programs() {
         (&["--capture", "packet"], 0),
     ];
     for (options, count) in cases {
-        let mut probe = Probe::start(&network, &["rx0"], &[options, &["--workers", "2"]]);
+        let mut probe = Probe::capture(&network, &["rx0"], &[options, &["--workers", "2"]]);
         probe.wait_until("main, workers, stages, output run", |probe| {
             priorities(probe.pid()).len() == 5
         });
@@ -154,7 +154,7 @@ fn packet_sockets_need_one_capability() {
     let folder = support::scratch();
     let file = support::write(&folder, "some.pcap", &frames(100));
     let command = unprivileged(&network, folder.path(), &["net_raw"]);
-    let mut probe = Probe::spawn(command, &["rx0"], &[METHODS[1], &PATIENT]);
+    let mut probe = Probe::capture_by(command, &["rx0"], &[METHODS[1], &PATIENT]);
     probe.wait_until("it captures", |probe| probe.messages().contains("rx0: "));
     let sent = network.send_file("tx0", &file, &[]);
     let run = probe.stop();
@@ -166,7 +166,7 @@ fn capabilities_that_are_kept_are_those_of_one_thread() {
     let Some(network) = Network::new(Links { queues: 2, ..Links::default() }) else { return };
     for method in METHODS {
         let keep = ["--keep-capabilities", "--user", "nobody"];
-        let probe = Probe::start(&network, &["rx0"], &[method, &PATIENT, &keep]);
+        let probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT, &keep]);
         // Threads that have just started give theirs up at once.
         thread::sleep(Duration::from_millis(200));
         let with: Vec<_> = threads(probe.pid()).into_iter().map(|(all, _)| all).collect();

@@ -77,7 +77,7 @@ fn send(network: &Network, folder: &tempfile::TempDir) {
 }
 
 fn start(network: &Network, output: &str) -> Probe {
-    Probe::start(network, &["rx0"], &[METHODS[1], &SOON, &["-o", output]])
+    Probe::capture(network, &["rx0"], &[METHODS[1], &SOON, &["-o", output]])
 }
 
 /// A collector, and a probe that has sent it ten flows.
@@ -101,7 +101,7 @@ fn with_file(network: &Network, file: &Path, place: &str) -> Command {
 /// Starts it where this file is /etc/hosts.
 fn start_with_hosts(network: &Network, hosts: &Path, settings: &[&str]) -> Probe {
     let command = with_file(network, hosts, "/etc/hosts");
-    let mut probe = Probe::spawn(command, &["rx0"], &[METHODS[1], &SOON, settings]);
+    let mut probe = Probe::capture_by(command, &["rx0"], &[METHODS[1], &SOON, settings]);
     probe.wait_until("it captures", |probe| probe.messages().contains("rx0: "));
     probe
 }
@@ -245,14 +245,14 @@ fn required_outputs_are_errors_at_the_start() {
     let Some(network) = network(1) else { return };
     let output = ["-o", "ipfix://no-such-host.invalid", "--require-outputs"];
     let command = network.command(Host::Probe, support::flowprobe().get_program());
-    let run = Probe::spawn(command, &["rx0"], &[METHODS[1], &output]).wait();
+    let run = Probe::capture_by(command, &["rx0"], &[METHODS[1], &output]).wait();
     assert_eq!(run.status, 1, "{}", run.stderr);
     for said in ["error: output ipfix://no-such-host.invalid ", "--require-outputs"] {
         assert!(run.stderr.contains(said), "{}", run.stderr);
     }
     // One that is there is enough.
     let output = ["-o", "ipfix://10.77.1.2", "--require-outputs"];
-    Probe::start(&network, &["rx0"], &[METHODS[1], &output]).stop();
+    Probe::capture(&network, &["rx0"], &[METHODS[1], &output]).stop();
 }
 
 #[test]

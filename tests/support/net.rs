@@ -7,6 +7,7 @@ use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 use serde_json::Value;
@@ -169,7 +170,12 @@ impl Network {
         let said: Value = serde_json::from_slice(&output.stdout).expect("it says what it sent");
         let of = |pointer: &str| said.pointer(pointer).and_then(Value::as_u64).expect(pointer);
         assert_eq!(of("/refused/not_sendable"), 0, "{said}");
-        Sent { packets: of("/sent/packets"), refused: of("/refused/queue_full") }
+        let seconds = said["seconds"].as_f64().expect("a time");
+        Sent {
+            packets: of("/sent/packets"),
+            refused: of("/refused/queue_full"),
+            time: Duration::from_secs_f64(seconds),
+        }
     }
 }
 
@@ -191,6 +197,8 @@ pub struct Sent {
     pub packets: u64,
     /// Frames that were dropped because the link was full.
     pub refused: u64,
+    /// How long that took.
+    pub time: Duration,
 }
 
 /// Search path of commands, including the folders for root.

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::disk::Watermarks;
-use super::request::{Method, Reply, Request};
+use super::request::{Method, Problem, Reply, Request};
 use super::setup::TEMPLATES;
-use super::{Cluster, Finding, Level, Node, flows};
+use super::{Cluster, Finding, Level, MONITOR, Node, flows};
 use crate::elastic::index_template;
 
 /// Largest tolerated difference of clocks.
@@ -35,10 +35,7 @@ impl Cluster {
         findings.push(node.disk().unwrap_or_else(|problem| unknown("disk", &problem)));
         findings.push(node.clock().unwrap_or_else(|problem| unknown("clock", &problem)));
         findings.push(if has_template {
-            node.document().unwrap_or_else(|problem| {
-                Finding::fail("document", problem)
-                    .remedy("the user needs the index privileges create_doc and auto_configure")
-            })
+            node.document()
         } else {
             Finding::note("document", "none is sent: without the template its fields get no types")
         });
@@ -47,8 +44,8 @@ impl Cluster {
 }
 
 /// A finding about a failed request.
-fn unknown(subject: &'static str, problem: &str) -> Finding {
-    Finding::warn(subject, problem).remedy("the user needs the cluster privilege monitor")
+fn unknown(subject: &'static str, problem: &Problem) -> Finding {
+    Finding { level: Level::Warn, ..Finding::failed(subject, problem, MONITOR) }
 }
 
 impl Node<'_> {
@@ -56,7 +53,7 @@ impl Node<'_> {
         flows(&self.cluster.namespace)
     }
 
-    fn health(&self) -> Result<Finding, String> {
+    fn health(&self) -> Result<Finding, Problem> {
         let health = self.get("/_cluster/health")?.done()?;
         let (status, nodes) =
             (health["status"].as_str().unwrap_or("unknown"), &health["number_of_nodes"]);
@@ -105,7 +102,7 @@ impl Node<'_> {
     }
 
     /// Compares the fields that a new index would have with those of the template.
-    fn template(&self) -> Result<Finding, String> {
+    fn template(&self) -> Result<Finding, Problem> {
         const REMEDY: &str = "flowprobe elastic setup";
         let path = format!("/_index_template/_simulate_index/{}", self.stream());
         let simulated = self.send(&Request::new(Method::Post, path))?.done()?;
@@ -134,7 +131,7 @@ impl Node<'_> {
         Ok(Finding::warn("template", text).remedy(REMEDY))
     }
 
-    fn disk(&self) -> Result<Finding, String> {
+    fn disk(&self) -> Result<Finding, Problem> {
         let filter = "*.cluster.routing.allocation.disk*";
         let settings = self.get(&format!(
             "/_cluster/settings?include_defaults=true&flat_settings=true&filter_path={filter}"
@@ -145,7 +142,7 @@ impl Node<'_> {
     }
 
     /// Compares the nodes' time with the middle of the request.
-    fn clock(&self) -> Result<Finding, String> {
+    fn clock(&self) -> Result<Finding, Problem> {
         let before = Timestamp::now().as_millisecond();
         let stats = self.get("/_nodes/stats/os?filter_path=nodes.*.name,nodes.*.timestamp")?;
         let middle = i64::midpoint(before, Timestamp::now().as_millisecond());
@@ -170,35 +167,50 @@ impl Node<'_> {
     }
 
     /// Writes a document, searches for it, and deletes it.
-    fn document(&self) -> Result<Finding, String> {
+    fn document(&self) -> Finding {
+        const WRITE: &str = "the index privileges create_doc and auto_configure";
+        const READ: &str = "the index privilege read";
         let stream = self.stream();
         let now = Timestamp::now();
         let id = format!("check-{:x}", fastrand::u64(..));
         let path = format!("/{stream}/_create/{id}?refresh=true");
-        let created =
-            self.send(&Request::new(Method::Post, path).json(self.sample(now)))?.done()?;
+        let create = Request::new(Method::Post, path).json(self.sample(now));
+        let created = match self.send(&create).and_then(Reply::done) {
+            Ok(created) => created,
+            Err(problem) => return Finding::failed("document", &problem, WRITE),
+        };
         let query = json!({"query": {"ids": {"values": [id]}}});
         let search = Request::new(Method::Post, format!("/{stream}/_search")).json(query);
-        let mut found = false;
-        for _ in 0..LOOKS {
-            let answer = self.send(&search)?.done()?;
-            found = answer["hits"]["hits"][0]["_id"] == id.as_str();
-            if found {
-                break;
-            }
-            thread::sleep(LOOK);
-        }
+        let found = self.wait_for(&search, &id);
         // The delete request names the index: it is not possible through a data stream.
         let index = created["_index"].as_str().unwrap_or_default();
         let path = format!("/{index}/_doc/{id}?refresh=true");
         let deleted = self.send(&Request::new(Method::Delete, path)).and_then(Reply::done);
         let rest = if deleted.is_ok() { "" } else { "; it stays: the user may not delete it" };
-        Ok(if found {
-            Finding::ok("document", format!("one was written into {stream} and found{rest}"))
-        } else {
-            Finding::fail("document", format!("one was written into {stream} and not found"))
-                .remedy("the user needs the index privilege read")
-        })
+        match found {
+            Ok(true) => {
+                Finding::ok("document", format!("one was written into {stream} and found{rest}"))
+            }
+            Ok(false) => {
+                Finding::fail("document", format!("one was written into {stream} and not found"))
+            }
+            Err(problem) => {
+                let problem = problem.of(&format!("one was written into {stream} and not found"));
+                Finding::failed("document", &problem, READ)
+            }
+        }
+    }
+
+    /// Looks for a document until it is found, or for some time.
+    fn wait_for(&self, search: &Request, id: &str) -> Result<bool, Problem> {
+        for _ in 0..LOOKS {
+            let answer = self.send(search)?.done()?;
+            if answer["hits"]["hits"][0]["_id"] == id {
+                return Ok(true);
+            }
+            thread::sleep(LOOK);
+        }
+        Ok(false)
     }
 
     fn sample(&self, now: Timestamp) -> Value {

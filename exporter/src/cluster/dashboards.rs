@@ -25,7 +25,7 @@ pub(super) fn import(cluster: &Cluster, url: &str, engine: &Engine) -> Finding {
     let failed = |problem: String| Finding::fail("dashboards", format!("{base}: {problem}"));
     let status = match cluster.send(base, &Request::new(Method::Get, "/api/status")) {
         Ok(status) => status.done().unwrap_or_default(),
-        Err(problem) => return failed(problem).remedy("check the address of --dashboards"),
+        Err(problem) => return failed(problem.text).remedy("check the address of --dashboards"),
     };
     let number = status["version"]["number"].as_str().unwrap_or_default();
     if !engine.is_opensearch && version(number).is_some_and(|version| version < KIBANA_MIN) {
@@ -35,7 +35,11 @@ pub(super) fn import(cluster: &Cluster, url: &str, engine: &Engine) -> Finding {
     let answer = match cluster.send(base, &request(engine)).and_then(super::Reply::done) {
         Ok(answer) => answer,
         Err(problem) => {
-            return failed(problem).remedy("the user needs the right to save dashboards");
+            return Finding::failed(
+                "dashboards",
+                &problem.of(base),
+                "the right to save dashboards",
+            );
         }
     };
     if answer["success"] != true {

@@ -1,5 +1,7 @@
 //! Facts about a cluster or an interface, for people.
 
+use super::request::Problem;
+
 /// Level of a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -46,6 +48,11 @@ impl Finding {
 
     pub(super) fn fail(subject: &'static str, text: impl Into<String>) -> Self {
         Self::new(Level::Fail, subject, text)
+    }
+
+    /// A request that failed, for which a user needs this right.
+    pub(super) fn failed(subject: &'static str, problem: &Problem, right: &str) -> Self {
+        Self { remedy: problem.remedy(right), ..Self::fail(subject, problem.text.clone()) }
     }
 
     /// The same fact on another level, with a remedy.

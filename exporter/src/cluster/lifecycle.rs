@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::request::{Method, Request};
+use super::request::{Method, Problem, Request};
 use super::{Engine, Finding, Node, PATTERNS};
 
 /// The policy's name.
 pub(super) const POLICY: &str = "flowprobe";
+
+/// What the user needs for it.
+pub(super) const RIGHT: &str =
+    "the cluster privilege manage_ilm, in OpenSearch cluster:admin/opendistro/ism/*";
 
 /// An index takes the documents of one day, or up to this size.
 const INDEX_AGE: Duration = Duration::from_secs(86_400);
@@ -68,11 +72,11 @@ pub(super) fn request(node: &Node<'_>, retention: Duration) -> Result<Request, F
     } else {
         format!("/_ilm/policy/{POLICY}")
     };
-    let failed = |problem: String| Finding::fail("lifecycle", problem);
+    let failed = |problem: Problem| Finding::failed("lifecycle", &problem, RIGHT);
     let present = node.get(&path).map_err(failed)?;
     if present.is_unknown() {
         let what = if node.engine.is_opensearch { "index state" } else { "index lifecycle" };
-        return Err(failed(format!("the cluster has no {what} management"))
+        return Err(Finding::fail("lifecycle", format!("the cluster has no {what} management"))
             .remedy("use --retention none, and delete old documents by other means"));
     }
     if !node.engine.is_opensearch {

@@ -14,7 +14,7 @@ use ureq::Agent;
 
 use crate::elastic::ClientSettings;
 pub use finding::{Finding, Level};
-use request::{Method, Reply, Request};
+use request::{Method, Problem, Reply, Request};
 pub use setup::Setup;
 
 /// A cluster, with the credentials of the user.
@@ -32,6 +32,9 @@ fn flows(namespace: &str) -> String {
     format!("logs-netflow.log-{namespace}")
 }
 
+/// The right to ask a cluster what it is and how it is.
+const MONITOR: &str = "the cluster privilege monitor";
+
 /// The data streams of the templates and of the lifecycle.
 const PATTERNS: [&str; 2] = ["logs-netflow.log-*", "logs-flowprobe.alert-*"];
 
@@ -47,27 +50,23 @@ impl Cluster {
 
     /// The first host that answers, with its engine.
     fn node(&self) -> Result<Node<'_>, Finding> {
-        let mut problem = "no host".to_owned();
+        let mut problem = Problem::new("no host".to_owned());
         for base in &self.bases {
             match self.send(base, &Request::new(Method::Get, "/")).and_then(Reply::done) {
                 Ok(body) => match Engine::of(&body) {
                     Some(engine) => return Ok(Node { cluster: self, base, engine }),
-                    None => problem = format!("{base} is neither Elasticsearch nor OpenSearch"),
+                    None => {
+                        let text = format!("{base} is neither Elasticsearch nor OpenSearch");
+                        problem = Problem::new(text);
+                    }
                 },
-                Err(error) => problem = format!("{base}: {error}"),
+                Err(error) => problem = error.of(base),
             }
         }
-        let remedy = if problem.contains("HTTP status 401") {
-            "give the user and password-file, or api-key-file, as settings of the URL"
-        } else if problem.contains("HTTP status 403") {
-            "the user needs the cluster privilege monitor"
-        } else {
-            "check the address, the port, and the scheme: elastic+https or elastic+http"
-        };
-        Err(Finding::fail("cluster", problem).remedy(remedy))
+        Err(Finding::failed("cluster", &problem, MONITOR))
     }
 
-    fn send(&self, base: &str, request: &Request) -> Result<Reply, String> {
+    fn send(&self, base: &str, request: &Request) -> Result<Reply, Problem> {
         request.send(&self.agent, base, self.authorization.as_deref())
     }
 }
@@ -80,11 +79,11 @@ struct Node<'a> {
 }
 
 impl Node<'_> {
-    fn send(&self, request: &Request) -> Result<Reply, String> {
+    fn send(&self, request: &Request) -> Result<Reply, Problem> {
         self.cluster.send(self.base, request)
     }
 
-    fn get(&self, path: &str) -> Result<Reply, String> {
+    fn get(&self, path: &str) -> Result<Reply, Problem> {
         self.send(&Request::new(Method::Get, path))
     }
 }

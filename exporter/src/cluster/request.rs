@@ -61,13 +61,13 @@ impl Request {
 
     /// # Errors
     ///
-    /// Text of the error if there was no answer.
+    /// There was no answer.
     pub(super) fn send(
         &self,
         agent: &Agent,
         base: &str,
         authorization: Option<&str>,
-    ) -> Result<Reply, String> {
+    ) -> Result<Reply, Problem> {
         let (kind, body) = self.body.octets();
         let mut request =
             http::Request::builder().method(self.method.name()).uri(format!("{base}{}", self.path));
@@ -80,13 +80,14 @@ impl Request {
         if let Some(authorization) = authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        let request = request.body(body).map_err(|error| error.to_string())?;
+        let request = request.body(body).map_err(|error| Problem::new(error.to_string()))?;
         // A DELETE request has an empty body here.
         let request = agent.configure_request(request).allow_non_standard_methods(true).build();
-        let mut response = agent.run(request).map_err(|error| words(&error))?;
+        let no_answer = |error| Problem::new(words(&error));
+        let mut response = agent.run(request).map_err(no_answer)?;
         let status = response.status().as_u16();
         let body = response.body_mut().with_config().limit(ANSWER_MAX).read_to_vec();
-        Ok(Reply { status, body: body.map_err(|error| words(&error))? })
+        Ok(Reply { status, body: body.map_err(no_answer)? })
     }
 }
 
@@ -145,16 +146,17 @@ impl Reply {
     ///
     /// # Errors
     ///
-    /// Text of the error if the request failed.
-    pub(super) fn done(self) -> Result<Value, String> {
+    /// It did not.
+    pub(super) fn done(self) -> Result<Value, Problem> {
         if (200..300).contains(&self.status) {
             return Ok(serde_json::from_slice(&self.body).unwrap_or(Value::Null));
         }
         let status = self.status;
-        Err(match problem(&self.body) {
+        let text = match problem(&self.body) {
             problem if problem.is_empty() => format!("HTTP status {status}"),
             problem => format!("HTTP status {status}, {problem}"),
-        })
+        };
+        Err(Problem { status: Some(status), text })
     }
 
     /// True if the server does not support this request.
@@ -165,3 +167,42 @@ impl Reply {
             || self.status == 400 && body.contains("contains unrecognized parameter")
     }
 }
+
+/// A request that did not succeed.
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    /// If there was an answer.
+    status: Option<u16>,
+    pub(super) text: String,
+}
+
+impl Problem {
+    /// One without an answer.
+    pub(super) fn new(text: String) -> Self {
+        Self { status: None, text }
+    }
+
+    /// The same, of what is at this address or has this name.
+    pub(super) fn of(self, name: &str) -> Self {
+        Self { text: format!("{name}: {}", self.text), ..self }
+    }
+
+    /// What to do about it, where that is known. `right` is what a user needs for such a request.
+    pub(super) fn remedy(&self, right: &str) -> Option<String> {
+        let remedy = match self.status {
+            None => ADDRESS,
+            Some(401) => CREDENTIALS,
+            // A block of the cluster, such as that of a full disk, has this status too.
+            Some(403) if !self.text.contains("cluster_block_exception") => {
+                return Some(format!("the user needs {right}"));
+            }
+            Some(_) => return None,
+        };
+        Some(remedy.to_owned())
+    }
+}
+
+const ADDRESS: &str =
+    "look at the address, the port, and whether it takes elastic+https or elastic+http";
+const CREDENTIALS: &str =
+    "give the user and password-file, or api-key-file, as settings of the URL";

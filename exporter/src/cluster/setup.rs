@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::lifecycle::{self, POLICY};
-use super::request::{Method, Reply, Request};
+use super::request::{Method, Problem, Reply, Request};
 use super::{Cluster, Finding, Level, Node, dashboards};
 use crate::elastic::{alert_template, index_template};
 
@@ -52,7 +52,9 @@ impl Cluster {
         }
         for (name, make) in TEMPLATES {
             let finding = node.put_template(name, &node.adapted(make(), setup));
-            findings.push(finding.unwrap_or_else(|problem| template_failed(name, &problem)));
+            findings.push(finding.unwrap_or_else(|problem| {
+                Finding::failed("template", &problem.of(name), RIGHT_OF_TEMPLATES)
+            }));
         }
         if let Some(url) = &setup.dashboards {
             findings.push(dashboards::import(self, url, &node.engine));
@@ -110,19 +112,22 @@ impl Node<'_> {
         };
         match self.send(&request).and_then(Reply::done) {
             Ok(_) => Finding::ok("lifecycle", format!("policy {POLICY} is there")),
-            Err(problem) => Finding::fail("lifecycle", problem).remedy(RIGHT_OF_LIFECYCLE),
+            Err(problem) => Finding::failed("lifecycle", &problem, lifecycle::RIGHT),
         }
     }
 
     /// Creates or replaces a template if its digest is different. Data streams with the old
     /// template continue in a new index, because an index keeps its fields.
-    fn put_template(&self, name: &str, template: &Value) -> Result<Finding, String> {
+    fn put_template(&self, name: &str, template: &Value) -> Result<Finding, Problem> {
         let present = self.present_template(name)?;
         if present["_meta"]["digest"] == template["_meta"]["digest"] {
             return Ok(Finding::ok("template", format!("{name} is there already")));
         }
         let mut reply = self.send(&template_request(name, template))?.done();
-        if reply.as_ref().is_err_and(|problem| problem.contains("after composition is invalid")) {
+        if reply
+            .as_ref()
+            .is_err_and(|problem| problem.text.contains("after composition is invalid"))
+        {
             // Constant keywords need a licence that this cluster does not have.
             let plain = with_digest(without_constants(template));
             if present["_meta"]["digest"] == plain["_meta"]["digest"] {
@@ -135,13 +140,19 @@ impl Node<'_> {
             return Ok(Finding::ok("template", format!("{name} is there")));
         }
         let pattern = template["index_patterns"][0].as_str().unwrap_or_default();
-        let streams = self.roll_over(pattern)?;
+        let streams = match self.roll_over(pattern) {
+            Ok(streams) => streams,
+            Err(problem) => {
+                let problem = problem.of(&format!("{name} is replaced, but {pattern}"));
+                return Ok(Finding::failed("template", &problem, RIGHT_OF_STREAMS));
+            }
+        };
         let streams = if streams.is_empty() { "no data stream".into() } else { streams.join(", ") };
         Ok(Finding::ok("template", format!("{name} is replaced; a new index for {streams}")))
     }
 
     /// The template of this name; null if there is none.
-    pub(super) fn present_template(&self, name: &str) -> Result<Value, String> {
+    pub(super) fn present_template(&self, name: &str) -> Result<Value, Problem> {
         let reply = self.get(&format!("/_index_template/{name}"))?;
         if reply.status == 404 {
             return Ok(Value::Null);
@@ -150,7 +161,7 @@ impl Node<'_> {
     }
 
     /// Begins a new index in each data stream of a pattern. Returns the names of the streams.
-    fn roll_over(&self, pattern: &str) -> Result<Vec<String>, String> {
+    fn roll_over(&self, pattern: &str) -> Result<Vec<String>, Problem> {
         let reply = self.get(&format!("/_data_stream/{pattern}"))?;
         if reply.status == 404 || reply.is_unknown() {
             return Ok(Vec::new());
@@ -167,13 +178,10 @@ impl Node<'_> {
     }
 }
 
-const RIGHT_OF_LIFECYCLE: &str =
-    "the user needs the cluster privilege manage_ilm, in OpenSearch cluster:admin/opendistro/ism/*";
-
-fn template_failed(name: &str, problem: &str) -> Finding {
-    Finding::fail("template", format!("{name}: {problem}"))
-        .remedy("the user needs the cluster privilege manage_index_templates")
-}
+/// What the user needs to replace a template, and to go on with it in a new index.
+const RIGHT_OF_TEMPLATES: &str =
+    "the cluster privilege manage_index_templates, in OpenSearch indices:admin/index_template/*";
+const RIGHT_OF_STREAMS: &str = "the index privilege manage on these data streams";
 
 fn template_request(name: &str, template: &Value) -> Request {
     Request::new(Method::Put, format!("/_index_template/{name}")).json(template.clone())
