@@ -161,6 +161,32 @@ fn vlans_inside_are_in_the_key_if_asked_for() {
     assert_eq!(replay(&packets, &["--decap", "all"]).documents.len(), 1);
 }
 
+/// With decapsulation both tags of a frame are told, in a tunnel or not.
+#[test]
+fn second_vlan_tags_are_told() {
+    let frame = packet::unpadded(&inner());
+    let frame = packet::tagged(&packet::tagged(&frame, 0x8100, 6), 0x88a8, 5);
+    let vxlan = around(17, &udp_to(4789, &with(&[8, 0, 0, 0, 0, 0, 1, 0], &frame)));
+    let ids = |document: &Value| {
+        let network = &document["network"];
+        [&network["vlan"]["id"], &network["inner"]["vlan"]["id"]]
+            .map(|id| id.as_str().map(str::to_owned))
+    };
+    let told = ["5", "6"].map(|id| Some(id.to_owned()));
+    for captured in [Captured::at(0, packet::unpadded(&vxlan)), Captured::at(0, frame.clone())] {
+        for key in
+            ["src,dst,sport,dport,proto,tos,iface,vlan", "src,dst,sport,dport,proto,tos,iface"]
+        {
+            let settings = ["--decap", "all", "--flow-key", key];
+            let replayed = replay(&[captured.clone(), captured.clone()], &settings);
+            let [document] = &replayed.documents[..] else { panic!("one flow") };
+            assert_eq!(ids(document), told);
+        }
+    }
+    let plain = replay(&[Captured::at(0, frame)], &[]);
+    assert_eq!(ids(&plain.documents[0]), [Some("5".to_owned()), None], "off by default");
+}
+
 #[test]
 fn table_tells_networks_apart() {
     let packets = frames([&vxlan(1, &inner()), &vxlan(2, &inner())]);
