@@ -55,12 +55,16 @@ pub struct Options {
     #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["quick", "live"])]
     against: Option<PathBuf>,
 
+    /// Only what `--decap` costs: packets without tunnels, and the same in VXLAN; no report
+    #[arg(long, conflicts_with_all = ["quick", "live", "elastic", "only", "against", "with"])]
+    decap: bool,
+
     /// More arguments for flowprobe, separated by spaces: a run with them takes turns with one
     /// without, in place of the peers, and no report is written
     #[arg(long, value_name = "ARGUMENTS", conflicts_with_all = ["quick", "live", "elastic"])]
     with: Vec<String>,
 
-    /// Where the traces are; 12 GB are written there and kept for the next time
+    /// Where the traces are; 15 GB are written there and kept for the next time
     #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
     folder: PathBuf,
 
@@ -139,6 +143,17 @@ const CASES: [Case; 5] = [
     },
 ];
 
+/// The packets of k1 in a tunnel.
+const IN_VXLAN: Recipe = Recipe {
+    name: "vxlan",
+    what: "the packets of k1 in VXLAN, 104-octet frames",
+    packets: 20 * MILLION,
+    flows: 1000,
+    choice: Choice::Uniform,
+    kind: Kind::SmallInVxlan,
+    rate: MILLION,
+};
+
 /// The programs that ours is measured beside.
 const NEEDS: [Need; 3] = [
     Need { package: "nfdump", check: &["nfpcapd", "-V"] },
@@ -176,6 +191,13 @@ pub fn run(options: &Options) -> Result<()> {
     let rounds = Rounds { discarded: 1, counted: options.rounds };
     if options.quick {
         return quick(&place, &folder);
+    }
+    if options.decap {
+        let traces = [&CASES[0].recipe, &IN_VXLAN];
+        let decapsulation = own::decapsulation(&place, &folder, traces, rounds)?;
+        let [plain, inside] = decapsulation.ratios();
+        println!("k1 with --decap all: {plain:.3} of without; in VXLAN: {inside:.3}");
+        return Ok(());
     }
     let is_whole = options.only.is_empty() && options.against.is_none();
     if is_whole && options.with.is_empty() {
@@ -235,6 +257,7 @@ fn measure_all(place: &Place, folder: &Path, rounds: Rounds) -> Result<Results> 
             own::scaling(place, folder, &m1, rounds)?,
             own::scaling(place, folder, &new, rounds)?,
         ],
+        decapsulation: own::decapsulation(place, folder, [&k1, &IN_VXLAN], rounds)?,
         documents: own::documents(place, &new_trace, rounds)?,
         datagrams: own::datagrams(place, &new_trace)?,
     })
