@@ -14,6 +14,7 @@ use std::{env, fs};
 use support::capture::{self, Captured, Order};
 use support::packet;
 use support::random::Random;
+use support::tunnel;
 
 fn index(random: &mut Random, count: usize) -> usize {
     usize::try_from(random.below(count as u64)).unwrap()
@@ -132,6 +133,23 @@ fn frame() {
         seeds.push([&[link_type, 0, 0, 0, 30], link, &ip].concat());
     }
     run("frame", checks::frame::check, &seeds, 200_000);
+}
+
+#[test]
+fn decap() {
+    let mut seeds = Vec::new();
+    let samples = tunnel::samples().into_iter().map(|(_, _, packet)| packet);
+    let nested = samples.clone().map(|packet| tunnel::vxlan(7, &packet));
+    for packet in samples.chain(nested) {
+        let frame = packet::ethernet(&packet);
+        let cut = u16::try_from(frame.len() / 2).unwrap().to_be_bytes();
+        // All kinds; L2TPv3 with a cookie of 3 octets or none; segments of 10 octets.
+        for form in [3, 0] {
+            let header = [0, 0, 0, form, 0x12, 0x34, 0, 0, cut[0], cut[1], 0, 10, 0, 0];
+            seeds.push([&header, &frame[..]].concat());
+        }
+    }
+    run("decap", checks::decap::check, &seeds, 5000);
 }
 
 #[test]

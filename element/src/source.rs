@@ -34,6 +34,12 @@ impl<'a> Flow<'a> {
         self.details?.tunnel.as_ref()
     }
 
+    /// The id of the second VLAN tag; 0 if there is none.
+    #[inline]
+    pub fn inner_vlan_id(&self) -> u16 {
+        self.details.map_or(0, |details| details.inner_vlan_id)
+    }
+
     /// The duration, in milliseconds.
     #[inline]
     pub fn duration_ms(&self) -> u64 {

@@ -1,10 +1,10 @@
 //! Decapsulation: finds the innermost IP packet of a frame, and its tunnel.
 
 use crate::fragment::FragmentCache;
-use crate::frame::tunnel::{Budget, DecapSettings, Inside, Refusal, TunnelKind, outermost};
+use crate::frame::tunnel::{Budget, DecapSettings, Inside, Opened, Refusal, TunnelKind, outermost};
 use crate::frame::{Fragment, Frame, Ignored, Packet, Stop, Tpids};
 use crate::hash::HashSeed;
-use crate::names::{MORE, Namer, Naming, NetworkKey};
+use crate::names::{MORE, Namer, Naming, NetworkKey, Passage};
 use crate::point::ObservationPoint;
 use crate::record::Tally;
 
@@ -130,8 +130,9 @@ impl Decapsulator {
                 }
             }
         }
-        let mut packet = opened.packet;
-        let numbers = self.namer.numbers(point.interface, tunnel, packet.vlan_id);
+        let Opened { mut packet, inner_vlan_id, .. } = opened;
+        let passage = Passage { tunnel, vlan_id: packet.vlan_id, inner_vlan_id };
+        let numbers = self.namer.numbers(point.interface, passage);
         if let Some(tunnel) = tunnel {
             self.counts.opened[tunnel.kind as usize].count(packet.octets.into());
             self.counts.overhead_octets += i64::from(outer_octets) - i64::from(packet.octets);

@@ -11,6 +11,8 @@ use crate::place::Place;
 pub struct Details {
     /// The tunnel that the packets came through.
     pub tunnel: Option<Tunnel>,
+    /// Id of the second VLAN tag of the first packet; 0 if it had none, or it was not looked for.
+    pub inner_vlan_id: u16,
     /// The server name that the client sent (TLS server name indication, RFC 6066 section 3): at
     /// most 255 octets.
     pub server_name: Option<Box<str>>,

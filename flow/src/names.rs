@@ -7,10 +7,10 @@
 //! VLAN        number of the passage, which is not in the flow key
 //! ```
 //!
-//! A network separates flows with equal addresses: it is the part of the tunnel that is in the flow
-//! key, and the VLAN if that is in the key too. A passage is all attributes of a tunnel, and the
-//! VLAN in it; a flow has the passage of its first packet. An observer assigns the numbers. Each
-//! flow table's owner learns their meanings, and restores them in the records.
+//! A network is what tells flows of equal addresses apart: the part of the tunnel that is in the
+//! flow key, and the VLAN if that is in the key too. A passage is all that is known of a tunnel,
+//! and the VLANs in it; a flow has the passage of its first packet. An observer gives the numbers.
+//! Who keeps the flows learns what they stand for, and puts that in the records.
 
 use alloc::vec::Vec;
 
@@ -29,11 +29,13 @@ pub enum Naming {
     Passage(u16, Passage),
 }
 
-/// The tunnel of packets, and their VLAN in it.
+/// The tunnel that packets came through, if they did, and their VLANs in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passage {
-    tunnel: Tunnel,
-    vlan_id: u16,
+    pub(crate) tunnel: Option<Tunnel>,
+    pub(crate) vlan_id: u16,
+    /// Of the second tag.
+    pub(crate) inner_vlan_id: u16,
 }
 
 /// The numbers of a packet.
@@ -59,7 +61,8 @@ pub(crate) const MORE: u16 = u16::MAX;
 /// Interface numbers from here on are assigned; those below are unchanged.
 const INTERFACES_NAMED: u16 = 1 << 15;
 
-/// Passage numbers from here on are assigned to tunnels; those below are VLAN ids without a tunnel.
+/// Numbers of passages from here on stand for tunnels and second VLANs; those below are VLAN ids,
+/// and nothing else is told.
 const PASSAGES_NAMED: u16 = 1 << 12;
 
 /// Assigns numbers.
@@ -93,19 +96,12 @@ impl Namer {
         interface < INTERFACES_NAMED.into() && (vlan_id == 0 || !self.key.vlan)
     }
 
-    pub(crate) fn numbers(
-        &mut self,
-        interface: u32,
-        tunnel: Option<Tunnel>,
-        vlan_id: u16,
-    ) -> Numbers {
+    pub(crate) fn numbers(&mut self, interface: u32, passage: Passage) -> Numbers {
         let interface = self.interface(interface);
-        let (network, passage) = match tunnel {
-            Some(tunnel) => self.passage(Passage { tunnel, vlan_id }),
-            None if self.key.vlan && vlan_id != 0 => {
-                (self.network([0, 0, 0, 0, 0, vlan_word(vlan_id)]), vlan_id)
-            }
-            None => (0, vlan_id),
+        let (network, passage) = if passage.tunnel.is_some() || passage.inner_vlan_id != 0 {
+            self.passage(passage)
+        } else {
+            (self.network(&passage), passage.vlan_id)
         };
         Numbers { interface, network, passage }
     }
@@ -132,16 +128,18 @@ impl Namer {
                 (self.networks_of_passages[usize::from(index)], PASSAGES_NAMED + index)
             }
             Interned::New(index) => {
-                let network = self.network(passage.network(self.key));
+                let network = self.network(&passage);
                 self.networks_of_passages.push(network);
                 self.news.push(Naming::Passage(PASSAGES_NAMED + index, passage));
                 (network, PASSAGES_NAMED + index)
             }
-            Interned::Full => (self.network(passage.network(self.key)), passage.vlan_id),
+            Interned::Full => (self.network(&passage), passage.vlan_id),
         }
     }
 
-    fn network(&mut self, identity: Identity) -> u16 {
+    /// The number of its network; 0 for that of all packets without a tunnel or a VLAN.
+    fn network(&mut self, passage: &Passage) -> u16 {
+        let Some(identity) = passage.network(self.key) else { return 0 };
         match self.networks.number(identity) {
             Interned::Known(index) | Interned::New(index) => index + 1,
             Interned::Full => MORE,
@@ -168,36 +166,44 @@ impl Numbers {
 impl Passage {
     /// All attributes.
     fn identity(&self) -> Identity {
-        let Tunnel { kind, id, ip_version, protocol, source, destination, depth } = self.tunnel;
+        let vlans = vlan_word(self.vlan_id) | u64::from(self.inner_vlan_id) << 48;
+        let Some(tunnel) = self.tunnel else { return [0, 0, 0, 0, 0, NO_KIND | vlans] };
+        let Tunnel { kind, id, ip_version, protocol, source, destination, depth } = tunnel;
         let rest = kind as u64
             | u64::from(ip_version.number()) << 8
             | u64::from(protocol) << 16
             | u64::from(depth) << 24
-            | vlan_word(self.vlan_id);
+            | vlans;
         [source.first, source.second, destination.first, destination.second, id.into(), rest]
     }
 
-    /// The attributes that are in the flow key.
-    fn network(&self, key: NetworkKey) -> Identity {
-        let Tunnel { kind, id, ip_version, source, destination, .. } = self.tunnel;
+    /// What is in the flow key; `None` if nothing is.
+    fn network(&self, key: NetworkKey) -> Option<Identity> {
         let vlan = if key.vlan { vlan_word(self.vlan_id) } else { 0 };
+        let Some(tunnel) = self.tunnel else {
+            return (vlan != 0).then_some([0, 0, 0, 0, 0, vlan]);
+        };
+        let Tunnel { kind, id, ip_version, source, destination, .. } = tunnel;
         // The identity is different from that of packets without a tunnel.
-        let kind = kind as u64 + 1;
+        let number = kind as u64 + 1;
         if key.whole_tunnel {
-            let rest = kind | u64::from(ip_version.number()) << 8 | vlan;
-            return [
+            let rest = number | u64::from(ip_version.number()) << 8 | vlan;
+            return Some([
                 source.first,
                 source.second,
                 destination.first,
                 destination.second,
                 id.into(),
                 rest,
-            ];
+            ]);
         }
-        let id = if self.tunnel.kind.id_is_network() { id } else { 0 };
-        [0, 0, 0, 0, id.into(), kind | vlan]
+        let id = if kind.id_is_network() { id } else { 0 };
+        Some([0, 0, 0, 0, id.into(), number | vlan])
     }
 }
+
+/// In the place of a kind of tunnel.
+const NO_KIND: u64 = 0xff;
 
 fn vlan_word(vlan_id: u16) -> u64 {
     u64::from(vlan_id) << 32
@@ -225,17 +231,18 @@ impl Names {
         }
     }
 
-    /// Restores interface, VLAN and tunnel in the last record of a batch, which has numbers.
+    /// Puts interface, VLANs and tunnel in the last record of a batch, which has numbers.
     #[cold]
     pub fn restore_last(&self, batch: &mut Batch) {
         let Some(last) = batch.records.len().checked_sub(1) else { return };
-        if let Some(tunnel) = self.restore(&mut batch.records[last]) {
-            batch.details_mut(last).tunnel = Some(tunnel);
+        if let Some(passage) = self.restore(&mut batch.records[last]) {
+            let details = batch.details_mut(last);
+            (details.tunnel, details.inner_vlan_id) = (passage.tunnel, passage.inner_vlan_id);
         }
     }
 
-    /// Restores interface and VLAN in a record. Returns its tunnel.
-    fn restore(&self, record: &mut FlowRecord) -> Option<Tunnel> {
+    /// Puts interface and VLAN in a record. Returns its passage.
+    fn restore(&self, record: &mut FlowRecord) -> Option<Passage> {
         let [_, _, high, low] = record.key.interface.to_be_bytes();
         let interface = u16::from_be_bytes([high, low]);
         record.key.interface = match interface.checked_sub(INTERFACES_NAMED) {
@@ -243,8 +250,8 @@ impl Names {
             Some(index) => self.interfaces.get(usize::from(index)).copied().unwrap_or(0),
         };
         let index = record.vlan_id.checked_sub(PASSAGES_NAMED)?;
-        let passage = self.passages.get(usize::from(index))?;
+        let passage = *self.passages.get(usize::from(index))?;
         record.vlan_id = passage.vlan_id;
-        Some(passage.tunnel)
+        Some(passage)
     }
 }

@@ -12,7 +12,8 @@ use headless_chrome::{Browser, LaunchOptions};
 use serde_json::Value;
 
 use crate::client::Shown;
-use crate::support;
+use crate::support::capture::{Captured, pcap};
+use crate::support::{self, packet, tunnel};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -158,6 +159,31 @@ fn the_page_shows_what_was_counted() {
     seen.go("security");
     seen.wait_for("#boards", "Spike");
     seen.assert_silent();
+}
+
+/// Flows that came through a tunnel say so, with its ends; without tunnels there is no column.
+#[test]
+fn the_page_shows_tunnels_where_there_are_some() {
+    let folder = support::scratch();
+    let packets = [tunnel::vxlan(7, &tunnel::inner()), tunnel::inner()];
+    let frames: Vec<_> =
+        packets.iter().map(|packet| Captured::at(0, packet::unpadded(packet))).collect();
+    let file = support::write(&folder, "tunnels.pcap", &pcap(&frames));
+    for (settings, is_told) in [(&["--decap", "all"][..], true), (&[], false)] {
+        let page = Shown::start(&file, settings);
+        page.wait_for("the page stays");
+        let Some(seen) = Seen::open(&page) else { return };
+        seen.go("flows");
+        let table = seen.wait_for("#flow-table", "10.0.0.1:1234");
+        assert_eq!(table.contains("tunnel"), is_told, "{table}");
+        assert_eq!(table.contains("vxlan 7"), is_told, "{table}");
+        let titles = "[...document.querySelectorAll('#flow-table td')].map((it) => it.title)";
+        let ends = seen.evaluate(&format!("{titles}.join('')"));
+        assert_eq!(ends, if is_told { "192.0.2.1 to 192.0.2.2" } else { "" });
+        let found = page.get("/api/v1/flows?q=tunnel:vxlan%20tunnel:7").json();
+        assert_eq!(found["found"], u64::from(is_told), "{found}");
+        seen.assert_silent();
+    }
 }
 
 #[test]

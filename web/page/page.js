@@ -223,11 +223,20 @@ function endpoint(address, port, isIcmp) {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
+/** The tunnel that a flow came through: its ends are told where there is room. */
+function tunnelCell({ tunnel }) {
+  if (!tunnel) return cell("", {});
+  const title = `${tunnel.source} to ${tunnel.destination}`;
+  return cell(tunnel.id ? `${tunnel.type} ${tunnel.id}` : tunnel.type, { title });
+}
+
 const located = (text, country) => (country ? `${text} (${country})` : text);
 
 function showFlows({ flows, found, searched }) {
   const names = ["end (UTC)", "duration", "protocol", "source", "destination", "flags", "packets",
     "octets", "interface", "end reason", "tags"];
+  const hasTunnels = flows.some((flow) => flow.tunnel);
+  if (hasTunnels) names.push("tunnel");
   const isNumber = [1, 6, 7, 8];
   const heads = [row(names.map((text, at) => (
     cell(text, { head: true, number: isNumber.includes(at) }))))];
@@ -243,7 +252,8 @@ function showFlows({ flows, found, searched }) {
       flags.join(""), grouped(flow.packets), scaled(flow.octets, "B"), flow.interface,
       flow.end_reason, flow.tags.join(" "),
     ];
-    return row(columns.map((text, at) => cell(text, { number: isNumber.includes(at) })));
+    const cells = columns.map((text, at) => cell(text, { number: isNumber.includes(at) }));
+    return row(hasTunnels ? [...cells, tunnelCell(flow)] : cells);
   });
   fill(byId("flow-table"), heads, rows, "No flow was found.");
   byId("found").textContent =

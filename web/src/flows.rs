@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow::number::protocol;
-use flow::{Details, FlowRecord, Place, Tag};
+use flow::{Details, FlowRecord, Place, Tag, Tunnel, TunnelKind};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
-/// Maximum number of flow records that are kept, 112 octets each.
+/// Flow records that are kept, 120 octets each; 64 more for a tunnel.
 pub(crate) const KEPT: usize = 100_000;
 
 /// Flows of an answer: default and maximum.
@@ -35,12 +35,13 @@ pub(crate) struct LatestFlows {
     flows: VecDeque<Flow>,
 }
 
-/// A flow record, and the places of its addresses.
+/// A flow record, where its addresses are, and the tunnel that it came through.
 #[derive(Debug)]
 pub(crate) struct Flow {
     pub(crate) record: FlowRecord,
     pub(crate) source: Option<Arc<Place>>,
     pub(crate) destination: Option<Arc<Place>>,
+    pub(crate) tunnel: Option<Box<Tunnel>>,
 }
 
 impl LatestFlows {
@@ -56,6 +57,7 @@ impl LatestFlows {
             record: *record,
             source: details.and_then(|details| details.source.clone()),
             destination: details.and_then(|details| details.destination.clone()),
+            tunnel: details.and_then(|details| details.tunnel).map(Box::new),
         });
     }
 
@@ -100,6 +102,17 @@ fn value(flow: &Flow) -> Value {
         "tags": record.tags.iter().map(Tag::name).collect::<Vec<_>>(),
         "source_country": country(&flow.source),
         "destination_country": country(&flow.destination),
+        "tunnel": flow.tunnel.as_deref().map(tunnel_value),
+    })
+}
+
+fn tunnel_value(tunnel: &Tunnel) -> Value {
+    json!({
+        "type": tunnel.kind.name(),
+        "id": tunnel.id,
+        "depth": tunnel.depth,
+        "source": tunnel.source.ip(tunnel.ip_version),
+        "destination": tunnel.destination.ip(tunnel.ip_version),
     })
 }
 
@@ -126,6 +139,9 @@ enum Condition {
     Interface(u32),
     Vlan(u16),
     Tag(Tag),
+    Tunnel(TunnelKind),
+    /// The id of the tunnel.
+    TunnelId(u32),
     /// Either address is in this country, by its two-letter code.
     Country(String),
     /// Either address is in this Autonomous System.
@@ -172,6 +188,8 @@ impl Search {
             Condition::Protocol(number) => key.protocol == number,
             Condition::Interface(number) => key.interface == number,
             Condition::Vlan(id) => record.vlan_id == id,
+            Condition::Tunnel(kind) => flow.tunnel.as_ref().is_some_and(|it| it.kind == kind),
+            Condition::TunnelId(id) => flow.tunnel.as_ref().is_some_and(|it| it.id == id),
         })
     }
 }
@@ -180,7 +198,7 @@ fn condition(word: &str) -> Result<Condition, String> {
     let unknown = || {
         format!(
             "{word} is none of: ADDRESS, ADDRESS/LENGTH, PORT, port:N, tcp, udp, icmp, proto:N, \
-             interface:N, vlan:N, tag:NAME, country:CODE, as:N"
+             interface:N, vlan:N, tunnel:TYPE, tunnel:N, tag:NAME, country:CODE, as:N"
         )
     };
     let (address, length) = match word.split_once('/') {
@@ -204,6 +222,7 @@ fn condition(word: &str) -> Result<Condition, String> {
         "proto" => number.parse().ok().map(Condition::Protocol),
         "interface" => number.parse().ok().map(Condition::Interface),
         "vlan" => number.parse().ok().map(Condition::Vlan),
+        "tunnel" => tunnel_condition(number),
         "as" => number.parse().ok().map(Condition::System),
         "country" if number.len() == 2 => Some(Condition::Country(number.to_ascii_uppercase())),
         "tag" => Tag::ALL.into_iter().find(|tag| tag.name() == number).map(Condition::Tag),
@@ -212,9 +231,17 @@ fn condition(word: &str) -> Result<Condition, String> {
     .ok_or_else(unknown)
 }
 
+/// A kind of tunnel, or an id.
+fn tunnel_condition(text: &str) -> Option<Condition> {
+    let kind = TunnelKind::ALL.into_iter().find(|kind| kind.name() == text);
+    kind.map(Condition::Tunnel).or_else(|| text.parse().ok().map(Condition::TunnelId))
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
-    use flow::{DetailsIndex, FlowDirection, FlowEndReason, FlowKey, IpVersion, Tags, Timestamp};
+    use flow::{
+        Address, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, IpVersion, Tags, Timestamp,
+    };
 
     use super::*;
 
@@ -260,8 +287,20 @@ pub(crate) mod tests {
             let country_code = Some(code.into());
             Some(Arc::new(Place { country_code, as_number: Some(number), ..Place::default() }))
         };
-        let details =
-            Details { source: place("DE", 680), destination: place("FR", 1), ..Details::default() };
+        let details = Details {
+            source: place("DE", 680),
+            destination: place("FR", 1),
+            tunnel: Some(Tunnel {
+                kind: TunnelKind::GtpU,
+                id: 9,
+                ip_version: IpVersion::V4,
+                protocol: protocol::UDP,
+                source: Address::v4([192, 0, 2, 1]),
+                destination: Address::v4([192, 0, 2, 2]),
+                depth: 1,
+            }),
+            ..Details::default()
+        };
         flows.add(&tagged, Some(&details));
         let search = Search::parse(Some(words), None).expect("a search");
         flows.find(&search)["found"].as_u64().expect("a number")
@@ -285,6 +324,8 @@ pub(crate) mod tests {
             "tag:worm-445",
             "country:fr country:DE",
             "as:680",
+            "tunnel:gtpu",
+            "tunnel:9 tunnel:GTPU",
         ] {
             assert_eq!(found(words), 1, "{words}");
         }
@@ -299,6 +340,8 @@ pub(crate) mod tests {
             "tag:land",
             "country:US",
             "as:2",
+            "tunnel:vxlan",
+            "tunnel:8",
         ] {
             assert_eq!(found(words), 0, "{words}");
         }
@@ -316,6 +359,8 @@ pub(crate) mod tests {
             "vlan:",
             "tag:x",
             "country:DEU",
+            "tunnel:",
+            "tunnel:x",
         ] {
             assert!(Search::parse(Some(words), None).is_err(), "{words}");
         }

@@ -101,7 +101,7 @@ impl Ranking {
         let mut sums: HashMap<FlowKey, Sum> = HashMap::new();
         let mut whole = Sum::default();
         let (mut latest, mut since, mut count) = (None, None, 0_u64);
-        for Flow { record, source, destination } in flows.iter() {
+        for Flow { record, source, destination, .. } in flows.iter() {
             let end = record.end.as_millis();
             let latest = *latest.get_or_insert(end);
             if end + self.span.seconds * 1000 < latest {

@@ -20,6 +20,8 @@ pub(super) enum Kind {
     Small,
     /// The same, with SYN.
     SmallSyn,
+    /// The packets of the first in VXLAN: frames of 104 octets.
+    SmallInVxlan,
     /// Packets of 40, 576 and 1500 octets, 7 : 4 : 1. One flow in five is IPv6, one in ten has a
     /// VLAN tag, one in four is UDP. One in 20 of the longest IPv4 packets is sent as two
     /// fragments.
@@ -30,7 +32,7 @@ impl Kind {
     /// Selects the next packet.
     pub(super) fn piece(self, random: &mut Random) -> Piece {
         match self {
-            Self::Small | Self::SmallSyn => Piece::Whole(0),
+            Self::Small | Self::SmallSyn | Self::SmallInVxlan => Piece::Whole(0),
             Self::Imix => match random.below(12) {
                 0..7 => Piece::Whole(0),
                 7..11 => Piece::Whole(576),
@@ -66,7 +68,7 @@ pub(super) struct Flow {
 #[derive(Debug)]
 pub(super) struct Written<'a> {
     pub(super) frame: &'a [u8],
-    /// Octets of the IP packet.
+    /// Of IP, in a tunnel those inside.
     pub(super) octets: u32,
     pub(super) padded_octets: u32,
     pub(super) piece: Piece,
@@ -101,6 +103,9 @@ impl Flow {
         is_first: bool,
         frame: &'a mut [u8; FRAME_MAX],
     ) -> Written<'a> {
+        if self.kind == Kind::SmallInVxlan {
+            return self.write_in_vxlan(frame);
+        }
         let piece = if piece == Piece::FirstFragment && self.is_ipv6() {
             Piece::Whole(PACKET_MAX)
         } else {
@@ -137,6 +142,33 @@ impl Flow {
         let count = |octets: usize| u32::try_from(octets).expect("frames are short");
         let (octets, padded_octets) = (count(packet), count(end - begin));
         Written { frame: &frame[..end], octets, padded_octets, piece }
+    }
+
+    /// From one end to the other, with a source port for each flow.
+    fn write_in_vxlan<'a>(&self, frame: &'a mut [u8; FRAME_MAX]) -> Written<'a> {
+        let mut inside = [0; FRAME_MAX];
+        let small = Self { kind: Kind::Small, ..*self };
+        let Written { frame: inside, octets, .. } =
+            small.write(Piece::Whole(0), false, &mut inside);
+        let inside = &inside[..ETHERNET + 40];
+        let datagram = u16::try_from(8 + 8 + inside.len()).expect("frames are short");
+        let end = ETHERNET + 20 + usize::from(datagram);
+        frame[..12].copy_from_slice(&[2, 0, 0, 0, 0, 3, 2, 0, 0, 0, 0, 4]);
+        frame[12..14].copy_from_slice(&[0x08, 0x00]);
+        let ip = &mut frame[ETHERNET..end];
+        ip[..20].copy_from_slice(&[
+            0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2,
+        ]);
+        ip[2..4].copy_from_slice(&(20 + datagram).to_be_bytes());
+        let checksum = !sum(&ip[..20]);
+        ip[10..12].copy_from_slice(&checksum.to_be_bytes());
+        ip[20..22].copy_from_slice(&[0xc0 | self.octet(5), self.octet(6)]);
+        ip[22..24].copy_from_slice(&4789_u16.to_be_bytes());
+        ip[24..26].copy_from_slice(&datagram.to_be_bytes());
+        ip[26..28].fill(0);
+        ip[28..36].copy_from_slice(&[8, 0, 0, 0, 0, 0, 7, 0]);
+        ip[36..].copy_from_slice(inside);
+        Written { frame: &frame[..end], octets, padded_octets: octets, piece: Piece::Whole(0) }
     }
 
     fn put_ipv4(&self, ip: &mut [u8], piece: Piece) {
@@ -185,7 +217,7 @@ impl Flow {
             return;
         }
         let is_syn = match self.kind {
-            Kind::Small => false,
+            Kind::Small | Kind::SmallInVxlan => false,
             Kind::SmallSyn => true,
             Kind::Imix => is_first,
         };
@@ -214,6 +246,17 @@ mod tests {
         assert_eq!((written.frame.len(), written.octets), (60, 40));
         assert_eq!(sum(&written.frame[14..34]), 0xffff);
         assert_eq!(written.frame[54..], [0; 6]);
+    }
+
+    #[test]
+    fn small_packets_in_vxlan_are_the_same() {
+        let (mut plain, mut around) = ([0; FRAME_MAX], [0xa5; FRAME_MAX]);
+        let flow = |kind| Flow::new(7, kind);
+        let plain = flow(Kind::Small).write(Piece::Whole(0), true, &mut plain);
+        let written = flow(Kind::SmallInVxlan).write(Piece::Whole(0), true, &mut around);
+        assert_eq!((written.frame.len(), written.octets), (104, 40));
+        assert_eq!(sum(&written.frame[14..34]), 0xffff);
+        assert_eq!(written.frame[50..], plain.frame[..54]);
     }
 
     #[test]

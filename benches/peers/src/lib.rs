@@ -56,12 +56,16 @@ pub struct Options {
     #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["quick", "live"])]
     against: Option<PathBuf>,
 
+    /// Only what `--decap` costs: packets without tunnels, and the same in VXLAN; no report
+    #[arg(long, conflicts_with_all = ["quick", "live", "elastic", "only", "against", "with"])]
+    decap: bool,
+
     /// Additional arguments for flowprobe, separated by spaces: runs with them and without them
     /// alternate, instead of the peers; writes no report
     #[arg(long, value_name = "ARGUMENTS", conflicts_with_all = ["quick", "live", "elastic"])]
     with: Vec<String>,
 
-    /// Folder of the traces, which take 12 GB and are kept for the next time
+    /// Where the traces are; 15 GB are written there and kept for the next time
     #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
     folder: PathBuf,
 
@@ -140,6 +144,17 @@ const CASES: [Case; 5] = [
     },
 ];
 
+/// The packets of k1 in a tunnel.
+const IN_VXLAN: Recipe = Recipe {
+    name: "vxlan",
+    what: "the packets of k1 in VXLAN, 104-octet frames",
+    packets: 20 * MILLION,
+    flows: 1000,
+    choice: Choice::Uniform,
+    kind: Kind::SmallInVxlan,
+    rate: MILLION,
+};
+
 /// The programs with which ours is compared.
 const NEEDS: [Need; 3] = [
     Need { package: "nfdump", check: &["nfpcapd", "-V"] },
@@ -177,6 +192,13 @@ pub fn run(options: &Options) -> Result<()> {
     let rounds = Rounds { discarded: 1, counted: options.rounds };
     if options.quick {
         return quick(&place, &folder);
+    }
+    if options.decap {
+        let traces = [&CASES[0].recipe, &IN_VXLAN];
+        let decapsulation = own::decapsulation(&place, &folder, traces, rounds)?;
+        let [plain, inside] = decapsulation.ratios();
+        println!("k1 with --decap all: {plain:.3} of without; in VXLAN: {inside:.3}");
+        return Ok(());
     }
     let is_whole = options.only.is_empty() && options.against.is_none();
     if is_whole && options.with.is_empty() {
@@ -236,6 +258,7 @@ fn measure_all(place: &Place, folder: &Path, rounds: Rounds) -> Result<Results> 
             own::scaling(place, folder, &m1, rounds)?,
             own::scaling(place, folder, &new, rounds)?,
         ],
+        decapsulation: own::decapsulation(place, folder, [&k1, &IN_VXLAN], rounds)?,
         documents: own::documents(place, &new_trace, rounds)?,
         datagrams: own::datagrams(place, &new_trace)?,
     })

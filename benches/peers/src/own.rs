@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::process::Cpus;
 use super::rounds::{Rounds, Spread, rate, warm, whole};
 use super::sink::{Received, Sink};
-use super::tool::{Place, flowprobe, with_room};
+use super::tool::{FLOWS_MAX_LEAST, Place, flowprobe, with_room};
 use super::trace::{Recipe, Trace};
 
 /// Two settings, in turn on the same trace.
@@ -34,6 +34,61 @@ pub(super) const SINK_BUFFER: usize = 32 << 20;
 
 /// Steps of the search for the highest rate.
 const STEPS: u32 = 7;
+
+/// The cost of decapsulation, on packets per second.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decapsulation {
+    /// Packets without tunnels, and no tunnel is opened.
+    pub(super) off: Spread,
+    /// The same packets, and tunnels would be opened.
+    pub(super) plain: Spread,
+    /// The same packets in VXLAN, which is opened.
+    pub(super) inside: Spread,
+}
+
+impl Decapsulation {
+    /// Rates to the one without decapsulation.
+    pub(super) fn ratios(&self) -> [f64; 2] {
+        [self.plain, self.inside].map(|spread| spread.median / self.off.median)
+    }
+}
+
+/// Packets without tunnels, and the same in VXLAN.
+pub(super) fn decapsulation(
+    place: &Place,
+    folder: &Path,
+    [plain, in_vxlan]: [&Recipe; 2],
+    rounds: Rounds,
+) -> Result<Decapsulation> {
+    let traces = [plain.make(folder, plain.packets)?, in_vxlan.make(folder, in_vxlan.packets)?];
+    for trace in &traces {
+        trace.warm()?;
+    }
+    let [plain, in_vxlan] = &traces;
+    let open: &[&str] = &["--decap", "all"];
+    let runs = [("off", plain, &[][..]), ("plain", plain, open), ("vxlan", in_vxlan, open)];
+    let mut rates = [Vec::new(), Vec::new(), Vec::new()];
+    for round in 0..rounds.discarded + rounds.counted {
+        for ((name, trace, settings), rates) in runs.into_iter().zip(&mut rates) {
+            let flows_max = with_room(trace.sums.flows.max(FLOWS_MAX_LEAST));
+            let output = ["-o", "ipfix-file:/dev/null", "--max-flows", &flows_max];
+            let arguments = [&output[..], settings].concat();
+            let counted = warm(|| flowprobe(place, Cpus::All, trace, &arguments))?;
+            ensure!(
+                (counted.packets, counted.octets) == (trace.sums.packets, trace.sums.octets),
+                "flowprobe did not count what is in {}",
+                trace.path.display()
+            );
+            let rate = rate(trace, &counted);
+            println!("decap {name:5} {:>8.2} Mpps", rate / 1e6);
+            if round >= rounds.discarded {
+                rates.push(rate);
+            }
+        }
+    }
+    let [off, plain, inside] = rates.map(Spread::of);
+    Ok(Decapsulation { off, plain, inside })
+}
 
 /// One worker compared with two.
 pub(super) fn scaling(

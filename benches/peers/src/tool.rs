@@ -188,7 +188,7 @@ fn nfpcapd(place: &Place, trace: &Trace, flows_max: u64) -> Result<Counted> {
 }
 
 /// Minimum size of tables.
-const FLOWS_MAX_LEAST: u64 = 10_000;
+pub(super) const FLOWS_MAX_LEAST: u64 = 10_000;
 
 /// The default of nfpcapd's `-B`.
 const NFPCAPD_CACHE: u64 = 524_288;

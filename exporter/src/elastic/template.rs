@@ -60,6 +60,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "network.community_id",
             "network.direction",
             "network.iana_number",
+            "network.inner.vlan.id",
             "network.transport",
             "network.type",
             "network.vlan.id",

@@ -264,6 +264,10 @@ impl DocumentWriter {
             put_number(out, br#","vlan":{"id":""#, record.vlan_id);
             out.extend_from_slice(br#""}"#);
         }
+        if flow.inner_vlan_id() != 0 {
+            put_number(out, br#","inner":{"vlan":{"id":""#, flow.inner_vlan_id());
+            out.extend_from_slice(br#""}}"#);
+        }
         out.extend_from_slice(br#"},"flow":{"id":""#);
         put_flow_id(key, self.key, flow.tunnel(), out);
         put_text(out, br#"","locality":""#, sides.locality());

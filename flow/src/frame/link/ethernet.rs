@@ -49,8 +49,11 @@ fn vlan_tag<'a>(walk: &mut Walk, data: &'a [u8]) -> Step<'a> {
         return Err(Ignored::TooDeep.into());
     }
     let (&[tci_high, tci_low, high, low], rest) = take::<4>(data)?;
-    if walk.tags == 0 {
-        walk.vlan_id = u16::from_be_bytes([tci_high, tci_low]) & VLAN_ID;
+    let id = u16::from_be_bytes([tci_high, tci_low]) & VLAN_ID;
+    match walk.tags {
+        0 => walk.vlan_id = id,
+        1 => walk.inner_vlan_id = id,
+        _ => {}
     }
     walk.tags += 1;
     Ok((Layer::Ethertype(u16::from_be_bytes([high, low])), rest))

@@ -23,6 +23,8 @@ pub(super) struct Network<'a> {
     pub(super) data: &'a [u8],
     /// Id of the outermost VLAN tag.
     pub(super) vlan_id: u16,
+    /// Id of the tag behind it.
+    pub(super) inner_vlan_id: u16,
     /// Interface and direction.
     pub(super) point: ObservationPoint,
 }
@@ -123,6 +125,7 @@ struct Walk {
     /// Octets at the end of the frame that were on the wire but not captured.
     missing: usize,
     vlan_id: u16,
+    inner_vlan_id: u16,
     tags: usize,
     point: ObservationPoint,
 }
@@ -131,12 +134,11 @@ struct Walk {
 pub(super) fn walk<'a>(frame: &Frame<'a>, tpids: Tpids) -> Result<Network<'a>, Stop> {
     let wire_length = usize::try_from(frame.wire_length).unwrap_or(usize::MAX);
     let missing = wire_length.saturating_sub(frame.data.len());
-    let mut walk = Walk { tpids, missing, vlan_id: 0, tags: 0, point: frame.point };
+    let mut walk = Walk::new(tpids, missing, frame.point);
     let (mut layer, mut data) = (Layer::Link(frame.link_type), frame.data);
     for _ in 0..LAYERS_MAX {
         if let Layer::Ip(ip_version) = layer {
-            let Walk { vlan_id, point, .. } = walk;
-            return Ok(Network { ip_version, data, vlan_id, point });
+            return Ok(walk.arrived(ip_version, data));
         }
         (layer, data) = walk.step(layer, data)?;
     }
@@ -152,12 +154,11 @@ pub(super) fn walk_inside<'a>(
     tpids: Tpids,
     left: &mut usize,
 ) -> Result<Network<'a>, Stop> {
-    let mut walk = Walk { tpids, missing, vlan_id: 0, tags: 0, point: ObservationPoint::default() };
+    let mut walk = Walk::new(tpids, missing, ObservationPoint::default());
     let (mut layer, mut data) = (layer, data);
     loop {
         if let Layer::Ip(ip_version) = layer {
-            let Walk { vlan_id, point, .. } = walk;
-            return Ok(Network { ip_version, data, vlan_id, point });
+            return Ok(walk.arrived(ip_version, data));
         }
         if layer.is_header() {
             *left = left.checked_sub(1).ok_or(Ignored::TooDeep)?;
@@ -174,6 +175,15 @@ impl Layer {
 }
 
 impl Walk {
+    fn new(tpids: Tpids, missing: usize, point: ObservationPoint) -> Self {
+        Self { tpids, missing, vlan_id: 0, inner_vlan_id: 0, tags: 0, point }
+    }
+
+    fn arrived(self, ip_version: IpVersion, data: &[u8]) -> Network<'_> {
+        let Self { vlan_id, inner_vlan_id, point, .. } = self;
+        Network { ip_version, data, vlan_id, inner_vlan_id, point }
+    }
+
     /// Inlined in both walks: a call for each header costs an eighth of a walk.
     #[inline(always)]
     fn step<'a>(&mut self, layer: Layer, data: &'a [u8]) -> Step<'a> {

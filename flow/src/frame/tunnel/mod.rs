@@ -147,6 +147,8 @@ impl<'a> Header<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Opened<'a> {
     pub(crate) packet: Packet,
+    /// Id of the second VLAN tag of its frame.
+    pub(crate) inner_vlan_id: u16,
     /// Captured octets from the IP header on.
     ip: &'a [u8],
     /// Captured octets after the IP header.
@@ -208,7 +210,8 @@ pub(crate) fn outermost<'a>(
     let wire_octets = wire_octets(frame, network.data);
     let (packet, payload) = network::general(network.ip_version, network.data, wire_octets)?;
     let packet = Packet { vlan_id: network.vlan_id, ..packet };
-    Ok((Opened::new(packet, payload, network.data), network.point))
+    let opened = Opened::new(packet, payload, network.data);
+    Ok((Opened { inner_vlan_id: network.inner_vlan_id, ..opened }, network.point))
 }
 
 impl<'a> Opened<'a> {
@@ -219,7 +222,7 @@ impl<'a> Opened<'a> {
                 usize::try_from(packet.octets).unwrap_or(usize::MAX).saturating_sub(ip.len())
             }
         };
-        Self { packet, ip, payload, missing }
+        Self { packet, inner_vlan_id: 0, ip, payload, missing }
     }
 
     /// Opens the tunnel in the packet, if there is one.
@@ -294,14 +297,15 @@ impl<'a> Opened<'a> {
         let wire_octets = network.data.len().saturating_add(self.missing);
         let wire_octets = u32::try_from(wire_octets).unwrap_or(u32::MAX);
         let (packet, payload) = network::general(network.ip_version, network.data, wire_octets)?;
-        let vlan_id = match (network.vlan_id, layer) {
-            (0, Layer::Ethernet) => header.vlan_id,
-            // Without an inner frame, the VLAN is that of the outer frame.
-            (0, _) if header.vlan_id == 0 => self.packet.vlan_id,
-            (0, _) => header.vlan_id,
-            (own, _) => own,
+        let (vlan_id, inner_vlan_id) = match (network.vlan_id, layer) {
+            (0, Layer::Ethernet) => (header.vlan_id, network.inner_vlan_id),
+            // No frame of its own: the VLANs are those of the frame around.
+            (0, _) if header.vlan_id == 0 => (self.packet.vlan_id, self.inner_vlan_id),
+            (0, _) => (header.vlan_id, 0),
+            (own, _) => (own, network.inner_vlan_id),
         };
         let opened = Self::new(Packet { vlan_id, ..packet }, payload, network.data);
+        let opened = Self { inner_vlan_id, ..opened };
         if !packet.exceeds_wire {
             return Ok(opened);
         }

@@ -286,7 +286,7 @@ fn tunnels(facts: &Facts) -> Option<Finding> {
         return None;
     }
     let (title, packets) = (kind.title(), units::grouped(packets));
-    let mut text = format!("{percent} % of {packets} packets in a second are {title}");
+    let mut text = format!("{percent} % of {packets} packets are {title}");
     if facts.interface.rx_queues > 1 && !kind.is_spread() {
         text.push_str(": those between two ends come in by one queue");
     }

@@ -1,8 +1,8 @@
 //! `flowprobe doctor`: checks whether capture on an interface would work, and for problems.
 //!
-//! Facts are gathered without touching the interface, but for a second in which its packets are
-//! listened to. What follows from them is computed from the
-//! facts alone, a finding to each subject, with the remedy where there is one.
+//! Facts are gathered without touching the interface, but for half a second in which its packets
+//! are listened to. What follows from them is computed from the facts alone, a finding to each
+//! subject, with the remedy where there is one.
 
 mod facts;
 mod findings;

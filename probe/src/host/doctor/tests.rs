@@ -257,8 +257,7 @@ fn tunnels_are_found_with_the_setting_that_opens_them() {
     check(heard(TunnelKind::Vxlan, 830), "tunnels", Level::Note, remedy);
     let mut facts = sound();
     heard(TunnelKind::Gre, 1000)(&mut facts);
-    let one_queue = "100 % of 1,000 packets in a second are GRE: those between two ends come in by \
-                     one queue";
+    let one_queue = "100 % of 1,000 packets are GRE: those between two ends come in by one queue";
     assert!(all(&facts).iter().any(|one| one.text == one_queue), "{:?}", all(&facts));
     heard(TunnelKind::Gre, 49)(&mut facts);
     assert!(all(&facts).iter().all(|one| one.subject != "tunnels"));

@@ -13,7 +13,7 @@ use crate::capture::packet::{BLOCK_OCTETS, Direction, PacketSettings, PacketSock
 use crate::capture::{PacketSource, Polled};
 
 /// How long it is listened.
-pub(super) const LISTENED: Duration = Duration::from_secs(1);
+pub(super) const LISTENED: Duration = Duration::from_millis(500);
 
 /// Time between two looks at the sockets.
 const LOOK: Duration = Duration::from_millis(20);

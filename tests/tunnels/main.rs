@@ -1,11 +1,15 @@
 //! Tunnels: what is inside is metered once, and nothing is lost by a wrong guess.
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod forms;
+mod nestings;
+mod refusals;
 
 use serde_json::Value;
 use support::capture::{Captured, pcap};
 use support::packet;
-use support::random::Random;
 use support::tunnel::{INNER, OUTER, around, inner, samples, udp_to, vxlan, with};
 
 struct Replayed {
@@ -161,6 +165,32 @@ fn vlans_inside_are_in_the_key_if_asked_for() {
     assert_eq!(replay(&packets, &["--decap", "all"]).documents.len(), 1);
 }
 
+/// With decapsulation both tags of a frame are told, in a tunnel or not.
+#[test]
+fn second_vlan_tags_are_told() {
+    let frame = packet::unpadded(&inner());
+    let frame = packet::tagged(&packet::tagged(&frame, 0x8100, 6), 0x88a8, 5);
+    let vxlan = around(17, &udp_to(4789, &with(&[8, 0, 0, 0, 0, 0, 1, 0], &frame)));
+    let ids = |document: &Value| {
+        let network = &document["network"];
+        [&network["vlan"]["id"], &network["inner"]["vlan"]["id"]]
+            .map(|id| id.as_str().map(str::to_owned))
+    };
+    let told = ["5", "6"].map(|id| Some(id.to_owned()));
+    for captured in [Captured::at(0, packet::unpadded(&vxlan)), Captured::at(0, frame.clone())] {
+        for key in
+            ["src,dst,sport,dport,proto,tos,iface,vlan", "src,dst,sport,dport,proto,tos,iface"]
+        {
+            let settings = ["--decap", "all", "--flow-key", key];
+            let replayed = replay(&[captured.clone(), captured.clone()], &settings);
+            let [document] = &replayed.documents[..] else { panic!("one flow") };
+            assert_eq!(ids(document), told);
+        }
+    }
+    let plain = replay(&[Captured::at(0, frame)], &[]);
+    assert_eq!(ids(&plain.documents[0]), [Some("5".to_owned()), None], "off by default");
+}
+
 #[test]
 fn table_tells_networks_apart() {
     let packets = frames([&vxlan(1, &inner()), &vxlan(2, &inner())]);
@@ -230,32 +260,41 @@ fn frames_that_are_not_ip_are_ignored_inside_too() {
     assert_octets_are_conserved(&captured, &replayed);
 }
 
+/// First fragments are remembered for 30 s of the frames' time, in order or not.
 #[test]
-fn nestings_are_opened_to_the_innermost_up_to_8_packets() {
-    let mut random = Random::new(1);
-    for _ in 0..20 {
-        let depth = random.next() % 7 + 1;
-        let mut packet = inner();
-        for _ in 0..depth {
-            let is_v6 = packet[0] >> 4 == 6;
-            let protocol = if is_v6 { 41 } else { 4 };
-            let [high, low] = if is_v6 { [0x86, 0xdd] } else { [8, 0] };
-            packet = match random.next() % 5 {
-                0 => vxlan(3, &packet),
-                1 => around(protocol, &packet),
-                2 => around(47, &with(&[0, 0, high, low], &packet)),
-                3 => packet::ipv6("2001:db8::1", "2001:db8::2", protocol, &packet),
-                _ => around(17, &udp_to(6081, &with(&[0, 0, high, low, 0, 0, 1, 0], &packet))),
-            };
-        }
-        let captured = frames([&packet]);
+fn fragments_around_are_known_by_the_time_of_frames() {
+    let whole = vxlan(1, &inner());
+    let part = |offset: usize, length: usize, more: bool| {
+        let mut octets = around(17, &whole[20 + offset..20 + offset + length]);
+        octets[4..6].copy_from_slice(&77_u16.to_be_bytes());
+        let field = u16::try_from(offset / 8).unwrap() | if more { 0x2000 } else { 0 };
+        octets[6..8].copy_from_slice(&field.to_be_bytes());
+        packet::unpadded(&octets)
+    };
+    let (first, later) = (part(0, 80, true), part(80, whole.len() - 100, false));
+    for (millis, is_known) in [(0, true), (30_000, true), (30_001, false)] {
+        let captured = [Captured::at(0, first.clone()), Captured::at(millis, later.clone())];
         let replayed = replay(&captured, &["--decap", "all"]);
-        let document = &replayed.documents[0];
-        assert_eq!(document["source"]["ip"], "10.0.0.1");
-        assert_eq!(document["flowprobe"]["tunnel"]["depth"], depth);
+        let known = replayed.run.count("tunnels.tunnel_fragments.packets");
+        assert_eq!(known, u64::from(is_known), "{millis}");
+        assert_eq!(replayed.documents.len(), if is_known { 1 } else { 2 }, "{millis}");
         assert_octets_are_conserved(&captured, &replayed);
     }
-    let nested = (0..8).fold(inner(), |packet, _| around(4, &packet));
-    let replayed = replay(&frames([&nested]), &["--decap", "all"]);
-    assert_eq!(replayed.run.count("ignored.too_deep.packets"), 1);
+    // A later one before its first is a packet of the flow outside.
+    let captured = [Captured::at(0, later), Captured::at(1, first)];
+    let replayed = replay(&captured, &["--decap", "all"]);
+    assert_eq!(replayed.run.count("tunnels.tunnel_fragments.packets"), 0);
+    assert_octets_are_conserved(&captured, &replayed);
+}
+
+#[test]
+fn nine_packets_are_too_deep() {
+    for (depth, is_read) in [(7, true), (8, false)] {
+        let nested = (0..depth).fold(inner(), |packet, _| around(4, &packet));
+        let captured = frames([&nested]);
+        let replayed = replay(&captured, &["--decap", "all"]);
+        assert_eq!(replayed.run.count("ignored.too_deep.packets"), u64::from(!is_read));
+        assert_eq!(replayed.documents.len(), usize::from(is_read));
+        assert_octets_are_conserved(&captured, &replayed);
+    }
 }
