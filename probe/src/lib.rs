@@ -1,6 +1,7 @@
 //! flowprobe, the program: capture sources, workers, outputs, and the command line around them.
 
 pub mod capture;
+mod check;
 mod cluster;
 mod host;
 mod pipeline;
