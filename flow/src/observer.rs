@@ -133,6 +133,11 @@ impl Observer {
         self.excluded = conversations;
     }
 
+    /// Changes the timeouts, in milliseconds. The table needs the same.
+    pub fn set_timeouts(&mut self, idle_ms: u32, active_ms: u32) {
+        self.clocks.set_timeouts(idle_ms, active_ms);
+    }
+
     /// Counts a frame that a filter excluded. It does not move the clock.
     pub fn count_filtered(&mut self, frame: &Frame<'_>) {
         self.counts.ignored[Ignored::Filtered as usize].count(frame.wire_length.into());

@@ -1,6 +1,7 @@
 //! The program flowprobe: capture sources, workers, outputs, and the command line.
 
 pub mod capture;
+mod check;
 mod cluster;
 mod host;
 mod pipeline;

@@ -12,6 +12,7 @@ use log::error;
 use terminal_size::terminal_size;
 
 use crate::capture::file::{FileSource, Input};
+use crate::check;
 use crate::cluster;
 use crate::host::doctor::{self, Form};
 use crate::host::ports::Ports;
@@ -36,6 +37,7 @@ use crate::report::top::{Status, TopFlows};
 use crate::report::totals::Totals;
 use crate::settings::args::{self, Command, LiveSettings};
 use crate::settings::config::{Config, Source};
+use crate::settings::file::FromFile;
 use crate::settings::parse::parse;
 use crate::sys;
 
@@ -89,15 +91,27 @@ pub fn main() -> ExitCode {
             }
         },
         None => match Config::new(&cli.args) {
-            Ok(config) => meter(&config, cli.args.quiet),
-            Err(problems) => {
-                for problem in cli.from_file.located(&problems) {
-                    error!("{problem}");
-                }
-                USAGE.into()
+            Ok(config) if cli.args.check_config => {
+                say_if_right(&cli.from_file, &check::mistakes(&config))
             }
+            Ok(config) => meter(&config, cli.args.quiet),
+            Err(problems) => refuse(&cli.from_file, &problems),
         },
     }
+}
+
+/// The end of a run with wrong settings.
+fn refuse(from_file: &FromFile, problems: &[String]) -> ExitCode {
+    from_file.located(problems).iter().for_each(|problem| error!("{problem}"));
+    USAGE.into()
+}
+
+/// The end of `--check-config`.
+fn say_if_right(from_file: &FromFile, mistakes: &[String]) -> ExitCode {
+    if !mistakes.is_empty() {
+        return refuse(from_file, mistakes);
+    }
+    if print(b"the settings are right\n") { ExitCode::SUCCESS } else { FAILED.into() }
 }
 
 fn meter(config: &Config, quiet: bool) -> ExitCode {

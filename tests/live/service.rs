@@ -72,7 +72,7 @@ impl System {
             command.arg(format!("--{option}={}:{there}", here.display()));
         };
         bind("bind-ro", &program, "/usr/local/bin/flowprobe");
-        bind("bind-ro", &settings, "/etc/flowprobe.toml");
+        bind("bind-ro", &settings, "/etc/flowprobe/flowprobe.toml");
         bind("bind-ro", &unit, "/etc/systemd/system/flowprobe.service");
         bind("bind", &state, "/var/lib/private/flowprobe");
         command.args(["--", "--unit=flowprobe.service"]).stdin(Stdio::null());

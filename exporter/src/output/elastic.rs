@@ -128,7 +128,7 @@ const GIVE_UP: Setting =
     Setting::duration("give-up", "a replay ends when nothing is accepted for this time")
         .default("5m");
 const SPOOL: Setting =
-    Setting::path("spool", "directory for documents that the cluster does not take yet");
+    Setting::folder("spool", "directory for documents that the cluster does not take yet");
 
 const SPOOL_MAX: Setting =
     Setting::size("spool-max", "octets of documents in the spool", 1_000_000..=100_000_000_000_000)

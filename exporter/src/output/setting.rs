@@ -42,6 +42,8 @@ enum Allowed {
 pub(super) enum Use {
     Read,
     Written,
+    /// A folder of files that are read and written.
+    Folder,
 }
 
 impl Setting {
@@ -71,6 +73,11 @@ impl Setting {
     /// A file that is read.
     pub(super) const fn path(name: &'static str, meaning: &'static str) -> Self {
         Self { name, meaning, allowed: Allowed::Path(Use::Read), default: None, needs: None }
+    }
+
+    /// A folder of files that are read and written.
+    pub(super) const fn folder(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning, allowed: Allowed::Path(Use::Folder), default: None, needs: None }
     }
 
     /// A file that is written.

@@ -112,6 +112,16 @@ impl Clocks {
         }
     }
 
+    /// Changes the timeouts, in milliseconds. A packet that is held stays so.
+    pub(crate) fn set_timeouts(&mut self, idle_ms: u32, active_ms: u32) {
+        let is_open = self.step_end > 0;
+        self.idle_timeout_ms = idle_ms.into();
+        self.unused_ms = (u64::from(idle_ms) + u64::from(active_ms)).max(UNUSED_MS_MIN);
+        if is_open {
+            self.release();
+        }
+    }
+
     /// Now, in trace time.
     #[inline(always)]
     pub(crate) fn now(&self) -> Timestamp {

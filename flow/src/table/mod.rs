@@ -104,11 +104,7 @@ impl FlowTable {
         Ok(Self {
             seed: settings.seed,
             mask: KeyMask::new(settings.key),
-            timeouts: Timeouts {
-                idle_ms: settings.idle_timeout_ms,
-                active_ms: settings.active_timeout_ms,
-                linger_ms: settings.idle_timeout_ms.min(LINGER_MS),
-            },
+            timeouts: Timeouts::new(settings.idle_timeout_ms, settings.active_timeout_ms),
             closing_bits: if connections { FIN | RST } else { 0 },
             packets_added: 0,
             flows: 0,

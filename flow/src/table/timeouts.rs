@@ -2,8 +2,10 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use super::settings::TIMEOUT_MS_MAX;
+use super::{FlowTable, LINGER_MS};
 use crate::observation::low32;
-use crate::record::FlowEndReason;
+use crate::record::{FlowEndReason, FlowRecord};
 use crate::time::Timestamp;
 
 /// Time at which a flow was last seen: the low 31 bits of milliseconds, then bit 0, which is 1
@@ -44,7 +46,38 @@ pub(super) struct Age {
     pub(super) closed: bool,
 }
 
+impl FlowTable {
+    /// Changes the idle and the active timeout, in milliseconds, and moves now. Flows that have
+    /// expired by the timeouts before leave, and then those that have expired by the new ones.
+    ///
+    /// # Panics
+    ///
+    /// If a timeout is out of its range.
+    pub fn set_timeouts(
+        &mut self,
+        idle_ms: u32,
+        active_ms: u32,
+        now: Timestamp,
+        end: &mut impl FnMut(FlowRecord),
+    ) {
+        self.tick(now, end);
+        self.sweep_all(now, end);
+        self.timeouts = Timeouts::new(idle_ms, active_ms);
+        self.sweep_all(now, end);
+    }
+}
+
 impl Timeouts {
+    /// # Panics
+    ///
+    /// If a timeout is out of its range.
+    pub(super) fn new(idle_ms: u32, active_ms: u32) -> Self {
+        let allowed = 1..=TIMEOUT_MS_MAX;
+        assert!(allowed.contains(&idle_ms), "idle timeout out of range");
+        assert!(allowed.contains(&active_ms), "active timeout out of range");
+        Self { idle_ms, active_ms, linger_ms: idle_ms.min(LINGER_MS) }
+    }
+
     /// True if neither deadline has passed.
     #[inline]
     pub(super) fn allow(&self, age: Age) -> bool {

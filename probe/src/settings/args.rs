@@ -164,6 +164,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
+    /// Say whether the settings are right, and end: status 0, or 2 with all mistakes. Nothing is
+    /// captured, written or sent
+    #[arg(long)]
+    pub(crate) check_config: bool,
+
     /// Write only warnings and errors to standard error, and totals only with --stats json
     #[arg(short, long)]
     pub(crate) quiet: bool,

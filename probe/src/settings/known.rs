@@ -12,7 +12,7 @@ use super::file::{Known, Takes};
 pub(super) struct CommandLine;
 
 /// Settings that are not permitted in a file.
-const NOT_IN_A_FILE: [&str; 3] = ["config", "help", "version"];
+const NOT_IN_A_FILE: [&str; 4] = ["check-config", "config", "help", "version"];
 
 impl Known for CommandLine {
     fn takes(&self, name: &str) -> Option<Takes> {

@@ -6,7 +6,7 @@ mod contradictions;
 pub(crate) mod detect;
 mod domain;
 pub(crate) mod elastic;
-mod file;
+pub(crate) mod file;
 mod help;
 pub(crate) mod http;
 mod known;

@@ -1,0 +1,148 @@
+//! `--check-config`, and the example of a configuration, of which each setting is right.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::{self, flowprobe, mmdb, scratch};
+use crate::{DONE, USAGE};
+
+/// Where the example has its files. The test has them in a folder of its own.
+const FOLDERS: [&str; 3] =
+    ["/etc/flowprobe/", "/run/credentials/flowprobe.service/", "/var/lib/flowprobe/"];
+
+/// Settings of a replay, of the terminal, of developers, and those of `--config` itself. A service
+/// gives up root by its unit.
+const NOT_OF_A_SERVICE: [&str; 12] = [
+    "read",
+    "top",
+    "order",
+    "top-by",
+    "hash-seed",
+    "burst",
+    "config",
+    "check-config",
+    "help",
+    "version",
+    "user",
+    "files",
+];
+
+fn check(folder: &TempDir, settings: &str) -> Output {
+    let path = support::write(folder, "flowprobe.toml", settings.as_bytes());
+    flowprobe().arg("--config").arg(path).arg("--check-config").output().expect("it runs")
+}
+
+fn assert_right(folder: &TempDir, settings: &str) {
+    let output = check(folder, settings);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(DONE), "{stderr}\nof:\n{settings}");
+    assert_eq!(output.stdout, b"the settings are right\n");
+}
+
+/// The example, with its files in this folder.
+fn example(folder: &Path) -> String {
+    let path = support::root().join("deploy/flowprobe.toml");
+    let text = fs::read_to_string(path).expect("the example is there");
+    let place = format!("{}/", folder.display());
+    FOLDERS.iter().fold(text, |text, there| text.replace(there, &place))
+}
+
+/// A folder with the files that the example names.
+fn folder() -> TempDir {
+    let folder = scratch();
+    let country = json!({"country": {"iso_code": "NL"}});
+    let database = mmdb::database("Country", 24, &[("192.0.2.0/24".to_owned(), country)]);
+    support::write(&folder, "country.mmdb", &database);
+    support::write(&folder, "networks.csv", b"cidr,name\n192.0.2.0/24,office\n");
+    for secret in ["ca.pem", "elastic-key", "http-token"] {
+        support::write(&folder, secret, b"0123456789abcdef0123456789abcdef");
+    }
+    folder
+}
+
+/// The lines of a paragraph that are settings which are off, switched on.
+fn switched_on(paragraph: &str) -> String {
+    let lines = paragraph.lines().filter_map(|line| line.strip_prefix('#'));
+    let settings = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()));
+    settings.fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// A setting is given once, so what is switched on replaces the line of the example.
+fn with(settings: &str, more: &str) -> String {
+    let names: Vec<_> = more.lines().filter_map(|line| line.split(" =").next()).collect();
+    let is_kept = |line: &&str| !names.contains(&line.split(" =").next().unwrap_or_default());
+    let kept: Vec<_> = settings.lines().filter(is_kept).collect();
+    kept.join("\n") + "\n" + more
+}
+
+#[test]
+fn each_setting_of_the_example_is_right() {
+    let folder = folder();
+    let example = example(folder.path());
+    assert_right(&folder, &example);
+    let mut paragraphs = 0;
+    for more in example.split("\n\n").map(switched_on).filter(|more| !more.is_empty()) {
+        assert_right(&folder, &with(&example, &more));
+        paragraphs += 1;
+    }
+    assert!(paragraphs > 20, "{paragraphs}");
+    // The outputs that are tables.
+    let lines = example.lines().filter_map(|line| line.strip_prefix("#   "));
+    let tables = lines.filter(|line| line.starts_with("[[") || line.contains(" = "));
+    let tables = tables.fold(String::new(), |text, line| text + line + "\n");
+    assert_eq!(tables.matches("[[output]]").count(), 2, "{tables}");
+    let without: Vec<_> = example.lines().filter(|line| !line.starts_with("output =")).collect();
+    assert_right(&folder, &(without.join("\n") + "\n" + &tables));
+}
+
+#[test]
+fn the_example_has_all_settings_of_a_service() {
+    let example = example(Path::new("/"));
+    let output = flowprobe().arg("--help").output().expect("it runs");
+    let help = String::from_utf8(output.stdout).expect("text");
+    let names = help.lines().filter_map(|line| {
+        let line = line.trim_start();
+        let at = line.starts_with('-').then(|| line.find("--"))??;
+        line[at + 2..].split([' ', '<']).next()
+    });
+    let names: Vec<_> = names.filter(|name| !NOT_OF_A_SERVICE.contains(name)).collect();
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        let is_there = |line: &str| line.trim_start_matches('#').starts_with(&format!("{name} ="));
+        assert!(example.lines().any(is_there), "the example has no {name}");
+    }
+}
+
+#[test]
+fn a_check_finds_all_mistakes_and_opens_nothing() {
+    let folder = scratch();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let settings = format!(
+        "interface = [\"not-there0\"]\nuser = \"no-such-user\"\ngeo = [\"{}\"]\n\
+         [[output]]\nurl = \"ipfix+tls://192.0.2.1\"\nca = \"{}\"\n\
+         [[output]]\nurl = \"json:{}\"\n",
+        path("none.mmdb"),
+        path("none.pem"),
+        path("flows.json"),
+    );
+    let output = check(&folder, &settings);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(USAGE), "{stderr}");
+    for word in ["none.mmdb", "none.pem", "no-such-user"] {
+        assert_eq!(stderr.matches(word).count(), 1, "{word}: {stderr}");
+    }
+    assert!(output.stdout.is_empty() && !folder.path().join("flows.json").exists());
+    // Mistakes of the file, with their lines.
+    let output = check(&folder, "interface = [\"eth1\"]\nidle-timeout = \"5\"\nnonsense = 1\n");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(USAGE), "{stderr}");
+    assert!(stderr.contains("flowprobe.toml:2: ") && stderr.contains("flowprobe.toml:3: "));
+    // What is right makes no file either.
+    let json = format!("interface = [\"eth1\"]\noutput = [\"json:{}\"]\n", path("flows.json"));
+    assert_right(&folder, &json);
+    assert!(!folder.path().join("flows.json").exists());
+}
