@@ -199,7 +199,7 @@ fn queues_that_are_taken_away_cost_nothing() {
         let Some(network) = Network::new(Links { queues: 4, ..Links::default() }) else { return };
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(400));
-        let mut probe = Probe::start(&network, &["rx0"], &[method, &PATIENT]);
+        let mut probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT]);
         let mut sent = network.send_file("tx0", &file, &[]).packets;
         std::thread::sleep(Duration::from_millis(300));
         let ends = [(Host::Probe, "rx0", "rx"), (Host::Sender, "tx0", "tx")];

@@ -42,7 +42,7 @@ fn a_loss_that_goes_on_is_summed_up_each_minute() {
     let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
     let folder = support::scratch();
     let file = support::write(&folder, "some.pcap", &frames(100));
-    let mut probe = Probe::start(&network, &["rx0", "rx1"], &[METHODS[1], &PATIENT]);
+    let mut probe = Probe::capture(&network, &["rx0", "rx1"], &[METHODS[1], &PATIENT]);
     network.ip(Host::Probe, &["link", "del", "rx1"]);
     probe.wait_until("it says so", |probe| probe.messages().contains("rx1 is gone"));
     // Back, and without the right to open it: all of it is lost.

@@ -32,7 +32,7 @@ fn json_is_alone_on_standard_error_whatever_is_said() {
         let file = support::write(&folder, "some.pcap", &frames(100));
         let interfaces = ["rx0", "rx1", "rx9"];
         let settings = [method, &PATIENT, JSON, &["--stats-interval", "1h"]];
-        let mut probe = Probe::spawn(program(&network), &interfaces, &settings);
+        let mut probe = Probe::capture_by(program(&network), &interfaces, &settings);
         probe.wait_until("it captures", |probe| probe.messages().contains("rx1: AF_"));
         network.send_file("tx0", &file, &[]);
         network.ip(Host::Probe, &["link", "del", "rx1"]);
@@ -59,7 +59,7 @@ fn json_is_alone_on_standard_error_whatever_is_said() {
 fn json_of_a_run_that_fails_has_the_reason() {
     for method in METHODS {
         let Some(network) = Network::new(Links::default()) else { return };
-        let mut probe = Probe::spawn(program(&network), &["rx0"], &[method, JSON]);
+        let mut probe = Probe::capture_by(program(&network), &["rx0"], &[method, JSON]);
         probe.wait_until("it captures", |probe| probe.messages().contains("rx0: AF_"));
         network.ip(Host::Probe, &["link", "del", "rx0"]);
         let said = probe.wait_for_text();

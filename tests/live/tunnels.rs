@@ -103,7 +103,7 @@ fn tunnels_that_the_kernel_makes_are_opened() {
         for method in METHODS {
             let Some(network) = Network::new(Links::default()) else { return };
             let Some(network) = with_device(network, &device) else { break };
-            let probe = Probe::start(&network, &["rx0"], &[method, &PATIENT, device.settings]);
+            let probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT, device.settings]);
             network.on(Host::Sender, || {
                 let socket = UdpSocket::bind((INSIDE[0], 5000)).unwrap();
                 for payload in PAYLOADS {
@@ -140,7 +140,7 @@ fn captures_through_a_vxlan_are_metered_as_they_are() {
             let file = support::write(&folder, "capture.pcap", &capture.file());
             let replay = ["-r", file.to_str().unwrap(), "-o", "json:-"];
             let expected = support::run([&replay, &PATIENT[..]].concat());
-            let probe = Probe::start(&network, &["rx0"], &[method, &PATIENT, VXLAN.settings]);
+            let probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT, VXLAN.settings]);
             let sent = network.send_file("tunnel0", &file, &["--gaps"]);
             let run = probe.stop();
             let what = format!("{}, {method:?}: {}", capture.name, run.stats);
@@ -178,7 +178,7 @@ fn tunnels_that_are_not_opened_are_hinted_at() {
     let hint = "100 % of packets are VXLAN; --decap vxlan meters what is inside";
     for method in METHODS {
         let timeouts = ["--idle-timeout", "1h", "--active-timeout", "1s"];
-        let mut probe = Probe::start(&network, &["rx0"], &[method, &timeouts]);
+        let mut probe = Probe::capture(&network, &["rx0"], &[method, &timeouts]);
         network.send_file("tx0", &file, &["--repeat", "5000", "--rate", "2k"]);
         probe.wait_until("it hints", |probe| probe.messages().contains(hint));
         let run = probe.stop();
@@ -214,7 +214,7 @@ fn headers_longer_than_what_is_captured_are_metered_outside_and_counted() {
         let Some(network) = Network::new(Links { mtu: 2000, ..Links::default() }) else { return };
         let folder = support::scratch();
         let file = support::write(&folder, "long.pcap", &capture);
-        let probe = Probe::start(&network, &["rx0"], &[method, &PATIENT, &ALL]);
+        let probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT, &ALL]);
         network.send_file("tx0", &file, &[]);
         let run = probe.stop();
         let flows = run.flows();

@@ -1,11 +1,13 @@
 //! The program while it runs, with its output in files.
 
-use std::fs::{self, File};
-use std::process::{Child, Command, Output, Stdio};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::Run;
@@ -27,8 +29,11 @@ pub struct Probe {
 
 impl Probe {
     /// Starts it by this command, which may be about to fail.
-    pub fn start(mut command: Command) -> Self {
-        let folder = super::scratch();
+    pub fn start(command: Command) -> Self {
+        Self::start_in(super::scratch(), command)
+    }
+
+    fn start_in(folder: TempDir, mut command: Command) -> Self {
         let file = |name| File::create(folder.path().join(name)).expect("a file for output");
         command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
         let child = command.spawn().expect("the program starts");
@@ -49,8 +54,19 @@ impl Probe {
     pub fn capture_by(mut command: Command, interfaces: &[&str], settings: &[&[&str]]) -> Self {
         command.args(interfaces.iter().flat_map(|interface| ["-i", interface]));
         command.args(settings.concat());
-        command.args(["-o", "json:-", "--stats", "json", "--name", "test"]);
-        Self::start(command)
+        command.args(["-o", "json:-", "--name", "test"]);
+        let folder = super::scratch();
+        if !settings.concat().contains(&"--stats") {
+            // Messages are then text. Any user may open the file.
+            let path = folder.path().join("stats");
+            let opened = [(folder.path(), 0o755), (&path, 0o666)];
+            File::create(&path).expect("a file for totals");
+            for (path, mode) in opened {
+                fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
+            }
+            command.arg("--stats").arg(format!("json:{}", path.display()));
+        }
+        Self::start_in(folder, command)
     }
 
     pub fn wait_until_it_captures(&mut self, interface: &str) {
@@ -66,6 +82,12 @@ impl Probe {
     /// What it has said so far.
     pub fn messages(&self) -> String {
         fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
+    }
+
+    /// The totals it has given so far.
+    pub fn totals(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.folder.path().join("stats")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// The flows it has reported so far, without a document that is half written.
@@ -123,17 +145,30 @@ impl Probe {
     /// that it had, in octets.
     #[track_caller]
     pub fn end_within(mut self, longest: Duration) -> (Run, u64) {
-        let status = loop {
+        let status = self.status_within(longest);
+        let read = |name| fs::read(self.folder.path().join(name)).unwrap_or_default();
+        let stderr = [read("stderr"), read("stats")].concat();
+        let output = Output { status, stdout: read("stdout"), stderr };
+        (super::finished(output), self.memory)
+    }
+
+    /// Waits until it ends. Gives all of its standard error.
+    pub fn wait_for_text(mut self) -> String {
+        self.begin = Instant::now();
+        self.status_within(PATIENCE);
+        self.messages()
+    }
+
+    #[track_caller]
+    fn status_within(&mut self, longest: Duration) -> ExitStatus {
+        loop {
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
-                break status;
+                return status;
             }
             self.memory = self.memory.max(peak(self.pid()));
             assert!(self.begin.elapsed() < longest, "it does not end: {}", self.messages());
             thread::sleep(Duration::from_millis(10));
-        };
-        let read = |name| fs::read(self.folder.path().join(name)).expect("it had output");
-        let output = Output { status, stdout: read("stdout"), stderr: read("stderr") };
-        (super::finished(output), self.memory)
+        }
     }
 }
 

@@ -37,8 +37,7 @@ const EXPORT_TICK: Duration = Duration::from_millis(500);
 /// thread.
 const ARRIVALS: usize = 64;
 
-/// Time in which an output must end after the last record is on its queue. After that it must not
-/// wait any more.
+/// Time after the last record in which an output may wait for what it needs to end.
 const OUTPUTS_END: Duration = Duration::from_secs(15);
 
 /// Time in which an output that must not wait has to end. After that it is abandoned.
@@ -78,8 +77,7 @@ pub(crate) trait Watch {
     /// When somebody asks for them, or messages wait for them.
     fn wanted(&mut self, totals: &Totals);
 
-    /// Called at the end if an output hangs. These totals are the last ones. It must end the
-    /// process.
+    /// Called at the end if an output hangs, with the last totals. It must end the process.
     fn stuck(&mut self, totals: &Totals) -> !;
 }
 
