@@ -22,56 +22,35 @@ const VERSION: u16 = 10;
 const TEMPLATE_SET: u16 = 2;
 const OPTIONS_TEMPLATE_SET: u16 = 3;
 
-/// Collectors keep templates for days, so an id never changes its meaning.
-const IPV4: FlowTemplate = flow_template! { 256 ipv4:
-    FlowStartMilliseconds
-    FlowEndMilliseconds
-    FlowDurationMilliseconds
-};
+/// A `flow_template` with the times of IPFIX, which are absolute.
+macro_rules! timed_template {
+    ($id:literal $($content:ident)+) => {
+        flow_template! { $id $($content)+:
+            FlowStartMilliseconds
+            FlowEndMilliseconds
+            FlowDurationMilliseconds
+        }
+    };
+}
 
-const IPV6: FlowTemplate = flow_template! { 257 ipv6:
-    FlowStartMilliseconds
-    FlowEndMilliseconds
-    FlowDurationMilliseconds
-};
+/// Collectors keep templates for days, so an id never changes its meaning.
+const IPV4: FlowTemplate = timed_template!(256 ipv4);
+
+const IPV6: FlowTemplate = timed_template!(257 ipv6);
 
 /// These replace the two templates above if records have further fields. Their ids are 300, + 8 for
 /// tunnels, + 16 for places, + 1 for IPv6.
-const IPV4_PLACES: FlowTemplate = flow_template! { 316 ipv4 with places:
-    FlowStartMilliseconds
-    FlowEndMilliseconds
-    FlowDurationMilliseconds
-};
+const IPV4_PLACES: FlowTemplate = timed_template!(316 ipv4 with places);
 
-const IPV6_PLACES: FlowTemplate = flow_template! { 317 ipv6 with places:
-    FlowStartMilliseconds
-    FlowEndMilliseconds
-    FlowDurationMilliseconds
-};
+const IPV6_PLACES: FlowTemplate = timed_template!(317 ipv6 with places);
 
-const IPV4_TUNNEL: FlowTemplate = flow_template! { 308 ipv4 with tunnel:
-    FlowStartMilliseconds
-    FlowEndMilliseconds
-    FlowDurationMilliseconds
-};
+const IPV4_TUNNEL: FlowTemplate = timed_template!(308 ipv4 with tunnel);
 
-const IPV6_TUNNEL: FlowTemplate = flow_template! { 309 ipv6 with tunnel:
-    FlowStartMilliseconds
-    FlowEndMilliseconds
-    FlowDurationMilliseconds
-};
+const IPV6_TUNNEL: FlowTemplate = timed_template!(309 ipv6 with tunnel);
 
-const IPV4_BOTH: FlowTemplate = flow_template! { 324 ipv4 with tunnel and places:
-    FlowStartMilliseconds
-    FlowEndMilliseconds
-    FlowDurationMilliseconds
-};
+const IPV4_BOTH: FlowTemplate = timed_template!(324 ipv4 with tunnel and places);
 
-const IPV6_BOTH: FlowTemplate = flow_template! { 325 ipv6 with tunnel and places:
-    FlowStartMilliseconds
-    FlowEndMilliseconds
-    FlowDurationMilliseconds
-};
+const IPV6_BOTH: FlowTemplate = timed_template!(325 ipv6 with tunnel and places);
 
 /// Further blocks of fields in records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -37,73 +37,11 @@ macro_rules! template {
 }
 
 /// The [`FlowTemplate`] of an id and an IP version. The versions differ in the addresses and in
-/// ICMP. Protocols differ in the times, which come first. Blocks of further elements come last:
-/// first tunnels, then places.
+/// ICMP. Protocols differ in the times, which come first. Blocks of further elements come last, in
+/// the order in which they are named.
 macro_rules! flow_template {
-    ($id:literal ipv4: $($time:ident)*) => {
-        flow_template!($id: [$($time)* SourceIpv4Address DestinationIpv4Address] IcmpTypeCodeIpv4)
-    };
-    ($id:literal ipv6: $($time:ident)*) => {
-        flow_template!($id: [$($time)* SourceIpv6Address DestinationIpv6Address] IcmpTypeCodeIpv6)
-    };
-    ($id:literal ipv4 with places: $($time:ident)*) => {
-        flow_template! { $id: [$($time)* SourceIpv4Address DestinationIpv4Address] IcmpTypeCodeIpv4
-            BgpSourceAsNumber
-            BgpDestinationAsNumber
-            SourceIpv4PrefixLength
-            DestinationIpv4PrefixLength
-        }
-    };
-    ($id:literal ipv6 with places: $($time:ident)*) => {
-        flow_template! { $id: [$($time)* SourceIpv6Address DestinationIpv6Address] IcmpTypeCodeIpv6
-            BgpSourceAsNumber
-            BgpDestinationAsNumber
-            SourceIpv6PrefixLength
-            DestinationIpv6PrefixLength
-        }
-    };
-    ($id:literal ipv4 with tunnel: $($time:ident)*) => {
-        flow_template! {
-            $id: [$($time)* SourceIpv4Address DestinationIpv4Address] IcmpTypeCodeIpv4 tunnel
-        }
-    };
-    ($id:literal ipv6 with tunnel: $($time:ident)*) => {
-        flow_template! {
-            $id: [$($time)* SourceIpv6Address DestinationIpv6Address] IcmpTypeCodeIpv6 tunnel
-        }
-    };
-    ($id:literal ipv4 with tunnel and places: $($time:ident)*) => {
-        flow_template! {
-            $id: [$($time)* SourceIpv4Address DestinationIpv4Address] IcmpTypeCodeIpv4 tunnel
-            BgpSourceAsNumber
-            BgpDestinationAsNumber
-            SourceIpv4PrefixLength
-            DestinationIpv4PrefixLength
-        }
-    };
-    ($id:literal ipv6 with tunnel and places: $($time:ident)*) => {
-        flow_template! {
-            $id: [$($time)* SourceIpv6Address DestinationIpv6Address] IcmpTypeCodeIpv6 tunnel
-            BgpSourceAsNumber
-            BgpDestinationAsNumber
-            SourceIpv6PrefixLength
-            DestinationIpv6PrefixLength
-        }
-    };
-    ($id:literal: [$($first:ident)*] $icmp:ident tunnel $($more:ident)*) => {
-        flow_template! { $id: [$($first)*] $icmp
-            Layer2SegmentId
-            GreKey
-            TunnelType
-            TunnelKey
-            TunnelSourceIpv4Address
-            TunnelDestinationIpv4Address
-            TunnelProtocolIdentifier
-            $($more)*
-        }
-    };
-    ($id:literal: [$($first:ident)*] $icmp:ident $($more:ident)*) => {
-        template! { $id:
+    (@common $version:ident [$($block:ident)*] $icmp:ident $id:literal: $($first:ident)*) => {
+        flow_template! { @blocks $version [$($block)*] $id:
             $($first)*
             SourceTransportPort
             DestinationTransportPort
@@ -121,7 +59,49 @@ macro_rules! flow_template {
             FlowDirection
             MinimumTtl
             MaximumTtl
-            $($more)*
+        }
+    };
+    (@blocks $version:ident [tunnel $($block:ident)*] $id:literal: $($element:ident)*) => {
+        flow_template! { @blocks $version [$($block)*] $id:
+            $($element)*
+            Layer2SegmentId
+            GreKey
+            TunnelType
+            TunnelKey
+            TunnelSourceIpv4Address
+            TunnelDestinationIpv4Address
+            TunnelProtocolIdentifier
+        }
+    };
+    (@blocks ipv4 [places $($block:ident)*] $id:literal: $($element:ident)*) => {
+        flow_template! { @blocks ipv4 [$($block)*] $id:
+            $($element)*
+            BgpSourceAsNumber
+            BgpDestinationAsNumber
+            SourceIpv4PrefixLength
+            DestinationIpv4PrefixLength
+        }
+    };
+    (@blocks ipv6 [places $($block:ident)*] $id:literal: $($element:ident)*) => {
+        flow_template! { @blocks ipv6 [$($block)*] $id:
+            $($element)*
+            BgpSourceAsNumber
+            BgpDestinationAsNumber
+            SourceIpv6PrefixLength
+            DestinationIpv6PrefixLength
+        }
+    };
+    (@blocks $version:ident [] $id:literal: $($element:ident)*) => {
+        template! { $id: $($element)* }
+    };
+    ($id:literal ipv4 $(with $($block:ident)and+)?: $($time:ident)*) => {
+        flow_template! { @common ipv4 [$($($block)+)?] IcmpTypeCodeIpv4
+            $id: $($time)* SourceIpv4Address DestinationIpv4Address
+        }
+    };
+    ($id:literal ipv6 $(with $($block:ident)and+)?: $($time:ident)*) => {
+        flow_template! { @common ipv6 [$($($block)+)?] IcmpTypeCodeIpv6
+            $id: $($time)* SourceIpv6Address DestinationIpv6Address
         }
     };
 }
