@@ -226,18 +226,22 @@ fn ids_of_sessions_are_in_the_key_if_asked_for() {
     assert_eq!(all.documents.len(), 2);
 }
 
+/// An IPv4 packet without options, as two fragments: 80 octets of its payload, and the rest.
+fn fragments(whole: &[u8]) -> [Vec<u8>; 2] {
+    let (first, later) = whole[20..].split_at(80);
+    [(first, 0x2000_u16), (later, 80 / 8)].map(|(payload, field)| {
+        let mut octets = around(17, payload);
+        octets[4..6].copy_from_slice(&77_u16.to_be_bytes());
+        octets[6..8].copy_from_slice(&field.to_be_bytes());
+        octets
+    })
+}
+
 #[test]
 fn fragments_around_count_once() {
     let whole = vxlan(1, &inner());
-    let part = |offset: usize, length: usize, more: bool| {
-        let mut octets = around(17, &whole[20 + offset..20 + offset + length]);
-        octets[4..6].copy_from_slice(&77_u16.to_be_bytes());
-        let field = u16::try_from(offset / 8).unwrap() | if more { 0x2000 } else { 0 };
-        octets[6..8].copy_from_slice(&field.to_be_bytes());
-        octets
-    };
-    let length = whole.len() - 20;
-    let captured = frames([&part(0, 80, true), &part(80, length - 80, false)]);
+    let [first, later] = fragments(&whole);
+    let captured = frames([&first, &later]);
     let replayed = replay(&captured, &["--decap", "all"]);
     assert_eq!(replayed.documents.len(), 1);
     assert_eq!(replayed.run.count("metered.octets"), 60);
@@ -264,14 +268,7 @@ fn frames_that_are_not_ip_are_ignored_inside_too() {
 #[test]
 fn fragments_around_are_known_by_the_time_of_frames() {
     let whole = vxlan(1, &inner());
-    let part = |offset: usize, length: usize, more: bool| {
-        let mut octets = around(17, &whole[20 + offset..20 + offset + length]);
-        octets[4..6].copy_from_slice(&77_u16.to_be_bytes());
-        let field = u16::try_from(offset / 8).unwrap() | if more { 0x2000 } else { 0 };
-        octets[6..8].copy_from_slice(&field.to_be_bytes());
-        packet::unpadded(&octets)
-    };
-    let (first, later) = (part(0, 80, true), part(80, whole.len() - 100, false));
+    let [first, later] = fragments(&whole).map(|packet| packet::unpadded(&packet));
     for (millis, is_known) in [(0, true), (30_000, true), (30_001, false)] {
         let captured = [Captured::at(0, first.clone()), Captured::at(millis, later.clone())];
         let replayed = replay(&captured, &["--decap", "all"]);
