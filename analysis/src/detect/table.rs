@@ -90,10 +90,10 @@ impl Table {
     }
 
     fn find(&self, group: usize, tag: u32, subject: &Subject, window: u64) -> Option<usize> {
-        let lanes = (0..GROUP).filter(|&lane| self.groups[group].tags[lane] == tag);
-        lanes.into_iter().find(|lane| {
+        let tags = &self.groups[group].tags;
+        (0..GROUP).find(|&lane| {
             let entry = &self.entries[group * GROUP + lane];
-            entry.window == window && entry.subject == *subject
+            tags[lane] == tag && entry.window == window && entry.subject == *subject
         })
     }
 
