@@ -202,7 +202,6 @@ impl Problem {
     }
 }
 
-const ADDRESS: &str =
-    "look at the address, the port, and whether it takes elastic+https or elastic+http";
+const ADDRESS: &str = "check the address, the port, and the scheme: elastic+https or elastic+http";
 const CREDENTIALS: &str =
     "give the user and password-file, or api-key-file, as settings of the URL";

@@ -116,7 +116,7 @@ impl StatsFile {
             && let Err(problem) = open.file.open_again()
         {
             let (path, problem) = (self.path.display(), sentence(&problem));
-            error!("cannot open {path} again, the old file stays in use: {problem}");
+            error!("cannot open {path} again, the old file stays open: {problem}");
         }
         open.file.write(line.as_bytes())
     }
