@@ -286,7 +286,7 @@ impl Ports {
         let number = number.unwrap_or(interface.index);
         let (kind, room) = (*kind, self.room(port));
         // It was not captured up to now.
-        self.ports[port].card.update(interface.index, false);
+        self.ports[port].card.update(interface.index, false, || 0);
         let Opened { kind, method, xdp, memory, sockets } =
             self.opener.open(host, &interface, number, kind, room)?;
         let opened = &mut self.ports[port];
@@ -298,9 +298,15 @@ impl Ports {
         opened.xdp = xdp;
         opened.memory = memory;
         (opened.mtu, opened.queues) = (interface.mtu, interface.rx_queues);
-        if let Some(xdp) = opened.xdp.as_mut().filter(|_| is_again) {
-            xdp.count_from_attachment();
-            opened.card.open_again(interface.index, xdp.seen());
+        match &mut opened.xdp {
+            Some(xdp) if is_again => {
+                xdp.count_from_attachment();
+                opened.card.open_again(interface.index, || xdp.seen());
+            }
+            _ => {
+                opened.update_card(true);
+                opened.card.begin();
+            }
         }
         opened.compare();
         opened.phase = Phase::Open;
@@ -318,7 +324,7 @@ impl Ports {
     /// Ends the capture. Programs are detached before sockets are closed.
     pub(crate) fn detach(&mut self) {
         for port in &mut self.ports {
-            port.card.update(port.ifindex, port.is_open());
+            port.update_card(port.is_open());
             port.compare();
             port.close_program();
         }

@@ -182,7 +182,7 @@ impl Port {
             self.name = link.name.clone();
         }
         self.ifindex = link.index;
-        self.card.update(self.ifindex, self.is_open());
+        self.update_card(self.is_open());
         self.change(State::of(link.is_up(), link.is_running()));
     }
 
@@ -211,23 +211,29 @@ impl Port {
     pub(super) fn close(&mut self, why: String) {
         if let Some(xdp) = &mut self.xdp {
             xdp.detach();
-            self.card.update(self.ifindex, true);
-            self.card.close(xdp.seen());
+            self.update_card(true);
+            self.card.close();
         }
         // Without a program, only sockets of AF_PACKET capture, until they are closed.
         let was_captured = self.xdp.is_none();
         self.close_program();
-        self.card.update(self.ifindex, was_captured);
+        self.update_card(was_captured);
         self.end_sockets();
         self.memory = 0;
         self.phase = Phase::Closed { why, is_final: false };
         self.retry = Retry::new();
     }
 
+    /// Adds the counts of the card since the last time.
+    pub(super) fn update_card(&mut self, was_captured: bool) {
+        let seen = || self.xdp.as_ref().map_or(0, XdpCapture::seen);
+        self.card.update(self.ifindex, was_captured, seen);
+    }
+
     /// Compares the packets that the program has seen with those that the card has received.
     pub(super) fn compare(&mut self) {
         if let Some(xdp) = &self.xdp {
-            self.card.compare(xdp.seen(), self.queues <= xdp.mode().queues);
+            self.card.compare(self.queues <= xdp.mode().queues);
         }
     }
 
