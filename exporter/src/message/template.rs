@@ -21,17 +21,22 @@ macro_rules! template {
     ($id:literal: $($element:ident)*) => {{
         const ELEMENTS: &[Element] = &[$(Element::$element),*];
         const FIXED: (usize, usize) = fixed_part(ELEMENTS);
+
+        // Without this, the compiler inlines it or not by the order in which it finds the code.
+        #[inline(always)]
+        fn put_fixed(flow: &Flow<'_>, out: &mut Vec<u8>) {
+            let mut fixed = FixedOctets::<{ FIXED.1 }>::new();
+            $(if !Element::$element.is_variable() {
+                Element::$element.put_of_flow(flow, &mut fixed);
+            })*
+            out.extend_from_slice(fixed.whole());
+        }
+
         FlowTemplate {
             id: $id,
             elements: ELEMENTS,
             variable: ELEMENTS.split_at(FIXED.0).1,
-            put_fixed: |flow, out| {
-                let mut fixed = FixedOctets::<{ FIXED.1 }>::new();
-                $(if !Element::$element.is_variable() {
-                    Element::$element.put_of_flow(flow, &mut fixed);
-                })*
-                out.extend_from_slice(fixed.whole());
-            },
+            put_fixed,
         }
     }};
 }
