@@ -1,4 +1,4 @@
-//! The sink of the output: collects documents in batches.
+//! The batches of an output: collects documents, and starts and ends the threads that send them.
 
 use std::fmt::{self, Debug};
 use std::io;
@@ -7,54 +7,52 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use flow::{Conversation, Timestamp};
 use log::{error, info};
 
 use super::batch::Batch;
-use super::client::{Client, ClientSettings};
+use super::client::Client;
 use super::counts::{DeliveryState, content};
 use super::dead_letter::DeadLetters;
 use super::delivery::{Delivery, DeliverySettings};
 use super::sender::Sender;
 use super::spooler::Spooler;
-use super::target::{IndexNames, IndexPattern};
 use crate::content::Content;
 use crate::ending;
 use crate::error::{ExportError, sentence};
 use crate::exporter::ExportCounts;
-use crate::sink::DocumentSink;
 use crate::spool::{Spool, WhenFull};
-use crate::transport::{Collector, FilesInUse, Patience};
+use crate::transport::{FilesInUse, Patience};
 
-/// Settings of an [`ElasticSink`].
-pub(crate) struct ElasticSettings {
+/// Settings of an [`Outbox`].
+pub(crate) struct OutboxSettings {
     /// The URL, for messages.
     pub(crate) name: String,
-    pub(crate) client: ClientSettings,
-    /// Prefix of each document id: the probe and the run.
-    pub(crate) id_prefix: String,
-    /// The data stream of alerts. Flows go to the target of the client.
-    pub(crate) alert_target: String,
-    /// The index of each flow. By default flows go to the target of the client.
-    pub(crate) index: Option<IndexPattern>,
+    /// What the service takes, for messages: documents or messages.
+    pub(crate) unit: &'static str,
+    /// The name of threads.
+    pub(crate) thread: &'static str,
+    /// The format of batches. A spool may have batches of another output.
+    pub(crate) format: u8,
+    /// Number of hosts of the service.
+    pub(crate) hosts: usize,
     /// Octets of a batch, before compression.
     pub(crate) batch_octets: usize,
     /// Maximum octets of waiting batches in memory.
     pub(crate) memory_octets: usize,
     /// Maximum requests in flight.
     pub(crate) connections: u32,
-    /// The dead letter file, for documents that the cluster refuses.
+    /// The dead letter file, for documents that the service refuses.
     pub(crate) dead_letters: Option<PathBuf>,
     /// The files that the run uses.
     pub(crate) in_use: Arc<FilesInUse>,
     pub(crate) patience: Patience,
-    /// A replay gives up if the cluster accepts no document for this time.
+    /// A replay gives up if the service accepts no document for this time.
     pub(crate) give_up: Duration,
-    /// The spool for documents that the cluster does not accept yet.
+    /// The spool for documents that the service does not accept yet.
     pub(crate) spool: Option<SpoolSettings>,
 }
 
-/// Settings of the spool of an [`ElasticSink`].
+/// Settings of the spool of an [`Outbox`].
 pub(crate) struct SpoolSettings {
     pub(crate) directory: PathBuf,
     pub(crate) octets_max: u64,
@@ -64,7 +62,7 @@ pub(crate) struct SpoolSettings {
 /// Time that a live run waits at its end.
 const END: Duration = Duration::from_secs(10);
 
-/// With a spool, a live run ends if the cluster accepts no document for this time.
+/// With a spool, a live run ends if the service accepts no document for this time.
 const SPOOL_END: Duration = Duration::from_secs(2);
 
 /// Time that a live run waits for the spool to make room.
@@ -79,29 +77,27 @@ enum SpoolThread {
     Running(JoinHandle<Box<Spooler>>),
 }
 
-pub(crate) struct ElasticSink {
-    settings: ElasticSettings,
+/// Collects documents in batches, which threads send. Counts the outcome of each.
+pub(crate) struct Outbox {
+    settings: OutboxSettings,
     batch: Batch,
-    /// The number of the next document.
-    sequence: u64,
     sender: Sender,
     threads: Vec<JoinHandle<()>>,
     spooler: Option<SpoolThread>,
-    /// Set if each flow names its index.
-    indices: Option<IndexNames>,
 }
 
-impl ElasticSink {
+impl Outbox {
     /// Opens the files. Connections are made with the first batch.
-    pub(crate) fn open(settings: ElasticSettings) -> Result<Self, ExportError> {
+    pub(crate) fn open(
+        settings: OutboxSettings,
+        client: Arc<dyn Client>,
+    ) -> Result<Self, ExportError> {
         let not_opened = |problem| ExportError::NotOpened(format!("{}: {problem}", settings.name));
-        let client = Client::new(&settings.client).map_err(not_opened)?;
         let dead_letters = settings.dead_letters.as_ref().map(|path| {
             DeadLetters::open(path, &settings.in_use)
                 .map_err(|error| format!("cannot open {}: {}", path.display(), sentence(&error)))
         });
         let dead_letters = dead_letters.transpose().map_err(not_opened)?;
-        let indices = settings.index.clone().map(IndexNames::new);
         let spool = settings.spool.as_ref().map(|spool| {
             Spool::open(&spool.directory, spool.octets_max, spool.when_full)
                 .map_err(|error| not_opened(error.to_string()))
@@ -109,33 +105,54 @@ impl ElasticSink {
         let spool = spool.transpose()?;
         let delivery = Arc::new(Delivery::new(DeliverySettings {
             name: settings.name.clone(),
-            hosts: settings.client.hosts.len(),
+            unit: settings.unit,
+            hosts: settings.hosts,
             connections: settings.connections,
             memory_max: settings.memory_octets,
             spool: spool.as_ref().map(Spool::stats),
             spills: settings.patience == Patience::GoOn,
         }));
-        let spooler =
-            spool.map(|spool| Spooler::new(settings.name.clone(), spool, Arc::clone(&delivery)));
+        let spooler = spool.map(|spool| Spooler::new(&settings, spool, Arc::clone(&delivery)));
         let sender = Sender {
             delivery,
-            client: Arc::new(client),
+            client,
             dead_letters: dead_letters.map(|file| Arc::new(Mutex::new(file))),
         };
         let batch = Batch::with_capacity(settings.batch_octets + SPARE);
         Ok(Self {
             settings,
             batch,
-            sequence: 0,
             sender,
             threads: Vec::new(),
             spooler: spooler.map(Box::new).map(SpoolThread::Idle),
-            indices,
         })
     }
 
+    /// Takes a document. `put` appends its octets. `content` has its records and events.
+    ///
+    /// # Errors
+    ///
+    /// The output has given up; every document is counted by then.
+    #[inline]
+    pub(crate) fn put(
+        &mut self,
+        content: Content,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), ExportError> {
+        self.batch.put(content, put);
+        if self.batch.octets() < self.settings.batch_octets { Ok(()) } else { self.submit() }
+    }
+
     /// Submits the batch. If there is no room, waits, or drops the oldest batch.
-    fn submit(&mut self) -> Result<(), ExportError> {
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbox::put`].
+    pub(crate) fn submit(&mut self) -> Result<(), ExportError> {
+        if let Some(error) = self.stopped() {
+            self.end();
+            return Err(error);
+        }
         if self.batch.is_empty() {
             return self.start_for_earlier_runs();
         }
@@ -161,6 +178,11 @@ impl ElasticSink {
                 continue;
             }
             let idle = delivery.wait(Duration::from_millis(100));
+            if let Some(error) = self.stopped() {
+                self.batch = batch;
+                self.end();
+                return Err(error);
+            }
             if idle > self.settings.give_up || !ending::may_wait_for_peer(idle) {
                 self.batch = batch;
                 self.end();
@@ -186,13 +208,14 @@ impl ElasticSink {
         };
         while self.threads.len() < self.settings.connections as usize {
             let sender = self.sender.clone();
-            let thread = thread::Builder::new().name("elastic".to_owned());
+            let thread = thread::Builder::new().name(self.settings.thread.to_owned());
             self.threads.push(thread.spawn(move || sender.run()).map_err(failed)?);
         }
         if let Some(SpoolThread::Idle(_)) = self.spooler
             && let Some(SpoolThread::Idle(spooler)) = self.spooler.take()
         {
-            let thread = thread::Builder::new().name("elastic-spool".to_owned());
+            let thread = thread::Builder::new();
+            let thread = thread.name(format!("{}-spool", self.settings.thread));
             let thread = thread.spawn(move || Box::new(spooler.run())).map_err(failed)?;
             self.spooler = Some(SpoolThread::Running(thread));
         }
@@ -201,8 +224,14 @@ impl ElasticSink {
 
     fn not_in_time(&self) -> ExportError {
         let unsent = self.sender.delivery.report().counts.this_run.outcomes.unsent.messages;
-        let name = &self.settings.name;
-        ExportError::GaveUp(format!("{name}: {unsent} documents were not accepted in time"))
+        let OutboxSettings { name, unit, .. } = &self.settings;
+        ExportError::GaveUp(format!("{name}: {unsent} {unit} were not accepted in time"))
+    }
+
+    /// The error after which the output gives up, if the service can accept nothing.
+    fn stopped(&self) -> Option<ExportError> {
+        let reason = self.sender.delivery.stop_reason()?;
+        Some(ExportError::GaveUp(format!("{}: {reason}", self.settings.name)))
     }
 
     /// Ends all threads. Unresolved documents go to the spool, or they are lost and counted.
@@ -227,43 +256,9 @@ impl ElasticSink {
             None => left.iter().for_each(|parcel| self.sender.delivery.lose(parcel)),
         }
     }
-}
 
-impl DocumentSink for ElasticSink {
-    #[inline]
-    fn put(
-        &mut self,
-        content: Content,
-        time: Timestamp,
-        put: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<(), ExportError> {
-        let Self { settings, sequence, .. } = self;
-        let target = match &mut self.indices {
-            _ if content.events > 0 => Some(settings.alert_target.as_str()),
-            Some(indices) => Some(indices.at(time)),
-            None => None,
-        };
-        self.batch.put(content, |out| {
-            out.extend_from_slice(br#"{"create":{"_id":""#);
-            out.extend_from_slice(settings.id_prefix.as_bytes());
-            out.extend_from_slice(itoa::Buffer::new().format(*sequence).as_bytes());
-            if let Some(target) = target {
-                out.extend_from_slice(br#"","_index":""#);
-                out.extend_from_slice(target.as_bytes());
-            }
-            out.extend_from_slice(b"\"}}\n");
-            put(out);
-            out.push(b'\n');
-        });
-        self.sequence += 1;
-        if self.batch.octets() < self.settings.batch_octets { Ok(()) } else { self.submit() }
-    }
-
-    fn flush(&mut self) -> Result<(), ExportError> {
-        self.submit()
-    }
-
-    fn reopen(&mut self) -> Result<(), ExportError> {
+    /// Opens the dead letter file again by its name.
+    pub(crate) fn reopen(&self) {
         if let (Some(path), Some(file)) = (&self.settings.dead_letters, &self.sender.dead_letters) {
             let opened = file.lock().unwrap_or_else(PoisonError::into_inner).open_again();
             if let Err(problem) = opened {
@@ -271,10 +266,14 @@ impl DocumentSink for ElasticSink {
                 error!("cannot open {path} again, the old file stays open: {problem}");
             }
         }
-        Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), ExportError> {
+    /// Sends all documents, and waits until none is in flight.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbox::put`].
+    pub(crate) fn finish(&mut self) -> Result<(), ExportError> {
         self.submit()?;
         let end = match self.settings.patience {
             Patience::GoOn => Some(Instant::now() + END),
@@ -286,37 +285,38 @@ impl DocumentSink for ElasticSink {
         };
         self.sender.delivery.drain(end, patience);
         self.end();
+        if let Some(error) = self.stopped() {
+            return Err(error);
+        }
         let DeliveryState { counts, spool, .. } = self.sender.delivery.report();
         if counts.this_run.outcomes.unsent.messages > 0 {
             return Err(self.not_in_time());
         }
         if let Some(spool) = spool.filter(|spool| spool.held.total().batches > 0) {
             let left = content(spool.held.total()).messages;
-            info!("{}: {left} documents stay in the spool for the next run", self.settings.name);
+            let OutboxSettings { name, unit, .. } = &self.settings;
+            info!("{name}: {left} {unit} stay in the spool for the next run");
         }
         Ok(())
     }
 
-    fn counts(&self) -> ExportCounts {
+    /// Outcomes of the documents so far.
+    pub(crate) fn counts(&self) -> ExportCounts {
         let mut counts = ExportCounts::from(self.sender.delivery.report());
         if let Some(delivery) = &mut counts.delivery {
             delivery.in_memory += self.batch.len() as u64;
         }
         counts
     }
-
-    fn conversations(&self) -> Vec<Conversation> {
-        Collector::tcp_conversations(&self.settings.client.hosts)
-    }
 }
 
-impl Debug for ElasticSink {
+impl Debug for Outbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ElasticSink").field("name", &self.settings.name).finish_non_exhaustive()
+        f.debug_struct("Outbox").field("name", &self.settings.name).finish_non_exhaustive()
     }
 }
 
-impl Drop for ElasticSink {
+impl Drop for Outbox {
     fn drop(&mut self) {
         self.end();
     }
