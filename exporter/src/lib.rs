@@ -5,6 +5,7 @@
 //! failed. A `DocumentExporter` writes documents and passes them to a sink. Each output is defined
 //! once, in output/.
 
+mod batches;
 mod cluster;
 mod content;
 mod elastic;

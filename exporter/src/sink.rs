@@ -2,18 +2,36 @@
 
 use std::fmt::Debug;
 
-use flow::{Conversation, Timestamp};
+use flow::{Conversation, Event, FlowRecord, Timestamp};
 
 use crate::content::Content;
 use crate::error::ExportError;
 use crate::exporter::ExportCounts;
+
+/// Subject of a document.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Subject<'a> {
+    Record(&'a FlowRecord),
+    Event(&'a Event),
+}
+
+impl Subject<'_> {
+    /// Time of the document.
+    #[inline]
+    pub(crate) fn time(self) -> Timestamp {
+        match self {
+            Self::Record(record) => record.end,
+            Self::Event(event) => event.time,
+        }
+    }
+}
 
 /// Writes or sends documents: to a file or a cluster.
 ///
 /// The sink counts the content of each document. Outcomes may become known in any order and at any
 /// time; until then a document is in none of the counts.
 pub(crate) trait DocumentSink: Debug + Send {
-    /// Takes a document of this time. `put` appends all of it, without a line end. `content` has
+    /// Takes a document of this subject. `put` appends all of it, without a line end. `content` has
     /// its records and events; the sink counts its octets.
     ///
     /// # Errors
@@ -22,7 +40,7 @@ pub(crate) trait DocumentSink: Debug + Send {
     fn put(
         &mut self,
         content: Content,
-        time: Timestamp,
+        subject: Subject<'_>,
         put: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), ExportError>;
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use flow::{Conversation, Timestamp};
+use flow::Conversation;
 use log::warn;
 use ureq::Agent;
 use ureq::http::Uri;
@@ -20,7 +20,7 @@ use crate::error::{ExportError, sentence};
 use crate::exporter::{ExportCounts, Exporter};
 use crate::json::{DocumentExporter, DocumentSettings};
 use crate::output::Context;
-use crate::sink::DocumentSink;
+use crate::sink::{DocumentSink, Subject};
 use crate::transport::{Collector, Host, Patience, TlsSettings};
 
 /// Maximum waiting documents.
@@ -200,7 +200,7 @@ impl DocumentSink for WebhookSink {
     fn put(
         &mut self,
         content: Content,
-        _time: Timestamp,
+        _subject: Subject<'_>,
         put: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), ExportError> {
         let mut document = Vec::new();

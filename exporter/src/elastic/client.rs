@@ -15,10 +15,9 @@ use ureq::http::{Response, StatusCode, header};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Body, Error, Proxy};
 
-use super::batch::Batch;
 use super::connector::connector;
-use super::hosts::HostIndex;
-use super::reply::{FILTER_PATH, Outcome, outcomes, problem, without_data_streams};
+use super::reply::{FILTER_PATH, outcomes, problem, without_data_streams};
+use crate::batches::{Answer, Batch, Client, HostIndex};
 use crate::error::sentence;
 use crate::transport::Host;
 
@@ -109,25 +108,8 @@ impl Credentials {
     }
 }
 
-/// Result of a request.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// Each document has an outcome.
-    Items(Vec<Outcome>),
-    /// The body was too large.
-    TooLarge,
-    /// The connection ended while the body was sent. Some servers do that if the body is too large.
-    Cut(String),
-    /// The cluster is overloaded. The time is the delay that it asks for, if it does.
-    Busy(String, Option<Duration>),
-    /// No answer, or an invalid one.
-    Failed(String),
-    /// No request can succeed until an operator solves the problem.
-    Blocked(String),
-}
-
 /// A client of a cluster, shared by all threads.
-pub(super) struct Client {
+pub(super) struct ElasticClient {
     agent: Agent,
     bases: Vec<String>,
     path: String,
@@ -138,7 +120,7 @@ pub(super) struct Client {
     was_asked: Vec<AtomicBool>,
 }
 
-impl Client {
+impl ElasticClient {
     /// # Errors
     ///
     /// A proxy that is not a URL.
@@ -159,13 +141,32 @@ impl Client {
         })
     }
 
-    /// The URL of a host.
-    pub(super) fn base(&self, host: HostIndex) -> &str {
+    /// Requests the host's name and version.
+    fn root(&self, host: HostIndex) -> Result<Response<Body>, Error> {
+        let mut request = self.agent.get(format!("{}/", self.bases[host]));
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        request.config().timeout_global(Some(QUESTION)).build().call()
+    }
+
+    /// The body in gzip; `None` if compression is off.
+    fn compressed(&self, body: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        if self.gzip == Compression::none() {
+            return Ok(None);
+        }
+        let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), self.gzip);
+        encoder.write_all(body)?;
+        encoder.finish().map(Some)
+    }
+}
+
+impl Client for ElasticClient {
+    fn base(&self, host: HostIndex) -> &str {
         &self.bases[host]
     }
 
-    /// Sends a batch. Also returns the octets of the request's body.
-    pub(super) fn bulk(&self, host: HostIndex, batch: &Batch) -> (Answer, u64) {
+    fn send(&self, host: HostIndex, batch: &Batch) -> (Answer, u64) {
         let compressed = match self.compressed(batch.body()) {
             Ok(compressed) => compressed,
             Err(error) => return (Answer::Failed(sentence(&error)), 0),
@@ -190,11 +191,7 @@ impl Client {
 
     /// Checks that a host answers and has data streams. A host that refuses the request passes: a
     /// user with the right to write may have no right to read this.
-    ///
-    /// # Errors
-    ///
-    /// The host failed; see [`Answer`].
-    pub(super) fn ask(&self, host: HostIndex) -> Result<(), Answer> {
+    fn ask(&self, host: HostIndex) -> Result<(), Answer> {
         let mut response = self.root(host).map_err(|error| failure(&error))?;
         if response.status() == StatusCode::OK {
             let body = response.body_mut().with_config().limit(ANSWER_MAX).read_to_vec();
@@ -208,42 +205,25 @@ impl Client {
         }
         match answer(response, 0) {
             Answer::Failed(_) | Answer::Items(_) | Answer::Blocked(_) => Ok(()),
-            trouble @ (Answer::TooLarge | Answer::Cut(_) | Answer::Busy(..)) => Err(trouble),
+            trouble @ (Answer::TooLarge | Answer::Cut(_) | Answer::Busy(..) | Answer::Stop(_)) => {
+                Err(trouble)
+            }
         }
     }
 
-    /// Checks a host before its first batch. If this fails, the host is in doubt and is checked
-    /// again.
-    ///
-    /// # Errors
-    ///
-    /// The host failed; see [`Answer`].
-    pub(super) fn ask_first(&self, host: HostIndex) -> Result<(), Answer> {
+    fn ask_first(&self, host: HostIndex) -> Result<(), Answer> {
         if self.was_asked[host].swap(true, Ordering::Relaxed) { Ok(()) } else { self.ask(host) }
     }
 
-    /// Requests the host's name and version.
-    fn root(&self, host: HostIndex) -> Result<Response<Body>, Error> {
-        let mut request = self.agent.get(format!("{}/", self.bases[host]));
-        if let Some(authorization) = &self.authorization {
-            request = request.header(header::AUTHORIZATION, authorization);
-        }
-        request.config().timeout_global(Some(QUESTION)).build().call()
+    fn letter(&self, entry: &[u8]) -> String {
+        let text = String::from_utf8_lossy(entry);
+        let mut lines = text.lines();
+        let (action, document) = (lines.next().unwrap_or("null"), lines.next().unwrap_or("null"));
+        format!("\"action\":{action},\"document\":{document}")
     }
 
-    /// Ends all requests in flight. No further request is possible.
-    pub(super) fn shutdown(&self) {
+    fn shutdown(&self) {
         self.agent.clone().shutdown();
-    }
-
-    /// The body in gzip; `None` if compression is off.
-    fn compressed(&self, body: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        if self.gzip == Compression::none() {
-            return Ok(None);
-        }
-        let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), self.gzip);
-        encoder.write_all(body)?;
-        encoder.finish().map(Some)
     }
 }
 

@@ -2,20 +2,7 @@
 
 use serde::Deserialize;
 
-/// Outcome of a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It was written.
-    Accepted,
-    /// It was already there from an earlier attempt.
-    Duplicate,
-    /// A later attempt may succeed.
-    Retry,
-    /// It can never be written. The type and the reason of the error.
-    Refused { kind: String, reason: String },
-    /// No document can be written until an operator solves the problem. The reason of the error.
-    Blocked(String),
-}
+use crate::batches::Outcome;
 
 /// Parts of the answer to a bulk request that are requested. The status is needed in each item:
 /// items without members would be left out, and positions would shift.

@@ -1,35 +1,21 @@
-//! The sink of the output: collects documents in batches.
+//! The sink of the output: adds to each document what the bulk API needs.
 
 use std::fmt::{self, Debug};
-use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use flow::{Conversation, Timestamp};
-use log::{error, info};
+use flow::Conversation;
 
-use super::batch::Batch;
-use super::client::{Client, ClientSettings};
-use super::counts::{DeliveryState, content};
-use super::dead_letter::DeadLetters;
-use super::delivery::{Delivery, DeliverySettings};
-use super::sender::Sender;
-use super::spooler::Spooler;
+use super::client::{ClientSettings, ElasticClient};
 use super::target::{IndexNames, IndexPattern};
+use crate::batches::{Outbox, OutboxSettings};
 use crate::content::Content;
-use crate::ending;
-use crate::error::{ExportError, sentence};
+use crate::error::ExportError;
 use crate::exporter::ExportCounts;
-use crate::sink::DocumentSink;
-use crate::spool::{Spool, WhenFull};
-use crate::transport::{Collector, FilesInUse, Patience};
+use crate::sink::{DocumentSink, Subject};
+use crate::transport::Collector;
 
 /// Settings of an [`ElasticSink`].
 pub(crate) struct ElasticSettings {
-    /// The URL, for messages.
-    pub(crate) name: String,
     pub(crate) client: ClientSettings,
     /// Prefix of each document id: the probe and the run.
     pub(crate) id_prefix: String,
@@ -37,195 +23,29 @@ pub(crate) struct ElasticSettings {
     pub(crate) alert_target: String,
     /// The index of each flow. By default flows go to the target of the client.
     pub(crate) index: Option<IndexPattern>,
-    /// Octets of a batch, before compression.
-    pub(crate) batch_octets: usize,
-    /// Maximum octets of waiting batches in memory.
-    pub(crate) memory_octets: usize,
-    /// Maximum requests in flight.
-    pub(crate) connections: u32,
-    /// The dead letter file, for documents that the cluster refuses.
-    pub(crate) dead_letters: Option<PathBuf>,
-    /// The files that the run uses.
-    pub(crate) in_use: Arc<FilesInUse>,
-    pub(crate) patience: Patience,
-    /// A replay gives up if the cluster accepts no document for this time.
-    pub(crate) give_up: Duration,
-    /// The spool for documents that the cluster does not accept yet.
-    pub(crate) spool: Option<SpoolSettings>,
-}
-
-/// Settings of the spool of an [`ElasticSink`].
-pub(crate) struct SpoolSettings {
-    pub(crate) directory: PathBuf,
-    pub(crate) octets_max: u64,
-    pub(crate) when_full: WhenFull,
-}
-
-/// Time that a live run waits at its end.
-const END: Duration = Duration::from_secs(10);
-
-/// With a spool, a live run ends if the cluster accepts no document for this time.
-const SPOOL_END: Duration = Duration::from_secs(2);
-
-/// Time that a live run waits for the spool to make room.
-const DISK: Duration = Duration::from_secs(2);
-
-/// Room for one more document beyond a full batch.
-const SPARE: usize = 16 * 1024;
-
-/// The owner of the spool, before and after its thread has started.
-enum SpoolThread {
-    Idle(Box<Spooler>),
-    Running(JoinHandle<Box<Spooler>>),
+    pub(crate) outbox: OutboxSettings,
 }
 
 pub(crate) struct ElasticSink {
-    settings: ElasticSettings,
-    batch: Batch,
-    /// The number of the next document.
-    sequence: u64,
-    sender: Sender,
-    threads: Vec<JoinHandle<()>>,
-    spooler: Option<SpoolThread>,
+    client: ClientSettings,
+    id_prefix: String,
+    alert_target: String,
     /// Set if each flow names its index.
     indices: Option<IndexNames>,
+    /// The number of the next document.
+    sequence: u64,
+    outbox: Outbox,
 }
 
 impl ElasticSink {
     /// Opens the files. Connections are made with the first batch.
     pub(crate) fn open(settings: ElasticSettings) -> Result<Self, ExportError> {
-        let not_opened = |problem| ExportError::NotOpened(format!("{}: {problem}", settings.name));
-        let client = Client::new(&settings.client).map_err(not_opened)?;
-        let dead_letters = settings.dead_letters.as_ref().map(|path| {
-            DeadLetters::open(path, &settings.in_use)
-                .map_err(|error| format!("cannot open {}: {}", path.display(), sentence(&error)))
-        });
-        let dead_letters = dead_letters.transpose().map_err(not_opened)?;
-        let indices = settings.index.clone().map(IndexNames::new);
-        let spool = settings.spool.as_ref().map(|spool| {
-            Spool::open(&spool.directory, spool.octets_max, spool.when_full)
-                .map_err(|error| not_opened(error.to_string()))
-        });
-        let spool = spool.transpose()?;
-        let delivery = Arc::new(Delivery::new(DeliverySettings {
-            name: settings.name.clone(),
-            hosts: settings.client.hosts.len(),
-            connections: settings.connections,
-            memory_max: settings.memory_octets,
-            spool: spool.as_ref().map(Spool::stats),
-            spills: settings.patience == Patience::GoOn,
-        }));
-        let spooler =
-            spool.map(|spool| Spooler::new(settings.name.clone(), spool, Arc::clone(&delivery)));
-        let sender = Sender {
-            delivery,
-            client: Arc::new(client),
-            dead_letters: dead_letters.map(|file| Arc::new(Mutex::new(file))),
-        };
-        let batch = Batch::with_capacity(settings.batch_octets + SPARE);
-        Ok(Self {
-            settings,
-            batch,
-            sequence: 0,
-            sender,
-            threads: Vec::new(),
-            spooler: spooler.map(Box::new).map(SpoolThread::Idle),
-            indices,
-        })
-    }
-
-    /// Submits the batch. If there is no room, waits, or drops the oldest batch.
-    fn submit(&mut self) -> Result<(), ExportError> {
-        if self.batch.is_empty() {
-            return self.start_for_earlier_runs();
-        }
-        if let Err(error) = self.start() {
-            self.end();
-            return Err(error);
-        }
-        let empty = Batch::with_capacity(self.settings.batch_octets + SPARE);
-        let mut batch = std::mem::replace(&mut self.batch, empty);
-        batch.trim();
-        let delivery = Arc::clone(&self.sender.delivery);
-        let begin = Instant::now();
-        while let Err(refused) = delivery.offer(batch) {
-            batch = refused;
-            if self.settings.patience == Patience::GoOn {
-                // Records wait in the output's queue in this time.
-                let waits = begin.elapsed() < DISK && !ending::is_hurried();
-                if waits && delivery.makes_room() {
-                    delivery.wait(ending::LOOK);
-                } else {
-                    delivery.drop_oldest();
-                }
-                continue;
-            }
-            let idle = delivery.wait(Duration::from_millis(100));
-            if idle > self.settings.give_up || !ending::may_wait_for_peer(idle) {
-                self.batch = batch;
-                self.end();
-                return Err(self.not_in_time());
-            }
-        }
-        Ok(())
-    }
-
-    /// Starts the threads if the spool has batches of an earlier run.
-    fn start_for_earlier_runs(&mut self) -> Result<(), ExportError> {
-        match &self.spooler {
-            Some(SpoolThread::Idle(spooler)) if !spooler.is_empty() => self.start(),
-            _ => Ok(()),
-        }
-    }
-
-    /// Starts the threads. Privileges are dropped before.
-    fn start(&mut self) -> Result<(), ExportError> {
-        let name = &self.settings.name;
-        let failed = |error: io::Error| {
-            ExportError::GaveUp(format!("{name}: cannot start a thread: {}", sentence(&error)))
-        };
-        while self.threads.len() < self.settings.connections as usize {
-            let sender = self.sender.clone();
-            let thread = thread::Builder::new().name("elastic".to_owned());
-            self.threads.push(thread.spawn(move || sender.run()).map_err(failed)?);
-        }
-        if let Some(SpoolThread::Idle(_)) = self.spooler
-            && let Some(SpoolThread::Idle(spooler)) = self.spooler.take()
-        {
-            let thread = thread::Builder::new().name("elastic-spool".to_owned());
-            let thread = thread.spawn(move || Box::new(spooler.run())).map_err(failed)?;
-            self.spooler = Some(SpoolThread::Running(thread));
-        }
-        Ok(())
-    }
-
-    fn not_in_time(&self) -> ExportError {
-        let unsent = self.sender.delivery.report().counts.this_run.outcomes.unsent.messages;
-        let name = &self.settings.name;
-        ExportError::GaveUp(format!("{name}: {unsent} documents were not accepted in time"))
-    }
-
-    /// Ends all threads. Unresolved documents go to the spool, or they are lost and counted.
-    fn end(&mut self) {
-        self.sender.delivery.stop();
-        self.sender.client.shutdown();
-        for thread in self.threads.drain(..) {
-            drop(thread.join());
-        }
-        let batch = std::mem::take(&mut self.batch);
-        if !batch.is_empty() {
-            self.sender.delivery.add(batch);
-        }
-        let left = self.sender.delivery.take_left();
-        let spooler = match self.spooler.take() {
-            Some(SpoolThread::Running(thread)) => thread.join().ok(),
-            Some(SpoolThread::Idle(spooler)) => Some(spooler),
-            None => None,
-        };
-        match spooler {
-            Some(mut spooler) => spooler.keep(&left),
-            None => left.iter().for_each(|parcel| self.sender.delivery.lose(parcel)),
-        }
+        let ElasticSettings { client, id_prefix, alert_target, index, outbox } = settings;
+        let not_opened = |problem| ExportError::NotOpened(format!("{}: {problem}", outbox.name));
+        let connected = Arc::new(ElasticClient::new(&client).map_err(not_opened)?);
+        let outbox = Outbox::open(outbox, connected)?;
+        let indices = index.map(IndexNames::new);
+        Ok(Self { client, id_prefix, alert_target, indices, sequence: 0, outbox })
     }
 }
 
@@ -234,19 +54,21 @@ impl DocumentSink for ElasticSink {
     fn put(
         &mut self,
         content: Content,
-        time: Timestamp,
+        subject: Subject<'_>,
         put: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), ExportError> {
-        let Self { settings, sequence, .. } = self;
-        let target = match &mut self.indices {
-            _ if content.events > 0 => Some(settings.alert_target.as_str()),
-            Some(indices) => Some(indices.at(time)),
+        let Self { id_prefix, alert_target, indices, sequence, outbox, .. } = self;
+        let target = match indices {
+            _ if content.events > 0 => Some(alert_target.as_str()),
+            Some(indices) => Some(indices.at(subject.time())),
             None => None,
         };
-        self.batch.put(content, |out| {
+        let number = *sequence;
+        *sequence += 1;
+        outbox.put(content, |out| {
             out.extend_from_slice(br#"{"create":{"_id":""#);
-            out.extend_from_slice(settings.id_prefix.as_bytes());
-            out.extend_from_slice(itoa::Buffer::new().format(*sequence).as_bytes());
+            out.extend_from_slice(id_prefix.as_bytes());
+            out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
             if let Some(target) = target {
                 out.extend_from_slice(br#"","_index":""#);
                 out.extend_from_slice(target.as_bytes());
@@ -254,70 +76,33 @@ impl DocumentSink for ElasticSink {
             out.extend_from_slice(b"\"}}\n");
             put(out);
             out.push(b'\n');
-        });
-        self.sequence += 1;
-        if self.batch.octets() < self.settings.batch_octets { Ok(()) } else { self.submit() }
+        })
     }
 
     fn flush(&mut self) -> Result<(), ExportError> {
-        self.submit()
+        self.outbox.submit()
     }
 
     fn reopen(&mut self) -> Result<(), ExportError> {
-        if let (Some(path), Some(file)) = (&self.settings.dead_letters, &self.sender.dead_letters) {
-            let opened = file.lock().unwrap_or_else(PoisonError::into_inner).open_again();
-            if let Err(problem) = opened {
-                let (path, problem) = (path.display(), sentence(&problem));
-                error!("cannot open {path} again, the old file stays open: {problem}");
-            }
-        }
+        self.outbox.reopen();
         Ok(())
     }
 
     fn finish(&mut self) -> Result<(), ExportError> {
-        self.submit()?;
-        let end = match self.settings.patience {
-            Patience::GoOn => Some(Instant::now() + END),
-            Patience::Wait => None,
-        };
-        let patience = match (self.settings.patience, &self.settings.spool) {
-            (Patience::GoOn, Some(_)) => SPOOL_END,
-            _ => self.settings.give_up,
-        };
-        self.sender.delivery.drain(end, patience);
-        self.end();
-        let DeliveryState { counts, spool, .. } = self.sender.delivery.report();
-        if counts.this_run.outcomes.unsent.messages > 0 {
-            return Err(self.not_in_time());
-        }
-        if let Some(spool) = spool.filter(|spool| spool.held.total().batches > 0) {
-            let left = content(spool.held.total()).messages;
-            info!("{}: {left} documents stay in the spool for the next run", self.settings.name);
-        }
-        Ok(())
+        self.outbox.finish()
     }
 
     fn counts(&self) -> ExportCounts {
-        let mut counts = ExportCounts::from(self.sender.delivery.report());
-        if let Some(delivery) = &mut counts.delivery {
-            delivery.in_memory += self.batch.len() as u64;
-        }
-        counts
+        self.outbox.counts()
     }
 
     fn conversations(&self) -> Vec<Conversation> {
-        Collector::tcp_conversations(&self.settings.client.hosts)
+        Collector::tcp_conversations(&self.client.hosts)
     }
 }
 
 impl Debug for ElasticSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ElasticSink").field("name", &self.settings.name).finish_non_exhaustive()
-    }
-}
-
-impl Drop for ElasticSink {
-    fn drop(&mut self) {
-        self.end();
+        f.debug_struct("ElasticSink").field("outbox", &self.outbox).finish_non_exhaustive()
     }
 }

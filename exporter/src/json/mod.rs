@@ -16,7 +16,7 @@ use flow::{Batch, Conversation, Timestamp};
 use crate::content::Content;
 use crate::error::ExportError;
 use crate::exporter::{ExportCounts, Exporter, MeterReport};
-use crate::sink::DocumentSink;
+use crate::sink::{DocumentSink, Subject};
 use document::DocumentWriter;
 pub(crate) use document::{DocumentSettings, Fields};
 pub use escape::{escaped_json, is_terminal_control};
@@ -54,13 +54,13 @@ impl<S: DocumentSink> Exporter for DocumentExporter<S> {
                 if record.exported >= sink.rotation_due() {
                     sink.rotate(record.exported)?;
                 }
-                sink.put(Content::record(record), record.end, |out| {
+                sink.put(Content::record(record), Subject::Record(record), |out| {
                     documents.put(record, batch.details_of(record), out)
                 })
             })
             .and_then(|()| {
                 rest.try_for_each(|event| {
-                    sink.put(Content::event(), event.time, |out| events.put(event, out))
+                    sink.put(Content::event(), Subject::Event(event), |out| events.put(event, out))
                 })
             });
         records.for_each(|record| left.records.count(record));

@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use super::tcp::{CA, CERT, FINGERPRINT, KEY, tls};
 use super::{GEO, ODID, Opened, Output, Request, Setting, Settings, TargetForm};
+use crate::batches::{OutboxSettings, SpoolSettings};
 use crate::cluster::Cluster;
-use crate::elastic::{
-    ClientSettings, Credentials, ElasticSettings, ElasticSink, IndexPattern, SpoolSettings,
-};
+use crate::elastic::{ClientSettings, Credentials, ElasticSettings, ElasticSink, IndexPattern};
 use crate::error::{ExportError, sentence};
 use crate::json::{DocumentExporter, DocumentSettings, Fields};
 use crate::secret::warn_of_readers;
@@ -165,9 +164,8 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
     let run = settings.given::<String>(&RUN).unwrap_or_else(|| request.context.run.clone());
     let index = settings.given::<String>(&INDEX).and_then(|text| IndexPattern::new(&text));
     let stream = format!("logs-netflow.log-{namespace}");
-    let spool = settings.given(&SPOOL);
     // A document in the spool names its stream, because the next run may have another one.
-    let named = spool.as_ref().map(|_| IndexPattern::literal(&stream));
+    let named = settings.given::<PathBuf>(&SPOOL).map(|_| IndexPattern::literal(&stream));
     let client = ClientSettings {
         target: index.is_none().then_some(stream),
         pipeline: settings.given(&PIPELINE),
@@ -175,26 +173,25 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
         ..client(settings, hosts, tls).map_err(not_opened)?
     };
     let sink = ElasticSink::open(ElasticSettings {
-        name: request.name.to_owned(),
         client,
         id_prefix: format!("{domain:x}-{run}-"),
         alert_target: format!("logs-flowprobe.alert-{namespace}"),
         index: index.or(named),
-        batch_octets: settings.size(&BATCH),
-        memory_octets: settings.size(&MEMORY),
-        connections: settings.number(&CONNECTIONS),
-        dead_letters: settings.given(&DEAD_LETTER),
-        in_use: Arc::clone(&request.context.files),
-        patience: request.context.patience,
-        give_up: settings.duration(&GIVE_UP),
-        spool: spool.map(|directory| SpoolSettings {
-            directory,
-            octets_max: settings.size(&SPOOL_MAX) as u64,
-            when_full: match settings.string(&SPOOL_FULL).as_str() {
-                "newest" => WhenFull::DropNewest,
-                _ => WhenFull::DropOldest,
-            },
-        }),
+        outbox: OutboxSettings {
+            name: request.name.to_owned(),
+            unit: "documents",
+            thread: "elastic",
+            format: BULK,
+            hosts: hosts.len(),
+            batch_octets: settings.size(&BATCH),
+            memory_octets: settings.size(&MEMORY),
+            connections: settings.number(&CONNECTIONS),
+            dead_letters: settings.given(&DEAD_LETTER),
+            in_use: Arc::clone(&request.context.files),
+            patience: request.context.patience,
+            give_up: settings.duration(&GIVE_UP),
+            spool: spool(settings),
+        },
     })?;
     let documents = DocumentSettings {
         geo: settings.string(&GEO) == "on",
@@ -202,6 +199,21 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
         ..DocumentSettings::of(request.context, namespace, domain)
     };
     Ok(Box::new(DocumentExporter::new(documents, sink)))
+}
+
+/// The format of its batches in a spool.
+const BULK: u8 = 0;
+
+/// Settings of the spool.
+pub(super) fn spool(settings: &Settings) -> Option<SpoolSettings> {
+    settings.given(&SPOOL).map(|directory| SpoolSettings {
+        directory,
+        octets_max: settings.size(&SPOOL_MAX) as u64,
+        when_full: match settings.string(&SPOOL_FULL).as_str() {
+            "newest" => WhenFull::DropNewest,
+            _ => WhenFull::DropOldest,
+        },
+    })
 }
 
 /// Settings of the connection to the cluster.

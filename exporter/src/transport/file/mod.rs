@@ -27,7 +27,7 @@ use crate::content::Content;
 use crate::error::{ExportError, sentence};
 use crate::exporter::ExportCounts;
 use crate::message::Message;
-use crate::sink::DocumentSink;
+use crate::sink::{DocumentSink, Subject};
 
 /// Octets that are collected before a write.
 const BUFFER: usize = 256 * 1024;
@@ -309,7 +309,7 @@ impl DocumentSink for FileTransport {
     fn put(
         &mut self,
         content: Content,
-        _time: Timestamp,
+        _subject: Subject<'_>,
         put: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), ExportError> {
         self.append(content, |out| {

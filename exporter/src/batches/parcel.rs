@@ -29,10 +29,13 @@ pub(super) struct Piece {
 
 impl Piece {
     /// Decodes the octets of [`Parcel::to_spooled`]; `None` for other octets.
-    fn from_spooled(octets: &[u8]) -> Option<Self> {
-        let (is_retry, batch) = octets.split_last()?;
+    fn from_spooled(octets: &[u8], format: u8) -> Option<Self> {
+        let (mark, batch) = octets.split_last()?;
+        if mark >> 1 != format {
+            return None;
+        }
         let batch = Batch::from_octets(batch).filter(|batch| !batch.is_empty())?;
-        Some(Self { batch, cuts: 0, is_retry: *is_retry != 0 })
+        Some(Self { batch, cuts: 0, is_retry: mark & 1 != 0 })
     }
 }
 
@@ -58,9 +61,9 @@ impl Parcel {
     }
 
     /// A batch of the spool; `None` if it is not from this kind of output.
-    pub(super) fn from_spool(taken: &TakenBatch) -> Option<Self> {
+    pub(super) fn from_spool(taken: &TakenBatch, format: u8) -> Option<Self> {
         let TakenBatch { key, of_earlier_run, .. } = *taken;
-        let piece = Piece::from_spooled(&taken.batch.octets)?;
+        let piece = Piece::from_spooled(&taken.batch.octets, format)?;
         Some(Self::of(piece, Origin::Spool { key, of_earlier_run }))
     }
 
@@ -68,12 +71,14 @@ impl Parcel {
         Self { pieces: vec![piece], origin, is_whole: true, since: Instant::now() }
     }
 
-    /// The unresolved documents, encoded for the spool.
-    pub(super) fn to_spooled(&self) -> SpooledBatch {
+    /// The unresolved documents, encoded for the spool. The last octet has the format and whether
+    /// some were sent before.
+    pub(super) fn to_spooled(&self, format: u8) -> SpooledBatch {
         let Content { records, events, .. } = self.left();
         let batches: Vec<_> = self.pieces.iter().rev().map(|piece| &piece.batch).collect();
         let mut octets = Batch::octets_of(&batches);
-        octets.push(self.pieces.iter().any(|piece| piece.is_retry).into());
+        let is_retry = self.pieces.iter().any(|piece| piece.is_retry);
+        octets.push(format << 1 | u8::from(is_retry));
         SpooledBatch { records, events, octets }
     }
 

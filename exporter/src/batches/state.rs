@@ -32,6 +32,8 @@ pub(super) struct State {
     /// Time of the last accepted document, or of the first batch after an idle time.
     pub(super) last_progress: Instant,
     pub(super) trouble: Option<Trouble>,
+    /// The reason why the service can accept nothing.
+    pub(super) stop_reason: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! A thread that sends batches and handles the answers of the cluster.
+//! A thread that sends batches and handles the answers of the service.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -6,12 +6,11 @@ use std::time::Instant;
 use log::error;
 
 use super::batch::Batch;
-use super::client::{Answer, Client};
+use super::client::{Answer, Client, Outcome};
 use super::counts::Outcomes;
 use super::dead_letter::DeadLetters;
 use super::delivery::{Delivery, Verdict};
 use super::parcel::{Origin, Parcel, Piece};
-use super::reply::Outcome;
 use crate::content::Content;
 use crate::error::sentence;
 
@@ -19,7 +18,7 @@ use crate::error::sentence;
 #[derive(Clone)]
 pub(super) struct Sender {
     pub(super) delivery: Arc<Delivery>,
-    pub(super) client: Arc<Client>,
+    pub(super) client: Arc<dyn Client>,
     pub(super) dead_letters: Option<Arc<Mutex<DeadLetters>>>,
 }
 
@@ -52,6 +51,7 @@ impl Sender {
             let asked =
                 if is_in_doubt { self.client.ask(host) } else { self.client.ask_first(host) };
             if let Err(answer) = asked {
+                self.stop_if_told(&answer);
                 let (verdict, reason) = of_question(answer);
                 self.delivery.requested(host, verdict, 0);
                 self.delivery.complain(&format!("{}: {reason}", self.client.base(host)));
@@ -62,7 +62,8 @@ impl Sender {
                 self.delivery.retry(piece.batch.len());
             }
             let begin = Instant::now();
-            let (answer, octets) = self.client.bulk(host, &piece.batch);
+            let (answer, octets) = self.client.send(host, &piece.batch);
+            self.stop_if_told(&answer);
             *is_whole &= !matches!(answer, Answer::Items(_) | Answer::TooLarge);
             let (verdict, next, reason) = self.judge(answer, piece, *origin, begin);
             self.delivery.requested(host, verdict, octets);
@@ -81,6 +82,13 @@ impl Sender {
                     self.refuse(&batch, 0, *origin, "request_too_large", "HTTP status 413");
                 }
             }
+        }
+    }
+
+    /// Ends the run of the output if the service can accept nothing.
+    fn stop_if_told(&self, answer: &Answer) {
+        if let Answer::Stop(reason) = answer {
+            self.delivery.refused_by_service(reason);
         }
     }
 
@@ -105,7 +113,7 @@ impl Sender {
                 (Verdict::Failed(None), next, Some(reason))
             }
             Answer::Busy(reason, asked) => (Verdict::Failed(asked), again(piece), Some(reason)),
-            Answer::Failed(reason) | Answer::Blocked(reason) => {
+            Answer::Failed(reason) | Answer::Blocked(reason) | Answer::Stop(reason) => {
                 (Verdict::Failed(None), again(piece), Some(reason))
             }
         }
@@ -149,11 +157,11 @@ impl Sender {
         }
     }
 
-    /// Keeps a document that the cluster refuses permanently, if there is a dead letter file.
+    /// Keeps a document that the service refuses permanently, if there is a dead letter file.
     fn refuse(&self, batch: &Batch, index: usize, origin: Origin, kind: &str, reason: &str) {
         let kept = self.dead_letters.as_ref().map(|file| {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            file.keep(kind, reason, batch.lines(index))
+            file.keep(kind, reason, &self.client.letter(batch.entry(index)))
         });
         let content = batch.content(index);
         match &kept {
@@ -178,9 +186,10 @@ const CUTS: u32 = 2;
 fn of_question(answer: Answer) -> (Verdict, String) {
     match answer {
         Answer::Busy(reason, asked) => (Verdict::Failed(asked), reason),
-        Answer::Cut(reason) | Answer::Failed(reason) | Answer::Blocked(reason) => {
-            (Verdict::Failed(None), reason)
-        }
+        Answer::Cut(reason)
+        | Answer::Failed(reason)
+        | Answer::Blocked(reason)
+        | Answer::Stop(reason) => (Verdict::Failed(None), reason),
         Answer::Items(_) | Answer::TooLarge => (Verdict::Failed(None), String::new()),
     }
 }

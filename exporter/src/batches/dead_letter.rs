@@ -1,4 +1,4 @@
-//! The file of documents that the cluster refuses permanently.
+//! The file of documents that the service refuses permanently.
 
 use std::io;
 use std::path::Path;
@@ -24,20 +24,14 @@ impl DeadLetters {
         self.0.open_again()
     }
 
-    /// Writes a document as one line. `lines` has its action and the document.
+    /// Writes a document as one line. `letter` has it as members of a JSON object.
     ///
     /// # Errors
     ///
     /// The file cannot be written, or it is full.
-    pub(super) fn keep(&mut self, kind: &str, reason: &str, lines: &[u8]) -> io::Result<()> {
-        let text = String::from_utf8_lossy(lines);
-        let mut lines = text.lines();
-        let (action, document) = (lines.next().unwrap_or("null"), lines.next().unwrap_or("null"));
+    pub(super) fn keep(&mut self, kind: &str, reason: &str, letter: &str) -> io::Result<()> {
         let (kind, reason) = (serde_json::json!(kind), serde_json::json!(reason));
-        let line = format!(
-            "{{\"error\":{{\"type\":{kind},\"reason\":{reason}}},\"action\":{action},\
-             \"document\":{document}}}\n"
-        );
+        let line = format!("{{\"error\":{{\"type\":{kind},\"reason\":{reason}}},{letter}}}\n");
         if self.0.octets() + line.len() as u64 > OCTETS_MAX {
             return Err(io::Error::other("the file of refused documents is full"));
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use log::warn;
 
 use super::delivery::Delivery;
+use super::outbox::OutboxSettings;
 use super::parcel::{Origin, Parcel};
 use super::spooling::SpoolWork;
 use crate::spool::{BatchKey, RunTallies, Spool, SpoolError, TakenBatch};
@@ -21,6 +22,10 @@ const REMINDER: Duration = Duration::from_secs(60);
 pub(super) struct Spooler {
     /// The URL, for messages.
     name: String,
+    /// What the service takes, for messages.
+    unit: &'static str,
+    /// The format of batches.
+    format: u8,
     spool: Spool,
     delivery: Arc<Delivery>,
     /// The last logged problem, and its time.
@@ -28,8 +33,9 @@ pub(super) struct Spooler {
 }
 
 impl Spooler {
-    pub(super) fn new(name: String, spool: Spool, delivery: Arc<Delivery>) -> Self {
-        Self { name, spool, delivery, trouble: None }
+    pub(super) fn new(settings: &OutboxSettings, spool: Spool, delivery: Arc<Delivery>) -> Self {
+        let OutboxSettings { name, unit, format, .. } = settings;
+        Self { name: name.clone(), unit, format: *format, spool, delivery, trouble: None }
     }
 
     /// True if the spool has no batches of earlier runs.
@@ -65,9 +71,10 @@ impl Spooler {
                 }
                 // If this fails, the spool still has the whole batch. The next run then sends some
                 // documents twice, and the cluster reports them as duplicates.
-                Origin::Spool { key, .. } => {
-                    self.spool.replace(key, &parcel.to_spooled()).map(|()| RunTallies::default())
-                }
+                Origin::Spool { key, .. } => self
+                    .spool
+                    .replace(key, &parcel.to_spooled(self.format))
+                    .map(|()| RunTallies::default()),
             };
             match kept {
                 Ok(dropped) => {
@@ -97,10 +104,10 @@ impl Spooler {
     }
 
     fn write(&mut self, parcels: &[Parcel]) -> Result<RunTallies, SpoolError> {
-        let batches: Vec<_> = parcels.iter().map(Parcel::to_spooled).collect();
+        let batches: Vec<_> = parcels.iter().map(|parcel| parcel.to_spooled(self.format)).collect();
         let dropped = self.spool.push_all(&batches)?;
         if dropped != RunTallies::default() {
-            self.complain("the spool is full; documents are dropped");
+            self.complain(&format!("the spool is full; {} are dropped", self.unit));
         }
         Ok(dropped)
     }
@@ -110,7 +117,7 @@ impl Spooler {
         let result = self.spool.take();
         let stats = self.spool.stats();
         match result {
-            Ok(Some(taken)) => match Parcel::from_spool(&taken) {
+            Ok(Some(taken)) => match Parcel::from_spool(&taken, self.format) {
                 Some(parcel) => self.delivery.taken(parcel, stats),
                 None => self.give_up_on(&taken),
             },

@@ -1,12 +1,13 @@
-//! A batch: documents of one request.
+//! A batch: documents or messages of one request.
 
 use flow::RecordTally;
 
 use crate::content::Content;
 
-/// Documents in the format of the bulk API: two lines each, the action and the document.
+/// Documents in the format of their service: for a cluster two lines each, the action and the
+/// document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     body: Vec<u8>,
     documents: Vec<Document>,
 }
@@ -14,7 +15,7 @@ pub(super) struct Batch {
 /// A document of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Document {
-    /// End of its lines in the body.
+    /// Its end in the body.
     end: usize,
     content: Content,
 }
@@ -33,7 +34,7 @@ impl Batch {
     }
 
     /// The body of the request.
-    pub(super) fn body(&self) -> &[u8] {
+    pub(crate) fn body(&self) -> &[u8] {
         &self.body
     }
 
@@ -47,11 +48,11 @@ impl Batch {
     }
 
     /// Number of documents.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.documents.len()
     }
 
-    /// Appends the lines of a document.
+    /// Appends a document.
     #[inline]
     pub(super) fn put(&mut self, content: Content, put: impl FnOnce(&mut Vec<u8>)) {
         put(&mut self.body);
@@ -69,8 +70,8 @@ impl Batch {
         Content::sum((0..self.len()).map(|index| self.content(index)))
     }
 
-    /// The lines of a document: the action, then the document.
-    pub(super) fn lines(&self, index: usize) -> &[u8] {
+    /// The octets of a document.
+    pub(crate) fn entry(&self, index: usize) -> &[u8] {
         &self.body[self.start(index)..self.documents[index].end]
     }
 
@@ -79,7 +80,7 @@ impl Batch {
         let mut only = Self::default();
         for index in (0..self.len()).filter(|&index| is_wanted(index)) {
             let content = self.documents[index].content;
-            only.put(content, |out| out.extend_from_slice(self.lines(index)));
+            only.put(content, |out| out.extend_from_slice(self.entry(index)));
         }
         only
     }

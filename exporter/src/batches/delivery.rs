@@ -12,6 +12,7 @@ use super::counts::{DeliveryCounts, DeliveryState, Outcomes};
 use super::hosts::{HostIndex, Hosts};
 use super::parcel::{Origin, Parcel};
 use super::state::{Phase, State, Trouble};
+use crate::content::Content;
 use crate::ending;
 use crate::spool::SpoolStats;
 
@@ -23,6 +24,8 @@ const REMINDER: Duration = Duration::from_secs(60);
 pub(super) struct Delivery {
     /// The URL, for messages.
     name: String,
+    /// What the service takes, for messages.
+    unit: &'static str,
     /// Maximum octets of waiting batches.
     pub(super) memory_max: usize,
     /// Batches that wait in memory go to the spool: in a live run with a spool.
@@ -49,6 +52,8 @@ pub(super) enum Verdict {
 pub(super) struct DeliverySettings {
     /// The URL, for messages.
     pub(super) name: String,
+    /// What the service takes, for messages.
+    pub(super) unit: &'static str,
     /// Number of hosts.
     pub(super) hosts: usize,
     /// Maximum requests in flight.
@@ -63,9 +68,11 @@ pub(super) struct DeliverySettings {
 
 impl Delivery {
     pub(super) fn new(settings: DeliverySettings) -> Self {
-        let DeliverySettings { name, hosts, connections, memory_max, spool, spills } = settings;
+        let DeliverySettings { name, unit, hosts, connections, memory_max, spool, spills } =
+            settings;
         Self {
             name,
+            unit,
             memory_max,
             spills: spills && spool.is_some(),
             state: Mutex::new(State {
@@ -82,6 +89,7 @@ impl Delivery {
                 phase: Phase::Running,
                 last_progress: Instant::now(),
                 trouble: None,
+                stop_reason: None,
             }),
             changed: Condvar::new(),
         }
@@ -143,6 +151,7 @@ impl Delivery {
             let now = Instant::now();
             let idle = now.saturating_duration_since(state.last_progress);
             let is_over = end.is_some_and(|end| end <= now) || idle >= patience;
+            let is_over = is_over || state.phase == Phase::Stopped;
             if is_over || !ending::may_wait_for_peer(idle) {
                 return false;
             }
@@ -154,6 +163,25 @@ impl Delivery {
     pub(super) fn stop(&self) {
         self.state().phase = Phase::Stopped;
         self.changed.notify_all();
+    }
+
+    /// For senders: the service can accept nothing, for a reason that does not pass by itself.
+    /// Before the first accepted document the output gives up. Later, documents wait.
+    pub(super) fn refused_by_service(&self, reason: &str) {
+        let mut state = self.state();
+        if state.counts.sent() == Content::default() {
+            state.stop_reason.get_or_insert_with(|| reason.to_owned());
+            state.phase = Phase::Stopped;
+            self.changed.notify_all();
+        } else {
+            drop(state);
+            self.complain(reason);
+        }
+    }
+
+    /// The reason why the output has to give up.
+    pub(super) fn stop_reason(&self) -> Option<String> {
+        self.state().stop_reason.clone()
     }
 
     /// Takes the parcels that are not resolved, after all threads have ended.
@@ -258,7 +286,7 @@ impl Delivery {
         if state.counts.sent() != before {
             state.last_progress = Instant::now();
             if state.trouble.take().is_some() {
-                info!("{}: documents are accepted again", self.name);
+                info!("{}: {} are accepted again", self.name, self.unit);
             }
         }
     }
@@ -286,7 +314,7 @@ impl Delivery {
         if !is_known {
             state.trouble = Some(Trouble { reason: reason.to_owned(), said: now });
             drop(state);
-            warn!("{}: {reason}; documents wait", self.name);
+            warn!("{}: {reason}; {} wait", self.name, self.unit);
         }
     }
 

@@ -24,7 +24,7 @@ struct Health {
 }
 
 /// The number of a host, from 0.
-pub(super) type HostIndex = usize;
+pub(crate) type HostIndex = usize;
 
 impl Hosts {
     pub(super) fn new(count: usize) -> Self {
