@@ -26,6 +26,18 @@ impl Batch {
         Self { body: Vec::with_capacity(octets), documents: Vec::new() }
     }
 
+    /// Makes it an empty batch with room for some octets.
+    pub(super) fn restart(&mut self, octets: usize) {
+        self.body.clear();
+        self.documents.clear();
+        self.body.reserve_exact(octets);
+    }
+
+    /// Octets that its body has room for.
+    pub(super) fn capacity(&self) -> usize {
+        self.body.capacity()
+    }
+
     /// Frees unused capacity if it is large: a batch may wait for a long time.
     pub(super) fn trim(&mut self) {
         if self.body.len() < self.body.capacity() / 8 * 7 {

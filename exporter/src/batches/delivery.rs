@@ -78,6 +78,7 @@ impl Delivery {
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
                 waiting_octets: 0,
+                spare: Vec::new(),
                 acknowledged: Vec::new(),
                 spool,
                 spool_fails: false,
@@ -121,6 +122,31 @@ impl Delivery {
             state.waiting_octets -= parcel.octets();
             let outcomes = Outcomes { dropped: parcel.left(), ..Outcomes::default() };
             state.counts.resolve(parcel.origin, outcomes);
+            drop(state);
+            self.recycle(parcel);
+        }
+    }
+
+    /// An empty batch with room for some octets.
+    pub(super) fn empty_batch(&self, octets: usize) -> Batch {
+        let spare = self.state().spare.pop();
+        let mut batch = spare.unwrap_or_default();
+        batch.restart(octets);
+        batch
+    }
+
+    /// Keeps the memory of a parcel that is no longer needed.
+    pub(super) fn recycle(&self, parcel: Parcel) {
+        parcel.pieces.into_iter().for_each(|piece| self.recycle_batch(piece.batch));
+    }
+
+    /// Keeps the memory of a batch, if that of waiting batches and this together are within the
+    /// limit.
+    pub(super) fn recycle_batch(&self, batch: Batch) {
+        let mut state = self.state();
+        let spare: usize = state.spare.iter().map(Batch::capacity).sum();
+        if state.waiting_octets + spare + batch.capacity() <= self.memory_max {
+            state.spare.push(batch);
         }
     }
 
@@ -340,5 +366,38 @@ impl Delivery {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(delivery: &Delivery, octets: usize) -> Batch {
+        let mut batch = delivery.empty_batch(octets);
+        batch.put(Content { messages: 1, ..Content::default() }, |out| out.resize(octets, b'x'));
+        batch
+    }
+
+    #[test]
+    fn memory_of_a_dropped_batch_is_used_again_within_the_limit() {
+        let delivery = Delivery::new(DeliverySettings {
+            name: String::new(),
+            unit: "documents",
+            hosts: 1,
+            connections: 1,
+            memory_max: 2500,
+            spool: None,
+            spills: false,
+        });
+        let oldest = batch(&delivery, 1000);
+        let memory = oldest.body().as_ptr();
+        delivery.offer(oldest).expect("room for it");
+        delivery.offer(batch(&delivery, 1000)).expect("room for it");
+        delivery.offer(batch(&delivery, 1000)).expect_err("no room for it");
+        delivery.drop_oldest();
+        assert_eq!(delivery.empty_batch(1000).body().as_ptr(), memory);
+        delivery.recycle_batch(batch(&delivery, 2000));
+        assert_eq!(delivery.state().spare.len(), 0, "more than the limit with what waits");
     }
 }

@@ -160,7 +160,7 @@ impl Outbox {
             self.end();
             return Err(error);
         }
-        let empty = Batch::with_capacity(self.settings.batch_octets + SPARE);
+        let empty = self.sender.delivery.empty_batch(self.settings.batch_octets + SPARE);
         let mut batch = std::mem::replace(&mut self.batch, empty);
         batch.trim();
         let delivery = Arc::clone(&self.sender.delivery);

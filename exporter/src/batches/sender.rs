@@ -102,7 +102,11 @@ impl Sender {
     ) -> (Verdict, Next, Option<String>) {
         let again = |piece: Piece| Next::Again(Piece { is_retry: true, ..piece });
         match answer {
-            Answer::Items(outcomes) => self.resolve(&outcomes, &piece.batch, origin, begin),
+            Answer::Items(outcomes) => {
+                let judged = self.resolve(&outcomes, &piece.batch, origin, begin);
+                self.delivery.recycle_batch(piece.batch);
+                judged
+            }
             Answer::TooLarge => (Verdict::TooLarge, Next::Split(piece), None),
             // A server that refuses a large body may close the connection before its answer
             // arrives.

@@ -94,6 +94,7 @@ impl Spooler {
         match result {
             Ok(dropped) => {
                 self.delivery.kept(&parcels, dropped, stats);
+                parcels.into_iter().for_each(|parcel| self.delivery.recycle(parcel));
                 Ok(())
             }
             Err(error) => {

@@ -15,6 +15,9 @@ pub(super) struct State {
     pub(super) waiting: VecDeque<Parcel>,
     /// Octets of waiting batches in memory, and of those that are being written to the spool.
     pub(super) waiting_octets: usize,
+    /// Batches that are no longer needed, to be filled again. New memory for each batch would leave
+    /// gaps that nothing fills.
+    pub(super) spare: Vec<Batch>,
     /// Resolved batches that are still in the spool.
     pub(super) acknowledged: Vec<BatchKey>,
     /// State of the spool, if there is one.
