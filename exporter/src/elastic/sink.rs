@@ -25,6 +25,7 @@ use crate::exporter::ExportCounts;
 use crate::sink::DocumentSink;
 use crate::spool::{Spool, WhenFull};
 use crate::transport::{Collector, FilesInUse, Patience};
+use crate::words::noun;
 
 /// Settings of an [`ElasticSink`].
 pub(crate) struct ElasticSettings {
@@ -202,7 +203,8 @@ impl ElasticSink {
     fn not_in_time(&self) -> ExportError {
         let unsent = self.sender.delivery.report().counts.this_run.outcomes.unsent.messages;
         let name = &self.settings.name;
-        ExportError::GaveUp(format!("{name}: {unsent} documents were not accepted in time"))
+        let were = noun(unsent, "document was", "documents were");
+        ExportError::GaveUp(format!("{name}: {unsent} {were} not accepted in time"))
     }
 
     /// Ends all threads. Unresolved documents go to the spool, or they are lost and counted.
@@ -292,7 +294,8 @@ impl DocumentSink for ElasticSink {
         }
         if let Some(spool) = spool.filter(|spool| spool.held.total().batches > 0) {
             let left = content(spool.held.total()).messages;
-            info!("{}: {left} documents stay in the spool for the next run", self.settings.name);
+            let stay = noun(left, "document stays", "documents stay");
+            info!("{}: {left} {stay} in the spool for the next run", self.settings.name);
         }
         Ok(())
     }
