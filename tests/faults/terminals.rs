@@ -53,8 +53,9 @@ fn sixty_columns_have_room_for_totals_and_incidents() {
     let packets = "packets  15,728 received, 15,609 metered, 119 ignored (119\n\
                    \x20        not IP)\n";
     assert!(narrow.contains(packets), "{narrow}");
-    let incident = "critical  09:30:38.059    47.8 s  worm-port\n  10.10.0.66 tried port 445 of 175 \
-                    hosts in a minute as a\n  worm does (threshold 10)\n";
+    let incident = "critical  09:30:38.059    47.8 s  worm-port\n\
+                    \x20 10.10.0.66 tried port 445 of 175 hosts in a minute as a\n\
+                    \x20 worm does (threshold 10)\n";
     assert!(narrow.contains(incident), "{narrow}");
     // Nothing of the totals is left out.
     let totals = |text: &str| text[text.find("\npackets ").unwrap()..].to_owned();
