@@ -160,7 +160,16 @@ fn wrong_settings_of_rules_are_refused() {
         assert!(run.stderr.contains(needed), "{words:?}: {}", run.stderr);
     };
     refused(&["--rule", "scan.threshold=1"], "there is no rule scan");
-    refused(&["--rule", "scan-slow.threshold=x"], "a whole number is needed");
+    let limits = "a whole number from 1 to 2000 is needed";
+    for threshold in ["x", "-1", "0", "2001", "1.5"] {
+        let rule = format!("scan-slow.threshold={threshold}");
+        refused(&["--rule", &rule], &format!("{limits}\n"));
+        let folder = support::scratch();
+        let toml = format!("[rule.scan-slow]\nthreshold = {}", threshold.replace('x', "\"x\""));
+        let path = support::write(&folder, "a.toml", toml.as_bytes());
+        let line = format!("a.toml:2: rule.scan-slow.threshold = {}: {limits}", &toml[29..]);
+        refused(&["--config", path.to_str().unwrap()], &line);
+    }
     refused(&["--rule", "scan-slow.ignore=nobody"], "there is no group nobody");
     refused(&["--alerts", "outputs"], "there is no output of documents");
     refused(&["--alerts", "syslog:x"], "json:PATH");

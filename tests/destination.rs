@@ -259,7 +259,7 @@ fn readme_and_help_list_every_output_and_setting() {
     for table in [outputs, settings.concat()] {
         assert!(readme.contains(&table), "README.md is to have:\n{table}");
     }
-    let help = help();
+    let help = help(100);
     for output in OUTPUTS {
         assert!(help.contains(&output.form()), "{help}");
         assert!(output.settings.iter().all(|setting| help.contains(&setting.to_string())));

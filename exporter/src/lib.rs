@@ -22,6 +22,7 @@ pub mod spool;
 mod transport;
 mod unit;
 mod webhook;
+mod words;
 
 pub use cluster::{Cluster, Finding, Level, Setup};
 pub use elastic::{alert_template, index_template};
@@ -34,3 +35,4 @@ pub use output::{Context, Destination, OUTPUTS, Output, Setting, forms, help};
 pub use transport::{FilesInUse, LineFile, Patience};
 pub use unit::number_with_unit;
 pub use webhook::Webhook;
+pub use words::{noun, wrapped};

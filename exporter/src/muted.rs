@@ -24,6 +24,7 @@ impl Muted {
         }
         match self.skipped {
             0 => warn!("{text}"),
+            1 => warn!("{text} (and once more)"),
             skipped => warn!("{text} (and {skipped} more times)"),
         }
         *self = Self { last: Some(Instant::now()), skipped: 0 };

@@ -9,7 +9,6 @@ use std::time::Instant;
 use exporter::{ExportError, ending, sentence};
 use flow::FlowTable;
 use log::error;
-use terminal_size::terminal_size;
 
 use crate::capture::file::{FileSource, Input};
 use crate::check;
@@ -33,6 +32,7 @@ use crate::report::logger::{self, Progress};
 use crate::report::output::TotalsOutput;
 use crate::report::page::{Page, ShownPage};
 use crate::report::stdout::print;
+use crate::report::terminal;
 use crate::report::top::{Status, TopFlows};
 use crate::report::totals::Totals;
 use crate::settings::args::{self, Command, LiveSettings};
@@ -65,7 +65,7 @@ pub fn main() -> ExitCode {
     memory::prepare();
     match cli.command {
         Some(Command::Rules) => {
-            if print(incidents::rules().as_bytes()) {
+            if print(incidents::rules(terminal::columns_of_stdout()).as_bytes()) {
                 ExitCode::SUCCESS
             } else {
                 FAILED.into()
@@ -364,9 +364,9 @@ fn show(stats: &TotalsOutput, quiet: bool, top: Option<&TopFlows>, totals: &Tota
 
 /// Prints the table and the totals on standard output. `false` if they could not be written.
 fn show_table(top: &TopFlows, totals: &Totals, stats: &TotalsOutput) -> bool {
-    let columns = io::stdout().is_terminal().then(terminal_size).flatten();
-    let mut text = top.table(columns.map(|(width, _)| width.0.into()));
-    for part in [Some(top.incidents()), stats.is_text().then(|| totals.text())] {
+    let columns = terminal::columns_of_stdout();
+    let mut text = top.table(columns);
+    for part in [Some(top.incidents(columns)), stats.is_text().then(|| totals.text(columns))] {
         let part = part.unwrap_or_default();
         if !text.is_empty() && !part.is_empty() {
             text.push('\n');

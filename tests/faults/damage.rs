@@ -149,7 +149,7 @@ fn compressed_file_cut_between_two_packets() {
         assert_eq!(replay(&whole).count("metered.packets"), 3);
     }
     for cut in [gzip_cut, zstd_cut] {
-        check(&cut, 1, &["cut short", "the 1 packets before"]);
+        check(&cut, 1, &["cut short", "the packet before"]);
     }
 }
 

@@ -14,6 +14,7 @@ mod messages;
 mod outputs;
 mod places;
 mod signals;
+mod terminals;
 mod tls;
 mod totals;
 mod trust;

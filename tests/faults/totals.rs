@@ -165,3 +165,44 @@ fn an_old_file_of_totals_stays_until_there_are_new_ones() {
         assert!(text.starts_with(lines) && text.lines().count() == 1, "{text}");
     }
 }
+
+/// Checks that no thing is "1 things".
+fn check_singular(text: &str) {
+    let words: Vec<_> = text.split_whitespace().collect();
+    for pair in words.windows(2) {
+        let noun = pair[1].trim_end_matches(|character: char| !character.is_alphanumeric());
+        let is_plural = noun.ends_with('s') && !["s", "ms", "was", "is", "this"].contains(&noun);
+        assert!(pair[0].trim_start_matches('(') != "1" || !is_plural, "{pair:?} in\n{text}");
+    }
+}
+
+#[test]
+fn one_thing_is_singular() {
+    let folder = scratch();
+    let one = pcap(&[datagram(1, NEW_YEAR_MS)]);
+    let damaged = pcap(&[datagram(1, NEW_YEAR_MS), datagram(2, NEW_YEAR_MS)]);
+    let mut unsupported = one.clone();
+    unsupported[20..24].copy_from_slice(&147_u32.to_le_bytes());
+    let said = |name: &str, octets: &[u8], settings: &[&str]| {
+        let path = write(&folder, name, octets);
+        let output = flowprobe().arg("-r").arg(path).args(settings).output().unwrap();
+        let [table, said] = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
+        check_singular(&said);
+        check_singular(&table);
+        table + &said
+    };
+    let text = said("one", &one, &["--tags", "on", "-o", "json:/dev/null"]);
+    assert!(text.contains("flows    1 record (1 end of input)"), "{text}");
+    assert!(text.contains("json:/dev/null: 1 record sent in 1 message, "), "{text}");
+    let text = said("two", &pcap(&[datagram(1, 0), datagram(2, 0)]), &["--top", "1"]);
+    assert!(text.contains("and 1 smaller flow\n"), "{text}");
+    let text = said("damaged", &damaged[..damaged.len() - 3], &[]);
+    assert!(text.contains("; the packet before is counted\n"), "{text}");
+    assert!(text.contains("note     1 file could not be read to its end"), "{text}");
+    let text = said("unsupported", &unsupported, &[]);
+    assert!(text.contains("1 frame ignored: link type"), "{text}");
+    let text = said("full", &one, &["-o", "json:/dev/full"]);
+    assert!(text.contains(", 1 record LOST"), "{text}");
+    let text = said("table", &one, &["--max-flows", "1000M", "--workers", "1"]);
+    assert!(!text.contains("1 workers"), "{text}");
+}

@@ -34,7 +34,7 @@ use rule::{Counter, Form, Scope, Span};
 pub use rules::RULES;
 use seen::Seen;
 use settings::Limits;
-pub use settings::{DISTINCT_MAX, DetectSettings, RuleSettings, WINDOW_S, check};
+pub use settings::{DISTINCT_MAX, DetectSettings, RuleSettings, WINDOW_S, check, threshold_max};
 use sliding::Sliding;
 use subject::{Measured, Subject};
 use table::Table;

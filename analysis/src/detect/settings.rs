@@ -95,26 +95,33 @@ impl Limits {
     }
 }
 
+/// The highest threshold of the rule with this name.
+///
+/// # Errors
+///
+/// There is no such rule.
+pub fn threshold_max(id: &str) -> Result<u64, String> {
+    let Some(rule) = RULES.iter().find(|rule| rule.id == id) else {
+        let ids: Vec<_> = RULES.iter().map(|rule| rule.id).collect();
+        return Err(format!("there is no rule {id}; rules are {}", ids.join(", ")));
+    };
+    Ok(if rule.counts_different_things() { DISTINCT_MAX } else { u64::MAX >> 16 })
+}
+
 /// Checks the settings of a rule when they are read.
 ///
 /// # Errors
 ///
 /// The allowed values.
 pub fn check(settings: &RuleSettings) -> Result<(), String> {
-    let Some(rule) = RULES.iter().find(|rule| rule.id == settings.id) else {
-        let ids: Vec<_> = RULES.iter().map(|rule| rule.id).collect();
-        return Err(format!("there is no rule {}; rules are {}", settings.id, ids.join(", ")));
-    };
+    let max = threshold_max(&settings.id)?;
     let given = [settings.threshold, settings.threshold_inside];
     let given = given.into_iter().flatten().chain(settings.groups.iter().map(|(_, limit)| *limit));
-    let max = if rule.counts_different_things() { DISTINCT_MAX } else { u64::MAX >> 16 };
-    for threshold in given {
-        if !(1..=max).contains(&threshold) {
-            return Err(format!("threshold {threshold}: 1 to {max} is needed"));
-        }
+    if given.into_iter().any(|threshold| !(1..=max).contains(&threshold)) {
+        return Err(format!("a whole number from 1 to {max} is needed"));
     }
     if let Some(window) = settings.window_s.filter(|window| !WINDOW_S.contains(window)) {
-        return Err(format!("window {window}s: 1s to 3600s is needed"));
+        return Err(format!("window {window}s: a time from 1s to 3600s is needed"));
     }
     Ok(())
 }

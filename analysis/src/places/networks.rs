@@ -77,7 +77,8 @@ impl Networks {
         let more = table.mistakes.len().saturating_sub(MISTAKES_MAX);
         if more > 0 {
             table.mistakes.truncate(MISTAKES_MAX);
-            table.mistakes.push(format!("and {more} more mistakes"));
+            let mistakes = if more == 1 { "mistake" } else { "mistakes" };
+            table.mistakes.push(format!("and {more} more {mistakes}"));
         }
         if table.mistakes.is_empty() { Ok(table.networks()) } else { Err(table.mistakes) }
     }

@@ -22,6 +22,7 @@ use crate::error::{ExportError, sentence};
 use crate::exporter::ExportCounts;
 use crate::spool::{Spool, WhenFull};
 use crate::transport::{FilesInUse, Patience};
+use crate::words::noun;
 
 /// Settings of an [`Outbox`].
 pub(crate) struct OutboxSettings {
@@ -225,7 +226,9 @@ impl Outbox {
     fn not_in_time(&self) -> ExportError {
         let unsent = self.sender.delivery.report().counts.this_run.outcomes.unsent.messages;
         let OutboxSettings { name, unit, .. } = &self.settings;
-        ExportError::GaveUp(format!("{name}: {unsent} {unit} were not accepted in time"))
+        let were = if unsent == 1 { "was" } else { "were" };
+        let what = counted(unsent, unit);
+        ExportError::GaveUp(format!("{name}: {what} {were} not accepted in time"))
     }
 
     /// The error after which the output gives up, if the service can accept nothing.
@@ -295,7 +298,8 @@ impl Outbox {
         if let Some(spool) = spool.filter(|spool| spool.held.total().batches > 0) {
             let left = content(spool.held.total()).messages;
             let OutboxSettings { name, unit, .. } = &self.settings;
-            info!("{name}: {left} {unit} stay in the spool for the next run");
+            let stay = if left == 1 { "stays" } else { "stay" };
+            info!("{name}: {} {stay} in the spool for the next run", counted(left, unit));
         }
         Ok(())
     }
@@ -320,4 +324,9 @@ impl Drop for Outbox {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// A number of documents or messages.
+fn counted(number: u64, unit: &str) -> String {
+    format!("{number} {}", noun(number, unit.trim_end_matches('s'), unit))
 }

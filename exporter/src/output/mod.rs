@@ -17,6 +17,7 @@ use crate::error::ExportError;
 use crate::exporter::Exporter;
 use crate::message::{MessageEncoder, MessageExporter, Refresh, ipfix};
 use crate::transport::{Collector, FilesInUse, Host, Patience, Transport};
+use crate::words::wrapped;
 pub use destination::Destination;
 pub use setting::Setting;
 use setting::Settings;
@@ -204,38 +205,27 @@ pub fn forms() -> String {
     forms.join(", ") + " (- is standard output)"
 }
 
-/// The longest line of help.
-const HELP_COLUMNS: usize = 100;
+/// Columns of the outputs and of the settings in the help.
+const FORM_COLUMNS: usize = 24;
+const NAME_COLUMNS: usize = 17;
 
-/// Wraps words into lines of at most this number of characters.
-fn wrapped(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => *line += word,
-            Some(line) if line.len() + 1 + word.len() <= columns => *line += &format!(" {word}"),
-            Some(_) | None => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
-/// The part of a program's help that lists outputs and their settings.
-pub fn help() -> String {
+/// The part of a program's help that lists outputs and their settings, in lines of at most this
+/// number of characters where words allow it.
+pub fn help(columns: usize) -> String {
     let mut outputs = String::new();
     let mut settings = String::new();
     for output in OUTPUTS {
         let (form, names) = (output.form(), output.setting_names());
-        outputs += &format!("  {form:<24} {}\n", output.meaning);
-        for line in wrapped(&names, HELP_COLUMNS - 27) {
-            outputs += &format!("  {:24} {line}\n", "");
-        }
+        outputs += &format!("  {form:<FORM_COLUMNS$} {}\n", output.meaning);
+        outputs += &format!("  {:FORM_COLUMNS$} {names}\n", "");
         for setting in output.settings {
-            let line = format!("  {:<17} {setting}\n", setting.name);
+            let line = format!("  {:<NAME_COLUMNS$} {setting}\n", setting.name);
             if !settings.contains(&line) {
                 settings += &line;
             }
         }
     }
+    let outputs = wrapped(&outputs, columns, FORM_COLUMNS + 3);
+    let settings = wrapped(&settings, columns, NAME_COLUMNS + 3);
     format!("{outputs}Settings of outputs:\n{settings}")
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::BatchTally;
 use crate::error::sentence;
+use crate::words::noun;
 
 const NO_ROOM: [ErrorKind; 3] =
     [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
@@ -58,8 +59,8 @@ pub enum SpoolError {
         reason: String,
     },
     /// A batch is different from what was pushed. It is removed from the spool and counts as lost.
-    #[error("a batch of {} records in the spool file {} is damaged and lost", lost.records.records,
-        path.display())]
+    #[error("a batch of {} {} in the spool file {} is damaged and lost", lost.records.records,
+        noun(lost.records.records, "record", "records"), path.display())]
     BatchDamaged {
         /// The file.
         path: PathBuf,

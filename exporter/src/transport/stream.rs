@@ -29,6 +29,7 @@ use crate::ending;
 use crate::error::{ExportError, sentence};
 use crate::message::Message;
 use crate::muted::Muted;
+use crate::words::noun;
 
 /// Maximum time for the end of a session in a live run.
 const END_PATIENCE: Duration = Duration::from_secs(10);
@@ -140,7 +141,8 @@ impl StreamTransport {
         self.counts.failed += lost;
         self.counts.errors += 1;
         let records = lost.records.records;
-        warn!("{}: connection lost: {}; {records} records are lost", self.name, sentence(error));
+        let are = noun(records, "record is", "records are");
+        warn!("{}: connection lost: {}; {records} {are} lost", self.name, sentence(error));
         let begin = Instant::now();
         self.state = State::Down { next_attempt: begin + PAUSE_FIRST, pause: PAUSE_FIRST };
         if self.patience == Patience::GoOn {

@@ -18,7 +18,7 @@ use log::error;
 use crate::host::memory::{self, Memory};
 use crate::pipeline::closed::ClosedTunnels;
 use crate::pipeline::queue::RecordQueue;
-use crate::report::units::{self, grouped};
+use crate::report::units::{self, counted};
 use crate::settings::config::Config;
 use crate::sys;
 
@@ -66,8 +66,9 @@ const SETTLE_MS: u64 = 1000;
 pub(crate) fn new_tables(config: &Config, workers: usize) -> Result<Vec<FlowTable>, String> {
     let settings = config.table(workers);
     let octets = (settings.octets() + WORKER_OCTETS) * workers as u64;
-    let flows = grouped(config.table.flows_max.into());
-    let what = format!("a table of {flows} flows (--max-flows), {workers} workers");
+    let flows = counted(config.table.flows_max.into(), "flow", "flows");
+    let threads = counted(workers as u64, "worker", "workers");
+    let what = format!("a table of {flows} (--max-flows), {threads}");
     memory::check(&what, octets, Memory::Own)?;
     let new = |_| {
         let table = FlowTable::new(&settings).map_err(|NoMemory| {

@@ -6,7 +6,7 @@ use analysis::detect::DetectCounts;
 use serde_json::{Map, Value, json};
 
 use crate::pipeline::output::OutputEnd;
-use crate::report::units::grouped;
+use crate::report::units::{counted, grouped};
 
 /// As text.
 pub(super) fn words(detected: &DetectCounts) -> String {
@@ -14,17 +14,29 @@ pub(super) fn words(detected: &DetectCounts) -> String {
         detected.rules.iter().map(count).sum()
     };
     let (opened, open) = (sum(|rule| rule.opened), sum(|rule| rule.open));
-    let noun = if opened == 1 { "incident" } else { "incidents" };
-    let mut words = format!("{} {noun} of {} rules", grouped(opened), detected.rules.len());
+    let rules = detected.rules.len() as u64;
+    let mut words = format!(
+        "{} of {}",
+        counted(opened, "incident", "incidents"),
+        counted(rules, "rule", "rules")
+    );
     let counts = [
-        (open, "open"),
-        (sum(|rule| rule.unnamed), "more beyond the limits"),
-        (sum(|rule| rule.evicted), "hosts were forgotten for others"),
-        (detected.timeless, "records without a clock were left out"),
-        (detected.late, "records came late"),
+        (open, "open", "open"),
+        (sum(|rule| rule.unnamed), "more beyond the limits", "more beyond the limits"),
+        (
+            sum(|rule| rule.evicted),
+            "host was forgotten for another",
+            "hosts were forgotten for others",
+        ),
+        (
+            detected.timeless,
+            "record without a clock was left out",
+            "records without a clock were left out",
+        ),
+        (detected.late, "record came late", "records came late"),
     ];
-    for (number, what) in counts.into_iter().filter(|(number, _)| *number > 0) {
-        write!(words, ", {} {what}", grouped(number)).expect("a string takes all");
+    for (number, one, several) in counts.into_iter().filter(|(number, ..)| *number > 0) {
+        write!(words, ", {}", counted(number, one, several)).expect("a string takes all");
     }
     words
 }

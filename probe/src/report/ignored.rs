@@ -4,7 +4,7 @@ use flow::{Tally, Unread, UnreadCounts};
 use serde_json::{Value, json};
 
 use crate::capture::file::link_name;
-use crate::report::units::grouped;
+use crate::report::units::{counted, grouped};
 
 /// The kinds as text, the most frequent first; empty if there are none.
 pub(super) fn words(counts: &UnreadCounts) -> String {
@@ -13,7 +13,7 @@ pub(super) fn words(counts: &UnreadCounts) -> String {
         .map(|(kind, tally)| format!("{} {}", grouped(tally.packets), label(kind)))
         .collect();
     if counts.others().packets > 0 {
-        parts.push(format!("{} others", grouped(counts.others().packets)));
+        parts.push(counted(counts.others().packets, "other", "others"));
     }
     parts.join(", ")
 }

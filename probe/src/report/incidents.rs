@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use analysis::detect::RULES;
 use anstyle::{Reset, Style};
+use exporter::wrapped;
 use flow::{Event, EventKind, Timestamp, Value};
 
 use crate::report::escape::Escaped;
@@ -73,8 +74,9 @@ impl IncidentList {
         true
     }
 
-    /// The incidents, the most severe first. Empty if there are none.
-    pub(crate) fn text(&self) -> String {
+    /// The incidents, the most severe first. Empty if there are none. On a terminal with fewer
+    /// columns than a line needs, what happened is below.
+    pub(crate) fn text(&self, columns: Option<usize>) -> String {
         let mut incidents: Vec<_> = self.incidents.iter().collect();
         incidents.sort_by_key(|(id, it)| (u64::MAX - it.severity, it.start, *id));
         let shown = incidents.len().min(SHOWN);
@@ -86,6 +88,9 @@ impl IncidentList {
         let widths: [usize; 4] = std::array::from_fn(|column| {
             rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
         });
+        let columns = columns.unwrap_or(usize::MAX);
+        let longest = rows.iter().map(|row| row[4].chars().count()).max().unwrap_or(0);
+        let is_stacked = widths.iter().sum::<usize>() + 4 * GAP.len() + longest > columns;
         let mut text = String::new();
         for (index, [severity, start, duration, rule, what]) in rows.iter().enumerate() {
             let (style, reset) = match index {
@@ -93,13 +98,14 @@ impl IncidentList {
                 _ => (Style::new(), String::new()),
             };
             let [a, b, c, d] = widths;
-            writeln!(
-                text,
-                "{}{severity:<a$}  {start:<b$}  {duration:>c$}  {rule:<d$}  {}{reset}",
-                style.render(),
-                Escaped(what)
-            )
-            .expect("a string takes all");
+            let first = format!("{severity:<a$}  {start:<b$}  {duration:>c$}  {rule:<d$}");
+            let what = Escaped(what);
+            let line = if is_stacked {
+                wrapped(&format!("{}\n{GAP}{what}", first.trim_end()), columns, GAP.len())
+            } else {
+                format!("{first}{GAP}{what}")
+            };
+            writeln!(text, "{}{line}{reset}", style.render()).expect("a string takes all");
         }
         let more = (incidents.len() - shown) as u64 + self.more;
         if more > 0 {
@@ -108,6 +114,9 @@ impl IncidentList {
         text
     }
 }
+
+/// Between two columns.
+const GAP: &str = "  ";
 
 const HEADINGS: [&str; 5] = ["Incident", "Start (UTC)", "Duration", "Rule", "What"];
 
@@ -130,7 +139,8 @@ impl Incident {
 }
 
 /// `flowprobe rules`: all rules with their thresholds and their meanings.
-pub(crate) fn rules() -> String {
+pub(crate) fn rules(columns: Option<usize>) -> String {
+    const HANG: usize = 4;
     let mut text = String::new();
     for rule in &RULES {
         let inside = rule
@@ -138,14 +148,16 @@ pub(crate) fn rules() -> String {
             .map_or_else(String::new, |inside| format!(", {} for sources inside", grouped(inside)));
         writeln!(
             text,
-            "{}\n    {}\n    threshold {} {}{inside}; window {} s",
+            "{}\n{:HANG$}{}\n{:HANG$}threshold {} {}{inside}; window {} s",
             rule.id,
+            "",
             rule.meaning,
+            "",
             grouped(rule.threshold),
             rule.unit,
             rule.window_s
         )
         .expect("a string takes all");
     }
-    text
+    wrapped(&text, columns.unwrap_or(usize::MAX), HANG)
 }

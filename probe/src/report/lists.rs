@@ -10,14 +10,14 @@ use flow::number::protocol;
 use crate::report::table::{icmp, percent, protocol_name};
 use crate::report::units;
 
-/// All lists, one below the other.
-pub(super) fn text(lists: &[TopList], rows: usize) -> String {
-    let lists: Vec<_> = lists.iter().map(|list| list_text(list, rows)).collect();
+/// All lists, one below the other, for a terminal with this number of columns.
+pub(super) fn text(lists: &[TopList], rows: usize, columns: Option<usize>) -> String {
+    let lists: Vec<_> = lists.iter().map(|list| list_text(list, rows, columns)).collect();
     lists.join("\n")
 }
 
 /// A list. Empty if it has no entries.
-fn list_text(list: &TopList, rows: usize) -> String {
+fn list_text(list: &TopList, rows: usize, columns: Option<usize>) -> String {
     let (largest, measure) = (list.largest(rows), list.by().measure);
     if largest.is_empty() {
         return String::new();
@@ -30,12 +30,17 @@ fn list_text(list: &TopList, rows: usize) -> String {
     let widths: [usize; 3] = std::array::from_fn(|column| {
         cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
     });
+    let width = widths.iter().sum::<usize>() + 2 * GAP.len();
+    let is_stacked = columns.is_some_and(|columns| width > columns);
     let mut text = String::new();
     for (index, [subject, count, share]) in cells.iter().enumerate() {
         let style = if index == 0 { Style::new().bold() } else { Style::new() };
         let reset = if index == 0 { Reset.render().to_string() } else { String::new() };
         let [a, b, c] = widths;
-        let line = format!("{subject:<a$}  {count:>b$}  {share:>c$}");
+        // On a narrow terminal the numbers are below what they are of.
+        let end = if is_stacked { "\n" } else { "" };
+        let a = if is_stacked { 0 } else { a };
+        let line = format!("{subject:<a$}{end}{GAP}{count:>b$}{GAP}{share:>c$}");
         writeln!(text, "{}{}{reset}", style.render(), line.trim_end()).expect("a string takes all");
     }
     if let Some(most) = list.missing_at_most() {
@@ -45,6 +50,9 @@ fn list_text(list: &TopList, rows: usize) -> String {
     }
     text
 }
+
+/// Between two columns.
+const GAP: &str = "  ";
 
 fn headings(list: &TopList) -> [String; 3] {
     let subject = match list.by().subjects {

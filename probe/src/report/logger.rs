@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use exporter::noun;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
@@ -69,7 +70,11 @@ impl Held {
 
     fn all(mut self) -> Vec<String> {
         if self.others > 0 {
-            self.messages.push(format!("warning: {} more messages", self.others));
+            self.messages.push(format!(
+                "warning: {} more {}",
+                self.others,
+                noun(self.others, "message", "messages")
+            ));
         }
         self.messages
     }

@@ -8,7 +8,7 @@ use log::warn;
 use crate::host::ports::PortCounts;
 use crate::pipeline::output::OutputEnd;
 use crate::report::totals::Totals;
-use crate::report::units::grouped;
+use crate::report::units::{counted, grouped};
 
 /// Time between two messages about one place.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -79,14 +79,19 @@ impl LossWatch {
             if let Some((said, more)) = news {
                 let why = cause(port, &said.causes);
                 said.causes.clone_from(&port.source.causes);
-                messages.push(format!("{}: {} packets lost{why}", port.name, more.words(lost)));
+                messages.push(format!(
+                    "{}: {} lost{why}",
+                    port.name,
+                    more.words(lost, "packet", "packets")
+                ));
             }
         }
         for (index, output) in totals.outputs.iter().enumerate() {
             let lost = output.lost();
             if let Some((_, more)) = self.news(Place::Output(index), lost, now, pause) {
                 let (name, why) = (&output.name, remedy(output));
-                messages.push(format!("output {name}: {} records lost: {why}", more.words(lost)));
+                let lost = more.words(lost, "record", "records");
+                messages.push(format!("output {name}: {lost} lost: {why}"));
             }
         }
         messages
@@ -121,11 +126,11 @@ struct More {
 }
 
 impl More {
-    fn words(self, all: u64) -> String {
+    fn words(self, all: u64, one: &str, several: &str) -> String {
         if self.is_first {
-            grouped(self.since)
+            counted(self.since, one, several)
         } else {
-            format!("{} more, {} in all,", grouped(self.since), grouped(all))
+            format!("{} more, {} in all, {several}", grouped(self.since), grouped(all))
         }
     }
 }

@@ -9,7 +9,7 @@ use log::error;
 
 use crate::host::signals::{self, Run};
 use crate::report::totals::Totals;
-use crate::report::{logger, stderr, stdout};
+use crate::report::{logger, stderr, stdout, terminal};
 use crate::settings::config::Config;
 use crate::settings::values::Stats;
 
@@ -79,7 +79,7 @@ impl TotalsOutput {
     pub(crate) fn print(&self, quiet: bool, totals: &Totals) -> bool {
         match self {
             Self::Text if quiet => {}
-            Self::Text => stderr::write(totals.text().as_bytes()),
+            Self::Text => stderr::write(totals.text(terminal::columns_of_stderr()).as_bytes()),
             Self::Json => {
                 let line = totals.json_with(logger::take_held()) + "\n";
                 stderr::write(line.as_bytes());

@@ -4,7 +4,7 @@ use flow::Timestamp;
 use serde_json::{Value, json};
 
 use crate::places::{FileKind, FileReport, PlaceReport};
-use crate::report::units::{date_and_time, grouped};
+use crate::report::units::{counted, date_and_time, grouped};
 
 /// The year 9999, the last one with a date, in seconds since 1970.
 const YEAR_9999: u64 = 253_370_764_800;
@@ -13,18 +13,18 @@ const YEAR_9999: u64 = 253_370_764_800;
 pub(super) fn words(report: &PlaceReport) -> Vec<String> {
     let counts = &report.counts;
     let mut words = format!(
-        "{} addresses looked up, {} found, {} from the cache",
-        grouped(counts.lookups),
+        "{} looked up, {} found, {} from the cache",
+        counted(counts.lookups, "address", "addresses"),
         grouped(counts.found),
         grouped(counts.cached)
     );
-    for (number, what) in [
-        (counts.errors, "damaged records"),
-        (report.reloads, "files read again"),
-        (report.reload_failures, "files could not be read again"),
+    for (number, one, several) in [
+        (counts.errors, "damaged record", "damaged records"),
+        (report.reloads, "file read again", "files read again"),
+        (report.reload_failures, "file could not be read again", "files could not be read again"),
     ] {
         if number > 0 {
-            words.push_str(&format!(", {} {what}", grouped(number)));
+            words.push_str(&format!(", {}", counted(number, one, several)));
         }
     }
     std::iter::once(words).chain(report.files.iter().map(file_words)).collect()
@@ -36,7 +36,7 @@ fn file_words(file: &FileReport) -> String {
             let built = Timestamp::from_millis(*build_epoch.min(&YEAR_9999) * 1000);
             format!("{database_type}, built {} UTC", date_and_time(built))
         }
-        FileKind::Networks(count) => format!("{} networks", grouped(*count as u64)),
+        FileKind::Networks(count) => counted(*count as u64, "network", "networks"),
     };
     format!("{}: {kind}, SHA-256 {}", file.path, file.sha256)
 }

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use crate::capture::live::SourceCounts;
 use crate::host::ports::PortCounts;
 use crate::report::totals::in_brackets;
-use crate::report::units::grouped;
+use crate::report::units::{counted, grouped};
 
 /// As text.
 pub(super) fn words(port: &PortCounts) -> String {
     let SourceCounts { lent, lost, causes, .. } = &port.source;
-    let mut words = format!("{}: {} frames, {} lost", port.name, grouped(*lent), grouped(*lost));
+    let mut words =
+        format!("{}: {}, {} lost", port.name, counted(*lent, "frame", "frames"), grouped(*lost));
     let causes = causes.iter().filter(|(_, count)| **count > 0);
     let causes: Vec<_> = causes
         .map(|(cause, count)| format!("{} {}", cause.replace('_', " "), grouped(*count)))

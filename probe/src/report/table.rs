@@ -78,9 +78,10 @@ impl Table<'_> {
             }
         }
         if self.smaller_flows > 0 {
-            let rest = units::grouped(self.smaller_flows + self.forgotten);
+            let number = self.smaller_flows + self.forgotten;
+            let rest = units::counted(number, "smaller flow", "smaller flows");
             let dim = Style::new().dimmed();
-            writeln!(text, "{}and {rest} smaller flows{}", dim.render(), Reset.render())
+            writeln!(text, "{}and {rest}{}", dim.render(), Reset.render())
                 .expect("a string takes all");
         }
         text

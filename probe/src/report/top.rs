@@ -7,13 +7,13 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use analysis::top::{TopBy, TopList};
-use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
+use exporter::{ExportCounts, ExportError, Exporter, MeterReport, wrapped};
 use flow::{Batch, Conversation, Details, FlowRecord, RecordTally, Tags, Timestamp};
-use terminal_size::terminal_size;
 
 use crate::report::incidents::IncidentList;
 use crate::report::lists;
 use crate::report::table::{Flow, Subject, Table};
+use crate::report::terminal;
 use crate::settings::args::Order;
 use crate::settings::config::TopSettings;
 
@@ -84,8 +84,9 @@ impl TopFlows {
         const TO_THE_TOP: &str = "\x1b[H";
         const CLEAR_LINE: &str = "\x1b[K\n";
         const CLEAR_BELOW: &str = "\x1b[J";
-        let columns = terminal_size().map(|(width, _)| width.0.into());
-        let text = format!("{}\n\n{}", status.line(), self.table(columns));
+        let columns = terminal::columns_of_stdout();
+        let line = wrapped(&status.line(), columns.unwrap_or(usize::MAX), 0);
+        let text = format!("{line}\n\n{}", self.table(columns));
         let text = text.replace('\n', CLEAR_LINE);
         // If the terminal is gone, the run is about to end.
         drop(write!(anstream::stdout(), "{TO_THE_TOP}{text}{CLEAR_BELOW}"));
@@ -132,14 +133,14 @@ impl TopFlows {
     }
 
     /// The incidents, the most severe first.
-    pub(crate) fn incidents(&self) -> String {
-        self.incidents.text()
+    pub(crate) fn incidents(&self, columns: Option<usize>) -> String {
+        self.incidents.text(columns)
     }
 
     /// The table, or the lists, for a terminal with this number of columns.
     pub(crate) fn table(&self, columns: Option<usize>) -> String {
         if !self.lists.is_empty() {
-            return lists::text(&self.lists, self.settings.flows);
+            return lists::text(&self.lists, self.settings.flows, columns);
         }
         let flows = self.in_order();
         let shown = flows.len().min(self.settings.flows);

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use analysis::detect::DetectCounts;
-use exporter::{ExportCounts, escaped_json};
+use exporter::{ExportCounts, escaped_json, wrapped};
 use flow::{FlowEndReason, Ignored, MeterCounts, RecordTally, Tag, Tally};
 use serde_json::{Map, Value, json};
 
@@ -14,8 +14,12 @@ use crate::pipeline::output::OutputEnd;
 use crate::pipeline::worker::Ended;
 use crate::places::PlaceReport;
 use crate::report::escape::Escaped;
-use crate::report::units::{count, date_and_time, grouped, octets, per_second, rfc3339, time};
-use crate::report::{delivery, detection, ignored, page, places, ports, top, tunnels};
+use crate::report::units::{
+    count, counted, date_and_time, grouped, octets, per_second, rfc3339, time,
+};
+use crate::report::{delivery, detection, ignored, page, places, ports, remarks, top, tunnels};
+
+const LABEL_COLUMNS: usize = 8;
 
 /// All counts of a run.
 #[derive(Debug, Default)]
@@ -41,8 +45,12 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// A few lines of text.
-    pub(crate) fn text(&self) -> String {
+    /// A few lines of text, for a terminal with this number of columns.
+    pub(crate) fn text(&self, columns: Option<usize>) -> String {
+        wrapped(&self.lines(), columns.unwrap_or(usize::MAX), LABEL_COLUMNS + 1)
+    }
+
+    fn lines(&self) -> String {
         let mut text = String::new();
         let meter = &self.meter;
         let records = self.ended.records();
@@ -77,7 +85,7 @@ impl Totals {
         line(
             &mut text,
             "flows",
-            &format!("{} records{}", grouped(records.records), in_brackets(&self.ended_words())),
+            &(counted(records.records, "record", "records") + &in_brackets(&self.ended_words())),
         );
         if let Some((first, last)) = self.ended.period {
             let lasted = time(Duration::from_millis(last.millis_since(first)));
@@ -88,12 +96,12 @@ impl Totals {
             line(&mut text, "tag", &tag_words(*tag, tally));
         }
         if self.flows > 0 {
-            line(&mut text, "active", &format!("{} flows", grouped(self.flows.into())));
+            line(&mut text, "active", &counted(self.flows.into(), "flow", "flows"));
         }
         for port in &self.ports {
             line(&mut text, "capture", &ports::words(port));
         }
-        for remark in self.remarks() {
+        for remark in remarks::words(meter, &self.input) {
             line(&mut text, "note", &remark);
         }
         for words in self.places.iter().flat_map(places::words) {
@@ -136,34 +144,6 @@ impl Totals {
         let parts =
             parts.map(|(reason, tally)| format!("{} {}", grouped(tally.records), words(reason)));
         parts.collect::<Vec<_>>().join(", ")
-    }
-
-    fn remarks(&self) -> Vec<String> {
-        let meter = &self.meter;
-        let counts = [
-            (
-                meter.exceeding_wire,
-                "packets claim more octets than were on the wire: they count with those",
-            ),
-            (meter.fragments_unknown, "fragments came without their first one: no ports"),
-            (meter.clock_steps_back, "packets were behind all clocks"),
-            (meter.clock_jumps, "times the clock jumped forward by more than a day"),
-            (meter.clock_jumps_refused, "packets were ahead of all clocks: not believed"),
-            (meter.clocks_added, "clocks besides the first one"),
-            (meter.without_clock, "packets fit none of 8 clocks: a record each"),
-            (self.input.packets_timeless, "packets had no time and took that of the one before"),
-            (
-                self.input.packets_time_clamped,
-                "packets had a time before 1970 or after 2554 and took the nearest one in between",
-            ),
-            (self.input.blocks_damaged, "damaged blocks were skipped"),
-            (self.input.packets_too_long, "packets were skipped: longer than 262,144 octets"),
-            (self.input.packets_dropped, "packets were lost when the input was captured"),
-            (self.input.interfaces_over_limit, "interfaces have no number or no name: too many"),
-            (self.input.files_damaged, "files could not be read to their end"),
-        ];
-        let there = counts.into_iter().filter(|(number, _)| *number > 0);
-        there.map(|(number, words)| format!("{} {words}", grouped(number))).collect()
     }
 
     /// A line of JSON.
@@ -262,12 +242,12 @@ impl Rates {
         (self.at, self.metered) = (totals.elapsed, totals.meter.metered);
         let lost: u64 = totals.ports.iter().map(|port| port.source.lost).sum();
         format!(
-            "up {}: {} packets/s, {}/s, {} active flows, {} packets lost",
+            "up {}: {} packets/s, {}/s, {}, {} lost",
             time(totals.elapsed),
             count(per_second(metered.packets, elapsed)),
             octets(per_second(metered.octets, elapsed)),
-            grouped(totals.flows.into()),
-            grouped(lost)
+            counted(totals.flows.into(), "active flow", "active flows"),
+            counted(lost, "packet", "packets")
         )
     }
 }
@@ -278,7 +258,7 @@ fn is_on_screen(output: &str) -> bool {
 }
 
 fn line(text: &mut String, label: &str, words: &str) {
-    writeln!(text, "{label:<8} {}", Escaped(words)).expect("a string takes all");
+    writeln!(text, "{label:<LABEL_COLUMNS$} {}", Escaped(words)).expect("a string takes all");
 }
 
 pub(super) fn in_brackets(words: &str) -> String {
@@ -306,10 +286,10 @@ fn ignored_words(meter: &MeterCounts) -> String {
 
 fn tag_words(tag: Tag, tally: &RecordTally) -> String {
     format!(
-        "{}: {} records, {} packets, {}",
+        "{}: {}, {}, {}",
         tag.name(),
-        grouped(tally.records),
-        grouped(tally.packets),
+        counted(tally.records, "record", "records"),
+        counted(tally.packets, "packet", "packets"),
         octets(tally.octets)
     )
 }
@@ -317,30 +297,35 @@ fn tag_words(tag: Tag, tally: &RecordTally) -> String {
 fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
     let ExportCounts { sent, not_exportable, failed, messages, octets: size, .. } = output.counts;
     let mut words = format!(
-        "{}: {} records sent in {} messages, {}, {} records/s",
+        "{}: {} sent in {}, {}, {} records/s",
         output.name,
-        grouped(sent.records),
-        grouped(messages),
+        counted(sent.records, "record", "records"),
+        counted(messages, "message", "messages"),
         octets(size),
         count(per_second(sent.records, elapsed)),
     );
     let counts = [
-        (not_exportable.records, "records not exportable"),
-        (failed.records, "records LOST"),
-        (output.counts.dead_lettered.records, "records dead-lettered"),
-        (output.counts.spooled.records, "records spooled"),
-        (output.counts.retried, "records sent again"),
-        (output.counts.events_sent, "events sent"),
-        (output.counts.events_not_exportable, "events not exportable"),
-        (output.counts.events_failed, "events LOST"),
-        (output.counts.events_spooled, "events spooled"),
-        (output.dropped.records, "records DROPPED at its queue"),
-        (output.counts.reconnects, "reconnects"),
-        (output.counts.times_clamped, "records with times clamped"),
-        (output.counts.interfaces_zeroed, "records with interface 0: their number is above 65535"),
+        (not_exportable.records, "record", "records", "not exportable"),
+        (failed.records, "record", "records", "LOST"),
+        (output.counts.dead_lettered.records, "record", "records", "dead-lettered"),
+        (output.counts.spooled.records, "record", "records", "spooled"),
+        (output.counts.retried, "record", "records", "sent again"),
+        (output.counts.events_sent, "event", "events", "sent"),
+        (output.counts.events_not_exportable, "event", "events", "not exportable"),
+        (output.counts.events_failed, "event", "events", "LOST"),
+        (output.counts.events_spooled, "event", "events", "spooled"),
+        (output.dropped.records, "record", "records", "DROPPED at its queue"),
+        (output.counts.reconnects, "new connection", "new connections", "made"),
+        (output.counts.times_clamped, "record", "records", "with times clamped"),
+        (
+            output.counts.interfaces_zeroed,
+            "record",
+            "records",
+            "with interface 0: the number is above 65535",
+        ),
     ];
-    for (number, what) in counts.into_iter().filter(|(number, _)| *number > 0) {
-        write!(words, ", {} {what}", grouped(number)).expect("a string takes all");
+    for (number, one, several, what) in counts.into_iter().filter(|(number, ..)| *number > 0) {
+        write!(words, ", {} {what}", counted(number, one, several)).expect("a string takes all");
     }
     if let Some(error) = &output.error {
         write!(words, "; {error}").expect("a string takes all");

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::pipeline::closed::ClosedTunnels;
 use crate::pipeline::worker::Ended;
 use crate::report::totals::Totals;
-use crate::report::units::{grouped, octets};
+use crate::report::units::{counted, grouped, octets};
 
 /// As text: the packets that were decapsulated and those that were refused.
 pub(crate) fn lines(meter: &MeterCounts) -> Vec<String> {
@@ -31,20 +31,22 @@ pub(crate) fn lines(meter: &MeterCounts) -> Vec<String> {
         lines.push(format!("not opened, metered as they are: {}", refused.join(", ")));
     }
     if tunnels.tunnels_untold > 0 {
-        let packets = grouped(tunnels.tunnels_untold);
-        lines.push(format!(
-            "{packets} packets are of more than 61,439 tunnels: not told in records"
-        ));
+        let packets = packets_are(tunnels.tunnels_untold);
+        lines.push(format!("{packets} of more than 61,439 tunnels: not told in records"));
     }
     if tunnels.networks_untold > 0 {
-        let packets = grouped(tunnels.networks_untold);
-        lines.push(format!("{packets} packets are of more than 65,534 networks: not told apart"));
+        let packets = packets_are(tunnels.networks_untold);
+        lines.push(format!("{packets} of more than 65,534 networks: not told apart"));
     }
     if tunnels.interfaces_untold > 0 {
-        let packets = grouped(tunnels.interfaces_untold);
-        lines.push(format!("{packets} packets are of more than 32,767 interfaces: interface 0"));
+        let packets = packets_are(tunnels.interfaces_untold);
+        lines.push(format!("{packets} of more than 32,767 interfaces: interface 0"));
     }
     lines
+}
+
+fn packets_are(number: u64) -> String {
+    counted(number, "packet is", "packets are")
 }
 
 fn refusals(tunnels: &TunnelCounts) -> impl Iterator<Item = (TunnelKind, Refusal, u64)> {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use exporter::noun;
 use flow::Timestamp;
 
 /// `1,234,567`.
@@ -15,6 +16,11 @@ pub(crate) fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// `1 packet`, `2,000 packets`.
+pub(crate) fn counted(number: u64, one: &str, several: &str) -> String {
+    format!("{} {}", grouped(number), noun(number, one, several))
 }
 
 /// `999 B`, `1.2 kB`, `34 MB`: decimal units, two or three digits.
@@ -109,6 +115,8 @@ mod tests {
             assert_eq!(octets(number), as_octets);
         }
         assert_eq!(count(12_345_678), "12 M");
+        let packets = [0, 1, 2000].map(|number| counted(number, "packet", "packets"));
+        assert_eq!(packets, ["0 packets", "1 packet", "2,000 packets"]);
     }
 
     #[test]

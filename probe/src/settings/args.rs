@@ -15,7 +15,7 @@ use flow::{BURST_MAX, KeyFields};
 use super::detect::DetectArguments;
 use super::elastic::ElasticCommand;
 use super::file::FromFile;
-use super::help::EXAMPLES;
+use super::help;
 use super::http::HttpArguments;
 use super::places::PlaceSettings;
 use super::selector::{Selector, selector};
@@ -36,7 +36,8 @@ use crate::capture::packet::Direction;
     args_override_self = true,
     args_conflicts_with_subcommands = true,
     arg_required_else_help = true,
-    after_help = EXAMPLES.to_owned() + &exporter::help()
+    term_width = help::columns(),
+    after_help = help::end()
 )]
 pub(crate) struct Cli {
     /// The command, if the program is not to meter packets.

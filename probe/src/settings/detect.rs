@@ -88,14 +88,15 @@ impl FromStr for RuleWord {
         let (name, value) = text.split_once('=').ok_or(FORM)?;
         let (id, key) = name.split_once('.').ok_or(FORM)?;
         let mut settings = RuleSettings { id: id.to_owned(), ..RuleSettings::default() };
-        detect::check(&settings)?;
+        let max = detect::threshold_max(id)?;
         let number = |text: &str| {
-            text.parse::<u64>().map_err(|_error| format!("{key}: a whole number is needed"))
+            let problem = |_error| format!("a whole number from 1 to {max} is needed");
+            text.parse::<u64>().map_err(problem)
         };
         match key.split_once('.') {
             None if key == "enabled" => {
                 let enabled = value.parse();
-                let enabled = enabled.map_err(|_error| "enabled: true or false is needed")?;
+                let enabled = enabled.map_err(|_error| "true or false is needed")?;
                 settings.enabled = Some(enabled);
             }
             None if key == "threshold" => settings.threshold = Some(number(value)?),
@@ -108,8 +109,8 @@ impl FromStr for RuleWord {
             Some(("groups", group)) => settings.groups = vec![(group.parse()?, number(value)?)],
             Some(_) | None => {
                 return Err(format!(
-                    "{key}: enabled, threshold, threshold-inside, window, ignore or groups.NAME \
-                     is needed"
+                    "{key} is no setting of a rule: enabled, threshold, threshold-inside, window, \
+                     ignore or groups.NAME is needed"
                 ));
             }
         }
@@ -119,7 +120,7 @@ impl FromStr for RuleWord {
 }
 
 fn window(text: &str) -> Result<u32, String> {
-    let problem = || "window: a time in whole seconds is needed, such as 60s".to_owned();
+    let problem = || "a time in whole seconds from 1s to 3600s is needed, such as 60s".to_owned();
     let time = humantime::parse_duration(text).map_err(|_error| problem())?;
     if time.subsec_nanos() != 0 {
         return Err(problem());

@@ -297,7 +297,7 @@ impl Reader<'_> {
             // The check without a value gives the permitted values.
             let pair = format!("{key}={}", text.as_deref().unwrap_or_default());
             if let Err(allowed) = self.known.check(name, &pair) {
-                let problem = format!("{key} = {}: {allowed}", shown(part.get_ref()));
+                let problem = format!("{name}.{key} = {}: {allowed}", shown(part.get_ref()));
                 self.mistake(part.span().start, &problem);
             }
             texts.extend(text);
@@ -307,7 +307,7 @@ impl Reader<'_> {
         if self.mistakes.len() == before
             && let Err(allowed) = self.known.check(name, &pair)
         {
-            let problem = format!("{key} = {}: {allowed}", shown(value.get_ref()));
+            let problem = format!("{name}.{key} = {}: {allowed}", shown(value.get_ref()));
             self.mistake(value.span().start, &problem);
         }
         let start = value.span().start;

@@ -1,6 +1,21 @@
 //! Parts of `--help` that do not belong to a single setting.
 
-pub(super) const EXAMPLES: &str = "\
+use crate::report::terminal;
+
+/// Columns of the help on a wide terminal, and where there is none.
+const COLUMNS_MAX: usize = 100;
+
+/// Columns of the help on this terminal.
+pub(super) fn columns() -> usize {
+    terminal::columns().unwrap_or(COLUMNS_MAX).min(COLUMNS_MAX)
+}
+
+/// What follows the settings.
+pub(super) fn end() -> String {
+    EXAMPLES.to_owned() + &exporter::help(columns())
+}
+
+const EXAMPLES: &str = "\
 Examples:
   flowprobe -i eth1 -o ipfix://10.0.0.5:4739
       a mirror port to a collector
@@ -11,11 +26,11 @@ Examples:
   flowprobe -r a.pcap -r b.pcapng.gz -o json:-
       several files merged by packet time, a JSON document for each flow
 
-Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage, 3 something was lost and
---fail-on-loss is set.
+Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage, 3 something was lost \
+and --fail-on-loss is set.
 
-Signals: SIGINT, SIGTERM and SIGQUIT end in good order; a second one after 2 s or more waits for
-no output. SIGHUP opens files again if live capture has no terminal, and otherwise ends too.
+Signals: SIGINT, SIGTERM and SIGQUIT end in good order; a second one after 2 s or more waits for \
+no output. SIGHUP opens files again if live capture has no terminal, and otherwise ends too. \
 SIGUSR1 prints totals.
 
 Outputs are URLs; their settings are query parameters, as in ipfix://10.0.0.5?odid=7&mtu=1400:

@@ -19,7 +19,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use exporter::Interface;
+use exporter::{Interface, noun};
 use flow::Frame;
 use log::{error, warn};
 
@@ -31,6 +31,7 @@ use self::pipe::PipeState;
 pub(crate) use self::place::Place;
 use self::reader::{FileReader, Run};
 use super::{CaptureError, PacketSource, Polled};
+use crate::report::units::counted;
 
 /// Nanoseconds of a second.
 const NANOS: u64 = 1_000_000_000;
@@ -249,29 +250,32 @@ impl FileSource {
             warn!("{name}: {note}");
         }
         if remarks.damaged_blocks > 0 {
-            error!(
-                "{name}: {} damaged blocks were skipped: they claim more octets than they have",
-                remarks.damaged_blocks
+            let skipped = counted(
+                remarks.damaged_blocks,
+                "damaged block was skipped: it claims more octets than it has",
+                "damaged blocks were skipped: they claim more octets than they have",
             );
+            error!("{name}: {skipped}");
         }
         if remarks.too_long > 0 {
-            warn!(
-                "{name}: {} packets of more than {PACKET_OCTETS_MAX} octets were skipped",
-                remarks.too_long
-            );
+            let packets = counted(remarks.too_long, "packet", "packets");
+            let were = noun(remarks.too_long, "was", "were");
+            warn!("{name}: {packets} of more than {PACKET_OCTETS_MAX} octets {were} skipped");
         }
         if remarks.undescribed > 0 {
-            error!(
-                "{name}: {} packets are of interfaces that the file does not describe",
-                remarks.undescribed
+            let packets = counted(
+                remarks.undescribed,
+                "packet is of an interface",
+                "packets are of interfaces",
             );
+            error!("{name}: {packets} that the file does not describe");
         }
         if let Some(damage) = &damage {
-            error!(
-                "{name}: {damage}, at octet {}; the {} packets before are counted",
-                reader.position(),
-                reader.frames()
-            );
+            let before = match reader.frames() {
+                1 => "the packet before is counted".to_owned(),
+                frames => format!("the {frames} packets before are counted"),
+            };
+            error!("{name}: {damage}, at octet {}; {before}", reader.position());
         } else if remarks.nothing_supported {
             error!("{name}: nothing in it can be read");
         }

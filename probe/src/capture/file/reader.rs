@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use exporter::noun;
 use flow::Frame;
 
 use super::decompress::{Stream, decompressed};
@@ -165,12 +166,14 @@ impl FileReader {
             };
             let link = link_name(link);
             remarks.notes.push(format!(
-                "{frames} frames{of_interface} ignored: link type {link} is not supported"
+                "{frames} {}{of_interface} ignored: link type {link} is not supported",
+                noun(*frames, "frame", "frames")
             ));
         }
         if let Some(more) = self.unsupported.len().checked_sub(NOTES_MAX + 1) {
             let more = more + 1;
-            remarks.notes.push(format!("{more} more interfaces of link types not supported"));
+            let interfaces = noun(more as u64, "interface", "interfaces");
+            remarks.notes.push(format!("{more} more {interfaces} of link types not supported"));
         }
         if let Format::Pcapng(pcapng) = &self.format {
             remarks.timeless = pcapng.timeless;
