@@ -39,14 +39,30 @@ impl Interner {
         Self { seed, slots, things: Vec::with_capacity(max), max }
     }
 
-    pub(crate) fn number(&mut self, thing: Identity) -> Interned {
-        let mut slot = pick(self.seed.hash(thing), SLOTS) as usize;
+    /// Finds a thing that has a number.
+    #[inline(always)]
+    pub(crate) fn find(&self, thing: &Identity) -> Option<u16> {
+        self.search(thing).ok()
+    }
+
+    /// The number of a thing, or the free slot for it.
+    #[inline(always)]
+    fn search(&self, thing: &Identity) -> Result<u16, usize> {
+        let mut slot = pick(self.seed.hash(*thing), SLOTS) as usize;
         while let Some(index) = self.slots[slot].checked_sub(1) {
-            if self.things[usize::from(index)] == thing {
-                return Interned::Known(index);
+            if is_equal(&self.things[usize::from(index)], thing) {
+                return Ok(index);
             }
-            slot = (slot + 1) % self.slots.len();
+            slot = (slot + 1) % SLOTS as usize;
         }
+        Err(slot)
+    }
+
+    pub(crate) fn number(&mut self, thing: Identity) -> Interned {
+        let slot = match self.search(&thing) {
+            Ok(index) => return Interned::Known(index),
+            Err(slot) => slot,
+        };
         match u16::try_from(self.things.len()) {
             Ok(index) if self.things.len() < self.max => {
                 self.slots[slot] = index + 1;
@@ -56,6 +72,13 @@ impl Interner {
             _ => Interned::Full,
         }
     }
+}
+
+/// Without a branch for each word.
+#[inline(always)]
+pub(crate) fn is_equal(one: &Identity, other: &Identity) -> bool {
+    let words = one.iter().zip(other);
+    words.fold(0, |difference, (one, other)| difference | (one ^ other)) == 0
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use crate::batch::Batch;
 use crate::frame::tunnel::Tunnel;
 use crate::hash::HashSeed;
-use crate::interner::{Identity, Interned, Interner};
+use crate::interner::{Identity, Interned, Interner, is_equal};
 use crate::record::FlowRecord;
 
 /// The meaning of a number.
@@ -63,7 +63,7 @@ const INTERFACES_NAMED: u16 = 1 << 15;
 
 /// Numbers of passages from here on stand for tunnels and second VLANs; those below are VLAN ids,
 /// and nothing else is told.
-const PASSAGES_NAMED: u16 = 1 << 12;
+pub(crate) const PASSAGES_NAMED: u16 = 1 << 12;
 
 /// Assigns numbers.
 #[derive(Debug)]
@@ -74,6 +74,8 @@ pub(crate) struct Namer {
     passages: Interner,
     /// The network of each passage.
     networks_of_passages: Vec<u16>,
+    /// The last passage with its numbers: many packets in turn have the same.
+    last: (Identity, (u16, u16)),
     /// New meanings, of one or two frames.
     news: Vec<Naming>,
 }
@@ -86,6 +88,7 @@ impl Namer {
             networks: Interner::new(seed, MORE - 1),
             passages: Interner::new(seed, MORE - PASSAGES_NAMED),
             networks_of_passages: Vec::with_capacity(usize::from(MORE - PASSAGES_NAMED)),
+            last: ([u64::MAX; 6], (0, 0)),
             news: Vec::with_capacity(4),
         }
     }
@@ -96,6 +99,7 @@ impl Namer {
         interface < INTERFACES_NAMED.into() && (vlan_id == 0 || !self.key.vlan)
     }
 
+    #[inline(always)]
     pub(crate) fn numbers(&mut self, interface: u32, passage: Passage) -> Numbers {
         let interface = self.interface(interface);
         let (network, passage) = if passage.tunnel.is_some() || passage.inner_vlan_id != 0 {
@@ -106,6 +110,7 @@ impl Namer {
         Numbers { interface, network, passage }
     }
 
+    #[inline(always)]
     fn interface(&mut self, interface: u32) -> u16 {
         match u16::try_from(interface) {
             Ok(plain) if plain < INTERFACES_NAMED => return plain,
@@ -122,18 +127,35 @@ impl Namer {
     }
 
     /// The numbers of its network and of the passage.
+    #[inline(always)]
     fn passage(&mut self, passage: Passage) -> (u16, u16) {
-        match self.passages.number(passage.identity()) {
-            Interned::Known(index) => {
-                (self.networks_of_passages[usize::from(index)], PASSAGES_NAMED + index)
-            }
+        let identity = passage.identity();
+        if !is_equal(&identity, &self.last.0) {
+            let numbers = match self.passages.find(&identity) {
+                Some(index) => self.numbers_of_passage(index),
+                None => self.new_passage(passage, identity),
+            };
+            self.last = (identity, numbers);
+        }
+        self.last.1
+    }
+
+    #[inline(always)]
+    fn numbers_of_passage(&self, index: u16) -> (u16, u16) {
+        (self.networks_of_passages[usize::from(index)], PASSAGES_NAMED + index)
+    }
+
+    #[cold]
+    fn new_passage(&mut self, passage: Passage, identity: Identity) -> (u16, u16) {
+        let network = self.network(&passage);
+        match self.passages.number(identity) {
+            Interned::Known(index) => self.numbers_of_passage(index),
             Interned::New(index) => {
-                let network = self.network(&passage);
                 self.networks_of_passages.push(network);
                 self.news.push(Naming::Passage(PASSAGES_NAMED + index, passage));
                 (network, PASSAGES_NAMED + index)
             }
-            Interned::Full => (self.network(&passage), passage.vlan_id),
+            Interned::Full => (network, passage.vlan_id),
         }
     }
 
@@ -144,6 +166,11 @@ impl Namer {
             Interned::Known(index) | Interned::New(index) => index + 1,
             Interned::Full => MORE,
         }
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_news(&self) -> bool {
+        !self.news.is_empty()
     }
 
     pub(crate) fn news(&mut self) -> impl Iterator<Item = Naming> {
@@ -165,6 +192,7 @@ impl Numbers {
 
 impl Passage {
     /// All attributes.
+    #[inline(always)]
     fn identity(&self) -> Identity {
         let vlans = vlan_word(self.vlan_id) | u64::from(self.inner_vlan_id) << 48;
         let Some(tunnel) = self.tunnel else { return [0, 0, 0, 0, 0, NO_KIND | vlans] };

@@ -321,7 +321,7 @@ impl Transport {
 }
 
 #[inline(always)]
-fn four_at<const N: usize>(header: &[u8; N], at: usize) -> [u8; 4] {
+pub(super) fn four_at<const N: usize>(header: &[u8; N], at: usize) -> [u8; 4] {
     [header[at], header[at + 1], header[at + 2], header[at + 3]]
 }
 

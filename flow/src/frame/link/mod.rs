@@ -96,13 +96,19 @@ impl<'a> PlainEthernet<'a> {
         if frame.link_type != LinkType::Ethernet {
             return None;
         }
-        let (header, data) = frame.data.split_first_chunk::<14>()?;
+        Self::of(frame.data, frame.wire_length)
+    }
+
+    /// Reads octets from the addresses on. The wire had `wire_octets` from there on.
+    #[inline(always)]
+    pub(super) fn of(data: &'a [u8], wire_octets: u32) -> Option<Self> {
+        let (header, data) = data.split_first_chunk::<14>()?;
         let [.., high, low] = *header;
         let plain = Self {
             ethertype: u16::from_be_bytes([high, low]),
             vlan_id: 0,
             data,
-            wire_octets: frame.wire_length.checked_sub(14)?,
+            wire_octets: wire_octets.checked_sub(14)?,
         };
         if plain.ethertype == VLAN { plain.behind_tag() } else { Some(plain) }
     }

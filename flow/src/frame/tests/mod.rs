@@ -5,6 +5,7 @@ mod ipv4;
 mod ipv6;
 mod link;
 mod made;
+mod opened;
 mod segments;
 
 use alloc::string::String;

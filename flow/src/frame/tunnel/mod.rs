@@ -3,15 +3,17 @@
 //! Each step opens one tunnel. A packet that is not a valid tunnel is refused with a cause, and
 //! metered as the outer packet: a wrong guess loses nothing.
 
+mod around;
 mod gre;
 mod headers;
 mod kind;
 mod l2tp;
+mod plain;
 mod udp;
 
 use super::link::{self, Layer, Stop, take};
 use super::{Fragment, Frame, Ignored, Packet, Tpids, Unread, network, wire_octets};
-use crate::key::{Address, IpVersion, KeyField, KeyFields};
+use crate::key::{Address, IpVersion, KeyField, KeyFields, Ports};
 use crate::number::{ethertype, protocol};
 use crate::point::ObservationPoint;
 
@@ -20,6 +22,7 @@ use udp::UdpTunnel;
 pub(super) use headers::{IpHeader, ip_headers};
 pub use kind::{TunnelKind, TunnelKinds};
 pub use l2tp::L2tpV3;
+pub(crate) use plain::{Found, Screen, open_plain};
 
 /// Settings of decapsulation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -168,6 +171,38 @@ enum Carrier {
     L2tpV3(L2tpV3),
 }
 
+impl Carrier {
+    /// The carrier, by protocol and ports.
+    #[inline(always)]
+    fn of(protocol: u8, ports: Ports, settings: &DecapSettings) -> Option<Self> {
+        Some(match protocol {
+            protocol::UDP => Self::Udp(UdpTunnel::of(ports, settings)?),
+            protocol::GRE => Self::Gre,
+            protocol::IPV4 => Self::Ip(IpVersion::V4),
+            protocol::IPV6 => Self::Ip(IpVersion::V6),
+            protocol::ETHERIP => Self::EtherIp,
+            protocol::MPLS_IN_IP => Self::Mpls,
+            protocol::L2TP => Self::L2tpV3(settings.l2tpv3?),
+            _ => return None,
+        })
+    }
+
+    /// Reads the header of the tunnel at the start of a payload. The wire had `missing` octets more
+    /// than `data`.
+    #[inline(always)]
+    fn header(self, data: &[u8], missing: usize) -> Result<Header<'_>, (TunnelKind, Refusal)> {
+        let of = |kind| move |cause| (kind, cause);
+        match self {
+            Self::Udp(tunnel) => udp::header(tunnel, data, missing).map_err(of(tunnel.kind())),
+            Self::Gre => gre::header(data),
+            Self::Ip(version) => Ok(Header::new(TunnelKind::IpInIp, 0, Layer::Ip(version), data)),
+            Self::EtherIp => etherip(data).map_err(of(TunnelKind::EtherIp)),
+            Self::Mpls => mpls(data).map_err(of(TunnelKind::Mpls)),
+            Self::L2tpV3(form) => l2tp::version_3(data, form).map_err(of(TunnelKind::L2tpV3)),
+        }
+    }
+}
+
 /// Content of a packet.
 pub(crate) enum Inside<'a> {
     /// No tunnel.
@@ -233,7 +268,7 @@ impl<'a> Opened<'a> {
         budget: &mut Budget,
     ) -> Inside<'a> {
         let Some(carrier) = self.carrier(settings) else { return Inside::Nothing };
-        let header = match self.header(carrier) {
+        let header = match carrier.header(self.payload, self.missing) {
             Ok(header) if settings.kinds.contains(header.kind) => header,
             Ok(_) => return Inside::Nothing,
             Err((kind, _)) if !settings.kinds.contains(kind) => return Inside::Nothing,
@@ -259,33 +294,7 @@ impl<'a> Opened<'a> {
         if let Fragment::Later(_) = self.packet.fragment {
             return None;
         }
-        Some(match self.packet.protocol {
-            protocol::UDP => Carrier::Udp(UdpTunnel::of(self.packet.ports, settings)?),
-            protocol::GRE => Carrier::Gre,
-            protocol::IPV4 => Carrier::Ip(IpVersion::V4),
-            protocol::IPV6 => Carrier::Ip(IpVersion::V6),
-            protocol::ETHERIP => Carrier::EtherIp,
-            protocol::MPLS_IN_IP => Carrier::Mpls,
-            protocol::L2TP => Carrier::L2tpV3(settings.l2tpv3?),
-            _ => return None,
-        })
-    }
-
-    fn header(&self, carrier: Carrier) -> Result<Header<'a>, (TunnelKind, Refusal)> {
-        let data = self.payload;
-        let of = |kind| move |cause| (kind, cause);
-        match carrier {
-            Carrier::Udp(tunnel) => {
-                udp::header(tunnel, data, self.missing).map_err(of(tunnel.kind()))
-            }
-            Carrier::Gre => gre::header(data),
-            Carrier::Ip(version) => {
-                Ok(Header::new(TunnelKind::IpInIp, 0, Layer::Ip(version), data))
-            }
-            Carrier::EtherIp => etherip(data).map_err(of(TunnelKind::EtherIp)),
-            Carrier::Mpls => mpls(data).map_err(of(TunnelKind::Mpls)),
-            Carrier::L2tpV3(form) => l2tp::version_3(data, form).map_err(of(TunnelKind::L2tpV3)),
-        }
+        Carrier::of(self.packet.protocol, self.packet.ports, settings)
     }
 
     /// Reads the packet after the header of a tunnel.

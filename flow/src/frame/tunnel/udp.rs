@@ -69,6 +69,7 @@ impl UdpTunnel {
 
 /// Reads the UDP header: ports, length, checksum (16 bits each). The wire had `missing` octets more
 /// than `data`.
+#[inline(always)]
 pub(super) fn header(
     tunnel: UdpTunnel,
     data: &[u8],
@@ -93,6 +94,7 @@ pub(super) fn header(
 
 /// VXLAN (RFC 7348 section 5): flags (8 bits), reserved (24), VNI (24), reserved (8). Flags other
 /// than I are for extensions.
+#[inline(always)]
 fn vxlan(data: &[u8]) -> Result<Header<'_>, Refusal> {
     const HAS_VNI: u8 = 0x08;
     let (&[flags, _, _, _, v0, v1, v2, _], frame) = take::<8>(data)?;
@@ -126,6 +128,7 @@ fn vxlan_gpe(data: &[u8]) -> Result<Header<'_>, Refusal> {
 
 /// GENEVE (RFC 8926 section 3.4): version (2 bits), words of options (6), O, C, reserved (6),
 /// protocol type (16), VNI (24), reserved (8), options.
+#[inline]
 fn geneve(data: &[u8]) -> Result<Header<'_>, Refusal> {
     const CONTROL: u8 = 0x80;
     let (&[first, flags, p0, p1, v0, v1, v2, _], rest) = take::<8>(data)?;

@@ -1,5 +1,7 @@
 //! From frames to observations: clock, sampling, dissection, and ports of fragments.
 
+mod fast;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -9,10 +11,7 @@ use crate::counts::MeterCounts;
 use crate::decap::Decapsulator;
 use crate::fragment::FragmentCache;
 use crate::frame::tunnel::DecapSettings;
-use crate::frame::{
-    Dissection, Frame, Ignored, Packet, Tpids, dissect_plain, dissect_plain_ipv4,
-    dissect_plain_ipv6, dissect_with,
-};
+use crate::frame::{Dissection, Frame, Ignored, Packet, Tpids, dissect_plain, dissect_with};
 use crate::hash::HashSeed;
 use crate::key::{KeyField, KeyFields};
 use crate::names::Naming;
@@ -93,8 +92,10 @@ pub struct Observer {
     excluded: Vec<Conversation>,
     /// Set if decapsulation is on.
     decap: Option<Box<Decapsulator>>,
-    /// True without sampling, if all seven key fields are in the key.
+    /// True if a plain packet is tried first.
     fast_path: bool,
+    /// True if a plain tunnel is tried first, because the last frame was one.
+    after_tunnel: bool,
     /// True if some plain packets may need the slow path.
     has_suspects: bool,
     /// Wire octets of the frames of metered packets.
@@ -120,7 +121,8 @@ impl Observer {
                 Box::new(Decapsulator::new(settings.decap, vlan_in_key, settings.seed))
             }),
             has_suspects: settings.decap.opens_any(),
-            fast_path: settings.sampling.interval <= 1 && settings.key.contain_the_seven(),
+            fast_path: fast::applies(settings),
+            after_tunnel: false,
             metered_wire_octets: 0,
             counts: MeterCounts::default(),
         }
@@ -180,49 +182,6 @@ impl Observer {
             tunnels: self.decap.as_ref().map(|decap| decap.counts()).unwrap_or_default(),
             ..self.counts
         }
-    }
-
-    /// Observes a frame: finds its trace time, then pushes the observation of its packet to `sink`.
-    /// Every frame is counted once: as metered, or as ignored with a reason. A frame ahead of all
-    /// clocks is held until the next one.
-    #[inline(always)]
-    pub fn observe(&mut self, frame: &Frame<'_>, sink: &mut impl Sink) {
-        if !self.clocks.advance(frame.time) {
-            self.observe_off_pace(*frame, sink);
-            return;
-        }
-        if self.fast_path
-            && let Some(packet) = dissect_plain_ipv4(frame)
-            && !self.is_suspect(&packet, frame)
-        {
-            self.meter(frame, &packet, sink);
-        } else {
-            self.observe_other(*frame, sink);
-        }
-    }
-
-    /// The same, for frames that are not plain IPv4.
-    #[inline(never)]
-    fn observe_other(&mut self, frame: Frame<'_>, sink: &mut impl Sink) {
-        if self.fast_path
-            && let Some(packet) = dissect_plain_ipv6(&frame)
-            && !self.is_suspect(&packet, &frame)
-        {
-            self.meter(&frame, &packet, sink);
-        } else {
-            let read = self.read(&frame);
-            self.place(read, self.clocks.here(), sink);
-        }
-    }
-
-    /// Meters a packet on the fast path.
-    #[inline(always)]
-    fn meter(&mut self, frame: &Frame<'_>, packet: &Packet, sink: &mut impl Sink) {
-        let at = self.clocks.here();
-        *sink.vacancy() = Observation::new(packet, frame.point, at);
-        self.metered_wire_octets += u64::from(frame.wire_length);
-        self.counts.metered.count(packet.octets.into());
-        sink.push();
     }
 
     /// Any frame that is not a normal step ahead of the current clock.
@@ -348,14 +307,6 @@ impl Observer {
             observation.keep(self.key, interface_bits);
         }
         Ok(packet.octets)
-    }
-
-    /// True if a plain packet may be a tunnel, or in an excluded conversation.
-    #[inline(always)]
-    fn is_suspect(&self, packet: &Packet, frame: &Frame<'_>) -> bool {
-        self.has_suspects
-            && (self.excluded.iter().any(|conversation| conversation.may_contain(packet))
-                || self.decap.as_ref().is_some_and(|decap| decap.concerns(packet, frame.point)))
     }
 
     fn is_excluded(&self, packet: &Observation) -> bool {
