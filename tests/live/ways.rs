@@ -277,6 +277,35 @@ fn collector_whose_name_moves_is_found() {
 }
 
 #[test]
+fn collector_whose_host_is_gone_is_lost_and_looked_up_at_once() {
+    let Some(network) = network(1) else { return };
+    let folder = support::scratch();
+    let hosts = support::write(&folder, "hosts", b"10.77.1.9 collector.test\n");
+    let mut new = Collector::start(&network, Host::Sender, "10.77.1.2:4739");
+    // Nobody on the link has the first address, and the name is looked up once an hour.
+    let output = ["-o", "ipfix://collector.test?resolve=1h"];
+    let mut probe = start_with_hosts(&network, &hosts, &output);
+    // Flows end between two looks.
+    let send_and_wait = || {
+        send(&network, &folder);
+        thread::sleep(Duration::from_millis(500));
+    };
+    probe.wait_until("the loss is noticed", |probe| {
+        send_and_wait();
+        probe.messages().contains("to 10.77.1.9:4739 are lost: ")
+    });
+    fs::write(&hosts, "10.77.1.2 collector.test\n").unwrap();
+    probe.wait_until("the name is looked up", |probe| {
+        send_and_wait();
+        probe.messages().contains("to 10.77.1.2:4739")
+    });
+    send(&network, &folder);
+    new.wait_for(&mut probe, 10);
+    let run = probe.stop();
+    assert!(run.count("outputs.0.failed.records") >= 10, "{}", run.stats);
+}
+
+#[test]
 fn address_that_refuses_is_followed_by_the_next() {
     let Some(network) = network(1) else { return };
     let folder = support::scratch();

@@ -12,6 +12,7 @@ use std::{iter, thread};
 use flow::Conversation;
 use flow::number::protocol;
 use log::warn;
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::ending;
@@ -143,6 +144,12 @@ impl Collector {
                 socket.set_unicast_hops_v6(ttl)?;
                 socket.set_multicast_hops_v6(ttl)?;
             }
+        }
+        // Without this, the system does not report hosts that are gone, and networks without a way.
+        if address.is_ipv4() {
+            setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
+        } else {
+            setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
         }
         socket.connect(&address.into())?;
         Ok(socket.into())

@@ -7,11 +7,16 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
 
 use super::Patience;
 use super::collector::{
@@ -53,6 +58,27 @@ impl Route {
         }
         let error = self.socket.take_error();
         error.is_ok_and(|error| error.is_some_and(|it| it.kind() == ErrorKind::ConnectionRefused))
+    }
+
+    /// True if a router or the link has reported this error about an earlier datagram. Forgets all
+    /// reports.
+    pub(super) fn was_told(&self, error: Errno) -> bool {
+        let mut was_told = false;
+        let mut space = cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
+        let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+        let socket = self.socket.as_raw_fd();
+        while let Ok(report) = recvmsg::<SockaddrStorage>(socket, &mut [], Some(&mut space), flags)
+        {
+            was_told |= report.cmsgs().into_iter().flatten().any(|message| {
+                let (ControlMessageOwned::Ipv4RecvErr(told, _)
+                | ControlMessageOwned::Ipv6RecvErr(told, _)) = message
+                else {
+                    return false;
+                };
+                told.ee_origin != libc::SO_EE_ORIGIN_LOCAL && told.ee_errno == error as u32
+            });
+        }
+        was_told
     }
 }
 

@@ -222,8 +222,7 @@ impl UdpTransport {
         }
     }
 
-    /// After an error that does not concern the datagram: replaces the socket, or takes another
-    /// address if the collector refuses this one.
+    /// After an error of the way: replaces the socket, or takes another address after a refusal.
     fn renew_after(&mut self, error: Errno) {
         if matches!(error, Errno::EMSGSIZE | Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM) {
             return;
@@ -247,10 +246,9 @@ impl UdpTransport {
         let mut pause = RETRY_FIRST;
         let mut retries = 0;
         loop {
-            let slices = [IoSlice::new(octets)];
             let Some(route) = self.router.route() else { return Err(Errno::ENETUNREACH) };
-            let socket = route.socket.as_raw_fd();
-            let sent = sendmsg::<()>(socket, &slices, control, MsgFlags::empty(), None);
+            let (slices, flags) = ([IoSlice::new(octets)], MsgFlags::empty());
+            let sent = sendmsg::<()>(route.socket.as_raw_fd(), &slices, control, flags, None);
             let Err(error) = sent else { return Ok(()) };
             retries += 1;
             if retries > RETRIES_MAX {
@@ -267,6 +265,9 @@ impl UdpTransport {
                 thread::sleep(pause);
                 pause *= 2;
             } else if error != Errno::EINTR {
+                if route.was_told(error) {
+                    self.last_was_lost(error.desc());
+                }
                 return Err(error);
             }
         }
