@@ -2,8 +2,7 @@
 
 use crate::fragment::FragmentCache;
 use crate::frame::tunnel::{
-    Budget, DecapSettings, Found, Inside, Opened, Refusal, Screen, TunnelKind, open_plain,
-    outermost,
+    Budget, DecapSettings, Found, Inside, Opened, Refusal, TunnelKind, open_plain, outermost,
 };
 use crate::frame::{Fragment, Frame, Ignored, Packet, Stop, Tpids};
 use crate::hash::HashSeed;
@@ -66,7 +65,6 @@ impl core::ops::AddAssign for TunnelCounts {
 #[derive(Debug)]
 pub(crate) struct Decapsulator {
     settings: DecapSettings,
-    screen: Screen,
     /// Outer packets whose first fragment was opened, by the times of frames.
     opened: FragmentCache,
     namer: Namer,
@@ -79,7 +77,6 @@ impl Decapsulator {
         let key = NetworkKey { whole_tunnel: settings.whole_key, vlan: vlan_in_key };
         Self {
             settings,
-            screen: Screen::new(&settings),
             opened: FragmentCache::new(seed),
             namer: Namer::new(seed, key),
             counts: TunnelCounts::default(),
@@ -95,12 +92,6 @@ impl Decapsulator {
     #[inline]
     pub(crate) fn concerns(&self, packet: &Packet, point: ObservationPoint) -> bool {
         self.settings.may_open(packet) || !self.namer.is_plain(point.interface, packet.vlan_id)
-    }
-
-    /// The same with false alarms, but faster.
-    #[inline(always)]
-    pub(crate) fn suspects(&self, packet: &Packet, point: ObservationPoint) -> bool {
-        self.screen.suspects(packet) || !self.namer.is_plain(point.interface, packet.vlan_id)
     }
 
     /// Finds the packet in a plain tunnel. `None`: use [`Self::dissect`].

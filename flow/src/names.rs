@@ -59,7 +59,7 @@ pub(crate) struct NetworkKey {
 pub(crate) const MORE: u16 = u16::MAX;
 
 /// Interface numbers from here on are assigned; those below are unchanged.
-const INTERFACES_NAMED: u16 = 1 << 15;
+pub(crate) const INTERFACES_NAMED: u16 = 1 << 15;
 
 /// Numbers of passages from here on stand for tunnels and second VLANs; those below are VLAN ids,
 /// and nothing else is told.

@@ -101,7 +101,7 @@ impl Observer {
     #[inline(always)]
     fn is_suspect(&self, packet: &Packet, frame: &Frame<'_>) -> bool {
         self.has_suspects
-            && (self.excluded.iter().any(|conversation| conversation.may_contain(packet))
-                || self.decap.as_ref().is_some_and(|decap| decap.suspects(packet, frame.point)))
+            && (self.screen.suspects(packet, frame.point)
+                || self.excluded.iter().any(|conversation| conversation.may_contain(packet)))
     }
 }

@@ -10,7 +10,7 @@ use crate::conversation::Conversation;
 use crate::counts::MeterCounts;
 use crate::decap::Decapsulator;
 use crate::fragment::FragmentCache;
-use crate::frame::tunnel::DecapSettings;
+use crate::frame::tunnel::{DecapSettings, Screen};
 use crate::frame::{Dissection, Frame, Ignored, Packet, Tpids, dissect_plain, dissect_with};
 use crate::hash::HashSeed;
 use crate::key::{KeyField, KeyFields};
@@ -92,6 +92,7 @@ pub struct Observer {
     excluded: Vec<Conversation>,
     /// Set if decapsulation is on.
     decap: Option<Box<Decapsulator>>,
+    screen: Screen,
     /// True if a plain packet is tried first.
     fast_path: bool,
     /// True if a plain tunnel is tried first, because the last frame was one.
@@ -107,6 +108,7 @@ pub struct Observer {
 impl Observer {
     /// An observer without any frames. The fragment cache takes about 700 KiB.
     pub fn new(settings: &ObserverSettings) -> Self {
+        let vlan_in_key = settings.key.contains(KeyField::Vlan);
         Self {
             key: settings.key,
             tpids: settings.tpids,
@@ -116,10 +118,11 @@ impl Observer {
             held: None,
             fragments: FragmentCache::new(settings.seed),
             excluded: Vec::new(),
-            decap: settings.decap.opens_any().then(|| {
-                let vlan_in_key = settings.key.contains(KeyField::Vlan);
-                Box::new(Decapsulator::new(settings.decap, vlan_in_key, settings.seed))
-            }),
+            decap: settings
+                .decap
+                .opens_any()
+                .then(|| Box::new(Decapsulator::new(settings.decap, vlan_in_key, settings.seed))),
+            screen: Screen::new(&settings.decap, vlan_in_key),
             has_suspects: settings.decap.opens_any(),
             fast_path: fast::applies(settings),
             after_tunnel: false,

@@ -10,7 +10,9 @@ use super::around::PlainHeader;
 use super::udp::UdpTunnel;
 use super::{Carrier, DecapSettings, Header, Tunnel};
 use crate::key::{IpVersion, Ports};
+use crate::names::INTERFACES_NAMED;
 use crate::number::{ethertype, protocol};
+use crate::point::ObservationPoint;
 
 /// A packet in a tunnel.
 #[derive(Clone, Copy, Debug)]
@@ -76,16 +78,38 @@ fn inner(header: &Header<'_>, missing: u32, outer_vlan_id: u16) -> Option<Packet
     }
 }
 
-/// A quick test for plain packets that may be tunnels: a bit for each of 64 classes of ports.
-#[derive(Clone, Copy, Debug, Default)]
+/// A quick test for plain packets that the general path needs: tunnels, and those whose interface
+/// or VLAN gets another number. It has false alarms.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Screen {
+    /// Destination ports of tunnels: a bit for each of 64 classes of ports.
     destinations: u64,
+    /// Source ports of tunnels.
     sources: u64,
+    /// The last interface whose number stays.
+    interface_max: u32,
+    /// Bits of VLAN ids that get another number.
+    vlan_bits: u16,
+}
+
+impl Default for Screen {
+    /// Without decapsulation no packet is suspected.
+    fn default() -> Self {
+        Self { destinations: 0, sources: 0, interface_max: u32::MAX, vlan_bits: 0 }
+    }
 }
 
 impl Screen {
-    pub(crate) fn new(settings: &DecapSettings) -> Self {
-        let mut screen = Self::default();
+    /// For a flow key with or without VLAN ids.
+    pub(crate) fn new(settings: &DecapSettings, vlan_in_key: bool) -> Self {
+        if !settings.opens_any() {
+            return Self::default();
+        }
+        let mut screen = Self {
+            interface_max: u32::from(INTERFACES_NAMED) - 1,
+            vlan_bits: if vlan_in_key { u16::MAX } else { 0 },
+            ..Self::default()
+        };
         for port in 0..=u16::MAX {
             let is_opened = |ports| UdpTunnel::of(ports, settings).is_some();
             screen.destinations |= u64::from(is_opened(Ports::new(0, port))) << class(port);
@@ -94,12 +118,13 @@ impl Screen {
         screen
     }
 
-    /// False if it is no tunnel.
+    /// False if the fast path is right.
     #[inline(always)]
-    pub(crate) fn suspects(&self, packet: &Packet) -> bool {
-        packet.protocol == protocol::UDP
+    pub(crate) fn suspects(&self, packet: &Packet, point: ObservationPoint) -> bool {
+        let is_tunnel = packet.protocol == protocol::UDP
             && (self.destinations & 1 << class(packet.ports.destination()) != 0
-                || self.sources & 1 << class(packet.ports.source()) != 0)
+                || self.sources & 1 << class(packet.ports.source()) != 0);
+        is_tunnel || point.interface > self.interface_max || packet.vlan_id & self.vlan_bits != 0
     }
 }
 

@@ -32,14 +32,14 @@ pub(super) enum UdpTunnel {
 
 impl UdpTunnel {
     /// The kind of tunnel, by the ports, if this kind is opened.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(ports: Ports, settings: &DecapSettings) -> Option<Self> {
         let tunnel = Self::by_ports(ports, &settings.vxlan_ports)?;
         settings.kinds.contains(tunnel.kind()).then_some(tunnel)
     }
 
     /// By the ports.
-    #[inline]
+    #[inline(always)]
     pub(super) fn by_ports(ports: Ports, vxlan_ports: &VxlanPorts) -> Option<Self> {
         let (source, destination) = (ports.source(), ports.destination());
         Some(match (destination, source) {
