@@ -22,6 +22,7 @@ mod many;
 mod places;
 mod probe;
 mod records;
+mod reload;
 mod rights;
 mod service;
 mod totals;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::capture::file::InputReport;
 use crate::host::ports::PortCounts;
 use crate::pipeline::output::OutputEnd;
+use crate::pipeline::reload::ReloadCounts;
 use crate::pipeline::worker::Ended;
 use crate::places::PlaceReport;
 use crate::report::escape::Escaped;
@@ -34,6 +35,8 @@ pub(crate) struct Totals {
     pub(crate) places: Option<PlaceReport>,
     /// Counts of the detectors. `None` if there are none.
     pub(crate) detected: Option<DetectCounts>,
+    /// `None` if settings do not change while the program runs.
+    pub(crate) reloads: Option<ReloadCounts>,
     pub(crate) elapsed: Duration,
     pub(crate) interrupted: bool,
     /// Live: the run ended because no interface was left.
@@ -236,6 +239,9 @@ impl Totals {
             "seconds": self.elapsed.as_secs_f64(),
             "interrupted": self.interrupted,
         });
+        if let Some(ReloadCounts { applied, refused }) = self.reloads {
+            statistics["reloads"] = json!({ "applied": applied, "refused": refused });
+        }
         if let Some(report) = &self.places {
             statistics["places"] = places::json(report);
         }
@@ -335,6 +341,7 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
         (output.counts.events_failed, "events LOST"),
         (output.counts.events_spooled, "events spooled"),
         (output.dropped.records, "records DROPPED at its queue"),
+        (output.absent.records, "records while it was not configured"),
         (output.counts.reconnects, "reconnects"),
         (output.counts.times_clamped, "records with times clamped"),
         (output.counts.interfaces_zeroed, "records with interface 0: their number is above 65535"),
@@ -373,6 +380,8 @@ fn output_json(output: &OutputEnd) -> Value {
             "spooled": counts.events_spooled,
         },
         "dropped": records_json(output.dropped),
+        "absent": records_json(output.absent),
+        "removed": output.is_removed,
         "messages": counts.messages,
         "octets": counts.octets,
         "errors": counts.errors,
