@@ -19,6 +19,7 @@ mod interfaces;
 mod load;
 mod losses;
 mod many;
+mod notify;
 mod places;
 mod probe;
 mod records;

@@ -167,7 +167,8 @@ impl<'a> LiveWorker<'a> {
         let (meter, sources) = (self.observer.counts(), self.closed);
         let published = self.published;
         let ended = self.worker.finish(now);
-        publish(published, Snapshot { meter, ended, flows: 0, sources });
+        let snapshot = Snapshot { meter, ended, flows: 0, sources, ..Snapshot::default() };
+        publish(published, snapshot);
         close_all(self.sources);
     }
 
@@ -234,6 +235,7 @@ impl<'a> LiveWorker<'a> {
             ended: self.worker.ended(),
             flows: self.worker.flows(),
             sources: self.count_sources(),
+            ..Snapshot::default()
         };
         publish(self.published, snapshot);
         // The leases are dropped after the counts are published. So a thread that sees no open

@@ -89,6 +89,16 @@ impl Reloader {
         self.counts
     }
 
+    /// Whether a request has come that was not heeded yet.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.preparing.is_none() && signals::reopenings() != self.heeded
+    }
+
+    /// Whether settings are being read.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.preparing.is_some()
+    }
+
     /// Begins to read the settings if that was requested. Returns new ones when they are ready.
     pub(crate) fn look(
         &mut self,
@@ -99,9 +109,8 @@ impl Reloader {
             let result = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             return result.map_err(|mistakes| self.refuse(&mistakes)).ok();
         }
-        let requests = signals::reopenings();
-        if self.preparing.is_none() && requests != self.heeded {
-            self.heeded = requests;
+        if self.is_asked() {
+            self.heeded = signals::reopenings();
             let job = Job {
                 words: self.words.clone(),
                 args: self.args.clone(),

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
@@ -12,6 +12,7 @@ use flow::{Conversation, FlowTable};
 use log::error;
 
 use crate::host::ports::Ports;
+use crate::host::service::Service;
 use crate::host::{priority, rights, signals};
 use crate::pipeline::live::{Attached, MeterChange};
 use crate::pipeline::output::{Output, OutputEnd};
@@ -19,11 +20,11 @@ use crate::pipeline::outputs::{OutputSet, Starting};
 use crate::pipeline::queue::{Delivery, QueueSender, WhenFull};
 use crate::pipeline::queues::QueueSet;
 use crate::pipeline::reload::{Outputs, Prepared, Reloader};
-use crate::pipeline::snapshot::{Snapshot, sum};
+use crate::pipeline::snapshot::{Snapshot, are_alive, sum};
 use crate::pipeline::stages::{Mode, StageChange, StageCounts, StageLoop, Stages};
 use crate::pipeline::worker::{join, spawn};
 use crate::pipeline::workers::{Processors, WorkerStarter, Workers};
-use crate::report::totals::Totals;
+use crate::report::totals::{Rates, Totals};
 use crate::settings::args::LiveSettings;
 use crate::settings::config::Config;
 
@@ -123,13 +124,7 @@ impl Session<'_> {
             let stages = queues.stages.map(|queues| {
                 let stages =
                     StageLoop::new(self.stages.list, queues, Mode::Live(&shared.last_frames));
-                spawn(scope, "stages", move || {
-                    if is_real_time {
-                        priority::drop_real_time();
-                    }
-                    rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
-                    stages.changed_by(for_stages).run();
-                })
+                start_stages(scope, stages.changed_by(for_stages), is_real_time)
             });
             let starter = WorkerStarter {
                 config: self.config,
@@ -154,9 +149,12 @@ impl Session<'_> {
                 reloader: self.reloader,
                 changes,
                 changing: None,
+                service: Service::find(),
                 begin: self.begin,
             };
+            supervisor.service.ready();
             supervisor.supervise(self.stop, &mut workers, watch);
+            supervisor.service.stopping();
             // From now on, outputs wait for their peers only as long as after a signal.
             ending::begin();
             supervisor.ports.detach();
@@ -178,6 +176,21 @@ impl Session<'_> {
     }
 }
 
+/// Starts the thread of the stages. It needs neither the priority of workers nor capabilities.
+fn start_stages<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    stages: StageLoop<'scope>,
+    is_real_time: bool,
+) -> ScopedJoinHandle<'scope, ()> {
+    spawn(scope, "stages", move || {
+        if is_real_time {
+            priority::drop_real_time();
+        }
+        rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
+        stages.run();
+    })
+}
+
 /// The main thread's part.
 struct Supervisor<'scope, 'env> {
     shared: &'env Shared,
@@ -192,6 +205,7 @@ struct Supervisor<'scope, 'env> {
     changes: Sender<StageChange>,
     /// New settings that not all threads have taken yet.
     changing: Option<Changing>,
+    service: Service,
     begin: Instant,
 }
 
@@ -204,6 +218,7 @@ struct Changing {
 impl Supervisor<'_, '_> {
     /// Watches interfaces, outputs and settings until the run ends.
     fn supervise(&mut self, stop: &AtomicBool, workers: &mut Workers<'_>, watch: &mut dyn Watch) {
+        let mut rates = Rates::new();
         let mut next_round = Instant::now();
         let interval = self.settings.interval();
         let mut next_interval = interval.map(|interval| next_round + interval);
@@ -216,6 +231,8 @@ impl Supervisor<'_, '_> {
                 watch.wanted(&self.so_far());
             }
             self.look_at_settings(workers);
+            let (snapshots, watchdog) = (&self.shared.snapshots, self.service.watchdog);
+            self.service.sign(|| watchdog.is_none_or(|longest| are_alive(snapshots, longest)));
             let now = Instant::now();
             let is_round = now >= next_round;
             let mut sockets = Vec::new();
@@ -231,6 +248,7 @@ impl Supervisor<'_, '_> {
             let totals = self.so_far();
             self.report(&totals, WhenFull::Drop);
             watch.second(&totals);
+            self.service.status(|| rates.line(&totals));
             if let (Some(due), Some(interval)) = (next_interval, interval)
                 && now >= due
             {
@@ -248,12 +266,21 @@ impl Supervisor<'_, '_> {
             let by_stages = changing.by_stages.try_recv() == Err(TryRecvError::Disconnected);
             if by_stages && workers.are_up_to_date() {
                 self.changing.take().into_iter().for_each(|it| reloader.applied(it.prepared));
+                self.service.ready();
             }
             return;
         }
+        if reloader.is_asked() {
+            self.service.reloading();
+        }
+        let was_busy = reloader.is_busy();
         let outputs = || Outputs { known: self.outputs.known(), names: self.outputs.names() };
-        if let Some(prepared) = reloader.look(outputs, &self.stages) {
+        let prepared = reloader.look(outputs, &self.stages);
+        if let Some(prepared) = prepared {
             self.change(prepared, workers);
+        } else if was_busy && !reloader.is_busy() {
+            // They were refused.
+            self.service.ready();
         }
     }
 
