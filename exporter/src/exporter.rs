@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow::{Batch, Conversation, RecordTally, Tally, Timestamp};
+use flow::{Batch, Conversation, NetworkSet, RecordTally, Tally, Timestamp};
 
 use crate::error::ExportError;
 
@@ -40,6 +40,10 @@ pub trait Exporter: Send {
         Ok(())
     }
 
+    /// Changes the networks inside the perimeter, for the next documents. Messages have no field
+    /// for it.
+    fn set_local_networks(&mut self, _networks: &NetworkSet) {}
+
     /// Sends all records and ends the session.
     ///
     /// # Errors
@@ -58,6 +62,44 @@ pub trait Exporter: Send {
     /// The current conversations with its peers: a mirror port may show their packets. They change
     /// if the name of a collector gets another address.
     fn conversations(&self) -> Vec<Conversation>;
+}
+
+impl<E: Exporter + ?Sized> Exporter for &mut E {
+    fn export(&mut self, batch: &Batch) -> Result<(), ExportError> {
+        (**self).export(batch)
+    }
+
+    fn observe(&mut self, meter: &MeterReport) {
+        (**self).observe(meter);
+    }
+
+    fn tick(&mut self, now: Timestamp) -> Result<(), ExportError> {
+        (**self).tick(now)
+    }
+
+    fn reopen(&mut self) -> Result<(), ExportError> {
+        (**self).reopen()
+    }
+
+    fn set_local_networks(&mut self, networks: &NetworkSet) {
+        (**self).set_local_networks(networks);
+    }
+
+    fn finish(&mut self) -> Result<(), ExportError> {
+        (**self).finish()
+    }
+
+    fn counts(&self) -> ExportCounts {
+        (**self).counts()
+    }
+
+    fn is_ready(&self) -> bool {
+        (**self).is_ready()
+    }
+
+    fn conversations(&self) -> Vec<Conversation> {
+        (**self).conversations()
+    }
 }
 
 /// An interface with a name.
@@ -119,6 +161,35 @@ pub struct ExportCounts {
     pub delivery: Option<Delivery>,
 }
 
+impl ExportCounts {
+    /// The counts of an output that was closed, and of the same output after it was opened again.
+    #[must_use]
+    pub fn then(self, later: Self) -> Self {
+        Self {
+            sent: self.sent + later.sent,
+            not_exportable: self.not_exportable + later.not_exportable,
+            failed: self.failed + later.failed,
+            dead_lettered: self.dead_lettered + later.dead_lettered,
+            spooled: self.spooled + later.spooled,
+            events_sent: self.events_sent + later.events_sent,
+            events_not_exportable: self.events_not_exportable + later.events_not_exportable,
+            events_failed: self.events_failed + later.events_failed,
+            events_spooled: self.events_spooled + later.events_spooled,
+            retried: self.retried + later.retried,
+            messages: self.messages + later.messages,
+            octets: self.octets + later.octets,
+            errors: self.errors + later.errors,
+            reconnects: self.reconnects + later.reconnects,
+            times_clamped: self.times_clamped + later.times_clamped,
+            interfaces_zeroed: self.interfaces_zeroed + later.interfaces_zeroed,
+            delivery: match (self.delivery, later.delivery) {
+                (Some(earlier), Some(later)) => Some(earlier.then(later)),
+                (earlier, later) => later.or(earlier),
+            },
+        }
+    }
+}
+
 /// Delivery of documents to a cluster. Counts of outcomes only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
@@ -148,6 +219,23 @@ pub struct Delivery {
     pub waiting_octets: u64,
     /// `None` without a spool.
     pub spool: Option<SpoolReport>,
+}
+
+impl Delivery {
+    /// As [`ExportCounts::then`]. The state is the later one, and so is the spool, which has both.
+    fn then(self, later: Self) -> Self {
+        Self {
+            accepted: self.accepted + later.accepted,
+            duplicate: self.duplicate + later.duplicate,
+            dead_lettered: self.dead_lettered + later.dead_lettered,
+            refused: self.refused + later.refused,
+            dropped: self.dropped + later.dropped,
+            unsent: self.unsent + later.unsent,
+            requests: self.requests + later.requests,
+            document_octets: self.document_octets + later.document_octets,
+            ..later
+        }
+    }
 }
 
 /// The spool of an output.

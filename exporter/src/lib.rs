@@ -21,6 +21,7 @@ mod sink;
 pub mod spool;
 mod transport;
 mod unit;
+mod unopened;
 mod webhook;
 mod words;
 
@@ -34,5 +35,6 @@ pub use json::{escaped_json, is_terminal_control};
 pub use output::{Context, Destination, OUTPUTS, Output, Setting, forms, help};
 pub use transport::{FilesInUse, LineFile, Patience};
 pub use unit::number_with_unit;
+pub use unopened::Unopened;
 pub use webhook::Webhook;
 pub use words::{noun, wrapped};

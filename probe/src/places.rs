@@ -30,7 +30,8 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// The places of a run.
 pub(crate) struct Places {
-    refresh: Duration,
+    /// Milliseconds between two checks of the files.
+    refresh_ms: AtomicU64,
     atlases: Arc<Atlases>,
     /// In the order of the command line. The list of own networks is last.
     files: Mutex<Vec<PlaceFile>>,
@@ -38,7 +39,14 @@ pub(crate) struct Places {
     failures: AtomicU64,
 }
 
+/// Other files, read and checked.
+pub(crate) struct PlaceChange {
+    files: Vec<PlaceFile>,
+    refresh: Duration,
+}
+
 /// A file.
+#[derive(Clone)]
 struct PlaceFile {
     path: PathBuf,
     form: Form,
@@ -62,11 +70,13 @@ struct Stamp {
 }
 
 /// Content of a file.
+#[derive(Clone)]
 struct Content {
     sha256: String,
     data: Data,
 }
 
+#[derive(Clone)]
 enum Data {
     Database(Arc<Database>),
     Networks(Arc<Networks>),
@@ -113,17 +123,42 @@ impl Places {
         if !settings.is_given() {
             return Ok(None);
         }
-        let databases = settings.geo.iter().map(|path| (path, Form::Database));
-        let networks = settings.networks.iter().map(|path| (path, Form::Networks));
-        let files = databases.chain(networks).map(|(path, form)| PlaceFile::open(path, form));
+        let files = named(settings).map(|(path, form)| PlaceFile::open(path, form));
         let files = files.collect::<Result<Vec<_>, _>>()?;
         Ok(Some(Self {
-            refresh: settings.geo_refresh,
+            refresh_ms: AtomicU64::new(millis(settings.geo_refresh)),
             atlases: Atlases::new(atlas(&files)),
             files: Mutex::new(files),
             reloads: AtomicU64::new(0),
             failures: AtomicU64::new(0),
         }))
+    }
+
+    /// Reads the files of other settings that are not in use yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Places::open`].
+    pub(crate) fn prepare(&self, settings: &PlaceSettings) -> Result<PlaceChange, Vec<String>> {
+        let known = self.files().clone();
+        let files = named(settings).map(|(path, form)| {
+            let same = known.iter().find(|file| file.is_at(path, form));
+            same.cloned().map_or_else(|| PlaceFile::open(path, form), Ok)
+        });
+        Ok(PlaceChange { files: files.collect::<Result<_, _>>()?, refresh: settings.geo_refresh })
+    }
+
+    /// Takes other files. Files that stay may have been read again meanwhile.
+    pub(crate) fn change(&self, PlaceChange { mut files, refresh }: PlaceChange) {
+        self.refresh_ms.store(millis(refresh), Ordering::Relaxed);
+        let mut current = self.files();
+        for file in &mut files {
+            if let Some(same) = current.iter().find(|it| it.is_at(&file.path, file.form)) {
+                *file = same.clone();
+            }
+        }
+        *current = files;
+        self.atlases.replace(atlas(&current));
     }
 
     /// The stage that gives records their places.
@@ -165,7 +200,8 @@ impl Places {
             thread::sleep(LOOK);
             let asked = signals::reopenings();
             let is_asked = std::mem::replace(&mut requests, asked) != asked;
-            let is_due = !self.refresh.is_zero() && last_look.elapsed() >= self.refresh;
+            let refresh = Duration::from_millis(self.refresh_ms.load(Ordering::Relaxed));
+            let is_due = !refresh.is_zero() && last_look.elapsed() >= refresh;
             if is_asked || is_due {
                 last_look = Instant::now();
                 self.reload(is_asked);
@@ -179,13 +215,17 @@ impl Places {
         let known = |file: &PlaceFile| (file.path.clone(), file.form, file.seen);
         let known: Vec<_> = self.files().iter().map(known).collect();
         let mut is_news = false;
-        for (index, (path, form, seen)) in known.into_iter().enumerate() {
+        for (path, form, seen) in known {
             let stamp = fs::metadata(&path).ok().as_ref().map(Stamp::of);
             if stamp == seen && !all {
                 continue;
             }
             let content = Content::read(&path, form);
-            let file = &mut self.files()[index];
+            let mut files = self.files();
+            // Other files may have been set meanwhile.
+            let Some(file) = files.iter_mut().find(|file| file.is_at(&path, form)) else {
+                continue;
+            };
             file.seen = stamp;
             match content {
                 Ok(content) => {
@@ -233,6 +273,10 @@ impl PlaceFile {
         Ok(Self { path: path.to_owned(), form, seen, content })
     }
 
+    fn is_at(&self, path: &Path, form: Form) -> bool {
+        self.path == path && self.form == form
+    }
+
     fn report(&self) -> FileReport {
         FileReport {
             path: self.path.display().to_string(),
@@ -277,6 +321,16 @@ impl Content {
         };
         Ok(Self { sha256, data })
     }
+}
+
+/// The files of these settings.
+fn named(settings: &PlaceSettings) -> impl Iterator<Item = (&PathBuf, Form)> {
+    let databases = settings.geo.iter().map(|path| (path, Form::Database));
+    databases.chain(settings.networks.iter().map(|path| (path, Form::Networks)))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -19,7 +19,8 @@ use crate::host::signals::{self, Run};
 use crate::host::start::Start;
 use crate::host::{memory, priority, rights};
 use crate::pipeline::live::Attached;
-use crate::pipeline::opened::{Opened, open_outputs, outputs};
+use crate::pipeline::opened::{open_outputs, outputs};
+use crate::pipeline::reload::Reloader;
 use crate::pipeline::replay;
 use crate::pipeline::replay_end::ReplayEnd;
 use crate::pipeline::session::Session;
@@ -35,7 +36,7 @@ use crate::report::stdout::print;
 use crate::report::terminal;
 use crate::report::top::{Status, TopFlows};
 use crate::report::totals::Totals;
-use crate::settings::args::{self, Command, LiveSettings};
+use crate::settings::args::{self, Arguments, Command, LiveSettings};
 use crate::settings::config::{Config, Source};
 use crate::settings::file::FromFile;
 use crate::settings::parse::parse;
@@ -94,7 +95,7 @@ pub fn main() -> ExitCode {
             Ok(config) if cli.args.check_config => {
                 say_if_right(&cli.from_file, &check::mistakes(&config))
             }
-            Ok(config) => meter(&config, cli.args.quiet),
+            Ok(config) => meter(&config, &cli.args),
             Err(problems) => refuse(&cli.from_file, &problems),
         },
     }
@@ -114,7 +115,7 @@ fn say_if_right(from_file: &FromFile, mistakes: &[String]) -> ExitCode {
     if print(b"the settings are right\n") { ExitCode::SUCCESS } else { FAILED.into() }
 }
 
-fn meter(config: &Config, quiet: bool) -> ExitCode {
+fn meter(config: &Config, args: &Arguments) -> ExitCode {
     let run = match &config.source {
         Source::Files(_) => Run::Replay,
         Source::Live(_) => Run::Live,
@@ -123,7 +124,7 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
         .map_err(|problem| format!("cannot handle signals: {}", sentence(&problem)))
         .and_then(|stop| Ok((stop, Arc::new(TotalsOutput::open(config, run)?))));
     let status = match begun {
-        Ok((stop, stats)) => run_with(config, quiet, &stop, &stats).unwrap_or_else(|problems| {
+        Ok((stop, stats)) => run_with(config, args, &stop, &stats).unwrap_or_else(|problems| {
             stats.fail(&problems);
             FAILED.into()
         }),
@@ -141,13 +142,13 @@ fn meter(config: &Config, quiet: bool) -> ExitCode {
 /// Why the run could not begin, in sentences.
 fn run_with(
     config: &Config,
-    quiet: bool,
+    args: &Arguments,
     stop: &Arc<AtomicBool>,
     stats: &Arc<TotalsOutput>,
 ) -> Result<ExitCode, Vec<String>> {
     let start = Start::begin(stats);
     let places = Places::open(&config.places)?.map(Arc::new);
-    let sides = Sides { start, places, stats, quiet, stop };
+    let sides = Sides { start, places, stats, args, stop };
     let done = match &config.source {
         Source::Files(files) => replay(config, files, sides),
         Source::Live(settings) => live(config, settings, sides),
@@ -160,7 +161,7 @@ struct Sides<'a> {
     start: Start,
     places: Option<Arc<Places>>,
     stats: &'a TotalsOutput,
-    quiet: bool,
+    args: &'a Arguments,
     stop: &'a Arc<AtomicBool>,
 }
 
@@ -172,18 +173,18 @@ struct Sides<'a> {
 fn replay(
     config: &Config,
     files: &[Input],
-    Sides { start, places, stats, quiet, stop }: Sides<'_>,
+    Sides { start, places, stats, args, stop }: Sides<'_>,
 ) -> Result<ExitCode, String> {
-    let begin = Instant::now();
+    let (begin, quiet) = (Instant::now(), args.quiet);
     let tables = new_tables(config, replay::workers(config))?;
-    let mut exporters = open_outputs(config)?;
+    let opened = open_outputs(config)?;
     drop(start);
     let page = open_page(config)?.map(Page::show).transpose()?;
     let mut recorder = page.as_ref().map(ShownPage::recorder);
     let mut top = config.outputs.is_empty().then(|| TopFlows::new(config.top.clone()));
     let mut source = FileSource::open(files, &config.ifindex, stop);
     let mut progress = Progress::new(quiet);
-    let outputs = outputs(&mut exporters, &mut top, &mut recorder);
+    let outputs = outputs(opened, &mut top, &mut recorder);
     let publish = |totals: &Totals| page.iter().for_each(|page| page.publish(totals));
     let stages = stages::configured(config, places);
     let stage_counts = stages.counts.clone();
@@ -240,7 +241,8 @@ fn status_of(config: &Config, totals: &Totals) -> ExitCode {
 
 /// Whether no output has failed, except those whose reader has closed its end.
 fn no_output_failed(totals: &Totals) -> bool {
-    let mut errors = totals.outputs.iter().filter_map(|output| output.error.as_ref());
+    let outputs = totals.outputs.iter().filter(|output| !output.is_removed);
+    let mut errors = outputs.filter_map(|output| output.error.as_ref());
     errors.all(ExportError::is_reader_left)
 }
 
@@ -252,20 +254,21 @@ fn no_output_failed(totals: &Totals) -> bool {
 fn live(
     config: &Config,
     settings: &LiveSettings,
-    Sides { start, places, stats, quiet, stop }: Sides<'_>,
+    Sides { start, places, stats, args, stop }: Sides<'_>,
 ) -> Result<ExitCode, String> {
-    let begin = Instant::now();
+    let (begin, quiet) = (Instant::now(), args.quiet);
     let user = settings.user.as_deref().map(rights::user).transpose()?;
-    let mut exporters = open_outputs(config)?;
+    let opened = open_outputs(config)?;
     drop(start);
     let page = open_page(config)?;
     let mut recorder = page.as_ref().map(Page::recorder);
-    let not_ready = exporters.iter().find(|output| !output.exporter.is_ready());
-    if let (Some(Opened { name, .. }), true) = (not_ready, settings.require_outputs) {
+    let not_ready = opened.iter().find(|output| !output.exporter.is_ready());
+    if let (Some(output), true) = (not_ready, settings.require_outputs) {
+        let name = &output.name;
         return Err(format!("output {name} cannot be reached, and --require-outputs is given"));
     }
     let conversations: Vec<_> =
-        exporters.iter().flat_map(|output| output.exporter.conversations()).collect();
+        opened.iter().flat_map(|output| output.exporter.conversations()).collect();
     let collectors = conversations.iter().map(|conversation| conversation.remote.ip()).collect();
     let dissection = config.observer.dissection();
     let mut ports = Ports::find(settings, &config.ifindex, collectors, config.workers, dissection)?;
@@ -282,6 +285,7 @@ fn live(
         if screen { top.shown_on(status.clone()) } else { top }
     });
     let _watch = places.as_ref().map(|places| places.watch(is_real_time));
+    let reloader = Reloader::new(args, config, places.as_ref());
     let session = Session {
         config,
         settings,
@@ -289,11 +293,12 @@ fn live(
         sockets,
         tables,
         stages: stages::configured(config, places),
-        outputs: outputs(&mut exporters, &mut top, &mut recorder),
+        outputs: outputs(opened, &mut top, &mut recorder),
         left_out: if settings.meter_own_exports { Vec::new() } else { conversations },
         stop,
         is_real_time,
         begin,
+        reloader,
     };
     let mut watch = LiveTotals::new(stats, quiet, screen.then_some(status), page.as_ref());
     let totals = session.run(&mut watch);

@@ -139,7 +139,8 @@ impl Run {
             for key in ["records", "packets", "octets"] {
                 let ended = sum(&stats["ended"], key);
                 let of = |what: &str| self.count(&format!("outputs.{index}.{what}.{key}"));
-                let left = ["not_exportable", "failed", "dead_lettered", "spooled", "dropped"];
+                let left =
+                    ["not_exportable", "failed", "dead_lettered", "spooled", "dropped", "absent"];
                 let accounted = of("sent") + left.into_iter().map(of).sum::<u64>();
                 assert_eq!(ended, accounted, "{key} of {output}");
             }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -55,6 +56,21 @@ impl Probe {
         command.args(interfaces.iter().flat_map(|interface| ["-i", interface]));
         command.args(settings.concat());
         command.args(["-o", "json:-", "--name", "test"]);
+        Self::start_with_totals(command, settings)
+    }
+
+    /// Starts it on the probe's host, without a terminal, with the settings of a file, and waits
+    /// until it captures from `rx0`.
+    pub fn configured(network: &Network, file: &Path, settings: &[&[&str]]) -> Self {
+        let mut command = network.command(Host::Probe, "setsid");
+        command.arg(super::flowprobe().get_program()).arg("--config").arg(file);
+        command.args(settings.concat()).args(["-i", "rx0", "--name", "test"]);
+        let mut probe = Self::start_with_totals(command, settings);
+        probe.wait_until_it_captures("rx0");
+        probe
+    }
+
+    fn start_with_totals(mut command: Command, settings: &[&[&str]]) -> Self {
         let folder = super::scratch();
         if !settings.concat().contains(&"--stats") {
             // Messages are then text. Any user may open the file.

@@ -8,6 +8,7 @@
 //! rule.rs defines a rule, rules/ has the rules, this file judges windows, and incident.rs keeps
 //! the incidents.
 
+mod counts;
 mod distinct;
 mod document;
 mod history;
@@ -26,6 +27,7 @@ use flow::{Batch, Event, HashSeed, Stage, Timestamp};
 
 use crate::networks::Groups;
 use crate::site::Site;
+pub use counts::{DetectCounts, RuleCounts};
 use document::Common;
 use history::History;
 use incident::{Finding, Incidents, Window};
@@ -52,32 +54,6 @@ pub struct Detectors {
     latest_ms: u64,
     counts: DetectCounts,
     published: Arc<Mutex<DetectCounts>>,
-}
-
-/// Counters of the detectors.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DetectCounts {
-    /// Counts of each rule that is on, in the order of [`RULES`].
-    pub rules: Vec<RuleCounts>,
-    /// Records of packets that fit no clock: they belong to no window.
-    pub timeless: u64,
-    /// Records that came after their window. Always 0.
-    pub late: u64,
-}
-
-/// Counters of a rule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RuleCounts {
-    /// The rule.
-    pub id: &'static str,
-    /// Incidents that are open.
-    pub open: u64,
-    /// Incidents that were opened.
-    pub opened: u64,
-    /// Incidents beyond the limits: only their number is reported.
-    pub unnamed: u64,
-    /// Subjects that were evicted because there was no room.
-    pub evicted: u64,
 }
 
 /// A rule that is on, with its counts.

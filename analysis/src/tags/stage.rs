@@ -6,7 +6,7 @@ use flow::{Batch, Event, RecordTally, Stage, Tag, Timestamp};
 
 use super::Tagger;
 
-/// Counts of records by tag, published by the stage after each batch.
+/// Counts of records by tag. The stage adds those of each batch.
 #[derive(Clone, Debug, Default)]
 pub struct TagCounts(Arc<Mutex<Counts>>);
 
@@ -24,27 +24,26 @@ impl TagCounts {
 #[derive(Debug)]
 pub struct TagStage {
     tagger: Tagger,
-    counts: Counts,
     published: TagCounts,
 }
 
 impl TagStage {
-    /// A stage that publishes its counts in `published`.
+    /// A stage that adds its counts to `published`.
     pub fn new(tagger: Tagger, published: TagCounts) -> Self {
-        Self { tagger, counts: Counts::default(), published }
+        Self { tagger, published }
     }
 }
 
 impl Stage for TagStage {
     fn batch(&mut self, batch: &mut Batch) {
+        let mut counts = self.published.0.lock().unwrap_or_else(PoisonError::into_inner);
         for record in &mut batch.records {
             let tags = self.tagger.tags(record);
             record.tags |= tags;
             for tag in tags.iter() {
-                self.counts[tag as usize].count(record);
+                counts[tag as usize].count(record);
             }
         }
-        *self.published.0.lock().unwrap_or_else(PoisonError::into_inner) = self.counts;
     }
 
     fn interface(&mut self, number: u32, name: &str) {

@@ -121,6 +121,11 @@ impl DocumentWriter {
         }
     }
 
+    /// Changes the networks inside the perimeter.
+    pub(super) fn set_local_networks(&mut self, networks: NetworkSet) {
+        self.perimeter = Perimeter::new(networks);
+    }
+
     /// Learns the names of interfaces. The first name of a number stays.
     pub(super) fn learn_interfaces(&mut self, interfaces: &Arc<[Interface]>) {
         if interfaces.len() > self.interfaces.len() {

@@ -11,7 +11,7 @@ mod own;
 mod place;
 mod time;
 
-use flow::{Batch, Conversation, Timestamp};
+use flow::{Batch, Conversation, NetworkSet, Timestamp};
 
 use crate::content::Content;
 use crate::error::ExportError;
@@ -81,6 +81,10 @@ impl<S: DocumentSink> Exporter for DocumentExporter<S> {
 
     fn reopen(&mut self) -> Result<(), ExportError> {
         self.sink.reopen()
+    }
+
+    fn set_local_networks(&mut self, networks: &NetworkSet) {
+        self.documents.set_local_networks(networks.clone());
     }
 
     fn finish(&mut self) -> Result<(), ExportError> {

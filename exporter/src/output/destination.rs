@@ -118,6 +118,17 @@ impl Destination {
         self.settings.paths(self.output, Use::Read).map(Path::new)
     }
 
+    /// Whether both write to the same file or folder, by the names in the settings.
+    pub fn shares_a_place(&self, other: &Self) -> bool {
+        let both_to_stdout = self.is_stdout() && other.is_stdout();
+        both_to_stdout || self.places().any(|place| other.places().any(|it| it == place))
+    }
+
+    fn places(&self) -> impl Iterator<Item = &Path> {
+        let folders = self.settings.paths(self.output, Use::Folder).map(Path::new);
+        self.files_written().chain(folders)
+    }
+
     /// The scheme of its URL.
     pub fn scheme(&self) -> &'static str {
         self.output.scheme
@@ -148,7 +159,7 @@ impl Destination {
     }
 
     /// The URL without settings, for messages.
-    fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         self.url.split('?').next().unwrap_or(&self.url)
     }
 

@@ -161,7 +161,10 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
         |problem: String| ExportError::NotOpened(format!("{}: {problem}", request.name));
     let namespace = settings.string(&NAMESPACE);
     let domain = request.observation_domain_id();
-    let run = settings.given::<String>(&RUN).unwrap_or_else(|| request.context.run.clone());
+    let mut run = settings.given::<String>(&RUN).unwrap_or_else(|| request.context.run.clone());
+    if request.context.change > 0 {
+        run += &format!("-{}", request.context.change);
+    }
     let index = settings.given::<String>(&INDEX).and_then(|text| IndexPattern::new(&text));
     let stream = format!("logs-netflow.log-{namespace}");
     // A document in the spool names its stream, because the next run may have another one.

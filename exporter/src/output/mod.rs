@@ -98,6 +98,9 @@ pub struct Context {
     pub version: String,
     /// Name of this run in the ids of documents: equal for replays of the same input.
     pub run: String,
+    /// Number of times that the settings of this run were changed before the output is opened. Ids
+    /// of documents differ by it.
+    pub change: u64,
     /// The files that all inputs and outputs of the run use.
     pub files: Arc<FilesInUse>,
 }
@@ -117,6 +120,7 @@ impl Default for Context {
             name: String::new(),
             version: String::new(),
             run: String::new(),
+            change: 0,
             files: Arc::default(),
         }
     }

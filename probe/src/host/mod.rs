@@ -9,6 +9,7 @@ pub(crate) mod namespace;
 pub(crate) mod ports;
 pub(crate) mod priority;
 pub(crate) mod rights;
+pub(crate) mod service;
 pub(crate) mod signals;
 pub(crate) mod start;
 pub(crate) mod system;

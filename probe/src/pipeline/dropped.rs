@@ -1,24 +1,30 @@
-//! Counts of data that queues dropped.
+//! Counts of data at queues: what they dropped, and what an output was offered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flow::{Batch, RecordTally};
 
-/// Counts of data that was dropped because a queue was full.
+/// Counts of records and events, by one thread for others.
 #[derive(Debug, Default)]
-pub(crate) struct Dropped {
+pub(crate) struct QueueCounts {
     records: AtomicU64,
     packets: AtomicU64,
     octets: AtomicU64,
     events: AtomicU64,
 }
 
-/// Counts of all queues on the way to an output.
+/// Counts of the data that all queues on the way to an output dropped.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct DroppedOnWay(pub(super) Vec<Arc<Dropped>>);
+pub(crate) struct DroppedOnWay {
+    /// In the order of the way. The last one is the output's own.
+    pub(super) queues: Vec<Arc<QueueCounts>>,
+    /// What they had dropped before the output was there.
+    before: RecordTally,
+    events_before: u64,
+}
 
-impl Dropped {
+impl QueueCounts {
     pub(super) fn count(&self, batch: &Batch) {
         let mut tally = RecordTally::default();
         batch.records.iter().for_each(|record| tally.count(record));
@@ -28,7 +34,7 @@ impl Dropped {
         self.events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
     }
 
-    fn tally(&self) -> RecordTally {
+    pub(crate) fn tally(&self) -> RecordTally {
         RecordTally {
             records: self.records.load(Ordering::Relaxed),
             packets: self.packets.load(Ordering::Relaxed),
@@ -39,10 +45,31 @@ impl Dropped {
 
 impl DroppedOnWay {
     pub(crate) fn tally(&self) -> RecordTally {
-        self.0.iter().fold(RecordTally::default(), |sum, queue| sum + queue.tally())
+        let (shared, own) = self.parts();
+        shared + own
+    }
+
+    /// What was dropped before the output's own queue, and there.
+    pub(crate) fn parts(&self) -> (RecordTally, RecordTally) {
+        let Some((own, shared)) = self.queues.split_last() else { return Default::default() };
+        (sum(shared) - self.before, own.tally())
     }
 
     pub(crate) fn events(&self) -> u64 {
-        self.0.iter().map(|queue| queue.events.load(Ordering::Relaxed)).sum()
+        self.all_events() - self.events_before
     }
+
+    /// The same way, for an output that comes now.
+    pub(super) fn for_another(&self) -> Self {
+        let (before, events_before) = (sum(&self.queues), self.all_events());
+        Self { queues: self.queues.clone(), before, events_before }
+    }
+
+    fn all_events(&self) -> u64 {
+        self.queues.iter().map(|queue| queue.events.load(Ordering::Relaxed)).sum()
+    }
+}
+
+fn sum(queues: &[Arc<QueueCounts>]) -> RecordTally {
+    queues.iter().fold(RecordTally::default(), |sum, queue| sum + queue.tally())
 }

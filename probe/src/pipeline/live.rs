@@ -7,13 +7,13 @@
 //! waits for a signal.
 
 use std::os::fd::AsFd;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
-use flow::{MeterCounts, Observer};
+use flow::{Conversation, Observer};
 use log::{error, warn};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -24,7 +24,8 @@ use crate::capture::live::{LiveSource, SourceCounts};
 use crate::capture::{CaptureError, Polled};
 use crate::host::priority::{self, Priority};
 use crate::pipeline::queue::WhenFull;
-use crate::pipeline::worker::{Ended, Worker, wall_clock};
+use crate::pipeline::snapshot::{Snapshot, of_port, publish};
+use crate::pipeline::worker::{Worker, wall_clock};
 
 /// Most frames that are read from a socket before the next socket is read.
 const TURN_FRAMES: usize = 256;
@@ -63,15 +64,23 @@ pub(crate) struct Attached {
     stopped: Option<Instant>,
 }
 
-/// Counters that a worker publishes, by copy.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Snapshot {
-    pub(crate) meter: MeterCounts,
-    pub(crate) ended: Ended,
-    /// Flows in the table.
-    pub(crate) flows: u32,
-    /// By interface.
-    pub(crate) sources: Vec<SourceCounts>,
+/// What the main thread has for a worker.
+pub(crate) enum WorkerOrder {
+    /// A socket that was opened later.
+    Socket(Box<Attached>),
+    /// The settings have changed.
+    Change(MeterChange),
+}
+
+/// Settings of a worker that change while it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct MeterChange {
+    /// The idle and the active timeout, in milliseconds. `None`: as before.
+    pub(crate) timeouts_ms: Option<(u32, u32)>,
+    /// Whether stages need to know which records are still to come.
+    pub(crate) wants_settle: bool,
+    /// Conversations whose packets are not metered.
+    pub(crate) left_out: Vec<Conversation>,
 }
 
 /// The loop of a worker.
@@ -80,8 +89,7 @@ pub(crate) struct LiveWorker<'a> {
     observer: Observer,
     filter: Option<&'a FrameFilter>,
     sources: Vec<Attached>,
-    /// Sockets that were opened later.
-    arrivals: Receiver<Attached>,
+    orders: Receiver<WorkerOrder>,
     published: &'a Mutex<Snapshot>,
     stop: &'a AtomicBool,
     /// `None` without real-time priority.
@@ -97,7 +105,7 @@ pub(crate) struct LiveWorker<'a> {
 pub(crate) struct WorkerInput<'a> {
     pub(crate) filter: Option<&'a FrameFilter>,
     pub(crate) sources: Vec<Attached>,
-    pub(crate) arrivals: Receiver<Attached>,
+    pub(crate) orders: Receiver<WorkerOrder>,
     pub(crate) published: &'a Mutex<Snapshot>,
     /// Set when capture has ended.
     pub(crate) stop: &'a AtomicBool,
@@ -112,7 +120,7 @@ impl<'a> LiveWorker<'a> {
             observer,
             filter: input.filter,
             sources: input.sources,
-            arrivals: input.arrivals,
+            orders: input.orders,
             published: input.published,
             stop: input.stop,
             priority: input.is_real_time.then(Priority::inherited),
@@ -159,14 +167,15 @@ impl<'a> LiveWorker<'a> {
         let (meter, sources) = (self.observer.counts(), self.closed);
         let published = self.published;
         let ended = self.worker.finish(now);
-        publish(published, Snapshot { meter, ended, flows: 0, sources });
+        let snapshot = Snapshot { meter, ended, flows: 0, sources, ..Snapshot::default() };
+        publish(published, snapshot);
         close_all(self.sources);
     }
 
     /// Empties the rings after capture has ended.
     fn drain(&mut self) {
         let end = Instant::now() + DRAIN;
-        self.sources.extend(self.arrivals.try_iter());
+        self.take_orders();
         self.sources.iter_mut().for_each(Attached::stop);
         while Instant::now() < end {
             if !self.round() {
@@ -219,18 +228,38 @@ impl<'a> LiveWorker<'a> {
         if self.ticks.is_multiple_of(TICKS_PER_BATCH) {
             self.worker.records.flush();
         }
-        self.sources.extend(self.arrivals.try_iter());
+        self.take_orders();
         let leases = self.close_ended();
         let snapshot = Snapshot {
             meter: self.observer.counts(),
             ended: self.worker.ended(),
             flows: self.worker.flows(),
             sources: self.count_sources(),
+            ..Snapshot::default()
         };
         publish(self.published, snapshot);
         // The leases are dropped after the counts are published. So a thread that sees no open
         // socket also sees the final counts.
         drop(leases);
+    }
+
+    fn take_orders(&mut self) {
+        while let Ok(order) = self.orders.try_recv() {
+            match order {
+                WorkerOrder::Socket(attached) => self.sources.push(*attached),
+                WorkerOrder::Change(change) => self.change(change),
+            }
+        }
+    }
+
+    /// Goes on with other settings. The table keeps its flows.
+    fn change(&mut self, MeterChange { timeouts_ms, wants_settle, left_out }: MeterChange) {
+        if let Some((idle_ms, active_ms)) = timeouts_ms {
+            self.worker.set_timeouts(idle_ms, active_ms, self.observer.now());
+            self.observer.set_timeouts(idle_ms, active_ms);
+        }
+        self.worker.records.set_wants_settle(wants_settle);
+        self.observer.exclude(left_out);
     }
 
     /// Closes the sockets whose lease has ended, when their rings are empty.
@@ -335,14 +364,6 @@ impl Attached {
     }
 }
 
-/// The counts of an interface, which is added if it is new.
-fn of_port(counts: &mut Vec<SourceCounts>, port: usize) -> &mut SourceCounts {
-    if counts.len() <= port {
-        counts.resize_with(port + 1, SourceCounts::default);
-    }
-    &mut counts[port]
-}
-
 fn wait(sockets: &mut [PollFd<'_>], longest: Duration) {
     // `poll` takes whole milliseconds, and 0 would not wait.
     let millis = longest + Duration::from_millis(1);
@@ -354,24 +375,4 @@ fn wait(sockets: &mut [PollFd<'_>], longest: Duration) {
             thread::sleep(longest);
         }
     }
-}
-
-fn publish(published: &Mutex<Snapshot>, snapshot: Snapshot) {
-    // A poisoned lock still holds a whole copy.
-    *published.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
-}
-
-/// The sum over all workers.
-pub(crate) fn sum(published: &[Mutex<Snapshot>]) -> Snapshot {
-    let mut sum = Snapshot::default();
-    for one in published {
-        let one = one.lock().unwrap_or_else(PoisonError::into_inner);
-        sum.meter += one.meter;
-        sum.ended += one.ended;
-        sum.flows += one.flows;
-        for (port, part) in one.sources.iter().enumerate() {
-            *of_port(&mut sum.sources, port) += part.clone();
-        }
-    }
-    sum
 }

@@ -6,13 +6,18 @@ pub(crate) mod dropped;
 pub(crate) mod live;
 pub(crate) mod opened;
 pub(crate) mod output;
+pub(crate) mod outputs;
 pub(crate) mod queue;
+pub(crate) mod queues;
+pub(crate) mod reload;
 pub(crate) mod replay;
 pub(crate) mod replay_end;
 pub(crate) mod session;
+mod snapshot;
 pub(crate) mod so_far;
 pub(crate) mod stages;
 pub(crate) mod worker;
+mod workers;
 
 #[cfg(test)]
 mod stage_tests;

@@ -1,6 +1,6 @@
 //! Open outputs of a run, including those that get only alerts.
 
-use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
+use exporter::{Destination, ExportCounts, ExportError, Exporter, MeterReport};
 use flow::{Batch, Conversation, EventKind, RecordTally, Timestamp};
 use log::info;
 use web::Recorder;
@@ -11,61 +11,109 @@ use crate::report::top::{self, TopFlows};
 use crate::settings::config::{Config, Source};
 use crate::settings::detect::AlertTarget;
 
+/// The settings of an output.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Target {
+    /// It gets records, and alerts.
+    Records(Destination),
+    /// It gets only alerts.
+    Alerts(AlertTarget),
+}
+
+impl Target {
+    /// All outputs of these settings, except the table and the page.
+    pub(crate) fn all(config: &Config) -> Vec<Self> {
+        let outputs = config.outputs.iter().cloned().map(Self::Records);
+        // Alerts for outputs go with their records.
+        let alerts = config.alerts.iter().filter(|target| **target != AlertTarget::Outputs);
+        outputs.chain(alerts.cloned().map(Self::Alerts)).collect()
+    }
+
+    /// The name in totals and messages.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Records(output) => output.as_str().to_owned(),
+            Self::Alerts(target) => target.name(),
+        }
+    }
+
+    /// Whether both write to the same place, so that one has to end before the other is opened.
+    pub(crate) fn shares_a_place(&self, other: &Self) -> bool {
+        match (self.destination(), other.destination()) {
+            (Some(one), Some(other)) => one.shares_a_place(other),
+            _ => false,
+        }
+    }
+
+    fn destination(&self) -> Option<&Destination> {
+        match self {
+            Self::Records(output) => Some(output),
+            Self::Alerts(AlertTarget::File(file)) => Some(file),
+            Self::Alerts(AlertTarget::Webhook(_) | AlertTarget::Outputs) => None,
+        }
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    ///
+    /// The action that failed.
+    pub(crate) fn open(&self, config: &Config) -> Result<Box<dyn Exporter>, ExportError> {
+        match self {
+            Self::Records(output) => {
+                let context = config.context_of(output);
+                if matches!(config.source, Source::Live(_)) {
+                    info!("{}", output.domain_words(context.observation_domain_id));
+                }
+                output.open(&context)
+            }
+            Self::Alerts(target) => {
+                let exporter = match target {
+                    AlertTarget::File(file) => file.open(&config.context_of(file))?,
+                    AlertTarget::Webhook(webhook) => webhook.open(&config.context)?,
+                    AlertTarget::Outputs => {
+                        let problem = "alerts for outputs have no output of their own".to_owned();
+                        return Err(ExportError::NotOpened(problem));
+                    }
+                };
+                Ok(Box::new(AlertExporter(exporter)))
+            }
+        }
+    }
+
+    /// The output, with its exporter.
+    pub(crate) fn output<'a>(&self, exporter: Box<dyn Exporter>) -> Output<'a> {
+        let takes_records = matches!(self, Self::Records(_));
+        Output { name: self.name(), exporter, takes_records, target: Some(self.clone()) }
+    }
+}
+
 /// Opens the outputs, and the outputs of alerts.
 ///
 /// # Errors
 ///
 /// An output cannot be opened; in one sentence.
-pub(crate) fn open_outputs(config: &Config) -> Result<Vec<Opened>, String> {
-    let mut opened = Vec::with_capacity(config.outputs.len());
-    for output in &config.outputs {
-        let context = config.context_of(output);
-        if matches!(config.source, Source::Live(_)) {
-            info!("{}", output.domain_words(context.observation_domain_id));
-        }
-        let exporter = output.open(&context).map_err(|problem| problem.to_string())?;
-        opened.push(Opened { name: output.as_str().to_owned(), exporter, takes_records: true });
-    }
-    for target in &config.alerts {
-        let exporter = match target {
-            AlertTarget::File(file) => file.open(&config.context_of(file)),
-            AlertTarget::Webhook(webhook) => webhook.open(&config.context),
-            AlertTarget::Outputs => continue,
-        };
-        let exporter = exporter.map_err(|problem| problem.to_string())?;
-        let exporter = Box::new(AlertExporter(exporter));
-        opened.push(Opened { name: target.name(), exporter, takes_records: false });
-    }
-    Ok(opened)
-}
-
-/// An output that is open, and its name.
-pub(crate) struct Opened {
-    pub(crate) name: String,
-    pub(crate) exporter: Box<dyn Exporter>,
-    /// It gets records too, not only alerts.
-    takes_records: bool,
+pub(crate) fn open_outputs(config: &Config) -> Result<Vec<Output<'static>>, String> {
+    let open = |target: Target| {
+        let exporter = target.open(config).map_err(|problem| problem.to_string())?;
+        Ok(target.output(exporter))
+    };
+    Target::all(config).into_iter().map(open).collect()
 }
 
 /// All outputs, including the table and the web page if they are in use.
 pub(crate) fn outputs<'a>(
-    opened: &'a mut [Opened],
+    opened: Vec<Output<'static>>,
     top: &'a mut Option<TopFlows>,
     recorder: &'a mut Option<Recorder>,
 ) -> Vec<Output<'a>> {
-    let of_records = |name: &str, exporter: &'a mut dyn Exporter| Output {
-        name: name.to_owned(),
-        exporter,
-        takes_records: true,
+    let mut outputs: Vec<Output<'a>> = opened;
+    let mut add = |name: &str, exporter| {
+        outputs.push(Output { name: name.to_owned(), exporter, takes_records: true, target: None });
     };
-    let table = top.iter_mut().map(|top| of_records(top::NAME, top));
-    let page = recorder.iter_mut().map(|page| of_records(page::NAME, page));
-    let opened = opened.iter_mut().map(|opened| Output {
-        name: opened.name.clone(),
-        exporter: opened.exporter.as_mut(),
-        takes_records: opened.takes_records,
-    });
-    opened.chain(table).chain(page).collect()
+    top.iter_mut().for_each(|top| add(top::NAME, Box::new(top)));
+    recorder.iter_mut().for_each(|page| add(page::NAME, Box::new(page)));
+    outputs
 }
 
 /// An exporter that gets only alerts.

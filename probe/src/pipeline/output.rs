@@ -1,24 +1,28 @@
 //! An output: takes batches and gives them to its exporter, on its own thread.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::RecvTimeoutError;
+use crossbeam_channel::{Receiver, RecvTimeoutError, never};
 use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
-use flow::{RecordTally, Timestamp};
+use flow::{NetworkSet, RecordTally, Timestamp};
 use log::error;
 
 use crate::host::signals;
+use crate::pipeline::dropped::DroppedOnWay;
+use crate::pipeline::opened::Target;
 use crate::pipeline::queue::{Delivery, Merge, Pool};
 use crate::pipeline::worker::wall_clock;
 
 /// An output and its name.
 pub(crate) struct Output<'a> {
     pub(crate) name: String,
-    pub(crate) exporter: &'a mut dyn Exporter,
+    pub(crate) exporter: Box<dyn Exporter + 'a>,
     /// It gets records too, not only alerts.
     pub(crate) takes_records: bool,
+    /// Its settings. `None` for the table and the page, which are there as long as the run.
+    pub(crate) target: Option<Target>,
 }
 
 /// The name of an output, and whether it takes records.
@@ -31,7 +35,7 @@ impl Output<'_> {
 }
 
 /// Outcome of an output.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct OutputEnd {
     pub(crate) name: String,
     /// It gets records too, not only alerts.
@@ -39,6 +43,12 @@ pub(crate) struct OutputEnd {
     pub(crate) counts: ExportCounts,
     /// Records that the queues on the way dropped because they were full.
     pub(crate) dropped: RecordTally,
+    /// The part of them that the queues before its own one dropped.
+    pub(crate) dropped_before: RecordTally,
+    /// Records that were not for it, because it was not among the outputs when they came.
+    pub(crate) absent: RecordTally,
+    /// It is not among the outputs any more.
+    pub(crate) is_removed: bool,
     pub(crate) error: Option<ExportError>,
 }
 
@@ -47,16 +57,36 @@ impl OutputEnd {
     pub(crate) fn new(
         (name, takes_records): Label,
         Published { counts, error }: Published,
-        dropped: RecordTally,
+        dropped: &DroppedOnWay,
     ) -> Self {
-        let dropped = if takes_records { dropped } else { RecordTally::default() };
-        Self { name, takes_records, counts, dropped, error }
+        let (before, own) = if takes_records { dropped.parts() } else { Default::default() };
+        Self {
+            name,
+            takes_records,
+            counts,
+            dropped: before + own,
+            dropped_before: before,
+            absent: RecordTally::default(),
+            is_removed: false,
+            error,
+        }
+    }
+
+    /// The sum with the outcome of the same output after it was opened again.
+    pub(crate) fn then(self, later: Self) -> Self {
+        Self {
+            counts: self.counts.then(later.counts),
+            dropped: self.dropped + later.dropped,
+            dropped_before: self.dropped_before + later.dropped_before,
+            ..later
+        }
     }
 
     /// The outcome of an output that got no data.
     pub(crate) fn of_nothing(output: Output<'_>) -> Self {
         let counts = output.exporter.counts();
-        Self::new(output.label(), Published { counts, error: None }, RecordTally::default())
+        let published = Published { counts, error: None };
+        Self::new(output.label(), published, &DroppedOnWay::default())
     }
 }
 
@@ -75,7 +105,9 @@ pub(crate) struct OutputLoop<'output, 'run> {
     pub(crate) pool: Pool,
     /// `None` in a replay of files: records leave when a message or buffer is full.
     pub(crate) ticks: Option<Ticks>,
-    pub(crate) published: &'run Mutex<Published>,
+    pub(crate) published: Arc<Mutex<Published>>,
+    /// New networks inside the perimeter, in a live run whose settings change.
+    pub(crate) networks: Receiver<NetworkSet>,
     /// Outputs that have not given up.
     pub(crate) outputs_left: &'run AtomicUsize,
 }
@@ -97,7 +129,19 @@ pub(crate) enum Clock {
     Records,
 }
 
-impl OutputLoop<'_, '_> {
+impl<'output, 'run> OutputLoop<'output, 'run> {
+    /// An output that goes on with the same settings.
+    pub(crate) fn new(
+        output: Output<'output>,
+        merge: Merge,
+        pool: Pool,
+        ticks: Option<Ticks>,
+        published: Arc<Mutex<Published>>,
+        outputs_left: &'run AtomicUsize,
+    ) -> Self {
+        Self { output, merge, pool, ticks, published, networks: never(), outputs_left }
+    }
+
     /// Runs until all queues are closed.
     pub(crate) fn run(mut self) -> OutputEnd {
         let (mut lost, mut lost_events) = (RecordTally::default(), 0);
@@ -106,7 +150,11 @@ impl OutputLoop<'_, '_> {
         let mut reopenings = 0;
         let mut next_tick = self.ticks.map(|ticks| Instant::now() + ticks.period);
         loop {
-            let result = match self.merge.receive(next_tick) {
+            let received = self.merge.receive(next_tick);
+            for networks in self.networks.try_iter() {
+                self.output.exporter.set_local_networks(&networks);
+            }
+            let result = match received {
                 Ok(Delivery::Batch(batch)) => {
                     let last = batch.records.last().map_or(exported, |record| record.exported);
                     exported = exported.max(last);
@@ -155,7 +203,7 @@ impl OutputLoop<'_, '_> {
         counts.events_failed += lost_events + self.merge.dropped.events();
         self.publish(counts, failure.as_ref());
         let ended = Published { counts, error: failure };
-        OutputEnd::new(self.output.label(), ended, self.merge.dropped.tally())
+        OutputEnd::new(self.output.label(), ended, &self.merge.dropped)
     }
 
     fn tick_if_due(

@@ -15,26 +15,7 @@ use exporter::MeterReport;
 use flow::{BATCH_RECORDS, Batch, FlowRecord, Names, Naming, NewClock, Timestamp};
 
 use crate::pipeline::closed::ClosedTunnels;
-use crate::pipeline::dropped::{Dropped, DroppedOnWay};
-
-/// Maximum number of batches on a queue, above which the worker of a replay waits.
-const REPLAY_BATCHES: usize = 64;
-
-/// Minimum and maximum number of batches on a live queue. The maximum holds a million records,
-/// which may end together. The minimum holds batches that are not full, a few a second from each
-/// worker, while a collector is slow.
-const LIVE_BATCHES: (usize, usize) = (1024, 4096);
-
-/// Maximum octets of records that wait for an output on the queues of a live run, from the number
-/// of flows.
-pub(crate) fn live_memory(flows_max: usize) -> u64 {
-    let batch = BATCH_RECORDS * size_of::<FlowRecord>();
-    live_batches(flows_max) as u64 * batch as u64
-}
-
-fn live_batches(flows_max: usize) -> usize {
-    (flows_max / BATCH_RECORDS).clamp(LIVE_BATCHES.0, LIVE_BATCHES.1)
-}
+use crate::pipeline::dropped::{DroppedOnWay, QueueCounts};
 
 /// Longest time that a thread waits for room in a queue at the end of a live run.
 const END_WAIT: Duration = Duration::from_secs(20);
@@ -54,7 +35,7 @@ pub(crate) enum Delivery {
 
 /// Collects the records of one worker in batches and sends them on.
 pub(crate) struct RecordQueue {
-    sender: QueueSender,
+    pub(super) sender: QueueSender,
     batch: Batch,
     pool: Pool,
     when_full: WhenFull,
@@ -94,7 +75,9 @@ impl WhenFull {
 #[derive(Clone)]
 pub(crate) struct QueueSender {
     sender: Sender<Delivery>,
-    dropped: Arc<Dropped>,
+    dropped: Arc<QueueCounts>,
+    /// What was sent or dropped. `None` if nobody asks.
+    pub(crate) offered: Option<Arc<QueueCounts>>,
 }
 
 /// The receiving end of one queue, or of a queue for each worker. It takes a block of the first
@@ -113,7 +96,7 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    fn new(batches: usize) -> Self {
+    pub(super) fn new(batches: usize) -> Self {
         let (give, take) = bounded(batches);
         Self { give, take }
     }
@@ -145,107 +128,19 @@ pub(crate) fn clear<T: Copy>(list: &mut Vec<T>) {
     list.clear();
 }
 
-/// Requirements of stages for the queues.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct StageNeeds {
-    /// There are stages.
-    pub(crate) exist: bool,
-    /// A stage needs to know which records are still to come.
-    pub(crate) wants_settle: bool,
-}
-
-/// All queues of a run.
-pub(crate) struct QueueSet {
-    pub(crate) workers: Vec<RecordQueue>,
-    /// Only if there are stages or several outputs.
-    pub(crate) stages: Option<StageQueues>,
-    pub(crate) outputs: Vec<Merge>,
-    pub(crate) pool: Pool,
-}
-
-/// The queues of the thread of the stages.
-pub(crate) struct StageQueues {
-    /// Number of workers.
-    pub(crate) workers: usize,
-    pub(crate) merge: Merge,
-    pub(crate) outputs: Vec<QueueSender>,
-    pub(crate) pool: Pool,
-}
-
-impl QueueSet {
-    /// One queue for each worker.
-    pub(crate) fn replay(workers: usize, outputs: usize, stages: StageNeeds) -> Self {
-        let pool = Pool::new(REPLAY_BATCHES * workers);
-        let mut merge = Merge::new(DroppedOnWay::default());
-        let queue = |worker| {
-            let sender = merge.add(REPLAY_BATCHES);
-            RecordQueue::new(sender, &pool, WhenFull::Wait, worker, stages.wants_settle)
-        };
-        let workers = (0..workers).map(queue).collect();
-        Self::new(workers, merge, pool, outputs, stages.exist, REPLAY_BATCHES)
-    }
-
-    /// One queue for all workers. It has room for as many records as all tables hold, within
-    /// limits.
-    pub(crate) fn live(
-        workers: usize,
-        outputs: usize,
-        stages: StageNeeds,
-        flows_max: usize,
-    ) -> Self {
-        let batches = live_batches(flows_max);
-        let pool = Pool::new(batches);
-        let mut merge = Merge::new(DroppedOnWay::default());
-        let sender = merge.add(batches);
-        let queue = |worker| {
-            RecordQueue::new(sender.clone(), &pool, WhenFull::Drop, worker, stages.wants_settle)
-        };
-        let workers = (0..workers).map(queue).collect();
-        Self::new(workers, merge, pool, outputs, stages.exist, batches)
-    }
-
-    fn new(
-        workers: Vec<RecordQueue>,
-        merge: Merge,
-        pool: Pool,
-        outputs: usize,
-        has_stages: bool,
-        batches: usize,
-    ) -> Self {
-        if outputs == 1 && !has_stages {
-            return Self { workers, stages: None, outputs: vec![merge], pool };
-        }
-        let mut merges = Vec::with_capacity(outputs);
-        let mut senders = Vec::with_capacity(outputs);
-        for _ in 0..outputs {
-            let mut behind = Merge::new(merge.dropped.clone());
-            senders.push(behind.add(batches));
-            merges.push(behind);
-        }
-        let stages =
-            StageQueues { workers: workers.len(), merge, outputs: senders, pool: pool.clone() };
-        Self { workers, stages: Some(stages), outputs: merges, pool }
-    }
-
-    /// For reports about all workers. Only in a live run, where the workers share a queue.
-    pub(crate) fn sender(&self) -> Option<QueueSender> {
-        self.workers.first().map(|queue| queue.sender.clone())
-    }
-}
-
 impl Merge {
     /// A merge without queues. Data that `before` dropped does not arrive here either.
-    fn new(mut before: DroppedOnWay) -> Self {
-        before.0.push(Arc::default());
+    pub(super) fn new(mut before: DroppedOnWay) -> Self {
+        before.queues.push(Arc::default());
         Self { receivers: Vec::new(), turn: 0, dropped: before }
     }
 
     /// Adds a queue with room for this number of batches.
-    fn add(&mut self, batches: usize) -> QueueSender {
+    pub(super) fn add(&mut self, batches: usize) -> QueueSender {
         let (sender, receiver) = bounded(batches);
         self.receivers.push(receiver);
-        let dropped = self.dropped.0.last().expect("a merge has a tally of its own");
-        QueueSender { sender, dropped: Arc::clone(dropped) }
+        let dropped = self.dropped.queues.last().expect("a merge has a tally of its own");
+        QueueSender { sender, dropped: Arc::clone(dropped), offered: None }
     }
 
     /// The next delivery. Waits for it, until the deadline if there is one.
@@ -279,7 +174,7 @@ impl Merge {
 }
 
 impl RecordQueue {
-    fn new(
+    pub(super) fn new(
         sender: QueueSender,
         pool: &Pool,
         when_full: WhenFull,
@@ -302,6 +197,11 @@ impl RecordQueue {
     /// Whether stages need to know which records are still to come.
     pub(crate) fn wants_settle(&self) -> bool {
         self.wants_settle
+    }
+
+    /// The stages have changed.
+    pub(crate) fn set_wants_settle(&mut self, wants_settle: bool) {
+        self.wants_settle = wants_settle;
     }
 
     /// Starts a new batch, because the next records may be of this clock.
@@ -371,6 +271,9 @@ impl RecordQueue {
 impl QueueSender {
     /// Sends a delivery. Records that are dropped because the queue is full are counted.
     pub(crate) fn send(&self, delivery: Delivery, when_full: WhenFull) {
+        if let (Some(offered), Delivery::Batch(batch)) = (&self.offered, &delivery) {
+            offered.count(batch);
+        }
         let refused = match when_full {
             WhenFull::Wait => {
                 self.sender.send(delivery).expect("the receiver takes all until the senders end");

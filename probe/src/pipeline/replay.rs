@@ -20,7 +20,8 @@ use crate::capture::file::{FileSource, Input};
 use crate::capture::filter::{FrameFilter, observe};
 use crate::capture::{CaptureError, Polled};
 use crate::pipeline::output::{Clock, Output, OutputLoop, Ticks};
-use crate::pipeline::queue::{QueueSet, clear};
+use crate::pipeline::queue::clear;
+use crate::pipeline::queues::QueueSet;
 use crate::pipeline::replay_end::ReplayEnd;
 use crate::pipeline::so_far::SoFar;
 use crate::pipeline::stages::{Mode, StageLoop, Stages};
@@ -87,12 +88,11 @@ pub(crate) fn replay(
         spawn(scope, "totals", || so_far.watch(&end, watch.wanted, watch.second));
         let threads: Vec<_> = outputs
             .into_iter()
-            .zip(queues.outputs)
-            .zip(&so_far.exports)
-            .map(|((output, merge), published)| {
-                let (pool, outputs_left) = (queues.pool.clone(), &outputs_left);
-                let ticks = reads_pipe(config).then_some(PIPE_TICKS);
-                let output = OutputLoop { output, merge, pool, ticks, published, outputs_left };
+            .zip(queues.outputs.into_iter().zip(&so_far.exports))
+            .map(|(output, (merge, published))| {
+                let (pool, ticks) = (queues.pool.clone(), reads_pipe(config).then_some(PIPE_TICKS));
+                let (so_far, left) = (published.clone(), &outputs_left);
+                let output = OutputLoop::new(output, merge, pool, ticks, so_far, left);
                 spawn(scope, "output", move || output.run())
             })
             .collect();

@@ -1,26 +1,30 @@
-//! A live run: its threads, their published counters, and the interfaces over time.
+//! A live run: its threads, their published counters, and the interfaces and settings over time.
 
+use std::convert::Infallible;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use exporter::{MeterReport, ending};
-use flow::{Conversation, FlowTable, Observer};
-use log::{error, warn};
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
+use flow::{Conversation, FlowTable};
+use log::error;
 
 use crate::host::ports::Ports;
+use crate::host::service::Service;
 use crate::host::{priority, rights, signals};
-use crate::pipeline::dropped::DroppedOnWay;
-use crate::pipeline::live::{Attached, LiveWorker, Snapshot, WorkerInput, sum};
-use crate::pipeline::output::{Clock, Label, Output, OutputEnd, OutputLoop, Published, Ticks};
-use crate::pipeline::queue::{Delivery, QueueSender, QueueSet, RecordQueue, WhenFull};
-use crate::pipeline::stages::{Mode, StageCounts, StageLoop, Stages};
-use crate::pipeline::worker::{Worker, join, spawn};
-use crate::report::totals::Totals;
+use crate::pipeline::live::{Attached, MeterChange};
+use crate::pipeline::output::{Output, OutputEnd};
+use crate::pipeline::outputs::{OutputSet, Starting};
+use crate::pipeline::queue::{Delivery, QueueSender, WhenFull};
+use crate::pipeline::queues::QueueSet;
+use crate::pipeline::reload::{Outputs, Prepared, Reloader};
+use crate::pipeline::snapshot::{Snapshot, are_alive, sum};
+use crate::pipeline::stages::{Mode, StageChange, StageCounts, StageLoop, Stages};
+use crate::pipeline::worker::{join, spawn};
+use crate::pipeline::workers::{Processors, WorkerStarter, Workers};
+use crate::report::totals::{Rates, Totals};
 use crate::settings::args::LiveSettings;
 use crate::settings::config::Config;
 
@@ -30,12 +34,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Time between two checks of the interfaces and two reports to the outputs.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// Time between two ticks of an exporter, so that gathered records leave within a second.
-const EXPORT_TICK: Duration = Duration::from_millis(500);
-
-/// Maximum number of sockets that were opened later and wait for a worker. More wait in the main
-/// thread.
-const ARRIVALS: usize = 64;
+/// Maximum number of changes that wait for the thread of the stages.
+const CHANGES: usize = 2;
 
 /// Time after the last record in which an output may wait for what it needs to end.
 const OUTPUTS_END: Duration = Duration::from_secs(15);
@@ -61,6 +61,8 @@ pub(crate) struct Session<'a> {
     /// The main thread has real-time priority, which workers inherit.
     pub(crate) is_real_time: bool,
     pub(crate) begin: Instant,
+    /// Reads the settings again. `None` if they are on the command line alone.
+    pub(crate) reloader: Option<Reloader>,
 }
 
 /// Gets the totals of a run while it continues.
@@ -85,8 +87,6 @@ pub(crate) trait Watch {
 struct Shared {
     /// By worker.
     snapshots: Vec<Mutex<Snapshot>>,
-    /// By output.
-    exports: Vec<Mutex<Published>>,
     outputs_left: AtomicUsize,
     /// XDP is detached: workers drain the rings and stop.
     last_frames: AtomicBool,
@@ -94,172 +94,162 @@ struct Shared {
 
 impl Session<'_> {
     /// Runs until a signal, or until no interface or no output is left. `watch` gets the totals.
-    pub(crate) fn run(self, watch: &mut dyn Watch) -> Totals {
+    pub(crate) fn run(mut self, watch: &mut dyn Watch) -> Totals {
         let (workers, is_real_time) = (self.sockets.len(), self.is_real_time);
-        let flows_max = self.config.table.flows_max as usize;
-        let (outputs, needs) = (self.outputs.len(), self.stages.needs());
-        let queues = QueueSet::live(workers, outputs, needs, flows_max);
+        let mut queues = self.queues(workers);
         let shared = Shared {
             snapshots: (0..workers).map(|_| Mutex::default()).collect(),
-            exports: self.outputs.iter().map(|_| Mutex::default()).collect(),
-            outputs_left: AtomicUsize::new(self.outputs.len()),
+            outputs_left: AtomicUsize::new(0),
             last_frames: AtomicBool::new(false),
         };
-        let mut supervisor = Supervisor {
-            shared: &shared,
-            names: self.outputs.iter().map(Output::label).collect(),
-            reports: queues.sender(),
-            dropped: queues.outputs.iter().map(|merge| merge.dropped.clone()).collect(),
-            ports: self.ports,
-            stages: self.stages.counts,
-            interval: self.settings.interval(),
-            begin: self.begin,
-        };
+        let left_out = std::mem::take(&mut self.left_out);
         thread::scope(|scope| {
-            // The threads of outputs and stages need neither the workers' priority nor
-            // capabilities.
-            let give_up = move || {
-                if is_real_time {
-                    priority::drop_real_time();
-                }
-                rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
+            let later = self.reloader.as_ref().and_then(|_| queues.later(self.flows_max()));
+            let (pool, left) = (queues.pool.clone(), &shared.outputs_left);
+            let mut outputs = OutputSet::new(scope, left, pool, later, is_real_time);
+            let senders = match (&self.reloader, &mut queues.stages) {
+                (Some(_), Some(stages)) => stages.count_offered(),
+                _ => Vec::new(),
             };
-            let mut outputs = Vec::with_capacity(self.outputs.len());
-            let parts = self.outputs.into_iter().zip(queues.outputs).zip(&shared.exports);
-            for ((output, merge), published) in parts {
-                let ticks = Some(Ticks { period: EXPORT_TICK, clock: Clock::TimeOfDay });
-                let (pool, outputs_left) = (queues.pool.clone(), &shared.outputs_left);
-                let output = OutputLoop { output, merge, pool, ticks, published, outputs_left };
-                outputs.push(spawn(scope, "output", move || {
-                    give_up();
-                    output.run()
-                }));
+            let mut senders = senders.into_iter();
+            let reports = queues.sender();
+            for (output, merge) in self.outputs.into_iter().zip(queues.outputs) {
+                let started = outputs.start(Starting::of(output), merge, senders.next());
+                started.unwrap_or_else(|problem| {
+                    error!("{problem}");
+                    std::process::exit(1)
+                });
             }
+            let (changes, for_stages) = bounded(CHANGES);
             let stages = queues.stages.map(|queues| {
                 let stages =
                     StageLoop::new(self.stages.list, queues, Mode::Live(&shared.last_frames));
-                spawn(scope, "stages", move || {
-                    give_up();
-                    stages.run();
-                })
+                start_stages(scope, stages.changed_by(for_stages), is_real_time)
             });
             let starter = WorkerStarter {
                 config: self.config,
-                left_out: &self.left_out,
+                left_out: &left_out,
                 processors: Processors::find(workers),
                 is_real_time,
-                shared: &shared,
+                snapshots: &shared.snapshots,
+                stop: &shared.last_frames,
             };
             let parts = self.sockets.into_iter().zip(self.tables).zip(queues.workers);
-            let (threads, arrivals) = starter.start(scope, parts);
+            let mut workers = starter.start(scope, parts);
             if is_real_time {
                 priority::drop_real_time();
             }
-            supervisor.supervise(self.stop, &arrivals, watch);
+            let mut supervisor = Supervisor {
+                shared: &shared,
+                outputs,
+                reports,
+                ports: self.ports,
+                stages: self.stages.counts,
+                settings: self.settings,
+                reloader: self.reloader,
+                changes,
+                changing: None,
+                service: Service::find(),
+                begin: self.begin,
+            };
+            supervisor.service.ready();
+            supervisor.supervise(self.stop, &mut workers, watch);
+            supervisor.service.stopping();
             // From now on, outputs wait for their peers only as long as after a signal.
             ending::begin();
             supervisor.ports.detach();
             shared.last_frames.store(true, Ordering::Relaxed);
-            threads.into_iter().for_each(join);
-            supervisor.finish(stages, outputs, watch)
+            workers.join();
+            supervisor.finish(stages, watch)
         })
     }
-}
 
-/// Input of all workers.
-struct WorkerStarter<'a> {
-    config: &'a Config,
-    left_out: &'a [Conversation],
-    processors: Processors,
-    is_real_time: bool,
-    shared: &'a Shared,
-}
-
-type Threads<'scope> = Vec<ScopedJoinHandle<'scope, ()>>;
-
-impl<'a> WorkerStarter<'a> {
-    /// Starts the workers. Each takes sockets that were opened later from its channel.
-    fn start<'scope>(
-        &self,
-        scope: &'scope Scope<'scope, 'a>,
-        parts: impl Iterator<Item = ((Vec<Attached>, FlowTable), RecordQueue)>,
-    ) -> (Threads<'scope>, Vec<Sender<Attached>>) {
-        let (mut threads, mut senders) = (Vec::new(), Vec::new());
-        let parts = parts.zip(&self.shared.snapshots).enumerate();
-        for (index, (((sources, table), records), published)) in parts {
-            let (sender, arrivals) = bounded(ARRIVALS);
-            senders.push(sender);
-            let input = WorkerInput {
-                filter: self.config.filter.as_ref(),
-                sources,
-                arrivals,
-                published,
-                stop: &self.shared.last_frames,
-                is_real_time: self.is_real_time,
-            };
-            let (config, processors) = (self.config, self.processors.clone());
-            let left_out = self.left_out.to_vec();
-            threads.push(spawn(scope, "worker", move || {
-                rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
-                processors.pin(index);
-                let mut observer = Observer::new(&config.observer);
-                observer.exclude(left_out);
-                let worker = Worker::new(table, records, &config.observer.decap);
-                LiveWorker::new(worker, observer, input).run();
-            }));
-        }
-        (threads, senders)
+    /// With settings that may change, the thread of the stages gives records to the outputs.
+    fn queues(&self, workers: usize) -> QueueSet {
+        let mut needs = self.stages.needs();
+        needs.exist |= self.reloader.is_some();
+        QueueSet::live(workers, self.outputs.len(), needs, self.flows_max())
     }
+
+    fn flows_max(&self) -> usize {
+        self.config.table.flows_max as usize
+    }
+}
+
+/// Starts the thread of the stages. It needs neither the priority of workers nor capabilities.
+fn start_stages<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    stages: StageLoop<'scope>,
+    is_real_time: bool,
+) -> ScopedJoinHandle<'scope, ()> {
+    spawn(scope, "stages", move || {
+        if is_real_time {
+            priority::drop_real_time();
+        }
+        rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
+        stages.run();
+    })
 }
 
 /// The main thread's part.
-struct Supervisor<'a> {
-    shared: &'a Shared,
-    names: Vec<Label>,
+struct Supervisor<'scope, 'env> {
+    shared: &'env Shared,
+    outputs: OutputSet<'scope, 'env>,
     /// Queue for reports. `None` after the workers have ended.
     reports: Option<QueueSender>,
-    /// Counts of the data that the queues to each output dropped.
-    dropped: Vec<DroppedOnWay>,
     ports: Ports,
     stages: StageCounts,
-    interval: Option<Duration>,
+    settings: &'env LiveSettings,
+    /// `None`: settings stay as they are.
+    reloader: Option<Reloader>,
+    changes: Sender<StageChange>,
+    /// New settings that not all threads have taken yet.
+    changing: Option<Changing>,
+    service: Service,
     begin: Instant,
 }
 
-impl Supervisor<'_> {
-    /// Watches interfaces and outputs until the run ends.
-    fn supervise(
-        &mut self,
-        stop: &AtomicBool,
-        arrivals: &[Sender<Attached>],
-        watch: &mut dyn Watch,
-    ) {
-        let mut waiting = Waiting::default();
+/// New settings, and what tells when the stages have taken them.
+struct Changing {
+    prepared: Prepared,
+    by_stages: Receiver<Infallible>,
+}
+
+impl Supervisor<'_, '_> {
+    /// Watches interfaces, outputs and settings until the run ends.
+    fn supervise(&mut self, stop: &AtomicBool, workers: &mut Workers<'_>, watch: &mut dyn Watch) {
+        let mut rates = Rates::new();
         let mut next_round = Instant::now();
-        let mut next_interval = self.interval.map(|interval| next_round + interval);
+        let interval = self.settings.interval();
+        let mut next_interval = interval.map(|interval| next_round + interval);
         while !stop.load(Ordering::Relaxed)
             && self.shared.outputs_left.load(Ordering::Relaxed) > 0
             && !self.ports.are_all_gone()
         {
             thread::sleep(LOOK);
             if signals::take_totals_wanted() || watch.has_news() {
-                watch.wanted(&self.totals(self.outputs_so_far()));
+                watch.wanted(&self.so_far());
             }
+            self.look_at_settings(workers);
+            let (snapshots, watchdog) = (&self.shared.snapshots, self.service.watchdog);
+            self.service.sign(|| watchdog.is_none_or(|longest| are_alive(snapshots, longest)));
             let now = Instant::now();
             let is_round = now >= next_round;
+            let mut sockets = Vec::new();
             if is_round || self.ports.have_news() {
                 let shared = self.shared;
-                waiting.sockets.extend(self.ports.look(&|| sum(&shared.snapshots).sources));
+                sockets = self.ports.look(&|| sum(&shared.snapshots).sources);
             }
-            waiting.hand_out(arrivals);
+            workers.hand_out(sockets);
             if !is_round {
                 continue;
             }
             next_round = now + ROUND;
-            let totals = self.totals(self.outputs_so_far());
+            let totals = self.so_far();
             self.report(&totals, WhenFull::Drop);
             watch.second(&totals);
-            if let (Some(due), Some(interval)) = (next_interval, self.interval)
+            self.service.status(|| rates.line(&totals));
+            if let (Some(due), Some(interval)) = (next_interval, interval)
                 && now >= due
             {
                 next_interval = Some(now + interval);
@@ -268,24 +258,67 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Applies new settings that are ready. They are in force when all threads have taken them.
+    fn look_at_settings(&mut self, workers: &Workers<'_>) {
+        let Some(reloader) = &mut self.reloader else { return };
+        self.outputs.reap();
+        if let Some(changing) = &self.changing {
+            let by_stages = changing.by_stages.try_recv() == Err(TryRecvError::Disconnected);
+            if by_stages && workers.are_up_to_date() {
+                self.changing.take().into_iter().for_each(|it| reloader.applied(it.prepared));
+                self.service.ready();
+            }
+            return;
+        }
+        if reloader.is_asked() {
+            self.service.reloading();
+        }
+        let was_busy = reloader.is_busy();
+        let outputs = || Outputs { known: self.outputs.known(), names: self.outputs.names() };
+        let prepared = reloader.look(outputs, &self.stages);
+        if let Some(prepared) = prepared {
+            self.change(prepared, workers);
+        } else if was_busy && !reloader.is_busy() {
+            // They were refused.
+            self.service.ready();
+        }
+    }
+
+    fn change(&mut self, mut prepared: Prepared, workers: &Workers<'_>) {
+        let added = std::mem::take(&mut prepared.added);
+        let queues = self.outputs.change(&prepared.removed, added);
+        prepared.local_networks.iter().for_each(|it| self.outputs.set_local_networks(it));
+        let conversations = self.outputs.conversations();
+        workers.change(&MeterChange {
+            timeouts_ms: prepared.timeouts_ms,
+            wants_settle: prepared.wants_settle,
+            left_out: if self.settings.meter_own_exports { Vec::new() } else { conversations },
+        });
+        self.stages = prepared.stage_counts.clone();
+        let (done, by_stages) = bounded(0);
+        let stages = std::mem::take(&mut prepared.stages);
+        if self.changes.send(StageChange { outputs: queues, stages, done }).is_err() {
+            error!("the thread of the stages has ended");
+        }
+        self.changing = Some(Changing { prepared, by_stages });
+        // It also wakes the thread of the stages.
+        self.report(&self.so_far(), WhenFull::Drop);
+    }
+
     /// Ends the stages and then the outputs. Called after the workers have ended.
     ///
     /// The stages end within a bounded time. Until then they may wait for an output that hangs,
     /// while the other outputs have not received all records yet.
-    fn finish(
-        mut self,
-        stages: Option<ScopedJoinHandle<'_, ()>>,
-        outputs: Vec<ScopedJoinHandle<'_, OutputEnd>>,
-        watch: &mut dyn Watch,
-    ) -> Totals {
+    fn finish(mut self, stages: Option<ScopedJoinHandle<'_, ()>>, watch: &mut dyn Watch) -> Totals {
         let mut end = Instant::now() + OUTPUTS_END;
         self.report(&self.totals(Vec::new()), WhenFull::WaitUntil(end));
         self.reports = None;
+        self.outputs.close();
         if let Some(stages) = stages {
             join(stages);
             end = Instant::now() + OUTPUTS_END;
         }
-        while !outputs.iter().all(ScopedJoinHandle::is_finished) {
+        while !self.outputs.are_finished() {
             if Instant::now() >= end {
                 ending::hurry();
             }
@@ -294,8 +327,9 @@ impl Supervisor<'_> {
             }
             thread::sleep(LOOK);
         }
-        let outputs = outputs.into_iter().map(join).collect();
-        Totals { interfaces_gone: self.ports.are_all_gone(), ..self.totals(outputs) }
+        let totals = self.totals(Vec::new());
+        let outputs = self.outputs.end(totals.ended.records());
+        Totals { interfaces_gone: self.ports.are_all_gone(), outputs, ..totals }
     }
 
     fn totals(&self, outputs: Vec<OutputEnd>) -> Totals {
@@ -306,6 +340,7 @@ impl Supervisor<'_> {
             flows: snapshot.flows,
             ports: self.ports.counts(&snapshot.sources),
             outputs,
+            reloads: self.reloader.as_ref().map(Reloader::counts),
             elapsed: self.begin.elapsed(),
             ..Totals::default()
         };
@@ -313,23 +348,21 @@ impl Supervisor<'_> {
         totals
     }
 
-    fn outputs_so_far(&self) -> Vec<OutputEnd> {
-        let parts = self.names.iter().zip(&self.shared.exports).zip(&self.dropped);
-        let so_far = parts.map(|((label, published), dropped)| {
-            let published = published.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            OutputEnd::new(label.clone(), published, dropped.tally())
-        });
-        so_far.collect()
+    /// The totals while the run goes on.
+    fn so_far(&self) -> Totals {
+        let totals = self.totals(Vec::new());
+        let outputs = self.outputs.so_far(totals.ended.records());
+        Totals { outputs, ..totals }
     }
 
     /// The totals when an output hangs: records for which it has not accounted count as dropped.
     fn totals_when_stuck(&self) -> Totals {
-        let mut totals = self.totals(self.outputs_so_far());
+        let mut totals = self.so_far();
         let records = totals.ended.records();
         let outputs = totals.outputs.iter_mut().filter(|output| output.takes_records);
-        for OutputEnd { counts, dropped, .. } in outputs {
+        for OutputEnd { counts, dropped, absent, .. } in outputs {
             let accounted = counts.sent + counts.not_exportable + counts.failed + *dropped;
-            *dropped += records - accounted;
+            *dropped += records - accounted - *absent;
         }
         totals
     }
@@ -344,56 +377,6 @@ impl Supervisor<'_> {
         };
         if let Some(reports) = &self.reports {
             reports.send(Delivery::Report(report), when_full);
-        }
-    }
-}
-
-/// Sockets that were opened later and have no worker yet.
-#[derive(Default)]
-struct Waiting {
-    sockets: Vec<Attached>,
-    /// The next worker to get a socket.
-    next: usize,
-}
-
-impl Waiting {
-    /// Gives sockets to the workers in turn. A socket that a worker cannot take continues to wait.
-    fn hand_out(&mut self, workers: &[Sender<Attached>]) {
-        for attached in std::mem::take(&mut self.sockets) {
-            let Some(worker) = workers.get(self.next % workers.len().max(1)) else { return };
-            self.next += 1;
-            if let Err(refused) = worker.try_send(attached) {
-                self.sockets.push(refused.into_inner());
-            }
-        }
-    }
-}
-
-/// The CPU of each worker. A single worker is not pinned.
-#[derive(Clone)]
-struct Processors {
-    allowed: Arc<[usize]>,
-}
-
-impl Processors {
-    fn find(workers: usize) -> Self {
-        let of =
-            |set: CpuSet| (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu) == Ok(true)).collect();
-        let allowed = sched_getaffinity(Pid::from_raw(0)).map_or_else(|_| Vec::new(), of);
-        Self { allowed: if workers > 1 { allowed.into() } else { Arc::default() } }
-    }
-
-    /// Pins this thread. Interrupts of a queue usually go to the CPU with the number of the queue,
-    /// so its worker takes the next CPU.
-    fn pin(&self, worker: usize) {
-        if self.allowed.is_empty() {
-            return;
-        }
-        let cpu = self.allowed[(worker + 1) % self.allowed.len()];
-        let mut set = CpuSet::new();
-        let pinned = set.set(cpu).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
-        if let Err(problem) = pinned {
-            warn!("cannot pin a worker to processor {cpu}: {}", problem.desc());
         }
     }
 }

@@ -3,14 +3,15 @@
 //! Each thread publishes a copy of its counts after each block or batch. So totals are available
 //! even while the thread waits.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use flow::{MeterCounts, RecordTally};
+use flow::MeterCounts;
 
 use crate::capture::file::InputReport;
 use crate::host::signals;
+use crate::pipeline::dropped::DroppedOnWay;
 use crate::pipeline::output::{Label, Output, OutputEnd, Published};
 use crate::pipeline::stages::StageCounts;
 use crate::pipeline::worker::{Ended, Worker};
@@ -28,7 +29,7 @@ pub(crate) struct SoFar {
     /// By output.
     names: Vec<Label>,
     stages: StageCounts,
-    pub(crate) exports: Vec<Mutex<Published>>,
+    pub(crate) exports: Vec<Arc<Mutex<Published>>>,
 }
 
 impl SoFar {
@@ -39,7 +40,7 @@ impl SoFar {
             workers: (0..workers).map(|_| Mutex::default()).collect(),
             names: outputs.iter().map(Output::label).collect(),
             stages,
-            exports: outputs.iter().map(|_| Mutex::default()).collect(),
+            exports: outputs.iter().map(|_| Arc::default()).collect(),
         }
     }
 
@@ -84,7 +85,7 @@ impl SoFar {
             totals.flows += flows;
         }
         let outputs = self.names.iter().zip(&self.exports).map(|(label, published)| {
-            OutputEnd::new(label.clone(), get(published), RecordTally::default())
+            OutputEnd::new(label.clone(), get(published), &DroppedOnWay::default())
         });
         totals.outputs = outputs.collect();
         self.stages.put(&mut totals);

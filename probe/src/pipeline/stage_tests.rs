@@ -1,6 +1,7 @@
 //! Stages and outputs, tested with a stage and an output of the tests.
 
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread;
 
@@ -12,10 +13,10 @@ use flow::{
 
 use crate::capture::file::FileSource;
 use crate::pipeline::output::{Output, OutputEnd, OutputLoop};
-use crate::pipeline::queue::{QueueSet, StageNeeds};
+use crate::pipeline::queues::{QueueSet, StageNeeds};
 use crate::pipeline::replay::{self, Watch};
 use crate::pipeline::replay_end::ReplayEnd;
-use crate::pipeline::stages::{Mode, StageLoop, Stages};
+use crate::pipeline::stages::{Mode, StageKind, StageList, StageLoop, Stages};
 use crate::pipeline::worker::{join, new_tables, spawn};
 use crate::settings::config::{Config, Source};
 use crate::settings::parse::parse;
@@ -88,7 +89,7 @@ impl Stage for InTime {
 fn no_record_is_late() {
     for workers in [1, 2, 4] {
         let mut outputs = [Kept::default()];
-        run(workers, vec![Box::<InTime>::default()], &mut outputs);
+        run(workers, vec![(StageKind::Tags, Box::<InTime>::default())], &mut outputs);
         let last = outputs[0].batches.last().and_then(|batch| batch.events.last());
         let Some(Value::Number(settles)) = last.map(|event| &event.fields[0].1) else {
             panic!("there is an event at the end")
@@ -131,26 +132,28 @@ impl Exporter for Kept {
     }
 }
 
-fn run(workers: usize, stages: Vec<Box<dyn Stage>>, outputs: &mut [Kept]) -> ReplayEnd {
+fn run(workers: usize, stages: StageList, outputs: &mut [Kept]) -> ReplayEnd {
     let count = workers.to_string();
     let words = ["flowprobe", "-r", CAPTURE, "--workers", count.as_str()];
     let cli = parse(words.map(OsString::from)).expect("the command line is right");
     let config = Config::new(&cli.args).expect("the settings are right");
     let Source::Files(files) = &config.source else { panic!("a replay was asked for") };
-    let stop = std::sync::Arc::new(AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(false));
     let mut source = FileSource::open(files, &config.ifindex, &stop);
-    let outputs = outputs
-        .iter_mut()
-        .map(|kept| Output { name: String::from("kept"), exporter: kept, takes_records: true })
-        .collect();
+    let outputs = outputs.iter_mut().map(output).collect();
     let tables = new_tables(&config, replay::workers(&config)).unwrap();
     let watch = Watch { progress: &mut |_| (), wanted: &|_| (), second: None };
     let stages = Stages { list: stages, ..Stages::default() };
     replay::replay(&config, &mut source, stages, outputs, tables, &stop, watch)
 }
 
-fn stages() -> Vec<Box<dyn Stage>> {
-    vec![Box::<TestStage>::default()]
+fn output(kept: &mut Kept) -> Output<'_> {
+    let (name, exporter) = (String::from("kept"), Box::new(kept));
+    Output { name, exporter, takes_records: true, target: None }
+}
+
+fn stages() -> StageList {
+    vec![(StageKind::Tags, Box::<TestStage>::default())]
 }
 
 fn sum(end: &ReplayEnd) -> RecordTally {
@@ -241,14 +244,12 @@ fn what_a_live_queue_does_not_take_counts_for_every_output() {
     // The first queue has dropped its part. The queues of the outputs drop nothing more.
     StageLoop::new(stages(), at_stages, Mode::Live(&ended)).run();
     let outputs_left = AtomicUsize::new(kept.len());
-    let published = std::sync::Mutex::default();
     let ends: Vec<OutputEnd> = thread::scope(|scope| {
         let mut threads = Vec::new();
         for (exporter, merge) in kept.iter_mut().zip(queues.outputs) {
-            let output = Output { name: String::from("kept"), exporter, takes_records: true };
+            let output = output(exporter);
             let (pool, outputs_left) = (queues.pool.clone(), &outputs_left);
-            let (ticks, published) = (None, &published);
-            let output = OutputLoop { output, merge, pool, ticks, published, outputs_left };
+            let output = OutputLoop::new(output, merge, pool, None, Arc::default(), outputs_left);
             threads.push(spawn(scope, "output", move || output.run()));
         }
         threads.into_iter().map(join).collect()

@@ -3,17 +3,19 @@
 //! The thread takes the batches of all workers in turn, gives each to every stage, and sends it to
 //! every output. It runs only if there are stages or several outputs.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use analysis::detect::{DetectCounts, Detectors};
 use analysis::tags::{TagCounts, TagStage, Tagger};
-use crossbeam_channel::RecvTimeoutError;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use exporter::MeterReport;
 use flow::{Batch, Event, Stage, Timestamp};
 
-use crate::pipeline::queue::{Delivery, StageNeeds, StageQueues, WhenFull};
+use crate::pipeline::queue::{Delivery, QueueSender, WhenFull};
+use crate::pipeline::queues::{StageNeeds, StageQueues};
 use crate::pipeline::worker::wall_clock;
 use crate::places::Places;
 use crate::report::totals::Totals;
@@ -25,9 +27,29 @@ const TICK: Duration = Duration::from_secs(1);
 /// The stages of a run.
 #[derive(Default)]
 pub(crate) struct Stages {
-    /// In the order in which they get a batch.
-    pub(crate) list: Vec<Box<dyn Stage>>,
+    pub(crate) list: StageList,
     pub(crate) counts: StageCounts,
+}
+
+/// Stages in the order in which they get a batch.
+pub(crate) type StageList = Vec<(StageKind, Box<dyn Stage>)>;
+
+/// The kinds of stages, in the same order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum StageKind {
+    Tags,
+    Places,
+    Detectors,
+}
+
+/// New outputs and stages for a running [`StageLoop`].
+pub(crate) struct StageChange {
+    /// The queues to all outputs.
+    pub(crate) outputs: Vec<QueueSender>,
+    /// New stages. `None`: there is no more stage of this kind.
+    pub(crate) stages: Vec<(StageKind, Option<Box<dyn Stage>>)>,
+    /// Dropped when all is changed.
+    pub(crate) done: Sender<Infallible>,
 }
 
 /// Counts of stages, for totals.
@@ -37,8 +59,8 @@ pub(crate) struct StageCounts {
     tags: Option<TagCounts>,
     /// `None` if records get no places.
     places: Option<Arc<Places>>,
-    /// `None` without detectors.
-    detected: Option<Arc<Mutex<DetectCounts>>>,
+    /// Of the detectors, and of those before them. Empty without detectors.
+    detected: Vec<Arc<Mutex<DetectCounts>>>,
 }
 
 impl StageCounts {
@@ -46,11 +68,42 @@ impl StageCounts {
     pub(crate) fn put(&self, totals: &mut Totals) {
         totals.tags = self.tags.as_ref().map(TagCounts::so_far).unwrap_or_default();
         totals.places = self.places.as_deref().map(Places::report);
-        totals.detected = self
-            .detected
-            .as_ref()
-            .map(|counts| counts.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let detected = self.detected.iter().map(|counts| lock(counts).clone());
+        totals.detected = detected.reduce(|mut sum, later| {
+            sum += later;
+            sum
+        });
     }
+
+    /// The stage that gives records their tags.
+    pub(crate) fn tag_stage(&mut self, config: &Config) -> Box<dyn Stage> {
+        let tagger = Tagger::new(config.site.clone(), config.table.key);
+        let counts = self.tags.get_or_insert_default();
+        Box::new(TagStage::new(tagger, counts.clone()))
+    }
+
+    /// The detectors, if there are any. They take the place of those that run. The counts of
+    /// earlier ones are added up.
+    pub(crate) fn detectors(&mut self, config: &Config) -> Option<Box<dyn Stage>> {
+        let settings = config.detect.as_ref()?;
+        let detectors = Detectors::new(settings, config.site.clone());
+        let detectors = detectors.expect("the settings were checked");
+        // All but the last have ended before.
+        let running = self.detected.pop();
+        let ended = self.detected.drain(..).map(|counts| lock(&counts).clone());
+        let ended = ended.reduce(|mut sum, later| {
+            sum += later;
+            sum
+        });
+        self.detected.extend(ended.map(|ended| Arc::new(Mutex::new(ended))));
+        self.detected.extend(running);
+        self.detected.push(detectors.counts());
+        Some(Box::new(detectors))
+    }
+}
+
+fn lock(counts: &Mutex<DetectCounts>) -> MutexGuard<'_, DetectCounts> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Stages {
@@ -58,30 +111,23 @@ impl Stages {
     pub(crate) fn needs(&self) -> StageNeeds {
         StageNeeds {
             exist: !self.list.is_empty(),
-            wants_settle: self.list.iter().any(|stage| stage.wants_settle()),
+            wants_settle: self.list.iter().any(|(_, stage)| stage.wants_settle()),
         }
     }
 }
 
 /// The configured stages. To add a stage, push it here.
 pub(crate) fn configured(config: &Config, places: Option<Arc<Places>>) -> Stages {
-    let mut stages = Stages::default();
+    let Stages { mut list, mut counts } = Stages::default();
     if config.has_tags {
-        let tagger = Tagger::new(config.site.clone(), config.table.key);
-        let counts = stages.counts.tags.insert(TagCounts::default());
-        stages.list.push(Box::new(TagStage::new(tagger, counts.clone())));
+        list.push((StageKind::Tags, counts.tag_stage(config)));
     }
     if let Some(places) = places {
-        stages.list.push(Box::new(places.stage(config.observer.key)));
-        stages.counts.places = Some(places);
+        list.push((StageKind::Places, Box::new(places.stage(config.observer.key))));
+        counts.places = Some(places);
     }
-    if let Some(settings) = &config.detect {
-        let detectors = Detectors::new(settings, config.site.clone());
-        let detectors = detectors.expect("the settings were checked");
-        stages.counts.detected = Some(detectors.counts());
-        stages.list.push(Box::new(detectors));
-    }
-    stages
+    list.extend(counts.detectors(config).map(|detectors| (StageKind::Detectors, detectors)));
+    Stages { list, counts }
 }
 
 /// The clock of the stages, and their reaction to a full queue of an output.
@@ -96,15 +142,17 @@ pub(crate) enum Mode<'run> {
 
 /// The loop of the stages.
 pub(crate) struct StageLoop<'run> {
-    stages: Vec<Box<dyn Stage>>,
+    stages: StageList,
     queues: StageQueues,
+    /// `None` if outputs and stages do not change.
+    changes: Option<Receiver<StageChange>>,
     mode: Mode<'run>,
     when_full: WhenFull,
     /// The trace clock: the latest export time of a record.
     now: Timestamp,
     last_tick: Timestamp,
-    /// Number of interfaces whose names the stages know.
-    interfaces: usize,
+    /// The last report. The stages know the names of its interfaces.
+    report: MeterReport,
     /// By worker: all its records before this time have arrived.
     settled: Vec<Timestamp>,
     /// The earliest of them.
@@ -112,7 +160,7 @@ pub(crate) struct StageLoop<'run> {
 }
 
 impl<'run> StageLoop<'run> {
-    pub(crate) fn new(stages: Vec<Box<dyn Stage>>, queues: StageQueues, mode: Mode<'run>) -> Self {
+    pub(crate) fn new(stages: StageList, queues: StageQueues, mode: Mode<'run>) -> Self {
         let when_full = match mode {
             Mode::Replay => WhenFull::Wait,
             Mode::Live(_) => WhenFull::Drop,
@@ -120,15 +168,21 @@ impl<'run> StageLoop<'run> {
         let start = Timestamp::default();
         Self {
             stages,
+            changes: None,
             mode,
             when_full,
             now: start,
             last_tick: start,
-            interfaces: 0,
+            report: MeterReport::default(),
             settled: vec![start; queues.workers],
             settled_all: start,
             queues,
         }
+    }
+
+    /// From now on outputs and stages can change.
+    pub(crate) fn changed_by(self, changes: Receiver<StageChange>) -> Self {
+        Self { changes: Some(changes), ..self }
     }
 
     /// Runs until the queues of all workers are closed.
@@ -137,6 +191,7 @@ impl<'run> StageLoop<'run> {
         loop {
             let received = self.queues.merge.receive(next_tick);
             self.wait_if_capture_has_ended();
+            self.take_changes();
             match received {
                 Ok(Delivery::Batch(batch)) => self.batch(batch),
                 Ok(Delivery::Report(report)) => {
@@ -159,6 +214,36 @@ impl<'run> StageLoop<'run> {
         self.settle_all(Timestamp::MAX);
     }
 
+    fn take_changes(&mut self) {
+        while let Some(change) = self.changes.as_ref().and_then(|changes| changes.try_recv().ok()) {
+            self.change(change);
+        }
+    }
+
+    /// Takes other stages and outputs. Each record goes through all stages before, or through all
+    /// afterwards, and so it is with outputs.
+    fn change(&mut self, change: StageChange) {
+        let mut events = Vec::new();
+        for (kind, stage) in change.stages {
+            if let Some(place) = self.stages.iter().position(|(other, _)| *other == kind) {
+                let (_, mut old) = self.stages.remove(place);
+                old.settle(Timestamp::MAX, &mut events);
+            }
+            if let Some(mut stage) = stage {
+                for interface in self.report.interfaces.iter() {
+                    stage.interface(interface.number, &interface.name);
+                }
+                let place = self.stages.partition_point(|(other, _)| *other < kind);
+                self.stages.insert(place, (kind, stage));
+            }
+        }
+        self.send_events(events);
+        self.queues.outputs = change.outputs;
+        // New outputs need the names of interfaces before the first record.
+        self.send(&Delivery::Report(self.report.clone()));
+        drop(change.done);
+    }
+
     fn settle(&mut self, worker: usize, until: Timestamp) {
         self.settled[worker] = until;
         let all = self.settled.iter().copied().min().unwrap_or_default();
@@ -171,14 +256,14 @@ impl<'run> StageLoop<'run> {
     fn settle_all(&mut self, until: Timestamp) {
         self.settled_all = until;
         let mut events = Vec::new();
-        self.stages.iter_mut().for_each(|stage| stage.settle(until, &mut events));
+        self.stages.iter_mut().for_each(|(_, stage)| stage.settle(until, &mut events));
         self.send_events(events);
     }
 
     fn batch(&mut self, mut batch: Arc<Batch>) {
         if !self.stages.is_empty() {
             let owned = Arc::get_mut(&mut batch).expect("a worker keeps no batch that it has sent");
-            self.stages.iter_mut().for_each(|stage| stage.batch(owned));
+            self.stages.iter_mut().for_each(|(_, stage)| stage.batch(owned));
         }
         let exported = match self.mode {
             Mode::Replay => batch.records.iter().map(|record| record.exported).max(),
@@ -195,20 +280,20 @@ impl<'run> StageLoop<'run> {
     }
 
     fn learn_interfaces(&mut self, report: &MeterReport) {
-        let new = report.interfaces.get(self.interfaces..).unwrap_or_default();
-        for interface in new {
-            for stage in &mut self.stages {
+        let known = self.report.interfaces.len();
+        for interface in report.interfaces.get(known..).unwrap_or_default() {
+            for (_, stage) in &mut self.stages {
                 stage.interface(interface.number, &interface.name);
             }
         }
-        self.interfaces += new.len();
+        self.report.clone_from(report);
     }
 
     /// Tells the stages the time.
     fn tick(&mut self, now: Timestamp) {
         self.last_tick = now;
         let mut events = Vec::new();
-        self.stages.iter_mut().for_each(|stage| stage.tick(now, &mut events));
+        self.stages.iter_mut().for_each(|(_, stage)| stage.tick(now, &mut events));
         self.send_events(events);
     }
 

@@ -120,6 +120,11 @@ impl Worker {
         self.records.settle(now.minus_millis(age_ms));
     }
 
+    /// Changes the timeouts, in milliseconds.
+    pub(crate) fn set_timeouts(&mut self, idle_ms: u32, active_ms: u32, now: Timestamp) {
+        self.table.set_timeouts(idle_ms, active_ms, now, &mut |record| self.records.push(record));
+    }
+
     pub(crate) fn flows(&self) -> u32 {
         self.table.flows()
     }
@@ -171,16 +176,29 @@ pub(crate) fn spawn<'scope, T: Send + 'scope>(
     name: &str,
     run: impl FnOnce() -> T + Send + 'scope,
 ) -> ScopedJoinHandle<'scope, T> {
-    thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, run).unwrap_or_else(
-        |problem| {
-            error!(
-                "cannot start a thread: {}; limits are ulimit -u, ulimit -v and those of the \
-                 control group",
-                sentence(&problem)
-            );
-            std::process::exit(1)
-        },
-    )
+    try_spawn(scope, name, run).unwrap_or_else(|problem| {
+        error!("{problem}");
+        std::process::exit(1)
+    })
+}
+
+/// Starts a thread.
+///
+/// # Errors
+///
+/// The system does not start one; in one sentence.
+pub(crate) fn try_spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, String> {
+    thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, run).map_err(|problem| {
+        format!(
+            "cannot start a thread: {}; limits are ulimit -u, ulimit -v and those of the control \
+             group",
+            sentence(&problem)
+        )
+    })
 }
 
 pub(crate) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {

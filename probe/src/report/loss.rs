@@ -183,6 +183,8 @@ fn remedy(output: &OutputEnd) -> &'static str {
 mod tests {
     use super::*;
     use crate::capture::live::SourceCounts;
+    use crate::pipeline::dropped::DroppedOnWay;
+    use crate::pipeline::output::Published;
 
     /// The totals of an interface after `seconds` seconds.
     fn totals(seconds: u64, lost: u64, causes: &[(&'static str, u64)]) -> Totals {
@@ -222,13 +224,8 @@ mod tests {
 
     #[test]
     fn outputs_lose_records() {
-        let mut output = OutputEnd {
-            name: "ipfix://192.0.2.1".to_owned(),
-            takes_records: true,
-            counts: exporter::ExportCounts::default(),
-            dropped: flow::RecordTally::default(),
-            error: None,
-        };
+        let label = ("ipfix://192.0.2.1".to_owned(), true);
+        let mut output = OutputEnd::new(label, Published::default(), &DroppedOnWay::default());
         output.counts.failed.records = 3;
         let totals = Totals { outputs: vec![output], ..Totals::default() };
         let [said] = &LossWatch::default().messages(&totals, PAUSE)[..] else { panic!() };

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::capture::file::InputReport;
 use crate::host::ports::PortCounts;
 use crate::pipeline::output::OutputEnd;
+use crate::pipeline::reload::ReloadCounts;
 use crate::pipeline::worker::Ended;
 use crate::places::PlaceReport;
 use crate::report::escape::Escaped;
@@ -38,6 +39,8 @@ pub(crate) struct Totals {
     pub(crate) places: Option<PlaceReport>,
     /// Counts of the detectors. `None` if there are none.
     pub(crate) detected: Option<DetectCounts>,
+    /// `None` if settings do not change while the program runs.
+    pub(crate) reloads: Option<ReloadCounts>,
     pub(crate) elapsed: Duration,
     pub(crate) interrupted: bool,
     /// Live: the run ended because no interface was left.
@@ -216,6 +219,9 @@ impl Totals {
             "seconds": self.elapsed.as_secs_f64(),
             "interrupted": self.interrupted,
         });
+        if let Some(ReloadCounts { applied, refused }) = self.reloads {
+            statistics["reloads"] = json!({ "applied": applied, "refused": refused });
+        }
         if let Some(report) = &self.places {
             statistics["places"] = places::json(report);
         }
@@ -315,6 +321,7 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
         (output.counts.events_failed, "event", "events", "LOST"),
         (output.counts.events_spooled, "event", "events", "spooled"),
         (output.dropped.records, "record", "records", "DROPPED at its queue"),
+        (output.absent.records, "record", "records", "while it was not configured"),
         (output.counts.reconnects, "new connection", "new connections", "made"),
         (output.counts.times_clamped, "record", "records", "with times clamped"),
         (
@@ -358,6 +365,8 @@ fn output_json(output: &OutputEnd) -> Value {
             "spooled": counts.events_spooled,
         },
         "dropped": records_json(output.dropped),
+        "absent": records_json(output.absent),
+        "removed": output.is_removed,
         "messages": counts.messages,
         "octets": counts.octets,
         "errors": counts.errors,

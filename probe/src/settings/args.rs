@@ -1,6 +1,6 @@
 //! The command line as given. Checks here concern only one setting.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -208,6 +208,10 @@ pub(crate) struct Arguments {
     /// The names of the given settings.
     #[arg(skip)]
     pub(crate) given: BTreeSet<String>,
+
+    /// All settings by their names, as they were written.
+    #[arg(skip)]
+    pub(crate) texts: BTreeMap<String, Vec<OsString>>,
 }
 
 /// Settings of live capture: they need an interface.

@@ -173,6 +173,7 @@ impl Config {
                 has_places: args.places.is_given(),
                 has_tunnels: observer.decap.opens_any(),
                 run,
+                change: 0,
                 name,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 files,
@@ -183,6 +184,20 @@ impl Config {
             http: args.http.settings()?,
             fail_on_loss: args.fail_on_loss,
         })
+    }
+
+    /// These settings, for a run that goes on after [`Config`] `before`. It is the change with this
+    /// number.
+    pub(crate) fn after(mut self, before: &Self, change: u64) -> Self {
+        let of_outputs = self.outputs.iter().flat_map(Destination::files_read);
+        let read = self.places.paths().map(PathBuf::as_path).chain(of_outputs);
+        let files = Arc::clone(&before.context.files);
+        read.filter_map(|path| path.metadata().ok()).for_each(|it| files.reserve(&it));
+        let uptime_start = before.context.uptime_start;
+        self.context = Context { uptime_start, change, files, ..self.context };
+        self.http.clone_from(&before.http);
+        self.filter.clone_from(&before.filter);
+        self
     }
 
     /// The settings for this output.

@@ -30,8 +30,8 @@ Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage, 3 som
 and --fail-on-loss is set.
 
 Signals: SIGINT, SIGTERM and SIGQUIT end in good order; a second one after 2 s or more waits for \
-no output. SIGHUP opens files again if live capture has no terminal, and otherwise ends too. \
-SIGUSR1 prints totals.
+no output. SIGHUP opens files again and reads the file of --config again if live capture has no \
+terminal, and otherwise ends too. SIGUSR1 prints totals.
 
 Outputs are URLs; their settings are query parameters, as in ipfix://10.0.0.5?odid=7&mtu=1400:
 ";

@@ -1,5 +1,6 @@
 //! Settings of the program: the command line, the configuration file, and their checks.
 
+pub(crate) mod again;
 pub(crate) mod args;
 pub(crate) mod config;
 mod contradictions;

@@ -1,6 +1,6 @@
 //! Converts the words of the command line, and of the file of `--config`, to settings.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -13,18 +13,51 @@ use super::file::{self, FromFile};
 use super::known::CommandLine;
 use crate::report::escape::Escaped;
 
+/// Settings that are refused.
+enum Refused {
+    /// The words of the command line, or those that a file stands for.
+    Words(clap::Error),
+    /// All mistakes of the file, each in a line.
+    File(Vec<String>),
+}
+
 /// Parses the command line and the file of `--config`.
 ///
 /// # Errors
 ///
 /// Wrong usage, as text; for a file, all mistakes.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    read(words).map_err(|refused| match refused {
+        Refused::Words(error) => error,
+        Refused::File(mistakes) => {
+            Cli::command().error(ErrorKind::InvalidValue, mistakes.join("\n"))
+        }
+    })
+}
+
+/// Parses the same command line again, with the file as it is now.
+///
+/// # Errors
+///
+/// All mistakes, each in a line.
+pub(super) fn parse_again(words: &[OsString]) -> Result<Cli, Vec<String>> {
+    read(words.iter().cloned()).map_err(|refused| match refused {
+        Refused::Words(error) => {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default();
+            vec![first.strip_prefix("error: ").unwrap_or(first).to_owned()]
+        }
+        Refused::File(mistakes) => mistakes,
+    })
+}
+
+fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Refused> {
     let words: Vec<OsString> = words.into_iter().collect();
     // A setting may need one that is in the file, so the file is read before any check.
     let given = Cli::command().ignore_errors(true).try_get_matches_from(&words).ok();
     let path = given.as_ref().and_then(|given| given.get_one::<PathBuf>("config"));
     let (Some(path), Some(given)) = (path, &given) else {
-        return checked(words, FromFile::default());
+        return checked(words, FromFile::default()).map_err(Refused::Words);
     };
     let (settings, mut mistakes) = file::read(path, &CommandLine);
     // The command line overrides the file. It replaces a list as a whole.
@@ -38,7 +71,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, cl
     let words = program.into_iter().chain(file_words).chain(words).collect();
     let cli = checked(words, FromFile::new(path, from_file));
     if mistakes.is_empty() {
-        return cli;
+        return cli.map_err(Refused::Words);
     }
     // Contradictions of the other settings are reported too. A setting that seems to be missing may
     // be in a wrong line, so that is not reported.
@@ -46,8 +79,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, cl
         let clashes = contradictions::of(&cli.args).into_iter().filter(|problem| !problem.is_lack);
         mistakes.extend(clashes.filter_map(|clash| cli.from_file.located_in_file(&clash.sentence)));
     }
-    let mistakes: Vec<_> = mistakes.iter().map(|it| Escaped(it).to_string()).collect();
-    Err(Cli::command().error(ErrorKind::InvalidValue, mistakes.join("\n")))
+    Err(Refused::File(mistakes.iter().map(|it| Escaped(it).to_string()).collect()))
 }
 
 /// Checks all words. Error messages show words with control characters escaped.
@@ -76,5 +108,10 @@ fn from_words(words: &[OsString]) -> Result<Cli, clap::Error> {
     let is_given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
     let ids = matches.ids().map(|id| id.as_str());
     cli.args.given = ids.filter(is_given).map(name_of).collect();
+    for argument in Cli::command().get_arguments() {
+        let id = argument.get_id().as_str();
+        let texts = matches.get_raw(id).into_iter().flatten();
+        cli.args.texts.insert(name_of(id), texts.map(OsStr::to_owned).collect());
+    }
     Ok(cli)
 }

@@ -10,7 +10,7 @@ use crate::capture::xdp::plan::XdpSettings;
 use crate::host::interface::{Interface, XdpFeatures, xdp_features};
 use crate::host::method::{Method, Wanted};
 use crate::host::system::System;
-use crate::pipeline::queue::live_memory;
+use crate::pipeline::queues::live_memory;
 use crate::settings::args::Arguments;
 use crate::sys::ethtool::{Ethtool, Offloads, Setting};
 

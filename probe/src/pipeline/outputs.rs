@@ -1,0 +1,364 @@
+//! The outputs of a live run: a thread for each. With `--config` they can change while it goes on.
+//!
+//! An output that was removed empties its queue and ends, while the others go on. Its counts stay
+//! in the totals. If it comes back, its counts go on from there.
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Scope, ScopedJoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use exporter::Exporter;
+use flow::{Conversation, NetworkSet, RecordTally};
+use log::error;
+
+use crate::host::{priority, rights};
+use crate::pipeline::dropped::{DroppedOnWay, QueueCounts};
+use crate::pipeline::opened::Target;
+use crate::pipeline::output::{Clock, Label, Output, OutputEnd, OutputLoop, Published, Ticks};
+use crate::pipeline::queue::{Merge, Pool, QueueSender};
+use crate::pipeline::queues::LaterQueues;
+use crate::pipeline::worker::{join, try_spawn};
+
+/// Time between two ticks of an exporter, so that gathered records leave within a second.
+const EXPORT_TICK: Duration = Duration::from_millis(500);
+
+/// Maximum number of outputs of a run over time, by name.
+pub(crate) const NAMES_MAX: usize = 1000;
+
+/// Maximum number of outputs that were removed and have not ended yet.
+pub(crate) const LEAVING_MAX: usize = 16;
+
+/// All outputs of a run.
+pub(crate) struct OutputSet<'scope, 'env> {
+    scope: &'scope Scope<'scope, 'env>,
+    /// Outputs that have not given up.
+    left: &'env AtomicUsize,
+    pool: Pool,
+    /// The main thread has real-time priority, which threads inherit.
+    is_real_time: bool,
+    /// `None`: the outputs do not change.
+    later: Option<LaterQueues>,
+    slots: Vec<Slot<'scope>>,
+}
+
+/// An output by its name, over all times that it was opened.
+struct Slot<'scope> {
+    label: Label,
+    /// The outcome of those that have ended.
+    past: Option<OutputEnd>,
+    /// What they were offered.
+    offered: RecordTally,
+    running: Vec<Running<'scope>>,
+    /// It was not there at some time.
+    has_gap: bool,
+    is_removed: bool,
+}
+
+/// An output that runs.
+struct Running<'scope> {
+    target: Option<Target>,
+    thread: ScopedJoinHandle<'scope, OutputEnd>,
+    published: Arc<Mutex<Published>>,
+    dropped: DroppedOnWay,
+    offered: Option<Arc<QueueCounts>>,
+    /// The queue to it. `None` if it was removed, or if outputs do not change.
+    sender: Option<QueueSender>,
+    networks: Sender<NetworkSet>,
+    conversations: Vec<Conversation>,
+    ended: Receiver<Infallible>,
+    is_leaving: bool,
+}
+
+/// An output that is to start.
+pub(crate) struct Starting<'a> {
+    label: Label,
+    target: Option<Target>,
+    opening: Opening<'a>,
+    conversations: Vec<Conversation>,
+}
+
+/// The exporter of an output that is to start.
+enum Opening<'a> {
+    Open(Box<dyn Exporter + 'a>),
+    /// It is opened when others have ended that write to the same place.
+    Later(Box<dyn FnOnce() -> Box<dyn Exporter> + Send>),
+}
+
+/// An output of settings that runs, for a thread that prepares other settings.
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub(crate) target: Target,
+    pub(crate) conversations: Vec<Conversation>,
+    /// Disconnected when it has ended.
+    pub(crate) ended: Receiver<Infallible>,
+    /// It was removed before.
+    pub(crate) is_leaving: bool,
+}
+
+impl<'a> Starting<'a> {
+    /// An output that is open.
+    pub(crate) fn of(output: Output<'a>) -> Self {
+        let (label, conversations) = (output.label(), output.exporter.conversations());
+        let Output { exporter, target, .. } = output;
+        Self { label, target, opening: Opening::Open(exporter), conversations }
+    }
+
+    /// An output that is opened when these have ended.
+    pub(crate) fn after(
+        target: Target,
+        others: Vec<Known>,
+        open: impl FnOnce() -> Box<dyn Exporter> + Send + 'static,
+    ) -> Self {
+        let label = (target.name(), matches!(target, Target::Records(_)));
+        let conversations = others.iter().flat_map(|it| it.conversations.clone()).collect();
+        let open = move || {
+            // Nothing is ever sent: the end is an error.
+            others.iter().for_each(|other| _ = other.ended.recv());
+            open()
+        };
+        Self { label, target: Some(target), opening: Opening::Later(Box::new(open)), conversations }
+    }
+}
+
+impl<'scope, 'env> OutputSet<'scope, 'env> {
+    pub(crate) fn new(
+        scope: &'scope Scope<'scope, 'env>,
+        left: &'env AtomicUsize,
+        pool: Pool,
+        later: Option<LaterQueues>,
+        is_real_time: bool,
+    ) -> Self {
+        Self { scope, left, pool, is_real_time, later, slots: Vec::new() }
+    }
+
+    /// Starts an output with its queue.
+    ///
+    /// # Errors
+    ///
+    /// The system does not start a thread; in one sentence.
+    pub(crate) fn start(
+        &mut self,
+        Starting { label, target, opening, conversations }: Starting<'env>,
+        merge: Merge,
+        sender: Option<QueueSender>,
+    ) -> Result<(), String> {
+        let (networks, new_networks) = unbounded();
+        let (running, ended) = bounded(0);
+        let published = Arc::<Mutex<Published>>::default();
+        let (dropped, for_loop) = (merge.dropped.clone(), Arc::clone(&published));
+        let (pool, outputs_left, is_real_time) = (self.pool.clone(), self.left, self.is_real_time);
+        let ((name, takes_records), of_output) = (label.clone(), target.clone());
+        let run = move || {
+            let _running: Sender<Infallible> = running;
+            // It needs neither the priority of workers nor capabilities.
+            if is_real_time {
+                priority::drop_real_time();
+            }
+            rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
+            let exporter = match opening {
+                Opening::Open(exporter) => exporter,
+                Opening::Later(open) => open(),
+            };
+            let output = Output { name, exporter, takes_records, target: of_output };
+            let ticks = Some(Ticks { period: EXPORT_TICK, clock: Clock::TimeOfDay });
+            let all = OutputLoop::new(output, merge, pool, ticks, for_loop, outputs_left);
+            OutputLoop { networks: new_networks, ..all }.run()
+        };
+        self.left.fetch_add(1, Ordering::Relaxed);
+        let thread = try_spawn(self.scope, "output", run).inspect_err(|_problem| {
+            self.left.fetch_sub(1, Ordering::Relaxed);
+        })?;
+        let offered = sender.as_ref().and_then(|sender| sender.offered.clone());
+        self.slot(label).running.push(Running {
+            target,
+            thread,
+            published,
+            dropped,
+            offered,
+            sender,
+            networks,
+            conversations,
+            ended,
+            is_leaving: false,
+        });
+        Ok(())
+    }
+
+    /// The place for an output of this name: that of an earlier one, or a new one.
+    fn slot(&mut self, label: Label) -> &mut Slot<'scope> {
+        let is_free = |slot: &Slot<'_>| {
+            slot.label == label && slot.running.iter().all(|running| running.is_leaving)
+        };
+        let index = self.slots.iter().position(is_free).unwrap_or_else(|| {
+            self.slots.push(Slot {
+                label,
+                past: None,
+                offered: RecordTally::default(),
+                running: Vec::new(),
+                has_gap: false,
+                is_removed: false,
+            });
+            self.slots.len() - 1
+        });
+        let slot = &mut self.slots[index];
+        slot.is_removed = false;
+        slot
+    }
+
+    /// Removes outputs and starts others. Returns the queues to all.
+    pub(crate) fn change(
+        &mut self,
+        removed: &[Target],
+        added: Vec<Starting<'env>>,
+    ) -> Vec<QueueSender> {
+        for target in removed {
+            let is_meant = |it: &Running<'_>| !it.is_leaving && it.target.as_ref() == Some(target);
+            let slot = self.slots.iter_mut().find(|slot| slot.running.iter().any(is_meant));
+            let Some(slot) = slot else { continue };
+            (slot.has_gap, slot.is_removed) = (true, true);
+            for running in slot.running.iter_mut().filter(|running| is_meant(running)) {
+                (running.is_leaving, running.sender) = (true, None);
+            }
+        }
+        for starting in added {
+            let Some((sender, merge)) = self.later.as_ref().map(LaterQueues::add) else { continue };
+            let label = starting.label.clone();
+            if let Err(problem) = self.start(starting, merge, Some(sender)) {
+                error!("output {}: {problem}", label.0);
+                continue;
+            }
+            let named = self.slots.iter_mut().filter(|slot| slot.label == label);
+            named.for_each(|slot| slot.has_gap = true);
+        }
+        let running = self.slots.iter().flat_map(|slot| &slot.running);
+        running.filter_map(|running| running.sender.clone()).collect()
+    }
+
+    /// Changes the networks inside the perimeter of all documents.
+    pub(crate) fn set_local_networks(&self, networks: &NetworkSet) {
+        for running in self.running() {
+            // One that has ended writes no more documents.
+            drop(running.networks.send(networks.clone()));
+        }
+    }
+
+    /// The outputs of settings that run.
+    pub(crate) fn known(&self) -> Vec<Known> {
+        let known = self.running().filter_map(|running| {
+            Some(Known {
+                target: running.target.clone()?,
+                conversations: running.conversations.clone(),
+                ended: running.ended.clone(),
+                is_leaving: running.is_leaving,
+            })
+        });
+        known.collect()
+    }
+
+    /// The conversations of all outputs.
+    pub(crate) fn conversations(&self) -> Vec<Conversation> {
+        self.running().flat_map(|running| running.conversations.clone()).collect()
+    }
+
+    /// The number of names so far.
+    pub(crate) fn names(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Takes the counts of removed outputs that have ended. Returns the number of the others.
+    pub(crate) fn reap(&mut self) -> usize {
+        let mut leaving = 0;
+        for slot in &mut self.slots {
+            let (ended, others) = std::mem::take(&mut slot.running)
+                .into_iter()
+                .partition(|running| running.is_leaving && running.thread.is_finished());
+            slot.running = others;
+            let ended: Vec<Running<'_>> = ended;
+            for running in ended {
+                if slot.end(running) {
+                    self.left.fetch_sub(1, Ordering::Relaxed);
+                }
+            }
+            leaving += slot.running.iter().filter(|running| running.is_leaving).count();
+        }
+        leaving
+    }
+
+    /// Gives up the queues to all outputs, so that they end when the other senders have ended.
+    pub(crate) fn close(&mut self) {
+        for running in self.slots.iter_mut().flat_map(|slot| &mut slot.running) {
+            running.sender = None;
+        }
+    }
+
+    /// Whether all threads have ended.
+    pub(crate) fn are_finished(&self) -> bool {
+        self.running().all(|running| running.thread.is_finished())
+    }
+
+    /// The outcome of each output, after all have ended and these records have left the tables.
+    pub(crate) fn end(mut self, ended: RecordTally) -> Vec<OutputEnd> {
+        let changes = self.later.is_some();
+        for slot in &mut self.slots {
+            for running in std::mem::take(&mut slot.running) {
+                slot.end(running);
+            }
+            slot.has_gap |= changes;
+        }
+        self.so_far(ended)
+    }
+
+    /// The outcome of each output so far, after these records have left the tables.
+    pub(crate) fn so_far(&self, ended: RecordTally) -> Vec<OutputEnd> {
+        self.slots.iter().map(|slot| slot.so_far(ended)).collect()
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Running<'scope>> {
+        self.slots.iter().flat_map(|slot| &slot.running)
+    }
+}
+
+impl Slot<'_> {
+    /// Adds the counts of an output that has ended. Returns whether it had not given up.
+    fn end(&mut self, running: Running<'_>) -> bool {
+        let offered = running.offered.as_ref().map(|offered| offered.tally());
+        let end = join(running.thread);
+        let is_sound = end.error.is_none();
+        self.offered += offered.unwrap_or_default();
+        self.past = Some(match self.past.take() {
+            Some(past) => past.then(end),
+            None => end,
+        });
+        is_sound
+    }
+
+    fn so_far(&self, ended: RecordTally) -> OutputEnd {
+        let mut offered = self.offered;
+        let running = self.running.iter().map(|running| {
+            let published = running.published.lock().unwrap_or_else(PoisonError::into_inner);
+            offered += running.offered.as_ref().map(|it| it.tally()).unwrap_or_default();
+            OutputEnd::new(self.label.clone(), published.clone(), &running.dropped)
+        });
+        let all = self.past.clone().into_iter().chain(running);
+        let sum = all.reduce(OutputEnd::then).unwrap_or_else(|| {
+            let nothing = DroppedOnWay::default();
+            OutputEnd::new(self.label.clone(), Published::default(), &nothing)
+        });
+        let is_counted = self.has_gap && sum.takes_records;
+        let was_there = offered + sum.dropped_before;
+        let absent = if is_counted { less(ended, was_there) } else { RecordTally::default() };
+        OutputEnd { absent, is_removed: self.is_removed, ..sum }
+    }
+}
+
+/// The difference. While packets come, the counts are not of the same moment.
+fn less(all: RecordTally, part: RecordTally) -> RecordTally {
+    RecordTally {
+        records: all.records.saturating_sub(part.records),
+        packets: all.packets.saturating_sub(part.packets),
+        octets: all.octets.saturating_sub(part.octets),
+    }
+}
