@@ -141,8 +141,8 @@ fn kind_of(form: Form) -> &'static str {
         Form::Unsigned16 => "integer",
         Form::Unsigned32 | Form::Unsigned64 => "long",
         Form::Ipv4Address | Form::Ipv6Address => "ip",
-        Form::DateTimeMilliseconds => "date",
-        Form::String => "keyword",
+        Form::DateTimeMilliseconds | Form::DateTimeSeconds | Form::DateTimeNtp => "date",
+        Form::String | Form::MacAddress => "keyword",
     }
 }
 

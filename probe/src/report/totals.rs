@@ -130,6 +130,7 @@ impl Totals {
             FlowEndReason::EndOfFlow => "end of flow",
             FlowEndReason::ForcedEnd => "end of input",
             FlowEndReason::LackOfResources => "table full",
+            FlowEndReason::Unknown => "unknown reason",
         };
         let parts = FlowEndReason::ALL.into_iter().zip(&self.ended.by_reason);
         let parts = parts.filter(|(_, tally)| tally.records > 0);
