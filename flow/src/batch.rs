@@ -132,6 +132,13 @@ impl Batch {
         &mut self.details[index]
     }
 
+    /// Adds a record with details.
+    pub fn push(&mut self, record: FlowRecord, details: Details) {
+        let index = u16::try_from(self.details.len()).expect("a batch has few records");
+        self.details.push(details);
+        self.records.push(FlowRecord { details: record.details.at(index), ..record });
+    }
+
     /// Adds a tag to the record with this index.
     ///
     /// # Panics

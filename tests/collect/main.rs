@@ -5,4 +5,8 @@ mod support;
 
 mod captures;
 mod messages;
+mod program;
+mod round_trip;
 mod rules;
+#[path = "../interop/traffic.rs"]
+mod traffic;
