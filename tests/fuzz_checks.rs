@@ -8,6 +8,10 @@ mod support;
 #[path = "fuzz/checks/mod.rs"]
 mod checks;
 
+#[path = "collect/messages.rs"]
+#[allow(dead_code, reason = "only the messages are used")]
+mod messages;
+
 use std::path::Path;
 use std::{env, fs};
 
@@ -218,4 +222,29 @@ fn message() {
         })
         .collect();
     run("message", checks::message::check, &seeds, 2000);
+}
+
+/// Datagrams, each behind its exporter, a time, and its length.
+#[test]
+fn datagram() {
+    use messages::{FIELDS, flow, ipfix, netflow9, options_template, set, template};
+    let of = |exporter: u8, datagram: &[u8]| {
+        let length = u16::try_from(datagram.len()).unwrap().to_be_bytes();
+        [&[exporter, 0][..], &length, datagram].concat()
+    };
+    let variable = [&FIELDS[..], &[(82, u16::MAX), (0x8001, 3)]].concat();
+    let with_text = [&flow(2)[..], &[3], b"abc", &[1, 2, 3]].concat();
+    let options = options_template(400, 1, &[(302, 4), (34, 4), (160, 8)]);
+    let netflow5 = [&[0, 5, 0, 1][..], &[0; 20], &[9; 48]].concat();
+    let datagrams = [
+        ipfix(0, &[set(2, &template(300, &FIELDS)), set(300, &[flow(1), flow(2)].concat())]),
+        ipfix(2, &[set(2, &template(301, &variable)), set(301, &with_text)]),
+        ipfix(3, &[set(3, &options), set(400, &[5; 16]), set(302, &[7; 30])]),
+        netflow9(0, &[set(0, &template(300, &FIELDS)), set(300, &flow(3)), vec![0; 7]]),
+        netflow5,
+    ];
+    let mut seeds: Vec<_> = datagrams.iter().map(|datagram| of(0, datagram)).collect();
+    seeds.push((0..5).flat_map(|index| of(index, &datagrams[usize::from(index)])).collect());
+    seeds.push(datagrams.iter().rev().flat_map(|datagram| of(1, datagram)).collect());
+    run("datagram", checks::datagram::check, &seeds, 50_000);
 }

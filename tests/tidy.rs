@@ -18,8 +18,10 @@ const TEST_LINES_MAX: usize = 500;
 const COLUMNS_MAX: usize = 100;
 
 /// Files that may be longer: how long, and why.
-const LONGER: [(&str, usize, &str); 1] =
-    [("flow/src/table/mod.rs", 510, "what becomes of a packet in the table is read in one piece")];
+const LONGER: [(&str, usize, &str); 2] = [
+    ("element/src/table.rs", 430, "each element has its row in one table"),
+    ("flow/src/table/mod.rs", 510, "what becomes of a packet in the table is read in one piece"),
+];
 
 /// Files and folders that may have unsafe code.
 const UNSAFE: [&str; 4] = [
@@ -45,20 +47,21 @@ const EMPTY_NAMES: [&str; 10] = [
 ];
 
 /// Which crate of the workspace may use which. Nothing uses xtask, and the last is the tests.
-const EDGES: [(&str, &[&str]); 13] = [
+const EDGES: [(&str, &[&str]); 14] = [
     ("flow", &[]),
     ("analysis", &["flow"]),
     ("element", &["flow"]),
+    ("collect", &["element", "flow"]),
     ("exporter", &["element", "flow"]),
     ("web", &["exporter", "flow"]),
-    ("probe", &["analysis", "exporter", "flow", "probe-ebpf", "web"]),
+    ("probe", &["analysis", "collect", "exporter", "flow", "probe-ebpf", "web"]),
     ("commands", &[]),
     ("dashboards", &[]),
     ("sample", &["commands"]),
     ("loadgen", &["commands"]),
     ("peers", &["commands", "sample"]),
     ("xtask", &["commands", "dashboards", "loadgen", "peers", "sample"]),
-    ("workspace", &["analysis", "dashboards", "exporter", "flow", "probe", "web"]),
+    ("workspace", &["analysis", "collect", "dashboards", "exporter", "flow", "probe", "web"]),
 ];
 
 const RUST_VERSION: &str = "1.95";

@@ -6,6 +6,19 @@ use crate::table::Element;
 use crate::value::VARIABLE_LENGTH;
 
 impl Element {
+    /// The collected element with this number. Numbers of NetFlow v9 have no enterprise.
+    pub fn collected(enterprise: Option<u32>, number: u16) -> Option<Self> {
+        let is_it = |element: &&Self| {
+            element.number() == number && element.enterprise() == enterprise && element.is_read()
+        };
+        Self::ALL.iter().find(is_it).copied()
+    }
+
+    /// The bit of the element in a set of elements.
+    pub const fn bit(self) -> u128 {
+        1 << self as u8
+    }
+
     /// Appends the value of a flow for a Data Record. Appends nothing if the element does not
     /// describe flows.
     #[inline(always)]
@@ -62,7 +75,8 @@ mod tests {
     fn snake_case(name: &str) -> String {
         let mut snake = String::new();
         let mut before = 'a';
-        for letter in name.replace("IPv", "Ipv").chars() {
+        let name = name.replace("IPv", "Ipv").replace("NAT", "Nat").replace("NAPT", "Napt");
+        for letter in name.chars() {
             if letter.is_ascii_uppercase() && !before.is_ascii_uppercase() {
                 snake.push('_');
             }
@@ -78,7 +92,9 @@ mod tests {
         for element in Element::ALL {
             assert!(numbers.insert((element.enterprise(), element.number())), "{element:?}");
             assert!(element.number() < 1 << 15, "{element:?}");
-            assert!(element.describes_flows() || element.describes_exporter(), "{element:?}");
+            let is_used =
+                [element.describes_flows(), element.describes_exporter(), element.is_read()];
+            assert!(is_used.contains(&true), "{element:?}");
             if element.enterprise().is_none() {
                 assert_eq!(element.key(), snake_case(element.name()));
                 assert_eq!(element.key(), &snake_case(&alloc::format!("{element:?}"))[1..]);
@@ -86,6 +102,20 @@ mod tests {
         }
         let keys: BTreeSet<_> = Element::ALL.iter().map(|element| element.key()).collect();
         assert_eq!(keys.len(), Element::ALL.len());
+    }
+
+    #[test]
+    fn each_element_has_a_bit_of_its_own() {
+        let all = Element::ALL.iter().fold(0, |all: u128, element| all | element.bit());
+        assert_eq!(all.count_ones() as usize, Element::ALL.len());
+    }
+
+    #[test]
+    fn collected_elements_are_found_by_their_numbers() {
+        assert_eq!(Element::collected(None, 1), Some(Element::OctetDeltaCount));
+        assert_eq!(Element::collected(Some(29_305), 1), None);
+        assert_eq!(Element::collected(None, 3), None);
+        assert_eq!(Element::collected(None, 40), None, "it is only exported");
     }
 
     #[test]

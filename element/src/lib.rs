@@ -5,15 +5,18 @@
 //! All properties of an element are in its row of the table (table.rs). Templates and documents
 //! only list their elements.
 //!
-//! This crate has no messages, sets or templates. Encoders use it to write them, and a decoder can
-//! use it to read them.
+//! This crate has no messages, sets or templates. Encoders use it to write them, and the collector
+//! uses it to read them.
 
 #![no_std]
 
 extern crate alloc;
 
 mod element;
+mod enterprise;
 mod octets;
+mod reading;
+mod received;
 mod rows;
 mod source;
 mod table;
@@ -21,6 +24,8 @@ mod tunnel;
 mod value;
 
 pub use octets::{FixedOctets, PutOctets, count16, saturate32};
+pub use reading::{Icmp, Moment, OtherCounts, Reading, Route, SamplingReading, TimeForm};
+pub use received::Received;
 pub use source::{ExporterState, Flow, UptimeBase};
 pub use table::Element;
 pub use value::{Form, VARIABLE_LENGTH, Value};

@@ -4,7 +4,8 @@
 ///
 /// ```text
 /// Name = number [of enterprise], "IANA name", "key in documents", Form [length of a text]
-///     [, flow_key KeyField] [, flow |flow| value] [, exporter |state| value];
+///     [, flow_key KeyField] [, flow |flow| value] [, exporter |state| value]
+///     [, read |into, value| what is done with a received value];
 /// ```
 macro_rules! elements {
     ($(
@@ -13,9 +14,10 @@ macro_rules! elements {
         $name:literal, $key:literal, $form:ident $([$length:literal])?
         $(, flow_key $key_field:ident)?
         $(, flow |$flow:ident| $of_flow:expr)?
-        $(, exporter |$state:ident| $of_exporter:expr)?;
+        $(, exporter |$state:ident| $of_exporter:expr)?
+        $(, read |$into:ident, $value:ident| $read:expr)?;
     )*) => {
-        /// An Information Element that is exported.
+        /// An Information Element that is exported, collected, or both.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Element {
             $(#[doc = concat!("`", $name, "`.")] $(#[$attribute])* $element),*
@@ -89,6 +91,24 @@ macro_rules! elements {
                         Value::$form($of_exporter)
                     })?)),*
                 }
+            }
+
+            /// Reads a received value. Does nothing if the element is not collected.
+            #[inline]
+            pub fn read(self, value: Received<'_>, into: &mut Reading) {
+                match self {
+                    $(Self::$element => {
+                        $({
+                            let ($into, $value) = (into, value);
+                            $read;
+                        })?
+                    }),*
+                }
+            }
+
+            /// True if the element is collected.
+            pub const fn is_read(self) -> bool {
+                match self { $(Self::$element => is_present!($($into)?)),* }
             }
 
             /// True if the element describes flows.

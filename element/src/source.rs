@@ -1,6 +1,6 @@
 //! Sources of the values of elements.
 
-use flow::{Details, FlowRecord, Place, RecordTally, Tally, Timestamp, Tunnel};
+use flow::{Details, FlowRecord, IpVersion, Place, RecordTally, Tally, Timestamp, Tunnel};
 
 use crate::octets::saturate32;
 
@@ -82,4 +82,31 @@ pub struct ExporterState<'a> {
     pub interface_number: u32,
     /// Its name.
     pub interface_name: &'a str,
+}
+
+/// Type * 256 + code of an ICMP flow of that IP version, else 0.
+#[inline]
+pub(crate) fn icmp_type_code(record: &FlowRecord, version: IpVersion) -> u16 {
+    let key = &record.key;
+    if key.ip_version == version && key.is_icmp() { key.destination_port } else { 0 }
+}
+
+/// The number of the Autonomous System, or 0.
+#[inline]
+pub(crate) fn as_number(place: Option<&Place>) -> u32 {
+    place.and_then(|place| place.as_number).unwrap_or(0)
+}
+
+/// The length of the network's prefix for a flow of that IP version, else 0.
+#[inline]
+pub(crate) fn prefix_length(flow: &Flow<'_>, place: Option<&Place>, version: IpVersion) -> u8 {
+    let place = place.filter(|_| flow.record.key.ip_version == version);
+    place.and_then(|place| place.prefix_length).unwrap_or(0)
+}
+
+/// The octets of an IPv4 address.
+#[inline(always)]
+pub(crate) const fn first_four(address: [u8; 16]) -> [u8; 4] {
+    let [a, b, c, d, ..] = address;
+    [a, b, c, d]
 }

@@ -2,100 +2,132 @@
 //!
 //! A row has, in this order, the number, the name in the registry, the name in documents and the
 //! form. Optional parts follow: the field of the flow key that the element contains, its value for
-//! a flow, and its value for the Exporting Process.
+//! a flow, its value for the Exporting Process, and what a collector does with a received value.
 
-use flow::{FlowRecord, IpVersion, KeyField, Place};
+use flow::{FlowEndReason, IpVersion, KeyField};
 
+use crate::enterprise::{NTOP, VMWARE};
 use crate::octets::saturate32;
+use crate::reading::{Reading, TimeForm};
+use crate::received::Received;
 use crate::rows::{elements, is_present, optional};
-use crate::source::{ExporterState, Flow};
+use crate::source::{ExporterState, Flow, as_number, first_four, icmp_type_code, prefix_length};
 use crate::tunnel;
 use crate::value::{Form, Value};
 
-/// The Private Enterprise Number of ntop.
-const NTOP: u32 = 35_632;
-
-/// The Private Enterprise Number of VMware, whose elements of tunnels are those of Open vSwitch.
-const VMWARE: u32 = 6876;
-
 elements! {
     OctetDeltaCount = 1, "octetDeltaCount", "octet_delta_count", Unsigned64,
-        flow |flow| flow.record.octets;
+        flow |flow| flow.record.octets,
+        read |into, value| into.record.octets = value.number();
 
     PacketDeltaCount = 2, "packetDeltaCount", "packet_delta_count", Unsigned64,
-        flow |flow| flow.record.packets;
+        flow |flow| flow.record.packets,
+        read |into, value| into.record.packets = value.number();
 
     ProtocolIdentifier = 4, "protocolIdentifier", "protocol_identifier", Unsigned8,
-        flow_key Protocol, flow |flow| flow.record.key.protocol;
+        flow_key Protocol, flow |flow| flow.record.key.protocol,
+        read |into, value| into.record.key.protocol = value.low8();
 
     IpClassOfService = 5, "ipClassOfService", "ip_class_of_service", Unsigned8,
-        flow_key TypeOfService, flow |flow| flow.record.key.type_of_service;
+        flow_key TypeOfService, flow |flow| flow.record.key.type_of_service,
+        read |into, value| into.record.key.type_of_service = value.low8();
 
     /// One octet: collectors read 0 from two octets.
     TcpControlBits = 6, "tcpControlBits", "tcp_control_bits", Unsigned8,
-        flow |flow| flow.record.tcp_control_bits;
+        flow |flow| flow.record.tcp_control_bits,
+        read |into, value| into.tcp_control_bits(value);
 
     SourceTransportPort = 7, "sourceTransportPort", "source_transport_port", Unsigned16,
-        flow_key SourcePort, flow |flow| flow.record.key.source_port;
+        flow_key SourcePort, flow |flow| flow.record.key.source_port,
+        read |into, value| into.record.key.source_port = value.low16();
 
     SourceIpv4Address = 8, "sourceIPv4Address", "source_ipv4_address", Ipv4Address,
-        flow_key Source, flow |flow| first_four(flow.record.key.source);
+        flow_key Source, flow |flow| first_four(flow.record.key.source),
+        read |into, value| into.ipv4[0] = value.ipv4();
 
     /// 0 if it is not known, and for IPv6. The other lengths and the AS numbers are 0 if not known.
     SourceIpv4PrefixLength =
         9, "sourceIPv4PrefixLength", "source_ipv4_prefix_length", Unsigned8,
-        flow |flow| prefix_length(flow, flow.source(), IpVersion::V4);
+        flow |flow| prefix_length(flow, flow.source(), IpVersion::V4),
+        read |into, value| into.source.prefix_length = value.low8();
 
     IngressInterface = 10, "ingressInterface", "ingress_interface", Unsigned32,
         flow_key Interface, flow |flow| flow.record.ingress_interface(),
-        exporter |state| state.interface_number;
+        exporter |state| state.interface_number,
+        read |into, value| into.collected.ingress_interface = value.number32();
 
     DestinationTransportPort =
         11, "destinationTransportPort", "destination_transport_port", Unsigned16,
-        flow_key DestinationPort, flow |flow| flow.record.key.destination_port;
+        flow_key DestinationPort, flow |flow| flow.record.key.destination_port,
+        read |into, value| into.record.key.destination_port = value.low16();
 
     DestinationIpv4Address = 12, "destinationIPv4Address", "destination_ipv4_address", Ipv4Address,
-        flow_key Destination, flow |flow| first_four(flow.record.key.destination);
+        flow_key Destination, flow |flow| first_four(flow.record.key.destination),
+        read |into, value| into.ipv4[1] = value.ipv4();
 
     DestinationIpv4PrefixLength =
         13, "destinationIPv4PrefixLength", "destination_ipv4_prefix_length", Unsigned8,
-        flow |flow| prefix_length(flow, flow.destination(), IpVersion::V4);
+        flow |flow| prefix_length(flow, flow.destination(), IpVersion::V4),
+        read |into, value| into.destination.prefix_length = value.low8();
 
     EgressInterface = 14, "egressInterface", "egress_interface", Unsigned32,
-        flow_key Interface, flow |flow| flow.record.egress_interface();
+        flow_key Interface, flow |flow| flow.record.egress_interface(),
+        read |into, value| into.collected.egress_interface = value.number32();
+
+    IpNextHopIpv4Address = 15, "ipNextHopIPv4Address", "ip_next_hop_ipv4_address", Ipv4Address,
+        read |into, value| into.collected.next_hop = value.address();
 
     BgpSourceAsNumber = 16, "bgpSourceAsNumber", "bgp_source_as_number", Unsigned32,
-        flow |flow| as_number(flow.source());
+        flow |flow| as_number(flow.source()),
+        read |into, value| into.source.as_number = value.number32();
 
     BgpDestinationAsNumber =
         17, "bgpDestinationAsNumber", "bgp_destination_as_number", Unsigned32,
-        flow |flow| as_number(flow.destination());
+        flow |flow| as_number(flow.destination()),
+        read |into, value| into.destination.as_number = value.number32();
+
+    BgpNextHopIpv4Address = 18, "bgpNextHopIPv4Address", "bgp_next_hop_ipv4_address", Ipv4Address,
+        read |into, value| into.collected.bgp_next_hop = value.address();
 
     FlowEndSysUpTime = 21, "flowEndSysUpTime", "flow_end_sys_up_time", Unsigned32,
-        flow |flow| flow.uptime_base.of(flow.record.end);
+        flow |flow| flow.uptime_base.of(flow.record.end),
+        read |into, value| into.end.uptime_ms = Some(value.number32());
 
     FlowStartSysUpTime = 22, "flowStartSysUpTime", "flow_start_sys_up_time", Unsigned32,
-        flow |flow| flow.uptime_base.of(flow.record.start);
+        flow |flow| flow.uptime_base.of(flow.record.start),
+        read |into, value| into.start.uptime_ms = Some(value.number32());
+
+    PostOctetDeltaCount = 23, "postOctetDeltaCount", "post_octet_delta_count", Unsigned64,
+        read |into, value| into.others.post_octets = value.number();
+
+    PostPacketDeltaCount = 24, "postPacketDeltaCount", "post_packet_delta_count", Unsigned64,
+        read |into, value| into.others.post_packets = value.number();
 
     SourceIpv6Address = 27, "sourceIPv6Address", "source_ipv6_address", Ipv6Address,
-        flow_key Source, flow |flow| flow.record.key.source;
+        flow_key Source, flow |flow| flow.record.key.source,
+        read |into, value| into.ipv6[0] = value.ipv6();
 
     DestinationIpv6Address = 28, "destinationIPv6Address", "destination_ipv6_address", Ipv6Address,
-        flow_key Destination, flow |flow| flow.record.key.destination;
+        flow_key Destination, flow |flow| flow.record.key.destination,
+        read |into, value| into.ipv6[1] = value.ipv6();
 
     SourceIpv6PrefixLength =
         29, "sourceIPv6PrefixLength", "source_ipv6_prefix_length", Unsigned8,
-        flow |flow| prefix_length(flow, flow.source(), IpVersion::V6);
+        flow |flow| prefix_length(flow, flow.source(), IpVersion::V6),
+        read |into, value| into.source.prefix_length = value.low8();
 
     DestinationIpv6PrefixLength =
         30, "destinationIPv6PrefixLength", "destination_ipv6_prefix_length", Unsigned8,
-        flow |flow| prefix_length(flow, flow.destination(), IpVersion::V6);
+        flow |flow| prefix_length(flow, flow.destination(), IpVersion::V6),
+        read |into, value| into.destination.prefix_length = value.low8();
 
     IcmpTypeCodeIpv4 = 32, "icmpTypeCodeIPv4", "icmp_type_code_ipv4", Unsigned16,
-        flow_key DestinationPort, flow |flow| icmp_type_code(flow.record, IpVersion::V4);
+        flow_key DestinationPort, flow |flow| icmp_type_code(flow.record, IpVersion::V4),
+        read |into, value| into.icmp.learn(value);
 
     SamplingInterval = 34, "samplingInterval", "sampling_interval", Unsigned32,
-        exporter |state| state.sampling_interval;
+        exporter |state| state.sampling_interval,
+        read |into, value| into.sampling.interval = value.number32();
 
     /// Always 1: every n-th packet.
     SamplingAlgorithm = 35, "samplingAlgorithm", "sampling_algorithm", Unsigned8,
@@ -113,31 +145,67 @@ elements! {
         42, "exportedFlowRecordTotalCount", "exported_flow_record_total_count", Unsigned64,
         exporter |state| state.exported_records;
 
+    SamplerId = 48, "samplerId", "sampler_id", Unsigned8,
+        read |into, value| into.sampling.selector = Some(value.number());
+
+    SamplerRandomInterval = 50, "samplerRandomInterval", "sampler_random_interval", Unsigned32,
+        read |into, value| into.sampling.interval = value.number32();
+
     MinimumTtl = 52, "minimumTTL", "minimum_ttl", Unsigned8,
-        flow |flow| flow.record.minimum_ttl;
+        flow |flow| flow.record.minimum_ttl,
+        read |into, value| into.record.minimum_ttl = value.low8();
 
     MaximumTtl = 53, "maximumTTL", "maximum_ttl", Unsigned8,
-        flow |flow| flow.record.maximum_ttl;
+        flow |flow| flow.record.maximum_ttl,
+        read |into, value| into.record.maximum_ttl = value.low8();
+
+    SourceMacAddress = 56, "sourceMacAddress", "source_mac_address", MacAddress,
+        read |into, value| into.collected.source_mac = value.mac();
+
+    PostDestinationMacAddress =
+        57, "postDestinationMacAddress", "post_destination_mac_address", MacAddress,
+        read |into, value| into.post_destination_mac(value);
 
     VlanId = 58, "vlanId", "vlan_id", Unsigned16,
-        flow |flow| flow.record.vlan_id;
+        flow |flow| flow.record.vlan_id,
+        read |into, value| into.record.vlan_id = value.low16() & 0xfff;
 
     IpVersion = 60, "ipVersion", "ip_version", Unsigned8,
-        flow |flow| flow.record.key.ip_version.number();
+        flow |flow| flow.record.key.ip_version.number(),
+        read |into, value| into.ip_version = value.low8();
 
     FlowDirection = 61, "flowDirection", "flow_direction", Unsigned8,
-        flow |flow| flow.record.direction.number();
+        flow |flow| flow.record.direction.number(),
+        read |into, value| into.direction(value);
 
-    /// Cut or padded with zeros to `IFNAMSIZ`, the maximum of Linux. Names in a capture file may be
-    /// longer, and some collectors do not read a variable length.
-    InterfaceName = 82, "interfaceName", "interface_name", String[16],
-        exporter |state| state.interface_name;
+    IpNextHopIpv6Address = 62, "ipNextHopIPv6Address", "ip_next_hop_ipv6_address", Ipv6Address,
+        read |into, value| into.collected.next_hop = value.address();
+
+    BgpNextHopIpv6Address = 63, "bgpNextHopIPv6Address", "bgp_next_hop_ipv6_address", Ipv6Address,
+        read |into, value| into.collected.bgp_next_hop = value.address();
+
+    DestinationMacAddress = 80, "destinationMacAddress", "destination_mac_address", MacAddress,
+        read |into, value| into.collected.destination_mac = value.mac();
+
+    PostSourceMacAddress = 81, "postSourceMacAddress", "post_source_mac_address", MacAddress,
+        read |into, value| into.post_source_mac(value);
+
+    OctetTotalCount = 85, "octetTotalCount", "octet_total_count", Unsigned64,
+        read |into, value| into.others.total_octets = value.number();
+
+    PacketTotalCount = 86, "packetTotalCount", "packet_total_count", Unsigned64,
+        read |into, value| into.others.total_packets = value.number();
+
+    ForwardingStatus = 89, "forwardingStatus", "forwarding_status", Unsigned8,
+        read |into, value| into.collected.forwarding_status = value.low8();
 
     FlowEndReason = 136, "flowEndReason", "flow_end_reason", Unsigned8,
-        flow |flow| flow.record.end_reason.number();
+        flow |flow| flow.record.end_reason.number(),
+        read |into, value| into.record.end_reason = FlowEndReason::of_number(value.number());
 
     IcmpTypeCodeIpv6 = 139, "icmpTypeCodeIPv6", "icmp_type_code_ipv6", Unsigned16,
-        flow_key DestinationPort, flow |flow| icmp_type_code(flow.record, IpVersion::V6);
+        flow_key DestinationPort, flow |flow| icmp_type_code(flow.record, IpVersion::V6),
+        read |into, value| into.icmp.learn(value);
 
     ExportingProcessId = 144, "exportingProcessId", "exporting_process_id", Unsigned32,
         exporter |state| state.observation_domain_id;
@@ -145,17 +213,54 @@ elements! {
     ObservationDomainId = 149, "observationDomainId", "observation_domain_id", Unsigned32,
         exporter |state| state.observation_domain_id;
 
+    FlowStartSeconds = 150, "flowStartSeconds", "flow_start_seconds", DateTimeSeconds,
+        read |into, value| into.start.learn(TimeForm::Seconds, value.seconds());
+
+    FlowEndSeconds = 151, "flowEndSeconds", "flow_end_seconds", DateTimeSeconds,
+        read |into, value| into.end.learn(TimeForm::Seconds, value.seconds());
+
     FlowStartMilliseconds =
         152, "flowStartMilliseconds", "flow_start_milliseconds", DateTimeMilliseconds,
-        flow |flow| flow.record.start;
+        flow |flow| flow.record.start,
+        read |into, value| into.start.learn(TimeForm::Milliseconds, value.milliseconds());
 
     FlowEndMilliseconds =
         153, "flowEndMilliseconds", "flow_end_milliseconds", DateTimeMilliseconds,
-        flow |flow| flow.record.end;
+        flow |flow| flow.record.end,
+        read |into, value| into.end.learn(TimeForm::Milliseconds, value.milliseconds());
+
+    FlowStartMicroseconds = 154, "flowStartMicroseconds", "flow_start_microseconds", DateTimeNtp,
+        read |into, value| into.start.learn(TimeForm::Microseconds, value.ntp());
+
+    FlowEndMicroseconds = 155, "flowEndMicroseconds", "flow_end_microseconds", DateTimeNtp,
+        read |into, value| into.end.learn(TimeForm::Microseconds, value.ntp());
+
+    FlowStartNanoseconds = 156, "flowStartNanoseconds", "flow_start_nanoseconds", DateTimeNtp,
+        read |into, value| into.start.learn(TimeForm::Nanoseconds, value.ntp());
+
+    FlowEndNanoseconds = 157, "flowEndNanoseconds", "flow_end_nanoseconds", DateTimeNtp,
+        read |into, value| into.end.learn(TimeForm::Nanoseconds, value.ntp());
+
+    FlowStartDeltaMicroseconds =
+        158, "flowStartDeltaMicroseconds", "flow_start_delta_microseconds", Unsigned32,
+        read |into, value| into.start.before_export_us = Some(value.number());
+
+    FlowEndDeltaMicroseconds =
+        159, "flowEndDeltaMicroseconds", "flow_end_delta_microseconds", Unsigned32,
+        read |into, value| into.end.before_export_us = Some(value.number());
+
+    SystemInitTimeMilliseconds =
+        160, "systemInitTimeMilliseconds", "system_init_time_milliseconds", DateTimeMilliseconds,
+        read |into, value| into.init_time = Some(value.milliseconds());
 
     FlowDurationMilliseconds =
         161, "flowDurationMilliseconds", "flow_duration_milliseconds", Unsigned32,
-        flow |flow| saturate32(flow.duration_ms());
+        flow |flow| saturate32(flow.duration_ms()),
+        read |into, value| into.duration_ms = Some(value.number());
+
+    FlowDurationMicroseconds =
+        162, "flowDurationMicroseconds", "flow_duration_microseconds", Unsigned32,
+        read |into, value| into.duration_ms = Some(value.number() / 1000);
 
     ObservedFlowTotalCount =
         163, "observedFlowTotalCount", "observed_flow_total_count", Unsigned64,
@@ -181,9 +286,102 @@ elements! {
         168, "notSentOctetTotalCount", "not_sent_octet_total_count", Unsigned64,
         exporter |state| state.not_sent.octets;
 
+    IcmpTypeIpv4 = 176, "icmpTypeIPv4", "icmp_type_ipv4", Unsigned8,
+        read |into, value| into.icmp.kind = Some(value.low8());
+
+    IcmpCodeIpv4 = 177, "icmpCodeIPv4", "icmp_code_ipv4", Unsigned8,
+        read |into, value| into.icmp.code = Some(value.low8());
+
+    IcmpTypeIpv6 = 178, "icmpTypeIPv6", "icmp_type_ipv6", Unsigned8,
+        read |into, value| into.icmp.kind = Some(value.low8());
+
+    IcmpCodeIpv6 = 179, "icmpCodeIPv6", "icmp_code_ipv6", Unsigned8,
+        read |into, value| into.icmp.code = Some(value.low8());
+
+    IpTtl = 192, "ipTTL", "ip_ttl", Unsigned8,
+        read |into, value| into.ttl(value);
+
+    PostNatSourceIpv4Address =
+        225, "postNATSourceIPv4Address", "post_nat_source_ipv4_address", Ipv4Address,
+        read |into, value| into.collected.translated.source = value.address();
+
+    PostNatDestinationIpv4Address =
+        226, "postNATDestinationIPv4Address", "post_nat_destination_ipv4_address", Ipv4Address,
+        read |into, value| into.collected.translated.destination = value.address();
+
+    PostNaptSourceTransportPort =
+        227, "postNAPTSourceTransportPort", "post_napt_source_transport_port", Unsigned16,
+        read |into, value| into.collected.translated.source_port = value.low16();
+
+    PostNaptDestinationTransportPort =
+        228, "postNAPTDestinationTransportPort", "post_napt_destination_transport_port", Unsigned16,
+        read |into, value| into.collected.translated.destination_port = value.low16();
+
+    InitiatorOctets = 231, "initiatorOctets", "initiator_octets", Unsigned64,
+        read |into, value| into.others.initiator_octets = value.number();
+
+    IngressVrfid = 234, "ingressVRFID", "ingress_vrfid", Unsigned32,
+        read |into, value| into.collected.ingress_vrf = value.number32();
+
+    EgressVrfid = 235, "egressVRFID", "egress_vrfid", Unsigned32,
+        read |into, value| into.collected.egress_vrf = value.number32();
+
+    BiflowDirection = 239, "biflowDirection", "biflow_direction", Unsigned8,
+        read |into, value| into.biflow_direction = value.low8();
+
+    Dot1qVlanId = 243, "dot1qVlanId", "dot1q_vlan_id", Unsigned16,
+        read |into, value| into.record.vlan_id = value.low16() & 0xfff;
+
+    PostNatSourceIpv6Address =
+        281, "postNATSourceIPv6Address", "post_nat_source_ipv6_address", Ipv6Address,
+        read |into, value| into.collected.translated.source = value.address();
+
+    PostNatDestinationIpv6Address =
+        282, "postNATDestinationIPv6Address", "post_nat_destination_ipv6_address", Ipv6Address,
+        read |into, value| into.collected.translated.destination = value.address();
+
     /// 0 without a GRE tunnel, or without a key.
     GreKey = 296, "greKey", "gre_key", Unsigned32,
         flow |flow| flow.tunnel().map_or(0, tunnel::gre_key);
+
+    InitiatorPackets = 298, "initiatorPackets", "initiator_packets", Unsigned64,
+        read |into, value| into.others.initiator_packets = value.number();
+
+    SelectorId = 302, "selectorId", "selector_id", Unsigned64,
+        read |into, value| into.sampling.selector = Some(value.number());
+
+    SamplingPacketInterval = 305, "samplingPacketInterval", "sampling_packet_interval", Unsigned32,
+        read |into, value| into.sampling.packets = value.number32();
+
+    SamplingPacketSpace = 306, "samplingPacketSpace", "sampling_packet_space", Unsigned32,
+        read |into, value| into.sampling.space = value.number32();
+
+    SamplingSize = 309, "samplingSize", "sampling_size", Unsigned32,
+        read |into, value| into.sampling.size = value.number32();
+
+    SamplingPopulation = 310, "samplingPopulation", "sampling_population", Unsigned32,
+        read |into, value| into.sampling.population = value.number32();
+
+    ObservationTimeSeconds =
+        322, "observationTimeSeconds", "observation_time_seconds", DateTimeSeconds,
+        read |into, value| into.observed(value.seconds());
+
+    ObservationTimeMilliseconds =
+        323, "observationTimeMilliseconds", "observation_time_milliseconds", DateTimeMilliseconds,
+        read |into, value| into.observed(value.milliseconds());
+
+    ObservationTimeMicroseconds =
+        324, "observationTimeMicroseconds", "observation_time_microseconds", DateTimeNtp,
+        read |into, value| into.observed(value.ntp());
+
+    ObservationTimeNanoseconds =
+        325, "observationTimeNanoseconds", "observation_time_nanoseconds", DateTimeNtp,
+        read |into, value| into.observed(value.ntp());
+
+    /// Cut or padded with zeros to `IFNAMSIZ`, the maximum of Linux. Names in a capture file may be
+    /// longer, and some collectors do not read a variable length.
+    InterfaceName = 82, "interfaceName", "interface_name", String[16],
+        exporter |state| state.interface_name;
 
     /// First octet: kind of the overlay network. Last octets: its number. 0 without an overlay
     /// network.
@@ -214,31 +412,4 @@ elements! {
     /// Empty if it is not known.
     TlsServerName = 188 of NTOP, "TLS_SERVER_NAME", "tls_server_name", String,
         flow |flow| flow.details.and_then(|it| it.server_name.as_deref()).unwrap_or_default();
-}
-
-/// Type * 256 + code of an ICMP flow of that IP version, else 0.
-#[inline]
-fn icmp_type_code(record: &FlowRecord, version: IpVersion) -> u16 {
-    let key = &record.key;
-    if key.ip_version == version && key.is_icmp() { key.destination_port } else { 0 }
-}
-
-/// The number of the Autonomous System, or 0.
-#[inline]
-fn as_number(place: Option<&Place>) -> u32 {
-    place.and_then(|place| place.as_number).unwrap_or(0)
-}
-
-/// The length of the network's prefix for a flow of that IP version, else 0.
-#[inline]
-fn prefix_length(flow: &Flow<'_>, place: Option<&Place>, version: IpVersion) -> u8 {
-    let place = place.filter(|_| flow.record.key.ip_version == version);
-    place.and_then(|place| place.prefix_length).unwrap_or(0)
-}
-
-/// The octets of an IPv4 address.
-#[inline(always)]
-const fn first_four(address: [u8; 16]) -> [u8; 4] {
-    let [a, b, c, d, ..] = address;
-    [a, b, c, d]
 }

@@ -29,6 +29,12 @@ pub enum Form {
     DateTimeMilliseconds,
     /// UTF-8 text.
     String,
+    /// A MAC address. It is only collected, as are the other forms below.
+    MacAddress,
+    /// Seconds since 1970, 32 bits.
+    DateTimeSeconds,
+    /// Microseconds or nanoseconds, in the format of NTP.
+    DateTimeNtp,
 }
 
 impl Form {
@@ -37,8 +43,9 @@ impl Form {
         match self {
             Self::Unsigned8 => 1,
             Self::Unsigned16 => 2,
-            Self::Unsigned32 | Self::Ipv4Address => 4,
-            Self::Unsigned64 | Self::DateTimeMilliseconds => 8,
+            Self::Unsigned32 | Self::Ipv4Address | Self::DateTimeSeconds => 4,
+            Self::MacAddress => 6,
+            Self::Unsigned64 | Self::DateTimeMilliseconds | Self::DateTimeNtp => 8,
             Self::Ipv6Address => 16,
             Self::String => VARIABLE_LENGTH,
         }

@@ -1,10 +1,12 @@
 //! Batches: up to 255 records from the Metering Process to stages and outputs.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::clock::CLOCKS;
+use crate::collected::Exporter;
 use crate::details::{Details, DetailsIndex};
 use crate::record::FlowRecord;
 use crate::tags::Tags;
@@ -34,6 +36,8 @@ pub enum Origin {
     /// The meter of this process.
     #[default]
     ThisMeter,
+    /// Another exporter, whose messages this process collects.
+    Exporter(Arc<Exporter>),
 }
 
 /// An event that is not a flow record. Outputs of documents write it; others count it as not
@@ -126,6 +130,13 @@ impl Batch {
         }
         let index = index.index();
         &mut self.details[index]
+    }
+
+    /// Adds a record with details.
+    pub fn push(&mut self, record: FlowRecord, details: Details) {
+        let index = u16::try_from(self.details.len()).expect("a batch has few records");
+        self.details.push(details);
+        self.records.push(FlowRecord { details: record.details.at(index), ..record });
     }
 
     /// Adds a tag to the record with this index.

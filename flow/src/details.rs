@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
+use crate::collected::Collected;
 use crate::frame::tunnel::Tunnel;
 use crate::place::Place;
 
@@ -20,6 +21,8 @@ pub struct Details {
     pub source: Option<Arc<Place>>,
     /// The place of the destination address.
     pub destination: Option<Arc<Place>>,
+    /// What another exporter sent about the flow. `None` for flows of this meter.
+    pub collected: Option<Box<Collected>>,
 }
 
 /// The index of a record's details in its batch, and the number of the clock of its times.

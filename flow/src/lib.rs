@@ -14,6 +14,7 @@ extern crate alloc;
 
 mod batch;
 mod clock;
+mod collected;
 mod conversation;
 mod counts;
 mod decap;
@@ -41,6 +42,7 @@ mod unread;
 
 pub use batch::{BATCH_RECORDS, Batch, Event, EventKind, Origin, Value};
 pub use clock::{NO_CLOCK, NewClock, TraceTime};
+pub use collected::{Collected, ExportProtocol, Exporter, Translated};
 pub use conversation::Conversation;
 pub use counts::MeterCounts;
 pub use decap::TunnelCounts;
@@ -50,7 +52,8 @@ pub use frame::tunnel::{
     DecapSettings, L2tpV3, Refusal, Tunnel, TunnelKind, TunnelKinds, VxlanPorts,
 };
 pub use frame::{
-    Dissection, Frame, Ignored, LinkType, Offload, Segmented, Tpids, Unread, each_segment,
+    Datagram, Dissection, Frame, Ignored, LinkType, NoDatagram, Offload, Segmented, Tpids, Unread,
+    datagram, each_segment,
 };
 pub use hash::HashSeed;
 pub use key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};

@@ -12,6 +12,8 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum FlowEndReason {
+    /// Another exporter metered the flow, and did not send the reason.
+    Unknown = 0,
     /// No packet for the idle timeout.
     IdleTimeout = 1,
     /// The active timeout passed, or a counter reached its limit. The flow may continue in another
@@ -26,7 +28,7 @@ pub enum FlowEndReason {
 }
 
 impl FlowEndReason {
-    /// All reasons, in the order of their numbers.
+    /// The reasons of this meter, in the order of their numbers.
     pub const ALL: [Self; 5] = [
         Self::IdleTimeout,
         Self::ActiveTimeout,
@@ -41,9 +43,22 @@ impl FlowEndReason {
         self as u8
     }
 
+    /// The reason with this number, or [`FlowEndReason::Unknown`].
+    pub const fn of_number(number: u64) -> Self {
+        match number {
+            1 => Self::IdleTimeout,
+            2 => Self::ActiveTimeout,
+            3 => Self::EndOfFlow,
+            4 => Self::ForcedEnd,
+            5 => Self::LackOfResources,
+            _ => Self::Unknown,
+        }
+    }
+
     /// Its name in statistics: `idle`, `active`, `end`, `forced`, `evicted`.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Unknown => "unknown",
             Self::IdleTimeout => "idle",
             Self::ActiveTimeout => "active",
             Self::EndOfFlow => "end",

@@ -3,6 +3,7 @@
 pub mod capture;
 mod check;
 mod cluster;
+mod collect;
 mod host;
 mod pipeline;
 mod places;

@@ -13,6 +13,7 @@ use log::error;
 use crate::capture::file::{FileSource, Input};
 use crate::check;
 use crate::cluster;
+use crate::collect::collect;
 use crate::host::doctor::{self, Form};
 use crate::host::ports::Ports;
 use crate::host::signals::{self, Run};
@@ -43,13 +44,13 @@ use crate::settings::parse::parse;
 use crate::sys;
 
 /// Something failed or was interrupted.
-const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 
 /// Wrong usage.
 const USAGE: u8 = 2;
 
 /// Packets or records were lost. There was no other failure.
-const LOST: u8 = 3;
+pub(crate) const LOST: u8 = 3;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -91,7 +92,7 @@ pub fn main() -> ExitCode {
                 USAGE.into()
             }
         },
-        None => match Config::new(&cli.args) {
+        Some(Command::Collect { .. }) | None => match Config::new(&cli.args) {
             Ok(config) if cli.args.check_config => {
                 say_if_right(&cli.from_file, &check::mistakes(&config))
             }
@@ -117,7 +118,7 @@ fn say_if_right(from_file: &FromFile, mistakes: &[String]) -> ExitCode {
 
 fn meter(config: &Config, args: &Arguments) -> ExitCode {
     let run = match &config.source {
-        Source::Files(_) => Run::Replay,
+        Source::Files(_) | Source::Datagrams(_) => Run::Replay,
         Source::Live(_) => Run::Live,
     };
     let begun = signals::set_up(run)
@@ -151,18 +152,19 @@ fn run_with(
     let sides = Sides { start, places, stats, args, stop };
     let done = match &config.source {
         Source::Files(files) => replay(config, files, sides),
+        Source::Datagrams(files) => collect(config, files, sides),
         Source::Live(settings) => live(config, settings, sides),
     };
     done.map_err(|problem| vec![problem])
 }
 
 /// What a run has besides its settings and its packets.
-struct Sides<'a> {
-    start: Start,
-    places: Option<Arc<Places>>,
-    stats: &'a TotalsOutput,
-    args: &'a Arguments,
-    stop: &'a Arc<AtomicBool>,
+pub(crate) struct Sides<'a> {
+    pub(crate) start: Start,
+    pub(crate) places: Option<Arc<Places>>,
+    pub(crate) stats: &'a TotalsOutput,
+    pub(crate) args: &'a Arguments,
+    pub(crate) stop: &'a Arc<AtomicBool>,
 }
 
 /// Output files are opened only after an input has turned out to be a capture.
@@ -240,7 +242,7 @@ fn status_of(config: &Config, totals: &Totals) -> ExitCode {
 }
 
 /// Whether no output has failed, except those whose reader has closed its end.
-fn no_output_failed(totals: &Totals) -> bool {
+pub(crate) fn no_output_failed(totals: &Totals) -> bool {
     let outputs = totals.outputs.iter().filter(|output| !output.is_removed);
     let mut errors = outputs.filter_map(|output| output.error.as_ref());
     errors.all(ExportError::is_reader_left)
@@ -360,7 +362,12 @@ fn live_tables(config: &Config, workers: usize) -> Result<Vec<FlowTable>, String
 }
 
 /// Shows the table, if there is one, and the totals. `false` if they could not be written.
-fn show(stats: &TotalsOutput, quiet: bool, top: Option<&TopFlows>, totals: &Totals) -> bool {
+pub(crate) fn show(
+    stats: &TotalsOutput,
+    quiet: bool,
+    top: Option<&TopFlows>,
+    totals: &Totals,
+) -> bool {
     let shown = top.is_none_or(|top| show_table(top, totals, stats));
     // On a terminal, the totals are already below the table.
     let seen = top.is_some() && io::stdout().is_terminal();

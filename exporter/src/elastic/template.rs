@@ -3,7 +3,7 @@
 use element::Form;
 use serde_json::{Map, Value, json};
 
-use crate::json::ELEMENTS;
+use crate::json::elements;
 
 /// Each type of Elasticsearch and OpenSearch with the fields of documents that have it. Elements in
 /// the `netflow` object are not listed: their types follow from their forms.
@@ -20,6 +20,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "destination.ip",
             "flowprobe.tunnel.destination.ip",
             "flowprobe.tunnel.source.ip",
+            "observer.ip",
             "related.ip",
             "source.ip",
         ],
@@ -52,10 +53,12 @@ const FIELDS: &[(&str, &[&str])] = &[
             "flow.locality",
             "flowprobe.destination.network.name",
             "flowprobe.destination.network.role",
+            "flowprobe.protocol",
             "flowprobe.source.network.name",
             "flowprobe.source.network.role",
             "flowprobe.tunnel.type",
             "input.type",
+            "netflow.exporter.address",
             "netflow.type",
             "network.community_id",
             "network.direction",
@@ -98,6 +101,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "flowprobe.tunnel.depth",
             "flowprobe.tunnel.id",
             "netflow.exporter.source_id",
+            "netflow.exporter.uptime_millis",
             "netflow.exporter.version",
             "netflow.sampling_interval",
             "network.bytes",
@@ -118,7 +122,7 @@ pub fn index_template() -> Value {
     for (kind, fields) in FIELDS {
         fields.iter().for_each(|field| insert(&mut properties, field, kind));
     }
-    for element in ELEMENTS {
+    for element in elements() {
         let field = format!("netflow.{}", element.key());
         insert(&mut properties, &field, kind_of(element.form()));
     }
@@ -141,8 +145,8 @@ fn kind_of(form: Form) -> &'static str {
         Form::Unsigned16 => "integer",
         Form::Unsigned32 | Form::Unsigned64 => "long",
         Form::Ipv4Address | Form::Ipv6Address => "ip",
-        Form::DateTimeMilliseconds => "date",
-        Form::String => "keyword",
+        Form::DateTimeMilliseconds | Form::DateTimeSeconds | Form::DateTimeNtp => "date",
+        Form::String | Form::MacAddress => "keyword",
     }
 }
 

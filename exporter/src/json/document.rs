@@ -10,11 +10,12 @@ use std::sync::Arc;
 use element::{Element, Flow, UptimeBase};
 use flow::number::{protocol, tcp_control};
 use flow::{
-    Details, FlowDirection, FlowEndReason, FlowRecord, IpVersion, KeyField, KeyFields, NetworkSet,
-    Tags,
+    Collected, Details, FlowDirection, FlowEndReason, FlowRecord, IpVersion, KeyField, KeyFields,
+    NetworkSet, Origin, Tags,
 };
 
 use super::address::{Perimeter, Sides};
+use super::collected::{self, ExporterTexts};
 use super::id::{put_community_id, put_flow_id};
 use super::member::{json_string, put_comma, put_number, put_string, put_text};
 use super::netflow::NetflowObject;
@@ -80,8 +81,14 @@ pub(super) struct DocumentWriter {
     agent: Vec<u8>,
     /// Beginning of `netflow` and its `exporter`, up to the timestamp.
     exporter: Vec<u8>,
+    /// JSON strings of this program's name and version.
+    names: (String, String),
+    /// The exporter of the records, if it is not this program.
+    origin: Option<(Arc<flow::Exporter>, ExporterTexts)>,
     fields: Fields,
     geo: bool,
+    /// Fields of the flow key of this program, and of the next record.
+    own_key: KeyFields,
     key: KeyFields,
     perimeter: Perimeter,
     sampling_interval: u32,
@@ -110,8 +117,11 @@ impl DocumentWriter {
             head: head.into_bytes(),
             agent: agent.into_bytes(),
             exporter: exporter.into_bytes(),
+            names: (name, version),
+            origin: None,
             fields: settings.fields,
             geo: settings.geo,
+            own_key: settings.key,
             key: settings.key,
             perimeter: Perimeter::new(settings.local_networks),
             sampling_interval: settings.sampling_interval,
@@ -136,6 +146,18 @@ impl DocumentWriter {
         }
     }
 
+    /// Learns whose records follow.
+    pub(super) fn begin_batch(&mut self, origin: &Origin) {
+        let Origin::Exporter(exporter) = origin else {
+            (self.origin, self.key) = (None, self.own_key);
+            return;
+        };
+        if self.origin.as_ref().is_none_or(|(known, _)| known != exporter) {
+            let texts = ExporterTexts::new(exporter, &self.names.0, &self.names.1);
+            self.origin = Some((Arc::clone(exporter), texts));
+        }
+    }
+
     /// Appends the document of a flow, without a line end.
     pub(super) fn put(
         &mut self,
@@ -143,13 +165,17 @@ impl DocumentWriter {
         details: Option<&Details>,
         out: &mut Vec<u8>,
     ) {
+        let collected = details.and_then(|details| details.collected.as_deref());
+        if let Some(collected) = collected {
+            self.key = collected.key;
+        }
         let sides = Sides::of(&record.key, self.key, &self.perimeter);
         let flow = Flow { record, details, uptime_base: UptimeBase::default() };
         out.extend_from_slice(br#"{"@timestamp":""#);
         self.time.put(record.end, out);
         out.push(b'"');
         self.put_event(record, out);
-        self.put_observer(record, out);
+        self.put_observer(record, collected, out);
         self.put_side(&sides, Side::Source, flow, out);
         self.put_side(&sides, Side::Destination, flow, out);
         self.put_network(&sides, flow, out);
@@ -159,7 +185,7 @@ impl DocumentWriter {
             out.extend_from_slice(b"}}");
         }
         self.put_netflow(&sides, flow, out);
-        put_own_fields(flow, out);
+        put_own_fields(flow, self.origin.as_ref().map(|(_, texts)| texts.protocol), out);
         out.push(b'}');
         self.sequence += 1;
     }
@@ -183,11 +209,13 @@ impl DocumentWriter {
         let duration_ms = record.end.millis_since(record.start);
         put_number(out, br#"","duration":"#, duration_ms * 1_000_000);
         put_number(out, br#","sequence":"#, self.sequence);
-        out.extend_from_slice(&self.agent);
+        out.extend_from_slice(self.origin.as_ref().map_or(&self.agent, |(_, texts)| &texts.agent));
     }
 
-    fn put_observer(&self, record: &FlowRecord, out: &mut Vec<u8>) {
-        if self.key.contains(KeyField::Interface) {
+    fn put_observer(&self, record: &FlowRecord, collected: Option<&Collected>, out: &mut Vec<u8>) {
+        if let Some(collected) = collected {
+            collected::put_interfaces(collected, record.direction, out);
+        } else if self.key.contains(KeyField::Interface) {
             let interface = record.key.interface;
             let label = match record.direction {
                 FlowDirection::Ingress => &br#","ingress":{"interface":{"id":""#[..],
@@ -293,18 +321,27 @@ impl DocumentWriter {
     }
 
     fn put_netflow(&mut self, sides: &Sides, flow: Flow<'_>, out: &mut Vec<u8>) {
+        let collected = flow.details.and_then(|details| details.collected.as_deref());
         match self.fields {
             Fields::Full => {
-                out.extend_from_slice(&self.exporter);
-                self.time.put(flow.record.exported, out);
-                out.extend_from_slice(br#""}"#);
+                let exporter = &self.exporter;
+                let origin = self.origin.as_ref();
+                out.extend_from_slice(origin.map_or(exporter, |(_, texts)| &texts.exporter));
+                let exported = flow.record.exported;
+                self.time.put(collected.map_or(exported, |it| it.export_time), out);
+                out.push(b'"');
+                if let Some(uptime_ms) = collected.and_then(|collected| collected.uptime_ms) {
+                    put_number(out, br#","uptime_millis":"#, uptime_ms);
+                }
+                out.push(b'}');
             }
             Fields::Lean => out.extend_from_slice(br#","netflow":{"type":"netflow_flow""#),
         }
         let (key, fields, time) = (self.key, self.fields, &mut self.time);
         NetflowObject { flow, key, fields, sides, time, out }.put_elements();
-        if self.sampling_interval > 1 {
-            put_number(out, Element::SamplingInterval.label(), self.sampling_interval);
+        let interval = collected.map_or(self.sampling_interval, |it| it.sampling_interval);
+        if interval > 1 {
+            put_number(out, Element::SamplingInterval.label(), interval);
         }
         out.push(b'}');
     }

@@ -1,6 +1,7 @@
 //! Flow records and events as JSON documents.
 
 mod address;
+mod collected;
 mod document;
 mod escape;
 mod event;
@@ -21,7 +22,7 @@ use document::DocumentWriter;
 pub(crate) use document::{DocumentSettings, Fields};
 pub use escape::{escaped_json, is_terminal_control};
 use event::EventWriter;
-pub(crate) use netflow::ELEMENTS;
+pub(crate) use netflow::elements;
 
 /// Converts flow records and events to documents and passes them to a sink.
 #[derive(Debug)]
@@ -47,6 +48,7 @@ impl<S: DocumentSink> DocumentExporter<S> {
 impl<S: DocumentSink> Exporter for DocumentExporter<S> {
     fn export(&mut self, batch: &Batch) -> Result<(), ExportError> {
         let Self { documents, events, sink, left } = self;
+        documents.begin_batch(&batch.origin);
         let mut records = batch.records.iter();
         let mut rest = batch.events.iter();
         let result = records

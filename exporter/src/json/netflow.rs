@@ -3,9 +3,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use element::{Element, Flow, Value};
-use flow::{FlowDirection, IpVersion, KeyFields};
+use flow::{Collected, FlowDirection, IpVersion, KeyFields};
 
 use super::address::{Address, Sides};
+use super::collected;
 use super::document::Fields;
 use super::member::{put_number, put_string, put_text};
 use super::time::TimeWriter;
@@ -57,6 +58,12 @@ macro_rules! put_elements {
     };
 }
 
+macro_rules! list_common_elements {
+    ($($element:ident)*) => {
+        &[$(Element::$element),*]
+    };
+}
+
 macro_rules! list_elements {
     ($($element:ident)*) => {
         &[
@@ -76,7 +83,10 @@ macro_rules! list_elements {
 }
 
 /// All elements that documents may have.
-pub(crate) const ELEMENTS: &[Element] = with_elements!(list_elements!);
+pub(crate) fn elements() -> impl Iterator<Item = Element> {
+    let elements: &[Element] = with_elements!(list_elements!);
+    elements.iter().chain(collected::ELEMENTS).copied()
+}
 
 /// True if an ECS field has the same value.
 const fn is_copy(element: Element) -> bool {
@@ -112,7 +122,12 @@ impl NetflowObject<'_> {
         };
         self.put_address(source, &self.sides.source);
         self.put_address(destination, &self.sides.destination);
-        with_elements!(put_elements! self:);
+        match self.flow.details.and_then(|details| details.collected.as_deref()) {
+            None => {
+                with_elements!(put_elements! self:);
+            }
+            Some(collected) => self.put_collected(collected),
+        }
         if let Some(place) = self.flow.source() {
             self.put_known(Element::BgpSourceAsNumber, place.as_number);
             let element = match self.flow.record.key.ip_version {
@@ -129,6 +144,23 @@ impl NetflowObject<'_> {
             };
             self.put_known(element, place.prefix_length);
         }
+    }
+
+    /// Appends the elements that another exporter sent.
+    #[inline(never)]
+    fn put_collected(&mut self, collected: &Collected) {
+        let elements: &[Element] = with_elements!(list_common_elements!);
+        for element in elements.iter().filter(|element| collected::has(collected, **element)) {
+            if *element == Element::IngressInterface {
+                self.put_known(*element, Some(collected.ingress_interface));
+            } else if *element == Element::EgressInterface {
+                let number = collected.egress_interface;
+                self.put_known(*element, (number != 0).then_some(number));
+            } else {
+                self.put_element(*element);
+            }
+        }
+        collected::put_elements(collected, self.out);
     }
 
     /// Appends an element whose value is known for some flows only.

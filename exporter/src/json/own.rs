@@ -3,14 +3,18 @@
 use element::Flow;
 use flow::Tunnel;
 
+use super::collected::put_protocol;
 use super::member::{put_comma, put_number, put_text};
 use super::place::put_network;
 
-/// Appends the object, unless it is empty.
-pub(super) fn put_own_fields(flow: Flow<'_>, out: &mut Vec<u8>) {
+/// Appends the object, unless it is empty. Collected flows have the protocol of their exporter.
+pub(super) fn put_own_fields(flow: Flow<'_>, protocol: Option<&str>, out: &mut Vec<u8>) {
     let before = out.len();
     out.extend_from_slice(br#","flowprobe":{"#);
     let empty = out.len();
+    if let Some(protocol) = protocol {
+        put_protocol(protocol, out);
+    }
     put_network(br#""source":"#, flow.source(), out);
     put_network(br#""destination":"#, flow.destination(), out);
     if let Some(tunnel) = flow.tunnel() {

@@ -4,6 +4,7 @@
 //! transport header, is still a packet of its flow. A frame is ignored only without a readable IP
 //! header, and the reason is counted. This module does not panic, allocate, or read payload.
 
+mod datagram;
 mod field;
 mod link;
 mod link_type;
@@ -20,6 +21,7 @@ use crate::number::ethertype;
 use crate::point::ObservationPoint;
 use crate::time::Timestamp;
 
+pub use datagram::{Datagram, NoDatagram, datagram};
 pub use link_type::LinkType;
 pub use segments::{Offload, Segmented, each_segment};
 

@@ -78,7 +78,7 @@ impl FrameFilter {
     /// Whether a frame is to be metered. A frame of an unsupported link type passes: it is counted
     /// as ignored.
     #[inline]
-    fn passes(&self, frame: &Frame<'_>) -> bool {
+    pub(crate) fn passes(&self, frame: &Frame<'_>) -> bool {
         let program = self.programs.iter().find(|(link_type, _)| *link_type == frame.link_type);
         program.is_none_or(|(_, filter)| filter.as_ref().is_some_and(|it| it.matches(frame)))
     }

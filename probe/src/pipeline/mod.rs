@@ -1,7 +1,9 @@
 //! The path from packets to outputs: the loops of live capture and of replay, the queues, the
 //! stages, the outputs.
 
+mod behind;
 pub(crate) mod closed;
+pub(crate) mod collect;
 pub(crate) mod dropped;
 pub(crate) mod live;
 pub(crate) mod opened;

@@ -36,7 +36,7 @@ pub(crate) enum Delivery {
 /// Collects the records of one worker in batches and sends them on.
 pub(crate) struct RecordQueue {
     pub(super) sender: QueueSender,
-    batch: Batch,
+    pub(super) batch: Batch,
     pool: Pool,
     when_full: WhenFull,
     /// The number of the worker.

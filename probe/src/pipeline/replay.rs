@@ -7,7 +7,6 @@
 use std::slice;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use exporter::MeterReport;
@@ -19,12 +18,13 @@ use flow::{
 use crate::capture::file::{FileSource, Input};
 use crate::capture::filter::{FrameFilter, observe};
 use crate::capture::{CaptureError, Polled};
-use crate::pipeline::output::{Clock, Output, OutputLoop, Ticks};
+use crate::pipeline::behind::Behind;
+use crate::pipeline::output::Output;
 use crate::pipeline::queue::clear;
 use crate::pipeline::queues::QueueSet;
 use crate::pipeline::replay_end::ReplayEnd;
 use crate::pipeline::so_far::SoFar;
-use crate::pipeline::stages::{Mode, StageLoop, Stages};
+use crate::pipeline::stages::Stages;
 use crate::pipeline::worker::{Ended, Worker, join, spawn};
 use crate::report::totals::Totals;
 use crate::settings::config::{Config, Source};
@@ -40,9 +40,6 @@ const FLOWS_SPLIT: u32 = 10_000;
 
 /// Packets that are copied at once to the workers' blocks.
 const REST: usize = 32;
-
-/// Records from a pipe leave each second, even if a message is not full.
-const PIPE_TICKS: Ticks = Ticks { period: Duration::from_secs(1), clock: Clock::Records };
 
 /// Packet time between two ticks of the table of a pipe. Its records should leave soon.
 const PIPE_SWEEP_MS: u64 = 250;
@@ -86,20 +83,15 @@ pub(crate) fn replay(
     };
     thread::scope(|scope| {
         spawn(scope, "totals", || so_far.watch(&end, watch.wanted, watch.second));
-        let threads: Vec<_> = outputs
-            .into_iter()
-            .zip(queues.outputs.into_iter().zip(&so_far.exports))
-            .map(|(output, (merge, published))| {
-                let (pool, ticks) = (queues.pool.clone(), reads_pipe(config).then_some(PIPE_TICKS));
-                let (so_far, left) = (published.clone(), &outputs_left);
-                let output = OutputLoop::new(output, merge, pool, ticks, so_far, left);
-                spawn(scope, "output", move || output.run())
-            })
-            .collect();
-        if let Some(queues) = queues.stages {
-            let stages = StageLoop::new(stages.list, queues, Mode::Replay);
-            spawn(scope, "stages", move || stages.run());
-        }
+        let behind = Behind {
+            outputs,
+            merges: queues.outputs,
+            pool: queues.pool,
+            stages: stages.list,
+            queues: queues.stages,
+            is_pipe: reads_pipe(config),
+        };
+        let threads = behind.start(scope, &so_far, &outputs_left);
         let new = |(table, records)| Worker::new(table, records, &config.observer.decap);
         let workers: Vec<_> = tables.into_iter().zip(queues.workers).map(new).collect();
         let (meter, ended, failure) = match <[Worker; 1]>::try_from(workers) {

@@ -24,7 +24,8 @@ use crate::pipeline::snapshot::{Snapshot, are_alive, sum};
 use crate::pipeline::stages::{Mode, StageChange, StageCounts, StageLoop, Stages};
 use crate::pipeline::worker::{join, spawn};
 use crate::pipeline::workers::{Processors, WorkerStarter, Workers};
-use crate::report::totals::{Rates, Totals};
+use crate::report::rates::Rates;
+use crate::report::totals::Totals;
 use crate::settings::args::LiveSettings;
 use crate::settings::config::Config;
 

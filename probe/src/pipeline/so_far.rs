@@ -15,6 +15,7 @@ use crate::pipeline::dropped::DroppedOnWay;
 use crate::pipeline::output::{Label, Output, OutputEnd, Published};
 use crate::pipeline::stages::StageCounts;
 use crate::pipeline::worker::{Ended, Worker};
+use crate::report::collected::CollectReport;
 use crate::report::totals::Totals;
 
 /// Time between two checks for a request.
@@ -24,6 +25,8 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(crate) struct SoFar {
     begin: Instant,
     reader: Mutex<(MeterCounts, InputReport)>,
+    /// `None` if packets are metered.
+    collected: Mutex<Option<CollectReport>>,
     /// By worker: ended flows, and the number of flows in the table.
     workers: Vec<Mutex<(Ended, u32)>>,
     /// By output.
@@ -37,6 +40,7 @@ impl SoFar {
         Self {
             begin: Instant::now(),
             reader: Mutex::default(),
+            collected: Mutex::default(),
             workers: (0..workers).map(|_| Mutex::default()).collect(),
             names: outputs.iter().map(Output::label).collect(),
             stages,
@@ -47,6 +51,12 @@ impl SoFar {
     /// Called after the reader has read a block.
     pub(crate) fn read(&self, meter: MeterCounts, input: InputReport) {
         set(&self.reader, (meter, input));
+    }
+
+    /// Called after a block of datagrams of other exporters.
+    pub(crate) fn collected(&self, report: CollectReport, input: InputReport) {
+        set(&self.collected, Some(report));
+        set(&self.reader, (MeterCounts::default(), input));
     }
 
     /// Called after a worker has processed a block.
@@ -88,6 +98,7 @@ impl SoFar {
             OutputEnd::new(label.clone(), get(published), &DroppedOnWay::default())
         });
         totals.outputs = outputs.collect();
+        totals.collected = get(&self.collected);
         self.stages.put(&mut totals);
         totals
     }

@@ -9,8 +9,9 @@ use crate::report::logger;
 use crate::report::loss::LossWatch;
 use crate::report::output::TotalsOutput;
 use crate::report::page::ShownPage;
+use crate::report::rates::Rates;
 use crate::report::top::Status;
-use crate::report::totals::{Rates, Totals};
+use crate::report::totals::Totals;
 use crate::report::tunnels::HintWatch;
 
 /// Totals are printed so far apart when messages wait for them.

@@ -1,5 +1,6 @@
 //! Reports of a run: totals, the table of the biggest flows, log messages.
 
+pub(crate) mod collected;
 mod delivery;
 mod detection;
 pub(crate) mod escape;
@@ -14,6 +15,7 @@ pub(crate) mod output;
 pub(crate) mod page;
 mod places;
 mod ports;
+pub(crate) mod rates;
 mod remarks;
 pub(crate) mod stderr;
 pub(crate) mod stdout;

@@ -14,6 +14,7 @@ use crate::pipeline::output::OutputEnd;
 use crate::pipeline::reload::ReloadCounts;
 use crate::pipeline::worker::Ended;
 use crate::places::PlaceReport;
+use crate::report::collected::CollectReport;
 use crate::report::escape::Escaped;
 use crate::report::units::{
     count, counted, date_and_time, grouped, octets, per_second, rfc3339, time,
@@ -28,6 +29,8 @@ pub(crate) struct Totals {
     pub(crate) meter: MeterCounts,
     pub(crate) input: InputReport,
     pub(crate) ended: Ended,
+    /// Counts of collection. `None` if packets are metered.
+    pub(crate) collected: Option<CollectReport>,
     /// Live: flows that are still in the tables.
     pub(crate) flows: u32,
     /// Live: by interface.
@@ -55,11 +58,24 @@ impl Totals {
 
     fn lines(&self) -> String {
         let mut text = String::new();
+        match &self.collected {
+            Some(collected) => {
+                let lines = collected.lines();
+                lines.iter().for_each(|(label, words)| line(&mut text, label, words));
+            }
+            None => self.put_meter(&mut text),
+        }
+        self.put_others(&mut text);
+        text
+    }
+
+    /// The lines of packets and flows.
+    fn put_meter(&self, text: &mut String) {
         let meter = &self.meter;
         let records = self.ended.records();
         let total = meter.ignored_total();
         line(
-            &mut text,
+            text,
             "packets",
             &format!(
                 "{} received, {} metered, {} ignored{}",
@@ -70,14 +86,14 @@ impl Totals {
             ),
         );
         for words in tunnels::lines(meter).into_iter().chain(tunnels::hints(&self.ended)) {
-            line(&mut text, "tunnels", &words);
+            line(text, "tunnels", &words);
         }
         let unread = ignored::words(&meter.unread);
         if !unread.is_empty() {
-            line(&mut text, "ignored", &unread);
+            line(text, "ignored", &unread);
         }
         line(
-            &mut text,
+            text,
             "octets",
             &format!(
                 "{} metered ({})",
@@ -86,42 +102,46 @@ impl Totals {
             ),
         );
         line(
-            &mut text,
+            text,
             "flows",
             &(counted(records.records, "record", "records") + &in_brackets(&self.ended_words())),
         );
         if let Some((first, last)) = self.ended.period {
             let lasted = time(Duration::from_millis(last.millis_since(first)));
             let [first, last] = [first, last].map(date_and_time);
-            line(&mut text, "period", &format!("{first} to {last} UTC ({lasted})"));
+            line(text, "period", &format!("{first} to {last} UTC ({lasted})"));
         }
+    }
+
+    /// The lines of what is done with the records.
+    fn put_others(&self, text: &mut String) {
         for (tag, tally) in self.tags.iter().filter(|(_, tally)| tally.records > 0) {
-            line(&mut text, "tag", &tag_words(*tag, tally));
+            line(text, "tag", &tag_words(*tag, tally));
         }
         if self.flows > 0 {
-            line(&mut text, "active", &counted(self.flows.into(), "flow", "flows"));
+            line(text, "active", &counted(self.flows.into(), "flow", "flows"));
         }
         for port in &self.ports {
-            line(&mut text, "capture", &ports::words(port));
+            line(text, "capture", &ports::words(port));
         }
-        for remark in remarks::words(meter, &self.input) {
-            line(&mut text, "note", &remark);
+        for remark in remarks::words(&self.meter, &self.input) {
+            line(text, "note", &remark);
         }
         for words in self.places.iter().flat_map(places::words) {
-            line(&mut text, "places", &words);
+            line(text, "places", &words);
         }
         if let Some(detected) = &self.detected {
-            line(&mut text, "alerts", &detection::words(detected));
+            line(text, "alerts", &detection::words(detected));
         }
-        self.put_outputs(&mut text);
-        let rate = per_second(meter.received.packets, self.elapsed);
+        self.put_outputs(text);
+        let packets = self.collected.map_or(self.meter.received.packets, |it| it.frames);
+        let rate = per_second(packets, self.elapsed);
         let interrupted = if self.interrupted { ", interrupted" } else { "" };
         line(
-            &mut text,
+            text,
             "time",
             &format!("{}, {} packets/s{interrupted}", time(self.elapsed), count(rate)),
         );
-        text
     }
 
     fn put_outputs(&self, text: &mut String) {
@@ -141,6 +161,7 @@ impl Totals {
             FlowEndReason::EndOfFlow => "end of flow",
             FlowEndReason::ForcedEnd => "end of input",
             FlowEndReason::LackOfResources => "table full",
+            FlowEndReason::Unknown => "unknown reason",
         };
         let parts = FlowEndReason::ALL.into_iter().zip(&self.ended.by_reason);
         let parts = parts.filter(|(_, tally)| tally.records > 0);
@@ -222,39 +243,13 @@ impl Totals {
         if let Some(ReloadCounts { applied, refused }) = self.reloads {
             statistics["reloads"] = json!({ "applied": applied, "refused": refused });
         }
+        if let Some(collected) = &self.collected {
+            statistics["collected"] = collected.json();
+        }
         if let Some(report) = &self.places {
             statistics["places"] = places::json(report);
         }
         statistics
-    }
-}
-
-/// Rates of a live run between two calls.
-#[derive(Debug)]
-pub(crate) struct Rates {
-    at: Duration,
-    metered: Tally,
-}
-
-impl Rates {
-    pub(crate) fn new() -> Self {
-        Self { at: Duration::ZERO, metered: Tally::default() }
-    }
-
-    /// A text line with the rates since the last call.
-    pub(crate) fn line(&mut self, totals: &Totals) -> String {
-        let elapsed = totals.elapsed.saturating_sub(self.at);
-        let metered = totals.meter.metered - self.metered;
-        (self.at, self.metered) = (totals.elapsed, totals.meter.metered);
-        let lost: u64 = totals.ports.iter().map(|port| port.source.lost).sum();
-        format!(
-            "up {}: {} packets/s, {}/s, {}, {} lost",
-            time(totals.elapsed),
-            count(per_second(metered.packets, elapsed)),
-            octets(per_second(metered.octets, elapsed)),
-            counted(totals.flows.into(), "active flow", "active flows"),
-            counted(lost, "packet", "packets")
-        )
     }
 }
 

@@ -63,6 +63,14 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Collect the flows of other exporters: NetFlow v5, NetFlow v9 and IPFIX, from the UDP datagrams
+    /// in capture files
+    #[command(arg_required_else_help = true, args_override_self = true)]
+    Collect {
+        /// Settings. Not all of them have a meaning here.
+        #[command(flatten)]
+        args: Box<Arguments>,
+    },
     /// Set up Elasticsearch or OpenSearch for flows, or check the setup
     Elastic {
         /// The command.
@@ -212,6 +220,10 @@ pub(crate) struct Arguments {
     /// All settings by their names, as they were written.
     #[arg(skip)]
     pub(crate) texts: BTreeMap<String, Vec<OsString>>,
+
+    /// Flows of other exporters are collected; no packets are metered.
+    #[arg(skip)]
+    pub(crate) collects: bool,
 }
 
 /// Settings of live capture: they need an interface.

@@ -66,6 +66,8 @@ pub(crate) struct Config {
 pub(crate) enum Source {
     /// Capture files.
     Files(Vec<Input>),
+    /// Capture files of datagrams of other exporters.
+    Datagrams(Vec<Input>),
     /// Interfaces of this host.
     Live(LiveSettings),
 }
@@ -263,7 +265,7 @@ pub(super) fn key(args: &Arguments) -> KeyFields {
 fn run_of(args: &Arguments, source: &Source, settings: &impl Debug) -> String {
     match source {
         _ if !args.output.iter().any(Destination::names_documents) => String::new(),
-        Source::Files(inputs) => run_id::of_replay(inputs, settings),
+        Source::Files(inputs) | Source::Datagrams(inputs) => run_id::of_replay(inputs, settings),
         Source::Live(_) => run_id::random(),
     }
 }
@@ -271,7 +273,7 @@ fn run_of(args: &Arguments, source: &Source, settings: &impl Debug) -> String {
 /// The files to which no output with time-based file names may write.
 fn files_in_use(args: &Arguments, source: &Source) -> FilesInUse {
     let files = FilesInUse::default();
-    if let Source::Files(inputs) = source {
+    if let Source::Files(inputs) | Source::Datagrams(inputs) = source {
         inputs.iter().filter_map(|input| input.metadata().ok()).for_each(|it| files.reserve(&it));
     }
     let of_outputs = args.output.iter().flat_map(Destination::files_read);
@@ -296,7 +298,9 @@ fn tpids(ethertypes: &[u16]) -> Tpids {
 }
 
 fn source(args: &Arguments) -> Result<Source, String> {
-    if args.live.interface.is_empty() {
+    if args.collects {
+        Ok(Source::Datagrams(Input::of_names(&args.inputs)?))
+    } else if args.live.interface.is_empty() {
         Ok(Source::Files(Input::of_names(&args.inputs)?))
     } else {
         Ok(Source::Live(args.live.clone()))

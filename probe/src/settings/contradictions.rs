@@ -38,6 +38,24 @@ const NEED: [(&str, &str); 6] = [
     ("tunnel-key", "decap"),
 ];
 
+/// Settings of metering, besides those of live capture. The page shows packets.
+const OF_METERING: [&str; 14] = [
+    "interface",
+    "idle-timeout",
+    "active-timeout",
+    "max-flows",
+    "flow-key",
+    "sample",
+    "workers",
+    "ifindex",
+    "decap",
+    "vxlan-ports",
+    "l2tpv3",
+    "tunnel-key",
+    "http",
+    "burst",
+];
+
 /// All contradictions of these settings.
 pub(super) fn of(args: &Arguments) -> Vec<Problem> {
     let mut problems = Problems(Vec::new());
@@ -93,6 +111,10 @@ impl Problems {
                 self.lack(format!("--{one} needs --{other}"));
             }
         }
+        if args.collects {
+            self.collects(args);
+            return;
+        }
         let mut of_live: BTreeSet<_> = LiveSettings::names();
         of_live.retain(|name| is_given(name));
         if is_given("interface") {
@@ -110,6 +132,19 @@ impl Problems {
         }
         if args.inputs.is_empty() && of_live.is_empty() {
             self.lack("nothing to do: give an interface with -i IFACE, or a file with -r FILE");
+        }
+    }
+
+    /// Settings of metering, which have no meaning for flows that others metered.
+    fn collects(&mut self, args: &Arguments) {
+        let names = LiveSettings::names().into_iter();
+        for name in names.chain(OF_METERING.map(str::to_owned)) {
+            if args.given.contains(&name) {
+                self.clash(format!("--{name} cannot be used with collect"));
+            }
+        }
+        if args.inputs.is_empty() {
+            self.lack("nothing to collect: give a capture file of datagrams with -r FILE");
         }
     }
 

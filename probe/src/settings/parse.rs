@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
 
-use super::args::{Cli, name_of};
+use super::args::{Arguments, Cli, Command, name_of};
 use super::contradictions;
 use super::file::{self, FromFile};
 use super::known::CommandLine;
@@ -20,6 +20,9 @@ enum Refused {
     /// All mistakes of the file, each in a line.
     File(Vec<String>),
 }
+
+/// The command whose settings are those of metering.
+const COLLECT: &str = "collect";
 
 /// Parses the command line and the file of `--config`.
 ///
@@ -55,6 +58,7 @@ fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Refused> {
     let words: Vec<OsString> = words.into_iter().collect();
     // A setting may need one that is in the file, so the file is read before any check.
     let given = Cli::command().ignore_errors(true).try_get_matches_from(&words).ok();
+    let given = given.map(|given| given.subcommand_matches(COLLECT).cloned().unwrap_or(given));
     let path = given.as_ref().and_then(|given| given.get_one::<PathBuf>("config"));
     let (Some(path), Some(given)) = (path, &given) else {
         return checked(words, FromFile::default()).map_err(Refused::Words);
@@ -66,9 +70,10 @@ fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Refused> {
     let from_file = settings.into_iter().filter(|setting| !is_given(&setting.name));
     let from_file: Vec<_> = from_file.flat_map(|setting| setting.words).collect();
     let file_words: Vec<_> = from_file.iter().map(|word| OsString::from(&word.text)).collect();
-    let mut words = words.into_iter();
+    let mut words = words.into_iter().peekable();
     let program = words.next();
-    let words = program.into_iter().chain(file_words).chain(words).collect();
+    let command = words.next_if(|word| word == COLLECT);
+    let words = program.into_iter().chain(command).chain(file_words).chain(words).collect();
     let cli = checked(words, FromFile::new(path, from_file));
     if mistakes.is_empty() {
         return cli.map_err(Refused::Words);
@@ -98,6 +103,12 @@ fn checked(words: Vec<OsString>, from_file: FromFile) -> Result<Cli, clap::Error
 fn from_words(words: &[OsString]) -> Result<Cli, clap::Error> {
     let matches = Cli::command().try_get_matches_from(words)?;
     let mut cli = Cli::from_arg_matches(&matches)?;
+    let mut matches = matches;
+    if let Some(Command::Collect { args }) = cli.command {
+        matches = matches.remove_subcommand().map_or(matches, |(_, collect)| collect);
+        cli.args = Arguments { collects: true, ..*args };
+        cli.command = None;
+    }
     let mut inputs = Vec::new();
     for name in ["read", "files"] {
         let (places, paths) = (matches.indices_of(name), matches.get_many::<PathBuf>(name));

@@ -15,6 +15,13 @@ impl<'a> Input<'a> {
         self.0
     }
 
+    /// The next octets, as many as there are up to this number.
+    pub(super) fn take(&mut self, count: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(count.min(self.0.len()));
+        self.0 = rest;
+        taken
+    }
+
     pub(super) fn array<const N: usize>(&mut self) -> [u8; N] {
         let mut array = [0; N];
         let (taken, rest) = self.0.split_at(N.min(self.0.len()));

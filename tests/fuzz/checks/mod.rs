@@ -2,6 +2,7 @@
 //! where the program does not keep its word.
 
 pub mod capture;
+pub mod datagram;
 pub mod decap;
 pub mod frame;
 pub mod message;

@@ -1,0 +1,96 @@
+//! Counters of the collector.
+
+use flow::ExportProtocol;
+
+macro_rules! counts {
+    ($($(#[$attribute:meta])* $name:ident: $words:literal;)*) => {
+        /// Counters of the collector. They only grow, except those of what is kept.
+        ///
+        /// `datagrams = decoded + malformed + unknown version`. A Data Record that is read is
+        /// counted in one of `records`, `options` and `unmeterable`.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Counts {
+            $($(#[$attribute])* pub $name: u64,)*
+        }
+
+        impl Counts {
+            /// The name of each counter in statistics, what it counts, and its value.
+            pub fn all(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+                [$((stringify!($name), $words, self.$name)),*].into_iter()
+            }
+        }
+    };
+}
+
+counts! {
+    /// Datagrams received.
+    datagrams: "datagrams";
+    /// Their octets.
+    octets: "octets";
+    /// Datagrams of NetFlow v5 that were decoded.
+    netflow5: "NetFlow v5 datagrams";
+    /// Datagrams of NetFlow v9 that were decoded.
+    netflow9: "NetFlow v9 datagrams";
+    /// Datagrams of IPFIX that were decoded.
+    ipfix: "IPFIX datagrams";
+    /// Datagrams that contradict themselves. Nothing of them was used.
+    malformed: "malformed datagrams";
+    /// Datagrams of another protocol.
+    unknown_version: "datagrams of another protocol";
+    /// Flow records given.
+    records: "records";
+    /// Packets in them.
+    packets: "packets in records";
+    /// Octets in them.
+    record_octets: "octets in records";
+    /// Options Data Records.
+    options: "options records";
+    /// Data Records without addresses.
+    unmeterable: "records without addresses";
+    /// Data Sets whose records end in the middle of a field. The records before count.
+    cut_sets: "sets whose last record is cut";
+    /// Sets with a reserved id.
+    unknown_sets: "sets of an unknown kind";
+    /// Data Sets that were left out because their template did not come.
+    no_template: "sets LOST without a template";
+    /// Their octets.
+    no_template_octets: "octets LOST without a template";
+    /// Data Sets that wait for their template.
+    waiting_sets: "sets wait for a template";
+    /// Templates kept.
+    templates: "templates";
+    /// Templates whose content changed.
+    templates_changed: "templates changed";
+    /// Templates without fields, without length, with too many or too long fields, or with an id
+    /// below 256.
+    templates_refused: "templates refused";
+    /// Withdrawals of templates, which have no meaning over UDP (RFC 7011 section 8.4).
+    withdrawals_ignored: "withdrawals of templates ignored";
+    /// Templates that went because there were too many.
+    templates_evicted: "templates forgotten: too many";
+    /// Templates that were not sent again for 30 minutes.
+    templates_expired: "templates expired";
+    /// Elements in templates that the collector does not know.
+    elements_unknown: "unknown elements in templates";
+    /// Records whose times could not be true. They have the export time.
+    times_invalid: "records with a time that cannot be true";
+    /// Records or datagrams that are missing, by the sequence numbers.
+    lost: "records or datagrams LOST by the sequence numbers";
+    /// Sequences that began again.
+    restarts: "sequences began again";
+    /// Exporters kept.
+    exporters: "exporters";
+    /// Exporters that went because there were too many.
+    exporters_evicted: "exporters forgotten: too many";
+}
+
+impl Counts {
+    /// Counts a decoded datagram.
+    pub(crate) fn decoded(&mut self, protocol: ExportProtocol) {
+        match protocol {
+            ExportProtocol::Netflow5 => self.netflow5 += 1,
+            ExportProtocol::Netflow9 => self.netflow9 += 1,
+            ExportProtocol::Ipfix => self.ipfix += 1,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Messages of other exporters to flow records: NetFlow v5, NetFlow v9 and IPFIX.
+//!
+//! The [`Collector`] takes datagrams and gives records. It keeps the templates of each exporter and
+//! Observation Domain, and data that came before its template. A message is checked as a whole
+//! before it changes anything. All state is bounded, and everything that is left out is counted.
+//!
+//! This crate performs no I/O, reads no clock and starts no thread. Records depend only on the
+//! datagrams, the times of their arrival and the limits.
+
+mod collector;
+mod counts;
+mod exporter;
+mod limits;
+mod message;
+mod netflow5;
+mod record;
+mod sampling;
+mod sequence;
+mod template;
+mod waiting;
+
+pub use collector::{Collector, Sink};
+pub use counts::Counts;
+pub use limits::Limits;

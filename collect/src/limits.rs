@@ -1,0 +1,52 @@
+//! Limits of the collector's state.
+
+/// Limits, beyond which the least recently used goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Exporters: addresses.
+    pub exporters: usize,
+    /// Observation Domains of one exporter.
+    pub domains_of_exporter: usize,
+    /// Templates of one exporter.
+    pub templates_of_exporter: usize,
+    /// Templates of all exporters.
+    pub templates: usize,
+    /// Fields in the templates of all exporters.
+    pub fields: usize,
+    /// Data Sets of one exporter that wait for their template.
+    pub waiting_sets: usize,
+    /// Their octets.
+    pub waiting_octets: usize,
+    /// Octets of all waiting Data Sets.
+    pub waiting_octets_total: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            exporters: 4096,
+            domains_of_exporter: 256,
+            templates_of_exporter: 1024,
+            templates: 65_536,
+            fields: 1 << 20,
+            waiting_sets: 64,
+            waiting_octets: 256 << 10,
+            waiting_octets_total: 16 << 20,
+        }
+    }
+}
+
+/// Most fields of a template.
+pub(crate) const FIELDS_MAX: usize = 512;
+
+/// Most octets of a field of fixed length.
+pub(crate) const FIELD_OCTETS_MAX: u16 = 1024;
+
+/// How long a Data Set waits for its template, in milliseconds.
+pub(crate) const WAIT_MS: u64 = 5 * 60 * 1000;
+
+/// How long a template is valid after it was last sent, in milliseconds.
+pub(crate) const TEMPLATE_LIFETIME_MS: u64 = 30 * 60 * 1000;
+
+/// Most samplers of a domain whose intervals are kept.
+pub(crate) const SAMPLERS_MAX: usize = 256;

@@ -1,0 +1,149 @@
+//! Templates of other exporters, as their records are read.
+
+use element::{Element, Reading, Received, VARIABLE_LENGTH};
+use flow::{ExportProtocol, KeyFields, Timestamp};
+
+use crate::limits::{FIELD_OCTETS_MAX, FIELDS_MAX};
+use crate::message::TemplateRecord;
+
+/// A template.
+#[derive(Clone, Debug)]
+pub(crate) struct Template {
+    /// Its Template Record, without the header.
+    pub(crate) specifiers: Vec<u8>,
+    /// Scope fields of an Options Template; `None` for flows.
+    pub(crate) scope: Option<u16>,
+    fields: Vec<Field>,
+    /// Octets of the shortest record.
+    octets_min: usize,
+    /// The elements that are read.
+    pub(crate) elements: u128,
+    /// The fields of the flow key among them.
+    pub(crate) key: KeyFields,
+    /// Elements that are skipped because they are not known.
+    pub(crate) unknown: u64,
+    /// When it was last sent.
+    pub(crate) sent: Timestamp,
+    /// The number of its last use.
+    pub(crate) used: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Field {
+    /// `None`: it is skipped.
+    element: Option<Element>,
+    length: u16,
+}
+
+/// The template cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused;
+
+/// A record ends in the middle of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cut;
+
+/// NetFlow v9 has its own numbers for scopes (RFC 3954 section 6.1).
+const SCOPE_INTERFACE: u16 = 2;
+
+impl Template {
+    /// # Errors
+    ///
+    /// It has no fields, or its records have no octets: a set would have records without end. Or it
+    /// has too many fields, or too long ones.
+    pub(crate) fn new(
+        record: &TemplateRecord<'_>,
+        protocol: ExportProtocol,
+    ) -> Result<Self, Refused> {
+        let mut template = Self {
+            specifiers: record.specifiers.to_vec(),
+            scope: record.scope,
+            fields: Vec::new(),
+            octets_min: 0,
+            elements: 0,
+            key: KeyFields::new([]),
+            unknown: 0,
+            sent: Timestamp::default(),
+            used: 0,
+        };
+        for (index, specifier) in record.fields().enumerate() {
+            let is_scope = record.scope.is_some_and(|scope| index < usize::from(scope));
+            let element = match specifier.number {
+                number if is_scope && protocol == ExportProtocol::Netflow9 => {
+                    (number == SCOPE_INTERFACE).then_some(Element::IngressInterface)
+                }
+                number => Element::collected(specifier.enterprise, number),
+            };
+            template.add(element, specifier.length)?;
+        }
+        if template.octets_min == 0 {
+            return Err(Refused);
+        }
+        template.fields.shrink_to_fit();
+        Ok(template)
+    }
+
+    fn add(&mut self, element: Option<Element>, length: u16) -> Result<(), Refused> {
+        let is_variable = length == VARIABLE_LENGTH;
+        if self.fields.len() == FIELDS_MAX || !is_variable && length > FIELD_OCTETS_MAX {
+            return Err(Refused);
+        }
+        self.octets_min += if is_variable { 1 } else { usize::from(length) };
+        self.unknown += u64::from(element.is_none());
+        // The first of several equal elements counts.
+        let element = element.filter(|element| self.elements & element.bit() == 0);
+        if let Some(element) = element {
+            self.elements |= element.bit();
+            let field = element.key_field();
+            self.key = field.into_iter().fold(self.key, KeyFields::with);
+        }
+        self.fields.push(Field { element, length });
+        Ok(())
+    }
+
+    /// Number of fields.
+    pub(crate) fn fields(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// True if the octets can be a record. Fewer at the end of a set are padding.
+    #[inline]
+    pub(crate) fn has_room(&self, octets: &[u8]) -> bool {
+        octets.len() >= self.octets_min
+    }
+
+    /// Reads a record. Returns the octets behind it.
+    ///
+    /// # Errors
+    ///
+    /// The octets end in a field.
+    #[inline]
+    pub(crate) fn read<'a>(
+        &self,
+        mut octets: &'a [u8],
+        into: &mut Reading,
+    ) -> Result<&'a [u8], Cut> {
+        for field in &self.fields {
+            let mut length = usize::from(field.length);
+            if field.length == VARIABLE_LENGTH {
+                (length, octets) = variable(octets)?;
+            }
+            let (value, rest) = octets.split_at_checked(length).ok_or(Cut)?;
+            octets = rest;
+            if let Some(element) = field.element {
+                element.read(Received(value), into);
+            }
+        }
+        Ok(octets)
+    }
+}
+
+/// The length of a value of variable length, and the octets behind it: 1 octet, or 255 and 2 octets
+/// (RFC 7011 section 7).
+fn variable(octets: &[u8]) -> Result<(usize, &[u8]), Cut> {
+    match octets {
+        [u8::MAX, high, low, rest @ ..] => Ok((u16::from_be_bytes([*high, *low]).into(), rest)),
+        [u8::MAX, ..] | [] => Err(Cut),
+        [length, rest @ ..] => Ok(((*length).into(), rest)),
+    }
+}

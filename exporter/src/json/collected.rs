@@ -1,0 +1,133 @@
+//! What the documents of collected flows have besides: their exporter, and the fields that only
+//! another exporter knows.
+
+use element::Element;
+use flow::{Collected, Exporter, FlowDirection};
+
+use super::member::{json_string, put_number, put_string, put_text};
+
+/// Elements that only collected flows have.
+pub(super) const ELEMENTS: &[Element] = &[
+    Element::IpNextHopIpv4Address,
+    Element::IpNextHopIpv6Address,
+    Element::BgpNextHopIpv4Address,
+    Element::BgpNextHopIpv6Address,
+    Element::SourceMacAddress,
+    Element::DestinationMacAddress,
+    Element::ForwardingStatus,
+    Element::IngressVrfid,
+    Element::EgressVrfid,
+    Element::PostNatSourceIpv4Address,
+    Element::PostNatSourceIpv6Address,
+    Element::PostNatDestinationIpv4Address,
+    Element::PostNatDestinationIpv6Address,
+    Element::PostNaptSourceTransportPort,
+    Element::PostNaptDestinationTransportPort,
+];
+
+/// An exporter, and the texts of documents that name it.
+#[derive(Debug)]
+pub(super) struct ExporterTexts {
+    /// Text between the event and `observer.ingress`.
+    pub(super) agent: Vec<u8>,
+    /// Beginning of `netflow` and its `exporter`, up to the timestamp.
+    pub(super) exporter: Vec<u8>,
+    /// Its protocol.
+    pub(super) protocol: &'static str,
+}
+
+impl ExporterTexts {
+    /// The texts of an exporter whose flows this program collects: its own name and version are
+    /// JSON strings.
+    pub(super) fn new(exporter: &Exporter, name: &str, version: &str) -> Self {
+        let (address, domain) = (exporter.address, exporter.domain);
+        let ip = json_string(&address.ip().to_canonical().to_string());
+        let number = exporter.protocol.version();
+        let agent = format!(
+            r#"}},"agent":{{"id":"{domain}","name":{ip},"type":"flowprobe","version":{version}}},"observer":{{"name":{name},"hostname":{name},"ip":{ip},"type":"flow-probe","vendor":"flowprobe","product":"flowprobe","version":{version}"#
+        );
+        let exporter_text = format!(
+            r#","netflow":{{"type":"netflow_flow","exporter":{{"version":{number},"source_id":{domain},"address":"{address}","timestamp":""#
+        );
+        Self {
+            agent: agent.into_bytes(),
+            exporter: exporter_text.into_bytes(),
+            protocol: exporter.protocol.name(),
+        }
+    }
+}
+
+/// True if the exporter sent the element, or another one that says the same. Times and IP version
+/// are always known.
+pub(super) fn has(collected: &Collected, element: Element) -> bool {
+    matches!(
+        element,
+        Element::IpVersion
+            | Element::FlowStartMilliseconds
+            | Element::FlowEndMilliseconds
+            | Element::FlowDurationMilliseconds
+            | Element::IcmpTypeCodeIpv4
+            | Element::IcmpTypeCodeIpv6
+    ) || collected.fields & element.bit() != 0
+}
+
+/// Appends interfaces to `observer`.
+pub(super) fn put_interfaces(collected: &Collected, direction: FlowDirection, out: &mut Vec<u8>) {
+    let (ingress, egress) = (collected.ingress_interface, collected.egress_interface);
+    let is_ingress = direction == FlowDirection::Ingress;
+    if has(collected, Element::IngressInterface) && (is_ingress || ingress != 0) {
+        put_number(out, br#","ingress":{"interface":{"id":""#, ingress);
+        out.extend_from_slice(br#""}}"#);
+    }
+    if has(collected, Element::EgressInterface) && egress != 0 {
+        put_number(out, br#","egress":{"interface":{"id":""#, egress);
+        out.extend_from_slice(br#""}}"#);
+    }
+}
+
+/// Appends the elements that only collected flows have to `netflow`.
+pub(super) fn put_elements(collected: &Collected, out: &mut Vec<u8>) {
+    let translated = &collected.translated;
+    for (v4, v6, address) in [
+        (Element::IpNextHopIpv4Address, Element::IpNextHopIpv6Address, collected.next_hop),
+        (Element::BgpNextHopIpv4Address, Element::BgpNextHopIpv6Address, collected.bgp_next_hop),
+        (Element::PostNatSourceIpv4Address, Element::PostNatSourceIpv6Address, translated.source),
+        (
+            Element::PostNatDestinationIpv4Address,
+            Element::PostNatDestinationIpv6Address,
+            translated.destination,
+        ),
+    ] {
+        if let Some(address) = address {
+            let element = if address.is_ipv4() { v4 } else { v6 };
+            put_string(out, element.label(), &address.to_string());
+        }
+    }
+    for (element, mac) in [
+        (Element::SourceMacAddress, collected.source_mac),
+        (Element::DestinationMacAddress, collected.destination_mac),
+    ] {
+        if let Some([a, b, c, d, e, f]) = mac {
+            out.extend_from_slice(element.label());
+            let text = format!("\"{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}\"");
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+    for (element, number) in [
+        (Element::ForwardingStatus, collected.forwarding_status.into()),
+        (Element::IngressVrfid, collected.ingress_vrf),
+        (Element::EgressVrfid, collected.egress_vrf),
+        (Element::PostNaptSourceTransportPort, translated.source_port.into()),
+        (Element::PostNaptDestinationTransportPort, translated.destination_port.into()),
+    ] {
+        if has(collected, element) {
+            put_number(out, element.label(), number);
+        }
+    }
+}
+
+/// Appends the protocol of the exporter to `flowprobe`.
+pub(super) fn put_protocol(protocol: &str, out: &mut Vec<u8>) {
+    put_text(out, br#""protocol":""#, protocol.as_bytes());
+    out.push(b'"');
+}

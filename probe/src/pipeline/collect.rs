@@ -1,0 +1,180 @@
+//! The loop of `flowprobe collect -r`: reads the datagrams of other exporters out of capture files,
+//! and gives their records to stages and outputs.
+//!
+//! The time of a frame is the time of the datagram's arrival. The output depends only on the files
+//! and the settings.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use collect::{Collector, Limits, Sink};
+use crossbeam_channel::bounded;
+use flow::{
+    BATCH_RECORDS, Details, Exporter, FlowRecord, Frame, NoDatagram, Origin, Timestamp, Tpids,
+    datagram,
+};
+
+use crate::capture::file::{FileSource, Input};
+use crate::capture::filter::FrameFilter;
+use crate::capture::{CaptureError, PacketSource, Polled};
+use crate::pipeline::behind::Behind;
+use crate::pipeline::output::{Output, OutputEnd};
+use crate::pipeline::queue::RecordQueue;
+use crate::pipeline::queues::QueueSet;
+use crate::pipeline::replay::Watch;
+use crate::pipeline::so_far::SoFar;
+use crate::pipeline::stages::Stages;
+use crate::pipeline::worker::{join, spawn};
+use crate::report::collected::CollectReport;
+use crate::settings::config::{Config, Source};
+
+/// Frames that are read before the stop flag is looked at.
+const BLOCK_FRAMES: usize = 8192;
+
+/// How much later than its last packet a record may come, in milliseconds, so that detectors count
+/// it. Exporters send a flow within their idle timeout, usually 15 s, and the time in their caches.
+const LATE_MS: u64 = 120_000;
+
+/// Packet time between two messages about that.
+const SETTLE_MS: u64 = 1000;
+
+/// The end of a run.
+pub(crate) struct CollectEnd {
+    pub(crate) report: CollectReport,
+    pub(crate) outputs: Vec<OutputEnd>,
+    pub(crate) failure: Option<CaptureError>,
+}
+
+impl CollectEnd {
+    /// The end without input. The outputs got no data.
+    pub(crate) fn of_nothing(outputs: Vec<Output<'_>>) -> Self {
+        let outputs = outputs.into_iter().map(OutputEnd::of_nothing).collect();
+        Self { report: CollectReport::default(), outputs, failure: None }
+    }
+}
+
+/// Collects from capture files through the stages into the outputs. Ends at the end of the files,
+/// when `stop` is set, or when no output is left.
+pub(crate) fn collect(
+    config: &Config,
+    source: &mut FileSource,
+    stages: Stages,
+    outputs: Vec<Output<'_>>,
+    stop: &AtomicBool,
+    watch: Watch<'_>,
+) -> CollectEnd {
+    let mut queues = QueueSet::replay(1, outputs.len(), stages.needs());
+    let records = queues.workers.pop().expect("there is one queue");
+    let outputs_left = AtomicUsize::new(outputs.len());
+    let so_far = SoFar::new(0, &outputs, stages.counts);
+    let (running, end) = bounded(0);
+    let is_pipe =
+        matches!(&config.source, Source::Datagrams(files) if files.iter().any(Input::is_pipe));
+    let should_stop = || stop.load(Ordering::Relaxed) || outputs_left.load(Ordering::Relaxed) == 0;
+    thread::scope(|scope| {
+        spawn(scope, "totals", || so_far.watch(&end, watch.wanted, watch.second));
+        let behind = Behind {
+            outputs,
+            merges: queues.outputs,
+            pool: queues.pool,
+            stages: stages.list,
+            queues: queues.stages,
+            is_pipe,
+        };
+        let threads = behind.start(scope, &so_far, &outputs_left);
+        let mut reader = Reader {
+            collector: Collector::new(Limits::default()),
+            filter: config.filter.as_ref(),
+            tpids: config.observer.tpids,
+            report: CollectReport::default(),
+            records,
+            now: Timestamp::default(),
+            settle_at: Timestamp::default(),
+        };
+        let failure = loop {
+            let polled = source.poll(BLOCK_FRAMES, |frame| reader.frame(frame));
+            reader.end_block();
+            (watch.progress)(source);
+            so_far.collected(reader.report(), source.report());
+            match polled {
+                Ok(Polled::End) => break None,
+                Ok(Polled::More | Polled::Idle) if should_stop() => break None,
+                Ok(Polled::More | Polled::Idle) => {}
+                Err(failure) => break Some(failure),
+            }
+        };
+        let report = reader.finish();
+        let outputs = threads.into_iter().map(join).collect();
+        drop(running);
+        CollectEnd { report, outputs, failure }
+    })
+}
+
+/// Reads frames.
+struct Reader<'run> {
+    collector: Collector,
+    filter: Option<&'run FrameFilter>,
+    tpids: Tpids,
+    report: CollectReport,
+    records: RecordQueue,
+    /// The latest time of a frame.
+    now: Timestamp,
+    /// Time of the next settle message.
+    settle_at: Timestamp,
+}
+
+impl Reader<'_> {
+    fn frame(&mut self, frame: &Frame<'_>) {
+        self.now = self.now.max(frame.time);
+        self.report.frames += 1;
+        if !self.filter.is_none_or(|filter| filter.passes(frame)) {
+            self.report.filtered += 1;
+            return;
+        }
+        match datagram(frame, self.tpids) {
+            Ok(datagram) => {
+                let (from, octets) = (datagram.source, datagram.payload);
+                self.collector.datagram(from, frame.time, octets, &mut self.records);
+            }
+            Err(NoDatagram::Ignored(_)) => self.report.unreadable += 1,
+            Err(NoDatagram::NotUdp) => self.report.not_udp += 1,
+            Err(NoDatagram::Fragment) => self.report.fragments += 1,
+            Err(NoDatagram::Incomplete) => self.report.incomplete += 1,
+        }
+        if self.now >= self.settle_at && self.records.wants_settle() {
+            self.settle_at = self.now.plus_millis(SETTLE_MS);
+            self.records.settle(self.now.minus_millis(LATE_MS));
+        }
+    }
+
+    /// Records do not wait for frames that a pipe may not have yet.
+    fn end_block(&mut self) {
+        self.records.flush();
+    }
+
+    fn report(&self) -> CollectReport {
+        CollectReport { counts: self.collector.counts(), ..self.report }
+    }
+
+    fn finish(mut self) -> CollectReport {
+        self.collector.finish();
+        self.report()
+    }
+}
+
+impl Sink for RecordQueue {
+    /// Adds the record to the batch of its exporter.
+    fn record(&mut self, exporter: &Arc<Exporter>, record: FlowRecord, details: Details) {
+        let is_same =
+            matches!(&self.batch.origin, Origin::Exporter(other) if Arc::ptr_eq(other, exporter));
+        if !is_same {
+            self.flush();
+            self.batch.origin = Origin::Exporter(Arc::clone(exporter));
+        }
+        self.batch.push(record, details);
+        if self.batch.records.len() == BATCH_RECORDS {
+            self.flush();
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Messages of exporters, made by hand, and a collector that keeps what it gives.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use collect::{Collector, Counts, Limits, Sink};
+use flow::{Details, Exporter, FlowRecord, Timestamp};
+
+/// 2024-05-06T07:08:09Z
+pub const NOW: u32 = 1_714_979_289;
+
+/// Records with their exporters.
+#[derive(Default)]
+pub struct Given(pub Vec<(Arc<Exporter>, FlowRecord, Details)>);
+
+impl Sink for Given {
+    fn record(&mut self, exporter: &Arc<Exporter>, record: FlowRecord, details: Details) {
+        self.0.push((Arc::clone(exporter), record, details));
+    }
+}
+
+/// A collector, and what it gave.
+pub struct Session {
+    collector: Collector,
+    pub given: Given,
+    /// Milliseconds after [`NOW`].
+    pub after_ms: u64,
+}
+
+impl Session {
+    pub fn new() -> Self {
+        Self::with(Limits::default())
+    }
+
+    pub fn with(limits: Limits) -> Self {
+        Self { collector: Collector::new(limits), given: Given::default(), after_ms: 0 }
+    }
+
+    /// Takes a datagram of the usual exporter.
+    pub fn take(&mut self, datagram: &[u8]) -> &mut Self {
+        self.take_from("192.0.2.1:2055", datagram)
+    }
+
+    pub fn take_from(&mut self, from: &str, datagram: &[u8]) -> &mut Self {
+        self.take_of(from.parse().unwrap(), datagram)
+    }
+
+    pub fn take_of(&mut self, from: SocketAddr, datagram: &[u8]) -> &mut Self {
+        let received = Timestamp::from_millis(u64::from(NOW) * 1000 + self.after_ms);
+        self.collector.datagram(from, received, datagram, &mut self.given);
+        self.assert_conservation();
+        self
+    }
+
+    pub fn finish(&mut self) -> Counts {
+        self.collector.finish();
+        self.assert_conservation();
+        self.counts()
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.collector.counts()
+    }
+
+    pub fn records(&self) -> Vec<FlowRecord> {
+        self.given.0.iter().map(|(_, record, _)| *record).collect()
+    }
+
+    /// The only record so far.
+    #[track_caller]
+    pub fn only(&self) -> (FlowRecord, Details) {
+        assert_eq!(self.given.0.len(), 1, "{:?}", self.counts());
+        (self.given.0[0].1, self.given.0[0].2.clone())
+    }
+
+    fn assert_conservation(&self) {
+        let counts = self.counts();
+        let decoded = counts.netflow5 + counts.netflow9 + counts.ipfix;
+        assert_eq!(counts.datagrams, decoded + counts.malformed + counts.unknown_version);
+        assert_eq!(counts.records, self.given.0.len() as u64);
+        let packets = self.given.0.iter().map(|(_, record, _)| record.packets);
+        assert_eq!(counts.packets, packets.fold(0, u64::saturating_add));
+    }
+}
+
+/// An octet string of numbers.
+pub fn be16(numbers: &[u16]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
+}
+
+pub fn be32(numbers: &[u32]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
+}
+
+/// A set of any id.
+pub fn set(id: u16, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len() + 4).unwrap();
+    [be16(&[id, length]), content.to_vec()].concat()
+}
+
+/// A Template Record; numbers above 32,767 are of enterprise 9.
+pub fn template(id: u16, fields: &[(u16, u16)]) -> Vec<u8> {
+    let count = u16::try_from(fields.len()).unwrap();
+    [be16(&[id, count]), specifiers(fields)].concat()
+}
+
+/// An Options Template Record of IPFIX.
+pub fn options_template(id: u16, scope: u16, fields: &[(u16, u16)]) -> Vec<u8> {
+    let count = u16::try_from(fields.len()).unwrap();
+    [be16(&[id, count, scope]), specifiers(fields)].concat()
+}
+
+fn specifiers(fields: &[(u16, u16)]) -> Vec<u8> {
+    let one = |(number, length): &(u16, u16)| {
+        let enterprise = if *number > 0x7fff { be32(&[9]) } else { Vec::new() };
+        [be16(&[*number, *length]), enterprise].concat()
+    };
+    fields.iter().flat_map(one).collect()
+}
+
+/// A message of IPFIX in domain 7.
+pub fn ipfix(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
+    ipfix_of(7, sequence, sets)
+}
+
+pub fn ipfix_of(domain: u32, sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
+    let sets = sets.concat();
+    let length = u16::try_from(sets.len() + 16).unwrap();
+    [be16(&[10, length]), be32(&[NOW, sequence, domain]), sets].concat()
+}
+
+/// A message of NetFlow v9 in domain 7, 1,000 s after the start of its exporter. The count is
+/// wrong, as many exporters have it.
+pub fn netflow9(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
+    [be16(&[9, 999]), be32(&[1_000_000, NOW, sequence, 7]), sets.concat()].concat()
+}
+
+/// Addresses, ports, protocol, octets, packets.
+pub const FIELDS: [(u16, u16); 7] = [(8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (1, 4), (2, 4)];
+
+/// A record of [`FIELDS`] from this source port.
+pub fn flow(port: u16) -> Vec<u8> {
+    let addresses = [192, 0, 2, 10, 198, 51, 100, 20];
+    [&addresses[..], &be16(&[port, 443]), &[6], &be32(&[1500, 3])].concat()
+}
