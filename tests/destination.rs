@@ -358,8 +358,8 @@ fn datagrams_and_connections_leave_from_the_source() {
         drop(exporter);
     }
     for (source, words) in [
-        ("192.0.2.1", "cannot assign requested address"),
-        ("nolink0", "no such interface"),
+        ("192.0.2.1", "source=192.0.2.1: cannot assign requested address"),
+        ("nolink0", "source=nolink0: no such interface"),
         ("::1", "127.0.0.1 has no address that the one of source= can reach"),
     ] {
         for scheme in ["ipfix", "ipfix+tcp"] {

@@ -52,7 +52,7 @@ fn collector_without_a_route_is_waited_for_and_then_an_error() {
         let url = format!("{scheme}://127.0.0.1");
         let source = format!("{url}?source=192.0.2.1&wait=1s");
         let run = run_with_input(["-r", "-", "-o", &source], &many_flows(1));
-        let why = "127.0.0.1:2055: cannot assign requested address";
+        let why = "127.0.0.1:2055: source=192.0.2.1: cannot assign requested address";
         let why = if scheme == "ipfix" { why.replace("2055", "4739") } else { why.to_owned() };
         assert_given_up(&run, &[&url, &why, "given up after 1 s"]);
     }

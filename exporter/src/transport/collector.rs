@@ -36,6 +36,13 @@ pub(crate) enum Source {
     Interface(String),
 }
 
+/// An error of a source, which names it.
+fn source_error(source: &dyn Display, error: &io::Error) -> io::Error {
+    let no_interface = error.raw_os_error() == Some(libc::ENODEV);
+    let why = if no_interface { "no such interface".to_owned() } else { sentence(error) };
+    io::Error::other(format!("source={source}: {why}"))
+}
+
 /// The longest name of an interface.
 const INTERFACE_NAME_MAX: usize = 15;
 
@@ -166,8 +173,14 @@ impl Collector {
         let socket = Socket::new(Domain::for_address(to), kind, Some(protocol))?;
         match &self.source {
             None => {}
-            Some(Source::Address(source)) => socket.bind(&(*source).into())?,
-            Some(Source::Interface(name)) => socket.bind_device(Some(name.as_bytes()))?,
+            Some(Source::Address(source)) => {
+                let bound = socket.bind(&(*source).into());
+                bound.map_err(|error| source_error(&source.ip(), &error))?;
+            }
+            Some(Source::Interface(name)) => {
+                let bound = socket.bind_device(Some(name.as_bytes()));
+                bound.map_err(|error| source_error(name, &error))?;
+            }
         }
         Ok(socket)
     }
@@ -185,9 +198,7 @@ pub(super) struct Unreachable(pub(super) String);
 impl Unreachable {
     /// Error of an attempt to reach an address.
     pub(super) fn at(address: SocketAddr, error: &io::Error) -> Self {
-        let no_interface = error.raw_os_error() == Some(libc::ENODEV);
-        let why = if no_interface { "no such interface".to_owned() } else { sentence(error) };
-        Self(format!("{address}: {why}"))
+        Self(format!("{address}: {}", sentence(error)))
     }
 
     /// Errors of several attempts.
