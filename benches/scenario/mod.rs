@@ -10,9 +10,9 @@ use std::hint::black_box;
 
 use exporter::{Context, Destination};
 use flow::{
-    BURST_MAX, Batch, FlowRecord, Frame, HashSeed, KeyFields, LinkType, Naming, NewClock,
-    Observation, ObservationPoint, Observer, ObserverSettings, Sampling, Sink, TableSettings,
-    Timestamp,
+    BURST_MAX, Batch, DecapSettings, FlowRecord, Frame, HashSeed, KeyFields, LinkType, Naming,
+    NewClock, Observation, ObservationPoint, Observer, ObserverSettings, Sampling, Sink,
+    TableSettings, Timestamp, TunnelKinds,
 };
 
 use self::packets::{Arrival, Traffic};
@@ -50,7 +50,7 @@ impl Scenario {
 /// Size of bursts in the program.
 const BURST: usize = BURST_MAX as usize;
 
-pub const SCENARIOS: [Scenario; 22] = [
+pub const SCENARIOS: [Scenario; 32] = [
     Scenario::of_packets("frame-ipv4-tcp", || frames(&packets::ipv4_tcp())),
     Scenario::of_packets("frame-ipv4-udp", || frames(&packets::ipv4_udp())),
     Scenario::of_packets("frame-ipv6-tcp", || frames(&packets::ipv6_tcp())),
@@ -58,6 +58,16 @@ pub const SCENARIOS: [Scenario; 22] = [
     Scenario::of_packets("frame-9000-octets", || frames(&packets::long())),
     Scenario::of_packets("frame-ipv4-options", || frames(&packets::options())),
     Scenario::of_packets("frame-64-vlan-tags", || frames(&packets::vlan(64))),
+    Scenario::of_packets("frame-decap-ipv4-tcp", || opened(&packets::ipv4_tcp())),
+    Scenario::of_packets("frame-decap-ipv4-udp", || opened(&packets::ipv4_udp())),
+    Scenario::of_packets("frame-decap-ipv6-tcp", || opened(&packets::ipv6_tcp())),
+    Scenario::of_packets("frame-vxlan", || opened(&packets::tunnels("vxlan"))),
+    Scenario::of_packets("frame-geneve", || opened(&packets::tunnels("geneve"))),
+    Scenario::of_packets("frame-gre", || opened(&packets::tunnels("gre"))),
+    Scenario::of_packets("frame-gtpu", || opened(&packets::tunnels("gtpu"))),
+    Scenario::of_packets("frame-ipip", || opened(&packets::tunnels("ipip"))),
+    Scenario::of_packets("frame-every-second-vxlan", || opened(&packets::every_second_vxlan())),
+    Scenario::of_packets("frame-64-tunnels", || opened(&packets::many_tunnels())),
     Scenario::of_packets("table-hit-1k", || table(Traffic::hits(1000), 1_000_000, BURST)),
     Scenario::of_packets("table-hit-100k", || table(Traffic::hits(100_000), 1_000_000, BURST)),
     Scenario::of_packets("table-bursts-of-1", || table(Traffic::hits(100_000), 1_000_000, 1)),
@@ -97,12 +107,12 @@ fn settings(flows_max: u32) -> TableSettings {
     }
 }
 
-fn observer() -> Observer {
+fn observer(kinds: TunnelKinds) -> Observer {
     Observer::new(&ObserverSettings {
         key: KeyFields::SEVEN,
         idle_timeout_ms: IDLE_MS,
         tpids: flow::Tpids::default(),
-        decap: flow::DecapSettings::default(),
+        decap: DecapSettings { kinds, ..DecapSettings::default() },
         active_timeout_ms: 60_000,
         sampling: Sampling { interval: 1 },
         seed: HashSeed::new(SEED),
@@ -111,9 +121,17 @@ fn observer() -> Observer {
 
 /// Converts frames to observations.
 fn frames(octets: &[Vec<u8>]) -> Work {
+    observe(octets, observer(TunnelKinds::default()))
+}
+
+/// Converts frames to observations of the packets in tunnels.
+fn opened(octets: &[Vec<u8>]) -> Work {
+    observe(octets, observer(TunnelKinds::ALL))
+}
+
+fn observe(octets: &[Vec<u8>], mut observer: Observer) -> Work {
     const CALLS: usize = 256;
     let octets = octets.to_vec();
-    let mut observer = observer();
     let mut sink = Last(Observation::default());
     let call = move |call: usize| {
         for data in &octets {

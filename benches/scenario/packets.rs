@@ -5,6 +5,7 @@ use flow::{Address, IpVersion, Observation, ObservationPoint, Ports, Timestamp, 
 
 use crate::support::packet::{ethernet, ipv4, ipv6, tagged, tcp, udp};
 use crate::support::random::Random;
+use crate::support::tunnel;
 
 /// Frames per call.
 pub const FRAMES: usize = 64;
@@ -60,6 +61,32 @@ pub fn options() -> Vec<Vec<u8>> {
         let mut frame = ethernet(&ipv4(source, SERVER, 6, &segment));
         frame[14] = 0x47;
         frame
+    })
+}
+
+/// Each packet in a tunnel of this kind, of one sender.
+pub fn tunnels(kind: &str) -> Vec<Vec<u8>> {
+    let around = |ip: &[u8]| {
+        let mut samples = tunnel::samples_of(ip).into_iter();
+        samples.find(|(name, ..)| *name == kind).map(|(.., around)| around)
+    };
+    each(|source| {
+        let inside = ipv4(source, SERVER, 6, &tcp(40_000, 443, 0x10, 0));
+        ethernet(&around(&inside).expect("there is a sample of each kind"))
+    })
+}
+
+/// Packets in a tunnel and not, in turn.
+pub fn every_second_vxlan() -> Vec<Vec<u8>> {
+    let pairs = tunnels("vxlan").into_iter().zip(ipv4_tcp());
+    pairs.flat_map(|(one, other)| [one, other]).take(FRAMES).collect()
+}
+
+/// Each packet in another tunnel.
+pub fn many_tunnels() -> Vec<Vec<u8>> {
+    each(|source| {
+        let inside = ipv4(source, SERVER, 6, &tcp(40_000, 443, 0x10, 0));
+        ethernet(&tunnel::vxlan(source[3], &inside))
     })
 }
 

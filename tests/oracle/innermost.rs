@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::capture::{Captured, pcap};
+use crate::support::capture::{Captured, Order, pcap_as};
 use crate::support::{self, Run};
 use crate::tshark::{Dissection, Row};
 use crate::{in_parallel, tshark};
@@ -105,30 +105,39 @@ fn tunnels_of_real_captures_are_opened_as_tshark_dissects_them() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Cut at any octet, the packets of a capture with tunnels are all counted, inside or outside.
+/// Cut at any octet, each packet of a tunnel in a capture is counted, inside or outside.
 #[test]
 fn real_captures_of_tunnels_are_metered_however_they_are_cut() {
     let Some((captures, dissections)) = tshark::real_captures() else { return };
-    let has_tunnels = |index: &usize| {
-        let rows = dissections[*index].iter().flat_map(Dissection::rows);
-        rows.map(|row| headers(&row).count()).max().unwrap_or(0) > 1
-    };
-    let captures: Vec<_> = (0..captures.len()).filter(has_tunnels).collect();
-    assert!(!captures.is_empty(), "the folder of captures has some of tunnels");
-    in_parallel(captures.len(), |at| check_cuts(&tshark::real_captures().unwrap().0[captures[at]]));
+    let with_tunnels: Vec<_> = captures
+        .iter()
+        .zip(dissections)
+        .filter_map(|(path, dissection)| Some((path, frames_of_tunnels(dissection.as_ref()?))))
+        .filter(|(_, frames)| !frames.is_empty())
+        .collect();
+    assert!(!with_tunnels.is_empty(), "the folder of captures has some of tunnels");
+    in_parallel(with_tunnels.len(), |at| check_cuts(with_tunnels[at].0, &with_tunnels[at].1));
 }
 
-/// Frames of a capture that are read cut at all lengths.
-const FRAMES_CUT: usize = 60;
+/// Positions of the frames with several IP headers.
+fn frames_of_tunnels(dissection: &Dissection) -> Vec<usize> {
+    let rows = dissection.rows().enumerate();
+    rows.filter(|(_, row)| headers(row).count() > 1).map(|(at, _)| at).collect()
+}
 
-fn check_cuts(path: &Path) {
+/// Octets of a frame at which it is cut: beyond are no headers.
+const CUT_MAX: usize = 512;
+
+fn check_cuts(path: &Path, of_tunnels: &[usize]) {
     let folder = support::scratch();
+    let (link_type, frames) = frames(&folder, path);
     let mut cuts = Vec::new();
-    for frame in frames(&folder, path).into_iter().take(FRAMES_CUT) {
-        let whole = Captured::at(0, frame);
-        cuts.extend((0..=whole.data.len().min(512)).map(|length| whole.clone().cut(length)));
+    for &at in of_tunnels {
+        let whole = Captured::at(0, frames[at].clone());
+        cuts.extend((0..=whole.data.len().min(CUT_MAX)).map(|length| whole.clone().cut(length)));
     }
-    let file = support::write(&folder, "cut.pcap", &pcap(&cuts));
+    let octets = pcap_as(Order::Little, false, link_type, &cuts);
+    let file = support::write(&folder, "cut.pcap", &octets);
     let [with, without] = [&ALL[..], &[]].map(|settings| replay(&file, settings));
     assert_eq!(with.count("received.packets"), cuts.len() as u64, "{}", path.display());
     let outside = |what: &str| with.count(&format!("tunnels.{what}.outer_octets"));
@@ -138,8 +147,8 @@ fn check_cuts(path: &Path) {
     assert_eq!(i64::try_from(without.count("metered.octets")).unwrap(), sum, "{}", path.display());
 }
 
-/// The frames of a capture file of any format, of Ethernet or else left out.
-fn frames(folder: &tempfile::TempDir, path: &Path) -> Vec<Vec<u8>> {
+/// The link type and the frames of a capture file of any format.
+fn frames(folder: &tempfile::TempDir, path: &Path) -> (u32, Vec<Vec<u8>>) {
     let classic = folder.path().join("classic.pcap");
     let output = Command::new("editcap").args(["-F", "pcap"]).arg(path).arg(&classic).output();
     let output = output.expect("editcap runs");
@@ -153,5 +162,5 @@ fn frames(folder: &tempfile::TempDir, path: &Path) -> Vec<Vec<u8>> {
         frames.push(frame.to_vec());
         rest = behind;
     }
-    if word(&octets[20..]) == 1 { frames } else { Vec::new() }
+    (word(&octets[20..]), frames)
 }

@@ -30,7 +30,7 @@ impl Observer {
         }
     }
 
-    /// The same, for frames that are not plain IPv4, or after a tunnel.
+    /// The same, for frames that are not plain IPv4.
     #[inline(never)]
     fn observe_other(&mut self, frame: Frame<'_>, sink: &mut impl Sink) {
         if self.fast_path
@@ -38,7 +38,18 @@ impl Observer {
             && !self.is_suspect(&packet, &frame)
         {
             self.meter(&frame, &packet, frame.point, sink);
-        } else if !self.after_tunnel || !self.observe_tunnel(&frame, sink) {
+        } else if self.decap.is_some() {
+            self.observe_opening(&frame, sink);
+        } else {
+            let read = self.read(&frame);
+            self.place(read, self.clocks.here(), sink);
+        }
+    }
+
+    /// The same, with decapsulation: for tunnels, and for frames after a tunnel.
+    #[inline(never)]
+    fn observe_opening(&mut self, frame: &Frame<'_>, sink: &mut impl Sink) {
+        if !self.after_tunnel || !self.observe_tunnel(frame, sink) {
             self.observe_rest(frame, sink);
         }
     }
@@ -62,21 +73,21 @@ impl Observer {
     /// The same, for the first tunnel after other frames, the first other frame after a tunnel, and
     /// frames without a fast path.
     #[inline(never)]
-    fn observe_rest(&mut self, frame: Frame<'_>, sink: &mut impl Sink) {
-        if self.fast_path && self.observe_tunnel(&frame, sink) {
+    fn observe_rest(&mut self, frame: &Frame<'_>, sink: &mut impl Sink) {
+        if self.fast_path && self.observe_tunnel(frame, sink) {
             (self.fast_path, self.after_tunnel) = (false, true);
             return;
         }
         if self.after_tunnel {
             (self.fast_path, self.after_tunnel) = (true, false);
-            if let Some(packet) = dissect_plain(&frame)
-                && !self.is_suspect(&packet, &frame)
+            if let Some(packet) = dissect_plain(frame)
+                && !self.is_suspect(&packet, frame)
             {
-                self.meter(&frame, &packet, frame.point, sink);
+                self.meter(frame, &packet, frame.point, sink);
                 return;
             }
         }
-        let read = self.read(&frame);
+        let read = self.read(frame);
         self.place(read, self.clocks.here(), sink);
     }
 
