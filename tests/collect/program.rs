@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::slice;
 
 use serde_json::Value;
 
@@ -112,14 +113,14 @@ fn frames_without_datagrams_are_counted_and_filtered_ones_too() {
     let arp = [&[2; 12][..], &[8, 6], &[0; 46]].concat();
     let frames = [
         Captured::at(RECEIVED_MS, whole.clone()),
-        Captured::at(RECEIVED_MS, whole.clone()).cut(60),
+        Captured::at(RECEIVED_MS, whole).cut(60),
         Captured::at(RECEIVED_MS, tcp),
         Captured::at(RECEIVED_MS, fragment),
         Captured::at(RECEIVED_MS, arp),
         Captured::at(RECEIVED_MS, frame([192, 0, 2, 9], &datagram)),
     ];
     let file = support::write(&folder, "frames.pcap", &pcap(&frames));
-    let run = collect(&[file.clone()], &[]);
+    let run = collect(slice::from_ref(&file), &[]);
     for name in ["not_udp", "fragments", "incomplete", "unreadable"] {
         assert_eq!(run.count(&format!("collected.{name}")), 1, "{name}");
     }
@@ -157,9 +158,10 @@ fn settings_of_metering_are_refused() {
 fn the_same_files_give_the_same_octets() {
     let folder = support::scratch();
     let data = set(300, &[flow(1), flow(2)].concat());
-    let datagrams = [ipfix(0, &[data.clone()]), ipfix(2, &[set(2, &template(300, &FIELDS)), data])];
+    let datagrams =
+        [ipfix(0, slice::from_ref(&data)), ipfix(2, &[set(2, &template(300, &FIELDS)), data])];
     let file = support::write(&folder, "datagrams.pcap", &capture(&datagrams));
-    let first = collect(&[file.clone()], &[]);
+    let first = collect(slice::from_ref(&file), &[]);
     assert_eq!(first.documents().len(), 4);
     assert_eq!(collect(&[file], &[]).stdout, first.stdout);
 }
@@ -192,6 +194,17 @@ fn ours(documents: &[Value]) -> Sums {
         sum.1 += document["network"]["bytes"].as_u64().unwrap() * interval;
     }
     sums
+}
+
+/// The index template has each field of the objects that name the exporter.
+fn assert_is_mapped(document: &Value) {
+    let template = exporter::index_template();
+    let properties = &template["template"]["mappings"]["properties"];
+    for object in ["observer", "netflow", "flowprobe"] {
+        for field in document[object].as_object().unwrap().keys() {
+            assert!(properties[object]["properties"][field].is_object(), "{object}.{field}");
+        }
+    }
 }
 
 /// What pmacct printed.
@@ -232,6 +245,7 @@ fn flows_of_routers_are_those_that_pmacct_printed() {
         let names = ["traffic-00.pcap", "traffic-01.pcap"].map(|name| folder.join(name));
         let files: Vec<_> = names.into_iter().filter(|path| path.exists()).collect();
         let run = collect(&files, &[]);
+        run.documents().iter().for_each(assert_is_mapped);
         let printed = theirs(&folder.join("output-flow-00.json"));
         assert_eq!(ours(&run.documents()), printed, "{}", folder.display());
         compared += printed.len();

@@ -1,6 +1,7 @@
 //! What the collector does with messages that are right, wrong and hostile.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::slice;
 
 use collect::Limits;
 use flow::{ExportProtocol, FlowDirection, FlowEndReason, IpVersion, Timestamp};
@@ -37,7 +38,7 @@ fn a_broken_set_behind_a_template_changes_nothing() {
     ] {
         let mut session = Session::new();
         session.take(&ipfix(0, &[set(2, &template(300, &FIELDS)), broken.clone()]));
-        session.take(&ipfix(0, &[data.clone()]));
+        session.take(&ipfix(0, slice::from_ref(&data)));
         let counts = session.counts();
         let got = (counts.malformed, counts.templates, counts.records, counts.waiting_sets);
         assert_eq!(got, (1, 0, 0, 1), "{broken:?}");
@@ -259,6 +260,9 @@ fn sampling_is_told_by_options_and_by_records() {
     assert_eq!(session.counts().options, 2);
 }
 
+/// Fields, their values, start and end in seconds after now, and invalid times.
+type TimeCase<'a> = (&'a [(u16, u16)], Vec<u8>, (i64, i64), u64);
+
 #[test]
 fn times_are_those_of_the_best_element() {
     let addresses = [1, 1, 1, 1, 2, 2, 2, 2];
@@ -269,7 +273,7 @@ fn times_are_those_of_the_best_element() {
     let (record, _) =
         read(&[(8, 4), (12, 4), (150, 4), (151, 4), (152, 8), (153, 8)], &value).only();
     assert_eq!((record.start, record.end), (second(-7), second(-5)));
-    let cases: [(&[(u16, u16)], Vec<u8>, (i64, i64), u64); 8] = [
+    let cases: [TimeCase<'_>; 8] = [
         (&[(150, 4), (151, 4)], seconds, (-70, -50), 0),
         (&[(158, 4), (159, 4)], be32(&[4_000_000, 1_000_000]), (-4, -1), 0),
         (&[(153, 8), (161, 4)], [milliseconds(second(-5)), be32(&[2000])].concat(), (-7, -5), 0),

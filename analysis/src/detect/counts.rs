@@ -9,7 +9,7 @@ pub struct DetectCounts {
     pub rules: Vec<RuleCounts>,
     /// Records of packets that fit no clock: they belong to no window.
     pub timeless: u64,
-    /// Records that came after their window. Always 0.
+    /// Records that came after their window. Only those of other exporters do.
     pub late: u64,
 }
 

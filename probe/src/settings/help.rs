@@ -25,6 +25,8 @@ Examples:
       replay a capture file to a collector
   flowprobe -r a.pcap -r b.pcapng.gz -o json:-
       several files merged by packet time, a JSON document for each flow
+  flowprobe collect -r datagrams.pcap -o json:-
+      the flows of other exporters, out of a capture of their datagrams
 
 Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage, 3 something was lost \
 and --fail-on-loss is set.
