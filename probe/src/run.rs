@@ -73,6 +73,10 @@ pub fn main() -> ExitCode {
                 FAILED.into()
             }
         }
+        Some(Command::Man) => {
+            let is_printed = args::man_page().is_ok_and(|page| print(&page));
+            if is_printed { ExitCode::SUCCESS } else { FAILED.into() }
+        }
         Some(Command::Completions { shell }) => {
             let script = args::completions(shell);
             if print(&script) { ExitCode::SUCCESS } else { FAILED.into() }

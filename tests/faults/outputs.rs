@@ -186,12 +186,13 @@ fn nothing_panics_when_nobody_reads_it() {
     let folder = scratch();
     let path = write(&folder, "one.pcap", &pcap(&[datagram(1, 1)]));
     let path = path.to_str().unwrap();
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 7] = [
         &["-r", path],
         &["-r", path, "--stats", "json"],
         &["-r", path, "-o", "json:-"],
         &["completions", "bash"],
         &["completions", "zsh"],
+        &["man"],
         &["--help"],
     ];
     for command in commands {

@@ -452,3 +452,20 @@ fn the_configuration_file_of_a_service_is_right() {
     assert_eq!(output.status.code(), Some(FAILED), "{stderr}");
     assert!(stderr.contains("not-there0"), "{stderr}");
 }
+
+#[test]
+fn the_man_page_has_every_setting_of_the_help() {
+    let print = |word: &str| {
+        let output = flowprobe().arg(word).output().expect("the program starts");
+        assert!(output.status.success(), "{word}");
+        String::from_utf8(output.stdout).expect("it is text")
+    };
+    let (help, page) = (print("--help"), print("man").replace('\\', ""));
+    assert!(page.contains(".TH flowprobe 1"), "{page}");
+    let words = help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    let settings: Vec<_> = words.filter(|word| word.len() > 4 && word.starts_with("--")).collect();
+    assert!(settings.len() > 40, "{settings:?}");
+    for setting in settings {
+        assert!(page.contains(setting), "no {setting}");
+    }
+}

@@ -221,6 +221,13 @@ fn the_unit_may_open_files_for_as_many_interfaces_as_there_may_be() {
     assert!(setting("ExecStart").contains(" --keep-capabilities"));
 }
 
+#[test]
+fn the_unit_is_up_when_it_captures_and_reads_its_settings_again() {
+    assert_eq!(setting("Type"), "notify");
+    assert!(setting("WatchdogSec").parse::<u32>().is_ok_and(|seconds| seconds >= 10));
+    assert_eq!(setting("ExecReload"), "/bin/kill -HUP $MAINPID");
+}
+
 /// Of 10; systemd calls up to 3 "OK".
 const EXPOSURE_MAX_TENTHS: u32 = 30;
 

@@ -142,7 +142,7 @@ impl Board {
             }
         }
         for output in state.latest["outputs"].as_array().into_iter().flatten() {
-            if let Some(error) = output["error"].as_str() {
+            if let (Some(error), false) = (output["error"].as_str(), output["removed"] == true) {
                 let name = output["output"].as_str().unwrap_or_default();
                 problems.push(format!("output {name} has given up: {error}"));
             }
@@ -247,6 +247,8 @@ mod tests {
         assert_eq!(problems(stopped), ["eth1 is not captured: it is the host's now"]);
         let mut given_up = good;
         given_up["outputs"][0]["error"] = "disk full".into();
-        assert_eq!(problems(given_up), ["output json:- has given up: disk full"]);
+        assert_eq!(problems(given_up.clone()), ["output json:- has given up: disk full"]);
+        given_up["outputs"][0]["removed"] = true.into();
+        assert_eq!(problems(given_up), Vec::<String>::new());
     }
 }

@@ -4,6 +4,8 @@ use std::sync::atomic::AtomicUsize;
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
+use exporter::Exporter;
+
 use crate::pipeline::output::{Clock, Output, OutputEnd, OutputLoop, Ticks};
 use crate::pipeline::queue::{Merge, Pool};
 use crate::pipeline::queues::StageQueues;
@@ -34,7 +36,7 @@ impl<'run> Behind<'run> {
         scope: &'scope Scope<'scope, '_>,
         so_far: &'scope SoFar,
         outputs_left: &'scope AtomicUsize,
-    ) -> Vec<ScopedJoinHandle<'scope, OutputEnd>>
+    ) -> Vec<ScopedJoinHandle<'scope, (OutputEnd, Box<dyn Exporter + 'run>)>>
     where
         'run: 'scope,
     {

@@ -105,7 +105,7 @@ pub(crate) fn collect(
             }
         };
         let report = reader.finish();
-        let outputs = threads.into_iter().map(join).collect();
+        let (outputs, _in_use): (_, Vec<_>) = threads.into_iter().map(join).unzip();
         drop(running);
         CollectEnd { report, outputs, failure }
     })

@@ -142,8 +142,9 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
         Self { output, merge, pool, ticks, published, networks: never(), outputs_left }
     }
 
-    /// Runs until all queues are closed.
-    pub(crate) fn run(mut self) -> OutputEnd {
+    /// Runs until all queues are closed. The exporter has ended, but its files count as in use until
+    /// it is dropped.
+    pub(crate) fn run(mut self) -> (OutputEnd, Box<dyn Exporter + 'output>) {
         let (mut lost, mut lost_events) = (RecordTally::default(), 0);
         let mut failure = None;
         let mut exported = Timestamp::default();
@@ -203,7 +204,8 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
         counts.events_failed += lost_events + self.merge.dropped.events();
         self.publish(counts, failure.as_ref());
         let ended = Published { counts, error: failure };
-        OutputEnd::new(self.output.label(), ended, &self.merge.dropped)
+        let end = OutputEnd::new(self.output.label(), ended, &self.merge.dropped);
+        (end, self.output.exporter)
     }
 
     fn tick_if_due(

@@ -4,7 +4,7 @@
 //! in the totals. If it comes back, its counts go on from there.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
@@ -60,7 +60,7 @@ struct Slot<'scope> {
 /// An output that runs.
 struct Running<'scope> {
     target: Option<Target>,
-    thread: ScopedJoinHandle<'scope, OutputEnd>,
+    thread: ScopedJoinHandle<'scope, Finished<'scope>>,
     published: Arc<Mutex<Published>>,
     dropped: DroppedOnWay,
     offered: Option<Arc<QueueCounts>>,
@@ -69,8 +69,12 @@ struct Running<'scope> {
     networks: Sender<NetworkSet>,
     conversations: Vec<Conversation>,
     ended: Receiver<Infallible>,
-    is_leaving: bool,
+    is_leaving: Arc<AtomicBool>,
 }
+
+/// The outcome of an output, and its exporter, whose files are in use until all outputs have ended.
+/// `None` if it was removed.
+type Finished<'a> = (OutputEnd, Option<Box<dyn Exporter + 'a>>);
 
 /// An output that is to start.
 pub(crate) struct Starting<'a> {
@@ -151,6 +155,8 @@ impl<'scope, 'env> OutputSet<'scope, 'env> {
         let (dropped, for_loop) = (merge.dropped.clone(), Arc::clone(&published));
         let (pool, outputs_left, is_real_time) = (self.pool.clone(), self.left, self.is_real_time);
         let ((name, takes_records), of_output) = (label.clone(), target.clone());
+        let is_leaving = Arc::<AtomicBool>::default();
+        let leaves = Arc::clone(&is_leaving);
         let run = move || {
             let _running: Sender<Infallible> = running;
             // It needs neither the priority of workers nor capabilities.
@@ -165,7 +171,9 @@ impl<'scope, 'env> OutputSet<'scope, 'env> {
             let output = Output { name, exporter, takes_records, target: of_output };
             let ticks = Some(Ticks { period: EXPORT_TICK, clock: Clock::TimeOfDay });
             let all = OutputLoop::new(output, merge, pool, ticks, for_loop, outputs_left);
-            OutputLoop { networks: new_networks, ..all }.run()
+            let (end, exporter) = OutputLoop { networks: new_networks, ..all }.run();
+            let is_kept = !leaves.load(Ordering::Relaxed);
+            (end, is_kept.then_some(exporter))
         };
         self.left.fetch_add(1, Ordering::Relaxed);
         let thread = try_spawn(self.scope, "output", run).inspect_err(|_problem| {
@@ -182,16 +190,15 @@ impl<'scope, 'env> OutputSet<'scope, 'env> {
             networks,
             conversations,
             ended,
-            is_leaving: false,
+            is_leaving,
         });
         Ok(())
     }
 
     /// The place for an output of this name: that of an earlier one, or a new one.
     fn slot(&mut self, label: Label) -> &mut Slot<'scope> {
-        let is_free = |slot: &Slot<'_>| {
-            slot.label == label && slot.running.iter().all(|running| running.is_leaving)
-        };
+        let is_free =
+            |slot: &Slot<'_>| slot.label == label && slot.running.iter().all(Running::is_leaving);
         let index = self.slots.iter().position(is_free).unwrap_or_else(|| {
             self.slots.push(Slot {
                 label,
@@ -215,12 +222,15 @@ impl<'scope, 'env> OutputSet<'scope, 'env> {
         added: Vec<Starting<'env>>,
     ) -> Vec<QueueSender> {
         for target in removed {
-            let is_meant = |it: &Running<'_>| !it.is_leaving && it.target.as_ref() == Some(target);
+            let is_meant =
+                |it: &Running<'_>| !it.is_leaving() && it.target.as_ref() == Some(target);
             let slot = self.slots.iter_mut().find(|slot| slot.running.iter().any(is_meant));
             let Some(slot) = slot else { continue };
             (slot.has_gap, slot.is_removed) = (true, true);
             for running in slot.running.iter_mut().filter(|running| is_meant(running)) {
-                (running.is_leaving, running.sender) = (true, None);
+                // Before its queue closes.
+                running.is_leaving.store(true, Ordering::Relaxed);
+                running.sender = None;
             }
         }
         for starting in added {
@@ -252,7 +262,7 @@ impl<'scope, 'env> OutputSet<'scope, 'env> {
                 target: running.target.clone()?,
                 conversations: running.conversations.clone(),
                 ended: running.ended.clone(),
-                is_leaving: running.is_leaving,
+                is_leaving: running.is_leaving(),
             })
         });
         known.collect()
@@ -274,15 +284,15 @@ impl<'scope, 'env> OutputSet<'scope, 'env> {
         for slot in &mut self.slots {
             let (ended, others) = std::mem::take(&mut slot.running)
                 .into_iter()
-                .partition(|running| running.is_leaving && running.thread.is_finished());
+                .partition(|running| running.is_leaving() && running.thread.is_finished());
             slot.running = others;
             let ended: Vec<Running<'_>> = ended;
             for running in ended {
-                if slot.end(running) {
+                if slot.end(running).is_sound {
                     self.left.fetch_sub(1, Ordering::Relaxed);
                 }
             }
-            leaving += slot.running.iter().filter(|running| running.is_leaving).count();
+            leaving += slot.running.iter().filter(|running| running.is_leaving()).count();
         }
         leaving
     }
@@ -321,18 +331,31 @@ impl<'scope, 'env> OutputSet<'scope, 'env> {
     }
 }
 
+impl Running<'_> {
+    fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Relaxed)
+    }
+}
+
+/// What is left of an output that has ended.
+struct Remains<'a> {
+    /// It had not given up.
+    is_sound: bool,
+    _in_use: Option<Box<dyn Exporter + 'a>>,
+}
+
 impl Slot<'_> {
-    /// Adds the counts of an output that has ended. Returns whether it had not given up.
-    fn end(&mut self, running: Running<'_>) -> bool {
+    /// Adds the counts of an output that has ended.
+    fn end<'a>(&mut self, running: Running<'a>) -> Remains<'a> {
         let offered = running.offered.as_ref().map(|offered| offered.tally());
-        let end = join(running.thread);
+        let (end, in_use) = join(running.thread);
         let is_sound = end.error.is_none();
         self.offered += offered.unwrap_or_default();
         self.past = Some(match self.past.take() {
             Some(past) => past.then(end),
             None => end,
         });
-        is_sound
+        Remains { is_sound, _in_use: in_use }
     }
 
     fn so_far(&self, ended: RecordTally) -> OutputEnd {

@@ -98,7 +98,7 @@ pub(crate) fn replay(
             Ok([worker]) => reader.replay_alone(worker),
             Err(workers) => reader.replay_with_workers(scope, &config.table, workers),
         };
-        let outputs = threads.into_iter().map(join).collect();
+        let (outputs, _in_use): (_, Vec<_>) = threads.into_iter().map(join).unzip();
         drop(running);
         ReplayEnd { meter, ended, outputs, failure }
     })

@@ -250,7 +250,7 @@ fn what_a_live_queue_does_not_take_counts_for_every_output() {
             let output = output(exporter);
             let (pool, outputs_left) = (queues.pool.clone(), &outputs_left);
             let output = OutputLoop::new(output, merge, pool, None, Arc::default(), outputs_left);
-            threads.push(spawn(scope, "output", move || output.run()));
+            threads.push(spawn(scope, "output", move || output.run().0));
         }
         threads.into_iter().map(join).collect()
     });

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::io;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -79,6 +80,8 @@ pub(crate) enum Command {
     },
     /// List the rules of the detectors: meanings and thresholds
     Rules,
+    /// Print the man page: flowprobe man > flowprobe.1
+    Man,
     /// Print the completion script of a shell
     Completions {
         /// The shell
@@ -363,6 +366,17 @@ pub(crate) fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "flowprobe", &mut script);
     script
+}
+
+/// The man page, in roff.
+///
+/// # Errors
+///
+/// Memory cannot be written, which does not happen.
+pub(crate) fn man_page() -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+    Ok(page)
 }
 
 #[cfg(test)]

@@ -157,6 +157,7 @@ pub(super) const ROWS: &[Row] = &[
     counter("ended.{reason}.octets", "ended_octets", "Octets in flow records"),
     gauge("active_flows", "active_flows", "Flows in the table"),
     gauge("interfaces[interface=name].captured", "interface_captured", "1 while it is captured"),
+    counter("reloads.{outcome}", "reloads", "Times that the settings were read again, by outcome"),
     counter("interfaces[interface=name].frames", "interface_packets", "Packets of an interface"),
     counter(
         "interfaces[interface=name].lost",
@@ -174,6 +175,14 @@ pub(super) const ROWS: &[Row] = &[
     gauge("outputs[output=output].spooled.records", "output_spooled_records", "Records on disk"),
     gauge("outputs[output=output].spooled.packets", "output_spooled_packets", "Their packets"),
     gauge("outputs[output=output].spooled.octets", "output_spooled_octets", "Their octets"),
+    gauge("outputs[output=output].removed", "output_removed", "1 if it is not configured any more"),
+    gauge(
+        "outputs[output=output].absent.records",
+        "output_absent_records",
+        "Records that ended while the output was not configured",
+    ),
+    gauge("outputs[output=output].absent.packets", "output_absent_packets", "Their packets"),
+    gauge("outputs[output=output].absent.octets", "output_absent_octets", "Their octets"),
     counter(
         "outputs[output=output].{outcome}.records",
         "output_not_sent_records",
