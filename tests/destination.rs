@@ -42,6 +42,9 @@ fn topic_is_the_path_behind_the_brokers() {
     refuse("kafka://b1/a/b", &["'/' cannot be in the name of a topic"]);
     refuse("kafka://b1/..", &[".. cannot be the name of a topic"]);
     refuse("kafka://b1/flows?key=flow", &["key=flow"]);
+    refuse("kafka://b1/flows?key=conversation&format=ipfix", &["needs format=json"]);
+    assert!(accept("kafka://b1/flows").writes_documents());
+    assert!(!accept("kafka://b1/flows?format=ipfix").writes_documents());
 }
 
 /// The output is refused in a sentence that names it and says these things.

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::broker::Broker;
@@ -21,6 +23,11 @@ impl Message {
     /// Null is none.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0[name].as_str()
+    }
+
+    /// The value of a message that is no document.
+    pub fn octets(&self) -> Vec<u8> {
+        STANDARD.decode(self.text("message").expect("it is no document")).expect("it is Base64")
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -7,6 +7,7 @@ use crate::broker::Broker;
 use crate::consumer::{assert_complete, consume};
 use crate::replay::{capture, office, replay};
 use crate::support;
+use crate::support::ipfix::{OCTETS, PACKETS, number, session};
 
 fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
@@ -33,6 +34,33 @@ fn each_codec_is_read_by_an_independent_consumer() {
             assert_eq!(message.text("key"), None);
         }
     }
+}
+
+/// Each message is understood alone: it has its templates.
+#[test]
+fn ipfix_messages_are_read_each_alone() {
+    let Some(broker) = Broker::start() else { return };
+    broker.create("ipfix", 4, &[]);
+    let run = replay(&office(), &broker.output("ipfix", "format=ipfix"));
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    run.assert_conservation();
+    let (mut partitions, mut flows) = (BTreeSet::new(), [0; 3]);
+    for message in consume(&broker, "ipfix") {
+        assert_eq!(message.header("content-type"), Some("application/ipfix"));
+        partitions.insert(message.number("partition"));
+        let parsed = session(&message.octets());
+        assert!(parsed.len() == 1 && parsed[0].has_templates());
+        for flow in parsed[0].flows() {
+            flows[0] += 1;
+            flows[1] += number(flow, PACKETS);
+            flows[2] += number(flow, OCTETS);
+        }
+    }
+    assert!(partitions.len() > 1, "{partitions:?}");
+    let sent = ["records", "packets", "octets"];
+    let sent = sent.map(|count| run.count(&format!("outputs.0.sent.{count}")));
+    assert_eq!(flows, sent, "{}", run.stats);
+    assert_eq!(flows[1..], ["packets", "octets"].map(|of| run.count(&format!("metered.{of}"))));
 }
 
 #[test]

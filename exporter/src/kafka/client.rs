@@ -45,7 +45,6 @@ pub(crate) enum Value {
     /// A document in JSON.
     Document,
     /// An IPFIX message.
-    #[expect(dead_code, reason = "documents only, for now")]
     Ipfix,
 }
 
@@ -385,5 +384,9 @@ mod tests {
         let mut entry = Vec::new();
         put_entry(b"", |out| out.extend_from_slice(b"{\"a\":1}"), &mut entry);
         assert_eq!(client.letter(&entry), r#""key":null,"document":{"a":1}"#);
+        let client = KafkaClient::new(settings(Value::Ipfix)).unwrap();
+        let mut entry = Vec::new();
+        put_entry(b"a/1", |out| out.extend_from_slice(&[0, 10, 255]), &mut entry);
+        assert_eq!(client.letter(&entry), r#""key":"a/1","message":"AAr/""#);
     }
 }

@@ -70,6 +70,9 @@ impl Destination {
             if let Target::Path(path, _) = &target {
                 file::check(path, &settings)?;
             }
+            if matches!(target, Target::Topic(..)) {
+                kafka::check(&settings)?;
+            }
             Ok(Self { url: url.clone(), output, target, settings })
         });
         checked.map_err(|problem| format!("output {url}: {problem}"))
@@ -102,7 +105,8 @@ impl Destination {
 
     /// True if it writes documents, false for messages.
     pub fn writes_documents(&self) -> bool {
-        self.output.writes_documents
+        let format = self.settings.given::<String>(&kafka::FORMAT);
+        self.output.writes_documents && format.is_none_or(|format| format != "ipfix")
     }
 
     /// The files that it writes, by the names in the settings.

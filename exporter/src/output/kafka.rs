@@ -3,15 +3,16 @@
 use super::elastic::{
     CONNECTIONS, DEAD_LETTER, FIELDS, GIVE_UP, MEMORY, NAMESPACE, RUN, SPOOL, SPOOL_FULL, SPOOL_MAX,
 };
-use super::{GEO, ODID, Opened, Output, Request, Setting, TargetForm};
+use super::{GEO, ODID, Opened, Output, Request, Setting, Settings, TargetForm};
 use crate::transport::Host;
 
 pub(super) const KAFKA: Output = Output {
     scheme: "kafka",
-    meaning: "documents into a topic of Kafka; in builds with the feature kafka",
+    meaning: "documents or IPFIX into Kafka; in builds with its feature",
     settings: &[
         &ODID,
         &NAMESPACE,
+        &FORMAT,
         &KEY,
         &COMPRESSION,
         &FIELDS,
@@ -34,6 +35,13 @@ pub(super) const KAFKA: Output = Output {
 };
 
 const KAFKA_PORT: u16 = 9092;
+
+pub(super) const FORMAT: Setting = Setting::text(
+    "format",
+    "json: a document for each flow; ipfix: messages with templates",
+    |text| ["json", "ipfix"].contains(&text),
+)
+.default("json");
 
 const KEY: Setting =
     Setting::text("key", "what decides the partition: conversation, exporter or none", |text| {
@@ -68,6 +76,15 @@ const TIMEOUT: Setting =
 pub(super) const NOT_BUILT: &str = "this program was built without Kafka; it has it when built by \
                                     cargo build --release --package probe --features kafka";
 
+/// Checks settings that exclude each other.
+pub(super) fn check(settings: &Settings) -> Result<(), String> {
+    let is = |setting, value: &str| settings.string(setting) == value;
+    if is(&FORMAT, "ipfix") && is(&KEY, "conversation") {
+        return Err("key=conversation needs format=json: a message of IPFIX has many flows".into());
+    }
+    Ok(())
+}
+
 /// Checks the name of a topic.
 pub(super) fn check_topic(topic: &str) -> Result<(), String> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -100,16 +117,20 @@ mod built {
     use crate::batches::OutboxSettings;
     use crate::json::{DocumentExporter, DocumentSettings, Fields};
     use crate::kafka::{KafkaSettings, KafkaSink, PartitionKey, Value};
+    use crate::message::SelfContained;
     use crate::output::elastic::spool;
+    use crate::transport::Transport;
 
-    /// The format of its batches in a spool; see [`OutboxSettings::format`].
+    /// The formats of its batches in a spool; see [`OutboxSettings::format`].
     const DOCUMENTS: u8 = 1;
+    const MESSAGES: u8 = 2;
 
     pub(super) fn open(request: &Request<'_>, hosts: &[Host], topic: &str) -> Opened {
         let settings = request.settings;
         let context = request.context;
         let domain = request.observation_domain_id();
         let run = settings.given::<String>(&RUN).unwrap_or_else(|| context.run.clone());
+        let is_ipfix = settings.string(&FORMAT) == "ipfix";
         let batch_octets = settings.size(&BATCH);
         let connections = settings.number(&CONNECTIONS);
         let name = |Host { name, port }: &Host| match name.contains(':') {
@@ -123,16 +144,16 @@ mod built {
             message_octets: settings.size(&MESSAGE_MAX),
             octets_under_way: batch_octets.saturating_mul(connections as usize),
             timeout: settings.duration(&TIMEOUT),
-            value: Value::Document,
+            value: if is_ipfix { Value::Ipfix } else { Value::Document },
             agent: context.name.clone(),
             version: context.version.clone(),
             security: Vec::new(),
         };
         let outbox = OutboxSettings {
             name: request.name.to_owned(),
-            unit: "documents",
+            unit: if is_ipfix { "messages" } else { "documents" },
             thread: "kafka",
-            format: DOCUMENTS,
+            format: if is_ipfix { MESSAGES } else { DOCUMENTS },
             // The library knows the state of each broker.
             hosts: 1,
             batch_octets,
@@ -150,6 +171,10 @@ mod built {
             _ => PartitionKey::None,
         };
         let sink = KafkaSink::open(kafka, hosts, key, outbox)?;
+        if is_ipfix {
+            let encoder = SelfContained(request.ipfix(sink.message_limit()));
+            return Ok(request.messages(encoder, sink, None));
+        }
         let documents = DocumentSettings {
             geo: settings.string(&GEO) == "on",
             fields: if settings.string(&FIELDS) == "lean" { Fields::Lean } else { Fields::Full },
