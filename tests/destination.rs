@@ -21,6 +21,32 @@ fn accept(text: &str) -> Destination {
     destination
 }
 
+#[cfg(not(feature = "kafka"))]
+#[test]
+fn program_without_kafka_says_how_to_build_it() {
+    refuse("kafka://b1/flows", &["without Kafka", "--package probe --features kafka"]);
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn topic_is_the_path_behind_the_brokers() {
+    for text in ["kafka://b1/flows", "kafka://b1:1,[::1]:2/a.b-c_D?key=conversation&batch=1M"] {
+        assert!(accept(text).names_documents());
+    }
+    assert_eq!(accept("kafka://b1,b2:3/flows").host(), Some(("b1", 9092)));
+    refuse("kafka://b1", &["no topic"]);
+    refuse("kafka://b1/", &["no topic"]);
+    refuse("kafka:b1/flows", &["//"]);
+    refuse("kafka://b1,/flows", &["no host"]);
+    refuse("kafka://me@b1/flows", &["user and password-file are settings"]);
+    refuse("kafka://b1/a/b", &["'/' cannot be in the name of a topic"]);
+    refuse("kafka://b1/..", &[".. cannot be the name of a topic"]);
+    refuse("kafka://b1/flows?key=flow", &["key=flow"]);
+    refuse("kafka://b1/flows?key=conversation&format=ipfix", &["needs format=json"]);
+    assert!(accept("kafka://b1/flows").writes_documents());
+    assert!(!accept("kafka://b1/flows?format=ipfix").writes_documents());
+}
+
 /// The output is refused in a sentence that names it and says these things.
 fn refuse(text: &str, reasons: &[&str]) {
     let error = text.parse::<Destination>().expect_err(text);

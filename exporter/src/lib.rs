@@ -13,6 +13,8 @@ pub mod ending;
 mod error;
 mod exporter;
 mod json;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod message;
 mod muted;
 mod output;

@@ -69,6 +69,9 @@ pub fn flowprobe_for_all(folder: &Path) -> PathBuf {
 fn build() -> PathBuf {
     let mut cargo = cargo();
     cargo.args(["build", "--quiet", "--package", "probe", "--bin", "flowprobe"]);
+    if cfg!(feature = "kafka") {
+        cargo.args(["--features", "kafka"]);
+    }
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }

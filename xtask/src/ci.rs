@@ -57,8 +57,13 @@ fn format() -> Result<()> {
 fn lints() -> Result<()> {
     // `--all-targets` does not include benches that `cargo bench` does not run, so these are named.
     let targets = ["--all-targets", "--bench", "elastic"];
-    let arguments = ["clippy", "--workspace"].into_iter().chain(targets);
-    execute(cargo().args(arguments).args(["--", "-D", "warnings"]))
+    // What is built by default has no Kafka.
+    for features in [&[][..], &["--features", "kafka"]] {
+        let arguments = ["clippy", "--workspace"].into_iter().chain(targets);
+        let mut clippy = cargo();
+        execute(clippy.args(arguments).args(features).args(["--", "-D", "warnings"]))?;
+    }
+    Ok(())
 }
 
 fn documentation() -> Result<()> {

@@ -23,7 +23,7 @@ pub(crate) struct Options {
 }
 
 /// What the tests drive besides the program itself.
-const NEEDS: [Need; 16] = [
+const NEEDS: [Need; 17] = [
     Need { package: "chromium", check: &["chromium", "--version"] },
     Need { package: "docker-compose", check: &["docker-compose", "--version"] },
     Need { package: "ethtool", check: &["ethtool", "--version"] },
@@ -38,14 +38,12 @@ const NEEDS: [Need; 16] = [
     Need { package: "systemd-container", check: &["systemd-nspawn", "--version"] },
     Need { package: "ruby", check: &["ruby", "--version"] },
     Need { package: "ruby-bindata", check: &["ruby", "-e", "require 'bindata'"] },
-    // Search engines are downloaded as jars.
+    // Search engines and a broker are downloaded as jars.
     Need { package: "default-jdk-headless", check: &["jar", "--version"] },
     Need { package: "maven", check: &["mvn", "--version"] },
+    // A consumer of Kafka, and a newer Java than Debian's.
+    Need { package: "python3-pip", check: &["python3", "-m", "pip", "--version"] },
 ];
-
-/// For the tests that are left out otherwise: the newest engines need a newer Java than Debian's.
-const NEEDS_OF_ALL: [Need; 1] =
-    [Need { package: "python3-pip", check: &["python3", "-m", "pip", "--version"] }];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let outcome = outcome(options)?;
@@ -56,13 +54,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// Runs the tests and counts their results.
 pub(crate) fn outcome(options: &Options) -> Result<Outcome> {
     debian::install(&NEEDS);
-    if options.all {
-        debian::install(&NEEDS_OF_ALL);
-    }
-    execute(cargo().args(["build", "--package", "probe", "--bin", "flowprobe"]))?;
+    let kafka = ["--features", "kafka"];
+    execute(cargo().args(["build", "--package", "probe", "--bin", "flowprobe"]).args(kafka))?;
     let skips = skips_file()?;
     let mut command = cargo();
-    command.args(["test", "--workspace", "--no-fail-fast", "--"]).args(&options.filters);
+    command.args(["test", "--workspace", "--no-fail-fast"]).args(kafka);
+    command.arg("--").args(&options.filters);
     if options.all {
         command.arg("--include-ignored");
     }

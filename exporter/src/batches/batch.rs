@@ -51,7 +51,7 @@ impl Batch {
     }
 
     /// Octets of the body.
-    pub(super) fn octets(&self) -> usize {
+    pub(crate) fn octets(&self) -> usize {
         self.body.len()
     }
 

@@ -45,6 +45,8 @@ pub(crate) struct DocumentSettings {
     pub(crate) fields: Fields,
     /// Documents have `geo` and `as` of source and destination.
     pub(crate) geo: bool,
+    /// The beginning of `event.id`, which ends with the number of the document. `None`: without it.
+    pub(crate) id_prefix: Option<String>,
 }
 
 /// Selection of fields in documents.
@@ -69,6 +71,7 @@ impl DocumentSettings {
             sampling_interval: context.sampling_interval,
             fields: Fields::Full,
             geo: true,
+            id_prefix: None,
         }
     }
 }
@@ -92,6 +95,8 @@ pub(super) struct DocumentWriter {
     key: KeyFields,
     perimeter: Perimeter,
     sampling_interval: u32,
+    /// `event.id` up to the number of the document.
+    id: Option<Vec<u8>>,
     sequence: u64,
     time: TimeWriter,
     /// Names of interfaces as JSON strings.
@@ -125,6 +130,7 @@ impl DocumentWriter {
             key: settings.key,
             perimeter: Perimeter::new(settings.local_networks),
             sampling_interval: settings.sampling_interval,
+            id: settings.id_prefix.map(|prefix| format!(r#","id":"{prefix}"#).into_bytes()),
             sequence: 0,
             time: TimeWriter::default(),
             interfaces: HashMap::new(),
@@ -209,6 +215,10 @@ impl DocumentWriter {
         let duration_ms = record.end.millis_since(record.start);
         put_number(out, br#"","duration":"#, duration_ms * 1_000_000);
         put_number(out, br#","sequence":"#, self.sequence);
+        if let Some(id) = &self.id {
+            put_number(out, id, self.sequence);
+            out.push(b'"');
+        }
         out.extend_from_slice(self.origin.as_ref().map_or(&self.agent, |(_, texts)| &texts.agent));
     }
 

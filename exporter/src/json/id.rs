@@ -62,7 +62,7 @@ pub(super) fn put_flow_id(
 
 /// Appends the Community ID, version 1 with seed 0: SHA-1 of addresses, protocol and ports in an
 /// order that is the same for both directions.
-pub(super) fn put_community_id(key: &FlowKey, out: &mut Vec<u8>) {
+pub(crate) fn put_community_id(key: &FlowKey, out: &mut Vec<u8>) {
     let (mut source, mut destination) = sides(key);
     let ports = match key.protocol {
         _ if key.is_icmp() => {

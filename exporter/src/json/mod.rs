@@ -22,6 +22,8 @@ use document::DocumentWriter;
 pub(crate) use document::{DocumentSettings, Fields};
 pub use escape::{escaped_json, is_terminal_control};
 use event::EventWriter;
+#[cfg(feature = "kafka")]
+pub(crate) use id::put_community_id;
 pub(crate) use netflow::elements;
 
 /// Converts flow records and events to documents and passes them to a sink.

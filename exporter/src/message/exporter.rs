@@ -322,7 +322,7 @@ impl<E: MessageEncoder> Exporter for MessageExporter<E> {
     }
 
     fn counts(&self) -> ExportCounts {
-        let mut counts = ExportCounts::from(self.transport.counts());
+        let mut counts = self.transport.export_counts();
         counts.failed += self.left;
         counts.not_exportable = self.not_exportable;
         let inexact = self.encoder.inexact();

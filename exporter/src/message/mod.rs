@@ -7,6 +7,8 @@ mod exporter;
 pub(crate) mod ipfix;
 pub(crate) mod netflow5;
 pub(crate) mod netflow9;
+#[cfg(feature = "kafka")]
+mod self_contained;
 mod template;
 mod uptime;
 
@@ -14,4 +16,6 @@ pub(crate) use announcement::Refresh;
 pub(crate) use builder::{MESSAGE_OCTETS_MIN, Message};
 pub(crate) use encoder::MessageEncoder;
 pub(crate) use exporter::MessageExporter;
+#[cfg(feature = "kafka")]
+pub(crate) use self_contained::SelfContained;
 pub(crate) use uptime::Uptime;

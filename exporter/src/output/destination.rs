@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::elastic::{self, ELASTIC_HTTP, ELASTIC_HTTPS};
 use super::setting::{self, Settings, Use};
 use super::udp::NETFLOW5;
-use super::{Context, ODID, Opened, Output, Request, TargetForm, file, forms};
+use super::{Context, ODID, Opened, Output, Request, TargetForm, file, forms, kafka};
 use crate::cluster::Cluster;
 use crate::error::ExportError;
 use crate::exporter::Exporter;
@@ -28,6 +28,7 @@ pub struct Destination {
 enum Target {
     Host(Host, fn(&Request<'_>, &Host) -> Opened),
     Hosts(Vec<Host>, fn(&Request<'_>, &[Host]) -> Opened),
+    Topic(Vec<Host>, String, fn(&Request<'_>, &[Host], &str) -> Opened),
     Path(String, fn(&Request<'_>, &str) -> Opened),
 }
 
@@ -69,6 +70,9 @@ impl Destination {
             if let Target::Path(path, _) = &target {
                 file::check(path, &settings)?;
             }
+            if matches!(target, Target::Topic(..)) {
+                kafka::check(&settings)?;
+            }
             Ok(Self { url: url.clone(), output, target, settings })
         });
         checked.map_err(|problem| format!("output {url}: {problem}"))
@@ -96,19 +100,20 @@ impl Destination {
 
     /// True if its documents have ids, which contain [`Context::run`].
     pub fn names_documents(&self) -> bool {
-        matches!(self.target, Target::Hosts(..))
+        matches!(self.target, Target::Hosts(..) | Target::Topic(..))
     }
 
     /// True if it writes documents, false for messages.
     pub fn writes_documents(&self) -> bool {
-        self.output.writes_documents
+        let format = self.settings.given::<String>(&kafka::FORMAT);
+        self.output.writes_documents && format.is_none_or(|format| format != "ipfix")
     }
 
     /// The files that it writes, by the names in the settings.
     pub fn files_written(&self) -> impl Iterator<Item = &Path> {
         let path = match &self.target {
             Target::Path(path, _) if path != "-" => Some(path.as_str()),
-            Target::Path(..) | Target::Host(..) | Target::Hosts(..) => None,
+            Target::Path(..) | Target::Host(..) | Target::Hosts(..) | Target::Topic(..) => None,
         };
         path.into_iter().chain(self.settings.paths(self.output, Use::Written)).map(Path::new)
     }
@@ -138,7 +143,9 @@ impl Destination {
     pub fn host(&self) -> Option<(&str, u16)> {
         match &self.target {
             Target::Host(host, _) => Some((&host.name, host.port)),
-            Target::Hosts(hosts, _) => hosts.first().map(|host| (host.name.as_str(), host.port)),
+            Target::Hosts(hosts, _) | Target::Topic(hosts, ..) => {
+                hosts.first().map(|host| (host.name.as_str(), host.port))
+            }
             Target::Path(..) => None,
         }
     }
@@ -173,6 +180,7 @@ impl Destination {
         match &self.target {
             Target::Host(host, open) => open(&request, host),
             Target::Hosts(hosts, open) => open(&request, hosts),
+            Target::Topic(hosts, topic, open) => open(&request, hosts, topic),
             Target::Path(path, open) => open(&request, path),
         }
     }
@@ -226,11 +234,15 @@ impl TargetForm {
             Self::Hosts(default_port, open) => {
                 let text = rest.strip_prefix("//").ok_or(NO_HOST)?;
                 let text = text.strip_suffix('/').unwrap_or(text);
-                if text.contains('@') {
-                    return Err("user and password-file are settings".to_owned());
-                }
-                let hosts = text.split(',').map(|text| host(&format!("//{text}"), default_port));
-                Ok(Target::Hosts(hosts.collect::<Result<_, _>>()?, open))
+                Ok(Target::Hosts(hosts(text, default_port)?, open))
+            }
+            Self::Topic(..) if !cfg!(feature = "kafka") => Err(kafka::NOT_BUILT.to_owned()),
+            Self::Topic(default_port, open) => {
+                let text = rest.strip_prefix("//").ok_or(NO_HOST)?;
+                let (text, topic) = text.split_once('/').unwrap_or((text, ""));
+                let brokers = hosts(text, default_port)?;
+                kafka::check_topic(topic)?;
+                Ok(Target::Topic(brokers, topic.to_owned(), open))
             }
             Self::Path(_) if rest.is_empty() => Err("no path; standard output is -".to_owned()),
             Self::Path(_) if rest.starts_with("//") => {
@@ -240,6 +252,14 @@ impl TargetForm {
             Self::Path(open) => Ok(Target::Path(rest.to_owned(), open)),
         }
     }
+}
+
+/// Reads `HOST[:PORT][,HOST[:PORT]...]`.
+fn hosts(text: &str, default_port: u16) -> Result<Vec<Host>, String> {
+    if text.contains('@') {
+        return Err("user and password-file are settings".to_owned());
+    }
+    text.split(',').map(|text| host(&format!("//{text}"), default_port)).collect()
 }
 
 const NO_HOST: &str = "no host: // belongs before it";

@@ -69,7 +69,7 @@ pub(super) const ELASTIC_HTTPS: Output = Output {
 
 const ELASTIC_PORT: u16 = 9200;
 
-const NAMESPACE: Setting =
+pub(super) const NAMESPACE: Setting =
     Setting::text("namespace", "the data stream is logs-netflow.log-NAMESPACE", |text| {
         let is_allowed = |c: char| c.is_alphanumeric() && !c.is_uppercase() || "._".contains(c);
         text.len() <= 100 && text.chars().all(is_allowed)
@@ -82,7 +82,7 @@ const INDEX: Setting = Setting::text(
     |text| IndexPattern::new(text).is_some(),
 );
 
-const FIELDS: Setting = Setting::text(
+pub(super) const FIELDS: Setting = Setting::text(
     "fields",
     "full, or lean: without what netflow.* repeats, and related.ip",
     |text| ["full", "lean"].contains(&text),
@@ -91,10 +91,10 @@ const FIELDS: Setting = Setting::text(
 
 const PIPELINE: Setting = Setting::text("pipeline", "ingest pipeline of the cluster", |_| true);
 
-const USER: Setting =
+pub(super) const USER: Setting =
     Setting::text("user", "name for basic authentication", |text| !text.contains(':'));
 
-const PASSWORD_FILE: Setting =
+pub(super) const PASSWORD_FILE: Setting =
     Setting::path("password-file", "file with the password of the user").needs("user");
 
 const API_KEY_FILE: Setting =
@@ -113,28 +113,28 @@ const BATCH: Setting =
     Setting::size("batch", "octets of a request before compression", 10_000..=50_000_000)
         .default("5M");
 
-const MEMORY: Setting =
+pub(super) const MEMORY: Setting =
     Setting::size("memory", "octets of requests that wait in memory", 100_000..=100_000_000_000)
         .default("64M");
 
-const CONNECTIONS: Setting =
+pub(super) const CONNECTIONS: Setting =
     Setting::number("connections", "most requests under way; their number adapts", 1..=64)
         .default("8");
 
 const TIMEOUT: Setting = Setting::duration("timeout", "how long a request may take").default("90s");
 
-const GIVE_UP: Setting =
+pub(super) const GIVE_UP: Setting =
     Setting::duration("give-up", "a replay ends when nothing is accepted for this time")
         .default("5m");
-const SPOOL: Setting =
+pub(super) const SPOOL: Setting =
     Setting::folder("spool", "directory for documents that the cluster does not take yet");
 
-const SPOOL_MAX: Setting =
+pub(super) const SPOOL_MAX: Setting =
     Setting::size("spool-max", "octets of documents in the spool", 1_000_000..=100_000_000_000_000)
         .default("10G")
         .needs("spool");
 
-const SPOOL_FULL: Setting = Setting::text(
+pub(super) const SPOOL_FULL: Setting = Setting::text(
     "spool-full",
     "which documents a full spool drops: the oldest or the newest",
     |text| ["oldest", "newest"].contains(&text),
@@ -142,12 +142,12 @@ const SPOOL_FULL: Setting = Setting::text(
 .default("oldest")
 .needs("spool");
 
-const DEAD_LETTER: Setting = Setting::written_path(
+pub(super) const DEAD_LETTER: Setting = Setting::written_path(
     "dead-letter",
     "file for documents that the cluster refuses, with the reason",
 );
 
-const RUN: Setting = Setting::text(
+pub(super) const RUN: Setting = Setting::text(
     "run",
     "name of this run in ids; by default of input and settings, else random",
     |text| {
@@ -267,7 +267,7 @@ fn credentials(settings: &Settings) -> Result<Option<Credentials>, String> {
 }
 
 /// Reads the first line of a file.
-fn secret(path: &Path, what: &str) -> Result<String, String> {
+pub(super) fn secret(path: &Path, what: &str) -> Result<String, String> {
     let text = fs::read_to_string(path)
         .map_err(|error| format!("cannot read {}: {}", path.display(), sentence(&error)))?;
     warn_of_readers(path, what);

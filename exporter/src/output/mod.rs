@@ -5,6 +5,7 @@
 mod destination;
 mod elastic;
 mod file;
+mod kafka;
 mod setting;
 mod tcp;
 mod udp;
@@ -33,6 +34,7 @@ pub static OUTPUTS: &[&Output] = &[
     &file::JSON,
     &elastic::ELASTIC_HTTP,
     &elastic::ELASTIC_HTTPS,
+    &kafka::KAFKA,
 ];
 
 /// Definition of an output, for users and for this crate.
@@ -59,6 +61,8 @@ enum TargetForm {
     Host(u16, fn(&Request<'_>, &Host) -> Opened),
     /// `//HOST[:PORT][,HOST[:PORT]...]`, with this port by default.
     Hosts(u16, fn(&Request<'_>, &[Host]) -> Opened),
+    /// `//HOST[:PORT][,HOST[:PORT]...]/TOPIC`, with this port by default.
+    Topic(u16, fn(&Request<'_>, &[Host], &str) -> Opened),
     /// `PATH`, where `-` is standard output.
     Path(fn(&Request<'_>, &str) -> Opened),
 }
@@ -153,6 +157,7 @@ impl Output {
         match self.target {
             TargetForm::Host(port, _) => format!("{}://HOST[:{port}]", self.scheme),
             TargetForm::Hosts(port, _) => format!("{}://HOST[:{port}],...", self.scheme),
+            TargetForm::Topic(port, _) => format!("{}://HOST[:{port}],.../TOPIC", self.scheme),
             TargetForm::Path(_) => format!("{}:PATH", self.scheme),
         }
     }

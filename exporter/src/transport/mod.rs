@@ -102,6 +102,11 @@ pub(crate) trait Transport: Debug + Send {
     }
 
     fn counts(&self) -> TransportCounts;
+
+    /// The counts with those that only some transports have.
+    fn export_counts(&self) -> ExportCounts {
+        self.counts().into()
+    }
 }
 
 /// Limit of messages over TCP and in files: far below 1,000 records, and below collectors' limits.

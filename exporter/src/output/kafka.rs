@@ -1,0 +1,186 @@
+//! Kafka.
+
+use super::elastic::{
+    CONNECTIONS, DEAD_LETTER, FIELDS, GIVE_UP, MEMORY, NAMESPACE, RUN, SPOOL, SPOOL_FULL, SPOOL_MAX,
+};
+use super::{GEO, ODID, Opened, Output, Request, Setting, Settings, TargetForm};
+use crate::transport::Host;
+
+pub(super) const KAFKA: Output = Output {
+    scheme: "kafka",
+    meaning: "documents or IPFIX into Kafka; in builds with its feature",
+    settings: &[
+        &ODID,
+        &NAMESPACE,
+        &FORMAT,
+        &KEY,
+        &COMPRESSION,
+        &FIELDS,
+        &GEO,
+        &BATCH,
+        &MESSAGE_MAX,
+        &MEMORY,
+        &CONNECTIONS,
+        &TIMEOUT,
+        &GIVE_UP,
+        &SPOOL,
+        &SPOOL_MAX,
+        &SPOOL_FULL,
+        &DEAD_LETTER,
+        &RUN,
+    ],
+    writes_documents: true,
+    target: TargetForm::Topic(KAFKA_PORT, open),
+    sampling_interval_max: u32::MAX,
+};
+
+const KAFKA_PORT: u16 = 9092;
+
+pub(super) const FORMAT: Setting = Setting::text(
+    "format",
+    "json: a document for each flow; ipfix: messages with templates",
+    |text| ["json", "ipfix"].contains(&text),
+)
+.default("json");
+
+const KEY: Setting =
+    Setting::text("key", "what decides the partition: conversation, exporter or none", |text| {
+        ["conversation", "exporter", "none"].contains(&text)
+    })
+    .default("none");
+
+const COMPRESSION: Setting = Setting::text("compression", "zstd, lz4, snappy or none", |text| {
+    ["zstd", "lz4", "snappy", "none"].contains(&text)
+})
+.default("zstd");
+
+const BATCH: Setting = Setting::size(
+    "batch",
+    "octets of messages that are collected, and then sent",
+    10_000..=50_000_000,
+)
+.default("5M");
+
+/// Brokers accept 1 MB by default, headers included.
+const MESSAGE_MAX: Setting = Setting::size(
+    "message-max",
+    "octets of a message, and of a request for a partition",
+    1_000..=100_000_000,
+)
+.default("1M");
+
+const TIMEOUT: Setting =
+    Setting::duration("timeout", "how long a message may be under way").default("2m");
+
+/// Error for a build without Kafka.
+pub(super) const NOT_BUILT: &str = "this program was built without Kafka; it has it when built by \
+                                    cargo build --release --package probe --features kafka";
+
+/// Checks settings that exclude each other.
+pub(super) fn check(settings: &Settings) -> Result<(), String> {
+    let is = |setting, value: &str| settings.string(setting) == value;
+    if is(&FORMAT, "ipfix") && is(&KEY, "conversation") {
+        return Err("key=conversation needs format=json: a message of IPFIX has many flows".into());
+    }
+    Ok(())
+}
+
+/// Checks the name of a topic.
+pub(super) fn check_topic(topic: &str) -> Result<(), String> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    match topic.chars().find(|&c| !is_allowed(c)) {
+        _ if topic.is_empty() => Err("no topic: it is the path, as in //HOST/TOPIC".to_owned()),
+        _ if topic.len() > 249 || topic == "." || topic == ".." => {
+            Err(format!("{topic} cannot be the name of a topic"))
+        }
+        Some(other) => Err(format!("{other:?} cannot be in the name of a topic")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(not(feature = "kafka"))]
+fn open(request: &Request<'_>, _hosts: &[Host], _topic: &str) -> Opened {
+    let problem = format!("{}: {NOT_BUILT}", request.name);
+    Err(crate::error::ExportError::NotOpened(problem))
+}
+
+#[cfg(feature = "kafka")]
+fn open(request: &Request<'_>, hosts: &[Host], topic: &str) -> Opened {
+    built::open(request, hosts, topic)
+}
+
+#[cfg(feature = "kafka")]
+mod built {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::batches::OutboxSettings;
+    use crate::json::{DocumentExporter, DocumentSettings, Fields};
+    use crate::kafka::{KafkaSettings, KafkaSink, PartitionKey, Value};
+    use crate::message::SelfContained;
+    use crate::output::elastic::spool;
+    use crate::transport::Transport;
+
+    /// The formats of its batches in a spool; see [`OutboxSettings::format`].
+    const DOCUMENTS: u8 = 1;
+    const MESSAGES: u8 = 2;
+
+    pub(super) fn open(request: &Request<'_>, hosts: &[Host], topic: &str) -> Opened {
+        let settings = request.settings;
+        let context = request.context;
+        let domain = request.observation_domain_id();
+        let run = settings.given::<String>(&RUN).unwrap_or_else(|| context.run.clone());
+        let is_ipfix = settings.string(&FORMAT) == "ipfix";
+        let batch_octets = settings.size(&BATCH);
+        let connections = settings.number(&CONNECTIONS);
+        let name = |Host { name, port }: &Host| match name.contains(':') {
+            true => format!("[{name}]:{port}"),
+            false => format!("{name}:{port}"),
+        };
+        let kafka = KafkaSettings {
+            brokers: hosts.iter().map(name).collect::<Vec<_>>().join(","),
+            topic: topic.to_owned(),
+            compression: settings.string(&COMPRESSION),
+            message_octets: settings.size(&MESSAGE_MAX),
+            octets_under_way: batch_octets.saturating_mul(connections as usize),
+            timeout: settings.duration(&TIMEOUT),
+            value: if is_ipfix { Value::Ipfix } else { Value::Document },
+            agent: context.name.clone(),
+            version: context.version.clone(),
+            security: Vec::new(),
+        };
+        let outbox = OutboxSettings {
+            name: request.name.to_owned(),
+            unit: if is_ipfix { "messages" } else { "documents" },
+            thread: "kafka",
+            format: if is_ipfix { MESSAGES } else { DOCUMENTS },
+            // The library knows the state of each broker.
+            hosts: 1,
+            batch_octets,
+            memory_octets: settings.size(&MEMORY),
+            connections,
+            dead_letters: settings.given(&DEAD_LETTER),
+            in_use: Arc::clone(&context.files),
+            patience: context.patience,
+            give_up: settings.duration(&GIVE_UP),
+            spool: spool(settings),
+        };
+        let key = match settings.string(&KEY).as_str() {
+            "conversation" => PartitionKey::Conversation,
+            "exporter" => PartitionKey::Exporter(format!("{}/{domain}", context.name)),
+            _ => PartitionKey::None,
+        };
+        let sink = KafkaSink::open(kafka, hosts, key, outbox)?;
+        if is_ipfix {
+            let encoder = SelfContained(request.ipfix(sink.message_limit()));
+            return Ok(request.messages(encoder, sink, None));
+        }
+        let documents = DocumentSettings {
+            geo: settings.string(&GEO) == "on",
+            fields: if settings.string(&FIELDS) == "lean" { Fields::Lean } else { Fields::Full },
+            id_prefix: Some(format!("{domain:x}-{run}-")),
+            ..DocumentSettings::of(context, settings.string(&NAMESPACE), domain)
+        };
+        Ok(Box::new(DocumentExporter::new(documents, sink)))
+    }
+}

@@ -1,0 +1,100 @@
+//! The broker and the consumer that the tests talk to, from Maven and PyPI.
+//!
+//! Both are kept in the target directory. Neither is a part of this repository.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use crate::support;
+
+const KAFKA: &str = "4.4.0";
+
+/// The consumer and its codecs.
+const CONSUMER: [&str; 4] =
+    ["kafka-python==3.0.12", "lz4==4.4.5", "python-snappy==0.7.3", "zstandard==0.25.0"];
+
+/// What is installed.
+#[derive(Debug)]
+pub struct Installed {
+    /// The class path of the broker and its tools.
+    pub class_path: String,
+    /// The folder of Python packages.
+    pub python: PathBuf,
+}
+
+/// What is installed, once for all tests, or none where the test is skipped.
+pub fn installed() -> Option<&'static Installed> {
+    static INSTALLED: OnceLock<Result<Installed, String>> = OnceLock::new();
+    let installed = INSTALLED
+        .get_or_init(|| install().map_err(|reason| format!("Kafka cannot be had: {reason}")));
+    installed.as_ref().map_err(|reason| support::skip(reason)).ok()
+}
+
+fn install() -> Result<Installed, String> {
+    execute(Command::new("java").arg("-version"))?;
+    let test = std::env::current_exe().map_err(text)?;
+    // The test is in TARGET/PROFILE/deps.
+    let target = test.ancestors().nth(3).ok_or("the target directory is not found")?;
+    let engines = target.join("engines");
+    fs::create_dir_all(&engines).map_err(text)?;
+    let folder = engines.join(format!("kafka-{KAFKA}"));
+    if !folder.exists() {
+        let scratch = tempfile::tempdir_in(&engines).map_err(text)?;
+        let new = scratch.path().join("kafka");
+        fetch(&new)?;
+        // Another process may have made the same meanwhile.
+        if fs::rename(&new, &folder).is_err() && !folder.exists() {
+            return Err(format!("{} cannot be made", folder.display()));
+        }
+    }
+    let class_path = format!("{}/*", folder.join("lib").display());
+    Ok(Installed { class_path, python: folder.join("python") })
+}
+
+fn fetch(folder: &Path) -> Result<(), String> {
+    fs::create_dir_all(folder).map_err(text)?;
+    let dependency = |group: &str, name: &str, version: &str| {
+        format!(
+            "<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId>\
+             <version>{version}</version></dependency>"
+        )
+    };
+    let dependencies = [
+        dependency("org.apache.kafka", "kafka_2.13", KAFKA),
+        dependency("org.apache.kafka", "kafka-tools", KAFKA),
+        dependency("org.slf4j", "slf4j-simple", "1.7.36"),
+    ];
+    let project = format!(
+        "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion>\
+         <groupId>test</groupId><artifactId>broker</artifactId><version>1</version>\
+         <dependencies>{}</dependencies></project>",
+        dependencies.concat()
+    );
+    fs::write(folder.join("pom.xml"), project).map_err(text)?;
+    let goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
+    let mut maven = Command::new("mvn");
+    maven.args(["--quiet", "--batch-mode", goal, "-DoutputDirectory=lib"]).current_dir(folder);
+    execute(&mut maven)?;
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--target"]).arg(folder.join("python"));
+    execute(pip.args(CONSUMER))
+}
+
+fn execute(command: &mut Command) -> Result<(), String> {
+    let output = command.stdin(Stdio::null()).output();
+    let program = command.get_program().display();
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let said = [output.stdout, output.stderr].concat();
+            Err(format!("{program}: {}: {}", output.status, String::from_utf8_lossy(&said)))
+        }
+        Err(error) => Err(format!("{program}: {error}")),
+    }
+}
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}

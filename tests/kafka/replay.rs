@@ -1,0 +1,51 @@
+//! The program replays a capture into a topic.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::support::capture::{Captured, pcap};
+use crate::support::packet::{ethernet, ipv4, udp};
+use crate::support::probe::Probe;
+use crate::support::{self, Run};
+
+/// How long a replay may take, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A capture of so many flows of one packet, each between addresses of its own.
+pub fn capture(folder: &TempDir, flows: u32) -> PathBuf {
+    let packet = |number: u32| {
+        let [_, high, middle, low] = number.to_be_bytes();
+        let ip = ipv4([10, high, middle, low], [192, 0, 2, 1], 17, &udp(1000, 53, 10));
+        Captured::at(1_700_000_000_000 + u64::from(number) / 10, ethernet(&ip))
+    };
+    let packets: Vec<_> = (0..flows).map(packet).collect();
+    support::write(folder, "flows.pcap", &pcap(&packets))
+}
+
+pub fn start(file: &Path, output: &str) -> Probe {
+    let mut command = support::flowprobe();
+    command.args(["-r", file.to_str().unwrap(), "-o", output, "--stats", "json"]);
+    command.args(["--name", "test"]);
+    Probe::start(command)
+}
+
+/// A whole replay.
+pub fn replay(file: &Path, output: &str) -> Run {
+    start(file, output).wait_for(PATIENCE)
+}
+
+/// Waits for the end of a replay.
+pub fn end(probe: Probe) -> Run {
+    probe.wait_for(PATIENCE)
+}
+
+pub fn office() -> PathBuf {
+    support::root().join("tests/data/office.pcap")
+}
+
+/// A count of what became of documents.
+pub fn delivered(run: &Run, what: &str) -> u64 {
+    run.count(&format!("outputs.0.delivery.{what}"))
+}
