@@ -36,10 +36,12 @@ fn broker_that_crashes_in_the_middle_has_each_document_once() {
     broker.create("flows", 4, &[]);
     let folder = support::scratch();
     let file = capture(&folder, FLOWS);
-    let probe = start(&file, &broker.output("flows", "batch=100k&connections=4&compression=none"));
+    let settings = "batch=20k&connections=1&memory=100k&compression=none";
+    let mut probe = start(&file, &broker.output("flows", settings));
     thread::sleep(Duration::from_millis(700));
     broker.kill();
     thread::sleep(Duration::from_secs(2));
+    probe.wait_until("the broker is back", |_| true);
     broker.restart();
     let run = end(probe);
     assert_eq!(run.status, 0, "{}", run.stderr);
