@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 /// Counters of the detectors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DetectCounts {
-    /// Counts of each rule that is on, in the order of [`RULES`].
+    /// Counts of each rule that is on, in the order of [`RULES`](super::RULES).
     pub rules: Vec<RuleCounts>,
     /// Records of packets that fit no clock: they belong to no window.
     pub timeless: u64,

@@ -142,8 +142,8 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
         Self { output, merge, pool, ticks, published, networks: never(), outputs_left }
     }
 
-    /// Runs until all queues are closed. The exporter has ended, but its files count as in use until
-    /// it is dropped.
+    /// Runs until all queues are closed. The exporter has ended, but its files count as in use
+    /// until it is dropped.
     pub(crate) fn run(mut self) -> (OutputEnd, Box<dyn Exporter + 'output>) {
         let (mut lost, mut lost_events) = (RecordTally::default(), 0);
         let mut failure = None;
