@@ -176,10 +176,19 @@ pub enum Fragment {
 ///
 /// The reason to ignore the frame: there is no readable IP header.
 pub fn dissect(frame: &Frame<'_>) -> Result<Packet, Ignored> {
-    dissect_with(frame, Tpids::default()).map(|(packet, _)| packet).map_err(|stop| stop.reason)
+    dissect_tagged(frame, Tpids::default())
 }
 
-/// As [`dissect`], with further tag protocols. Also returns interface and direction, or the content
+/// As [`dissect`], with further tag protocols.
+///
+/// # Errors
+///
+/// As [`dissect`].
+pub fn dissect_tagged(frame: &Frame<'_>, tpids: Tpids) -> Result<Packet, Ignored> {
+    dissect_with(frame, tpids).map(|(packet, _)| packet).map_err(|stop| stop.reason)
+}
+
+/// As [`dissect_tagged`]. Also returns interface and direction, or the content
 /// of an ignored frame.
 pub(crate) fn dissect_with(
     frame: &Frame<'_>,
