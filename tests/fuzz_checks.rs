@@ -227,7 +227,8 @@ fn message() {
 /// Datagrams, each behind its exporter, a time, and its length.
 #[test]
 fn datagram() {
-    use messages::{FIELDS, flow, ipfix, netflow9, options_template, set, template};
+    use messages::{FIELDS, flow, flow_sample, ipfix, netflow9, options_template, raw_header};
+    use messages::{set, sflow, sflow_part, template};
     let of = |exporter: u8, datagram: &[u8]| {
         let length = u16::try_from(datagram.len()).unwrap().to_be_bytes();
         [&[exporter, 0][..], &length, datagram].concat()
@@ -236,15 +237,17 @@ fn datagram() {
     let with_text = [&flow(2)[..], &[3], b"abc", &[1, 2, 3]].concat();
     let options = options_template(400, 1, &[(302, 4), (34, 4), (160, 8)]);
     let netflow5 = [&[0, 5, 0, 1][..], &[0; 20], &[9; 48]].concat();
+    let (switch, counters) = (sflow_part(1001, &[1; 16]), sflow_part(2, &[0; 12]));
     let datagrams = [
         ipfix(0, &[set(2, &template(300, &FIELDS)), set(300, &[flow(1), flow(2)].concat())]),
         ipfix(2, &[set(2, &template(301, &variable)), set(301, &with_text)]),
         ipfix(3, &[set(3, &options), set(400, &[5; 16]), set(302, &[7; 30])]),
         netflow9(0, &[set(0, &template(300, &FIELDS)), set(300, &flow(3)), vec![0; 7]]),
         netflow5,
+        sflow(0, &[flow_sample(&[raw_header(11, 90, &[0x45; 40]), switch]), counters]),
     ];
     let mut seeds: Vec<_> = datagrams.iter().map(|datagram| of(0, datagram)).collect();
-    seeds.push((0..5).flat_map(|index| of(index, &datagrams[usize::from(index)])).collect());
+    seeds.push((0..6).flat_map(|index| of(index, &datagrams[usize::from(index)])).collect());
     seeds.push(datagrams.iter().rev().flat_map(|datagram| of(1, datagram)).collect());
     run("datagram", checks::datagram::check, &seeds, 50_000);
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use element::Reading;
-use flow::{Details, ExportProtocol, Exporter, FlowRecord, Timestamp};
+use flow::{Details, ExportProtocol, Exporter, FlowRecord, Timestamp, Tpids};
 
 use crate::counts::Counts;
 use crate::exporter::{Kept, KnownExporter};
@@ -14,6 +14,7 @@ use crate::message::{Header, Malformed, Message, Set, SetKind};
 use crate::netflow5;
 use crate::record::{self, Common, Places};
 use crate::sampling::Samplers;
+use crate::sflow::{self, Sample};
 use crate::template::Template;
 use crate::waiting::WaitingSet;
 
@@ -31,6 +32,8 @@ pub struct Collector {
     /// The exporters in the order of their last use.
     order: BTreeMap<u64, IpAddr>,
     netflow5: Template,
+    /// Further tag protocols in sampled frames.
+    tpids: Tpids,
     state: State,
 }
 
@@ -60,8 +63,15 @@ impl Collector {
             exporters: BTreeMap::new(),
             order: BTreeMap::new(),
             netflow5: netflow5::template(),
+            tpids: Tpids::default(),
             state: State::default(),
         }
+    }
+
+    /// The same with further tag protocols in the frames that sFlow samples.
+    #[must_use]
+    pub fn with_tpids(self, tpids: Tpids) -> Self {
+        Self { tpids, ..self }
     }
 
     /// Takes a datagram, and gives the records in it. Records that waited for a template in it come
@@ -81,6 +91,7 @@ impl Collector {
             [0, 5, ..] => self.netflow5(arrival, octets, sink),
             [0, 9, ..] => Message::netflow9(octets).map(|it| self.message(arrival, &it, sink)),
             [0, 10, ..] => Message::ipfix(octets).map(|it| self.message(arrival, &it, sink)),
+            [0, 0, 0, 5, ..] => self.sflow(arrival, octets, sink),
             _ => {
                 self.state.counts.unknown_version += 1;
                 return;
@@ -110,7 +121,7 @@ impl Collector {
         sink: &mut impl Sink,
     ) -> Result<(), Malformed> {
         let (header, count, records) = netflow5::read(octets)?;
-        let Self { limits, exporters, order, netflow5, state } = self;
+        let Self { limits, exporters, order, netflow5, state, .. } = self;
         state.counts.decoded(header.protocol);
         let known = find(exporters, order, arrival.from.ip(), state, limits);
         let domain = known.domain(&header, arrival.from, state.turn, limits);
@@ -119,6 +130,40 @@ impl Collector {
         let received = arrival.received;
         let common = Common { template: netflow5, header: &header, received, init_time: None };
         read_flows(common, records, &exporter, known.parts(), (&mut state.counts, sink));
+        Ok(())
+    }
+
+    /// An agent of sFlow is an exporter, whoever forwards its datagrams.
+    fn sflow(
+        &mut self,
+        arrival: Arrival,
+        octets: &[u8],
+        sink: &mut impl Sink,
+    ) -> Result<(), Malformed> {
+        let datagram = sflow::Datagram::read(octets, arrival.received)?;
+        let Self { limits, exporters, order, tpids, state, .. } = self;
+        let header = datagram.header;
+        state.counts.decoded(header.protocol);
+        let agent = datagram.agent.unwrap_or_else(|| arrival.from.ip());
+        let from = SocketAddr::new(agent, arrival.from.port());
+        let known = find(exporters, order, agent, state, limits);
+        let domain = known.domain(&header, from, state.turn, limits);
+        domain.sequence.check(header.sequence, Some(1), &mut state.counts);
+        let exporter = Arc::clone(&domain.exporter);
+        let counts = &mut state.counts;
+        counts.sflow_longer += u64::from(datagram.is_longer);
+        let common = sflow::Common { header: &header, received: arrival.received, tpids: *tpids };
+        for sample in datagram.samples() {
+            match sample {
+                Sample::Flow(sample) => {
+                    if let Some(given) = sflow::record(&sample, common, &mut known.places, counts) {
+                        give(given, &exporter, (counts, sink));
+                    }
+                }
+                Sample::Counters => counts.sflow_counter_samples += 1,
+                Sample::Other => counts.sflow_other_samples += 1,
+            }
+        }
         Ok(())
     }
 
@@ -311,15 +356,22 @@ fn read_flows(
         let interval = own.or_else(|| reading.sampling.selector.and_then(by_selector));
         let interval = interval.unwrap_or(usual);
         match record::record(reading, common, interval, places, counts) {
-            Some((record, details)) => {
-                counts.records += 1;
-                counts.packets = counts.packets.saturating_add(record.packets);
-                counts.record_octets = counts.record_octets.saturating_add(record.octets);
-                sink.record(exporter, record, details);
-            }
+            Some(given) => give(given, exporter, (counts, sink)),
             None => counts.unmeterable += 1,
         }
     })
+}
+
+/// Counts a record, and gives it.
+fn give(
+    (record, details): (FlowRecord, Details),
+    exporter: &Arc<Exporter>,
+    (counts, sink): (&mut Counts, &mut impl Sink),
+) {
+    counts.records += 1;
+    counts.packets = counts.packets.saturating_add(record.packets);
+    counts.record_octets = counts.record_octets.saturating_add(record.octets);
+    sink.record(exporter, record, details);
 }
 
 /// Reads the records of a Data Set. Gives their number.

@@ -33,6 +33,8 @@ counts! {
     netflow9: "NetFlow v9 datagrams";
     /// Datagrams of IPFIX that were decoded.
     ipfix: "IPFIX datagrams";
+    /// Datagrams of sFlow version 5 that were decoded.
+    sflow: "sFlow datagrams";
     /// Datagrams that contradict themselves. Nothing of them was used.
     malformed: "malformed datagrams";
     /// Datagrams of another protocol.
@@ -45,12 +47,30 @@ counts! {
     record_octets: "octets in records";
     /// Options Data Records.
     options: "options records";
-    /// Data Records without addresses.
+    /// Data Records and samples without addresses.
     unmeterable: "records without addresses";
     /// Data Sets whose records end in the middle of a field. The records before count.
     cut_sets: "sets whose last record is cut";
     /// Sets with a reserved id.
     unknown_sets: "sets of an unknown kind";
+    /// Datagrams of sFlow with more octets than their samples have. The samples count.
+    sflow_longer: "sFlow datagrams longer than their samples";
+    /// Flow samples of sFlow: each is a record, or is in one of `unmeterable` and the next three.
+    sflow_samples: "sFlow samples";
+    /// Samples of packets that are not IP.
+    sflow_not_ip: "sFlow samples without IP";
+    /// Samples whose IP header is cut or wrong.
+    sflow_unreadable: "sFlow samples with an unreadable header";
+    /// Samples whose header begins with another protocol than Ethernet, IP and MPLS.
+    sflow_other_headers: "sFlow samples with a header of another protocol";
+    /// Records of flow samples that are shorter than their kind.
+    sflow_cut_records: "sFlow records too short";
+    /// Records of flow samples that are not read, by their kind.
+    sflow_other_records: "sFlow records of other kinds";
+    /// Counter samples, which are not read.
+    sflow_counter_samples: "sFlow counter samples left out";
+    /// Samples of another kind, which are not read.
+    sflow_other_samples: "sFlow samples of other kinds left out";
     /// Data Sets that were left out because their template did not come.
     no_template: "sets LOST without a template";
     /// Their octets.
@@ -91,6 +111,7 @@ impl Counts {
             ExportProtocol::Netflow5 => self.netflow5 += 1,
             ExportProtocol::Netflow9 => self.netflow9 += 1,
             ExportProtocol::Ipfix => self.ipfix += 1,
+            ExportProtocol::Sflow5 => self.sflow += 1,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Messages of other exporters to flow records: NetFlow v5, NetFlow v9 and IPFIX.
+//! Messages of other exporters to flow records: NetFlow v5, NetFlow v9, IPFIX and sFlow.
 //!
 //! The [`Collector`] takes datagrams and gives records. It keeps the templates of each exporter and
 //! Observation Domain, and data that came before its template. A message is checked as a whole
@@ -16,6 +16,7 @@ mod netflow5;
 mod record;
 mod sampling;
 mod sequence;
+mod sflow;
 mod template;
 mod waiting;
 

@@ -48,5 +48,11 @@ pub(crate) const WAIT_MS: u64 = 5 * 60 * 1000;
 /// How long a template is valid after it was last sent, in milliseconds.
 pub(crate) const TEMPLATE_LIFETIME_MS: u64 = 30 * 60 * 1000;
 
+/// Most samples of an sFlow datagram.
+pub(crate) const SFLOW_SAMPLES_MAX: u32 = 1000;
+
+/// Most records of an sFlow sample.
+pub(crate) const SFLOW_RECORDS_MAX: u32 = 1000;
+
 /// Most samplers of a domain whose intervals are kept.
 pub(crate) const SAMPLERS_MAX: usize = 256;

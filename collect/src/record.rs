@@ -31,7 +31,7 @@ pub(crate) struct Common<'a> {
 pub(crate) struct Places(BTreeMap<Route, Arc<Place>>);
 
 impl Places {
-    fn of(&mut self, route: Route) -> Option<Arc<Place>> {
+    pub(crate) fn of(&mut self, route: Route) -> Option<Arc<Place>> {
         if route == Route::default() {
             return None;
         }

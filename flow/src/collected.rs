@@ -8,9 +8,9 @@ use crate::time::Timestamp;
 /// An exporter, and one of its Observation Domains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exporter {
-    /// The source of its datagrams.
+    /// The source of its datagrams. sFlow: the address of the agent, and the port of the source.
     pub address: SocketAddr,
-    /// Observation Domain ID, Source ID of NetFlow v9, or engine of NetFlow v5.
+    /// Observation Domain ID, Source ID of NetFlow v9, engine of NetFlow v5, or sub agent of sFlow.
     pub domain: u32,
     /// The protocol of its datagrams.
     pub protocol: ExportProtocol,
@@ -25,16 +25,18 @@ pub enum ExportProtocol {
     Netflow9,
     /// IPFIX (RFC 7011).
     Ipfix,
+    /// sFlow version 5.
+    Sflow5,
 }
 
 impl ExportProtocol {
     /// All protocols.
-    pub const ALL: [Self; 3] = [Self::Netflow5, Self::Netflow9, Self::Ipfix];
+    pub const ALL: [Self; 4] = [Self::Netflow5, Self::Netflow9, Self::Ipfix, Self::Sflow5];
 
     /// The version in its messages.
     pub const fn version(self) -> u16 {
         match self {
-            Self::Netflow5 => 5,
+            Self::Netflow5 | Self::Sflow5 => 5,
             Self::Netflow9 => 9,
             Self::Ipfix => 10,
         }
@@ -46,6 +48,7 @@ impl ExportProtocol {
             Self::Netflow5 => "netflow5",
             Self::Netflow9 => "netflow9",
             Self::Ipfix => "ipfix",
+            Self::Sflow5 => "sflow5",
         }
     }
 }
@@ -57,7 +60,7 @@ pub struct Collected {
     pub fields: u128,
     /// The fields of the flow key that the exporter sent.
     pub key: KeyFields,
-    /// Export time in the header of the message.
+    /// Export time in the header of the message. sFlow has none: the time of arrival.
     pub export_time: Timestamp,
     /// sysUpTime in the header of the message, in milliseconds. IPFIX has none.
     pub uptime_ms: Option<u32>,

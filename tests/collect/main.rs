@@ -8,5 +8,6 @@ mod messages;
 mod program;
 mod round_trip;
 mod rules;
+mod sflow;
 #[path = "../interop/traffic.rs"]
 mod traffic;

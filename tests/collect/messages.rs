@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use collect::{Collector, Counts, Limits, Sink};
-use flow::{Details, Exporter, FlowRecord, Timestamp};
+use flow::{Details, ExportProtocol, Exporter, FlowRecord, Timestamp};
 
 /// 2024-05-06T07:08:09Z
 pub const NOW: u32 = 1_714_979_289;
@@ -75,9 +75,14 @@ impl Session {
 
     fn assert_conservation(&self) {
         let counts = self.counts();
-        let decoded = counts.netflow5 + counts.netflow9 + counts.ipfix;
+        let decoded = counts.netflow5 + counts.netflow9 + counts.ipfix + counts.sflow;
         assert_eq!(counts.datagrams, decoded + counts.malformed + counts.unknown_version);
         assert_eq!(counts.records, self.given.0.len() as u64);
+        let is_sample = |exporter: &Exporter| exporter.protocol == ExportProtocol::Sflow5;
+        let samples = self.given.0.iter().filter(|(exporter, ..)| is_sample(exporter)).count();
+        let others = counts.sflow_not_ip + counts.sflow_unreadable + counts.sflow_other_headers;
+        let known = samples as u64 + others;
+        assert!((known..=known + counts.unmeterable).contains(&counts.sflow_samples), "{counts:?}");
         let packets = self.given.0.iter().map(|(_, record, _)| record.packets);
         assert_eq!(counts.packets, packets.fold(0, u64::saturating_add));
     }
@@ -142,4 +147,33 @@ pub const FIELDS: [(u16, u16); 7] = [(8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (
 pub fn flow(port: u16) -> Vec<u8> {
     let addresses = [192, 0, 2, 10, 198, 51, 100, 20];
     [&addresses[..], &be16(&[port, 443]), &[6], &be32(&[1500, 3])].concat()
+}
+
+/// A datagram of sFlow from sub agent 7 of the agent 198.51.100.9.
+pub fn sflow(sequence: u32, samples: &[Vec<u8>]) -> Vec<u8> {
+    let count = u32::try_from(samples.len()).unwrap();
+    let head = [be32(&[5, 1]), vec![198, 51, 100, 9], be32(&[7, sequence, 60_000, count])];
+    [head.concat(), samples.concat()].concat()
+}
+
+/// A sample of this format, or a record of one. Padding follows.
+pub fn sflow_part(format: u32, content: &[u8]) -> Vec<u8> {
+    [be32(&[format]), opaque(content)].concat()
+}
+
+/// A flow sample from interface 3 to 4, of one in 512 packets.
+pub fn flow_sample(records: &[Vec<u8>]) -> Vec<u8> {
+    let count = u32::try_from(records.len()).unwrap();
+    sflow_part(1, &[be32(&[1, 3, 512, 9000, 2, 3, 4, count]), records.concat()].concat())
+}
+
+/// The first octets of a packet that had this many, 4 of which are not in them.
+pub fn raw_header(protocol: u32, length: u32, octets: &[u8]) -> Vec<u8> {
+    sflow_part(1, &[be32(&[protocol, length, 4]), opaque(octets)].concat())
+}
+
+fn opaque(content: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(content.len()).unwrap();
+    let padding = vec![0; content.len().wrapping_neg() % 4];
+    [be32(&[length]), content.to_vec(), padding].concat()
 }

@@ -46,7 +46,7 @@ pub fn collect(files: &[PathBuf], settings: &[&str]) -> Run {
 
 fn assert_conservation(run: &Run) {
     let of = |name: &str| run.count(&format!("collected.{name}"));
-    let decoded = of("netflow5") + of("netflow9") + of("ipfix");
+    let decoded = of("netflow5") + of("netflow9") + of("ipfix") + of("sflow");
     assert_eq!(of("datagrams"), decoded + of("malformed") + of("unknown_version"));
     let left_out = ["filtered", "unreadable", "not_udp", "fragments", "incomplete"];
     assert_eq!(of("frames"), of("datagrams") + left_out.into_iter().map(of).sum::<u64>());

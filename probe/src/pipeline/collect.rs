@@ -84,7 +84,7 @@ pub(crate) fn collect(
         };
         let threads = behind.start(scope, &so_far, &outputs_left);
         let mut reader = Reader {
-            collector: Collector::new(Limits::default()),
+            collector: Collector::new(Limits::default()).with_tpids(config.observer.tpids),
             filter: config.filter.as_ref(),
             tpids: config.observer.tpids,
             report: CollectReport::default(),

@@ -64,8 +64,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Collect the flows of other exporters, in NetFlow v5, NetFlow v9 and IPFIX, from datagrams in
-    /// captures
+    /// Collect the flows of other exporters, in NetFlow v5, NetFlow v9, IPFIX and sFlow, from
+    /// datagrams in captures
     #[command(arg_required_else_help = true, args_override_self = true)]
     Collect {
         /// Settings. Not all of them have a meaning here.

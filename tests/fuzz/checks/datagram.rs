@@ -52,7 +52,7 @@ pub fn check(octets: &[u8]) {
         let counts = collector.counts();
         assert!(counts.exporters <= 3 && counts.waiting_sets <= 9);
         assert!(counts.templates <= 6 + 4, "those of one message may be too many");
-        let decoded = counts.netflow5 + counts.netflow9 + counts.ipfix;
+        let decoded = counts.netflow5 + counts.netflow9 + counts.ipfix + counts.sflow;
         assert_eq!(counts.datagrams, decoded + counts.malformed + counts.unknown_version);
     }
     collector.finish();
