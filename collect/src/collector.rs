@@ -156,7 +156,8 @@ impl Collector {
         for sample in datagram.samples() {
             match sample {
                 Sample::Flow(sample) => {
-                    if let Some(given) = sflow::record(&sample, common, &mut known.places, counts) {
+                    let kept = (&mut known.places, &mut known.drops);
+                    if let Some(given) = sflow::record(&sample, common, kept, counts) {
                         give(given, &exporter, (counts, sink));
                     }
                 }

@@ -55,6 +55,8 @@ counts! {
     unknown_sets: "sets of an unknown kind";
     /// Datagrams of sFlow with more octets than their samples have. The samples count.
     sflow_longer: "sFlow datagrams longer than their samples";
+    /// Flow samples that agents took and could not send, by their own counters.
+    sflow_dropped: "sFlow samples DROPPED by agents";
     /// Flow samples of sFlow: each is a record, or is in one of `unmeterable` and the next three.
     sflow_samples: "sFlow samples";
     /// Samples of packets that are not IP.

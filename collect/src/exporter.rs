@@ -12,6 +12,7 @@ use crate::message::{Header, TemplateRecord};
 use crate::record::Places;
 use crate::sampling::Samplers;
 use crate::sequence::Sequence;
+use crate::sflow::Drops;
 use crate::template::Template;
 use crate::waiting::Waiting;
 
@@ -25,6 +26,8 @@ pub(crate) struct KnownExporter {
     pub(crate) waiting: Waiting,
     pub(crate) samplers: Samplers,
     pub(crate) places: Places,
+    /// Of an agent of sFlow.
+    pub(crate) drops: Drops,
 }
 
 /// An Observation Domain.

@@ -51,6 +51,9 @@ pub(crate) const TEMPLATE_LIFETIME_MS: u64 = 30 * 60 * 1000;
 /// Most samples of an sFlow datagram.
 pub(crate) const SFLOW_SAMPLES_MAX: u32 = 1000;
 
+/// Most sources of an sFlow agent whose counters of dropped samples are kept.
+pub(crate) const SFLOW_SOURCES_MAX: usize = 1024;
+
 /// Most records of an sFlow sample.
 pub(crate) const SFLOW_RECORDS_MAX: u32 = 1000;
 

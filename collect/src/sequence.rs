@@ -3,7 +3,7 @@
 use crate::counts::Counts;
 
 /// A larger gap is a restart.
-const GAP_MAX: u32 = 100_000;
+pub(crate) const GAP_MAX: u32 = 100_000;
 
 /// The next sequence number of a domain.
 #[derive(Clone, Copy, Debug, Default)]

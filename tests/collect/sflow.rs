@@ -205,6 +205,35 @@ fn an_agent_is_an_exporter_and_its_sequences_are_those_of_sub_agents() {
 }
 
 #[test]
+fn samples_that_agents_dropped_are_counted_by_source() {
+    let of = |source: u32, drops: u32| {
+        let head = be32(&[1, source, 512, 9000, drops, 3, 4, 1]);
+        sflow_part(1, &[head, sampled_ipv4()].concat())
+    };
+    let expanded = |kind: u32, number: u32, drops: u32| {
+        let head = be32(&[1, kind, number, 512, 9000, drops, 0, 3, 0, 4, 1]);
+        sflow_part(3, &[head, sampled_ipv4()].concat())
+    };
+    let dropped = |samples: &[Vec<u8>]| taken(samples).counts().sflow_dropped;
+    assert_eq!(dropped(&[of(3, 50), of(3, 50), of(3, 57), of(4, 900), of(3, 58)]), 8);
+    assert_eq!(dropped(&[of(0x0200_0003, 5), expanded(2, 3, 9), expanded(0, 3, 100)]), 4);
+    assert_eq!(dropped(&[of(3, u32::MAX), of(3, 1)]), 2);
+    assert_eq!(dropped(&[of(3, 0), of(3, 100_000), of(3, 200_001), of(3, 9), of(3, 10)]), 100_001);
+    // Sub agents count apart.
+    let mut other = sflow(1, &[of(3, 60)]);
+    other[15] = 8;
+    let mut session = taken(&[of(3, 50)]);
+    session.take(&other).take(&sflow(2, &[of(3, 51)]));
+    assert_eq!(session.counts().sflow_dropped, 1);
+    let mut session = Session::new();
+    for source in 0..1025 {
+        session.take(&sflow(source, &[of(source, 0)]));
+    }
+    session.take(&sflow(1025, &[of(1023, 1), of(1024, 1)]));
+    assert_eq!(session.counts().sflow_dropped, 1, "the last source is one too many");
+}
+
+#[test]
 fn a_datagram_that_contradicts_itself_gives_nothing() {
     let right = flow_sample(&[of_ethernet(&packet::unpadded(&ip()))]);
     let records = |count: u32, records: &[u8]| {

@@ -4,6 +4,7 @@
 //! any of it is used. What the records say is read in facts.rs, and is a flow record of one packet
 //! in packet.rs.
 
+mod drops;
 mod facts;
 mod octets;
 mod packet;
@@ -16,6 +17,7 @@ use crate::limits::{SFLOW_RECORDS_MAX, SFLOW_SAMPLES_MAX};
 use crate::message::{Header, Malformed};
 use octets::Octets;
 
+pub(crate) use drops::Drops;
 pub(crate) use packet::{Common, record};
 
 /// The interface number of packets that begin or end in the agent, and the one in expanded form.
@@ -44,6 +46,10 @@ pub(crate) enum Sample<'a> {
 /// A flow sample: facts about one packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FlowSample<'a> {
+    /// Kind and number of the source.
+    source: [u32; 2],
+    /// Samples that the source took and could not send, so far.
+    drops: u32,
     sampling_rate: u32,
     /// Interface at which the packet came in; 0 if there is none or it is not known.
     input: u32,
@@ -127,17 +133,21 @@ impl<'a> FlowSample<'a> {
     /// | Drops | Input | Output | Number of records |
     /// ```
     fn read(mut rest: Octets<'a>) -> Result<Self, Malformed> {
-        let [_sequence, _source, sampling_rate, _pool, _drops, input, output, count] =
+        let [_sequence, source, sampling_rate, _pool, drops, input, output, count] =
             rest.numbers()?;
+        let source = [source >> 24, source & 0xff_ffff];
         let parts = |interface: u32| (interface >> 30, interface & 0x3fff_ffff);
-        Self::checked(sampling_rate, parts(input), parts(output), count, rest)
+        let sample = Self::checked(sampling_rate, parts(input), parts(output), count, rest)?;
+        Ok(Self { source, drops, ..sample })
     }
 
     /// Source and interfaces have two numbers each: kind or form, and the number.
     fn read_expanded(mut rest: Octets<'a>) -> Result<Self, Malformed> {
-        let [_sequence, _source_kind, _source, sampling_rate, _pool, _drops] = rest.numbers()?;
+        let [_sequence, kind, number, sampling_rate, _pool, drops] = rest.numbers()?;
         let [input_form, input, output_form, output, count] = rest.numbers()?;
-        Self::checked(sampling_rate, (input_form, input), (output_form, output), count, rest)
+        let (input, output) = ((input_form, input), (output_form, output));
+        let sample = Self::checked(sampling_rate, input, output, count, rest)?;
+        Ok(Self { source: [kind, number], drops, ..sample })
     }
 
     fn checked(
@@ -155,6 +165,8 @@ impl<'a> FlowSample<'a> {
             Record::read(&mut rest)?;
         }
         Ok(Self {
+            source: [0; 2],
+            drops: 0,
             sampling_rate,
             input: interface(input),
             output: interface(output),
