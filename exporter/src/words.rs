@@ -49,7 +49,7 @@ mod tests {
     fn lines_are_broken_at_words() {
         let text = "label    one two three\nshort\n         four five\n";
         assert_eq!(wrapped(text, 80, 9), text);
-        let narrow = "label    one two\n         three\nshort\n         four\n         five\n";
+        let narrow = "label    one two\n         three\nshort\n         four five\n";
         assert_eq!(wrapped(text, 18, 9), narrow);
         // Nothing is before the first word, and words stay whole.
         let long = "label    a-word-that-is-longer and short";

@@ -198,7 +198,7 @@ fn settings_that_make_no_sense_are_refused() {
     assert!(problem.starts_with("there is no rule scan; rules are worm-port, "), "{problem}");
     let with = |threshold| RuleSettings { threshold: Some(threshold), ..rule("scan-slow") };
     assert_eq!(check(&with(2000)), Ok(()));
-    assert_eq!(check(&with(2001)).unwrap_err(), "threshold 2001: 1 to 2000 is needed");
+    assert_eq!(check(&with(2001)).unwrap_err(), "a whole number from 1 to 2000 is needed");
     assert!(check(&with(0)).is_err());
     let window = RuleSettings { window_s: Some(3601), ..rule("syn-flood") };
     assert!(check(&window).is_err());

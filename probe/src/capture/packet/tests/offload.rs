@@ -246,6 +246,8 @@ fn vxlan(elsewhere: &Elsewhere) {
              local 192.0.2.{host} remote 192.0.2.{other} dstport 4789"
         ));
         set(&format!("ipv6/conf/{name}/disable_ipv6"), "0");
+        // In milliseconds. Reports of groups are sent again after this time.
+        set(&format!("ipv6/conf/{name}/mldv2_unsolicited_report_interval"), "10");
         ip(&format!("link set {name} addrgenmode none"));
         ip(&format!("link set {name} up"));
         ip(&format!("addr add 198.51.100.{host}/24 dev {name}"));
