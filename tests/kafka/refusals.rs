@@ -39,6 +39,34 @@ fn missing_right_ends_a_run() {
     assert_gave_up(&run, "no right to write into the topic closed");
 }
 
+/// A broker that asks who it is: the right password is taken, and a wrong one ends the run.
+#[test]
+fn user_has_a_password() {
+    let login = "org.apache.kafka.common.security.plain.PlainLoginModule required \
+                 username=\"broker\" password=\"b\" user_broker=\"b\" user_probe=\"secret\";";
+    let login = format!("listener.name.plaintext.plain.sasl.jaas.config={login}");
+    let settings = [
+        "listener.security.protocol.map=PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "sasl.enabled.mechanisms=PLAIN",
+        "sasl.mechanism.inter.broker.protocol=PLAIN",
+        "auto.create.topics.enable=true",
+        &login,
+    ];
+    let Some(broker) = Broker::start_with(&settings) else { return };
+    let folder = support::scratch();
+    let output = |password: &str| {
+        let file = support::write(&folder, "password", password.as_bytes());
+        broker.output("flows", &format!("user=probe&password-file={}", file.display()))
+    };
+    let run = replay(&office(), &output("secret"));
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    assert_eq!(delivered(&run, "accepted"), run.count("outputs.0.sent.records"));
+    run.assert_conservation();
+    let run = replay(&office(), &output("not-it"));
+    assert_gave_up(&run, "Authentication failed");
+    assert!(!run.stderr.contains("not-it"), "{}", run.stderr);
+}
+
 /// Documents that are too large for the topic are kept, and the others arrive.
 #[test]
 fn documents_that_are_too_large_are_kept_with_the_reason() {

@@ -71,7 +71,7 @@ impl Destination {
                 file::check(path, &settings)?;
             }
             if matches!(target, Target::Topic(..)) {
-                kafka::check(&settings)?;
+                kafka::check(scheme, &settings)?;
             }
             Ok(Self { url: url.clone(), output, target, settings })
         });

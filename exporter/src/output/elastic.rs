@@ -161,10 +161,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
         |problem: String| ExportError::NotOpened(format!("{}: {problem}", request.name));
     let namespace = settings.string(&NAMESPACE);
     let domain = request.observation_domain_id();
-    let mut run = settings.given::<String>(&RUN).unwrap_or_else(|| request.context.run.clone());
-    if request.context.change > 0 {
-        run += &format!("-{}", request.context.change);
-    }
+    let run = run(request);
     let index = settings.given::<String>(&INDEX).and_then(|text| IndexPattern::new(&text));
     let stream = format!("logs-netflow.log-{namespace}");
     // A document in the spool names its stream, because the next run may have another one.
@@ -238,6 +235,17 @@ fn client(
     })
 }
 
+/// The name of the run in ids of documents. An output that is opened by a reload counts from 0
+/// again, so that it has another name.
+pub(super) fn run(request: &Request<'_>) -> String {
+    let run = request.settings.given::<String>(&RUN);
+    let run = run.unwrap_or_else(|| request.context.run.clone());
+    match request.context.change {
+        0 => run,
+        change => format!("{run}-{change}"),
+    }
+}
+
 /// The cluster of an output with these settings.
 pub(super) fn cluster(
     settings: &Settings,
@@ -251,7 +259,6 @@ pub(super) fn cluster(
 /// Credentials come from files or the environment: the list of processes does not show them.
 fn credentials(settings: &Settings) -> Result<Option<Credentials>, String> {
     let file = |setting| settings.given::<PathBuf>(setting);
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(user) = settings.given(&USER) {
         let password = match file(&PASSWORD_FILE) {
             Some(path) => secret(&path, "password")?,
@@ -264,6 +271,11 @@ fn credentials(settings: &Settings) -> Result<Option<Credentials>, String> {
         None => variable(API_KEY_VARIABLE),
     };
     Ok(key.map(Credentials::ApiKey))
+}
+
+/// The value of an environment variable that is not empty.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Reads the first line of a file.

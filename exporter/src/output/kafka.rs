@@ -1,40 +1,69 @@
 //! Kafka.
 
 use super::elastic::{
-    CONNECTIONS, DEAD_LETTER, FIELDS, GIVE_UP, MEMORY, NAMESPACE, RUN, SPOOL, SPOOL_FULL, SPOOL_MAX,
+    CONNECTIONS, DEAD_LETTER, FIELDS, GIVE_UP, MEMORY, NAMESPACE, PASSWORD_FILE, RUN, SPOOL,
+    SPOOL_FULL, SPOOL_MAX,
 };
+use super::tcp::CA;
 use super::{GEO, ODID, Opened, Output, Request, Setting, Settings, TargetForm};
 use crate::transport::Host;
+
+/// Settings of both outputs. That of TLS is the last.
+const SETTINGS: &[&Setting] = &[
+    &ODID,
+    &NAMESPACE,
+    &FORMAT,
+    &PARTITION_KEY,
+    &COMPRESSION,
+    &FIELDS,
+    &GEO,
+    &USER,
+    &PASSWORD_FILE,
+    &SASL,
+    &BATCH,
+    &MESSAGE_MAX,
+    &MEMORY,
+    &CONNECTIONS,
+    &TIMEOUT,
+    &GIVE_UP,
+    &SPOOL,
+    &SPOOL_MAX,
+    &SPOOL_FULL,
+    &DEAD_LETTER,
+    &RUN,
+    &CA,
+];
 
 pub(super) const KAFKA: Output = Output {
     scheme: "kafka",
     meaning: "documents or IPFIX into Kafka; in builds with its feature",
-    settings: &[
-        &ODID,
-        &NAMESPACE,
-        &FORMAT,
-        &KEY,
-        &COMPRESSION,
-        &FIELDS,
-        &GEO,
-        &BATCH,
-        &MESSAGE_MAX,
-        &MEMORY,
-        &CONNECTIONS,
-        &TIMEOUT,
-        &GIVE_UP,
-        &SPOOL,
-        &SPOOL_MAX,
-        &SPOOL_FULL,
-        &DEAD_LETTER,
-        &RUN,
-    ],
+    settings: SETTINGS.split_at(SETTINGS.len() - 1).0,
     writes_documents: true,
-    target: TargetForm::Topic(KAFKA_PORT, open),
+    target: TargetForm::Topic(KAFKA_PORT, |request, hosts, topic| {
+        open(request, hosts, topic, Tls::No)
+    }),
+    sampling_interval_max: u32::MAX,
+};
+
+pub(super) const KAFKA_TLS: Output = Output {
+    scheme: "kafka+tls",
+    meaning: "the same under TLS",
+    settings: SETTINGS,
+    writes_documents: true,
+    target: TargetForm::Topic(KAFKA_TLS_PORT, |request, hosts, topic| {
+        open(request, hosts, topic, Tls::Yes)
+    }),
     sampling_interval_max: u32::MAX,
 };
 
 const KAFKA_PORT: u16 = 9092;
+const KAFKA_TLS_PORT: u16 = 9093;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tls {
+    No,
+    Yes,
+}
 
 pub(super) const FORMAT: Setting = Setting::text(
     "format",
@@ -43,7 +72,7 @@ pub(super) const FORMAT: Setting = Setting::text(
 )
 .default("json");
 
-const KEY: Setting =
+const PARTITION_KEY: Setting =
     Setting::text("key", "what decides the partition: conversation, exporter or none", |text| {
         ["conversation", "exporter", "none"].contains(&text)
     })
@@ -61,6 +90,16 @@ const BATCH: Setting = Setting::size(
 )
 .default("5M");
 
+const USER: Setting = Setting::text("user", "name for SASL", |_| true);
+
+const SASL: Setting = Setting::text(
+    "sasl",
+    "how the user proves who it is: plain, scram-sha-256 or scram-sha-512",
+    |text| ["plain", "scram-sha-256", "scram-sha-512"].contains(&text),
+)
+.default("plain")
+.needs("user");
+
 /// Brokers accept 1 MB by default, headers included.
 const MESSAGE_MAX: Setting = Setting::size(
     "message-max",
@@ -76,10 +115,18 @@ const TIMEOUT: Setting =
 pub(super) const NOT_BUILT: &str = "this program was built without Kafka; it has it when built by \
                                     cargo build --release --package probe --features kafka";
 
-/// Checks settings that exclude each other.
-pub(super) fn check(settings: &Settings) -> Result<(), String> {
+/// Error for a build without TLS for Kafka.
+const NO_TLS: &str = "this program was built without TLS and SCRAM for Kafka; it has them when \
+                      built by cargo build --release --package probe --features kafka-tls";
+
+/// Checks the scheme, and settings that exclude each other.
+pub(super) fn check(scheme: &str, settings: &Settings) -> Result<(), String> {
+    let needs_tls = scheme == KAFKA_TLS.scheme || settings.string(&SASL) != "plain";
+    if needs_tls && !cfg!(feature = "kafka-tls") {
+        return Err(NO_TLS.to_owned());
+    }
     let is = |setting, value: &str| settings.string(setting) == value;
-    if is(&FORMAT, "ipfix") && is(&KEY, "conversation") {
+    if is(&FORMAT, "ipfix") && is(&PARTITION_KEY, "conversation") {
         return Err("key=conversation needs format=json: a message of IPFIX has many flows".into());
     }
     Ok(())
@@ -99,37 +146,44 @@ pub(super) fn check_topic(topic: &str) -> Result<(), String> {
 }
 
 #[cfg(not(feature = "kafka"))]
-fn open(request: &Request<'_>, _hosts: &[Host], _topic: &str) -> Opened {
+fn open(request: &Request<'_>, _hosts: &[Host], _topic: &str, _tls: Tls) -> Opened {
     let problem = format!("{}: {NOT_BUILT}", request.name);
     Err(crate::error::ExportError::NotOpened(problem))
 }
 
 #[cfg(feature = "kafka")]
-fn open(request: &Request<'_>, hosts: &[Host], topic: &str) -> Opened {
-    built::open(request, hosts, topic)
+fn open(request: &Request<'_>, hosts: &[Host], topic: &str, tls: Tls) -> Opened {
+    built::open(request, hosts, topic, tls)
 }
 
 #[cfg(feature = "kafka")]
 mod built {
+    use std::path::PathBuf;
     use std::sync::Arc;
 
     use super::*;
     use crate::batches::OutboxSettings;
+    use crate::error::ExportError;
     use crate::json::{DocumentExporter, DocumentSettings, Fields};
     use crate::kafka::{KafkaSettings, KafkaSink, PartitionKey, Value};
     use crate::message::SelfContained;
-    use crate::output::elastic::spool;
+    use crate::output::elastic::{run, secret, spool, variable};
     use crate::transport::Transport;
 
     /// The formats of its batches in a spool; see [`OutboxSettings::format`].
     const DOCUMENTS: u8 = 1;
     const MESSAGES: u8 = 2;
 
-    pub(super) fn open(request: &Request<'_>, hosts: &[Host], topic: &str) -> Opened {
+    /// Variable with the password, if no file is given.
+    const PASSWORD_VARIABLE: &str = "FLOWPROBE_KAFKA_PASSWORD";
+
+    pub(super) fn open(request: &Request<'_>, hosts: &[Host], topic: &str, tls: Tls) -> Opened {
         let settings = request.settings;
         let context = request.context;
         let domain = request.observation_domain_id();
-        let run = settings.given::<String>(&RUN).unwrap_or_else(|| context.run.clone());
+        let run = run(request);
+        let security = security(settings, tls)
+            .map_err(|problem| ExportError::NotOpened(format!("{}: {problem}", request.name)))?;
         let is_ipfix = settings.string(&FORMAT) == "ipfix";
         let batch_octets = settings.size(&BATCH);
         let connections = settings.number(&CONNECTIONS);
@@ -147,7 +201,7 @@ mod built {
             value: if is_ipfix { Value::Ipfix } else { Value::Document },
             agent: context.name.clone(),
             version: context.version.clone(),
-            security: Vec::new(),
+            security,
         };
         let outbox = OutboxSettings {
             name: request.name.to_owned(),
@@ -165,7 +219,7 @@ mod built {
             give_up: settings.duration(&GIVE_UP),
             spool: spool(settings),
         };
-        let key = match settings.string(&KEY).as_str() {
+        let key = match settings.string(&PARTITION_KEY).as_str() {
             "conversation" => PartitionKey::Conversation,
             "exporter" => PartitionKey::Exporter(format!("{}/{domain}", context.name)),
             _ => PartitionKey::None,
@@ -182,5 +236,30 @@ mod built {
             ..DocumentSettings::of(context, settings.string(&NAMESPACE), domain)
         };
         Ok(Box::new(DocumentExporter::new(documents, sink)))
+    }
+
+    /// Settings of librdkafka for TLS and SASL.
+    fn security(settings: &Settings, tls: Tls) -> Result<Vec<(&'static str, String)>, String> {
+        let user = settings.given::<String>(&USER);
+        let protocol = match (&user, tls) {
+            (None, Tls::No) => "plaintext",
+            (None, Tls::Yes) => "ssl",
+            (Some(_), Tls::No) => "sasl_plaintext",
+            (Some(_), Tls::Yes) => "sasl_ssl",
+        };
+        let mut security = vec![("security.protocol", protocol.to_owned())];
+        if let Some(user) = user {
+            let password = match settings.given::<PathBuf>(&PASSWORD_FILE) {
+                Some(path) => secret(&path, "password")?,
+                None => variable(PASSWORD_VARIABLE).unwrap_or_default(),
+            };
+            security.push(("sasl.mechanisms", settings.string(&SASL).to_uppercase()));
+            security.push(("sasl.username", user));
+            security.push(("sasl.password", password));
+        }
+        if let Some(path) = settings.given::<PathBuf>(&CA) {
+            security.push(("ssl.ca.location", path.display().to_string()));
+        }
+        Ok(security)
     }
 }

@@ -35,6 +35,7 @@ pub static OUTPUTS: &[&Output] = &[
     &elastic::ELASTIC_HTTP,
     &elastic::ELASTIC_HTTPS,
     &kafka::KAFKA,
+    &kafka::KAFKA_TLS,
 ];
 
 /// Definition of an output, for users and for this crate.
