@@ -309,9 +309,9 @@ fn groups_of_a_configuration_file_are_a_table() {
     let expected = [
         "2: local-networks = \"10.0.0.5/8\": 10.0.0.0/8 is needed",
         "3: mail-servers = 25: a network or an address is needed",
-        "6: office = \"10.0.0\": a network or an address is needed",
-        "7: 7up = \"10.0.0.7\": \"7up\" is no name of a group",
-        "8: web = true: a network or an address is needed",
+        "6: groups.office = \"10.0.0\": a network or an address is needed",
+        "7: groups.7up = \"10.0.0.7\": \"7up\" is no name of a group",
+        "8: groups.web = true: a network or an address is needed",
     ];
     let lines: Vec<_> = stderr.lines().filter(|line| line.contains("flowprobe.toml:")).collect();
     assert_eq!(lines.len(), expected.len(), "{stderr}");
