@@ -92,7 +92,7 @@ pub(super) const FIELDS: Setting = Setting::text(
 const PIPELINE: Setting = Setting::text("pipeline", "ingest pipeline of the cluster", |_| true);
 
 pub(super) const USER: Setting =
-    Setting::text("user", "name for basic authentication", |text| !text.contains(':'));
+    Setting::text("user", "name for authentication", |text| !text.contains(':'));
 
 pub(super) const PASSWORD_FILE: Setting =
     Setting::path("password-file", "file with the password of the user").needs("user");

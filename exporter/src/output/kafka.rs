@@ -2,7 +2,7 @@
 
 use super::elastic::{
     CONNECTIONS, DEAD_LETTER, FIELDS, GIVE_UP, MEMORY, NAMESPACE, PASSWORD_FILE, RUN, SPOOL,
-    SPOOL_FULL, SPOOL_MAX,
+    SPOOL_FULL, SPOOL_MAX, USER,
 };
 use super::tcp::CA;
 use super::{GEO, ODID, Opened, Output, Request, Setting, Settings, TargetForm};
@@ -90,15 +90,12 @@ const BATCH: Setting = Setting::size(
 )
 .default("5M");
 
-const USER: Setting = Setting::text("user", "name for SASL", |_| true);
-
-const SASL: Setting = Setting::text(
-    "sasl",
-    "how the user proves who it is: plain, scram-sha-256 or scram-sha-512",
-    |text| ["plain", "scram-sha-256", "scram-sha-512"].contains(&text),
-)
-.default("plain")
-.needs("user");
+const SASL: Setting =
+    Setting::text("sasl", "SASL: plain, scram-sha-256 or scram-sha-512", |text| {
+        ["plain", "scram-sha-256", "scram-sha-512"].contains(&text)
+    })
+    .default("plain")
+    .needs("user");
 
 /// Brokers accept 1 MB by default, headers included.
 const MESSAGE_MAX: Setting = Setting::size(
