@@ -17,7 +17,7 @@ use log::{debug, info};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{ClockId, clock_gettime};
 
-use crate::sys::schedule::{is_ordinary, limit_real_time, set_real_time};
+use crate::sys::schedule::{is_ordinary, set_real_time};
 
 /// Time between two looks at the CPU share of a worker.
 const LOOK: Duration = Duration::from_secs(1);
@@ -41,7 +41,7 @@ pub(crate) fn take_real_time() -> bool {
     if let Err(problem) = setrlimit(Resource::RLIMIT_RTPRIO, 1, 1) {
         debug!("a worker that drops to SCHED_OTHER stays there: {}", problem.desc());
     }
-    let result = limit_real_time().and_then(|_| become_real_time());
+    let result = become_real_time();
     if let Err(problem) = &result {
         info!(
             "workers have no real-time priority, so a busy host may lose packets: {problem}; \
@@ -114,8 +114,13 @@ fn processor_time() -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use nix::sys::signal::{Signal, raise};
+
     use super::*;
     use crate::host::namespace::{in_namespace, skip};
+    use crate::sys::schedule::handle_time_limits;
 
     fn spin(time: Duration) {
         let begin = Instant::now();
@@ -150,8 +155,13 @@ mod tests {
     }
 
     #[test]
-    fn thread_without_a_pause_does_not_go_first_for_long() {
+    fn limit_of_real_time_drops_a_thread_and_limit_of_cpu_time_ends_the_run() {
         in_namespace(|| {
+            static ENDS: AtomicUsize = AtomicUsize::new(0);
+            handle_time_limits(|| {
+                ENDS.fetch_add(1, Ordering::Relaxed);
+            })
+            .unwrap();
             if !take_real_time() {
                 return skip("real-time priority is not permitted");
             }
@@ -162,6 +172,9 @@ mod tests {
                 spin(2 * PAUSE_WITHIN);
                 assert!(is_ordinary());
             }
+            assert_eq!(ENDS.load(Ordering::Relaxed), 0);
+            raise(Signal::SIGXCPU).unwrap();
+            assert_eq!(ENDS.load(Ordering::Relaxed), 1);
         });
     }
 }

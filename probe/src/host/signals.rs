@@ -11,6 +11,7 @@ use exporter::ending;
 use libc::c_int;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
+use crate::sys::schedule::handle_time_limits;
 use crate::sys::signal::{Handler, handle, is_ignored};
 
 /// Number of requests so far to reopen files.
@@ -36,13 +37,20 @@ pub(crate) fn set_up(run: Run) -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     // A program that was started on a terminal ends with the terminal.
     let hangup_ends = run == Run::Replay || has_terminal();
-    // The last two: a limit of CPU time, and an alarm that was set before the program started.
-    let mut ending = vec![SIGINT, SIGTERM, SIGQUIT, libc::SIGXCPU, libc::SIGALRM];
+    // The last: an alarm that was set before the program started.
+    let mut ending = vec![SIGINT, SIGTERM, SIGQUIT, libc::SIGALRM];
     ending.extend(hangup_ends.then_some(SIGHUP));
     for &signal in ending.iter().filter(|&&signal| !is_ignored(signal)) {
         handle(signal, ending::request)?;
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
+    let (ends, flag) = (!is_ignored(libc::SIGXCPU), Arc::clone(&stop));
+    handle_time_limits(move || {
+        if ends {
+            ending::request();
+            flag.store(true, Ordering::Relaxed);
+        }
+    })?;
     let others: [(c_int, Handler); 4] = [
         (SIGHUP, || {
             REOPENINGS.fetch_add(1, Ordering::Relaxed);

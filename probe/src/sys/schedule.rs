@@ -30,17 +30,26 @@ pub(crate) fn set_real_time(real_time: bool) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// From now on, a real-time thread that reaches `RLIMIT_RTTIME` without a pause drops to
-/// SCHED_OTHER. The kernel sends SIGXCPU to that thread.
+/// Sets the handler of SIGXCPU, which stands for two limits. A real-time thread has reached
+/// `RLIMIT_RTTIME`: it ran for that long without a pause, and drops to SCHED_OTHER. An ordinary
+/// thread runs when the process reaches `RLIMIT_CPU`: `end` is called, which uses only atomics and
+/// the clock. The kernel sends the signal again each second, so `end` is called soon even if a
+/// real-time thread runs at that moment.
 ///
 /// # Errors
 ///
 /// The errno of `sigaction`.
-pub(crate) fn limit_real_time() -> io::Result<SigId> {
-    let make_ordinary = || drop(set_real_time(false));
-    // SAFETY: this system call is permitted in a signal handler, which does nothing else. Its error
-    // is a number without allocation.
-    unsafe { register(SIGXCPU, make_ordinary) }
+pub(crate) fn handle_time_limits(end: impl Fn() + Send + Sync + 'static) -> io::Result<SigId> {
+    let handler = move || {
+        if is_ordinary() {
+            end();
+        } else {
+            drop(set_real_time(false));
+        }
+    };
+    // SAFETY: these system calls are permitted in a signal handler, and their errors are numbers
+    // without allocation. `end` does only what is permitted.
+    unsafe { register(SIGXCPU, handler) }
 }
 
 /// `struct sched_param` of the kernel.
