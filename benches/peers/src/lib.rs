@@ -41,7 +41,7 @@ pub struct Options {
     quick: bool,
 
     /// Live capture over a virtual link instead of replay; takes half an hour, and needs root
-    #[arg(long, conflicts_with_all = ["rounds", "only"])]
+    #[arg(long, conflicts_with = "only")]
     live: bool,
 
     /// Documents into clusters instead; writes no report
@@ -53,7 +53,7 @@ pub struct Options {
     only: Vec<String>,
 
     /// Another build of flowprobe, which is measured instead of the peers; writes no report
-    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["quick", "live"])]
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "quick")]
     against: Option<PathBuf>,
 
     /// Only what `--decap` costs: packets without tunnels, and the same in VXLAN; no report
@@ -187,6 +187,10 @@ pub fn run(options: &Options) -> Result<()> {
     let split = |words: &String| words.split_whitespace().map(str::to_owned).collect();
     place.more = options.with.iter().map(split).collect();
     if options.live {
+        let rounds = Rounds { discarded: 1, counted: options.rounds };
+        if let Some(other) = &options.against {
+            return live::run_against(&place, other, rounds);
+        }
         return live::run(&place, options.quick, &root().join(&options.report));
     }
     let rounds = Rounds { discarded: 1, counted: options.rounds };

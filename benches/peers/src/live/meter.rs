@@ -1,7 +1,7 @@
 //! The programs during capture: how to start them, and how to read their counts.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +12,6 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 use serde_json::Value;
 
 use super::link::{COLLECTOR, Link};
-use crate::tool::Place;
 use commands::debian;
 
 /// A program and its capture method.
@@ -88,8 +87,14 @@ impl Meter {
     }
 
     /// Starts the program with room for these flows, and waits until it captures.
-    pub(super) fn start(self, place: &Place, link: &Link, flows: u32) -> Result<Running> {
-        let folder = place.memory.join("live");
+    pub(super) fn start(
+        self,
+        flowprobe: &Path,
+        memory: &Path,
+        link: &Link,
+        flows: u32,
+    ) -> Result<Running> {
+        let folder = memory.join("live");
         fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let mut command = link.receiving("taskset");
         command.args(["-c", PROCESSOR]);
@@ -98,7 +103,7 @@ impl Meter {
         match self {
             Self::FlowprobeXdp | Self::FlowprobePacket => {
                 let method = if self == Self::FlowprobeXdp { "afxdp" } else { "packet" };
-                command.arg(&place.flowprobe).args(["-i", "rx0", "--capture", method]);
+                command.arg(flowprobe).args(["-i", "rx0", "--capture", method]);
                 command.args(["--max-flows", &room, "--stats", "json", "-o"]);
                 command.arg(format!("netflow9://{COLLECTOR}"));
                 if self == Self::FlowprobeXdp {

@@ -2,8 +2,9 @@
 //! and a virtual link between them.
 //!
 //! `link` is the network, `meter` the programs, `trial` one measurement and the search for the
-//! highest rate, `report` the output page.
+//! highest rate, `report` the output page. `builds` compares two builds of our own program.
 
+mod builds;
 mod link;
 mod meter;
 mod report;
@@ -17,6 +18,7 @@ use self::link::Link;
 use self::meter::Meter;
 use self::report::Results;
 use self::trial::{Bench, Effort, Load};
+use super::rounds::Rounds;
 use super::tool::Place;
 use commands::debian::{self, Need};
 
@@ -39,13 +41,19 @@ const FLOWS: [u32; 2] = [1000, 1_000_000];
 /// Load for a minute without loss.
 const STEADY: Load = Load { flows: 1_000_000, rate: Some(600_000) };
 
+/// Measures another build in turn with ours, and prints the ratios.
+pub(super) fn run_against(place: &Place, other: &Path, rounds: Rounds) -> Result<()> {
+    debian::install(&NEEDS);
+    builds::compare(place, other, rounds)
+}
+
 /// Measures and writes the page to a folder.
 pub(super) fn run(place: &Place, quick: bool, folder: &Path) -> Result<()> {
     debian::install(&NEEDS);
     let processors = std::thread::available_parallelism()?.get();
     ensure!(processors > 1, "the generator and the program each need a processor of their own");
     let effort = if quick { QUICK } else { FULL };
-    let bench = Bench { place, link: Link::make()?, effort };
+    let bench = Bench { place, flowprobe: &place.flowprobe, link: Link::make()?, effort };
     let meters: Vec<_> = Meter::ALL.into_iter().filter(|meter| meter.is_there()).collect();
     let mut results = Results::new(effort);
     for flows in FLOWS {

@@ -3,6 +3,7 @@
 
 use std::env;
 use std::fmt::{self, Display, Formatter};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use crate::tool::Place;
 #[derive(Debug)]
 pub(super) struct Bench<'a> {
     pub(super) place: &'a Place,
+    /// The build of our own program.
+    pub(super) flowprobe: &'a Path,
     pub(super) link: Link,
     pub(super) effort: Effort,
 }
@@ -82,7 +85,8 @@ const CLOSE: f64 = 1.03;
 impl Bench<'_> {
     /// Runs a program under a load.
     pub(super) fn trial(&self, meter: Meter, load: Load, seconds: u32) -> Result<Trial> {
-        let mut running = meter.start(self.place, &self.link, load.flows)?;
+        let mut running =
+            meter.start(self.flowprobe, &self.place.memory, &self.link, load.flows)?;
         let before = running.processor_time()?;
         let (sent, rate) = self.generate(load, seconds)?;
         running.catch_up()?;
@@ -173,7 +177,7 @@ impl Trial {
 
     /// Ratio of metered packets to all packets.
     #[expect(clippy::cast_precision_loss, reason = "for a first guess")]
-    fn share(&self) -> f64 {
+    pub(super) fn share(&self) -> f64 {
         self.counts.metered as f64 / self.sent.max(1) as f64
     }
 
