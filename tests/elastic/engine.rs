@@ -13,9 +13,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Client;
-use crate::install::{Installed, engines};
+use crate::install::Installed;
 use crate::kind::{KINDS, Kind};
 use crate::support;
+use crate::support::install::engines;
 
 /// How long an engine may take to start, on a busy machine; it takes 3 to 10 s.
 const START_PATIENCE: Duration = Duration::from_secs(120);

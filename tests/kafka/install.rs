@@ -4,10 +4,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::support;
+use crate::support::install::{engines, execute, fetch_jars, fetch_python, text};
 
 const KAFKA: &str = "4.4.0";
 
@@ -34,11 +35,7 @@ pub fn installed() -> Option<&'static Installed> {
 
 fn install() -> Result<Installed, String> {
     execute(Command::new("java").arg("-version"))?;
-    let test = std::env::current_exe().map_err(text)?;
-    // The test is in TARGET/PROFILE/deps.
-    let target = test.ancestors().nth(3).ok_or("the target directory is not found")?;
-    let engines = target.join("engines");
-    fs::create_dir_all(&engines).map_err(text)?;
+    let engines = engines()?;
     let folder = engines.join(format!("kafka-{KAFKA}"));
     if !folder.exists() {
         let scratch = tempfile::tempdir_in(&engines).map_err(text)?;
@@ -54,7 +51,6 @@ fn install() -> Result<Installed, String> {
 }
 
 fn fetch(folder: &Path) -> Result<(), String> {
-    fs::create_dir_all(folder).map_err(text)?;
     let dependency = |group: &str, name: &str, version: &str| {
         format!(
             "<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId>\
@@ -72,29 +68,6 @@ fn fetch(folder: &Path) -> Result<(), String> {
          <dependencies>{}</dependencies></project>",
         dependencies.concat()
     );
-    fs::write(folder.join("pom.xml"), project).map_err(text)?;
-    let goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
-    let mut maven = Command::new("mvn");
-    maven.args(["--quiet", "--batch-mode", goal, "-DoutputDirectory=lib"]).current_dir(folder);
-    execute(&mut maven)?;
-    let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "install", "--quiet", "--target"]).arg(folder.join("python"));
-    execute(pip.args(CONSUMER))
-}
-
-fn execute(command: &mut Command) -> Result<(), String> {
-    let output = command.stdin(Stdio::null()).output();
-    let program = command.get_program().display();
-    match output {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => {
-            let said = [output.stdout, output.stderr].concat();
-            Err(format!("{program}: {}: {}", output.status, String::from_utf8_lossy(&said)))
-        }
-        Err(error) => Err(format!("{program}: {error}")),
-    }
-}
-
-fn text(error: impl ToString) -> String {
-    error.to_string()
+    fetch_jars(&project, folder)?;
+    fetch_python(&CONSUMER, &folder.join("python"))
 }

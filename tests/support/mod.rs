@@ -7,6 +7,7 @@
 pub mod authority;
 pub mod capture;
 pub mod flows;
+pub mod install;
 pub mod ipfix;
 pub mod mmdb;
 pub mod net;
