@@ -186,6 +186,22 @@ fn the_page_shows_tunnels_where_there_are_some() {
     }
 }
 
+/// A name with markup is text on the page.
+#[test]
+fn hostile_names_are_text() {
+    const NAME: &str = "<img src=x onerror=document.title='seen'>";
+    let folder = support::scratch();
+    let output = format!("json:{}", folder.path().join(NAME).display());
+    let page = Shown::sample(&["-o", &output]);
+    let Some(seen) = Seen::open(&page) else { return };
+    seen.go("health");
+    seen.wait_for("main", NAME);
+    assert_eq!(seen.evaluate("document.querySelectorAll('img').length"), 0);
+    let title = seen.evaluate("document.title");
+    assert!(title.as_str().is_some_and(|title| title.contains("flowprobe")), "{title}");
+    seen.assert_silent();
+}
+
 #[test]
 fn the_page_is_used_by_keyboard_alone() {
     let page = Shown::sample(&[]);

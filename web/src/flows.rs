@@ -62,7 +62,7 @@ impl LatestFlows {
     }
 
     /// The flow records, the latest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Flow> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Flow> {
         self.flows.iter().rev()
     }
 

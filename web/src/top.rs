@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use flow::{FlowKey, Place};
+use foldhash::fast::RandomState;
 use serde_json::{Value, json};
 
 use crate::flows::{Flow, LatestFlows, protocol_name};
@@ -98,7 +99,8 @@ impl Ranking {
 
     /// Computes the list from these flows.
     pub(crate) fn of(&self, flows: &LatestFlows) -> Value {
-        let mut sums: HashMap<FlowKey, Sum> = HashMap::new();
+        let mut sums: HashMap<FlowKey, Sum, RandomState> =
+            HashMap::with_capacity_and_hasher(flows.iter().len(), RandomState::default());
         let mut whole = Sum::default();
         let (mut latest, mut since, mut count) = (None, None, 0_u64);
         for Flow { record, source, destination, .. } in flows.iter() {
@@ -116,9 +118,16 @@ impl Ranking {
                 sum.flows += 1;
             }
         }
-        let mut list: Vec<_> = sums.into_iter().collect();
-        list.sort_unstable_by_key(|(key, sum)| (Reverse(self.order(sum)), *key));
-        let rows = list.iter().take(self.size).map(|(key, sum)| {
+        let different = sums.len();
+        let mut list: Vec<_> = sums.iter().map(|(key, sum)| (self.order(sum), key, sum)).collect();
+        let by_order = |(order, key, _): &((u64, u64), &FlowKey, &Sum)| (Reverse(*order), **key);
+        // The first rows are found without sorting the others.
+        if list.len() > self.size {
+            list.select_nth_unstable_by_key(self.size, by_order);
+            list.truncate(self.size);
+        }
+        list.sort_unstable_by_key(by_order);
+        let rows = list.iter().map(|(_, key, sum)| {
             json!({
                 "name": self.name(key),
                 "octets": sum.octets,
@@ -129,7 +138,7 @@ impl Ranking {
         json!({
             "rows": rows.collect::<Vec<_>>(),
             "all": { "octets": whole.octets, "packets": whole.packets, "flows": whole.flows },
-            "different": list.len(),
+            "different": different,
             "records": count,
             "since": since,
         })
