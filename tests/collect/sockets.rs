@@ -181,6 +181,7 @@ fn outputs_change_while_it_listens() {
     assert_eq!([documents(&files[0]), documents(&files[1])], [4, 2], "{}", run.stderr);
     assert_eq!(run.count("outputs.1.absent.records"), 2, "{}", run.stats);
     assert_eq!(run.count("collected.templates"), 1, "the collector goes on");
+    assert_eq!(web::without_metric(&run.stats), Vec::<String>::new());
     let [exporter] = &run.stats["exporters"].as_array().unwrap()[..] else { panic!() };
     let count = |name: &str| exporter[name].as_i64().unwrap();
     assert_eq!((exporter["address"].as_str(), count("records")), (Some("127.0.0.1"), 4));
