@@ -303,7 +303,8 @@ fn needs_real_time(sockets: &[Vec<Attached>]) -> bool {
 /// failed, except those whose reader has closed its end.
 fn all_is_there(totals: &Totals) -> bool {
     if totals.interfaces_gone {
-        error!("no interface is left to capture from");
+        let what = if totals.collected.is_some() { "socket of a listener" } else { "interface" };
+        error!("no {what} is left to capture from");
     }
     let missed: Vec<_> = totals.ports.iter().filter(|port| port.is_missed).collect();
     for port in &missed {

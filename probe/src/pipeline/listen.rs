@@ -147,8 +147,7 @@ impl Feed for ListenFeed<'_, '_> {
     }
 
     fn is_over(&self) -> bool {
-        !self.ended.load(Ordering::Relaxed)
-            && self.heard().all(|heard| heard.at.is_some() && heard.sockets == 0)
+        self.heard().all(|heard| heard.at.is_some() && heard.sockets == 0)
     }
 
     fn is_alive(&self, longest: Duration) -> bool {
