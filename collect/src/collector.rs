@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use element::Reading;
 use flow::{Details, ExportProtocol, Exporter, FlowRecord, Timestamp, Tpids};
 
 use crate::counts::Counts;
-use crate::exporter::{Kept, KnownExporter};
-use crate::limits::Limits;
-use crate::message::{Header, Malformed, Message, Set, SetKind};
+use crate::exporter::{ExporterReport, Kept, KnownExporter};
+use crate::given::{give, read_flows, read_set};
+use crate::limits::{Limits, TEMPLATE_LIFETIME_MS};
+use crate::message::{Header, Malformed, Message, Set, SetKind, TemplateRecord};
 use crate::netflow5;
-use crate::record::{self, Common, Places};
-use crate::sampling::Samplers;
+use crate::record::{Common, Places};
 use crate::sflow::{self, Sample};
+use crate::store::StoredTemplate;
 use crate::template::Template;
 use crate::waiting::WaitingSet;
 
@@ -43,6 +43,8 @@ struct State {
     /// Datagrams so far: the number of a use.
     turn: u64,
     kept: Kept,
+    /// What records of all exporters share.
+    places: Places,
     /// Octets of all waiting sets.
     waiting_octets: usize,
     counts: Counts,
@@ -114,6 +116,41 @@ impl Collector {
         Counts { templates: kept, exporters, ..self.state.counts }
     }
 
+    /// What is known of the exporters that were heard last, of this number of Observation Domains
+    /// at most.
+    pub fn exporters(&self, most: usize) -> Vec<ExporterReport> {
+        let latest = self.order.values().rev().filter_map(|address| self.exporters.get(address));
+        latest.flat_map(KnownExporter::reports).take(most).collect()
+    }
+
+    /// All templates, to be stored.
+    pub fn templates(&self) -> impl Iterator<Item = StoredTemplate> {
+        self.exporters.iter().flat_map(|(address, known)| known.templates.to_store(*address))
+    }
+
+    /// Learns a template that was stored, unless it has expired.
+    pub fn restore(&mut self, stored: &StoredTemplate, now: Timestamp) {
+        if stored.sent > now || now.millis_since(stored.sent) > TEMPLATE_LIFETIME_MS {
+            return;
+        }
+        let Self { limits, exporters, order, state, .. } = self;
+        state.turn += 1;
+        let turn = state.turn;
+        let known = find(exporters, order, stored.address, state, limits);
+        let header = Header {
+            protocol: stored.protocol,
+            export_time: stored.sent,
+            uptime_ms: None,
+            sequence: 0,
+            domain: stored.domain,
+            sampling_interval: 0,
+        };
+        let State { kept, counts, .. } = &mut *state;
+        let (record, when) = (TemplateRecord::of_store(stored), (stored.sent, turn));
+        known.templates.learn(&record, &header, when, limits, (kept, counts));
+        make_room(exporters, order, stored.address, state, limits);
+    }
+
     fn netflow5(
         &mut self,
         arrival: Arrival,
@@ -125,11 +162,13 @@ impl Collector {
         state.counts.decoded(header.protocol);
         let known = find(exporters, order, arrival.from.ip(), state, limits);
         let domain = known.domain(&header, arrival.from, state.turn, limits);
-        domain.sequence.check(header.sequence, Some(count.into()), &mut state.counts);
-        let exporter = Arc::clone(&domain.exporter);
         let received = arrival.received;
+        domain.hear(&header, received, Some(count.into()), &mut state.counts);
+        domain.heard.records += u64::from(count);
+        let exporter = Arc::clone(&domain.exporter);
         let common = Common { template: netflow5, header: &header, received, init_time: None };
-        read_flows(common, records, &exporter, known.parts(), (&mut state.counts, sink));
+        let kept = (&mut known.samplers, &mut state.places);
+        read_flows(common, records, &exporter, kept, (&mut state.counts, sink));
         Ok(())
     }
 
@@ -148,15 +187,16 @@ impl Collector {
         let from = SocketAddr::new(agent, arrival.from.port());
         let known = find(exporters, order, agent, state, limits);
         let domain = known.domain(&header, from, state.turn, limits);
-        domain.sequence.check(header.sequence, Some(1), &mut state.counts);
+        domain.hear(&header, arrival.received, Some(1), &mut state.counts);
         let exporter = Arc::clone(&domain.exporter);
-        let counts = &mut state.counts;
+        let (turn, counts) = (state.turn, &mut state.counts);
+        let before = counts.records;
         counts.sflow_longer += u64::from(datagram.is_longer);
         let common = sflow::Common { header: &header, received: arrival.received, tpids: *tpids };
         for sample in datagram.samples() {
             match sample {
                 Sample::Flow(sample) => {
-                    let kept = (&mut known.places, &mut known.drops);
+                    let kept = (&mut state.places, &mut known.drops);
                     if let Some(given) = sflow::record(&sample, common, kept, counts) {
                         give(given, &exporter, (counts, sink));
                     }
@@ -165,6 +205,7 @@ impl Collector {
                 Sample::Other => counts.sflow_other_samples += 1,
             }
         }
+        known.domain(&header, from, turn, limits).heard.records += counts.records - before;
         Ok(())
     }
 
@@ -172,6 +213,7 @@ impl Collector {
         let Self { limits, exporters, order, state, .. } = self;
         let header = message.header;
         state.counts.decoded(header.protocol);
+        let before = state.counts.records;
         let known = find(exporters, order, arrival.from.ip(), state, limits);
         let mut at = At { limits, state: &mut *state, known: &mut *known, arrival, header };
         let mut records = Some(0_u32);
@@ -192,7 +234,8 @@ impl Collector {
         // NetFlow v9 counts messages, IPFIX counts records.
         let units = if header.protocol == ExportProtocol::Netflow9 { Some(1) } else { records };
         let domain = known.domain(&header, arrival.from, state.turn, limits);
-        domain.sequence.check(header.sequence, units, &mut state.counts);
+        domain.hear(&header, arrival.received, units, &mut state.counts);
+        domain.heard.records += state.counts.records - before;
         make_room(exporters, order, arrival.from.ip(), state, limits);
     }
 }
@@ -313,8 +356,8 @@ impl At<'_> {
         let (header, turn) = (self.header, self.state.turn);
         let domain = self.known.domain(&header, self.arrival.from, turn, self.limits);
         let (exporter, init_time) = (Arc::clone(&domain.exporter), domain.init_time);
-        let State { kept, counts, .. } = &mut *self.state;
-        let KnownExporter { templates, samplers, places, .. } = &mut *self.known;
+        let State { kept, places, counts, .. } = &mut *self.state;
+        let KnownExporter { templates, samplers, .. } = &mut *self.known;
         let template = templates.get(&header, id, (now, turn), (kept, counts))?;
         if template.scope.is_none() {
             let received = self.arrival.received;
@@ -336,64 +379,4 @@ impl At<'_> {
         self.known.domain(&header, self.arrival.from, turn, self.limits).init_time = init_time;
         Some(records)
     }
-}
-
-/// Reads the flow records of a Data Set. Gives their number.
-fn read_flows(
-    common: Common<'_>,
-    content: &[u8],
-    exporter: &Arc<Exporter>,
-    (samplers, places): (&mut Samplers, &mut Places),
-    (counts, sink): (&mut Counts, &mut impl Sink),
-) -> u32 {
-    let header = common.header;
-    let usual = match header.sampling_interval {
-        0 => samplers.common(header.domain),
-        interval => interval,
-    };
-    read_set(common.template, content, counts, |reading, counts| {
-        let by_selector = |selector: u64| samplers.of_selector(header.domain, selector);
-        let own = reading.sampling.interval();
-        let interval = own.or_else(|| reading.sampling.selector.and_then(by_selector));
-        let interval = interval.unwrap_or(usual);
-        match record::record(reading, common, interval, places, counts) {
-            Some(given) => give(given, exporter, (counts, sink)),
-            None => counts.unmeterable += 1,
-        }
-    })
-}
-
-/// Counts a record, and gives it.
-fn give(
-    (record, details): (FlowRecord, Details),
-    exporter: &Arc<Exporter>,
-    (counts, sink): (&mut Counts, &mut impl Sink),
-) {
-    counts.records += 1;
-    counts.packets = counts.packets.saturating_add(record.packets);
-    counts.record_octets = counts.record_octets.saturating_add(record.octets);
-    sink.record(exporter, record, details);
-}
-
-/// Reads the records of a Data Set. Gives their number.
-fn read_set(
-    template: &Template,
-    mut content: &[u8],
-    counts: &mut Counts,
-    mut take: impl FnMut(Reading, &mut Counts),
-) -> u32 {
-    let mut records = 0;
-    while template.has_room(content) {
-        let mut reading = Reading::default();
-        match template.read(content, &mut reading) {
-            Ok(rest) => content = rest,
-            Err(_cut) => {
-                counts.cut_sets += 1;
-                break;
-            }
-        }
-        records += 1;
-        take(reading, counts);
-    }
-    records
 }

@@ -1,5 +1,7 @@
 //! Counters of the collector.
 
+use std::ops::AddAssign;
+
 use flow::ExportProtocol;
 
 macro_rules! counts {
@@ -17,6 +19,12 @@ macro_rules! counts {
             /// The name of each counter in statistics, what it counts, and its value.
             pub fn all(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
                 [$((stringify!($name), $words, self.$name)),*].into_iter()
+            }
+        }
+
+        impl AddAssign for Counts {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$name = self.$name.saturating_add(other.$name);)*
             }
         }
     };

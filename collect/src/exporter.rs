@@ -1,7 +1,7 @@
 //! What is known of an exporter: its Observation Domains, templates and samplers.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use flow::{ExportProtocol, Exporter, Timestamp};
@@ -9,10 +9,10 @@ use flow::{ExportProtocol, Exporter, Timestamp};
 use crate::counts::Counts;
 use crate::limits::{Limits, TEMPLATE_LIFETIME_MS};
 use crate::message::{Header, TemplateRecord};
-use crate::record::Places;
 use crate::sampling::Samplers;
 use crate::sequence::Sequence;
 use crate::sflow::Drops;
+use crate::store::StoredTemplate;
 use crate::template::Template;
 use crate::waiting::Waiting;
 
@@ -25,16 +25,90 @@ pub(crate) struct KnownExporter {
     pub(crate) templates: Templates,
     pub(crate) waiting: Waiting,
     pub(crate) samplers: Samplers,
-    pub(crate) places: Places,
     /// Of an agent of sFlow.
     pub(crate) drops: Drops,
+}
+
+/// What is known of an exporter's Observation Domain. Counts are of the time since it was last
+/// forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExporterReport {
+    /// The exporter and its domain.
+    pub exporter: Arc<Exporter>,
+    /// Datagrams that were decoded.
+    pub datagrams: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Records or datagrams that are missing, by the sequence numbers.
+    pub lost: u64,
+    /// Sequences that began again.
+    pub restarts: u64,
+    /// Templates kept.
+    pub templates: usize,
+    /// The interval that options tell for records that name no sampler; 0 if it is not known.
+    pub sampling_interval: u32,
+    /// Its clock less that of the collector, in milliseconds: the median of the last datagrams,
+    /// within 24 days.
+    pub clock_offset_ms: i32,
+}
+
+/// What was heard of a domain.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    datagrams: u64,
+    pub(crate) records: u64,
+    lost: u64,
+    restarts: u64,
+    /// Export time less time of arrival of the last datagrams, in milliseconds, in a ring.
+    offsets_ms: [i32; OFFSETS],
+}
+
+/// Datagrams whose median is the offset of a clock.
+const OFFSETS: usize = 16;
+
+impl Heard {
+    fn clock_offset_ms(&self) -> i32 {
+        let known = OFFSETS.min(usize::try_from(self.datagrams).unwrap_or(OFFSETS));
+        let mut offsets = self.offsets_ms;
+        let Some(offsets) = offsets.get_mut(..known) else { return 0 };
+        offsets.sort_unstable();
+        offsets.get(known / 2).copied().unwrap_or(0)
+    }
+}
+
+impl Domain {
+    /// Notes a datagram with so many `units` of what its sequence number counts; `None` if that is
+    /// not known.
+    pub(crate) fn hear(
+        &mut self,
+        header: &Header,
+        received: Timestamp,
+        units: Option<u32>,
+        counts: &mut Counts,
+    ) {
+        let (lost, restarts) = (counts.lost, counts.restarts);
+        self.sequence.check(header.sequence, units, counts);
+        let heard = &mut self.heard;
+        heard.lost += counts.lost - lost;
+        heard.restarts += counts.restarts - restarts;
+        let place = usize::try_from(heard.datagrams % OFFSETS as u64).unwrap_or(0);
+        if let Some(place) = heard.offsets_ms.get_mut(place) {
+            let millis = |time: Timestamp| time.as_millis().cast_signed();
+            let offset_ms = millis(header.export_time).saturating_sub(millis(received));
+            let limits = i64::from(-i32::MAX)..=i64::from(i32::MAX);
+            let within = offset_ms.clamp(*limits.start(), *limits.end());
+            *place = i32::try_from(within).unwrap_or(0);
+        }
+        heard.datagrams += 1;
+    }
 }
 
 /// An Observation Domain.
 #[derive(Debug)]
 pub(crate) struct Domain {
     pub(crate) exporter: Arc<Exporter>,
-    pub(crate) sequence: Sequence,
+    sequence: Sequence,
+    pub(crate) heard: Heard,
     /// The time that sysUpTime counts from, if options told it.
     pub(crate) init_time: Option<Timestamp>,
     used: u64,
@@ -54,9 +128,18 @@ pub(crate) struct Kept {
 }
 
 impl KnownExporter {
-    /// Its samplers and places.
-    pub(crate) fn parts(&mut self) -> (&mut Samplers, &mut Places) {
-        (&mut self.samplers, &mut self.places)
+    /// What is known of its domains.
+    pub(crate) fn reports(&self) -> impl Iterator<Item = ExporterReport> {
+        self.domains.iter().map(|((protocol, number), domain)| ExporterReport {
+            exporter: Arc::clone(&domain.exporter),
+            datagrams: domain.heard.datagrams,
+            records: domain.heard.records,
+            lost: domain.heard.lost,
+            restarts: domain.heard.restarts,
+            templates: self.templates.of_domain(*protocol, *number),
+            sampling_interval: self.samplers.common(*number),
+            clock_offset_ms: domain.heard.clock_offset_ms(),
+        })
     }
 
     /// Finds or adds a domain. The one that was not used for longest goes if there are too many.
@@ -80,6 +163,7 @@ impl KnownExporter {
         let domain = self.domains.entry(key).or_insert_with(|| Domain {
             exporter: exporter(),
             sequence: Sequence::default(),
+            heard: Heard::default(),
             init_time: None,
             used,
         });
@@ -158,6 +242,24 @@ impl Templates {
     /// Number of templates.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// All, for a store.
+    pub(crate) fn to_store(&self, address: IpAddr) -> impl Iterator<Item = StoredTemplate> {
+        self.0.iter().map(move |((protocol, domain, id), template)| StoredTemplate {
+            address,
+            protocol: *protocol,
+            domain: *domain,
+            id: *id,
+            scope: template.scope,
+            specifiers: template.specifiers.clone(),
+            sent: template.sent,
+        })
+    }
+
+    /// Number of templates of a domain.
+    fn of_domain(&self, protocol: ExportProtocol, domain: u32) -> usize {
+        self.0.range((protocol, domain, 0)..=(protocol, domain, u16::MAX)).count()
     }
 
     /// Removes all.

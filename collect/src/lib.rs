@@ -10,6 +10,7 @@
 mod collector;
 mod counts;
 mod exporter;
+mod given;
 mod limits;
 mod message;
 mod netflow5;
@@ -17,9 +18,12 @@ mod record;
 mod sampling;
 mod sequence;
 mod sflow;
+mod store;
 mod template;
 mod waiting;
 
 pub use collector::{Collector, Sink};
 pub use counts::Counts;
+pub use exporter::ExporterReport;
 pub use limits::Limits;
+pub use store::StoredTemplate;

@@ -21,6 +21,21 @@ pub struct Limits {
     pub waiting_octets_total: usize,
 }
 
+impl Limits {
+    /// The limits of one of several collectors that share these.
+    #[must_use]
+    pub fn share(self, collectors: usize) -> Self {
+        let share = |limit: usize| limit.div_ceil(collectors.max(1));
+        Self {
+            exporters: share(self.exporters),
+            templates: share(self.templates),
+            fields: share(self.fields),
+            waiting_octets_total: share(self.waiting_octets_total),
+            ..self
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -4,6 +4,8 @@
 use element::VARIABLE_LENGTH;
 use flow::{ExportProtocol, Timestamp};
 
+use crate::store::StoredTemplate;
+
 /// The message contradicts itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
@@ -166,6 +168,12 @@ impl<'a> TemplateRecord<'a> {
     /// The fields of NetFlow v5 as a Template Record.
     pub(crate) fn of_netflow5(specifiers: &'a [u8]) -> Self {
         Self { id: DATA_SETS, scope: None, specifiers, protocol: ExportProtocol::Netflow5 }
+    }
+
+    /// One that was stored.
+    pub(crate) fn of_store(stored: &'a StoredTemplate) -> Self {
+        let StoredTemplate { id, scope, ref specifiers, protocol, .. } = *stored;
+        Self { id, scope, specifiers, protocol }
     }
 
     /// Its Field Specifiers.

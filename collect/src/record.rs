@@ -14,7 +14,7 @@ use crate::template::Template;
 const AHEAD_MS_MAX: i64 = 60_000;
 
 /// Most places that are kept to be shared between records.
-const PLACES_MAX: usize = 4096;
+const PLACES_MAX: usize = 65_536;
 
 /// What the records of a Data Set have in common.
 #[derive(Clone, Copy, Debug)]

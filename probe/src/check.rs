@@ -22,7 +22,12 @@ pub(crate) fn mistakes(config: &Config) -> Vec<String> {
         }
     }
     mistakes.extend(Places::open(&config.places).err().into_iter().flatten());
-    if let Source::Live(live) = &config.source {
+    let live = match &config.source {
+        Source::Live(live) => Some(live),
+        Source::Listen(listen) => Some(&listen.live),
+        Source::Files(_) | Source::Datagrams(_) => None,
+    };
+    if let Some(live) = live {
         mistakes.extend(live.user.as_deref().and_then(|name| rights::user(name).err()));
     }
     mistakes

@@ -14,8 +14,9 @@ use crate::pipeline::stages;
 use crate::report::logger::Progress;
 use crate::report::top::TopFlows;
 use crate::report::totals::Totals;
-use crate::run::{FAILED, LOST, Sides, no_output_failed, show};
+use crate::run::{Sides, show};
 use crate::settings::config::Config;
+use crate::status::status_of_files;
 
 /// Collects from capture files. Output files are opened only after an input has turned out to be a
 /// capture.
@@ -61,6 +62,7 @@ pub(crate) fn collect(
     let mut totals = Totals {
         input: source.report(),
         collected: Some(end.report),
+        exporters: end.exporters,
         outputs: end.outputs,
         elapsed: begin.elapsed(),
         interrupted: stop.load(Ordering::Relaxed),
@@ -68,14 +70,5 @@ pub(crate) fn collect(
     };
     stage_counts.put(&mut totals);
     let shown = show(stats, quiet, top.as_ref(), &totals);
-    let input_is_sound = end.failure.is_none()
-        && totals.input.files_damaged == 0
-        && totals.input.blocks_damaged == 0;
-    let all_went_well = input_is_sound && shown && !totals.interrupted && no_output_failed(&totals);
-    if !all_went_well || totals.has_loss() && !config.fail_on_loss {
-        return Ok(FAILED.into());
-    }
-    // What was lost before the capture is no failure of this run.
-    let has_loss = totals.has_loss() || end.report.has_loss();
-    Ok(if config.fail_on_loss && has_loss { LOST.into() } else { ExitCode::SUCCESS })
+    Ok(status_of_files(config, &totals, end.failure.as_ref(), shown))
 }

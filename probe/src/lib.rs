@@ -5,11 +5,14 @@ mod check;
 mod cluster;
 mod collect;
 mod host;
+mod listen;
 mod pipeline;
 mod places;
+mod replay;
 mod report;
 mod run;
 mod settings;
+mod status;
 mod sys;
 
 pub use run::main;

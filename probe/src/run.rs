@@ -2,15 +2,14 @@
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use exporter::{ExportError, ending, sentence};
+use exporter::{ending, sentence};
 use flow::FlowTable;
 use log::error;
 
-use crate::capture::file::{FileSource, Input};
 use crate::check;
 use crate::cluster;
 use crate::collect::collect;
@@ -19,18 +18,21 @@ use crate::host::ports::Ports;
 use crate::host::signals::{self, Run};
 use crate::host::start::Start;
 use crate::host::{memory, priority, rights};
+use crate::listen::listen;
+use crate::pipeline::feed::Input;
 use crate::pipeline::live::Attached;
 use crate::pipeline::opened::{open_outputs, outputs};
+use crate::pipeline::output::Output;
+use crate::pipeline::packets::PacketInput;
 use crate::pipeline::reload::Reloader;
-use crate::pipeline::replay;
-use crate::pipeline::replay_end::ReplayEnd;
 use crate::pipeline::session::Session;
 use crate::pipeline::stages;
 use crate::pipeline::worker::new_tables;
 use crate::places::Places;
+use crate::replay::replay;
 use crate::report::incidents;
 use crate::report::live::LiveTotals;
-use crate::report::logger::{self, Progress};
+use crate::report::logger;
 use crate::report::output::TotalsOutput;
 use crate::report::page::{Page, ShownPage};
 use crate::report::stdout::print;
@@ -41,16 +43,8 @@ use crate::settings::args::{self, Arguments, Command, LiveSettings};
 use crate::settings::config::{Config, Source};
 use crate::settings::file::FromFile;
 use crate::settings::parse::parse;
+use crate::status::{FAILED, USAGE, no_output_failed, status_of};
 use crate::sys;
-
-/// Something failed or was interrupted.
-pub(crate) const FAILED: u8 = 1;
-
-/// Wrong usage.
-const USAGE: u8 = 2;
-
-/// Packets or records were lost. There was no other failure.
-pub(crate) const LOST: u8 = 3;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -123,7 +117,7 @@ fn say_if_right(from_file: &FromFile, mistakes: &[String]) -> ExitCode {
 fn meter(config: &Config, args: &Arguments) -> ExitCode {
     let run = match &config.source {
         Source::Files(_) | Source::Datagrams(_) => Run::Replay,
-        Source::Live(_) => Run::Live,
+        Source::Live(_) | Source::Listen(_) => Run::Live,
     };
     let begun = signals::set_up(run)
         .map_err(|problem| format!("cannot handle signals: {}", sentence(&problem)))
@@ -157,6 +151,7 @@ fn run_with(
     let done = match &config.source {
         Source::Files(files) => replay(config, files, sides),
         Source::Datagrams(files) => collect(config, files, sides),
+        Source::Listen(settings) => listen(config, settings, sides),
         Source::Live(settings) => live(config, settings, sides),
     };
     done.map_err(|problem| vec![problem])
@@ -171,87 +166,6 @@ pub(crate) struct Sides<'a> {
     pub(crate) stop: &'a Arc<AtomicBool>,
 }
 
-/// Output files are opened only after an input has turned out to be a capture.
-///
-/// # Errors
-///
-/// A resource could not be opened; in one sentence.
-fn replay(
-    config: &Config,
-    files: &[Input],
-    Sides { start, places, stats, args, stop }: Sides<'_>,
-) -> Result<ExitCode, String> {
-    let (begin, quiet) = (Instant::now(), args.quiet);
-    let tables = new_tables(config, replay::workers(config))?;
-    let opened = open_outputs(config)?;
-    drop(start);
-    let page = open_page(config)?.map(Page::show).transpose()?;
-    let mut recorder = page.as_ref().map(ShownPage::recorder);
-    let mut top = config.outputs.is_empty().then(|| TopFlows::new(config.top.clone()));
-    let mut source = FileSource::open(files, &config.ifindex, stop);
-    let mut progress = Progress::new(quiet);
-    let outputs = outputs(opened, &mut top, &mut recorder);
-    let publish = |totals: &Totals| page.iter().for_each(|page| page.publish(totals));
-    let stages = stages::configured(config, places);
-    let stage_counts = stages.counts.clone();
-    // Files of an earlier run are kept if there is no data to replace them.
-    let end = if source.has_capture() {
-        let watch = replay::Watch {
-            progress: &mut |source| {
-                let (done, size) = source.progress();
-                progress.update(done, size);
-            },
-            wanted: &|totals| {
-                stats.print(false, totals);
-            },
-            second: page.is_some().then_some(&publish),
-        };
-        replay::replay(config, &mut source, stages, outputs, tables, stop, watch)
-    } else {
-        ReplayEnd::of_nothing(outputs)
-    };
-    drop(progress);
-    source.finish();
-    if let Some(failure) = &end.failure {
-        error!("{failure}");
-    }
-    let mut totals = Totals {
-        meter: end.meter,
-        input: source.report(),
-        ended: end.ended,
-        outputs: end.outputs,
-        elapsed: begin.elapsed(),
-        interrupted: stop.load(Ordering::Relaxed),
-        ..Totals::default()
-    };
-    stage_counts.put(&mut totals);
-    let shown = show(stats, quiet, top.as_ref(), &totals);
-    if let Some(page) = &page {
-        page.publish(&totals);
-        page.stay(stop);
-    }
-    let input_is_sound = end.failure.is_none()
-        && totals.input.files_damaged == 0
-        && totals.input.blocks_damaged == 0;
-    let all_went_well = input_is_sound && shown && !totals.interrupted && no_output_failed(&totals);
-    if !all_went_well || totals.has_loss() && !config.fail_on_loss {
-        return Ok(FAILED.into());
-    }
-    Ok(status_of(config, &totals))
-}
-
-/// The exit status of a run without failures.
-fn status_of(config: &Config, totals: &Totals) -> ExitCode {
-    if config.fail_on_loss && totals.has_loss() { LOST.into() } else { ExitCode::SUCCESS }
-}
-
-/// Whether no output has failed, except those whose reader has closed its end.
-pub(crate) fn no_output_failed(totals: &Totals) -> bool {
-    let outputs = totals.outputs.iter().filter(|output| !output.is_removed);
-    let mut errors = outputs.filter_map(|output| output.error.as_ref());
-    errors.all(ExportError::is_reader_left)
-}
-
 /// Live: everything is opened, then capabilities are dropped, then threads start.
 ///
 /// # Errors
@@ -262,17 +176,12 @@ fn live(
     settings: &LiveSettings,
     Sides { start, places, stats, args, stop }: Sides<'_>,
 ) -> Result<ExitCode, String> {
-    let (begin, quiet) = (Instant::now(), args.quiet);
+    let begin = Instant::now();
     let user = settings.user.as_deref().map(rights::user).transpose()?;
     let opened = open_outputs(config)?;
     drop(start);
     let page = open_page(config)?;
-    let mut recorder = page.as_ref().map(Page::recorder);
-    let not_ready = opened.iter().find(|output| !output.exporter.is_ready());
-    if let (Some(output), true) = (not_ready, settings.require_outputs) {
-        let name = &output.name;
-        return Err(format!("output {name} cannot be reached, and --require-outputs is given"));
-    }
+    check_ready(&opened, settings)?;
     let conversations: Vec<_> =
         opened.iter().flat_map(|output| output.exporter.conversations()).collect();
     let collectors = conversations.iter().map(|conversation| conversation.remote.ip()).collect();
@@ -284,43 +193,88 @@ fn live(
     let page = rights::give_up(user.as_ref(), ports.keeps_capabilities())
         .and_then(|()| page.map(Page::show).transpose())
         .inspect_err(|_problem| ports.detach())?;
-    let screen = config.outputs.is_empty() && io::stdout().is_terminal();
-    let status = Status::default();
-    let mut top = config.outputs.is_empty().then(|| {
-        let top = TopFlows::new(config.top.clone());
-        if screen { top.shown_on(status.clone()) } else { top }
-    });
-    let _watch = places.as_ref().map(|places| places.watch(is_real_time));
-    let reloader = Reloader::new(args, config, places.as_ref());
-    let session = Session {
+    let snapshots: Vec<_> = sockets.iter().map(|_| Mutex::default()).collect();
+    let input = PacketInput {
         config,
-        settings,
         ports,
         sockets,
         tables,
-        stages: stages::configured(config, places),
-        outputs: outputs(opened, &mut top, &mut recorder),
+        snapshots: &snapshots,
         left_out: if settings.meter_own_exports { Vec::new() } else { conversations },
-        stop,
+        meter_own_exports: settings.meter_own_exports,
         is_real_time,
-        begin,
-        reloader,
     };
-    let mut watch = LiveTotals::new(stats, quiet, screen.then_some(status), page.as_ref());
-    let totals = session.run(&mut watch);
-    watch.end(&totals);
-    let is_all_there = all_is_there(&totals);
-    let shown = show(stats, quiet, top.as_ref(), &totals);
-    Ok(if shown && is_all_there && !ending::is_hurried() {
-        status_of(config, &totals)
-    } else {
-        FAILED.into()
-    })
+    let run = LiveRun { config, settings, places, stats, args, stop, opened, page, is_real_time };
+    Ok(run.run(input, begin))
+}
+
+/// A live run, after everything was opened and rights were given up.
+pub(crate) struct LiveRun<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) settings: &'a LiveSettings,
+    pub(crate) places: Option<Arc<Places>>,
+    pub(crate) stats: &'a TotalsOutput,
+    pub(crate) args: &'a Arguments,
+    pub(crate) stop: &'a AtomicBool,
+    pub(crate) opened: Vec<Output<'static>>,
+    pub(crate) page: Option<ShownPage>,
+    pub(crate) is_real_time: bool,
+}
+
+impl LiveRun<'_> {
+    /// Runs with this input. Returns the exit status.
+    pub(crate) fn run(self, input: impl Input, begin: Instant) -> ExitCode {
+        let Self { config, places, stats, stop, page, is_real_time, .. } = self;
+        let quiet = self.args.quiet;
+        let mut recorder = page.as_ref().map(ShownPage::recorder);
+        let screen = config.outputs.is_empty() && io::stdout().is_terminal();
+        let status = Status::default();
+        let mut top = config.outputs.is_empty().then(|| {
+            let top = TopFlows::new(config.top.clone());
+            if screen { top.shown_on(status.clone()) } else { top }
+        });
+        let _watch = places.as_ref().map(|places| places.watch(is_real_time));
+        let reloader = Reloader::new(self.args, config, places.as_ref());
+        let session = Session {
+            config,
+            interval: self.settings.interval(),
+            stages: stages::configured(config, places),
+            outputs: outputs(self.opened, &mut top, &mut recorder),
+            stop,
+            is_real_time,
+            begin,
+            reloader,
+        };
+        let mut watch = LiveTotals::new(stats, quiet, screen.then_some(status), page.as_ref());
+        let totals = session.run(input, &mut watch);
+        watch.end(&totals);
+        let is_all_there = all_is_there(&totals);
+        let shown = show(stats, quiet, top.as_ref(), &totals);
+        if shown && is_all_there && !ending::is_hurried() {
+            status_of(config, &totals)
+        } else {
+            FAILED.into()
+        }
+    }
+}
+
+/// Whether all outputs can be reached, if that is required.
+///
+/// # Errors
+///
+/// One cannot be reached; in one sentence.
+pub(crate) fn check_ready(opened: &[Output<'_>], settings: &LiveSettings) -> Result<(), String> {
+    let not_ready = opened.iter().find(|output| !output.exporter.is_ready());
+    if let (Some(output), true) = (not_ready, settings.require_outputs) {
+        let name = &output.name;
+        return Err(format!("output {name} cannot be reached, and --require-outputs is given"));
+    }
+    Ok(())
 }
 
 /// Binds the address of the page, if one is configured.
-fn open_page(config: &Config) -> Result<Option<Page>, String> {
-    let is_live = matches!(config.source, Source::Live(_));
+pub(crate) fn open_page(config: &Config) -> Result<Option<Page>, String> {
+    let is_live = config.source.is_live();
     config.http.clone().map(|settings| Page::open(settings, is_live)).transpose()
 }
 
@@ -349,7 +303,8 @@ fn needs_real_time(sockets: &[Vec<Attached>]) -> bool {
 /// failed, except those whose reader has closed its end.
 fn all_is_there(totals: &Totals) -> bool {
     if totals.interfaces_gone {
-        error!("no interface is left to capture from");
+        let what = if totals.collected.is_some() { "socket of a listener" } else { "interface" };
+        error!("no {what} is left to capture from");
     }
     let missed: Vec<_> = totals.ports.iter().filter(|port| port.is_missed).collect();
     for port in &missed {

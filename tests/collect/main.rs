@@ -4,10 +4,15 @@
 mod support;
 
 mod captures;
+#[path = "../interop/collector.rs"]
+mod collector;
+mod hostile;
 mod messages;
+mod peers;
 mod program;
 mod round_trip;
 mod rules;
 mod sflow;
+mod sockets;
 #[path = "../interop/traffic.rs"]
 mod traffic;

@@ -14,7 +14,7 @@ use crate::support;
 use crate::traffic;
 
 /// Replays a capture into documents and a collector. Returns the documents and the datagrams.
-fn replay(file: &Path, scheme: &str, settings: &[&str]) -> (Vec<Value>, Vec<Vec<u8>>) {
+pub fn replay(file: &Path, scheme: &str, settings: &[&str]) -> (Vec<Value>, Vec<Vec<u8>>) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     let port = socket.local_addr().unwrap().port();

@@ -70,7 +70,8 @@ impl Probe {
         probe
     }
 
-    fn start_with_totals(mut command: Command, settings: &[&[&str]]) -> Self {
+    /// Starts it by this command, with totals in a file.
+    pub fn start_with_totals(mut command: Command, settings: &[&[&str]]) -> Self {
         let folder = super::scratch();
         if !settings.concat().contains(&"--stats") {
             // Messages are then text. Any user may open the file.

@@ -2,6 +2,7 @@
 
 pub(crate) mod doctor;
 pub(crate) mod interface;
+pub(crate) mod listeners;
 pub(crate) mod memory;
 pub(crate) mod method;
 #[cfg(test)]

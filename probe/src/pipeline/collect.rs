@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use collect::{Collector, Limits, Sink};
+use collect::{Collector, ExporterReport, Sink};
 use crossbeam_channel::bounded;
 use flow::{
     BATCH_RECORDS, Details, Exporter, FlowRecord, Frame, NoDatagram, Origin, Timestamp, Tpids,
@@ -27,21 +27,24 @@ use crate::pipeline::so_far::SoFar;
 use crate::pipeline::stages::Stages;
 use crate::pipeline::worker::{join, spawn};
 use crate::report::collected::CollectReport;
+use crate::report::exporters;
 use crate::settings::config::{Config, Source};
+use crate::settings::listen::CollectSettings;
 
 /// Frames that are read before the stop flag is looked at.
 const BLOCK_FRAMES: usize = 8192;
 
 /// How much later than its last packet a record may come, in milliseconds, so that detectors count
 /// it. Exporters send a flow within their idle timeout, usually 15 s, and the time in their caches.
-const LATE_MS: u64 = 120_000;
+pub(super) const LATE_MS: u64 = 120_000;
 
 /// Packet time between two messages about that.
-const SETTLE_MS: u64 = 1000;
+pub(super) const SETTLE_MS: u64 = 1000;
 
 /// The end of a run.
 pub(crate) struct CollectEnd {
     pub(crate) report: CollectReport,
+    pub(crate) exporters: Vec<ExporterReport>,
     pub(crate) outputs: Vec<OutputEnd>,
     pub(crate) failure: Option<CaptureError>,
 }
@@ -50,7 +53,8 @@ impl CollectEnd {
     /// The end without input. The outputs got no data.
     pub(crate) fn of_nothing(outputs: Vec<Output<'_>>) -> Self {
         let outputs = outputs.into_iter().map(OutputEnd::of_nothing).collect();
-        Self { report: CollectReport::default(), outputs, failure: None }
+        let report = CollectReport::default();
+        Self { report, exporters: Vec::new(), outputs, failure: None }
     }
 }
 
@@ -84,7 +88,8 @@ pub(crate) fn collect(
         };
         let threads = behind.start(scope, &so_far, &outputs_left);
         let mut reader = Reader {
-            collector: Collector::new(Limits::default()).with_tpids(config.observer.tpids),
+            collector: Collector::new(config.collect.limits).with_tpids(config.observer.tpids),
+            settings: &config.collect,
             filter: config.filter.as_ref(),
             tpids: config.observer.tpids,
             report: CollectReport::default(),
@@ -104,16 +109,17 @@ pub(crate) fn collect(
                 Err(failure) => break Some(failure),
             }
         };
-        let report = reader.finish();
+        let (report, exporters) = reader.finish();
         let (outputs, _in_use): (_, Vec<_>) = threads.into_iter().map(join).unzip();
         drop(running);
-        CollectEnd { report, outputs, failure }
+        CollectEnd { report, exporters, outputs, failure }
     })
 }
 
 /// Reads frames.
 struct Reader<'run> {
     collector: Collector,
+    settings: &'run CollectSettings,
     filter: Option<&'run FrameFilter>,
     tpids: Tpids,
     report: CollectReport,
@@ -135,7 +141,12 @@ impl Reader<'_> {
         match datagram(frame, self.tpids) {
             Ok(datagram) => {
                 let (from, octets) = (datagram.source, datagram.payload);
-                self.collector.datagram(from, frame.time, octets, &mut self.records);
+                if self.settings.allows(from.ip()) {
+                    let mut sink = Given { records: &mut self.records, settings: self.settings };
+                    self.collector.datagram(from, frame.time, octets, &mut sink);
+                } else {
+                    self.report.not_allowed += 1;
+                }
             }
             Err(NoDatagram::Ignored(_)) => self.report.unreadable += 1,
             Err(NoDatagram::NotUdp) => self.report.not_udp += 1,
@@ -157,24 +168,37 @@ impl Reader<'_> {
         CollectReport { counts: self.collector.counts(), ..self.report }
     }
 
-    fn finish(mut self) -> CollectReport {
+    fn finish(mut self) -> (CollectReport, Vec<ExporterReport>) {
         self.collector.finish();
-        self.report()
+        (self.report(), exporters::largest(self.collector.exporters(usize::MAX)))
     }
 }
 
-impl Sink for RecordQueue {
+/// The way of a collector's records into a queue.
+pub(super) struct Given<'a> {
+    pub(super) records: &'a mut RecordQueue,
+    pub(super) settings: &'a CollectSettings,
+}
+
+impl Sink for Given<'_> {
     /// Adds the record to the batch of its exporter.
-    fn record(&mut self, exporter: &Arc<Exporter>, record: FlowRecord, details: Details) {
-        let is_same =
-            matches!(&self.batch.origin, Origin::Exporter(other) if Arc::ptr_eq(other, exporter));
-        if !is_same {
-            self.flush();
-            self.batch.origin = Origin::Exporter(Arc::clone(exporter));
+    fn record(&mut self, exporter: &Arc<Exporter>, record: FlowRecord, mut details: Details) {
+        if let Some(collected) = &mut details.collected {
+            let interval = &mut collected.sampling_interval;
+            let given = self.settings.sampling.get(&exporter.address.ip());
+            let fallback = if *interval == 0 { self.settings.default_sampling } else { *interval };
+            *interval = given.copied().unwrap_or(fallback);
         }
-        self.batch.push(record, details);
-        if self.batch.records.len() == BATCH_RECORDS {
-            self.flush();
+        let records = &mut *self.records;
+        let origin = &records.batch.origin;
+        let is_same = matches!(origin, Origin::Exporter(other) if Arc::ptr_eq(other, exporter));
+        if !is_same {
+            records.flush();
+            records.batch.origin = Origin::Exporter(Arc::clone(exporter));
+        }
+        records.batch.push(record, details);
+        if records.batch.records.len() == BATCH_RECORDS {
+            records.flush();
         }
     }
 }

@@ -8,7 +8,7 @@ use web::Recorder;
 use crate::pipeline::output::Output;
 use crate::report::page;
 use crate::report::top::{self, TopFlows};
-use crate::settings::config::{Config, Source};
+use crate::settings::config::Config;
 use crate::settings::detect::AlertTarget;
 
 /// The settings of an output.
@@ -62,7 +62,7 @@ impl Target {
         match self {
             Self::Records(output) => {
                 let context = config.context_of(output);
-                if matches!(config.source, Source::Live(_)) {
+                if config.source.is_live() {
                     info!("{}", output.domain_words(context.observation_domain_id));
                 }
                 output.open(&context)

@@ -1,32 +1,27 @@
-//! A live run: its threads, their published counters, and the interfaces and settings over time.
+//! A live run: its threads, and its input, outputs and settings over time.
 
 use std::convert::Infallible;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
-use exporter::{MeterReport, ending};
-use flow::{Conversation, FlowTable};
+use exporter::ending;
 use log::error;
 
-use crate::host::ports::Ports;
 use crate::host::service::Service;
 use crate::host::{priority, rights, signals};
-use crate::pipeline::live::{Attached, MeterChange};
+use crate::pipeline::feed::{Feed, Input};
+use crate::pipeline::live::MeterChange;
 use crate::pipeline::output::{Output, OutputEnd};
 use crate::pipeline::outputs::{OutputSet, Starting};
 use crate::pipeline::queue::{Delivery, QueueSender, WhenFull};
 use crate::pipeline::queues::QueueSet;
 use crate::pipeline::reload::{Outputs, Prepared, Reloader};
-use crate::pipeline::snapshot::{Snapshot, are_alive, sum};
 use crate::pipeline::stages::{Mode, StageChange, StageCounts, StageLoop, Stages};
 use crate::pipeline::worker::{join, spawn};
-use crate::pipeline::workers::{Processors, WorkerStarter, Workers};
 use crate::report::rates::Rates;
 use crate::report::totals::Totals;
-use crate::settings::args::LiveSettings;
 use crate::settings::config::Config;
 
 /// Time between two checks of the main thread for a stop.
@@ -44,19 +39,13 @@ const OUTPUTS_END: Duration = Duration::from_secs(15);
 /// Time in which an output that must not wait has to end. After that it is abandoned.
 const HURRIED_END: Duration = Duration::from_secs(2);
 
-/// Input of a live run.
+/// A live run, but for its input.
 pub(crate) struct Session<'a> {
     pub(crate) config: &'a Config,
-    pub(crate) settings: &'a LiveSettings,
-    pub(crate) ports: Ports,
-    /// The sockets of each worker.
-    pub(crate) sockets: Vec<Vec<Attached>>,
-    /// One for each worker.
-    pub(crate) tables: Vec<FlowTable>,
+    /// Time between two totals; `None`: only at the end.
+    pub(crate) interval: Option<Duration>,
     pub(crate) stages: Stages,
     pub(crate) outputs: Vec<Output<'a>>,
-    /// Conversations of the outputs. Their packets are not metered.
-    pub(crate) left_out: Vec<Conversation>,
     /// Set by a signal.
     pub(crate) stop: &'a AtomicBool,
     /// The main thread has real-time priority, which workers inherit.
@@ -86,24 +75,17 @@ pub(crate) trait Watch {
 
 /// State that threads share with the main thread.
 struct Shared {
-    /// By worker.
-    snapshots: Vec<Mutex<Snapshot>>,
     outputs_left: AtomicUsize,
-    /// XDP is detached: workers drain the rings and stop.
-    last_frames: AtomicBool,
+    /// Nothing more comes in: workers give what they have and stop.
+    ended: AtomicBool,
 }
 
 impl Session<'_> {
-    /// Runs until a signal, or until no interface or no output is left. `watch` gets the totals.
-    pub(crate) fn run(mut self, watch: &mut dyn Watch) -> Totals {
-        let (workers, is_real_time) = (self.sockets.len(), self.is_real_time);
-        let mut queues = self.queues(workers);
-        let shared = Shared {
-            snapshots: (0..workers).map(|_| Mutex::default()).collect(),
-            outputs_left: AtomicUsize::new(0),
-            last_frames: AtomicBool::new(false),
-        };
-        let left_out = std::mem::take(&mut self.left_out);
+    /// Runs until a signal, or until no input or no output is left. `watch` gets the totals.
+    pub(crate) fn run(self, input: impl Input, watch: &mut dyn Watch) -> Totals {
+        let is_real_time = self.is_real_time;
+        let mut queues = self.queues(input.workers());
+        let shared = Shared { outputs_left: AtomicUsize::new(0), ended: AtomicBool::new(false) };
         thread::scope(|scope| {
             let later = self.reloader.as_ref().and_then(|_| queues.later(self.flows_max()));
             let (pool, left) = (queues.pool.clone(), &shared.outputs_left);
@@ -123,20 +105,10 @@ impl Session<'_> {
             }
             let (changes, for_stages) = bounded(CHANGES);
             let stages = queues.stages.map(|queues| {
-                let stages =
-                    StageLoop::new(self.stages.list, queues, Mode::Live(&shared.last_frames));
+                let stages = StageLoop::new(self.stages.list, queues, Mode::Live(&shared.ended));
                 start_stages(scope, stages.changed_by(for_stages), is_real_time)
             });
-            let starter = WorkerStarter {
-                config: self.config,
-                left_out: &left_out,
-                processors: Processors::find(workers),
-                is_real_time,
-                snapshots: &shared.snapshots,
-                stop: &shared.last_frames,
-            };
-            let parts = self.sockets.into_iter().zip(self.tables).zip(queues.workers);
-            let mut workers = starter.start(scope, parts);
+            let feed = input.start(scope, queues.workers, &shared.ended);
             if is_real_time {
                 priority::drop_real_time();
             }
@@ -144,9 +116,9 @@ impl Session<'_> {
                 shared: &shared,
                 outputs,
                 reports,
-                ports: self.ports,
+                feed,
                 stages: self.stages.counts,
-                settings: self.settings,
+                interval: self.interval,
                 reloader: self.reloader,
                 changes,
                 changing: None,
@@ -154,13 +126,11 @@ impl Session<'_> {
                 begin: self.begin,
             };
             supervisor.service.ready();
-            supervisor.supervise(self.stop, &mut workers, watch);
+            supervisor.supervise(self.stop, watch);
             supervisor.service.stopping();
             // From now on, outputs wait for their peers only as long as after a signal.
             ending::begin();
-            supervisor.ports.detach();
-            shared.last_frames.store(true, Ordering::Relaxed);
-            workers.join();
+            supervisor.feed.end();
             supervisor.finish(stages, watch)
         })
     }
@@ -198,9 +168,9 @@ struct Supervisor<'scope, 'env> {
     outputs: OutputSet<'scope, 'env>,
     /// Queue for reports. `None` after the workers have ended.
     reports: Option<QueueSender>,
-    ports: Ports,
+    feed: Box<dyn Feed + 'scope>,
     stages: StageCounts,
-    settings: &'env LiveSettings,
+    interval: Option<Duration>,
     /// `None`: settings stay as they are.
     reloader: Option<Reloader>,
     changes: Sender<StageChange>,
@@ -217,31 +187,26 @@ struct Changing {
 }
 
 impl Supervisor<'_, '_> {
-    /// Watches interfaces, outputs and settings until the run ends.
-    fn supervise(&mut self, stop: &AtomicBool, workers: &mut Workers<'_>, watch: &mut dyn Watch) {
+    /// Watches input, outputs and settings until the run ends.
+    fn supervise(&mut self, stop: &AtomicBool, watch: &mut dyn Watch) {
         let mut rates = Rates::new();
         let mut next_round = Instant::now();
-        let interval = self.settings.interval();
+        let interval = self.interval;
         let mut next_interval = interval.map(|interval| next_round + interval);
         while !stop.load(Ordering::Relaxed)
             && self.shared.outputs_left.load(Ordering::Relaxed) > 0
-            && !self.ports.are_all_gone()
+            && !self.feed.is_over()
         {
             thread::sleep(LOOK);
             if signals::take_totals_wanted() || watch.has_news() {
                 watch.wanted(&self.so_far());
             }
-            self.look_at_settings(workers);
-            let (snapshots, watchdog) = (&self.shared.snapshots, self.service.watchdog);
-            self.service.sign(|| watchdog.is_none_or(|longest| are_alive(snapshots, longest)));
+            self.look_at_settings();
+            let (feed, watchdog) = (&self.feed, self.service.watchdog);
+            self.service.sign(|| watchdog.is_none_or(|longest| feed.is_alive(longest)));
             let now = Instant::now();
             let is_round = now >= next_round;
-            let mut sockets = Vec::new();
-            if is_round || self.ports.have_news() {
-                let shared = self.shared;
-                sockets = self.ports.look(&|| sum(&shared.snapshots).sources);
-            }
-            workers.hand_out(sockets);
+            self.feed.look(is_round);
             if !is_round {
                 continue;
             }
@@ -260,12 +225,12 @@ impl Supervisor<'_, '_> {
     }
 
     /// Applies new settings that are ready. They are in force when all threads have taken them.
-    fn look_at_settings(&mut self, workers: &Workers<'_>) {
+    fn look_at_settings(&mut self) {
         let Some(reloader) = &mut self.reloader else { return };
         self.outputs.reap();
         if let Some(changing) = &self.changing {
             let by_stages = changing.by_stages.try_recv() == Err(TryRecvError::Disconnected);
-            if by_stages && workers.are_up_to_date() {
+            if by_stages && self.feed.is_up_to_date() {
                 self.changing.take().into_iter().for_each(|it| reloader.applied(it.prepared));
                 self.service.ready();
             }
@@ -278,22 +243,21 @@ impl Supervisor<'_, '_> {
         let outputs = || Outputs { known: self.outputs.known(), names: self.outputs.names() };
         let prepared = reloader.look(outputs, &self.stages);
         if let Some(prepared) = prepared {
-            self.change(prepared, workers);
+            self.change(prepared);
         } else if was_busy && !reloader.is_busy() {
             // They were refused.
             self.service.ready();
         }
     }
 
-    fn change(&mut self, mut prepared: Prepared, workers: &Workers<'_>) {
+    fn change(&mut self, mut prepared: Prepared) {
         let added = std::mem::take(&mut prepared.added);
         let queues = self.outputs.change(&prepared.removed, added);
         prepared.local_networks.iter().for_each(|it| self.outputs.set_local_networks(it));
-        let conversations = self.outputs.conversations();
-        workers.change(&MeterChange {
+        self.feed.change(MeterChange {
             timeouts_ms: prepared.timeouts_ms,
             wants_settle: prepared.wants_settle,
-            left_out: if self.settings.meter_own_exports { Vec::new() } else { conversations },
+            left_out: self.outputs.conversations(),
         });
         self.stages = prepared.stage_counts.clone();
         let (done, by_stages) = bounded(0);
@@ -329,22 +293,18 @@ impl Supervisor<'_, '_> {
             thread::sleep(LOOK);
         }
         let totals = self.totals(Vec::new());
-        let outputs = self.outputs.end(totals.ended.records());
-        Totals { interfaces_gone: self.ports.are_all_gone(), outputs, ..totals }
+        let outputs = self.outputs.end(totals.records());
+        Totals { interfaces_gone: self.feed.is_over(), outputs, ..totals }
     }
 
     fn totals(&self, outputs: Vec<OutputEnd>) -> Totals {
-        let snapshot = sum(&self.shared.snapshots);
         let mut totals = Totals {
-            meter: snapshot.meter,
-            ended: snapshot.ended,
-            flows: snapshot.flows,
-            ports: self.ports.counts(&snapshot.sources),
             outputs,
             reloads: self.reloader.as_ref().map(Reloader::counts),
             elapsed: self.begin.elapsed(),
             ..Totals::default()
         };
+        self.feed.put(&mut totals);
         self.stages.put(&mut totals);
         totals
     }
@@ -352,14 +312,14 @@ impl Supervisor<'_, '_> {
     /// The totals while the run goes on.
     fn so_far(&self) -> Totals {
         let totals = self.totals(Vec::new());
-        let outputs = self.outputs.so_far(totals.ended.records());
+        let outputs = self.outputs.so_far(totals.records());
         Totals { outputs, ..totals }
     }
 
     /// The totals when an output hangs: records for which it has not accounted count as dropped.
     fn totals_when_stuck(&self) -> Totals {
         let mut totals = self.so_far();
-        let records = totals.ended.records();
+        let records = totals.records();
         let outputs = totals.outputs.iter_mut().filter(|output| output.takes_records);
         for OutputEnd { counts, dropped, absent, .. } in outputs {
             let accounted = counts.sent + counts.not_exportable + counts.failed + *dropped;
@@ -371,13 +331,8 @@ impl Supervisor<'_, '_> {
     /// Sends counters of the meter to the outputs. An output with a full queue gets the next
     /// report.
     fn report(&self, totals: &Totals, when_full: WhenFull) {
-        let report = MeterReport {
-            ignored: totals.meter.ignored_total(),
-            interfaces: self.ports.named(),
-            ..MeterReport::default()
-        };
         if let Some(reports) = &self.reports {
-            reports.send(Delivery::Report(report), when_full);
+            reports.send(Delivery::Report(self.feed.report(totals)), when_full);
         }
     }
 }

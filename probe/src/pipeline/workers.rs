@@ -28,7 +28,7 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// Input of all workers.
 pub(super) struct WorkerStarter<'a> {
     pub(super) config: &'a Config,
-    pub(super) left_out: &'a [Conversation],
+    pub(super) left_out: Vec<Conversation>,
     pub(super) processors: Processors,
     pub(super) is_real_time: bool,
     /// Where each worker publishes its counters.
@@ -69,7 +69,7 @@ impl<'a> WorkerStarter<'a> {
                 is_real_time: self.is_real_time,
             };
             let (config, processors) = (self.config, self.processors.clone());
-            let left_out = self.left_out.to_vec();
+            let left_out = self.left_out.clone();
             threads.push(spawn(scope, "worker", move || {
                 rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
                 processors.pin(index);

@@ -1,16 +1,22 @@
 //! Counts of collection, in totals.
 
+use std::ops::AddAssign;
+
 use collect::Counts;
+use flow::RecordTally;
 use serde_json::{Map, Value};
 
 use crate::report::totals::in_brackets;
 use crate::report::units::{grouped, octets};
 
-/// Counts of a run that collects from capture files.
+/// Counts of a run that collects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CollectReport {
     pub(crate) counts: Counts,
-    /// Frames read. Each has a datagram, or is in one of the counts below.
+    /// Datagrams come from sockets.
+    pub(crate) listens: bool,
+    /// Frames of captures, or datagrams of sockets. Each is a datagram that the collector takes, or
+    /// is in one of the counts below.
     pub(crate) frames: u64,
     /// Left out by a filter.
     pub(crate) filtered: u64,
@@ -22,12 +28,44 @@ pub(crate) struct CollectReport {
     pub(crate) fragments: u64,
     /// Datagrams that the capture has not to their end.
     pub(crate) incomplete: u64,
+    /// Datagrams from addresses that are not allowed.
+    pub(crate) not_allowed: u64,
+    /// Datagrams of a protocol that their listener does not take.
+    pub(crate) not_listened: u64,
+    /// Datagrams for which sockets had no room. They are in no other count.
+    pub(crate) kernel_dropped: u64,
+}
+
+impl AddAssign for CollectReport {
+    fn add_assign(&mut self, other: Self) {
+        self.counts += other.counts;
+        self.listens |= other.listens;
+        for (sum, part) in [
+            (&mut self.frames, other.frames),
+            (&mut self.filtered, other.filtered),
+            (&mut self.unreadable, other.unreadable),
+            (&mut self.not_udp, other.not_udp),
+            (&mut self.fragments, other.fragments),
+            (&mut self.incomplete, other.incomplete),
+            (&mut self.not_allowed, other.not_allowed),
+            (&mut self.not_listened, other.not_listened),
+            (&mut self.kernel_dropped, other.kernel_dropped),
+        ] {
+            *sum += part;
+        }
+    }
 }
 
 impl CollectReport {
     /// Datagrams or records that were sent and are in no output.
     pub(crate) fn has_loss(&self) -> bool {
         self.counts.lost + self.counts.no_template + self.fragments + self.incomplete > 0
+    }
+
+    /// The records that were given to the outputs.
+    pub(crate) fn records(&self) -> RecordTally {
+        let Counts { records, packets, record_octets: octets, .. } = self.counts;
+        RecordTally { records, packets, octets }
     }
 
     /// A line for each part of the totals: its label, and its words.
@@ -39,12 +77,21 @@ impl CollectReport {
             (self.not_udp, "not UDP"),
             (self.fragments, "fragments"),
             (self.incomplete, "incomplete"),
+            (self.not_allowed, "not allowed"),
+            (self.not_listened, "of a protocol that is not listened for"),
         ];
         let left_out = frames.iter().filter(|(number, _)| *number > 0);
         let left_out = left_out.map(|(number, words)| format!("{} {words}", grouped(*number)));
         let left_out = in_brackets(&left_out.collect::<Vec<_>>().join(", "));
+        let dropped = match self.kernel_dropped {
+            0 => String::new(),
+            dropped => format!(", {} more DROPPED at full sockets", grouped(dropped)),
+        };
+        let (label, what) =
+            if self.listens { ("received", "taken") } else { ("packets", "datagrams") };
+        let all = if self.listens { "datagrams" } else { "received" };
         let packets = format!(
-            "{} received, {} datagrams{left_out}",
+            "{} {all}, {} {what}{left_out}{dropped}",
             grouped(self.frames),
             grouped(counts.datagrams)
         );
@@ -59,7 +106,7 @@ impl CollectReport {
         let others = counts.all().filter(|(name, _, number)| *number > 0 && !said.contains(name));
         let others: Vec<_> =
             others.map(|(_, words, number)| format!("{} {words}", grouped(number))).collect();
-        let mut lines = vec![("packets", packets), ("flows", flows)];
+        let mut lines = vec![(label, packets), ("flows", flows)];
         if !others.is_empty() {
             lines.push(("collect", others.join(", ")));
         }
@@ -76,6 +123,9 @@ impl CollectReport {
             ("not_udp", self.not_udp),
             ("fragments", self.fragments),
             ("incomplete", self.incomplete),
+            ("not_allowed", self.not_allowed),
+            ("not_listened", self.not_listened),
+            ("kernel_dropped", self.kernel_dropped),
         ];
         let all = frames.into_iter().chain(counts);
         all.map(|(name, number)| (name.to_owned(), number.into())).collect::<Map<_, _>>().into()

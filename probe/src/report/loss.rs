@@ -42,6 +42,7 @@ pub(crate) struct LossWatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Interface(usize),
+    Listeners,
     Output(usize),
 }
 
@@ -85,6 +86,14 @@ impl LossWatch {
                     more.words(lost, "packet", "packets")
                 ));
             }
+        }
+        let dropped = totals.collected.map_or(0, |collected| collected.kernel_dropped);
+        if let Some((_, more)) = self.news(Place::Listeners, dropped, now, pause) {
+            let lost = more.words(dropped, "datagram", "datagrams");
+            messages.push(format!(
+                "collect: {lost} lost: the receive buffer was full; a larger --receive-buffer or \
+                 more --workers help"
+            ));
         }
         for (index, output) in totals.outputs.iter().enumerate() {
             let lost = output.lost();
@@ -140,6 +149,7 @@ impl Totals {
     pub(crate) fn has_loss(&self) -> bool {
         self.ports.iter().any(|port| lost_of(port) > 0)
             || self.outputs.iter().any(|output| output.lost() > 0)
+            || self.collected.is_some_and(|collected| collected.kernel_dropped > 0)
     }
 }
 

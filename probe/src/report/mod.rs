@@ -4,6 +4,7 @@ pub(crate) mod collected;
 mod delivery;
 mod detection;
 pub(crate) mod escape;
+pub(crate) mod exporters;
 pub(crate) mod findings;
 mod ignored;
 pub(crate) mod incidents;

@@ -46,11 +46,6 @@ impl Page {
         Ok(Self { board: Arc::new(Board::new(is_live)), server })
     }
 
-    /// The output that gives records to the page.
-    pub(crate) fn recorder(&self) -> Recorder {
-        Recorder::new(Arc::clone(&self.board))
-    }
-
     /// Starts to answer. The thread has no capabilities.
     ///
     /// # Errors

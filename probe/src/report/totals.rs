@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use analysis::detect::DetectCounts;
+use collect::ExporterReport;
 use exporter::{ExportCounts, escaped_json, wrapped};
 use flow::{FlowEndReason, Ignored, MeterCounts, RecordTally, Tag, Tally};
 use serde_json::{Map, Value, json};
@@ -19,7 +20,9 @@ use crate::report::escape::Escaped;
 use crate::report::units::{
     count, counted, date_and_time, grouped, octets, per_second, rfc3339, time,
 };
-use crate::report::{delivery, detection, ignored, page, places, ports, remarks, top, tunnels};
+use crate::report::{
+    delivery, detection, exporters, ignored, page, places, ports, remarks, top, tunnels,
+};
 
 const LABEL_COLUMNS: usize = 8;
 
@@ -31,6 +34,8 @@ pub(crate) struct Totals {
     pub(crate) ended: Ended,
     /// Counts of collection. `None` if packets are metered.
     pub(crate) collected: Option<CollectReport>,
+    /// The exporters that were collected from, those with the most records first.
+    pub(crate) exporters: Vec<ExporterReport>,
     /// Live: flows that are still in the tables.
     pub(crate) flows: u32,
     /// Live: by interface.
@@ -51,6 +56,11 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
+    /// Records that were offered to the outputs.
+    pub(crate) fn records(&self) -> RecordTally {
+        self.collected.as_ref().map_or_else(|| self.ended.records(), CollectReport::records)
+    }
+
     /// A few lines of text, for a terminal with this number of columns.
     pub(crate) fn text(&self, columns: Option<usize>) -> String {
         wrapped(&self.lines(), columns.unwrap_or(usize::MAX), LABEL_COLUMNS + 1)
@@ -62,6 +72,8 @@ impl Totals {
             Some(collected) => {
                 let lines = collected.lines();
                 lines.iter().for_each(|(label, words)| line(&mut text, label, words));
+                let exporters = exporters::lines(&self.exporters);
+                exporters.iter().for_each(|words| line(&mut text, "exporter", words));
             }
             None => self.put_meter(&mut text),
         }
@@ -245,6 +257,7 @@ impl Totals {
         }
         if let Some(collected) = &self.collected {
             statistics["collected"] = collected.json();
+            statistics["exporters"] = exporters::json(&self.exporters);
         }
         if let Some(report) = &self.places {
             statistics["places"] = places::json(report);

@@ -18,6 +18,7 @@ use super::elastic::ElasticCommand;
 use super::file::FromFile;
 use super::help;
 use super::http::HttpArguments;
+use super::listen::CollectArguments;
 use super::places::PlaceSettings;
 use super::selector::{Selector, selector};
 use super::site::SiteArguments;
@@ -65,7 +66,7 @@ pub(crate) enum Command {
         json: bool,
     },
     /// Collect the flows of other exporters, in NetFlow v5, NetFlow v9, IPFIX and sFlow, from
-    /// datagrams in captures
+    /// sockets or from datagrams in captures
     #[command(arg_required_else_help = true, args_override_self = true)]
     Collect {
         /// Settings. Not all of them have a meaning here.
@@ -211,6 +212,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) detect: DetectArguments,
+
+    #[command(flatten)]
+    pub(crate) collect: CollectArguments,
 
     /// All names of capture files, in the order of the command line.
     #[arg(skip)]

@@ -19,6 +19,7 @@ use super::args::{Arguments, LiveSettings, Order};
 use super::contradictions;
 use super::detect::AlertTarget;
 use super::domain::Domain;
+use super::listen::{CollectSettings, ListenSettings};
 use super::places::PlaceSettings;
 use super::run_id;
 use super::site::When;
@@ -42,6 +43,8 @@ pub(crate) struct Config {
     /// `None`: the default number.
     pub(crate) workers: Option<usize>,
     pub(crate) ifindex: Vec<(String, u32)>,
+    /// What is collected, and how much is kept.
+    pub(crate) collect: CollectSettings,
     /// Inside and outside networks.
     pub(crate) site: Site,
     /// `None`: there are no detectors.
@@ -68,8 +71,17 @@ pub(crate) enum Source {
     Files(Vec<Input>),
     /// Capture files of datagrams of other exporters.
     Datagrams(Vec<Input>),
+    /// Sockets at which datagrams of other exporters come in.
+    Listen(ListenSettings),
     /// Interfaces of this host.
     Live(LiveSettings),
+}
+
+impl Source {
+    /// Whether data comes as the time goes by.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self, Self::Live(_) | Self::Listen(_))
+    }
 }
 
 /// The table on the terminal.
@@ -128,7 +140,7 @@ impl Config {
     fn of_checked(args: &Arguments, filter: Option<FrameFilter>) -> Result<Self, String> {
         let source = source(args)?;
         let files = Arc::new(files_in_use(args, &source));
-        let live = matches!(source, Source::Live(_));
+        let live = source.is_live();
         let seed = HashSeed::new(match args.hash_seed {
             Some(Seed::Fixed(seed)) => seed,
             None if !live => REPLAY_SEED,
@@ -145,7 +157,9 @@ impl Config {
         let places: Vec<_> = args.places.paths().collect();
         let alerts = args.detect.alerts.contains(&AlertTarget::Outputs);
         let detected = detect.as_ref().map(|detect| (&detect.rules, detect.memory, alerts));
-        let meaning = (places, args.site.tags, &site, detected);
+        let collect = args.collect.settings();
+        let kept = args.collects.then_some(&collect);
+        let meaning = (places, args.site.tags, &site, detected, kept);
         let run = run_of(args, &source, &(metered, meaning));
         Ok(Self {
             source,
@@ -161,6 +175,7 @@ impl Config {
             table,
             workers,
             ifindex: args.ifindex.clone(),
+            collect,
             site,
             detect,
             alerts: args.detect.alerts.clone(),
@@ -180,7 +195,7 @@ impl Config {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 files,
             },
-            domain: if live { Domain::live(&args.live.interface) } else { Domain::Replay },
+            domain: domain(args, live),
             places: args.places.clone(),
             stats: args.stats.clone(),
             http: args.http.settings()?,
@@ -266,7 +281,7 @@ fn run_of(args: &Arguments, source: &Source, settings: &impl Debug) -> String {
     match source {
         _ if !args.output.iter().any(Destination::names_documents) => String::new(),
         Source::Files(inputs) | Source::Datagrams(inputs) => run_id::of_replay(inputs, settings),
-        Source::Live(_) => run_id::random(),
+        Source::Live(_) | Source::Listen(_) => run_id::random(),
     }
 }
 
@@ -297,8 +312,25 @@ fn tpids(ethertypes: &[u16]) -> Tpids {
     tpids
 }
 
+/// The source of Observation Domain IDs. A probe and a collector on one host differ.
+fn domain(args: &Arguments, live: bool) -> Domain {
+    if !live {
+        return Domain::Replay;
+    }
+    let listeners = args.collect.listen.iter().map(ToString::to_string);
+    let interfaces = args.live.interface.iter().map(ToString::to_string);
+    Domain::live(listeners.chain(interfaces).collect())
+}
+
 fn source(args: &Arguments) -> Result<Source, String> {
-    if args.collects {
+    if !args.collect.listen.is_empty() {
+        Ok(Source::Listen(ListenSettings {
+            listeners: args.collect.listen.clone(),
+            receive_buffer: args.collect.receive_buffer,
+            template_store: args.collect.template_store.clone(),
+            live: args.live.clone(),
+        }))
+    } else if args.collects {
         Ok(Source::Datagrams(Input::of_names(&args.inputs)?))
     } else if args.live.interface.is_empty() {
         Ok(Source::Files(Input::of_names(&args.inputs)?))

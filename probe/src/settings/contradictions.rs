@@ -12,6 +12,7 @@ use flow::{HashSeed, Tpids};
 use super::args::{Arguments, CaptureMethod, LiveSettings};
 use super::config;
 use super::detect::AlertTarget;
+use super::listen::CollectArguments;
 use super::values::Stats;
 use crate::capture::file::{Input, Place};
 use crate::capture::packet::Direction;
@@ -55,6 +56,9 @@ const OF_METERING: [&str; 14] = [
     "http",
     "burst",
 ];
+
+/// Those among them, and among the settings of live capture, that a collector with sockets has.
+const OF_LISTENING: [&str; 5] = ["workers", "http", "user", "require-outputs", "stats-interval"];
 
 /// All contradictions of these settings.
 pub(super) fn of(args: &Arguments) -> Vec<Problem> {
@@ -115,6 +119,9 @@ impl Problems {
             self.collects(args);
             return;
         }
+        for name in CollectArguments::NAMES.into_iter().filter(|name| is_given(name)) {
+            self.lack(format!("--{name} needs the command collect: flowprobe collect --{name}"));
+        }
         let mut of_live: BTreeSet<_> = LiveSettings::names();
         of_live.retain(|name| is_given(name));
         if is_given("interface") {
@@ -137,14 +144,38 @@ impl Problems {
 
     /// Settings of metering, which have no meaning for flows that others metered.
     fn collects(&mut self, args: &Arguments) {
-        let names = LiveSettings::names().into_iter();
-        for name in names.chain(OF_METERING.map(str::to_owned)) {
-            if args.given.contains(&name) {
-                self.clash(format!("--{name} cannot be used with collect"));
+        let is_given = |name: &String| args.given.contains(name);
+        let listens = is_given(&"listen".to_owned());
+        let mut refused = LiveSettings::names();
+        refused.extend(OF_METERING.map(str::to_owned));
+        refused.retain(|name| !(listens && OF_LISTENING.contains(&name.as_str())));
+        for name in refused.iter().filter(|name| is_given(name)) {
+            self.clash(format!("--{name} cannot be used with collect"));
+        }
+        if !listens && args.inputs.is_empty() {
+            self.lack(
+                "nothing to collect: give a listener with -l URL, or a capture file of datagrams \
+                 with -r FILE",
+            );
+        }
+        if listens && !args.inputs.is_empty() {
+            self.clash("--listen cannot be used with capture files (--read)");
+        }
+        if listens && args.filter.is_some() {
+            self.clash("--filter needs frames of captures; use --allow with --listen");
+        }
+        for name in ["receive-buffer", "template-store"].map(str::to_owned) {
+            if !listens && is_given(&name) {
+                self.lack(format!("--{name} needs --listen"));
             }
         }
-        if args.inputs.is_empty() {
-            self.lack("nothing to collect: give a capture file of datagrams with -r FILE");
+        let listeners = &args.collect.listen;
+        for (index, listener) in listeners.iter().enumerate() {
+            // The system chooses another port for each 0.
+            let mut before = listeners[..index].iter().filter(|other| other.address.port() != 0);
+            if before.any(|other| other.address == listener.address) {
+                self.clash(format!("--listen {listener}: the address is given twice"));
+            }
         }
     }
 
@@ -279,7 +310,7 @@ impl Problems {
         for problem in args.site.site().err().into_iter().flatten() {
             self.lack(problem);
         }
-        let is_live = !args.live.interface.is_empty();
+        let is_live = !args.live.interface.is_empty() || !args.collect.listen.is_empty();
         let (key, detect) = (config::key(args), &args.detect);
         for problem in detect.problems(&args.output, key) {
             self.lack(problem);

@@ -8,7 +8,6 @@ use std::fs;
 use exporter::Destination;
 
 use super::config::host_name;
-use super::selector::Selector;
 
 /// The domain of a replay: its output depends only on the capture files and the settings.
 const REPLAY: u32 = 1;
@@ -19,7 +18,7 @@ const MACHINE_ID: &str = "/etc/machine-id";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Domain {
     Replay,
-    /// Live: the identity of the host, and the interfaces as given, sorted.
+    /// Live: the identity of the host, and the interfaces or listeners as given, sorted.
     Live {
         host: String,
         interfaces: Vec<String>,
@@ -27,10 +26,9 @@ pub(crate) enum Domain {
 }
 
 impl Domain {
-    /// The domain of this host when it captures from these interfaces.
-    pub(crate) fn live(interfaces: &[Selector]) -> Self {
+    /// The domain of this host when it captures from these interfaces, or listens at these URLs.
+    pub(crate) fn live(mut interfaces: Vec<String>) -> Self {
         let machine = fs::read_to_string(MACHINE_ID).unwrap_or_default();
-        let mut interfaces: Vec<_> = interfaces.iter().map(ToString::to_string).collect();
         interfaces.sort();
         Self::Live { host: machine_id(&machine).map_or_else(host_name, str::to_owned), interfaces }
     }
@@ -108,8 +106,7 @@ mod tests {
         assert_eq!(ids[0], id(&here, "ipfix://10.0.0.5:4739?mtu=1400"));
         assert_eq!(id(&here, "ipfix://Collector"), id(&here, "ipfix://collector"));
         assert_eq!(id(&Domain::Replay, "ipfix://10.0.0.5"), 1);
-        let typed =
-            |names: [&str; 2]| Domain::live(&names.map(|name| Selector::Name(name.to_owned())));
+        let typed = |names: [&str; 2]| Domain::live(names.map(str::to_owned).to_vec());
         assert_eq!(typed(["eth2", "eth1"]), typed(["eth1", "eth2"]));
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod file;
 mod help;
 pub(crate) mod http;
 mod known;
+pub(crate) mod listen;
 pub(crate) mod parse;
 pub(crate) mod places;
 mod run_id;

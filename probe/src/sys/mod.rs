@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "the one place in this crate")]
 
+pub(crate) mod datagrams;
 pub(crate) mod ethtool;
 pub(crate) mod libpcap;
 pub(crate) mod mapping;

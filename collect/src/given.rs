@@ -1,0 +1,72 @@
+//! From the octets of Data Sets to records that are given.
+
+use std::sync::Arc;
+
+use element::Reading;
+use flow::{Details, Exporter, FlowRecord};
+
+use crate::collector::Sink;
+use crate::counts::Counts;
+use crate::record::{self, Common, Places};
+use crate::sampling::Samplers;
+use crate::template::Template;
+
+/// Reads the flow records of a Data Set. Gives their number.
+pub(crate) fn read_flows(
+    common: Common<'_>,
+    content: &[u8],
+    exporter: &Arc<Exporter>,
+    (samplers, places): (&mut Samplers, &mut Places),
+    (counts, sink): (&mut Counts, &mut impl Sink),
+) -> u32 {
+    let header = common.header;
+    let usual = match header.sampling_interval {
+        0 => samplers.common(header.domain),
+        interval => interval,
+    };
+    read_set(common.template, content, counts, |reading, counts| {
+        let by_selector = |selector: u64| samplers.of_selector(header.domain, selector);
+        let own = reading.sampling.interval();
+        let interval = own.or_else(|| reading.sampling.selector.and_then(by_selector));
+        let interval = interval.unwrap_or(usual);
+        match record::record(reading, common, interval, places, counts) {
+            Some(given) => give(given, exporter, (counts, sink)),
+            None => counts.unmeterable += 1,
+        }
+    })
+}
+
+/// Counts a record, and gives it.
+pub(crate) fn give(
+    (record, details): (FlowRecord, Details),
+    exporter: &Arc<Exporter>,
+    (counts, sink): (&mut Counts, &mut impl Sink),
+) {
+    counts.records += 1;
+    counts.packets = counts.packets.saturating_add(record.packets);
+    counts.record_octets = counts.record_octets.saturating_add(record.octets);
+    sink.record(exporter, record, details);
+}
+
+/// Reads the records of a Data Set. Gives their number.
+pub(crate) fn read_set(
+    template: &Template,
+    mut content: &[u8],
+    counts: &mut Counts,
+    mut take: impl FnMut(Reading, &mut Counts),
+) -> u32 {
+    let mut records = 0;
+    while template.has_room(content) {
+        let mut reading = Reading::default();
+        match template.read(content, &mut reading) {
+            Ok(rest) => content = rest,
+            Err(_cut) => {
+                counts.cut_sets += 1;
+                break;
+            }
+        }
+        records += 1;
+        take(reading, counts);
+    }
+    records
+}

@@ -1,0 +1,83 @@
+//! The run with capture files as input.
+
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use log::error;
+
+use crate::capture::file::{FileSource, Input};
+use crate::pipeline::opened::{open_outputs, outputs};
+use crate::pipeline::replay::{self as pipeline, Watch};
+use crate::pipeline::replay_end::ReplayEnd;
+use crate::pipeline::stages;
+use crate::pipeline::worker::new_tables;
+use crate::report::logger::Progress;
+use crate::report::page::{Page, ShownPage};
+use crate::report::top::TopFlows;
+use crate::report::totals::Totals;
+use crate::run::{Sides, open_page, show};
+use crate::settings::config::Config;
+use crate::status::status_of_files;
+
+/// Output files are opened only after an input has turned out to be a capture.
+///
+/// # Errors
+///
+/// A resource could not be opened; in one sentence.
+pub(crate) fn replay(
+    config: &Config,
+    files: &[Input],
+    Sides { start, places, stats, args, stop }: Sides<'_>,
+) -> Result<ExitCode, String> {
+    let (begin, quiet) = (Instant::now(), args.quiet);
+    let tables = new_tables(config, pipeline::workers(config))?;
+    let opened = open_outputs(config)?;
+    drop(start);
+    let page = open_page(config)?.map(Page::show).transpose()?;
+    let mut recorder = page.as_ref().map(ShownPage::recorder);
+    let mut top = config.outputs.is_empty().then(|| TopFlows::new(config.top.clone()));
+    let mut source = FileSource::open(files, &config.ifindex, stop);
+    let mut progress = Progress::new(quiet);
+    let outputs = outputs(opened, &mut top, &mut recorder);
+    let publish = |totals: &Totals| page.iter().for_each(|page| page.publish(totals));
+    let stages = stages::configured(config, places);
+    let stage_counts = stages.counts.clone();
+    // Files of an earlier run are kept if there is no data to replace them.
+    let end = if source.has_capture() {
+        let watch = Watch {
+            progress: &mut |source| {
+                let (done, size) = source.progress();
+                progress.update(done, size);
+            },
+            wanted: &|totals| {
+                stats.print(false, totals);
+            },
+            second: page.is_some().then_some(&publish),
+        };
+        pipeline::replay(config, &mut source, stages, outputs, tables, stop, watch)
+    } else {
+        ReplayEnd::of_nothing(outputs)
+    };
+    drop(progress);
+    source.finish();
+    if let Some(failure) = &end.failure {
+        error!("{failure}");
+    }
+    let mut totals = Totals {
+        meter: end.meter,
+        input: source.report(),
+        ended: end.ended,
+        outputs: end.outputs,
+        elapsed: begin.elapsed(),
+        interrupted: stop.load(Ordering::Relaxed),
+        ..Totals::default()
+    };
+    stage_counts.put(&mut totals);
+    let shown = show(stats, quiet, top.as_ref(), &totals);
+    if let Some(page) = &page {
+        page.publish(&totals);
+        page.stay(stop);
+    }
+    Ok(status_of_files(config, &totals, end.failure.as_ref(), shown))
+}

@@ -1,0 +1,288 @@
+//! Settings of the collector: where it listens, whom it hears, and how much it keeps.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use collect::Limits;
+use exporter::number_with_unit;
+use flow::NetworkSet;
+use ipnet::IpNet;
+
+use super::args::LiveSettings;
+use super::values::size;
+
+/// Addresses that are heard by default: this host, and networks without a way from outside (RFC
+/// 1122, RFC 1918, RFC 3927, RFC 4193, RFC 4291).
+const ALLOWED: [&str; 8] = [
+    "127.0.0.0/8",
+    "::1/128",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "fc00::/7",
+    "fe80::/10",
+];
+
+/// Settings of the collector.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Collection")]
+pub(crate) struct CollectArguments {
+    /// With collect: where datagrams of exporters come in, as PROTOCOL://ADDRESS:PORT; may be given
+    /// several times. PROTOCOL is netflow (v5 and v9, port 2055), ipfix (4739), sflow (6343), or
+    /// flow, which takes all of them. Without ADDRESS, all addresses of this host
+    #[arg(short, long, value_name = "URL", display_order = 1)]
+    pub(crate) listen: Vec<Listener>,
+
+    /// Networks from which datagrams are taken; others are counted. 0.0.0.0/0,::/0 takes all
+    /// [default with --listen: this host, private and link-local networks]
+    #[arg(long, value_name = "NETWORK,...", value_delimiter = ',')]
+    pub(crate) allow: Vec<Network>,
+
+    /// Exporters whose templates and sequence numbers are kept: 1 to 1M. Beyond it, the one not
+    /// heard of for longest is forgotten
+    #[arg(long, value_name = "N", default_value = "4096", value_parser = kept)]
+    pub(crate) exporters: usize,
+
+    /// Templates that are kept of all exporters: 1 to 1M
+    #[arg(long, value_name = "N", default_value = "65536", value_parser = kept)]
+    pub(crate) templates: usize,
+
+    /// Memory in which datagrams of each socket of --listen wait: 1M to 64Gi
+    #[arg(long, value_name = "SIZE", default_value = "32Mi", value_parser = size)]
+    pub(crate) receive_buffer: u64,
+
+    /// File in which templates are kept each minute and at the end, so that the next run can read
+    /// data at once
+    #[arg(long, value_name = "FILE")]
+    pub(crate) template_store: Option<PathBuf>,
+
+    /// Sampling interval of an exporter, whatever it says of itself; may be given several times
+    #[arg(long, value_name = "ADDRESS=N", value_parser = sampling_of)]
+    pub(crate) sampling: Vec<(IpAddr, u32)>,
+
+    /// Sampling interval of exporters that say none
+    #[arg(long, value_name = "N", value_parser = interval)]
+    pub(crate) default_sampling: Option<u32>,
+}
+
+/// The protocols that a listener takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    Netflow,
+    Ipfix,
+    Sflow,
+    All,
+}
+
+/// Where datagrams come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Listener {
+    pub(crate) takes: Takes,
+    pub(crate) address: SocketAddr,
+}
+
+/// A network, or a single address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Network(IpNet);
+
+/// What a collector with sockets needs besides its limits.
+#[derive(Clone, Debug)]
+pub(crate) struct ListenSettings {
+    pub(crate) listeners: Vec<Listener>,
+    /// Octets.
+    pub(crate) receive_buffer: u64,
+    pub(crate) template_store: Option<PathBuf>,
+    pub(crate) live: LiveSettings,
+}
+
+/// What a collector keeps and believes, of sockets and of files.
+#[derive(Clone, Debug)]
+pub(crate) struct CollectSettings {
+    pub(crate) limits: Limits,
+    /// `None`: all networks.
+    pub(crate) allowed: Option<NetworkSet>,
+    pub(crate) sampling: BTreeMap<IpAddr, u32>,
+    /// 0: there is none.
+    pub(crate) default_sampling: u32,
+}
+
+impl CollectArguments {
+    /// The names of these settings.
+    pub(super) const NAMES: [&str; 8] = [
+        "listen",
+        "allow",
+        "exporters",
+        "templates",
+        "receive-buffer",
+        "template-store",
+        "sampling",
+        "default-sampling",
+    ];
+
+    pub(super) fn settings(&self) -> CollectSettings {
+        let given = self.allow.iter().map(|network| network.0);
+        let by_default = || ALLOWED.iter().filter_map(|text| text.parse::<IpNet>().ok()).collect();
+        let allowed = match (self.allow.is_empty(), self.listen.is_empty()) {
+            (true, true) => None,
+            (true, false) => Some(by_default()),
+            (false, _) => Some(given.collect()),
+        };
+        let (exporters, templates) = (self.exporters, self.templates);
+        CollectSettings {
+            limits: Limits { exporters, templates, ..Limits::default() },
+            allowed,
+            sampling: self.sampling.iter().copied().collect(),
+            default_sampling: self.default_sampling.unwrap_or(0),
+        }
+    }
+}
+
+impl CollectSettings {
+    /// Whether datagrams from this address are taken.
+    pub(crate) fn allows(&self, address: IpAddr) -> bool {
+        self.allowed.as_ref().is_none_or(|networks| networks.contains(address))
+    }
+}
+
+impl Takes {
+    const ALL: [(&str, Self, u16); 4] = [
+        ("netflow", Self::Netflow, 2055),
+        ("ipfix", Self::Ipfix, 4739),
+        ("sflow", Self::Sflow, 6343),
+        ("flow", Self::All, 2055),
+    ];
+
+    fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, takes, _)| *takes == self).map_or("", |(name, ..)| name)
+    }
+
+    /// Whether this datagram is of a protocol that the listener takes. Datagrams that are of no
+    /// protocol are taken, so that they are counted as such.
+    pub(crate) fn takes(self, octets: &[u8]) -> bool {
+        let protocol = match *octets {
+            [0, 5 | 9, ..] => Self::Netflow,
+            [0, 10, ..] => Self::Ipfix,
+            [0, 0, 0, 5, ..] => Self::Sflow,
+            _ => return true,
+        };
+        self == Self::All || self == protocol
+    }
+}
+
+impl FromStr for Listener {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let problem = || {
+            "PROTOCOL://ADDRESS:PORT is needed, with netflow, ipfix, sflow or flow, such as \
+             netflow://:2055 or sflow://192.0.2.1"
+                .to_owned()
+        };
+        let (name, rest) = text.split_once("://").ok_or_else(problem)?;
+        let known = Takes::ALL.iter().find(|(known, ..)| *known == name);
+        let (_, takes, port) = *known.ok_or_else(problem)?;
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let address = match rest.strip_prefix(':') {
+            Some(port) if !rest.starts_with("::") => {
+                let port = port.parse().map_err(|_error| problem())?;
+                SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port)
+            }
+            _ if rest.is_empty() => SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port),
+            _ => {
+                let bare = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+                let alone = bare.unwrap_or(rest).parse().ok();
+                let alone = alone.map(|address: IpAddr| SocketAddr::new(address, port));
+                rest.parse().ok().or(alone).ok_or_else(problem)?
+            }
+        };
+        Ok(Self { takes, address })
+    }
+}
+
+impl Display for Listener {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.takes.name(), self.address)
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let network = text.parse::<IpNet>().ok();
+        let network = network.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        network.map(Self).ok_or_else(|| {
+            "a network or an address is needed, such as 10.0.0.0/8 or 192.0.2.1".to_owned()
+        })
+    }
+}
+
+fn kept(text: &str) -> Result<usize, String> {
+    number_with_unit(text)
+        .filter(|number| (1..=1_000_000).contains(number))
+        .and_then(|number| usize::try_from(number).ok())
+        .ok_or_else(|| "a number from 1 to 1M is needed".to_owned())
+}
+
+fn interval(text: &str) -> Result<u32, String> {
+    number_with_unit(text)
+        .and_then(|number| u32::try_from(number).ok())
+        .filter(|number| *number > 0)
+        .ok_or_else(|| "a number from 1 to 4294967295 is needed, such as 1000".to_owned())
+}
+
+fn sampling_of(text: &str) -> Result<(IpAddr, u32), String> {
+    let parts = text.split_once('=');
+    let parts = parts.and_then(|(address, n)| Some((address.parse().ok()?, interval(n).ok()?)));
+    parts.ok_or_else(|| "ADDRESS=N is needed, such as 192.0.2.1=1000".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners_are_read_and_shown() {
+        for (text, shown) in [
+            ("netflow://:2055", "netflow://[::]:2055"),
+            ("netflow://", "netflow://[::]:2055"),
+            ("ipfix://", "ipfix://[::]:4739"),
+            ("sflow://192.0.2.1", "sflow://192.0.2.1:6343"),
+            ("flow://127.0.0.1:99/", "flow://127.0.0.1:99"),
+            ("flow://[2001:db8::1]:99", "flow://[2001:db8::1]:99"),
+            ("sflow://[2001:db8::1]", "sflow://[2001:db8::1]:6343"),
+            ("sflow://::1", "sflow://[::1]:6343"),
+        ] {
+            assert_eq!(text.parse::<Listener>().unwrap().to_string(), shown, "{text}");
+        }
+        for text in ["", ":2055", "tcp://:1", "ipfix+tcp://:1", "flow://:x", "flow://host:1"] {
+            assert!(text.parse::<Listener>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn listeners_take_their_protocol() {
+        let all: [&[u8]; 4] = [&[0, 5, 0, 1], &[0, 9], &[0, 10], &[0, 0, 0, 5]];
+        let taken = |takes: Takes| all.map(|octets| takes.takes(octets));
+        assert_eq!(taken(Takes::Netflow), [true, true, false, false]);
+        assert_eq!(taken(Takes::Ipfix), [false, false, true, false]);
+        assert_eq!(taken(Takes::Sflow), [false, false, false, true]);
+        assert_eq!(taken(Takes::All), [true; 4]);
+        assert!(Takes::Sflow.takes(b"x"), "the collector counts it");
+    }
+
+    #[test]
+    fn networks_and_intervals_are_read() {
+        assert!("10.0.0.0/8".parse::<Network>().is_ok() && "::1".parse::<Network>().is_ok());
+        assert!("10.0.0.0/33".parse::<Network>().is_err() && "host".parse::<Network>().is_err());
+        assert_eq!(sampling_of("192.0.2.1=1k"), Ok(([192, 0, 2, 1].into(), 1000)));
+        assert!(sampling_of("192.0.2.1=0").is_err() && sampling_of("=5").is_err());
+        assert_eq!((kept("1"), kept("1M")), (Ok(1), Ok(1_000_000)));
+        assert!(kept("0").is_err() && kept("1000001").is_err());
+    }
+}
