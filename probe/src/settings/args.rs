@@ -21,6 +21,7 @@ use super::http::HttpArguments;
 use super::places::PlaceSettings;
 use super::selector::{Selector, selector};
 use super::site::SiteArguments;
+use super::timeouts::TimeoutArguments;
 use super::tunnels::TunnelArguments;
 use super::values::{
     Seed, Stats, ethertype, flow_count, hash_seed, interface_number, interval, key_fields, ring,
@@ -196,6 +197,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) http: HttpArguments,
+
+    #[command(flatten)]
+    pub(crate) timeouts: TimeoutArguments,
 
     #[command(flatten)]
     pub(crate) tunnels: TunnelArguments,

@@ -16,5 +16,6 @@ pub(crate) mod places;
 mod run_id;
 pub(crate) mod selector;
 mod site;
+mod timeouts;
 mod tunnels;
 pub(crate) mod values;
