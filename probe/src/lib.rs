@@ -4,6 +4,7 @@ pub mod capture;
 mod check;
 mod cluster;
 mod collect;
+mod ctl;
 mod host;
 mod pipeline;
 mod places;

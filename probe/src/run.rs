@@ -14,6 +14,8 @@ use crate::capture::file::{FileSource, Input};
 use crate::check;
 use crate::cluster;
 use crate::collect::collect;
+use crate::ctl;
+use crate::host::control::Control;
 use crate::host::doctor::{self, Form};
 use crate::host::ports::Ports;
 use crate::host::signals::{self, Run};
@@ -29,7 +31,7 @@ use crate::pipeline::stages;
 use crate::pipeline::worker::new_tables;
 use crate::places::Places;
 use crate::report::incidents;
-use crate::report::live::LiveTotals;
+use crate::report::live::{Asks, LiveTotals};
 use crate::report::logger::{self, Progress};
 use crate::report::output::TotalsOutput;
 use crate::report::page::{Page, ShownPage};
@@ -62,34 +64,25 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
-    logger::init(cli.args.quiet);
+    logger::init(cli.args.quiet, cli.args.service.log_format);
     rights::raise_file_limit();
     memory::prepare();
     match cli.command {
         Some(Command::Rules) => {
-            if print(incidents::rules(terminal::columns_of_stdout()).as_bytes()) {
-                ExitCode::SUCCESS
-            } else {
-                FAILED.into()
-            }
+            status(print(incidents::rules(terminal::columns_of_stdout()).as_bytes()))
         }
-        Some(Command::Man) => {
-            let is_printed = args::man_page().is_ok_and(|page| print(&page));
-            if is_printed { ExitCode::SUCCESS } else { FAILED.into() }
-        }
-        Some(Command::Completions { shell }) => {
-            let script = args::completions(shell);
-            if print(&script) { ExitCode::SUCCESS } else { FAILED.into() }
-        }
+        Some(Command::Man) => status(args::man_page().is_ok_and(|page| print(&page))),
+        Some(Command::Completions { shell }) => status(print(&args::completions(shell))),
         Some(Command::Doctor { interface, json }) => {
             let examined = doctor::examine(&interface, if json { Form::Json } else { Form::Text });
             let shown = print(examined.text.as_bytes());
-            if examined.works && shown { ExitCode::SUCCESS } else { FAILED.into() }
+            status(examined.works && shown)
         }
+        Some(Command::Ctl(arguments)) => status(ctl::ask(&arguments)),
         Some(Command::Elastic { command }) => match cluster::run(&command) {
             Ok(done) => {
                 let shown = print(done.text.as_bytes());
-                if done.works && shown { ExitCode::SUCCESS } else { FAILED.into() }
+                status(done.works && shown)
             }
             Err(problem) => {
                 error!("{problem}");
@@ -106,6 +99,11 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The exit status of a command.
+fn status(is_done: bool) -> ExitCode {
+    if is_done { ExitCode::SUCCESS } else { FAILED.into() }
+}
+
 /// The end of a run with wrong settings.
 fn refuse(from_file: &FromFile, problems: &[String]) -> ExitCode {
     from_file.located(problems).iter().for_each(|problem| error!("{problem}"));
@@ -117,7 +115,7 @@ fn say_if_right(from_file: &FromFile, mistakes: &[String]) -> ExitCode {
     if !mistakes.is_empty() {
         return refuse(from_file, mistakes);
     }
-    if print(b"the settings are right\n") { ExitCode::SUCCESS } else { FAILED.into() }
+    status(print(b"the settings are right\n"))
 }
 
 fn meter(config: &Config, args: &Arguments) -> ExitCode {
@@ -284,6 +282,9 @@ fn live(
     let page = rights::give_up(user.as_ref(), ports.keeps_capabilities())
         .and_then(|()| page.map(Page::show).transpose())
         .inspect_err(|_problem| ports.detach())?;
+    let control = args.service.control.as_ref();
+    let control = control.map(|path| Control::open(path, is_real_time)).transpose();
+    let control = control.inspect_err(|_problem| ports.detach())?;
     let screen = config.outputs.is_empty() && io::stdout().is_terminal();
     let status = Status::default();
     let mut top = config.outputs.is_empty().then(|| {
@@ -306,7 +307,8 @@ fn live(
         begin,
         reloader,
     };
-    let mut watch = LiveTotals::new(stats, quiet, screen.then_some(status), page.as_ref());
+    let asks = Asks { page: page.as_ref(), control: control.as_ref() };
+    let mut watch = LiveTotals::new(stats, quiet, screen.then_some(status), asks);
     let totals = session.run(&mut watch);
     watch.end(&totals);
     let is_all_there = all_is_there(&totals);

@@ -10,6 +10,7 @@ mod alerts;
 mod captures;
 mod changes;
 mod collectors;
+mod control;
 mod direction;
 mod ends;
 mod exports;

@@ -22,7 +22,7 @@ use super::domain::Domain;
 use super::places::PlaceSettings;
 use super::run_id;
 use super::site::When;
-use super::values::{Seed, Stats};
+use super::values::{LogFormat, Seed, Stats};
 use crate::capture::file::Input;
 use crate::capture::filter::FrameFilter;
 use crate::capture::packet::Direction;
@@ -57,6 +57,7 @@ pub(crate) struct Config {
     pub(crate) domain: Domain,
     pub(crate) places: PlaceSettings,
     pub(crate) stats: Stats,
+    pub(crate) log_format: LogFormat,
     /// The page, if there is one.
     pub(crate) http: Option<web::Settings>,
     /// A loss changes the exit status.
@@ -191,6 +192,7 @@ impl Config {
             domain: if live { Domain::live(&args.live.interface) } else { Domain::Replay },
             places: args.places.clone(),
             stats: args.stats.clone(),
+            log_format: args.service.log_format,
             http: args.http.settings()?,
             fail_on_loss: args.fail_on_loss,
         })

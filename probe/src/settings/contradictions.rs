@@ -29,7 +29,8 @@ const APART: [(&str, &str); 4] =
     [("top", "output"), ("order", "output"), ("top-by", "output"), ("top-by", "order")];
 
 /// Settings that need another one.
-const NEED: [(&str, &str); 6] = [
+const NEED: [(&str, &str); 7] = [
+    ("control", "interface"),
     ("inside-interfaces", "local-networks"),
     ("outside-interfaces", "local-networks"),
     ("http-allow-remote", "http"),
@@ -39,7 +40,8 @@ const NEED: [(&str, &str); 6] = [
 ];
 
 /// Settings of metering, besides those of live capture. The page shows packets.
-const OF_METERING: [&str; 15] = [
+const OF_METERING: [&str; 16] = [
+    "control",
     "interface",
     "idle-timeout",
     "active-timeout",
