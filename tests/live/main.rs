@@ -21,6 +21,7 @@ mod load;
 mod losses;
 mod many;
 mod notify;
+mod package;
 mod places;
 mod probe;
 mod records;

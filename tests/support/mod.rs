@@ -10,6 +10,7 @@ pub mod flows;
 pub mod ipfix;
 pub mod mmdb;
 pub mod net;
+pub mod package;
 pub mod packet;
 pub mod probe;
 pub mod random;
