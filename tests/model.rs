@@ -230,7 +230,13 @@ fn ordinary_settings() -> Settings {
     use KeyField::*;
     let key =
         [Source, Destination, SourcePort, DestinationPort, Protocol, TypeOfService, Interface];
-    Settings { idle_ms: 15_000, active_ms: 60_000, key: key.to_vec(), sampling: 1 }
+    Settings {
+        idle_ms: 15_000,
+        active_ms: 60_000,
+        idle_ms_of: Vec::new(),
+        key: key.to_vec(),
+        sampling: 1,
+    }
 }
 
 /// A script under the settings that users have who set nothing.

@@ -157,6 +157,12 @@ impl Words {
         low16(self.0[5])
     }
 
+    /// IP protocol; of a flow, that of its first packet.
+    #[inline]
+    pub(crate) fn protocol(&self) -> u8 {
+        octet(self.0[5], PROTOCOL)
+    }
+
     #[inline]
     pub(crate) fn tcp_control_bits(&self) -> u8 {
         octet(self.0[5], CONTROL_BITS)
@@ -196,6 +202,7 @@ impl Words {
     }
 }
 
+const PROTOCOL: u32 = 16;
 const CLOCK: u32 = 36;
 const EGRESS: u32 = 39;
 const CONTROL_BITS: u32 = 40;

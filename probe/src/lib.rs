@@ -4,6 +4,7 @@ pub mod capture;
 mod check;
 mod cluster;
 mod collect;
+mod ctl;
 mod host;
 mod listen;
 mod pipeline;

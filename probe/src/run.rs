@@ -13,6 +13,8 @@ use log::error;
 use crate::check;
 use crate::cluster;
 use crate::collect::collect;
+use crate::ctl;
+use crate::host::control::Control;
 use crate::host::doctor::{self, Form};
 use crate::host::ports::Ports;
 use crate::host::signals::{self, Run};
@@ -31,7 +33,7 @@ use crate::pipeline::worker::new_tables;
 use crate::places::Places;
 use crate::replay::replay;
 use crate::report::incidents;
-use crate::report::live::LiveTotals;
+use crate::report::live::{Asks, LiveTotals};
 use crate::report::logger;
 use crate::report::output::TotalsOutput;
 use crate::report::page::{Page, ShownPage};
@@ -56,34 +58,25 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
-    logger::init(cli.args.quiet);
+    logger::init(cli.args.quiet, cli.args.service.log_format);
     rights::raise_file_limit();
     memory::prepare();
     match cli.command {
         Some(Command::Rules) => {
-            if print(incidents::rules(terminal::columns_of_stdout()).as_bytes()) {
-                ExitCode::SUCCESS
-            } else {
-                FAILED.into()
-            }
+            status(print(incidents::rules(terminal::columns_of_stdout()).as_bytes()))
         }
-        Some(Command::Man) => {
-            let is_printed = args::man_page().is_ok_and(|page| print(&page));
-            if is_printed { ExitCode::SUCCESS } else { FAILED.into() }
-        }
-        Some(Command::Completions { shell }) => {
-            let script = args::completions(shell);
-            if print(&script) { ExitCode::SUCCESS } else { FAILED.into() }
-        }
+        Some(Command::Man) => status(args::man_page().is_ok_and(|page| print(&page))),
+        Some(Command::Completions { shell }) => status(print(&args::completions(shell))),
         Some(Command::Doctor { interface, json }) => {
             let examined = doctor::examine(&interface, if json { Form::Json } else { Form::Text });
             let shown = print(examined.text.as_bytes());
-            if examined.works && shown { ExitCode::SUCCESS } else { FAILED.into() }
+            status(examined.works && shown)
         }
+        Some(Command::Ctl(arguments)) => status(ctl::ask(&arguments)),
         Some(Command::Elastic { command }) => match cluster::run(&command) {
             Ok(done) => {
                 let shown = print(done.text.as_bytes());
-                if done.works && shown { ExitCode::SUCCESS } else { FAILED.into() }
+                status(done.works && shown)
             }
             Err(problem) => {
                 error!("{problem}");
@@ -100,6 +93,11 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The exit status of a command.
+fn status(is_done: bool) -> ExitCode {
+    if is_done { ExitCode::SUCCESS } else { FAILED.into() }
+}
+
 /// The end of a run with wrong settings.
 fn refuse(from_file: &FromFile, problems: &[String]) -> ExitCode {
     from_file.located(problems).iter().for_each(|problem| error!("{problem}"));
@@ -111,7 +109,7 @@ fn say_if_right(from_file: &FromFile, mistakes: &[String]) -> ExitCode {
     if !mistakes.is_empty() {
         return refuse(from_file, mistakes);
     }
-    if print(b"the settings are right\n") { ExitCode::SUCCESS } else { FAILED.into() }
+    status(print(b"the settings are right\n"))
 }
 
 fn meter(config: &Config, args: &Arguments) -> ExitCode {
@@ -193,6 +191,7 @@ fn live(
     let page = rights::give_up(user.as_ref(), ports.keeps_capabilities())
         .and_then(|()| page.map(Page::show).transpose())
         .inspect_err(|_problem| ports.detach())?;
+    let control = open_control(args, is_real_time).inspect_err(|_problem| ports.detach())?;
     let snapshots: Vec<_> = sockets.iter().map(|_| Mutex::default()).collect();
     let input = PacketInput {
         config,
@@ -204,7 +203,18 @@ fn live(
         meter_own_exports: settings.meter_own_exports,
         is_real_time,
     };
-    let run = LiveRun { config, settings, places, stats, args, stop, opened, page, is_real_time };
+    let run = LiveRun {
+        config,
+        settings,
+        places,
+        stats,
+        args,
+        stop,
+        opened,
+        page,
+        control,
+        is_real_time,
+    };
     Ok(run.run(input, begin))
 }
 
@@ -218,13 +228,14 @@ pub(crate) struct LiveRun<'a> {
     pub(crate) stop: &'a AtomicBool,
     pub(crate) opened: Vec<Output<'static>>,
     pub(crate) page: Option<ShownPage>,
+    pub(crate) control: Option<Control>,
     pub(crate) is_real_time: bool,
 }
 
 impl LiveRun<'_> {
     /// Runs with this input. Returns the exit status.
     pub(crate) fn run(self, input: impl Input, begin: Instant) -> ExitCode {
-        let Self { config, places, stats, stop, page, is_real_time, .. } = self;
+        let Self { config, places, stats, stop, page, control, is_real_time, .. } = self;
         let quiet = self.args.quiet;
         let mut recorder = page.as_ref().map(ShownPage::recorder);
         let screen = config.outputs.is_empty() && io::stdout().is_terminal();
@@ -245,7 +256,8 @@ impl LiveRun<'_> {
             begin,
             reloader,
         };
-        let mut watch = LiveTotals::new(stats, quiet, screen.then_some(status), page.as_ref());
+        let asks = Asks { page: page.as_ref(), control: control.as_ref() };
+        let mut watch = LiveTotals::new(stats, quiet, screen.then_some(status), asks);
         let totals = session.run(input, &mut watch);
         watch.end(&totals);
         let is_all_there = all_is_there(&totals);
@@ -270,6 +282,18 @@ pub(crate) fn check_ready(opened: &[Output<'_>], settings: &LiveSettings) -> Res
         return Err(format!("output {name} cannot be reached, and --require-outputs is given"));
     }
     Ok(())
+}
+
+/// Opens the control socket, if one is configured.
+///
+/// # Errors
+///
+/// It cannot be made; in one sentence.
+pub(crate) fn open_control(
+    args: &Arguments,
+    is_real_time: bool,
+) -> Result<Option<Control>, String> {
+    args.service.control.as_ref().map(|path| Control::open(path, is_real_time)).transpose()
 }
 
 /// Binds the address of the page, if one is configured.

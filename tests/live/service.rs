@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,12 +41,16 @@ active-timeout = "1h"
 "#;
 
 /// A system that runs. It ends when a test fails.
-struct System {
+pub(crate) struct System {
     child: Child,
-    /// What the service keeps.
+    /// What the service keeps, if it runs from the unit of `deploy/`.
     state: PathBuf,
     console: PathBuf,
+    _turn: MutexGuard<'static, ()>,
 }
+
+/// One system at a time: they share this process's control group.
+static TURN: Mutex<()> = Mutex::new(());
 
 impl System {
     /// Starts it on the probe's host, with the program, its settings and the unit where the unit
@@ -53,39 +58,64 @@ impl System {
     fn start(network: &Network, folder: &Path) -> Self {
         let settings = folder.join("flowprobe.toml");
         fs::write(&settings, SETTINGS).expect("the folder is ours");
-        let [state, system] = ["state", "system"].map(|name| folder.join(name));
-        for folder in [&state, &system] {
-            fs::create_dir(folder).expect("the folder is ours");
-        }
-        let console = folder.join("console");
+        let state = folder.join("state");
+        fs::create_dir(&state).expect("the folder is ours");
         let unit = support::root().join("deploy/flowprobe.service");
         let program = support::flowprobe_for_all(folder);
+        let bind = |option: &str, here: &Path, there: &str| {
+            format!("--{option}={}:{there}", here.display())
+        };
+        let binds = [
+            bind("bind-ro", &program, "/usr/local/bin/flowprobe"),
+            bind("bind-ro", &settings, "/etc/flowprobe/flowprobe.toml"),
+            bind("bind-ro", &unit, "/etc/systemd/system/flowprobe.service"),
+            bind("bind", &state, "/var/lib/private/flowprobe"),
+        ];
+        Self::boot(network, folder, START, &binds)
+    }
+
+    /// Starts it by a script, whose first argument is an empty folder. The others are for
+    /// systemd-nspawn, with these options among them.
+    pub(crate) fn boot(network: &Network, folder: &Path, script: &str, options: &[String]) -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let [state, system, console] = ["state", "system", "console"].map(|name| folder.join(name));
+        fs::create_dir(&system).expect("the folder is ours");
         let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-ec", START, "sh"]).arg(&system);
+        command.args(["--mount", "sh", "-ec", script, "sh"]).arg(&system);
         command.args(["--quiet", "--register=no", "--keep-unit", "--console=pipe", "--boot"]);
         command.arg("--machine=flowprobe-test");
         let namespace = network.namespace(Host::Probe);
         command.arg(format!("--network-namespace-path=/run/netns/{namespace}"));
         // What a host has, and a container only when it is asked for.
         command.args(["--capability=CAP_NET_ADMIN,CAP_BPF", "--system-call-filter=bpf"]);
-        let mut bind = |option: &str, here: &Path, there: &str| {
-            command.arg(format!("--{option}={}:{there}", here.display()));
-        };
-        bind("bind-ro", &program, "/usr/local/bin/flowprobe");
-        bind("bind-ro", &settings, "/etc/flowprobe/flowprobe.toml");
-        bind("bind-ro", &unit, "/etc/systemd/system/flowprobe.service");
-        bind("bind", &state, "/var/lib/private/flowprobe");
+        command.args(options);
         command.args(["--", "--unit=flowprobe.service"]).stdin(Stdio::null());
         let output = fs::File::create(&console).expect("the folder is ours");
         command.stderr(output.try_clone().expect("a file can be shared")).stdout(output);
-        Self { child: command.spawn().expect("systemd-nspawn starts"), state, console }
+        Self { child: command.spawn().expect("systemd-nspawn starts"), state, console, _turn: turn }
     }
 
     fn said(&self) -> String {
         fs::read_to_string(&self.console).unwrap_or_default()
     }
 
-    fn wait_for<T>(&mut self, what: &str, mut look: impl FnMut(&mut Self) -> Option<T>) -> T {
+    /// What a command prints inside, which succeeds.
+    #[track_caller]
+    pub(crate) fn run(&self, command: &[&str]) -> String {
+        let inside = descendants(self.child.id());
+        let first = inside.into_iter().find(|pid| name(*pid).as_deref() == Some("systemd"));
+        let first = first.expect("the system runs").to_string();
+        let mut enter = Command::new("nsenter");
+        enter.args(["--target", &first, "--mount", "--uts", "--ipc", "--net", "--pid"]);
+        enter.args(command).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        support::package::said(&enter.output().expect("nsenter runs"))
+    }
+
+    pub(crate) fn wait_for<T>(
+        &mut self,
+        what: &str,
+        mut look: impl FnMut(&mut Self) -> Option<T>,
+    ) -> T {
         let begin = Instant::now();
         loop {
             if let Some(found) = look(self) {
@@ -98,7 +128,7 @@ impl System {
 
     /// The process of the service, once all threads but one have given up their rights: then
     /// everything is open.
-    fn service(&mut self) -> u32 {
+    pub(crate) fn service(&mut self) -> u32 {
         self.wait_for("the service captures", |system| {
             let ended = system.child.try_wait().expect("a child can be asked");
             assert!(ended.is_none(), "the system has ended: {}", system.said());

@@ -163,14 +163,23 @@ impl Tables {
     }
 }
 
+fn new_table(table: &TableSettings, settings: &Settings) -> FlowTable {
+    let mut table = FlowTable::new(table).unwrap();
+    for (protocol, idle_ms) in &settings.idle_ms_of {
+        table.set_idle_timeout_of(*protocol, *idle_ms);
+    }
+    table
+}
+
 impl Probe {
     pub fn new(script: &Script, way: Way) -> Self {
         let Settings { idle_ms, active_ms, sampling, .. } = script.settings;
+        let longer_ms = script.settings.longest_idle_ms() - idle_ms;
         let (key, seed) = (script.settings.key_fields(), HashSeed::new(script.seed));
         let observer = ObserverSettings {
             key,
             idle_timeout_ms: idle_ms,
-            active_timeout_ms: active_ms,
+            active_timeout_ms: active_ms + longer_ms,
             tpids: flow::Tpids::default(),
             decap: flow::DecapSettings::default(),
             sampling: Sampling { interval: sampling },
@@ -189,7 +198,7 @@ impl Probe {
             seed,
             key,
             packet: Observation::default(),
-            tables: (0..way.workers).map(|_| FlowTable::new(&table).unwrap()).collect(),
+            tables: (0..way.workers).map(|_| new_table(&table, &script.settings)).collect(),
             records: Vec::new(),
             after: None,
             flows_peak: 0,

@@ -102,7 +102,18 @@ fn settings(random: &mut Random) -> Settings {
         vec![Destination, Direction],
     ]);
     let sampling = random.pick(&[1, 1, 1, 1, 1, 1, 2, 3, 10]);
-    Settings { idle_ms, active_ms, key, sampling }
+    let idle_ms_of = random.pick(&[
+        vec![],
+        vec![],
+        vec![],
+        vec![(6, 500)],
+        vec![(6, 100_000), (17, 1)],
+        vec![(17, 40_000), (1, 10)],
+        vec![(6, 2001), (17, day)],
+    ]);
+    let has_protocol = key.contains(&Protocol);
+    let idle_ms_of = if has_protocol { idle_ms_of } else { vec![] };
+    Settings { idle_ms, active_ms, idle_ms_of, key, sampling }
 }
 
 /// Nearly all packets come in.
@@ -218,7 +229,11 @@ impl<'a> Generator<'a> {
     /// A packet of a flow, or of a datagram, at the edge of one of its times.
     fn aimed_packet(&mut self) -> Packet {
         let mut packet = self.random.pick(&self.recent);
-        let (idle, active) = (self.settings.idle_ms.into(), self.settings.active_ms.into());
+        let idle = match &packet.content {
+            Content::Ip(ip) => self.settings.idle_ms(ip.transport.protocol),
+            Content::Arp => self.settings.idle_ms,
+        };
+        let (idle, active) = (idle.into(), self.settings.active_ms.into());
         let ahead = self.random.pick(&[idle, idle, active, active, 2 * SECOND, 30 * SECOND]);
         let ahead = ahead + self.random.pick(&[0, 1]);
         if let Content::Ip(ip) = &mut packet.content {

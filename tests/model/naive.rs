@@ -152,7 +152,8 @@ impl<'a> Meter<'a> {
     }
 
     fn begin(&mut self, time: i64) -> Option<usize> {
-        let unused = i64::from(self.settings.idle_ms) + i64::from(self.settings.active_ms);
+        let unused =
+            i64::from(self.settings.longest_idle_ms()) + i64::from(self.settings.active_ms);
         let clock = self.clocks.begin(time, unused.max(60_000));
         match clock {
             Some(_) => self.counts.clocks_added += 1,
@@ -370,7 +371,7 @@ impl Flow {
 
     /// How long it may be idle.
     pub fn idle_timeout(&self, settings: &Settings) -> i64 {
-        let idle = settings.idle_ms.into();
+        let idle = settings.idle_ms(self.identity.0.protocol).into();
         if self.closed { LINGER_MS.min(idle) } else { idle }
     }
 

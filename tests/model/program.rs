@@ -58,9 +58,9 @@ fn captured((index, packet): (usize, &Packet)) -> Captured {
 pub fn run(script: &Script, form: Form, way: Way) -> Run {
     let folder = support::scratch();
     let path = support::write(&folder, "script", &form.file(&script.packets));
-    let Settings { idle_ms, active_ms, ref key, sampling } = script.settings;
+    let Settings { idle_ms, active_ms, ref key, sampling, .. } = script.settings;
     let key: Vec<&str> = key.iter().map(|field| field.name()).collect();
-    let run = support::run([
+    let words = [
         "-r".to_owned(),
         path.to_str().unwrap().to_owned(),
         "--output=json:-".to_owned(),
@@ -71,7 +71,10 @@ pub fn run(script: &Script, form: Form, way: Way) -> Run {
         format!("--max-flows={}", way.flows_max * u32::try_from(way.workers).unwrap()),
         format!("--workers={}", way.workers),
         format!("--burst={}", way.burst),
-    ]);
+    ];
+    let own = script.settings.idle_ms_of.iter();
+    let own = own.map(|(protocol, ms)| format!("--protocol-timeout={protocol}={ms}ms"));
+    let run = support::run(words.into_iter().chain(own));
     assert_eq!(run.status, 0, "{}", run.stderr);
     run.assert_conservation();
     run

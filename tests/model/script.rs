@@ -17,12 +17,25 @@ pub struct Script {
 pub struct Settings {
     pub idle_ms: u32,
     pub active_ms: u32,
+    /// Idle timeouts of protocols that have one of their own.
+    pub idle_ms_of: Vec<(u8, u32)>,
     pub key: Vec<KeyField>,
     /// One of so many frames is metered.
     pub sampling: u32,
 }
 
 impl Settings {
+    /// The idle timeout of a protocol, in milliseconds.
+    pub fn idle_ms(&self, protocol: u8) -> u32 {
+        let own = self.idle_ms_of.iter().find(|(number, _)| *number == protocol);
+        own.map_or(self.idle_ms, |(_, idle_ms)| *idle_ms)
+    }
+
+    /// The longest idle timeout of all protocols, in milliseconds.
+    pub fn longest_idle_ms(&self) -> u32 {
+        self.idle_ms_of.iter().fold(self.idle_ms, |longest, it| longest.max(it.1))
+    }
+
     pub fn key_fields(&self) -> KeyFields {
         KeyFields::new(self.key.iter().copied())
     }

@@ -11,6 +11,7 @@ pub mod install;
 pub mod ipfix;
 pub mod mmdb;
 pub mod net;
+pub mod package;
 pub mod packet;
 pub mod probe;
 pub mod random;

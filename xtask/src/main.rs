@@ -7,6 +7,7 @@ mod dashboards;
 mod ebpf;
 mod fuzz;
 mod instructions;
+mod package;
 mod test;
 
 use std::process::ExitCode;
@@ -39,6 +40,8 @@ enum Task {
     Measure(peers::MeasureOptions),
     /// Count the instructions of the hot functions
     Instructions(instructions::Options),
+    /// Make the Debian package
+    Package(package::Options),
     /// Write the sample captures
     Sample(sample::Options),
     /// Install what the tests need, and run them
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Instructions(options) => instructions::run(&options),
         Task::Loadgen(options) => loadgen::run(&options),
         Task::Measure(options) => peers::measure(&options),
+        Task::Package(options) => package::run(&options),
         Task::Sample(options) => sample::run(&options),
         Task::Test(options) => test::run(&options),
     };

@@ -23,9 +23,12 @@ pub(crate) struct Options {
 }
 
 /// What the tests drive besides the program itself.
-const NEEDS: [Need; 17] = [
+const NEEDS: [Need; 19] = [
+    // With dpkg-dev for the Debian package.
+    Need { package: "binutils", check: &["strip", "--version"] },
     Need { package: "chromium", check: &["chromium", "--version"] },
     Need { package: "docker-compose", check: &["docker-compose", "--version"] },
+    Need { package: "dpkg-dev", check: &["dpkg-shlibdeps", "--version"] },
     Need { package: "ethtool", check: &["ethtool", "--version"] },
     Need { package: "iproute2", check: &["ip", "-V"] },
     Need { package: "mmdb-bin", check: &["mmdblookup", "--version"] },

@@ -35,6 +35,9 @@ pub struct ObserverSettings {
     /// Milliseconds. Determines which packets belong to a clock.
     pub idle_timeout_ms: u32,
     /// Milliseconds. Determines when the number of a clock is used again.
+    ///
+    /// If the table has a protocol with a longer idle timeout, the difference is added here: the
+    /// sum of both is the longest that a flow can be in the table without a packet.
     pub active_timeout_ms: u32,
     /// Sampling of frames.
     pub sampling: Sampling,

@@ -104,7 +104,7 @@ impl FlowTable {
         Ok(Self {
             seed: settings.seed,
             mask: KeyMask::new(settings.key),
-            timeouts: Timeouts::new(settings.idle_timeout_ms, settings.active_timeout_ms),
+            timeouts: Timeouts::new(settings.idle_timeout_ms, settings.active_timeout_ms, [0; 256]),
             closing_bits: if connections { FIN | RST } else { 0 },
             packets_added: 0,
             flows: 0,
@@ -183,7 +183,7 @@ impl FlowTable {
     pub fn end_expired(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) -> u64 {
         self.settle(end);
         self.sweep_all(now, end);
-        self.timeouts.idle_ms.max(self.timeouts.linger_ms).into()
+        self.timeouts.longest_idle_ms.into()
     }
 
     /// Sets the offset of a clock, before the first packet of that clock is pushed. Flows of an
@@ -254,7 +254,7 @@ impl FlowTable {
             || packet.time > self.sweep.visit_at
             || !self.mask.same_flow(&slot.words, &packet.words)
             || last_seen.closed()
-            || last_seen.age_ms(packet.time) > self.timeouts.idle_ms
+            || last_seen.age_ms(packet.time) > self.timeouts.shortest_idle_ms
             || slot.age_ms(packet.time) > self.timeouts.active_ms
             || slot.is_full()
         {
@@ -304,7 +304,7 @@ impl FlowTable {
             closed: last_seen.closed(),
         };
         let reopens = age.closed && bits & SYN != 0;
-        if !self.timeouts.allow(age) || reopens || slot.is_full() {
+        if !self.timeouts.allow(age, packet.words.protocol()) || reopens || slot.is_full() {
             self.restart(place, age, packet, end);
             return;
         }
@@ -336,7 +336,8 @@ impl FlowTable {
         let reopens = age.closed && packet.words.tcp_control_bits() & SYN != 0;
         let otherwise =
             if reopens { FlowEndReason::EndOfFlow } else { FlowEndReason::ActiveTimeout };
-        let record = self.record(place, self.timeouts.check(age).unwrap_or(otherwise), self.now);
+        let expired = self.timeouts.check(age, packet.words.protocol());
+        let record = self.record(place, expired.unwrap_or(otherwise), self.now);
         self.emit(record, end);
         self.begin(place, packet);
     }
@@ -395,11 +396,12 @@ impl FlowTable {
     fn expired(&self, place: Place, now: Timestamp) -> Option<FlowEndReason> {
         let ahead_ms = now.millis_since(self.now);
         let (slot, last_seen) = self.groups.get(place);
-        self.timeouts.check(Age {
+        let age = Age {
             first_ms: u64::from(slot.age_ms(self.now)) + ahead_ms,
             last_ms: u64::from(last_seen.age_ms(self.now)) + ahead_ms,
             closed: last_seen.closed(),
-        })
+        };
+        self.timeouts.check(age, slot.words.protocol())
     }
 
     /// Removes a flow from the table, and exports its record.

@@ -152,7 +152,7 @@ impl FlowTable {
         let old = lanes_behind(
             self.groups.times(group),
             low32(self.now.as_millis()) << 1,
-            self.timeouts.idle_ms.min(active_ms) << 1,
+            self.timeouts.shortest_idle_ms.min(active_ms) << 1,
             self.timeouts.linger_ms.min(active_ms) << 1,
         );
         for lane in lanes(old & occupied) {

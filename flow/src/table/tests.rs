@@ -487,3 +487,11 @@ fn timeouts_change_while_flows_are_in_the_table() {
     it.packet(45_000, 3, ACK).finish();
     assert_eq!(it.records(), [(45_000, 45_000, 1, ForcedEnd)]);
 }
+
+#[test]
+fn protocol_has_a_timeout_of_its_own() {
+    let mut it = Fixture::new();
+    it.table.set_idle_timeout_of(6, 20_000);
+    it.packet(0, 1, ACK).packet(20_000, 1, ACK).packet(40_001, 1, ACK).finish();
+    assert_eq!(it.records(), [(0, 20_000, 2, IdleTimeout), (40_001, 40_001, 1, ForcedEnd)]);
+}

@@ -1,5 +1,6 @@
 //! This host: its interfaces, their capture, the capabilities and the priority of the program.
 
+pub(crate) mod control;
 pub(crate) mod doctor;
 pub(crate) mod interface;
 pub(crate) mod listeners;

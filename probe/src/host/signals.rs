@@ -52,9 +52,7 @@ pub(crate) fn set_up(run: Run) -> io::Result<Arc<AtomicBool>> {
         }
     })?;
     let others: [(c_int, Handler); 4] = [
-        (SIGHUP, || {
-            REOPENINGS.fetch_add(1, Ordering::Relaxed);
-        }),
+        (SIGHUP, request_reopening),
         (SIGUSR1, || TOTALS_WANTED.store(true, Ordering::Relaxed)),
         (SIGUSR2, || {}),
         // A write beyond the limit of a file's size then fails, as on a full disk.
@@ -71,6 +69,11 @@ pub(crate) fn set_up(run: Run) -> io::Result<Arc<AtomicBool>> {
 /// Number of requests so far to reopen files.
 pub(crate) fn reopenings() -> usize {
     REOPENINGS.load(Ordering::Relaxed)
+}
+
+/// Requests what SIGHUP requests.
+pub(crate) fn request_reopening() {
+    REOPENINGS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Whether totals were requested since the last call.

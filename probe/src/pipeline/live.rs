@@ -255,8 +255,8 @@ impl<'a> LiveWorker<'a> {
     /// Goes on with other settings. The table keeps its flows.
     fn change(&mut self, MeterChange { timeouts_ms, wants_settle, left_out }: MeterChange) {
         if let Some((idle_ms, active_ms)) = timeouts_ms {
-            self.worker.set_timeouts(idle_ms, active_ms, self.observer.now());
-            self.observer.set_timeouts(idle_ms, active_ms);
+            let longest_ms = self.worker.set_timeouts(idle_ms, active_ms, self.observer.now());
+            self.observer.set_timeouts(idle_ms, active_ms + (longest_ms - idle_ms));
         }
         self.worker.records.set_wants_settle(wants_settle);
         self.observer.exclude(left_out);

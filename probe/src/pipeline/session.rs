@@ -66,6 +66,12 @@ pub(crate) trait Watch {
     /// Whether messages wait for them.
     fn has_news(&mut self) -> bool;
 
+    /// Whether `flowprobe ctl` asks for them.
+    fn is_asked(&mut self) -> bool;
+
+    /// Answers `flowprobe ctl`.
+    fn answer(&mut self, totals: &Totals);
+
     /// When somebody asks for them, or messages wait for them.
     fn wanted(&mut self, totals: &Totals);
 
@@ -200,6 +206,9 @@ impl Supervisor<'_, '_> {
             thread::sleep(LOOK);
             if signals::take_totals_wanted() || watch.has_news() {
                 watch.wanted(&self.so_far());
+            }
+            if watch.is_asked() {
+                watch.answer(&self.so_far());
             }
             self.look_at_settings();
             let (feed, watchdog) = (&self.feed, self.service.watchdog);

@@ -71,9 +71,12 @@ pub(crate) fn new_tables(config: &Config, workers: usize) -> Result<Vec<FlowTabl
     let what = format!("a table of {flows} (--max-flows), {threads}");
     memory::check(&what, octets, Memory::Own)?;
     let new = |_| {
-        let table = FlowTable::new(&settings).map_err(|NoMemory| {
+        let mut table = FlowTable::new(&settings).map_err(|NoMemory| {
             format!("{what}: {} of memory asked, the system refuses it", units::octets(octets))
         })?;
+        for &(protocol, idle_ms) in &config.idle_ms_of {
+            table.set_idle_timeout_of(protocol, idle_ms);
+        }
         sys::advise_huge_pages(table.memory());
         Ok(table)
     };
@@ -120,9 +123,10 @@ impl Worker {
         self.records.settle(now.minus_millis(age_ms));
     }
 
-    /// Changes the timeouts, in milliseconds.
-    pub(crate) fn set_timeouts(&mut self, idle_ms: u32, active_ms: u32, now: Timestamp) {
+    /// Changes the timeouts, in milliseconds. Returns the longest idle timeout of all protocols.
+    pub(crate) fn set_timeouts(&mut self, idle_ms: u32, active_ms: u32, now: Timestamp) -> u32 {
         self.table.set_timeouts(idle_ms, active_ms, now, &mut |record| self.records.push(record));
+        self.table.longest_idle_timeout_ms()
     }
 
     pub(crate) fn flows(&self) -> u32 {

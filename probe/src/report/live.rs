@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use log::error;
 
+use crate::host::control::Control;
 use crate::pipeline::session::Watch;
 use crate::report::logger;
 use crate::report::loss::LossWatch;
@@ -29,7 +30,14 @@ pub(crate) struct LiveTotals<'a> {
     next_news: Instant,
     loss: LossWatch,
     hints: HintWatch,
-    page: Option<&'a ShownPage>,
+    asks: Asks<'a>,
+}
+
+/// Who shows totals to others.
+#[derive(Debug)]
+pub(crate) struct Asks<'a> {
+    pub(crate) page: Option<&'a ShownPage>,
+    pub(crate) control: Option<&'a Control>,
 }
 
 impl<'a> LiveTotals<'a> {
@@ -37,7 +45,7 @@ impl<'a> LiveTotals<'a> {
         stats: &'a TotalsOutput,
         quiet: bool,
         screen: Option<Status>,
-        page: Option<&'a ShownPage>,
+        asks: Asks<'a>,
     ) -> Self {
         Self {
             stats,
@@ -47,7 +55,7 @@ impl<'a> LiveTotals<'a> {
             next_news: Instant::now(),
             loss: LossWatch::default(),
             hints: HintWatch::default(),
-            page,
+            asks,
         }
     }
 
@@ -64,7 +72,7 @@ impl Watch for LiveTotals<'_> {
         }
         self.loss.second(totals);
         self.hints.second(totals);
-        self.page.iter().for_each(|page| page.publish(totals));
+        self.asks.page.iter().for_each(|page| page.publish(totals));
     }
 
     fn interval(&mut self, totals: &Totals) {
@@ -80,6 +88,14 @@ impl Watch for LiveTotals<'_> {
             self.next_news = now + NEWS_PAUSE;
         }
         has_news
+    }
+
+    fn is_asked(&mut self) -> bool {
+        self.asks.control.is_some_and(Control::is_asked)
+    }
+
+    fn answer(&mut self, totals: &Totals) {
+        self.asks.control.iter().for_each(|control| control.answer(totals));
     }
 
     fn wanted(&mut self, totals: &Totals) {

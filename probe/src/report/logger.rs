@@ -3,19 +3,22 @@
 //! Where standard error is for the totals alone, messages are held for them.
 
 use std::io::{self, IsTerminal};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use exporter::noun;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::report::escape::Escaped;
+use crate::report::message::Form;
 use crate::report::stderr;
+use crate::settings::values::LogFormat;
 
-static LOGGER: Logger = Logger { bar: Mutex::new(None), held: Mutex::new(None) };
+static LOGGER: Logger =
+    Logger { form: OnceLock::new(), bar: Mutex::new(None), held: Mutex::new(None) };
 
 struct Logger {
+    form: OnceLock<Form>,
     bar: Mutex<Option<ProgressBar>>,
     held: Mutex<Option<Held>>,
 }
@@ -23,7 +26,8 @@ struct Logger {
 /// Messages that wait for the next totals.
 #[derive(Default)]
 struct Held {
-    messages: Vec<String>,
+    /// Each has its label.
+    messages: Vec<(Level, String)>,
     /// Number of messages over the limit.
     others: u64,
 }
@@ -32,7 +36,8 @@ struct Held {
 const HELD_MAX: usize = 1000;
 
 /// Sends the messages of all crates to standard error.
-pub(crate) fn init(quiet: bool) {
+pub(crate) fn init(quiet: bool, format: LogFormat) {
+    LOGGER.form.get_or_init(|| Form::find(format));
     if log::set_logger(&LOGGER).is_ok() {
         log::set_max_level(if quiet { LevelFilter::Warn } else { LevelFilter::Info });
     }
@@ -45,7 +50,8 @@ pub(crate) fn hold() {
 
 /// The held messages; `None` if messages are not held. The next ones are held too.
 pub(crate) fn take_held() -> Option<Vec<String>> {
-    LOGGER.held().as_mut().map(|held| std::mem::take(held).all())
+    let held = LOGGER.held().as_mut().map(std::mem::take)?;
+    Some(held.all().into_iter().map(|(_, message)| message).collect())
 }
 
 /// Whether messages are held that were not taken yet.
@@ -56,37 +62,55 @@ pub(crate) fn are_held() -> bool {
 /// Writes the messages that are held. Later ones are not held.
 pub(crate) fn release() {
     let held = LOGGER.held().take().unwrap_or_default();
-    held.all().iter().for_each(|message| write(message));
+    let form = LOGGER.form();
+    held.all().iter().for_each(|(level, message)| write(&form.text(*level, message)));
+}
+
+/// Writes totals, an object of JSON, as a message.
+pub(crate) fn totals(json: &str) {
+    LOGGER.write(&LOGGER.form().totals(json, SystemTime::now()));
 }
 
 impl Held {
-    fn add(&mut self, message: String) {
+    fn add(&mut self, level: Level, message: String) {
         if self.messages.len() < HELD_MAX {
-            self.messages.push(message);
+            self.messages.push((level, message));
         } else {
             self.others += 1;
         }
     }
 
-    fn all(mut self) -> Vec<String> {
+    fn all(mut self) -> Vec<(Level, String)> {
         if self.others > 0 {
-            self.messages.push(format!(
-                "warning: {} more {}",
-                self.others,
-                noun(self.others, "message", "messages")
-            ));
+            let more = format!("{} more {}", self.others, noun(self.others, "message", "messages"));
+            self.messages.push((Level::Warn, Form::labelled(Level::Warn, &more)));
         }
         self.messages
     }
 }
 
-fn write(message: &str) {
-    stderr::write(format!("flowprobe: {message}\n").as_bytes());
+fn write(line: &str) {
+    stderr::write(line.as_bytes());
 }
 
 impl Logger {
     fn held(&self) -> MutexGuard<'_, Option<Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn form(&self) -> Form {
+        *self.form.get_or_init(|| Form::find(LogFormat::Text))
+    }
+
+    /// Writes a line, below which the progress bar is drawn again.
+    fn write(&self, line: &str) {
+        match self.bar.lock() {
+            Ok(bar) => match &*bar {
+                Some(bar) => bar.suspend(|| write(line)),
+                None => write(line),
+            },
+            Err(_) => write(line),
+        }
     }
 }
 
@@ -100,22 +124,11 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let label = match record.level() {
-            Level::Error => "error: ",
-            Level::Warn => "warning: ",
-            Level::Info | Level::Debug | Level::Trace => "",
-        };
-        let message = format!("{label}{}", Escaped(record.args()));
+        let level = record.level();
         if let Some(held) = self.held().as_mut() {
-            return held.add(message);
+            return held.add(level, Form::labelled(level, record.args()));
         }
-        match self.bar.lock() {
-            Ok(bar) => match &*bar {
-                Some(bar) => bar.suspend(|| write(&message)),
-                None => write(&message),
-            },
-            Err(_) => write(&message),
-        }
+        self.write(&self.form().line(level, record.args(), SystemTime::now()));
     }
 
     fn flush(&self) {}
@@ -132,7 +145,8 @@ const SHOW_AFTER: Duration = Duration::from_secs(1);
 
 impl Progress {
     pub(crate) fn new(quiet: bool) -> Self {
-        Self { begin: Instant::now(), shown: None, wanted: !quiet && io::stderr().is_terminal() }
+        let is_for_people = LOGGER.form().format == LogFormat::Text && io::stderr().is_terminal();
+        Self { begin: Instant::now(), shown: None, wanted: !quiet && is_for_people }
     }
 
     /// `done` octets of the input were read, of `size` if that is known.

@@ -12,6 +12,7 @@ mod lists;
 pub(crate) mod live;
 pub(crate) mod logger;
 pub(crate) mod loss;
+mod message;
 pub(crate) mod output;
 pub(crate) mod page;
 mod places;

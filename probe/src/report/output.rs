@@ -11,13 +11,18 @@ use crate::host::signals::{self, Run};
 use crate::report::totals::Totals;
 use crate::report::{logger, stderr, stdout, terminal};
 use crate::settings::config::Config;
-use crate::settings::values::Stats;
+use crate::settings::values::{LogFormat, Stats};
 
 /// Writes totals: text to standard error, or lines of JSON to a place with nothing else.
 #[derive(Debug)]
 pub(crate) enum TotalsOutput {
     /// Text on standard error.
     Text,
+    /// A message in JSON on standard error.
+    Message {
+        /// With `--quiet` too.
+        always: bool,
+    },
     /// A line of JSON on standard error. It has the messages in it, so that nothing else is there.
     Json,
     /// A line of JSON in a file.
@@ -44,8 +49,11 @@ impl TotalsOutput {
     ///
     /// The file cannot be made; in one sentence.
     pub(crate) fn open(config: &Config, run: Run) -> Result<Self, String> {
+        let is_in_messages = config.log_format == LogFormat::Json;
         Ok(match &config.stats {
+            Stats::Text if is_in_messages => Self::Message { always: false },
             Stats::Text => Self::Text,
+            Stats::Json if is_in_messages => Self::Message { always: true },
             Stats::Json => {
                 // The page of a replay stays behind the totals, and its address is to be seen
                 // before.
@@ -78,8 +86,9 @@ impl TotalsOutput {
     /// Prints the totals. JSON is printed with `--quiet` too. `false` if they could not be written.
     pub(crate) fn print(&self, quiet: bool, totals: &Totals) -> bool {
         match self {
-            Self::Text if quiet => {}
+            Self::Text | Self::Message { always: false } if quiet => {}
             Self::Text => stderr::write(totals.text(terminal::columns_of_stderr()).as_bytes()),
+            Self::Message { .. } => logger::totals(&totals.json()),
             Self::Json => {
                 let line = totals.json_with(logger::take_held()) + "\n";
                 stderr::write(line.as_bytes());

@@ -21,7 +21,9 @@ use super::http::HttpArguments;
 use super::listen::CollectArguments;
 use super::places::PlaceSettings;
 use super::selector::{Selector, selector};
+use super::service::{CtlArguments, ServiceArguments};
 use super::site::SiteArguments;
+use super::timeouts::TimeoutArguments;
 use super::tunnels::TunnelArguments;
 use super::values::{
     Seed, Stats, ethertype, flow_count, hash_seed, interface_number, interval, key_fields, ring,
@@ -79,6 +81,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ElasticCommand,
     },
+    /// Ask a run with --control: its totals, its outputs, new settings
+    Ctl(CtlArguments),
     /// List the rules of the detectors: meanings and thresholds
     Rules,
     /// Print the man page: flowprobe man > flowprobe.1
@@ -197,6 +201,12 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) http: HttpArguments,
+
+    #[command(flatten)]
+    pub(crate) service: ServiceArguments,
+
+    #[command(flatten)]
+    pub(crate) timeouts: TimeoutArguments,
 
     #[command(flatten)]
     pub(crate) tunnels: TunnelArguments,

@@ -23,7 +23,7 @@ use super::listen::{CollectSettings, ListenSettings};
 use super::places::PlaceSettings;
 use super::run_id;
 use super::site::When;
-use super::values::{Seed, Stats};
+use super::values::{LogFormat, Seed, Stats};
 use crate::capture::file::Input;
 use crate::capture::filter::FrameFilter;
 use crate::capture::packet::Direction;
@@ -40,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) filter: Option<FrameFilter>,
     /// The table of a single worker with all flows.
     pub(crate) table: TableSettings,
+    /// Idle timeouts in milliseconds of protocols that have one of their own.
+    pub(crate) idle_ms_of: Vec<(u8, u32)>,
     /// `None`: the default number.
     pub(crate) workers: Option<usize>,
     pub(crate) ifindex: Vec<(String, u32)>,
@@ -58,6 +60,7 @@ pub(crate) struct Config {
     pub(crate) domain: Domain,
     pub(crate) places: PlaceSettings,
     pub(crate) stats: Stats,
+    pub(crate) log_format: LogFormat,
     /// The page, if there is one.
     pub(crate) http: Option<web::Settings>,
     /// A loss changes the exit status.
@@ -148,7 +151,7 @@ impl Config {
         });
         let key = key(args);
         let workers = args.workers.map(|workers| workers.get() as usize);
-        let (observer, table) = meter_settings(args, live, key, seed);
+        let (observer, table, idle_ms_of) = meter_settings(args, live, key, seed);
         let site = args.site.site().map_err(|problems| problems.join("; "))?;
         let local_networks = site.local_networks.clone();
         let name = args.name.clone().unwrap_or_else(host_name);
@@ -160,7 +163,12 @@ impl Config {
         let collect = args.collect.settings();
         let kept = args.collects.then_some(&collect);
         let meaning = (places, args.site.tags, &site, detected, kept);
-        let run = run_of(args, &source, &(metered, meaning));
+        let settings = (metered, meaning);
+        let run = if idle_ms_of.is_empty() {
+            run_of(args, &source, &settings)
+        } else {
+            run_of(args, &source, &(settings, &idle_ms_of))
+        };
         Ok(Self {
             source,
             outputs: args.output.clone(),
@@ -173,6 +181,7 @@ impl Config {
             observer,
             filter,
             table,
+            idle_ms_of,
             workers,
             ifindex: args.ifindex.clone(),
             collect,
@@ -198,6 +207,7 @@ impl Config {
             domain: domain(args, live),
             places: args.places.clone(),
             stats: args.stats.clone(),
+            log_format: args.service.log_format,
             http: args.http.settings()?,
             fail_on_loss: args.fail_on_loss,
         })
@@ -235,21 +245,25 @@ impl Config {
     }
 }
 
-/// The settings of dissection and of the table.
+/// The settings of dissection and of the table, and the idle timeouts of protocols.
 fn meter_settings(
     args: &Arguments,
     live: bool,
     key: KeyFields,
     seed: HashSeed,
-) -> (ObserverSettings, TableSettings) {
+) -> (ObserverSettings, TableSettings, Vec<(u8, u32)>) {
     let idle_timeout_ms = millis(args.idle_timeout);
+    let idle_of = args.timeouts.idle().into_iter();
+    let idle_ms_of: Vec<_> = idle_of.map(|(number, time)| (number, millis(time))).collect();
+    let longest_ms = idle_ms_of.iter().fold(idle_timeout_ms, |longest, it| longest.max(it.1));
     let active_timeout =
         if live && args.output.is_empty() { ACTIVE_TIMEOUT_OF_LIVE_TABLE } else { ACTIVE_TIMEOUT };
     let active_timeout_ms = millis(args.active_timeout.unwrap_or(active_timeout));
     let observer = ObserverSettings {
         key,
         idle_timeout_ms,
-        active_timeout_ms,
+        // A clock's number is free when its flows have ended.
+        active_timeout_ms: active_timeout_ms + (longest_ms - idle_timeout_ms),
         tpids: tpids(&args.tpid),
         decap: args.tunnels.settings(),
         sampling: Sampling { interval: args.sample.get() },
@@ -266,7 +280,7 @@ fn meter_settings(
         seed,
         burst: args.burst,
     };
-    (observer, table)
+    (observer, table, idle_ms_of)
 }
 
 /// The fields of the flow key.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use analysis::detect::Detectors;
 use exporter::Destination;
-use flow::{HashSeed, Tpids};
+use flow::{HashSeed, KeyField, Tpids};
 
 use super::args::{Arguments, CaptureMethod, LiveSettings};
 use super::config;
@@ -30,7 +30,8 @@ const APART: [(&str, &str); 4] =
     [("top", "output"), ("order", "output"), ("top-by", "output"), ("top-by", "order")];
 
 /// Settings that need another one.
-const NEED: [(&str, &str); 6] = [
+const NEED: [(&str, &str); 7] = [
+    ("control", "interface"),
     ("inside-interfaces", "local-networks"),
     ("outside-interfaces", "local-networks"),
     ("http-allow-remote", "http"),
@@ -40,10 +41,12 @@ const NEED: [(&str, &str); 6] = [
 ];
 
 /// Settings of metering, besides those of live capture. The page shows packets.
-const OF_METERING: [&str; 14] = [
+const OF_METERING: [&str; 16] = [
+    "control",
     "interface",
     "idle-timeout",
     "active-timeout",
+    "protocol-timeout",
     "max-flows",
     "flow-key",
     "sample",
@@ -294,6 +297,11 @@ impl Problems {
                 "--max-flows {}: --workers {workers} needs at least one flow for each",
                 args.max_flows
             ));
+        }
+        args.timeouts.problem().into_iter().for_each(|problem| self.clash(problem));
+        let has_protocol = config::key(args).contains(KeyField::Protocol);
+        if !args.timeouts.protocol_timeout.is_empty() && !has_protocol {
+            self.lack("--protocol-timeout needs proto in --flow-key");
         }
         if args.tpid.len() > Tpids::MAX {
             self.clash(format!("--tpid can be given {} times", Tpids::MAX));

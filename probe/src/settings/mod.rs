@@ -16,6 +16,8 @@ pub(crate) mod parse;
 pub(crate) mod places;
 mod run_id;
 pub(crate) mod selector;
+pub(crate) mod service;
 mod site;
+mod timeouts;
 mod tunnels;
 pub(crate) mod values;

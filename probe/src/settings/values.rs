@@ -33,6 +33,15 @@ pub(crate) enum Stats {
     JsonStdout,
 }
 
+/// Form of messages on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A line of JSON for each message and for the totals, with the fields of ECS.
+    Json,
+}
+
 /// Maximum number of workers. More are a mistake.
 const WORKERS_MAX: u64 = 256;
 

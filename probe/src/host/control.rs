@@ -1,0 +1,238 @@
+//! The socket by which `flowprobe ctl` asks a live run.
+//!
+//! A connection has one request, a line of at most [`REQUEST_MAX`] octets, and one answer, a line
+//! of JSON. A thread serves one connection at a time. Who may connect is decided by the permissions
+//! of the socket: the program's user and group.
+
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use exporter::sentence;
+use log::{LevelFilter, info, warn};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde_json::{Value, json};
+
+use crate::host::{priority, rights, signals};
+use crate::report::totals::Totals;
+
+/// Octets of a request, with the end of its line.
+const REQUEST_MAX: usize = 256;
+
+/// How long a client may take for its request, and to take the answer.
+const CLIENT: Duration = Duration::from_secs(2);
+
+/// How long the main thread may take for totals.
+const TOTALS: Duration = Duration::from_secs(10);
+
+/// How long new settings may take until they are in force.
+const RELOAD: Duration = Duration::from_secs(60);
+
+/// Time between two looks whether they are.
+const RELOAD_LOOK: Duration = Duration::from_millis(100);
+
+/// Time between two checks for the end of the run, in milliseconds.
+const LOOK_MS: u16 = 200;
+
+/// The owner and the group may connect.
+const MODE: u32 = 0o660;
+
+/// The socket of a run. It is removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Control {
+    path: PathBuf,
+    questions: Receiver<Sender<Value>>,
+    has_ended: Arc<AtomicBool>,
+}
+
+impl Control {
+    /// Makes the socket and starts to answer. `is_real_time`: the calling thread has real-time
+    /// priority.
+    ///
+    /// # Errors
+    ///
+    /// The socket cannot be made, or another program answers there; in one sentence.
+    pub(crate) fn open(path: &Path, is_real_time: bool) -> Result<Self, String> {
+        let named = |problem: io::Error| {
+            let problem = sentence(&problem);
+            format!("--control {}: {problem}", path.display())
+        };
+        let listener = bind(path).map_err(named)?;
+        let (ask, questions) = bounded(1);
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let server = Server { listener, ask, has_ended: Arc::clone(&has_ended) };
+        let run = move || {
+            if is_real_time {
+                priority::drop_real_time();
+            }
+            match rights::give_up_in_thread() {
+                Ok(()) => server.run(),
+                Err(problem) => warn!("--control: {problem}"),
+            }
+        };
+        let thread = thread::Builder::new().name("control".to_owned()).spawn(run);
+        thread.map_err(named)?;
+        Ok(Self { path: path.to_owned(), questions, has_ended })
+    }
+
+    /// Whether somebody waits for totals.
+    pub(crate) fn is_asked(&self) -> bool {
+        !self.questions.is_empty()
+    }
+
+    /// Gives totals to who waits for them.
+    pub(crate) fn answer(&self, totals: &Totals) {
+        for question in self.questions.try_iter() {
+            // Who does not wait any more needs none.
+            drop(question.try_send(totals.statistics()));
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.has_ended.store(true, Ordering::Relaxed);
+        if let Err(problem) = fs::remove_file(&self.path) {
+            warn!("cannot remove {}: {}", self.path.display(), sentence(&problem));
+        }
+    }
+}
+
+/// Makes the socket. It gets its name when it has its permissions. One that a run has left is
+/// replaced.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(io::Error::new(ErrorKind::AlreadyExists, "it is a file"));
+        }
+        Ok(_) if UnixStream::connect(path).is_ok() => {
+            return Err(io::Error::new(ErrorKind::AddrInUse, "another program answers there"));
+        }
+        Ok(_) | Err(_) => {}
+    }
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    match fs::remove_file(&new) {
+        Err(problem) if problem.kind() != ErrorKind::NotFound => return Err(problem),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(&new)?;
+    fs::set_permissions(&new, Permissions::from_mode(MODE))?;
+    fs::rename(&new, path)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// The thread's part.
+struct Server {
+    listener: UnixListener,
+    ask: Sender<Sender<Value>>,
+    has_ended: Arc<AtomicBool>,
+}
+
+impl Server {
+    fn run(self) {
+        while !self.has_ended.load(Ordering::Relaxed) {
+            let mut fds = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
+            if !matches!(poll(&mut fds, PollTimeout::from(LOOK_MS)), Ok(1)) {
+                continue;
+            }
+            if let Ok((mut stream, _)) = self.listener.accept() {
+                // Who goes away before the answer does not need it.
+                drop(self.serve(&mut stream));
+            }
+        }
+    }
+
+    fn serve(&self, stream: &mut UnixStream) -> io::Result<()> {
+        stream.set_nonblocking(false)?;
+        stream.set_write_timeout(Some(CLIENT))?;
+        let answer = match read_request(stream)? {
+            Some(request) => self.answer(&request),
+            None => Err(format!("a line of at most {REQUEST_MAX} octets is needed")),
+        };
+        let answer = answer.unwrap_or_else(|problem| json!({ "error": problem }));
+        stream.write_all(format!("{answer}\n").as_bytes())
+    }
+
+    fn answer(&self, request: &str) -> Result<Value, String> {
+        match request.split_once(' ').unwrap_or((request, "")) {
+            ("stats", "") => Ok(json!({ "statistics": self.totals()? })),
+            ("reload", "") => self.reload(),
+            ("log-level", level) => set_level(level),
+            _ => Err("stats, reload or log-level LEVEL is needed".to_owned()),
+        }
+    }
+
+    fn totals(&self) -> Result<Value, String> {
+        let (answer, totals) = bounded(1);
+        let asked = self.ask.send_timeout(answer, TOTALS).is_ok();
+        let totals = totals.recv_timeout(TOTALS).ok().filter(|_| asked);
+        totals.ok_or_else(|| "the main thread does not answer; the run may be ending".to_owned())
+    }
+
+    /// As SIGHUP does, and waits for the outcome.
+    fn reload(&self) -> Result<Value, String> {
+        let counts = |totals: &Value| {
+            let count = |name: &str| totals["reloads"][name].as_u64();
+            Some((count("applied")?, count("refused")?))
+        };
+        let no_file = "the run has no --config: there is nothing to read again";
+        let before = counts(&self.totals()?).ok_or(no_file)?;
+        signals::request_reopening();
+        let begin = Instant::now();
+        while begin.elapsed() < RELOAD {
+            thread::sleep(RELOAD_LOOK);
+            let now = counts(&self.totals()?).ok_or(no_file)?;
+            if now.1 > before.1 {
+                let kept = "the settings have mistakes, which the log names; all stay as they were";
+                return Err(kept.to_owned());
+            }
+            if now.0 > before.0 {
+                return Ok(json!({ "reload": "applied" }));
+            }
+        }
+        Err(format!("the settings are not in force after {} s; see the log", RELOAD.as_secs()))
+    }
+}
+
+fn set_level(level: &str) -> Result<Value, String> {
+    let known = [LevelFilter::Error, LevelFilter::Warn, LevelFilter::Info];
+    let found = known.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(level));
+    let found = found.ok_or("the levels are error, warn and info")?;
+    // The message is there if one of both levels shows it.
+    log::set_max_level(found.max(log::max_level()));
+    info!("messages from now on: {level}");
+    log::set_max_level(found);
+    Ok(json!({ "log-level": level }))
+}
+
+/// The request without the end of its line. `None` if it is too long or no text.
+fn read_request(stream: &mut UnixStream) -> io::Result<Option<String>> {
+    let end = Instant::now() + CLIENT;
+    let mut request = Vec::new();
+    let mut piece = [0; REQUEST_MAX];
+    while !request.ends_with(b"\n") {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        let read = stream.read(&mut piece)?;
+        request.extend(piece.iter().take(read));
+        if read == 0 || request.len() > REQUEST_MAX {
+            return Ok(None);
+        }
+    }
+    let text = String::from_utf8(request).ok();
+    Ok(text.map(|text| text.trim_end().to_owned()))
+}
