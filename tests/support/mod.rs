@@ -11,6 +11,7 @@ pub mod ipfix;
 pub mod mmdb;
 pub mod net;
 pub mod packet;
+pub mod payload;
 pub mod probe;
 pub mod random;
 pub mod record;
