@@ -276,8 +276,8 @@ fn live(
     let conversations: Vec<_> =
         opened.iter().flat_map(|output| output.exporter.conversations()).collect();
     let collectors = conversations.iter().map(|conversation| conversation.remote.ip()).collect();
-    let dissection = config.observer.dissection();
-    let mut ports = Ports::find(settings, &config.ifindex, collectors, config.workers, dissection)?;
+    let reads = (config.observer.dissection(), config.payload.is_some());
+    let mut ports = Ports::find(settings, &config.ifindex, collectors, config.workers, reads)?;
     let (tables, sockets) = open_capture(config, &mut ports)?;
     let is_real_time =
         !settings.no_realtime && needs_real_time(&sockets) && priority::take_real_time();

@@ -13,6 +13,7 @@ pub(crate) mod logger;
 pub(crate) mod loss;
 pub(crate) mod output;
 pub(crate) mod page;
+pub(crate) mod payload;
 mod places;
 mod ports;
 pub(crate) mod rates;

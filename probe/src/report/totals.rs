@@ -19,7 +19,9 @@ use crate::report::escape::Escaped;
 use crate::report::units::{
     count, counted, date_and_time, grouped, octets, per_second, rfc3339, time,
 };
-use crate::report::{delivery, detection, ignored, page, places, ports, remarks, top, tunnels};
+use crate::report::{
+    delivery, detection, ignored, page, payload, places, ports, remarks, top, tunnels,
+};
 
 const LABEL_COLUMNS: usize = 8;
 
@@ -87,6 +89,10 @@ impl Totals {
         );
         for words in tunnels::lines(meter).into_iter().chain(tunnels::hints(&self.ended)) {
             line(text, "tunnels", &words);
+        }
+        let payload = meter.payload.iter();
+        for words in payload.flat_map(|counts| payload::lines(counts, self.ended.facts_evicted)) {
+            line(text, "payload", &words);
         }
         let unread = ignored::words(&meter.unread);
         if !unread.is_empty() {
@@ -242,6 +248,9 @@ impl Totals {
         });
         if let Some(ReloadCounts { applied, refused }) = self.reloads {
             statistics["reloads"] = json!({ "applied": applied, "refused": refused });
+        }
+        if let Some(payload) = &meter.payload {
+            statistics["payload"] = payload::json(payload, self.ended.facts_evicted);
         }
         if let Some(collected) = &self.collected {
             statistics["collected"] = collected.json();

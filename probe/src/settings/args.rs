@@ -18,6 +18,7 @@ use super::elastic::ElasticCommand;
 use super::file::FromFile;
 use super::help;
 use super::http::HttpArguments;
+use super::payload::PayloadArguments;
 use super::places::PlaceSettings;
 use super::selector::{Selector, selector};
 use super::site::SiteArguments;
@@ -199,6 +200,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) tunnels: TunnelArguments,
+
+    #[command(flatten)]
+    pub(crate) payload: PayloadArguments,
 
     #[command(flatten)]
     pub(crate) places: PlaceSettings,

@@ -29,17 +29,18 @@ const APART: [(&str, &str); 4] =
     [("top", "output"), ("order", "output"), ("top-by", "output"), ("top-by", "order")];
 
 /// Settings that need another one.
-const NEED: [(&str, &str); 6] = [
+const NEED: [(&str, &str); 7] = [
     ("inside-interfaces", "local-networks"),
     ("outside-interfaces", "local-networks"),
     ("http-allow-remote", "http"),
     ("http-name", "http"),
     ("http-token-file", "http"),
+    ("payload-memory", "payload"),
     ("tunnel-key", "decap"),
 ];
 
 /// Settings of metering, besides those of live capture. The page shows packets.
-const OF_METERING: [&str; 14] = [
+const OF_METERING: [&str; 16] = [
     "interface",
     "idle-timeout",
     "active-timeout",
@@ -48,6 +49,8 @@ const OF_METERING: [&str; 14] = [
     "sample",
     "workers",
     "ifindex",
+    "payload",
+    "payload-memory",
     "decap",
     "vxlan-ports",
     "l2tpv3",

@@ -12,6 +12,7 @@ mod help;
 pub(crate) mod http;
 mod known;
 pub(crate) mod parse;
+mod payload;
 pub(crate) mod places;
 mod run_id;
 pub(crate) mod selector;
