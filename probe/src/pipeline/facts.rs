@@ -226,8 +226,9 @@ fn add(facts: &mut Facts, found: &Found) -> bool {
         }
         Found::Request(request) => add_request(facts, request),
         Found::Response(Response { status, minor }) => {
-            let http =
-                facts.http.get_or_insert(HttpFacts { minor: *minor, ..HttpFacts::default() });
+            let http = facts
+                .http
+                .get_or_insert_with(|| HttpFacts { minor: *minor, ..HttpFacts::default() });
             let is_first = http.status.is_none();
             http.status = http.status.or(Some(*status));
             is_first
