@@ -17,6 +17,7 @@ use std::{env, fs};
 
 use support::capture::{self, Captured, Order};
 use support::packet;
+use support::payload;
 use support::random::Random;
 use support::tunnel;
 
@@ -222,6 +223,29 @@ fn message() {
         })
         .collect();
     run("message", checks::message::check, &seeds, 2000);
+}
+
+/// Messages behind a number of their protocol and a place to cut them.
+#[test]
+fn payload() {
+    let of = |protocol: u8, message: &[u8]| [&[protocol, 0, 40], message].concat();
+    let hello = payload::client_hello(b"www.example.com", b"h2");
+    let question = payload::dns_question(7, "www.example.com", 28);
+    let answer = payload::dns_answer(7, "www.example.com", [192, 0, 2, 1]);
+    let framed = [&u16::try_from(answer.len()).unwrap().to_be_bytes()[..], &answer].concat();
+    let request = b"GET /a?b HTTP/1.1\r\nHost: www.example.com:80\r\nUser-Agent: x\r\n\r\n";
+    let seeds = [
+        of(0, &question),
+        of(0, &answer),
+        of(1, &framed),
+        of(2, &payload::records(&hello, 1000)),
+        of(2, &payload::records(&hello, 40)),
+        of(3, &hello),
+        of(5, request),
+        of(5, b"HTTP/1.1 404 Not Found\r\nServer: x\r\n\r\n"),
+        of(5, &payload::initial(&hello, 0, 0)),
+    ];
+    run("payload", checks::payload::check, &seeds, 200_000);
 }
 
 /// Datagrams, each behind its exporter, a time, and its length.

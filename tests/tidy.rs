@@ -47,21 +47,25 @@ const EMPTY_NAMES: [&str; 10] = [
 ];
 
 /// Which crate of the workspace may use which. Nothing uses xtask, and the last is the tests.
-const EDGES: [(&str, &[&str]); 14] = [
+const EDGES: [(&str, &[&str]); 15] = [
     ("flow", &[]),
+    ("payload", &[]),
     ("analysis", &["flow"]),
     ("element", &["flow"]),
     ("collect", &["element", "flow"]),
     ("exporter", &["element", "flow"]),
     ("web", &["exporter", "flow"]),
-    ("probe", &["analysis", "collect", "exporter", "flow", "probe-ebpf", "web"]),
+    ("probe", &["analysis", "collect", "exporter", "flow", "payload", "probe-ebpf", "web"]),
     ("commands", &[]),
     ("dashboards", &[]),
     ("sample", &["commands"]),
     ("loadgen", &["commands"]),
     ("peers", &["commands", "sample"]),
     ("xtask", &["commands", "dashboards", "loadgen", "peers", "sample"]),
-    ("workspace", &["analysis", "collect", "dashboards", "exporter", "flow", "probe", "web"]),
+    (
+        "workspace",
+        &["analysis", "collect", "dashboards", "exporter", "flow", "payload", "probe", "web"],
+    ),
 ];
 
 const RUST_VERSION: &str = "1.95";

@@ -36,6 +36,37 @@ pub struct MeterCounts {
     pub without_clock: u64,
     /// Counters of tunnels.
     pub tunnels: TunnelCounts,
+    /// Counters of payload, if that is read.
+    pub payload: Option<PayloadCounts>,
+}
+
+/// Names in payload that were found, and openings that were not read, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, derive_more::AddAssign)]
+pub struct PayloadCounts {
+    /// DNS messages.
+    pub dns: u64,
+    /// ClientHellos of TLS.
+    pub tls: u64,
+    /// ClientHellos of QUIC.
+    pub quic: u64,
+    /// HTTP/1 requests and responses.
+    pub http: u64,
+    /// Openings that are not what their protocol asks for.
+    pub malformed: u64,
+    /// Openings that the capture has cut.
+    pub truncated: u64,
+    /// Hellos that are longer than what is kept, or with too many gaps.
+    pub hello_too_long: u64,
+    /// Hellos of which a part did not come for 5 s.
+    pub hello_timed_out: u64,
+    /// Hellos that gave their memory to others.
+    pub hello_evicted: u64,
+    /// Pieces that differ from what came before at the same place.
+    pub hello_overlap: u64,
+    /// QUIC packets whose keys are not those of a first flight.
+    pub quic_sealed: u64,
+    /// Messages beyond what is read in a second.
+    pub skipped: u64,
 }
 
 impl MeterCounts {
@@ -61,5 +92,8 @@ impl core::ops::AddAssign for MeterCounts {
         self.clocks_added += other.clocks_added;
         self.without_clock += other.without_clock;
         self.tunnels += other.tunnels;
+        if let Some(payload) = other.payload {
+            *self.payload.get_or_insert_default() += payload;
+        }
     }
 }

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use crate::collected::Collected;
+use crate::facts::Facts;
 use crate::frame::tunnel::Tunnel;
 use crate::place::Place;
 
@@ -17,6 +18,8 @@ pub struct Details {
     /// The server name that the client sent (TLS server name indication, RFC 6066 section 3): at
     /// most 255 octets.
     pub server_name: Option<Box<str>>,
+    /// Names that were found in the payload of the conversation.
+    pub facts: Option<Arc<Facts>>,
     /// The place of the source address.
     pub source: Option<Arc<Place>>,
     /// The place of the destination address.

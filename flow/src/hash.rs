@@ -46,7 +46,7 @@ fn fold(a: u64, b: u64) -> u64 {
 
 #[expect(clippy::cast_possible_truncation, reason = "the low half is what is meant")]
 #[inline]
-fn halves(product: u128) -> (u64, u64) {
+pub(crate) fn halves(product: u128) -> (u64, u64) {
     (product as u64, (product >> 64) as u64)
 }
 

@@ -19,6 +19,7 @@ mod conversation;
 mod counts;
 mod decap;
 mod details;
+mod facts;
 mod filter;
 mod fragment;
 pub mod frame;
@@ -44,16 +45,17 @@ pub use batch::{BATCH_RECORDS, Batch, Event, EventKind, Origin, Value};
 pub use clock::{NO_CLOCK, NewClock, TraceTime};
 pub use collected::{Collected, ExportProtocol, Exporter, Translated};
 pub use conversation::Conversation;
-pub use counts::MeterCounts;
+pub use counts::{MeterCounts, PayloadCounts};
 pub use decap::TunnelCounts;
 pub use details::{Details, DetailsIndex};
+pub use facts::{DnsFacts, Facts, HttpFacts, TlsFacts};
 pub use filter::{Filter, FilterInstruction, InvalidFilter};
 pub use frame::tunnel::{
     DecapSettings, L2tpV3, Refusal, Tunnel, TunnelKind, TunnelKinds, VxlanPorts,
 };
 pub use frame::{
-    Datagram, Dissection, Frame, Ignored, LinkType, NoDatagram, Offload, Segmented, Tpids, Unread,
-    datagram, each_segment,
+    ConversationKey, Datagram, Dissection, Frame, Ignored, LinkType, NoDatagram, Offload, Segment,
+    Segmented, Tpids, Unread, datagram, each_segment, segment,
 };
 pub use hash::HashSeed;
 pub use key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};

@@ -183,8 +183,8 @@ fn live(
     let conversations: Vec<_> =
         opened.iter().flat_map(|output| output.exporter.conversations()).collect();
     let collectors = conversations.iter().map(|conversation| conversation.remote.ip()).collect();
-    let dissection = config.observer.dissection();
-    let mut ports = Ports::find(settings, &config.ifindex, collectors, config.workers, dissection)?;
+    let reads = (config.observer.dissection(), config.payload.is_some());
+    let mut ports = Ports::find(settings, &config.ifindex, collectors, config.workers, reads)?;
     let (tables, sockets) = open_capture(config, &mut ports)?;
     let is_real_time =
         !settings.no_realtime && needs_real_time(&sockets) && priority::take_real_time();
@@ -289,10 +289,7 @@ pub(crate) fn check_ready(opened: &[Output<'_>], settings: &LiveSettings) -> Res
 /// # Errors
 ///
 /// It cannot be made; in one sentence.
-pub(crate) fn open_control(
-    args: &Arguments,
-    is_real_time: bool,
-) -> Result<Option<Control>, String> {
+fn open_control(args: &Arguments, is_real_time: bool) -> Result<Option<Control>, String> {
     args.service.control.as_ref().map(|path| Control::open(path, is_real_time)).transpose()
 }
 

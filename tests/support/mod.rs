@@ -13,6 +13,7 @@ pub mod mmdb;
 pub mod net;
 pub mod package;
 pub mod packet;
+pub mod payload;
 pub mod probe;
 pub mod random;
 pub mod record;

@@ -16,8 +16,9 @@ use flow::{
 
 use super::address::{Perimeter, Sides};
 use super::collected::{self, ExporterTexts};
+use super::facts::{protocol, put_facts, put_tls};
 use super::id::{put_community_id, put_flow_id};
-use super::member::{json_string, put_comma, put_number, put_string, put_text};
+use super::member::{json_string, put_comma, put_number, put_text};
 use super::netflow::NetflowObject;
 use super::own::put_own_fields;
 use super::place::put_place;
@@ -186,9 +187,14 @@ impl DocumentWriter {
         self.put_side(&sides, Side::Destination, flow, out);
         self.put_network(&sides, flow, out);
         put_tags(record.tags, out);
-        if let Some(name) = details.and_then(|details| details.server_name.as_deref()) {
-            put_string(out, br#","tls":{"client":{"server_name":"#, name);
-            out.extend_from_slice(b"}}");
+        if let Some(details) = details {
+            let facts = details.facts.as_deref();
+            put_tls(
+                facts.and_then(|facts| facts.tls.as_ref()),
+                details.server_name.as_deref(),
+                out,
+            );
+            facts.iter().for_each(|facts| put_facts(facts, out));
         }
         self.put_netflow(&sides, flow, out);
         put_own_fields(flow, self.origin.as_ref().map(|(_, texts)| texts.protocol), out);
@@ -292,6 +298,11 @@ impl DocumentWriter {
         if self.key.contains(KeyField::Protocol) {
             put_transport(key.protocol, out);
             put_number(out, br#","iana_number":""#, key.protocol);
+            out.push(b'"');
+        }
+        let facts = flow.details.and_then(|details| details.facts.as_deref());
+        if let Some(protocol) = facts.and_then(protocol) {
+            put_text(out, br#","protocol":""#, protocol.as_bytes());
             out.push(b'"');
         }
         put_text(out, br#","direction":""#, sides.direction());

@@ -5,6 +5,7 @@ mod collected;
 mod document;
 mod escape;
 mod event;
+mod facts;
 mod id;
 mod member;
 mod netflow;

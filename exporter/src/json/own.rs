@@ -4,6 +4,7 @@ use element::Flow;
 use flow::Tunnel;
 
 use super::collected::put_protocol;
+use super::facts::put_own;
 use super::member::{put_comma, put_number, put_text};
 use super::place::put_network;
 
@@ -20,6 +21,9 @@ pub(super) fn put_own_fields(flow: Flow<'_>, protocol: Option<&str>, out: &mut V
     if let Some(tunnel) = flow.tunnel() {
         put_comma(out);
         put_tunnel(tunnel, out);
+    }
+    if let Some(facts) = flow.details.and_then(|details| details.facts.as_deref()) {
+        put_own(facts, out);
     }
     if out.len() == empty {
         out.truncate(before);

@@ -6,9 +6,10 @@
 use std::ffi::CString;
 use std::sync::Arc;
 
-use flow::{Filter, Frame, LinkType, Observer, Sink};
+use flow::{Filter, Frame, LinkType, Observer};
 
 use super::{CaptureError, PacketSource, Polled};
+use crate::pipeline::payload::{FindingSink, PayloadReader};
 use crate::sys::libpcap::Libpcap;
 
 /// Link types and their numbers in libpcap (`DLT_` values). The most frequent one is the first.
@@ -85,27 +86,38 @@ impl FrameFilter {
 }
 
 /// Observes the next frames of a source, at most `frames_max`, except those that the filter
-/// excludes. Calls `each` after each frame.
+/// excludes. Calls `each` after each frame. If payload is read, that is done before the frame is
+/// observed.
 ///
 /// # Errors
 ///
 /// The source as a whole has failed.
 #[inline]
-pub(crate) fn observe<S: Sink>(
+pub(crate) fn observe<S: FindingSink>(
     source: &mut impl PacketSource,
     frames_max: usize,
     filter: Option<&FrameFilter>,
+    payload: Option<&mut PayloadReader>,
     observer: &mut Observer,
     sink: &mut S,
     mut each: impl FnMut(&mut Observer, &mut S),
 ) -> Result<Polled, CaptureError> {
-    match filter {
-        None => source.poll(frames_max, |frame| {
+    match (filter, payload) {
+        (None, None) => source.poll(frames_max, |frame| {
             observer.observe(frame, sink);
             each(observer, sink);
         }),
-        Some(filter) => source.poll(frames_max, |frame| {
+        (Some(filter), None) => source.poll(frames_max, |frame| {
             if filter.passes(frame) {
+                observer.observe(frame, sink);
+            } else {
+                observer.count_filtered(frame);
+            }
+            each(observer, sink);
+        }),
+        (filter, Some(payload)) => source.poll(frames_max, |frame| {
+            if filter.is_none_or(|filter| filter.passes(frame)) {
+                payload.look(frame, sink);
                 observer.observe(frame, sink);
             } else {
                 observer.count_filtered(frame);

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
-use flow::{Conversation, Observer};
+use flow::{Conversation, MeterCounts, Observer};
 use log::{error, warn};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -23,6 +23,7 @@ use crate::capture::lease::Lease;
 use crate::capture::live::{LiveSource, SourceCounts};
 use crate::capture::{CaptureError, Polled};
 use crate::host::priority::{self, Priority};
+use crate::pipeline::payload::PayloadReader;
 use crate::pipeline::queue::WhenFull;
 use crate::pipeline::snapshot::{Snapshot, of_port, publish};
 use crate::pipeline::worker::{Worker, wall_clock};
@@ -87,6 +88,7 @@ pub(crate) struct MeterChange {
 pub(crate) struct LiveWorker<'a> {
     worker: Worker,
     observer: Observer,
+    payload: Option<PayloadReader>,
     filter: Option<&'a FrameFilter>,
     sources: Vec<Attached>,
     orders: Receiver<WorkerOrder>,
@@ -103,6 +105,8 @@ pub(crate) struct LiveWorker<'a> {
 
 /// Sources of a worker, and the state that it shares with the main thread.
 pub(crate) struct WorkerInput<'a> {
+    /// `None` if payload is not read.
+    pub(crate) payload: Option<PayloadReader>,
     pub(crate) filter: Option<&'a FrameFilter>,
     pub(crate) sources: Vec<Attached>,
     pub(crate) orders: Receiver<WorkerOrder>,
@@ -118,6 +122,7 @@ impl<'a> LiveWorker<'a> {
         Self {
             worker,
             observer,
+            payload: input.payload,
             filter: input.filter,
             sources: input.sources,
             orders: input.orders,
@@ -164,7 +169,7 @@ impl<'a> LiveWorker<'a> {
         for Attached { port, source, .. } in &mut self.sources {
             *of_port(&mut self.closed, *port) += source.last_counts();
         }
-        let (meter, sources) = (self.observer.counts(), self.closed);
+        let (meter, sources) = (self.counts(), std::mem::take(&mut self.closed));
         let published = self.published;
         let ended = self.worker.finish(now);
         let snapshot = Snapshot { meter, ended, flows: 0, sources, ..Snapshot::default() };
@@ -210,8 +215,9 @@ impl<'a> LiveWorker<'a> {
     }
 
     fn turn(&mut self, index: usize) -> Result<Polled, CaptureError> {
-        let Self { sources, filter, observer, worker, .. } = self;
-        observe(&mut sources[index].source, TURN_FRAMES, *filter, observer, worker, |_, _| {})
+        let Self { sources, filter, payload, observer, worker, .. } = self;
+        let (source, payload) = (&mut sources[index].source, payload.as_mut());
+        observe(source, TURN_FRAMES, *filter, payload, observer, worker, |_, _| {})
     }
 
     fn tick(&mut self) {
@@ -231,7 +237,7 @@ impl<'a> LiveWorker<'a> {
         self.take_orders();
         let leases = self.close_ended();
         let snapshot = Snapshot {
-            meter: self.observer.counts(),
+            meter: self.counts(),
             ended: self.worker.ended(),
             flows: self.worker.flows(),
             sources: self.count_sources(),
@@ -241,6 +247,11 @@ impl<'a> LiveWorker<'a> {
         // The leases are dropped after the counts are published. So a thread that sees no open
         // socket also sees the final counts.
         drop(leases);
+    }
+
+    fn counts(&self) -> MeterCounts {
+        let payload = self.payload.as_ref().map(PayloadReader::counts);
+        MeterCounts { payload, ..self.observer.counts() }
     }
 
     fn take_orders(&mut self) {

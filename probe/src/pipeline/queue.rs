@@ -16,6 +16,8 @@ use flow::{BATCH_RECORDS, Batch, FlowRecord, Names, Naming, NewClock, Timestamp}
 
 use crate::pipeline::closed::ClosedTunnels;
 use crate::pipeline::dropped::{DroppedOnWay, QueueCounts};
+use crate::pipeline::facts::FactTable;
+use crate::pipeline::payload::Finding;
 
 /// Longest time that a thread waits for room in a queue at the end of a live run.
 const END_WAIT: Duration = Duration::from_secs(20);
@@ -45,13 +47,34 @@ pub(crate) struct RecordQueue {
     wants_settle: bool,
     /// Trace time less the time of each clock, in milliseconds.
     clock_offsets: ClockOffsets,
-    /// Meaning of numbers in records, if tunnels are decapsulated.
-    names: Option<Box<Names>>,
+    /// What is added to records. `None` if nothing is.
+    additions: Option<Box<Additions>>,
     /// Packets of tunnels that are not.
     pub(crate) closed: ClosedTunnels,
 }
 
 type ClockOffsets = [i64; 8];
+
+/// What is added to records.
+#[derive(Default)]
+struct Additions {
+    /// Meaning of numbers in records, if tunnels are decapsulated.
+    names: Option<Names>,
+    /// What was found in payload, if that is read.
+    facts: Option<FactTable>,
+}
+
+impl Additions {
+    #[cold]
+    fn add_to_last(&mut self, batch: &mut Batch) {
+        if let Some(names) = &self.names {
+            names.restore_last(batch);
+        }
+        if let Some(facts) = &mut self.facts {
+            facts.attach_last(batch);
+        }
+    }
+}
 
 /// Reaction of a sender to a full queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +212,7 @@ impl RecordQueue {
             worker,
             wants_settle,
             clock_offsets: ClockOffsets::default(),
-            names: None,
+            additions: None,
             closed: ClosedTunnels::default(),
         }
     }
@@ -226,8 +249,8 @@ impl RecordQueue {
     pub(crate) fn push(&mut self, record: FlowRecord) {
         self.closed.count(&record);
         self.batch.records.push(record);
-        if let Some(names) = &self.names {
-            names.restore_last(&mut self.batch);
+        if let Some(additions) = &mut self.additions {
+            additions.add_to_last(&mut self.batch);
         }
         if self.batch.records.len() == BATCH_RECORDS {
             self.flush();
@@ -236,12 +259,30 @@ impl RecordQueue {
 
     /// From now on, records have numbers in place of interfaces and VLANs.
     pub(crate) fn expect_names(&mut self) {
-        self.names = Some(Box::default());
+        self.additions.get_or_insert_default().names = Some(Names::default());
+    }
+
+    /// From now on, records get what was found in the payload of their conversations.
+    pub(crate) fn expect_facts(&mut self, facts: FactTable) {
+        self.additions.get_or_insert_default().facts = Some(facts);
+    }
+
+    /// Learns what was found in payload.
+    pub(crate) fn learn_fact(&mut self, finding: Finding) {
+        if let Some(facts) = self.additions.as_mut().and_then(|it| it.facts.as_mut()) {
+            facts.learn(finding);
+        }
+    }
+
+    /// Conversations whose names gave their memory to others.
+    pub(crate) fn facts_evicted(&self) -> u64 {
+        let facts = self.additions.as_ref().and_then(|it| it.facts.as_ref());
+        facts.map_or(0, FactTable::evicted)
     }
 
     /// Learns the meaning of a number in later records.
     pub(crate) fn learn(&mut self, naming: Naming) {
-        if let Some(names) = &mut self.names {
+        if let Some(names) = self.additions.as_mut().and_then(|it| it.names.as_mut()) {
             names.learn(naming);
         }
     }

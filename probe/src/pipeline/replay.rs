@@ -4,23 +4,20 @@
 //! output. Packets alone decide the order of records of a table. Blocks are counted in frames.
 //! Records of several workers are taken block by block, worker by worker.
 
-use std::slice;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::{self, Scope, ScopedJoinHandle};
+use std::thread::{self, Scope};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::bounded;
 use exporter::MeterReport;
-use flow::{
-    FlowTable, HashSeed, KeyFields, MeterCounts, Naming, NewClock, Observation, Observer, Sink,
-    TableSettings, Timestamp,
-};
+use flow::{FlowTable, MeterCounts, Observer, TableSettings, Timestamp};
 
 use crate::capture::file::{FileSource, Input};
 use crate::capture::filter::{FrameFilter, observe};
 use crate::capture::{CaptureError, Polled};
 use crate::pipeline::behind::Behind;
+use crate::pipeline::handles::WorkerHandles;
 use crate::pipeline::output::Output;
-use crate::pipeline::queue::clear;
+use crate::pipeline::payload::PayloadReader;
 use crate::pipeline::queues::QueueSet;
 use crate::pipeline::replay_end::ReplayEnd;
 use crate::pipeline::so_far::SoFar;
@@ -38,14 +35,8 @@ const BLOCK_FRAMES_SHARED: usize = 16_384;
 /// A table for fewer flows is not split by default: its halves would not be full at the same time.
 const FLOWS_SPLIT: u32 = 10_000;
 
-/// Packets that are copied at once to the workers' blocks.
-const REST: usize = 32;
-
 /// Packet time between two ticks of the table of a pipe. Its records should leave soon.
 const PIPE_SWEEP_MS: u64 = 250;
-
-/// Blocks on the queue of a worker before the reader waits.
-const QUEUE_BLOCKS: usize = 4;
 
 /// Callbacks of a replay.
 pub(crate) struct Watch<'a> {
@@ -76,6 +67,9 @@ pub(crate) fn replay(
         is_pipe: reads_pipe(config),
         source,
         filter: config.filter.as_ref(),
+        payload: config.payload.as_ref().map(|settings| {
+            PayloadReader::new(settings, 1, config.observer.tpids, config.observer.seed)
+        }),
         observer: Observer::new(&config.observer),
         should_stop: &|| stop.load(Ordering::Relaxed) || outputs_left.load(Ordering::Relaxed) == 0,
         progress: watch.progress,
@@ -92,7 +86,8 @@ pub(crate) fn replay(
             is_pipe: reads_pipe(config),
         };
         let threads = behind.start(scope, &so_far, &outputs_left);
-        let new = |(table, records)| Worker::new(table, records, &config.observer.decap);
+        let workers = tables.len();
+        let new = |(table, records)| Worker::new(table, records, config, workers);
         let workers: Vec<_> = tables.into_iter().zip(queues.workers).map(new).collect();
         let (meter, ended, failure) = match <[Worker; 1]>::try_from(workers) {
             Ok([worker]) => reader.replay_alone(worker),
@@ -122,6 +117,7 @@ struct Reader<'a> {
     is_pipe: bool,
     source: &'a mut FileSource,
     filter: Option<&'a FrameFilter>,
+    payload: Option<PayloadReader>,
     observer: Observer,
     should_stop: &'a (dyn Fn() -> bool + Sync),
     progress: &'a mut dyn FnMut(&FileSource),
@@ -146,15 +142,23 @@ impl<'run> Reader<'run> {
                     worker.records.report(report.clone());
                 }
             }
-            let Self { source, observer, filter, .. } = &mut self;
-            let polled =
-                observe(*source, left, *filter, observer, &mut worker, |observer, worker| {
+            let Self { source, observer, filter, payload, .. } = &mut self;
+            let payload = payload.as_mut();
+            let polled = observe(
+                *source,
+                left,
+                *filter,
+                payload,
+                observer,
+                &mut worker,
+                |observer, worker| {
                     left -= 1;
                     if observer.now() >= tick_at {
                         worker.tick(observer.now());
                         tick_at = observer.now().plus_millis(PIPE_SWEEP_MS);
                     }
-                });
+                },
+            );
             if let Some(end) = self.is_over(polled) {
                 break end;
             }
@@ -163,7 +167,7 @@ impl<'run> Reader<'run> {
         if self.update(&mut report) {
             worker.records.report(report);
         }
-        (self.observer.counts(), worker.finish(self.observer.now()), failure)
+        (self.counts(), worker.finish(self.observer.now()), failure)
     }
 
     /// Reads on this thread. Each packet goes to a worker, by its flow key.
@@ -177,7 +181,7 @@ impl<'run> Reader<'run> {
         'run: 'scope,
     {
         let so_far: &'run SoFar = self.so_far;
-        let mut workers = WorkerHandles::new(scope, table, workers, so_far);
+        let mut workers = WorkerHandles::new(scope, table, workers, so_far, self.payload.is_some());
         let mut report = MeterReport::default();
         let mut left = BLOCK_FRAMES_SHARED;
         let failure = loop {
@@ -186,10 +190,12 @@ impl<'run> Reader<'run> {
                 let is_news = self.update(&mut report);
                 workers.report(is_news.then(|| report.clone()));
             }
-            let Self { source, observer, filter, .. } = &mut self;
+            let Self { source, observer, filter, payload, .. } = &mut self;
+            let payload = payload.as_mut();
             let frames_max = left;
             let count = |_: &mut _, _: &mut _| left -= 1;
-            let polled = observe(*source, frames_max, *filter, observer, &mut workers, count);
+            let polled =
+                observe(*source, frames_max, *filter, payload, observer, &mut workers, count);
             if let Some(end) = self.is_over(polled) {
                 break end;
             }
@@ -202,7 +208,12 @@ impl<'run> Reader<'run> {
         let threads: Vec<_> = workers.handles.into_iter().map(|handle| handle.thread).collect();
         let mut ended = Ended::default();
         threads.into_iter().for_each(|thread| ended += join(thread));
-        (self.observer.counts(), ended, failure)
+        (self.counts(), ended, failure)
+    }
+
+    fn counts(&self) -> MeterCounts {
+        let payload = self.payload.as_ref().map(PayloadReader::counts);
+        MeterCounts { payload, ..self.observer.counts() }
     }
 
     /// Whether the block is complete; `left` then counts for the next block. Only packets and
@@ -229,7 +240,7 @@ impl<'run> Reader<'run> {
     /// `Some` if the block just read was the last, with the failure if there was one.
     fn is_over(&mut self, polled: Result<Polled, CaptureError>) -> Option<Option<CaptureError>> {
         (self.progress)(self.source);
-        self.so_far.read(self.observer.counts(), self.source.report());
+        self.so_far.read(self.counts(), self.source.report());
         match polled {
             Ok(Polled::More | Polled::Idle) if (self.should_stop)() => Some(None),
             Ok(Polled::More | Polled::Idle) => None,
@@ -237,156 +248,4 @@ impl<'run> Reader<'run> {
             Err(failure) => Some(Some(failure)),
         }
     }
-}
-
-/// Packets of a block for one worker.
-#[derive(Debug, Default)]
-struct Block {
-    /// A clock that begins before the packets.
-    clock: Option<NewClock>,
-    /// Meaning of numbers in the packets.
-    names: Vec<Naming>,
-    report: Option<MeterReport>,
-    packets: Vec<Observation>,
-    /// The clock at the end.
-    now: Timestamp,
-}
-
-/// The reader's side of all workers.
-struct WorkerHandles<'scope> {
-    handles: Vec<WorkerHandle<'scope>>,
-    seed: HashSeed,
-    key: KeyFields,
-    /// Packets that are not copied yet. They were written in words and are copied in larger pieces;
-    /// the CPU would stall on a copy right after the writes.
-    observed: Box<[Observation; REST]>,
-    count: usize,
-}
-
-impl<'scope> WorkerHandles<'scope> {
-    fn new(
-        scope: &'scope Scope<'scope, '_>,
-        table: &TableSettings,
-        workers: Vec<Worker>,
-        so_far: &'scope SoFar,
-    ) -> Self {
-        let handle = |(index, worker)| {
-            let done = move |worker: &Worker| so_far.kept(index, worker);
-            WorkerHandle::new(scope, worker, done)
-        };
-        Self {
-            handles: workers.into_iter().enumerate().map(handle).collect(),
-            seed: table.seed,
-            key: table.key,
-            observed: Box::new([Observation::default(); REST]),
-            count: 0,
-        }
-    }
-
-    /// Copies each packet to the block of its worker.
-    fn distribute(&mut self) {
-        for packet in &self.observed[..self.count] {
-            let worker = packet.shard(&self.seed, self.key, self.handles.len());
-            self.handles[worker].block.packets.extend_from_slice(slice::from_ref(packet));
-        }
-        self.count = 0;
-    }
-
-    /// Reports must come before the records of a block, so the first worker passes them on.
-    fn report(&mut self, report: Option<MeterReport>) {
-        self.handles[0].block.report = report;
-    }
-
-    /// Sends the block and starts an empty one.
-    fn pass(&mut self, now: Timestamp) {
-        self.distribute();
-        self.handles.iter_mut().for_each(|handle| handle.pass(now));
-    }
-}
-
-impl Sink for WorkerHandles<'_> {
-    #[inline]
-    fn vacancy(&mut self) -> &mut Observation {
-        &mut self.observed[self.count]
-    }
-
-    #[inline]
-    fn push(&mut self) {
-        self.count += 1;
-        if self.count == REST {
-            self.distribute();
-        }
-    }
-
-    #[cold]
-    fn begin_clock(&mut self, clock: NewClock) {
-        self.pass(clock.now);
-        for handle in &mut self.handles {
-            handle.block.clock = Some(clock);
-        }
-    }
-
-    #[cold]
-    fn learn(&mut self, naming: Naming) {
-        self.handles.iter_mut().for_each(|handle| handle.block.names.push(naming));
-    }
-}
-
-/// The reader's side of a worker.
-struct WorkerHandle<'scope> {
-    block: Block,
-    blocks: Sender<Block>,
-    /// Empty lists from the worker.
-    spare: Receiver<Vec<Observation>>,
-    thread: ScopedJoinHandle<'scope, Ended>,
-}
-
-impl<'scope> WorkerHandle<'scope> {
-    fn new(
-        scope: &'scope Scope<'scope, '_>,
-        worker: Worker,
-        done: impl Fn(&Worker) + Send + 'scope,
-    ) -> Self {
-        let (blocks, inbox) = bounded(QUEUE_BLOCKS);
-        let (give_back, spare) = bounded(QUEUE_BLOCKS + 2);
-        let run = move || work(worker, &inbox, &give_back, &done);
-        let thread = spawn(scope, "worker", run);
-        Self { block: Block::default(), blocks, spare, thread }
-    }
-
-    /// Sends the block and starts an empty one.
-    fn pass(&mut self, now: Timestamp) {
-        let packets = self.spare.try_recv().unwrap_or_default();
-        let next = Block { packets, ..Block::default() };
-        let block = Block { now, ..std::mem::replace(&mut self.block, next) };
-        self.blocks.send(block).expect("a worker takes all until the reader ends");
-    }
-}
-
-/// The thread of a worker: takes blocks, sends records. It calls `done` after each block.
-fn work(
-    mut worker: Worker,
-    inbox: &Receiver<Block>,
-    give_back: &Sender<Vec<Observation>>,
-    done: &dyn Fn(&Worker),
-) -> Ended {
-    let mut now = Timestamp::default();
-    for mut block in inbox {
-        if let Some(clock) = block.clock {
-            worker.begin_clock(clock);
-        }
-        block.names.into_iter().for_each(|naming| worker.learn(naming));
-        if let Some(report) = block.report {
-            worker.records.report(report);
-        }
-        worker.process(&block.packets);
-        worker.settle(block.now);
-        worker.records.end_block();
-        done(&worker);
-        now = block.now;
-        clear(&mut block.packets);
-        // A reader that has ended needs no more lists.
-        drop(give_back.try_send(block.packets));
-    }
-    worker.finish(now)
 }

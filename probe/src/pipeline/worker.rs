@@ -10,13 +10,15 @@ use std::time::SystemTime;
 
 use exporter::sentence;
 use flow::{
-    DecapSettings, FlowEndReason, FlowTable, Naming, NewClock, NoMemory, Observation, RecordTally,
-    Sink, Timestamp,
+    FlowEndReason, FlowTable, Naming, NewClock, NoMemory, Observation, ObserverSettings,
+    RecordTally, Sink, Timestamp,
 };
 use log::error;
 
 use crate::host::memory::{self, Memory};
 use crate::pipeline::closed::ClosedTunnels;
+use crate::pipeline::facts::FactTable;
+use crate::pipeline::payload::{Finding, FindingSink};
 use crate::pipeline::queue::RecordQueue;
 use crate::report::units::{self, counted};
 use crate::settings::config::Config;
@@ -31,6 +33,8 @@ pub(crate) struct Ended {
     pub(crate) period: Option<(Timestamp, Timestamp)>,
     /// Packets of tunnels that are not opened.
     pub(crate) closed: ClosedTunnels,
+    /// Conversations whose names gave their memory to others.
+    pub(crate) facts_evicted: u64,
 }
 
 impl Ended {
@@ -48,6 +52,7 @@ impl AddAssign for Ended {
         let periods = self.period.into_iter().chain(other.period);
         self.period = periods.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
         self.closed += other.closed;
+        self.facts_evicted += other.facts_evicted;
     }
 }
 
@@ -92,7 +97,20 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(table: FlowTable, mut records: RecordQueue, decap: &DecapSettings) -> Self {
+    /// One of so many workers.
+    pub(crate) fn new(
+        table: FlowTable,
+        mut records: RecordQueue,
+        config: &Config,
+        workers: usize,
+    ) -> Self {
+        let decap = &config.observer.decap;
+        if let Some(payload) = &config.payload {
+            let ObserverSettings { seed, idle_timeout_ms, active_timeout_ms, .. } = config.observer;
+            let memory = payload.facts(workers);
+            let facts = FactTable::new(seed, memory, idle_timeout_ms, active_timeout_ms);
+            records.expect_facts(facts);
+        }
         if decap.opens_any() {
             records.expect_names();
         }
@@ -100,9 +118,16 @@ impl Worker {
         Self { table, records, settle_at: Timestamp::default() }
     }
 
-    /// Adds packets that were observed elsewhere to their flows.
-    pub(crate) fn process(&mut self, packets: &[Observation]) {
-        self.table.process(packets, &mut |record| self.records.push(record));
+    /// Adds packets that were observed elsewhere to their flows. Each finding comes before the
+    /// packet with its number.
+    pub(crate) fn process(&mut self, packets: &[Observation], findings: Vec<(usize, Finding)>) {
+        let mut done = 0;
+        for (at, finding) in findings {
+            self.table.process(&packets[done..at], &mut |record| self.records.push(record));
+            self.records.learn_fact(finding);
+            done = at;
+        }
+        self.table.process(&packets[done..], &mut |record| self.records.push(record));
         self.table.settle(&mut |record| self.records.push(record));
     }
 
@@ -135,13 +160,24 @@ impl Worker {
 
     pub(crate) fn ended(&self) -> Ended {
         let (by_reason, period) = (self.table.ended(), self.table.period());
-        Ended { by_reason, period, closed: self.records.closed }
+        Ended {
+            by_reason,
+            period,
+            closed: self.records.closed,
+            facts_evicted: self.records.facts_evicted(),
+        }
     }
 
     /// Ends all flows and closes the queue.
     pub(crate) fn finish(mut self, now: Timestamp) -> Ended {
         self.table.finish(now, &mut |record| self.records.push(record));
         self.ended()
+    }
+}
+
+impl FindingSink for Worker {
+    fn found(&mut self, finding: Finding) {
+        self.records.learn_fact(finding);
     }
 }
 

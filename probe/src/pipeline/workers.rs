@@ -6,13 +6,14 @@ use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
-use flow::{Conversation, FlowTable, Observer};
+use flow::{Conversation, FlowTable, Observer, ObserverSettings};
 use log::{error, warn};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::host::rights;
 use crate::pipeline::live::{Attached, LiveWorker, MeterChange, WorkerInput, WorkerOrder};
+use crate::pipeline::payload::PayloadReader;
 use crate::pipeline::queue::RecordQueue;
 use crate::pipeline::snapshot::Snapshot;
 use crate::pipeline::worker::{Worker, join, spawn};
@@ -61,6 +62,10 @@ impl<'a> WorkerStarter<'a> {
             let (sender, orders) = bounded(ORDERS);
             senders.push(sender);
             let input = WorkerInput {
+                payload: self.config.payload.as_ref().map(|settings| {
+                    let ObserverSettings { tpids, seed, .. } = self.config.observer;
+                    PayloadReader::new(settings, self.snapshots.len(), tpids, seed)
+                }),
                 filter: self.config.filter.as_ref(),
                 sources,
                 orders,
@@ -69,13 +74,13 @@ impl<'a> WorkerStarter<'a> {
                 is_real_time: self.is_real_time,
             };
             let (config, processors) = (self.config, self.processors.clone());
-            let left_out = self.left_out.clone();
+            let (left_out, workers) = (self.left_out.clone(), self.snapshots.len());
             threads.push(spawn(scope, "worker", move || {
                 rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
                 processors.pin(index);
                 let mut observer = Observer::new(&config.observer);
                 observer.exclude(left_out);
-                let worker = Worker::new(table, records, &config.observer.decap);
+                let worker = Worker::new(table, records, config, workers);
                 LiveWorker::new(worker, observer, input).run();
             }));
         }

@@ -15,6 +15,7 @@ pub(crate) mod loss;
 mod message;
 pub(crate) mod output;
 pub(crate) mod page;
+pub(crate) mod payload;
 mod places;
 mod ports;
 pub(crate) mod rates;

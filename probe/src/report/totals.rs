@@ -21,7 +21,7 @@ use crate::report::units::{
     count, counted, date_and_time, grouped, octets, per_second, rfc3339, time,
 };
 use crate::report::{
-    delivery, detection, exporters, ignored, page, places, ports, remarks, top, tunnels,
+    delivery, detection, exporters, ignored, page, payload, places, ports, remarks, top, tunnels,
 };
 
 const LABEL_COLUMNS: usize = 8;
@@ -99,6 +99,10 @@ impl Totals {
         );
         for words in tunnels::lines(meter).into_iter().chain(tunnels::hints(&self.ended)) {
             line(text, "tunnels", &words);
+        }
+        let payload = meter.payload.iter();
+        for words in payload.flat_map(|counts| payload::lines(counts, self.ended.facts_evicted)) {
+            line(text, "payload", &words);
         }
         let unread = ignored::words(&meter.unread);
         if !unread.is_empty() {
@@ -254,6 +258,9 @@ impl Totals {
         });
         if let Some(ReloadCounts { applied, refused }) = self.reloads {
             statistics["reloads"] = json!({ "applied": applied, "refused": refused });
+        }
+        if let Some(payload) = &meter.payload {
+            statistics["payload"] = payload::json(payload, self.ended.facts_evicted);
         }
         if let Some(collected) = &self.collected {
             statistics["collected"] = collected.json();

@@ -19,6 +19,7 @@ use super::file::FromFile;
 use super::help;
 use super::http::HttpArguments;
 use super::listen::CollectArguments;
+use super::payload::PayloadArguments;
 use super::places::PlaceSettings;
 use super::selector::{Selector, selector};
 use super::service::{CtlArguments, ServiceArguments};
@@ -210,6 +211,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) tunnels: TunnelArguments,
+
+    #[command(flatten)]
+    pub(crate) payload: PayloadArguments,
 
     #[command(flatten)]
     pub(crate) places: PlaceSettings,

@@ -27,6 +27,7 @@ use super::values::{LogFormat, Seed, Stats};
 use crate::capture::file::Input;
 use crate::capture::filter::FrameFilter;
 use crate::capture::packet::Direction;
+use crate::pipeline::payload::PayloadSettings;
 use crate::pipeline::worker::wall_clock;
 
 /// All settings, checked before anything is opened.
@@ -36,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) outputs: Vec<Destination>,
     pub(crate) top: TopSettings,
     pub(crate) observer: ObserverSettings,
+    /// Names in payload. `None`: payload is not read.
+    pub(crate) payload: Option<PayloadSettings>,
     /// Filter of the frames to be metered. `None`: all frames.
     pub(crate) filter: Option<FrameFilter>,
     /// The table of a single worker with all flows.
@@ -156,7 +159,9 @@ impl Config {
         let local_networks = site.local_networks.clone();
         let name = args.name.clone().unwrap_or_else(host_name);
         let detect = args.detect.settings(&args.output, live, key, seed, &name);
-        let metered = (&observer, &table, workers, &args.ifindex, &args.filter);
+        let payload = args.payload.settings();
+        let read = payload.map(|payload| (payload.kinds, payload.memory));
+        let metered = (&observer, &table, workers, &args.ifindex, (&args.filter, &read));
         let places: Vec<_> = args.places.paths().collect();
         let alerts = args.detect.alerts.contains(&AlertTarget::Outputs);
         let detected = detect.as_ref().map(|detect| (&detect.rules, detect.memory, alerts));
@@ -179,6 +184,7 @@ impl Config {
                 seed,
             },
             observer,
+            payload,
             filter,
             table,
             idle_ms_of,
@@ -224,6 +230,7 @@ impl Config {
         self.context = Context { uptime_start, change, files, ..self.context };
         self.http.clone_from(&before.http);
         self.filter.clone_from(&before.filter);
+        self.payload = before.payload;
         self
     }
 

@@ -30,18 +30,19 @@ const APART: [(&str, &str); 4] =
     [("top", "output"), ("order", "output"), ("top-by", "output"), ("top-by", "order")];
 
 /// Settings that need another one.
-const NEED: [(&str, &str); 7] = [
+const NEED: [(&str, &str); 8] = [
     ("control", "interface"),
     ("inside-interfaces", "local-networks"),
     ("outside-interfaces", "local-networks"),
     ("http-allow-remote", "http"),
     ("http-name", "http"),
     ("http-token-file", "http"),
+    ("payload-memory", "payload"),
     ("tunnel-key", "decap"),
 ];
 
 /// Settings of metering, besides those of live capture. The page shows packets.
-const OF_METERING: [&str; 16] = [
+const OF_METERING: [&str; 18] = [
     "control",
     "interface",
     "idle-timeout",
@@ -52,6 +53,8 @@ const OF_METERING: [&str; 16] = [
     "sample",
     "workers",
     "ifindex",
+    "payload",
+    "payload-memory",
     "decap",
     "vxlan-ports",
     "l2tpv3",

@@ -13,6 +13,7 @@ pub(crate) mod http;
 mod known;
 pub(crate) mod listen;
 pub(crate) mod parse;
+mod payload;
 pub(crate) mod places;
 mod run_id;
 pub(crate) mod selector;

@@ -6,6 +6,7 @@ pub mod datagram;
 pub mod decap;
 pub mod frame;
 pub mod message;
+pub mod payload;
 pub mod table;
 
 mod input;

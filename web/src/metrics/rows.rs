@@ -78,6 +78,26 @@ pub(super) const ROWS: &[Row] = &[
     counter("clocks_added", "clocks_added", "Clocks besides the first one"),
     counter("without_clock", "without_clock_packets", "Packets that fit no clock"),
     counter(
+        "payload.found.{protocol}",
+        "payload_found",
+        "Openings of conversations that were read, by protocol",
+    ),
+    counter(
+        "payload.not_read.{cause}",
+        "payload_not_read",
+        "Openings of conversations that were not read, by cause",
+    ),
+    counter(
+        "payload.hello_overlap",
+        "payload_overlaps",
+        "Pieces of openings that differ from what came before at the same place",
+    ),
+    counter(
+        "payload.facts_evicted",
+        "payload_facts_evicted",
+        "Conversations whose names gave their memory to others",
+    ),
+    counter(
         "tunnels.decapsulated.{tunnel}.packets",
         "decapsulated_packets",
         "Packets that were decapsulated from a tunnel",

@@ -7,13 +7,13 @@ use super::Direction;
 /// A filter that drops all packets.
 pub(super) const NOTHING: [sock_filter; 1] = [give(0)];
 
-/// Passes packets of a direction, and of each only the headers. If the direction is both, or if the
-/// kernel has excluded the other direction before, the filter only cuts packets.
-pub(super) fn headers(direction: Direction) -> Vec<sock_filter> {
+/// Passes packets of a direction, and of each only the first octets. If the direction is both, or
+/// if the kernel has excluded the other direction before, the filter only cuts packets.
+pub(super) fn beginnings(direction: Direction, octets: u32) -> Vec<sock_filter> {
     let (outgoing, other) = match direction {
-        Direction::In => (0, CAPTURED_OCTETS),
-        Direction::Out => (CAPTURED_OCTETS, 0),
-        Direction::Both => return vec![give(CAPTURED_OCTETS)],
+        Direction::In => (0, octets),
+        Direction::Out => (octets, 0),
+        Direction::Both => return vec![give(octets)],
     };
     vec![
         sock_filter { code: LOAD_WORD, jt: 0, jf: 0, k: PACKET_TYPE },
@@ -31,6 +31,9 @@ const fn give(octets: u32) -> sock_filter {
 /// Only headers are read. This number of octets has room for 8 tags, 8 labels, an IPv6 header and
 /// 300 octets of its extensions. More octets would only fill the ring.
 pub(super) const CAPTURED_OCTETS: u32 = 512;
+
+/// Where payload is read: a ClientHello in a super-packet is captured as a whole.
+pub(super) const PAYLOAD_OCTETS: u32 = 4096;
 
 /// `BPF_LD | BPF_W | BPF_ABS`.
 const LOAD_WORD: u16 = 0x20;

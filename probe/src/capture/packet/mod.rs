@@ -22,6 +22,7 @@ use super::layer::Layer;
 use super::{CaptureError, PacketSource, Polled};
 use crate::sys::packet_ring::{Outgoing, PacketRing, RingSize};
 use block::{Cursor, Unreadable};
+use filter::{CAPTURED_OCTETS, PAYLOAD_OCTETS};
 pub(crate) use rings::Rings;
 pub(crate) use settings::{Direction, PacketSettings};
 use trim::Trim;
@@ -81,6 +82,8 @@ pub(crate) struct PacketSocket {
     cursor: Option<Cursor>,
     /// Whether the last block that was read was full.
     is_busy: bool,
+    /// Whether payload is captured too.
+    reads_payload: bool,
     /// Whether it pays to cut packets. `None` if the filter also selects a direction.
     trim: Option<Trim>,
     /// Whether a filter is set.
@@ -166,6 +169,7 @@ impl PacketSocket {
             ring,
             cursor: None,
             is_busy: false,
+            reads_payload: settings.reads_payload,
             trim: None,
             cuts: true,
             counts: PacketCounts::default(),
@@ -182,8 +186,9 @@ impl PacketSocket {
             direction.outgoing() == Outgoing::Ignored && self.ring.ignore_outgoing().is_ok();
         // It is not known whether the group excludes outgoing packets.
         let only_cuts = direction == Direction::Both || is_left_out && alone;
-        self.trim = only_cuts.then(Trim::default);
-        self.ring.set_filter(&filter::headers(direction))
+        self.trim = (only_cuts && !self.reads_payload).then(Trim::default);
+        let octets = if self.reads_payload { PAYLOAD_OCTETS } else { CAPTURED_OCTETS };
+        self.ring.set_filter(&filter::beginnings(direction, octets))
     }
 
     /// For `poll`: readable when there are packets, or when the interface went down.
@@ -242,7 +247,7 @@ impl PacketSocket {
             return;
         };
         let result = if cut {
-            self.ring.set_filter(&filter::headers(Direction::Both))
+            self.ring.set_filter(&filter::beginnings(Direction::Both, CAPTURED_OCTETS))
         } else {
             self.ring.remove_filter()
         };

@@ -56,6 +56,8 @@ pub(crate) struct PacketSettings {
     pub(crate) direction: Direction,
     /// Whether packets for other hosts are captured too. On a mirror port, all are for other hosts.
     pub(crate) promiscuous: bool,
+    /// Whether payload is captured too. Otherwise only headers are.
+    pub(crate) reads_payload: bool,
     /// Method to find the headers of super-packets.
     pub(crate) dissection: Dissection,
 }

@@ -60,6 +60,7 @@ impl<'facts> Ear<'facts> {
             ring_octets: RING_OCTETS,
             direction: Direction::In,
             promiscuous: true,
+            reads_payload: false,
             dissection: Dissection::default(),
         };
         let is_up = interface.is_up();

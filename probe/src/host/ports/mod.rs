@@ -73,12 +73,19 @@ impl Ports {
         numbers: &[(String, u32)],
         collectors: Vec<IpAddr>,
         workers: Option<usize>,
-        dissection: Dissection,
+        (dissection, reads_payload): (Dissection, bool),
     ) -> Result<Self, String> {
         let now = Instant::now();
         let xdp = XdpOpener::new();
         let mut ports = Self {
-            opener: Opener { settings: settings.clone(), collectors, workers: 1, dissection, xdp },
+            opener: Opener {
+                settings: settings.clone(),
+                collectors,
+                workers: 1,
+                dissection,
+                reads_payload,
+                xdp,
+            },
             numbers: numbers.to_vec(),
             ports: Vec::new(),
             over: SourceCounts::default(),

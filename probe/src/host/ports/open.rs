@@ -27,6 +27,8 @@ pub(super) struct Opener {
     pub(super) workers: usize,
     /// Method to find the headers of super-packets.
     pub(super) dissection: Dissection,
+    /// Whether payload is captured too.
+    pub(super) reads_payload: bool,
     pub(super) xdp: XdpOpener,
 }
 
@@ -118,6 +120,7 @@ impl Opener {
             ring_octets: usize::try_from(rings.octets).unwrap_or(usize::MAX),
             direction: self.settings.direction,
             promiscuous: true,
+            reads_payload: self.reads_payload,
             dissection: self.dissection,
         };
         let octets = rings.octets.saturating_mul(rings.count.into());

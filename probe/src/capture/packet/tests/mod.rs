@@ -34,6 +34,7 @@ fn settings(name: &str) -> PacketSettings {
         ring_octets: 8 << 20,
         direction: Direction::In,
         promiscuous: true,
+        reads_payload: false,
         dissection: Dissection::default(),
     }
 }

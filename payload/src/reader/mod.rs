@@ -1,0 +1,371 @@
+//! Which packets are looked at, and what is kept of unfinished openings.
+//!
+//! Without an unfinished opening a packet is decided by its ports and first octets. Time is that
+//! of packets. All state is bounded.
+
+mod gate;
+mod hellos;
+#[cfg(test)]
+mod tests;
+
+use core::hash::Hash;
+
+use crate::dns::{Message, Opcode, Question, ResponseCode};
+use crate::flaw::Flaw;
+use crate::http::{Request, Response};
+use crate::pieces::{Inserted, Pieces};
+use crate::quic::{ConnectionId, Opener, Version};
+use crate::tls::{ClientHello, Records, quic_hello, stream_hello};
+use gate::Opening;
+use hellos::{Hello, Hellos};
+
+pub use gate::Kinds;
+
+/// Messages that are parsed, and QUIC packets that are opened, in a second of packet time.
+const PARSED_MAX: u32 = 200_000;
+const OPENED_MAX: u32 = 20_000;
+
+/// Datagrams in which a client's hello is looked for.
+const DATAGRAMS_MAX: u8 = 10;
+
+/// Transport payload of one packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a, K> {
+    /// The conversation, which both directions have.
+    pub conversation: K,
+    /// Tells the directions apart.
+    pub is_forward: bool,
+    /// TCP with its sequence number, or UDP.
+    pub transport: Transport,
+    /// Source and destination port.
+    pub ports: (u16, u16),
+    /// The octets behind the transport header, as far as they were captured.
+    pub payload: &'a [u8],
+    /// Whether the capture has fewer octets than the packet.
+    pub is_cut: bool,
+    /// Time of the packet, in milliseconds.
+    pub time_ms: u64,
+}
+
+/// The transport of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP.
+    Tcp {
+        /// Number of the first octet.
+        sequence: u32,
+    },
+    /// UDP.
+    Udp,
+}
+
+/// What was found in a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A DNS message.
+    Dns(Box<Transaction>),
+    /// A ClientHello.
+    Hello {
+        /// The hello.
+        hello: Box<ClientHello>,
+        /// The version if it came by QUIC.
+        quic: Option<Version>,
+    },
+    /// An HTTP/1 request.
+    Request(Box<Request>),
+    /// An HTTP/1 response.
+    Response(Response),
+}
+
+/// A DNS message with what stays of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// Identification.
+    pub id: u16,
+    /// Kind of the query.
+    pub opcode: Opcode,
+    /// The code of a response. `None` for a query.
+    pub response_code: Option<ResponseCode>,
+    /// The first question.
+    pub question: Option<Question>,
+}
+
+/// What was read, and why something was not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReaderCounts {
+    /// DNS messages.
+    pub dns: u64,
+    /// ClientHellos of TLS.
+    pub tls: u64,
+    /// ClientHellos of QUIC.
+    pub quic: u64,
+    /// HTTP/1 requests and responses.
+    pub http: u64,
+    /// Openings that are not what their protocol asks for.
+    pub malformed: u64,
+    /// Openings that the capture has cut.
+    pub truncated: u64,
+    /// Hellos that are longer than what is kept, or with too many gaps.
+    pub hello_too_long: u64,
+    /// Hellos of which a part did not come for 5 s.
+    pub hello_timed_out: u64,
+    /// Hellos that gave their memory to others.
+    pub hello_evicted: u64,
+    /// Pieces that differ from what came before at the same place.
+    pub hello_overlap: u64,
+    /// QUIC packets whose keys are not those of a first flight: a server's, or damaged.
+    pub quic_sealed: u64,
+    /// Messages beyond what is read in a second.
+    pub skipped: u64,
+}
+
+/// Reads names out of packets. `K` is the key of a conversation.
+#[derive(Debug)]
+pub struct Reader<K> {
+    kinds: Kinds,
+    hellos: Hellos<K>,
+    opener: Opener,
+    records: Records,
+    /// The second of packet time for which the next two count.
+    second: u64,
+    parsed: u32,
+    opened: u32,
+    counts: ReaderCounts,
+}
+
+impl<K: Copy + Eq + Hash> Reader<K> {
+    /// A reader of these protocols. Unfinished openings take at most so many octets of memory.
+    pub fn new(kinds: Kinds, memory: usize) -> Self {
+        Self {
+            kinds,
+            hellos: Hellos::new(memory),
+            opener: Opener::default(),
+            records: Records::default(),
+            second: 0,
+            parsed: 0,
+            opened: 0,
+            counts: ReaderCounts::default(),
+        }
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> ReaderCounts {
+        let hellos = self.hellos.counts();
+        ReaderCounts {
+            hello_timed_out: hellos.timed_out,
+            hello_evicted: hellos.evicted,
+            ..self.counts
+        }
+    }
+
+    /// Looks at a packet.
+    #[inline]
+    pub fn read(&mut self, segment: &Segment<'_, K>) -> Option<Found> {
+        if segment.payload.is_empty() {
+            return None;
+        }
+        let opening = self.kinds.opening(segment.transport, segment.ports, segment.payload);
+        if opening.is_none() && self.hellos.is_empty() {
+            return None;
+        }
+        self.look(segment, opening)
+    }
+
+    fn look(&mut self, segment: &Segment<'_, K>, opening: Option<Opening>) -> Option<Found> {
+        self.hellos.expire(segment.time_ms);
+        if self.hellos.has(&segment.conversation, segment.is_forward) {
+            if !self.may_parse(segment.time_ms) {
+                return None;
+            }
+            return self.go_on(segment);
+        }
+        let opening = opening?;
+        if !self.may_parse(segment.time_ms) {
+            return None;
+        }
+        let result = match opening {
+            Opening::Dns => self.dns(segment),
+            Opening::Tls => self.first(segment, Hello::tls),
+            Opening::Request => self.first(segment, Hello::request),
+            Opening::Response => Response::read(segment.payload).map(Found::Response),
+            Opening::Quic => self.first_datagram(segment),
+        };
+        self.judge(result, segment.is_cut)
+    }
+
+    fn dns(&self, segment: &Segment<'_, K>) -> Result<Found, Flaw> {
+        let message = match segment.transport {
+            Transport::Tcp { .. } => Message::read_framed(segment.payload)?,
+            Transport::Udp => Message::read(segment.payload)?,
+        };
+        Ok(Found::Dns(Box::new(Transaction {
+            id: message.id,
+            opcode: message.opcode(),
+            response_code: message.is_response().then(|| message.response_code()),
+            question: message.question,
+        })))
+    }
+
+    /// The first segment of a stream. If it is not all, the rest is waited for.
+    fn first(
+        &mut self,
+        segment: &Segment<'_, K>,
+        new: impl Fn(u32) -> Hello,
+    ) -> Result<Found, Flaw> {
+        let sequence = match segment.transport {
+            Transport::Tcp { sequence } => sequence,
+            Transport::Udp => 0,
+        };
+        let mut hello = new(sequence);
+        let result = parse(&hello, segment.payload, segment.is_cut, &mut self.records);
+        if result == Err(Flaw::Incomplete) && !segment.is_cut {
+            hello.pieces.insert(0, segment.payload);
+            self.keep(segment, hello);
+        }
+        result
+    }
+
+    fn first_datagram(&mut self, segment: &Segment<'_, K>) -> Result<Found, Flaw> {
+        let mut pieces = Pieces::default();
+        let (version, id) = self.open(segment, None, &mut pieces)?;
+        let result = quic_hello(pieces.beginning());
+        if result == Err(Flaw::Incomplete) && pieces.memory() > 0 {
+            let hello = Hello::quic(version, id, pieces);
+            self.keep(segment, hello);
+        }
+        result.map(|hello| Found::Hello { hello: Box::new(hello), quic: Some(version) })
+    }
+
+    /// Opens a datagram, within what may be opened in a second.
+    fn open(
+        &mut self,
+        segment: &Segment<'_, K>,
+        original: Option<&ConnectionId>,
+        pieces: &mut Pieces,
+    ) -> Result<(Version, ConnectionId), Flaw> {
+        if self.opened >= OPENED_MAX {
+            self.counts.skipped += 1;
+            return Err(Flaw::Other);
+        }
+        self.opened += 1;
+        let counts = &mut self.counts;
+        let opened = self.opener.open(segment.payload, original, |offset, octets| match pieces
+            .insert(offset, octets)
+        {
+            Inserted::Whole => {}
+            Inserted::Differs => counts.hello_overlap += 1,
+            Inserted::TooLong => counts.hello_too_long += 1,
+        })?;
+        Ok((opened.version, opened.destination))
+    }
+
+    fn keep(&mut self, segment: &Segment<'_, K>, hello: Hello) {
+        self.hellos.insert(segment.conversation, segment.is_forward, segment.time_ms, hello);
+    }
+
+    /// A packet of a conversation with an unfinished opening.
+    fn go_on(&mut self, segment: &Segment<'_, K>) -> Option<Found> {
+        let mut hello = self.hellos.take(&segment.conversation)?;
+        let result = match (&hello.quic, segment.transport) {
+            (Some((version, id)), Transport::Udp) => {
+                let (version, id) = (*version, *id);
+                self.next_datagram(segment, &mut hello, version, id)
+            }
+            (None, Transport::Tcp { sequence }) => self.next_segment(segment, &mut hello, sequence),
+            (Some(_), Transport::Tcp { .. }) | (None, Transport::Udp) => Err(Flaw::Other),
+        };
+        if result == Err(Flaw::Incomplete) && !segment.is_cut {
+            self.hellos.put_back(segment.conversation, hello);
+        } else {
+            hello.pieces.clear();
+        }
+        self.judge(result, segment.is_cut)
+    }
+
+    fn next_segment(
+        &mut self,
+        segment: &Segment<'_, K>,
+        hello: &mut Hello,
+        sequence: u32,
+    ) -> Result<Found, Flaw> {
+        let offset = sequence.wrapping_sub(hello.sequence);
+        // What is before the beginning does not belong to it.
+        if offset > u32::MAX / 2 {
+            return Err(Flaw::Incomplete);
+        }
+        match hello.pieces.insert(offset.into(), segment.payload) {
+            Inserted::Whole => {}
+            Inserted::Differs => self.counts.hello_overlap += 1,
+            Inserted::TooLong => return Err(Flaw::TooLong),
+        }
+        parse(hello, hello.pieces.beginning(), segment.is_cut, &mut self.records)
+    }
+
+    fn next_datagram(
+        &mut self,
+        segment: &Segment<'_, K>,
+        hello: &mut Hello,
+        version: Version,
+        id: ConnectionId,
+    ) -> Result<Found, Flaw> {
+        hello.datagrams += 1;
+        match self.open(segment, Some(&id), &mut hello.pieces) {
+            Ok(_) => {}
+            // A packet of another kind between them.
+            Err(_) if hello.datagrams < DATAGRAMS_MAX => return Err(Flaw::Incomplete),
+            Err(flaw) => return Err(flaw),
+        }
+        match quic_hello(hello.pieces.beginning()) {
+            Ok(hello) => Ok(Found::Hello { hello: Box::new(hello), quic: Some(version) }),
+            Err(Flaw::Incomplete) if hello.datagrams >= DATAGRAMS_MAX => Err(Flaw::TooLong),
+            Err(flaw) => Err(flaw),
+        }
+    }
+
+    /// Counts what was found, or why it was not.
+    fn judge(&mut self, result: Result<Found, Flaw>, is_cut: bool) -> Option<Found> {
+        let counts = &mut self.counts;
+        let count = match &result {
+            Ok(Found::Dns(_)) => &mut counts.dns,
+            Ok(Found::Hello { quic: None, .. }) => &mut counts.tls,
+            Ok(Found::Hello { quic: Some(_), .. }) => &mut counts.quic,
+            Ok(Found::Request(_) | Found::Response(_)) => &mut counts.http,
+            Err(Flaw::Incomplete) if is_cut => &mut counts.truncated,
+            Err(Flaw::Incomplete | Flaw::Other) => return None,
+            Err(Flaw::Malformed | Flaw::Version) => &mut counts.malformed,
+            Err(Flaw::TooLong) => &mut counts.hello_too_long,
+            Err(Flaw::Sealed) => &mut counts.quic_sealed,
+        };
+        *count += 1;
+        result.ok()
+    }
+
+    /// Whether one more message may be parsed in this second.
+    fn may_parse(&mut self, time_ms: u64) -> bool {
+        let second = time_ms / 1000;
+        if second > self.second {
+            (self.second, self.parsed, self.opened) = (second, 0, 0);
+        }
+        if self.parsed >= PARSED_MAX {
+            self.counts.skipped += 1;
+            return false;
+        }
+        self.parsed += 1;
+        true
+    }
+}
+
+/// Reads the beginning of a stream.
+fn parse(
+    hello: &Hello,
+    stream: &[u8],
+    all_there_is: bool,
+    records: &mut Records,
+) -> Result<Found, Flaw> {
+    if hello.is_request {
+        Request::read(stream, all_there_is).map(|request| Found::Request(Box::new(request)))
+    } else {
+        let hello = stream_hello(stream, records)?;
+        Ok(Found::Hello { hello: Box::new(hello), quic: None })
+    }
+}

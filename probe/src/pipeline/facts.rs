@@ -1,0 +1,310 @@
+//! What was found in payload, until the records of its conversations leave.
+//!
+//! Each finding makes a new version of a conversation's facts. The times of a record decide which
+//! version it has, so that it does not matter how far the reader is ahead of the table.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use flow::number::tcp_control;
+use flow::{
+    Batch, ConversationKey, DnsFacts, Facts, FlowEndReason, FlowRecord, HashSeed, HttpFacts,
+    Timestamp, TlsFacts,
+};
+use payload::Text;
+use payload::dns::ResponseCode;
+use payload::http::{Request, Response};
+use payload::quic::Version;
+use payload::reader::{Found, Transaction};
+use payload::tls::ClientHello;
+
+use crate::pipeline::payload::Finding;
+
+/// A conversation that was silent for this time begins anew.
+const SILENCE_MS: u64 = 60_000;
+
+/// Versions of the facts of a conversation that are kept: more than packets wait for the table.
+const VERSIONS_MAX: usize = 64;
+
+/// Memory of a conversation besides its texts, and of a version.
+const ENTRY_OCTETS: usize = 300;
+const VERSION_OCTETS: usize = 400;
+
+/// The facts of conversations.
+#[derive(Debug)]
+pub(crate) struct FactTable {
+    entries: HashMap<ConversationKey, Entry, BuildHasherDefault<Kept>>,
+    /// In the order in which they were looked at: key, number, time. The last one of a key counts.
+    order: VecDeque<(ConversationKey, u64, Timestamp)>,
+    seed: HashSeed,
+    idle_ms: u64,
+    /// Time after the last packet for which facts are kept, in milliseconds.
+    keep_ms: u64,
+    memory: usize,
+    memory_max: usize,
+    next: u64,
+    evicted: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    versions: Vec<FactsVersion>,
+    /// Time of the last finding, or of the last packet of a record.
+    last: Timestamp,
+    number: u64,
+    memory: usize,
+}
+
+#[derive(Debug)]
+struct FactsVersion {
+    /// Time of the last finding in it.
+    time: Timestamp,
+    /// Time of the first one of this conversation: what ended before is of another one.
+    since: Timestamp,
+    /// Time of the last one that was seen, whether it was news or not.
+    last: Timestamp,
+    facts: Arc<Facts>,
+}
+
+impl FactTable {
+    /// An empty table, for flows with these timeouts.
+    pub(crate) fn new(seed: HashSeed, memory_max: usize, idle_ms: u32, active_ms: u32) -> Self {
+        Self {
+            entries: HashMap::default(),
+            order: VecDeque::new(),
+            seed,
+            idle_ms: idle_ms.into(),
+            keep_ms: u64::from(idle_ms) + u64::from(active_ms) + SILENCE_MS,
+            memory: 0,
+            memory_max,
+            next: 0,
+            evicted: 0,
+        }
+    }
+
+    /// Conversations whose facts gave their memory to others.
+    pub(crate) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Keeps a finding.
+    pub(crate) fn learn(&mut self, finding: Finding) {
+        let Finding { conversation, time, found } = finding;
+        let entry = self.entries.remove(&conversation);
+        self.memory -= entry.as_ref().map_or(0, |entry| entry.memory);
+        let mut entry = entry.unwrap_or(Entry {
+            versions: Vec::new(),
+            last: time,
+            number: 0,
+            memory: ENTRY_OCTETS,
+        });
+        entry.add(time, &found);
+        self.next += 1;
+        (entry.number, entry.last) = (self.next, entry.last.max(time));
+        self.order.push_back((conversation, self.next, time));
+        self.memory += entry.memory;
+        self.entries.insert(conversation, entry);
+        self.make_room(time);
+    }
+
+    /// Gives the last record of a batch what was found in its conversation.
+    pub(crate) fn attach_last(&mut self, batch: &mut Batch) {
+        let Some(last) = batch.records.len().checked_sub(1) else { return };
+        if let Some(facts) = self.of(&batch.records[last]) {
+            let server_name = facts.tls.as_ref().and_then(|tls| tls.server_name.clone());
+            let details = batch.details_mut(last);
+            (details.server_name, details.facts) = (server_name, Some(facts));
+        }
+    }
+
+    fn of(&mut self, record: &FlowRecord) -> Option<Arc<Facts>> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let conversation = ConversationKey::of_flow(&record.key, &self.seed);
+        // What was found until it was clear that the flow had ended. That does not depend on how
+        // far the table is behind.
+        let until = match record.end_reason {
+            FlowEndReason::IdleTimeout => record.end.plus_millis(self.idle_ms),
+            FlowEndReason::ForcedEnd => Timestamp::MAX,
+            FlowEndReason::Unknown
+            | FlowEndReason::ActiveTimeout
+            | FlowEndReason::EndOfFlow
+            | FlowEndReason::LackOfResources => record.end,
+        };
+        self.entries.get_mut(&conversation)?.of(record, until)
+    }
+
+    /// Forgets the oldest conversations if memory is short. They stay until then: the table is
+    /// behind the reader by some packets, which may be any time.
+    fn make_room(&mut self, now: Timestamp) {
+        let in_order = size_of::<(ConversationKey, u64, Timestamp)>();
+        while self.memory + self.order.len() * in_order > self.memory_max {
+            let Some((key, number, _)) = self.order.pop_front() else { return };
+            if let Some(entry) = self.entries.get(&key).filter(|entry| entry.number == number) {
+                self.evicted += u64::from(entry.last.plus_millis(self.keep_ms) >= now);
+                self.remove(&key);
+            }
+        }
+    }
+
+    fn remove(&mut self, key: &ConversationKey) {
+        if let Some(entry) = self.entries.remove(key) {
+            self.memory -= entry.memory;
+        }
+    }
+}
+
+impl Entry {
+    fn add(&mut self, time: Timestamp, found: &Found) {
+        let goes_on = |it: &&mut FactsVersion| it.last.plus_millis(SILENCE_MS) >= time;
+        let before = self.versions.last_mut().filter(goes_on);
+        let (mut facts, since) = match before {
+            Some(version) => {
+                version.last = version.last.max(time);
+                (Facts::clone(&version.facts), version.since)
+            }
+            None => (Facts::default(), time),
+        };
+        if !add(&mut facts, found) {
+            return;
+        }
+        if self.versions.len() == VERSIONS_MAX {
+            let oldest = self.versions.remove(0);
+            self.memory -= octets(&oldest.facts);
+        }
+        self.memory += octets(&facts);
+        self.versions.push(FactsVersion { time, since, last: time, facts: Arc::new(facts) });
+    }
+
+    /// The facts of a record. If several conversations used the same ports, those of the first one
+    /// that it had packets of.
+    fn of(&mut self, record: &FlowRecord, found_until: Timestamp) -> Option<Arc<Facts>> {
+        let begins = record.tcp_control_bits & tcp_control::SYN != 0;
+        let mut chosen: Option<&FactsVersion> = None;
+        let until = self.last;
+        for version in self.versions.iter().filter(|it| it.time <= found_until) {
+            if version.since > record.end {
+                break;
+            }
+            // A connection begins before anything is found in it.
+            if begins && version.since < record.start {
+                continue;
+            }
+            let had_packets = |before: &FactsVersion| {
+                before.since != version.since
+                    && record.start <= before.last.plus_millis(SILENCE_MS)
+                    && record.start < version.since
+            };
+            if chosen.is_some_and(had_packets) {
+                break;
+            }
+            chosen = Some(version);
+        }
+        let facts = Arc::clone(&chosen?.facts);
+        // After a silence it is another conversation, in which nothing was found.
+        if record.start > until.plus_millis(SILENCE_MS) {
+            return None;
+        }
+        self.last = until.max(record.end);
+        Some(facts)
+    }
+}
+
+/// Adds a finding. The first of each kind stays. Returns whether it is news.
+fn add(facts: &mut Facts, found: &Found) -> bool {
+    match found {
+        Found::Dns(transaction) => add_dns(facts, transaction),
+        Found::Hello { hello, quic } => {
+            let is_first = facts.tls.is_none();
+            if is_first {
+                facts.tls = Some(tls_facts(hello));
+                facts.quic_version = quic.as_ref().map(Version::to_string).map(String::into);
+            }
+            is_first
+        }
+        Found::Request(request) => add_request(facts, request),
+        Found::Response(Response { status, minor }) => {
+            let http = facts
+                .http
+                .get_or_insert_with(|| HttpFacts { minor: *minor, ..HttpFacts::default() });
+            let is_first = http.status.is_none();
+            http.status = http.status.or(Some(*status));
+            is_first
+        }
+    }
+}
+
+/// The first question, and its first answer.
+fn add_dns(facts: &mut Facts, transaction: &Transaction) -> bool {
+    let name = transaction.question.as_ref().map(|question| text(&question.name));
+    let is_first = facts.dns.is_none();
+    let dns = facts.dns.get_or_insert_with(|| DnsFacts {
+        id: transaction.id,
+        op_code: transaction.opcode.to_string().into(),
+        name: name.clone(),
+        kind: transaction.question.map(|it| it.kind.to_string().into()).unwrap_or_default(),
+        class: transaction.question.map(|it| it.class.to_string().into()).unwrap_or_default(),
+        response_code: None,
+    });
+    let answers = dns.id == transaction.id && dns.name == name && dns.response_code.is_none();
+    let code = transaction.response_code.filter(|_| answers);
+    if let Some(code) = code {
+        dns.response_code = Some(ResponseCode::to_string(&code).into());
+    }
+    is_first || code.is_some()
+}
+
+fn add_request(facts: &mut Facts, request: &Request) -> bool {
+    let http = facts.http.get_or_insert_default();
+    let is_first = http.method.is_none();
+    if is_first {
+        http.method = Some(text(&request.method));
+        http.host = request.host.as_ref().map(text);
+        (http.port, http.minor) = (request.port, request.minor);
+    }
+    is_first
+}
+
+fn tls_facts(hello: &ClientHello) -> TlsFacts {
+    TlsFacts {
+        server_name: hello.server_name.as_ref().map(text),
+        ja3: hello.ja3.to_string().into(),
+        ja4: hello.ja4.as_ref().map(text),
+        version: hello.version,
+        protocol_offered: hello.protocol_offered.as_ref().map(text),
+        has_encrypted_hello: hello.has_encrypted_hello,
+    }
+}
+
+fn text<const N: usize>(text: &Text<N>) -> Box<str> {
+    text.as_str().into()
+}
+
+/// Memory of a version of facts, with its texts.
+fn octets(facts: &Facts) -> usize {
+    let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+    let dns = facts.dns.as_ref().map_or(0, |dns| length(&dns.name) + 64);
+    let tls = facts.tls.as_ref().map_or(0, |tls| length(&tls.server_name) + 160);
+    let http = facts.http.as_ref().map_or(0, |http| length(&http.host) + 32);
+    VERSION_OCTETS + dns + tls + http
+}
+
+/// Passes on the keyed hash that a conversation writes as one word.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept(u64);
+
+impl Hasher for Kept {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        octets.iter().for_each(|octet| self.0 = self.0.rotate_left(8) ^ u64::from(*octet));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}

@@ -1,0 +1,59 @@
+//! Names in payload in the totals.
+
+use flow::PayloadCounts;
+use serde_json::{Value, json};
+
+use crate::report::units::grouped;
+
+/// As text: what was found, and what was not read.
+pub(crate) fn lines(counts: &PayloadCounts, facts_evicted: u64) -> Vec<String> {
+    let found =
+        [(counts.dns, "DNS"), (counts.tls, "TLS"), (counts.quic, "QUIC"), (counts.http, "HTTP")];
+    let left = [
+        (counts.malformed, "malformed"),
+        (counts.truncated, "cut by the capture"),
+        (counts.hello_too_long, "too long"),
+        (counts.hello_timed_out, "not complete in time"),
+        (counts.hello_evicted, "no memory to wait for the rest"),
+        (counts.hello_overlap, "pieces that differ"),
+        (counts.quic_sealed, "QUIC with other keys"),
+        (counts.skipped, "too many in a second"),
+        (facts_evicted, "found and forgotten, no memory"),
+    ];
+    let words = |counts: &[(u64, &str)]| -> Vec<String> {
+        let some = counts.iter().filter(|(count, _)| *count > 0);
+        some.map(|(count, what)| format!("{} {what}", grouped(*count))).collect()
+    };
+    let (found, left) = (words(&found), words(&left));
+    let mut lines = Vec::new();
+    if !found.is_empty() {
+        lines.push(format!("messages: {}", found.join(", ")));
+    }
+    if !left.is_empty() {
+        lines.push(format!("not read: {}", left.join(", ")));
+    }
+    lines
+}
+
+/// As JSON.
+pub(crate) fn json(counts: &PayloadCounts, facts_evicted: u64) -> Value {
+    json!({
+        "found": {
+            "dns": counts.dns,
+            "tls": counts.tls,
+            "quic": counts.quic,
+            "http": counts.http,
+        },
+        "not_read": {
+            "malformed": counts.malformed,
+            "truncated": counts.truncated,
+            "hello_too_long": counts.hello_too_long,
+            "hello_timed_out": counts.hello_timed_out,
+            "hello_evicted": counts.hello_evicted,
+            "quic_sealed": counts.quic_sealed,
+            "skipped": counts.skipped,
+        },
+        "hello_overlap": counts.hello_overlap,
+        "facts_evicted": facts_evicted,
+    })
+}
