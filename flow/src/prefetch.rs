@@ -13,7 +13,7 @@ pub(crate) const TIMES: usize = 12;
 
 /// Prefetches the cache line at an address. Any address is allowed.
 #[inline]
-pub(crate) fn prefetch<T>(address: *const T) {
+pub fn prefetch<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch reads and writes nothing, and does not fault.
     unsafe {

@@ -46,8 +46,14 @@ impl Distinct {
 
     /// The numbers of the bits that are set.
     pub(super) fn bits(&self) -> impl Iterator<Item = usize> {
-        let is_set = |bit: &usize| self.0[bit / 64] >> (bit % 64) & 1 == 1;
-        (0..BITS).filter(is_set)
+        (0..BITS / 64).flat_map(|word| {
+            let mut rest = self.0[word];
+            std::iter::from_fn(move || {
+                let bit = rest.trailing_zeros() as usize;
+                rest &= rest.checked_sub(1)?;
+                Some(word * 64 + bit)
+            })
+        })
     }
 }
 

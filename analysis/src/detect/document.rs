@@ -204,10 +204,10 @@ fn of_measure(rule: &Rule, incident: &Incident, common: &Common) -> Vec<Field> {
     };
     if let Some(name) = name {
         let count = match rule.holds {
-            Holds::Sources => count_of_many(&total.all, &total.second),
+            Holds::Sources => count_of_many(&total.all(), &total.second()),
             // Ports of UDP are in the second set.
-            Holds::Ports => total.all.count().max(peak.value),
-            Holds::Nothing | Holds::Targets | Holds::Pairs => total.all.count(),
+            Holds::Ports => total.all().count().max(peak.value),
+            Holds::Nothing | Holds::Targets | Holds::Pairs => total.all().count(),
         };
         fields.push((name, Value::Number(count)));
     }
@@ -232,7 +232,7 @@ fn reason(rule: &Rule, incident: &Incident, window_s: u32) -> String {
         value: grouped(*value),
         window: span(rule.looks_back_s(window_s)),
         measured: incident.peak.measured,
-        sources: count_of_many(&incident.total.all, &incident.total.second),
+        sources: count_of_many(&incident.total.all(), &incident.total.second()),
     };
     let sentence = (rule.sentence)(&told);
     let limit = grouped(*threshold);

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use flow::{FlowRecord, HashSeed};
+use flow::{FlowKey, FlowRecord, HashSeed};
 
-use super::seen::Seen;
+use super::seen::{Class, Seen};
 use super::subject::{Measured, Octets, Subject, address, hash_of};
 use super::table::Table;
 use crate::site::Site;
@@ -39,7 +39,15 @@ pub struct Rule {
     pub(super) severity_inside: Severity,
     /// Most subjects in windows that are not closed.
     pub(super) entries: usize,
-    /// Counts a record at its subjects.
+    /// The classes of the records that it counts.
+    pub(super) classes: &'static [Class],
+    /// The subject of most records, whose memory is fetched ahead. `None`: the rule has few
+    /// subjects, or few records.
+    pub(super) fetches: Option<fn(&FlowKey) -> Subject>,
+    /// It counts at subjects with one host of a record only, and asks for the role of that host.
+    /// With one record in a window, a host is under its threshold.
+    pub(super) is_of_host: bool,
+    /// Counts a record of these classes at its subjects.
     pub(super) count: fn(&Seen<'_>, &mut Counter<'_>),
     /// The value of a whole window that is compared with the threshold.
     pub(super) value: fn(&Measured) -> u64,
@@ -185,6 +193,8 @@ pub(super) struct Counter<'a> {
     pub(super) seed: &'a HashSeed,
     pub(super) scope: &'a Scope,
     pub(super) table: &'a mut Table,
+    /// The subject whose memory was fetched, and its hash.
+    pub(super) ahead: Option<&'a (Subject, u64)>,
     /// The window of the record.
     pub(super) window: u64,
     pub(super) window_ms: u64,
@@ -193,7 +203,16 @@ pub(super) struct Counter<'a> {
 impl Counter<'_> {
     /// The measure of a subject in this window.
     pub(super) fn at(&mut self, subject: Subject) -> &mut Measured {
-        self.table.at(self.seed, subject, self.window)
+        let hash = match self.ahead {
+            Some((known, hash)) if *known == subject => *hash,
+            Some(_) | None => subject.hash(self.seed, self.window),
+        };
+        self.table.at(hash, subject, self.window)
+    }
+
+    /// The measure of a subject that is only a number.
+    pub(super) fn at_number(&mut self, number: u32) -> &mut Measured {
+        self.table.at_number(self.seed, number, self.window)
     }
 
     /// Counts a record of a subject, and its destination among the hosts that the subject contacts.
@@ -244,8 +263,11 @@ impl Rule {
         severity: Severity::Medium,
         severity_inside: Severity::Medium,
         entries: 8192,
+        classes: &Class::ALL,
+        fetches: None,
+        is_of_host: false,
         count: |_, _| (),
-        value: |measured| measured.all.count(),
+        value: |measured| measured.all().count(),
         agrees: |_| true,
         suffices: |_| false,
         holds: Holds::Targets,

@@ -28,6 +28,50 @@ pub(super) enum Class {
     Other,
 }
 
+impl Class {
+    pub(super) const ALL: [Self; 10] = [
+        Self::Failed,
+        Self::Begun,
+        Self::Tcp,
+        Self::Udp,
+        Self::EchoRequest,
+        Self::EchoReply,
+        Self::Unreachable,
+        Self::PortUnreachable,
+        Self::Icmp,
+        Self::Other,
+    ];
+
+    pub(super) const TCP: [Self; 3] = [Self::Failed, Self::Begun, Self::Tcp];
+
+    pub(super) const TCP_AND_UDP: [Self; 4] = [Self::Failed, Self::Begun, Self::Tcp, Self::Udp];
+
+    pub(super) const ICMP: [Self; 5] =
+        [Self::EchoRequest, Self::EchoReply, Self::Unreachable, Self::PortUnreachable, Self::Icmp];
+
+    /// The bit of this class in a set of classes.
+    #[inline]
+    pub(super) const fn bit(self) -> u16 {
+        1 << self as u16
+    }
+}
+
+/// The part of a host in a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Role {
+    Sender = 1,
+    Receiver = 2,
+}
+
+impl Class {
+    /// True if rules about the host at one end count the receiver too: they know answers.
+    #[inline]
+    pub(super) const fn counts_receiver(self) -> bool {
+        matches!(self, Self::Udp | Self::EchoReply | Self::PortUnreachable)
+    }
+}
+
 /// Most packets of an attempt: a SYN and its retransmissions.
 const ATTEMPT_PACKETS: u64 = 7;
 
@@ -39,6 +83,8 @@ const EPHEMERAL: u16 = 32_768;
 pub(super) struct Seen<'a> {
     pub(super) record: &'a FlowRecord,
     pub(super) class: Class,
+    /// The roles in which hosts are counted, for rules about the host at one end.
+    pub(super) roles: u8,
     /// 1 if the flow has ended, 0 if it continues in another record.
     pub(super) flows: u64,
     pub(super) duration_ms: u64,
@@ -54,6 +100,7 @@ impl<'a> Seen<'a> {
         Some(Self {
             record,
             class: class(record),
+            roles: Role::Sender as u8 | Role::Receiver as u8,
             flows: u64::from(record.end_reason != FlowEndReason::ActiveTimeout),
             duration_ms,
             start_ms: end_ms.saturating_sub(duration_ms),
@@ -61,6 +108,47 @@ impl<'a> Seen<'a> {
         })
     }
 
+    /// A record that was kept, for the host with this role.
+    pub(super) fn again(
+        record: &'a FlowRecord,
+        class: Class,
+        role: Role,
+        duration_ms: u64,
+        end_ms: u64,
+    ) -> Self {
+        Self {
+            record,
+            class,
+            roles: role as u8,
+            flows: u64::from(record.end_reason != FlowEndReason::ActiveTimeout),
+            duration_ms,
+            start_ms: end_ms.saturating_sub(duration_ms),
+            end_ms,
+        }
+    }
+
+    /// True if the sender is counted.
+    #[inline]
+    pub(super) fn counts_sender(&self) -> bool {
+        self.roles & Role::Sender as u8 != 0
+    }
+
+    /// True if the receiver is counted.
+    #[inline]
+    pub(super) fn counts_receiver(&self) -> bool {
+        self.roles & Role::Receiver as u8 != 0
+    }
+
+    /// The host with this role.
+    #[inline]
+    pub(super) fn host(&self, role: Role) -> [u8; 16] {
+        match role {
+            Role::Sender => self.record.key.source,
+            Role::Receiver => self.record.key.destination,
+        }
+    }
+
+    #[inline]
     pub(super) fn key(&self) -> &'a FlowKey {
         &self.record.key
     }

@@ -45,7 +45,7 @@ impl Sliding {
     ) -> (u64, Measured) {
         let recent = self.find(seed, subject, window, windows);
         recent.age(window, windows);
-        measured.all.bits().for_each(|bit| recent.ages[bit] = 1);
+        measured.all().bits().for_each(|bit| recent.ages[bit] = 1);
         recent.bits = recent.ages.iter().filter(|age| **age > 0).count();
         recent.flows += measured.flows;
         recent.other += measured.other;
@@ -96,9 +96,14 @@ impl Recent {
     fn age(&mut self, window: u64, windows: u64) {
         let passed = window.saturating_sub(self.last).min(windows);
         self.last = window;
-        for age in self.ages.iter_mut().filter(|age| **age > 0) {
-            let older = u64::from(*age) + passed;
-            *age = if older > windows { 0 } else { u8::try_from(older).unwrap_or(0) };
+        if passed > 0 {
+            // At most 60 windows, so that ages fit.
+            let passed = u8::try_from(passed).unwrap_or(u8::MAX);
+            let oldest = u8::try_from(windows).unwrap_or(u8::MAX);
+            for age in self.ages.iter_mut() {
+                let older = age.saturating_add(passed);
+                *age = if *age == 0 || older > oldest { 0 } else { older };
+            }
         }
         for _ in 0..passed {
             self.flows -= self.flows.div_ceil(windows);

@@ -47,6 +47,10 @@ impl Subject {
         Self { number, ..Self::default() }
     }
 
+    pub(super) fn with_source(self, source: Octets) -> Self {
+        Self { source, ..self }
+    }
+
     pub(super) fn with(self, number: impl Into<u32>, protocol: u8) -> Self {
         Self { number: number.into(), protocol, ..self }
     }
@@ -79,6 +83,13 @@ pub(super) fn hash_of(seed: &HashSeed, address: Octets, port: u16) -> u64 {
     seed.hash([a, b, u64::from(port), 0, 0, 1])
 }
 
+/// The hash of a host in a window, for one of its roles.
+#[inline]
+pub(super) fn hash_of_host(seed: &HashSeed, host: Octets, window: u64, role: u8) -> u64 {
+    let [a, b] = words(host);
+    seed.hash([a, b, window, role.into(), 0, 2])
+}
+
 #[inline]
 fn words(octets: Octets) -> [u64; 2] {
     let [a, b, c, d, e, f, g, h, rest @ ..] = octets;
@@ -101,9 +112,17 @@ const SAMPLES: usize = 4;
 
 /// Measures of a subject in a window: sums, maxima and set bits, so that the order of records does
 /// not matter.
+///
+/// The parts that few records need are behind the others. A new measure is written without them.
 #[derive(Clone, Copy, Debug, Default, FromZeros)]
 #[repr(C)]
 pub(super) struct Measured {
+    sampled: u16,
+    port_max: u16,
+    /// The complement of the lowest port.
+    port_before: u16,
+    /// The sets that are in use: [`ALL`], [`SECOND`].
+    used: u16,
     pub(super) packets: u64,
     pub(super) octets: u64,
     /// Flows that ended: a flow cut by the active timeout counts with its last record.
@@ -120,20 +139,51 @@ pub(super) struct Measured {
     before: u64,
     /// The time of the last packet.
     last: u64,
-    /// The subject's peers, or other things that the rule counts.
-    pub(super) all: Distinct,
-    /// A second set that the rule defines.
-    pub(super) second: Distinct,
+    /// Empty, whatever is here, while it is not in use.
+    all: Distinct,
     /// The lowest addresses of the peers, in order.
     samples: [Octets; SAMPLES],
-    sampled: u16,
-    port_max: u16,
-    /// The complement of the lowest port.
-    port_before: u16,
-    unused: u16,
+    /// As the first set.
+    second: Distinct,
 }
 
+const ALL: u16 = 1;
+const SECOND: u16 = 2;
+
 impl Measured {
+    /// Makes this a measure of nothing. It does not touch the parts that are not in use then.
+    pub(super) fn clear(&mut self) {
+        (self.sampled, self.port_max, self.port_before, self.used) = (0, 0, 0, 0);
+        (self.packets, self.octets, self.flows, self.other, self.more) = (0, 0, 0, 0, 0);
+        (self.lasting, self.longest, self.before, self.last) = (0, 0, 0, 0);
+    }
+
+    /// The subject's peers, or other things that the rule counts.
+    pub(super) fn all(&self) -> Distinct {
+        if self.used & ALL == 0 { Distinct::default() } else { self.all }
+    }
+
+    /// A second set that the rule defines.
+    pub(super) fn second(&self) -> Distinct {
+        if self.used & SECOND == 0 { Distinct::default() } else { self.second }
+    }
+
+    /// Adds the thing with this hash to the first set.
+    pub(super) fn insert(&mut self, hash: u64) {
+        if self.used & ALL == 0 {
+            (self.all, self.used) = (Distinct::default(), self.used | ALL);
+        }
+        self.all.insert(hash);
+    }
+
+    /// Adds the thing with this hash to the second set.
+    pub(super) fn insert_second(&mut self, hash: u64) {
+        if self.used & SECOND == 0 {
+            (self.second, self.used) = (Distinct::default(), self.used | SECOND);
+        }
+        self.second.insert(hash);
+    }
+
     /// Counts packets, octets, the flow and its time, all in trace time.
     pub(super) fn count(&mut self, seen: &super::seen::Seen<'_>) {
         self.packets += seen.record.packets;
@@ -148,13 +198,13 @@ impl Measured {
     pub(super) fn add(&mut self, hash: u64, sample: Octets) {
         self.add_alone(hash, sample);
         if distinct::is_sampled(hash) {
-            self.second.insert(hash);
+            self.insert_second(hash);
         }
     }
 
     /// Adds a peer to the first set only: the second one has another use.
     pub(super) fn add_alone(&mut self, hash: u64, sample: Octets) {
-        self.all.insert(hash);
+        self.insert(hash);
         self.sample(sample);
     }
 
@@ -182,8 +232,9 @@ impl Measured {
         self.longest = self.longest.max(later.longest);
         self.before = self.before.max(later.before);
         self.last = self.last.max(later.last);
-        self.all = self.all.with(&later.all);
-        self.second = self.second.with(&later.second);
+        self.all = self.all().with(&later.all());
+        self.second = self.second().with(&later.second());
+        self.used = ALL | SECOND;
         self.port_max = self.port_max.max(later.port_max);
         self.port_before = self.port_before.max(later.port_before);
         later.samples().iter().for_each(|sample| self.sample(*sample));

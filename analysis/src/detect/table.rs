@@ -4,32 +4,28 @@
 //! with the fewest records is replaced: an active subject stays, even if an attacker makes up a
 //! million subjects. Such a loss is counted.
 
-use flow::HashSeed;
+use flow::{HashSeed, prefetch};
 use zerocopy::FromZeros;
 
+use super::group::{GROUP, Group, place};
 use super::subject::{Measured, Subject};
 
-/// Entries of a group.
-const GROUP: usize = 8;
-
+/// It begins with a cache line, and so do the parts of its measure.
 #[derive(Clone, Copy, Debug, FromZeros)]
-#[repr(C)]
+#[repr(C, align(64))]
 struct Entry {
     window: u64,
     subject: Subject,
     measured: Measured,
 }
 
-/// What finds an entry or makes room for one, in a cache line: entries are large, and a flood of
-/// new subjects would read all those of a group each time.
-#[derive(Clone, Copy, Debug, FromZeros)]
-#[repr(C, align(64))]
-struct Group {
-    /// Bits of the hash, not 0 where the entry is in use.
-    tags: [u32; GROUP],
-    /// Records that came to each entry.
-    records: [u32; GROUP],
-}
+const _: () = assert!(size_of::<Entry>() == 5 * 64);
+
+/// Entries in use that the cache of a CPU holds besides those of other rules.
+const SMALL: usize = 1024;
+
+/// Subjects that are only a number, and found without their hash.
+const NUMBERS: usize = 8;
 
 /// Subjects with what was measured of them, by window.
 pub(super) struct Table {
@@ -38,6 +34,8 @@ pub(super) struct Table {
     entries: Vec<Entry>,
     /// Entries in use, in the order of their creation.
     used: Vec<u32>,
+    /// By the last bits of a number: the entry of a subject that is only a number.
+    numbers: [u32; NUMBERS],
     /// The first window that has an entry.
     oldest: Option<u64>,
     /// Total number of entries that were replaced.
@@ -53,6 +51,7 @@ impl Table {
             groups: Group::new_vec_zeroed(groups).expect("memory for the tables of rules"),
             entries: Entry::new_vec_zeroed(entries).expect("memory for the tables of rules"),
             used: Vec::with_capacity(entries),
+            numbers: [u32::MAX; NUMBERS],
             oldest: None,
             evicted: 0,
         }
@@ -68,12 +67,54 @@ impl Table {
         self.oldest
     }
 
-    /// The measure of a subject in a window.
-    pub(super) fn at(&mut self, seed: &HashSeed, subject: Subject, window: u64) -> &mut Measured {
-        let hash = subject.hash(seed, window);
-        #[expect(clippy::cast_possible_truncation, reason = "it is below the number of groups")]
-        let group = ((u128::from(hash) * self.groups.len() as u128) >> 64) as usize;
-        let tag = u32::try_from(hash & 0xffff_ffff).unwrap_or_default() | 1;
+    /// True if its entries in use are probably not in the cache of the CPU.
+    pub(super) fn is_large(&self) -> bool {
+        self.used.len() > SMALL
+    }
+
+    /// Prefetches what finds the subject with this hash.
+    #[inline]
+    pub(super) fn prefetch_group(&self, hash: u64) {
+        let (group, _) = place(hash, self.groups.len());
+        prefetch(&raw const self.groups[group]);
+    }
+
+    /// Prefetches the first cache lines of the subject with this hash. What finds it is prefetched.
+    #[inline]
+    pub(super) fn prefetch_entry(&self, hash: u64, lines: usize) {
+        let (group, tag) = place(hash, self.groups.len());
+        let lane = self.groups[group].lane(tag);
+        let entry = (&raw const self.entries[group * GROUP + lane]).cast::<[u8; 64]>();
+        (0..lines).for_each(|line| prefetch(entry.wrapping_add(line)));
+    }
+
+    /// The measure of a subject in a window, by its hash.
+    #[inline]
+    pub(super) fn at(&mut self, hash: u64, subject: Subject, window: u64) -> &mut Measured {
+        let index = self.index_at(hash, subject, window);
+        &mut self.entries[index].measured
+    }
+
+    /// The measure of a subject that is only this number. Few numbers have many records.
+    #[inline]
+    pub(super) fn at_number(&mut self, seed: &HashSeed, number: u32, window: u64) -> &mut Measured {
+        let (subject, place) = (Subject::number(number), number as usize % NUMBERS);
+        let index = self.numbers[place] as usize;
+        let is_it = |entry: &Entry| entry.window == window && entry.subject == subject;
+        if self.entries.get(index).is_some_and(is_it) {
+            let records = &mut self.groups[index / GROUP].records[index % GROUP];
+            *records = records.saturating_add(1);
+            return &mut self.entries[index].measured;
+        }
+        let index = self.index_at(subject.hash(seed, window), subject, window);
+        self.numbers[place] = u32::try_from(index).unwrap_or(u32::MAX);
+        &mut self.entries[index].measured
+    }
+
+    /// The entry of a subject in a window, after another record.
+    #[inline]
+    fn index_at(&mut self, hash: u64, subject: Subject, window: u64) -> usize {
+        let (group, tag) = place(hash, self.groups.len());
         let lane = self.find(group, tag, &subject, window).unwrap_or_else(|| {
             let lane = self.room(group);
             self.groups[group].tags[lane] = tag;
@@ -81,38 +122,37 @@ impl Table {
             self.oldest = Some(self.oldest.map_or(window, |oldest| oldest.min(window)));
             let entry = &mut self.entries[group * GROUP + lane];
             (entry.window, entry.subject) = (window, subject);
-            entry.measured.zero();
+            entry.measured.clear();
             lane
         });
         let records = &mut self.groups[group].records[lane];
         *records = records.saturating_add(1);
-        &mut self.entries[group * GROUP + lane].measured
+        group * GROUP + lane
     }
 
     fn find(&self, group: usize, tag: u32, subject: &Subject, window: u64) -> Option<usize> {
-        let tags = &self.groups[group].tags;
-        (0..GROUP).find(|&lane| {
+        self.groups[group].find(tag, |lane| {
             let entry = &self.entries[group * GROUP + lane];
-            tags[lane] == tag && entry.window == window && entry.subject == *subject
+            entry.window == window && entry.subject == *subject
         })
     }
 
-    /// A free lane of a group, or that of the entry with the fewest records. Among equals the tag
-    /// decides, so that the order of records does not.
     fn room(&mut self, group: usize) -> usize {
-        let Group { tags, records } = self.groups[group];
-        if let Some(lane) = (0..GROUP).find(|&lane| tags[lane] == 0) {
+        let lane = self.groups[group].room();
+        if self.groups[group].tags[lane] == 0 {
             let place = u32::try_from(group * GROUP + lane).expect("tables are small");
             self.used.push(place);
-            return lane;
+        } else {
+            self.evicted += 1;
         }
-        self.evicted += 1;
-        (0..GROUP).min_by_key(|&lane| (records[lane], tags[lane])).expect("a group has entries")
+        lane
     }
 
     /// Removes the subjects of a window from the table, in no order.
     pub(super) fn close(&mut self, window: u64, mut take: impl FnMut(&Subject, &Measured)) {
-        let Self { groups, entries, used, oldest, .. } = self;
+        let Self { groups, entries, used, numbers, oldest, .. } = self;
+        // An entry that is not in use may still have its subject.
+        *numbers = [u32::MAX; NUMBERS];
         *oldest = None;
         used.retain(|&place| {
             let place = place as usize;
@@ -139,11 +179,16 @@ mod tests {
         closed
     }
 
+    fn count(table: &mut Table, seed: &HashSeed, number: u32, window: u64) {
+        let subject = Subject::number(number);
+        table.at(subject.hash(seed, window), subject, window).packets += 1;
+    }
+
     #[test]
     fn a_window_closes_and_later_ones_stay() {
         let (seed, mut table) = (HashSeed::new(1), Table::new(64));
         for (number, window) in [(1, 5), (2, 5), (1, 6), (1, 5)] {
-            table.at(&seed, Subject::number(number), window).packets += 1;
+            count(&mut table, &seed, number, window);
         }
         assert_eq!(table.oldest(), Some(5));
         assert_eq!(packets(&mut table, 5), [(1, 2), (2, 1)]);
@@ -156,10 +201,10 @@ mod tests {
     fn who_does_much_stays_in_a_full_table() {
         let (seed, mut table) = (HashSeed::new(1), Table::new(64));
         for _ in 0..10 {
-            table.at(&seed, Subject::number(7), 1).packets += 1;
+            count(&mut table, &seed, 7, 1);
         }
         for number in 1000..1_001_000 {
-            table.at(&seed, Subject::number(number), 1).packets += 1;
+            count(&mut table, &seed, number, 1);
         }
         assert!(table.evicted > 900_000);
         let closed = packets(&mut table, 1);

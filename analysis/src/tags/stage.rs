@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flow::{Batch, Event, RecordTally, Stage, Tag, Timestamp};
+use flow::{Batch, Event, RecordTally, Stage, Tag, Tags, Timestamp};
 
 use super::Tagger;
 
@@ -39,6 +39,10 @@ impl Stage for TagStage {
         let mut counts = self.published.0.lock().unwrap_or_else(PoisonError::into_inner);
         for record in &mut batch.records {
             let tags = self.tagger.tags(record);
+            // Another CPU reads the record next, and takes it from this one if it is written to.
+            if tags == Tags::NONE {
+                continue;
+            }
             record.tags |= tags;
             for tag in tags.iter() {
                 counts[tag as usize].count(record);

@@ -60,6 +60,13 @@ pub struct Options {
     #[arg(long, conflicts_with_all = ["quick", "live", "elastic", "only", "against", "with"])]
     decap: bool,
 
+    /// Only what tags and detectors cost, on k1, m1 and new; no report
+    #[arg(
+        long,
+        conflicts_with_all = ["quick", "live", "elastic", "only", "against", "with", "decap"]
+    )]
+    detect: bool,
+
     /// Additional arguments for flowprobe, separated by spaces: runs with them and without them
     /// alternate, instead of the peers; writes no report
     #[arg(long, value_name = "ARGUMENTS", conflicts_with_all = ["quick", "live", "elastic"])]
@@ -202,6 +209,15 @@ pub fn run(options: &Options) -> Result<()> {
         let decapsulation = own::decapsulation(&place, &folder, traces, rounds)?;
         let [plain, inside] = decapsulation.ratios();
         println!("k1 with --decap all: {plain:.3} of without; in VXLAN: {inside:.3}");
+        return Ok(());
+    }
+    if options.detect {
+        for name in ["k1", "m1", "new"] {
+            let case = CASES.iter().find(|case| case.recipe.name == name);
+            let recipe = &case.context("a trace")?.recipe;
+            let meaning = own::meaning(&place, &folder, recipe, rounds)?;
+            println!("{name:5} {meaning}");
+        }
         return Ok(());
     }
     let is_whole = options.only.is_empty() && options.against.is_none();

@@ -1,5 +1,6 @@
 //! Measurements of our own program only: workers, documents, datagrams, fixed memory.
 
+use std::fmt;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
@@ -88,6 +89,61 @@ pub(super) fn decapsulation(
     }
     let [off, plain, inside] = rates.map(Spread::of);
     Ok(Decapsulation { off, plain, inside })
+}
+
+/// What tags and detectors cost.
+pub(super) struct Meaning {
+    /// Packets per second without them, with tags, and with tags and detectors.
+    pub(super) rates: [Spread; 3],
+    /// Nanoseconds of CPU that they take for a record: tags, and both.
+    pub(super) nanos_per_record: [f64; 2],
+}
+
+impl fmt::Display for Meaning {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [off, tags, all] = self.rates.map(|spread| spread.median);
+        let [cpu_tags, cpu_all] = self.nanos_per_record;
+        write!(
+            out,
+            "{:.2} Mpps; with tags {:.3} of it, {cpu_tags:.0} ns of CPU a record; \
+             with tags and detectors {:.3} of it, {cpu_all:.0} ns",
+            off / 1e6,
+            tags / off,
+            all / off
+        )
+    }
+}
+
+/// A trace without tags and detectors, with tags, and with both, in turn.
+pub(super) fn meaning(
+    place: &Place,
+    folder: &Path,
+    recipe: &Recipe,
+    rounds: Rounds,
+) -> Result<Meaning> {
+    let trace = recipe.make(folder, recipe.packets)?;
+    trace.warm()?;
+    let flows_max = with_room(trace.sums.flows.max(FLOWS_MAX_LEAST));
+    let output = ["-o", "ipfix-file:/dev/null", "--max-flows", &flows_max];
+    let all = ["--tags", "on", "--alerts", "json:/dev/null"];
+    let runs = [("off", &["--tags", "off"][..]), ("tags", &all[..2]), ("all", &all[..])];
+    let mut figures = [const { (Vec::new(), Vec::new()) }; 3];
+    for round in 0..rounds.discarded + rounds.counted {
+        for ((name, settings), (rates, nanos)) in runs.into_iter().zip(&mut figures) {
+            let arguments = [&output[..], settings].concat();
+            let counted = warm(|| flowprobe(place, Cpus::All, &trace, &arguments))?;
+            let rate = rate(&trace, &counted);
+            println!("{:5} {name:5} {:>8.2} Mpps", recipe.name, rate / 1e6);
+            if round >= rounds.discarded {
+                rates.push(rate);
+                nanos.push(counted.run.cpu_seconds * 1e9 / counted.records as f64);
+            }
+        }
+    }
+    let nanos = figures.each_ref().map(|(_, nanos)| Spread::of(nanos.clone()).median);
+    let [off, tags, all] = nanos;
+    let rates = figures.map(|(rates, _)| Spread::of(rates));
+    Ok(Meaning { rates, nanos_per_record: [tags - off, all - off] })
 }
 
 /// One worker compared with two.

@@ -32,9 +32,10 @@ const VICTIM_RULE: Rule = Rule {
     form: Form::Rate,
     severity: Severity::High,
     severity_inside: Severity::High,
+    classes: &[Class::Udp],
     count: count_victim,
     value: |measured| 8 * measured.octets,
-    agrees: |measured| measured.all.count() >= SOURCES && measured.packets > 5 * measured.other,
+    agrees: |measured| measured.all().count() >= SOURCES && measured.packets > 5 * measured.other,
     holds: Holds::Sources,
     shared: Shared::Destination,
     threats: [Some(&AMPLIFICATION), Some(&AMPLIFICATION)],
@@ -79,8 +80,7 @@ pub(in super::super) const MONLIST: Rule = Rule {
     threshold: 100,
     count: |seen, counter| {
         let (key, record) = (seen.key(), seen.record);
-        if seen.class == Class::Udp
-            && key.source_port == NTP
+        if key.source_port == NTP
             && record.octets > LIST_NTP * record.packets
             && counter.is_local(key.ip_version.number(), key.source)
         {
@@ -102,9 +102,6 @@ fn is_abused(port: u16) -> bool {
 }
 
 fn count_victim(seen: &Seen<'_>, counter: &mut Counter<'_>) {
-    if seen.class != Class::Udp {
-        return;
-    }
     let (key, record) = (seen.key(), seen.record);
     if is_abused(key.source_port) {
         let long = if key.source_port == NTP { LONG_NTP } else { LONG };
@@ -124,9 +121,6 @@ fn count_victim(seen: &Seen<'_>, counter: &mut Counter<'_>) {
 }
 
 fn count_used(seen: &Seen<'_>, counter: &mut Counter<'_>) {
-    if seen.class != Class::Udp {
-        return;
-    }
     let (key, version) = (seen.key(), seen.key().ip_version.number());
     if is_abused(key.source_port) && counter.is_local(version, key.source) {
         let subject = Subject::source(key).towards(key.destination);

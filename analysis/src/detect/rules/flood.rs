@@ -41,6 +41,8 @@ pub(in super::super) const SYN: Rule = Rule {
     unit: "SYN packets/s",
     threshold: 1000,
     entries: 32_768,
+    classes: &[Class::Failed, Class::Begun],
+    fetches: Some(|key| Subject::destination(key).with(0_u32, protocol::TCP)),
     count: count_syn,
     value: |measured| measured.packets,
     agrees: |measured| measured.packets > 4 * measured.other || is_spoofed(measured),
@@ -67,8 +69,10 @@ pub(in super::super) const UDP: Rule = Rule {
     id: "udp-flood",
     name: "UDP flood",
     meaning: "a destination gets many packets of UDP, or a gigabit a second",
+    classes: &[Class::Udp],
+    fetches: Some(|key| Subject::destination(key).with(0_u32, protocol::UDP)),
     count: |seen, counter| {
-        if seen.class == Class::Udp && !is_fragment(seen) {
+        if !is_fragment(seen) {
             count_packets(seen, counter, protocol::UDP);
         }
     },
@@ -80,11 +84,9 @@ pub(in super::super) const ICMP: Rule = Rule {
     id: "icmp-flood",
     name: "ICMP flood",
     meaning: "a destination gets many packets of ICMP, or a gigabit a second",
-    count: |seen, counter| {
-        if seen.key().is_icmp() {
-            count_packets(seen, counter, protocol::ICMP);
-        }
-    },
+    classes: &Class::ICMP,
+    fetches: Some(|key| Subject::destination(key).with(0_u32, protocol::ICMP)),
+    count: |seen, counter| count_packets(seen, counter, protocol::ICMP),
     entries: 8192,
     sentence: |told| flooded(told, "ICMP"),
     ..FLOOD
@@ -94,6 +96,7 @@ pub(in super::super) const FRAGMENTS: Rule = Rule {
     id: "fragment-flood",
     name: "Flood of fragments",
     meaning: "a destination gets many fragments whose first one never came, or a gigabit a second",
+    classes: &Class::TCP_AND_UDP,
     count: |seen, counter| {
         if is_fragment(seen) {
             count_packets(seen, counter, protocol::FRAGMENT);
@@ -160,7 +163,7 @@ fn count_syn(seen: &Seen<'_>, counter: &mut Counter<'_>) {
 
 /// Finds spoofed sources where a server answers each SYN (SYN cookies).
 fn is_spoofed(measured: &Measured) -> bool {
-    let sources = count_of_many(&measured.all, &measured.second);
+    let sources = count_of_many(&measured.all(), &measured.second());
     are_many(sources, measured.flows) && measured.packets > 4 * measured.more
 }
 
@@ -209,7 +212,7 @@ fn count_classes(seen: &Seen<'_>, counter: &mut Counter<'_>) {
         _ => 0,
     };
     for number in [0, class] {
-        let measured = counter.at(Subject::number(number));
+        let measured = counter.at_number(number);
         measured.count(seen);
         count_rate(seen, measured, window_ms);
         // The record of a long flow in one window is not a spike.

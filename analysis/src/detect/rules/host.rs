@@ -1,7 +1,7 @@
 //! Hosts with suspicious behaviour.
 
-use flow::IpVersion;
 use flow::number::{protocol, tcp_control};
+use flow::{FlowKey, IpVersion};
 
 use super::super::rule::{Baseline, Counter, Form, Holds, Rule, Severity, Shared, Span, Told};
 use super::super::seen::{Class, Seen};
@@ -32,6 +32,7 @@ pub(in super::super) const WORM_PORT: Rule = Rule {
     threshold: 10,
     severity: Severity::High,
     severity_inside: Severity::Critical,
+    classes: &[Class::Failed, Class::Udp],
     count: |seen, counter| {
         let key = seen.key();
         let size = (seen.record.packets, seen.record.octets);
@@ -63,11 +64,11 @@ pub(in super::super) const MAIL_SENDER: Rule = Rule {
     severity: Severity::Medium,
     severity_inside: Severity::High,
     entries: 4096,
+    classes: &Class::TCP,
     count: |seen, counter| {
         let key = seen.key();
         let is_client = seen.record.tcp_control_bits & tcp_control::SYN != 0;
-        if key.protocol == protocol::TCP
-            && key.destination_port == SMTP
+        if key.destination_port == SMTP
             && is_client
             && !counter.scope.site.mail_servers.contains(key.source_address())
         {
@@ -91,6 +92,7 @@ pub(in super::super) const P2P_USER: Rule = Rule {
     severity: Severity::Low,
     severity_inside: Severity::Low,
     entries: 4096,
+    classes: &Class::TCP_AND_UDP,
     count: |seen, counter| {
         let key = seen.key();
         let (tcp, udp) = EDONKEY;
@@ -123,7 +125,13 @@ pub(in super::super) const SESSION_MAKER: Rule = Rule {
     severity: Severity::Low,
     severity_inside: Severity::Medium,
     entries: 16_384,
-    count: |seen, counter| counter.at(Subject::source(seen.key())).count(seen),
+    fetches: Some(Subject::source),
+    is_of_host: true,
+    count: |seen, counter| {
+        if seen.counts_sender() {
+            counter.at(Subject::source(seen.key())).count(seen);
+        }
+    },
     value: |measured| measured.flows,
     holds: Holds::Nothing,
     yields_to: &["scan-horizontal", "scan-vertical", "scan-random", "worm-port"],
@@ -144,14 +152,13 @@ pub(in super::super) const UNREACHABLE_STORM: Rule = Rule {
     threshold: 100,
     severity: Severity::Low,
     severity_inside: Severity::Low,
+    classes: &[Class::Unreachable, Class::PortUnreachable],
     count: |seen, counter| {
-        if matches!(seen.class, Class::Unreachable | Class::PortUnreachable) {
-            let key = seen.key();
-            let hash = counter.hash(key.source, 0);
-            let measured = counter.at(Subject::destination(key).with(0_u32, key.protocol));
-            measured.count(seen);
-            measured.add(hash, key.source);
-        }
+        let key = seen.key();
+        let hash = counter.hash(key.source, 0);
+        let measured = counter.at(Subject::destination(key).with(0_u32, key.protocol));
+        measured.count(seen);
+        measured.add(hash, key.source);
     },
     value: |measured| measured.packets,
     holds: Holds::Sources,
@@ -182,7 +189,7 @@ pub(in super::super) const SPOOFED_SOURCES: Rule = Rule {
         }
     },
     // 100 packets of one source count as much as one more source.
-    value: |measured| measured.all.count().max(measured.packets / 100),
+    value: |measured| measured.all().count().max(measured.packets / 100),
     holds: Holds::Sources,
     shared: Shared::Nothing,
     sentence: |told| {
@@ -207,6 +214,7 @@ pub(in super::super) const NEW_HEAVY_FLOW: Rule = Rule {
     baseline: Some(Baseline { factor: 4, is_needed: true }),
     severity: Severity::Low,
     severity_inside: Severity::Low,
+    fetches: Some(network),
     count: count_network,
     value: |measured| 8 * measured.more,
     holds: Holds::Nothing,
@@ -217,15 +225,20 @@ pub(in super::super) const NEW_HEAVY_FLOW: Rule = Rule {
     ..ABUSE
 };
 
-fn count_network(seen: &Seen<'_>, counter: &mut Counter<'_>) {
-    let (key, window_ms) = (seen.key(), counter.window_ms);
-    let mut subject = Subject::source(key).with(key.interface, 0);
-    let network = match key.ip_version {
-        IpVersion::V4 => 3,
-        IpVersion::V6 => 6,
+/// The network of the source, and the interface.
+fn network(key: &FlowKey) -> Subject {
+    let bits = match key.ip_version {
+        IpVersion::V4 => 24,
+        IpVersion::V6 => 48,
     };
-    subject.source[network..].fill(0);
-    let measured = counter.at(subject);
+    // As a number, not octet by octet: the CPU waits when it reads words of octets just written.
+    let network = u128::from_be_bytes(key.source) & !(u128::MAX >> bits);
+    Subject::source(key).with(key.interface, 0).with_source(network.to_be_bytes())
+}
+
+fn count_network(seen: &Seen<'_>, counter: &mut Counter<'_>) {
+    let window_ms = counter.window_ms;
+    let measured = counter.at(network(seen.key()));
     measured.count(seen);
     measured.more += seen.share(seen.record.octets, window_ms);
 }

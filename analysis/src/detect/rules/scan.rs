@@ -22,6 +22,7 @@ const SCAN: Rule = Rule {
     category: "scan",
     severity_inside: Severity::High,
     entries: 32_768,
+    is_of_host: true,
     threats: THREATS,
     ..Rule::BASE
 };
@@ -32,8 +33,10 @@ pub(in super::super) const HORIZONTAL: Rule = Rule {
     meaning: "a source tries one port at many hosts, or pings them, and they do not answer",
     threshold: 25,
     threshold_inside: Some(100),
+    classes: &[Class::Failed, Class::Udp, Class::EchoRequest, Class::EchoReply],
+    fetches: Some(|key| Subject::source(key).with(key.destination_port, key.protocol)),
     count: count_horizontal,
-    value: |measured| measured.all.without(&measured.second).count(),
+    value: |measured| measured.all().without(&measured.second()).count(),
     yields_to: &["worm-port"],
     shared: Shared::SourceAndPort,
     sentence: |told| {
@@ -50,10 +53,12 @@ pub(in super::super) const VERTICAL: Rule = Rule {
     unit: "ports",
     threshold: 25,
     threshold_inside: Some(50),
+    classes: &[Class::Failed, Class::Udp, Class::PortUnreachable],
+    fetches: Some(|key| Subject::source(key).towards(key.destination)),
     count: count_vertical,
     value: |measured| {
-        let refused = if measured.other >= REFUSALS { measured.second.count() } else { 0 };
-        measured.all.count().max(refused)
+        let refused = if measured.other >= REFUSALS { measured.second().count() } else { 0 };
+        measured.all().count().max(refused)
     },
     holds: Holds::Ports,
     sentence: |told| {
@@ -70,6 +75,8 @@ pub(in super::super) const RANDOM: Rule = Rule {
     unit: "ports of hosts",
     threshold: 100,
     threshold_inside: Some(250),
+    classes: &[Class::Failed, Class::Begun, Class::Udp],
+    fetches: Some(Subject::source),
     count: count_source,
     agrees: fails_mostly,
     holds: Holds::Pairs,
@@ -111,6 +118,7 @@ fn count_horizontal(seen: &Seen<'_>, counter: &mut Counter<'_>) {
         _ => false,
     };
     if asks
+        && seen.counts_sender()
         && packets <= PROBE_PACKETS.max(7 * u64::from(seen.class == Class::Failed))
         && !seen.is_to_group()
     {
@@ -124,9 +132,9 @@ fn count_horizontal(seen: &Seen<'_>, counter: &mut Counter<'_>) {
         Class::Udp => seen.may_answer(),
         _ => false,
     };
-    if answers {
+    if answers && seen.counts_receiver() {
         let hash = counter.hash(key.source, 0);
-        counter.at(Subject::asking(key).with(other_port, number)).second.insert(hash);
+        counter.at(Subject::asking(key).with(other_port, number)).insert_second(hash);
     }
 }
 
@@ -134,22 +142,23 @@ fn count_vertical(seen: &Seen<'_>, counter: &mut Counter<'_>) {
     let key = seen.key();
     let hash = counter.hash(key.destination, key.destination_port);
     match seen.class {
-        Class::Failed => {
+        Class::Failed if seen.counts_sender() => {
             let measured = counter.at(Subject::source(key).towards(key.destination));
             measured.count(seen);
-            measured.all.insert(hash);
+            measured.insert(hash);
             measured.port(key.destination_port);
         }
         Class::Udp
-            if seen.record.packets <= PROBE_PACKETS
+            if seen.counts_sender()
+                && seen.record.packets <= PROBE_PACKETS
                 && key.source_port >= 1024
                 && !seen.is_to_group() =>
         {
             let measured = counter.at(Subject::source(key).towards(key.destination));
             measured.count(seen);
-            measured.second.insert(hash);
+            measured.insert_second(hash);
         }
-        Class::PortUnreachable => {
+        Class::PortUnreachable if seen.counts_receiver() => {
             let subject = Subject::asking(key).towards(key.source);
             counter.at(subject).other += seen.record.packets;
         }
@@ -161,15 +170,19 @@ fn count_vertical(seen: &Seen<'_>, counter: &mut Counter<'_>) {
 fn count_source(seen: &Seen<'_>, counter: &mut Counter<'_>) {
     let key = seen.key();
     match seen.class {
-        Class::Failed => {
+        Class::Failed if seen.counts_sender() => {
             let hash = counter.hash(key.destination, key.destination_port);
             let measured = counter.at(Subject::source(key));
             measured.count(seen);
             measured.add_alone(hash, key.destination);
         }
-        Class::Begun => counter.at(Subject::source(key)).other += 1,
+        Class::Begun if seen.counts_sender() => counter.at(Subject::source(key)).other += 1,
         // Peers that exchange UDP between high ports.
-        Class::Udp if key.source_port >= 1024 && key.destination_port >= 1024 => {
+        Class::Udp
+            if seen.counts_receiver()
+                && key.source_port >= 1024
+                && key.destination_port >= 1024 =>
+        {
             counter.at(Subject::asking(key)).other += 1;
         }
         _ => {}

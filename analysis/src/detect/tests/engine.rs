@@ -193,6 +193,22 @@ fn rules_are_turned_off_tuned_and_told_whom_to_ignore() {
 }
 
 #[test]
+fn a_host_with_one_record_counts_as_any_other() {
+    let tuned = RuleSettings { threshold: Some(1), ..rule("scan-horizontal") };
+    let records = scan(outside(3), 1);
+    let events = events_of(detectors_with(vec![tuned], &SiteSettings::default()), &records);
+    assert_eq!(opened(&events), ["scan-horizontal"]);
+    assert_eq!(number(&events[0], "network.packets"), 1);
+    // One attempt in each window.
+    let records: Vec<_> = (0..30)
+        .map(|number| tcp(61_000 * u64::from(number), SYN, (outside(3), 1), (inside(number), 22)))
+        .collect();
+    let tuned = RuleSettings { threshold: Some(10), ..rule("scan-slow") };
+    let events = events_of(detectors_with(vec![tuned], &SiteSettings::default()), &records);
+    assert_eq!(opened(&events), ["scan-slow"]);
+}
+
+#[test]
 fn settings_that_make_no_sense_are_refused() {
     let problem = check(&rule("scan")).unwrap_err();
     assert!(problem.starts_with("there is no rule scan; rules are worm-port, "), "{problem}");

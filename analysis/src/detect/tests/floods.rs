@@ -165,8 +165,8 @@ fn answers(servers: u32, octets_per_second: u64, asks: bool) -> Vec<FlowRecord> 
     .into_iter()
     .flat_map(|answer| {
         let mut question = answer;
-        std::mem::swap(&mut question.key.source, &mut question.key.destination);
-        std::mem::swap(&mut question.key.source_port, &mut question.key.destination_port);
+        mem::swap(&mut question.key.source, &mut question.key.destination);
+        mem::swap(&mut question.key.source_port, &mut question.key.destination_port);
         std::iter::once(answer).chain(asks.then_some(question))
     })
     .collect()

@@ -17,14 +17,19 @@ mod floods;
 mod scans;
 
 /// A full hour, so that windows of all lengths begin here.
-const T0: u64 = 1_800_000_000_000;
+pub(super) const T0: u64 = 1_800_000_000_000;
 
-const SYN: u8 = 2;
+pub(super) const SYN: u8 = 2;
 const RST: u8 = 4;
 const ACK: u8 = 16;
 
 /// A record of one packet of 40 octets from one endpoint to another, at so many milliseconds.
-fn record(at: u64, protocol: u8, source: (IpAddr, u16), destination: (IpAddr, u16)) -> FlowRecord {
+pub(super) fn record(
+    at: u64,
+    protocol: u8,
+    source: (IpAddr, u16),
+    destination: (IpAddr, u16),
+) -> FlowRecord {
     let octets = |address: IpAddr| match address {
         IpAddr::V4(address) => {
             let mut octets = [0; 16];
@@ -62,11 +67,16 @@ fn record(at: u64, protocol: u8, source: (IpAddr, u16), destination: (IpAddr, u1
     }
 }
 
-fn tcp(at: u64, bits: u8, source: (IpAddr, u16), destination: (IpAddr, u16)) -> FlowRecord {
+pub(super) fn tcp(
+    at: u64,
+    bits: u8,
+    source: (IpAddr, u16),
+    destination: (IpAddr, u16),
+) -> FlowRecord {
     FlowRecord { tcp_control_bits: bits, ..record(at, protocol::TCP, source, destination) }
 }
 
-fn udp(at: u64, source: (IpAddr, u16), destination: (IpAddr, u16)) -> FlowRecord {
+pub(super) fn udp(at: u64, source: (IpAddr, u16), destination: (IpAddr, u16)) -> FlowRecord {
     record(at, protocol::UDP, source, destination)
 }
 
@@ -80,12 +90,12 @@ fn sized(record: FlowRecord, packets: u64, octets: u64) -> FlowRecord {
 }
 
 /// 203.0.113.NUMBER and on.
-fn outside(number: u32) -> IpAddr {
+pub(super) fn outside(number: u32) -> IpAddr {
     std::net::Ipv4Addr::from(0xcb00_7100 + number).into()
 }
 
 /// 10.0.0.NUMBER and on: of the own networks by default.
-fn inside(number: u32) -> IpAddr {
+pub(super) fn inside(number: u32) -> IpAddr {
     std::net::Ipv4Addr::from(0x0a00_0000 + number).into()
 }
 

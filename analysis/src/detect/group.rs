@@ -1,0 +1,50 @@
+//! Groups of eight entries: what finds an entry, and which one gives its place.
+
+use zerocopy::FromZeros;
+
+/// Entries of a group.
+pub(super) const GROUP: usize = 8;
+
+/// What finds an entry or makes room for one, in a cache line: entries are large, and a flood of
+/// new subjects would read all those of a group each time.
+#[derive(Clone, Copy, Debug, FromZeros)]
+#[repr(C, align(64))]
+pub(super) struct Group {
+    /// Bits of the hash, not 0 where the entry is in use.
+    pub(super) tags: [u32; GROUP],
+    /// Records that came to each entry.
+    pub(super) records: [u32; GROUP],
+}
+
+/// The group for this hash, of so many, and the tag of its entry.
+#[inline]
+pub(super) fn place(hash: u64, groups: usize) -> (usize, u32) {
+    #[expect(clippy::cast_possible_truncation, reason = "it is below the number of groups")]
+    let group = ((u128::from(hash) * groups as u128) >> 64) as usize;
+    (group, u32::try_from(hash & 0xffff_ffff).unwrap_or_default() | 1)
+}
+
+impl Group {
+    /// The first lane with this tag whose entry is the one.
+    #[inline]
+    pub(super) fn find(&self, tag: u32, mut is_it: impl FnMut(usize) -> bool) -> Option<usize> {
+        (0..GROUP).find(|&lane| self.tags[lane] == tag && is_it(lane))
+    }
+
+    /// A free lane, or that of the entry with the fewest records. Among equals the tag decides, so
+    /// that the order of records does not.
+    #[inline]
+    pub(super) fn room(&self) -> usize {
+        let rank = |lane: usize| u64::from(self.records[lane]) << 32 | u64::from(self.tags[lane]);
+        let free = (0..GROUP).find(|&lane| self.tags[lane] == 0);
+        free.unwrap_or_else(|| {
+            (1..GROUP).fold(0, |least, lane| if rank(lane) < rank(least) { lane } else { least })
+        })
+    }
+
+    /// The lane with this tag, or the one that a new entry would get.
+    #[inline]
+    pub(super) fn lane(&self, tag: u32) -> usize {
+        self.find(tag, |_| true).unwrap_or_else(|| self.room())
+    }
+}
