@@ -41,9 +41,10 @@ use crate::report::stdout::print;
 use crate::report::terminal;
 use crate::report::top::{Status, TopFlows};
 use crate::report::totals::Totals;
-use crate::settings::args::{self, Arguments, Command, LiveSettings};
+use crate::settings::args::{Arguments, Command, LiveSettings};
 use crate::settings::config::{Config, Source};
 use crate::settings::file::FromFile;
+use crate::settings::help;
 use crate::settings::parse::parse;
 use crate::status::{FAILED, USAGE, no_output_failed, status_of};
 use crate::sys;
@@ -65,8 +66,8 @@ pub fn main() -> ExitCode {
         Some(Command::Rules) => {
             status(print(incidents::rules(terminal::columns_of_stdout()).as_bytes()))
         }
-        Some(Command::Man) => status(args::man_page().is_ok_and(|page| print(&page))),
-        Some(Command::Completions { shell }) => status(print(&args::completions(shell))),
+        Some(Command::Man) => status(help::man_page().is_ok_and(|page| print(&page))),
+        Some(Command::Completions { shell }) => status(print(&help::completions(shell))),
         Some(Command::Doctor { interface, json }) => {
             let examined = doctor::examine(&interface, if json { Form::Json } else { Form::Text });
             let shown = print(examined.text.as_bytes());

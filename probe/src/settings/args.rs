@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::io;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -377,24 +376,6 @@ fn lone_file(name: OsString) -> Result<PathBuf, String> {
         return Err(format!("command {name} takes no settings before it; a file is ./{name}"));
     }
     Ok(name.into())
-}
-
-/// The completion script of a shell.
-pub(crate) fn completions(shell: Shell) -> Vec<u8> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "flowprobe", &mut script);
-    script
-}
-
-/// The man page, in roff.
-///
-/// # Errors
-///
-/// Memory cannot be written, which does not happen.
-pub(crate) fn man_page() -> io::Result<Vec<u8>> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-    Ok(page)
 }
 
 #[cfg(test)]

@@ -161,19 +161,15 @@ impl Config {
         let detect = args.detect.settings(&args.output, live, key, seed, &name);
         let payload = args.payload.settings();
         let read = payload.map(|payload| (payload.kinds, payload.memory));
-        let metered = (&observer, &table, workers, &args.ifindex, (&args.filter, &read));
+        let selected = (&args.filter, &read);
+        let metered = (&observer, &table, &idle_ms_of, workers, &args.ifindex, selected);
         let places: Vec<_> = args.places.paths().collect();
         let alerts = args.detect.alerts.contains(&AlertTarget::Outputs);
         let detected = detect.as_ref().map(|detect| (&detect.rules, detect.memory, alerts));
         let collect = args.collect.settings();
         let kept = args.collects.then_some(&collect);
         let meaning = (places, args.site.tags, &site, detected, kept);
-        let settings = (metered, meaning);
-        let run = if idle_ms_of.is_empty() {
-            run_of(args, &source, &settings)
-        } else {
-            run_of(args, &source, &(settings, &idle_ms_of))
-        };
+        let run = run_of(args, &source, &(metered, meaning));
         Ok(Self {
             source,
             outputs: args.output.clone(),

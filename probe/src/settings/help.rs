@@ -1,5 +1,11 @@
-//! Parts of `--help` that do not belong to a single setting.
+//! Parts of `--help` that do not belong to a single setting, the man page and completions.
 
+use std::io;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::args::Cli;
 use crate::report::terminal;
 
 /// Columns of the help on a wide terminal, and where there is none.
@@ -13,6 +19,24 @@ pub(super) fn columns() -> usize {
 /// What follows the settings.
 pub(super) fn end() -> String {
     EXAMPLES.to_owned() + &exporter::help(columns())
+}
+
+/// The completion script of a shell.
+pub(crate) fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "flowprobe", &mut script);
+    script
+}
+
+/// The man page, in roff.
+///
+/// # Errors
+///
+/// Memory cannot be written, which does not happen.
+pub(crate) fn man_page() -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+    Ok(page)
 }
 
 const EXAMPLES: &str = "\

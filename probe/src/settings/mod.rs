@@ -8,7 +8,7 @@ pub(crate) mod detect;
 mod domain;
 pub(crate) mod elastic;
 pub(crate) mod file;
-mod help;
+pub(crate) mod help;
 pub(crate) mod http;
 mod known;
 pub(crate) mod listen;

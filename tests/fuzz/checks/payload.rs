@@ -10,8 +10,8 @@ pub fn check(octets: &[u8]) {
     let cut = usize::from(u16::from_be_bytes([high, low]));
     let cut = if octets.is_empty() { 0 } else { cut % octets.len() };
     match protocol % 6 {
-        0 => dns(octets, cut, |octets| Message::read(octets)),
-        1 => dns(octets, cut, |octets| Message::read_framed(octets)),
+        0 => dns(octets, cut, Message::read),
+        1 => dns(octets, cut, Message::read_framed),
         2 => tls(octets, cut, |stream| stream_hello(stream, &mut Records::default())),
         3 => tls(octets, cut, quic_hello),
         4 => drop(datagram_hello(octets).map(|hello| is_sane(&hello))),
