@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use element::{Element, Moment, Reading, Route, TimeForm};
+use element::{Element, Reading, Route, TimeForm, TimeReading};
 use flow::{Details, FlowDirection, FlowRecord, IpVersion, KeyField, KeyFields, Place, Timestamp};
 
 use crate::counts::Counts;
@@ -159,7 +159,7 @@ fn set_icmp(reading: &mut Reading) {
 fn set_times(reading: &mut Reading, common: Common<'_>, counts: &mut Counts) {
     let init_time = reading.init_time.or(common.init_time);
     let mut is_invalid = false;
-    let mut time = |moment: &Moment| match time_of(moment, common.header, init_time) {
+    let mut time = |sent: &TimeReading| match time_of(sent, common.header, init_time) {
         Ok(time) => time,
         Err(Invalid) => {
             is_invalid = true;
@@ -183,22 +183,22 @@ fn set_times(reading: &mut Reading, common: Common<'_>, counts: &mut Counts) {
 /// The time cannot be true.
 struct Invalid;
 
-/// The time of day of a moment. `None` if the record does not say it.
+/// The time of day in a record. `None` if the record does not say it.
 fn time_of(
-    moment: &Moment,
+    sent: &TimeReading,
     header: &Header,
     init_time: Option<Timestamp>,
 ) -> Result<Option<Timestamp>, Invalid> {
     let export_time = header.export_time;
-    let observed = match moment.time {
+    let observed = match sent.time {
         Some((TimeForm::Observation, time)) => Some(time),
         Some((_, time)) => return Ok(Some(time)),
         None => None,
     };
-    if let Some(before_us) = moment.before_export_us {
+    if let Some(before_us) = sent.before_export_us {
         return Ok(Some(export_time.minus_millis(before_us / 1000)));
     }
-    let Some(uptime_ms) = moment.uptime_ms else { return Ok(observed) };
+    let Some(uptime_ms) = sent.uptime_ms else { return Ok(observed) };
     match (header.uptime_ms, init_time) {
         (Some(now_ms), _) => {
             // sysUpTime begins again at 0 after 49.7 days.

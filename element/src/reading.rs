@@ -27,9 +27,9 @@ pub struct Reading {
     /// Type and code of ICMP, if the record has them apart from the destination port.
     pub icmp: Icmp,
     /// Start of the flow.
-    pub start: Moment,
+    pub start: TimeReading,
     /// End of the flow.
-    pub end: Moment,
+    pub end: TimeReading,
     /// Duration in milliseconds.
     pub duration_ms: Option<u64>,
     /// systemInitTimeMilliseconds: the time that sysUpTime counts from.
@@ -91,7 +91,7 @@ pub struct OtherCounts {
 
 /// A point in time, in one of the forms that elements have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Moment {
+pub struct TimeReading {
     /// A time of day, and the form in which it was sent.
     pub time: Option<(TimeForm, Timestamp)>,
     /// Milliseconds of sysUpTime.
@@ -115,7 +115,7 @@ pub enum TimeForm {
     Observation,
 }
 
-impl Moment {
+impl TimeReading {
     /// Learns a time. The best form of several counts.
     #[inline]
     pub(crate) fn learn(&mut self, form: TimeForm, time: Timestamp) {
@@ -130,7 +130,7 @@ impl Moment {
 pub struct SamplingReading {
     /// samplerId or selectorId.
     pub selector: Option<u64>,
-    /// samplingInterval or samplerRandomInterval: one of so many packets.
+    /// samplingInterval or samplerRandomInterval: N of "one of N packets".
     pub interval: u32,
     /// samplingPacketInterval: packets that are sampled in a row.
     pub packets: u32,
@@ -143,7 +143,7 @@ pub struct SamplingReading {
 }
 
 impl SamplingReading {
-    /// One of so many packets; `None` if the record does not say it.
+    /// N of "one of N packets". `None` if the record does not say it.
     pub fn interval(&self) -> Option<u32> {
         let rounded = |all: u64, part: u32| {
             let interval = (all + u64::from(part) / 2) / u64::from(part);
@@ -199,8 +199,8 @@ impl Default for Reading {
             ipv6: [None; 2],
             ip_version: 0,
             icmp: Icmp::default(),
-            start: Moment::default(),
-            end: Moment::default(),
+            start: TimeReading::default(),
+            end: TimeReading::default(),
             duration_ms: None,
             init_time: None,
             others: OtherCounts::default(),
@@ -277,11 +277,11 @@ mod tests {
             (TimeForm::Observation, Timestamp::from_millis(1)),
         ];
         for turn in 0..3 {
-            let mut moment = Moment::default();
+            let mut reading = TimeReading::default();
             (0..3).map(|index| times[(index + turn) % 3]).for_each(|(form, time)| {
-                moment.learn(form, time);
+                reading.learn(form, time);
             });
-            assert_eq!(moment.time, Some(times[1]));
+            assert_eq!(reading.time, Some(times[1]));
         }
     }
 }

@@ -128,6 +128,19 @@ fn more_octets_inside_than_outside_are_counted() {
     assert_octets_are_conserved(&captured, &replayed);
 }
 
+/// A jumbogram inside counts with what there is.
+#[test]
+fn jumbograms_inside_count_with_what_is_outside() {
+    // UDP, options, length 0xfffffff0; no payload length.
+    let options = [17, 0, 0xc2, 4, 0xff, 0xff, 0xff, 0xf0];
+    let mut ip = packet::ipv6("2001:db8::1", "2001:db8::2", 0, &with(&options, &[0; 8]));
+    ip[4..6].copy_from_slice(&[0, 0]);
+    let captured = frames([&around(41, &ip)]);
+    let replayed = replay(&captured, ALL);
+    assert_eq!(replayed.run.count("metered.octets"), ip.len() as u64);
+    assert_eq!(replayed.run.count("exceeding_wire"), 1);
+}
+
 /// Later fragments inside have the ports of the first one of the same network.
 #[test]
 fn fragments_inside_are_told_apart_by_network() {

@@ -274,7 +274,7 @@ impl Results {
         chart::draw("Octets of memory per flow, less is better", &groups)
     }
 
-    /// The rows with so many flows that these determine the memory.
+    /// The rows whose memory is determined by the number of flows.
     fn memory_rows(&self) -> impl Iterator<Item = (&Recipe, &Row)> {
         let rows = self
             .compared

@@ -13,12 +13,12 @@ pub(crate) struct PayloadSettings {
 }
 
 impl PayloadSettings {
-    /// Octets for unfinished openings of one of so many readers.
+    /// Octets for unfinished openings of each of the readers.
     fn hellos(&self, readers: usize) -> usize {
         usize::try_from(self.memory / 4).unwrap_or(usize::MAX) / readers.max(1)
     }
 
-    /// Octets for what one of so many workers has found.
+    /// Octets for what each of the workers has found.
     pub(crate) fn facts(&self, workers: usize) -> usize {
         usize::try_from(self.memory / 4 * 3).unwrap_or(usize::MAX) / workers.max(1)
     }

@@ -59,7 +59,7 @@ fn refusals(tunnels: &TunnelCounts) -> impl Iterator<Item = (TunnelKind, Refusal
 /// Of packets in records, the least share that is worth a hint, in percent.
 const HINT_PERCENT: u64 = 5;
 
-/// Live, so many packets decide what is said of their shares.
+/// Number of packets from which shares are computed in a live run.
 const HINT_PACKETS: u64 = 1000;
 
 /// What would be inside of tunnels that are not opened, if they are no small part.

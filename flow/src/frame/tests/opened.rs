@@ -14,7 +14,7 @@ use crate::observation::Observation;
 use crate::observer::{Observer, ObserverSettings, Sampling, Sink};
 use tunnel::{L2tpV3, TunnelKind, TunnelKinds};
 
-/// One in so many frames is of another hour.
+/// One frame of this number is of another hour.
 const FRAMES_PER_JUMP: usize = 500;
 
 const FRAMES: usize = 100_000;

@@ -236,6 +236,9 @@ const HEADERS_MAX: usize = 16;
 /// Maximum octets after a first fragment: it does not have the length of its datagram.
 const REST_OF_DATAGRAM: usize = u16::MAX as usize;
 
+/// Maximum octets of a packet without a Jumbo Payload option.
+const OCTETS_MAX: u32 = 40 + u16::MAX as u32;
+
 /// The outermost packet of a frame.
 pub(crate) fn outermost<'a>(
     frame: &Frame<'a>,
@@ -319,8 +322,11 @@ impl<'a> Opened<'a> {
             return Ok(opened);
         }
         // A mirror may truncate packets, and a fragment is incomplete: only the header has the
-        // length.
+        // length. No mirror carries jumbograms, and a claim of gigabytes in a small frame is not believed.
         let (claimed, _) = network::general(network.ip_version, network.data, u32::MAX)?;
+        if claimed.octets > OCTETS_MAX {
+            return Ok(opened);
+        }
         Ok(Self { packet: Packet { octets: claimed.octets, ..opened.packet }, ..opened })
     }
 }
