@@ -283,3 +283,23 @@ fn a_stream_that_goes_on_while_the_host_gets_its_interface_is_counted() {
 
 /// Packets of a stream that may be between the card's counter and a socket.
 const UNDER_WAY_MAX: u64 = 3;
+
+/// With AF_XDP demanded, keeping the capabilities would not help.
+#[test]
+fn what_captures_an_interface_that_the_host_needs_is_said() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let settings: [(&[&str], &str, &str); 2] = [
+        (&["--capture", "afxdp", "--keep-capabilities"], "--capture auto", "or use --keep-"),
+        (&[], "or use --keep-capabilities", "--capture auto"),
+    ];
+    for (settings, named, not_named) in settings {
+        let probe = Probe::capture(&network, &["rx0"], &[&PATIENT, settings]);
+        network.ip(Host::Probe, &["addr", "add", "192.0.2.1/24", "dev", "rx0"]);
+        let run = probe.wait();
+        network.ip(Host::Probe, &["addr", "del", "192.0.2.1/24", "dev", "rx0"]);
+        assert_eq!(run.status, 1, "{}", run.stderr);
+        let is_it = |line: &&str| line.contains("rx0 is not captured any more");
+        let said = run.stderr.lines().find(is_it).unwrap_or_else(|| panic!("{}", run.stderr));
+        assert!(said.contains(named) && !said.contains(not_named), "{said}");
+    }
+}
