@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use flow::Dissection;
 use log::{info, warn};
 
+pub(crate) use self::budget::Room;
 use self::open::{Host, Opened, Opener};
 use self::port::Port;
 pub(crate) use self::port::PortCounts;
