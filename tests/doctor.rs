@@ -189,6 +189,25 @@ fn compare(examined: &Examined, (said, kilobytes): (String, u64)) {
     assert!(stated.abs_diff(taken) <= stated / 10, "{text}: {taken} MiB");
 }
 
+/// The doctor and the run ask the same function.
+#[test]
+fn memory_that_a_limit_forbids_is_found() {
+    let Some(namespace) = Namespace::new() else { return };
+    let limited = ["prlimit", "--as=100000000"];
+    let examined = examine(program(&namespace, &limited));
+    let [level, text, remedy] = examined.finding("memory");
+    assert_eq!((examined.status, examined.method(), level), (1, "none", "fail"), "{text}");
+    assert!(text.contains("ulimit -v") && remedy.contains("--max-flows"), "{text} {remedy}");
+    let mut run = program(&namespace, &limited);
+    let output = run.args(["-i", "vb", "-o", "json:/dev/null"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("ulimit -v"), "{said}");
+    // Enough for flows, and not for the sockets as well.
+    let examined = examine(program(&namespace, &["prlimit", "--as=230000000"]));
+    let [level, text, _] = examined.finding("memory");
+    assert!(level == "warn" && text.contains("ulimit -v"), "{level} {text}");
+}
+
 /// Runs a function where a system call fails, as a container's filter has it: with any first
 /// argument, or with this one. Programs that the function starts inherit the filter.
 fn without_call<T: Send>(

@@ -72,14 +72,15 @@ pub mod tcp_control {
 }
 
 /// Ethertypes that dissection knows (IEEE registration, `0x89xx` and others by their vendors).
-pub(crate) mod ethertype {
+pub mod ethertype {
     pub(crate) const IPV4: u16 = 0x0800;
     pub(crate) const ARP: u16 = 0x0806;
     pub(crate) const ERSPAN_III: u16 = 0x22eb;
     pub(crate) const TRILL: u16 = 0x22f3;
     pub(crate) const BRIDGED_ETHERNET: u16 = 0x6558;
     pub(crate) const REVERSE_ARP: u16 = 0x8035;
-    pub(crate) const VLAN: u16 = 0x8100;
+    /// Customer VLAN tag (IEEE 802.1Q).
+    pub const VLAN: u16 = 0x8100;
     pub(crate) const IPV6: u16 = 0x86dd;
     /// Redirected packets of a web cache (WCCP).
     pub(crate) const WCCP: u16 = 0x883e;

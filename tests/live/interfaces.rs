@@ -238,3 +238,68 @@ fn an_interface_that_becomes_the_hosts_is_given_back_to_it() {
         assert_eq!(lost(&run), 0, "{}", run.stats);
     }
 }
+
+/// Packets that come during the hand-over are metered, or counted as lost.
+#[test]
+fn a_stream_that_goes_on_while_the_host_gets_its_interface_is_counted() {
+    let addressed: &[&[&str]] = &[&["addr", "add", "192.0.2.1/24", "dev", "rx0"]];
+    let bridged: &[&[&str]] =
+        &[&["link", "add", "br7", "type", "bridge"], &["link", "set", "rx0", "master", "br7"]];
+    for change in [addressed, bridged, addressed] {
+        let Some(network) = Network::new(Links::default()) else { return };
+        let folder = support::scratch();
+        let file = support::write(&folder, "many.pcap", &frames(4000));
+        let received = || {
+            let interface = network.interface(Host::Probe, "rx0");
+            interface["stats64"]["rx"]["packets"].as_u64().expect("a count")
+        };
+        let mut probe = Probe::capture(&network, &["rx0"], &[&PATIENT, &["--keep-capabilities"]]);
+        assert!(network.interface(Host::Probe, "rx0").get("xdp").is_some());
+        let before = received();
+        std::thread::scope(|scope| {
+            let stream = scope.spawn(|| network.send_file("tx0", &file, &["--rate", "2k"]));
+            probe.wait_until("packets come", |_| received() > before + 400);
+            change.iter().for_each(|words| network.ip(Host::Probe, words));
+            let again = |probe: &Probe| probe.messages().contains("rx0: AF_PACKET");
+            probe.wait_until("it goes on beside the stack", again);
+            assert!(!stream.is_finished(), "the stream ended before the hand-over");
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        let received = received() - before;
+        let run = probe.stop();
+        run.assert_conservation();
+        let metered = packets(&run.flows());
+        assert!(lost(&run) > 0, "the hand-over takes a moment: {}", run.stats);
+        // A packet under way to the sockets while the card is read counts as lost too.
+        let counted = metered + lost(&run);
+        assert!(
+            (received..=received + UNDER_WAY_MAX).contains(&counted),
+            "{counted} of {received}: {}\n{}",
+            run.stats,
+            run.stderr
+        );
+    }
+}
+
+/// Packets of a stream that may be between the card's counter and a socket.
+const UNDER_WAY_MAX: u64 = 3;
+
+/// With AF_XDP demanded, keeping the capabilities would not help.
+#[test]
+fn what_captures_an_interface_that_the_host_needs_is_said() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let settings: [(&[&str], &str, &str); 2] = [
+        (&["--capture", "afxdp", "--keep-capabilities"], "--capture auto", "or use --keep-"),
+        (&[], "or use --keep-capabilities", "--capture auto"),
+    ];
+    for (settings, named, not_named) in settings {
+        let probe = Probe::capture(&network, &["rx0"], &[&PATIENT, settings]);
+        network.ip(Host::Probe, &["addr", "add", "192.0.2.1/24", "dev", "rx0"]);
+        let run = probe.wait();
+        network.ip(Host::Probe, &["addr", "del", "192.0.2.1/24", "dev", "rx0"]);
+        assert_eq!(run.status, 1, "{}", run.stderr);
+        let is_it = |line: &&str| line.contains("rx0 is not captured any more");
+        let said = run.stderr.lines().find(is_it).unwrap_or_else(|| panic!("{}", run.stderr));
+        assert!(said.contains(named) && !said.contains(not_named), "{said}");
+    }
+}

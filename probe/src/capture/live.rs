@@ -108,6 +108,16 @@ impl LiveSource {
         }
     }
 
+    /// Packets that the kernel had for a socket of `AF_PACKET` since it was opened, including those
+    /// that it dropped. A super-packet counts once. A system call. 0 for `AF_XDP`, whose program
+    /// counts.
+    pub(crate) fn packets(&mut self) -> u64 {
+        match self {
+            Self::Xdp(_) => 0,
+            Self::Packet(socket) => socket.counts().packets,
+        }
+    }
+
     /// Counts of a socket that is about to be closed: frames left in the ring are lost.
     pub(crate) fn last_counts(&mut self) -> SourceCounts {
         let Self::Packet(socket) = self else { return self.counts() };

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use flow::number::ethertype;
 use flow::{FlowDirection, Offload, Segmented, Timestamp};
 
 use crate::capture::layer::Layer;
@@ -165,7 +166,8 @@ fn read(packet: &mut [u8], layer: Layer) -> Option<RingPacket<'_>> {
 /// The tag that the network card or the kernel took out of the frame.
 fn vlan_tag(packet: &[u8]) -> [u8; TAG_OCTETS] {
     let has_protocol = u32_of(packet, packet::STATUS) & libc::TP_STATUS_VLAN_TPID_VALID != 0;
-    let protocol = if has_protocol { u16_of(packet, packet::VLAN_PROTOCOL) } else { VLAN };
+    let protocol =
+        if has_protocol { u16_of(packet, packet::VLAN_PROTOCOL) } else { ethertype::VLAN };
     let [high, low] = protocol.to_be_bytes();
     let [.., vlan_high, vlan_low] = u32_of(packet, packet::VLAN).to_be_bytes();
     [high, low, vlan_high, vlan_low]
@@ -211,7 +213,6 @@ fn u16_of(octets: &[u8], field: Field) -> u16 {
 
 const ADDRESS_OCTETS: usize = 12;
 const TAG_OCTETS: usize = 4;
-const VLAN: u16 = 0x8100;
 
 /// linux/virtio_net.h.
 const VIRTIO_OCTETS: usize = 10;

@@ -8,7 +8,9 @@ use crate::capture::offloads::Place;
 use crate::capture::packet::Rings;
 use crate::capture::xdp::plan::XdpSettings;
 use crate::host::interface::{Interface, XdpFeatures, xdp_features};
+use crate::host::memory::{self, Memory as Owner};
 use crate::host::method::{Method, Wanted};
+use crate::host::ports::Room;
 use crate::host::system::System;
 use crate::pipeline::queues::live_memory;
 use crate::settings::args::Arguments;
@@ -21,10 +23,9 @@ pub(super) struct Facts {
     pub(super) interface: Interface,
     /// Default settings of a run on this interface.
     pub(super) settings: Arguments,
-    /// Number of interfaces that share the memory.
-    pub(super) interfaces: u64,
-    /// Octets that AF_XDP may use for this interface.
-    pub(super) memory_max: u64,
+    pub(super) share: Share,
+    /// Why the system does not give the memory that a run takes; `None` if it does.
+    pub(super) shortage: Option<String>,
     /// Reason why a run would fail at start on any interface.
     pub(super) obstacle: Option<String>,
     /// This and the following are `None` if the kernel or the driver does not tell.
@@ -37,12 +38,12 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Gathers all facts. The interface is not changed. It is one of `interfaces`.
+    /// Gathers all facts, as if it were the only interface. The interface is not changed.
     ///
     /// # Errors
     ///
     /// There is no such interface; in one sentence.
-    pub(super) fn gather(name: &str, interfaces: usize) -> Result<Self, String> {
+    pub(super) fn gather(name: &str) -> Result<Self, String> {
         let settings = Arguments::defaults(name);
         let interface = Interface::find(name).map_err(|problem| problem.to_string())?;
         let mut ethtool = Ethtool::new(&interface.name).ok();
@@ -52,8 +53,8 @@ impl Facts {
         let (queues, rx_ring) = (ask(Ethtool::queues), ask(Ethtool::rx_ring));
         Ok(Self {
             system: System::gather(),
-            memory_max: settings.live.umem_max / interfaces as u64,
-            interfaces: interfaces as u64,
+            share: Share::whole(&settings, interface.rx_queues),
+            shortage: None,
             settings,
             obstacle: None,
             xdp: xdp_features(interface.index).ok().flatten(),
@@ -92,30 +93,102 @@ impl Facts {
 
     /// The default settings.
     fn wanted(&self) -> Wanted {
-        Wanted::new(&self.settings.live, self.memory_max, None)
+        Wanted::new(&self.settings.live, self.share.room.xdp, None)
     }
 
     /// Octets of memory that a run with the default settings takes, by use.
     pub(super) fn memory(&self, method: &Method) -> Memory {
         let flows = self.settings.max_flows.get();
-        let processors = thread::available_parallelism().map_or(1, usize::from);
-        let workers = (self.interface.rx_queues as usize).clamp(1, processors);
-        let packet = || {
-            let room = self.settings.live.packet_ring_max / self.interfaces;
-            let rings = Rings::within(room, None, workers).ok()?;
-            Some(rings.octets * u64::from(rings.count))
-        };
+        let sockets = self.sockets(method);
         Memory {
-            sockets: match method {
-                Method::Xdp => self.xdp_settings().memory(),
-                Method::Packet { .. } => packet().unwrap_or_default(),
-                Method::None { .. } => 0,
-            },
+            sockets: sockets.xdp + sockets.packet,
             flows: u64::from(flows) * FLOW_OCTETS,
             rest: REST,
             waiting: live_memory(flows as usize),
         }
     }
+
+    /// Octets of the sockets of this interface.
+    fn sockets(&self, method: &Method) -> Room {
+        let packet = || {
+            let rings = Rings::within(self.share.room.packet, None, self.share.workers).ok()?;
+            Some(rings.octets * u64::from(rings.count))
+        };
+        match method {
+            Method::Xdp => Room { xdp: self.xdp_settings().memory(), packet: 0 },
+            Method::Packet { .. } => Room { xdp: 0, packet: packet().unwrap_or_default() },
+            Method::None { .. } => Room::default(),
+        }
+    }
+
+    /// Compares the memory of a run with what the system leaves, by the checks of the run. Without
+    /// memory for flows, a run fails on any interface.
+    fn check_memory(&mut self) {
+        let method = self.method();
+        let Memory { flows, .. } = self.memory(&method);
+        let Room { xdp, packet } = self.sockets(&method);
+        let (xdp, packet) = (xdp + self.share.before.xdp, packet + self.share.before.packet);
+        self.shortage = memory::check("flows (--max-flows)", flows, Owner::Own).err();
+        if let Some(shortage) = &self.shortage {
+            self.obstacle.get_or_insert_with(|| shortage.clone());
+            return;
+        }
+        let what = "sockets and flows";
+        let checks = memory::check(what, flows + xdp, Owner::Own)
+            .and_then(|()| memory::check(what, flows + xdp + packet, Owner::OfKernel));
+        self.shortage = checks.err();
+    }
+}
+
+/// Part of an interface in the memory of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Share {
+    /// Number of all interfaces.
+    pub(super) interfaces: usize,
+    /// It is the last of them.
+    pub(super) is_last: bool,
+    pub(super) room: Room,
+    /// Octets of the sockets of the interfaces before it.
+    pub(super) before: Room,
+    /// Workers of the run.
+    pub(super) workers: usize,
+}
+
+impl Share {
+    /// The share of the only interface.
+    pub(super) fn whole(settings: &Arguments, queues: u32) -> Self {
+        Self {
+            interfaces: 1,
+            is_last: true,
+            room: Room::part(&settings.live, Room::default(), 1),
+            before: Room::default(),
+            workers: workers(queues as usize),
+        }
+    }
+}
+
+/// Shares the memory as a run does that opens these interfaces in this order, and compares it with
+/// what the system leaves. With patterns, the run expects more interfaces.
+pub(super) fn share(all: &mut [Facts], has_patterns: bool) {
+    let interfaces = all.len();
+    let queues = all.iter().map(|facts| facts.interface.rx_queues as usize).sum();
+    let workers = workers(if has_patterns { usize::MAX } else { queues });
+    let mut before = Room::default();
+    for (index, facts) in all.iter_mut().enumerate() {
+        let parts = (interfaces - index + usize::from(has_patterns)) as u64;
+        let room = Room::part(&facts.settings.live, before, parts);
+        let is_last = index + 1 == interfaces;
+        facts.share = Share { interfaces, is_last, room, before, workers };
+        facts.check_memory();
+        let sockets = facts.sockets(&facts.method());
+        before.xdp += sockets.xdp;
+        before.packet += sockets.packet;
+    }
+}
+
+/// Number of workers for this number of queues.
+fn workers(queues: usize) -> usize {
+    queues.clamp(1, thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Octets of memory of a run.

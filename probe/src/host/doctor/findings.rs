@@ -4,7 +4,7 @@ use exporter::{Finding, Level};
 
 use flow::TunnelKind;
 
-use super::facts::{Facts, Memory};
+use super::facts::{Facts, Memory, Share};
 use super::traffic::Traffic;
 use crate::capture::layer::Layer;
 use crate::capture::offloads::{HarmfulOffload, Place, harmful_offloads};
@@ -87,16 +87,31 @@ fn capabilities(facts: &Facts) -> Finding {
     }
 }
 
+/// With several interfaces, the last one has the total.
 fn memory(facts: &Facts, method: &Method) -> Finding {
-    let Memory { sockets, flows, rest, waiting } = facts.memory(method);
-    let [all, sockets, flows, rest, waiting] =
-        [sockets + flows + rest, sockets, flows, rest, waiting]
+    let Memory { sockets: own, flows, rest, waiting } = facts.memory(method);
+    let Share { interfaces, is_last, before, .. } = facts.share;
+    let sockets = own + before.xdp + before.packet;
+    let [all, sockets, own, flows, rest, waiting] =
+        [sockets + flows + rest, sockets, own, flows, rest, waiting]
             .map(|octets| octets.div_ceil(1 << 20));
-    let text = format!(
+    let total = format!(
         "{all} MiB: sockets {sockets}, flows {flows}, rest {rest}; slow outputs take up to {waiting} \
          more"
     );
-    Finding::ok("memory", text)
+    let text = match interfaces {
+        1 => total,
+        _ if is_last => format!("sockets {own} MiB; all {interfaces} interfaces: {total}"),
+        _ => format!("sockets {own} MiB"),
+    };
+    match &facts.shortage {
+        None => Finding::ok("memory", text),
+        Some(shortage) => {
+            let is_fatal = facts.obstacle.as_ref() == Some(shortage);
+            let level = if is_fatal { Level::Fail } else { Level::Warn };
+            Finding::ok("memory", format!("{text}; {shortage}")).at(level, LESS_MEMORY)
+        }
+    }
 }
 
 fn locked_memory(facts: &Facts) -> Finding {
@@ -318,5 +333,8 @@ const TUNNELS_PERCENT: u64 = 5;
 
 /// Frames of a card's ring that are enough for the bursts of a fast link.
 const RING_GOOD: u32 = 2048;
+
+const LESS_MEMORY: &str = "free memory or raise the limit, or use less: --max-flows, --ring, \
+                           --packet-ring";
 
 const GRANT: &str = "AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN CAP_BPF in the service, or root";

@@ -43,8 +43,7 @@ pub(crate) fn examine(selectors: &[Selector], form: Form) -> Examined {
     let mut all = Vec::new();
     let names = names(selectors);
     for name in &names {
-        match name.as_ref().map_err(Clone::clone).and_then(|name| Facts::gather(name, names.len()))
-        {
+        match name.as_ref().map_err(Clone::clone).and_then(|name| Facts::gather(name)) {
             Ok(facts) => all.push(facts),
             Err(problem) => {
                 error!("{problem}");
@@ -55,8 +54,9 @@ pub(crate) fn examine(selectors: &[Selector], form: Form) -> Examined {
     traffic::listen(&mut all);
     // A run does so too, and ends if it cannot.
     let obstacle = rights::give_up(None, false).err();
-    for facts in &mut all {
-        facts.obstacle.clone_from(&obstacle);
+    all.iter_mut().for_each(|facts| facts.obstacle.clone_from(&obstacle));
+    facts::share(&mut all, selectors.iter().any(Selector::is_pattern));
+    for facts in &all {
         let report = Report::new(facts);
         examined.works &= report.works();
         match form {

@@ -4,7 +4,7 @@ use caps::Capability;
 use exporter::{Finding, Level};
 use flow::TunnelKind;
 
-use super::facts::Facts;
+use super::facts::{Facts, Share, share};
 use super::findings;
 use super::report::Report;
 use super::traffic::Traffic;
@@ -23,9 +23,9 @@ fn sound() -> Facts {
     interface.driver = Some("ixgbe".to_owned());
     Facts {
         system: System::made_up(),
+        share: Share::whole(&Arguments::defaults("eth1"), interface.rx_queues),
+        shortage: None,
         settings: Arguments::defaults("eth1"),
-        interfaces: 1,
-        memory_max: 1 << 30,
         obstacle: None,
         interface,
         xdp: Some(XdpFeatures { redirects: true, zero_copy: true, segments: false }),
@@ -224,6 +224,39 @@ fn locked_memory_is_that_of_all_queues() {
         facts.system.capabilities.insert(Capability::CAP_IPC_LOCK);
         assert_eq!(facts.method(), Method::Xdp);
     }
+}
+
+#[test]
+fn memory_is_shared_as_in_a_run_and_its_total_is_told_once() {
+    let mut all_facts = [sound(), sound(), sound()];
+    for facts in &mut all_facts {
+        facts.interface.rx_queues = 16;
+    }
+    share(&mut all_facts, false);
+    let of = |facts: &Facts| {
+        let found = all(facts);
+        found.into_iter().find(|one| one.subject == "memory").unwrap().text
+    };
+    let [first, second, last] = &all_facts;
+    // 16 rings in a third of 1 GiB, in half of what is left, and in all of the rest.
+    assert_eq!(first.share.room.xdp, (1 << 30) / 3);
+    let left = (1 << 30) - first.xdp_settings().memory();
+    assert_eq!(second.share.room.xdp, left / 2);
+    assert_eq!(last.share.room.xdp, left - second.xdp_settings().memory());
+    assert!(!of(first).contains("flows") && !of(second).contains("flows"), "{}", of(first));
+    let total = "MiB; all 3 interfaces: ";
+    assert!(of(last).contains(total) && of(last).contains("flows"), "{}", of(last));
+    // With a pattern, one more is expected.
+    share(&mut all_facts, true);
+    assert_eq!(all_facts[0].share.room.xdp, (1 << 30) / 4);
+}
+
+#[test]
+fn memory_that_the_system_does_not_give_is_found() {
+    let shortage = "sockets and flows: 2 GiB of memory asked, the system has 1 GiB";
+    let short = |facts: &mut Facts| facts.shortage = Some(shortage.to_owned());
+    let remedy = "free memory or raise the limit, or use less: --max-flows, --ring, --packet-ring";
+    check(short, "memory", Level::Warn, remedy);
 }
 
 #[test]

@@ -4,19 +4,31 @@ use super::Ports;
 use super::port::Port;
 use super::state::State;
 use crate::host::method::Kind;
+use crate::settings::args::LiveSettings;
 
-/// Octets of memory that an interface may take for its sockets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Room {
-    pub(super) xdp: u64,
-    pub(super) packet: u64,
+/// Octets of memory for sockets, by the kind of capture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Room {
+    pub(crate) xdp: u64,
+    pub(crate) packet: u64,
+}
+
+impl Room {
+    /// The room for an interface: an equal part of the maximum without what other interfaces take.
+    /// `parts` is the number of interfaces that are still to be opened, with this one; at least 1.
+    pub(crate) fn part(settings: &LiveSettings, used: Self, parts: u64) -> Self {
+        let part = |most: u64, used| most.saturating_sub(used) / parts.max(1);
+        Self {
+            xdp: part(settings.umem_max, used.xdp),
+            packet: part(settings.packet_ring_max, used.packet),
+        }
+    }
 }
 
 impl Ports {
     /// The room for an interface that is about to be opened: an equal part of the memory left for
     /// it and for the interfaces that are still to come. With patterns, one more is expected.
     pub(super) fn room(&self, port: usize) -> Room {
-        let settings = &self.opener.settings;
         let is_to_come = |(index, other): &(usize, &Port)| {
             let may_come = other.state != State::Gone || other.ifindex == 0;
             *index != port && may_come && !other.is_open() && !other.is_final()
@@ -27,10 +39,7 @@ impl Ports {
             let of_kind = self.ports.iter().filter(|port| port.kind == Some(kind));
             of_kind.map(|port| port.memory).sum()
         };
-        let part = |most: u64, kind| most.saturating_sub(used(kind)) / parts;
-        Room {
-            xdp: part(settings.umem_max, Kind::Xdp),
-            packet: part(settings.packet_ring_max, Kind::Packet),
-        }
+        let used = Room { xdp: used(Kind::Xdp), packet: used(Kind::Packet) };
+        Room::part(&self.opener.settings, used, parts)
     }
 }

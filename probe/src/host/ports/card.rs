@@ -64,12 +64,15 @@ impl Card {
     }
 
     /// Called when the interface was opened again, which takes time. Of the packets since the last
-    /// update, those that the new AF_XDP program has not seen were not captured.
-    pub(super) fn open_again(&mut self, ifindex: u32, seen: impl Fn() -> u64) {
+    /// update, those that the new AF_XDP program, or the new sockets of AF_PACKET, had not seen
+    /// before the counters were read were not captured. The count is exact if no packet arrives
+    /// while the counters are read. Otherwise, and if sockets count several packets as one
+    /// super-packet, it may be too high, and is never too low.
+    pub(super) fn open_again(&mut self, ifindex: u32, seen: impl FnMut() -> u64) {
         let before = self.not_captured;
         self.update(ifindex, false, seen);
         let arrived = self.not_captured - before;
-        self.not_captured = before + arrived.saturating_sub(self.seen[1]);
+        self.not_captured = before + arrived.saturating_sub(self.seen[0]);
         self.begin();
     }
 
@@ -81,10 +84,15 @@ impl Card {
     }
 
     /// Adds the counts since the last update. `was_captured`: the interface was captured in this
-    /// time. `seen`: frames that the AF_XDP program has seen until now; they are read before and
-    /// after the counters, and all again if packets arrived in between. If it is another
-    /// interface, counting starts. A card without counters adds nothing.
-    pub(super) fn update(&mut self, ifindex: u32, was_captured: bool, seen: impl Fn() -> u64) {
+    /// time. `seen`: frames that the AF_XDP program, or the sockets of AF_PACKET, have seen until
+    /// now; they are read before and after the counters, and all again if packets arrived in
+    /// between. If it is another interface, counting starts. A card without counters adds nothing.
+    pub(super) fn update(
+        &mut self,
+        ifindex: u32,
+        was_captured: bool,
+        mut seen: impl FnMut() -> u64,
+    ) {
         let mut seen_first = seen();
         for _ in 0..READINGS_MAX {
             self.read(ifindex, was_captured);

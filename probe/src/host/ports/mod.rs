@@ -18,11 +18,13 @@ use std::time::{Duration, Instant};
 use flow::Dissection;
 use log::{info, warn};
 
+pub(crate) use self::budget::Room;
 use self::open::{Host, Opened, Opener};
 use self::port::Port;
 pub(crate) use self::port::PortCounts;
 use self::state::{Phase, State};
-use crate::capture::live::SourceCounts;
+use crate::capture::live::{LiveSource, SourceCounts};
+use crate::capture::packet::Direction;
 use crate::capture::xdp::XdpOpener;
 use crate::host::interface::changes::{Changes, News};
 use crate::host::interface::links::Link;
@@ -294,8 +296,9 @@ impl Ports {
         let (kind, room) = (*kind, self.room(port));
         // It was not captured up to now.
         self.ports[port].card.update(interface.index, false, || 0);
-        let Opened { kind, method, xdp, memory, sockets } =
+        let Opened { kind, method, xdp, memory, mut sockets } =
             self.opener.open(host, &interface, number, kind, room)?;
+        let takes_only_incoming = self.opener.settings.direction == Direction::In;
         let opened = &mut self.ports[port];
         let is_again = opened.kind.is_some();
         opened.ifindex = interface.index;
@@ -309,6 +312,13 @@ impl Ports {
             Some(xdp) if is_again => {
                 xdp.count_from_attachment();
                 opened.card.open_again(interface.index, || xdp.seen());
+            }
+            None if is_again => {
+                // The card counts only incoming packets. If the sockets also take others, all
+                // packets until now count as lost, because it is not known how many came in.
+                let mut taken = || sockets.iter_mut().map(LiveSource::packets).sum();
+                let seen = || if takes_only_incoming { taken() } else { 0 };
+                opened.card.open_again(interface.index, seen);
             }
             _ => {
                 opened.update_card(true);

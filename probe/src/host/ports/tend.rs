@@ -22,6 +22,15 @@ const ASKING_SHARE: u32 = 20;
 /// A new interface is opened when it is up, or after this time.
 const BEING_MADE: Duration = Duration::from_secs(2);
 
+/// How to capture an interface that the host needs.
+fn remedy(is_packet_allowed: bool) -> &'static str {
+    if is_packet_allowed {
+        "start again to capture it by AF_PACKET, or use --keep-capabilities"
+    } else {
+        "--capture afxdp forbids AF_PACKET: start again with --capture auto or --capture packet"
+    }
+}
+
 impl Ports {
     /// Whether something has changed, so that it is time for a look.
     pub(crate) fn have_news(&mut self) -> bool {
@@ -171,10 +180,7 @@ impl Ports {
         }
         let why = format!("the host needs it: {why}");
         self.ports[port].phase = Phase::Closed { why, is_final: true };
-        warn!(
-            "{name} is not captured any more; start again to capture it by AF_PACKET, or use \
-             --keep-capabilities"
-        );
+        warn!("{name} is not captured any more; {}", remedy(is_packet_allowed));
         Vec::new()
     }
 
