@@ -12,6 +12,7 @@ mod help;
 pub(crate) mod http;
 mod known;
 pub(crate) mod listen;
+mod origin;
 pub(crate) mod parse;
 pub(crate) mod places;
 mod run_id;
