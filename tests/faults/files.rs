@@ -91,7 +91,10 @@ fn files_are_named_as_a_shell_expands_them() {
     for words in [&["-r", a, "-r", a, c][..], &[c, a, link.to_str().unwrap()]] {
         let run = run([&output[..], words].concat());
         assert_eq!(run.count("metered.packets"), 2, "{words:?}");
-        assert!(run.stderr.contains("named twice"), "{}", run.stderr);
+        assert_eq!(run.stderr.matches("named twice").count(), 1, "{}", run.stderr);
+        // All messages are in the line of the totals.
+        let messages = run.stats["messages"].to_string();
+        assert!(messages.contains("named twice"), "{}", run.stderr);
     }
 }
 
