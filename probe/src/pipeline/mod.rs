@@ -6,6 +6,7 @@ pub(crate) mod closed;
 pub(crate) mod collect;
 pub(crate) mod dropped;
 pub(crate) mod feed;
+pub(crate) mod kept;
 pub(crate) mod listen;
 pub(crate) mod live;
 pub(crate) mod opened;
