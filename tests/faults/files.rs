@@ -18,7 +18,7 @@ fn files_beside_one_that_cannot_be_read_are_read() {
     fs::create_dir(&directory).unwrap();
     let cases = [
         (&missing, "missing.pcap: no such file or directory", 2),
-        (&directory, "directory: is a directory", 2),
+        (&directory, "directory: no files in it", 2),
         (&text, "notes.txt: not a capture file", 2),
         (&empty, "empty.pcap: an empty file", 2),
         (&cut, "cut.pcap: cut short in a packet", 3),

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -101,6 +101,10 @@ impl Input {
                 // A named pipe opens at once, even without a writer.
                 let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
                 let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+                // Of a folder only that without files is an input itself.
+                if file.metadata()?.is_dir() {
+                    return Err(io::Error::new(ErrorKind::IsADirectory, "no files in it"));
+                }
                 if file.metadata()?.is_file() {
                     Box::new(Counted { inner: file, read: state.read })
                 } else {
