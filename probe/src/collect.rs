@@ -8,6 +8,7 @@ use log::error;
 
 use crate::capture::file::{FileSource, Input};
 use crate::pipeline::collect::{self, CollectEnd};
+use crate::pipeline::kept;
 use crate::pipeline::opened::{open_outputs, outputs};
 use crate::pipeline::replay::Watch;
 use crate::pipeline::stages;
@@ -39,20 +40,21 @@ pub(crate) fn collect(
     let outputs = outputs(opened, &mut top, &mut no_page);
     let stages = stages::configured(config, places);
     let stage_counts = stages.counts.clone();
-    let end = if source.has_capture() {
-        let watch = Watch {
-            progress: &mut |source| {
-                let (done, size) = source.progress();
-                progress.update(done, size);
-            },
-            wanted: &|totals| {
-                stats.print(false, totals);
-            },
-            second: None,
-        };
-        collect::collect(config, &mut source, stages, outputs, stop, watch)
-    } else {
-        CollectEnd::of_nothing(outputs)
+    let end = match kept::outputs(outputs, &source) {
+        Err(outputs) => CollectEnd::of_nothing(outputs),
+        Ok(outputs) => {
+            let watch = Watch {
+                progress: &mut |source| {
+                    let (done, size) = source.progress();
+                    progress.update(done, size);
+                },
+                wanted: &|totals| {
+                    stats.print(false, totals);
+                },
+                second: None,
+            };
+            collect::collect(config, &mut source, stages, outputs, stop, watch)
+        }
     };
     drop(progress);
     source.finish();

@@ -7,6 +7,7 @@ use std::time::Instant;
 use log::error;
 
 use crate::capture::file::{FileSource, Input};
+use crate::pipeline::kept;
 use crate::pipeline::opened::{open_outputs, outputs};
 use crate::pipeline::replay::{self as pipeline, Watch};
 use crate::pipeline::replay_end::ReplayEnd;
@@ -44,20 +45,21 @@ pub(crate) fn replay(
     let stages = stages::configured(config, places);
     let stage_counts = stages.counts.clone();
     // Files of an earlier run are kept if there is no data to replace them.
-    let end = if source.has_capture() {
-        let watch = Watch {
-            progress: &mut |source| {
-                let (done, size) = source.progress();
-                progress.update(done, size);
-            },
-            wanted: &|totals| {
-                stats.print(false, totals);
-            },
-            second: page.is_some().then_some(&publish),
-        };
-        pipeline::replay(config, &mut source, stages, outputs, tables, stop, watch)
-    } else {
-        ReplayEnd::of_nothing(outputs)
+    let end = match kept::outputs(outputs, &source) {
+        Err(outputs) => ReplayEnd::of_nothing(outputs),
+        Ok(outputs) => {
+            let watch = Watch {
+                progress: &mut |source| {
+                    let (done, size) = source.progress();
+                    progress.update(done, size);
+                },
+                wanted: &|totals| {
+                    stats.print(false, totals);
+                },
+                second: page.is_some().then_some(&publish),
+            };
+            pipeline::replay(config, &mut source, stages, outputs, tables, stop, watch)
+        }
     };
     drop(progress);
     source.finish();

@@ -10,6 +10,7 @@ use exporter::{ending, sentence};
 use flow::FlowTable;
 use log::error;
 
+use crate::capture;
 use crate::check;
 use crate::cluster;
 use crate::collect::collect;
@@ -86,6 +87,7 @@ pub fn main() -> ExitCode {
         },
         Some(Command::Collect { .. }) | None => match Config::new(&cli.args) {
             Ok(config) if cli.args.check_config => {
+                capture::file::Input::warn_of_repeated(&cli.args.inputs);
                 say_if_right(&cli.from_file, &check::mistakes(&config))
             }
             Ok(config) => meter(&config, &cli.args),
@@ -145,6 +147,7 @@ fn run_with(
     stats: &Arc<TotalsOutput>,
 ) -> Result<ExitCode, Vec<String>> {
     let start = Start::begin(stats);
+    capture::file::Input::warn_of_repeated(&args.inputs);
     let places = Places::open(&config.places)?.map(Arc::new);
     let sides = Sides { start, places, stats, args, stop };
     let done = match &config.source {

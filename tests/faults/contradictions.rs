@@ -3,7 +3,7 @@
 use crate::support::capture::pcap;
 use crate::support::{flowprobe, scratch, write};
 use crate::usage::configured;
-use crate::{USAGE, datagram};
+use crate::{DONE, USAGE, datagram};
 
 /// The mistakes of a file, one to a line, without its folder.
 fn mistakes(text: &str, arguments: &[&str]) -> Vec<String> {
@@ -128,5 +128,53 @@ fn files_that_are_read_are_never_written() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(USAGE), "{arguments:?}: {stderr}");
         assert!(stderr.contains(said), "{arguments:?}: {stderr}");
+    }
+}
+
+/// Settings whose value is a text with commas may be lists.
+#[test]
+fn parts_of_a_value_are_a_list_in_a_configuration_file() {
+    let folder = scratch();
+    let path = write(&folder, "a.pcap", &pcap(&[datagram(1, 1), datagram(2, 2)]));
+    let path = path.to_str().unwrap();
+    let text = "flow-key = [\"src\", \"dst\"]\ndecap = [\"vxlan\", \"l2tp\"]\n\
+                vxlan-ports = [4789, \"8472\"]\nl2tpv3 = [\"cookie=4\", \"sublayer=4\"]\n";
+    let (status, stdout, stderr) = configured(text, &["-r", path, "-o", "json:-"]);
+    let flows = stdout.iter().filter(|&&octet| octet == b'\n').count();
+    assert_eq!((status, flows), (Some(DONE), 1), "{stderr}");
+    let text = "vxlan-ports = [4789,\n99999]\ndecap = [\"vxlan\", \"foo\"]\n\
+                flow-key = [\"src\", \"x\",\n\"y\"]\nl2tpv3 = [true]\n\
+                local-networks = \"10.0.0.5/8,192.0.2.0/24,2001:db8::1/32\"\n\
+                mail-servers = [\"10.0.0.5/8\", \"10.0.0.6/8\"]\n";
+    check(
+        text,
+        &[
+            ":2: vxlan-ports = 99999: \"99999\" is no port from 1 to 65535",
+            ":3: decap = \"foo\": \"foo\" is none of all",
+            ":4: flow-key = \"x\": there is no field \"x\"",
+            ":5: flow-key = \"y\": there is no field \"y\"",
+            ":6: l2tpv3 = true: ",
+            ":7: local-networks = \"10.0.0.5/8\": ",
+            ":7: local-networks = \"2001:db8::1/32\": ",
+            ":8: mail-servers = \"10.0.0.5/8\": ",
+            ":8: mail-servers = \"10.0.0.6/8\": ",
+        ],
+    );
+    // Each part alone is right.
+    check(
+        "flow-key = [\"src\", \"src\"]\ndecap = []\nidle-timeout = [\"5s\"]\n",
+        &[
+            ":1: flow-key = \"src,src\": field src is given twice",
+            ":2: decap = \"\": \"\" is none of all",
+            ":3: idle-timeout = (array): a time from 1ms",
+        ],
+    );
+}
+
+#[test]
+fn a_mistake_of_syntax_is_the_only_one_in_its_line() {
+    for line in ["idle-timeout = ", "workers = = 5", "ring =", "flow-key = [\"src\"", "name"] {
+        let text = format!("bogus = 1\n{line}\n");
+        check(&text, &[":1: there is no setting bogus", ":2: "]);
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::support::capture::pcap;
+use crate::support::capture::{Order, enhanced, interface, pcap, pcap_as, section};
 use crate::support::{Run, finished, flowprobe, run, run_with_input, scratch, write};
 use crate::{DONE, FAILED, USAGE, assert_error, datagram, finish, start};
 
@@ -136,6 +136,67 @@ fn inputs_that_cannot_be_read_leave_the_old_output() {
         assert_eq!(finish(child).status, FAILED);
         drop(stdin);
         assert_eq!(fs::read(&old).unwrap(), b"result of an earlier run", "{scheme}");
+    }
+}
+
+const OLD: &[u8] = b"result of an earlier run";
+
+#[test]
+fn a_missing_input_among_others_leaves_the_old_output() {
+    let folder = scratch();
+    let good = write(&folder, "good.pcap", &pcap(&[datagram(1, 1)]));
+    let missing = folder.path().join("mising.pcap");
+    let [good, missing] = [good, missing].map(|path| path.to_str().unwrap().to_owned());
+    for scheme in ["json", "ipfix-file"] {
+        let old = write(&folder, "old", OLD);
+        let url = format!("{scheme}:{}", old.display());
+        for files in [[&good, &missing], [&missing, &good]] {
+            for collect in [&["collect"][..], &[]] {
+                let words = [collect, &["-r", files[0], "-r", files[1], "-o", &url]].concat();
+                let run = run(&words);
+                assert_eq!(run.status, FAILED, "{}", run.stderr);
+                assert_error(&run, &["cannot read", "mising.pcap"]);
+                assert_error(&run, &["the file is not replaced, because an input is missing"]);
+                assert_eq!(fs::read(&old).unwrap(), OLD, "{words:?}");
+            }
+        }
+        // Where nothing is lost, what can be read is exported.
+        for fresh in ["new", "empty"] {
+            write(&folder, "empty", b"");
+            let url = format!("{scheme}:{}", folder.path().join(fresh).display());
+            let run = run(["-r", &good, "-r", &missing, "-o", &url]);
+            assert_eq!(run.count("outputs.0.sent.records"), 1, "{}", run.stderr);
+            fs::remove_file(folder.path().join(fresh)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_capture_of_unsupported_link_types_leaves_the_old_output() {
+    let folder = scratch();
+    let order = Order::Little;
+    let packets = [datagram(1, 1), datagram(2, 2).on(1)];
+    let ng = |links: [u16; 2]| {
+        let interfaces = links.map(|link| interface(order, link, 0, &[])).concat();
+        let packets = [0, 1].map(|index| enhanced(order, &packets[index])).concat();
+        [section(order), interfaces, packets].concat()
+    };
+    let classic = pcap_as(order, false, 147, &packets);
+    for scheme in ["json", "ipfix-file"] {
+        let old = write(&folder, "old", OLD);
+        let url = format!("{scheme}:{}", old.display());
+        for file in [&classic, &ng([147, 148])] {
+            let path = write(&folder, "capture", file);
+            let run = run(["-r", path.to_str().unwrap(), "-o", &url]);
+            run.assert_conservation();
+            assert_eq!(run.status, FAILED, "{}", run.stderr);
+            assert_eq!(run.count("received.packets"), 2);
+            assert_eq!(fs::read(&old).unwrap(), OLD, "{scheme}");
+        }
+        let path = write(&folder, "capture", &ng([147, 1]));
+        let run = run(["-r", path.to_str().unwrap(), "-o", &url]);
+        assert_eq!(run.count("outputs.0.sent.records"), 1, "{}", run.stderr);
+        assert_ne!(fs::read(&old).unwrap(), OLD, "{scheme}");
     }
 }
 

@@ -37,7 +37,9 @@ fn write_and_wait(child: &mut Child, packets: &[Captured]) -> ChildStdin {
 fn interrupt_ends_all_flows_and_accounts_for_them() {
     let of_users = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
     let of_limits = [Signal::SIGXCPU, Signal::SIGALRM];
-    for which in of_users.into_iter().chain(of_limits) {
+    let of_system =
+        [Signal::SIGVTALRM, Signal::SIGPROF, Signal::SIGIO, Signal::SIGPWR, Signal::SIGSTKFLT];
+    for which in of_users.into_iter().chain(of_limits).chain(of_system) {
         for workers in ["1", "2"] {
             let mut child = start(&["-r", "-", "-o", "json:-", "--workers", workers]);
             let packets: Vec<_> = (1..=500).map(|port| datagram(port, port.into())).collect();

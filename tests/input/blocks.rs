@@ -402,6 +402,42 @@ fn packets_that_the_capture_lost_are_in_the_totals() {
     assert_eq!(replay(&pcapng(1, &[datagram(1, 0)])).count("input.packets_dropped"), 0);
 }
 
+/// An Enhanced Packet with `epb_dropcount` behind a comment.
+fn after_losses(order: Order, packet: &Captured, lost: u64) -> Vec<u8> {
+    let whole = enhanced(order, packet);
+    let mut body = whole[8..whole.len() - 4].to_vec();
+    body.extend([order.u16(1), order.u16(5)].concat());
+    body.extend(b"hello\0\0\0");
+    body.extend([order.u16(4), order.u16(8)].concat());
+    body.extend(u64_of(order, lost));
+    block(order, 6, &body)
+}
+
+#[test]
+fn losses_before_packets_are_in_the_totals() {
+    for order in ORDERS {
+        let one = [
+            section(order),
+            interface(order, 1, 0, &[]),
+            interface(order, 1, 0, &[]),
+            enhanced(order, &datagram(1, 1_000_000)),
+            after_losses(order, &datagram(2, 2_000_000), 10),
+            after_losses(order, &datagram(3, 3_000_000), 0),
+            after_losses(order, &datagram(4, 4_000_000).on(1), 5),
+            after_losses(order, &datagram(5, 5_000_000), 20),
+        ]
+        .concat();
+        let run = replay(&one);
+        assert_eq!(run.count("input.packets_dropped"), 35);
+        assert_eq!(run.count("metered.packets"), 5);
+        // Statistics of the same losses, and of more.
+        let same = [&one[..], &statistics(order, 0, &[(5, 30)])].concat();
+        assert_eq!(replay(&same).count("input.packets_dropped"), 35);
+        let more = [&one[..], &statistics(order, 0, &[(5, 31)])].concat();
+        assert_eq!(replay(&more).count("input.packets_dropped"), 36);
+    }
+}
+
 #[test]
 fn times_that_cannot_be_said_are_counted() {
     const OFFSET: u16 = 14;

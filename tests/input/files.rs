@@ -138,6 +138,17 @@ fn compressed_files_are_read_from_files_and_from_standard_input() {
 }
 
 #[test]
+fn zeros_behind_a_pcap_are_padding_however_few() {
+    for order in [Order::Little, Order::Big] {
+        let file = pcap_as(order, false, 1, &packets());
+        for zeros in 1..=33 {
+            let run = replay(&[&file[..], &vec![0; zeros]].concat());
+            assert_eq!(ports_and_starts(&run), expected(), "{zeros}");
+        }
+    }
+}
+
+#[test]
 fn file_without_packets_is_sound() {
     let one_byte_order = pcap_as(Order::Big, true, 1, &[]);
     for file in [pcap(&[]), one_byte_order, pcapng(0, &[]), pcapng(3, &[])] {

@@ -314,8 +314,11 @@ fn ipv6(text: &str) -> Result<String, String> {
         }
         None => (text, ""),
     };
-    let _: Ipv6Addr =
+    let parsed: Ipv6Addr =
         address.parse().map_err(|_error| format!("{address} is not an IPv6 address"))?;
+    if parsed.is_unicast_link_local() && zone.is_empty() {
+        return Err(format!("a link-local address needs its interface, as in [{address}%eth0]"));
+    }
     Ok(if zone.is_empty() { address.to_owned() } else { format!("{address}%{zone}") })
 }
 
@@ -378,6 +381,8 @@ mod tests {
             ("//[::1]1", "1 is not a port"),
             ("//::1:4739", "brackets"),
             ("//[::1", "no ]"),
+            ("//[fe80::1]", "a link-local address needs its interface, as in [fe80::1%eth0]"),
+            ("//[fe80::1%]:3", "a link-local address needs its interface"),
             ("//[::zz]", "::zz is not an IPv6 address"),
             ("//a%20b", "'%'"),
         ] {

@@ -19,6 +19,13 @@ static REOPENINGS: AtomicUsize = AtomicUsize::new(0);
 
 static TOTALS_WANTED: AtomicBool = AtomicBool::new(false);
 
+const ENDING_BY_USERS: [c_int; 3] = [SIGINT, SIGTERM, SIGQUIT];
+
+/// Signals of timers that were set before the program started, of files, and of power failures.
+/// Without a handler each of them ends the process at once.
+const ENDING_BY_SYSTEM: [c_int; 6] =
+    [libc::SIGALRM, libc::SIGVTALRM, libc::SIGPROF, libc::SIGIO, libc::SIGPWR, libc::SIGSTKFLT];
+
 /// Kind of the run, on which the meaning of SIGHUP depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Run {
@@ -37,8 +44,7 @@ pub(crate) fn set_up(run: Run) -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     // A program that was started on a terminal ends with the terminal.
     let hangup_ends = run == Run::Replay || has_terminal();
-    // The last: an alarm that was set before the program started.
-    let mut ending = vec![SIGINT, SIGTERM, SIGQUIT, libc::SIGALRM];
+    let mut ending = [&ENDING_BY_USERS[..], &ENDING_BY_SYSTEM].concat();
     ending.extend(hangup_ends.then_some(SIGHUP));
     for &signal in ending.iter().filter(|&&signal| !is_ignored(signal)) {
         handle(signal, ending::request)?;

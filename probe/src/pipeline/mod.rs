@@ -8,6 +8,7 @@ pub(crate) mod dropped;
 pub(crate) mod facts;
 pub(crate) mod feed;
 mod handles;
+pub(crate) mod kept;
 pub(crate) mod listen;
 pub(crate) mod live;
 pub(crate) mod opened;

@@ -45,7 +45,7 @@ impl Target {
         }
     }
 
-    fn destination(&self) -> Option<&Destination> {
+    pub(crate) fn destination(&self) -> Option<&Destination> {
         match self {
             Self::Records(output) => Some(output),
             Self::Alerts(AlertTarget::File(file)) => Some(file),

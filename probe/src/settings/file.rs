@@ -22,12 +22,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use exporter::{Destination, sentence};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 use url::form_urlencoded;
+
+pub(crate) use super::origin::FromFile;
+use super::origin::Word;
 
 /// Kind of value of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub(super) enum Takes {
     Switch,
     /// One value.
     Value,
+    /// One value with commas between its parts. A list can have the parts.
+    Parts,
     /// One value or several.
     List,
     /// One value or several. Each is `NAME=VALUE`, and a table can have the names as keys.
@@ -46,6 +51,9 @@ pub(super) enum Takes {
 pub(super) trait Known {
     /// The kind of value of a setting; `None` if there is no such setting.
     fn takes(&self, name: &str) -> Option<Takes>;
+
+    /// Whether a value of a setting is several values with commas between them.
+    fn has_commas(&self, name: &str) -> bool;
 
     /// Checks a value alone.
     ///
@@ -63,91 +71,6 @@ pub(super) struct Setting {
     pub(super) words: Vec<Word>,
 }
 
-/// A word of a command line, made from a value of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Word {
-    pub(super) text: String,
-    /// The line of the file, from 1 on.
-    line: usize,
-}
-
-/// The values that come from a file, so that messages on contradictions have their lines.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct FromFile {
-    path: PathBuf,
-    words: Vec<Word>,
-}
-
-impl FromFile {
-    pub(super) fn new(path: &Path, words: Vec<Word>) -> Self {
-        Self { path: path.to_owned(), words }
-    }
-
-    /// The problems in the order of their lines. Before each are the places of the values that it
-    /// mentions. Problems of the command line alone come first.
-    pub(crate) fn located(&self, problems: &[String]) -> Vec<String> {
-        let mut located: Vec<_> = problems.iter().map(|it| (self.lines_of(it), it)).collect();
-        located.sort_by_key(|(lines, _)| lines.first().copied());
-        located.iter().map(|(lines, problem)| self.sentence(lines, problem)).collect()
-    }
-
-    /// The message of one problem, if it mentions a value of the file.
-    pub(super) fn located_in_file(&self, problem: &str) -> Option<String> {
-        let lines = self.lines_of(problem);
-        (!lines.is_empty()).then(|| self.sentence(&lines, problem))
-    }
-
-    fn lines_of(&self, problem: &str) -> BTreeSet<usize> {
-        let mentioned = self.words.iter().filter(|word| self.mentions(problem, word));
-        mentioned.map(|word| word.line).collect()
-    }
-
-    fn sentence(&self, lines: &BTreeSet<usize>, problem: &str) -> String {
-        let lines: Vec<_> = lines.iter().map(usize::to_string).collect();
-        match lines.as_slice() {
-            [] => problem.to_owned(),
-            lines => format!("{}:{}: {problem}", self.path.display(), lines.join(",")),
-        }
-    }
-
-    /// Whether a problem mentions this word: it has its value, or the name of the setting and none
-    /// of its values.
-    fn mentions(&self, problem: &str, word: &Word) -> bool {
-        let of_setting = |other: &&Word| other.name() == word.name();
-        let mut others = self.words.iter().filter(of_setting);
-        let has_name = || follows(problem, word.name(), "");
-        word.is_meant_in(problem) || has_name() && !others.any(|other| other.is_meant_in(problem))
-    }
-}
-
-impl Word {
-    /// The name of the setting, as on the command line.
-    fn name(&self) -> &str {
-        self.text.split('=').next().unwrap_or_default()
-    }
-
-    /// Whether a message has this value after the name of the setting: the whole value, an output
-    /// without its settings, or the name of a pair.
-    fn is_meant_in(&self, message: &str) -> bool {
-        let (name, value) = self.text.split_once('=').unwrap_or((&self.text, ""));
-        let short = match name {
-            "--output" | "--interface" => name.trim_start_matches('-'),
-            _ => name,
-        };
-        let parts = [Some(value), value.split('?').next(), value.split('=').next()];
-        let mut parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
-        parts.any(|part| follows(message, short, part))
-    }
-}
-
-/// Whether a message has a name followed by a value, as whole words.
-fn follows(message: &str, name: &str, value: &str) -> bool {
-    let goes_on = |next: char| next.is_alphanumeric() || next == '-' || next == '=';
-    let is_end = |rest: &str| !rest.starts_with(goes_on);
-    let sought = if value.is_empty() { name.to_owned() } else { format!("{name} {value}") };
-    message.split(sought.as_str()).skip(1).any(is_end)
-}
-
 /// Reads a file: the valid settings, and all mistakes, each in one line with the file, the line,
 /// the key and the permitted values.
 pub(super) fn read(path: &Path, known: &dyn Known) -> (Vec<Setting>, Vec<String>) {
@@ -159,10 +82,12 @@ pub(super) fn read(path: &Path, known: &dyn Known) -> (Vec<Setting>, Vec<String>
         }
     };
     let (table, errors) = DeTable::parse_recoverable(&text);
-    let mut reader = Reader { text: &text, known, mistakes: Vec::new() };
+    let mut reader = Reader { text: &text, known, broken: BTreeSet::new(), mistakes: Vec::new() };
     for error in errors {
         let start = error.span().map_or(0, |span| span.start);
+        // What is behind a mistake of syntax may be wrong only because of it.
         reader.mistake(start, error.message().trim_end());
+        reader.broken.insert(reader.line(start));
     }
     let mut settings = Vec::new();
     for (name, value) in table.get_ref() {
@@ -178,13 +103,23 @@ pub(super) fn read(path: &Path, known: &dyn Known) -> (Vec<Setting>, Vec<String>
 struct Reader<'a> {
     text: &'a str,
     known: &'a dyn Known,
+    /// Lines whose syntax is wrong. What their values are is not known.
+    broken: BTreeSet<usize>,
     /// Mistakes, each with its line.
     mistakes: Vec<(usize, String)>,
 }
 
 impl Reader<'_> {
+    /// Whether the syntax of the line of an offset is wrong.
+    fn is_broken(&self, offset: usize) -> bool {
+        self.broken.contains(&self.line(offset))
+    }
+
     fn mistake(&mut self, offset: usize, problem: &str) {
-        self.mistakes.push((self.line(offset), problem.to_owned()));
+        let line = self.line(offset);
+        if !self.broken.contains(&line) {
+            self.mistakes.push((line, problem.to_owned()));
+        }
     }
 
     fn setting(
@@ -193,6 +128,9 @@ impl Reader<'_> {
         value: &Spanned<DeValue<'_>>,
     ) -> Option<Setting> {
         let (start, name) = (name.span().start, name.get_ref().as_ref());
+        if self.is_broken(start) {
+            return None;
+        }
         let Some(takes) = self.known.takes(name) else {
             self.mistake(start, &format!("there is no setting {name}"));
             return None;
@@ -210,12 +148,33 @@ impl Reader<'_> {
             (DeValue::Array(values), Takes::List | Takes::Pairs) => {
                 values.iter().filter_map(|value| self.word(name, value)).collect()
             }
+            (DeValue::Array(parts), Takes::Parts) => {
+                let start = value.span().start;
+                self.joined(name, start, parts).into_iter().collect()
+            }
             (DeValue::Table(pairs), Takes::Pairs) => self.pairs(name, "", pairs),
-            (_, Takes::Value | Takes::List | Takes::Pairs) => {
+            (_, Takes::Value | Takes::Parts | Takes::List | Takes::Pairs) => {
                 self.word(name, value).into_iter().collect()
             }
         };
         Some(Setting { name: name.to_owned(), words })
+    }
+
+    /// Converts a list of parts to one word with commas. Each wrong part is a separate mistake.
+    fn joined(&mut self, name: &str, start: usize, parts: &DeArray<'_>) -> Option<Word> {
+        let before = self.mistakes.len();
+        let words: Vec<_> = parts.iter().filter_map(|part| self.word(name, part)).collect();
+        let of_name = format!("--{name}=");
+        let texts = words.iter().filter_map(|word| word.text.strip_prefix(&of_name));
+        let text = texts.collect::<Vec<_>>().join(",");
+        if self.mistakes.len() > before {
+            return None;
+        }
+        if let Err(allowed) = self.known.check(name, &text) {
+            self.mistake(start, &format!("{name} = {text:?}: {allowed}"));
+            return None;
+        }
+        Some(self.word_at(start, of_name + &text))
     }
 
     /// Converts a value to a word of a command line.
@@ -236,19 +195,30 @@ impl Reader<'_> {
         if let Err(allowed) = self.known.check(name, &text) {
             // The message about an output begins with its name and its URL without secrets.
             let is_named = matches!(value.get_ref(), DeValue::String(_) | DeValue::Table(_));
-            let problem = if name == OUTPUT && is_named {
-                allowed
+            if name == OUTPUT && is_named {
+                self.mistake(start, &allowed);
+            } else if self.known.has_commas(name) && text.contains(',') {
+                self.wrong_parts(name, start, &text);
             } else {
-                format!("{name} = {}: {allowed}", shown(value.get_ref()))
-            };
-            self.mistake(start, &problem);
+                let problem = format!("{name} = {}: {allowed}", shown(value.get_ref()));
+                self.mistake(start, &problem);
+            }
             return None;
         }
         Some(self.word_at(start, format!("--{name}={text}")))
     }
 
+    /// The mistakes of a text with several values, each by itself.
+    fn wrong_parts(&mut self, name: &str, start: usize, text: &str) {
+        for part in text.split(',') {
+            if let Err(allowed) = self.known.check(name, part) {
+                self.mistake(start, &format!("{name} = {part:?}: {allowed}"));
+            }
+        }
+    }
+
     fn word_at(&self, offset: usize, text: String) -> Word {
-        Word { text, line: self.line(offset) }
+        Word::new(text, self.line(offset))
     }
 
     /// The line of an offset, from 1 on.
@@ -261,6 +231,9 @@ impl Reader<'_> {
     fn pairs(&mut self, name: &str, prefix: &str, table: &DeTable<'_>) -> Vec<Word> {
         let mut words = Vec::new();
         for (key, value) in table {
+            if self.is_broken(key.span().start) {
+                continue;
+            }
             let path = Spanned::new(key.span(), format!("{prefix}{}", key.get_ref()));
             if let DeValue::Table(inner) = value.get_ref() {
                 let prefix = format!("{}.", path.get_ref());

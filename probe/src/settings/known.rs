@@ -14,6 +14,9 @@ pub(super) struct CommandLine;
 /// Settings that are not permitted in a file.
 const NOT_IN_A_FILE: [&str; 4] = ["check-config", "config", "help", "version"];
 
+/// Settings of one value that has parts with commas between them.
+const OF_PARTS: [&str; 4] = ["decap", "flow-key", "l2tpv3", "vxlan-ports"];
+
 impl Known for CommandLine {
     fn takes(&self, name: &str) -> Option<Takes> {
         let command = Cli::command();
@@ -24,9 +27,17 @@ impl Known for CommandLine {
         } else if matches!(action, ArgAction::Append) {
             let names = argument.get_value_names().unwrap_or_default();
             if names.iter().any(|name| name.contains('=')) { Takes::Pairs } else { Takes::List }
+        } else if OF_PARTS.contains(&name) {
+            Takes::Parts
         } else {
             Takes::Value
         })
+    }
+
+    fn has_commas(&self, name: &str) -> bool {
+        let command = Cli::command();
+        let argument = command.get_arguments().find(|it| it.get_long() == Some(name));
+        argument.is_some_and(|it| it.get_value_delimiter() == Some(','))
     }
 
     fn check(&self, name: &str, value: &str) -> Result<(), String> {

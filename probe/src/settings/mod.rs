@@ -12,6 +12,7 @@ pub(crate) mod help;
 pub(crate) mod http;
 mod known;
 pub(crate) mod listen;
+mod origin;
 pub(crate) mod parse;
 mod payload;
 pub(crate) mod places;

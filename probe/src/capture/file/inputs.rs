@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,20 @@ impl Input {
     ///
     /// Standard input is named twice.
     pub fn of_names(names: &[PathBuf]) -> Result<Vec<Self>, String> {
+        Self::distinct(names).map(|(inputs, _)| inputs)
+    }
+
+    /// Warns of files that are named twice.
+    pub(crate) fn warn_of_repeated(names: &[PathBuf]) {
+        for input in Self::distinct(names).map(|(_, repeated)| repeated).unwrap_or_default() {
+            warn!("{} is named twice, and read once", input.name());
+        }
+    }
+
+    /// The inputs with these names, and those among them that are named again.
+    fn distinct(names: &[PathBuf]) -> Result<(Vec<Self>, Vec<Self>), String> {
         let mut inputs = Vec::with_capacity(names.len());
+        let mut repeated = Vec::new();
         let mut known = HashSet::new();
         for path in names.iter().flat_map(|name| files_of(name)) {
             let input = if path == Path::new("-") { Self::Stdin } else { Self::File(path) };
@@ -42,10 +55,10 @@ impl Input {
             if input.place().is_none_or(|place| known.insert(place)) {
                 inputs.push(input);
             } else {
-                warn!("{} is named twice, and read once", input.name());
+                repeated.push(input);
             }
         }
-        Ok(inputs)
+        Ok((inputs, repeated))
     }
 
     /// The name for messages.
@@ -88,6 +101,10 @@ impl Input {
                 // A named pipe opens at once, even without a writer.
                 let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
                 let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+                // Of a folder only that without files is an input itself.
+                if file.metadata()?.is_dir() {
+                    return Err(io::Error::new(ErrorKind::IsADirectory, "no files in it"));
+                }
                 if file.metadata()?.is_file() {
                     Box::new(Counted { inner: file, read: state.read })
                 } else {

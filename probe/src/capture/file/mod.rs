@@ -52,6 +52,10 @@ pub struct FileSource {
     named_before: usize,
     /// At least one file is a capture, even if it has no packets.
     has_capture: bool,
+    /// At least one file could not be opened, such as one that does not exist.
+    lacks_files: bool,
+    /// Files that begin with a packet of an unsupported link type. `None`: a file does not.
+    unsupported: Option<Vec<usize>>,
     report: InputReport,
     state: PipeState,
     size: Option<u64>,
@@ -109,6 +113,8 @@ impl FileSource {
             next_due: (u64::MAX, usize::MAX),
             named_before: 0,
             has_capture: false,
+            lacks_files: false,
+            unsupported: Some(Vec::new()),
             report: InputReport::default(),
             state: PipeState { stop: Arc::clone(stop), ..PipeState::default() },
             size: files.iter().map(Input::size).sum(),
@@ -118,6 +124,11 @@ impl FileSource {
         for (index, file) in files.iter().enumerate() {
             if let Some(open) = source.open_file(index) {
                 let due = open.due();
+                source.unsupported = match source.unsupported.take() {
+                    Some(_) if open.reader.is_supported() => None,
+                    Some(before) => Some([before, vec![index]].concat()),
+                    None => None,
+                };
                 let keep = only || file.is_pipe();
                 source.later.push(Reverse(Waiting { due, reader: keep.then_some(open.reader) }));
             }
@@ -134,6 +145,33 @@ impl FileSource {
     /// Whether there is anything to replay: at least one file could be opened and is a capture.
     pub fn has_capture(&self) -> bool {
         self.has_capture
+    }
+
+    /// Whether at least one file could not be opened, such as one that does not exist.
+    pub fn lacks_files(&self) -> bool {
+        self.lacks_files
+    }
+
+    /// Whether there are packets, and all have unsupported link types. Files are read for it, as
+    /// far as they begin with such packets. What a pipe has is not known.
+    pub fn has_only_unsupported(&self) -> bool {
+        let unsupported = self.unsupported.as_deref().unwrap_or_default();
+        let mut files = unsupported.iter().map(|index| &self.files[*index]);
+        !unsupported.is_empty() && !files.any(|file| self.may_have_supported(file))
+    }
+
+    fn may_have_supported(&self, file: &Input) -> bool {
+        if file.is_pipe() {
+            return true;
+        }
+        let state = PipeState { stop: Arc::clone(&self.state.stop), ..PipeState::default() };
+        let mut interfaces = Interfaces::new(&[]);
+        let stream = file.open(&state).map_err(Damage::from);
+        let reader = stream.and_then(|stream| FileReader::open(stream, &mut interfaces));
+        reader.is_ok_and(|mut reader| {
+            let is_at_packet = reader.find_next(&mut interfaces);
+            is_at_packet.is_ok_and(|found| found && reader.has_supported(&mut interfaces))
+        })
     }
 
     /// Octets read so far, and the total, if it is known.
@@ -220,6 +258,7 @@ impl FileSource {
             Err(_) if self.is_interrupted(index) => return None,
             Err(damage) => {
                 self.report.files_damaged += 1;
+                self.lacks_files |= matches!(damage, Damage::Unreadable(_));
                 error!("cannot read {}: {damage}", self.files[index].name());
                 return None;
             }

@@ -2,7 +2,7 @@
 
 use flow::{Frame, LinkType, ObservationPoint, Timestamp};
 
-use super::format::{Damage, Head, Order, PACKET_OCTETS_MAX, SKIPPED_OCTETS_MAX, is_padding};
+use super::format::{Damage, Head, Order, PACKET_OCTETS_MAX, SKIPPED_OCTETS_MAX};
 use super::interfaces::Interfaces;
 use super::window::Window;
 
@@ -100,7 +100,7 @@ impl Pcap {
             if !window.need(PACKET_HEADER)? {
                 return match window.octets() {
                     _ if window.ends_in_skipped() => Err(Damage::CutShort("a packet")),
-                    rest if is_padding(rest) => Ok(None),
+                    rest if rest.iter().all(|octet| *octet == 0) => Ok(None),
                     _ => Err(Damage::CutShort("a packet header")),
                 };
             }

@@ -142,6 +142,26 @@ impl FileReader {
         Ok(true)
     }
 
+    /// Whether the packet that the file is at has a supported link type.
+    pub(super) fn is_supported(&self) -> bool {
+        self.head.is_some_and(|head| head.link_type.is_supported())
+    }
+
+    /// Whether the file has a packet of a supported link type, from the current one on. Of a
+    /// classic file all packets have the same.
+    pub(super) fn has_supported(&mut self, interfaces: &mut Interfaces) -> bool {
+        while let Some(head) = self.head {
+            if head.link_type.is_supported() || matches!(self.format, Format::Pcap(_)) {
+                return head.link_type.is_supported();
+            }
+            self.window.skip(head.after as u64);
+            if self.find_next(interfaces).is_err() {
+                return false;
+            }
+        }
+        false
+    }
+
     /// Packets found so far.
     pub(super) fn frames(&self) -> u64 {
         self.frames

@@ -35,8 +35,11 @@ pub(super) struct SectionInterface {
     pub(super) snap_length: u32,
     unit: Unit,
     offset_seconds: i64,
-    /// Packets that the capturing program lost, by its own last count.
-    pub(super) dropped: u64,
+    /// Packets that the capturing program lost, by its own last count, or by the sum of the counts
+    /// of packets if that is larger.
+    dropped: u64,
+    /// The sum of the counts of packets.
+    dropped_before_packets: u64,
 }
 
 impl SectionInterface {
@@ -84,7 +87,23 @@ impl SectionInterface {
             unit,
             offset_seconds,
             dropped: 0,
+            dropped_before_packets: 0,
         })
+    }
+
+    /// Counts packets that were lost since the start of the capture. Returns how many of them were
+    /// not counted yet.
+    pub(super) fn drop_in_total(&mut self, total: u64) -> u64 {
+        let more = total.saturating_sub(self.dropped);
+        self.dropped += more;
+        more
+    }
+
+    /// Counts packets that were lost just before a packet. Returns how many of them were not
+    /// counted yet: statistics have the same losses.
+    pub(super) fn drop_before_packet(&mut self, count: u64) -> u64 {
+        self.dropped_before_packets = self.dropped_before_packets.saturating_add(count);
+        self.drop_in_total(self.dropped_before_packets)
     }
 
     /// Nanoseconds since the epoch. They are before "never", the largest number. A time that is out

@@ -4,14 +4,14 @@ mod interface;
 mod layout;
 mod options;
 
-use flow::{FlowDirection, Frame, LinkType, ObservationPoint, Timestamp};
+use flow::{Frame, LinkType, ObservationPoint, Timestamp};
 
 use self::interface::SectionInterface;
 use self::layout::{
     BLOCK_HEADER, BLOCK_TRAILER, BYTE_ORDER_MAGIC, ENHANCED_HEADER, ISB_IFDROP, ISB_OSDROP,
     SECTION_BLOCK_HEADER, SIMPLE_HEADER, STATISTICS_HEADER, field, kind,
 };
-use self::options::{each_option, packet_direction};
+use self::options::{PacketOptions, each_option};
 use super::format::{Damage, Head, Order, PACKET_OCTETS_MAX, is_padding};
 use super::interfaces::{INTERFACES_MAX, Interfaces};
 use super::window::{PIECE_MAX, Window};
@@ -135,20 +135,21 @@ impl Pcapng {
         let interface = self.interfaces.get(id as usize)?;
         let nanos = interface.nanos(u64::from(high) << 32 | u64::from(low));
         let [at_the_end] = self.order.words(trailer);
+        let options = match body.get((captured as usize).next_multiple_of(4)..) {
+            Some(options) => PacketOptions::read(self.order, options),
+            None => PacketOptions::NONE,
+        };
         let is_sound = kind == kind::ENHANCED_PACKET
             && length.is_multiple_of(4)
             && captured <= PACKET_OCTETS_MAX
             && !interface.is_clamped(nanos)
-            && at_the_end == length;
-        let direction = match body.get((captured as usize).next_multiple_of(4)..) {
-            Some(options) => packet_direction(self.order, options),
-            None => FlowDirection::Ingress,
-        };
+            && at_the_end == length
+            && options.dropped == 0;
         let frame = Frame {
             data: body.get(..captured as usize)?,
             wire_length: wire_length.max(captured),
             time: Timestamp::from_nanos(nanos),
-            point: ObservationPoint { interface: interface.number, direction },
+            point: ObservationPoint { interface: interface.number, direction: options.direction },
             link_type: interface.link_type,
         };
         is_sound.then_some((frame, nanos, rest))
@@ -242,8 +243,7 @@ impl Pcapng {
         })?;
         window.skip(BLOCK_TRAILER as u64);
         if let Some(interface) = self.interfaces.get_mut(id as usize) {
-            let more = dropped.saturating_sub(interface.dropped);
-            interface.dropped += more;
+            let more = interface.drop_in_total(dropped);
             self.dropped = self.dropped.saturating_add(more);
         }
         Ok(())
@@ -300,7 +300,12 @@ impl Pcapng {
         let end = octets.len().min(block - BLOCK_TRAILER);
         if let Some(options) = octets.get(ENHANCED_HEADER + head.captured.next_multiple_of(4)..end)
         {
-            head.point.direction = packet_direction(self.order, options);
+            let options = PacketOptions::read(self.order, options);
+            head.point.direction = options.direction;
+            if let Some(interface) = self.interfaces.get_mut(id as usize) {
+                let more = interface.drop_before_packet(options.dropped);
+                self.dropped = self.dropped.saturating_add(more);
+            }
         }
         Ok(head)
     }

@@ -11,6 +11,9 @@ const HEADER: usize = 4;
 /// The code of the end of options.
 const END: u16 = 0;
 
+/// The code of the number of packets that were lost before a packet, on its interface.
+const DROP_COUNT: u16 = 4;
+
 /// The code of the flags of a packet, and the bits of its direction.
 const PACKET_FLAGS: u16 = 2;
 const DIRECTION: u32 = 3;
@@ -48,28 +51,46 @@ pub(super) fn each_option(
     Ok(())
 }
 
-/// The direction of a packet, from the options after its data. Options outside of the window are
-/// ignored.
-#[inline]
-pub(super) fn packet_direction(order: Order, options: &[u8]) -> FlowDirection {
-    if options.len() < HEADER { FlowDirection::Ingress } else { find_direction(order, options) }
+/// What the options of a packet say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PacketOptions {
+    pub(super) direction: FlowDirection,
+    /// Packets that were lost since the packet before, on the same interface.
+    pub(super) dropped: u64,
 }
 
-#[cold]
-fn find_direction(order: Order, mut options: &[u8]) -> FlowDirection {
-    while let Some((header, rest)) = options.split_first_chunk::<HEADER>() {
-        let (code, length) = (order.u16(header, 0), usize::from(order.u16(header, 2)));
-        match (code, rest.first_chunk::<4>()) {
-            (END, _) => break,
-            (PACKET_FLAGS, Some(flags)) if length == flags.len() => {
-                let [flags] = order.words(flags);
-                if flags & DIRECTION == OUTBOUND {
-                    return FlowDirection::Egress;
-                }
-                break;
-            }
-            _ => options = rest.get(length.next_multiple_of(4)..).unwrap_or_default(),
-        }
+impl PacketOptions {
+    /// A packet without options.
+    pub(super) const NONE: Self = Self { direction: FlowDirection::Ingress, dropped: 0 };
+
+    /// Reads the options after the data of a packet. Options outside of the window are ignored.
+    #[inline]
+    pub(super) fn read(order: Order, options: &[u8]) -> Self {
+        if options.len() < HEADER { Self::NONE } else { Self::find(order, options) }
     }
-    FlowDirection::Ingress
+
+    #[cold]
+    fn find(order: Order, mut options: &[u8]) -> Self {
+        let mut found = Self::NONE;
+        while let Some((header, rest)) = options.split_first_chunk::<HEADER>() {
+            let (code, length) = (order.u16(header, 0), usize::from(order.u16(header, 2)));
+            match (code, rest.get(..length)) {
+                (END, _) | (_, None) => break,
+                (PACKET_FLAGS, Some(value)) => {
+                    if let Ok(flags) = value.try_into() {
+                        let [flags] = order.words::<4, 1>(flags);
+                        if flags & DIRECTION == OUTBOUND {
+                            found.direction = FlowDirection::Egress;
+                        }
+                    }
+                }
+                (DROP_COUNT, Some(value)) => {
+                    found.dropped = value.try_into().map_or(0, |count| order.u64(count));
+                }
+                _ => {}
+            }
+            options = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        }
+        found
+    }
 }
