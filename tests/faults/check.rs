@@ -16,7 +16,7 @@ const FOLDERS: [&str; 3] =
 
 /// Settings of a replay, of the terminal, of developers, and those of `--config` itself. A service
 /// gives up root by its unit.
-const NOT_OF_A_SERVICE: [&str; 12] = [
+const NOT_OF_A_SERVICE: [&str; 20] = [
     "read",
     "top",
     "order",
@@ -29,6 +29,15 @@ const NOT_OF_A_SERVICE: [&str; 12] = [
     "version",
     "user",
     "files",
+    // Those of a collector.
+    "listen",
+    "allow",
+    "exporters",
+    "templates",
+    "receive-buffer",
+    "template-store",
+    "sampling",
+    "default-sampling",
 ];
 
 fn check(folder: &TempDir, settings: &str) -> Output {

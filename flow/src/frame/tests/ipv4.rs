@@ -17,7 +17,7 @@ fn changed(mut packet: Vec<u8>, changes: &[(usize, u8)]) -> Vec<u8> {
     packet
 }
 
-/// A TCP packet with a number of octets of options (RFC 791 section 3.1: a multiple of 4, at most 40).
+/// A TCP packet with options of this length (RFC 791 section 3.1: a multiple of 4, at most 40).
 fn with_options(length: u8) -> Vec<u8> {
     let plain = made::ipv4(6, &made::tcp());
     let mut packet = changed(plain, &[(0, 0x45 + length / 4), (3, 40 + length)]);

@@ -322,7 +322,8 @@ impl<'a> Opened<'a> {
             return Ok(opened);
         }
         // A mirror may truncate packets, and a fragment is incomplete: only the header has the
-        // length. No mirror carries jumbograms, and a claim of gigabytes in a small frame is not believed.
+        // length. No mirror carries jumbograms: a claim of gigabytes in a small frame is not
+        // believed.
         let (claimed, _) = network::general(network.ip_version, network.data, u32::MAX)?;
         if claimed.octets > OCTETS_MAX {
             return Ok(opened);
