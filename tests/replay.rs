@@ -31,7 +31,7 @@ struct Left {
 #[derive(Clone, Copy)]
 enum Input {
     File,
-    /// Through a pipe, so many octets at a time.
+    /// Through a pipe, in pieces of this number of octets.
     Pieces(usize),
 }
 
@@ -182,4 +182,34 @@ fn pipe_that_is_read_to_its_end_is_closed_in_good_order() {
     assert!(child.wait().unwrap().success());
     let document: serde_json::Value = serde_json::from_str(&document).unwrap();
     assert_eq!(document["source"]["bytes"], 43);
+}
+
+/// A file of an hour has the records that were exported in this hour.
+#[test]
+fn files_by_time_have_the_records_of_their_time() {
+    const PACKETS: u64 = 3000;
+    let frames: Vec<_> = (0..PACKETS)
+        .map(|number| {
+            let port = u16::try_from(1000 + number).unwrap();
+            let packet = ipv4([10, 0, 0, 1], [10, 0, 0, 2], 6, &tcp(port, 80, 0x10, 0));
+            Captured::at(number * 6000, ethernet(&packet))
+        })
+        .collect();
+    let folder = support::scratch();
+    let capture = support::write(&folder, "hours.pcap", &pcap(&frames));
+    let files = folder.path().join("files");
+    let output = format!("json:{}?rotate=1h", files.join("%H").display());
+    let run = support::run(["-r".as_ref(), capture.as_os_str(), "-o".as_ref(), output.as_ref()]);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let mut records = 0;
+    for file in fs::read_dir(&files).unwrap() {
+        let file = file.unwrap();
+        let hour = file.file_name().into_string().unwrap();
+        for document in support::documents(&fs::read(file.path()).unwrap()) {
+            let exported = document["netflow"]["exporter"]["timestamp"].as_str().unwrap();
+            assert_eq!(exported[11..13], hour, "{document}");
+            records += 1;
+        }
+    }
+    assert_eq!(records, PACKETS);
 }

@@ -11,7 +11,7 @@ use super::{Context, ODID, Opened, Output, Request, TargetForm, file, forms, kaf
 use crate::cluster::Cluster;
 use crate::error::ExportError;
 use crate::exporter::Exporter;
-use crate::transport::Host;
+use crate::transport::{Host, Rotation};
 
 /// An output, checked but not opened.
 #[derive(Clone, Debug)]
@@ -121,6 +121,11 @@ impl Destination {
     /// The files that it reads.
     pub fn files_read(&self) -> impl Iterator<Item = &Path> {
         self.settings.paths(self.output, Use::Read).map(Path::new)
+    }
+
+    /// Whether its files begin at certain times.
+    pub fn rotates_by_time(&self) -> bool {
+        matches!(file::rotation(&self.settings), Some(Rotation::Every(_)))
     }
 
     /// Whether both write to the same file or folder, by the names in the settings.

@@ -47,7 +47,7 @@ pub(super) fn check(path: &str, settings: &Settings) -> Result<(), String> {
     FileSettings::check(path, rotation(settings))
 }
 
-fn rotation(settings: &Settings) -> Option<Rotation> {
+pub(super) fn rotation(settings: &Settings) -> Option<Rotation> {
     settings.given::<String>(&ROTATE)?.parse().ok()
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Scope};
 
 use crossbeam_channel::bounded;
-use exporter::MeterReport;
+use exporter::{Destination, MeterReport};
 use flow::{FlowTable, MeterCounts, Observer, TableSettings, Timestamp};
 
 use crate::capture::file::{FileSource, Input};
@@ -101,10 +101,13 @@ pub(crate) fn replay(
 
 /// The number of workers: by default two, which keep two or three CPUs busy with the reader. A
 /// small table is not split. Packets of a pipe should not wait until a block is full, so a pipe has
-/// one worker. The number does not depend on the CPUs of the host, because the order of records
-/// would depend on it.
+/// one worker. So has a file for each hour, because records of several workers leave by blocks, not
+/// by time. The number does not depend on the CPUs of the host, because the order of records would
+/// depend on it.
 pub(crate) fn workers(config: &Config) -> usize {
-    let fitting = if config.table.flows_max >= FLOWS_SPLIT && !reads_pipe(config) { 2 } else { 1 };
+    let is_large = config.table.flows_max >= FLOWS_SPLIT;
+    let by_time = config.outputs.iter().any(Destination::rotates_by_time);
+    let fitting = if is_large && !reads_pipe(config) && !by_time { 2 } else { 1 };
     config.workers.unwrap_or(fitting)
 }
 
