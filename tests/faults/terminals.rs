@@ -64,6 +64,8 @@ fn sixty_columns_have_room_for_totals_and_incidents() {
     assert!(wide.lines().all(|line| !line.starts_with(' ')), "{wide}");
     let lists = check(&["-r", office, "--top-by", "conversations:octets"], 40);
     assert!(lists.contains("\n2001:db8:10::1f and 2001:db8:ffff::8\n  "), "{lists}");
+    let lists = check(&["-r", office, "--top-by", "conversations:octets"], 30);
+    assert!(lists.contains("\n2001:db8:10::1f and\n2001:db8:ffff::8\n  "), "{lists}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use analysis::top::{Counted, Measure, Subject, Subjects, TopList};
 use anstyle::{Reset, Style};
+use exporter::wrapped;
 use flow::IpVersion;
 use flow::number::protocol;
 
@@ -38,9 +39,12 @@ fn list_text(list: &TopList, rows: usize, columns: Option<usize>) -> String {
         let reset = if index == 0 { Reset.render().to_string() } else { String::new() };
         let [a, b, c] = widths;
         // On a narrow terminal the numbers are below what they are of.
-        let end = if is_stacked { "\n" } else { "" };
-        let a = if is_stacked { 0 } else { a };
-        let line = format!("{subject:<a$}{end}{GAP}{count:>b$}{GAP}{share:>c$}");
+        let line = match columns.filter(|_| is_stacked) {
+            Some(columns) => {
+                format!("{}\n{GAP}{count:>b$}{GAP}{share:>c$}", wrapped(subject, columns, 0))
+            }
+            None => format!("{subject:<a$}{GAP}{count:>b$}{GAP}{share:>c$}"),
+        };
         writeln!(text, "{}{}{reset}", style.render(), line.trim_end()).expect("a string takes all");
     }
     if let Some(most) = list.missing_at_most() {
