@@ -69,6 +69,23 @@ fn an_interface_that_comes_later_is_captured() {
     }
 }
 
+/// One interface that is down does not keep another from being captured.
+#[test]
+fn an_interface_that_is_down_at_the_start_is_captured_once_it_is_up() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    network.add_link(1, Links::default());
+    network.ip(Host::Probe, &["link", "set", "rx1", "down"]);
+    let folder = support::scratch();
+    let file = support::write(&folder, "some.pcap", &frames(100));
+    let mut probe = probe(&network, &["rx0", "rx1"], &[METHODS[0], &PATIENT], "rx0: ");
+    assert!(probe.messages().contains("rx1: AF_XDP needs an interface that is up"));
+    network.ip(Host::Probe, &["link", "set", "rx1", "up"]);
+    probe.wait_until("it captures", |probe| probe.messages().contains("rx1 is there: AF_XDP, "));
+    let sent = ["tx0", "tx1"].map(|link| network.send_file(link, &file, &[]).packets);
+    let run = probe.stop();
+    assert_eq!(packets(&run.flows()), sent.iter().sum::<u64>(), "{}", run.stats);
+}
+
 #[test]
 fn nothing_to_capture_from_is_an_error_that_names_the_remedy() {
     let Some(network) = Network::new(Links::default()) else { return };

@@ -223,9 +223,11 @@ impl Ports {
             }
             let sockets = match self.open_port(port, &host) {
                 Ok(sockets) => sockets,
-                // Of the interfaces of a pattern, those that work are captured.
-                Err(problem) if !self.ports[port].is_named => {
+                // Of the interfaces of a pattern, those that work are captured. One that is down is
+                // waited for.
+                Err(problem) if !self.ports[port].is_named || self.is_down(port, &host) => {
                     warn!("{problem}");
+                    self.may_open |= self.ports[port].is_named;
                     failure.get_or_insert(problem);
                     continue;
                 }
@@ -256,10 +258,14 @@ impl Ports {
         missing.iter().for_each(|problem| warn!("{problem}; waiting for it"));
         self.say_overlaps(host.network.links(), None);
         // More workers than sockets are idle, unless sockets come later.
-        if !self.is_waiting() {
+        if !self.is_waiting() && self.ports.iter().all(Port::is_open) {
             lists.retain(|list| !list.is_empty());
         }
         Ok(lists)
+    }
+
+    fn is_down(&self, port: usize, host: &Host) -> bool {
+        host.network.interface(&self.ports[port].name).is_ok_and(|interface| !interface.is_up())
     }
 
     /// Why an interface could not be opened, if it has gone since it was looked at. Then it is
