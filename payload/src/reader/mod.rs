@@ -10,6 +10,8 @@ mod tests;
 
 use core::hash::Hash;
 
+use flow::PayloadCounts;
+
 use crate::dns::{Message, Opcode, Question, ResponseCode};
 use crate::flaw::Flaw;
 use crate::http::{Request, Response};
@@ -90,35 +92,6 @@ pub struct Transaction {
     pub question: Option<Question>,
 }
 
-/// What was read, and why something was not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReaderCounts {
-    /// DNS messages.
-    pub dns: u64,
-    /// ClientHellos of TLS.
-    pub tls: u64,
-    /// ClientHellos of QUIC.
-    pub quic: u64,
-    /// HTTP/1 requests and responses.
-    pub http: u64,
-    /// Openings that are not what their protocol asks for.
-    pub malformed: u64,
-    /// Openings that the capture has cut.
-    pub truncated: u64,
-    /// Hellos that are longer than what is kept, or with too many gaps.
-    pub hello_too_long: u64,
-    /// Hellos of which a part did not come for 5 s.
-    pub hello_timed_out: u64,
-    /// Hellos that gave their memory to others.
-    pub hello_evicted: u64,
-    /// Pieces that differ from what came before at the same place.
-    pub hello_overlap: u64,
-    /// QUIC packets whose keys are not those of a first flight: a server's, or damaged.
-    pub quic_sealed: u64,
-    /// Messages beyond what is read in a second.
-    pub skipped: u64,
-}
-
 /// Reads names out of packets. `K` is the key of a conversation.
 #[derive(Debug)]
 pub struct Reader<K> {
@@ -130,7 +103,7 @@ pub struct Reader<K> {
     second: u64,
     parsed: u32,
     opened: u32,
-    counts: ReaderCounts,
+    counts: PayloadCounts,
 }
 
 impl<K: Copy + Eq + Hash> Reader<K> {
@@ -144,14 +117,14 @@ impl<K: Copy + Eq + Hash> Reader<K> {
             second: 0,
             parsed: 0,
             opened: 0,
-            counts: ReaderCounts::default(),
+            counts: PayloadCounts::default(),
         }
     }
 
     /// What was counted so far.
-    pub fn counts(&self) -> ReaderCounts {
+    pub fn counts(&self) -> PayloadCounts {
         let hellos = self.hellos.counts();
-        ReaderCounts {
+        PayloadCounts {
             hello_timed_out: hellos.timed_out,
             hello_evicted: hellos.evicted,
             ..self.counts

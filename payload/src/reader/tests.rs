@@ -52,7 +52,7 @@ fn a_hello_in_two_segments_is_found_wherever_it_is_cut() {
             let found = reader.read(&tcp(1, behind, second, 3));
             assert_eq!(name(found).as_deref(), HOST, "{cut}");
             let counts = reader.counts();
-            assert_eq!(counts, ReaderCounts { tls: 1, ..ReaderCounts::default() }, "{cut}");
+            assert_eq!(counts, PayloadCounts { tls: 1, ..PayloadCounts::default() }, "{cut}");
         }
     }
 }
@@ -93,7 +93,7 @@ fn quic_hellos_come_in_several_datagrams() {
     assert_eq!(reader.read(&udp((4000, 443), &datagram(offset, second))), None);
     let found = reader.read(&udp((4000, 443), &datagram(0, first)));
     assert_eq!(name(found).as_deref(), HOST);
-    assert_eq!(reader.counts(), ReaderCounts { quic: 1, ..ReaderCounts::default() });
+    assert_eq!(reader.counts(), PayloadCounts { quic: 1, ..PayloadCounts::default() });
     // What the server sends has other keys.
     let mut sealed = datagram(0, &stream);
     sealed[1100] ^= 1;
@@ -120,7 +120,7 @@ fn dns_is_read_at_its_port_and_http_at_any() {
     // What the capture has cut is not waited for.
     let cut = Segment { is_cut: true, ..tcp(9, 0, &head[..30], 0) };
     assert_eq!(name(reader.read(&cut)), None);
-    assert_eq!(reader.counts(), ReaderCounts { dns: 2, http: 4, ..ReaderCounts::default() });
+    assert_eq!(reader.counts(), PayloadCounts { dns: 2, http: 4, ..PayloadCounts::default() });
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn protocols_that_were_not_asked_for_are_not_read() {
     let mut reader = Reader::new(Kinds { dns: true, ..Kinds::default() }, 1 << 20);
     let stream = records(&browser().message(), 1 << 14);
     assert_eq!(reader.read(&tcp(1, 0, &stream, 0)), None);
-    assert_eq!(reader.counts(), ReaderCounts::default());
+    assert_eq!(reader.counts(), PayloadCounts::default());
     assert!(!Kinds::default().any());
 }
 

@@ -1,7 +1,7 @@
 //! Names in payload: from frames to findings.
 
 use flow::{ConversationKey, Frame, HashSeed, PayloadCounts, Sink, Timestamp, Tpids, segment};
-use payload::reader::{Found, Kinds, Reader, ReaderCounts, Segment, Transport};
+use payload::reader::{Found, Kinds, Reader, Segment, Transport};
 
 /// Settings of payload.
 #[derive(Clone, Copy, Debug)]
@@ -59,34 +59,7 @@ impl PayloadReader {
     }
 
     pub(crate) fn counts(&self) -> PayloadCounts {
-        let ReaderCounts {
-            dns,
-            tls,
-            quic,
-            http,
-            malformed,
-            truncated,
-            hello_too_long,
-            hello_timed_out,
-            hello_evicted,
-            hello_overlap,
-            quic_sealed,
-            skipped,
-        } = self.reader.counts();
-        PayloadCounts {
-            dns,
-            tls,
-            quic,
-            http,
-            malformed,
-            truncated,
-            hello_too_long,
-            hello_timed_out,
-            hello_evicted,
-            hello_overlap,
-            quic_sealed,
-            skipped,
-        }
+        self.reader.counts()
     }
 
     /// Looks at a frame.
