@@ -246,6 +246,18 @@ fn the_asynchronous_runtime_stays_in_the_server_of_the_page() {
 }
 
 #[test]
+fn command_lines_are_read_in_the_settings() {
+    let is_elsewhere = |text: &&Text| {
+        text.path.starts_with("probe/src/") && !text.path.starts_with("probe/src/settings/")
+    };
+    let texts = texts();
+    let lines = texts.iter().filter(is_elsewhere).flat_map(|text| {
+        text.lines().map(move |(number, line)| format!("{}:{number}: {line}", text.path))
+    });
+    assert_none(lines.filter(|line| line.contains("clap::")).collect());
+}
+
+#[test]
 fn every_source_file_is_part_of_a_crate() {
     let texts: Vec<Text> = texts().into_iter().filter(Text::is_rust).collect();
     let mut declared = BTreeSet::new();
