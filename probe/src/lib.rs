@@ -3,13 +3,12 @@
 pub mod capture;
 mod check;
 mod cluster;
-mod collect;
 mod ctl;
+mod files;
 mod host;
 mod listen;
 mod pipeline;
 mod places;
-mod replay;
 mod report;
 mod run;
 mod settings;

@@ -43,7 +43,6 @@ pub(crate) fn listen(
         store,
         stored,
     };
-    let is_real_time = false;
     let run = LiveRun {
         config,
         settings,
@@ -54,7 +53,7 @@ pub(crate) fn listen(
         opened,
         page,
         control: None,
-        is_real_time,
+        is_real_time: false,
     };
     Ok(run.run(input, begin))
 }

@@ -13,8 +13,8 @@ use log::error;
 use crate::capture;
 use crate::check;
 use crate::cluster;
-use crate::collect::collect;
 use crate::ctl;
+use crate::files::read_files;
 use crate::host::control::Control;
 use crate::host::doctor::{self, Form};
 use crate::host::ports::Ports;
@@ -32,7 +32,6 @@ use crate::pipeline::session::Session;
 use crate::pipeline::stages;
 use crate::pipeline::worker::new_tables;
 use crate::places::Places;
-use crate::replay::replay;
 use crate::report::incidents;
 use crate::report::live::{Asks, LiveTotals};
 use crate::report::logger;
@@ -151,8 +150,7 @@ fn run_with(
     let places = Places::open(&config.places)?.map(Arc::new);
     let sides = Sides { start, places, stats, args, stop };
     let done = match &config.source {
-        Source::Files(files) => replay(config, files, sides),
-        Source::Datagrams(files) => collect(config, files, sides),
+        Source::Files(files) | Source::Datagrams(files) => read_files(config, files, sides),
         Source::Listen(settings) => listen(config, settings, sides),
         Source::Live(settings) => live(config, settings, sides),
     };

@@ -17,9 +17,10 @@ use flow::{
 
 use crate::capture::file::{FileSource, Input};
 use crate::capture::filter::FrameFilter;
-use crate::capture::{CaptureError, PacketSource, Polled};
+use crate::capture::{PacketSource, Polled};
 use crate::pipeline::behind::Behind;
-use crate::pipeline::output::{Output, OutputEnd};
+use crate::pipeline::files_end::FilesEnd;
+use crate::pipeline::output::Output;
 use crate::pipeline::queue::RecordQueue;
 use crate::pipeline::queues::QueueSet;
 use crate::pipeline::replay::Watch;
@@ -41,23 +42,6 @@ pub(super) const LATE_MS: u64 = 120_000;
 /// Packet time between two messages about that.
 pub(super) const SETTLE_MS: u64 = 1000;
 
-/// The end of a run.
-pub(crate) struct CollectEnd {
-    pub(crate) report: CollectReport,
-    pub(crate) exporters: Vec<ExporterReport>,
-    pub(crate) outputs: Vec<OutputEnd>,
-    pub(crate) failure: Option<CaptureError>,
-}
-
-impl CollectEnd {
-    /// The end without input. The outputs got no data.
-    pub(crate) fn of_nothing(outputs: Vec<Output<'_>>) -> Self {
-        let outputs = outputs.into_iter().map(OutputEnd::of_nothing).collect();
-        let report = CollectReport::default();
-        Self { report, exporters: Vec::new(), outputs, failure: None }
-    }
-}
-
 /// Collects from capture files through the stages into the outputs. Ends at the end of the files,
 /// when `stop` is set, or when no output is left.
 pub(crate) fn collect(
@@ -67,7 +51,7 @@ pub(crate) fn collect(
     outputs: Vec<Output<'_>>,
     stop: &AtomicBool,
     watch: Watch<'_>,
-) -> CollectEnd {
+) -> FilesEnd {
     let mut queues = QueueSet::replay(1, outputs.len(), stages.needs());
     let records = queues.workers.pop().expect("there is one queue");
     let outputs_left = AtomicUsize::new(outputs.len());
@@ -112,7 +96,8 @@ pub(crate) fn collect(
         let (report, exporters) = reader.finish();
         let (outputs, _in_use): (_, Vec<_>) = threads.into_iter().map(join).unzip();
         drop(running);
-        CollectEnd { report, exporters, outputs, failure }
+        let collected = Some(report);
+        FilesEnd { collected, exporters, outputs, failure, ..FilesEnd::default() }
     })
 }
 

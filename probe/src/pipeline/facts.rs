@@ -34,7 +34,7 @@ const VERSION_OCTETS: usize = 400;
 /// The facts of conversations.
 #[derive(Debug)]
 pub(crate) struct FactTable {
-    entries: HashMap<ConversationKey, Entry, BuildHasherDefault<Kept>>,
+    entries: HashMap<ConversationKey, Entry, BuildHasherDefault<KeyedHash>>,
     /// In the order in which they were looked at: key, number, time. The last one of a key counts.
     order: VecDeque<(ConversationKey, u64, Timestamp)>,
     seed: HashSeed,
@@ -293,9 +293,9 @@ fn octets(facts: &Facts) -> usize {
 
 /// Passes on the keyed hash that a conversation writes as one word.
 #[derive(Clone, Copy, Debug, Default)]
-struct Kept(u64);
+struct KeyedHash(u64);
 
-impl Hasher for Kept {
+impl Hasher for KeyedHash {
     fn finish(&self) -> u64 {
         self.0
     }

@@ -142,7 +142,9 @@ impl Feed for ListenFeed<'_, '_> {
     fn look(&mut self, is_round: bool) {
         if is_round && self.store.as_ref().is_some_and(TemplateStore::is_due) {
             let templates = self.templates();
-            self.store.iter_mut().for_each(|store| store.begin(templates.clone()));
+            if let Some(store) = &mut self.store {
+                store.begin(templates);
+            }
         }
     }
 

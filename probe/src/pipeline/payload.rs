@@ -48,7 +48,7 @@ pub(crate) struct PayloadReader {
 }
 
 impl PayloadReader {
-    /// One of so many readers.
+    /// One of `readers`, which share the memory.
     pub(crate) fn new(
         settings: &PayloadSettings,
         readers: usize,

@@ -15,11 +15,11 @@ use crate::capture::file::{FileSource, Input};
 use crate::capture::filter::{FrameFilter, observe};
 use crate::capture::{CaptureError, Polled};
 use crate::pipeline::behind::Behind;
+use crate::pipeline::files_end::FilesEnd;
 use crate::pipeline::handles::WorkerHandles;
 use crate::pipeline::output::Output;
 use crate::pipeline::payload::PayloadReader;
 use crate::pipeline::queues::QueueSet;
-use crate::pipeline::replay_end::ReplayEnd;
 use crate::pipeline::so_far::SoFar;
 use crate::pipeline::stages::Stages;
 use crate::pipeline::worker::{Ended, Worker, join, spawn};
@@ -58,7 +58,7 @@ pub(crate) fn replay(
     tables: Vec<FlowTable>,
     stop: &AtomicBool,
     watch: Watch<'_>,
-) -> ReplayEnd {
+) -> FilesEnd {
     let queues = QueueSet::replay(tables.len(), outputs.len(), stages.needs());
     let outputs_left = AtomicUsize::new(outputs.len());
     let so_far = SoFar::new(tables.len(), &outputs, stages.counts);
@@ -95,7 +95,7 @@ pub(crate) fn replay(
         };
         let (outputs, _in_use): (_, Vec<_>) = threads.into_iter().map(join).unzip();
         drop(running);
-        ReplayEnd { meter, ended, outputs, failure }
+        FilesEnd { meter, ended, outputs, failure, ..FilesEnd::default() }
     })
 }
 

@@ -12,10 +12,10 @@ use flow::{
 };
 
 use crate::capture::file::FileSource;
+use crate::pipeline::files_end::FilesEnd;
 use crate::pipeline::output::{Output, OutputEnd, OutputLoop};
 use crate::pipeline::queues::{QueueSet, StageNeeds};
 use crate::pipeline::replay::{self, Watch};
-use crate::pipeline::replay_end::ReplayEnd;
 use crate::pipeline::stages::{Mode, StageKind, StageList, StageLoop, Stages};
 use crate::pipeline::worker::{join, new_tables, spawn};
 use crate::settings::config::{Config, Source};
@@ -132,7 +132,7 @@ impl Exporter for Kept {
     }
 }
 
-fn run(workers: usize, stages: StageList, outputs: &mut [Kept]) -> ReplayEnd {
+fn run(workers: usize, stages: StageList, outputs: &mut [Kept]) -> FilesEnd {
     let count = workers.to_string();
     let words = ["flowprobe", "-r", CAPTURE, "--workers", count.as_str()];
     let cli = parse(words.map(OsString::from)).expect("the command line is right");
@@ -156,7 +156,7 @@ fn stages() -> StageList {
     vec![(StageKind::Tags, Box::<TestStage>::default())]
 }
 
-fn sum(end: &ReplayEnd) -> RecordTally {
+fn sum(end: &FilesEnd) -> RecordTally {
     end.ended.records()
 }
 

@@ -97,9 +97,7 @@ fn say(path: &Path, written: io::Result<()>) {
 
 /// Writes a whole file, and then puts it in the place of the old one.
 fn write(path: &Path, templates: &[StoredTemplate]) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
+    let new = path.with_added_extension("new");
     let mut text = format!("{HEAD}\n");
     for template in templates {
         text.push_str(&template.line());

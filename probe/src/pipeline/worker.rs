@@ -97,7 +97,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// One of so many workers.
+    /// One of `workers`, which share the memory for payload.
     pub(crate) fn new(
         table: FlowTable,
         mut records: RecordQueue,

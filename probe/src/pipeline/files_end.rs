@@ -1,21 +1,26 @@
-//! The end of a replay.
+//! The end of a run that read capture files.
 
+use collect::ExporterReport;
 use flow::MeterCounts;
 
 use crate::capture::CaptureError;
 use crate::pipeline::output::{Output, OutputEnd};
 use crate::pipeline::worker::Ended;
+use crate::report::collected::CollectReport;
 
-/// Outcome of a replay.
+/// Outcome of a run: of a replay, or of collecting datagrams.
 #[derive(Debug, Default)]
-pub(crate) struct ReplayEnd {
+pub(crate) struct FilesEnd {
     pub(crate) meter: MeterCounts,
     pub(crate) ended: Ended,
+    /// Only of collecting.
+    pub(crate) collected: Option<CollectReport>,
+    pub(crate) exporters: Vec<ExporterReport>,
     pub(crate) outputs: Vec<OutputEnd>,
     pub(crate) failure: Option<CaptureError>,
 }
 
-impl ReplayEnd {
+impl FilesEnd {
     /// The end of a replay without input. Its outputs got no data.
     pub(crate) fn of_nothing(outputs: Vec<Output<'_>>) -> Self {
         let outputs = outputs.into_iter().map(OutputEnd::of_nothing).collect();

@@ -1,4 +1,4 @@
-//! The run with capture files as input.
+//! The run with capture files as input: a replay of packets, or the datagrams of other exporters.
 
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -7,18 +7,19 @@ use std::time::Instant;
 use log::error;
 
 use crate::capture::file::{FileSource, Input};
+use crate::pipeline::files_end::FilesEnd;
 use crate::pipeline::kept;
 use crate::pipeline::opened::{open_outputs, outputs};
-use crate::pipeline::replay::{self as pipeline, Watch};
-use crate::pipeline::replay_end::ReplayEnd;
-use crate::pipeline::stages;
+use crate::pipeline::replay::Watch;
 use crate::pipeline::worker::new_tables;
+use crate::pipeline::{collect, replay, stages};
+use crate::report::collected::CollectReport;
 use crate::report::logger::Progress;
 use crate::report::page::{Page, ShownPage};
 use crate::report::top::TopFlows;
 use crate::report::totals::Totals;
 use crate::run::{Sides, open_page, show};
-use crate::settings::config::Config;
+use crate::settings::config::{Config, Source};
 use crate::status::status_of_files;
 
 /// Output files are opened only after an input has turned out to be a capture.
@@ -26,13 +27,17 @@ use crate::status::status_of_files;
 /// # Errors
 ///
 /// A resource could not be opened; in one sentence.
-pub(crate) fn replay(
+pub(crate) fn read_files(
     config: &Config,
     files: &[Input],
     Sides { start, places, stats, args, stop }: Sides<'_>,
 ) -> Result<ExitCode, String> {
     let (begin, quiet) = (Instant::now(), args.quiet);
-    let tables = new_tables(config, pipeline::workers(config))?;
+    let collects = matches!(config.source, Source::Datagrams(_));
+    let tables = match collects {
+        true => Vec::new(),
+        false => new_tables(config, replay::workers(config))?,
+    };
     let opened = open_outputs(config)?;
     drop(start);
     let page = open_page(config)?.map(Page::show).transpose()?;
@@ -46,7 +51,10 @@ pub(crate) fn replay(
     let stage_counts = stages.counts.clone();
     // Files of an earlier run are kept if there is no data to replace them.
     let end = match kept::outputs(outputs, &source) {
-        Err(outputs) => ReplayEnd::of_nothing(outputs),
+        Err(outputs) => FilesEnd {
+            collected: collects.then(CollectReport::default),
+            ..FilesEnd::of_nothing(outputs)
+        },
         Ok(outputs) => {
             let watch = Watch {
                 progress: &mut |source| {
@@ -58,7 +66,11 @@ pub(crate) fn replay(
                 },
                 second: page.is_some().then_some(&publish),
             };
-            pipeline::replay(config, &mut source, stages, outputs, tables, stop, watch)
+            if collects {
+                collect::collect(config, &mut source, stages, outputs, stop, watch)
+            } else {
+                replay::replay(config, &mut source, stages, outputs, tables, stop, watch)
+            }
         }
     };
     drop(progress);
@@ -70,6 +82,8 @@ pub(crate) fn replay(
         meter: end.meter,
         input: source.report(),
         ended: end.ended,
+        collected: end.collected,
+        exporters: end.exporters,
         outputs: end.outputs,
         elapsed: begin.elapsed(),
         interrupted: stop.load(Ordering::Relaxed),
