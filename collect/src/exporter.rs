@@ -77,8 +77,8 @@ impl Heard {
 }
 
 impl Domain {
-    /// Notes a datagram with so many `units` of what its sequence number counts; `None` if that is
-    /// not known.
+    /// Notes a datagram. `units` is the number of what its sequence number counts; `None` if that
+    /// is not known.
     pub(crate) fn hear(
         &mut self,
         header: &Header,

@@ -3,36 +3,20 @@
 use std::fs;
 
 use crate::ends::{frames, packets};
-use crate::service::System;
+use crate::service::{SETTINGS, System};
 use crate::support;
 use crate::support::flows::flows;
 use crate::support::net::{Links, Network};
 use crate::support::package::package;
 
-/// Makes its root, this host's with what is written in memory, installs the package there, and
-/// starts the system. The packages and the settings are in the folder of the first argument's
-/// folder.
+/// Installs the package of the folder there, with the settings of the folder.
 const INSTALL: &str = r#"
-folder=$(dirname "$1")
-mount -t tmpfs tmpfs "$1"
-mkdir "$1/written" "$1/work" "$1/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$1/written,workdir=$1/work" "$1/root"
-root=$1/root; shift
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 cp "$folder"/out*/*.deb "$root"
 mount --bind /dev "$root/dev"
 chroot "$root" sh -c 'dpkg -i /flowprobe_*-1_*.deb'
 umount "$root/dev"
 cp "$folder/flowprobe.toml" "$root/etc/flowprobe/flowprobe.toml"
-exec systemd-nspawn --directory="$root" "$@"
-"#;
-
-const SETTINGS: &str = r#"
-interface = ["rx0"]
-ring = 1024
-output = ["json:/var/lib/flowprobe/flows.json"]
-idle-timeout = "1h"
-active-timeout = "1h"
 "#;
 
 #[test]

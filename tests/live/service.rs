@@ -17,13 +17,17 @@ use crate::support;
 use crate::support::flows::{Flow, flows};
 use crate::support::net::{Host, Links, Network};
 
-/// Makes its root, this host's with what is written in memory, where nobody else sees it, and
-/// starts it.
-const START: &str = r#"
+/// Makes its root, this host's with what is written in memory, where nobody else sees it.
+const ROOT: &str = r#"
+folder=$(dirname "$1")
 mount -t tmpfs tmpfs "$1"
 mkdir "$1/written" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$1/written,workdir=$1/work" "$1/root"
 root=$1/root; shift
+"#;
+
+/// Starts it.
+const START: &str = r#"
 exec systemd-nspawn --directory="$root" "$@"
 "#;
 
@@ -32,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Rings for which the locked memory is enough that everybody has: who has not the right to give
 /// out more cannot test that.
-const SETTINGS: &str = r#"
+pub(crate) const SETTINGS: &str = r#"
 interface = ["rx0"]
 ring = 1024
 output = ["json:/var/lib/flowprobe/flows.json"]
@@ -71,17 +75,18 @@ impl System {
             bind("bind-ro", &unit, "/etc/systemd/system/flowprobe.service"),
             bind("bind", &state, "/var/lib/private/flowprobe"),
         ];
-        Self::boot(network, folder, START, &binds)
+        Self::boot(network, folder, "", &binds)
     }
 
-    /// Starts it by a script, whose first argument is an empty folder. The others are for
-    /// systemd-nspawn, with these options among them.
-    pub(crate) fn boot(network: &Network, folder: &Path, script: &str, options: &[String]) -> Self {
+    /// Starts it with these options of systemd-nspawn, after a script that changes its root. The
+    /// script has this folder in `$folder` and the root in `$root`.
+    pub(crate) fn boot(network: &Network, folder: &Path, change: &str, options: &[String]) -> Self {
+        let script = [ROOT, change, START].concat();
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let [state, system, console] = ["state", "system", "console"].map(|name| folder.join(name));
         fs::create_dir(&system).expect("the folder is ours");
         let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-ec", script, "sh"]).arg(&system);
+        command.args(["--mount", "sh", "-ec", &script, "sh"]).arg(&system);
         command.args(["--quiet", "--register=no", "--keep-unit", "--console=pipe", "--boot"]);
         command.arg("--machine=flowprobe-test");
         let namespace = network.namespace(Host::Probe);

@@ -118,9 +118,7 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
         }
         Ok(_) | Err(_) => {}
     }
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let new = PathBuf::from(new);
+    let new = path.with_added_extension("new");
     match fs::remove_file(&new) {
         Err(problem) if problem.kind() != ErrorKind::NotFound => return Err(problem),
         Ok(()) | Err(_) => {}

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use exporter::sentence;
 use log::{info, warn};
@@ -110,13 +110,13 @@ fn open_socket(address: SocketAddr, is_shared: bool) -> io::Result<OwnedFd> {
         setsockopt(&opened, ReusePort, &true)?;
     }
     setsockopt(&opened, ReceiveTimestampns, &true)?;
-    bind(std::os::fd::AsRawFd::as_raw_fd(&opened), &SockaddrStorage::from(address))?;
+    bind(opened.as_raw_fd(), &SockaddrStorage::from(address))?;
     Ok(opened)
 }
 
 /// The address to which a socket is bound.
 fn local(socket: BorrowedFd<'_>) -> io::Result<SocketAddr> {
-    let name: SockaddrStorage = getsockname(std::os::fd::AsRawFd::as_raw_fd(&socket))?;
+    let name: SockaddrStorage = getsockname(socket.as_raw_fd())?;
     let v4 = name.as_sockaddr_in().map(|it| SocketAddr::from((it.ip(), it.port())));
     let v6 = || name.as_sockaddr_in6().map(|it| SocketAddr::from((it.ip(), it.port())));
     v4.or_else(v6).ok_or_else(|| io::ErrorKind::Unsupported.into())

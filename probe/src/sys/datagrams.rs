@@ -184,7 +184,7 @@ pub(crate) fn share_by_source(socket: BorrowedFd<'_>, sockets: u32) -> io::Resul
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The number of the socket, of so many, that gets the datagrams from this address.
+/// The number, below `sockets`, of the socket that gets the datagrams from this address.
 pub(crate) fn socket_of(source: IpAddr, sockets: usize) -> usize {
     let words = match source {
         IpAddr::V4(v4) => v4.to_bits(),
