@@ -51,8 +51,8 @@ fn numbers_are_those_of_the_statistics() {
     assert_eq!(flows["flows"].as_array().map(Vec::len), Some(1000));
 }
 
-/// The limit is that of a program without optimization on a busy host. An optimized one takes a
-/// tenth of it.
+/// The limit is that of a program without optimization on a busy host. Optimized, on an idle host,
+/// 19 of 20 answers took less than 20 ms.
 #[test]
 fn lists_of_many_flows_come_at_once() {
     const FLOWS: u32 = 100_000;
