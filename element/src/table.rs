@@ -11,7 +11,9 @@ use crate::octets::saturate32;
 use crate::reading::{Reading, TimeForm};
 use crate::received::Received;
 use crate::rows::{elements, is_present, optional};
-use crate::source::{ExporterState, Flow, as_number, first_four, icmp_type_code, prefix_length};
+use crate::source::{
+    ExporterState, Flow, as_number, first_four, icmp_type_code, ipv4, ipv6, prefix_length,
+};
 use crate::tunnel;
 use crate::value::{Form, Value};
 
@@ -52,7 +54,7 @@ elements! {
         read |into, value| into.source.prefix_length = value.low8();
 
     IngressInterface = 10, "ingressInterface", "ingress_interface", Unsigned32,
-        flow_key Interface, flow |flow| flow.record.ingress_interface(),
+        flow_key Interface, flow |flow| flow.ingress_interface(),
         exporter |state| state.interface_number,
         read |into, value| into.collected.ingress_interface = value.number32();
 
@@ -71,10 +73,11 @@ elements! {
         read |into, value| into.destination.prefix_length = value.low8();
 
     EgressInterface = 14, "egressInterface", "egress_interface", Unsigned32,
-        flow_key Interface, flow |flow| flow.record.egress_interface(),
+        flow_key Interface, flow |flow| flow.egress_interface(),
         read |into, value| into.collected.egress_interface = value.number32();
 
     IpNextHopIpv4Address = 15, "ipNextHopIPv4Address", "ip_next_hop_ipv4_address", Ipv4Address,
+        flow |flow| flow.known_ipv4(|it| it.next_hop),
         read |into, value| into.collected.next_hop = value.address();
 
     BgpSourceAsNumber = 16, "bgpSourceAsNumber", "bgp_source_as_number", Unsigned32,
@@ -87,6 +90,7 @@ elements! {
         read |into, value| into.destination.as_number = value.number32();
 
     BgpNextHopIpv4Address = 18, "bgpNextHopIPv4Address", "bgp_next_hop_ipv4_address", Ipv4Address,
+        flow |flow| flow.known_ipv4(|it| it.bgp_next_hop),
         read |into, value| into.collected.bgp_next_hop = value.address();
 
     FlowEndSysUpTime = 21, "flowEndSysUpTime", "flow_end_sys_up_time", Unsigned32,
@@ -126,6 +130,7 @@ elements! {
         read |into, value| into.icmp.learn(value);
 
     SamplingInterval = 34, "samplingInterval", "sampling_interval", Unsigned32,
+        flow |flow| flow.sampling_interval(),
         exporter |state| state.sampling_interval,
         read |into, value| into.sampling.interval = value.number32();
 
@@ -160,6 +165,7 @@ elements! {
         read |into, value| into.record.maximum_ttl = value.low8();
 
     SourceMacAddress = 56, "sourceMacAddress", "source_mac_address", MacAddress,
+        flow |flow| flow.known(|it| it.source_mac.unwrap_or_default()),
         read |into, value| into.collected.source_mac = value.mac();
 
     PostDestinationMacAddress =
@@ -179,12 +185,15 @@ elements! {
         read |into, value| into.direction(value);
 
     IpNextHopIpv6Address = 62, "ipNextHopIPv6Address", "ip_next_hop_ipv6_address", Ipv6Address,
+        flow |flow| flow.known_ipv6(|it| it.next_hop),
         read |into, value| into.collected.next_hop = value.address();
 
     BgpNextHopIpv6Address = 63, "bgpNextHopIPv6Address", "bgp_next_hop_ipv6_address", Ipv6Address,
+        flow |flow| flow.known_ipv6(|it| it.bgp_next_hop),
         read |into, value| into.collected.bgp_next_hop = value.address();
 
     DestinationMacAddress = 80, "destinationMacAddress", "destination_mac_address", MacAddress,
+        flow |flow| flow.known(|it| it.destination_mac.unwrap_or_default()),
         read |into, value| into.collected.destination_mac = value.mac();
 
     PostSourceMacAddress = 81, "postSourceMacAddress", "post_source_mac_address", MacAddress,
@@ -197,6 +206,7 @@ elements! {
         read |into, value| into.others.total_packets = value.number();
 
     ForwardingStatus = 89, "forwardingStatus", "forwarding_status", Unsigned8,
+        flow |flow| flow.known(|it| it.forwarding_status),
         read |into, value| into.collected.forwarding_status = value.low8();
 
     FlowEndReason = 136, "flowEndReason", "flow_end_reason", Unsigned8,
@@ -303,27 +313,33 @@ elements! {
 
     PostNatSourceIpv4Address =
         225, "postNATSourceIPv4Address", "post_nat_source_ipv4_address", Ipv4Address,
+        flow |flow| flow.known_ipv4(|it| it.translated.source),
         read |into, value| into.collected.translated.source = value.address();
 
     PostNatDestinationIpv4Address =
         226, "postNATDestinationIPv4Address", "post_nat_destination_ipv4_address", Ipv4Address,
+        flow |flow| flow.known_ipv4(|it| it.translated.destination),
         read |into, value| into.collected.translated.destination = value.address();
 
     PostNaptSourceTransportPort =
         227, "postNAPTSourceTransportPort", "post_napt_source_transport_port", Unsigned16,
+        flow |flow| flow.known(|it| it.translated.source_port),
         read |into, value| into.collected.translated.source_port = value.low16();
 
     PostNaptDestinationTransportPort =
         228, "postNAPTDestinationTransportPort", "post_napt_destination_transport_port", Unsigned16,
+        flow |flow| flow.known(|it| it.translated.destination_port),
         read |into, value| into.collected.translated.destination_port = value.low16();
 
     InitiatorOctets = 231, "initiatorOctets", "initiator_octets", Unsigned64,
         read |into, value| into.others.initiator_octets = value.number();
 
     IngressVrfid = 234, "ingressVRFID", "ingress_vrfid", Unsigned32,
+        flow |flow| flow.known(|it| it.ingress_vrf),
         read |into, value| into.collected.ingress_vrf = value.number32();
 
     EgressVrfid = 235, "egressVRFID", "egress_vrfid", Unsigned32,
+        flow |flow| flow.known(|it| it.egress_vrf),
         read |into, value| into.collected.egress_vrf = value.number32();
 
     BiflowDirection = 239, "biflowDirection", "biflow_direction", Unsigned8,
@@ -334,10 +350,12 @@ elements! {
 
     PostNatSourceIpv6Address =
         281, "postNATSourceIPv6Address", "post_nat_source_ipv6_address", Ipv6Address,
+        flow |flow| flow.known_ipv6(|it| it.translated.source),
         read |into, value| into.collected.translated.source = value.address();
 
     PostNatDestinationIpv6Address =
         282, "postNATDestinationIPv6Address", "post_nat_destination_ipv6_address", Ipv6Address,
+        flow |flow| flow.known_ipv6(|it| it.translated.destination),
         read |into, value| into.collected.translated.destination = value.address();
 
     /// 0 without a GRE tunnel, or without a key.
@@ -377,6 +395,22 @@ elements! {
     ObservationTimeNanoseconds =
         325, "observationTimeNanoseconds", "observation_time_nanoseconds", DateTimeNtp,
         read |into, value| into.observed(value.ntp());
+
+    /// The exporter that metered the flow, if a collector sends it on. 0.0.0.0 for one of IPv6.
+    OriginalExporterIpv4Address =
+        403, "originalExporterIPv4Address", "original_exporter_ipv4_address", Ipv4Address,
+        flow |flow| ipv4(flow.exporter_address()),
+        read |into, value| into.original(value);
+
+    OriginalExporterIpv6Address =
+        404, "originalExporterIPv6Address", "original_exporter_ipv6_address", Ipv6Address,
+        flow |flow| ipv6(flow.exporter_address()),
+        read |into, value| into.original(value);
+
+    OriginalObservationDomainId =
+        405, "originalObservationDomainId", "original_observation_domain_id", Unsigned32,
+        flow |flow| flow.exporter.map_or(0, |it| it.domain),
+        read |into, value| into.original.domain = value.number32();
 
     /// Cut or padded with zeros to `IFNAMSIZ`, the maximum of Linux. Names in a capture file may be
     /// longer, and some collectors do not read a variable length.

@@ -29,9 +29,9 @@ pub enum Form {
     DateTimeMilliseconds,
     /// UTF-8 text.
     String,
-    /// A MAC address. It is only collected, as are the other forms below.
+    /// A MAC address.
     MacAddress,
-    /// Seconds since 1970, 32 bits.
+    /// Seconds since 1970, 32 bits. It is only collected, as is the other form below.
     DateTimeSeconds,
     /// Microseconds or nanoseconds, in the format of NTP.
     DateTimeNtp,
@@ -69,6 +69,8 @@ pub enum Value<'a> {
     Ipv6Address([u8; 16]),
     /// A point in time.
     DateTimeMilliseconds(Timestamp),
+    /// A MAC address.
+    MacAddress([u8; 6]),
     /// Text.
     String(&'a str),
 }
@@ -84,6 +86,7 @@ impl Value<'_> {
             Self::Unsigned64(value) => out.put(&value.to_be_bytes()),
             Self::Ipv4Address(octets) => out.put(&octets),
             Self::Ipv6Address(octets) => out.put(&octets),
+            Self::MacAddress(octets) => out.put(&octets),
             Self::DateTimeMilliseconds(time) => out.put(&time.as_millis().to_be_bytes()),
             Self::String(text) => put_text(text, length, out),
         }

@@ -177,7 +177,8 @@ impl DocumentWriter {
             self.key = collected.key;
         }
         let sides = Sides::of(&record.key, self.key, &self.perimeter);
-        let flow = Flow { record, details, uptime_base: UptimeBase::default() };
+        let uptime_base = UptimeBase::default();
+        let flow = Flow { record, details, exporter: None, uptime_base };
         out.extend_from_slice(br#"{"@timestamp":""#);
         self.time.put(record.end, out);
         out.push(b'"');

@@ -227,6 +227,9 @@ impl NetflowObject<'_> {
             Value::Ipv6Address(octets) => {
                 put_string(self.out, label, &Ipv6Addr::from(octets).to_string());
             }
+            Value::MacAddress(octets) => {
+                put_string(self.out, label, &collected::mac_text(octets));
+            }
             Value::DateTimeMilliseconds(time) => {
                 put_text(self.out, label, b"\"");
                 self.time.put(time, self.out);

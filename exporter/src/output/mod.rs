@@ -97,6 +97,8 @@ pub struct Context {
     pub has_places: bool,
     /// Records may have the tunnels of their packets.
     pub has_tunnels: bool,
+    /// Records are of other exporters.
+    pub has_exporters: bool,
     /// The name of this exporter in documents.
     pub name: String,
     /// The version of the program in documents.
@@ -122,6 +124,7 @@ impl Default for Context {
             local_networks: NetworkSet::default(),
             has_places: false,
             has_tunnels: false,
+            has_exporters: false,
             name: String::new(),
             version: String::new(),
             run: String::new(),
