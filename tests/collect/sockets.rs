@@ -197,7 +197,8 @@ fn settings_that_have_no_meaning_are_refused() {
         (&["collect", "-l", "flow://:1", "-l", "sflow://:1"], "the address is given twice"),
         (&["collect", "-l", "flow://:1", "--max-flows=9"], "cannot be used with collect"),
         (&["-i", "lo", "--listen", "flow://:1"], "needs the command collect"),
-        (&["collect", "-l", "ipfix+tcp://:1"], "PROTOCOL://ADDRESS:PORT is needed"),
+        (&["collect", "-l", "tcp://:1"], "PROTOCOL://ADDRESS:PORT is needed"),
+        (&["collect", "-l", "ipfix+tls://:1"], "ipfix+tls needs ?cert=FILE&key=FILE"),
     ] {
         let run = support::run(arguments);
         assert_eq!(run.status, 2, "{arguments:?}: {}", run.stderr);

@@ -130,7 +130,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "url.port",
         ],
     ),
-    ("boolean", &["flowprobe.tls.ech"]),
+    ("boolean", &["flowprobe.scaled", "flowprobe.tls.ech"]),
 ];
 
 /// The composable index template of the data streams `logs-netflow.log-*`. Its priority is above

@@ -29,6 +29,7 @@ pub(crate) use route::RouteSettings;
 pub use stream::Patience;
 pub(crate) use stream::{StreamSettings, StreamTransport};
 pub(crate) use tls::TlsSettings;
+pub use tls::server_config;
 pub(crate) use trust::Fingerprint;
 pub(crate) use udp::{UdpSettings, UdpTransport};
 

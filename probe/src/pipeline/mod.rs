@@ -4,10 +4,12 @@
 mod behind;
 pub(crate) mod closed;
 pub(crate) mod collect;
+mod connections;
 pub(crate) mod dropped;
 pub(crate) mod facts;
 pub(crate) mod feed;
 pub(crate) mod files_end;
+mod framing;
 mod handles;
 pub(crate) mod kept;
 pub(crate) mod listen;

@@ -12,7 +12,7 @@ use flow::{HashSeed, KeyField, Tpids};
 use super::args::{Arguments, CaptureMethod, LiveSettings};
 use super::config;
 use super::detect::AlertTarget;
-use super::listen::CollectArguments;
+use super::listen::{Carrier, CollectArguments, Listener};
 use super::values::Stats;
 use crate::capture::file::{Input, Place};
 use crate::capture::packet::Direction;
@@ -179,7 +179,10 @@ impl Problems {
         for (index, listener) in listeners.iter().enumerate() {
             // The system chooses another port for each 0.
             let mut before = listeners[..index].iter().filter(|other| other.address.port() != 0);
-            if before.any(|other| other.address == listener.address) {
+            let is_datagrams = |it: &Listener| it.carrier == Carrier::Udp;
+            if before.any(|other| {
+                other.address == listener.address && is_datagrams(other) == is_datagrams(listener)
+            }) {
                 self.clash(format!("--listen {listener}: the address is given twice"));
             }
         }
