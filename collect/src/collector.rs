@@ -8,7 +8,7 @@ use flow::{Details, Exporter, FlowRecord, Timestamp, Tpids};
 use crate::counts::Counts;
 use crate::exporter::ExporterReport;
 use crate::given::{give, read_flows};
-use crate::known::{Current, Exporters, State};
+use crate::known::{Current, Exporters, State, TemplateScope};
 use crate::limits::{Limits, TEMPLATE_LIFETIME_MS};
 use crate::message::{Header, Malformed, Message, TemplateRecord};
 use crate::netflow5;
@@ -65,6 +65,13 @@ impl Collector {
     #[must_use]
     pub fn with_sampling(mut self, sampling: SamplingSettings) -> Self {
         self.state.sampling = sampling;
+        self
+    }
+
+    /// The same with another scope of templates in datagrams.
+    #[must_use]
+    pub fn with_scope(mut self, scope: TemplateScope) -> Self {
+        self.exporters.scope = scope;
         self
     }
 
@@ -159,9 +166,10 @@ impl Collector {
             return;
         }
         let Self { limits, exporters, state, .. } = self;
+        let address = SocketAddr::new(stored.address, 0);
         state.turn += 1;
         let turn = state.turn;
-        let known = exporters.find(stored.address, state, limits);
+        let known = exporters.find(address, state, limits);
         let header = Header {
             protocol: stored.protocol,
             export_time: stored.sent,
@@ -173,7 +181,7 @@ impl Collector {
         let State { kept, counts, .. } = &mut *state;
         let (record, when) = (TemplateRecord::of_store(stored), (stored.sent, turn));
         known.templates.learn(&record, &header, when, limits, (kept, counts));
-        exporters.make_room(Current::Address(stored.address), state, limits);
+        exporters.make_room(Current::Address(address), state, limits);
     }
 
     fn netflow5(
@@ -185,7 +193,7 @@ impl Collector {
         let (header, count, records) = netflow5::read(octets)?;
         let Self { limits, exporters, netflow5, state, .. } = self;
         state.counts.decoded(header.protocol);
-        let known = exporters.find(arrival.from.ip(), state, limits);
+        let known = exporters.find(arrival.from, state, limits);
         let domain = known.domain(&header, arrival.from, state.turn, limits);
         let received = arrival.received;
         domain.hear(&header, received, Some(count.into()), &mut state.counts);
@@ -211,7 +219,7 @@ impl Collector {
         state.counts.decoded(header.protocol);
         let agent = datagram.agent.unwrap_or_else(|| arrival.from.ip());
         let from = SocketAddr::new(agent, arrival.from.port());
-        let known = exporters.find(agent, state, limits);
+        let known = exporters.find(SocketAddr::new(agent, 0), state, limits);
         let domain = known.domain(&header, from, state.turn, limits);
         domain.hear(&header, arrival.received, Some(1), &mut state.counts);
         let exporter = Arc::clone(&domain.exporter);
@@ -237,10 +245,10 @@ impl Collector {
 
     fn message(&mut self, arrival: Arrival, message: &Message<'_>, sink: &mut impl Sink) {
         let Self { limits, exporters, state, .. } = self;
-        let (address, header) = (arrival.from.ip(), message.header);
-        let known = exporters.find(address, state, limits);
+        let (from, header) = (arrival.from, message.header);
+        let known = exporters.find(from, state, limits);
         let reader = MessageReader { limits, state: &mut *state, known, arrival, header };
         reader.read(message, sink);
-        exporters.make_room(Current::Address(address), state, limits);
+        exporters.make_room(Current::Address(from), state, limits);
     }
 }

@@ -1,7 +1,7 @@
 //! All exporters that are known, and what they have in common.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use crate::counts::Counts;
 use crate::exporter::{ExporterReport, Kept, KnownExporter, Originals};
@@ -31,20 +31,43 @@ pub(crate) struct State {
 /// is known by its number: templates and sequence numbers are those of the connection.
 #[derive(Debug, Default)]
 pub(crate) struct Exporters {
-    by_address: BTreeMap<IpAddr, KnownExporter>,
+    pub(crate) scope: TemplateScope,
+    /// The port is 0 if ports do not matter.
+    by_address: BTreeMap<SocketAddr, KnownExporter>,
     /// These exporters in the order of their last use.
-    order: BTreeMap<u64, IpAddr>,
+    order: BTreeMap<u64, SocketAddr>,
     connected: BTreeMap<u64, KnownExporter>,
+}
+
+/// Whose the templates in datagrams are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TemplateScope {
+    /// All ports of an address are one exporter: some send templates and data from different ones.
+    #[default]
+    Address,
+    /// Each port is an exporter: behind one address, several have templates with the same ids.
+    Port,
+}
+
+impl TemplateScope {
+    /// The exporter that sends from here.
+    fn exporter(self, from: SocketAddr) -> SocketAddr {
+        match self {
+            Self::Address => SocketAddr::new(from.ip(), 0),
+            Self::Port => from,
+        }
+    }
 }
 
 impl Exporters {
     /// Finds or adds an exporter. The one that was not used for longest goes if there are too many.
     pub(crate) fn find(
         &mut self,
-        address: IpAddr,
+        from: SocketAddr,
         state: &mut State,
         limits: &Limits,
     ) -> &mut KnownExporter {
+        let address = self.scope.exporter(from);
         if !self.by_address.contains_key(&address) {
             while self.by_address.len() >= limits.exporters
                 && let Some((_, oldest)) = self.order.pop_first()
@@ -71,10 +94,15 @@ impl Exporters {
         let has_too_many = |state: &State| {
             state.kept.templates > limits.templates || state.kept.fields > limits.fields
         };
+        let scope = self.scope;
+        let is_current = |known: SocketAddr| match current {
+            Current::Address(from) => scope.exporter(from) == known,
+            Current::Connection(_) => false,
+        };
         while has_too_many(state)
             && let Some((used, oldest)) = self.order.pop_first()
         {
-            if Current::Address(oldest) == current {
+            if is_current(oldest) {
                 // The only one that is left has fewer templates than this in any case.
                 self.order.insert(used, oldest);
                 return;
@@ -105,7 +133,7 @@ impl Exporters {
         ended.templates.clear(&mut state.kept);
         state.turn += 1;
         let turn = state.turn;
-        self.find(from.ip(), state, limits).join(ended, turn, limits);
+        self.find(from, state, limits).join(ended, turn, limits);
     }
 
     /// Gives up all that waits for templates.
@@ -127,10 +155,10 @@ impl Exporters {
 
     /// The templates that are to be stored. Those of connections have no meaning later.
     pub(crate) fn templates(&self) -> impl Iterator<Item = StoredTemplate> {
-        self.by_address.iter().flat_map(|(address, known)| known.templates.to_store(*address))
+        self.by_address.iter().flat_map(|(address, known)| known.templates.to_store(address.ip()))
     }
 
-    fn forget(&mut self, address: IpAddr, state: &mut State) {
+    fn forget(&mut self, address: SocketAddr, state: &mut State) {
         if let Some(mut known) = self.by_address.remove(&address) {
             known.waiting.clear(&mut state.waiting_octets, &mut state.counts);
             state.counts.templates_evicted += known.templates.len() as u64;
@@ -140,8 +168,8 @@ impl Exporters {
 }
 
 /// The exporter whose message is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Current {
-    Address(IpAddr),
+    Address(SocketAddr),
     Connection(u64),
 }

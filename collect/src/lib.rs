@@ -28,6 +28,7 @@ mod waiting;
 pub use collector::{Collector, Sink};
 pub use counts::Counts;
 pub use exporter::ExporterReport;
+pub use known::TemplateScope;
 pub use limits::Limits;
 pub use scale::SamplingSettings;
 pub use store::StoredTemplate;

@@ -75,10 +75,10 @@ fn certificates() -> (TempDir, [PathBuf; 5]) {
     let collector = authority.certify("127.0.0.1");
     let exporter = authority.certify("exporter");
     let files = [
-        ("ca.pem", authority.pem.clone()),
-        ("collector.pem", collector.pem.clone()),
+        ("ca.pem", authority.pem),
+        ("collector.pem", collector.pem),
         ("collector.key", collector.key.serialize_pem()),
-        ("exporter.pem", exporter.pem.clone()),
+        ("exporter.pem", exporter.pem),
         ("exporter.key", exporter.key.serialize_pem()),
     ];
     let files = files.map(|(name, text)| support::write(&folder, name, text.as_bytes()));

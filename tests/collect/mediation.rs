@@ -46,7 +46,7 @@ fn without_zeros(value: &mut Value) {
         members.retain(|_, member| {
             without_zeros(member);
             let is_empty = member.as_object().is_some_and(serde_json::Map::is_empty);
-            !is_empty && *member != Value::from(0) && *member != Value::from("0")
+            !is_empty && *member != 0 && *member != "0"
         });
     }
 }

@@ -74,6 +74,7 @@ pub(crate) fn collect(
         let mut reader = Reader {
             collector: Collector::new(config.collect.limits)
                 .with_tpids(config.observer.tpids)
+                .with_scope(config.collect.scope)
                 .with_sampling(config.collect.sampling.clone()),
             settings: &config.collect,
             filter: config.filter.as_ref(),

@@ -212,7 +212,8 @@ impl<'a> Hearing<'a> {
         stored: &[StoredTemplate],
     ) -> Self {
         let sampling = settings.sampling.clone();
-        let mut collector = Collector::new(limits).with_tpids(tpids).with_sampling(sampling);
+        let collector = Collector::new(limits).with_tpids(tpids).with_sampling(sampling);
+        let mut collector = collector.with_scope(settings.scope);
         let now = wall_clock();
         stored.iter().for_each(|template| collector.restore(template, now));
         let report = CollectReport { listens: true, ..CollectReport::default() };

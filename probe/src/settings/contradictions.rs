@@ -12,7 +12,7 @@ use flow::{HashSeed, KeyField, Tpids};
 use super::args::{Arguments, CaptureMethod, LiveSettings};
 use super::config;
 use super::detect::AlertTarget;
-use super::listen::{Carrier, CollectArguments, Listener};
+use super::listen::{Carrier, CollectArguments, Listener, Scope};
 use super::values::Stats;
 use crate::capture::file::{Input, Place};
 use crate::capture::packet::Direction;
@@ -174,6 +174,9 @@ impl Problems {
             if !listens && is_given(&name) {
                 self.lack(format!("--{name} needs --listen"));
             }
+        }
+        if args.collect.template_store.is_some() && args.collect.template_scope == Scope::Port {
+            self.clash("--template-store keeps templates of addresses; it needs the scope address");
         }
         let listeners = &args.collect.listen;
         for (index, listener) in listeners.iter().enumerate() {

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::Args;
-use collect::{Limits, SamplingSettings};
+use clap::{Args, ValueEnum};
+use collect::{Limits, SamplingSettings, TemplateScope};
 use exporter::number_with_unit;
 use flow::NetworkSet;
 use ipnet::IpNet;
@@ -62,6 +62,11 @@ pub(crate) struct CollectArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) template_store: Option<PathBuf>,
 
+    /// Whose a template in datagrams is: of all ports of an address, or of each port, where several
+    /// exporters are behind one address
+    #[arg(long, value_name = "SCOPE", default_value = "address")]
+    pub(crate) template_scope: Scope,
+
     /// Sampling interval of an exporter, whatever it says of itself; may be given several times
     #[arg(long, value_name = "ADDRESS=N", value_parser = sampling_of)]
     pub(crate) sampling: Vec<(IpAddr, u32)>,
@@ -73,6 +78,13 @@ pub(crate) struct CollectArguments {
     /// Multiply packets and octets by the sampling interval; documents then have flowprobe.scaled
     #[arg(long)]
     pub(crate) scale_samples: bool,
+}
+
+/// Whose a template is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scope {
+    Address,
+    Port,
 }
 
 /// The protocols that a listener takes.
@@ -127,6 +139,7 @@ pub(crate) struct ListenSettings {
 #[derive(Clone, Debug)]
 pub(crate) struct CollectSettings {
     pub(crate) limits: Limits,
+    pub(crate) scope: TemplateScope,
     /// `None`: all networks.
     pub(crate) allowed: Option<NetworkSet>,
     pub(crate) sampling: SamplingSettings,
@@ -134,7 +147,7 @@ pub(crate) struct CollectSettings {
 
 impl CollectArguments {
     /// The names of these settings.
-    pub(super) const NAMES: [&str; 9] = [
+    pub(super) const NAMES: [&str; 10] = [
         "listen",
         "allow",
         "exporters",
@@ -144,6 +157,7 @@ impl CollectArguments {
         "sampling",
         "default-sampling",
         "scale-samples",
+        "template-scope",
     ];
 
     pub(super) fn settings(&self) -> CollectSettings {
@@ -157,6 +171,10 @@ impl CollectArguments {
         let (exporters, templates) = (self.exporters, self.templates);
         CollectSettings {
             limits: Limits { exporters, templates, ..Limits::default() },
+            scope: match self.template_scope {
+                Scope::Address => TemplateScope::Address,
+                Scope::Port => TemplateScope::Port,
+            },
             allowed,
             sampling: SamplingSettings {
                 given: self.sampling.iter().copied().collect(),
