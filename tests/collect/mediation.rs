@@ -1,4 +1,4 @@
-//! Mediation: what was collected goes on as IPFIX, and another collector still knows who metered it.
+//! Mediation: collected flows go on as IPFIX, and another collector still knows who metered them.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};

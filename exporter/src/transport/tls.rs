@@ -314,11 +314,13 @@ pub fn server_config(
         .map(Arc::new)
 }
 
+type Chain = Vec<CertificateDer<'static>>;
+
 /// A configuration with the certificate and the key in these files.
 fn with_identity<T>(
     certificate: &Path,
     key_file: &Path,
-    build: impl FnOnce(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) -> Result<T, rustls::Error>,
+    build: impl FnOnce(Chain, PrivateKeyDer<'static>) -> Result<T, rustls::Error>,
 ) -> io::Result<T> {
     let chain = certificates(certificate)?;
     let key = PrivateKeyDer::from_pem_file(key_file)

@@ -33,9 +33,9 @@ const ALLOWED: [&str; 8] = [
 pub(crate) struct CollectArguments {
     /// With collect: where datagrams of exporters come in, as PROTOCOL://ADDRESS:PORT; may be given
     /// several times. PROTOCOL is netflow (v5 and v9, port 2055), ipfix (4739), sflow (6343), or
-    /// flow, which takes all of them; ipfix+tcp (4739) and ipfix+tls (4740) take connections. Without
-    /// ADDRESS, all addresses of this host. TLS needs ?cert=FILE&key=FILE (PEM); with &ca=FILE,
-    /// exporters have to show a certificate of these authorities
+    /// flow, which takes all of them; ipfix+tcp (4739) and ipfix+tls (4740) take connections.
+    /// Without ADDRESS, all addresses of this host. TLS needs ?cert=FILE&key=FILE (PEM); with
+    /// &ca=FILE, exporters have to show a certificate of these authorities
     #[arg(short, long, value_name = "URL", display_order = 1)]
     pub(crate) listen: Vec<Listener>,
 

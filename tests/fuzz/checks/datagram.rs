@@ -1,5 +1,5 @@
-//! Any octets as datagrams and messages of exporters: nothing panics, everything is counted once, and what is
-//! kept stays within its limits.
+//! Any octets as datagrams and messages of exporters: nothing panics, everything is counted once,
+//! and what is kept stays within its limits.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
