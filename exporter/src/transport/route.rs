@@ -16,7 +16,9 @@ use log::{info, warn};
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockaddrStorage, getsockopt, recvmsg, sockopt,
+};
 
 use super::Patience;
 use super::collector::{
@@ -26,6 +28,12 @@ use crate::error::ExportError;
 
 /// Interval of checks of the source address, and minimum time between two new sockets.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// A collector that refused nothing for this time is there. A host sends one refusal a second.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// Minimum MTU of an IPv6 link.
+pub(super) const IPV6_MTU_MIN: usize = 1280;
 
 /// Time to wait for an ICMP port unreachable message.
 pub(super) const LAST_WORD: Duration = Duration::from_millis(50);
@@ -51,6 +59,11 @@ pub(super) struct Route {
 }
 
 impl Route {
+    /// The kernel's path MTU, for IPv4 only.
+    pub(super) fn path_mtu(&self) -> Option<usize> {
+        usize::try_from(getsockopt(&self.socket, sockopt::IpMtu).ok()?).ok()
+    }
+
     /// True if the peer has refused a datagram. Waits a moment after the last one was sent.
     pub(super) fn is_refused(&self) -> bool {
         if !self.remote.ip().is_loopback() {
@@ -96,6 +109,8 @@ pub(super) struct Router {
     pause: Duration,
     next_look: Instant,
     next_change: Instant,
+    /// Time of the last report that a datagram did not arrive.
+    refused_at: Option<Instant>,
 }
 
 impl Router {
@@ -117,6 +132,7 @@ impl Router {
             pause: PAUSE_FIRST,
             next_look: now,
             next_change: now,
+            refused_at: None,
         };
         match patience {
             Patience::Wait => keep_trying(&format!("send to {name}"), settings.wait, || {
@@ -137,6 +153,16 @@ impl Router {
 
     pub(super) fn route(&self) -> Option<&Route> {
         self.route.as_ref()
+    }
+
+    /// Notes that a datagram did not arrive.
+    pub(super) fn refused(&mut self) {
+        self.refused_at = Some(Instant::now());
+    }
+
+    /// True if a datagram of the last seconds did not arrive.
+    pub(super) fn was_refused(&self) -> bool {
+        self.refused_at.is_some_and(|at| at.elapsed() < QUIET)
     }
 
     /// Number of the collector's addresses.
