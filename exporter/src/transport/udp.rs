@@ -11,12 +11,11 @@ use std::thread;
 use std::time::Duration;
 
 use flow::Conversation;
-use flow::number::protocol;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use super::pace::Pace;
-use super::route::{IPV6_MTU_MIN, LAST_WORD, Route, RouteSettings, Router};
+use super::route::{IPV6_MTU_MIN, Route, RouteSettings, Router};
 use super::{Patience, Transport, TransportCounts};
 use crate::content::Content;
 use crate::error::{ExportError, sentence};
@@ -277,6 +276,7 @@ impl UdpTransport {
     fn arrived(&mut self, content: Content) {
         self.counts.sent += content;
         self.last_sent = content;
+        self.router.sent();
     }
 
     fn lost(&mut self, why: &str, content: Content) {
@@ -303,9 +303,15 @@ impl UdpTransport {
             self.limit = limit;
         }
     }
-}
 
-impl UdpTransport {
+    /// Asks for a report about the last send, and does not wait for it.
+    fn take_refusal(&mut self) {
+        let route = self.router.route();
+        if let Some(Ok(Some(error))) = route.map(|route| route.socket.take_error()) {
+            self.last_was_lost(&sentence(&error));
+        }
+    }
+
     /// For live runs, between messages: checks for a change of the collector's address or the
     /// route.
     fn maintain(&mut self) {
@@ -339,6 +345,9 @@ impl Transport for UdpTransport {
 
     fn flush(&mut self) -> Result<(), ExportError> {
         self.send_waiting()?;
+        if self.router.was_refused() {
+            self.take_refusal();
+        }
         self.maintain();
         Ok(())
     }
@@ -347,12 +356,8 @@ impl Transport for UdpTransport {
     fn finish(&mut self) -> Result<(), ExportError> {
         self.send_waiting()?;
         let Some(route) = self.router.route() else { return Ok(()) };
-        if !route.remote.ip().is_loopback() {
-            thread::sleep(LAST_WORD);
-        }
-        if let Ok(Some(error)) = route.socket.take_error() {
-            self.last_was_lost(&sentence(&error));
-        }
+        route.wait_for_last_word();
+        self.take_refusal();
         Ok(())
     }
 
@@ -384,12 +389,7 @@ impl Transport for UdpTransport {
 
     /// Empty without a route.
     fn conversations(&self) -> Vec<Conversation> {
-        let of = |route: &Route| Conversation {
-            protocol: protocol::UDP,
-            local: route.local,
-            remote: route.remote,
-        };
-        self.router.route().map(of).into_iter().collect()
+        self.router.route().map(Route::conversation).into_iter().collect()
     }
 
     fn counts(&self) -> TransportCounts {
