@@ -1,4 +1,5 @@
-//! The static program of `cargo xtask static`: it needs no library, and does what the usual one does.
+//! The static program of `cargo xtask static`: it needs no library, and does what the usual one
+//! does.
 
 mod support;
 

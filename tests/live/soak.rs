@@ -27,9 +27,19 @@ fn settings(round: usize, folder: &Path, ports: [u16; 2]) -> String {
     let odid = 5 + round / 3 % 2;
     let [one, other] = ports.map(|port| format!("ipfix://127.0.0.1:{port}"));
     format!(
-        "control = \"{folder}/control\"\nidle-timeout = \"1s\"\n[[output]]\nurl = \
-         \"ipfix-file:{folder}/always\"\n[[output]]\nurl = \"ipfix-file:{folder}/{file}\"\n[[output]]\nurl = \
-         \"balance:{one},{other}\"\nodid = {odid}\npps = 0\ntakeover = \"1s\"\n"
+        r#"
+control = "{folder}/control"
+idle-timeout = "1s"
+[[output]]
+url = "ipfix-file:{folder}/always"
+[[output]]
+url = "ipfix-file:{folder}/{file}"
+[[output]]
+url = "balance:{one},{other}"
+odid = {odid}
+pps = 0
+takeover = "1s"
+"#
     )
 }
 

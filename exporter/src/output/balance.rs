@@ -14,11 +14,9 @@ pub(super) const BALANCE: Output = Output {
     sampling_interval_max: u32::MAX,
 };
 
-const TAKEOVER: Setting = Setting::duration(
-    "takeover",
-    "live, how long a collector of a group may be away before the others get its share",
-)
-.default("30s");
+const TAKEOVER: Setting =
+    Setting::duration("takeover", "of a group: time away until others get the share")
+        .default("30s");
 
 /// Maximum number of collectors of a group.
 const MEMBERS_MAX: usize = 64;
