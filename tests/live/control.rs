@@ -15,7 +15,7 @@ use crate::support;
 use crate::support::net::{Links, Network};
 
 /// The status of `flowprobe ctl`, and what it says.
-pub fn ctl(socket: &Path, command: &[&str]) -> (Option<i32>, String) {
+fn ctl(socket: &Path, command: &[&str]) -> (Option<i32>, String) {
     let mut ctl = support::flowprobe();
     let output = ctl.args(["ctl", "--socket"]).arg(socket).args(command).output();
     let output = output.expect("the program starts");

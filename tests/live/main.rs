@@ -28,7 +28,6 @@ mod records;
 mod reload;
 mod rights;
 mod service;
-mod soak;
 mod totals;
 mod tunnels;
 mod ways;

@@ -8,7 +8,6 @@ mod ebpf;
 mod fuzz;
 mod instructions;
 mod package;
-mod static_build;
 mod test;
 
 use std::process::ExitCode;
@@ -45,8 +44,6 @@ enum Task {
     Package(package::Options),
     /// Write the sample captures
     Sample(sample::Options),
-    /// Build the program without libraries, and check it
-    Static(static_build::Options),
     /// Install what the tests need, and run them
     Test(test::Options),
 }
@@ -63,7 +60,6 @@ fn main() -> ExitCode {
         Task::Measure(options) => peers::measure(&options),
         Task::Package(options) => package::run(&options),
         Task::Sample(options) => sample::run(&options),
-        Task::Static(options) => static_build::run(&options),
         Task::Test(options) => test::run(&options),
     };
     match result {

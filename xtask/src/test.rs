@@ -23,12 +23,10 @@ pub(crate) struct Options {
 }
 
 /// What the tests drive besides the program itself.
-const NEEDS: [Need; 20] = [
+const NEEDS: [Need; 19] = [
     // With dpkg-dev for the Debian package.
     Need { package: "binutils", check: &["strip", "--version"] },
     Need { package: "chromium", check: &["chromium", "--version"] },
-    // For the base system of the image.
-    Need { package: "debootstrap", check: &["debootstrap", "--version"] },
     Need { package: "docker-compose", check: &["docker-compose", "--version"] },
     Need { package: "dpkg-dev", check: &["dpkg-shlibdeps", "--version"] },
     Need { package: "ethtool", check: &["ethtool", "--version"] },
