@@ -344,6 +344,16 @@ impl<E: MessageEncoder> Exporter for MessageExporter<E> {
         self.transport.is_ready()
     }
 
+    fn is_answering(&self) -> bool {
+        self.transport.is_answering()
+    }
+
+    /// Sends templates with the next tick.
+    fn probe(&mut self) -> bool {
+        self.announcements.forget();
+        E::HAS_TEMPLATES
+    }
+
     fn conversations(&self) -> Vec<Conversation> {
         self.transport.conversations()
     }

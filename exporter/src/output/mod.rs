@@ -2,9 +2,11 @@
 //!
 //! To add an output, define it in a module of its family and add a line to [`OUTPUTS`].
 
+mod balance;
 mod destination;
 mod elastic;
 mod file;
+mod host;
 mod kafka;
 mod setting;
 mod tcp;
@@ -36,6 +38,7 @@ pub static OUTPUTS: &[&Output] = &[
     &elastic::ELASTIC_HTTPS,
     &kafka::KAFKA,
     &kafka::KAFKA_TLS,
+    &balance::BALANCE,
 ];
 
 /// Definition of an output, for users and for this crate.
@@ -66,6 +69,8 @@ enum TargetForm {
     Topic(u16, fn(&Request<'_>, &[Host], &str) -> Opened),
     /// `PATH`, where `-` is standard output.
     Path(fn(&Request<'_>, &str) -> Opened),
+    /// `URL,URL[,URL...]` of other outputs, each with a host.
+    Group,
 }
 
 type Opened = Result<Box<dyn Exporter>, ExportError>;
@@ -163,6 +168,7 @@ impl Output {
             TargetForm::Hosts(port, _) => format!("{}://HOST[:{port}],...", self.scheme),
             TargetForm::Topic(port, _) => format!("{}://HOST[:{port}],.../TOPIC", self.scheme),
             TargetForm::Path(_) => format!("{}:PATH", self.scheme),
+            TargetForm::Group => format!("{}:URL,URL,...", self.scheme),
         }
     }
 

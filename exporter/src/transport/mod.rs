@@ -97,6 +97,11 @@ pub(crate) trait Transport: Debug + Send {
         true
     }
 
+    /// False if messages do not arrive: there is no way to the peer, or it refused some of late.
+    fn is_answering(&self) -> bool {
+        self.is_ready()
+    }
+
     /// Conversations that carry the messages.
     fn conversations(&self) -> Vec<Conversation> {
         Vec::new()

@@ -27,6 +27,8 @@ pub(crate) mod session;
 pub(crate) mod snapshot;
 pub(crate) mod so_far;
 pub(crate) mod stages;
+pub(crate) mod starting;
+pub(crate) mod table_order;
 pub(crate) mod template_store;
 pub(crate) mod worker;
 mod workers;

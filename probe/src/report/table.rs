@@ -202,7 +202,7 @@ fn day(time: Timestamp) -> u64 {
     time.as_millis() / (24 * 60 * 60 * 1000)
 }
 
-pub(super) fn protocol_name(number: u8) -> String {
+pub(crate) fn protocol_name(number: u8) -> String {
     let name = match number {
         protocol::ICMP => "ICMP",
         protocol::IGMP => "IGMP",

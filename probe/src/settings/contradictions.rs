@@ -30,8 +30,7 @@ const APART: [(&str, &str); 4] =
     [("top", "output"), ("order", "output"), ("top-by", "output"), ("top-by", "order")];
 
 /// Settings that need another one.
-const NEED: [(&str, &str); 8] = [
-    ("control", "interface"),
+const NEED: [(&str, &str); 7] = [
     ("inside-interfaces", "local-networks"),
     ("outside-interfaces", "local-networks"),
     ("http-allow-remote", "http"),
@@ -64,7 +63,8 @@ const OF_METERING: [&str; 18] = [
 ];
 
 /// Those among them, and among the settings of live capture, that a collector with sockets has.
-const OF_LISTENING: [&str; 5] = ["workers", "http", "user", "require-outputs", "stats-interval"];
+const OF_LISTENING: [&str; 6] =
+    ["control", "workers", "http", "user", "require-outputs", "stats-interval"];
 
 /// All contradictions of these settings.
 pub(super) fn of(args: &Arguments) -> Vec<Problem> {
@@ -124,6 +124,9 @@ impl Problems {
         if args.collects {
             self.collects(args);
             return;
+        }
+        if is_given("control") && !is_given("interface") {
+            self.lack("--control needs --interface");
         }
         for name in CollectArguments::NAMES.into_iter().filter(|name| is_given(name)) {
             self.lack(format!("--{name} needs the command collect: flowprobe collect --{name}"));
