@@ -12,6 +12,7 @@ use flow::{Details, FlowRecord, IpVersion, Timestamp};
 
 use super::builder::{Full, MESSAGE_OCTETS_MIN, Message, MessageBuilder, Padded, SET_HEADER};
 use super::encoder::{MessageEncoder, NotAdded};
+use super::named::{Kind, NamedTemplate, Namespace};
 use super::template::{FlowTemplate, OptionsTemplate, fixed_part, flow_template, template};
 use crate::output::Context;
 
@@ -143,17 +144,66 @@ pub(crate) struct Encoder {
     /// Data Records in this message.
     records: u32,
     blocks: Blocks,
+    /// `None` if no record has names.
+    names: Option<Names>,
+}
+
+/// State of records with names.
+#[derive(Debug)]
+struct Names {
+    namespace: Namespace,
+    /// Ids of the templates that were sent since all templates were last announced.
+    announced: Vec<u16>,
 }
 
 impl Encoder {
-    pub(crate) fn new(observation_domain_id: u32, limit: usize, blocks: Blocks) -> Self {
+    /// Records have names as elements of this namespace. `None`: no record has names.
+    pub(crate) fn new(
+        observation_domain_id: u32,
+        limit: usize,
+        blocks: Blocks,
+        names: Option<Namespace>,
+    ) -> Self {
         Self {
             observation_domain_id,
             builder: MessageBuilder::new(HEADER, limit),
             sequence: 0,
             records: 0,
             blocks,
+            names: names.map(|namespace| Names { namespace, announced: Vec::new() }),
         }
+    }
+
+    /// Adds a record with names. Its template comes before it if it was not announced yet.
+    #[cold]
+    fn add_named(
+        &mut self,
+        kind: Kind,
+        record: &FlowRecord,
+        details: Option<&Details>,
+    ) -> Result<(), Full> {
+        let Some(names) = &mut self.names else { return Ok(()) };
+        let [ipv4, ipv6] = self.blocks.templates();
+        let plain = if record.key.ip_version == IpVersion::V4 { ipv4 } else { ipv6 };
+        let template = NamedTemplate::new(plain, names.namespace, kind);
+        let flow = Flow { record, details, uptime_base: UptimeBase::default() };
+        let put = |out: &mut Vec<u8>| template.put_record(&flow, out);
+        if names.announced.contains(&template.id) {
+            self.builder.add_record(template.id, put)?;
+        } else {
+            let put_template = |out: &mut Vec<u8>| template.put_template(out);
+            self.builder.add_record_after((TEMPLATE_SET, put_template), template.id, put)?;
+            names.announced.push(template.id);
+        }
+        self.builder.records.count(record);
+        self.records += 1;
+        Ok(())
+    }
+
+    /// The protocol of a record's names, if names are exported.
+    fn kind(&self, details: Option<&Details>) -> Option<Kind> {
+        self.names.as_ref()?;
+        details?.facts.as_deref().and_then(Kind::of)
     }
 
     fn add_options_template(&mut self, template: &OptionsTemplate) {
@@ -191,6 +241,9 @@ impl MessageEncoder for Encoder {
         details: Option<&Details>,
         _clock: Timestamp,
     ) -> Result<(), NotAdded> {
+        if let Some(kind) = self.kind(details) {
+            return Ok(self.add_named(kind, record, details)?);
+        }
         Ok(match (record.key.ip_version, self.blocks) {
             (IpVersion::V4, Blocks::None) => self.add_as(&IPV4, record, None),
             (IpVersion::V6, Blocks::None) => self.add_as(&IPV6, record, None),
@@ -205,6 +258,9 @@ impl MessageEncoder for Encoder {
 
     fn add_templates(&mut self, _clock: Timestamp) {
         let templates = self.blocks.templates();
+        if let Some(names) = &mut self.names {
+            names.announced.clear();
+        }
         // These sets have no padding: collectors read it as the beginning of another template.
         self.builder.add_set(TEMPLATE_SET, Padded::No, |out| {
             templates.iter().for_each(|template| template.put_template(out));

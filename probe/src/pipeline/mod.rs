@@ -25,6 +25,7 @@ pub(crate) mod session;
 pub(crate) mod snapshot;
 pub(crate) mod so_far;
 pub(crate) mod stages;
+pub(crate) mod telling;
 pub(crate) mod template_store;
 pub(crate) mod worker;
 mod workers;
