@@ -14,6 +14,7 @@ extern crate alloc;
 
 mod element;
 mod enterprise;
+mod names;
 mod octets;
 mod reading;
 mod received;

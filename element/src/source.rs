@@ -3,8 +3,8 @@
 use core::net::IpAddr;
 
 use flow::{
-    Collected, Details, Exporter, FlowRecord, IpVersion, Place, RecordTally, Tally, Timestamp,
-    Tunnel,
+    Collected, Details, DnsFacts, Exporter, Facts, FlowRecord, HttpFacts, IpVersion, Place,
+    RecordTally, Tally, Timestamp, TlsFacts, Tunnel, UrlFacts,
 };
 
 use crate::octets::saturate32;
@@ -33,6 +33,32 @@ impl<'a> Flow<'a> {
     #[inline]
     pub fn destination(&self) -> Option<&'a Place> {
         self.details?.destination.as_deref()
+    }
+
+    /// Names that were found in the payload, if there were any.
+    #[inline]
+    pub fn facts(&self) -> Option<&'a Facts> {
+        self.details?.facts.as_deref()
+    }
+
+    /// Names of DNS.
+    pub(crate) fn dns(&self) -> Option<&'a DnsFacts> {
+        self.facts()?.dns.as_ref()
+    }
+
+    /// Names of TLS and QUIC.
+    pub(crate) fn tls(&self) -> Option<&'a TlsFacts> {
+        self.facts()?.tls.as_ref()
+    }
+
+    /// Names of HTTP.
+    pub(crate) fn http(&self) -> Option<&'a HttpFacts> {
+        self.facts()?.http.as_ref()
+    }
+
+    /// Names of HTTP besides the host.
+    pub(crate) fn url(&self) -> Option<&'a UrlFacts> {
+        self.http()?.url.as_ref()
     }
 
     /// The tunnel that the packets came through, if there was one.

@@ -4,9 +4,10 @@
 //! form. Optional parts follow: the field of the flow key that the element contains, its value for
 //! a flow, its value for the Exporting Process, and what a collector does with a received value.
 
-use flow::{FlowEndReason, IpVersion, KeyField};
+use flow::{Facts, FlowEndReason, IpVersion, KeyField};
 
-use crate::enterprise::{NTOP, VMWARE};
+use crate::enterprise::{CERT, CESNET, FLOWMON, NTOP, VMWARE};
+use crate::names;
 use crate::octets::saturate32;
 use crate::reading::{Reading, TimeForm};
 use crate::received::Received;
@@ -443,7 +444,102 @@ elements! {
         895 of VMWARE, "tunnelProtocolIdentifier", "tunnel_protocol_identifier", Unsigned8,
         flow |flow| flow.tunnel().map_or(0, |tunnel| tunnel.protocol);
 
-    /// Empty if it is not known.
+    /// The protocol of the names: dns, tls, http or quic.
+    ApplicationName = 96, "applicationName", "application_name", String,
+        flow |flow| flow.facts().and_then(Facts::protocol).unwrap_or_default();
+
+    /// 0 if no response was seen.
+    HttpStatusCode = 457, "httpStatusCode", "http_status_code", Unsigned16,
+        flow |flow| flow.http().and_then(|http| http.status).unwrap_or(0);
+
+    HttpRequestMethod = 459, "httpRequestMethod", "http_request_method", String,
+        flow |flow| names::text(flow.http().and_then(|http| http.method.as_deref()));
+
+    HttpRequestHost = 460, "httpRequestHost", "http_request_host", String,
+        flow |flow| names::text(flow.http().and_then(|http| http.host.as_deref()));
+
+    HttpRequestTarget = 461, "httpRequestTarget", "http_request_target", String,
+        flow |flow| names::text(flow.url().and_then(|url| url.path.as_deref()));
+
+    HttpUserAgent = 468, "httpUserAgent", "http_user_agent", String,
+        flow |flow| names::text(flow.url().and_then(|url| url.agent.as_deref()));
+
+    NtopDnsQuery = 205 of NTOP, "DNS_QUERY", "dns_query", String,
+        flow |flow| names::text(flow.dns().and_then(|dns| dns.name.as_deref()));
+
+    NtopDnsQueryId = 206 of NTOP, "DNS_QUERY_ID", "dns_query_id", Unsigned16,
+        flow |flow| flow.dns().map_or(0, |dns| dns.id);
+
+    /// 0 for a type above 255.
+    NtopDnsQueryType = 207 of NTOP, "DNS_QUERY_TYPE", "dns_query_type", Unsigned8,
+        flow |flow| flow.dns().map_or(0, |dns| u8::try_from(dns.kind.number).unwrap_or(0));
+
+    /// 255 if no answer was seen.
+    NtopDnsRetCode = 208 of NTOP, "DNS_RET_CODE", "dns_ret_code", Unsigned8,
+        flow |flow| names::response_code(flow);
+
+    NtopDnsNumAnswers = 209 of NTOP, "DNS_NUM_ANSWERS", "dns_num_answers", Unsigned8,
+        flow |flow| u8::try_from(names::answers_count(flow)).unwrap_or(u8::MAX);
+
     TlsServerName = 188 of NTOP, "TLS_SERVER_NAME", "tls_server_name", String,
-        flow |flow| flow.details.and_then(|it| it.server_name.as_deref()).unwrap_or_default();
+        flow |flow| names::server_name(flow);
+
+    NtopJa3 = 489 of NTOP, "JA3C_HASH", "ja3c_hash", String,
+        flow |flow| names::text(flow.tls().map(|tls| &*tls.ja3));
+
+    NtopJa4 = 576 of NTOP, "JA4C_HASH", "ja4c_hash", String,
+        flow |flow| names::text(flow.tls().and_then(|tls| tls.ja4.as_deref()));
+
+    /// The port of the protocol of the names.
+    CertAppLabel = 33 of CERT, "silkAppLabel", "silk_app_label", Unsigned16,
+        flow |flow| names::app_label(flow);
+
+    CertDnsType = 175 of CERT, "dnsRRType", "dns_rr_type", Unsigned16,
+        flow |flow| flow.dns().map_or(0, |dns| dns.kind.number);
+
+    CertDnsResponseCode = 177 of CERT, "dnsResponseCode", "dns_response_code", Unsigned8,
+        flow |flow| names::response_code(flow);
+
+    CertDnsName = 179 of CERT, "dnsName", "dns_name", String,
+        flow |flow| names::text(flow.dns().and_then(|dns| dns.name.as_deref()));
+
+    CertDnsId = 226 of CERT, "dnsId", "dns_id", Unsigned16,
+        flow |flow| flow.dns().map_or(0, |dns| dns.id);
+
+    CertServerName = 294 of CERT, "sslServerName", "ssl_server_name", String,
+        flow |flow| names::server_name(flow);
+
+    CesnetDnsRcode = 1 of CESNET, "DNS_RCODE", "cesnet_dns_rcode", Unsigned8,
+        flow |flow| names::response_code(flow);
+
+    CesnetDnsName = 2 of CESNET, "DNS_NAME", "cesnet_dns_name", String,
+        flow |flow| names::text(flow.dns().and_then(|dns| dns.name.as_deref()));
+
+    CesnetDnsType = 3 of CESNET, "DNS_QTYPE", "cesnet_dns_qtype", Unsigned16,
+        flow |flow| flow.dns().map_or(0, |dns| dns.kind.number);
+
+    CesnetDnsClass = 4 of CESNET, "DNS_CLASS", "cesnet_dns_class", Unsigned16,
+        flow |flow| flow.dns().map_or(0, |dns| dns.class.number);
+
+    CesnetDnsId = 10 of CESNET, "DNS_ID", "cesnet_dns_id", Unsigned16,
+        flow |flow| flow.dns().map_or(0, |dns| dns.id);
+
+    CesnetDnsAnswers = 14 of CESNET, "DNS_ANSWERS", "cesnet_dns_answers", Unsigned16,
+        flow |flow| names::answers_count(flow);
+
+    CesnetTlsServerName = 808 of CESNET, "TLS_SNI", "cesnet_tls_sni", String,
+        flow |flow| names::server_name(flow);
+
+    CesnetJa4 = 809 of CESNET, "TLS_JA4", "cesnet_tls_ja4", String,
+        flow |flow| names::text(flow.tls().and_then(|tls| tls.ja4.as_deref()));
+
+    CesnetQuicServerName = 890 of CESNET, "QUIC_SNI", "cesnet_quic_sni", String,
+        flow |flow| names::server_name(flow);
+
+    CesnetQuicVersion = 892 of CESNET, "QUIC_VERSION", "cesnet_quic_version", Unsigned32,
+        flow |flow| names::quic_version(flow);
+
+    /// The 16 octets of the hash.
+    FlowmonJa3 = 357 of FLOWMON, "TLS_JA3", "flowmon_tls_ja3", Octets16,
+        flow |flow| names::ja3(flow);
 }

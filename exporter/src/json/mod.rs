@@ -11,6 +11,7 @@ mod member;
 mod netflow;
 mod own;
 mod place;
+mod related;
 mod time;
 
 use flow::{Batch, Conversation, NetworkSet, Timestamp};

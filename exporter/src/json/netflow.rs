@@ -236,6 +236,10 @@ impl NetflowObject<'_> {
                 self.out.push(b'"');
             }
             Value::String(text) => put_string(self.out, label, text),
+            Value::Octets16(octets) => {
+                let text = format!("{:032x}", u128::from_be_bytes(octets));
+                put_string(self.out, label, &text);
+            }
         }
     }
 }

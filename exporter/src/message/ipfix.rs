@@ -6,10 +6,11 @@
 
 use element::Element as E;
 use element::{Element, ExporterState, FixedOctets, Flow, PutOctets, count16, saturate32};
-use flow::{IpVersion, Timestamp};
+use flow::{Details, IpVersion, Timestamp};
 
 use super::builder::{Full, MESSAGE_OCTETS_MIN, Message, MessageBuilder, Padded, SET_HEADER};
 use super::encoder::{MessageEncoder, NotAdded};
+use super::named::{Kind, NamedTemplate, Namespace};
 use super::template::{FlowTemplate, OptionsTemplate, fixed_part, flow_template, template};
 use crate::output::Context;
 
@@ -167,17 +168,60 @@ pub(crate) struct Encoder {
     /// Data Records in this message.
     records: u32,
     blocks: Blocks,
+    /// `None` if no record has names.
+    names: Option<Names>,
+}
+
+/// State of records with names.
+#[derive(Debug)]
+struct Names {
+    namespace: Namespace,
+    /// Ids of the templates that were sent since all templates were last announced.
+    announced: Vec<u16>,
 }
 
 impl Encoder {
-    pub(crate) fn new(observation_domain_id: u32, limit: usize, blocks: Blocks) -> Self {
+    /// Records have names as elements of this namespace. `None`: no record has names.
+    pub(crate) fn new(
+        observation_domain_id: u32,
+        limit: usize,
+        blocks: Blocks,
+        names: Option<Namespace>,
+    ) -> Self {
         Self {
             observation_domain_id,
             builder: MessageBuilder::new(HEADER, limit),
             sequence: 0,
             records: 0,
             blocks,
+            names: names.map(|namespace| Names { namespace, announced: Vec::new() }),
         }
+    }
+
+    /// Adds a record with names. Its template comes before it if it was not announced yet.
+    #[cold]
+    fn add_named(&mut self, kind: Kind, flow: &Flow<'_>) -> Result<(), Full> {
+        let Some(names) = &mut self.names else { return Ok(()) };
+        let [ipv4, ipv6] = self.blocks.templates();
+        let plain = if flow.record.key.ip_version == IpVersion::V4 { ipv4 } else { ipv6 };
+        let template = NamedTemplate::new(plain, names.namespace, kind);
+        let put = |out: &mut Vec<u8>| template.put_record(flow, out);
+        if names.announced.contains(&template.id) {
+            self.builder.add_record(template.id, put)?;
+        } else {
+            let put_template = |out: &mut Vec<u8>| template.put_template(out);
+            self.builder.add_record_after((TEMPLATE_SET, put_template), template.id, put)?;
+            names.announced.push(template.id);
+        }
+        self.builder.records.count(flow.record);
+        self.records += 1;
+        Ok(())
+    }
+
+    /// The protocol of a record's names, if names are exported.
+    fn kind(&self, details: Option<&Details>) -> Option<Kind> {
+        self.names.as_ref()?;
+        details?.facts.as_deref().and_then(Kind::of)
     }
 
     fn add_options_template(&mut self, template: &OptionsTemplate) {
@@ -204,6 +248,9 @@ impl MessageEncoder for Encoder {
 
     #[inline]
     fn add(&mut self, flow: &Flow<'_>, _clock: Timestamp) -> Result<(), NotAdded> {
+        if let Some(kind) = self.kind(flow.details) {
+            return Ok(self.add_named(kind, flow)?);
+        }
         let plain = Flow { details: None, exporter: None, ..*flow };
         let metered = Flow { exporter: None, ..*flow };
         Ok(match (flow.record.key.ip_version, self.blocks) {
@@ -222,6 +269,9 @@ impl MessageEncoder for Encoder {
 
     fn add_templates(&mut self, _clock: Timestamp) {
         let templates = self.blocks.templates();
+        if let Some(names) = &mut self.names {
+            names.announced.clear();
+        }
         // These sets have no padding: collectors read it as the beginning of another template.
         self.builder.add_set(TEMPLATE_SET, Padded::No, |out| {
             templates.iter().for_each(|template| template.put_template(out));

@@ -18,7 +18,7 @@ use flow::{KeyFields, NetworkSet, Timestamp};
 
 use crate::error::ExportError;
 use crate::exporter::Exporter;
-use crate::message::{MessageEncoder, MessageExporter, Refresh, ipfix};
+use crate::message::{MessageEncoder, MessageExporter, Namespace, Refresh, ipfix};
 use crate::transport::{Collector, FilesInUse, Host, Patience, Transport};
 use crate::words::wrapped;
 pub use destination::Destination;
@@ -104,6 +104,8 @@ pub struct Context {
     pub has_tunnels: bool,
     /// Records are of other exporters.
     pub has_exporters: bool,
+    /// Records may have names that were found in payload.
+    pub has_names: bool,
     /// The name of this exporter in documents.
     pub name: String,
     /// The version of the program in documents.
@@ -130,6 +132,7 @@ impl Default for Context {
             has_places: false,
             has_tunnels: false,
             has_exporters: false,
+            has_names: false,
             name: String::new(),
             version: String::new(),
             run: String::new(),
@@ -152,6 +155,12 @@ const ODID: Setting = Setting::number(
     "Observation Domain ID; by default this probe's, in a replay 1",
     1..=u32::MAX,
 );
+
+const NAMES: Setting =
+    Setting::text("names", "elements of names in payload: ntop, cert, cesnet", |text| {
+        text.parse::<Namespace>().is_ok()
+    })
+    .default("ntop");
 
 /// Elastic's own pipelines fill in these fields only if documents do not have them.
 const GEO: Setting =
@@ -196,7 +205,8 @@ impl Request<'_> {
     /// The encoder of IPFIX messages, with this limit of octets.
     fn ipfix(&self, limit: usize) -> ipfix::Encoder {
         let blocks = ipfix::Blocks::of(self.context);
-        ipfix::Encoder::new(self.observation_domain_id(), limit, blocks)
+        let names = self.settings.string(&NAMES).parse().ok().filter(|_| self.context.has_names);
+        ipfix::Encoder::new(self.observation_domain_id(), limit, blocks, names)
     }
 
     /// The exporter of messages with this encoder and this transport.

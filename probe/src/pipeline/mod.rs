@@ -29,6 +29,7 @@ pub(crate) mod so_far;
 pub(crate) mod stages;
 pub(crate) mod starting;
 pub(crate) mod table_order;
+pub(crate) mod telling;
 pub(crate) mod template_store;
 pub(crate) mod worker;
 mod workers;

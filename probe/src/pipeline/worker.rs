@@ -109,7 +109,8 @@ impl Worker {
         if let Some(payload) = &config.payload {
             let ObserverSettings { seed, idle_timeout_ms, active_timeout_ms, .. } = config.observer;
             let memory = payload.facts(workers);
-            let facts = FactTable::new(seed, memory, idle_timeout_ms, active_timeout_ms);
+            let facts =
+                FactTable::new(seed, payload.telling, memory, idle_timeout_ms, active_timeout_ms);
             records.expect_facts(facts);
         }
         if decap.opens_any() {

@@ -30,18 +30,22 @@ const APART: [(&str, &str); 4] =
     [("top", "output"), ("order", "output"), ("top-by", "output"), ("top-by", "order")];
 
 /// Settings that need another one.
-const NEED: [(&str, &str); 7] = [
+const NEED: [(&str, &str); 11] = [
     ("inside-interfaces", "local-networks"),
     ("outside-interfaces", "local-networks"),
     ("http-allow-remote", "http"),
     ("http-name", "http"),
     ("http-token-file", "http"),
+    ("payload-dns-answers", "payload"),
+    ("payload-http", "payload"),
     ("payload-memory", "payload"),
+    ("payload-names", "payload"),
+    ("payload-names-key", "payload-names"),
     ("tunnel-key", "decap"),
 ];
 
 /// Settings of metering, besides those of live capture. The page shows packets.
-const OF_METERING: [&str; 18] = [
+const OF_METERING: [&str; 22] = [
     "control",
     "interface",
     "idle-timeout",
@@ -53,7 +57,11 @@ const OF_METERING: [&str; 18] = [
     "workers",
     "ifindex",
     "payload",
+    "payload-dns-answers",
+    "payload-http",
     "payload-memory",
+    "payload-names",
+    "payload-names-key",
     "decap",
     "vxlan-ports",
     "l2tpv3",
@@ -251,8 +259,8 @@ impl Problems {
         let outputs = destinations(args);
         let inputs = Input::of_names(&args.inputs).unwrap_or_default();
         let mut read: Vec<_> = inputs.iter().filter_map(Input::place).collect();
-        let others =
-            args.config.iter().chain(args.places.paths()).chain(&args.http.http_token_file);
+        let keys = args.http.http_token_file.iter().chain(&args.payload.payload_names_key);
+        let others = args.config.iter().chain(args.places.paths()).chain(keys);
         let of_outputs = outputs.iter().flat_map(|output| output.files_read());
         let others = others.map(PathBuf::as_path).chain(of_outputs);
         read.extend(others.filter_map(Place::of_path));
@@ -340,6 +348,9 @@ impl Problems {
         let problems = detect.and_then(|settings| Detectors::check(&settings, &groups).err());
         problems.into_iter().flatten().for_each(|problem| self.lack(problem));
         if let Err(problem) = args.http.settings() {
+            self.lack(problem);
+        }
+        if let Err(problem) = args.payload.settings() {
             self.lack(problem);
         }
     }
