@@ -173,12 +173,7 @@ impl Config {
         Ok(Self {
             source,
             outputs: args.output.clone(),
-            top: TopSettings {
-                flows: args.top.unwrap_or(TOP_DEFAULT),
-                order: args.order.unwrap_or(Order::Octets),
-                lists: args.site.top_by.clone(),
-                seed,
-            },
+            top: top(args, seed),
             observer,
             payload,
             filter,
@@ -286,6 +281,15 @@ fn meter_settings(
         burst: args.burst,
     };
     (observer, table, idle_ms_of)
+}
+
+fn top(args: &Arguments, seed: HashSeed) -> TopSettings {
+    TopSettings {
+        flows: args.top.unwrap_or(TOP_DEFAULT),
+        order: args.order.unwrap_or(Order::Octets),
+        lists: args.site.top_by.clone(),
+        seed,
+    }
 }
 
 /// The fields of the flow key.
