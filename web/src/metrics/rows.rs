@@ -276,6 +276,11 @@ pub(super) const ROWS: &[Row] = &[
         "Octets of the batches in the spool",
     ),
     gauge(
+        "outputs[output=output].delivery.spool.octets_max",
+        "output_spool_batch_octets_limit",
+        "The most octets that the batches in the spool may have",
+    ),
+    gauge(
         "outputs[output=output].delivery.spool.oldest_age_seconds",
         "output_spool_oldest_age_seconds",
         "Age of the oldest batch in the spool",
