@@ -3,6 +3,7 @@
 mod support;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
 use std::time::Duration;
 
 use exporter::{Context, Destination, OUTPUTS, Output, forms, help};
@@ -19,6 +20,43 @@ fn accept(text: &str) -> Destination {
     let destination: Destination = text.parse().unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(destination.as_str(), text);
     destination
+}
+
+#[test]
+fn group_has_collectors_and_their_settings() {
+    for text in [
+        "balance:ipfix://a,ipfix://b",
+        "balance:netflow9://[::1]:1,ipfix+tcp://b:2?takeover=5s&odid=7",
+    ] {
+        assert!(!accept(text).writes_documents());
+    }
+    let group = accept("balance:ipfix://a:1,ipfix://b?odid=7&ttl=3");
+    assert_eq!(group.host(), Some(("a", 1)));
+    assert_eq!(group.domain_or(1), 7);
+    let read = accept("balance:ipfix+tls://a,ipfix+tls://b?ca=/etc/ca.pem");
+    assert_eq!(read.files_read().collect::<Vec<_>>(), [Path::new("/etc/ca.pem")]);
+    accept("balance:netflow5://a,ipfix://b").check(16_384).unwrap_err();
+    refuse("balance:ipfix://a", &["2 to 64 collectors"]);
+    refuse("balance:", &["2 to 64 collectors"]);
+    refuse("balance:ipfix://a,json:x", &["json:x is no collector"]);
+    refuse("balance:ipfix://a,ipfix://a", &["ipfix://a is there twice"]);
+    refuse("balance:ipfix://a,balance:x", &["balance:x"]);
+    refuse("balance:ipfix://a,ipfix://b:0", &[":0 is not a port"]);
+    refuse("balance:ipfix://a,ipfix+tcp://b?mtu=1400", &["mtu is not a setting of ipfix+tcp"]);
+    refuse("balance:ipfix://a,ipfix://b?takeover=never", &["takeover=never"]);
+    let other = accept("balance:ipfix://a:1,ipfix://b?odid=7&ttl=3");
+    assert!(group == other && group != accept("balance:ipfix://a:1,ipfix://b?odid=7&ttl=4"));
+    let set = |url: &str| {
+        Destination::new(
+            url,
+            [("takeover", "9s"), ("odid", "5")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        )
+    };
+    assert_eq!(set("balance:ipfix://a,ipfix://b").unwrap().domain_or(1), 5);
+    Destination::check_setting("balance:ipfix://a,ipfix://b", "ttl", "3").unwrap();
+    Destination::check_setting("balance:ipfix://a,ipfix://b", "takeover", "3s").unwrap();
+    Destination::check_setting("balance:ipfix://a,ipfix://b", "ttl", "0").unwrap_err();
 }
 
 #[cfg(not(feature = "kafka"))]

@@ -272,6 +272,7 @@ fn datagram() {
     ];
     let mut seeds: Vec<_> = datagrams.iter().map(|datagram| of(0, datagram)).collect();
     seeds.push((0..6).flat_map(|index| of(index, &datagrams[usize::from(index)])).collect());
+    seeds.push([of(5, &datagrams[0]), of(6, &[]), of(5, &datagrams[0])].concat());
     seeds.push(datagrams.iter().rev().flat_map(|datagram| of(1, datagram)).collect());
     run("datagram", checks::datagram::check, &seeds, 50_000);
 }

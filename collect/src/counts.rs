@@ -31,7 +31,7 @@ macro_rules! counts {
 }
 
 counts! {
-    /// Datagrams received.
+    /// Datagrams, and messages of connections, received.
     datagrams: "datagrams";
     /// Their octets.
     octets: "octets";
@@ -96,6 +96,8 @@ counts! {
     templates_refused: "templates refused";
     /// Withdrawals of templates, which have no meaning over UDP (RFC 7011 section 8.4).
     withdrawals_ignored: "withdrawals of templates ignored";
+    /// Withdrawals of templates over connections.
+    withdrawals: "withdrawals of templates";
     /// Templates that went because there were too many.
     templates_evicted: "templates forgotten: too many";
     /// Templates that were not sent again for 30 minutes.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use element::Original;
 use flow::{ExportProtocol, Exporter, Timestamp};
 
 use crate::counts::Counts;
-use crate::limits::{Limits, TEMPLATE_LIFETIME_MS};
+use crate::limits::{Limits, ORIGINALS_MAX, TEMPLATE_LIFETIME_MS};
 use crate::message::{Header, TemplateRecord};
 use crate::sampling::Samplers;
 use crate::sequence::Sequence;
@@ -68,11 +69,34 @@ const OFFSETS: usize = 16;
 
 impl Heard {
     fn clock_offset_ms(&self) -> i32 {
-        let known = OFFSETS.min(usize::try_from(self.datagrams).unwrap_or(OFFSETS));
         let mut offsets = self.offsets_ms;
-        let Some(offsets) = offsets.get_mut(..known) else { return 0 };
+        let Some(offsets) = offsets.get_mut(..self.offsets()) else { return 0 };
         offsets.sort_unstable();
-        offsets.get(known / 2).copied().unwrap_or(0)
+        offsets.get(offsets.len() / 2).copied().unwrap_or(0)
+    }
+
+    /// The number of offsets that are known.
+    fn offsets(&self) -> usize {
+        OFFSETS.min(usize::try_from(self.datagrams).unwrap_or(OFFSETS))
+    }
+
+    /// Notes a datagram with this offset of the clock.
+    fn note(&mut self, offset_ms: i32) {
+        let place = usize::try_from(self.datagrams % OFFSETS as u64).unwrap_or(0);
+        if let Some(place) = self.offsets_ms.get_mut(place) {
+            *place = offset_ms;
+        }
+        self.datagrams += 1;
+    }
+
+    /// Adds what was heard later, over a connection.
+    fn join(&mut self, later: &Self) {
+        let known = later.offsets();
+        later.offsets_ms.iter().take(known).for_each(|offset_ms| self.note(*offset_ms));
+        self.datagrams += later.datagrams - known as u64;
+        self.records += later.records;
+        self.lost += later.lost;
+        self.restarts += later.restarts;
     }
 }
 
@@ -91,15 +115,31 @@ impl Domain {
         let heard = &mut self.heard;
         heard.lost += counts.lost - lost;
         heard.restarts += counts.restarts - restarts;
-        let place = usize::try_from(heard.datagrams % OFFSETS as u64).unwrap_or(0);
-        if let Some(place) = heard.offsets_ms.get_mut(place) {
-            let millis = |time: Timestamp| time.as_millis().cast_signed();
-            let offset_ms = millis(header.export_time).saturating_sub(millis(received));
-            let limits = i64::from(-i32::MAX)..=i64::from(i32::MAX);
-            let within = offset_ms.clamp(*limits.start(), *limits.end());
-            *place = i32::try_from(within).unwrap_or(0);
+        let millis = |time: Timestamp| time.as_millis().cast_signed();
+        let offset_ms = millis(header.export_time).saturating_sub(millis(received));
+        let within = offset_ms.clamp(i64::from(-i32::MAX), i64::from(i32::MAX));
+        heard.note(i32::try_from(within).unwrap_or(0));
+    }
+}
+
+/// Exporters whose flows mediators send on.
+#[derive(Debug, Default)]
+pub(crate) struct Originals(BTreeMap<(IpAddr, u32), Arc<Exporter>>);
+
+impl Originals {
+    /// The exporter that metered a flow; `None` if the one that sent it did.
+    pub(crate) fn of(&mut self, original: Original) -> Option<&Arc<Exporter>> {
+        let address = original.address?;
+        let key = (address, original.domain);
+        if self.0.len() == ORIGINALS_MAX && !self.0.contains_key(&key) {
+            self.0.clear();
         }
-        heard.datagrams += 1;
+        let exporter = || Exporter {
+            address: SocketAddr::new(address, 0),
+            domain: original.domain,
+            protocol: ExportProtocol::Ipfix,
+        };
+        Some(self.0.entry(key).or_insert_with(|| Arc::new(exporter())))
     }
 }
 
@@ -116,7 +156,11 @@ pub(crate) struct Domain {
 
 /// Templates of an exporter. Those of the two protocols and of each domain are separate.
 #[derive(Debug, Default)]
-pub(crate) struct Templates(BTreeMap<TemplateKey, Template>);
+pub(crate) struct Templates {
+    all: BTreeMap<TemplateKey, Template>,
+    /// They are of a connection: each is sent once, and is valid until it is withdrawn.
+    is_connected: bool,
+}
 
 type TemplateKey = (ExportProtocol, u32, u16);
 
@@ -127,7 +171,29 @@ pub(crate) struct Kept {
     pub(crate) fields: usize,
 }
 
+impl Kept {
+    fn remove(&mut self, template: &Template) {
+        self.templates -= 1;
+        self.fields -= template.fields();
+    }
+}
+
 impl KnownExporter {
+    /// One with a connection.
+    pub(crate) fn connected() -> Self {
+        let templates = Templates { is_connected: true, ..Templates::default() };
+        Self { templates, ..Self::default() }
+    }
+
+    /// Adds what was heard of this exporter over a connection that has ended.
+    pub(crate) fn join(&mut self, ended: Self, used: u64, limits: &Limits) {
+        for ((protocol, number), domain) in ended.domains {
+            let key = (protocol, number);
+            let known = self.domain_of(key, domain.exporter.address, used, limits);
+            known.heard.join(&domain.heard);
+        }
+    }
+
     /// What is known of its domains.
     pub(crate) fn reports(&self) -> impl Iterator<Item = ExporterReport> {
         self.domains.iter().map(|((protocol, number), domain)| ExporterReport {
@@ -150,7 +216,16 @@ impl KnownExporter {
         used: u64,
         limits: &Limits,
     ) -> &mut Domain {
-        let key = (header.protocol, header.domain);
+        self.domain_of((header.protocol, header.domain), from, used, limits)
+    }
+
+    fn domain_of(
+        &mut self,
+        key: (ExportProtocol, u32),
+        from: SocketAddr,
+        used: u64,
+        limits: &Limits,
+    ) -> &mut Domain {
         if !self.domains.contains_key(&key) && self.domains.len() >= limits.domains_of_exporter {
             let oldest = self.domains.iter().min_by_key(|(_, domain)| domain.used);
             if let Some(oldest) = oldest.map(|(key, _)| *key) {
@@ -158,7 +233,8 @@ impl KnownExporter {
             }
         }
         let exporter = || {
-            Arc::new(Exporter { address: from, domain: header.domain, protocol: header.protocol })
+            let (protocol, domain) = key;
+            Arc::new(Exporter { address: from, domain, protocol })
         };
         let domain = self.domains.entry(key).or_insert_with(|| Domain {
             exporter: exporter(),
@@ -185,6 +261,11 @@ impl Templates {
         limits: &Limits,
         (kept, counts): (&mut Kept, &mut Counts),
     ) -> bool {
+        if self.is_connected && record.specifiers.is_empty() {
+            self.withdraw(record, header, kept);
+            counts.withdrawals += 1;
+            return false;
+        }
         if record.id < 256 {
             counts.templates_refused += 1;
             return false;
@@ -194,7 +275,7 @@ impl Templates {
             return false;
         }
         let key = (header.protocol, header.domain, record.id);
-        let known = self.0.get_mut(&key);
+        let known = self.all.get_mut(&key);
         if let Some(known) = known
             .filter(|known| known.specifiers == record.specifiers && known.scope == record.scope)
         {
@@ -208,14 +289,14 @@ impl Templates {
         counts.elements_unknown += template.unknown;
         if self.remove(key, kept) {
             counts.templates_changed += 1;
-        } else if self.0.len() >= limits.templates_of_exporter {
+        } else if self.all.len() >= limits.templates_of_exporter {
             self.remove_oldest(kept);
             counts.templates_evicted += 1;
         }
         kept.templates += 1;
         kept.fields += template.fields();
         (template.sent, template.used) = (now, used);
-        self.0.insert(key, template);
+        self.all.insert(key, template);
         true
     }
 
@@ -228,25 +309,25 @@ impl Templates {
         (kept, counts): (&mut Kept, &mut Counts),
     ) -> Option<&Template> {
         let key = (header.protocol, header.domain, id);
-        let sent = self.0.get(&key)?.sent;
-        if now.millis_since(sent) > TEMPLATE_LIFETIME_MS {
+        let sent = self.all.get(&key)?.sent;
+        if !self.is_connected && now.millis_since(sent) > TEMPLATE_LIFETIME_MS {
             self.remove(key, kept);
             counts.templates_expired += 1;
             return None;
         }
-        let template = self.0.get_mut(&key)?;
+        let template = self.all.get_mut(&key)?;
         template.used = used;
         Some(template)
     }
 
     /// Number of templates.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     /// All, for a store.
     pub(crate) fn to_store(&self, address: IpAddr) -> impl Iterator<Item = StoredTemplate> {
-        self.0.iter().map(move |((protocol, domain, id), template)| StoredTemplate {
+        self.all.iter().map(move |((protocol, domain, id), template)| StoredTemplate {
             address,
             protocol: *protocol,
             domain: *domain,
@@ -259,28 +340,39 @@ impl Templates {
 
     /// Number of templates of a domain.
     fn of_domain(&self, protocol: ExportProtocol, domain: u32) -> usize {
-        self.0.range((protocol, domain, 0)..=(protocol, domain, u16::MAX)).count()
+        self.all.range((protocol, domain, 0)..=(protocol, domain, u16::MAX)).count()
     }
 
     /// Removes all.
     pub(crate) fn clear(&mut self, kept: &mut Kept) {
-        while let Some((_, template)) = self.0.pop_first() {
-            kept.templates -= 1;
-            kept.fields -= template.fields();
+        while let Some((_, template)) = self.all.pop_first() {
+            kept.remove(&template);
         }
     }
 
+    /// Removes a template, or all of a kind: then the id is that of a set with templates (RFC 7011
+    /// section 8.1).
+    fn withdraw(&mut self, record: &TemplateRecord<'_>, header: &Header, kept: &mut Kept) {
+        if record.id >= 256 {
+            self.remove((header.protocol, header.domain, record.id), kept);
+            return;
+        }
+        let is_of_kind = |_: &_, it: &mut Template| it.scope.is_some() == record.scope.is_some();
+        let key = |id| (header.protocol, header.domain, id);
+        let withdrawn = self.all.extract_if(key(0)..=key(u16::MAX), is_of_kind);
+        withdrawn.for_each(|(_, template)| kept.remove(&template));
+    }
+
     fn remove_oldest(&mut self, kept: &mut Kept) {
-        let oldest = self.0.iter().min_by_key(|(_, template)| template.used);
+        let oldest = self.all.iter().min_by_key(|(_, template)| template.used);
         if let Some(oldest) = oldest.map(|(key, _)| *key) {
             self.remove(oldest, kept);
         }
     }
 
     fn remove(&mut self, key: TemplateKey, kept: &mut Kept) -> bool {
-        let Some(template) = self.0.remove(&key) else { return false };
-        kept.templates -= 1;
-        kept.fields -= template.fields();
+        let Some(template) = self.all.remove(&key) else { return false };
+        kept.remove(&template);
         true
     }
 }

@@ -7,8 +7,10 @@ use flow::{Details, Exporter, FlowRecord};
 
 use crate::collector::Sink;
 use crate::counts::Counts;
+use crate::exporter::Originals;
 use crate::record::{self, Common, Places};
 use crate::sampling::Samplers;
+use crate::scale::SamplingSettings;
 use crate::template::Template;
 
 /// Reads the flow records of a Data Set. Gives their number.
@@ -16,7 +18,8 @@ pub(crate) fn read_flows(
     common: Common<'_>,
     content: &[u8],
     exporter: &Arc<Exporter>,
-    (samplers, places): (&mut Samplers, &mut Places),
+    samplers: &Samplers,
+    (places, originals, sampling): (&mut Places, &mut Originals, &SamplingSettings),
     (counts, sink): (&mut Counts, &mut impl Sink),
 ) -> u32 {
     let header = common.header;
@@ -29,8 +32,9 @@ pub(crate) fn read_flows(
         let own = reading.sampling.interval();
         let interval = own.or_else(|| reading.sampling.selector.and_then(by_selector));
         let interval = interval.unwrap_or(usual);
+        let exporter = originals.of(reading.original).unwrap_or(exporter);
         match record::record(reading, common, interval, places, counts) {
-            Some(given) => give(given, exporter, (counts, sink)),
+            Some(given) => give(given, exporter, sampling, (counts, sink)),
             None => counts.unmeterable += 1,
         }
     })
@@ -38,10 +42,12 @@ pub(crate) fn read_flows(
 
 /// Counts a record, and gives it.
 pub(crate) fn give(
-    (record, details): (FlowRecord, Details),
+    (mut record, mut details): (FlowRecord, Details),
     exporter: &Arc<Exporter>,
+    sampling: &SamplingSettings,
     (counts, sink): (&mut Counts, &mut impl Sink),
 ) {
+    sampling.apply(exporter.address.ip(), &mut record, &mut details);
     counts.records += 1;
     counts.packets = counts.packets.saturating_add(record.packets);
     counts.record_octets = counts.record_octets.saturating_add(record.octets);

@@ -74,3 +74,6 @@ pub(crate) const SFLOW_RECORDS_MAX: u32 = 1000;
 
 /// Most samplers of a domain whose intervals are kept.
 pub(crate) const SAMPLERS_MAX: usize = 256;
+
+/// Most exporters behind mediators that are kept, so that their records have one origin.
+pub(crate) const ORIGINALS_MAX: usize = 65_536;

@@ -14,9 +14,11 @@ impl Element {
         Self::ALL.iter().find(is_it).copied()
     }
 
-    /// The bit of the element in a set of elements.
+    /// The bit of a collected element in a set of them. Those behind the last bit are only
+    /// exported.
     pub const fn bit(self) -> u128 {
-        1 << self as u8
+        let index = self as u32;
+        if index < u128::BITS { 1 << index } else { 0 }
     }
 
     /// Appends the value of a flow for a Data Record. Appends nothing if the element does not
@@ -105,9 +107,10 @@ mod tests {
     }
 
     #[test]
-    fn each_element_has_a_bit_of_its_own() {
-        let all = Element::ALL.iter().fold(0, |all: u128, element| all | element.bit());
-        assert_eq!(all.count_ones() as usize, Element::ALL.len());
+    fn each_collected_element_has_a_bit_of_its_own() {
+        let collected = || Element::ALL.iter().filter(|element| element.is_read());
+        let all = collected().fold(0, |all: u128, element| all | element.bit());
+        assert_eq!(all.count_ones() as usize, collected().count());
     }
 
     #[test]

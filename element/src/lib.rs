@@ -14,6 +14,7 @@ extern crate alloc;
 
 mod element;
 mod enterprise;
+mod names;
 mod octets;
 mod reading;
 mod received;
@@ -24,7 +25,9 @@ mod tunnel;
 mod value;
 
 pub use octets::{FixedOctets, PutOctets, count16, saturate32};
-pub use reading::{Icmp, OtherCounts, Reading, Route, SamplingReading, TimeForm, TimeReading};
+pub use reading::{
+    Icmp, Original, OtherCounts, Reading, Route, SamplingReading, TimeForm, TimeReading,
+};
 pub use received::Received;
 pub use source::{ExporterState, Flow, UptimeBase};
 pub use table::Element;

@@ -1,5 +1,7 @@
 //! A Data Record that is read, element by element.
 
+use core::net::IpAddr;
+
 use flow::{
     Collected, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, Tags,
     Timestamp,
@@ -40,6 +42,17 @@ pub struct Reading {
     pub biflow_direction: u8,
     /// What the record says about sampling.
     pub sampling: SamplingReading,
+    /// The exporter that metered the flow, if a mediator sent it on.
+    pub original: Original,
+}
+
+/// An exporter whose flows another one sends on (RFC 7119).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Original {
+    /// Its address.
+    pub address: Option<IpAddr>,
+    /// Its Observation Domain.
+    pub domain: u32,
 }
 
 /// The network of an address, as its exporter knows it. A value is 0 if it is not known.
@@ -206,6 +219,7 @@ impl Default for Reading {
             others: OtherCounts::default(),
             biflow_direction: 0,
             sampling: SamplingReading::default(),
+            original: Original::default(),
         }
     }
 }
@@ -237,6 +251,12 @@ impl Reading {
     pub(crate) fn observed(&mut self, time: Timestamp) {
         self.start.learn(TimeForm::Observation, time);
         self.end.learn(TimeForm::Observation, time);
+    }
+
+    /// Reads the address of the original exporter. A record may have an empty one of the other
+    /// version beside it.
+    pub(crate) fn original(&mut self, value: Received<'_>) {
+        self.original.address = value.address().or(self.original.address);
     }
 
     /// Reads the TTL of a record that has one only.

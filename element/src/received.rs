@@ -72,10 +72,10 @@ impl<'a> Received<'a> {
         (!address.is_unspecified()).then_some(address)
     }
 
-    /// A MAC address.
+    /// A MAC address. `None` also for one of zeros.
     #[inline]
     pub fn mac(self) -> Option<[u8; 6]> {
-        self.0.try_into().ok()
+        self.0.try_into().ok().filter(|octets| *octets != [0; 6])
     }
 
     /// Text, up to the first zero octet.

@@ -1,6 +1,11 @@
 //! Sources of the values of elements.
 
-use flow::{Details, FlowRecord, IpVersion, Place, RecordTally, Tally, Timestamp, Tunnel};
+use core::net::IpAddr;
+
+use flow::{
+    Collected, Details, DnsFacts, Exporter, Facts, FlowRecord, HttpFacts, IpVersion, Place,
+    RecordTally, Tally, Timestamp, TlsFacts, Tunnel, UrlFacts,
+};
 
 use crate::octets::saturate32;
 
@@ -11,6 +16,8 @@ pub struct Flow<'a> {
     pub record: &'a FlowRecord,
     /// Optional facts about the flow.
     pub details: Option<&'a Details>,
+    /// The exporter from which the flow was collected; `None` for flows of this meter.
+    pub exporter: Option<&'a Exporter>,
     /// Base of the two sysUpTime elements.
     pub uptime_base: UptimeBase,
 }
@@ -28,10 +35,84 @@ impl<'a> Flow<'a> {
         self.details?.destination.as_deref()
     }
 
+    /// Names that were found in the payload, if there were any.
+    #[inline]
+    pub fn facts(&self) -> Option<&'a Facts> {
+        self.details?.facts.as_deref()
+    }
+
+    /// Names of DNS.
+    pub(crate) fn dns(&self) -> Option<&'a DnsFacts> {
+        self.facts()?.dns.as_ref()
+    }
+
+    /// Names of TLS and QUIC.
+    pub(crate) fn tls(&self) -> Option<&'a TlsFacts> {
+        self.facts()?.tls.as_ref()
+    }
+
+    /// Names of HTTP.
+    pub(crate) fn http(&self) -> Option<&'a HttpFacts> {
+        self.facts()?.http.as_ref()
+    }
+
+    /// Names of HTTP besides the host.
+    pub(crate) fn url(&self) -> Option<&'a UrlFacts> {
+        self.http()?.url.as_ref()
+    }
+
     /// The tunnel that the packets came through, if there was one.
     #[inline]
     pub fn tunnel(&self) -> Option<&'a Tunnel> {
         self.details?.tunnel.as_ref()
+    }
+
+    /// What another exporter sent about the flow.
+    #[inline]
+    pub fn collected(&self) -> Option<&'a Collected> {
+        self.details?.collected.as_deref()
+    }
+
+    /// The interface at which the packets came in. Another exporter can know both interfaces.
+    #[inline]
+    pub fn ingress_interface(&self) -> u32 {
+        self.collected().map_or_else(|| self.record.ingress_interface(), |it| it.ingress_interface)
+    }
+
+    /// The interface at which the packets left.
+    #[inline]
+    pub fn egress_interface(&self) -> u32 {
+        self.collected().map_or_else(|| self.record.egress_interface(), |it| it.egress_interface)
+    }
+
+    /// The sampling interval by which counts are to be multiplied; 0 if it is not known.
+    #[inline]
+    pub fn sampling_interval(&self) -> u32 {
+        self.collected().map_or(0, |it| if it.is_scaled { 1 } else { it.sampling_interval })
+    }
+
+    /// An address that another exporter knows, if it has this IP version.
+    #[inline]
+    pub(crate) fn known_ipv4(&self, of: impl Fn(&Collected) -> Option<IpAddr>) -> [u8; 4] {
+        ipv4(self.collected().and_then(of))
+    }
+
+    /// As [`Flow::known_ipv4`], of IPv6.
+    #[inline]
+    pub(crate) fn known_ipv6(&self, of: impl Fn(&Collected) -> Option<IpAddr>) -> [u8; 16] {
+        ipv6(self.collected().and_then(of))
+    }
+
+    /// A number that another exporter knows, else 0.
+    #[inline]
+    pub(crate) fn known<T: Default>(&self, of: impl Fn(&Collected) -> T) -> T {
+        self.collected().map(of).unwrap_or_default()
+    }
+
+    /// The address of the exporter from which the flow was collected.
+    #[inline]
+    pub(crate) fn exporter_address(&self) -> Option<IpAddr> {
+        self.exporter.map(|it| it.address.ip())
     }
 
     /// The id of the second VLAN tag; 0 if there is none.
@@ -102,6 +183,22 @@ pub(crate) fn as_number(place: Option<&Place>) -> u32 {
 pub(crate) fn prefix_length(flow: &Flow<'_>, place: Option<&Place>, version: IpVersion) -> u8 {
     let place = place.filter(|_| flow.record.key.ip_version == version);
     place.and_then(|place| place.prefix_length).unwrap_or(0)
+}
+
+/// An address of IPv4; 0.0.0.0 without one.
+pub(crate) fn ipv4(address: Option<IpAddr>) -> [u8; 4] {
+    match address {
+        Some(IpAddr::V4(address)) => address.octets(),
+        _ => [0; 4],
+    }
+}
+
+/// An address of IPv6; :: without one.
+pub(crate) fn ipv6(address: Option<IpAddr>) -> [u8; 16] {
+    match address {
+        Some(IpAddr::V6(address)) => address.octets(),
+        _ => [0; 16],
+    }
 }
 
 /// The octets of an IPv4 address.

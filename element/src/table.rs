@@ -4,14 +4,17 @@
 //! form. Optional parts follow: the field of the flow key that the element contains, its value for
 //! a flow, its value for the Exporting Process, and what a collector does with a received value.
 
-use flow::{FlowEndReason, IpVersion, KeyField};
+use flow::{Facts, FlowEndReason, IpVersion, KeyField};
 
-use crate::enterprise::{NTOP, VMWARE};
+use crate::enterprise::{CERT, CESNET, FLOWMON, NTOP, VMWARE};
+use crate::names;
 use crate::octets::saturate32;
 use crate::reading::{Reading, TimeForm};
 use crate::received::Received;
 use crate::rows::{elements, is_present, optional};
-use crate::source::{ExporterState, Flow, as_number, first_four, icmp_type_code, prefix_length};
+use crate::source::{
+    ExporterState, Flow, as_number, first_four, icmp_type_code, ipv4, ipv6, prefix_length,
+};
 use crate::tunnel;
 use crate::value::{Form, Value};
 
@@ -52,7 +55,7 @@ elements! {
         read |into, value| into.source.prefix_length = value.low8();
 
     IngressInterface = 10, "ingressInterface", "ingress_interface", Unsigned32,
-        flow_key Interface, flow |flow| flow.record.ingress_interface(),
+        flow_key Interface, flow |flow| flow.ingress_interface(),
         exporter |state| state.interface_number,
         read |into, value| into.collected.ingress_interface = value.number32();
 
@@ -71,10 +74,11 @@ elements! {
         read |into, value| into.destination.prefix_length = value.low8();
 
     EgressInterface = 14, "egressInterface", "egress_interface", Unsigned32,
-        flow_key Interface, flow |flow| flow.record.egress_interface(),
+        flow_key Interface, flow |flow| flow.egress_interface(),
         read |into, value| into.collected.egress_interface = value.number32();
 
     IpNextHopIpv4Address = 15, "ipNextHopIPv4Address", "ip_next_hop_ipv4_address", Ipv4Address,
+        flow |flow| flow.known_ipv4(|it| it.next_hop),
         read |into, value| into.collected.next_hop = value.address();
 
     BgpSourceAsNumber = 16, "bgpSourceAsNumber", "bgp_source_as_number", Unsigned32,
@@ -87,6 +91,7 @@ elements! {
         read |into, value| into.destination.as_number = value.number32();
 
     BgpNextHopIpv4Address = 18, "bgpNextHopIPv4Address", "bgp_next_hop_ipv4_address", Ipv4Address,
+        flow |flow| flow.known_ipv4(|it| it.bgp_next_hop),
         read |into, value| into.collected.bgp_next_hop = value.address();
 
     FlowEndSysUpTime = 21, "flowEndSysUpTime", "flow_end_sys_up_time", Unsigned32,
@@ -126,6 +131,7 @@ elements! {
         read |into, value| into.icmp.learn(value);
 
     SamplingInterval = 34, "samplingInterval", "sampling_interval", Unsigned32,
+        flow |flow| flow.sampling_interval(),
         exporter |state| state.sampling_interval,
         read |into, value| into.sampling.interval = value.number32();
 
@@ -160,6 +166,7 @@ elements! {
         read |into, value| into.record.maximum_ttl = value.low8();
 
     SourceMacAddress = 56, "sourceMacAddress", "source_mac_address", MacAddress,
+        flow |flow| flow.known(|it| it.source_mac.unwrap_or_default()),
         read |into, value| into.collected.source_mac = value.mac();
 
     PostDestinationMacAddress =
@@ -179,12 +186,15 @@ elements! {
         read |into, value| into.direction(value);
 
     IpNextHopIpv6Address = 62, "ipNextHopIPv6Address", "ip_next_hop_ipv6_address", Ipv6Address,
+        flow |flow| flow.known_ipv6(|it| it.next_hop),
         read |into, value| into.collected.next_hop = value.address();
 
     BgpNextHopIpv6Address = 63, "bgpNextHopIPv6Address", "bgp_next_hop_ipv6_address", Ipv6Address,
+        flow |flow| flow.known_ipv6(|it| it.bgp_next_hop),
         read |into, value| into.collected.bgp_next_hop = value.address();
 
     DestinationMacAddress = 80, "destinationMacAddress", "destination_mac_address", MacAddress,
+        flow |flow| flow.known(|it| it.destination_mac.unwrap_or_default()),
         read |into, value| into.collected.destination_mac = value.mac();
 
     PostSourceMacAddress = 81, "postSourceMacAddress", "post_source_mac_address", MacAddress,
@@ -197,6 +207,7 @@ elements! {
         read |into, value| into.others.total_packets = value.number();
 
     ForwardingStatus = 89, "forwardingStatus", "forwarding_status", Unsigned8,
+        flow |flow| flow.known(|it| it.forwarding_status),
         read |into, value| into.collected.forwarding_status = value.low8();
 
     FlowEndReason = 136, "flowEndReason", "flow_end_reason", Unsigned8,
@@ -303,27 +314,33 @@ elements! {
 
     PostNatSourceIpv4Address =
         225, "postNATSourceIPv4Address", "post_nat_source_ipv4_address", Ipv4Address,
+        flow |flow| flow.known_ipv4(|it| it.translated.source),
         read |into, value| into.collected.translated.source = value.address();
 
     PostNatDestinationIpv4Address =
         226, "postNATDestinationIPv4Address", "post_nat_destination_ipv4_address", Ipv4Address,
+        flow |flow| flow.known_ipv4(|it| it.translated.destination),
         read |into, value| into.collected.translated.destination = value.address();
 
     PostNaptSourceTransportPort =
         227, "postNAPTSourceTransportPort", "post_napt_source_transport_port", Unsigned16,
+        flow |flow| flow.known(|it| it.translated.source_port),
         read |into, value| into.collected.translated.source_port = value.low16();
 
     PostNaptDestinationTransportPort =
         228, "postNAPTDestinationTransportPort", "post_napt_destination_transport_port", Unsigned16,
+        flow |flow| flow.known(|it| it.translated.destination_port),
         read |into, value| into.collected.translated.destination_port = value.low16();
 
     InitiatorOctets = 231, "initiatorOctets", "initiator_octets", Unsigned64,
         read |into, value| into.others.initiator_octets = value.number();
 
     IngressVrfid = 234, "ingressVRFID", "ingress_vrfid", Unsigned32,
+        flow |flow| flow.known(|it| it.ingress_vrf),
         read |into, value| into.collected.ingress_vrf = value.number32();
 
     EgressVrfid = 235, "egressVRFID", "egress_vrfid", Unsigned32,
+        flow |flow| flow.known(|it| it.egress_vrf),
         read |into, value| into.collected.egress_vrf = value.number32();
 
     BiflowDirection = 239, "biflowDirection", "biflow_direction", Unsigned8,
@@ -334,10 +351,12 @@ elements! {
 
     PostNatSourceIpv6Address =
         281, "postNATSourceIPv6Address", "post_nat_source_ipv6_address", Ipv6Address,
+        flow |flow| flow.known_ipv6(|it| it.translated.source),
         read |into, value| into.collected.translated.source = value.address();
 
     PostNatDestinationIpv6Address =
         282, "postNATDestinationIPv6Address", "post_nat_destination_ipv6_address", Ipv6Address,
+        flow |flow| flow.known_ipv6(|it| it.translated.destination),
         read |into, value| into.collected.translated.destination = value.address();
 
     /// 0 without a GRE tunnel, or without a key.
@@ -378,6 +397,22 @@ elements! {
         325, "observationTimeNanoseconds", "observation_time_nanoseconds", DateTimeNtp,
         read |into, value| into.observed(value.ntp());
 
+    /// The exporter that metered the flow, if a collector sends it on. 0.0.0.0 for one of IPv6.
+    OriginalExporterIpv4Address =
+        403, "originalExporterIPv4Address", "original_exporter_ipv4_address", Ipv4Address,
+        flow |flow| ipv4(flow.exporter_address()),
+        read |into, value| into.original(value);
+
+    OriginalExporterIpv6Address =
+        404, "originalExporterIPv6Address", "original_exporter_ipv6_address", Ipv6Address,
+        flow |flow| ipv6(flow.exporter_address()),
+        read |into, value| into.original(value);
+
+    OriginalObservationDomainId =
+        405, "originalObservationDomainId", "original_observation_domain_id", Unsigned32,
+        flow |flow| flow.exporter.map_or(0, |it| it.domain),
+        read |into, value| into.original.domain = value.number32();
+
     /// Cut or padded with zeros to `IFNAMSIZ`, the maximum of Linux. Names in a capture file may be
     /// longer, and some collectors do not read a variable length.
     InterfaceName = 82, "interfaceName", "interface_name", String[16],
@@ -409,7 +444,102 @@ elements! {
         895 of VMWARE, "tunnelProtocolIdentifier", "tunnel_protocol_identifier", Unsigned8,
         flow |flow| flow.tunnel().map_or(0, |tunnel| tunnel.protocol);
 
-    /// Empty if it is not known.
+    /// The protocol of the names: dns, tls, http or quic.
+    ApplicationName = 96, "applicationName", "application_name", String,
+        flow |flow| flow.facts().and_then(Facts::protocol).unwrap_or_default();
+
+    /// 0 if no response was seen.
+    HttpStatusCode = 457, "httpStatusCode", "http_status_code", Unsigned16,
+        flow |flow| flow.http().and_then(|http| http.status).unwrap_or(0);
+
+    HttpRequestMethod = 459, "httpRequestMethod", "http_request_method", String,
+        flow |flow| names::text(flow.http().and_then(|http| http.method.as_deref()));
+
+    HttpRequestHost = 460, "httpRequestHost", "http_request_host", String,
+        flow |flow| names::text(flow.http().and_then(|http| http.host.as_deref()));
+
+    HttpRequestTarget = 461, "httpRequestTarget", "http_request_target", String,
+        flow |flow| names::text(flow.url().and_then(|url| url.path.as_deref()));
+
+    HttpUserAgent = 468, "httpUserAgent", "http_user_agent", String,
+        flow |flow| names::text(flow.url().and_then(|url| url.agent.as_deref()));
+
+    NtopDnsQuery = 205 of NTOP, "DNS_QUERY", "dns_query", String,
+        flow |flow| names::text(flow.dns().and_then(|dns| dns.name.as_deref()));
+
+    NtopDnsQueryId = 206 of NTOP, "DNS_QUERY_ID", "dns_query_id", Unsigned16,
+        flow |flow| flow.dns().map_or(0, |dns| dns.id);
+
+    /// 0 for a type above 255.
+    NtopDnsQueryType = 207 of NTOP, "DNS_QUERY_TYPE", "dns_query_type", Unsigned8,
+        flow |flow| flow.dns().map_or(0, |dns| u8::try_from(dns.kind.number).unwrap_or(0));
+
+    /// 255 if no answer was seen.
+    NtopDnsRetCode = 208 of NTOP, "DNS_RET_CODE", "dns_ret_code", Unsigned8,
+        flow |flow| names::response_code(flow);
+
+    NtopDnsNumAnswers = 209 of NTOP, "DNS_NUM_ANSWERS", "dns_num_answers", Unsigned8,
+        flow |flow| u8::try_from(names::answers_count(flow)).unwrap_or(u8::MAX);
+
     TlsServerName = 188 of NTOP, "TLS_SERVER_NAME", "tls_server_name", String,
-        flow |flow| flow.details.and_then(|it| it.server_name.as_deref()).unwrap_or_default();
+        flow |flow| names::server_name(flow);
+
+    NtopJa3 = 489 of NTOP, "JA3C_HASH", "ja3c_hash", String,
+        flow |flow| names::text(flow.tls().map(|tls| &*tls.ja3));
+
+    NtopJa4 = 576 of NTOP, "JA4C_HASH", "ja4c_hash", String,
+        flow |flow| names::text(flow.tls().and_then(|tls| tls.ja4.as_deref()));
+
+    /// The port of the protocol of the names.
+    CertAppLabel = 33 of CERT, "silkAppLabel", "silk_app_label", Unsigned16,
+        flow |flow| names::app_label(flow);
+
+    CertDnsType = 175 of CERT, "dnsRRType", "dns_rr_type", Unsigned16,
+        flow |flow| flow.dns().map_or(0, |dns| dns.kind.number);
+
+    CertDnsResponseCode = 177 of CERT, "dnsResponseCode", "dns_response_code", Unsigned8,
+        flow |flow| names::response_code(flow);
+
+    CertDnsName = 179 of CERT, "dnsName", "dns_name", String,
+        flow |flow| names::text(flow.dns().and_then(|dns| dns.name.as_deref()));
+
+    CertDnsId = 226 of CERT, "dnsId", "dns_id", Unsigned16,
+        flow |flow| flow.dns().map_or(0, |dns| dns.id);
+
+    CertServerName = 294 of CERT, "sslServerName", "ssl_server_name", String,
+        flow |flow| names::server_name(flow);
+
+    CesnetDnsRcode = 1 of CESNET, "DNS_RCODE", "cesnet_dns_rcode", Unsigned8,
+        flow |flow| names::response_code(flow);
+
+    CesnetDnsName = 2 of CESNET, "DNS_NAME", "cesnet_dns_name", String,
+        flow |flow| names::text(flow.dns().and_then(|dns| dns.name.as_deref()));
+
+    CesnetDnsType = 3 of CESNET, "DNS_QTYPE", "cesnet_dns_qtype", Unsigned16,
+        flow |flow| flow.dns().map_or(0, |dns| dns.kind.number);
+
+    CesnetDnsClass = 4 of CESNET, "DNS_CLASS", "cesnet_dns_class", Unsigned16,
+        flow |flow| flow.dns().map_or(0, |dns| dns.class.number);
+
+    CesnetDnsId = 10 of CESNET, "DNS_ID", "cesnet_dns_id", Unsigned16,
+        flow |flow| flow.dns().map_or(0, |dns| dns.id);
+
+    CesnetDnsAnswers = 14 of CESNET, "DNS_ANSWERS", "cesnet_dns_answers", Unsigned16,
+        flow |flow| names::answers_count(flow);
+
+    CesnetTlsServerName = 808 of CESNET, "TLS_SNI", "cesnet_tls_sni", String,
+        flow |flow| names::server_name(flow);
+
+    CesnetJa4 = 809 of CESNET, "TLS_JA4", "cesnet_tls_ja4", String,
+        flow |flow| names::text(flow.tls().and_then(|tls| tls.ja4.as_deref()));
+
+    CesnetQuicServerName = 890 of CESNET, "QUIC_SNI", "cesnet_quic_sni", String,
+        flow |flow| names::server_name(flow);
+
+    CesnetQuicVersion = 892 of CESNET, "QUIC_VERSION", "cesnet_quic_version", Unsigned32,
+        flow |flow| names::quic_version(flow);
+
+    /// The 16 octets of the hash.
+    FlowmonJa3 = 357 of FLOWMON, "TLS_JA3", "flowmon_tls_ja3", Octets16,
+        flow |flow| names::ja3(flow);
 }

@@ -29,9 +29,11 @@ pub enum Form {
     DateTimeMilliseconds,
     /// UTF-8 text.
     String,
-    /// A MAC address. It is only collected, as are the other forms below.
+    /// 16 octets.
+    Octets16,
+    /// A MAC address.
     MacAddress,
-    /// Seconds since 1970, 32 bits.
+    /// Seconds since 1970, 32 bits. It is only collected, as is the other form below.
     DateTimeSeconds,
     /// Microseconds or nanoseconds, in the format of NTP.
     DateTimeNtp,
@@ -46,7 +48,7 @@ impl Form {
             Self::Unsigned32 | Self::Ipv4Address | Self::DateTimeSeconds => 4,
             Self::MacAddress => 6,
             Self::Unsigned64 | Self::DateTimeMilliseconds | Self::DateTimeNtp => 8,
-            Self::Ipv6Address => 16,
+            Self::Ipv6Address | Self::Octets16 => 16,
             Self::String => VARIABLE_LENGTH,
         }
     }
@@ -69,8 +71,12 @@ pub enum Value<'a> {
     Ipv6Address([u8; 16]),
     /// A point in time.
     DateTimeMilliseconds(Timestamp),
+    /// A MAC address.
+    MacAddress([u8; 6]),
     /// Text.
     String(&'a str),
+    /// Octets.
+    Octets16([u8; 16]),
 }
 
 impl Value<'_> {
@@ -83,7 +89,8 @@ impl Value<'_> {
             Self::Unsigned32(value) => out.put(&value.to_be_bytes()),
             Self::Unsigned64(value) => out.put(&value.to_be_bytes()),
             Self::Ipv4Address(octets) => out.put(&octets),
-            Self::Ipv6Address(octets) => out.put(&octets),
+            Self::Ipv6Address(octets) | Self::Octets16(octets) => out.put(&octets),
+            Self::MacAddress(octets) => out.put(&octets),
             Self::DateTimeMilliseconds(time) => out.put(&time.as_millis().to_be_bytes()),
             Self::String(text) => put_text(text, length, out),
         }

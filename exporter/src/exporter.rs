@@ -59,6 +59,22 @@ pub trait Exporter: Send {
         true
     }
 
+    /// False if what it sends does not arrive, as far as it knows.
+    fn is_answering(&self) -> bool {
+        self.is_ready()
+    }
+
+    /// Sends something without records soon, after which it knows whether its peer is there.
+    /// Returns false if it has nothing to send but records.
+    fn probe(&mut self) -> bool {
+        true
+    }
+
+    /// The collectors of a group, with their counts. Empty for other outputs.
+    fn collectors(&self) -> Vec<CollectorCounts> {
+        Vec::new()
+    }
+
     /// The current conversations with its peers: a mirror port may show their packets. They change
     /// if the name of a collector gets another address.
     fn conversations(&self) -> Vec<Conversation>;
@@ -95,6 +111,18 @@ impl<E: Exporter + ?Sized> Exporter for &mut E {
 
     fn is_ready(&self) -> bool {
         (**self).is_ready()
+    }
+
+    fn is_answering(&self) -> bool {
+        (**self).is_answering()
+    }
+
+    fn probe(&mut self) -> bool {
+        (**self).probe()
+    }
+
+    fn collectors(&self) -> Vec<CollectorCounts> {
+        (**self).collectors()
     }
 
     fn conversations(&self) -> Vec<Conversation> {
@@ -187,6 +215,38 @@ impl ExportCounts {
                 (earlier, later) => later.or(earlier),
             },
         }
+    }
+}
+
+/// A collector of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectorCounts {
+    /// Its URL without settings.
+    pub name: Arc<str>,
+    /// Outcomes of the records that it got.
+    pub counts: ExportCounts,
+    /// Records of its share that other collectors got, because it was away.
+    pub moved: RecordTally,
+    /// Others get its share now.
+    pub is_away: bool,
+}
+
+impl CollectorCounts {
+    /// The counts of a group that was closed, and of the same group after it was opened again.
+    #[must_use]
+    pub fn then(earlier: Vec<Self>, later: Vec<Self>) -> Vec<Self> {
+        let mut sum: Vec<Self> = Vec::new();
+        for collector in earlier.into_iter().chain(later) {
+            match sum.iter_mut().find(|it| it.name == collector.name) {
+                Some(known) => {
+                    known.counts = known.counts.then(collector.counts);
+                    known.moved += collector.moved;
+                    known.is_away = collector.is_away;
+                }
+                None => sum.push(collector),
+            }
+        }
+        sum
     }
 }
 

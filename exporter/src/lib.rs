@@ -5,6 +5,7 @@
 //! failed. A `DocumentExporter` writes documents and passes them to a sink. Each output is defined
 //! once, in output/.
 
+mod balance;
 mod batches;
 mod cluster;
 mod content;
@@ -31,11 +32,12 @@ pub use cluster::{Cluster, Finding, Level, Setup};
 pub use elastic::{alert_template, index_template};
 pub use error::{ExportError, sentence};
 pub use exporter::{
-    Delivery, EarlierRuns, ExportCounts, Exporter, Interface, MeterReport, SpoolReport,
+    CollectorCounts, Delivery, EarlierRuns, ExportCounts, Exporter, Interface, MeterReport,
+    SpoolReport,
 };
 pub use json::{escaped_json, is_terminal_control};
 pub use output::{Context, Destination, OUTPUTS, Output, Setting, forms, help};
-pub use transport::{FilesInUse, LineFile, Patience};
+pub use transport::{FilesInUse, LineFile, Patience, server_config};
 pub use unit::number_with_unit;
 pub use unopened::Unopened;
 pub use webhook::Webhook;

@@ -20,6 +20,8 @@ pub struct Details {
     pub server_name: Option<Box<str>>,
     /// Names that were found in the payload of the conversation.
     pub facts: Option<Arc<Facts>>,
+    /// The source is the client of the conversation, of which the facts are.
+    pub from_client: bool,
     /// The place of the source address.
     pub source: Option<Arc<Place>>,
     /// The place of the destination address.

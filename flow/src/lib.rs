@@ -48,7 +48,9 @@ pub use conversation::Conversation;
 pub use counts::{MeterCounts, PayloadCounts};
 pub use decap::TunnelCounts;
 pub use details::{Details, DetailsIndex};
-pub use facts::{DnsFacts, Facts, HttpFacts, TlsFacts};
+pub use facts::{
+    DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, Named, TlsFacts, UrlFacts,
+};
 pub use filter::{Filter, FilterInstruction, InvalidFilter};
 pub use frame::tunnel::{
     DecapSettings, L2tpV3, Refusal, Tunnel, TunnelKind, TunnelKinds, VxlanPorts,

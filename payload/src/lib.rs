@@ -7,6 +7,7 @@
 //! [`Pieces`] puts a ClientHello together that arrives in several segments or CRYPTO frames.
 
 mod flaw;
+mod form;
 mod octets;
 mod pieces;
 mod text;
@@ -18,5 +19,6 @@ pub mod reader;
 pub mod tls;
 
 pub use flaw::Flaw;
+pub use form::{HashKey, NameForm, domain_at};
 pub use pieces::{Inserted, PIECES_OCTETS, Pieces};
 pub use text::{Name, Text};

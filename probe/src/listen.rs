@@ -9,7 +9,7 @@ use crate::pipeline::listen::ListenInput;
 use crate::pipeline::opened::open_outputs;
 use crate::pipeline::template_store::TemplateStore;
 use crate::report::page::Page;
-use crate::run::{LiveRun, Sides, check_ready, open_page};
+use crate::run::{LiveRun, Sides, check_ready, open_control, open_page};
 use crate::settings::config::Config;
 use crate::settings::listen::ListenSettings;
 
@@ -32,6 +32,7 @@ pub(crate) fn listen(
     let sockets = listeners::open(listen, config.workers.unwrap_or(1))?;
     rights::give_up(user.as_ref(), false)?;
     let page = page.map(Page::show).transpose()?;
+    let control = open_control(args, false)?;
     let store = listen.template_store.as_deref().map(TemplateStore::open).transpose()?;
     let (store, stored) = store.map_or((None, Vec::new()), |(store, all)| (Some(store), all));
     let published: Vec<_> = sockets.iter().map(|_| Mutex::default()).collect();
@@ -52,7 +53,7 @@ pub(crate) fn listen(
         stop,
         opened,
         page,
-        control: None,
+        control,
         is_real_time: false,
     };
     Ok(run.run(input, begin))

@@ -291,7 +291,10 @@ pub(crate) fn check_ready(opened: &[Output<'_>], settings: &LiveSettings) -> Res
 /// # Errors
 ///
 /// It cannot be made; in one sentence.
-fn open_control(args: &Arguments, is_real_time: bool) -> Result<Option<Control>, String> {
+pub(crate) fn open_control(
+    args: &Arguments,
+    is_real_time: bool,
+) -> Result<Option<Control>, String> {
     args.service.control.as_ref().map(|path| Control::open(path, is_real_time)).transpose()
 }
 

@@ -16,7 +16,7 @@ use crate::support;
 pub type Sent = (SocketAddr, Vec<u8>);
 
 /// The captures in a folder of the material, by their paths.
-fn captures() -> Vec<PathBuf> {
+pub fn captures() -> Vec<PathBuf> {
     let Some(folder) = support::material("FLOWPROBE_COLLECTED", "collected") else {
         support::skip_without("a folder with datagrams of exporters");
         return Vec::new();

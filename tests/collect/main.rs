@@ -6,12 +6,15 @@ mod support;
 mod captures;
 #[path = "../interop/collector.rs"]
 mod collector;
+mod connections;
 mod hostile;
+mod mediation;
 mod messages;
 mod peers;
 mod program;
 mod round_trip;
 mod rules;
+mod scaled;
 mod sflow;
 mod sockets;
 #[path = "../interop/traffic.rs"]

@@ -52,6 +52,16 @@ impl Session {
         self
     }
 
+    /// Takes a message that came over a connection. False if it is malformed.
+    pub fn take_over(&mut self, connection: u64, message: &[u8]) -> bool {
+        let received = Timestamp::from_millis(u64::from(NOW) * 1000 + self.after_ms);
+        let from = "192.0.2.1:40000".parse().unwrap();
+        let is_good =
+            self.collector.message_of(connection, from, received, message, &mut self.given);
+        self.assert_conservation();
+        is_good
+    }
+
     pub fn finish(&mut self) -> Counts {
         self.collector.finish();
         self.assert_conservation();

@@ -12,10 +12,10 @@ use crate::support;
 use crate::traffic;
 
 /// Records, packets and octets.
-type Sums = [u64; 3];
+pub type Sums = [u64; 3];
 
 /// What nfdump prints of the files in a folder.
-fn sums_of_nfdump(folder: &std::path::Path) -> Sums {
+pub fn sums_of_nfdump(folder: &std::path::Path) -> Sums {
     let mut nfdump = Command::new("nfdump");
     let output = nfdump.args(["-q", "-o", "json", "-R"]).arg(folder).output();
     let output = String::from_utf8(output.expect("nfdump runs").stdout).expect("nfdump's text");

@@ -10,11 +10,19 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::program;
-use crate::support;
+use crate::support::{self, Run};
 use crate::traffic;
 
 /// Replays a capture into documents and a collector. Returns the documents and the datagrams.
 pub fn replay(file: &Path, scheme: &str, settings: &[&str]) -> (Vec<Value>, Vec<Vec<u8>>) {
+    let (run, datagrams) = run_with_output(&["-r", file.to_str().unwrap()], scheme, settings);
+    run.assert_conservation();
+    (run.documents(), datagrams)
+}
+
+/// Runs the program into documents and a collector of this protocol. Returns what it did, and the
+/// datagrams.
+pub fn run_with_output(source: &[&str], scheme: &str, settings: &[&str]) -> (Run, Vec<Vec<u8>>) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     let port = socket.local_addr().unwrap().port();
@@ -31,19 +39,17 @@ pub fn replay(file: &Path, scheme: &str, settings: &[&str]) -> (Vec<Value>, Vec<
             }
         });
         let output = format!("{scheme}://127.0.0.1:{port}?pps=4000");
-        let mut arguments = vec!["-r", file.to_str().unwrap(), "-o", "json:-", "-o", &output];
-        arguments.extend(settings);
-        let run = support::run(arguments);
+        let outputs = ["-o", "json:-", "-o", &output];
+        let run = support::run(source.iter().chain(&outputs).chain(settings));
         has_ended.store(true, Ordering::Relaxed);
         let datagrams = receiver.join().unwrap();
         assert_eq!(run.status, 0, "{}", run.stderr);
-        run.assert_conservation();
-        (run.documents(), datagrams)
+        (run, datagrams)
     })
 }
 
 /// Removes what no protocol carries, and what is about the exporter.
-fn without_exporter(document: &mut Value) {
+pub fn without_exporter(document: &mut Value) {
     for (object, fields) in [
         ("/event", &["created", "sequence"][..]),
         ("/agent", &["id", "name"]),
@@ -109,27 +115,31 @@ fn remove(document: &mut Value, object: &str, fields: &[&str]) {
 /// Replays the capture over each protocol, and compares.
 fn check(file: &Path, settings: &[&str]) {
     for scheme in ["ipfix", "netflow9", "netflow5"] {
-        let (mut expected, datagrams) = replay(file, scheme, settings);
+        let (expected, datagrams) = replay(file, scheme, settings);
         let folder = support::scratch();
         let capture = support::write(&folder, "sent.pcap", &program::capture(&datagrams));
         let run = program::collect(&[capture], &[]);
-        let mut collected = run.documents();
-        let lost = run.count("collected.lost") + run.count("collected.no_template");
-        assert_eq!(lost, 0, "{scheme}: {}", run.stderr);
-        assert_eq!(run.count("collected.times_invalid"), 0, "{scheme}: {}", run.stderr);
-        if scheme == "netflow5" {
-            expected.retain(|document| document["network"]["type"] == "ipv4");
-            expected.iter_mut().chain(&mut collected).for_each(without_what_netflow5_lacks);
-        }
-        expected.iter_mut().chain(&mut collected).for_each(without_exporter);
-        if scheme == "netflow5" {
-            (expected, collected) = (joined(expected), joined(collected));
-        }
-        let name = file.display();
-        assert_eq!(collected.len(), expected.len(), "{scheme}, {name}");
-        for (collected, expected) in collected.iter().zip(&expected) {
-            assert_eq!(collected, expected, "{scheme}, {name}");
-        }
+        compare(scheme, &file.display().to_string(), expected, &run);
+    }
+}
+
+/// Compares the documents of a replay with those of a run that collected what it sent.
+pub fn compare(scheme: &str, name: &str, mut expected: Vec<Value>, run: &Run) {
+    let mut collected = run.documents();
+    let lost = run.count("collected.lost") + run.count("collected.no_template");
+    assert_eq!(lost, 0, "{scheme}: {}", run.stderr);
+    assert_eq!(run.count("collected.times_invalid"), 0, "{scheme}: {}", run.stderr);
+    if scheme == "netflow5" {
+        expected.retain(|document| document["network"]["type"] == "ipv4");
+        expected.iter_mut().chain(&mut collected).for_each(without_what_netflow5_lacks);
+    }
+    expected.iter_mut().chain(&mut collected).for_each(without_exporter);
+    if scheme == "netflow5" {
+        (expected, collected) = (joined(expected), joined(collected));
+    }
+    assert_eq!(collected.len(), expected.len(), "{scheme}, {name}");
+    for (collected, expected) in collected.iter().zip(&expected) {
+        assert_eq!(collected, expected, "{scheme}, {name}");
     }
 }
 

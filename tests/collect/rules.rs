@@ -382,3 +382,23 @@ fn other_datagrams_are_counted() {
     let counts = session.counts();
     assert_eq!((counts.unknown_version, counts.malformed, counts.exporters), (4, 4, 0));
 }
+
+/// Over a connection (RFC 7011 section 8.1).
+#[test]
+fn templates_are_valid_until_they_are_withdrawn() {
+    let templates = [template(300, &FIELDS), template(301, &FIELDS)].concat();
+    let options = options_template(400, 1, &[(149, 4), (34, 4)]);
+    let announced = ipfix(0, &[set(2, &templates), set(3, &options)]);
+    let mut session = Session::new();
+    assert!(session.take_over(1, &announced) && session.take_over(2, &announced));
+    assert_eq!(session.counts().templates, 6);
+    assert!(session.take_over(1, &ipfix(0, &[set(2, &template(2, &[]))])));
+    assert_eq!(session.counts().templates, 4, "options are of another kind");
+    assert!(session.take_over(1, &ipfix(0, &[set(3, &template(3, &[]))])));
+    session.after_ms = 31 * 60 * 1000;
+    assert!(session.take_over(2, &ipfix(0, &[set(300, &flow(1)), set(301, &flow(2))])));
+    assert!(session.take_over(1, &ipfix(0, &[set(300, &flow(3))])));
+    let counts = session.counts();
+    assert_eq!((counts.templates, counts.withdrawals, counts.records), (3, 2, 2));
+    assert_eq!(session.finish().no_template, 1);
+}

@@ -190,6 +190,26 @@ fn outputs_change_while_it_listens() {
 }
 
 #[test]
+fn exporters_behind_one_address_have_templates_of_their_own() {
+    let longer = [&FIELDS[..], &[(152, 8)]].concat();
+    for (scope, records, changed) in [("address", 3, 1), ("port", 4, 0)] {
+        let settings = ["--template-scope", scope];
+        let (probe, addresses) = listen(&["ipfix://127.0.0.1:0"], &settings);
+        let (one, other) = (exporter([127, 0, 13, 1]), exporter([127, 0, 13, 1]));
+        one.send_to(&templates(), addresses[0]).unwrap();
+        let template = ipfix(0, &[set(2, &template(300, &longer))]);
+        other.send_to(&template, addresses[0]).unwrap();
+        let record = [&flow(4)[..], &[0; 8]].concat();
+        other.send_to(&ipfix(0, &[set(300, &record.repeat(2))]), addresses[0]).unwrap();
+        one.send_to(&self::records(0), addresses[0]).unwrap();
+        let run = end(probe, 4, 0);
+        let of = |name: &str| run.count(&format!("collected.{name}"));
+        assert_eq!((of("records"), of("templates_changed")), (records, changed), "{scope}");
+        assert_eq!(of("exporters"), 1 + u64::from(scope == "port"), "{scope}");
+    }
+}
+
+#[test]
 fn settings_that_have_no_meaning_are_refused() {
     for (arguments, problem) in [
         (&["collect", "-l", "flow://:0", "-r", "x.pcap"][..], "cannot be used with capture files"),
@@ -197,7 +217,12 @@ fn settings_that_have_no_meaning_are_refused() {
         (&["collect", "-l", "flow://:1", "-l", "sflow://:1"], "the address is given twice"),
         (&["collect", "-l", "flow://:1", "--max-flows=9"], "cannot be used with collect"),
         (&["-i", "lo", "--listen", "flow://:1"], "needs the command collect"),
-        (&["collect", "-l", "ipfix+tcp://:1"], "PROTOCOL://ADDRESS:PORT is needed"),
+        (&["collect", "-l", "tcp://:1"], "PROTOCOL://ADDRESS:PORT is needed"),
+        (
+            &["collect", "-l", "flow://:1", "--template-scope=port", "--template-store=x"],
+            "--template-store keeps templates of addresses",
+        ),
+        (&["collect", "-l", "ipfix+tls://:1"], "ipfix+tls needs ?cert=FILE&key=FILE"),
     ] {
         let run = support::run(arguments);
         assert_eq!(run.status, 2, "{arguments:?}: {}", run.stderr);

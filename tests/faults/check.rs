@@ -58,7 +58,7 @@ fn folder() -> TempDir {
     let database = mmdb::database("Country", 24, &[("192.0.2.0/24".to_owned(), country)]);
     support::write(&folder, "country.mmdb", &database);
     support::write(&folder, "networks.csv", b"cidr,name\n192.0.2.0/24,office\n");
-    for secret in ["ca.pem", "elastic-key", "http-token"] {
+    for secret in ["ca.pem", "elastic-key", "http-token", "names-key"] {
         support::write(&folder, secret, b"0123456789abcdef0123456789abcdef");
     }
     folder

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::ends::frames;
-use crate::probe::{METHODS, Probe};
+use crate::probe::{METHODS, PATIENT, Probe};
 use crate::support;
 use crate::support::net::{Links, Network};
 
@@ -89,6 +89,91 @@ fn a_run_answers_at_its_socket() {
     assert!(!socket.exists());
     let (status, said) = ctl(&socket, &["stats"]);
     assert!(status == Some(1) && said.contains("is it the --control of the run?"), "{said}");
+}
+
+#[test]
+fn flows_in_the_table_are_shown_and_ended() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let folder = support::scratch();
+    let socket = folder.path().join("control");
+    let ten = support::write(&folder, "ten.pcap", &frames(10));
+    let control = socket.display().to_string();
+    let settings: [&[&str]; 3] = [METHODS[1], &PATIENT, &["--control", &control]];
+    let mut probe = Probe::capture(&network, &["rx0"], &settings);
+    network.send_file("tx0", &ten, &[]);
+    network.send_file("tx0", &ten, &[]);
+    let shown = |words: &[&str]| {
+        let (status, said) = ctl(&socket, &[&["flows", "--json"], words].concat());
+        assert_eq!(status, Some(0), "{said}");
+        serde_json::from_str::<Value>(&said).expect("a line of JSON")
+    };
+    let mut matched = 0;
+    probe.wait_until("the flows are in the table", |_| {
+        let answer = shown(&["--sort", "packets", "--limit", "3"]);
+        matched = answer["matched"].as_u64().expect("a count");
+        let flows = answer["flows"].as_array().expect("a list");
+        matched == 10 && flows.len() == 3 && flows.iter().all(|flow| flow["packets"] == 2)
+    });
+    let first = shown(&[])["flows"][0].clone();
+    let port = first["source_port"].to_string();
+    assert_eq!(shown(&["--source-port", &port])["matched"], 1);
+    assert_eq!(shown(&["--protocol", "250"])["matched"], 0);
+    let (_, said) = ctl(&socket, &["flows", "--host", "0.0.0.0/0"]);
+    assert!(said.ends_with("\n10 of 10 flows shown\n"), "{said}");
+    // One, and then all. Each leaves once.
+    let one = ctl(&socket, &["expire", "--source-port", &port]);
+    assert_eq!(one, (Some(0), "1 flow ended\n".to_owned()));
+    assert_eq!(ctl(&socket, &["expire"]).0, Some(1));
+    assert_eq!(ctl(&socket, &["expire", "--all"]), (Some(0), "9 flows ended\n".to_owned()));
+    assert_eq!(shown(&[])["matched"], 0);
+    assert_eq!(ctl(&socket, &["flows", "--sort", "age"]).0, Some(1));
+    let run = probe.stop();
+    assert_eq!((run.status, run.count("ended.forced.records")), (0, 10), "{}", run.stats);
+}
+
+#[test]
+fn an_output_is_paused_and_goes_on() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let folder = support::scratch();
+    let [socket, settings] = ["control", "flowprobe.toml"].map(|name| folder.path().join(name));
+    let [one, other] =
+        ["one", "other"].map(|name| format!("json:{}/{name}", folder.path().display()));
+    let text = format!(
+        "control = \"{}\"\noutput = [\"{one}\", \"{other}\"]\nidle-timeout = \"1h\"\n",
+        socket.display()
+    );
+    fs::write(&settings, text).expect("the folder is ours");
+    let ten = support::write(&folder, "ten.pcap", &frames(10));
+    let mut probe = Probe::configured(&network, &settings, &[METHODS[1]]);
+    let mut round = |sent: [u64; 2]| {
+        network.send_file("tx0", &ten, &[]);
+        let mut ended = 0;
+        probe.wait_until("the flows have ended", |_| {
+            let (_, said) = ctl(&socket, &["expire", "--all"]);
+            ended += said.split(' ').next().and_then(|it| it.parse().ok()).unwrap_or(0);
+            ended == 10
+        });
+        probe.wait_until("their records are sent", |_| {
+            let said = ctl(&socket, &["outputs"]).1;
+            let is_there = |(name, sent): (&String, u64)| {
+                said.lines().any(|it| {
+                    it.starts_with(name.as_str()) && it.contains(&format!(", {sent} records sent"))
+                })
+            };
+            [&one, &other].into_iter().zip(sent).all(is_there)
+        });
+    };
+    round([10, 10]);
+    assert_eq!(ctl(&socket, &["pause", &one]), (Some(0), format!("{one}: paused\n")));
+    round([10, 20]);
+    assert!(ctl(&socket, &["outputs"]).1.contains("/one: paused, 10 records sent"));
+    assert_eq!(ctl(&socket, &["resume", &one]), (Some(0), format!("{one}: sends again\n")));
+    round([20, 30]);
+    let (status, said) = ctl(&socket, &["pause", "json:nowhere"]);
+    assert!(status == Some(1) && said.contains("is no output of this run"), "{said}");
+    let run = probe.stop();
+    let absent = &run.stats["outputs"][0]["absent"]["records"];
+    assert!(run.status == 0 && *absent == 10, "{}", run.stats);
 }
 
 #[test]

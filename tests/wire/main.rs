@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod balance;
 mod collector;
 mod connections;
 mod documents;

@@ -237,6 +237,8 @@ function showFlows({ flows, found, searched }) {
     "octets", "interface", "end reason", "tags"];
   const hasTunnels = flows.some((flow) => flow.tunnel);
   if (hasTunnels) names.push("tunnel");
+  const hasNames = flows.some((flow) => flow.name);
+  if (hasNames) names.push("name");
   const isNumber = [1, 6, 7, 8];
   const heads = [row(names.map((text, at) => (
     cell(text, { head: true, number: isNumber.includes(at) }))))];
@@ -253,7 +255,9 @@ function showFlows({ flows, found, searched }) {
       flow.end_reason, flow.tags.join(" "),
     ];
     const cells = columns.map((text, at) => cell(text, { number: isNumber.includes(at) }));
-    return row(hasTunnels ? [...cells, tunnelCell(flow)] : cells);
+    if (hasTunnels) cells.push(tunnelCell(flow));
+    if (hasNames) cells.push(cell(flow.name ?? "", { title: flow.application ?? "" }));
+    return row(cells);
   });
   fill(byId("flow-table"), heads, rows, "No flow was found.");
   byId("found").textContent =

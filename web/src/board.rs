@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use flow::Batch;
 use serde_json::{Value, json};
 
-use crate::flows::{LatestFlows, Search};
+use crate::flows::LatestFlows;
 use crate::incidents::Incidents;
+use crate::search::Search;
 use crate::series::{Series, Span};
 use crate::top::Ranking;
 

@@ -1,25 +1,18 @@
 //! The flow records that were exported last, and the search in them.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow::number::protocol;
-use flow::{Details, FlowRecord, Place, Tag, Tunnel, TunnelKind};
-use ipnet::IpNet;
+use flow::{Details, Facts, FlowRecord, Place, Tag, Tunnel};
 use serde_json::{Value, json};
 
-/// Flow records that are kept, 120 octets each; 64 more for a tunnel.
+use crate::search::Search;
+
+/// Flow records that are kept, 150 octets each; 64 more for a tunnel, and a name's own.
 pub(crate) const KEPT: usize = 100_000;
 
-/// Flows of an answer: default and maximum.
-const SIZE: usize = 100;
-const SIZE_MAX: usize = 1000;
-
-/// Maximum number of words of a search.
-const WORDS_MAX: usize = 16;
-
-const PROTOCOLS: [(&str, u8); 7] = [
+pub(crate) const PROTOCOLS: [(&str, u8); 7] = [
     ("icmp", protocol::ICMP),
     ("tcp", protocol::TCP),
     ("udp", protocol::UDP),
@@ -42,6 +35,9 @@ pub(crate) struct Flow {
     pub(crate) source: Option<Arc<Place>>,
     pub(crate) destination: Option<Arc<Place>>,
     pub(crate) tunnel: Option<Box<Tunnel>>,
+    /// The first name that was found in the payload, and the protocol of the names.
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) application: Option<&'static str>,
 }
 
 impl LatestFlows {
@@ -53,11 +49,14 @@ impl LatestFlows {
         if self.flows.len() == KEPT {
             self.flows.pop_front();
         }
+        let facts = details.and_then(|details| details.facts.as_deref());
         self.flows.push_back(Flow {
             record: *record,
             source: details.and_then(|details| details.source.clone()),
             destination: details.and_then(|details| details.destination.clone()),
             tunnel: details.and_then(|details| details.tunnel).map(Box::new),
+            name: facts.and_then(|facts| facts.hosts().next()).map(Box::from),
+            application: facts.and_then(Facts::protocol),
         });
     }
 
@@ -73,7 +72,7 @@ impl LatestFlows {
         let mut shown = Vec::new();
         for flow in matching {
             found += 1;
-            if shown.len() < search.size {
+            if shown.len() < search.size() {
                 shown.push(value(flow));
             }
         }
@@ -103,6 +102,8 @@ fn value(flow: &Flow) -> Value {
         "source_country": country(&flow.source),
         "destination_country": country(&flow.destination),
         "tunnel": flow.tunnel.as_deref().map(tunnel_value),
+        "name": flow.name,
+        "application": flow.application,
     })
 }
 
@@ -122,125 +123,11 @@ pub(crate) fn protocol_name(number: u8) -> String {
     known.map_or_else(|| number.to_string(), |(name, _)| (*name).to_owned())
 }
 
-/// A search for flows. All conditions must hold.
-#[derive(Debug)]
-pub(crate) struct Search {
-    conditions: Vec<Condition>,
-    size: usize,
-}
-
-#[derive(Debug)]
-enum Condition {
-    /// Either address is in this network.
-    Network(IpNet),
-    /// Either port has this number.
-    Port(u16),
-    Protocol(u8),
-    Interface(u32),
-    Vlan(u16),
-    Tag(Tag),
-    Tunnel(TunnelKind),
-    /// The id of the tunnel.
-    TunnelId(u32),
-    /// Either address is in this country, by its two-letter code.
-    Country(String),
-    /// Either address is in this Autonomous System.
-    System(u32),
-}
-
-impl Search {
-    /// A search from words with spaces between them, for at most `size` flows.
-    ///
-    /// # Errors
-    ///
-    /// A word is unknown, or the size is out of range; in one sentence.
-    pub(crate) fn parse(words: Option<&str>, size: Option<&str>) -> Result<Self, String> {
-        let size = match size {
-            None => SIZE,
-            Some(text) => match text.parse() {
-                Ok(size @ 1..=SIZE_MAX) => size,
-                _ => return Err(format!("size is a number from 1 to {SIZE_MAX}")),
-            },
-        };
-        let words: Vec<_> = words.unwrap_or_default().split_whitespace().collect();
-        if words.len() > WORDS_MAX {
-            return Err(format!("a search has at most {WORDS_MAX} words"));
-        }
-        let conditions = words.into_iter().map(condition).collect::<Result<_, _>>()?;
-        Ok(Self { conditions, size })
-    }
-
-    fn matches(&self, flow: &Flow) -> bool {
-        let (record, key) = (&flow.record, &flow.record.key);
-        let places = || [&flow.source, &flow.destination].into_iter().flatten();
-        self.conditions.iter().all(|condition| match *condition {
-            Condition::Tag(tag) => record.tags.contains(tag),
-            Condition::Country(ref code) => {
-                places().any(|place| place.country_code.as_deref() == Some(code.as_str()))
-            }
-            Condition::System(number) => places().any(|place| place.as_number == Some(number)),
-            Condition::Network(ref network) => [key.source_address(), key.destination_address()]
-                .into_iter()
-                .any(|address| network.contains(&address)),
-            Condition::Port(port) => {
-                !key.is_icmp() && (key.source_port == port || key.destination_port == port)
-            }
-            Condition::Protocol(number) => key.protocol == number,
-            Condition::Interface(number) => key.interface == number,
-            Condition::Vlan(id) => record.vlan_id == id,
-            Condition::Tunnel(kind) => flow.tunnel.as_ref().is_some_and(|it| it.kind == kind),
-            Condition::TunnelId(id) => flow.tunnel.as_ref().is_some_and(|it| it.id == id),
-        })
-    }
-}
-
-fn condition(word: &str) -> Result<Condition, String> {
-    let unknown = || {
-        format!(
-            "{word} is none of: ADDRESS, ADDRESS/LENGTH, PORT, port:N, tcp, udp, icmp, proto:N, \
-             interface:N, vlan:N, tunnel:TYPE, tunnel:N, tag:NAME, country:CODE, as:N"
-        )
-    };
-    let (address, length) = match word.split_once('/') {
-        Some((address, length)) => (address, Some(length)),
-        None => (word, None),
-    };
-    if let Ok(address) = address.parse::<IpAddr>() {
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let length = length.map_or(Ok(longest), str::parse).map_err(|_not_a_number| unknown())?;
-        return IpNet::new(address, length)
-            .map(Condition::Network)
-            .map_err(|_too_long| format!("{word}: the length is at most {longest}"));
-    }
-    let lower = word.to_ascii_lowercase();
-    if let Some((_, number)) = PROTOCOLS.iter().find(|(name, _)| *name == lower) {
-        return Ok(Condition::Protocol(*number));
-    }
-    let (name, number) = lower.split_once(':').unwrap_or(("port", &lower));
-    match name {
-        "port" => number.parse().ok().map(Condition::Port),
-        "proto" => number.parse().ok().map(Condition::Protocol),
-        "interface" => number.parse().ok().map(Condition::Interface),
-        "vlan" => number.parse().ok().map(Condition::Vlan),
-        "tunnel" => tunnel_condition(number),
-        "as" => number.parse().ok().map(Condition::System),
-        "country" if number.len() == 2 => Some(Condition::Country(number.to_ascii_uppercase())),
-        "tag" => Tag::ALL.into_iter().find(|tag| tag.name() == number).map(Condition::Tag),
-        _ => None,
-    }
-    .ok_or_else(unknown)
-}
-
-/// A kind of tunnel, or an id.
-fn tunnel_condition(text: &str) -> Option<Condition> {
-    let kind = TunnelKind::ALL.into_iter().find(|kind| kind.name() == text);
-    kind.map(Condition::Tunnel).or_else(|| text.parse().ok().map(Condition::TunnelId))
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use flow::{
         Address, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, IpVersion, Tags, Timestamp,
+        TlsFacts, TunnelKind,
     };
 
     use super::*;
@@ -299,6 +186,13 @@ pub(crate) mod tests {
                 destination: Address::v4([192, 0, 2, 2]),
                 depth: 1,
             }),
+            facts: Some(Arc::new(Facts {
+                tls: Some(TlsFacts {
+                    server_name: Some("www.example.com".into()),
+                    ..TlsFacts::default()
+                }),
+                ..Facts::default()
+            })),
             ..Details::default()
         };
         flows.add(&tagged, Some(&details));
@@ -326,6 +220,8 @@ pub(crate) mod tests {
             "as:680",
             "tunnel:gtpu",
             "tunnel:9 tunnel:GTPU",
+            "name:example.com",
+            "name:WWW.ex app:tls",
         ] {
             assert_eq!(found(words), 1, "{words}");
         }
@@ -342,6 +238,8 @@ pub(crate) mod tests {
             "as:2",
             "tunnel:vxlan",
             "tunnel:8",
+            "name:example.org",
+            "app:dns",
         ] {
             assert_eq!(found(words), 0, "{words}");
         }
@@ -361,6 +259,8 @@ pub(crate) mod tests {
             "country:DEU",
             "tunnel:",
             "tunnel:x",
+            "name:",
+            "app:ftp",
         ] {
             assert!(Search::parse(Some(words), None).is_err(), "{words}");
         }

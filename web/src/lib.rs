@@ -10,6 +10,7 @@ mod incidents;
 mod metrics;
 mod recorder;
 mod routes;
+mod search;
 mod series;
 mod server;
 mod settings;

@@ -14,8 +14,8 @@ use axum::routing::get;
 use serde_json::{Value, json};
 
 use crate::board::Board;
-use crate::flows::Search;
 use crate::metrics::Metrics;
+use crate::search::Search;
 use crate::series::Span;
 use crate::settings::Settings;
 use crate::top::Ranking;

@@ -18,6 +18,7 @@ const FIELDS: &[(&str, &[&str])] = &[
         "ip",
         &[
             "destination.ip",
+            "dns.resolved_ip",
             "flowprobe.tunnel.destination.ip",
             "flowprobe.tunnel.source.ip",
             "observer.ip",
@@ -41,11 +42,20 @@ const FIELDS: &[(&str, &[&str])] = &[
             "destination.geo.name",
             "destination.geo.region_iso_code",
             "destination.geo.region_name",
+            "destination.domain",
             "destination.locality",
+            "dns.answers.class",
+            "dns.answers.data",
+            "dns.answers.name",
+            "dns.answers.type",
+            "dns.header_flags",
             "dns.id",
             "dns.op_code",
             "dns.question.class",
             "dns.question.name",
+            "dns.question.registered_domain",
+            "dns.question.subdomain",
+            "dns.question.top_level_domain",
             "dns.question.type",
             "dns.response_code",
             "dns.type",
@@ -68,6 +78,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "flowprobe.tls.version_offered",
             "flowprobe.tunnel.type",
             "http.request.method",
+            "http.request.referrer",
             "http.version",
             "input.type",
             "netflow.exporter.address",
@@ -90,6 +101,9 @@ const FIELDS: &[(&str, &[&str])] = &[
             "observer.type",
             "observer.vendor",
             "observer.version",
+            "related.hash",
+            "related.hosts",
+            "server.domain",
             "source.as.organization.name",
             "source.geo.city_name",
             "source.geo.continent_code",
@@ -105,6 +119,8 @@ const FIELDS: &[(&str, &[&str])] = &[
             "tls.client.ja4",
             "tls.client.server_name",
             "url.domain",
+            "url.path",
+            "user_agent.original",
         ],
     ),
     (
@@ -112,6 +128,8 @@ const FIELDS: &[(&str, &[&str])] = &[
         &[
             "destination.as.number",
             "destination.port",
+            "dns.answers.ttl",
+            "dns.answers_count",
             "event.duration",
             "event.sequence",
             "flowprobe.tunnel.depth",
@@ -130,7 +148,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "url.port",
         ],
     ),
-    ("boolean", &["flowprobe.tls.ech"]),
+    ("boolean", &["flowprobe.scaled", "flowprobe.tls.ech"]),
 ];
 
 /// The composable index template of the data streams `logs-netflow.log-*`. Its priority is above
@@ -165,7 +183,7 @@ fn kind_of(form: Form) -> &'static str {
         Form::Unsigned32 | Form::Unsigned64 => "long",
         Form::Ipv4Address | Form::Ipv6Address => "ip",
         Form::DateTimeMilliseconds | Form::DateTimeSeconds | Form::DateTimeNtp => "date",
-        Form::String | Form::MacAddress => "keyword",
+        Form::String | Form::MacAddress | Form::Octets16 => "keyword",
     }
 }
 

@@ -41,13 +41,16 @@ impl ExporterTexts {
     /// JSON strings.
     pub(super) fn new(exporter: &Exporter, name: &str, version: &str) -> Self {
         let (address, domain) = (exporter.address, exporter.domain);
-        let ip = json_string(&address.ip().to_canonical().to_string());
+        let ip = address.ip().to_canonical().to_string();
+        // Of an exporter behind a mediator, no port is known.
+        let place = if address.port() == 0 { ip.clone() } else { address.to_string() };
+        let ip = json_string(&ip);
         let number = exporter.protocol.version();
         let agent = format!(
             r#"}},"agent":{{"id":"{domain}","name":{ip},"type":"flowprobe","version":{version}}},"observer":{{"name":{name},"hostname":{name},"ip":{ip},"type":"flow-probe","vendor":"flowprobe","product":"flowprobe","version":{version}"#
         );
         let exporter_text = format!(
-            r#","netflow":{{"type":"netflow_flow","exporter":{{"version":{number},"source_id":{domain},"address":"{address}","timestamp":""#
+            r#","netflow":{{"type":"netflow_flow","exporter":{{"version":{number},"source_id":{domain},"address":"{place}","timestamp":""#
         );
         Self {
             agent: agent.into_bytes(),
@@ -55,6 +58,11 @@ impl ExporterTexts {
             protocol: exporter.protocol.name(),
         }
     }
+}
+
+/// The text of a MAC address.
+pub(super) fn mac_text([a, b, c, d, e, f]: [u8; 6]) -> String {
+    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
 }
 
 /// True if the exporter sent the element, or another one that says the same. Times and IP version
@@ -107,10 +115,8 @@ pub(super) fn put_elements(collected: &Collected, out: &mut Vec<u8>) {
         (Element::SourceMacAddress, collected.source_mac),
         (Element::DestinationMacAddress, collected.destination_mac),
     ] {
-        if let Some([a, b, c, d, e, f]) = mac {
-            out.extend_from_slice(element.label());
-            let text = format!("\"{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}\"");
-            out.extend_from_slice(text.as_bytes());
+        if let Some(mac) = mac {
+            put_string(out, element.label(), &mac_text(mac));
         }
     }
     for (element, number) in [

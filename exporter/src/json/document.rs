@@ -10,18 +10,19 @@ use std::sync::Arc;
 use element::{Element, Flow, UptimeBase};
 use flow::number::{protocol, tcp_control};
 use flow::{
-    Collected, Details, FlowDirection, FlowEndReason, FlowRecord, IpVersion, KeyField, KeyFields,
-    NetworkSet, Origin, Tags,
+    Collected, Details, Facts, FlowDirection, FlowEndReason, FlowRecord, IpVersion, KeyField,
+    KeyFields, NetworkSet, Origin, Tags,
 };
 
 use super::address::{Perimeter, Sides};
 use super::collected::{self, ExporterTexts};
-use super::facts::{protocol, put_facts, put_tls};
+use super::facts::{put_facts, put_tls};
 use super::id::{put_community_id, put_flow_id};
-use super::member::{json_string, put_comma, put_number, put_text};
+use super::member::{json_string, put_comma, put_number, put_string, put_text};
 use super::netflow::NetflowObject;
 use super::own::put_own_fields;
 use super::place::put_place;
+use super::related::put_related;
 use super::time::TimeWriter;
 use crate::exporter::Interface;
 use crate::output::Context;
@@ -177,7 +178,8 @@ impl DocumentWriter {
             self.key = collected.key;
         }
         let sides = Sides::of(&record.key, self.key, &self.perimeter);
-        let flow = Flow { record, details, uptime_base: UptimeBase::default() };
+        let uptime_base = UptimeBase::default();
+        let flow = Flow { record, details, exporter: None, uptime_base };
         out.extend_from_slice(br#"{"@timestamp":""#);
         self.time.put(record.end, out);
         out.push(b'"');
@@ -284,6 +286,14 @@ impl DocumentWriter {
         if let Some(place) = place.filter(|_| self.geo) {
             put_place(place, out);
         }
+        // The name that the client asks its server for.
+        let named = flow.details.filter(|it| it.from_client && side == Side::Destination);
+        let name = named.and_then(|details| details.server_name.as_deref());
+        if let Some(name) = name {
+            put_comma(out);
+            put_string(out, br#""domain":"#, name);
+            put_string(out, br#"},"server":{"domain":"#, name);
+        }
         out.push(b'}');
     }
 
@@ -301,7 +311,7 @@ impl DocumentWriter {
             out.push(b'"');
         }
         let facts = flow.details.and_then(|details| details.facts.as_deref());
-        if let Some(protocol) = facts.and_then(protocol) {
+        if let Some(protocol) = facts.and_then(Facts::protocol) {
             put_text(out, br#","protocol":""#, protocol.as_bytes());
             out.push(b'"');
         }
@@ -326,18 +336,8 @@ impl DocumentWriter {
         put_flow_id(key, self.key, flow.tunnel(), out);
         put_text(out, br#"","locality":""#, sides.locality());
         out.extend_from_slice(br#""}"#);
-        match (&sides.source, &sides.destination) {
-            _ if self.fields == Fields::Lean => {}
-            (Some(one), Some(other)) if one.text() != other.text() => {
-                put_text(out, br#","related":{"ip":[""#, one.text());
-                put_text(out, br#"",""#, other.text());
-                out.extend_from_slice(br#""]}"#);
-            }
-            (Some(one), _) | (None, Some(one)) => {
-                put_text(out, br#","related":{"ip":[""#, one.text());
-                out.extend_from_slice(br#""]}"#);
-            }
-            (None, None) => {}
+        if self.fields == Fields::Full {
+            put_related(sides, facts, out);
         }
     }
 

@@ -1,20 +1,9 @@
 //! Names in payload: the objects `dns`, `tls`, `http`, `url`, and what belongs to `network` and
 //! `flowprobe`.
 
-use flow::{DnsFacts, Facts, HttpFacts, TlsFacts};
+use flow::{DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, TlsFacts};
 
 use super::member::{put_comma, put_number, put_string, put_text};
-
-/// The protocol of the names, for `network.protocol`.
-pub(super) fn protocol(facts: &Facts) -> Option<&'static str> {
-    match facts {
-        Facts { quic_version: Some(_), .. } => Some("quic"),
-        Facts { tls: Some(_), .. } => Some("tls"),
-        Facts { http: Some(_), .. } => Some("http"),
-        Facts { dns: Some(_), .. } => Some("dns"),
-        _ => None,
-    }
-}
 
 /// Appends `dns`, `http` and `url`.
 pub(super) fn put_facts(facts: &Facts, out: &mut Vec<u8>) {
@@ -27,27 +16,97 @@ pub(super) fn put_facts(facts: &Facts, out: &mut Vec<u8>) {
 }
 
 fn put_dns(dns: &DnsFacts, out: &mut Vec<u8>) {
-    let kind = if dns.response_code.is_some() { "answer" } else { "query" };
+    let kind = if dns.response.is_some() { "answer" } else { "query" };
     put_text(out, br#","dns":{"type":""#, kind.as_bytes());
     put_number(out, br#"","id":""#, dns.id);
-    put_string(out, br#"","op_code":"#, &dns.op_code);
+    put_string(out, br#"","op_code":"#, &dns.op_code.name);
+    put_list(dns.flags.iter(), br#","header_flags":["#, out);
     if let Some(name) = &dns.name {
         put_string(out, br#","question":{"name":"#, name);
-        put_string(out, br#","type":"#, &dns.kind);
-        put_string(out, br#","class":"#, &dns.class);
+        put_string(out, br#","type":"#, &dns.kind.name);
+        put_string(out, br#","class":"#, &dns.class.name);
+        for (label, part) in [
+            (&br#","registered_domain":"#[..], dns.registered_domain()),
+            (br#","subdomain":"#, dns.subdomain()),
+            (br#","top_level_domain":"#, dns.top_level_domain()),
+        ] {
+            part.iter().for_each(|part| put_string(out, label, part));
+        }
         out.push(b'}');
     }
-    if let Some(code) = &dns.response_code {
-        put_string(out, br#","response_code":"#, code);
+    if let Some(response) = &dns.response {
+        put_response(response, out);
     }
     out.push(b'}');
+}
+
+fn put_response(response: &DnsResponse, out: &mut Vec<u8>) {
+    put_string(out, br#","response_code":"#, &response.code.name);
+    put_number(out, br#","answers_count":"#, response.answers_count);
+    if response.answers.is_empty() {
+        return;
+    }
+    out.extend_from_slice(br#","answers":["#);
+    for (index, answer) in response.answers.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        put_answer(answer, out);
+    }
+    out.push(b']');
+    let mut addresses = response.addresses().peekable();
+    if addresses.peek().is_some() {
+        put_list(addresses.map(|it| it.to_string()), br#","resolved_ip":["#, out);
+    }
+}
+
+fn put_answer(answer: &DnsAnswer, out: &mut Vec<u8>) {
+    put_string(out, br#"{"type":"#, &answer.kind);
+    put_string(out, br#","class":"#, &answer.class);
+    put_number(out, br#","ttl":"#, answer.ttl);
+    answer.name.iter().for_each(|name| put_string(out, br#","name":"#, name));
+    match &answer.data {
+        DnsData::Address(address) => put_string(out, br#","data":"#, &address.to_string()),
+        DnsData::Name(Some(name)) => put_string(out, br#","data":"#, name),
+        DnsData::Name(None) => {}
+    }
+    out.push(b'}');
+}
+
+/// Appends a list of texts that need no escape.
+fn put_list<T: AsRef<str>>(texts: impl Iterator<Item = T>, label: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(label);
+    for (index, text) in texts.enumerate() {
+        put_text(out, if index == 0 { b"\"" } else { b",\"" }, text.as_ref().as_bytes());
+        out.push(b'"');
+    }
+    out.push(b']');
+}
+
+/// Appends the names and fingerprints to `related`.
+pub(super) fn put_names(facts: &Facts, out: &mut Vec<u8>) {
+    let mut hosts = facts.hosts().peekable();
+    if hosts.peek().is_some() {
+        put_comma(out);
+        out.extend_from_slice(br#""hosts":["#);
+        for (index, host) in hosts.enumerate() {
+            put_string(out, if index == 0 { b"" } else { b"," }, host);
+        }
+        out.push(b']');
+    }
+    if let Some(tls) = &facts.tls {
+        put_comma(out);
+        put_list([Some(&tls.ja3), tls.ja4.as_ref()].into_iter().flatten(), br#""hash":["#, out);
+    }
 }
 
 fn put_http(http: &HttpFacts, out: &mut Vec<u8>) {
     put_number(out, br#","http":{"version":"1."#, http.minor);
     out.push(b'"');
+    let referrer = http.url.as_ref().and_then(|url| url.referrer_host.as_deref());
     if let Some(method) = &http.method {
         put_string(out, br#","request":{"method":"#, method);
+        referrer.iter().for_each(|host| put_string(out, br#","referrer":"#, host));
         out.push(b'}');
     }
     if let Some(status) = http.status {
@@ -55,11 +114,26 @@ fn put_http(http: &HttpFacts, out: &mut Vec<u8>) {
         out.push(b'}');
     }
     out.push(b'}');
-    if let Some(host) = &http.host {
-        put_string(out, br#","url":{"domain":"#, host);
-        if let Some(port) = http.port {
-            put_number(out, br#","port":"#, port);
-        }
+    let Some(url) = &http.url else { return };
+    let before = out.len();
+    out.extend_from_slice(br#","url":{"#);
+    let empty = out.len();
+    http.host.iter().for_each(|host| put_string(out, br#""domain":"#, host));
+    if let Some(port) = url.port {
+        put_comma(out);
+        put_number(out, br#""port":"#, port);
+    }
+    if let Some(path) = &url.path {
+        put_comma(out);
+        put_string(out, br#""path":"#, path);
+    }
+    if out.len() == empty {
+        out.truncate(before);
+    } else {
+        out.push(b'}');
+    }
+    if let Some(agent) = &url.agent {
+        put_string(out, br#","user_agent":{"original":"#, agent);
         out.push(b'}');
     }
 }

@@ -105,6 +105,24 @@ pub(crate) fn put_community_id(key: &FlowKey, out: &mut Vec<u8>) {
     out.extend_from_slice(&text[..length]);
 }
 
+/// A hash of addresses, ports and protocol that is equal for both directions. Types of ICMP are
+/// not in it: those of a question and of its answer differ.
+pub(crate) fn conversation_hash(key: &FlowKey) -> u64 {
+    let (mut source, mut destination) = sides(key);
+    if key.is_icmp() {
+        (source.port, destination.port) = (0, 0);
+    }
+    let in_order = (source.address, source.port) <= (destination.address, destination.port);
+    let sides = if in_order { [source, destination] } else { [destination, source] };
+    let mut octets = Gathered::new();
+    for side in sides {
+        octets.put(side.address);
+        octets.put(&side.port.to_be_bytes());
+    }
+    octets.put(&[key.protocol]);
+    XxHash64::oneshot(0, octets.as_slice())
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ports {
     None,
@@ -192,6 +210,24 @@ mod tests {
         let put = |key: &FlowKey, out: &mut Vec<u8>| put_flow_id(key, KeyFields::SEVEN, None, out);
         assert_eq!(text(put, &there), "_dzJqQAoWYk");
         assert_eq!(text(put, &back), "_dzJqQAoWYk");
+    }
+
+    #[test]
+    fn hash_is_that_of_both_directions() {
+        let there = key("10.0.0.1", 5000, "10.0.0.2", 80, 6);
+        let back = key("10.0.0.2", 80, "10.0.0.1", 5000, 6);
+        assert_eq!(conversation_hash(&there), conversation_hash(&back));
+        for other in [
+            key("10.0.0.1", 5000, "10.0.0.2", 80, 17),
+            key("10.0.0.1", 5001, "10.0.0.2", 80, 6),
+            key("10.0.0.1", 80, "10.0.0.2", 5000, 6),
+            key("10.0.0.1", 5000, "10.0.0.3", 80, 6),
+        ] {
+            assert_ne!(conversation_hash(&there), conversation_hash(&other), "{other}");
+        }
+        let echo = key("fe80::1", 0, "fe80::2", 128 << 8, 58);
+        let reply = key("fe80::2", 0, "fe80::1", 129 << 8, 58);
+        assert_eq!(conversation_hash(&echo), conversation_hash(&reply));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod member;
 mod netflow;
 mod own;
 mod place;
+mod related;
 mod time;
 
 use flow::{Batch, Conversation, NetworkSet, Timestamp};
@@ -23,6 +24,7 @@ use document::DocumentWriter;
 pub(crate) use document::{DocumentSettings, Fields};
 pub use escape::{escaped_json, is_terminal_control};
 use event::EventWriter;
+pub(crate) use id::conversation_hash;
 #[cfg(feature = "kafka")]
 pub(crate) use id::put_community_id;
 pub(crate) use netflow::elements;

@@ -227,12 +227,19 @@ impl NetflowObject<'_> {
             Value::Ipv6Address(octets) => {
                 put_string(self.out, label, &Ipv6Addr::from(octets).to_string());
             }
+            Value::MacAddress(octets) => {
+                put_string(self.out, label, &collected::mac_text(octets));
+            }
             Value::DateTimeMilliseconds(time) => {
                 put_text(self.out, label, b"\"");
                 self.time.put(time, self.out);
                 self.out.push(b'"');
             }
             Value::String(text) => put_string(self.out, label, text),
+            Value::Octets16(octets) => {
+                let text = format!("{:032x}", u128::from_be_bytes(octets));
+                put_string(self.out, label, &text);
+            }
         }
     }
 }

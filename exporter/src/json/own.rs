@@ -16,6 +16,10 @@ pub(super) fn put_own_fields(flow: Flow<'_>, protocol: Option<&str>, out: &mut V
     if let Some(protocol) = protocol {
         put_protocol(protocol, out);
     }
+    if flow.collected().is_some_and(|collected| collected.is_scaled) {
+        put_comma(out);
+        out.extend_from_slice(br#""scaled":true"#);
+    }
     put_network(br#""source":"#, flow.source(), out);
     put_network(br#""destination":"#, flow.destination(), out);
     if let Some(tunnel) = flow.tunnel() {

@@ -112,6 +112,29 @@ impl MessageBuilder {
         Ok(())
     }
 
+    /// Appends a record with a set before it, such as its template. If both do not fit, both are
+    /// removed, unless they are the first of the message.
+    pub(super) fn add_record_after(
+        &mut self,
+        (before_id, put_before): (u16, impl FnOnce(&mut Vec<u8>)),
+        set_id: u16,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), Full> {
+        let was_empty = self.is_empty();
+        self.close_set();
+        let start = self.octets.len();
+        self.add_set(before_id, Padded::No, put_before);
+        self.open_set = Some(OpenSet { id: set_id, start: self.octets.len() });
+        self.open(set_id);
+        put(&mut self.octets);
+        if self.octets.len().next_multiple_of(4) > self.limit && !was_empty {
+            self.octets.truncate(start);
+            self.open_set = None;
+            return Err(Full);
+        }
+        Ok(())
+    }
+
     /// Removes the last record, and its set if the set is empty then.
     #[cold]
     fn take_back(&mut self, start_of_record: usize) {

@@ -2,8 +2,8 @@
 
 use std::fmt::Debug;
 
-use element::ExporterState;
-use flow::{Details, FlowRecord, Timestamp};
+use element::{ExporterState, Flow};
+use flow::Timestamp;
 
 use super::builder::{Full, Message};
 
@@ -16,13 +16,8 @@ pub(crate) trait MessageEncoder: Debug + Send {
     /// left and nothing about the flows.
     const HAS_ABSOLUTE_TIMES: bool = false;
 
-    /// Adds a flow's Data Record.
-    fn add(
-        &mut self,
-        record: &FlowRecord,
-        details: Option<&Details>,
-        clock: Timestamp,
-    ) -> Result<(), NotAdded>;
+    /// Adds a flow's Data Record. The encoder knows the base of sysUpTime itself.
+    fn add(&mut self, flow: &Flow<'_>, clock: Timestamp) -> Result<(), NotAdded>;
 
     /// True if the message can have this export time.
     #[inline]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use element::ExporterState;
-use flow::{Batch, Conversation, FlowRecord, RecordTally, Tally, Timestamp};
+use element::{ExporterState, Flow, UptimeBase};
+use flow::{Batch, Conversation, FlowRecord, Origin, RecordTally, Tally, Timestamp};
 use log::warn;
 
 use super::announcement::{Announcements, Refresh};
@@ -117,12 +117,20 @@ impl<E: MessageEncoder> MessageExporter<E> {
             }
             ExportTime::OfRecords => self.move_clock(record.exported, SET_BACK_MS)?,
         }
-        let details = batch.details_of(record);
+        let flow = Flow {
+            record,
+            details: batch.details_of(record),
+            exporter: match &batch.origin {
+                Origin::ThisMeter => None,
+                Origin::Exporter(exporter) => Some(exporter),
+            },
+            uptime_base: UptimeBase::default(),
+        };
         loop {
             if self.announcement_is_due() {
                 self.announce(Announcement::Whole)?;
             }
-            match self.encoder.add(record, details, self.clock) {
+            match self.encoder.add(&flow, self.clock) {
                 Ok(()) => return Ok(()),
                 Err(NotAdded::Full) => self.send_message()?,
                 Err(NotAdded::NotExportable) => {
@@ -334,6 +342,16 @@ impl<E: MessageEncoder> Exporter for MessageExporter<E> {
 
     fn is_ready(&self) -> bool {
         self.transport.is_ready()
+    }
+
+    fn is_answering(&self) -> bool {
+        self.transport.is_answering()
+    }
+
+    /// Sends templates with the next tick.
+    fn probe(&mut self) -> bool {
+        self.announcements.forget();
+        E::HAS_TEMPLATES
     }
 
     fn conversations(&self) -> Vec<Conversation> {

@@ -5,13 +5,12 @@
 //! element is based on sysUpTime, because collectors cannot resolve it in IPFIX.
 
 use element::Element as E;
-use element::{
-    Element, ExporterState, FixedOctets, Flow, PutOctets, UptimeBase, count16, saturate32,
-};
-use flow::{Details, FlowRecord, IpVersion, Timestamp};
+use element::{Element, ExporterState, FixedOctets, Flow, PutOctets, count16, saturate32};
+use flow::{Details, IpVersion, Timestamp};
 
 use super::builder::{Full, MESSAGE_OCTETS_MIN, Message, MessageBuilder, Padded, SET_HEADER};
 use super::encoder::{MessageEncoder, NotAdded};
+use super::named::{Kind, NamedTemplate, Namespace};
 use super::template::{FlowTemplate, OptionsTemplate, fixed_part, flow_template, template};
 use crate::output::Context;
 
@@ -52,6 +51,12 @@ const IPV4_BOTH: FlowTemplate = timed_template!(324 ipv4 with tunnel and places)
 
 const IPV6_BOTH: FlowTemplate = timed_template!(325 ipv6 with tunnel and places);
 
+/// The templates of a mediator (RFC 6183), with what is known of the original exporter. Their ids
+/// are 1000 above those of the blocks that they have.
+const IPV4_ORIGINAL: FlowTemplate = timed_template!(1316 ipv4 with places and original);
+
+const IPV6_ORIGINAL: FlowTemplate = timed_template!(1317 ipv6 with places and original);
+
 /// Further blocks of fields in records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blocks {
@@ -59,11 +64,14 @@ pub(crate) enum Blocks {
     Places,
     Tunnel,
     Both,
+    /// Places, and what only another exporter knows.
+    Original,
 }
 
 impl Blocks {
     pub(crate) const fn of(context: &Context) -> Self {
         match (context.has_tunnels, context.has_places) {
+            _ if context.has_exporters => Self::Original,
             (false, false) => Self::None,
             (false, true) => Self::Places,
             (true, false) => Self::Tunnel,
@@ -77,6 +85,16 @@ impl Blocks {
             Self::Places => [&IPV4_PLACES, &IPV6_PLACES],
             Self::Tunnel => [&IPV4_TUNNEL, &IPV6_TUNNEL],
             Self::Both => [&IPV4_BOTH, &IPV6_BOTH],
+            Self::Original => [&IPV4_ORIGINAL, &IPV6_ORIGINAL],
+        }
+    }
+
+    /// The options. A mediator does not sample: each record has the sampling interval of its own
+    /// exporter.
+    const fn options(self) -> &'static [OptionsTemplate] {
+        match self {
+            Self::Original => OPTIONS.split_at(1).1,
+            Self::None | Self::Places | Self::Tunnel | Self::Both => &OPTIONS,
         }
     }
 }
@@ -123,15 +141,22 @@ const _: () = {
     let flows = IPV4_BOTH.template_octets() + IPV6_BOTH.template_octets();
     assert!(flows > IPV4_TUNNEL.template_octets() + IPV6_TUNNEL.template_octets());
     assert!(flows > IPV4_PLACES.template_octets() + IPV6_PLACES.template_octets());
+    assert!(announcement_octets(flows, Blocks::Both) <= MESSAGE_OCTETS_MIN);
+    let flows = IPV4_ORIGINAL.template_octets() + IPV6_ORIGINAL.template_octets();
+    assert!(announcement_octets(flows, Blocks::Original) <= MESSAGE_OCTETS_MIN);
+};
+
+/// Octets of a message with templates of flows, and with the options of these blocks.
+const fn announcement_octets(flows: usize, blocks: Blocks) -> usize {
     let mut octets = HEADER + SET_HEADER + flows;
-    let mut rest: &[OptionsTemplate] = &OPTIONS;
+    let mut rest = blocks.options();
     while let [template, others @ ..] = rest {
         octets += SET_HEADER + OPTIONS_TEMPLATE_HEADER + template.specifier_octets();
         octets += SET_HEADER + template.record_octets().next_multiple_of(4);
         rest = others;
     }
-    assert!(octets <= MESSAGE_OCTETS_MIN);
-};
+    octets
+}
 
 /// Turns flow records into IPFIX messages.
 #[derive(Debug)]
@@ -143,17 +168,60 @@ pub(crate) struct Encoder {
     /// Data Records in this message.
     records: u32,
     blocks: Blocks,
+    /// `None` if no record has names.
+    names: Option<Names>,
+}
+
+/// State of records with names.
+#[derive(Debug)]
+struct Names {
+    namespace: Namespace,
+    /// Ids of the templates that were sent since all templates were last announced.
+    announced: Vec<u16>,
 }
 
 impl Encoder {
-    pub(crate) fn new(observation_domain_id: u32, limit: usize, blocks: Blocks) -> Self {
+    /// Records have names as elements of this namespace. `None`: no record has names.
+    pub(crate) fn new(
+        observation_domain_id: u32,
+        limit: usize,
+        blocks: Blocks,
+        names: Option<Namespace>,
+    ) -> Self {
         Self {
             observation_domain_id,
             builder: MessageBuilder::new(HEADER, limit),
             sequence: 0,
             records: 0,
             blocks,
+            names: names.map(|namespace| Names { namespace, announced: Vec::new() }),
         }
+    }
+
+    /// Adds a record with names. Its template comes before it if it was not announced yet.
+    #[cold]
+    fn add_named(&mut self, kind: Kind, flow: &Flow<'_>) -> Result<(), Full> {
+        let Some(names) = &mut self.names else { return Ok(()) };
+        let [ipv4, ipv6] = self.blocks.templates();
+        let plain = if flow.record.key.ip_version == IpVersion::V4 { ipv4 } else { ipv6 };
+        let template = NamedTemplate::new(plain, names.namespace, kind);
+        let put = |out: &mut Vec<u8>| template.put_record(flow, out);
+        if names.announced.contains(&template.id) {
+            self.builder.add_record(template.id, put)?;
+        } else {
+            let put_template = |out: &mut Vec<u8>| template.put_template(out);
+            self.builder.add_record_after((TEMPLATE_SET, put_template), template.id, put)?;
+            names.announced.push(template.id);
+        }
+        self.builder.records.count(flow.record);
+        self.records += 1;
+        Ok(())
+    }
+
+    /// The protocol of a record's names, if names are exported.
+    fn kind(&self, details: Option<&Details>) -> Option<Kind> {
+        self.names.as_ref()?;
+        details?.facts.as_deref().and_then(Kind::of)
     }
 
     fn add_options_template(&mut self, template: &OptionsTemplate) {
@@ -167,15 +235,9 @@ impl Encoder {
     }
 
     #[inline(always)]
-    fn add_as(
-        &mut self,
-        template: &FlowTemplate,
-        record: &FlowRecord,
-        details: Option<&Details>,
-    ) -> Result<(), Full> {
-        let flow = Flow { record, details, uptime_base: UptimeBase::default() };
-        self.builder.add_record(template.id, |out| template.put_record(&flow, out))?;
-        self.builder.records.count(record);
+    fn add_as(&mut self, template: &FlowTemplate, flow: &Flow<'_>) -> Result<(), Full> {
+        self.builder.add_record(template.id, |out| template.put_record(flow, out))?;
+        self.builder.records.count(flow.record);
         self.records += 1;
         Ok(())
     }
@@ -185,37 +247,42 @@ impl MessageEncoder for Encoder {
     const HAS_ABSOLUTE_TIMES: bool = true;
 
     #[inline]
-    fn add(
-        &mut self,
-        record: &FlowRecord,
-        details: Option<&Details>,
-        _clock: Timestamp,
-    ) -> Result<(), NotAdded> {
-        Ok(match (record.key.ip_version, self.blocks) {
-            (IpVersion::V4, Blocks::None) => self.add_as(&IPV4, record, None),
-            (IpVersion::V6, Blocks::None) => self.add_as(&IPV6, record, None),
-            (IpVersion::V4, Blocks::Places) => self.add_as(&IPV4_PLACES, record, details),
-            (IpVersion::V6, Blocks::Places) => self.add_as(&IPV6_PLACES, record, details),
-            (IpVersion::V4, Blocks::Tunnel) => self.add_as(&IPV4_TUNNEL, record, details),
-            (IpVersion::V6, Blocks::Tunnel) => self.add_as(&IPV6_TUNNEL, record, details),
-            (IpVersion::V4, Blocks::Both) => self.add_as(&IPV4_BOTH, record, details),
-            (IpVersion::V6, Blocks::Both) => self.add_as(&IPV6_BOTH, record, details),
+    fn add(&mut self, flow: &Flow<'_>, _clock: Timestamp) -> Result<(), NotAdded> {
+        if let Some(kind) = self.kind(flow.details) {
+            return Ok(self.add_named(kind, flow)?);
+        }
+        let plain = Flow { details: None, exporter: None, ..*flow };
+        let metered = Flow { exporter: None, ..*flow };
+        Ok(match (flow.record.key.ip_version, self.blocks) {
+            (IpVersion::V4, Blocks::None) => self.add_as(&IPV4, &plain),
+            (IpVersion::V6, Blocks::None) => self.add_as(&IPV6, &plain),
+            (IpVersion::V4, Blocks::Places) => self.add_as(&IPV4_PLACES, &metered),
+            (IpVersion::V6, Blocks::Places) => self.add_as(&IPV6_PLACES, &metered),
+            (IpVersion::V4, Blocks::Tunnel) => self.add_as(&IPV4_TUNNEL, &metered),
+            (IpVersion::V6, Blocks::Tunnel) => self.add_as(&IPV6_TUNNEL, &metered),
+            (IpVersion::V4, Blocks::Both) => self.add_as(&IPV4_BOTH, &metered),
+            (IpVersion::V6, Blocks::Both) => self.add_as(&IPV6_BOTH, &metered),
+            (IpVersion::V4, Blocks::Original) => self.add_as(&IPV4_ORIGINAL, flow),
+            (IpVersion::V6, Blocks::Original) => self.add_as(&IPV6_ORIGINAL, flow),
         }?)
     }
 
     fn add_templates(&mut self, _clock: Timestamp) {
         let templates = self.blocks.templates();
+        if let Some(names) = &mut self.names {
+            names.announced.clear();
+        }
         // These sets have no padding: collectors read it as the beginning of another template.
         self.builder.add_set(TEMPLATE_SET, Padded::No, |out| {
             templates.iter().for_each(|template| template.put_template(out));
         });
-        for template in &OPTIONS {
+        for template in self.blocks.options() {
             self.add_options_template(template);
         }
     }
 
     fn add_options(&mut self, state: &ExporterState<'_>) {
-        for template in &OPTIONS {
+        for template in self.blocks.options() {
             self.builder.add_set(template.id, Padded::Yes, |out| template.put_record(state, out));
             self.records += 1;
         }

@@ -5,6 +5,7 @@ mod builder;
 mod encoder;
 mod exporter;
 pub(crate) mod ipfix;
+mod named;
 pub(crate) mod netflow5;
 pub(crate) mod netflow9;
 #[cfg(feature = "kafka")]
@@ -16,6 +17,7 @@ pub(crate) use announcement::Refresh;
 pub(crate) use builder::{MESSAGE_OCTETS_MIN, Message};
 pub(crate) use encoder::MessageEncoder;
 pub(crate) use exporter::MessageExporter;
+pub(crate) use named::Namespace;
 #[cfg(feature = "kafka")]
 pub(crate) use self_contained::SelfContained;
 pub(crate) use uptime::Uptime;

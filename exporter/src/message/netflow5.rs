@@ -104,7 +104,8 @@ impl Encoder {
                 packets: share(record.packets, parts, self.parts_done),
                 octets: share(record.octets, parts, self.parts_done),
             };
-            let flow = Flow { record, details, uptime_base: self.uptime.base() };
+            let uptime_base = self.uptime.base();
+            let flow = Flow { record, details, exporter: None, uptime_base };
             self.builder.add_plain(&record_octets(&flow, part));
             self.builder.records += RecordTally {
                 records: u64::from(self.parts_done == 0),
@@ -124,12 +125,8 @@ impl MessageEncoder for Encoder {
 
     /// Adds a flow's record, or several if its counters exceed 32 bits. If the datagram is full in
     /// between, the caller adds the same flow again to the next one.
-    fn add(
-        &mut self,
-        record: &FlowRecord,
-        details: Option<&Details>,
-        clock: Timestamp,
-    ) -> Result<(), NotAdded> {
+    fn add(&mut self, flow: &Flow<'_>, clock: Timestamp) -> Result<(), NotAdded> {
+        let Flow { record, details, .. } = *flow;
         if record.key.ip_version == IpVersion::V6 {
             return Err(NotAdded::NotExportable);
         }
@@ -139,7 +136,7 @@ impl MessageEncoder for Encoder {
             self.add_clamped(record, details, clock)?;
         }
         self.uptime.count(record);
-        let interfaces = [record.ingress_interface(), record.egress_interface()];
+        let interfaces = [flow.ingress_interface(), flow.egress_interface()];
         let is_unsaid = interfaces.into_iter().any(|number| interface(number).is_none());
         self.interfaces_unsaid += u64::from(is_unsaid);
         Ok(())
@@ -223,8 +220,8 @@ fn record_octets(flow: &Flow<'_>, part: Part) -> [u8; RECORD] {
     Element::SourceIpv4Address.put_of_flow(flow, &mut out);
     Element::DestinationIpv4Address.put_of_flow(flow, &mut out);
     out.put32(0); // nexthop
-    out.put16(interface(flow.record.ingress_interface()).unwrap_or(0)); // input
-    out.put16(interface(flow.record.egress_interface()).unwrap_or(0)); // output
+    out.put16(interface(flow.ingress_interface()).unwrap_or(0)); // input
+    out.put16(interface(flow.egress_interface()).unwrap_or(0)); // output
     out.put32(part.packets);
     out.put32(part.octets);
     Element::FlowStartSysUpTime.put_of_flow(flow, &mut out);

@@ -141,7 +141,8 @@ impl Encoder {
         } else {
             self.uptime.join(record, clock)?;
         }
-        let flow = Flow { record, details, uptime_base: self.uptime.base() };
+        let uptime_base = self.uptime.base();
+        let flow = Flow { record, details, exporter: None, uptime_base };
         self.builder.add_record(template.id, |out| template.put_record(&flow, out))?;
         self.builder.records.count(record);
         self.records += 1;
@@ -151,12 +152,8 @@ impl Encoder {
 
 impl MessageEncoder for Encoder {
     #[inline]
-    fn add(
-        &mut self,
-        record: &FlowRecord,
-        details: Option<&Details>,
-        clock: Timestamp,
-    ) -> Result<(), NotAdded> {
+    fn add(&mut self, flow: &Flow<'_>, clock: Timestamp) -> Result<(), NotAdded> {
+        let Flow { record, details, .. } = *flow;
         if uptime::is_said(record.end) {
             self.add_said(record, details, clock)?;
         } else {

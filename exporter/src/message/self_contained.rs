@@ -1,7 +1,7 @@
 //! IPFIX messages that each have their templates: a consumer needs no earlier message.
 
-use element::ExporterState;
-use flow::{Details, FlowRecord, Timestamp};
+use element::{ExporterState, Flow};
+use flow::Timestamp;
 
 use super::builder::{Full, Message};
 use super::encoder::{MessageEncoder, NotAdded};
@@ -24,14 +24,9 @@ impl MessageEncoder for SelfContained {
     const HAS_ABSOLUTE_TIMES: bool = Encoder::HAS_ABSOLUTE_TIMES;
 
     #[inline]
-    fn add(
-        &mut self,
-        record: &FlowRecord,
-        details: Option<&Details>,
-        clock: Timestamp,
-    ) -> Result<(), NotAdded> {
+    fn add(&mut self, flow: &Flow<'_>, clock: Timestamp) -> Result<(), NotAdded> {
         self.begin(clock);
-        self.0.add(record, details, clock)
+        self.0.add(flow, clock)
     }
 
     fn add_templates(&mut self, clock: Timestamp) {

@@ -96,6 +96,41 @@ macro_rules! flow_template {
             DestinationIpv6PrefixLength
         }
     };
+    (@blocks ipv4 [original $($block:ident)*] $id:literal: $($element:ident)*) => {
+        flow_template! { @original ipv4 [$($block)*] $id: [$($element)*]
+            IpNextHopIpv4Address
+            BgpNextHopIpv4Address
+            PostNatSourceIpv4Address
+            PostNatDestinationIpv4Address
+        }
+    };
+    (@blocks ipv6 [original $($block:ident)*] $id:literal: $($element:ident)*) => {
+        flow_template! { @original ipv6 [$($block)*] $id: [$($element)*]
+            IpNextHopIpv6Address
+            BgpNextHopIpv6Address
+            PostNatSourceIpv6Address
+            PostNatDestinationIpv6Address
+        }
+    };
+    (@original $version:ident [$($block:ident)*] $id:literal:
+        [$($element:ident)*] $($address:ident)*
+    ) => {
+        flow_template! { @blocks $version [$($block)*] $id:
+            $($element)*
+            OriginalExporterIpv4Address
+            OriginalExporterIpv6Address
+            OriginalObservationDomainId
+            SamplingInterval
+            $($address)*
+            PostNaptSourceTransportPort
+            PostNaptDestinationTransportPort
+            SourceMacAddress
+            DestinationMacAddress
+            ForwardingStatus
+            IngressVrfid
+            EgressVrfid
+        }
+    };
     (@blocks $version:ident [] $id:literal: $($element:ident)*) => {
         template! { $id: $($element)* }
     };

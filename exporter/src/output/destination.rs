@@ -1,13 +1,13 @@
 //! The destination of an output as users write it: a URL, and settings in its query or separate.
 
-use std::net::Ipv6Addr;
 use std::path::Path;
 use std::str::FromStr;
 
 use super::elastic::{self, ELASTIC_HTTP, ELASTIC_HTTPS};
+use super::host::{HOST_ONLY, NO_HOST, host, hosts};
 use super::setting::{self, Settings, Use};
 use super::udp::NETFLOW5;
-use super::{Context, ODID, Opened, Output, Request, TargetForm, file, forms, kafka};
+use super::{Context, ODID, Opened, Output, Request, TargetForm, balance, file, forms, kafka};
 use crate::cluster::Cluster;
 use crate::error::ExportError;
 use crate::exporter::Exporter;
@@ -30,6 +30,7 @@ enum Target {
     Hosts(Vec<Host>, fn(&Request<'_>, &[Host]) -> Opened),
     Topic(Vec<Host>, String, fn(&Request<'_>, &[Host], &str) -> Opened),
     Path(String, fn(&Request<'_>, &str) -> Opened),
+    Group(Vec<Destination>),
 }
 
 impl FromStr for Destination {
@@ -42,7 +43,8 @@ impl FromStr for Destination {
 
 impl PartialEq for Destination {
     fn eq(&self, other: &Self) -> bool {
-        self.url == other.url && self.settings == other.settings
+        let is_same = self.url == other.url && self.settings == other.settings;
+        is_same && self.members() == other.members()
     }
 }
 
@@ -65,17 +67,47 @@ impl Destination {
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let url = without_secrets(output, url);
         let given = form_urlencoded::parse(query.as_bytes()).into_owned().chain(settings);
-        let checked = output.target.parse(rest, query).and_then(|target| {
+        let checked = if matches!(output.target, TargetForm::Group) {
+            let (own, of_members) = balance::parted(given);
+            balance::members(rest, &of_members).and_then(|members| {
+                let (settings, target) = (balance::settings(own)?, Target::Group(members));
+                Ok(Self { url: url.clone(), output, target, settings })
+            })
+        } else {
+            Self::of_one(&url, output, output.target.parse(rest, query), given)
+        };
+        checked.map_err(|problem| format!("output {url}: {problem}"))
+    }
+
+    fn of_one(
+        url: &str,
+        output: &'static Output,
+        target: Result<Target, String>,
+        given: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, String> {
+        target.and_then(|target| {
             let settings = Settings::new(output, given)?;
             if let Target::Path(path, _) = &target {
                 file::check(path, &settings)?;
             }
             if matches!(target, Target::Topic(..)) {
-                kafka::check(scheme, &settings)?;
+                kafka::check(output.scheme, &settings)?;
             }
-            Ok(Self { url: url.clone(), output, target, settings })
-        });
-        checked.map_err(|problem| format!("output {url}: {problem}"))
+            Ok(Self { url: url.to_owned(), output, target, settings })
+        })
+    }
+
+    /// The collectors of a group. Empty for other outputs.
+    fn members(&self) -> &[Self] {
+        match &self.target {
+            Target::Group(members) => members,
+            Target::Host(..) | Target::Hosts(..) | Target::Topic(..) | Target::Path(..) => &[],
+        }
+    }
+
+    /// True if it sends messages to one host.
+    pub(super) fn is_collector(&self) -> bool {
+        matches!(self.target, Target::Host(..))
     }
 
     /// Checks a setting of the output in a URL. A URL without a known output is not checked.
@@ -84,6 +116,9 @@ impl Destination {
     ///
     /// The output does not have it, or the value is not allowed.
     pub fn check_setting(url: &str, name: &str, value: &str) -> Result<(), String> {
+        if let Some(checked) = balance::check_setting(url, name, value) {
+            return checked;
+        }
         let output = url.split_once(':').and_then(|(scheme, _)| Output::find(scheme));
         output.map_or(Ok(()), |output| setting::check(output, name, value))
     }
@@ -113,14 +148,16 @@ impl Destination {
     pub fn files_written(&self) -> impl Iterator<Item = &Path> {
         let path = match &self.target {
             Target::Path(path, _) if path != "-" => Some(path.as_str()),
-            Target::Path(..) | Target::Host(..) | Target::Hosts(..) | Target::Topic(..) => None,
+            Target::Path(..) | Target::Host(..) | Target::Hosts(..) => None,
+            Target::Topic(..) | Target::Group(_) => None,
         };
         path.into_iter().chain(self.settings.paths(self.output, Use::Written)).map(Path::new)
     }
 
     /// The files that it reads.
     pub fn files_read(&self) -> impl Iterator<Item = &Path> {
-        self.settings.paths(self.output, Use::Read).map(Path::new)
+        let all = std::iter::once(self).chain(self.members().first());
+        all.flat_map(|it| it.settings.paths(it.output, Use::Read)).map(Path::new)
     }
 
     /// Whether its files begin at certain times.
@@ -151,13 +188,15 @@ impl Destination {
             Target::Hosts(hosts, _) | Target::Topic(hosts, ..) => {
                 hosts.first().map(|host| (host.name.as_str(), host.port))
             }
+            Target::Group(members) => members.first().and_then(Self::host),
             Target::Path(..) => None,
         }
     }
 
     /// Its Observation Domain ID, or `default` if it has none.
     pub fn domain_or(&self, default: u32) -> u32 {
-        self.settings.given(&ODID).unwrap_or(default)
+        let settings = self.members().first().map_or(&self.settings, |first| &first.settings);
+        settings.given(&ODID).unwrap_or(default)
     }
 
     /// Text for messages: the output with this Observation Domain ID.
@@ -187,6 +226,7 @@ impl Destination {
             Target::Hosts(hosts, open) => open(&request, hosts),
             Target::Topic(hosts, topic, open) => open(&request, hosts, topic),
             Target::Path(path, open) => open(&request, path),
+            Target::Group(members) => balance::open(&request, members),
         }
     }
 
@@ -215,6 +255,7 @@ impl Destination {
     ///
     /// The sampling interval is too large for the protocol.
     pub fn check(&self, sampling_interval: u32) -> Result<(), String> {
+        self.members().iter().try_for_each(|member| member.check(sampling_interval))?;
         let most = self.output.sampling_interval_max;
         if sampling_interval > most {
             return Err(format!(
@@ -249,6 +290,7 @@ impl TargetForm {
                 kafka::check_topic(topic)?;
                 Ok(Target::Topic(brokers, topic.to_owned(), open))
             }
+            Self::Group => Err("a group is read as a whole".to_owned()),
             Self::Path(_) if rest.is_empty() => Err("no path; standard output is -".to_owned()),
             Self::Path(_) if rest.starts_with("//") => {
                 let path = rest.trim_start_matches('/');
@@ -257,74 +299,6 @@ impl TargetForm {
             Self::Path(open) => Ok(Target::Path(rest.to_owned(), open)),
         }
     }
-}
-
-/// Reads `HOST[:PORT][,HOST[:PORT]...]`.
-fn hosts(text: &str, default_port: u16) -> Result<Vec<Host>, String> {
-    if text.contains('@') {
-        return Err("user and password-file are settings".to_owned());
-    }
-    text.split(',').map(|text| host(&format!("//{text}"), default_port)).collect()
-}
-
-const NO_HOST: &str = "no host: // belongs before it";
-
-const HOST_ONLY: &str = "only a host, a port and settings are allowed";
-
-/// Reads `//HOST[:PORT]`. An IPv6 address is in brackets (RFC 3986 section 3.2.2). Its zone follows
-/// a %, or %25 (RFC 6874).
-fn host(text: &str, default_port: u16) -> Result<Host, String> {
-    let text = text.strip_prefix("//").ok_or(NO_HOST)?;
-    let text = text.strip_suffix('/').unwrap_or(text);
-    if text.contains(['/', '@', '#']) {
-        return Err(HOST_ONLY.to_owned());
-    }
-    let (name, port) = match text.strip_prefix('[') {
-        Some(text) => {
-            let (address, port) = text.split_once(']').ok_or("no ] after the IPv6 address")?;
-            (ipv6(address)?, port)
-        }
-        None if text.matches(':').count() > 1 => {
-            return Err("an IPv6 address is written in brackets, as in [::1]:4739".to_owned());
-        }
-        None => {
-            let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
-            (host_name(name)?, port)
-        }
-    };
-    let port = match port {
-        "" | ":" => default_port,
-        _ => port
-            .strip_prefix(':')
-            .and_then(|port| port.parse().ok())
-            .filter(|&port| port != 0)
-            .ok_or_else(|| format!("{port} is not a port from :1 to :65535"))?,
-    };
-    Ok(Host { name, port })
-}
-
-fn host_name(name: &str) -> Result<String, String> {
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    match name.chars().find(|&c| !is_allowed(c)) {
-        _ if name.is_empty() => Err("no host".to_owned()),
-        Some(other) => Err(format!("{other:?} cannot be in the name of a host")),
-        None => Ok(name.to_owned()),
-    }
-}
-
-fn ipv6(text: &str) -> Result<String, String> {
-    let (address, zone) = match text.split_once('%') {
-        Some((address, zone)) => {
-            (address, zone.strip_prefix("25").filter(|zone| !zone.is_empty()).unwrap_or(zone))
-        }
-        None => (text, ""),
-    };
-    let parsed: Ipv6Addr =
-        address.parse().map_err(|_error| format!("{address} is not an IPv6 address"))?;
-    if parsed.is_unicast_link_local() && zone.is_empty() {
-        return Err(format!("a link-local address needs its interface, as in [{address}%eth0]"));
-    }
-    Ok(if zone.is_empty() { address.to_owned() } else { format!("{address}%{zone}") })
 }
 
 /// The URL with ... for values of secret settings.
@@ -362,37 +336,5 @@ mod tests {
         let settings = Settings::new(&output, given).unwrap();
         assert_eq!(settings.given(&PASSWORD), Some("abc".to_owned()));
         assert_eq!(format!("{settings:?}"), r#"{"password"}"#);
-    }
-
-    #[test]
-    fn hosts_are_names_or_addresses() {
-        for (text, name, port) in [
-            ("//h", "h", 1),
-            ("//collector.example:2/", "collector.example", 2),
-            ("//h:", "h", 1),
-            ("//[::1]:65535", "::1", 65_535),
-            ("//[fe80::1%eth0]", "fe80::1%eth0", 1),
-            ("//[fe80::1%25eth0]:3", "fe80::1%eth0", 3),
-            ("//[fe80::1%25]", "fe80::1%25", 1),
-        ] {
-            assert_eq!(host(text, 1), Ok(Host { name: name.to_owned(), port }), "{text}");
-        }
-        for (text, reason) in [
-            ("h", "//"),
-            ("//", "no host"),
-            ("//:1", "no host"),
-            ("//h:0", ":0 is not a port from :1 to :65535"),
-            ("//h:-1", ":-1 is not a port"),
-            ("//[::1]1", "1 is not a port"),
-            ("//::1:4739", "brackets"),
-            ("//[::1", "no ]"),
-            ("//[fe80::1]", "a link-local address needs its interface, as in [fe80::1%eth0]"),
-            ("//[fe80::1%]:3", "a link-local address needs its interface"),
-            ("//[::zz]", "::zz is not an IPv6 address"),
-            ("//a%20b", "'%'"),
-        ] {
-            let error = host(text, 1).unwrap_err();
-            assert!(error.contains(reason), "{text}: {error}");
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::setting::Settings;
-use super::{GEO, ODID, Output, Request, Setting, TargetForm};
+use super::{GEO, NAMES, ODID, Output, Request, Setting, TargetForm};
 use crate::error::ExportError;
 use crate::json::{DocumentExporter, DocumentSettings};
 use crate::transport::{FileSettings, FileTransport, Form, Patience, Rotation, Start, Transport};
@@ -11,7 +11,7 @@ use crate::transport::{FileSettings, FileTransport, Form, Patience, Rotation, St
 pub(super) const IPFIX_FILE: Output = Output {
     scheme: "ipfix-file",
     meaning: "IPFIX in a file (RFC 5655)",
-    settings: &[&ODID, &ROTATE],
+    settings: &[&ODID, &NAMES, &ROTATE],
     writes_documents: false,
     target: TargetForm::Path(|request, path| {
         let file = open(request, path, Form::Messages)?;

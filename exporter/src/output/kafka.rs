@@ -5,7 +5,7 @@ use super::elastic::{
     SPOOL_FULL, SPOOL_MAX, USER,
 };
 use super::tcp::CA;
-use super::{GEO, ODID, Opened, Output, Request, Setting, Settings, TargetForm};
+use super::{GEO, NAMES, ODID, Opened, Output, Request, Setting, Settings, TargetForm};
 use crate::transport::Host;
 
 /// Settings of both outputs. That of TLS is the last.
@@ -13,6 +13,7 @@ const SETTINGS: &[&Setting] = &[
     &ODID,
     &NAMESPACE,
     &FORMAT,
+    &NAMES,
     &PARTITION_KEY,
     &COMPRESSION,
     &FIELDS,

@@ -2,9 +2,11 @@
 //!
 //! To add an output, define it in a module of its family and add a line to [`OUTPUTS`].
 
+mod balance;
 mod destination;
 mod elastic;
 mod file;
+mod host;
 mod kafka;
 mod setting;
 mod tcp;
@@ -16,7 +18,7 @@ use flow::{KeyFields, NetworkSet, Timestamp};
 
 use crate::error::ExportError;
 use crate::exporter::Exporter;
-use crate::message::{MessageEncoder, MessageExporter, Refresh, ipfix};
+use crate::message::{MessageEncoder, MessageExporter, Namespace, Refresh, ipfix};
 use crate::transport::{Collector, FilesInUse, Host, Patience, Transport};
 use crate::words::wrapped;
 pub use destination::Destination;
@@ -36,6 +38,7 @@ pub static OUTPUTS: &[&Output] = &[
     &elastic::ELASTIC_HTTPS,
     &kafka::KAFKA,
     &kafka::KAFKA_TLS,
+    &balance::BALANCE,
 ];
 
 /// Definition of an output, for users and for this crate.
@@ -66,6 +69,8 @@ enum TargetForm {
     Topic(u16, fn(&Request<'_>, &[Host], &str) -> Opened),
     /// `PATH`, where `-` is standard output.
     Path(fn(&Request<'_>, &str) -> Opened),
+    /// `URL,URL[,URL...]` of other outputs, each with a host.
+    Group,
 }
 
 type Opened = Result<Box<dyn Exporter>, ExportError>;
@@ -97,6 +102,10 @@ pub struct Context {
     pub has_places: bool,
     /// Records may have the tunnels of their packets.
     pub has_tunnels: bool,
+    /// Records are of other exporters.
+    pub has_exporters: bool,
+    /// Records may have names that were found in payload.
+    pub has_names: bool,
     /// The name of this exporter in documents.
     pub name: String,
     /// The version of the program in documents.
@@ -122,6 +131,8 @@ impl Default for Context {
             local_networks: NetworkSet::default(),
             has_places: false,
             has_tunnels: false,
+            has_exporters: false,
+            has_names: false,
             name: String::new(),
             version: String::new(),
             run: String::new(),
@@ -145,6 +156,12 @@ const ODID: Setting = Setting::number(
     1..=u32::MAX,
 );
 
+const NAMES: Setting =
+    Setting::text("names", "elements of names in payload: ntop, cert, cesnet", |text| {
+        text.parse::<Namespace>().is_ok()
+    })
+    .default("ntop");
+
 /// Elastic's own pipelines fill in these fields only if documents do not have them.
 const GEO: Setting =
     Setting::text("geo", "on, or off: documents without geo and as of their addresses", |text| {
@@ -160,6 +177,7 @@ impl Output {
             TargetForm::Hosts(port, _) => format!("{}://HOST[:{port}],...", self.scheme),
             TargetForm::Topic(port, _) => format!("{}://HOST[:{port}],.../TOPIC", self.scheme),
             TargetForm::Path(_) => format!("{}:PATH", self.scheme),
+            TargetForm::Group => format!("{}:URL,URL,...", self.scheme),
         }
     }
 
@@ -187,7 +205,8 @@ impl Request<'_> {
     /// The encoder of IPFIX messages, with this limit of octets.
     fn ipfix(&self, limit: usize) -> ipfix::Encoder {
         let blocks = ipfix::Blocks::of(self.context);
-        ipfix::Encoder::new(self.observation_domain_id(), limit, blocks)
+        let names = self.settings.string(&NAMES).parse().ok().filter(|_| self.context.has_names);
+        ipfix::Encoder::new(self.observation_domain_id(), limit, blocks, names)
     }
 
     /// The exporter of messages with this encoder and this transport.

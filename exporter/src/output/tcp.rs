@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use super::udp::IPFIX_PORT;
-use super::{ODID, Opened, Output, Request, SOURCE, Setting, Settings, TargetForm, WAIT};
+use super::{NAMES, ODID, Opened, Output, Request, SOURCE, Setting, Settings, TargetForm, WAIT};
 use crate::transport::{Host, StreamSettings, StreamTransport, TlsSettings, Transport};
 
 pub(super) const IPFIX_TCP: Output = Output {
     scheme: "ipfix+tcp",
     meaning: "IPFIX over TCP (RFC 7011 section 10.4)",
-    settings: &[&ODID, &RECONNECT, &SOURCE, &WAIT],
+    settings: &[&ODID, &NAMES, &RECONNECT, &SOURCE, &WAIT],
     writes_documents: false,
     target: TargetForm::Host(IPFIX_PORT, |request, host| open(request, host, None)),
     sampling_interval_max: u32::MAX,
@@ -18,7 +18,7 @@ pub(super) const IPFIX_TCP: Output = Output {
 pub(super) const IPFIX_TLS: Output = Output {
     scheme: "ipfix+tls",
     meaning: "IPFIX over TLS (RFC 7011 section 11)",
-    settings: &[&ODID, &RECONNECT, &CA, &CERT, &KEY, &FINGERPRINT, &SOURCE, &WAIT],
+    settings: &[&ODID, &NAMES, &RECONNECT, &CA, &CERT, &KEY, &FINGERPRINT, &SOURCE, &WAIT],
     writes_documents: false,
     target: TargetForm::Host(IPFIX_TLS_PORT, |request, host| {
         open(request, host, Some(tls(request.settings)))

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::{ODID, Opened, Output, Request, SOURCE, Setting, TargetForm, WAIT};
+use super::{NAMES, ODID, Opened, Output, Request, SOURCE, Setting, TargetForm, WAIT};
 use crate::error::ExportError;
 use crate::message::{Refresh, Uptime, netflow5, netflow9};
 use crate::transport::{Host, RouteSettings, Transport, UdpSettings, UdpTransport};
@@ -19,7 +19,17 @@ pub(super) const NETFLOW5: Output = Output {
 pub(super) const NETFLOW9: Output = Output {
     scheme: "netflow9",
     meaning: "NetFlow v9 over UDP (RFC 3954)",
-    settings: WITH_TEMPLATES,
+    settings: &[
+        &ODID,
+        &MTU,
+        &PPS,
+        &TEMPLATE_REFRESH,
+        &TEMPLATE_PACKETS,
+        &SOURCE,
+        &TTL,
+        &RESOLVE,
+        &WAIT,
+    ],
     writes_documents: false,
     target: TargetForm::Host(NETFLOW_PORT, netflow9),
     sampling_interval_max: u32::MAX,
@@ -28,15 +38,22 @@ pub(super) const NETFLOW9: Output = Output {
 pub(super) const IPFIX: Output = Output {
     scheme: "ipfix",
     meaning: "IPFIX over UDP (RFC 7011)",
-    settings: WITH_TEMPLATES,
+    settings: &[
+        &ODID,
+        &NAMES,
+        &MTU,
+        &PPS,
+        &TEMPLATE_REFRESH,
+        &TEMPLATE_PACKETS,
+        &SOURCE,
+        &TTL,
+        &RESOLVE,
+        &WAIT,
+    ],
     writes_documents: false,
     target: TargetForm::Host(IPFIX_PORT, ipfix),
     sampling_interval_max: u32::MAX,
 };
-
-/// Settings of protocols with templates.
-const WITH_TEMPLATES: &[&Setting] =
-    &[&ODID, &MTU, &PPS, &TEMPLATE_REFRESH, &TEMPLATE_PACKETS, &SOURCE, &TTL, &RESOLVE, &WAIT];
 
 /// Port that collectors use for NetFlow. None is registered.
 const NETFLOW_PORT: u16 = 2055;

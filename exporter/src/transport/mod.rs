@@ -29,6 +29,7 @@ pub(crate) use route::RouteSettings;
 pub use stream::Patience;
 pub(crate) use stream::{StreamSettings, StreamTransport};
 pub(crate) use tls::TlsSettings;
+pub use tls::server_config;
 pub(crate) use trust::Fingerprint;
 pub(crate) use udp::{UdpSettings, UdpTransport};
 
@@ -94,6 +95,11 @@ pub(crate) trait Transport: Debug + Send {
     /// True if messages can be sent now.
     fn is_ready(&self) -> bool {
         true
+    }
+
+    /// False if messages do not arrive: there is no way to the peer, or it refused some of late.
+    fn is_answering(&self) -> bool {
+        self.is_ready()
     }
 
     /// Conversations that carry the messages.

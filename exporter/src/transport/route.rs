@@ -12,11 +12,15 @@ use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use flow::Conversation;
+use flow::number::protocol;
 use log::{info, warn};
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockaddrStorage, getsockopt, recvmsg, sockopt,
+};
 
 use super::Patience;
 use super::collector::{
@@ -27,8 +31,15 @@ use crate::error::ExportError;
 /// Interval of checks of the source address, and minimum time between two new sockets.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// A collector that refuses nothing of what is sent in this time is there. A host sends one refusal
+/// a second.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// Minimum MTU of an IPv6 link.
+pub(super) const IPV6_MTU_MIN: usize = 1280;
+
 /// Time to wait for an ICMP port unreachable message.
-pub(super) const LAST_WORD: Duration = Duration::from_millis(50);
+const LAST_WORD: Duration = Duration::from_millis(50);
 
 /// Settings of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,13 +62,28 @@ pub(super) struct Route {
 }
 
 impl Route {
+    /// The kernel's path MTU, for IPv4 only.
+    pub(super) fn path_mtu(&self) -> Option<usize> {
+        usize::try_from(getsockopt(&self.socket, sockopt::IpMtu).ok()?).ok()
+    }
+
     /// True if the peer has refused a datagram. Waits a moment after the last one was sent.
     pub(super) fn is_refused(&self) -> bool {
+        self.wait_for_last_word();
+        let error = self.socket.take_error();
+        error.is_ok_and(|error| error.is_some_and(|it| it.kind() == ErrorKind::ConnectionRefused))
+    }
+
+    /// Waits until a host that is near has refused the last datagram, if it does.
+    pub(super) fn wait_for_last_word(&self) {
         if !self.remote.ip().is_loopback() {
             thread::sleep(LAST_WORD);
         }
-        let error = self.socket.take_error();
-        error.is_ok_and(|error| error.is_some_and(|it| it.kind() == ErrorKind::ConnectionRefused))
+    }
+
+    /// The conversation of its datagrams.
+    pub(super) fn conversation(&self) -> Conversation {
+        Conversation { protocol: protocol::UDP, local: self.local, remote: self.remote }
     }
 
     /// True if a router or the link has reported this error about an earlier datagram. Forgets all
@@ -96,6 +122,17 @@ pub(super) struct Router {
     pause: Duration,
     next_look: Instant,
     next_change: Instant,
+    /// Whether datagrams arrive, as far as it is known.
+    arrival: Arrival,
+}
+
+/// Whether datagrams arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    NotRefused,
+    Refused,
+    /// There was no refusal since this one was sent after the last.
+    Tried(Instant),
 }
 
 impl Router {
@@ -117,6 +154,7 @@ impl Router {
             pause: PAUSE_FIRST,
             next_look: now,
             next_change: now,
+            arrival: Arrival::NotRefused,
         };
         match patience {
             Patience::Wait => keep_trying(&format!("send to {name}"), settings.wait, || {
@@ -137,6 +175,27 @@ impl Router {
 
     pub(super) fn route(&self) -> Option<&Route> {
         self.route.as_ref()
+    }
+
+    /// Notes that a datagram did not arrive.
+    pub(super) fn refused(&mut self) {
+        self.arrival = Arrival::Refused;
+    }
+
+    /// Notes that a datagram was sent.
+    pub(super) fn sent(&mut self) {
+        if self.arrival == Arrival::Refused {
+            self.arrival = Arrival::Tried(Instant::now());
+        }
+    }
+
+    /// True if datagrams did not arrive, and no later ones seem to.
+    pub(super) fn was_refused(&self) -> bool {
+        match self.arrival {
+            Arrival::NotRefused => false,
+            Arrival::Refused => true,
+            Arrival::Tried(at) => at.elapsed() < QUIET,
+        }
     }
 
     /// Number of the collector's addresses.

@@ -13,7 +13,10 @@ use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{
+    ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, ServerConfig, StreamOwned,
+};
 
 use super::trust::{Fingerprint, Trust, words};
 use crate::error::sentence;
@@ -274,39 +277,83 @@ fn client_config(settings: &TlsSettings) -> io::Result<ClientConfig> {
         .with_custom_certificate_verifier(Arc::new(trust));
     let mut config = match &settings.identity {
         None => builder.with_no_client_auth(),
-        Some((certificate, key_file)) => {
-            let chain = certificates(certificate)?;
-            let key = PrivateKeyDer::from_pem_file(key_file)
-                .map_err(|error| pem_error(key_file, &error, "no private key in it"))?;
-            let config = builder.with_client_auth_cert(chain, key).map_err(|error| {
-                let (certificate, key) = (certificate.display(), key_file.display());
-                io::Error::other(format!("cert={certificate}, key={key}: {}", words(&error)))
-            })?;
-            warn_of_readers(key_file, "private key");
-            config
-        }
+        Some((certificate, key_file)) => with_identity(certificate, key_file, |chain, key| {
+            builder.with_client_auth_cert(chain, key)
+        })?,
     };
     // No resumption: each connection checks the certificates.
     config.resumption = Resumption::disabled();
     Ok(config)
 }
 
-fn authorities(provider: &Arc<CryptoProvider>, file: Option<&Path>) -> io::Result<Trust> {
-    let mut roots = RootCertStore::empty();
-    let given = file.map(certificates).transpose()?.unwrap_or_default();
-    match file {
+/// The configuration of rustls for a server that shows this certificate. With `authorities`, a
+/// client has to show a certificate that one of them has signed.
+///
+/// # Errors
+///
+/// A file cannot be read, or is not what it should be; in one sentence.
+pub fn server_config(
+    certificate: &Path,
+    key_file: &Path,
+    authorities: Option<&Path>,
+) -> io::Result<Arc<ServerConfig>> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(tls_error)?;
+    let builder = match authorities {
+        None => builder.with_no_client_auth(),
         Some(file) => {
-            for certificate in &given {
-                roots.add(certificate.clone()).map_err(|error| {
-                    io::Error::other(format!("{}: {}", file.display(), words(&error)))
-                })?;
-            }
+            let roots = Arc::new(roots(file, &certificates(file)?)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+            let named = |error| io::Error::other(format!("{}: {error}", file.display()));
+            builder.with_client_cert_verifier(verifier.build().map_err(named)?)
         }
+    };
+    with_identity(certificate, key_file, |chain, key| builder.with_single_cert(chain, key))
+        .map(Arc::new)
+}
+
+type Chain = Vec<CertificateDer<'static>>;
+
+/// A configuration with the certificate and the key in these files.
+fn with_identity<T>(
+    certificate: &Path,
+    key_file: &Path,
+    build: impl FnOnce(Chain, PrivateKeyDer<'static>) -> Result<T, rustls::Error>,
+) -> io::Result<T> {
+    let chain = certificates(certificate)?;
+    let key = PrivateKeyDer::from_pem_file(key_file)
+        .map_err(|error| pem_error(key_file, &error, "no private key in it"))?;
+    let config = build(chain, key).map_err(|error| {
+        let (certificate, key) = (certificate.display(), key_file.display());
+        io::Error::other(format!("cert={certificate}, key={key}: {}", words(&error)))
+    })?;
+    warn_of_readers(key_file, "private key");
+    Ok(config)
+}
+
+fn roots(file: &Path, given: &[CertificateDer<'static>]) -> io::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in given {
+        roots
+            .add(certificate.clone())
+            .map_err(|error| io::Error::other(format!("{}: {}", file.display(), words(&error))))?;
+    }
+    Ok(roots)
+}
+
+fn authorities(provider: &Arc<CryptoProvider>, file: Option<&Path>) -> io::Result<Trust> {
+    let given = file.map(certificates).transpose()?.unwrap_or_default();
+    let roots = match file {
+        Some(file) => roots(file, &given)?,
         None => {
+            let mut roots = RootCertStore::empty();
             // Certificates of the system that cannot be read are skipped.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            roots
         }
-    }
+    };
     if roots.is_empty() {
         return Err(io::Error::other(
             "this system has no certificates of authorities to trust: give ca= or fingerprint=",

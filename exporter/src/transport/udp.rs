@@ -11,12 +11,11 @@ use std::thread;
 use std::time::Duration;
 
 use flow::Conversation;
-use flow::number::protocol;
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, MsgFlags, getsockopt, sendmsg, sockopt};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use super::pace::Pace;
-use super::route::{LAST_WORD, Route, RouteSettings, Router};
+use super::route::{IPV6_MTU_MIN, Route, RouteSettings, Router};
 use super::{Patience, Transport, TransportCounts};
 use crate::content::Content;
 use crate::error::{ExportError, sentence};
@@ -101,7 +100,7 @@ impl UdpTransport {
     fn path_limit(&self, unknown: usize) -> usize {
         let route = self.router.route();
         let headers = if route.is_some_and(|route| route.remote.is_ipv4()) { 28 } else { 48 };
-        let path = route.and_then(path_mtu).unwrap_or(unknown);
+        let path = route.and_then(Route::path_mtu).unwrap_or(unknown);
         self.mtu.min(path).saturating_sub(headers).max(MESSAGE_OCTETS_MIN)
     }
 
@@ -227,6 +226,7 @@ impl UdpTransport {
         if matches!(error, Errno::EMSGSIZE | Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM) {
             return;
         }
+        self.router.refused();
         let is_new = if error == Errno::ECONNREFUSED {
             self.router.may_change() && self.router.next()
         } else {
@@ -276,6 +276,7 @@ impl UdpTransport {
     fn arrived(&mut self, content: Content) {
         self.counts.sent += content;
         self.last_sent = content;
+        self.router.sent();
     }
 
     fn lost(&mut self, why: &str, content: Content) {
@@ -287,6 +288,7 @@ impl UdpTransport {
 
     /// Counts the last send as failed: its datagrams did not arrive.
     fn last_was_lost(&mut self, why: &str) {
+        self.router.refused();
         let content = std::mem::take(&mut self.last_sent);
         self.counts.sent = self.counts.sent - content;
         self.lost(why, content);
@@ -296,14 +298,20 @@ impl UdpTransport {
     fn shorten(&mut self) {
         let limit = self.path_limit(IPV6_MTU_MIN);
         if limit < self.limit {
-            let path = self.router.route().and_then(path_mtu).unwrap_or(IPV6_MTU_MIN);
+            let path = self.router.route().and_then(Route::path_mtu).unwrap_or(IPV6_MTU_MIN);
             self.trouble.warn(format_args!("{}: the path takes only {path} octets", self.name));
             self.limit = limit;
         }
     }
-}
 
-impl UdpTransport {
+    /// Asks for a report about the last send, and does not wait for it.
+    fn take_refusal(&mut self) {
+        let route = self.router.route();
+        if let Some(Ok(Some(error))) = route.map(|route| route.socket.take_error()) {
+            self.last_was_lost(&sentence(&error));
+        }
+    }
+
     /// For live runs, between messages: checks for a change of the collector's address or the
     /// route.
     fn maintain(&mut self) {
@@ -337,6 +345,9 @@ impl Transport for UdpTransport {
 
     fn flush(&mut self) -> Result<(), ExportError> {
         self.send_waiting()?;
+        if self.router.was_refused() {
+            self.take_refusal();
+        }
         self.maintain();
         Ok(())
     }
@@ -345,12 +356,8 @@ impl Transport for UdpTransport {
     fn finish(&mut self) -> Result<(), ExportError> {
         self.send_waiting()?;
         let Some(route) = self.router.route() else { return Ok(()) };
-        if !route.remote.ip().is_loopback() {
-            thread::sleep(LAST_WORD);
-        }
-        if let Ok(Some(error)) = route.socket.take_error() {
-            self.last_was_lost(&sentence(&error));
-        }
+        route.wait_for_last_word();
+        self.take_refusal();
         Ok(())
     }
 
@@ -376,25 +383,16 @@ impl Transport for UdpTransport {
         self.router.route().is_some()
     }
 
+    fn is_answering(&self) -> bool {
+        self.is_ready() && !self.router.was_refused()
+    }
+
     /// Empty without a route.
     fn conversations(&self) -> Vec<Conversation> {
-        let of = |route: &Route| Conversation {
-            protocol: protocol::UDP,
-            local: route.local,
-            remote: route.remote,
-        };
-        self.router.route().map(of).into_iter().collect()
+        self.router.route().map(Route::conversation).into_iter().collect()
     }
 
     fn counts(&self) -> TransportCounts {
         self.counts
     }
-}
-
-/// Minimum MTU of an IPv6 link.
-const IPV6_MTU_MIN: usize = 1280;
-
-/// The kernel's path MTU, for IPv4 only.
-fn path_mtu(route: &Route) -> Option<usize> {
-    usize::try_from(getsockopt(&route.socket, sockopt::IpMtu).ok()?).ok()
 }

@@ -32,8 +32,8 @@ pub struct ConversationKey {
 }
 
 impl ConversationKey {
-    /// The conversation of a flow.
-    pub fn of_flow(key: &FlowKey, seed: &HashSeed) -> Self {
+    /// The conversation of a flow. Also returns whether the source is the lower end.
+    pub fn of_flow(key: &FlowKey, seed: &HashSeed) -> (Self, bool) {
         let address = |octets: [u8; 16]| {
             let word = u128::from_le_bytes(octets);
             let (low, high) = crate::hash::halves(word);
@@ -41,7 +41,7 @@ impl ConversationKey {
         };
         let source = (address(key.source), key.source_port);
         let destination = (address(key.destination), key.destination_port);
-        Self::of(source, destination, key.protocol, key.ip_version, seed).0
+        Self::of(source, destination, key.protocol, key.ip_version, seed)
     }
 
     /// Also returns whether the first end is the lower one.

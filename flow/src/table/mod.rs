@@ -16,6 +16,7 @@
 mod group;
 mod groups;
 mod growth;
+mod look;
 mod pending;
 mod settings;
 mod sweep;

@@ -7,6 +7,8 @@ mod tests;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use flow::{DnsAnswer, DnsData};
+
 use crate::flaw::Flaw;
 use crate::octets::Octets;
 use crate::text::Name;
@@ -24,7 +26,7 @@ const HEADER_OCTETS: usize = 12;
 pub struct Message<'a> {
     /// Identification: an answer has that of its question.
     pub id: u16,
-    flags: u16,
+    flags: Flags,
     /// The first question. `None` if the message has none.
     pub question: Option<Question>,
     /// Number of records in the answer section, as the header says.
@@ -45,6 +47,10 @@ pub struct Question {
     /// Class of the records.
     pub class: Class,
 }
+
+/// The flags of a header, with the kind of query and the response code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(u16);
 
 /// A record of the answer section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +87,7 @@ impl<'a> Message<'a> {
     /// Header or questions are incomplete or malformed (RFC 1035 section 4.1).
     pub fn read(whole: &'a [u8]) -> Result<Self, Flaw> {
         let mut header = Octets(whole);
-        let (id, flags) = (header.u16()?, header.u16()?);
+        let (id, flags) = (header.u16()?, Flags(header.u16()?));
         let questions = header.u16()?;
         let answers_count = header.u16()?;
         let records_count =
@@ -117,20 +123,18 @@ impl<'a> Message<'a> {
 
     /// True for a response.
     pub fn is_response(&self) -> bool {
-        self.flags & 0x8000 != 0
+        self.flags.0 & 0x8000 != 0
     }
 
     /// The kind of query.
     pub fn opcode(&self) -> Opcode {
-        let [high, _] = self.flags.to_be_bytes();
+        let [high, _] = self.flags.0.to_be_bytes();
         Opcode(high >> 3 & 0xf)
     }
 
-    /// The names of the flags that are set.
-    pub fn flags(&self) -> impl Iterator<Item = &'static str> {
-        let named = [(10, "AA"), (9, "TC"), (8, "RD"), (7, "RA"), (5, "AD"), (4, "CD")];
-        let flags = self.flags;
-        named.into_iter().filter(move |(bit, _)| flags >> bit & 1 == 1).map(|(_, name)| name)
+    /// The flags.
+    pub fn flags(&self) -> Flags {
+        self.flags
     }
 
     /// The response code. It has the upper bits of EDNS if the OPT record is one of the first 16
@@ -142,7 +146,7 @@ impl<'a> Message<'a> {
             let [upper, ..] = record.ttl.to_be_bytes();
             u16::from(upper) << 4
         });
-        ResponseCode(extended | self.flags & 0xf)
+        ResponseCode(extended | self.flags.0 & 0xf)
     }
 
     /// The first 16 answers, up to one that is incomplete or malformed.
@@ -152,6 +156,19 @@ impl<'a> Message<'a> {
             let (name, _) = read_name(self.whole, at).ok()?;
             let data = self.data(kind, data_at, data).ok()?;
             Some(Answer { name, kind, class, ttl, data })
+        })
+    }
+
+    /// Those of the answers whose content is read, in little memory.
+    pub fn told(&self) -> impl Iterator<Item = DnsAnswer> {
+        self.answers().filter_map(|Answer { name, kind, class, ttl, data }| {
+            let data = match data {
+                Data::Address(address) => DnsData::Address(address),
+                Data::Name(name) => DnsData::Name(Some(name.as_str().into())),
+                Data::Unread => return None,
+            };
+            let (kind, class) = (kind.to_string().into(), class.to_string().into());
+            Some(DnsAnswer { name: Some(name.as_str().into()), kind, class, ttl, data })
         })
     }
 
@@ -203,6 +220,14 @@ impl<'a> Record<'a> {
         let (kind, class, ttl) = (Kind(rest.u16()?), Class(rest.u16()?), rest.u32()?);
         let data = rest.vector16()?.0;
         Ok(Self { at, kind, class, ttl, data_at: behind + 10, data })
+    }
+}
+
+impl Flags {
+    /// The names of those that are set.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let named = [(10, "AA"), (9, "TC"), (8, "RD"), (7, "RA"), (5, "AD"), (4, "CD")];
+        named.into_iter().filter(move |(bit, _)| self.0 >> bit & 1 == 1).map(|(_, name)| name)
     }
 }
 

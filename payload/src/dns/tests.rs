@@ -31,7 +31,7 @@ fn a_question_has_name_type_and_class() {
     assert_eq!(question.class.to_string(), "IN");
     assert_eq!((message.id, message.is_response()), (0x1234, false));
     assert_eq!(message.opcode().to_string(), "QUERY");
-    assert_eq!(message.flags().collect::<Vec<_>>(), ["RD"]);
+    assert_eq!(message.flags().names().collect::<Vec<_>>(), ["RD"]);
     assert_eq!(message.response_code().to_string(), "NOERROR");
 }
 
@@ -119,7 +119,7 @@ fn answers_are_read_with_addresses_and_names_but_no_text() {
     let octets = message(0x8580, [1, 6, 0, 1], &content);
     let message = Message::read(&octets).unwrap();
     assert!(message.is_response());
-    assert_eq!(message.flags().collect::<Vec<_>>(), ["AA", "RD", "RA"]);
+    assert_eq!(message.flags().names().collect::<Vec<_>>(), ["AA", "RD", "RA"]);
     assert_eq!(message.response_code().to_string(), "BADVERS");
     let answers: Vec<_> = message
         .answers()

@@ -20,6 +20,12 @@ const SALT_DRAFT: [u8; 20] = [
     0x43, 0x90, 0xa8, 0x99,
 ];
 
+/// Of drafts 23 to 28.
+const SALT_EARLY: [u8; 20] = [
+    0xc3, 0xee, 0xf7, 0x12, 0xc7, 0x2e, 0xbb, 0x5a, 0x11, 0xa7, 0xd2, 0x43, 0x2b, 0xb4, 0x63, 0x65,
+    0xbe, 0xf9, 0xf5, 0x02,
+];
+
 /// Octets of a packet that give the mask of its header.
 const SAMPLE_OCTETS: usize = 16;
 
@@ -46,7 +52,8 @@ impl Keys {
     pub(super) fn of_client(version: Version, id: &ConnectionId) -> Option<Self> {
         let (salt, labels) = match version {
             Version::V2 => (SALT_2, [&b"quicv2 key"[..], b"quicv2 iv", b"quicv2 hp"]),
-            Version::V1 | Version::Draft(33..) => (SALT_1, LABELS_1),
+            Version::V1 | Version::Draft(33..) | Version::Reserved(_) => (SALT_1, LABELS_1),
+            Version::Draft(..29) => (SALT_EARLY, LABELS_1),
             Version::Draft(_) => (SALT_DRAFT, LABELS_1),
         };
         let [key, iv, header] = labels;

@@ -90,10 +90,11 @@ impl Opener {
             return Err(Flaw::TooLong);
         }
         let others = original.filter(|original| **original != header.destination);
-        for id in [Some(&header.destination), others].into_iter().flatten() {
+        let ids = [Some(&header.destination), others].into_iter().flatten();
+        for (id, version) in ids.flat_map(|id| versions(header.version).map(move |it| (id, it))) {
             self.room.clear();
             self.room.extend_from_slice(packet);
-            let keys = Keys::of_client(header.version, id).ok_or(Flaw::Sealed)?;
+            let keys = Keys::of_client(version, id).ok_or(Flaw::Sealed)?;
             if let Some(payload) = keys.open(&mut self.room, header.number_at) {
                 frames::each_crypto(payload, take)?;
                 // Octets of a conversation do not stay.
@@ -103,4 +104,13 @@ impl Opener {
         }
         Err(Flaw::Sealed)
     }
+}
+
+/// The versions whose keys are tried for a packet of this version.
+fn versions(version: Version) -> impl Iterator<Item = Version> {
+    let meant = match version {
+        Version::Reserved(_) => [Some(Version::V1), Some(Version::Draft(29))],
+        Version::V1 | Version::V2 | Version::Draft(_) => [Some(version), None],
+    };
+    meant.into_iter().flatten()
 }

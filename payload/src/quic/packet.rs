@@ -12,8 +12,11 @@ pub enum Version {
     V1,
     /// RFC 9369.
     V2,
-    /// A draft of version 1, 29 to 34.
+    /// A draft of version 1, 23 to 34.
     Draft(u8),
+    /// A number that no version has. Clients send it to make a server say which versions it knows
+    /// (RFC 9000 section 15); their packets are those of the version that they would like.
+    Reserved(u32),
 }
 
 impl Version {
@@ -21,10 +24,11 @@ impl Version {
         match number {
             1 => Some(Self::V1),
             0x6b33_43cf => Some(Self::V2),
-            0xff00_001d..=0xff00_0022 => {
+            0xff00_0017..=0xff00_0022 => {
                 let [.., draft] = number.to_be_bytes();
                 Some(Self::Draft(draft))
             }
+            _ if number & 0x0f0f_0f0f == 0x0a0a_0a0a => Some(Self::Reserved(number)),
             _ => None,
         }
     }
@@ -35,6 +39,7 @@ impl Version {
             Self::V1 => 1,
             Self::V2 => 0x6b33_43cf,
             Self::Draft(draft) => 0xff00_0000 | draft as u32,
+            Self::Reserved(number) => number,
         }
     }
 }
@@ -45,6 +50,7 @@ impl fmt::Display for Version {
             Self::V1 => f.write_str("1"),
             Self::V2 => f.write_str("2"),
             Self::Draft(draft) => write!(f, "draft-{draft}"),
+            Self::Reserved(number) => write!(f, "{number:#010x}"),
         }
     }
 }

@@ -192,7 +192,7 @@ fn damaged_and_foreign_packets_are_not_opened() {
         assert_eq!(open(&packet[..length], None), Err(Flaw::Incomplete), "{length}");
     }
     let mut other = packet.clone();
-    other[1..5].fill(0x1a);
+    other[1..5].fill(0x1b);
     assert_eq!(open(&other, None), Err(Flaw::Version));
     assert!(!is_initial(&other));
     let mut long_id = packet.clone();

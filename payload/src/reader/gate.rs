@@ -14,6 +14,8 @@ pub struct Kinds {
     pub quic: bool,
     /// HTTP/1 at any port.
     pub http: bool,
+    /// Of DNS also the records of answers.
+    pub dns_answers: bool,
 }
 
 /// What a packet looks like.

@@ -10,9 +10,9 @@ mod tests;
 
 use core::hash::Hash;
 
-use flow::PayloadCounts;
+use flow::{DnsAnswer, PayloadCounts};
 
-use crate::dns::{Message, Opcode, Question, ResponseCode};
+use crate::dns::{Flags, Message, Opcode, Question, ResponseCode};
 use crate::flaw::Flaw;
 use crate::http::{Request, Response};
 use crate::pieces::{Inserted, Pieces};
@@ -86,10 +86,16 @@ pub struct Transaction {
     pub id: u16,
     /// Kind of the query.
     pub opcode: Opcode,
+    /// The flags.
+    pub flags: Flags,
     /// The code of a response. `None` for a query.
     pub response_code: Option<ResponseCode>,
     /// The first question.
     pub question: Option<Question>,
+    /// Number of records in the answer section, as the header says.
+    pub answers_count: u16,
+    /// The first of them, if they are asked for.
+    pub answers: Vec<DnsAnswer>,
 }
 
 /// Reads names out of packets. `K` is the key of a conversation.
@@ -174,8 +180,11 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         Ok(Found::Dns(Box::new(Transaction {
             id: message.id,
             opcode: message.opcode(),
+            flags: message.flags(),
             response_code: message.is_response().then(|| message.response_code()),
             question: message.question,
+            answers_count: message.answers_count,
+            answers: if self.kinds.dns_answers { message.told().collect() } else { Vec::new() },
         })))
     }
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::quic::tests::{crypto, initial};
 use crate::tls::tests::{browser, records};
 
-const ALL: Kinds = Kinds { dns: true, tls: true, quic: true, http: true };
+const ALL: Kinds = Kinds { dns: true, tls: true, quic: true, http: true, dns_answers: false };
 
 fn reader() -> Reader<u64> {
     Reader::new(ALL, 1 << 20)

@@ -15,23 +15,32 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use exporter::sentence;
 use log::{LevelFilter, info, warn};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::{Value, json};
 
 use crate::host::{priority, rights, signals};
-use crate::report::totals::Totals;
+use crate::pipeline::table_order::{TableAnswer, TableOrder};
+use crate::report::flows::{self, Asked};
 
 /// Octets of a request, with the end of its line.
-const REQUEST_MAX: usize = 256;
+const REQUEST_MAX: usize = 1024;
 
 /// How long a client may take for its request, and to take the answer.
 const CLIENT: Duration = Duration::from_secs(2);
 
-/// How long the main thread may take for totals.
-const TOTALS: Duration = Duration::from_secs(10);
+/// How long the main thread may take for an answer.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// How long workers may take to go through their tables.
+const WALK: Duration = Duration::from_secs(60);
+
+/// Maximum number of workers that answer.
+const WORKERS_MAX: usize = 256;
+
+const NO_ANSWER: &str = "the run does not answer; it may be ending";
 
 /// How long new settings may take until they are in force.
 const RELOAD: Duration = Duration::from_secs(60);
@@ -49,8 +58,16 @@ const MODE: u32 = 0o660;
 #[derive(Debug)]
 pub(crate) struct Control {
     path: PathBuf,
-    questions: Receiver<Sender<Value>>,
+    requests: Receiver<Request>,
     has_ended: Arc<AtomicBool>,
+}
+
+/// What the main thread is asked for, with the way of the answer.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Totals(Sender<Value>),
+    Flows(TableOrder),
+    Pause { output: String, pause: bool, answer: Sender<Result<(), String>> },
 }
 
 impl Control {
@@ -66,7 +83,7 @@ impl Control {
             format!("--control {}: {problem}", path.display())
         };
         let listener = bind(path).map_err(named)?;
-        let (ask, questions) = bounded(1);
+        let (ask, requests) = bounded(1);
         let has_ended = Arc::new(AtomicBool::new(false));
         let server = Server { listener, ask, has_ended: Arc::clone(&has_ended) };
         let run = move || {
@@ -80,20 +97,12 @@ impl Control {
         };
         let thread = thread::Builder::new().name("control".to_owned()).spawn(run);
         thread.map_err(named)?;
-        Ok(Self { path: path.to_owned(), questions, has_ended })
+        Ok(Self { path: path.to_owned(), requests, has_ended })
     }
 
-    /// Whether somebody waits for totals.
-    pub(crate) fn is_asked(&self) -> bool {
-        !self.questions.is_empty()
-    }
-
-    /// Gives totals to who waits for them.
-    pub(crate) fn answer(&self, totals: &Totals) {
-        for question in self.questions.try_iter() {
-            // Who does not wait any more needs none.
-            drop(question.try_send(totals.statistics()));
-        }
+    /// The next request, if there is one.
+    pub(crate) fn request(&self) -> Option<Request> {
+        self.requests.try_recv().ok()
     }
 }
 
@@ -133,7 +142,7 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
 /// The thread's part.
 struct Server {
     listener: UnixListener,
-    ask: Sender<Sender<Value>>,
+    ask: Sender<Request>,
     has_ended: Arc<AtomicBool>,
 }
 
@@ -167,15 +176,52 @@ impl Server {
             ("stats", "") => Ok(json!({ "statistics": self.totals()? })),
             ("reload", "") => self.reload(),
             ("log-level", level) => set_level(level),
-            _ => Err("stats, reload or log-level LEVEL is needed".to_owned()),
+            ("flows", words) => flows::show(words, |order| self.flows(order)),
+            ("expire", words) => flows::expire(words, |order| self.flows(order)),
+            ("pause", output) => self.pause(output, true),
+            ("resume", output) => self.pause(output, false),
+            _ => Err("stats, flows, expire, pause, resume, reload or log-level LEVEL is needed"
+                .to_owned()),
         }
     }
 
     fn totals(&self) -> Result<Value, String> {
         let (answer, totals) = bounded(1);
-        let asked = self.ask.send_timeout(answer, TOTALS).is_ok();
-        let totals = totals.recv_timeout(TOTALS).ok().filter(|_| asked);
-        totals.ok_or_else(|| "the main thread does not answer; the run may be ending".to_owned())
+        self.ask(Request::Totals(answer))?;
+        totals.recv_timeout(ANSWER).map_err(|_error| NO_ANSWER.to_owned())
+    }
+
+    fn ask(&self, request: Request) -> Result<(), String> {
+        self.ask.send_timeout(request, ANSWER).map_err(|_error| NO_ANSWER.to_owned())
+    }
+
+    /// The answers of all workers to an order about flows.
+    fn flows(&self, order: Asked) -> Result<TableAnswer, String> {
+        let (answer, answers) = bounded(WORKERS_MAX);
+        let Asked { task, meant } = order;
+        self.ask(Request::Flows(TableOrder { task, meant, answer }))?;
+        let end = Instant::now() + WALK;
+        let mut sum: Option<TableAnswer> = None;
+        loop {
+            match answers.recv_deadline(end) {
+                Ok(answer) => {
+                    let sum = sum.get_or_insert_default();
+                    sum.flows.extend(answer.flows);
+                    sum.meant += answer.meant;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return sum.ok_or_else(|| "this run has no table of flows".to_owned());
+                }
+                Err(RecvTimeoutError::Timeout) => return Err(NO_ANSWER.to_owned()),
+            }
+        }
+    }
+
+    fn pause(&self, output: &str, pause: bool) -> Result<Value, String> {
+        let (answer, done) = bounded(1);
+        self.ask(Request::Pause { output: output.to_owned(), pause, answer })?;
+        done.recv_timeout(ANSWER).map_err(|_error| NO_ANSWER.to_owned())??;
+        Ok(json!({ "output": output, "paused": pause }))
     }
 
     /// As SIGHUP does, and waits for the outcome.

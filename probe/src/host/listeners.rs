@@ -1,19 +1,23 @@
-//! The sockets of a collector.
+//! The sockets of a collector: of datagrams and of connections.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
-use exporter::sentence;
+use exporter::{sentence, server_config};
 use log::{info, warn};
-use nix::sys::socket::sockopt::{Ipv6V6Only, RcvBuf, RcvBufForce, ReceiveTimestampns, ReusePort};
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, getsockname, getsockopt, setsockopt,
-    socket,
+use nix::sys::socket::sockopt::{
+    Ipv6V6Only, RcvBuf, RcvBufForce, ReceiveTimestampns, ReuseAddr, ReusePort,
 };
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, getsockname, getsockopt,
+    listen, setsockopt, socket,
+};
+use rustls::ServerConfig;
 
 use crate::report::units::octets;
-use crate::settings::listen::{ListenSettings, Listener, Takes};
+use crate::settings::listen::{Carrier, ListenSettings, Listener, Takes};
 use crate::sys::datagrams::share_by_source;
 
 /// Maximum size of a receive buffer: the kernel counts twice as much, in 31 bits.
@@ -34,6 +38,32 @@ impl AsFd for ListenSocket {
     }
 }
 
+/// A socket at which connections come in.
+#[derive(Debug)]
+pub(crate) struct StreamListener {
+    pub(crate) socket: TcpListener,
+    /// Connections are under TLS.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// The listener in messages.
+    pub(crate) name: Arc<str>,
+}
+
+impl AsFd for StreamListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// The sockets of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct WorkerSockets {
+    pub(crate) datagrams: Vec<ListenSocket>,
+    pub(crate) streams: Vec<StreamListener>,
+}
+
+/// Connections that wait to be taken, at each socket.
+const BACKLOG: i32 = 128;
+
 /// Opens a socket of each listener for each worker. All datagrams of an exporter come to the same
 /// worker.
 ///
@@ -43,18 +73,37 @@ impl AsFd for ListenSocket {
 pub(crate) fn open(
     settings: &ListenSettings,
     workers: usize,
-) -> Result<Vec<Vec<ListenSocket>>, String> {
-    let mut of_workers: Vec<Vec<ListenSocket>> = (0..workers).map(|_| Vec::new()).collect();
+) -> Result<Vec<WorkerSockets>, String> {
+    let mut of_workers: Vec<_> = (0..workers).map(|_| WorkerSockets::default()).collect();
     for listener in &settings.listeners {
-        let sockets = open_listener(*listener, workers)
-            .map_err(|problem| format!("--listen {listener}: {}", sentence(&problem)))?;
+        let named = |problem| format!("--listen {listener}: {}", sentence(&problem));
+        let tls = match &listener.carrier {
+            Carrier::Tls(files) => {
+                let authorities = files.authorities.as_deref();
+                Some(server_config(&files.certificate, &files.key, authorities).map_err(named)?)
+            }
+            Carrier::Udp | Carrier::Tcp => None,
+        };
+        let sockets = open_listener(listener, workers).map_err(named)?;
         let first = sockets.first().map(|socket| local(socket.as_fd()));
         let address = first.transpose().ok().flatten().unwrap_or(listener.address);
-        let name = Listener { address, ..*listener }.to_string();
+        let name = Listener { address, ..listener.clone() }.to_string();
+        if listener.carrier != Carrier::Udp {
+            for (socket, of_worker) in sockets.into_iter().zip(&mut of_workers) {
+                let (socket, tls, name) = (socket.into(), tls.clone(), Arc::from(name.as_str()));
+                of_worker.streams.push(StreamListener { socket, tls, name });
+            }
+            info!("{name}: listens, for connections");
+            continue;
+        }
         let mut smallest = u64::MAX;
         for (socket, of_worker) in sockets.into_iter().zip(&mut of_workers) {
             smallest = smallest.min(enlarge(&socket, settings.receive_buffer));
-            of_worker.push(ListenSocket { socket, takes: listener.takes, name: name.clone() });
+            of_worker.datagrams.push(ListenSocket {
+                socket,
+                takes: listener.takes,
+                name: name.clone(),
+            });
         }
         info!("{name}: listens, receive buffer {}", octets(smallest));
         if smallest < settings.receive_buffer.min(BUFFER_MAX) {
@@ -72,8 +121,12 @@ pub(crate) fn open(
 /// # Errors
 ///
 /// The errno of the system call that failed.
-fn open_listener(listener: Listener, workers: usize) -> io::Result<Vec<OwnedFd>> {
+fn open_listener(listener: &Listener, workers: usize) -> io::Result<Vec<OwnedFd>> {
     let mut address = listener.address;
+    let open_socket = |address, is_shared| match listener.carrier {
+        Carrier::Udp => open_datagrams(address, is_shared),
+        Carrier::Tcp | Carrier::Tls(_) => open_streams(address, is_shared),
+    };
     // Sockets that share a port would share it with another program of the same user too.
     let alone = match open_socket(address, false) {
         Err(problem) if is_without_ipv6(&problem) && address.ip().is_unspecified() => {
@@ -98,19 +151,34 @@ fn open_listener(listener: Listener, workers: usize) -> io::Result<Vec<OwnedFd>>
     Ok(sockets)
 }
 
-/// Opens a socket at this address.
-fn open_socket(address: SocketAddr, is_shared: bool) -> io::Result<OwnedFd> {
+/// Opens a socket of datagrams at this address.
+fn open_datagrams(address: SocketAddr, is_shared: bool) -> io::Result<OwnedFd> {
+    let opened = open_socket(address, SockType::Datagram, is_shared)?;
+    setsockopt(&opened, ReceiveTimestampns, &true)?;
+    bind(opened.as_raw_fd(), &SockaddrStorage::from(address))?;
+    Ok(opened)
+}
+
+/// Opens a socket of connections at this address.
+fn open_streams(address: SocketAddr, is_shared: bool) -> io::Result<OwnedFd> {
+    let opened = open_socket(address, SockType::Stream, is_shared)?;
+    // Connections of an earlier run may still be about to end.
+    setsockopt(&opened, ReuseAddr, &true)?;
+    bind(opened.as_raw_fd(), &SockaddrStorage::from(address))?;
+    listen(&opened, Backlog::new(BACKLOG)?)?;
+    Ok(opened)
+}
+
+fn open_socket(address: SocketAddr, kind: SockType, is_shared: bool) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let opened = socket(family, SockType::Datagram, flags, None)?;
+    let opened = socket(family, kind, flags, None)?;
     if address.ip().is_unspecified() && address.is_ipv6() {
         setsockopt(&opened, Ipv6V6Only, &false)?;
     }
     if is_shared {
         setsockopt(&opened, ReusePort, &true)?;
     }
-    setsockopt(&opened, ReceiveTimestampns, &true)?;
-    bind(opened.as_raw_fd(), &SockaddrStorage::from(address))?;
     Ok(opened)
 }
 

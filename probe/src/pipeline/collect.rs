@@ -72,7 +72,10 @@ pub(crate) fn collect(
         };
         let threads = behind.start(scope, &so_far, &outputs_left);
         let mut reader = Reader {
-            collector: Collector::new(config.collect.limits).with_tpids(config.observer.tpids),
+            collector: Collector::new(config.collect.limits)
+                .with_tpids(config.observer.tpids)
+                .with_scope(config.collect.scope)
+                .with_sampling(config.collect.sampling.clone()),
             settings: &config.collect,
             filter: config.filter.as_ref(),
             tpids: config.observer.tpids,
@@ -127,7 +130,7 @@ impl Reader<'_> {
             Ok(datagram) => {
                 let (from, octets) = (datagram.source, datagram.payload);
                 if self.settings.allows(from.ip()) {
-                    let mut sink = Given { records: &mut self.records, settings: self.settings };
+                    let mut sink = Given { records: &mut self.records };
                     self.collector.datagram(from, frame.time, octets, &mut sink);
                 } else {
                     self.report.not_allowed += 1;
@@ -162,18 +165,11 @@ impl Reader<'_> {
 /// The way of a collector's records into a queue.
 pub(super) struct Given<'a> {
     pub(super) records: &'a mut RecordQueue,
-    pub(super) settings: &'a CollectSettings,
 }
 
 impl Sink for Given<'_> {
     /// Adds the record to the batch of its exporter.
-    fn record(&mut self, exporter: &Arc<Exporter>, record: FlowRecord, mut details: Details) {
-        if let Some(collected) = &mut details.collected {
-            let interval = &mut collected.sampling_interval;
-            let given = self.settings.sampling.get(&exporter.address.ip());
-            let fallback = if *interval == 0 { self.settings.default_sampling } else { *interval };
-            *interval = given.copied().unwrap_or(fallback);
-        }
+    fn record(&mut self, exporter: &Arc<Exporter>, record: FlowRecord, details: Details) {
         let records = &mut *self.records;
         let origin = &records.batch.origin;
         let is_same = matches!(origin, Origin::Exporter(other) if Arc::ptr_eq(other, exporter));

@@ -8,18 +8,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use flow::number::tcp_control;
-use flow::{
-    Batch, ConversationKey, DnsFacts, Facts, FlowEndReason, FlowRecord, HashSeed, HttpFacts,
-    Timestamp, TlsFacts,
-};
-use payload::Text;
-use payload::dns::ResponseCode;
-use payload::http::{Request, Response};
-use payload::quic::Version;
-use payload::reader::{Found, Transaction};
-use payload::tls::ClientHello;
+use flow::{Batch, ConversationKey, Facts, FlowEndReason, FlowRecord, HashSeed, Timestamp};
 
 use crate::pipeline::payload::Finding;
+use crate::pipeline::telling::{Telling, octets};
 
 /// A conversation that was silent for this time begins anew.
 const SILENCE_MS: u64 = 60_000;
@@ -27,9 +19,8 @@ const SILENCE_MS: u64 = 60_000;
 /// Versions of the facts of a conversation that are kept: more than packets wait for the table.
 const VERSIONS_MAX: usize = 64;
 
-/// Memory of a conversation besides its texts, and of a version.
+/// Memory of a conversation besides its versions.
 const ENTRY_OCTETS: usize = 300;
-const VERSION_OCTETS: usize = 400;
 
 /// The facts of conversations.
 #[derive(Debug)]
@@ -38,6 +29,7 @@ pub(crate) struct FactTable {
     /// In the order in which they were looked at: key, number, time. The last one of a key counts.
     order: VecDeque<(ConversationKey, u64, Timestamp)>,
     seed: HashSeed,
+    telling: Telling,
     idle_ms: u64,
     /// Time after the last packet for which facts are kept, in milliseconds.
     keep_ms: u64,
@@ -64,16 +56,25 @@ struct FactsVersion {
     since: Timestamp,
     /// Time of the last one that was seen, whether it was news or not.
     last: Timestamp,
+    /// The client is the lower end of the conversation.
+    is_client_lower: bool,
     facts: Arc<Facts>,
 }
 
 impl FactTable {
     /// An empty table, for flows with these timeouts.
-    pub(crate) fn new(seed: HashSeed, memory_max: usize, idle_ms: u32, active_ms: u32) -> Self {
+    pub(crate) fn new(
+        seed: HashSeed,
+        telling: Telling,
+        memory_max: usize,
+        idle_ms: u32,
+        active_ms: u32,
+    ) -> Self {
         Self {
             entries: HashMap::default(),
             order: VecDeque::new(),
             seed,
+            telling,
             idle_ms: idle_ms.into(),
             keep_ms: u64::from(idle_ms) + u64::from(active_ms) + SILENCE_MS,
             memory: 0,
@@ -90,7 +91,7 @@ impl FactTable {
 
     /// Keeps a finding.
     pub(crate) fn learn(&mut self, finding: Finding) {
-        let Finding { conversation, time, found } = finding;
+        let (conversation, time) = (finding.conversation, finding.time);
         let entry = self.entries.remove(&conversation);
         self.memory -= entry.as_ref().map_or(0, |entry| entry.memory);
         let mut entry = entry.unwrap_or(Entry {
@@ -99,7 +100,7 @@ impl FactTable {
             number: 0,
             memory: ENTRY_OCTETS,
         });
-        entry.add(time, &found);
+        entry.add(&finding, &self.telling);
         self.next += 1;
         (entry.number, entry.last) = (self.next, entry.last.max(time));
         self.order.push_back((conversation, self.next, time));
@@ -111,18 +112,19 @@ impl FactTable {
     /// Gives the last record of a batch what was found in its conversation.
     pub(crate) fn attach_last(&mut self, batch: &mut Batch) {
         let Some(last) = batch.records.len().checked_sub(1) else { return };
-        if let Some(facts) = self.of(&batch.records[last]) {
-            let server_name = facts.tls.as_ref().and_then(|tls| tls.server_name.clone());
+        if let Some((facts, from_client)) = self.of(&batch.records[last]) {
             let details = batch.details_mut(last);
-            (details.server_name, details.facts) = (server_name, Some(facts));
+            details.server_name = facts.tls.as_ref().and_then(|tls| tls.server_name.clone());
+            (details.facts, details.from_client) = (Some(facts), from_client);
         }
     }
 
-    fn of(&mut self, record: &FlowRecord) -> Option<Arc<Facts>> {
+    /// The facts of a record, and whether its source is the client.
+    fn of(&mut self, record: &FlowRecord) -> Option<(Arc<Facts>, bool)> {
         if self.entries.is_empty() {
             return None;
         }
-        let conversation = ConversationKey::of_flow(&record.key, &self.seed);
+        let (conversation, is_forward) = ConversationKey::of_flow(&record.key, &self.seed);
         // What was found until it was clear that the flow had ended. That does not depend on how
         // far the table is behind.
         let until = match record.end_reason {
@@ -133,7 +135,8 @@ impl FactTable {
             | FlowEndReason::EndOfFlow
             | FlowEndReason::LackOfResources => record.end,
         };
-        self.entries.get_mut(&conversation)?.of(record, until)
+        let (facts, is_client_lower) = self.entries.get_mut(&conversation)?.of(record, until)?;
+        Some((facts, is_client_lower == is_forward))
     }
 
     /// Forgets the oldest conversations if memory is short. They stay until then: the table is
@@ -157,17 +160,18 @@ impl FactTable {
 }
 
 impl Entry {
-    fn add(&mut self, time: Timestamp, found: &Found) {
+    fn add(&mut self, finding: &Finding, telling: &Telling) {
+        let time = finding.time;
         let goes_on = |it: &&mut FactsVersion| it.last.plus_millis(SILENCE_MS) >= time;
         let before = self.versions.last_mut().filter(goes_on);
-        let (mut facts, since) = match before {
+        let (mut facts, since, is_client_lower) = match before {
             Some(version) => {
                 version.last = version.last.max(time);
-                (Facts::clone(&version.facts), version.since)
+                (Facts::clone(&version.facts), version.since, version.is_client_lower)
             }
-            None => (Facts::default(), time),
+            None => (Facts::default(), time, finding.is_client_lower()),
         };
-        if !add(&mut facts, found) {
+        if !telling.add(&mut facts, &finding.found) {
             return;
         }
         if self.versions.len() == VERSIONS_MAX {
@@ -175,12 +179,13 @@ impl Entry {
             self.memory -= octets(&oldest.facts);
         }
         self.memory += octets(&facts);
-        self.versions.push(FactsVersion { time, since, last: time, facts: Arc::new(facts) });
+        let facts = Arc::new(facts);
+        self.versions.push(FactsVersion { time, since, last: time, is_client_lower, facts });
     }
 
     /// The facts of a record. If several conversations used the same ports, those of the first one
     /// that it had packets of.
-    fn of(&mut self, record: &FlowRecord, found_until: Timestamp) -> Option<Arc<Facts>> {
+    fn of(&mut self, record: &FlowRecord, found_until: Timestamp) -> Option<(Arc<Facts>, bool)> {
         let begins = record.tcp_control_bits & tcp_control::SYN != 0;
         let mut chosen: Option<&FactsVersion> = None;
         let until = self.last;
@@ -202,7 +207,7 @@ impl Entry {
             }
             chosen = Some(version);
         }
-        let facts = Arc::clone(&chosen?.facts);
+        let facts = chosen.map(|it| (Arc::clone(&it.facts), it.is_client_lower))?;
         // After a silence it is another conversation, in which nothing was found.
         if record.start > until.plus_millis(SILENCE_MS) {
             return None;
@@ -210,85 +215,6 @@ impl Entry {
         self.last = until.max(record.end);
         Some(facts)
     }
-}
-
-/// Adds a finding. The first of each kind stays. Returns whether it is news.
-fn add(facts: &mut Facts, found: &Found) -> bool {
-    match found {
-        Found::Dns(transaction) => add_dns(facts, transaction),
-        Found::Hello { hello, quic } => {
-            let is_first = facts.tls.is_none();
-            if is_first {
-                facts.tls = Some(tls_facts(hello));
-                facts.quic_version = quic.as_ref().map(Version::to_string).map(String::into);
-            }
-            is_first
-        }
-        Found::Request(request) => add_request(facts, request),
-        Found::Response(Response { status, minor }) => {
-            let http = facts
-                .http
-                .get_or_insert_with(|| HttpFacts { minor: *minor, ..HttpFacts::default() });
-            let is_first = http.status.is_none();
-            http.status = http.status.or(Some(*status));
-            is_first
-        }
-    }
-}
-
-/// The first question, and its first answer.
-fn add_dns(facts: &mut Facts, transaction: &Transaction) -> bool {
-    let name = transaction.question.as_ref().map(|question| text(&question.name));
-    let is_first = facts.dns.is_none();
-    let dns = facts.dns.get_or_insert_with(|| DnsFacts {
-        id: transaction.id,
-        op_code: transaction.opcode.to_string().into(),
-        name: name.clone(),
-        kind: transaction.question.map(|it| it.kind.to_string().into()).unwrap_or_default(),
-        class: transaction.question.map(|it| it.class.to_string().into()).unwrap_or_default(),
-        response_code: None,
-    });
-    let answers = dns.id == transaction.id && dns.name == name && dns.response_code.is_none();
-    let code = transaction.response_code.filter(|_| answers);
-    if let Some(code) = code {
-        dns.response_code = Some(ResponseCode::to_string(&code).into());
-    }
-    is_first || code.is_some()
-}
-
-fn add_request(facts: &mut Facts, request: &Request) -> bool {
-    let http = facts.http.get_or_insert_default();
-    let is_first = http.method.is_none();
-    if is_first {
-        http.method = Some(text(&request.method));
-        http.host = request.host.as_ref().map(text);
-        (http.port, http.minor) = (request.port, request.minor);
-    }
-    is_first
-}
-
-fn tls_facts(hello: &ClientHello) -> TlsFacts {
-    TlsFacts {
-        server_name: hello.server_name.as_ref().map(text),
-        ja3: hello.ja3.to_string().into(),
-        ja4: hello.ja4.as_ref().map(text),
-        version: hello.version,
-        protocol_offered: hello.protocol_offered.as_ref().map(text),
-        has_encrypted_hello: hello.has_encrypted_hello,
-    }
-}
-
-fn text<const N: usize>(text: &Text<N>) -> Box<str> {
-    text.as_str().into()
-}
-
-/// Memory of a version of facts, with its texts.
-fn octets(facts: &Facts) -> usize {
-    let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
-    let dns = facts.dns.as_ref().map_or(0, |dns| length(&dns.name) + 64);
-    let tls = facts.tls.as_ref().map_or(0, |tls| length(&tls.server_name) + 160);
-    let http = facts.http.as_ref().map_or(0, |http| length(&http.host) + 32);
-    VERSION_OCTETS + dns + tls + http
 }
 
 /// Passes on the keyed hash that a conversation writes as one word.

@@ -8,6 +8,7 @@ use exporter::MeterReport;
 
 use crate::pipeline::live::MeterChange;
 use crate::pipeline::queue::RecordQueue;
+use crate::pipeline::table_order::TableOrder;
 use crate::report::totals::Totals;
 
 /// The input of a live run, with everything open.
@@ -43,6 +44,9 @@ pub(crate) trait Feed {
 
     /// Whether all workers have taken them.
     fn is_up_to_date(&self) -> bool;
+
+    /// Gives an order about the flows in the tables to the workers. Without tables nobody answers.
+    fn order(&self, _order: &TableOrder) {}
 
     /// Ends the input: nothing more comes in. Then waits until the workers have given what they
     /// have.

@@ -87,7 +87,7 @@ impl<'scope> WorkerHandles<'scope> {
     #[cold]
     fn distribute_conversations(&mut self) {
         for packet in &self.observed[..self.count] {
-            let conversation = ConversationKey::of_flow(&packet.key(), &self.seed);
+            let (conversation, _) = ConversationKey::of_flow(&packet.key(), &self.seed);
             let worker = conversation.shard(self.handles.len());
             self.handles[worker].block.packets.push(*packet);
         }

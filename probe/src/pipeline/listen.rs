@@ -4,6 +4,7 @@
 //! come to the same worker, so that nothing is shared. Twenty times a second a worker ticks: it
 //! publishes its counts, and sends records on that wait in a batch.
 
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,9 +19,10 @@ use log::{error, warn};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::host::listeners::ListenSocket;
+use crate::host::listeners::{ListenSocket, WorkerSockets};
 use crate::host::rights;
 use crate::pipeline::collect::{Given, LATE_MS, SETTLE_MS};
+use crate::pipeline::connections::{Connections, MessageSink};
 use crate::pipeline::feed::{Feed, Input};
 use crate::pipeline::live::MeterChange;
 use crate::pipeline::queue::{RecordQueue, WhenFull};
@@ -53,7 +55,7 @@ pub(crate) struct ListenInput<'a> {
     /// Further tag protocols in sampled frames.
     pub(crate) tpids: Tpids,
     /// The sockets of each worker.
-    pub(crate) sockets: Vec<Vec<ListenSocket>>,
+    pub(crate) sockets: Vec<WorkerSockets>,
     /// Where each worker publishes its counts.
     pub(crate) published: &'a [Mutex<Heard>],
     /// The file of templates.
@@ -109,8 +111,10 @@ impl Input for ListenInput<'_> {
                 rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
                 let hearing = Hearing::new(settings, limits, tpids, records, &stored);
                 drop(stored);
-                let worker = ListenWorker::new(hearing, sockets, of_main, published, ended);
-                ListenWorker { is_stored, ..worker }.run();
+                let connections = Connections::new(sockets.streams, workers);
+                let datagrams = sockets.datagrams;
+                let worker = ListenWorker::new(hearing, datagrams, of_main, published, ended);
+                ListenWorker { is_stored, connections, ..worker }.run();
             }));
         }
         let (published, store) = (self.published, self.store);
@@ -207,7 +211,9 @@ impl<'a> Hearing<'a> {
         records: RecordQueue,
         stored: &[StoredTemplate],
     ) -> Self {
-        let mut collector = Collector::new(limits).with_tpids(tpids);
+        let sampling = settings.sampling.clone();
+        let collector = Collector::new(limits).with_tpids(tpids).with_sampling(sampling);
+        let mut collector = collector.with_scope(settings.scope);
         let now = wall_clock();
         stored.iter().for_each(|template| collector.restore(template, now));
         let report = CollectReport { listens: true, ..CollectReport::default() };
@@ -224,9 +230,29 @@ impl<'a> Hearing<'a> {
             let received = datagram.received.map_or_else(wall_clock, |since| {
                 Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
             });
-            let mut sink = Given { records: &mut self.records, settings: self.settings };
+            let mut sink = Given { records: &mut self.records };
             self.collector.datagram(datagram.from, received, datagram.octets, &mut sink);
         }
+    }
+}
+
+impl MessageSink for Hearing<'_> {
+    fn allows(&self, from: SocketAddr) -> bool {
+        self.settings.allows(from.ip())
+    }
+
+    fn message(&mut self, connection: u64, from: SocketAddr, octets: &[u8]) -> bool {
+        self.report.frames += 1;
+        let mut sink = Given { records: &mut self.records };
+        self.collector.message_of(connection, from, wall_clock(), octets, &mut sink)
+    }
+
+    fn ended(&mut self, connection: u64, from: SocketAddr) {
+        self.collector.end_connection(connection, from);
+    }
+
+    fn report(&mut self) -> &mut CollectReport {
+        &mut self.report
     }
 }
 
@@ -235,6 +261,7 @@ struct ListenWorker<'a> {
     hearing: Hearing<'a>,
     /// The sockets that work, each with its count of dropped datagrams at the last look.
     sockets: Vec<(ListenSocket, u32)>,
+    connections: Connections,
     buffers: DatagramBuffers,
     orders: Receiver<bool>,
     published: &'a Mutex<Heard>,
@@ -257,6 +284,7 @@ impl<'a> ListenWorker<'a> {
         Self {
             hearing,
             sockets: sockets.into_iter().map(|socket| (socket, 0)).collect(),
+            connections: Connections::new(Vec::new(), 1),
             buffers: DatagramBuffers::new(),
             orders,
             published,
@@ -283,6 +311,7 @@ impl<'a> ListenWorker<'a> {
         let end = Instant::now() + DRAIN;
         self.hearing.records.set_when_full(WhenFull::at_end());
         while self.round() && Instant::now() < end {}
+        self.connections.finish(&mut self.hearing);
         self.count_dropped();
         self.hearing.collector.finish();
         self.hearing.records.flush();
@@ -291,8 +320,8 @@ impl<'a> ListenWorker<'a> {
 
     /// Reads each socket once. Returns whether more may be there.
     fn round(&mut self) -> bool {
-        let Self { hearing, sockets, buffers, .. } = self;
-        let mut busy = false;
+        let Self { hearing, sockets, connections, buffers, .. } = self;
+        let mut busy = connections.round(hearing);
         sockets.retain(|(socket, _)| {
             let received =
                 buffers.receive(socket.as_fd(), |datagram| hearing.take(socket, datagram));
@@ -307,6 +336,7 @@ impl<'a> ListenWorker<'a> {
 
     fn tick(&mut self) {
         self.count_dropped();
+        self.connections.tick(&mut self.hearing);
         let records = &mut self.hearing.records;
         self.orders.try_iter().for_each(|wants_settle| records.set_wants_settle(wants_settle));
         let now = wall_clock();
@@ -341,7 +371,7 @@ impl<'a> ListenWorker<'a> {
         let counts = collector.counts();
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         published.report = CollectReport { counts, ..self.hearing.report };
-        published.sockets = self.sockets.len();
+        published.sockets = self.sockets.len() + self.connections.listeners();
         published.at = Some(Instant::now());
         if let Some(list) = list {
             published.exporters = list;
@@ -354,8 +384,8 @@ impl<'a> ListenWorker<'a> {
     /// Waits until a socket has datagrams, or for `longest`.
     fn wait(&self, longest: Duration) {
         let sockets = self.sockets.iter();
-        let mut sockets: Vec<_> =
-            sockets.map(|(socket, _)| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();
+        let sockets = sockets.map(|(it, _)| PollFd::new(it.as_fd(), PollFlags::POLLIN));
+        let mut sockets: Vec<_> = sockets.chain(self.connections.sockets()).collect();
         // `poll` takes whole milliseconds, and 0 would not wait.
         let millis = longest + Duration::from_millis(1);
         let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::ZERO);

@@ -26,6 +26,7 @@ use crate::host::priority::{self, Priority};
 use crate::pipeline::payload::PayloadReader;
 use crate::pipeline::queue::WhenFull;
 use crate::pipeline::snapshot::{Snapshot, of_port, publish};
+use crate::pipeline::table_order::{TableOrder, TableWalk};
 use crate::pipeline::worker::{Worker, wall_clock};
 
 /// Most frames that are read from a socket before the next socket is read.
@@ -71,6 +72,8 @@ pub(crate) enum WorkerOrder {
     Socket(Box<Attached>),
     /// The settings have changed.
     Change(MeterChange),
+    /// Flows are to be shown or ended.
+    Table(TableOrder),
 }
 
 /// Settings of a worker that change while it runs.
@@ -92,6 +95,8 @@ pub(crate) struct LiveWorker<'a> {
     filter: Option<&'a FrameFilter>,
     sources: Vec<Attached>,
     orders: Receiver<WorkerOrder>,
+    /// The order about flows that is being done.
+    walk: Option<TableWalk>,
     published: &'a Mutex<Snapshot>,
     stop: &'a AtomicBool,
     /// `None` without real-time priority.
@@ -126,6 +131,7 @@ impl<'a> LiveWorker<'a> {
             filter: input.filter,
             sources: input.sources,
             orders: input.orders,
+            walk: None,
             published: input.published,
             stop: input.stop,
             priority: input.is_real_time.then(Priority::inherited),
@@ -235,6 +241,9 @@ impl<'a> LiveWorker<'a> {
             self.worker.records.flush();
         }
         self.take_orders();
+        if self.walk.as_mut().is_some_and(|walk| self.worker.step(walk)) {
+            self.walk = None;
+        }
         let leases = self.close_ended();
         let snapshot = Snapshot {
             meter: self.counts(),
@@ -259,6 +268,7 @@ impl<'a> LiveWorker<'a> {
             match order {
                 WorkerOrder::Socket(attached) => self.sources.push(*attached),
                 WorkerOrder::Change(change) => self.change(change),
+                WorkerOrder::Table(order) => self.walk = Some(TableWalk::new(order)),
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, never};
-use exporter::{ExportCounts, ExportError, Exporter, MeterReport};
+use exporter::{CollectorCounts, ExportCounts, ExportError, Exporter, MeterReport};
 use flow::{NetworkSet, RecordTally, Timestamp};
 use log::error;
 
@@ -41,6 +41,8 @@ pub(crate) struct OutputEnd {
     /// It gets records too, not only alerts.
     pub(crate) takes_records: bool,
     pub(crate) counts: ExportCounts,
+    /// The collectors of a group.
+    pub(crate) collectors: Vec<CollectorCounts>,
     /// Records that the queues on the way dropped because they were full.
     pub(crate) dropped: RecordTally,
     /// The part of them that the queues before its own one dropped.
@@ -49,6 +51,8 @@ pub(crate) struct OutputEnd {
     pub(crate) absent: RecordTally,
     /// It is not among the outputs any more.
     pub(crate) is_removed: bool,
+    /// The user has paused it.
+    pub(crate) is_paused: bool,
     pub(crate) error: Option<ExportError>,
 }
 
@@ -56,7 +60,7 @@ impl OutputEnd {
     /// The outcome from the published state. An output without records cannot drop any.
     pub(crate) fn new(
         (name, takes_records): Label,
-        Published { counts, error }: Published,
+        Published { counts, collectors, error }: Published,
         dropped: &DroppedOnWay,
     ) -> Self {
         let (before, own) = if takes_records { dropped.parts() } else { Default::default() };
@@ -64,10 +68,12 @@ impl OutputEnd {
             name,
             takes_records,
             counts,
+            collectors,
             dropped: before + own,
             dropped_before: before,
             absent: RecordTally::default(),
             is_removed: false,
+            is_paused: false,
             error,
         }
     }
@@ -76,6 +82,7 @@ impl OutputEnd {
     pub(crate) fn then(self, later: Self) -> Self {
         Self {
             counts: self.counts.then(later.counts),
+            collectors: CollectorCounts::then(self.collectors, later.collectors),
             dropped: self.dropped + later.dropped,
             dropped_before: self.dropped_before + later.dropped_before,
             ..later
@@ -85,7 +92,8 @@ impl OutputEnd {
     /// The outcome of an output that got no data.
     pub(crate) fn of_nothing(output: Output<'_>) -> Self {
         let counts = output.exporter.counts();
-        let published = Published { counts, error: None };
+        let collectors = output.exporter.collectors();
+        let published = Published { counts, collectors, error: None };
         Self::new(output.label(), published, &DroppedOnWay::default())
     }
 }
@@ -94,6 +102,8 @@ impl OutputEnd {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Published {
     pub(crate) counts: ExportCounts,
+    /// The collectors of a group.
+    pub(crate) collectors: Vec<CollectorCounts>,
     /// The error after which it gave up.
     pub(crate) error: Option<ExportError>,
 }
@@ -203,7 +213,8 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
         counts.failed += lost;
         counts.events_failed += lost_events + self.merge.dropped.events();
         self.publish(counts, failure.as_ref());
-        let ended = Published { counts, error: failure };
+        let collectors = self.output.exporter.collectors();
+        let ended = Published { counts, collectors, error: failure };
         let end = OutputEnd::new(self.output.label(), ended, &self.merge.dropped);
         (end, self.output.exporter)
     }
@@ -232,6 +243,7 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
     fn publish(&self, counts: ExportCounts, error: Option<&ExportError>) {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         published.counts = counts;
+        published.collectors = self.output.exporter.collectors();
         if published.error.is_none() {
             published.error = error.cloned();
         }

@@ -20,6 +20,7 @@ use crate::pipeline::opened::Target;
 use crate::pipeline::output::{Clock, Label, Output, OutputEnd, OutputLoop, Published, Ticks};
 use crate::pipeline::queue::{Merge, Pool, QueueSender};
 use crate::pipeline::queues::LaterQueues;
+use crate::pipeline::starting::{Known, Opening, Starting};
 use crate::pipeline::worker::{join, try_spawn};
 
 /// Time between two ticks of an exporter, so that gathered records leave within a second.
@@ -55,6 +56,8 @@ struct Slot<'scope> {
     /// It was not there at some time.
     has_gap: bool,
     is_removed: bool,
+    /// The user has paused it: records go past it.
+    is_paused: bool,
 }
 
 /// An output that runs.
@@ -75,57 +78,6 @@ struct Running<'scope> {
 /// The outcome of an output, and its exporter, whose files are in use until all outputs have ended.
 /// `None` if it was removed.
 type Finished<'a> = (OutputEnd, Option<Box<dyn Exporter + 'a>>);
-
-/// An output that is to start.
-pub(crate) struct Starting<'a> {
-    label: Label,
-    target: Option<Target>,
-    opening: Opening<'a>,
-    conversations: Vec<Conversation>,
-}
-
-/// The exporter of an output that is to start.
-enum Opening<'a> {
-    Open(Box<dyn Exporter + 'a>),
-    /// It is opened when others have ended that write to the same place.
-    Later(Box<dyn FnOnce() -> Box<dyn Exporter> + Send>),
-}
-
-/// An output of settings that runs, for a thread that prepares other settings.
-#[derive(Clone)]
-pub(crate) struct Known {
-    pub(crate) target: Target,
-    pub(crate) conversations: Vec<Conversation>,
-    /// Disconnected when it has ended.
-    pub(crate) ended: Receiver<Infallible>,
-    /// It was removed before.
-    pub(crate) is_leaving: bool,
-}
-
-impl<'a> Starting<'a> {
-    /// An output that is open.
-    pub(crate) fn of(output: Output<'a>) -> Self {
-        let (label, conversations) = (output.label(), output.exporter.conversations());
-        let Output { exporter, target, .. } = output;
-        Self { label, target, opening: Opening::Open(exporter), conversations }
-    }
-
-    /// An output that is opened when these have ended.
-    pub(crate) fn after(
-        target: Target,
-        others: Vec<Known>,
-        open: impl FnOnce() -> Box<dyn Exporter> + Send + 'static,
-    ) -> Self {
-        let label = (target.name(), matches!(target, Target::Records(_)));
-        let conversations = others.iter().flat_map(|it| it.conversations.clone()).collect();
-        let open = move || {
-            // Nothing is ever sent: the end is an error.
-            others.iter().for_each(|other| _ = other.ended.recv());
-            open()
-        };
-        Self { label, target: Some(target), opening: Opening::Later(Box::new(open)), conversations }
-    }
-}
 
 impl<'scope, 'env> OutputSet<'scope, 'env> {
     pub(crate) fn new(
@@ -207,11 +159,12 @@ impl<'scope, 'env> OutputSet<'scope, 'env> {
                 running: Vec::new(),
                 has_gap: false,
                 is_removed: false,
+                is_paused: false,
             });
             self.slots.len() - 1
         });
         let slot = &mut self.slots[index];
-        slot.is_removed = false;
+        (slot.is_removed, slot.is_paused) = (false, false);
         slot
     }
 
@@ -243,8 +196,35 @@ impl<'scope, 'env> OutputSet<'scope, 'env> {
             let named = self.slots.iter_mut().filter(|slot| slot.label == label);
             named.for_each(|slot| slot.has_gap = true);
         }
-        let running = self.slots.iter().flat_map(|slot| &slot.running);
-        running.filter_map(|running| running.sender.clone()).collect()
+        self.queues()
+    }
+
+    /// The queues to all outputs that are not paused.
+    fn queues(&self) -> Vec<QueueSender> {
+        let running = self.slots.iter().filter(|slot| !slot.is_paused);
+        running.flat_map(|slot| &slot.running).filter_map(|it| it.sender.clone()).collect()
+    }
+
+    /// Pauses the outputs of this name, or lets them go on. Returns the queues to all that are not
+    /// paused.
+    ///
+    /// # Errors
+    ///
+    /// There is no such output, or outputs cannot change; in one sentence.
+    pub(crate) fn pause(&mut self, name: &str, pause: bool) -> Result<Vec<QueueSender>, String> {
+        if self.later.is_none() {
+            return Err("the outputs of a run without --config stay as they are".to_owned());
+        }
+        let mut named =
+            self.slots.iter_mut().filter(|it| it.label.0 == name && !it.is_removed).peekable();
+        if named.peek().is_none() {
+            return Err(format!("{name} is no output of this run"));
+        }
+        for slot in named {
+            slot.is_paused = pause;
+            slot.has_gap |= pause;
+        }
+        Ok(self.queues())
     }
 
     /// Changes the networks inside the perimeter of all documents.
@@ -373,7 +353,8 @@ impl Slot<'_> {
         let is_counted = self.has_gap && sum.takes_records;
         let was_there = offered + sum.dropped_before;
         let absent = if is_counted { less(ended, was_there) } else { RecordTally::default() };
-        OutputEnd { absent, is_removed: self.is_removed, ..sum }
+        let (is_removed, is_paused) = (self.is_removed, self.is_paused);
+        OutputEnd { absent, is_removed, is_paused, ..sum }
     }
 }
 

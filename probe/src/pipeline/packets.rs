@@ -13,6 +13,7 @@ use crate::pipeline::feed::{Feed, Input};
 use crate::pipeline::live::{Attached, MeterChange};
 use crate::pipeline::queue::RecordQueue;
 use crate::pipeline::snapshot::{Snapshot, are_alive, sum};
+use crate::pipeline::table_order::TableOrder;
 use crate::pipeline::workers::{Processors, WorkerStarter, Workers};
 use crate::report::totals::Totals;
 use crate::settings::config::Config;
@@ -106,6 +107,10 @@ impl Feed for PacketFeed<'_, '_> {
 
     fn is_up_to_date(&self) -> bool {
         self.workers.as_ref().is_none_or(Workers::are_up_to_date)
+    }
+
+    fn order(&self, order: &TableOrder) {
+        self.workers.iter().for_each(|workers| workers.order(order));
     }
 
     fn end(&mut self) {

@@ -3,6 +3,8 @@
 use flow::{ConversationKey, Frame, HashSeed, PayloadCounts, Sink, Timestamp, Tpids, segment};
 use payload::reader::{Found, Kinds, Reader, Segment, Transport};
 
+use crate::pipeline::telling::Telling;
+
 /// Settings of payload.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PayloadSettings {
@@ -10,6 +12,8 @@ pub(crate) struct PayloadSettings {
     pub(crate) kinds: Kinds,
     /// Octets of all state of all workers.
     pub(crate) memory: u64,
+    /// What is told of what is found.
+    pub(crate) telling: Telling,
 }
 
 impl PayloadSettings {
@@ -28,9 +32,23 @@ impl PayloadSettings {
 #[derive(Debug)]
 pub(crate) struct Finding {
     pub(crate) conversation: ConversationKey,
+    /// True if the source of the packet is the lower end.
+    pub(crate) is_forward: bool,
     /// Time of the packet.
     pub(crate) time: Timestamp,
     pub(crate) found: Found,
+}
+
+impl Finding {
+    /// Whether the client is the lower end of the conversation: it sends all but answers.
+    pub(crate) fn is_client_lower(&self) -> bool {
+        let is_answer = match &self.found {
+            Found::Dns(transaction) => transaction.response_code.is_some(),
+            Found::Response(_) => true,
+            Found::Hello { .. } | Found::Request(_) => false,
+        };
+        self.is_forward != is_answer
+    }
 }
 
 /// A receiver of observations that also keeps what was found.
@@ -78,7 +96,8 @@ impl PayloadReader {
             time_ms: frame.time.as_millis(),
         });
         if let Some(found) = found {
-            sink.found(Finding { conversation: it.conversation, time: frame.time, found });
+            let (conversation, is_forward) = (it.conversation, it.is_forward);
+            sink.found(Finding { conversation, is_forward, time: frame.time, found });
         }
     }
 }

@@ -13,8 +13,9 @@ use log::{error, info, warn};
 
 use crate::host::{rights, signals};
 use crate::pipeline::opened::Target;
-use crate::pipeline::outputs::{Known, LEAVING_MAX, NAMES_MAX, Starting};
+use crate::pipeline::outputs::{LEAVING_MAX, NAMES_MAX};
 use crate::pipeline::stages::{StageCounts, StageKind};
+use crate::pipeline::starting::{Known, Starting};
 use crate::places::{PlaceChange, Places};
 use crate::settings::again::{self, Reread};
 use crate::settings::args::Arguments;

@@ -7,18 +7,21 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use exporter::ending;
+use flow::Stage;
 use log::error;
 
+use crate::host::control::Request;
 use crate::host::service::Service;
 use crate::host::{priority, rights, signals};
 use crate::pipeline::feed::{Feed, Input};
 use crate::pipeline::live::MeterChange;
 use crate::pipeline::output::{Output, OutputEnd};
-use crate::pipeline::outputs::{OutputSet, Starting};
+use crate::pipeline::outputs::OutputSet;
 use crate::pipeline::queue::{Delivery, QueueSender, WhenFull};
 use crate::pipeline::queues::QueueSet;
 use crate::pipeline::reload::{Outputs, Prepared, Reloader};
-use crate::pipeline::stages::{Mode, StageChange, StageCounts, StageLoop, Stages};
+use crate::pipeline::stages::{Mode, StageChange, StageCounts, StageKind, StageLoop, Stages};
+use crate::pipeline::starting::Starting;
 use crate::pipeline::worker::{join, spawn};
 use crate::report::rates::Rates;
 use crate::report::totals::Totals;
@@ -66,11 +69,8 @@ pub(crate) trait Watch {
     /// Whether messages wait for them.
     fn has_news(&mut self) -> bool;
 
-    /// Whether `flowprobe ctl` asks for them.
-    fn is_asked(&mut self) -> bool;
-
-    /// Answers `flowprobe ctl`.
-    fn answer(&mut self, totals: &Totals);
+    /// The next request of `flowprobe ctl`, if there is one.
+    fn request(&mut self) -> Option<Request>;
 
     /// When somebody asks for them, or messages wait for them.
     fn wanted(&mut self, totals: &Totals);
@@ -207,8 +207,8 @@ impl Supervisor<'_, '_> {
             if signals::take_totals_wanted() || watch.has_news() {
                 watch.wanted(&self.so_far());
             }
-            if watch.is_asked() {
-                watch.answer(&self.so_far());
+            while let Some(request) = watch.request() {
+                self.answer(request);
             }
             self.look_at_settings();
             let (feed, watchdog) = (&self.feed, self.service.watchdog);
@@ -231,6 +231,35 @@ impl Supervisor<'_, '_> {
                 watch.interval(&totals);
             }
         }
+    }
+
+    /// Does what `flowprobe ctl` asks for. Who does not wait any more needs no answer.
+    fn answer(&mut self, request: Request) {
+        match request {
+            Request::Totals(answer) => drop(answer.try_send(self.so_far().statistics())),
+            Request::Flows(order) => self.feed.order(&order),
+            Request::Pause { output, pause, answer } => {
+                let queues = self.outputs.pause(&output, pause);
+                let done = queues.map(|queues| self.pass_on(queues, Vec::new()));
+                drop(answer.try_send(done.map(drop)));
+            }
+        }
+    }
+
+    /// Gives the thread of the stages other outputs and stages. It drops the sender of what is
+    /// returned when it has taken them.
+    fn pass_on(
+        &self,
+        outputs: Vec<QueueSender>,
+        stages: Vec<(StageKind, Option<Box<dyn Stage>>)>,
+    ) -> Receiver<Infallible> {
+        let (done, by_stages) = bounded(0);
+        if self.changes.send(StageChange { outputs, stages, done }).is_err() {
+            error!("the thread of the stages has ended");
+        }
+        // It also wakes the thread of the stages.
+        self.report(&self.so_far(), WhenFull::Drop);
+        by_stages
     }
 
     /// Applies new settings that are ready. They are in force when all threads have taken them.
@@ -269,14 +298,9 @@ impl Supervisor<'_, '_> {
             left_out: self.outputs.conversations(),
         });
         self.stages = prepared.stage_counts.clone();
-        let (done, by_stages) = bounded(0);
         let stages = std::mem::take(&mut prepared.stages);
-        if self.changes.send(StageChange { outputs: queues, stages, done }).is_err() {
-            error!("the thread of the stages has ended");
-        }
+        let by_stages = self.pass_on(queues, stages);
         self.changing = Some(Changing { prepared, by_stages });
-        // It also wakes the thread of the stages.
-        self.report(&self.so_far(), WhenFull::Drop);
     }
 
     /// Ends the stages and then the outputs. Called after the workers have ended.

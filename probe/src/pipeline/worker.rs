@@ -20,6 +20,7 @@ use crate::pipeline::closed::ClosedTunnels;
 use crate::pipeline::facts::FactTable;
 use crate::pipeline::payload::{Finding, FindingSink};
 use crate::pipeline::queue::RecordQueue;
+use crate::pipeline::table_order::TableWalk;
 use crate::report::units::{self, counted};
 use crate::settings::config::Config;
 use crate::sys;
@@ -108,7 +109,8 @@ impl Worker {
         if let Some(payload) = &config.payload {
             let ObserverSettings { seed, idle_timeout_ms, active_timeout_ms, .. } = config.observer;
             let memory = payload.facts(workers);
-            let facts = FactTable::new(seed, memory, idle_timeout_ms, active_timeout_ms);
+            let facts =
+                FactTable::new(seed, payload.telling, memory, idle_timeout_ms, active_timeout_ms);
             records.expect_facts(facts);
         }
         if decap.opens_any() {
@@ -152,6 +154,11 @@ impl Worker {
     pub(crate) fn set_timeouts(&mut self, idle_ms: u32, active_ms: u32, now: Timestamp) -> u32 {
         self.table.set_timeouts(idle_ms, active_ms, now, &mut |record| self.records.push(record));
         self.table.longest_idle_timeout_ms()
+    }
+
+    /// Does a piece of an order about its flows. Returns true after the last piece.
+    pub(crate) fn step(&mut self, walk: &mut TableWalk) -> bool {
+        walk.step(&mut self.table, &mut self.records)
     }
 
     pub(crate) fn flows(&self) -> u32 {

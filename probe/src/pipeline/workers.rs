@@ -16,6 +16,7 @@ use crate::pipeline::live::{Attached, LiveWorker, MeterChange, WorkerInput, Work
 use crate::pipeline::payload::PayloadReader;
 use crate::pipeline::queue::RecordQueue;
 use crate::pipeline::snapshot::Snapshot;
+use crate::pipeline::table_order::TableOrder;
 use crate::pipeline::worker::{Worker, join, spawn};
 use crate::settings::config::Config;
 
@@ -111,6 +112,13 @@ impl Workers<'_> {
             if worker.send_timeout(order, ANSWER).is_err() {
                 error!("a worker does not take its new settings");
             }
+        }
+    }
+
+    /// Gives an order about flows to all workers. One that has too much to do does not answer.
+    pub(super) fn order(&self, order: &TableOrder) {
+        for worker in &self.orders {
+            drop(worker.try_send(WorkerOrder::Table(order.clone())));
         }
     }
 

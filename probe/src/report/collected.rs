@@ -34,6 +34,16 @@ pub(crate) struct CollectReport {
     pub(crate) not_listened: u64,
     /// Datagrams for which sockets had no room. They are in no other count.
     pub(crate) kernel_dropped: u64,
+    /// Connections of exporters that were taken.
+    pub(crate) connections: u64,
+    /// Connections that were closed at once: from addresses that are not allowed, or too many.
+    pub(crate) connections_refused: u64,
+    /// Connections that were reset: for a malformed message, or an error of TCP or TLS.
+    pub(crate) connections_reset: u64,
+    /// Connections that were closed because a message, or TLS, took too long.
+    pub(crate) connections_slow: u64,
+    /// Connections that ended within a message.
+    pub(crate) connections_cut: u64,
 }
 
 impl AddAssign for CollectReport {
@@ -50,6 +60,11 @@ impl AddAssign for CollectReport {
             (&mut self.not_allowed, other.not_allowed),
             (&mut self.not_listened, other.not_listened),
             (&mut self.kernel_dropped, other.kernel_dropped),
+            (&mut self.connections, other.connections),
+            (&mut self.connections_refused, other.connections_refused),
+            (&mut self.connections_reset, other.connections_reset),
+            (&mut self.connections_slow, other.connections_slow),
+            (&mut self.connections_cut, other.connections_cut),
         ] {
             *sum += part;
         }
@@ -59,7 +74,8 @@ impl AddAssign for CollectReport {
 impl CollectReport {
     /// Datagrams or records that were sent and are in no output.
     pub(crate) fn has_loss(&self) -> bool {
-        self.counts.lost + self.counts.no_template + self.fragments + self.incomplete > 0
+        let Self { counts, fragments, incomplete, connections_cut, .. } = self;
+        counts.lost + counts.no_template + fragments + incomplete + connections_cut > 0
     }
 
     /// The records that were given to the outputs.
@@ -107,10 +123,27 @@ impl CollectReport {
         let others: Vec<_> =
             others.map(|(_, words, number)| format!("{} {words}", grouped(number))).collect();
         let mut lines = vec![(label, packets), ("flows", flows)];
+        if self.connections + self.connections_refused > 0 {
+            lines.push(("tcp", self.connections()));
+        }
         if !others.is_empty() {
             lines.push(("collect", others.join(", ")));
         }
         lines
+    }
+
+    /// What became of connections.
+    fn connections(&self) -> String {
+        let parts = [
+            (self.connections, "connections"),
+            (self.connections_refused, "REFUSED"),
+            (self.connections_reset, "reset"),
+            (self.connections_slow, "too slow"),
+            (self.connections_cut, "CUT within a message"),
+        ];
+        let parts = parts.iter().filter(|(number, _)| *number > 0);
+        let parts = parts.map(|(number, words)| format!("{} {words}", grouped(*number)));
+        parts.collect::<Vec<_>>().join(", ")
     }
 
     /// All counts as JSON.
@@ -126,6 +159,11 @@ impl CollectReport {
             ("not_allowed", self.not_allowed),
             ("not_listened", self.not_listened),
             ("kernel_dropped", self.kernel_dropped),
+            ("connections", self.connections),
+            ("connections_refused", self.connections_refused),
+            ("connections_reset", self.connections_reset),
+            ("connections_slow", self.connections_slow),
+            ("connections_cut", self.connections_cut),
         ];
         let all = frames.into_iter().chain(counts);
         all.map(|(name, number)| (name.to_owned(), number.into())).collect::<Map<_, _>>().into()

@@ -1,9 +1,63 @@
-//! Documents on their way to a cluster, in the statistics.
+//! What outputs did with records, in the statistics.
 
-use exporter::{Delivery, SpoolReport};
+use exporter::{CollectorCounts, Delivery, SpoolReport};
 use serde_json::{Value, json};
 
-pub(super) fn json(delivery: &Delivery) -> Value {
+use crate::pipeline::output::OutputEnd;
+use crate::report::totals::records_json;
+
+pub(super) fn output_json(output: &OutputEnd) -> Value {
+    let counts = &output.counts;
+    let mut object = json!({
+        "output": output.name,
+        "sent": records_json(counts.sent),
+        "not_exportable": records_json(counts.not_exportable),
+        "failed": records_json(counts.failed),
+        "dead_lettered": records_json(counts.dead_lettered),
+        "spooled": records_json(counts.spooled),
+        "retried": counts.retried,
+        "events": {
+            "sent": counts.events_sent,
+            "not_exportable": counts.events_not_exportable,
+            "failed": counts.events_failed,
+            "spooled": counts.events_spooled,
+        },
+        "dropped": records_json(output.dropped),
+        "absent": records_json(output.absent),
+        "removed": output.is_removed,
+        "paused": output.is_paused,
+        "messages": counts.messages,
+        "octets": counts.octets,
+        "errors": counts.errors,
+        "reconnects": counts.reconnects,
+        "times_clamped": counts.times_clamped,
+        "interfaces_zeroed": counts.interfaces_zeroed,
+        "error": output.error.as_ref().map(ToString::to_string),
+    });
+    if let Some(of_cluster) = &counts.delivery {
+        object["delivery"] = delivery_json(of_cluster);
+    }
+    if !output.collectors.is_empty() {
+        object["collectors"] = output.collectors.iter().map(collector_json).collect();
+    }
+    object
+}
+
+/// A collector of a group.
+fn collector_json(collector: &CollectorCounts) -> Value {
+    let counts = &collector.counts;
+    json!({
+        "collector": &*collector.name,
+        "sent": records_json(counts.sent),
+        "not_exportable": records_json(counts.not_exportable),
+        "failed": records_json(counts.failed),
+        "moved": records_json(collector.moved),
+        "away": collector.is_away,
+    })
+}
+
+/// Documents on their way to a cluster.
+fn delivery_json(delivery: &Delivery) -> Value {
     json!({
         "accepted": delivery.accepted,
         "duplicate": delivery.duplicate,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use log::error;
 
-use crate::host::control::Control;
+use crate::host::control::{Control, Request};
 use crate::pipeline::session::Watch;
 use crate::report::logger;
 use crate::report::loss::LossWatch;
@@ -90,12 +90,8 @@ impl Watch for LiveTotals<'_> {
         has_news
     }
 
-    fn is_asked(&mut self) -> bool {
-        self.asks.control.is_some_and(Control::is_asked)
-    }
-
-    fn answer(&mut self, totals: &Totals) {
-        self.asks.control.iter().for_each(|control| control.answer(totals));
+    fn request(&mut self) -> Option<Request> {
+        self.asks.control.and_then(Control::request)
     }
 
     fn wanted(&mut self, totals: &Totals) {

@@ -1,6 +1,7 @@
 //! The table of the biggest flows, as text for a terminal.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anstyle::{Reset, Style};
@@ -44,7 +45,7 @@ impl Subject {
 }
 
 /// The sum of all records of a flow.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Flow {
     pub(super) octets: u64,
     pub(super) packets: u64,
@@ -52,6 +53,8 @@ pub(super) struct Flow {
     pub(super) end: Timestamp,
     pub(super) tcp_control_bits: u8,
     pub(super) tags: Tags,
+    /// The first name that was found in the payload.
+    pub(super) name: Option<Arc<str>>,
 }
 
 impl Table<'_> {
@@ -68,6 +71,7 @@ impl Table<'_> {
         let mut shown = [true; COLUMNS];
         shown[TUNNEL] = self.flows.iter().any(|(subject, _)| subject.tunnel.is_some());
         shown[TAGS] = self.flows.iter().any(|(_, flow)| !flow.tags.is_empty());
+        shown[NAME] = self.flows.iter().any(|(_, flow)| flow.name.is_some());
         let layout = Layout::fitting(widths, shown, columns.unwrap_or(usize::MAX));
         let mut text = String::new();
         for (index, row) in rows.iter().enumerate() {
@@ -110,11 +114,12 @@ impl Table<'_> {
             percent(part, whole),
             tunnel_name(subject.tunnel),
             tag_names(flow.tags),
+            shortened(flow.name.as_deref().unwrap_or_default()),
         ]
     }
 }
 
-const COLUMNS: usize = 11;
+const COLUMNS: usize = 12;
 
 const HEADINGS: [&str; COLUMNS] = [
     "Start (UTC)",
@@ -128,6 +133,7 @@ const HEADINGS: [&str; COLUMNS] = [
     "Share",
     "Tunnel",
     "Tags",
+    "Name",
 ];
 
 /// Between two columns.
@@ -143,9 +149,10 @@ const PACKETS: usize = 6;
 const SHARE: usize = 8;
 const TUNNEL: usize = 9;
 const TAGS: usize = 10;
+const NAME: usize = 11;
 
 /// The columns that a narrow table omits, in this order.
-const MISSED_LEAST: [usize; 7] = [FLAGS, 0, DURATION, TAGS, SHARE, PROTOCOL, TUNNEL];
+const MISSED_LEAST: [usize; 8] = [FLAGS, 0, DURATION, TAGS, SHARE, PROTOCOL, NAME, TUNNEL];
 
 /// Prefix of a destination below its source.
 const TO: &str = "to ";
@@ -195,14 +202,27 @@ impl Layout {
 
 /// Numbers are aligned to the right.
 const RIGHT: [bool; COLUMNS] =
-    [false, true, false, false, false, false, true, true, true, false, false];
+    [false, true, false, false, false, false, true, true, true, false, false, false];
+
+/// Characters of a name in a row.
+const NAME_CHARACTERS: usize = 40;
+
+/// The end of a name, which says more than its beginning.
+fn shortened(name: &str) -> String {
+    let count = name.chars().count();
+    if count <= NAME_CHARACTERS {
+        return name.to_owned();
+    }
+    let end = name.chars().skip(count + 3 - NAME_CHARACTERS);
+    "...".chars().chain(end).collect()
+}
 
 /// Days since the epoch.
 fn day(time: Timestamp) -> u64 {
     time.as_millis() / (24 * 60 * 60 * 1000)
 }
 
-pub(super) fn protocol_name(number: u8) -> String {
+pub(crate) fn protocol_name(number: u8) -> String {
     let name = match number {
         protocol::ICMP => "ICMP",
         protocol::IGMP => "IGMP",
@@ -309,10 +329,10 @@ mod tests {
 
     #[test]
     fn narrow_tables_keep_what_tells_flows_apart() {
-        let widths = [12, 10, 8, 22, 24, 8, 7, 6, 6, 0, 20];
+        let widths = [12, 10, 8, 22, 24, 8, 7, 6, 6, 0, 20, 0];
         let shown = |has_tags| {
             let mut shown = [true; COLUMNS];
-            (shown[TUNNEL], shown[TAGS]) = (false, has_tags);
+            (shown[TUNNEL], shown[TAGS], shown[NAME]) = (false, has_tags, false);
             shown
         };
         let kept_of = |has_tags, room| {

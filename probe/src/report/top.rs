@@ -105,7 +105,12 @@ impl TopFlows {
             end: record.end,
             tcp_control_bits: 0,
             tags: Tags::NONE,
+            name: None,
         });
+        if flow.name.is_none() {
+            let facts = details.and_then(|details| details.facts.as_deref());
+            flow.name = facts.and_then(|facts| facts.hosts().next()).map(Arc::from);
+        }
         flow.octets += record.octets;
         flow.packets += record.packets;
         flow.start = flow.start.min(record.start);
@@ -122,7 +127,7 @@ impl TopFlows {
 
     /// The flows in order, the biggest first. Equal ones are ordered by key.
     fn in_order(&self) -> Vec<(Subject, Flow)> {
-        let mut order: Vec<_> = self.flows.iter().map(|(key, flow)| (*key, *flow)).collect();
+        let mut order: Vec<_> = self.flows.iter().map(|(key, flow)| (*key, flow.clone())).collect();
         order.sort_unstable_by_key(|(key, flow)| {
             Reverse(match self.settings.order {
                 Order::Octets => (flow.octets, flow.packets, Reverse(*key)),

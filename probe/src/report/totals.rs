@@ -220,7 +220,7 @@ impl Totals {
             .collect();
         let (outputs, of_alerts): (Vec<_>, Vec<_>) =
             self.outputs.iter().partition(|output| output.takes_records);
-        let outputs: Vec<Value> = outputs.into_iter().map(output_json).collect();
+        let outputs: Vec<Value> = outputs.into_iter().map(delivery::output_json).collect();
         let alerts = self.detected.as_ref().map(|counts| detection::json(counts, &of_alerts));
         let mut statistics = json!({
             "received": tally_json(meter.received),
@@ -359,39 +359,6 @@ fn tally_json(tally: Tally) -> Value {
     json!({ "packets": tally.packets, "octets": tally.octets })
 }
 
-fn records_json(tally: RecordTally) -> Value {
+pub(super) fn records_json(tally: RecordTally) -> Value {
     json!({ "records": tally.records, "packets": tally.packets, "octets": tally.octets })
-}
-
-fn output_json(output: &OutputEnd) -> Value {
-    let counts = &output.counts;
-    let mut object = json!({
-        "output": output.name,
-        "sent": records_json(counts.sent),
-        "not_exportable": records_json(counts.not_exportable),
-        "failed": records_json(counts.failed),
-        "dead_lettered": records_json(counts.dead_lettered),
-        "spooled": records_json(counts.spooled),
-        "retried": counts.retried,
-        "events": {
-            "sent": counts.events_sent,
-            "not_exportable": counts.events_not_exportable,
-            "failed": counts.events_failed,
-            "spooled": counts.events_spooled,
-        },
-        "dropped": records_json(output.dropped),
-        "absent": records_json(output.absent),
-        "removed": output.is_removed,
-        "messages": counts.messages,
-        "octets": counts.octets,
-        "errors": counts.errors,
-        "reconnects": counts.reconnects,
-        "times_clamped": counts.times_clamped,
-        "interfaces_zeroed": counts.interfaces_zeroed,
-        "error": output.error.as_ref().map(ToString::to_string),
-    });
-    if let Some(of_cluster) = &counts.delivery {
-        object["delivery"] = delivery::json(of_cluster);
-    }
-    object
 }

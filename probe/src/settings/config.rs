@@ -159,8 +159,8 @@ impl Config {
         let local_networks = site.local_networks.clone();
         let name = args.name.clone().unwrap_or_else(host_name);
         let detect = args.detect.settings(&args.output, live, key, seed, &name);
-        let payload = args.payload.settings();
-        let read = payload.map(|payload| (payload.kinds, payload.memory));
+        let payload = args.payload.settings()?;
+        let read = payload.map(|payload| (payload.kinds, payload.memory, payload.telling));
         let selected = (&args.filter, &read);
         let metered = (&observer, &table, &idle_ms_of, workers, &args.ifindex, selected);
         let places: Vec<_> = args.places.paths().collect();
@@ -198,8 +198,10 @@ impl Config {
                 sampling_interval: args.sample.get(),
                 key,
                 local_networks,
-                has_places: args.places.is_given(),
+                has_places: args.places.is_given() || args.collects,
                 has_tunnels: observer.decap.opens_any(),
+                has_exporters: args.collects,
+                has_names: payload.is_some(),
                 run,
                 change: 0,
                 name,

@@ -12,7 +12,7 @@ use flow::{HashSeed, KeyField, Tpids};
 use super::args::{Arguments, CaptureMethod, LiveSettings};
 use super::config;
 use super::detect::AlertTarget;
-use super::listen::CollectArguments;
+use super::listen::{Carrier, CollectArguments, Listener, Scope};
 use super::values::Stats;
 use crate::capture::file::{Input, Place};
 use crate::capture::packet::Direction;
@@ -30,19 +30,22 @@ const APART: [(&str, &str); 4] =
     [("top", "output"), ("order", "output"), ("top-by", "output"), ("top-by", "order")];
 
 /// Settings that need another one.
-const NEED: [(&str, &str); 8] = [
-    ("control", "interface"),
+const NEED: [(&str, &str); 11] = [
     ("inside-interfaces", "local-networks"),
     ("outside-interfaces", "local-networks"),
     ("http-allow-remote", "http"),
     ("http-name", "http"),
     ("http-token-file", "http"),
+    ("payload-dns-answers", "payload"),
+    ("payload-http", "payload"),
     ("payload-memory", "payload"),
+    ("payload-names", "payload"),
+    ("payload-names-key", "payload-names"),
     ("tunnel-key", "decap"),
 ];
 
 /// Settings of metering, besides those of live capture. The page shows packets.
-const OF_METERING: [&str; 18] = [
+const OF_METERING: [&str; 22] = [
     "control",
     "interface",
     "idle-timeout",
@@ -54,7 +57,11 @@ const OF_METERING: [&str; 18] = [
     "workers",
     "ifindex",
     "payload",
+    "payload-dns-answers",
+    "payload-http",
     "payload-memory",
+    "payload-names",
+    "payload-names-key",
     "decap",
     "vxlan-ports",
     "l2tpv3",
@@ -64,7 +71,8 @@ const OF_METERING: [&str; 18] = [
 ];
 
 /// Those among them, and among the settings of live capture, that a collector with sockets has.
-const OF_LISTENING: [&str; 5] = ["workers", "http", "user", "require-outputs", "stats-interval"];
+const OF_LISTENING: [&str; 6] =
+    ["control", "workers", "http", "user", "require-outputs", "stats-interval"];
 
 /// All contradictions of these settings.
 pub(super) fn of(args: &Arguments) -> Vec<Problem> {
@@ -125,6 +133,9 @@ impl Problems {
             self.collects(args);
             return;
         }
+        if is_given("control") && !is_given("interface") {
+            self.lack("--control needs --interface");
+        }
         for name in CollectArguments::NAMES.into_iter().filter(|name| is_given(name)) {
             self.lack(format!("--{name} needs the command collect: flowprobe collect --{name}"));
         }
@@ -175,11 +186,17 @@ impl Problems {
                 self.lack(format!("--{name} needs --listen"));
             }
         }
+        if args.collect.template_store.is_some() && args.collect.template_scope == Scope::Port {
+            self.clash("--template-store keeps templates of addresses; it needs the scope address");
+        }
         let listeners = &args.collect.listen;
         for (index, listener) in listeners.iter().enumerate() {
             // The system chooses another port for each 0.
             let mut before = listeners[..index].iter().filter(|other| other.address.port() != 0);
-            if before.any(|other| other.address == listener.address) {
+            let is_datagrams = |it: &Listener| it.carrier == Carrier::Udp;
+            if before.any(|other| {
+                other.address == listener.address && is_datagrams(other) == is_datagrams(listener)
+            }) {
                 self.clash(format!("--listen {listener}: the address is given twice"));
             }
         }
@@ -242,8 +259,8 @@ impl Problems {
         let outputs = destinations(args);
         let inputs = Input::of_names(&args.inputs).unwrap_or_default();
         let mut read: Vec<_> = inputs.iter().filter_map(Input::place).collect();
-        let others =
-            args.config.iter().chain(args.places.paths()).chain(&args.http.http_token_file);
+        let keys = args.http.http_token_file.iter().chain(&args.payload.payload_names_key);
+        let others = args.config.iter().chain(args.places.paths()).chain(keys);
         let of_outputs = outputs.iter().flat_map(|output| output.files_read());
         let others = others.map(PathBuf::as_path).chain(of_outputs);
         read.extend(others.filter_map(Place::of_path));
@@ -331,6 +348,9 @@ impl Problems {
         let problems = detect.and_then(|settings| Detectors::check(&settings, &groups).err());
         problems.into_iter().flatten().for_each(|problem| self.lack(problem));
         if let Err(problem) = args.http.settings() {
+            self.lack(problem);
+        }
+        if let Err(problem) = args.payload.settings() {
             self.lack(problem);
         }
     }

@@ -1,13 +1,12 @@
 //! Settings of the collector: where it listens, whom it hears, and how much it keeps.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::Args;
-use collect::Limits;
+use clap::{Args, ValueEnum};
+use collect::{Limits, SamplingSettings, TemplateScope};
 use exporter::number_with_unit;
 use flow::NetworkSet;
 use ipnet::IpNet;
@@ -34,7 +33,9 @@ const ALLOWED: [&str; 8] = [
 pub(crate) struct CollectArguments {
     /// With collect: where datagrams of exporters come in, as PROTOCOL://ADDRESS:PORT; may be given
     /// several times. PROTOCOL is netflow (v5 and v9, port 2055), ipfix (4739), sflow (6343), or
-    /// flow, which takes all of them. Without ADDRESS, all addresses of this host
+    /// flow, which takes all of them; ipfix+tcp (4739) and ipfix+tls (4740) take connections.
+    /// Without ADDRESS, all addresses of this host. TLS needs ?cert=FILE&key=FILE (PEM); with
+    /// &ca=FILE, exporters have to show a certificate of these authorities
     #[arg(short, long, value_name = "URL", display_order = 1)]
     pub(crate) listen: Vec<Listener>,
 
@@ -61,6 +62,11 @@ pub(crate) struct CollectArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) template_store: Option<PathBuf>,
 
+    /// Whose a template in datagrams is: of all ports of an address, or of each port, where several
+    /// exporters are behind one address
+    #[arg(long, value_name = "SCOPE", default_value = "address")]
+    pub(crate) template_scope: Scope,
+
     /// Sampling interval of an exporter, whatever it says of itself; may be given several times
     #[arg(long, value_name = "ADDRESS=N", value_parser = sampling_of)]
     pub(crate) sampling: Vec<(IpAddr, u32)>,
@@ -68,6 +74,17 @@ pub(crate) struct CollectArguments {
     /// Sampling interval of exporters that say none
     #[arg(long, value_name = "N", value_parser = interval)]
     pub(crate) default_sampling: Option<u32>,
+
+    /// Multiply packets and octets by the sampling interval; documents then have flowprobe.scaled
+    #[arg(long)]
+    pub(crate) scale_samples: bool,
+}
+
+/// Whose a template is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scope {
+    Address,
+    Port,
 }
 
 /// The protocols that a listener takes.
@@ -79,11 +96,29 @@ pub(crate) enum Takes {
     All,
 }
 
-/// Where datagrams come in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where datagrams or connections come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listener {
     pub(crate) takes: Takes,
+    pub(crate) carrier: Carrier,
     pub(crate) address: SocketAddr,
+}
+
+/// What carries messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    Udp,
+    Tcp,
+    Tls(TlsFiles),
+}
+
+/// The files of a listener with TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    /// Authorities of exporters.
+    pub(crate) authorities: Option<PathBuf>,
 }
 
 /// A network, or a single address.
@@ -104,16 +139,15 @@ pub(crate) struct ListenSettings {
 #[derive(Clone, Debug)]
 pub(crate) struct CollectSettings {
     pub(crate) limits: Limits,
+    pub(crate) scope: TemplateScope,
     /// `None`: all networks.
     pub(crate) allowed: Option<NetworkSet>,
-    pub(crate) sampling: BTreeMap<IpAddr, u32>,
-    /// 0: there is none.
-    pub(crate) default_sampling: u32,
+    pub(crate) sampling: SamplingSettings,
 }
 
 impl CollectArguments {
     /// The names of these settings.
-    pub(super) const NAMES: [&str; 8] = [
+    pub(super) const NAMES: [&str; 10] = [
         "listen",
         "allow",
         "exporters",
@@ -122,6 +156,8 @@ impl CollectArguments {
         "template-store",
         "sampling",
         "default-sampling",
+        "scale-samples",
+        "template-scope",
     ];
 
     pub(super) fn settings(&self) -> CollectSettings {
@@ -135,9 +171,16 @@ impl CollectArguments {
         let (exporters, templates) = (self.exporters, self.templates);
         CollectSettings {
             limits: Limits { exporters, templates, ..Limits::default() },
+            scope: match self.template_scope {
+                Scope::Address => TemplateScope::Address,
+                Scope::Port => TemplateScope::Port,
+            },
             allowed,
-            sampling: self.sampling.iter().copied().collect(),
-            default_sampling: self.default_sampling.unwrap_or(0),
+            sampling: SamplingSettings {
+                given: self.sampling.iter().copied().collect(),
+                default: self.default_sampling.unwrap_or(0),
+                scales: self.scale_samples,
+            },
         }
     }
 }
@@ -150,11 +193,13 @@ impl CollectSettings {
 }
 
 impl Takes {
-    const ALL: [(&str, Self, u16); 4] = [
+    const ALL: [(&str, Self, u16); 6] = [
         ("netflow", Self::Netflow, 2055),
         ("ipfix", Self::Ipfix, 4739),
         ("sflow", Self::Sflow, 6343),
         ("flow", Self::All, 2055),
+        (TCP, Self::Ipfix, 4739),
+        (TLS, Self::Ipfix, 4740),
     ];
 
     fn name(self) -> &'static str {
@@ -174,19 +219,50 @@ impl Takes {
     }
 }
 
+const TCP: &str = "ipfix+tcp";
+
+const TLS: &str = "ipfix+tls";
+
+impl TlsFiles {
+    fn of_query(query: Option<&str>) -> Result<Self, String> {
+        let mut files = Self::default();
+        for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            let path = PathBuf::from(value.as_ref());
+            match name.as_ref() {
+                "cert" => files.certificate = path,
+                "key" => files.key = path,
+                "ca" => files.authorities = Some(path),
+                _ => return Err(format!("{name} is not a setting of {TLS}: cert, key, ca")),
+            }
+        }
+        if files.certificate.as_os_str().is_empty() || files.key.as_os_str().is_empty() {
+            return Err(format!("{TLS} needs ?cert=FILE&key=FILE"));
+        }
+        Ok(files)
+    }
+}
+
 impl FromStr for Listener {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let problem = || {
-            "PROTOCOL://ADDRESS:PORT is needed, with netflow, ipfix, sflow or flow, such as \
-             netflow://:2055 or sflow://192.0.2.1"
+            "PROTOCOL://ADDRESS:PORT is needed, with netflow, ipfix, sflow, flow, ipfix+tcp or \
+             ipfix+tls, such as netflow://:2055 or sflow://192.0.2.1"
                 .to_owned()
         };
         let (name, rest) = text.split_once("://").ok_or_else(problem)?;
         let known = Takes::ALL.iter().find(|(known, ..)| *known == name);
-        let (_, takes, port) = *known.ok_or_else(problem)?;
+        let (name, takes, port) = known.ok_or_else(problem)?;
+        let (takes, port) = (*takes, *port);
+        let (rest, query) = rest.split_once('?').map_or((rest, None), |(it, q)| (it, Some(q)));
         let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let carrier = match *name {
+            TLS => Carrier::Tls(TlsFiles::of_query(query)?),
+            _ if query.is_some() => return Err(format!("{name} has no settings")),
+            TCP => Carrier::Tcp,
+            _ => Carrier::Udp,
+        };
         let address = match rest.strip_prefix(':') {
             Some(port) if !rest.starts_with("::") => {
                 let port = port.parse().map_err(|_error| problem())?;
@@ -200,13 +276,18 @@ impl FromStr for Listener {
                 rest.parse().ok().or(alone).ok_or_else(problem)?
             }
         };
-        Ok(Self { takes, address })
+        Ok(Self { takes, carrier, address })
     }
 }
 
 impl Display for Listener {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.takes.name(), self.address)
+        let name = match self.carrier {
+            Carrier::Udp => self.takes.name(),
+            Carrier::Tcp => TCP,
+            Carrier::Tls(_) => TLS,
+        };
+        write!(f, "{name}://{}", self.address)
     }
 }
 
@@ -257,10 +338,14 @@ mod tests {
             ("flow://[2001:db8::1]:99", "flow://[2001:db8::1]:99"),
             ("sflow://[2001:db8::1]", "sflow://[2001:db8::1]:6343"),
             ("sflow://::1", "sflow://[::1]:6343"),
+            ("ipfix+tcp://:1", "ipfix+tcp://[::]:1"),
+            ("ipfix+tls://192.0.2.1/?cert=a&key=b&ca=c", "ipfix+tls://192.0.2.1:4740"),
         ] {
             assert_eq!(text.parse::<Listener>().unwrap().to_string(), shown, "{text}");
         }
-        for text in ["", ":2055", "tcp://:1", "ipfix+tcp://:1", "flow://:x", "flow://host:1"] {
+        let of_tls = ["ipfix+tls://:1", "ipfix+tls://:1?cert=a", "ipfix+tls://:1?cert=a&key=b&x=c"];
+        let others = ["", ":2055", "tcp://:1", "flow://:x", "flow://host:1", "flow://:1?cert=a"];
+        for text in of_tls.into_iter().chain(others) {
             assert!(text.parse::<Listener>().is_err(), "{text}");
         }
     }

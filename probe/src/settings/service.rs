@@ -41,6 +41,39 @@ pub(crate) enum CtlCommand {
     Stats,
     /// The outputs: a line for each
     Outputs,
+    /// Flows in the table now, the largest first
+    Flows {
+        #[command(flatten)]
+        meant: FlowArguments,
+        /// Which are first: octets, packets, start (the oldest) or latest
+        #[arg(long, value_name = "ORDER")]
+        sort: Option<String>,
+        /// How many are shown, at most 1000
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        /// A line of JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End flows in the table now, so that their records are sent
+    Expire {
+        #[command(flatten)]
+        meant: FlowArguments,
+        /// All flows
+        #[arg(long, conflicts_with = "FlowArguments")]
+        all: bool,
+    },
+    /// Send nothing to an output, until it is resumed or the run ends. Its records are counted as
+    /// absent. Needs --config
+    Pause {
+        /// The name of the output, as flowprobe ctl outputs shows it
+        output: String,
+    },
+    /// Send records to a paused output again
+    Resume {
+        /// The name of the output
+        output: String,
+    },
     /// Read the file of --config again, as at SIGHUP, and say whether it is in force
     Reload,
     /// Change which messages are written, until the next start
@@ -48,4 +81,47 @@ pub(crate) enum CtlCommand {
         /// error, warn or info
         level: String,
     },
+}
+
+/// Which flows are meant. All conditions have to be true.
+#[derive(Debug, Args)]
+pub(crate) struct FlowArguments {
+    /// Address or network of one side
+    #[arg(long, value_name = "NETWORK")]
+    host: Option<String>,
+    /// Port of one side
+    #[arg(long, value_name = "PORT")]
+    port: Option<String>,
+    /// Address or network of the source
+    #[arg(long, value_name = "NETWORK")]
+    source: Option<String>,
+    /// Port of the source
+    #[arg(long, value_name = "PORT")]
+    source_port: Option<String>,
+    /// Address or network of the destination
+    #[arg(long, value_name = "NETWORK")]
+    destination: Option<String>,
+    /// Port of the destination
+    #[arg(long, value_name = "PORT")]
+    destination_port: Option<String>,
+    /// tcp, udp, icmp, icmpv6, sctp or a number
+    #[arg(long, value_name = "PROTOCOL")]
+    protocol: Option<String>,
+}
+
+impl FlowArguments {
+    /// The words of a request.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let words = [
+            ("host", &self.host),
+            ("port", &self.port),
+            ("source", &self.source),
+            ("source-port", &self.source_port),
+            ("destination", &self.destination),
+            ("destination-port", &self.destination_port),
+            ("protocol", &self.protocol),
+        ];
+        let given = words.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        given.map(|(name, value)| format!("{name}={value}")).collect()
+    }
 }

@@ -1,5 +1,5 @@
-//! Any octets as datagrams of exporters: nothing panics, everything is counted once, and what is
-//! kept stays within its limits.
+//! Any octets as datagrams and messages of exporters: nothing panics, everything is counted once,
+//! and what is kept stays within its limits.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -23,6 +23,10 @@ const LIMITS: Limits = Limits {
     waiting_octets_total: 300,
 };
 
+/// The exporter with a connection, and the end of this.
+const CONNECTED: u8 = 6;
+const GONE: u8 = 7;
+
 #[derive(Default)]
 struct Sum {
     records: u64,
@@ -42,15 +46,23 @@ pub fn check(octets: &[u8]) {
     let mut collector = Collector::new(LIMITS);
     let (mut sum, mut now, mut datagrams) = (Sum::default(), BEGIN, 0);
     while !input.is_empty() {
-        let exporter = input.pick(&[1, 2, 3, 4, 5]);
+        let exporter = input.pick(&[1, 2, 3, 4, 5, CONNECTED, GONE]);
         now += input.pick(&[0, 1, 60, 301, 1801]) * 1000;
         let length = usize::from(input.u16()) % 1500;
         let from = SocketAddr::new(Ipv4Addr::new(10, 0, 0, exporter).into(), 2055);
         let octets = input.take(length);
-        collector.datagram(from, Timestamp::from_millis(now), octets, &mut sum);
-        datagrams += 1;
+        let received = Timestamp::from_millis(now);
+        match exporter {
+            CONNECTED if !collector.message_of(1, from, received, octets, &mut sum) => {
+                collector.end_connection(1, from);
+            }
+            CONNECTED => {}
+            GONE => collector.end_connection(1, from),
+            _ => collector.datagram(from, received, octets, &mut sum),
+        }
+        datagrams += u64::from(exporter != GONE);
         let counts = collector.counts();
-        assert!(counts.exporters <= 3 && counts.waiting_sets <= 9);
+        assert!(counts.exporters <= 3 + 1 && counts.waiting_sets <= 12);
         assert!(counts.templates <= 6 + 4, "those of one message may be too many");
         let decoded = counts.netflow5 + counts.netflow9 + counts.ipfix + counts.sflow;
         assert_eq!(counts.datagrams, decoded + counts.malformed + counts.unknown_version);

@@ -196,6 +196,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge("outputs[output=output].spooled.packets", "output_spooled_packets", "Their packets"),
     gauge("outputs[output=output].spooled.octets", "output_spooled_octets", "Their octets"),
     gauge("outputs[output=output].removed", "output_removed", "1 if it is not configured any more"),
+    gauge("outputs[output=output].paused", "output_paused", "1 if the user has paused it"),
     gauge(
         "outputs[output=output].absent.records",
         "output_absent_records",
@@ -217,6 +218,26 @@ pub(super) const ROWS: &[Row] = &[
         "outputs[output=output].{outcome}.octets",
         "output_not_sent_octets",
         "Octets of records that were not handed on",
+    ),
+    gauge(
+        "outputs[output=output].collectors[collector=collector].away",
+        "collector_away",
+        "1 if other collectors of the group get its share",
+    ),
+    counter(
+        "outputs[output=output].collectors[collector=collector].{outcome}.records",
+        "collector_records",
+        "Records of a collector of a group; moved: of its share, that others got",
+    ),
+    counter(
+        "outputs[output=output].collectors[collector=collector].{outcome}.packets",
+        "collector_packets",
+        "Their packets",
+    ),
+    counter(
+        "outputs[output=output].collectors[collector=collector].{outcome}.octets",
+        "collector_octets",
+        "Their octets",
     ),
     counter("outputs[output=output].retried", "output_retried_records", "Records sent again"),
     gauge("outputs[output=output].events.spooled", "output_spooled_events", "Events on disk"),

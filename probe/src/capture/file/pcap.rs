@@ -148,7 +148,8 @@ impl Pcap {
     }
 
     /// Finds consecutive packets at the beginning of `octets`, until `found` is full: complete
-    /// ones, of a supported link type, and due before a time. Returns their number.
+    /// ones, of a supported link type, and due before a time. Returns their number. `found` has
+    /// frames of this file: interface and link type stay.
     pub(super) fn find_whole<'a>(
         &self,
         octets: &mut &'a [u8],
@@ -159,44 +160,40 @@ impl Pcap {
             return 0;
         }
         match (self.order, self.unit) {
-            (Order::Little, Unit::Microseconds) => self.find::<true, true>(octets, before, found),
-            (Order::Little, Unit::Nanoseconds) => self.find::<true, false>(octets, before, found),
-            (Order::Big, Unit::Microseconds) => self.find::<false, true>(octets, before, found),
-            (Order::Big, Unit::Nanoseconds) => self.find::<false, false>(octets, before, found),
+            (Order::Little, Unit::Microseconds) => find::<true, true>(octets, before, found),
+            (Order::Little, Unit::Nanoseconds) => find::<true, false>(octets, before, found),
+            (Order::Big, Unit::Microseconds) => find::<false, true>(octets, before, found),
+            (Order::Big, Unit::Nanoseconds) => find::<false, false>(octets, before, found),
         }
     }
+}
 
-    #[inline(never)]
-    fn find<'a, const LITTLE: bool, const MICROSECONDS: bool>(
-        &self,
-        octets: &mut &'a [u8],
-        before: u64,
-        found: &mut [Frame<'a>],
-    ) -> usize {
-        let order = if LITTLE { Order::Little } else { Order::Big };
-        let unit = if MICROSECONDS { Unit::Microseconds } else { Unit::Nanoseconds };
-        let mut rest = *octets;
-        let mut count = 0;
-        for place in found {
-            let Some((header, body)) = rest.split_first_chunk::<PACKET_HEADER>() else { break };
-            let [seconds, fraction, captured, length] = order.words(header);
-            let Some((data, after)) = body.split_at_checked(captured as usize) else { break };
-            let is_later = || unit.nanos(seconds, fraction) >= before;
-            // A packet without data may be padding.
-            if captured.wrapping_sub(1) >= PACKET_OCTETS_MAX || (before != u64::MAX && is_later()) {
-                break;
-            }
-            *place = Frame {
-                data,
-                wire_length: length.max(captured),
-                time: unit.time(seconds, fraction),
-                point: self.point,
-                link_type: self.link_type,
-            };
-            rest = after;
-            count += 1;
+/// See [`Pcap::find_whole`].
+#[inline(never)]
+fn find<'a, const LITTLE: bool, const MICROSECONDS: bool>(
+    octets: &mut &'a [u8],
+    before: u64,
+    found: &mut [Frame<'a>],
+) -> usize {
+    let order = if LITTLE { Order::Little } else { Order::Big };
+    let unit = if MICROSECONDS { Unit::Microseconds } else { Unit::Nanoseconds };
+    let mut rest = *octets;
+    let mut count = 0;
+    for place in found {
+        let Some((header, body)) = rest.split_first_chunk::<PACKET_HEADER>() else { break };
+        let [seconds, fraction, captured, length] = order.words(header);
+        let Some((data, after)) = body.split_at_checked(captured as usize) else { break };
+        let is_later = || unit.nanos(seconds, fraction) >= before;
+        // A packet without data may be padding.
+        if captured.wrapping_sub(1) >= PACKET_OCTETS_MAX || (before != u64::MAX && is_later()) {
+            break;
         }
-        *octets = rest;
-        count
+        place.data = data;
+        place.wire_length = length.max(captured);
+        place.time = unit.time(seconds, fraction);
+        rest = after;
+        count += 1;
     }
+    *octets = rest;
+    count
 }

@@ -1,6 +1,11 @@
 //! `--payload`: names in the documents of flows, out of openings that arrive in pieces.
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod elements;
+mod forms;
+mod judge;
 
 use serde_json::{Value, json};
 use support::capture::{self, Captured};
@@ -36,7 +41,8 @@ fn conversations() -> Vec<Captured> {
     let quic = payload::client_hello(b"quic.example", b"h3");
     let (head, rest) = quic.split_at(50);
     let question = payload::dns_question(7, "Dns.Example", 1);
-    let request = b"GET /a?secret HTTP/1.1\r\nHost: http.example:8080\r\nCookie: secret\r\n\r\n";
+    let request = b"GET /a?secret HTTP/1.1\r\nHost: http.example:8080\r\nCookie: secret\r\n\
+                    User-Agent: agent/1\r\nReferer: https://me:secret@from.example/secret\r\n\r\n";
     let frames = [
         datagram(client(1053), server(53), &question),
         datagram(server(53), client(1053), &payload::dns_answer(7, "Dns.Example", [192, 0, 2, 9])),
@@ -77,8 +83,18 @@ fn both_directions_have_the_names_of_their_conversation() {
     let run = run(&conversations(), &ALL);
     for side in ["source", "destination"] {
         let dns = of_port(&run, side, 1053);
-        let question = json!({ "name": "dns.example", "type": "A", "class": "IN" });
+        let question = json!({
+            "name": "dns.example",
+            "type": "A",
+            "class": "IN",
+            "registered_domain": "dns.example",
+            "top_level_domain": "example",
+        });
         assert_eq!(dns["dns"]["question"], question, "{side}");
+        assert_eq!(dns["dns"]["header_flags"], json!(["RD", "RA"]), "{side}");
+        assert_eq!(dns["dns"]["answers_count"], 1, "{side}");
+        assert_eq!(dns["dns"]["answers"], Value::Null, "{side}");
+        assert_eq!(dns["related"]["hosts"], json!(["dns.example"]), "{side}");
         assert_eq!(dns["dns"]["response_code"], "NOERROR", "{side}");
         assert_eq!(dns["dns"]["type"], "answer", "{side}");
         assert_eq!(dns["network"]["protocol"], "dns", "{side}");
@@ -88,6 +104,12 @@ fn both_directions_have_the_names_of_their_conversation() {
         assert!(ja4.starts_with("t13d0305h2_"), "{ja4}");
         assert_eq!(tls["tls"]["client"]["ja3"].as_str().unwrap().len(), 32);
         assert_eq!(tls["network"]["protocol"], "tls", "{side}");
+        let client = &tls["tls"]["client"];
+        assert_eq!(tls["related"]["hash"], json!([client["ja3"], client["ja4"]]), "{side}");
+        let is_client = side == "source";
+        let server = if is_client { json!("tls.example") } else { Value::Null };
+        assert_eq!(tls["destination"]["domain"], server, "{side}");
+        assert_eq!(tls["server"]["domain"], server, "{side}");
         let http = of_port(&run, side, 1080);
         assert_eq!(http["url"], json!({ "domain": "http.example", "port": 8080 }), "{side}");
         assert_eq!(http["http"]["request"]["method"], "GET", "{side}");
@@ -117,6 +139,24 @@ fn each_protocol_is_asked_for_by_its_name() {
     assert!(refused.stderr.contains("\"smtp\" is none of dns, tls, quic, http"));
     let lone = support::run(["-r", "a.pcap", "--payload-memory", "1M"]);
     assert!(lone.stderr.contains("--payload"), "{}", lone.stderr);
+}
+
+#[test]
+fn the_table_has_a_column_of_names() {
+    let folder = support::scratch();
+    let path = support::write(&folder, "a.pcap", &capture::pcap(&conversations()));
+    let table = |more: &[&str]| {
+        let run = support::run(["-r", path.to_str().unwrap()].iter().chain(more));
+        assert_eq!(run.status, 0, "{}", run.stderr);
+        String::from_utf8(run.stdout).unwrap()
+    };
+    let with = table(&ALL);
+    let heading = with.lines().next().unwrap_or_default();
+    assert!(heading.ends_with("Name"), "{with}");
+    for name in ["dns.example", "tls.example", "http.example"] {
+        assert_eq!(with.matches(name).count(), 2, "{name}: {with}");
+    }
+    assert!(!table(&[]).contains("Name"));
 }
 
 #[test]

@@ -7,6 +7,8 @@ use crate::hash::HashSeed;
 use crate::key::{Address, IpVersion, KeyField, KeyFields, Ports};
 use crate::point::ObservationPoint;
 
+mod look;
+
 const ACK: u8 = 0x10;
 
 /// A table of 1000 flows, idle timeout 15 s, active timeout 60 s, and its clock.

@@ -1,0 +1,175 @@
+//! All exporters that are known, and what they have in common.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use crate::counts::Counts;
+use crate::exporter::{ExporterReport, Kept, KnownExporter, Originals};
+use crate::limits::Limits;
+use crate::record::Places;
+use crate::scale::SamplingSettings;
+use crate::store::StoredTemplate;
+
+/// What all exporters have in common.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// Datagrams so far: the number of a use.
+    pub(crate) turn: u64,
+    pub(crate) kept: Kept,
+    /// What records of all exporters share.
+    pub(crate) places: Places,
+    /// What the user says of sampling.
+    pub(crate) sampling: SamplingSettings,
+    /// Exporters behind mediators.
+    pub(crate) originals: Originals,
+    /// Octets of all waiting sets.
+    pub(crate) waiting_octets: usize,
+    pub(crate) counts: Counts,
+}
+
+/// The exporters. Those that send datagrams are known by their addresses. One that has a connection
+/// is known by its number: templates and sequence numbers are those of the connection.
+#[derive(Debug, Default)]
+pub(crate) struct Exporters {
+    pub(crate) scope: TemplateScope,
+    /// The port is 0 if ports do not matter.
+    by_address: BTreeMap<SocketAddr, KnownExporter>,
+    /// These exporters in the order of their last use.
+    order: BTreeMap<u64, SocketAddr>,
+    connected: BTreeMap<u64, KnownExporter>,
+}
+
+/// Whose the templates in datagrams are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TemplateScope {
+    /// All ports of an address are one exporter: some send templates and data from different ones.
+    #[default]
+    Address,
+    /// Each port is an exporter: behind one address, several have templates with the same ids.
+    Port,
+}
+
+impl TemplateScope {
+    /// The exporter that sends from here.
+    fn exporter(self, from: SocketAddr) -> SocketAddr {
+        match self {
+            Self::Address => SocketAddr::new(from.ip(), 0),
+            Self::Port => from,
+        }
+    }
+}
+
+impl Exporters {
+    /// Finds or adds an exporter. The one that was not used for longest goes if there are too many.
+    pub(crate) fn find(
+        &mut self,
+        from: SocketAddr,
+        state: &mut State,
+        limits: &Limits,
+    ) -> &mut KnownExporter {
+        let address = self.scope.exporter(from);
+        if !self.by_address.contains_key(&address) {
+            while self.by_address.len() >= limits.exporters
+                && let Some((_, oldest)) = self.order.pop_first()
+            {
+                self.forget(oldest, state);
+                state.counts.exporters_evicted += 1;
+            }
+        }
+        let known = self.by_address.entry(address).or_default();
+        self.order.remove(&known.used);
+        known.used = state.turn;
+        self.order.insert(state.turn, address);
+        known
+    }
+
+    /// Finds or adds the exporter of a connection.
+    pub(crate) fn connected(&mut self, connection: u64) -> &mut KnownExporter {
+        self.connected.entry(connection).or_insert_with(KnownExporter::connected)
+    }
+
+    /// Lets exporters go while there are too many templates or fields: those first that were not
+    /// used for longest, but not this one.
+    pub(crate) fn make_room(&mut self, current: Current, state: &mut State, limits: &Limits) {
+        let has_too_many = |state: &State| {
+            state.kept.templates > limits.templates || state.kept.fields > limits.fields
+        };
+        let scope = self.scope;
+        let is_current = |known: SocketAddr| match current {
+            Current::Address(from) => scope.exporter(from) == known,
+            Current::Connection(_) => false,
+        };
+        while has_too_many(state)
+            && let Some((used, oldest)) = self.order.pop_first()
+        {
+            if is_current(oldest) {
+                // The only one that is left has fewer templates than this in any case.
+                self.order.insert(used, oldest);
+                return;
+            }
+            self.forget(oldest, state);
+            state.counts.exporters_evicted += 1;
+        }
+        // The others have connections, whose templates are not sent again.
+        if let Current::Connection(number) = current
+            && has_too_many(state)
+            && let Some(known) = self.connected.get_mut(&number)
+        {
+            state.counts.templates_evicted += known.templates.len() as u64;
+            known.templates.clear(&mut state.kept);
+        }
+    }
+
+    /// Ends a connection. What was heard of its exporter goes to its address.
+    pub(crate) fn end(
+        &mut self,
+        connection: u64,
+        from: SocketAddr,
+        state: &mut State,
+        limits: &Limits,
+    ) {
+        let Some(mut ended) = self.connected.remove(&connection) else { return };
+        ended.waiting.clear(&mut state.waiting_octets, &mut state.counts);
+        ended.templates.clear(&mut state.kept);
+        state.turn += 1;
+        let turn = state.turn;
+        self.find(from, state, limits).join(ended, turn, limits);
+    }
+
+    /// Gives up all that waits for templates.
+    pub(crate) fn finish(&mut self, state: &mut State) {
+        let State { waiting_octets, counts, .. } = state;
+        let all = self.by_address.values_mut().chain(self.connected.values_mut());
+        all.for_each(|known| known.waiting.clear(waiting_octets, counts));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_address.len() + self.connected.len()
+    }
+
+    /// What is known of the exporters that were heard last.
+    pub(crate) fn reports(&self) -> impl Iterator<Item = ExporterReport> {
+        let latest = self.order.values().rev().filter_map(|it| self.by_address.get(it));
+        self.connected.values().chain(latest).flat_map(KnownExporter::reports)
+    }
+
+    /// The templates that are to be stored. Those of connections have no meaning later.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = StoredTemplate> {
+        self.by_address.iter().flat_map(|(address, known)| known.templates.to_store(address.ip()))
+    }
+
+    fn forget(&mut self, address: SocketAddr, state: &mut State) {
+        if let Some(mut known) = self.by_address.remove(&address) {
+            known.waiting.clear(&mut state.waiting_octets, &mut state.counts);
+            state.counts.templates_evicted += known.templates.len() as u64;
+            known.templates.clear(&mut state.kept);
+        }
+    }
+}
+
+/// The exporter whose message is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Current {
+    Address(SocketAddr),
+    Connection(u64),
+}

@@ -1,0 +1,131 @@
+//! From the sets of a message to records: templates are learned, data is read with them.
+
+use std::sync::Arc;
+
+use flow::{ExportProtocol, Timestamp};
+
+use crate::collector::{Arrival, Sink};
+use crate::exporter::KnownExporter;
+use crate::given::{read_flows, read_set};
+use crate::known::State;
+use crate::limits::Limits;
+use crate::message::{Header, Message, Set, SetKind};
+use crate::record::Common;
+use crate::waiting::WaitingSet;
+
+/// A message that is read.
+pub(crate) struct MessageReader<'a> {
+    pub(crate) limits: &'a Limits,
+    pub(crate) state: &'a mut State,
+    pub(crate) known: &'a mut KnownExporter,
+    pub(crate) arrival: Arrival,
+    pub(crate) header: Header,
+}
+
+impl MessageReader<'_> {
+    /// Reads all sets of a message, and gives their records.
+    pub(crate) fn read(mut self, message: &Message<'_>, sink: &mut impl Sink) {
+        let header = self.header;
+        let before = self.state.counts.records;
+        self.state.counts.decoded(header.protocol);
+        let mut records = Some(0_u32);
+        for set in message.sets() {
+            let added = match set.kind {
+                SetKind::Templates | SetKind::OptionsTemplates => {
+                    self.templates(set, sink);
+                    Some(0)
+                }
+                SetKind::Data(id) => self.data(id, set.content, sink),
+                SetKind::Unknown => {
+                    self.state.counts.unknown_sets += 1;
+                    Some(0)
+                }
+            };
+            records = records.zip(added).map(|(records, added)| records.wrapping_add(added));
+        }
+        // NetFlow v9 counts messages, IPFIX counts records.
+        let units = if header.protocol == ExportProtocol::Netflow9 { Some(1) } else { records };
+        let Self { limits, state, known, arrival, .. } = self;
+        let domain = known.domain(&header, arrival.from, state.turn, limits);
+        domain.hear(&header, arrival.received, units, &mut state.counts);
+        domain.heard.records += state.counts.records - before;
+    }
+
+    /// Learns the templates of a set, and reads what waited for them.
+    fn templates(&mut self, set: Set<'_>, sink: &mut impl Sink) {
+        let (now, turn, header) = (self.arrival.received, self.state.turn, self.header);
+        for record in set.templates(header.protocol) {
+            let State { kept, waiting_octets, counts, .. } = &mut *self.state;
+            let templates = &mut self.known.templates;
+            if !templates.learn(&record, &header, (now, turn), self.limits, (kept, counts)) {
+                continue;
+            }
+            let is_for = |set: &WaitingSet| {
+                let of = set.header;
+                (of.protocol, of.domain, set.template)
+                    == (header.protocol, header.domain, record.id)
+            };
+            let waiting = self.known.waiting.take(is_for, now, waiting_octets, counts);
+            let own = (self.arrival, self.header);
+            for set in waiting {
+                self.arrival = Arrival { from: set.from, received: set.received };
+                self.header = set.header;
+                self.data_with(set.template, &set.content, now, sink);
+            }
+            (self.arrival, self.header) = own;
+        }
+    }
+
+    /// Reads a Data Set, or keeps it until its template comes. The number of its records; `None`
+    /// if that is not known.
+    fn data(&mut self, id: u16, content: &[u8], sink: &mut impl Sink) -> Option<u32> {
+        let records = self.data_with(id, content, self.arrival.received, sink);
+        if records.is_none() {
+            let set = WaitingSet {
+                template: id,
+                header: self.header,
+                from: self.arrival.from,
+                received: self.arrival.received,
+                content: content.into(),
+            };
+            let State { waiting_octets, counts, .. } = &mut *self.state;
+            self.known.waiting.push(set, self.limits, waiting_octets, counts);
+        }
+        records
+    }
+
+    fn data_with(
+        &mut self,
+        id: u16,
+        content: &[u8],
+        now: Timestamp,
+        sink: &mut impl Sink,
+    ) -> Option<u32> {
+        let (header, turn) = (self.header, self.state.turn);
+        let domain = self.known.domain(&header, self.arrival.from, turn, self.limits);
+        let (exporter, init_time) = (Arc::clone(&domain.exporter), domain.init_time);
+        let State { kept, places, originals, sampling, counts, .. } = &mut *self.state;
+        let KnownExporter { templates, samplers, .. } = &mut *self.known;
+        let template = templates.get(&header, id, (now, turn), (kept, counts))?;
+        if template.scope.is_none() {
+            let received = self.arrival.received;
+            let common = Common { template, header: &header, received, init_time };
+            return Some(read_flows(
+                common,
+                content,
+                &exporter,
+                samplers,
+                (places, originals, sampling),
+                (counts, sink),
+            ));
+        }
+        let mut init_time = init_time;
+        let records = read_set(template, content, counts, |reading, counts| {
+            counts.options += 1;
+            samplers.learn(header.domain, &reading.sampling);
+            init_time = reading.init_time.or(init_time);
+        });
+        self.known.domain(&header, self.arrival.from, turn, self.limits).init_time = init_time;
+        Some(records)
+    }
+}

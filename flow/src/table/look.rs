@@ -1,0 +1,50 @@
+//! Looks at flows that are in the table, and ends some of them early.
+//!
+//! Both go through the table in pieces, so that packets do not wait. A flow that comes meanwhile
+//! may be missed. A flow is seen once, unless the table grows meanwhile, as only in a replay.
+
+use super::FlowTable;
+use super::group::Place;
+use crate::record::{FlowEndReason, FlowRecord};
+
+impl FlowTable {
+    /// Shows the flows of the next groups with flows, as the records that they would be now. Begins
+    /// at group 0. Returns the group at which to go on; `None` after the last.
+    pub fn look(&self, from: u32, groups: u32, show: &mut impl FnMut(&FlowRecord)) -> Option<u32> {
+        let mut next = from;
+        for _ in 0..groups {
+            let group = self.groups.next_occupied(next)?;
+            for lane in self.groups.occupied(group) {
+                show(&self.record(Place { group, lane }, FlowEndReason::ForcedEnd, self.now));
+            }
+            next = group + 1;
+        }
+        Some(next)
+    }
+
+    /// Ends the flows of the next groups for which `is_meant` is true, with the reason of a forced
+    /// end. `from`, `groups` and the result are as those of [`FlowTable::look`].
+    pub fn end_some(
+        &mut self,
+        from: u32,
+        groups: u32,
+        is_meant: &mut impl FnMut(&FlowRecord) -> bool,
+        end: &mut impl FnMut(FlowRecord),
+    ) -> Option<u32> {
+        self.settle(end);
+        let mut next = from;
+        for _ in 0..groups {
+            let group = self.groups.next_occupied(next)?;
+            for lane in self.groups.occupied(group) {
+                let place = Place { group, lane };
+                let now = self.now;
+                if is_meant(&self.record(place, FlowEndReason::ForcedEnd, now)) {
+                    let reason = self.expired(place, now).unwrap_or(FlowEndReason::ForcedEnd);
+                    self.end(place, reason, now, end);
+                }
+            }
+            next = group + 1;
+        }
+        Some(next)
+    }
+}
