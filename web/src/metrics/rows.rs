@@ -286,11 +286,7 @@ pub(super) const ROWS: &[Row] = &[
         "output_document_octets",
         "Octets of documents before compression",
     ),
-    gauge(
-        "outputs[output=output].delivery.spool.batches",
-        "output_spool_batches",
-        "Batches in the spool",
-    ),
+    gauge("outputs[output=output].delivery.spool.batches", "output_spool_batches", "Its batches"),
     gauge(
         "outputs[output=output].delivery.spool.octets",
         "output_spool_batch_octets",
