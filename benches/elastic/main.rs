@@ -1,17 +1,29 @@
-//! Documents into clusters: speed, and memory while a cluster accepts no documents.
+//! Documents into clusters: speed, and memory while a cluster accepts no documents. With the
+//! feature `kafka` also documents into Kafka.
 //!
-//! `cargo xtask bench --elastic` runs this. The compared programs run in turn, in several rounds,
-//! and the median counts: so ratios are valid even on a busy machine.
+//! `cargo xtask bench --elastic` and `--kafka` run this. The compared programs run in turn, in
+//! several rounds, and the median counts: so ratios are valid even on a busy machine.
 
 #![allow(dead_code, reason = "it uses a part of what the tests share")]
 
+#[cfg(feature = "kafka")]
+mod kafka;
 mod loader;
 mod outage;
 mod sink;
 mod speed;
 
+#[cfg(feature = "kafka")]
+#[path = "../../tests/kafka/broker.rs"]
+mod broker;
 #[path = "../../tests/elastic/client.rs"]
 mod client;
+#[cfg(feature = "kafka")]
+#[path = "../../tests/kafka/disk.rs"]
+mod disk;
+#[cfg(feature = "kafka")]
+#[path = "../../tests/kafka/distribution.rs"]
+mod distribution;
 #[path = "../../tests/elastic/engine.rs"]
 mod engine;
 #[path = "../../tests/elastic/install.rs"]
@@ -39,8 +51,13 @@ const QUICK: Effort = Effort { rounds: 1, documents: 6_000, outage_seconds: 10 }
 type Part = (&'static str, fn(Effort));
 
 /// The parts, which can be named on the command line.
-const PARTS: [Part; 3] =
-    [("sink", speed::into_a_sink), ("engine", speed::into_an_engine), ("outage", outage::run)];
+const PARTS: &[Part] = &[
+    ("sink", speed::into_a_sink),
+    ("engine", speed::into_an_engine),
+    ("outage", outage::run),
+    #[cfg(feature = "kafka")]
+    ("kafka", kafka::run),
+];
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();

@@ -19,7 +19,7 @@ use crate::support::{flowprobe, scratch, signal};
 
 /// Packets a second, and flows that have some in each second. Each second ends a record of each.
 const PACKETS: f64 = 200e3;
-const FLOWS: f64 = 20e3;
+pub const FLOWS: f64 = 20e3;
 
 /// Time before and after the outage.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -50,7 +50,8 @@ pub fn run(effort: Effort) {
     network.offload(Host::Probe, "rx0", "gro", "on");
     // Builds the load generator now, so that it is not built while the program runs.
     network.send_flows("tx0", &["--flows", "1", "--packets", "1"]);
-    let without = measure(&network, "json:/dev/null", 2 * MARGIN, |load| load.peak(2 * MARGIN));
+    let without =
+        measure(&network, "json:/dev/null", FLOWS, 2 * MARGIN, |load| load.peak(2 * MARGIN));
     println!("\nno cluster: {:.0} MB, {}", without.memory / 1e6, without.packets);
     for (outage, has_spool) in [
         (Outage::Silent, false),
@@ -64,7 +65,7 @@ pub fn run(effort: Effort) {
         let spool = format!("?spool={}", folder.path().join("spool").display());
         let output = if has_spool { url + &spool } else { url };
         let time = Duration::from_secs(effort.outage_seconds);
-        let done = measure(&network, &output, time + 2 * MARGIN, |load| {
+        let done = measure(&network, &output, FLOWS, time + 2 * MARGIN, |load| {
             load.peak(MARGIN);
             let peak = match outage {
                 Outage::Silent => {
@@ -98,19 +99,19 @@ pub fn run(effort: Effort) {
 }
 
 /// What a run came to.
-struct Measured {
+pub struct Measured {
     /// The most memory while it was looked at, in octets.
-    memory: f64,
-    packets: String,
-    documents: Value,
+    pub memory: f64,
+    pub packets: String,
+    pub documents: Value,
 }
 
 /// The program under load.
-struct Load<'a>(&'a Child);
+pub struct Load<'a>(&'a Child);
 
 impl Load<'_> {
     /// The most memory that the program has during this time, in octets.
-    fn peak(&self, time: Duration) -> f64 {
+    pub fn peak(&self, time: Duration) -> f64 {
         let begin = Instant::now();
         let mut peak: f64 = 0.0;
         while begin.elapsed() < time {
@@ -125,10 +126,11 @@ impl Load<'_> {
     }
 }
 
-/// Runs the program under load for this time, in which something is done.
-fn measure(
+/// Runs the program under load of so many flows for this time, in which something is done.
+pub fn measure(
     network: &Network,
     output: &str,
+    flows: f64,
     time: Duration,
     meanwhile: impl FnOnce(&Load) -> f64,
 ) -> Measured {
@@ -141,7 +143,7 @@ fn measure(
     let log = File::create(folder.path().join("log")).expect("a file for messages");
     let mut probe = command.stderr(log).stdout(Stdio::null()).spawn().expect("the program starts");
     thread::sleep(Duration::from_secs(2));
-    let [flows, rate, seconds] = [FLOWS, PACKETS, time.as_secs_f64()].map(|n| n.to_string());
+    let [flows, rate, seconds] = [flows, PACKETS, time.as_secs_f64()].map(|n| n.to_string());
     let settings = ["--flows", &flows, "--rate", &rate, "--seconds", &seconds];
     let (sent, memory) = thread::scope(|scope| {
         let sending = scope.spawn(|| network.send_flows("tx0", &settings));

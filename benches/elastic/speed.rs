@@ -18,7 +18,7 @@ use crate::{Effort, loader, median, records};
 const BATCH: usize = 256;
 
 /// Documents of a run into the sink.
-const DOCUMENTS: usize = 400_000;
+pub const DOCUMENTS: usize = 400_000;
 
 /// Rounds into an engine that do not count.
 const WARM_UP: usize = 2;
@@ -38,7 +38,7 @@ fn open(output: &str, run: &str) -> Box<dyn Exporter> {
 }
 
 /// Exports all records of these batches. Returns the octets per document.
-fn export(output: &str, run: &str, batches: &[Batch]) -> f64 {
+pub fn export(output: &str, run: &str, batches: &[Batch]) -> f64 {
     let mut exporter = open(output, run);
     for batch in batches {
         exporter.export(batch).expect("it takes everything");
@@ -50,7 +50,7 @@ fn export(output: &str, run: &str, batches: &[Batch]) -> f64 {
     octets as f64 / counts.sent.records as f64
 }
 
-fn batches(count: usize) -> Vec<Batch> {
+pub fn batches(count: usize) -> Vec<Batch> {
     let records: Vec<_> = (0..).take(count).map(records::record).collect();
     records.chunks(BATCH).map(Batch::from).collect()
 }
@@ -67,8 +67,7 @@ struct Row {
 
 /// Into a server that responds at once. The output runs on one CPU, the server on the others.
 pub fn into_a_sink(effort: Effort) {
-    let cpus = sched_getaffinity(Pid::from_raw(0)).expect("the CPUs of this process");
-    let usable: Vec<_> = (0..CpuSet::count()).filter(|&cpu| cpus.is_set(cpu).unwrap()).collect();
+    let usable = usable_cpus();
     // Threads inherit the CPUs of the thread that starts them.
     stay_on(&usable[1.min(usable.len() - 1)..]);
     let sink = Sink::start();
@@ -115,7 +114,13 @@ pub fn into_a_sink(effort: Effort) {
     }
 }
 
-fn stay_on(cpus: &[usize]) {
+/// The CPUs of this process.
+pub fn usable_cpus() -> Vec<usize> {
+    let cpus = sched_getaffinity(Pid::from_raw(0)).expect("the CPUs of this process");
+    (0..CpuSet::count()).filter(|&cpu| cpus.is_set(cpu).unwrap()).collect()
+}
+
+pub fn stay_on(cpus: &[usize]) {
     let mut set = CpuSet::new();
     cpus.iter().for_each(|&cpu| set.set(cpu).expect("a CPU"));
     sched_setaffinity(Pid::from_raw(0), &set).expect("a thread may choose its CPUs");

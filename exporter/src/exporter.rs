@@ -305,6 +305,8 @@ pub struct SpoolReport {
     pub batches: u64,
     /// Their octets.
     pub octets: u64,
+    /// The most octets that it may have.
+    pub octets_max: u64,
     /// Age of the oldest batch in it.
     pub oldest_age: Duration,
     /// Documents lost because it had no room, of all runs.

@@ -4,13 +4,11 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use crate::client::Client;
-use crate::delivery::strict_template;
 use crate::engine::Engine;
 use crate::kind::Kind;
 use crate::replay::{self, assert_accounted, delivered, ended, output, packets, stream};
+use crate::streams::template_for_three_nodes;
 use crate::support::capture::{Captured, pcap};
 use crate::support::{self, Run};
 
@@ -69,12 +67,7 @@ fn wait_for_documents(client: &Client, count: u64) {
 fn many_probes_have_all_in_one_cluster_though_a_node_and_a_probe_crash() {
     let Some(mut engine) = Engine::start_with(Kind::OpenSearch2, 3, &[]) else { return };
     let client = engine.client();
-    let mut template = strict_template(NAMESPACE);
-    let index = &mut template["template"]["settings"]["index"];
-    index["number_of_replicas"] = json!(1);
-    index["number_of_shards"] = json!(3);
-    index["refresh_interval"] = json!("200ms");
-    client.put_index_template(NAMESPACE, &template);
+    client.put_index_template(NAMESPACE, &template_for_three_nodes(NAMESPACE));
     let folder = support::scratch();
     let files: Vec<PathBuf> = (0..PROBES)
         .map(|probe| support::write(&folder, &format!("{probe}.pcap"), &pcap(&part(probe))))

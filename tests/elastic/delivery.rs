@@ -10,19 +10,8 @@ use crate::client::Client;
 use crate::engine::Engine;
 use crate::kind::Kind;
 use crate::replay::{self, PATIENCE, assert_accounted, capture, delivered, replay, stream};
+use crate::streams::strict_template;
 use crate::support::{self, Run};
-
-/// The index template of the program, for the data streams of one test, where no unknown field is
-/// taken. The engines of tests have no constant_keyword: it comes with a licence.
-pub fn strict_template(namespace: &str) -> Value {
-    let template = exporter::index_template().to_string();
-    let template = template.replace("constant_keyword", "keyword");
-    let mut template: Value = serde_json::from_str(&template).unwrap();
-    template["index_patterns"] = json!([stream(namespace)]);
-    template["template"]["mappings"]["dynamic"] = json!("strict");
-    template["template"]["settings"]["index"]["number_of_replicas"] = json!(0);
-    template
-}
 
 pub fn prepare(client: &Client, namespace: &str) {
     client.put_index_template(namespace, &strict_template(namespace));

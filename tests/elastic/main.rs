@@ -24,5 +24,6 @@ mod secrets;
 mod seeded;
 mod setup;
 mod spool;
+mod streams;
 mod targets;
 mod trust;

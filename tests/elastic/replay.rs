@@ -8,6 +8,7 @@ use std::time::Duration;
 use exporter::{Context, Destination, Exporter, Patience};
 use tempfile::TempDir;
 
+pub use crate::streams::stream;
 use crate::support::capture::{Captured, pcap};
 use crate::support::packet::{ethernet, ipv4, udp};
 use crate::support::probe::Probe;
@@ -15,11 +16,6 @@ use crate::support::{self, Run};
 
 /// How long a replay may take, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The data stream of a namespace.
-pub fn stream(namespace: &str) -> String {
-    format!("logs-netflow.log-{namespace}")
-}
 
 /// Where requests for the namespace `default` go.
 pub const BULK: &str = "/logs-netflow.log-default/_bulk";

@@ -1,7 +1,9 @@
-//! A real broker of one node on free ports of the loopback, with its data in a folder of the test.
+//! Real brokers on free ports of the loopback, with their data in a folder of the test.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -10,22 +12,33 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::install::{Installed, installed};
+use crate::disk::Disk;
+use crate::distribution::{Distribution, distribution};
 use crate::support;
 
 /// How long a broker may take to start or to stop, on a busy machine; it takes 3 to 13 s.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A broker that runs. It is killed and its data are removed when it is dropped.
+/// A broker that runs, or several as one cluster. They are killed and their data are removed when
+/// it is dropped.
 #[derive(Debug)]
 pub struct Broker {
-    installed: &'static Installed,
-    port: u16,
-    controller_port: u16,
-    process: Option<Child>,
+    distribution: &'static Distribution,
+    nodes: Vec<Node>,
     folder: TempDir,
+    /// Where the data of the first node are, if not on the disk of the tests.
+    disk: Option<Disk>,
     /// One test at a time has a broker, so that memory is bounded.
     _turn: MutexGuard<'static, ()>,
+}
+
+/// A process of the cluster.
+#[derive(Debug)]
+struct Node {
+    port: u16,
+    controller_port: u16,
+    /// None when it was stopped.
+    process: Option<Child>,
 }
 
 static TURN: Mutex<()> = Mutex::new(());
@@ -38,23 +51,40 @@ impl Broker {
 
     /// Starts one with more settings, each `name=value`.
     pub fn start_with(settings: &[&str]) -> Option<Self> {
+        Self::boot(1, settings, None)
+    }
+
+    /// Starts so many as one cluster, each a process.
+    pub fn start_many(nodes: usize) -> Option<Self> {
+        Self::boot(nodes, &[], None)
+    }
+
+    /// Starts one with its data on a disk.
+    pub fn start_on(disk: Disk, settings: &[&str]) -> Option<Self> {
+        Self::boot(1, settings, Some(disk))
+    }
+
+    fn boot(nodes: usize, settings: &[&str], disk: Option<Disk>) -> Option<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let installed = installed()?;
+        let distribution = distribution()?;
+        let node = |_| Node { port: free_port(), controller_port: free_port(), process: None };
         let mut broker = Self {
-            installed,
-            port: free_port(),
-            controller_port: free_port(),
-            process: None,
+            distribution,
+            nodes: (0..nodes).map(node).collect(),
             folder: support::scratch(),
+            disk,
             _turn: turn,
         };
-        broker.configure(settings);
+        (0..nodes).for_each(|node| broker.configure(node, settings));
         broker.restart();
         Some(broker)
     }
 
+    /// The addresses of all brokers, separated by commas.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        let addresses: Vec<_> =
+            self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        addresses.join(",")
     }
 
     /// The output into a topic.
@@ -62,14 +92,36 @@ impl Broker {
         format!("kafka://{}/{topic}?{settings}", self.address())
     }
 
-    fn configure(&self, settings: &[&str]) {
-        let (port, controller_port) = (self.port, self.controller_port);
-        let data = self.folder.path().join("data");
+    /// The disk that it was started on.
+    pub fn disk(&self) -> &Disk {
+        self.disk.as_ref().expect("it was started on a disk")
+    }
+
+    fn data(&self, node: usize) -> PathBuf {
+        match &self.disk {
+            Some(disk) => disk.folder().join("data"),
+            None => self.folder.path().join(format!("data{node}")),
+        }
+    }
+
+    fn properties(&self, node: usize) -> PathBuf {
+        self.folder.path().join(format!("{node}.properties"))
+    }
+
+    fn configure(&self, node: usize, settings: &[&str]) {
+        let Node { port, controller_port, .. } = self.nodes[node];
+        let data = self.data(node);
         let data = data.display();
+        let voters: Vec<_> = (1..)
+            .zip(&self.nodes)
+            .map(|(number, node)| format!("{number}@127.0.0.1:{}", node.controller_port))
+            .collect();
+        let voters = voters.join(",");
+        let number = node + 1;
         let mut text = format!(
             "process.roles=broker,controller\n\
-             node.id=1\n\
-             controller.quorum.voters=1@127.0.0.1:{controller_port}\n\
+             node.id={number}\n\
+             controller.quorum.voters={voters}\n\
              controller.listener.names=CONTROLLER\n\
              listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}\n\
              advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
@@ -90,7 +142,7 @@ impl Broker {
             text += setting;
             text += "\n";
         }
-        let path = self.folder.path().join("server.properties");
+        let path = self.properties(node);
         fs::write(&path, text).expect("a file for the configuration");
         // Any identifier of a cluster will do.
         let arguments = ["format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", path.to_str().unwrap()];
@@ -98,10 +150,14 @@ impl Broker {
     }
 
     fn java(&self, class: &str) -> Command {
-        let mut java = Command::new("java");
+        let java = Command::new("java");
+        let mut java = match &self.disk {
+            Some(disk) => disk.command(&java),
+            None => java,
+        };
         java.args(["-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
         java.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp"]);
-        java.args([&self.installed.class_path, class]);
+        java.args([&self.distribution.class_path, class]);
         java
     }
 
@@ -118,16 +174,29 @@ impl Broker {
         self.tool("org.apache.kafka.tools.TopicCommand", &arguments);
     }
 
-    /// Makes a topic, with settings `name=value`.
+    /// Makes a topic, with settings `name=value`. Each broker has a copy.
     pub fn create(&self, topic: &str, partitions: u32, settings: &[&str]) {
-        let partitions = partitions.to_string();
+        let (partitions, copies) = (partitions.to_string(), self.nodes.len().to_string());
         let mut arguments = vec!["--create", "--topic", topic, "--partitions", &partitions];
+        arguments.extend(["--replication-factor", &copies]);
         arguments.extend(settings.iter().flat_map(|&setting| ["--config", setting]));
         self.topics(&arguments);
     }
 
     pub fn delete(&self, topic: &str) {
         self.topics(&["--delete", "--topic", topic]);
+    }
+
+    /// Octets that a topic has on the disk of the first broker.
+    pub fn stored(&self, topic: &str) -> u64 {
+        let partitions = fs::read_dir(self.data(0)).expect("a folder of data").flatten();
+        let prefix = format!("{topic}-");
+        let is_one = |name: &OsStr| name.to_string_lossy().starts_with(&prefix);
+        let partitions = partitions.filter(|entry| is_one(&entry.file_name()));
+        let files = partitions.flat_map(|entry| fs::read_dir(entry.path()).expect("a folder"));
+        let segments =
+            files.flatten().filter(|file| file.path().extension() == Some("log".as_ref()));
+        segments.map(|file| file.metadata().expect("it is there").len()).sum()
     }
 
     /// Takes the right to write into a topic from everybody. The broker has an authorizer.
@@ -141,50 +210,81 @@ impl Broker {
         acl(&["--deny-principal", "User:*", "--operation", "Write"]);
     }
 
-    /// Ends it at once, as a crash does.
+    /// Ends all at once, as a crash does.
     pub fn kill(&mut self) {
-        let Some(mut process) = self.process.take() else { return };
+        (0..self.nodes.len()).for_each(|node| self.kill_node(node));
+    }
+
+    /// Ends one, counted from 0, as a crash does.
+    pub fn kill_node(&mut self, node: usize) {
+        let Some(mut process) = self.nodes[node].process.take() else { return };
         // An error says that it has ended already.
         drop(process.kill());
         drop(process.wait());
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Asks the only one to end, and waits until it has.
     pub fn stop(&mut self) {
-        let mut process = self.process.take().expect("it runs");
+        self.stop_node(0);
+    }
+
+    /// Asks one, counted from 0, to end, and waits until it has.
+    pub fn stop_node(&mut self, node: usize) {
+        let process = self.nodes[node].process.as_ref().expect("it runs");
         support::signal(process.id(), Signal::SIGTERM).expect("the broker is a process");
+        self.wait_for_end(node);
+    }
+
+    /// Waits until one, counted from 0, ends.
+    pub fn wait_for_end(&mut self, node: usize) {
+        let mut process = self.nodes[node].process.take().expect("it runs");
         let begin = Instant::now();
         while process.try_wait().expect("a child can be asked").is_none() {
             if begin.elapsed() > PATIENCE {
-                self.process = Some(process);
-                panic!("the broker does not stop in {PATIENCE:?}");
+                self.nodes[node].process = Some(process);
+                panic!("the broker does not end in {PATIENCE:?}: {}", self.log());
             }
             thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// Starts it with the data and on the port that it had before, and waits until it answers.
+    /// Starts those that do not run, with the data and on the ports that they had before, and waits
+    /// until all answer.
     pub fn restart(&mut self) {
-        let log = self.folder.path().join("log");
-        let file = File::options().create(true).append(true).open(&log);
-        let file = file.expect("a file for what the broker says");
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].process.is_none() {
+                let process = self.spawn(node);
+                self.nodes[node].process = Some(process);
+            }
+        }
+        let begin = Instant::now();
+        for node in 0..self.nodes.len() {
+            while TcpStream::connect((Ipv4Addr::LOCALHOST, self.nodes[node].port)).is_err() {
+                assert!(begin.elapsed() < PATIENCE, "no start in {PATIENCE:?}: {}", self.log());
+                let process = self.nodes[node].process.as_mut().expect("it was started");
+                let ended = process.try_wait().expect("a child can be asked");
+                assert!(ended.is_none(), "the broker ended: {}", self.log());
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+
+    fn spawn(&self, node: usize) -> Child {
+        let file = File::options().create(true).append(true).open(self.folder.path().join("log"));
+        let file = file.expect("a file for what brokers say");
         let process = self
             .java("kafka.Kafka")
-            .arg(self.folder.path().join("server.properties"))
+            .arg(self.properties(node))
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a file can be shared"))
             .stderr(file)
             .spawn();
-        self.process = Some(process.expect("java can be started"));
-        let begin = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
-            let said = || fs::read_to_string(&log).unwrap_or_default();
-            assert!(begin.elapsed() < PATIENCE, "no start in {PATIENCE:?}: {}", said());
-            let process = self.process.as_mut().expect("it was started");
-            let ended = process.try_wait().expect("a child can be asked");
-            assert!(ended.is_none(), "the broker ended: {}", said());
-            thread::sleep(Duration::from_millis(50));
-        }
+        process.expect("java can be started")
+    }
+
+    /// What the brokers said.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 }
 

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::broker::Broker;
-use crate::install::installed;
+use crate::distribution::distribution;
 use crate::support::{self, Run};
 
 /// A message as the consumer has it.
@@ -37,17 +37,46 @@ impl Message {
 
 /// All messages of a topic.
 pub fn consume(broker: &Broker, topic: &str) -> Vec<Message> {
-    let installed = installed().expect("the broker runs");
+    let lines = ask(broker, &[topic]);
+    lines.lines().map(|line| Message(serde_json::from_str(line).expect("a line is one"))).collect()
+}
+
+/// What the documents of a topic come to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Sums {
+    pub messages: u64,
+    /// Different documents.
+    pub ids: u64,
+    pub packets: u64,
+    pub octets: u64,
+    /// Messages of each partition.
+    pub partitions: Vec<u64>,
+}
+
+pub fn sums(broker: &Broker, topic: &str) -> Sums {
+    let sums: Value = serde_json::from_str(&ask(broker, &[topic, "sums"])).expect("it is JSON");
+    let number = |value: &Value| value.as_u64().expect("a number");
+    Sums {
+        messages: number(&sums["messages"]),
+        ids: number(&sums["ids"]),
+        packets: number(&sums["packets"]),
+        octets: number(&sums["octets"]),
+        partitions: sums["partitions"].as_array().expect("a list").iter().map(number).collect(),
+    }
+}
+
+fn ask(broker: &Broker, arguments: &[&str]) -> String {
+    let distribution = distribution().expect("the broker runs");
     let output = Command::new("python3")
         .arg(support::root().join("tests/kafka/consume.py"))
-        .args([&broker.address(), topic])
-        .env("PYTHONPATH", &installed.python)
+        .arg(broker.address())
+        .args(arguments)
+        .env("PYTHONPATH", &distribution.python)
         .output()
         .expect("python can be started");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    let lines = String::from_utf8(output.stdout).expect("JSON is text");
-    lines.lines().map(|line| Message(serde_json::from_str(line).expect("a line is one"))).collect()
+    String::from_utf8(output.stdout).expect("JSON is text")
 }
 
 /// Each document that a run sent is there once, with all packets and octets.

@@ -5,7 +5,10 @@ mod support;
 
 mod broker;
 mod consumer;
-mod install;
+mod disk;
+mod distribution;
+mod full;
+mod leaders;
 mod outages;
 mod records;
 mod refusals;

@@ -1,6 +1,8 @@
 //! The program replays a capture into a topic.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -15,25 +17,40 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A capture of so many flows of one packet, each between addresses of its own.
 pub fn capture(folder: &TempDir, flows: u32) -> PathBuf {
+    capture_of(folder, "flows.pcap", 0..flows)
+}
+
+/// A capture of the flows with these numbers.
+pub fn capture_of(folder: &TempDir, name: &str, flows: Range<u32>) -> PathBuf {
     let packet = |number: u32| {
         let [_, high, middle, low] = number.to_be_bytes();
         let ip = ipv4([10, high, middle, low], [192, 0, 2, 1], 17, &udp(1000, 53, 10));
         Captured::at(1_700_000_000_000 + u64::from(number) / 10, ethernet(&ip))
     };
-    let packets: Vec<_> = (0..flows).map(packet).collect();
-    support::write(folder, "flows.pcap", &pcap(&packets))
+    let packets: Vec<_> = flows.map(packet).collect();
+    support::write(folder, name, &pcap(&packets))
 }
 
-pub fn start(file: &Path, output: &str) -> Probe {
+/// The command of a replay.
+pub fn command(file: &Path, output: &str) -> Command {
     let mut command = support::flowprobe();
     command.args(["-r", file.to_str().unwrap(), "-o", output, "--stats", "json"]);
     command.args(["--name", "test"]);
-    Probe::start(command)
+    command
+}
+
+pub fn start(file: &Path, output: &str) -> Probe {
+    Probe::start(command(file, output))
 }
 
 /// A whole replay.
 pub fn replay(file: &Path, output: &str) -> Run {
-    start(file, output).wait_for(PATIENCE)
+    end(start(file, output))
+}
+
+/// A whole replay by this command.
+pub fn replay_by(command: Command) -> Run {
+    end(Probe::start(command))
 }
 
 /// Waits for the end of a replay.

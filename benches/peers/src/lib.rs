@@ -48,6 +48,10 @@ pub struct Options {
     #[arg(long, conflicts_with_all = ["rounds", "live", "only", "against"])]
     elastic: bool,
 
+    /// Documents into Kafka instead; writes no report
+    #[arg(long, conflicts_with_all = ["rounds", "live", "elastic", "only", "against"])]
+    kafka: bool,
+
     /// Only these traces, in comparison with the peers; writes no report
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
@@ -57,13 +61,18 @@ pub struct Options {
     against: Option<PathBuf>,
 
     /// Only what `--decap` costs: packets without tunnels, and the same in VXLAN; no report
-    #[arg(long, conflicts_with_all = ["quick", "live", "elastic", "only", "against", "with"])]
+    #[arg(
+        long,
+        conflicts_with_all = ["quick", "live", "elastic", "kafka", "only", "against", "with"]
+    )]
     decap: bool,
 
     /// Only what tags and detectors cost, on k1, m1 and new; no report
     #[arg(
         long,
-        conflicts_with_all = ["quick", "live", "elastic", "only", "against", "with", "decap"]
+        conflicts_with_all = [
+            "quick", "live", "elastic", "kafka", "only", "against", "with", "decap"
+        ]
     )]
     detect: bool,
 
@@ -184,7 +193,10 @@ pub fn run(options: &Options) -> Result<()> {
     }
     ensure!(options.rounds > 0, "--rounds 0: nothing would be counted");
     if options.elastic {
-        return elastic(options.quick);
+        return clusters(&[], options.quick);
+    }
+    if options.kafka {
+        return clusters(&["kafka"], options.quick);
     }
     debian::install(&NEEDS);
     execute(cargo().args(["build", "--release", "--package", "probe", "--bin", "flowprobe"]))?;
@@ -252,12 +264,15 @@ fn measure_some(options: &Options, place: &Place, folder: &Path, rounds: Rounds)
     Ok(())
 }
 
-/// The bench of the output into clusters, which shares the engines of the tests.
-fn elastic(is_quick: bool) -> Result<()> {
+/// The bench of the outputs into clusters, which shares the engines of the tests. Each part named
+/// is also a feature.
+fn clusters(parts: &[&str], is_quick: bool) -> Result<()> {
     let mut bench = cargo();
     bench.args(["bench", "--bench", "elastic"]);
+    bench.args(parts.iter().flat_map(|part| ["--features", part]));
+    bench.arg("--").args(parts);
     if is_quick {
-        bench.args(["--", "--quick"]);
+        bench.arg("--quick");
     }
     execute(&mut bench)
 }

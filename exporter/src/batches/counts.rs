@@ -181,6 +181,7 @@ fn spool_report(counts: &DeliveryCounts, spool: &SpoolStats) -> SpoolReport {
     SpoolReport {
         batches: spool.held.total().batches,
         octets: spool.held.total().octets,
+        octets_max: spool.octets_max,
         oldest_age: spool.oldest.map_or(Duration::ZERO, age),
         dropped: full.messages,
         damaged: (this_run.damaged + earlier.damaged).messages,

@@ -137,6 +137,8 @@ impl RunTallies {
 pub struct SpoolStats {
     /// All batches, including those that are handed out.
     pub held: RunTallies,
+    /// The most octets that they may have.
+    pub octets_max: u64,
     /// Batches that are not handed out.
     pub waiting: RunTallies,
     /// Time of the push of the oldest batch.
@@ -305,6 +307,7 @@ impl Spool {
     pub fn stats(&self) -> SpoolStats {
         SpoolStats {
             held: self.index.tallies(),
+            octets_max: self.octets_max,
             waiting: self.index.waiting_tallies(),
             oldest: self.index.oldest_pushed(),
             unreported: self.unreported,

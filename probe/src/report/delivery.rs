@@ -80,6 +80,7 @@ fn spool_json(spool: &SpoolReport) -> Value {
     json!({
         "batches": spool.batches,
         "octets": spool.octets,
+        "octets_max": spool.octets_max,
         "oldest_age_seconds": spool.oldest_age.as_secs(),
         "dropped": spool.dropped,
         "damaged": spool.damaged,

@@ -286,15 +286,16 @@ pub(super) const ROWS: &[Row] = &[
         "output_document_octets",
         "Octets of documents before compression",
     ),
-    gauge(
-        "outputs[output=output].delivery.spool.batches",
-        "output_spool_batches",
-        "Batches in the spool",
-    ),
+    gauge("outputs[output=output].delivery.spool.batches", "output_spool_batches", "Its batches"),
     gauge(
         "outputs[output=output].delivery.spool.octets",
         "output_spool_batch_octets",
         "Octets of the batches in the spool",
+    ),
+    gauge(
+        "outputs[output=output].delivery.spool.octets_max",
+        "output_spool_batch_octets_limit",
+        "The most octets that the batches in the spool may have",
     ),
     gauge(
         "outputs[output=output].delivery.spool.oldest_age_seconds",

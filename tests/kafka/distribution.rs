@@ -16,24 +16,24 @@ const KAFKA: &str = "4.4.0";
 const CONSUMER: [&str; 4] =
     ["kafka-python==3.0.12", "lz4==4.4.5", "python-snappy==0.7.3", "zstandard==0.25.0"];
 
-/// What is installed.
+/// Where both are.
 #[derive(Debug)]
-pub struct Installed {
+pub struct Distribution {
     /// The class path of the broker and its tools.
     pub class_path: String,
     /// The folder of Python packages.
     pub python: PathBuf,
 }
 
-/// What is installed, once for all tests, or none where the test is skipped.
-pub fn installed() -> Option<&'static Installed> {
-    static INSTALLED: OnceLock<Result<Installed, String>> = OnceLock::new();
-    let installed = INSTALLED
-        .get_or_init(|| install().map_err(|reason| format!("Kafka cannot be had: {reason}")));
-    installed.as_ref().map_err(|reason| support::skip(reason)).ok()
+/// Where both are, installed once for all tests, or none where the test is skipped.
+pub fn distribution() -> Option<&'static Distribution> {
+    static FOUND: OnceLock<Result<Distribution, String>> = OnceLock::new();
+    let found =
+        FOUND.get_or_init(|| install().map_err(|reason| format!("Kafka cannot be had: {reason}")));
+    found.as_ref().map_err(|reason| support::skip(reason)).ok()
 }
 
-fn install() -> Result<Installed, String> {
+fn install() -> Result<Distribution, String> {
     execute(Command::new("java").arg("-version"))?;
     let engines = engines()?;
     let folder = engines.join(format!("kafka-{KAFKA}"));
@@ -47,7 +47,7 @@ fn install() -> Result<Installed, String> {
         }
     }
     let class_path = format!("{}/*", folder.join("lib").display());
-    Ok(Installed { class_path, python: folder.join("python") })
+    Ok(Distribution { class_path, python: folder.join("python") })
 }
 
 fn fetch(folder: &Path) -> Result<(), String> {
