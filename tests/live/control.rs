@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -21,6 +22,15 @@ fn ctl(socket: &Path, command: &[&str]) -> (Option<i32>, String) {
     let output = output.expect("the program starts");
     let said = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(said).expect("text"))
+}
+
+/// Waits until a run has its socket: it opens it after its interfaces.
+fn listens(socket: &Path) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while UnixStream::connect(socket).is_err() {
+        assert!(Instant::now() < end, "{} does not listen", socket.display());
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// The answer to what is written to the socket.
@@ -48,6 +58,7 @@ fn a_run_answers_at_its_socket() {
     set("\"1h\"");
     let ten = support::write(&folder, "ten.pcap", &frames(10));
     let mut probe = Probe::configured(&network, &settings, &[METHODS[1]]);
+    listens(&socket);
     let mode = fs::metadata(&socket).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o660);
     let sent = network.send_file("tx0", &ten, &[]).packets;
@@ -100,6 +111,7 @@ fn flows_in_the_table_are_shown_and_ended() {
     let control = socket.display().to_string();
     let settings: [&[&str]; 3] = [METHODS[1], &PATIENT, &["--control", &control]];
     let mut probe = Probe::capture(&network, &["rx0"], &settings);
+    listens(&socket);
     network.send_file("tx0", &ten, &[]);
     network.send_file("tx0", &ten, &[]);
     let shown = |words: &[&str]| {
@@ -115,13 +127,13 @@ fn flows_in_the_table_are_shown_and_ended() {
         matched == 10 && flows.len() == 3 && flows.iter().all(|flow| flow["packets"] == 2)
     });
     let first = shown(&[])["flows"][0].clone();
-    let port = first["source_port"].to_string();
-    assert_eq!(shown(&["--source-port", &port])["matched"], 1);
+    let source = first["source"].as_str().expect("an address");
+    assert_eq!(shown(&["--source", source])["matched"], 1);
     assert_eq!(shown(&["--protocol", "250"])["matched"], 0);
     let (_, said) = ctl(&socket, &["flows", "--host", "0.0.0.0/0"]);
     assert!(said.ends_with("\n10 of 10 flows shown\n"), "{said}");
     // One, and then all. Each leaves once.
-    let one = ctl(&socket, &["expire", "--source-port", &port]);
+    let one = ctl(&socket, &["expire", "--source", source]);
     assert_eq!(one, (Some(0), "1 flow ended\n".to_owned()));
     assert_eq!(ctl(&socket, &["expire"]).0, Some(1));
     assert_eq!(ctl(&socket, &["expire", "--all"]), (Some(0), "9 flows ended\n".to_owned()));
@@ -145,6 +157,7 @@ fn an_output_is_paused_and_goes_on() {
     fs::write(&settings, text).expect("the folder is ours");
     let ten = support::write(&folder, "ten.pcap", &frames(10));
     let mut probe = Probe::configured(&network, &settings, &[METHODS[1]]);
+    listens(&socket);
     let mut round = |sent: [u64; 2]| {
         network.send_file("tx0", &ten, &[]);
         let mut ended = 0;
@@ -183,9 +196,12 @@ fn a_socket_that_a_run_left_is_replaced_and_a_file_is_not() {
     let [socket, settings] = ["control", "flowprobe.toml"].map(|name| folder.path().join(name));
     let text = format!("control = \"{}\"\noutput = \"json:/dev/null\"\n", socket.display());
     fs::write(&settings, text).expect("the folder is ours");
-    Probe::configured(&network, &settings, &[METHODS[1]]).kill();
+    let killed = Probe::configured(&network, &settings, &[METHODS[1]]);
+    listens(&socket);
+    killed.kill();
     assert!(socket.exists());
     let probe = Probe::configured(&network, &settings, &[METHODS[1]]);
+    listens(&socket);
     assert_eq!(ctl(&socket, &["stats"]).0, Some(0));
     assert_eq!(probe.stop().status, 0);
     fs::write(&socket, "mine").expect("the folder is ours");
