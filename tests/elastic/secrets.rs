@@ -113,6 +113,24 @@ fn credentials_are_not_part_of_a_url() {
 }
 
 #[test]
+fn credentials_that_are_not_clear_are_refused() {
+    let server = Server::start();
+    let folder = support::scratch();
+    let key = support::write(&folder, "key", b"id:key\n");
+    let settings = format!("user=me&api-key-file={}", key.display());
+    for (settings, said) in [
+        (settings.as_str(), "user and api-key-file cannot both be given"),
+        ("user=me", "user needs password-file, or FLOWPROBE_ELASTIC_PASSWORD"),
+    ] {
+        let run = replay(server.url(), settings, |command| {
+            command.env_remove("FLOWPROBE_ELASTIC_PASSWORD");
+        });
+        assert!(run.status != 0 && run.stderr.contains(said), "{}", run.stderr);
+    }
+    assert!(server.requests().is_empty());
+}
+
+#[test]
 fn redirect_gets_no_credentials() {
     let elsewhere = Server::start();
     let server = Server::start();

@@ -79,6 +79,8 @@ fn lean_documents_have_each_value_once() {
         let keys = lean["netflow"].as_object().unwrap();
         assert!(!keys.contains_key("octet_delta_count") && !keys.contains_key("exporter"));
         assert!(keys.contains_key("flow_end_reason"), "{lean}");
+        assert_eq!(full["netflow"]["ingress_interface"], lean["netflow"]["ingress_interface"]);
+        assert!(keys.contains_key("ingress_interface"), "panels read it: {lean}");
         for (key, value) in keys {
             assert_eq!(full["netflow"][key], *value, "{key}");
         }

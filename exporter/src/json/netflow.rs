@@ -88,7 +88,8 @@ pub(crate) fn elements() -> impl Iterator<Item = Element> {
     elements.iter().chain(collected::ELEMENTS).copied()
 }
 
-/// True if an ECS field has the same value.
+/// True if an ECS field has the same value. Panels and rules of collectors read the interface and
+/// the VLAN here, so these are none.
 const fn is_copy(element: Element) -> bool {
     matches!(
         element,
@@ -100,11 +101,9 @@ const fn is_copy(element: Element) -> bool {
             | Element::SourceTransportPort
             | Element::DestinationTransportPort
             | Element::ProtocolIdentifier
-            | Element::IngressInterface
             | Element::EgressInterface
             | Element::OctetDeltaCount
             | Element::PacketDeltaCount
-            | Element::VlanId
             | Element::FlowStartMilliseconds
             | Element::FlowEndMilliseconds
             | Element::FlowDurationMilliseconds

@@ -126,6 +126,7 @@ const TIMEOUT: Setting = Setting::duration("timeout", "how long a request may ta
 pub(super) const GIVE_UP: Setting =
     Setting::duration("give-up", "a replay ends when nothing is accepted for this time")
         .default("5m");
+
 pub(super) const SPOOL: Setting =
     Setting::folder("spool", "directory for documents that the cluster does not take yet");
 
@@ -260,9 +261,13 @@ pub(super) fn cluster(
 fn credentials(settings: &Settings) -> Result<Option<Credentials>, String> {
     let file = |setting| settings.given::<PathBuf>(setting);
     if let Some(user) = settings.given(&USER) {
+        if file(&API_KEY_FILE).is_some() {
+            return Err("user and api-key-file cannot both be given".to_owned());
+        }
         let password = match file(&PASSWORD_FILE) {
             Some(path) => secret(&path, "password")?,
-            None => variable(PASSWORD_VARIABLE).unwrap_or_default(),
+            None => variable(PASSWORD_VARIABLE)
+                .ok_or_else(|| format!("user needs password-file, or {PASSWORD_VARIABLE}"))?,
         };
         return Ok(Some(Credentials::Basic { user, password }));
     }
