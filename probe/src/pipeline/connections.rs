@@ -73,6 +73,8 @@ pub(super) struct Connections {
     trouble: Option<String>,
     /// When something was said.
     said: Option<Instant>,
+    /// No connection is taken until the next tick, because there are no more descriptors.
+    rests: bool,
 }
 
 struct Connection {
@@ -115,6 +117,7 @@ impl Connections {
             buffer: vec![0; octets].into_boxed_slice(),
             trouble: None,
             said: None,
+            rests: false,
         }
     }
 
@@ -126,7 +129,8 @@ impl Connections {
     /// All sockets, to wait for.
     pub(super) fn sockets(&self) -> impl Iterator<Item = PollFd<'_>> {
         let listeners = self.listeners.iter().map(AsFd::as_fd);
-        let listeners = listeners.map(|socket| PollFd::new(socket, PollFlags::POLLIN));
+        let events = if self.rests { PollFlags::empty() } else { PollFlags::POLLIN };
+        let listeners = listeners.map(move |socket| PollFd::new(socket, events));
         listeners.chain(self.open.iter().map(Connection::poll))
     }
 
@@ -162,6 +166,7 @@ impl Connections {
     /// Closes connections that are too slow.
     pub(super) fn tick(&mut self, sink: &mut impl MessageSink) {
         let now = Instant::now();
+        self.rests = false;
         self.open.retain(|connection| {
             let is_slow = connection.is_slow(now);
             if is_slow {
@@ -183,11 +188,21 @@ impl Connections {
 
     fn take_new(&mut self, sink: &mut impl MessageSink) {
         let mut taken = Vec::new();
-        for listener in &self.listeners {
-            let new = (0..TAKEN).map_while(|_| listener.socket.accept().ok());
-            let tls = listener.tls.as_ref();
-            let name = &listener.name;
-            taken.extend(new.map(|(stream, from)| (stream, from, tls.cloned(), Arc::clone(name))));
+        for StreamListener { socket, tls, name, .. } in &self.listeners {
+            for accepted in (0..TAKEN).map(|_| socket.accept()) {
+                match accepted {
+                    Ok((stream, from)) => taken.push((stream, from, tls.clone(), Arc::clone(name))),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                    Err(error) => {
+                        let error = sentence(&error);
+                        self.trouble =
+                            Some(format!("{name}: a connection cannot be taken: {error}"));
+                        self.rests = true;
+                        break;
+                    }
+                }
+            }
         }
         for (stream, from, tls, listener) in taken {
             let from = SocketAddr::new(from.ip().to_canonical(), from.port());
