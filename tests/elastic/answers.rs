@@ -257,12 +257,75 @@ fn documents_that_are_refused_for_good_are_kept_with_the_reason() {
 }
 
 #[test]
+fn documents_at_which_the_cluster_fails_do_not_hold_others() {
+    let server = Server::start();
+    server.refuse(|item| item.id.ends_with("17").then_some(Refusal::PIPELINE));
+    let folder = support::scratch();
+    let kept = folder.path().join("dead.ndjson");
+    let settings = format!("&connections=1&dead-letter={}", kept.display());
+    let (run, _) = replay_into(&server, Times { run: 4, ..SHORT }, &settings);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let bad = FLOWS / 100;
+    assert_eq!(delivered(&run, "accepted"), FLOWS - bad, "{}", run.stats);
+    assert_eq!(delivered(&run, "dead_lettered"), bad, "{}", run.stats);
+    let lines = fs::read_to_string(kept).unwrap();
+    assert_eq!(lines.matches(Refusal::PIPELINE.kind).count() as u64, bad, "{lines}");
+    // The first of them does not stop the rest, and pauses between tries grow.
+    assert!(server.requests_to(BULK).len() < 100, "{}", server.requests_to(BULK).len());
+    let told = "a document was refused and is in the dead letter file: fail_processor_exception";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+}
+
+#[test]
+fn documents_wait_while_the_cluster_fails_at_all() {
+    let server = Server::start();
+    let mut left = 20;
+    server.refuse(move |_| {
+        left -= i32::from(left > 0);
+        (left > 0).then_some(Refusal { status: 500, ..Refusal::PIPELINE })
+    });
+    let (run, _) = replay_into(&server, SHORT, "");
+    assert_complete(&server, &run);
+}
+
+#[test]
+fn documents_wait_for_an_index_that_cannot_be_made_yet() {
+    let server = Server::start();
+    let mut left = 200;
+    server.refuse(move |_| {
+        left -= i32::from(left > 0);
+        (left > 0).then_some(Refusal::SHARDS)
+    });
+    let (run, _) = replay_into(&server, SHORT, "");
+    assert_complete(&server, &run);
+    assert!(run.stderr.contains("validation_exception: this action would add"), "{}", run.stderr);
+}
+
+#[test]
+fn a_lone_document_waits_for_its_pipeline() {
+    let server = Server::start();
+    let reason = "pipeline with id [nope] does not exist";
+    let missing = Refusal { status: 400, kind: "illegal_argument_exception", reason };
+    let mut left = 3;
+    server.refuse(move |_| {
+        left -= i32::from(left > 0);
+        (left > 0).then(|| missing.clone())
+    });
+    let folder = support::scratch();
+    let file = capture(&folder, 1);
+    let run = replay(&file, &output(&[server.url()], "give-up=20s"));
+    assert_eq!((run.status, delivered(&run, "accepted")), (0, 1), "{}", run.stderr);
+}
+
+#[test]
 fn documents_that_are_refused_for_good_count_where_no_file_keeps_them() {
     let server = Server::start();
     server.refuse(|item| item.id.ends_with('7').then_some(Refusal::MAPPING));
     let (run, _) = replay_into(&server, SHORT, "");
     assert_eq!(delivered(&run, "refused"), FLOWS / 10, "{}", run.stats);
-    assert!(run.stderr.contains(Refusal::MAPPING.reason), "{}", run.stderr);
+    let told = format!("a document was refused and is lost: {}", Refusal::MAPPING.kind);
+    assert_eq!(run.stderr.matches(&told).count(), 1, "{}", run.stderr);
+    assert!(!run.stderr.contains("documents wait"), "{}", run.stderr);
 }
 
 /// All requests are answered so. The run ends, and says what was lost.

@@ -62,8 +62,11 @@ pub(crate) enum Outcome {
     Accepted,
     /// It was already there from an earlier attempt.
     Duplicate,
-    /// A later attempt may succeed.
-    Retry,
+    /// A later attempt may succeed. The reason of the error, if it has one.
+    Retry(String),
+    /// The service failed at this document. If that goes on while it accepts others, the document
+    /// is the cause. The type of the error and its reason.
+    Failed { kind: String, reason: String },
     /// It can never be written. The type and the reason of the error.
     Refused { kind: String, reason: String },
     /// No document can be written until an operator solves the problem. The reason of the error.

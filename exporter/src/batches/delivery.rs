@@ -16,9 +16,6 @@ use crate::content::Content;
 use crate::ending;
 use crate::spool::SpoolStats;
 
-/// A problem is logged at first, and again after this time.
-const REMINDER: Duration = Duration::from_secs(60);
-
 /// Shared state of the output and its threads.
 #[derive(Debug)]
 pub(super) struct Delivery {
@@ -45,6 +42,8 @@ pub(super) enum Verdict {
     Failed(Option<Duration>),
     /// The request was too large; the host works.
     TooLarge,
+    /// It says nothing about the host.
+    Unclear,
 }
 
 /// Settings of a [`Delivery`].
@@ -90,6 +89,7 @@ impl Delivery {
                 phase: Phase::Running,
                 last_progress: Instant::now(),
                 trouble: None,
+                refusal: None,
                 stop_reason: None,
             }),
             changed: Condvar::new(),
@@ -234,14 +234,16 @@ impl Delivery {
             // spool, parcels that would wait for a host stay here too, so that they can go to the
             // spool.
             let now = Instant::now();
-            let ready = if self.spills { state.hosts.ready(now) } else { now };
-            if ready <= now
-                && state.at_work < state.limit.get()
-                && let Some(parcel) = state.take_waiting()
-            {
-                state.at_work += 1;
-                self.changed.notify_all();
-                return Some(parcel);
+            let mut ready = if self.spills { state.hosts.ready(now) } else { now };
+            if ready <= now && state.at_work < state.limit.get() {
+                match state.take_due(now) {
+                    Ok(parcel) => {
+                        state.at_work += 1;
+                        self.changed.notify_all();
+                        return Some(parcel);
+                    }
+                    Err(first) => ready = first.unwrap_or(now),
+                }
             }
             state = match ready.saturating_duration_since(now) {
                 Duration::ZERO => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -295,6 +297,7 @@ impl Delivery {
                 state.hosts.failed(host, now, asked, fastrand::f64());
             }
             Verdict::TooLarge => state.hosts.succeeded(host),
+            Verdict::Unclear => {}
         }
         self.changed.notify_all();
     }
@@ -322,6 +325,7 @@ impl Delivery {
         let mut state = self.state();
         state.at_work -= 1;
         match parcel.origin {
+            _ if !parcel.pieces.is_empty() && parcel.due.is_some() => state.put_back(parcel),
             _ if !parcel.pieces.is_empty() => state.put_front(parcel),
             Origin::Spool { key, .. } => state.acknowledged.push(key),
             Origin::Memory => {}
@@ -331,17 +335,22 @@ impl Delivery {
 
     /// Logs a problem: at first, when the reason changes, and once a minute.
     pub(super) fn complain(&self, reason: &str) {
-        let now = Instant::now();
-        let mut state = self.state();
-        let is_known = state
-            .trouble
-            .as_ref()
-            .is_some_and(|trouble| trouble.reason == reason && now < trouble.said + REMINDER);
-        if !is_known {
-            state.trouble = Some(Trouble { reason: reason.to_owned(), said: now });
-            drop(state);
+        if Trouble::is_news(&mut self.state().trouble, reason) {
             warn!("{}: {reason}; {} wait", self.name, self.unit);
         }
+    }
+
+    /// Logs what becomes of a refused document: the first of a type of errors, and again each
+    /// minute.
+    pub(super) fn tell_refusal(&self, kind: &str, sentence: &str) {
+        if Trouble::is_news(&mut self.state().refusal, kind) {
+            warn!("{}: {sentence}", self.name);
+        }
+    }
+
+    /// For senders: the number of documents that the service has.
+    pub(super) fn accepted(&self) -> u64 {
+        self.state().counts.sent().messages
     }
 
     pub(super) fn report(&self) -> DeliveryState {

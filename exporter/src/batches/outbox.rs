@@ -118,6 +118,7 @@ impl Outbox {
             delivery,
             client,
             dead_letters: dead_letters.map(|file| Arc::new(Mutex::new(file))),
+            patience: settings.give_up,
         };
         let batch = Batch::with_capacity(settings.batch_octets + SPARE);
         Ok(Self {
@@ -224,8 +225,16 @@ impl Outbox {
     }
 
     fn not_in_time(&self) -> ExportError {
-        let unsent = self.sender.delivery.report().counts.this_run.outcomes.unsent.messages;
+        let DeliveryState { counts, spool, .. } = self.sender.delivery.report();
+        let unsent = counts.this_run.outcomes.unsent.messages;
         let OutboxSettings { name, unit, .. } = &self.settings;
+        if let (0, Some(spool)) = (unsent, spool) {
+            let left = counted(content(spool.held.total()).messages, unit);
+            let one = unit.trim_end_matches('s');
+            return ExportError::GaveUp(format!(
+                "{name}: no {one} was accepted in time; {left} in the spool, later records are lost",
+            ));
+        }
         let were = if unsent == 1 { "was" } else { "were" };
         let what = counted(unsent, unit);
         ExportError::GaveUp(format!("{name}: {what} {were} not accepted in time"))

@@ -1,6 +1,6 @@
 //! A parcel: the unit of work of a sender, with its origin.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::batch::Batch;
 use crate::content::Content;
@@ -14,6 +14,8 @@ pub(super) struct Parcel {
     pub(super) origin: Origin,
     /// True while no document is resolved.
     pub(super) is_whole: bool,
+    /// Time of the next try, if the service failed at documents. Other parcels go first.
+    pub(super) due: Option<Instant>,
     /// Time when it was collected, or read from the spool.
     pub(super) since: Instant,
 }
@@ -25,9 +27,43 @@ pub(super) struct Piece {
     /// Consecutive connections that ended while this piece was sent.
     pub(super) cuts: u32,
     pub(super) is_retry: bool,
+    /// Failures of the service at these documents.
+    pub(super) failures: Option<Failures>,
+}
+
+/// Consecutive failures of the service at documents.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failures {
+    pub(super) count: u32,
+    /// Time of the first one.
+    pub(super) since: Instant,
+    /// Documents that the service had accepted before the first one.
+    pub(super) accepted: u64,
+}
+
+/// The time between two tries after a failure. It doubles with each, up to the maximum.
+const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+impl Failures {
+    /// Time of the next try.
+    pub(super) fn next_try(&self, now: Instant, patience: Duration) -> Instant {
+        let pause = PAUSE.saturating_mul(1 << self.count.min(16)).min(PAUSE_MAX);
+        (now + pause).min((self.since + patience).max(now + PAUSE))
+    }
+
+    /// True if the documents are the cause: the service failed at them for so long, and accepted
+    /// others meanwhile.
+    pub(super) fn are_of_documents(&self, accepted: u64, patience: Duration) -> bool {
+        self.since.elapsed() >= patience && accepted > self.accepted
+    }
 }
 
 impl Piece {
+    pub(super) fn new(batch: Batch) -> Self {
+        Self { batch, cuts: 0, is_retry: false, failures: None }
+    }
+
     /// Decodes the octets of [`Parcel::to_spooled`]; `None` for other octets.
     fn from_spooled(octets: &[u8], format: u8) -> Option<Self> {
         let (mark, batch) = octets.split_last()?;
@@ -35,7 +71,7 @@ impl Piece {
             return None;
         }
         let batch = Batch::from_octets(batch).filter(|batch| !batch.is_empty())?;
-        Some(Self { batch, cuts: 0, is_retry: mark & 1 != 0 })
+        Some(Self { is_retry: mark & 1 != 0, ..Self::new(batch) })
     }
 }
 
@@ -57,7 +93,7 @@ impl Origin {
 impl Parcel {
     /// A newly collected batch.
     pub(super) fn new(batch: Batch) -> Self {
-        Self::of(Piece { batch, cuts: 0, is_retry: false }, Origin::Memory)
+        Self::of(Piece::new(batch), Origin::Memory)
     }
 
     /// A batch of the spool; `None` if it is not from this kind of output.
@@ -68,7 +104,7 @@ impl Parcel {
     }
 
     fn of(piece: Piece, origin: Origin) -> Self {
-        Self { pieces: vec![piece], origin, is_whole: true, since: Instant::now() }
+        Self { pieces: vec![piece], origin, is_whole: true, due: None, since: Instant::now() }
     }
 
     /// The unresolved documents, encoded for the spool. The last octet has the format and whether

@@ -1,16 +1,14 @@
 //! A thread that sends batches and handles the answers of the service.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
-
-use log::error;
+use std::time::{Duration, Instant};
 
 use super::batch::Batch;
 use super::client::{Answer, Client, Outcome};
 use super::counts::Outcomes;
 use super::dead_letter::DeadLetters;
 use super::delivery::{Delivery, Verdict};
-use super::parcel::{Origin, Parcel, Piece};
+use super::parcel::{Failures, Origin, Parcel, Piece};
 use crate::content::Content;
 use crate::error::sentence;
 
@@ -20,6 +18,8 @@ pub(super) struct Sender {
     pub(super) delivery: Arc<Delivery>,
     pub(super) client: Arc<dyn Client>,
     pub(super) dead_letters: Option<Arc<Mutex<DeadLetters>>>,
+    /// Documents are refused if the service fails at them for this time, and accepts others.
+    pub(super) patience: Duration,
 }
 
 /// Next step for a piece.
@@ -27,6 +27,8 @@ enum Next {
     Done,
     /// Send it, or its unresolved documents, again.
     Again(Piece),
+    /// The same, not before this time.
+    Later(Piece, Instant),
     /// Send it in two halves.
     Split(Piece),
 }
@@ -42,7 +44,8 @@ impl Sender {
 
     /// Sends a parcel until each document is resolved, or no request is permitted.
     fn deliver(&self, parcel: &mut Parcel) {
-        let Parcel { pieces, origin, is_whole, .. } = parcel;
+        let Parcel { pieces, origin, is_whole, due, .. } = parcel;
+        *due = None;
         while let Some(piece) = pieces.pop() {
             let Some((host, is_in_doubt)) = self.delivery.permit() else {
                 pieces.push(piece);
@@ -73,9 +76,14 @@ impl Sender {
             match next {
                 Next::Done => {}
                 Next::Again(piece) => pieces.push(piece),
+                Next::Later(piece, time) => {
+                    pieces.push(piece);
+                    *due = Some(time);
+                    break;
+                }
                 Next::Split(Piece { batch, .. }) if batch.len() > 1 => {
                     let (first, second) = batch.halves();
-                    let half = |batch| Piece { batch, cuts: 0, is_retry: true };
+                    let half = |batch| Piece { is_retry: true, ..Piece::new(batch) };
                     pieces.extend([half(second), half(first)]);
                 }
                 Next::Split(Piece { batch, .. }) => {
@@ -103,7 +111,7 @@ impl Sender {
         let again = |piece: Piece| Next::Again(Piece { is_retry: true, ..piece });
         match answer {
             Answer::Items(outcomes) => {
-                let judged = self.resolve(&outcomes, &piece.batch, origin, begin);
+                let judged = self.resolve(&outcomes, &piece, origin, begin);
                 self.delivery.recycle_batch(piece.batch);
                 judged
             }
@@ -127,13 +135,24 @@ impl Sender {
     fn resolve(
         &self,
         outcomes: &[Outcome],
-        batch: &Batch,
+        piece: &Piece,
         origin: Origin,
         begin: Instant,
     ) -> (Verdict, Next, Option<String>) {
+        let batch = &piece.batch;
         let (mut accepted, mut duplicate) = (Content::default(), Content::default());
-        let mut blocked = None;
-        let mut left = 0;
+        let (mut blocked, mut overloaded, mut failed) = (None, None, None);
+        let before = self.delivery.accepted();
+        let is_sent = |outcome: &Outcome| matches!(outcome, Outcome::Accepted | Outcome::Duplicate);
+        let sent = outcomes.iter().filter(|outcome| is_sent(outcome)).count() as u64;
+        let is_hopeless = piece
+            .failures
+            .is_some_and(|failures| failures.are_of_documents(before + sent, self.patience));
+        let is_left = |outcome: &Outcome| match outcome {
+            Outcome::Retry(_) | Outcome::Blocked(_) => true,
+            Outcome::Failed { .. } => !is_hopeless,
+            Outcome::Accepted | Outcome::Duplicate | Outcome::Refused { .. } => false,
+        };
         for (index, outcome) in outcomes.iter().enumerate() {
             match outcome {
                 Outcome::Accepted => accepted += batch.content(index),
@@ -141,24 +160,40 @@ impl Sender {
                 Outcome::Refused { kind, reason } => {
                     self.refuse(batch, index, origin, kind, reason);
                 }
-                Outcome::Retry => left += 1,
-                Outcome::Blocked(reason) => {
-                    left += 1;
-                    blocked = Some(reason.clone());
+                Outcome::Failed { kind, reason } if !is_left(outcome) => {
+                    self.refuse(batch, index, origin, kind, reason);
                 }
+                Outcome::Failed { kind, reason } => failed = Some(format!("{kind}: {reason}")),
+                Outcome::Retry(reason) => overloaded = Some(reason.clone()),
+                Outcome::Blocked(reason) => blocked = Some(reason.clone()),
             }
         }
         self.delivery.resolve(origin, Outcomes { accepted, duplicate, ..Outcomes::default() });
-        if left == 0 {
-            return (Verdict::Good(begin.elapsed()), Next::Done, None);
+        let good = Verdict::Good(begin.elapsed());
+        let batch = batch.only(|index| is_left(&outcomes[index]));
+        if batch.is_empty() {
+            return (good, Next::Done, None);
         }
-        let batch =
-            batch.only(|index| matches!(outcomes[index], Outcome::Retry | Outcome::Blocked(_)));
-        let next = Next::Again(Piece { batch, cuts: 0, is_retry: true });
-        match blocked {
-            Some(reason) => (Verdict::Failed(None), next, Some(reason)),
-            None => (Verdict::Overloaded, next, None),
+        let mut left = Piece { is_retry: true, ..Piece::new(batch) };
+        // It is no news that some documents wait while others are accepted.
+        let news = |reason: String| Some(reason).filter(|_| sent == 0);
+        if let Some(reason) = blocked {
+            return (Verdict::Failed(None), Next::Again(left), Some(reason));
         }
+        let Some(reason) = failed else {
+            return (Verdict::Overloaded, Next::Again(left), overloaded.and_then(news));
+        };
+        let now = Instant::now();
+        let first = Failures { count: 0, since: now, accepted: before };
+        let failures = piece.failures.unwrap_or(first);
+        let failures = Failures { count: failures.count + 1, ..failures };
+        left.failures = Some(failures);
+        let verdict = match piece.failures {
+            _ if sent > 0 => good,
+            None => Verdict::Overloaded,
+            Some(_) => Verdict::Unclear,
+        };
+        (verdict, Next::Later(left, failures.next_try(now, self.patience)), news(reason))
     }
 
     /// Keeps a document that the service refuses permanently, if there is a dead letter file.
@@ -168,13 +203,13 @@ impl Sender {
             file.keep(kind, reason, &self.client.letter(batch.entry(index)))
         });
         let content = batch.content(index);
-        match &kept {
-            Some(Ok(())) => {}
-            Some(Err(problem)) => {
-                error!("cannot keep a refused document: {}", sentence(problem));
-            }
-            None => self.delivery.complain(&format!("a document was refused: {kind}: {reason}")),
-        }
+        let fate = match &kept {
+            Some(Ok(())) => "and is in the dead letter file".to_owned(),
+            Some(Err(problem)) => format!("and could not be kept: {}", sentence(problem)),
+            None => "and is lost".to_owned(),
+        };
+        self.delivery
+            .tell_refusal(kind, &format!("a document was refused {fate}: {kind}: {reason}"));
         let outcomes = match kept {
             Some(Ok(())) => Outcomes { dead_lettered: content, ..Outcomes::default() },
             _ => Outcomes { refused: content, ..Outcomes::default() },

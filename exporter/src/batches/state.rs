@@ -1,7 +1,7 @@
 //! The state of a delivery: waiting batches, those in flight, and their outcomes.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::batch::Batch;
 use super::concurrency::Limit;
@@ -35,6 +35,8 @@ pub(super) struct State {
     /// Time of the last accepted document, or of the first batch after an idle time.
     pub(super) last_progress: Instant,
     pub(super) trouble: Option<Trouble>,
+    /// What was last logged of a refused document.
+    pub(super) refusal: Option<Trouble>,
     /// The reason why the service can accept nothing.
     pub(super) stop_reason: Option<String>,
 }
@@ -51,8 +53,24 @@ pub(super) enum Phase {
 /// A problem that was logged.
 #[derive(Debug)]
 pub(super) struct Trouble {
-    pub(super) reason: String,
-    pub(super) said: Instant,
+    reason: String,
+    said: Instant,
+}
+
+/// A problem is logged at first, and again after this time.
+const REMINDER: Duration = Duration::from_secs(60);
+
+impl Trouble {
+    /// True if a problem was not logged lately. It is kept as the last one.
+    pub(super) fn is_news(last: &mut Option<Self>, reason: &str) -> bool {
+        let now = Instant::now();
+        let is_same = |last: &Self| last.reason == reason && now < last.said + REMINDER;
+        if last.as_ref().is_some_and(is_same) {
+            return false;
+        }
+        *last = Some(Self { reason: reason.to_owned(), said: now });
+        true
+    }
 }
 
 impl State {
@@ -75,10 +93,15 @@ impl State {
         self.waiting.push_front(parcel);
     }
 
-    pub(super) fn take_waiting(&mut self) -> Option<Parcel> {
-        let parcel = self.waiting.pop_front()?;
+    /// The first parcel that is due. If none is: the time of the first one that will be.
+    pub(super) fn take_due(&mut self, now: Instant) -> Result<Parcel, Option<Instant>> {
+        let is_due = |parcel: &Parcel| parcel.due.is_none_or(|due| due <= now);
+        let first = self.waiting.iter().position(is_due);
+        let Some(parcel) = first.and_then(|index| self.waiting.remove(index)) else {
+            return Err(self.waiting.iter().filter_map(|parcel| parcel.due).min());
+        };
         self.waiting_octets -= parcel.octets();
-        Some(parcel)
+        Ok(parcel)
     }
 
     /// True if all documents are resolved and no batch of the spool waits.

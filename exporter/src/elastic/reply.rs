@@ -76,9 +76,10 @@ fn outcome(Status { status, error }: Status) -> Outcome {
         200..=299 => Outcome::Accepted,
         409 => Outcome::Duplicate,
         500 if kind == NOT_JSON => Outcome::Refused { kind, reason: reason.unwrap_or_default() },
-        429 | 500.. => Outcome::Retry,
+        429 | 503 => Outcome::Retry(sentence(&kind, reason.as_deref())),
+        500.. => Outcome::Failed { kind, reason: reason.unwrap_or_default() },
         401 | 403 | 404 => Outcome::Blocked(sentence(&kind, reason.as_deref())),
-        _ if BLOCKING.contains(&kind.as_str()) => {
+        _ if is_blocking(&kind, reason.as_deref()) => {
             Outcome::Blocked(sentence(&kind, reason.as_deref()))
         }
         _ => Outcome::Refused { kind, reason: reason.unwrap_or_default() },
@@ -89,20 +90,32 @@ fn outcome(Status { status, error }: Status) -> Outcome {
 /// later attempt can succeed.
 const NOT_JSON: &str = "not_x_content_exception";
 
-/// Types of errors with status 400 that concern the index, not a document.
-const BLOCKING: [&str; 4] = [
+/// Types of errors with status 400 that concern the index, not a document. The last one is that of
+/// a cluster that has its maximum number of shards, so that it makes no more indexes.
+const BLOCKING: [&str; 5] = [
     "index_closed_exception",
     "invalid_index_name_exception",
     "invalid_alias_name_exception",
     "index_template_missing_exception",
+    "validation_exception",
 ];
+
+/// The reason of an illegal argument that concerns the request begins with this.
+const NO_PIPELINE: &str = "pipeline with id [";
+
+fn is_blocking(kind: &str, reason: Option<&str>) -> bool {
+    let has_no_pipeline = || reason.is_some_and(|reason| reason.starts_with(NO_PIPELINE));
+    BLOCKING.contains(&kind) || kind == ILLEGAL_ARGUMENT && has_no_pipeline()
+}
+
+const ILLEGAL_ARGUMENT: &str = "illegal_argument_exception";
 
 /// The reason of an illegal argument that all documents of a batch (two or more) have: it concerns
 /// the request, such as an ingest pipeline that does not exist.
 fn common_argument(outcomes: &[Outcome]) -> Option<String> {
     let [Outcome::Refused { kind, reason }, _, ..] = outcomes else { return None };
-    let is_common = kind == "illegal_argument_exception"
-        && outcomes.iter().all(|outcome| *outcome == outcomes[0]);
+    let is_common =
+        kind == ILLEGAL_ARGUMENT && outcomes.iter().all(|outcome| *outcome == outcomes[0]);
     is_common.then(|| sentence(kind, Some(reason)))
 }
 
@@ -180,17 +193,30 @@ mod tests {
         let cases = [
             (item(201, ""), Outcome::Accepted),
             (item(409, "version_conflict_engine_exception"), Outcome::Duplicate),
-            (item(429, "es_rejected_execution_exception"), Outcome::Retry),
-            (item(503, "unavailable_shards_exception"), Outcome::Retry),
+            (
+                item(429, "es_rejected_execution_exception"),
+                retry("es_rejected_execution_exception"),
+            ),
+            (item(503, "unavailable_shards_exception"), retry("unavailable_shards_exception")),
+            (item(500, "fail_processor_exception"), failed("fail_processor_exception")),
             (item(400, "document_parsing_exception"), refused("document_parsing_exception")),
             (item(400, "illegal_argument_exception"), refused("illegal_argument_exception")),
             (item(500, "not_x_content_exception"), refused("not_x_content_exception")),
             (item(403, "cluster_block_exception"), blocked("cluster_block_exception")),
             (item(404, "index_not_found_exception"), blocked("index_not_found_exception")),
             (item(400, "index_closed_exception"), blocked("index_closed_exception")),
+            (item(400, "validation_exception"), blocked("validation_exception")),
         ];
         let (items, expected): (Vec<_>, Vec<_>) = cases.into_iter().unzip();
         assert_eq!(read(&items), Some(expected));
+    }
+
+    fn retry(kind: &str) -> Outcome {
+        Outcome::Retry(format!("{kind}: r"))
+    }
+
+    fn failed(kind: &str) -> Outcome {
+        Outcome::Failed { kind: kind.to_owned(), reason: "r".to_owned() }
     }
 
     fn blocked(kind: &str) -> Outcome {

@@ -47,7 +47,7 @@ pub(super) fn outcome(code: RDKafkaErrorCode, topic: &str, trouble: Option<&Trou
         RDKafkaErrorCode::InvalidTimestamp => refused("invalid_timestamp"),
         RDKafkaErrorCode::PurgeQueue
         | RDKafkaErrorCode::PurgeInflight
-        | RDKafkaErrorCode::QueueFull => Outcome::Retry,
+        | RDKafkaErrorCode::QueueFull => Outcome::Retry(code.to_string()),
         _ => Outcome::Blocked(reason(code, topic, trouble)),
     }
 }
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(missing, blocked("the topic flows does not exist"));
         let right = of(RDKafkaErrorCode::TopicAuthorizationFailed);
         assert_eq!(right, blocked("no right to write into the topic flows"));
-        assert_eq!(of(RDKafkaErrorCode::PurgeInflight), Outcome::Retry);
+        assert!(matches!(of(RDKafkaErrorCode::PurgeInflight), Outcome::Retry(_)));
         let large = of(RDKafkaErrorCode::MessageSizeTooLarge);
         assert!(matches!(large, Outcome::Refused { kind, .. } if kind == "message_too_large"));
         let reason = "b1:9092: Connection refused".to_owned();

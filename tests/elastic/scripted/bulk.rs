@@ -46,6 +46,20 @@ impl Refusal {
         reason: "Compressor detection can only be called on some xcontent bytes",
     };
 
+    /// A step of the ingest pipeline fails.
+    pub const PIPELINE: Self = Self {
+        status: 500,
+        kind: "fail_processor_exception",
+        reason: "this address is not welcome",
+    };
+
+    /// The cluster has no room for another index.
+    pub const SHARDS: Self = Self {
+        status: 400,
+        kind: "validation_exception",
+        reason: "this action would add [2] shards, but this cluster has [1]/[1] maximum open",
+    };
+
     /// The document does not fit its index.
     pub const MAPPING: Self = Self {
         status: 400,
