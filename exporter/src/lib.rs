@@ -28,7 +28,7 @@ mod unopened;
 mod webhook;
 mod words;
 
-pub use cluster::{Cluster, Finding, Level, Setup};
+pub use cluster::{Cluster, Finding, Level, Retention, Setup};
 pub use elastic::{alert_template, index_template};
 pub use error::{ExportError, sentence};
 pub use exporter::{

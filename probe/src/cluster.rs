@@ -1,6 +1,6 @@
 //! `flowprobe elastic`: sets clusters up, and checks them.
 
-use exporter::{Cluster, Destination, Finding, Level, Setup};
+use exporter::{Cluster, Destination, Finding, Level, Retention, Setup};
 use serde_json::json;
 
 use crate::report::escape::Escaped;
@@ -30,7 +30,7 @@ pub(crate) fn run(command: &ElasticCommand) -> Result<Done, String> {
 
 fn set_up(cluster: &Cluster, arguments: &SetupArguments) -> Result<Done, String> {
     let setup = Setup {
-        retention: arguments.retention.0,
+        retention: arguments.retention.map_or(Retention::Kept, |given| given.0),
         shards: arguments.shards,
         replicas: arguments.replicas,
         dashboards: arguments.dashboards.clone(),

@@ -10,6 +10,7 @@ mod concurrency;
 mod delivery;
 mod engine;
 mod engines;
+mod existing;
 mod hosts;
 mod install;
 mod kills;

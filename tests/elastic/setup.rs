@@ -9,7 +9,7 @@ use crate::kind::Kind;
 use crate::scripted::{Answer, Request, Server, Step};
 use crate::support::{self, Run};
 
-fn elastic<'a>(command: &'a str, url: &'a str, arguments: &[&'a str]) -> (i32, Value, String) {
+pub fn elastic<'a>(command: &'a str, url: &'a str, arguments: &[&'a str]) -> (i32, Value, String) {
     let all = [&["elastic", command, url, "--json"], arguments].concat();
     let output = support::flowprobe().args(all).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -18,13 +18,13 @@ fn elastic<'a>(command: &'a str, url: &'a str, arguments: &[&'a str]) -> (i32, V
     (status, serde_json::from_str(&said).unwrap_or(Value::Null), said)
 }
 
-fn output(url: &str, settings: &str) -> String {
+pub fn output(url: &str, settings: &str) -> String {
     format!("elastic+{url}?{settings}")
 }
 
 /// The level of what was found about a subject; the worst of several.
 #[track_caller]
-fn level<'a>(found: &'a Value, subject: &str) -> &'a str {
+pub fn level<'a>(found: &'a Value, subject: &str) -> &'a str {
     let findings = found["findings"].as_array().expect("findings");
     let levels = findings.iter().filter(|finding| finding["subject"] == subject);
     let levels: Vec<_> = levels.map(|finding| finding["level"].as_str().unwrap()).collect();
@@ -118,7 +118,7 @@ fn retention_that_a_cluster_cannot_keep_is_an_error() {
 }
 
 /// A server that answers as a cluster of this kind does.
-fn cluster(distribution: Option<&str>, number: &str) -> Server {
+pub fn cluster(distribution: Option<&str>, number: &str) -> Server {
     let server = Server::start();
     let mut version = json!({"number": number});
     if let Some(distribution) = distribution {
@@ -139,13 +139,13 @@ fn cluster(distribution: Option<&str>, number: &str) -> Server {
     server
 }
 
-fn changes(server: &Server) -> Vec<Request> {
+pub fn changes(server: &Server) -> Vec<Request> {
     let mut requests = server.requests();
     requests.retain(|request| request.method() != "GET");
     requests
 }
 
-fn body(request: &Request) -> Value {
+pub fn body(request: &Request) -> Value {
     serde_json::from_slice(&request.body).unwrap()
 }
 
@@ -336,6 +336,8 @@ fn examined(is_well: bool) -> Server {
     }
     let path = format!("/_index_template/_simulate_index/{stream}");
     answers(&path, json!({"template": template}));
+    let alerts = exporter::alert_template();
+    answers("/_index_template/_simulate_index/logs-flowprobe.alert-default", alerts);
     let mark = |name: &str| format!("cluster.routing.allocation.disk.watermark.{name}");
     let marks = json!({mark("low"): "85%", mark("high"): "90%", mark("flood_stage"): "95%"});
     answers("/_cluster/settings", json!({"defaults": marks}));

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::disk::Watermarks;
+use super::fields::{self, without_type};
 use super::request::{Method, Problem, Reply, Request};
-use super::setup::TEMPLATES;
-use super::{Cluster, Finding, Level, MONITOR, Node, flows};
-use crate::elastic::index_template;
+use super::setup::{TEMPLATES, Template};
+use super::{Cluster, Finding, Level, MONITOR, Node};
+use crate::elastic::IndexPattern;
 
 /// Largest tolerated difference of clocks.
 const CLOCK_MAX_S: f64 = 5.0;
@@ -27,30 +28,60 @@ impl Cluster {
             Err(finding) => return vec![finding],
         };
         let mut findings = vec![node.engine.finding()];
-        findings.push(node.health().unwrap_or_else(|problem| unknown("health", &problem)));
+        findings.push(node.health().unwrap_or_else(|problem| unknown("health", &problem, MONITOR)));
         findings.extend(node.rights());
-        let template = node.template().unwrap_or_else(|problem| unknown("template", &problem));
-        let has_template = template.level != Level::Fail;
-        findings.push(template);
-        findings.push(node.disk().unwrap_or_else(|problem| unknown("disk", &problem)));
-        findings.push(node.clock().unwrap_or_else(|problem| unknown("clock", &problem)));
-        findings.push(if has_template {
+        let mut fields = node.fields(&node.target(), TEMPLATES[0]);
+        let has_template = fields[0].level == Level::Ok;
+        findings.append(&mut fields);
+        // Alerts are not written by every probe.
+        findings.extend(
+            node.fields(&node.alerts(), TEMPLATES[1])
+                .into_iter()
+                .map(|finding| Finding { level: finding.level.min(Level::Warn), ..finding }),
+        );
+        findings.push(
+            node.policy_finding()
+                .unwrap_or_else(|problem| unknown("lifecycle", &problem, READ_ILM)),
+        );
+        findings.push(node.disk().unwrap_or_else(|problem| unknown("disk", &problem, MONITOR)));
+        findings.push(node.clock().unwrap_or_else(|problem| unknown("clock", &problem, MONITOR)));
+        let is_there = || node.places(&node.target()).is_ok_and(|places| !places.is_empty());
+        findings.push(if has_template || is_there() {
             node.document()
         } else {
-            Finding::note("document", "none is sent: without the template its fields get no types")
+            let text = "none is sent: it would create an index without the types of the template";
+            Finding::note("document", text)
         });
         findings
     }
 }
 
-/// A finding about a failed request.
-fn unknown(subject: &'static str, problem: &Problem) -> Finding {
-    Finding { level: Level::Warn, ..Finding::failed(subject, problem, MONITOR) }
+/// The right to see what an index is.
+const METADATA: &str = "the index privilege view_index_metadata";
+
+/// The right to see a policy.
+const READ_ILM: &str =
+    "the cluster privilege read_ilm, in OpenSearch cluster:admin/opendistro/ism/*";
+
+/// A finding about a failed request, for which a user needs this right.
+fn unknown(subject: &'static str, problem: &Problem, right: &str) -> Finding {
+    Finding { level: Level::Warn, ..Finding::failed(subject, problem, right) }
 }
 
 impl Node<'_> {
+    /// The data stream of flows.
     fn stream(&self) -> String {
-        flows(&self.cluster.namespace)
+        format!("logs-netflow.log-{}", self.cluster.namespace)
+    }
+
+    /// Where flows go that end now: an index, if the URL names one, else the data stream.
+    fn target(&self) -> String {
+        self.cluster.index.as_ref().map_or_else(|| self.stream(), IndexPattern::now)
+    }
+
+    /// The data stream of alerts.
+    fn alerts(&self) -> String {
+        format!("logs-flowprobe.alert-{}", self.cluster.namespace)
     }
 
     fn health(&self) -> Result<Finding, Problem> {
@@ -78,7 +109,7 @@ impl Node<'_> {
             return None;
         }
         let names = ["create_doc", "auto_configure"];
-        let question = json!({"index": [{"names": [self.stream()], "privileges": names}]});
+        let question = json!({"index": [{"names": [self.target()], "privileges": names}]});
         let path = "/_security/user/_has_privileges";
         let reply = self.send(&Request::new(Method::Post, path).json(question)).ok()?;
         if reply.is_unknown() || reply.status >= 500 {
@@ -86,9 +117,9 @@ impl Node<'_> {
         }
         let answer = match reply.done() {
             Ok(answer) => answer,
-            Err(problem) => return Some(unknown("rights", &problem)),
+            Err(problem) => return Some(unknown("rights", &problem, MONITOR)),
         };
-        let stream = self.stream();
+        let stream = self.target();
         let missing: Vec<&str> =
             names.into_iter().filter(|name| answer["index"][&stream][name] != true).collect();
         let user = answer["username"].as_str().unwrap_or("the user");
@@ -101,38 +132,70 @@ impl Node<'_> {
         })
     }
 
+    /// Compares the fields of a new index, and those of the index that takes documents, with those
+    /// of a template. The first finding is about the new index.
+    fn fields(&self, target: &str, (name, make): Template) -> Vec<Finding> {
+        let template = make();
+        let finding = self.template(target, name, &template);
+        let mut findings =
+            vec![finding.unwrap_or_else(|problem| unknown("template", &problem, MONITOR))];
+        match self.places(target) {
+            Ok(places) => findings.extend(places.iter().filter_map(|place| {
+                match self.outdated(place, &template) {
+                    Ok(outdated) if !place.is_stream() && self.cluster.index.is_none() => {
+                        Some(place.no_stream(&outdated, &template))
+                    }
+                    Ok(outdated) => {
+                        (!outdated.is_empty()).then(|| place.outdated(&outdated, &template))
+                    }
+                    Err(problem) => Some(unknown("index", &problem, METADATA)),
+                }
+            })),
+            Err(problem) => findings.push(unknown("index", &problem, METADATA)),
+        }
+        findings
+    }
+
     /// Compares the fields that a new index would have with those of the template.
-    fn template(&self) -> Result<Finding, Problem> {
-        const REMEDY: &str = "flowprobe elastic setup";
-        let path = format!("/_index_template/_simulate_index/{}", self.stream());
-        let simulated = self.send(&Request::new(Method::Post, path))?.done()?;
-        let mut wanted = Vec::new();
-        types("", &index_template()["template"]["mappings"], &mut wanted);
-        let mut found = Vec::new();
-        types("", &simulated["template"]["mappings"], &mut found);
-        let is_there = |(name, kind): &&(String, String)| {
-            found.iter().any(|(other, known)| other == name && is_like(known, kind))
+    fn template(&self, target: &str, name: &str, template: &Value) -> Result<Finding, Problem> {
+        let missing = self.missing(target, template)?;
+        // Only flows may go into another target than the templates are for.
+        let remedy = if self.cluster.index.is_some() && target == self.target() {
+            format!(
+                "give {target} a template with the fields of {name}: flowprobe elastic setup \
+                 --dry-run prints it"
+            )
+        } else {
+            "flowprobe elastic setup".to_owned()
         };
-        let missing: Vec<&str> =
-            wanted.iter().filter(|field| !is_there(field)).map(|(name, _)| name.as_str()).collect();
-        let ours = self.present_template(TEMPLATES[0].0)?;
-        let text = match (ours.is_null(), missing.len()) {
-            (true, count) if count == wanted.len() => {
-                let text = format!("no template gives fields of {} their types", self.stream());
-                return Ok(Finding::fail("template", text).remedy(REMEDY));
-            }
-            (_, 0) => return Ok(Finding::ok("template", "all fields have their types")),
-            (_, count) => {
-                let some = missing.iter().take(3).copied().collect::<Vec<_>>().join(", ");
-                format!("{count} of {} fields have no type or another one: {some}", wanted.len())
-            }
-        };
+        if missing.is_empty() {
+            return Ok(Finding::ok("template", format!("all fields of {target} have their types")));
+        }
+        if missing.len() == fields::count(template) {
+            let text = format!("no template gives fields of {target} their types");
+            return Ok(Finding::fail("template", text).remedy(remedy));
+        }
         // Another template may have a higher priority, such as that of Elastic's integration.
-        Ok(Finding::warn("template", text).remedy(REMEDY))
+        let is_absent = self.present_template(name)?.is_null();
+        let absent = if is_absent { format!("{name} is missing: ") } else { String::new() };
+        let text =
+            format!("{absent}in a new index of {target} {}", without_type(&missing, template));
+        Ok(Finding::warn("template", text).remedy(remedy))
+    }
+
+    /// Whether the policy of the data stream is there.
+    fn policy_finding(&self) -> Result<Finding, Problem> {
+        if self.cluster.index.is_some() {
+            let text = format!("the policy is for data streams, and not for {}", self.target());
+            return Ok(Finding::note("lifecycle", text)
+                .remedy("delete old indexes by a policy of your own, or by other means"));
+        }
+        self.lifecycle(&self.present_template(TEMPLATES[0].0)?)
     }
 
     fn disk(&self) -> Result<Finding, Problem> {
-        let filter = "*.cluster.routing.allocation.disk*";
+        // With flat_settings, a setting is one key with dots, and not a path of keys.
+        let filter = "*.cluster*";
         let settings = self.get(&format!(
             "/_cluster/settings?include_defaults=true&flat_settings=true&filter_path={filter}"
         ))?;
@@ -170,7 +233,7 @@ impl Node<'_> {
     fn document(&self) -> Finding {
         const WRITE: &str = "the index privileges create_doc and auto_configure";
         const READ: &str = "the index privilege read";
-        let stream = self.stream();
+        let stream = self.target();
         let now = Timestamp::now();
         let id = format!("check-{:x}", fastrand::u64(..));
         let path = format!("/{stream}/_create/{id}?refresh=true");
@@ -226,23 +289,5 @@ impl Node<'_> {
             "network": {"bytes": 0, "packets": 0},
             "message": "flowprobe elastic check",
         })
-    }
-}
-
-/// True if the known type holds the values of the wanted one.
-fn is_like(known: &str, wanted: &str) -> bool {
-    known == wanted
-        || matches!((known, wanted), ("keyword", "constant_keyword"))
-        || matches!((known, wanted), ("long", "short" | "integer") | ("integer", "short"))
-}
-
-/// The fields of a mapping with their types.
-fn types(prefix: &str, mapping: &Value, found: &mut Vec<(String, String)>) {
-    for (name, field) in mapping["properties"].as_object().into_iter().flatten() {
-        let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-        match field["type"].as_str() {
-            Some(kind) => found.push((name, kind.to_owned())),
-            None => types(&name, field, found),
-        }
     }
 }

@@ -62,6 +62,12 @@ impl Watermarks<'_> {
             return Finding::note("disk", "the cluster does not report its disk usage");
         };
         let room = format!("node {name} has {} free of {}", gigabytes(free), gigabytes(total));
+        if MARKS.iter().all(|(mark, _)| self.setting(&format!("{WATERMARK}.{mark}")).is_none()) {
+            return Finding::note(
+                "disk",
+                format!("{room}; the cluster does not report watermarks"),
+            );
+        }
         let reached = MARKS
             .iter()
             .find(|(mark, _)| self.free(mark, total).is_some_and(|needed| free < needed));
@@ -163,5 +169,6 @@ mod tests {
         let off = "cluster.routing.allocation.disk.threshold_enabled";
         settings["persistent"] = json!({off: "false"});
         assert_eq!(level(&settings, 0), Level::Note);
+        assert_eq!(level(&json!({}), 900_000_000), Level::Note, "no watermark is known");
     }
 }

@@ -5,6 +5,7 @@
 mod check;
 mod dashboards;
 mod disk;
+mod fields;
 mod finding;
 mod lifecycle;
 mod request;
@@ -12,8 +13,9 @@ mod setup;
 
 use ureq::Agent;
 
-use crate::elastic::ClientSettings;
+use crate::elastic::{ClientSettings, IndexPattern};
 pub use finding::{Finding, Level};
+pub use lifecycle::Retention;
 use request::{Method, Problem, Reply, Request};
 pub use setup::Setup;
 
@@ -25,11 +27,8 @@ pub struct Cluster {
     authorization: Option<String>,
     /// The namespace of the data streams.
     namespace: String,
-}
-
-/// The data stream of flows in a namespace.
-fn flows(namespace: &str) -> String {
-    format!("logs-netflow.log-{namespace}")
+    /// The index of flows, if they do not go into the data stream.
+    index: Option<IndexPattern>,
 }
 
 /// The right to ask a cluster what it is and how it is.
@@ -39,12 +38,17 @@ const MONITOR: &str = "the cluster privilege monitor";
 const PATTERNS: [&str; 2] = ["logs-netflow.log-*", "logs-flowprobe.alert-*"];
 
 impl Cluster {
-    pub(crate) fn new(settings: ClientSettings, namespace: String) -> Result<Self, String> {
+    pub(crate) fn new(
+        settings: ClientSettings,
+        namespace: String,
+        index: Option<IndexPattern>,
+    ) -> Result<Self, String> {
         Ok(Self {
             agent: settings.agent()?,
             bases: settings.bases(),
             authorization: settings.credentials.map(|who| who.authorization()),
             namespace,
+            index,
         })
     }
 

@@ -1,11 +1,9 @@
 //! Setup of a cluster before the first document: lifecycle, templates, dashboards.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::lifecycle::{self, POLICY};
+use super::lifecycle::{self, POLICY, Retention};
 use super::request::{Method, Problem, Reply, Request};
 use super::{Cluster, Finding, Level, Node, dashboards};
 use crate::elastic::{alert_template, index_template};
@@ -13,18 +11,18 @@ use crate::elastic::{alert_template, index_template};
 /// Settings of the setup.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
-    /// Documents are deleted after this time; `None`: no lifecycle policy.
-    pub retention: Option<Duration>,
-    /// Primary shards of each index.
+    /// When documents are deleted.
+    pub retention: Retention,
+    /// Primary shards of each index; `None`: as the template in the cluster says.
     pub shards: Option<u32>,
-    /// Copies of each shard.
+    /// Copies of each shard; `None`: as the template in the cluster says.
     pub replicas: Option<u32>,
     /// The URL of Kibana or OpenSearch Dashboards, if dashboards are imported.
     pub dashboards: Option<String>,
 }
 
 /// The name of an index template, and the function that makes it.
-type Template = (&'static str, fn() -> Value);
+pub(super) type Template = (&'static str, fn() -> Value);
 
 /// The index templates.
 pub(super) const TEMPLATES: [Template; 2] =
@@ -41,19 +39,21 @@ impl Cluster {
         if findings[0].level == Level::Fail {
             return findings;
         }
-        if let Some(retention) = setup.retention {
-            let finding = node.put_lifecycle(retention);
-            let failed = finding.level == Level::Fail;
-            findings.push(finding);
-            // Templates need the policy.
-            if failed {
+        // Templates need the policy.
+        let has_policy = match node.put_lifecycle(setup.retention) {
+            Ok((finding, has_policy)) => {
+                findings.push(finding);
+                has_policy
+            }
+            Err(finding) => {
+                findings.push(finding);
                 return findings;
             }
-        }
-        for (name, make) in TEMPLATES {
-            let finding = node.put_template(name, &node.adapted(make(), setup));
-            findings.push(finding.unwrap_or_else(|problem| {
-                Finding::failed("template", &problem.of(name), RIGHT_OF_TEMPLATES)
+        };
+        for template in TEMPLATES {
+            let put = node.put_template(template, setup, has_policy);
+            findings.extend(put.unwrap_or_else(|problem| {
+                vec![Finding::failed("template", &problem.of(template.0), RIGHT_OF_TEMPLATES)]
             }));
         }
         if let Some(url) = &setup.dashboards {
@@ -69,12 +69,15 @@ impl Cluster {
     /// The cluster did not answer, or does not support a lifecycle policy.
     pub fn plan(&self, setup: &Setup) -> Result<String, Finding> {
         let node = self.node()?;
-        let mut requests = Vec::new();
-        if let Some(retention) = setup.retention {
-            requests.push(lifecycle::request(&node, retention)?);
-        }
+        let change = node.retain(setup.retention)?;
+        let has_policy = change.has_policy;
+        let mut requests: Vec<Request> = change.request.into_iter().collect();
         for (name, make) in TEMPLATES {
-            requests.push(template_request(name, &node.adapted(make(), setup)));
+            let present = node.present_template(name).map_err(|problem| {
+                Finding::failed("template", &problem.of(name), RIGHT_OF_TEMPLATES)
+            })?;
+            let template = node.adapted(make(), setup, &present, has_policy);
+            requests.push(template_request(name, &template));
         }
         let mut lines: Vec<String> = requests.iter().map(Request::to_string).collect();
         if let Some(url) = &setup.dashboards {
@@ -86,16 +89,22 @@ impl Cluster {
 }
 
 impl Node<'_> {
-    /// A template adapted to this cluster, with a digest that identifies it.
-    fn adapted(&self, mut template: Value, setup: &Setup) -> Value {
+    /// A template adapted to this cluster, with a digest that identifies it. Numbers that are not
+    /// given stay as they are in the present template.
+    fn adapted(
+        &self,
+        mut template: Value,
+        setup: &Setup,
+        present: &Value,
+        has_policy: bool,
+    ) -> Value {
         let settings = &mut template["template"]["settings"]["index"];
-        if let Some(shards) = setup.shards {
-            settings["number_of_shards"] = json!(shards);
+        for (name, given) in setup.numbers() {
+            if let Some(number) = given.or_else(|| kept(present, name)) {
+                settings[name] = json!(number);
+            }
         }
-        if let Some(replicas) = setup.replicas {
-            settings["number_of_replicas"] = json!(replicas);
-        }
-        if setup.retention.is_some() && !self.engine.is_opensearch {
+        if has_policy && !self.engine.is_opensearch {
             settings["lifecycle"] = json!({"name": POLICY});
         }
         let template = match self.engine.is_opensearch && self.engine.version < (2, 14) {
@@ -105,23 +114,64 @@ impl Node<'_> {
         with_digest(template)
     }
 
-    fn put_lifecycle(&self, retention: Duration) -> Finding {
-        let request = match lifecycle::request(self, retention) {
-            Ok(request) => request,
-            Err(finding) => return finding,
-        };
-        match self.send(&request).and_then(Reply::done) {
-            Ok(_) => Finding::ok("lifecycle", format!("policy {POLICY} is there")),
-            Err(problem) => Finding::failed("lifecycle", &problem, lifecycle::RIGHT),
+    /// The finding, and whether the cluster has the policy now.
+    fn put_lifecycle(&self, retention: Retention) -> Result<(Finding, bool), Finding> {
+        let change = self.retain(retention)?;
+        if let Some(request) = &change.request {
+            self.send(request)
+                .and_then(Reply::done)
+                .map_err(|problem| Finding::failed("lifecycle", &problem, lifecycle::RIGHT))?;
         }
+        Ok((change.finding, change.has_policy))
     }
 
-    /// Creates or replaces a template if its digest is different. Data streams with the old
-    /// template continue in a new index, because an index keeps its fields.
-    fn put_template(&self, name: &str, template: &Value) -> Result<Finding, Problem> {
+    /// Creates or replaces a template if its digest is different. Data streams from before, and
+    /// those with other fields, continue in a new index, because an index keeps its fields.
+    fn put_template(
+        &self,
+        (name, make): Template,
+        setup: &Setup,
+        has_policy: bool,
+    ) -> Result<Vec<Finding>, Problem> {
         let present = self.present_template(name)?;
+        let template = self.adapted(make(), setup, &present, has_policy);
+        let is_new = self.replace_template(name, &template, &present)?;
+        let mut text = match (is_new, present.is_null()) {
+            (false, _) => format!("{name} is there already"),
+            (true, true) => format!("{name} is there"),
+            (true, false) => format!("{name} is replaced"),
+        };
+        for (number, given) in setup.numbers() {
+            if let (None, Some(kept)) = (given, kept(&present, number)) {
+                text += &format!(", {number} stays {kept}");
+            }
+        }
+        let pattern = template["index_patterns"][0].as_str().unwrap_or_default();
+        let (streams, mut findings) = match self.roll_over(pattern, &template, is_new) {
+            Ok(done) => done,
+            Err(problem) => {
+                let problem = problem.of(&format!("{text}, but {pattern}"));
+                return Ok(vec![Finding::failed("template", &problem, RIGHT_OF_STREAMS)]);
+            }
+        };
+        if !streams.is_empty() {
+            text += &format!("; a new index for {}", streams.join(", "));
+        } else if is_new && !present.is_null() {
+            text += "; a new index for no data stream";
+        }
+        findings.insert(0, Finding::ok("template", text));
+        Ok(findings)
+    }
+
+    /// Puts a template, if it is not there. True if it was not.
+    fn replace_template(
+        &self,
+        name: &str,
+        template: &Value,
+        present: &Value,
+    ) -> Result<bool, Problem> {
         if present["_meta"]["digest"] == template["_meta"]["digest"] {
-            return Ok(Finding::ok("template", format!("{name} is there already")));
+            return Ok(false);
         }
         let mut reply = self.send(&template_request(name, template))?.done();
         if reply
@@ -131,24 +181,11 @@ impl Node<'_> {
             // Constant keywords need a licence that this cluster does not have.
             let plain = with_digest(without_constants(template));
             if present["_meta"]["digest"] == plain["_meta"]["digest"] {
-                return Ok(Finding::ok("template", format!("{name} is there already")));
+                return Ok(false);
             }
             reply = self.send(&template_request(name, &plain))?.done();
         }
-        reply?;
-        if present.is_null() {
-            return Ok(Finding::ok("template", format!("{name} is there")));
-        }
-        let pattern = template["index_patterns"][0].as_str().unwrap_or_default();
-        let streams = match self.roll_over(pattern) {
-            Ok(streams) => streams,
-            Err(problem) => {
-                let problem = problem.of(&format!("{name} is replaced, but {pattern}"));
-                return Ok(Finding::failed("template", &problem, RIGHT_OF_STREAMS));
-            }
-        };
-        let streams = if streams.is_empty() { "no data stream".into() } else { streams.join(", ") };
-        Ok(Finding::ok("template", format!("{name} is replaced; a new index for {streams}")))
+        reply.map(|_| true)
     }
 
     /// The template of this name; null if there is none.
@@ -157,25 +194,41 @@ impl Node<'_> {
         if reply.status == 404 {
             return Ok(Value::Null);
         }
-        Ok(reply.done()?["index_templates"][0]["index_template"].take())
+        Ok(reply.done()?["index_templates"][0]["index_template"].clone())
     }
 
-    /// Begins a new index in each data stream of a pattern. Returns the names of the streams.
-    fn roll_over(&self, pattern: &str) -> Result<Vec<String>, Problem> {
-        let reply = self.get(&format!("/_data_stream/{pattern}"))?;
-        if reply.status == 404 || reply.is_unknown() {
-            return Ok(Vec::new());
+    /// Begins a new index in data streams of a pattern: in all, or in those whose index lacks types
+    /// of fields. Returns the names of the streams, and findings about indexes that are no streams.
+    fn roll_over(
+        &self,
+        pattern: &str,
+        template: &Value,
+        all: bool,
+    ) -> Result<(Vec<String>, Vec<Finding>), Problem> {
+        let (mut streams, mut findings) = (Vec::new(), Vec::new());
+        for place in self.places(pattern)? {
+            if !place.is_stream() {
+                findings.push(place.no_stream(&self.outdated(&place, template)?, template));
+            } else if all || !self.outdated(&place, template)?.is_empty() {
+                let path = format!("/{}/_rollover", place.name);
+                self.send(&Request::new(Method::Post, path))?.done()?;
+                streams.push(place.name);
+            }
         }
-        let body = reply.done()?;
-        let streams = body["data_streams"].as_array().into_iter().flatten();
-        let streams = streams.filter_map(|stream| stream["name"].as_str());
-        streams
-            .map(|stream| {
-                let request = Request::new(Method::Post, format!("/{stream}/_rollover"));
-                self.send(&request)?.done().map(|_| stream.to_owned())
-            })
-            .collect()
+        Ok((streams, findings))
     }
+}
+
+impl Setup {
+    /// Settings of an index that are numbers.
+    fn numbers(&self) -> [(&'static str, Option<u32>); 2] {
+        [("number_of_shards", self.shards), ("number_of_replicas", self.replicas)]
+    }
+}
+
+/// A number of a template in the cluster. It is there as text.
+fn kept(present: &Value, name: &str) -> Option<u32> {
+    present["template"]["settings"]["index"][name].as_str()?.parse().ok()
 }
 
 /// What the user needs to replace a template, and to go on with it in a new index.

@@ -30,6 +30,12 @@ impl IndexPattern {
         Self(name.replace('%', "%%"))
     }
 
+    /// The name for documents of the current time.
+    pub(crate) fn now(&self) -> String {
+        let seconds = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
+        self.name(seconds / 3600)
+    }
+
     fn name(&self, hour: u64) -> String {
         let seconds = i64::try_from(hour * 3600).ok();
         let time = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());

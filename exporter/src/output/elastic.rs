@@ -163,7 +163,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
     let namespace = settings.string(&NAMESPACE);
     let domain = request.observation_domain_id();
     let run = run(request);
-    let index = settings.given::<String>(&INDEX).and_then(|text| IndexPattern::new(&text));
+    let index = index(settings);
     let stream = format!("logs-netflow.log-{namespace}");
     // A document in the spool names its stream, because the next run may have another one.
     let named = settings.given::<PathBuf>(&SPOOL).map(|_| IndexPattern::literal(&stream));
@@ -254,7 +254,13 @@ pub(super) fn cluster(
     has_tls: bool,
 ) -> Result<Cluster, String> {
     let tls = has_tls.then(|| tls(settings));
-    Cluster::new(client(settings, hosts, tls.as_ref())?, settings.string(&NAMESPACE))
+    let client = client(settings, hosts, tls.as_ref())?;
+    Cluster::new(client, settings.string(&NAMESPACE), index(settings))
+}
+
+/// The index that takes the place of the data stream.
+fn index(settings: &Settings) -> Option<IndexPattern> {
+    settings.given::<String>(&INDEX).and_then(|text| IndexPattern::new(&text))
 }
 
 /// Credentials come from files or the environment: the list of processes does not show them.

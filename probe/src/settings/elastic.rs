@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use exporter::Destination;
+use exporter::{Destination, Retention};
 
 /// Command for a cluster.
 #[derive(Debug, Subcommand)]
@@ -30,15 +30,19 @@ pub(crate) struct SetupArguments {
     #[arg(value_name = "URL")]
     pub(crate) url: Destination,
 
-    /// Age at which documents are deleted: 1h or more, or none to keep them
-    #[arg(long, value_name = "TIME", default_value = "30d")]
-    pub(crate) retention: Retention,
+    /// Age at which documents are deleted: 1h or more. With none, a policy that is there deletes no
+    /// more; a new cluster gets no policy, and then indexes are not rolled over either
+    /// [default: that of the policy in the cluster, else 30d]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) retention: Option<Age>,
 
-    /// Primary shards of each index: 1 to 1024 [default: the cluster's]
+    /// Primary shards of each index: 1 to 1024 [default: those of the template in the cluster, else
+    /// the cluster's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) shards: Option<u32>,
 
-    /// Copies of each shard, 0 for a cluster of one node: 0 to 10 [default: the cluster's]
+    /// Copies of each shard, 0 for a cluster of one node: 0 to 10 [default: those of the template
+    /// in the cluster, else the cluster's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10))]
     pub(crate) replicas: Option<u32>,
 
@@ -56,20 +60,20 @@ pub(crate) struct SetupArguments {
     pub(crate) json: bool,
 }
 
-/// Age at which documents are deleted; `None`: never.
+/// Age at which documents are deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Retention(pub(crate) Option<Duration>);
+pub(crate) struct Age(pub(crate) Retention);
 
-impl FromStr for Retention {
+impl FromStr for Age {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text == "none" {
-            return Ok(Self(None));
+            return Ok(Self(Retention::Never));
         }
         match humantime::parse_duration(text) {
             Ok(time) if time >= Duration::from_secs(3600) && time.subsec_nanos() == 0 => {
-                Ok(Self(Some(time)))
+                Ok(Self(Retention::After(time)))
             }
             Ok(_) | Err(_) => Err("not a time of 1h or more, such as 30d, and not none".to_owned()),
         }
