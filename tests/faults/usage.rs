@@ -123,9 +123,9 @@ fn outputs_that_are_no_outputs_are_refused() {
 fn settings_that_an_output_does_not_have_are_refused() {
     let cases = [
         ("netflow5://h?template-refresh=1s", "odid, mtu, pps"),
-        ("ipfix+tcp://h?mtu=1400", "odid, reconnect"),
-        ("ipfix+tcp://h?ca=x", "odid, reconnect"),
-        ("ipfix+tls://h?pps=1", "odid, reconnect, ca, cert, key"),
+        ("ipfix+tcp://h?mtu=1400", "odid, names, reconnect"),
+        ("ipfix+tcp://h?ca=x", "odid, names, reconnect"),
+        ("ipfix+tls://h?pps=1", "odid, names, reconnect, ca, cert, key"),
         ("json:-?pps=1", "odid"),
         ("ipfix-file:-?mtu=1400", "odid"),
         ("ipfix://h?bogus=1", "bogus"),
