@@ -122,10 +122,10 @@ fn credentials_that_are_not_clear_are_refused() {
         (settings.as_str(), "user and api-key-file cannot both be given"),
         ("user=me", "user needs password-file, or FLOWPROBE_ELASTIC_PASSWORD"),
     ] {
-        let run = replay(server.url(), settings, |command| {
-            command.env_remove("FLOWPROBE_ELASTIC_PASSWORD");
-        });
-        assert!(run.status != 0 && run.stderr.contains(said), "{}", run.stderr);
+        let mut command = replay::command(&capture(&folder, 1), &output(&[server.url()], settings));
+        let run = command.env_remove("FLOWPROBE_ELASTIC_PASSWORD").output().unwrap();
+        let stderr = String::from_utf8_lossy(&run.stderr);
+        assert!(!run.status.success() && stderr.contains(said), "{stderr}");
     }
     assert!(server.requests().is_empty());
 }
