@@ -5,8 +5,10 @@
 //! element is based on sysUpTime, because collectors cannot resolve it in IPFIX.
 
 use element::Element as E;
-use element::{Element, ExporterState, FixedOctets, Flow, PutOctets, count16, saturate32};
-use flow::{Details, IpVersion, Timestamp};
+use element::{
+    Element, ExporterState, FixedOctets, Flow, PutOctets, UptimeBase, count16, saturate32,
+};
+use flow::{IpVersion, Timestamp};
 
 use super::builder::{Full, MESSAGE_OCTETS_MIN, Message, MessageBuilder, Padded, SET_HEADER};
 use super::encoder::{MessageEncoder, NotAdded};
@@ -218,12 +220,6 @@ impl Encoder {
         Ok(())
     }
 
-    /// The protocol of a record's names, if names are exported.
-    fn kind(&self, details: Option<&Details>) -> Option<Kind> {
-        self.names.as_ref()?;
-        details?.facts.as_deref().and_then(Kind::of)
-    }
-
     fn add_options_template(&mut self, template: &OptionsTemplate) {
         self.builder.add_set(OPTIONS_TEMPLATE_SET, Padded::No, |out| {
             // Template id, field count, scope field count (RFC 7011 section 3.4.2.2).
@@ -232,6 +228,24 @@ impl Encoder {
             out.put16(1);
             template.put_specifiers(out);
         });
+    }
+
+    /// Adds a record with further blocks of fields, if this output has any.
+    #[inline(never)]
+    fn add_with_blocks(&mut self, flow: &Flow<'_>) -> Result<(), Full> {
+        let metered = Flow { exporter: None, ..*flow };
+        match (flow.record.key.ip_version, self.blocks) {
+            (IpVersion::V4, Blocks::None) => self.add_as(&IPV4, &metered),
+            (IpVersion::V6, Blocks::None) => self.add_as(&IPV6, &metered),
+            (IpVersion::V4, Blocks::Places) => self.add_as(&IPV4_PLACES, &metered),
+            (IpVersion::V6, Blocks::Places) => self.add_as(&IPV6_PLACES, &metered),
+            (IpVersion::V4, Blocks::Tunnel) => self.add_as(&IPV4_TUNNEL, &metered),
+            (IpVersion::V6, Blocks::Tunnel) => self.add_as(&IPV6_TUNNEL, &metered),
+            (IpVersion::V4, Blocks::Both) => self.add_as(&IPV4_BOTH, &metered),
+            (IpVersion::V6, Blocks::Both) => self.add_as(&IPV6_BOTH, &metered),
+            (IpVersion::V4, Blocks::Original) => self.add_as(&IPV4_ORIGINAL, flow),
+            (IpVersion::V6, Blocks::Original) => self.add_as(&IPV6_ORIGINAL, flow),
+        }
     }
 
     #[inline(always)]
@@ -246,24 +260,20 @@ impl Encoder {
 impl MessageEncoder for Encoder {
     const HAS_ABSOLUTE_TIMES: bool = true;
 
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, flow: &Flow<'_>, _clock: Timestamp) -> Result<(), NotAdded> {
-        if let Some(kind) = self.kind(flow.details) {
+        if self.names.is_some()
+            && let Some(kind) = flow.details.and_then(|details| Kind::of(details.facts.as_deref()?))
+        {
             return Ok(self.add_named(kind, flow)?);
         }
-        let plain = Flow { details: None, exporter: None, ..*flow };
-        let metered = Flow { exporter: None, ..*flow };
+        // The ordinary record has a short way.
+        let uptime_base = UptimeBase::default();
+        let plain = Flow { record: flow.record, details: None, exporter: None, uptime_base };
         Ok(match (flow.record.key.ip_version, self.blocks) {
             (IpVersion::V4, Blocks::None) => self.add_as(&IPV4, &plain),
             (IpVersion::V6, Blocks::None) => self.add_as(&IPV6, &plain),
-            (IpVersion::V4, Blocks::Places) => self.add_as(&IPV4_PLACES, &metered),
-            (IpVersion::V6, Blocks::Places) => self.add_as(&IPV6_PLACES, &metered),
-            (IpVersion::V4, Blocks::Tunnel) => self.add_as(&IPV4_TUNNEL, &metered),
-            (IpVersion::V6, Blocks::Tunnel) => self.add_as(&IPV6_TUNNEL, &metered),
-            (IpVersion::V4, Blocks::Both) => self.add_as(&IPV4_BOTH, &metered),
-            (IpVersion::V6, Blocks::Both) => self.add_as(&IPV6_BOTH, &metered),
-            (IpVersion::V4, Blocks::Original) => self.add_as(&IPV4_ORIGINAL, flow),
-            (IpVersion::V6, Blocks::Original) => self.add_as(&IPV6_ORIGINAL, flow),
+            _ => self.add_with_blocks(flow),
         }?)
     }
 
