@@ -1,5 +1,7 @@
 //! Values of elements for names in payload.
 
+use flow::{DnsResponse, Facts, NameProtocol};
+
 use crate::source::Flow;
 
 /// Octets of the longest text that has its length in one octet (RFC 7011 section 7).
@@ -17,40 +19,38 @@ pub(crate) fn server_name<'a>(flow: &Flow<'a>) -> &'a str {
 
 /// The code of the DNS answer; 255 if none was seen, or for a larger one.
 pub(crate) fn response_code(flow: &Flow<'_>) -> u8 {
-    let response = flow.dns().and_then(|dns| dns.response.as_ref());
-    let code = response.and_then(|response| u8::try_from(response.code.number).ok());
+    let code = response(flow).and_then(|response| u8::try_from(response.code.number).ok());
     code.unwrap_or(u8::MAX)
 }
 
 /// Records of the DNS answer.
 pub(crate) fn answers_count(flow: &Flow<'_>) -> u16 {
-    let response = flow.dns().and_then(|dns| dns.response.as_ref());
-    response.map_or(0, |response| response.answers_count)
+    response(flow).map_or(0, |response| response.answers_count)
 }
 
-/// The port of the protocol, as YAF labels applications.
+fn response<'a>(flow: &Flow<'a>) -> Option<&'a DnsResponse> {
+    flow.dns()?.response.as_ref()
+}
+
+/// The name of the protocol of the names. Empty if there are none.
+pub(crate) fn application(flow: &Flow<'_>) -> &'static str {
+    flow.facts().and_then(Facts::protocol).map_or("", NameProtocol::name)
+}
+
+/// The port of the protocol, as YAF labels applications; 0 if there are no names.
 pub(crate) fn app_label(flow: &Flow<'_>) -> u16 {
-    match flow.facts().and_then(flow::Facts::protocol) {
-        Some("dns") => 53,
-        Some("http") => 80,
-        Some("tls" | "quic") => 443,
-        _ => 0,
+    match flow.facts().and_then(Facts::protocol) {
+        Some(NameProtocol::Dns) => 53,
+        Some(NameProtocol::Http) => 80,
+        Some(NameProtocol::Tls | NameProtocol::Quic) => 443,
+        None => 0,
     }
 }
 
 /// The version of QUIC as on the wire; 0 if it is not known.
 pub(crate) fn quic_version(flow: &Flow<'_>) -> u32 {
-    const DRAFT: u32 = 0xff00_0000;
-    match flow.facts().and_then(|facts| facts.quic_version.as_deref()) {
-        Some("1") => 1,
-        Some("2") => 0x6b33_43cf,
-        Some(other) => {
-            let draft = other.strip_prefix("draft-").and_then(|number| number.parse::<u8>().ok());
-            let reserved = || u32::from_str_radix(other.strip_prefix("0x")?, 16).ok();
-            draft.map(|number| DRAFT | u32::from(number)).or_else(reserved).unwrap_or(0)
-        }
-        None => 0,
-    }
+    let version = flow.facts().and_then(|facts| facts.quic_version.as_ref());
+    version.map_or(0, |version| version.number)
 }
 
 /// The octets of JA3. Zeros if it is not known.

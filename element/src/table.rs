@@ -4,7 +4,7 @@
 //! form. Optional parts follow: the field of the flow key that the element contains, its value for
 //! a flow, its value for the Exporting Process, and what a collector does with a received value.
 
-use flow::{Facts, FlowEndReason, IpVersion, KeyField};
+use flow::{FlowEndReason, IpVersion, KeyField};
 
 use crate::enterprise::{CERT, CESNET, FLOWMON, NTOP, VMWARE};
 use crate::names;
@@ -446,7 +446,7 @@ elements! {
 
     /// The protocol of the names: dns, tls, http or quic.
     ApplicationName = 96, "applicationName", "application_name", String,
-        flow |flow| flow.facts().and_then(Facts::protocol).unwrap_or_default();
+        flow |flow| names::application(flow);
 
     /// 0 if no response was seen.
     HttpStatusCode = 457, "httpStatusCode", "http_status_code", Unsigned16,

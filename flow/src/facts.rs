@@ -11,16 +11,16 @@ pub struct Facts {
     /// The first ClientHello.
     pub tls: Option<TlsFacts>,
     /// The version of QUIC if the ClientHello came by it: `1`, `2` or `draft-29`.
-    pub quic_version: Option<Box<str>>,
+    pub quic_version: Option<Named<u32>>,
     /// The first HTTP/1 request, and the first response.
     pub http: Option<HttpFacts>,
 }
 
 /// A number of a registry, with its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Named {
+pub struct Named<N = u16> {
     /// The number.
-    pub number: u16,
+    pub number: N,
     /// Its name, or the number if it has none.
     pub name: Box<str>,
 }
@@ -127,14 +127,42 @@ pub struct UrlFacts {
     pub referrer_host: Option<Box<str>>,
 }
 
-impl Facts {
-    /// The protocol of the names: `dns`, `tls`, `http` or `quic`.
-    pub fn protocol(&self) -> Option<&'static str> {
+/// A protocol in whose payload names are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameProtocol {
+    /// DNS over UDP or TCP.
+    Dns,
+    /// TLS.
+    Tls,
+    /// HTTP/1.
+    Http,
+    /// QUIC.
+    Quic,
+}
+
+impl NameProtocol {
+    /// All protocols.
+    pub const ALL: [Self; 4] = [Self::Dns, Self::Tls, Self::Http, Self::Quic];
+
+    /// Its name (`network.protocol` of ECS).
+    pub const fn name(self) -> &'static str {
         match self {
-            Self { quic_version: Some(_), .. } => Some("quic"),
-            Self { tls: Some(_), .. } => Some("tls"),
-            Self { http: Some(_), .. } => Some("http"),
-            Self { dns: Some(_), .. } => Some("dns"),
+            Self::Dns => "dns",
+            Self::Tls => "tls",
+            Self::Http => "http",
+            Self::Quic => "quic",
+        }
+    }
+}
+
+impl Facts {
+    /// The protocol of the names. `None` if there are none.
+    pub fn protocol(&self) -> Option<NameProtocol> {
+        match self {
+            Self { quic_version: Some(_), .. } => Some(NameProtocol::Quic),
+            Self { tls: Some(_), .. } => Some(NameProtocol::Tls),
+            Self { http: Some(_), .. } => Some(NameProtocol::Http),
+            Self { dns: Some(_), .. } => Some(NameProtocol::Dns),
             _ => None,
         }
     }

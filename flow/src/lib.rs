@@ -49,7 +49,8 @@ pub use counts::{MeterCounts, PayloadCounts};
 pub use decap::TunnelCounts;
 pub use details::{Details, DetailsIndex};
 pub use facts::{
-    DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, Named, TlsFacts, UrlFacts,
+    DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, NameProtocol, Named, TlsFacts,
+    UrlFacts,
 };
 pub use filter::{Filter, FilterInstruction, InvalidFilter};
 pub use frame::tunnel::{

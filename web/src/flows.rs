@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use flow::number::protocol;
-use flow::{Details, Facts, FlowRecord, Place, Tag, Tunnel};
+use flow::{Details, Facts, FlowRecord, NameProtocol, Place, Tag, Tunnel};
 use serde_json::{Value, json};
 
 use crate::search::Search;
@@ -37,7 +37,7 @@ pub(crate) struct Flow {
     pub(crate) tunnel: Option<Box<Tunnel>>,
     /// The first name that was found in the payload, and the protocol of the names.
     pub(crate) name: Option<Box<str>>,
-    pub(crate) application: Option<&'static str>,
+    pub(crate) application: Option<NameProtocol>,
 }
 
 impl LatestFlows {
@@ -103,7 +103,7 @@ fn value(flow: &Flow) -> Value {
         "destination_country": country(&flow.destination),
         "tunnel": flow.tunnel.as_deref().map(tunnel_value),
         "name": flow.name,
-        "application": flow.application,
+        "application": flow.application.map(NameProtocol::name),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use flow::{Tag, TunnelKind};
+use flow::{NameProtocol, Tag, TunnelKind};
 use ipnet::IpNet;
 
 use crate::flows::{Flow, PROTOCOLS};
@@ -13,9 +13,6 @@ const SIZE_MAX: usize = 1000;
 
 /// Maximum number of words of a search.
 const WORDS_MAX: usize = 16;
-
-/// Protocols of names in payload.
-const APPLICATIONS: [&str; 4] = ["dns", "tls", "quic", "http"];
 
 /// A search for flows. All conditions must hold.
 #[derive(Debug)]
@@ -40,7 +37,7 @@ enum Condition {
     /// The name contains this text.
     Name(String),
     /// The protocol of the name.
-    Application(String),
+    Application(NameProtocol),
     /// Either address is in this country, by its two-letter code.
     Country(String),
     /// Either address is in this Autonomous System.
@@ -96,7 +93,7 @@ impl Search {
             Condition::Name(ref text) => {
                 flow.name.as_ref().is_some_and(|name| name.contains(text.as_str()))
             }
-            Condition::Application(ref name) => flow.application == Some(name.as_str()),
+            Condition::Application(protocol) => flow.application == Some(protocol),
             Condition::Tunnel(kind) => flow.tunnel.as_ref().is_some_and(|it| it.kind == kind),
             Condition::TunnelId(id) => flow.tunnel.as_ref().is_some_and(|it| it.id == id),
         })
@@ -136,7 +133,10 @@ fn condition(word: &str) -> Result<Condition, String> {
         "as" => number.parse().ok().map(Condition::System),
         "country" if number.len() == 2 => Some(Condition::Country(number.to_ascii_uppercase())),
         "name" if !number.is_empty() => Some(Condition::Name(number.to_owned())),
-        "app" if APPLICATIONS.contains(&number) => Some(Condition::Application(number.to_owned())),
+        "app" => {
+            let known = NameProtocol::ALL.into_iter().find(|protocol| protocol.name() == number);
+            known.map(Condition::Application)
+        }
         "tag" => Tag::ALL.into_iter().find(|tag| tag.name() == number).map(Condition::Tag),
         _ => None,
     }

@@ -310,9 +310,9 @@ impl DocumentWriter {
             put_number(out, br#","iana_number":""#, key.protocol);
             out.push(b'"');
         }
-        let facts = flow.details.and_then(|details| details.facts.as_deref());
+        let facts = flow.facts();
         if let Some(protocol) = facts.and_then(Facts::protocol) {
-            put_text(out, br#","protocol":""#, protocol.as_bytes());
+            put_text(out, br#","protocol":""#, protocol.name().as_bytes());
             out.push(b'"');
         }
         put_text(out, br#","direction":""#, sides.direction());

@@ -174,7 +174,7 @@ pub(super) fn put_own(facts: &Facts, out: &mut Vec<u8>) {
     }
     if let Some(version) = &facts.quic_version {
         put_comma(out);
-        put_string(out, br#""quic":{"version":"#, version);
+        put_string(out, br#""quic":{"version":"#, &version.name);
         out.push(b'}');
     }
 }

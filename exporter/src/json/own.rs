@@ -26,7 +26,7 @@ pub(super) fn put_own_fields(flow: Flow<'_>, protocol: Option<&str>, out: &mut V
         put_comma(out);
         put_tunnel(tunnel, out);
     }
-    if let Some(facts) = flow.details.and_then(|details| details.facts.as_deref()) {
+    if let Some(facts) = flow.facts() {
         put_own(facts, out);
     }
     if out.len() == empty {

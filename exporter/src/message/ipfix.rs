@@ -8,11 +8,11 @@ use element::Element as E;
 use element::{
     Element, ExporterState, FixedOctets, Flow, PutOctets, UptimeBase, count16, saturate32,
 };
-use flow::{IpVersion, Timestamp};
+use flow::{Facts, IpVersion, NameProtocol, Timestamp};
 
 use super::builder::{Full, MESSAGE_OCTETS_MIN, Message, MessageBuilder, Padded, SET_HEADER};
 use super::encoder::{MessageEncoder, NotAdded};
-use super::named::{Kind, NamedTemplate, Namespace};
+use super::named::{NamedTemplate, Namespace};
 use super::template::{FlowTemplate, OptionsTemplate, fixed_part, flow_template, template};
 use crate::output::Context;
 
@@ -202,11 +202,11 @@ impl Encoder {
 
     /// Adds a record with names. Its template comes before it if it was not announced yet.
     #[cold]
-    fn add_named(&mut self, kind: Kind, flow: &Flow<'_>) -> Result<(), Full> {
+    fn add_named(&mut self, protocol: NameProtocol, flow: &Flow<'_>) -> Result<(), Full> {
         let Some(names) = &mut self.names else { return Ok(()) };
         let [ipv4, ipv6] = self.blocks.templates();
         let plain = if flow.record.key.ip_version == IpVersion::V4 { ipv4 } else { ipv6 };
-        let template = NamedTemplate::new(plain, names.namespace, kind);
+        let template = NamedTemplate::new(plain, names.namespace, protocol);
         let put = |out: &mut Vec<u8>| template.put_record(flow, out);
         if names.announced.contains(&template.id) {
             self.builder.add_record(template.id, put)?;
@@ -263,9 +263,9 @@ impl MessageEncoder for Encoder {
     #[inline(always)]
     fn add(&mut self, flow: &Flow<'_>, _clock: Timestamp) -> Result<(), NotAdded> {
         if self.names.is_some()
-            && let Some(kind) = flow.details.and_then(|details| Kind::of(details.facts.as_deref()?))
+            && let Some(protocol) = flow.facts().and_then(Facts::protocol)
         {
-            return Ok(self.add_named(kind, flow)?);
+            return Ok(self.add_named(protocol, flow)?);
         }
         // The ordinary record has a short way.
         let uptime_base = UptimeBase::default();

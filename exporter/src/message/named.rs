@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use element::Element as E;
 use element::{Element, Flow, PutOctets, count16};
-use flow::Facts;
+use flow::NameProtocol;
 
 use super::template::FlowTemplate;
 
@@ -32,27 +32,6 @@ impl FromStr for Namespace {
     }
 }
 
-/// The protocol of names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Dns = 1,
-    Tls = 2,
-    Http = 3,
-    Quic = 4,
-}
-
-impl Kind {
-    pub(super) fn of(facts: &Facts) -> Option<Self> {
-        Some(match facts.protocol()? {
-            "dns" => Self::Dns,
-            "tls" => Self::Tls,
-            "http" => Self::Http,
-            "quic" => Self::Quic,
-            _ => return None,
-        })
-    }
-}
-
 /// The template of records with names: a plain one with further elements.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NamedTemplate {
@@ -65,11 +44,21 @@ impl NamedTemplate {
     /// The ids of templates without further blocks begin here.
     const PLAIN: u16 = 300;
 
-    pub(super) fn new(plain: &'static FlowTemplate, namespace: Namespace, kind: Kind) -> Self {
+    pub(super) fn new(
+        plain: &'static FlowTemplate,
+        namespace: Namespace,
+        protocol: NameProtocol,
+    ) -> Self {
         // Plain records have ids of their own.
         let before = if plain.id < Self::PLAIN { plain.id - 256 + Self::PLAIN } else { plain.id };
-        let id = before + 32 * kind as u16 + 200 * namespace as u16;
-        Self { id, plain, further: elements(namespace, kind) }
+        let of_protocol = match protocol {
+            NameProtocol::Dns => 32,
+            NameProtocol::Tls => 64,
+            NameProtocol::Http => 96,
+            NameProtocol::Quic => 128,
+        };
+        let id = before + of_protocol + 200 * namespace as u16;
+        Self { id, plain, further: elements(namespace, protocol) }
     }
 
     /// Appends the Template Record.
@@ -88,9 +77,9 @@ impl NamedTemplate {
 }
 
 /// The elements of names.
-const fn elements(namespace: Namespace, kind: Kind) -> &'static [Element] {
-    match (kind, namespace) {
-        (Kind::Dns, Namespace::Ntop) => &[
+const fn elements(namespace: Namespace, protocol: NameProtocol) -> &'static [Element] {
+    match (protocol, namespace) {
+        (NameProtocol::Dns, Namespace::Ntop) => &[
             E::NtopDnsQueryId,
             E::NtopDnsQueryType,
             E::NtopDnsRetCode,
@@ -98,7 +87,7 @@ const fn elements(namespace: Namespace, kind: Kind) -> &'static [Element] {
             E::ApplicationName,
             E::NtopDnsQuery,
         ],
-        (Kind::Dns, Namespace::Cert) => &[
+        (NameProtocol::Dns, Namespace::Cert) => &[
             E::CertAppLabel,
             E::CertDnsId,
             E::CertDnsType,
@@ -106,7 +95,7 @@ const fn elements(namespace: Namespace, kind: Kind) -> &'static [Element] {
             E::ApplicationName,
             E::CertDnsName,
         ],
-        (Kind::Dns, Namespace::Cesnet) => &[
+        (NameProtocol::Dns, Namespace::Cesnet) => &[
             E::CesnetDnsId,
             E::CesnetDnsType,
             E::CesnetDnsClass,
@@ -115,23 +104,23 @@ const fn elements(namespace: Namespace, kind: Kind) -> &'static [Element] {
             E::ApplicationName,
             E::CesnetDnsName,
         ],
-        (Kind::Tls | Kind::Quic, Namespace::Ntop) => {
+        (NameProtocol::Tls | NameProtocol::Quic, Namespace::Ntop) => {
             &[E::ApplicationName, E::TlsServerName, E::NtopJa3, E::NtopJa4]
         }
-        (Kind::Tls | Kind::Quic, Namespace::Cert) => {
+        (NameProtocol::Tls | NameProtocol::Quic, Namespace::Cert) => {
             &[E::CertAppLabel, E::ApplicationName, E::CertServerName]
         }
-        (Kind::Tls, Namespace::Cesnet) => {
+        (NameProtocol::Tls, Namespace::Cesnet) => {
             &[E::FlowmonJa3, E::ApplicationName, E::CesnetTlsServerName, E::CesnetJa4]
         }
-        (Kind::Quic, Namespace::Cesnet) => &[
+        (NameProtocol::Quic, Namespace::Cesnet) => &[
             E::FlowmonJa3,
             E::CesnetQuicVersion,
             E::ApplicationName,
             E::CesnetQuicServerName,
             E::CesnetJa4,
         ],
-        (Kind::Http, Namespace::Cert) => &[
+        (NameProtocol::Http, Namespace::Cert) => &[
             E::CertAppLabel,
             E::HttpStatusCode,
             E::ApplicationName,
@@ -140,7 +129,7 @@ const fn elements(namespace: Namespace, kind: Kind) -> &'static [Element] {
             E::HttpRequestTarget,
             E::HttpUserAgent,
         ],
-        (Kind::Http, Namespace::Ntop | Namespace::Cesnet) => &[
+        (NameProtocol::Http, Namespace::Ntop | Namespace::Cesnet) => &[
             E::HttpStatusCode,
             E::ApplicationName,
             E::HttpRequestMethod,

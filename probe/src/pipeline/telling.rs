@@ -4,7 +4,6 @@ use flow::{
     DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, Named, TlsFacts, UrlFacts,
 };
 use payload::http::{Request, Response};
-use payload::quic::Version;
 use payload::reader::{Found, Transaction};
 use payload::tls::ClientHello;
 use payload::{NameForm, Text, domain_at};
@@ -30,7 +29,7 @@ impl Telling {
                 let is_first = facts.tls.is_none();
                 if is_first {
                     facts.tls = Some(self.tls(hello));
-                    facts.quic_version = quic.as_ref().map(Version::to_string).map(String::into);
+                    facts.quic_version = quic.map(|version| named(version.number(), version));
                 }
                 is_first
             }
@@ -118,7 +117,7 @@ impl Telling {
     }
 }
 
-fn named(number: u16, name: impl ToString) -> Named {
+fn named<N>(number: N, name: impl ToString) -> Named<N> {
     Named { number, name: name.to_string().into() }
 }
 
