@@ -62,7 +62,6 @@ const IPV6_ORIGINAL: FlowTemplate = timed_template!(1317 ipv6 with places and or
 /// Further blocks of fields in records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blocks {
-    None,
     Places,
     Tunnel,
     Both,
@@ -71,19 +70,19 @@ pub(crate) enum Blocks {
 }
 
 impl Blocks {
-    pub(crate) const fn of(context: &Context) -> Self {
+    /// The blocks of an output; `None` if records have the ordinary fields only.
+    pub(crate) const fn of(context: &Context) -> Option<Self> {
         match (context.has_tunnels, context.has_places) {
-            _ if context.has_exporters => Self::Original,
-            (false, false) => Self::None,
-            (false, true) => Self::Places,
-            (true, false) => Self::Tunnel,
-            (true, true) => Self::Both,
+            _ if context.has_exporters => Some(Self::Original),
+            (false, false) => None,
+            (false, true) => Some(Self::Places),
+            (true, false) => Some(Self::Tunnel),
+            (true, true) => Some(Self::Both),
         }
     }
 
     const fn templates(self) -> [&'static FlowTemplate; 2] {
         match self {
-            Self::None => [&IPV4, &IPV6],
             Self::Places => [&IPV4_PLACES, &IPV6_PLACES],
             Self::Tunnel => [&IPV4_TUNNEL, &IPV6_TUNNEL],
             Self::Both => [&IPV4_BOTH, &IPV6_BOTH],
@@ -96,7 +95,7 @@ impl Blocks {
     const fn options(self) -> &'static [OptionsTemplate] {
         match self {
             Self::Original => OPTIONS.split_at(1).1,
-            Self::None | Self::Places | Self::Tunnel | Self::Both => &OPTIONS,
+            Self::Places | Self::Tunnel | Self::Both => &OPTIONS,
         }
     }
 }
@@ -148,6 +147,15 @@ const _: () = {
     assert!(announcement_octets(flows, Blocks::Original) <= MESSAGE_OCTETS_MIN);
 };
 
+/// The templates of flows, of IPv4 and IPv6.
+fn templates(blocks: Option<Blocks>) -> [&'static FlowTemplate; 2] {
+    blocks.map_or([&IPV4, &IPV6], Blocks::templates)
+}
+
+fn options(blocks: Option<Blocks>) -> &'static [OptionsTemplate] {
+    blocks.map_or(&OPTIONS, Blocks::options)
+}
+
 /// Octets of a message with templates of flows, and with the options of these blocks.
 const fn announcement_octets(flows: usize, blocks: Blocks) -> usize {
     let mut octets = HEADER + SET_HEADER + flows;
@@ -169,7 +177,7 @@ pub(crate) struct Encoder {
     sequence: u32,
     /// Data Records in this message.
     records: u32,
-    blocks: Blocks,
+    blocks: Option<Blocks>,
     /// `None` if no record has names.
     names: Option<Names>,
 }
@@ -187,7 +195,7 @@ impl Encoder {
     pub(crate) fn new(
         observation_domain_id: u32,
         limit: usize,
-        blocks: Blocks,
+        blocks: Option<Blocks>,
         names: Option<Namespace>,
     ) -> Self {
         Self {
@@ -204,7 +212,7 @@ impl Encoder {
     #[cold]
     fn add_named(&mut self, protocol: NameProtocol, flow: &Flow<'_>) -> Result<(), Full> {
         let Some(names) = &mut self.names else { return Ok(()) };
-        let [ipv4, ipv6] = self.blocks.templates();
+        let [ipv4, ipv6] = templates(self.blocks);
         let plain = if flow.record.key.ip_version == IpVersion::V4 { ipv4 } else { ipv6 };
         let template = NamedTemplate::new(plain, names.namespace, protocol);
         let put = |out: &mut Vec<u8>| template.put_record(flow, out);
@@ -230,19 +238,16 @@ impl Encoder {
         });
     }
 
-    /// Adds a record with further blocks of fields, if this output has any.
+    /// Adds a record with further blocks of fields.
     #[inline(never)]
-    fn add_with_blocks(&mut self, flow: &Flow<'_>) -> Result<(), Full> {
-        let metered = Flow { exporter: None, ..*flow };
-        match (flow.record.key.ip_version, self.blocks) {
-            (IpVersion::V4, Blocks::None) => self.add_as(&IPV4, &metered),
-            (IpVersion::V6, Blocks::None) => self.add_as(&IPV6, &metered),
-            (IpVersion::V4, Blocks::Places) => self.add_as(&IPV4_PLACES, &metered),
-            (IpVersion::V6, Blocks::Places) => self.add_as(&IPV6_PLACES, &metered),
-            (IpVersion::V4, Blocks::Tunnel) => self.add_as(&IPV4_TUNNEL, &metered),
-            (IpVersion::V6, Blocks::Tunnel) => self.add_as(&IPV6_TUNNEL, &metered),
-            (IpVersion::V4, Blocks::Both) => self.add_as(&IPV4_BOTH, &metered),
-            (IpVersion::V6, Blocks::Both) => self.add_as(&IPV6_BOTH, &metered),
+    fn add_with_blocks(&mut self, blocks: Blocks, flow: &Flow<'_>) -> Result<(), Full> {
+        match (flow.record.key.ip_version, blocks) {
+            (IpVersion::V4, Blocks::Places) => self.add_as(&IPV4_PLACES, flow),
+            (IpVersion::V6, Blocks::Places) => self.add_as(&IPV6_PLACES, flow),
+            (IpVersion::V4, Blocks::Tunnel) => self.add_as(&IPV4_TUNNEL, flow),
+            (IpVersion::V6, Blocks::Tunnel) => self.add_as(&IPV6_TUNNEL, flow),
+            (IpVersion::V4, Blocks::Both) => self.add_as(&IPV4_BOTH, flow),
+            (IpVersion::V6, Blocks::Both) => self.add_as(&IPV6_BOTH, flow),
             (IpVersion::V4, Blocks::Original) => self.add_as(&IPV4_ORIGINAL, flow),
             (IpVersion::V6, Blocks::Original) => self.add_as(&IPV6_ORIGINAL, flow),
         }
@@ -271,14 +276,14 @@ impl MessageEncoder for Encoder {
         let uptime_base = UptimeBase::default();
         let plain = Flow { record: flow.record, details: None, exporter: None, uptime_base };
         Ok(match (flow.record.key.ip_version, self.blocks) {
-            (IpVersion::V4, Blocks::None) => self.add_as(&IPV4, &plain),
-            (IpVersion::V6, Blocks::None) => self.add_as(&IPV6, &plain),
-            _ => self.add_with_blocks(flow),
+            (IpVersion::V4, None) => self.add_as(&IPV4, &plain),
+            (IpVersion::V6, None) => self.add_as(&IPV6, &plain),
+            (_, Some(blocks)) => self.add_with_blocks(blocks, flow),
         }?)
     }
 
     fn add_templates(&mut self, _clock: Timestamp) {
-        let templates = self.blocks.templates();
+        let templates = templates(self.blocks);
         if let Some(names) = &mut self.names {
             names.announced.clear();
         }
@@ -286,13 +291,13 @@ impl MessageEncoder for Encoder {
         self.builder.add_set(TEMPLATE_SET, Padded::No, |out| {
             templates.iter().for_each(|template| template.put_template(out));
         });
-        for template in self.blocks.options() {
+        for template in options(self.blocks) {
             self.add_options_template(template);
         }
     }
 
     fn add_options(&mut self, state: &ExporterState<'_>) {
-        for template in self.blocks.options() {
+        for template in options(self.blocks) {
             self.builder.add_set(template.id, Padded::Yes, |out| template.put_record(state, out));
             self.records += 1;
         }
