@@ -1,7 +1,6 @@
 //! A group of collectors, each of which gets its share of the conversations.
 
 use super::destination::Destination;
-use super::setting::Settings;
 use super::{Opened, Output, Request, Setting, TargetForm};
 use crate::balance::Balance;
 
@@ -25,7 +24,7 @@ const MEMBERS_MAX: usize = 64;
 pub(super) type Given = Vec<(String, String)>;
 
 /// Separates the settings of the group from those of its collectors.
-pub(super) fn parted(given: impl IntoIterator<Item = (String, String)>) -> (Given, Given) {
+pub(super) fn parted(given: Given) -> (Given, Given) {
     let is_own = |name: &str| BALANCE.settings.iter().any(|setting| setting.name == name);
     given.into_iter().partition(|(name, _)| is_own(name))
 }
@@ -63,9 +62,4 @@ pub(super) fn open(request: &Request<'_>, members: &[Destination]) -> Opened {
     let members = members.iter().map(open).collect::<Result<_, _>>()?;
     let takeover = request.settings.duration(&TAKEOVER);
     Ok(Box::new(Balance::new(request.name, members, request.context.patience, takeover)))
-}
-
-/// The settings of the group itself.
-pub(super) fn settings(own: Given) -> Result<Settings, String> {
-    Settings::new(&BALANCE, own)
 }

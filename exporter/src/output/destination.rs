@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use super::balance::Given;
 use super::elastic::{self, ELASTIC_HTTP, ELASTIC_HTTPS};
 use super::host::{HOST_ONLY, NO_HOST, host, hosts};
 use super::setting::{self, Settings, Use};
@@ -67,34 +68,18 @@ impl Destination {
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let url = without_secrets(output, url);
         let given = form_urlencoded::parse(query.as_bytes()).into_owned().chain(settings);
-        let checked = if matches!(output.target, TargetForm::Group) {
-            let (own, of_members) = balance::parted(given);
-            balance::members(rest, &of_members).and_then(|members| {
-                let (settings, target) = (balance::settings(own)?, Target::Group(members));
+        let checked =
+            output.target.parse(rest, query, given.collect()).and_then(|(target, own)| {
+                let settings = Settings::new(output, own)?;
+                if let Target::Path(path, _) = &target {
+                    file::check(path, &settings)?;
+                }
+                if matches!(target, Target::Topic(..)) {
+                    kafka::check(output.scheme, &settings)?;
+                }
                 Ok(Self { url: url.clone(), output, target, settings })
-            })
-        } else {
-            Self::of_one(&url, output, output.target.parse(rest, query), given)
-        };
+            });
         checked.map_err(|problem| format!("output {url}: {problem}"))
-    }
-
-    fn of_one(
-        url: &str,
-        output: &'static Output,
-        target: Result<Target, String>,
-        given: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, String> {
-        target.and_then(|target| {
-            let settings = Settings::new(output, given)?;
-            if let Target::Path(path, _) = &target {
-                file::check(path, &settings)?;
-            }
-            if matches!(target, Target::Topic(..)) {
-                kafka::check(output.scheme, &settings)?;
-            }
-            Ok(Self { url: url.to_owned(), output, target, settings })
-        })
     }
 
     /// The collectors of a group. Empty for other outputs.
@@ -269,35 +254,43 @@ impl Destination {
 }
 
 impl TargetForm {
-    fn parse(self, rest: &str, query: &str) -> Result<Target, String> {
-        match self {
+    /// Reads the rest of a URL. Returns the settings of the output itself: those of a group are
+    /// without those of its collectors.
+    fn parse(self, rest: &str, query: &str, given: Given) -> Result<(Target, Given), String> {
+        let target = match self {
             Self::Host(default_port, open) => {
                 if query.contains('#') {
                     return Err(HOST_ONLY.to_owned());
                 }
-                Ok(Target::Host(host(rest, default_port)?, open))
+                Target::Host(host(rest, default_port)?, open)
             }
             Self::Hosts(default_port, open) => {
                 let text = rest.strip_prefix("//").ok_or(NO_HOST)?;
                 let text = text.strip_suffix('/').unwrap_or(text);
-                Ok(Target::Hosts(hosts(text, default_port)?, open))
+                Target::Hosts(hosts(text, default_port)?, open)
             }
-            Self::Topic(..) if !cfg!(feature = "kafka") => Err(kafka::NOT_BUILT.to_owned()),
+            Self::Topic(..) if !cfg!(feature = "kafka") => return Err(kafka::NOT_BUILT.to_owned()),
             Self::Topic(default_port, open) => {
                 let text = rest.strip_prefix("//").ok_or(NO_HOST)?;
                 let (text, topic) = text.split_once('/').unwrap_or((text, ""));
                 let brokers = hosts(text, default_port)?;
                 kafka::check_topic(topic)?;
-                Ok(Target::Topic(brokers, topic.to_owned(), open))
+                Target::Topic(brokers, topic.to_owned(), open)
             }
-            Self::Group => Err("a group is read as a whole".to_owned()),
-            Self::Path(_) if rest.is_empty() => Err("no path; standard output is -".to_owned()),
+            Self::Group => {
+                let (own, of_members) = balance::parted(given);
+                return Ok((Target::Group(balance::members(rest, &of_members)?), own));
+            }
+            Self::Path(_) if rest.is_empty() => {
+                return Err("no path; standard output is -".to_owned());
+            }
             Self::Path(_) if rest.starts_with("//") => {
                 let path = rest.trim_start_matches('/');
-                Err(format!("// does not belong before a path; write :{path} or :/{path}"))
+                return Err(format!("// does not belong before a path; write :{path} or :/{path}"));
             }
-            Self::Path(open) => Ok(Target::Path(rest.to_owned(), open)),
-        }
+            Self::Path(open) => Target::Path(rest.to_owned(), open),
+        };
+        Ok((target, given))
     }
 }
 
