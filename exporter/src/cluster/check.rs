@@ -11,7 +11,7 @@ use super::fields::{self, without_type};
 use super::request::{Method, Problem, Reply, Request};
 use super::setup::{TEMPLATES, Template};
 use super::{Cluster, Finding, Level, MONITOR, Node};
-use crate::elastic::IndexPattern;
+use crate::elastic::{IndexPattern, alert_stream, flow_stream};
 
 /// Largest tolerated difference of clocks.
 const CLOCK_MAX_S: f64 = 5.0;
@@ -71,7 +71,7 @@ fn unknown(subject: &'static str, problem: &Problem, right: &str) -> Finding {
 impl Node<'_> {
     /// The data stream of flows.
     fn stream(&self) -> String {
-        format!("logs-netflow.log-{}", self.cluster.namespace)
+        flow_stream(&self.cluster.namespace)
     }
 
     /// Where flows go that end now: an index, if the URL names one, else the data stream.
@@ -81,7 +81,7 @@ impl Node<'_> {
 
     /// The data stream of alerts.
     fn alerts(&self) -> String {
-        format!("logs-flowprobe.alert-{}", self.cluster.namespace)
+        alert_stream(&self.cluster.namespace)
     }
 
     fn health(&self) -> Result<Finding, Problem> {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::request::{Method, Problem, Request};
-use super::{Engine, Finding, Node, PATTERNS};
+use super::{Engine, Finding, Node};
+use crate::elastic::{alert_stream, flow_stream};
 
 /// The policy's name.
 pub(super) const POLICY: &str = "flowprobe";
@@ -61,7 +62,7 @@ fn index_states(retention: Option<Duration>) -> Value {
         "description": "Documents of flowprobe",
         "default_state": "hot",
         "states": states,
-        "ism_template": [{"index_patterns": PATTERNS, "priority": 150}],
+        "ism_template": [{"index_patterns": [flow_stream("*"), alert_stream("*")], "priority": 150}],
     }})
 }
 
@@ -199,8 +200,10 @@ impl Node<'_> {
                 "policy {POLICY} is there: {words}. Indexes from before keep the policy of then"
             );
             finding = Finding::note("lifecycle", text).remedy(format!(
-                "POST /_plugins/_ism/change_policy/.ds-logs-netflow.log-* with \
-                 {{\"policy_id\": \"{POLICY}\"}}, and for .ds-logs-flowprobe.alert-*"
+                "POST /_plugins/_ism/change_policy/.ds-{} with {{\"policy_id\": \"{POLICY}\"}}, and \
+                 for .ds-{}",
+                flow_stream("*"),
+                alert_stream("*")
             ));
         }
         let request = Some(Request::new(Method::Put, path).json(body));

@@ -34,9 +34,6 @@ pub struct Cluster {
 /// The right to ask a cluster what it is and how it is.
 const MONITOR: &str = "the cluster privilege monitor";
 
-/// The data streams of the templates and of the lifecycle.
-const PATTERNS: [&str; 2] = ["logs-netflow.log-*", "logs-flowprobe.alert-*"];
-
 impl Cluster {
     pub(crate) fn new(
         settings: ClientSettings,

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::target::alert_stream;
 use super::template::insert;
 
 /// Each type with the fields of alerts that have it, named as in the Elastic Common Schema.
@@ -90,7 +91,7 @@ pub fn alert_template() -> Value {
         fields.iter().for_each(|field| insert(&mut properties, field, kind));
     }
     json!({
-        "index_patterns": ["logs-flowprobe.alert-*"],
+        "index_patterns": [alert_stream("*")],
         "data_stream": {},
         "priority": 150,
         "template": {

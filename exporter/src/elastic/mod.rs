@@ -17,5 +17,5 @@ pub(crate) use client::{ClientSettings, Credentials, words};
 pub(crate) use connector::connector;
 pub(crate) use reply::problem;
 pub(crate) use sink::{ElasticSettings, ElasticSink};
-pub(crate) use target::IndexPattern;
+pub(crate) use target::{IndexPattern, alert_stream, flow_stream};
 pub use template::index_template;

@@ -11,6 +11,16 @@ pub(crate) struct IndexPattern(String);
 /// Allowed conversions: their values do not change within an hour.
 const CONVERSIONS: &str = "YmdHjGV";
 
+/// The data stream of flows in a namespace.
+pub(crate) fn flow_stream(namespace: &str) -> String {
+    format!("logs-netflow.log-{namespace}")
+}
+
+/// The data stream of alerts in a namespace.
+pub(crate) fn alert_stream(namespace: &str) -> String {
+    format!("logs-flowprobe.alert-{namespace}")
+}
+
 impl IndexPattern {
     /// `None` if the pattern is no valid name of an index.
     pub(crate) fn new(pattern: &str) -> Option<Self> {

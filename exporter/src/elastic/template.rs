@@ -3,6 +3,7 @@
 use element::Form;
 use serde_json::{Map, Value, json};
 
+use super::target::flow_stream;
 use crate::json::elements;
 
 /// Each type of Elasticsearch and OpenSearch with the fields of documents that have it. Elements in
@@ -164,7 +165,7 @@ pub fn index_template() -> Value {
         insert(&mut properties, &field, kind_of(element.form()));
     }
     json!({
-        "index_patterns": ["logs-netflow.log-*"],
+        "index_patterns": [flow_stream("*")],
         "data_stream": {},
         "priority": 150,
         "template": {

@@ -8,7 +8,10 @@ use super::tcp::{CA, CERT, FINGERPRINT, KEY, tls};
 use super::{GEO, ODID, Opened, Output, Request, Setting, Settings, TargetForm};
 use crate::batches::{OutboxSettings, SpoolSettings};
 use crate::cluster::Cluster;
-use crate::elastic::{ClientSettings, Credentials, ElasticSettings, ElasticSink, IndexPattern};
+use crate::elastic::{
+    ClientSettings, Credentials, ElasticSettings, ElasticSink, IndexPattern, alert_stream,
+    flow_stream,
+};
 use crate::error::{ExportError, sentence};
 use crate::json::{DocumentExporter, DocumentSettings, Fields};
 use crate::secret::warn_of_readers;
@@ -164,7 +167,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
     let domain = request.observation_domain_id();
     let run = run(request);
     let index = index(settings);
-    let stream = format!("logs-netflow.log-{namespace}");
+    let stream = flow_stream(&namespace);
     // A document in the spool names its stream, because the next run may have another one.
     let named = settings.given::<PathBuf>(&SPOOL).map(|_| IndexPattern::literal(&stream));
     let client = ClientSettings {
@@ -176,7 +179,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
     let sink = ElasticSink::open(ElasticSettings {
         client,
         id_prefix: format!("{domain:x}-{run}-"),
-        alert_target: format!("logs-flowprobe.alert-{namespace}"),
+        alert_target: alert_stream(&namespace),
         index: index.or(named),
         outbox: OutboxSettings {
             name: request.name.to_owned(),
