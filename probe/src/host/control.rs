@@ -204,7 +204,8 @@ impl Server {
         let mut sum: Option<TableAnswer> = None;
         loop {
             match answers.recv_deadline(end) {
-                Ok(answer) => {
+                Ok(None) => return Err("a worker has too much to do; try again".to_owned()),
+                Ok(Some(answer)) => {
                     let sum = sum.get_or_insert_default();
                     sum.flows.extend(answer.flows);
                     sum.meant += answer.meant;

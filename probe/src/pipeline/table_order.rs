@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use crate::pipeline::queue::RecordQueue;
 
-/// Groups of flows that a worker visits with a tick: at most 24,000 flows, in about a millisecond.
+/// Groups of flows that a worker visits with a tick: at most 24,000 flows.
 const GROUPS: u32 = 2048;
 
 /// Maximum number of flows that are shown.
@@ -21,8 +21,8 @@ pub(crate) const SHOWN_MAX: usize = 1000;
 pub(crate) struct TableOrder {
     pub(crate) task: TableTask,
     pub(crate) meant: FlowMatch,
-    /// Each worker answers once.
-    pub(crate) answer: Sender<TableAnswer>,
+    /// Each worker answers once; with `None` if it has too much to do.
+    pub(crate) answer: Sender<Option<TableAnswer>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ impl TableWalk {
             order.keep_first(&mut found.flows, count);
         }
         // Who does not wait any more needs no answer.
-        drop(answer.try_send(std::mem::take(found)));
+        drop(answer.try_send(Some(std::mem::take(found))));
         true
     }
 }

@@ -115,10 +115,13 @@ impl Workers<'_> {
         }
     }
 
-    /// Gives an order about flows to all workers. One that has too much to do does not answer.
+    /// Gives an order about flows to all workers. For one that has too much to do the answer is
+    /// that there is none.
     pub(super) fn order(&self, order: &TableOrder) {
         for worker in &self.orders {
-            drop(worker.try_send(WorkerOrder::Table(order.clone())));
+            if worker.try_send(WorkerOrder::Table(order.clone())).is_err() {
+                drop(order.answer.try_send(None));
+            }
         }
     }
 
