@@ -113,8 +113,9 @@ impl Input for ListenInput<'_> {
                 drop(stored);
                 let connections = Connections::new(sockets.streams, workers);
                 let datagrams = sockets.datagrams;
-                let worker = ListenWorker::new(hearing, datagrams, of_main, published, ended);
-                ListenWorker { is_stored, connections, ..worker }.run();
+                let sockets = (datagrams, connections);
+                let worker = ListenWorker::new(hearing, sockets, of_main, published, ended);
+                ListenWorker { is_stored, ..worker }.run();
             }));
         }
         let (published, store) = (self.published, self.store);
@@ -276,7 +277,7 @@ struct ListenWorker<'a> {
 impl<'a> ListenWorker<'a> {
     fn new(
         hearing: Hearing<'a>,
-        sockets: Vec<ListenSocket>,
+        (sockets, connections): (Vec<ListenSocket>, Connections),
         orders: Receiver<bool>,
         published: &'a Mutex<Heard>,
         ended: &'a AtomicBool,
@@ -284,7 +285,7 @@ impl<'a> ListenWorker<'a> {
         Self {
             hearing,
             sockets: sockets.into_iter().map(|socket| (socket, 0)).collect(),
-            connections: Connections::new(Vec::new(), 1),
+            connections,
             buffers: DatagramBuffers::new(),
             orders,
             published,
