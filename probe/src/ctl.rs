@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -125,9 +126,9 @@ fn flows(answer: &Value) -> String {
     for flow in flows {
         let number = |what: &str| flow[what].as_u64().unwrap_or_default();
         let side = |address: &str, port: &str| {
-            let address = flow[address].as_str().unwrap_or_default();
-            let brackets = if address.contains(':') { ["[", "]"] } else { ["", ""] };
-            format!("{}{address}{}:{}", brackets[0], brackets[1], number(port))
+            let address = flow[address].as_str().and_then(|address| address.parse().ok());
+            let port = u16::try_from(number(port)).unwrap_or_default();
+            address.map_or_else(String::new, |it| SocketAddr::new(it, port).to_string())
         };
         let protocol = protocol_name(u8::try_from(number("protocol")).unwrap_or_default());
         let (source, destination) =
