@@ -30,6 +30,23 @@ pub mod protocol {
     pub const UDP_LITE: u8 = 136;
     pub const MPLS_IN_IP: u8 = 137;
 
+    /// The names of protocols that users write and read.
+    pub const NAMES: [(&str, u8); 7] = [
+        ("icmp", ICMP),
+        ("tcp", TCP),
+        ("udp", UDP),
+        ("gre", GRE),
+        ("esp", ESP),
+        ("icmpv6", ICMPV6),
+        ("sctp", SCTP),
+    ];
+
+    /// The number of the protocol with this name, in letters of either case.
+    pub fn named(name: &str) -> Option<u8> {
+        let known = NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        known.map(|(_, number)| *number)
+    }
+
     /// The name of a protocol in documents (`network.transport` of ECS), for the protocols that
     /// Filebeat names.
     pub const fn transport_name(protocol: u8) -> Option<&'static str> {

@@ -12,16 +12,6 @@ use crate::search::Search;
 /// Flow records that are kept, 150 octets each; 64 more for a tunnel, and a name's own.
 pub(crate) const KEPT: usize = 100_000;
 
-pub(crate) const PROTOCOLS: [(&str, u8); 7] = [
-    ("icmp", protocol::ICMP),
-    ("tcp", protocol::TCP),
-    ("udp", protocol::UDP),
-    ("gre", protocol::GRE),
-    ("esp", protocol::ESP),
-    ("icmpv6", protocol::ICMPV6),
-    ("sctp", protocol::SCTP),
-];
-
 /// The latest flow records.
 #[derive(Debug)]
 pub(crate) struct LatestFlows {
@@ -119,7 +109,7 @@ fn tunnel_value(tunnel: &Tunnel) -> Value {
 
 /// The name of an IP protocol, or its number.
 pub(crate) fn protocol_name(number: u8) -> String {
-    let known = PROTOCOLS.iter().find(|(_, known)| *known == number);
+    let known = protocol::NAMES.iter().find(|(_, known)| *known == number);
     known.map_or_else(|| number.to_string(), |(name, _)| (*name).to_owned())
 }
 

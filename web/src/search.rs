@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
+use flow::number::protocol;
 use flow::{NameProtocol, Tag, TunnelKind};
 use ipnet::IpNet;
 
-use crate::flows::{Flow, PROTOCOLS};
+use crate::flows::Flow;
 
 /// Flows of an answer: default and maximum.
 const SIZE: usize = 100;
@@ -120,8 +121,8 @@ fn condition(word: &str) -> Result<Condition, String> {
             .map_err(|_too_long| format!("{word}: the length is at most {longest}"));
     }
     let lower = word.to_ascii_lowercase();
-    if let Some((_, number)) = PROTOCOLS.iter().find(|(name, _)| *name == lower) {
-        return Ok(Condition::Protocol(*number));
+    if let Some(number) = protocol::named(&lower) {
+        return Ok(Condition::Protocol(number));
     }
     let (name, number) = lower.split_once(':').unwrap_or(("port", &lower));
     match name {
@@ -134,7 +135,7 @@ fn condition(word: &str) -> Result<Condition, String> {
         "country" if number.len() == 2 => Some(Condition::Country(number.to_ascii_uppercase())),
         "name" if !number.is_empty() => Some(Condition::Name(number.to_owned())),
         "app" => {
-            let known = NameProtocol::ALL.into_iter().find(|protocol| protocol.name() == number);
+            let known = NameProtocol::ALL.into_iter().find(|it| it.name() == number);
             known.map(Condition::Application)
         }
         "tag" => Tag::ALL.into_iter().find(|tag| tag.name() == number).map(Condition::Tag),

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use flow::FlowRecord;
+use flow::number::protocol;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
@@ -82,7 +83,7 @@ fn matched(
             "port" => meant.port = Some(number(name, value)?),
             "source-port" => meant.source_port = Some(number(name, value)?),
             "destination-port" => meant.destination_port = Some(number(name, value)?),
-            "protocol" => meant.protocol = Some(protocol(value)?),
+            "protocol" => meant.protocol = Some(protocol_number(value)?),
             _ if other(name, value)? => {}
             _ => return Err(format!("{name} is not known here")),
         }
@@ -107,10 +108,8 @@ fn number<T: FromStr>(name: &str, value: &str) -> Result<T, String> {
     value.parse().map_err(|_error| format!("{name}: a number is needed, at most of 16 bits"))
 }
 
-fn protocol(value: &str) -> Result<u8, String> {
-    let known = [("icmp", 1), ("tcp", 6), ("udp", 17), ("icmpv6", 58), ("sctp", 132)];
-    let named = known.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(value));
-    let number = named.map(|(_, number)| number).or_else(|| value.parse().ok());
+fn protocol_number(value: &str) -> Result<u8, String> {
+    let number = protocol::named(value).or_else(|| value.parse().ok());
     number.ok_or_else(|| "protocol: tcp, udp, icmp or a number to 255 is needed".to_owned())
 }
 
