@@ -4,14 +4,13 @@
 //! come to the same worker, so that nothing is shared. Twenty times a second a worker ticks: it
 //! publishes its counts, and sends records on that wait in a batch.
 
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use collect::{Collector, ExporterReport, Limits, StoredTemplate};
+use collect::{ExporterReport, StoredTemplate};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use exporter::{MeterReport, sentence};
 use flow::{Timestamp, Tpids};
@@ -21,9 +20,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::host::listeners::{ListenSocket, WorkerSockets};
 use crate::host::rights;
-use crate::pipeline::collect::{Given, LATE_MS, SETTLE_MS};
-use crate::pipeline::connections::{Connections, MessageSink};
+use crate::pipeline::collect::{LATE_MS, SETTLE_MS};
+use crate::pipeline::connections::Connections;
 use crate::pipeline::feed::{Feed, Input};
+use crate::pipeline::hearing::Hearing;
 use crate::pipeline::live::MeterChange;
 use crate::pipeline::queue::{RecordQueue, WhenFull};
 use crate::pipeline::template_store::TemplateStore;
@@ -32,7 +32,7 @@ use crate::report::collected::CollectReport;
 use crate::report::exporters;
 use crate::report::totals::Totals;
 use crate::settings::listen::CollectSettings;
-use crate::sys::datagrams::{Datagram, DatagramBuffers, dropped, socket_of};
+use crate::sys::datagrams::{DatagramBuffers, dropped, socket_of};
 
 /// Time between two ticks.
 const TICK: Duration = Duration::from_millis(50);
@@ -193,67 +193,6 @@ impl Feed for ListenFeed<'_, '_> {
 
     fn report(&self, _totals: &Totals) -> MeterReport {
         MeterReport::default()
-    }
-}
-
-/// A collector and the queue of its records.
-struct Hearing<'a> {
-    collector: Collector,
-    settings: &'a CollectSettings,
-    records: RecordQueue,
-    report: CollectReport,
-}
-
-impl<'a> Hearing<'a> {
-    fn new(
-        settings: &'a CollectSettings,
-        limits: Limits,
-        tpids: Tpids,
-        records: RecordQueue,
-        stored: &[StoredTemplate],
-    ) -> Self {
-        let sampling = settings.sampling.clone();
-        let collector = Collector::new(limits).with_tpids(tpids).with_sampling(sampling);
-        let mut collector = collector.with_scope(settings.scope);
-        let now = wall_clock();
-        stored.iter().for_each(|template| collector.restore(template, now));
-        let report = CollectReport { listens: true, ..CollectReport::default() };
-        Self { collector, settings, records, report }
-    }
-
-    fn take(&mut self, socket: &ListenSocket, datagram: &Datagram<'_>) {
-        self.report.frames += 1;
-        if !self.settings.allows(datagram.from.ip()) {
-            self.report.not_allowed += 1;
-        } else if !socket.takes.takes(datagram.octets) {
-            self.report.not_listened += 1;
-        } else {
-            let received = datagram.received.map_or_else(wall_clock, |since| {
-                Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-            });
-            let mut sink = Given { records: &mut self.records };
-            self.collector.datagram(datagram.from, received, datagram.octets, &mut sink);
-        }
-    }
-}
-
-impl MessageSink for Hearing<'_> {
-    fn allows(&self, from: SocketAddr) -> bool {
-        self.settings.allows(from.ip())
-    }
-
-    fn message(&mut self, connection: u64, from: SocketAddr, octets: &[u8]) -> bool {
-        self.report.frames += 1;
-        let mut sink = Given { records: &mut self.records };
-        self.collector.message_of(connection, from, wall_clock(), octets, &mut sink)
-    }
-
-    fn ended(&mut self, connection: u64, from: SocketAddr) {
-        self.collector.end_connection(connection, from);
-    }
-
-    fn report(&mut self) -> &mut CollectReport {
-        &mut self.report
     }
 }
 

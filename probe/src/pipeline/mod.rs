@@ -11,6 +11,7 @@ pub(crate) mod feed;
 pub(crate) mod files_end;
 mod framing;
 mod handles;
+mod hearing;
 pub(crate) mod kept;
 pub(crate) mod listen;
 pub(crate) mod live;
