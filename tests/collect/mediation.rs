@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 
 use crate::captures::captures;
-use crate::collector::{self, Collector};
+use crate::collector::{self, nfcapd};
 use crate::messages::{FIELDS, flow, netflow9, set, template};
 use crate::peers::sums_of_nfdump;
 use crate::program;
@@ -116,19 +115,10 @@ fn sums_of_each_exporter_stay() {
 /// Three exporters through a mediator to two collectors, live.
 #[test]
 fn a_mediator_fans_out_to_several_collectors() {
-    if !support::has_tool("nfcapd") || !support::has_tool("nfdump") {
-        support::skip("nfdump is not installed");
-        return;
-    }
     let folder = support::scratch();
     let file = support::write(&folder, "traffic.pcapng", &traffic::capture());
     let stored = support::scratch();
-    let nfcapd = Collector::start(stored.path(), |port| {
-        let mut nfcapd = Command::new("nfcapd");
-        nfcapd.args(["-b", "127.0.0.1", "-t", "3600", "-p", &port.to_string(), "-w"]);
-        nfcapd.arg(stored.path());
-        nfcapd
-    });
+    let Some(nfcapd) = nfcapd(stored.path(), "127.0.0.1") else { return };
     let (behind, behind_at) = listen(&["ipfix://127.0.0.1:0"], &[]);
     let outputs = [
         format!("ipfix://127.0.0.1:{}", nfcapd.port),

@@ -1,11 +1,8 @@
 //! The same datagrams, to a collector of others beside ours.
 
 use std::net::UdpSocket;
-use std::process::Command;
 
-use serde_json::Value;
-
-use crate::collector::{self, Collector};
+use crate::collector::{self, nfcapd, nfdump};
 use crate::round_trip::replay;
 use crate::sockets::{end, listen};
 use crate::support;
@@ -16,32 +13,19 @@ pub type Sums = [u64; 3];
 
 /// What nfdump prints of the files in a folder.
 pub fn sums_of_nfdump(folder: &std::path::Path) -> Sums {
-    let mut nfdump = Command::new("nfdump");
-    let output = nfdump.args(["-q", "-o", "json", "-R"]).arg(folder).output();
-    let output = String::from_utf8(output.expect("nfdump runs").stdout).expect("nfdump's text");
-    // Objects with commas between them.
-    let records: Vec<Value> = serde_json::from_str(&format!("[{output}]")).expect("nfdump's JSON");
+    let records = nfdump(folder);
     let sum = |name: &str| records.iter().map(|record| record[name].as_u64().unwrap()).sum();
     [records.len() as u64, sum("in_packets"), sum("in_bytes")]
 }
 
 #[test]
 fn sums_are_those_of_nfcapd() {
-    if !support::has_tool("nfcapd") || !support::has_tool("nfdump") {
-        support::skip("nfdump is not installed");
-        return;
-    }
     let folder = support::scratch();
     let file = support::write(&folder, "traffic.pcapng", &traffic::capture());
     for scheme in ["ipfix", "netflow9", "netflow5"] {
         let (_, datagrams) = replay(&file, scheme, &[]);
         let stored = support::scratch();
-        let nfcapd = Collector::start(stored.path(), |port| {
-            let mut nfcapd = Command::new("nfcapd");
-            nfcapd.args(["-b", "127.0.0.1", "-t", "3600", "-p", &port.to_string(), "-w"]);
-            nfcapd.arg(stored.path());
-            nfcapd
-        });
+        let Some(nfcapd) = nfcapd(stored.path(), "127.0.0.1") else { return };
         let (ours, addresses) = listen(&["flow://127.0.0.1:0"], &[]);
         let exporter = UdpSocket::bind("127.0.0.1:0").unwrap();
         for datagram in &datagrams {

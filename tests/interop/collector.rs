@@ -9,6 +9,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
+use crate::support;
+
 /// How long a collector may take for anything, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -16,6 +20,28 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Collector {
     child: Child,
     pub port: u16,
+}
+
+/// Starts nfcapd, if it is installed.
+pub fn nfcapd(folder: &Path, address: &str) -> Option<Collector> {
+    if !support::has_tool("nfcapd") || !support::has_tool("nfdump") {
+        support::skip("nfdump is not installed");
+        return None;
+    }
+    Some(Collector::start(folder, |port| {
+        let mut nfcapd = Command::new("nfcapd");
+        nfcapd.args(["-b", address, "-t", "3600", "-p", &port.to_string(), "-w"]).arg(folder);
+        nfcapd
+    }))
+}
+
+/// The records that nfdump prints of the files in a folder.
+pub fn nfdump(folder: &Path) -> Vec<Value> {
+    let mut nfdump = Command::new("nfdump");
+    let output = nfdump.env("TZ", "UTC").args(["-q", "-o", "json", "-R"]).arg(folder).output();
+    let output = String::from_utf8(output.expect("nfdump runs").stdout).expect("nfdump's text");
+    // Objects with commas between them.
+    serde_json::from_str(&format!("[{output}]")).expect("nfdump's JSON")
 }
 
 impl Collector {

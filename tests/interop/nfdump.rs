@@ -1,29 +1,15 @@
 //! nfcapd receives, nfdump prints.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
-use crate::collector::{self, Collector};
+use crate::collector::{self, Collector, nfcapd, nfdump};
 use crate::flows::{Counts, Fields, Flows, assert_reported};
 use crate::places;
 use crate::replay::{replay, replay_sampled, replay_with};
 use crate::support::flows::Flow;
 use crate::support::{self, time};
-
-/// Starts nfcapd, if it is installed.
-fn start(folder: &Path, address: &str) -> Option<Collector> {
-    if !support::has_tool("nfcapd") || !support::has_tool("nfdump") {
-        support::skip("nfdump is not installed");
-        return None;
-    }
-    Some(Collector::start(folder, |port| {
-        let mut nfcapd = Command::new("nfcapd");
-        nfcapd.args(["-b", address, "-t", "3600", "-p", &port.to_string(), "-w"]).arg(folder);
-        nfcapd
-    }))
-}
 
 /// Stops it and reads what it has stored.
 fn stop(collector: Collector, folder: &Path) -> Flows {
@@ -31,12 +17,7 @@ fn stop(collector: Collector, folder: &Path) -> Flows {
     collector.stop("TERM");
     let log = collector::read(folder, "stdout") + &collector::read(folder, "stderr");
     assert!(log.contains("Sequence Errors: 0, Bad Packets: 0"), "{log}");
-    let mut nfdump = Command::new("nfdump");
-    let output = nfdump.env("TZ", "UTC").args(["-q", "-o", "json", "-R"]).arg(folder).output();
-    let output = String::from_utf8(output.expect("nfdump runs").stdout).expect("nfdump's text");
-    // Objects with commas between them.
-    let records: Vec<Value> = serde_json::from_str(&format!("[{output}]")).expect("nfdump's JSON");
-    records.iter().map(of_record).collect()
+    nfdump(folder).iter().map(of_record).collect()
 }
 
 fn of_record(record: &Value) -> (Flow, Counts) {
@@ -92,7 +73,7 @@ fn as_printed_of_ipfix(flow: Flow) -> Flow {
 #[test]
 fn nfcapd_takes_netflow5() {
     let folder = support::scratch();
-    let Some(nfcapd) = start(folder.path(), "127.0.0.1") else { return };
+    let Some(nfcapd) = nfcapd(folder.path(), "127.0.0.1") else { return };
     let flows = replay(folder.path(), &[format!("netflow5://127.0.0.1:{}", nfcapd.port)]);
     let expected = flows.said_by_netflow5().split_at_32_bits();
     assert_reported(&expected, &stop(nfcapd, folder.path()));
@@ -101,7 +82,7 @@ fn nfcapd_takes_netflow5() {
 #[test]
 fn nfcapd_takes_netflow9() {
     let folder = support::scratch();
-    let Some(nfcapd) = start(folder.path(), "127.0.0.1") else { return };
+    let Some(nfcapd) = nfcapd(folder.path(), "127.0.0.1") else { return };
     let flows = replay(folder.path(), &[format!("netflow9://127.0.0.1:{}", nfcapd.port)]);
     assert_reported(&flows.seen(as_printed_of_netflow9), &stop(nfcapd, folder.path()));
 }
@@ -109,7 +90,7 @@ fn nfcapd_takes_netflow9() {
 #[test]
 fn nfcapd_takes_netflow9_over_ipv6() {
     let folder = support::scratch();
-    let Some(nfcapd) = start(folder.path(), "::1") else { return };
+    let Some(nfcapd) = nfcapd(folder.path(), "::1") else { return };
     let flows = replay(folder.path(), &[format!("netflow9://[::1]:{}", nfcapd.port)]);
     assert_reported(&flows.seen(as_printed_of_netflow9), &stop(nfcapd, folder.path()));
 }
@@ -117,7 +98,7 @@ fn nfcapd_takes_netflow9_over_ipv6() {
 #[test]
 fn nfcapd_takes_ipfix() {
     let folder = support::scratch();
-    let Some(nfcapd) = start(folder.path(), "127.0.0.1") else { return };
+    let Some(nfcapd) = nfcapd(folder.path(), "127.0.0.1") else { return };
     let flows = replay(folder.path(), &[ipfix(&nfcapd)]);
     assert_reported(&flows.seen(as_printed_of_ipfix), &stop(nfcapd, folder.path()));
 }
@@ -133,7 +114,7 @@ fn ipfix(nfcapd: &Collector) -> String {
 fn nfcapd_scales_what_was_sampled() {
     for protocol in ["netflow5", "netflow9", "ipfix"] {
         let folder = support::scratch();
-        let Some(nfcapd) = start(folder.path(), "127.0.0.1") else { return };
+        let Some(nfcapd) = nfcapd(folder.path(), "127.0.0.1") else { return };
         let output = match protocol {
             "ipfix" => ipfix(&nfcapd),
             _ => format!("{protocol}://127.0.0.1:{}", nfcapd.port),
@@ -152,7 +133,7 @@ fn nfcapd_scales_what_was_sampled() {
 fn nfdump_reads_as_numbers_and_prefixes() {
     for (version, protocol) in [(5, "netflow5"), (9, "netflow9"), (10, "ipfix")] {
         let folder = support::scratch();
-        let Some(nfcapd) = start(folder.path(), "127.0.0.1") else { return };
+        let Some(nfcapd) = nfcapd(folder.path(), "127.0.0.1") else { return };
         let output = match protocol {
             "ipfix" => ipfix(&nfcapd),
             _ => format!("{protocol}://127.0.0.1:{}", nfcapd.port),

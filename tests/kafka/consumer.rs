@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::broker::Broker;
 use crate::distribution::distribution;
+use crate::replay::delivered;
 use crate::support::{self, Run};
 
 /// A message as the consumer has it.
@@ -91,4 +92,12 @@ pub fn assert_complete(messages: &[Message], run: &Run) {
     let sent = sent.map(|count| run.count(&format!("outputs.0.sent.{count}")));
     assert_eq!(has, sent, "{}", run.stats);
     run.assert_conservation();
+}
+
+/// The run has delivered all of its documents, and each is in the topic once.
+#[track_caller]
+pub fn assert_delivered(run: &Run, broker: &Broker, flows: u32) {
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    assert_eq!(delivered(run, "accepted"), u64::from(flows), "{}", run.stats);
+    assert_complete(&consume(broker, "flows"), run);
 }
