@@ -54,7 +54,18 @@ fn assert_complete(server: &Server, run: &Run) {
 fn assert_refused(server: &Server, run: &Run, words: &str) {
     assert_eq!((run.status, delivered(run, "unsent")), (1, FLOWS), "{}", run.stats);
     assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+    assert_plain(run);
     assert!(server.requests().is_empty(), "no request before the certificate is known");
+}
+
+/// No error is in the words of a programmer.
+#[track_caller]
+fn assert_plain(run: &Run) {
+    let is_code = |text: &str| text.contains("Error(") || text.contains("::") || text.contains('{');
+    let messages = run.stderr.lines().filter(|line| line.starts_with("flowprobe: "));
+    let mut messages = messages.peekable();
+    assert!(messages.peek().is_some(), "{}", run.stderr);
+    messages.for_each(|message| assert!(!is_code(message), "{message}"));
 }
 
 fn fingerprint(identity: &Identity) -> String {
@@ -83,10 +94,11 @@ fn other_authority_is_not_trusted() {
     let identity = authority.certify("127.0.0.1");
     let server = Server::start_tls(server_config(&identity, &TLS13, None));
     let run = replay(server.url(), &format!("ca={}", ca.display()));
-    assert_refused(&server, &run, "not trusted");
+    let words = "the server's certificate is from an authority that is not trusted and";
+    assert_refused(&server, &run, &format!("{words} ca= does not hold it"));
     // The system's authorities do not know it either.
     let run = replay(server.url(), "");
-    assert_refused(&server, &run, "not trusted");
+    assert_refused(&server, &run, &format!("{words} ca= is not given"));
 }
 
 #[test]
@@ -96,7 +108,18 @@ fn certificate_for_another_name_is_not_trusted() {
     let identity = authority.certify("elsewhere.example");
     let server = Server::start_tls(server_config(&identity, &TLS13, None));
     let run = replay(server.url(), &format!("ca={}", ca.display()));
-    assert_refused(&server, &run, "127.0.0.1");
+    let words = "the server's certificate is for elsewhere.example, and not for 127.0.0.1";
+    assert_refused(&server, &run, words);
+}
+
+#[test]
+fn certificate_that_has_expired_is_not_trusted() {
+    let (files, authority) = (Files(support::scratch()), Authority::new());
+    let ca = files.write("ca.pem", &authority.pem);
+    let identity = authority.certify_until("127.0.0.1", 2020);
+    let server = Server::start_tls(server_config(&identity, &TLS13, None));
+    let run = replay(server.url(), &format!("ca={}", ca.display()));
+    assert_refused(&server, &run, "the server's certificate has expired, on 2020-01-01");
 }
 
 #[test]
@@ -122,7 +145,8 @@ fn client_certificate_is_shown() {
     let config = server_config(&identity, &TLS13, Some(clients.roots()));
     let server = Server::start_tls(config);
     let settings = format!("ca={}", ca.display());
-    assert_refused(&server, &replay(server.url(), &settings), "ertificate");
+    let words = "the server asks for a certificate: give cert= and key=";
+    assert_refused(&server, &replay(server.url(), &settings), words);
     let client = format!("cert={}&key={}", certificate.display(), key.display());
     assert_complete(&server, &replay(server.url(), &format!("{settings}&{client}")));
 }
@@ -184,6 +208,5 @@ fn server_without_tls_is_no_host() {
     let server = Server::start();
     let url = server.url().replace("http:", "https:");
     let run = replay(url, "");
-    assert_eq!((run.status, delivered(&run, "unsent")), (1, FLOWS), "{}", run.stderr);
-    assert!(server.requests().is_empty());
+    assert_refused(&server, &run, "the server does not speak TLS");
 }

@@ -18,7 +18,8 @@ use rustls::{
     ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, ServerConfig, StreamOwned,
 };
 
-use super::trust::{Fingerprint, Trust, words};
+use super::tls_words::{handshake_error, in_words, words};
+use super::trust::{Fingerprint, Trust};
 use crate::error::sentence;
 use crate::secret::warn_of_readers;
 
@@ -236,21 +237,6 @@ fn is_momentary(error: &io::Error) -> bool {
 
 fn no_handshake() -> io::Error {
     io::Error::new(ErrorKind::TimedOut, "the TLS handshake timed out")
-}
-
-/// Text of an error of the handshake.
-fn handshake_error(error: io::Error) -> io::Error {
-    if error.kind() == ErrorKind::UnexpectedEof {
-        let closed = "the collector has closed the connection in the TLS handshake";
-        return io::Error::new(ErrorKind::UnexpectedEof, closed);
-    }
-    in_words(error)
-}
-
-/// The same error, with flowprobe's text if it is one of TLS.
-fn in_words(error: io::Error) -> io::Error {
-    let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    of_tls.map(|inner| io::Error::new(error.kind(), words(inner))).unwrap_or(error)
 }
 
 fn tls_error(error: rustls::Error) -> io::Error {

@@ -1,23 +1,22 @@
-//! Trust in collectors over TLS, and texts of the reasons of a refusal.
+//! Trust in servers over TLS: collectors, clusters, webhooks.
 //!
-//! An authority certifies a collector by its name. A certificate that the user gave, in `ca=` or by
-//! its fingerprint, needs no authority: this is how self-signed ones are trusted.
+//! An authority certifies a server by its name. A server's own certificate that the user gave, in
+//! `ca=` or by its fingerprint, needs no authority: this is how self-signed ones are trusted. The
+//! fingerprint of an authority makes this authority the only one.
 
 use std::fmt::{self, Display};
 use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    AlertDescription, CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore,
-    SignatureScheme,
-};
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use sha2::{Digest, Sha256};
+
+use super::tls_words::not_trusted;
 
 /// The SHA-256 hash of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +54,7 @@ impl Display for Fingerprint {
     }
 }
 
-/// Rules of trust in a collector's certificate.
+/// Rules of trust in a server's certificate.
 #[derive(Debug)]
 pub(super) struct Trust {
     provider: Arc<CryptoProvider>,
@@ -117,9 +116,9 @@ impl Trust {
             return error;
         }
         let what = if self.is_self_signed(certificate, now) {
-            "the collector's certificate is self-signed"
+            "the server's certificate is self-signed"
         } else {
-            "the collector's certificate is from an authority that is not trusted"
+            "the server's certificate is from an authority that is not trusted"
         };
         let given = if given { "ca= does not hold it" } else { "ca= is not given" };
         let fingerprint = Fingerprint::of(certificate);
@@ -146,7 +145,7 @@ impl ServerCertVerifier for Trust {
                     return Ok(ServerCertVerified::assertion());
                 }
                 return Err(not_trusted(format!(
-                    "the collector's certificate has another fingerprint: {found}"
+                    "the server's certificate has another fingerprint: {found}"
                 )));
             }
             TrustedBy::Authorities { verifier, given } => (verifier, given),
@@ -184,103 +183,6 @@ impl ServerCertVerifier for Trust {
     }
 }
 
-/// A text as a certificate error.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct NotTrusted(String);
-
-fn not_trusted(words: String) -> Error {
-    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(NotTrusted(words)))))
-}
-
-/// Text of a TLS error, with the party that has to act.
-#[expect(clippy::wildcard_enum_match_arm, reason = "there are many more, which hardly occur")]
-pub(super) fn words(error: &Error) -> String {
-    match error {
-        Error::InvalidCertificate(error) => certificate_words(error),
-        Error::AlertReceived(alert) => {
-            let of_ours = "the collector does not accept this exporter's certificate";
-            let why = match *alert {
-                AlertDescription::CertificateRequired => {
-                    "the collector asks for a certificate: give cert= and key="
-                }
-                AlertDescription::UnknownCA => {
-                    return format!("{of_ours}: it does not know its authority");
-                }
-                AlertDescription::CertificateExpired => {
-                    return format!("{of_ours}: it has expired");
-                }
-                AlertDescription::CertificateRevoked => {
-                    return format!("{of_ours}: it is revoked");
-                }
-                AlertDescription::BadCertificate
-                | AlertDescription::CertificateUnknown
-                | AlertDescription::UnsupportedCertificate => of_ours,
-                AlertDescription::AccessDenied => "the collector denies this exporter access",
-                AlertDescription::ProtocolVersion => "the collector has neither TLS 1.2 nor 1.3",
-                AlertDescription::HandshakeFailure => {
-                    "the collector refuses the TLS handshake: it may ask for a certificate, or have \
-                     no cipher suite in common"
-                }
-                other => {
-                    return format!("the collector ends TLS with alert {}", u8::from(other));
-                }
-            };
-            why.to_owned()
-        }
-        Error::InvalidMessage(_) => "the collector does not speak TLS".to_owned(),
-        Error::PeerIncompatible(_) => {
-            "the collector has no TLS version or cipher suite in common".to_owned()
-        }
-        Error::PeerMisbehaved(_)
-        | Error::InappropriateMessage { .. }
-        | Error::InappropriateHandshakeMessage { .. } => {
-            "the collector violates the TLS protocol".to_owned()
-        }
-        Error::InconsistentKeys(_) => "the private key is not that of the certificate".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "there are many more, which hardly occur")]
-fn certificate_words(error: &CertificateError) -> String {
-    let its = "the collector's certificate";
-    match error {
-        CertificateError::Expired => format!("{its} has expired"),
-        CertificateError::ExpiredContext { not_after, .. } => {
-            format!("{its} has expired, on {}", date(*not_after))
-        }
-        CertificateError::NotValidYet => format!("{its} is not valid yet"),
-        CertificateError::NotValidYetContext { not_before, .. } => {
-            format!("{its} is not valid yet, but from {} on", date(*not_before))
-        }
-        CertificateError::NotValidForName => format!("{its} is not for this host"),
-        CertificateError::NotValidForNameContext { expected, presented } => {
-            // Form of a name: DnsName("collector.example").
-            let bare = |name: &String| {
-                let inner = name.split_once('(').map_or(name.as_str(), |(_, inner)| inner);
-                inner.trim_end_matches(')').trim_matches('"').to_owned()
-            };
-            let names: Vec<_> = presented.iter().map(bare).collect();
-            let names = if names.is_empty() { "no host".to_owned() } else { names.join(", ") };
-            format!("{its} is for {names}, and not for {}", expected.to_str())
-        }
-        CertificateError::BadSignature => format!("{its} has a wrong signature"),
-        CertificateError::BadEncoding => format!("{its} cannot be read"),
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            format!("{its} is not one for servers")
-        }
-        CertificateError::Other(other) => other.to_string(),
-        other => format!("{its} is not valid: {other}"),
-    }
-}
-
-fn date(time: UnixTime) -> String {
-    let time = UNIX_EPOCH + Duration::from_secs(time.as_secs());
-    let text = humantime::format_rfc3339_seconds(time).to_string();
-    text.split('T').next().unwrap_or(&text).to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,23 +197,6 @@ mod tests {
         }
         for text in ["", "00", &digits[1..], &format!("{digits}0"), &format!("{digits}00"), "x"] {
             assert_eq!(text.parse::<Fingerprint>(), Err(()), "{text}");
-        }
-    }
-
-    #[test]
-    fn no_error_is_in_the_words_of_a_programmer() {
-        for alert in 0..=255 {
-            let words = words(&Error::AlertReceived(AlertDescription::from(alert)));
-            assert!(words.starts_with("the collector "), "{words}");
-        }
-        for error in [
-            CertificateError::Expired,
-            CertificateError::BadSignature,
-            CertificateError::NotValidForName,
-            CertificateError::UnknownIssuer,
-        ] {
-            let words = certificate_words(&error);
-            assert!(words.starts_with("the collector's certificate "), "{words}");
         }
     }
 }
