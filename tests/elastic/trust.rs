@@ -7,12 +7,13 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::CertificateDer;
 use rustls::version::{TLS12, TLS13};
 use tempfile::TempDir;
 
 use crate::replay::{self, BULK, assert_accounted, capture, delivered, output};
 use crate::scripted::{Manner, Server, Step};
-use crate::support::authority::{Authority, Identity, server_config};
+use crate::support::authority::{Authority, server_config, server_with_chain};
 use crate::support::{self, Run};
 
 const FLOWS: u64 = 500;
@@ -68,9 +69,9 @@ fn assert_plain(run: &Run) {
     messages.for_each(|message| assert!(!is_code(message), "{message}"));
 }
 
-fn fingerprint(identity: &Identity) -> String {
+fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     let folder = support::scratch();
-    let path = support::write(&folder, "certificate", &identity.der);
+    let path = support::write(&folder, "certificate", certificate);
     let output = Command::new("sha256sum").arg(path).output().unwrap();
     String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
 }
@@ -126,11 +127,52 @@ fn certificate_that_has_expired_is_not_trusted() {
 fn fingerprint_pins_the_certificate() {
     let authority = Authority::new();
     let [pinned, other] = [(); 2].map(|()| authority.certify("127.0.0.1"));
-    let settings = format!("fingerprint={}", fingerprint(&pinned));
+    let settings = format!("fingerprint={}", fingerprint(&pinned.der));
     let server = Server::start_tls(server_config(&pinned, &TLS13, None));
     assert_complete(&server, &replay(server.url(), &settings));
     let server = Server::start_tls(server_config(&other, &TLS13, None));
     assert_refused(&server, &replay(server.url(), &settings), "another fingerprint");
+}
+
+/// Elasticsearch prints the fingerprint of its authority at its first start, and shows the
+/// authority's certificate with its own.
+#[test]
+fn fingerprint_of_an_authority_trusts_whom_it_certifies() {
+    let root = Authority::new();
+    let middle = root.authorize("intermediate");
+    let (near, far) = (root.certify("127.0.0.1"), middle.certify("127.0.0.1"));
+    for (identity, chain, pinned) in [
+        (&near, &[&root.der][..], &root.der),
+        (&far, &[&middle.der, &root.der], &root.der),
+        (&far, &[&middle.der, &root.der], &middle.der),
+        (&far, &[&middle.der], &middle.der),
+    ] {
+        let server = Server::start_tls(server_with_chain(identity, chain));
+        let run = replay(server.url(), &format!("fingerprint={}", fingerprint(pinned)));
+        assert_complete(&server, &run);
+    }
+}
+
+#[test]
+fn authority_with_the_fingerprint_has_to_certify_the_server() {
+    let (pinned, other) = (Authority::new(), Authority::new());
+    let settings = format!("fingerprint={}", fingerprint(&pinned.der));
+    // Everybody can show the certificate of an authority.
+    let server = Server::start_tls(server_with_chain(&other.certify("127.0.0.1"), &[&pinned.der]));
+    let words = "the server shows the authority with the fingerprint, which has not signed";
+    assert_refused(&server, &replay(server.url(), &settings), words);
+    // Other servers have certificates of this authority.
+    let elsewhere = pinned.certify("elsewhere.example");
+    let server = Server::start_tls(server_with_chain(&elsewhere, &[&pinned.der]));
+    let words = "the server's certificate is for elsewhere.example, and not for 127.0.0.1";
+    assert_refused(&server, &replay(server.url(), &settings), words);
+    let expired = pinned.certify_until("127.0.0.1", 2020);
+    let server = Server::start_tls(server_with_chain(&expired, &[&pinned.der]));
+    assert_refused(&server, &replay(server.url(), &settings), "certificate has expired");
+    // Nobody shows it.
+    let server = Server::start_tls(server_with_chain(&other.certify("127.0.0.1"), &[&other.der]));
+    let words = "; that of no authority in its chain fits";
+    assert_refused(&server, &replay(server.url(), &settings), words);
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub(super) const CA: Setting = Setting::path(
 
 pub(super) const FINGERPRINT: Setting = Setting::fingerprint(
     "fingerprint",
-    "SHA-256 of the only certificate to trust, instead of authorities",
+    "SHA-256 of the only certificate to trust: the collector's, or an authority's that it shows",
 );
 
 pub(super) const CERT: Setting =

@@ -29,7 +29,7 @@ pub(crate) struct TlsSettings {
     /// PEM file of the authorities to trust instead of the system's, or of the collector's own
     /// certificate.
     pub(crate) authorities: Option<PathBuf>,
-    /// Fingerprint of the only certificate to trust, instead of authorities.
+    /// Fingerprint of the collector's certificate, or of the only authority to trust.
     pub(crate) fingerprint: Option<Fingerprint>,
     /// PEM files of the own certificate and its key, for a collector that requests one.
     pub(crate) identity: Option<(PathBuf, PathBuf)>,

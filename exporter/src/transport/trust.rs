@@ -63,12 +63,10 @@ pub(super) struct Trust {
 
 #[derive(Debug)]
 enum TrustedBy {
+    /// The server's certificate, or an authority that certifies the server, has it.
     Fingerprint(Fingerprint),
     /// Certificates signed by authorities, and the certificates that the user gave (`given`).
-    Authorities {
-        verifier: Arc<WebPkiServerVerifier>,
-        given: Vec<CertificateDer<'static>>,
-    },
+    Authorities { verifier: Arc<WebPkiServerVerifier>, given: Vec<CertificateDer<'static>> },
 }
 
 impl Trust {
@@ -82,22 +80,24 @@ impl Trust {
         roots: RootCertStore,
         given: Vec<CertificateDer<'static>>,
     ) -> io::Result<Self> {
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-                .build()
-                .map_err(io::Error::other)?;
+        let verifier = verifier(provider, roots)?;
         let by = TrustedBy::Authorities { verifier, given };
         Ok(Self { provider: Arc::clone(provider), by })
     }
 
+    /// A verifier with this certificate as the only authority.
+    fn verifier_of(
+        &self,
+        authority: &CertificateDer<'_>,
+    ) -> Result<Arc<WebPkiServerVerifier>, Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.clone().into_owned())?;
+        verifier(&self.provider, roots).map_err(|error| Error::General(error.to_string()))
+    }
+
     /// True if the certificate is self-signed.
     fn is_self_signed(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
-        let mut roots = RootCertStore::empty();
-        if roots.add(certificate.clone().into_owned()).is_err() {
-            return false;
-        }
-        let Ok(trust) = Self::authorities(&self.provider, roots, Vec::new()) else { return false };
-        let TrustedBy::Authorities { verifier, .. } = trust.by else { return false };
+        let Ok(verifier) = self.verifier_of(certificate) else { return false };
         let name = ServerName::try_from("name.invalid").expect("it is a name");
         let result = verifier.verify_server_cert(certificate, &[], &name, &[], now);
         !matches!(result, Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)))
@@ -126,6 +126,34 @@ impl Trust {
     }
 }
 
+fn verifier(
+    provider: &Arc<CryptoProvider>,
+    authorities: RootCertStore,
+) -> io::Result<Arc<WebPkiServerVerifier>> {
+    WebPkiServerVerifier::builder_with_provider(Arc::new(authorities), Arc::clone(provider))
+        .build()
+        .map_err(io::Error::other)
+}
+
+/// The error if no certificate of a server has the fingerprint.
+fn other_fingerprint(end_entity: &CertificateDer<'_>, intermediates: usize) -> Error {
+    let found = Fingerprint::of(end_entity);
+    let chain = if intermediates == 0 { "" } else { "; that of no authority in its chain fits" };
+    not_trusted(format!("the server's certificate has another fingerprint: {found}{chain}"))
+}
+
+/// The error if a certificate with the fingerprint is only shown.
+fn not_signed(error: Error) -> Error {
+    match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => not_trusted(
+            "the server shows the authority with the fingerprint, which has not signed the \
+             server's certificate"
+                .to_owned(),
+        ),
+        _ => error,
+    }
+}
+
 /// webpki's error for a server that uses the certificate of an authority.
 const CA_AS_END_ENTITY: &str = "CaUsedAsEndEntity";
 
@@ -139,14 +167,17 @@ impl ServerCertVerifier for Trust {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let (verifier, given) = match &self.by {
-            TrustedBy::Fingerprint(expected) => {
-                let found = Fingerprint::of(end_entity);
-                if found == *expected {
+            TrustedBy::Fingerprint(pin) => {
+                if Fingerprint::of(end_entity) == *pin {
                     return Ok(ServerCertVerified::assertion());
                 }
-                return Err(not_trusted(format!(
-                    "the server's certificate has another fingerprint: {found}"
-                )));
+                let authority = intermediates.iter().find(|one| Fingerprint::of(one) == *pin);
+                let no_fit = || other_fingerprint(end_entity, intermediates.len());
+                // Whoever copies the certificate of an authority cannot sign with its key.
+                return self
+                    .verifier_of(authority.ok_or_else(no_fit)?)?
+                    .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+                    .map_err(not_signed);
             }
             TrustedBy::Authorities { verifier, given } => (verifier, given),
         };
