@@ -362,6 +362,20 @@ fn replay_ends_when_nothing_is_accepted() {
 }
 
 #[test]
+fn replay_into_a_cluster_that_takes_a_part_of_each_request_does_not_wait_longer_and_longer() {
+    let server = Server::start();
+    server.refuse(|item| (item.place >= 3).then_some(Refusal::TOO_MANY));
+    let folder = support::scratch();
+    let file = capture(&folder, 90);
+    let begin = Instant::now();
+    let run = replay(&file, &output(&[server.url()], "connections=1&give-up=60s"));
+    assert_eq!((run.status, delivered(&run, "accepted")), (0, 90), "{}", run.stderr);
+    assert_eq!(server.requests_to(BULK).len(), 30);
+    // With pauses that double it takes more than a minute.
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+}
+
+#[test]
 fn replay_ends_when_nobody_listens() {
     let server = Server::start();
     let url = server.url();

@@ -38,6 +38,8 @@ pub(super) enum Verdict {
     Good(Duration),
     /// The host answers, but the cluster is overloaded.
     Overloaded,
+    /// The same, and the cluster has accepted some documents of the request.
+    PartlyOverloaded,
     /// The host gets no request for some time: at least the time that it asked for, if any.
     Failed(Option<Duration>),
     /// The request was too large; the host works.
@@ -291,6 +293,10 @@ impl Delivery {
             Verdict::Overloaded => {
                 state.limit.refused(now);
                 state.hosts.overloaded(host, now, fastrand::f64());
+            }
+            Verdict::PartlyOverloaded => {
+                state.limit.refused(now);
+                state.hosts.partly_overloaded(host, now, fastrand::f64());
             }
             Verdict::Failed(asked) => {
                 state.limit.refused(now);

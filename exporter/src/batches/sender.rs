@@ -181,7 +181,8 @@ impl Sender {
             return (Verdict::Failed(None), Next::Again(left), Some(reason));
         }
         let Some(reason) = failed else {
-            return (Verdict::Overloaded, Next::Again(left), overloaded.and_then(news));
+            let verdict = if sent > 0 { Verdict::PartlyOverloaded } else { Verdict::Overloaded };
+            return (verdict, Next::Again(left), overloaded.and_then(news));
         };
         let now = Instant::now();
         let first = Failures { count: 0, since: now, accepted: before };
