@@ -215,6 +215,7 @@ fn document_that_is_too_large_alone_is_kept() {
     let kept = folder.path().join("dead.ndjson");
     let (run, _) = replay_into(&server, SHORT, &format!("&dead-letter={}", kept.display()));
     assert_eq!(delivered(&run, "dead_lettered"), FLOWS, "{}", run.stats);
+    assert_eq!(run.status, 1, "nothing arrived: {}", run.stderr);
     let lines = fs::read_to_string(kept).unwrap();
     assert_eq!(lines.lines().count(), FLOWS as usize);
     assert!(lines.lines().all(|line| line.contains("request_too_large")), "{lines}");
@@ -243,6 +244,7 @@ fn documents_that_are_refused_for_good_are_kept_with_the_reason() {
     let kept = folder.path().join("dead.ndjson");
     let (run, _) = replay_into(&server, SHORT, &format!("&dead-letter={}", kept.display()));
     let bad = FLOWS / 10;
+    assert_eq!(run.status, 1, "a dead letter is a loss: {}", run.stderr);
     assert_eq!(delivered(&run, "dead_lettered"), bad, "{}", run.stats);
     assert_eq!(delivered(&run, "accepted"), FLOWS - bad, "{}", run.stats);
     let lines = fs::read_to_string(kept).unwrap();
@@ -264,7 +266,7 @@ fn documents_at_which_the_cluster_fails_do_not_hold_others() {
     let kept = folder.path().join("dead.ndjson");
     let settings = format!("&connections=1&dead-letter={}", kept.display());
     let (run, _) = replay_into(&server, Times { run: 4, ..SHORT }, &settings);
-    assert_eq!(run.status, 0, "{}", run.stderr);
+    assert_eq!(run.status, 1, "{}", run.stderr);
     let bad = FLOWS / 100;
     assert_eq!(delivered(&run, "accepted"), FLOWS - bad, "{}", run.stats);
     assert_eq!(delivered(&run, "dead_lettered"), bad, "{}", run.stats);
