@@ -349,7 +349,7 @@ fn check_for_ever(step: &Step) {
 #[test]
 fn replay_ends_when_nothing_is_accepted() {
     for step in [
-        Step::status(401),
+        Step::status(404),
         Step::status(429),
         Step::manner(Manner::Never),
         Step::manner(Manner::Unread),

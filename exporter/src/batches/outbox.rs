@@ -112,6 +112,7 @@ impl Outbox {
             memory_max: settings.memory_octets,
             spool: spool.as_ref().map(Spool::stats),
             spills: settings.patience == Patience::GoOn,
+            gives_up: settings.patience == Patience::Wait,
         }));
         let spooler = spool.map(|spool| Spooler::new(&settings, spool, Arc::clone(&delivery)));
         let sender = Sender {
