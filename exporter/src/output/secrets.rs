@@ -2,7 +2,8 @@
 //!
 //! No output takes a password in its URL. Who writes one there all the same finds it in no message.
 
-use super::{OUTPUTS, TargetForm};
+use super::balance::BALANCE;
+use super::{OUTPUTS, Output, TargetForm};
 
 /// The text of a setting, which may have a URL, for messages: with `...` for user and password, and
 /// for values of secret settings and of those that no output has.
@@ -10,10 +11,29 @@ pub fn without_secrets(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once(':') else { return text.to_owned() };
     let slashes = rest.len() - rest.trim_start_matches('/').len();
     let (slashes, rest) = rest.split_at(slashes);
+    if scheme.ends_with(BALANCE.scheme) {
+        let members: Vec<_> = members(rest).into_iter().map(without_secrets).collect();
+        return format!("{scheme}:{slashes}{}", members.join(","));
+    }
     let (head, query) = parts(rest);
     let head = if is_path(scheme) { head.to_owned() } else { without_user(head) };
     let query = query.map(|query| format!("?{}", shown_query(query)));
     format!("{scheme}:{slashes}{head}{}", query.unwrap_or_default())
+}
+
+/// The collectors of a group. A password may have a comma too.
+fn members(mut text: &str) -> Vec<&str> {
+    let begins = |text: &str| {
+        let scheme = text.split_once(':').map(|(scheme, _)| scheme);
+        scheme.is_some_and(|scheme| Output::find(scheme).is_some())
+    };
+    let mut members = Vec::new();
+    while let Some((at, _)) = text.match_indices(',').find(|(at, _)| begins(&text[at + 1..])) {
+        members.push(&text[..at]);
+        text = &text[at + 1..];
+    }
+    members.push(text);
+    members
 }
 
 /// The value of a setting without the user and password of a URL.
@@ -92,7 +112,9 @@ mod tests {
             ("elastic+http://h?user=me&password=secret", "elastic+http://h?user=me&password=..."),
             ("elastic+http://[::1]:1?api-key=secret", "elastic+http://[::1]:1?api-key=..."),
             ("json:x?password=a=b%20c&odid=1", "json:x?password=...&odid=1"),
-            ("balance:ipfix://a:secret@h?mtu=1000,ipfix://b:secret@h", "balance:...@h"),
+            ("balance:ipfix://a:se,cret@h1,ipfix://b:secret@h2?mtu=1000", {
+                "balance:ipfix://...@h1,ipfix://...@h2?mtu=1000"
+            }),
             ("https://me:secret@hooks.example/x", "https://...@hooks.example/x"),
         ] {
             assert_eq!(without_secrets(text), shown, "{text}");
