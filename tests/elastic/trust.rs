@@ -245,10 +245,26 @@ fn handshake_that_never_ends_is_given_up() {
     assert!(run.stderr.contains("in time"), "{}", run.stderr);
 }
 
+/// A server that answers like nginx: what it reads is no request.
+fn start_without_tls() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            drop(stream.read(&mut [0; 4096]));
+            drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"));
+        }
+    });
+    url
+}
+
 #[test]
 fn server_without_tls_is_no_host() {
+    let run = replay(start_without_tls(), "");
+    assert_eq!((run.status, delivered(&run, "unsent")), (1, FLOWS), "{}", run.stats);
+    assert!(run.stderr.contains("the server does not speak TLS"), "{}", run.stderr);
+    assert_plain(&run);
     let server = Server::start();
-    let url = server.url().replace("http:", "https:");
-    let run = replay(url, "");
-    assert_refused(&server, &run, "the server does not speak TLS");
+    let run = replay(server.url().replace("http:", "https:"), "");
+    assert_refused(&server, &run, "the server has closed the connection in the TLS handshake");
 }

@@ -144,14 +144,12 @@ fn other_fingerprint(end_entity: &CertificateDer<'_>, intermediates: usize) -> E
 
 /// The error if a certificate with the fingerprint is only shown.
 fn not_signed(error: Error) -> Error {
-    match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => not_trusted(
-            "the server shows the authority with the fingerprint, which has not signed the \
-             server's certificate"
-                .to_owned(),
-        ),
-        _ => error,
+    if error != Error::InvalidCertificate(CertificateError::UnknownIssuer) {
+        return error;
     }
+    let words = "the server shows the authority with the fingerprint, which has not signed the \
+                 server's certificate";
+    not_trusted(words.to_owned())
 }
 
 /// webpki's error for a server that uses the certificate of an authority.
