@@ -52,7 +52,8 @@ pub(crate) enum Answer {
     Blocked(String),
     /// The user may not write there. A replay gives up if this is so several times.
     Denied(String),
-    /// No request can succeed, and a run that begins with it gives up: a wrong name or a missing right.
+    /// No request can succeed, and a run that begins with it gives up: a wrong name or a missing
+    /// right.
     #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only brokers say this"))]
     Stop(String),
 }

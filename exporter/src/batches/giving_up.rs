@@ -6,8 +6,8 @@ use super::delivery::Delivery;
 use super::state::{Phase, State};
 use crate::content::Content;
 
-/// Consecutive denials after which a replay gives up. Rights that were just given may need a moment,
-/// and one node may know them before another.
+/// Consecutive denials after which a replay gives up. Rights that were just given may need a
+/// moment, and one node may know them before another.
 const MOST: u32 = 3;
 
 /// Consecutive denials.

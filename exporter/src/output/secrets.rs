@@ -126,7 +126,7 @@ mod tests {
         for text in [
             "elastic+https://h:9200,[::1]:9201?user=me&password-file=/etc/pass",
             "balance:ipfix://h1?mtu=1000,ipfix://h2:1?mtu=1000&takeover=5s",
-            "json:/home/me@home/x?odid=1",
+            "json:/var/me@home/x?odid=1",
             "--output=ipfix-file:me@home",
             "json:password=abc",
             "web=192.0.2.80,2001:db8::/64",

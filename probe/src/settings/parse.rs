@@ -88,7 +88,8 @@ fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Refused> {
     Err(Refused::File(mistakes.iter().map(|it| Escaped(it).to_string()).collect()))
 }
 
-/// Checks all words. Error messages show words without secrets, and with control characters escaped.
+/// Checks all words. Error messages show words without secrets, and with control characters
+/// escaped.
 fn checked(words: Vec<OsString>, from_file: FromFile) -> Result<Cli, clap::Error> {
     let checked = from_words(&words).map_err(|error| {
         let shown = words.iter().map(|word| harmless(&word.to_string_lossy()).into());
