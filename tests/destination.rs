@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
-use exporter::{Context, Destination, OUTPUTS, Output, forms, help};
+use exporter::{Context, Destination, OUTPUTS, Output, forms, help, without_secrets};
 use flow::Batch;
 
 use crate::support::record::datagram;
@@ -93,7 +93,8 @@ fn topic_is_the_path_behind_the_brokers() {
 /// The output is refused in a sentence that names it and says these things.
 fn refuse(text: &str, reasons: &[&str]) {
     let error = text.parse::<Destination>().expect_err(text);
-    assert!(error.starts_with(&format!("output {text}: ")), "{error}");
+    assert!(error.starts_with(&format!("output {}: ", without_secrets(text))), "{error}");
+    assert!(!error.contains("secret"), "{error}");
     for reason in reasons {
         assert!(error.contains(reason), "{error}\ndoes not say: {reason}");
     }

@@ -190,6 +190,15 @@ pub struct ExportCounts {
 }
 
 impl ExportCounts {
+    /// Counts records and events of which an output made no documents, because it had given up.
+    pub fn lose_documents(&mut self, records: RecordTally, events: u64) {
+        self.failed += records;
+        self.events_failed += events;
+        if let Some(delivery) = &mut self.delivery {
+            delivery.unsent += records.records + events;
+        }
+    }
+
     /// The counts of an output that was closed, and of the same output after it was opened again.
     #[must_use]
     pub fn then(self, later: Self) -> Self {

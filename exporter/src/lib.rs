@@ -36,8 +36,8 @@ pub use exporter::{
     SpoolReport,
 };
 pub use json::{escaped_json, is_terminal_control};
-pub use output::{Context, Destination, OUTPUTS, Output, Setting, forms, help};
-pub use transport::{FilesInUse, LineFile, Patience, server_config};
+pub use output::{Context, Destination, OUTPUTS, Output, Setting, forms, help, without_secrets};
+pub use transport::{FilesInUse, LineFile, Patience, error_with_exporter, server_config};
 pub use unit::number_with_unit;
 pub use unopened::Unopened;
 pub use webhook::Webhook;

@@ -19,7 +19,7 @@ use crate::ending;
 use crate::error::{ExportError, sentence};
 use crate::exporter::{ExportCounts, Exporter};
 use crate::json::{DocumentExporter, DocumentSettings};
-use crate::output::Context;
+use crate::output::{Context, without_secrets};
 use crate::sink::{DocumentSink, Subject};
 use crate::transport::{Collector, Host, Patience, TlsSettings};
 
@@ -49,9 +49,10 @@ impl FromStr for Webhook {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
-        let uri: Uri = url.parse().map_err(|_error| format!("{url} is no URL"))?;
+        let uri: Uri =
+            url.parse().map_err(|_error| format!("{} is no URL", without_secrets(url)))?;
         if uri.host().is_none_or(str::is_empty) {
-            return Err(format!("{url}: a host is needed"));
+            return Err(format!("{}: a host is needed", without_secrets(url)));
         }
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err("a webhook takes no user and password in its URL".to_owned());

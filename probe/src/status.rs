@@ -15,7 +15,7 @@ pub(crate) const FAILED: u8 = 1;
 /// Wrong usage.
 pub(crate) const USAGE: u8 = 2;
 
-/// Packets or records were lost. There was no other failure.
+/// Packets or records were lost, or documents are dead letters. There was no other failure.
 pub(crate) const LOST: u8 = 3;
 
 /// The exit status of a run that read capture files. `shown` tells that the totals were written.

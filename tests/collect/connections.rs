@@ -117,6 +117,7 @@ fn exporters_without_a_certificate_are_turned_away() {
     let of = |name: &str| run.count(&format!("collected.{name}"));
     assert_eq!((of("records"), of("connections")), (0, of("connections_reset")));
     assert!(of("connections_reset") > 0, "{}", run.stderr);
+    assert!(run.stderr.contains("is closed: the exporter shows no certificate"), "{}", run.stderr);
 }
 
 /// Templates are those of a connection (RFC 7011 section 8), whatever else its exporter sends.

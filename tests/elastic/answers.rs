@@ -215,6 +215,7 @@ fn document_that_is_too_large_alone_is_kept() {
     let kept = folder.path().join("dead.ndjson");
     let (run, _) = replay_into(&server, SHORT, &format!("&dead-letter={}", kept.display()));
     assert_eq!(delivered(&run, "dead_lettered"), FLOWS, "{}", run.stats);
+    assert_eq!(run.status, 1, "nothing arrived: {}", run.stderr);
     let lines = fs::read_to_string(kept).unwrap();
     assert_eq!(lines.lines().count(), FLOWS as usize);
     assert!(lines.lines().all(|line| line.contains("request_too_large")), "{lines}");
@@ -243,6 +244,7 @@ fn documents_that_are_refused_for_good_are_kept_with_the_reason() {
     let kept = folder.path().join("dead.ndjson");
     let (run, _) = replay_into(&server, SHORT, &format!("&dead-letter={}", kept.display()));
     let bad = FLOWS / 10;
+    assert_eq!(run.status, 1, "a dead letter is a loss: {}", run.stderr);
     assert_eq!(delivered(&run, "dead_lettered"), bad, "{}", run.stats);
     assert_eq!(delivered(&run, "accepted"), FLOWS - bad, "{}", run.stats);
     let lines = fs::read_to_string(kept).unwrap();
@@ -264,7 +266,7 @@ fn documents_at_which_the_cluster_fails_do_not_hold_others() {
     let kept = folder.path().join("dead.ndjson");
     let settings = format!("&connections=1&dead-letter={}", kept.display());
     let (run, _) = replay_into(&server, Times { run: 4, ..SHORT }, &settings);
-    assert_eq!(run.status, 0, "{}", run.stderr);
+    assert_eq!(run.status, 1, "{}", run.stderr);
     let bad = FLOWS / 100;
     assert_eq!(delivered(&run, "accepted"), FLOWS - bad, "{}", run.stats);
     assert_eq!(delivered(&run, "dead_lettered"), bad, "{}", run.stats);
@@ -347,7 +349,7 @@ fn check_for_ever(step: &Step) {
 #[test]
 fn replay_ends_when_nothing_is_accepted() {
     for step in [
-        Step::status(401),
+        Step::status(404),
         Step::status(429),
         Step::manner(Manner::Never),
         Step::manner(Manner::Unread),
@@ -359,6 +361,20 @@ fn replay_ends_when_nothing_is_accepted() {
     ] {
         check_for_ever(&step);
     }
+}
+
+#[test]
+fn replay_into_a_cluster_that_takes_a_part_of_each_request_does_not_wait_longer_and_longer() {
+    let server = Server::start();
+    server.refuse(|item| (item.place >= 3).then_some(Refusal::TOO_MANY));
+    let folder = support::scratch();
+    let file = capture(&folder, 90);
+    let begin = Instant::now();
+    let run = replay(&file, &output(&[server.url()], "connections=1&give-up=60s"));
+    assert_eq!((run.status, delivered(&run, "accepted")), (0, 90), "{}", run.stderr);
+    assert_eq!(server.requests_to(BULK).len(), 30);
+    // With pauses that double it takes more than a minute.
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
 
 #[test]

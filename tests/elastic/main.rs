@@ -19,6 +19,7 @@ mod moments;
 mod panels;
 mod relay;
 mod replay;
+mod rights;
 mod run;
 mod scripted;
 mod secrets;

@@ -9,7 +9,8 @@ use nix::unistd::mkfifo;
 
 use crate::replay::{capture, capture_of, delivered, packets};
 use crate::scripted::Server;
-use crate::support::capture::pcap;
+use crate::support::capture::{Captured, pcap};
+use crate::support::packet::{ethernet, ipv4, udp};
 use crate::support::{self, Run};
 
 const FLOWS: u64 = 30;
@@ -126,6 +127,33 @@ fn replay_of_another_file_is_another_run() {
     // Other packets in a file of the same name.
     replay(&server, &capture_of(&folder, 1000..1000 + FLOWS as u32), &[]);
     assert_eq!(runs(&server).len(), 4);
+}
+
+/// docs/elastic.md says so: what lies between the first and the last MiB is not looked at.
+#[test]
+fn large_files_that_differ_in_the_middle_share_a_run_unless_it_is_named() {
+    let server = Server::start();
+    let folder = support::scratch();
+    let packet = |number: u64, last: u8| {
+        let ip = ipv4([10, 0, 0, 1], [192, 0, 2, 1], 17, &udp(1000, 53, 1400));
+        let mut packet = Captured::at(1_700_000_000_000 + number, ethernet(&ip));
+        *packet.data.last_mut().unwrap() = last;
+        packet
+    };
+    let file = |name: &str, middle: u8| {
+        let last = |number| if number == 1000 { middle } else { 0 };
+        let packets: Vec<_> = (0..2000).map(|number| packet(number, last(number))).collect();
+        support::write(&folder, name, &pcap(&packets))
+    };
+    let (one, other) = (file("one.pcap", 1), file("other.pcap", 2));
+    assert!(std::fs::metadata(&one).unwrap().len() > 2 << 20);
+    let first = delivered(&replay(&server, &one, &[]), "accepted");
+    assert!(first > 0);
+    let counts = |run: &Run| ["accepted", "duplicate"].map(|count| delivered(run, count));
+    assert_eq!(counts(&replay(&server, &other, &[])), [0, first]);
+    let output = format!("elastic+{}?run=other", server.url());
+    let named = support::run(arguments(&output, &other, &[]));
+    assert_eq!(counts(&named), [first, 0], "{}", named.stderr);
 }
 
 #[test]

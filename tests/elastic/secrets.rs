@@ -1,10 +1,12 @@
 //! Credentials, and proxies: who gets them, and who does not.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use rustls::version::TLS13;
+use tempfile::TempDir;
 
 use crate::replay::{self, BULK, assert_accounted, capture, delivered, output};
 use crate::scripted::{Answer, Proxy, Server, Step};
@@ -104,12 +106,58 @@ fn api_key_comes_from_a_file_or_the_environment() {
 fn credentials_are_not_part_of_a_url() {
     let server = Server::start();
     let address = server.address();
-    let proxy = format!("elastic+http://{address}?proxy=http://me:{PASSWORD}@127.0.0.1:1");
-    for output in [format!("elastic+http://me:{PASSWORD}@{address}"), proxy] {
-        let run = support::run(["-r", "tests/data/office.pcap", "-o", &output]);
-        assert_eq!(run.status, 2, "{}", run.stderr);
-        assert!(server.requests().is_empty());
+    let user = format!("me:{PASSWORD}@");
+    let proxy = format!("http://{user}127.0.0.1:1");
+    let encoded = proxy.replace(':', "%3A").replace('/', "%2F").replace('@', "%40");
+    let settings = "user and password-file are settings";
+    for (output, said) in [
+        (format!("elastic+http://{user}{address}"), settings),
+        (format!("elastic+https://{user}{address},{user}h2?gzip=1"), settings),
+        (format!("elastic+http:{user}{address}"), "no host"),
+        (format!("{user}{address}"), "unknown scheme"),
+        (format!("ipfix+tls://{user}{address}"), "only a host"),
+        (format!("balance:ipfix://{user}h1,ipfix://{user}h2"), "only a host"),
+        (format!("elastic+http://{address}?proxy={proxy}"), "is not allowed here"),
+        (format!("elastic+http://{address}?proxy={encoded}"), "is not allowed here"),
+        (format!("elastic+http://{address}?user=me&password={PASSWORD}"), "password is not a"),
+        (format!("elastic+http://{address}?api-key={KEY}"), "api-key is not a setting"),
+    ] {
+        let url = output.as_str();
+        let joined = format!("--output={url}");
+        let (file, _folder) = in_a_file(url);
+        for arguments in [
+            &["-r", "tests/data/office.pcap", "-o", url][..],
+            &["-r", "tests/data/office.pcap", &joined],
+            &["-r", "tests/data/office.pcap", "--config", file.to_str().unwrap()],
+            &["elastic", "check", url],
+            &["elastic", "setup", url],
+        ] {
+            assert_not_told(arguments, said);
+        }
     }
+    let webhook = format!("https://{user}hooks.example/");
+    assert_not_told(&["-r", "a", "--alerts", &webhook], "no user and password");
+    let cluster = format!("elastic+{}", server.url());
+    let dashboards = format!("http://{user}127.0.0.1:5601");
+    assert_not_told(&["elastic", "setup", &cluster, "--dashboards", &dashboards], settings);
+    assert!(server.requests().is_empty());
+}
+
+/// A configuration file with this output.
+fn in_a_file(url: &str) -> (PathBuf, TempDir) {
+    let folder = support::scratch();
+    let text = format!("output = [{url:?}]\n");
+    (support::write(&folder, "flowprobe.toml", text.as_bytes()), folder)
+}
+
+/// The arguments are refused with these words, and without secrets.
+#[track_caller]
+fn assert_not_told(arguments: &[&str], said: &str) {
+    let run = support::flowprobe().args(arguments).output().unwrap();
+    let told = [run.stdout, run.stderr].map(|it| String::from_utf8(it).unwrap()).concat();
+    assert_eq!(run.status.code(), Some(2), "{arguments:?}: {told}");
+    assert!(told.contains(said), "{said}: {told}");
+    assert_secret(&told);
 }
 
 #[test]

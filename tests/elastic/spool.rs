@@ -107,6 +107,32 @@ fn what_a_cluster_does_not_take_is_sent_in_the_next_run() {
 }
 
 #[test]
+fn replay_that_gives_up_counts_what_is_in_the_spool_and_what_is_lost() {
+    let server = Server::start();
+    server.always("/", Step::status(503));
+    server.always(BULK, Step::status(503));
+    let folder = support::scratch();
+    // Memory has room for about 50 documents.
+    for (flows, name, words) in [
+        (1000, "many", "stay in the spool for the next run; later records are lost"),
+        (20, "few", "no document was accepted in time; 20 documents stay in the spool"),
+    ] {
+        let directory = folder.path().join(name);
+        let output = output(&server, &format!("&give-up=1s{}", setting(&directory)));
+        let run = replay(&capture(&folder, flows), &output);
+        run.assert_conservation();
+        let spooled = run.count("outputs.0.spooled.records");
+        let unsent = run.count("outputs.0.delivery.unsent");
+        assert_eq!(spooled + unsent, u64::from(flows), "{}", run.stats);
+        assert_eq!(run.count("outputs.0.failed.records"), unsent, "{}", run.stats);
+        assert_eq!(spooled_ids(&directory).len() as u64, spooled);
+        assert!(spooled >= 20 && (unsent > 0) == (flows == 1000), "{}", run.stats);
+        assert_eq!(run.status, 1, "{}", run.stderr);
+        assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+    }
+}
+
+#[test]
 fn full_spool_drops_the_oldest_or_the_newest_and_counts_them() {
     let Some(network) = Network::new(Links::default()) else { return };
     let server = unavailable(&network);

@@ -7,12 +7,13 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::CertificateDer;
 use rustls::version::{TLS12, TLS13};
 use tempfile::TempDir;
 
 use crate::replay::{self, BULK, assert_accounted, capture, delivered, output};
 use crate::scripted::{Manner, Server, Step};
-use crate::support::authority::{Authority, Identity, server_config};
+use crate::support::authority::{Authority, server_config, server_with_chain};
 use crate::support::{self, Run};
 
 const FLOWS: u64 = 500;
@@ -54,12 +55,23 @@ fn assert_complete(server: &Server, run: &Run) {
 fn assert_refused(server: &Server, run: &Run, words: &str) {
     assert_eq!((run.status, delivered(run, "unsent")), (1, FLOWS), "{}", run.stats);
     assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+    assert_plain(run);
     assert!(server.requests().is_empty(), "no request before the certificate is known");
 }
 
-fn fingerprint(identity: &Identity) -> String {
+/// No error is in the words of a programmer.
+#[track_caller]
+fn assert_plain(run: &Run) {
+    let is_code = |text: &str| text.contains("Error(") || text.contains("::") || text.contains('{');
+    let messages = run.stderr.lines().filter(|line| line.starts_with("flowprobe: "));
+    let mut messages = messages.peekable();
+    assert!(messages.peek().is_some(), "{}", run.stderr);
+    messages.for_each(|message| assert!(!is_code(message), "{message}"));
+}
+
+fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     let folder = support::scratch();
-    let path = support::write(&folder, "certificate", &identity.der);
+    let path = support::write(&folder, "certificate", certificate);
     let output = Command::new("sha256sum").arg(path).output().unwrap();
     String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
 }
@@ -83,10 +95,11 @@ fn other_authority_is_not_trusted() {
     let identity = authority.certify("127.0.0.1");
     let server = Server::start_tls(server_config(&identity, &TLS13, None));
     let run = replay(server.url(), &format!("ca={}", ca.display()));
-    assert_refused(&server, &run, "not trusted");
+    let words = "the server's certificate is from an authority that is not trusted and";
+    assert_refused(&server, &run, &format!("{words} ca= does not hold it"));
     // The system's authorities do not know it either.
     let run = replay(server.url(), "");
-    assert_refused(&server, &run, "not trusted");
+    assert_refused(&server, &run, &format!("{words} ca= is not given"));
 }
 
 #[test]
@@ -96,18 +109,70 @@ fn certificate_for_another_name_is_not_trusted() {
     let identity = authority.certify("elsewhere.example");
     let server = Server::start_tls(server_config(&identity, &TLS13, None));
     let run = replay(server.url(), &format!("ca={}", ca.display()));
-    assert_refused(&server, &run, "127.0.0.1");
+    let words = "the server's certificate is for elsewhere.example, and not for 127.0.0.1";
+    assert_refused(&server, &run, words);
+}
+
+#[test]
+fn certificate_that_has_expired_is_not_trusted() {
+    let (files, authority) = (Files(support::scratch()), Authority::new());
+    let ca = files.write("ca.pem", &authority.pem);
+    let identity = authority.certify_until("127.0.0.1", 2020);
+    let server = Server::start_tls(server_config(&identity, &TLS13, None));
+    let run = replay(server.url(), &format!("ca={}", ca.display()));
+    assert_refused(&server, &run, "the server's certificate has expired, on 2020-01-01");
 }
 
 #[test]
 fn fingerprint_pins_the_certificate() {
     let authority = Authority::new();
     let [pinned, other] = [(); 2].map(|()| authority.certify("127.0.0.1"));
-    let settings = format!("fingerprint={}", fingerprint(&pinned));
+    let settings = format!("fingerprint={}", fingerprint(&pinned.der));
     let server = Server::start_tls(server_config(&pinned, &TLS13, None));
     assert_complete(&server, &replay(server.url(), &settings));
     let server = Server::start_tls(server_config(&other, &TLS13, None));
     assert_refused(&server, &replay(server.url(), &settings), "another fingerprint");
+}
+
+/// Elasticsearch prints the fingerprint of its authority at its first start, and shows the
+/// authority's certificate with its own.
+#[test]
+fn fingerprint_of_an_authority_trusts_whom_it_certifies() {
+    let root = Authority::new();
+    let middle = root.authorize("intermediate");
+    let (near, far) = (root.certify("127.0.0.1"), middle.certify("127.0.0.1"));
+    for (identity, chain, pinned) in [
+        (&near, &[&root.der][..], &root.der),
+        (&far, &[&middle.der, &root.der], &root.der),
+        (&far, &[&middle.der, &root.der], &middle.der),
+        (&far, &[&middle.der], &middle.der),
+    ] {
+        let server = Server::start_tls(server_with_chain(identity, chain));
+        let run = replay(server.url(), &format!("fingerprint={}", fingerprint(pinned)));
+        assert_complete(&server, &run);
+    }
+}
+
+#[test]
+fn authority_with_the_fingerprint_has_to_certify_the_server() {
+    let (pinned, other) = (Authority::new(), Authority::new());
+    let settings = format!("fingerprint={}", fingerprint(&pinned.der));
+    // Everybody can show the certificate of an authority.
+    let server = Server::start_tls(server_with_chain(&other.certify("127.0.0.1"), &[&pinned.der]));
+    let words = "the server shows the authority with the fingerprint, which has not signed";
+    assert_refused(&server, &replay(server.url(), &settings), words);
+    // Other servers have certificates of this authority.
+    let elsewhere = pinned.certify("elsewhere.example");
+    let server = Server::start_tls(server_with_chain(&elsewhere, &[&pinned.der]));
+    let words = "the server's certificate is for elsewhere.example, and not for 127.0.0.1";
+    assert_refused(&server, &replay(server.url(), &settings), words);
+    let expired = pinned.certify_until("127.0.0.1", 2020);
+    let server = Server::start_tls(server_with_chain(&expired, &[&pinned.der]));
+    assert_refused(&server, &replay(server.url(), &settings), "certificate has expired");
+    // Nobody shows it.
+    let server = Server::start_tls(server_with_chain(&other.certify("127.0.0.1"), &[&other.der]));
+    let words = "; that of no authority in its chain fits";
+    assert_refused(&server, &replay(server.url(), &settings), words);
 }
 
 #[test]
@@ -122,7 +187,8 @@ fn client_certificate_is_shown() {
     let config = server_config(&identity, &TLS13, Some(clients.roots()));
     let server = Server::start_tls(config);
     let settings = format!("ca={}", ca.display());
-    assert_refused(&server, &replay(server.url(), &settings), "ertificate");
+    let words = "the server asks for a certificate: give cert= and key=";
+    assert_refused(&server, &replay(server.url(), &settings), words);
     let client = format!("cert={}&key={}", certificate.display(), key.display());
     assert_complete(&server, &replay(server.url(), &format!("{settings}&{client}")));
 }
@@ -179,11 +245,26 @@ fn handshake_that_never_ends_is_given_up() {
     assert!(run.stderr.contains("in time"), "{}", run.stderr);
 }
 
+/// A server that answers like nginx: what it reads is no request.
+fn start_without_tls() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            drop(stream.read(&mut [0; 4096]));
+            drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"));
+        }
+    });
+    url
+}
+
 #[test]
 fn server_without_tls_is_no_host() {
+    let run = replay(start_without_tls(), "");
+    assert_eq!((run.status, delivered(&run, "unsent")), (1, FLOWS), "{}", run.stats);
+    assert!(run.stderr.contains("the server does not speak TLS"), "{}", run.stderr);
+    assert_plain(&run);
     let server = Server::start();
-    let url = server.url().replace("http:", "https:");
-    let run = replay(url, "");
-    assert_eq!((run.status, delivered(&run, "unsent")), (1, FLOWS), "{}", run.stderr);
-    assert!(server.requests().is_empty());
+    let run = replay(server.url().replace("http:", "https:"), "");
+    assert_refused(&server, &run, "the server has closed the connection in the TLS handshake");
 }

@@ -2,6 +2,8 @@
 
 use std::process::Output;
 
+use exporter::without_secrets;
+
 use crate::support::capture::pcapng;
 use crate::support::{flowprobe, scratch, write};
 use crate::{DONE, FAILED, USAGE, datagram};
@@ -30,7 +32,8 @@ fn check_setting(name: &str, value: &str, words: &[&str]) {
 
 /// Checks an output beside an input that is not read.
 fn check_output(url: &str, words: &[&str]) {
-    check(&["-r", "/dev/null", "-o", url], &[&[url], words].concat());
+    let shown = without_secrets(url);
+    check(&["-r", "/dev/null", "-o", url], &[&[shown.as_str()], words].concat());
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn documents_that_are_too_large_are_kept_with_the_reason() {
     let dead = folder.path().join("dead");
     let settings = format!("compression=none&dead-letter={}", dead.display());
     let run = replay(&office(), &broker.output("narrow", &settings));
-    assert_eq!(run.status, 0, "{}", run.stderr);
+    assert_eq!(run.status, 1, "a dead letter is a loss: {}", run.stderr);
     let messages = consume(&broker, "narrow");
     assert_complete(&messages, &run);
     let kept = delivered(&run, "dead_lettered");

@@ -36,10 +36,24 @@ impl Authority {
     }
 
     fn with(key: KeyPair, name: &str) -> Self {
+        let params = Self::params(name);
+        let certificate = params.self_signed(&key).unwrap();
+        let (pem, der) = (certificate.pem(), certificate.der().clone());
+        Self { issuer: Issuer::new(params, key), pem, der }
+    }
+
+    fn params(name: &str) -> CertificateParams {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
-        let certificate = params.self_signed(&key).unwrap();
+        params
+    }
+
+    /// An authority that this one certifies.
+    pub fn authorize(&self, name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let params = Self::params(name);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let (pem, der) = (certificate.pem(), certificate.der().clone());
         Self { issuer: Issuer::new(params, key), pem, der }
     }
@@ -67,6 +81,23 @@ impl Authority {
     }
 }
 
+impl Identity {
+    fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::try_from(self.key.serialize_der()).unwrap()
+    }
+}
+
+/// A server that shows the certificates of others behind its own.
+pub fn server_with_chain(identity: &Identity, others: &[&CertificateDer<'static>]) -> ServerConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth();
+    let chain = [&identity.der].into_iter().chain(others.iter().copied()).cloned().collect();
+    builder.with_single_cert(chain, identity.private_key()).unwrap()
+}
+
 /// A server with this identity. If an authority is given, only its clients are accepted.
 pub fn server_config(
     identity: &Identity,
@@ -85,6 +116,5 @@ pub fn server_config(
             builder.with_client_cert_verifier(verifier.unwrap())
         }
     };
-    let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
-    builder.with_single_cert(vec![identity.der.clone()], key).unwrap()
+    builder.with_single_cert(vec![identity.der.clone()], identity.private_key()).unwrap()
 }

@@ -50,9 +50,25 @@ pub(crate) enum Answer {
     Failed(String),
     /// No request can succeed until an operator solves the problem.
     Blocked(String),
-    /// The same, and a run that begins with it gives up: a wrong name or a missing right.
+    /// The user may not write there. A replay gives up if this is so several times.
+    Denied(String),
+    /// No request can succeed, and a run that begins with it gives up: a wrong name or a missing
+    /// right.
     #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only brokers say this"))]
     Stop(String),
+}
+
+impl Answer {
+    /// Why the user may not write all or some documents.
+    pub(super) fn denial(&self) -> Option<&str> {
+        if let Self::Denied(reason) = self {
+            return Some(reason);
+        }
+        let Self::Items(outcomes) = self else { return None };
+        outcomes.iter().find_map(|outcome| {
+            if let Outcome::Denied(reason) = outcome { Some(reason.as_str()) } else { None }
+        })
+    }
 }
 
 /// Outcome of a document.
@@ -71,4 +87,6 @@ pub(crate) enum Outcome {
     Refused { kind: String, reason: String },
     /// No document can be written until an operator solves the problem. The reason of the error.
     Blocked(String),
+    /// The user may not write it. The reason of the error.
+    Denied(String),
 }

@@ -9,10 +9,10 @@ use log::{info, warn};
 use super::batch::Batch;
 use super::concurrency::Limit;
 use super::counts::{DeliveryCounts, DeliveryState, Outcomes};
+use super::giving_up::Denials;
 use super::hosts::{HostIndex, Hosts};
 use super::parcel::{Origin, Parcel};
 use super::state::{Phase, State, Trouble};
-use crate::content::Content;
 use crate::ending;
 use crate::spool::SpoolStats;
 
@@ -27,6 +27,8 @@ pub(super) struct Delivery {
     pub(super) memory_max: usize,
     /// Batches that wait in memory go to the spool: in a live run with a spool.
     pub(super) spills: bool,
+    /// It gives up if the user may not write: in a replay.
+    pub(super) gives_up: bool,
     state: Mutex<State>,
     pub(super) changed: Condvar,
 }
@@ -38,6 +40,8 @@ pub(super) enum Verdict {
     Good(Duration),
     /// The host answers, but the cluster is overloaded.
     Overloaded,
+    /// The same, and the cluster has accepted some documents of the request.
+    PartlyOverloaded,
     /// The host gets no request for some time: at least the time that it asked for, if any.
     Failed(Option<Duration>),
     /// The request was too large; the host works.
@@ -63,17 +67,28 @@ pub(super) struct DeliverySettings {
     pub(super) spool: Option<SpoolStats>,
     /// Batches that wait in memory go to the spool.
     pub(super) spills: bool,
+    /// It gives up if the user may not write.
+    pub(super) gives_up: bool,
 }
 
 impl Delivery {
     pub(super) fn new(settings: DeliverySettings) -> Self {
-        let DeliverySettings { name, unit, hosts, connections, memory_max, spool, spills } =
-            settings;
+        let DeliverySettings {
+            name,
+            unit,
+            hosts,
+            connections,
+            memory_max,
+            spool,
+            spills,
+            gives_up,
+        } = settings;
         Self {
             name,
             unit,
             memory_max,
             spills: spills && spool.is_some(),
+            gives_up,
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
                 waiting_octets: 0,
@@ -90,6 +105,7 @@ impl Delivery {
                 last_progress: Instant::now(),
                 trouble: None,
                 refusal: None,
+                denials: Denials::default(),
                 stop_reason: None,
             }),
             changed: Condvar::new(),
@@ -191,25 +207,6 @@ impl Delivery {
         self.changed.notify_all();
     }
 
-    /// For senders: the service can accept nothing, for a reason that does not pass by itself.
-    /// Before the first accepted document the output gives up. Later, documents wait.
-    pub(super) fn refused_by_service(&self, reason: &str) {
-        let mut state = self.state();
-        if state.counts.sent() == Content::default() {
-            state.stop_reason.get_or_insert_with(|| reason.to_owned());
-            state.phase = Phase::Stopped;
-            self.changed.notify_all();
-        } else {
-            drop(state);
-            self.complain(reason);
-        }
-    }
-
-    /// The reason why the output has to give up.
-    pub(super) fn stop_reason(&self) -> Option<String> {
-        self.state().stop_reason.clone()
-    }
-
     /// Takes the parcels that are not resolved, after all threads have ended.
     pub(super) fn take_left(&self) -> Vec<Parcel> {
         std::mem::take(&mut self.state().waiting).into()
@@ -292,6 +289,10 @@ impl Delivery {
                 state.limit.refused(now);
                 state.hosts.overloaded(host, now, fastrand::f64());
             }
+            Verdict::PartlyOverloaded => {
+                state.limit.refused(now);
+                state.hosts.partly_overloaded(host, now, fastrand::f64());
+            }
             Verdict::Failed(asked) => {
                 state.limit.refused(now);
                 state.hosts.failed(host, now, asked, fastrand::f64());
@@ -314,6 +315,7 @@ impl Delivery {
         state.counts.resolve(origin, outcomes);
         if state.counts.sent() != before {
             state.last_progress = Instant::now();
+            state.denials = Denials::default();
             if state.trouble.take().is_some() {
                 info!("{}: {} are accepted again", self.name, self.unit);
             }
@@ -381,6 +383,7 @@ impl Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::Content;
 
     fn batch(delivery: &Delivery, octets: usize) -> Batch {
         let mut batch = delivery.empty_batch(octets);
@@ -398,6 +401,7 @@ mod tests {
             memory_max: 2500,
             spool: None,
             spills: false,
+            gives_up: false,
         });
         let oldest = batch(&delivery, 1000);
         let memory = oldest.body().as_ptr();

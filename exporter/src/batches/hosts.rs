@@ -76,6 +76,12 @@ impl Hosts {
         };
     }
 
+    /// The same, but the cluster has accepted a part of the request: the pause does not grow.
+    pub(super) fn partly_overloaded(&mut self, index: HostIndex, now: Instant, part: f64) {
+        self.hosts[index].overloads = 0;
+        self.overloaded(index, now, part);
+    }
+
     /// The host has failed. The pause is a random part of a time that doubles with each failure. It
     /// is at least the time that the host asks for, up to [`PAUSE_MAX`]. `part` is from 0 to 1.
     pub(super) fn failed(
@@ -156,6 +162,24 @@ mod tests {
         let mut hosts = Hosts::new(1);
         hosts.failed(0, now, Some(Duration::ZERO), 0.5);
         assert_eq!(hosts.pick(now), Err(now + SECOND / 2));
+    }
+
+    #[test]
+    fn pause_of_an_overloaded_cluster_grows_only_while_it_accepts_nothing() {
+        let mut now = Instant::now();
+        let mut hosts = Hosts::new(1);
+        for tenths in [1, 2, 4] {
+            hosts.overloaded(0, now, 1.0);
+            assert_eq!(hosts.pick(now), Err(now + tenths * SECOND / 10));
+            now += tenths * SECOND / 10;
+        }
+        for _ in 0..3 {
+            hosts.partly_overloaded(0, now, 1.0);
+            assert_eq!(hosts.pick(now), Err(now + SECOND / 10));
+            now += SECOND / 10;
+        }
+        hosts.overloaded(0, now, 1.0);
+        assert_eq!(hosts.pick(now), Err(now + 2 * SECOND / 10));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Documents or messages into a service that acknowledges each: a cluster, or brokers.
 //!
 //! The thread of the output collects them in batches (batch.rs). Batches wait in memory
-//! (delivery.rs) for threads that send them (sender.rs) with the client of the service (client.rs).
+//! (delivery.rs) for threads that send them (sender.rs) with the client of the service (client.rs),
+//! until the output gives up (giving_up.rs).
 //! With a spool, batches that wait too long go to the disk (spooler.rs). The number of batches in
 //! flight adapts to the answers of the service (concurrency.rs).
 
@@ -11,6 +12,7 @@ mod concurrency;
 mod counts;
 mod dead_letter;
 mod delivery;
+mod giving_up;
 mod hosts;
 mod outbox;
 mod parcel;

@@ -112,6 +112,7 @@ impl Outbox {
             memory_max: settings.memory_octets,
             spool: spool.as_ref().map(Spool::stats),
             spills: settings.patience == Patience::GoOn,
+            gives_up: settings.patience == Patience::Wait,
         }));
         let spooler = spool.map(|spool| Spooler::new(&settings, spool, Arc::clone(&delivery)));
         let sender = Sender {
@@ -151,9 +152,13 @@ impl Outbox {
     ///
     /// As [`Outbox::put`].
     pub(crate) fn submit(&mut self) -> Result<(), ExportError> {
-        if let Some(error) = self.stopped() {
-            self.end();
-            return Err(error);
+        self.hand_over(true)
+    }
+
+    /// Submits the batch. `goes_on` if more documents may come.
+    fn hand_over(&mut self, goes_on: bool) -> Result<(), ExportError> {
+        if self.sender.delivery.stop_reason().is_some() {
+            return Err(self.give_up(goes_on));
         }
         if self.batch.is_empty() {
             return self.start_for_earlier_runs();
@@ -180,15 +185,10 @@ impl Outbox {
                 continue;
             }
             let idle = delivery.wait(Duration::from_millis(100));
-            if let Some(error) = self.stopped() {
+            let is_late = idle > self.settings.give_up || !ending::may_wait_for_peer(idle);
+            if is_late || delivery.stop_reason().is_some() {
                 self.batch = batch;
-                self.end();
-                return Err(error);
-            }
-            if idle > self.settings.give_up || !ending::may_wait_for_peer(idle) {
-                self.batch = batch;
-                self.end();
-                return Err(self.not_in_time());
+                return Err(self.give_up(goes_on));
             }
         }
         Ok(())
@@ -224,26 +224,34 @@ impl Outbox {
         Ok(())
     }
 
-    fn not_in_time(&self) -> ExportError {
+    /// Ends the output, because nothing was accepted in time, or because nothing ever will be. Says
+    /// what becomes of documents.
+    fn give_up(&mut self, goes_on: bool) -> ExportError {
+        self.end();
         let DeliveryState { counts, spool, .. } = self.sender.delivery.report();
         let unsent = counts.this_run.outcomes.unsent.messages;
+        let spooled = spool.map_or(0, |spool| content(spool.held.total()).messages);
         let OutboxSettings { name, unit, .. } = &self.settings;
-        if let (0, Some(spool)) = (unsent, spool) {
-            let left = counted(content(spool.held.total()).messages, unit);
-            let one = unit.trim_end_matches('s');
-            return ExportError::GaveUp(format!(
-                "{name}: no {one} was accepted in time; {left} in the spool, later records are lost",
-            ));
-        }
         let were = if unsent == 1 { "was" } else { "were" };
-        let what = counted(unsent, unit);
-        ExportError::GaveUp(format!("{name}: {what} {were} not accepted in time"))
+        let lost = format!("{} {were} not accepted", counted(unsent, unit));
+        let mut words = match self.sender.delivery.stop_reason() {
+            Some(reason) if unsent > 0 => format!("{reason}; {lost}"),
+            Some(reason) => reason,
+            None if unsent > 0 => format!("{lost} in time"),
+            None => format!("no {} was accepted in time", unit.trim_end_matches('s')),
+        };
+        if spooled > 0 {
+            words += &format!("; {}", self.in_spool(spooled));
+        }
+        if goes_on {
+            words += "; later records are lost";
+        }
+        ExportError::GaveUp(format!("{name}: {words}"))
     }
 
-    /// The error after which the output gives up, if the service can accept nothing.
-    fn stopped(&self) -> Option<ExportError> {
-        let reason = self.sender.delivery.stop_reason()?;
-        Some(ExportError::GaveUp(format!("{}: {reason}", self.settings.name)))
+    fn in_spool(&self, documents: u64) -> String {
+        let stay = if documents == 1 { "stays" } else { "stay" };
+        format!("{} {stay} in the spool for the next run", counted(documents, self.settings.unit))
     }
 
     /// Ends all threads. Unresolved documents go to the spool, or they are lost and counted.
@@ -286,7 +294,7 @@ impl Outbox {
     ///
     /// As [`Outbox::put`].
     pub(crate) fn finish(&mut self) -> Result<(), ExportError> {
-        self.submit()?;
+        self.hand_over(false)?;
         let end = match self.settings.patience {
             Patience::GoOn => Some(Instant::now() + END),
             Patience::Wait => None,
@@ -295,20 +303,19 @@ impl Outbox {
             (Patience::GoOn, Some(_)) => SPOOL_END,
             _ => self.settings.give_up,
         };
-        self.sender.delivery.drain(end, patience);
+        let is_resolved = self.sender.delivery.drain(end, patience);
         self.end();
-        if let Some(error) = self.stopped() {
-            return Err(error);
-        }
         let DeliveryState { counts, spool, .. } = self.sender.delivery.report();
-        if counts.this_run.outcomes.unsent.messages > 0 {
-            return Err(self.not_in_time());
+        let is_stopped = self.sender.delivery.stop_reason().is_some();
+        let is_lost = counts.this_run.outcomes.unsent.messages > 0;
+        // What a live run leaves in the spool is for the next run. A replay should have waited.
+        let is_late = self.settings.patience == Patience::Wait && !is_resolved;
+        if is_stopped || is_lost || is_late {
+            return Err(self.give_up(false));
         }
         if let Some(spool) = spool.filter(|spool| spool.held.total().batches > 0) {
-            let left = content(spool.held.total()).messages;
-            let OutboxSettings { name, unit, .. } = &self.settings;
-            let stay = if left == 1 { "stays" } else { "stay" };
-            info!("{name}: {} {stay} in the spool for the next run", counted(left, unit));
+            let left = self.in_spool(content(spool.held.total()).messages);
+            info!("{}: {left}", self.settings.name);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use super::client::{Answer, Client, Outcome};
 use super::counts::Outcomes;
 use super::dead_letter::DeadLetters;
 use super::delivery::{Delivery, Verdict};
+use super::hosts::HostIndex;
 use super::parcel::{Failures, Origin, Parcel, Piece};
 use crate::content::Content;
 use crate::error::sentence;
@@ -57,7 +58,7 @@ impl Sender {
                 self.stop_if_told(&answer);
                 let (verdict, reason) = of_question(answer);
                 self.delivery.requested(host, verdict, 0);
-                self.delivery.complain(&format!("{}: {reason}", self.client.base(host)));
+                self.delivery.complain(&self.of_host(host, &reason));
                 pieces.push(piece);
                 continue;
             }
@@ -67,11 +68,15 @@ impl Sender {
             let begin = Instant::now();
             let (answer, octets) = self.client.send(host, &piece.batch);
             self.stop_if_told(&answer);
+            let denial = answer.denial().map(|reason| self.of_host(host, reason));
             *is_whole &= !matches!(answer, Answer::Items(_) | Answer::TooLarge);
             let (verdict, next, reason) = self.judge(answer, piece, *origin, begin);
+            if let Some(reason) = denial {
+                self.delivery.denied(begin, &reason);
+            }
             self.delivery.requested(host, verdict, octets);
             if let Some(reason) = reason {
-                self.delivery.complain(&format!("{}: {reason}", self.client.base(host)));
+                self.delivery.complain(&self.of_host(host, &reason));
             }
             match next {
                 Next::Done => {}
@@ -91,6 +96,10 @@ impl Sender {
                 }
             }
         }
+    }
+
+    fn of_host(&self, host: HostIndex, reason: &str) -> String {
+        format!("{}: {reason}", self.client.base(host))
     }
 
     /// Ends the run of the output if the service can accept nothing.
@@ -125,9 +134,10 @@ impl Sender {
                 (Verdict::Failed(None), next, Some(reason))
             }
             Answer::Busy(reason, asked) => (Verdict::Failed(asked), again(piece), Some(reason)),
-            Answer::Failed(reason) | Answer::Blocked(reason) | Answer::Stop(reason) => {
-                (Verdict::Failed(None), again(piece), Some(reason))
-            }
+            Answer::Failed(reason)
+            | Answer::Blocked(reason)
+            | Answer::Denied(reason)
+            | Answer::Stop(reason) => (Verdict::Failed(None), again(piece), Some(reason)),
         }
     }
 
@@ -149,7 +159,7 @@ impl Sender {
             .failures
             .is_some_and(|failures| failures.are_of_documents(before + sent, self.patience));
         let is_left = |outcome: &Outcome| match outcome {
-            Outcome::Retry(_) | Outcome::Blocked(_) => true,
+            Outcome::Retry(_) | Outcome::Blocked(_) | Outcome::Denied(_) => true,
             Outcome::Failed { .. } => !is_hopeless,
             Outcome::Accepted | Outcome::Duplicate | Outcome::Refused { .. } => false,
         };
@@ -165,7 +175,9 @@ impl Sender {
                 }
                 Outcome::Failed { kind, reason } => failed = Some(format!("{kind}: {reason}")),
                 Outcome::Retry(reason) => overloaded = Some(reason.clone()),
-                Outcome::Blocked(reason) => blocked = Some(reason.clone()),
+                Outcome::Blocked(reason) | Outcome::Denied(reason) => {
+                    blocked = Some(reason.clone());
+                }
             }
         }
         self.delivery.resolve(origin, Outcomes { accepted, duplicate, ..Outcomes::default() });
@@ -181,7 +193,8 @@ impl Sender {
             return (Verdict::Failed(None), Next::Again(left), Some(reason));
         }
         let Some(reason) = failed else {
-            return (Verdict::Overloaded, Next::Again(left), overloaded.and_then(news));
+            let verdict = if sent > 0 { Verdict::PartlyOverloaded } else { Verdict::Overloaded };
+            return (verdict, Next::Again(left), overloaded.and_then(news));
         };
         let now = Instant::now();
         let first = Failures { count: 0, since: now, accepted: before };
@@ -228,6 +241,7 @@ fn of_question(answer: Answer) -> (Verdict, String) {
         Answer::Cut(reason)
         | Answer::Failed(reason)
         | Answer::Blocked(reason)
+        | Answer::Denied(reason)
         | Answer::Stop(reason) => (Verdict::Failed(None), reason),
         Answer::Items(_) | Answer::TooLarge => (Verdict::Failed(None), String::new()),
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::batch::Batch;
 use super::concurrency::Limit;
 use super::counts::DeliveryCounts;
+use super::giving_up::Denials;
 use super::hosts::Hosts;
 use super::parcel::Parcel;
 use crate::spool::{BatchKey, SpoolStats};
@@ -37,6 +38,8 @@ pub(super) struct State {
     pub(super) trouble: Option<Trouble>,
     /// What was last logged of a refused document.
     pub(super) refusal: Option<Trouble>,
+    /// Consecutive denials of the service.
+    pub(super) denials: Denials,
     /// The reason why the service can accept nothing.
     pub(super) stop_reason: Option<String>,
 }

@@ -16,7 +16,9 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Body, Error, Proxy};
 
 use super::connector::connector;
-use super::reply::{FILTER_PATH, outcomes, problem, without_data_streams};
+use super::reply::{
+    BLOCKED, FILTER_PATH, NOT_ALLOWED, NOT_KNOWN, outcomes, problem, without_data_streams,
+};
 use crate::batches::{Answer, Batch, Client, HostIndex};
 use crate::error::sentence;
 use crate::transport::Host;
@@ -204,7 +206,7 @@ impl Client for ElasticClient {
             };
         }
         match answer(response, 0) {
-            Answer::Failed(_) | Answer::Items(_) | Answer::Blocked(_) => Ok(()),
+            Answer::Failed(_) | Answer::Items(_) | Answer::Blocked(_) | Answer::Denied(_) => Ok(()),
             trouble @ (Answer::TooLarge | Answer::Cut(_) | Answer::Busy(..) | Answer::Stop(_)) => {
                 Err(trouble)
             }
@@ -254,9 +256,9 @@ fn answer(mut response: Response<Body>, documents: usize) -> Answer {
         StatusCode::TOO_MANY_REQUESTS => Answer::Busy(reason, retry_after),
         _ if status.is_server_error() => Answer::Busy(reason, retry_after),
         // The whole cluster is read-only: this is temporary.
-        StatusCode::FORBIDDEN if reason.contains("cluster_block_exception") => {
-            Answer::Busy(reason, retry_after)
-        }
+        StatusCode::FORBIDDEN if reason.contains(BLOCKED) => Answer::Busy(reason, retry_after),
+        StatusCode::UNAUTHORIZED => Answer::Denied(format!("{NOT_KNOWN}: {reason}")),
+        StatusCode::FORBIDDEN => Answer::Denied(format!("{NOT_ALLOWED}: {reason}")),
         _ => Answer::Blocked(reason),
     }
 }

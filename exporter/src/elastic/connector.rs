@@ -3,7 +3,7 @@
 //! Only this file uses ureq's `unversioned` interfaces.
 
 use std::fmt::{self, Debug};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
@@ -13,6 +13,8 @@ use ureq::unversioned::transport::{
     Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout,
     TcpConnector, Transport, TransportAdapter,
 };
+
+use crate::transport::{handshake_error, in_words};
 
 /// TCP, through a proxy if one is set, then TLS if the URL requires it.
 pub(crate) fn connector(tls: Option<Arc<ClientConfig>>) -> impl Connector {
@@ -47,12 +49,13 @@ impl<In: Transport> Connector<In> for TlsConnector {
         }
         let host = details.uri.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let name = ServerName::try_from(host).map_err(|error| Error::Other(Box::new(error)))?;
-        let mut connection =
-            ClientConnection::new(config, name).map_err(|error| Error::Other(Box::new(error)))?;
+        let no_name = format!("no certificate can be for {host}");
+        let name = ServerName::try_from(host).map_err(|_error| io::Error::other(no_name))?;
+        let mut connection = ClientConnection::new(config, name)
+            .map_err(|error| in_words(io::Error::other(error)))?;
         let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
         socket.set_timeout(details.timeout);
-        connection.complete_io(&mut socket)?;
+        connection.complete_io(&mut socket).map_err(handshake_error)?;
         Ok(Some(Either::B(TlsTransport {
             buffers: LazyBuffers::new(
                 details.config.input_buffer_size(),
@@ -82,14 +85,14 @@ impl Transport for TlsTransport {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         self.stream.sock.set_timeout(timeout);
-        self.stream.write_all(&self.buffers.output()[..amount])?;
-        self.stream.flush()?;
+        self.stream.write_all(&self.buffers.output()[..amount]).map_err(in_words)?;
+        self.stream.flush().map_err(in_words)?;
         Ok(())
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         self.stream.sock.set_timeout(timeout);
-        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        let amount = self.stream.read(self.buffers.input_append_buf()).map_err(in_words)?;
         self.buffers.input_appended(amount);
         Ok(amount > 0)
     }

@@ -78,13 +78,27 @@ fn outcome(Status { status, error }: Status) -> Outcome {
         500 if kind == NOT_JSON => Outcome::Refused { kind, reason: reason.unwrap_or_default() },
         429 | 503 => Outcome::Retry(sentence(&kind, reason.as_deref())),
         500.. => Outcome::Failed { kind, reason: reason.unwrap_or_default() },
-        401 | 403 | 404 => Outcome::Blocked(sentence(&kind, reason.as_deref())),
+        403 if kind == BLOCKED => Outcome::Blocked(sentence(&kind, reason.as_deref())),
+        401 => denied(NOT_KNOWN, &kind, reason.as_deref()),
+        403 => denied(NOT_ALLOWED, &kind, reason.as_deref()),
+        404 => Outcome::Blocked(sentence(&kind, reason.as_deref())),
         _ if is_blocking(&kind, reason.as_deref()) => {
             Outcome::Blocked(sentence(&kind, reason.as_deref()))
         }
         _ => Outcome::Refused { kind, reason: reason.unwrap_or_default() },
     }
 }
+
+fn denied(what: &str, kind: &str, reason: Option<&str>) -> Outcome {
+    Outcome::Denied(format!("{what}: {}", sentence(kind, reason)))
+}
+
+/// What status 401 means, and 403 if nothing is blocked.
+pub(super) const NOT_KNOWN: &str = "the cluster does not accept the user's credentials";
+pub(super) const NOT_ALLOWED: &str = "the user may not write there";
+
+/// Error type of an index or a cluster that is read-only. It has status 403, and passes.
+pub(super) const BLOCKED: &str = "cluster_block_exception";
 
 /// Error type for a document that is not JSON. Elasticsearch 8 answers with status 500, although no
 /// later attempt can succeed.
@@ -203,6 +217,8 @@ mod tests {
             (item(400, "illegal_argument_exception"), refused("illegal_argument_exception")),
             (item(500, "not_x_content_exception"), refused("not_x_content_exception")),
             (item(403, "cluster_block_exception"), blocked("cluster_block_exception")),
+            (item(403, "security_exception"), denied(NOT_ALLOWED, "security_exception", Some("r"))),
+            (item(401, "security_exception"), denied(NOT_KNOWN, "security_exception", Some("r"))),
             (item(404, "index_not_found_exception"), blocked("index_not_found_exception")),
             (item(400, "index_closed_exception"), blocked("index_closed_exception")),
             (item(400, "validation_exception"), blocked("validation_exception")),

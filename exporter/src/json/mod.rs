@@ -100,8 +100,7 @@ impl<S: DocumentSink> Exporter for DocumentExporter<S> {
 
     fn counts(&self) -> ExportCounts {
         let mut counts = self.sink.counts();
-        counts.failed += self.left.records;
-        counts.events_failed += self.left.events;
+        counts.lose_documents(self.left.records, self.left.events);
         counts
     }
 

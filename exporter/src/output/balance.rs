@@ -1,6 +1,7 @@
 //! A group of collectors, each of which gets its share of the conversations.
 
 use super::destination::Destination;
+use super::secrets::without_secrets;
 use super::{Opened, Output, Request, Setting, TargetForm};
 use crate::balance::Balance;
 
@@ -39,6 +40,7 @@ pub(super) fn members(text: &str, settings: &Given) -> Result<Vec<Destination>, 
     for url in urls {
         let member = Destination::new(url, settings.iter().cloned())?;
         if !member.is_collector() {
+            let url = without_secrets(url);
             return Err(format!("{url} is no collector, such as ipfix://HOST"));
         }
         if members.iter().any(|other: &Destination| other.name() == member.name()) {

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use super::balance::Given;
 use super::elastic::{self, ELASTIC_HTTP, ELASTIC_HTTPS};
-use super::host::{HOST_ONLY, NO_HOST, host, hosts};
+use super::host::{HOST_ONLY, NO_HOST, NO_USER, host, hosts};
+use super::secrets::without_secrets;
 use super::setting::{self, Settings, Use};
 use super::udp::NETFLOW5;
 use super::{Context, ODID, Opened, Output, Request, TargetForm, balance, file, forms, kafka};
@@ -59,14 +60,14 @@ impl Destination {
         url: &str,
         settings: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, String> {
+        let shown = without_secrets(url);
         let (scheme, rest) = url
             .split_once(':')
-            .ok_or_else(|| format!("output {url}: no scheme; outputs are {}", forms()))?;
+            .ok_or_else(|| format!("output {shown}: no scheme; outputs are {}", forms()))?;
         let output = Output::find(scheme).ok_or_else(|| {
-            format!("output {url}: unknown scheme {scheme}; outputs are {}", forms())
+            format!("output {shown}: unknown scheme {scheme}; outputs are {}", forms())
         })?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let url = without_secrets(output, url);
         let given = form_urlencoded::parse(query.as_bytes()).into_owned().chain(settings);
         let checked =
             output.target.parse(rest, query, given.collect()).and_then(|(target, own)| {
@@ -77,9 +78,9 @@ impl Destination {
                 if matches!(target, Target::Topic(..)) {
                     kafka::check(output.scheme, &settings)?;
                 }
-                Ok(Self { url: url.clone(), output, target, settings })
+                Ok(Self { url: shown.clone(), output, target, settings })
             });
-        checked.map_err(|problem| format!("output {url}: {problem}"))
+        checked.map_err(|problem| format!("output {shown}: {problem}"))
     }
 
     /// The collectors of a group. Empty for other outputs.
@@ -272,6 +273,9 @@ impl TargetForm {
             Self::Topic(..) if !cfg!(feature = "kafka") => return Err(kafka::NOT_BUILT.to_owned()),
             Self::Topic(default_port, open) => {
                 let text = rest.strip_prefix("//").ok_or(NO_HOST)?;
+                if text.contains('@') {
+                    return Err(NO_USER.to_owned());
+                }
                 let (text, topic) = text.split_once('/').unwrap_or((text, ""));
                 let brokers = hosts(text, default_port)?;
                 kafka::check_topic(topic)?;
@@ -294,37 +298,16 @@ impl TargetForm {
     }
 }
 
-/// The URL with ... for values of secret settings.
-fn without_secrets(output: &Output, url: &str) -> String {
-    let Some((start, query)) = url.split_once('?') else { return url.to_owned() };
-    let is_secret = |name: &str| {
-        output.settings.iter().any(|setting| setting.name == name && setting.is_secret())
-    };
-    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}=..."),
-        Some(_) | None => pair.to_owned(),
-    });
-    format!("{start}?{}", pairs.collect::<Vec<_>>().join("&"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Setting;
     use super::*;
 
     #[test]
-    fn secrets_are_not_shown() {
+    fn secrets_are_known_and_not_shown() {
         const PASSWORD: Setting = Setting::secret("password", "password of the user");
         const USER: Setting = Setting::path("user", "name of the user");
         let output = Output { settings: &[&USER, &PASSWORD], ..file::JSON };
-        for (url, shown) in [
-            ("json:x?password=abc&user=me", "json:x?password=...&user=me"),
-            ("json:x?user=me&password=a=b%20c", "json:x?user=me&password=..."),
-            ("json:x?user=password", "json:x?user=password"),
-            ("json:password=abc", "json:password=abc"),
-        ] {
-            assert_eq!(without_secrets(&output, url), shown);
-        }
         let given = [("password".to_owned(), "abc".to_owned())];
         let settings = Settings::new(&output, given).unwrap();
         assert_eq!(settings.given(&PASSWORD), Some("abc".to_owned()));

@@ -7,10 +7,12 @@ use crate::transport::Host;
 /// Reads `HOST[:PORT][,HOST[:PORT]...]`.
 pub(super) fn hosts(text: &str, default_port: u16) -> Result<Vec<Host>, String> {
     if text.contains('@') {
-        return Err("user and password-file are settings".to_owned());
+        return Err(NO_USER.to_owned());
     }
     text.split(',').map(|text| host(&format!("//{text}"), default_port)).collect()
 }
+
+pub(super) const NO_USER: &str = "user and password-file are settings";
 
 pub(super) const NO_HOST: &str = "no host: // belongs before it";
 

@@ -8,6 +8,7 @@ mod elastic;
 mod file;
 mod host;
 mod kafka;
+mod secrets;
 mod setting;
 mod tcp;
 mod udp;
@@ -22,6 +23,7 @@ use crate::message::{MessageEncoder, MessageExporter, Namespace, Refresh, ipfix}
 use crate::transport::{Collector, FilesInUse, Host, Patience, Transport};
 use crate::words::wrapped;
 pub use destination::Destination;
+pub use secrets::without_secrets;
 pub use setting::Setting;
 use setting::Settings;
 

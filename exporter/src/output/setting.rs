@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::Output;
+use super::secrets::without_user;
 use crate::transport::{Fingerprint, Rotation, Source};
 use crate::unit::number_with_unit;
 
@@ -127,7 +128,7 @@ impl Setting {
         if self.allowed.contains(text) {
             Ok(())
         } else {
-            Err(format!("{}={text} is not {}", self.name, self.allowed))
+            Err(format!("{}={} is not {}", self.name, without_user(text), self.allowed))
         }
     }
 

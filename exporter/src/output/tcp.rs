@@ -39,7 +39,7 @@ pub(super) const CA: Setting = Setting::path(
 
 pub(super) const FINGERPRINT: Setting = Setting::fingerprint(
     "fingerprint",
-    "SHA-256 of the only certificate to trust, instead of authorities",
+    "SHA-256 of the certificate to trust: the collector's, or its authority's",
 );
 
 pub(super) const CERT: Setting =

@@ -11,6 +11,7 @@ mod route;
 mod session;
 mod stream;
 mod tls;
+mod tls_words;
 mod trust;
 mod udp;
 
@@ -30,6 +31,8 @@ pub use stream::Patience;
 pub(crate) use stream::{StreamSettings, StreamTransport};
 pub(crate) use tls::TlsSettings;
 pub use tls::server_config;
+pub use tls_words::error_with_exporter;
+pub(crate) use tls_words::{handshake_error, in_words};
 pub(crate) use trust::Fingerprint;
 pub(crate) use udp::{UdpSettings, UdpTransport};
 

@@ -18,7 +18,8 @@ use rustls::{
     ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, ServerConfig, StreamOwned,
 };
 
-use super::trust::{Fingerprint, Trust, words};
+use super::tls_words::{handshake_error, in_words, words};
+use super::trust::{Fingerprint, Trust};
 use crate::error::sentence;
 use crate::secret::warn_of_readers;
 
@@ -28,7 +29,7 @@ pub(crate) struct TlsSettings {
     /// PEM file of the authorities to trust instead of the system's, or of the collector's own
     /// certificate.
     pub(crate) authorities: Option<PathBuf>,
-    /// Fingerprint of the only certificate to trust, instead of authorities.
+    /// Fingerprint of the collector's certificate, or of the only authority to trust.
     pub(crate) fingerprint: Option<Fingerprint>,
     /// PEM files of the own certificate and its key, for a collector that requests one.
     pub(crate) identity: Option<(PathBuf, PathBuf)>,
@@ -236,21 +237,6 @@ fn is_momentary(error: &io::Error) -> bool {
 
 fn no_handshake() -> io::Error {
     io::Error::new(ErrorKind::TimedOut, "the TLS handshake timed out")
-}
-
-/// Text of an error of the handshake.
-fn handshake_error(error: io::Error) -> io::Error {
-    if error.kind() == ErrorKind::UnexpectedEof {
-        let closed = "the collector has closed the connection in the TLS handshake";
-        return io::Error::new(ErrorKind::UnexpectedEof, closed);
-    }
-    in_words(error)
-}
-
-/// The same error, with flowprobe's text if it is one of TLS.
-fn in_words(error: io::Error) -> io::Error {
-    let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    of_tls.map(|inner| io::Error::new(error.kind(), words(inner))).unwrap_or(error)
 }
 
 fn tls_error(error: rustls::Error) -> io::Error {

@@ -1,23 +1,22 @@
-//! Trust in collectors over TLS, and texts of the reasons of a refusal.
+//! Trust in servers over TLS: collectors, clusters, webhooks.
 //!
-//! An authority certifies a collector by its name. A certificate that the user gave, in `ca=` or by
-//! its fingerprint, needs no authority: this is how self-signed ones are trusted.
+//! An authority certifies a server by its name. A server's own certificate that the user gave, in
+//! `ca=` or by its fingerprint, needs no authority: this is how self-signed ones are trusted. The
+//! fingerprint of an authority makes this authority the only one.
 
 use std::fmt::{self, Display};
 use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    AlertDescription, CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore,
-    SignatureScheme,
-};
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use sha2::{Digest, Sha256};
+
+use super::tls_words::not_trusted;
 
 /// The SHA-256 hash of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +54,7 @@ impl Display for Fingerprint {
     }
 }
 
-/// Rules of trust in a collector's certificate.
+/// Rules of trust in a server's certificate.
 #[derive(Debug)]
 pub(super) struct Trust {
     provider: Arc<CryptoProvider>,
@@ -64,12 +63,10 @@ pub(super) struct Trust {
 
 #[derive(Debug)]
 enum TrustedBy {
+    /// The server's certificate, or an authority that certifies the server, has it.
     Fingerprint(Fingerprint),
     /// Certificates signed by authorities, and the certificates that the user gave (`given`).
-    Authorities {
-        verifier: Arc<WebPkiServerVerifier>,
-        given: Vec<CertificateDer<'static>>,
-    },
+    Authorities { verifier: Arc<WebPkiServerVerifier>, given: Vec<CertificateDer<'static>> },
 }
 
 impl Trust {
@@ -83,22 +80,24 @@ impl Trust {
         roots: RootCertStore,
         given: Vec<CertificateDer<'static>>,
     ) -> io::Result<Self> {
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-                .build()
-                .map_err(io::Error::other)?;
+        let verifier = verifier(provider, roots)?;
         let by = TrustedBy::Authorities { verifier, given };
         Ok(Self { provider: Arc::clone(provider), by })
     }
 
+    /// A verifier with this certificate as the only authority.
+    fn verifier_of(
+        &self,
+        authority: &CertificateDer<'_>,
+    ) -> Result<Arc<WebPkiServerVerifier>, Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.clone().into_owned())?;
+        verifier(&self.provider, roots).map_err(|error| Error::General(error.to_string()))
+    }
+
     /// True if the certificate is self-signed.
     fn is_self_signed(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
-        let mut roots = RootCertStore::empty();
-        if roots.add(certificate.clone().into_owned()).is_err() {
-            return false;
-        }
-        let Ok(trust) = Self::authorities(&self.provider, roots, Vec::new()) else { return false };
-        let TrustedBy::Authorities { verifier, .. } = trust.by else { return false };
+        let Ok(verifier) = self.verifier_of(certificate) else { return false };
         let name = ServerName::try_from("name.invalid").expect("it is a name");
         let result = verifier.verify_server_cert(certificate, &[], &name, &[], now);
         !matches!(result, Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)))
@@ -117,14 +116,40 @@ impl Trust {
             return error;
         }
         let what = if self.is_self_signed(certificate, now) {
-            "the collector's certificate is self-signed"
+            "the server's certificate is self-signed"
         } else {
-            "the collector's certificate is from an authority that is not trusted"
+            "the server's certificate is from an authority that is not trusted"
         };
         let given = if given { "ca= does not hold it" } else { "ca= is not given" };
         let fingerprint = Fingerprint::of(certificate);
         not_trusted(format!("{what} and {given}; it has fingerprint={fingerprint}"))
     }
+}
+
+fn verifier(
+    provider: &Arc<CryptoProvider>,
+    authorities: RootCertStore,
+) -> io::Result<Arc<WebPkiServerVerifier>> {
+    WebPkiServerVerifier::builder_with_provider(Arc::new(authorities), Arc::clone(provider))
+        .build()
+        .map_err(io::Error::other)
+}
+
+/// The error if no certificate of a server has the fingerprint.
+fn other_fingerprint(end_entity: &CertificateDer<'_>, intermediates: usize) -> Error {
+    let found = Fingerprint::of(end_entity);
+    let chain = if intermediates == 0 { "" } else { "; that of no authority in its chain fits" };
+    not_trusted(format!("the server's certificate has another fingerprint: {found}{chain}"))
+}
+
+/// The error if a certificate with the fingerprint is only shown.
+fn not_signed(error: Error) -> Error {
+    if error != Error::InvalidCertificate(CertificateError::UnknownIssuer) {
+        return error;
+    }
+    let words = "the server shows the authority with the fingerprint, which has not signed the \
+                 server's certificate";
+    not_trusted(words.to_owned())
 }
 
 /// webpki's error for a server that uses the certificate of an authority.
@@ -140,14 +165,17 @@ impl ServerCertVerifier for Trust {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let (verifier, given) = match &self.by {
-            TrustedBy::Fingerprint(expected) => {
-                let found = Fingerprint::of(end_entity);
-                if found == *expected {
+            TrustedBy::Fingerprint(pin) => {
+                if Fingerprint::of(end_entity) == *pin {
                     return Ok(ServerCertVerified::assertion());
                 }
-                return Err(not_trusted(format!(
-                    "the collector's certificate has another fingerprint: {found}"
-                )));
+                let authority = intermediates.iter().find(|one| Fingerprint::of(one) == *pin);
+                let no_fit = || other_fingerprint(end_entity, intermediates.len());
+                // Whoever copies the certificate of an authority cannot sign with its key.
+                return self
+                    .verifier_of(authority.ok_or_else(no_fit)?)?
+                    .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+                    .map_err(not_signed);
             }
             TrustedBy::Authorities { verifier, given } => (verifier, given),
         };
@@ -184,103 +212,6 @@ impl ServerCertVerifier for Trust {
     }
 }
 
-/// A text as a certificate error.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct NotTrusted(String);
-
-fn not_trusted(words: String) -> Error {
-    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(NotTrusted(words)))))
-}
-
-/// Text of a TLS error, with the party that has to act.
-#[expect(clippy::wildcard_enum_match_arm, reason = "there are many more, which hardly occur")]
-pub(super) fn words(error: &Error) -> String {
-    match error {
-        Error::InvalidCertificate(error) => certificate_words(error),
-        Error::AlertReceived(alert) => {
-            let of_ours = "the collector does not accept this exporter's certificate";
-            let why = match *alert {
-                AlertDescription::CertificateRequired => {
-                    "the collector asks for a certificate: give cert= and key="
-                }
-                AlertDescription::UnknownCA => {
-                    return format!("{of_ours}: it does not know its authority");
-                }
-                AlertDescription::CertificateExpired => {
-                    return format!("{of_ours}: it has expired");
-                }
-                AlertDescription::CertificateRevoked => {
-                    return format!("{of_ours}: it is revoked");
-                }
-                AlertDescription::BadCertificate
-                | AlertDescription::CertificateUnknown
-                | AlertDescription::UnsupportedCertificate => of_ours,
-                AlertDescription::AccessDenied => "the collector denies this exporter access",
-                AlertDescription::ProtocolVersion => "the collector has neither TLS 1.2 nor 1.3",
-                AlertDescription::HandshakeFailure => {
-                    "the collector refuses the TLS handshake: it may ask for a certificate, or have \
-                     no cipher suite in common"
-                }
-                other => {
-                    return format!("the collector ends TLS with alert {}", u8::from(other));
-                }
-            };
-            why.to_owned()
-        }
-        Error::InvalidMessage(_) => "the collector does not speak TLS".to_owned(),
-        Error::PeerIncompatible(_) => {
-            "the collector has no TLS version or cipher suite in common".to_owned()
-        }
-        Error::PeerMisbehaved(_)
-        | Error::InappropriateMessage { .. }
-        | Error::InappropriateHandshakeMessage { .. } => {
-            "the collector violates the TLS protocol".to_owned()
-        }
-        Error::InconsistentKeys(_) => "the private key is not that of the certificate".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "there are many more, which hardly occur")]
-fn certificate_words(error: &CertificateError) -> String {
-    let its = "the collector's certificate";
-    match error {
-        CertificateError::Expired => format!("{its} has expired"),
-        CertificateError::ExpiredContext { not_after, .. } => {
-            format!("{its} has expired, on {}", date(*not_after))
-        }
-        CertificateError::NotValidYet => format!("{its} is not valid yet"),
-        CertificateError::NotValidYetContext { not_before, .. } => {
-            format!("{its} is not valid yet, but from {} on", date(*not_before))
-        }
-        CertificateError::NotValidForName => format!("{its} is not for this host"),
-        CertificateError::NotValidForNameContext { expected, presented } => {
-            // Form of a name: DnsName("collector.example").
-            let bare = |name: &String| {
-                let inner = name.split_once('(').map_or(name.as_str(), |(_, inner)| inner);
-                inner.trim_end_matches(')').trim_matches('"').to_owned()
-            };
-            let names: Vec<_> = presented.iter().map(bare).collect();
-            let names = if names.is_empty() { "no host".to_owned() } else { names.join(", ") };
-            format!("{its} is for {names}, and not for {}", expected.to_str())
-        }
-        CertificateError::BadSignature => format!("{its} has a wrong signature"),
-        CertificateError::BadEncoding => format!("{its} cannot be read"),
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            format!("{its} is not one for servers")
-        }
-        CertificateError::Other(other) => other.to_string(),
-        other => format!("{its} is not valid: {other}"),
-    }
-}
-
-fn date(time: UnixTime) -> String {
-    let time = UNIX_EPOCH + Duration::from_secs(time.as_secs());
-    let text = humantime::format_rfc3339_seconds(time).to_string();
-    text.split('T').next().unwrap_or(&text).to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,23 +226,6 @@ mod tests {
         }
         for text in ["", "00", &digits[1..], &format!("{digits}0"), &format!("{digits}00"), "x"] {
             assert_eq!(text.parse::<Fingerprint>(), Err(()), "{text}");
-        }
-    }
-
-    #[test]
-    fn no_error_is_in_the_words_of_a_programmer() {
-        for alert in 0..=255 {
-            let words = words(&Error::AlertReceived(AlertDescription::from(alert)));
-            assert!(words.starts_with("the collector "), "{words}");
-        }
-        for error in [
-            CertificateError::Expired,
-            CertificateError::BadSignature,
-            CertificateError::NotValidForName,
-            CertificateError::UnknownIssuer,
-        ] {
-            let words = certificate_words(&error);
-            assert!(words.starts_with("the collector's certificate "), "{words}");
         }
     }
 }

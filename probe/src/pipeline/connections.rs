@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use exporter::sentence;
+use exporter::{error_with_exporter, sentence};
 use log::warn;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::setsockopt;
@@ -323,7 +323,8 @@ impl Wire {
         Ok(match tls {
             None => Self::Plain(stream),
             Some(config) => {
-                let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+                let connection =
+                    ServerConnection::new(config).map_err(|error| error_with_exporter(&error))?;
                 Self::Tls(Box::new(connection), stream)
             }
         })
@@ -353,7 +354,7 @@ fn read_tls(
         let state = tls.process_new_packets();
         // An alert tells the peer what is wrong.
         while tls.wants_write() && tls.write_tls(stream)? > 0 {}
-        state.map_err(io::Error::other)?;
+        state.map_err(|error| error_with_exporter(&error))?;
     }
     let mut has_ended = false;
     loop {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, never};
-use exporter::{CollectorCounts, ExportCounts, ExportError, Exporter, MeterReport};
+use exporter::{CollectorCounts, Destination, ExportCounts, ExportError, Exporter, MeterReport};
 use flow::{NetworkSet, RecordTally, Timestamp};
 use log::error;
 
@@ -200,8 +200,7 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
             if let Err(error) = result {
                 failure = Some(self.give_up(error));
             }
-            let mut counts = self.output.exporter.counts();
-            counts.failed += lost;
+            let counts = self.counts_with(lost, lost_events);
             self.publish(counts, failure.as_ref());
         }
         if failure.is_none()
@@ -209,14 +208,26 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
         {
             failure = Some(self.give_up(error));
         }
-        let mut counts = self.output.exporter.counts();
-        counts.failed += lost;
-        counts.events_failed += lost_events + self.merge.dropped.events();
+        let mut counts = self.counts_with(lost, lost_events);
+        counts.events_failed += self.merge.dropped.events();
         self.publish(counts, failure.as_ref());
         let collectors = self.output.exporter.collectors();
         let ended = Published { counts, collectors, error: failure };
         let end = OutputEnd::new(self.output.label(), ended, &self.merge.dropped);
         (end, self.output.exporter)
+    }
+
+    /// The counts, with records and events that came after the exporter had given up.
+    fn counts_with(&self, lost: RecordTally, lost_events: u64) -> ExportCounts {
+        let mut counts = self.output.exporter.counts();
+        let destination = self.output.target.as_ref().and_then(Target::destination);
+        if destination.is_some_and(Destination::writes_documents) {
+            counts.lose_documents(lost, lost_events);
+        } else {
+            counts.failed += lost;
+            counts.events_failed += lost_events;
+        }
+        counts
     }
 
     fn tick_if_due(

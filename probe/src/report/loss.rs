@@ -145,10 +145,10 @@ impl More {
 }
 
 impl Totals {
-    /// Whether packets, records or events were lost.
+    /// Whether packets, records or events were lost, or documents are dead letters.
     pub(crate) fn has_loss(&self) -> bool {
         self.ports.iter().any(|port| lost_of(port) > 0)
-            || self.outputs.iter().any(|output| output.lost() > 0)
+            || self.outputs.iter().any(|output| output.lost() > 0 || output.has_dead_letters())
             || self.collected.is_some_and(|collected| collected.kernel_dropped > 0)
     }
 }
@@ -161,6 +161,14 @@ impl OutputEnd {
             return 0;
         }
         self.counts.failed.records + self.counts.events_failed + self.dropped.records
+    }
+
+    /// Whether documents became dead letters in this run, also those of an earlier run.
+    fn has_dead_letters(&self) -> bool {
+        let delivery = self.counts.delivery.as_ref();
+        let spool = delivery.and_then(|delivery| delivery.spool.as_ref());
+        delivery.is_some_and(|delivery| delivery.dead_lettered > 0)
+            || spool.is_some_and(|spool| spool.earlier_runs.dead_lettered > 0)
     }
 }
 

@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use exporter::{Destination, sentence};
+use exporter::{Destination, sentence, without_secrets};
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 use url::form_urlencoded;
@@ -212,6 +212,7 @@ impl Reader<'_> {
     fn wrong_parts(&mut self, name: &str, start: usize, text: &str) {
         for part in text.split(',') {
             if let Err(allowed) = self.known.check(name, part) {
+                let part = without_secrets(part);
                 self.mistake(start, &format!("{name} = {part:?}: {allowed}"));
             }
         }
@@ -312,8 +313,9 @@ impl Reader<'_> {
                 continue;
             };
             if let Err(problem) = Destination::check_setting(&url, key, &text) {
-                let url = url.split('?').next().unwrap_or_default();
-                self.mistake(start, &format!("output {url}: {problem}"));
+                let shown = without_secrets(&url);
+                let shown = shown.split('?').next().unwrap_or_default();
+                self.mistake(start, &format!("output {shown}: {problem}"));
             }
             query.append_pair(key, &text);
         }
@@ -346,10 +348,10 @@ fn text(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// A value for messages, in one line.
+/// A value for messages, in one line and without secrets.
 fn shown(value: &DeValue<'_>) -> String {
     match value {
-        DeValue::String(text) => format!("{text:?}"),
+        DeValue::String(text) => format!("{:?}", without_secrets(text)),
         DeValue::Integer(number) => number.to_string(),
         DeValue::Float(number) => number.to_string(),
         DeValue::Boolean(set) => set.to_string(),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
+use exporter::without_secrets;
 
 use super::args::{Arguments, Cli, Command, name_of};
 use super::contradictions;
@@ -87,17 +88,25 @@ fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Refused> {
     Err(Refused::File(mistakes.iter().map(|it| Escaped(it).to_string()).collect()))
 }
 
-/// Checks all words. Error messages show words with control characters escaped.
+/// Checks all words. Error messages show words without secrets, and with control characters
+/// escaped.
 fn checked(words: Vec<OsString>, from_file: FromFile) -> Result<Cli, clap::Error> {
     let checked = from_words(&words).map_err(|error| {
-        let shown = words.iter().map(|word| Escaped(word.display()).to_string().into());
+        let shown = words.iter().map(|word| harmless(&word.to_string_lossy()).into());
         let shown: Vec<OsString> = shown.collect();
         let same = from_words(&shown).err().filter(|other| other.kind() == error.kind());
         same.unwrap_or_else(|| {
-            Cli::command().error(error.kind(), Escaped(error.to_string().trim_end()))
+            let text = error.to_string();
+            let parts: Vec<_> = text.trim_end().split(' ').map(harmless).collect();
+            Cli::command().error(error.kind(), parts.join(" "))
         })
     });
     checked.map(|cli| Cli { from_file, ..cli })
+}
+
+/// A word for messages.
+fn harmless(word: &str) -> String {
+    Escaped(without_secrets(word)).to_string()
 }
 
 fn from_words(words: &[OsString]) -> Result<Cli, clap::Error> {

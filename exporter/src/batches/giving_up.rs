@@ -1,0 +1,85 @@
+//! Reasons for which an output gives up while documents wait.
+
+use std::time::Instant;
+
+use super::delivery::Delivery;
+use super::state::{Phase, State};
+use crate::content::Content;
+
+/// Consecutive denials after which a replay gives up. Rights that were just given may need a
+/// moment, and one node may know them before another.
+const MOST: u32 = 3;
+
+/// Consecutive denials.
+#[derive(Debug, Default)]
+pub(super) struct Denials {
+    count: u32,
+    last: Option<Instant>,
+}
+
+impl Denials {
+    /// Counts the denial of a request that began then. Requests in flight together count as one.
+    /// Returns true if it is one too many.
+    pub(super) fn add(&mut self, begin: Instant, now: Instant) -> bool {
+        if self.last.is_none_or(|last| last <= begin) {
+            self.count += 1;
+            self.last = Some(now);
+        }
+        self.count >= MOST
+    }
+}
+
+impl Delivery {
+    /// For senders: the service can accept nothing, for a reason that does not pass by itself.
+    /// Before the first accepted document the output gives up. Later, documents wait.
+    pub(super) fn refused_by_service(&self, reason: &str) {
+        let mut state = self.state();
+        if state.counts.sent() == Content::default() {
+            state.stop_for(reason);
+            self.changed.notify_all();
+        } else {
+            drop(state);
+            self.complain(reason);
+        }
+    }
+
+    /// For senders: the service denied a request that began then to the user. If that goes on, a
+    /// replay gives up. A live run goes on, because somebody may give the right.
+    pub(super) fn denied(&self, begin: Instant, reason: &str) {
+        let mut state = self.state();
+        if self.gives_up && state.denials.add(begin, Instant::now()) {
+            state.stop_for(reason);
+            self.changed.notify_all();
+        }
+    }
+
+    /// The reason why the output has to give up.
+    pub(super) fn stop_reason(&self) -> Option<String> {
+        self.state().stop_reason.clone()
+    }
+}
+
+impl State {
+    /// The output gives up for this reason, unless it has for another one.
+    fn stop_for(&mut self, reason: &str) {
+        self.stop_reason.get_or_insert_with(|| reason.to_owned());
+        self.phase = Phase::Stopped;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn requests_that_are_denied_together_are_one_denial() {
+        let mut denials = Denials::default();
+        let begin = Instant::now();
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        assert!(!(0..8).any(|_| denials.add(begin, after(1))));
+        assert!(!denials.add(after(2), after(3)));
+        assert!(denials.add(after(3), after(4)));
+    }
+}
