@@ -169,7 +169,7 @@ impl Newcomers {
             if group.records[lane] == 1 {
                 release(entries[index].release());
             }
-            group.tags[lane] = 0;
+            group.free(lane);
             false
         });
     }

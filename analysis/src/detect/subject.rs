@@ -123,6 +123,8 @@ pub(super) struct Measured {
     port_before: u16,
     /// The sets that are in use: [`ALL`], [`SECOND`].
     used: u16,
+    /// Milliseconds of the longest record.
+    pub(super) longest: u64,
     pub(super) packets: u64,
     pub(super) octets: u64,
     /// Flows that ended: a flow cut by the active timeout counts with its last record.
@@ -133,8 +135,6 @@ pub(super) struct Measured {
     pub(super) more: u64,
     /// The part of the rule's measure from records of two windows or longer.
     pub(super) lasting: u64,
-    /// Milliseconds of the longest record.
-    pub(super) longest: u64,
     /// The complement of the time of the first packet.
     before: u64,
     /// The time of the last packet.

@@ -162,7 +162,7 @@ impl Table {
                 return true;
             }
             take(&entry.subject, &entry.measured);
-            groups[place / GROUP].tags[place % GROUP] = 0;
+            groups[place / GROUP].free(place % GROUP);
             false
         });
     }
