@@ -21,8 +21,8 @@ struct Entry {
 
 const _: () = assert!(size_of::<Entry>() == 5 * 64);
 
-/// Entries in use that the cache of a CPU holds besides those of other rules.
-const SMALL: usize = 1024;
+/// Entries in use that the first cache of a CPU holds besides those of other rules.
+const SMALL: usize = 64;
 
 /// Subjects that are only a number, and found without their hash.
 const NUMBERS: usize = 8;
