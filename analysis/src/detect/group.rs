@@ -1,15 +1,15 @@
 //! Groups of eight entries: what finds an entry, and which one gives its place.
 
 use flow::lanes_with;
-use zerocopy::FromZeros;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Entries of a group.
 pub(super) const GROUP: usize = 8;
 
 /// What finds an entry or makes room for one, in a cache line: entries are large, and a flood of
 /// new subjects would read all those of a group each time.
-#[derive(Clone, Copy, Debug, FromZeros)]
-#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
 pub(super) struct Group {
     /// Bits of the hash; 0 where the entry is not in use.
     pub(super) tags: [u32; GROUP],

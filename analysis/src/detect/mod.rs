@@ -16,6 +16,7 @@ mod group;
 mod history;
 mod incident;
 mod kept;
+mod lines;
 mod newcomers;
 mod rule;
 mod rules;

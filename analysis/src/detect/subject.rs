@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use flow::{FlowKey, HashSeed};
-use zerocopy::FromZeros;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::distinct::{self, Distinct};
 
@@ -11,7 +11,9 @@ use super::distinct::{self, Distinct};
 pub(super) type Octets = [u8; 16];
 
 /// Subject of a rule: hosts, a network, a port. A part that the rule does not use is 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, FromZeros)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, FromBytes, IntoBytes, Immutable,
+)]
 #[repr(C)]
 pub(super) struct Subject {
     pub(super) source: Octets,
@@ -114,7 +116,7 @@ const SAMPLES: usize = 4;
 /// not matter.
 ///
 /// The parts that few records need are behind the others. A new measure is written without them.
-#[derive(Clone, Copy, Debug, Default, FromZeros)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct Measured {
     sampled: u16,

@@ -5,14 +5,15 @@
 //! million subjects. Such a loss is counted.
 
 use flow::{HashSeed, prefetch};
-use zerocopy::FromZeros;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::group::{GROUP, Group, place};
+use super::lines::Lines;
 use super::subject::{Measured, Subject};
 
 /// It begins with a cache line, and so do the parts of its measure.
-#[derive(Clone, Copy, Debug, FromZeros)]
-#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
 struct Entry {
     window: u64,
     subject: Subject,
@@ -29,9 +30,9 @@ const NUMBERS: usize = 8;
 
 /// Subjects with what was measured of them, by window.
 pub(super) struct Table {
-    groups: Vec<Group>,
+    groups: Lines<Group>,
     /// [`GROUP`] for each group. The system gives memory when an entry is used for the first time.
-    entries: Vec<Entry>,
+    entries: Lines<Entry>,
     /// Entries in use, in the order of their creation.
     used: Vec<u32>,
     /// By the last bits of a number: the entry of a subject that is only a number.
@@ -48,8 +49,8 @@ impl Table {
         let groups = (entries / GROUP).max(1);
         let entries = groups * GROUP;
         Self {
-            groups: Group::new_vec_zeroed(groups).expect("memory for the tables of rules"),
-            entries: Entry::new_vec_zeroed(entries).expect("memory for the tables of rules"),
+            groups: Lines::new(groups),
+            entries: Lines::new(entries),
             used: Vec::with_capacity(entries),
             numbers: [u32::MAX; NUMBERS],
             oldest: None,
