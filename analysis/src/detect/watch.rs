@@ -64,8 +64,8 @@ impl Watch {
         }
     }
 
-    /// Counts at most [`AHEAD`] records, those that the rule counts. Returns the number of those that
-    /// came late.
+    /// Counts at most [`AHEAD`] records, those that the rule counts. Returns the number of those
+    /// that came late.
     ///
     /// Memory is fetched ahead: a new subject is in no cache.
     pub(super) fn count(

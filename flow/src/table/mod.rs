@@ -179,8 +179,8 @@ impl FlowTable {
         self.sweep_due(end);
     }
 
-    /// Ends all flows that have been idle for too long at `now`. A flow that ends later has a packet
-    /// at or after `now` minus the returned milliseconds, in trace time.
+    /// Ends all flows that have been idle for too long at `now`. A flow that ends later has a
+    /// packet at or after `now` minus the returned milliseconds, in trace time.
     pub fn end_idle(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) -> u64 {
         self.settle(end);
         self.sweep_idle(now, end);
