@@ -68,7 +68,7 @@ pub use observation::Observation;
 pub use observer::{Observer, ObserverSettings, Sampling, Sink};
 pub use place::{Location, Place};
 pub use point::{FlowDirection, ObservationPoint};
-pub use prefetch::prefetch;
+pub use prefetch::{lanes_with, prefetch};
 pub use record::{FlowEndReason, FlowRecord, RecordTally, Tally};
 pub use stage::Stage;
 pub use table::{BURST_MAX, FlowTable, NoMemory, TIMEOUT_MS_MAX, TableSettings};

@@ -40,6 +40,27 @@ pub(crate) fn lanes_equal(tags: &[u8; LANES], tag: u8) -> u32 {
     mask_of::<LANES>(|lane| tags[lane] == tag)
 }
 
+/// The lanes of eight with this tag; lane n is bit n.
+#[inline]
+pub fn lanes_with(tags: &[u32; 8], tag: u32) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE2 is part of x86-64; the loads are unaligned and within the array.
+    unsafe {
+        use core::arch::x86_64::{
+            __m128i, _mm_cmpeq_epi32, _mm_loadu_si128, _mm_movemask_epi8, _mm_packs_epi16,
+            _mm_packs_epi32, _mm_set1_epi32, _mm_setzero_si128,
+        };
+        let tag = _mm_set1_epi32(tag.cast_signed());
+        let equal = |half: usize| -> __m128i {
+            _mm_cmpeq_epi32(_mm_loadu_si128(tags.as_ptr().add(4 * half).cast()), tag)
+        };
+        let words = _mm_packs_epi32(equal(0), equal(1));
+        _mm_movemask_epi8(_mm_packs_epi16(words, _mm_setzero_si128())).cast_unsigned()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    mask_of::<8>(|lane| tags[lane] == tag)
+}
+
 /// True if six words are equal. In the last word only the bits of the mask count.
 #[inline]
 pub(crate) fn words_equal(one: &[u64; 6], other: &[u64; 6], mask: u64) -> bool {
@@ -119,6 +140,16 @@ mod tests {
                 core::array::from_fn(|lane| if pattern >> lane & 1 == 1 { 200 } else { 100 });
             assert_eq!(lanes_equal(&tags, 200), u32::from(pattern));
             assert_eq!(lanes_equal(&tags, 7), 0);
+        }
+    }
+
+    #[test]
+    fn lanes_with_a_tag_are_found_in_every_position() {
+        for pattern in 0..=u8::MAX {
+            let tags: [u32; 8] =
+                core::array::from_fn(|lane| if pattern >> lane & 1 == 1 { 1 << 31 } else { 1 });
+            assert_eq!(lanes_with(&tags, 1 << 31), u32::from(pattern));
+            assert_eq!(lanes_with(&tags, 1 << 15), 0);
         }
     }
 

@@ -4,7 +4,7 @@
 //! the result. The number of things follows from the number of bits: 25 things set 24 or 25 bits,
 //! 1,000 set 440. An estimate is at most a few hundredths wrong up to 2,000 things.
 
-use zerocopy::FromZeros;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Bits of a bitmap.
 const BITS: usize = 512;
@@ -13,7 +13,7 @@ const BITS: usize = 512;
 const COUNT_MAX: u16 = 3000;
 
 /// A set. Only its size can be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromZeros)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(transparent)]
 pub(super) struct Distinct([u64; BITS / 64]);
 

@@ -3,7 +3,7 @@
 use flow::{
     DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, Tags, Timestamp,
 };
-use zerocopy::FromZeros;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::seen::{Class, Role, Seen};
 use super::subject::Octets;
@@ -11,9 +11,9 @@ use super::subject::Octets;
 /// Milliseconds of a window of kept records.
 pub(super) const WINDOW_MS: u64 = 60_000;
 
-/// A record of a host, as far as rules need it.
-#[derive(Clone, Copy, Debug, FromZeros)]
-#[repr(C, align(64))]
+/// A record of a host, as far as rules need it, in a cache line.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
 pub(super) struct Kept {
     source: Octets,
     destination: Octets,
@@ -158,6 +158,8 @@ impl Released {
 
 #[cfg(test)]
 mod tests {
+    use zerocopy::FromZeros;
+
     use super::super::tests::{SYN, T0, inside, outside, record, tcp, udp};
     use super::*;
 

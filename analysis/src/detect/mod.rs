@@ -11,10 +11,12 @@
 mod counts;
 mod distinct;
 mod document;
+mod facts;
 mod group;
 mod history;
 mod incident;
 mod kept;
+mod lines;
 mod newcomers;
 mod rule;
 mod rules;
@@ -45,7 +47,7 @@ use settings::Limits;
 pub use settings::{DISTINCT_MAX, DetectSettings, RuleSettings, WINDOW_S, check, threshold_max};
 use subject::{Measured, Subject};
 use table::Table;
-use watch::{AHEAD, Watch};
+use watch::{AHEAD, Ahead, Watch};
 
 /// Detectors of incidents.
 pub struct Detectors {
@@ -54,6 +56,8 @@ pub struct Detectors {
     newcomers: Newcomers,
     /// Room for those of them that are counted next.
     released: Vec<Released>,
+    /// Room for what is fetched ahead.
+    ahead: Ahead,
     scope: Scope,
     seed: HashSeed,
     common: Common,
@@ -77,12 +81,13 @@ impl Detectors {
         let mut watches = Vec::new();
         for rule in &RULES {
             let Some(limits) = Limits::of(rule, &settings.rules, &site.groups)? else { continue };
-            watches.push(Watch::new(rule, limits, share(rule.entries)));
+            watches.push(Watch::new(rule, limits, share(rule.entries), &site));
         }
         Ok(Self {
             watches,
             newcomers: Newcomers::new(share(newcomers::ENTRIES)),
             released: Vec::new(),
+            ahead: [(Subject::default(), 0); AHEAD],
             scope: Scope { site },
             seed: settings.seed,
             common: Common {
@@ -135,10 +140,10 @@ impl Detectors {
 
     /// Counts at most [`AHEAD`] records for some rules.
     fn count_for(&mut self, seen: &[Seen<'_>], are_meant: impl Fn(&Watch) -> bool) {
-        let classes = seen.iter().fold(0, |bits, seen| bits | seen.class.bit());
+        let kinds = seen.iter().fold(0, |bits, seen| bits | seen.kinds);
         let watches = self.watches.iter_mut().filter(|watch| are_meant(watch));
-        for watch in watches.filter(|watch| watch.classes & classes != 0) {
-            self.counts.late += watch.count(seen, &self.seed, &self.scope);
+        for watch in watches.filter(|watch| watch.kinds & kinds != 0) {
+            self.counts.late += watch.count(seen, &self.seed, &self.scope, &mut self.ahead);
         }
     }
 

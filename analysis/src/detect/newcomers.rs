@@ -7,10 +7,10 @@
 //! one record, that one is lost, as in the tables, and counted.
 
 use flow::{HashSeed, prefetch};
-use zerocopy::FromZeros;
 
 use super::group::{GROUP, Group, place};
 use super::kept::{Kept, Released, WINDOW_MS};
+use super::lines::Lines;
 use super::seen::{Class, Role, Seen};
 use super::subject::hash_of_host;
 use super::watch::AHEAD;
@@ -20,9 +20,9 @@ pub(super) const ENTRIES: usize = 65_536;
 
 /// Hosts and their first records.
 pub(super) struct Newcomers {
-    groups: Vec<Group>,
+    groups: Lines<Group>,
     /// [`GROUP`] for each group. A host with more than one record has none here any more.
-    entries: Vec<Kept>,
+    entries: Lines<Kept>,
     /// Entries in use.
     used: Vec<u32>,
     /// The first window that has an entry.
@@ -39,8 +39,8 @@ impl Newcomers {
         let groups = (entries / GROUP).max(1);
         let entries = groups * GROUP;
         Self {
-            groups: Group::new_vec_zeroed(groups).expect("memory for the tables of rules"),
-            entries: Kept::new_vec_zeroed(entries).expect("memory for the tables of rules"),
+            groups: Lines::new(groups),
+            entries: Lines::new(entries),
             used: Vec::with_capacity(entries),
             oldest: None,
             closed: None,
@@ -169,7 +169,7 @@ impl Newcomers {
             if group.records[lane] == 1 {
                 release(entries[index].release());
             }
-            group.tags[lane] = 0;
+            group.free(lane);
             false
         });
     }

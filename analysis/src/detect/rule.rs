@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use flow::{FlowKey, FlowRecord, HashSeed};
 
+use super::facts::Fact;
 use super::seen::{Class, Seen};
 use super::subject::{Measured, Octets, Subject, address, hash_of};
 use super::table::Table;
@@ -41,6 +42,10 @@ pub struct Rule {
     pub(super) entries: usize,
     /// The classes of the records that it counts.
     pub(super) classes: &'static [Class],
+    /// It counts only those with this fact.
+    pub(super) fact: Option<Fact>,
+    /// It counts nothing while the own networks are not known.
+    pub(super) needs_networks: bool,
     /// The subject of most records, whose memory is fetched ahead. `None`: the rule has few
     /// subjects, or few records.
     pub(super) fetches: Option<fn(&FlowKey) -> Subject>,
@@ -264,6 +269,8 @@ impl Rule {
         severity_inside: Severity::Medium,
         entries: 8192,
         classes: &Class::ALL,
+        fact: None,
+        needs_networks: false,
         fetches: None,
         is_of_host: false,
         count: |_, _| (),

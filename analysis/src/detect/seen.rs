@@ -3,6 +3,8 @@
 use flow::number::{protocol, tcp_control};
 use flow::{Batch, FlowEndReason, FlowKey, FlowRecord, IpVersion};
 
+use super::facts::{Fact, kinds};
+
 /// Class of a record for the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
@@ -83,6 +85,8 @@ const EPHEMERAL: u16 = 32_768;
 pub(super) struct Seen<'a> {
     pub(super) record: &'a FlowRecord,
     pub(super) class: Class,
+    /// The bits of its class and its facts.
+    pub(super) kinds: u32,
     /// The roles in which hosts are counted, for rules about the host at one end.
     pub(super) roles: u8,
     /// 1 if the flow has ended, 0 if it continues in another record.
@@ -97,9 +101,11 @@ impl<'a> Seen<'a> {
     pub(super) fn of(batch: &Batch, record: &'a FlowRecord) -> Option<Self> {
         let end_ms = batch.trace_end(record)?.as_millis();
         let duration_ms = record.end.millis_since(record.start);
+        let class = class(record);
         Some(Self {
             record,
-            class: class(record),
+            class,
+            kinds: kinds(class, record),
             roles: Role::Sender as u8 | Role::Receiver as u8,
             flows: u64::from(record.end_reason != FlowEndReason::ActiveTimeout),
             duration_ms,
@@ -108,7 +114,7 @@ impl<'a> Seen<'a> {
         })
     }
 
-    /// A record that was kept, for the host with this role.
+    /// A record that was kept, for the host with this role. Rules about hosts need no facts.
     pub(super) fn again(
         record: &'a FlowRecord,
         class: Class,
@@ -119,6 +125,7 @@ impl<'a> Seen<'a> {
         Self {
             record,
             class,
+            kinds: class.bit().into(),
             roles: role as u8,
             flows: u64::from(record.end_reason != FlowEndReason::ActiveTimeout),
             duration_ms,
@@ -146,6 +153,11 @@ impl<'a> Seen<'a> {
             Role::Sender => self.record.key.source,
             Role::Receiver => self.record.key.destination,
         }
+    }
+
+    #[inline]
+    pub(super) fn is(&self, fact: Fact) -> bool {
+        self.kinds & fact.bit() != 0
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use flow::{FlowKey, HashSeed};
-use zerocopy::FromZeros;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::distinct::{self, Distinct};
 
@@ -11,7 +11,9 @@ use super::distinct::{self, Distinct};
 pub(super) type Octets = [u8; 16];
 
 /// Subject of a rule: hosts, a network, a port. A part that the rule does not use is 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, FromZeros)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, FromBytes, IntoBytes, Immutable,
+)]
 #[repr(C)]
 pub(super) struct Subject {
     pub(super) source: Octets,
@@ -114,7 +116,7 @@ const SAMPLES: usize = 4;
 /// not matter.
 ///
 /// The parts that few records need are behind the others. A new measure is written without them.
-#[derive(Clone, Copy, Debug, Default, FromZeros)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct Measured {
     sampled: u16,
@@ -123,6 +125,8 @@ pub(super) struct Measured {
     port_before: u16,
     /// The sets that are in use: [`ALL`], [`SECOND`].
     used: u16,
+    /// Milliseconds of the longest record.
+    pub(super) longest: u64,
     pub(super) packets: u64,
     pub(super) octets: u64,
     /// Flows that ended: a flow cut by the active timeout counts with its last record.
@@ -133,8 +137,6 @@ pub(super) struct Measured {
     pub(super) more: u64,
     /// The part of the rule's measure from records of two windows or longer.
     pub(super) lasting: u64,
-    /// Milliseconds of the longest record.
-    pub(super) longest: u64,
     /// The complement of the time of the first packet.
     before: u64,
     /// The time of the last packet.

@@ -5,14 +5,15 @@
 //! million subjects. Such a loss is counted.
 
 use flow::{HashSeed, prefetch};
-use zerocopy::FromZeros;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::group::{GROUP, Group, place};
+use super::lines::Lines;
 use super::subject::{Measured, Subject};
 
 /// It begins with a cache line, and so do the parts of its measure.
-#[derive(Clone, Copy, Debug, FromZeros)]
-#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
 struct Entry {
     window: u64,
     subject: Subject,
@@ -21,17 +22,17 @@ struct Entry {
 
 const _: () = assert!(size_of::<Entry>() == 5 * 64);
 
-/// Entries in use that the cache of a CPU holds besides those of other rules.
-const SMALL: usize = 1024;
+/// Entries in use that the first cache of a CPU holds besides those of other rules.
+const SMALL: usize = 64;
 
 /// Subjects that are only a number, and found without their hash.
 const NUMBERS: usize = 8;
 
 /// Subjects with what was measured of them, by window.
 pub(super) struct Table {
-    groups: Vec<Group>,
+    groups: Lines<Group>,
     /// [`GROUP`] for each group. The system gives memory when an entry is used for the first time.
-    entries: Vec<Entry>,
+    entries: Lines<Entry>,
     /// Entries in use, in the order of their creation.
     used: Vec<u32>,
     /// By the last bits of a number: the entry of a subject that is only a number.
@@ -48,8 +49,8 @@ impl Table {
         let groups = (entries / GROUP).max(1);
         let entries = groups * GROUP;
         Self {
-            groups: Group::new_vec_zeroed(groups).expect("memory for the tables of rules"),
-            entries: Entry::new_vec_zeroed(entries).expect("memory for the tables of rules"),
+            groups: Lines::new(groups),
+            entries: Lines::new(entries),
             used: Vec::with_capacity(entries),
             numbers: [u32::MAX; NUMBERS],
             oldest: None,
@@ -162,7 +163,7 @@ impl Table {
                 return true;
             }
             take(&entry.subject, &entry.measured);
-            groups[place / GROUP].tags[place % GROUP] = 0;
+            groups[place / GROUP].free(place % GROUP);
             false
         });
     }

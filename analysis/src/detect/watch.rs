@@ -12,9 +12,13 @@ use super::settings::Limits;
 use super::sliding::Sliding;
 use super::subject::{Measured, Subject};
 use super::table::Table;
+use crate::site::Site;
 
 /// Records whose memory is fetched before they are counted.
 pub(super) const AHEAD: usize = 64;
+
+/// The subjects of some records, and their hashes, while these are counted.
+pub(super) type Ahead = [(Subject, u64); AHEAD];
 
 /// A value of at least this part of the threshold is kept for the baseline.
 const LEARNED_PART: u64 = 64;
@@ -23,14 +27,12 @@ const LEARNED_PART: u64 = 64;
 pub(super) struct Watch {
     pub(super) rule: &'static Rule,
     pub(super) limits: Limits,
-    /// Bits of the classes that the rule counts.
-    pub(super) classes: u16,
+    /// Bits of the records that the rule counts: one of these is enough.
+    pub(super) kinds: u32,
     pub(super) window_ms: u64,
     /// The first record of a host is counted with its second one, or at the end of the window.
     pub(super) waits: bool,
     pub(super) table: Table,
-    /// The subjects of some records, and their hashes, while these are counted.
-    ahead: Box<[(Subject, u64); AHEAD]>,
     pub(super) sliding: Sliding,
     pub(super) history: History,
     pub(super) incidents: Incidents,
@@ -40,16 +42,21 @@ pub(super) struct Watch {
 
 impl Watch {
     /// A rule with this number of entries in its table.
-    pub(super) fn new(rule: &'static Rule, limits: Limits, entries: usize) -> Self {
+    pub(super) fn new(rule: &'static Rule, limits: Limits, entries: usize, site: &Site) -> Self {
         let window_ms = 1000 * u64::from(limits.window_s);
+        let of_classes = |bits, class: &Class| bits | u32::from(class.bit());
+        let kinds = match rule.fact {
+            _ if rule.needs_networks && site.local_networks.is_empty() => 0,
+            Some(fact) => fact.bit(),
+            None => rule.classes.iter().fold(0, of_classes),
+        };
         Self {
             rule,
-            classes: rule.classes.iter().fold(0, |bits, class| bits | class.bit()),
+            kinds,
             window_ms,
             waits: rule.is_of_host && window_ms == WINDOW_MS,
             limits,
             table: Table::new(entries),
-            ahead: Box::new([(Subject::default(), 0); AHEAD]),
             sliding: Sliding::default(),
             history: History::default(),
             incidents: Incidents::default(),
@@ -57,28 +64,34 @@ impl Watch {
         }
     }
 
-    /// Counts at most [`AHEAD`] records, those of its classes. Returns the number of those that
-    /// came late.
+    /// Counts at most [`AHEAD`] records, those that the rule counts. Returns the number of those
+    /// that came late.
     ///
     /// Memory is fetched ahead: a new subject is in no cache.
-    pub(super) fn count(&mut self, seen: &[Seen<'_>], seed: &HashSeed, scope: &Scope) -> u64 {
-        let Self { rule, classes, table, ahead, closed, window_ms, .. } = self;
-        let seen = || seen.iter().filter(|seen| *classes & seen.class.bit() != 0);
+    pub(super) fn count(
+        &mut self,
+        seen: &[Seen<'_>],
+        seed: &HashSeed,
+        scope: &Scope,
+        ahead: &mut Ahead,
+    ) -> u64 {
+        let Self { rule, kinds, table, closed, window_ms, .. } = self;
+        let seen = || seen.iter().filter(|seen| *kinds & seen.kinds != 0);
         let mut windows = Windows::new(*window_ms, *closed);
         let fetches = rule.fetches.filter(|_| table.is_large());
         if let Some(fetches) = fetches {
-            for (seen, (subject, hash)) in seen().zip(&mut **ahead) {
+            for (seen, (subject, hash)) in seen().zip(&mut *ahead) {
                 *subject = fetches(seen.key());
                 *hash = subject.hash(seed, windows.of(seen.end_ms).0);
                 table.prefetch_group(*hash);
             }
-            for (seen, (_, hash)) in seen().zip(&**ahead) {
+            for (seen, (_, hash)) in seen().zip(&*ahead) {
                 let has_sets = rule.holds != Holds::Nothing && seen.class != Class::Begun;
                 table.prefetch_entry(*hash, if has_sets { 4 } else { 2 });
             }
         }
         let mut late = 0;
-        for (seen, ahead) in seen().zip(&**ahead) {
+        for (seen, ahead) in seen().zip(&*ahead) {
             let (window, is_late) = windows.of(seen.end_ms);
             debug_assert!(!is_late, "a record came after the window before {window} was closed");
             late += u64::from(is_late);

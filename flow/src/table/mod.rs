@@ -179,11 +179,11 @@ impl FlowTable {
         self.sweep_due(end);
     }
 
-    /// Moves now, and ends all flows that have expired by then. A flow that ends later has a packet
-    /// at or after `now` minus the returned milliseconds, in trace time.
-    pub fn end_expired(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) -> u64 {
+    /// Ends all flows that have been idle for too long at `now`. A flow that ends later has a
+    /// packet at or after `now` minus the returned milliseconds, in trace time.
+    pub fn end_idle(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) -> u64 {
         self.settle(end);
-        self.sweep_all(now, end);
+        self.sweep_idle(now, end);
         self.timeouts.longest_idle_ms.into()
     }
 

@@ -20,6 +20,9 @@ const GROUPS_MAX: u64 = 8;
 /// Maximum groups after a pause: about 30 us. Empty regions are skipped and do not count.
 const GROUPS_AFTER_PAUSE: u64 = 8192;
 
+/// Groups that a sweep of all groups fetches ahead.
+const GROUPS_AHEAD: u32 = 8;
+
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     /// All flows must be swept before this time.
@@ -111,7 +114,7 @@ impl FlowTable {
             let next = match self.groups.end_if_empty(group) {
                 Some(end_of_region) => end_of_region,
                 None => {
-                    self.sweep_group(group, end);
+                    self.sweep_group(group, self.now, end);
                     visits += 1;
                     group + 1
                 }
@@ -124,7 +127,7 @@ impl FlowTable {
 
     fn sweep_next(&mut self, count: u64, end: &mut impl FnMut(FlowRecord)) {
         for _ in 0..count {
-            self.sweep_group(self.sweep.group, end);
+            self.sweep_group(self.sweep.group, self.now, end);
             self.go_on_at(self.sweep.group + 1);
         }
     }
@@ -142,7 +145,7 @@ impl FlowTable {
     }
 
     #[inline]
-    fn sweep_group(&mut self, group: u32, end: &mut impl FnMut(FlowRecord)) {
+    fn sweep_group(&mut self, group: u32, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
         let occupied = self.groups.occupied_lanes(group);
         if occupied == 0 {
             return;
@@ -151,12 +154,12 @@ impl FlowTable {
         let active_ms = self.timeouts.active_ms;
         let old = lanes_behind(
             self.groups.times(group),
-            low32(self.now.as_millis()) << 1,
+            low32(now.as_millis()) << 1,
             self.timeouts.shortest_idle_ms.min(active_ms) << 1,
             self.timeouts.linger_ms.min(active_ms) << 1,
         );
         for lane in lanes(old & occupied) {
-            self.end_if_expired(Place { group, lane }, self.now, end);
+            self.end_if_expired(Place { group, lane }, now, end);
         }
     }
 
@@ -168,6 +171,24 @@ impl FlowTable {
             for lane in self.groups.occupied(group) {
                 self.end_if_expired(Place { group, lane }, now, end);
             }
+            next = group + 1;
+        }
+        self.sweep.restart(now);
+    }
+
+    /// Sweeps all groups at `now` for flows that are idle for longer than their timeout, by their
+    /// last seen times alone. A flow that had a packet lately may stay behind its active timeout:
+    /// its next packet or its idle timeout ends it.
+    #[cold]
+    pub(super) fn sweep_idle(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
+        if now.millis_since(self.now) > HORIZON_MS {
+            self.sweep_all(now, end);
+            return;
+        }
+        let mut next = 0;
+        while let Some(group) = self.groups.next_occupied(next) {
+            self.groups.prefetch_group(group + GROUPS_AHEAD);
+            self.sweep_group(group, now, end);
             next = group + 1;
         }
         self.sweep.restart(now);

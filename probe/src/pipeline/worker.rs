@@ -146,7 +146,7 @@ impl Worker {
             return;
         }
         self.settle_at = now.plus_millis(SETTLE_MS);
-        let age_ms = self.table.end_expired(now, &mut |record| self.records.push(record));
+        let age_ms = self.table.end_idle(now, &mut |record| self.records.push(record));
         self.records.settle(now.minus_millis(age_ms));
     }
 

@@ -2,16 +2,11 @@
 
 use flow::number::protocol;
 
+use super::super::facts::Fact;
 use super::super::rule::{Counter, Form, Holds, Rule, Severity, Shared, Told};
 use super::super::seen::{Class, Seen};
 use super::super::subject::Subject;
 use super::threat::AMPLIFICATION;
-
-/// Ports of services that can give long answers.
-const PORTS: [u16; 24] = [
-    17, 19, 53, 69, 111, 123, 137, 161, 177, 389, 427, 520, 623, 1434, 1900, 3283, 3702, 5093,
-    5353, 5683, 10_001, 10_074, 11_211, 37_810,
-];
 
 const NTP: u16 = 123;
 
@@ -33,6 +28,7 @@ const VICTIM_RULE: Rule = Rule {
     severity: Severity::High,
     severity_inside: Severity::High,
     classes: &[Class::Udp],
+    fact: Some(Fact::Abused),
     count: count_victim,
     value: |measured| 8 * measured.octets,
     agrees: |measured| measured.all().count() >= SOURCES && measured.packets > 5 * measured.other,
@@ -97,8 +93,35 @@ pub(in super::super) const MONLIST: Rule = Rule {
     ..USED
 };
 
-fn is_abused(port: u16) -> bool {
-    PORTS.binary_search(&port).is_ok()
+/// True for the ports of services that can give long answers.
+#[inline]
+pub(in super::super) const fn is_abused(port: u16) -> bool {
+    matches!(
+        port,
+        17 | 19
+            | 53
+            | 69
+            | 111
+            | 123
+            | 137
+            | 161
+            | 177
+            | 389
+            | 427
+            | 520
+            | 623
+            | 1434
+            | 1900
+            | 3283
+            | 3702
+            | 5093
+            | 5353
+            | 5683
+            | 10_001
+            | 10_074
+            | 11_211
+            | 37_810
+    )
 }
 
 fn count_victim(seen: &Seen<'_>, counter: &mut Counter<'_>) {
@@ -129,16 +152,5 @@ fn count_used(seen: &Seen<'_>, counter: &mut Counter<'_>) {
     if is_abused(key.destination_port) && counter.is_local(version, key.destination) {
         let subject = Subject::asking(key).towards(key.source);
         counter.at(subject.with(key.destination_port, protocol::UDP)).other += seen.record.octets;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ports_are_in_order() {
-        assert!(PORTS.is_sorted());
-        assert!(PORTS.into_iter().all(is_abused));
     }
 }

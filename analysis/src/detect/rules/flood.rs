@@ -3,6 +3,7 @@
 use flow::number::protocol;
 
 use super::super::distinct::count_of_many;
+use super::super::facts::Fact;
 use super::super::rule::{Baseline, Counter, Form, Holds, Rule, Severity, Shared, Span, Told};
 use super::super::seen::{Class, Seen};
 use super::super::subject::{Measured, Subject};
@@ -72,7 +73,7 @@ pub(in super::super) const UDP: Rule = Rule {
     classes: &[Class::Udp],
     fetches: Some(|key| Subject::destination(key).with(0_u32, protocol::UDP)),
     count: |seen, counter| {
-        if !is_fragment(seen) {
+        if !seen.is(Fact::Fragment) {
             count_packets(seen, counter, protocol::UDP);
         }
     },
@@ -97,11 +98,8 @@ pub(in super::super) const FRAGMENTS: Rule = Rule {
     name: "Flood of fragments",
     meaning: "a destination gets many fragments whose first one never came, or a gigabit a second",
     classes: &Class::TCP_AND_UDP,
-    count: |seen, counter| {
-        if is_fragment(seen) {
-            count_packets(seen, counter, protocol::FRAGMENT);
-        }
-    },
+    fact: Some(Fact::Fragment),
+    count: |seen, counter| count_packets(seen, counter, protocol::FRAGMENT),
     entries: 8192,
     sentence: |told| flooded(told, "fragment"),
     ..FLOOD
@@ -112,14 +110,6 @@ fn flooded(told: &Told, what: &str) -> String {
     let port = measured.only_port().map_or_else(String::new, |port| format!(" at port {port}"));
     let noun = if *sources == 1 { "source" } else { "sources" };
     format!("{destination} got {value} {what} packets/s{port} from {sources} {noun}")
-}
-
-/// Later fragments without their first one have no ports.
-fn is_fragment(seen: &Seen<'_>) -> bool {
-    let key = seen.key();
-    matches!(key.protocol, protocol::UDP | protocol::TCP)
-        && key.source_port == 0
-        && key.destination_port == 0
 }
 
 fn count_packets(seen: &Seen<'_>, counter: &mut Counter<'_>, kind: u8) {

@@ -1,26 +1,12 @@
 //! Hosts with suspicious behaviour.
 
-use flow::number::{protocol, tcp_control};
 use flow::{FlowKey, IpVersion};
 
+use super::super::facts::Fact;
 use super::super::rule::{Baseline, Counter, Form, Holds, Rule, Severity, Shared, Span, Told};
 use super::super::seen::{Class, Seen};
 use super::super::subject::Subject;
 use super::threat::WORM;
-
-const SMTP: u16 = 25;
-const HTTP: u16 = 80;
-const SMB: u16 = 445;
-const SQL_MONITOR: u16 = 1434;
-
-/// eDonkey, by TCP and UDP.
-const EDONKEY: (u16, u16) = (4662, 4672);
-
-/// Packets and octets of the Slammer worm.
-const SLAMMER: (u64, u64) = (1, 404);
-
-/// Packets and octets of Code Red's SYNs.
-const CODE_RED: (u64, u64) = (3, 144);
 
 const ABUSE: Rule = Rule { category: "abuse", ..Rule::BASE };
 
@@ -33,18 +19,10 @@ pub(in super::super) const WORM_PORT: Rule = Rule {
     severity: Severity::High,
     severity_inside: Severity::Critical,
     classes: &[Class::Failed, Class::Udp],
+    fact: Some(Fact::Worm),
     count: |seen, counter| {
         let key = seen.key();
-        let size = (seen.record.packets, seen.record.octets);
-        let is_wormy = match (seen.class, key.destination_port) {
-            (Class::Failed, SMB) => true,
-            (Class::Failed, HTTP) => size == CODE_RED,
-            (Class::Udp, SQL_MONITOR) => size == SLAMMER,
-            _ => false,
-        };
-        if is_wormy {
-            counter.count_target(Subject::source(key), seen).port(key.destination_port);
-        }
+        counter.count_target(Subject::source(key), seen).port(key.destination_port);
     },
     threats: [Some(&WORM), Some(&WORM)],
     sentence: |told| {
@@ -65,13 +43,10 @@ pub(in super::super) const MAIL_SENDER: Rule = Rule {
     severity_inside: Severity::High,
     entries: 4096,
     classes: &Class::TCP,
+    fact: Some(Fact::Mail),
     count: |seen, counter| {
         let key = seen.key();
-        let is_client = seen.record.tcp_control_bits & tcp_control::SYN != 0;
-        if key.destination_port == SMTP
-            && is_client
-            && !counter.scope.site.mail_servers.contains(key.source_address())
-        {
+        if !counter.scope.site.mail_servers.contains(key.source_address()) {
             counter.count_target(Subject::source(key), seen);
         }
     },
@@ -93,19 +68,9 @@ pub(in super::super) const P2P_USER: Rule = Rule {
     severity_inside: Severity::Low,
     entries: 4096,
     classes: &Class::TCP_AND_UDP,
+    fact: Some(Fact::Peer),
     count: |seen, counter| {
-        let key = seen.key();
-        let (tcp, udp) = EDONKEY;
-        let is_peer = match key.protocol {
-            protocol::TCP => {
-                key.destination_port == tcp && seen.record.tcp_control_bits & tcp_control::SYN != 0
-            }
-            protocol::UDP => key.destination_port == udp,
-            _ => false,
-        };
-        if is_peer {
-            counter.count_target(Subject::source(key), seen);
-        }
+        counter.count_target(Subject::source(seen.key()), seen);
     },
     sentence: |told| {
         let Told { source, value, window, .. } = told;
@@ -179,6 +144,7 @@ pub(in super::super) const SPOOFED_SOURCES: Rule = Rule {
     unit: "sources",
     threshold: 10,
     entries: 1024,
+    needs_networks: true,
     count: |seen, counter| {
         if counter.scope.is_spoofed(seen.record) {
             let key = seen.key();

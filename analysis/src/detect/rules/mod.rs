@@ -11,6 +11,8 @@ mod host;
 mod scan;
 mod threat;
 
+pub(super) use amplification::is_abused;
+
 use super::rule::Rule;
 
 /// All rules, in the order in which they judge a window: more specific ones come first.

@@ -7,6 +7,7 @@ use crate::hash::HashSeed;
 use crate::key::{Address, IpVersion, KeyField, KeyFields, Ports};
 use crate::point::ObservationPoint;
 
+mod idle;
 mod look;
 
 const ACK: u8 = 0x10;

@@ -1,0 +1,81 @@
+//! Facts of a record that few rules ask for. They are found once for each record, so that such a
+//! rule does not look at the other records.
+
+use flow::FlowRecord;
+use flow::number::tcp_control;
+
+use super::rules::is_abused;
+use super::seen::Class;
+
+/// A fact of few records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Fact {
+    /// A later fragment without its first one. It has no ports.
+    Fragment,
+    /// The client's direction of a connection to a mail server.
+    Mail,
+    /// A packet to a peer of eDonkey.
+    Peer,
+    /// Packets as worms send them.
+    Worm,
+    /// A port of a service that can give long answers.
+    Abused,
+}
+
+const HTTP: u16 = 80;
+const SMTP: u16 = 25;
+const SMB: u16 = 445;
+const SQL_MONITOR: u16 = 1434;
+
+/// eDonkey, by TCP and UDP.
+const EDONKEY: (u16, u16) = (4662, 4672);
+
+/// Packets and octets of the Slammer worm.
+const SLAMMER: (u64, u64) = (1, 404);
+
+/// Packets and octets of Code Red's SYNs.
+const CODE_RED: (u64, u64) = (3, 144);
+
+impl Fact {
+    /// The bit of this fact in [`kinds`].
+    pub(super) const fn bit(self) -> u32 {
+        1 << (16 + self as u32)
+    }
+}
+
+/// The bits of the class and of the facts of a record.
+#[inline]
+pub(super) fn kinds(class: Class, record: &FlowRecord) -> u32 {
+    let (from, to) = (record.key.source_port, record.key.destination_port);
+    let size = (record.packets, record.octets);
+    let is_client = record.tcp_control_bits & tcp_control::SYN != 0;
+    let fact = match class {
+        Class::Failed | Class::Begun | Class::Tcp => match to {
+            0 if from == 0 => Fact::Fragment.bit(),
+            SMTP if is_client => Fact::Mail.bit(),
+            SMB if class == Class::Failed => Fact::Worm.bit(),
+            HTTP if class == Class::Failed && size == CODE_RED => Fact::Worm.bit(),
+            port if port == EDONKEY.0 && is_client => Fact::Peer.bit(),
+            _ => 0,
+        },
+        Class::Udp => {
+            let is_abused = is_abused(from) || is_abused(to);
+            let abused = if is_abused { Fact::Abused.bit() } else { 0 };
+            abused
+                | match to {
+                    0 if from == 0 => Fact::Fragment.bit(),
+                    SQL_MONITOR if size == SLAMMER => Fact::Worm.bit(),
+                    port if port == EDONKEY.1 => Fact::Peer.bit(),
+                    _ => 0,
+                }
+        }
+        Class::EchoRequest
+        | Class::EchoReply
+        | Class::Unreachable
+        | Class::PortUnreachable
+        | Class::Icmp
+        | Class::Other => 0,
+    };
+    u32::from(class.bit()) | fact
+}
