@@ -111,6 +111,8 @@ impl Decapsulator {
         let numbers = self.namer.numbers(frame.point.interface, passage);
         if packet.vlan_id == 0 && tunnel.kind.may_be_known() && numbers.tell_all() {
             self.known.see(frame, &self.settings, numbers);
+        } else {
+            self.known.see_other();
         }
         self.count_opened(tunnel.kind, &packet, outer_octets);
         self.count_untold(true, numbers);

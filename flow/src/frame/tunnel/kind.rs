@@ -141,9 +141,9 @@ impl TunnelKind {
         matches!(self, Self::Vxlan | Self::VxlanGpe | Self::Geneve | Self::Mpls)
     }
 
-    /// Whether the destination port alone tells it. Its header has eight octets, and options.
+    /// Whether the destination port alone tells it, and its header always has eight octets.
     pub(crate) const fn may_be_known(self) -> bool {
-        matches!(self, Self::Vxlan | Self::VxlanGpe | Self::Geneve)
+        matches!(self, Self::Vxlan | Self::VxlanGpe)
     }
 
     /// Whether its id says which network the packet is of: the same in both directions, and

@@ -2,7 +2,7 @@
 //! an earlier one, and are not read again.
 //!
 //! It is for a frame in UDP over IPv4, in a tunnel of eight octets that the destination port tells:
-//! VXLAN, VXLAN-GPE, and GENEVE without options. The result is that of the other paths
+//! VXLAN and VXLAN-GPE. The result is that of the other paths
 //! (../tests/opened.rs).
 
 use alloc::boxed::Box;
@@ -49,7 +49,11 @@ const COMPARED: Headers = {
 
 /// Headers of tunnels.
 #[derive(Debug)]
-pub(crate) struct KnownTunnels(Box<[Known; PLACES]>);
+pub(crate) struct KnownTunnels {
+    places: Box<[Known; PLACES]>,
+    /// True if the last tunnel is known: other kinds do not pay for a comparison.
+    is_last: bool,
+}
 
 /// A tunnel with these headers.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +64,8 @@ struct Known {
     passage: u16,
     /// The passage that was last seen at this place.
     seen: u16,
+    /// A passage whose headers are of another form.
+    unlike: u16,
     kind: TunnelKind,
 }
 
@@ -77,16 +83,20 @@ impl KnownTunnels {
     /// No tunnel is known.
     pub(crate) fn new() -> Self {
         let kind = TunnelKind::Vxlan;
-        let none = Known { headers: [0; IP + 16], network: 0, passage: 0, seen: 0, kind };
-        Self(Box::new([none; PLACES]))
+        let none =
+            Known { headers: [0; IP + 16], network: 0, passage: 0, seen: 0, unlike: 0, kind };
+        Self { places: Box::new([none; PLACES]), is_last: false }
     }
 
     /// Opens the tunnel of a frame, if its headers are known and the packet in it is plain IPv4.
     #[inline(always)]
     pub(crate) fn open(&self, frame: &Frame<'_>, settings: &DecapSettings) -> Option<Again> {
+        if !self.is_last {
+            return None;
+        }
         let link = PlainEthernet::read(frame)?;
         let (headers, inside) = link.data.split_first_chunk()?;
-        let known = &self.0[place(headers)];
+        let known = &self.places[place(headers)];
         let interface = u16::try_from(frame.point.interface).ok()?;
         if link.ethertype != ethertype::IPV4
             || !are_of_one_tunnel(headers, &known.headers)
@@ -113,23 +123,32 @@ impl KnownTunnels {
         Some(Again { packet, kind, numbers, outer_octets })
     }
 
+    /// Sees a tunnel that was opened otherwise and cannot be known.
+    #[inline(always)]
+    pub(crate) fn see_other(&mut self) {
+        self.is_last = false;
+    }
+
     /// Sees a plain tunnel that was opened otherwise. The second packet in a row of those that have
     /// its place makes it known.
     #[inline(always)]
     pub(crate) fn see(&mut self, frame: &Frame<'_>, settings: &DecapSettings, numbers: Numbers) {
         let Some(link) = PlainEthernet::read(frame) else { return };
         let Some(headers) = link.data.first_chunk() else { return };
-        let known = &mut self.0[place(headers)];
-        if known.seen == numbers.passage && known.passage != numbers.passage {
+        let known = &mut self.places[place(headers)];
+        let passage = numbers.passage;
+        if known.seen == passage && known.passage != passage && known.unlike != passage {
             known.learn(headers, settings, numbers);
         }
-        known.seen = numbers.passage;
+        known.seen = passage;
+        self.is_last = known.passage == passage;
     }
 }
 
 impl Known {
     #[inline(never)]
     fn learn(&mut self, headers: &Headers, settings: &DecapSettings, numbers: Numbers) {
+        self.unlike = numbers.passage;
         let (&[version_ihl, ..], datagram) = headers.split_at(IP) else { return };
         let &[s0, s1, d0, d1, ..] = datagram else { return };
         let tunnel = UdpTunnel::of(Ports([s0, s1, d0, d1]), settings);
@@ -139,7 +158,7 @@ impl Known {
         if version_ihl == 0x45 && header.layer == Layer::Ethernet && header.data.is_empty() {
             let Numbers { network, passage, .. } = numbers;
             let (headers, kind) = (*headers, header.kind);
-            *self = Self { headers, kind, network, passage, seen: passage };
+            *self = Self { headers, kind, network, passage, seen: passage, unlike: 0 };
         }
     }
 }
