@@ -28,6 +28,7 @@ mod records;
 mod reload;
 mod rights;
 mod service;
+mod static_build;
 mod totals;
 mod tunnels;
 mod ways;

@@ -23,15 +23,17 @@ pub(crate) struct Options {
 }
 
 /// What the tests drive besides the program itself.
-const NEEDS: [Need; 19] = [
+const NEEDS: [Need; 21] = [
     // With dpkg-dev for the Debian package.
     Need { package: "binutils", check: &["strip", "--version"] },
     Need { package: "chromium", check: &["chromium", "--version"] },
+    Need { package: "debootstrap", check: &["debootstrap", "--version"] },
     Need { package: "docker-compose", check: &["docker-compose", "--version"] },
     Need { package: "dpkg-dev", check: &["dpkg-shlibdeps", "--version"] },
     Need { package: "ethtool", check: &["ethtool", "--version"] },
     Need { package: "iproute2", check: &["ip", "-V"] },
     Need { package: "mmdb-bin", check: &["mmdblookup", "--version"] },
+    Need { package: "musl-tools", check: &["musl-gcc", "--version"] },
     Need { package: "nfdump", check: &["nfcapd", "-V"] },
     Need { package: "pmacct", check: &["nfacctd", "-V"] },
     Need { package: "prometheus", check: &["promtool", "--version"] },

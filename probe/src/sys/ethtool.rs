@@ -110,7 +110,7 @@ impl Ethtool {
         let socket = self.socket.as_raw_fd();
         // SAFETY: the request has a name that ends with 0 and a pointer to data that live here and
         // are longer than what the kernel writes for the commands above.
-        let result = unsafe { libc::ioctl(socket, libc::SIOCETHTOOL, &raw mut self.request) };
+        let result = unsafe { libc::ioctl(socket, SIOCETHTOOL, &raw mut self.request) };
         self.request.ifr_ifru.ifru_data = std::ptr::null_mut();
         if result < 0 {
             return Err(io::Error::last_os_error());
@@ -120,6 +120,9 @@ impl Ethtool {
 }
 
 const DATA_WORDS: usize = 256;
+
+/// linux/sockios.h. The type of the same constant of `libc` is not that of a request in every libc.
+const SIOCETHTOOL: libc::Ioctl = 0x8946;
 
 /// linux/ethtool.h.
 const GET_RING: u32 = 0x10;
