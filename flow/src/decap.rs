@@ -2,11 +2,12 @@
 
 use crate::fragment::FragmentCache;
 use crate::frame::tunnel::{
-    Budget, DecapSettings, Found, Inside, Opened, Refusal, TunnelKind, open_plain, outermost,
+    Again, Budget, DecapSettings, Found, Inside, KnownTunnels, Opened, Refusal, TunnelKind,
+    open_plain, outermost,
 };
 use crate::frame::{Fragment, Frame, Ignored, Packet, Stop, Tpids};
 use crate::hash::HashSeed;
-use crate::names::{MORE, Namer, Naming, NetworkKey, Passage};
+use crate::names::{MORE, Namer, Naming, NetworkKey, Numbers, Passage};
 use crate::point::ObservationPoint;
 use crate::record::Tally;
 
@@ -68,6 +69,7 @@ pub(crate) struct Decapsulator {
     /// Outer packets whose first fragment was opened, by the times of frames.
     opened: FragmentCache,
     namer: Namer,
+    known: KnownTunnels,
     counts: TunnelCounts,
 }
 
@@ -79,6 +81,7 @@ impl Decapsulator {
             settings,
             opened: FragmentCache::new(seed),
             namer: Namer::new(seed, key),
+            known: KnownTunnels::new(),
             counts: TunnelCounts::default(),
         }
     }
@@ -102,14 +105,36 @@ impl Decapsulator {
 
     /// Counts a packet in a tunnel, and gives it its numbers.
     #[inline(always)]
-    pub(crate) fn number(
-        &mut self,
-        found: Found,
-        point: ObservationPoint,
-    ) -> (Packet, ObservationPoint) {
+    pub(crate) fn number(&mut self, frame: &Frame<'_>, found: Found) -> (Packet, ObservationPoint) {
         let Found { packet, tunnel, outer_octets } = found;
         let passage = Passage { tunnel: Some(tunnel), vlan_id: packet.vlan_id, inner_vlan_id: 0 };
-        self.numbered(packet, passage, outer_octets, point)
+        let numbers = self.namer.numbers(frame.point.interface, passage);
+        if packet.vlan_id == 0 && tunnel.kind.may_be_known() && numbers.tell_all() {
+            self.known.see(frame, &self.settings, numbers);
+        } else {
+            self.known.see_other();
+        }
+        self.count_opened(tunnel.kind, &packet, outer_octets);
+        self.count_untold(true, numbers);
+        numbered(packet, numbers, frame.point)
+    }
+
+    /// Finds the packet in a tunnel whose headers are known. `None`: use [`Self::open_plain`].
+    #[inline(always)]
+    pub(crate) fn open_known(&self, frame: &Frame<'_>) -> Option<Again> {
+        self.known.open(frame, &self.settings)
+    }
+
+    /// Counts a packet in such a tunnel, and gives it its numbers.
+    #[inline(always)]
+    pub(crate) fn number_known(
+        &mut self,
+        again: Again,
+        point: ObservationPoint,
+    ) -> (Packet, ObservationPoint) {
+        let Again { packet, kind, numbers, outer_octets } = again;
+        self.count_opened(kind, &packet, outer_octets);
+        numbered(packet, numbers, point)
     }
 
     #[inline(always)]
@@ -157,24 +182,24 @@ impl Decapsulator {
         }
         let Opened { packet, inner_vlan_id, .. } = opened;
         let passage = Passage { tunnel, vlan_id: packet.vlan_id, inner_vlan_id };
-        Ok(self.numbered(packet, passage, outer_octets, point))
+        let numbers = self.namer.numbers(point.interface, passage);
+        if let Some(tunnel) = tunnel {
+            self.count_opened(tunnel.kind, &packet, outer_octets);
+        }
+        self.count_untold(tunnel.is_some(), numbers);
+        Ok(numbered(packet, numbers, point))
     }
 
     #[inline(always)]
-    fn numbered(
-        &mut self,
-        mut packet: Packet,
-        passage: Passage,
-        outer_octets: u32,
-        point: ObservationPoint,
-    ) -> (Packet, ObservationPoint) {
-        let numbers = self.namer.numbers(point.interface, passage);
-        if let Some(tunnel) = passage.tunnel {
-            self.counts.opened[tunnel.kind as usize].count(packet.octets.into());
-            self.counts.overhead_octets += i64::from(outer_octets) - i64::from(packet.octets);
-            if !numbers.tell_tunnel() {
-                self.counts.tunnels_untold += 1;
-            }
+    fn count_opened(&mut self, kind: TunnelKind, packet: &Packet, outer_octets: u32) {
+        self.counts.opened[kind as usize].count(packet.octets.into());
+        self.counts.overhead_octets += i64::from(outer_octets) - i64::from(packet.octets);
+    }
+
+    #[inline(always)]
+    fn count_untold(&mut self, is_in_tunnel: bool, numbers: Numbers) {
+        if is_in_tunnel && !numbers.tell_tunnel() {
+            self.counts.tunnels_untold += 1;
         }
         if numbers.network == MORE {
             self.counts.networks_untold += 1;
@@ -182,8 +207,6 @@ impl Decapsulator {
         if numbers.interface == MORE {
             self.counts.interfaces_untold += 1;
         }
-        packet.vlan_id = numbers.passage;
-        (packet, ObservationPoint { interface: numbers.interface_word(), ..point })
     }
 
     /// Remembers the first fragment of an opened packet: its later fragments are not metered.
@@ -192,4 +215,15 @@ impl Decapsulator {
             self.opened.remember(around, 0, identification, frame.time);
         }
     }
+}
+
+/// The packet with numbers in place of its interface and its VLAN.
+#[inline(always)]
+fn numbered(
+    mut packet: Packet,
+    numbers: Numbers,
+    point: ObservationPoint,
+) -> (Packet, ObservationPoint) {
+    packet.vlan_id = numbers.passage;
+    (packet, ObservationPoint { interface: numbers.interface_word(), ..point })
 }

@@ -184,6 +184,11 @@ impl Numbers {
         self.passage >= PASSAGES_NAMED
     }
 
+    /// True if tunnel and network have numbers of their own.
+    pub(crate) fn tell_all(self) -> bool {
+        self.tell_tunnel() && self.network != MORE
+    }
+
     /// The value in place of the interface.
     pub(crate) fn interface_word(self) -> u32 {
         u32::from(self.network) << 16 | u32::from(self.interface)

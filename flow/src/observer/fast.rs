@@ -20,8 +20,9 @@ impl Observer {
             self.observe_off_pace(*frame, sink);
             return;
         }
-        if self.fast_path
-            && let Some(packet) = dissect_plain_ipv4(frame)
+        if !self.fast_path {
+            self.observe_slowly(*frame, sink);
+        } else if let Some(packet) = dissect_plain_ipv4(frame)
             && !self.is_suspect(&packet, frame)
         {
             self.meter(frame, &packet, frame.point, sink);
@@ -33,15 +34,30 @@ impl Observer {
     /// The same, for frames that are not plain IPv4.
     #[inline(never)]
     fn observe_other(&mut self, frame: Frame<'_>, sink: &mut impl Sink) {
-        if self.fast_path
-            && let Some(packet) = dissect_plain_ipv6(&frame)
+        if let Some(packet) = dissect_plain_ipv6(&frame)
             && !self.is_suspect(&packet, &frame)
         {
             self.meter(&frame, &packet, frame.point, sink);
-        } else if self.decap.is_some() {
-            self.observe_opening(&frame, sink);
         } else {
-            let read = self.read(&frame);
+            self.observe_unlike(&frame, sink);
+        }
+    }
+
+    /// The same, without a plain packet first. After a tunnel, most often a known one follows.
+    #[inline(never)]
+    fn observe_slowly(&mut self, frame: Frame<'_>, sink: &mut impl Sink) {
+        if !self.after_tunnel || !self.observe_known(&frame, sink) {
+            self.observe_unlike(&frame, sink);
+        }
+    }
+
+    /// The same, for frames without a faster way.
+    #[inline(always)]
+    fn observe_unlike(&mut self, frame: &Frame<'_>, sink: &mut impl Sink) {
+        if self.decap.is_some() {
+            self.observe_opening(frame, sink);
+        } else {
+            let read = self.read(frame);
             self.place(read, self.clocks.here(), sink);
         }
     }
@@ -54,6 +70,19 @@ impl Observer {
         }
     }
 
+    /// Meters the packet in a plain tunnel whose headers are known, if there is one.
+    #[inline(always)]
+    fn observe_known(&mut self, frame: &Frame<'_>, sink: &mut impl Sink) -> bool {
+        let Some(decap) = &mut self.decap else { return false };
+        let Some(again) = decap.open_known(frame) else { return false };
+        if self.excluded.iter().any(|conversation| conversation.may_contain(&again.packet)) {
+            return false;
+        }
+        let (packet, point) = decap.number_known(again, frame.point);
+        self.meter(frame, &packet, point, sink);
+        true
+    }
+
     /// Meters the packet in a plain tunnel, if there is one.
     #[inline(always)]
     fn observe_tunnel(&mut self, frame: &Frame<'_>, sink: &mut impl Sink) -> bool {
@@ -62,7 +91,7 @@ impl Observer {
         if self.excluded.iter().any(|conversation| conversation.may_contain(&found.packet)) {
             return false;
         }
-        let (packet, point) = decap.number(found, frame.point);
+        let (packet, point) = decap.number(frame, found);
         if decap.has_news() {
             decap.news().for_each(|naming| sink.learn(naming));
         }
@@ -74,7 +103,7 @@ impl Observer {
     /// frames without a fast path.
     #[inline(never)]
     fn observe_rest(&mut self, frame: &Frame<'_>, sink: &mut impl Sink) {
-        if self.fast_path && self.observe_tunnel(frame, sink) {
+        if self.fast_path && (self.observe_known(frame, sink) || self.observe_tunnel(frame, sink)) {
             (self.fast_path, self.after_tunnel) = (false, true);
             return;
         }

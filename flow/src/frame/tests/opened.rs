@@ -166,7 +166,7 @@ fn both_paths_open_the_same_tunnels() {
         (DecapSettings { whole_key: true, ..DECAP }, true),
         (DecapSettings { kinds: only, l2tpv3: None, ..DECAP }, false),
     ];
-    let (mut random, mut opened) = (Random(21), [0; TunnelKind::ALL.len()]);
+    let (mut random, mut opened, mut known) = (Random(21), [0; TunnelKind::ALL.len()], 0);
     for (decap, vlan_in_key) in settings {
         let new = || Decapsulator::new(decap, vlan_in_key, HashSeed::new(1));
         let (mut fast, mut general) = (new(), new());
@@ -176,15 +176,13 @@ fn both_paths_open_the_same_tunnels() {
             let wire_length = mutate(&mut random, &mut octets);
             let point = ObservationPoint::ingress(random.pick(&[0, 1, 2, 40_000, u32::MAX]));
             let frame = Frame { point, ..frame(LinkType::Ethernet, &octets, wire_length) };
-            let comparable = |stop: Stop| (stop.reason, stop.unread);
-            let expected = general.dissect(&frame, Tpids::default()).map_err(comparable);
-            let found = match fast.open_plain(&frame) {
-                Some(found) => {
-                    opened[found.tunnel.kind as usize] += 1;
-                    Ok(fast.number(found, point))
-                }
-                None => fast.dissect(&frame, Tpids::default()).map_err(comparable),
-            };
+            let expected = on_general_path(&mut general, &frame);
+            let (found, way) = on_fastest_path(&mut fast, &frame);
+            match way {
+                Way::Known => known += 1,
+                Way::Plain(kind) => opened[kind as usize] += 1,
+                Way::General => {}
+            }
             assert_eq!(found, expected, "{frame:x?}");
             let news = [fast.news().collect::<Vec<_>>(), general.news().collect()];
             assert_eq!(news[0], news[1], "{frame:x?}");
@@ -196,6 +194,82 @@ fn both_paths_open_the_same_tunnels() {
             && kind != TunnelKind::Teredo;
         assert_eq!(count > FRAMES / 100, is_fast, "{}: {count}", kind.name());
     }
+    assert!(known > 0, "{known}");
+}
+
+type Numbered = Result<(Packet, ObservationPoint), (Ignored, Unread)>;
+
+/// The path on which a packet was found.
+enum Way {
+    Known,
+    Plain(TunnelKind),
+    General,
+}
+
+fn on_general_path(decap: &mut Decapsulator, frame: &Frame<'_>) -> Numbered {
+    decap.dissect(frame, Tpids::default()).map_err(|stop| (stop.reason, stop.unread))
+}
+
+fn on_fastest_path(decap: &mut Decapsulator, frame: &Frame<'_>) -> (Numbered, Way) {
+    if let Some(again) = decap.open_known(frame) {
+        (Ok(decap.number_known(again, frame.point)), Way::Known)
+    } else if let Some(found) = decap.open_plain(frame) {
+        (Ok(decap.number(frame, found)), Way::Plain(found.tunnel.kind))
+    } else {
+        (on_general_path(decap, frame), Way::General)
+    }
+}
+
+/// A tunnel is known, and then a frame comes that differs from its frames in one bit, or that is
+/// cut: it has the same result as on the general path.
+#[test]
+fn a_known_tunnel_is_not_taken_for_another() {
+    let inner = |protocol, payload: &[u8]| made::ethernet(&[], &made::ipv4(protocol, payload));
+    let headers: [(u16, [u8; 8]); 2] =
+        [(4789, [8, 0, 0, 0, 0, 0, 7, 0]), (4790, [0x0c, 0, 0, 3, 0, 0, 7, 0])];
+    for (port, header) in headers {
+        for inside in [inner(6, &made::tcp()), inner(17, &made::udp())] {
+            let [port_high, port_low] = port.to_be_bytes();
+            let length = u8::try_from(16 + inside.len()).unwrap();
+            let udp = [0xc0, 1, port_high, port_low, 0, length, 0, 0];
+            let packet = made::ipv4(17, &[&udp[..], &header, &inside].concat());
+            check_variants(&made::ethernet(&[], &packet));
+        }
+    }
+}
+
+fn check_variants(octets: &[u8]) {
+    let new = || Decapsulator::new(DECAP, false, HashSeed::new(1));
+    let (mut fast, mut general) = (new(), new());
+    let mut known = 0;
+    let mut check = |octets: &[u8], wire_length| {
+        let point = ObservationPoint::ingress(1);
+        let frame = Frame { point, ..frame(LinkType::Ethernet, octets, wire_length) };
+        let expected = on_general_path(&mut general, &frame);
+        let (found, way) = on_fastest_path(&mut fast, &frame);
+        assert_eq!(found, expected, "{frame:x?}");
+        let news = [fast.news().collect::<Vec<_>>(), general.news().collect()];
+        assert_eq!(news[0], news[1], "{frame:x?}");
+        assert_eq!(fast.counts(), general.counts(), "{frame:x?}");
+        known += usize::from(matches!(way, Way::Known));
+    };
+    let whole = u32::try_from(octets.len()).unwrap();
+    for at in 0..octets.len() {
+        for bit in 0..8 {
+            let mut changed = Vec::from(octets);
+            changed[at] ^= 1 << bit;
+            // Twice, so that the tunnel is known again.
+            check(octets, whole);
+            check(octets, whole);
+            for captured in [octets.len(), at] {
+                for wire_length in [whole, whole + 9, u32::try_from(captured).unwrap()] {
+                    check(&changed[..captured], wire_length);
+                }
+            }
+        }
+    }
+    // Most bits of addresses and ports, and the frames that are not changed.
+    assert!(known > octets.len() * 8 * 3, "{known}");
 }
 
 /// What an observer says, in order.

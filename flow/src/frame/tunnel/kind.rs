@@ -141,6 +141,11 @@ impl TunnelKind {
         matches!(self, Self::Vxlan | Self::VxlanGpe | Self::Geneve | Self::Mpls)
     }
 
+    /// Whether the destination port alone tells it, and its header always has eight octets.
+    pub(crate) const fn may_be_known(self) -> bool {
+        matches!(self, Self::Vxlan | Self::VxlanGpe)
+    }
+
     /// Whether its id says which network the packet is of: the same in both directions, and
     /// addresses of two such networks may be the same.
     pub const fn id_is_network(self) -> bool {

@@ -7,6 +7,7 @@ mod around;
 mod gre;
 mod headers;
 mod kind;
+mod known;
 mod l2tp;
 mod plain;
 mod udp;
@@ -21,6 +22,7 @@ use udp::UdpTunnel;
 
 pub(super) use headers::{IpHeader, ip_headers};
 pub use kind::{TunnelKind, TunnelKinds};
+pub(crate) use known::{Again, KnownTunnels};
 pub use l2tp::L2tpV3;
 pub(crate) use plain::{Found, Screen, open_plain};
 
@@ -67,7 +69,7 @@ impl DecapSettings {
     }
 
     /// True if a plain packet may be a tunnel.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn may_open(&self, packet: &Packet) -> bool {
         packet.protocol == protocol::UDP && UdpTunnel::of(packet.ports, self).is_some()
     }
