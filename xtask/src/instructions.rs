@@ -114,13 +114,17 @@ fn own(profile: &str) -> u64 {
     let mut of_call = false;
     let mut sum = 0;
     for line in profile.lines() {
-        if let Some(object) = line.strip_prefix("ob=") {
+        let object = line.strip_prefix("ob=");
+        let called = line.strip_prefix("cob=");
+        if let Some(text) = object.or(called) {
             // The name is there only the first time: (3) /lib/libc.so.6
-            let (number, name) = object.split_once(' ').unwrap_or((object, ""));
-            let is_library = names
+            let (number, name) = text.split_once(' ').unwrap_or((text, ""));
+            let is_library = *names
                 .entry(number.to_owned())
                 .or_insert_with(|| name.contains("/libc.so") || name.contains("/ld-linux"));
-            is_own = !*is_library;
+            if object.is_some() {
+                is_own = !is_library;
+            }
         } else if line.starts_with("calls=") {
             // The next line is the cost of the called function, which is also listed separately.
             of_call = true;
@@ -187,11 +191,13 @@ events: Ir
 ob=(1) /bin/program
 fn=(1) measured
 10 5
+cob=(2) /lib/libc.so.6
+cfn=(2) memcpy
 calls=1 0
-11 1000
+11 400
 +2 7
-ob=(2) /lib/libc.so.6
-fn=(2) memcpy
+ob=(2)
+fn=(2)
 3 400
 ob=(1)
 fn=(3) encode
