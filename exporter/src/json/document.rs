@@ -10,13 +10,13 @@ use std::sync::Arc;
 use element::{Element, Flow, UptimeBase};
 use flow::number::{protocol, tcp_control};
 use flow::{
-    Collected, Details, FlowDirection, FlowEndReason, FlowRecord, IpVersion, KeyField, KeyFields,
-    NetworkSet, Origin, Tags,
+    Collected, Details, Facts, FlowDirection, FlowEndReason, FlowRecord, IpVersion, KeyField,
+    KeyFields, NetworkSet, Origin, Tags,
 };
 
 use super::address::{Perimeter, Sides};
 use super::collected::{self, ExporterTexts};
-use super::facts::{put_facts, put_protocol, put_tls};
+use super::facts::{put_facts, put_tls};
 use super::id::{put_community_id, put_flow_id};
 use super::member::{json_string, put_comma, put_number, put_string, put_text};
 use super::netflow::NetflowObject;
@@ -310,8 +310,10 @@ impl DocumentWriter {
             put_number(out, br#","iana_number":""#, key.protocol);
             out.push(b'"');
         }
-        if let Some(facts) = flow.facts() {
-            put_protocol(facts, out);
+        let facts = flow.facts();
+        if let Some(protocol) = facts.and_then(Facts::protocol) {
+            put_text(out, br#","protocol":""#, protocol.name().as_bytes());
+            out.push(b'"');
         }
         put_text(out, br#","direction":""#, sides.direction());
         out.push(b'"');
@@ -335,7 +337,7 @@ impl DocumentWriter {
         put_text(out, br#"","locality":""#, sides.locality());
         out.extend_from_slice(br#""}"#);
         if self.fields == Fields::Full {
-            put_related(sides, flow.facts(), out);
+            put_related(sides, facts, out);
         }
     }
 

@@ -5,15 +5,6 @@ use flow::{DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, TlsFacts
 
 use super::member::{put_comma, put_number, put_string, put_text};
 
-/// Appends `protocol` to an object that has members.
-#[cold]
-pub(super) fn put_protocol(facts: &Facts, out: &mut Vec<u8>) {
-    if let Some(protocol) = facts.protocol() {
-        put_text(out, br#","protocol":""#, protocol.name().as_bytes());
-        out.push(b'"');
-    }
-}
-
 /// Appends `dns`, `http` and `url`.
 pub(super) fn put_facts(facts: &Facts, out: &mut Vec<u8>) {
     if let Some(dns) = &facts.dns {
