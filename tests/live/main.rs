@@ -16,6 +16,7 @@ mod ends;
 mod exports;
 mod hangup;
 mod host;
+mod image;
 mod interfaces;
 mod load;
 mod losses;
