@@ -6,6 +6,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[allow(dead_code, reason = "the benches use all of it")]
+#[path = "../../benches/elastic/sink.rs"]
+mod sink;
+
 mod alerts;
 mod captures;
 mod changes;
@@ -29,6 +33,7 @@ mod records;
 mod reload;
 mod rights;
 mod service;
+mod soak;
 mod static_build;
 mod totals;
 mod tunnels;

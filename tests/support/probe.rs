@@ -96,6 +96,11 @@ impl Probe {
         self.child.id()
     }
 
+    /// The most memory that it has had so far, in octets.
+    pub fn memory(&self) -> u64 {
+        peak(self.pid())
+    }
+
     /// What it has said so far.
     pub fn messages(&self) -> String {
         fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
