@@ -161,17 +161,46 @@ impl Broker {
         java
     }
 
-    /// Runs a tool of Kafka.
-    fn tool(&self, class: &str, arguments: &[&str]) {
+    /// Runs a tool of Kafka. Returns what it said.
+    fn tool(&self, class: &str, arguments: &[&str]) -> String {
         let output = self.java(class).args(arguments).output().expect("java can be started");
-        let said = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "{class}: {}", String::from_utf8_lossy(&said));
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{class}: {said}");
+        said
     }
 
-    fn topics(&self, arguments: &[&str]) {
+    fn topics(&self, arguments: &[&str]) -> String {
         let address = self.address();
         let arguments = [&["--bootstrap-server", &address], arguments].concat();
-        self.tool("org.apache.kafka.tools.TopicCommand", &arguments);
+        self.tool("org.apache.kafka.tools.TopicCommand", &arguments)
+    }
+
+    /// The leader of each partition of a topic, counted from 0; -1 is none.
+    pub fn leaders(&self, topic: &str) -> Vec<i32> {
+        self.described(topic, "Leader")
+            .iter()
+            .map(|leader| leader.parse().unwrap_or(0) - 1)
+            .collect()
+    }
+
+    /// Waits until each broker has all of a topic.
+    pub fn wait_until_in_sync(&self, topic: &str) {
+        let begin = Instant::now();
+        let is_whole = |copies: &String| copies.split(',').count() == self.nodes.len();
+        while !self.described(topic, "Isr").iter().all(is_whole) {
+            assert!(begin.elapsed() < PATIENCE, "not in sync: {}", self.log());
+        }
+    }
+
+    /// A field of each partition of a topic, as the tool writes it.
+    fn described(&self, topic: &str, field: &str) -> Vec<String> {
+        let text = self.topics(&["--describe", "--topic", topic]);
+        let field = format!("{field}: ");
+        let parts = text.split(['\t', '\n']).map(str::trim);
+        let values: Vec<_> =
+            parts.filter_map(|part| part.strip_prefix(&field)).map(str::to_owned).collect();
+        assert!(!values.is_empty(), "{text}");
+        values
     }
 
     /// Makes a topic, with settings `name=value`. Each broker has a copy.
