@@ -9,6 +9,7 @@ mod disk;
 mod distribution;
 mod full;
 mod leaders;
+mod million;
 mod outages;
 mod records;
 mod refusals;
