@@ -64,6 +64,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "event.action",
             "event.category",
             "event.dataset",
+            "event.id",
             "event.kind",
             "event.module",
             "event.type",
