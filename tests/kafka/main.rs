@@ -1,7 +1,21 @@
-//! Kafka: a real broker, and an independent consumer.
+//! Kafka: real brokers, and an independent consumer.
 
 #[path = "../support/mod.rs"]
 mod support;
+
+#[allow(dead_code, reason = "the tests of clusters use all of it")]
+#[path = "../elastic/client.rs"]
+mod client;
+#[allow(dead_code, reason = "the tests of clusters use all of it")]
+#[path = "../elastic/engine.rs"]
+mod engine;
+#[path = "../elastic/install.rs"]
+mod install;
+#[allow(dead_code, reason = "the tests of clusters use all of it")]
+#[path = "../elastic/kind.rs"]
+mod kind;
+#[path = "../elastic/streams.rs"]
+mod streams;
 
 mod broker;
 mod consumer;
@@ -11,6 +25,7 @@ mod full;
 mod leaders;
 mod million;
 mod outages;
+mod probes;
 mod records;
 mod refusals;
 mod replay;
