@@ -29,3 +29,4 @@ mod probes;
 mod records;
 mod refusals;
 mod replay;
+mod rsyslog;

@@ -23,7 +23,7 @@ pub(crate) struct Options {
 }
 
 /// What the tests drive besides the program itself.
-const NEEDS: [Need; 21] = [
+const NEEDS: [Need; 23] = [
     // With dpkg-dev for the Debian package.
     Need { package: "binutils", check: &["strip", "--version"] },
     Need { package: "chromium", check: &["chromium", "--version"] },
@@ -46,6 +46,9 @@ const NEEDS: [Need; 21] = [
     // Search engines and a broker are downloaded as jars.
     Need { package: "default-jdk-headless", check: &["jar", "--version"] },
     Need { package: "maven", check: &["mvn", "--version"] },
+    // Another reader of Kafka.
+    Need { package: "rsyslog-elasticsearch", check: &["dpkg", "-s", "rsyslog-elasticsearch"] },
+    Need { package: "rsyslog-kafka", check: &["dpkg", "-s", "rsyslog-kafka"] },
     // A consumer of Kafka, and a newer Java than Debian's.
     Need { package: "python3-pip", check: &["python3", "-m", "pip", "--version"] },
 ];
