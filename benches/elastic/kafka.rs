@@ -6,7 +6,7 @@ use nix::sys::resource::UsageWho;
 
 use crate::broker::Broker;
 use crate::outage::{FLOWS, measure};
-use crate::sink::cpu;
+use crate::sink::{cpu, cpu_of_children};
 use crate::speed::{DOCUMENTS, batches, export, stay_on, usable_cpus};
 use crate::support::net::{Host, Links, Network};
 use crate::{Effort, median};
@@ -22,6 +22,22 @@ pub fn run(effort: Effort) {
     while_packets_are_captured();
 }
 
+/// What a codec came to in each round.
+struct Figures {
+    codec: &'static str,
+    /// Documents per second.
+    rates: Vec<f64>,
+    /// CPU time of a document, of this process and of the broker.
+    cpu_nanos: Vec<f64>,
+    broker_nanos: Vec<f64>,
+}
+
+impl Figures {
+    fn of(codec: &'static str) -> Self {
+        Self { codec, rates: Vec::new(), cpu_nanos: Vec::new(), broker_nanos: Vec::new() }
+    }
+}
+
 /// The output runs on one CPU, the broker on the others.
 fn from_one_cpu(effort: Effort) {
     let usable = usable_cpus();
@@ -33,32 +49,38 @@ fn from_one_cpu(effort: Effort) {
     }
     stay_on(&usable[..1]);
     let batches = batches(DOCUMENTS);
-    let mut figures = codecs.map(|codec| (codec, Vec::new(), Vec::new()));
+    let mut figures = codecs.map(Figures::of);
     // The first round is not counted.
     for round in 0..=effort.rounds {
-        for (codec, rates, cpu_nanos) in &mut figures {
+        for figures in &mut figures {
+            let codec = figures.codec;
             let output = broker.output(codec, &format!("compression={codec}"));
-            let (begin, before) = (Instant::now(), cpu(UsageWho::RUSAGE_SELF));
+            let times = || (cpu(UsageWho::RUSAGE_SELF), cpu_of_children());
+            let (begin, before) = (Instant::now(), times());
             export(&output, "bench", &batches);
             let rate = DOCUMENTS as f64 / begin.elapsed().as_secs_f64();
-            let used = cpu(UsageWho::RUSAGE_SELF).saturating_sub(before);
-            let nanos = used.as_secs_f64() * 1e9 / DOCUMENTS as f64;
-            println!("{codec:7} {rate:10.0}/s {nanos:6.0} ns of CPU");
+            let after = times();
+            let nanos = |before, after: Duration| {
+                after.saturating_sub(before).as_secs_f64() * 1e9 / DOCUMENTS as f64
+            };
+            let (own, brokers) = (nanos(before.0, after.0), nanos(before.1, after.1));
+            println!("{codec:7} {rate:10.0}/s {own:6.0} ns of CPU, the broker {brokers:6.0} ns");
             if round > 0 {
-                rates.push(rate);
-                cpu_nanos.push(nanos);
+                figures.rates.push(rate);
+                figures.cpu_nanos.push(own);
+                figures.broker_nanos.push(brokers);
             }
         }
     }
     stay_on(&usable);
     println!("\ninto one partition, full documents, on one CPU beside that of the broker:");
-    for (codec, rates, cpu_nanos) in figures {
-        let (rate, nanos) = (median(rates), median(cpu_nanos));
+    for Figures { codec, rates, cpu_nanos, broker_nanos } in figures {
+        let (rate, nanos, brokers) = (median(rates), median(cpu_nanos), median(broker_nanos));
         let of_target = 100.0 * rate / TARGET;
         let stored = broker.stored(codec) as f64 / (DOCUMENTS * (effort.rounds + 1)) as f64;
         println!(
-            "{codec:7} {rate:10.0} documents/s, {nanos:6.0} ns of CPU and {stored:.0} octets on \
-             the disk of the broker each"
+            "{codec:7} {rate:10.0} documents/s, {nanos:6.0} ns of CPU, {brokers:6.0} of the \
+             broker and {stored:.0} octets on its disk each"
         );
         println!(
             "  of the target {of_target:.0} % by time, {:.0} % by CPU time",

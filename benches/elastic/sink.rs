@@ -1,8 +1,10 @@
 //! A server that accepts bulk requests and responds at once.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -190,4 +192,24 @@ pub fn cpu(who: UsageWho) -> Duration {
     let micros = |time: TimeVal| time.tv_sec() * 1_000_000 + time.tv_usec();
     let micros = micros(usage.user_time()) + micros(usage.system_time());
     Duration::from_micros(u64::try_from(micros).expect("time is not negative"))
+}
+
+/// CPU time of the children of this process so far, such as an engine.
+pub fn cpu_of_children() -> Duration {
+    let own = std::process::id();
+    let processes = fs::read_dir("/proc").expect("a list of processes").flatten();
+    let ticks: u64 = processes.filter_map(|process| ticks_of_child(&process.path(), own)).sum();
+    TICK * u32::try_from(ticks).expect("less than a year")
+}
+
+/// The unit of time in which Linux tells it.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Ticks of CPU time of a process, if it is a child of `parent`.
+fn ticks_of_child(process: &Path, parent: u32) -> Option<u64> {
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    // The name in parentheses is the second field, and may have spaces.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let fields: Vec<u64> = fields.split(' ').map(|field| field.parse().unwrap_or(0)).collect();
+    (fields[1] == u64::from(parent)).then(|| fields[11] + fields[12])
 }
