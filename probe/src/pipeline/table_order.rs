@@ -115,24 +115,31 @@ pub(crate) struct TableWalk {
     order: TableOrder,
     next: u32,
     found: TableAnswer,
+    /// Flows that come behind this in the order are not shown.
+    last: u64,
 }
 
 impl TableWalk {
     pub(crate) fn new(order: TableOrder) -> Self {
-        Self { order, next: 0, found: TableAnswer::default() }
+        Self { order, next: 0, found: TableAnswer::default(), last: u64::MAX }
     }
 
     /// Does the next piece. Returns true after the last, when the answer is sent.
     pub(crate) fn step(&mut self, table: &mut FlowTable, records: &mut RecordQueue) -> bool {
-        let Self { order: TableOrder { task, meant, answer }, next, found } = self;
+        let Self { order: TableOrder { task, meant, answer }, next, found, last } = self;
         let on = match *task {
             TableTask::Show(order, count) => table.look(*next, GROUPS, &mut |flow| {
-                if meant.contains(flow) {
-                    found.meant.count(flow);
-                    found.flows.push(*flow);
-                    if found.flows.len() >= 2 * count.max(1) {
-                        order.keep_first(&mut found.flows, count);
-                    }
+                if !meant.contains(flow) {
+                    return;
+                }
+                found.meant.count(flow);
+                if order.key(flow) > *last {
+                    return;
+                }
+                found.flows.push(*flow);
+                if found.flows.len() >= 2 * count.max(1) {
+                    order.keep_first(&mut found.flows, count);
+                    *last = found.flows.last().map_or(u64::MAX, |flow| order.key(flow));
                 }
             }),
             TableTask::End => {
@@ -152,6 +159,7 @@ impl TableWalk {
         }
         if let TableTask::Show(order, count) = *task {
             order.keep_first(&mut found.flows, count);
+            records.restore(&mut found.flows);
         }
         // Who does not wait any more needs no answer.
         drop(answer.try_send(Some(std::mem::take(found))));
