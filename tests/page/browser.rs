@@ -18,7 +18,7 @@ use crate::support::{self, packet, tunnel};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A browser with one page, and what was said on its console.
-struct Seen {
+pub struct Seen {
     tab: Arc<Tab>,
     said: Arc<Mutex<Vec<String>>>,
     /// It ends when it is dropped.
@@ -27,7 +27,7 @@ struct Seen {
 
 impl Seen {
     /// Opens a page, if there is a browser.
-    fn open(page: &Shown) -> Option<Self> {
+    pub fn open(page: &Shown) -> Option<Self> {
         if !support::has_tool("chromium") {
             support::skip("chromium is not installed");
             return None;
@@ -60,7 +60,7 @@ impl Seen {
         Some(Self { tab, said, _browser: browser })
     }
 
-    fn evaluate(&self, script: &str) -> Value {
+    pub fn evaluate(&self, script: &str) -> Value {
         let result = self.tab.evaluate(script, true).expect("a script runs");
         result.value.unwrap_or(Value::Null)
     }
@@ -71,7 +71,7 @@ impl Seen {
         self.evaluate(&script).as_str().unwrap_or_default().to_owned()
     }
 
-    fn wait_for(&self, selector: &str, words: &str) -> String {
+    pub fn wait_for(&self, selector: &str, words: &str) -> String {
         let begin = Instant::now();
         loop {
             let text = self.text(selector);
@@ -83,7 +83,7 @@ impl Seen {
         }
     }
 
-    fn go(&self, part: &str) {
+    pub fn go(&self, part: &str) {
         self.evaluate(&format!("location.hash = {part:?}"));
     }
 
@@ -96,7 +96,7 @@ impl Seen {
         fs::write(folder.join(format!("{name}.png")), picture).expect("a picture can be written");
     }
 
-    fn assert_silent(&self) {
+    pub fn assert_silent(&self) {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(said.is_empty(), "{said:?}");
     }
@@ -133,17 +133,18 @@ impl Seen {
     }
 }
 
+/// A number as the page writes it.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
+
 #[test]
 fn the_page_shows_what_was_counted() {
     let page = Shown::sample(&[]);
     let Some(seen) = Seen::open(&page) else { return };
     let statistics = page.get("/stats").json();
-    let grouped = |number: u64| {
-        let digits = number.to_string();
-        let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().collect();
-        let groups: Vec<_> = groups.into_iter().map(String::from_utf8_lossy).collect();
-        groups.join(",")
-    };
     let metered = statistics["metered"]["packets"].as_u64().expect("a count");
     seen.wait_for("#rates", &grouped(metered));
     seen.wait_for("#state", "good");
