@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::client::Shown;
 use crate::support::capture::{Captured, pcap};
-use crate::support::{self, packet, tunnel};
+use crate::support::{self, packet, payload, tunnel};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -99,6 +99,13 @@ impl Seen {
     pub fn assert_silent(&self) {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(said.is_empty(), "{said:?}");
+    }
+
+    /// No markup of a name is an element.
+    pub fn assert_is_text(&self) {
+        assert_eq!(self.evaluate("document.querySelectorAll('img, u').length"), 0);
+        assert_eq!(self.evaluate("document.title"), "flowprobe");
+        self.assert_silent();
     }
 
     fn set_width(&self, width: u32, dark: bool) {
@@ -197,10 +204,29 @@ fn hostile_names_are_text() {
     let Some(seen) = Seen::open(&page) else { return };
     seen.go("health");
     seen.wait_for("main", NAME);
-    assert_eq!(seen.evaluate("document.querySelectorAll('img').length"), 0);
-    let title = seen.evaluate("document.title");
-    assert!(title.as_str().is_some_and(|title| title.contains("flowprobe")), "{title}");
-    seen.assert_silent();
+    seen.assert_is_text();
+}
+
+/// A name from the network with markup is text on the page, and is found.
+#[test]
+fn hostile_names_of_the_network_are_text_and_are_found() {
+    const NAME: &str = "<img/src=x/onerror=document.title=1>.example";
+    let question = payload::dns_question(7, NAME, 1);
+    let mut datagram = packet::udp(1053, 53, question.len());
+    datagram[8..].copy_from_slice(&question);
+    let frame = packet::ethernet(&packet::ipv4([10, 0, 0, 1], [192, 0, 2, 1], 17, &datagram));
+    let folder = support::scratch();
+    let file = support::write(&folder, "dns.pcap", &pcap(&[Captured::at(0, frame)]));
+    let page = Shown::start(&file, &["--payload", "dns"]);
+    page.wait_for("the page stays");
+    for (words, found) in [("name:%3Cimg", 1), ("app:dns", 1), ("name:other", 0)] {
+        let flows = page.get(&format!("/api/v1/flows?q={words}")).json();
+        assert_eq!(flows["found"], found, "{words}: {flows}");
+    }
+    let Some(seen) = Seen::open(&page) else { return };
+    seen.go("flows");
+    seen.wait_for("#flow-table", NAME);
+    seen.assert_is_text();
 }
 
 #[test]

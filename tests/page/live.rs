@@ -25,12 +25,16 @@ const HIGHEST_RATE: u64 = 2_000_000;
 
 /// A run that captures from `rx0`. Its page is on the loopback of the probe's host.
 fn capture(network: &Network, arguments: &[&str]) -> Shown {
-    network.offload(Host::Probe, "rx0", "gro", "on");
+    capture_from(network, "rx0", arguments)
+}
+
+fn capture_from(network: &Network, interface: &str, arguments: &[&str]) -> Shown {
+    network.offload(Host::Probe, interface, "gro", "on");
     let mut command = network.command(Host::Probe, support::flowprobe().get_program());
-    command.args(["-i", "rx0", "--capture", "packet", "--http", "127.0.0.1:0"]);
+    command.args(["-i", interface, "--capture", "packet", "--http", "127.0.0.1:0"]);
     command.args(["-o", "json:/dev/null", "--stats", "json"]).args(arguments);
     let shown = Shown::spawn(command);
-    shown.wait_for("rx0: ");
+    shown.wait_for(&format!("{interface}: "));
     shown
 }
 
@@ -79,6 +83,26 @@ fn the_page_shows_a_live_run_while_it_goes_on() {
         assert_eq!(shown.pointer(count), statistics.pointer(count), "{count}: {statistics}");
     }
     assert_eq!(statistics["metered"]["packets"], sent, "{statistics}");
+}
+
+/// A name with markup is text on the page, and a label of metrics.
+#[test]
+fn a_hostile_name_of_an_interface_is_text() {
+    const NAME: &str = "<u>rx0&lt;";
+    let Some(network) = Network::new(Links::default()) else { return };
+    for words in [&["down"][..], &["name", NAME]] {
+        network.ip(Host::Probe, &[&["link", "set", "rx0"], words].concat());
+    }
+    network.ip(Host::Probe, &["link", "set", NAME, "up"]);
+    let page = capture_from(&network, NAME, &[]);
+    network.on(Host::Probe, || {
+        let metrics = page.get("/metrics").body;
+        assert!(metrics.contains(&format!("{{interface=\"{NAME}\"}}")), "{metrics}");
+        let Some(seen) = Seen::open(&page) else { return };
+        seen.go("health");
+        seen.wait_for("#interfaces", NAME);
+        seen.assert_is_text();
+    });
 }
 
 #[test]
@@ -163,7 +187,8 @@ fn send_slowly(page: &Shown, time: Duration) -> u64 {
     let mut again = 0;
     while begin.elapsed() < time {
         for stream in &mut slow {
-            if stream.write_all(b"G").is_err() {
+            if stream.write_all(b"G").is_err() && begin.elapsed() < time {
+                // It waits while the page has too much to do.
                 *stream = connect();
                 again += 1;
             }
