@@ -258,10 +258,28 @@ fn the_page_is_used_by_keyboard_alone() {
     seen.assert_silent();
 }
 
+/// The board of security has the incidents of the sample, with their numbers.
+#[test]
+fn the_board_shows_incidents_with_their_numbers() {
+    let page = Shown::sample(&["--alerts", "json:/dev/null"]);
+    let alerts = page.get("/api/v1/alerts").json();
+    let alerts = alerts["alerts"].as_array().expect("a list");
+    assert!(alerts.len() >= 3, "{alerts:?}");
+    let Some(seen) = Seen::open(&page) else { return };
+    seen.go("security");
+    for alert in alerts {
+        for field in ["rule.name", "event.reason"] {
+            seen.wait_for("#incidents", alert[field].as_str().expect("words"));
+        }
+    }
+    assert_eq!(seen.evaluate("document.querySelectorAll('.incident').length"), alerts.len());
+    seen.assert_silent();
+}
+
 /// For people to look at; and nothing is wider than the window.
 #[test]
 fn the_page_fits_three_widths_in_light_and_dark() {
-    let page = Shown::sample(&[]);
+    let page = Shown::sample(&["--alerts", "json:/dev/null"]);
     let Some(seen) = Seen::open(&page) else { return };
     for (width, name) in [(400, "telephone"), (800, "tablet"), (1400, "desk")] {
         for (dark, scheme) in [(false, "light"), (true, "dark")] {

@@ -447,6 +447,9 @@ byId("theme").addEventListener("click", () => {
 const theme = localStorage.getItem("theme");
 if (theme) document.documentElement.dataset.theme = theme;
 
-window.addEventListener("hashchange", showPart);
+window.addEventListener("hashchange", () => {
+  showPart();
+  window.scrollTo(0, 0);
+});
 showPart();
 setTimeout(round, PERIOD);
