@@ -13,26 +13,25 @@ use crate::page::{Cost, Viewer};
 use crate::rounds::Rounds;
 use crate::tool::Place;
 
+/// Long enough for a look at a table of a million flows, of which there is one in half a minute.
 /// The rate is not searched.
-const SHORT: Effort = Effort { seconds: 6, times: 1, steps: 1, steady_seconds: 6 };
+const EFFORT: Effort = Effort { seconds: 20, times: 1, steps: 1, steady_seconds: 20 };
 
 /// Address in the namespace of the program.
 const PAGE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9108);
 
 /// Measures and prints the costs.
 pub(super) fn cost(place: &Place, rounds: Rounds) -> Result<()> {
-    let bench = Bench { place, flowprobe: &place.flowprobe, link: Link::make()?, effort: SHORT };
+    let bench = Bench { place, flowprobe: &place.flowprobe, link: Link::make()?, effort: EFFORT };
     for flows in FLOWS {
         let (mut nanos, mut processor) = ([const { Vec::new() }; 2], [const { Vec::new() }; 2]);
-        for round in 0..rounds.discarded + rounds.counted {
+        for _ in 0..rounds.counted {
             for with_page in [false, true] {
                 let load = Load { flows, ..STEADY };
                 let (rate, each) = trial(&bench, load, with_page)?;
                 println!("{flows} flows, page: {with_page}: {each:.1} ns each");
-                if round >= rounds.discarded {
-                    nanos[usize::from(with_page)].push(1e9 / rate);
-                    processor[usize::from(with_page)].push(each);
-                }
+                nanos[usize::from(with_page)].push(1e9 / rate);
+                processor[usize::from(with_page)].push(each);
             }
         }
         println!("live, AF_PACKET, {flows} flows: {}", Cost::of(nanos, processor));
