@@ -96,8 +96,7 @@ pub(crate) struct LiveWorker<'a> {
     filter: Option<&'a FrameFilter>,
     sources: Vec<Attached>,
     orders: Receiver<WorkerOrder>,
-    /// Orders about flows, of which the first is being done. Who asks waits for the answer before
-    /// the next question.
+    /// Orders about flows, one of each who asks. The first is being done.
     walks: VecDeque<TableWalk>,
     published: &'a Mutex<Snapshot>,
     stop: &'a AtomicBool,
