@@ -23,10 +23,10 @@ use crate::pipeline::payload::Finding;
 /// Longest time that a thread waits for room in a queue at the end of a live run.
 const END_WAIT: Duration = Duration::from_secs(20);
 
-/// How long an output sleeps before it waits at an empty queue behind the stages. An output is faster
-/// than stages and would wait for each batch. To wait is to yield a few times and then to park, which
-/// takes CPU time that the stages need, and the thread of the stages would have to wake it each time.
-/// The queue has room for all batches of this time.
+/// Time that an output sleeps before it waits at an empty queue behind the stages. An output is
+/// faster than stages, so it would wait for each batch. Waiting means to yield a few times, then to
+/// park. That takes CPU time from the stages, which would also have to wake the output each time. The
+/// queue has room for all batches of this time.
 const EMPTY_PAUSE: Duration = Duration::from_micros(100);
 
 /// A message from a worker to the outputs.
