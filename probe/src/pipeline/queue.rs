@@ -25,8 +25,8 @@ const END_WAIT: Duration = Duration::from_secs(20);
 
 /// Time that an output sleeps before it waits at an empty queue behind the stages. An output is
 /// faster than stages, so it would wait for each batch. Waiting means to yield a few times, then to
-/// park. That takes CPU time from the stages, which would also have to wake the output each time. The
-/// queue has room for all batches of this time.
+/// park. That takes CPU time from the stages, which would also have to wake the output each time.
+/// The queue has room for all batches of this time.
 const EMPTY_PAUSE: Duration = Duration::from_micros(100);
 
 /// A message from a worker to the outputs.
@@ -361,7 +361,7 @@ impl QueueSender {
 impl Drop for RecordQueue {
     /// Sends the rest. Then the queue closes.
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if !thread::panicking() {
             self.flush();
         }
     }
