@@ -47,6 +47,8 @@ pub(crate) struct DocumentSettings {
     pub(crate) fields: Fields,
     /// Documents have `geo` and `as` of source and destination.
     pub(crate) geo: bool,
+    /// There are also documents of DNS transactions.
+    pub(crate) has_dns_events: bool,
     /// The beginning of `event.id`, which ends with the number of the document. `None`: without it.
     pub(crate) id_prefix: Option<String>,
 }
@@ -73,6 +75,7 @@ impl DocumentSettings {
             sampling_interval: context.sampling_interval,
             fields: Fields::Full,
             geo: true,
+            has_dns_events: false,
             id_prefix: None,
         }
     }

@@ -98,6 +98,21 @@ pub(super) const ROWS: &[Row] = &[
         "Conversations whose names gave their memory to others",
     ),
     counter(
+        "payload.dns_events.{outcome}",
+        "payload_dns_events",
+        "Events of DNS transactions, by what became of the question",
+    ),
+    counter(
+        "payload.dns_questions_repeated",
+        "payload_dns_questions_repeated",
+        "DNS questions that came again before their answer, and are in its event",
+    ),
+    counter(
+        "payload.dns_questions_evicted",
+        "payload_dns_questions_evicted",
+        "DNS questions that gave their memory to others before they had waited long enough",
+    ),
+    counter(
         "tunnels.decapsulated.{tunnel}.packets",
         "decapsulated_packets",
         "Packets that were decapsulated from a tunnel",
