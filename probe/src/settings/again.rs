@@ -13,8 +13,14 @@ use super::file::FromFile;
 use super::parse::parse_again;
 
 /// Settings of the site: stages and documents depend on them.
-const SITE: [&str; 5] =
-    ["groups", "local-networks", "mail-servers", "inside-interfaces", "outside-interfaces"];
+const SITE: [&str; 6] = [
+    "groups",
+    "local-networks",
+    "mail-servers",
+    "dns-servers",
+    "inside-interfaces",
+    "outside-interfaces",
+];
 
 /// The other settings that change while the program runs.
 const OTHERS: [&str; 10] = [
