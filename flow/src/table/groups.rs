@@ -12,7 +12,7 @@ use zerocopy::{FromZeros, IntoBytes, transmute_mut, transmute_ref};
 use super::group::{FREE, Group, LINE, PASSED, Place, SLOT_LANES, SLOTS, lanes, tag};
 use super::{LastSeen, NoMemory, Slot};
 use crate::hash::pick;
-use crate::prefetch::{lanes_equal, prefetch};
+use crate::prefetch::{LANES, lanes_equal, prefetch};
 
 /// Maximum number of groups for a flow: its first group and the next ones. This bounds a search
 /// even if all hashes are equal. A full table of 10 M flows needs about 16.
@@ -241,6 +241,15 @@ impl Groups {
             }
             number = self.next(number);
         }
+    }
+
+    /// Frees all slots of a group, because all flows of the table end. Nobody may have a guess.
+    ///
+    /// Only the first cache line is written. An empty group keeps its number of flows in later
+    /// groups: look-ups go on from there, as they do where that number is saturated.
+    pub(super) fn release_group(&mut self, number: u32) {
+        self.regions[(number / REGION) as usize] -= self.occupied_lanes(number).count_ones();
+        self.group_mut(number).tags = [FREE; LANES];
     }
 
     /// The first group with flows, beginning with the first group of a hash. The search wraps

@@ -206,10 +206,12 @@ impl FlowTable {
             for lane in self.groups.occupied(group) {
                 let place = Place { group, lane };
                 let reason = self.expired(place, now).unwrap_or(FlowEndReason::ForcedEnd);
-                self.end(place, reason, now, end);
+                self.emit(self.record(place, reason, now), end);
             }
+            self.groups.release_group(group);
             next = group + 1;
         }
+        self.flows = 0;
     }
 
     /// Moves all bursts to the next step.
