@@ -34,8 +34,8 @@ fn transactions() -> Vec<Captured> {
         answer(20, 1001, "answered.example"),
         question(0, 1002, "lost.example"),
         question(100, 1003, "again.example"),
-        question(1100, 1003, "again.example"),
-        answer(1130, 1003, "again.example"),
+        question(5100, 1003, "again.example"),
+        answer(5130, 1003, "again.example"),
         question(200, 1004, "late.example"),
         answer(5201, 1004, "late.example"),
         question(300, 1005, "just.example"),
@@ -156,7 +156,7 @@ fn each_question_has_a_document_with_its_answer() {
     assert_eq!((&lost["event"]["end"], &lost["event"]["duration"]), (&Value::Null, &Value::Null));
     let again = of_port(1003);
     assert_eq!(again["flowprobe"]["dns"]["queries"], 2);
-    assert_eq!(again["event"]["duration"], 1_030_000_000_u64);
+    assert_eq!(again["event"]["duration"], 5_030_000_000_u64);
     let refused = of_port(1008);
     assert_eq!(refused["dns"]["response_code"], "REFUSED");
     assert_eq!(refused["dns"]["question"]["name"], "refused.example");
@@ -190,7 +190,7 @@ fn what_becomes_of_a_question_is_counted() {
         (1001, "answered.example", "success"),
         (1002, "lost.example", "failure"),
         (1003, "again.example", "success"),
-        (1004, "late.example", "failure, unasked"),
+        (1004, "late.example", "unasked, failure"),
         (1005, "just.example", "success"),
         (1006, "unasked.example", "unasked"),
         (1007, "asked.example", "failure"),

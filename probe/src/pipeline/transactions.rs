@@ -76,6 +76,8 @@ pub(crate) struct Transactions {
 #[derive(Debug)]
 struct Question {
     time: Timestamp,
+    /// When it came for the last time.
+    last: Timestamp,
     dns: DnsFacts,
     /// How often it was asked.
     times: u64,
@@ -133,6 +135,7 @@ impl Transactions {
         if let Some(known) = self.waiting.get_mut(&key) {
             if known.asks(&dns) && known.is_in_time(time) {
                 known.times += 1;
+                known.last = known.last.max(time);
                 self.counts.repeated += 1;
                 return;
             }
@@ -142,7 +145,7 @@ impl Transactions {
         let number = self.next;
         let memory = QUESTION_OCTETS + telling::dns_octets(&dns);
         self.memory += memory;
-        self.waiting.insert(key, Question { time, dns, times: 1, number, memory });
+        self.waiting.insert(key, Question { time, last: time, dns, times: 1, number, memory });
         self.order.push_back((key, number));
         while self.memory + self.order.len() * size_of::<(Key, u64)>() > self.memory_max {
             let Some((key, number)) = self.order.pop_front() else { return };
@@ -179,7 +182,7 @@ impl Transactions {
     pub(crate) fn expire(&mut self, now: Timestamp, events: &mut Vec<Event>) {
         while let Some(&(key, number)) = self.order.front() {
             if let Some(question) = self.question(&key, number) {
-                if question.time.plus_millis(WAIT_MS + LATE_MS) >= now {
+                if question.last.plus_millis(WAIT_MS + LATE_MS) >= now {
                     return;
                 }
                 self.end(&key, Outcome::Unanswered, events);
@@ -282,7 +285,7 @@ impl Outcome {
 
 impl Question {
     fn is_in_time(&self, time: Timestamp) -> bool {
-        time <= self.time.plus_millis(WAIT_MS)
+        time <= self.last.plus_millis(WAIT_MS)
     }
 
     fn asks(&self, dns: &DnsFacts) -> bool {
