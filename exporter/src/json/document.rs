@@ -38,7 +38,6 @@ pub(crate) struct DocumentSettings {
     pub(crate) namespace: String,
     /// `netflow.exporter.source_id`, and `agent.id`.
     pub(crate) observation_domain_id: u32,
-    /// Fields of the flow key.
     pub(crate) key: KeyFields,
     /// Networks inside the perimeter. If empty, private addresses are inside.
     pub(crate) local_networks: NetworkSet,
@@ -47,7 +46,6 @@ pub(crate) struct DocumentSettings {
     pub(crate) fields: Fields,
     /// Documents have `geo` and `as` of source and destination.
     pub(crate) geo: bool,
-    /// There are also documents of DNS transactions.
     pub(crate) has_dns_events: bool,
     /// The beginning of `event.id`, which ends with the number of the document. `None`: without it.
     pub(crate) id_prefix: Option<String>,
