@@ -71,7 +71,7 @@ pub use point::{FlowDirection, ObservationPoint};
 pub use prefetch::{lanes_with, prefetch};
 pub use record::{FlowEndReason, FlowRecord, RecordTally, Tally};
 pub use stage::Stage;
-pub use table::{BURST_MAX, FlowTable, NoMemory, TIMEOUT_MS_MAX, TableSettings};
+pub use table::{BURST_MAX, FlowTable, NoMemory, SeenFlow, TIMEOUT_MS_MAX, TableSettings};
 pub use tags::{Tag, Tags};
 pub use time::Timestamp;
 pub use unread::UnreadCounts;

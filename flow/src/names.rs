@@ -274,8 +274,8 @@ impl Names {
         }
     }
 
-    /// Puts interface and VLAN in a record. Returns its passage.
-    fn restore(&self, record: &mut FlowRecord) -> Option<Passage> {
+    /// Puts interface and VLAN in a record, which has numbers. Returns its passage.
+    pub fn restore(&self, record: &mut FlowRecord) -> Option<Passage> {
         let [_, _, high, low] = record.key.interface.to_be_bytes();
         let interface = u16::from_be_bytes([high, low]);
         record.key.interface = match interface.checked_sub(INTERFACES_NAMED) {

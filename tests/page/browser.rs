@@ -13,12 +13,12 @@ use serde_json::Value;
 
 use crate::client::Shown;
 use crate::support::capture::{Captured, pcap};
-use crate::support::{self, packet, tunnel};
+use crate::support::{self, packet, payload, tunnel};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A browser with one page, and what was said on its console.
-struct Seen {
+pub struct Seen {
     tab: Arc<Tab>,
     said: Arc<Mutex<Vec<String>>>,
     /// It ends when it is dropped.
@@ -27,7 +27,7 @@ struct Seen {
 
 impl Seen {
     /// Opens a page, if there is a browser.
-    fn open(page: &Shown) -> Option<Self> {
+    pub fn open(page: &Shown) -> Option<Self> {
         if !support::has_tool("chromium") {
             support::skip("chromium is not installed");
             return None;
@@ -60,7 +60,7 @@ impl Seen {
         Some(Self { tab, said, _browser: browser })
     }
 
-    fn evaluate(&self, script: &str) -> Value {
+    pub fn evaluate(&self, script: &str) -> Value {
         let result = self.tab.evaluate(script, true).expect("a script runs");
         result.value.unwrap_or(Value::Null)
     }
@@ -71,7 +71,7 @@ impl Seen {
         self.evaluate(&script).as_str().unwrap_or_default().to_owned()
     }
 
-    fn wait_for(&self, selector: &str, words: &str) -> String {
+    pub fn wait_for(&self, selector: &str, words: &str) -> String {
         let begin = Instant::now();
         loop {
             let text = self.text(selector);
@@ -83,7 +83,7 @@ impl Seen {
         }
     }
 
-    fn go(&self, part: &str) {
+    pub fn go(&self, part: &str) {
         self.evaluate(&format!("location.hash = {part:?}"));
     }
 
@@ -96,9 +96,16 @@ impl Seen {
         fs::write(folder.join(format!("{name}.png")), picture).expect("a picture can be written");
     }
 
-    fn assert_silent(&self) {
+    pub fn assert_silent(&self) {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(said.is_empty(), "{said:?}");
+    }
+
+    /// No markup of a name is an element.
+    pub fn assert_is_text(&self) {
+        assert_eq!(self.evaluate("document.querySelectorAll('img, u').length"), 0);
+        assert_eq!(self.evaluate("document.title"), "flowprobe");
+        self.assert_silent();
     }
 
     fn set_width(&self, width: u32, dark: bool) {
@@ -133,17 +140,18 @@ impl Seen {
     }
 }
 
+/// A number as the page writes it.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
+
 #[test]
 fn the_page_shows_what_was_counted() {
     let page = Shown::sample(&[]);
     let Some(seen) = Seen::open(&page) else { return };
     let statistics = page.get("/stats").json();
-    let grouped = |number: u64| {
-        let digits = number.to_string();
-        let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().collect();
-        let groups: Vec<_> = groups.into_iter().map(String::from_utf8_lossy).collect();
-        groups.join(",")
-    };
     let metered = statistics["metered"]["packets"].as_u64().expect("a count");
     seen.wait_for("#rates", &grouped(metered));
     seen.wait_for("#state", "good");
@@ -196,10 +204,29 @@ fn hostile_names_are_text() {
     let Some(seen) = Seen::open(&page) else { return };
     seen.go("health");
     seen.wait_for("main", NAME);
-    assert_eq!(seen.evaluate("document.querySelectorAll('img').length"), 0);
-    let title = seen.evaluate("document.title");
-    assert!(title.as_str().is_some_and(|title| title.contains("flowprobe")), "{title}");
-    seen.assert_silent();
+    seen.assert_is_text();
+}
+
+/// A name from the network with markup is text on the page, and is found.
+#[test]
+fn hostile_names_of_the_network_are_text_and_are_found() {
+    const NAME: &str = "<img/src=x/onerror=document.title=1>.example";
+    let question = payload::dns_question(7, NAME, 1);
+    let mut datagram = packet::udp(1053, 53, question.len());
+    datagram[8..].copy_from_slice(&question);
+    let frame = packet::ethernet(&packet::ipv4([10, 0, 0, 1], [192, 0, 2, 1], 17, &datagram));
+    let folder = support::scratch();
+    let file = support::write(&folder, "dns.pcap", &pcap(&[Captured::at(0, frame)]));
+    let page = Shown::start(&file, &["--payload", "dns"]);
+    page.wait_for("the page stays");
+    for (words, found) in [("name:%3Cimg", 1), ("app:dns", 1), ("name:other", 0)] {
+        let flows = page.get(&format!("/api/v1/flows?q={words}")).json();
+        assert_eq!(flows["found"], found, "{words}: {flows}");
+    }
+    let Some(seen) = Seen::open(&page) else { return };
+    seen.go("flows");
+    seen.wait_for("#flow-table", NAME);
+    seen.assert_is_text();
 }
 
 #[test]
@@ -231,10 +258,28 @@ fn the_page_is_used_by_keyboard_alone() {
     seen.assert_silent();
 }
 
+/// The board of security has the incidents of the sample, with their numbers.
+#[test]
+fn the_board_shows_incidents_with_their_numbers() {
+    let page = Shown::sample(&["--alerts", "json:/dev/null"]);
+    let alerts = page.get("/api/v1/alerts").json();
+    let alerts = alerts["alerts"].as_array().expect("a list");
+    assert!(alerts.len() >= 3, "{alerts:?}");
+    let Some(seen) = Seen::open(&page) else { return };
+    seen.go("security");
+    for alert in alerts {
+        for field in ["rule.name", "event.reason"] {
+            seen.wait_for("#incidents", alert[field].as_str().expect("words"));
+        }
+    }
+    assert_eq!(seen.evaluate("document.querySelectorAll('.incident').length"), alerts.len());
+    seen.assert_silent();
+}
+
 /// For people to look at; and nothing is wider than the window.
 #[test]
 fn the_page_fits_three_widths_in_light_and_dark() {
-    let page = Shown::sample(&[]);
+    let page = Shown::sample(&["--alerts", "json:/dev/null"]);
     let Some(seen) = Seen::open(&page) else { return };
     for (width, name) in [(400, "telephone"), (800, "tablet"), (1400, "desk")] {
         for (dark, scheme) in [(false, "light"), (true, "dark")] {

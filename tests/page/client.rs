@@ -117,7 +117,8 @@ impl Shown {
         let status = self.child.wait().expect("it ends");
         assert_eq!(status.code(), Some(0), "{}", self.messages());
         let messages = self.messages();
-        let stats = messages.lines().find_map(|line| serde_json::from_str(line).ok());
+        // A live run prints some while it goes on as well.
+        let stats = messages.lines().rev().find_map(|line| serde_json::from_str(line).ok());
         stats.unwrap_or_else(|| panic!("no statistics: {messages}"))
     }
 }

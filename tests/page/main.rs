@@ -6,5 +6,6 @@ mod support;
 mod browser;
 mod client;
 mod http;
+mod live;
 mod metrics;
 mod prometheus;

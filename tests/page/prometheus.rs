@@ -15,14 +15,14 @@ use crate::support;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A Prometheus that asks a page every second, with the rules of deploy/.
-struct Prometheus {
+pub struct Prometheus {
     child: Child,
     address: String,
     _folder: TempDir,
 }
 
 impl Prometheus {
-    fn start(page: &Shown) -> Self {
+    pub fn start(page: &Shown) -> Self {
         let folder = support::scratch();
         let rules = support::root().join("deploy/prometheus/alerts.yml");
         let settings = format!(
@@ -53,6 +53,12 @@ impl Prometheus {
         let answer: Value = serde_json::from_str(&text).ok()?;
         assert_eq!(answer["status"], "success", "{path}: {answer}");
         Some(answer["data"].clone())
+    }
+
+    /// The number that an expression has, once it has one.
+    pub fn number(&self, expression: &str) -> f64 {
+        let values = self.evaluate(expression);
+        values[0]["value"][1].as_str().and_then(|it| it.parse().ok()).expect("a number")
     }
 
     /// The values that an expression has, once it has some.
@@ -113,10 +119,7 @@ fn prometheus_reads_the_totals_and_knows_every_metric_of_the_dashboard() {
     }
     let page = Shown::sample(&[]);
     let prometheus = Prometheus::start(&page);
-    let value = |expression: &str| {
-        let values = prometheus.evaluate(expression);
-        values[0]["value"][1].as_str().and_then(|it| it.parse::<f64>().ok()).expect("a number")
-    };
+    let value = |expression: &str| prometheus.number(expression);
     let statistics = page.get("/stats").json();
     let metered = statistics["metered"]["packets"].as_f64().expect("a count");
     assert_eq!(value("sum(flowprobe_ended_packets_total)"), metered);

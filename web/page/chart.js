@@ -2,6 +2,9 @@
 
 const GAP = { left: 46, right: 8, top: 8, bottom: 22 };
 
+/** Round times between two marks of the time axis, in seconds. */
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600];
+
 /** The colour of a custom property of the page. */
 function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -129,13 +132,18 @@ export class Chart {
     const length = this.length();
     if (!length) return;
     const withDay = length * step > 6 * 3600 * 1000;
+    const whole = length * step;
     const marks = Math.max(2, Math.min(6, Math.floor(box.width / 110)));
+    const between = STEPS.find((seconds) => seconds * 1000 * marks >= whole) ?? STEPS.at(-1);
     paint.fillStyle = color("--dim");
-    for (let mark = 0; mark <= marks; mark += 1) {
-      const share = mark / marks;
-      paint.textAlign = mark === 0 ? "left" : mark === marks ? "right" : "center";
-      const time = start + share * length * step;
-      paint.fillText(timeText(time, withDay), GAP.left + share * box.width, height - 9);
+    const first = Math.ceil(start / (between * 1000)) * between * 1000;
+    for (let time = first; time <= start + whole; time += between * 1000) {
+      const text = timeText(time, withDay);
+      const half = paint.measureText(text).width / 2;
+      const place = GAP.left + ((time - start) / whole) * box.width;
+      const at = Math.min(GAP.left + box.width - half, Math.max(GAP.left + half, place));
+      paint.textAlign = "center";
+      paint.fillText(text, at, height - 9);
     }
   }
 

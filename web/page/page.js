@@ -119,6 +119,9 @@ function showTop(top) {
     const bar = document.createElement("span");
     bar.className = "bar";
     bar.style.width = `${Math.max(1, share * 100)}%`;
+    const part = document.createElement("span");
+    part.style.width = `${(100 * (one.in_table?.[by] ?? 0)) / Math.max(1, one[by])}%`;
+    bar.append(part);
     name.append(bar);
     return row([
       cell(at + 1, { number: true, narrow: true }), name,
@@ -127,11 +130,17 @@ function showTop(top) {
       cell(`${(share * 100).toFixed(1)} %`, { number: true }),
     ]);
   });
-  fill(byId("top"), heads, rows, "No flow has ended yet.");
+  fill(byId("top"), heads, rows, "No flow yet.");
   const since = top.since === null ? "" : ` that ended since ${timeText(top.since)} UTC`;
+  const table = top.in_table;
+  const heaviest = table
+    ? `, and of the ${grouped(table.flows)} with the most octets of the ${
+      grouped(table.of_flows)} flows that are still in the table (the light part of each bar)`
+    : "";
   byId("top-note").textContent =
-    `Of ${grouped(top.records)} flow records${since}; ${grouped(top.different)} different ones. `
-    + "A flow comes here when it ends, or each active timeout.";
+    `Of ${grouped(top.records)} flow records${since}${heaviest}; ${
+      grouped(top.different)} different ones. `
+    + `${table ? "Other flows come" : "A flow comes"} here at the end or the active timeout.`;
 }
 
 // Security.
@@ -438,6 +447,9 @@ byId("theme").addEventListener("click", () => {
 const theme = localStorage.getItem("theme");
 if (theme) document.documentElement.dataset.theme = theme;
 
-window.addEventListener("hashchange", showPart);
+window.addEventListener("hashchange", () => {
+  showPart();
+  window.scrollTo(0, 0);
+});
 showPart();
 setTimeout(round, PERIOD);

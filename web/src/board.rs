@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use flow::Batch;
+use flow::{Batch, FlowRecord, RecordTally};
 use serde_json::{Value, json};
 
 use crate::flows::LatestFlows;
 use crate::incidents::Incidents;
 use crate::search::Search;
 use crate::series::{Series, Span};
+use crate::table::TableFlows;
 use crate::top::Ranking;
 
 /// Maximum age of live statistics. Older ones show that the program hangs.
@@ -55,6 +56,8 @@ struct Sample {
 struct Records {
     series: Series,
     flows: LatestFlows,
+    /// `None` until somebody has looked at the table, and in a replay.
+    table: Option<TableFlows>,
     incidents: Incidents,
 }
 
@@ -87,6 +90,7 @@ impl Board {
         let records = Records {
             series: Series::new(),
             flows: LatestFlows::new(),
+            table: None,
             incidents: Incidents::default(),
         };
         Self {
@@ -107,6 +111,12 @@ impl Board {
             state.samples.pop_front();
         }
         state.samples.push_back(sample);
+    }
+
+    /// Publishes the heaviest flows in the table, as the records that they would be now, and the
+    /// sum of all flows in it.
+    pub fn publish_table(&self, heaviest: &[FlowRecord], all: RecordTally) {
+        lock(&self.records).table = Some(TableFlows::new(heaviest, all));
     }
 
     /// Adds the records and events of a batch.
@@ -187,7 +197,8 @@ impl Board {
     }
 
     pub(crate) fn top(&self, ranking: &Ranking) -> Value {
-        ranking.of(&lock(&self.records).flows)
+        let records = lock(&self.records);
+        ranking.of(&records.flows, records.table.as_ref())
     }
 
     pub(crate) fn flows(&self, search: &Search) -> Value {

@@ -14,6 +14,7 @@ mod search;
 mod series;
 mod server;
 mod settings;
+mod table;
 mod top;
 
 pub use board::{Board, Health};

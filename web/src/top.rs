@@ -2,14 +2,16 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::ops::AddAssign;
 use std::sync::Arc;
 
-use flow::{FlowKey, Place};
+use flow::{FlowKey, Place, RecordTally};
 use foldhash::fast::RandomState;
 use serde_json::{Value, json};
 
 use crate::flows::{Flow, LatestFlows, protocol_name};
 use crate::series::Span;
+use crate::table::TableFlows;
 
 /// Rows of an answer: default and maximum.
 const SIZE: usize = 10;
@@ -55,6 +57,22 @@ struct Sum {
     flows: u64,
 }
 
+type Sums = HashMap<FlowKey, Sum, RandomState>;
+
+impl Sum {
+    fn value(self) -> Value {
+        json!({ "octets": self.octets, "packets": self.packets, "flows": self.flows })
+    }
+}
+
+impl AddAssign for Sum {
+    fn add_assign(&mut self, other: Self) {
+        self.octets += other.octets;
+        self.packets += other.packets;
+        self.flows += other.flows;
+    }
+}
+
 impl Ranking {
     /// # Errors
     ///
@@ -97,51 +115,69 @@ impl Ranking {
         Ok(Self { of, by, span: Span::parse(span)?, size })
     }
 
-    /// Computes the list from these flows.
-    pub(crate) fn of(&self, flows: &LatestFlows) -> Value {
-        let mut sums: HashMap<FlowKey, Sum, RandomState> =
-            HashMap::with_capacity_and_hasher(flows.iter().len(), RandomState::default());
+    /// Computes the list from these flow records and from flows in the table.
+    pub(crate) fn of(&self, flows: &LatestFlows, table: Option<&TableFlows>) -> Value {
+        // The places of flows in the table are not known.
+        let table = table.filter(|_| !matches!(self.of, Of::Country(_) | Of::System(_)));
+        let newest = flows.iter().next().map(|flow| flow.record.end.as_millis());
+        let latest = newest.max(table.map(|table| table.latest)).unwrap_or(0);
+        let is_recent = |end: u64| end + self.span.seconds * 1000 >= latest;
+        let mut sums = Sums::with_capacity_and_hasher(flows.iter().len(), RandomState::default());
         let mut whole = Sum::default();
-        let (mut latest, mut since, mut count) = (None, None, 0_u64);
+        let (mut since, mut count) = (None, 0_u64);
         for Flow { record, source, destination, .. } in flows.iter() {
             let end = record.end.as_millis();
-            let latest = *latest.get_or_insert(end);
-            if end + self.span.seconds * 1000 < latest {
+            if !is_recent(end) {
                 continue;
             }
             since = Some(since.map_or(end, |since: u64| since.min(end)));
             count += 1;
-            let key = self.key(&record.key, [source, destination]);
-            for sum in [sums.entry(key).or_default(), &mut whole] {
-                sum.octets += record.octets;
-                sum.packets += record.packets;
-                sum.flows += 1;
-            }
+            let one = Sum { octets: record.octets, packets: record.packets, flows: 1 };
+            *sums.entry(self.key(&record.key, [source, destination])).or_default() += one;
+            whole += one;
         }
-        let different = sums.len();
+        let mut in_table = Sums::default();
+        let mut counted = Sum::default();
+        let heaviest = table.map(|table| table.without_records(flows)).unwrap_or_default();
+        for (key, flow) in heaviest.iter().filter(|(_, flow)| is_recent(flow.end)) {
+            let RecordTally { records: flows, packets, octets } = flow.tally;
+            let (key, one) = (self.key(key, [&None, &None]), Sum { octets, packets, flows });
+            for to in [sums.entry(key).or_default(), in_table.entry(key).or_default()] {
+                *to += one;
+            }
+            whole += one;
+            counted += one;
+        }
+        let rows = self.first(&sums).into_iter().map(|(key, sum)| {
+            let mut row = sum.value();
+            row["name"] = self.name(key).into();
+            row["in_table"] = in_table.get(key).copied().unwrap_or_default().value();
+            row
+        });
+        json!({
+            "rows": rows.collect::<Vec<_>>(),
+            "all": whole.value(),
+            "different": sums.len(),
+            "records": count,
+            "since": since,
+            "in_table": table.map(|table| {
+                let mut value = counted.value();
+                value["of_flows"] = table.all.records.into();
+                value
+            }),
+        })
+    }
+
+    /// The first rows, which are found without sorting the others.
+    fn first<'a>(&self, sums: &'a Sums) -> Vec<(&'a FlowKey, &'a Sum)> {
         let mut list: Vec<_> = sums.iter().map(|(key, sum)| (self.order(sum), key, sum)).collect();
         let by_order = |(order, key, _): &((u64, u64), &FlowKey, &Sum)| (Reverse(*order), **key);
-        // The first rows are found without sorting the others.
         if list.len() > self.size {
             list.select_nth_unstable_by_key(self.size, by_order);
             list.truncate(self.size);
         }
         list.sort_unstable_by_key(by_order);
-        let rows = list.iter().map(|(_, key, sum)| {
-            json!({
-                "name": self.name(key),
-                "octets": sum.octets,
-                "packets": sum.packets,
-                "flows": sum.flows,
-            })
-        });
-        json!({
-            "rows": rows.collect::<Vec<_>>(),
-            "all": { "octets": whole.octets, "packets": whole.packets, "flows": whole.flows },
-            "different": different,
-            "records": count,
-            "since": since,
-        })
+        list.into_iter().map(|(_, key, sum)| (key, sum)).collect()
     }
 
     fn order(&self, sum: &Sum) -> (u64, u64) {
@@ -237,7 +273,7 @@ mod tests {
             .iter()
             .for_each(|it| flows.add(it, None));
         let ranking = Ranking::parse(Some(of), Some(by), Some(span), None).expect("a ranking");
-        ranking.of(&flows)
+        ranking.of(&flows, None)
     }
 
     #[test]
@@ -258,5 +294,29 @@ mod tests {
         let recent = list("port", "packets", "5m");
         assert_eq!(recent["records"], 1);
         assert_eq!(recent["rows"][0]["name"], "tcp 80");
+    }
+
+    #[test]
+    fn flows_in_the_table_are_part_of_the_sums_until_their_records_come() {
+        let mut flows = LatestFlows::new();
+        flows.add(&record(0, 10_000, 2), None);
+        let standing = record(11_000, 40_000, 5);
+        let all = RecordTally { records: 30, ..RecordTally::default() };
+        let table = TableFlows::new(&[standing], all);
+        let ranking = |of| Ranking::parse(Some(of), None, None, None).expect("a ranking");
+        let list = ranking("source").of(&flows, Some(&table));
+        let sum = json!({ "octets": 700, "packets": 7, "flows": 2, "name": "10.0.0.1",
+            "in_table": { "octets": 500, "packets": 5, "flows": 1 } });
+        assert_eq!(list["rows"], json!([sum]));
+        assert_eq!((&list["records"], &list["all"]["packets"]), (&1.into(), &7.into()));
+        assert_eq!(
+            (&list["in_table"]["flows"], &list["in_table"]["of_flows"]),
+            (&1.into(), &30.into())
+        );
+        // Places of flows are known from records alone.
+        assert_eq!(ranking("source-as").of(&flows, Some(&table))["in_table"], Value::Null);
+        flows.add(&record(11_000, 42_000, 6), None);
+        let list = ranking("source").of(&flows, Some(&table));
+        assert_eq!((&list["all"]["packets"], &list["in_table"]["flows"]), (&8.into(), &0.into()));
     }
 }

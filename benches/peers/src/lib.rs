@@ -9,6 +9,7 @@ mod chart;
 mod frames;
 mod live;
 mod own;
+mod page;
 mod process;
 mod report;
 mod rounds;
@@ -75,6 +76,16 @@ pub struct Options {
         ]
     )]
     detect: bool,
+
+    /// Only what `--http` costs while a page is open: a replay of k1, and live capture, which needs
+    /// root; no report
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "quick", "live", "elastic", "kafka", "only", "against", "with", "decap", "detect"
+        ]
+    )]
+    page: bool,
 
     /// Additional arguments for flowprobe, separated by spaces: runs with them and without them
     /// alternate, instead of the peers; writes no report
@@ -231,6 +242,10 @@ pub fn run(options: &Options) -> Result<()> {
             println!("{name:5} {meaning}");
         }
         return Ok(());
+    }
+    if options.page {
+        println!("k1 {}", page::replays(&place, &folder, &CASES[0].recipe, rounds)?);
+        return live::cost_of_page(&place, rounds);
     }
     let is_whole = options.only.is_empty() && options.against.is_none();
     if is_whole && options.with.is_empty() {

@@ -5,17 +5,39 @@
 
 use super::FlowTable;
 use super::group::Place;
-use crate::record::{FlowEndReason, FlowRecord};
+use crate::record::{FlowEndReason, FlowRecord, RecordTally};
+
+/// A flow in the table.
+#[derive(Clone, Copy, Debug)]
+pub struct SeenFlow<'a> {
+    table: &'a FlowTable,
+    place: Place,
+}
+
+impl SeenFlow<'_> {
+    /// Its packets and octets, which take a tenth of the time of its record.
+    #[inline]
+    pub fn tally(&self) -> RecordTally {
+        let (slot, _) = self.table.groups.get(self.place);
+        RecordTally { records: 1, packets: slot.packets.into(), octets: slot.octets }
+    }
+
+    /// The record that it would be now.
+    #[inline]
+    pub fn record(&self) -> FlowRecord {
+        self.table.record(self.place, FlowEndReason::ForcedEnd, self.table.now)
+    }
+}
 
 impl FlowTable {
-    /// Shows the flows of the next groups with flows, as the records that they would be now. Begins
-    /// at group 0. Returns the group at which to go on; `None` after the last.
-    pub fn look(&self, from: u32, groups: u32, show: &mut impl FnMut(&FlowRecord)) -> Option<u32> {
+    /// Shows the flows of the next groups with flows. Begins at group 0. Returns the group at which
+    /// to go on; `None` after the last.
+    pub fn look(&self, from: u32, groups: u32, show: &mut impl FnMut(SeenFlow<'_>)) -> Option<u32> {
         let mut next = from;
         for _ in 0..groups {
             let group = self.groups.next_occupied(next)?;
             for lane in self.groups.occupied(group) {
-                show(&self.record(Place { group, lane }, FlowEndReason::ForcedEnd, self.now));
+                show(SeenFlow { table: self, place: Place { group, lane } });
             }
             next = group + 1;
         }

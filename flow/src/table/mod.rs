@@ -38,6 +38,7 @@ use crate::record::{FlowEndReason, FlowRecord, RecordTally};
 use crate::tags::Tags;
 use crate::time::Timestamp;
 
+pub use look::SeenFlow;
 pub use pending::BURST_MAX;
 pub use settings::{NoMemory, TIMEOUT_MS_MAX, TableSettings};
 

@@ -38,7 +38,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 const WALK: Duration = Duration::from_secs(60);
 
 /// Maximum number of workers that answer.
-const WORKERS_MAX: usize = 256;
+pub(crate) const WORKERS_MAX: usize = 256;
 
 const NO_ANSWER: &str = "the run does not answer; it may be ending";
 

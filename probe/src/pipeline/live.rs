@@ -6,6 +6,7 @@
 //! comes. The main thread watches the interfaces, adds up the counters that workers publish, and
 //! waits for a signal.
 
+use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -95,8 +96,9 @@ pub(crate) struct LiveWorker<'a> {
     filter: Option<&'a FrameFilter>,
     sources: Vec<Attached>,
     orders: Receiver<WorkerOrder>,
-    /// The order about flows that is being done.
-    walk: Option<TableWalk>,
+    /// Orders about flows, of which the first is being done. Who asks waits for the answer before
+    /// the next question.
+    walks: VecDeque<TableWalk>,
     published: &'a Mutex<Snapshot>,
     stop: &'a AtomicBool,
     /// `None` without real-time priority.
@@ -131,7 +133,7 @@ impl<'a> LiveWorker<'a> {
             filter: input.filter,
             sources: input.sources,
             orders: input.orders,
-            walk: None,
+            walks: VecDeque::new(),
             published: input.published,
             stop: input.stop,
             priority: input.is_real_time.then(Priority::inherited),
@@ -241,8 +243,8 @@ impl<'a> LiveWorker<'a> {
             self.worker.records.flush();
         }
         self.take_orders();
-        if self.walk.as_mut().is_some_and(|walk| self.worker.step(walk)) {
-            self.walk = None;
+        if self.walks.front_mut().is_some_and(|walk| self.worker.step(walk)) {
+            self.walks.pop_front();
         }
         let leases = self.close_ended();
         let snapshot = Snapshot {
@@ -268,7 +270,7 @@ impl<'a> LiveWorker<'a> {
             match order {
                 WorkerOrder::Socket(attached) => self.sources.push(*attached),
                 WorkerOrder::Change(change) => self.change(change),
-                WorkerOrder::Table(order) => self.walk = Some(TableWalk::new(order)),
+                WorkerOrder::Table(order) => self.walks.push_back(TableWalk::new(order)),
             }
         }
     }

@@ -312,6 +312,15 @@ impl RecordQueue {
         }
     }
 
+    /// Puts interfaces and VLANs in flows that are shown, as [`Self::push`] does in records.
+    pub(crate) fn restore(&self, flows: &mut [FlowRecord]) {
+        if let Some(names) = self.additions.as_ref().and_then(|it| it.names.as_ref()) {
+            for flow in flows {
+                names.restore(flow);
+            }
+        }
+    }
+
     /// Sends counters of the meter, after the records before them.
     pub(crate) fn report(&mut self, report: MeterReport) {
         self.flush();

@@ -84,6 +84,15 @@ impl FlowOrder {
         }
     }
 
+    /// The same of a flow with these counts, if they suffice.
+    fn of_counts(self, tally: &RecordTally) -> Option<u64> {
+        match self {
+            Self::Octets => Some(u64::MAX - tally.octets),
+            Self::Packets => Some(u64::MAX - tally.packets),
+            Self::Start | Self::Latest => None,
+        }
+    }
+
     /// Keeps the first flows in this order.
     pub(crate) fn keep_first(self, flows: &mut Vec<FlowRecord>, count: usize) {
         flows.sort_by_key(|flow| (self.key(flow), flow.key));
@@ -115,26 +124,43 @@ pub(crate) struct TableWalk {
     order: TableOrder,
     next: u32,
     found: TableAnswer,
+    /// Flows whose value is not smaller are not shown, because there are enough that come before.
+    last: Option<u64>,
 }
 
 impl TableWalk {
     pub(crate) fn new(order: TableOrder) -> Self {
-        Self { order, next: 0, found: TableAnswer::default() }
+        Self { order, next: 0, found: TableAnswer::default(), last: None }
     }
 
     /// Does the next piece. Returns true after the last, when the answer is sent.
     pub(crate) fn step(&mut self, table: &mut FlowTable, records: &mut RecordQueue) -> bool {
-        let Self { order: TableOrder { task, meant, answer }, next, found } = self;
+        let Self { order: TableOrder { task, meant, answer }, next, found, last } = self;
         let on = match *task {
-            TableTask::Show(order, count) => table.look(*next, GROUPS, &mut |flow| {
-                if meant.contains(flow) {
-                    found.meant.count(flow);
-                    found.flows.push(*flow);
+            TableTask::Show(order, count) => {
+                let are_all_meant = *meant == FlowMatch::default();
+                table.look(*next, GROUPS, &mut |flow| {
+                    let tally = flow.tally();
+                    let is_behind = |value: u64| last.is_some_and(|last| value >= last);
+                    if are_all_meant && order.of_counts(&tally).is_some_and(is_behind) {
+                        found.meant += tally;
+                        return;
+                    }
+                    let record = flow.record();
+                    if !meant.contains(&record) {
+                        return;
+                    }
+                    found.meant += tally;
+                    if is_behind(order.key(&record)) {
+                        return;
+                    }
+                    found.flows.push(record);
                     if found.flows.len() >= 2 * count.max(1) {
                         order.keep_first(&mut found.flows, count);
+                        *last = found.flows.last().map(|record| order.key(record));
                     }
-                }
-            }),
+                })
+            }
             TableTask::End => {
                 let mut is_meant = |flow: &FlowRecord| {
                     let is_meant = meant.contains(flow);
@@ -152,6 +178,7 @@ impl TableWalk {
         }
         if let TableTask::Show(order, count) = *task {
             order.keep_first(&mut found.flows, count);
+            records.restore(&mut found.flows);
         }
         // Who does not wait any more needs no answer.
         drop(answer.try_send(Some(std::mem::take(found))));

@@ -10,6 +10,7 @@ use crate::report::logger;
 use crate::report::loss::LossWatch;
 use crate::report::output::TotalsOutput;
 use crate::report::page::ShownPage;
+use crate::report::page_table::TableLooks;
 use crate::report::rates::Rates;
 use crate::report::top::Status;
 use crate::report::totals::Totals;
@@ -30,6 +31,8 @@ pub(crate) struct LiveTotals<'a> {
     next_news: Instant,
     loss: LossWatch,
     hints: HintWatch,
+    /// For the page.
+    looks: TableLooks,
     asks: Asks<'a>,
 }
 
@@ -55,6 +58,7 @@ impl<'a> LiveTotals<'a> {
             next_news: Instant::now(),
             loss: LossWatch::default(),
             hints: HintWatch::default(),
+            looks: TableLooks::new(),
             asks,
         }
     }
@@ -91,7 +95,8 @@ impl Watch for LiveTotals<'_> {
     }
 
     fn request(&mut self) -> Option<Request> {
-        self.asks.control.and_then(Control::request)
+        let asked = self.asks.control.and_then(Control::request);
+        asked.or_else(|| self.asks.page.and_then(|page| self.looks.go_on(page)))
     }
 
     fn wanted(&mut self, totals: &Totals) {

@@ -16,6 +16,7 @@ pub(crate) mod loss;
 mod message;
 pub(crate) mod output;
 pub(crate) mod page;
+pub(crate) mod page_table;
 pub(crate) mod payload;
 mod places;
 mod ports;

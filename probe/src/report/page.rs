@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use exporter::sentence;
+use flow::{FlowRecord, RecordTally};
 use log::info;
 use web::{Board, BoundServer, Recorder, Server, Settings};
 
@@ -71,6 +72,11 @@ impl ShownPage {
     /// Shows these totals from now on.
     pub(crate) fn publish(&self, totals: &Totals) {
         self.board.publish(totals.statistics());
+    }
+
+    /// The heaviest flows in the tables, and the sum of all.
+    pub(crate) fn publish_table(&self, heaviest: &[FlowRecord], all: RecordTally) {
+        self.board.publish_table(heaviest, all);
     }
 
     /// Keeps the page open until a signal.

@@ -46,6 +46,15 @@ impl Link {
         Ok(Self { sender, receiver, _collector: collector })
     }
 
+    /// What moves a thread into the receiving namespace.
+    pub(super) fn entrance(&self) -> impl FnOnce() -> Result<()> + Send + use<> {
+        let path = Path::new("/run/netns").join(&self.receiver);
+        move || {
+            let file = File::open(path).context("the namespace")?;
+            setns(file, CloneFlags::CLONE_NEWNET).context("entering the namespace")
+        }
+    }
+
     /// A command in the receiving namespace.
     pub(super) fn receiving(&self, program: impl AsRef<Path>) -> Command {
         within(&self.receiver, program)

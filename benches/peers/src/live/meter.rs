@@ -86,13 +86,15 @@ impl Meter {
         there
     }
 
-    /// Starts the program with room for these flows, and waits until it captures.
+    /// Starts the program with room for these flows, and waits until it captures. `more` are
+    /// arguments of our own program.
     pub(super) fn start(
         self,
         flowprobe: &Path,
         memory: &Path,
         link: &Link,
         flows: u32,
+        more: &[&str],
     ) -> Result<Running> {
         let folder = memory.join("live");
         fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
@@ -109,6 +111,7 @@ impl Meter {
                 if self == Self::FlowprobeXdp {
                     command.arg("--take-interface");
                 }
+                command.args(more);
             }
             Self::Softflowd => {
                 let buffer = (u64::from(BUFFER_MIB) << 20).to_string();
@@ -136,6 +139,17 @@ impl Meter {
 }
 
 impl Running {
+    /// The same to the nanosecond, of the threads that have not ended.
+    pub(super) fn exact_time(&self) -> Result<Duration> {
+        let mut nanos = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let path = thread?.path().join("schedstat");
+            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            nanos += text.split(' ').next().unwrap_or_default().parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(nanos))
+    }
+
     /// Processor time of all its threads so far, including the kernel's part.
     pub(super) fn processor_time(&self) -> Result<Duration> {
         let path = format!("/proc/{}/stat", self.child.id());

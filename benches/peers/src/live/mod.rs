@@ -2,11 +2,13 @@
 //! and a virtual link between them.
 //!
 //! `link` is the network, `meter` the programs, `trial` one measurement and the search for the
-//! highest rate, `report` the output page. `builds` compares two builds of our own program.
+//! highest rate, `report` the output page. `builds` compares two builds of our own program,
+//! `page` a run with a page and one without.
 
 mod builds;
 mod link;
 mod meter;
+mod page;
 mod report;
 mod trial;
 
@@ -45,6 +47,12 @@ const STEADY: Load = Load { flows: 1_000_000, rate: Some(600_000) };
 pub(super) fn run_against(place: &Place, other: &Path, rounds: Rounds) -> Result<()> {
     debian::install(&NEEDS);
     builds::compare(place, other, rounds)
+}
+
+/// Measures what a page costs while somebody looks at it.
+pub(super) fn cost_of_page(place: &Place, rounds: Rounds) -> Result<()> {
+    debian::install(&NEEDS);
+    page::cost(place, rounds)
 }
 
 /// Measures and writes the page to a folder.

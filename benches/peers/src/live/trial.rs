@@ -86,7 +86,7 @@ impl Bench<'_> {
     /// Runs a program under a load.
     pub(super) fn trial(&self, meter: Meter, load: Load, seconds: u32) -> Result<Trial> {
         let mut running =
-            meter.start(self.flowprobe, &self.place.memory, &self.link, load.flows)?;
+            meter.start(self.flowprobe, &self.place.memory, &self.link, load.flows, &[])?;
         let before = running.processor_time()?;
         let (sent, rate) = self.generate(load, seconds)?;
         running.catch_up()?;
@@ -97,7 +97,7 @@ impl Bench<'_> {
     }
 
     /// Sends packets. Returns their number and their rate per second.
-    fn generate(&self, load: Load, seconds: u32) -> Result<(u64, f64)> {
+    pub(super) fn generate(&self, load: Load, seconds: u32) -> Result<(u64, f64)> {
         let this = env::current_exe().context("finding this program")?;
         let mut command = Command::new(this);
         command.args(["loadgen", "tx0", "--netns", &self.link.sender, "--cpu", PROCESSOR, "flows"]);

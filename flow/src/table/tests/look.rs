@@ -7,7 +7,7 @@ fn shown(table: &FlowTable, groups: u32) -> Vec<u64> {
     let mut packets = Vec::new();
     let mut next = Some(0);
     while let Some(from) = next {
-        next = table.look(from, groups, &mut |flow| packets.push(flow.packets));
+        next = table.look(from, groups, &mut |flow| packets.push(flow.tally().packets));
     }
     packets.sort_unstable();
     packets
@@ -25,7 +25,7 @@ fn a_look_shows_each_flow_once_and_changes_nothing() {
         assert_eq!(shown(&fixture.table, groups), all);
     }
     let mut now = Vec::new();
-    fixture.table.look(0, u32::MAX, &mut |flow| now.push(*flow));
+    fixture.table.look(0, u32::MAX, &mut |flow| now.push(flow.record()));
     fixture.finish();
     now.sort_by_key(|flow| flow.key);
     fixture.records.sort_by_key(|flow| flow.key);
