@@ -203,10 +203,10 @@ fn what_becomes_of_a_question_is_counted() {
     let expected =
         expected.map(|(port, name, outcome)| ((port, name.to_owned()), outcome.to_owned()));
     assert_eq!(outcomes(&run), BTreeMap::from(expected));
-    let events = json!({ "answered": 5, "unanswered": 4, "open": 1, "unasked": 3 });
-    assert_eq!(run.stats["payload"]["dns_events"], events);
-    assert_eq!(run.count("payload.dns_questions_repeated"), 1);
-    assert_eq!(run.count("payload.dns_questions_evicted"), 0);
+    let questions = json!({
+        "answered": 5, "unanswered": 4, "open": 1, "unasked": 3, "repeated": 1, "evicted": 0,
+    });
+    assert_eq!(run.stats["payload"]["dns_questions"], questions);
     // Each message is in an event: those with an answer have two.
     assert_eq!(run.count("payload.found.dns"), 2 * 5 + 4 + 1 + 3 + 1);
 }
@@ -254,7 +254,7 @@ fn memory_for_questions_is_bounded() {
         .collect();
     let run = run(&packets, &["--payload-memory", "1M", "--workers", "1"]);
     let (evicted, open) =
-        (run.count("payload.dns_questions_evicted"), run.count("payload.dns_events.open"));
+        (run.count("payload.dns_questions.evicted"), run.count("payload.dns_questions.open"));
     // A quarter of a megabyte has room for 500 of them.
     assert!((19_000..19_900).contains(&evicted), "{evicted}");
     assert_eq!((open, run.count("outputs.0.events.sent")), (20_000, 20_000));

@@ -68,14 +68,14 @@ pub(crate) fn json(counts: &PayloadCounts, ended: &Ended) -> Value {
         "facts_evicted": ended.facts_evicted,
     });
     if let Some(counts) = &ended.transactions {
-        json["dns_events"] = json!({
+        json["dns_questions"] = json!({
             "answered": counts.answered,
             "unanswered": counts.unanswered,
             "open": counts.open,
             "unasked": counts.unasked,
+            "repeated": counts.repeated,
+            "evicted": counts.evicted,
         });
-        json["dns_questions_repeated"] = counts.repeated.into();
-        json["dns_questions_evicted"] = counts.evicted.into();
     }
     json
 }

@@ -97,21 +97,7 @@ pub(super) const ROWS: &[Row] = &[
         "payload_facts_evicted",
         "Conversations whose names gave their memory to others",
     ),
-    counter(
-        "payload.dns_events.{outcome}",
-        "payload_dns_events",
-        "Events of DNS transactions, by what became of the question",
-    ),
-    counter(
-        "payload.dns_questions_repeated",
-        "payload_dns_questions_repeated",
-        "DNS questions that came again before their answer, and are in its event",
-    ),
-    counter(
-        "payload.dns_questions_evicted",
-        "payload_dns_questions_evicted",
-        "DNS questions that gave their memory to others before they had waited long enough",
-    ),
+    counter("payload.dns_questions.{outcome}", "dns_questions", "DNS questions, by outcome"),
     counter(
         "tunnels.decapsulated.{tunnel}.packets",
         "decapsulated_packets",

@@ -96,7 +96,7 @@ fn an_incident_of_long_answers_names_its_host_and_servers() {
     assert_eq!(number(&events[0], "flowprobe.alert.sources"), 4);
     assert_eq!(number(&events[0], "source.port"), 53);
     let reason = text(&events[0], "event.reason");
-    let expected = "10.0.0.9 got 2,000 long answers of 4 DNS servers in a minute to questions of type \
-                    ANY, TXT, DNSKEY or RRSIG (threshold 500)";
+    let expected = "10.0.0.9 got 2,000 long answers of 4 DNS servers in a minute to questions of \
+                    type ANY, TXT, DNSKEY or RRSIG (threshold 500)";
     assert_eq!(reason, expected);
 }
