@@ -8,6 +8,7 @@
 //! Otherwise the thread of the stages takes from them, and each output has another queue.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -22,6 +23,12 @@ use crate::pipeline::transactions::{TransactionCounts, Transactions};
 
 /// Longest time that a thread waits for room in a queue at the end of a live run.
 const END_WAIT: Duration = Duration::from_secs(20);
+
+/// How long an output sleeps before it waits at an empty queue behind the stages. An output is faster
+/// than stages and would wait for each batch. To wait is to yield a few times and then to park, which
+/// takes CPU time that the stages need, and the thread of the stages would have to wake it each time.
+/// The queue has room for all batches of this time.
+const EMPTY_PAUSE: Duration = Duration::from_micros(100);
 
 /// A message from a worker to the outputs.
 #[derive(Clone, Debug)]
@@ -111,6 +118,8 @@ pub(crate) struct QueueSender {
 pub(crate) struct Merge {
     receivers: Vec<Receiver<Delivery>>,
     turn: usize,
+    /// The thread of the stages sends what arrives here.
+    is_behind_stages: bool,
     pub(crate) dropped: DroppedOnWay,
 }
 
@@ -158,7 +167,12 @@ impl Merge {
     /// A merge without queues. Data that `before` dropped does not arrive here either.
     pub(super) fn new(mut before: DroppedOnWay) -> Self {
         before.queues.push(Arc::default());
-        Self { receivers: Vec::new(), turn: 0, dropped: before }
+        Self { receivers: Vec::new(), turn: 0, is_behind_stages: false, dropped: before }
+    }
+
+    /// As [`Merge::new`], for an output behind the thread of the stages.
+    pub(super) fn behind_stages(before: DroppedOnWay) -> Self {
+        Self { is_behind_stages: true, ..Self::new(before) }
     }
 
     /// Adds a queue with room for this number of batches.
@@ -179,6 +193,9 @@ impl Merge {
         deadline: Option<Instant>,
     ) -> Result<Delivery, RecvTimeoutError> {
         while let Some(receiver) = self.receivers.get(self.turn) {
+            if self.is_behind_stages && receiver.is_empty() {
+                thread::sleep(EMPTY_PAUSE);
+            }
             let received = match deadline {
                 Some(deadline) => receiver.recv_deadline(deadline),
                 None => receiver.recv().map_err(RecvTimeoutError::from),

@@ -99,7 +99,7 @@ impl QueueSet {
         let mut merges = Vec::with_capacity(outputs);
         let mut senders = Vec::with_capacity(outputs);
         for _ in 0..outputs {
-            let mut behind = Merge::new(merge.dropped.clone());
+            let mut behind = Merge::behind_stages(merge.dropped.clone());
             senders.push(behind.add(batches));
             merges.push(behind);
         }
@@ -138,7 +138,7 @@ pub(crate) struct LaterQueues {
 impl LaterQueues {
     /// A queue from the stages to another output.
     pub(crate) fn add(&self) -> (QueueSender, Merge) {
-        let mut merge = Merge::new(self.before.for_another());
+        let mut merge = Merge::behind_stages(self.before.for_another());
         let mut sender = merge.add(self.batches);
         sender.offered = Some(Arc::default());
         (sender, merge)
