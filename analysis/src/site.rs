@@ -15,6 +15,8 @@ pub struct SiteSettings {
     pub local_networks: Vec<Hosts>,
     /// `--mail-servers`.
     pub mail_servers: Vec<Hosts>,
+    /// `--dns-servers`.
+    pub dns_servers: Vec<Hosts>,
     /// `--inside-interfaces`: names, or numbers.
     pub inside_interfaces: Vec<String>,
     /// `--outside-interfaces`.
@@ -30,6 +32,8 @@ pub struct Site {
     pub local_networks: NetworkSet,
     /// Hosts that may send mail to other servers.
     pub mail_servers: NetworkSet,
+    /// DNS servers that hosts of the site may ask.
+    pub dns_servers: NetworkSet,
     /// Interfaces where packets of the site come in.
     pub inside: InterfaceNames,
     /// Interfaces where packets from elsewhere come in.
@@ -56,6 +60,7 @@ impl Site {
         };
         let local_networks = hosts("local-networks", &settings.local_networks);
         let mail_servers = hosts("mail-servers", &settings.mail_servers);
+        let dns_servers = hosts("dns-servers", &settings.dns_servers);
         let (inside, outside) = (&settings.inside_interfaces, &settings.outside_interfaces);
         for both in inside.iter().filter(|name| outside.contains(name)) {
             problems.push(format!(
@@ -70,7 +75,7 @@ impl Site {
             let problem = "--inside-interfaces and --outside-interfaces need --local-networks";
             return Err(vec![problem.to_owned()]);
         }
-        Ok(Self { groups, local_networks, mail_servers, inside, outside })
+        Ok(Self { groups, local_networks, mail_servers, dns_servers, inside, outside })
     }
 
     /// True for an address of the site, also for an IPv6 address that embeds one.

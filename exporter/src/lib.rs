@@ -29,7 +29,7 @@ mod webhook;
 mod words;
 
 pub use cluster::{Cluster, Finding, Level, Retention, Setup};
-pub use elastic::{alert_template, index_template};
+pub use elastic::{alert_template, dns_template, index_template};
 pub use error::{ExportError, sentence};
 pub use exporter::{
     CollectorCounts, Delivery, EarlierRuns, ExportCounts, Exporter, Interface, MeterReport,

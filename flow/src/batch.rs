@@ -1,5 +1,6 @@
 //! Batches: up to 255 records from the Metering Process to stages and outputs.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -8,6 +9,7 @@ use core::net::IpAddr;
 use crate::clock::CLOCKS;
 use crate::collected::Exporter;
 use crate::details::{Details, DetailsIndex};
+use crate::facts::DnsFacts;
 use crate::record::FlowRecord;
 use crate::tags::Tags;
 use crate::time::Timestamp;
@@ -76,6 +78,27 @@ pub enum Value {
     Time(Timestamp),
     /// Several values.
     List(Vec<Self>),
+    /// A DNS question and its answer, as flows have them.
+    Dns(Box<DnsFacts>),
+}
+
+impl Event {
+    /// What all events say of the program that made them, which has this name and this version.
+    pub fn observer(name: &str, version: &str) -> [(&'static str, Value); 5] {
+        [
+            ("observer.name", name.into()),
+            ("observer.type", "flow-probe".into()),
+            ("observer.vendor", "flowprobe".into()),
+            ("observer.product", "flowprobe".into()),
+            ("observer.version", version.into()),
+        ]
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
 }
 
 impl Batch {

@@ -188,6 +188,7 @@ fn elasticsearch_gets_exactly_these_requests() {
             ("PUT", policy),
             ("PUT", "/_index_template/flowprobe-flows"),
             ("PUT", "/_index_template/flowprobe-alerts"),
+            ("PUT", "/_index_template/flowprobe-dns"),
             ("POST", "/api/saved_objects/_import"),
         ]
     );
@@ -200,16 +201,15 @@ fn elasticsearch_gets_exactly_these_requests() {
             "delete": {"min_age": "7d", "actions": {"delete": {}}},
         }}})
     );
-    for (request, template) in
-        sent[1..3].iter().zip([exporter::index_template(), exporter::alert_template()])
-    {
-        let mut expected = template;
+    let templates = [exporter::index_template, exporter::alert_template, exporter::dns_template];
+    for (request, template) in sent[1..4].iter().zip(templates) {
+        let mut expected = template();
         let mut body = body(request);
         expected["template"]["settings"]["index"]["lifecycle"] = json!({"name": "flowprobe"});
         assert!(body["_meta"].as_object_mut().unwrap().remove("digest").is_some());
         assert_eq!(body, expected);
     }
-    assert_import(&sent[3], "kbn-xsrf", "kibana.ndjson");
+    assert_import(&sent[4], "kbn-xsrf", "kibana.ndjson");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn opensearch_gets_exactly_these_requests() {
         "transitions": [{"state_name": "delete", "conditions": {"min_index_age": "1d"}}],
     });
     let delete = json!({"name": "delete", "actions": [{"delete": {}}], "transitions": []});
-    let patterns = ["logs-netflow.log-*", "logs-flowprobe.alert-*"];
+    let patterns = ["logs-netflow.log-*", "logs-flowprobe.alert-*", "logs-flowprobe.dns-*"];
     let policy = json!({"policy": {
         "description": "Documents of flowprobe",
         "default_state": "hot",
@@ -243,7 +243,7 @@ fn opensearch_gets_exactly_these_requests() {
     // It came with 2.14.
     let template = body(&sent[1]).to_string();
     assert!(!template.contains("constant_keyword") && !template.contains("lifecycle"));
-    assert_import(&sent[3], "osd-xsrf", "opensearch-dashboards.ndjson");
+    assert_import(&sent[4], "osd-xsrf", "opensearch-dashboards.ndjson");
 }
 
 #[test]
@@ -261,6 +261,7 @@ fn dry_run_prints_requests_and_sends_none() {
         "PUT /_ilm/policy/flowprobe",
         "PUT /_index_template/flowprobe-flows",
         "PUT /_index_template/flowprobe-alerts",
+        "PUT /_index_template/flowprobe-dns",
         "POST /api/saved_objects/_import?overwrite=true",
     ] {
         assert!(text.lines().any(|it| it == line), "{line}: {text}");
@@ -357,6 +358,11 @@ fn check_says_what_is_missing_and_what_to_do() {
     let server = examined(true);
     let (_, found, said) = elastic("check", &output(&server.url(), ""), &[]);
     assert_eq!(subjects.map(|subject| level(&found, subject)), ["ok"; 6], "{said}");
+
+    // A template of DNS transactions is missed where they are written.
+    assert!(!said.contains("flowprobe.dns"), "{said}");
+    let (_, _, said) = elastic("check", &output(&server.url(), "events=dns"), &[]);
+    assert!(said.contains("logs-flowprobe.dns-default"), "{said}");
 
     let server = examined(false);
     let (status, found, said) = elastic("check", &output(&server.url(), ""), &[]);

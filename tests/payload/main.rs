@@ -6,6 +6,8 @@ mod support;
 mod elements;
 mod forms;
 mod judge;
+mod questions;
+mod transactions;
 
 use serde_json::{Value, json};
 use support::capture::{self, Captured};

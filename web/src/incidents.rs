@@ -67,6 +67,8 @@ fn value(field: &Field) -> Value {
         Field::Time(time) => time.as_millis().into(),
         Field::List(list) => list.iter().map(value).collect(),
         Field::Truth(truth) => (*truth).into(),
+        // No alert has it.
+        Field::Dns(_) => Value::Null,
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn of_incident(
     fields.extend(of_rule(rule));
     fields.extend(of_threat(rule.threats[usize::from(peak.is_inside)]));
     fields.extend(of_subject(rule, incident));
-    fields.extend(of_observer(common));
+    fields.extend(Event::observer(&common.observer, &common.version));
     fields.extend([
         ("network.packets", Value::Number(total.packets)),
         ("network.bytes", Value::Number(total.octets)),
@@ -73,7 +73,7 @@ pub(super) fn of_many(rule: &Rule, count: u64, time: Timestamp, common: &Common)
     fields.push(("event.reason", Value::Text(reason.clone())));
     fields.push(("message", Value::Text(reason)));
     fields.extend(of_rule(rule));
-    fields.extend(of_observer(common));
+    fields.extend(Event::observer(&common.observer, &common.version));
     fields.push(("flowprobe.alert.count", Value::Number(count)));
     Event { kind: EventKind::Alert, time, fields }
 }
@@ -173,16 +173,6 @@ const HEAVY: &str = "new-heavy-flow";
 
 fn of_version(incident: &Incident) -> u8 {
     incident.peak.subject.version
-}
-
-fn of_observer(common: &Common) -> [Field; 5] {
-    [
-        ("observer.name", text(&common.observer)),
-        ("observer.type", text("flow-probe")),
-        ("observer.vendor", text("flowprobe")),
-        ("observer.product", text("flowprobe")),
-        ("observer.version", text(&common.version)),
-    ]
 }
 
 fn of_measure(rule: &Rule, incident: &Incident, common: &Common) -> Vec<Field> {

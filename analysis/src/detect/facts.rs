@@ -1,10 +1,10 @@
 //! Facts of a record that few rules ask for. They are found once for each record, so that such a
 //! rule does not look at the other records.
 
-use flow::FlowRecord;
 use flow::number::tcp_control;
+use flow::{Details, FlowRecord};
 
-use super::rules::is_abused;
+use super::rules::{LONG, is_abused};
 use super::seen::Class;
 
 /// A fact of few records.
@@ -21,7 +21,17 @@ pub(super) enum Fact {
     Worm,
     /// A port of a service that can give long answers.
     Abused,
+    /// A DNS question was found in payload, and this is the client's direction.
+    DnsQuestion,
+    /// Long answers to a DNS question of a type that attackers ask for.
+    LongDnsAnswer,
 }
+
+/// DNS.
+pub(super) const DNS_PORT: u16 = 53;
+
+/// Types of DNS questions with long answers: TXT, RRSIG, DNSKEY and ANY.
+const LONG_TYPES: [u16; 4] = [16, 46, 48, 255];
 
 const HTTP: u16 = 80;
 const SMTP: u16 = 25;
@@ -41,6 +51,22 @@ impl Fact {
     /// The bit of this fact in [`kinds`].
     pub(super) const fn bit(self) -> u32 {
         1 << (16 + self as u32)
+    }
+}
+
+/// The bits of what names in payload say of a record.
+pub(super) fn of_names(record: &FlowRecord, details: &Details) -> u32 {
+    let dns = details.facts.as_ref().and_then(|facts| facts.dns.as_ref());
+    match dns {
+        Some(_) if details.from_client => Fact::DnsQuestion.bit(),
+        Some(dns)
+            if record.key.source_port == DNS_PORT
+                && LONG_TYPES.contains(&dns.kind.number)
+                && record.octets > LONG * record.packets =>
+        {
+            Fact::LongDnsAnswer.bit()
+        }
+        Some(_) | None => 0,
     }
 }
 

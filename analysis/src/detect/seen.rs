@@ -3,7 +3,7 @@
 use flow::number::{protocol, tcp_control};
 use flow::{Batch, FlowEndReason, FlowKey, FlowRecord, IpVersion};
 
-use super::facts::{Fact, kinds};
+use super::facts::{Fact, kinds, of_names};
 
 /// Class of a record for the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,10 +102,11 @@ impl<'a> Seen<'a> {
         let end_ms = batch.trace_end(record)?.as_millis();
         let duration_ms = record.end.millis_since(record.start);
         let class = class(record);
+        let names = batch.details_of(record).map_or(0, |details| of_names(record, details));
         Some(Self {
             record,
             class,
-            kinds: kinds(class, record),
+            kinds: kinds(class, record) | names,
             roles: Role::Sender as u8 | Role::Receiver as u8,
             flows: u64::from(record.end_reason != FlowEndReason::ActiveTimeout),
             duration_ms,

@@ -11,7 +11,7 @@ use super::fields::{self, without_type};
 use super::request::{Method, Problem, Reply, Request};
 use super::setup::{TEMPLATES, Template};
 use super::{Cluster, Finding, Level, MONITOR, Node};
-use crate::elastic::{IndexPattern, alert_stream, flow_stream};
+use crate::elastic::{IndexPattern, alert_stream, dns_stream, flow_stream};
 
 /// Largest tolerated difference of clocks.
 const CLOCK_MAX_S: f64 = 5.0;
@@ -39,6 +39,9 @@ impl Cluster {
                 .into_iter()
                 .map(|finding| Finding { level: finding.level.min(Level::Warn), ..finding }),
         );
+        if self.has_dns_events {
+            findings.extend(node.fields(&dns_stream(&self.namespace), TEMPLATES[2]));
+        }
         findings.push(
             node.policy_finding()
                 .unwrap_or_else(|problem| unknown("lifecycle", &problem, READ_ILM)),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::request::{Method, Problem, Request};
 use super::{Engine, Finding, Node};
-use crate::elastic::{alert_stream, flow_stream};
+use crate::elastic::streams;
 
 /// The policy's name.
 pub(super) const POLICY: &str = "flowprobe";
@@ -62,7 +62,7 @@ fn index_states(retention: Option<Duration>) -> Value {
         "description": "Documents of flowprobe",
         "default_state": "hot",
         "states": states,
-        "ism_template": [{"index_patterns": [flow_stream("*"), alert_stream("*")], "priority": 150}],
+        "ism_template": [{"index_patterns": streams("*"), "priority": 150}],
     }})
 }
 
@@ -196,14 +196,13 @@ impl Node<'_> {
             let (number, term) = (&present["_seq_no"], &present["_primary_term"]);
             path += &format!("?if_seq_no={number}&if_primary_term={term}");
             // Each index keeps a copy of the policy.
+            let [flows, alerts, dns] = streams("*");
             let text = format!(
                 "policy {POLICY} is there: {words}. Indexes from before keep the policy of then"
             );
             finding = Finding::note("lifecycle", text).remedy(format!(
-                "POST /_plugins/_ism/change_policy/.ds-{} with {{\"policy_id\": \"{POLICY}\"}}, and \
-                 for .ds-{}",
-                flow_stream("*"),
-                alert_stream("*")
+                "POST /_plugins/_ism/change_policy/.ds-{flows} with {{\"policy_id\": \"{POLICY}\"}}, \
+                 and for .ds-{alerts} and .ds-{dns}"
             ));
         }
         let request = Some(Request::new(Method::Put, path).json(body));

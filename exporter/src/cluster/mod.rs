@@ -29,6 +29,8 @@ pub struct Cluster {
     namespace: String,
     /// The index of flows, if they do not go into the data stream.
     index: Option<IndexPattern>,
+    /// DNS transactions are written too.
+    has_dns_events: bool,
 }
 
 /// The right to ask a cluster what it is and how it is.
@@ -39,6 +41,7 @@ impl Cluster {
         settings: ClientSettings,
         namespace: String,
         index: Option<IndexPattern>,
+        has_dns_events: bool,
     ) -> Result<Self, String> {
         Ok(Self {
             agent: settings.agent()?,
@@ -46,6 +49,7 @@ impl Cluster {
             authorization: settings.credentials.map(|who| who.authorization()),
             namespace,
             index,
+            has_dns_events,
         })
     }
 

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::lifecycle::{self, POLICY, Retention};
 use super::request::{Method, Problem, Reply, Request};
 use super::{Cluster, Finding, Level, Node, dashboards};
-use crate::elastic::{alert_template, index_template};
+use crate::elastic::{alert_template, dns_template, index_template};
 
 /// Settings of the setup.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +25,11 @@ pub struct Setup {
 pub(super) type Template = (&'static str, fn() -> Value);
 
 /// The index templates.
-pub(super) const TEMPLATES: [Template; 2] =
-    [("flowprobe-flows", index_template), ("flowprobe-alerts", alert_template)];
+pub(super) const TEMPLATES: [Template; 3] = [
+    ("flowprobe-flows", index_template),
+    ("flowprobe-alerts", alert_template),
+    ("flowprobe-dns", dns_template),
+];
 
 impl Cluster {
     /// Sets up the cluster. Existing parts are replaced.

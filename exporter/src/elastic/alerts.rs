@@ -1,12 +1,12 @@
 //! The index template of alerts, which have their own documents.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::target::alert_stream;
-use super::template::insert;
+use super::template::{Fields, properties, template};
 
 /// Each type with the fields of alerts that have it, named as in the Elastic Common Schema.
-const FIELDS: &[(&str, &[&str])] = &[
+const FIELDS: &Fields = &[
     ("boolean", &["flowprobe.alert.complete"]),
     ("constant_keyword", &["data_stream.dataset", "data_stream.namespace", "data_stream.type"]),
     ("date", &["@timestamp", "event.end", "event.start"]),
@@ -86,18 +86,5 @@ const FIELDS: &[(&str, &[&str])] = &[
 /// The composable index template of the data streams `logs-flowprobe.alert-*`. Its priority is
 /// equal to that of the template of flows.
 pub fn alert_template() -> Value {
-    let mut properties = Map::new();
-    for (kind, fields) in FIELDS {
-        fields.iter().for_each(|field| insert(&mut properties, field, kind));
-    }
-    json!({
-        "index_patterns": [alert_stream("*")],
-        "data_stream": {},
-        "priority": 150,
-        "template": {
-            "settings": {"index": {"codec": "best_compression", "refresh_interval": "5s"}},
-            "mappings": {"dynamic": false, "properties": properties},
-        },
-        "_meta": {"description": "Alerts of flowprobe"},
-    })
+    template(&alert_stream("*"), properties(FIELDS), "Alerts of flowprobe")
 }

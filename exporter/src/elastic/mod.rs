@@ -7,6 +7,7 @@
 mod alerts;
 mod client;
 mod connector;
+mod dns;
 mod reply;
 mod sink;
 mod target;
@@ -15,7 +16,8 @@ mod template;
 pub use alerts::alert_template;
 pub(crate) use client::{ClientSettings, Credentials, words};
 pub(crate) use connector::connector;
+pub use dns::dns_template;
 pub(crate) use reply::problem;
 pub(crate) use sink::{ElasticSettings, ElasticSink};
-pub(crate) use target::{IndexPattern, alert_stream, flow_stream};
+pub(crate) use target::{IndexPattern, alert_stream, dns_stream, flow_stream, streams};
 pub use template::index_template;

@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
-use flow::Conversation;
+use flow::{Conversation, EventKind};
 
 use super::client::{ClientSettings, ElasticClient};
 use super::target::{IndexNames, IndexPattern};
@@ -21,6 +21,8 @@ pub(crate) struct ElasticSettings {
     pub(crate) id_prefix: String,
     /// The data stream of alerts. Flows go to the target of the client.
     pub(crate) alert_target: String,
+    /// The data stream of DNS transactions.
+    pub(crate) dns_target: String,
     /// The index of each flow. By default flows go to the target of the client.
     pub(crate) index: Option<IndexPattern>,
     pub(crate) outbox: OutboxSettings,
@@ -30,6 +32,7 @@ pub(crate) struct ElasticSink {
     client: ClientSettings,
     id_prefix: String,
     alert_target: String,
+    dns_target: String,
     /// Set if each flow names its index.
     indices: Option<IndexNames>,
     /// The number of the next document.
@@ -40,12 +43,13 @@ pub(crate) struct ElasticSink {
 impl ElasticSink {
     /// Opens the files. Connections are made with the first batch.
     pub(crate) fn open(settings: ElasticSettings) -> Result<Self, ExportError> {
-        let ElasticSettings { client, id_prefix, alert_target, index, outbox } = settings;
+        let ElasticSettings { client, id_prefix, alert_target, dns_target, index, outbox } =
+            settings;
         let not_opened = |problem| ExportError::NotOpened(format!("{}: {problem}", outbox.name));
         let connected = Arc::new(ElasticClient::new(&client).map_err(not_opened)?);
         let outbox = Outbox::open(outbox, connected)?;
         let indices = index.map(IndexNames::new);
-        Ok(Self { client, id_prefix, alert_target, indices, sequence: 0, outbox })
+        Ok(Self { client, id_prefix, alert_target, dns_target, indices, sequence: 0, outbox })
     }
 }
 
@@ -57,11 +61,13 @@ impl DocumentSink for ElasticSink {
         subject: Subject<'_>,
         put: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), ExportError> {
-        let Self { id_prefix, alert_target, indices, sequence, outbox, .. } = self;
-        let target = match indices {
-            _ if content.events > 0 => Some(alert_target.as_str()),
-            Some(indices) => Some(indices.at(subject.time())),
-            None => None,
+        let Self { id_prefix, alert_target, dns_target, indices, sequence, outbox, .. } = self;
+        let target = match subject {
+            Subject::Event(event) => Some(match event.kind {
+                EventKind::Alert => alert_target.as_str(),
+                EventKind::DnsTransaction => dns_target.as_str(),
+            }),
+            Subject::Record(_) => indices.as_mut().map(|indices| indices.at(subject.time())),
         };
         let number = *sequence;
         *sequence += 1;

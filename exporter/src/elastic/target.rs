@@ -21,6 +21,16 @@ pub(crate) fn alert_stream(namespace: &str) -> String {
     format!("logs-flowprobe.alert-{namespace}")
 }
 
+/// The data stream of DNS transactions in a namespace.
+pub(crate) fn dns_stream(namespace: &str) -> String {
+    format!("logs-flowprobe.dns-{namespace}")
+}
+
+/// All data streams in a namespace.
+pub(crate) fn streams(namespace: &str) -> [String; 3] {
+    [flow_stream(namespace), alert_stream(namespace), dns_stream(namespace)]
+}
+
 impl IndexPattern {
     /// `None` if the pattern is no valid name of an index.
     pub(crate) fn new(pattern: &str) -> Option<Self> {

@@ -8,7 +8,7 @@ use crate::json::elements;
 
 /// Each type of Elasticsearch and OpenSearch with the fields of documents that have it. Elements in
 /// the `netflow` object are not listed: their types follow from their forms.
-const FIELDS: &[(&str, &[&str])] = &[
+const FIELDS: &Fields = &[
     (
         "date",
         &["@timestamp", "event.created", "event.end", "event.start", "netflow.exporter.timestamp"],
@@ -157,23 +157,37 @@ const FIELDS: &[(&str, &[&str])] = &[
 /// that of Elasticsearch's own template for logs (100), and below that of Elastic's NetFlow
 /// integration (200). Other fields are kept and not indexed.
 pub fn index_template() -> Value {
-    let mut properties = Map::new();
-    for (kind, fields) in FIELDS {
-        fields.iter().for_each(|field| insert(&mut properties, field, kind));
-    }
+    let mut properties = properties(FIELDS);
     for element in elements() {
         let field = format!("netflow.{}", element.key());
         insert(&mut properties, &field, kind_of(element.form()));
     }
+    template(&flow_stream("*"), properties, "Documents of flowprobe")
+}
+
+/// Each type with the fields that have it.
+pub(super) type Fields = [(&'static str, &'static [&'static str])];
+
+/// The mapping of fields.
+pub(super) fn properties(fields: &Fields) -> Map<String, Value> {
+    let mut properties = Map::new();
+    for (kind, fields) in fields {
+        fields.iter().for_each(|field| insert(&mut properties, field, kind));
+    }
+    properties
+}
+
+/// The template of data streams with these fields.
+pub(super) fn template(streams: &str, properties: Map<String, Value>, description: &str) -> Value {
     json!({
-        "index_patterns": [flow_stream("*")],
+        "index_patterns": [streams],
         "data_stream": {},
         "priority": 150,
         "template": {
             "settings": {"index": {"codec": "best_compression", "refresh_interval": "5s"}},
             "mappings": {"dynamic": false, "properties": properties},
         },
-        "_meta": {"description": "Documents of flowprobe"},
+        "_meta": {"description": description},
     })
 }
 
@@ -190,7 +204,7 @@ fn kind_of(form: Form) -> &'static str {
 }
 
 /// Inserts a field, and the objects that contain it.
-pub(super) fn insert(properties: &mut Map<String, Value>, field: &str, kind: &str) {
+fn insert(properties: &mut Map<String, Value>, field: &str, kind: &str) {
     match field.split_once('.') {
         None => {
             properties.insert(field.to_owned(), json!({"type": kind}));

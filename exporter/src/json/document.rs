@@ -38,7 +38,6 @@ pub(crate) struct DocumentSettings {
     pub(crate) namespace: String,
     /// `netflow.exporter.source_id`, and `agent.id`.
     pub(crate) observation_domain_id: u32,
-    /// Fields of the flow key.
     pub(crate) key: KeyFields,
     /// Networks inside the perimeter. If empty, private addresses are inside.
     pub(crate) local_networks: NetworkSet,
@@ -47,6 +46,7 @@ pub(crate) struct DocumentSettings {
     pub(crate) fields: Fields,
     /// Documents have `geo` and `as` of source and destination.
     pub(crate) geo: bool,
+    pub(crate) has_dns_events: bool,
     /// The beginning of `event.id`, which ends with the number of the document. `None`: without it.
     pub(crate) id_prefix: Option<String>,
 }
@@ -73,6 +73,7 @@ impl DocumentSettings {
             sampling_interval: context.sampling_interval,
             fields: Fields::Full,
             geo: true,
+            has_dns_events: false,
             id_prefix: None,
         }
     }

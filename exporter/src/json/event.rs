@@ -3,6 +3,7 @@
 use flow::{Event, EventKind, Value};
 use serde_json::{Map, Value as Json};
 
+use super::facts::put_dns;
 use super::time::TimeWriter;
 
 /// Writes events.
@@ -37,6 +38,11 @@ impl EventWriter {
                 String::from_utf8_lossy(&text).into()
             }
             Value::List(values) => values.iter().map(|value| self.value(value)).collect(),
+            Value::Dns(dns) => {
+                let mut text = Vec::new();
+                put_dns(dns, &mut text);
+                serde_json::from_slice(&text).expect("what is written is JSON")
+            }
         }
     }
 }

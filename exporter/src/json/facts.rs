@@ -8,6 +8,7 @@ use super::member::{put_comma, put_number, put_string, put_text};
 /// Appends `dns`, `http` and `url`.
 pub(super) fn put_facts(facts: &Facts, out: &mut Vec<u8>) {
     if let Some(dns) = &facts.dns {
+        out.extend_from_slice(br#","dns":"#);
         put_dns(dns, out);
     }
     if let Some(http) = &facts.http {
@@ -15,9 +16,10 @@ pub(super) fn put_facts(facts: &Facts, out: &mut Vec<u8>) {
     }
 }
 
-fn put_dns(dns: &DnsFacts, out: &mut Vec<u8>) {
+/// Appends the object of a DNS question and its answer.
+pub(super) fn put_dns(dns: &DnsFacts, out: &mut Vec<u8>) {
     let kind = if dns.response.is_some() { "answer" } else { "query" };
-    put_text(out, br#","dns":{"type":""#, kind.as_bytes());
+    put_text(out, br#"{"type":""#, kind.as_bytes());
     put_number(out, br#"","id":""#, dns.id);
     put_string(out, br#"","op_code":"#, &dns.op_code.name);
     put_list(dns.flags.iter(), br#","header_flags":["#, out);

@@ -14,7 +14,7 @@ mod place;
 mod related;
 mod time;
 
-use flow::{Batch, Conversation, NetworkSet, Timestamp};
+use flow::{Batch, Conversation, Event, EventKind, NetworkSet, Timestamp};
 
 use crate::content::Content;
 use crate::error::ExportError;
@@ -35,6 +35,9 @@ pub(crate) struct DocumentExporter<S> {
     documents: DocumentWriter,
     events: EventWriter,
     sink: S,
+    has_dns_events: bool,
+    /// DNS transactions that the output does not want.
+    unwanted: u64,
     /// Records and events of a batch that remained when the sink gave up.
     left: Content,
 }
@@ -42,6 +45,8 @@ pub(crate) struct DocumentExporter<S> {
 impl<S: DocumentSink> DocumentExporter<S> {
     pub(crate) fn new(settings: DocumentSettings, sink: S) -> Self {
         Self {
+            has_dns_events: settings.has_dns_events,
+            unwanted: 0,
             documents: DocumentWriter::new(settings),
             events: EventWriter::default(),
             sink,
@@ -52,10 +57,13 @@ impl<S: DocumentSink> DocumentExporter<S> {
 
 impl<S: DocumentSink> Exporter for DocumentExporter<S> {
     fn export(&mut self, batch: &Batch) -> Result<(), ExportError> {
-        let Self { documents, events, sink, left } = self;
+        let Self { documents, events, sink, has_dns_events, unwanted, left } = self;
         documents.begin_batch(&batch.origin);
         let mut records = batch.records.iter();
-        let mut rest = batch.events.iter();
+        let is_wanted = |event: &&Event| *has_dns_events || event.kind != EventKind::DnsTransaction;
+        let wanted = batch.events.iter().filter(is_wanted).count();
+        *unwanted += (batch.events.len() - wanted) as u64;
+        let mut rest = batch.events.iter().filter(is_wanted);
         let result = records
             .try_for_each(|record| {
                 if record.exported >= sink.rotation_due() {
@@ -71,7 +79,7 @@ impl<S: DocumentSink> Exporter for DocumentExporter<S> {
                 })
             });
         records.for_each(|record| left.records.count(record));
-        left.events += rest.len() as u64;
+        left.events += rest.count() as u64;
         result
     }
 
@@ -101,6 +109,7 @@ impl<S: DocumentSink> Exporter for DocumentExporter<S> {
     fn counts(&self) -> ExportCounts {
         let mut counts = self.sink.counts();
         counts.lose_documents(self.left.records, self.left.events);
+        counts.events_not_exportable += self.unwanted;
         counts
     }
 

@@ -9,7 +9,9 @@ use super::host::{HOST_ONLY, NO_HOST, NO_USER, host, hosts};
 use super::secrets::without_secrets;
 use super::setting::{self, Settings, Use};
 use super::udp::NETFLOW5;
-use super::{Context, ODID, Opened, Output, Request, TargetForm, balance, file, forms, kafka};
+use super::{
+    Context, EVENTS, ODID, Opened, Output, Request, TargetForm, balance, file, forms, kafka,
+};
 use crate::cluster::Cluster;
 use crate::error::ExportError;
 use crate::exporter::Exporter;
@@ -128,6 +130,11 @@ impl Destination {
     pub fn writes_documents(&self) -> bool {
         let format = self.settings.given::<String>(&kafka::FORMAT);
         self.output.writes_documents && format.is_none_or(|format| format != "ipfix")
+    }
+
+    /// True if it wants documents of DNS transactions.
+    pub fn wants_dns_events(&self) -> bool {
+        self.settings.given::<String>(&EVENTS).is_some()
     }
 
     /// The files that it writes, by the names in the settings.

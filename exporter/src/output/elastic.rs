@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::tcp::{CA, CERT, FINGERPRINT, KEY, tls};
-use super::{GEO, ODID, Opened, Output, Request, Setting, Settings, TargetForm};
+use super::{EVENTS, GEO, ODID, Opened, Output, Request, Setting, Settings, TargetForm};
 use crate::batches::{OutboxSettings, SpoolSettings};
 use crate::cluster::Cluster;
 use crate::elastic::{
     ClientSettings, Credentials, ElasticSettings, ElasticSink, IndexPattern, alert_stream,
-    flow_stream,
+    dns_stream, flow_stream,
 };
 use crate::error::{ExportError, sentence};
 use crate::json::{DocumentExporter, DocumentSettings, Fields};
@@ -23,6 +23,7 @@ const SETTINGS: &[&Setting] = &[
     &ODID,
     &NAMESPACE,
     &INDEX,
+    &EVENTS,
     &FIELDS,
     &GEO,
     &PIPELINE,
@@ -180,6 +181,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
         client,
         id_prefix: format!("{domain:x}-{run}-"),
         alert_target: alert_stream(&namespace),
+        dns_target: dns_stream(&namespace),
         index: index.or(named),
         outbox: OutboxSettings {
             name: request.name.to_owned(),
@@ -200,6 +202,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
     let documents = DocumentSettings {
         geo: settings.string(&GEO) == "on",
         fields: if settings.string(&FIELDS) == "lean" { Fields::Lean } else { Fields::Full },
+        has_dns_events: request.wants_dns_events(),
         ..DocumentSettings::of(request.context, namespace, domain)
     };
     Ok(Box::new(DocumentExporter::new(documents, sink)))
@@ -258,7 +261,8 @@ pub(super) fn cluster(
 ) -> Result<Cluster, String> {
     let tls = has_tls.then(|| tls(settings));
     let client = client(settings, hosts, tls.as_ref())?;
-    Cluster::new(client, settings.string(&NAMESPACE), index(settings))
+    let has_dns_events = settings.given::<String>(&EVENTS).is_some();
+    Cluster::new(client, settings.string(&NAMESPACE), index(settings), has_dns_events)
 }
 
 /// The index that takes the place of the data stream.

@@ -5,7 +5,7 @@ use super::elastic::{
     SPOOL_FULL, SPOOL_MAX, USER,
 };
 use super::tcp::CA;
-use super::{GEO, NAMES, ODID, Opened, Output, Request, Setting, Settings, TargetForm};
+use super::{EVENTS, GEO, NAMES, ODID, Opened, Output, Request, Setting, Settings, TargetForm};
 use crate::transport::Host;
 
 /// Settings of both outputs. That of TLS is the last.
@@ -14,6 +14,7 @@ const SETTINGS: &[&Setting] = &[
     &NAMESPACE,
     &FORMAT,
     &NAMES,
+    &EVENTS,
     &PARTITION_KEY,
     &COMPRESSION,
     &FIELDS,
@@ -127,6 +128,9 @@ pub(super) fn check(scheme: &str, settings: &Settings) -> Result<(), String> {
     if is(&FORMAT, "ipfix") && is(&PARTITION_KEY, "conversation") {
         return Err("key=conversation needs format=json: a message of IPFIX has many flows".into());
     }
+    if is(&FORMAT, "ipfix") && settings.given::<String>(&EVENTS).is_some() {
+        return Err("events=dns needs format=json: IPFIX has flows only".into());
+    }
     Ok(())
 }
 
@@ -230,6 +234,7 @@ mod built {
         let documents = DocumentSettings {
             geo: settings.string(&GEO) == "on",
             fields: if settings.string(&FIELDS) == "lean" { Fields::Lean } else { Fields::Full },
+            has_dns_events: request.wants_dns_events(),
             id_prefix: Some(format!("{domain:x}-{run}-")),
             ..DocumentSettings::of(context, settings.string(&NAMESPACE), domain)
         };

@@ -171,6 +171,12 @@ const GEO: Setting =
     })
     .default("on");
 
+const EVENTS: Setting = Setting::text(
+    "events",
+    "dns: also a document for each DNS question, with its answer; needs --payload dns",
+    |text| text == "dns",
+);
+
 impl Output {
     /// Form of its URL: `ipfix://HOST[:4739]`, `json:PATH`.
     pub fn form(&self) -> String {
@@ -202,6 +208,11 @@ impl Request<'_> {
     /// The collector on this host.
     fn collector(&self, host: &Host) -> Collector {
         Collector { host: host.clone(), source: self.settings.given(&SOURCE) }
+    }
+
+    /// Whether documents of DNS transactions are wanted.
+    fn wants_dns_events(&self) -> bool {
+        self.settings.given::<String>(&EVENTS).is_some()
     }
 
     /// The encoder of IPFIX messages, with this limit of octets.

@@ -1,6 +1,7 @@
 //! Transport payload of frames, with the conversation that it belongs to.
 
 use core::hash::{Hash, Hasher};
+use core::net::IpAddr;
 
 use super::{Fragment, Frame, Packet, Tpids, link, network, wire_octets};
 use crate::hash::{HashSeed, pick};
@@ -58,6 +59,23 @@ impl ConversationKey {
         let rest = u64::from(protocol) | u64::from(version.number()) << 8;
         let words = [low.0.first, low.0.second, high.0.first, high.0.second, ports, rest];
         (Self { words, hash: seed.hash(words) }, is_forward)
+    }
+
+    /// Address and port of the lower and of the higher end.
+    pub fn ends(&self) -> [(IpAddr, u16); 2] {
+        let [low, low_rest, high, high_rest, ports, rest] = self.words;
+        let version = if rest >> 8 == 4 { IpVersion::V4 } else { IpVersion::V6 };
+        let end = |first, second, [a, b]: [u8; 2]| {
+            (Address { first, second }.ip(version), u16::from_le_bytes([a, b]))
+        };
+        let [a, b, c, d, ..] = ports.to_le_bytes();
+        [end(low, low_rest, [a, b]), end(high, high_rest, [c, d])]
+    }
+
+    /// The number of its transport protocol.
+    pub fn protocol(&self) -> u8 {
+        let [protocol, ..] = self.words[5].to_le_bytes();
+        protocol
     }
 
     /// The number of the worker that has both directions, from 0.

@@ -219,7 +219,7 @@ impl Entry {
 
 /// Passes on the keyed hash that a conversation writes as one word.
 #[derive(Clone, Copy, Debug, Default)]
-struct KeyedHash(u64);
+pub(super) struct KeyedHash(u64);
 
 impl Hasher for KeyedHash {
     fn finish(&self) -> u64 {

@@ -32,6 +32,7 @@ pub(crate) mod starting;
 pub(crate) mod table_order;
 pub(crate) mod telling;
 pub(crate) mod template_store;
+pub(crate) mod transactions;
 pub(crate) mod worker;
 mod workers;
 

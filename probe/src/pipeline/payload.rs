@@ -14,6 +14,8 @@ pub(crate) struct PayloadSettings {
     pub(crate) memory: u64,
     /// What is told of what is found.
     pub(crate) telling: Telling,
+    /// DNS transactions are events.
+    pub(crate) has_transactions: bool,
 }
 
 impl PayloadSettings {
@@ -24,7 +26,14 @@ impl PayloadSettings {
 
     /// Octets for what each of the workers has found.
     pub(crate) fn facts(&self, workers: usize) -> usize {
-        usize::try_from(self.memory / 4 * 3).unwrap_or(usize::MAX) / workers.max(1)
+        let quarters = if self.has_transactions { 2 } else { 3 };
+        usize::try_from(self.memory / 4 * quarters).unwrap_or(usize::MAX) / workers.max(1)
+    }
+
+    /// Octets for the DNS questions of each of the workers that wait for answers. `None` if they
+    /// are no events.
+    pub(crate) fn transactions(&self, workers: usize) -> Option<usize> {
+        self.has_transactions.then(|| self.hellos(workers))
     }
 }
 

@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use exporter::MeterReport;
-use flow::{BATCH_RECORDS, Batch, FlowRecord, Names, Naming, NewClock, Timestamp};
+use flow::{BATCH_RECORDS, Batch, Event, FlowRecord, Names, Naming, NewClock, Timestamp};
 
 use crate::pipeline::closed::ClosedTunnels;
 use crate::pipeline::dropped::{DroppedOnWay, QueueCounts};
 use crate::pipeline::facts::FactTable;
 use crate::pipeline::payload::Finding;
+use crate::pipeline::transactions::{TransactionCounts, Transactions};
 
 /// Longest time that a thread waits for room in a queue at the end of a live run.
 const END_WAIT: Duration = Duration::from_secs(20);
@@ -69,6 +70,8 @@ struct Additions {
     names: Option<Names>,
     /// What was found in payload, if that is read.
     facts: Option<FactTable>,
+    /// DNS transactions, if an output wants them.
+    transactions: Option<Transactions>,
 }
 
 impl Additions {
@@ -284,11 +287,33 @@ impl RecordQueue {
         self.additions.get_or_insert_default().facts = Some(facts);
     }
 
+    /// From now on, DNS transactions are events.
+    pub(crate) fn expect_transactions(&mut self, transactions: Transactions) {
+        self.additions.get_or_insert_default().transactions = Some(transactions);
+    }
+
     /// Learns what was found in payload.
     pub(crate) fn learn_fact(&mut self, finding: Finding) {
+        self.transactions(|transactions, events| transactions.learn(&finding, events));
         if let Some(facts) = self.additions.as_mut().and_then(|it| it.facts.as_mut()) {
             facts.learn(finding);
         }
+    }
+
+    /// Does something with DNS transactions, if they are kept, and adds their events to the batch.
+    pub(crate) fn transactions(&mut self, each: impl FnOnce(&mut Transactions, &mut Vec<Event>)) {
+        let Some(additions) = self.additions.as_mut() else { return };
+        let Some(transactions) = additions.transactions.as_mut() else { return };
+        each(transactions, &mut self.batch.events);
+        if self.batch.events.len() >= BATCH_RECORDS {
+            self.flush();
+        }
+    }
+
+    /// What became of DNS questions. `None` if nobody wants to know.
+    pub(crate) fn transaction_counts(&self) -> Option<TransactionCounts> {
+        let transactions = self.additions.as_ref().and_then(|it| it.transactions.as_ref());
+        transactions.map(Transactions::counts)
     }
 
     /// Conversations whose names gave their memory to others.

@@ -46,10 +46,24 @@ impl Telling {
 
     /// The first question, and its first answer.
     fn add_dns(&self, facts: &mut Facts, transaction: &Transaction) -> bool {
-        let question = transaction.question.as_ref();
-        let name = question.and_then(|question| self.name(&question.name));
         let is_first = facts.dns.is_none();
-        let dns = facts.dns.get_or_insert_with(|| DnsFacts {
+        let dns = facts.dns.get_or_insert_with(|| self.dns(transaction));
+        let answers = dns.id == transaction.id
+            && dns.response.is_none()
+            && dns.name == self.question(transaction);
+        (answers && self.answer(dns, transaction)) || is_first
+    }
+
+    /// The name asked for.
+    fn question(&self, transaction: &Transaction) -> Option<Box<str>> {
+        transaction.question.as_ref().and_then(|question| self.name(&question.name))
+    }
+
+    /// What a message says without its answer.
+    pub(crate) fn dns(&self, transaction: &Transaction) -> DnsFacts {
+        let question = transaction.question.as_ref();
+        let name = self.question(transaction);
+        DnsFacts {
             id: transaction.id,
             op_code: named(transaction.opcode.0.into(), transaction.opcode),
             flags: transaction.flags.names().collect(),
@@ -57,25 +71,26 @@ impl Telling {
                 NameForm::Full | NameForm::Domain => name.as_deref().and_then(domain_at),
                 NameForm::Hash(_) => None,
             },
-            name: name.clone(),
+            name,
             kind: question.map(|it| named(it.kind.0, it.kind)).unwrap_or_default(),
             class: question.map(|it| named(it.class.0, it.class)).unwrap_or_default(),
             response: None,
-        });
-        let answers = dns.id == transaction.id && dns.name == name && dns.response.is_none();
-        let code = transaction.response_code.filter(|_| answers);
-        if let Some(code) = code {
-            dns.flags = transaction.flags.names().collect();
-            dns.response = Some(DnsResponse {
-                code: named(code.0, code),
-                answers_count: transaction.answers_count,
-                answers: transaction.answers.iter().map(|answer| self.answer(answer)).collect(),
-            });
         }
-        is_first || code.is_some()
     }
 
-    fn answer(&self, answer: &DnsAnswer) -> DnsAnswer {
+    /// Adds an answer to its question. Returns false if the message is no answer.
+    pub(crate) fn answer(&self, dns: &mut DnsFacts, transaction: &Transaction) -> bool {
+        let Some(code) = transaction.response_code else { return false };
+        dns.flags = transaction.flags.names().collect();
+        dns.response = Some(DnsResponse {
+            code: named(code.0, code),
+            answers_count: transaction.answers_count,
+            answers: transaction.answers.iter().map(|answer| self.record(answer)).collect(),
+        });
+        true
+    }
+
+    fn record(&self, answer: &DnsAnswer) -> DnsAnswer {
         let told = |name: &Option<Box<str>>| name.as_deref().and_then(|name| self.names.of(name));
         let data = match &answer.data {
             DnsData::Address(address) => DnsData::Address(*address),
@@ -125,18 +140,21 @@ fn text<const N: usize>(text: &Text<N>) -> Box<str> {
     text.as_str().into()
 }
 
-/// Memory of a version of facts, with its texts.
-pub(crate) fn octets(facts: &Facts) -> usize {
+/// Memory of the texts and the answer of DNS.
+pub(crate) fn dns_octets(dns: &DnsFacts) -> usize {
     let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
     let answer = |answer: &DnsAnswer| {
         let data = if let DnsData::Name(name) = &answer.data { length(name) } else { 0 };
         size_of::<DnsAnswer>() + length(&answer.name) + data + 16
     };
     let answers = |response: &DnsResponse| response.answers.iter().map(answer).sum::<usize>();
-    let dns = facts
-        .dns
-        .as_ref()
-        .map_or(0, |dns| length(&dns.name) + 160 + dns.response.as_ref().map_or(0, answers));
+    length(&dns.name) + 160 + dns.response.as_ref().map_or(0, answers)
+}
+
+/// Memory of a version of facts, with its texts.
+pub(crate) fn octets(facts: &Facts) -> usize {
+    let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+    let dns = facts.dns.as_ref().map_or(0, dns_octets);
     let tls = facts.tls.as_ref().map_or(0, |tls| length(&tls.server_name) + 160);
     let url = |url: &UrlFacts| length(&url.path) + length(&url.agent) + length(&url.referrer_host);
     let http = facts

@@ -8,7 +8,7 @@ use std::ops::AddAssign;
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::SystemTime;
 
-use exporter::sentence;
+use exporter::{Context, sentence};
 use flow::{
     FlowEndReason, FlowTable, Naming, NewClock, NoMemory, Observation, ObserverSettings,
     RecordTally, Sink, Timestamp,
@@ -21,6 +21,7 @@ use crate::pipeline::facts::FactTable;
 use crate::pipeline::payload::{Finding, FindingSink};
 use crate::pipeline::queue::RecordQueue;
 use crate::pipeline::table_order::TableWalk;
+use crate::pipeline::transactions::{TransactionCounts, Transactions};
 use crate::report::units::{self, counted};
 use crate::settings::config::Config;
 use crate::sys;
@@ -36,6 +37,8 @@ pub(crate) struct Ended {
     pub(crate) closed: ClosedTunnels,
     /// Conversations whose names gave their memory to others.
     pub(crate) facts_evicted: u64,
+    /// What became of DNS questions. `None` if no output wants to know.
+    pub(crate) transactions: Option<TransactionCounts>,
 }
 
 impl Ended {
@@ -54,6 +57,9 @@ impl AddAssign for Ended {
         self.period = periods.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
         self.closed += other.closed;
         self.facts_evicted += other.facts_evicted;
+        if let Some(other) = other.transactions {
+            *self.transactions.get_or_insert_default() += other;
+        }
     }
 }
 
@@ -112,6 +118,11 @@ impl Worker {
             let facts =
                 FactTable::new(seed, payload.telling, memory, idle_timeout_ms, active_timeout_ms);
             records.expect_facts(facts);
+            if let Some(memory) = payload.transactions(workers) {
+                let Context { name, version, .. } = &config.context;
+                let transactions = Transactions::new(payload.telling, memory, name, version);
+                records.expect_transactions(transactions);
+            }
         }
         if decap.opens_any() {
             records.expect_names();
@@ -136,6 +147,7 @@ impl Worker {
     /// Live: ends expired flows even if no packet comes.
     pub(crate) fn tick(&mut self, now: Timestamp) {
         self.table.tick(now, &mut |record| self.records.push(record));
+        self.records.transactions(|transactions, events| transactions.expire(now, events));
         self.settle(now);
     }
 
@@ -172,12 +184,14 @@ impl Worker {
             period,
             closed: self.records.closed,
             facts_evicted: self.records.facts_evicted(),
+            transactions: self.records.transaction_counts(),
         }
     }
 
     /// Ends all flows and closes the queue.
     pub(crate) fn finish(mut self, now: Timestamp) -> Ended {
         self.table.finish(now, &mut |record| self.records.push(record));
+        self.records.transactions(|transactions, events| transactions.finish(now, events));
         self.ended()
     }
 }

@@ -3,10 +3,11 @@
 use flow::PayloadCounts;
 use serde_json::{Value, json};
 
+use crate::pipeline::worker::Ended;
 use crate::report::units::grouped;
 
-/// As text: what was found, and what was not read.
-pub(crate) fn lines(counts: &PayloadCounts, facts_evicted: u64) -> Vec<String> {
+/// As text: what was found, what was not read, and what became of DNS questions.
+pub(crate) fn lines(counts: &PayloadCounts, ended: &Ended) -> Vec<String> {
     let found =
         [(counts.dns, "DNS"), (counts.tls, "TLS"), (counts.quic, "QUIC"), (counts.http, "HTTP")];
     let left = [
@@ -18,7 +19,7 @@ pub(crate) fn lines(counts: &PayloadCounts, facts_evicted: u64) -> Vec<String> {
         (counts.hello_overlap, "pieces that differ"),
         (counts.quic_sealed, "QUIC with other keys"),
         (counts.skipped, "too many in a second"),
-        (facts_evicted, "found and forgotten, no memory"),
+        (ended.facts_evicted, "found and forgotten, no memory"),
     ];
     let words = |counts: &[(u64, &str)]| -> Vec<String> {
         let some = counts.iter().filter(|(count, _)| *count > 0);
@@ -32,12 +33,22 @@ pub(crate) fn lines(counts: &PayloadCounts, facts_evicted: u64) -> Vec<String> {
     if !left.is_empty() {
         lines.push(format!("not read: {}", left.join(", ")));
     }
+    if let Some(counts) = &ended.transactions {
+        let asked = [
+            (counts.answered, "answered"),
+            (counts.unanswered, "not answered"),
+            (counts.open, "open"),
+            (counts.repeated, "repeated"),
+            (counts.unasked, "answers alone"),
+        ];
+        lines.push(format!("DNS questions: {}", words(&asked).join(", ")));
+    }
     lines
 }
 
 /// As JSON.
-pub(crate) fn json(counts: &PayloadCounts, facts_evicted: u64) -> Value {
-    json!({
+pub(crate) fn json(counts: &PayloadCounts, ended: &Ended) -> Value {
+    let mut json = json!({
         "found": {
             "dns": counts.dns,
             "tls": counts.tls,
@@ -54,6 +65,17 @@ pub(crate) fn json(counts: &PayloadCounts, facts_evicted: u64) -> Value {
             "skipped": counts.skipped,
         },
         "hello_overlap": counts.hello_overlap,
-        "facts_evicted": facts_evicted,
-    })
+        "facts_evicted": ended.facts_evicted,
+    });
+    if let Some(counts) = &ended.transactions {
+        json["dns_questions"] = json!({
+            "answered": counts.answered,
+            "unanswered": counts.unanswered,
+            "open": counts.open,
+            "unasked": counts.unasked,
+            "repeated": counts.repeated,
+            "evicted": counts.evicted,
+        });
+    }
+    json
 }

@@ -101,7 +101,7 @@ impl Totals {
             line(text, "tunnels", &words);
         }
         let payload = meter.payload.iter();
-        for words in payload.flat_map(|counts| payload::lines(counts, self.ended.facts_evicted)) {
+        for words in payload.flat_map(|counts| payload::lines(counts, &self.ended)) {
             line(text, "payload", &words);
         }
         let unread = ignored::words(&meter.unread);
@@ -260,7 +260,7 @@ impl Totals {
             statistics["reloads"] = json!({ "applied": applied, "refused": refused });
         }
         if let Some(payload) = &meter.payload {
-            statistics["payload"] = payload::json(payload, self.ended.facts_evicted);
+            statistics["payload"] = payload::json(payload, &self.ended);
         }
         if let Some(collected) = &self.collected {
             statistics["collected"] = collected.json();

@@ -5,14 +5,22 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
+use exporter::Destination;
+
 use super::args::Arguments;
 use super::config::Config;
 use super::file::FromFile;
 use super::parse::parse_again;
 
 /// Settings of the site: stages and documents depend on them.
-const SITE: [&str; 5] =
-    ["groups", "local-networks", "mail-servers", "inside-interfaces", "outside-interfaces"];
+const SITE: [&str; 6] = [
+    "groups",
+    "local-networks",
+    "mail-servers",
+    "dns-servers",
+    "inside-interfaces",
+    "outside-interfaces",
+];
 
 /// The other settings that change while the program runs.
 const OTHERS: [&str; 10] = [
@@ -57,6 +65,11 @@ pub(crate) fn read(words: &[OsString], before: &Arguments) -> Result<Reread, Vec
     let mut fixed = BTreeSet::new();
     // Without outputs there is a table on the terminal.
     if new.output.is_empty() != before.output.is_empty() {
+        fixed.insert(OUTPUT);
+    }
+    // Questions wait for answers from the start on, or never.
+    let wants_dns_events = |args: &Arguments| args.output.iter().any(Destination::wants_dns_events);
+    if wants_dns_events(&new) && !wants_dns_events(before) {
         fixed.insert(OUTPUT);
     }
     // Templates have places, or not.

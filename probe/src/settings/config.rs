@@ -159,8 +159,8 @@ impl Config {
         let local_networks = site.local_networks.clone();
         let name = args.name.clone().unwrap_or_else(host_name);
         let detect = args.detect.settings(&args.output, live, key, seed, &name);
-        let payload = args.payload.settings()?;
-        let read = payload.map(|payload| (payload.kinds, payload.memory, payload.telling));
+        let payload = args.payload.settings(&args.output)?;
+        let read = payload.map(|it| (it.kinds, it.memory, it.telling));
         let selected = (&args.filter, &read);
         let metered = (&observer, &table, &idle_ms_of, workers, &args.ifindex, selected);
         let places: Vec<_> = args.places.paths().collect();

@@ -350,7 +350,7 @@ impl Problems {
         if let Err(problem) = args.http.settings() {
             self.lack(problem);
         }
-        if let Err(problem) = args.payload.settings() {
+        if let Err(problem) = args.payload.settings(&args.output) {
             self.lack(problem);
         }
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use exporter::sentence;
+use exporter::{Destination, sentence};
 use payload::reader::Kinds;
 use payload::{HashKey, NameForm};
 
@@ -66,7 +66,14 @@ impl PayloadArguments {
     /// # Errors
     ///
     /// Settings contradict each other, or the key cannot be read; in one sentence.
-    pub(super) fn settings(&self) -> Result<Option<PayloadSettings>, String> {
+    pub(super) fn settings(
+        &self,
+        outputs: &[Destination],
+    ) -> Result<Option<PayloadSettings>, String> {
+        let wanted = outputs.iter().find(|output| output.wants_dns_events());
+        if let Some(output) = wanted.filter(|_| self.payload.is_none_or(|kinds| !kinds.dns)) {
+            return Err(format!("output {}: events=dns needs --payload dns", output.name()));
+        }
         let Some(kinds) = self.payload else { return Ok(None) };
         let url = self.payload_http == Http::Url;
         if url && self.payload_names != Names::Full {
@@ -84,6 +91,7 @@ impl PayloadArguments {
             kinds: Kinds { dns_answers: self.payload_dns_answers, ..kinds },
             memory: self.payload_memory,
             telling: Telling { names, url },
+            has_transactions: wanted.is_some(),
         }))
     }
 

@@ -37,6 +37,11 @@ pub(crate) struct SiteArguments {
     #[arg(long, value_name = "NETWORK,...", value_delimiter = ',')]
     mail_servers: Vec<Hosts>,
 
+    /// DNS servers that hosts of the local networks may ask, for the rule unknown-dns-server:
+    /// prefixes, addresses or names of groups
+    #[arg(long, value_name = "NETWORK,...", value_delimiter = ',')]
+    dns_servers: Vec<Hosts>,
+
     /// A group of hosts with a name; may be given several times. In a file it is an entry of the
     /// table groups
     #[arg(long, value_name = "NAME=NETWORK,...")]
@@ -65,6 +70,7 @@ impl SiteArguments {
             groups: self.groups.clone(),
             local_networks: self.local_networks.clone(),
             mail_servers: self.mail_servers.clone(),
+            dns_servers: self.dns_servers.clone(),
             inside_interfaces: self.inside_interfaces.clone(),
             outside_interfaces: self.outside_interfaces.clone(),
         })

@@ -97,6 +97,7 @@ pub(super) const ROWS: &[Row] = &[
         "payload_facts_evicted",
         "Conversations whose names gave their memory to others",
     ),
+    counter("payload.dns_questions.{outcome}", "dns_questions", "DNS questions, by outcome"),
     counter(
         "tunnels.decapsulated.{tunnel}.packets",
         "decapsulated_packets",

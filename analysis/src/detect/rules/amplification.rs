@@ -11,7 +11,7 @@ use super::threat::AMPLIFICATION;
 const NTP: u16 = 123;
 
 /// Octets of a packet above which an answer is long. Answers of NTP have their own limits.
-const LONG: u64 = 468;
+pub(in super::super) const LONG: u64 = 468;
 const LONG_NTP: u64 = 90;
 const LIST_NTP: u64 = 200;
 

@@ -6,17 +6,18 @@
 )]
 
 mod amplification;
+mod dns;
 mod flood;
 mod host;
 mod scan;
 mod threat;
 
-pub(super) use amplification::is_abused;
+pub(super) use amplification::{LONG, is_abused};
 
 use super::rule::Rule;
 
 /// All rules, in the order in which they judge a window: more specific ones come first.
-pub static RULES: [Rule; 19] = [
+pub static RULES: [Rule; 21] = [
     host::WORM_PORT,
     scan::HORIZONTAL,
     scan::VERTICAL,
@@ -29,6 +30,8 @@ pub static RULES: [Rule; 19] = [
     amplification::VICTIM,
     amplification::USED,
     amplification::MONLIST,
+    dns::AMPLIFIED,
+    dns::UNKNOWN_SERVER,
     host::MAIL_SENDER,
     host::P2P_USER,
     host::SESSION_MAKER,

@@ -12,6 +12,7 @@ use super::*;
 use crate::site::SiteSettings;
 
 mod abuse;
+mod dns;
 mod engine;
 mod floods;
 mod scans;
