@@ -10,10 +10,11 @@ use crate::support::time::{millis, millis_of_seconds};
 use crate::support::{self, has_tool, real_captures};
 
 /// Captures in which transactions differ for a reason that is no mistake: how many, and the reason.
-const EXPLAINED: [(&str, usize, &str); 3] = [
+const EXPLAINED: [(&str, usize, &str); 4] = [
     ("badpackets.pcap", 8, "answers that are cut, without their question"),
     ("dns-invalid-chars.pcap", 3, "the answer is to another name"),
     ("dns_fragmented.pcap", 3, "asked again after 5 s; the time of an answer's first fragment"),
+    ("portable_executable.pcap", 3, "a program over TCP port 53, with octets like questions"),
 ];
 
 /// The client's end, the identification, and the times of question and answer, in milliseconds.

@@ -38,7 +38,8 @@ fn with_servers() -> Detectors {
 /// Questions of this host to so many servers, two minutes apart, of which the first is known.
 fn questions(source: IpAddr, servers: u32) -> Vec<FlowRecord> {
     let ask = |server: u32| {
-        udp(u64::from(server) * 120_000, (source, 4000 + server as u16), (outside(server), 53))
+        let port = 4000 + u16::try_from(server).unwrap();
+        udp(u64::from(server) * 120_000, (source, port), (outside(server), 53))
     };
     (0..servers).map(ask).collect()
 }
