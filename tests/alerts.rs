@@ -182,7 +182,7 @@ fn rules_are_listed() {
     let run = support::flowprobe().arg("rules").output().unwrap();
     let text = String::from_utf8(run.stdout).unwrap();
     assert!(run.status.success());
-    assert_eq!(text.lines().filter(|line| !line.starts_with(' ')).count(), 19);
+    assert_eq!(text.lines().filter(|line| !line.starts_with(' ')).count(), 21);
     assert!(text.contains("threshold 25 hosts, 100 for sources inside; window 60 s"), "{text}");
 }
 
