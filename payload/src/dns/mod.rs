@@ -173,7 +173,12 @@ impl<'a> Message<'a> {
     }
 
     fn data(&self, kind: Kind, at: usize, octets: &[u8]) -> Result<Data, Flaw> {
-        let name = |at: usize| read_name(self.whole, at).map(|(name, _)| Data::Name(name));
+        let end = at + octets.len();
+        // A name that goes on behind its record is made of other records.
+        let name = |at: usize| match read_name(self.whole, at)? {
+            (name, behind) if behind <= end => Ok(Data::Name(name)),
+            _ => Err(Flaw::Malformed),
+        };
         match kind.0 {
             1 => <[u8; 4]>::try_from(octets)
                 .map(|address| Data::Address(Ipv4Addr::from(address).into()))

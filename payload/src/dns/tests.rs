@@ -151,6 +151,23 @@ fn answers_are_read_with_addresses_and_names_but_no_text() {
 }
 
 #[test]
+fn names_end_with_their_record() {
+    let answers = |kind: u16, data: &[u8]| {
+        let mut content = b"\x01a\0\0\x01\0\x01".to_vec();
+        content.extend(record(kind, 0, data));
+        content.extend(record(1, 0, &[192, 0, 2, 1]));
+        let octets = message(0x8180, [1, 2, 0, 0], &content);
+        Message::read(&octets).unwrap().answers().count()
+    };
+    assert_eq!(answers(5, b"\x01b\0"), 2);
+    assert_eq!(answers(33, b"\0\0\0\0\0\0\xc0\x0c"), 2);
+    // The name would be that of the next record, or go into it.
+    for (kind, data) in [(5, &b""[..]), (2, b"\xc0"), (12, b"\x01b"), (15, b"\0"), (33, b"\0\0")] {
+        assert_eq!(answers(kind, data), 0, "{kind}");
+    }
+}
+
+#[test]
 fn sixteen_records_are_looked_at() {
     let mut content = b"\x01a\0\0\x01\0\x01".to_vec();
     (0..40).for_each(|_| content.extend(record(1, 0, &[192, 0, 2, 1])));
