@@ -12,6 +12,9 @@ mod octets;
 mod pieces;
 mod text;
 
+#[cfg(test)]
+mod tests;
+
 pub mod dns;
 pub mod http;
 pub mod quic;

@@ -1,3 +1,5 @@
+mod oracle;
+
 use super::*;
 use crate::flaw::Flaw;
 
@@ -34,6 +36,11 @@ fn protocols(names: &[&[u8]]) -> (u16, Vec<u8>) {
 
 /// The values of a browser, whose fingerprint is published.
 pub(crate) fn browser() -> Made {
+    browser_to(b"WWW.example.com.")
+}
+
+/// The same, which asks for another host.
+pub(crate) fn browser_to(host: &[u8]) -> Made {
     let signatures = [0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601];
     let plain = |kind| (kind, vec![]);
     Made {
@@ -44,7 +51,7 @@ pub(crate) fn browser() -> Made {
         ],
         extensions: vec![
             plain(0x2a2a),
-            server_name(b"WWW.example.com."),
+            server_name(host),
             plain(0x0017),
             plain(0xff01),
             (10, list(&[0x3a3a, 29, 23, 24])),

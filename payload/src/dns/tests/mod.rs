@@ -1,3 +1,5 @@
+mod oracle;
+
 use super::*;
 
 /// A message with this header behind its id, and this content.
