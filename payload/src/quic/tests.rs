@@ -27,7 +27,7 @@ const HEADER_2: &str = "d36b3343cf088394c8f03e5157080000449e00000002";
 
 /// Protects a packet: header up to the packet number of four octets, and payload.
 fn seal(header: &[u8], payload: &[u8], id: &ConnectionId) -> Vec<u8> {
-    let version = Header::read(&[header, &[0; 2000]].concat()).unwrap().version;
+    let version = Header::read(&[header, &[0; PACKET_MAX]].concat()).unwrap().version;
     let keys = Keys::of_client(version, id).unwrap();
     let number_at = header.len() - 4;
     let mut nonce = keys.iv;

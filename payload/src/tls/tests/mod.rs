@@ -73,6 +73,12 @@ pub(crate) fn browser_to(host: &[u8]) -> Made {
 }
 
 impl Made {
+    /// With one more extension, behind the others.
+    pub(crate) fn with(mut self, kind: u16, content: Vec<u8>) -> Self {
+        self.extensions.push((kind, content));
+        self
+    }
+
     fn body(&self, cookie: &[u8]) -> Vec<u8> {
         let extensions: Vec<u8> = self
             .extensions

@@ -1,3 +1,5 @@
+mod shuffled;
+
 use super::*;
 use crate::quic::tests::{crypto, initial};
 use crate::tls::tests::{browser, records};
