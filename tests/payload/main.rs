@@ -4,9 +4,11 @@
 mod support;
 
 mod elements;
+mod fingerprints;
 mod forms;
 mod judge;
 mod questions;
+
 mod transactions;
 
 use serde_json::{Value, json};
