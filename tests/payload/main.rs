@@ -8,6 +8,7 @@ mod fingerprints;
 mod forms;
 mod judge;
 mod questions;
+mod replayed;
 
 mod transactions;
 
