@@ -54,6 +54,10 @@ pub struct Rule {
     pub(super) is_of_host: bool,
     /// Counts a record of these classes at its subjects.
     pub(super) count: fn(&Seen<'_>, &mut Counter<'_>),
+    /// Counts a record of these classes in one of some totals instead. The arguments after it are
+    /// the totals of a window, by the number of their subject, and the milliseconds of the window.
+    /// What is in any total is in that of number 0 too.
+    pub(super) count_total: Option<fn(&Seen<'_>, &mut Totals, u64)>,
     /// The value of a whole window that is compared with the threshold.
     pub(super) value: fn(&Measured) -> u64,
     /// A further condition of an incident.
@@ -69,6 +73,12 @@ pub struct Rule {
     pub(super) threats: [Option<&'static Threat>; 2],
     pub(super) sentence: fn(&Told) -> String,
 }
+
+/// Totals of a window, by the number of their subject.
+pub(super) type Totals = [Measured; TOTALS];
+
+/// Number of totals.
+pub(super) const TOTALS: usize = 6;
 
 /// Number of windows that a rule judges together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,11 +225,6 @@ impl Counter<'_> {
         self.table.at(hash, subject, self.window)
     }
 
-    /// The measure of a subject that is only a number.
-    pub(super) fn at_number(&mut self, number: u32) -> &mut Measured {
-        self.table.at_number(self.seed, number, self.window)
-    }
-
     /// Counts a record of a subject, and its destination among the hosts that the subject contacts.
     pub(super) fn count_target(&mut self, subject: Subject, seen: &Seen<'_>) -> &mut Measured {
         let destination = seen.key().destination;
@@ -274,6 +279,7 @@ impl Rule {
         fetches: None,
         is_of_host: false,
         count: |_, _| (),
+        count_total: None,
         value: |measured| measured.all().count(),
         agrees: |_| true,
         suffices: |_| false,

@@ -223,17 +223,22 @@ impl Measured {
         self.sampled = u16::try_from(end).unwrap_or_default();
     }
 
+    /// Adds the sums, times and maxima of another measure.
+    pub(super) fn add_counts(&mut self, other: &Self) {
+        self.packets += other.packets;
+        self.octets += other.octets;
+        self.flows += other.flows;
+        self.other += other.other;
+        self.more += other.more;
+        self.lasting += other.lasting;
+        self.longest = self.longest.max(other.longest);
+        self.before = self.before.max(other.before);
+        self.last = self.last.max(other.last);
+    }
+
     /// Adds the measure of a later window.
     pub(super) fn merge(&mut self, later: &Self) {
-        self.packets += later.packets;
-        self.octets += later.octets;
-        self.flows += later.flows;
-        self.other += later.other;
-        self.more += later.more;
-        self.lasting += later.lasting;
-        self.longest = self.longest.max(later.longest);
-        self.before = self.before.max(later.before);
-        self.last = self.last.max(later.last);
+        self.add_counts(later);
         self.all = self.all().with(&later.all());
         self.second = self.second().with(&later.second());
         self.used = ALL | SECOND;

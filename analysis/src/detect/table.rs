@@ -25,9 +25,6 @@ const _: () = assert!(size_of::<Entry>() == 5 * 64);
 /// Entries in use that the first cache of a CPU holds besides those of other rules.
 const SMALL: usize = 64;
 
-/// Subjects that are only a number, and found without their hash.
-const NUMBERS: usize = 8;
-
 /// Subjects with what was measured of them, by window.
 pub(super) struct Table {
     groups: Lines<Group>,
@@ -35,8 +32,6 @@ pub(super) struct Table {
     entries: Lines<Entry>,
     /// Entries in use, in the order of their creation.
     used: Vec<u32>,
-    /// By the last bits of a number: the entry of a subject that is only a number.
-    numbers: [u32; NUMBERS],
     /// The first window that has an entry.
     oldest: Option<u64>,
     /// Total number of entries that were replaced.
@@ -52,7 +47,6 @@ impl Table {
             groups: Lines::new(groups),
             entries: Lines::new(entries),
             used: Vec::with_capacity(entries),
-            numbers: [u32::MAX; NUMBERS],
             oldest: None,
             evicted: 0,
         }
@@ -92,29 +86,6 @@ impl Table {
     /// The measure of a subject in a window, by its hash.
     #[inline]
     pub(super) fn at(&mut self, hash: u64, subject: Subject, window: u64) -> &mut Measured {
-        let index = self.index_at(hash, subject, window);
-        &mut self.entries[index].measured
-    }
-
-    /// The measure of a subject that is only this number. Few numbers have many records.
-    #[inline]
-    pub(super) fn at_number(&mut self, seed: &HashSeed, number: u32, window: u64) -> &mut Measured {
-        let (subject, place) = (Subject::number(number), number as usize % NUMBERS);
-        let index = self.numbers[place] as usize;
-        let is_it = |entry: &Entry| entry.window == window && entry.subject == subject;
-        if self.entries.get(index).is_some_and(is_it) {
-            let records = &mut self.groups[index / GROUP].records[index % GROUP];
-            *records = records.saturating_add(1);
-            return &mut self.entries[index].measured;
-        }
-        let index = self.index_at(subject.hash(seed, window), subject, window);
-        self.numbers[place] = u32::try_from(index).unwrap_or(u32::MAX);
-        &mut self.entries[index].measured
-    }
-
-    /// The entry of a subject in a window, after another record.
-    #[inline]
-    fn index_at(&mut self, hash: u64, subject: Subject, window: u64) -> usize {
         let (group, tag) = place(hash, self.groups.len());
         let lane = self.find(group, tag, &subject, window).unwrap_or_else(|| {
             let lane = self.room(group);
@@ -128,7 +99,7 @@ impl Table {
         });
         let records = &mut self.groups[group].records[lane];
         *records = records.saturating_add(1);
-        group * GROUP + lane
+        &mut self.entries[group * GROUP + lane].measured
     }
 
     fn find(&self, group: usize, tag: u32, subject: &Subject, window: u64) -> Option<usize> {
@@ -151,9 +122,7 @@ impl Table {
 
     /// Removes the subjects of a window from the table, in no order.
     pub(super) fn close(&mut self, window: u64, mut take: impl FnMut(&Subject, &Measured)) {
-        let Self { groups, entries, used, numbers, oldest, .. } = self;
-        // An entry that is not in use may still have its subject.
-        *numbers = [u32::MAX; NUMBERS];
+        let Self { groups, entries, used, oldest, .. } = self;
         *oldest = None;
         used.retain(|&place| {
             let place = place as usize;

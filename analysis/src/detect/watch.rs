@@ -6,7 +6,7 @@ use super::history::History;
 use super::incident::{Finding, Incidents};
 use super::kept::WINDOW_MS;
 use super::newcomers::Newcomers;
-use super::rule::{Counter, Form, Holds, Rule, Scope, Span};
+use super::rule::{Counter, Form, Holds, Rule, Scope, Span, Totals};
 use super::seen::{Class, Seen};
 use super::settings::Limits;
 use super::sliding::Sliding;
@@ -75,6 +75,9 @@ impl Watch {
         scope: &Scope,
         ahead: &mut Ahead,
     ) -> u64 {
+        if let Some(count_total) = self.rule.count_total {
+            return self.count_totals(seen, seed, count_total);
+        }
         let Self { rule, kinds, table, closed, window_ms, .. } = self;
         let seen = || seen.iter().filter(|seen| *kinds & seen.kinds != 0);
         let mut windows = Windows::new(*window_ms, *closed);
@@ -93,11 +96,28 @@ impl Watch {
         let mut late = 0;
         for (seen, ahead) in seen().zip(&*ahead) {
             let (window, is_late) = windows.of(seen.end_ms);
-            debug_assert!(!is_late, "a record came after the window before {window} was closed");
             late += u64::from(is_late);
             let ahead = fetches.map(|_| ahead);
             let mut counter = Counter { seed, scope, table, ahead, window, window_ms: *window_ms };
             (rule.count)(seen, &mut counter);
+        }
+        late
+    }
+
+    /// As [`Watch::count`], for totals.
+    fn count_totals(
+        &mut self,
+        seen: &[Seen<'_>],
+        seed: &HashSeed,
+        count_total: fn(&Seen<'_>, &mut Totals, u64),
+    ) -> u64 {
+        let mut windows = Windows::new(self.window_ms, self.closed);
+        let mut sums = Sums::new(seed, &mut self.table);
+        let mut late = 0;
+        for seen in seen.iter().filter(|seen| self.kinds & seen.kinds != 0) {
+            let (window, is_late) = windows.of(seen.end_ms);
+            late += u64::from(is_late);
+            count_total(seen, sums.of(window), self.window_ms);
         }
         late
     }
@@ -212,6 +232,51 @@ impl Limits {
     }
 }
 
+/// Totals of some records. They are added to the table when the window changes, and at the end.
+struct Sums<'a> {
+    seed: &'a HashSeed,
+    table: &'a mut Table,
+    window: u64,
+    totals: Totals,
+}
+
+impl<'a> Sums<'a> {
+    fn new(seed: &'a HashSeed, table: &'a mut Table) -> Self {
+        Self { seed, table, window: 0, totals: Totals::default() }
+    }
+
+    /// The totals of a window.
+    #[inline]
+    fn of(&mut self, window: u64) -> &mut Totals {
+        if window != self.window {
+            self.flush();
+            self.window = window;
+        }
+        &mut self.totals
+    }
+
+    fn flush(&mut self) {
+        for (number, total) in (0..).zip(&mut self.totals) {
+            if total.packets == 0 {
+                continue;
+            }
+            let subjects = if number == 0 { &[0][..] } else { &[0, number] };
+            for subject in subjects {
+                let subject = Subject::number(*subject);
+                let hash = subject.hash(self.seed, self.window);
+                self.table.at(hash, subject, self.window).add_counts(total);
+            }
+            total.clear();
+        }
+    }
+}
+
+impl Drop for Sums<'_> {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
 /// The windows of records. Most records are in the window of the one before.
 struct Windows {
     window_ms: u64,
@@ -233,7 +298,10 @@ impl Windows {
             self.from_ms = self.window * self.window_ms;
         }
         match self.closed {
-            Some(closed) if closed >= self.window => (closed + 1, true),
+            Some(closed) if closed >= self.window => {
+                debug_assert!(false, "a record came after window {closed} was closed");
+                (closed + 1, true)
+            }
             Some(_) | None => (self.window, false),
         }
     }

@@ -4,7 +4,9 @@ use flow::number::protocol;
 
 use super::super::distinct::count_of_many;
 use super::super::facts::Fact;
-use super::super::rule::{Baseline, Counter, Form, Holds, Rule, Severity, Shared, Span, Told};
+use super::super::rule::{
+    Baseline, Counter, Form, Holds, Rule, Severity, Shared, Span, TOTALS, Told, Totals,
+};
 use super::super::seen::{Class, Seen};
 use super::super::subject::{Measured, Subject};
 use super::threat::{DIRECT_FLOOD, SYN_FLOOD};
@@ -173,7 +175,7 @@ pub(in super::super) const SPIKE: Rule = Rule {
     severity: Severity::Low,
     severity_inside: Severity::Low,
     entries: 1024,
-    count: count_classes,
+    count_total: Some(count_classes),
     value: |measured| measured.other,
     holds: Holds::Nothing,
     yields_to: &["syn-flood", "udp-flood", "icmp-flood", "fragment-flood", "amplification-victim"],
@@ -187,11 +189,11 @@ pub(in super::super) const SPIKE: Rule = Rule {
 };
 
 /// Classes of traffic, by the number of the subject.
-const CLASSES: [&str; 6] =
+const CLASSES: [&str; TOTALS] =
     ["all traffic", "DNS", "NTP", "UDP besides DNS and NTP", "SYN packets", "ICMP"];
 
-fn count_classes(seen: &Seen<'_>, counter: &mut Counter<'_>) {
-    let (key, window_ms) = (seen.key(), counter.window_ms);
+fn count_classes(seen: &Seen<'_>, totals: &mut Totals, window_ms: u64) {
+    let key = seen.key();
     let has_port = |port| key.source_port == port || key.destination_port == port;
     let class = match seen.class {
         Class::Udp if has_port(53) => 1,
@@ -201,14 +203,9 @@ fn count_classes(seen: &Seen<'_>, counter: &mut Counter<'_>) {
         _ if key.is_icmp() => 5,
         _ => 0,
     };
-    for number in [0, class] {
-        let measured = counter.at_number(number);
-        measured.count(seen);
-        count_rate(seen, measured, window_ms);
-        // The record of a long flow in one window is not a spike.
-        measured.lasting = 0;
-        if class == 0 {
-            break;
-        }
-    }
+    let total = &mut totals[class];
+    total.count(seen);
+    // The record of a long flow in one window is not a spike, so it is no lasting one.
+    total.other += seen.share(seen.record.packets, window_ms);
+    total.more += seen.share(seen.record.octets, window_ms);
 }
