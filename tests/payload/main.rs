@@ -9,7 +9,6 @@ mod forms;
 mod judge;
 mod questions;
 mod replayed;
-
 mod transactions;
 
 use serde_json::{Value, json};
