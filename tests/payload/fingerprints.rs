@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::ALL;
 use crate::support::{self, material};
 
-/// Capture, client's port, and JA4: fingerprints that the results of the reference implementation in
-/// Python lack, and why.
+/// Capture, client's port, and JA4: fingerprints that the results lack, and why. These are of the
+/// reference implementation in Python.
 const EXPLAINED: [(&str, &str, &str, &str); 4] = [
     (
         "chrome-cloudflare-quic-with-secrets.pcapng",
