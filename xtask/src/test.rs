@@ -23,7 +23,7 @@ pub(crate) struct Options {
 }
 
 /// What the tests drive besides the program itself.
-const NEEDS: [Need; 23] = [
+const NEEDS: [Need; 24] = [
     // With dpkg-dev for the Debian package.
     Need { package: "binutils", check: &["strip", "--version"] },
     Need { package: "chromium", check: &["chromium", "--version"] },
