@@ -7,6 +7,7 @@ mod captures;
 #[path = "../interop/collector.rs"]
 mod collector;
 mod connections;
+mod control;
 mod hostile;
 mod mediation;
 mod messages;

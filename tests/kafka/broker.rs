@@ -51,20 +51,31 @@ impl Broker {
 
     /// Starts one with more settings, each `name=value`.
     pub fn start_with(settings: &[&str]) -> Option<Self> {
-        Self::boot(1, settings, None)
+        Self::boot(1, settings, &[], None)
+    }
+
+    /// Starts one that keeps these passwords of SCRAM.
+    #[cfg(feature = "kafka-tls")]
+    pub fn start_with_passwords(settings: &[&str], passwords: &[&str]) -> Option<Self> {
+        Self::boot(1, settings, passwords, None)
     }
 
     /// Starts so many as one cluster, each a process.
     pub fn start_many(nodes: usize) -> Option<Self> {
-        Self::boot(nodes, &[], None)
+        Self::boot(nodes, &[], &[], None)
     }
 
     /// Starts one with its data on a disk.
     pub fn start_on(disk: Disk, settings: &[&str]) -> Option<Self> {
-        Self::boot(1, settings, Some(disk))
+        Self::boot(1, settings, &[], Some(disk))
     }
 
-    fn boot(nodes: usize, settings: &[&str], disk: Option<Disk>) -> Option<Self> {
+    fn boot(
+        nodes: usize,
+        settings: &[&str],
+        passwords: &[&str],
+        disk: Option<Disk>,
+    ) -> Option<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let distribution = distribution()?;
         let node = |_| Node { port: free_port(), controller_port: free_port(), process: None };
@@ -75,7 +86,7 @@ impl Broker {
             disk,
             _turn: turn,
         };
-        (0..nodes).for_each(|node| broker.configure(node, settings));
+        (0..nodes).for_each(|node| broker.configure(node, settings, passwords));
         broker.restart();
         Some(broker)
     }
@@ -108,7 +119,7 @@ impl Broker {
         self.folder.path().join(format!("{node}.properties"))
     }
 
-    fn configure(&self, node: usize, settings: &[&str]) {
+    fn configure(&self, node: usize, settings: &[&str], passwords: &[&str]) {
         let Node { port, controller_port, .. } = self.nodes[node];
         let data = self.data(node);
         let data = data.display();
@@ -145,7 +156,9 @@ impl Broker {
         let path = self.properties(node);
         fs::write(&path, text).expect("a file for the configuration");
         // Any identifier of a cluster will do.
-        let arguments = ["format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", path.to_str().unwrap()];
+        let cluster = "MkU3OEVBNTcwNTJENDM2Qg";
+        let mut arguments = vec!["format", "-t", cluster, "-c", path.to_str().unwrap()];
+        arguments.extend(passwords.iter().flat_map(|&password| ["--add-scram", password]));
         self.tool("kafka.tools.StorageTool", &arguments);
     }
 

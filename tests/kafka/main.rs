@@ -30,3 +30,5 @@ mod records;
 mod refusals;
 mod replay;
 mod rsyslog;
+#[cfg(feature = "kafka-tls")]
+mod secure;

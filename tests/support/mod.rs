@@ -73,7 +73,8 @@ fn build() -> PathBuf {
     let mut cargo = cargo();
     cargo.args(["build", "--quiet", "--package", "probe", "--bin", "flowprobe"]);
     if cfg!(feature = "kafka") {
-        cargo.args(["--features", "kafka"]);
+        let features = if cfg!(feature = "kafka-tls") { "kafka-tls" } else { "kafka" };
+        cargo.args(["--features", features]);
     }
     if !cfg!(debug_assertions) {
         cargo.arg("--release");

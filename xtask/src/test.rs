@@ -23,7 +23,7 @@ pub(crate) struct Options {
 }
 
 /// What the tests drive besides the program itself.
-const NEEDS: [Need; 23] = [
+const NEEDS: [Need; 24] = [
     // With dpkg-dev for the Debian package.
     Need { package: "binutils", check: &["strip", "--version"] },
     Need { package: "chromium", check: &["chromium", "--version"] },
@@ -32,6 +32,8 @@ const NEEDS: [Need; 23] = [
     Need { package: "dpkg-dev", check: &["dpkg-shlibdeps", "--version"] },
     Need { package: "ethtool", check: &["ethtool", "--version"] },
     Need { package: "iproute2", check: &["ip", "-V"] },
+    // Kafka with TLS, with --all.
+    Need { package: "libssl-dev", check: &["dpkg", "-s", "libssl-dev"] },
     Need { package: "mmdb-bin", check: &["mmdblookup", "--version"] },
     Need { package: "musl-tools", check: &["musl-gcc", "--version"] },
     Need { package: "nfdump", check: &["nfcapd", "-V"] },
@@ -62,7 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// Runs the tests and counts their results.
 pub(crate) fn outcome(options: &Options) -> Result<Outcome> {
     debian::install(&NEEDS);
-    let kafka = ["--features", "kafka"];
+    let kafka = ["--features", if options.all { "kafka-tls" } else { "kafka" }];
     execute(cargo().args(["build", "--package", "probe", "--bin", "flowprobe"]).args(kafka))?;
     let skips = skips_file()?;
     let mut command = cargo();

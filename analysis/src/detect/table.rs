@@ -4,7 +4,7 @@
 //! with the fewest records is replaced: an active subject stays, even if an attacker makes up a
 //! million subjects. Such a loss is counted.
 
-use flow::{HashSeed, prefetch};
+use flow::prefetch;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::group::{GROUP, Group, place};
@@ -140,6 +140,8 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use flow::HashSeed;
+
     use super::*;
 
     fn packets(table: &mut Table, window: u64) -> Vec<(u32, u64)> {
