@@ -1,4 +1,4 @@
-//! Brokers with TLS, which ask for a password by SCRAM. Only in builds with the feature `kafka-tls`.
+//! Brokers with TLS that ask for a password by SCRAM, in builds with the feature `kafka-tls`.
 
 use crate::broker::Broker;
 use crate::replay::{delivered, office, replay};
