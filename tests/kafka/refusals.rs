@@ -12,7 +12,7 @@ use crate::support::{self, Run};
 
 /// A run that gave up at once, with this reason. Each record is counted.
 #[track_caller]
-fn assert_gave_up(run: &Run, reason: &str) {
+pub fn assert_gave_up(run: &Run, reason: &str) {
     assert_eq!(run.status, 1, "{}", run.stderr);
     assert!(run.stderr.contains(reason), "{}", run.stderr);
     assert_eq!(run.count("outputs.0.sent.records"), 0, "{}", run.stats);

@@ -212,9 +212,9 @@ impl KafkaClient {
 
     fn not_reached(&self, code: RDKafkaErrorCode) -> Answer {
         let trouble = self.receipts.take_trouble();
-        let decisive = trouble.as_ref().map_or(code, |Trouble { code, .. }| *code);
+        let stops = trouble.as_ref().map_or(needs_operator(code), Trouble::needs_operator);
         let reason = reason(code, &self.topic, trouble.as_ref());
-        if needs_operator(decisive) { Answer::Stop(reason) } else { Answer::Failed(reason) }
+        if stops { Answer::Stop(reason) } else { Answer::Failed(reason) }
     }
 }
 

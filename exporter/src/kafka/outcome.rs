@@ -19,6 +19,15 @@ pub(super) fn needs_operator(code: RDKafkaErrorCode) -> bool {
         )
 }
 
+impl Trouble {
+    /// True if no broker can be reached until an operator solves the problem. The library has one
+    /// code for all errors of TLS, and one of them is a broker that goes away meanwhile.
+    pub(super) fn needs_operator(&self) -> bool {
+        needs_operator(self.code)
+            || self.code == RDKafkaErrorCode::SSL && self.reason.contains("certificate")
+    }
+}
+
 /// True if the topic does not exist, or not yet.
 pub(super) fn is_missing(code: RDKafkaErrorCode) -> bool {
     matches!(
@@ -67,6 +76,16 @@ pub(super) fn reason(code: RDKafkaErrorCode, topic: &str, trouble: Option<&Troub
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn certificate_that_is_not_trusted_needs_an_operator() {
+        let trouble =
+            |reason: &str| Trouble { code: RDKafkaErrorCode::SSL, reason: reason.to_owned() };
+        let untrusted = "SSL handshake failed: certificate verify failed: broker certificate could \
+                         not be verified, verify that ssl.ca.location is correctly configured";
+        assert!(trouble(untrusted).needs_operator());
+        assert!(!trouble("SSL handshake failed: Disconnected").needs_operator());
+    }
 
     #[test]
     fn errors_stop_wait_or_concern_one_message() {
