@@ -212,7 +212,7 @@ impl KafkaClient {
 
     fn not_reached(&self, code: RDKafkaErrorCode) -> Answer {
         let trouble = self.receipts.take_trouble();
-        let stops = trouble.as_ref().map_or(needs_operator(code), Trouble::needs_operator);
+        let stops = trouble.as_ref().map_or_else(|| needs_operator(code), Trouble::needs_operator);
         let reason = reason(code, &self.topic, trouble.as_ref());
         if stops { Answer::Stop(reason) } else { Answer::Failed(reason) }
     }
