@@ -160,9 +160,10 @@ fn text_of(position: u32) -> String {
     position.saturating_add(1).to_string()
 }
 
-/// A name, cut to the maximum length.
+/// A name, cut to the maximum length, without the memory of the rest.
 fn shortened(mut name: String) -> String {
     name.truncate(name.floor_char_boundary(NAME_OCTETS_MAX));
+    name.shrink_to_fit();
     name
 }
 
