@@ -2,22 +2,12 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
-use std::path::Path;
 
 use serde_json::Value;
 
 use crate::messages::{FIELDS, flow, ipfix, set, template};
 use crate::sockets::{end, listen};
-use crate::support;
-
-/// The status of `flowprobe ctl`, and what it says.
-fn ctl(socket: &Path, command: &[&str]) -> (Option<i32>, String) {
-    let mut ctl = support::flowprobe();
-    let output = ctl.args(["ctl", "--socket"]).arg(socket).args(command).output();
-    let output = output.expect("the program starts");
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8(said).expect("text"))
-}
+use crate::support::{self, ctl};
 
 #[test]
 fn a_collector_answers_at_its_socket() {

@@ -2,18 +2,18 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support;
+use crate::support::{self, Killed};
 
 /// A file system in memory. Only programs that its [`Disk::command`] starts see it; it is gone when
 /// it is dropped and these have ended.
 #[derive(Debug)]
 pub struct Disk {
     /// Has the mount namespace with the file system.
-    holder: Child,
+    holder: Killed,
     folder: TempDir,
 }
 
@@ -28,15 +28,16 @@ impl Disk {
         let script =
             format!("mount -t tmpfs -o size={megabytes}m tmpfs \"$0\" && echo && exec cat");
         // It ends when the other end of its input is closed.
-        let mut holder = Command::new("unshare")
+        let holder = Command::new("unshare")
             .args(["--mount", "sh", "-c", &script])
             .arg(folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("unshare can be started");
+        let mut holder = Killed(holder);
         let mut said = [0];
-        let output = holder.stdout.as_mut().expect("it is a pipe");
+        let output = holder.0.stdout.as_mut().expect("it is a pipe");
         output.read_exact(&mut said).expect("the disk is mounted");
         Some(Self { holder, folder })
     }
@@ -48,7 +49,7 @@ impl Disk {
     /// The same command, for a program that sees it.
     pub fn command(&self, inner: &Command) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["--mount", "--target", &self.holder.id().to_string(), "--"]);
+        command.args(["--mount", "--target", &self.holder.0.id().to_string(), "--"]);
         command.arg(inner.get_program()).args(inner.get_args());
         command
     }
@@ -58,13 +59,5 @@ impl Disk {
         let mut mount = self.command(&Command::new("mount"));
         mount.args(["-o", &format!("remount,size={megabytes}m")]).arg(self.folder());
         assert!(mount.status().expect("mount runs").success());
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // It may have ended already.
-        drop(self.holder.kill());
-        drop(self.holder.wait());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use crate::engine::Engine;
 use crate::kind::Kind;
 use crate::replay::{capture_of, command};
 use crate::streams::{stream, template_for_three_nodes};
-use crate::support;
 use crate::support::probe::Probe;
+use crate::support::{self, Killed};
 
 const PROBES: u32 = 8;
 /// Of one probe.
@@ -27,29 +27,17 @@ const BY_KAFKA: &str = "kafka";
 /// How long all may take, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(400);
 
-/// The consumer that writes documents into the cluster.
-struct Indexer(Child);
-
-impl Indexer {
-    fn start(brokers: &Broker, topic: &str, engine: &Engine, log: &Path) -> Self {
-        let log = File::create(log).expect("a file for what it says");
-        let child = Command::new("python3")
-            .arg(support::root().join("tests/kafka/index.py"))
-            .args([&brokers.address(), topic, &engine.urls().join(","), &stream(BY_KAFKA)])
-            .env("PYTHONPATH", &distribution().expect("brokers run").python)
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn();
-        Self(child.expect("python can be started"))
-    }
-}
-
-impl Drop for Indexer {
-    fn drop(&mut self) {
-        // It may have ended already.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
+/// Starts the consumer that writes documents into the cluster.
+fn index(brokers: &Broker, topic: &str, engine: &Engine, log: &Path) -> Killed {
+    let log = File::create(log).expect("a file for what it says");
+    let child = Command::new("python3")
+        .arg(support::root().join("tests/kafka/index.py"))
+        .args([&brokers.address(), topic, &engine.urls().join(","), &stream(BY_KAFKA)])
+        .env("PYTHONPATH", &distribution().expect("brokers run").python)
+        .stdin(Stdio::null())
+        .stderr(log)
+        .spawn();
+    Killed(child.expect("python can be started"))
 }
 
 /// Documents, packets and octets that the cluster has.
@@ -85,7 +73,7 @@ fn eight_probes_have_all_in_a_cluster_directly_and_by_kafka_though_all_crash() {
     brokers.create("flows", 6, &["min.insync.replicas=2"]);
     let folder = support::scratch();
     let said = folder.path().join("indexer");
-    let _indexer = Indexer::start(&brokers, "flows", &engine, &said);
+    let _indexer = index(&brokers, "flows", &engine, &said);
     let said = || fs::read_to_string(&said).unwrap_or_default();
     let by_kafka = brokers.output("flows", "batch=50k&memory=500k&connections=1");
     let nodes: Vec<_> =

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,39 +11,27 @@ use crate::engine::Engine;
 use crate::kind::Kind;
 use crate::replay::{delivered, office, replay};
 use crate::streams::{stream, strict_template};
-use crate::support;
+use crate::support::{self, Killed};
 
 /// How long all may take, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 const NAMESPACE: &str = "rsyslog";
 
-/// rsyslog, by one configuration, without others of the machine.
-struct Reader(Child);
-
-impl Reader {
-    fn start(folder: &Path, configuration: &str) -> Self {
-        let path = folder.join("rsyslog.conf");
-        let settings = format!("global(workDirectory=\"{}\")\n", folder.display());
-        fs::write(&path, settings + configuration).expect("a file for the configuration");
-        let child = Command::new("rsyslogd")
-            .arg("-n")
-            .arg("-f")
-            .arg(&path)
-            .arg("-i")
-            .arg(folder.join("pid"))
-            .stdin(Stdio::null())
-            .spawn();
-        Self(child.expect("it can be started"))
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        // It may have ended already.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
+/// Starts rsyslog with one configuration, without others of the machine.
+fn read(folder: &Path, configuration: &str) -> Killed {
+    let path = folder.join("rsyslog.conf");
+    let settings = format!("global(workDirectory=\"{}\")\n", folder.display());
+    fs::write(&path, settings + configuration).expect("a file for the configuration");
+    let child = Command::new("rsyslogd")
+        .arg("-n")
+        .arg("-f")
+        .arg(&path)
+        .arg("-i")
+        .arg(folder.join("pid"))
+        .stdin(Stdio::null())
+        .spawn();
+    Killed(child.expect("it can be started"))
 }
 
 #[test]
@@ -74,7 +62,7 @@ fn rsyslog_reads_a_topic_and_writes_its_documents_into_a_cluster_once() {
         configuration = configuration.replace(example, actual);
     }
     let folder = support::scratch();
-    let _reader = Reader::start(folder.path(), &configuration);
+    let _reader = read(folder.path(), &configuration);
     let begin = Instant::now();
     loop {
         let reply = client.get(&format!("/{stream}/_count"));

@@ -1,7 +1,7 @@
 //! NetFlow v5, v9 and IPFIX of live traffic arrive at a collector.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use std::{fs, str};
@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::captures;
 use crate::probe::{METHODS, PATIENT, Probe};
-use crate::support;
 use crate::support::flows::Flow;
 use crate::support::net::{Host, Links, Network};
+use crate::support::{self, Killed};
 
 const PORT: u16 = 9995;
 
@@ -23,14 +23,14 @@ const ICMP: [u64; 2] = [1, 58];
 type Counted = (String, String, u64, u64, u64, u64, u64);
 
 /// nfcapd on the probe's host; killed when a test fails.
-struct Nfcapd(Child);
+struct Nfcapd(Killed);
 
 impl Nfcapd {
     fn start(network: &Network, folder: &Path) -> Self {
         let mut nfcapd = network.command(Host::Probe, "nfcapd");
         nfcapd.args(["-t", "3600", "-p", &PORT.to_string(), "-w"]).arg(folder);
         nfcapd.stdout(Stdio::null()).stderr(Stdio::null());
-        let nfcapd = Self(nfcapd.spawn().expect("nfcapd starts"));
+        let nfcapd = Self(Killed(nfcapd.spawn().expect("nfcapd starts")));
         wait_until("nfcapd listens", || queue(network).is_some());
         nfcapd
     }
@@ -40,8 +40,8 @@ impl Nfcapd {
         wait_until("nfcapd has read all", || queue(network) == Some(0));
         thread::sleep(Duration::from_millis(300));
         let terminate = nix::sys::signal::Signal::SIGTERM;
-        support::signal(self.0.id(), terminate).expect("nfcapd runs");
-        self.0.wait().expect("nfcapd ends");
+        support::signal(self.0.0.id(), terminate).expect("nfcapd runs");
+        self.0.0.wait().expect("nfcapd ends");
         let mut nfdump = Command::new("nfdump");
         let output = nfdump.args(["-q", "-o", "json", "-R"]).arg(folder).output();
         let output = output.expect("nfdump runs").stdout;
@@ -50,13 +50,6 @@ impl Nfcapd {
         let mut flows: Vec<_> = records.iter().map(counted).collect();
         flows.sort();
         flows
-    }
-}
-
-impl Drop for Nfcapd {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
     }
 }
 

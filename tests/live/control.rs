@@ -12,17 +12,8 @@ use serde_json::Value;
 
 use crate::ends::frames;
 use crate::probe::{METHODS, PATIENT, Probe};
-use crate::support;
 use crate::support::net::{Links, Network};
-
-/// The status of `flowprobe ctl`, and what it says.
-fn ctl(socket: &Path, command: &[&str]) -> (Option<i32>, String) {
-    let mut ctl = support::flowprobe();
-    let output = ctl.args(["ctl", "--socket"]).arg(socket).args(command).output();
-    let output = output.expect("the program starts");
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8(said).expect("text"))
-}
+use crate::support::{self, ctl};
 
 /// Waits until a run has its socket: it opens it after its interfaces.
 fn listens(socket: &Path) {

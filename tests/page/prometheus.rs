@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Shown;
-use crate::support;
+use crate::support::{self, Killed};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A Prometheus that asks a page every second, with the rules of deploy/.
 pub struct Prometheus {
-    child: Child,
+    _program: Killed,
     address: String,
     _folder: TempDir,
 }
@@ -43,7 +43,7 @@ impl Prometheus {
             .stderr(log)
             .spawn()
             .expect("Prometheus starts");
-        Self { child, address, _folder: folder }
+        Self { _program: Killed(child), address, _folder: folder }
     }
 
     /// The result of a question, or `None` if there is no answer yet.
@@ -73,14 +73,6 @@ impl Prometheus {
             assert!(begin.elapsed() < PATIENCE, "{expression} has no value");
             thread::sleep(Duration::from_millis(200));
         }
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        // It may have ended already.
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
 

@@ -24,7 +24,7 @@ use std::fs::Permissions;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::{env, fs};
 
@@ -98,6 +98,27 @@ pub fn cargo() -> Command {
         cargo.env_remove(name);
     }
     cargo
+}
+
+/// The status of `flowprobe ctl`, and what it says.
+pub fn ctl(socket: &Path, command: &[&str]) -> (Option<i32>, String) {
+    let mut ctl = flowprobe();
+    let output = ctl.args(["ctl", "--socket"]).arg(socket).args(command).output();
+    let output = output.expect("the program starts");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).expect("text"))
+}
+
+/// Another program, which is killed when this is dropped.
+#[derive(Debug)]
+pub struct Killed(pub Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 /// The root folder of the workspace.

@@ -54,9 +54,8 @@ pub struct Rule {
     pub(super) is_of_host: bool,
     /// Counts a record of these classes at its subjects.
     pub(super) count: fn(&Seen<'_>, &mut Counter<'_>),
-    /// Counts a record of these classes in one of some totals instead. The arguments after it are
-    /// the totals of a window, by the number of their subject, and the milliseconds of the window.
-    /// What is in any total is in that of number 0 too.
+    /// For a rule about totals, in place of `count`: counts a record in one of the totals of its
+    /// window, which has this number of milliseconds. Total 0 gets the sum of all.
     pub(super) count_total: Option<fn(&Seen<'_>, &mut Totals, u64)>,
     /// The value of a whole window that is compared with the threshold.
     pub(super) value: fn(&Measured) -> u64,

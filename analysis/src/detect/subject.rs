@@ -223,6 +223,11 @@ impl Measured {
         self.sampled = u16::try_from(end).unwrap_or_default();
     }
 
+    /// True if no record was counted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.before == 0
+    }
+
     /// Adds the sums, times and maxima of another measure.
     pub(super) fn add_counts(&mut self, other: &Self) {
         self.packets += other.packets;

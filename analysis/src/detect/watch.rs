@@ -257,12 +257,12 @@ impl<'a> Sums<'a> {
 
     fn flush(&mut self) {
         for (number, total) in (0..).zip(&mut self.totals) {
-            if total.packets == 0 {
+            if total.is_empty() {
                 continue;
             }
             let subjects = if number == 0 { &[0][..] } else { &[0, number] };
-            for subject in subjects {
-                let subject = Subject::number(*subject);
+            for &number in subjects {
+                let subject = Subject::number(number);
                 let hash = subject.hash(self.seed, self.window);
                 self.table.at(hash, subject, self.window).add_counts(total);
             }

@@ -86,5 +86,5 @@ const FIELDS: &Fields = &[
 /// The composable index template of the data streams `logs-flowprobe.alert-*`. Its priority is
 /// equal to that of the template of flows.
 pub fn alert_template() -> Value {
-    template(&alert_stream("*"), properties(FIELDS), "Alerts of flowprobe")
+    template(&alert_stream("*"), properties(&[FIELDS]), "Alerts of flowprobe")
 }

@@ -3,35 +3,18 @@
 use serde_json::Value;
 
 use super::target::dns_stream;
-use super::template::{Fields, properties, template};
+use super::template::{DNS_FIELDS, Fields, properties, template};
 
-/// Each type with the fields of transactions that have it, named as in the Elastic Common Schema.
+/// Each type with the fields of transactions that have it besides [`DNS_FIELDS`], named as in the
+/// Elastic Common Schema.
 const FIELDS: &Fields = &[
     ("constant_keyword", &["data_stream.dataset", "data_stream.namespace", "data_stream.type"]),
     ("date", &["@timestamp", "event.end", "event.start"]),
     ("geo_point", &["destination.geo.location", "source.geo.location"]),
-    (
-        "ip",
-        &["client.ip", "destination.ip", "dns.resolved_ip", "related.ip", "server.ip", "source.ip"],
-    ),
+    ("ip", &["client.ip", "destination.ip", "related.ip", "server.ip", "source.ip"]),
     (
         "keyword",
         &[
-            "dns.answers.class",
-            "dns.answers.data",
-            "dns.answers.name",
-            "dns.answers.type",
-            "dns.header_flags",
-            "dns.id",
-            "dns.op_code",
-            "dns.question.class",
-            "dns.question.name",
-            "dns.question.registered_domain",
-            "dns.question.subdomain",
-            "dns.question.top_level_domain",
-            "dns.question.type",
-            "dns.response_code",
-            "dns.type",
             "ecs.version",
             "event.category",
             "event.dataset",
@@ -56,8 +39,6 @@ const FIELDS: &Fields = &[
         &[
             "client.port",
             "destination.port",
-            "dns.answers.ttl",
-            "dns.answers_count",
             "event.duration",
             "flowprobe.dns.queries",
             "server.port",
@@ -69,5 +50,5 @@ const FIELDS: &Fields = &[
 /// The composable index template of the data streams `logs-flowprobe.dns-*`. Its priority is equal
 /// to that of the template of flows.
 pub fn dns_template() -> Value {
-    template(&dns_stream("*"), properties(FIELDS), "DNS transactions of flowprobe")
+    template(&dns_stream("*"), properties(&[FIELDS, DNS_FIELDS]), "DNS transactions of flowprobe")
 }

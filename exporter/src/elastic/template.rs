@@ -19,7 +19,6 @@ const FIELDS: &Fields = &[
         "ip",
         &[
             "destination.ip",
-            "dns.resolved_ip",
             "flowprobe.tunnel.destination.ip",
             "flowprobe.tunnel.source.ip",
             "observer.ip",
@@ -45,21 +44,6 @@ const FIELDS: &Fields = &[
             "destination.geo.region_name",
             "destination.domain",
             "destination.locality",
-            "dns.answers.class",
-            "dns.answers.data",
-            "dns.answers.name",
-            "dns.answers.type",
-            "dns.header_flags",
-            "dns.id",
-            "dns.op_code",
-            "dns.question.class",
-            "dns.question.name",
-            "dns.question.registered_domain",
-            "dns.question.subdomain",
-            "dns.question.top_level_domain",
-            "dns.question.type",
-            "dns.response_code",
-            "dns.type",
             "ecs.version",
             "event.action",
             "event.category",
@@ -130,8 +114,6 @@ const FIELDS: &Fields = &[
         &[
             "destination.as.number",
             "destination.port",
-            "dns.answers.ttl",
-            "dns.answers_count",
             "event.duration",
             "event.sequence",
             "flowprobe.tunnel.depth",
@@ -153,11 +135,37 @@ const FIELDS: &Fields = &[
     ("boolean", &["flowprobe.scaled", "flowprobe.tls.ech"]),
 ];
 
+/// As [`FIELDS`], for a DNS question and its answer.
+pub(super) const DNS_FIELDS: &Fields = &[
+    ("ip", &["dns.resolved_ip"]),
+    (
+        "keyword",
+        &[
+            "dns.answers.class",
+            "dns.answers.data",
+            "dns.answers.name",
+            "dns.answers.type",
+            "dns.header_flags",
+            "dns.id",
+            "dns.op_code",
+            "dns.question.class",
+            "dns.question.name",
+            "dns.question.registered_domain",
+            "dns.question.subdomain",
+            "dns.question.top_level_domain",
+            "dns.question.type",
+            "dns.response_code",
+            "dns.type",
+        ],
+    ),
+    ("long", &["dns.answers.ttl", "dns.answers_count"]),
+];
+
 /// The composable index template of the data streams `logs-netflow.log-*`. Its priority is above
 /// that of Elasticsearch's own template for logs (100), and below that of Elastic's NetFlow
 /// integration (200). Other fields are kept and not indexed.
 pub fn index_template() -> Value {
-    let mut properties = properties(FIELDS);
+    let mut properties = properties(&[FIELDS, DNS_FIELDS]);
     for element in elements() {
         let field = format!("netflow.{}", element.key());
         insert(&mut properties, &field, kind_of(element.form()));
@@ -168,10 +176,10 @@ pub fn index_template() -> Value {
 /// Each type with the fields that have it.
 pub(super) type Fields = [(&'static str, &'static [&'static str])];
 
-/// The mapping of fields.
-pub(super) fn properties(fields: &Fields) -> Map<String, Value> {
+/// The mapping of the fields of some lists.
+pub(super) fn properties(lists: &[&Fields]) -> Map<String, Value> {
     let mut properties = Map::new();
-    for (kind, fields) in fields {
+    for (kind, fields) in lists.iter().copied().flatten() {
         fields.iter().for_each(|field| insert(&mut properties, field, kind));
     }
     properties

@@ -12,6 +12,7 @@ mod netflow;
 mod own;
 mod place;
 mod related;
+mod settings;
 mod time;
 
 use flow::{Batch, Conversation, Event, EventKind, NetworkSet, Timestamp};
@@ -21,13 +22,13 @@ use crate::error::ExportError;
 use crate::exporter::{ExportCounts, Exporter, MeterReport};
 use crate::sink::{DocumentSink, Subject};
 use document::DocumentWriter;
-pub(crate) use document::{DocumentSettings, Fields};
 pub use escape::{escaped_json, is_terminal_control};
 use event::EventWriter;
 pub(crate) use id::conversation_hash;
 #[cfg(feature = "kafka")]
 pub(crate) use id::put_community_id;
 pub(crate) use netflow::elements;
+pub(crate) use settings::{DocumentSettings, Fields};
 
 /// Converts flow records and events to documents and passes them to a sink.
 #[derive(Debug)]

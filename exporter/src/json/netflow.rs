@@ -7,8 +7,8 @@ use flow::{Collected, FlowDirection, IpVersion, KeyFields};
 
 use super::address::{Address, Sides};
 use super::collected;
-use super::document::Fields;
 use super::member::{put_number, put_string, put_text};
+use super::settings::Fields;
 use super::time::TimeWriter;
 
 /// State of writing a `netflow` object.

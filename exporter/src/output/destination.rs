@@ -10,7 +10,8 @@ use super::secrets::without_secrets;
 use super::setting::{self, Settings, Use};
 use super::udp::NETFLOW5;
 use super::{
-    Context, EVENTS, ODID, Opened, Output, Request, TargetForm, balance, file, forms, kafka,
+    Context, ODID, Opened, Output, Request, TargetForm, balance, file, forms, kafka,
+    wants_dns_events,
 };
 use crate::cluster::Cluster;
 use crate::error::ExportError;
@@ -134,7 +135,7 @@ impl Destination {
 
     /// True if it wants documents of DNS transactions.
     pub fn wants_dns_events(&self) -> bool {
-        self.settings.given::<String>(&EVENTS).is_some()
+        wants_dns_events(&self.settings)
     }
 
     /// The files that it writes, by the names in the settings.

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::tcp::{CA, CERT, FINGERPRINT, KEY, tls};
-use super::{EVENTS, GEO, ODID, Opened, Output, Request, Setting, Settings, TargetForm};
+use super::{
+    EVENTS, GEO, ODID, Opened, Output, Request, Setting, Settings, TargetForm, wants_dns_events,
+};
 use crate::batches::{OutboxSettings, SpoolSettings};
 use crate::cluster::Cluster;
 use crate::elastic::{
@@ -261,8 +263,8 @@ pub(super) fn cluster(
 ) -> Result<Cluster, String> {
     let tls = has_tls.then(|| tls(settings));
     let client = client(settings, hosts, tls.as_ref())?;
-    let has_dns_events = settings.given::<String>(&EVENTS).is_some();
-    Cluster::new(client, settings.string(&NAMESPACE), index(settings), has_dns_events)
+    let namespace = settings.string(&NAMESPACE);
+    Cluster::new(client, namespace, index(settings), wants_dns_events(settings))
 }
 
 /// The index that takes the place of the data stream.

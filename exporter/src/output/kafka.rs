@@ -5,7 +5,10 @@ use super::elastic::{
     SPOOL_FULL, SPOOL_MAX, USER,
 };
 use super::tcp::CA;
-use super::{EVENTS, GEO, NAMES, ODID, Opened, Output, Request, Setting, Settings, TargetForm};
+use super::{
+    EVENTS, GEO, NAMES, ODID, Opened, Output, Request, Setting, Settings, TargetForm,
+    wants_dns_events,
+};
 use crate::transport::Host;
 
 /// Settings of both outputs. That of TLS is the last.
@@ -128,7 +131,7 @@ pub(super) fn check(scheme: &str, settings: &Settings) -> Result<(), String> {
     if is(&FORMAT, "ipfix") && is(&PARTITION_KEY, "conversation") {
         return Err("key=conversation needs format=json: a message of IPFIX has many flows".into());
     }
-    if is(&FORMAT, "ipfix") && settings.given::<String>(&EVENTS).is_some() {
+    if is(&FORMAT, "ipfix") && wants_dns_events(settings) {
         return Err("events=dns needs format=json: IPFIX has flows only".into());
     }
     Ok(())

@@ -177,6 +177,10 @@ const EVENTS: Setting = Setting::text(
     |text| text == "dns",
 );
 
+fn wants_dns_events(settings: &Settings) -> bool {
+    settings.given::<String>(&EVENTS).is_some()
+}
+
 impl Output {
     /// Form of its URL: `ipfix://HOST[:4739]`, `json:PATH`.
     pub fn form(&self) -> String {
@@ -212,7 +216,7 @@ impl Request<'_> {
 
     /// Whether documents of DNS transactions are wanted.
     fn wants_dns_events(&self) -> bool {
-        self.settings.given::<String>(&EVENTS).is_some()
+        wants_dns_events(self.settings)
     }
 
     /// The encoder of IPFIX messages, with this limit of octets.

@@ -243,10 +243,12 @@ impl Groups {
         }
     }
 
-    /// Frees all slots of a group, because all flows of the table end. Nobody may have a guess.
+    /// Frees all slots of a group when all flows of the table end. No packet may wait for its flow:
+    /// its guessed slot would still have the words of a flow that has ended.
     ///
-    /// Only the first cache line is written. An empty group keeps its number of flows in later
-    /// groups: look-ups go on from there, as they do where that number is saturated.
+    /// Only the first cache line is written. A group that was empty before keeps its number of
+    /// flows in later groups. Look-ups then read one group more, as where that number is
+    /// saturated.
     pub(super) fn release_group(&mut self, number: u32) {
         self.regions[(number / REGION) as usize] -= self.occupied_lanes(number).count_ones();
         self.group_mut(number).tags = [FREE; LANES];

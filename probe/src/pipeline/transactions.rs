@@ -163,14 +163,13 @@ impl Transactions {
         time: Timestamp,
         events: &mut Vec<Event>,
     ) {
-        let dns = self.telling.dns(transaction);
+        let mut dns = self.telling.dns(transaction);
         match self.waiting.get_mut(key) {
             Some(question) if question.is_answered_by(&dns, transaction, time) => {
                 self.telling.answer(&mut question.dns, transaction);
                 self.end(key, Outcome::Answered(time), events);
             }
             _ => {
-                let mut dns = dns;
                 self.telling.answer(&mut dns, transaction);
                 self.counts.unasked += 1;
                 events.push(self.event(key, time, Outcome::Answered(time), dns, 0));

@@ -124,12 +124,18 @@ fn count_packets(seen: &Seen<'_>, counter: &mut Counter<'_>, kind: u8) {
     count_rate(seen, measured, window_ms);
 }
 
-/// Counts a record with its rate in the window.
-pub(super) fn count_rate(seen: &Seen<'_>, measured: &mut Measured, window_ms: u64) {
+/// Counts the packets and octets of a record in one window, and returns them.
+fn count_share(seen: &Seen<'_>, measured: &mut Measured, window_ms: u64) -> (u64, u64) {
     let packets = seen.share(seen.record.packets, window_ms);
     let octets = seen.share(seen.record.octets, window_ms);
     measured.other += packets;
     measured.more += octets;
+    (packets, octets)
+}
+
+/// Counts a record with its rate in the window.
+pub(super) fn count_rate(seen: &Seen<'_>, measured: &mut Measured, window_ms: u64) {
+    let (packets, octets) = count_share(seen, measured, window_ms);
     if seen.duration_ms >= 2 * window_ms {
         measured.lasting += packets.max(octets / OCTETS_OF_A_PACKET);
     }
@@ -205,7 +211,6 @@ fn count_classes(seen: &Seen<'_>, totals: &mut Totals, window_ms: u64) {
     };
     let total = &mut totals[class];
     total.count(seen);
-    // The record of a long flow in one window is not a spike, so it is no lasting one.
-    total.other += seen.share(seen.record.packets, window_ms);
-    total.more += seen.share(seen.record.octets, window_ms);
+    // Without `lasting`: the record of a long flow in one window is not a spike.
+    count_share(seen, total, window_ms);
 }
