@@ -11,6 +11,7 @@ use crate::given::{give, read_flows};
 use crate::known::{Current, Exporters, State, TemplateScope};
 use crate::limits::{Limits, TEMPLATE_LIFETIME_MS};
 use crate::message::{Header, Malformed, Message, TemplateRecord};
+use crate::names::ExporterNames;
 use crate::netflow5;
 use crate::record::Common;
 use crate::scale::SamplingSettings;
@@ -65,6 +66,14 @@ impl Collector {
     #[must_use]
     pub fn with_sampling(mut self, sampling: SamplingSettings) -> Self {
         self.state.sampling = sampling;
+        self
+    }
+
+    /// The same with what the user calls exporters.
+    #[must_use]
+    pub fn with_names(mut self, names: &ExporterNames) -> Self {
+        self.exporters.names.clone_from(names);
+        self.state.originals.names.clone_from(names);
         self
     }
 
@@ -126,7 +135,7 @@ impl Collector {
             return false;
         };
         let (arrival, header) = (Arrival { from, received }, message.header);
-        let known = exporters.connected(connection);
+        let known = exporters.connected(connection, from);
         let reader = MessageReader { limits, state: &mut *state, known, arrival, header };
         reader.read(&message, sink);
         exporters.make_room(Current::Connection(connection), state, limits);
@@ -202,7 +211,8 @@ impl Collector {
         let common = Common { template: netflow5, header: &header, received, init_time: None };
         let State { places, originals, sampling, counts, .. } = state;
         let shared = (places, originals, &*sampling);
-        read_flows(common, records, &exporter, &known.samplers, shared, (counts, sink));
+        let told = (&known.samplers, &known.names);
+        read_flows(common, records, &exporter, told, shared, (counts, sink));
         Ok(())
     }
 

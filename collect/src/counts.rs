@@ -94,6 +94,8 @@ counts! {
     /// Templates without fields, without length, with too many or too long fields, or with an id
     /// below 256.
     templates_refused: "templates refused";
+    /// Names in options for which there was no room.
+    names_refused: "names of interfaces, applications and VRFs left out: too many";
     /// Withdrawals of templates, which have no meaning over UDP (RFC 7011 section 8.4).
     withdrawals_ignored: "withdrawals of templates ignored";
     /// Withdrawals of templates over connections.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use element::Original;
 use flow::{ExportProtocol, Exporter, Timestamp};
 
 use crate::counts::Counts;
-use crate::limits::{Limits, ORIGINALS_MAX, TEMPLATE_LIFETIME_MS};
+use crate::limits::{Limits, TEMPLATE_LIFETIME_MS};
 use crate::message::{Header, TemplateRecord};
+use crate::names::Names;
 use crate::sampling::Samplers;
 use crate::sequence::Sequence;
 use crate::sflow::Drops;
@@ -26,6 +26,9 @@ pub(crate) struct KnownExporter {
     pub(crate) templates: Templates,
     pub(crate) waiting: Waiting,
     pub(crate) samplers: Samplers,
+    pub(crate) names: Names,
+    /// What the user calls it.
+    pub(crate) name: Option<Arc<str>>,
     /// Of an agent of sFlow.
     pub(crate) drops: Drops,
 }
@@ -101,6 +104,14 @@ impl Heard {
 }
 
 impl Domain {
+    /// Learns a name from options. That of the user counts first.
+    pub(crate) fn learn_name(&mut self, name: &str) {
+        if !self.is_named_by_user && self.exporter.name.as_deref() != Some(name) {
+            let name = Some(name.into());
+            self.exporter = Arc::new(Exporter { name, ..Exporter::clone(&self.exporter) });
+        }
+    }
+
     /// Notes a datagram. `units` is the number of what its sequence number counts; `None` if that
     /// is not known.
     pub(crate) fn hear(
@@ -122,33 +133,13 @@ impl Domain {
     }
 }
 
-/// Exporters whose flows mediators send on.
-#[derive(Debug, Default)]
-pub(crate) struct Originals(BTreeMap<(IpAddr, u32), Arc<Exporter>>);
-
-impl Originals {
-    /// The exporter that metered a flow; `None` if the one that sent it did.
-    pub(crate) fn of(&mut self, original: Original) -> Option<&Arc<Exporter>> {
-        let address = original.address?;
-        let key = (address, original.domain);
-        if self.0.len() == ORIGINALS_MAX && !self.0.contains_key(&key) {
-            self.0.clear();
-        }
-        let exporter = || Exporter {
-            address: SocketAddr::new(address, 0),
-            domain: original.domain,
-            protocol: ExportProtocol::Ipfix,
-        };
-        Some(self.0.entry(key).or_insert_with(|| Arc::new(exporter())))
-    }
-}
-
 /// An Observation Domain.
 #[derive(Debug)]
 pub(crate) struct Domain {
     pub(crate) exporter: Arc<Exporter>,
     sequence: Sequence,
     pub(crate) heard: Heard,
+    is_named_by_user: bool,
     /// The time that sysUpTime counts from, if options told it.
     pub(crate) init_time: Option<Timestamp>,
     used: u64,
@@ -179,10 +170,15 @@ impl Kept {
 }
 
 impl KnownExporter {
+    /// One that the user calls so.
+    pub(crate) fn named(name: Option<Arc<str>>) -> Self {
+        Self { name, ..Self::default() }
+    }
+
     /// One with a connection.
-    pub(crate) fn connected() -> Self {
+    pub(crate) fn connected(name: Option<Arc<str>>) -> Self {
         let templates = Templates { is_connected: true, ..Templates::default() };
-        Self { templates, ..Self::default() }
+        Self { templates, name, ..Self::default() }
     }
 
     /// Adds what was heard of this exporter over a connection that has ended.
@@ -232,20 +228,23 @@ impl KnownExporter {
                 self.domains.remove(&oldest);
             }
         }
-        let exporter = || {
+        let of_user = &self.name;
+        let exporter = |name: Option<&Arc<str>>| {
             let (protocol, domain) = key;
-            Arc::new(Exporter { address: from, domain, protocol })
+            let name = of_user.as_ref().or(name).cloned();
+            Arc::new(Exporter { address: from, domain, protocol, name })
         };
         let domain = self.domains.entry(key).or_insert_with(|| Domain {
-            exporter: exporter(),
+            exporter: exporter(None),
             sequence: Sequence::default(),
             heard: Heard::default(),
+            is_named_by_user: of_user.is_some(),
             init_time: None,
             used,
         });
         domain.used = used;
         if domain.exporter.address != from {
-            domain.exporter = exporter();
+            domain.exporter = exporter(domain.exporter.name.as_ref());
         }
         domain
     }

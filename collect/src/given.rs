@@ -7,7 +7,8 @@ use flow::{Details, Exporter, FlowRecord};
 
 use crate::collector::Sink;
 use crate::counts::Counts;
-use crate::exporter::Originals;
+use crate::names::Names;
+use crate::originals::Originals;
 use crate::record::{self, Common, Places};
 use crate::sampling::Samplers;
 use crate::scale::SamplingSettings;
@@ -18,7 +19,7 @@ pub(crate) fn read_flows(
     common: Common<'_>,
     content: &[u8],
     exporter: &Arc<Exporter>,
-    samplers: &Samplers,
+    (samplers, names): (&Samplers, &Names),
     (places, originals, sampling): (&mut Places, &mut Originals, &SamplingSettings),
     (counts, sink): (&mut Counts, &mut impl Sink),
 ) -> u32 {
@@ -32,9 +33,16 @@ pub(crate) fn read_flows(
         let own = reading.sampling.interval();
         let interval = own.or_else(|| reading.sampling.selector.and_then(by_selector));
         let interval = interval.unwrap_or(usual);
-        let exporter = originals.of(reading.original).unwrap_or(exporter);
+        let original = originals.of(reading.original);
+        let application = reading.application;
         match record::record(reading, common, interval, places, counts) {
-            Some(given) => give(given, exporter, sampling, (counts, sink)),
+            Some(mut given) => {
+                // The names of a mediator are those of its own interfaces.
+                if let (None, Some(collected)) = (original, &mut given.1.collected) {
+                    collected.names = names.of(header.domain, collected, application);
+                }
+                give(given, original.unwrap_or(exporter), sampling, (counts, sink));
+            }
             None => counts.unmeterable += 1,
         }
     })

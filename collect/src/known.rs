@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::counts::Counts;
-use crate::exporter::{ExporterReport, Kept, KnownExporter, Originals};
+use crate::exporter::{ExporterReport, Kept, KnownExporter};
 use crate::limits::Limits;
+use crate::names::ExporterNames;
+use crate::originals::Originals;
 use crate::record::Places;
 use crate::scale::SamplingSettings;
 use crate::store::StoredTemplate;
@@ -24,6 +26,8 @@ pub(crate) struct State {
     pub(crate) originals: Originals,
     /// Octets of all waiting sets.
     pub(crate) waiting_octets: usize,
+    /// Octets of the names of all exporters.
+    pub(crate) name_octets: usize,
     pub(crate) counts: Counts,
 }
 
@@ -32,6 +36,8 @@ pub(crate) struct State {
 #[derive(Debug, Default)]
 pub(crate) struct Exporters {
     pub(crate) scope: TemplateScope,
+    /// What the user calls exporters.
+    pub(crate) names: ExporterNames,
     /// The port is 0 if ports do not matter.
     by_address: BTreeMap<SocketAddr, KnownExporter>,
     /// These exporters in the order of their last use.
@@ -76,7 +82,8 @@ impl Exporters {
                 state.counts.exporters_evicted += 1;
             }
         }
-        let known = self.by_address.entry(address).or_default();
+        let name = || self.names.get(&address.ip().to_canonical()).cloned();
+        let known = self.by_address.entry(address).or_insert_with(|| KnownExporter::named(name()));
         self.order.remove(&known.used);
         known.used = state.turn;
         self.order.insert(state.turn, address);
@@ -84,8 +91,9 @@ impl Exporters {
     }
 
     /// Finds or adds the exporter of a connection.
-    pub(crate) fn connected(&mut self, connection: u64) -> &mut KnownExporter {
-        self.connected.entry(connection).or_insert_with(KnownExporter::connected)
+    pub(crate) fn connected(&mut self, connection: u64, from: SocketAddr) -> &mut KnownExporter {
+        let name = || self.names.get(&from.ip().to_canonical()).cloned();
+        self.connected.entry(connection).or_insert_with(|| KnownExporter::connected(name()))
     }
 
     /// Lets exporters go while there are too many templates or fields: those first that were not
@@ -131,6 +139,7 @@ impl Exporters {
         let Some(mut ended) = self.connected.remove(&connection) else { return };
         ended.waiting.clear(&mut state.waiting_octets, &mut state.counts);
         ended.templates.clear(&mut state.kept);
+        ended.names.clear(&mut state.name_octets);
         state.turn += 1;
         let turn = state.turn;
         self.find(from, state, limits).join(ended, turn, limits);
@@ -163,6 +172,7 @@ impl Exporters {
             known.waiting.clear(&mut state.waiting_octets, &mut state.counts);
             state.counts.templates_evicted += known.templates.len() as u64;
             known.templates.clear(&mut state.kept);
+            known.names.clear(&mut state.name_octets);
         }
     }
 }

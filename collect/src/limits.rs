@@ -19,6 +19,8 @@ pub struct Limits {
     pub waiting_octets: usize,
     /// Octets of all waiting Data Sets.
     pub waiting_octets_total: usize,
+    /// Octets of the names that options of all exporters tell.
+    pub name_octets: usize,
 }
 
 impl Limits {
@@ -31,6 +33,7 @@ impl Limits {
             templates: share(self.templates),
             fields: share(self.fields),
             waiting_octets_total: share(self.waiting_octets_total),
+            name_octets: share(self.name_octets),
             ..self
         }
     }
@@ -47,6 +50,7 @@ impl Default for Limits {
             waiting_sets: 64,
             waiting_octets: 256 << 10,
             waiting_octets_total: 16 << 20,
+            name_octets: 64 << 20,
         }
     }
 }
@@ -74,6 +78,9 @@ pub(crate) const SFLOW_RECORDS_MAX: u32 = 1000;
 
 /// Most samplers of a domain whose intervals are kept.
 pub(crate) const SAMPLERS_MAX: usize = 256;
+
+/// Most names of interfaces, applications and VRFs of an exporter.
+pub(crate) const NAMES_MAX: usize = 8192;
 
 /// Most exporters behind mediators that are kept, so that their records have one origin.
 pub(crate) const ORIGINALS_MAX: usize = 65_536;

@@ -10,6 +10,7 @@ use crate::given::{read_flows, read_set};
 use crate::known::State;
 use crate::limits::Limits;
 use crate::message::{Header, Message, Set, SetKind};
+use crate::names::NameRoom;
 use crate::record::Common;
 use crate::waiting::WaitingSet;
 
@@ -104,8 +105,8 @@ impl MessageReader<'_> {
         let (header, turn) = (self.header, self.state.turn);
         let domain = self.known.domain(&header, self.arrival.from, turn, self.limits);
         let (exporter, init_time) = (Arc::clone(&domain.exporter), domain.init_time);
-        let State { kept, places, originals, sampling, counts, .. } = &mut *self.state;
-        let KnownExporter { templates, samplers, .. } = &mut *self.known;
+        let State { kept, places, originals, sampling, name_octets, counts, .. } = &mut *self.state;
+        let KnownExporter { templates, samplers, names, .. } = &mut *self.known;
         let template = templates.get(&header, id, (now, turn), (kept, counts))?;
         if template.scope.is_none() {
             let received = self.arrival.received;
@@ -114,18 +115,28 @@ impl MessageReader<'_> {
                 common,
                 content,
                 &exporter,
-                samplers,
+                (samplers, names),
                 (places, originals, sampling),
                 (counts, sink),
             ));
         }
-        let mut init_time = init_time;
+        let (mut init_time, mut name) = (init_time, None);
+        let octets_max = self.limits.name_octets;
         let records = read_set(template, content, counts, |reading, counts| {
             counts.options += 1;
             samplers.learn(header.domain, &reading.sampling);
             init_time = reading.init_time.or(init_time);
+            let refused = &mut counts.names_refused;
+            names.learn(
+                header.domain,
+                &reading,
+                &mut NameRoom { octets: name_octets, octets_max, refused },
+            );
+            name = reading.names.and_then(|names| names.domain).or(name.take());
         });
-        self.known.domain(&header, self.arrival.from, turn, self.limits).init_time = init_time;
+        let domain = self.known.domain(&header, self.arrival.from, turn, self.limits);
+        domain.init_time = init_time;
+        name.into_iter().for_each(|name| domain.learn_name(&name));
         Some(records)
     }
 }

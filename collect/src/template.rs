@@ -74,6 +74,8 @@ impl Template {
                 }
                 number => Element::collected(specifier.enterprise, number),
             };
+            let is_read = |it: &Element| record.scope.is_some() || !it.is_of_options();
+            let element = element.filter(is_read);
             template.add(element, specifier.length)?;
         }
         if template.octets_min == 0 {

@@ -26,7 +26,8 @@ mod value;
 
 pub use octets::{FixedOctets, PutOctets, count16, saturate32};
 pub use reading::{
-    Icmp, Original, OtherCounts, Reading, Route, SamplingReading, TimeForm, TimeReading,
+    Icmp, NamesReading, Original, OtherCounts, Reading, Route, SamplingReading, TimeForm,
+    TimeReading,
 };
 pub use received::Received;
 pub use source::{ExporterState, Flow, UptimeBase};

@@ -1,5 +1,6 @@
 //! A Data Record that is read, element by element.
 
+use alloc::boxed::Box;
 use core::net::IpAddr;
 
 use flow::{
@@ -44,6 +45,27 @@ pub struct Reading {
     pub sampling: SamplingReading,
     /// The exporter that metered the flow, if a mediator sent it on.
     pub original: Original,
+    /// applicationId.
+    pub application: Option<u64>,
+    /// Names, which only options have.
+    pub names: Option<Box<NamesReading>>,
+}
+
+/// Names in an Options Data Record. They belong to the numbers in the same record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamesReading {
+    /// interfaceName.
+    pub interface: Option<Box<str>>,
+    /// interfaceDescription.
+    pub interface_description: Option<Box<str>>,
+    /// applicationName.
+    pub application: Option<Box<str>>,
+    /// applicationDescription.
+    pub application_description: Option<Box<str>>,
+    /// VRFname.
+    pub vrf: Option<Box<str>>,
+    /// observationDomainName.
+    pub domain: Option<Box<str>>,
 }
 
 /// An exporter whose flows another one sends on (RFC 7119).
@@ -220,6 +242,8 @@ impl Default for Reading {
             biflow_direction: 0,
             sampling: SamplingReading::default(),
             original: Original::default(),
+            application: None,
+            names: None,
         }
     }
 }
@@ -257,6 +281,11 @@ impl Reading {
     /// version beside it.
     pub(crate) fn original(&mut self, value: Received<'_>) {
         self.original.address = value.address().or(self.original.address);
+    }
+
+    /// The names in the record.
+    pub(crate) fn names(&mut self) -> &mut NamesReading {
+        self.names.get_or_insert_default()
     }
 
     /// Reads the TTL of a record that has one only.

@@ -1,6 +1,7 @@
 //! Values of Data Records as they were received. They may be shorter than their element's form
 //! (reduced-size encoding, RFC 7011 section 6.2), or longer.
 
+use alloc::boxed::Box;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use flow::Timestamp;
@@ -8,6 +9,9 @@ use flow::Timestamp;
 /// The octets of a value.
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a>(pub &'a [u8]);
+
+/// Most octets of a name.
+const NAME_OCTETS: usize = 255;
 
 /// Seconds from 1900 (NTP) to 1970.
 const NTP_TO_UNIX: u64 = 2_208_988_800;
@@ -84,6 +88,13 @@ impl<'a> Received<'a> {
         core::str::from_utf8(&self.0[..end]).ok()
     }
 
+    /// A name: text of at most [`NAME_OCTETS`]. `None` if it is empty, or no text.
+    pub fn name(self) -> Option<Box<str>> {
+        let text = self.text()?.trim();
+        let cut = &text[..text.floor_char_boundary(NAME_OCTETS)];
+        (!cut.is_empty()).then(|| cut.into())
+    }
+
     /// A time in seconds since 1970.
     #[inline]
     pub fn seconds(self) -> Timestamp {
@@ -157,5 +168,13 @@ mod tests {
         assert_eq!(Received(b"eth0").text(), Some("eth0"));
         assert_eq!(Received(b"").text(), Some(""));
         assert_eq!(Received(&[0xff]).text(), None);
+    }
+
+    #[test]
+    fn names_are_cut_between_characters() {
+        assert_eq!(Received(b" Gi0/1\0").name().as_deref(), Some("Gi0/1"));
+        assert_eq!(Received(b"\0\0").name(), None);
+        let long = "é".repeat(200);
+        assert_eq!(Received(long.as_bytes()).name().as_deref(), Some(&*"é".repeat(127)));
     }
 }

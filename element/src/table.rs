@@ -210,6 +210,29 @@ elements! {
         flow |flow| flow.known(|it| it.forwarding_status),
         read |into, value| into.collected.forwarding_status = value.low8();
 
+    /// Cut or padded with zeros to `IFNAMSIZ`, the maximum of Linux. Names in a capture file may be
+    /// longer, and some collectors do not read a variable length.
+    InterfaceName = 82, "interfaceName", "interface_name", String[16],
+        exporter |state| state.interface_name,
+        read |into, value| into.names().interface = value.name();
+
+    InterfaceDescription =
+        83, "interfaceDescription", "interface_description", String,
+        read |into, value| into.names().interface_description = value.name();
+
+    ApplicationDescription =
+        94, "applicationDescription", "application_description", String,
+        read |into, value| into.names().application_description = value.name();
+
+    /// The number of a classification engine, and of an application in it (RFC 6759).
+    ApplicationId = 95, "applicationId", "application_id", Unsigned64,
+        read |into, value| into.application = Some(value.number());
+
+    /// The protocol of the names: dns, tls, http or quic.
+    ApplicationName = 96, "applicationName", "application_name", String,
+        flow |flow| names::application(flow),
+        read |into, value| into.names().application = value.name();
+
     FlowEndReason = 136, "flowEndReason", "flow_end_reason", Unsigned8,
         flow |flow| flow.record.end_reason.number(),
         read |into, value| into.record.end_reason = FlowEndReason::of_number(value.number());
@@ -343,6 +366,9 @@ elements! {
         flow |flow| flow.known(|it| it.egress_vrf),
         read |into, value| into.collected.egress_vrf = value.number32();
 
+    VrfName = 236, "VRFname", "vr_fname", String,
+        read |into, value| into.names().vrf = value.name();
+
     BiflowDirection = 239, "biflowDirection", "biflow_direction", Unsigned8,
         read |into, value| into.biflow_direction = value.low8();
 
@@ -365,6 +391,10 @@ elements! {
 
     InitiatorPackets = 298, "initiatorPackets", "initiator_packets", Unsigned64,
         read |into, value| into.others.initiator_packets = value.number();
+
+    ObservationDomainName =
+        300, "observationDomainName", "observation_domain_name", String,
+        read |into, value| into.names().domain = value.name();
 
     SelectorId = 302, "selectorId", "selector_id", Unsigned64,
         read |into, value| into.sampling.selector = Some(value.number());
@@ -413,11 +443,6 @@ elements! {
         flow |flow| flow.exporter.map_or(0, |it| it.domain),
         read |into, value| into.original.domain = value.number32();
 
-    /// Cut or padded with zeros to `IFNAMSIZ`, the maximum of Linux. Names in a capture file may be
-    /// longer, and some collectors do not read a variable length.
-    InterfaceName = 82, "interfaceName", "interface_name", String[16],
-        exporter |state| state.interface_name;
-
     /// First octet: kind of the overlay network. Last octets: its number. 0 without an overlay
     /// network.
     Layer2SegmentId = 351, "layer2SegmentId", "layer2_segment_id", Unsigned64,
@@ -443,10 +468,6 @@ elements! {
     TunnelProtocolIdentifier =
         895 of VMWARE, "tunnelProtocolIdentifier", "tunnel_protocol_identifier", Unsigned8,
         flow |flow| flow.tunnel().map_or(0, |tunnel| tunnel.protocol);
-
-    /// The protocol of the names: dns, tls, http or quic.
-    ApplicationName = 96, "applicationName", "application_name", String,
-        flow |flow| names::application(flow);
 
     /// 0 if no response was seen.
     HttpStatusCode = 457, "httpStatusCode", "http_status_code", Unsigned16,

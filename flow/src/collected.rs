@@ -1,5 +1,7 @@
 //! Flows of other exporters: what a collector knows of them besides their records.
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::net::{IpAddr, SocketAddr};
 
 use crate::key::KeyFields;
@@ -14,6 +16,8 @@ pub struct Exporter {
     pub domain: u32,
     /// The protocol of its datagrams.
     pub protocol: ExportProtocol,
+    /// Its name, if the user or the exporter says one.
+    pub name: Option<Arc<str>>,
 }
 
 /// A protocol in which exporters send flows.
@@ -90,6 +94,32 @@ pub struct Collected {
     pub sampling_interval: u32,
     /// Packets and octets were multiplied by the sampling interval.
     pub is_scaled: bool,
+    /// Names of numbers of the flow, if the exporter's options tell any.
+    pub names: Option<Box<CollectedNames>>,
+}
+
+/// Names that the options of an exporter give to numbers of a flow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CollectedNames {
+    /// The ingress interface.
+    pub ingress: Option<Arc<NamedInterface>>,
+    /// The egress interface.
+    pub egress: Option<Arc<NamedInterface>>,
+    /// The application.
+    pub application: Option<Arc<str>>,
+    /// The VRF of the ingress interface.
+    pub ingress_vrf: Option<Arc<str>>,
+    /// The VRF of the egress interface.
+    pub egress_vrf: Option<Arc<str>>,
+}
+
+/// What an exporter calls an interface. Texts are empty if they are not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamedInterface {
+    /// Its name.
+    pub name: Box<str>,
+    /// Its description.
+    pub alias: Box<str>,
 }
 
 /// Addresses and ports of a flow after address translation.

@@ -43,7 +43,9 @@ mod unread;
 
 pub use batch::{BATCH_RECORDS, Batch, Event, EventKind, Origin, Value};
 pub use clock::{NO_CLOCK, NewClock, TraceTime};
-pub use collected::{Collected, ExportProtocol, Exporter, Translated};
+pub use collected::{
+    Collected, CollectedNames, ExportProtocol, Exporter, NamedInterface, Translated,
+};
 pub use conversation::Conversation;
 pub use counts::{MeterCounts, PayloadCounts};
 pub use decap::TunnelCounts;

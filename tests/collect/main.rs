@@ -11,6 +11,7 @@ mod control;
 mod hostile;
 mod mediation;
 mod messages;
+mod names;
 mod peers;
 mod program;
 mod round_trip;

@@ -198,7 +198,7 @@ fn ours(documents: &[Value]) -> Sums {
 }
 
 /// The index template has each field of the objects that name the exporter.
-fn assert_is_mapped(document: &Value) {
+pub fn assert_is_mapped(document: &Value) {
     let template = exporter::index_template();
     let properties = &template["template"]["mappings"]["properties"];
     for object in ["observer", "netflow", "flowprobe"] {

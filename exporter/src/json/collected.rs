@@ -2,7 +2,7 @@
 //! another exporter knows.
 
 use element::Element;
-use flow::{Collected, Exporter, FlowDirection};
+use flow::{Collected, Exporter, FlowDirection, NamedInterface};
 
 use super::member::{json_string, put_number, put_string, put_text};
 
@@ -46,8 +46,9 @@ impl ExporterTexts {
         let place = if address.port() == 0 { ip.clone() } else { address.to_string() };
         let ip = json_string(&ip);
         let number = exporter.protocol.version();
+        let called = exporter.name.as_deref().map_or_else(|| ip.clone(), json_string);
         let agent = format!(
-            r#"}},"agent":{{"id":"{domain}","name":{ip},"type":"flowprobe","version":{version}}},"observer":{{"name":{name},"hostname":{name},"ip":{ip},"type":"flow-probe","vendor":"flowprobe","product":"flowprobe","version":{version}"#
+            r#"}},"agent":{{"id":"{domain}","name":{called},"type":"flowprobe","version":{version}}},"observer":{{"name":{name},"hostname":{name},"ip":{ip},"type":"flow-probe","vendor":"flowprobe","product":"flowprobe","version":{version}"#
         );
         let exporter_text = format!(
             r#","netflow":{{"type":"netflow_flow","exporter":{{"version":{number},"source_id":{domain},"address":"{place}","timestamp":""#
@@ -82,14 +83,36 @@ pub(super) fn has(collected: &Collected, element: Element) -> bool {
 /// Appends interfaces to `observer`.
 pub(super) fn put_interfaces(collected: &Collected, direction: FlowDirection, out: &mut Vec<u8>) {
     let (ingress, egress) = (collected.ingress_interface, collected.egress_interface);
+    let names = collected.names.as_deref();
     let is_ingress = direction == FlowDirection::Ingress;
     if has(collected, Element::IngressInterface) && (is_ingress || ingress != 0) {
         put_number(out, br#","ingress":{"interface":{"id":""#, ingress);
-        out.extend_from_slice(br#""}}"#);
+        put_names(names.and_then(|names| names.ingress.as_deref()), out);
     }
     if has(collected, Element::EgressInterface) && egress != 0 {
         put_number(out, br#","egress":{"interface":{"id":""#, egress);
-        out.extend_from_slice(br#""}}"#);
+        put_names(names.and_then(|names| names.egress.as_deref()), out);
+    }
+}
+
+/// Appends the names of an interface behind its number, and ends it.
+fn put_names(named: Option<&NamedInterface>, out: &mut Vec<u8>) {
+    out.push(b'"');
+    if let Some(named) = named {
+        for (label, text) in [(&br#","name":"#[..], &named.name), (br#","alias":"#, &named.alias)] {
+            if !text.is_empty() {
+                put_string(out, label, text);
+            }
+        }
+    }
+    out.extend_from_slice(b"}}");
+}
+
+/// Appends the name of the application to `network`, in lower case as ECS demands.
+pub(super) fn put_application(collected: &Collected, out: &mut Vec<u8>) {
+    let names = collected.names.as_deref();
+    if let Some(name) = names.and_then(|names| names.application.as_deref()) {
+        put_string(out, br#","application":"#, &name.to_lowercase());
     }
 }
 
@@ -129,6 +152,13 @@ pub(super) fn put_elements(collected: &Collected, out: &mut Vec<u8>) {
         if has(collected, element) {
             put_number(out, element.label(), number);
         }
+    }
+    let names = collected.names.as_deref();
+    for (label, name) in [
+        (&br#","ingress_vrf_name":"#[..], names.and_then(|names| names.ingress_vrf.as_deref())),
+        (br#","egress_vrf_name":"#, names.and_then(|names| names.egress_vrf.as_deref())),
+    ] {
+        name.iter().for_each(|name| put_string(out, label, name));
     }
 }
 

@@ -264,6 +264,7 @@ impl DocumentWriter {
             put_text(out, br#","protocol":""#, protocol.name().as_bytes());
             out.push(b'"');
         }
+        flow.collected().iter().for_each(|it| collected::put_application(it, out));
         put_text(out, br#","direction":""#, sides.direction());
         out.push(b'"');
         if self.key.contains_five_tuple() {

@@ -75,6 +75,7 @@ pub(crate) fn collect(
             collector: Collector::new(config.collect.limits)
                 .with_tpids(config.observer.tpids)
                 .with_scope(config.collect.scope)
+                .with_names(&config.collect.names)
                 .with_sampling(config.collect.sampling.clone()),
             settings: &config.collect,
             filter: config.filter.as_ref(),

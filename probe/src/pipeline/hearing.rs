@@ -33,7 +33,7 @@ impl<'a> Hearing<'a> {
     ) -> Self {
         let sampling = settings.sampling.clone();
         let collector = Collector::new(limits).with_tpids(tpids).with_sampling(sampling);
-        let mut collector = collector.with_scope(settings.scope);
+        let mut collector = collector.with_scope(settings.scope).with_names(&settings.names);
         let now = wall_clock();
         stored.iter().for_each(|template| collector.restore(template, now));
         let report = CollectReport { listens: true, ..CollectReport::default() };

@@ -166,7 +166,7 @@ impl Config {
         let places: Vec<_> = args.places.paths().collect();
         let alerts = args.detect.alerts.contains(&AlertTarget::Outputs);
         let detected = detect.as_ref().map(|detect| (&detect.rules, detect.memory, alerts));
-        let collect = args.collect.settings();
+        let collect = args.collect.settings()?;
         let kept = args.collects.then_some(&collect);
         let meaning = (places, args.site.tags, &site, detected, kept);
         let run = run_of(args, &source, &(metered, meaning));
@@ -316,6 +316,7 @@ fn files_in_use(args: &Arguments, source: &Source) -> FilesInUse {
     }
     let of_outputs = args.output.iter().flat_map(Destination::files_read);
     let others = args.config.iter().chain(args.places.paths()).map(PathBuf::as_path);
+    let others = others.chain(args.collect.exporters_file.as_deref());
     let others = others.chain(of_outputs).filter_map(|path| path.metadata().ok());
     others.for_each(|metadata| files.reserve(&metadata));
     for stream in [io::stdout().as_fd(), io::stderr().as_fd()] {

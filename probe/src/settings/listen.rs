@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use collect::{Limits, SamplingSettings, TemplateScope};
+use collect::{ExporterNames, Limits, SamplingSettings, TemplateScope};
 use exporter::number_with_unit;
 use flow::NetworkSet;
 use ipnet::IpNet;
 
 use super::args::LiveSettings;
+use super::exporter_names;
 use super::values::size;
 
 /// Addresses that are heard by default: this host, and networks without a way from outside (RFC
@@ -61,6 +62,11 @@ pub(crate) struct CollectArguments {
     /// data at once
     #[arg(long, value_name = "FILE")]
     pub(crate) template_store: Option<PathBuf>,
+
+    /// File with an address and a name of an exporter in each line: documents have the name as
+    /// agent.name. It is read at the start
+    #[arg(long, value_name = "FILE")]
+    pub(crate) exporters_file: Option<PathBuf>,
 
     /// Whose a template in datagrams is: of all ports of an address, or of each port, where several
     /// exporters are behind one address
@@ -143,14 +149,17 @@ pub(crate) struct CollectSettings {
     /// `None`: all networks.
     pub(crate) allowed: Option<NetworkSet>,
     pub(crate) sampling: SamplingSettings,
+    /// What the user calls exporters.
+    pub(crate) names: ExporterNames,
 }
 
 impl CollectArguments {
     /// The names of these settings.
-    pub(super) const NAMES: [&str; 10] = [
+    pub(super) const NAMES: [&str; 11] = [
         "listen",
         "allow",
         "exporters",
+        "exporters-file",
         "templates",
         "receive-buffer",
         "template-store",
@@ -160,7 +169,10 @@ impl CollectArguments {
         "template-scope",
     ];
 
-    pub(super) fn settings(&self) -> CollectSettings {
+    /// # Errors
+    ///
+    /// The file of names cannot be read; in one sentence.
+    pub(super) fn settings(&self) -> Result<CollectSettings, String> {
         let given = self.allow.iter().map(|network| network.0);
         let by_default = || ALLOWED.iter().filter_map(|text| text.parse::<IpNet>().ok()).collect();
         let allowed = match (self.allow.is_empty(), self.listen.is_empty()) {
@@ -169,7 +181,8 @@ impl CollectArguments {
             (false, _) => Some(given.collect()),
         };
         let (exporters, templates) = (self.exporters, self.templates);
-        CollectSettings {
+        let names = self.exporters_file.as_deref().map(exporter_names::read).transpose()?;
+        Ok(CollectSettings {
             limits: Limits { exporters, templates, ..Limits::default() },
             scope: match self.template_scope {
                 Scope::Address => TemplateScope::Address,
@@ -181,7 +194,8 @@ impl CollectArguments {
                 default: self.default_sampling.unwrap_or(0),
                 scales: self.scale_samples,
             },
-        }
+            names: names.unwrap_or_default(),
+        })
     }
 }
 

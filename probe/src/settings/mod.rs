@@ -7,6 +7,7 @@ mod contradictions;
 pub(crate) mod detect;
 mod domain;
 pub(crate) mod elastic;
+mod exporter_names;
 pub(crate) mod file;
 pub(crate) mod help;
 pub(crate) mod http;
