@@ -234,12 +234,13 @@ impl Collector {
         domain.hear(&header, arrival.received, Some(1), &mut state.counts);
         let exporter = Arc::clone(&domain.exporter);
         let State { turn, places, sampling, counts, .. } = state;
-        let before = counts.records;
+        let (before, mut interval) = (counts.records, 0);
         counts.sflow_longer += u64::from(datagram.is_longer);
         let common = sflow::Common { header: &header, received: arrival.received, tpids: *tpids };
         for sample in datagram.samples() {
             match sample {
                 Sample::Flow(sample) => {
+                    interval = sample.sampling_rate;
                     let kept = (&mut *places, &mut known.drops);
                     if let Some(given) = sflow::record(&sample, common, kept, counts) {
                         give(given, &exporter, sampling, (counts, sink));
@@ -249,7 +250,11 @@ impl Collector {
                 Sample::Other => counts.sflow_other_samples += 1,
             }
         }
-        known.domain(&header, from, *turn, limits).heard.records += counts.records - before;
+        let heard = &mut known.domain(&header, from, *turn, limits).heard;
+        heard.records += counts.records - before;
+        if interval != 0 {
+            heard.sampling_interval = interval;
+        }
         Ok(())
     }
 

@@ -49,11 +49,14 @@ pub struct ExporterReport {
     pub restarts: u64,
     /// Templates kept.
     pub templates: usize,
-    /// The interval that options tell for records that name no sampler; 0 if it is not known.
+    /// The last interval in headers of NetFlow v5 or in samples of sFlow, else the one that options
+    /// tell for records that name no sampler; 0 if it is not known.
     pub sampling_interval: u32,
     /// Its clock less that of the collector, in milliseconds: the median of the last datagrams,
     /// within 24 days.
     pub clock_offset_ms: i32,
+    /// When its last datagram came.
+    pub last_seen: Timestamp,
 }
 
 /// What was heard of a domain.
@@ -63,6 +66,9 @@ pub(crate) struct Heard {
     pub(crate) records: u64,
     lost: u64,
     restarts: u64,
+    last_seen: Timestamp,
+    /// The last one that was not in options; 0 if there was none.
+    pub(crate) sampling_interval: u32,
     /// Export time less time of arrival of the last datagrams, in milliseconds, in a ring.
     offsets_ms: [i32; OFFSETS],
 }
@@ -100,6 +106,7 @@ impl Heard {
         self.records += later.records;
         self.lost += later.lost;
         self.restarts += later.restarts;
+        self.last_seen = self.last_seen.max(later.last_seen);
     }
 }
 
@@ -129,6 +136,10 @@ impl Domain {
         let millis = |time: Timestamp| time.as_millis().cast_signed();
         let offset_ms = millis(header.export_time).saturating_sub(millis(received));
         let within = offset_ms.clamp(i64::from(-i32::MAX), i64::from(i32::MAX));
+        if header.sampling_interval != 0 {
+            heard.sampling_interval = header.sampling_interval;
+        }
+        heard.last_seen = heard.last_seen.max(received);
         heard.note(i32::try_from(within).unwrap_or(0));
     }
 }
@@ -199,8 +210,12 @@ impl KnownExporter {
             lost: domain.heard.lost,
             restarts: domain.heard.restarts,
             templates: self.templates.of_domain(*protocol, *number),
-            sampling_interval: self.samplers.common(*number),
+            sampling_interval: match domain.heard.sampling_interval {
+                0 => self.samplers.common(*number),
+                interval => interval,
+            },
             clock_offset_ms: domain.heard.clock_offset_ms(),
+            last_seen: domain.heard.last_seen,
         })
     }
 

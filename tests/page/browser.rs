@@ -88,7 +88,7 @@ impl Seen {
     }
 
     /// Writes what it looks like to target/, for people.
-    fn picture(&self, name: &str) {
+    pub fn picture(&self, name: &str) {
         let format = Page::CaptureScreenshotFormatOption::Png;
         let picture = self.tab.capture_screenshot(format, None, None, true).expect("a picture");
         let folder = support::root().join("target/page");

@@ -9,13 +9,15 @@ use crate::client::Shown;
 use crate::support::capture::{Captured, pcap};
 use crate::support::{self, packet};
 
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 16] = [
     "/",
     "/page.css",
     "/page.js",
     "/chart.js",
     "/ask.js",
     "/table.js",
+    "/exporters.js",
+    "/numbers.js",
     "/metrics",
     "/healthz",
     "/stats",
@@ -23,6 +25,7 @@ const PATHS: [&str; 13] = [
     "/api/v1/series",
     "/api/v1/top",
     "/api/v1/alerts",
+    "/api/v1/exporters",
 ];
 
 #[test]
@@ -126,6 +129,7 @@ fn what_makes_no_sense_is_refused_with_a_sentence() {
         ("/api/v1/top?by=x", "by is octets"),
         ("/api/v1/top?size=101", "1 to 100"),
         ("/api/v1/flows?size=1001", "1 to 1000"),
+        ("/api/v1/exporters?size=0", "1 to 1000"),
         ("/api/v1/flows?q=%3Cimg%3E", "<img> is none of"),
     ] {
         let answer = page.get(path);

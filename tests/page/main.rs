@@ -5,6 +5,7 @@ mod support;
 
 mod browser;
 mod client;
+mod exporters;
 mod http;
 mod live;
 mod metrics;

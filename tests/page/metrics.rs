@@ -7,7 +7,7 @@ use crate::client::Shown;
 use crate::support;
 
 /// A value of a metric with these labels, as they are written.
-fn value(text: &str, name: &str) -> Option<f64> {
+pub fn value(text: &str, name: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.and_then(|number| number.parse().ok())
 }

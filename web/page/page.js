@@ -3,37 +3,15 @@
 
 import { Chart, timeText } from "/chart.js";
 import { ask, needToken } from "/ask.js";
+import { showExporters } from "/exporters.js";
+import { duration, grouped, scaled, words } from "/numbers.js";
 import { cell, fill, row } from "/table.js";
 
 const byId = (id) => document.getElementById(id);
-const PARTS = ["traffic", "security", "flows", "health"];
+const PARTS = ["traffic", "security", "flows", "exporters", "health"];
 
 /** Time between two questions, in ms. */
 const PERIOD = 1000;
-
-// Numbers as people read them.
-
-function scaled(value, unit, base = 1000) {
-  const prefixes = ["", "k", "M", "G", "T", "P"];
-  let at = 0;
-  let number = value;
-  while (number >= base && at < prefixes.length - 1) {
-    number /= base;
-    at += 1;
-  }
-  const digits = at === 0 ? (Number.isInteger(number) ? 0 : 1) : number < 10 ? 2 : number < 100 ? 1 : 0;
-  return `${number.toFixed(digits)} ${prefixes[at]}${unit}`.trim();
-}
-
-const grouped = (value) => Number(value ?? 0).toLocaleString("en-US");
-const words = (name) => name.replaceAll("_", " ");
-
-function duration(seconds) {
-  const whole = Math.floor(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
-}
 
 // What the user has chosen. It stays for the next visit.
 
@@ -337,6 +315,8 @@ function showHealth(statistics) {
     ...Object.entries(statistics.ended ?? {})
       .map(([reason, tally]) => [`records ended: ${words(reason)}`, tally.records]),
     ["flows in the table", statistics.active_flows],
+    ...Object.entries(statistics.collected ?? {}).filter(([, count]) => count > 0)
+      .map(([name, count]) => [`collected: ${words(name)}`, count]),
     ...["fragments_unknown", "exceeding_wire", "clock_jumps", "clock_steps_back", "without_clock"]
       .filter((name) => statistics[name] > 0).map((name) => [words(name), statistics[name]]),
   ];
@@ -385,6 +365,7 @@ function showSummary(summary) {
     ? "From flow records: each is spread over the time of its flow, and arrives when the flow ends"
       + " or after the active timeout. The rates at the head are the packet counters."
     : "By packet time, from flow records: each is spread over the time of its flow.";
+  byId("exporters-link").hidden = !statistics.collected;
   if (shownPart() === "health") showHealth(statistics);
 }
 
@@ -410,6 +391,8 @@ async function update() {
     tasks.push(show(`/api/v1/series?span=${span}`, showBoards), show("/api/v1/alerts", showIncidents));
   } else if (part === "flows") {
     tasks.push(show(`/api/v1/flows?size=200&q=${encodeURIComponent(query)}`, showFlows));
+  } else if (part === "exporters") {
+    tasks.push(show("/api/v1/exporters?size=200", showExporters));
   }
   const results = await Promise.allSettled(tasks);
   const failed = results.find((result) => result.status === "rejected");

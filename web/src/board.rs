@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use flow::{Batch, FlowRecord, RecordTally};
 use serde_json::{Value, json};
@@ -203,6 +203,18 @@ impl Board {
 
     pub(crate) fn flows(&self, search: &Search) -> Value {
         lock(&self.records).flows.find(search)
+    }
+
+    /// The exporters that are collected from, those with the most records first: this number of
+    /// Observation Domains at most. In a replay it is now when the last datagram came.
+    pub(crate) fn exporters(&self, size: usize) -> Value {
+        let statistics = self.statistics();
+        let all = statistics["exporters"].as_array().map_or(&[][..], Vec::as_slice);
+        let first: Vec<&Value> = all.iter().take(size).collect();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).ok().filter(|_| self.is_live);
+        let now_ms = since.and_then(|since| u64::try_from(since.as_millis()).ok());
+        let latest = all.iter().filter_map(|one| one["last_seen_ms"].as_u64()).max();
+        json!({ "known": all.len(), "now_ms": now_ms.or(latest), "exporters": first })
     }
 
     pub(crate) fn alerts(&self) -> Value {

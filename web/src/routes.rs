@@ -15,19 +15,21 @@ use serde_json::{Value, json};
 
 use crate::board::Board;
 use crate::metrics::Metrics;
-use crate::search::Search;
+use crate::search::{Search, list_size};
 use crate::series::Span;
 use crate::settings::Settings;
 use crate::top::Ranking;
 
 /// The page and its files: path, type, content.
-const FILES: [(&str, &str, &str); 7] = [
+const FILES: [(&str, &str, &str); 9] = [
     ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
     ("/page.css", "text/css; charset=utf-8", include_str!("../page/page.css")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("../page/page.js")),
     ("/chart.js", "text/javascript; charset=utf-8", include_str!("../page/chart.js")),
     ("/icon.svg", "image/svg+xml", include_str!("../page/icon.svg")),
     ("/ask.js", "text/javascript; charset=utf-8", include_str!("../page/ask.js")),
+    ("/exporters.js", "text/javascript; charset=utf-8", include_str!("../page/exporters.js")),
+    ("/numbers.js", "text/javascript; charset=utf-8", include_str!("../page/numbers.js")),
     ("/table.js", "text/javascript; charset=utf-8", include_str!("../page/table.js")),
 ];
 
@@ -46,6 +48,10 @@ const HEADERS: [(HeaderName, &str); 5] = [
 
 const JSON: &str = "application/json";
 
+/// Observation Domains of exporters in an answer, by default and at most.
+const EXPORTERS: usize = 100;
+const EXPORTERS_MAX: usize = 1000;
+
 /// All routes.
 pub(crate) fn routes(settings: Settings, board: Arc<Board>) -> Router {
     let mut router = Router::new();
@@ -61,6 +67,7 @@ pub(crate) fn routes(settings: Settings, board: Arc<Board>) -> Router {
         .route("/api/v1/top", get(top))
         .route("/api/v1/flows", get(flows))
         .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/exporters", get(exporters))
         .with_state(board)
         .layer(middleware::from_fn_with_state(Arc::new(settings), admit))
 }
@@ -174,6 +181,13 @@ async fn flows(State(board): State<Arc<Board>>, Query(asked): Parameters) -> Res
 
 async fn alerts(State(board): State<Arc<Board>>) -> Response {
     document(&json!({ "alerts": board.alerts() }))
+}
+
+async fn exporters(State(board): State<Arc<Board>>, Query(asked): Parameters) -> Response {
+    match list_size(asked.get("size").map(String::as_str), EXPORTERS, EXPORTERS_MAX) {
+        Ok(size) => document(&board.exporters(size)),
+        Err(problem) => bad_request(&problem),
+    }
 }
 
 #[cfg(test)]

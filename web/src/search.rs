@@ -52,13 +52,7 @@ impl Search {
     ///
     /// A word is unknown, or the size is out of range; in one sentence.
     pub(crate) fn parse(words: Option<&str>, size: Option<&str>) -> Result<Self, String> {
-        let size = match size {
-            None => SIZE,
-            Some(text) => match text.parse() {
-                Ok(size @ 1..=SIZE_MAX) => size,
-                _ => return Err(format!("size is a number from 1 to {SIZE_MAX}")),
-            },
-        };
+        let size = list_size(size, SIZE, SIZE_MAX)?;
         let words: Vec<_> = words.unwrap_or_default().split_whitespace().collect();
         if words.len() > WORDS_MAX {
             return Err(format!("a search has at most {WORDS_MAX} words"));
@@ -148,4 +142,15 @@ fn condition(word: &str) -> Result<Condition, String> {
 fn tunnel_condition(text: &str) -> Option<Condition> {
     let kind = TunnelKind::ALL.into_iter().find(|kind| kind.name() == text);
     kind.map(Condition::Tunnel).or_else(|| text.parse().ok().map(Condition::TunnelId))
+}
+
+/// The size of a list, which is a number from 1 to `most`.
+///
+/// # Errors
+///
+/// It is out of range; in one sentence.
+pub(crate) fn list_size(text: Option<&str>, default: usize, most: usize) -> Result<usize, String> {
+    let size = text.map_or(Ok(default), str::parse);
+    let size = size.ok().filter(|size| (1..=most).contains(size));
+    size.ok_or_else(|| format!("size is a number from 1 to {most}"))
 }

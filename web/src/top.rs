@@ -10,6 +10,7 @@ use foldhash::fast::RandomState;
 use serde_json::{Value, json};
 
 use crate::flows::{Flow, LatestFlows, protocol_name};
+use crate::search::list_size;
 use crate::series::Span;
 use crate::table::TableFlows;
 
@@ -107,12 +108,7 @@ impl Ranking {
             "flows" => By::Flows,
             _ => return Err("by is octets, packets or flows".to_owned()),
         };
-        let size = match size.map(str::parse) {
-            None => SIZE,
-            Some(Ok(size @ 1..=SIZE_MAX)) => size,
-            Some(_) => return Err(format!("size is a number from 1 to {SIZE_MAX}")),
-        };
-        Ok(Self { of, by, span: Span::parse(span)?, size })
+        Ok(Self { of, by, span: Span::parse(span)?, size: list_size(size, SIZE, SIZE_MAX)? })
     }
 
     /// Computes the list from these flow records and from flows in the table.

@@ -50,7 +50,7 @@ pub(crate) struct FlowSample<'a> {
     source: [u32; 2],
     /// Samples that the source took and could not send, so far.
     drops: u32,
-    sampling_rate: u32,
+    pub(crate) sampling_rate: u32,
     /// Interface at which the packet came in; 0 if there is none or it is not known.
     input: u32,
     /// Interface at which it left.

@@ -76,6 +76,7 @@ pub(crate) fn json(reports: &[ExporterReport]) -> Value {
             "address": report.exporter.address.ip().to_string(),
             "protocol": report.exporter.protocol.name(),
             "domain": report.exporter.domain.to_string(),
+            "name": report.exporter.name.as_deref(),
             "datagrams": report.datagrams,
             "records": report.records,
             "lost": report.lost,
@@ -83,6 +84,7 @@ pub(crate) fn json(reports: &[ExporterReport]) -> Value {
             "templates": report.templates,
             "sampling_interval": report.sampling_interval,
             "clock_offset_ms": report.clock_offset_ms,
+            "last_seen_ms": report.last_seen.as_millis(),
         })
     };
     reports.iter().map(one).collect::<Vec<_>>().into()

@@ -396,4 +396,9 @@ pub(super) const ROWS: &[Row] = &[
         "exporter_clock_offset_milliseconds",
         "Clock of an exporter less that of the collector",
     ),
+    gauge(
+        "exporters[exporter=exporter].last_seen_ms",
+        "exporter_last_seen_milliseconds",
+        "Time since 1970 when the last datagram of an exporter came",
+    ),
 ];
