@@ -233,20 +233,27 @@ impl Collector {
         let domain = known.domain(&header, from, state.turn, limits);
         domain.hear(&header, arrival.received, Some(1), &mut state.counts);
         let exporter = Arc::clone(&domain.exporter);
-        let State { turn, places, sampling, counts, .. } = state;
+        let State { turn, places, sampling, interfaces, counts, .. } = state;
         let (before, mut interval) = (counts.records, 0);
         counts.sflow_longer += u64::from(datagram.is_longer);
         let common = sflow::Common { header: &header, received: arrival.received, tpids: *tpids };
         for sample in datagram.samples() {
             match sample {
                 Sample::Flow(sample) => {
-                    interval = sample.sampling_rate;
+                    if sample.is_discard {
+                        counts.sflow_discards += 1;
+                    } else {
+                        interval = sample.sampling_rate;
+                    }
                     let kept = (&mut *places, &mut known.drops);
                     if let Some(given) = sflow::record(&sample, common, kept, counts) {
                         give(given, &exporter, sampling, (counts, sink));
                     }
                 }
-                Sample::Counters => counts.sflow_counter_samples += 1,
+                Sample::Counters(sample) => {
+                    counts.sflow_counter_samples += 1;
+                    known.interfaces.learn(header.domain, &sample, interfaces, counts);
+                }
                 Sample::Other => counts.sflow_other_samples += 1,
             }
         }

@@ -77,8 +77,12 @@ counts! {
     sflow_cut_records: "sFlow records too short";
     /// Records of flow samples that are not read, by their kind.
     sflow_other_records: "sFlow records of other kinds";
-    /// Counter samples, which are not read.
-    sflow_counter_samples: "sFlow counter samples left out";
+    /// Samples of discarded packets, which are in `sflow_samples` too.
+    sflow_discards: "sFlow samples of discarded packets";
+    /// Counter samples.
+    sflow_counter_samples: "sFlow counter samples";
+    /// Counters of interfaces for which there was no room.
+    sflow_interfaces_refused: "counters of sFlow interfaces left out: too many";
     /// Samples of another kind, which are not read.
     sflow_other_samples: "sFlow samples of other kinds left out";
     /// Data Sets that were left out because their template did not come.

@@ -12,7 +12,7 @@ use crate::message::{Header, TemplateRecord};
 use crate::names::Names;
 use crate::sampling::Samplers;
 use crate::sequence::Sequence;
-use crate::sflow::Drops;
+use crate::sflow::{Drops, InterfaceReport, Interfaces};
 use crate::store::StoredTemplate;
 use crate::template::Template;
 use crate::waiting::Waiting;
@@ -31,6 +31,7 @@ pub(crate) struct KnownExporter {
     pub(crate) name: Option<Arc<str>>,
     /// Of an agent of sFlow.
     pub(crate) drops: Drops,
+    pub(crate) interfaces: Interfaces,
 }
 
 /// What is known of an exporter's Observation Domain. Counts are of the time since it was last
@@ -57,6 +58,8 @@ pub struct ExporterReport {
     pub clock_offset_ms: i32,
     /// When its last datagram came.
     pub last_seen: Timestamp,
+    /// sFlow: the counters of interfaces.
+    pub interfaces: Vec<InterfaceReport>,
 }
 
 /// What was heard of a domain.
@@ -216,6 +219,10 @@ impl KnownExporter {
             },
             clock_offset_ms: domain.heard.clock_offset_ms(),
             last_seen: domain.heard.last_seen,
+            interfaces: match *protocol {
+                ExportProtocol::Sflow5 => self.interfaces.of(*number).collect(),
+                _ => Vec::new(),
+            },
         })
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) originals: Originals,
     /// Octets of all waiting sets.
     pub(crate) waiting_octets: usize,
+    /// Interfaces of all agents of sFlow.
+    pub(crate) interfaces: usize,
     /// Octets of the names of all exporters.
     pub(crate) name_octets: usize,
     pub(crate) counts: Counts,
@@ -173,6 +175,7 @@ impl Exporters {
             state.counts.templates_evicted += known.templates.len() as u64;
             known.templates.clear(&mut state.kept);
             known.names.clear(&mut state.name_octets);
+            state.interfaces -= known.interfaces.len();
         }
     }
 }

@@ -34,4 +34,5 @@ pub use known::TemplateScope;
 pub use limits::Limits;
 pub use names::ExporterNames;
 pub use scale::SamplingSettings;
+pub use sflow::InterfaceReport;
 pub use store::StoredTemplate;

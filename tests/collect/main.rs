@@ -8,6 +8,7 @@ mod captures;
 mod collector;
 mod connections;
 mod control;
+mod counters;
 mod hostile;
 mod mediation;
 mod messages;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use collect::{Collector, Counts, Limits, Sink};
+use collect::{Collector, Counts, ExporterReport, Limits, Sink};
 use flow::{Details, ExportProtocol, Exporter, FlowRecord, Timestamp};
 
 /// 2024-05-06T07:08:09Z
@@ -70,6 +70,10 @@ impl Session {
 
     pub fn counts(&self) -> Counts {
         self.collector.counts()
+    }
+
+    pub fn exporters(&self) -> Vec<ExporterReport> {
+        self.collector.exporters(usize::MAX)
     }
 
     pub fn records(&self) -> Vec<FlowRecord> {

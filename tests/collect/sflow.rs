@@ -80,7 +80,7 @@ fn each_sample_without_a_record_has_one_cause() {
         flow_sample(&[raw_header(11, 90, &ip())[..20].to_vec()].map(|it| sflow_part(1, &it[8..]))),
         sflow_part(2, &[0; 12]),
         sflow_part(4, &[0; 16]),
-        sflow_part(5, &[0; 16]),
+        sflow_part(6, &[0; 16]),
         sflow_part(0x0100_0001, &[1; 3]),
     ];
     let counts = taken(&samples).counts();
@@ -250,6 +250,11 @@ fn a_datagram_that_contradicts_itself_gives_nothing() {
         records(1001, &too_many.concat()),
         sflow_part(1, &[0; 31]),
         sflow_part(3, &[0; 43]),
+        sflow_part(2, &[0; 11]),
+        sflow_part(2, &be32(&[1, 3, u32::MAX])),
+        sflow_part(4, &[be32(&[1, 0, 3, 1001]), too_many.concat()].concat()),
+        sflow_part(5, &[0; 31]),
+        sflow_part(5, &be32(&[1, 0, 3, 0, 3, 0, 256, 1])),
     ];
     for sample in broken {
         let mut session = taken(&[right.clone(), sample.clone()]);

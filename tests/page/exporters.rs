@@ -72,6 +72,7 @@ fn the_page_has_a_table_of_exporters() {
         ("restarts", json!(0), json!(0)),
         ("templates", json!(0), json!(0)),
         ("sampling_interval", json!(100), json!(0)),
+        ("interfaces", json!([]), json!([])),
     ];
     for (name, of_first, of_second) in &told {
         assert_eq!((&first[name], &second[name]), (of_first, of_second), "{name}");

@@ -4,6 +4,7 @@
 //! any of it is used. What the records say is read in facts.rs, and is a flow record of one packet
 //! in packet.rs.
 
+mod counters;
 mod drops;
 mod facts;
 mod octets;
@@ -17,6 +18,8 @@ use crate::limits::{SFLOW_RECORDS_MAX, SFLOW_SAMPLES_MAX};
 use crate::message::{Header, Malformed};
 use octets::Octets;
 
+pub use counters::InterfaceReport;
+pub(crate) use counters::{CounterSample, Interfaces};
 pub(crate) use drops::Drops;
 pub(crate) use packet::{Common, record};
 
@@ -39,13 +42,15 @@ pub(crate) struct Datagram<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sample<'a> {
     Flow(FlowSample<'a>),
-    Counters,
+    Counters(CounterSample<'a>),
     Other,
 }
 
 /// A flow sample: facts about one packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FlowSample<'a> {
+    /// It is of a packet that was discarded. All such packets have a sample.
+    pub(crate) is_discard: bool,
     /// Kind and number of the source.
     source: [u32; 2],
     /// Samples that the source took and could not send, so far.
@@ -119,7 +124,9 @@ impl<'a> Sample<'a> {
         match format {
             1 => FlowSample::read(content).map(Self::Flow),
             3 => FlowSample::read_expanded(content).map(Self::Flow),
-            2 | 4 => Ok(Self::Counters),
+            2 => CounterSample::read(content).map(Self::Counters),
+            4 => CounterSample::read_expanded(content).map(Self::Counters),
+            5 => FlowSample::read_discard(content).map(Self::Flow),
             _ => Ok(Self::Other),
         }
     }
@@ -150,6 +157,20 @@ impl<'a> FlowSample<'a> {
         Ok(Self { source: [kind, number], drops, ..sample })
     }
 
+    /// A discarded packet. Its interfaces have plain numbers.
+    ///
+    /// ```text
+    /// | Sequence number | Kind of source | Number of source | Drops | Input | Output | Reason
+    /// | Number of records |                         sFlow Dropped Packet Notification Structures
+    /// ```
+    fn read_discard(mut rest: Octets<'a>) -> Result<Self, Malformed> {
+        let [_sequence, kind, number, drops, input, output, reason, count] = rest.numbers()?;
+        let sample = Self::checked(1, (0, input), (0, output), count, rest)?;
+        let forwarding_status = Some(forwarding_status(reason));
+        let source = [kind, number];
+        Ok(Self { is_discard: true, source, drops, forwarding_status, ..sample })
+    }
+
     fn checked(
         sampling_rate: u32,
         input: (u32, u32),
@@ -157,14 +178,9 @@ impl<'a> FlowSample<'a> {
         count: u32,
         records: Octets<'a>,
     ) -> Result<Self, Malformed> {
-        if count > SFLOW_RECORDS_MAX {
-            return Err(Malformed);
-        }
-        let mut rest = records;
-        for _ in 0..count {
-            Record::read(&mut rest)?;
-        }
+        checked_records(records, count)?;
         Ok(Self {
+            is_discard: false,
             source: [0; 2],
             drops: 0,
             sampling_rate,
@@ -186,6 +202,14 @@ impl<'a> Record<'a> {
     fn read(rest: &mut Octets<'a>) -> Result<Self, Malformed> {
         Ok(Self { format: rest.u32()?, content: rest.opaque()? })
     }
+}
+
+/// Checks the form of the records of a sample.
+fn checked_records(mut records: Octets<'_>, count: u32) -> Result<(), Malformed> {
+    if count > SFLOW_RECORDS_MAX {
+        return Err(Malformed);
+    }
+    (0..count).try_for_each(|_| Record::read(&mut records).map(drop))
 }
 
 /// The number of an interface by its form. Form 1 is a reason to discard, form 2 a number of

@@ -19,6 +19,10 @@ impl<'a> Octets<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
+    pub(super) fn u64(&mut self) -> Result<u64, Malformed> {
+        self.array().map(u64::from_be_bytes)
+    }
+
     /// Reads `N` numbers.
     pub(super) fn numbers<const N: usize>(&mut self) -> Result<[u32; N], Malformed> {
         let mut numbers = [0; N];

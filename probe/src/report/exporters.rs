@@ -1,6 +1,6 @@
 //! The exporters from which flows are collected, in totals.
 
-use collect::ExporterReport;
+use collect::{ExporterReport, InterfaceReport};
 use serde_json::{Value, json};
 
 use crate::report::totals::in_brackets;
@@ -8,6 +8,9 @@ use crate::report::units::{counted, grouped};
 
 /// Maximum number of Observation Domains in totals.
 pub(crate) const REPORTED: usize = 1000;
+
+/// Maximum number of interfaces of all of them in totals.
+const INTERFACES: usize = 1000;
 
 /// Maximum number of lines of text.
 const LINES: usize = 10;
@@ -23,6 +26,11 @@ pub(crate) fn largest(mut all: Vec<ExporterReport>) -> Vec<ExporterReport> {
     };
     all.sort_by_key(order);
     all.truncate(REPORTED);
+    let mut left = INTERFACES;
+    for report in &mut all {
+        report.interfaces.truncate(left);
+        left -= report.interfaces.len();
+    }
     all
 }
 
@@ -68,6 +76,16 @@ fn name(report: &ExporterReport) -> String {
     format!("{} {} {}", exporter.address.ip(), exporter.protocol.name(), exporter.domain)
 }
 
+/// The counters of an interface of an sFlow agent.
+fn interface(report: &InterfaceReport) -> Value {
+    json!({
+        "interface": report.number.to_string(),
+        "speed": report.speed,
+        "in_octets": report.in_octets,
+        "out_octets": report.out_octets,
+    })
+}
+
 /// A list of objects.
 pub(crate) fn json(reports: &[ExporterReport]) -> Value {
     let one = |report: &ExporterReport| {
@@ -85,6 +103,7 @@ pub(crate) fn json(reports: &[ExporterReport]) -> Value {
             "sampling_interval": report.sampling_interval,
             "clock_offset_ms": report.clock_offset_ms,
             "last_seen_ms": report.last_seen.as_millis(),
+            "interfaces": report.interfaces.iter().map(interface).collect::<Vec<_>>(),
         })
     };
     reports.iter().map(one).collect::<Vec<_>>().into()

@@ -20,16 +20,21 @@ pub(super) enum Kind {
     Gauge,
 }
 
-const fn counter(place: &'static str, name: &'static str, help: &'static str) -> Row {
+pub(super) const fn counter(place: &'static str, name: &'static str, help: &'static str) -> Row {
     Row { place, name, kind: Kind::Counter, help }
 }
 
-const fn gauge(place: &'static str, name: &'static str, help: &'static str) -> Row {
+pub(super) const fn gauge(place: &'static str, name: &'static str, help: &'static str) -> Row {
     Row { place, name, kind: Kind::Gauge, help }
 }
 
+/// The rows of all numbers.
+pub(super) fn all() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().chain(super::collected::ROWS)
+}
+
 /// To add a counter to the statistics, add a row here. A test reports numbers without a row.
-pub(super) const ROWS: &[Row] = &[
+const ROWS: &[Row] = &[
     counter("received.packets", "received_packets", "Packets that capture delivered"),
     counter("received.octets", "received_octets", "Octets on the wire of delivered packets"),
     counter("metered.packets", "metered_packets", "Packets that were metered"),
@@ -361,44 +366,4 @@ pub(super) const ROWS: &[Row] = &[
     ),
     gauge("seconds", "run_seconds", "Time since the start of the run"),
     gauge("interrupted", "interrupted", "1 if a signal has ended the run"),
-    gauge("collected.exporters", "collected_exporters", "Exporters that are kept"),
-    gauge("collected.templates", "collected_templates", "Templates that are kept"),
-    gauge("collected.waiting_sets", "collected_waiting_sets", "Sets that wait for a template"),
-    counter(
-        "collected.{count}",
-        "collected",
-        "Counts of the flows of other exporters: what came, and what was left out, by cause",
-    ),
-    counter(
-        "exporters[exporter=exporter].datagrams",
-        "exporter_datagrams",
-        "Datagrams, by exporter",
-    ),
-    counter("exporters[exporter=exporter].records", "exporter_records", "Records, by exporter"),
-    counter(
-        "exporters[exporter=exporter].lost",
-        "exporter_lost",
-        "Records or datagrams that are missing by the sequence numbers, by exporter",
-    ),
-    counter(
-        "exporters[exporter=exporter].restarts",
-        "exporter_restarts",
-        "Sequences that began again, by exporter",
-    ),
-    gauge("exporters[exporter=exporter].templates", "exporter_templates", "Templates, by exporter"),
-    gauge(
-        "exporters[exporter=exporter].sampling_interval",
-        "exporter_sampling_interval",
-        "Sampling interval that an exporter tells, 0 if it tells none",
-    ),
-    gauge(
-        "exporters[exporter=exporter].clock_offset_ms",
-        "exporter_clock_offset_milliseconds",
-        "Clock of an exporter less that of the collector",
-    ),
-    gauge(
-        "exporters[exporter=exporter].last_seen_ms",
-        "exporter_last_seen_milliseconds",
-        "Time since 1970 when the last datagram of an exporter came",
-    ),
 ];
