@@ -70,7 +70,7 @@ fn documents_over_tcp_are_those_of_the_replay() {
 }
 
 /// Files of a collector's and of an exporter's certificate, and of their authority.
-fn certificates() -> (TempDir, [PathBuf; 5]) {
+pub fn certificates() -> (TempDir, [PathBuf; 5]) {
     let (folder, authority) = (support::scratch(), Authority::new());
     let collector = authority.certify("127.0.0.1");
     let exporter = authority.certify("exporter");

@@ -4,15 +4,19 @@
 mod support;
 
 mod captures;
+mod carried;
 #[path = "../interop/collector.rs"]
 mod collector;
 mod connections;
 mod control;
 mod counters;
 mod hostile;
+mod judges;
 mod mediation;
 mod messages;
 mod names;
+#[path = "../interop/others.rs"]
+mod others;
 mod peers;
 mod program;
 mod round_trip;

@@ -151,16 +151,20 @@ fn documents_are_those_of_the_replay() {
     check(&file, &["--sample", "1:100"]);
 }
 
-#[test]
-fn documents_of_real_captures_are_those_of_their_replay() {
-    // A capture in gigabytes takes long, and a tiny one has few flows.
+/// Ten real captures, if they are here: one in gigabytes takes long, and a tiny one has few flows.
+pub fn fitting_captures() -> Vec<PathBuf> {
     let is_fitting =
         |path: &PathBuf| path.metadata().is_ok_and(|it| (20_000..1_000_000).contains(&it.len()));
     let captures: Vec<_> = support::real_captures().into_iter().filter(is_fitting).collect();
     if captures.is_empty() {
         support::skip_without("a folder with captures");
     }
-    for file in captures.iter().take(10) {
-        check(file, &[]);
+    captures.into_iter().take(10).collect()
+}
+
+#[test]
+fn documents_of_real_captures_are_those_of_their_replay() {
+    for file in fitting_captures() {
+        check(&file, &[]);
     }
 }

@@ -1,75 +1,12 @@
-//! goflow2, built from its published source.
-
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
+//! goflow2: its flows are ours.
 
 use serde_json::Value;
 
-use crate::collector::{self, Collector};
 use crate::flows::{Counts, Fields, Flows, assert_reported};
+use crate::others::{goflow2, printed};
 use crate::replay::{replay, replay_sampled};
 use crate::support;
 use crate::support::flows::Flow;
-
-const VERSION: &str = "v2.2.6";
-
-/// The program, built once for all tests and kept in the target directory; or why there is none.
-fn program() -> Result<&'static Path, &'static str> {
-    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    PROGRAM.get_or_init(build).as_deref().map_err(String::as_str)
-}
-
-fn build() -> Result<PathBuf, String> {
-    let test = std::env::current_exe().expect("a test knows where it is");
-    // The test is in TARGET/PROFILE/deps.
-    let target = test.ancestors().nth(3).expect("it is in a target directory");
-    let folder = target.join(format!("goflow2-{VERSION}"));
-    let program = folder.join("goflow2");
-    if program.is_file() {
-        return Ok(program);
-    }
-    let package = format!("github.com/netsampler/goflow2/v2/cmd/goflow2@{VERSION}");
-    let mut go = Command::new("go");
-    match go.env("GOBIN", &folder).args(["install", &package]).output() {
-        Ok(output) if output.status.success() => Ok(program),
-        Ok(output) => {
-            let error = String::from_utf8_lossy(&output.stderr);
-            Err(format!("goflow2 cannot be built: {error}"))
-        }
-        Err(error) => Err(format!("goflow2 cannot be built without go: {error}")),
-    }
-}
-
-/// Starts goflow2, if it can be had.
-fn start(folder: &Path) -> Option<Collector> {
-    let program = match program() {
-        Ok(program) => program,
-        Err(reason) => {
-            support::skip(reason);
-            return None;
-        }
-    };
-    Some(Collector::start(folder, |port| {
-        let mut goflow2 = Command::new(program);
-        // Several workers would take messages in any order, also before their templates.
-        let listen = format!("netflow://127.0.0.1:{port}?count=1&workers=1");
-        goflow2.args(["-listen", &listen, "-format", "json", "-addr", "127.0.0.1:0"]);
-        goflow2
-    }))
-}
-
-/// Waits for so many records, stops it and reads them.
-fn stop(collector: Collector, folder: &Path, records: u64) -> Vec<Value> {
-    let lines = || collector::read(folder, "stdout").lines().count();
-    collector::wait_until("goflow2 prints all records", || lines() as u64 >= records);
-    collector.wait_until_read();
-    collector.stop("TERM");
-    let log = collector::read(folder, "stderr");
-    assert!(!log.contains("level=WARN") && !log.contains("level=ERROR"), "{log}");
-    let output = collector::read(folder, "stdout");
-    output.lines().map(|line| serde_json::from_str(line).expect("goflow2's JSON")).collect()
-}
 
 fn of_record(record: &Value) -> (Flow, Counts) {
     let of = Fields(record);
@@ -118,10 +55,10 @@ fn as_printed(flow: Flow) -> Flow {
 #[test]
 fn goflow2_takes_netflow5() {
     let folder = support::scratch();
-    let Some(goflow2) = start(folder.path()) else { return };
+    let Some(goflow2) = goflow2(folder.path(), "netflow") else { return };
     let flows = replay(folder.path(), &[format!("netflow5://127.0.0.1:{}", goflow2.port)]);
     let expected = flows.said_by_netflow5().split_at_32_bits();
-    let records = stop(goflow2, folder.path(), expected.records());
+    let records = printed(goflow2, folder.path(), expected.records());
     let reported: Flows = records.iter().map(of_record).collect();
     assert_reported(&expected, &reported);
 }
@@ -129,9 +66,9 @@ fn goflow2_takes_netflow5() {
 #[test]
 fn goflow2_takes_netflow9() {
     let folder = support::scratch();
-    let Some(goflow2) = start(folder.path()) else { return };
+    let Some(goflow2) = goflow2(folder.path(), "netflow") else { return };
     let flows = replay(folder.path(), &[format!("netflow9://127.0.0.1:{}", goflow2.port)]);
-    let records = stop(goflow2, folder.path(), flows.records());
+    let records = printed(goflow2, folder.path(), flows.records());
     let reported: Flows = records.iter().map(of_record).collect();
     assert_reported(&flows.seen(as_printed), &reported);
 }
@@ -139,9 +76,9 @@ fn goflow2_takes_netflow9() {
 #[test]
 fn goflow2_takes_ipfix() {
     let folder = support::scratch();
-    let Some(goflow2) = start(folder.path()) else { return };
+    let Some(goflow2) = goflow2(folder.path(), "netflow") else { return };
     let flows = replay(folder.path(), &[format!("ipfix://127.0.0.1:{}", goflow2.port)]);
-    let records = stop(goflow2, folder.path(), flows.records());
+    let records = printed(goflow2, folder.path(), flows.records());
     let reported: Flows = records.iter().map(of_record).collect();
     assert_reported(&flows.seen(as_printed), &reported);
 }
@@ -150,14 +87,14 @@ fn goflow2_takes_ipfix() {
 fn goflow2_hears_of_sampling() {
     for protocol in ["netflow5", "netflow9", "ipfix"] {
         let folder = support::scratch();
-        let Some(goflow2) = start(folder.path()) else { return };
+        let Some(goflow2) = goflow2(folder.path(), "netflow") else { return };
         let output = format!("{protocol}://127.0.0.1:{}", goflow2.port);
         let flows = replay_sampled(folder.path(), &[output]);
         let flows = match protocol {
             "netflow5" => flows.said_by_netflow5(),
             _ => flows,
         };
-        let records = stop(goflow2, folder.path(), flows.records());
+        let records = printed(goflow2, folder.path(), flows.records());
         assert!(!records.is_empty(), "{protocol}");
         for record in records {
             assert_eq!(record["sampling_rate"], 100, "{protocol}: {record}");

@@ -12,6 +12,7 @@ mod flows;
 mod goflow2;
 mod logstash;
 mod nfdump;
+mod others;
 mod places;
 mod pmacct;
 mod replay;

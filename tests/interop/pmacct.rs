@@ -1,68 +1,26 @@
 //! nfacctd of pmacct, which sums up by key and by times.
 
-use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
-use crate::collector::{self, Collector};
+use crate::collector::Collector;
 use crate::flows::{Counts, Fields, Flows, assert_reported};
+use crate::others::{accounted, pmacct};
 use crate::replay::{replay, replay_sampled};
 use crate::support::flows::Flow;
 use crate::support::{self, time};
 
-/// Starts nfacctd, if it is installed.
+/// Starts nfacctd, if it is installed. What was sampled is scaled.
 fn start(folder: &Path, address: &str) -> Option<Collector> {
-    if !support::has_tool("nfacctd") {
-        support::skip("pmacct is not installed");
-        return None;
-    }
-    let collector = Collector::start(folder, |port| {
-        let settings = folder.join("nfacctd.conf");
-        fs::write(&settings, configuration(address, port, &folder.join("flows"))).unwrap();
-        let mut nfacctd = Command::new("nfacctd");
-        nfacctd.arg("-f").arg(settings);
-        nfacctd
-    });
-    // The process that prints is another one than that which listens.
-    collector::wait_until("nfacctd can print", || log(folder).contains("setting object handlers"));
-    Some(collector)
-}
-
-fn log(folder: &Path) -> String {
-    collector::read(folder, "stdout") + &collector::read(folder, "stderr")
-}
-
-/// `nfacctd_time_new` takes the times from the flows; what was sampled is scaled.
-fn configuration(address: &str, port: u16, output: &Path) -> String {
-    format!(
-        "daemonize: false\n\
-         nfacctd_ip: {address}\n\
-         nfacctd_port: {port}\n\
-         nfacctd_time_new: true\n\
-         nfacctd_renormalize: true\n\
-         plugins: print\n\
-         aggregate: src_host, dst_host, src_port, dst_port, proto, tos, tcpflags, vlan, \
-         in_iface, timestamp_start, timestamp_end\n\
-         print_num_protos: true\n\
-         print_output: json\n\
-         print_output_file: {}\n\
-         print_output_file_append: true\n\
-         print_refresh_time: 3600\n",
-        output.display()
-    )
+    let aggregate = "src_host, dst_host, src_port, dst_port, proto, tos, tcpflags, vlan, \
+                     in_iface, timestamp_start, timestamp_end";
+    pmacct("nfacctd", folder, address, aggregate)
 }
 
 /// Stops it, whereupon it prints.
 fn stop(collector: Collector, folder: &Path) -> Flows {
-    collector.wait_until_read();
-    collector.stop("INT");
-    let log = log(folder);
-    assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
-    let output = collector::read(folder, "flows");
-    let records = output.lines().map(|line| serde_json::from_str(line).expect("pmacct's JSON"));
-    records.map(|record: Value| of_record(&record)).collect()
+    accounted(collector, folder).iter().map(of_record).collect()
 }
 
 fn of_record(record: &Value) -> (Flow, Counts) {

@@ -23,7 +23,7 @@ pub(crate) struct Options {
 }
 
 /// What the tests drive besides the program itself.
-const NEEDS: [Need; 24] = [
+const NEEDS: [Need; 25] = [
     // With dpkg-dev for the Debian package.
     Need { package: "binutils", check: &["strip", "--version"] },
     Need { package: "chromium", check: &["chromium", "--version"] },
@@ -37,6 +37,7 @@ const NEEDS: [Need; 24] = [
     Need { package: "mmdb-bin", check: &["mmdblookup", "--version"] },
     Need { package: "musl-tools", check: &["musl-gcc", "--version"] },
     Need { package: "nfdump", check: &["nfcapd", "-V"] },
+    Need { package: "nfdump-sflow", check: &["sfcapd", "-V"] },
     Need { package: "pmacct", check: &["nfacctd", "-V"] },
     Need { package: "prometheus", check: &["promtool", "--version"] },
     Need { package: "softflowd", check: &["softflowd", "-h"] },
