@@ -13,6 +13,7 @@ use crate::limits::{Limits, TEMPLATE_LIFETIME_MS};
 use crate::message::{Header, Malformed, Message, TemplateRecord};
 use crate::names::ExporterNames;
 use crate::netflow5;
+use crate::options::OptionsRecord;
 use crate::record::Common;
 use crate::scale::SamplingSettings;
 use crate::sets::MessageReader;
@@ -24,6 +25,9 @@ use crate::template::Template;
 pub trait Sink {
     /// Takes a record of this exporter.
     fn record(&mut self, exporter: &Arc<Exporter>, record: FlowRecord, details: Details);
+
+    /// Takes an options record of this exporter, if they are told.
+    fn options(&mut self, _exporter: &Arc<Exporter>, _record: OptionsRecord) {}
 }
 
 /// Collects the messages of exporters.
@@ -66,6 +70,13 @@ impl Collector {
     #[must_use]
     pub fn with_sampling(mut self, sampling: SamplingSettings) -> Self {
         self.state.sampling = sampling;
+        self
+    }
+
+    /// The same, which gives options records too.
+    #[must_use]
+    pub fn with_options(mut self, tells_options: bool) -> Self {
+        self.state.tells_options = tells_options;
         self
     }
 

@@ -219,9 +219,10 @@ impl KnownExporter {
             },
             clock_offset_ms: domain.heard.clock_offset_ms(),
             last_seen: domain.heard.last_seen,
-            interfaces: match *protocol {
-                ExportProtocol::Sflow5 => self.interfaces.of(*number).collect(),
-                _ => Vec::new(),
+            interfaces: if *protocol == ExportProtocol::Sflow5 {
+                self.interfaces.of(*number).collect()
+            } else {
+                Vec::new()
             },
         })
     }

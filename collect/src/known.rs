@@ -22,6 +22,8 @@ pub(crate) struct State {
     pub(crate) places: Places,
     /// What the user says of sampling.
     pub(crate) sampling: SamplingSettings,
+    /// Options records are given too.
+    pub(crate) tells_options: bool,
     /// Exporters behind mediators.
     pub(crate) originals: Originals,
     /// Octets of all waiting sets.

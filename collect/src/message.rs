@@ -170,6 +170,15 @@ impl<'a> TemplateRecord<'a> {
         Self { id: DATA_SETS, scope: None, specifiers, protocol: ExportProtocol::Netflow5 }
     }
 
+    /// One of options, with these Field Specifiers.
+    pub(crate) fn of_options(
+        specifiers: &'a [u8],
+        scope: Option<u16>,
+        protocol: ExportProtocol,
+    ) -> Self {
+        Self { id: DATA_SETS, scope, specifiers, protocol }
+    }
+
     /// One that was stored.
     pub(crate) fn of_store(stored: &'a StoredTemplate) -> Self {
         let StoredTemplate { id, scope, ref specifiers, protocol, .. } = *stored;

@@ -11,6 +11,7 @@ use crate::known::State;
 use crate::limits::Limits;
 use crate::message::{Header, Message, Set, SetKind};
 use crate::names::NameRoom;
+use crate::options::{self, OptionsRecord};
 use crate::record::Common;
 use crate::waiting::WaitingSet;
 
@@ -105,7 +106,8 @@ impl MessageReader<'_> {
         let (header, turn) = (self.header, self.state.turn);
         let domain = self.known.domain(&header, self.arrival.from, turn, self.limits);
         let (exporter, init_time) = (Arc::clone(&domain.exporter), domain.init_time);
-        let State { kept, places, originals, sampling, name_octets, counts, .. } = &mut *self.state;
+        let State { kept, places, originals, sampling, name_octets, tells_options, counts, .. } =
+            &mut *self.state;
         let KnownExporter { templates, samplers, names, .. } = &mut *self.known;
         let template = templates.get(&header, id, (now, turn), (kept, counts))?;
         if template.scope.is_none() {
@@ -132,8 +134,14 @@ impl MessageReader<'_> {
                 &reading,
                 &mut NameRoom { octets: name_octets, octets_max, refused },
             );
-            name = reading.names.and_then(|names| names.domain).or(name.take());
+            name = reading.names.and_then(|names| names.domain).or_else(|| name.take());
         });
+        let told = tells_options.then(|| options::records(template, header.protocol, content));
+        for fields in told.into_iter().flatten() {
+            let Header { export_time, uptime_ms, .. } = header;
+            let received = self.arrival.received;
+            sink.options(&exporter, OptionsRecord { received, export_time, uptime_ms, fields });
+        }
         let domain = self.known.domain(&header, self.arrival.from, turn, self.limits);
         domain.init_time = init_time;
         name.into_iter().for_each(|name| domain.learn_name(&name));

@@ -142,7 +142,7 @@ impl Template {
 
 /// The length of a value of variable length, and the octets behind it: 1 octet, or 255 and 2 octets
 /// (RFC 7011 section 7).
-fn variable(octets: &[u8]) -> Result<(usize, &[u8]), Cut> {
+pub(crate) fn variable(octets: &[u8]) -> Result<(usize, &[u8]), Cut> {
     match octets {
         [u8::MAX, high, low, rest @ ..] => Ok((u16::from_be_bytes([*high, *low]).into(), rest)),
         [u8::MAX, ..] | [] => Err(Cut),

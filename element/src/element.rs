@@ -6,12 +6,16 @@ use crate::table::Element;
 use crate::value::VARIABLE_LENGTH;
 
 impl Element {
-    /// The collected element with this number. Numbers of NetFlow v9 have no enterprise.
-    pub fn collected(enterprise: Option<u32>, number: u16) -> Option<Self> {
-        let is_it = |element: &&Self| {
-            element.number() == number && element.enterprise() == enterprise && element.is_read()
-        };
+    /// The element with this number. Numbers of NetFlow v9 have no enterprise.
+    pub fn known(enterprise: Option<u32>, number: u16) -> Option<Self> {
+        let is_it =
+            |element: &&Self| element.number() == number && element.enterprise() == enterprise;
         Self::ALL.iter().find(is_it).copied()
+    }
+
+    /// The same, if it is collected.
+    pub fn collected(enterprise: Option<u32>, number: u16) -> Option<Self> {
+        Self::known(enterprise, number).filter(|element| element.is_read())
     }
 
     /// True if the element is read in options only.

@@ -53,6 +53,16 @@ macro_rules! elements {
                 match self { $(Self::$element => concat!(",\"", $key, "\":").as_bytes()),* }
             }
 
+            /// The name of the field in documents of options records.
+            pub const fn options_field(self) -> &'static str {
+                match self { $(Self::$element => concat!("netflow.options.", $key)),* }
+            }
+
+            /// The same for a scope of options records.
+            pub const fn scope_field(self) -> &'static str {
+                match self { $(Self::$element => concat!("netflow.scope.", $key)),* }
+            }
+
             /// The form of its values.
             pub const fn form(self) -> Form {
                 match self { $(Self::$element => Form::$form),* }

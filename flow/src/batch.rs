@@ -61,6 +61,8 @@ pub enum EventKind {
     Alert,
     /// A DNS question and its answer.
     DnsTransaction,
+    /// An options record of another exporter.
+    ExporterOptions,
 }
 
 /// The value of an event's field.

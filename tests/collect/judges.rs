@@ -218,8 +218,8 @@ fn agent(address: [u8; 4], packets: u32) -> Vec<Vec<u8>> {
     numbers.chunks(7).zip(1..).map(datagram).collect()
 }
 
-/// Others count the sampled frame, and we its IP packet: the header of Ethernet, and the frame check
-/// sequence.
+/// Others count the sampled frame, and we its IP packet: the header of Ethernet, and the frame
+/// check sequence.
 const ETHERNET: u64 = 14 + 4;
 
 #[test]

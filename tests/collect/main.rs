@@ -15,6 +15,7 @@ mod judges;
 mod mediation;
 mod messages;
 mod names;
+mod options;
 #[path = "../interop/others.rs"]
 mod others;
 mod peers;

@@ -13,24 +13,24 @@ use crate::support;
 use crate::support::capture::{Captured, Order, enhanced, interface, section};
 
 /// A text in this number of octets.
-fn text(text: &str, octets: usize) -> Vec<u8> {
+pub fn text(text: &str, octets: usize) -> Vec<u8> {
     let mut padded = text.as_bytes().to_vec();
     padded.resize(octets, 0);
     padded
 }
 
 /// The fields of flows with the numbers that have names.
-fn fields() -> Vec<(u16, u16)> {
+pub fn fields() -> Vec<(u16, u16)> {
     [&FIELDS[..], &[(10, 4), (14, 4), (95, 4), (234, 4), (235, 4)]].concat()
 }
 
 /// A flow from interface 3 to interface 4, from VRF 5 to VRF 6.
-fn numbered() -> Vec<u8> {
+pub fn numbered() -> Vec<u8> {
     [flow(1), be32(&[3, 4, 0x0d00_01c5, 5, 6])].concat()
 }
 
 /// The options of an exporter in this domain.
-fn options(domain: u32) -> Vec<u8> {
+pub fn options(domain: u32) -> Vec<u8> {
     let interfaces = [
         [be32(&[3]), text("Gi0/1", 8), text("to Paris", 16)].concat(),
         [be32(&[4]), text("", 8), text("uplink \"A\"", 16)].concat(),

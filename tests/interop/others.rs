@@ -12,7 +12,8 @@ use crate::support;
 
 const VERSION: &str = "v2.2.6";
 
-/// goflow2, built from its published source once for all tests and kept in the target directory; or why there is none.
+/// goflow2, built from its published source once for all tests and kept in the target directory; or
+/// why there is none.
 fn program() -> Result<&'static Path, &'static str> {
     static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     PROGRAM.get_or_init(build).as_deref().map_err(String::as_str)

@@ -7,7 +7,8 @@ use crate::counts::Counts;
 use crate::limits::SFLOW_SOURCES_MAX;
 use crate::sequence::GAP_MAX;
 
-/// The counters of an agent, by sub agent, kind of sample and source. New sources beyond the limit are not kept.
+/// The counters of an agent, by sub agent, kind of sample and source. New sources beyond the limit
+/// are not kept.
 #[derive(Debug, Default)]
 pub(crate) struct Drops(BTreeMap<(u32, bool, [u32; 2]), u32>);
 

@@ -62,12 +62,18 @@ impl DocumentSink for ElasticSink {
         put: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), ExportError> {
         let Self { id_prefix, alert_target, dns_target, indices, sequence, outbox, .. } = self;
-        let target = match subject {
-            Subject::Event(event) => Some(match event.kind {
-                EventKind::Alert => alert_target.as_str(),
-                EventKind::DnsTransaction => dns_target.as_str(),
-            }),
-            Subject::Record(_) => indices.as_mut().map(|indices| indices.at(subject.time())),
+        let own = match subject {
+            Subject::Event(event) => match event.kind {
+                EventKind::Alert => Some(alert_target.as_str()),
+                EventKind::DnsTransaction => Some(dns_target.as_str()),
+                // They are beside the flows.
+                EventKind::ExporterOptions => None,
+            },
+            Subject::Record(_) => None,
+        };
+        let target = match own {
+            Some(target) => Some(target),
+            None => indices.as_mut().map(|indices| indices.at(subject.time())),
         };
         let number = *sequence;
         *sequence += 1;

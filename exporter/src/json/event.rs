@@ -51,7 +51,7 @@ impl EventWriter {
 fn kind(kind: EventKind) -> &'static str {
     match kind {
         EventKind::Alert => "alert",
-        EventKind::DnsTransaction => "event",
+        EventKind::DnsTransaction | EventKind::ExporterOptions => "event",
     }
 }
 

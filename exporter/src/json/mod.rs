@@ -37,7 +37,8 @@ pub(crate) struct DocumentExporter<S> {
     events: EventWriter,
     sink: S,
     has_dns_events: bool,
-    /// DNS transactions that the output does not want.
+    has_options: bool,
+    /// Events that the output does not want.
     unwanted: u64,
     /// Records and events of a batch that remained when the sink gave up.
     left: Content,
@@ -47,6 +48,7 @@ impl<S: DocumentSink> DocumentExporter<S> {
     pub(crate) fn new(settings: DocumentSettings, sink: S) -> Self {
         Self {
             has_dns_events: settings.has_dns_events,
+            has_options: settings.has_options,
             unwanted: 0,
             documents: DocumentWriter::new(settings),
             events: EventWriter::default(),
@@ -58,10 +60,14 @@ impl<S: DocumentSink> DocumentExporter<S> {
 
 impl<S: DocumentSink> Exporter for DocumentExporter<S> {
     fn export(&mut self, batch: &Batch) -> Result<(), ExportError> {
-        let Self { documents, events, sink, has_dns_events, unwanted, left } = self;
+        let Self { documents, events, sink, has_dns_events, has_options, unwanted, left } = self;
         documents.begin_batch(&batch.origin);
         let mut records = batch.records.iter();
-        let is_wanted = |event: &&Event| *has_dns_events || event.kind != EventKind::DnsTransaction;
+        let is_wanted = |event: &&Event| match event.kind {
+            EventKind::Alert => true,
+            EventKind::DnsTransaction => *has_dns_events,
+            EventKind::ExporterOptions => *has_options,
+        };
         let wanted = batch.events.iter().filter(is_wanted).count();
         *unwanted += (batch.events.len() - wanted) as u64;
         let mut rest = batch.events.iter().filter(is_wanted);

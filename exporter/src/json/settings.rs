@@ -26,6 +26,8 @@ pub(crate) struct DocumentSettings {
     pub(crate) geo: bool,
     /// DNS transactions are documents too.
     pub(crate) has_dns_events: bool,
+    /// Options records of exporters are documents too.
+    pub(crate) has_options: bool,
     /// The beginning of `event.id`, which ends with the number of the document. `None`: without it.
     pub(crate) id_prefix: Option<String>,
 }
@@ -53,6 +55,7 @@ impl DocumentSettings {
             fields: Fields::Full,
             geo: true,
             has_dns_events: false,
+            has_options: false,
             id_prefix: None,
         }
     }

@@ -11,7 +11,7 @@ use super::setting::{self, Settings, Use};
 use super::udp::NETFLOW5;
 use super::{
     Context, ODID, Opened, Output, Request, TargetForm, balance, file, forms, kafka,
-    wants_dns_events,
+    wants_dns_events, wants_options,
 };
 use crate::cluster::Cluster;
 use crate::error::ExportError;
@@ -131,6 +131,11 @@ impl Destination {
     pub fn writes_documents(&self) -> bool {
         let format = self.settings.given::<String>(&kafka::FORMAT);
         self.output.writes_documents && format.is_none_or(|format| format != "ipfix")
+    }
+
+    /// True if it wants documents of options records.
+    pub fn wants_options(&self) -> bool {
+        wants_options(&self.settings)
     }
 
     /// True if it wants documents of DNS transactions.

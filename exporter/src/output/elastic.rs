@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::tcp::{CA, CERT, FINGERPRINT, KEY, tls};
 use super::{
-    EVENTS, GEO, ODID, Opened, Output, Request, Setting, Settings, TargetForm, wants_dns_events,
+    EVENTS, GEO, ODID, OPTIONS, Opened, Output, Request, Setting, Settings, TargetForm,
+    wants_dns_events,
 };
 use crate::batches::{OutboxSettings, SpoolSettings};
 use crate::cluster::Cluster;
@@ -26,6 +27,7 @@ const SETTINGS: &[&Setting] = &[
     &NAMESPACE,
     &INDEX,
     &EVENTS,
+    &OPTIONS,
     &FIELDS,
     &GEO,
     &PIPELINE,
@@ -205,6 +207,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
         geo: settings.string(&GEO) == "on",
         fields: if settings.string(&FIELDS) == "lean" { Fields::Lean } else { Fields::Full },
         has_dns_events: request.wants_dns_events(),
+        has_options: request.wants_options(),
         ..DocumentSettings::of(request.context, namespace, domain)
     };
     Ok(Box::new(DocumentExporter::new(documents, sink)))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::setting::Settings;
-use super::{EVENTS, GEO, NAMES, ODID, Output, Request, Setting, TargetForm};
+use super::{EVENTS, GEO, NAMES, ODID, OPTIONS, Output, Request, Setting, TargetForm};
 use crate::error::ExportError;
 use crate::json::{DocumentExporter, DocumentSettings};
 use crate::transport::{FileSettings, FileTransport, Form, Patience, Rotation, Start, Transport};
@@ -24,13 +24,14 @@ pub(super) const IPFIX_FILE: Output = Output {
 pub(super) const JSON: Output = Output {
     scheme: "json",
     meaning: "a document for each flow, as Elastic's NetFlow integration writes it",
-    settings: &[&ODID, &EVENTS, &GEO, &ROTATE],
+    settings: &[&ODID, &EVENTS, &OPTIONS, &GEO, &ROTATE],
     writes_documents: true,
     target: TargetForm::Path(|request, path| {
         let domain = request.observation_domain_id();
         let settings = DocumentSettings {
             geo: request.settings.string(&GEO) == "on",
             has_dns_events: request.wants_dns_events(),
+            has_options: request.wants_options(),
             ..DocumentSettings::of(request.context, "default".to_owned(), domain)
         };
         Ok(Box::new(DocumentExporter::new(settings, open(request, path, Form::Documents)?)))

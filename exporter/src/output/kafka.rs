@@ -6,7 +6,7 @@ use super::elastic::{
 };
 use super::tcp::CA;
 use super::{
-    EVENTS, GEO, NAMES, ODID, Opened, Output, Request, Setting, Settings, TargetForm,
+    EVENTS, GEO, NAMES, ODID, OPTIONS, Opened, Output, Request, Setting, Settings, TargetForm,
     wants_dns_events,
 };
 use crate::transport::Host;
@@ -18,6 +18,7 @@ const SETTINGS: &[&Setting] = &[
     &FORMAT,
     &NAMES,
     &EVENTS,
+    &OPTIONS,
     &PARTITION_KEY,
     &COMPRESSION,
     &FIELDS,
@@ -238,6 +239,7 @@ mod built {
             geo: settings.string(&GEO) == "on",
             fields: if settings.string(&FIELDS) == "lean" { Fields::Lean } else { Fields::Full },
             has_dns_events: request.wants_dns_events(),
+            has_options: request.wants_options(),
             id_prefix: Some(format!("{domain:x}-{run}-")),
             ..DocumentSettings::of(context, settings.string(&NAMESPACE), domain)
         };

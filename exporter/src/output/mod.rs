@@ -177,6 +177,18 @@ const EVENTS: Setting = Setting::text(
     |text| text == "dns",
 );
 
+/// Options records of exporters are documents only where they are asked for: most users have no use
+/// for them.
+const OPTIONS: Setting = Setting::text(
+    "options",
+    "1: also a document for each options record of an exporter; needs collect",
+    |text| text == "1",
+);
+
+fn wants_options(settings: &Settings) -> bool {
+    settings.given::<String>(&OPTIONS).is_some()
+}
+
 fn wants_dns_events(settings: &Settings) -> bool {
     settings.given::<String>(&EVENTS).is_some()
 }
@@ -217,6 +229,11 @@ impl Request<'_> {
     /// Whether documents of DNS transactions are wanted.
     fn wants_dns_events(&self) -> bool {
         wants_dns_events(self.settings)
+    }
+
+    /// Whether documents of options records are wanted.
+    fn wants_options(&self) -> bool {
+        wants_options(self.settings)
     }
 
     /// The encoder of IPFIX messages, with this limit of octets.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use collect::{Collector, ExporterReport, Sink};
+use collect::{Collector, ExporterReport, OptionsRecord, Sink};
 use crossbeam_channel::bounded;
 use flow::{
     BATCH_RECORDS, Details, Exporter, FlowRecord, Frame, NoDatagram, Origin, Timestamp, Tpids,
@@ -20,6 +20,7 @@ use crate::capture::filter::FrameFilter;
 use crate::capture::{PacketSource, Polled};
 use crate::pipeline::behind::Behind;
 use crate::pipeline::files_end::FilesEnd;
+use crate::pipeline::options;
 use crate::pipeline::output::Output;
 use crate::pipeline::queue::RecordQueue;
 use crate::pipeline::queues::QueueSet;
@@ -76,6 +77,7 @@ pub(crate) fn collect(
                 .with_tpids(config.observer.tpids)
                 .with_scope(config.collect.scope)
                 .with_names(&config.collect.names)
+                .with_options(config.collect.options_from.is_some())
                 .with_sampling(config.collect.sampling.clone()),
             settings: &config.collect,
             filter: config.filter.as_ref(),
@@ -131,7 +133,8 @@ impl Reader<'_> {
             Ok(datagram) => {
                 let (from, octets) = (datagram.source, datagram.payload);
                 if self.settings.allows(from.ip()) {
-                    let mut sink = Given { records: &mut self.records };
+                    let (records, settings) = (&mut self.records, self.settings);
+                    let mut sink = Given { records, settings };
                     self.collector.datagram(from, frame.time, octets, &mut sink);
                 } else {
                     self.report.not_allowed += 1;
@@ -166,20 +169,39 @@ impl Reader<'_> {
 /// The way of a collector's records into a queue.
 pub(super) struct Given<'a> {
     pub(super) records: &'a mut RecordQueue,
+    pub(super) settings: &'a CollectSettings,
+}
+
+impl Given<'_> {
+    /// Begins another batch if the one that is filled is of another exporter.
+    fn begin(&mut self, exporter: &Arc<Exporter>) {
+        let origin = &self.records.batch.origin;
+        let is_same = matches!(origin, Origin::Exporter(other) if Arc::ptr_eq(other, exporter));
+        if !is_same {
+            self.records.flush();
+            self.records.batch.origin = Origin::Exporter(Arc::clone(exporter));
+        }
+    }
 }
 
 impl Sink for Given<'_> {
     /// Adds the record to the batch of its exporter.
     fn record(&mut self, exporter: &Arc<Exporter>, record: FlowRecord, details: Details) {
+        self.begin(exporter);
         let records = &mut *self.records;
-        let origin = &records.batch.origin;
-        let is_same = matches!(origin, Origin::Exporter(other) if Arc::ptr_eq(other, exporter));
-        if !is_same {
-            records.flush();
-            records.batch.origin = Origin::Exporter(Arc::clone(exporter));
-        }
         records.batch.push(record, details);
         if records.batch.records.len() == BATCH_RECORDS {
+            records.flush();
+        }
+    }
+
+    /// Adds the event of an options record.
+    fn options(&mut self, exporter: &Arc<Exporter>, record: OptionsRecord) {
+        let Some(name) = &self.settings.options_from else { return };
+        self.begin(exporter);
+        let records = &mut *self.records;
+        records.batch.events.push(options::event(exporter, record, name));
+        if records.batch.events.len() == BATCH_RECORDS {
             records.flush();
         }
     }

@@ -34,6 +34,7 @@ impl<'a> Hearing<'a> {
         let sampling = settings.sampling.clone();
         let collector = Collector::new(limits).with_tpids(tpids).with_sampling(sampling);
         let mut collector = collector.with_scope(settings.scope).with_names(&settings.names);
+        collector = collector.with_options(settings.options_from.is_some());
         let now = wall_clock();
         stored.iter().for_each(|template| collector.restore(template, now));
         let report = CollectReport { listens: true, ..CollectReport::default() };
@@ -51,7 +52,7 @@ impl<'a> Hearing<'a> {
             let received = datagram.received.map_or_else(wall_clock, |since| {
                 Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
             });
-            let mut sink = Given { records: &mut self.records };
+            let mut sink = Given { records: &mut self.records, settings: self.settings };
             self.collector.datagram(datagram.from, received, datagram.octets, &mut sink);
         }
     }
@@ -64,7 +65,7 @@ impl MessageSink for Hearing<'_> {
 
     fn message(&mut self, connection: u64, from: SocketAddr, octets: &[u8]) -> bool {
         self.report.frames += 1;
-        let mut sink = Given { records: &mut self.records };
+        let mut sink = Given { records: &mut self.records, settings: self.settings };
         self.collector.message_of(connection, from, wall_clock(), octets, &mut sink)
     }
 

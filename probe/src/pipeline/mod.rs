@@ -16,6 +16,7 @@ pub(crate) mod kept;
 pub(crate) mod listen;
 pub(crate) mod live;
 pub(crate) mod opened;
+mod options;
 pub(crate) mod output;
 pub(crate) mod outputs;
 pub(crate) mod packets;

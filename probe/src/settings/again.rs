@@ -67,10 +67,12 @@ pub(crate) fn read(words: &[OsString], before: &Arguments) -> Result<Reread, Vec
     if new.output.is_empty() != before.output.is_empty() {
         fixed.insert(OUTPUT);
     }
-    // Questions wait for answers from the start on, or never.
-    let wants_dns_events = |args: &Arguments| args.output.iter().any(Destination::wants_dns_events);
-    if wants_dns_events(&new) && !wants_dns_events(before) {
-        fixed.insert(OUTPUT);
+    // Questions wait for answers from the start on, or never. The same applies to options records.
+    let wants_dns_events: fn(&Destination) -> bool = Destination::wants_dns_events;
+    for wants in [wants_dns_events, Destination::wants_options] {
+        if new.output.iter().any(wants) && !before.output.iter().any(wants) {
+            fixed.insert(OUTPUT);
+        }
     }
     // Templates have places, or not.
     if new.places.is_given() != before.places.is_given() {

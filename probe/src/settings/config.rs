@@ -166,7 +166,11 @@ impl Config {
         let places: Vec<_> = args.places.paths().collect();
         let alerts = args.detect.alerts.contains(&AlertTarget::Outputs);
         let detected = detect.as_ref().map(|detect| (&detect.rules, detect.memory, alerts));
-        let collect = args.collect.settings()?;
+        let collect = args.collect.settings(&args.output, &name)?;
+        let wants = args.output.iter().find(|output| output.wants_options());
+        if let Some(output) = wants.filter(|_| !args.collects) {
+            return Err(format!("output {}: options=1 needs the command collect", output.name()));
+        }
         let kept = args.collects.then_some(&collect);
         let meaning = (places, args.site.tags, &site, detected, kept);
         let run = run_of(args, &source, &(metered, meaning));

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use collect::{ExporterNames, Limits, SamplingSettings, TemplateScope};
-use exporter::number_with_unit;
+use exporter::{Destination, number_with_unit};
 use flow::NetworkSet;
 use ipnet::IpNet;
 
@@ -151,6 +151,8 @@ pub(crate) struct CollectSettings {
     pub(crate) sampling: SamplingSettings,
     /// What the user calls exporters.
     pub(crate) names: ExporterNames,
+    /// The name of this program in events of options records, if an output wants them.
+    pub(crate) options_from: Option<String>,
 }
 
 impl CollectArguments {
@@ -172,7 +174,11 @@ impl CollectArguments {
     /// # Errors
     ///
     /// The file of names cannot be read; in one sentence.
-    pub(super) fn settings(&self) -> Result<CollectSettings, String> {
+    pub(super) fn settings(
+        &self,
+        outputs: &[Destination],
+        name: &str,
+    ) -> Result<CollectSettings, String> {
         let given = self.allow.iter().map(|network| network.0);
         let by_default = || ALLOWED.iter().filter_map(|text| text.parse::<IpNet>().ok()).collect();
         let allowed = match (self.allow.is_empty(), self.listen.is_empty()) {
@@ -195,6 +201,7 @@ impl CollectArguments {
                 scales: self.scale_samples,
             },
             names: names.unwrap_or_default(),
+            options_from: outputs.iter().any(Destination::wants_options).then(|| name.to_owned()),
         })
     }
 }
