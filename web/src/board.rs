@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use flow::{Batch, FlowRecord, RecordTally};
 use serde_json::{Value, json};
 
-use crate::flows::LatestFlows;
+use crate::flows::{KEPT, LatestFlows};
 use crate::incidents::Incidents;
 use crate::search::Search;
 use crate::series::{Series, Span};
-use crate::table::TableFlows;
+use crate::sums::Sums;
+use crate::table::{TABLE_FLOWS_MAX, TableFlows};
 use crate::top::Ranking;
 
 /// Maximum age of live statistics. Older ones show that the program hangs.
@@ -59,6 +60,8 @@ struct Records {
     /// `None` until somebody has looked at the table, and in a replay.
     table: Option<TableFlows>,
     incidents: Incidents,
+    /// Memory for top lists.
+    sums: Sums,
 }
 
 /// Health of the program, with the reasons if it is bad.
@@ -92,6 +95,7 @@ impl Board {
             flows: LatestFlows::new(),
             table: None,
             incidents: Incidents::default(),
+            sums: Sums::new(KEPT + TABLE_FLOWS_MAX),
         };
         Self {
             is_live,
@@ -116,13 +120,19 @@ impl Board {
     /// Publishes the heaviest flows in the table, as the records that they would be now, and the
     /// sum of all flows in it.
     pub fn publish_table(&self, heaviest: &[FlowRecord], all: RecordTally) {
-        lock(&self.records).table = Some(TableFlows::new(heaviest, all));
+        let mut table = TableFlows::new(heaviest, all);
+        let mut records = lock(&self.records);
+        records.flows.iter().for_each(|flow| table.take_out(&flow.record));
+        records.table = Some(table);
     }
 
     /// Adds the records and events of a batch.
     pub(crate) fn add(&self, batch: &Batch) {
         let mut records = lock(&self.records);
         for record in &batch.records {
+            if let Some(table) = &mut records.table {
+                table.take_out(record);
+            }
             records.series.add(record);
             records.flows.add(record, batch.details_of(record));
         }
@@ -197,8 +207,8 @@ impl Board {
     }
 
     pub(crate) fn top(&self, ranking: &Ranking) -> Value {
-        let records = lock(&self.records);
-        ranking.of(&records.flows, records.table.as_ref())
+        let Records { flows, table, sums, .. } = &mut *lock(&self.records);
+        ranking.of(flows, table.as_ref(), sums)
     }
 
     pub(crate) fn flows(&self, search: &Search) -> Value {

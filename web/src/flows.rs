@@ -18,12 +18,35 @@ pub(crate) struct LatestFlows {
     flows: VecDeque<Flow>,
 }
 
+/// Where an address is: the letters of its country and the number of its Autonomous System; 0 if
+/// they are not known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Where {
+    pub(crate) country: [u8; 2],
+    pub(crate) as_number: u32,
+}
+
+impl Where {
+    fn of(place: Option<&Arc<Place>>) -> Self {
+        let code = place.and_then(|place| place.country_code.as_deref()).unwrap_or_default();
+        Self {
+            // A code of another length is none of ISO 3166-1.
+            country: code.as_bytes().try_into().unwrap_or_default(),
+            as_number: place.and_then(|place| place.as_number).unwrap_or_default(),
+        }
+    }
+
+    fn country_code(&self) -> Option<&str> {
+        str::from_utf8(&self.country).ok().filter(|code| !code.starts_with('\0'))
+    }
+}
+
 /// A flow record, where its addresses are, and the tunnel that it came through.
 #[derive(Debug)]
 pub(crate) struct Flow {
     pub(crate) record: FlowRecord,
-    pub(crate) source: Option<Arc<Place>>,
-    pub(crate) destination: Option<Arc<Place>>,
+    pub(crate) source: Where,
+    pub(crate) destination: Where,
     pub(crate) tunnel: Option<Box<Tunnel>>,
     /// The first name that was found in the payload, and the protocol of the names.
     pub(crate) name: Option<Box<str>>,
@@ -42,8 +65,8 @@ impl LatestFlows {
         let facts = details.and_then(|details| details.facts.as_deref());
         self.flows.push_back(Flow {
             record: *record,
-            source: details.and_then(|details| details.source.clone()),
-            destination: details.and_then(|details| details.destination.clone()),
+            source: Where::of(details.and_then(|details| details.source.as_ref())),
+            destination: Where::of(details.and_then(|details| details.destination.as_ref())),
             tunnel: details.and_then(|details| details.tunnel).map(Box::new),
             name: facts.and_then(|facts| facts.hosts().next()).map(Box::from),
             application: facts.and_then(Facts::protocol),
@@ -72,7 +95,6 @@ impl LatestFlows {
 
 fn value(flow: &Flow) -> Value {
     let (record, key) = (&flow.record, &flow.record.key);
-    let country = |place: &Option<Arc<Place>>| place.as_ref()?.country_code.clone();
     json!({
         "start": record.start.as_millis(),
         "end": record.end.as_millis(),
@@ -89,8 +111,8 @@ fn value(flow: &Flow) -> Value {
         "octets": record.octets,
         "end_reason": record.end_reason.name(),
         "tags": record.tags.iter().map(Tag::name).collect::<Vec<_>>(),
-        "source_country": country(&flow.source),
-        "destination_country": country(&flow.destination),
+        "source_country": flow.source.country_code(),
+        "destination_country": flow.destination.country_code(),
         "tunnel": flow.tunnel.as_deref().map(tunnel_value),
         "name": flow.name,
         "application": flow.application.map(NameProtocol::name),

@@ -14,6 +14,7 @@ mod search;
 mod series;
 mod server;
 mod settings;
+mod sums;
 mod table;
 mod top;
 
