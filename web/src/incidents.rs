@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 /// Maximum number of incidents that are kept. Ended ones are removed first.
 const KEPT: usize = 200;
 
+/// Octets of memory for them: one has some 25 fields, and a list of up to 100 addresses.
+pub(crate) const OCTETS: usize = KEPT * 8 * 1024;
+
 /// The latest state of each incident, by its `event.id`.
 #[derive(Debug, Default)]
 pub(crate) struct Incidents {

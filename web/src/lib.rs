@@ -7,8 +7,11 @@
 mod board;
 mod flows;
 mod incidents;
+mod memory;
 mod metrics;
+mod rates;
 mod recorder;
+mod ring;
 mod routes;
 mod search;
 mod series;
@@ -19,6 +22,7 @@ mod table;
 mod top;
 
 pub use board::{Board, Health};
+pub use memory::Memory;
 pub use metrics::{Metric, Metrics, without_metric};
 pub use recorder::Recorder;
 pub use server::{BoundServer, Server};

@@ -49,6 +49,11 @@ impl Sums {
         Self { hasher: RandomState::default(), places, list: Vec::with_capacity(keys) }
     }
 
+    /// Octets of memory for so many keys.
+    pub(crate) const fn octets(keys: usize) -> usize {
+        places(keys) * size_of::<u32>() + keys * size_of::<(FlowKey, Sum)>()
+    }
+
     /// Number of different keys.
     pub(crate) fn len(&self) -> usize {
         self.list.len()

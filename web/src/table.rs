@@ -32,6 +32,9 @@ pub(crate) struct TableFlow {
 }
 
 impl TableFlows {
+    /// Octets of memory, for the old and the new one.
+    pub(crate) const OCTETS: usize = 4 * TABLE_FLOWS_MAX * size_of::<(FlowKey, TableFlow)>();
+
     pub(crate) fn new(flows: &[FlowRecord], all: RecordTally) -> Self {
         let mut heaviest = HashMap::with_capacity_and_hasher(flows.len(), RandomState::default());
         for flow in flows.iter().take(TABLE_FLOWS_MAX) {

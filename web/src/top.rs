@@ -246,12 +246,13 @@ impl Ranking {
 mod tests {
     use super::*;
     use crate::flows::tests::record;
+    use crate::memory::Memory;
 
     fn list(of: &str, by: &str, span: &str) -> Value {
         let mut answer = record(0, 9_000, 5);
         std::mem::swap(&mut answer.key.source, &mut answer.key.destination);
         std::mem::swap(&mut answer.key.source_port, &mut answer.key.destination_port);
-        let mut flows = LatestFlows::new();
+        let mut flows = LatestFlows::new(&Memory::default());
         [answer, record(0, 10_000, 2), record(0, 400_000, 1)]
             .iter()
             .for_each(|it| flows.add(it, None));
@@ -288,7 +289,7 @@ mod tests {
 
     #[test]
     fn flows_in_the_table_are_part_of_the_sums_until_their_records_come() {
-        let mut flows = LatestFlows::new();
+        let mut flows = LatestFlows::new(&Memory::default());
         flows.add(&record(0, 10_000, 2), None);
         let standing = record(11_000, 40_000, 5);
         let all = RecordTally { records: 30, ..RecordTally::default() };
