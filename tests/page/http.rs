@@ -8,12 +8,15 @@ use serde_json::Value;
 use crate::client::Shown;
 use crate::support;
 
-const PATHS: [&str; 15] = [
+const PATHS: [&str; 18] = [
     "/",
     "/page.css",
     "/page.js",
     "/chart.js",
     "/ask.js",
+    "/health.js",
+    "/numbers.js",
+    "/security.js",
     "/table.js",
     "/metrics",
     "/healthz",

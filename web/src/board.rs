@@ -254,6 +254,7 @@ impl Board {
     /// Rates, health and statistics.
     pub(crate) fn summary(&self) -> Value {
         let problems = self.health().problems;
+        let open_incidents = lock(&self.records).incidents.open();
         let state = lock(&self.statistics);
         let mut latest = state.samples.iter().rev().take(2);
         let last_two = latest.next().zip(latest.next());
@@ -276,6 +277,7 @@ impl Board {
         json!({
             "live": self.is_live,
             "problems": problems,
+            "open_incidents": open_incidents,
             "rates": rates,
             "statistics": *state.latest,
             "refused_connections": self.refused_connections.load(Ordering::Relaxed),

@@ -40,6 +40,11 @@ impl Incidents {
         self.list.push_back(fields);
     }
 
+    /// Number of open ones.
+    pub(crate) fn open(&self) -> usize {
+        self.list.iter().filter(|fields| is_open(fields)).count()
+    }
+
     /// The incidents: open ones first, then by severity, then the latest first.
     pub(crate) fn value(&self) -> Value {
         let severity = |fields: &Map<String, Value>| {
@@ -104,6 +109,7 @@ mod tests {
         assert_eq!(value[0]["open"], true);
         assert_eq!(value[1]["event.id"], 1);
         assert_eq!(value[1]["open"], false);
+        assert_eq!(incidents.open(), 1);
         assert_eq!(value.as_array().map(Vec::len), Some(2));
     }
 

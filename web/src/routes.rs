@@ -21,13 +21,16 @@ use crate::settings::Settings;
 use crate::top::Ranking;
 
 /// The page and its files: path, type, content.
-const FILES: [(&str, &str, &str); 7] = [
+const FILES: [(&str, &str, &str); 10] = [
     ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
     ("/page.css", "text/css; charset=utf-8", include_str!("../page/page.css")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("../page/page.js")),
     ("/chart.js", "text/javascript; charset=utf-8", include_str!("../page/chart.js")),
     ("/icon.svg", "image/svg+xml", include_str!("../page/icon.svg")),
     ("/ask.js", "text/javascript; charset=utf-8", include_str!("../page/ask.js")),
+    ("/health.js", "text/javascript; charset=utf-8", include_str!("../page/health.js")),
+    ("/numbers.js", "text/javascript; charset=utf-8", include_str!("../page/numbers.js")),
+    ("/security.js", "text/javascript; charset=utf-8", include_str!("../page/security.js")),
     ("/table.js", "text/javascript; charset=utf-8", include_str!("../page/table.js")),
 ];
 
