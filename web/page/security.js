@@ -69,10 +69,15 @@ function incident(alert) {
   const when = document.createElement("p");
   when.className = "note";
   const at = (field) => (field in alert ? `${timeText(alert[field], true)} UTC` : "");
-  when.textContent = [
+  const parts = [
     `severity ${alert["event.severity"] ?? "?"}`, `rule ${alert["rule.id"] ?? "?"}`,
     at("event.start") && `since ${at("event.start")}`, at("event.end") && `to ${at("event.end")}`,
-  ].filter(Boolean).join(" · ");
+  ].filter(Boolean);
+  when.append(...parts.flatMap((text, number) => {
+    const part = document.createElement("span");
+    part.textContent = text;
+    return number === 0 ? [part] : [" · ", part];
+  }));
   item.append(heading, reason, when);
   return item;
 }
