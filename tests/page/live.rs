@@ -76,6 +76,8 @@ fn the_page_shows_a_live_run_while_it_goes_on() {
         let chart = seen.evaluate(label);
         assert!(chart.as_str().is_some_and(|label| label.contains("Mb/s")), "{chart}");
         seen.wait_for("#traffic .legend", "packet counters");
+        seen.evaluate("document.querySelector('#view [data-value=interface]').click()");
+        seen.wait_for("#traffic .legend", "rx0");
         let series = page.get("/api/v1/series?span=5m").json();
         let counted = series["counted"]["packets"].as_array().expect("points");
         let counted: u64 = counted.iter().filter_map(Value::as_u64).sum();

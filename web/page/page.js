@@ -81,6 +81,11 @@ const traffic = new Chart(byId("chart-traffic"), { stacked: true, label: "Traffi
 const CLASS_COLORS = { tcp: "--c0", udp: "--c1", icmp: "--c2", other: "--c3" };
 const COLORS = ["--c0", "--c1", "--c2", "--c3", "--c4"];
 
+/** The names of interfaces, by their numbers in flow records. */
+let interfaceNames = {};
+
+const interfaceName = (number) => interfaceNames[number] ?? `interface ${number}`;
+
 /** The interfaces with the most traffic, and the sum of the others. */
 function byInterface({ interfaces, step }) {
   const all = Object.entries(interfaces).map(([name, counts]) => {
@@ -89,7 +94,7 @@ function byInterface({ interfaces, step }) {
   });
   all.sort((a, b) => (a.name === "others") - (b.name === "others") || b.sum - a.sum);
   const first = all.slice(0, COLORS.length).map(({ name, values }, at) => (
-    { name: name === "others" ? name : `interface ${name}`, color: COLORS[at], values }));
+    { name: name === "others" ? name : interfaceName(name), color: COLORS[at], values }));
   const others = all.slice(COLORS.length);
   if (others.length === 0) return first;
   const values = others[0].values.map((_, at) => (
@@ -116,7 +121,7 @@ function showTop(top) {
   const whole = Math.max(1, top.all[by]);
   const rows = top.rows.map((one, at) => {
     const share = one[by] / whole;
-    const name = cell(one.name, {});
+    const name = cell(chosen["top-of"] === "interface" ? interfaceName(one.name) : one.name);
     const bar = document.createElement("span");
     bar.className = "bar";
     bar.style.width = `${Math.max(1, share * 100)}%`;
@@ -184,7 +189,8 @@ function showFlows({ flows, found, searched }) {
       isIcmp ? `${flow.protocol} ${type}` : flow.protocol,
       located(endpoint(flow.source, flow.source_port, isIcmp), flow.source_country),
       located(endpoint(flow.destination, flow.destination_port, isIcmp), flow.destination_country),
-      flags.join(""), grouped(flow.packets), scaled(flow.octets, "B"), flow.interface,
+      flags.join(""), grouped(flow.packets), scaled(flow.octets, "B"),
+      interfaceNames[flow.interface] ?? flow.interface,
       flow.end_reason, flow.tags.join(" "),
     ];
     const cells = columns.map((text, at) => {
@@ -251,6 +257,7 @@ function showSummary(summary) {
       + " the active timeout."
     : "By packet time, from flow records: each is spread over the time of its flow.";
   detecting = Boolean(statistics.alerts);
+  interfaceNames = summary.interface_names;
   const alarms = byId("alarms");
   alarms.hidden = !summary.open_incidents;
   alarms.textContent = `${summary.open_incidents} open ${

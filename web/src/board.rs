@@ -1,6 +1,6 @@
 //! The data of the page: the latest statistics, traffic over time, flows, incidents.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -47,6 +47,8 @@ struct Statistics {
     latest: Arc<Value>,
     before: Arc<Value>,
     published: Instant,
+    /// The names of interfaces.
+    names: BTreeMap<u32, String>,
     /// The latest samples, the oldest first.
     samples: VecDeque<Sample>,
 }
@@ -103,6 +105,7 @@ impl Board {
             latest: Arc::new(json!({})),
             before: Arc::new(json!({})),
             published: Instant::now(),
+            names: BTreeMap::new(),
             samples: VecDeque::with_capacity(RECENT + 1),
         };
         let records = Records {
@@ -123,12 +126,14 @@ impl Board {
         }
     }
 
-    /// Publishes the statistics, about once a second.
-    pub fn publish(&self, statistics: Value) {
+    /// Publishes the statistics, about once a second, and the names of interfaces by their numbers
+    /// in flow records.
+    pub fn publish(&self, statistics: Value, names: BTreeMap<u32, String>) {
         let sample = Sample::of(&statistics);
         let mut state = lock(&self.statistics);
         state.before = std::mem::replace(&mut state.latest, Arc::new(statistics));
         state.published = sample.at;
+        state.names = names;
         if state.samples.len() > RECENT {
             state.samples.pop_front();
         }
@@ -279,6 +284,7 @@ impl Board {
             "problems": problems,
             "open_incidents": open_incidents,
             "rates": rates,
+            "interface_names": state.names,
             "statistics": *state.latest,
             "refused_connections": self.refused_connections.load(Ordering::Relaxed),
         })
@@ -330,8 +336,8 @@ mod tests {
 
     fn problems(statistics: Value) -> Vec<String> {
         let board = Board::new(true, Memory::default());
-        board.publish(json!({ "received": { "packets": 0 } }));
-        board.publish(statistics);
+        board.publish(json!({ "received": { "packets": 0 } }), BTreeMap::new());
+        board.publish(statistics, BTreeMap::new());
         board.health().problems
     }
 

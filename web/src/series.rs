@@ -1,5 +1,5 @@
-//! Traffic over time: rings of buckets, from flow records by class and by interface, and from packet
-//! counters for all traffic.
+//! Traffic over time: rings of buckets, from flow records by class and by interface, and from the
+//! packet counters for all traffic.
 //!
 //! A record has the times of the start and the end of its flow, but not of each packet. Its packets
 //! and octets are spread evenly over the buckets between those, so that the sum over all buckets

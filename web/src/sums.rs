@@ -67,8 +67,8 @@ impl Sums {
     /// Adds to the sum of a key. More keys than there is memory for are left out.
     pub(crate) fn add(&mut self, key: FlowKey, one: Sum) {
         let last = self.places.len() - 1;
-        // The low bits of the hash.
-        let mut at = self.hasher.hash_one(key) as usize & last;
+        // The low bits of the hash, which are no more than the last place.
+        let mut at = usize::try_from(self.hasher.hash_one(key) & last as u64).unwrap_or(last);
         loop {
             let number = self.places[at] as usize;
             if number == 0 {
@@ -127,10 +127,9 @@ mod tests {
         let mut sums = Sums::new(1000);
         for round in 0..2 {
             sums.clear();
-            for number in 0..10_000_u32 {
+            for number in 0..10_000 {
                 let octets = u64::from(number % 7);
-                let key = key((number * number % 1000) as u16);
-                sums.add(key, Sum { octets, packets: 1, flows: 1 });
+                sums.add(key(number % 250 * 4 + number % 3), Sum { octets, packets: 1, flows: 1 });
             }
             let mut sorted = sums.list.clone();
             sorted.sort_by_key(|(key, sum)| (Reverse(sum.octets), *key));

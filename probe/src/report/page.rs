@@ -82,7 +82,8 @@ impl ShownPage {
 
     /// Shows these totals from now on.
     pub(crate) fn publish(&self, totals: &Totals) {
-        self.board.publish(totals.statistics());
+        let names = totals.ports.iter().filter_map(|port| Some((port.number?, port.name.clone())));
+        self.board.publish(totals.statistics(), names.collect());
     }
 
     /// The heaviest flows in the tables, and the sum of all.
