@@ -26,8 +26,8 @@ export function timeText(millis, withDay) {
 export class Chart {
   /**
    * @param place an element with a size
-   * @param options `format`: a value as text; `mark`: the same, short; `stacked`; `label`: what it shows, for those who
-   *   cannot see it
+   * @param options `format`: a value as text; `mark`: the same, short; `stacked`; `label`: what it
+   *   shows, for those who cannot see it
    */
   constructor(place, options) {
     this.options = options;
@@ -48,8 +48,8 @@ export class Chart {
   }
 
   /**
-   * @param data `start` and `step` in ms, `series`: a list of `name`, `color`, `values`; `line`: one
-   *   more that is drawn over them, or nothing
+   * @param data `start` and `step` in ms, `series`: a list of `name`, `color`, `values`; `line`:
+   *   one more that is drawn over them, or nothing
    */
   show(data) {
     this.data = data;

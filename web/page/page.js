@@ -236,7 +236,8 @@ function showSummary(summary) {
   const sum = (records) => Object.values(records ?? {}).reduce((all, one) => all + one.records, 0);
   const lost = (statistics.interfaces ?? []).reduce((all, one) => all + one.lost, 0);
   const parts = live
-    ? [["packets", scaled(now.packets ?? 0, "/s")], ["traffic", scaled((now.octets ?? 0) * 8, "b/s")],
+    ? [["packets", scaled(now.packets ?? 0, "/s")],
+      ["traffic", scaled((now.octets ?? 0) * 8, "b/s")],
       ["records", scaled(now.records ?? 0, "/s")], ["lost", scaled(now.lost ?? 0, "/s")],
       ["up", duration(statistics.seconds ?? 0)]]
     : [["packets", grouped(statistics.metered?.packets)],
@@ -252,9 +253,9 @@ function showSummary(summary) {
     return pair;
   }));
   byId("basis").textContent = live
-    ? "The line is of the packet counters: all that was metered in each second. The areas are of flow"
-      + " records: each is spread over the time of its flow, and comes when the flow ends or after"
-      + " the active timeout."
+    ? "The line is of the packet counters: all that was metered in each second. The areas are of"
+      + " flow records: each is spread over the time of its flow, and comes when the flow ends or"
+      + " after the active timeout."
     : "By packet time, from flow records: each is spread over the time of its flow.";
   detecting = Boolean(statistics.alerts);
   interfaceNames = summary.interface_names;

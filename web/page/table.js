@@ -1,9 +1,9 @@
 // Tables. Every value is set as text.
 
 /**
- * A cell: `head`, `number` (to the right), `bad`, `words` (may wrap), `narrow`, `title`; on a narrow
- * screen `main` is a line of its own, and `label` is said before the others. The roles stay when
- * a table is shown as a list.
+ * A cell: `head`, `number` (to the right), `bad`, `words` (may wrap), `narrow`, `title`; on a
+ * narrow screen `main` is a line of its own, and `label` is said before the others. The roles stay
+ * when a table is shown as a list.
  */
 export function cell(text, { head, number, bad, words, narrow, title, label, main } = {}) {
   const element = document.createElement(head ? "th" : "td");
