@@ -2,7 +2,7 @@
 
 use std::ops::{AddAssign, Range, SubAssign};
 
-use flow::{FlowRecord, Timestamp};
+use flow::Timestamp;
 use serde_json::{Value, json};
 
 use crate::series::Span;
@@ -100,40 +100,24 @@ impl<const CLASSES: usize> Ring<CLASSES> {
         }
     }
 
-    /// Adds a record to these classes, evenly over the buckets of its flow.
-    pub(crate) fn add(&mut self, record: &FlowRecord, classes: &[usize]) {
-        let (first, last) = (self.bucket(record.start), self.bucket(record.end));
+    /// Adds to these classes, evenly over the time from the first packet to the last one. Flows
+    /// count in the first bucket.
+    pub(crate) fn add(&mut self, time: Range<Timestamp>, counts: Counts, classes: &[usize]) {
+        let (first, last) = (self.bucket(time.start), self.bucket(time.end));
         self.advance(first, last);
-        let parts = last - first + 1;
-        // Of a flow that is longer than the ring, only the end has buckets.
-        for part in parts.saturating_sub(self.len())..parts {
-            let Some(place) = self.place(first + part) else { continue };
-            let share = |count| share(count, part..part + 1, parts);
-            let (packets, octets) = (share(record.packets), share(record.octets));
-            let flows = u64::from(part == 0);
-            for class in classes {
-                self.cells[place][*class] += Counts { packets, octets, flows };
-            }
-        }
-    }
-
-    /// Adds to the first class, evenly over a time of which all in the ring is known.
-    pub(crate) fn spread(&mut self, from: Timestamp, to: Timestamp, counts: Counts) {
-        let (first, last) = (self.bucket(from), self.bucket(to));
-        if first > last || last - first >= self.len() {
-            return;
-        }
-        self.advance(first, last);
-        let millis = (to.as_millis() - from.as_millis()).max(1);
-        for bucket in first..=last {
+        let from = time.start.as_millis();
+        let millis = time.end.as_millis().saturating_sub(from).max(1);
+        let upto = |bucket: u64| (bucket * self.width * 1000).saturating_sub(from).min(millis);
+        // Of a time that is longer than the ring, only the end has buckets.
+        for bucket in first.max((last + 1).saturating_sub(self.len()))..=last {
             let Some(place) = self.place(bucket) else { continue };
-            let upto = |bucket: u64| {
-                (bucket * self.width * 1000).saturating_sub(from.as_millis()).min(millis)
-            };
             let end = if bucket == last { millis } else { upto(bucket + 1) };
             let share = |count| share(count, upto(bucket)..end, millis);
             let (packets, octets) = (share(counts.packets), share(counts.octets));
-            self.cells[place][0] += Counts { packets, octets, flows: share(counts.flows) };
+            let flows = if bucket == first { counts.flows } else { 0 };
+            for class in classes {
+                self.cells[place][*class] += Counts { packets, octets, flows };
+            }
         }
     }
 }

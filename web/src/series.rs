@@ -2,8 +2,8 @@
 //! packet counters for all traffic.
 //!
 //! A record has the times of the start and the end of its flow, but not of each packet. Its packets
-//! and octets are spread evenly over the buckets between those, so that the sum over all buckets
-//! equals the sum of the records.
+//! and octets are spread evenly over the time between those, so that the sum over all buckets
+//! equals the sum of the records, and two records of a flow that goes on overlap in no bucket.
 
 use flow::number::{protocol, tcp_control};
 use flow::{FlowRecord, IpVersion, Timestamp};
@@ -204,6 +204,7 @@ impl Series {
 
     pub(crate) fn add(&mut self, record: &FlowRecord) {
         let classes = Classes::of(record);
+        let counts = Counts { packets: record.packets, octets: record.octets, flows: 1 };
         let number = record.key.interface;
         let known = self.interfaces.iter().position(|(known, _)| *known == number);
         let of_interface = match known {
@@ -219,13 +220,15 @@ impl Series {
         };
         let of_interface = of_interface.map(|at| &mut self.interfaces[at].1);
         for traffic in [Some(&mut self.all), of_interface].into_iter().flatten() {
-            traffic.both().into_iter().for_each(|ring| ring.add(record, classes.list()));
+            for ring in traffic.both() {
+                ring.add(record.start..record.end, counts, classes.list());
+            }
         }
     }
 
     /// Adds what the packet counters say of the time between two looks at them.
     pub(crate) fn count(&mut self, from: Timestamp, to: Timestamp, counts: Counts) {
-        self.counted.both().into_iter().for_each(|ring| ring.spread(from, to, counts));
+        self.counted.both().into_iter().for_each(|ring| ring.add(from..to, counts, &[0]));
     }
 
     /// Counts in points of equal width.
@@ -322,6 +325,17 @@ mod tests {
         series.add(&record(0, 1 << 52, u64::MAX));
         let hour = series.value(Span::parse(Some("1h")).expect("a span"), View::Classes);
         assert!(sum(&hour, "packets") < 1 << 45);
+    }
+
+    #[test]
+    fn records_of_a_flow_that_goes_on_are_level() {
+        let mut series = Series::new(&Memory::default());
+        series.add(&record(10_500, 15_500, 500));
+        series.add(&record(15_500, 20_500, 500));
+        let value = series.value(Span::parse(None).expect("a span"), View::Classes);
+        let packets = value["classes"]["tcp"]["packets"].as_array().expect("points");
+        let last = packets.iter().rev().filter_map(Value::as_u64).take(12).collect::<Vec<_>>();
+        assert_eq!(last, [50, 100, 100, 100, 100, 100, 100, 100, 100, 100, 50, 0]);
     }
 
     #[test]
