@@ -8,5 +8,6 @@ mod client;
 mod exporters;
 mod http;
 mod live;
+mod many;
 mod metrics;
 mod prometheus;

@@ -34,8 +34,8 @@ export function showExporters({ known, now_ms: now, exporters }) {
     const number = (value, bad) => cell(grouped(value), { number: true, bad });
     const sampling = one.sampling_interval > 1 ? `1:${grouped(one.sampling_interval)}` : "";
     const offset = one.clock_offset_ms;
-    return row([
-      cell(one.address, {}), cell(one.name ?? "", { words: true }),
+    const cells = [
+      cell(one.address, { main: true }), cell(one.name ?? "", { words: true }),
       cell(NAMES[one.protocol] ?? one.protocol, {}), cell(one.domain, { number: true }),
       number(one.datagrams), number(one.records), number(one.templates),
       number(one.lost, one.lost > 0), number(one.restarts),
@@ -44,7 +44,9 @@ export function showExporters({ known, now_ms: now, exporters }) {
       cell(seen(one, now), {
         number: true, title: new Date(one.last_seen_ms).toISOString(),
       }),
-    ]);
+    ];
+    cells.forEach((element, at) => { [element.dataset.label] = HEADS[at]; });
+    return row(cells);
   });
   const heads = [row(HEADS.map(([text, number]) => cell(text, { head: true, number })))];
   const table = document.getElementById("exporter-table");

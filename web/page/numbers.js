@@ -8,7 +8,8 @@ export function scaled(value, unit, base = 1000) {
     number /= base;
     at += 1;
   }
-  const digits = at === 0 ? (Number.isInteger(number) ? 0 : 1) : number < 10 ? 2 : number < 100 ? 1 : 0;
+  const fraction = number < 10 ? 2 : number < 100 ? 1 : 0;
+  const digits = at > 0 ? fraction : Number.isInteger(number) ? 0 : 1;
   return `${number.toFixed(digits)} ${prefixes[at]}${unit}`.trim();
 }
 
