@@ -21,6 +21,7 @@ const LIMITS: Limits = Limits {
     waiting_sets: 3,
     waiting_octets: 200,
     waiting_octets_total: 300,
+    name_octets: 400,
 };
 
 /// The exporter with a connection, and the end of this.
