@@ -1,6 +1,7 @@
 //! The exporters' table of the page: from the datagrams to the browser and to Prometheus.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -30,19 +31,25 @@ fn send(from: [u8; 4], to: SocketAddr, datagrams: &[Vec<u8>]) {
     }
 }
 
-/// Two exporters: one loses 5 records, and the clock of the other is two minutes behind.
-#[test]
-fn the_page_has_a_table_of_exporters() {
-    let folder = support::scratch();
-    let names = support::write(&folder, "names", b"127.0.0.1 <img src=x> edge\n");
+/// A run that collects, and the address where it listens.
+fn collect(names: &Path) -> (Shown, SocketAddr) {
     let mut command = support::flowprobe();
-    command.args(["collect", "-l", "flow://127.0.0.1:0", "--exporters-file"]).arg(&names);
+    command.args(["collect", "-l", "flow://127.0.0.1:0", "--exporters-file"]).arg(names);
     command.args(["--http", "127.0.0.1:0", "-o", "json:/dev/null", "--stats", "json"]);
     let page = Shown::spawn(command);
     page.wait_for(": listens,");
     let messages = page.messages();
     let address = messages.split("flow://").nth(1).and_then(|rest| rest.split(": ").next());
     let to = address.and_then(|address| address.parse().ok()).expect("an address");
+    (page, to)
+}
+
+/// Two exporters: one loses 5 records, and the clock of the other is two minutes behind.
+#[test]
+fn the_page_has_a_table_of_exporters() {
+    let folder = support::scratch();
+    let names = support::write(&folder, "names", b"127.0.0.1 <img src=x> edge\n");
+    let (page, to) = collect(&names);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later").as_secs();
     let now = u32::try_from(now).expect("it is before 2106");
     let sampled = 1 << 14 | 100;
