@@ -27,23 +27,21 @@ pub(crate) struct Common<'a> {
 
 /// Autonomous Systems and prefixes as the places of addresses: each in the one slot that it may be
 /// in, where it stays until another one comes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Places {
-    slots: Box<[Slot]>,
+    /// Empty before the first place.
+    slots: Vec<Slot>,
 }
 
 type Slot = Option<(Route, Arc<Place>)>;
-
-impl Default for Places {
-    fn default() -> Self {
-        Self { slots: (0..PLACES).map(|_| None).collect() }
-    }
-}
 
 impl Places {
     pub(crate) fn of(&mut self, route: Route) -> Option<Arc<Place>> {
         if route == Route::default() {
             return None;
+        }
+        if self.slots.is_empty() {
+            self.slots.resize(PLACES, None);
         }
         let hash = (u64::from(route.as_number) << 8 | u64::from(route.prefix_length))
             .wrapping_mul(0x9e37_79b9_7f4a_7c15);

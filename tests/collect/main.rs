@@ -8,7 +8,9 @@ mod captures;
 mod collector;
 mod connections;
 mod control;
+mod flood;
 mod hostile;
+mod meaning;
 mod mediation;
 mod messages;
 mod peers;
@@ -17,6 +19,7 @@ mod round_trip;
 mod rules;
 mod scaled;
 mod sflow;
+mod slow;
 mod sockets;
 #[path = "../interop/traffic.rs"]
 mod traffic;
