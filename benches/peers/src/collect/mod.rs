@@ -26,7 +26,7 @@ const NEEDS: [Need; 1] = [Need { package: "nfdump", check: &["nfcapd", "-V"] }];
 
 /// Datagrams for each program, and for those that take a minute for so many.
 const DATAGRAMS: u32 = 50_000;
-const DATAGRAMS_SLOW: u32 = 4000;
+const DATAGRAMS_SLOW: u32 = 1500;
 const DATAGRAMS_QUICK: u32 = 500;
 
 /// A program on the datagrams of a protocol.
