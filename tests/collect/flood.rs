@@ -49,7 +49,7 @@ fn collect(file: &Path, settings: &[&str]) -> (Run, u64) {
 
 /// A sender that was not heard before: one half sends a template, the others data without one.
 fn of_another(number: u32) -> ([u8; 4], Vec<u8>) {
-    let message = if number % 2 == 0 {
+    let message = if number.is_multiple_of(2) {
         ipfix(0, &[set(2, &template(300, &FIELDS))])
     } else {
         ipfix(0, &[set(400, &flow(1))])

@@ -52,8 +52,8 @@ fn type_and_code_of_icmp_have_elements_of_their_own() {
         (1, &[(32, 2)], &[8, 1], 0x0801),
         (1, &[(176, 1), (177, 1)], &[3, 4], 0x0304),
         (1, &[(176, 1)], &[8], 0x0800),
-        (58, &[(139, 2)], &[128, 0], 0x8000),
-        (58, &[(178, 1), (179, 1)], &[1, 3], 0x0103),
+        (1, &[(139, 2)], &[128, 0], 0x8000),
+        (1, &[(178, 1), (179, 1)], &[1, 3], 0x0103),
         (1, &[(32, 2), (139, 2)], &[8, 0, 0, 0], 0x0800),
         (6, &[(32, 2)], &[8, 1], 443),
     ] {
@@ -96,7 +96,7 @@ fn netflow5_counts_flows_and_has_a_mode_above_its_sampling_interval() {
     let counts = session.counts();
     assert_eq!((counts.records, counts.lost, counts.restarts), (4, 5, 0));
     let begin = Timestamp::from_millis(u64::from(NOW) * 1000 + 250);
-    let intervals: Vec<_> = session.given.0.iter().map(|(exporter, record, details)| {
+    let intervals = session.given.0.iter().map(|(exporter, record, details)| {
         assert_eq!((exporter.domain, record.packets, record.octets), (0x0102, 3, 1500));
         let times = (record.start, record.end);
         assert_eq!(times, (begin.minus_millis(2000), begin.minus_millis(1000)));

@@ -1,5 +1,5 @@
-//! Collecting from other exporters, in comparison with other collectors: the same datagrams to each,
-//! over the loopback, as fast as it takes them.
+//! Collecting from other exporters, in comparison with other collectors: the same datagrams to
+//! each, over the loopback, as fast as it takes them.
 //!
 //! A program has one processor, the sender has another. The sender waits while datagrams wait at
 //! the receiver, so that none is lost: what counts is the processor time of the program, with what
