@@ -30,12 +30,13 @@ const APART: [(&str, &str); 4] =
     [("top", "output"), ("order", "output"), ("top-by", "output"), ("top-by", "order")];
 
 /// Settings that need another one.
-const NEED: [(&str, &str); 11] = [
+const NEED: [(&str, &str); 12] = [
     ("inside-interfaces", "local-networks"),
     ("outside-interfaces", "local-networks"),
     ("http-allow-remote", "http"),
     ("http-name", "http"),
     ("http-token-file", "http"),
+    ("page-memory", "http"),
     ("payload-dns-answers", "payload"),
     ("payload-http", "payload"),
     ("payload-memory", "payload"),
