@@ -67,7 +67,7 @@ pub(crate) fn read_set(
     template: &Template,
     mut content: &[u8],
     counts: &mut Counts,
-    mut take: impl FnMut(Reading, &mut Counts),
+    mut take: impl FnMut(&mut Reading, &mut Counts),
 ) -> u32 {
     let mut records = 0;
     while template.has_room(content) {
@@ -80,7 +80,7 @@ pub(crate) fn read_set(
             }
         }
         records += 1;
-        take(reading, counts);
+        take(&mut reading, counts);
     }
     records
 }

@@ -1,6 +1,5 @@
 //! From the values of a Data Record to a flow record.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use element::{Element, Reading, Route, TimeForm, TimeReading};
@@ -13,8 +12,8 @@ use crate::template::Template;
 /// A time further behind the export time, by the clock of the exporter, cannot be true.
 const AHEAD_MS_MAX: i64 = 60_000;
 
-/// Most places that are kept to be shared between records.
-const PLACES_MAX: usize = 65_536;
+/// Places that are kept to be shared between records.
+const PLACES: usize = 8192;
 
 /// What the records of a Data Set have in common.
 #[derive(Clone, Copy, Debug)]
@@ -26,34 +25,44 @@ pub(crate) struct Common<'a> {
     pub(crate) init_time: Option<Timestamp>,
 }
 
-/// Autonomous Systems and prefixes as the places of addresses.
+/// Autonomous Systems and prefixes as the places of addresses: each in the one slot that it may be
+/// in, where it stays until another one comes.
 #[derive(Debug, Default)]
-pub(crate) struct Places(BTreeMap<Route, Arc<Place>>);
+pub(crate) struct Places {
+    /// Empty before the first place.
+    slots: Vec<Slot>,
+}
+
+type Slot = Option<(Route, Arc<Place>)>;
 
 impl Places {
     pub(crate) fn of(&mut self, route: Route) -> Option<Arc<Place>> {
         if route == Route::default() {
             return None;
         }
-        if let Some(place) = self.0.get(&route) {
-            return Some(Arc::clone(place));
+        if self.slots.is_empty() {
+            self.slots.resize(PLACES, None);
         }
-        if self.0.len() == PLACES_MAX {
-            self.0.clear();
+        let hash = (u64::from(route.as_number) << 8 | u64::from(route.prefix_length))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let index = usize::try_from(hash >> (u64::BITS - PLACES.ilog2())).unwrap_or(0);
+        let slot = self.slots.get_mut(index)?;
+        if let Some((_, place)) = slot.as_ref().filter(|(known, _)| *known == route) {
+            return Some(Arc::clone(place));
         }
         let place = Arc::new(Place {
             as_number: (route.as_number != 0).then_some(route.as_number),
             prefix_length: (route.prefix_length != 0).then_some(route.prefix_length),
             ..Place::default()
         });
-        self.0.insert(route, Arc::clone(&place));
+        *slot = Some((route, Arc::clone(&place)));
         Some(place)
     }
 }
 
 /// Makes a flow record. `None` if it has no addresses.
 pub(crate) fn record(
-    mut reading: Reading,
+    reading: &mut Reading,
     common: Common<'_>,
     sampling_interval: u32,
     places: &mut Places,
@@ -61,9 +70,9 @@ pub(crate) fn record(
 ) -> Option<(FlowRecord, Details)> {
     let Common { template, header, received, .. } = common;
     let has = |element: Element| template.elements & element.bit() != 0;
-    set_addresses(&mut reading)?;
-    set_icmp(&mut reading);
-    set_times(&mut reading, common, counts);
+    set_addresses(reading)?;
+    set_icmp(reading);
+    set_times(reading, common, counts);
     let mut record = reading.record;
     let mut fields = template.elements;
     let others = &reading.others;
@@ -83,7 +92,7 @@ pub(crate) fn record(
     if has(Element::Dot1qVlanId) {
         fields |= Element::VlanId.bit();
     }
-    let mut collected = reading.collected;
+    let collected = &mut reading.collected;
     record.key.interface = match record.direction {
         FlowDirection::Ingress => collected.ingress_interface,
         FlowDirection::Egress => collected.egress_interface,
@@ -97,7 +106,7 @@ pub(crate) fn record(
     let details = Details {
         source: places.of(reading.source),
         destination: places.of(reading.destination),
-        collected: Some(Box::new(collected)),
+        collected: Some(Box::new(reading.collected.clone())),
         ..Details::default()
     };
     Some((record, details))

@@ -19,7 +19,7 @@ use crate::support::{self, Run};
 use crate::traffic;
 
 /// Replays the usual capture into a collector. Returns the documents and the messages.
-fn replay_to(output: &str, settings: &[&str]) -> (Run, u64) {
+pub fn replay_to(output: &str, settings: &[&str]) -> (Run, u64) {
     let folder = support::scratch();
     let file = support::write(&folder, "traffic.pcapng", &traffic::capture());
     let source = ["-r", file.to_str().unwrap(), "-o", "json:-", "-o", output];
@@ -29,7 +29,7 @@ fn replay_to(output: &str, settings: &[&str]) -> (Run, u64) {
 }
 
 /// A connection from this address.
-fn connection(from: [u8; 4], to: SocketAddr) -> TcpStream {
+pub fn connection(from: [u8; 4], to: SocketAddr) -> TcpStream {
     let SocketAddr::V4(to) = to else { panic!("{to}") };
     let opened = socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None).unwrap();
     let from = SockaddrIn::new(from[0], from[1], from[2], from[3], 0);
@@ -38,16 +38,16 @@ fn connection(from: [u8; 4], to: SocketAddr) -> TcpStream {
     opened.into()
 }
 
-fn templates() -> Vec<u8> {
+pub fn templates() -> Vec<u8> {
     ipfix(0, &[set(2, &template(300, &FIELDS))])
 }
 
-fn records(sequence: u32) -> Vec<u8> {
+pub fn records(sequence: u32) -> Vec<u8> {
     ipfix(sequence, &[set(300, &[flow(1), flow(2)].concat())])
 }
 
 /// Whether the peer closes the connection within this time.
-fn is_closed(stream: &mut TcpStream, within: Duration) -> bool {
+pub fn is_closed(stream: &mut TcpStream, within: Duration) -> bool {
     stream.set_read_timeout(Some(within)).unwrap();
     match stream.read(&mut [0; 16]) {
         Ok(octets) => octets == 0,

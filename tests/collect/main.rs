@@ -10,8 +10,10 @@ mod collector;
 mod connections;
 mod control;
 mod counters;
+mod flood;
 mod hostile;
 mod judges;
+mod meaning;
 mod mediation;
 mod messages;
 mod names;
@@ -24,6 +26,7 @@ mod round_trip;
 mod rules;
 mod scaled;
 mod sflow;
+mod slow;
 mod sockets;
 #[path = "../interop/traffic.rs"]
 mod traffic;

@@ -16,7 +16,15 @@ use crate::support::{self, Run};
 
 /// Starts it with these listeners, and waits until they listen. Returns their addresses.
 pub fn listen(listeners: &[&str], settings: &[&str]) -> (Probe, Vec<SocketAddr>) {
-    let mut command = support::flowprobe();
+    listen_by(support::flowprobe(), listeners, settings)
+}
+
+/// The same by a command that lacks the arguments.
+pub fn listen_by(
+    mut command: Command,
+    listeners: &[&str],
+    settings: &[&str],
+) -> (Probe, Vec<SocketAddr>) {
     command.arg("collect").args(listeners.iter().flat_map(|listener| ["-l", listener]));
     command.args(settings).args(["-o", "json:-", "--name", "test"]);
     let mut probe = Probe::start_with_totals(command, &[]);

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to who started them")]
 
 mod chart;
+mod collect;
 mod frames;
 mod live;
 mod own;
@@ -86,6 +87,15 @@ pub struct Options {
         ]
     )]
     page: bool,
+
+    /// Only `flowprobe collect` beside nfcapd and goflow2 on the same datagrams; no report
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "live", "elastic", "kafka", "only", "against", "with", "decap", "detect", "page"
+        ]
+    )]
+    collect: bool,
 
     /// Additional arguments for flowprobe, separated by spaces: runs with them and without them
     /// alternate, instead of the peers; writes no report
@@ -224,6 +234,9 @@ pub fn run(options: &Options) -> Result<()> {
         return live::run(&place, options.quick, &root().join(&options.report));
     }
     let rounds = Rounds { discarded: 1, counted: options.rounds };
+    if options.collect {
+        return if options.quick { collect::check(&place) } else { collect::run(&place, rounds) };
+    }
     if options.quick {
         return quick(&place, &folder);
     }

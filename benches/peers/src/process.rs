@@ -86,6 +86,22 @@ pub fn measure(options: &Options) -> Result<()> {
     process::exit(status.code().unwrap_or(1));
 }
 
+/// Processor time of each thread of a process that has not ended, with its name.
+pub(super) fn of_threads(process: u32) -> Result<Vec<(String, Duration)>> {
+    let mut threads = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let folder = thread?.path();
+        let read = |name: &str| {
+            let path = folder.join(name);
+            fs::read_to_string(&path).with_context(|| path.display().to_string())
+        };
+        let (name, time) = (read("comm")?, read("schedstat")?);
+        let nanos = time.split(' ').next().unwrap_or_default().parse()?;
+        threads.push((name.trim_end().to_owned(), Duration::from_nanos(nanos)));
+    }
+    Ok(threads)
+}
+
 /// CPUs that a program may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cpus {

@@ -68,6 +68,7 @@ pub(super) fn mac_text([a, b, c, d, e, f]: [u8; 6]) -> String {
 
 /// True if the exporter sent the element, or another one that says the same. Times and IP version
 /// are always known.
+#[inline(always)]
 pub(super) fn has(collected: &Collected, element: Element) -> bool {
     matches!(
         element,

@@ -58,9 +58,10 @@ macro_rules! put_elements {
     };
 }
 
-macro_rules! list_common_elements {
-    ($($element:ident)*) => {
-        &[$(Element::$element),*]
+/// The same for those that another exporter sent.
+macro_rules! put_collected_elements {
+    ($object:ident, $collected:ident: $($element:ident)*) => {
+        $($object.put_collected_element(Element::$element, $collected);)*
     };
 }
 
@@ -148,21 +149,27 @@ impl NetflowObject<'_> {
     /// Appends the elements that another exporter sent.
     #[inline(never)]
     fn put_collected(&mut self, collected: &Collected) {
-        let elements: &[Element] = with_elements!(list_common_elements!);
-        for element in elements.iter().filter(|element| collected::has(collected, **element)) {
-            if *element == Element::IngressInterface {
-                self.put_known(*element, Some(collected.ingress_interface));
-            } else if *element == Element::EgressInterface {
-                let number = collected.egress_interface;
-                self.put_known(*element, (number != 0).then_some(number));
-            } else {
-                self.put_element(*element);
-            }
-        }
+        with_elements!(put_collected_elements! self, collected:);
         collected::put_elements(collected, self.out);
     }
 
+    #[inline(always)]
+    fn put_collected_element(&mut self, element: Element, collected: &Collected) {
+        if !collected::has(collected, element) {
+            return;
+        }
+        if element == Element::IngressInterface {
+            self.put_known(element, Some(collected.ingress_interface));
+        } else if element == Element::EgressInterface {
+            let number = collected.egress_interface;
+            self.put_known(element, (number != 0).then_some(number));
+        } else {
+            self.put_element(element);
+        }
+    }
+
     /// Appends an element whose value is known for some flows only.
+    #[inline(always)]
     fn put_known(&mut self, element: Element, value: Option<impl itoa::Integer>) {
         if let Some(value) = value
             && !(is_copy(element) && self.fields == Fields::Lean)

@@ -198,6 +198,7 @@ impl Connections {
                         let error = sentence(&error);
                         self.trouble =
                             Some(format!("{name}: a connection cannot be taken: {error}"));
+                        sink.report().connections_delayed += 1;
                         self.rests = true;
                         break;
                     }

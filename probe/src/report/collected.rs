@@ -44,6 +44,8 @@ pub(crate) struct CollectReport {
     pub(crate) connections_slow: u64,
     /// Connections that ended within a message.
     pub(crate) connections_cut: u64,
+    /// Times that new connections had to wait: mostly for descriptors.
+    pub(crate) connections_delayed: u64,
 }
 
 impl AddAssign for CollectReport {
@@ -65,6 +67,7 @@ impl AddAssign for CollectReport {
             (&mut self.connections_reset, other.connections_reset),
             (&mut self.connections_slow, other.connections_slow),
             (&mut self.connections_cut, other.connections_cut),
+            (&mut self.connections_delayed, other.connections_delayed),
         ] {
             *sum += part;
         }
@@ -123,7 +126,7 @@ impl CollectReport {
         let others: Vec<_> =
             others.map(|(_, words, number)| format!("{} {words}", grouped(number))).collect();
         let mut lines = vec![(label, packets), ("flows", flows)];
-        if self.connections + self.connections_refused > 0 {
+        if self.connections + self.connections_refused + self.connections_delayed > 0 {
             lines.push(("tcp", self.connections()));
         }
         if !others.is_empty() {
@@ -140,6 +143,7 @@ impl CollectReport {
             (self.connections_reset, "reset"),
             (self.connections_slow, "too slow"),
             (self.connections_cut, "CUT within a message"),
+            (self.connections_delayed, "times that new ones had to WAIT"),
         ];
         let parts = parts.iter().filter(|(number, _)| *number > 0);
         let parts = parts.map(|(number, words)| format!("{} {words}", grouped(*number)));
@@ -164,6 +168,7 @@ impl CollectReport {
             ("connections_reset", self.connections_reset),
             ("connections_slow", self.connections_slow),
             ("connections_cut", self.connections_cut),
+            ("connections_delayed", self.connections_delayed),
         ];
         let all = frames.into_iter().chain(counts);
         all.map(|(name, number)| (name.to_owned(), number.into())).collect::<Map<_, _>>().into()

@@ -12,6 +12,7 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 use serde_json::Value;
 
 use super::link::{COLLECTOR, Link};
+use crate::process::of_threads;
 use commands::debian;
 
 /// A program and its capture method.
@@ -141,13 +142,7 @@ impl Meter {
 impl Running {
     /// The same to the nanosecond, of the threads that have not ended.
     pub(super) fn exact_time(&self) -> Result<Duration> {
-        let mut nanos = 0;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let path = thread?.path().join("schedstat");
-            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            nanos += text.split(' ').next().unwrap_or_default().parse::<u64>()?;
-        }
-        Ok(Duration::from_nanos(nanos))
+        Ok(of_threads(self.child.id())?.iter().map(|(_, time)| *time).sum())
     }
 
     /// Processor time of all its threads so far, including the kernel's part.
