@@ -131,10 +131,10 @@ impl MessageReader<'_> {
             let refused = &mut counts.names_refused;
             names.learn(
                 header.domain,
-                &reading,
+                reading,
                 &mut NameRoom { octets: name_octets, octets_max, refused },
             );
-            name = reading.names.and_then(|names| names.domain).or_else(|| name.take());
+            name = reading.names.take().and_then(|names| names.domain).or_else(|| name.take());
         });
         let told = tells_options.then(|| options::records(template, header.protocol, content));
         for fields in told.into_iter().flatten() {
