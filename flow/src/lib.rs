@@ -57,8 +57,8 @@ pub use frame::tunnel::{
     DecapSettings, L2tpV3, Refusal, Tunnel, TunnelKind, TunnelKinds, VxlanPorts,
 };
 pub use frame::{
-    ConversationKey, Datagram, Dissection, Frame, Ignored, LinkType, NoDatagram, Offload, Segment,
-    Segmented, Tpids, Unread, datagram, each_segment, segment,
+    ConversationKey, Datagram, Dissection, Frame, Glance, Ignored, LinkType, NoDatagram, Offload,
+    PlainPayload, Segment, Segmented, Tpids, Unread, datagram, each_segment, glance, segment,
 };
 pub use hash::HashSeed;
 pub use key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};

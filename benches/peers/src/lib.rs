@@ -89,7 +89,12 @@ pub struct Options {
 
     /// Additional arguments for flowprobe, separated by spaces: runs with them and without them
     /// alternate, instead of the peers; writes no report
-    #[arg(long, value_name = "ARGUMENTS", conflicts_with_all = ["quick", "live", "elastic"])]
+    #[arg(
+        long,
+        value_name = "ARGUMENTS",
+        allow_hyphen_values = true,
+        conflicts_with_all = ["quick", "live", "elastic"]
+    )]
     with: Vec<String>,
 
     /// Where the traces are; 15 GB are written there and kept for the next time

@@ -9,7 +9,7 @@ mod field;
 mod link;
 mod link_type;
 mod network;
-mod segment;
+pub(crate) mod segment;
 mod segments;
 pub(crate) mod tunnel;
 
@@ -24,7 +24,7 @@ use crate::time::Timestamp;
 
 pub use datagram::{Datagram, NoDatagram, datagram};
 pub use link_type::LinkType;
-pub use segment::{ConversationKey, Segment, segment};
+pub use segment::{ConversationKey, Glance, PlainPayload, Segment, glance, segment};
 pub use segments::{Offload, Segmented, each_segment};
 
 /// A frame that a capture source lends for one call.

@@ -1,6 +1,5 @@
 //! The gate: whether ports and first octets look like the opening of a conversation.
 
-use super::Transport;
 use crate::quic;
 
 /// Protocols that are looked for.
@@ -43,20 +42,18 @@ impl Kinds {
     #[inline]
     pub(super) fn opening(
         self,
-        transport: Transport,
+        is_tcp: bool,
         (source, destination): (u16, u16),
         payload: &[u8],
     ) -> Option<Opening> {
         if self.dns && (source == DNS_PORT || destination == DNS_PORT) {
             return Some(Opening::Dns);
         }
-        match transport {
-            Transport::Tcp { .. } => self.stream(payload),
-            Transport::Udp => {
-                let is_long = payload.len() >= INITIAL_OCTETS;
-                (self.quic && is_long && quic::is_initial(payload)).then_some(Opening::Quic)
-            }
+        if is_tcp {
+            return self.stream(payload);
         }
+        let is_long = payload.len() >= INITIAL_OCTETS;
+        (self.quic && is_long && quic::is_initial(payload)).then_some(Opening::Quic)
     }
 
     #[inline]

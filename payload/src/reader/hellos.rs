@@ -63,10 +63,56 @@ pub(super) struct Gone {
 /// The key has its hash in it.
 type Openings<K> = HashMap<K, Hello, BuildHasherDefault<Kept>>;
 
+/// Bits of [`Marks`].
+const MARKS: usize = 1 << 16;
+
+/// Bits that are set before those of openings that went are cleared.
+const MARKED_MAX: usize = 1 << 12;
+
+/// A bit for each hash of an unfinished opening. Most others have none.
+#[derive(Debug)]
+struct Marks {
+    bits: Box<[u64; MARKS / 64]>,
+    /// Bits that were set since all were cleared.
+    marked: usize,
+}
+
+impl Marks {
+    fn of(hash: u64) -> (usize, u64) {
+        let bit = usize::from(u16::try_from(hash >> 48).unwrap_or_default());
+        (bit / 64, 1 << (bit % 64))
+    }
+
+    #[inline]
+    fn has(&self, hash: u64) -> bool {
+        let (word, bit) = Self::of(hash);
+        self.bits[word] & bit != 0
+    }
+
+    fn set(&mut self, hash: u64) {
+        let (word, bit) = Self::of(hash);
+        self.bits[word] |= bit;
+        self.marked += 1;
+    }
+
+    fn clear(&mut self) {
+        self.bits.fill(0);
+        self.marked = 0;
+    }
+}
+
+/// The word that a key hashes.
+pub(super) fn hash_of(key: &impl Hash) -> u64 {
+    let mut kept = Kept::default();
+    key.hash(&mut kept);
+    kept.finish()
+}
+
 /// All unfinished openings.
 #[derive(Debug)]
 pub(super) struct Hellos<K> {
     openings: Openings<K>,
+    marks: Marks,
     /// In the order in which they began: key, number, and time. Those that were finished are in it
     /// until their turn comes.
     order: VecDeque<(K, u64, u64)>,
@@ -80,6 +126,7 @@ impl<K: Copy + Eq + Hash> Hellos<K> {
     pub(super) fn new(memory_max: usize) -> Self {
         Self {
             openings: Openings::default(),
+            marks: Marks { bits: Box::new([0; MARKS / 64]), marked: 0 },
             order: VecDeque::new(),
             memory: 0,
             memory_max,
@@ -98,9 +145,10 @@ impl<K: Copy + Eq + Hash> Hellos<K> {
         self.memory + self.order.len() * size_of::<(K, u64, u64)>()
     }
 
+    /// Whether a conversation with this hash may have an unfinished opening.
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        self.openings.is_empty()
+    pub(super) fn may_have(&self, hash: impl FnOnce() -> u64) -> bool {
+        !self.openings.is_empty() && self.marks.has(hash())
     }
 
     /// Whether this direction of a conversation has an unfinished opening.
@@ -113,6 +161,11 @@ impl<K: Copy + Eq + Hash> Hellos<K> {
         self.next += 1;
         let hello = Hello { is_forward, number: self.next, ..hello };
         self.order.push_back((key, self.next, time_ms));
+        if self.marks.marked >= MARKED_MAX.max(2 * self.openings.len()) {
+            self.marks.clear();
+            self.openings.keys().for_each(|key| self.marks.set(hash_of(key)));
+        }
+        self.marks.set(hash_of(&key));
         self.put_back(key, hello);
     }
 

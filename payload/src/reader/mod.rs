@@ -19,7 +19,7 @@ use crate::pieces::{Inserted, Pieces};
 use crate::quic::{ConnectionId, Opener, Version};
 use crate::tls::{ClientHello, Records, quic_hello, stream_hello};
 use gate::Opening;
-use hellos::{Hello, Hellos};
+use hellos::{Hello, Hellos, hash_of};
 
 pub use gate::Kinds;
 
@@ -137,14 +137,28 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         }
     }
 
+    /// Whether [`Self::read`] has to look at a packet with these ports and this payload. `hash` gives
+    /// the word that the key of its conversation hashes.
+    #[inline(always)]
+    pub fn concerns(
+        &self,
+        is_tcp: bool,
+        ports: (u16, u16),
+        payload: &[u8],
+        hash: impl FnOnce() -> u64,
+    ) -> bool {
+        self.kinds.opening(is_tcp, ports, payload).is_some() || self.hellos.may_have(hash)
+    }
+
     /// Looks at a packet.
     #[inline]
     pub fn read(&mut self, segment: &Segment<'_, K>) -> Option<Found> {
         if segment.payload.is_empty() {
             return None;
         }
-        let opening = self.kinds.opening(segment.transport, segment.ports, segment.payload);
-        if opening.is_none() && self.hellos.is_empty() {
+        let is_tcp = segment.transport != Transport::Udp;
+        let opening = self.kinds.opening(is_tcp, segment.ports, segment.payload);
+        if opening.is_none() && !self.hellos.may_have(|| hash_of(&segment.conversation)) {
             return None;
         }
         self.look(segment, opening)

@@ -1,6 +1,9 @@
 //! Names in payload: from frames to findings.
 
-use flow::{ConversationKey, Frame, HashSeed, PayloadCounts, Sink, Timestamp, Tpids, segment};
+use flow::{
+    ConversationKey, Frame, Glance, HashSeed, PayloadCounts, Sink, Timestamp, Tpids, glance,
+    segment,
+};
 use payload::reader::{Found, Kinds, Reader, Segment, Transport};
 
 use crate::pipeline::telling::Telling;
@@ -90,7 +93,23 @@ impl PayloadReader {
     }
 
     /// Looks at a frame.
+    #[inline(always)]
     pub(crate) fn look(&mut self, frame: &Frame<'_>, sink: &mut impl FindingSink) {
+        match glance(frame) {
+            Glance::Nothing => return,
+            Glance::Plain(it) => {
+                let Self { reader, seed, .. } = self;
+                if !reader.concerns(it.is_tcp, it.ports, it.octets, || it.hash(seed)) {
+                    return;
+                }
+            }
+            Glance::Other => {}
+        }
+        self.read(frame, sink);
+    }
+
+    #[inline(never)]
+    fn read(&mut self, frame: &Frame<'_>, sink: &mut impl FindingSink) {
         let Some(it) = segment(frame, self.tpids, &self.seed) else { return };
         let found = self.reader.read(&Segment {
             conversation: it.conversation,

@@ -11,7 +11,10 @@ use etherparse::{
 };
 
 use super::*;
+use crate::clock::TraceTime;
+use crate::hash::HashSeed;
 use crate::key::{Address, Ports};
+use crate::observation::Observation;
 
 const FRAMES: usize = 400_000;
 
@@ -194,6 +197,45 @@ fn both_paths_say_the_same() {
         }
     }
     assert!(plain_count > FRAMES / 5, "{plain_count} frames took the fast path");
+}
+
+#[test]
+fn a_glance_at_payload_sees_what_is_there() {
+    let (all, plain, mut random, mut octets) = (seeds(), plain_seeds(), Random(3), Vec::new());
+    let seed_of_hash = HashSeed::new(1);
+    let mut counts = [0; 3];
+    for _ in 0..FRAMES {
+        let seeds = if random.below(2) == 0 { &all } else { &plain };
+        let seed = &seeds[random.below(seeds.len())];
+        let wire_length = mutate(&mut random, seed, &mut octets);
+        let frame = frame(seed.link_type, &octets, wire_length);
+        let whole = segment(&frame, Tpids::default(), &seed_of_hash);
+        let kind = match glance(&frame) {
+            Glance::Nothing => {
+                assert_eq!(whole, None, "{frame:x?}");
+                0
+            }
+            Glance::Plain(it) => {
+                let whole = whole.expect("what a glance sees is there");
+                assert_eq!((it.octets, it.ports), (whole.payload, whole.ports), "{frame:x?}");
+                assert_eq!(it.is_tcp, whole.sequence.is_some(), "{frame:x?}");
+                assert_eq!(it.hash(&seed_of_hash), whole.conversation.hash(), "{frame:x?}");
+                assert_eq!(of_observation(&frame), whole.conversation.shard(1000), "{frame:x?}");
+                1
+            }
+            Glance::Other => 2,
+        };
+        counts[kind] += 1;
+    }
+    assert!(counts.iter().all(|count| *count > FRAMES / 10), "{counts:?}");
+}
+
+/// The worker of a plain packet's conversation.
+fn of_observation(frame: &Frame<'_>) -> usize {
+    let packet = dissect(frame).unwrap();
+    let at = TraceTime { time: Timestamp::default(), late_ms: 0, clock: 0 };
+    let observation = Observation::new(&packet, ObservationPoint::ingress(7), at);
+    observation.shard_of_conversation(&HashSeed::new(1), 1000)
 }
 
 #[test]

@@ -159,6 +159,30 @@ fn a_million_half_hellos_take_no_more_memory() {
 }
 
 #[test]
+fn few_packets_of_other_conversations_are_looked_at() {
+    let stream = records(&browser().message(), 1 << 14);
+    let (half, rest) = stream.split_at(200);
+    let mut reader = Reader::new(ALL, 1 << 26);
+    let key = |number: u64| (number << 49) + number;
+    let waits = |reader: &Reader<u64>, number| {
+        reader.concerns(true, (40_000, 443), b"other", || key(number))
+    };
+    for number in 0..20_000 {
+        assert_eq!(reader.read(&tcp(key(number), 0, half, 0)), None);
+        assert!(waits(&reader, number), "{number}");
+        // One in ten stays unfinished.
+        if number % 10 > 0 {
+            assert!(reader.read(&tcp(key(number), 200, rest, 0)).is_some(), "{number}");
+        }
+    }
+    assert!((0..20_000).step_by(10).all(|number| waits(&reader, number)));
+    let others = (20_000..32_768).filter(|number| waits(&reader, *number)).count();
+    assert_eq!(others, 0);
+    let gone = (0..20_000).filter(|number| number % 10 > 0 && waits(&reader, *number)).count();
+    assert!(gone < 6000, "{gone}");
+}
+
+#[test]
 fn a_second_has_a_budget() {
     let mut reader = reader();
     let status = b"HTTP/1.1 200 OK\r\n\r\n";
