@@ -6,6 +6,7 @@
 
 mod datagram;
 mod field;
+mod glance;
 mod link;
 mod link_type;
 mod network;
@@ -23,8 +24,9 @@ use crate::point::ObservationPoint;
 use crate::time::Timestamp;
 
 pub use datagram::{Datagram, NoDatagram, datagram};
+pub use glance::{Glance, PlainPayload};
 pub use link_type::LinkType;
-pub use segment::{ConversationKey, Glance, PlainPayload, Segment, glance, segment};
+pub use segment::{ConversationKey, ConversationKeys, Look, Segment};
 pub use segments::{Offload, Segmented, each_segment};
 
 /// A frame that a capture source lends for one call.

@@ -3,15 +3,29 @@
 use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 
-use super::field::{ipv4, ipv6, tcp};
-use super::link::PlainEthernet;
-use super::{Fragment, Frame, Packet, Tpids, link, network, u16_at, wire_octets};
+use super::field::tcp;
+use super::glance::is_first;
+use super::network::four_at;
+use super::tunnel::{Budget, DecapSettings, Inside, Opened, outermost};
+use super::{Fragment, Frame, Tpids};
+use crate::details::Details;
 use crate::hash::{HashSeed, pick};
-use crate::key::{Address, FlowKey, IpVersion, Ports};
-use crate::number::ethertype;
+use crate::key::{Address, FlowKey, IpVersion, KeyField, Ports};
+use crate::names::{NetworkKey, Passage};
 use crate::number::protocol::{TCP, UDP};
+use crate::observer::ObserverSettings;
+use crate::record::FlowRecord;
 
-/// The transport payload of a frame's outermost IP packet.
+/// What a packet means for its conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look<'a> {
+    /// It has payload.
+    Segment(Segment<'a>),
+    /// It is the first segment of a connection. True if its source is the lower end.
+    Begins(ConversationKey, bool),
+}
+
+/// The transport payload of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment<'a> {
     /// The conversation, without regard to direction.
@@ -28,16 +42,20 @@ pub struct Segment<'a> {
     pub is_cut: bool,
 }
 
-/// Addresses, ports and protocol of a conversation: equal for both directions.
+/// Addresses, ports and protocol of a conversation: equal for both directions. Conversations in
+/// different networks differ, as their flows do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConversationKey {
+    /// In the last one protocol 0-7 | IP version 8-15 | network 16-63.
     words: [u64; 6],
+    /// Without the network.
     hash: u64,
 }
 
 impl ConversationKey {
-    /// The conversation of a flow. Also returns whether the source is the lower end.
-    pub fn of_flow(key: &FlowKey, seed: &HashSeed) -> (Self, bool) {
+    /// The conversation of a flow that is in no network. Also returns whether the source is the
+    /// lower end.
+    fn of_flow(key: &FlowKey, seed: &HashSeed) -> (Self, bool) {
         let address = |octets: [u8; 16]| {
             let word = u128::from_le_bytes(octets);
             let (low, high) = crate::hash::halves(word);
@@ -45,13 +63,12 @@ impl ConversationKey {
         };
         let source = (address(key.source), key.source_port);
         let destination = (address(key.destination), key.destination_port);
-        Self::of(source, destination, key.protocol, key.ip_version, seed)
+        Self::of([source, destination], key.protocol, key.ip_version, seed)
     }
 
     /// Also returns whether the first end is the lower one.
     fn of(
-        one: (Address, u16),
-        other: (Address, u16),
+        [one, other]: [(Address, u16); 2],
         protocol: u8,
         version: IpVersion,
         seed: &HashSeed,
@@ -71,15 +88,22 @@ impl ConversationKey {
         (Self { words, hash }, is_forward)
     }
 
-    /// The hash in the key.
+    /// The same in a network, of which this is a hash.
+    fn within(mut self, network: u64) -> Self {
+        self.words[5] |= network << NETWORK;
+        self
+    }
+
+    /// The hash of the key.
     pub fn hash(&self) -> u64 {
-        self.hash
+        // Few are in networks, of which nobody can choose the hash.
+        self.hash ^ (self.words[5] >> NETWORK).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 
     /// Address and port of the lower and of the higher end.
     pub fn ends(&self) -> [(IpAddr, u16); 2] {
         let [low, low_rest, high, high_rest, ports, rest] = self.words;
-        let version = if rest >> 8 == 4 { IpVersion::V4 } else { IpVersion::V6 };
+        let version = if rest >> 8 & 0xff == 4 { IpVersion::V4 } else { IpVersion::V6 };
         let end = |first, second, [a, b]: [u8; 2]| {
             (Address { first, second }.ip(version), u16::from_le_bytes([a, b]))
         };
@@ -98,6 +122,9 @@ impl ConversationKey {
         shard(self.hash, workers)
     }
 }
+
+/// The first bit of the network.
+const NETWORK: u32 = 16;
 
 /// The worker of a conversation with this hash. Its upper half is for tables.
 #[inline]
@@ -131,134 +158,98 @@ impl Parties {
 /// The keyed hash is part of the key.
 impl Hash for ConversationKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
+        state.write_u64(self.hash());
     }
 }
 
-/// What the first headers of a frame say of its transport payload.
+/// Gives packets and records the keys of their conversations, as a meter with the same settings sees
+/// them: without decapsulation those of the outermost packet, with it those of the innermost one.
 #[derive(Clone, Copy, Debug)]
-pub enum Glance<'a> {
-    /// There is none.
-    Nothing,
-    /// The payload of a plain packet.
-    Plain(PlainPayload<'a>),
-    /// Headers that only [`segment`] reads.
-    Other,
+pub struct ConversationKeys {
+    tpids: Tpids,
+    decap: DecapSettings,
+    key: NetworkKey,
+    pub(super) seed: HashSeed,
 }
 
-/// The transport payload of a plain packet. It is not empty.
-#[derive(Clone, Copy, Debug)]
-pub struct PlainPayload<'a> {
-    /// True for TCP, false for UDP.
-    pub is_tcp: bool,
-    /// Source and destination port.
-    pub ports: (u16, u16),
-    /// The octets behind the transport header, up to the end of the IP packet.
-    pub octets: &'a [u8],
-    parties: Parties,
-}
-
-impl PlainPayload<'_> {
-    /// The hash of its conversation's key.
-    #[inline]
-    pub fn hash(&self, seed: &HashSeed) -> u64 {
-        self.parties.hash(seed)
+impl ConversationKeys {
+    /// The keys of an observer's packets.
+    pub const fn new(settings: &ObserverSettings) -> Self {
+        let ObserverSettings { tpids, decap, seed, .. } = *settings;
+        let vlan = settings.key.contains(KeyField::Vlan);
+        Self { tpids, decap, key: NetworkKey { whole_tunnel: decap.whole_key, vlan }, seed }
     }
-}
 
-/// Looks for payload without reading more than that takes, for the most frequent kinds of frames.
-#[inline(always)]
-pub fn glance<'a>(frame: &Frame<'a>) -> Glance<'a> {
-    let Some(link) = PlainEthernet::read(frame) else { return Glance::Other };
-    match link.ethertype {
-        ethertype::IPV4 => glance_ipv4(link.data),
-        ethertype::IPV6 => glance_ipv6(link.data),
-        _ => Glance::Other,
+    #[inline(always)]
+    pub(super) fn has_vlan(&self) -> bool {
+        self.key.vlan
     }
-}
 
-#[inline(always)]
-fn glance_ipv4(data: &[u8]) -> Glance<'_> {
-    let Some((header, rest)) = data.split_first_chunk::<20>() else { return Glance::Other };
-    let total = usize::from(u16_at(header, ipv4::TOTAL_LENGTH));
-    let protocol = header[ipv4::PROTOCOL];
-    // Most packets without payload are acknowledgements.
-    let has_headers_only = total <= ipv4::OCTETS_MIN + tcp::OCTETS_MIN;
-    if has_headers_only && protocol == TCP && total >= ipv4::OCTETS_MIN {
-        return Glance::Nothing;
+    #[inline(always)]
+    pub(super) fn opens_any(&self) -> bool {
+        self.decap.opens_any()
     }
-    let is_plain = header[ipv4::VERSION_IHL] == 0x45
-        && u16_at(header, ipv4::FRAGMENT) & ipv4::IS_FRAGMENT == 0
-        && total >= ipv4::OCTETS_MIN;
-    if !is_plain || !matches!(protocol, TCP | UDP) {
-        return Glance::Other;
-    }
-    let transport = rest.get(..total - ipv4::OCTETS_MIN).unwrap_or(rest);
-    let address = |at| Address::v4(network::four_at(header, at));
-    let addresses = [address(ipv4::SOURCE), address(ipv4::DESTINATION)];
-    glance_transport(transport, addresses, protocol, IpVersion::V4)
-}
 
-#[inline(always)]
-fn glance_ipv6(data: &[u8]) -> Glance<'_> {
-    let Some((header, rest)) = data.split_first_chunk::<40>() else { return Glance::Other };
-    let length = usize::from(u16_at(header, ipv6::PAYLOAD_LENGTH));
-    let protocol = header[ipv6::NEXT_HEADER];
-    if header[0] >> 4 != 6 || length == 0 || !matches!(protocol, TCP | UDP) {
-        return Glance::Other;
+    /// The conversation of a record. Also returns whether the source is the lower end.
+    pub fn of_record(
+        &self,
+        record: &FlowRecord,
+        details: Option<&Details>,
+    ) -> (ConversationKey, bool) {
+        let (conversation, is_forward) = ConversationKey::of_flow(&record.key, &self.seed);
+        let (tunnel, inner_vlan_id) =
+            details.map_or((None, 0), |details| (details.tunnel, details.inner_vlan_id));
+        let passage = Passage { tunnel, vlan_id: record.vlan_id, inner_vlan_id };
+        (conversation.within(passage.hash(self.key, &self.seed)), is_forward)
     }
-    let transport = rest.get(..length).unwrap_or(rest);
-    let address = |at: usize| {
-        let octets = header.get(at..).and_then(|rest| rest.first_chunk());
-        Address::v6(*octets.unwrap_or(&[0; 16]))
-    };
-    let addresses = [address(ipv6::SOURCE), address(ipv6::SOURCE + 16)];
-    glance_transport(transport, addresses, protocol, IpVersion::V6)
-}
 
-#[inline(always)]
-fn glance_transport(
-    transport: &[u8],
-    addresses: [Address; 2],
-    protocol: u8,
-    version: IpVersion,
-) -> Glance<'_> {
-    let Some((octets, _)) = payload(protocol, transport) else { return Glance::Nothing };
-    let Some(ports) = transport.first_chunk() else { return Glance::Nothing };
-    let ports = Ports(*ports);
-    let parties = Parties { addresses, ports, protocol, version };
-    let ports = (ports.source(), ports.destination());
-    Glance::Plain(PlainPayload { is_tcp: protocol == TCP, ports, octets, parties })
-}
-
-/// The TCP or UDP payload of the outermost IP packet of a frame. `None` if there is none: for other
-/// protocols, later fragments, and empty payload.
-pub fn segment<'a>(frame: &Frame<'a>, tpids: Tpids, seed: &HashSeed) -> Option<Segment<'a>> {
-    let network = link::walk(frame, tpids).ok()?;
-    let octets = wire_octets(frame, network.data);
-    let (packet, transport) = network::general(network.ip_version, network.data, octets).ok()?;
-    if !matches!(packet.protocol, TCP | UDP) || matches!(packet.fragment, Fragment::Later(_)) {
-        return None;
+    /// Reads the TCP or UDP packet of a frame. `None` if it has no payload and begins no connection,
+    /// and for later fragments.
+    pub fn look<'a>(&self, frame: &Frame<'a>) -> Option<Look<'a>> {
+        let (mut opened, _) = outermost(frame, self.tpids).ok()?;
+        let (mut tunnel, mut budget) = (None, Budget::default());
+        while self.decap.opens_any() {
+            match opened.open(&self.decap, self.tpids, &mut budget) {
+                Inside::Nothing | Inside::Refused(..) => break,
+                Inside::Packet(found, inner) => (tunnel, opened) = (Some(found), inner),
+                Inside::Ignored(_) => return None,
+            }
+        }
+        let Opened { packet, inner_vlan_id, .. } = opened;
+        if !matches!(packet.protocol, TCP | UDP) || matches!(packet.fragment, Fragment::Later(_)) {
+            return None;
+        }
+        let found = payload(packet.protocol, opened.payload);
+        if found.is_none() && !(packet.protocol == TCP && is_first(packet.tcp_control_bits)) {
+            return None;
+        }
+        let ports = (packet.ports.source(), packet.ports.destination());
+        let ends = [(packet.source, ports.0), (packet.destination, ports.1)];
+        let (conversation, is_forward) =
+            ConversationKey::of(ends, packet.protocol, packet.ip_version, &self.seed);
+        let passage = Passage { tunnel, vlan_id: packet.vlan_id, inner_vlan_id };
+        let conversation = conversation.within(passage.hash(self.key, &self.seed));
+        let Some((payload, sequence)) = found else {
+            return Some(Look::Begins(conversation, is_forward));
+        };
+        // Behind the packet there may be padding, which is not missing.
+        let is_cut = usize::try_from(packet.octets).is_ok_and(|octets| opened.ip.len() < octets)
+            || packet.fragment != Fragment::Whole;
+        let segment = Segment { conversation, is_forward, sequence, ports, payload, is_cut };
+        Some(Look::Segment(segment))
     }
-    let (payload, sequence) = payload(packet.protocol, transport)?;
-    let (conversation, is_forward) = conversation_of(&packet, seed);
-    let ports = (packet.ports.source(), packet.ports.destination());
-    // Behind the packet there may be padding, which is not missing.
-    let is_cut = usize::try_from(packet.octets).is_ok_and(|octets| network.data.len() < octets)
-        || packet.fragment != Fragment::Whole;
-    Some(Segment { conversation, is_forward, sequence, ports, payload, is_cut })
 }
 
 /// The octets behind a TCP or UDP header, and the sequence number of TCP. `None` if there are none.
 #[inline(always)]
-fn payload(protocol: u8, transport: &[u8]) -> Option<(&[u8], Option<u32>)> {
+pub(super) fn payload(protocol: u8, transport: &[u8]) -> Option<(&[u8], Option<u32>)> {
     let (payload, sequence) = if protocol == TCP {
         let header = transport.first_chunk::<{ tcp::OCTETS_MIN }>()?;
         let octets = usize::from(header[tcp::DATA_OFFSET] >> 4) * 4;
         if octets < tcp::OCTETS_MIN {
             return None;
         }
-        (transport.get(octets..)?, Some(u32::from_be_bytes(network::four_at(header, 4))))
+        (transport.get(octets..)?, Some(u32::from_be_bytes(four_at(header, 4))))
     } else {
         (datagram_payload(transport)?, None)
     };
@@ -272,10 +263,4 @@ fn datagram_payload(transport: &[u8]) -> Option<&[u8]> {
     let [high, low] = *transport.get(4..6)?.first_chunk()?;
     let length = usize::from(u16::from_be_bytes([high, low])).max(UDP_HEADER);
     transport.get(UDP_HEADER..length.min(transport.len()))
-}
-
-fn conversation_of(packet: &Packet, seed: &HashSeed) -> (ConversationKey, bool) {
-    let source = (packet.source, packet.ports.source());
-    let destination = (packet.destination, packet.ports.destination());
-    ConversationKey::of(source, destination, packet.protocol, packet.ip_version, seed)
 }

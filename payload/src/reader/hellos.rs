@@ -69,33 +69,49 @@ const MARKS: usize = 1 << 16;
 /// Bits that are set before those of openings that went are cleared.
 const MARKED_MAX: usize = 1 << 12;
 
-/// A bit for each hash of an unfinished opening. Most others have none.
+/// A bit for each of a few thousand hashes. Most others have none.
 #[derive(Debug)]
-struct Marks {
+pub(super) struct Marks {
     bits: Box<[u64; MARKS / 64]>,
     /// Bits that were set since all were cleared.
     marked: usize,
 }
 
+impl Default for Marks {
+    fn default() -> Self {
+        Self { bits: Box::new([0; MARKS / 64]), marked: 0 }
+    }
+}
+
 impl Marks {
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.marked == 0
+    }
+
+    /// True if too many others have a bit too.
+    pub(super) fn is_full(&self) -> bool {
+        self.marked >= MARKS / 4
+    }
+
     fn of(hash: u64) -> (usize, u64) {
         let bit = usize::from(u16::try_from(hash >> 48).unwrap_or_default());
         (bit / 64, 1 << (bit % 64))
     }
 
     #[inline]
-    fn has(&self, hash: u64) -> bool {
+    pub(super) fn has(&self, hash: u64) -> bool {
         let (word, bit) = Self::of(hash);
         self.bits[word] & bit != 0
     }
 
-    fn set(&mut self, hash: u64) {
+    pub(super) fn set(&mut self, hash: u64) {
         let (word, bit) = Self::of(hash);
         self.bits[word] |= bit;
         self.marked += 1;
     }
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.bits.fill(0);
         self.marked = 0;
     }
@@ -126,7 +142,7 @@ impl<K: Copy + Eq + Hash> Hellos<K> {
     pub(super) fn new(memory_max: usize) -> Self {
         Self {
             openings: Openings::default(),
-            marks: Marks { bits: Box::new([0; MARKS / 64]), marked: 0 },
+            marks: Marks::default(),
             order: VecDeque::new(),
             memory: 0,
             memory_max,
@@ -143,6 +159,11 @@ impl<K: Copy + Eq + Hash> Hellos<K> {
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         self.memory + self.order.len() * size_of::<(K, u64, u64)>()
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.openings.is_empty()
     }
 
     /// Whether a conversation with this hash may have an unfinished opening.

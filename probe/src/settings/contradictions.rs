@@ -30,13 +30,14 @@ const APART: [(&str, &str); 4] =
     [("top", "output"), ("order", "output"), ("top-by", "output"), ("top-by", "order")];
 
 /// Settings that need another one.
-const NEED: [(&str, &str); 11] = [
+const NEED: [(&str, &str); 12] = [
     ("inside-interfaces", "local-networks"),
     ("outside-interfaces", "local-networks"),
     ("http-allow-remote", "http"),
     ("http-name", "http"),
     ("http-token-file", "http"),
     ("payload-dns-answers", "payload"),
+    ("payload-dns-ports", "payload"),
     ("payload-http", "payload"),
     ("payload-memory", "payload"),
     ("payload-names", "payload"),
@@ -45,7 +46,7 @@ const NEED: [(&str, &str); 11] = [
 ];
 
 /// Settings of metering, besides those of live capture. The page shows packets.
-const OF_METERING: [&str; 22] = [
+const OF_METERING: [&str; 23] = [
     "control",
     "interface",
     "idle-timeout",
@@ -58,6 +59,7 @@ const OF_METERING: [&str; 22] = [
     "ifindex",
     "payload",
     "payload-dns-answers",
+    "payload-dns-ports",
     "payload-http",
     "payload-memory",
     "payload-names",

@@ -12,9 +12,11 @@ use etherparse::{
 
 use super::*;
 use crate::clock::TraceTime;
+use crate::frame::tunnel::{DecapSettings, TunnelKinds};
 use crate::hash::HashSeed;
-use crate::key::{Address, Ports};
+use crate::key::{Address, KeyField, KeyFields, Ports};
 use crate::observation::Observation;
+use crate::observer::{ObserverSettings, Sampling};
 
 const FRAMES: usize = 400_000;
 
@@ -202,32 +204,53 @@ fn both_paths_say_the_same() {
 #[test]
 fn a_glance_at_payload_sees_what_is_there() {
     let (all, plain, mut random, mut octets) = (seeds(), plain_seeds(), Random(3), Vec::new());
-    let seed_of_hash = HashSeed::new(1);
-    let mut counts = [0; 3];
-    for _ in 0..FRAMES {
+    let mut counts = [0; 4];
+    for round in 0..FRAMES {
         let seeds = if random.below(2) == 0 { &all } else { &plain };
         let seed = &seeds[random.below(seeds.len())];
         let wire_length = mutate(&mut random, seed, &mut octets);
         let frame = frame(seed.link_type, &octets, wire_length);
-        let whole = segment(&frame, Tpids::default(), &seed_of_hash);
-        let kind = match glance(&frame) {
-            Glance::Nothing => {
-                assert_eq!(whole, None, "{frame:x?}");
+        let keys = ConversationKeys::new(&settings(round));
+        let look = keys.look(&frame);
+        let kind = match (keys.glance(&frame), look) {
+            (Glance::Nothing, look) => {
+                assert_eq!(look, None, "{frame:x?}");
                 0
             }
-            Glance::Plain(it) => {
-                let whole = whole.expect("what a glance sees is there");
-                assert_eq!((it.octets, it.ports), (whole.payload, whole.ports), "{frame:x?}");
-                assert_eq!(it.is_tcp, whole.sequence.is_some(), "{frame:x?}");
-                assert_eq!(it.hash(&seed_of_hash), whole.conversation.hash(), "{frame:x?}");
-                assert_eq!(of_observation(&frame), whole.conversation.shard(1000), "{frame:x?}");
+            (Glance::Begins, look) => {
+                // Behind options control bits are elsewhere.
+                assert!(!matches!(look, Some(Look::Segment(_))), "{frame:x?}");
                 1
             }
-            Glance::Other => 2,
+            (Glance::Plain(it), Some(Look::Segment(whole))) => {
+                assert_eq!((it.octets, it.ports), (whole.payload, whole.ports), "{frame:x?}");
+                assert_eq!(it.is_tcp, whole.sequence.is_some(), "{frame:x?}");
+                assert_eq!(it.hash(&keys), whole.conversation.hash(), "{frame:x?}");
+                assert_eq!(of_observation(&frame), whole.conversation.shard(1000), "{frame:x?}");
+                2
+            }
+            (Glance::Plain(_), other) => panic!("{other:?} {frame:x?}"),
+            (Glance::Other, _) => 3,
         };
         counts[kind] += 1;
     }
-    assert!(counts.iter().all(|count| *count > FRAMES / 10), "{counts:?}");
+    let least = [FRAMES / 20, 50, FRAMES / 50, FRAMES / 10];
+    assert!(counts.iter().zip(least).all(|(count, least)| *count > least), "{counts:?}");
+}
+
+/// Without tunnels and VLANs in the key, with one of them, and with both.
+fn settings(round: usize) -> ObserverSettings {
+    let key = if round % 2 == 0 { KeyFields::SEVEN } else { KeyFields::SEVEN.with(KeyField::Vlan) };
+    let kinds = if round % 4 < 2 { TunnelKinds::default() } else { TunnelKinds::ALL };
+    ObserverSettings {
+        key,
+        idle_timeout_ms: 15_000,
+        active_timeout_ms: 60_000,
+        sampling: Sampling { interval: 1 },
+        tpids: Tpids::default(),
+        decap: DecapSettings { kinds, ..DecapSettings::default() },
+        seed: HashSeed::new(1),
+    }
 }
 
 /// The worker of a plain packet's conversation.
