@@ -5,7 +5,7 @@
 //! that is as good as encrypted.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::path::Path;
 
 use anyhow::Result;

@@ -57,11 +57,14 @@ impl ConversationKeys {
             ethertype::IPV6 => glance_ipv6(link.data),
             _ => Glance::Other,
         };
-        match glance {
-            // It may be a tunnel.
-            Glance::Plain(it) if !it.is_tcp && self.opens_any() => Glance::Other,
-            _ => glance,
+        // It may be a tunnel.
+        if let Glance::Plain(it) = &glance
+            && !it.is_tcp
+            && self.opens_any()
+        {
+            return Glance::Other;
         }
+        glance
     }
 }
 

@@ -240,7 +240,11 @@ fn a_glance_at_payload_sees_what_is_there() {
 
 /// Without tunnels and VLANs in the key, with one of them, and with both.
 fn settings(round: usize) -> ObserverSettings {
-    let key = if round % 2 == 0 { KeyFields::SEVEN } else { KeyFields::SEVEN.with(KeyField::Vlan) };
+    let key = if round.is_multiple_of(2) {
+        KeyFields::SEVEN
+    } else {
+        KeyFields::SEVEN.with(KeyField::Vlan)
+    };
     let kinds = if round % 4 < 2 { TunnelKinds::default() } else { TunnelKinds::ALL };
     ObserverSettings {
         key,
