@@ -162,8 +162,8 @@ impl Hash for ConversationKey {
     }
 }
 
-/// Gives packets and records the keys of their conversations, as a meter with the same settings sees
-/// them: without decapsulation those of the outermost packet, with it those of the innermost one.
+/// Gives packets and records the keys of their conversations, as a meter with the same settings
+/// sees them: without decapsulation those of the outermost packet, with it those of the innermost one.
 #[derive(Clone, Copy, Debug)]
 pub struct ConversationKeys {
     tpids: Tpids,
@@ -203,8 +203,8 @@ impl ConversationKeys {
         (conversation.within(passage.hash(self.key, &self.seed)), is_forward)
     }
 
-    /// Reads the TCP or UDP packet of a frame. `None` if it has no payload and begins no connection,
-    /// and for later fragments.
+    /// Reads the TCP or UDP packet of a frame. `None` if it has no payload and begins no
+    /// connection, and for later fragments.
     pub fn look<'a>(&self, frame: &Frame<'a>) -> Option<Look<'a>> {
         let (mut opened, _) = outermost(frame, self.tpids).ok()?;
         let (mut tunnel, mut budget) = (None, Budget::default());

@@ -144,8 +144,8 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         }
     }
 
-    /// Whether [`Self::read`] has to look at a packet with these ports and this payload. `hash` gives
-    /// the word that the key of its conversation hashes.
+    /// Whether [`Self::read`] has to look at a packet with these ports and this payload. `hash`
+    /// gives the word that the key of its conversation hashes.
     #[inline(always)]
     pub fn concerns(
         &self,
@@ -186,8 +186,8 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         self.known.iter().any(|marks| !marks.is_empty()) || !self.hellos.is_empty()
     }
 
-    /// A connection of TCP begins. The unfinished opening of one between the same ends is forgotten.
-    /// Returns whether something may have been found in one.
+    /// A connection of TCP begins. The unfinished opening of one between the same ends is
+    /// forgotten. Returns whether something may have been found in one.
     pub fn begin(&mut self, conversation: &K) -> bool {
         let hash = hash_of(conversation);
         if self.hellos.may_have(|| hash)
