@@ -1,6 +1,6 @@
 //! The detectors: cost per record, with all rules together and with each alone.
 
-use analysis::detect::{DetectSettings, Detectors, RULES, RuleSettings};
+use analysis::detect::{DetectSettings, Detectors, Part, RULES, RuleSettings};
 use analysis::{Site, SiteSettings};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use flow::number::protocol;
@@ -65,7 +65,7 @@ fn detectors(only: Option<&str>) -> Detectors {
         version: "0".to_owned(),
     };
     let site = Site::new(&SiteSettings::default()).expect("nothing is known of the site");
-    Detectors::new(&settings, site).expect("the settings are right")
+    Detectors::new(&settings, site, Part::All).expect("the settings are right")
 }
 
 fn watch(detectors: &mut Detectors, batches: &mut [Batch]) {

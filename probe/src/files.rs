@@ -47,7 +47,7 @@ pub(crate) fn read_files(
     let mut progress = Progress::new(quiet);
     let outputs = outputs(opened, &mut top, &mut recorder);
     let publish = |totals: &Totals| page.iter().for_each(|page| page.publish(totals));
-    let stages = stages::configured(config, places);
+    let stages = stages::of_replay(config, places);
     let stage_counts = stages.counts.clone();
     // Files of an earlier run are kept if there is no data to replace them.
     let end = match kept::outputs(outputs, &source) {

@@ -251,7 +251,7 @@ impl LiveRun<'_> {
         let session = Session {
             config,
             interval: self.settings.interval(),
-            stages: stages::configured(config, places),
+            stages: stages::of_live_run(config, places),
             outputs: outputs(self.opened, &mut top, &mut recorder),
             stop,
             is_real_time,

@@ -164,8 +164,16 @@ fn the_page_shows_what_was_counted() {
     let counters = seen.wait_for("#counters", "packets received");
     let received = statistics["received"]["packets"].as_u64().expect("a count");
     assert!(counters.contains(&grouped(received)), "{counters}");
+    seen.wait_for("#config", "64.0 MB of memory at most");
     seen.go("security");
     seen.wait_for("#boards", "Spike");
+    seen.wait_for("#incidents", "No detector runs");
+    seen.go("traffic");
+    seen.evaluate("document.querySelector('#view [data-value=interface]').click()");
+    seen.wait_for("#traffic .legend", "interface 0");
+    seen.evaluate("document.querySelector('#top-of [data-value=session]').click()");
+    let top = page.get("/api/v1/top?of=session&by=octets&span=5m").json();
+    seen.wait_for("#top", top["rows"][0]["name"].as_str().expect("a name"));
     seen.assert_silent();
 }
 
@@ -273,6 +281,12 @@ fn the_board_shows_incidents_with_their_numbers() {
         }
     }
     assert_eq!(seen.evaluate("document.querySelectorAll('.incident').length"), alerts.len());
+    // A long list has a place to scroll in, and the boards stay in sight.
+    let is_long = "(({ scrollHeight, clientHeight }) => scrollHeight > clientHeight + 50)\
+         (document.getElementById('incidents'))";
+    assert_eq!(seen.evaluate(is_long), true);
+    let top = seen.evaluate("document.getElementById('boards').getBoundingClientRect().top");
+    assert!(top.as_f64().is_some_and(|top| top < 600.0), "{top}");
     seen.assert_silent();
 }
 

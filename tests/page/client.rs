@@ -69,6 +69,10 @@ impl Shown {
         shown
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn messages(&self) -> String {
         fs::read_to_string(self.folder.path().join("messages")).expect("messages are text")
     }

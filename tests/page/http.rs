@@ -6,15 +6,17 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::client::Shown;
-use crate::support::capture::{Captured, pcap};
-use crate::support::{self, packet};
+use crate::support;
 
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 18] = [
     "/",
     "/page.css",
     "/page.js",
     "/chart.js",
     "/ask.js",
+    "/health.js",
+    "/numbers.js",
+    "/security.js",
     "/table.js",
     "/metrics",
     "/healthz",
@@ -23,6 +25,8 @@ const PATHS: [&str; 13] = [
     "/api/v1/series",
     "/api/v1/top",
     "/api/v1/alerts",
+    "/api/v1/health",
+    "/api/v1/config",
 ];
 
 #[test]
@@ -51,39 +55,52 @@ fn numbers_are_those_of_the_statistics() {
     assert_eq!(flows["flows"].as_array().map(Vec::len), Some(1000));
 }
 
-/// The limit is that of a program without optimization on a busy host. Optimized, on an idle host,
-/// 19 of 20 answers took less than 20 ms.
+/// What has not changed is not sent again.
 #[test]
-fn lists_of_many_flows_come_at_once() {
-    const FLOWS: u32 = 100_000;
-    let frames: Vec<_> = (0..FLOWS)
-        .map(|number| {
-            let [_, high, middle, low] = number.to_be_bytes();
-            let query = packet::udp(1000, 53, 0);
-            let packet = packet::ipv4([10, high, middle, low], [192, 0, 2, low], 17, &query);
-            Captured::at((number / 2).into(), packet::ethernet(&packet))
-        })
-        .collect();
-    let folder = support::scratch();
-    let file = support::write(&folder, "many.pcap", &pcap(&frames));
-    let page = Shown::start(&file, &["--max-flows", "200k"]);
-    page.wait_for("the page stays");
-    let queries = ["source", "destination", "conversation", "port"]
-        .map(|of| format!("/api/v1/top?of={of}&span=15m"));
-    let others = ["/api/v1/flows?q=10.0.0.0/9", "/api/v1/series", "/metrics"].map(str::to_owned);
-    for query in queries.iter().chain(&others) {
-        let mut times: Vec<_> = (0..20)
-            .map(|_| {
-                let begin = Instant::now();
-                assert_eq!(page.get(query).status, 200, "{query}");
-                begin.elapsed()
-            })
-            .collect();
-        times.sort();
-        assert!(times[18] < Duration::from_millis(500), "{query}: {times:?}");
+fn an_answer_that_the_client_has_is_not_made_again() {
+    let page = Shown::sample(&[]);
+    for path in ["/api/v1/top", "/api/v1/summary", "/api/v1/flows", "/stats", "/metrics"] {
+        let first = page.get(path);
+        let (_, tag) = first.head.split_once("etag: ").expect("a tag");
+        let tag = tag.lines().next().expect("a line");
+        let again = page.get_with(path, &format!("If-None-Match: {tag}\r\n"));
+        assert_eq!((again.status, again.body.as_str()), (304, ""), "{path}: {again:?}");
+        assert!(again.head.contains("content-security-policy"), "{again:?}");
+        let other = page.get_with(path, "If-None-Match: \"0\"\r\n");
+        assert_eq!((other.status, other.body), (200, first.body), "{path}");
     }
-    let sources = page.get("/api/v1/top?of=source&span=15m").json();
-    assert_eq!((&sources["different"], &sources["records"]), (&FLOWS.into(), &FLOWS.into()));
+    // A connection that is refused is a change.
+    let tag = |head: &str| head.split_once("etag: ").map(|(_, tag)| tag[..40].to_owned());
+    let before = tag(&page.get("/stats").head);
+    let held: Vec<_> = (0..80).map(|_| page.connect()).collect();
+    drop(held);
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(20) {
+        let answer = page.get("/stats");
+        if answer.status == 200 && tag(&answer.head) != before {
+            return;
+        }
+    }
+    panic!("the tag stays {before:?}");
+}
+
+#[test]
+fn the_page_says_what_it_keeps() {
+    let page = Shown::sample(&["--page-memory", "10M"]);
+    let config = page.get("/api/v1/config").json();
+    assert_eq!((&config["memory"]["octets"], &config["live"]), (&10_000_000.into(), &false.into()));
+    let records = config["memory"]["records"].as_u64().expect("a number");
+    let grouped = format!("{},{:03} flow records", records / 1000, records % 1000);
+    let said = format!("with 10 MB of memory for {grouped} and 3 interfaces");
+    assert!(page.messages().contains(&said), "{said}: {}", page.messages());
+    let health = page.get("/api/v1/health").json();
+    assert_eq!(health, serde_json::json!({ "good": true, "problems": [] }));
+    // All records of the sample do not fit.
+    let printed = page.get("/stats").json();
+    let ended = printed["ended"].as_object().expect("reasons").values();
+    let ended: u64 = ended.map(|tally| tally["records"].as_u64().expect("a count")).sum();
+    let found = page.get("/api/v1/flows").json();
+    assert_eq!(found["searched"], ended.min(records));
 }
 
 #[test]
@@ -122,6 +139,8 @@ fn what_makes_no_sense_is_refused_with_a_sentence() {
     let page = Shown::sample(&[]);
     for (path, words) in [
         ("/api/v1/series?span=2m", "span is 5m"),
+        ("/api/v1/series?by=x", "by is class or interface"),
+        ("/api/v1/series?interface=x", "interface is a number"),
         ("/api/v1/top?of=x", "of is source"),
         ("/api/v1/top?by=x", "by is octets"),
         ("/api/v1/top?size=101", "1 to 100"),
@@ -134,6 +153,8 @@ fn what_makes_no_sense_is_refused_with_a_sentence() {
         assert!(answer.head.contains("content-type: text/plain"), "{answer:?}");
     }
     assert_eq!(page.get("/x").status, 404);
+    assert_eq!(page.get(&format!("/stats?{}", "x".repeat(4090))).status, 414);
+    assert_eq!(page.get(&format!("/stats?{}", "x".repeat(4089))).status, 200);
     assert_eq!(page.get("/../etc/passwd").status, 404);
 }
 
@@ -204,6 +225,8 @@ fn another_host_needs_a_permission_and_a_token() {
         (&["--http", "0.0.0.0:0"][..], "--http-allow-remote"),
         (&["--http", "0.0.0.0:0", "--http-allow-remote"], "--http-token-file"),
         (&["--http-name", "x"], "--http"),
+        (&["--page-memory", "10M"], "--http"),
+        (&["--http", "127.0.0.1:0", "--page-memory", "7M"], "8M of memory at least"),
         (&["--http", "localhost"], "invalid"),
         (&["--http", "127.0.0.1:0", "--http-token-file", "/dev/null"], "16 to 1024"),
         (&["--http", "192.0.2.1:1", "--http-allow-remote"], "--http-token-file"),

@@ -65,7 +65,8 @@ fn the_page_shows_a_live_run_while_it_goes_on() {
             seen.go("health");
             seen.wait_for("#counters", &format!("packets metered\t{}", grouped(sent)));
             seen.wait_for("#counters", "records ended: idle\t");
-            seen.wait_for("#interfaces", &grouped(sent));
+            let shown = seen.wait_for("#interfaces", &grouped(sent));
+            assert!(shown.contains("packets/s") && shown.contains(" /s"), "{shown}");
         }
         seen.wait_for("#state", "live \u{b7} good");
         seen.wait_for("#rates", "packets");
@@ -74,6 +75,14 @@ fn the_page_shows_a_live_run_while_it_goes_on() {
         let label = "document.querySelector('#chart-traffic canvas').getAttribute('aria-label')";
         let chart = seen.evaluate(label);
         assert!(chart.as_str().is_some_and(|label| label.contains("Mb/s")), "{chart}");
+        seen.wait_for("#traffic .legend", "packet counters");
+        seen.evaluate("document.querySelector('#view [data-value=interface]').click()");
+        seen.wait_for("#traffic .legend", "rx0");
+        let series = page.get("/api/v1/series?span=5m").json();
+        let counted = series["counted"]["packets"].as_array().expect("points");
+        let counted: u64 = counted.iter().filter_map(Value::as_u64).sum();
+        // The first second of statistics has nothing before it, and the last is not over.
+        assert!(counted > sent / 2 && counted <= sent, "{counted} of {sent}");
         seen.assert_silent();
     });
     if sent == 0 {

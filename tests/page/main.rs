@@ -7,5 +7,6 @@ mod browser;
 mod client;
 mod http;
 mod live;
+mod many;
 mod metrics;
 mod prometheus;

@@ -26,8 +26,8 @@ export function timeText(millis, withDay) {
 export class Chart {
   /**
    * @param place an element with a size
-   * @param options `format`: a value as text; `mark`: the same, short; `stacked`; `label`: what it shows, for those who
-   *   cannot see it
+   * @param options `format`: a value as text; `mark`: the same, short; `stacked`; `label`: what it
+   *   shows, for those who cannot see it
    */
   constructor(place, options) {
     this.options = options;
@@ -47,7 +47,10 @@ export class Chart {
     new ResizeObserver(() => this.draw()).observe(place);
   }
 
-  /** @param data `start` and `step` in ms, `series`: a list of `name`, `color`, `values` */
+  /**
+   * @param data `start` and `step` in ms, `series`: a list of `name`, `color`, `values`; `line`:
+   *   one more that is drawn over them, or nothing
+   */
   show(data) {
     this.data = data;
     this.draw();
@@ -94,7 +97,7 @@ export class Chart {
         sums[at] = this.options.stacked ? sums[at] + value : Math.max(sums[at], value);
       });
     }
-    const top = roundUp(Math.max(0, ...sums));
+    const top = roundUp(Math.max(0, ...sums, ...(data.line?.values ?? [])));
     const box = {
       width: width - GAP.left - GAP.right,
       height: height - GAP.top - GAP.bottom,
@@ -104,6 +107,7 @@ export class Chart {
     this.grid(paint, box, top, y);
     this.times(paint, box, height);
     this.areas(paint, length, x, y);
+    if (data.line) this.line(paint, data.line, x, y);
     if (this.cursor !== null && this.cursor < length) {
       paint.fillStyle = color("--text");
       paint.globalAlpha = 0.35;
@@ -177,11 +181,23 @@ export class Chart {
     }
   }
 
+  line(paint, { values, color: name }, x, y) {
+    paint.beginPath();
+    values.forEach((value, at) => {
+      paint.lineTo(x(at), y(value));
+      paint.lineTo(x(at + 1), y(value));
+    });
+    paint.strokeStyle = color(name);
+    paint.lineWidth = 1.5;
+    paint.stroke();
+  }
+
   /** The legend, with the values at the cursor or the greatest ones. */
   describe(length, sums) {
     const { format, label } = this.options;
     const at = this.cursor;
-    const parts = this.data.series.map((one) => {
+    const shown = [...this.data.series, this.data.line].filter(Boolean);
+    const parts = shown.map((one) => {
       const value = at === null ? Math.max(0, ...one.values) : one.values[at] ?? 0;
       return [one.color, one.name, format(value)];
     });

@@ -3,6 +3,9 @@
 
 import { Chart, timeText } from "/chart.js";
 import { ask, needToken } from "/ask.js";
+import { showConfig, showHealth } from "/health.js";
+import { duration, grouped, scaled, words } from "/numbers.js";
+import { showBoards, showIncidents } from "/security.js";
 import { cell, fill, row } from "/table.js";
 
 const byId = (id) => document.getElementById(id);
@@ -11,33 +14,11 @@ const PARTS = ["traffic", "security", "flows", "health"];
 /** Time between two questions, in ms. */
 const PERIOD = 1000;
 
-// Numbers as people read them.
-
-function scaled(value, unit, base = 1000) {
-  const prefixes = ["", "k", "M", "G", "T", "P"];
-  let at = 0;
-  let number = value;
-  while (number >= base && at < prefixes.length - 1) {
-    number /= base;
-    at += 1;
-  }
-  const digits = at === 0 ? (Number.isInteger(number) ? 0 : 1) : number < 10 ? 2 : number < 100 ? 1 : 0;
-  return `${number.toFixed(digits)} ${prefixes[at]}${unit}`.trim();
-}
-
-const grouped = (value) => Number(value ?? 0).toLocaleString("en-US");
-const words = (name) => name.replaceAll("_", " ");
-
-function duration(seconds) {
-  const whole = Math.floor(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
-}
-
 // What the user has chosen. It stays for the next visit.
 
-const chosen = { measure: "octets", span: "5m", "top-of": "source", "top-by": "octets" };
+const chosen = {
+  measure: "octets", view: "class", span: "5m", "top-of": "source", "top-by": "octets",
+};
 
 function choice(id, onChange) {
   const group = byId(id);
@@ -67,6 +48,7 @@ function shownPart() {
 
 function showPart() {
   for (const part of PARTS) byId(part).classList.toggle("shown", part === shownPart());
+  byId("span").hidden = !["traffic", "security"].includes(shownPart());
   for (const link of document.querySelectorAll("nav a")) {
     const here = link.hash.slice(1) === shownPart();
     if (here) link.setAttribute("aria-current", "page");
@@ -85,11 +67,10 @@ const MEASURES = {
 
 const measure = () => MEASURES[chosen.measure];
 
-/** Values of a class of traffic as rates. */
-function rates(series, name) {
+/** Counts of points as rates. */
+function asRates(counts, step) {
   const { factor } = measure();
-  const values = series.classes[name]?.[chosen.measure] ?? [];
-  return values.map((value) => (value * factor) / series.step);
+  return (counts?.[chosen.measure] ?? []).map((value) => (value * factor) / step);
 }
 
 const format = (value) => scaled(value, measure().unit);
@@ -97,14 +78,39 @@ const mark = (value) => scaled(value, "");
 
 const traffic = new Chart(byId("chart-traffic"), { stacked: true, label: "Traffic", format, mark });
 
+const CLASS_COLORS = { tcp: "--c0", udp: "--c1", icmp: "--c2", other: "--c3" };
+const COLORS = ["--c0", "--c1", "--c2", "--c3", "--c4"];
+
+/** The names of interfaces, by their numbers in flow records. */
+let interfaceNames = {};
+
+const interfaceName = (number) => interfaceNames[number] ?? `interface ${number}`;
+
+/** The interfaces with the most traffic, and the sum of the others. */
+function byInterface({ interfaces, step }) {
+  const all = Object.entries(interfaces).map(([name, counts]) => {
+    const values = asRates(counts, step);
+    return { name, values, sum: values.reduce((sum, value) => sum + value, 0) };
+  });
+  all.sort((a, b) => (a.name === "others") - (b.name === "others") || b.sum - a.sum);
+  const first = all.slice(0, COLORS.length).map(({ name, values }, at) => (
+    { name: name === "others" ? name : interfaceName(name), color: COLORS[at], values }));
+  const others = all.slice(COLORS.length);
+  if (others.length === 0) return first;
+  const values = others[0].values.map((_, at) => (
+    others.reduce((sum, one) => sum + one.values[at], 0)));
+  return [...first, { name: `${others.length} others`, color: "--c5", values }];
+}
+
 function showTraffic(series) {
-  const colors = { tcp: "--c0", udp: "--c1", icmp: "--c2", other: "--c3" };
+  const { start, step, classes, counted } = series;
+  const values = asRates(counted, step);
   traffic.show({
-    start: series.start,
-    step: series.step * 1000,
-    series: Object.entries(colors).map(([name, color]) => (
-      { name, color, values: rates(series, name) }
-    )),
+    start,
+    step: step * 1000,
+    series: series.interfaces ? byInterface(series) : Object.entries(CLASS_COLORS)
+      .map(([name, color]) => ({ name, color, values: asRates(classes[name], step) })),
+    line: values.length > 0 ? { name: "packet counters", color: "--text", values } : null,
   });
 }
 
@@ -115,7 +121,7 @@ function showTop(top) {
   const whole = Math.max(1, top.all[by]);
   const rows = top.rows.map((one, at) => {
     const share = one[by] / whole;
-    const name = cell(one.name, {});
+    const name = cell(chosen["top-of"] === "interface" ? interfaceName(one.name) : one.name);
     const bar = document.createElement("span");
     bar.className = "bar";
     bar.style.width = `${Math.max(1, share * 100)}%`;
@@ -143,86 +149,6 @@ function showTop(top) {
     + `${table ? "Other flows come" : "A flow comes"} here at the end or the active timeout.`;
 }
 
-// Security.
-
-const BOARDS = [
-  ["syn_only", "TCP with SYN only", "SYN floods and scans: connections that nobody answered"],
-  ["dns", "DNS", "Port 53 on either side: amplification, tunnels, broken resolvers"],
-  ["ntp", "NTP", "Port 123 on either side: amplification by monlist"],
-  ["udp_other", "Other UDP", "All UDP but DNS and NTP"],
-  ["unreachable", "ICMP unreachable", "Backscatter of spoofed attacks, and answers to scans"],
-];
-
-/** A rate must reach this to be a spike, in packets a second. */
-const SPIKE_FLOOR = 100;
-const SPIKE_FACTOR = 4;
-
-const boards = BOARDS.map(([name, title, note], at) => {
-  const card = document.createElement("div");
-  card.className = "card";
-  const heading = document.createElement("h2");
-  heading.textContent = title;
-  const chartPlace = document.createElement("div");
-  chartPlace.className = "chart";
-  const spike = document.createElement("p");
-  const text = document.createElement("p");
-  text.className = "note";
-  text.textContent = note;
-  card.append(heading, text, chartPlace, spike);
-  byId("boards").append(card);
-  const packets = (value) => scaled(value, "packets/s");
-  const options = { stacked: false, label: title, format: packets, mark };
-  return { name, spike, color: `--c${at}`, chart: new Chart(chartPlace, options) };
-});
-
-function showBoards(series) {
-  for (const { name, spike, color, chart } of boards) {
-    const values = (series.classes[name]?.packets ?? []).map((value) => value / series.step);
-    const start = series.start;
-    const step = series.step * 1000;
-    chart.show({ start, step, series: [{ name: words(name), color, values }] });
-    const sorted = values.filter((value) => value > 0).sort((a, b) => a - b);
-    const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
-    const highest = Math.max(0, ...values);
-    const isSpike = highest >= SPIKE_FLOOR && highest > SPIKE_FACTOR * median;
-    spike.className = isSpike ? "spike" : "note";
-    spike.textContent = isSpike
-      ? `Spike: ${scaled(highest, "packets/s")} at ${
-        timeText(start + values.indexOf(highest) * step)} UTC, usually ${
-        scaled(median, "packets/s")}`
-      : "No spike";
-  }
-}
-
-function showIncidents({ alerts }) {
-  const place = byId("incidents");
-  if (alerts.length === 0) {
-    const empty = document.createElement("p");
-    empty.className = "empty";
-    empty.textContent = "No incident.";
-    place.replaceChildren(empty);
-    return;
-  }
-  place.replaceChildren(...alerts.map((alert) => {
-    const item = document.createElement("article");
-    item.className = `incident s${Number(alert["event.severity"]) || 0}`;
-    const heading = document.createElement("h3");
-    heading.textContent = `${alert["rule.name"] ?? alert["rule.id"] ?? "incident"} — ${
-      alert.open ? "open" : "over"}`;
-    const reason = document.createElement("p");
-    reason.textContent = alert["event.reason"] ?? "";
-    const when = document.createElement("p");
-    when.className = "note";
-    const at = (name) => (name in alert ? `${timeText(alert[name], true)} UTC` : "");
-    when.textContent = [
-      `severity ${alert["event.severity"] ?? "?"}`, `rule ${alert["rule.id"] ?? "?"}`,
-      at("event.start") && `since ${at("event.start")}`, at("event.end") && `to ${at("event.end")}`,
-    ].filter(Boolean).join(" · ");
-    item.append(heading, reason, when);
-    return item;
-  }));
-}
-
 // Flows.
 
 const FLAGS = [[1, "F"], [2, "S"], [4, "R"], [8, "P"], [16, "A"], [32, "U"], [64, "E"], [128, "C"]];
@@ -234,10 +160,13 @@ function endpoint(address, port, isIcmp) {
 
 /** The tunnel that a flow came through: its ends are told where there is room. */
 function tunnelCell({ tunnel }) {
-  if (!tunnel) return cell("", {});
+  if (!tunnel) return cell("");
   const title = `${tunnel.source} to ${tunnel.destination}`;
-  return cell(tunnel.id ? `${tunnel.type} ${tunnel.id}` : tunnel.type, { title });
+  return cell(tunnel.id ? `${tunnel.type} ${tunnel.id}` : tunnel.type, { title, label: "tunnel" });
 }
+
+/** Lines of their own on a narrow screen. */
+const FLOW_ENDS = ["source", "destination"];
 
 const located = (text, country) => (country ? `${text} (${country})` : text);
 
@@ -260,12 +189,17 @@ function showFlows({ flows, found, searched }) {
       isIcmp ? `${flow.protocol} ${type}` : flow.protocol,
       located(endpoint(flow.source, flow.source_port, isIcmp), flow.source_country),
       located(endpoint(flow.destination, flow.destination_port, isIcmp), flow.destination_country),
-      flags.join(""), grouped(flow.packets), scaled(flow.octets, "B"), flow.interface,
+      flags.join(""), grouped(flow.packets), scaled(flow.octets, "B"),
+      interfaceNames[flow.interface] ?? flow.interface,
       flow.end_reason, flow.tags.join(" "),
     ];
-    const cells = columns.map((text, at) => cell(text, { number: isNumber.includes(at) }));
+    const cells = columns.map((text, at) => {
+      const main = FLOW_ENDS.includes(names[at]);
+      return cell(text, { number: isNumber.includes(at), main, label: names[at] });
+    });
     if (hasTunnels) cells.push(tunnelCell(flow));
-    if (hasNames) cells.push(cell(flow.name ?? "", { title: flow.application ?? "" }));
+    const application = { title: flow.application ?? "", label: "name" };
+    if (hasNames) cells.push(cell(flow.name ?? "", application));
     return row(cells);
   });
   fill(byId("flow-table"), heads, rows, "No flow was found.");
@@ -281,74 +215,10 @@ byId("search").addEventListener("submit", (event) => {
   update();
 });
 
-// Health.
-
-/** What to do about a cause of loss. */
-const REMEDIES = {
-  ring_full: "a larger --ring, more queues (ethtool -L) or more workers",
-  fill_ring_empty: "a larger --ring, or more workers",
-  packet_ring_full: "a larger --packet-ring, or more workers",
-  nic_missed: "larger rings of the card (ethtool -G), more queues (ethtool -L)",
-  not_captured: "the interface or a queue was not captured; see its state",
-};
-
-function showHealth(statistics) {
-  const interfaces = statistics.interfaces ?? [];
-  const heads = (list) => [row(list.map(([text, number]) => cell(text, { head: true, number })))];
-  fill(
-    byId("interfaces"),
-    heads([["interface"], ["frames", true], ["lost", true], ["why, and what helps"], ["how"]]),
-    interfaces.map((one) => {
-      const causes = Object.entries(one.causes ?? {}).filter(([, count]) => count > 0);
-      const text = causes.map(([cause, count]) => {
-        const remedy = REMEDIES[cause] ? ` (${REMEDIES[cause]})` : "";
-        return `${words(cause)} ${grouped(count)}${remedy}`;
-      });
-      return row([
-        cell(one.name, {}), cell(grouped(one.frames), { number: true }),
-        cell(grouped(one.lost), { number: true, bad: one.lost > 0 }),
-        cell(text.join("; "), { words: true }),
-        cell(one.capture, { bad: !one.captured, words: true }),
-      ]);
-    }),
-    "Files are read, no interface.",
-  );
-  const outputs = statistics.outputs ?? [];
-  const lost = (one) => (one.failed?.records ?? 0) + (one.dropped?.records ?? 0);
-  fill(
-    byId("outputs"),
-    heads([["output"], ["records sent", true], ["lost", true], ["messages", true],
-      ["octets", true], ["state"]]),
-    outputs.map((one) => row([
-      cell(one.output, {}), cell(grouped(one.sent?.records), { number: true }),
-      cell(grouped(lost(one)), { number: true, bad: lost(one) > 0 }),
-      cell(grouped(one.messages), { number: true }),
-      cell(scaled(one.octets ?? 0, "B"), { number: true }),
-      cell(one.error ?? "good", { bad: Boolean(one.error), words: true }),
-    ])),
-    "No output.",
-  );
-  const counters = [
-    ["packets received", statistics.received?.packets],
-    ["packets metered", statistics.metered?.packets],
-    ["octets metered", statistics.metered?.octets],
-    ...Object.entries(statistics.ignored ?? {}).filter(([, tally]) => tally.packets > 0)
-      .map(([reason, tally]) => [`packets ignored: ${words(reason)}`, tally.packets]),
-    ...Object.entries(statistics.ended ?? {})
-      .map(([reason, tally]) => [`records ended: ${words(reason)}`, tally.records]),
-    ["flows in the table", statistics.active_flows],
-    ...["fragments_unknown", "exceeding_wire", "clock_jumps", "clock_steps_back", "without_clock"]
-      .filter((name) => statistics[name] > 0).map((name) => [words(name), statistics[name]]),
-  ];
-  fill(
-    byId("counters"),
-    heads([["counter"], ["count", true]]),
-    counters.map(([name, count]) => row([cell(name, {}), cell(grouped(count), { number: true })])),
-    "Nothing was counted yet.",
-  );
-}
-
 // The head of the page.
+
+/** Whether detectors look for incidents. */
+let detecting = false;
 
 function showSummary(summary) {
   const { statistics, problems, rates: now, live } = summary;
@@ -366,7 +236,8 @@ function showSummary(summary) {
   const sum = (records) => Object.values(records ?? {}).reduce((all, one) => all + one.records, 0);
   const lost = (statistics.interfaces ?? []).reduce((all, one) => all + one.lost, 0);
   const parts = live
-    ? [["packets", scaled(now.packets ?? 0, "/s")], ["traffic", scaled((now.octets ?? 0) * 8, "b/s")],
+    ? [["packets", scaled(now.packets ?? 0, "/s")],
+      ["traffic", scaled((now.octets ?? 0) * 8, "b/s")],
       ["records", scaled(now.records ?? 0, "/s")], ["lost", scaled(now.lost ?? 0, "/s")],
       ["up", duration(statistics.seconds ?? 0)]]
     : [["packets", grouped(statistics.metered?.packets)],
@@ -382,10 +253,17 @@ function showSummary(summary) {
     return pair;
   }));
   byId("basis").textContent = live
-    ? "From flow records: each is spread over the time of its flow, and arrives when the flow ends"
-      + " or after the active timeout. The rates at the head are the packet counters."
+    ? "The line is of the packet counters: all that was metered in each second. The areas are of"
+      + " flow records: each is spread over the time of its flow, and comes when the flow ends or"
+      + " after the active timeout."
     : "By packet time, from flow records: each is spread over the time of its flow.";
-  if (shownPart() === "health") showHealth(statistics);
+  detecting = Boolean(statistics.alerts);
+  interfaceNames = summary.interface_names;
+  const alarms = byId("alarms");
+  alarms.hidden = !summary.open_incidents;
+  alarms.textContent = `${summary.open_incidents} open ${
+    summary.open_incidents === 1 ? "incident" : "incidents"}`;
+  if (shownPart() === "health") showHealth(summary);
 }
 
 // The round.
@@ -405,11 +283,15 @@ async function update() {
   const part = shownPart();
   if (part === "traffic") {
     const top = `/api/v1/top?of=${chosen["top-of"]}&by=${chosen["top-by"]}&span=${span}&size=15`;
-    tasks.push(show(`/api/v1/series?span=${span}`, showTraffic), show(top, showTop));
+    const series = `/api/v1/series?span=${span}&by=${chosen.view}`;
+    tasks.push(show(series, showTraffic), show(top, showTop));
   } else if (part === "security") {
-    tasks.push(show(`/api/v1/series?span=${span}`, showBoards), show("/api/v1/alerts", showIncidents));
+    const incidents = ({ alerts }) => showIncidents({ alerts, detecting });
+    tasks.push(show(`/api/v1/series?span=${span}`, showBoards), show("/api/v1/alerts", incidents));
   } else if (part === "flows") {
     tasks.push(show(`/api/v1/flows?size=200&q=${encodeURIComponent(query)}`, showFlows));
+  } else {
+    tasks.push(show("/api/v1/config", showConfig));
   }
   const results = await Promise.allSettled(tasks);
   const failed = results.find((result) => result.status === "rejected");

@@ -1,20 +1,36 @@
 // Tables. Every value is set as text.
 
-/** A cell: `head`, `number` (to the right), `bad`, `words` (may wrap), `narrow`, `title`. */
-export function cell(text, { head, number, bad, words, narrow, title }) {
+/**
+ * A cell: `head`, `number` (to the right), `bad`, `words` (may wrap), `narrow`, `title`; on a
+ * narrow screen `main` is a line of its own, and `label` is said before the others. The roles stay
+ * when a table is shown as a list.
+ */
+export function cell(text, { head, number, bad, words, narrow, title, label, main } = {}) {
   const element = document.createElement(head ? "th" : "td");
   element.textContent = String(text ?? "");
+  element.setAttribute("role", head ? "columnheader" : "cell");
   if (head) element.scope = "col";
-  if (number) element.classList.add("number");
-  if (bad) element.classList.add("bad");
-  if (narrow) element.classList.add("narrow");
-  if (words) element.classList.add("words");
+  const classes = { number, bad, narrow, words, main };
+  for (const [name, is] of Object.entries(classes)) element.classList.toggle(name, Boolean(is));
   if (title) element.title = title;
+  if (label) element.dataset.label = label;
+  return element;
+}
+
+/** A cell with several lines of words. */
+export function several(lines, options) {
+  const element = cell("", { ...options, words: true });
+  for (const line of lines) {
+    const part = document.createElement("div");
+    part.textContent = line;
+    element.append(part);
+  }
   return element;
 }
 
 export function row(cells) {
   const element = document.createElement("tr");
+  element.setAttribute("role", "row");
   element.append(...cells);
   return element;
 }
@@ -32,5 +48,7 @@ export function fill(table, heads, rows, empty) {
   } else {
     body.append(...rows);
   }
+  table.setAttribute("role", "table");
+  for (const part of [head, body]) part.setAttribute("role", "rowgroup");
   table.replaceChildren(head, body);
 }

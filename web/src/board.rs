@@ -1,18 +1,22 @@
 //! The data of the page: the latest statistics, traffic over time, flows, incidents.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use flow::{Batch, FlowRecord, RecordTally};
+use flow::{Batch, FlowRecord, RecordTally, Timestamp};
 use serde_json::{Value, json};
 
 use crate::flows::LatestFlows;
 use crate::incidents::Incidents;
+use crate::memory::Memory;
+use crate::rates::rates;
+use crate::ring::Counts;
 use crate::search::Search;
-use crate::series::{Series, Span};
-use crate::table::TableFlows;
+use crate::series::{Series, Span, View};
+use crate::sums::Sums;
+use crate::table::{TABLE_FLOWS_MAX, TableFlows};
 use crate::top::Ranking;
 
 /// Maximum age of live statistics. Older ones show that the program hangs.
@@ -31,13 +35,20 @@ pub struct Board {
     is_live: bool,
     statistics: Mutex<Statistics>,
     records: Mutex<Records>,
+    memory: Memory,
     refused_connections: AtomicU64,
+    /// When the board was made, and what has changed since: each publication and each batch.
+    began: SystemTime,
+    changes: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Statistics {
     latest: Arc<Value>,
+    before: Arc<Value>,
     published: Instant,
+    /// The names of interfaces.
+    names: BTreeMap<u32, String>,
     /// The latest samples, the oldest first.
     samples: VecDeque<Sample>,
 }
@@ -47,6 +58,7 @@ struct Statistics {
 struct Sample {
     at: Instant,
     packets: u64,
+    metered: u64,
     octets: u64,
     records: u64,
     lost: u64,
@@ -59,6 +71,8 @@ struct Records {
     /// `None` until somebody has looked at the table, and in a replay.
     table: Option<TableFlows>,
     incidents: Incidents,
+    /// Memory for top lists.
+    sums: Sums,
 }
 
 /// Health of the program, with the reasons if it is bad.
@@ -68,6 +82,11 @@ pub struct Health {
 }
 
 impl Health {
+    /// A sentence for each problem.
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
     /// Whether there is no problem.
     pub fn is_good(&self) -> bool {
         self.problems.is_empty()
@@ -80,57 +99,126 @@ impl Health {
 }
 
 impl Board {
-    /// An empty board, for live capture or for a replay.
-    pub fn new(is_live: bool) -> Self {
+    /// An empty board, for live capture or for a replay, in so much memory.
+    pub fn new(is_live: bool, memory: Memory) -> Self {
         let statistics = Statistics {
             latest: Arc::new(json!({})),
+            before: Arc::new(json!({})),
             published: Instant::now(),
+            names: BTreeMap::new(),
             samples: VecDeque::with_capacity(RECENT + 1),
         };
         let records = Records {
-            series: Series::new(),
-            flows: LatestFlows::new(),
+            series: Series::new(&memory),
+            flows: LatestFlows::new(&memory),
             table: None,
             incidents: Incidents::default(),
+            sums: Sums::new(memory.records + TABLE_FLOWS_MAX),
         };
         Self {
             is_live,
             statistics: Mutex::new(statistics),
             records: Mutex::new(records),
+            memory,
             refused_connections: AtomicU64::new(0),
+            began: SystemTime::now(),
+            changes: AtomicU64::new(0),
         }
     }
 
-    /// Publishes the statistics, about once a second.
-    pub fn publish(&self, statistics: Value) {
+    /// Publishes the statistics, about once a second, and the names of interfaces by their numbers
+    /// in flow records.
+    pub fn publish(&self, statistics: Value, names: BTreeMap<u32, String>) {
         let sample = Sample::of(&statistics);
         let mut state = lock(&self.statistics);
-        state.latest = Arc::new(statistics);
+        state.before = std::mem::replace(&mut state.latest, Arc::new(statistics));
         state.published = sample.at;
+        state.names = names;
         if state.samples.len() > RECENT {
             state.samples.pop_front();
         }
+        let before = state.samples.back().copied();
         state.samples.push_back(sample);
+        drop(state);
+        // A replay has another time than its packets.
+        if let (true, Some(before)) = (self.is_live, before) {
+            self.count(&before, &sample);
+        }
+        self.change();
+    }
+
+    /// Adds what the packet counters say to the traffic over time, once they have said anything.
+    fn count(&self, before: &Sample, after: &Sample) {
+        let counts = Counts {
+            packets: after.metered.saturating_sub(before.metered),
+            octets: after.octets.saturating_sub(before.octets),
+            flows: 0,
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let to = Timestamp::from_millis(millis(now));
+        let from = millis(now.saturating_sub(after.at.duration_since(before.at)));
+        if after.metered > 0 {
+            lock(&self.records).series.count(Timestamp::from_millis(from), to, counts);
+        }
+    }
+
+    fn change(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Another text whenever an answer may have changed, as an entity tag of HTTP.
+    pub(crate) fn tag(&self) -> String {
+        let began = self.began.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let changes = self.changes.load(Ordering::Relaxed);
+        let age = lock(&self.statistics).published.elapsed();
+        // Old statistics are a problem that grows by the second.
+        let stale = if self.is_live && age > STALE { age.as_secs() } else { 0 };
+        format!("\"{began:x}-{changes:x}-{stale:x}\"")
+    }
+
+    /// What the page is, and how much it keeps.
+    pub(crate) fn config(&self) -> Value {
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "live": self.is_live,
+            "memory": {
+                "octets": self.memory.octets,
+                "records": self.memory.records,
+                "interfaces": self.memory.interfaces,
+            },
+        })
     }
 
     /// Publishes the heaviest flows in the table, as the records that they would be now, and the
     /// sum of all flows in it.
     pub fn publish_table(&self, heaviest: &[FlowRecord], all: RecordTally) {
-        lock(&self.records).table = Some(TableFlows::new(heaviest, all));
+        let mut table = TableFlows::new(heaviest, all);
+        let mut records = lock(&self.records);
+        records.flows.iter().for_each(|flow| table.take_out(&flow.record));
+        records.table = Some(table);
+        drop(records);
+        self.change();
     }
 
     /// Adds the records and events of a batch.
     pub(crate) fn add(&self, batch: &Batch) {
         let mut records = lock(&self.records);
         for record in &batch.records {
+            if let Some(table) = &mut records.table {
+                table.take_out(record);
+            }
             records.series.add(record);
             records.flows.add(record, batch.details_of(record));
         }
         batch.events.iter().for_each(|event| records.incidents.add(event));
+        drop(records);
+        self.change();
     }
 
     pub(crate) fn count_refused_connection(&self) {
         self.refused_connections.fetch_add(1, Ordering::Relaxed);
+        self.change();
     }
 
     /// The last published statistics, as in `--stats json`.
@@ -171,34 +259,44 @@ impl Board {
     /// Rates, health and statistics.
     pub(crate) fn summary(&self) -> Value {
         let problems = self.health().problems;
+        let open_incidents = lock(&self.records).incidents.open();
         let state = lock(&self.statistics);
+        let mut latest = state.samples.iter().rev().take(2);
+        let last_two = latest.next().zip(latest.next());
+        let millis = last_two.map_or(1, |(last, before)| {
+            u64::try_from(last.at.duration_since(before.at).as_millis()).unwrap_or(1).max(1)
+        });
         let per_second = |count: fn(&Sample) -> u64| {
-            let mut latest = state.samples.iter().rev().take(2);
-            let (last, before) = (latest.next()?, latest.next()?);
-            let millis = u64::try_from(last.at.duration_since(before.at).as_millis()).ok()?.max(1);
+            let (last, before) = last_two?;
             Some(count(last).saturating_sub(count(before)).saturating_mul(1000) / millis)
         };
+        let mut rates = rates(&state.before, &state.latest, millis);
+        for (name, rate) in [
+            ("packets", per_second(|sample| sample.packets)),
+            ("octets", per_second(|sample| sample.octets)),
+            ("records", per_second(|sample| sample.records)),
+            ("lost", per_second(|sample| sample.lost)),
+        ] {
+            rates.insert(name.to_owned(), rate.into());
+        }
         json!({
             "live": self.is_live,
             "problems": problems,
-            "rates": {
-                "packets": per_second(|sample| sample.packets),
-                "octets": per_second(|sample| sample.octets),
-                "records": per_second(|sample| sample.records),
-                "lost": per_second(|sample| sample.lost),
-            },
+            "open_incidents": open_incidents,
+            "rates": rates,
+            "interface_names": state.names,
             "statistics": *state.latest,
             "refused_connections": self.refused_connections.load(Ordering::Relaxed),
         })
     }
 
-    pub(crate) fn series(&self, span: Span) -> Value {
-        lock(&self.records).series.value(span)
+    pub(crate) fn series(&self, span: Span, view: View) -> Value {
+        lock(&self.records).series.value(span, view)
     }
 
     pub(crate) fn top(&self, ranking: &Ranking) -> Value {
-        let records = lock(&self.records);
-        ranking.of(&records.flows, records.table.as_ref())
+        let Records { flows, table, sums, .. } = &mut *lock(&self.records);
+        ranking.of(flows, table.as_ref(), sums)
     }
 
     pub(crate) fn flows(&self, search: &Search) -> Value {
@@ -220,6 +318,7 @@ impl Sample {
         Self {
             at: Instant::now(),
             packets: statistics["received"]["packets"].as_u64().unwrap_or(0),
+            metered: statistics["metered"]["packets"].as_u64().unwrap_or(0),
             octets: statistics["metered"]["octets"].as_u64().unwrap_or(0),
             records: ended.filter_map(|(_, tally)| tally["records"].as_u64()).sum(),
             lost: sum("interfaces", |interface| &interface["lost"]),
@@ -236,9 +335,9 @@ mod tests {
     use super::*;
 
     fn problems(statistics: Value) -> Vec<String> {
-        let board = Board::new(true);
-        board.publish(json!({ "received": { "packets": 0 } }));
-        board.publish(statistics);
+        let board = Board::new(true, Memory::default());
+        board.publish(json!({ "received": { "packets": 0 } }), BTreeMap::new());
+        board.publish(statistics, BTreeMap::new());
         board.health().problems
     }
 

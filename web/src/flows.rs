@@ -7,23 +7,52 @@ use flow::number::protocol;
 use flow::{Details, Facts, FlowRecord, NameProtocol, Place, Tag, Tunnel};
 use serde_json::{Value, json};
 
+use crate::memory::Memory;
 use crate::search::Search;
 
-/// Flow records that are kept, 150 octets each; 64 more for a tunnel, and a name's own.
-pub(crate) const KEPT: usize = 100_000;
+/// What an allocation takes besides its content, in octets.
+const ALLOCATION: usize = 16;
 
 /// The latest flow records.
 #[derive(Debug)]
 pub(crate) struct LatestFlows {
+    /// The room for them is made at the start.
     flows: VecDeque<Flow>,
+    records_max: usize,
+    /// Octets of names and tunnels.
+    apart: usize,
+    apart_max: usize,
+}
+
+/// Where an address is: the letters of its country and the number of its Autonomous System; 0 if
+/// they are not known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Where {
+    pub(crate) country: [u8; 2],
+    pub(crate) as_number: u32,
+}
+
+impl Where {
+    fn of(place: Option<&Arc<Place>>) -> Self {
+        let code = place.and_then(|place| place.country_code.as_deref()).unwrap_or_default();
+        Self {
+            // A code of another length is none of ISO 3166-1.
+            country: code.as_bytes().try_into().unwrap_or_default(),
+            as_number: place.and_then(|place| place.as_number).unwrap_or_default(),
+        }
+    }
+
+    fn country_code(&self) -> Option<&str> {
+        str::from_utf8(&self.country).ok().filter(|code| !code.starts_with('\0'))
+    }
 }
 
 /// A flow record, where its addresses are, and the tunnel that it came through.
 #[derive(Debug)]
 pub(crate) struct Flow {
     pub(crate) record: FlowRecord,
-    pub(crate) source: Option<Arc<Place>>,
-    pub(crate) destination: Option<Arc<Place>>,
+    pub(crate) source: Where,
+    pub(crate) destination: Where,
     pub(crate) tunnel: Option<Box<Tunnel>>,
     /// The first name that was found in the payload, and the protocol of the names.
     pub(crate) name: Option<Box<str>>,
@@ -31,23 +60,29 @@ pub(crate) struct Flow {
 }
 
 impl LatestFlows {
-    pub(crate) fn new() -> Self {
-        Self { flows: VecDeque::with_capacity(KEPT) }
+    pub(crate) fn new(memory: &Memory) -> Self {
+        Self {
+            flows: VecDeque::with_capacity(memory.records),
+            records_max: memory.records,
+            apart: 0,
+            apart_max: memory.for_records.saturating_sub(Self::octets(memory.records)),
+        }
     }
 
+    /// Octets of memory for so many records without names and tunnels.
+    pub(crate) const fn octets(records: usize) -> usize {
+        records * size_of::<Flow>()
+    }
+
+    /// Adds a record. The oldest go if there is no room.
     pub(crate) fn add(&mut self, record: &FlowRecord, details: Option<&Details>) {
-        if self.flows.len() == KEPT {
-            self.flows.pop_front();
+        let flow = Flow::new(record, details);
+        self.apart += flow.apart();
+        while self.flows.len() == self.records_max || self.apart > self.apart_max {
+            let Some(oldest) = self.flows.pop_front() else { break };
+            self.apart -= oldest.apart();
         }
-        let facts = details.and_then(|details| details.facts.as_deref());
-        self.flows.push_back(Flow {
-            record: *record,
-            source: details.and_then(|details| details.source.clone()),
-            destination: details.and_then(|details| details.destination.clone()),
-            tunnel: details.and_then(|details| details.tunnel).map(Box::new),
-            name: facts.and_then(|facts| facts.hosts().next()).map(Box::from),
-            application: facts.and_then(Facts::protocol),
-        });
+        self.flows.push_back(flow);
     }
 
     /// The flow records, the latest first.
@@ -70,9 +105,29 @@ impl LatestFlows {
     }
 }
 
+impl Flow {
+    fn new(record: &FlowRecord, details: Option<&Details>) -> Self {
+        let facts = details.and_then(|details| details.facts.as_deref());
+        Self {
+            record: *record,
+            source: Where::of(details.and_then(|details| details.source.as_ref())),
+            destination: Where::of(details.and_then(|details| details.destination.as_ref())),
+            tunnel: details.and_then(|details| details.tunnel).map(Box::new),
+            name: facts.and_then(|facts| facts.hosts().next()).map(Box::from),
+            application: facts.and_then(Facts::protocol),
+        }
+    }
+
+    /// Octets that it has elsewhere.
+    fn apart(&self) -> usize {
+        let tunnel = self.tunnel.as_ref().map(|_| size_of::<Tunnel>());
+        let name = self.name.as_ref().map(|name| name.len());
+        [tunnel, name].into_iter().flatten().map(|octets| octets + ALLOCATION).sum()
+    }
+}
+
 fn value(flow: &Flow) -> Value {
     let (record, key) = (&flow.record, &flow.record.key);
-    let country = |place: &Option<Arc<Place>>| place.as_ref()?.country_code.clone();
     json!({
         "start": record.start.as_millis(),
         "end": record.end.as_millis(),
@@ -89,8 +144,8 @@ fn value(flow: &Flow) -> Value {
         "octets": record.octets,
         "end_reason": record.end_reason.name(),
         "tags": record.tags.iter().map(Tag::name).collect::<Vec<_>>(),
-        "source_country": country(&flow.source),
-        "destination_country": country(&flow.destination),
+        "source_country": flow.source.country_code(),
+        "destination_country": flow.destination.country_code(),
         "tunnel": flow.tunnel.as_deref().map(tunnel_value),
         "name": flow.name,
         "application": flow.application.map(NameProtocol::name),
@@ -157,7 +212,7 @@ pub(crate) mod tests {
     }
 
     fn found(words: &str) -> u64 {
-        let mut flows = LatestFlows::new();
+        let mut flows = LatestFlows::new(&Memory::default());
         let mut tagged = record(0, 1, 1);
         tagged.tags = Tag::Worm445.into();
         let place = |code: &str, number| {
@@ -263,14 +318,35 @@ pub(crate) mod tests {
 
     #[test]
     fn the_latest_are_kept_and_come_first() {
-        let mut flows = LatestFlows::new();
-        for packets in 1..=KEPT as u64 + 5 {
+        let memory = Memory::default();
+        let mut flows = LatestFlows::new(&memory);
+        for packets in 1..=memory.records as u64 + 5 {
             flows.add(&record(0, 1, packets), None);
         }
         let search = Search::parse(None, Some("2")).expect("a search");
         let found = flows.find(&search);
-        assert_eq!(found["found"], KEPT);
-        assert_eq!(found["flows"][0]["packets"], KEPT + 5);
-        assert_eq!(found["flows"][1]["packets"], KEPT + 4);
+        assert_eq!(found["found"], memory.records);
+        assert_eq!(found["flows"][0]["packets"], memory.records + 5);
+        assert_eq!(found["flows"][1]["packets"], memory.records + 4);
+    }
+
+    #[test]
+    fn names_take_room_from_other_records() {
+        let memory = Memory::divide(Memory::LEAST).expect("enough");
+        let mut flows = LatestFlows::new(&memory);
+        let name = "x".repeat(200);
+        let tls = TlsFacts { server_name: Some(name.as_str().into()), ..TlsFacts::default() };
+        let facts = Facts { tls: Some(tls), ..Facts::default() };
+        let named = Details { facts: Some(Arc::new(facts)), ..Details::default() };
+        (0..memory.records).for_each(|_| flows.add(&record(0, 1, 1), None));
+        assert_eq!(flows.flows.len(), memory.records);
+        (0..memory.records).for_each(|_| flows.add(&record(0, 1, 2), Some(&named)));
+        let octets = |flows: &LatestFlows| flows.flows.iter().map(Flow::apart).sum::<usize>();
+        assert_eq!(flows.apart, octets(&flows));
+        assert!(flows.apart + LatestFlows::octets(memory.records) <= memory.for_records);
+        assert!(flows.flows.len() < memory.records);
+        assert_eq!(flows.flows.capacity(), memory.records);
+        (0..memory.records).for_each(|_| flows.add(&record(0, 1, 3), None));
+        assert_eq!((flows.flows.len(), flows.apart), (memory.records, 0));
     }
 }

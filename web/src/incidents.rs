@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 /// Maximum number of incidents that are kept. Ended ones are removed first.
 const KEPT: usize = 200;
 
+/// Octets of memory for them: one has some 25 fields, and a list of up to 100 addresses.
+pub(crate) const OCTETS: usize = KEPT * 8 * 1024;
+
 /// The latest state of each incident, by its `event.id`.
 #[derive(Debug, Default)]
 pub(crate) struct Incidents {
@@ -35,6 +38,11 @@ impl Incidents {
             self.list.remove(ended);
         }
         self.list.push_back(fields);
+    }
+
+    /// Number of open ones.
+    pub(crate) fn open(&self) -> usize {
+        self.list.iter().filter(|fields| is_open(fields)).count()
     }
 
     /// The incidents: open ones first, then by severity, then the latest first.
@@ -101,6 +109,7 @@ mod tests {
         assert_eq!(value[0]["open"], true);
         assert_eq!(value[1]["event.id"], 1);
         assert_eq!(value[1]["open"], false);
+        assert_eq!(incidents.open(), 1);
         assert_eq!(value.as_array().map(Vec::len), Some(2));
     }
 

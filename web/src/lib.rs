@@ -7,17 +7,22 @@
 mod board;
 mod flows;
 mod incidents;
+mod memory;
 mod metrics;
+mod rates;
 mod recorder;
+mod ring;
 mod routes;
 mod search;
 mod series;
 mod server;
 mod settings;
+mod sums;
 mod table;
 mod top;
 
 pub use board::{Board, Health};
+pub use memory::Memory;
 pub use metrics::{Metric, Metrics, without_metric};
 pub use recorder::Recorder;
 pub use server::{BoundServer, Server};

@@ -16,18 +16,21 @@ use serde_json::{Value, json};
 use crate::board::Board;
 use crate::metrics::Metrics;
 use crate::search::Search;
-use crate::series::Span;
+use crate::series::{Span, View};
 use crate::settings::Settings;
 use crate::top::Ranking;
 
 /// The page and its files: path, type, content.
-const FILES: [(&str, &str, &str); 7] = [
+const FILES: [(&str, &str, &str); 10] = [
     ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
     ("/page.css", "text/css; charset=utf-8", include_str!("../page/page.css")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("../page/page.js")),
     ("/chart.js", "text/javascript; charset=utf-8", include_str!("../page/chart.js")),
     ("/icon.svg", "image/svg+xml", include_str!("../page/icon.svg")),
     ("/ask.js", "text/javascript; charset=utf-8", include_str!("../page/ask.js")),
+    ("/health.js", "text/javascript; charset=utf-8", include_str!("../page/health.js")),
+    ("/numbers.js", "text/javascript; charset=utf-8", include_str!("../page/numbers.js")),
+    ("/security.js", "text/javascript; charset=utf-8", include_str!("../page/security.js")),
     ("/table.js", "text/javascript; charset=utf-8", include_str!("../page/table.js")),
 ];
 
@@ -46,6 +49,15 @@ const HEADERS: [(HeaderName, &str); 5] = [
 
 const JSON: &str = "application/json";
 
+/// Maximum length of a path with its query.
+const PATH_MAX: usize = 4096;
+
+/// What admits requests.
+struct Door {
+    settings: Settings,
+    board: Arc<Board>,
+}
+
 /// All routes.
 pub(crate) fn routes(settings: Settings, board: Arc<Board>) -> Router {
     let mut router = Router::new();
@@ -61,21 +73,36 @@ pub(crate) fn routes(settings: Settings, board: Arc<Board>) -> Router {
         .route("/api/v1/top", get(top))
         .route("/api/v1/flows", get(flows))
         .route("/api/v1/alerts", get(alerts))
-        .with_state(board)
-        .layer(middleware::from_fn_with_state(Arc::new(settings), admit))
+        .route("/api/v1/health", get(health_document))
+        .route("/api/v1/config", get(config))
+        .with_state(Arc::clone(&board))
+        .layer(middleware::from_fn_with_state(Arc::new(Door { settings, board }), admit))
 }
 
-/// Refuses requests that are not permitted, and adds the headers to each response.
-async fn admit(State(settings): State<Arc<Settings>>, request: Request, next: Next) -> Response {
-    let refusal = refusal(&settings, &request);
-    let mut response = match refusal {
+/// Refuses requests that are not permitted, and adds the headers to each response. An answer that
+/// the client has already is not made again.
+async fn admit(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    // Changes from now on are in the next answer. The page itself never changes.
+    let tag = (!is_page(&request)).then(|| door.board.tag());
+    let tag = tag.and_then(|tag| HeaderValue::try_from(tag).ok());
+    let mut response = match refusal(&door.settings, &request) {
         Some((status, reason)) => (status, format!("{reason}\n")).into_response(),
+        None if tag.is_some() && request.headers().get(header::IF_NONE_MATCH) == tag.as_ref() => {
+            StatusCode::NOT_MODIFIED.into_response()
+        }
         None => next.run(request).await,
     };
+    if let (Some(tag), StatusCode::OK | StatusCode::NOT_MODIFIED) = (tag, response.status()) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+fn is_page(request: &Request) -> bool {
+    FILES.iter().any(|(path, ..)| *path == request.uri().path())
 }
 
 fn refusal(settings: &Settings, request: &Request) -> Option<(StatusCode, &'static str)> {
@@ -86,10 +113,13 @@ fn refusal(settings: &Settings, request: &Request) -> Option<(StatusCode, &'stat
     if !host.is_some_and(|host| is_ours(settings, host)) {
         return Some((StatusCode::MISDIRECTED_REQUEST, "this is not a name of this host"));
     }
+    let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if length > PATH_MAX {
+        return Some((StatusCode::URI_TOO_LONG, "a path has at most 4096 octets"));
+    }
     // The page itself has no data. It asks the user for the token.
-    let is_page = FILES.iter().any(|(path, ..)| *path == request.uri().path());
     match &settings.token {
-        Some(token) if !is_page && !has_token(request.headers(), token) => {
+        Some(token) if !is_page(request) && !has_token(request.headers(), token) => {
             Some((StatusCode::UNAUTHORIZED, "a token is needed: Authorization: Bearer TOKEN"))
         }
         _ => None,
@@ -150,8 +180,10 @@ async fn summary(State(board): State<Arc<Board>>) -> Response {
 }
 
 async fn series(State(board): State<Arc<Board>>, Query(asked): Parameters) -> Response {
-    match Span::parse(asked.get("span").map(String::as_str)) {
-        Ok(span) => document(&board.series(span)),
+    let get = |name: &str| asked.get(name).map(String::as_str);
+    let view = View::parse(get("by"), get("interface"));
+    match Span::parse(get("span")).and_then(|span| Ok((span, view?))) {
+        Ok((span, view)) => document(&board.series(span, view)),
         Err(problem) => bad_request(&problem),
     }
 }
@@ -172,6 +204,15 @@ async fn flows(State(board): State<Arc<Board>>, Query(asked): Parameters) -> Res
     }
 }
 
+async fn health_document(State(board): State<Arc<Board>>) -> Response {
+    let health = board.health();
+    document(&json!({ "good": health.is_good(), "problems": health.problems() }))
+}
+
+async fn config(State(board): State<Arc<Board>>) -> Response {
+    document(&board.config())
+}
+
 async fn alerts(State(board): State<Arc<Board>>) -> Response {
     document(&json!({ "alerts": board.alerts() }))
 }
@@ -179,10 +220,12 @@ async fn alerts(State(board): State<Arc<Board>>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Memory;
 
     fn settings() -> Settings {
         let listen = "127.0.0.1:0".parse().expect("an address");
-        Settings { listen, names: vec!["probe.example".to_owned()], token: None }
+        let names = vec!["probe.example".to_owned()];
+        Settings { listen, names, token: None, memory: Memory::default() }
     }
 
     #[test]

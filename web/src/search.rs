@@ -40,7 +40,7 @@ enum Condition {
     /// The protocol of the name.
     Application(NameProtocol),
     /// Either address is in this country, by its two-letter code.
-    Country(String),
+    Country([u8; 2]),
     /// Either address is in this Autonomous System.
     System(u32),
 }
@@ -75,13 +75,11 @@ impl Search {
     /// Whether a flow matches.
     pub(crate) fn matches(&self, flow: &Flow) -> bool {
         let (record, key) = (&flow.record, &flow.record.key);
-        let places = || [&flow.source, &flow.destination].into_iter().flatten();
+        let places = [flow.source, flow.destination];
         self.conditions.iter().all(|condition| match *condition {
             Condition::Tag(tag) => record.tags.contains(tag),
-            Condition::Country(ref code) => {
-                places().any(|place| place.country_code.as_deref() == Some(code.as_str()))
-            }
-            Condition::System(number) => places().any(|place| place.as_number == Some(number)),
+            Condition::Country(code) => places.iter().any(|place| place.country == code),
+            Condition::System(number) => places.iter().any(|place| place.as_number == number),
             Condition::Network(ref network) => [key.source_address(), key.destination_address()]
                 .into_iter()
                 .any(|address| network.contains(&address)),
@@ -131,8 +129,11 @@ fn condition(word: &str) -> Result<Condition, String> {
         "interface" => number.parse().ok().map(Condition::Interface),
         "vlan" => number.parse().ok().map(Condition::Vlan),
         "tunnel" => tunnel_condition(number),
-        "as" => number.parse().ok().map(Condition::System),
-        "country" if number.len() == 2 => Some(Condition::Country(number.to_ascii_uppercase())),
+        "as" => number.parse().ok().filter(|number| *number != 0).map(Condition::System),
+        "country" => {
+            let code = number.to_ascii_uppercase();
+            code.as_bytes().try_into().ok().map(Condition::Country)
+        }
         "name" if !number.is_empty() => Some(Condition::Name(number.to_owned())),
         "app" => {
             let known = NameProtocol::ALL.into_iter().find(|it| it.name() == number);

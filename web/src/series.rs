@@ -1,12 +1,16 @@
-//! Traffic over time, from flow records: two rings of buckets, by class.
+//! Traffic over time: rings of buckets, from flow records by class and by interface, and from the
+//! packet counters for all traffic.
 //!
 //! A record has the times of the start and the end of its flow, but not of each packet. Its packets
-//! and octets are spread evenly over the buckets between those, so that the sum over all buckets
-//! equals the sum of the records.
+//! and octets are spread evenly over the time between those, so that the sum over all buckets
+//! equals the sum of the records, and two records of a flow that goes on overlap in no bucket.
 
 use flow::number::{protocol, tcp_control};
 use flow::{FlowRecord, IpVersion, Timestamp};
 use serde_json::{Map, Value, json};
+
+use crate::memory::Memory;
+use crate::ring::{Counts, Points, Ring};
 
 /// A class of traffic. The first four include all traffic. The others are subsets of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +36,9 @@ const NTP: u16 = 123;
 /// Type 3 of ICMP (RFC 792) and type 1 of ICMPv6 (RFC 4443).
 const UNREACHABLE: [u16; 2] = [3, 1];
 
-/// Maximum number of points in an answer.
-const POINTS_MAX: u64 = 300;
-
-/// Minimum number of points in an answer.
-const POINTS_MIN: u64 = 30;
+/// Buckets of a ring.
+const SECONDS: usize = 3600;
+const MINUTES: usize = 1440;
 
 /// Name of a span of time, its length, and the width of its points, in seconds.
 const SPANS: [(&str, u64, u64); 4] =
@@ -47,7 +49,7 @@ const SPANS: [(&str, u64, u64); 4] =
 pub(crate) struct Span {
     pub(crate) seconds: u64,
     /// Width of a point, in seconds.
-    step: u64,
+    pub(crate) step: u64,
 }
 
 impl Span {
@@ -59,130 +61,18 @@ impl Span {
     }
 }
 
-/// Counts of a bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) packets: u64,
-    pub(crate) octets: u64,
-    pub(crate) flows: u64,
-}
-
-type Cell = [Counts; NAMES.len()];
-
-/// Buckets of the same width. A new one replaces the oldest.
-#[derive(Debug)]
-struct Ring {
-    /// Width of a bucket, in seconds.
-    width: u64,
-    cells: Vec<Cell>,
-    /// The number of the latest bucket since the epoch; `None` before the first record.
-    latest: Option<u64>,
-    /// The earliest bucket that was ever used.
-    earliest: u64,
-}
-
-impl Ring {
-    fn new(width: u64, cells: usize) -> Self {
-        Self { width, cells: vec![Cell::default(); cells], latest: None, earliest: u64::MAX }
-    }
-
-    fn len(&self) -> u64 {
-        self.cells.len() as u64
-    }
-
-    /// The place of a bucket; `None` if it is older than the ring.
-    fn place(&self, bucket: u64) -> Option<usize> {
-        let latest = self.latest?;
-        if bucket > latest || latest - bucket >= self.len() {
-            return None;
-        }
-        usize::try_from(bucket % self.len()).ok()
-    }
-
-    /// Makes this bucket the latest, if it is later. The buckets from the old latest one to this
-    /// one are cleared.
-    fn advance(&mut self, bucket: u64) {
-        let begin = match self.latest {
-            None => bucket,
-            Some(latest) if bucket <= latest => return,
-            Some(latest) => (latest + 1).max((bucket + 1).saturating_sub(self.len())),
-        };
-        self.latest = Some(bucket);
-        for new in begin..=bucket {
-            if let Some(place) = self.place(new) {
-                self.cells[place] = Cell::default();
-            }
-        }
-    }
-
-    fn add(&mut self, record: &FlowRecord, classes: &Classes) {
-        let bucket = |time: Timestamp| time.as_millis() / 1000 / self.width;
-        let (first, last) = (bucket(record.start), bucket(record.end));
-        self.advance(last);
-        self.earliest = self.earliest.min(first);
-        let parts = last - first + 1;
-        let share = |count: u64, part: u64| {
-            let upto = |part: u64| u128::from(count) * u128::from(part) / u128::from(parts);
-            // A part of a 64-bit number fits in 64 bits.
-            u64::try_from(upto(part + 1) - upto(part)).unwrap_or(u64::MAX)
-        };
-        // Of a flow that is longer than the ring, only the end has buckets.
-        for part in parts.saturating_sub(self.len())..parts {
-            let Some(place) = self.place(first + part) else { continue };
-            let packets = share(record.packets, part);
-            let octets = share(record.octets, part);
-            for class in classes.list() {
-                let cell = &mut self.cells[place][*class as usize];
-                cell.packets += packets;
-                cell.octets += octets;
-                cell.flows += u64::from(part == 0);
-            }
-        }
-    }
-
-    fn value(&self, span: Span) -> Value {
-        let Some(latest) = self.latest else { return json!({ "step": span.step, "classes": {} }) };
-        let buckets = (span.step / self.width).max(1);
-        let points = (span.seconds / span.step).min(POINTS_MAX);
-        // Points begin at multiples of their width, so that they are the same in later requests.
-        let end = latest / buckets + 1;
-        // Points before the first record have no information, but a chart needs a minimum of
-        // points.
-        let begin = (self.earliest / buckets).min(end.saturating_sub(POINTS_MIN));
-        let begin = begin.max(end.saturating_sub(points));
-        let mut classes = Map::new();
-        for (class, name) in NAMES.iter().enumerate() {
-            let (mut packets, mut octets, mut flows) = (Vec::new(), Vec::new(), Vec::new());
-            for point in begin..end {
-                let cells = (point * buckets..(point + 1) * buckets)
-                    .filter_map(|bucket| self.place(bucket))
-                    .map(|place| self.cells[place][class]);
-                let sum = cells.fold(Counts::default(), |sum, cell| Counts {
-                    packets: sum.packets + cell.packets,
-                    octets: sum.octets + cell.octets,
-                    flows: sum.flows + cell.flows,
-                });
-                packets.push(sum.packets);
-                octets.push(sum.octets);
-                flows.push(sum.flows);
-            }
-            let counts = json!({ "packets": packets, "octets": octets, "flows": flows });
-            classes.insert((*name).to_owned(), counts);
-        }
-        let start = begin * buckets * self.width * 1000;
-        json!({ "start": start, "step": span.step, "classes": classes })
-    }
-}
+/// The classes that include all traffic.
+const WHOLE: usize = 4;
 
 /// The classes of a record.
 struct Classes {
-    list: [Class; 3],
+    list: [usize; 3],
     count: usize,
 }
 
 impl Classes {
     fn of(record: &FlowRecord) -> Self {
-        let mut classes = Self { list: [Class::Other; 3], count: 0 };
+        let mut classes = Self { list: [0; 3], count: 0 };
         let key = &record.key;
         let has_port = |port| key.source_port == port || key.destination_port == port;
         if key.is_icmp() {
@@ -222,47 +112,177 @@ impl Classes {
     }
 
     fn push(&mut self, class: Class) {
-        self.list[self.count] = class;
+        self.list[self.count] = class as usize;
         self.count += 1;
     }
 
-    fn list(&self) -> &[Class] {
+    fn list(&self) -> &[usize] {
         &self.list[..self.count]
     }
 }
 
-/// The last hour in seconds, and the last day in minutes, by the time of packets.
+/// Traffic of one kind: the last hour in seconds, and the last day in minutes, by the time of
+/// packets.
+#[derive(Debug)]
+struct Traffic<const CLASSES: usize> {
+    seconds: Ring<CLASSES>,
+    minutes: Ring<CLASSES>,
+}
+
+impl<const CLASSES: usize> Traffic<CLASSES> {
+    const OCTETS: usize = (SECONDS + MINUTES) * size_of::<[Counts; CLASSES]>();
+
+    fn new() -> Self {
+        Self { seconds: Ring::new(1, SECONDS), minutes: Ring::new(60, MINUTES) }
+    }
+
+    fn both(&mut self) -> [&mut Ring<CLASSES>; 2] {
+        [&mut self.seconds, &mut self.minutes]
+    }
+
+    fn ring(&self, span: Span) -> &Ring<CLASSES> {
+        if span.step >= self.minutes.width { &self.minutes } else { &self.seconds }
+    }
+}
+
+/// Traffic over time.
 #[derive(Debug)]
 pub(crate) struct Series {
-    seconds: Ring,
-    minutes: Ring,
+    all: Traffic<{ NAMES.len() }>,
+    /// The first interfaces that had a record.
+    interfaces: Vec<(u32, Traffic<{ NAMES.len() }>)>,
+    /// Whether there are more interfaces than there is memory for.
+    has_others: bool,
+    /// By the packet counters.
+    counted: Traffic<1>,
+}
+
+/// What is wanted of the series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    /// The classes of all traffic.
+    Classes,
+    /// The classes of the traffic of this interface.
+    OfInterface(u32),
+    /// The interfaces.
+    Interfaces,
+}
+
+impl View {
+    /// # Errors
+    ///
+    /// A word is unknown; in one sentence.
+    pub(crate) fn parse(by: Option<&str>, interface: Option<&str>) -> Result<Self, String> {
+        match (by.unwrap_or("class"), interface.map(str::parse)) {
+            ("class", None) => Ok(Self::Classes),
+            ("class", Some(Ok(number))) => Ok(Self::OfInterface(number)),
+            ("class", Some(Err(_not_a_number))) => Err("interface is a number".to_owned()),
+            ("interface", None) => Ok(Self::Interfaces),
+            ("interface", Some(_)) => Err("by=interface shows all interfaces".to_owned()),
+            _ => Err("by is class or interface".to_owned()),
+        }
+    }
 }
 
 impl Series {
-    pub(crate) fn new() -> Self {
-        Self { seconds: Ring::new(1, 3600), minutes: Ring::new(60, 1440) }
+    /// Octets of memory for an interface.
+    pub(crate) const OCTETS_EACH: usize = Traffic::<{ NAMES.len() }>::OCTETS;
+
+    /// Octets of memory for so many interfaces.
+    pub(crate) const fn octets(interfaces: usize) -> usize {
+        (interfaces + 1) * Self::OCTETS_EACH + Traffic::<1>::OCTETS
+    }
+
+    pub(crate) fn new(memory: &Memory) -> Self {
+        Self {
+            all: Traffic::new(),
+            interfaces: Vec::with_capacity(memory.interfaces),
+            has_others: false,
+            counted: Traffic::new(),
+        }
     }
 
     pub(crate) fn add(&mut self, record: &FlowRecord) {
         let classes = Classes::of(record);
-        self.seconds.add(record, &classes);
-        self.minutes.add(record, &classes);
+        let counts = Counts { packets: record.packets, octets: record.octets, flows: 1 };
+        let number = record.key.interface;
+        let known = self.interfaces.iter().position(|(known, _)| *known == number);
+        let of_interface = match known {
+            Some(at) => Some(at),
+            None if self.interfaces.len() < self.interfaces.capacity() => {
+                self.interfaces.push((number, Traffic::new()));
+                Some(self.interfaces.len() - 1)
+            }
+            None => {
+                self.has_others = true;
+                None
+            }
+        };
+        let of_interface = of_interface.map(|at| &mut self.interfaces[at].1);
+        for traffic in [Some(&mut self.all), of_interface].into_iter().flatten() {
+            for ring in traffic.both() {
+                ring.add(record.start..record.end, counts, classes.list());
+            }
+        }
     }
 
-    /// Counts by class, in points of equal width.
-    pub(crate) fn value(&self, span: Span) -> Value {
-        let ring = if span.step >= self.minutes.width { &self.minutes } else { &self.seconds };
-        ring.value(span)
+    /// Adds what the packet counters say of the time between two looks at them.
+    pub(crate) fn count(&mut self, from: Timestamp, to: Timestamp, counts: Counts) {
+        self.counted.both().into_iter().for_each(|ring| ring.add(from..to, counts, &[0]));
     }
+
+    /// Counts in points of equal width.
+    pub(crate) fn value(&self, span: Span, view: View) -> Value {
+        let (ring, counted) = (self.all.ring(span), self.counted.ring(span));
+        let key = if view == View::Interfaces { "interfaces" } else { "classes" };
+        let mut value = json!({ "step": span.step });
+        let Some(points) = Points::of(span, ring, counted) else {
+            value[key] = json!({});
+            return value;
+        };
+        value["start"] = points.start().into();
+        value[key] = match view {
+            View::Classes => classes(&points, ring),
+            View::OfInterface(number) => {
+                let known = self.interfaces.iter().find(|(known, _)| *known == number);
+                known.map_or_else(|| json!({}), |(_, traffic)| classes(&points, traffic.ring(span)))
+            }
+            View::Interfaces => self.by_interface(&points, span),
+        };
+        if counted.latest.is_some() && !matches!(view, View::OfInterface(_)) {
+            let mut counted = Counts::value(&points.sums(counted, 0..1));
+            // Flows are not counted there.
+            counted.as_object_mut().and_then(|counted| counted.remove("flows"));
+            value["counted"] = counted;
+        }
+        value
+    }
+
+    fn by_interface(&self, points: &Points, span: Span) -> Value {
+        let mut others = points.sums(self.all.ring(span), 0..WHOLE);
+        let mut interfaces = Map::new();
+        for (number, traffic) in &self.interfaces {
+            let sums = points.sums(traffic.ring(span), 0..WHOLE);
+            others.iter_mut().zip(&sums).for_each(|(others, sum)| *others -= *sum);
+            interfaces.insert(number.to_string(), Counts::value(&sums));
+        }
+        if self.has_others {
+            interfaces.insert("others".to_owned(), Counts::value(&others));
+        }
+        Value::Object(interfaces)
+    }
+}
+
+fn classes(points: &Points, ring: &Ring<{ NAMES.len() }>) -> Value {
+    let value = |class| Counts::value(&points.sums(ring, class..class + 1));
+    let classes = NAMES.iter().enumerate().map(|(class, name)| ((*name).to_owned(), value(class)));
+    Value::Object(classes.collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::flows::tests::record;
-
-    /// Number of classes that include all traffic.
-    const WHOLE: usize = 4;
 
     fn sum(value: &Value, count: &str) -> u64 {
         let classes = NAMES[..WHOLE].iter().map(|class| &value["classes"][*class][count]);
@@ -272,12 +292,12 @@ mod tests {
 
     #[test]
     fn what_is_spread_adds_up() {
-        let mut series = Series::new();
+        let mut series = Series::new(&Memory::default());
         for (start, end, packets) in [(0, 0, 1), (1_000, 62_500, 7), (250_000, 250_999, 100)] {
             series.add(&record(start, end, packets));
         }
         for span in ["5m", "15m", "1h", "24h"] {
-            let value = series.value(Span::parse(Some(span)).expect("a span"));
+            let value = series.value(Span::parse(Some(span)).expect("a span"), View::Classes);
             assert_eq!(sum(&value, "packets"), 108, "{span}");
             assert_eq!(sum(&value, "octets"), 10_800, "{span}");
             assert_eq!(sum(&value, "flows"), 3, "{span}");
@@ -286,24 +306,92 @@ mod tests {
 
     #[test]
     fn a_bucket_is_forgotten_when_its_place_is_needed() {
-        let mut series = Series::new();
+        let mut series = Series::new(&Memory::default());
         let hour = Span::parse(Some("1h")).expect("a span");
         series.add(&record(1_000, 1_000, 5));
         series.add(&record(3_599_000, 3_599_000, 1));
-        assert_eq!(sum(&series.value(hour), "packets"), 6);
+        assert_eq!(sum(&series.value(hour, View::Classes), "packets"), 6);
         series.add(&record(3_601_000, 3_601_000, 1));
-        assert_eq!(sum(&series.value(hour), "packets"), 2);
+        assert_eq!(sum(&series.value(hour, View::Classes), "packets"), 2);
         // A record from years later, and then one from before that.
         series.add(&record(1 << 50, 1 << 50, 3));
         series.add(&record(1_000, 1_000, 9));
-        assert_eq!(sum(&series.value(hour), "packets"), 3);
+        assert_eq!(sum(&series.value(hour, View::Classes), "packets"), 3);
     }
 
     #[test]
     fn a_flow_longer_than_the_ring_costs_no_more_than_the_ring() {
-        let mut series = Series::new();
+        let mut series = Series::new(&Memory::default());
         series.add(&record(0, 1 << 52, u64::MAX));
-        let hour = series.value(Span::parse(Some("1h")).expect("a span"));
+        let hour = series.value(Span::parse(Some("1h")).expect("a span"), View::Classes);
         assert!(sum(&hour, "packets") < 1 << 45);
+    }
+
+    #[test]
+    fn records_of_a_flow_that_goes_on_are_level() {
+        let mut series = Series::new(&Memory::default());
+        series.add(&record(10_500, 15_500, 500));
+        series.add(&record(15_500, 20_500, 500));
+        let value = series.value(Span::parse(None).expect("a span"), View::Classes);
+        let packets = value["classes"]["tcp"]["packets"].as_array().expect("points");
+        let last = packets.iter().rev().filter_map(Value::as_u64).take(12).collect::<Vec<_>>();
+        assert_eq!(last, [50, 100, 100, 100, 100, 100, 100, 100, 100, 100, 50, 0]);
+    }
+
+    #[test]
+    fn interfaces_add_up_to_all() {
+        let mut series = Series::new(&Memory { interfaces: 1, ..Memory::default() });
+        for (interface, packets) in [(3, 7), (9, 2), (3, 1)] {
+            let mut record = record(1_000, 4_500, packets);
+            record.key.interface = interface;
+            series.add(&record);
+        }
+        let span = Span::parse(None).expect("a span");
+        let value = series.value(span, View::Interfaces);
+        let packets = |points: &Value| {
+            let points = points["packets"].as_array().into_iter().flatten();
+            points.filter_map(Value::as_u64).sum::<u64>()
+        };
+        assert_eq!(packets(&value["interfaces"]["3"]), 8, "{value}");
+        assert_eq!(packets(&value["interfaces"]["others"]), 2, "{value}");
+        assert_eq!(sum(&series.value(span, View::OfInterface(3)), "octets"), 800);
+        assert_eq!(series.value(span, View::OfInterface(9))["classes"], json!({}));
+        assert_eq!(value.get("counted"), None);
+    }
+
+    #[test]
+    fn packet_counters_are_ahead_of_records() {
+        let mut series = Series::new(&Memory::default());
+        series.add(&record(10_000, 12_000, 30));
+        let at = Timestamp::from_millis;
+        let counts = |packets| Counts { packets, octets: packets * 100, flows: 0 };
+        series.count(at(14_500), at(15_500), counts(10));
+        series.count(at(15_500), at(16_100), counts(6));
+        let span = Span::parse(None).expect("a span");
+        let value = series.value(span, View::Classes);
+        let packets = value["counted"]["packets"].as_array().expect("points");
+        // The second that is not over is left out.
+        assert_eq!(
+            packets.iter().rev().take(3).collect::<Vec<_>>(),
+            [&json!(10), &5.into(), &0.into()]
+        );
+        assert_eq!(
+            value["classes"]["tcp"]["packets"].as_array().map(Vec::len),
+            Some(packets.len())
+        );
+        assert_eq!(sum(&value, "packets"), 30);
+        let end = value["start"].as_u64().expect("a time") + packets.len() as u64 * 1000;
+        assert_eq!(end, 16_000);
+    }
+
+    #[test]
+    fn a_view_is_of_classes_or_interfaces() {
+        assert_eq!(View::parse(None, Some("7")), Ok(View::OfInterface(7)));
+        assert_eq!(View::parse(Some("interface"), None), Ok(View::Interfaces));
+        for (by, interface) in
+            [(Some("x"), None), (None, Some("x")), (Some("interface"), Some("1"))]
+        {
+            assert!(View::parse(by, interface).is_err(), "{by:?} {interface:?}");
+        }
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use crate::memory::Memory;
+
 /// Address of the page, and access to it.
 #[derive(Clone)]
 pub struct Settings {
@@ -14,6 +16,8 @@ pub struct Settings {
     pub names: Vec<String>,
     /// The token that each request must have. `None`: no token is needed.
     pub token: Option<String>,
+    /// The memory of the page's data.
+    pub memory: Memory,
 }
 
 impl Settings {
@@ -29,6 +33,7 @@ impl fmt::Debug for Settings {
             .field("listen", &self.listen)
             .field("names", &self.names)
             .field("has_token", &self.token.is_some())
+            .field("memory", &self.memory)
             .finish()
     }
 }

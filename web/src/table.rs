@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use flow::{FlowKey, FlowRecord, RecordTally, Timestamp};
 use foldhash::fast::RandomState;
 
-use crate::flows::{Flow, LatestFlows};
+/// Maximum number of flows in the table that are known.
+pub(crate) const TABLE_FLOWS_MAX: usize = 256;
 
 /// The heaviest flows in the table, as the records that they were when it was looked at.
 #[derive(Debug)]
@@ -31,9 +32,12 @@ pub(crate) struct TableFlow {
 }
 
 impl TableFlows {
+    /// Octets of memory, for the old and the new one.
+    pub(crate) const OCTETS: usize = 4 * TABLE_FLOWS_MAX * size_of::<(FlowKey, TableFlow)>();
+
     pub(crate) fn new(flows: &[FlowRecord], all: RecordTally) -> Self {
         let mut heaviest = HashMap::with_capacity_and_hasher(flows.len(), RandomState::default());
-        for flow in flows {
+        for flow in flows.iter().take(TABLE_FLOWS_MAX) {
             let end = flow.end.as_millis();
             let new = TableFlow { tally: RecordTally::default(), end, seen: flow.exported };
             // Flows of two workers, or of two tunnels, may have the same key.
@@ -47,19 +51,18 @@ impl TableFlows {
         Self { heaviest, all, since, latest }
     }
 
-    /// The flows of which no record has come since they were looked at. Each packet of the others
-    /// is in these records.
-    pub(crate) fn without_records(
-        &self,
-        records: &LatestFlows,
-    ) -> HashMap<FlowKey, TableFlow, RandomState> {
-        let mut left = self.heaviest.clone();
-        for Flow { record, .. } in records.iter().filter(|it| it.record.exported >= self.since) {
-            if left.get(&record.key).is_some_and(|flow| record.exported >= flow.seen) {
-                left.remove(&record.key);
-            }
+    /// The flows of which no record has come since they were looked at.
+    pub(crate) fn heaviest(&self) -> impl Iterator<Item = (&FlowKey, &TableFlow)> {
+        self.heaviest.iter()
+    }
+
+    /// Takes the flow of a record out, if the record left after the look: each packet of the flow
+    /// is in this record.
+    pub(crate) fn take_out(&mut self, record: &FlowRecord) {
+        let is_later = |flow: &TableFlow| record.exported >= flow.seen;
+        if record.exported >= self.since && self.heaviest.get(&record.key).is_some_and(is_later) {
+            self.heaviest.remove(&record.key);
         }
-        left
     }
 }
 
@@ -72,11 +75,11 @@ mod tests {
     fn a_flow_counts_in_the_table_until_a_record_has_it() {
         let seen =
             FlowRecord { exported: Timestamp::from_millis(50_000), ..record(20_000, 49_000, 7) };
-        let table = TableFlows::new(&[seen], RecordTally { records: 9, ..RecordTally::default() });
+        let all = RecordTally { records: 9, ..RecordTally::default() };
         let left = |record: FlowRecord| {
-            let mut records = LatestFlows::new();
-            records.add(&record, None);
-            table.without_records(&records)
+            let mut table = TableFlows::new(&[seen], all);
+            table.take_out(&record);
+            table.heaviest
         };
         // The record of the active timeout before.
         let before =
@@ -89,6 +92,5 @@ mod tests {
         let after =
             FlowRecord { exported: Timestamp::from_millis(51_000), ..record(20_000, 50_500, 8) };
         assert!(left(after).is_empty());
-        assert_eq!(table.all.records, 9);
     }
 }

@@ -1,16 +1,14 @@
 //! Top lists: sources, destinations, conversations, ports, interfaces.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::ops::AddAssign;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
 
-use flow::{FlowKey, Place, RecordTally};
-use foldhash::fast::RandomState;
+use flow::{FlowKey, IpVersion, RecordTally};
 use serde_json::{Value, json};
 
-use crate::flows::{Flow, LatestFlows, protocol_name};
+use crate::flows::{Flow, LatestFlows, Where, protocol_name};
 use crate::series::Span;
+use crate::sums::{Sum, Sums};
 use crate::table::TableFlows;
 
 /// Rows of an answer: default and maximum.
@@ -31,6 +29,8 @@ enum Of {
     Source,
     Destination,
     Conversation,
+    /// A conversation by protocol and ports.
+    Session,
     Port,
     Interface,
     Country(Side),
@@ -50,29 +50,6 @@ enum By {
     Flows,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Sum {
-    octets: u64,
-    packets: u64,
-    flows: u64,
-}
-
-type Sums = HashMap<FlowKey, Sum, RandomState>;
-
-impl Sum {
-    fn value(self) -> Value {
-        json!({ "octets": self.octets, "packets": self.packets, "flows": self.flows })
-    }
-}
-
-impl AddAssign for Sum {
-    fn add_assign(&mut self, other: Self) {
-        self.octets += other.octets;
-        self.packets += other.packets;
-        self.flows += other.flows;
-    }
-}
-
 impl Ranking {
     /// # Errors
     ///
@@ -87,6 +64,7 @@ impl Ranking {
             "source" => Of::Source,
             "destination" => Of::Destination,
             "conversation" => Of::Conversation,
+            "session" => Of::Session,
             "port" => Of::Port,
             "interface" => Of::Interface,
             "source-country" => Of::Country(Side::Source),
@@ -94,11 +72,9 @@ impl Ranking {
             "source-as" => Of::System(Side::Source),
             "destination-as" => Of::System(Side::Destination),
             _ => {
-                return Err(
-                    "of is source, destination, conversation, port, interface, source-country, \
-                     destination-country, source-as or destination-as"
-                        .to_owned(),
-                );
+                return Err("of is source, destination, conversation, session, port, interface, \
+                     source-country, destination-country, source-as or destination-as"
+                    .to_owned());
             }
         };
         let by = match by.unwrap_or("octets") {
@@ -115,14 +91,20 @@ impl Ranking {
         Ok(Self { of, by, span: Span::parse(span)?, size })
     }
 
-    /// Computes the list from these flow records and from flows in the table.
-    pub(crate) fn of(&self, flows: &LatestFlows, table: Option<&TableFlows>) -> Value {
+    /// Computes the list from these flow records and from flows in the table. `sums` is memory for
+    /// it.
+    pub(crate) fn of(
+        &self,
+        flows: &LatestFlows,
+        table: Option<&TableFlows>,
+        sums: &mut Sums,
+    ) -> Value {
+        sums.clear();
         // The places of flows in the table are not known.
         let table = table.filter(|_| !matches!(self.of, Of::Country(_) | Of::System(_)));
         let newest = flows.iter().next().map(|flow| flow.record.end.as_millis());
         let latest = newest.max(table.map(|table| table.latest)).unwrap_or(0);
         let is_recent = |end: u64| end + self.span.seconds * 1000 >= latest;
-        let mut sums = Sums::with_capacity_and_hasher(flows.iter().len(), RandomState::default());
         let mut whole = Sum::default();
         let (mut since, mut count) = (None, 0_u64);
         for Flow { record, source, destination, .. } in flows.iter() {
@@ -133,25 +115,25 @@ impl Ranking {
             since = Some(since.map_or(end, |since: u64| since.min(end)));
             count += 1;
             let one = Sum { octets: record.octets, packets: record.packets, flows: 1 };
-            *sums.entry(self.key(&record.key, [source, destination])).or_default() += one;
+            sums.add(self.key(&record.key, [*source, *destination]), one);
             whole += one;
         }
-        let mut in_table = Sums::default();
+        let mut in_table = HashMap::<FlowKey, Sum>::new();
         let mut counted = Sum::default();
-        let heaviest = table.map(|table| table.without_records(flows)).unwrap_or_default();
-        for (key, flow) in heaviest.iter().filter(|(_, flow)| is_recent(flow.end)) {
+        let heaviest = table.into_iter().flat_map(TableFlows::heaviest);
+        for (key, flow) in heaviest.filter(|(_, flow)| is_recent(flow.end)) {
             let RecordTally { records: flows, packets, octets } = flow.tally;
-            let (key, one) = (self.key(key, [&None, &None]), Sum { octets, packets, flows });
-            for to in [sums.entry(key).or_default(), in_table.entry(key).or_default()] {
-                *to += one;
-            }
+            let one = Sum { octets, packets, flows };
+            let key = self.key(key, [Where::default(); 2]);
+            sums.add(key, one);
+            *in_table.entry(key).or_default() += one;
             whole += one;
             counted += one;
         }
-        let rows = self.first(&sums).into_iter().map(|(key, sum)| {
+        let rows = sums.first(self.size, |sum| self.order(sum)).into_iter().map(|(key, sum)| {
             let mut row = sum.value();
-            row["name"] = self.name(key).into();
-            row["in_table"] = in_table.get(key).copied().unwrap_or_default().value();
+            row["name"] = self.name(&key).into();
+            row["in_table"] = in_table.get(&key).copied().unwrap_or_default().value();
             row
         });
         json!({
@@ -168,18 +150,6 @@ impl Ranking {
         })
     }
 
-    /// The first rows, which are found without sorting the others.
-    fn first<'a>(&self, sums: &'a Sums) -> Vec<(&'a FlowKey, &'a Sum)> {
-        let mut list: Vec<_> = sums.iter().map(|(key, sum)| (self.order(sum), key, sum)).collect();
-        let by_order = |(order, key, _): &((u64, u64), &FlowKey, &Sum)| (Reverse(*order), **key);
-        if list.len() > self.size {
-            list.select_nth_unstable_by_key(self.size, by_order);
-            list.truncate(self.size);
-        }
-        list.sort_unstable_by_key(by_order);
-        list.into_iter().map(|(_, key, sum)| (key, sum)).collect()
-    }
-
     fn order(&self, sum: &Sum) -> (u64, u64) {
         match self.by {
             By::Octets => (sum.octets, sum.packets),
@@ -191,7 +161,7 @@ impl Ranking {
     /// The part of a flow key that identifies a row; all other fields are 0. The letters of a
     /// country replace the source address, the number of an Autonomous System replaces the
     /// interface.
-    fn key(&self, key: &FlowKey, places: [&Option<Arc<Place>>; 2]) -> FlowKey {
+    fn key(&self, key: &FlowKey, places: [Where; 2]) -> FlowKey {
         let nothing = FlowKey {
             source: [0; 16],
             destination: [0; 16],
@@ -200,42 +170,49 @@ impl Ranking {
             protocol: 0,
             type_of_service: 0,
             interface: 0,
-            ip_version: key.ip_version,
+            ip_version: IpVersion::V4,
         };
+        let ip_version = key.ip_version;
         match self.of {
             Of::Country(side) => {
-                let code = places[side as usize].as_ref().and_then(|it| it.country_code.as_deref());
                 let mut source = [0; 16];
-                source
-                    .iter_mut()
-                    .zip(code.unwrap_or_default().bytes())
-                    .for_each(|(to, it)| *to = it);
-                FlowKey { source, ip_version: flow::IpVersion::V4, ..nothing }
+                let country = places[side as usize].country;
+                source.iter_mut().zip(country).for_each(|(to, letter)| *to = letter);
+                FlowKey { source, ..nothing }
             }
-            Of::System(side) => {
-                let number = places[side as usize].as_ref().and_then(|it| it.as_number);
-                let interface = number.unwrap_or(0);
-                FlowKey { interface, ip_version: flow::IpVersion::V4, ..nothing }
-            }
-            Of::Source => FlowKey { source: key.source, ..nothing },
-            Of::Destination => FlowKey { destination: key.destination, ..nothing },
+            Of::System(side) => FlowKey { interface: places[side as usize].as_number, ..nothing },
+            Of::Source => FlowKey { source: key.source, ip_version, ..nothing },
+            Of::Destination => FlowKey { destination: key.destination, ip_version, ..nothing },
             Of::Conversation => {
-                let (source, destination) = if key.source <= key.destination {
-                    (key.source, key.destination)
-                } else {
-                    (key.destination, key.source)
-                };
-                FlowKey { source, destination, ..nothing }
+                let mut ends = [key.source, key.destination];
+                ends.sort_unstable();
+                let [source, destination] = ends;
+                FlowKey { source, destination, ip_version, ..nothing }
+            }
+            Of::Session => {
+                // The ports of ICMP are type and code, which differ by direction.
+                let [from, to] =
+                    if key.is_icmp() { [0; 2] } else { [key.source_port, key.destination_port] };
+                let mut ends = [(key.source, from), (key.destination, to)];
+                ends.sort_unstable();
+                let [(source, source_port), (destination, destination_port)] = ends;
+                let protocol = key.protocol;
+                FlowKey {
+                    source,
+                    destination,
+                    source_port,
+                    destination_port,
+                    protocol,
+                    ip_version,
+                    ..nothing
+                }
             }
             Of::Port => FlowKey {
                 destination_port: key.destination_port,
                 protocol: key.protocol,
-                ip_version: flow::IpVersion::V4,
                 ..nothing
             },
-            Of::Interface => {
-                FlowKey { interface: key.interface, ip_version: flow::IpVersion::V4, ..nothing }
-            }
+            Of::Interface => FlowKey { interface: key.interface, ..nothing },
         }
     }
 
@@ -248,11 +225,17 @@ impl Ranking {
             }
             Of::Port => format!("{} {}", protocol_name(key.protocol), key.destination_port),
             Of::Interface => key.interface.to_string(),
-            Of::Country(_) => {
-                let code = key.source.iter().take_while(|octet| **octet != 0);
-                let code: String = code.map(|octet| char::from(*octet)).collect();
-                if code.is_empty() { "unknown".to_owned() } else { code }
+            Of::Session => {
+                let end = |address: IpAddr, port| match port {
+                    0 => address.to_string(),
+                    port => SocketAddr::new(address, port).to_string(),
+                };
+                let source = end(key.source_address(), key.source_port);
+                let destination = end(key.destination_address(), key.destination_port);
+                format!("{} {source} \u{2194} {destination}", protocol_name(key.protocol))
             }
+            Of::Country(_) if key.source[0] == 0 => "unknown".to_owned(),
+            Of::Country(_) => key.source[..2].iter().copied().map(char::from).collect(),
             Of::System(_) if key.interface == 0 => "unknown".to_owned(),
             Of::System(_) => format!("AS{}", key.interface),
         }
@@ -263,17 +246,18 @@ impl Ranking {
 mod tests {
     use super::*;
     use crate::flows::tests::record;
+    use crate::memory::Memory;
 
     fn list(of: &str, by: &str, span: &str) -> Value {
         let mut answer = record(0, 9_000, 5);
         std::mem::swap(&mut answer.key.source, &mut answer.key.destination);
         std::mem::swap(&mut answer.key.source_port, &mut answer.key.destination_port);
-        let mut flows = LatestFlows::new();
+        let mut flows = LatestFlows::new(&Memory::default());
         [answer, record(0, 10_000, 2), record(0, 400_000, 1)]
             .iter()
             .for_each(|it| flows.add(it, None));
         let ranking = Ranking::parse(Some(of), Some(by), Some(span), None).expect("a ranking");
-        ranking.of(&flows, None)
+        ranking.of(&flows, None, &mut Sums::new(10))
     }
 
     #[test]
@@ -282,6 +266,13 @@ mod tests {
         assert_eq!(all["rows"][0]["name"], "10.0.0.1 \u{2194} 10.0.0.2");
         assert_eq!(all["rows"][0]["packets"], 8);
         assert_eq!(all["different"], 1);
+    }
+
+    #[test]
+    fn both_directions_of_a_session_are_one() {
+        let all = list("session", "octets", "15m");
+        assert_eq!(all["rows"][0]["name"], "tcp 10.0.0.1:1025 \u{2194} 10.0.0.2:80");
+        assert_eq!((&all["rows"][0]["packets"], &all["different"]), (&8.into(), &1.into()));
     }
 
     #[test]
@@ -298,13 +289,13 @@ mod tests {
 
     #[test]
     fn flows_in_the_table_are_part_of_the_sums_until_their_records_come() {
-        let mut flows = LatestFlows::new();
+        let mut flows = LatestFlows::new(&Memory::default());
         flows.add(&record(0, 10_000, 2), None);
         let standing = record(11_000, 40_000, 5);
         let all = RecordTally { records: 30, ..RecordTally::default() };
-        let table = TableFlows::new(&[standing], all);
+        let mut table = TableFlows::new(&[standing], all);
         let ranking = |of| Ranking::parse(Some(of), None, None, None).expect("a ranking");
-        let list = ranking("source").of(&flows, Some(&table));
+        let list = ranking("source").of(&flows, Some(&table), &mut Sums::new(10));
         let sum = json!({ "octets": 700, "packets": 7, "flows": 2, "name": "10.0.0.1",
             "in_table": { "octets": 500, "packets": 5, "flows": 1 } });
         assert_eq!(list["rows"], json!([sum]));
@@ -314,9 +305,13 @@ mod tests {
             (&1.into(), &30.into())
         );
         // Places of flows are known from records alone.
-        assert_eq!(ranking("source-as").of(&flows, Some(&table))["in_table"], Value::Null);
+        assert_eq!(
+            ranking("source-as").of(&flows, Some(&table), &mut Sums::new(10))["in_table"],
+            Value::Null
+        );
         flows.add(&record(11_000, 42_000, 6), None);
-        let list = ranking("source").of(&flows, Some(&table));
+        table.take_out(&record(11_000, 42_000, 6));
+        let list = ranking("source").of(&flows, Some(&table), &mut Sums::new(10));
         assert_eq!((&list["all"]["packets"], &list["in_table"]["flows"]), (&8.into(), &0.into()));
     }
 }

@@ -2,10 +2,12 @@
 
 use std::ops::AddAssign;
 
+use super::rules::RULES;
+
 /// Counters of the detectors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DetectCounts {
-    /// Counts of each rule that is on, in the order of [`RULES`](super::RULES).
+    /// Counts of each rule that is on, in the order of [`RULES`].
     pub rules: Vec<RuleCounts>,
     /// Records of packets that fit no clock: they belong to no window.
     pub timeless: u64,
@@ -41,6 +43,8 @@ impl AddAssign for DetectCounts {
                 None => self.rules.push(rule),
             }
         }
+        let place = |rule: &RuleCounts| RULES.iter().position(|known| known.id == rule.id);
+        self.rules.sort_by_key(place);
         self.timeless += other.timeless;
         self.late += other.late;
     }

@@ -44,13 +44,16 @@ use rule::Scope;
 pub use rules::RULES;
 use seen::Seen;
 use settings::Limits;
-pub use settings::{DISTINCT_MAX, DetectSettings, RuleSettings, WINDOW_S, check, threshold_max};
+pub use settings::{
+    DISTINCT_MAX, DetectSettings, Part, RuleSettings, WINDOW_S, check, threshold_max,
+};
 use subject::{Measured, Subject};
 use table::Table;
 use watch::{AHEAD, Ahead, Watch};
 
 /// Detectors of incidents.
 pub struct Detectors {
+    part: Part,
     watches: Vec<Watch>,
     /// First records of hosts, for rules that wait for the second one.
     newcomers: Newcomers,
@@ -68,10 +71,12 @@ pub struct Detectors {
 }
 
 impl Detectors {
+    /// The rules of a part. Together, the parts have the memory of the settings.
+    ///
     /// # Errors
     ///
     /// Unknown groups that a rule names, each in a sentence.
-    pub fn new(settings: &DetectSettings, site: Site) -> Result<Self, Vec<String>> {
+    pub fn new(settings: &DetectSettings, site: Site, part: Part) -> Result<Self, Vec<String>> {
         let tables: usize = RULES.iter().map(|rule| Table::octets(rule.entries)).sum();
         let wanted = tables + Newcomers::octets(newcomers::ENTRIES);
         let share = |entries: usize| {
@@ -79,11 +84,12 @@ impl Detectors {
             usize::try_from(share).unwrap_or(entries).min(entries)
         };
         let mut watches = Vec::new();
-        for rule in &RULES {
+        for rule in RULES.iter().filter(|rule| part.contains(rule)) {
             let Some(limits) = Limits::of(rule, &settings.rules, &site.groups)? else { continue };
             watches.push(Watch::new(rule, limits, share(rule.entries), &site));
         }
         Ok(Self {
+            part,
             watches,
             newcomers: Newcomers::new(share(newcomers::ENTRIES)),
             released: Vec::new(),
@@ -242,6 +248,8 @@ impl Stage for Detectors {
                         self.latest_ms = self.latest_ms.max(one.end_ms);
                         seen.push(one);
                     }
+                    // Each record is counted once.
+                    None if self.part == Part::Floods => {}
                     None => self.counts.timeless += 1,
                 }
             }

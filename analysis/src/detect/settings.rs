@@ -40,6 +40,33 @@ pub struct DetectSettings {
     pub version: String,
 }
 
+/// The rules of one thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All rules.
+    All,
+    /// Rules about floods, and those that yield to them.
+    Floods,
+    /// The other rules.
+    Others,
+}
+
+impl Part {
+    /// True if the rule is one of this part.
+    pub(super) fn contains(self, rule: &Rule) -> bool {
+        let is_flood = |id| RULES.iter().any(|rule| rule.id == id && rule.category == FLOOD);
+        let floods = rule.category == FLOOD || rule.yields_to.iter().any(|id| is_flood(*id));
+        match self {
+            Self::All => true,
+            Self::Floods => floods,
+            Self::Others => !floods,
+        }
+    }
+}
+
+/// The category of rules about floods.
+pub(super) const FLOOD: &str = "flood";
+
 /// The largest number of different things that a threshold can ask for.
 pub const DISTINCT_MAX: u64 = 2000;
 

@@ -163,7 +163,8 @@ impl Hash for ConversationKey {
 }
 
 /// Gives packets and records the keys of their conversations, as a meter with the same settings
-/// sees them: without decapsulation those of the outermost packet, with it those of the innermost one.
+/// sees them: without decapsulation those of the outermost packet, with it those of the innermost
+/// one.
 #[derive(Clone, Copy, Debug)]
 pub struct ConversationKeys {
     tpids: Tpids,

@@ -23,6 +23,7 @@ pub(super) struct Behind<'run> {
     pub(super) merges: Vec<Merge>,
     pub(super) pool: Pool,
     pub(super) stages: StageList,
+    pub(super) later_stages: StageList,
     /// `None` if no thread is needed for stages.
     pub(super) queues: Option<StageQueues>,
     /// The input is a pipe.
@@ -40,7 +41,7 @@ impl<'run> Behind<'run> {
     where
         'run: 'scope,
     {
-        let Self { outputs, merges, pool, stages, queues, is_pipe } = self;
+        let Self { outputs, merges, pool, stages, later_stages, queues, is_pipe } = self;
         let ticks = is_pipe.then_some(PIPE_TICKS);
         let threads = outputs
             .into_iter()
@@ -52,9 +53,17 @@ impl<'run> Behind<'run> {
                 spawn(scope, "output", move || output.run())
             })
             .collect();
-        if let Some(queues) = queues {
-            let stages = StageLoop::new(stages, queues, Mode::Replay);
-            spawn(scope, "stages", move || stages.run());
+        let start = |stages: StageLoop<'scope>| spawn(scope, "stages", move || stages.run());
+        match queues {
+            Some(queues) if later_stages.is_empty() => {
+                start(StageLoop::new(stages, queues, Mode::Replay));
+            }
+            Some(queues) => {
+                let (queues, later) = queues.split();
+                start(StageLoop::new(stages, queues, Mode::Replay).before_others());
+                start(StageLoop::new(later_stages, later, Mode::Replay));
+            }
+            None => {}
         }
         threads
     }

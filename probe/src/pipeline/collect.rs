@@ -67,6 +67,7 @@ pub(crate) fn collect(
             merges: queues.outputs,
             pool: queues.pool,
             stages: stages.list,
+            later_stages: stages.later,
             queues: queues.stages,
             is_pipe,
         };

@@ -186,9 +186,8 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
                     self.output.exporter.observe(&MeterReport { dropped, ..report });
                     Ok(())
                 }
-                Ok(Delivery::BlockEnd | Delivery::Settled(..)) | Err(RecvTimeoutError::Timeout) => {
-                    Ok(())
-                }
+                Ok(Delivery::BlockEnd | Delivery::Settled(..) | Delivery::StagesSettled(..))
+                | Err(RecvTimeoutError::Timeout) => Ok(()),
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             let result =

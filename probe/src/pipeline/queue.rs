@@ -41,6 +41,9 @@ pub(crate) enum Delivery {
     BlockEnd,
     /// For stages: all records of this worker before this trace time have been sent.
     Settled(usize, Timestamp),
+    /// For later stages: all records before this trace time have been sent, and the stages before
+    /// have found these events in them.
+    StagesSettled(Timestamp, Vec<Event>),
 }
 
 /// Collects the records of one worker in batches and sends them on.
@@ -206,10 +209,7 @@ impl Merge {
                     self.receivers.remove(self.turn);
                     self.turn = if self.turn == self.receivers.len() { 0 } else { self.turn };
                 }
-                Ok(Delivery::Batch(_) | Delivery::Report(_) | Delivery::Settled(..))
-                | Err(RecvTimeoutError::Timeout) => {
-                    return received;
-                }
+                Ok(_) | Err(RecvTimeoutError::Timeout) => return received,
             }
         }
         Err(RecvTimeoutError::Disconnected)

@@ -121,6 +121,14 @@ impl QueueSet {
 }
 
 impl StageQueues {
+    /// The queues of two threads of stages in a replay, one after the other.
+    pub(crate) fn split(self) -> (Self, Self) {
+        let mut merge = Merge::behind_stages(self.merge.dropped.clone());
+        let outputs = vec![merge.add(REPLAY_BATCHES)];
+        let later = Self { workers: 0, merge, outputs: self.outputs, pool: self.pool.clone() };
+        (Self { outputs, ..self }, later)
+    }
+
     /// From now on counts what each output is offered. Returns the queues to the outputs.
     pub(crate) fn count_offered(&mut self) -> Vec<QueueSender> {
         self.outputs.iter_mut().for_each(|output| output.offered = Some(Arc::default()));

@@ -272,7 +272,7 @@ impl Job {
         let rules = ["rule", "detector-memory"].iter().any(|name| reread.changed.contains(*name));
         let had = before.detect.is_some();
         if config.detect.is_some() != had || had && (site || rules) {
-            stages.push((StageKind::Detectors, self.stages.detectors(config)));
+            stages.push((StageKind::Detectors, self.stages.other_detectors(config)));
         }
         stages
     }

@@ -82,6 +82,7 @@ pub(crate) fn replay(
             merges: queues.outputs,
             pool: queues.pool,
             stages: stages.list,
+            later_stages: stages.later,
             queues: queues.stages,
             is_pipe: reads_pipe(config),
         };

@@ -87,15 +87,29 @@ impl Stage for InTime {
 
 #[test]
 fn no_record_is_late() {
+    let in_time = || -> StageList { vec![(StageKind::Tags, Box::<InTime>::default())] };
     for workers in [1, 2, 4] {
         let mut outputs = [Kept::default()];
-        run(workers, vec![(StageKind::Tags, Box::<InTime>::default())], &mut outputs);
-        let last = outputs[0].batches.last().and_then(|batch| batch.events.last());
-        let Some(Value::Number(settles)) = last.map(|event| &event.fields[0].1) else {
-            panic!("there is an event at the end")
-        };
-        assert!(*settles > 1, "{workers} workers");
+        run_stages(workers, Stages { list: in_time(), ..Stages::default() }, &mut outputs);
+        let settles = settles_at_the_end(&outputs[0]);
+        assert!(settles[0] > 1, "{workers} workers");
+        assert_eq!(settles.len(), 1);
+        // A second thread is told the same.
+        let mut outputs = [Kept::default()];
+        let stages = Stages { list: in_time(), later: in_time(), ..Stages::default() };
+        run_stages(workers, stages, &mut outputs);
+        assert_eq!(settles_at_the_end(&outputs[0]), [settles[0]; 2]);
     }
+}
+
+/// How often each stage was told that records are complete.
+fn settles_at_the_end(kept: &Kept) -> Vec<u64> {
+    let last = kept.batches.last().expect("events come at the end");
+    let number = |event: &Event| {
+        let Value::Number(settles) = event.fields[0].1 else { panic!("it is a number") };
+        settles
+    };
+    last.events.iter().map(number).collect()
 }
 
 /// Keeps all batches, takes records, and does not export events.
@@ -133,6 +147,10 @@ impl Exporter for Kept {
 }
 
 fn run(workers: usize, stages: StageList, outputs: &mut [Kept]) -> FilesEnd {
+    run_stages(workers, Stages { list: stages, ..Stages::default() }, outputs)
+}
+
+fn run_stages(workers: usize, stages: Stages, outputs: &mut [Kept]) -> FilesEnd {
     let count = workers.to_string();
     let words = ["flowprobe", "-r", CAPTURE, "--workers", count.as_str()];
     let cli = parse(words.map(OsString::from)).expect("the command line is right");
@@ -143,7 +161,6 @@ fn run(workers: usize, stages: StageList, outputs: &mut [Kept]) -> FilesEnd {
     let outputs = outputs.iter_mut().map(output).collect();
     let tables = new_tables(&config, replay::workers(&config)).unwrap();
     let watch = Watch { progress: &mut |_| (), wanted: &|_| (), second: None };
-    let stages = Stages { list: stages, ..Stages::default() };
     replay::replay(&config, &mut source, stages, outputs, tables, &stop, watch)
 }
 
@@ -185,6 +202,28 @@ fn a_stage_reaches_every_record_once() {
             assert_eq!(fields[0].1, Value::Number(sum(&end).records));
         }
         assert_eq!(outputs[0].batches, outputs[1].batches, "both outputs get the same");
+    }
+}
+
+/// Outputs get the same, whether stages that change records are alone or before another thread.
+#[test]
+fn a_second_thread_of_stages_gets_every_record_in_order() {
+    for workers in [1, 2] {
+        let mut alone = [Kept::default(), Kept::default()];
+        let mut in_turn = [Kept::default(), Kept::default()];
+        let one = run(workers, stages(), &mut alone);
+        let later: StageList = vec![(StageKind::Detectors, Box::<InTime>::default())];
+        let two = run_stages(
+            workers,
+            Stages { list: stages(), later, ..Stages::default() },
+            &mut in_turn,
+        );
+        assert_eq!(sum(&one), sum(&two));
+        let records = |kept: &Kept| -> Vec<_> {
+            kept.batches.iter().flat_map(|batch| batch.records.clone()).collect()
+        };
+        assert_eq!(records(&alone[0]), records(&in_turn[0]));
+        assert_eq!(in_turn[0].batches, in_turn[1].batches);
     }
 }
 

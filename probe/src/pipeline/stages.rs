@@ -1,14 +1,15 @@
-//! The stages between workers and outputs, on one thread.
+//! The stages between workers and outputs, on one thread, or on two in a replay with detectors.
 //!
 //! The thread takes the batches of all workers in turn, gives each to every stage, and sends it to
-//! every output. It runs only if there are stages or several outputs.
+//! every output. It runs only if there are stages or several outputs. With two threads, the first
+//! one sends the batches to the second one.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use analysis::detect::{DetectCounts, Detectors};
+use analysis::detect::{DetectCounts, Detectors, Part};
 use analysis::tags::{TagCounts, TagStage, Tagger};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use exporter::MeterReport;
@@ -28,6 +29,8 @@ const TICK: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct Stages {
     pub(crate) list: StageList,
+    /// Stages of a second thread, behind the first one. They only observe records.
+    pub(crate) later: StageList,
     pub(crate) counts: StageCounts,
 }
 
@@ -59,7 +62,7 @@ pub(crate) struct StageCounts {
     tags: Option<TagCounts>,
     /// `None` if records get no places.
     places: Option<Arc<Places>>,
-    /// Of the detectors, and of those before them. Empty without detectors.
+    /// Of all detectors, earlier ones included. Empty without detectors.
     detected: Vec<Arc<Mutex<DetectCounts>>>,
 }
 
@@ -82,12 +85,9 @@ impl StageCounts {
         Box::new(TagStage::new(tagger, counts.clone()))
     }
 
-    /// The detectors, if there are any. They take the place of those that run. The counts of
-    /// earlier ones are added up.
-    pub(crate) fn detectors(&mut self, config: &Config) -> Option<Box<dyn Stage>> {
-        let settings = config.detect.as_ref()?;
-        let detectors = Detectors::new(settings, config.site.clone());
-        let detectors = detectors.expect("the settings were checked");
+    /// Detectors that take the place of those that run, if there are any. The counts of earlier
+    /// ones are added up.
+    pub(crate) fn other_detectors(&mut self, config: &Config) -> Option<Box<dyn Stage>> {
         // All but the last have ended before.
         let running = self.detected.pop();
         let ended = self.detected.drain(..).map(|counts| lock(&counts).clone());
@@ -97,6 +97,14 @@ impl StageCounts {
         });
         self.detected.extend(ended.map(|ended| Arc::new(Mutex::new(ended))));
         self.detected.extend(running);
+        self.detectors(config, Part::All)
+    }
+
+    /// The detectors of a part of the rules, if there are any.
+    fn detectors(&mut self, config: &Config, part: Part) -> Option<Box<dyn Stage>> {
+        let settings = config.detect.as_ref()?;
+        let detectors = Detectors::new(settings, config.site.clone(), part);
+        let detectors = detectors.expect("the settings were checked");
         self.detected.push(detectors.counts());
         Some(Box::new(detectors))
     }
@@ -116,9 +124,28 @@ impl Stages {
     }
 }
 
-/// The configured stages. To add a stage, push it here.
-pub(crate) fn configured(config: &Config, places: Option<Arc<Places>>) -> Stages {
-    let Stages { mut list, mut counts } = Stages::default();
+/// The configured stages of a live run. To add a stage, push it to those before the detectors.
+pub(crate) fn of_live_run(config: &Config, places: Option<Arc<Places>>) -> Stages {
+    let mut stages = before_detectors(config, places);
+    let detectors = stages.counts.detectors(config, Part::All);
+    stages.list.extend(detectors.map(|detectors| (StageKind::Detectors, detectors)));
+    stages
+}
+
+/// The configured stages of a replay. The records of a capture of new flows come at its end, when
+/// a CPU has nothing else to do: so the rules of detectors have two threads.
+pub(crate) fn of_replay(config: &Config, places: Option<Arc<Places>>) -> Stages {
+    let mut stages = before_detectors(config, places);
+    let Stages { list, later, counts } = &mut stages;
+    for (list, part) in [(list, Part::Floods), (later, Part::Others)] {
+        let detectors = counts.detectors(config, part);
+        list.extend(detectors.map(|detectors| (StageKind::Detectors, detectors)));
+    }
+    stages
+}
+
+fn before_detectors(config: &Config, places: Option<Arc<Places>>) -> Stages {
+    let Stages { mut list, later, mut counts } = Stages::default();
     if config.has_tags {
         list.push((StageKind::Tags, counts.tag_stage(config)));
     }
@@ -126,8 +153,7 @@ pub(crate) fn configured(config: &Config, places: Option<Arc<Places>>) -> Stages
         list.push((StageKind::Places, Box::new(places.stage(config.observer.key))));
         counts.places = Some(places);
     }
-    list.extend(counts.detectors(config).map(|detectors| (StageKind::Detectors, detectors)));
-    Stages { list, counts }
+    Stages { list, later, counts }
 }
 
 /// The clock of the stages, and their reaction to a full queue of an output.
@@ -144,6 +170,8 @@ pub(crate) enum Mode<'run> {
 pub(crate) struct StageLoop<'run> {
     stages: StageList,
     queues: StageQueues,
+    /// Another thread of stages takes what this one sends.
+    is_before_others: bool,
     /// `None` if outputs and stages do not change.
     changes: Option<Receiver<StageChange>>,
     mode: Mode<'run>,
@@ -168,6 +196,7 @@ impl<'run> StageLoop<'run> {
         let start = Timestamp::default();
         Self {
             stages,
+            is_before_others: false,
             changes: None,
             mode,
             when_full,
@@ -178,6 +207,11 @@ impl<'run> StageLoop<'run> {
             settled_all: start,
             queues,
         }
+    }
+
+    /// The only output is another thread of stages.
+    pub(crate) fn before_others(self) -> Self {
+        Self { is_before_others: true, ..self }
     }
 
     /// From now on outputs and stages can change.
@@ -199,6 +233,7 @@ impl<'run> StageLoop<'run> {
                     self.send(&Delivery::Report(report));
                 }
                 Ok(Delivery::Settled(worker, until)) => self.settle(worker, until),
+                Ok(Delivery::StagesSettled(until, events)) => self.settle_all(until, Some(events)),
                 Ok(Delivery::BlockEnd) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -211,7 +246,9 @@ impl<'run> StageLoop<'run> {
             Mode::Replay => self.tick(self.now),
             Mode::Live(_) => self.tick(wall_clock()),
         }
-        self.settle_all(Timestamp::MAX);
+        if self.settled_all < Timestamp::MAX {
+            self.settle_all(Timestamp::MAX, None);
+        }
     }
 
     fn take_changes(&mut self) {
@@ -248,16 +285,25 @@ impl<'run> StageLoop<'run> {
         self.settled[worker] = until;
         let all = self.settled.iter().copied().min().unwrap_or_default();
         if all > self.settled_all {
-            self.settle_all(all);
+            self.settle_all(all, None);
         }
     }
 
     /// Tells the stages that no more record will come whose last packet is before this time.
-    fn settle_all(&mut self, until: Timestamp) {
+    /// `before` has the events of the thread before, if there is one.
+    fn settle_all(&mut self, until: Timestamp, before: Option<Vec<Event>>) {
         self.settled_all = until;
-        let mut events = Vec::new();
+        let is_after_others = before.is_some();
+        let mut events = before.unwrap_or_default();
         self.stages.iter_mut().for_each(|(_, stage)| stage.settle(until, &mut events));
-        self.send_events(events);
+        if is_after_others {
+            events.sort_by_key(|event| event.time);
+        }
+        if self.is_before_others {
+            self.send(&Delivery::StagesSettled(until, events));
+        } else {
+            self.send_events(events);
+        }
     }
 
     fn batch(&mut self, mut batch: Arc<Batch>) {
@@ -269,8 +315,14 @@ impl<'run> StageLoop<'run> {
             Mode::Replay => batch.records.iter().map(|record| record.exported).max(),
             Mode::Live(_) => None,
         };
-        self.send(&Delivery::Batch(Arc::clone(&batch)));
-        self.queues.pool.give_back(batch);
+        match &self.queues.outputs[..] {
+            // The next stages get it as their own.
+            [next] if self.is_before_others => next.send(Delivery::Batch(batch), self.when_full),
+            _ => {
+                self.send(&Delivery::Batch(Arc::clone(&batch)));
+                self.queues.pool.give_back(batch);
+            }
+        }
         if let Some(exported) = exported {
             self.now = self.now.max(exported);
             if u128::from(self.now.millis_since(self.last_tick)) >= TICK.as_millis() {

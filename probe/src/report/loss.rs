@@ -209,7 +209,14 @@ mod tests {
         let causes = causes.iter().copied().collect();
         let source = SourceCounts { lent: 7, lost, redirected: 0, causes };
         let (name, method) = ("eth1".to_owned(), String::new());
-        let port = PortCounts { name, method, source, is_captured: true, is_missed: false };
+        let port = PortCounts {
+            name,
+            number: Some(1),
+            method,
+            source,
+            is_captured: true,
+            is_missed: false,
+        };
         let elapsed = Duration::from_secs(seconds);
         Totals { ports: vec![port], elapsed, ..Totals::default() }
     }

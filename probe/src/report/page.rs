@@ -10,8 +10,10 @@ use flow::{FlowRecord, RecordTally};
 use log::info;
 use web::{Board, BoundServer, Recorder, Server, Settings};
 
+use crate::host::memory::{self, Memory};
 use crate::host::rights;
 use crate::report::totals::Totals;
+use crate::report::units;
 
 /// The name of the page's output in the totals.
 pub(crate) const NAME: &str = "page";
@@ -23,6 +25,7 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Page {
     board: Arc<Board>,
+    memory: web::Memory,
     server: BoundServer,
 }
 
@@ -39,12 +42,13 @@ impl Page {
     ///
     /// # Errors
     ///
-    /// The address cannot be bound; in one sentence.
+    /// The address cannot be bound, or there is not enough memory; in one sentence.
     pub(crate) fn open(settings: Settings, is_live: bool) -> Result<Self, String> {
-        let listen = settings.listen;
+        let Settings { listen, memory, .. } = settings;
+        memory::check("the page (--page-memory)", memory.octets as u64, Memory::Own)?;
         let server = BoundServer::bind(settings)
             .map_err(|problem| format!("--http {listen}: {}", sentence(&problem)))?;
-        Ok(Self { board: Arc::new(Board::new(is_live)), server })
+        Ok(Self { board: Arc::new(Board::new(is_live, memory)), memory, server })
     }
 
     /// Starts to answer. The thread has no capabilities.
@@ -58,7 +62,14 @@ impl Page {
             .server
             .start(Arc::clone(&self.board), begin)
             .map_err(|problem| format!("the page cannot be shown: {}", sentence(&problem)))?;
-        info!("the page is at http://{}/", server.address());
+        let web::Memory { octets, records, interfaces, .. } = self.memory;
+        info!(
+            "the page is at http://{}/ with {} of memory for {} flow records and {interfaces} \
+             interfaces",
+            server.address(),
+            units::octets(octets as u64),
+            units::grouped(records as u64),
+        );
         Ok(ShownPage { board: self.board, server })
     }
 }
@@ -71,7 +82,8 @@ impl ShownPage {
 
     /// Shows these totals from now on.
     pub(crate) fn publish(&self, totals: &Totals) {
-        self.board.publish(totals.statistics());
+        let names = totals.ports.iter().filter_map(|port| Some((port.number?, port.name.clone())));
+        self.board.publish(totals.statistics(), names.collect());
     }
 
     /// The heaviest flows in the tables, and the sum of all.

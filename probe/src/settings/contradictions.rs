@@ -36,6 +36,7 @@ const NEED: [(&str, &str); 12] = [
     ("http-allow-remote", "http"),
     ("http-name", "http"),
     ("http-token-file", "http"),
+    ("page-memory", "http"),
     ("payload-dns-answers", "payload"),
     ("payload-dns-ports", "payload"),
     ("payload-http", "payload"),

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::Args;
 use exporter::sentence;
 
+use super::values::size;
+
 /// The variable that may hold the token.
 const TOKEN_VARIABLE: &str = "FLOWPROBE_HTTP_TOKEN";
 
@@ -35,6 +37,11 @@ pub(crate) struct HttpArguments {
     /// 1024 characters. The variable FLOWPROBE_HTTP_TOKEN can hold it instead
     #[arg(long, value_name = "FILE")]
     pub(crate) http_token_file: Option<PathBuf>,
+
+    /// Maximum memory for the data of the page: traffic over time, and flow records for search and
+    /// top lists, of which there are 100,000 at most
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size)]
+    pub(crate) page_memory: u64,
 }
 
 impl HttpArguments {
@@ -45,8 +52,11 @@ impl HttpArguments {
     /// A token cannot be used, or an address needs one; in one sentence.
     pub(crate) fn settings(&self) -> Result<Option<web::Settings>, String> {
         let Some(listen) = self.http else { return Ok(None) };
-        let settings =
-            web::Settings { listen, names: self.http_name.clone(), token: self.token()? };
+        let memory = usize::try_from(self.page_memory).unwrap_or(usize::MAX);
+        let memory = web::Memory::divide(memory)
+            .map_err(|problem| format!("--page-memory {}: {problem}", self.page_memory))?;
+        let names = self.http_name.clone();
+        let settings = web::Settings { listen, names, token: self.token()?, memory };
         if !settings.is_local() && !self.http_allow_remote {
             return Err(format!("--http {listen}: other hosts reach it; add --http-allow-remote"));
         }

@@ -5,6 +5,7 @@ use flow::number::protocol;
 use super::super::facts::Fact;
 use super::super::rule::{Counter, Form, Holds, Rule, Severity, Shared, Told};
 use super::super::seen::{Class, Seen};
+use super::super::settings;
 use super::super::subject::Subject;
 use super::threat::AMPLIFICATION;
 
@@ -20,7 +21,7 @@ const SOURCES: u64 = 10;
 const VICTIM_RULE: Rule = Rule {
     id: "amplification-victim",
     name: "Amplification attack",
-    category: "flood",
+    category: settings::FLOOD,
     meaning: "a destination gets long answers that it did not ask for from 10 servers or more",
     unit: "bit/s",
     threshold: 1_000_000,

@@ -5,6 +5,7 @@ use flow::number::protocol;
 use super::super::facts::{DNS_PORT, Fact};
 use super::super::rule::{Form, Holds, Rule, Severity, Shared, Span, Told};
 use super::super::seen::Class;
+use super::super::settings;
 use super::super::subject::Subject;
 use super::threat::AMPLIFICATION;
 
@@ -41,7 +42,7 @@ pub(in super::super) const UNKNOWN_SERVER: Rule = Rule {
 pub(in super::super) const AMPLIFIED: Rule = Rule {
     id: "dns-amplification",
     name: "DNS amplification",
-    category: "flood",
+    category: settings::FLOOD,
     meaning: "a host gets many long answers to DNS questions of type ANY, TXT, DNSKEY or RRSIG, \
               which attackers ask in its name; needs --payload dns",
     unit: "packets in a window",

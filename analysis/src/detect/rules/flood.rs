@@ -8,6 +8,7 @@ use super::super::rule::{
     Baseline, Counter, Form, Holds, Rule, Severity, Shared, Span, TOTALS, Told, Totals,
 };
 use super::super::seen::{Class, Seen};
+use super::super::settings;
 use super::super::subject::{Measured, Subject};
 use super::threat::{DIRECT_FLOOD, SYN_FLOOD};
 
@@ -19,7 +20,7 @@ const OCTETS_OF_A_PACKET: u64 = 1_000_000_000 / 8 / 20_000;
 const SPOOFED: u64 = 1000;
 
 const FLOOD: Rule = Rule {
-    category: "flood",
+    category: settings::FLOOD,
     unit: "packets/s",
     threshold: 20_000,
     window_s: 10,

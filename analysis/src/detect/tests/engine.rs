@@ -39,6 +39,32 @@ fn events_at_the_end(records: &[FlowRecord]) -> Vec<Event> {
 }
 
 #[test]
+fn two_parts_find_what_all_rules_find() {
+    for rule in &RULES {
+        let part = |rule: &Rule| [Part::Floods, Part::Others].map(|part| part.contains(rule));
+        assert!(part(rule) == [true, false] || part(rule) == [false, true], "{}", rule.id);
+        for other in RULES.iter().filter(|other| rule.yields_to.contains(&other.id)) {
+            assert_eq!(part(rule), part(other), "{} yields to {}", rule.id, other.id);
+        }
+    }
+    let mut records = mixed();
+    records.sort_by_key(|record| record.end);
+    let all = events_of(detectors(), &records);
+    let parts = [Part::Floods, Part::Others].map(|part| events_of(detectors_of(part), &records));
+    assert!(parts.iter().all(|events| !events.is_empty()));
+    let mut parts = parts.concat();
+    parts.sort_by_key(|event| event.time);
+    let mut all = without_losses(&all);
+    all.sort_by_key(|event| (event.time, is_of_others(event)));
+    assert_eq!(without_losses(&parts), all);
+}
+
+fn is_of_others(event: &Event) -> bool {
+    let rule = RULES.iter().find(|rule| event.fields.contains(&("rule.id", rule.id.into())));
+    Part::Others.contains(rule.expect("each event names its rule"))
+}
+
+#[test]
 fn the_order_of_records_does_not_matter() {
     let mut records = mixed();
     let expected = events_at_the_end(&records);
@@ -226,7 +252,7 @@ fn settings_that_make_no_sense_are_refused() {
         observer: String::new(),
         version: String::new(),
     };
-    let problems = Detectors::new(&settings, Site::default()).err().unwrap();
+    let problems = Detectors::new(&settings, Site::default(), Part::All).err().unwrap();
     assert_eq!(problems, ["--rule syn-flood.ignore: there is no group nobody"]);
 }
 

@@ -105,6 +105,10 @@ fn rule(id: &str) -> RuleSettings {
 }
 
 fn detectors_with(rules: Vec<RuleSettings>, site: &SiteSettings) -> Detectors {
+    new_detectors(rules, site, Part::All)
+}
+
+fn new_detectors(rules: Vec<RuleSettings>, site: &SiteSettings, part: Part) -> Detectors {
     let settings = DetectSettings {
         seed: HashSeed::new(1),
         rules,
@@ -112,7 +116,11 @@ fn detectors_with(rules: Vec<RuleSettings>, site: &SiteSettings) -> Detectors {
         observer: "probe".to_owned(),
         version: "1".to_owned(),
     };
-    Detectors::new(&settings, Site::new(site).unwrap()).unwrap()
+    Detectors::new(&settings, Site::new(site).unwrap(), part).unwrap()
+}
+
+fn detectors_of(part: Part) -> Detectors {
+    new_detectors(Vec::new(), &SiteSettings::default(), part)
 }
 
 fn detectors() -> Detectors {

@@ -60,6 +60,8 @@ pub(super) struct Port {
 #[derive(Clone, Debug)]
 pub(crate) struct PortCounts {
     pub(crate) name: String,
+    /// Its number in flow records. `None` if it has none yet, or if these are several.
+    pub(crate) number: Option<u32>,
     pub(crate) method: String,
     pub(crate) source: SourceCounts,
     pub(crate) is_captured: bool,
@@ -72,6 +74,7 @@ impl PortCounts {
     pub(super) fn of_those_that_are_over(source: &SourceCounts) -> Self {
         Self {
             name: "others".to_owned(),
+            number: None,
             method: "not captured: they are gone".to_owned(),
             source: source.clone(),
             is_captured: false,
@@ -283,6 +286,7 @@ impl Port {
         let is_captured = self.is_open();
         PortCounts {
             name: self.name.clone(),
+            number: self.number,
             method,
             source: self.complete(sockets.since(&self.base)),
             is_captured,
