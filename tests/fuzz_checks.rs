@@ -233,6 +233,26 @@ fn payload() {
     let question = payload::dns_question(7, "www.example.com", 28);
     let answer = payload::dns_answer(7, "www.example.com", [192, 0, 2, 1]);
     let framed = [&u16::try_from(answer.len()).unwrap().to_be_bytes()[..], &answer].concat();
+    // Packets behind their lengths: conversations, directions, ports, protocols.
+    let stream = payload::records(&hello, 1000);
+    let (first, second) = stream.split_at(80);
+    let (begin, rest) = hello.split_at(60);
+    let pieces: [(u8, &[u8]); 7] = [
+        (0b0001_0100, first),
+        (0b0001_0101, first),
+        (0b0001_0100, second),
+        (0b0001_1000, &question),
+        (0b0011_1101, b""),
+        (0b0001_0010, &payload::initial(rest, 60, 0)),
+        (0b0101_0010, &payload::initial(begin, 0, 1)),
+    ];
+    let packets: Vec<u8> = pieces
+        .iter()
+        .flat_map(|(what, piece)| {
+            let length = u16::try_from(piece.len()).unwrap().to_be_bytes();
+            [&[*what][..], &length, piece].concat()
+        })
+        .collect();
     let request = b"GET /a?b HTTP/1.1\r\nHost: www.example.com:80\r\nUser-Agent: x\r\n\r\n";
     let seeds = [
         of(0, &question),
@@ -244,6 +264,7 @@ fn payload() {
         of(5, request),
         of(5, b"HTTP/1.1 404 Not Found\r\nServer: x\r\n\r\n"),
         of(5, &payload::initial(&hello, 0, 0)),
+        of(6, &packets),
     ];
     run("payload", checks::payload::check, &seeds, 200_000);
 }

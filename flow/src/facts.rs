@@ -10,6 +10,8 @@ pub struct Facts {
     pub dns: Option<DnsFacts>,
     /// The first ClientHello.
     pub tls: Option<TlsFacts>,
+    /// What the server chose, if its first segment showed it.
+    pub tls_choice: Option<TlsChoice>,
     /// The version of QUIC if the ClientHello came by it: `1`, `2` or `draft-29`.
     pub quic_version: Option<Named<u32>>,
     /// The first HTTP/1 request, and the first response.
@@ -99,6 +101,17 @@ pub struct TlsFacts {
     pub has_encrypted_hello: bool,
 }
 
+/// What a server chose of what a client of TLS offered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsChoice {
+    /// The version, as on the wire.
+    pub version: u16,
+    /// The cipher suite: `TLS_AES_128_GCM_SHA256`.
+    pub cipher: Named,
+    /// The protocol. In TLS 1.3 it is encrypted.
+    pub protocol: Option<Box<str>>,
+}
+
 /// Facts of HTTP/1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpFacts {
@@ -160,7 +173,7 @@ impl Facts {
     pub fn protocol(&self) -> Option<NameProtocol> {
         match self {
             Self { quic_version: Some(_), .. } => Some(NameProtocol::Quic),
-            Self { tls: Some(_), .. } => Some(NameProtocol::Tls),
+            Self { tls: Some(_), .. } | Self { tls_choice: Some(_), .. } => Some(NameProtocol::Tls),
             Self { http: Some(_), .. } => Some(NameProtocol::Http),
             Self { dns: Some(_), .. } => Some(NameProtocol::Dns),
             _ => None,

@@ -34,6 +34,15 @@ impl HashSeed {
         let rest = fold(words[4] ^ secret[4], words[5] ^ secret[5]);
         fold(source ^ destination, rest ^ secret[6])
     }
+
+    /// Hashes two ends, in any order, and what else there is.
+    #[inline]
+    pub(crate) fn hash_pair(&self, one: [u64; 2], other: [u64; 2], rest: [u64; 2]) -> u64 {
+        let secret = &self.0;
+        let end = |words: [u64; 2]| fold(words[0] ^ secret[0], words[1] ^ secret[1]);
+        let rest = fold(rest[0] ^ secret[4], rest[1] ^ secret[5]);
+        fold(end(one).wrapping_add(end(other)), rest ^ secret[6])
+    }
 }
 
 /// Multiplies to 128 bits and XORs the halves.

@@ -51,16 +51,17 @@ pub use counts::{MeterCounts, PayloadCounts};
 pub use decap::TunnelCounts;
 pub use details::{Details, DetailsIndex};
 pub use facts::{
-    DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, NameProtocol, Named, TlsFacts,
-    UrlFacts,
+    DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, NameProtocol, Named, TlsChoice,
+    TlsFacts, UrlFacts,
 };
 pub use filter::{Filter, FilterInstruction, InvalidFilter};
 pub use frame::tunnel::{
     DecapSettings, L2tpV3, Refusal, Tunnel, TunnelKind, TunnelKinds, VxlanPorts,
 };
 pub use frame::{
-    ConversationKey, Datagram, Dissection, Frame, Ignored, LinkType, NoDatagram, Offload, Segment,
-    Segmented, Tpids, Unread, datagram, each_segment, segment,
+    ConversationKey, ConversationKeys, Datagram, Dissection, Frame, Glance, Ignored, LinkType,
+    Look, NoDatagram, Offload, PlainPayload, Segment, Segmented, Tpids, Unread, datagram,
+    each_segment,
 };
 pub use hash::HashSeed;
 pub use key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};

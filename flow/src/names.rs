@@ -210,6 +210,13 @@ impl Passage {
         [source.first, source.second, destination.first, destination.second, id.into(), rest]
     }
 
+    /// A hash of 48 bits of what is in the flow key, equal for both directions; 0 if nothing is.
+    pub(crate) fn hash(&self, key: NetworkKey, seed: &HashSeed) -> u64 {
+        let Some([a, b, c, d, id, rest]) = self.network(key) else { return 0 };
+        let (low, high) = if [a, b] <= [c, d] { ([a, b], [c, d]) } else { ([c, d], [a, b]) };
+        seed.hash([low[0], low[1], high[0], high[1], id, rest]) >> 16
+    }
+
     /// What is in the flow key; `None` if nothing is.
     fn network(&self, key: NetworkKey) -> Option<Identity> {
         let vlan = if key.vlan { vlan_word(self.vlan_id) } else { 0 };

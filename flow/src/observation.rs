@@ -4,6 +4,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::clock::TraceTime;
 use crate::frame::Packet;
+use crate::frame::segment::{Parties, shard};
 use crate::hash::{HashSeed, pick};
 use crate::key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};
 use crate::point::{FlowDirection, ObservationPoint};
@@ -82,6 +83,21 @@ impl Observation {
         pick(hash << 32, count) as usize
     }
 
+    /// The number of the worker that has the conversation, from 0, as of its
+    /// [`ConversationKey`](crate::ConversationKey).
+    #[inline]
+    pub fn shard_of_conversation(&self, seed: &HashSeed, workers: usize) -> usize {
+        let [s0, s1, d0, d1, ports, rest] = self.words.0;
+        let addresses = [Address { first: s0, second: s1 }, Address { first: d0, second: d1 }];
+        let parties = Parties {
+            addresses,
+            ports: Ports(low32(ports).to_le_bytes()),
+            protocol: octet(rest, PROTOCOL),
+            version: self.words.ip_version(),
+        };
+        shard(parties.hash(seed), workers)
+    }
+
     /// Octets of the IP packet.
     #[inline]
     pub fn octets(&self) -> u32 {
@@ -129,7 +145,7 @@ impl Words {
         let destination = Address { first: d0, second: d1 };
         let both = Ports(low32(ports).to_le_bytes());
         FlowKey {
-            ip_version: if octet(rest, 32) & 0xf == 6 { IpVersion::V6 } else { IpVersion::V4 },
+            ip_version: self.ip_version(),
             source: source.octets(),
             destination: destination.octets(),
             source_port: both.source(),
@@ -138,6 +154,11 @@ impl Words {
             type_of_service: octet(rest, 24),
             interface: low32(ports >> 32),
         }
+    }
+
+    #[inline]
+    fn ip_version(&self) -> IpVersion {
+        if octet(self.0[5], 32) & 0xf == 6 { IpVersion::V6 } else { IpVersion::V4 }
     }
 
     /// Number of the flow's clock.

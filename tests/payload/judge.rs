@@ -15,11 +15,9 @@ use crate::support::{self, has_tool, real_captures};
 const NAMES: [&str; 4] = ["server name", "JA3", "DNS name", "HTTP host"];
 
 /// Captures in which names differ for a reason that is no mistake: how many, and the reason.
-const EXPLAINED: [(&str, usize, &str); 11] = [
+const EXPLAINED: [(&str, usize, &str); 9] = [
     ("443-opvn.pcap", 1, "TLS in packets of OpenVPN, whose header is before each piece"),
-    ("6in4tunnel.pcap", 7, "in a tunnel: the outermost packet is read"),
-    ("capwap_data.pcapng", 2, "in a tunnel"),
-    ("false_positives.pcapng", 1, "in a tunnel"),
+    ("capwap_data.pcapng", 2, "in CAPWAP, which is not opened"),
     ("WebattackRCE.pcap", 1, "a target with spaces is no request (RFC 9112 section 3)"),
     ("fuzz-2006-09-29-28586.pcap", 1, "a header with an octet 0 is left out"),
     ("ossfuzz_seed_fake_traces_1.pcapng", 1, "a hello with lengths that contradict each other"),
@@ -62,7 +60,7 @@ const FIELDS: [&str; 13] = [
     "tls.handshake.ja3",
     "dns.qry.name",
     "http.host",
-    "frame.number",
+    "frame.protocols",
 ];
 
 /// DNS at its port and HTTP in TCP, as flowprobe reads them.
@@ -72,7 +70,7 @@ const FILTER: &str = "tls.handshake.type == 1 || (dns && (tcp.port == 53 || udp.
 fn of_tshark(path: &Path) -> BTreeMap<Conversation, First> {
     let mut tshark = Command::new("tshark");
     tshark.args(["-n", "-o", "tcp.desegment_tcp_streams:TRUE", "-Y", FILTER, "-T", "fields"]);
-    tshark.args(["-E", "occurrence=f", "-r"]).arg(path);
+    tshark.args(["-E", "aggregator=^", "-r"]).arg(path);
     for field in FIELDS {
         tshark.args(["-e", field]);
     }
@@ -81,16 +79,25 @@ fn of_tshark(path: &Path) -> BTreeMap<Conversation, First> {
     let mut all = BTreeMap::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let fields: Vec<_> = line.split('\t').collect();
-        let [v4, v6, to_v4, to_v6, tcp, to_tcp, udp, to_udp, server, ja3, dns, http, _] =
+        let [v4, v6, to_v4, to_v6, tcp, to_tcp, udp, to_udp, server, ja3, dns, http, protocols] =
             fields[..]
         else {
             panic!("{line}")
         };
-        let end = |v4: &str, v6: &str, tcp: &str, udp: &str| format!("{v4}{v6} {tcp}{udp}");
+        // Those of the innermost packet are the last.
+        let last = |text: &str| text.rsplit('^').next().unwrap_or_default().to_owned();
+        let protocols = protocols.split('^').next().unwrap_or_default();
+        let version = protocols.rsplit(':').find(|name| matches!(*name, "ip" | "ipv6"));
+        let transport = protocols.rsplit(':').find(|name| matches!(*name, "tcp" | "udp"));
+        let (is_v6, transport) = (version == Some("ipv6"), transport.unwrap_or_default());
+        let transport = if transport == "tcp" { "tcp" } else { "udp" };
+        let end = |v4: &str, v6: &str, tcp: &str, udp: &str| {
+            let address = last(if is_v6 { v6 } else { v4 });
+            format!("{address} {}", last(if transport == "tcp" { tcp } else { udp }))
+        };
         let (one, other) = (end(v4, v6, tcp, udp), end(to_v4, to_v6, to_tcp, to_udp));
-        let transport = if tcp.is_empty() { "udp" } else { "tcp" };
         let name = |text: &str| {
-            let text = text.to_ascii_lowercase();
+            let text = text.split('^').next().unwrap_or_default().to_ascii_lowercase();
             (!text.is_empty()).then(|| text.strip_suffix('.').unwrap_or(&text).to_owned())
         };
         let found = [name(server), name(ja3), name(dns), name(http)];
@@ -100,7 +107,8 @@ fn of_tshark(path: &Path) -> BTreeMap<Conversation, First> {
 }
 
 fn of_flowprobe(path: &Path) -> BTreeMap<Conversation, First> {
-    let run = support::run(["-r", path.to_str().unwrap(), "-o", "json:-"].iter().chain(&ALL));
+    let fixed = ["-r", path.to_str().unwrap(), "-o", "json:-", "--decap", "all"];
+    let run = support::run(fixed.iter().chain(&ALL));
     let mut all = BTreeMap::new();
     for document in run.documents() {
         let end =
@@ -131,6 +139,8 @@ struct Verdict {
     all: [usize; 4],
     equal: [usize; 4],
     differ: Vec<String>,
+    /// Captures of [`EXPLAINED`] in which another number differs.
+    changed: Vec<String>,
 }
 
 fn compare(path: &Path, verdict: &mut Verdict) {
@@ -160,7 +170,9 @@ fn compare(path: &Path, verdict: &mut Verdict) {
     }
     // What is explained stays as it is.
     let expected = explained.map_or(0, |(_, count, _)| *count);
-    assert_eq!(left_out, expected, "{file}: names that differ");
+    if left_out != expected {
+        verdict.changed.push(format!("{file}: {left_out} names differ, not {expected}"));
+    }
 }
 
 #[test]
@@ -184,11 +196,13 @@ fn names_are_those_that_tshark_finds() {
                         sum.equal[index] += one.equal[index];
                     }
                     sum.differ.extend(one.differ);
+                    sum.changed.extend(one.changed);
                 }
             });
         }
     });
-    let Verdict { all, equal, differ } = verdict.into_inner().unwrap();
+    let Verdict { all, equal, differ, changed } = verdict.into_inner().unwrap();
+    assert!(changed.is_empty(), "{changed:#?}");
     for (index, name) in NAMES.iter().enumerate() {
         println!("{name}: {} of {} equal", equal[index], all[index]);
         assert!(all[index] > 100, "{name}: {}", all[index]);

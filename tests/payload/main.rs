@@ -7,6 +7,7 @@ mod elements;
 mod fingerprints;
 mod forms;
 mod judge;
+mod networks;
 mod questions;
 mod replayed;
 mod transactions;

@@ -9,6 +9,7 @@ mod chart;
 mod collect;
 mod frames;
 mod live;
+mod names;
 mod own;
 mod page;
 mod process;
@@ -78,12 +79,23 @@ pub struct Options {
     )]
     detect: bool,
 
+    /// Only what `--payload` costs: packets without names, and documents of a trace with names; no
+    /// report
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "quick", "live", "elastic", "kafka", "only", "against", "with", "decap", "detect"
+        ]
+    )]
+    payload: bool,
+
     /// Only what `--http` costs while a page is open: a replay of k1, and live capture, which needs
     /// root; no report
     #[arg(
         long,
         conflicts_with_all = [
-            "quick", "live", "elastic", "kafka", "only", "against", "with", "decap", "detect"
+            "quick", "live", "elastic", "kafka", "only", "against", "with", "decap", "detect",
+            "payload"
         ]
     )]
     page: bool,
@@ -99,7 +111,12 @@ pub struct Options {
 
     /// Additional arguments for flowprobe, separated by spaces: runs with them and without them
     /// alternate, instead of the peers; writes no report
-    #[arg(long, value_name = "ARGUMENTS", conflicts_with_all = ["quick", "live", "elastic"])]
+    #[arg(
+        long,
+        value_name = "ARGUMENTS",
+        allow_hyphen_values = true,
+        conflicts_with_all = ["quick", "live", "elastic"]
+    )]
     with: Vec<String>,
 
     /// Where the traces are; 15 GB are written there and kept for the next time
@@ -256,6 +273,13 @@ pub fn run(options: &Options) -> Result<()> {
         }
         return Ok(());
     }
+    if options.payload {
+        let words = ["--payload", "dns,tls,quic,http"];
+        place.more = vec![words.map(str::to_owned).to_vec()];
+        let only = ["imix", "m1", "new"].map(str::to_owned).to_vec();
+        measure_some(&only, None, &place, &folder, rounds)?;
+        return own::named(&place, &names::make(&folder)?, rounds);
+    }
     if options.page {
         println!("k1 {}", page::replays(&place, &folder, &CASES[0].recipe, rounds)?);
         return live::cost_of_page(&place, rounds);
@@ -264,17 +288,23 @@ pub fn run(options: &Options) -> Result<()> {
     if is_whole && options.with.is_empty() {
         return measure_all(&place, &folder, rounds)?.write(&root().join(&options.report));
     }
-    measure_some(options, &place, &folder, rounds)
+    let against = options.against.as_deref();
+    measure_some(&options.only, against, &place, &folder, rounds)
 }
 
 /// Measures some traces, or other builds or other arguments instead of the peers. Ratios are
 /// relative to the first row of a trace.
-fn measure_some(options: &Options, place: &Place, folder: &Path, rounds: Rounds) -> Result<()> {
-    let is_wanted = |case: &&Case| {
-        options.only.is_empty() || options.only.iter().any(|name| name == case.recipe.name)
-    };
+fn measure_some(
+    only: &[String],
+    against: Option<&Path>,
+    place: &Place,
+    folder: &Path,
+    rounds: Rounds,
+) -> Result<()> {
+    let is_wanted =
+        |case: &&Case| only.is_empty() || only.iter().any(|name| name == case.recipe.name);
     for case in CASES.iter().filter(is_wanted) {
-        let builds = options.against.iter().map(|_| Tool::OtherFlowprobe);
+        let builds = against.iter().map(|_| Tool::OtherFlowprobe);
         let arguments = (0..place.more.len()).map(Tool::FlowprobeWith);
         let ours: Vec<_> =
             builds.chain(arguments).map(|tool| (tool, case.recipe.packets)).collect();

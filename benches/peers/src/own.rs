@@ -9,7 +9,7 @@ use super::process::Cpus;
 use super::rounds::{Rounds, Spread, rate, warm, whole};
 use super::sink::{Received, Sink};
 use super::tool::{FLOWS_MAX_LEAST, Place, flowprobe, with_room};
-use super::trace::{Recipe, Trace};
+use super::trace::{Recipe, Sums, Trace};
 
 /// Two settings, in turn on the same trace.
 #[derive(Clone, Debug)]
@@ -144,6 +144,34 @@ pub(super) fn meaning(
     let [off, tags, all] = nanos;
     let rates = figures.map(|(rates, _)| Spread::of(rates));
     Ok(Meaning { rates, nanos_per_record: [tags - off, all - off] })
+}
+
+/// Documents of flows with and without names in payload, in turn, with one worker.
+pub(super) fn named(place: &Place, trace: &Trace, rounds: Rounds) -> Result<()> {
+    trace.warm()?;
+    let flows_max = with_room(trace.sums.flows);
+    let output = ["-o", "json:/dev/null", "--max-flows", &flows_max, "--workers", "1"];
+    let runs = [("without", &[][..]), ("with", &["--payload", "dns,tls,quic,http"])];
+    let mut figures = [const { (Vec::new(), Vec::new()) }; 2];
+    for round in 0..rounds.discarded + rounds.counted {
+        for ((name, settings), (rates, nanos)) in runs.into_iter().zip(&mut figures) {
+            let arguments = [&output[..], settings].concat();
+            let counted = warm(|| flowprobe(place, Cpus::All, trace, &arguments))?;
+            let rate = counted.records as f64 / counted.run.seconds;
+            println!("names {name:7} {:>8.2} M documents/s", rate / 1e6);
+            if round >= rounds.discarded {
+                rates.push(rate);
+                nanos.push(counted.run.cpu_seconds * 1e9 / counted.packets as f64);
+            }
+        }
+    }
+    let Sums { packets, flows, .. } = trace.sums;
+    println!("names {packets} packets, {flows} flows");
+    for ((name, _), (rates, nanos)) in runs.into_iter().zip(figures) {
+        let (rate, nanos) = (Spread::of(rates).median / 1e6, Spread::of(nanos).median);
+        println!("names {name:7} {rate:.2} M documents/s, {nanos:.0} ns of CPU a packet");
+    }
+    Ok(())
 }
 
 /// One worker compared with two.

@@ -71,28 +71,12 @@ impl Recipe {
     pub(super) fn make(&self, folder: &Path, packets: u64) -> Result<Trace> {
         let packets = packets.min(self.packets);
         let path = folder.join(format!("{}-{packets}.pcap", self.name));
-        let beside = path.with_extension("sums");
-        if path.is_file()
-            && let Some(sums) = fs::read_to_string(&beside).ok().and_then(|text| Sums::read(&text))
-        {
-            return Ok(Trace { path, sums });
-        }
-        println!("writing {}", path.display());
-        let part = path.with_extension("part");
-        let sums = self.write(&part, packets).with_context(|| {
-            format!("writing the trace {}: is there room on the disk?", part.display())
-        })?;
-        fs::write(&beside, sums.text()).with_context(|| format!("writing {}", beside.display()))?;
-        fs::rename(&part, &path).with_context(|| format!("renaming {}", part.display()))?;
-        Ok(Trace { path, sums })
+        cached(&path, |path| self.write(path, packets))
     }
 
     fn write(&self, path: &Path, packets: u64) -> io::Result<Sums> {
         let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-        // Magic of microseconds, version 2.4, no zone, snap length, Ethernet.
-        for word in [0xa1b2_c3d4_u32, 4 << 16 | 2, 0, 0, 1 << 18, 1] {
-            out.write_all(&word.to_le_bytes())?;
-        }
+        put_header(&mut out)?;
         let (zipf, mut random) = (Zipf::new(self.flows), Random::named(self.name));
         let mut seen = vec![0_u64; self.flows.div_ceil(64) as usize];
         let mut sums = Sums::default();
@@ -111,14 +95,7 @@ impl Recipe {
             if let Piece::FirstFragment = written.piece {
                 rest = Some((flow, Piece::LaterFragment));
             }
-            let micros = sums.packets * 1_000_000 / self.rate;
-            let length = u32::try_from(written.frame.len()).expect("frames are short");
-            let seconds = BEGIN_SECONDS + micros / 1_000_000;
-            for word in [u32::try_from(seconds).expect("before 2106"), low(micros), length, length]
-            {
-                out.write_all(&word.to_le_bytes())?;
-            }
-            out.write_all(written.frame)?;
+            put_packet(&mut out, sums.packets * 1_000_000 / self.rate, written.frame)?;
             sums.packets += 1;
             sums.octets += u64::from(written.octets);
             sums.padded_octets += u64::from(written.padded_octets);
@@ -140,6 +117,43 @@ impl Recipe {
             Choice::Next => u32::try_from(packet).expect("fewer packets than flows can be"),
         }
     }
+}
+
+/// The trace in a file, which is written if it is not there.
+pub(super) fn cached(path: &Path, write: impl FnOnce(&Path) -> io::Result<Sums>) -> Result<Trace> {
+    let beside = path.with_extension("sums");
+    if path.is_file()
+        && let Some(sums) = fs::read_to_string(&beside).ok().and_then(|text| Sums::read(&text))
+    {
+        return Ok(Trace { path: path.to_owned(), sums });
+    }
+    println!("writing {}", path.display());
+    let part = path.with_extension("part");
+    let sums = write(&part).with_context(|| {
+        format!("writing the trace {}: is there room on the disk?", part.display())
+    })?;
+    fs::write(&beside, sums.text()).with_context(|| format!("writing {}", beside.display()))?;
+    fs::rename(&part, path).with_context(|| format!("renaming {}", part.display()))?;
+    Ok(Trace { path: path.to_owned(), sums })
+}
+
+/// Writes the header of a capture file.
+pub(super) fn put_header(out: &mut impl Write) -> io::Result<()> {
+    // Magic of microseconds, version 2.4, no zone, snap length, Ethernet.
+    for word in [0xa1b2_c3d4_u32, 4 << 16 | 2, 0, 0, 1 << 18, 1] {
+        out.write_all(&word.to_le_bytes())?;
+    }
+    Ok(())
+}
+
+/// Writes a frame, so many microseconds behind the beginning.
+pub(super) fn put_packet(out: &mut impl Write, micros: u64, frame: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(frame.len()).expect("frames are short");
+    let seconds = u32::try_from(BEGIN_SECONDS + micros / 1_000_000).expect("before 2106");
+    for word in [seconds, low(micros), length, length] {
+        out.write_all(&word.to_le_bytes())?;
+    }
+    out.write_all(frame)
 }
 
 impl Trace {

@@ -140,11 +140,7 @@ impl DocumentWriter {
         put_tags(record.tags, out);
         if let Some(details) = details {
             let facts = details.facts.as_deref();
-            put_tls(
-                facts.and_then(|facts| facts.tls.as_ref()),
-                details.server_name.as_deref(),
-                out,
-            );
+            put_tls(facts, details.server_name.as_deref(), out);
             facts.iter().for_each(|facts| put_facts(facts, out));
         }
         self.put_netflow(&sides, flow, out);

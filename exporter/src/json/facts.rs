@@ -1,7 +1,7 @@
 //! Names in payload: the objects `dns`, `tls`, `http`, `url`, and what belongs to `network` and
 //! `flowprobe`.
 
-use flow::{DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, TlsFacts};
+use flow::{DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, TlsChoice, TlsFacts};
 
 use super::member::{put_comma, put_number, put_string, put_text};
 
@@ -141,11 +141,22 @@ fn put_http(http: &HttpFacts, out: &mut Vec<u8>) {
 }
 
 /// Appends `tls`. Another exporter may have sent the server name alone.
-pub(super) fn put_tls(tls: Option<&TlsFacts>, server_name: Option<&str>, out: &mut Vec<u8>) {
-    if tls.is_none() && server_name.is_none() {
+pub(super) fn put_tls(facts: Option<&Facts>, server_name: Option<&str>, out: &mut Vec<u8>) {
+    let tls = facts.and_then(|facts| facts.tls.as_ref());
+    let choice = facts.and_then(|facts| facts.tls_choice.as_ref());
+    if tls.is_none() && server_name.is_none() && choice.is_none() {
         return;
     }
-    out.extend_from_slice(br#","tls":{"client":{"#);
+    out.extend_from_slice(br#","tls":{"#);
+    if tls.is_some() || server_name.is_some() {
+        put_client(tls, server_name, out);
+    }
+    choice.iter().for_each(|choice| put_choice(choice, out));
+    out.push(b'}');
+}
+
+fn put_client(tls: Option<&TlsFacts>, server_name: Option<&str>, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#""client":{"#);
     if let Some(name) = server_name {
         put_string(out, br#""server_name":"#, name);
     }
@@ -156,7 +167,19 @@ pub(super) fn put_tls(tls: Option<&TlsFacts>, server_name: Option<&str>, out: &m
             put_string(out, br#","ja4":"#, ja4);
         }
     }
-    out.extend_from_slice(b"}}");
+    out.push(b'}');
+}
+
+/// What the server chose.
+fn put_choice(choice: &TlsChoice, out: &mut Vec<u8>) {
+    put_comma(out);
+    let protocol = if choice.version == 0x0300 { "ssl" } else { "tls" };
+    put_string(out, br#""version_protocol":"#, protocol);
+    if let Some(version) = version_name(choice.version) {
+        put_string(out, br#","version":"#, version.trim_start_matches("ssl"));
+    }
+    put_string(out, br#","cipher":"#, &choice.cipher.name);
+    choice.protocol.iter().for_each(|name| put_string(out, br#","next_protocol":"#, name));
 }
 
 /// Appends what ECS has no name for.

@@ -6,10 +6,11 @@
 
 mod datagram;
 mod field;
+mod glance;
 mod link;
 mod link_type;
 mod network;
-mod segment;
+pub(crate) mod segment;
 mod segments;
 pub(crate) mod tunnel;
 
@@ -23,8 +24,9 @@ use crate::point::ObservationPoint;
 use crate::time::Timestamp;
 
 pub use datagram::{Datagram, NoDatagram, datagram};
+pub use glance::{Glance, PlainPayload};
 pub use link_type::LinkType;
-pub use segment::{ConversationKey, Segment, segment};
+pub use segment::{ConversationKey, ConversationKeys, Look, Segment};
 pub use segments::{Offload, Segmented, each_segment};
 
 /// A frame that a capture source lends for one call.

@@ -1,13 +1,14 @@
 //! The gate: whether ports and first octets look like the opening of a conversation.
 
-use super::Transport;
 use crate::quic;
 
 /// Protocols that are looked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kinds {
-    /// DNS at port 53.
+    /// DNS at its ports.
     pub dns: bool,
+    /// The ports of DNS.
+    pub dns_ports: DnsPorts,
     /// TLS in TCP, at any port.
     pub tls: bool,
     /// QUIC at any port.
@@ -28,7 +29,32 @@ pub(super) enum Opening {
     Response,
 }
 
-const DNS_PORT: u16 = 53;
+/// Ports of DNS; those that are not needed stand for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DnsPorts([u16; Self::MAX]);
+
+impl DnsPorts {
+    /// Maximum number of ports.
+    pub const MAX: usize = 4;
+
+    /// These ports. `None` if there are none, or more than [`Self::MAX`].
+    pub fn new(ports: &[u16]) -> Option<Self> {
+        let mut all = [*ports.first()?; Self::MAX];
+        all.get_mut(..ports.len())?.copy_from_slice(ports);
+        Some(Self(all))
+    }
+
+    #[inline]
+    fn have(self, port: u16) -> bool {
+        self.0.contains(&port)
+    }
+}
+
+impl Default for DnsPorts {
+    fn default() -> Self {
+        Self([53; Self::MAX])
+    }
+}
 
 /// A client's datagram with an Initial packet has this many octets at least (RFC 9000 section
 /// 14.1).
@@ -37,26 +63,24 @@ const INITIAL_OCTETS: usize = 1200;
 impl Kinds {
     /// True if any protocol is looked for.
     pub fn any(self) -> bool {
-        self != Self::default()
+        self.dns || self.tls || self.quic || self.http
     }
 
     #[inline]
     pub(super) fn opening(
         self,
-        transport: Transport,
+        is_tcp: bool,
         (source, destination): (u16, u16),
         payload: &[u8],
     ) -> Option<Opening> {
-        if self.dns && (source == DNS_PORT || destination == DNS_PORT) {
+        if self.dns && (self.dns_ports.have(source) || self.dns_ports.have(destination)) {
             return Some(Opening::Dns);
         }
-        match transport {
-            Transport::Tcp { .. } => self.stream(payload),
-            Transport::Udp => {
-                let is_long = payload.len() >= INITIAL_OCTETS;
-                (self.quic && is_long && quic::is_initial(payload)).then_some(Opening::Quic)
-            }
+        if is_tcp {
+            return self.stream(payload);
         }
+        let is_long = payload.len() >= INITIAL_OCTETS;
+        (self.quic && is_long && quic::is_initial(payload)).then_some(Opening::Quic)
     }
 
     #[inline]

@@ -63,10 +63,72 @@ pub(super) struct Gone {
 /// The key has its hash in it.
 type Openings<K> = HashMap<K, Hello, BuildHasherDefault<Kept>>;
 
+/// Bits of [`Marks`].
+const MARKS: usize = 1 << 16;
+
+/// Bits that are set before those of openings that went are cleared.
+const MARKED_MAX: usize = 1 << 12;
+
+/// A bit for each of a few thousand hashes. Most others have none.
+#[derive(Debug)]
+pub(super) struct Marks {
+    bits: Box<[u64; MARKS / 64]>,
+    /// Bits that were set since all were cleared.
+    marked: usize,
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self { bits: Box::new([0; MARKS / 64]), marked: 0 }
+    }
+}
+
+impl Marks {
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.marked == 0
+    }
+
+    /// True if too many others have a bit too.
+    pub(super) fn is_full(&self) -> bool {
+        self.marked >= MARKS / 4
+    }
+
+    fn of(hash: u64) -> (usize, u64) {
+        let bit = usize::from(u16::try_from(hash >> 48).unwrap_or_default());
+        (bit / 64, 1 << (bit % 64))
+    }
+
+    #[inline]
+    pub(super) fn has(&self, hash: u64) -> bool {
+        let (word, bit) = Self::of(hash);
+        self.bits[word] & bit != 0
+    }
+
+    pub(super) fn set(&mut self, hash: u64) {
+        let (word, bit) = Self::of(hash);
+        self.bits[word] |= bit;
+        self.marked += 1;
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.bits.fill(0);
+        self.marked = 0;
+    }
+}
+
+/// The word that a key hashes.
+pub(super) fn hash_of(key: &impl Hash) -> u64 {
+    let mut kept = Kept::default();
+    key.hash(&mut kept);
+    kept.finish()
+}
+
 /// All unfinished openings.
 #[derive(Debug)]
 pub(super) struct Hellos<K> {
     openings: Openings<K>,
+    marks: Marks,
     /// In the order in which they began: key, number, and time. Those that were finished are in it
     /// until their turn comes.
     order: VecDeque<(K, u64, u64)>,
@@ -80,6 +142,7 @@ impl<K: Copy + Eq + Hash> Hellos<K> {
     pub(super) fn new(memory_max: usize) -> Self {
         Self {
             openings: Openings::default(),
+            marks: Marks::default(),
             order: VecDeque::new(),
             memory: 0,
             memory_max,
@@ -103,6 +166,12 @@ impl<K: Copy + Eq + Hash> Hellos<K> {
         self.openings.is_empty()
     }
 
+    /// Whether a conversation with this hash may have an unfinished opening.
+    #[inline]
+    pub(super) fn may_have(&self, hash: impl FnOnce() -> u64) -> bool {
+        !self.openings.is_empty() && self.marks.has(hash())
+    }
+
     /// Whether this direction of a conversation has an unfinished opening.
     pub(super) fn has(&self, key: &K, is_forward: bool) -> bool {
         self.openings.get(key).is_some_and(|hello| hello.is_forward == is_forward)
@@ -113,6 +182,11 @@ impl<K: Copy + Eq + Hash> Hellos<K> {
         self.next += 1;
         let hello = Hello { is_forward, number: self.next, ..hello };
         self.order.push_back((key, self.next, time_ms));
+        if self.marks.marked >= MARKED_MAX.max(2 * self.openings.len()) {
+            self.marks.clear();
+            self.openings.keys().for_each(|key| self.marks.set(hash_of(key)));
+        }
+        self.marks.set(hash_of(&key));
         self.put_back(key, hello);
     }
 

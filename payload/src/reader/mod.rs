@@ -17,11 +17,13 @@ use crate::flaw::Flaw;
 use crate::http::{Request, Response};
 use crate::pieces::{Inserted, Pieces};
 use crate::quic::{ConnectionId, Opener, Version};
-use crate::tls::{ClientHello, Records, quic_hello, stream_hello};
+use crate::tls::{
+    ClientHello, Records, ServerHello, begins_with_server_hello, quic_hello, stream_hello,
+};
 use gate::Opening;
-use hellos::{Hello, Hellos};
+use hellos::{Hello, Hellos, Marks, hash_of};
 
-pub use gate::Kinds;
+pub use gate::{DnsPorts, Kinds};
 
 /// Messages that are parsed, and QUIC packets that are opened, in a second of packet time.
 const PARSED_MAX: u32 = 200_000;
@@ -73,6 +75,8 @@ pub enum Found {
         /// The version if it came by QUIC.
         quic: Option<Version>,
     },
+    /// A ServerHello.
+    ServerHello(ServerHello),
     /// An HTTP/1 request.
     Request(Box<Request>),
     /// An HTTP/1 response.
@@ -103,6 +107,8 @@ pub struct Transaction {
 pub struct Reader<K> {
     kinds: Kinds,
     hellos: Hellos<K>,
+    /// Connections of TCP in which something was found: those found last, and those before them.
+    known: [Marks; 2],
     opener: Opener,
     records: Records,
     /// The second of packet time for which the next two count.
@@ -118,6 +124,7 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         Self {
             kinds,
             hellos: Hellos::new(memory),
+            known: Default::default(),
             opener: Opener::default(),
             records: Records::default(),
             second: 0,
@@ -137,17 +144,58 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         }
     }
 
+    /// Whether [`Self::read`] has to look at a packet with these ports and this payload. `hash`
+    /// gives the word that the key of its conversation hashes.
+    #[inline(always)]
+    pub fn concerns(
+        &self,
+        is_tcp: bool,
+        ports: (u16, u16),
+        payload: &[u8],
+        hash: impl FnOnce() -> u64,
+    ) -> bool {
+        self.kinds.opening(is_tcp, ports, payload).is_some() || self.hellos.may_have(hash)
+    }
+
     /// Looks at a packet.
     #[inline]
     pub fn read(&mut self, segment: &Segment<'_, K>) -> Option<Found> {
         if segment.payload.is_empty() {
             return None;
         }
-        let opening = self.kinds.opening(segment.transport, segment.ports, segment.payload);
-        if opening.is_none() && self.hellos.is_empty() {
+        let is_tcp = segment.transport != Transport::Udp;
+        let opening = self.kinds.opening(is_tcp, segment.ports, segment.payload);
+        if opening.is_none() && !self.hellos.may_have(|| hash_of(&segment.conversation)) {
             return None;
         }
-        self.look(segment, opening)
+        let found = self.look(segment, opening)?;
+        if is_tcp {
+            let [last, before] = &mut self.known;
+            if last.is_full() {
+                core::mem::swap(last, before);
+                last.clear();
+            }
+            last.set(hash_of(&segment.conversation));
+        }
+        Some(found)
+    }
+
+    /// Whether something was found in any connection of TCP, or is waited for.
+    #[inline]
+    pub fn knows_any(&self) -> bool {
+        self.known.iter().any(|marks| !marks.is_empty()) || !self.hellos.is_empty()
+    }
+
+    /// A connection of TCP begins. The unfinished opening of one between the same ends is
+    /// forgotten. Returns whether something may have been found in one.
+    pub fn begin(&mut self, conversation: &K) -> bool {
+        let hash = hash_of(conversation);
+        if self.hellos.may_have(|| hash)
+            && let Some(mut hello) = self.hellos.take(conversation)
+        {
+            hello.pieces.clear();
+        }
+        self.known.iter().any(|marks| marks.has(hash))
     }
 
     fn look(&mut self, segment: &Segment<'_, K>, opening: Option<Opening>) -> Option<Found> {
@@ -164,6 +212,9 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         }
         let result = match opening {
             Opening::Dns => self.dns(segment),
+            Opening::Tls if begins_with_server_hello(segment.payload) => {
+                ServerHello::read(segment.payload).map(Found::ServerHello)
+            }
             Opening::Tls => self.first(segment, Hello::tls),
             Opening::Request => self.first(segment, Hello::request),
             Opening::Response => Response::read(segment.payload).map(Found::Response),
@@ -309,7 +360,7 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         let counts = &mut self.counts;
         let count = match &result {
             Ok(Found::Dns(_)) => &mut counts.dns,
-            Ok(Found::Hello { quic: None, .. }) => &mut counts.tls,
+            Ok(Found::Hello { quic: None, .. } | Found::ServerHello(_)) => &mut counts.tls,
             Ok(Found::Hello { quic: Some(_), .. }) => &mut counts.quic,
             Ok(Found::Request(_) | Found::Response(_)) => &mut counts.http,
             Err(Flaw::Incomplete) if is_cut => &mut counts.truncated,

@@ -8,7 +8,11 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use flow::number::tcp_control;
-use flow::{Batch, ConversationKey, Facts, FlowEndReason, FlowRecord, HashSeed, Timestamp};
+use flow::{
+    Batch, ConversationKey, ConversationKeys, Details, Facts, FlowEndReason, FlowRecord, Timestamp,
+};
+
+use payload::reader::Found;
 
 use crate::pipeline::payload::Finding;
 use crate::pipeline::telling::{Telling, octets};
@@ -28,7 +32,7 @@ pub(crate) struct FactTable {
     entries: HashMap<ConversationKey, Entry, BuildHasherDefault<KeyedHash>>,
     /// In the order in which they were looked at: key, number, time. The last one of a key counts.
     order: VecDeque<(ConversationKey, u64, Timestamp)>,
-    seed: HashSeed,
+    keys: ConversationKeys,
     telling: Telling,
     idle_ms: u64,
     /// Time after the last packet for which facts are kept, in milliseconds.
@@ -56,6 +60,8 @@ struct FactsVersion {
     since: Timestamp,
     /// Time of the last one that was seen, whether it was news or not.
     last: Timestamp,
+    /// Another connection has begun: what is found now is of that one.
+    is_over: bool,
     /// The client is the lower end of the conversation.
     is_client_lower: bool,
     facts: Arc<Facts>,
@@ -64,7 +70,7 @@ struct FactsVersion {
 impl FactTable {
     /// An empty table, for flows with these timeouts.
     pub(crate) fn new(
-        seed: HashSeed,
+        keys: ConversationKeys,
         telling: Telling,
         memory_max: usize,
         idle_ms: u32,
@@ -73,7 +79,7 @@ impl FactTable {
         Self {
             entries: HashMap::default(),
             order: VecDeque::new(),
-            seed,
+            keys,
             telling,
             idle_ms: idle_ms.into(),
             keep_ms: u64::from(idle_ms) + u64::from(active_ms) + SILENCE_MS,
@@ -90,8 +96,12 @@ impl FactTable {
     }
 
     /// Keeps a finding.
-    pub(crate) fn learn(&mut self, finding: Finding) {
+    pub(crate) fn learn(&mut self, finding: &Finding) {
         let (conversation, time) = (finding.conversation, finding.time);
+        let Some(found) = &finding.found else {
+            self.entries.get_mut(&conversation).into_iter().for_each(Entry::end);
+            return;
+        };
         let entry = self.entries.remove(&conversation);
         self.memory -= entry.as_ref().map_or(0, |entry| entry.memory);
         let mut entry = entry.unwrap_or(Entry {
@@ -100,7 +110,7 @@ impl FactTable {
             number: 0,
             memory: ENTRY_OCTETS,
         });
-        entry.add(&finding, &self.telling);
+        entry.add(finding, found, &self.telling);
         self.next += 1;
         (entry.number, entry.last) = (self.next, entry.last.max(time));
         self.order.push_back((conversation, self.next, time));
@@ -112,7 +122,9 @@ impl FactTable {
     /// Gives the last record of a batch what was found in its conversation.
     pub(crate) fn attach_last(&mut self, batch: &mut Batch) {
         let Some(last) = batch.records.len().checked_sub(1) else { return };
-        if let Some((facts, from_client)) = self.of(&batch.records[last]) {
+        if let Some((facts, from_client)) =
+            self.of(&batch.records[last], batch.details_of(&batch.records[last]))
+        {
             let details = batch.details_mut(last);
             details.server_name = facts.tls.as_ref().and_then(|tls| tls.server_name.clone());
             (details.facts, details.from_client) = (Some(facts), from_client);
@@ -120,11 +132,11 @@ impl FactTable {
     }
 
     /// The facts of a record, and whether its source is the client.
-    fn of(&mut self, record: &FlowRecord) -> Option<(Arc<Facts>, bool)> {
+    fn of(&mut self, record: &FlowRecord, details: Option<&Details>) -> Option<(Arc<Facts>, bool)> {
         if self.entries.is_empty() {
             return None;
         }
-        let (conversation, is_forward) = ConversationKey::of_flow(&record.key, &self.seed);
+        let (conversation, is_forward) = self.keys.of_record(record, details);
         // What was found until it was clear that the flow had ended. That does not depend on how
         // far the table is behind.
         let until = match record.end_reason {
@@ -160,9 +172,10 @@ impl FactTable {
 }
 
 impl Entry {
-    fn add(&mut self, finding: &Finding, telling: &Telling) {
+    fn add(&mut self, finding: &Finding, found: &Found, telling: &Telling) {
         let time = finding.time;
-        let goes_on = |it: &&mut FactsVersion| it.last.plus_millis(SILENCE_MS) >= time;
+        let goes_on =
+            |it: &&mut FactsVersion| !it.is_over && it.last.plus_millis(SILENCE_MS) >= time;
         let before = self.versions.last_mut().filter(goes_on);
         let (mut facts, since, is_client_lower) = match before {
             Some(version) => {
@@ -171,7 +184,7 @@ impl Entry {
             }
             None => (Facts::default(), time, finding.is_client_lower()),
         };
-        if !telling.add(&mut facts, &finding.found) {
+        if !telling.add(&mut facts, found) {
             return;
         }
         if self.versions.len() == VERSIONS_MAX {
@@ -180,7 +193,13 @@ impl Entry {
         }
         self.memory += octets(&facts);
         let facts = Arc::new(facts);
-        self.versions.push(FactsVersion { time, since, last: time, is_client_lower, facts });
+        let (last, is_over) = (time, false);
+        self.versions.push(FactsVersion { time, since, last, is_over, is_client_lower, facts });
+    }
+
+    /// Another connection begins.
+    fn end(&mut self) {
+        self.versions.last_mut().into_iter().for_each(|version| version.is_over = true);
     }
 
     /// The facts of a record. If several conversations used the same ports, those of the first one

@@ -5,10 +5,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use exporter::MeterReport;
-use flow::{
-    ConversationKey, HashSeed, KeyFields, Naming, NewClock, Observation, Sink, TableSettings,
-    Timestamp,
-};
+use flow::{HashSeed, KeyFields, Naming, NewClock, Observation, Sink, TableSettings, Timestamp};
 
 use crate::pipeline::payload::{Finding, FindingSink};
 use crate::pipeline::queue::clear;
@@ -84,12 +81,10 @@ impl<'scope> WorkerHandles<'scope> {
         self.count = 0;
     }
 
-    #[cold]
     fn distribute_conversations(&mut self) {
         for packet in &self.observed[..self.count] {
-            let (conversation, _) = ConversationKey::of_flow(&packet.key(), &self.seed);
-            let worker = conversation.shard(self.handles.len());
-            self.handles[worker].block.packets.push(*packet);
+            let worker = packet.shard_of_conversation(&self.seed, self.handles.len());
+            self.handles[worker].block.packets.extend_from_slice(slice::from_ref(packet));
         }
         self.count = 0;
     }

@@ -1,6 +1,8 @@
 //! Names in payload: from frames to findings.
 
-use flow::{ConversationKey, Frame, HashSeed, PayloadCounts, Sink, Timestamp, Tpids, segment};
+use flow::{
+    ConversationKey, ConversationKeys, Frame, Glance, Look, PayloadCounts, Sink, Timestamp,
+};
 use payload::reader::{Found, Kinds, Reader, Segment, Transport};
 
 use crate::pipeline::telling::Telling;
@@ -45,16 +47,17 @@ pub(crate) struct Finding {
     pub(crate) is_forward: bool,
     /// Time of the packet.
     pub(crate) time: Timestamp,
-    pub(crate) found: Found,
+    /// `None`: a connection begins between the ends of one in which something was found.
+    pub(crate) found: Option<Found>,
 }
 
 impl Finding {
     /// Whether the client is the lower end of the conversation: it sends all but answers.
     pub(crate) fn is_client_lower(&self) -> bool {
         let is_answer = match &self.found {
-            Found::Dns(transaction) => transaction.response_code.is_some(),
-            Found::Response(_) => true,
-            Found::Hello { .. } | Found::Request(_) => false,
+            Some(Found::Dns(transaction)) => transaction.response_code.is_some(),
+            Some(Found::Response(_) | Found::ServerHello(_)) => true,
+            Some(Found::Hello { .. } | Found::Request(_)) | None => false,
         };
         self.is_forward != is_answer
     }
@@ -70,19 +73,13 @@ pub(crate) trait FindingSink: Sink {
 #[derive(Debug)]
 pub(crate) struct PayloadReader {
     reader: Reader<ConversationKey>,
-    tpids: Tpids,
-    seed: HashSeed,
+    keys: ConversationKeys,
 }
 
 impl PayloadReader {
     /// One of `readers`, which share the memory.
-    pub(crate) fn new(
-        settings: &PayloadSettings,
-        readers: usize,
-        tpids: Tpids,
-        seed: HashSeed,
-    ) -> Self {
-        Self { reader: Reader::new(settings.kinds, settings.hellos(readers)), tpids, seed }
+    pub(crate) fn new(settings: &PayloadSettings, readers: usize, keys: ConversationKeys) -> Self {
+        Self { reader: Reader::new(settings.kinds, settings.hellos(readers)), keys }
     }
 
     pub(crate) fn counts(&self) -> PayloadCounts {
@@ -90,23 +87,49 @@ impl PayloadReader {
     }
 
     /// Looks at a frame.
+    #[inline(always)]
     pub(crate) fn look(&mut self, frame: &Frame<'_>, sink: &mut impl FindingSink) {
-        let Some(it) = segment(frame, self.tpids, &self.seed) else { return };
-        let found = self.reader.read(&Segment {
-            conversation: it.conversation,
-            is_forward: it.is_forward,
-            transport: match it.sequence {
-                Some(sequence) => Transport::Tcp { sequence },
-                None => Transport::Udp,
-            },
-            ports: it.ports,
-            payload: it.payload,
-            is_cut: it.is_cut,
-            time_ms: frame.time.as_millis(),
-        });
-        if let Some(found) = found {
-            let (conversation, is_forward) = (it.conversation, it.is_forward);
-            sink.found(Finding { conversation, is_forward, time: frame.time, found });
+        let Self { reader, keys } = self;
+        let is_of_interest = match keys.glance(frame) {
+            Glance::Nothing => false,
+            Glance::Begins => reader.knows_any(),
+            Glance::Plain(it) => reader.concerns(it.is_tcp, it.ports, it.octets, || it.hash(keys)),
+            Glance::Other => true,
+        };
+        if is_of_interest {
+            self.read(frame, sink);
         }
+    }
+
+    #[inline(never)]
+    fn read(&mut self, frame: &Frame<'_>, sink: &mut impl FindingSink) {
+        let (conversation, is_forward, found) = match self.keys.look(frame) {
+            Some(Look::Segment(it)) => {
+                let found = self.reader.read(&Segment {
+                    conversation: it.conversation,
+                    is_forward: it.is_forward,
+                    transport: match it.sequence {
+                        Some(sequence) => Transport::Tcp { sequence },
+                        None => Transport::Udp,
+                    },
+                    ports: it.ports,
+                    payload: it.payload,
+                    is_cut: it.is_cut,
+                    time_ms: frame.time.as_millis(),
+                });
+                if found.is_none() {
+                    return;
+                }
+                (it.conversation, it.is_forward, found)
+            }
+            Some(Look::Begins(conversation, is_forward)) => {
+                if !self.reader.begin(&conversation) {
+                    return;
+                }
+                (conversation, is_forward, None)
+            }
+            None => return,
+        };
+        sink.found(Finding { conversation, is_forward, time: frame.time, found });
     }
 }

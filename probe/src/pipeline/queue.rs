@@ -293,8 +293,8 @@ impl RecordQueue {
     }
 
     /// Learns what was found in payload.
-    pub(crate) fn learn_fact(&mut self, finding: Finding) {
-        self.transactions(|transactions, events| transactions.learn(&finding, events));
+    pub(crate) fn learn_fact(&mut self, finding: &Finding) {
+        self.transactions(|transactions, events| transactions.learn(finding, events));
         if let Some(facts) = self.additions.as_mut().and_then(|it| it.facts.as_mut()) {
             facts.learn(finding);
         }

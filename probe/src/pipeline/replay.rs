@@ -9,7 +9,7 @@ use std::thread::{self, Scope};
 
 use crossbeam_channel::bounded;
 use exporter::{Destination, MeterReport};
-use flow::{FlowTable, MeterCounts, Observer, TableSettings, Timestamp};
+use flow::{ConversationKeys, FlowTable, MeterCounts, Observer, TableSettings, Timestamp};
 
 use crate::capture::file::{FileSource, Input};
 use crate::capture::filter::{FrameFilter, observe};
@@ -68,7 +68,7 @@ pub(crate) fn replay(
         source,
         filter: config.filter.as_ref(),
         payload: config.payload.as_ref().map(|settings| {
-            PayloadReader::new(settings, 1, config.observer.tpids, config.observer.seed)
+            PayloadReader::new(settings, 1, ConversationKeys::new(&config.observer))
         }),
         observer: Observer::new(&config.observer),
         should_stop: &|| stop.load(Ordering::Relaxed) || outputs_left.load(Ordering::Relaxed) == 0,

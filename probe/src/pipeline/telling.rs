@@ -1,7 +1,8 @@
 //! What is told of what was found in payload.
 
 use flow::{
-    DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, Named, TlsFacts, UrlFacts,
+    DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, Named, TlsChoice, TlsFacts,
+    UrlFacts,
 };
 use payload::http::{Request, Response};
 use payload::reader::{Found, Transaction};
@@ -31,6 +32,15 @@ impl Telling {
                     facts.tls = Some(self.tls(hello));
                     facts.quic_version = quic.map(|version| named(version.number(), version));
                 }
+                is_first
+            }
+            Found::ServerHello(choice) => {
+                let is_first = facts.tls_choice.is_none();
+                facts.tls_choice.get_or_insert_with(|| TlsChoice {
+                    version: choice.version,
+                    cipher: named(choice.cipher.0, choice.cipher),
+                    protocol: choice.protocol.as_ref().map(text),
+                });
                 is_first
             }
             Found::Request(request) => self.add_request(facts, request),
@@ -156,10 +166,11 @@ pub(crate) fn octets(facts: &Facts) -> usize {
     let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
     let dns = facts.dns.as_ref().map_or(0, dns_octets);
     let tls = facts.tls.as_ref().map_or(0, |tls| length(&tls.server_name) + 160);
+    let choice = if facts.tls_choice.is_some() { 120 } else { 0 };
     let url = |url: &UrlFacts| length(&url.path) + length(&url.agent) + length(&url.referrer_host);
     let http = facts
         .http
         .as_ref()
         .map_or(0, |http| length(&http.host) + 32 + http.url.as_ref().map_or(0, url));
-    VERSION_OCTETS + dns + tls + http
+    VERSION_OCTETS + dns + tls + choice + http
 }

@@ -115,7 +115,7 @@ impl Transactions {
 
     /// Takes a message, if it is one of DNS.
     pub(crate) fn learn(&mut self, finding: &Finding, events: &mut Vec<Event>) {
-        let Found::Dns(transaction) = &finding.found else { return };
+        let Some(Found::Dns(transaction)) = &finding.found else { return };
         let key = (finding.conversation, finding.is_client_lower(), transaction.id);
         if transaction.response_code.is_some() {
             self.answer(&key, transaction, finding.time, events);

@@ -10,8 +10,8 @@ use std::time::SystemTime;
 
 use exporter::{Context, sentence};
 use flow::{
-    FlowEndReason, FlowTable, Naming, NewClock, NoMemory, Observation, ObserverSettings,
-    RecordTally, Sink, Timestamp,
+    ConversationKeys, FlowEndReason, FlowTable, Naming, NewClock, NoMemory, Observation,
+    ObserverSettings, RecordTally, Sink, Timestamp,
 };
 use log::error;
 
@@ -113,10 +113,10 @@ impl Worker {
     ) -> Self {
         let decap = &config.observer.decap;
         if let Some(payload) = &config.payload {
-            let ObserverSettings { seed, idle_timeout_ms, active_timeout_ms, .. } = config.observer;
-            let memory = payload.facts(workers);
+            let ObserverSettings { idle_timeout_ms, active_timeout_ms, .. } = config.observer;
+            let (keys, memory) = (ConversationKeys::new(&config.observer), payload.facts(workers));
             let facts =
-                FactTable::new(seed, payload.telling, memory, idle_timeout_ms, active_timeout_ms);
+                FactTable::new(keys, payload.telling, memory, idle_timeout_ms, active_timeout_ms);
             records.expect_facts(facts);
             if let Some(memory) = payload.transactions(workers) {
                 let Context { name, version, .. } = &config.context;
@@ -137,7 +137,7 @@ impl Worker {
         let mut done = 0;
         for (at, finding) in findings {
             self.table.process(&packets[done..at], &mut |record| self.records.push(record));
-            self.records.learn_fact(finding);
+            self.records.learn_fact(&finding);
             done = at;
         }
         self.table.process(&packets[done..], &mut |record| self.records.push(record));
@@ -198,7 +198,7 @@ impl Worker {
 
 impl FindingSink for Worker {
     fn found(&mut self, finding: Finding) {
-        self.records.learn_fact(finding);
+        self.records.learn_fact(&finding);
     }
 }
 

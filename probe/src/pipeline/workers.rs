@@ -6,7 +6,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
-use flow::{Conversation, FlowTable, Observer, ObserverSettings};
+use flow::{Conversation, ConversationKeys, FlowTable, Observer};
 use log::{error, warn};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -64,8 +64,8 @@ impl<'a> WorkerStarter<'a> {
             senders.push(sender);
             let input = WorkerInput {
                 payload: self.config.payload.as_ref().map(|settings| {
-                    let ObserverSettings { tpids, seed, .. } = self.config.observer;
-                    PayloadReader::new(settings, self.snapshots.len(), tpids, seed)
+                    let keys = ConversationKeys::new(&self.config.observer);
+                    PayloadReader::new(settings, self.snapshots.len(), keys)
                 }),
                 filter: self.config.filter.as_ref(),
                 sources,

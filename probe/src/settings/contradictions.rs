@@ -30,7 +30,7 @@ const APART: [(&str, &str); 4] =
     [("top", "output"), ("order", "output"), ("top-by", "output"), ("top-by", "order")];
 
 /// Settings that need another one.
-const NEED: [(&str, &str); 12] = [
+const NEED: [(&str, &str); 13] = [
     ("inside-interfaces", "local-networks"),
     ("outside-interfaces", "local-networks"),
     ("http-allow-remote", "http"),
@@ -38,6 +38,7 @@ const NEED: [(&str, &str); 12] = [
     ("http-token-file", "http"),
     ("page-memory", "http"),
     ("payload-dns-answers", "payload"),
+    ("payload-dns-ports", "payload"),
     ("payload-http", "payload"),
     ("payload-memory", "payload"),
     ("payload-names", "payload"),
@@ -46,7 +47,7 @@ const NEED: [(&str, &str); 12] = [
 ];
 
 /// Settings of metering, besides those of live capture. The page shows packets.
-const OF_METERING: [&str; 22] = [
+const OF_METERING: [&str; 23] = [
     "control",
     "interface",
     "idle-timeout",
@@ -59,6 +60,7 @@ const OF_METERING: [&str; 22] = [
     "ifindex",
     "payload",
     "payload-dns-answers",
+    "payload-dns-ports",
     "payload-http",
     "payload-memory",
     "payload-names",

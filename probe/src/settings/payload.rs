@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use exporter::{Destination, sentence};
-use payload::reader::Kinds;
+use payload::reader::{DnsPorts, Kinds};
 use payload::{HashKey, NameForm};
 
 use super::values;
@@ -35,6 +35,10 @@ pub(crate) struct PayloadArguments {
     /// Of HTTP: the host, or also path (without the query), user agent and host of the referrer
     #[arg(long, value_name = "FIELDS", value_enum, default_value_t = Http::Host)]
     payload_http: Http,
+
+    /// Ports of DNS, UDP and TCP: 5353 is multicast DNS, 5355 is LLMNR
+    #[arg(long, value_name = "PORTS", default_value = "53", value_parser = dns_ports)]
+    payload_dns_ports: DnsPorts,
 
     /// Also records of DNS answers: addresses and names, never text
     #[arg(long)]
@@ -88,7 +92,11 @@ impl PayloadArguments {
             Names::Hash => NameForm::Hash(self.key()?),
         };
         Ok(Some(PayloadSettings {
-            kinds: Kinds { dns_answers: self.payload_dns_answers, ..kinds },
+            kinds: Kinds {
+                dns_answers: self.payload_dns_answers,
+                dns_ports: self.payload_dns_ports,
+                ..kinds
+            },
             memory: self.payload_memory,
             telling: Telling { names, url },
             has_transactions: wanted.is_some(),
@@ -138,4 +146,8 @@ fn kinds(text: &str) -> Result<Kinds, String> {
         } = true;
     }
     Ok(kinds)
+}
+
+fn dns_ports(text: &str) -> Result<DnsPorts, String> {
+    DnsPorts::new(&values::ports(text)?).ok_or_else(|| format!("at most {} ports", DnsPorts::MAX))
 }

@@ -3,6 +3,8 @@
 use clap::{Args, ValueEnum};
 use flow::{DecapSettings, L2tpV3, TunnelKind, TunnelKinds, VxlanPorts};
 
+use super::values;
+
 /// Tunnels to decapsulate, and the form of their packets.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Tunnels")]
@@ -77,13 +79,9 @@ fn kinds(text: &str) -> Result<TunnelKinds, String> {
 /// UDP ports of VXLAN.
 fn vxlan_ports(text: &str) -> Result<VxlanPorts, String> {
     let mut ports = VxlanPorts([0; VxlanPorts::MAX]);
-    let mut places = ports.0.iter_mut();
-    for word in text.split(',') {
-        let port = word.parse().ok().filter(|port| *port != 0);
-        let port = port.ok_or_else(|| format!("{word:?} is no port from 1 to 65535"))?;
-        let place = places.next().ok_or_else(|| format!("at most {} ports", VxlanPorts::MAX))?;
-        *place = port;
-    }
+    let given = values::ports(text)?;
+    let places = ports.0.get_mut(..given.len());
+    places.ok_or_else(|| format!("at most {} ports", VxlanPorts::MAX))?.copy_from_slice(&given);
     Ok(ports)
 }
 

@@ -117,6 +117,15 @@ pub(super) fn key_fields(text: &str) -> Result<KeyFields, String> {
     Ok(KeyFields::new(fields))
 }
 
+/// Numbers of ports with commas between them.
+pub(super) fn ports(text: &str) -> Result<Vec<u16>, String> {
+    let port = |word: &str| {
+        let port = word.parse().ok().filter(|port| *port != 0);
+        port.ok_or_else(|| format!("{word:?} is no port from 1 to 65535"))
+    };
+    text.split(',').map(port).collect()
+}
+
 /// An Ethertype of VLAN tags, with 0x in hexadecimal.
 pub(super) fn ethertype(text: &str) -> Result<u16, String> {
     let number = match text.strip_prefix("0x") {

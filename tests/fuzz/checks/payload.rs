@@ -1,6 +1,8 @@
 //! Names in any octets.
 
+use flow::PayloadCounts;
 use payload::dns::{Data, Message};
+use payload::reader::{Found, Kinds, Reader, Segment, Transport};
 use payload::tls::{ClientHello, Records, datagram_hello, quic_hello, stream_hello};
 use payload::{Flaw, PIECES_OCTETS, Pieces, http, quic};
 
@@ -9,16 +11,66 @@ pub fn check(octets: &[u8]) {
     let &[protocol, high, low, ref octets @ ..] = octets else { return };
     let cut = usize::from(u16::from_be_bytes([high, low]));
     let cut = if octets.is_empty() { 0 } else { cut % octets.len() };
-    match protocol % 6 {
+    match protocol % 7 {
         0 => dns(octets, cut, Message::read),
         1 => dns(octets, cut, Message::read_framed),
         2 => tls(octets, cut, |stream| stream_hello(stream, &mut Records::default())),
         3 => tls(octets, cut, quic_hello),
         4 => drop(datagram_hello(octets).map(|hello| is_sane(&hello))),
-        _ => {
+        5 => {
             http(octets, cut);
             open(octets, cut);
         }
+        _ => read(octets, cut),
+    }
+}
+
+/// Packets of a few conversations through the reader. Each is behind its length; the first octet
+/// says of what conversation, direction and protocol it is, and how much later it comes.
+fn read(octets: &[u8], cut: usize) {
+    let kinds = Kinds { dns: true, tls: true, quic: true, http: true, ..Kinds::default() };
+    let mut reader = Reader::new(kinds, 1 << 14);
+    let (mut rest, mut time_ms, mut sequences) = (octets, 0, [0_u32; 4]);
+    while let &[what, high, low, ref behind @ ..] = rest {
+        let length = usize::from(u16::from_be_bytes([high, low])).min(behind.len());
+        let (payload, next) = behind.split_at(length);
+        rest = next;
+        time_ms += u64::from(what >> 6) * 2000;
+        let conversation = u64::from(what & 3).rotate_right(2);
+        if what & 0x3c == 0x3c {
+            reader.begin(&conversation);
+            continue;
+        }
+        let sequence = &mut sequences[usize::from(what & 3)];
+        let is_tcp = what & 4 != 0;
+        let ports = if what & 8 != 0 { (40_000, 53) } else { (40_000, 443) };
+        let segment = Segment {
+            conversation,
+            is_forward: what & 16 != 0,
+            transport: if is_tcp { Transport::Tcp { sequence: *sequence } } else { Transport::Udp },
+            ports,
+            payload,
+            is_cut: what & 32 != 0 && length == cut,
+            time_ms,
+        };
+        *sequence = sequence.wrapping_add(u32::try_from(length).unwrap_or_default());
+        let concerns = reader.concerns(is_tcp, ports, payload, || conversation);
+        let before = reader.counts();
+        match reader.read(&segment) {
+            Some(Found::Dns(transaction)) => {
+                transaction.question.iter().for_each(|it| is_name(it.name.as_str()));
+            }
+            Some(Found::Hello { hello, .. }) => is_sane(&hello),
+            Some(Found::Request(request)) => {
+                request.host.iter().for_each(|host| is_name(host.as_str()));
+            }
+            Some(Found::Response(_) | Found::ServerHello(_)) => {}
+            None => continue,
+        }
+        assert!(concerns && !payload.is_empty());
+        let sum = |it: PayloadCounts| it.dns + it.tls + it.quic + it.http;
+        assert_eq!(sum(reader.counts()), sum(before) + 1);
+        assert!(!is_tcp || reader.begin(&conversation));
     }
 }
 

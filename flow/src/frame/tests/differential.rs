@@ -11,7 +11,12 @@ use etherparse::{
 };
 
 use super::*;
-use crate::key::{Address, Ports};
+use crate::clock::TraceTime;
+use crate::frame::tunnel::{DecapSettings, TunnelKinds};
+use crate::hash::HashSeed;
+use crate::key::{Address, KeyField, KeyFields, Ports};
+use crate::observation::Observation;
+use crate::observer::{ObserverSettings, Sampling};
 
 const FRAMES: usize = 400_000;
 
@@ -194,6 +199,70 @@ fn both_paths_say_the_same() {
         }
     }
     assert!(plain_count > FRAMES / 5, "{plain_count} frames took the fast path");
+}
+
+#[test]
+fn a_glance_at_payload_sees_what_is_there() {
+    let (all, plain, mut random, mut octets) = (seeds(), plain_seeds(), Random(3), Vec::new());
+    let mut counts = [0; 4];
+    for round in 0..FRAMES {
+        let seeds = if random.below(2) == 0 { &all } else { &plain };
+        let seed = &seeds[random.below(seeds.len())];
+        let wire_length = mutate(&mut random, seed, &mut octets);
+        let frame = frame(seed.link_type, &octets, wire_length);
+        let keys = ConversationKeys::new(&settings(round));
+        let look = keys.look(&frame);
+        let kind = match (keys.glance(&frame), look) {
+            (Glance::Nothing, look) => {
+                assert_eq!(look, None, "{frame:x?}");
+                0
+            }
+            (Glance::Begins, look) => {
+                // Behind options control bits are elsewhere.
+                assert!(!matches!(look, Some(Look::Segment(_))), "{frame:x?}");
+                1
+            }
+            (Glance::Plain(it), Some(Look::Segment(whole))) => {
+                assert_eq!((it.octets, it.ports), (whole.payload, whole.ports), "{frame:x?}");
+                assert_eq!(it.is_tcp, whole.sequence.is_some(), "{frame:x?}");
+                assert_eq!(it.hash(&keys), whole.conversation.hash(), "{frame:x?}");
+                assert_eq!(of_observation(&frame), whole.conversation.shard(1000), "{frame:x?}");
+                2
+            }
+            (Glance::Plain(_), other) => panic!("{other:?} {frame:x?}"),
+            (Glance::Other, _) => 3,
+        };
+        counts[kind] += 1;
+    }
+    let least = [FRAMES / 20, 50, FRAMES / 50, FRAMES / 10];
+    assert!(counts.iter().zip(least).all(|(count, least)| *count > least), "{counts:?}");
+}
+
+/// Without tunnels and VLANs in the key, with one of them, and with both.
+fn settings(round: usize) -> ObserverSettings {
+    let key = if round.is_multiple_of(2) {
+        KeyFields::SEVEN
+    } else {
+        KeyFields::SEVEN.with(KeyField::Vlan)
+    };
+    let kinds = if round % 4 < 2 { TunnelKinds::default() } else { TunnelKinds::ALL };
+    ObserverSettings {
+        key,
+        idle_timeout_ms: 15_000,
+        active_timeout_ms: 60_000,
+        sampling: Sampling { interval: 1 },
+        tpids: Tpids::default(),
+        decap: DecapSettings { kinds, ..DecapSettings::default() },
+        seed: HashSeed::new(1),
+    }
+}
+
+/// The worker of a plain packet's conversation.
+fn of_observation(frame: &Frame<'_>) -> usize {
+    let packet = dissect(frame).unwrap();
+    let at = TraceTime { time: Timestamp::default(), late_ms: 0, clock: 0 };
+    let observation = Observation::new(&packet, ObservationPoint::ingress(7), at);
+    observation.shard_of_conversation(&HashSeed::new(1), 1000)
 }
 
 #[test]

@@ -155,9 +155,9 @@ pub(crate) struct Opened<'a> {
     /// Id of the second VLAN tag of its frame.
     pub(crate) inner_vlan_id: u16,
     /// Captured octets from the IP header on.
-    ip: &'a [u8],
+    pub(crate) ip: &'a [u8],
     /// Captured octets after the IP header.
-    payload: &'a [u8],
+    pub(crate) payload: &'a [u8],
     /// Octets of the packet on the wire that were not captured.
     missing: usize,
 }

@@ -4,10 +4,12 @@ use super::*;
 use crate::quic::tests::{crypto, initial};
 use crate::tls::tests::{browser, records};
 
-const ALL: Kinds = Kinds { dns: true, tls: true, quic: true, http: true, dns_answers: false };
+fn all() -> Kinds {
+    Kinds { dns: true, tls: true, quic: true, http: true, ..Kinds::default() }
+}
 
 fn reader() -> Reader<u64> {
-    Reader::new(ALL, 1 << 20)
+    Reader::new(all(), 1 << 20)
 }
 
 fn tcp(conversation: u64, sequence: u32, payload: &[u8], time_ms: u64) -> Segment<'_, u64> {
@@ -30,6 +32,7 @@ fn name(found: Option<Found>) -> Option<String> {
     match found? {
         Found::Dns(transaction) => transaction.question.map(|it| it.name.to_string()),
         Found::Hello { hello, .. } => hello.server_name.map(|name| name.to_string()),
+        Found::ServerHello(hello) => Some(hello.cipher.to_string()),
         Found::Request(request) => request.host.map(|host| host.to_string()),
         Found::Response(response) => Some(response.status.to_string()),
     }
@@ -139,7 +142,7 @@ fn a_million_half_hellos_take_no_more_memory() {
     let stream = records(&browser().message(), 1 << 14);
     let (half, rest) = stream.split_at(200);
     let memory = 1 << 20;
-    let mut reader = Reader::new(ALL, memory);
+    let mut reader = Reader::new(all(), memory);
     let mut found = 0;
     for number in 0..1_000_000_u64 {
         // Within what is parsed in a second.
@@ -156,6 +159,56 @@ fn a_million_half_hellos_take_no_more_memory() {
     let counts = reader.counts();
     assert!(counts.hello_evicted > 900_000, "{counts:?}");
     assert_eq!((counts.skipped, counts.tls), (0, 1000));
+}
+
+#[test]
+fn a_connection_begins_without_what_was_unfinished() {
+    let stream = records(&browser().message(), 1 << 14);
+    let (half, rest) = stream.split_at(200);
+    let mut reader = reader();
+    assert!(!reader.knows_any());
+    assert_eq!(reader.read(&tcp(1, 0, half, 0)), None);
+    assert!(reader.knows_any() && !reader.begin(&1));
+    assert_eq!(reader.read(&tcp(1, 200, rest, 1)), None);
+    assert_eq!(reader.read(&tcp(1, 0, half, 2)), None);
+    assert!(reader.read(&tcp(1, 200, rest, 3)).is_some());
+    assert!(reader.begin(&1));
+    assert_eq!(reader.counts().hello_timed_out, 0);
+}
+
+#[test]
+fn dns_has_the_ports_that_it_was_given() {
+    let question = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01";
+    let ports = DnsPorts::new(&[53, 5353]).unwrap();
+    let mut reader = Reader::new(Kinds { dns_ports: ports, ..all() }, 1 << 20);
+    for (ports, is_read) in [((5353, 5353), true), ((4000, 53), true), ((4000, 5355), false)] {
+        assert_eq!(reader.read(&udp(ports, question)).is_some(), is_read, "{ports:?}");
+    }
+    assert_eq!((DnsPorts::new(&[]), DnsPorts::new(&[1, 2, 3, 4, 5])), (None, None));
+}
+
+#[test]
+fn few_packets_of_other_conversations_are_looked_at() {
+    let stream = records(&browser().message(), 1 << 14);
+    let (half, rest) = stream.split_at(200);
+    let mut reader = Reader::new(all(), 1 << 26);
+    let key = |number: u64| (number << 49) + number;
+    let waits = |reader: &Reader<u64>, number| {
+        reader.concerns(true, (40_000, 443), b"other", || key(number))
+    };
+    for number in 0..20_000 {
+        assert_eq!(reader.read(&tcp(key(number), 0, half, 0)), None);
+        assert!(waits(&reader, number), "{number}");
+        // One in ten stays unfinished.
+        if number % 10 > 0 {
+            assert!(reader.read(&tcp(key(number), 200, rest, 0)).is_some(), "{number}");
+        }
+    }
+    assert!((0..20_000).step_by(10).all(|number| waits(&reader, number)));
+    let others = (20_000..32_768).filter(|number| waits(&reader, *number)).count();
+    assert_eq!(others, 0);
+    let gone = (0..20_000).filter(|number| number % 10 > 0 && waits(&reader, *number)).count();
+    assert!(gone < 6000, "{gone}");
 }
 
 #[test]

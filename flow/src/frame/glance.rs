@@ -1,0 +1,139 @@
+//! A glance at a frame: whether it has transport payload, without more reading than that takes.
+
+use super::Frame;
+use super::field::{ipv4, ipv6, tcp};
+use super::link::PlainEthernet;
+use super::network::four_at;
+use super::segment::{ConversationKeys, Parties, payload};
+use super::u16_at;
+use crate::key::{Address, IpVersion, Ports};
+use crate::number::protocol::{TCP, UDP};
+use crate::number::{ethertype, tcp_control};
+
+/// What the first headers of a frame say of its transport payload.
+#[derive(Clone, Copy, Debug)]
+pub enum Glance<'a> {
+    /// There is none.
+    Nothing,
+    /// There is none: a TCP connection may begin.
+    Begins,
+    /// The payload of a plain packet.
+    Plain(PlainPayload<'a>),
+    /// Headers that only [`ConversationKeys::look`] reads.
+    Other,
+}
+
+/// The transport payload of a plain packet. It is not empty.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainPayload<'a> {
+    /// True for TCP, false for UDP.
+    pub is_tcp: bool,
+    /// Source and destination port.
+    pub ports: (u16, u16),
+    /// The octets behind the transport header, up to the end of the IP packet.
+    pub octets: &'a [u8],
+    parties: Parties,
+}
+
+impl PlainPayload<'_> {
+    /// The hash of its conversation's key.
+    #[inline]
+    pub fn hash(&self, keys: &ConversationKeys) -> u64 {
+        self.parties.hash(&keys.seed)
+    }
+}
+
+impl ConversationKeys {
+    /// Looks for payload without reading more than that takes, for the most frequent kinds of
+    /// frames.
+    #[inline(always)]
+    pub fn glance<'a>(&self, frame: &Frame<'a>) -> Glance<'a> {
+        let Some(link) = PlainEthernet::read(frame) else { return Glance::Other };
+        if self.has_vlan() && link.vlan_id != 0 {
+            return Glance::Other;
+        }
+        let glance = match link.ethertype {
+            ethertype::IPV4 => glance_ipv4(link.data),
+            ethertype::IPV6 => glance_ipv6(link.data),
+            _ => Glance::Other,
+        };
+        // It may be a tunnel.
+        if let Glance::Plain(it) = &glance
+            && !it.is_tcp
+            && self.opens_any()
+        {
+            return Glance::Other;
+        }
+        glance
+    }
+}
+
+#[inline(always)]
+fn glance_ipv4(data: &[u8]) -> Glance<'_> {
+    let Some((header, rest)) = data.split_first_chunk::<20>() else { return Glance::Other };
+    let total = usize::from(u16_at(header, ipv4::TOTAL_LENGTH));
+    let protocol = header[ipv4::PROTOCOL];
+    // Most packets without payload are acknowledgements.
+    let has_headers_only = total <= ipv4::OCTETS_MIN + tcp::OCTETS_MIN;
+    if has_headers_only && protocol == TCP && total >= ipv4::OCTETS_MIN {
+        return without_payload(rest);
+    }
+    let is_plain = header[ipv4::VERSION_IHL] == 0x45
+        && u16_at(header, ipv4::FRAGMENT) & ipv4::IS_FRAGMENT == 0
+        && total >= ipv4::OCTETS_MIN;
+    if !is_plain || !matches!(protocol, TCP | UDP) {
+        return Glance::Other;
+    }
+    let transport = rest.get(..total - ipv4::OCTETS_MIN).unwrap_or(rest);
+    let address = |at| Address::v4(four_at(header, at));
+    let addresses = [address(ipv4::SOURCE), address(ipv4::DESTINATION)];
+    glance_transport(transport, addresses, protocol, IpVersion::V4)
+}
+
+#[inline(always)]
+fn glance_ipv6(data: &[u8]) -> Glance<'_> {
+    let Some((header, rest)) = data.split_first_chunk::<40>() else { return Glance::Other };
+    let length = usize::from(u16_at(header, ipv6::PAYLOAD_LENGTH));
+    let protocol = header[ipv6::NEXT_HEADER];
+    if header[0] >> 4 != 6 || length == 0 || !matches!(protocol, TCP | UDP) {
+        return Glance::Other;
+    }
+    let transport = rest.get(..length).unwrap_or(rest);
+    let address = |at: usize| {
+        let octets = header.get(at..).and_then(|rest| rest.first_chunk());
+        Address::v6(*octets.unwrap_or(&[0; 16]))
+    };
+    let addresses = [address(ipv6::SOURCE), address(ipv6::SOURCE + 16)];
+    glance_transport(transport, addresses, protocol, IpVersion::V6)
+}
+
+#[inline(always)]
+fn glance_transport(
+    transport: &[u8],
+    addresses: [Address; 2],
+    protocol: u8,
+    version: IpVersion,
+) -> Glance<'_> {
+    let Some((octets, _)) = payload(protocol, transport) else {
+        return if protocol == TCP { without_payload(transport) } else { Glance::Nothing };
+    };
+    let Some(ports) = transport.first_chunk() else { return Glance::Nothing };
+    let ports = Ports(*ports);
+    let parties = Parties { addresses, ports, protocol, version };
+    let ports = (ports.source(), ports.destination());
+    Glance::Plain(PlainPayload { is_tcp: protocol == TCP, ports, octets, parties })
+}
+
+/// Of a TCP segment without payload. Control bits that are none, as those behind IP options, do no
+/// harm.
+#[inline(always)]
+fn without_payload(transport: &[u8]) -> Glance<'_> {
+    let bits = transport.get(tcp::CONTROL_BITS).copied().unwrap_or(0);
+    if is_first(bits) { Glance::Begins } else { Glance::Nothing }
+}
+
+/// True for the first segment of a connection, with these control bits.
+#[inline(always)]
+pub(super) fn is_first(bits: u8) -> bool {
+    bits & (tcp_control::SYN | tcp_control::ACK) == tcp_control::SYN
+}
