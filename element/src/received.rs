@@ -88,7 +88,7 @@ impl<'a> Received<'a> {
         core::str::from_utf8(&self.0[..end]).ok()
     }
 
-    /// A name: text of at most [`NAME_OCTETS`]. `None` if it is empty, or no text.
+    /// A name: text of at most 255 octets. `None` if it is empty, or no text.
     pub fn name(self) -> Option<Box<str>> {
         let text = self.text()?.trim();
         let cut = &text[..text.floor_char_boundary(NAME_OCTETS)];
