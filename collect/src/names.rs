@@ -69,20 +69,20 @@ impl Names {
                 name: name.clone().unwrap_or(known.name),
                 alias: alias.clone().unwrap_or(known.alias),
             });
-            let others = self.len() - self.interfaces.len();
-            keep(&mut self.interfaces, (key, named), others, &mut self.octets, room);
+            let count = self.len();
+            keep(&mut self.interfaces, (key, named), count, &mut self.octets, room);
         }
         let name = names.application.as_ref().or(names.application_description.as_ref());
         if let (Some(number), Some(name)) = (reading.application, name) {
             let named = ((domain, number), Arc::from(&**name));
-            let others = self.len() - self.applications.len();
-            keep(&mut self.applications, named, others, &mut self.octets, room);
+            let count = self.len();
+            keep(&mut self.applications, named, count, &mut self.octets, room);
         }
         let number = first_number([collected.ingress_vrf, collected.egress_vrf]);
         if let (Some(number), Some(name)) = (number, &names.vrf) {
             let named = ((domain, number), Arc::from(&**name));
-            let others = self.len() - self.vrfs.len();
-            keep(&mut self.vrfs, named, others, &mut self.octets, room);
+            let count = self.len();
+            keep(&mut self.vrfs, named, count, &mut self.octets, room);
         }
     }
 
@@ -133,11 +133,11 @@ fn first_number(numbers: [u32; 2]) -> Option<u32> {
     numbers.into_iter().find(|number| *number != 0)
 }
 
-/// Keeps a name, if there is room. `others` are the names of other kinds.
+/// Keeps a name, if there is room. `count` is the number of names of all kinds.
 fn keep<K: Ord, V: Name>(
     names: &mut BTreeMap<K, V>,
     (key, name): (K, V),
-    others: usize,
+    count: usize,
     octets: &mut usize,
     room: &mut NameRoom<'_>,
 ) {
@@ -147,7 +147,7 @@ fn keep<K: Ord, V: Name>(
     }
     let removed = known.map_or(0, |known| known.octets() + ENTRY);
     let added = name.octets() + ENTRY;
-    let is_full = known.is_none() && names.len() + others >= NAMES_MAX;
+    let is_full = known.is_none() && count >= NAMES_MAX;
     if is_full || *room.octets - removed + added > room.octets_max {
         *room.refused += 1;
         return;

@@ -58,9 +58,11 @@ impl Memory {
     }
 }
 
+/// That of the program without a setting.
+#[cfg(test)]
 impl Default for Memory {
     fn default() -> Self {
-        Self::divide(68_000_000).expect("it is enough")
+        Self::divide(64_000_000).expect("it is enough")
     }
 }
 

@@ -23,15 +23,15 @@ const LISTS: [List; 2] = [
 pub(crate) fn rates(before: &Value, after: &Value, millis: u64) -> Map<String, Value> {
     let mut rates = Map::new();
     for (list, name, numbers) in LISTS {
-        let of = |statistics: &'_ Value| statistics[list].as_array().cloned().unwrap_or_default();
-        let before = of(before);
-        let owners = of(after).into_iter().map(|now| {
+        let [before, after] =
+            [before, after].map(|it| it[list].as_array().map_or(&[][..], Vec::as_slice));
+        let owners = after.iter().map(|now| {
             let earlier = before.iter().find(|it| it[name] == now[name]);
             let rate = |(key, places): &(&str, &[&str])| {
                 let count = |it: &Value| {
                     places.iter().map(|place| it.pointer(place)?.as_u64()).sum::<Option<u64>>()
                 };
-                let (now, earlier) = (count(&now)?, earlier.and_then(count)?);
+                let (now, earlier) = (count(now)?, earlier.and_then(count)?);
                 let rate = now.saturating_sub(earlier).saturating_mul(1000) / millis.max(1);
                 Some(((*key).to_owned(), Value::from(rate)))
             };

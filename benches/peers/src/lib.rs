@@ -13,6 +13,7 @@ mod names;
 mod own;
 mod page;
 mod process;
+mod program;
 mod report;
 mod rounds;
 mod sink;
@@ -44,15 +45,15 @@ pub struct Options {
     quick: bool,
 
     /// Live capture over a virtual link instead of replay; takes half an hour, and needs root
-    #[arg(long, conflicts_with = "only")]
+    #[arg(long, group = "instead", conflicts_with = "only")]
     live: bool,
 
     /// Documents into clusters instead; writes no report
-    #[arg(long, conflicts_with_all = ["rounds", "live", "only", "against"])]
+    #[arg(long, group = "instead", conflicts_with_all = ["rounds", "only", "against"])]
     elastic: bool,
 
     /// Documents into Kafka instead; writes no report
-    #[arg(long, conflicts_with_all = ["rounds", "live", "elastic", "only", "against"])]
+    #[arg(long, group = "instead", conflicts_with_all = ["rounds", "only", "against"])]
     kafka: bool,
 
     /// Only these traces, in comparison with the peers; writes no report
@@ -64,49 +65,25 @@ pub struct Options {
     against: Option<PathBuf>,
 
     /// Only what `--decap` costs: packets without tunnels, and the same in VXLAN; no report
-    #[arg(
-        long,
-        conflicts_with_all = ["quick", "live", "elastic", "kafka", "only", "against", "with"]
-    )]
+    #[arg(long, group = "instead", conflicts_with_all = ["quick", "only", "against", "with"])]
     decap: bool,
 
     /// Only what tags and detectors cost, on k1, m1 and new; no report
-    #[arg(
-        long,
-        conflicts_with_all = [
-            "quick", "live", "elastic", "kafka", "only", "against", "with", "decap"
-        ]
-    )]
+    #[arg(long, group = "instead", conflicts_with_all = ["quick", "only", "against", "with"])]
     detect: bool,
 
     /// Only what `--payload` costs: packets without names, and documents of a trace with names; no
     /// report
-    #[arg(
-        long,
-        conflicts_with_all = [
-            "quick", "live", "elastic", "kafka", "only", "against", "with", "decap", "detect"
-        ]
-    )]
+    #[arg(long, group = "instead", conflicts_with_all = ["quick", "only", "against", "with"])]
     payload: bool,
 
     /// Only what `--http` costs while a page is open: a replay of k1, and live capture, which needs
     /// root; no report
-    #[arg(
-        long,
-        conflicts_with_all = [
-            "quick", "live", "elastic", "kafka", "only", "against", "with", "decap", "detect",
-            "payload"
-        ]
-    )]
+    #[arg(long, group = "instead", conflicts_with_all = ["quick", "only", "against", "with"])]
     page: bool,
 
     /// Only `flowprobe collect` beside nfcapd and goflow2 on the same datagrams; no report
-    #[arg(
-        long,
-        conflicts_with_all = [
-            "live", "elastic", "kafka", "only", "against", "with", "decap", "detect", "page"
-        ]
-    )]
+    #[arg(long, group = "instead", conflicts_with_all = ["only", "against", "with"])]
     collect: bool,
 
     /// Additional arguments for flowprobe, separated by spaces: runs with them and without them

@@ -64,7 +64,7 @@ pub(super) struct Sums {
 const VERSION: u64 = 2;
 
 /// 2023-11-14T22:13:20Z
-const BEGIN_SECONDS: u64 = 1_700_000_000;
+pub(super) const BEGIN_SECONDS: u32 = 1_700_000_000;
 
 impl Recipe {
     /// The trace, or only its first packets. Uses existing files.
@@ -149,7 +149,7 @@ pub(super) fn put_header(out: &mut impl Write) -> io::Result<()> {
 /// Writes a frame, so many microseconds behind the beginning.
 pub(super) fn put_packet(out: &mut impl Write, micros: u64, frame: &[u8]) -> io::Result<()> {
     let length = u32::try_from(frame.len()).expect("frames are short");
-    let seconds = u32::try_from(BEGIN_SECONDS + micros / 1_000_000).expect("before 2106");
+    let seconds = BEGIN_SECONDS + u32::try_from(micros / 1_000_000).expect("before 2106");
     for word in [seconds, low(micros), length, length] {
         out.write_all(&word.to_le_bytes())?;
     }

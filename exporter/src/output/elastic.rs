@@ -206,9 +206,7 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
     let documents = DocumentSettings {
         geo: settings.string(&GEO) == "on",
         fields: if settings.string(&FIELDS) == "lean" { Fields::Lean } else { Fields::Full },
-        has_dns_events: request.wants_dns_events(),
-        has_options: request.wants_options(),
-        ..DocumentSettings::of(request.context, namespace, domain)
+        ..request.documents(namespace, domain)
     };
     Ok(Box::new(DocumentExporter::new(documents, sink)))
 }

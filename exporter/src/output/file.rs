@@ -30,9 +30,7 @@ pub(super) const JSON: Output = Output {
         let domain = request.observation_domain_id();
         let settings = DocumentSettings {
             geo: request.settings.string(&GEO) == "on",
-            has_dns_events: request.wants_dns_events(),
-            has_options: request.wants_options(),
-            ..DocumentSettings::of(request.context, "default".to_owned(), domain)
+            ..request.documents("default".to_owned(), domain)
         };
         Ok(Box::new(DocumentExporter::new(settings, open(request, path, Form::Documents)?)))
     }),

@@ -238,10 +238,8 @@ mod built {
         let documents = DocumentSettings {
             geo: settings.string(&GEO) == "on",
             fields: if settings.string(&FIELDS) == "lean" { Fields::Lean } else { Fields::Full },
-            has_dns_events: request.wants_dns_events(),
-            has_options: request.wants_options(),
             id_prefix: Some(format!("{domain:x}-{run}-")),
-            ..DocumentSettings::of(context, settings.string(&NAMESPACE), domain)
+            ..request.documents(settings.string(&NAMESPACE), domain)
         };
         Ok(Box::new(DocumentExporter::new(documents, sink)))
     }

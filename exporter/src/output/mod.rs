@@ -19,6 +19,7 @@ use flow::{KeyFields, NetworkSet, Timestamp};
 
 use crate::error::ExportError;
 use crate::exporter::Exporter;
+use crate::json::DocumentSettings;
 use crate::message::{MessageEncoder, MessageExporter, Namespace, Refresh, ipfix};
 use crate::transport::{Collector, FilesInUse, Host, Patience, Transport};
 use crate::words::wrapped;
@@ -226,14 +227,13 @@ impl Request<'_> {
         Collector { host: host.clone(), source: self.settings.given(&SOURCE) }
     }
 
-    /// Whether documents of DNS transactions are wanted.
-    fn wants_dns_events(&self) -> bool {
-        wants_dns_events(self.settings)
-    }
-
-    /// Whether documents of options records are wanted.
-    fn wants_options(&self) -> bool {
-        wants_options(self.settings)
+    /// The settings of its documents, but for those that only some outputs have.
+    fn documents(&self, namespace: String, observation_domain_id: u32) -> DocumentSettings {
+        DocumentSettings {
+            has_dns_events: wants_dns_events(self.settings),
+            has_options: wants_options(self.settings),
+            ..DocumentSettings::of(self.context, namespace, observation_domain_id)
+        }
     }
 
     /// The encoder of IPFIX messages, with this limit of octets.

@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use analysis::detect::{DetectCounts, Detectors, Part};
@@ -71,11 +71,7 @@ impl StageCounts {
     pub(crate) fn put(&self, totals: &mut Totals) {
         totals.tags = self.tags.as_ref().map(TagCounts::so_far).unwrap_or_default();
         totals.places = self.places.as_deref().map(Places::report);
-        let detected = self.detected.iter().map(|counts| lock(counts).clone());
-        totals.detected = detected.reduce(|mut sum, later| {
-            sum += later;
-            sum
-        });
+        totals.detected = sum(&self.detected);
     }
 
     /// The stage that gives records their tags.
@@ -90,13 +86,8 @@ impl StageCounts {
     pub(crate) fn other_detectors(&mut self, config: &Config) -> Option<Box<dyn Stage>> {
         // All but the last have ended before.
         let running = self.detected.pop();
-        let ended = self.detected.drain(..).map(|counts| lock(&counts).clone());
-        let ended = ended.reduce(|mut sum, later| {
-            sum += later;
-            sum
-        });
-        self.detected.extend(ended.map(|ended| Arc::new(Mutex::new(ended))));
-        self.detected.extend(running);
+        let ended = sum(&self.detected).map(|ended| Arc::new(Mutex::new(ended)));
+        self.detected = ended.into_iter().chain(running).collect();
         self.detectors(config, Part::All)
     }
 
@@ -110,8 +101,14 @@ impl StageCounts {
     }
 }
 
-fn lock(counts: &Mutex<DetectCounts>) -> MutexGuard<'_, DetectCounts> {
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
+/// The sum of the counts of some detectors. `None` if there are none.
+fn sum(detected: &[Arc<Mutex<DetectCounts>>]) -> Option<DetectCounts> {
+    let counts =
+        detected.iter().map(|it| it.lock().unwrap_or_else(PoisonError::into_inner).clone());
+    counts.reduce(|mut sum, later| {
+        sum += later;
+        sum
+    })
 }
 
 impl Stages {

@@ -1,20 +1,18 @@
 //! Collectors that listen: how they are started, fed, and asked what they have counted.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use serde_json::Value;
 
 use super::load::Load;
-use crate::process::{self, Cpus, of_threads};
+use crate::process::{self, Cpus};
+use crate::program::{Program, statistics};
 use crate::rounds::whole;
 use crate::tool::Place;
 use commands::{debian, root};
@@ -104,10 +102,10 @@ impl Collector {
     /// Sends all datagrams to the program, as fast as it takes them. All must be counted.
     pub(super) fn run(self, place: &Place, load: &Load) -> Result<Took> {
         let mut running = Running::start(self, place)?;
-        let before = running.threads()?;
+        let before = running.program.threads()?;
         running.send(load)?;
         running.catch_up()?;
-        let after = running.threads()?;
+        let after = running.program.threads()?;
         let sum = |threads: &[(String, Duration)]| threads.iter().map(|(_, time)| *time).sum();
         let (first, last): (Duration, Duration) = (sum(&before), sum(&after));
         let decoding = after.iter().find(|(name, _)| name == "worker");
@@ -120,23 +118,27 @@ impl Collector {
     /// Reads a capture of the datagrams, with all threads on one processor. Our program only.
     pub(super) fn read(self, place: &Place, capture: &Path, load: &Load) -> Result<Took> {
         let mut arguments = vec!["collect".into(), "-r".into(), capture.into()];
-        arguments.extend(["-o", self.output(), "--stats", "json", "--quiet"].map(Into::into));
+        let output = self.output(&place.memory);
+        arguments.extend(["-o", &output, "--stats", "json", "--quiet"].map(Into::into));
         let run = process::run(&place.memory, Cpus::One, place.flowprobe.as_os_str(), &arguments)?;
         let counted = of_flowprobe(&run.stderr)?;
         ensure!(counted == load.sums, "{}: {counted:?} of {:?}", self.name(), load.sums);
         Ok(Took { cpu: Duration::from_secs_f64(run.cpu_seconds), decoding: None })
     }
 
-    fn output(self) -> &'static str {
-        if self == Self::FlowprobeJson { "json:/dev/null" } else { "ipfix-file:flows" }
+    /// The output of our program, with its files in this folder.
+    fn output(self, folder: &Path) -> String {
+        match self {
+            Self::FlowprobeJson => "json:/dev/null".to_owned(),
+            _ => format!("ipfix-file:{}", folder.join("flows").display()),
+        }
     }
 }
 
-/// A program that listens. It is killed if a measurement fails.
+/// A collector that listens.
 struct Running {
     collector: Collector,
-    child: Child,
-    folder: PathBuf,
+    program: Program,
     /// Where it listens, and where goflow2 tells its counts.
     port: u16,
     metrics: u16,
@@ -153,7 +155,7 @@ impl Running {
             Collector::FlowprobeJson | Collector::FlowprobeIpfix => {
                 command.arg(&place.flowprobe).args(["collect", "--workers", "1", "-l"]);
                 command.arg(format!("flow://127.0.0.1:{port}"));
-                command.args(["-o", collector.output(), "--stats", "json"]);
+                command.args(["-o", &collector.output(&folder), "--stats", "json"]);
             }
             Collector::Nfcapd => {
                 command.args(["nfcapd", "-b", "127.0.0.1", "-p", &port.to_string()]);
@@ -167,13 +169,10 @@ impl Running {
                 command.arg(format!("127.0.0.1:{metrics}"));
             }
         }
-        let file = |name| File::create(folder.join(name)).context("making a file for output");
-        command.stdin(Stdio::null()).stdout(file("output")?).stderr(file("messages")?);
-        command.env("PATH", debian::path()).current_dir(&folder);
-        let child = command.spawn().with_context(|| format!("starting {}", collector.name()))?;
-        let mut running = Self { collector, child, folder, port, metrics };
-        running.wait_until("it listens", |running| Ok(running.waiting()?.is_some()))?;
-        Ok(running)
+        command.stdin(Stdio::null()).env("PATH", debian::path()).current_dir(&folder);
+        let mut program = Program::start(collector.name(), command, folder, PATIENCE)?;
+        program.wait_until("it listens", |_| Ok(waiting(port)?.is_some()))?;
+        Ok(Self { collector, program, port, metrics })
     }
 
     fn send(&mut self, load: &Load) -> Result<()> {
@@ -185,35 +184,21 @@ impl Running {
             }
             let begin = Instant::now();
             // While other sockets come and go, the kernel may leave one out of its list.
-            while self.waiting()?.is_none_or(|octets| octets > WAITING_MAX) {
+            while waiting(self.port)?.is_none_or(|octets| octets > WAITING_MAX) {
                 ensure!(begin.elapsed() < PATIENCE, "{} takes nothing", self.collector.name());
                 thread::yield_now();
             }
         }
-        self.wait_until("it takes all", |running| Ok(running.waiting()? == Some(0)))
-    }
-
-    /// Octets of memory of datagrams that wait at its socket. `None` if it has none.
-    fn waiting(&self) -> Result<Option<u64>> {
-        let sockets = fs::read_to_string("/proc/net/udp").context("reading /proc/net/udp")?;
-        let address = format!(": 0100007F:{:04X} ", self.port);
-        let Some((_, socket)) = sockets.split_once(&address) else { return Ok(None) };
-        let queue = socket.split(':').nth(2).and_then(|rest| rest.split(' ').next());
-        let octets = u64::from_str_radix(queue.context("a queue")?, 16)?;
-        Ok(Some(octets))
-    }
-
-    /// Processor time of each of its threads, with their names.
-    fn threads(&self) -> Result<Vec<(String, Duration)>> {
-        of_threads(self.child.id())
+        let port = self.port;
+        self.program.wait_until("it takes all", |_| Ok(waiting(port)? == Some(0)))
     }
 
     /// Waits until it has nothing to do.
     fn catch_up(&mut self) -> Result<()> {
         let mut before = Duration::ZERO;
-        self.wait_until("it has caught up", |running| {
+        self.program.wait_until("it has caught up", |program| {
             thread::sleep(LOOK);
-            let now: Duration = running.threads()?.iter().map(|(_, time)| *time).sum();
+            let now: Duration = program.threads()?.iter().map(|(_, time)| *time).sum();
             Ok(now.saturating_sub(std::mem::replace(&mut before, now)) < LOOK / 50)
         })
     }
@@ -224,14 +209,8 @@ impl Running {
             Collector::Goflow2 | Collector::Goflow2Binary => Some(self.of_goflow2()?),
             Collector::FlowprobeJson | Collector::FlowprobeIpfix | Collector::Nfcapd => None,
         };
-        let id = Pid::from_raw(i32::try_from(self.child.id())?);
-        kill(id, Signal::SIGTERM).context("asking the program to end")?;
-        let begin = Instant::now();
-        while self.child.try_wait()?.is_none() {
-            ensure!(begin.elapsed() < PATIENCE, "{} does not end", self.collector.name());
-            thread::sleep(Duration::from_millis(20));
-        }
-        let messages = self.messages();
+        self.program.end()?;
+        let messages = self.program.messages();
         match of_goflow2 {
             Some(counts) => Ok(counts),
             None if self.collector.is_ours() => of_flowprobe(&messages),
@@ -253,38 +232,16 @@ impl Running {
         let records = metrics.lines().find(is_it).and_then(|line| line.rsplit(' ').next());
         Ok(vec![whole(records.context("records of goflow2")?.parse()?)])
     }
-
-    fn messages(&self) -> String {
-        let read = |name| fs::read_to_string(self.folder.join(name)).unwrap_or_default();
-        read("output") + &read("messages")
-    }
-
-    fn wait_until(
-        &mut self,
-        what: &str,
-        mut is_so: impl FnMut(&Self) -> Result<bool>,
-    ) -> Result<()> {
-        let begin = Instant::now();
-        while !is_so(self)? {
-            let name = self.collector.name();
-            let ended = self.child.try_wait()?;
-            ensure!(ended.is_none(), "{name} ended before {what}: {}", self.messages());
-            ensure!(begin.elapsed() < PATIENCE, "{name}, not in time: {what}");
-            thread::sleep(Duration::from_millis(1));
-        }
-        Ok(())
-    }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It has ended already, unless a measurement has failed.
-        drop(self.child.kill());
-        drop(self.child.wait());
-        if let Err(error) = fs::remove_dir_all(&self.folder) {
-            println!("{}: not removed: {error}", self.folder.display());
-        }
-    }
+/// Octets of memory of datagrams that wait at the socket of this port. `None` if it has none.
+fn waiting(port: u16) -> Result<Option<u64>> {
+    let sockets = fs::read_to_string("/proc/net/udp").context("reading /proc/net/udp")?;
+    let address = format!(": 0100007F:{port:04X} ");
+    let Some((_, socket)) = sockets.split_once(&address) else { return Ok(None) };
+    let queue = socket.split(':').nth(2).and_then(|rest| rest.split(' ').next());
+    let octets = u64::from_str_radix(queue.context("a queue")?, 16)?;
+    Ok(Some(octets))
 }
 
 /// A port that is free now.
@@ -293,9 +250,7 @@ fn free_port() -> Result<u16> {
 }
 
 fn of_flowprobe(messages: &str) -> Result<Vec<u64>> {
-    let line = messages.lines().rev().find(|line| line.starts_with('{'));
-    let line = line.with_context(|| format!("no statistics: {messages}"))?;
-    let stats: Value = serde_json::from_str(line).with_context(|| format!("statistics: {line}"))?;
+    let stats = statistics(messages)?;
     let sent = stats["outputs"][0]["sent"]["records"].as_u64();
     ensure!(sent == stats["collected"]["records"].as_u64(), "not all was written: {stats}");
     let count = |name: &str| stats["collected"][name].as_u64().context("a count");

@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 
 use sample::random::Random;
 
+use crate::trace::{BEGIN_SECONDS, put_header, put_packet};
+
 /// Records of a datagram: what fits an Ethernet packet.
 pub(super) const RECORDS: u32 = 24;
 
@@ -54,8 +56,7 @@ const TIMES: [(Protocol, [(u16, u16); 2]); 2] =
 const TEMPLATE: u16 = 260;
 const DOMAIN: u32 = 7;
 
-/// 2023-11-14T22:13:20Z, and sysUpTime then.
-const BEGIN_SECONDS: u32 = 1_700_000_000;
+/// sysUpTime at the begin of the trace clock.
 const UPTIME_MS: u32 = 1_000_000_000;
 
 /// Datagrams of a second by the clock in them.
@@ -63,9 +64,6 @@ const RATE: u32 = 10_000;
 
 /// Networks of the flows, each of an Autonomous System.
 const NETWORKS: u32 = 4096;
-
-/// Octets of the headers of Ethernet, IP and UDP in captures.
-const HEADERS: usize = 14 + 20 + 8;
 
 impl Protocol {
     pub(super) const ALL: [Self; 2] = [Self::Netflow9, Self::Ipfix];
@@ -146,23 +144,16 @@ impl Load {
         let path = folder.join(format!("{:?}.pcap", self.protocol));
         let file = File::create(&path).with_context(|| format!("making {}", path.display()))?;
         let mut out = BufWriter::with_capacity(1 << 20, file);
-        for word in [0xa1b2_c3d4_u32, 4 << 16 | 2, 0, 0, 1 << 18, 1] {
-            out.write_all(&word.to_le_bytes())?;
-        }
+        put_header(&mut out)?;
         for (number, datagram) in (0..).zip(&self.datagrams) {
-            let length = HEADERS + datagram.len();
-            let octets = u32::try_from(length)?;
-            let micros = number % RATE * (1_000_000 / RATE);
-            for word in [BEGIN_SECONDS + number / RATE, micros, octets, octets] {
-                out.write_all(&word.to_le_bytes())?;
-            }
-            let of = |from: usize| u16::try_from(length - from).map(u16::to_be_bytes);
-            let [[a, b], [c, d]] = [of(14)?, of(14 + 20)?];
-            out.write_all(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0])?;
-            out.write_all(&[0x45, 0, a, b, 0, 0, 0x40, 0, 64, 17, 0, 0])?;
-            out.write_all(&Ipv4Addr::LOCALHOST.octets().repeat(2))?;
-            out.write_all(&[8, 7, 8, 7, c, d, 0, 0])?;
-            out.write_all(datagram)?;
+            let of = |headers: usize| u16::try_from(headers + datagram.len()).map(u16::to_be_bytes);
+            let [[a, b], [c, d]] = [of(20 + 8)?, of(8)?];
+            let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+            frame.extend([0x45, 0, a, b, 0, 0, 0x40, 0, 64, 17, 0, 0]);
+            frame.extend(Ipv4Addr::LOCALHOST.octets().repeat(2));
+            frame.extend([8, 7, 8, 7, c, d, 0, 0]);
+            frame.extend(datagram);
+            put_packet(&mut out, number * 1_000_000 / u64::from(RATE), &frame)?;
         }
         out.flush()?;
         Ok(path)

@@ -1,18 +1,16 @@
 //! The programs during capture: how to start them, and how to read their counts.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, SysconfVar, sysconf};
-use serde_json::Value;
+use nix::unistd::{SysconfVar, sysconf};
 
 use super::link::{COLLECTOR, Link};
-use crate::process::of_threads;
+use crate::program::{Program, statistics};
 use commands::debian;
 
 /// A program and its capture method.
@@ -32,13 +30,11 @@ pub(super) struct Counts {
     pub(super) lost: u64,
 }
 
-/// A running program. It is killed if a measurement fails.
+/// A running meter.
 #[derive(Debug)]
 pub(super) struct Running {
     meter: Meter,
-    child: Child,
-    /// Folder for its files, in memory.
-    folder: PathBuf,
+    program: Program,
 }
 
 /// The processor that only the program uses.
@@ -130,41 +126,42 @@ impl Meter {
                 command.args(["-B", &room, "-b", &BUFFER_MIB.to_string(), "-w"]).arg(flows);
             }
         }
-        let file = |name| File::create(folder.join(name)).context("making a file for output");
-        command.stdout(file("output")?).stderr(file("messages")?);
-        let child = command.spawn().with_context(|| format!("starting {}", self.name()))?;
-        let mut running = Running { meter: self, child, folder };
-        running.wait_until("it captures", |running| running.captures())?;
-        Ok(running)
+        let mut program = Program::start(self.name(), command, folder, PATIENCE)?;
+        program.wait_until("it captures", |program| Ok(self.captures(program)))?;
+        Ok(Running { meter: self, program })
+    }
+
+    fn captures(self, program: &Program) -> bool {
+        let messages = program.messages();
+        match self {
+            Self::FlowprobeXdp | Self::FlowprobePacket => messages.contains("rx0: "),
+            Self::Softflowd => {
+                messages.contains("Exporting flows") && program.folder.join("control").exists()
+            }
+            Self::Nfpcapd => messages.contains("Startup nfpcapd"),
+        }
     }
 }
 
 impl Running {
     /// The same to the nanosecond, of the threads that have not ended.
     pub(super) fn exact_time(&self) -> Result<Duration> {
-        Ok(of_threads(self.child.id())?.iter().map(|(_, time)| *time).sum())
+        Ok(self.program.threads()?.iter().map(|(_, time)| *time).sum())
     }
 
     /// Processor time of all its threads so far, including the kernel's part.
     pub(super) fn processor_time(&self) -> Result<Duration> {
-        let path = format!("/proc/{}/stat", self.child.id());
-        let stat = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-        let (_, fields) = stat.rsplit_once(") ").context("a state after the name")?;
-        // Fields 14 and 15 of all fields. The text begins with the third one.
-        let fields = fields.split(' ').skip(11).take(2);
-        let ticks: u64 = fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-        let per_second = sysconf(SysconfVar::CLK_TCK)?.context("ticks have a length")?;
-        Ok(Duration::from_nanos(ticks * 1_000_000_000 / u64::try_from(per_second)?))
+        processor_time(self.program.id())
     }
 
     /// Waits until it has processed all waiting packets and is idle.
     pub(super) fn catch_up(&mut self) -> Result<()> {
         let mut before = Duration::ZERO;
-        self.wait_until("it has caught up", |running| {
+        self.program.wait_until("it has caught up", |program| {
             thread::sleep(LOOK);
-            let now = running.processor_time().unwrap_or_default();
+            let now = processor_time(program.id()).unwrap_or_default();
             let busy = now.saturating_sub(std::mem::replace(&mut before, now));
-            busy < LOOK / 20
+            Ok(busy < LOOK / 20)
         })
     }
 
@@ -172,69 +169,26 @@ impl Running {
     pub(super) fn finish(mut self) -> Result<Counts> {
         match self.meter {
             Meter::FlowprobeXdp | Meter::FlowprobePacket => {
-                self.end()?;
-                of_flowprobe(&self.messages())
+                self.program.end()?;
+                of_flowprobe(&self.program.messages())
             }
             Meter::Softflowd => {
                 let counts = self.of_softflowd()?;
                 // Ends at once, without exporting its flows.
                 self.control("exit")?;
-                self.wait()?;
+                self.program.wait()?;
                 Ok(counts)
             }
             Meter::Nfpcapd => {
-                self.end()?;
-                of_nfpcapd(&self.messages())
+                self.program.end()?;
+                of_nfpcapd(&self.program.messages())
             }
         }
-    }
-
-    fn messages(&self) -> String {
-        let read = |name| fs::read_to_string(self.folder.join(name)).unwrap_or_default();
-        read("output") + &read("messages")
-    }
-
-    fn captures(&self) -> bool {
-        let messages = self.messages();
-        match self.meter {
-            Meter::FlowprobeXdp | Meter::FlowprobePacket => messages.contains("rx0: "),
-            Meter::Softflowd => {
-                messages.contains("Exporting flows") && self.folder.join("control").exists()
-            }
-            Meter::Nfpcapd => messages.contains("Startup nfpcapd"),
-        }
-    }
-
-    fn wait_until(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) -> Result<()> {
-        let begin = Instant::now();
-        while !is_so(self) {
-            let name = self.meter.name();
-            let ended = self.child.try_wait()?;
-            ensure!(ended.is_none(), "{name} ended before {what}: {}", self.messages());
-            ensure!(begin.elapsed() < PATIENCE, "{name}, not in time: {what}");
-            thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<()> {
-        let id = Pid::from_raw(i32::try_from(self.child.id())?);
-        kill(id, Signal::SIGTERM).context("asking the program to end")?;
-        self.wait()
-    }
-
-    fn wait(&mut self) -> Result<()> {
-        let begin = Instant::now();
-        while self.child.try_wait()?.is_none() {
-            ensure!(begin.elapsed() < PATIENCE, "{} does not end", self.meter.name());
-            thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
     }
 
     fn control(&self, what: &str) -> Result<String> {
         let mut command = Command::new("softflowctl");
-        command.arg("-c").arg(self.folder.join("control")).arg(what);
+        command.arg("-c").arg(self.program.folder.join("control")).arg(what);
         let output = command.env("PATH", debian::path()).output().context("softflowctl")?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -252,21 +206,20 @@ impl Running {
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It has ended already, unless a measurement has failed.
-        drop(self.child.kill());
-        drop(self.child.wait());
-        if let Err(error) = fs::remove_dir_all(&self.folder) {
-            println!("{}: not removed: {error}", self.folder.display());
-        }
-    }
+/// Processor time of all threads of a process so far, including the kernel's part.
+fn processor_time(process: u32) -> Result<Duration> {
+    let path = format!("/proc/{process}/stat");
+    let stat = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+    let (_, fields) = stat.rsplit_once(") ").context("a state after the name")?;
+    // Fields 14 and 15 of all fields. The text begins with the third one.
+    let fields = fields.split(' ').skip(11).take(2);
+    let ticks: u64 = fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    let per_second = sysconf(SysconfVar::CLK_TCK)?.context("ticks have a length")?;
+    Ok(Duration::from_nanos(ticks * 1_000_000_000 / u64::try_from(per_second)?))
 }
 
 fn of_flowprobe(messages: &str) -> Result<Counts> {
-    let line = messages.lines().rev().find(|line| line.starts_with('{'));
-    let line = line.with_context(|| format!("no statistics: {messages}"))?;
-    let stats: Value = serde_json::from_str(line).with_context(|| format!("statistics: {line}"))?;
+    let stats = statistics(messages)?;
     let Some(received) = stats["received"]["packets"].as_u64() else { bail!("{stats}") };
     let interfaces = stats["interfaces"].as_array().context("live statistics")?;
     let lost = interfaces.iter().filter_map(|interface| interface["lost"].as_u64()).sum();

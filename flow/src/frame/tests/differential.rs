@@ -16,7 +16,7 @@ use crate::frame::tunnel::{DecapSettings, TunnelKinds};
 use crate::hash::HashSeed;
 use crate::key::{Address, KeyField, KeyFields, Ports};
 use crate::observation::Observation;
-use crate::observer::{ObserverSettings, Sampling};
+use crate::observer::ObserverSettings;
 
 const FRAMES: usize = 400_000;
 
@@ -246,15 +246,7 @@ fn settings(round: usize) -> ObserverSettings {
         KeyFields::SEVEN.with(KeyField::Vlan)
     };
     let kinds = if round % 4 < 2 { TunnelKinds::default() } else { TunnelKinds::ALL };
-    ObserverSettings {
-        key,
-        idle_timeout_ms: 15_000,
-        active_timeout_ms: 60_000,
-        sampling: Sampling { interval: 1 },
-        tpids: Tpids::default(),
-        decap: DecapSettings { kinds, ..DecapSettings::default() },
-        seed: HashSeed::new(1),
-    }
+    opened::settings(key, DecapSettings { kinds, ..DecapSettings::default() })
 }
 
 /// The worker of a plain packet's conversation.

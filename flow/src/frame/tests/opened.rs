@@ -144,7 +144,7 @@ fn mutate(random: &mut Random, octets: &mut Vec<u8>) -> u32 {
     u32::try_from(octets.len()).unwrap() + random.pick(&[0, 0, 0, 0, 1, 4, 100, 1500, 70_000])
 }
 
-fn settings(key: KeyFields, decap: DecapSettings) -> ObserverSettings {
+pub(super) fn settings(key: KeyFields, decap: DecapSettings) -> ObserverSettings {
     ObserverSettings {
         key,
         idle_timeout_ms: 15_000,
