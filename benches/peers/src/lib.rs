@@ -8,6 +8,7 @@
 mod chart;
 mod collect;
 mod frames;
+mod initial;
 mod live;
 mod names;
 mod own;

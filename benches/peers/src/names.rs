@@ -1,16 +1,19 @@
-//! A trace with names: visits of sites, each with a DNS question and a connection of TLS.
+//! A trace with names: visits of sites, each with a DNS question and a connection of TLS or QUIC.
 //!
 //! Nine of ten questions are answered. Nine of ten ClientHellos are as long as those of browsers
 //! that offer a key of ML-KEM, in two segments; the others fit one. A ServerHello follows, and data
-//! that is as good as encrypted.
+//! that is as good as encrypted. One of three connections is of QUIC: the hello in one or two
+//! Initial packets, then one of the server.
 
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::Path;
 
 use anyhow::Result;
+use rustls::Side;
 use sample::random::Random;
 
+use super::initial::{PIECE, Sender};
 use super::trace::{Sums, Trace, cached, put_header, put_packet};
 
 /// Visits of the trace, of which so many go on at the same time.
@@ -20,6 +23,9 @@ const AT_ONCE: u32 = 50;
 /// Packets per second of the trace clock.
 const RATE: u64 = 200_000;
 
+/// Octets of the header of a TLS record.
+const RECORD_HEADER: usize = 5;
+
 /// Octets of TCP payload of a full packet.
 const SEGMENT: usize = 1400;
 
@@ -28,7 +34,7 @@ const UDP: u8 = 17;
 
 /// The trace. Uses an existing file.
 pub(super) fn make(folder: &Path) -> Result<Trace> {
-    cached(&folder.join(format!("names-{VISITS}.pcap")), write)
+    cached(&folder.join(format!("sites-{VISITS}.pcap")), write)
 }
 
 fn write(path: &Path) -> io::Result<Sums> {
@@ -80,8 +86,19 @@ fn visit(number: u32) -> Visit {
     if is_answered {
         frames.push(dns.datagram(false, &answer(number, &name, server)));
     }
-    let tls = Ends { addresses: [client, server], ports: [port, 443] };
+    let site = Ends { addresses: [client, server], ports: [port, 443] };
     let hello = client_hello(&name, if random.below(10) > 0 { 1216 } else { 32 });
+    let exchanges = random.between(2, 8);
+    if number.is_multiple_of(3) {
+        quic(&mut frames, site, u64::from(number).to_be_bytes(), &hello, exchanges);
+    } else {
+        tls(&mut frames, site, &hello, exchanges);
+    }
+    Visit { frames, flows: 3 + u64::from(is_answered) }
+}
+
+/// The packets of a connection of TLS.
+fn tls(frames: &mut Vec<Vec<u8>>, tls: Ends, hello: &[u8], exchanges: u32) {
     frames.push(tls.segment(true, 0x02, 0, &[]));
     frames.push(tls.segment(false, 0x12, 0, &[]));
     frames.push(tls.segment(true, 0x10, 1, &[]));
@@ -91,13 +108,28 @@ fn visit(number: u32) -> Visit {
         sequence += u32::try_from(part.len()).expect("a segment is short");
     }
     frames.push(tls.segment(false, 0x18, 1, &server_hello()));
-    for part in 1..=random.between(2, 8) {
+    for part in 1..=exchanges {
         frames.push(tls.segment(true, 0x10, sequence, &[]));
         frames.push(tls.segment(false, 0x10, part * 1400, &encrypted()));
     }
     frames.push(tls.segment(true, 0x11, sequence, &[]));
     frames.push(tls.segment(false, 0x11, 20_000, &[]));
-    Visit { frames, flows: 3 + u64::from(is_answered) }
+}
+
+/// The packets of a connection of QUIC with a hello in a TLS record.
+fn quic(frames: &mut Vec<Vec<u8>>, ends: Ends, id: [u8; 8], hello: &[u8], exchanges: u32) {
+    let [client, server] = [Side::Client, Side::Server].map(|side| Sender { id, side });
+    // In place of records there are frames.
+    for (number, piece) in (0_u8..).zip(hello[RECORD_HEADER..].chunks(PIECE)) {
+        let offset = usize::from(number) * PIECE;
+        frames.push(ends.datagram(true, &client.initial(piece, offset, number)));
+    }
+    let answer = &server_hello()[RECORD_HEADER..PIECE];
+    frames.push(ends.datagram(false, &server.initial(answer, 0, 0)));
+    for _ in 0..exchanges {
+        frames.push(ends.datagram(true, &[0x4c; 40]));
+        frames.push(ends.datagram(false, &[0x5a; 1250]));
+    }
 }
 
 impl Ends {
@@ -222,16 +254,23 @@ mod tests {
 
     #[test]
     fn most_hellos_need_two_segments_and_lengths_are_right() {
-        let mut of_two = 0;
-        for number in 0..1000 {
+        let (mut of_two, mut of_two_datagrams) = (0, 0);
+        for number in 0..1500 {
             let visit = visit(number);
-            let is_hello = |frame: &&Vec<u8>| frame.get(54..57) == Some(&[22, 3, 1]);
-            let hello = visit.frames.iter().position(|frame| is_hello(&frame)).unwrap();
-            of_two += u32::from(visit.frames[hello].len() == 54 + SEGMENT);
+            if number % 3 == 0 {
+                let is_client = |frame: &&Vec<u8>| frame[42] & 0xf0 == 0xc0 && frame[36] == 1;
+                let initials = visit.frames.iter().filter(is_client).count();
+                of_two_datagrams += u32::from(initials == 2);
+            } else {
+                let is_hello = |frame: &&Vec<u8>| frame.get(54..57) == Some(&[22, 3, 1]);
+                let hello = visit.frames.iter().position(|frame| is_hello(&frame)).unwrap();
+                of_two += u32::from(visit.frames[hello].len() == 54 + SEGMENT);
+            }
             for frame in &visit.frames {
                 assert_eq!(frame[16..18], count16(frame.len() - 14));
             }
         }
         assert!((850..950).contains(&of_two), "{of_two}");
+        assert!((425..475).contains(&of_two_datagrams), "{of_two_datagrams}");
     }
 }
