@@ -19,7 +19,7 @@ const COLUMNS_MAX: usize = 100;
 
 /// Files that may be longer: how long, and why.
 const LONGER: [(&str, usize, &str); 2] = [
-    ("element/src/table.rs", 600, "each element has its row in one table"),
+    ("element/src/table.rs", 640, "each element has its row in one table"),
     ("flow/src/table/mod.rs", 510, "what becomes of a packet in the table is read in one piece"),
 ];
 

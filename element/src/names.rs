@@ -28,6 +28,29 @@ pub(crate) fn answers_count(flow: &Flow<'_>) -> u16 {
     response(flow).map_or(0, |response| response.answers_count)
 }
 
+/// Seconds to live of the first record of the DNS answer that has such a type. 0 without one, and
+/// if records are not asked for.
+pub(crate) fn first_ttl(flow: &Flow<'_>, is_type: impl Fn(&str) -> bool) -> u32 {
+    let mut answers = response(flow).into_iter().flat_map(|response| &response.answers);
+    answers.find(|answer| is_type(&answer.kind)).map_or(0, |answer| answer.ttl)
+}
+
+/// Addresses and names of the DNS answer, with spaces between them.
+pub(crate) fn answers<'a>(flow: &Flow<'a>) -> &'a str {
+    let texts = response(flow).map_or("", |response| &*response.texts);
+    // A part of a name is another name.
+    match texts.get(..=TEXT_MAX) {
+        Some(cut) => cut.rsplit_once(' ').map_or("", |(whole, _)| whole),
+        None => texts,
+    }
+}
+
+/// The first of them.
+pub(crate) fn first_answer<'a>(flow: &Flow<'a>) -> &'a str {
+    let texts = response(flow).map_or("", |response| &*response.texts);
+    text(texts.split(' ').next())
+}
+
 fn response<'a>(flow: &Flow<'a>) -> Option<&'a DnsResponse> {
     flow.dns()?.response.as_ref()
 }

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use flow::{
     Collected, Details, DnsFacts, Exporter, Facts, FlowRecord, HttpFacts, IpVersion, Place,
-    RecordTally, Tally, Timestamp, TlsFacts, Tunnel, UrlFacts,
+    RecordTally, Tally, Timestamp, TlsChoice, TlsFacts, Tunnel, UrlFacts,
 };
 
 use crate::octets::saturate32;
@@ -49,6 +49,11 @@ impl<'a> Flow<'a> {
     /// Names of TLS and QUIC.
     pub(crate) fn tls(&self) -> Option<&'a TlsFacts> {
         self.facts()?.tls.as_ref()
+    }
+
+    /// What the server of TLS chose.
+    pub(crate) fn tls_choice(&self) -> Option<&'a TlsChoice> {
+        self.facts()?.tls_choice.as_ref()
     }
 
     /// Names of HTTP.

@@ -502,11 +502,24 @@ elements! {
     NtopDnsNumAnswers = 209 of NTOP, "DNS_NUM_ANSWERS", "dns_num_answers", Unsigned8,
         flow |flow| u8::try_from(names::answers_count(flow)).unwrap_or(u8::MAX);
 
+    NtopDnsTtlAnswer = 352 of NTOP, "DNS_TTL_ANSWER", "dns_ttl_answer", Unsigned32,
+        flow |flow| names::first_ttl(flow, |kind| kind == "A");
+
+    NtopDnsResponse = 398 of NTOP, "DNS_RESPONSE", "dns_response", String,
+        flow |flow| names::answers(flow);
+
     TlsServerName = 188 of NTOP, "TLS_SERVER_NAME", "tls_server_name", String,
         flow |flow| names::server_name(flow);
 
     NtopJa3 = 489 of NTOP, "JA3C_HASH", "ja3c_hash", String,
         flow |flow| names::text(flow.tls().map(|tls| &*tls.ja3));
+
+    /// What a server chose is 0 or empty if its ServerHello was not seen.
+    NtopTlsCipher = 493 of NTOP, "TLS_CIPHER", "tls_cipher", Unsigned16,
+        flow |flow| flow.tls_choice().map_or(0, |choice| choice.cipher.number);
+
+    NtopTlsVersion = 495 of NTOP, "TLS_VERSION", "tls_version", Unsigned16,
+        flow |flow| flow.tls_choice().map_or(0, |choice| choice.version);
 
     NtopJa4 = 576 of NTOP, "JA4C_HASH", "ja4c_hash", String,
         flow |flow| names::text(flow.tls().and_then(|tls| tls.ja4.as_deref()));
@@ -527,6 +540,16 @@ elements! {
     CertDnsId = 226 of CERT, "dnsId", "dns_id", Unsigned16,
         flow |flow| flow.dns().map_or(0, |dns| dns.id);
 
+    CertDnsTtl = 199 of CERT, "dnsTTL", "dns_ttl", Unsigned32,
+        flow |flow| names::first_ttl(flow, |_| true);
+
+    /// The major number, as YAF exports it.
+    CertClientVersion = 186 of CERT, "sslClientVersion", "ssl_client_version", Unsigned8,
+        flow |flow| flow.tls().map_or(0, |tls| tls.version.to_be_bytes()[0]);
+
+    CertServerCipher = 187 of CERT, "sslServerCipher", "ssl_server_cipher", Unsigned32,
+        flow |flow| flow.tls_choice().map_or(0, |choice| choice.cipher.number.into());
+
     CertServerName = 294 of CERT, "sslServerName", "ssl_server_name", String,
         flow |flow| names::server_name(flow);
 
@@ -541,6 +564,12 @@ elements! {
 
     CesnetDnsClass = 4 of CESNET, "DNS_CLASS", "cesnet_dns_class", Unsigned16,
         flow |flow| flow.dns().map_or(0, |dns| dns.class.number);
+
+    CesnetDnsTtl = 5 of CESNET, "DNS_RR_TTL", "cesnet_dns_rr_ttl", Unsigned32,
+        flow |flow| names::first_ttl(flow, |_| true);
+
+    CesnetDnsData = 7 of CESNET, "DNS_RDATA", "cesnet_dns_rdata", String,
+        flow |flow| names::first_answer(flow);
 
     CesnetDnsId = 10 of CESNET, "DNS_ID", "cesnet_dns_id", Unsigned16,
         flow |flow| flow.dns().map_or(0, |dns| dns.id);
@@ -563,4 +592,10 @@ elements! {
     /// The 16 octets of the hash.
     FlowmonJa3 = 357 of FLOWMON, "TLS_JA3", "flowmon_tls_ja3", Octets16,
         flow |flow| names::ja3(flow);
+
+    FlowmonTlsVersion = 333 of FLOWMON, "TLS_VERSION", "flowmon_tls_version", Unsigned16,
+        flow |flow| flow.tls_choice().map_or(0, |choice| choice.version);
+
+    FlowmonTlsAlpn = 337 of FLOWMON, "TLS_ALPN", "flowmon_tls_alpn", String,
+        flow |flow| names::text(flow.tls_choice().and_then(|choice| choice.protocol.as_deref()));
 }

@@ -63,6 +63,8 @@ pub struct PayloadCounts {
     pub hello_evicted: u64,
     /// Pieces that differ from what came before at the same place.
     pub hello_overlap: u64,
+    /// Datagrams of QUIC of a version that is not known.
+    pub quic_version: u64,
     /// QUIC packets whose keys are not those of a first flight.
     pub quic_sealed: u64,
     /// Messages beyond what is read in a second.

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use crate::collected::Collected;
-use crate::facts::Facts;
+use crate::facts::{Facts, NameCounts};
 use crate::frame::tunnel::Tunnel;
 use crate::place::Place;
 
@@ -20,6 +20,8 @@ pub struct Details {
     pub server_name: Option<Box<str>>,
     /// Names that were found in the payload of the conversation.
     pub facts: Option<Arc<Facts>>,
+    /// Messages of the conversation that were read.
+    pub name_counts: NameCounts,
     /// The source is the client of the conversation, of which the facts are.
     pub from_client: bool,
     /// The place of the source address.

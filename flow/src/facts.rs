@@ -58,6 +58,8 @@ pub struct DnsResponse {
     pub answers_count: u16,
     /// The first of these records, if they are asked for.
     pub answers: Box<[DnsAnswer]>,
+    /// Addresses and names in these records, with spaces between them. They have none.
+    pub texts: Box<str>,
 }
 
 /// A record of a DNS answer.
@@ -138,6 +140,22 @@ pub struct UrlFacts {
     pub agent: Option<Box<str>>,
     /// The host of the page that led there, if it is asked for.
     pub referrer_host: Option<Box<str>>,
+}
+
+/// How many messages of a conversation were read, up to the end of a record of it. Those that
+/// came again are among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NameCounts {
+    /// Questions of DNS.
+    pub dns_queries: u32,
+    /// Answers of DNS.
+    pub dns_responses: u32,
+    /// Answers of DNS with another code than NOERROR.
+    pub dns_errors: u32,
+    /// ClientHellos.
+    pub tls_hellos: u32,
+    /// Requests of HTTP/1.
+    pub http_requests: u32,
 }
 
 /// A protocol in whose payload names are found.

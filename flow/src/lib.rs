@@ -51,8 +51,8 @@ pub use counts::{MeterCounts, PayloadCounts};
 pub use decap::TunnelCounts;
 pub use details::{Details, DetailsIndex};
 pub use facts::{
-    DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, NameProtocol, Named, TlsChoice,
-    TlsFacts, UrlFacts,
+    DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, NameCounts, NameProtocol, Named,
+    TlsChoice, TlsFacts, UrlFacts,
 };
 pub use filter::{Filter, FilterInstruction, InvalidFilter};
 pub use frame::tunnel::{

@@ -62,7 +62,8 @@ fn each_protocol_has_a_template_of_its_own() {
         return;
     }
     let folder = support::scratch();
-    let text = decoded(&replayed(folder.path(), "", &ALL));
+    let more = [&ALL[..], &["--payload-dns-answers"]].concat();
+    let text = decoded(&replayed(folder.path(), "", &more));
     // A conversation without names is a plain record.
     assert_eq!(records(&text, 256).len(), 1);
     let dns = records(&text, 332);
@@ -76,11 +77,22 @@ fn each_protocol_has_a_template_of_its_own() {
             "DNS query type: 1",
             "DNS return code: 0",
             "DNS # of returned answers: 1",
+            "TTL of the first A record (if any): 60",
+            "DNS response(s): 192.0.2.9",
             "ApplicationName: dns",
         ],
     );
     has_all(&lost, 1, &["DNS query: lost.example", "DNS query type: 28", "DNS return code: 255"]);
-    has_all(&records(&text, 364), 2, &["SSL server name: tls.example", "ApplicationName: tls"]);
+    has_all(
+        &records(&text, 364),
+        2,
+        &[
+            "SSL server name: tls.example",
+            "ApplicationName: tls",
+            "Type 493: Value (hex bytes): c0 2f",
+            "Type 495: Value (hex bytes): 03 03",
+        ],
+    );
     has_all(
         &records(&text, 396),
         2,
@@ -103,7 +115,8 @@ fn names_have_the_elements_of_the_namespace() {
         [("cert", 200, "CERT Coordination Center", 179, 294), ("cesnet", 400, "CESNET", 2, 808)]
     {
         let folder = support::scratch();
-        let text = decoded(&replayed(folder.path(), &format!("?names={namespace}"), &ALL));
+        let more = [&ALL[..], &["--payload-dns-answers"]].concat();
+        let text = decoded(&replayed(folder.path(), &format!("?names={namespace}"), &more));
         let element = |number: u16, name: &str| {
             format!("({pen}) Type {number}: Value (hex bytes): {}", hex(name))
         };
@@ -114,6 +127,21 @@ fn names_have_the_elements_of_the_namespace() {
         };
         assert_eq!((with("dns.example"), with("lost.example")), (2, 1), "{namespace}: {text}");
         has_all(&records(364), 2, &[&element(tls, "tls.example")]);
+        let more_of_tls: &[&str] = match namespace {
+            "cert" => {
+                &["Type 186: Value (hex bytes): 03", "Type 187: Value (hex bytes): 00 00 c0 2f"]
+            }
+            _ => &["Type 333: Value (hex bytes): 03 03", "Type 337: Value (hex bytes): 68 32"],
+        };
+        has_all(&records(364), 2, more_of_tls);
+        let ttl = if namespace == "cert" { 199 } else { 5 };
+        let ttl = format!("({pen}) Type {ttl}: Value (hex bytes): 00 00 00 3c");
+        assert_eq!(records(332).iter().filter(|record| record.contains(&ttl)).count(), 2);
+        if namespace == "cesnet" {
+            let data = element(7, "192.0.2.9");
+            let with_data = records(332).iter().filter(|record| record.contains(&data)).count();
+            assert_eq!(with_data, 2, "{text}");
+        }
         has_all(&records(396), 2, &["HTTP Request Host: http.example"]);
         let quic = if namespace == "cesnet" { 890 } else { tls };
         has_all(&records(428), 1, &[&element(quic, "quic.example")]);

@@ -3,6 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod choices;
+mod counts;
 mod elements;
 mod fingerprints;
 mod forms;
@@ -54,7 +56,7 @@ fn conversations() -> Vec<Captured> {
         datagram(client(2053), server(53), &payload::dns_question(8, "lost.example", 28)),
         segment(client(1443), server(443), 1000, first),
         segment(client(1443), server(443), 1070, second),
-        segment(server(443), client(1443), 1, &[0x17; 40]),
+        segment(server(443), client(1443), 1, &payload::server_hello(0xc02f, b"h2")),
         datagram(client(2443), server(443), &payload::initial(rest, 50, 0)),
         datagram(client(2443), server(443), &payload::initial(head, 0, 1)),
         segment(client(1080), server(8080), 5, &request[..20]),
@@ -109,6 +111,12 @@ fn both_directions_have_the_names_of_their_conversation() {
         assert!(ja4.starts_with("t13d0305h2_"), "{ja4}");
         assert_eq!(tls["tls"]["client"]["ja3"].as_str().unwrap().len(), 32);
         assert_eq!(tls["network"]["protocol"], "tls", "{side}");
+        assert_eq!(tls["tls"]["version"], "1.2", "{side}");
+        assert_eq!(tls["tls"]["cipher"], "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "{side}");
+        assert_eq!(tls["tls"]["next_protocol"], "h2", "{side}");
+        let counts = json!({ "queries": 1, "responses": 1, "errors": 0 });
+        assert_eq!(dns["flowprobe"]["dns"], counts, "{side}");
+        assert_eq!(tls["flowprobe"]["tls"]["hellos"], 1, "{side}");
         let client = &tls["tls"]["client"];
         assert_eq!(tls["related"]["hash"], json!([client["ja3"], client["ja4"]]), "{side}");
         let is_client = side == "source";
@@ -119,6 +127,7 @@ fn both_directions_have_the_names_of_their_conversation() {
         assert_eq!(http["url"], json!({ "domain": "http.example", "port": 8080 }), "{side}");
         assert_eq!(http["http"]["request"]["method"], "GET", "{side}");
         assert_eq!(http["http"]["response"]["status_code"], 404, "{side}");
+        assert_eq!(http["flowprobe"]["http"]["requests"], 1, "{side}");
     }
     let lost = of_port(&run, "source", 2053);
     assert_eq!(lost["dns"]["type"], "query");
@@ -129,7 +138,7 @@ fn both_directions_have_the_names_of_their_conversation() {
     assert_eq!(quic["network"]["protocol"], "quic");
     assert_eq!(of_port(&run, "source", 1999)["network"]["protocol"], Value::Null);
     assert!(!String::from_utf8_lossy(&run.stdout).contains("secret"));
-    let found = json!({ "dns": 3, "tls": 1, "quic": 1, "http": 2 });
+    let found = json!({ "dns": 3, "tls": 2, "quic": 1, "http": 2 });
     assert_eq!(run.stats["payload"]["found"], found);
 }
 

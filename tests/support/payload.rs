@@ -37,6 +37,20 @@ pub fn dns_answer(id: u16, name: &str, address: [u8; 4]) -> Vec<u8> {
     message
 }
 
+/// The record of a server that chose TLS 1.2, this cipher suite and this protocol.
+pub fn server_hello(cipher: u16, protocol: &[u8]) -> Vec<u8> {
+    let protocol = [&[u8::try_from(protocol.len()).unwrap()], protocol].concat();
+    let extension = [&[0, 16][..], &vector16(&vector16(&protocol))].concat();
+    let mut body = vec![3, 3];
+    body.extend([8; 32]);
+    body.push(0);
+    body.extend(cipher.to_be_bytes());
+    body.push(0);
+    body.extend(vector16(&extension));
+    let message = [&[2, 0][..], &vector16(&body)].concat();
+    [&[22, 3, 3][..], &vector16(&message)].concat()
+}
+
 /// The handshake message of a client that offers TLS 1.3.
 pub fn client_hello(name: &[u8], protocol: &[u8]) -> Vec<u8> {
     let name = vector16(&[&[0][..], &vector16(name)].concat());

@@ -1,7 +1,9 @@
 //! Names in payload: the objects `dns`, `tls`, `http`, `url`, and what belongs to `network` and
 //! `flowprobe`.
 
-use flow::{DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, TlsChoice, TlsFacts};
+use flow::{
+    DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, NameCounts, TlsChoice, TlsFacts,
+};
 
 use super::member::{put_comma, put_number, put_string, put_text};
 
@@ -183,10 +185,23 @@ fn put_choice(choice: &TlsChoice, out: &mut Vec<u8>) {
 }
 
 /// Appends what ECS has no name for.
-pub(super) fn put_own(facts: &Facts, out: &mut Vec<u8>) {
+pub(super) fn put_own(facts: &Facts, counts: NameCounts, out: &mut Vec<u8>) {
+    if facts.dns.is_some() {
+        put_comma(out);
+        put_number(out, br#""dns":{"queries":"#, counts.dns_queries);
+        put_number(out, br#","responses":"#, counts.dns_responses);
+        put_number(out, br#","errors":"#, counts.dns_errors);
+        out.push(b'}');
+    }
+    if facts.http.is_some() {
+        put_comma(out);
+        put_number(out, br#""http":{"requests":"#, counts.http_requests);
+        out.push(b'}');
+    }
     if let Some(tls) = &facts.tls {
         put_comma(out);
-        out.extend_from_slice(br#""tls":{"ech":"#);
+        put_number(out, br#""tls":{"hellos":"#, counts.tls_hellos);
+        out.extend_from_slice(br#","ech":"#);
         out.extend_from_slice(if tls.has_encrypted_hello { b"true" } else { b"false" });
         if let Some(protocol) = &tls.protocol_offered {
             put_string(out, br#","alpn_offered":"#, protocol);

@@ -27,7 +27,8 @@ pub(super) fn put_own_fields(flow: Flow<'_>, protocol: Option<&str>, out: &mut V
         put_tunnel(tunnel, out);
     }
     if let Some(facts) = flow.facts() {
-        put_own(facts, out);
+        let counts = flow.details.map(|details| details.name_counts).unwrap_or_default();
+        put_own(facts, counts, out);
     }
     if out.len() == empty {
         out.truncate(before);

@@ -76,51 +76,97 @@ impl NamedTemplate {
     }
 }
 
-/// The elements of names.
+/// The elements of names. Those of variable length come last.
 const fn elements(namespace: Namespace, protocol: NameProtocol) -> &'static [Element] {
-    match (protocol, namespace) {
-        (NameProtocol::Dns, Namespace::Ntop) => &[
+    match protocol {
+        NameProtocol::Dns => of_dns(namespace),
+        NameProtocol::Tls => of_tls(namespace),
+        NameProtocol::Quic => of_quic(namespace),
+        NameProtocol::Http => of_http(namespace),
+    }
+}
+
+const fn of_dns(namespace: Namespace) -> &'static [Element] {
+    match namespace {
+        Namespace::Ntop => &[
             E::NtopDnsQueryId,
             E::NtopDnsQueryType,
             E::NtopDnsRetCode,
             E::NtopDnsNumAnswers,
+            E::NtopDnsTtlAnswer,
             E::ApplicationName,
             E::NtopDnsQuery,
+            E::NtopDnsResponse,
         ],
-        (NameProtocol::Dns, Namespace::Cert) => &[
+        Namespace::Cert => &[
             E::CertAppLabel,
             E::CertDnsId,
             E::CertDnsType,
             E::CertDnsResponseCode,
+            E::CertDnsTtl,
             E::ApplicationName,
             E::CertDnsName,
         ],
-        (NameProtocol::Dns, Namespace::Cesnet) => &[
+        Namespace::Cesnet => &[
             E::CesnetDnsId,
             E::CesnetDnsType,
             E::CesnetDnsClass,
             E::CesnetDnsRcode,
             E::CesnetDnsAnswers,
+            E::CesnetDnsTtl,
             E::ApplicationName,
             E::CesnetDnsName,
+            E::CesnetDnsData,
         ],
-        (NameProtocol::Tls | NameProtocol::Quic, Namespace::Ntop) => {
-            &[E::ApplicationName, E::TlsServerName, E::NtopJa3, E::NtopJa4]
-        }
-        (NameProtocol::Tls | NameProtocol::Quic, Namespace::Cert) => {
-            &[E::CertAppLabel, E::ApplicationName, E::CertServerName]
-        }
-        (NameProtocol::Tls, Namespace::Cesnet) => {
-            &[E::FlowmonJa3, E::ApplicationName, E::CesnetTlsServerName, E::CesnetJa4]
-        }
-        (NameProtocol::Quic, Namespace::Cesnet) => &[
+    }
+}
+
+const fn of_tls(namespace: Namespace) -> &'static [Element] {
+    match namespace {
+        Namespace::Ntop => &[
+            E::NtopTlsVersion,
+            E::NtopTlsCipher,
+            E::ApplicationName,
+            E::TlsServerName,
+            E::NtopJa3,
+            E::NtopJa4,
+        ],
+        Namespace::Cert => &[
+            E::CertAppLabel,
+            E::CertClientVersion,
+            E::CertServerCipher,
+            E::ApplicationName,
+            E::CertServerName,
+        ],
+        Namespace::Cesnet => &[
+            E::FlowmonJa3,
+            E::FlowmonTlsVersion,
+            E::ApplicationName,
+            E::CesnetTlsServerName,
+            E::CesnetJa4,
+            E::FlowmonTlsAlpn,
+        ],
+    }
+}
+
+/// What a server of QUIC chooses is not read.
+const fn of_quic(namespace: Namespace) -> &'static [Element] {
+    match namespace {
+        Namespace::Ntop => &[E::ApplicationName, E::TlsServerName, E::NtopJa3, E::NtopJa4],
+        Namespace::Cert => &[E::CertAppLabel, E::ApplicationName, E::CertServerName],
+        Namespace::Cesnet => &[
             E::FlowmonJa3,
             E::CesnetQuicVersion,
             E::ApplicationName,
             E::CesnetQuicServerName,
             E::CesnetJa4,
         ],
-        (NameProtocol::Http, Namespace::Cert) => &[
+    }
+}
+
+const fn of_http(namespace: Namespace) -> &'static [Element] {
+    match namespace {
+        Namespace::Cert => &[
             E::CertAppLabel,
             E::HttpStatusCode,
             E::ApplicationName,
@@ -129,7 +175,7 @@ const fn elements(namespace: Namespace, protocol: NameProtocol) -> &'static [Ele
             E::HttpRequestTarget,
             E::HttpUserAgent,
         ],
-        (NameProtocol::Http, Namespace::Ntop | Namespace::Cesnet) => &[
+        Namespace::Ntop | Namespace::Cesnet => &[
             E::HttpStatusCode,
             E::ApplicationName,
             E::HttpRequestMethod,

@@ -13,7 +13,7 @@ use crate::flaw::Flaw;
 use keys::Keys;
 use packet::Header;
 
-pub use packet::{ConnectionId, Version, is_initial};
+pub use packet::{ConnectionId, Version, is_initial, is_of_other_version};
 
 /// Octets of an Initial packet that are read. They fit what a link transports, jumbo frames too.
 const PACKET_MAX: usize = 9216;
@@ -96,10 +96,10 @@ impl Opener {
             self.room.extend_from_slice(packet);
             let keys = Keys::of_client(version, id).ok_or(Flaw::Sealed)?;
             if let Some(payload) = keys.open(&mut self.room, header.number_at) {
-                frames::each_crypto(payload, take)?;
+                let read = frames::each_crypto(payload, take);
                 // Octets of a conversation do not stay.
                 self.room.fill(0);
-                return Ok(*id);
+                return read.map(|()| *id);
             }
         }
         Err(Flaw::Sealed)

@@ -109,6 +109,22 @@ pub fn is_initial(datagram: &[u8]) -> bool {
     version.is_some_and(|version| first & LONG == LONG && kind(*first, version) == INITIAL)
 }
 
+/// True if a datagram begins with a long header of a version that is not known (RFC 8999 section
+/// 5.1). Version 0 is that of Version Negotiation packets.
+pub fn is_of_other_version(datagram: &[u8]) -> bool {
+    let mut rest = Octets(datagram);
+    let mut header = || {
+        let (first, version) = (rest.u8()?, rest.u32()?);
+        let ids = [rest.vector8()?, rest.vector8()?];
+        Ok::<_, Flaw>((first, version, ids))
+    };
+    let Ok((first, version, ids)) = header() else { return false };
+    first & LONG == LONG
+        && version != 0
+        && Version::of(version).is_none()
+        && ids.iter().all(|id| id.0.len() <= ConnectionId::OCTETS_MAX)
+}
+
 fn kind(first: u8, version: Version) -> u8 {
     let kind = first >> 4 & 3;
     // Version 2 counts from Retry on (RFC 9369 section 3.2).

@@ -25,6 +25,8 @@ pub(super) enum Opening {
     Dns,
     Tls,
     Quic,
+    /// QUIC of a version that is not known.
+    OtherQuic,
     Request,
     Response,
 }
@@ -79,8 +81,13 @@ impl Kinds {
         if is_tcp {
             return self.stream(payload);
         }
-        let is_long = payload.len() >= INITIAL_OCTETS;
-        (self.quic && is_long && quic::is_initial(payload)).then_some(Opening::Quic)
+        if !self.quic || payload.len() < INITIAL_OCTETS {
+            None
+        } else if quic::is_initial(payload) {
+            Some(Opening::Quic)
+        } else {
+            quic::is_of_other_version(payload).then_some(Opening::OtherQuic)
+        }
     }
 
     #[inline]

@@ -219,6 +219,10 @@ impl<K: Copy + Eq + Hash> Reader<K> {
             Opening::Request => self.first(segment, Hello::request),
             Opening::Response => Response::read(segment.payload).map(Found::Response),
             Opening::Quic => self.first_datagram(segment),
+            Opening::OtherQuic => {
+                self.counts.quic_version += 1;
+                return None;
+            }
         };
         self.judge(result, segment.is_cut)
     }

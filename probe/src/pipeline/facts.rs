@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use flow::number::tcp_control;
 use flow::{
-    Batch, ConversationKey, ConversationKeys, Details, Facts, FlowEndReason, FlowRecord, Timestamp,
+    Batch, ConversationKey, ConversationKeys, Details, Facts, FlowEndReason, FlowRecord,
+    NameCounts, Timestamp,
 };
 
 use payload::reader::Found;
 
 use crate::pipeline::payload::Finding;
-use crate::pipeline::telling::{Telling, octets};
+use crate::pipeline::telling::{self, Telling, octets};
 
 /// A conversation that was silent for this time begins anew.
 const SILENCE_MS: u64 = 60_000;
@@ -23,8 +24,12 @@ const SILENCE_MS: u64 = 60_000;
 /// Versions of the facts of a conversation that are kept: more than packets wait for the table.
 const VERSIONS_MAX: usize = 64;
 
-/// Memory of a conversation besides its versions.
-const ENTRY_OCTETS: usize = 300;
+/// Counts of a conversation that are kept, each of a millisecond: more than there are between the
+/// timeout of a flow and the sweep that ends it.
+const COUNTS_MAX: usize = 1024;
+
+/// Memory of a conversation besides its versions and counts.
+const ENTRY_OCTETS: usize = 340;
 
 /// The facts of conversations.
 #[derive(Debug)]
@@ -41,11 +46,16 @@ pub(crate) struct FactTable {
     memory_max: usize,
     next: u64,
     evicted: u64,
+    /// Conversations of which records of one direction only got facts.
+    one_sided: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     versions: Vec<FactsVersion>,
+    /// In the order of time. The number of workers must not matter, so each record gets those up
+    /// to its end, not those so far.
+    counts: VecDeque<CountsVersion>,
     /// Time of the last finding, or of the last packet of a record.
     last: Timestamp,
     number: u64,
@@ -64,7 +74,25 @@ struct FactsVersion {
     is_over: bool,
     /// The client is the lower end of the conversation.
     is_client_lower: bool,
+    /// Of the first version of a conversation: the directions of its records, as bits.
+    sides: u8,
     facts: Arc<Facts>,
+}
+
+/// Messages of a conversation up to a time.
+#[derive(Clone, Copy, Debug)]
+struct CountsVersion {
+    time: Timestamp,
+    /// As in the versions of facts.
+    since: Timestamp,
+    counts: NameCounts,
+}
+
+/// What a record gets.
+struct OfRecord {
+    facts: Arc<Facts>,
+    counts: NameCounts,
+    is_client_lower: bool,
 }
 
 impl FactTable {
@@ -87,12 +115,18 @@ impl FactTable {
             memory_max,
             next: 0,
             evicted: 0,
+            one_sided: 0,
         }
     }
 
     /// Conversations whose facts gave their memory to others.
     pub(crate) fn evicted(&self) -> u64 {
         self.evicted
+    }
+
+    /// Conversations with names of which all records so far are of one direction.
+    pub(crate) fn one_sided(&self) -> u64 {
+        self.one_sided
     }
 
     /// Keeps a finding.
@@ -106,6 +140,7 @@ impl FactTable {
         self.memory -= entry.as_ref().map_or(0, |entry| entry.memory);
         let mut entry = entry.unwrap_or(Entry {
             versions: Vec::new(),
+            counts: VecDeque::new(),
             last: time,
             number: 0,
             memory: ENTRY_OCTETS,
@@ -122,17 +157,19 @@ impl FactTable {
     /// Gives the last record of a batch what was found in its conversation.
     pub(crate) fn attach_last(&mut self, batch: &mut Batch) {
         let Some(last) = batch.records.len().checked_sub(1) else { return };
-        if let Some((facts, from_client)) =
+        if let Some((found, from_client)) =
             self.of(&batch.records[last], batch.details_of(&batch.records[last]))
         {
+            let OfRecord { facts, counts, .. } = found;
             let details = batch.details_mut(last);
             details.server_name = facts.tls.as_ref().and_then(|tls| tls.server_name.clone());
-            (details.facts, details.from_client) = (Some(facts), from_client);
+            (details.facts, details.name_counts) = (Some(facts), counts);
+            details.from_client = from_client;
         }
     }
 
-    /// The facts of a record, and whether its source is the client.
-    fn of(&mut self, record: &FlowRecord, details: Option<&Details>) -> Option<(Arc<Facts>, bool)> {
+    /// What was found for a record, and whether its source is the client.
+    fn of(&mut self, record: &FlowRecord, details: Option<&Details>) -> Option<(OfRecord, bool)> {
         if self.entries.is_empty() {
             return None;
         }
@@ -147,8 +184,14 @@ impl FactTable {
             | FlowEndReason::EndOfFlow
             | FlowEndReason::LackOfResources => record.end,
         };
-        let (facts, is_client_lower) = self.entries.get_mut(&conversation)?.of(record, until)?;
-        Some((facts, is_client_lower == is_forward))
+        let entry = self.entries.get_mut(&conversation)?;
+        let (found, since) = entry.of(record, until)?;
+        match entry.add_side(since, is_forward) {
+            (0, _) => self.one_sided += 1,
+            (before, after) => self.one_sided -= u64::from(before != after),
+        }
+        let from_client = found.is_client_lower == is_forward;
+        Some((found, from_client))
     }
 
     /// Forgets the oldest conversations if memory is short. They stay until then: the table is
@@ -177,24 +220,57 @@ impl Entry {
         let goes_on =
             |it: &&mut FactsVersion| !it.is_over && it.last.plus_millis(SILENCE_MS) >= time;
         let before = self.versions.last_mut().filter(goes_on);
-        let (mut facts, since, is_client_lower) = match before {
+        let (known, since, is_client_lower) = match before {
             Some(version) => {
                 version.last = version.last.max(time);
-                (Facts::clone(&version.facts), version.since, version.is_client_lower)
+                (Some(Arc::clone(&version.facts)), version.since, version.is_client_lower)
             }
-            None => (Facts::default(), time, finding.is_client_lower()),
+            None => (None, time, finding.is_client_lower()),
         };
-        if !telling.add(&mut facts, found) {
-            return;
-        }
+        self.count(time, since, known.is_some(), found);
+        let Some(facts) = telling.with(&known.unwrap_or_default(), found) else { return };
         if self.versions.len() == VERSIONS_MAX {
             let oldest = self.versions.remove(0);
             self.memory -= octets(&oldest.facts);
+            let next = self.versions.first_mut().filter(|next| next.since == oldest.since);
+            next.into_iter().for_each(|next| next.sides = oldest.sides);
         }
         self.memory += octets(&facts);
         let facts = Arc::new(facts);
-        let (last, is_over) = (time, false);
-        self.versions.push(FactsVersion { time, since, last, is_over, is_client_lower, facts });
+        let (last, is_over, sides) = (time, false, 0);
+        let version = FactsVersion { time, since, last, is_over, is_client_lower, sides, facts };
+        self.versions.push(version);
+    }
+
+    /// Counts a message of the conversation that began at `since`.
+    fn count(&mut self, time: Timestamp, since: Timestamp, goes_on: bool, found: &Found) {
+        let last = self.counts.back_mut().filter(|last| goes_on && last.since == since);
+        let mut counts = last.as_ref().map(|last| last.counts).unwrap_or_default();
+        telling::count(&mut counts, found);
+        if let Some(last) = last.filter(|last| last.time >= time) {
+            last.counts = counts;
+            return;
+        }
+        if self.counts.len() == COUNTS_MAX {
+            self.counts.pop_front();
+            self.memory -= size_of::<CountsVersion>();
+        }
+        self.memory += size_of::<CountsVersion>();
+        self.counts.push_back(CountsVersion { time, since, counts });
+    }
+
+    /// The counts of the conversation that began at `since`. The oldest that are kept if all are
+    /// of a later time.
+    fn counts(&self, since: Timestamp, until: Timestamp) -> NameCounts {
+        let mut of_it = self.counts.iter().rev().filter(|it| it.since == since).peekable();
+        let mut counts = NameCounts::default();
+        while let Some(next) = of_it.next() {
+            if next.time <= until || of_it.peek().is_none() {
+                counts = next.counts;
+                break;
+            }
+        }
+        counts
     }
 
     /// Another connection begins.
@@ -202,9 +278,20 @@ impl Entry {
         self.versions.last_mut().into_iter().for_each(|version| version.is_over = true);
     }
 
-    /// The facts of a record. If several conversations used the same ports, those of the first one
-    /// that it had packets of.
-    fn of(&mut self, record: &FlowRecord, found_until: Timestamp) -> Option<(Arc<Facts>, bool)> {
+    /// The directions of records of the conversation that began at `since`: those before, and with
+    /// this one.
+    fn add_side(&mut self, since: Timestamp, is_forward: bool) -> (u8, u8) {
+        let first = self.versions.iter_mut().find(|version| version.since == since);
+        first.map_or((0, 0), |first| {
+            let before = first.sides;
+            first.sides |= if is_forward { 1 } else { 2 };
+            (before, first.sides)
+        })
+    }
+
+    /// The facts of a record, and when the conversation began. If several conversations used the
+    /// same ports, those of the first one that it had packets of.
+    fn of(&mut self, record: &FlowRecord, found_until: Timestamp) -> Option<(OfRecord, Timestamp)> {
         let begins = record.tcp_control_bits & tcp_control::SYN != 0;
         let mut chosen: Option<&FactsVersion> = None;
         let until = self.last;
@@ -226,13 +313,15 @@ impl Entry {
             }
             chosen = Some(version);
         }
-        let facts = chosen.map(|it| (Arc::clone(&it.facts), it.is_client_lower))?;
+        let FactsVersion { facts, since, is_client_lower, .. } = chosen?;
+        let counts = self.counts(*since, found_until);
+        let (facts, is_client_lower, since) = (Arc::clone(facts), *is_client_lower, *since);
         // After a silence it is another conversation, in which nothing was found.
         if record.start > until.plus_millis(SILENCE_MS) {
             return None;
         }
         self.last = until.max(record.end);
-        Some(facts)
+        Some((OfRecord { facts, counts, is_client_lower }, since))
     }
 }
 

@@ -316,6 +316,12 @@ impl RecordQueue {
         transactions.map(Transactions::counts)
     }
 
+    /// Conversations with names of which all records so far are of one direction.
+    pub(crate) fn facts_one_sided(&self) -> u64 {
+        let facts = self.additions.as_ref().and_then(|it| it.facts.as_ref());
+        facts.map_or(0, FactTable::one_sided)
+    }
+
     /// Conversations whose names gave their memory to others.
     pub(crate) fn facts_evicted(&self) -> u64 {
         let facts = self.additions.as_ref().and_then(|it| it.facts.as_ref());

@@ -1,8 +1,8 @@
 //! What is told of what was found in payload.
 
 use flow::{
-    DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, Named, TlsChoice, TlsFacts,
-    UrlFacts,
+    DnsAnswer, DnsData, DnsFacts, DnsResponse, Facts, HttpFacts, NameCounts, Named, TlsChoice,
+    TlsFacts, UrlFacts,
 };
 use payload::http::{Request, Response};
 use payload::reader::{Found, Transaction};
@@ -22,46 +22,59 @@ pub(crate) struct Telling {
 }
 
 impl Telling {
-    /// Adds a finding. The first of each kind stays. Returns whether it is news.
-    pub(crate) fn add(&self, facts: &mut Facts, found: &Found) -> bool {
+    /// The facts with a finding. The first of each kind stays: `None` if it is no news.
+    pub(crate) fn with(&self, facts: &Facts, found: &Found) -> Option<Facts> {
+        let is_news = match found {
+            Found::Dns(transaction) => match &facts.dns {
+                Some(dns) => self.is_answer(dns, transaction),
+                None => true,
+            },
+            Found::Hello { .. } => facts.tls.is_none(),
+            Found::ServerHello(_) => facts.tls_choice.is_none(),
+            Found::Request(_) => facts.http.as_ref().is_none_or(|http| http.method.is_none()),
+            Found::Response(_) => facts.http.as_ref().is_none_or(|http| http.status.is_none()),
+        };
+        is_news.then(|| {
+            let mut facts = facts.clone();
+            self.add(&mut facts, found);
+            facts
+        })
+    }
+
+    /// Adds a finding that is news.
+    fn add(&self, facts: &mut Facts, found: &Found) {
         match found {
-            Found::Dns(transaction) => self.add_dns(facts, transaction),
-            Found::Hello { hello, quic } => {
-                let is_first = facts.tls.is_none();
-                if is_first {
-                    facts.tls = Some(self.tls(hello));
-                    facts.quic_version = quic.map(|version| named(version.number(), version));
+            Found::Dns(transaction) => {
+                let dns = facts.dns.get_or_insert_with(|| self.dns(transaction));
+                if self.is_answer(dns, transaction) {
+                    self.answer(dns, transaction);
                 }
-                is_first
+            }
+            Found::Hello { hello, quic } => {
+                facts.tls = Some(self.tls(hello));
+                facts.quic_version = quic.map(|version| named(version.number(), version));
             }
             Found::ServerHello(choice) => {
-                let is_first = facts.tls_choice.is_none();
-                facts.tls_choice.get_or_insert_with(|| TlsChoice {
+                facts.tls_choice = Some(TlsChoice {
                     version: choice.version,
                     cipher: named(choice.cipher.0, choice.cipher),
                     protocol: choice.protocol.as_ref().map(text),
                 });
-                is_first
             }
             Found::Request(request) => self.add_request(facts, request),
             Found::Response(Response { status, minor }) => {
                 let new = || HttpFacts { minor: *minor, ..HttpFacts::default() };
-                let http = facts.http.get_or_insert_with(new);
-                let is_first = http.status.is_none();
-                http.status = http.status.or(Some(*status));
-                is_first
+                facts.http.get_or_insert_with(new).status = Some(*status);
             }
         }
     }
 
-    /// The first question, and its first answer.
-    fn add_dns(&self, facts: &mut Facts, transaction: &Transaction) -> bool {
-        let is_first = facts.dns.is_none();
-        let dns = facts.dns.get_or_insert_with(|| self.dns(transaction));
-        let answers = dns.id == transaction.id
+    /// Whether a message is the first answer to the question that is told.
+    fn is_answer(&self, dns: &DnsFacts, transaction: &Transaction) -> bool {
+        transaction.response_code.is_some()
             && dns.response.is_none()
-            && dns.name == self.question(transaction);
-        (answers && self.answer(dns, transaction)) || is_first
+            && dns.id == transaction.id
+            && dns.name == self.question(transaction)
     }
 
     /// The name asked for.
@@ -91,11 +104,13 @@ impl Telling {
     /// Adds an answer to its question. Returns false if the message is no answer.
     pub(crate) fn answer(&self, dns: &mut DnsFacts, transaction: &Transaction) -> bool {
         let Some(code) = transaction.response_code else { return false };
+        let answers: Box<[_]> = transaction.answers.iter().map(|it| self.record(it)).collect();
         dns.flags = transaction.flags.names().collect();
         dns.response = Some(DnsResponse {
             code: named(code.0, code),
             answers_count: transaction.answers_count,
-            answers: transaction.answers.iter().map(|answer| self.record(answer)).collect(),
+            texts: texts(&answers),
+            answers,
         });
         true
     }
@@ -109,21 +124,17 @@ impl Telling {
         DnsAnswer { name: told(&answer.name), data, ..answer.clone() }
     }
 
-    fn add_request(&self, facts: &mut Facts, request: &Request) -> bool {
+    fn add_request(&self, facts: &mut Facts, request: &Request) {
         let http = facts.http.get_or_insert_default();
-        let is_first = http.method.is_none();
-        if is_first {
-            http.method = Some(text(&request.method));
-            http.host = request.host.as_ref().and_then(|host| self.name(host));
-            http.minor = request.minor;
-            http.url = (self.names == NameForm::Full).then(|| UrlFacts {
-                port: request.port,
-                path: request.path.as_ref().filter(|_| self.url).map(text),
-                agent: request.agent.as_ref().filter(|_| self.url).map(text),
-                referrer_host: request.referrer_host.as_ref().filter(|_| self.url).map(text),
-            });
-        }
-        is_first
+        http.method = Some(text(&request.method));
+        http.host = request.host.as_ref().and_then(|host| self.name(host));
+        http.minor = request.minor;
+        http.url = (self.names == NameForm::Full).then(|| UrlFacts {
+            port: request.port,
+            path: request.path.as_ref().filter(|_| self.url).map(text),
+            agent: request.agent.as_ref().filter(|_| self.url).map(text),
+            referrer_host: request.referrer_host.as_ref().filter(|_| self.url).map(text),
+        });
     }
 
     fn tls(&self, hello: &ClientHello) -> TlsFacts {
@@ -142,8 +153,33 @@ impl Telling {
     }
 }
 
+/// Counts a message.
+pub(crate) fn count(counts: &mut NameCounts, found: &Found) {
+    match found {
+        Found::Dns(transaction) => match transaction.response_code {
+            None => counts.dns_queries += 1,
+            Some(code) => {
+                counts.dns_responses += 1;
+                counts.dns_errors += u32::from(code.0 != 0);
+            }
+        },
+        Found::Hello { .. } => counts.tls_hellos += 1,
+        Found::Request(_) => counts.http_requests += 1,
+        Found::ServerHello(_) | Found::Response(_) => {}
+    }
+}
+
 fn named<N>(number: N, name: impl ToString) -> Named<N> {
     Named { number, name: name.to_string().into() }
+}
+
+/// Addresses and names in records of an answer.
+fn texts(answers: &[DnsAnswer]) -> Box<str> {
+    let texts = answers.iter().filter_map(|answer| match &answer.data {
+        DnsData::Address(address) => Some(address.to_string()),
+        DnsData::Name(name) => name.as_deref().map(str::to_owned),
+    });
+    texts.collect::<Vec<_>>().join(" ").into()
 }
 
 fn text<const N: usize>(text: &Text<N>) -> Box<str> {
@@ -157,7 +193,9 @@ pub(crate) fn dns_octets(dns: &DnsFacts) -> usize {
         let data = if let DnsData::Name(name) = &answer.data { length(name) } else { 0 };
         size_of::<DnsAnswer>() + length(&answer.name) + data + 16
     };
-    let answers = |response: &DnsResponse| response.answers.iter().map(answer).sum::<usize>();
+    let answers = |response: &DnsResponse| {
+        response.answers.iter().map(answer).sum::<usize>() + response.texts.len()
+    };
     length(&dns.name) + 160 + dns.response.as_ref().map_or(0, answers)
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Ended {
     pub(crate) closed: ClosedTunnels,
     /// Conversations whose names gave their memory to others.
     pub(crate) facts_evicted: u64,
+    /// Conversations with names of which all records so far are of one direction.
+    pub(crate) facts_one_sided: u64,
     /// What became of DNS questions. `None` if no output wants to know.
     pub(crate) transactions: Option<TransactionCounts>,
 }
@@ -57,6 +59,7 @@ impl AddAssign for Ended {
         self.period = periods.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
         self.closed += other.closed;
         self.facts_evicted += other.facts_evicted;
+        self.facts_one_sided += other.facts_one_sided;
         if let Some(other) = other.transactions {
             *self.transactions.get_or_insert_default() += other;
         }
@@ -184,6 +187,7 @@ impl Worker {
             period,
             closed: self.records.closed,
             facts_evicted: self.records.facts_evicted(),
+            facts_one_sided: self.records.facts_one_sided(),
             transactions: self.records.transaction_counts(),
         }
     }

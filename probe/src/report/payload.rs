@@ -17,6 +17,7 @@ pub(crate) fn lines(counts: &PayloadCounts, ended: &Ended) -> Vec<String> {
         (counts.hello_timed_out, "not complete in time"),
         (counts.hello_evicted, "no memory to wait for the rest"),
         (counts.hello_overlap, "pieces that differ"),
+        (counts.quic_version, "QUIC of an unknown version"),
         (counts.quic_sealed, "QUIC with other keys"),
         (counts.skipped, "too many in a second"),
         (ended.facts_evicted, "found and forgotten, no memory"),
@@ -32,6 +33,10 @@ pub(crate) fn lines(counts: &PayloadCounts, ended: &Ended) -> Vec<String> {
     }
     if !left.is_empty() {
         lines.push(format!("not read: {}", left.join(", ")));
+    }
+    if ended.facts_one_sided > 0 {
+        let count = grouped(ended.facts_one_sided);
+        lines.push(format!("conversations seen from one side only: {count}"));
     }
     if let Some(counts) = &ended.transactions {
         let asked = [
@@ -61,11 +66,13 @@ pub(crate) fn json(counts: &PayloadCounts, ended: &Ended) -> Value {
             "hello_too_long": counts.hello_too_long,
             "hello_timed_out": counts.hello_timed_out,
             "hello_evicted": counts.hello_evicted,
+            "quic_version": counts.quic_version,
             "quic_sealed": counts.quic_sealed,
             "skipped": counts.skipped,
         },
         "hello_overlap": counts.hello_overlap,
         "facts_evicted": ended.facts_evicted,
+        "one_sided": ended.facts_one_sided,
     });
     if let Some(counts) = &ended.transactions {
         json["dns_questions"] = json!({

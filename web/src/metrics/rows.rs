@@ -102,6 +102,11 @@ const ROWS: &[Row] = &[
         "payload_facts_evicted",
         "Conversations whose names gave their memory to others",
     ),
+    gauge(
+        "payload.one_sided",
+        "payload_one_sided",
+        "Conversations with names of which all records are of one direction",
+    ),
     counter("payload.dns_questions.{outcome}", "dns_questions", "DNS questions, by outcome"),
     counter(
         "tunnels.decapsulated.{tunnel}.packets",

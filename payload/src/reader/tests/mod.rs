@@ -99,6 +99,18 @@ fn quic_hellos_come_in_several_datagrams() {
     let found = reader.read(&udp((4000, 443), &datagram(0, first)));
     assert_eq!(name(found).as_deref(), HOST);
     assert_eq!(reader.counts(), PayloadCounts { quic: 1, ..PayloadCounts::default() });
+    let mut other = datagram(0, &stream);
+    other[1..5].copy_from_slice(&[0xfa, 0xce, 0xb0, 0x02]);
+    assert_eq!(reader.read(&udp((4000, 443), &other)), None);
+    assert_eq!(reader.counts().quic_version, 1);
+    // Version Negotiation, a connection id that is too long, and what only looks like QUIC.
+    other[1..5].fill(0);
+    assert_eq!(reader.read(&udp((4000, 443), &other)), None);
+    other[1..6].copy_from_slice(&[0xfa, 0xce, 0xb0, 0x02, 21]);
+    assert_eq!(reader.read(&udp((4000, 443), &other)), None);
+    other[0] &= 0xbf;
+    assert_eq!(reader.read(&udp((4000, 443), &other)), None);
+    assert_eq!(reader.counts().quic_version, 1);
     // What the server sends has other keys.
     let mut sealed = datagram(0, &stream);
     sealed[1100] ^= 1;
