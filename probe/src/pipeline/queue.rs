@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use analysis::tags::TagStage;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use exporter::MeterReport;
-use flow::{BATCH_RECORDS, Batch, Event, FlowRecord, Names, Naming, NewClock, Timestamp};
+use flow::{BATCH_RECORDS, Batch, Event, FlowRecord, Names, Naming, NewClock, Stage, Timestamp};
 
 use crate::pipeline::closed::ClosedTunnels;
 use crate::pipeline::dropped::{DroppedOnWay, QueueCounts};
@@ -58,6 +59,9 @@ pub(crate) struct RecordQueue {
     wants_settle: bool,
     /// Trace time less the time of each clock, in milliseconds.
     clock_offsets: ClockOffsets,
+    /// Gives records their tags. `None` if they get none, or get them from the thread of the
+    /// stages.
+    pub(super) tags: Option<TagStage>,
     /// What is added to records. `None` if nothing is.
     additions: Option<Box<Additions>>,
     /// Packets of tunnels that are not.
@@ -232,6 +236,7 @@ impl RecordQueue {
             worker,
             wants_settle,
             clock_offsets: ClockOffsets::default(),
+            tags: None,
             additions: None,
             closed: ClosedTunnels::default(),
         }
@@ -338,10 +343,18 @@ impl RecordQueue {
         }
     }
 
-    /// Sends counters of the meter, after the records before them.
+    /// Sends counters of the meter, after the records before them. All workers of a replay get the
+    /// same report, and the first one sends it.
     pub(crate) fn report(&mut self, report: MeterReport) {
         self.flush();
-        self.sender.send(Delivery::Report(report), self.when_full);
+        if let Some(tags) = &mut self.tags {
+            for interface in report.interfaces.iter() {
+                tags.interface(interface.number, &interface.name);
+            }
+        }
+        if self.worker == 0 {
+            self.sender.send(Delivery::Report(report), self.when_full);
+        }
     }
 
     /// Tells that the records of a block are complete.
@@ -354,7 +367,11 @@ impl RecordQueue {
     pub(crate) fn flush(&mut self) {
         if !self.batch.is_empty() {
             let next = Batch { clock_offsets: self.clock_offsets, ..self.pool.take() };
-            let batch = std::mem::replace(&mut self.batch, next);
+            let mut batch = std::mem::replace(&mut self.batch, next);
+            // This CPU has just written the records.
+            if let Some(tags) = &mut self.tags {
+                tags.batch(&mut batch);
+            }
             self.sender.send(Delivery::Batch(Arc::new(batch)), self.when_full);
         }
     }

@@ -59,7 +59,7 @@ pub(crate) fn replay(
     stop: &AtomicBool,
     watch: Watch<'_>,
 ) -> FilesEnd {
-    let queues = QueueSet::replay(tables.len(), outputs.len(), stages.needs());
+    let queues = QueueSet::replay(tables.len(), outputs.len(), &stages.needs());
     let outputs_left = AtomicUsize::new(outputs.len());
     let so_far = SoFar::new(tables.len(), &outputs, stages.counts);
     let (running, end) = bounded(0);
@@ -191,8 +191,9 @@ impl<'run> Reader<'run> {
         let failure = loop {
             if self.block_is_over(&mut left, BLOCK_FRAMES_SHARED) {
                 workers.pass(self.observer.now());
-                let is_news = self.update(&mut report);
-                workers.report(is_news.then(|| report.clone()));
+                if self.update(&mut report) {
+                    workers.report(&report);
+                }
             }
             let Self { source, observer, filter, payload, .. } = &mut self;
             let payload = payload.as_mut();
@@ -206,8 +207,9 @@ impl<'run> Reader<'run> {
         };
         self.observer.finish(&mut workers);
         workers.pass(self.observer.now());
-        let is_news = self.update(&mut report);
-        workers.report(is_news.then_some(report));
+        if self.update(&mut report) {
+            workers.report(&report);
+        }
         workers.pass(self.observer.now());
         let threads: Vec<_> = workers.handles.into_iter().map(|handle| handle.thread).collect();
         let mut ended = Ended::default();

@@ -145,7 +145,7 @@ impl Session<'_> {
     fn queues(&self, workers: usize) -> QueueSet {
         let mut needs = self.stages.needs();
         needs.exist |= self.reloader.is_some();
-        QueueSet::live(workers, self.outputs.len(), needs, self.flows_max())
+        QueueSet::live(workers, self.outputs.len(), &needs, self.flows_max())
     }
 
     fn flows_max(&self) -> usize {
