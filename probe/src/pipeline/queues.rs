@@ -6,7 +6,8 @@ use analysis::tags::TagStage;
 use flow::{BATCH_RECORDS, FlowRecord};
 
 use crate::pipeline::dropped::DroppedOnWay;
-use crate::pipeline::queue::{Merge, Pool, QueueSender, RecordQueue, WhenFull};
+use crate::pipeline::merge::Merge;
+use crate::pipeline::queue::{Pool, QueueSender, RecordQueue, WhenFull};
 
 /// Maximum number of batches on a queue, above which the worker of a replay waits.
 const REPLAY_BATCHES: usize = 64;

@@ -319,7 +319,9 @@ impl<'run> StageLoop<'run> {
         };
         match &self.queues.outputs[..] {
             // The next stages get it as their own.
-            [next] if self.is_before_others => next.send(Delivery::Batch(batch), self.when_full),
+            [next] if self.is_before_others => {
+                next.send(Delivery::Batch(batch), self.when_full);
+            }
             _ => {
                 self.send(&Delivery::Batch(Arc::clone(&batch)));
                 self.queues.pool.give_back(batch);
