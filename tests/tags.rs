@@ -151,7 +151,7 @@ fn sides_come_from_local_networks_and_interfaces() {
 #[test]
 fn interfaces_are_known_by_the_names_in_captures() {
     let capture = sample("interfaces.pcapng");
-    for workers in ["1", "2"] {
+    for workers in ["1", "2", "4"] {
         let home = ["--local-networks", "0.0.0.0/0,::/0", "--outside-interfaces", "wan0"];
         let given = ["-r", &capture, "-o", "json:-", "--workers", workers];
         let run = run(&[&given[..], &home].concat());

@@ -82,6 +82,7 @@ pub(crate) fn read_files(
         meter: end.meter,
         input: source.report(),
         ended: end.ended,
+        workers: end.workers,
         collected: end.collected,
         exporters: end.exporters,
         outputs: end.outputs,

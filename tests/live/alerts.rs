@@ -6,10 +6,10 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::hangup::start;
-use crate::probe::METHODS;
+use crate::probe::{METHODS, Probe, lost};
 use crate::support;
 use crate::support::capture::{Captured, pcap};
-use crate::support::net::{Links, Network};
+use crate::support::net::{Host, Links, Network};
 use crate::support::packet::{ethernet, ipv4, tcp};
 
 const SYN: u8 = 2;
@@ -61,6 +61,34 @@ fn a_scan_is_said_while_it_is_seen() {
                 assert_eq!(alert["destination"]["ip"], "10.0.0.5", "{alert}");
             }
             fs::remove_file(&path).unwrap();
+        }
+    }
+}
+
+/// 100,000 packets a second, each a new flow with a record of its own: the queues before and behind
+/// the stages drop nothing, and each record is judged.
+#[test]
+fn a_hundred_thousand_new_flows_a_second_are_tagged_and_judged() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    network.offload(Host::Probe, "rx0", "gro", "on");
+    for method in METHODS {
+        let settings: [&[&str]; 4] = [
+            method,
+            // Room for half a second, on a machine that is busy with other things.
+            &["--ring", "65536", "--max-flows", "400k", "--idle-timeout", "1s"],
+            &["--tags", "on", "--alerts", "json:/dev/null"],
+            &["-o", "ipfix-file:/dev/null"],
+        ];
+        let probe = Probe::capture(&network, &["rx0"], &settings);
+        let sent =
+            network.send_flows("tx0", &["--flows", "4M", "--rate", "100k", "--seconds", "4"]);
+        let run = probe.stop();
+        run.assert_conservation();
+        assert_eq!(run.count("metered.packets") + lost(&run), sent.packets, "{}", run.stats);
+        assert!(lost(&run) * 100 < sent.packets, "{method:?}: {}", run.stats);
+        for output in 0..2 {
+            let dropped = run.count(&format!("outputs.{output}.dropped.records"));
+            assert_eq!(dropped, 0, "{method:?}: {}", run.stats);
         }
     }
 }

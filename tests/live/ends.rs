@@ -178,6 +178,18 @@ fn an_output_that_hangs_takes_no_record_from_another() {
     let lost = ["dropped", "failed"].map(|why| run.count(&format!("outputs.0.{why}.records")));
     assert!(lost.iter().sum::<u64>() > 50_000, "{}", run.stats);
     assert_eq!(run.count("outputs.1.dropped.records"), 0, "{}", run.stats);
+    // Each queue says what it dropped: that of the workers, and those of the outputs.
+    let queues = run.stats["queues"].as_array().expect("queues");
+    let names: Vec<_> =
+        queues.iter().map(|queue| queue["queue"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["workers", &output, "json:-"], "{}", run.stats);
+    for (number, dropped) in ["outputs.0.dropped", "outputs.1.dropped"].into_iter().enumerate() {
+        for key in ["records", "packets", "octets"] {
+            let at = |queue: usize| run.count(&format!("queues.{queue}.dropped.{key}"));
+            let all = run.count(&format!("{dropped}.{key}"));
+            assert_eq!(at(0) + at(number + 1), all, "{}", run.stats);
+        }
+    }
     assert_eq!(
         run.count("outputs.1.sent.records"),
         run.stdout.iter().filter(|&&it| it == b'\n').count() as u64

@@ -29,7 +29,7 @@ const SLOW_CLIENTS: u64 = 1000;
 const REFUSED_AT_ONCE: u64 = SLOW_CLIENTS - 64;
 
 /// A run that captures from `rx0`. Its page is on the loopback of the probe's host.
-fn capture(network: &Network, arguments: &[&str]) -> Shown {
+pub fn capture(network: &Network, arguments: &[&str]) -> Shown {
     capture_from(network, "rx0", arguments)
 }
 
@@ -142,6 +142,10 @@ fn prometheus_reads_a_live_run_up_to_its_totals() {
         assert_eq!(prometheus.number("sum(flowprobe_interface_lost_packets_total)"), 0.0);
         let on_wire = prometheus.number("sum(flowprobe_interface_packets_total)");
         assert_eq!(on_wire, sent as f64);
+        for name in ["worker_metered_packets", "worker_ended_packets", "worker_packets"] {
+            let by_worker = prometheus.number(&format!("sum(flowprobe_{name}_total)"));
+            assert_eq!(by_worker, sent as f64, "{name}");
+        }
         ["octets", "records"]
             .map(|unit| prometheus.number(&format!("sum(flowprobe_ended_{unit}_total)")))
     });

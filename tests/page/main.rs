@@ -11,3 +11,4 @@ mod live;
 mod many;
 mod metrics;
 mod prometheus;
+mod workers;

@@ -1,11 +1,15 @@
 //! The page with very many flows: how long an answer takes, and how much memory there is.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::client::Shown;
+use crate::live;
 use crate::support::capture::{Captured, pcap};
+use crate::support::net::{Host, Links, Network};
 use crate::support::{self, packet, payload};
 
 /// Maximum time of 19 of 20 answers.
@@ -37,6 +41,8 @@ fn queries() -> Vec<String> {
         "/api/v1/flows?q=10.0.0.0/9",
         "/api/v1/series",
         "/api/v1/series?by=interface&span=24h",
+        "/api/v1/summary",
+        "/api/v1/alerts",
         "/metrics",
     ];
     lists.into_iter().chain(others.map(str::to_owned)).collect()
@@ -64,6 +70,53 @@ fn lists_of_many_flows_come_at_once() {
     }
     let sources = page.get("/api/v1/top?of=source&span=15m").json();
     assert_eq!((&sources["different"], &sources["records"]), (&FLOWS.into(), &FLOWS.into()));
+}
+
+/// A load of so many flows, each with a packet and half a record a second, and somebody who asks
+/// for all that the page shows, one question after the other. With `FLOWPROBE_RELEASE` it is the
+/// program that users have, and the time of an answer is that which they see.
+#[test]
+fn answers_come_at_once_beside_live_load() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let page = live::capture(&network, &["--active-timeout", "2s", "--max-flows", "200k"]);
+    let flows = FLOWS.to_string();
+    let settings = ["--flows", &flows, "--rate", &flows, "--seconds", "20"];
+    let (mut times, sent) = thread::scope(|scope| {
+        let load = scope.spawn(|| network.send_flows("tx0", &settings).packets);
+        let mut times = BTreeMap::<String, Vec<Duration>>::new();
+        network.on(Host::Probe, || {
+            while !load.is_finished() {
+                for query in queries() {
+                    let begin = Instant::now();
+                    assert_eq!(page.get(&query).status, 200, "{query}");
+                    times.entry(query).or_default().push(begin.elapsed());
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        (times, load.join().expect("packets are sent"))
+    });
+    let found = network.on(Host::Probe, || page.get("/api/v1/flows").json());
+    assert_eq!(found["searched"], FLOWS, "the page had all that it keeps: {found}");
+    for (query, times) in &mut times {
+        let [p95, most] = p95_and_most(times);
+        println!("{query}: p95 {p95:?}, most {most:?}, of {}", times.len());
+    }
+    let mut all: Vec<_> = times.into_values().flatten().collect();
+    let [p95, most] = p95_and_most(&mut all);
+    println!("all: p95 {p95:?}, most {most:?}, of {}", all.len());
+    let is_release = std::env::var_os("FLOWPROBE_RELEASE").is_some();
+    assert!(p95 < if is_release { AT_ONCE } else { AT_ONCE * BUSY }, "{p95:?}");
+    let statistics = page.end();
+    let lost = statistics["interfaces"][0]["lost"].as_u64().expect("a count");
+    println!("{lost} of {sent} packets were lost");
+    assert!(!is_release || lost == 0, "{statistics}");
+}
+
+/// The time in which 19 of 20 are, and the longest.
+fn p95_and_most(times: &mut [Duration]) -> [Duration; 2] {
+    times.sort_unstable();
+    [times[times.len() * 19 / 20], times[times.len() - 1]]
 }
 
 /// Octets of memory that a program has, and had at most.

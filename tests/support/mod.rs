@@ -76,7 +76,9 @@ fn build() -> PathBuf {
         let features = if cfg!(feature = "kafka-tls") { "kafka-tls" } else { "kafka" };
         cargo.args(["--features", features]);
     }
-    if !cfg!(debug_assertions) {
+    // Tests that measure may want the program that users have.
+    let wants_release = env::var_os("FLOWPROBE_RELEASE").is_some();
+    if wants_release || !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
     let status = cargo.status().expect("cargo runs");
@@ -84,7 +86,8 @@ fn build() -> PathBuf {
     // The test is in TARGET/PROFILE/deps.
     let test = env::current_exe().expect("a test knows where it is");
     let profile = test.parent().and_then(Path::parent).expect("it is in a folder of deps");
-    profile.join("flowprobe")
+    if wants_release { profile.with_file_name("release") } else { profile.to_owned() }
+        .join("flowprobe")
 }
 
 /// Cargo, in the root folder of the workspace.
@@ -172,6 +175,39 @@ impl Run {
                 let accounted = of("sent") + left.into_iter().map(of).sum::<u64>();
                 assert_eq!(ended, accounted, "{key} of {output}");
             }
+        }
+        assert_workers_add_up(stats);
+    }
+}
+
+/// Checks that what each worker did adds up to the totals at the end of a run that meters, and what
+/// each worker dropped to what its queue dropped.
+pub fn assert_workers_add_up(stats: &Value) {
+    let workers = stats["workers"].as_array().expect("a list of workers");
+    let sum = |place: &str| -> Option<u64> {
+        workers.iter().map(|worker| worker.pointer(place)?.as_u64()).sum()
+    };
+    let all = |list: &str, key: &str| -> u64 {
+        let parts = stats[list].as_object().expect("an object").values();
+        parts.map(|part| part[key].as_u64().expect("a count")).sum()
+    };
+    let metered = stats["metered"]["packets"].as_u64();
+    assert_eq!(sum("/metered/packets"), metered, "{stats}");
+    for key in ["records", "packets", "octets"] {
+        assert_eq!(sum(&format!("/ended/{key}")), Some(all("ended", key)), "{key}: {stats}");
+        let dropped = stats["queues"][0]["dropped"][key].as_u64().unwrap_or(0);
+        assert_eq!(sum(&format!("/dropped/{key}")), Some(dropped), "{key}: {stats}");
+    }
+    assert_eq!((sum("/kept/flows"), sum("/kept/packets")), (Some(0), Some(0)), "{stats}");
+    // With several workers in a replay, another thread reads the packets.
+    if workers.iter().all(|worker| worker.get("received").is_some()) && !workers.is_empty() {
+        for key in ["packets", "octets"] {
+            for list in ["received", "metered"] {
+                let sum = sum(&format!("/{list}/{key}"));
+                assert_eq!(sum, stats[list][key].as_u64(), "{list} {key}: {stats}");
+            }
+            let ignored = sum(&format!("/ignored/{key}"));
+            assert_eq!(ignored, Some(all("ignored", key)), "{key}: {stats}");
         }
     }
 }

@@ -1,7 +1,8 @@
 // The health part: what each interface and output does, each loss with its cause, and what helps.
 
 import { grouped, scaled, words } from "/numbers.js";
-import { cell, fill, row, several } from "/table.js";
+import { cell, fill, heads, row, several } from "/table.js";
+import { showThreads } from "/workers.js";
 
 /** Why packets were lost, and what helps; causes overlap. */
 const CAUSES = {
@@ -55,7 +56,6 @@ const REASONS = {
   without_clock: "too many clocks at a time; each packet has a record of its own",
 };
 
-const heads = (list) => [row(list.map(([text, number]) => cell(text, { head: true, number })))];
 const perSecond = (rate, unit = "/s") => (rate === undefined ? "" : scaled(rate, unit));
 /** Without what is false: a replay has no rates. */
 const all = (...list) => list.filter(Boolean);
@@ -141,6 +141,7 @@ function counters(statistics) {
 }
 
 export function showHealth({ statistics, rates, live }) {
+  showThreads({ statistics, rates, live });
   interfaces(statistics.interfaces ?? [], rates.interfaces ?? [], live);
   outputs(statistics.outputs ?? [], rates.outputs ?? [], live);
   counters(statistics);

@@ -35,6 +35,11 @@ export function row(cells) {
   return element;
 }
 
+/** The row of heads, from a list of names, each with whether it is of numbers. */
+export function heads(list) {
+  return [row(list.map(([text, number]) => cell(text, { head: true, number })))];
+}
+
 /** Fills a table, or says why there is nothing in it. */
 export function fill(table, heads, rows, empty) {
   const head = document.createElement("thead");

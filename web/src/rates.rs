@@ -1,4 +1,4 @@
-//! Rates of interfaces and outputs, from two statistics.
+//! Rates of interfaces, outputs and workers, from two statistics.
 
 use serde_json::{Map, Value};
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 /// sums of what stands at these places.
 type List = (&'static str, &'static str, &'static [(&'static str, &'static [&'static str])]);
 
-const LISTS: [List; 2] = [
+const LISTS: [List; 3] = [
     ("interfaces", "name", &[("frames", &["/frames"]), ("lost", &["/lost"])]),
     (
         "outputs",
@@ -17,9 +17,18 @@ const LISTS: [List; 2] = [
             ("lost", &["/failed/records", "/dropped/records", "/dead_lettered/records"]),
         ],
     ),
+    (
+        "workers",
+        "worker",
+        &[
+            ("packets", &["/metered/packets"]),
+            ("datagrams", &["/collected/datagrams"]),
+            ("records", &["/ended/records"]),
+        ],
+    ),
 ];
 
-/// Rates per second of interfaces and outputs, in the order of the statistics.
+/// Rates per second of interfaces, outputs and workers, in the order of the statistics.
 pub(crate) fn rates(before: &Value, after: &Value, millis: u64) -> Map<String, Value> {
     let mut rates = Map::new();
     for (list, name, numbers) in LISTS {

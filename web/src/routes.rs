@@ -21,7 +21,7 @@ use crate::settings::Settings;
 use crate::top::Ranking;
 
 /// The page and its files: path, type, content.
-const FILES: [(&str, &str, &str); 11] = [
+const FILES: [(&str, &str, &str); 12] = [
     ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
     ("/page.css", "text/css; charset=utf-8", include_str!("../page/page.css")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("../page/page.js")),
@@ -33,6 +33,7 @@ const FILES: [(&str, &str, &str); 11] = [
     ("/numbers.js", "text/javascript; charset=utf-8", include_str!("../page/numbers.js")),
     ("/security.js", "text/javascript; charset=utf-8", include_str!("../page/security.js")),
     ("/table.js", "text/javascript; charset=utf-8", include_str!("../page/table.js")),
+    ("/workers.js", "text/javascript; charset=utf-8", include_str!("../page/workers.js")),
 ];
 
 /// Headers of every response. The page loads nothing from other hosts, and must not be embedded in

@@ -1,4 +1,4 @@
-//! The stage that tags records, and counts them by tag.
+//! The stage that tags records, and counts them by tag. Several threads may each have one.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,10 +18,17 @@ impl TagCounts {
         let counts = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Tag::ALL.into_iter().zip(counts).collect()
     }
+
+    fn add(&self, counts: Counts) {
+        let mut sums = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (sum, count) in sums.iter_mut().zip(counts) {
+            *sum += count;
+        }
+    }
 }
 
 /// Tags all records.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TagStage {
     tagger: Tagger,
     published: TagCounts,
@@ -36,17 +43,22 @@ impl TagStage {
 
 impl Stage for TagStage {
     fn batch(&mut self, batch: &mut Batch) {
-        let mut counts = self.published.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = Counts::default();
+        let mut has_tags = false;
         for record in &mut batch.records {
             let tags = self.tagger.tags(record);
             // Another CPU reads the record next, and takes it from this one if it is written to.
             if tags == Tags::NONE {
                 continue;
             }
+            has_tags = true;
             record.tags |= tags;
             for tag in tags.iter() {
                 counts[tag as usize].count(record);
             }
+        }
+        if has_tags {
+            self.published.add(counts);
         }
     }
 

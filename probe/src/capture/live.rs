@@ -39,6 +39,17 @@ pub(crate) struct SourceCounts {
     pub(crate) redirected: u64,
     /// Causes of the loss, by the kernel's counters. They overlap and are never summed.
     pub(crate) causes: BTreeMap<&'static str, u64>,
+    /// By receive queue of the card. Only for `AF_XDP`: other sockets are not of a queue.
+    pub(crate) queues: BTreeMap<u32, RingCounts>,
+}
+
+/// Counters of the ring of a receive queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RingCounts {
+    /// Frames lent to a worker.
+    pub(crate) lent: u64,
+    /// Frames that the kernel counted as lost.
+    pub(crate) lost: u64,
 }
 
 impl AddAssign for SourceCounts {
@@ -48,6 +59,11 @@ impl AddAssign for SourceCounts {
         self.redirected += other.redirected;
         for (cause, count) in other.causes {
             *self.causes.entry(cause).or_default() += count;
+        }
+        for (queue, counts) in other.queues {
+            let sum = self.queues.entry(queue).or_default();
+            sum.lent += counts.lent;
+            sum.lost += counts.lost;
         }
     }
 }
@@ -65,6 +81,15 @@ impl SourceCounts {
                 .iter()
                 .map(|(cause, count)| (*cause, count - before(cause)))
                 .filter(|(_, count)| *count > 0)
+                .collect(),
+            queues: self
+                .queues
+                .iter()
+                .map(|(queue, now)| {
+                    let before = earlier.queues.get(queue).copied().unwrap_or_default();
+                    let (lent, lost) = (now.lent - before.lent, now.lost - before.lost);
+                    (*queue, RingCounts { lent, lost })
+                })
                 .collect(),
         }
     }
@@ -103,7 +128,12 @@ impl LiveSource {
     pub(crate) fn counts(&mut self) -> SourceCounts {
         match self {
             // The kernel has counters for every open socket.
-            Self::Xdp(socket) => socket.counts().map(SourceCounts::from).unwrap_or_default(),
+            Self::Xdp(socket) => {
+                let mut counts = socket.counts().map(SourceCounts::from).unwrap_or_default();
+                let of_queue = RingCounts { lent: counts.lent, lost: counts.lost };
+                counts.queues.insert(socket.queue(), of_queue);
+                counts
+            }
             Self::Packet(socket) => socket.counts().into(),
         }
     }
@@ -142,6 +172,7 @@ impl From<XskCounts> for SourceCounts {
                 ("invalid_descriptors", counts.rx_invalid_descs + counts.invalid_descriptors),
                 ("too_long", counts.too_long),
             ]),
+            queues: BTreeMap::new(),
         }
     }
 }
@@ -157,6 +188,7 @@ impl From<PacketCounts> for SourceCounts {
                 ("ring_freezes", counts.freezes),
                 ("unreadable", counts.unreadable),
             ]),
+            queues: BTreeMap::new(),
         }
     }
 }

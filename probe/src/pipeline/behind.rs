@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use exporter::Exporter;
 
+use crate::pipeline::merge::Merge;
 use crate::pipeline::output::{Clock, Output, OutputEnd, OutputLoop, Ticks};
-use crate::pipeline::queue::{Merge, Pool};
+use crate::pipeline::queue::Pool;
 use crate::pipeline::queues::StageQueues;
 use crate::pipeline::so_far::SoFar;
 use crate::pipeline::stages::{Mode, StageList, StageLoop};

@@ -53,7 +53,7 @@ pub(crate) fn collect(
     stop: &AtomicBool,
     watch: Watch<'_>,
 ) -> FilesEnd {
-    let mut queues = QueueSet::replay(1, outputs.len(), stages.needs());
+    let mut queues = QueueSet::replay(1, outputs.len(), &stages.needs());
     let records = queues.workers.pop().expect("there is one queue");
     let outputs_left = AtomicUsize::new(outputs.len());
     let so_far = SoFar::new(0, &outputs, stages.counts);

@@ -14,6 +14,17 @@ pub(crate) struct QueueCounts {
     events: AtomicU64,
 }
 
+/// The state of a queue between threads.
+#[derive(Clone, Debug)]
+pub(crate) struct QueueReport {
+    pub(crate) name: String,
+    /// Records for which it had no room.
+    pub(crate) dropped: RecordTally,
+    /// Messages that wait in it, most of them batches, and the most that it takes.
+    pub(crate) waiting: usize,
+    pub(crate) room: usize,
+}
+
 /// Counts of the data that all queues on the way to an output dropped.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DroppedOnWay {
@@ -25,13 +36,15 @@ pub(crate) struct DroppedOnWay {
 }
 
 impl QueueCounts {
-    pub(super) fn count(&self, batch: &Batch) {
+    /// Counts a batch, and returns the sum of its records.
+    pub(super) fn count(&self, batch: &Batch) -> RecordTally {
         let mut tally = RecordTally::default();
         batch.records.iter().for_each(|record| tally.count(record));
         self.records.fetch_add(tally.records, Ordering::Relaxed);
         self.packets.fetch_add(tally.packets, Ordering::Relaxed);
         self.octets.fetch_add(tally.octets, Ordering::Relaxed);
         self.events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
+        tally
     }
 
     pub(crate) fn tally(&self) -> RecordTally {

@@ -89,9 +89,11 @@ impl<'scope> WorkerHandles<'scope> {
         self.count = 0;
     }
 
-    /// Reports must come before the records of a block, so the first worker passes them on.
-    pub(super) fn report(&mut self, report: Option<MeterReport>) {
-        self.handles[0].block.report = report;
+    /// Reports must come before the records of a block, so the workers get them.
+    pub(super) fn report(&mut self, report: &MeterReport) {
+        for handle in &mut self.handles {
+            handle.block.report = Some(report.clone());
+        }
     }
 
     /// Sends the block and starts an empty one.

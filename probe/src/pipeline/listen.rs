@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use collect::{ExporterReport, StoredTemplate};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use exporter::{MeterReport, sentence};
-use flow::{Timestamp, Tpids};
+use flow::{RecordTally, Timestamp, Tpids};
 use log::{error, warn};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -31,6 +31,7 @@ use crate::pipeline::worker::{join, spawn, wall_clock};
 use crate::report::collected::CollectReport;
 use crate::report::exporters;
 use crate::report::totals::Totals;
+use crate::report::workers::WorkerCounts;
 use crate::settings::listen::CollectSettings;
 use crate::sys::datagrams::{DatagramBuffers, dropped, socket_of};
 
@@ -68,6 +69,8 @@ pub(crate) struct ListenInput<'a> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Heard {
     report: CollectReport,
+    /// Records for which the queue behind the workers had no room.
+    dropped: RecordTally,
     exporters: Vec<ExporterReport>,
     /// Templates that are to be stored, as of the last minute.
     templates: Vec<StoredTemplate>,
@@ -185,6 +188,7 @@ impl Feed for ListenFeed<'_, '_> {
         let mut exporters = Vec::new();
         for heard in self.heard() {
             sum += heard.report;
+            totals.workers.push(WorkerCounts::of_collecting(heard.report, heard.dropped));
             exporters.extend(heard.exporters.iter().cloned());
         }
         totals.exporters = exporters::largest(exporters);
@@ -311,6 +315,7 @@ impl<'a> ListenWorker<'a> {
         let counts = collector.counts();
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         published.report = CollectReport { counts, ..self.hearing.report };
+        published.dropped = self.hearing.records.dropped;
         published.sockets = self.sockets.len() + self.connections.listeners();
         published.at = Some(Instant::now());
         if let Some(list) = list {

@@ -15,6 +15,7 @@ mod hearing;
 pub(crate) mod kept;
 pub(crate) mod listen;
 pub(crate) mod live;
+mod merge;
 pub(crate) mod opened;
 mod options;
 pub(crate) mod output;

@@ -11,8 +11,9 @@ use log::error;
 
 use crate::host::signals;
 use crate::pipeline::dropped::DroppedOnWay;
+use crate::pipeline::merge::Merge;
 use crate::pipeline::opened::Target;
-use crate::pipeline::queue::{Delivery, Merge, Pool};
+use crate::pipeline::queue::{Delivery, Pool};
 use crate::pipeline::worker::wall_clock;
 
 /// An output and its name.
@@ -47,6 +48,9 @@ pub(crate) struct OutputEnd {
     pub(crate) dropped: RecordTally,
     /// The part of them that the queues before its own one dropped.
     pub(crate) dropped_before: RecordTally,
+    /// Messages that wait in its own queue, and the most that this takes. `None` if it takes from
+    /// the queue of the workers.
+    pub(crate) waiting: Option<(usize, usize)>,
     /// Records that were not for it, because it was not among the outputs when they came.
     pub(crate) absent: RecordTally,
     /// It is not among the outputs any more.
@@ -60,7 +64,7 @@ impl OutputEnd {
     /// The outcome from the published state. An output without records cannot drop any.
     pub(crate) fn new(
         (name, takes_records): Label,
-        Published { counts, collectors, error }: Published,
+        Published { counts, collectors, waiting, error }: Published,
         dropped: &DroppedOnWay,
     ) -> Self {
         let (before, own) = if takes_records { dropped.parts() } else { Default::default() };
@@ -71,6 +75,7 @@ impl OutputEnd {
             collectors,
             dropped: before + own,
             dropped_before: before,
+            waiting,
             absent: RecordTally::default(),
             is_removed: false,
             is_paused: false,
@@ -93,7 +98,7 @@ impl OutputEnd {
     pub(crate) fn of_nothing(output: Output<'_>) -> Self {
         let counts = output.exporter.counts();
         let collectors = output.exporter.collectors();
-        let published = Published { counts, collectors, error: None };
+        let published = Published { counts, collectors, waiting: None, error: None };
         Self::new(output.label(), published, &DroppedOnWay::default())
     }
 }
@@ -104,6 +109,8 @@ pub(crate) struct Published {
     pub(crate) counts: ExportCounts,
     /// The collectors of a group.
     pub(crate) collectors: Vec<CollectorCounts>,
+    /// Messages that wait in its own queue, and the most that this takes.
+    pub(crate) waiting: Option<(usize, usize)>,
     /// The error after which it gave up.
     pub(crate) error: Option<ExportError>,
 }
@@ -211,7 +218,8 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
         counts.events_failed += self.merge.dropped.events();
         self.publish(counts, failure.as_ref());
         let collectors = self.output.exporter.collectors();
-        let ended = Published { counts, collectors, error: failure };
+        let waiting = self.merge.waiting();
+        let ended = Published { counts, collectors, waiting, error: failure };
         let end = OutputEnd::new(self.output.label(), ended, &self.merge.dropped);
         (end, self.output.exporter)
     }
@@ -254,6 +262,7 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         published.counts = counts;
         published.collectors = self.output.exporter.collectors();
+        published.waiting = self.merge.waiting();
         if published.error.is_none() {
             published.error = error.cloned();
         }

@@ -16,9 +16,10 @@ use log::error;
 
 use crate::host::{priority, rights};
 use crate::pipeline::dropped::{DroppedOnWay, QueueCounts};
+use crate::pipeline::merge::Merge;
 use crate::pipeline::opened::Target;
 use crate::pipeline::output::{Clock, Label, Output, OutputEnd, OutputLoop, Published, Ticks};
-use crate::pipeline::queue::{Merge, Pool, QueueSender};
+use crate::pipeline::queue::{Pool, QueueSender};
 use crate::pipeline::queues::LaterQueues;
 use crate::pipeline::starting::{Known, Opening, Starting};
 use crate::pipeline::worker::{join, try_spawn};

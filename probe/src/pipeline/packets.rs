@@ -12,7 +12,7 @@ use crate::host::ports::Ports;
 use crate::pipeline::feed::{Feed, Input};
 use crate::pipeline::live::{Attached, MeterChange};
 use crate::pipeline::queue::RecordQueue;
-use crate::pipeline::snapshot::{Snapshot, are_alive, sum};
+use crate::pipeline::snapshot::{Snapshot, are_alive, copies, sum};
 use crate::pipeline::table_order::TableOrder;
 use crate::pipeline::workers::{Processors, WorkerStarter, Workers};
 use crate::report::totals::Totals;
@@ -85,7 +85,7 @@ impl Feed for PacketFeed<'_, '_> {
         let mut sockets = Vec::new();
         if is_round || self.ports.have_news() {
             let snapshots = self.snapshots;
-            sockets = self.ports.look(&|| sum(snapshots).sources);
+            sockets = self.ports.look(&|| sum(&copies(snapshots)).sources);
         }
         self.workers.iter_mut().for_each(|workers| workers.hand_out(std::mem::take(&mut sockets)));
     }
@@ -120,7 +120,9 @@ impl Feed for PacketFeed<'_, '_> {
     }
 
     fn put(&self, totals: &mut Totals) {
-        let snapshot = sum(self.snapshots);
+        let workers = copies(self.snapshots);
+        let snapshot = sum(&workers);
+        totals.workers = workers.iter().map(Snapshot::counts).collect();
         totals.meter = snapshot.meter;
         totals.ended = snapshot.ended;
         totals.flows = snapshot.flows;

@@ -11,24 +11,21 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use analysis::tags::TagStage;
+use crossbeam_channel::{Receiver, Sender, bounded};
 use exporter::MeterReport;
-use flow::{BATCH_RECORDS, Batch, Event, FlowRecord, Names, Naming, NewClock, Timestamp};
+use flow::{
+    BATCH_RECORDS, Batch, Event, FlowRecord, Names, Naming, NewClock, RecordTally, Stage, Timestamp,
+};
 
 use crate::pipeline::closed::ClosedTunnels;
-use crate::pipeline::dropped::{DroppedOnWay, QueueCounts};
+use crate::pipeline::dropped::{QueueCounts, QueueReport};
 use crate::pipeline::facts::FactTable;
 use crate::pipeline::payload::Finding;
 use crate::pipeline::transactions::{TransactionCounts, Transactions};
 
 /// Longest time that a thread waits for room in a queue at the end of a live run.
 const END_WAIT: Duration = Duration::from_secs(20);
-
-/// Time that an output sleeps before it waits at an empty queue behind the stages. An output is
-/// faster than stages, so it would wait for each batch. Waiting means to yield a few times, then to
-/// park. That takes CPU time from the stages, which would also have to wake the output each time.
-/// The queue has room for all batches of this time.
-const EMPTY_PAUSE: Duration = Duration::from_micros(100);
 
 /// A message from a worker to the outputs.
 #[derive(Clone, Debug)]
@@ -58,10 +55,15 @@ pub(crate) struct RecordQueue {
     wants_settle: bool,
     /// Trace time less the time of each clock, in milliseconds.
     clock_offsets: ClockOffsets,
+    /// Gives records their tags. `None` if they get none, or get them from the thread of the
+    /// stages.
+    pub(super) tags: Option<TagStage>,
     /// What is added to records. `None` if nothing is.
     additions: Option<Box<Additions>>,
     /// Packets of tunnels that are not.
     pub(crate) closed: ClosedTunnels,
+    /// Records of this worker for which there was no room.
+    pub(crate) dropped: RecordTally,
 }
 
 type ClockOffsets = [i64; 8];
@@ -110,20 +112,10 @@ impl WhenFull {
 /// The sending end of a queue.
 #[derive(Clone)]
 pub(crate) struct QueueSender {
-    sender: Sender<Delivery>,
-    dropped: Arc<QueueCounts>,
+    pub(super) sender: Sender<Delivery>,
+    pub(super) dropped: Arc<QueueCounts>,
     /// What was sent or dropped. `None` if nobody asks.
     pub(crate) offered: Option<Arc<QueueCounts>>,
-}
-
-/// The receiving end of one queue, or of a queue for each worker. It takes a block of the first
-/// worker, then the same block of the second worker, and so on.
-pub(crate) struct Merge {
-    receivers: Vec<Receiver<Delivery>>,
-    turn: usize,
-    /// The thread of the stages sends what arrives here.
-    is_behind_stages: bool,
-    pub(crate) dropped: DroppedOnWay,
 }
 
 /// Empty batches, to be filled again.
@@ -166,56 +158,6 @@ pub(crate) fn clear<T: Copy>(list: &mut Vec<T>) {
     list.clear();
 }
 
-impl Merge {
-    /// A merge without queues. Data that `before` dropped does not arrive here either.
-    pub(super) fn new(mut before: DroppedOnWay) -> Self {
-        before.queues.push(Arc::default());
-        Self { receivers: Vec::new(), turn: 0, is_behind_stages: false, dropped: before }
-    }
-
-    /// As [`Merge::new`], for an output behind the thread of the stages.
-    pub(super) fn behind_stages(before: DroppedOnWay) -> Self {
-        Self { is_behind_stages: true, ..Self::new(before) }
-    }
-
-    /// Adds a queue with room for this number of batches.
-    pub(super) fn add(&mut self, batches: usize) -> QueueSender {
-        let (sender, receiver) = bounded(batches);
-        self.receivers.push(receiver);
-        let dropped = self.dropped.queues.last().expect("a merge has a tally of its own");
-        QueueSender { sender, dropped: Arc::clone(dropped), offered: None }
-    }
-
-    /// The next delivery. Waits for it, until the deadline if there is one.
-    ///
-    /// # Errors
-    ///
-    /// `Timeout` at the deadline, `Disconnected` when all queues are closed and empty.
-    pub(crate) fn receive(
-        &mut self,
-        deadline: Option<Instant>,
-    ) -> Result<Delivery, RecvTimeoutError> {
-        while let Some(receiver) = self.receivers.get(self.turn) {
-            if self.is_behind_stages && receiver.is_empty() {
-                thread::sleep(EMPTY_PAUSE);
-            }
-            let received = match deadline {
-                Some(deadline) => receiver.recv_deadline(deadline),
-                None => receiver.recv().map_err(RecvTimeoutError::from),
-            };
-            match received {
-                Ok(Delivery::BlockEnd) => self.turn = (self.turn + 1) % self.receivers.len(),
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.receivers.remove(self.turn);
-                    self.turn = if self.turn == self.receivers.len() { 0 } else { self.turn };
-                }
-                Ok(_) | Err(RecvTimeoutError::Timeout) => return received,
-            }
-        }
-        Err(RecvTimeoutError::Disconnected)
-    }
-}
-
 impl RecordQueue {
     pub(super) fn new(
         sender: QueueSender,
@@ -232,8 +174,10 @@ impl RecordQueue {
             worker,
             wants_settle,
             clock_offsets: ClockOffsets::default(),
+            tags: None,
             additions: None,
             closed: ClosedTunnels::default(),
+            dropped: RecordTally::default(),
         }
     }
 
@@ -344,10 +288,18 @@ impl RecordQueue {
         }
     }
 
-    /// Sends counters of the meter, after the records before them.
+    /// Sends counters of the meter, after the records before them. All workers of a replay get the
+    /// same report, and the first one sends it.
     pub(crate) fn report(&mut self, report: MeterReport) {
         self.flush();
-        self.sender.send(Delivery::Report(report), self.when_full);
+        if let Some(tags) = &mut self.tags {
+            for interface in report.interfaces.iter() {
+                tags.interface(interface.number, &interface.name);
+            }
+        }
+        if self.worker == 0 {
+            self.sender.send(Delivery::Report(report), self.when_full);
+        }
     }
 
     /// Tells that the records of a block are complete.
@@ -360,22 +312,27 @@ impl RecordQueue {
     pub(crate) fn flush(&mut self) {
         if !self.batch.is_empty() {
             let next = Batch { clock_offsets: self.clock_offsets, ..self.pool.take() };
-            let batch = std::mem::replace(&mut self.batch, next);
-            self.sender.send(Delivery::Batch(Arc::new(batch)), self.when_full);
+            let mut batch = std::mem::replace(&mut self.batch, next);
+            // This CPU has just written the records.
+            if let Some(tags) = &mut self.tags {
+                tags.batch(&mut batch);
+            }
+            self.dropped += self.sender.send(Delivery::Batch(Arc::new(batch)), self.when_full);
         }
     }
 }
 
 impl QueueSender {
-    /// Sends a delivery. Records that are dropped because the queue is full are counted.
-    pub(crate) fn send(&self, delivery: Delivery, when_full: WhenFull) {
+    /// Sends a delivery. Records that are dropped because the queue is full are counted, and their
+    /// sum is returned.
+    pub(crate) fn send(&self, delivery: Delivery, when_full: WhenFull) -> RecordTally {
         if let (Some(offered), Delivery::Batch(batch)) = (&self.offered, &delivery) {
             offered.count(batch);
         }
         let refused = match when_full {
             WhenFull::Wait => {
                 self.sender.send(delivery).expect("the receiver takes all until the senders end");
-                return;
+                return RecordTally::default();
             }
             WhenFull::Drop => self.sender.try_send(delivery).err().map(|error| error.into_inner()),
             WhenFull::WaitUntil(end) => {
@@ -383,9 +340,16 @@ impl QueueSender {
                 result.err().map(|error| error.into_inner())
             }
         };
-        if let Some(Delivery::Batch(batch)) = refused {
-            self.dropped.count(&batch);
+        match refused {
+            Some(Delivery::Batch(batch)) => self.dropped.count(&batch),
+            _ => RecordTally::default(),
         }
+    }
+
+    /// Its state, under this name.
+    pub(crate) fn report(&self, name: &str) -> QueueReport {
+        let (waiting, room) = (self.sender.len(), self.sender.capacity().unwrap_or(usize::MAX));
+        QueueReport { name: name.to_owned(), dropped: self.dropped.tally(), waiting, room }
     }
 }
 

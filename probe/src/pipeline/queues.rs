@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use analysis::tags::TagStage;
 use flow::{BATCH_RECORDS, FlowRecord};
 
 use crate::pipeline::dropped::DroppedOnWay;
-use crate::pipeline::queue::{Merge, Pool, QueueSender, RecordQueue, WhenFull};
+use crate::pipeline::merge::Merge;
+use crate::pipeline::queue::{Pool, QueueSender, RecordQueue, WhenFull};
 
 /// Maximum number of batches on a queue, above which the worker of a replay waits.
 const REPLAY_BATCHES: usize = 64;
@@ -27,8 +29,10 @@ fn live_batches(flows_max: usize) -> usize {
 }
 
 /// Requirements of stages for the queues.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct StageNeeds {
+    /// The stage that workers run on their own records.
+    pub(crate) of_workers: Option<TagStage>,
     /// There are stages.
     pub(crate) exist: bool,
     /// A stage needs to know which records are still to come.
@@ -55,12 +59,15 @@ pub(crate) struct StageQueues {
 
 impl QueueSet {
     /// One queue for each worker.
-    pub(crate) fn replay(workers: usize, outputs: usize, stages: StageNeeds) -> Self {
+    pub(crate) fn replay(workers: usize, outputs: usize, stages: &StageNeeds) -> Self {
         let pool = Pool::new(REPLAY_BATCHES * workers);
         let mut merge = Merge::new(DroppedOnWay::default());
         let queue = |worker| {
             let sender = merge.add(REPLAY_BATCHES);
-            RecordQueue::new(sender, &pool, WhenFull::Wait, worker, stages.wants_settle)
+            let wants_settle = stages.wants_settle;
+            let mut queue = RecordQueue::new(sender, &pool, WhenFull::Wait, worker, wants_settle);
+            queue.tags.clone_from(&stages.of_workers);
+            queue
         };
         let workers = (0..workers).map(queue).collect();
         Self::new(workers, merge, pool, outputs, stages.exist, REPLAY_BATCHES)
@@ -71,7 +78,7 @@ impl QueueSet {
     pub(crate) fn live(
         workers: usize,
         outputs: usize,
-        stages: StageNeeds,
+        stages: &StageNeeds,
         flows_max: usize,
     ) -> Self {
         let batches = live_batches(flows_max);

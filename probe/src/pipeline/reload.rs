@@ -267,7 +267,8 @@ impl Job {
         let mut stages = Vec::new();
         if config.has_tags != before.has_tags || config.has_tags && site {
             let stage = config.has_tags.then(|| self.stages.tag_stage(config));
-            stages.push((StageKind::Tags, stage));
+            stages
+                .push((StageKind::Tags, stage.map(|stage| -> Box<dyn Stage> { Box::new(stage) })));
         }
         let rules = ["rule", "detector-memory"].iter().any(|name| reread.changed.contains(*name));
         let had = before.detect.is_some();

@@ -24,6 +24,7 @@ use crate::pipeline::so_far::SoFar;
 use crate::pipeline::stages::Stages;
 use crate::pipeline::worker::{Ended, Worker, join, spawn};
 use crate::report::totals::Totals;
+use crate::report::workers;
 use crate::settings::config::{Config, Source};
 
 /// Frames of a block.
@@ -59,7 +60,7 @@ pub(crate) fn replay(
     stop: &AtomicBool,
     watch: Watch<'_>,
 ) -> FilesEnd {
-    let queues = QueueSet::replay(tables.len(), outputs.len(), stages.needs());
+    let queues = QueueSet::replay(tables.len(), outputs.len(), &stages.needs());
     let outputs_left = AtomicUsize::new(outputs.len());
     let so_far = SoFar::new(tables.len(), &outputs, stages.counts);
     let (running, end) = bounded(0);
@@ -90,13 +91,17 @@ pub(crate) fn replay(
         let workers = tables.len();
         let new = |(table, records)| Worker::new(table, records, config, workers);
         let workers: Vec<_> = tables.into_iter().zip(queues.workers).map(new).collect();
-        let (meter, ended, failure) = match <[Worker; 1]>::try_from(workers) {
+        let (meter, by_worker, failure) = match <[Worker; 1]>::try_from(workers) {
             Ok([worker]) => reader.replay_alone(worker),
             Err(workers) => reader.replay_with_workers(scope, &config.table, workers),
         };
         let (outputs, _in_use): (_, Vec<_>) = threads.into_iter().map(join).unzip();
         drop(running);
-        FilesEnd { meter, ended, outputs, failure, ..FilesEnd::default() }
+        let mut ended = Ended::default();
+        by_worker.iter().for_each(|one| ended += *one);
+        let by_worker: Vec<_> = by_worker.into_iter().map(|one| (one, 0)).collect();
+        let workers = workers::of_replay(&by_worker, &meter);
+        FilesEnd { meter, ended, workers, outputs, failure, ..FilesEnd::default() }
     })
 }
 
@@ -128,7 +133,8 @@ struct Reader<'a> {
     so_far: &'a SoFar,
 }
 
-type Replayed = (MeterCounts, Ended, Option<CaptureError>);
+/// With what each worker has ended.
+type Replayed = (MeterCounts, Vec<Ended>, Option<CaptureError>);
 
 impl<'run> Reader<'run> {
     /// Reads and processes packets on this thread.
@@ -171,7 +177,7 @@ impl<'run> Reader<'run> {
         if self.update(&mut report) {
             worker.records.report(report);
         }
-        (self.counts(), worker.finish(self.observer.now()), failure)
+        (self.counts(), vec![worker.finish(self.observer.now())], failure)
     }
 
     /// Reads on this thread. Each packet goes to a worker, by its flow key.
@@ -191,8 +197,9 @@ impl<'run> Reader<'run> {
         let failure = loop {
             if self.block_is_over(&mut left, BLOCK_FRAMES_SHARED) {
                 workers.pass(self.observer.now());
-                let is_news = self.update(&mut report);
-                workers.report(is_news.then(|| report.clone()));
+                if self.update(&mut report) {
+                    workers.report(&report);
+                }
             }
             let Self { source, observer, filter, payload, .. } = &mut self;
             let payload = payload.as_mut();
@@ -206,13 +213,13 @@ impl<'run> Reader<'run> {
         };
         self.observer.finish(&mut workers);
         workers.pass(self.observer.now());
-        let is_news = self.update(&mut report);
-        workers.report(is_news.then_some(report));
+        if self.update(&mut report) {
+            workers.report(&report);
+        }
         workers.pass(self.observer.now());
+        // All queues are closed before a thread is waited for.
         let threads: Vec<_> = workers.handles.into_iter().map(|handle| handle.thread).collect();
-        let mut ended = Ended::default();
-        threads.into_iter().for_each(|thread| ended += join(thread));
-        (self.counts(), ended, failure)
+        (self.counts(), threads.into_iter().map(join).collect(), failure)
     }
 
     fn counts(&self) -> MeterCounts {

@@ -13,6 +13,7 @@ use log::error;
 use crate::host::control::Request;
 use crate::host::service::Service;
 use crate::host::{priority, rights, signals};
+use crate::pipeline::dropped::QueueReport;
 use crate::pipeline::feed::{Feed, Input};
 use crate::pipeline::live::MeterChange;
 use crate::pipeline::output::{Output, OutputEnd};
@@ -41,6 +42,9 @@ const OUTPUTS_END: Duration = Duration::from_secs(15);
 
 /// Time in which an output that must not wait has to end. After that it is abandoned.
 const HURRIED_END: Duration = Duration::from_secs(2);
+
+/// The name of the queue behind the workers in totals.
+const WORKERS: &str = "workers";
 
 /// A live run, but for its input.
 pub(crate) struct Session<'a> {
@@ -122,6 +126,7 @@ impl Session<'_> {
                 shared: &shared,
                 outputs,
                 reports,
+                queue: None,
                 feed,
                 stages: self.stages.counts,
                 interval: self.interval,
@@ -145,7 +150,7 @@ impl Session<'_> {
     fn queues(&self, workers: usize) -> QueueSet {
         let mut needs = self.stages.needs();
         needs.exist |= self.reloader.is_some();
-        QueueSet::live(workers, self.outputs.len(), needs, self.flows_max())
+        QueueSet::live(workers, self.outputs.len(), &needs, self.flows_max())
     }
 
     fn flows_max(&self) -> usize {
@@ -174,6 +179,8 @@ struct Supervisor<'scope, 'env> {
     outputs: OutputSet<'scope, 'env>,
     /// Queue for reports. `None` after the workers have ended.
     reports: Option<QueueSender>,
+    /// The last state of the queue of the workers, after they have ended.
+    queue: Option<QueueReport>,
     feed: Box<dyn Feed + 'scope>,
     stages: StageCounts,
     interval: Option<Duration>,
@@ -310,7 +317,8 @@ impl Supervisor<'_, '_> {
     fn finish(mut self, stages: Option<ScopedJoinHandle<'_, ()>>, watch: &mut dyn Watch) -> Totals {
         let mut end = Instant::now() + OUTPUTS_END;
         self.report(&self.totals(Vec::new()), WhenFull::WaitUntil(end));
-        self.reports = None;
+        let queue = self.reports.take().map(|reports| reports.report(WORKERS));
+        self.queue = queue.map(|queue| QueueReport { waiting: 0, ..queue });
         self.outputs.close();
         if let Some(stages) = stages {
             join(stages);
@@ -331,7 +339,9 @@ impl Supervisor<'_, '_> {
     }
 
     fn totals(&self, outputs: Vec<OutputEnd>) -> Totals {
+        let queue = self.reports.as_ref().map(|reports| reports.report(WORKERS));
         let mut totals = Totals {
+            queue: queue.or_else(|| self.queue.clone()),
             outputs,
             reloads: self.reloader.as_ref().map(Reloader::counts),
             elapsed: self.begin.elapsed(),

@@ -7,6 +7,7 @@ use flow::MeterCounts;
 
 use crate::capture::live::SourceCounts;
 use crate::pipeline::worker::Ended;
+use crate::report::workers::{Read, WorkerCounts};
 
 /// Counters that a worker publishes, by copy.
 #[derive(Clone, Debug, Default)]
@@ -43,11 +44,15 @@ pub(super) fn publish(published: &Mutex<Snapshot>, snapshot: Snapshot) {
         Snapshot { at: Some(Instant::now()), ..snapshot };
 }
 
+/// What each worker has published.
+pub(crate) fn copies(published: &[Mutex<Snapshot>]) -> Vec<Snapshot> {
+    published.iter().map(|one| one.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect()
+}
+
 /// The sum over all workers.
-pub(crate) fn sum(published: &[Mutex<Snapshot>]) -> Snapshot {
+pub(crate) fn sum(workers: &[Snapshot]) -> Snapshot {
     let mut sum = Snapshot::default();
-    for one in published {
-        let one = one.lock().unwrap_or_else(PoisonError::into_inner);
+    for one in workers {
         sum.meter += one.meter;
         sum.ended += one.ended;
         sum.flows += one.flows;
@@ -56,6 +61,19 @@ pub(crate) fn sum(published: &[Mutex<Snapshot>]) -> Snapshot {
         }
     }
     sum
+}
+
+impl Snapshot {
+    /// The counts of this worker in the totals.
+    pub(crate) fn counts(&self) -> WorkerCounts {
+        let rings = self.sources.iter().map(|source| (source.lent, source.lost));
+        let rings = rings.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        WorkerCounts {
+            rings: Some(rings),
+            read: Some(Read::of(&self.meter)),
+            ..WorkerCounts::of_flows(&self.ended, self.flows, self.meter.metered.packets)
+        }
+    }
 }
 
 #[cfg(test)]

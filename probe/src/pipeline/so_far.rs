@@ -17,6 +17,7 @@ use crate::pipeline::stages::StageCounts;
 use crate::pipeline::worker::{Ended, Worker};
 use crate::report::collected::CollectReport;
 use crate::report::totals::Totals;
+use crate::report::workers;
 
 /// Time between two checks for a request.
 const LOOK: Duration = Duration::from_millis(100);
@@ -90,10 +91,12 @@ impl SoFar {
         let (meter, input) = get(&self.reader);
         let mut totals =
             Totals { meter, input, elapsed: self.begin.elapsed(), ..Totals::default() };
-        for (ended, flows) in self.workers.iter().map(get) {
-            totals.ended += ended;
+        let workers: Vec<_> = self.workers.iter().map(get).collect();
+        for (ended, flows) in &workers {
+            totals.ended += *ended;
             totals.flows += flows;
         }
+        totals.workers = workers::of_replay(&workers, &totals.meter);
         let outputs = self.names.iter().zip(&self.exports).map(|(label, published)| {
             OutputEnd::new(label.clone(), get(published), &DroppedOnWay::default())
         });

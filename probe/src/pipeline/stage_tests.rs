@@ -269,7 +269,7 @@ fn what_a_live_queue_does_not_take_counts_for_every_output() {
     let record = all[0].batches[0].records[0];
     let mut kept = [Kept::default(), Kept::default()];
     let mut queues =
-        QueueSet::live(1, kept.len(), StageNeeds { exist: true, wants_settle: false }, 1);
+        QueueSet::live(1, kept.len(), &StageNeeds { exist: true, ..StageNeeds::default() }, 1);
     let batches = 2048;
     let mut given = RecordTally::default();
     let mut worker = queues.workers.remove(0);

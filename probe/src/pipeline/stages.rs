@@ -29,6 +29,9 @@ const TICK: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct Stages {
     pub(crate) list: StageList,
+    /// In a replay, the stage that gives records their tags: each worker has a copy for its own
+    /// records. `None` if they get no tags, or if the stage is in the list.
+    pub(crate) tags: Option<TagStage>,
     /// Stages of a second thread, behind the first one. They only observe records.
     pub(crate) later: StageList,
     pub(crate) counts: StageCounts,
@@ -75,10 +78,10 @@ impl StageCounts {
     }
 
     /// The stage that gives records their tags.
-    pub(crate) fn tag_stage(&mut self, config: &Config) -> Box<dyn Stage> {
+    pub(crate) fn tag_stage(&mut self, config: &Config) -> TagStage {
         let tagger = Tagger::new(config.site.clone(), config.table.key);
         let counts = self.tags.get_or_insert_default();
-        Box::new(TagStage::new(tagger, counts.clone()))
+        TagStage::new(tagger, counts.clone())
     }
 
     /// Detectors that take the place of those that run, if there are any. The counts of earlier
@@ -115,6 +118,7 @@ impl Stages {
     /// Requirements of the stages for the queues.
     pub(crate) fn needs(&self) -> StageNeeds {
         StageNeeds {
+            of_workers: self.tags.clone(),
             exist: !self.list.is_empty(),
             wants_settle: self.list.iter().any(|(_, stage)| stage.wants_settle()),
         }
@@ -124,6 +128,9 @@ impl Stages {
 /// The configured stages of a live run. To add a stage, push it to those before the detectors.
 pub(crate) fn of_live_run(config: &Config, places: Option<Arc<Places>>) -> Stages {
     let mut stages = before_detectors(config, places);
+    if let Some(tags) = stages.tags.take() {
+        stages.list.insert(0, (StageKind::Tags, Box::new(tags)));
+    }
     let detectors = stages.counts.detectors(config, Part::All);
     stages.list.extend(detectors.map(|detectors| (StageKind::Detectors, detectors)));
     stages
@@ -133,7 +140,7 @@ pub(crate) fn of_live_run(config: &Config, places: Option<Arc<Places>>) -> Stage
 /// a CPU has nothing else to do: so the rules of detectors have two threads.
 pub(crate) fn of_replay(config: &Config, places: Option<Arc<Places>>) -> Stages {
     let mut stages = before_detectors(config, places);
-    let Stages { list, later, counts } = &mut stages;
+    let Stages { list, later, counts, .. } = &mut stages;
     for (list, part) in [(list, Part::Floods), (later, Part::Others)] {
         let detectors = counts.detectors(config, part);
         list.extend(detectors.map(|detectors| (StageKind::Detectors, detectors)));
@@ -142,15 +149,13 @@ pub(crate) fn of_replay(config: &Config, places: Option<Arc<Places>>) -> Stages 
 }
 
 fn before_detectors(config: &Config, places: Option<Arc<Places>>) -> Stages {
-    let Stages { mut list, later, mut counts } = Stages::default();
-    if config.has_tags {
-        list.push((StageKind::Tags, counts.tag_stage(config)));
-    }
+    let Stages { mut list, later, mut counts, .. } = Stages::default();
+    let tags = config.has_tags.then(|| counts.tag_stage(config));
     if let Some(places) = places {
         list.push((StageKind::Places, Box::new(places.stage(config.observer.key))));
         counts.places = Some(places);
     }
-    Stages { list, later, counts }
+    Stages { list, tags, later, counts }
 }
 
 /// The clock of the stages, and their reaction to a full queue of an output.
@@ -314,7 +319,9 @@ impl<'run> StageLoop<'run> {
         };
         match &self.queues.outputs[..] {
             // The next stages get it as their own.
-            [next] if self.is_before_others => next.send(Delivery::Batch(batch), self.when_full),
+            [next] if self.is_before_others => {
+                next.send(Delivery::Batch(batch), self.when_full);
+            }
             _ => {
                 self.send(&Delivery::Batch(Arc::clone(&batch)));
                 self.queues.pool.give_back(batch);

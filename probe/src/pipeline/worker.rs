@@ -26,7 +26,7 @@ use crate::report::units::{self, counted};
 use crate::settings::config::Config;
 use crate::sys;
 
-/// Records of ended flows.
+/// Records of ended flows, of a worker or of all.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ended {
     /// In the order of [`FlowEndReason::ALL`].
@@ -41,6 +41,10 @@ pub(crate) struct Ended {
     pub(crate) facts_one_sided: u64,
     /// What became of DNS questions. `None` if no output wants to know.
     pub(crate) transactions: Option<TransactionCounts>,
+    /// Packets that another thread observed and that are in flows now.
+    pub(crate) taken: u64,
+    /// Records for which the queue behind the workers had no room.
+    pub(crate) dropped: RecordTally,
 }
 
 impl Ended {
@@ -63,6 +67,8 @@ impl AddAssign for Ended {
         if let Some(other) = other.transactions {
             *self.transactions.get_or_insert_default() += other;
         }
+        self.taken += other.taken;
+        self.dropped += other.dropped;
     }
 }
 
@@ -104,6 +110,8 @@ pub(crate) struct Worker {
     pub(crate) records: RecordQueue,
     /// Time of the next settle message.
     settle_at: Timestamp,
+    /// Packets that another thread observed.
+    taken: u64,
 }
 
 impl Worker {
@@ -131,12 +139,13 @@ impl Worker {
             records.expect_names();
         }
         records.closed.opened = decap.kinds;
-        Self { table, records, settle_at: Timestamp::default() }
+        Self { table, records, settle_at: Timestamp::default(), taken: 0 }
     }
 
     /// Adds packets that were observed elsewhere to their flows. Each finding comes before the
     /// packet with its number.
     pub(crate) fn process(&mut self, packets: &[Observation], findings: Vec<(usize, Finding)>) {
+        self.taken += packets.len() as u64;
         let mut done = 0;
         for (at, finding) in findings {
             self.table.process(&packets[done..at], &mut |record| self.records.push(record));
@@ -189,6 +198,8 @@ impl Worker {
             facts_evicted: self.records.facts_evicted(),
             facts_one_sided: self.records.facts_one_sided(),
             transactions: self.records.transaction_counts(),
+            taken: self.taken,
+            dropped: self.records.dropped,
         }
     }
 
@@ -196,6 +207,7 @@ impl Worker {
     pub(crate) fn finish(mut self, now: Timestamp) -> Ended {
         self.table.finish(now, &mut |record| self.records.push(record));
         self.records.transactions(|transactions, events| transactions.finish(now, events));
+        self.records.flush();
         self.ended()
     }
 }

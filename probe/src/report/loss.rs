@@ -207,7 +207,7 @@ mod tests {
     /// The totals of an interface after `seconds` seconds.
     fn totals(seconds: u64, lost: u64, causes: &[(&'static str, u64)]) -> Totals {
         let causes = causes.iter().copied().collect();
-        let source = SourceCounts { lent: 7, lost, redirected: 0, causes };
+        let source = SourceCounts { lent: 7, lost, causes, ..SourceCounts::default() };
         let (name, method) = ("eth1".to_owned(), String::new());
         let port = PortCounts {
             name,

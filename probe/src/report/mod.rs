@@ -30,3 +30,4 @@ pub(crate) mod top;
 pub(crate) mod totals;
 pub(crate) mod tunnels;
 pub(crate) mod units;
+pub(crate) mod workers;

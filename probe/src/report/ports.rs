@@ -27,6 +27,9 @@ pub(super) fn words(port: &PortCounts) -> String {
 
 /// As JSON.
 pub(super) fn json(port: &PortCounts) -> Value {
+    let queues = port.source.queues.iter().map(|(queue, counts)| {
+        json!({ "queue": queue.to_string(), "frames": counts.lent, "lost": counts.lost })
+    });
     json!({
         "name": port.name,
         "capture": port.method,
@@ -34,5 +37,6 @@ pub(super) fn json(port: &PortCounts) -> Value {
         "frames": port.source.lent,
         "lost": port.source.lost,
         "causes": port.source.causes,
+        "queues": queues.collect::<Vec<_>>(),
     })
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::capture::file::InputReport;
 use crate::host::ports::PortCounts;
+use crate::pipeline::dropped::QueueReport;
 use crate::pipeline::output::OutputEnd;
 use crate::pipeline::reload::ReloadCounts;
 use crate::pipeline::worker::Ended;
@@ -20,8 +21,10 @@ use crate::report::escape::Escaped;
 use crate::report::units::{
     count, counted, date_and_time, grouped, octets, per_second, rfc3339, time,
 };
+use crate::report::workers::WorkerCounts;
 use crate::report::{
     delivery, detection, exporters, ignored, page, payload, places, ports, remarks, top, tunnels,
+    workers,
 };
 
 const LABEL_COLUMNS: usize = 8;
@@ -40,6 +43,10 @@ pub(crate) struct Totals {
     pub(crate) flows: u32,
     /// Live: by interface.
     pub(crate) ports: Vec<PortCounts>,
+    /// What each worker did.
+    pub(crate) workers: Vec<WorkerCounts>,
+    /// Live: the queue behind the workers.
+    pub(crate) queue: Option<QueueReport>,
     pub(crate) outputs: Vec<OutputEnd>,
     /// The records that have each tag. Empty if records get no tags.
     pub(crate) tags: Vec<(Tag, RecordTally)>,
@@ -251,6 +258,8 @@ impl Totals {
             "tags": tags,
             "active_flows": self.flows,
             "interfaces": self.ports.iter().map(ports::json).collect::<Vec<_>>(),
+            "workers": workers::json(&self.workers),
+            "queues": workers::queues_json(self.queue.as_ref(), &self.outputs),
             "alerts": alerts,
             "outputs": outputs,
             "seconds": self.elapsed.as_secs_f64(),
@@ -355,7 +364,7 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
     words
 }
 
-fn tally_json(tally: Tally) -> Value {
+pub(super) fn tally_json(tally: Tally) -> Value {
     json!({ "packets": tally.packets, "octets": tally.octets })
 }
 

@@ -4,8 +4,17 @@
 //! metric, so each counter is counted in only one place.
 
 mod collected;
+mod findings;
+mod interfaces;
+mod names;
+mod outputs;
+mod packets;
+mod records;
 mod rows;
+mod tunnels;
+mod workers;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use prometheus_client::collector::Collector;
@@ -35,7 +44,7 @@ pub struct Metrics(Vec<Metric>);
 impl Metrics {
     /// The metrics of these statistics, which have the form of `--stats json`.
     pub fn of(statistics: &Value) -> Self {
-        let mut taken = Vec::new();
+        let mut taken = HashSet::new();
         let metrics =
             rows::all().map(|row| Metric { row, values: values(row, statistics, &mut taken) });
         Self(metrics.filter(|metric| !metric.values.is_empty()).collect())
@@ -73,7 +82,7 @@ impl Collector for Metrics {
 
 /// Places of numbers without a row, for tests.
 pub fn without_metric(statistics: &Value) -> Vec<String> {
-    let mut taken = Vec::new();
+    let mut taken = HashSet::new();
     rows::all().for_each(|row| drop(values(row, statistics, &mut taken)));
     let mut numbers = Vec::new();
     all_numbers(statistics, String::new(), &mut numbers);
@@ -82,7 +91,7 @@ pub fn without_metric(statistics: &Value) -> Vec<String> {
 }
 
 /// The values at the place of a row, except places that an earlier row has taken.
-fn values(row: &Row, statistics: &Value, taken: &mut Vec<String>) -> Vec<(Labels, f64)> {
+fn values(row: &Row, statistics: &Value, taken: &mut HashSet<String>) -> Vec<(Labels, f64)> {
     let mut found = Vec::new();
     walk(row.place, statistics, (String::new(), Labels::new()), &mut found);
     found.retain(|(place, ..)| !taken.contains(place));

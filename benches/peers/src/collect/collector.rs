@@ -128,10 +128,10 @@ impl Collector {
 
     /// The output of our program, with its files in this folder.
     fn output(self, folder: &Path) -> String {
-        match self {
-            Self::FlowprobeJson => "json:/dev/null".to_owned(),
-            _ => format!("ipfix-file:{}", folder.join("flows").display()),
+        if self == Self::FlowprobeJson {
+            return "json:/dev/null".to_owned();
         }
+        format!("ipfix-file:{}", folder.join("flows").display())
     }
 }
 

@@ -10,6 +10,7 @@ mod retry;
 mod state;
 mod tend;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
@@ -169,7 +170,9 @@ impl Ports {
     /// Puts an interface in the place of one that is gone. The counts of that one are kept.
     fn replace(&mut self, place: usize, by: Port, mut counts: Vec<SourceCounts>) {
         let sockets = counts.get_mut(place).map(std::mem::take).unwrap_or_default();
-        self.over += self.ports[place].counts(&sockets).source;
+        let gone = self.ports[place].counts(&sockets).source;
+        // Queues of different interfaces have no sum.
+        self.over += SourceCounts { queues: BTreeMap::new(), ..gone };
         self.ports[place].replace(by, sockets);
     }
 
