@@ -120,6 +120,7 @@ impl Collector {
         };
         if decoded.is_err() {
             self.state.counts.malformed += 1;
+            self.exporters.note_malformed(from, octets);
         }
     }
 
@@ -143,6 +144,7 @@ impl Collector {
         };
         let Ok(message) = message else {
             state.counts.malformed += 1;
+            exporters.note_malformed_of(connection, octets);
             return false;
         };
         let (arrival, header) = (Arrival { from, received }, message.header);
@@ -178,6 +180,11 @@ impl Collector {
     /// All templates, to be stored.
     pub fn templates(&self) -> impl Iterator<Item = StoredTemplate> {
         self.exporters.templates()
+    }
+
+    /// A number that grows whenever [`Self::templates`] may have changed.
+    pub fn template_changes(&self) -> u64 {
+        self.state.kept.changes
     }
 
     /// Learns a template that was stored, unless it has expired.
@@ -219,9 +226,10 @@ impl Collector {
         domain.hear(&header, received, Some(count.into()), &mut state.counts);
         domain.heard.records += u64::from(count);
         let exporter = Arc::clone(&domain.exporter);
-        let common = Common { template: netflow5, header: &header, received, init_time: None };
-        let State { places, originals, sampling, counts, .. } = state;
-        let shared = (places, originals, &*sampling);
+        let (template, template_id, header) = (&*netflow5, 0, &header);
+        let common = Common { template, template_id, header, received, init_time: None };
+        let State { places, totals, originals, sampling, counts, .. } = state;
+        let shared = (places, totals, originals, &*sampling);
         let told = (&known.samplers, &known.names);
         read_flows(common, records, &exporter, told, shared, (counts, sink));
         Ok(())

@@ -108,8 +108,10 @@ counts! {
     templates_evicted: "templates forgotten: too many";
     /// Templates that were not sent again for 30 minutes.
     templates_expired: "templates expired";
-    /// Elements in templates that the collector does not know.
+    /// Elements in templates that the collector does not know, each of an exporter once.
     elements_unknown: "unknown elements in templates";
+    /// Flows that may go on whose totals were forgotten: their next record counts from the begin.
+    totals_forgotten: "totals of flows forgotten: too many";
     /// Records whose times could not be true. They have the export time.
     times_invalid: "records with a time that cannot be true";
     /// Records or datagrams that are missing, by the sequence numbers.

@@ -1,20 +1,19 @@
 //! What is known of an exporter: its Observation Domains, templates and samplers.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use flow::{ExportProtocol, Exporter, Timestamp};
 
 use crate::counts::Counts;
-use crate::limits::{Limits, TEMPLATE_LIFETIME_MS};
-use crate::message::{Header, TemplateRecord};
+use crate::limits::Limits;
+use crate::message::Header;
 use crate::names::Names;
 use crate::sampling::Samplers;
 use crate::sequence::Sequence;
 use crate::sflow::{Drops, InterfaceReport, Interfaces};
-use crate::store::StoredTemplate;
-use crate::template::Template;
+use crate::templates::Templates;
 use crate::waiting::Waiting;
 
 /// An exporter: an address.
@@ -44,6 +43,8 @@ pub struct ExporterReport {
     pub datagrams: u64,
     /// Records in them.
     pub records: u64,
+    /// Datagrams that contradict themselves, since it was first heard.
+    pub malformed: u64,
     /// Records or datagrams that are missing, by the sequence numbers.
     pub lost: u64,
     /// Sequences that began again.
@@ -67,6 +68,7 @@ pub struct ExporterReport {
 pub(crate) struct Heard {
     datagrams: u64,
     pub(crate) records: u64,
+    malformed: u64,
     lost: u64,
     restarts: u64,
     last_seen: Timestamp,
@@ -107,6 +109,7 @@ impl Heard {
         later.offsets_ms.iter().take(known).for_each(|offset_ms| self.note(*offset_ms));
         self.datagrams += later.datagrams - known as u64;
         self.records += later.records;
+        self.malformed += later.malformed;
         self.lost += later.lost;
         self.restarts += later.restarts;
         self.last_seen = self.last_seen.max(later.last_seen);
@@ -159,30 +162,6 @@ pub(crate) struct Domain {
     used: u64,
 }
 
-/// Templates of an exporter. Those of the two protocols and of each domain are separate.
-#[derive(Debug, Default)]
-pub(crate) struct Templates {
-    all: BTreeMap<TemplateKey, Template>,
-    /// They are of a connection: each is sent once, and is valid until it is withdrawn.
-    is_connected: bool,
-}
-
-type TemplateKey = (ExportProtocol, u32, u16);
-
-/// Templates of all exporters, and their fields.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Kept {
-    pub(crate) templates: usize,
-    pub(crate) fields: usize,
-}
-
-impl Kept {
-    fn remove(&mut self, template: &Template) {
-        self.templates -= 1;
-        self.fields -= template.fields();
-    }
-}
-
 impl KnownExporter {
     /// One that the user calls so.
     pub(crate) fn named(name: Option<Arc<str>>) -> Self {
@@ -191,7 +170,7 @@ impl KnownExporter {
 
     /// One with a connection.
     pub(crate) fn connected(name: Option<Arc<str>>) -> Self {
-        let templates = Templates { is_connected: true, ..Templates::default() };
+        let templates = Templates::connected();
         Self { templates, name, ..Self::default() }
     }
 
@@ -210,6 +189,7 @@ impl KnownExporter {
             exporter: Arc::clone(&domain.exporter),
             datagrams: domain.heard.datagrams,
             records: domain.heard.records,
+            malformed: domain.heard.malformed,
             lost: domain.heard.lost,
             restarts: domain.heard.restarts,
             templates: self.templates.of_domain(*protocol, *number),
@@ -225,6 +205,12 @@ impl KnownExporter {
                 Vec::new()
             },
         })
+    }
+
+    /// Notes a datagram that contradicts itself, if its domain is known: what it says may be wrong.
+    pub(crate) fn note_malformed(&mut self, octets: &[u8]) {
+        let domain = domain_in(octets).and_then(|key| self.domains.get_mut(&key));
+        domain.into_iter().for_each(|domain| domain.heard.malformed += 1);
     }
 
     /// Finds or adds a domain. The one that was not used for longest goes if there are too many.
@@ -273,128 +259,19 @@ impl KnownExporter {
     }
 }
 
-impl Templates {
-    /// Learns a template. True if it is new or has changed, or was sent again.
-    pub(crate) fn learn(
-        &mut self,
-        record: &TemplateRecord<'_>,
-        header: &Header,
-        (now, used): (Timestamp, u64),
-        limits: &Limits,
-        (kept, counts): (&mut Kept, &mut Counts),
-    ) -> bool {
-        if self.is_connected && record.specifiers.is_empty() {
-            self.withdraw(record, header, kept);
-            counts.withdrawals += 1;
-            return false;
-        }
-        if record.id < 256 {
-            counts.templates_refused += 1;
-            return false;
-        }
-        if record.specifiers.is_empty() {
-            counts.withdrawals_ignored += 1;
-            return false;
-        }
-        let key = (header.protocol, header.domain, record.id);
-        let known = self.all.get_mut(&key);
-        if let Some(known) = known
-            .filter(|known| known.specifiers == record.specifiers && known.scope == record.scope)
-        {
-            (known.sent, known.used) = (now, used);
-            return true;
-        }
-        let Ok(mut template) = Template::new(record, header.protocol) else {
-            counts.templates_refused += 1;
-            return false;
-        };
-        counts.elements_unknown += template.unknown;
-        if self.remove(key, kept) {
-            counts.templates_changed += 1;
-        } else if self.all.len() >= limits.templates_of_exporter {
-            self.remove_oldest(kept);
-            counts.templates_evicted += 1;
-        }
-        kept.templates += 1;
-        kept.fields += template.fields();
-        (template.sent, template.used) = (now, used);
-        self.all.insert(key, template);
-        true
-    }
-
-    /// The template with this id, unless it has expired.
-    pub(crate) fn get(
-        &mut self,
-        header: &Header,
-        id: u16,
-        (now, used): (Timestamp, u64),
-        (kept, counts): (&mut Kept, &mut Counts),
-    ) -> Option<&Template> {
-        let key = (header.protocol, header.domain, id);
-        let sent = self.all.get(&key)?.sent;
-        if !self.is_connected && now.millis_since(sent) > TEMPLATE_LIFETIME_MS {
-            self.remove(key, kept);
-            counts.templates_expired += 1;
-            return None;
-        }
-        let template = self.all.get_mut(&key)?;
-        template.used = used;
-        Some(template)
-    }
-
-    /// Number of templates.
-    pub(crate) fn len(&self) -> usize {
-        self.all.len()
-    }
-
-    /// All, for a store.
-    pub(crate) fn to_store(&self, address: IpAddr) -> impl Iterator<Item = StoredTemplate> {
-        self.all.iter().map(move |((protocol, domain, id), template)| StoredTemplate {
-            address,
-            protocol: *protocol,
-            domain: *domain,
-            id: *id,
-            scope: template.scope,
-            specifiers: template.specifiers.clone(),
-            sent: template.sent,
-        })
-    }
-
-    /// Number of templates of a domain.
-    fn of_domain(&self, protocol: ExportProtocol, domain: u32) -> usize {
-        self.all.range((protocol, domain, 0)..=(protocol, domain, u16::MAX)).count()
-    }
-
-    /// Removes all.
-    pub(crate) fn clear(&mut self, kept: &mut Kept) {
-        while let Some((_, template)) = self.all.pop_first() {
-            kept.remove(&template);
-        }
-    }
-
-    /// Removes a template, or all of a kind: then the id is that of a set with templates (RFC 7011
-    /// section 8.1).
-    fn withdraw(&mut self, record: &TemplateRecord<'_>, header: &Header, kept: &mut Kept) {
-        if record.id >= 256 {
-            self.remove((header.protocol, header.domain, record.id), kept);
-            return;
-        }
-        let is_of_kind = |_: &_, it: &mut Template| it.scope.is_some() == record.scope.is_some();
-        let key = |id| (header.protocol, header.domain, id);
-        let withdrawn = self.all.extract_if(key(0)..=key(u16::MAX), is_of_kind);
-        withdrawn.for_each(|(_, template)| kept.remove(&template));
-    }
-
-    fn remove_oldest(&mut self, kept: &mut Kept) {
-        let oldest = self.all.iter().min_by_key(|(_, template)| template.used);
-        if let Some(oldest) = oldest.map(|(key, _)| *key) {
-            self.remove(oldest, kept);
-        }
-    }
-
-    fn remove(&mut self, key: TemplateKey, kept: &mut Kept) -> bool {
-        let Some(template) = self.all.remove(&key) else { return false };
-        kept.remove(&template);
-        true
-    }
+/// The protocol of a datagram that may be cut or wrong, and the domain where it should be.
+fn domain_in(octets: &[u8]) -> Option<(ExportProtocol, u32)> {
+    let number = |at: usize| {
+        let octets = octets.get(at..)?.first_chunk()?;
+        Some(u32::from_be_bytes(*octets))
+    };
+    Some(match *octets {
+        [0, 5, ..] => (ExportProtocol::Netflow5, number(20)? >> 16),
+        [0, 9, ..] => (ExportProtocol::Netflow9, number(16)?),
+        [0, 10, ..] => (ExportProtocol::Ipfix, number(12)?),
+        // The sub agent, behind an address of IPv4 or of IPv6.
+        [0, 0, 0, 5, 0, 0, 0, 1, ..] => (ExportProtocol::Sflow5, number(12)?),
+        [0, 0, 0, 5, 0, 0, 0, 2, ..] => (ExportProtocol::Sflow5, number(24)?),
+        _ => return None,
+    })
 }

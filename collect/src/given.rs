@@ -13,6 +13,11 @@ use crate::record::{self, Common, Places};
 use crate::sampling::Samplers;
 use crate::scale::SamplingSettings;
 use crate::template::Template;
+use crate::totals::Totals;
+
+/// What records of all exporters share.
+pub(crate) type Shared<'a> =
+    (&'a mut Places, &'a mut Totals, &'a mut Originals, &'a SamplingSettings);
 
 /// Reads the flow records of a Data Set. Gives their number.
 pub(crate) fn read_flows(
@@ -20,7 +25,7 @@ pub(crate) fn read_flows(
     content: &[u8],
     exporter: &Arc<Exporter>,
     (samplers, names): (&Samplers, &Names),
-    (places, originals, sampling): (&mut Places, &mut Originals, &SamplingSettings),
+    (places, totals, originals, sampling): Shared<'_>,
     (counts, sink): (&mut Counts, &mut impl Sink),
 ) -> u32 {
     let header = common.header;
@@ -29,10 +34,9 @@ pub(crate) fn read_flows(
         interval => interval,
     };
     read_set(common.template, content, counts, |reading, counts| {
-        let by_selector = |selector: u64| samplers.of_selector(header.domain, selector);
         let own = reading.sampling.interval();
-        let interval = own.or_else(|| reading.sampling.selector.and_then(by_selector));
-        let interval = interval.unwrap_or(usual);
+        let told = || samplers.of(header.domain, common.template_id, reading);
+        let interval = own.or_else(told).unwrap_or(usual);
         let original = originals.of(reading.original);
         let application = reading.application;
         match record::record(reading, common, interval, places, counts) {
@@ -41,7 +45,11 @@ pub(crate) fn read_flows(
                 if let (None, Some(collected)) = (original, &mut given.1.collected) {
                     collected.names = names.of(header.domain, collected, application);
                 }
-                give(given, original.unwrap_or(exporter), sampling, (counts, sink));
+                let exporter = original.unwrap_or(exporter);
+                if common.template.has_totals {
+                    totals.subtract(exporter, &reading.start, &mut given.0, counts);
+                }
+                give(given, exporter, sampling, (counts, sink));
             }
             None => counts.unmeterable += 1,
         }

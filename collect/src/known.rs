@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::counts::Counts;
-use crate::exporter::{ExporterReport, Kept, KnownExporter};
+use crate::exporter::{ExporterReport, KnownExporter};
 use crate::limits::Limits;
 use crate::names::ExporterNames;
 use crate::originals::Originals;
 use crate::record::Places;
 use crate::scale::SamplingSettings;
 use crate::store::StoredTemplate;
+use crate::templates::Kept;
+use crate::totals::Totals;
 
 /// What all exporters have in common.
 #[derive(Debug, Default)]
@@ -20,6 +22,8 @@ pub(crate) struct State {
     pub(crate) kept: Kept,
     /// What records of all exporters share.
     pub(crate) places: Places,
+    /// The last totals of flows that go on.
+    pub(crate) totals: Totals,
     /// What the user says of sampling.
     pub(crate) sampling: SamplingSettings,
     /// Options records are given too.
@@ -98,6 +102,21 @@ impl Exporters {
     pub(crate) fn connected(&mut self, connection: u64, from: SocketAddr) -> &mut KnownExporter {
         let name = || self.names.get(&from.ip().to_canonical()).cloned();
         self.connected.entry(connection).or_insert_with(|| KnownExporter::connected(name()))
+    }
+
+    /// Notes a datagram that contradicts itself, if its exporter is known. The agent of sFlow has
+    /// to be its sender.
+    pub(crate) fn note_malformed(&mut self, from: SocketAddr, octets: &[u8]) {
+        if let Some(known) = self.by_address.get_mut(&self.scope.exporter(from)) {
+            known.note_malformed(octets);
+        }
+    }
+
+    /// The same of a connection.
+    pub(crate) fn note_malformed_of(&mut self, connection: u64, octets: &[u8]) {
+        if let Some(known) = self.connected.get_mut(&connection) {
+            known.note_malformed(octets);
+        }
     }
 
     /// Lets exporters go while there are too many templates or fields: those first that were not

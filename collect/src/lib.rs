@@ -26,6 +26,8 @@ mod sets;
 mod sflow;
 mod store;
 mod template;
+mod templates;
+mod totals;
 mod waiting;
 
 pub use collector::{Collector, Sink};

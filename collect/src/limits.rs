@@ -61,6 +61,12 @@ pub(crate) const FIELDS_MAX: usize = 512;
 /// Most octets of a field of fixed length.
 pub(crate) const FIELD_OCTETS_MAX: u16 = 1024;
 
+/// Most unknown elements of an exporter that are remembered, so that each is counted once.
+pub(crate) const UNKNOWN_MAX: usize = 256;
+
+/// Most flows with total counters whose last totals are kept.
+pub(crate) const TOTALS_MAX: usize = 32_768;
+
 /// How long a Data Set waits for its template, in milliseconds.
 pub(crate) const WAIT_MS: u64 = 5 * 60 * 1000;
 

@@ -42,7 +42,7 @@ pub(crate) fn template() -> Template {
         .flat_map(|(number, length)| [number.to_be_bytes(), length.to_be_bytes()].concat())
         .collect();
     let record = TemplateRecord::of_netflow5(&specifiers);
-    Template::new(&record, ExportProtocol::Netflow5).expect("it is a template")
+    Template::new(&record, ExportProtocol::Netflow5, |_padding| {}).expect("it is a template")
 }
 
 /// Reads a datagram: its header, the number of records, and the records. The upper two bits of the

@@ -19,6 +19,8 @@ const PLACES: usize = 8192;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Common<'a> {
     pub(crate) template: &'a Template,
+    /// Its id; NetFlow v5 has none.
+    pub(crate) template_id: u16,
     pub(crate) header: &'a Header,
     pub(crate) received: Timestamp,
     /// The time that sysUpTime counts from, if options told it.

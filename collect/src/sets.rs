@@ -104,21 +104,23 @@ impl MessageReader<'_> {
         sink: &mut impl Sink,
     ) -> Option<u32> {
         let (header, turn) = (self.header, self.state.turn);
+        let tells_options = self.state.tells_options;
         let domain = self.known.domain(&header, self.arrival.from, turn, self.limits);
         let (exporter, init_time) = (Arc::clone(&domain.exporter), domain.init_time);
-        let State { kept, places, originals, sampling, name_octets, tells_options, counts, .. } =
+        let State { kept, places, totals, originals, sampling, name_octets, counts, .. } =
             &mut *self.state;
         let KnownExporter { templates, samplers, names, .. } = &mut *self.known;
         let template = templates.get(&header, id, (now, turn), (kept, counts))?;
         if template.scope.is_none() {
             let received = self.arrival.received;
-            let common = Common { template, header: &header, received, init_time };
+            let header = &header;
+            let common = Common { template, template_id: id, header, received, init_time };
             return Some(read_flows(
                 common,
                 content,
                 &exporter,
                 (samplers, names),
-                (places, originals, sampling),
+                (places, totals, originals, sampling),
                 (counts, sink),
             ));
         }
@@ -126,7 +128,7 @@ impl MessageReader<'_> {
         let octets_max = self.limits.name_octets;
         let records = read_set(template, content, counts, |reading, counts| {
             counts.options += 1;
-            samplers.learn(header.domain, &reading.sampling);
+            samplers.learn(header.domain, reading);
             init_time = reading.init_time.or(init_time);
             let refused = &mut counts.names_refused;
             names.learn(

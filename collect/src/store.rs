@@ -1,6 +1,7 @@
 //! Templates that outlive a collector, so that another can read data at once.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use flow::{ExportProtocol, Timestamp};
 
@@ -18,7 +19,7 @@ pub struct StoredTemplate {
     /// Scope fields of an Options Template.
     pub scope: Option<u16>,
     /// The Field Specifiers, as they were sent.
-    pub specifiers: Vec<u8>,
+    pub specifiers: Arc<[u8]>,
     /// When it was last sent.
     pub sent: Timestamp,
 }
@@ -53,8 +54,8 @@ impl StoredTemplate {
             let digits = str::from_utf8(digits).ok()?;
             u8::from_str_radix(digits, 16).ok()
         };
-        let specifiers: Option<Vec<u8>> = octets.chunks(2).map(octet).collect();
-        let specifiers = specifiers.filter(|_| octets.len().is_multiple_of(2))?;
+        let specifiers: Option<Arc<[u8]>> = octets.chunks(2).map(octet).collect();
+        let specifiers = specifiers.filter(|_| octets.len().is_multiple_of(8))?;
         let stored = Self { address, protocol, domain, id, scope, specifiers, sent };
         words.next().is_none().then_some(stored)
     }
@@ -72,7 +73,7 @@ mod tests {
             domain: 7,
             id: 300,
             scope: None,
-            specifiers: vec![0, 8, 0, 4],
+            specifiers: [0, 8, 0, 4].into(),
             sent: Timestamp::from_millis(1_714_979_289_000),
         };
         let line = "2001:db8::1 ipfix 7 300 - 1714979289000 00080004";
@@ -86,6 +87,7 @@ mod tests {
             "::1 netflow5 7 300 - 1 00080004",
             "::1 ipfix 7 255 - 1 00080004",
             "::1 ipfix 7 300 - 1 0008000",
+            "::1 ipfix 7 300 - 1 000800",
             "::1 ipfix 7 300 - 1 0008000g",
             "::1 ipfix 7 300 - 1 00080004 more",
         ] {

@@ -1,5 +1,7 @@
 //! Templates of other exporters, as their records are read.
 
+use std::sync::Arc;
+
 use element::{Element, Reading, Received, VARIABLE_LENGTH};
 use flow::{ExportProtocol, KeyFields, Timestamp};
 
@@ -10,7 +12,7 @@ use crate::message::TemplateRecord;
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
     /// Its Template Record, without the header.
-    pub(crate) specifiers: Vec<u8>,
+    pub(crate) specifiers: Arc<[u8]>,
     /// Scope fields of an Options Template; `None` for flows.
     pub(crate) scope: Option<u16>,
     fields: Vec<Field>,
@@ -20,8 +22,8 @@ pub(crate) struct Template {
     pub(crate) elements: u128,
     /// The fields of the flow key among them.
     pub(crate) key: KeyFields,
-    /// Elements that are skipped because they are not known.
-    pub(crate) unknown: u64,
+    /// Its counters count a flow from its begin on.
+    pub(crate) has_totals: bool,
     /// When it was last sent.
     pub(crate) sent: Timestamp,
     /// The number of its last use.
@@ -35,6 +37,9 @@ struct Field {
     length: u16,
 }
 
+/// The enterprise and the number of an element that is skipped because it is not known.
+pub(crate) type UnknownElement = (Option<u32>, u16);
+
 /// The template cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refused;
@@ -43,8 +48,16 @@ pub(crate) struct Refused;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cut;
 
+/// Counters of a flow from its begin on, and those that count before them.
+const TOTALS: u128 = Element::OctetTotalCount.bit() | Element::PacketTotalCount.bit();
+const DELTAS: u128 = Element::OctetDeltaCount.bit()
+    | Element::PacketDeltaCount.bit()
+    | Element::InitiatorOctets.bit()
+    | Element::InitiatorPackets.bit();
+
 /// NetFlow v9 has its own numbers for scopes (RFC 3954 section 6.1).
 const SCOPE_INTERFACE: u16 = 2;
+const SCOPE_TEMPLATE: u16 = 5;
 
 impl Template {
     /// # Errors
@@ -54,34 +67,41 @@ impl Template {
     pub(crate) fn new(
         record: &TemplateRecord<'_>,
         protocol: ExportProtocol,
+        mut take_unknown: impl FnMut(UnknownElement),
     ) -> Result<Self, Refused> {
         let mut template = Self {
-            specifiers: record.specifiers.to_vec(),
+            specifiers: record.specifiers.into(),
             scope: record.scope,
             fields: Vec::new(),
             octets_min: 0,
             elements: 0,
             key: KeyFields::new([]),
-            unknown: 0,
+            has_totals: false,
             sent: Timestamp::default(),
             used: 0,
         };
         for (index, specifier) in record.fields().enumerate() {
             let is_scope = record.scope.is_some_and(|scope| index < usize::from(scope));
             let element = match specifier.number {
-                number if is_scope && protocol == ExportProtocol::Netflow9 => {
-                    (number == SCOPE_INTERFACE).then_some(Element::IngressInterface)
-                }
+                number if is_scope && protocol == ExportProtocol::Netflow9 => match number {
+                    SCOPE_INTERFACE => Some(Element::IngressInterface),
+                    SCOPE_TEMPLATE => Some(Element::TemplateId),
+                    _ => None,
+                },
                 number => Element::collected(specifier.enterprise, number),
             };
             let is_read = |it: &Element| record.scope.is_some() || !it.is_of_options();
             let element = element.filter(is_read);
+            if element.is_none() {
+                take_unknown((specifier.enterprise, specifier.number));
+            }
             template.add(element, specifier.length)?;
         }
         if template.octets_min == 0 {
             return Err(Refused);
         }
         template.fields.shrink_to_fit();
+        template.has_totals = template.elements & TOTALS != 0 && template.elements & DELTAS == 0;
         Ok(template)
     }
 
@@ -91,7 +111,6 @@ impl Template {
             return Err(Refused);
         }
         self.octets_min += if is_variable { 1 } else { usize::from(length) };
-        self.unknown += u64::from(element.is_none());
         // The first of several equal elements counts.
         let element = element.filter(|element| self.elements & element.bit() == 0);
         if let Some(element) = element {

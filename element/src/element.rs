@@ -28,6 +28,7 @@ impl Element {
                 | Self::ApplicationDescription
                 | Self::VrfName
                 | Self::ObservationDomainName
+                | Self::TemplateId
         )
     }
 

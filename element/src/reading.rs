@@ -165,6 +165,8 @@ impl TimeReading {
 pub struct SamplingReading {
     /// samplerId or selectorId.
     pub selector: Option<u64>,
+    /// templateId: the records that options are about.
+    pub template: Option<u16>,
     /// samplingInterval or samplerRandomInterval: N of "one of N packets".
     pub interval: u32,
     /// samplingPacketInterval: packets that are sampled in a row.

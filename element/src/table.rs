@@ -244,6 +244,10 @@ elements! {
     ExportingProcessId = 144, "exportingProcessId", "exporting_process_id", Unsigned32,
         exporter |state| state.observation_domain_id;
 
+    /// Read as the scope of options.
+    TemplateId = 145, "templateId", "template_id", Unsigned16,
+        read |into, value| into.sampling.template = Some(value.low16());
+
     ObservationDomainId = 149, "observationDomainId", "observation_domain_id", Unsigned32,
         exporter |state| state.observation_domain_id;
 

@@ -34,7 +34,8 @@ pub(crate) fn listen(
     let page = page.map(Page::show).transpose()?;
     let control = open_control(args, false)?;
     let store = listen.template_store.as_deref().map(TemplateStore::open).transpose()?;
-    let (store, stored) = store.map_or((None, Vec::new()), |(store, all)| (Some(store), all));
+    let (store, stored) = store.unzip();
+    let stored = stored.unwrap_or_default();
     let published: Vec<_> = sockets.iter().map(|_| Mutex::default()).collect();
     let input = ListenInput {
         settings: &config.collect,

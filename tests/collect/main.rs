@@ -28,5 +28,6 @@ mod scaled;
 mod sflow;
 mod slow;
 mod sockets;
+mod store;
 #[path = "../interop/traffic.rs"]
 mod traffic;

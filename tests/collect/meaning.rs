@@ -35,6 +35,59 @@ fn other_counters_count_if_there_are_no_deltas() {
     assert_eq!(of(&both(post, deltas), &[500, 5, 0, 0]), (0, 0));
 }
 
+/// A flow of which each record has the octets and packets from its begin on.
+#[test]
+fn totals_of_a_flow_that_goes_on_are_differences() {
+    const IDLE: u8 = 1;
+    const ACTIVE: u8 = 2;
+    let fields = [&FIELDS[..5], &[(85, 4), (86, 4), (150, 4), (151, 4), (136, 1)]].concat();
+    let mut session = Session::new();
+    session.take(&ipfix(0, &[set(2, &template(300, &fields))]));
+    let record = |port: u16, totals: [u32; 2], times: [u32; 2], reason: u8| {
+        let numbers = be32(&[totals[0], totals[1], NOW + times[0], NOW + times[1]]);
+        [&flow(port)[..13], &numbers, &[reason]].concat()
+    };
+    let mut read = |record: Vec<u8>| {
+        session.take(&ipfix(0, &[set(300, &record)]));
+        let record = *session.records().last().unwrap();
+        let after = |time: Timestamp| time.as_millis() / 1000 - u64::from(NOW);
+        ((record.octets, record.packets), after(record.start)..after(record.end))
+    };
+    assert_eq!(read(record(1, [1000, 10], [0, 60], ACTIVE)), ((1000, 10), 0..60));
+    assert_eq!(read(record(2, [7000, 70], [0, 60], ACTIVE)), ((7000, 70), 0..60));
+    assert_eq!(read(record(1, [1500, 14], [0, 120], ACTIVE)), ((500, 4), 60..120));
+    assert_eq!(read(record(1, [1500, 14], [0, 120], ACTIVE)), ((0, 0), 120..120));
+    assert_eq!(read(record(1, [1600, 15], [0, 130], IDLE)), ((100, 1), 120..130));
+    // The flow has ended: another one with its key has totals of its own.
+    assert_eq!(read(record(1, [2000, 20], [0, 200], IDLE)), ((2000, 20), 0..200));
+    // One that began at another time is another one, and so is one with smaller totals.
+    assert_eq!(read(record(2, [9000, 90], [100, 200], ACTIVE)), ((9000, 90), 100..200));
+    assert_eq!(read(record(2, [8000, 80], [100, 300], ACTIVE)), ((8000, 80), 100..300));
+    // That of another exporter too.
+    session.take_from("192.0.2.2:1", &ipfix(0, &[set(2, &template(300, &fields))]));
+    let data = set(300, &record(2, [8500, 85], [100, 300], ACTIVE));
+    session.take_from("192.0.2.2:1", &ipfix(0, &[data]));
+    assert_eq!(session.records().last().unwrap().octets, 8500);
+}
+
+#[test]
+fn totals_that_are_kept_are_bounded() {
+    let fields = [&FIELDS[..5], &[(85, 4), (86, 4)]].concat();
+    let mut session = Session::new();
+    session.take(&ipfix(0, &[set(2, &template(300, &fields))]));
+    for host in 0..2000_u32 {
+        let records = (0..50).map(|port| {
+            let mut record = [flow(port), vec![]].concat();
+            record[..4].copy_from_slice(&host.to_be_bytes());
+            record
+        });
+        session.take(&ipfix(0, &[set(300, &records.collect::<Vec<_>>().concat())]));
+    }
+    let counts = session.counts();
+    assert_eq!((counts.records, counts.packets), (100_000, 300_000));
+    assert!((67_232..=70_000).contains(&counts.totals_forgotten), "{counts:?}");
+}
+
 #[test]
 fn the_source_may_be_the_responder_of_a_conversation() {
     for (direction, is_turned) in [(0, false), (1, false), (2, true), (3, false)] {

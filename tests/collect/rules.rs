@@ -260,6 +260,46 @@ fn sampling_is_told_by_options_and_by_records() {
     assert_eq!(session.counts().options, 2);
 }
 
+#[test]
+fn sampling_of_interfaces_and_templates_is_theirs_alone() {
+    let mut session = Session::new();
+    // NetFlow v9 has its own numbers of scopes: 2 is an interface, 5 is a template.
+    let of = |id, scope| set(1, &be16(&[id, 4, 4, scope, 4, 34, 4]));
+    let fields = [&FIELDS[..], &[(10, 4)]].concat();
+    let options = [of(400, 2), set(400, &be32(&[3, 10])), set(400, &be32(&[4, 20]))].concat();
+    let options = [options, of(401, 5), set(401, &be32(&[301, 30]))].concat();
+    session.take(&netflow9(0, &[options]));
+    let on = |interface| [flow(1), be32(&[interface])].concat();
+    for id in [300, 301] {
+        let data = set(id, &[on(3), on(4), on(5)].concat());
+        session.take(&netflow9(1, &[set(0, &template(id, &fields)), data]));
+    }
+    // In IPFIX the scopes are elements.
+    let of = |id, scope| set(3, &options_template(id, 1, &[(scope, 4), (34, 4)]));
+    let options = [of(400, 10), set(400, &be32(&[3, 40]))].concat();
+    let options = [options, of(401, 145), set(401, &be32(&[300, 50]))].concat();
+    let data = set(300, &[on(3), on(5)].concat());
+    session.take(&ipfix(0, &[options, set(2, &template(300, &fields)), data]));
+    let all = session.given.0.iter();
+    let intervals = all.map(|(.., details)| details.collected.as_ref().unwrap().sampling_interval);
+    assert_eq!(intervals.collect::<Vec<_>>(), [10, 20, 0, 10, 20, 30, 40, 50]);
+}
+
+#[test]
+fn unknown_elements_count_once_for_each_exporter() {
+    let mut session = Session::new();
+    let fields = [&FIELDS[..], &[(0x8001, 4), (999, 4)]].concat();
+    for id in 300..310 {
+        session.take(&ipfix(0, &[set(2, &template(id, &fields))]));
+    }
+    assert_eq!(session.counts().elements_unknown, 2);
+    session.take_from("192.0.2.2:1", &ipfix(0, &[set(2, &template(300, &fields))]));
+    assert_eq!(session.counts().elements_unknown, 4);
+    let many: Vec<_> = (0..400).map(|number| (1000 + number, 4)).collect();
+    session.take(&ipfix(0, &[set(2, &template(300, &many))]));
+    assert_eq!(session.counts().elements_unknown, 4 + 254, "of an exporter 256 are remembered");
+}
+
 /// Fields, their values, start and end in seconds after now, and invalid times.
 type TimeCase<'a> = (&'a [(u16, u16)], Vec<u8>, (i64, i64), u64);
 
@@ -381,6 +421,29 @@ fn other_datagrams_are_counted() {
     }
     let counts = session.counts();
     assert_eq!((counts.unknown_version, counts.malformed, counts.exporters), (4, 4, 0));
+}
+
+#[test]
+fn malformed_datagrams_count_at_an_exporter_that_is_known() {
+    let mut session = Session::new();
+    let first = [0, 0, 0, 5, 0, 0, 0, 1, 192, 0, 2, 1];
+    let sflow = [&first[..], &be32(&[7, 1, 0, 0])].concat();
+    let netflow5 = [be16(&[5, 1]), vec![0; 16], be16(&[7, 0]), vec![0; 48]].concat();
+    for datagram in [&ipfix(0, &[]), &netflow9(0, &[]), &sflow, &netflow5] {
+        session.take(datagram);
+        let broken = &datagram[..datagram.len().min(24)];
+        let broken =
+            if datagram == &sflow { &[&sflow[..20], &be32(&[0, 9])].concat() } else { broken };
+        let broken = [broken, &[1]].concat();
+        session.take(&broken).take_from("192.0.2.9:1", &broken);
+    }
+    let malformed = session.exporters().into_iter().map(|it| (it.exporter.protocol, it.malformed));
+    let malformed: Vec<_> = malformed.collect();
+    assert_eq!((session.counts().malformed, session.counts().exporters), (8, 1));
+    assert!(malformed.len() == 4 && malformed.iter().all(|it| it.1 == 1), "{malformed:?}");
+    assert!(session.take_over(1, &ipfix(0, &[])) && !session.take_over(1, &ipfix(0, &[vec![1]])));
+    let of_connection = &session.exporters()[0];
+    assert_eq!((of_connection.datagrams, of_connection.malformed), (1, 1));
 }
 
 /// Over a connection (RFC 7011 section 8.1).

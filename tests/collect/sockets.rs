@@ -46,7 +46,7 @@ fn addresses(probe: &mut Probe, listeners: usize) -> Vec<SocketAddr> {
 }
 
 /// A socket of an exporter with this address.
-fn exporter(address: impl Into<Ipv4Addr>) -> UdpSocket {
+pub fn exporter(address: impl Into<Ipv4Addr>) -> UdpSocket {
     UdpSocket::bind((address.into(), 0)).expect("all of 127/8 is the loopback interface")
 }
 

@@ -75,6 +75,7 @@ fn the_page_has_a_table_of_exporters() {
         ("name", json!("<img src=x> edge"), json!(null)),
         ("datagrams", json!(2), json!(1)),
         ("records", json!(2), json!(1)),
+        ("malformed", json!(0), json!(0)),
         ("lost", json!(5), json!(0)),
         ("restarts", json!(0), json!(0)),
         ("templates", json!(0), json!(0)),

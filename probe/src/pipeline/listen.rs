@@ -4,9 +4,10 @@
 //! come to the same worker, so that nothing is shared. Twenty times a second a worker ticks: it
 //! publishes its counts, and sends records on that wait in a batch.
 
+use std::mem::take;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
@@ -44,9 +45,6 @@ const TICKS_PER_BATCH: u32 = 5;
 /// Ticks between two lists of exporters.
 const TICKS_PER_LIST: u32 = 20;
 
-/// Ticks between two lists of templates: half a minute.
-const TICKS_PER_STORE: u32 = 600;
-
 /// Longest time in which sockets are emptied at the end.
 const DRAIN: Duration = Duration::from_millis(500);
 
@@ -62,7 +60,7 @@ pub(crate) struct ListenInput<'a> {
     /// The file of templates.
     pub(crate) store: Option<TemplateStore>,
     /// The templates of an earlier run.
-    pub(crate) stored: Vec<StoredTemplate>,
+    pub(crate) stored: Arc<[StoredTemplate]>,
 }
 
 /// What a worker publishes, by copy.
@@ -72,8 +70,11 @@ pub(crate) struct Heard {
     /// Records for which the queue behind the workers had no room.
     dropped: RecordTally,
     exporters: Vec<ExporterReport>,
-    /// Templates that are to be stored, as of the last minute.
-    templates: Vec<StoredTemplate>,
+    /// Templates that are to be stored, as they were when they were last wanted, and the number
+    /// of their changes.
+    templates: (Arc<[StoredTemplate]>, u64),
+    /// The templates are wanted.
+    wants_templates: bool,
     /// Sockets that work.
     sockets: usize,
     /// Time of the publication; `None` before the first.
@@ -96,9 +97,9 @@ impl Input for ListenInput<'_> {
     {
         let limits = self.settings.limits.share(self.sockets.len());
         let (mut threads, mut orders) = (Vec::new(), Vec::new());
-        let (workers, is_stored) = (self.sockets.len(), self.store.is_some());
+        let workers = self.sockets.len();
         let mut stored: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
-        for template in self.stored {
+        for template in self.stored.iter() {
             let of_worker = stored.get_mut(socket_of(template.address, workers));
             of_worker.into_iter().for_each(|list| list.push(template.clone()));
         }
@@ -117,8 +118,7 @@ impl Input for ListenInput<'_> {
                 let connections = Connections::new(sockets.streams, workers);
                 let datagrams = sockets.datagrams;
                 let sockets = (datagrams, connections);
-                let worker = ListenWorker::new(hearing, sockets, of_main, published, ended);
-                ListenWorker { is_stored, ..worker }.run();
+                ListenWorker::new(hearing, sockets, of_main, published, ended).run();
             }));
         }
         let (published, store) = (self.published, self.store);
@@ -141,19 +141,30 @@ impl ListenFeed<'_, '_> {
         self.published.iter().map(|one| one.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn templates(&self) -> Vec<StoredTemplate> {
-        self.heard().flat_map(|heard| heard.templates.clone()).collect()
+    /// The templates of each worker, and the number of their changes.
+    fn templates(&self) -> (Vec<Arc<[StoredTemplate]>>, u64) {
+        let lists = self.heard().map(|heard| heard.templates.clone());
+        let (lists, changes): (_, Vec<_>) = lists.unzip();
+        (lists, changes.iter().sum())
     }
 }
 
 impl Feed for ListenFeed<'_, '_> {
     fn look(&mut self, is_round: bool) {
-        if is_round && self.store.as_ref().is_some_and(TemplateStore::is_due) {
-            let templates = self.templates();
-            if let Some(store) = &mut self.store {
-                store.begin(templates);
-            }
+        if !is_round || !self.store.as_ref().is_some_and(TemplateStore::is_due) {
+            return;
         }
+        // What was wanted a round ago is there, unless a worker is late.
+        if self.heard().any(|heard| heard.wants_templates) {
+            return;
+        }
+        let (templates, changes) = self.templates();
+        if let Some(store) = &mut self.store
+            && store.begin(templates, changes)
+        {
+            return;
+        }
+        self.heard().for_each(|mut heard| heard.wants_templates = true);
     }
 
     fn is_over(&self) -> bool {
@@ -179,7 +190,7 @@ impl Feed for ListenFeed<'_, '_> {
     fn end(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
         self.threads.drain(..).for_each(join);
-        let templates = self.templates();
+        let (templates, _) = self.templates();
         self.store.take().into_iter().for_each(|store| store.finish(&templates));
     }
 
@@ -210,8 +221,6 @@ struct ListenWorker<'a> {
     orders: Receiver<bool>,
     published: &'a Mutex<Heard>,
     ended: &'a AtomicBool,
-    /// Templates are published too.
-    is_stored: bool,
     ticks: u32,
     /// Time of the next settle message.
     settle_at: Timestamp,
@@ -233,7 +242,6 @@ impl<'a> ListenWorker<'a> {
             orders,
             published,
             ended,
-            is_stored: false,
             ticks: 0,
             settle_at: Timestamp::default(),
         }
@@ -292,8 +300,7 @@ impl<'a> ListenWorker<'a> {
         if self.ticks.is_multiple_of(TICKS_PER_BATCH) {
             records.flush();
         }
-        let is_minute = self.ticks.is_multiple_of(TICKS_PER_STORE);
-        self.publish(self.ticks % TICKS_PER_LIST == 1, is_minute);
+        self.publish(self.ticks % TICKS_PER_LIST == 1, false);
     }
 
     /// Adds what sockets had no room for since the last look.
@@ -307,11 +314,11 @@ impl<'a> ListenWorker<'a> {
         }
     }
 
-    fn publish(&self, with_list: bool, with_templates: bool) {
+    /// Publishes the counts, and the templates if they are wanted and have changed since.
+    fn publish(&self, with_list: bool, is_last: bool) {
         let collector = &self.hearing.collector;
         let list = with_list.then(|| collector.exporters(exporters::REPORTED));
-        let is_stored = with_templates && self.is_stored;
-        let templates = is_stored.then(|| collector.templates().collect());
+        let changes = collector.template_changes();
         let counts = collector.counts();
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         published.report = CollectReport { counts, ..self.hearing.report };
@@ -321,8 +328,9 @@ impl<'a> ListenWorker<'a> {
         if let Some(list) = list {
             published.exporters = list;
         }
-        if let Some(templates) = templates {
-            published.templates = templates;
+        let is_wanted = take(&mut published.wants_templates) || is_last;
+        if is_wanted && published.templates.1 != changes {
+            published.templates = (collector.templates().collect(), changes);
         }
     }
 

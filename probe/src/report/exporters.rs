@@ -48,6 +48,9 @@ fn words(report: &ExporterReport) -> String {
     if report.sampling_interval > 1 {
         others.push(format!("1 of {} packets", grouped(report.sampling_interval.into())));
     }
+    if report.malformed > 0 {
+        others.push(format!("{} MALFORMED", grouped(report.malformed)));
+    }
     if report.lost > 0 {
         others.push(format!("{} LOST by the sequence numbers", grouped(report.lost)));
     }
@@ -97,6 +100,7 @@ pub(crate) fn json(reports: &[ExporterReport]) -> Value {
             "name": report.exporter.name.as_deref(),
             "datagrams": report.datagrams,
             "records": report.records,
+            "malformed": report.malformed,
             "lost": report.lost,
             "restarts": report.restarts,
             "templates": report.templates,

@@ -18,6 +18,11 @@ pub(super) const ROWS: &[Row] = &[
     ),
     counter("exporters[exporter=exporter].records", "exporter_records", "Records, by exporter"),
     counter(
+        "exporters[exporter=exporter].malformed",
+        "exporter_malformed",
+        "Datagrams that contradict themselves, by exporter",
+    ),
+    counter(
         "exporters[exporter=exporter].lost",
         "exporter_lost",
         "Records or datagrams that are missing by the sequence numbers, by exporter",
