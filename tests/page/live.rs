@@ -74,8 +74,10 @@ fn the_page_shows_a_live_run_while_it_goes_on() {
         seen.wait_for("#top-note", "still in the table");
         let label = "document.querySelector('#chart-traffic canvas').getAttribute('aria-label')";
         let chart = seen.evaluate(label);
-        assert!(chart.as_str().is_some_and(|label| label.contains("Mb/s")), "{chart}");
+        // How fast packets come depends on what else the machine does.
+        assert!(chart.as_str().is_some_and(|label| !label.contains("in all 0 b/s")), "{chart}");
         seen.wait_for("#traffic .legend", "packet counters");
+        seen.pictures("traffic-live");
         seen.evaluate("document.querySelector('#view [data-value=interface]').click()");
         seen.wait_for("#traffic .legend", "rx0");
         let series = page.get("/api/v1/series?span=5m").json();

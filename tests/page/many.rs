@@ -6,6 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::browser::{Seen, grouped};
 use crate::client::Shown;
 use crate::live;
 use crate::support::capture::{Captured, pcap};
@@ -70,6 +71,25 @@ fn lists_of_many_flows_come_at_once() {
     }
     let sources = page.get("/api/v1/top?of=source&span=15m").json();
     assert_eq!((&sources["different"], &sources["records"]), (&FLOWS.into(), &FLOWS.into()));
+    assert_eq!(sources["cut"], serde_json::Value::Null);
+}
+
+/// A list that does not have all of the span of time says so.
+#[test]
+fn a_list_of_too_many_flows_says_how_far_it_reaches() {
+    let folder = support::scratch();
+    // 2,000 a second.
+    let file = support::write(&folder, "many.pcap", &capture(40_000, None));
+    let page = Shown::start(&file, &["--max-flows", "50k", "--page-memory", "8M"]);
+    page.wait_for("the page stays");
+    let list = page.get("/api/v1/top?of=source&span=15m").json();
+    let kept = list["kept"].as_u64().expect("a count");
+    assert_eq!(list["records"], kept);
+    assert!(kept < 40_000 && list["cut"].is_u64(), "{list}");
+    let Some(seen) = Seen::open(&page) else { return };
+    seen.wait_for("#top-cut", &format!("the last {} flow records", grouped(kept)));
+    seen.pictures("traffic-cut");
+    seen.assert_silent();
 }
 
 /// A load of so many flows, each with a packet and half a record a second, and somebody who asks

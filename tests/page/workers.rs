@@ -61,6 +61,7 @@ fn workers_and_queues_of_a_live_run_add_up_to_the_totals() {
             }
             let frames = shown["interfaces"][0]["queues"][0]["frames"].as_u64().expect("a count");
             seen.wait_for("#rings", &grouped(frames));
+            seen.pictures("health-live");
             seen.assert_silent();
         }
         page.get("/metrics").body

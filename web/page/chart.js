@@ -1,6 +1,6 @@
 // A chart of values over time: stacked areas or one line, with a cursor for mouse and keyboard.
 
-const GAP = { left: 46, right: 8, top: 8, bottom: 22 };
+const GAP = { right: 8, top: 10, bottom: 22 };
 
 /** Round times between two marks of the time axis, in seconds. */
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600];
@@ -33,6 +33,7 @@ export class Chart {
     this.options = options;
     this.data = null;
     this.cursor = null;
+    this.left = 0;
     this.canvas = document.createElement("canvas");
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute("role", "img");
@@ -45,11 +46,13 @@ export class Chart {
     this.canvas.addEventListener("keydown", (event) => this.key(event));
     this.canvas.addEventListener("blur", () => this.setCursor(null));
     new ResizeObserver(() => this.draw()).observe(place);
+    const scheme = window.matchMedia("(prefers-color-scheme: dark)");
+    scheme.addEventListener("change", () => this.draw());
   }
 
   /**
    * @param data `start` and `step` in ms, `series`: a list of `name`, `color`, `values`; `line`:
-   *   one more that is drawn over them, or nothing
+   *   one more that is drawn over them, or nothing; `spike`: the number of a point that is marked
    */
   show(data) {
     this.data = data;
@@ -61,8 +64,8 @@ export class Chart {
   }
 
   pointTo(x) {
-    const width = this.canvas.clientWidth - GAP.left - GAP.right;
-    const index = Math.floor(((x - GAP.left) / width) * this.length());
+    const width = this.canvas.clientWidth - this.left - GAP.right;
+    const index = Math.floor(((x - this.left) / width) * this.length());
     this.setCursor(index >= 0 && index < this.length() ? index : null);
   }
 
@@ -98,16 +101,22 @@ export class Chart {
       });
     }
     const top = roundUp(Math.max(0, ...sums, ...(data.line?.values ?? [])));
+    paint.font = "11px system-ui, sans-serif";
+    const lines = height > 200 ? 4 : 2;
+    const marks = Array.from({ length: lines + 1 }, (_, line) => (top * line) / lines)
+      .map((value) => [value, this.options.mark(value)]);
+    this.left = Math.ceil(Math.max(...marks.map(([, text]) => paint.measureText(text).width))) + 8;
     const box = {
-      width: width - GAP.left - GAP.right,
+      width: width - this.left - GAP.right,
       height: height - GAP.top - GAP.bottom,
     };
-    const x = (index) => GAP.left + (index / Math.max(1, length)) * box.width;
+    const x = (index) => this.left + (index / Math.max(1, length)) * box.width;
     const y = (value) => GAP.top + box.height * (1 - value / top);
-    this.grid(paint, box, top, y);
+    this.grid(paint, box, marks, y);
     this.times(paint, box, height);
     this.areas(paint, length, x, y);
     if (data.line) this.line(paint, data.line, x, y);
+    if (data.spike >= 0) this.spike(paint, x(data.spike + 0.5), y(sums[data.spike]));
     if (this.cursor !== null && this.cursor < length) {
       paint.fillStyle = color("--text");
       paint.globalAlpha = 0.35;
@@ -117,18 +126,26 @@ export class Chart {
     this.describe(length, sums);
   }
 
-  grid(paint, box, top, y) {
-    paint.font = "11px system-ui, sans-serif";
+  grid(paint, box, marks, y) {
     paint.textBaseline = "middle";
     paint.textAlign = "right";
-    const lines = box.height > 160 ? 4 : 2;
-    for (let line = 0; line <= lines; line += 1) {
-      const value = (top * line) / lines;
+    for (const [value, text] of marks) {
       paint.fillStyle = color("--line");
-      paint.fillRect(GAP.left, Math.round(y(value)), box.width, 1);
+      paint.fillRect(this.left, Math.round(y(value)), box.width, 1);
       paint.fillStyle = color("--dim");
-      paint.fillText(this.options.mark(value), GAP.left - 6, y(value));
+      paint.fillText(text, this.left - 6, y(value));
     }
+  }
+
+  /** A mark that points to a point from above. */
+  spike(paint, x, y) {
+    paint.fillStyle = color("--bad");
+    paint.beginPath();
+    paint.moveTo(x, y - 1);
+    paint.lineTo(x - 5, y - 9);
+    paint.lineTo(x + 5, y - 9);
+    paint.closePath();
+    paint.fill();
   }
 
   times(paint, box, height) {
@@ -144,8 +161,8 @@ export class Chart {
     for (let time = first; time <= start + whole; time += between * 1000) {
       const text = timeText(time, withDay);
       const half = paint.measureText(text).width / 2;
-      const place = GAP.left + ((time - start) / whole) * box.width;
-      const at = Math.min(GAP.left + box.width - half, Math.max(GAP.left + half, place));
+      const place = this.left + ((time - start) / whole) * box.width;
+      const at = Math.min(this.left + box.width - half, Math.max(this.left + half, place));
       paint.textAlign = "center";
       paint.fillText(text, at, height - 9);
     }

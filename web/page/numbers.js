@@ -13,6 +13,14 @@ export function scaled(value, unit, base = 1000) {
   return `${number.toFixed(digits)} ${prefixes[at]}${unit}`.trim();
 }
 
+/** A round number, without zeros at its end. */
+export function rounded(value, unit) {
+  if (value === 0) return "0";
+  const [number, rest = ""] = scaled(value, unit).split(" ");
+  const short = number.includes(".") ? number.replace(/\.?0+$/, "") : number;
+  return `${short} ${rest}`.trim();
+}
+
 export const grouped = (value) => Number(value ?? 0).toLocaleString("en-US");
 export const words = (name) => name.replaceAll("_", " ");
 

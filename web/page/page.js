@@ -5,7 +5,7 @@ import { Chart, timeText } from "/chart.js";
 import { ask, needToken } from "/ask.js";
 import { showExporters } from "/exporters.js";
 import { showConfig, showHealth } from "/health.js";
-import { duration, grouped, scaled, words } from "/numbers.js";
+import { duration, grouped, rounded, scaled, words } from "/numbers.js";
 import { showBoards, showIncidents } from "/security.js";
 import { cell, fill, row } from "/table.js";
 
@@ -61,9 +61,9 @@ function showPart() {
 // Traffic.
 
 const MEASURES = {
-  octets: { unit: "b/s", factor: 8 },
-  packets: { unit: "packets/s", factor: 1 },
-  flows: { unit: "flows/s", factor: 1 },
+  octets: { unit: "b/s", short: "b/s", factor: 8 },
+  packets: { unit: "packets/s", short: "/s", factor: 1 },
+  flows: { unit: "flows/s", short: "/s", factor: 1 },
 };
 
 const measure = () => MEASURES[chosen.measure];
@@ -75,7 +75,7 @@ function asRates(counts, step) {
 }
 
 const format = (value) => scaled(value, measure().unit);
-const mark = (value) => scaled(value, "");
+const mark = (value) => rounded(value, measure().short);
 
 const traffic = new Chart(byId("chart-traffic"), { stacked: true, label: "Traffic", format, mark });
 
@@ -144,6 +144,16 @@ function showTop(top) {
     ? `, and of the ${grouped(table.flows)} with the most octets of the ${
       grouped(table.of_flows)} flows that are still in the table (the light part of each bar)`
     : "";
+  byId("top-cut").hidden = top.cut === null;
+  if (top.cut !== null) {
+    const span = byId("span").querySelector("[aria-pressed=true]").textContent;
+    const seconds = (top.latest - top.cut) / 1000;
+    const what = seconds < 1
+      ? `The list does not have all flows of ${span}`
+      : `The list has all flows of the last ${duration(seconds)}, but not of ${span}`;
+    byId("top-cut").textContent = `${what}: this page keeps the last ${
+      grouped(top.kept)} flow records. A larger --page-memory keeps more.`;
+  }
   byId("top-note").textContent =
     `Of ${grouped(top.records)} flow records${since}${heaviest}; ${
       grouped(top.different)} different ones. `

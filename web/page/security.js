@@ -1,7 +1,7 @@
 // The security part: boards of traffic that floods and scans look like, and incidents.
 
 import { Chart, timeText } from "/chart.js";
-import { scaled, words } from "/numbers.js";
+import { rounded, scaled, words } from "/numbers.js";
 
 const BOARDS = [
   ["syn_only", "TCP with SYN only", "SYN floods and scans: connections that nobody answered"],
@@ -19,7 +19,10 @@ const boards = BOARDS.map(([name, title, note], at) => {
   const card = document.createElement("div");
   card.className = "card";
   const heading = document.createElement("h2");
-  heading.textContent = title;
+  const unit = document.createElement("span");
+  unit.className = "note";
+  unit.textContent = "packets/s";
+  heading.append(title, " ", unit);
   const chartPlace = document.createElement("div");
   chartPlace.className = "chart small";
   const spike = document.createElement("p");
@@ -29,7 +32,7 @@ const boards = BOARDS.map(([name, title, note], at) => {
   card.append(heading, text, chartPlace, spike);
   document.getElementById("boards").append(card);
   const packets = (value) => scaled(value, "packets/s");
-  const mark = (value) => scaled(value, "");
+  const mark = (value) => rounded(value, "");
   const options = { stacked: false, label: title, format: packets, mark };
   return { name, spike, color: `--c${at}`, chart: new Chart(chartPlace, options) };
 });
@@ -39,18 +42,28 @@ export function showBoards(series) {
     const values = (series.classes[name]?.packets ?? []).map((value) => value / series.step);
     const start = series.start;
     const step = series.step * 1000;
-    chart.show({ start, step, series: [{ name: words(name), color, values }] });
     const sorted = values.filter((value) => value > 0).sort((a, b) => a - b);
     const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
     const highest = Math.max(0, ...values);
     const isSpike = highest >= SPIKE_FLOOR && highest > SPIKE_FACTOR * median;
+    const at = isSpike ? values.indexOf(highest) : -1;
+    chart.show({ start, step, series: [{ name: words(name), color, values }], spike: at });
     spike.className = isSpike ? "spike" : "note";
     spike.textContent = isSpike
       ? `Spike: ${scaled(highest, "packets/s")} at ${
-        timeText(start + values.indexOf(highest) * step)} UTC, usually ${
+        timeText(start + at * step)} UTC, usually ${
         scaled(median, "packets/s")}`
       : "No spike";
   }
+}
+
+/** From when to when an incident was, with the day once if it is the same. */
+function period(start, end) {
+  if (start === undefined) return "";
+  const from = timeText(start, true);
+  if (end === undefined) return `since ${from} UTC`;
+  const to = timeText(end, true);
+  return `${from} to ${to.slice(0, 5) === from.slice(0, 5) ? to.slice(6) : to} UTC`;
 }
 
 /** An incident, with its numbers and its threshold in a sentence. */
@@ -68,10 +81,9 @@ function incident(alert) {
   reason.textContent = alert["event.reason"] ?? "";
   const when = document.createElement("p");
   when.className = "note";
-  const at = (field) => (field in alert ? `${timeText(alert[field], true)} UTC` : "");
   const parts = [
     `severity ${alert["event.severity"] ?? "?"}`, `rule ${alert["rule.id"] ?? "?"}`,
-    at("event.start") && `since ${at("event.start")}`, at("event.end") && `to ${at("event.end")}`,
+    period(alert["event.start"], alert["event.end"]),
   ].filter(Boolean);
   when.append(...parts.flatMap((text, number) => {
     const part = document.createElement("span");

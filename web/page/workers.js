@@ -25,18 +25,18 @@ const loss = (name, number) => [name, grouped(number), { number: true, bad: numb
 
 /** The columns of a worker that meters, or of one that collects. */
 function worker(one, rates, live) {
-  const columns = [["worker", one.worker, { main: true }]];
+  const columns = [["worker", `worker ${one.worker}`, { main: true }]];
   if (one.collected) {
     const { datagrams, records, kernel_dropped: lost } = one.collected;
     if (live) columns.push(rate("datagrams/s", rates.datagrams));
     columns.push(count("datagrams", datagrams), loss("lost", lost), count("records", records));
   } else {
     if (live) columns.push(rate("packets/s", rates.packets));
-    columns.push(count("packets metered", one.metered.packets));
+    columns.push(count("metered", one.metered.packets));
     if (one.lost !== undefined) columns.push(loss("lost", one.lost));
-    columns.push(count("flows in the table", one.kept.flows), count("records", one.ended.records));
+    columns.push(count("flows", one.kept.flows), count("records", one.ended.records));
   }
-  if (live) columns.push(loss("records dropped", one.dropped.records));
+  if (live) columns.push(loss("dropped", one.dropped.records));
   return columns;
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct LatestFlows {
     /// Octets of names and tunnels.
     apart: usize,
     apart_max: usize,
+    /// The latest end of a record that had to go, in milliseconds.
+    forgotten: Option<u64>,
 }
 
 /// Where an address is: the letters of its country and the number of its Autonomous System; 0 if
@@ -66,6 +68,7 @@ impl LatestFlows {
             records_max: memory.records,
             apart: 0,
             apart_max: memory.for_records.saturating_sub(Self::octets(memory.records)),
+            forgotten: None,
         }
     }
 
@@ -81,8 +84,15 @@ impl LatestFlows {
         while self.flows.len() == self.records_max || self.apart > self.apart_max {
             let Some(oldest) = self.flows.pop_front() else { break };
             self.apart -= oldest.apart();
+            self.forgotten = self.forgotten.max(Some(oldest.record.end.as_millis()));
         }
         self.flows.push_back(flow);
+    }
+
+    /// The latest end of a record that had to go, in milliseconds. All records that ended later
+    /// are there.
+    pub(crate) fn forgotten(&self) -> Option<u64> {
+        self.forgotten
     }
 
     /// The flow records, the latest first.

@@ -6,8 +6,10 @@ use crate::series::Series;
 use crate::sums::Sums;
 use crate::table::{TABLE_FLOWS_MAX, TableFlows};
 
-/// Maximum number of flow records for search and top lists.
+/// Maximum number of flow records for search and top lists: so many, or in more memory than the
+/// usual one a record for so many octets of it.
 const RECORDS_MAX: usize = 100_000;
+const OCTETS_A_RECORD: usize = 640;
 
 /// Maximum number of interfaces with a series of their own.
 const INTERFACES_MAX: usize = 16;
@@ -52,7 +54,8 @@ impl Memory {
             let records_alone = LatestFlows::octets(*records) + *records * NAMES_EACH;
             records_alone + Sums::octets(*records + TABLE_FLOWS_MAX) <= left
         };
-        let records = (0..=RECORDS_MAX).rev().step_by(500).find(fits).unwrap_or(0);
+        let records_max = RECORDS_MAX.max(octets / OCTETS_A_RECORD);
+        let records = (0..=records_max).rev().step_by(500).find(fits).unwrap_or(0);
         let for_records = left.saturating_sub(Sums::octets(records + TABLE_FLOWS_MAX));
         Ok(Self { octets, records, interfaces, for_records })
     }
@@ -80,5 +83,9 @@ mod tests {
         // For a name of 100 octets with each record.
         assert!(usual.for_records > LatestFlows::octets(RECORDS_MAX) + RECORDS_MAX * 116);
         assert!(Memory::divide(Memory::LEAST - 1).is_err());
+        // Ten times as far back in ten times the memory.
+        let much = Memory::divide(640_000_000).expect("enough");
+        assert_eq!(much.records, 1_000_000);
+        assert!(much.for_records > LatestFlows::octets(much.records) + much.records * 116);
     }
 }

@@ -138,6 +138,9 @@ impl Ranking {
             "different": sums.len(),
             "records": count,
             "since": since,
+            "kept": flows.iter().len(),
+            "latest": latest,
+            "cut": flows.forgotten().filter(|end| is_recent(*end)),
             "in_table": table.map(|table| {
                 let mut value = counted.value();
                 value["of_flows"] = table.all.records.into();
@@ -281,6 +284,28 @@ mod tests {
         let recent = list("port", "packets", "5m");
         assert_eq!(recent["records"], 1);
         assert_eq!(recent["rows"][0]["name"], "tcp 80");
+    }
+
+    #[test]
+    fn a_list_says_from_when_it_is_whole() {
+        let mut flows = LatestFlows::new(&Memory { records: 2, ..Memory::default() });
+        let ranking = |span| Ranking::parse(None, None, Some(span), None).expect("a ranking");
+        let mut cut = |end: u64, span| {
+            flows.add(&record(0, end, 1), None);
+            let list = ranking(span).of(&flows, None, &mut Sums::new(10));
+            assert_eq!(list["latest"], end);
+            list["cut"].clone()
+        };
+        assert_eq!(cut(10_000, "5m"), Value::Null);
+        assert_eq!(cut(9_000, "5m"), Value::Null);
+        // The first one, which ended later than the second, is gone.
+        assert_eq!(cut(20_000, "5m"), 10_000);
+        assert_eq!(cut(30_000, "5m"), 10_000);
+        assert_eq!(cut(310_001, "15m"), 20_000);
+        // What is gone ended before the span of time.
+        assert_eq!(cut(330_001, "5m"), 30_000);
+        assert_eq!(cut(400_000, "5m"), 310_001);
+        assert_eq!(cut(900_000, "5m"), Value::Null);
     }
 
     #[test]
