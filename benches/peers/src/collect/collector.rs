@@ -130,7 +130,9 @@ impl Collector {
     fn output(self, folder: &Path) -> String {
         match self {
             Self::FlowprobeJson => "json:/dev/null".to_owned(),
-            _ => format!("ipfix-file:{}", folder.join("flows").display()),
+            Self::FlowprobeIpfix | Self::Nfcapd | Self::Goflow2 | Self::Goflow2Binary => {
+                format!("ipfix-file:{}", folder.join("flows").display())
+            }
         }
     }
 }
