@@ -269,7 +269,7 @@ fn payload() {
     run("payload", checks::payload::check, &seeds, 200_000);
 }
 
-/// Datagrams, each behind its exporter, a time, and its length.
+/// Settings, then datagrams, each behind its exporter, a time, and its length.
 #[test]
 fn datagram() {
     use messages::{FIELDS, flow, flow_sample, ipfix, netflow9, options_template, raw_header};
@@ -281,8 +281,13 @@ fn datagram() {
     let variable = [&FIELDS[..], &[(82, u16::MAX), (0x8001, 3)]].concat();
     let with_text = [&flow(2)[..], &[3], b"abc", &[1, 2, 3]].concat();
     let options = options_template(400, 1, &[(302, 4), (34, 4), (160, 8)]);
+    let names = options_template(401, 1, &[(10, 4), (82, 8), (34, 4)]);
+    let totals = [&FIELDS[..5], &[(85, 4), (86, 4), (152, 8)]].concat();
+    let total = [&flow(4)[..13], &[0; 16]].concat();
     let netflow5 = [&[0, 5, 0, 1][..], &[0; 20], &[9; 48]].concat();
     let (switch, counters) = (sflow_part(1001, &[1; 16]), sflow_part(2, &[0; 12]));
+    let discard = sflow_part(5, &[&[0; 31][..], &[1], &raw_header(11, 90, &[0x45; 40])].concat());
+    let generic = sflow_part(2, &[&[0; 11][..], &[1], &sflow_part(1, &[7; 88])].concat());
     let datagrams = [
         ipfix(0, &[set(2, &template(300, &FIELDS)), set(300, &[flow(1), flow(2)].concat())]),
         ipfix(2, &[set(2, &template(301, &variable)), set(301, &with_text)]),
@@ -290,10 +295,24 @@ fn datagram() {
         netflow9(0, &[set(0, &template(300, &FIELDS)), set(300, &flow(3)), vec![0; 7]]),
         netflow5,
         sflow(0, &[flow_sample(&[raw_header(11, 90, &[0x45; 40]), switch]), counters]),
+        ipfix(4, &[set(3, &names), set(401, b"\0\0\0\x03eth0\0\0\0\0\0\0\0\x64")]),
+        ipfix(4, &[set(2, &template(302, &totals)), set(302, &total.repeat(3))]),
+        sflow(1, &[discard, generic]),
     ];
-    let mut seeds: Vec<_> = datagrams.iter().map(|datagram| of(0, datagram)).collect();
-    seeds.push((0..6).flat_map(|index| of(index, &datagrams[usize::from(index)])).collect());
-    seeds.push([of(5, &datagrams[0]), of(6, &[]), of(5, &datagrams[0])].concat());
-    seeds.push(datagrams.iter().rev().flat_map(|datagram| of(1, datagram)).collect());
+    let one = |datagram: &Vec<u8>| [vec![0], of(0, datagram)].concat();
+    let mut seeds: Vec<_> = datagrams.iter().map(one).collect();
+    let all = (0..6).flat_map(|index| of(index, &datagrams[usize::from(index)]));
+    seeds.push([0].into_iter().chain(all).collect());
+    seeds.push([vec![0], of(5, &datagrams[0]), of(6, &[]), of(5, &datagrams[0])].concat());
+    let all = datagrams.iter().rev().flat_map(|datagram| of(1, datagram));
+    seeds.push([0].into_iter().chain(all).collect());
+    // What our own outputs send, in each protocol.
+    let mut random = Random::new(4);
+    for scheme in 0..12 {
+        let records = [&[scheme, scheme / 4, 0, 0][..], &octets(&mut random, 400)].concat();
+        let sent = checks::message::messages(&records);
+        let all = sent.iter().take(3).flat_map(|datagram| of(0, datagram));
+        seeds.push([0x1f].into_iter().chain(all).collect());
+    }
     run("datagram", checks::datagram::check, &seeds, 50_000);
 }

@@ -30,8 +30,21 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// is full. A start that is older than the rest may be clamped.
 const AGE_MS_MAX: u64 = (1 << 32) - 10 * 60 * 1000;
 
+/// Records, and how they were sent.
+struct Sent {
+    scheme: &'static str,
+    records: Vec<FlowRecord>,
+    messages: Vec<Vec<u8>>,
+    counts: ExportCounts,
+}
+
+/// The messages of an input, as other checks begin with them.
+pub fn messages(octets: &[u8]) -> Vec<Vec<u8>> {
+    send(octets).messages
+}
+
 /// Settings of the output (4), then records.
-pub fn check(octets: &[u8]) {
+fn send(octets: &[u8]) -> Sent {
     let mut input = Input::new(octets);
     let scheme = input.pick(&["netflow5", "netflow9", "ipfix", "ipfix-file"]);
     let mtu = input.pick(&[1500, 576, 600, 1280, 9000]);
@@ -50,6 +63,12 @@ pub fn check(octets: &[u8]) {
         "netflow5" => through_udp(&format!("?mtu={mtu}&pps=0"), scheme, &context, &records),
         _ => through_udp(&format!("?mtu={mtu}&pps=0{refresh}"), scheme, &context, &records),
     };
+    Sent { scheme, records, messages, counts }
+}
+
+/// As [`messages`]: what other decoders read is what was sent.
+pub fn check(octets: &[u8]) {
+    let Sent { scheme, records, messages, counts } = send(octets);
     let given = tally(&records);
     assert_eq!(given, counts.sent + counts.not_exportable);
     let decoded = decode(&messages);
