@@ -15,7 +15,7 @@ use crate::pipeline::worker::new_tables;
 use crate::pipeline::{collect, replay, stages};
 use crate::report::collected::CollectReport;
 use crate::report::logger::Progress;
-use crate::report::page::{Page, ShownPage};
+use crate::report::page::ShownPage;
 use crate::report::top::TopFlows;
 use crate::report::totals::Totals;
 use crate::run::{Sides, open_page, show};
@@ -40,7 +40,7 @@ pub(crate) fn read_files(
     };
     let opened = open_outputs(config)?;
     drop(start);
-    let page = open_page(config)?.map(Page::show).transpose()?;
+    let page = open_page(config)?.map(|page| page.show(false)).transpose()?;
     let mut recorder = page.as_ref().map(ShownPage::recorder);
     let mut top = config.outputs.is_empty().then(|| TopFlows::new(config.top.clone()));
     let mut source = FileSource::open(files, &config.ifindex, stop);

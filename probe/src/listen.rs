@@ -8,7 +8,6 @@ use crate::host::{listeners, rights};
 use crate::pipeline::listen::ListenInput;
 use crate::pipeline::opened::open_outputs;
 use crate::pipeline::template_store::TemplateStore;
-use crate::report::page::Page;
 use crate::run::{LiveRun, Sides, check_ready, open_control, open_page};
 use crate::settings::config::Config;
 use crate::settings::listen::ListenSettings;
@@ -31,7 +30,7 @@ pub(crate) fn listen(
     check_ready(&opened, settings)?;
     let sockets = listeners::open(listen, config.workers.unwrap_or(1))?;
     rights::give_up(user.as_ref(), false)?;
-    let page = page.map(Page::show).transpose()?;
+    let page = page.map(|page| page.show(false)).transpose()?;
     let control = open_control(args, false)?;
     let store = listen.template_store.as_deref().map(TemplateStore::open).transpose()?;
     let (store, stored) = store.unzip();

@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 use analysis::places::{Atlas, Atlases, Database, Networks, PlaceCounts, PlaceStage};
 use exporter::sentence;
 use flow::KeyFields;
-use log::{error, info, warn};
+use log::{info, warn};
 use sha2::{Digest, Sha256};
 
-use crate::host::{priority, rights, signals};
+use crate::host::{priority, signals};
 use crate::settings::places::PlaceSettings;
 
 /// Maximum size of a file.
@@ -181,10 +181,7 @@ impl Places {
         let (places, stop) = (Arc::clone(self), Arc::new(AtomicBool::new(false)));
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new().name("places".to_owned()).spawn(move || {
-            if is_real_time {
-                priority::drop_real_time();
-            }
-            rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
+            priority::begin_ordinary(is_real_time);
             places.run(&stopped);
         });
         let thread = thread.inspect_err(|problem| {

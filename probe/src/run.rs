@@ -191,7 +191,7 @@ fn live(
     let is_real_time =
         !settings.no_realtime && needs_real_time(&sockets) && priority::take_real_time();
     let page = rights::give_up(user.as_ref(), ports.keeps_capabilities())
-        .and_then(|()| page.map(Page::show).transpose())
+        .and_then(|()| page.map(|page| page.show(is_real_time)).transpose())
         .inspect_err(|_problem| ports.detach())?;
     let control = open_control(args, is_real_time).inspect_err(|_problem| ports.detach())?;
     let snapshots: Vec<_> = sockets.iter().map(|_| Mutex::default()).collect();
@@ -353,18 +353,18 @@ pub(crate) fn show(
     top: Option<&TopFlows>,
     totals: &Totals,
 ) -> bool {
-    let shown = top.is_none_or(|top| show_table(top, totals, stats));
-    // On a terminal, the totals are already below the table.
-    let seen = top.is_some() && io::stdout().is_terminal();
-    stats.print(quiet || seen, totals) && shown
+    // On a terminal, the totals are below the table.
+    let is_below = stats.is_text() && io::stdout().is_terminal();
+    let shown = top.is_none_or(|top| show_table(top, is_below.then_some(totals)));
+    stats.print(quiet || is_below && top.is_some(), totals) && shown
 }
 
-/// Prints the table and the totals on standard output. `false` if they could not be written.
-fn show_table(top: &TopFlows, totals: &Totals, stats: &TotalsOutput) -> bool {
+/// Prints the table on standard output, and totals below it. `false` if they could not be written.
+fn show_table(top: &TopFlows, totals: Option<&Totals>) -> bool {
     let columns = terminal::columns_of_stdout();
     let mut text = top.table(columns);
-    for part in [Some(top.incidents(columns)), stats.is_text().then(|| totals.text(columns))] {
-        let part = part.unwrap_or_default();
+    let totals = totals.map(|totals| totals.text(columns));
+    for part in [top.incidents(columns), totals.unwrap_or_default()] {
         if !text.is_empty() && !part.is_empty() {
             text.push('\n');
         }

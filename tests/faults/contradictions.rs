@@ -138,7 +138,8 @@ fn parts_of_a_value_are_a_list_in_a_configuration_file() {
     let path = write(&folder, "a.pcap", &pcap(&[datagram(1, 1), datagram(2, 2)]));
     let path = path.to_str().unwrap();
     let text = "flow-key = [\"src\", \"dst\"]\ndecap = [\"vxlan\", \"l2tp\"]\n\
-                vxlan-ports = [4789, \"8472\"]\nl2tpv3 = [\"cookie=4\", \"sublayer=4\"]\n";
+                vxlan-ports = [4789, \"8472\"]\nl2tpv3 = [\"cookie=4\", \"sublayer=4\"]\n\
+                payload = [\"dns\", \"tls\"]\n";
     let (status, stdout, stderr) = configured(text, &["-r", path, "-o", "json:-"]);
     let flows = stdout.iter().filter(|&&octet| octet == b'\n').count();
     assert_eq!((status, flows), (Some(DONE), 1), "{stderr}");

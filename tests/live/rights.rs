@@ -132,10 +132,11 @@ fn only_workers_of_afxdp_go_before_other_programs() {
         (&["--capture", "afxdp", "--no-realtime"], 0),
         (&["--capture", "packet"], 0),
     ];
+    let others = ["--workers", "2", "--http", "127.0.0.1:0"];
     for (options, count) in cases {
-        let mut probe = Probe::capture(&network, &["rx0"], &[options, &["--workers", "2"]]);
-        probe.wait_until("main, workers, stages, output run", |probe| {
-            priorities(probe.pid()).len() == 5
+        let mut probe = Probe::capture(&network, &["rx0"], &[options, &others]);
+        probe.wait_until("main, workers, page, stages, outputs run", |probe| {
+            priorities(probe.pid()).len() == 7
         });
         thread::sleep(Duration::from_millis(300));
         let mut first = priorities(probe.pid());

@@ -237,6 +237,24 @@ fn workers_and_replays_do_not_change_transactions() {
     }
 }
 
+/// In a pipe and live, an unanswered question has its document soon, even if a question before it
+/// is asked again and again.
+#[test]
+fn a_question_that_is_repeated_holds_up_no_other() {
+    let mut packets = vec![question(500, 1002, "lost.example")];
+    packets.extend((0..30).map(|index| question(index * 4000, 1001, "again.example")));
+    packets.extend([question(60_000, 1003, "late.example"), answer(60_010, 1003, "late.example")]);
+    packets.sort_by_key(|packet| packet.nanos);
+    let input = capture::pcap(&packets);
+    let arguments = ["-r", "-", "-o", "json:-?events=dns", "--payload", "dns"];
+    let run = support::run_with_input(arguments, &input);
+    let names =
+        events(&run).0.into_iter().map(|event| event["dns"]["question"]["name"].to_string());
+    let names: Vec<_> = names.collect();
+    let expected = ["lost", "late", "again"].map(|name| format!("\"{name}.example\""));
+    assert_eq!(names, expected, "{}", run.stderr);
+}
+
 #[test]
 fn names_of_transactions_have_the_form_that_is_asked_for() {
     let packets = [question(0, 1, "www.a.example"), answer(1, 1, "www.a.example")];

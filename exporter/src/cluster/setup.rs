@@ -32,7 +32,7 @@ pub(super) const TEMPLATES: [Template; 3] = [
 ];
 
 impl Cluster {
-    /// Sets up the cluster. Existing parts are replaced.
+    /// Sets up the cluster. What is there stays unless it differs or an option changes it.
     pub fn set_up(&self, setup: &Setup) -> Vec<Finding> {
         let node = match self.node() {
             Ok(node) => node,

@@ -78,11 +78,12 @@ pub(super) const FORMAT: Setting = Setting::text(
 )
 .default("json");
 
-const PARTITION_KEY: Setting =
-    Setting::text("key", "what decides the partition: conversation, exporter or none", |text| {
-        ["conversation", "exporter", "none"].contains(&text)
-    })
-    .default("none");
+const PARTITION_KEY: Setting = Setting::text(
+    "key",
+    "Kafka: what decides the partition: conversation, exporter or none",
+    |text| ["conversation", "exporter", "none"].contains(&text),
+)
+.default("none");
 
 const COMPRESSION: Setting = Setting::text("compression", "zstd, lz4, snappy or none", |text| {
     ["zstd", "lz4", "snappy", "none"].contains(&text)
@@ -91,7 +92,7 @@ const COMPRESSION: Setting = Setting::text("compression", "zstd, lz4, snappy or 
 
 const BATCH: Setting = Setting::size(
     "batch",
-    "octets of messages that are collected, and then sent",
+    "Kafka: octets of messages that are collected, and then sent",
     10_000..=50_000_000,
 )
 .default("5M");
@@ -112,7 +113,7 @@ const MESSAGE_MAX: Setting = Setting::size(
 .default("1M");
 
 const TIMEOUT: Setting =
-    Setting::duration("timeout", "how long a message may be under way").default("2m");
+    Setting::duration("timeout", "Kafka: how long a message may be under way").default("2m");
 
 /// Error for a build without Kafka.
 pub(super) const NOT_BUILT: &str = "this program was built without Kafka; it has it when built by \

@@ -153,9 +153,11 @@ impl Server {
             if !matches!(poll(&mut fds, PollTimeout::from(LOOK_MS)), Ok(1)) {
                 continue;
             }
-            if let Ok((mut stream, _)) = self.listener.accept() {
+            match self.listener.accept() {
                 // Who goes away before the answer does not need it.
-                drop(self.serve(&mut stream));
+                Ok((mut stream, _)) => drop(self.serve(&mut stream)),
+                // The connection waits until there is a descriptor for it.
+                Err(_) => thread::sleep(Duration::from_millis(LOOK_MS.into())),
             }
         }
     }

@@ -13,10 +13,11 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use log::{debug, info};
+use log::{debug, error, info};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{ClockId, clock_gettime};
 
+use crate::host::rights;
 use crate::sys::schedule::{is_ordinary, set_real_time};
 
 /// Time between two looks at the CPU share of a worker.
@@ -49,6 +50,14 @@ pub(crate) fn take_real_time() -> bool {
         );
     }
     result.is_ok()
+}
+
+/// Begin of a thread that needs neither the priority of workers nor capabilities.
+pub(crate) fn begin_ordinary(is_real_time: bool) {
+    if is_real_time {
+        drop_real_time();
+    }
+    rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
 }
 
 /// Drops this thread to SCHED_OTHER.

@@ -260,6 +260,7 @@ impl Connection {
     ) -> Option<End> {
         for _ in 0..READS {
             let Self { number, from, wire, unfinished, .. } = self;
+            let was_between_messages = unfinished.is_empty();
             let read = wire.read(buffer, unfinished);
             let was_complete = match take(unfinished, |octets| sink.message(*number, *from, octets))
             {
@@ -271,6 +272,8 @@ impl Connection {
             };
             if was_complete {
                 (self.has_message, self.since) = (true, Instant::now());
+            } else if was_between_messages && !self.unfinished.is_empty() {
+                self.since = Instant::now();
             }
             match read {
                 Ok(Taken::More) => {}

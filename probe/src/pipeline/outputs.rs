@@ -14,7 +14,7 @@ use exporter::Exporter;
 use flow::{Conversation, NetworkSet, RecordTally};
 use log::error;
 
-use crate::host::{priority, rights};
+use crate::host::priority;
 use crate::pipeline::dropped::{DroppedOnWay, QueueCounts};
 use crate::pipeline::merge::Merge;
 use crate::pipeline::opened::Target;
@@ -112,11 +112,7 @@ impl<'scope, 'env> OutputSet<'scope, 'env> {
         let leaves = Arc::clone(&is_leaving);
         let run = move || {
             let _running: Sender<Infallible> = running;
-            // It needs neither the priority of workers nor capabilities.
-            if is_real_time {
-                priority::drop_real_time();
-            }
-            rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
+            priority::begin_ordinary(is_real_time);
             let exporter = match opening {
                 Opening::Open(exporter) => exporter,
                 Opening::Later(open) => open(),

@@ -12,7 +12,7 @@ use log::error;
 
 use crate::host::control::Request;
 use crate::host::service::Service;
-use crate::host::{priority, rights, signals};
+use crate::host::{priority, signals};
 use crate::pipeline::dropped::QueueReport;
 use crate::pipeline::feed::{Feed, Input};
 use crate::pipeline::live::MeterChange;
@@ -165,10 +165,7 @@ fn start_stages<'scope>(
     is_real_time: bool,
 ) -> ScopedJoinHandle<'scope, ()> {
     spawn(scope, "stages", move || {
-        if is_real_time {
-            priority::drop_real_time();
-        }
-        rights::give_up_in_thread().unwrap_or_else(|problem| error!("{problem}"));
+        priority::begin_ordinary(is_real_time);
         stages.run();
     })
 }
@@ -365,7 +362,8 @@ impl Supervisor<'_, '_> {
         let records = totals.records();
         let outputs = totals.outputs.iter_mut().filter(|output| output.takes_records);
         for OutputEnd { counts, dropped, absent, .. } in outputs {
-            let accounted = counts.sent + counts.not_exportable + counts.failed + *dropped;
+            let kept = counts.dead_lettered + counts.spooled;
+            let accounted = counts.sent + counts.not_exportable + counts.failed + kept + *dropped;
             *dropped += records - accounted - *absent;
         }
         totals

@@ -132,20 +132,21 @@ impl Transactions {
         events: &mut Vec<Event>,
     ) {
         let dns = self.telling.dns(transaction);
-        if let Some(known) = self.waiting.get_mut(&key) {
-            if known.asks(&dns) && known.is_in_time(time) {
-                known.times += 1;
-                known.last = known.last.max(time);
-                self.counts.repeated += 1;
-                return;
-            }
-            self.end(&key, Outcome::Unanswered, events);
-        }
         self.next += 1;
         let number = self.next;
-        let memory = QUESTION_OCTETS + telling::dns_octets(&dns);
-        self.memory += memory;
-        self.waiting.insert(key, Question { time, last: time, dns, times: 1, number, memory });
+        let is_repeated = |known: &Question| known.asks(&dns) && known.is_in_time(time);
+        if self.waiting.get(&key).is_some_and(is_repeated) {
+            let known = self.waiting.get_mut(&key).expect("it was just there");
+            known.times += 1;
+            (known.last, known.number) = (known.last.max(time), number);
+            self.counts.repeated += 1;
+        } else {
+            self.end(&key, Outcome::Unanswered, events);
+            let memory = QUESTION_OCTETS + telling::dns_octets(&dns);
+            self.memory += memory;
+            self.waiting.insert(key, Question { time, last: time, dns, times: 1, number, memory });
+        }
+        // The question that was asked last is the last to expire.
         self.order.push_back((key, number));
         while self.memory + self.order.len() * size_of::<(Key, u64)>() > self.memory_max {
             let Some((key, number)) = self.order.pop_front() else { return };

@@ -99,7 +99,12 @@ impl LossWatch {
             let lost = output.lost();
             if let Some((_, more)) = self.news(Place::Output(index), lost, now, pause) {
                 let (name, why) = (&output.name, remedy(output));
-                let lost = more.words(lost, "record", "records");
+                let [one, many] = match (output.takes_records, output.counts.events_failed) {
+                    (true, 0) => ["record", "records"],
+                    (true, _) => ["record or event", "records and events"],
+                    (false, _) => ["alert", "alerts"],
+                };
+                let lost = more.words(lost, one, many);
                 messages.push(format!("output {name}: {lost} lost: {why}"));
             }
         }

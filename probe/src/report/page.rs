@@ -11,7 +11,7 @@ use log::info;
 use web::{Board, BoundServer, Recorder, Server, Settings};
 
 use crate::host::memory::{self, Memory};
-use crate::host::rights;
+use crate::host::priority;
 use crate::report::totals::Totals;
 use crate::report::units;
 
@@ -51,13 +51,13 @@ impl Page {
         Ok(Self { board: Arc::new(Board::new(is_live, memory)), memory, server })
     }
 
-    /// Starts to answer. The thread has no capabilities.
+    /// Starts to answer. The thread has no capabilities, and no priority before other programs.
     ///
     /// # Errors
     ///
     /// The thread cannot be started; in one sentence.
-    pub(crate) fn show(self) -> Result<ShownPage, String> {
-        let begin = || drop(rights::give_up_in_thread());
+    pub(crate) fn show(self, is_real_time: bool) -> Result<ShownPage, String> {
+        let begin = move || priority::begin_ordinary(is_real_time);
         let server = self
             .server
             .start(Arc::clone(&self.board), begin)

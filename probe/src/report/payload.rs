@@ -16,23 +16,28 @@ pub(crate) fn lines(counts: &PayloadCounts, ended: &Ended) -> Vec<String> {
         (counts.hello_too_long, "too long"),
         (counts.hello_timed_out, "not complete in time"),
         (counts.hello_evicted, "no memory to wait for the rest"),
-        (counts.hello_overlap, "pieces that differ"),
         (counts.quic_version, "QUIC of an unknown version"),
         (counts.quic_sealed, "QUIC with other keys"),
         (counts.skipped, "too many in a second"),
+    ];
+    let notes = [
+        (counts.hello_overlap, "with pieces that differ"),
         (ended.facts_evicted, "found and forgotten, no memory"),
     ];
     let words = |counts: &[(u64, &str)]| -> Vec<String> {
         let some = counts.iter().filter(|(count, _)| *count > 0);
         some.map(|(count, what)| format!("{} {what}", grouped(*count))).collect()
     };
-    let (found, left) = (words(&found), words(&left));
+    let (found, left, notes) = (words(&found), words(&left), words(&notes));
     let mut lines = Vec::new();
     if !found.is_empty() {
         lines.push(format!("messages: {}", found.join(", ")));
     }
     if !left.is_empty() {
         lines.push(format!("not read: {}", left.join(", ")));
+    }
+    if !notes.is_empty() {
+        lines.push(notes.join(", "));
     }
     if ended.facts_one_sided > 0 {
         let count = grouped(ended.facts_one_sided);
@@ -46,7 +51,10 @@ pub(crate) fn lines(counts: &PayloadCounts, ended: &Ended) -> Vec<String> {
             (counts.repeated, "repeated"),
             (counts.unasked, "answers alone"),
         ];
-        lines.push(format!("DNS questions: {}", words(&asked).join(", ")));
+        let words = words(&asked);
+        if !words.is_empty() {
+            lines.push(format!("DNS questions: {}", words.join(", ")));
+        }
     }
     lines
 }

@@ -81,8 +81,8 @@ impl Table<'_> {
                 writeln!(text, "{}{line}{reset}", style.render()).expect("a string takes all");
             }
         }
-        if self.smaller_flows > 0 {
-            let number = self.smaller_flows + self.forgotten;
+        let number = self.smaller_flows + self.forgotten;
+        if number > 0 {
             let rest = units::counted(number, "smaller flow", "smaller flows");
             let dim = Style::new().dimmed();
             writeln!(text, "{}and {rest}{}", dim.render(), Reset.render())

@@ -158,12 +158,13 @@ impl Totals {
         }
         self.put_outputs(text);
         let packets = self.collected.map_or(self.meter.received.packets, |it| it.frames);
+        let what = if self.collected.is_some() { "datagrams" } else { "packets" };
         let rate = per_second(packets, self.elapsed);
         let interrupted = if self.interrupted { ", interrupted" } else { "" };
         line(
             text,
             "time",
-            &format!("{}, {} packets/s{interrupted}", time(self.elapsed), count(rate)),
+            &format!("{}, {} {what}/s{interrupted}", time(self.elapsed), count(rate)),
         );
     }
 
@@ -345,7 +346,7 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
         (output.counts.events_failed, "event", "events", "LOST"),
         (output.counts.events_spooled, "event", "events", "spooled"),
         (output.dropped.records, "record", "records", "DROPPED at its queue"),
-        (output.absent.records, "record", "records", "while it was not configured"),
+        (output.absent.records, "record", "records", "while it was absent"),
         (output.counts.reconnects, "new connection", "new connections", "made"),
         (output.counts.times_clamped, "record", "records", "with times clamped"),
         (

@@ -81,7 +81,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ElasticCommand,
     },
-    /// Ask a run with --control: its totals, its outputs, new settings
+    /// Ask a run with --control: totals, flows, outputs, new settings
     Ctl(CtlArguments),
     /// List the rules of the detectors: meanings and thresholds
     Rules,
@@ -153,8 +153,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "HOST")]
     pub(crate) name: Option<String>,
 
-    /// Number of the interface with this name, or in capture files at this position from 1 on: 1=N
-    /// is the interface of a classic pcap file; may be given several times
+    /// Number of an interface in records. In capture files NAME can be a position from 1 on: 1=N for
+    /// a classic pcap file; may be given several times
     #[arg(long, value_name = "NAME=N", value_parser = interface_number)]
     pub(crate) ifindex: Vec<(String, u32)>,
 
@@ -200,13 +200,13 @@ pub(crate) struct Arguments {
     pub(crate) burst: u16,
 
     #[command(flatten)]
+    pub(crate) timeouts: TimeoutArguments,
+
+    #[command(flatten)]
     pub(crate) http: HttpArguments,
 
     #[command(flatten)]
     pub(crate) service: ServiceArguments,
-
-    #[command(flatten)]
-    pub(crate) timeouts: TimeoutArguments,
 
     #[command(flatten)]
     pub(crate) tunnels: TunnelArguments,

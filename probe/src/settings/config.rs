@@ -160,7 +160,7 @@ impl Config {
         let name = args.name.clone().unwrap_or_else(host_name);
         let detect = args.detect.settings(&args.output, live, key, seed, &name);
         let payload = args.payload.settings(&args.output)?;
-        let read = payload.map(|it| (it.kinds, it.memory, it.telling));
+        let read = payload.map(|it| (it.kinds, it.memory, it.telling, it.has_transactions));
         let selected = (&args.filter, &read);
         let metered = (&observer, &table, &idle_ms_of, workers, &args.ifindex, selected);
         let places: Vec<_> = args.places.paths().collect();

@@ -30,9 +30,7 @@ const APART: [(&str, &str); 4] =
     [("top", "output"), ("order", "output"), ("top-by", "output"), ("top-by", "order")];
 
 /// Settings that need another one.
-const NEED: [(&str, &str); 13] = [
-    ("inside-interfaces", "local-networks"),
-    ("outside-interfaces", "local-networks"),
+const NEED: [(&str, &str); 10] = [
     ("http-allow-remote", "http"),
     ("http-name", "http"),
     ("http-token-file", "http"),
@@ -42,7 +40,6 @@ const NEED: [(&str, &str); 13] = [
     ("payload-http", "payload"),
     ("payload-memory", "payload"),
     ("payload-names", "payload"),
-    ("payload-names-key", "payload-names"),
     ("tunnel-key", "decap"),
 ];
 
@@ -170,7 +167,11 @@ impl Problems {
         refused.extend(OF_METERING.map(str::to_owned));
         refused.retain(|name| !(listens && OF_LISTENING.contains(&name.as_str())));
         for name in refused.iter().filter(|name| is_given(name)) {
-            self.clash(format!("--{name} cannot be used with collect"));
+            if OF_LISTENING.contains(&name.as_str()) {
+                self.lack(format!("--{name} needs --listen"));
+            } else {
+                self.clash(format!("--{name} cannot be used with collect"));
+            }
         }
         if !listens && args.inputs.is_empty() {
             self.lack(

@@ -51,9 +51,11 @@ Examples:
       several files merged by packet time, a JSON document for each flow
   flowprobe collect -r datagrams.pcap -o json:-
       the flows of other exporters, out of a capture of their datagrams
+  flowprobe collect -l flow://:2055 -o json:-
+      the flows of other exporters, as they send them
 
-Exit status: 0 done, 1 something failed or was interrupted, 2 wrong usage, 3 something was lost \
-and --fail-on-loss is set.
+Exit status: 0 done, 1 something failed, was lost in a replay, or was interrupted, 2 wrong usage, \
+3 something was lost and --fail-on-loss is set.
 
 Signals: SIGINT, SIGTERM and SIGQUIT end in good order; a second one after 2 s or more waits for \
 no output. SIGHUP opens files again and reads the file of --config again if live capture has no \

@@ -15,7 +15,8 @@ pub(super) struct CommandLine;
 const NOT_IN_A_FILE: [&str; 4] = ["check-config", "config", "help", "version"];
 
 /// Settings of one value that has parts with commas between them.
-const OF_PARTS: [&str; 5] = ["decap", "flow-key", "l2tpv3", "payload-dns-ports", "vxlan-ports"];
+const OF_PARTS: [&str; 6] =
+    ["decap", "flow-key", "l2tpv3", "payload", "payload-dns-ports", "vxlan-ports"];
 
 impl Known for CommandLine {
     fn takes(&self, name: &str) -> Option<Takes> {

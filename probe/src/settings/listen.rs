@@ -68,8 +68,8 @@ pub(crate) struct CollectArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) exporters_file: Option<PathBuf>,
 
-    /// Whose a template in datagrams is: of all ports of an address, or of each port, where several
-    /// exporters are behind one address
+    /// Scope of a template in datagrams: an exporter's address, or each of its ports, for several
+    /// exporters behind one address
     #[arg(long, value_name = "SCOPE", default_value = "address")]
     pub(crate) template_scope: Scope,
 

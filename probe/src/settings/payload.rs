@@ -103,6 +103,11 @@ impl PayloadArguments {
         }))
     }
 
+    /// Forgets the file of the key, which may not be readable any more.
+    pub(super) fn forget_key(&mut self) {
+        (self.payload_names, self.payload_names_key) = (Names::Full, None);
+    }
+
     fn key(&self) -> Result<HashKey, String> {
         let (place, text) = match &self.payload_names_key {
             Some(path) => {

@@ -45,10 +45,10 @@ pub(crate) enum CtlCommand {
     Flows {
         #[command(flatten)]
         meant: FlowArguments,
-        /// Which are first: octets, packets, start (the oldest) or latest
+        /// Which are first: octets, packets, start (the oldest) or latest [default: octets]
         #[arg(long, value_name = "ORDER")]
         sort: Option<String>,
-        /// How many are shown, at most 1000
+        /// How many are shown: 1 to 1000 [default: 20]
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
         /// A line of JSON

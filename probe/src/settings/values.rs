@@ -11,6 +11,9 @@ use flow::{KeyField, KeyFields};
 
 use crate::capture::packet::Direction;
 
+/// Longest time between two totals.
+const INTERVAL_MAX: Duration = Duration::from_secs(365 * 86_400);
+
 /// A fixed seed, or a random one for this run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seed {
@@ -89,8 +92,10 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
 
 /// A time that may be 0.
 pub(super) fn interval(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|_error| "a time is needed, such as 60s or 5min; 0s is never".to_owned())
+    let time = humantime::parse_duration(text).ok();
+    time.filter(|time| *time <= INTERVAL_MAX).ok_or_else(|| {
+        "a time up to 365days is needed, such as 60s or 5min; 0s is never".to_owned()
+    })
 }
 
 /// A power of two.
