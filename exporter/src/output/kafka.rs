@@ -78,12 +78,11 @@ pub(super) const FORMAT: Setting = Setting::text(
 )
 .default("json");
 
-const PARTITION_KEY: Setting = Setting::text(
-    "key",
-    "Kafka: what decides the partition: conversation, exporter or none",
-    |text| ["conversation", "exporter", "none"].contains(&text),
-)
-.default("none");
+const PARTITION_KEY: Setting =
+    Setting::text("key", "Kafka: partition by conversation, exporter or none", |text| {
+        ["conversation", "exporter", "none"].contains(&text)
+    })
+    .default("none");
 
 const COMPRESSION: Setting = Setting::text("compression", "zstd, lz4, snappy or none", |text| {
     ["zstd", "lz4", "snappy", "none"].contains(&text)
