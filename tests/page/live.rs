@@ -144,6 +144,8 @@ fn prometheus_reads_a_live_run_up_to_its_totals() {
         assert_eq!(prometheus.number("sum(flowprobe_interface_lost_packets_total)"), 0.0);
         let on_wire = prometheus.number("sum(flowprobe_interface_packets_total)");
         assert_eq!(on_wire, sent as f64);
+        assert_eq!(prometheus.number("sum(flowprobe_queue_dropped_records_total)"), 0.0);
+        assert_eq!(prometheus.number("count(flowprobe_queue_batches_limit)"), 3.0);
         for name in ["worker_metered_packets", "worker_ended_packets", "worker_packets"] {
             let by_worker = prometheus.number(&format!("sum(flowprobe_{name}_total)"));
             assert_eq!(by_worker, sent as f64, "{name}");

@@ -92,9 +92,9 @@ fn a_list_of_too_many_flows_says_how_far_it_reaches() {
     seen.assert_silent();
 }
 
-/// A load of so many flows, each with a packet and half a record a second, and somebody who asks
-/// for all that the page shows, one question after the other. With `FLOWPROBE_RELEASE` it is the
-/// program that users have, and the time of an answer is that which they see.
+/// A load of so many flows, each with a packet a second and a record every few seconds, and
+/// somebody who asks for all that the page shows, one question after the other. With
+/// `FLOWPROBE_RELEASE` it is the program that users have, and the time that they see.
 #[test]
 fn answers_come_at_once_beside_live_load() {
     let Some(network) = Network::new(Links::default()) else { return };

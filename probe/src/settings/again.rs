@@ -117,8 +117,8 @@ impl Reread {
     /// All settings that contradict each other, each in one sentence.
     pub(crate) fn config(&self) -> Result<Config, Vec<String>> {
         let mut args = self.args.clone();
-        // They stay as they are, and their files may not be readable any more: the token of the page,
-        // the key of names, the names of exporters.
+        // They stay as they are, and their files may not be readable any more: the token of the
+        // page, the key of names, the names of exporters.
         (args.http.http, args.filter, args.collect.exporters_file) = (None, None, None);
         args.payload.forget_key();
         Config::new(&args).map_err(|problems| self.from_file.located(&problems))

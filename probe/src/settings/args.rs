@@ -153,8 +153,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "HOST")]
     pub(crate) name: Option<String>,
 
-    /// Number of an interface in records. In capture files NAME can be a position from 1 on: 1=N for
-    /// a classic pcap file; may be given several times
+    /// Number of an interface in records. In capture files NAME can be a position from 1 on: 1=N
+    /// for a classic pcap file; may be given several times
     #[arg(long, value_name = "NAME=N", value_parser = interface_number)]
     pub(crate) ifindex: Vec<(String, u32)>,
 

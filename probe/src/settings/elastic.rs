@@ -9,8 +9,9 @@ use exporter::{Destination, Retention};
 /// Command for a cluster.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ElasticCommand {
-    /// Give a cluster the index templates and the lifecycle of data streams, and dashboards to Kibana
-    /// or OpenSearch Dashboards. What is there stays unless it differs or an option changes it
+    /// Give a cluster the index templates and the lifecycle of data streams, and dashboards to
+    /// Kibana or OpenSearch Dashboards. What is there stays unless it differs or an option changes
+    /// it
     Setup(SetupArguments),
     /// Check whether a cluster accepts flows, and which parts are missing. One document is sent,
     /// looked for and deleted
