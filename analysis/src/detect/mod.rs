@@ -66,6 +66,8 @@ pub struct Detectors {
     common: Common,
     /// The last packet, in milliseconds of trace time.
     latest_ms: u64,
+    /// Windows that ended by this time are closed, in milliseconds of trace time.
+    settled_ms: u64,
     counts: DetectCounts,
     published: Arc<Mutex<DetectCounts>>,
 }
@@ -102,6 +104,7 @@ impl Detectors {
                 ..Common::default()
             },
             latest_ms: 0,
+            settled_ms: 0,
             counts: DetectCounts::default(),
             published: Arc::default(),
         })
@@ -149,7 +152,7 @@ impl Detectors {
         let kinds = seen.iter().fold(0, |bits, seen| bits | seen.kinds);
         let watches = self.watches.iter_mut().filter(|watch| are_meant(watch));
         for watch in watches.filter(|watch| watch.kinds & kinds != 0) {
-            self.counts.late += watch.count(seen, &self.seed, &self.scope, &mut self.ahead);
+            watch.count(seen, &self.seed, &self.scope, &mut self.ahead);
         }
     }
 
@@ -240,17 +243,19 @@ impl Detectors {
 impl Stage for Detectors {
     fn batch(&mut self, batch: &mut Batch) {
         let (mut seen, mut active) = (Vec::with_capacity(AHEAD), Vec::with_capacity(AHEAD));
+        // One part counts each record once.
+        let counts_records = self.part != Part::Floods;
         for records in batch.records.chunks(AHEAD) {
             seen.clear();
             for record in records {
                 match Seen::of(batch, record) {
                     Some(one) => {
                         self.latest_ms = self.latest_ms.max(one.end_ms);
+                        self.counts.late +=
+                            u64::from(counts_records && one.end_ms < self.settled_ms);
                         seen.push(one);
                     }
-                    // Each record is counted once.
-                    None if self.part == Part::Floods => {}
-                    None => self.counts.timeless += 1,
+                    None => self.counts.timeless += u64::from(counts_records),
                 }
             }
             self.count(&seen, &mut active);
@@ -270,6 +275,7 @@ impl Stage for Detectors {
         while let Some((index, window)) = self.next(until) {
             self.close(index, window, events);
         }
+        self.settled_ms = self.settled_ms.max(until.as_millis());
         if until == Timestamp::MAX {
             let latest = Timestamp::from_millis(self.latest_ms);
             for watch in &mut self.watches {
