@@ -20,7 +20,7 @@ pub(super) enum Class {
     EchoRequest,
     /// An echo reply.
     EchoReply,
-    /// Network, host or protocol unreachable.
+    /// Network or host unreachable.
     Unreachable,
     /// Port unreachable.
     PortUnreachable,
