@@ -143,7 +143,8 @@ impl Watch {
         let mut taken = Vec::new();
         table.close(window, |subject, measured| {
             let value = (rule.value)(measured);
-            if value >= least || is_sliding && value > 0 || incidents.is_open(subject) {
+            let matters = value >= least || is_sliding && value > 0 || (rule.suffices)(measured);
+            if matters || incidents.is_open(subject) {
                 taken.push((*subject, value, *measured));
             }
         });

@@ -275,7 +275,8 @@ fn a_record_that_comes_late_is_counted_once() {
         detectors.batch(&mut Batch::from(&scan(outside(1), 3)[..]));
         detectors.settle(Timestamp::from_millis(T0 + 120_000), &mut events);
         // Several rules count it, in the windows that are open.
-        detectors.batch(&mut Batch::from(&[late, udp(130_000, (inside(1), 1), (inside(2), 2))][..]));
+        detectors
+            .batch(&mut Batch::from(&[late, udp(130_000, (inside(1), 1), (inside(2), 2))][..]));
         detectors.settle(Timestamp::MAX, &mut events);
     }
     let late = parts.map(|detectors| detectors.counts().lock().unwrap().late);
