@@ -1,8 +1,9 @@
 //! The monitored site: its networks, its servers, and the interfaces at its edge.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use flow::NetworkSet;
+use flow::number::protocol;
+use flow::{FlowDirection, FlowKey, FlowRecord, NetworkSet};
 
 use crate::networks::{Group, Groups, Hosts, embedded_ipv4};
 
@@ -84,6 +85,48 @@ impl Site {
         self.local_networks.contains(address)
             || matches!(address, IpAddr::V6(v6) if embedded_ipv4(v6)
                 .is_some_and(|v4| self.local_networks.contains(v4.into())))
+    }
+
+    /// True if packets with the source of this record cannot come in on its interface.
+    #[inline]
+    pub(crate) fn is_spoofed(&self, record: &FlowRecord) -> bool {
+        let interface = record.key.interface;
+        let (is_inside, is_outside) =
+            (self.inside.contains(interface), self.outside.contains(interface));
+        if record.direction != FlowDirection::Ingress || !is_inside && !is_outside {
+            return false;
+        }
+        let source = record.key.source_address();
+        let is_on_wrong_side = if self.is_local(source) { is_outside } else { is_inside };
+        is_on_wrong_side && !begins_on_link(&record.key, source)
+    }
+}
+
+/// True for packets with a special source address that are normal on their own link: from a host
+/// that has no address yet, or between link-local addresses.
+pub(crate) fn begins_on_link(key: &FlowKey, source: IpAddr) -> bool {
+    let destination = key.destination_address();
+    match (source, destination) {
+        (IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V4(to)) => {
+            let is_dhcp = key.protocol == protocol::UDP
+                && (key.source_port, key.destination_port) == (68, 67);
+            is_dhcp || key.protocol == protocol::IGMP && to.is_multicast()
+        }
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            from.is_link_local() && (to.is_link_local() || to.is_multicast() || to.is_broadcast())
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) if from.is_unspecified() => {
+            // Duplicate address detection: solicitations, and multicast listener reports for them.
+            let kind = key.destination_port >> 8;
+            key.is_icmp() && to.is_multicast() && matches!(kind, 131 | 132 | 133 | 135 | 143)
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            let is_neighbour_discovery =
+                key.is_icmp() && matches!(key.destination_port >> 8, 133..=137);
+            from.is_unicast_link_local()
+                && (to.is_unicast_link_local() || to.is_multicast() || is_neighbour_discovery)
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
     }
 }
 

@@ -298,7 +298,7 @@ async function update() {
     const series = `/api/v1/series?span=${span}&by=${chosen.view}`;
     tasks.push(show(series, showTraffic), show(top, showTop));
   } else if (part === "security") {
-    const incidents = ({ alerts }) => showIncidents({ alerts, detecting });
+    const incidents = ({ alerts, more }) => showIncidents({ alerts, more, detecting });
     tasks.push(show(`/api/v1/series?span=${span}`, showBoards), show("/api/v1/alerts", incidents));
   } else if (part === "flows") {
     tasks.push(show(`/api/v1/flows?size=200&q=${encodeURIComponent(query)}`, showFlows));

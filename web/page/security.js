@@ -97,14 +97,16 @@ function incident(alert) {
 /** What was shown last: the list is not made again, and stays where it was scrolled to. */
 let shown = "";
 
-export function showIncidents({ alerts, detecting }) {
-  const state = JSON.stringify([alerts, detecting]);
+export function showIncidents({ alerts, more, detecting }) {
+  const state = JSON.stringify([alerts, more, detecting]);
   if (state === shown) return;
   shown = state;
   const place = document.getElementById("incidents");
   const open = alerts.filter((alert) => alert.open).length;
   document.getElementById("incident-count").textContent =
-    alerts.length ? `${open} open, ${alerts.length - open} over` : "";
+    alerts.length
+      ? `${open} open, ${alerts.length - open} over${more ? `, ${more} more not listed` : ""}`
+      : "";
   place.classList.toggle("long", alerts.length > 3);
   if (alerts.length > 0) {
     place.replaceChildren(...alerts.map(incident));

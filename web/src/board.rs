@@ -315,8 +315,10 @@ impl Board {
         json!({ "known": all.len(), "now_ms": now_ms.or(latest), "exporters": first })
     }
 
+    /// Incidents, and the number of those beyond the limits, which are not in the list.
     pub(crate) fn alerts(&self) -> Value {
-        lock(&self.records).incidents.value()
+        let incidents = &lock(&self.records).incidents;
+        json!({ "alerts": incidents.value(), "more": incidents.more() })
     }
 }
 

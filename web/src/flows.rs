@@ -84,12 +84,12 @@ impl LatestFlows {
         while self.flows.len() == self.records_max || self.apart > self.apart_max {
             let Some(oldest) = self.flows.pop_front() else { break };
             self.apart -= oldest.apart();
-            self.forgotten = self.forgotten.max(Some(oldest.record.end.as_millis()));
+            self.forgotten = self.forgotten.max(Some(end_of(&oldest.record)));
         }
         self.flows.push_back(flow);
     }
 
-    /// The latest end of a record that had to go, in milliseconds. All records that ended later
+    /// The latest end, by [`end_of`], of a record that had to go, in milliseconds. All records that ended later
     /// are there.
     pub(crate) fn forgotten(&self) -> Option<u64> {
         self.forgotten
@@ -176,6 +176,12 @@ fn tunnel_value(tunnel: &Tunnel) -> Value {
 pub(crate) fn protocol_name(number: u8) -> String {
     let known = protocol::NAMES.iter().find(|(_, known)| *known == number);
     known.map_or_else(|| number.to_string(), |(name, _)| (*name).to_owned())
+}
+
+/// When a record ended, in milliseconds, but not after it was exported or collected: the clock of
+/// another exporter may be ahead.
+pub(crate) fn end_of(record: &FlowRecord) -> u64 {
+    record.end.min(record.exported).as_millis()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// Maximum number of incidents that are kept. Ended ones are removed first.
 const KEPT: usize = 200;
 
-/// Octets of memory for them: one has some 25 fields, and a list of up to 100 addresses.
+/// Octets of memory for them: one has some 25 fields, and a list of up to 6 addresses.
 pub(crate) const OCTETS: usize = KEPT * 8 * 1024;
 
 /// The latest state of each incident, by its `event.id`.
@@ -16,6 +16,8 @@ pub(crate) const OCTETS: usize = KEPT * 8 * 1024;
 pub(crate) struct Incidents {
     /// In the order of their first alerts.
     list: VecDeque<Map<String, Value>>,
+    /// Incidents beyond the limits of the detectors, which have no alert of their own.
+    more: u64,
 }
 
 impl Incidents {
@@ -27,8 +29,12 @@ impl Incidents {
         let mut fields: Map<String, Value> =
             event.fields.iter().map(|(name, field)| ((*name).to_owned(), value(field))).collect();
         fields.insert("@timestamp".to_owned(), event.time.as_millis().into());
-        let same =
-            self.list.iter_mut().find(|known| known.get("event.id") == fields.get("event.id"));
+        let Some(id) = fields.get("event.id") else {
+            let count = fields.get("flowprobe.alert.count").and_then(Value::as_u64);
+            self.more = self.more.saturating_add(count.unwrap_or(0));
+            return;
+        };
+        let same = self.list.iter_mut().find(|known| known.get("event.id") == Some(id));
         if let Some(known) = same {
             *known = fields;
             return;
@@ -43,6 +49,11 @@ impl Incidents {
     /// Number of open ones.
     pub(crate) fn open(&self) -> usize {
         self.list.iter().filter(|fields| is_open(fields)).count()
+    }
+
+    /// Number of incidents beyond the limits of the detectors, which are not in the list.
+    pub(crate) fn more(&self) -> u64 {
+        self.more
     }
 
     /// The incidents: open ones first, then by severity, then the latest first.
@@ -111,6 +122,25 @@ mod tests {
         assert_eq!(value[1]["open"], false);
         assert_eq!(incidents.open(), 1);
         assert_eq!(value.as_array().map(Vec::len), Some(2));
+    }
+
+    #[test]
+    fn those_beyond_the_limits_are_only_counted() {
+        let mut incidents = Incidents::default();
+        incidents.add(&alert(1, "syn-flood-opened", 73));
+        for count in [50, 7] {
+            incidents.add(&Event {
+                kind: EventKind::Alert,
+                time: Timestamp::from_millis(count),
+                fields: vec![
+                    ("event.action", Field::Text("scan-slow-many".to_owned())),
+                    ("event.severity", Field::Number(21)),
+                    ("flowprobe.alert.count", Field::Number(count)),
+                ],
+            });
+        }
+        assert_eq!((incidents.open(), incidents.more()), (1, 57));
+        assert_eq!(incidents.value().as_array().map(Vec::len), Some(1));
     }
 
     #[test]

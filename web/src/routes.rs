@@ -221,7 +221,7 @@ async fn config(State(board): State<Arc<Board>>) -> Response {
 }
 
 async fn alerts(State(board): State<Arc<Board>>) -> Response {
-    document(&json!({ "alerts": board.alerts() }))
+    document(&board.alerts())
 }
 
 async fn exporters(State(board): State<Arc<Board>>, Query(asked): Parameters) -> Response {

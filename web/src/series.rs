@@ -202,7 +202,11 @@ impl Series {
         }
     }
 
+    /// Adds a record. No time is later than when it was exported or collected: an exporter whose
+    /// clock is ahead would put all others out of the ring.
     pub(crate) fn add(&mut self, record: &FlowRecord) {
+        let end = record.end.min(record.exported);
+        let start = record.start.min(end);
         let classes = Classes::of(record);
         let counts = Counts { packets: record.packets, octets: record.octets, flows: 1 };
         let number = record.key.interface;
@@ -221,7 +225,7 @@ impl Series {
         let of_interface = of_interface.map(|at| &mut self.interfaces[at].1);
         for traffic in [Some(&mut self.all), of_interface].into_iter().flatten() {
             for ring in traffic.both() {
-                ring.add(record.start..record.end, counts, classes.list());
+                ring.add(start..end, counts, classes.list());
             }
         }
     }
@@ -317,6 +321,19 @@ mod tests {
         series.add(&record(1 << 50, 1 << 50, 3));
         series.add(&record(1_000, 1_000, 9));
         assert_eq!(sum(&series.value(hour, View::Classes), "packets"), 3);
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_puts_nothing_out_of_the_ring() {
+        let mut series = Series::new(&Memory::default());
+        series.add(&record(1_000, 1_000, 5));
+        let ahead = record(1 << 50, 1 << 51, 3);
+        series.add(&FlowRecord { exported: Timestamp::from_millis(2_000), ..ahead });
+        series.add(&record(3_000, 3_000, 1));
+        let value = series.value(Span::parse(None).expect("a span"), View::Classes);
+        assert_eq!(sum(&value, "packets"), 9);
+        let packets = value["classes"]["tcp"]["packets"].as_array().expect("points");
+        assert_eq!(packets[packets.len() - 3..], [json!(5), json!(3), json!(1)]);
     }
 
     #[test]

@@ -11,7 +11,8 @@ pub struct DetectCounts {
     pub rules: Vec<RuleCounts>,
     /// Records of packets that fit no clock: they belong to no window.
     pub timeless: u64,
-    /// Records that came after their window. Only those of other exporters do.
+    /// Records that came after the windows up to their end were closed. Only those of other
+    /// exporters do. They count in a later window if their own is closed.
     pub late: u64,
 }
 

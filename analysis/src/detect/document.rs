@@ -7,7 +7,7 @@ use flow::{Event, EventKind, Timestamp, Value};
 
 use super::distinct::count_of_many;
 use super::incident::{Action, Finding, Incident};
-use super::rule::{Holds, Rule, Severity, Threat, Told};
+use super::rule::{Holds, Number, Rule, Severity, Threat, Told};
 use super::subject::address;
 
 /// Fields that all documents have in common, and the losses of the detectors.
@@ -142,16 +142,19 @@ fn of_subject(rule: &Rule, incident: &Incident) -> Vec<Field> {
     if let Some(address) = source {
         fields.push(("source.ip", Value::Address(address)));
     }
-    let is_answer = rule.holds == Holds::Sources && subject.number > 0 && destination.is_some();
-    let port = u16::try_from(subject.number).ok().filter(|&port| port > 0 && source.is_some());
-    if is_answer {
-        fields.push(("source.port", Value::Number(subject.number.into())));
+    let port = u16::try_from(subject.number).ok().filter(|&port| port > 0);
+    let (source_port, destination_port) = match rule.number {
+        Number::Port => (None, port.or_else(|| total.only_port())),
+        Number::SourcePort => (port, None),
+        Number::Interface | Number::Class => (None, None),
+    };
+    if let Some(port) = source_port {
+        fields.push(("source.port", Value::Number(port.into())));
     }
     if let Some(address) = destination {
         fields.push(("destination.ip", Value::Address(address)));
     }
-    let port = port.or_else(|| total.only_port()).filter(|_| !is_answer && rule.id != HEAVY);
-    if let Some(port) = port {
+    if let Some(port) = destination_port {
         fields.push(("destination.port", Value::Number(port.into())));
     }
     if let Some(name) = transport_name(subject.protocol) {
@@ -167,9 +170,6 @@ fn of_subject(rule: &Rule, incident: &Incident) -> Vec<Field> {
     }
     fields
 }
-
-/// The number of its subjects is an interface.
-const HEAVY: &str = "new-heavy-flow";
 
 fn of_version(incident: &Incident) -> u8 {
     incident.peak.subject.version

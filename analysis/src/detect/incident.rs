@@ -23,6 +23,10 @@ const HOLD_MS: u64 = 5 * 60 * 1000;
 /// Time in which a closed incident explains findings of other rules, in milliseconds.
 const MEMORY_MS: u64 = 15 * 60 * 1000;
 
+/// The longest record that keeps an incident open, in milliseconds: the highest active timeout, one
+/// day. A record of another exporter may say more.
+const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
+
 /// Most incidents of a rule that are open.
 const OPEN_MAX: usize = 1000;
 
@@ -225,7 +229,7 @@ impl Incidents {
                 let quiet = if incident.seen == window.end { 0 } else { quiet + 1 };
                 incident.state = State::Open { quiet };
                 // A record that lasted several windows is seen only once in these windows.
-                let covered = incident.total.longest / window.length_ms;
+                let covered = incident.total.longest.min(LONGEST_MS) / window.length_ms;
                 if quiet >= QUIET_WINDOWS + covered {
                     incident.state = State::Closed;
                     *open -= 1;

@@ -3,7 +3,8 @@
 //! A record belongs to the window in which its last packet came, in trace time. A window closes
 //! when no more record of it can come ([`Stage::settle`]). Only a record of another exporter can be
 //! late: it is counted. Counts are only sums, maxima and set bits: the order of records and the
-//! number of workers do not matter. All decisions use integers. Memory is fixed at the start.
+//! number of workers do not matter. All decisions use integers. Memory is bounded: tables are made at
+//! the start; baselines, sliding sets and incidents grow up to their limits.
 //!
 //! rule.rs defines a rule, rules/ has the rules, this file judges windows, and incident.rs keeps
 //! the incidents.
@@ -66,6 +67,8 @@ pub struct Detectors {
     common: Common,
     /// The last packet, in milliseconds of trace time.
     latest_ms: u64,
+    /// Windows that ended by this time are closed, in milliseconds of trace time.
+    settled_ms: u64,
     counts: DetectCounts,
     published: Arc<Mutex<DetectCounts>>,
 }
@@ -102,6 +105,7 @@ impl Detectors {
                 ..Common::default()
             },
             latest_ms: 0,
+            settled_ms: 0,
             counts: DetectCounts::default(),
             published: Arc::default(),
         })
@@ -149,7 +153,7 @@ impl Detectors {
         let kinds = seen.iter().fold(0, |bits, seen| bits | seen.kinds);
         let watches = self.watches.iter_mut().filter(|watch| are_meant(watch));
         for watch in watches.filter(|watch| watch.kinds & kinds != 0) {
-            self.counts.late += watch.count(seen, &self.seed, &self.scope, &mut self.ahead);
+            watch.count(seen, &self.seed, &self.scope, &mut self.ahead);
         }
     }
 
@@ -240,17 +244,19 @@ impl Detectors {
 impl Stage for Detectors {
     fn batch(&mut self, batch: &mut Batch) {
         let (mut seen, mut active) = (Vec::with_capacity(AHEAD), Vec::with_capacity(AHEAD));
+        // One part counts each record once.
+        let counts_records = self.part != Part::Floods;
         for records in batch.records.chunks(AHEAD) {
             seen.clear();
             for record in records {
                 match Seen::of(batch, record) {
                     Some(one) => {
                         self.latest_ms = self.latest_ms.max(one.end_ms);
+                        self.counts.late +=
+                            u64::from(counts_records && one.end_ms < self.settled_ms);
                         seen.push(one);
                     }
-                    // Each record is counted once.
-                    None if self.part == Part::Floods => {}
-                    None => self.counts.timeless += 1,
+                    None => self.counts.timeless += u64::from(counts_records),
                 }
             }
             self.count(&seen, &mut active);
@@ -270,6 +276,7 @@ impl Stage for Detectors {
         while let Some((index, window)) = self.next(until) {
             self.close(index, window, events);
         }
+        self.settled_ms = self.settled_ms.max(until.as_millis());
         if until == Timestamp::MAX {
             let latest = Timestamp::from_millis(self.latest_ms);
             for watch in &mut self.watches {

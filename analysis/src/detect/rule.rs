@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use flow::{FlowKey, FlowRecord, HashSeed};
+use flow::{FlowKey, HashSeed};
 
 use super::facts::Fact;
 use super::seen::{Class, Seen};
@@ -65,6 +65,8 @@ pub struct Rule {
     pub(super) suffices: fn(&Measured) -> bool,
     /// Content of the sets of a measure.
     pub(super) holds: Holds,
+    /// Meaning of the number of a subject.
+    pub(super) number: Number,
     /// More specific rules: while one of them has an incident, this rule opens none.
     pub(super) yields_to: &'static [&'static str],
     pub(super) shared: Shared,
@@ -130,6 +132,19 @@ pub(super) enum Holds {
     Pairs,
 }
 
+/// Meaning of the number of a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Number {
+    /// The port of the destination; 0: none.
+    Port,
+    /// The port of the source; 0: none.
+    SourcePort,
+    /// An interface.
+    Interface,
+    /// A class of traffic.
+    Class,
+}
+
 /// The part that two subjects have to have in common, so that one incident explains the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shared {
@@ -188,17 +203,6 @@ impl Scope {
             }
             IpAddr::V6(host) => host.is_unique_local() || host.is_unicast_link_local(),
         }
-    }
-
-    /// True if packets with the source of this record cannot come in on its interface.
-    pub(super) fn is_spoofed(&self, record: &FlowRecord) -> bool {
-        let site = &self.site;
-        if site.local_networks.is_empty() {
-            return false;
-        }
-        let is_local = site.is_local(record.key.source_address());
-        let interface = record.ingress_interface();
-        is_local && site.outside.contains(interface) || !is_local && site.inside.contains(interface)
     }
 }
 
@@ -283,6 +287,7 @@ impl Rule {
         agrees: |_| true,
         suffices: |_| false,
         holds: Holds::Targets,
+        number: Number::Port,
         yields_to: &[],
         shared: Shared::Source,
         threats: [None, None],

@@ -20,7 +20,7 @@ pub(super) enum Class {
     EchoRequest,
     /// An echo reply.
     EchoReply,
-    /// Network, host or protocol unreachable.
+    /// Network or host unreachable.
     Unreachable,
     /// Port unreachable.
     PortUnreachable,
@@ -97,9 +97,10 @@ pub(super) struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    /// `None` for a packet that fit no clock: its time is not known.
+    /// `None` for a packet that fit no clock: its time is not known. The end is at most the time
+    /// when the record was exported or collected: the clock of another exporter may be ahead.
     pub(super) fn of(batch: &Batch, record: &'a FlowRecord) -> Option<Self> {
-        let end_ms = batch.trace_end(record)?.as_millis();
+        let end_ms = batch.trace_end(record)?.min(batch.trace_exported(record)?).as_millis();
         let duration_ms = record.end.millis_since(record.start);
         let class = class(record);
         let names = batch.details_of(record).map_or(0, |details| of_names(record, details));

@@ -64,8 +64,7 @@ impl Watch {
         }
     }
 
-    /// Counts at most [`AHEAD`] records, those that the rule counts. Returns the number of those
-    /// that came late.
+    /// Counts at most [`AHEAD`] records, those that the rule counts.
     ///
     /// Memory is fetched ahead: a new subject is in no cache.
     pub(super) fn count(
@@ -74,7 +73,7 @@ impl Watch {
         seed: &HashSeed,
         scope: &Scope,
         ahead: &mut Ahead,
-    ) -> u64 {
+    ) {
         if let Some(count_total) = self.rule.count_total {
             return self.count_totals(seen, seed, count_total);
         }
@@ -85,7 +84,7 @@ impl Watch {
         if let Some(fetches) = fetches {
             for (seen, (subject, hash)) in seen().zip(&mut *ahead) {
                 *subject = fetches(seen.key());
-                *hash = subject.hash(seed, windows.of(seen.end_ms).0);
+                *hash = subject.hash(seed, windows.of(seen.end_ms));
                 table.prefetch_group(*hash);
             }
             for (seen, (_, hash)) in seen().zip(&*ahead) {
@@ -93,15 +92,12 @@ impl Watch {
                 table.prefetch_entry(*hash, if has_sets { 4 } else { 2 });
             }
         }
-        let mut late = 0;
         for (seen, ahead) in seen().zip(&*ahead) {
-            let (window, is_late) = windows.of(seen.end_ms);
-            late += u64::from(is_late);
+            let window = windows.of(seen.end_ms);
             let ahead = fetches.map(|_| ahead);
             let mut counter = Counter { seed, scope, table, ahead, window, window_ms: *window_ms };
             (rule.count)(seen, &mut counter);
         }
-        late
     }
 
     /// As [`Watch::count`], for totals.
@@ -110,16 +106,12 @@ impl Watch {
         seen: &[Seen<'_>],
         seed: &HashSeed,
         count_total: fn(&Seen<'_>, &mut Totals, u64),
-    ) -> u64 {
+    ) {
         let mut windows = Windows::new(self.window_ms, self.closed);
         let mut sums = Sums::new(seed, &mut self.table);
-        let mut late = 0;
         for seen in seen.iter().filter(|seen| self.kinds & seen.kinds != 0) {
-            let (window, is_late) = windows.of(seen.end_ms);
-            late += u64::from(is_late);
-            count_total(seen, sums.of(window), self.window_ms);
+            count_total(seen, sums.of(windows.of(seen.end_ms)), self.window_ms);
         }
-        late
     }
 
     pub(super) fn end(&self, window: u64) -> Timestamp {
@@ -151,7 +143,8 @@ impl Watch {
         let mut taken = Vec::new();
         table.close(window, |subject, measured| {
             let value = (rule.value)(measured);
-            if value >= least || is_sliding && value > 0 || incidents.is_open(subject) {
+            let matters = value >= least || is_sliding && value > 0 || (rule.suffices)(measured);
+            if matters || incidents.is_open(subject) {
                 taken.push((*subject, value, *measured));
             }
         });
@@ -290,19 +283,16 @@ impl Windows {
         Self { window_ms, closed, window: 0, from_ms: 0 }
     }
 
-    /// The window in which a record with this end counts. True if its own was closed before.
+    /// The window in which a record with this end counts: its own, or the first one that is open.
     #[inline]
-    fn of(&mut self, end_ms: u64) -> (u64, bool) {
+    fn of(&mut self, end_ms: u64) -> u64 {
         if end_ms.wrapping_sub(self.from_ms) >= self.window_ms {
             self.window = end_ms / self.window_ms;
             self.from_ms = self.window * self.window_ms;
         }
         match self.closed {
-            Some(closed) if closed >= self.window => {
-                debug_assert!(false, "a record came after window {closed} was closed");
-                (closed + 1, true)
-            }
-            Some(_) | None => (self.window, false),
+            Some(closed) if closed >= self.window => closed + 1,
+            Some(_) | None => self.window,
         }
     }
 }

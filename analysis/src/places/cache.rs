@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flow::Place;
 
-/// Sets of the cache, a power of two. Each has two answers: 8,192 in all, in 256 KiB.
+/// Sets of the cache, a power of two. Each has two answers: 8,192 in all, in 384 KiB.
 const SETS: usize = 4096;
 
 /// Addresses that share an answer: a single one, or all of its block, which is a /24 of IPv4 or a
@@ -32,6 +32,8 @@ struct Answer {
     scope: Scope,
     place: Option<Arc<Place>>,
 }
+
+const _: () = assert!(SETS * size_of::<[Answer; 2]>() == 384 << 10);
 
 /// The cache; the newest answer of each set comes first.
 #[derive(Debug)]

@@ -7,15 +7,11 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use flow::number::{protocol, tcp_control};
-use flow::{
-    FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyField, KeyFields, Tag, Tags,
-};
+use flow::{FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyField, KeyFields, Tag, Tags};
 
 use crate::networks::{Purpose, purpose};
-use crate::site::Site;
+use crate::site::{Site, begins_on_link};
 pub use stage::{TagCounts, TagStage};
 
 /// Gives records their tags.
@@ -120,12 +116,9 @@ impl Tagger {
         if purpose != Purpose::Global && begins_on_link(&record.key, source) {
             return Tags::NONE;
         }
-        let is_local = self.site.is_local(source);
-        let is_bogon = !is_local && purpose != Purpose::Global;
-        let wrong_side = if is_local { &self.site.outside } else { &self.site.inside };
-        let is_spoofed =
-            record.direction == FlowDirection::Ingress && wrong_side.contains(record.key.interface);
-        Tags::when(is_bogon, Tag::BogonSource) | Tags::when(is_spoofed, Tag::SpoofedSource)
+        let is_bogon = purpose != Purpose::Global && !self.site.is_local(source);
+        Tags::when(is_bogon, Tag::BogonSource)
+            | Tags::when(self.site.is_spoofed(record), Tag::SpoofedSource)
     }
 }
 
@@ -195,33 +188,5 @@ fn amplified_above(port: u16) -> Option<u64> {
         17 | 19 | 53 | 69 | 111 | 137 | 161 | 177 | 389 | 427 | 520 | 623 | 1434 | 1900 | 3283
         | 3702 | 5093 | 5353 | 5683 | 10_001 | 10_074 | 11_211 | 37_810 => Some(468),
         _ => None,
-    }
-}
-
-/// True for packets with a special source address that are normal on their own link: from a host
-/// that has no address yet, or between link-local addresses.
-fn begins_on_link(key: &FlowKey, source: IpAddr) -> bool {
-    let destination = key.destination_address();
-    match (source, destination) {
-        (IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V4(to)) => {
-            let is_dhcp = key.protocol == protocol::UDP
-                && (key.source_port, key.destination_port) == (68, 67);
-            is_dhcp || key.protocol == protocol::IGMP && to.is_multicast()
-        }
-        (IpAddr::V4(from), IpAddr::V4(to)) => {
-            from.is_link_local() && (to.is_link_local() || to.is_multicast() || to.is_broadcast())
-        }
-        (IpAddr::V6(from), IpAddr::V6(to)) if from.is_unspecified() => {
-            // Duplicate address detection: solicitations, and multicast listener reports for them.
-            let kind = key.destination_port >> 8;
-            key.is_icmp() && to.is_multicast() && matches!(kind, 131 | 132 | 133 | 135 | 143)
-        }
-        (IpAddr::V6(from), IpAddr::V6(to)) => {
-            let is_neighbour_discovery =
-                key.is_icmp() && matches!(key.destination_port >> 8, 133..=137);
-            from.is_unicast_link_local()
-                && (to.is_unicast_link_local() || to.is_multicast() || is_neighbour_discovery)
-        }
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
     }
 }

@@ -1,6 +1,8 @@
 //! Each rule on records just below and just above its edges.
 
-use flow::{DetailsIndex, Timestamp};
+use std::net::IpAddr;
+
+use flow::{DetailsIndex, FlowDirection, Timestamp};
 
 use super::*;
 use crate::site::SiteSettings;

@@ -3,7 +3,7 @@
 use flow::number::protocol;
 
 use super::super::facts::Fact;
-use super::super::rule::{Counter, Form, Holds, Rule, Severity, Shared, Told};
+use super::super::rule::{Counter, Form, Holds, Number, Rule, Severity, Shared, Told};
 use super::super::seen::{Class, Seen};
 use super::super::settings;
 use super::super::subject::Subject;
@@ -34,6 +34,7 @@ const VICTIM_RULE: Rule = Rule {
     value: |measured| 8 * measured.octets,
     agrees: |measured| measured.all().count() >= SOURCES && measured.packets > 5 * measured.other,
     holds: Holds::Sources,
+    number: Number::SourcePort,
     shared: Shared::Destination,
     threats: [Some(&AMPLIFICATION), Some(&AMPLIFICATION)],
     sentence: |told| {

@@ -3,7 +3,7 @@
 use flow::number::protocol;
 
 use super::super::facts::{DNS_PORT, Fact};
-use super::super::rule::{Form, Holds, Rule, Severity, Shared, Span, Told};
+use super::super::rule::{Form, Holds, Number, Rule, Severity, Shared, Span, Told};
 use super::super::seen::Class;
 use super::super::settings;
 use super::super::subject::Subject;
@@ -61,6 +61,7 @@ pub(in super::super) const AMPLIFIED: Rule = Rule {
     },
     value: |measured| measured.packets,
     holds: Holds::Sources,
+    number: Number::SourcePort,
     yields_to: &["amplification-victim"],
     shared: Shared::Destination,
     threats: [Some(&AMPLIFICATION), Some(&AMPLIFICATION)],

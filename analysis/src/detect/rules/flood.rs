@@ -5,7 +5,7 @@ use flow::number::protocol;
 use super::super::distinct::count_of_many;
 use super::super::facts::Fact;
 use super::super::rule::{
-    Baseline, Counter, Form, Holds, Rule, Severity, Shared, Span, TOTALS, Told, Totals,
+    Baseline, Counter, Form, Holds, Number, Rule, Severity, Shared, Span, TOTALS, Told, Totals,
 };
 use super::super::seen::{Class, Seen};
 use super::super::settings;
@@ -89,8 +89,9 @@ pub(in super::super) const ICMP: Rule = Rule {
     name: "ICMP flood",
     meaning: "a destination gets many packets of ICMP, or a gigabit a second",
     classes: &Class::ICMP,
-    fetches: Some(|key| Subject::destination(key).with(0_u32, protocol::ICMP)),
-    count: |seen, counter| count_packets(seen, counter, protocol::ICMP),
+    fetches: Some(|key| Subject::destination(key).with(0_u32, key.protocol)),
+    // ICMP of IPv4, or ICMPv6.
+    count: |seen, counter| count_packets(seen, counter, seen.key().protocol),
     entries: 8192,
     sentence: |told| flooded(told, "ICMP"),
     ..FLOOD
@@ -162,8 +163,11 @@ fn count_syn(seen: &Seen<'_>, counter: &mut Counter<'_>) {
 
 /// Finds spoofed sources where a server answers each SYN (SYN cookies).
 fn is_spoofed(measured: &Measured) -> bool {
-    let sources = count_of_many(&measured.all(), &measured.second());
-    are_many(sources, measured.flows) && measured.packets > 4 * measured.more
+    // Each source sent a packet.
+    if measured.packets < SPOOFED || measured.packets <= 4 * measured.more {
+        return false;
+    }
+    are_many(count_of_many(&measured.all(), &measured.second()), measured.flows)
 }
 
 fn are_many(sources: u64, flows: u64) -> bool {
@@ -185,6 +189,7 @@ pub(in super::super) const SPIKE: Rule = Rule {
     count_total: Some(count_classes),
     value: |measured| measured.other,
     holds: Holds::Nothing,
+    number: Number::Class,
     yields_to: &["syn-flood", "udp-flood", "icmp-flood", "fragment-flood", "amplification-victim"],
     shared: Shared::Nothing,
     threats: [None, None],

@@ -3,7 +3,9 @@
 use flow::{FlowKey, IpVersion};
 
 use super::super::facts::Fact;
-use super::super::rule::{Baseline, Counter, Form, Holds, Rule, Severity, Shared, Span, Told};
+use super::super::rule::{
+    Baseline, Counter, Form, Holds, Number, Rule, Severity, Shared, Span, Told,
+};
 use super::super::seen::{Class, Seen};
 use super::super::subject::Subject;
 use super::threat::WORM;
@@ -146,7 +148,7 @@ pub(in super::super) const SPOOFED_SOURCES: Rule = Rule {
     entries: 1024,
     needs_networks: true,
     count: |seen, counter| {
-        if counter.scope.is_spoofed(seen.record) {
+        if counter.scope.site.is_spoofed(seen.record) {
             let key = seen.key();
             let hash = counter.hash(key.source, 0);
             let measured = counter.at(Subject::number(key.interface));
@@ -157,6 +159,7 @@ pub(in super::super) const SPOOFED_SOURCES: Rule = Rule {
     // 100 packets of one source count as much as one more source.
     value: |measured| measured.all().count().max(measured.packets / 100),
     holds: Holds::Sources,
+    number: Number::Interface,
     shared: Shared::Nothing,
     sentence: |told| {
         let Told { number, sources, window, measured, .. } = told;
@@ -184,6 +187,7 @@ pub(in super::super) const NEW_HEAVY_FLOW: Rule = Rule {
     count: count_network,
     value: |measured| 8 * measured.more,
     holds: Holds::Nothing,
+    number: Number::Interface,
     sentence: |told| {
         let Told { source, number, value, .. } = told;
         format!("the network of {source} sent {value} bit/s through interface {number}")

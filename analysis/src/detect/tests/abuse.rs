@@ -114,6 +114,25 @@ fn spoofed_sources_are_told_by_interface() {
     assert_eq!(found(9), [""; 0]);
     assert_eq!(found(12), ["spoofed-sources"]);
     assert_eq!(super::found(&spoofed(50)), [""; 0], "nothing is known of the networks");
+    // New hosts ask for their addresses, and neighbours talk with link-local ones.
+    let site = SiteSettings {
+        outside_interfaces: Vec::new(),
+        inside_interfaces: vec!["1".to_owned()],
+        ..site
+    };
+    let found =
+        |records: &[FlowRecord]| opened(&events_of(detectors_with(Vec::new(), &site), records));
+    let requests = |source: [u8; 4]| {
+        let to = IpAddr::from([255; 4]);
+        each(60, 100, |at, _| sized(udp(at, (source.into(), 68), (to, 67)), 100, 30_000))
+    };
+    assert_eq!(found(&requests([0; 4])), [""; 0]);
+    assert_eq!(found(&requests([8; 4])), ["spoofed-sources"]);
+    let neighbours = each(50, 100, |at, host| {
+        let source = std::net::Ipv6Addr::from((0xfe80 << 112) + u128::from(host));
+        udp(at, (source.into(), 5353), (std::net::Ipv6Addr::from(0xff02 << 112).into(), 5353))
+    });
+    assert_eq!(found(&neighbours), [""; 0]);
 }
 
 #[test]

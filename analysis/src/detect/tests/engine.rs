@@ -267,6 +267,37 @@ fn a_jump_of_the_clock_closes_what_is_open() {
 }
 
 #[test]
+fn a_record_that_comes_late_is_counted_once() {
+    let mut parts = [Part::Floods, Part::Others].map(detectors_of);
+    let mut events = Vec::new();
+    let late = tcp(0, SYN, (outside(1), 4000), (inside(1), 22));
+    for detectors in &mut parts {
+        detectors.batch(&mut Batch::from(&scan(outside(1), 3)[..]));
+        detectors.settle(Timestamp::from_millis(T0 + 120_000), &mut events);
+        // Several rules count it, in the windows that are open.
+        detectors
+            .batch(&mut Batch::from(&[late, udp(130_000, (inside(1), 1), (inside(2), 2))][..]));
+        detectors.settle(Timestamp::MAX, &mut events);
+    }
+    let late = parts.map(|detectors| detectors.counts().lock().unwrap().late);
+    assert_eq!(late, [0, 1]);
+}
+
+#[test]
+fn a_wrong_time_of_another_exporter_keeps_no_incident_open() {
+    let day_ms = 86_400_000;
+    let mut records = flood(0, 30);
+    // A flow since 1970, a flow that ends in 2554, and the last record four days later.
+    records[0].start = Timestamp::from_millis(0);
+    records[1].end = Timestamp::from_millis(u64::MAX / 1_000_000);
+    records.push(udp(4 * day_ms, (inside(1), 999), (inside(2), 999)));
+    let events = events_of(detectors(), &records);
+    assert_eq!(actions(&events).last().unwrap(), "closed");
+    let closed = events.last().unwrap().time;
+    assert_eq!(closed, Timestamp::from_millis(T0 + 60_000 + day_ms), "a day after the last");
+}
+
+#[test]
 fn packets_without_a_clock_are_in_no_window() {
     let mut records = scan(outside(1), 40);
     records.iter_mut().for_each(|record| record.details = DetailsIndex::WITHOUT_CLOCK);

@@ -56,6 +56,10 @@ fn a_thousand_made_up_sources_are_a_flood_at_any_rate() {
         tcp(at, SYN | ACK, (inside(1), 443), (source.into(), 1025))
     });
     assert_eq!(found(&[syns((0, 10), 120), visits, answers].concat()), [""; 0]);
+    // Far below the threshold.
+    let tuned = RuleSettings { threshold: Some(20_000), ..rule("syn-flood") };
+    let detectors = detectors_with(vec![tuned], &SiteSettings::default());
+    assert_eq!(opened(&events_of(detectors, &syns((0, 10), 120))), ["syn-flood"]);
 }
 
 #[test]
@@ -115,6 +119,14 @@ fn udp_icmp_and_fragment_floods_flip_at_their_threshold() {
         })
     };
     assert_flips("icmp-flood", &pings(20_000), &pings(20_100));
+    let [from, to] = [1_u128, 2].map(|last| std::net::Ipv6Addr::from((0x2a00 << 112) + last));
+    let pings = rate((0, 20), 100, |at, _| {
+        let ping = record(at, protocol::ICMPV6, (from.into(), 0), (to.into(), 128 << 8));
+        sized(ping, 201, 100)
+    });
+    let events = events_of(detectors(), &pings);
+    assert_eq!(opened(&events), ["icmp-flood"]);
+    assert_eq!(text(&events[0], "network.transport"), "ipv6-icmp");
     let fragments = |per_second: u64| {
         rate((0, 20), 100, |at, number| {
             let record = udp(at, (outside(low(number % 5)), 0), (inside(1), 0));
@@ -179,8 +191,16 @@ fn amplification_flips_at_its_threshold() {
         &answers(20, 124_000, false),
         &answers(20, 128_000, false),
     );
+    assert_has_source_port(&answers(20, 128_000, false), 53);
     assert_eq!(found(&answers(8, 500_000, false)), [""; 0], "too few servers");
     assert_eq!(found(&answers(20, 500_000, true)), [""; 0], "it asked");
+}
+
+#[track_caller]
+fn assert_has_source_port(records: &[FlowRecord], port: u64) {
+    let events = events_of(detectors(), records);
+    assert_eq!(number(&events[0], "source.port"), port);
+    assert_eq!(field(&events[0], "destination.port"), None);
 }
 
 #[test]
@@ -191,6 +211,7 @@ fn an_amplifier_inside_is_found() {
         vec![question, answer]
     };
     assert_flips("amplifier-used", &used(9_900_000), &used(10_100_000));
+    assert_has_source_port(&used(10_100_000), 11_211);
     // A server of big files that is asked for them.
     let asked = sized(udp(0, (outside(1), 80), (inside(1), 69)), 20_000, 1_100_000);
     let given = sized(udp(0, (inside(1), 69), (outside(1), 80)), 10_000, 10_500_000);
@@ -202,6 +223,7 @@ fn lists_of_ntp_clients_are_found() {
     let list =
         |packets, octets| vec![sized(udp(0, (inside(1), 123), (outside(1), 80)), packets, octets)];
     assert_flips("ntp-monlist", &list(99, 99 * 440), &list(100, 100 * 440));
+    assert_has_source_port(&list(100, 100 * 440), 123);
     assert_eq!(found(&list(10_000, 76 * 10_000)), [""; 0], "ordinary answers");
 }
 
