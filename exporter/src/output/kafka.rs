@@ -111,6 +111,9 @@ const MESSAGE_MAX: Setting = Setting::size(
 )
 .default("1M");
 
+/// Room for the templates and a record with the longest names.
+const IPFIX_MESSAGE_MIN: usize = 8_000;
+
 const TIMEOUT: Setting =
     Setting::duration("timeout", "how long a message may be under way").default("2m");
 
@@ -134,6 +137,11 @@ pub(super) fn check(scheme: &str, settings: &Settings) -> Result<(), String> {
     }
     if is(&FORMAT, "ipfix") && wants_dns_events(settings) {
         return Err("events=dns needs format=json: IPFIX has flows only".into());
+    }
+    if is(&FORMAT, "ipfix") && settings.size(&MESSAGE_MAX) < IPFIX_MESSAGE_MIN {
+        return Err(
+            "format=ipfix needs message-max=8k or more: each message has its templates".into()
+        );
     }
     Ok(())
 }
