@@ -87,6 +87,9 @@ fn topic_is_the_path_behind_the_brokers() {
     refuse("kafka://b1/flows?user=me&sasl=scram-sha-256", &["--features kafka-tls"]);
     refuse("kafka://b1/flows?key=conversation&format=ipfix", &["needs format=json"]);
     assert!(accept("kafka://b1/flows").writes_documents());
+    refuse("kafka://b1/flows?format=ipfix&message-max=7999", &["needs message-max=8k"]);
+    accept("kafka://b1/flows?format=ipfix&message-max=8k");
+    accept("kafka://b1/flows?message-max=1000");
     assert!(!accept("kafka://b1/flows?format=ipfix").writes_documents());
 }
 

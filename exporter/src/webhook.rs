@@ -8,7 +8,6 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use flow::Conversation;
-use log::warn;
 use ureq::Agent;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::DefaultResolver;
@@ -19,6 +18,7 @@ use crate::ending;
 use crate::error::{ExportError, sentence};
 use crate::exporter::{ExportCounts, Exporter};
 use crate::json::{DocumentExporter, DocumentSettings};
+use crate::muted::Muted;
 use crate::output::{Context, without_secrets};
 use crate::sink::{DocumentSink, Subject};
 use crate::transport::{Collector, Host, Patience, TlsSettings};
@@ -35,9 +35,6 @@ const REQUEST: Duration = Duration::from_secs(10);
 
 /// Maximum wait at the end of a live run.
 const END: Duration = Duration::from_secs(10);
-
-/// Time between two warnings.
-const WARNING: Duration = Duration::from_secs(60);
 
 /// The URL of a webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +97,9 @@ impl Webhook {
             },
             host,
             running: None,
+            given: Content::default(),
             dropped: Content::default(),
+            ended: false,
         };
         let documents = DocumentSettings::of(context, "default".to_owned(), 1);
         Ok(Box::new(DocumentExporter::new(documents, sink)))
@@ -116,8 +115,12 @@ struct WebhookSink {
     sender: Sender,
     host: Host,
     running: Option<Running>,
+    /// Given to the thread.
+    given: Content,
     /// Lost: no room in the queue, or no time.
     dropped: Content,
+    /// True if the thread was not awaited. What it had not sent is lost.
+    ended: bool,
 }
 
 /// The part of the thread.
@@ -139,16 +142,13 @@ struct Counts {
 
 impl Sender {
     fn run(&self, documents: &Receiver<(Content, Vec<u8>)>) {
-        let mut warned: Option<Instant> = None;
+        let mut trouble = Muted::default();
         for (content, document) in documents {
             match self.send(&document) {
                 Ok(()) => self.count(|counts| counts.sent += content),
                 Err(problem) => {
                     self.count(|counts| counts.failed += content);
-                    if warned.is_none_or(|at| at.elapsed() >= WARNING) {
-                        warn!("an alert to {} was lost: {problem}", self.name);
-                        warned = Some(Instant::now());
-                    }
+                    trouble.warn(format_args!("an alert to {} was lost: {problem}", self.name));
                 }
             }
         }
@@ -195,6 +195,26 @@ impl WebhookSink {
         }
         Ok(&self.running.as_ref().expect("it runs").0)
     }
+
+    /// Waits for the thread. In a live run it has this time.
+    fn end(&mut self, time: Duration) -> Result<(), ExportError> {
+        let Some((queue, thread)) = self.running.take() else { return Ok(()) };
+        drop(queue);
+        let begin = Instant::now();
+        while !thread.is_finished() {
+            let is_late = match self.patience {
+                Patience::GoOn => begin.elapsed() > time,
+                Patience::Wait => !ending::may_wait_for_peer(begin.elapsed()),
+            };
+            if is_late || ending::is_hurried() {
+                self.ended = true;
+                let name = &self.sender.name;
+                return Err(ExportError::GaveUp(format!("{name}: alerts were not sent in time")));
+            }
+            thread::sleep(ending::LOOK);
+        }
+        Ok(())
+    }
 }
 
 impl DocumentSink for WebhookSink {
@@ -211,7 +231,10 @@ impl DocumentSink for WebhookSink {
         let mut item = (content, document);
         loop {
             match self.queue()?.try_send(item) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.given += content;
+                    return Ok(());
+                }
                 Err(TrySendError::Full(back)) if waits && !ending::is_requested() => {
                     item = back;
                     thread::sleep(ending::LOOK);
@@ -229,28 +252,15 @@ impl DocumentSink for WebhookSink {
     }
 
     fn finish(&mut self) -> Result<(), ExportError> {
-        let Some((queue, thread)) = self.running.take() else { return Ok(()) };
-        drop(queue);
-        let begin = Instant::now();
-        while !thread.is_finished() {
-            let is_late = match self.patience {
-                Patience::GoOn => begin.elapsed() > END,
-                Patience::Wait => !ending::may_wait_for_peer(begin.elapsed()),
-            };
-            if is_late || ending::is_hurried() {
-                let name = &self.sender.name;
-                return Err(ExportError::GaveUp(format!("{name}: alerts were not sent in time")));
-            }
-            thread::sleep(ending::LOOK);
-        }
-        Ok(())
+        self.end(END)
     }
 
     fn counts(&self) -> ExportCounts {
         let counts = *self.sender.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = if self.ended { self.given - counts.sent } else { counts.failed };
         ExportCounts {
             events_sent: counts.sent.events,
-            events_failed: counts.failed.events + self.dropped.events,
+            events_failed: failed.events + self.dropped.events,
             retried: counts.retried,
             messages: counts.sent.messages,
             octets: counts.sent.octets,
@@ -267,5 +277,44 @@ impl DocumentSink for WebhookSink {
 impl Debug for WebhookSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebhookSink").field("name", &self.sender.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use flow::{Event, EventKind, Timestamp};
+
+    use super::*;
+
+    /// Documents that wait when the time is over are lost, and so is the one under way.
+    #[test]
+    fn alerts_that_were_not_sent_in_time_are_counted() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap();
+        let uri: Uri = format!("http://{address}/").parse().unwrap();
+        let mut sink = WebhookSink {
+            patience: Patience::GoOn,
+            sender: Sender {
+                uri,
+                name: "hook".to_owned(),
+                agent: Agent::new_with_defaults(),
+                counts: Arc::default(),
+            },
+            host: Host { name: "127.0.0.1".to_owned(), port: address.port() },
+            running: None,
+            given: Content::default(),
+            dropped: Content::default(),
+            ended: false,
+        };
+        let (kind, time) = (EventKind::Alert, Timestamp::default());
+        let event = Event { kind, time, fields: Vec::new() };
+        for _ in 0..3 {
+            sink.put(Content::event(), Subject::Event(&event), |out| out.push(b'x')).unwrap();
+        }
+        assert_eq!(sink.counts().events_failed, 0);
+        assert!(sink.end(Duration::from_millis(100)).is_err());
+        assert_eq!((sink.counts().events_sent, sink.counts().events_failed), (0, 3));
     }
 }

@@ -150,7 +150,7 @@ impl Batch {
         let index = &mut self.records[record].details;
         if *index == DetailsIndex::NONE {
             let next = self.details.len();
-            *index = index.at(u16::try_from(next).expect("a batch has few records"));
+            *index = index.at(next);
             self.details.push(Details::default());
         }
         let index = index.index();
@@ -159,9 +159,9 @@ impl Batch {
 
     /// Adds a record with details.
     pub fn push(&mut self, record: FlowRecord, details: Details) {
-        let index = u16::try_from(self.details.len()).expect("a batch has few records");
+        let index = record.details.at(self.details.len());
         self.details.push(details);
-        self.records.push(FlowRecord { details: record.details.at(index), ..record });
+        self.records.push(FlowRecord { details: index, ..record });
     }
 
     /// Adds a tag to the record with this index.

@@ -38,51 +38,78 @@ pub struct Details {
 /// batch.
 #[derive(Clone, Copy, Debug)]
 pub struct DetailsIndex {
-    /// The index in the low bits, the clock in the bits above. A record has no room for separate
-    /// octets.
-    packed: u16,
+    index: u8,
+    clock: u8,
 }
 
-const INDEX_BITS: u32 = 12;
-const INDEX: u16 = (1 << INDEX_BITS) - 1;
-const CLOCK: u16 = 0xf;
+/// The index of a record without details, and the number of the clock of a packet without one.
+const ABSENT: u8 = u8::MAX;
 
 impl DetailsIndex {
     /// The record has no details. Its times are of the first clock.
     pub const NONE: Self = Self::of_clock(0);
 
     /// The same for a packet that fits no clock.
-    pub const WITHOUT_CLOCK: Self = Self { packed: CLOCK << INDEX_BITS | INDEX };
+    pub const WITHOUT_CLOCK: Self = Self::of_clock(ABSENT);
 
     /// The record has no details, and its times are of the clock with this number, 0 to 7.
     #[inline]
     pub const fn of_clock(number: u8) -> Self {
-        Self { packed: (number as u16) << INDEX_BITS | INDEX }
+        Self { index: ABSENT, clock: number }
     }
 
     /// The same clock, with this index of details.
-    pub(crate) fn at(self, index: u16) -> Self {
-        assert!(index < INDEX, "a batch has few records");
-        Self { packed: self.packed & !INDEX | index }
+    ///
+    /// # Panics
+    ///
+    /// The index is 255 or more: a batch has fewer records with details.
+    pub(crate) fn at(self, index: usize) -> Self {
+        let index = u8::try_from(index).ok().filter(|index| *index < ABSENT);
+        Self { index: index.expect("a batch has few records"), ..self }
     }
 
     /// The index. Without details it is beyond all details.
     #[inline]
     pub(crate) const fn index(self) -> usize {
-        (self.packed & INDEX) as usize
+        self.index as usize
     }
 
     /// The number of the clock. Without a clock it is beyond all clocks.
     #[inline]
     pub(crate) const fn clock(self) -> usize {
-        (self.packed >> INDEX_BITS) as usize
+        self.clock as usize
     }
 }
 
 impl PartialEq for DetailsIndex {
     fn eq(&self, other: &Self) -> bool {
-        self.index() == other.index()
+        self.index == other.index
     }
 }
 
 impl Eq for DetailsIndex {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::BATCH_RECORDS;
+    use crate::clock::CLOCKS;
+
+    #[test]
+    fn each_record_of_a_batch_can_have_details_and_a_clock() {
+        for clock in 0..8 {
+            let none = DetailsIndex::of_clock(clock);
+            let last = none.at(BATCH_RECORDS - 1);
+            assert_eq!((last.index(), last.clock()), (BATCH_RECORDS - 1, usize::from(clock)));
+            assert!(none == DetailsIndex::NONE && last != none);
+        }
+        assert!(DetailsIndex::WITHOUT_CLOCK.clock() >= CLOCKS);
+        assert_eq!(DetailsIndex::WITHOUT_CLOCK, DetailsIndex::NONE);
+    }
+
+    #[test]
+    #[should_panic(expected = "a batch has few records")]
+    fn index_of_no_details_is_of_no_record() {
+        let _ = DetailsIndex::NONE.at(BATCH_RECORDS);
+    }
+}

@@ -40,6 +40,9 @@ struct Entry {
     time: Timestamp,
 }
 
+/// The memory of a cache.
+const _: () = assert!(size_of::<[[Option<Entry>; WAYS]; SETS as usize]>() == 448 << 10);
+
 #[derive(Debug)]
 pub(crate) struct FragmentCache {
     seed: HashSeed,

@@ -1,4 +1,4 @@
-//! The keyed hash of the flow table and the fragment cache.
+//! The keyed hash of flows, fragments, conversations and tunnels.
 //!
 //! Folded multiplication: two words are XORed with secret words and multiplied to 128 bits; the
 //! halves are XORed. Without the seed, an attacker cannot choose addresses and ports that collide.

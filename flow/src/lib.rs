@@ -3,7 +3,7 @@
 //! A capture source lends a [`Frame`]. The [`Observer`] moves the clock, dissects the frame, looks
 //! up the ports of fragments, and pushes an [`Observation`] to a [`Sink`], or counts the reason why
 //! the frame is ignored. A [`FlowTable`] aggregates observations to [`FlowRecord`]s, each with the
-//! reason of the flow's end (RFC 7011, RFC 5102).
+//! reason of the flow's end (RFC 7011, RFC 7012).
 //!
 //! This crate performs no I/O, reads no clock and starts no thread. Records depend only on the
 //! frames, their times and the settings.

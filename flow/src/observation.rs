@@ -5,7 +5,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use crate::clock::TraceTime;
 use crate::frame::Packet;
 use crate::frame::segment::{Parties, shard};
-use crate::hash::{HashSeed, pick};
+use crate::hash::HashSeed;
 use crate::key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};
 use crate::point::{FlowDirection, ObservationPoint};
 use crate::prefetch::words_equal;
@@ -77,10 +77,7 @@ impl Observation {
     /// The number of the worker that has the flow, from 0. It is equal for all packets of a flow.
     #[inline]
     pub fn shard(&self, seed: &HashSeed, fields: KeyFields, workers: usize) -> usize {
-        let hash = seed.hash(KeyMask::new(fields).identity(&self.words));
-        // The lower half of the hash is used, because tables use the upper half for groups.
-        let count = u32::try_from(workers).unwrap_or(u32::MAX);
-        pick(hash << 32, count) as usize
+        shard(seed.hash(KeyMask::new(fields).identity(&self.words)), workers)
     }
 
     /// The number of the worker that has the conversation, from 0, as of its

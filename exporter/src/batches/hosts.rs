@@ -1,4 +1,4 @@
-//! The hosts of a cluster and their state.
+//! The hosts of a service and their state.
 
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,7 @@
 
 use std::slice;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use log::warn;
 
@@ -10,13 +10,11 @@ use super::delivery::Delivery;
 use super::outbox::OutboxSettings;
 use super::parcel::{Origin, Parcel};
 use super::spooling::SpoolWork;
+use super::state::Trouble;
 use crate::spool::{BatchKey, RunTallies, Spool, SpoolError, TakenBatch};
 
 /// Pause after an error of the spool.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// A problem is logged at first, and again after this time.
-const REMINDER: Duration = Duration::from_secs(60);
 
 /// The only owner of the spool.
 pub(super) struct Spooler {
@@ -28,8 +26,8 @@ pub(super) struct Spooler {
     format: u8,
     spool: Spool,
     delivery: Arc<Delivery>,
-    /// The last logged problem, and its time.
-    trouble: Option<(String, Instant)>,
+    /// The last logged problem.
+    trouble: Option<Trouble>,
 }
 
 impl Spooler {
@@ -149,14 +147,8 @@ impl Spooler {
     }
 
     fn complain(&mut self, reason: &str) {
-        let now = Instant::now();
-        let is_known = self
-            .trouble
-            .as_ref()
-            .is_some_and(|(known, said)| known == reason && now < *said + REMINDER);
-        if !is_known {
+        if Trouble::is_news(&mut self.trouble, reason) {
             warn!("{}: {reason}", self.name);
-            self.trouble = Some((reason.to_owned(), now));
         }
     }
 }

@@ -13,7 +13,7 @@ mod setup;
 
 use ureq::Agent;
 
-use crate::elastic::{ClientSettings, IndexPattern};
+use crate::elastic::{ClientSettings, Engine, IndexPattern, version};
 pub use finding::{Finding, Level};
 pub use lifecycle::Retention;
 use request::{Method, Problem, Reply, Request};
@@ -93,48 +93,12 @@ impl Node<'_> {
     }
 }
 
-/// The program of a cluster and its version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Engine {
-    is_opensearch: bool,
-    /// The version as text.
-    number: String,
-    /// Major and minor version.
-    version: (u32, u32),
-}
-
 impl Engine {
-    /// Reads the answer to `GET /`.
-    fn of(body: &serde_json::Value) -> Option<Self> {
-        let number = body["version"]["number"].as_str()?;
-        Some(Self {
-            is_opensearch: body["version"]["distribution"] == "opensearch",
-            number: number.to_owned(),
-            version: version(number)?,
-        })
-    }
-
-    fn name(&self) -> &'static str {
-        if self.is_opensearch { "OpenSearch" } else { "Elasticsearch" }
-    }
-
-    /// True if the version has data streams.
-    fn is_new_enough(&self) -> bool {
-        self.version >= if self.is_opensearch { (1, 0) } else { (7, 9) }
-    }
-
     fn finding(&self) -> Finding {
-        let text = format!("{} {}", self.name(), self.number);
-        if self.is_new_enough() {
-            return Finding::ok("cluster", text);
+        if self.has_data_streams {
+            return Finding::ok("cluster", self.to_string());
         }
-        Finding::fail("cluster", format!("{text} has no data streams"))
-            .remedy("use Elasticsearch 7.9 or OpenSearch 1.0, or a later one")
+        Finding::fail("cluster", format!("{self} has no data streams"))
+            .remedy("use Elasticsearch 7.9 (not oss) or OpenSearch 1.0, or a later one")
     }
-}
-
-/// The first two numbers of a version.
-fn version(number: &str) -> Option<(u32, u32)> {
-    let mut parts = number.split(['.', '-']);
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use base64::Engine;
+use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -16,9 +16,8 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Body, Error, Proxy};
 
 use super::connector::connector;
-use super::reply::{
-    BLOCKED, FILTER_PATH, NOT_ALLOWED, NOT_KNOWN, outcomes, problem, without_data_streams,
-};
+use super::engine::Engine;
+use super::reply::{BLOCKED, FILTER_PATH, NOT_ALLOWED, NOT_KNOWN, outcomes, problem};
 use crate::batches::{Answer, Batch, Client, HostIndex};
 use crate::error::sentence;
 use crate::transport::Host;
@@ -197,12 +196,15 @@ impl Client for ElasticClient {
         let mut response = self.root(host).map_err(|error| failure(&error))?;
         if response.status() == StatusCode::OK {
             let body = response.body_mut().with_config().limit(ANSWER_MAX).read_to_vec();
-            let too_old = body.ok().as_deref().and_then(without_data_streams);
-            return match too_old.filter(|_| self.needs_data_streams) {
-                Some(version) => Err(Answer::Blocked(format!(
-                    "{version} has no data streams; ?index=flows-%Y.%m.%d writes into an index a day"
-                ))),
-                None => Ok(()),
+            let body = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
+            return match body.as_ref().and_then(Engine::of) {
+                Some(engine) if self.needs_data_streams && !engine.has_data_streams => {
+                    Err(Answer::Blocked(format!(
+                        "{engine} has no data streams; ?index=flows-%Y.%m.%d writes into an index \
+                         a day"
+                    )))
+                }
+                _ => Ok(()),
             };
         }
         match answer(response, 0) {

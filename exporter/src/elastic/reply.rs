@@ -140,31 +140,6 @@ fn sentence(kind: &str, reason: Option<&str>) -> String {
     }
 }
 
-/// The name of a server without data streams, from its answer to `GET /`: Elasticsearch before 7.9,
-/// or without the parts under Elastic's licence.
-pub(super) fn without_data_streams(answer: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Root {
-        version: Version,
-    }
-    #[derive(Deserialize)]
-    struct Version {
-        number: String,
-        #[serde(default)]
-        distribution: String,
-        #[serde(default)]
-        build_flavor: String,
-    }
-    let Root { version: Version { number, distribution, build_flavor } } =
-        serde_json::from_slice(answer).ok()?;
-    let mut parts = number.split('.').map(str::parse::<u32>);
-    let (Some(Ok(major)), Some(Ok(minor))) = (parts.next(), parts.next()) else { return None };
-    let is_free = build_flavor == "oss";
-    let lacks = distribution.is_empty() && ((major, minor) < (7, 9) || is_free);
-    let edition = if is_free { " (oss)" } else { "" };
-    lacks.then(|| format!("Elasticsearch {number}{edition}"))
-}
-
 /// The error of an answer with a status of 400 or more, if it has one: `type: reason`.
 pub(crate) fn problem(answer: &[u8]) -> String {
     #[derive(Deserialize)]
@@ -252,27 +227,6 @@ mod tests {
         assert_eq!(outcomes(b"", 1), None);
         assert_eq!(outcomes(b"<html>", 1), None);
         assert_eq!(outcomes(br#"{"items":[{"create":{"status":201}}]}"#, 2), None);
-    }
-
-    #[test]
-    fn versions_without_data_streams_are_known() {
-        let check = |version: &str| {
-            without_data_streams(format!("{{\"version\":{{{version}}}}}").as_bytes())
-        };
-        let old = check(r#""number":"7.8.1","build_flavor":"default""#);
-        assert_eq!(old.as_deref(), Some("Elasticsearch 7.8.1"));
-        let free = check(r#""number":"7.10.2","build_flavor":"oss""#);
-        assert_eq!(free.as_deref(), Some("Elasticsearch 7.10.2 (oss)"));
-        for other in [
-            r#""number":"7.9.0","build_flavor":"default""#,
-            r#""number":"8.19.0""#,
-            r#""number":"10.0.0""#,
-            r#""number":"2.19.1","distribution":"opensearch""#,
-            r#""number":"of a proxy""#,
-        ] {
-            assert_eq!(check(other), None, "{other}");
-        }
-        assert_eq!(without_data_streams(b"<html>"), None);
     }
 
     #[test]

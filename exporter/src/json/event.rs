@@ -4,6 +4,7 @@ use flow::{Event, EventKind, Value};
 use serde_json::{Map, Value as Json};
 
 use super::facts::put_dns;
+use super::member::json_string;
 use super::time::TimeWriter;
 
 /// Writes events.
@@ -23,7 +24,7 @@ impl EventWriter {
             let value = self.value(value);
             insert(&mut document, name, value);
         }
-        serde_json::to_writer(out, &document).expect("memory takes all");
+        out.extend_from_slice(json_string(&document).as_bytes());
     }
 
     fn value(&mut self, value: &Value) -> Json {
@@ -102,6 +103,15 @@ mod tests {
                 r#""source":{"geo":{"city":"Évry","country":"FR"},"ip":"2001:db8::1","#,
                 r#""port":18446744073709551615}"#
             ),
+        );
+    }
+
+    #[test]
+    fn text_is_safe_for_a_terminal() {
+        check(
+            EventKind::ExporterOptions,
+            vec![("message", Value::Text("a\u{9b}31m\u{202e}b".to_owned()))],
+            r#""event":{"kind":"event"},"message":"a\u009b31m\u202eb""#,
         );
     }
 

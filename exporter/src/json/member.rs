@@ -1,5 +1,7 @@
 //! Members of JSON objects. A label is the comma, the name and the colon before a value.
 
+use serde::Serialize;
+
 use super::escape::{escaped_json, may_need_escape};
 
 /// Appends a comma before a member, unless it is the first of its object.
@@ -34,8 +36,8 @@ pub(super) fn put_string(out: &mut Vec<u8>, label: &[u8], text: &str) {
     }
 }
 
-/// Converts text to a JSON string, quotes included.
-pub(super) fn json_string(text: &str) -> String {
-    let json = serde_json::to_string(text).expect("a string can always be written");
+/// Converts a value to JSON that is safe for a terminal. Text gets its quotes.
+pub(super) fn json_string(value: &(impl Serialize + ?Sized)) -> String {
+    let json = serde_json::to_string(value).expect("such a value can always be written");
     if may_need_escape(json.as_bytes()) { escaped_json(&json) } else { json }
 }

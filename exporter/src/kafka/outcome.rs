@@ -43,7 +43,7 @@ pub(super) fn is_too_large(code: RDKafkaErrorCode) -> bool {
     code == RDKafkaErrorCode::MessageSizeTooLarge
 }
 
-/// The outcome of a message that was sent alone and failed.
+/// The outcome of a message that failed.
 pub(super) fn outcome(code: RDKafkaErrorCode, topic: &str, trouble: Option<&Trouble>) -> Outcome {
     let refused = |kind: &str| Outcome::Refused { kind: kind.to_owned(), reason: code.to_string() };
     if is_too_large(code) {

@@ -18,7 +18,7 @@ pub(crate) const MESSAGE_OCTETS_MIN: usize = 528;
 /// Octets of a set's id and length.
 pub(super) const SET_HEADER: usize = 4;
 
-/// A finished message, and the flow records that are lost with it.
+/// A finished message, and the flow records in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Message<'a> {
     /// The encoded octets.

@@ -76,8 +76,8 @@ pub(crate) struct Inexact {
 pub(crate) enum NotAdded {
     /// It has to be in the next message.
     Full,
-    /// The protocol cannot express it.
-    NotExportable,
+    /// It can be in no message, for this reason.
+    NotExportable(&'static str),
 }
 
 impl From<Full> for NotAdded {

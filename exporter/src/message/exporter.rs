@@ -133,9 +133,9 @@ impl<E: MessageEncoder> MessageExporter<E> {
             match self.encoder.add(&flow, self.clock) {
                 Ok(()) => return Ok(()),
                 Err(NotAdded::Full) => self.send_message()?,
-                Err(NotAdded::NotExportable) => {
+                Err(NotAdded::NotExportable(reason)) => {
                     self.not_exportable.count(record);
-                    self.trouble.warn(format_args!("{}: IPv6 flows are not exported", self.name));
+                    self.trouble.warn(format_args!("{}: {reason}", self.name));
                     return Ok(());
                 }
             }

@@ -208,6 +208,12 @@ impl Encoder {
         }
     }
 
+    /// True if the message has no Data Record.
+    #[cfg(feature = "kafka")]
+    pub(super) const fn has_no_records(&self) -> bool {
+        self.records == 0
+    }
+
     /// Adds a record with names. Its template comes before it if it was not announced yet.
     #[cold]
     fn add_named(&mut self, protocol: NameProtocol, flow: &Flow<'_>) -> Result<(), Full> {

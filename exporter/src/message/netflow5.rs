@@ -128,7 +128,7 @@ impl MessageEncoder for Encoder {
     fn add(&mut self, flow: &Flow<'_>, clock: Timestamp) -> Result<(), NotAdded> {
         let Flow { record, details, .. } = *flow;
         if record.key.ip_version == IpVersion::V6 {
-            return Err(NotAdded::NotExportable);
+            return Err(NotAdded::NotExportable("IPv6 flows are not exported"));
         }
         if uptime::is_said(record.end) {
             self.add_parts(record, details, clock)?;

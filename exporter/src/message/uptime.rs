@@ -158,7 +158,7 @@ fn is_late(end: Timestamp, clock: Timestamp) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use flow::{DetailsIndex, FlowDirection, FlowEndReason, FlowKey, IpVersion, Tags};
 
     use super::*;
@@ -167,7 +167,7 @@ mod tests {
         Timestamp::from_millis(millis)
     }
 
-    fn flow(start: Timestamp, end: Timestamp) -> FlowRecord {
+    pub(in crate::message) fn flow(start: Timestamp, end: Timestamp) -> FlowRecord {
         let key = FlowKey {
             ip_version: IpVersion::V4,
             source: [0; 16],

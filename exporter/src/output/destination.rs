@@ -112,7 +112,7 @@ impl Destination {
         output.map_or(Ok(()), |output| setting::check(output, name, value))
     }
 
-    /// The URL as the user wrote it, without values of secret settings.
+    /// The URL as the user wrote it, without user and password.
     pub fn as_str(&self) -> &str {
         &self.url
     }
@@ -308,22 +308,5 @@ impl TargetForm {
             Self::Path(open) => Target::Path(rest.to_owned(), open),
         };
         Ok((target, given))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::Setting;
-    use super::*;
-
-    #[test]
-    fn secrets_are_known_and_not_shown() {
-        const PASSWORD: Setting = Setting::secret("password", "password of the user");
-        const USER: Setting = Setting::path("user", "name of the user");
-        let output = Output { settings: &[&USER, &PASSWORD], ..file::JSON };
-        let given = [("password".to_owned(), "abc".to_owned())];
-        let settings = Settings::new(&output, given).unwrap();
-        assert_eq!(settings.given(&PASSWORD), Some("abc".to_owned()));
-        assert_eq!(format!("{settings:?}"), r#"{"password"}"#);
     }
 }

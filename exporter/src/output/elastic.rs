@@ -92,7 +92,7 @@ const INDEX: Setting = Setting::text(
 
 pub(super) const FIELDS: Setting = Setting::text(
     "fields",
-    "full, or lean: without what netflow.* repeats, and related.ip",
+    "full, or lean: without related, and without what netflow.* repeats",
     |text| ["full", "lean"].contains(&text),
 )
 .default("full");
@@ -280,11 +280,7 @@ fn credentials(settings: &Settings) -> Result<Option<Credentials>, String> {
         if file(&API_KEY_FILE).is_some() {
             return Err("user and api-key-file cannot both be given".to_owned());
         }
-        let password = match file(&PASSWORD_FILE) {
-            Some(path) => secret(&path, "password")?,
-            None => variable(PASSWORD_VARIABLE)
-                .ok_or_else(|| format!("user needs password-file, or {PASSWORD_VARIABLE}"))?,
-        };
+        let password = password(settings, PASSWORD_VARIABLE)?;
         return Ok(Some(Credentials::Basic { user, password }));
     }
     let key = match file(&API_KEY_FILE) {
@@ -294,13 +290,21 @@ fn credentials(settings: &Settings) -> Result<Option<Credentials>, String> {
     Ok(key.map(Credentials::ApiKey))
 }
 
+/// The password of the user, from its file, or else from this environment variable.
+pub(super) fn password(settings: &Settings, name: &str) -> Result<String, String> {
+    match settings.given::<PathBuf>(&PASSWORD_FILE) {
+        Some(path) => secret(&path, "password"),
+        None => variable(name).ok_or_else(|| format!("user needs password-file, or {name}")),
+    }
+}
+
 /// The value of an environment variable that is not empty.
-pub(super) fn variable(name: &str) -> Option<String> {
+fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Reads the first line of a file.
-pub(super) fn secret(path: &Path, what: &str) -> Result<String, String> {
+fn secret(path: &Path, what: &str) -> Result<String, String> {
     let text = fs::read_to_string(path)
         .map_err(|error| format!("cannot read {}: {}", path.display(), sentence(&error)))?;
     warn_of_readers(path, what);

@@ -111,6 +111,9 @@ const MESSAGE_MAX: Setting = Setting::size(
 )
 .default("1M");
 
+/// Room for the templates and a record with the longest names.
+const IPFIX_MESSAGE_MIN: usize = 8_000;
+
 const TIMEOUT: Setting =
     Setting::duration("timeout", "Kafka: how long a message may be under way").default("2m");
 
@@ -134,6 +137,11 @@ pub(super) fn check(scheme: &str, settings: &Settings) -> Result<(), String> {
     }
     if is(&FORMAT, "ipfix") && wants_dns_events(settings) {
         return Err("events=dns needs format=json: IPFIX has flows only".into());
+    }
+    if is(&FORMAT, "ipfix") && settings.size(&MESSAGE_MAX) < IPFIX_MESSAGE_MIN {
+        return Err(
+            "format=ipfix needs message-max=8k or more: each message has its templates".into()
+        );
     }
     Ok(())
 }
@@ -173,7 +181,7 @@ mod built {
     use crate::json::{DocumentExporter, DocumentSettings, Fields};
     use crate::kafka::{KafkaSettings, KafkaSink, PartitionKey, Value};
     use crate::message::SelfContained;
-    use crate::output::elastic::{run, secret, spool, variable};
+    use crate::output::elastic::{password, run, spool};
     use crate::transport::Transport;
 
     /// The formats of its batches in a spool; see [`OutboxSettings::format`].
@@ -255,10 +263,7 @@ mod built {
         };
         let mut security = vec![("security.protocol", protocol.to_owned())];
         if let Some(user) = user {
-            let password = match settings.given::<PathBuf>(&PASSWORD_FILE) {
-                Some(path) => secret(&path, "password")?,
-                None => variable(PASSWORD_VARIABLE).unwrap_or_default(),
-            };
+            let password = password(settings, PASSWORD_VARIABLE)?;
             security.push(("sasl.mechanisms", settings.string(&SASL).to_uppercase()));
             security.push(("sasl.username", user));
             security.push(("sasl.password", password));
@@ -267,5 +272,18 @@ mod built {
             security.push(("ssl.ca.location", path.display().to_string()));
         }
         Ok(security)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn user_without_a_password_is_refused() {
+            let user = ("user".to_owned(), "me".to_owned());
+            let settings = Settings::new(&KAFKA, [user]).unwrap();
+            let problem = "user needs password-file, or FLOWPROBE_KAFKA_PASSWORD";
+            assert_eq!(security(&settings, Tls::No), Err(problem.to_owned()));
+        }
     }
 }

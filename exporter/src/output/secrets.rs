@@ -6,7 +6,7 @@ use super::balance::BALANCE;
 use super::{OUTPUTS, Output, TargetForm};
 
 /// The text of a setting, which may have a URL, for messages: with `...` for user and password, and
-/// for values of secret settings and of those that no output has.
+/// for values of settings that no output has.
 pub fn without_secrets(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once(':') else { return text.to_owned() };
     let slashes = rest.len() - rest.trim_start_matches('/').len();
@@ -85,7 +85,7 @@ fn shown_query(query: &str) -> String {
 /// Whether the values of a setting are shown.
 fn is_shown(name: &str) -> bool {
     let mut settings = OUTPUTS.iter().flat_map(|output| output.settings);
-    settings.any(|setting| setting.name == name && !setting.is_secret())
+    settings.any(|setting| setting.name == name)
 }
 
 #[cfg(test)]

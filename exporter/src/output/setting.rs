@@ -32,7 +32,6 @@ enum Allowed {
     Fingerprint,
     Path(Use),
     Rotation,
-    Secret,
     /// Octets.
     Size(RangeInclusive<u64>),
     Text(fn(&str) -> bool),
@@ -109,12 +108,6 @@ impl Setting {
         Self { name, meaning, allowed: Allowed::Rotation, default: None, needs: None }
     }
 
-    /// Text that must not be in messages, logs or statistics.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no output has a secret yet"))]
-    pub(super) const fn secret(name: &'static str, meaning: &'static str) -> Self {
-        Self { name, meaning, allowed: Allowed::Secret, default: None, needs: None }
-    }
-
     /// The default value, in the form that users write.
     pub(super) const fn default(self, default: &'static str) -> Self {
         Self { default: Some(default), ..self }
@@ -131,10 +124,6 @@ impl Setting {
             Err(format!("{}={} is not {}", self.name, without_user(text), self.allowed))
         }
     }
-
-    pub(super) fn is_secret(&self) -> bool {
-        matches!(self.allowed, Allowed::Secret)
-    }
 }
 
 /// Text for help: the meaning, the range, and the default.
@@ -149,8 +138,7 @@ impl Display for Setting {
             | Allowed::Path(_)
             | Allowed::Rotation
             | Allowed::Size(_)
-            | Allowed::Text(_)
-            | Allowed::Secret => {}
+            | Allowed::Text(_) => {}
         }
         self.default.map_or(Ok(()), |default| write!(f, " [default: {default}]"))
     }
@@ -165,7 +153,7 @@ impl Allowed {
             Self::Rotation => text.parse::<Rotation>().is_ok(),
             Self::Source => text.parse::<Source>().is_ok(),
             Self::Fingerprint => text.parse::<Fingerprint>().is_ok(),
-            Self::Path(_) | Self::Secret => !text.is_empty(),
+            Self::Path(_) => !text.is_empty(),
             Self::Size(range) => {
                 number_with_unit(text).is_some_and(|octets| range.contains(&octets))
             }
@@ -184,7 +172,6 @@ impl Display for Allowed {
             Self::Fingerprint => f.write_str("a SHA-256 fingerprint of 64 hexadecimal digits"),
             Self::Path(_) => f.write_str("a path"),
             Self::Rotation => f.write_str("whole seconds or a size, such as 1h or 100MB"),
-            Self::Secret => f.write_str("text"),
             Self::Text(_) => f.write_str("allowed here"),
             Self::Size(range) => {
                 write!(f, "a size from {} to {} octets, such as 5M", range.start(), range.end())
@@ -283,7 +270,7 @@ impl Settings {
     }
 }
 
-/// Shows names only: some values are secret.
+/// Shows names only: a user may write a password into a value.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()

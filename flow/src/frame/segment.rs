@@ -126,7 +126,8 @@ impl ConversationKey {
 /// The first bit of the network.
 const NETWORK: u32 = 16;
 
-/// The worker of a conversation with this hash. Its upper half is for tables.
+/// The worker of a flow or a conversation with this hash. The lower half of the hash is used,
+/// because tables use the upper half.
 #[inline]
 pub(crate) fn shard(hash: u64, workers: usize) -> usize {
     let count = u32::try_from(workers).unwrap_or(u32::MAX);

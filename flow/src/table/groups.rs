@@ -176,7 +176,8 @@ impl Groups {
         group.likely(first, group.lanes(FREE))
     }
 
-    /// The slot at a guessed place. A free slot has IP version 0, so it matches no packet.
+    /// The slot at a guessed place. A free slot has IP version 0, so it matches no packet,
+    /// except after [`FlowTable::finish`](super::FlowTable::finish).
     #[inline]
     pub(super) fn guessed(&mut self, guess: Place) -> Option<(&mut Slot, &mut LastSeen)> {
         let group = self.group_mut(guess.group);

@@ -198,7 +198,7 @@ impl FlowTable {
         self.offsets[usize::from(clock.number) % CLOCKS] = clock.offset_ms;
     }
 
-    /// Ends all flows because the input or the program ends.
+    /// Ends all flows because the input or the program ends. No packet may follow.
     pub fn finish(&mut self, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
         self.settle(end);
         self.advance(now, end);
