@@ -30,7 +30,7 @@ fn replay_waits_while_the_disk_of_the_broker_is_full() {
     let mut probe = start(&capture(&folder, FLOWS), &broker.output("flows", settings));
     broker.wait_for_end(0);
     assert!(broker.log().contains("No space left on device"), "{}", broker.log());
-    probe.wait_until("there is room", |_| true);
+    probe.assert_runs("there is room");
     broker.disk().resize(200);
     broker.restart();
     let run = end(probe);

@@ -39,7 +39,7 @@ fn broker_that_crashes_in_the_middle_has_each_document_once() {
     thread::sleep(Duration::from_millis(700));
     broker.kill();
     thread::sleep(Duration::from_secs(2));
-    probe.wait_until("the broker is back", |_| true);
+    probe.assert_runs("the broker is back");
     broker.restart();
     let run = end(probe);
     assert_delivered(&run, &broker, FLOWS);

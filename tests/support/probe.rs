@@ -125,12 +125,17 @@ impl Probe {
     pub fn wait_until(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         let begin = Instant::now();
         while !is_so(self) {
-            let ended = self.child.try_wait().expect("a child can be asked");
-            assert!(ended.is_none(), "it ended before {what}: {}", self.messages());
+            self.assert_runs(what);
             let messages = || self.messages();
             assert!(begin.elapsed() < PATIENCE, "not in time: {what}: {}", messages());
             thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// It has not ended yet. `what` is to happen next.
+    pub fn assert_runs(&mut self, what: &str) {
+        let ended = self.child.try_wait().expect("a child can be asked");
+        assert!(ended.is_none(), "it ended before {what}: {}", self.messages());
     }
 
     /// Ends it at once, as a crash does. It has not ended before.

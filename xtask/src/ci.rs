@@ -80,7 +80,14 @@ fn dependencies() -> Result<()> {
             println!("skipped: cargo-deny is not installed");
             return Ok(());
         }
-        execute(cargo().args(["install", "cargo-deny", "--locked", "--version", CARGO_DENY]))?;
+        execute(cargo().args([
+            "install",
+            "cargo-deny",
+            "--locked",
+            "--debug",
+            "--version",
+            CARGO_DENY,
+        ]))?;
     }
     execute(cargo().args(["deny", "--workspace", "check", "bans", "licenses", "sources"]))
 }

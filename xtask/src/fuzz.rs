@@ -52,7 +52,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 fn plant_seeds() -> Result<()> {
     let corpus = root().join(FOLDER).join("corpus");
     let mut test = cargo();
-    test.args(["test", "--quiet", "--test", "fuzz_checks"]);
+    // With the features of the other tests, so that they are built once.
+    test.args(["test", "--quiet", "--workspace", "--features", "kafka", "--test", "fuzz_checks"]);
     execute(test.env("FLOWPROBE_FUZZ_CORPUS", corpus))
 }
 
@@ -76,5 +77,5 @@ fn install() -> Result<()> {
         return Ok(());
     }
     println!("installing cargo-fuzz");
-    execute(cargo().args(["install", "cargo-fuzz", "--locked"]))
+    execute(cargo().args(["install", "cargo-fuzz", "--locked", "--debug"]))
 }

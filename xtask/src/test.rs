@@ -69,7 +69,7 @@ pub(crate) fn outcome(options: &Options) -> Result<Outcome> {
     execute(cargo().args(["build", "--package", "probe", "--bin", "flowprobe"]).args(kafka))?;
     let skips = skips_file()?;
     let mut command = cargo();
-    command.args(["test", "--workspace", "--no-fail-fast"]).args(kafka);
+    command.args(["test", "--workspace", "--tests", "--no-fail-fast"]).args(kafka);
     command.arg("--").args(&options.filters);
     if options.all {
         command.arg("--include-ignored");

@@ -132,8 +132,9 @@ pub(super) fn cached(path: &Path, write: impl FnOnce(&Path) -> io::Result<Sums>)
     let sums = write(&part).with_context(|| {
         format!("writing the trace {}: is there room on the disk?", part.display())
     })?;
-    fs::write(&beside, sums.text()).with_context(|| format!("writing {}", beside.display()))?;
+    // Sums of before are not those of a new trace, so it would be written again.
     fs::rename(&part, path).with_context(|| format!("renaming {}", part.display()))?;
+    fs::write(&beside, sums.text()).with_context(|| format!("writing {}", beside.display()))?;
     Ok(Trace { path: path.to_owned(), sums })
 }
 
