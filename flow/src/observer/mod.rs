@@ -109,8 +109,8 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// An observer without any frames. The fragment cache takes 448 KiB. With decapsulation there are
-    /// two of them, and up to 8.6 MB for the numbers of tunnels.
+    /// An observer without any frames. The fragment cache takes 448 KiB. With decapsulation there
+    /// are two of them, and up to 8.6 MB for the numbers of tunnels.
     pub fn new(settings: &ObserverSettings) -> Self {
         let vlan_in_key = settings.key.contains(KeyField::Vlan);
         Self {
