@@ -90,12 +90,11 @@ const INDEX: Setting = Setting::text(
     |text| IndexPattern::new(text).is_some(),
 );
 
-pub(super) const FIELDS: Setting = Setting::text(
-    "fields",
-    "full, or lean: without related, and without what netflow.* repeats",
-    |text| ["full", "lean"].contains(&text),
-)
-.default("full");
+pub(super) const FIELDS: Setting =
+    Setting::text("fields", "full, or lean: without related and what netflow.* repeats", |text| {
+        ["full", "lean"].contains(&text)
+    })
+    .default("full");
 
 const PIPELINE: Setting = Setting::text("pipeline", "ingest pipeline of the cluster", |_| true);
 

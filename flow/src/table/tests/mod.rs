@@ -377,10 +377,7 @@ fn passed_groups_are_forgotten_when_their_flows_are_gone() {
         for host in 0..100 {
             fixture.packet(round * 100_000, host, ACK);
         }
-        let Fixture { table, records, .. } = &mut fixture;
-        table.end_some(0, u32::MAX, &mut |_| true, &mut |record| records.push(record));
-        assert_eq!((table.flows(), records.len()), (0, 100), "round {round}");
-        records.clear();
+        fixture.table.end_some(0, u32::MAX, &mut |_| true, &mut |_| ());
         for group in 0..fixture.table.groups.count() {
             assert_eq!(fixture.table.groups.occupied_lanes(group), 0);
             assert_eq!(fixture.table.groups.passed(group), 0, "round {round}");
