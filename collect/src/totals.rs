@@ -51,7 +51,7 @@ impl Totals {
         counts: &mut Counts,
     ) {
         let sent = start.time.map(|(_, time)| time.as_millis());
-        let start = sent.or(start.uptime_ms.map(u64::from)).unwrap_or(0);
+        let start = sent.or_else(|| start.uptime_ms.map(u64::from)).unwrap_or(0);
         let flow = Flow {
             exporter: exporter.address.ip(),
             domain: exporter.domain,
