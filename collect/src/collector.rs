@@ -221,7 +221,7 @@ impl Collector {
         let Self { limits, exporters, netflow5, state, .. } = self;
         state.counts.decoded(header.protocol);
         let known = exporters.find(arrival.from, state, limits);
-        let domain = known.domain(&header, arrival.from, state.turn, limits);
+        let domain = known.domain(&header, arrival.from, state.turn, limits, &mut state.counts);
         let received = arrival.received;
         domain.hear(&header, received, Some(count.into()), &mut state.counts);
         domain.heard.records += u64::from(count);
@@ -249,7 +249,7 @@ impl Collector {
         let agent = datagram.agent.unwrap_or_else(|| arrival.from.ip());
         let from = SocketAddr::new(agent, arrival.from.port());
         let known = exporters.find(SocketAddr::new(agent, 0), state, limits);
-        let domain = known.domain(&header, from, state.turn, limits);
+        let domain = known.domain(&header, from, state.turn, limits, &mut state.counts);
         domain.hear(&header, arrival.received, Some(1), &mut state.counts);
         let exporter = Arc::clone(&domain.exporter);
         let State { turn, places, sampling, interfaces, counts, .. } = state;
@@ -276,7 +276,7 @@ impl Collector {
                 Sample::Other => counts.sflow_other_samples += 1,
             }
         }
-        let heard = &mut known.domain(&header, from, *turn, limits).heard;
+        let heard = &mut known.domain(&header, from, *turn, limits, counts).heard;
         heard.records += counts.records - before;
         if interval != 0 {
             heard.sampling_interval = interval;

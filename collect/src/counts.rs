@@ -114,12 +114,17 @@ counts! {
     totals_forgotten: "totals of flows forgotten: too many";
     /// Records whose times could not be true. They have the export time.
     times_invalid: "records with a time that cannot be true";
+    /// Records with more than 2^48 packets or octets. These have 0.
+    counts_invalid: "records with counts that cannot be true";
     /// Records or datagrams that are missing, by the sequence numbers.
     lost: "records or datagrams LOST by the sequence numbers";
     /// Sequences that began again.
     restarts: "sequences began again";
     /// Exporters kept.
     exporters: "exporters";
+    /// Observation Domains that went because their exporter has too many. Their sequence numbers,
+    /// names and what was heard of them were forgotten.
+    domains_evicted: "Observation Domains forgotten: too many";
     /// Exporters that went because there were too many.
     exporters_evicted: "exporters forgotten: too many";
 }

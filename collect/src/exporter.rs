@@ -175,10 +175,10 @@ impl KnownExporter {
     }
 
     /// Adds what was heard of this exporter over a connection that has ended.
-    pub(crate) fn join(&mut self, ended: Self, used: u64, limits: &Limits) {
+    pub(crate) fn join(&mut self, ended: Self, used: u64, limits: &Limits, counts: &mut Counts) {
         for ((protocol, number), domain) in ended.domains {
             let key = (protocol, number);
-            let known = self.domain_of(key, domain.exporter.address, used, limits);
+            let known = self.domain_of(key, domain.exporter.address, used, limits, counts);
             known.heard.join(&domain.heard);
         }
     }
@@ -220,8 +220,9 @@ impl KnownExporter {
         from: SocketAddr,
         used: u64,
         limits: &Limits,
+        counts: &mut Counts,
     ) -> &mut Domain {
-        self.domain_of((header.protocol, header.domain), from, used, limits)
+        self.domain_of((header.protocol, header.domain), from, used, limits, counts)
     }
 
     fn domain_of(
@@ -230,11 +231,13 @@ impl KnownExporter {
         from: SocketAddr,
         used: u64,
         limits: &Limits,
+        counts: &mut Counts,
     ) -> &mut Domain {
         if !self.domains.contains_key(&key) && self.domains.len() >= limits.domains_of_exporter {
             let oldest = self.domains.iter().min_by_key(|(_, domain)| domain.used);
             if let Some(oldest) = oldest.map(|(key, _)| *key) {
                 self.domains.remove(&oldest);
+                counts.domains_evicted += 1;
             }
         }
         let of_user = &self.name;

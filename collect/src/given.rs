@@ -7,6 +7,7 @@ use flow::{Details, Exporter, FlowRecord};
 
 use crate::collector::Sink;
 use crate::counts::Counts;
+use crate::limits::COUNT_MAX;
 use crate::names::Names;
 use crate::originals::Originals;
 use crate::record::{self, Common, Places};
@@ -63,11 +64,23 @@ pub(crate) fn give(
     sampling: &SamplingSettings,
     (counts, sink): (&mut Counts, &mut impl Sink),
 ) {
+    limit(&mut record, counts);
     sampling.apply(exporter.address.ip(), &mut record, &mut details);
     counts.records += 1;
     counts.packets = counts.packets.saturating_add(record.packets);
     counts.record_octets = counts.record_octets.saturating_add(record.octets);
     sink.record(exporter, record, details);
+}
+
+/// Counts that cannot be true become 0.
+fn limit(record: &mut FlowRecord, counts: &mut Counts) {
+    let is_invalid = |count: u64| count > COUNT_MAX;
+    if is_invalid(record.packets) || is_invalid(record.octets) {
+        counts.counts_invalid += 1;
+        for count in [&mut record.packets, &mut record.octets] {
+            *count = Some(*count).filter(|count| !is_invalid(*count)).unwrap_or(0);
+        }
+    }
 }
 
 /// Reads the records of a Data Set. Gives their number.

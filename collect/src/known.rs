@@ -119,13 +119,31 @@ impl Exporters {
         }
     }
 
-    /// Lets exporters go while there are too many templates or fields: those first that were not
-    /// used for longest, but not this one.
+    /// Lets templates of this exporter go while there are too many of all and it has more than half
+    /// of the room, so that it does not push the others out. Then lets exporters go while there are
+    /// too many templates or fields: those first that were not used for longest, but not this one.
     pub(crate) fn make_room(&mut self, current: Current, state: &mut State, limits: &Limits) {
         let has_too_many = |state: &State| {
             state.kept.templates > limits.templates || state.kept.fields > limits.fields
         };
+        if !has_too_many(state) {
+            return;
+        }
         let scope = self.scope;
+        let known = match current {
+            Current::Address(from) => self.by_address.get_mut(&scope.exporter(from)),
+            Current::Connection(number) => self.connected.get_mut(&number),
+        };
+        if let Some(known) = known {
+            let half = |limit: usize| (limit / 2).max(1);
+            while has_too_many(state)
+                && (known.templates.len() > half(limits.templates)
+                    || known.templates.fields() > half(limits.fields))
+            {
+                known.templates.remove_oldest(&mut state.kept);
+                state.counts.templates_evicted += 1;
+            }
+        }
         let is_current = |known: SocketAddr| match current {
             Current::Address(from) => scope.exporter(from) == known,
             Current::Connection(_) => false,
@@ -134,7 +152,7 @@ impl Exporters {
             && let Some((used, oldest)) = self.order.pop_first()
         {
             if is_current(oldest) {
-                // The only one that is left has fewer templates than this in any case.
+                // Only connections are left, and this one, which has at most half of the room.
                 self.order.insert(used, oldest);
                 return;
             }
@@ -165,7 +183,7 @@ impl Exporters {
         ended.names.clear(&mut state.name_octets);
         state.turn += 1;
         let turn = state.turn;
-        self.find(from, state, limits).join(ended, turn, limits);
+        self.find(from, state, limits).join(ended, turn, limits, &mut state.counts);
     }
 
     /// Gives up all that waits for templates.

@@ -86,7 +86,7 @@ pub(crate) const INTERFACES_MAX: usize = 65_536;
 /// Most records of an sFlow sample.
 pub(crate) const SFLOW_RECORDS_MAX: u32 = 1000;
 
-/// Most samplers of a domain whose intervals are kept.
+/// Most samplers of an exporter whose intervals are kept.
 pub(crate) const SAMPLERS_MAX: usize = 256;
 
 /// Most names of interfaces, applications and VRFs of an exporter.
@@ -94,3 +94,7 @@ pub(crate) const NAMES_MAX: usize = 8192;
 
 /// Most exporters behind mediators that are kept, so that their records have one origin.
 pub(crate) const ORIGINALS_MAX: usize = 65_536;
+
+/// Most packets or octets of a record. Larger counts cannot be true: 2^48 octets are an hour and a
+/// half at 400 Gbit/s. They would also overflow sums.
+pub(crate) const COUNT_MAX: u64 = 1 << 48;

@@ -9,7 +9,7 @@ use crate::counts::Counts;
 use crate::message::Header;
 use crate::template::Template;
 
-/// A time further behind the export time, by the clock of the exporter, cannot be true.
+/// A sysUpTime that is later than the header's by more than this cannot be true.
 const AHEAD_MS_MAX: i64 = 60_000;
 
 /// Places that are kept to be shared between records.

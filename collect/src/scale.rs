@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use flow::{Details, FlowRecord};
 
+use crate::limits::COUNT_MAX;
+
 /// What the user says of the sampling of exporters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SamplingSettings {
@@ -25,8 +27,9 @@ impl SamplingSettings {
         *interval = self.given.get(&exporter).copied().unwrap_or(fallback);
         // An exporter whose interval is 0 or 1 does not sample.
         if self.scales && *interval > 1 {
-            record.packets = record.packets.saturating_mul((*interval).into());
-            record.octets = record.octets.saturating_mul((*interval).into());
+            for count in [&mut record.packets, &mut record.octets] {
+                *count = count.saturating_mul((*interval).into()).min(COUNT_MAX);
+            }
             collected.is_scaled = true;
         }
     }

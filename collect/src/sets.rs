@@ -48,7 +48,7 @@ impl MessageReader<'_> {
         // NetFlow v9 counts messages, IPFIX counts records.
         let units = if header.protocol == ExportProtocol::Netflow9 { Some(1) } else { records };
         let Self { limits, state, known, arrival, .. } = self;
-        let domain = known.domain(&header, arrival.from, state.turn, limits);
+        let domain = known.domain(&header, arrival.from, state.turn, limits, &mut state.counts);
         domain.hear(&header, arrival.received, units, &mut state.counts);
         domain.heard.records += state.counts.records - before;
     }
@@ -105,7 +105,10 @@ impl MessageReader<'_> {
     ) -> Option<u32> {
         let (header, turn) = (self.header, self.state.turn);
         let tells_options = self.state.tells_options;
-        let domain = self.known.domain(&header, self.arrival.from, turn, self.limits);
+        let domain = {
+            let counts = &mut self.state.counts;
+            self.known.domain(&header, self.arrival.from, turn, self.limits, counts)
+        };
         let (exporter, init_time) = (Arc::clone(&domain.exporter), domain.init_time);
         let State { kept, places, totals, originals, sampling, name_octets, counts, .. } =
             &mut *self.state;
@@ -144,7 +147,10 @@ impl MessageReader<'_> {
             let received = self.arrival.received;
             sink.options(&exporter, OptionsRecord { received, export_time, uptime_ms, fields });
         }
-        let domain = self.known.domain(&header, self.arrival.from, turn, self.limits);
+        let domain = {
+            let counts = &mut self.state.counts;
+            self.known.domain(&header, self.arrival.from, turn, self.limits, counts)
+        };
         domain.init_time = init_time;
         name.into_iter().for_each(|name| domain.learn_name(&name));
         Some(records)

@@ -127,6 +127,11 @@ impl Templates {
         self.all.len()
     }
 
+    /// Number of the fields of all.
+    pub(crate) fn fields(&self) -> usize {
+        self.all.values().map(Template::fields).sum()
+    }
+
     /// All, for a store.
     pub(crate) fn to_store(&self, address: IpAddr) -> impl Iterator<Item = StoredTemplate> {
         self.all.iter().map(move |((protocol, domain, id), template)| StoredTemplate {
@@ -165,7 +170,8 @@ impl Templates {
         withdrawn.for_each(|(_, template)| kept.remove(&template));
     }
 
-    fn remove_oldest(&mut self, kept: &mut Kept) {
+    /// Removes the one that was not used for longest.
+    pub(crate) fn remove_oldest(&mut self, kept: &mut Kept) {
         let oldest = self.all.iter().min_by_key(|(_, template)| template.used);
         if let Some(oldest) = oldest.map(|(key, _)| *key) {
             self.remove(oldest, kept);

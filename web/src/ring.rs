@@ -34,9 +34,9 @@ impl Counts {
 
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
-        self.packets += other.packets;
-        self.octets += other.octets;
-        self.flows += other.flows;
+        self.packets = self.packets.saturating_add(other.packets);
+        self.octets = self.octets.saturating_add(other.octets);
+        self.flows = self.flows.saturating_add(other.flows);
     }
 }
 

@@ -25,9 +25,9 @@ impl Sum {
 
 impl AddAssign for Sum {
     fn add_assign(&mut self, other: Self) {
-        self.octets += other.octets;
-        self.packets += other.packets;
-        self.flows += other.flows;
+        self.octets = self.octets.saturating_add(other.octets);
+        self.packets = self.packets.saturating_add(other.packets);
+        self.flows = self.flows.saturating_add(other.flows);
     }
 }
 

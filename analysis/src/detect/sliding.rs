@@ -48,7 +48,7 @@ impl Sliding {
         measured.all().bits().for_each(|bit| recent.ages[bit] = 1);
         recent.bits = recent.ages.iter().filter(|age| **age > 0).count();
         recent.flows += measured.flows;
-        recent.other += measured.other;
+        recent.other = recent.other.saturating_add(measured.other);
         let mut sums = *measured;
         (sums.flows, sums.other) = (recent.flows, recent.other);
         (count_of(recent.bits), sums)

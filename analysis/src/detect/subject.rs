@@ -188,8 +188,8 @@ impl Measured {
 
     /// Counts packets, octets, the flow and its time, all in trace time.
     pub(super) fn count(&mut self, seen: &super::seen::Seen<'_>) {
-        self.packets += seen.record.packets;
-        self.octets += seen.record.octets;
+        self.packets = self.packets.saturating_add(seen.record.packets);
+        self.octets = self.octets.saturating_add(seen.record.octets);
         self.flows += seen.flows;
         self.longest = self.longest.max(seen.duration_ms);
         self.before = self.before.max(!seen.start_ms);
@@ -230,12 +230,12 @@ impl Measured {
 
     /// Adds the sums, times and maxima of another measure.
     pub(super) fn add_counts(&mut self, other: &Self) {
-        self.packets += other.packets;
-        self.octets += other.octets;
+        self.packets = self.packets.saturating_add(other.packets);
+        self.octets = self.octets.saturating_add(other.octets);
         self.flows += other.flows;
-        self.other += other.other;
-        self.more += other.more;
-        self.lasting += other.lasting;
+        self.other = self.other.saturating_add(other.other);
+        self.more = self.more.saturating_add(other.more);
+        self.lasting = self.lasting.saturating_add(other.lasting);
         self.longest = self.longest.max(other.longest);
         self.before = self.before.max(other.before);
         self.last = self.last.max(other.last);

@@ -61,9 +61,10 @@ impl<S, T> Default for SpaceSaving<S, T> {
 impl<S: Copy + Ord + Hash, T: Default> SpaceSaving<S, T> {
     /// Adds to the count of a subject.
     pub(super) fn add(&mut self, subject: S, number: u64) {
-        self.whole += number;
+        self.whole = self.whole.saturating_add(number);
         let place = self.place(subject);
-        self.counters[place].count += number;
+        let counter = &mut self.counters[place];
+        counter.count = counter.count.saturating_add(number);
         self.sink(place);
     }
 
@@ -72,7 +73,7 @@ impl<S: Copy + Ord + Hash, T: Default> SpaceSaving<S, T> {
     pub(super) fn update(&mut self, subject: S, change: impl FnOnce(&mut T) -> u64) {
         let place = self.place(subject);
         let counter = &mut self.counters[place];
-        let count = counter.error + change(&mut counter.state);
+        let count = counter.error.saturating_add(change(&mut counter.state));
         // Estimates may decrease by one.
         counter.count = counter.count.max(count);
         self.sink(place);

@@ -25,7 +25,7 @@ use hellos::{Hello, Hellos, Marks, hash_of};
 
 pub use gate::{DnsPorts, Kinds};
 
-/// Messages that are parsed, and QUIC packets that are opened, in a second of packet time.
+/// Messages that are parsed, and datagrams of QUIC that are opened, in a second of packet time.
 const PARSED_MAX: u32 = 200_000;
 const OPENED_MAX: u32 = 20_000;
 

@@ -31,8 +31,10 @@ const VICTIM_RULE: Rule = Rule {
     classes: &[Class::Udp],
     fact: Some(Fact::Abused),
     count: count_victim,
-    value: |measured| 8 * measured.octets,
-    agrees: |measured| measured.all().count() >= SOURCES && measured.packets > 5 * measured.other,
+    value: |measured| measured.octets.saturating_mul(8),
+    agrees: |measured| {
+        measured.all().count() >= SOURCES && measured.packets > measured.other.saturating_mul(5)
+    },
     holds: Holds::Sources,
     number: Number::SourcePort,
     shared: Shared::Destination,
@@ -60,7 +62,7 @@ pub(in super::super) const USED: Rule = Rule {
     severity_inside: Severity::Medium,
     count: count_used,
     value: |measured| measured.octets,
-    agrees: |measured| measured.octets > 10 * measured.other,
+    agrees: |measured| measured.octets > measured.other.saturating_mul(10),
     holds: Holds::Nothing,
     shared: Shared::Source,
     sentence: |told| {
@@ -141,7 +143,8 @@ fn count_victim(seen: &Seen<'_>, counter: &mut Counter<'_>) {
     // A question to such a service.
     if is_abused(key.destination_port) {
         let subject = Subject::answering(key).with(key.destination_port, protocol::UDP);
-        counter.at(subject).other += record.packets;
+        let other = &mut counter.at(subject).other;
+        *other = other.saturating_add(record.packets);
     }
 }
 
@@ -153,6 +156,7 @@ fn count_used(seen: &Seen<'_>, counter: &mut Counter<'_>) {
     }
     if is_abused(key.destination_port) && counter.is_local(version, key.destination) {
         let subject = Subject::asking(key).towards(key.source);
-        counter.at(subject.with(key.destination_port, protocol::UDP)).other += seen.record.octets;
+        let other = &mut counter.at(subject.with(key.destination_port, protocol::UDP)).other;
+        *other = other.saturating_add(seen.record.octets);
     }
 }

@@ -49,7 +49,7 @@ pub(in super::super) const SYN: Rule = Rule {
     fetches: Some(|key| Subject::destination(key).with(0_u32, protocol::TCP)),
     count: count_syn,
     value: |measured| measured.packets,
-    agrees: |measured| measured.packets > 4 * measured.other || is_spoofed(measured),
+    agrees: |measured| measured.packets > measured.other.saturating_mul(4) || is_spoofed(measured),
     suffices: is_spoofed,
     threats: [Some(&SYN_FLOOD), Some(&SYN_FLOOD)],
     sentence: |told| {
@@ -130,8 +130,8 @@ fn count_packets(seen: &Seen<'_>, counter: &mut Counter<'_>, kind: u8) {
 fn count_share(seen: &Seen<'_>, measured: &mut Measured, window_ms: u64) -> (u64, u64) {
     let packets = seen.share(seen.record.packets, window_ms);
     let octets = seen.share(seen.record.octets, window_ms);
-    measured.other += packets;
-    measured.more += octets;
+    measured.other = measured.other.saturating_add(packets);
+    measured.more = measured.more.saturating_add(octets);
     (packets, octets)
 }
 
@@ -139,7 +139,8 @@ fn count_share(seen: &Seen<'_>, measured: &mut Measured, window_ms: u64) -> (u64
 pub(super) fn count_rate(seen: &Seen<'_>, measured: &mut Measured, window_ms: u64) {
     let (packets, octets) = count_share(seen, measured, window_ms);
     if seen.duration_ms >= 2 * window_ms {
-        measured.lasting += packets.max(octets / OCTETS_OF_A_PACKET);
+        measured.lasting =
+            measured.lasting.saturating_add(packets.max(octets / OCTETS_OF_A_PACKET));
     }
 }
 
@@ -164,7 +165,7 @@ fn count_syn(seen: &Seen<'_>, counter: &mut Counter<'_>) {
 /// Finds spoofed sources where a server answers each SYN (SYN cookies).
 fn is_spoofed(measured: &Measured) -> bool {
     // Each source sent a packet.
-    if measured.packets < SPOOFED || measured.packets <= 4 * measured.more {
+    if measured.packets < SPOOFED || measured.packets <= measured.more.saturating_mul(4) {
         return false;
     }
     are_many(count_of_many(&measured.all(), &measured.second()), measured.flows)

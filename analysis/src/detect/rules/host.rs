@@ -185,7 +185,7 @@ pub(in super::super) const NEW_HEAVY_FLOW: Rule = Rule {
     severity_inside: Severity::Low,
     fetches: Some(network),
     count: count_network,
-    value: |measured| 8 * measured.more,
+    value: |measured| measured.more.saturating_mul(8),
     holds: Holds::Nothing,
     number: Number::Interface,
     sentence: |told| {
@@ -210,5 +210,5 @@ fn count_network(seen: &Seen<'_>, counter: &mut Counter<'_>) {
     let window_ms = counter.window_ms;
     let measured = counter.at(network(seen.key()));
     measured.count(seen);
-    measured.more += seen.share(seen.record.octets, window_ms);
+    measured.more = measured.more.saturating_add(seen.share(seen.record.octets, window_ms));
 }

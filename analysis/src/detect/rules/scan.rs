@@ -160,7 +160,8 @@ fn count_vertical(seen: &Seen<'_>, counter: &mut Counter<'_>) {
         }
         Class::PortUnreachable if seen.counts_receiver() => {
             let subject = Subject::asking(key).towards(key.source);
-            counter.at(subject).other += seen.record.packets;
+            let other = &mut counter.at(subject).other;
+            *other = other.saturating_add(seen.record.packets);
         }
         _ => {}
     }

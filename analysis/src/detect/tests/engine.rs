@@ -298,6 +298,16 @@ fn a_wrong_time_of_another_exporter_keeps_no_incident_open() {
 }
 
 #[test]
+fn sums_of_the_largest_counts_are_the_largest() {
+    let mut records = [flood(0, 30), scan(outside(1), 40)].concat();
+    records.extend((0..3).map(|at| udp(at, (inside(1), 53), (outside(1), 53))));
+    let most = |record: FlowRecord| sized(record, 1 << 50, u64::MAX);
+    records.extend(records.clone().into_iter().rev().take(60).map(most));
+    let events = events_at_the_end(&records);
+    assert!(opened(&events).contains(&"syn-flood".to_owned()), "{events:?}");
+}
+
+#[test]
 fn packets_without_a_clock_are_in_no_window() {
     let mut records = scan(outside(1), 40);
     records.iter_mut().for_each(|record| record.details = DetailsIndex::WITHOUT_CLOCK);
