@@ -89,8 +89,8 @@ impl LatestFlows {
         self.flows.push_back(flow);
     }
 
-    /// The latest end, by [`end_of`], of a record that had to go, in milliseconds. All records that ended later
-    /// are there.
+    /// The latest end, by [`end_of`], of a record that had to go, in milliseconds. All records that
+    /// ended later are there.
     pub(crate) fn forgotten(&self) -> Option<u64> {
         self.forgotten
     }

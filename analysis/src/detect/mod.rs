@@ -3,8 +3,8 @@
 //! A record belongs to the window in which its last packet came, in trace time. A window closes
 //! when no more record of it can come ([`Stage::settle`]). Only a record of another exporter can be
 //! late: it is counted. Counts are only sums, maxima and set bits: the order of records and the
-//! number of workers do not matter. All decisions use integers. Memory is bounded: tables are made at
-//! the start; baselines, sliding sets and incidents grow up to their limits.
+//! number of workers do not matter. All decisions use integers. Memory is bounded: tables are made
+//! at the start; baselines, sliding sets and incidents grow up to their limits.
 //!
 //! rule.rs defines a rule, rules/ has the rules, this file judges windows, and incident.rs keeps
 //! the incidents.
