@@ -26,8 +26,4 @@ pub trait Stage: Send {
     /// [`Timestamp::MAX`]. In a replay the records that came before depend on the size of blocks,
     /// so the results for a time span should depend only on the times of records.
     fn settle(&mut self, _until: Timestamp, _events: &mut Vec<Event>) {}
-
-    /// The trace clock has moved to `now`, by a second or more. The stage adds the events that are
-    /// due.
-    fn tick(&mut self, now: Timestamp, events: &mut Vec<Event>);
 }

@@ -290,8 +290,6 @@ impl Stage for Detectors {
         }
         self.publish();
     }
-
-    fn tick(&mut self, _now: Timestamp, _events: &mut Vec<Event>) {}
 }
 
 #[cfg(test)]

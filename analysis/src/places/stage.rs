@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flow::{Batch, Event, KeyField, KeyFields, Place, Stage, Timestamp};
+use flow::{Batch, KeyField, KeyFields, Place, Stage};
 
 use super::atlas::Atlas;
 use super::cache::{Cache, Scope};
@@ -153,6 +153,4 @@ impl Stage for PlaceStage {
         }
         self.atlases.count(counts);
     }
-
-    fn tick(&mut self, _now: Timestamp, _events: &mut Vec<Event>) {}
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flow::{Batch, Event, RecordTally, Stage, Tag, Tags, Timestamp};
+use flow::{Batch, RecordTally, Stage, Tag, Tags};
 
 use super::Tagger;
 
@@ -65,6 +65,4 @@ impl Stage for TagStage {
     fn interface(&mut self, number: u32, name: &str) {
         self.tagger.learn_interface(number, name);
     }
-
-    fn tick(&mut self, _now: Timestamp, _events: &mut Vec<Event>) {}
 }

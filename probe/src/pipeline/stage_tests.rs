@@ -26,11 +26,11 @@ const CAPTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/office
 /// Stands for any tag.
 const LONG: Tag = Tag::Land;
 
-/// Tags flows of many packets, gives a name to flows to port 443, and counts records each second.
+/// Tags flows of many packets, gives a name to flows to port 443, and says how many records are
+/// complete.
 #[derive(Default)]
 struct TestStage {
     records: u64,
-    last_tick: Timestamp,
 }
 
 impl Stage for TestStage {
@@ -46,11 +46,13 @@ impl Stage for TestStage {
         }
     }
 
-    fn tick(&mut self, now: Timestamp, events: &mut Vec<Event>) {
-        assert!(now >= self.last_tick, "the clock of a replay never goes back");
-        self.last_tick = now;
+    fn wants_settle(&self) -> bool {
+        true
+    }
+
+    fn settle(&mut self, until: Timestamp, events: &mut Vec<Event>) {
         let fields = vec![("records", Value::Number(self.records))];
-        events.push(Event { kind: EventKind::Alert, time: now, fields });
+        events.push(Event { kind: EventKind::Alert, time: until, fields });
     }
 }
 
@@ -81,8 +83,6 @@ impl Stage for InTime {
             events.push(Event { kind: EventKind::Alert, time: until, fields });
         }
     }
-
-    fn tick(&mut self, _now: Timestamp, _events: &mut Vec<Event>) {}
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_stage_reaches_every_record_once() {
             }
             assert!(named > 0, "the capture has flows to port 443");
             let last = kept.batches.iter().flat_map(|batch| &batch.events).last();
-            let fields = &last.expect("a tick at the end made an event").fields;
+            let fields = &last.expect("the end made an event").fields;
             assert_eq!(fields[0].1, Value::Number(sum(&end).records));
         }
         assert_eq!(outputs[0].batches, outputs[1].batches, "both outputs get the same");
@@ -296,7 +296,7 @@ fn what_a_live_queue_does_not_take_counts_for_every_output() {
     for end in ends {
         assert_eq!(end.dropped.records, given.records / 2);
         assert_eq!(end.counts.sent + end.dropped, given);
-        // The queue of the output was full, so the event of the last tick was dropped.
+        // The queue of the output was full, so the event of the end was dropped.
         assert_eq!(end.counts.events_not_exportable + end.counts.events_failed, 1);
         assert_eq!(end.counts.events_failed, 1);
     }

@@ -7,7 +7,6 @@
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use analysis::detect::{DetectCounts, Detectors, Part};
 use analysis::tags::{TagCounts, TagStage, Tagger};
@@ -17,13 +16,9 @@ use flow::{Batch, Event, Stage, Timestamp};
 
 use crate::pipeline::queue::{Delivery, QueueSender, WhenFull};
 use crate::pipeline::queues::{StageNeeds, StageQueues};
-use crate::pipeline::worker::wall_clock;
 use crate::places::Places;
 use crate::report::totals::Totals;
 use crate::settings::config::Config;
-
-/// Time between two ticks of a stage.
-const TICK: Duration = Duration::from_secs(1);
 
 /// The stages of a run.
 #[derive(Default)]
@@ -158,13 +153,12 @@ fn before_detectors(config: &Config, places: Option<Arc<Places>>) -> Stages {
     Stages { list, tags, later, counts }
 }
 
-/// The clock of the stages, and their reaction to a full queue of an output.
+/// The reaction of the stages to a full queue of an output.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode<'run> {
-    /// The export times of records are the clock. A full queue makes the stages wait.
+    /// A full queue makes the stages wait.
     Replay,
-    /// The time of day is the clock. A full queue drops data until this flag is set at the end of
-    /// the capture.
+    /// A full queue drops data until this flag is set at the end of the capture.
     Live(&'run AtomicBool),
 }
 
@@ -178,9 +172,6 @@ pub(crate) struct StageLoop<'run> {
     changes: Option<Receiver<StageChange>>,
     mode: Mode<'run>,
     when_full: WhenFull,
-    /// The trace clock: the latest export time of a record.
-    now: Timestamp,
-    last_tick: Timestamp,
     /// The last report. The stages know the names of its interfaces.
     report: MeterReport,
     /// By worker: all its records before this time have arrived.
@@ -202,8 +193,6 @@ impl<'run> StageLoop<'run> {
             changes: None,
             mode,
             when_full,
-            now: start,
-            last_tick: start,
             report: MeterReport::default(),
             settled: vec![start; queues.workers],
             settled_all: start,
@@ -223,9 +212,9 @@ impl<'run> StageLoop<'run> {
 
     /// Runs until the queues of all workers are closed.
     pub(crate) fn run(mut self) {
-        let mut next_tick = self.next_live_tick();
         loop {
-            let received = self.queues.merge.receive(next_tick);
+            // A report follows each change, so changes need no deadline.
+            let received = self.queues.merge.receive(None);
             self.wait_if_capture_has_ended();
             self.take_changes();
             match received {
@@ -239,14 +228,6 @@ impl<'run> StageLoop<'run> {
                 Ok(Delivery::BlockEnd) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if next_tick.is_some_and(|due| Instant::now() >= due) {
-                next_tick = self.next_live_tick();
-                self.tick(wall_clock());
-            }
-        }
-        match self.mode {
-            Mode::Replay => self.tick(self.now),
-            Mode::Live(_) => self.tick(wall_clock()),
         }
         if self.settled_all < Timestamp::MAX {
             self.settle_all(Timestamp::MAX, None);
@@ -313,10 +294,6 @@ impl<'run> StageLoop<'run> {
             let owned = Arc::get_mut(&mut batch).expect("a worker keeps no batch that it has sent");
             self.stages.iter_mut().for_each(|(_, stage)| stage.batch(owned));
         }
-        let exported = match self.mode {
-            Mode::Replay => batch.records.iter().map(|record| record.exported).max(),
-            Mode::Live(_) => None,
-        };
         match &self.queues.outputs[..] {
             // The next stages get it as their own.
             [next] if self.is_before_others => {
@@ -325,12 +302,6 @@ impl<'run> StageLoop<'run> {
             _ => {
                 self.send(&Delivery::Batch(Arc::clone(&batch)));
                 self.queues.pool.give_back(batch);
-            }
-        }
-        if let Some(exported) = exported {
-            self.now = self.now.max(exported);
-            if u128::from(self.now.millis_since(self.last_tick)) >= TICK.as_millis() {
-                self.tick(self.now);
             }
         }
     }
@@ -345,14 +316,6 @@ impl<'run> StageLoop<'run> {
         self.report.clone_from(report);
     }
 
-    /// Tells the stages the time.
-    fn tick(&mut self, now: Timestamp) {
-        self.last_tick = now;
-        let mut events = Vec::new();
-        self.stages.iter_mut().for_each(|(_, stage)| stage.tick(now, &mut events));
-        self.send_events(events);
-    }
-
     /// Sends events to the outputs in a batch without records.
     fn send_events(&self, events: Vec<Event>) {
         if !events.is_empty() {
@@ -365,10 +328,6 @@ impl<'run> StageLoop<'run> {
         for output in &self.queues.outputs {
             output.send(delivery.clone(), self.when_full);
         }
-    }
-
-    fn next_live_tick(&self) -> Option<Instant> {
-        matches!(self.mode, Mode::Live(_)).then(|| Instant::now() + TICK)
     }
 
     /// Live: after the end of capture this thread may wait, because no packet can be lost.
