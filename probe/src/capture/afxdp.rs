@@ -58,8 +58,6 @@ pub(crate) struct XskCounts {
     pub(crate) too_long: u64,
     /// Buffers whose descriptor points outside of the memory of frames.
     pub(crate) invalid_descriptors: u64,
-    /// Times that the kernel asked for a wake-up call because of empty buffers, and got it.
-    pub(crate) wakeups: u64,
     /// Frames dropped: no empty buffer, or too long for one buffer of a socket that takes only one.
     pub(crate) rx_dropped: u64,
     /// Frames dropped because the receive ring was full.
@@ -68,9 +66,6 @@ pub(crate) struct XskCounts {
     pub(crate) rx_invalid_descs: u64,
     /// Times that the kernel found the fill ring empty.
     pub(crate) rx_fill_ring_empty_descs: u64,
-    /// Nothing is sent: this count and the next stay 0.
-    pub(crate) tx_invalid_descs: u64,
-    pub(crate) tx_ring_empty_descs: u64,
 }
 
 impl XskCounts {
@@ -85,7 +80,6 @@ impl XskCounts {
 struct Counts {
     lent: u64,
     too_long: u64,
-    wakeups: u64,
 }
 
 impl XdpSocket {
@@ -125,18 +119,15 @@ impl XdpSocket {
             self.queue
                 .error(format!("cannot read the counters of the socket: {}", sentence(&error)))
         })?;
-        let Counts { lent, too_long, wakeups } = self.counts;
+        let Counts { lent, too_long } = self.counts;
         Ok(XskCounts {
             lent,
             too_long,
             invalid_descriptors: self.xsk.invalid_descriptors(),
-            wakeups,
             rx_dropped: kernel.rx_dropped,
             rx_ring_full: kernel.rx_ring_full,
             rx_invalid_descs: kernel.rx_invalid_descs,
             rx_fill_ring_empty_descs: kernel.rx_fill_ring_empty_descs,
-            tx_invalid_descs: kernel.tx_invalid_descs,
-            tx_ring_empty_descs: kernel.tx_ring_empty_descs,
         })
     }
 
@@ -145,12 +136,10 @@ impl XdpSocket {
     #[cold]
     fn idle(&mut self) -> Result<Polled, CaptureError> {
         self.xsk.refill();
-        let is_asked = self.xsk.needs_wakeup();
-        if !is_asked && self.checked.elapsed() < CHECK_EVERY {
+        if !self.xsk.needs_wakeup() && self.checked.elapsed() < CHECK_EVERY {
             return Ok(Polled::Idle);
         }
         self.checked = Instant::now();
-        self.counts.wakeups += u64::from(is_asked);
         match self.xsk.wake() {
             Err(error) if error.raw_os_error() == Some(libc::ENXIO) => {
                 Err(self.queue.error("the interface is gone".to_owned()))

@@ -54,7 +54,7 @@ fn replaces(output: &Output<'_>) -> bool {
     output.target.as_ref().and_then(Target::destination).is_some_and(is_file)
 }
 
-/// An exporter to which no records come, and which therefore writes nothing.
+/// An exporter that writes nothing unless a batch comes.
 struct Kept<'a>(Box<dyn Exporter + 'a>);
 
 impl Exporter for Kept<'_> {

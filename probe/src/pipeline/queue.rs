@@ -60,7 +60,7 @@ pub(crate) struct RecordQueue {
     pub(super) tags: Option<TagStage>,
     /// What is added to records. `None` if nothing is.
     additions: Option<Box<Additions>>,
-    /// Packets of tunnels that are not.
+    /// Packets of tunnels that are not opened.
     pub(crate) closed: ClosedTunnels,
     /// Records of this worker for which there was no room.
     pub(crate) dropped: RecordTally,

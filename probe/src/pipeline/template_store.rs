@@ -49,7 +49,11 @@ impl TemplateStore {
             Ok(file) => {
                 let mut text = String::new();
                 let size = file.take(SIZE_MAX + 1).read_to_string(&mut text).map_err(failed)?;
-                if size as u64 > SIZE_MAX || !text.starts_with(HEAD) {
+                if size as u64 > SIZE_MAX {
+                    let problem = format!("it has more than {} MiB", SIZE_MAX >> 20);
+                    return Err(failed(io::Error::new(ErrorKind::FileTooLarge, problem)));
+                }
+                if !text.starts_with(HEAD) {
                     return Err(failed(io::Error::new(ErrorKind::InvalidData, "not a store")));
                 }
                 text

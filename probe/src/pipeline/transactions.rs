@@ -178,7 +178,7 @@ impl Transactions {
         }
     }
 
-    /// Live: ends the questions that have waited for too long.
+    /// Live, and in a pipe: ends the questions that have waited for too long.
     pub(crate) fn expire(&mut self, now: Timestamp, events: &mut Vec<Event>) {
         while let Some(&(key, number)) = self.order.front() {
             if let Some(question) = self.question(&key, number) {

@@ -156,7 +156,7 @@ impl Worker {
         self.table.settle(&mut |record| self.records.push(record));
     }
 
-    /// Live: ends expired flows even if no packet comes.
+    /// Live, and in a pipe: ends expired flows even if no packet comes.
     pub(crate) fn tick(&mut self, now: Timestamp) {
         self.table.tick(now, &mut |record| self.records.push(record));
         self.records.transactions(|transactions, events| transactions.expire(now, events));

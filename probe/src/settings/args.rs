@@ -144,8 +144,9 @@ pub(crate) struct Arguments {
     pub(crate) sample: NonZeroU32,
 
     /// Number of worker threads, which keep flows: 1 to 256. A replay with several has another
-    /// thread that reads [default: 2, but 1 for fewer than 10,000 flows and for standard input;
-    /// live the number of queues, or of processors if that is less]
+    /// thread that reads [default: 2, but 1 for fewer than 10,000 flows, for pipes, and for outputs
+    /// with a file for each period; live the number of queues, or of processors if that is less;
+    /// with collect 1]
     #[arg(long, value_name = "N", value_parser = workers)]
     pub(crate) workers: Option<NonZeroU32>,
 

@@ -43,7 +43,7 @@ impl Damage {
 }
 
 /// Whether the rest after the last packet or block, less than a header, is padding: nothing, or
-/// only zeros. No header begins with zeros: its first word is a time, or a block type.
+/// only zeros. No block begins with zeros: its first word is its type.
 pub(super) fn is_padding(rest: &[u8]) -> bool {
     rest.is_empty() || rest.len() >= 4 && rest.iter().all(|octet| *octet == 0)
 }
