@@ -12,6 +12,7 @@ use clap_complete::Shell;
 use exporter::Destination;
 use flow::{BURST_MAX, KeyFields};
 
+use super::contradictions;
 use super::detect::DetectArguments;
 use super::elastic::ElasticCommand;
 use super::file::FromFile;
@@ -69,9 +70,13 @@ pub(crate) enum Command {
     },
     /// Collect the flows of other exporters, in NetFlow v5, NetFlow v9, IPFIX and sFlow, from
     /// sockets or from datagrams in captures
-    #[command(arg_required_else_help = true, args_override_self = true)]
+    #[command(
+        arg_required_else_help = true,
+        args_override_self = true,
+        mut_args(contradictions::shown_for_collect)
+    )]
     Collect {
-        /// Settings. Not all of them have a meaning here.
+        /// Settings. Those of metering alone are refused, and the help does not show them.
         #[command(flatten)]
         args: Box<Arguments>,
     },
@@ -249,7 +254,7 @@ pub(crate) struct Arguments {
 
 /// Settings of live capture: they need an interface.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Live capture")]
+#[command(next_help_heading = Self::HEADING)]
 #[group(multiple = true)]
 pub(crate) struct LiveSettings {
     /// Interface to capture from: a name, a pattern such as 'eth*', or any; may be given several
@@ -331,6 +336,9 @@ impl Arguments {
 }
 
 impl LiveSettings {
+    /// Their heading in the help.
+    pub(super) const HEADING: &str = "Live capture";
+
     /// The names of these settings, except the interface.
     pub(super) fn names() -> BTreeSet<String> {
         let command = Cli::command();

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use analysis::detect::Detectors;
+use clap::Arg;
 use exporter::Destination;
 use flow::{HashSeed, KeyField, Tpids};
 
@@ -73,6 +74,14 @@ const OF_METERING: [&str; 23] = [
 /// Those among them, and among the settings of live capture, that a collector with sockets has.
 const OF_LISTENING: [&str; 6] =
     ["control", "workers", "http", "user", "require-outputs", "stats-interval"];
+
+/// A setting, hidden from the help of `collect` if it has no meaning there.
+pub(super) fn shown_for_collect(argument: Arg) -> Arg {
+    let name = argument.get_long().unwrap_or_default();
+    let is_live = argument.get_help_heading() == Some(LiveSettings::HEADING);
+    let is_refused = (is_live || OF_METERING.contains(&name)) && !OF_LISTENING.contains(&name);
+    argument.hide(is_refused)
+}
 
 /// All contradictions of these settings.
 pub(super) fn of(args: &Arguments) -> Vec<Problem> {
