@@ -135,18 +135,23 @@ fn settings_of_metering_are_refused() {
     let folder = support::scratch();
     let file = support::write(&folder, "empty.pcap", &pcap(&[]));
     let file = file.to_str().unwrap();
-    for setting in [
-        "--sample=1:2",
-        "--max-flows=9",
-        "--decap=all",
-        "--workers=1",
-        "--http=127.0.0.1:0",
-        "-ilo",
+    let (no_meaning, of_sockets) = ("cannot be used with collect", "needs --listen");
+    for (setting, why) in [
+        ("--sample=1:2", no_meaning),
+        ("--max-flows=9", no_meaning),
+        ("--decap=all", no_meaning),
+        ("-ilo", no_meaning),
+        ("--workers=1", of_sockets),
+        ("--http=127.0.0.1:0", of_sockets),
     ] {
         let run = support::run(["collect", "-r", file, setting]);
         assert_eq!(run.status, 2, "{setting}: {}", run.stderr);
-        assert!(run.stderr.contains("cannot be used with collect"), "{setting}: {}", run.stderr);
+        assert!(run.stderr.contains(why), "{setting}: {}", run.stderr);
     }
+    // The help shows what is not refused.
+    let help = String::from_utf8(support::run(["collect", "--help"]).stdout).unwrap();
+    assert!(help.contains("--template-store") && help.contains("--workers"), "{help}");
+    assert!(!help.contains("--max-flows") && !help.contains("--umem-max"), "{help}");
     let run = support::run(["collect", "-o", "json:-"]);
     assert_eq!(run.status, 2);
     assert!(run.stderr.contains("nothing to collect"), "{}", run.stderr);
