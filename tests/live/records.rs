@@ -20,12 +20,15 @@ pub fn comparable(run: &Run) -> Vec<Flow> {
     flows
 }
 
-/// One record for each key. Frames of a flow that came in by several queues are in several.
+/// One record for each key. Frames of a flow that came in by several queues are in several. The
+/// tunnel and the VLAN of a record are those of its first packet, which differs then: the hash by
+/// which the kernel spreads frames over queues has another seed after each start of the host.
 fn merged(flows: Vec<Flow>) -> Vec<Flow> {
     let mut merged: BTreeMap<Flow, Flow> = BTreeMap::new();
     for flow in flows {
-        let key =
-            Flow { packets: 0, octets: 0, flags: 0, ttl: (0, 0), end_reason: 0, ..flow.clone() };
+        let (tunnel, vlan, packets, octets) = Default::default();
+        let (flags, ttl, end_reason) = Default::default();
+        let key = Flow { packets, octets, flags, ttl, end_reason, vlan, tunnel, ..flow.clone() };
         let sum = merged.entry(key.clone()).or_insert_with(|| Flow { ttl: (255, 0), ..key });
         sum.packets += flow.packets;
         sum.octets += flow.octets;
