@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use analysis::places::{Atlas, Atlases, Database, PlaceStage};
-use flow::{Batch, FlowKey, FlowRecord, IpVersion, KeyFields, Stage, Timestamp};
+use flow::{BATCH_RECORDS, Batch, FlowKey, FlowRecord, IpVersion, KeyFields, Stage, Timestamp};
 use serde_json::{Value, json};
 
 use crate::support::mmdb;
@@ -35,7 +35,7 @@ pub fn one_system(number: u32) -> Vec<u8> {
 }
 
 fn batch(n: u32) -> Batch {
-    let records = (0..256).map(|index| {
+    let records = (0..BATCH_RECORDS as u32).map(|index| {
         let mut source = [0; 16];
         source[..4].copy_from_slice(&Ipv4Addr::from_bits(0x0800_0000 + n * 256 + index).octets());
         record(FlowKey {
