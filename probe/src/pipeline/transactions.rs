@@ -134,9 +134,8 @@ impl Transactions {
         let dns = self.telling.dns(transaction);
         self.next += 1;
         let number = self.next;
-        let is_repeated = |known: &Question| known.asks(&dns) && known.is_in_time(time);
-        if self.waiting.get(&key).is_some_and(is_repeated) {
-            let known = self.waiting.get_mut(&key).expect("it was just there");
+        let known = self.waiting.get_mut(&key);
+        if let Some(known) = known.filter(|it| it.asks(&dns) && it.is_in_time(time)) {
             known.times += 1;
             (known.last, known.number) = (known.last.max(time), number);
             self.counts.repeated += 1;
