@@ -3,7 +3,6 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use analysis::places::{Atlas, Atlases, Database, PlaceStage};
@@ -61,11 +60,14 @@ fn an_atlas_is_exchanged_between_batches_of_records() {
     };
     let atlases = Atlases::new(atlas(1));
     let mut stage = PlaceStage::new(Arc::clone(&atlases), KeyFields::SEVEN);
-    let ended = AtomicBool::new(false);
+    // This is dropped when the records end, or when an assertion fails.
+    let goes_on = Arc::new(());
+    let ended = Arc::downgrade(&goes_on);
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let (_goes_on, atlases) = (goes_on, &atlases);
+        scope.spawn(move || {
             let mut number = 1;
-            while !ended.load(Ordering::Relaxed) {
+            while ended.strong_count() > 0 {
                 number += 1;
                 atlases.replace(atlas(number));
             }
@@ -91,7 +93,6 @@ fn an_atlas_is_exchanged_between_batches_of_records() {
                 break;
             }
         }
-        ended.store(true, Ordering::Relaxed);
     });
     let counts = atlases.counts();
     assert_eq!((counts.lookups, counts.errors), (counts.found, 0));
