@@ -345,8 +345,7 @@ fn interfaces_have_their_numbers_and_names() {
 
 #[test]
 fn tshark_finds_the_samples_sound() {
-    if !support::has_tool("tshark") {
-        support::skip("tshark is not installed");
+    if !support::has_tshark() {
         return;
     }
     for name in ["office.pcap", "interfaces.pcapng"] {

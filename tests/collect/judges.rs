@@ -148,8 +148,7 @@ fn send(datagrams: &Datagrams, judges: &Judges) -> All {
 
 /// What tshark reads of these fields in the datagrams of an exporter, each value of each field.
 fn dissected(datagrams: &[Vec<u8>], protocol: &str, fields: &[&str]) -> Option<Vec<Vec<u64>>> {
-    if !support::has_tool("tshark") {
-        support::skip("tshark is not installed");
+    if !support::has_tshark() {
         return None;
     }
     let folder = support::scratch();

@@ -380,7 +380,7 @@ fn samples_of_switches_are_those_that_tshark_reads() {
         let counts = session.counts();
         let others = counts.sflow_other_records + counts.sflow_cut_records + counts.malformed;
         assert_eq!((counts.sflow, counts.sflow_samples, others), (1, 1, 0), "{name}");
-        if support::has_tool("tshark") {
+        if support::has_tshark() {
             assert_same(&dissected(&path), &record, agent, interval);
         }
     }

@@ -13,7 +13,7 @@ use crate::replay::{replay, replay_crowded, replay_with};
 use crate::support::capture::{Captured, Order, pcap_as};
 use crate::support::flows::Flow;
 use crate::support::packet::{ipv4, udp};
-use crate::support::{self, time};
+use crate::support::{self, has_tshark, time};
 
 /// The port that tshark takes messages by.
 const PORT: u16 = 4739;
@@ -210,14 +210,6 @@ fn messages_of(protocol: &str, folder: &Path) -> (Flows, Vec<Message>) {
     let file = folder.join("messages.pcap");
     std::fs::write(&file, capture(&receiver.stop())).expect("a file for the messages");
     (flows, decode(folder, &file))
-}
-
-fn has_tshark() -> bool {
-    let is_there = support::has_tool("tshark");
-    if !is_there {
-        support::skip("tshark is not installed");
-    }
-    is_there
 }
 
 #[test]

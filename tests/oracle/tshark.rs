@@ -136,8 +136,7 @@ pub fn real_captures() -> Option<&'static (Vec<PathBuf>, Vec<Option<Dissection>>
         support::skip_without("a folder of real captures");
         return None;
     }
-    if !support::has_tool("tshark") {
-        support::skip("tshark is not installed");
+    if !support::has_tshark() {
         return None;
     }
     Some(ALL.get_or_init(|| {

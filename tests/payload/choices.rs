@@ -6,7 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{self, has_tool, real_captures};
+use crate::support::{self, has_tshark, real_captures};
+use crate::tshark::{self, end_of, first, innermost, last};
 
 /// Both ends, the server first.
 type Ends = (String, String);
@@ -57,29 +58,17 @@ fn number(text: &str) -> Option<u16> {
 }
 
 fn of_tshark(path: &Path, suites: &BTreeMap<u16, String>) -> BTreeMap<Ends, Choice> {
-    let mut tshark = Command::new("tshark");
-    tshark.args(["-n", "-Y", "tls.handshake.type == 2 && tcp", "-T", "fields"]);
-    tshark.args(["-E", "aggregator=^", "-r"]).arg(path);
-    FIELDS.iter().for_each(|field| {
-        tshark.args(["-e", field]);
-    });
-    let output = tshark.output().expect("tshark runs");
+    let filter = "tls.handshake.type == 2 && tcp";
     let mut all = BTreeMap::new();
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let fields: Vec<_> = line.split('\t').collect();
+    for packet in tshark::packets(path, filter, &tshark::BETWEEN, FIELDS) {
         let [v4, v6, to_v4, to_v6, tcp, to_tcp, legacy, version, suite, protocol, layers] =
-            fields[..]
-        else {
-            panic!("{line}")
-        };
+            packet.each_ref().map(String::as_str);
         // Ends are those of the innermost packet, and what was chosen is that of the first hello.
-        let last = |text: &str| text.rsplit('^').next().unwrap_or_default().to_owned();
-        let first = |text: &str| text.split('^').next().unwrap_or_default().to_owned();
-        let is_v6 = layers.rsplit(':').find(|name| matches!(*name, "ip" | "ipv6")) == Some("ipv6");
+        let is_v6 = innermost(layers, ["ip", "ipv6"]) == "ipv6";
         let end = |v4: &str, v6: &str, port: &str| {
             format!("{} {}", last(if is_v6 { v6 } else { v4 }), last(port))
         };
-        let version = number(&first(if version.is_empty() { legacy } else { version }));
+        let version = number(first(if version.is_empty() { legacy } else { version }));
         let version = match version {
             Some(0x0301) => Some("1.0".to_owned()),
             Some(0x0302) => Some("1.1".to_owned()),
@@ -88,8 +77,8 @@ fn of_tshark(path: &Path, suites: &BTreeMap<u16, String>) -> BTreeMap<Ends, Choi
             // A draft.
             _ => None,
         };
-        let suite = number(&first(suite)).and_then(|number| suites.get(&number).cloned());
-        let protocol = Some(first(protocol)).filter(|name| !name.is_empty());
+        let suite = number(first(suite)).and_then(|number| suites.get(&number).cloned());
+        let protocol = Some(first(protocol)).filter(|name| !name.is_empty()).map(str::to_owned);
         let ends = (end(v4, v6, tcp), end(to_v4, to_v6, to_tcp));
         all.entry(ends).or_insert([version, suite, protocol]);
     }
@@ -113,9 +102,7 @@ fn of_flowprobe(path: &Path) -> BTreeMap<Ends, Choice> {
         if tls["cipher"].is_null() {
             continue;
         }
-        let end =
-            |side: &Value| format!("{} {}", side["ip"].as_str().unwrap_or_default(), side["port"]);
-        let (source, destination) = (end(&document["source"]), end(&document["destination"]));
+        let (source, destination) = (end_of(&document["source"]), end_of(&document["destination"]));
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let choice = [&tls["version"], &tls["cipher"], &tls["next_protocol"]].map(text);
         // The flow to the client has it, and so has the one back.
@@ -128,8 +115,10 @@ fn of_flowprobe(path: &Path) -> BTreeMap<Ends, Choice> {
 #[test]
 fn what_servers_chose_is_what_tshark_finds() {
     let captures = real_captures();
-    if captures.is_empty() || !has_tool("tshark") {
-        support::skip_without("real captures and tshark");
+    if captures.is_empty() {
+        return support::skip_without("real captures");
+    }
+    if !has_tshark() {
         return;
     }
     let suites = suites();

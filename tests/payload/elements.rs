@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::capture::pcap;
-use crate::support::{self, has_tool};
+use crate::support::{self, has_tshark};
 use crate::{ALL, conversations};
 
 /// The file of a replay with these settings.
@@ -58,7 +58,7 @@ fn has_all(records: &[String], count: usize, lines: &[&str]) {
 
 #[test]
 fn each_protocol_has_a_template_of_its_own() {
-    if !has_tool("tshark") {
+    if !has_tshark() {
         return;
     }
     let folder = support::scratch();
@@ -108,7 +108,7 @@ fn each_protocol_has_a_template_of_its_own() {
 
 #[test]
 fn names_have_the_elements_of_the_namespace() {
-    if !has_tool("tshark") {
+    if !has_tshark() {
         return;
     }
     for (namespace, offset, pen, dns, tls) in

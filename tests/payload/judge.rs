@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 
 use serde_json::Value;
 
 use crate::ALL;
-use crate::support::{self, has_tool, real_captures};
+use crate::support::{self, has_tshark, real_captures};
+use crate::tshark::{self, end_of, first, innermost, last};
 
 /// What is compared, and how often it may differ beyond what is explained: one in a hundred.
 const NAMES: [&str; 4] = ["server name", "JA3", "DNS name", "HTTP host"];
@@ -68,36 +68,22 @@ const FILTER: &str = "tls.handshake.type == 1 || (dns && (tcp.port == 53 || udp.
                       (http.request && tcp)";
 
 fn of_tshark(path: &Path) -> BTreeMap<Conversation, First> {
-    let mut tshark = Command::new("tshark");
-    tshark.args(["-n", "-o", "tcp.desegment_tcp_streams:TRUE", "-Y", FILTER, "-T", "fields"]);
-    tshark.args(["-E", "aggregator=^", "-r"]).arg(path);
-    for field in FIELDS {
-        tshark.args(["-e", field]);
-    }
-    // A capture that is cut off at its end is no reason to fail.
-    let output = tshark.output().expect("tshark runs");
+    let options = ["-o", "tcp.desegment_tcp_streams:TRUE"];
+    let options = [&options[..], &tshark::BETWEEN].concat();
     let mut all = BTreeMap::new();
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let fields: Vec<_> = line.split('\t').collect();
+    for packet in tshark::packets(path, FILTER, &options, FIELDS) {
         let [v4, v6, to_v4, to_v6, tcp, to_tcp, udp, to_udp, server, ja3, dns, http, protocols] =
-            fields[..]
-        else {
-            panic!("{line}")
-        };
-        // Those of the innermost packet are the last.
-        let last = |text: &str| text.rsplit('^').next().unwrap_or_default().to_owned();
-        let protocols = protocols.split('^').next().unwrap_or_default();
-        let version = protocols.rsplit(':').find(|name| matches!(*name, "ip" | "ipv6"));
-        let transport = protocols.rsplit(':').find(|name| matches!(*name, "tcp" | "udp"));
-        let (is_v6, transport) = (version == Some("ipv6"), transport.unwrap_or_default());
-        let transport = if transport == "tcp" { "tcp" } else { "udp" };
+            packet.each_ref().map(String::as_str);
+        let is_v6 = innermost(protocols, ["ip", "ipv6"]) == "ipv6";
+        let is_tcp = innermost(protocols, ["tcp", "udp"]) == "tcp";
+        let transport = if is_tcp { "tcp" } else { "udp" };
         let end = |v4: &str, v6: &str, tcp: &str, udp: &str| {
             let address = last(if is_v6 { v6 } else { v4 });
-            format!("{address} {}", last(if transport == "tcp" { tcp } else { udp }))
+            format!("{address} {}", last(if is_tcp { tcp } else { udp }))
         };
         let (one, other) = (end(v4, v6, tcp, udp), end(to_v4, to_v6, to_tcp, to_udp));
         let name = |text: &str| {
-            let text = text.split('^').next().unwrap_or_default().to_ascii_lowercase();
+            let text = first(text).to_ascii_lowercase();
             (!text.is_empty()).then(|| text.strip_suffix('.').unwrap_or(&text).to_owned())
         };
         let found = [name(server), name(ja3), name(dns), name(http)];
@@ -111,9 +97,7 @@ fn of_flowprobe(path: &Path) -> BTreeMap<Conversation, First> {
     let run = support::run(fixed.iter().chain(&ALL));
     let mut all = BTreeMap::new();
     for document in run.documents() {
-        let end =
-            |side: &Value| format!("{} {}", side["ip"].as_str().unwrap_or_default(), side["port"]);
-        let (one, other) = (end(&document["source"]), end(&document["destination"]));
+        let (one, other) = (end_of(&document["source"]), end_of(&document["destination"]));
         let transport = match document["network"]["transport"].as_str() {
             Some("tcp") => "tcp",
             Some("udp") => "udp",
@@ -178,8 +162,10 @@ fn compare(path: &Path, verdict: &mut Verdict) {
 #[test]
 fn names_are_those_that_tshark_finds() {
     let captures = real_captures();
-    if captures.is_empty() || !has_tool("tshark") {
-        support::skip_without("real captures and tshark");
+    if captures.is_empty() {
+        return support::skip_without("real captures");
+    }
+    if !has_tshark() {
         return;
     }
     let (left, verdict) = (Mutex::new(captures.iter()), Mutex::new(Verdict::default()));

@@ -13,6 +13,7 @@ mod networks;
 mod questions;
 mod replayed;
 mod transactions;
+mod tshark;
 
 use serde_json::{Value, json};
 use support::capture::{self, Captured};

@@ -317,6 +317,15 @@ pub fn has_tool(name: &str) -> bool {
     env::split_paths(&paths).any(|folder| folder.join(name).is_file())
 }
 
+/// Whether tshark is installed. If it is not, says that the test is skipped, which CI refuses.
+pub fn has_tshark() -> bool {
+    let is_there = has_tool("tshark");
+    if !is_there {
+        skip("tshark is not installed");
+    }
+    is_there
+}
+
 /// A folder of test data outside of the checkout: from a variable, or beside the checkout.
 pub fn material(variable: &str, beside: &str) -> Option<PathBuf> {
     let path =
