@@ -253,7 +253,8 @@ fn the_unit_may_open_files_for_as_many_interfaces_as_there_may_be() {
     let (interfaces, workers): (u32, u32) = (1024, 50);
     let files: u32 = setting("LimitNOFILE").parse().expect("a number");
     assert!(files >= interfaces * (workers + 7), "{files}");
-    assert!(setting("ExecStart").contains(" --keep-capabilities"));
+    let settings = std::fs::read_to_string(support::root().join("deploy/flowprobe.toml"));
+    assert!(settings.expect("the settings").contains("\nkeep-capabilities = true\n"));
 }
 
 #[test]
