@@ -33,7 +33,7 @@ mod waiting;
 pub use collector::{Collector, Sink};
 pub use counts::Counts;
 pub use exporter::ExporterReport;
-pub use known::TemplateScope;
+pub use known::{SflowExporter, TemplateScope};
 pub use limits::Limits;
 pub use names::ExporterNames;
 pub use options::OptionsRecord;
