@@ -11,6 +11,7 @@ mod collector;
 mod counts;
 mod exporter;
 mod given;
+mod half;
 mod known;
 mod limits;
 mod message;
