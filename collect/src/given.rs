@@ -66,14 +66,19 @@ pub(crate) fn read_flows(
         // The record of the initiator comes first. Each has the counts of its source.
         let is_responder = std::mem::take(&mut reading.biflow_direction) == 2;
         other.biflow_direction = 0;
+        let has_both = reading.has_counts();
         let mut halves = [(half, reading), (other_half, &mut other)];
-        if is_responder {
+        if is_responder || !has_both {
             halves.reverse();
         }
-        let given = halves.map(|(half, reading)| give_half(half, reading, counts));
+        let mut given = 0;
+        for (half, reading) in halves.into_iter().take(if has_both { 2 } else { 1 }) {
+            given += u64::from(give_half(half, reading, counts));
+        }
         match given {
-            [true, _] => counts.biflows += 1,
-            _ => counts.unmeterable += 1,
+            0 => counts.unmeterable += 1,
+            1 => {}
+            _ => counts.biflows += 1,
         }
     })
 }

@@ -6,6 +6,70 @@ use flow::KeyField;
 use crate::enterprise::REVERSE;
 use crate::table::Element;
 
+/// Elements of one end of a flow, and those that say the same of the other end.
+const ENDS: [(Element, Element); 12] = [
+    (Element::SourceIpv4Address, Element::DestinationIpv4Address),
+    (Element::SourceIpv6Address, Element::DestinationIpv6Address),
+    (Element::SourceTransportPort, Element::DestinationTransportPort),
+    (Element::SourceIpv4PrefixLength, Element::DestinationIpv4PrefixLength),
+    (Element::SourceIpv6PrefixLength, Element::DestinationIpv6PrefixLength),
+    (Element::BgpSourceAsNumber, Element::BgpDestinationAsNumber),
+    (Element::IngressInterface, Element::EgressInterface),
+    (Element::SourceMacAddress, Element::DestinationMacAddress),
+    (Element::IngressVrfid, Element::EgressVrfid),
+    (Element::PostNatSourceIpv4Address, Element::PostNatDestinationIpv4Address),
+    (Element::PostNatSourceIpv6Address, Element::PostNatDestinationIpv6Address),
+    (Element::PostNaptSourceTransportPort, Element::PostNaptDestinationTransportPort),
+];
+
+/// Elements whose value is of both directions.
+const OF_BOTH: [Element; 44] = [
+    Element::ProtocolIdentifier,
+    Element::IpVersion,
+    Element::FlowDirection,
+    Element::IcmpTypeCodeIpv4,
+    Element::IcmpTypeCodeIpv6,
+    Element::IcmpTypeIpv4,
+    Element::IcmpCodeIpv4,
+    Element::IcmpTypeIpv6,
+    Element::IcmpCodeIpv6,
+    Element::VlanId,
+    Element::Dot1qVlanId,
+    Element::ApplicationId,
+    Element::FlowEndReason,
+    Element::BiflowDirection,
+    Element::FlowEndSysUpTime,
+    Element::FlowStartSysUpTime,
+    Element::FlowStartSeconds,
+    Element::FlowEndSeconds,
+    Element::FlowStartMilliseconds,
+    Element::FlowEndMilliseconds,
+    Element::FlowStartMicroseconds,
+    Element::FlowEndMicroseconds,
+    Element::FlowStartNanoseconds,
+    Element::FlowEndNanoseconds,
+    Element::FlowStartDeltaMicroseconds,
+    Element::FlowEndDeltaMicroseconds,
+    Element::SystemInitTimeMilliseconds,
+    Element::FlowDurationMilliseconds,
+    Element::FlowDurationMicroseconds,
+    Element::ObservationTimeSeconds,
+    Element::ObservationTimeMilliseconds,
+    Element::ObservationTimeMicroseconds,
+    Element::ObservationTimeNanoseconds,
+    Element::SamplingInterval,
+    Element::SamplerId,
+    Element::SamplerRandomInterval,
+    Element::SelectorId,
+    Element::SamplingPacketInterval,
+    Element::SamplingPacketSpace,
+    Element::SamplingSize,
+    Element::SamplingPopulation,
+    Element::OriginalExporterIpv4Address,
+    Element::OriginalExporterIpv6Address,
+    Element::OriginalObservationDomainId,
+];
+
 impl Element {
     /// The element whose value is of the other direction, if the element with this number is of a
     /// bidirectional flow: one of the Reverse PEN, or a counter of the responder.
@@ -25,85 +89,13 @@ impl Element {
     /// The element that has the same value in a record of the other direction: that of the
     /// destination for one of the source, and the element itself if it is of both directions.
     /// `None` if the value is of one direction, as a counter is.
-    pub const fn in_other_direction(self) -> Option<Self> {
-        Some(match self {
-            Self::SourceIpv4Address => Self::DestinationIpv4Address,
-            Self::DestinationIpv4Address => Self::SourceIpv4Address,
-            Self::SourceIpv6Address => Self::DestinationIpv6Address,
-            Self::DestinationIpv6Address => Self::SourceIpv6Address,
-            Self::SourceTransportPort => Self::DestinationTransportPort,
-            Self::DestinationTransportPort => Self::SourceTransportPort,
-            Self::SourceIpv4PrefixLength => Self::DestinationIpv4PrefixLength,
-            Self::DestinationIpv4PrefixLength => Self::SourceIpv4PrefixLength,
-            Self::SourceIpv6PrefixLength => Self::DestinationIpv6PrefixLength,
-            Self::DestinationIpv6PrefixLength => Self::SourceIpv6PrefixLength,
-            Self::BgpSourceAsNumber => Self::BgpDestinationAsNumber,
-            Self::BgpDestinationAsNumber => Self::BgpSourceAsNumber,
-            Self::IngressInterface => Self::EgressInterface,
-            Self::EgressInterface => Self::IngressInterface,
-            Self::SourceMacAddress => Self::DestinationMacAddress,
-            Self::DestinationMacAddress => Self::SourceMacAddress,
-            Self::IngressVrfid => Self::EgressVrfid,
-            Self::EgressVrfid => Self::IngressVrfid,
-            Self::PostNatSourceIpv4Address => Self::PostNatDestinationIpv4Address,
-            Self::PostNatDestinationIpv4Address => Self::PostNatSourceIpv4Address,
-            Self::PostNatSourceIpv6Address => Self::PostNatDestinationIpv6Address,
-            Self::PostNatDestinationIpv6Address => Self::PostNatSourceIpv6Address,
-            Self::PostNaptSourceTransportPort => Self::PostNaptDestinationTransportPort,
-            Self::PostNaptDestinationTransportPort => Self::PostNaptSourceTransportPort,
-            _ if self.is_of_both_directions() => self,
-            _ => return None,
-        })
-    }
-
-    const fn is_of_both_directions(self) -> bool {
-        matches!(
-            self,
-            Self::ProtocolIdentifier
-                | Self::IpVersion
-                | Self::FlowDirection
-                | Self::IcmpTypeCodeIpv4
-                | Self::IcmpTypeCodeIpv6
-                | Self::IcmpTypeIpv4
-                | Self::IcmpCodeIpv4
-                | Self::IcmpTypeIpv6
-                | Self::IcmpCodeIpv6
-                | Self::VlanId
-                | Self::Dot1qVlanId
-                | Self::ApplicationId
-                | Self::FlowEndReason
-                | Self::BiflowDirection
-                | Self::FlowEndSysUpTime
-                | Self::FlowStartSysUpTime
-                | Self::FlowStartSeconds
-                | Self::FlowEndSeconds
-                | Self::FlowStartMilliseconds
-                | Self::FlowEndMilliseconds
-                | Self::FlowStartMicroseconds
-                | Self::FlowEndMicroseconds
-                | Self::FlowStartNanoseconds
-                | Self::FlowEndNanoseconds
-                | Self::FlowStartDeltaMicroseconds
-                | Self::FlowEndDeltaMicroseconds
-                | Self::SystemInitTimeMilliseconds
-                | Self::FlowDurationMilliseconds
-                | Self::FlowDurationMicroseconds
-                | Self::ObservationTimeSeconds
-                | Self::ObservationTimeMilliseconds
-                | Self::ObservationTimeMicroseconds
-                | Self::ObservationTimeNanoseconds
-                | Self::SamplingInterval
-                | Self::SamplerId
-                | Self::SamplerRandomInterval
-                | Self::SelectorId
-                | Self::SamplingPacketInterval
-                | Self::SamplingPacketSpace
-                | Self::SamplingSize
-                | Self::SamplingPopulation
-                | Self::OriginalExporterIpv4Address
-                | Self::OriginalExporterIpv6Address
-                | Self::OriginalObservationDomainId
-        )
+    pub fn in_other_direction(self) -> Option<Self> {
+        let turned = ENDS.iter().find_map(|(one, other)| match self {
+            it if it == *one => Some(*other),
+            it if it == *other => Some(*one),
+            _ => None,
+        });
+        turned.or_else(|| OF_BOTH.contains(&self).then_some(self))
     }
 }
 

@@ -310,6 +310,8 @@ impl Reading {
             record.packets,
             others.total_octets,
             others.total_packets,
+            others.post_octets,
+            others.post_packets,
             others.initiator_octets,
             others.initiator_packets,
         ];

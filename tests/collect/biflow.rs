@@ -65,6 +65,14 @@ fn a_direction_without_packets_is_no_record() {
     let session = taken(&[], &[(1, 4), (2, 4)], &be32(&[0, 0]));
     let counts = session.counts();
     assert_eq!((counts.records, counts.biflows), (2, 0));
+    // The same where only the other direction has packets.
+    let fields = [&FIELDS[..5], &[(1, 4), (2, 4)]].concat();
+    let record = [&flow(1)[..13], &be32(&[0, 0, 9000, 7])].concat();
+    let mut session = Session::new();
+    let template = with_reverse(&fields, &[(1, 4), (2, 4)]);
+    session.take(&ipfix(0, &[set(2, &template), set(300, &record)]));
+    assert_eq!(ends(&session.only().0), of(SERVER, CLIENT, [9000, 7]));
+    assert_eq!(session.counts().biflows, 0);
     // Without counts, elements of the other direction say nothing of packets.
     let session = taken(&[], &[(6, 1)], &[0x12]);
     assert_eq!((session.counts().records, session.counts().biflows), (2, 0));

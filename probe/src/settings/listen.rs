@@ -73,8 +73,8 @@ pub(crate) struct CollectArguments {
     #[arg(long, value_name = "SCOPE", default_value = "address")]
     pub(crate) template_scope: Scope,
 
-    /// Exporter of a datagram of sFlow: the agent that it names, or its source, for agents that name
-    /// no address of their own
+    /// Exporter of a datagram of sFlow: the agent that it names, or its source, for agents that
+    /// name an address that is not theirs
     #[arg(long, value_name = "WHICH", default_value = "agent")]
     pub(crate) exporter: WhichExporter,
 
