@@ -31,6 +31,15 @@ pub(super) struct Problem {
 const APART: [(&str, &str); 4] =
     [("top", "output"), ("order", "output"), ("top-by", "output"), ("top-by", "order")];
 
+/// What tells conversations apart.
+const CONVERSATION: [KeyField; 5] = [
+    KeyField::Source,
+    KeyField::Destination,
+    KeyField::SourcePort,
+    KeyField::DestinationPort,
+    KeyField::Protocol,
+];
+
 /// Settings that need another one.
 const NEED: [(&str, &str); 10] = [
     ("http-allow-remote", "http"),
@@ -339,6 +348,10 @@ impl Problems {
         }
         if args.tpid.len() > Tpids::MAX {
             self.clash(format!("--tpid can be given {} times", Tpids::MAX));
+        }
+        let key = config::key(args);
+        if args.payload.is_read() && !CONVERSATION.iter().all(|field| key.contains(*field)) {
+            self.lack("--payload needs src, dst, sport, dport and proto in --flow-key");
         }
         for by in &args.site.top_by {
             if let Err(problem) = by.check(config::key(args)) {

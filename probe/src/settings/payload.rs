@@ -65,6 +65,11 @@ enum Http {
 }
 
 impl PayloadArguments {
+    /// Whether payload is read.
+    pub(super) fn is_read(&self) -> bool {
+        self.payload.is_some()
+    }
+
     /// `None` if payload is not read.
     ///
     /// # Errors
