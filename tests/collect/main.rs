@@ -26,6 +26,7 @@ mod program;
 mod round_trip;
 mod rules;
 mod scaled;
+mod sections;
 mod sflow;
 mod slow;
 mod sockets;
