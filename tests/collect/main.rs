@@ -11,6 +11,7 @@ mod collector;
 mod connections;
 mod control;
 mod counters;
+mod exporters;
 mod flood;
 mod hostile;
 mod judges;
