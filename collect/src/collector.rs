@@ -36,8 +36,6 @@ pub struct Collector {
     limits: Limits,
     exporters: Exporters,
     netflow5: Template,
-    /// Further tag protocols in sampled frames.
-    tpids: Tpids,
     sflow_exporter: SflowExporter,
     state: State,
 }
@@ -56,16 +54,16 @@ impl Collector {
             limits,
             exporters: Exporters::default(),
             netflow5: netflow5::template(),
-            tpids: Tpids::default(),
             sflow_exporter: SflowExporter::default(),
             state: State::default(),
         }
     }
 
-    /// The same with further tag protocols in the frames that sFlow samples.
+    /// The same with further tag protocols in the frames that exporters sample.
     #[must_use]
-    pub fn with_tpids(self, tpids: Tpids) -> Self {
-        Self { tpids, ..self }
+    pub fn with_tpids(mut self, tpids: Tpids) -> Self {
+        self.state.tpids = tpids;
+        self
     }
 
     /// The same with another exporter of datagrams of sFlow.
@@ -235,7 +233,8 @@ impl Collector {
         domain.heard.records += u64::from(count);
         let exporter = Arc::clone(&domain.exporter);
         let (template, template_id, header) = (&*netflow5, 0, &header);
-        let common = Common { template, template_id, header, received, init_time: None };
+        let tpids = state.tpids;
+        let common = Common { template, template_id, header, received, init_time: None, tpids };
         let State { places, totals, originals, sampling, counts, .. } = state;
         let shared = (places, totals, originals, &*sampling);
         let told = (&known.samplers, &known.names);
@@ -251,7 +250,7 @@ impl Collector {
         sink: &mut impl Sink,
     ) -> Result<(), Malformed> {
         let datagram = sflow::Datagram::read(octets, arrival.received)?;
-        let Self { limits, exporters, tpids, sflow_exporter, state, .. } = self;
+        let Self { limits, exporters, sflow_exporter, state, .. } = self;
         let header = datagram.header;
         state.counts.decoded(header.protocol);
         let agent = datagram.agent.filter(|_| *sflow_exporter == SflowExporter::Agent);
@@ -261,7 +260,7 @@ impl Collector {
         let domain = known.domain(&header, from, state.turn, limits, &mut state.counts);
         domain.hear(&header, arrival.received, Some(1), &mut state.counts);
         let exporter = Arc::clone(&domain.exporter);
-        let State { turn, places, sampling, interfaces, counts, .. } = state;
+        let State { turn, places, sampling, interfaces, tpids, counts, .. } = state;
         let (before, mut interval) = (counts.records, 0);
         counts.sflow_longer += u64::from(datagram.is_longer);
         let common = sflow::Common { header: &header, received: arrival.received, tpids: *tpids };

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use flow::Tpids;
+
 use crate::counts::Counts;
 use crate::exporter::{ExporterReport, KnownExporter};
 use crate::limits::Limits;
@@ -26,6 +28,8 @@ pub(crate) struct State {
     pub(crate) totals: Totals,
     /// What the user says of sampling.
     pub(crate) sampling: SamplingSettings,
+    /// Further tag protocols in sampled frames.
+    pub(crate) tpids: Tpids,
     /// Options records are given too.
     pub(crate) tells_options: bool,
     /// Exporters behind mediators.

@@ -22,6 +22,7 @@ mod originals;
 mod record;
 mod sampling;
 mod scale;
+mod section;
 mod sequence;
 mod sets;
 mod sflow;

@@ -89,6 +89,6 @@ fn told(element: Element, value: Received<'_>) -> Option<Value> {
             let octets = value.mac()?.map(|octet| format!("{octet:02x}"));
             Value::Text(octets.join(":"))
         }
-        Form::Octets16 => return None,
+        Form::Octets16 | Form::Octets => return None,
     })
 }

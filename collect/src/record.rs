@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use element::{Element, Reading, Route, TimeForm, TimeReading};
-use flow::{Details, FlowDirection, FlowRecord, IpVersion, KeyField, KeyFields, Place, Timestamp};
+use flow::{
+    Details, FlowDirection, FlowRecord, IpVersion, KeyField, KeyFields, Place, Timestamp, Tpids,
+};
 
 use crate::counts::Counts;
 use crate::half::Half;
 use crate::message::Header;
+use crate::section;
 use crate::template::Template;
 
 /// A sysUpTime that is later than the header's by more than this cannot be true.
@@ -26,6 +29,8 @@ pub(crate) struct Common<'a> {
     pub(crate) received: Timestamp,
     /// The time that sysUpTime counts from, if options told it.
     pub(crate) init_time: Option<Timestamp>,
+    /// Further tag protocols in sampled frames.
+    pub(crate) tpids: Tpids,
 }
 
 /// Autonomous Systems and prefixes as the places of addresses: each in the one slot that it may be
@@ -63,7 +68,8 @@ impl Places {
     }
 }
 
-/// Makes a flow record of one direction. `None` if it has no addresses.
+/// Makes a flow record of one direction. `None` if it has neither
+/// addresses nor a packet that has them.
 pub(crate) fn record(
     reading: &mut Reading,
     (half, common): (&Half, Common<'_>),
@@ -73,11 +79,15 @@ pub(crate) fn record(
 ) -> Option<(FlowRecord, Details)> {
     let Common { header, received, .. } = common;
     let has = |element: Element| half.elements & element.bit() != 0;
-    set_addresses(reading)?;
+    let (mut fields, mut key) = (half.elements, half.key);
+    if set_addresses(reading).is_none() {
+        let (more, of_packet) = section::set_packet(reading, common.tpids)?;
+        (fields, key) = (fields | more, key.join(of_packet));
+        set_addresses(reading)?;
+    }
     set_icmp(reading);
     set_times(reading, common, counts);
     let mut record = reading.record;
-    let mut fields = half.elements;
     let others = &reading.others;
     if !has(Element::OctetDeltaCount) {
         let counts = [others.initiator_octets, others.total_octets, others.post_octets];
@@ -102,13 +112,14 @@ pub(crate) fn record(
     };
     record.exported = received;
     collected.fields = fields;
-    collected.key = key_fields(half.key, reading.icmp.both.is_some());
+    collected.key = key_fields(key, reading.icmp.both.is_some());
     collected.export_time = header.export_time;
     collected.uptime_ms = header.uptime_ms;
     collected.sampling_interval = sampling_interval;
     let details = Details {
         source: places.of(reading.source),
         destination: places.of(reading.destination),
+        inner_vlan_id: reading.inner_vlan_id,
         collected: Some(Box::new(reading.collected.clone())),
         ..Details::default()
     };

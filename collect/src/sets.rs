@@ -110,14 +110,15 @@ impl MessageReader<'_> {
             self.known.domain(&header, self.arrival.from, turn, self.limits, counts)
         };
         let (exporter, init_time) = (Arc::clone(&domain.exporter), domain.init_time);
-        let State { kept, places, totals, originals, sampling, name_octets, counts, .. } =
+        let State { kept, places, totals, originals, sampling, name_octets, tpids, counts, .. } =
             &mut *self.state;
         let KnownExporter { templates, samplers, names, .. } = &mut *self.known;
         let template = templates.get(&header, id, (now, turn), (kept, counts))?;
         if template.scope.is_none() {
             let received = self.arrival.received;
             let header = &header;
-            let common = Common { template, template_id: id, header, received, init_time };
+            let common =
+                Common { template, template_id: id, header, received, init_time, tpids: *tpids };
             return Some(read_flows(
                 common,
                 content,

@@ -23,7 +23,7 @@ const ENDS: [(Element, Element); 12] = [
 ];
 
 /// Elements whose value is of both directions.
-const OF_BOTH: [Element; 44] = [
+const OF_BOTH: [Element; 45] = [
     Element::ProtocolIdentifier,
     Element::IpVersion,
     Element::FlowDirection,
@@ -35,6 +35,7 @@ const OF_BOTH: [Element; 44] = [
     Element::IcmpCodeIpv6,
     Element::VlanId,
     Element::Dot1qVlanId,
+    Element::Dot1qCustomerVlanId,
     Element::ApplicationId,
     Element::FlowEndReason,
     Element::BiflowDirection,

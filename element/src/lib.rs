@@ -27,8 +27,8 @@ mod value;
 
 pub use octets::{FixedOctets, PutOctets, count16, saturate32};
 pub use reading::{
-    Icmp, NamesReading, Original, OtherCounts, Reading, Route, SamplingReading, TimeForm,
-    TimeReading,
+    Icmp, NamesReading, Original, OtherCounts, Reading, Route, SamplingReading, Section,
+    SectionKind, TimeForm, TimeReading,
 };
 pub use received::Received;
 pub use source::{ExporterState, Flow, UptimeBase};

@@ -22,6 +22,8 @@ pub struct Reading {
     pub source: Route,
     /// The network of the destination address.
     pub destination: Route,
+    /// Id of the second VLAN tag; 0 if there is none.
+    pub inner_vlan_id: u16,
     /// IPv4 addresses: source and destination.
     pub ipv4: [Option<[u8; 16]>; 2],
     /// IPv6 addresses: source and destination.
@@ -50,6 +52,28 @@ pub struct Reading {
     pub application: Option<u64>,
     /// Names, which only options have.
     pub names: Option<Box<NamesReading>>,
+    /// The first octets of a packet.
+    pub section: Option<Box<Section>>,
+    /// Octets of its frame on the wire; 0 if they are not known.
+    pub frame_octets: u32,
+}
+
+/// The first octets of a packet that an exporter sent as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// What they begin with.
+    pub kind: SectionKind,
+    /// The octets.
+    pub octets: Box<[u8]>,
+}
+
+/// What the section of a packet begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SectionKind {
+    /// An Ethernet header.
+    Frame,
+    /// An IP header.
+    Packet,
 }
 
 /// Names in an Options Data Record. They belong to the numbers in the same record.
@@ -233,6 +257,7 @@ impl Default for Reading {
             collected: Collected::default(),
             source: Route::default(),
             destination: Route::default(),
+            inner_vlan_id: 0,
             ipv4: [None; 2],
             ipv6: [None; 2],
             ip_version: 0,
@@ -247,6 +272,8 @@ impl Default for Reading {
             original: Original::default(),
             application: None,
             names: None,
+            section: None,
+            frame_octets: 0,
         }
     }
 }
@@ -284,6 +311,14 @@ impl Reading {
     /// version beside it.
     pub(crate) fn original(&mut self, value: Received<'_>) {
         self.original.address = value.address().or(self.original.address);
+    }
+
+    /// Reads the first octets of a packet. Those of its frame count before those of its IP packet.
+    pub(crate) fn section(&mut self, kind: SectionKind, value: Received<'_>) {
+        let is_first = self.section.is_none() || kind == SectionKind::Frame;
+        if is_first && !value.0.is_empty() {
+            self.section = Some(Box::new(Section { kind, octets: value.0.into() }));
+        }
     }
 
     /// Turns what has no other element for the other direction: the direction at the interface, if

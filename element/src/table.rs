@@ -9,7 +9,7 @@ use flow::{FlowEndReason, IpVersion, KeyField};
 use crate::enterprise::{CERT, CESNET, FLOWMON, NTOP, VMWARE};
 use crate::names;
 use crate::octets::saturate32;
-use crate::reading::{Reading, TimeForm};
+use crate::reading::{Reading, SectionKind, TimeForm};
 use crate::received::Received;
 use crate::rows::{elements, is_present, optional};
 use crate::source::{
@@ -383,6 +383,10 @@ elements! {
     Dot1qVlanId = 243, "dot1qVlanId", "dot1q_vlan_id", Unsigned16,
         read |into, value| into.record.vlan_id = value.low16() & 0xfff;
 
+    /// The second tag.
+    Dot1qCustomerVlanId = 245, "dot1qCustomerVlanId", "dot1q_customer_vlan_id", Unsigned16,
+        read |into, value| into.inner_vlan_id = value.low16() & 0xfff;
+
     PostNatSourceIpv6Address =
         281, "postNATSourceIPv6Address", "post_nat_source_ipv6_address", Ipv6Address,
         flow |flow| flow.known_ipv6(|it| it.translated.source),
@@ -421,6 +425,16 @@ elements! {
 
     SamplingPopulation = 310, "samplingPopulation", "sampling_population", Unsigned32,
         read |into, value| into.sampling.population = value.number32();
+
+    /// Octets of the frame on the wire of which a section is sent.
+    DataLinkFrameSize = 312, "dataLinkFrameSize", "data_link_frame_size", Unsigned16,
+        read |into, value| into.frame_octets = value.number32();
+
+    IpHeaderPacketSection = 313, "ipHeaderPacketSection", "ip_header_packet_section", Octets,
+        read |into, value| into.section(SectionKind::Packet, value);
+
+    DataLinkFrameSection = 315, "dataLinkFrameSection", "data_link_frame_section", Octets,
+        read |into, value| into.section(SectionKind::Frame, value);
 
     ObservationTimeSeconds =
         322, "observationTimeSeconds", "observation_time_seconds", DateTimeSeconds,

@@ -33,10 +33,12 @@ pub enum Form {
     Octets16,
     /// A MAC address.
     MacAddress,
-    /// Seconds since 1970, 32 bits. It is only collected, as is the other form below.
+    /// Seconds since 1970, 32 bits. It is only collected, as are the forms below.
     DateTimeSeconds,
     /// Microseconds or nanoseconds, in the format of NTP.
     DateTimeNtp,
+    /// Any number of octets.
+    Octets,
 }
 
 impl Form {
@@ -49,7 +51,7 @@ impl Form {
             Self::MacAddress => 6,
             Self::Unsigned64 | Self::DateTimeMilliseconds | Self::DateTimeNtp => 8,
             Self::Ipv6Address | Self::Octets16 => 16,
-            Self::String => VARIABLE_LENGTH,
+            Self::String | Self::Octets => VARIABLE_LENGTH,
         }
     }
 }

@@ -255,6 +255,12 @@ impl KeyFields {
         Self(self.0 & !field.bit())
     }
 
+    /// These fields and those of another set.
+    #[must_use]
+    pub const fn join(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// True if all of the classic seven are in the key.
     #[inline]
     pub(crate) const fn contain_the_seven(self) -> bool {

@@ -62,8 +62,10 @@ pub fn assert_conservation(run: &Run) {
 #[test]
 fn documents_tell_the_exporter() {
     let folder = support::scratch();
-    let with_uptime = [&FIELDS[..], &[(22, 4), (21, 4), (10, 2), (14, 2), (61, 1)]].concat();
-    let record = [&flow(1)[..], &[0, 15, 0, 0, 0, 15, 0, 100, 0, 3, 0, 4, 0]].concat();
+    let with_uptime = [(22, 4), (21, 4), (10, 2), (14, 2), (61, 1), (6, 2), (245, 2)];
+    let with_uptime = [&FIELDS[..], &with_uptime].concat();
+    let values = [&[0, 15, 0, 0, 0, 15, 0, 100, 0, 3, 0, 4, 0][..], &[0x51, 0x12, 0, 200]].concat();
+    let record = [flow(1), values].concat();
     let datagrams = [netflow9(5, &[set(0, &template(300, &with_uptime)), set(300, &record)])];
     let file = support::write(&folder, "datagrams.pcap", &capture(&datagrams));
     let run = collect(&[file], &[]);
@@ -74,6 +76,7 @@ fn documents_tell_the_exporter() {
         ("/observer/name", "test"),
         ("/observer/ingress/interface/id", "3"),
         ("/observer/egress/interface/id", "4"),
+        ("/network/inner/vlan/id", "200"),
         ("/agent/name", "192.0.2.1"),
         ("/input/type", "netflow"),
         ("/netflow/type", "netflow_flow"),
@@ -93,12 +96,14 @@ fn documents_tell_the_exporter() {
         ("/netflow/exporter/uptime_millis", 1_000_000),
         ("/netflow/ingress_interface", 3),
         ("/netflow/egress_interface", 4),
+        // The ninth bit of 16, without the length of the header.
+        ("/netflow/tcp_control_bits", 0x112),
         ("/network/packets", 3),
     ] {
         assert_eq!(at(path), expected, "{path}");
     }
     // What the exporter did not send is absent.
-    for path in ["/netflow/flow_end_reason", "/netflow/minimum_ttl", "/netflow/tcp_control_bits"] {
+    for path in ["/netflow/flow_end_reason", "/netflow/minimum_ttl", "/netflow/vlan_id"] {
         assert_eq!(at(path), Value::Null, "{path}");
     }
 }

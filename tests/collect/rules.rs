@@ -371,6 +371,7 @@ fn facts_of_a_router_are_kept() {
         (56, 6),
         (89, 1),
         (58, 2),
+        (245, 2),
         (192, 1),
         (85, 8),
         (86, 8),
@@ -380,7 +381,7 @@ fn facts_of_a_router_are_kept() {
     record.extend(be32(&[3, 4, 64_500]));
     record.push(48);
     record.extend([0x2a; 16]);
-    record.extend([0x51, 0x12, 3, 2, 2, 2, 2, 2, 2, 64, 0, 100, 61]);
+    record.extend([0x51, 0x12, 3, 2, 2, 2, 2, 2, 2, 64, 0, 100, 0, 200, 61]);
     record.extend([1000_u64.to_be_bytes(), 10_u64.to_be_bytes()].concat());
     let (record, details) = read(&fields, &record).only();
     let collected = details.collected.unwrap();
@@ -396,6 +397,7 @@ fn facts_of_a_router_are_kept() {
     assert_eq!((record.tcp_control_bits, collected.tcp_control_bits), (0x12, 0x112));
     assert_eq!((record.end_reason, collected.forwarding_status), (FlowEndReason::EndOfFlow, 64));
     assert_eq!((collected.source_mac, record.vlan_id), (Some([2; 6]), 100));
+    assert_eq!(details.inner_vlan_id, 200);
     assert_eq!((record.minimum_ttl, record.maximum_ttl), (61, 61));
     assert_eq!((record.octets, record.packets), (1000, 10), "totals stand in for deltas");
 }

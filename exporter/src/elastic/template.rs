@@ -221,7 +221,7 @@ fn kind_of(form: Form) -> &'static str {
         Form::Unsigned32 | Form::Unsigned64 => "long",
         Form::Ipv4Address | Form::Ipv6Address => "ip",
         Form::DateTimeMilliseconds | Form::DateTimeSeconds | Form::DateTimeNtp => "date",
-        Form::String | Form::MacAddress | Form::Octets16 => "keyword",
+        Form::String | Form::MacAddress | Form::Octets16 | Form::Octets => "keyword",
     }
 }
 

@@ -163,6 +163,8 @@ impl NetflowObject<'_> {
         } else if element == Element::EgressInterface {
             let number = collected.egress_interface;
             self.put_known(element, (number != 0).then_some(number));
+        } else if element == Element::TcpControlBits {
+            self.put_known(element, Some(collected.tcp_control_bits));
         } else {
             self.put_element(element);
         }
