@@ -102,6 +102,7 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         PayloadCounts {
             hello_timed_out: hellos.timed_out,
             hello_evicted: hellos.evicted,
+            hello_replaced: hellos.replaced,
             ..self.counts
         }
     }
@@ -152,10 +153,8 @@ impl<K: Copy + Eq + Hash> Reader<K> {
     /// forgotten. Returns whether something may have been found in one.
     pub fn begin(&mut self, conversation: &K) -> bool {
         let hash = hash_of(conversation);
-        if self.hellos.may_have(|| hash)
-            && let Some(mut hello) = self.hellos.take(conversation)
-        {
-            hello.pieces.clear();
+        if self.hellos.may_have(|| hash) {
+            self.hellos.replace(conversation);
         }
         self.known.iter().any(|marks| marks.has(hash))
     }
@@ -252,13 +251,14 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         }
         self.opened += 1;
         let counts = &mut self.counts;
-        let opened = self.opener.open(segment.payload, original, |offset, octets| match pieces
-            .insert(offset, octets)
-        {
-            Inserted::Whole => {}
-            Inserted::Differs => counts.hello_overlap += 1,
-            Inserted::TooLong => counts.hello_too_long += 1,
-        })?;
+        let opened = self.opener.open(segment.payload, original, |offset, octets| {
+            match pieces.insert(offset, octets) {
+                Inserted::Whole => {}
+                Inserted::Differs => counts.hello_overlap += 1,
+                Inserted::TooLong => counts.hello_too_long += 1,
+            }
+        });
+        let opened = if segment.is_cut { opened? } else { opened.map_err(Flaw::of_whole)? };
         self.opened += u32::try_from(opened.packets.saturating_sub(1)).unwrap_or_default();
         Ok((opened.version, opened.destination))
     }
