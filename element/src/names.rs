@@ -82,3 +82,15 @@ pub(crate) fn ja3(flow: &Flow<'_>) -> [u8; 16] {
     let number = digits.and_then(|digits| u128::from_str_radix(digits, 16).ok());
     number.unwrap_or(0).to_be_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_needs_a_longer_length_is_empty() {
+        let (longest, longer) = ("a".repeat(254), "a".repeat(255));
+        assert_eq!(text(Some(&longest)), longest);
+        assert_eq!((text(Some(&longer)), text(None)), ("", ""));
+    }
+}
