@@ -78,7 +78,7 @@ pub(crate) fn quic_version(flow: &Flow<'_>) -> u32 {
 
 /// The octets of JA3. Zeros if it is not known.
 pub(crate) fn ja3(flow: &Flow<'_>) -> [u8; 16] {
-    let digits = flow.tls().map(|tls| &*tls.ja3);
+    let digits = flow.tls().and_then(|tls| tls.ja3.as_deref());
     let number = digits.and_then(|digits| u128::from_str_radix(digits, 16).ok());
     number.unwrap_or(0).to_be_bytes()
 }

@@ -18,7 +18,9 @@ use crate::flaw::Flaw;
 use crate::http::{Request, Response};
 use crate::pieces::{Inserted, Pieces};
 use crate::quic::{ConnectionId, Opener, Version};
-use crate::tls::{Records, ServerHello, begins_with_server_hello, quic_hello, stream_hello};
+use crate::tls::{
+    Records, ServerHello, begins_with_server_hello, cut_hello, quic_hello, stream_hello,
+};
 use gate::Opening;
 use hellos::{Hello, Hellos, Marks, hash_of};
 
@@ -305,11 +307,16 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         self.parse(hello, hello.pieces.beginning(), segment.is_cut)
     }
 
-    /// Reads the beginning of a stream. Of a request that the capture has cut, the whole lines.
+    /// Reads the beginning of a stream. If the capture has cut it: the whole lines of a request,
+    /// the server name of a hello.
     fn parse(&mut self, hello: &Hello, stream: &[u8], is_cut: bool) -> Result<Found, Flaw> {
         if !hello.is_request {
-            let hello = Box::new(stream_hello(stream, &mut self.records)?);
-            return Ok(Found::Hello { hello, quic: None });
+            let mut result = stream_hello(stream, &mut self.records);
+            if is_cut && result == Err(Flaw::Incomplete) {
+                result = cut_hello(stream, &mut self.records);
+                self.counts.truncated += u64::from(result.is_ok());
+            }
+            return result.map(|hello| Found::Hello { hello: Box::new(hello), quic: None });
         }
         let mut request = Request::read(stream, false);
         if is_cut && request == Err(Flaw::Incomplete) {
