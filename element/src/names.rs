@@ -78,7 +78,19 @@ pub(crate) fn quic_version(flow: &Flow<'_>) -> u32 {
 
 /// The octets of JA3. Zeros if it is not known.
 pub(crate) fn ja3(flow: &Flow<'_>) -> [u8; 16] {
-    let digits = flow.tls().map(|tls| &*tls.ja3);
+    let digits = flow.tls().and_then(|tls| tls.ja3.as_deref());
     let number = digits.and_then(|digits| u128::from_str_radix(digits, 16).ok());
     number.unwrap_or(0).to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_needs_a_longer_length_is_empty() {
+        let (longest, longer) = ("a".repeat(254), "a".repeat(255));
+        assert_eq!(text(Some(&longest)), longest);
+        assert_eq!((text(Some(&longer)), text(None)), ("", ""));
+    }
 }

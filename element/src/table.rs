@@ -537,7 +537,7 @@ elements! {
         flow |flow| names::server_name(flow);
 
     NtopJa3 = 489 of NTOP, "JA3C_HASH", "ja3c_hash", String,
-        flow |flow| names::text(flow.tls().map(|tls| &*tls.ja3));
+        flow |flow| names::text(flow.tls().and_then(|tls| tls.ja3.as_deref()));
 
     /// What a server chose is 0 or empty if its ServerHello was not seen.
     NtopTlsCipher = 493 of NTOP, "TLS_CIPHER", "tls_cipher", Unsigned16,

@@ -61,6 +61,8 @@ pub struct PayloadCounts {
     pub hello_timed_out: u64,
     /// Hellos that gave their memory to others.
     pub hello_evicted: u64,
+    /// Unfinished hellos of conversations that began anew.
+    pub hello_replaced: u64,
     /// Pieces that differ from what came before at the same place.
     pub hello_overlap: u64,
     /// Datagrams of QUIC of a version that is not known.

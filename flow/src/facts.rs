@@ -91,11 +91,11 @@ pub enum DnsData {
 pub struct TlsFacts {
     /// The server name, at most 1,020 characters.
     pub server_name: Option<Box<str>>,
-    /// JA3, in 32 digits.
-    pub ja3: Box<str>,
+    /// JA3, in 32 digits. `None` if the capture has cut the hello.
+    pub ja3: Option<Box<str>>,
     /// JA4.
     pub ja4: Option<Box<str>>,
-    /// The highest version that the client offers, as on the wire.
+    /// The highest version that the client offers, as on the wire. 0 if it is not known.
     pub version: u16,
     /// The first protocol that the client offers.
     pub protocol_offered: Option<Box<str>>,

@@ -200,6 +200,26 @@ fn a_capture_that_cuts_packets_has_no_half_names() {
     assert!(run.count("payload.not_read.truncated") > 0);
 }
 
+/// The capture ends behind the server name, and before the rest of the hello.
+#[test]
+fn a_hello_that_is_cut_has_its_server_name() {
+    let hello = payload::records(&payload::client_hello(b"cut.example", b"h2"), 1 << 14);
+    let name_at = hello.windows(11).position(|octets| octets == b"cut.example").unwrap();
+    let frame = segment((CLIENT, 1443), (SERVER, 443), 1, &hello);
+    for (length, name) in [(54 + name_at + 11, json!("cut.example")), (54 + name_at, Value::Null)] {
+        let packet = Captured::at(1_700_000_000_000, frame.clone()).cut(length);
+        let run = run(&[packet], &ALL);
+        let document = of_port(&run, "source", 1443);
+        assert_eq!(document["tls"]["client"]["server_name"], name, "{document}");
+        assert_eq!(document["destination"]["domain"], name, "{document}");
+        let tls = &document["tls"]["client"];
+        assert_eq!([&tls["ja3"], &tls["ja4"], &document["related"]["hash"]], [&Value::Null; 3]);
+        let hellos = if name.is_null() { Value::Null } else { json!({ "hellos": 1 }) };
+        assert_eq!(document["flowprobe"]["tls"], hellos, "{document}");
+        assert_eq!(run.count("payload.not_read.truncated"), 1, "{document}");
+    }
+}
+
 /// Each record with its names, without the order in which they came.
 fn sorted(run: &Run) -> Vec<String> {
     let mut documents = run.documents();

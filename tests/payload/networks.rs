@@ -53,6 +53,28 @@ fn names_are_those_inside_of_each_kind_of_tunnel() {
     assert!(kinds > 5);
 }
 
+/// What is behind the end of a packet, and what is in a later fragment, opens no conversation.
+#[test]
+fn padding_and_later_fragments_are_no_payload() {
+    let message = payload::dns_question(7, "padding.example", 1);
+    let udp = packet::udp(1053, 53, 0);
+    let padded = [packet::ethernet(&packet::ipv4(CLIENT, SERVER, 17, &udp)), message];
+    let stream = payload::records(&payload::client_hello(b"padding.example", b"h2"), 1 << 14);
+    let tcp = packet::tcp(1443, 443, 0x10, 0);
+    let behind = [packet::ethernet(&packet::ipv4(CLIENT, SERVER, 6, &tcp)), stream];
+    let mut later = packet::ethernet(&question("later.example"));
+    // An offset of 128 octets.
+    later[14 + 7] = 16;
+    let mut first = packet::ethernet(&question("first.example"));
+    // More fragments follow.
+    first[14 + 6] = 0x20;
+    let frames = [padded.concat(), behind.concat(), later, first];
+    let documents = run(&captured(frames), &ALL).documents();
+    let hosts: Vec<_> = documents.iter().map(|it| &it["related"]["hosts"]).collect();
+    let found: Vec<_> = hosts.into_iter().filter(|hosts| !hosts.is_null()).collect();
+    assert_eq!(found, [&json!(["first.example"])], "{documents:#?}");
+}
+
 #[test]
 fn two_networks_with_the_same_addresses_have_names_of_their_own() {
     let of = |vni, name| packet::unpadded(&tunnel::vxlan(vni, &question(name)));

@@ -98,9 +98,11 @@ pub(super) fn put_names(facts: &Facts, out: &mut Vec<u8>) {
         }
         out.push(b']');
     }
-    if let Some(tls) = &facts.tls {
+    let hashes = facts.tls.as_ref().map(|tls| [&tls.ja3, &tls.ja4]);
+    let mut hashes = hashes.into_iter().flatten().flatten().peekable();
+    if hashes.peek().is_some() {
         put_comma(out);
-        put_list([Some(&tls.ja3), tls.ja4.as_ref()].into_iter().flatten(), br#""hash":["#, out);
+        put_list(hashes, br#""hash":["#, out);
     }
 }
 
@@ -162,11 +164,11 @@ fn put_client(tls: Option<&TlsFacts>, server_name: Option<&str>, out: &mut Vec<u
     if let Some(name) = server_name {
         put_string(out, br#""server_name":"#, name);
     }
-    if let Some(tls) = tls {
-        put_comma(out);
-        put_string(out, br#""ja3":"#, &tls.ja3);
-        if let Some(ja4) = &tls.ja4 {
-            put_string(out, br#","ja4":"#, ja4);
+    let Some(tls) = tls else { return out.push(b'}') };
+    for (label, hash) in [(&br#""ja3":"#[..], &tls.ja3), (br#""ja4":"#, &tls.ja4)] {
+        if let Some(hash) = hash {
+            put_comma(out);
+            put_string(out, label, hash);
         }
     }
     out.push(b'}');
@@ -201,8 +203,11 @@ pub(super) fn put_own(facts: &Facts, counts: NameCounts, out: &mut Vec<u8>) {
     if let Some(tls) = &facts.tls {
         put_comma(out);
         put_number(out, br#""tls":{"hellos":"#, counts.tls_hellos);
-        out.extend_from_slice(br#","ech":"#);
-        out.extend_from_slice(if tls.has_encrypted_hello { b"true" } else { b"false" });
+        // Of a hello that is cut it is not known.
+        if tls.ja3.is_some() {
+            out.extend_from_slice(br#","ech":"#);
+            out.extend_from_slice(if tls.has_encrypted_hello { b"true" } else { b"false" });
+        }
         if let Some(protocol) = &tls.protocol_offered {
             put_string(out, br#","alpn_offered":"#, protocol);
         }

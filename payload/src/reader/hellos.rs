@@ -58,6 +58,7 @@ impl Hello {
 pub(super) struct Gone {
     pub(super) timed_out: u64,
     pub(super) evicted: u64,
+    pub(super) replaced: u64,
 }
 
 /// The key has its hash in it.
@@ -178,7 +179,7 @@ impl<K: Copy + Eq + Hash> Hellos<K> {
     }
 
     pub(super) fn insert(&mut self, key: K, is_forward: bool, time_ms: u64, hello: Hello) {
-        self.remove(&key);
+        self.replace(&key);
         self.next += 1;
         let hello = Hello { is_forward, number: self.next, ..hello };
         self.order.push_back((key, self.next, time_ms));
@@ -188,6 +189,14 @@ impl<K: Copy + Eq + Hash> Hellos<K> {
         }
         self.marks.set(hash_of(&key));
         self.put_back(key, hello);
+    }
+
+    /// Forgets the opening of a conversation, which begins anew.
+    pub(super) fn replace(&mut self, key: &K) {
+        if self.openings.contains_key(key) {
+            self.forget(key);
+            self.gone.replaced += 1;
+        }
     }
 
     /// Takes an opening, to go on with it.

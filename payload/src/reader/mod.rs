@@ -18,7 +18,9 @@ use crate::flaw::Flaw;
 use crate::http::{Request, Response};
 use crate::pieces::{Inserted, Pieces};
 use crate::quic::{ConnectionId, Opener, Version};
-use crate::tls::{Records, ServerHello, begins_with_server_hello, quic_hello, stream_hello};
+use crate::tls::{
+    Records, ServerHello, begins_with_server_hello, cut_hello, quic_hello, stream_hello,
+};
 use gate::Opening;
 use hellos::{Hello, Hellos, Marks, hash_of};
 
@@ -102,6 +104,7 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         PayloadCounts {
             hello_timed_out: hellos.timed_out,
             hello_evicted: hellos.evicted,
+            hello_replaced: hellos.replaced,
             ..self.counts
         }
     }
@@ -152,10 +155,8 @@ impl<K: Copy + Eq + Hash> Reader<K> {
     /// forgotten. Returns whether something may have been found in one.
     pub fn begin(&mut self, conversation: &K) -> bool {
         let hash = hash_of(conversation);
-        if self.hellos.may_have(|| hash)
-            && let Some(mut hello) = self.hellos.take(conversation)
-        {
-            hello.pieces.clear();
+        if self.hellos.may_have(|| hash) {
+            self.hellos.replace(conversation);
         }
         self.known.iter().any(|marks| marks.has(hash))
     }
@@ -252,13 +253,14 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         }
         self.opened += 1;
         let counts = &mut self.counts;
-        let opened = self.opener.open(segment.payload, original, |offset, octets| match pieces
-            .insert(offset, octets)
-        {
-            Inserted::Whole => {}
-            Inserted::Differs => counts.hello_overlap += 1,
-            Inserted::TooLong => counts.hello_too_long += 1,
-        })?;
+        let opened = self.opener.open(segment.payload, original, |offset, octets| {
+            match pieces.insert(offset, octets) {
+                Inserted::Whole => {}
+                Inserted::Differs => counts.hello_overlap += 1,
+                Inserted::TooLong => counts.hello_too_long += 1,
+            }
+        });
+        let opened = if segment.is_cut { opened? } else { opened.map_err(Flaw::of_whole)? };
         self.opened += u32::try_from(opened.packets.saturating_sub(1)).unwrap_or_default();
         Ok((opened.version, opened.destination))
     }
@@ -305,11 +307,16 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         self.parse(hello, hello.pieces.beginning(), segment.is_cut)
     }
 
-    /// Reads the beginning of a stream. Of a request that the capture has cut, the whole lines.
+    /// Reads the beginning of a stream. If the capture has cut it: the whole lines of a request,
+    /// the server name of a hello.
     fn parse(&mut self, hello: &Hello, stream: &[u8], is_cut: bool) -> Result<Found, Flaw> {
         if !hello.is_request {
-            let hello = Box::new(stream_hello(stream, &mut self.records)?);
-            return Ok(Found::Hello { hello, quic: None });
+            let mut result = stream_hello(stream, &mut self.records);
+            if is_cut && result == Err(Flaw::Incomplete) {
+                result = cut_hello(stream, &mut self.records);
+                self.counts.truncated += u64::from(result.is_ok());
+            }
+            return result.map(|hello| Found::Hello { hello: Box::new(hello), quic: None });
         }
         let mut request = Request::read(stream, false);
         if is_cut && request == Err(Flaw::Incomplete) {

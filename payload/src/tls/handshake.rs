@@ -71,6 +71,29 @@ pub fn stream_hello(stream: &[u8], room: &mut Records) -> Result<ClientHello, Fl
     }
 }
 
+/// Reads the server name of a ClientHello that the capture has cut.
+///
+/// # Errors
+///
+/// [`Flaw::Incomplete`] if the name is not whole. As [`stream_hello`].
+pub fn cut_hello(stream: &[u8], room: &mut Records) -> Result<ClientHello, Flaw> {
+    room.clear();
+    let mut rest = Octets(stream);
+    // The cut may also be in the header of a record.
+    while let Ok(part) = fragment(&mut rest) {
+        room.octets.extend_from_slice(part.octets);
+    }
+    let mut message = Octets(&room.octets);
+    if message.u8()? != CLIENT_HELLO {
+        return Err(Flaw::Other);
+    }
+    let length = usize::try_from(message.u24()?).or(Err(Flaw::TooLong))?;
+    if length + HANDSHAKE_HEADER > HELLO_MAX {
+        return Err(Flaw::TooLong);
+    }
+    ClientHello::read_cut(message.0, Carrier::Tcp)
+}
+
 /// Reads the ClientHello at the beginning of a stream of CRYPTO frames (RFC 9001 section 4).
 ///
 /// # Errors

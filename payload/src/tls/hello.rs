@@ -9,7 +9,7 @@ use crate::text::{Name, Text};
 /// What a client says at the beginning of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientHello {
-    /// The highest version that the client offers, as on the wire.
+    /// The highest version that the client offers, as on the wire. 0 if the hello is cut.
     pub version: u16,
     /// The first host name, in lower case (RFC 6066 section 3). With an encrypted hello this is the
     /// outer one.
@@ -19,9 +19,9 @@ pub struct ClientHello {
     pub protocol_offered: Option<Text<64>>,
     /// Whether it has an encrypted hello, or something that looks like one.
     pub has_encrypted_hello: bool,
-    /// The fingerprint JA3.
-    pub ja3: Ja3,
-    /// The fingerprint JA4. `None` if one of its lists has more than 1,024 values.
+    /// The fingerprint JA3. `None` if the hello is cut.
+    pub ja3: Option<Ja3>,
+    /// The fingerprint JA4. `None` also if one of its lists has more than 1,024 values.
     pub ja4: Option<Ja4>,
 }
 
@@ -64,25 +64,32 @@ impl ClientHello {
         Self::read_whole(body, carrier).map_err(Flaw::of_whole)
     }
 
+    /// Reads the server name of a body that is cut: what depends on all of it is absent.
+    ///
+    /// # Errors
+    ///
+    /// [`Flaw::Incomplete`] if the name is not whole.
+    pub(super) fn read_cut(body: &[u8], carrier: Carrier) -> Result<Self, Flaw> {
+        let mut rest = before_extensions(body, carrier)?.rest;
+        // What is there of them.
+        rest.u16()?;
+        loop {
+            let (kind, content) = (rest.u16()?, rest.vector16()?);
+            if kind == extension::SERVER_NAME {
+                return Ok(Self {
+                    version: 0,
+                    server_name: Some(host_name(content).ok_or(Flaw::Incomplete)?),
+                    protocol_offered: None,
+                    has_encrypted_hello: false,
+                    ja3: None,
+                    ja4: None,
+                });
+            }
+        }
+    }
+
     fn read_whole(body: &[u8], carrier: Carrier) -> Result<Self, Flaw> {
-        let mut rest = Octets(body);
-        let legacy_version = rest.u16()?;
-        let is_known = match carrier {
-            Carrier::Tcp | Carrier::Quic => matches!(legacy_version, 0x0300..=0x0304),
-            Carrier::Datagram => matches!(legacy_version, 0xfeff | 0xfefd | 0xfefc),
-        };
-        if !is_known {
-            return Err(Flaw::Version);
-        }
-        // Random, session id, and the cookie of DTLS.
-        rest.take(32)?;
-        rest.vector8()?;
-        if carrier == Carrier::Datagram {
-            rest.vector8()?;
-        }
-        let ciphers = rest.vector16()?;
-        // Compression methods.
-        rest.vector8()?;
+        let Beginning { legacy_version, ciphers, mut rest } = before_extensions(body, carrier)?;
         let empty = Octets(&[]);
         let mut parts = Parts {
             carrier,
@@ -137,10 +144,39 @@ impl ClientHello {
                 .filter(|protocol| !protocol.is_empty())
                 .and_then(Text::escaped),
             has_encrypted_hello,
-            ja3: Ja3::of(parts),
+            ja3: Some(Ja3::of(parts)),
             ja4: Ja4::of(parts, version),
         })
     }
+}
+
+/// What is before the extensions, and the rest.
+struct Beginning<'a> {
+    legacy_version: u16,
+    ciphers: Octets<'a>,
+    rest: Octets<'a>,
+}
+
+fn before_extensions(body: &[u8], carrier: Carrier) -> Result<Beginning<'_>, Flaw> {
+    let mut rest = Octets(body);
+    let legacy_version = rest.u16()?;
+    let is_known = match carrier {
+        Carrier::Tcp | Carrier::Quic => matches!(legacy_version, 0x0300..=0x0304),
+        Carrier::Datagram => matches!(legacy_version, 0xfeff | 0xfefd | 0xfefc),
+    };
+    if !is_known {
+        return Err(Flaw::Version);
+    }
+    // Random, session id, and the cookie of DTLS.
+    rest.take(32)?;
+    rest.vector8()?;
+    if carrier == Carrier::Datagram {
+        rest.vector8()?;
+    }
+    let ciphers = rest.vector16()?;
+    // Compression methods.
+    rest.vector8()?;
+    Ok(Beginning { legacy_version, ciphers, rest })
 }
 
 /// Orders versions: those of DTLS count down.

@@ -9,7 +9,7 @@ mod server;
 pub(crate) mod tests;
 
 pub use fingerprint::{Ja3, Ja4};
-pub use handshake::{Carrier, Records, datagram_hello, quic_hello, stream_hello};
+pub use handshake::{Carrier, Records, cut_hello, datagram_hello, quic_hello, stream_hello};
 pub use hello::ClientHello;
 pub(crate) use server::begins_with_server_hello;
 pub use server::{Cipher, ServerHello};

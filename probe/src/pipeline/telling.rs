@@ -140,7 +140,7 @@ impl Telling {
     fn tls(&self, hello: &ClientHello) -> TlsFacts {
         TlsFacts {
             server_name: hello.server_name.as_ref().and_then(|name| self.name(name)),
-            ja3: hello.ja3.to_string().into(),
+            ja3: hello.ja3.map(|ja3| ja3.to_string().into()),
             ja4: hello.ja4.as_ref().map(text),
             version: hello.version,
             protocol_offered: hello.protocol_offered.as_ref().map(text),

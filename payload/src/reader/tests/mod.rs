@@ -111,6 +111,12 @@ fn quic_hellos_come_in_several_datagrams() {
     other[0] &= 0xbf;
     assert_eq!(reader.read(&udp((4000, 443), &other)), None);
     assert_eq!(reader.counts().quic_version, 1);
+    // A packet that is longer than its datagram, and one that the capture has cut.
+    let whole = datagram(0, &stream);
+    let long = udp((4000, 443), &whole[..1200]);
+    let cut = Segment { is_cut: true, ..long };
+    assert_eq!((reader.read(&long), reader.read(&cut)), (None, None));
+    assert_eq!((reader.counts().malformed, reader.counts().truncated), (1, 1));
     // What the server sends has other keys.
     let mut sealed = datagram(0, &stream);
     sealed[1100] ^= 1;
@@ -216,7 +222,12 @@ fn a_connection_begins_without_what_was_unfinished() {
     assert_eq!(reader.read(&tcp(1, 0, half, 2)), None);
     assert!(reader.read(&tcp(1, 200, rest, 3)).is_some());
     assert!(reader.begin(&1));
-    assert_eq!(reader.counts().hello_timed_out, 0);
+    let counts = reader.counts();
+    assert_eq!((counts.hello_replaced, counts.hello_timed_out), (1, 0));
+    // The other side opens the same conversation.
+    assert_eq!(reader.read(&tcp(1, 0, half, 4)), None);
+    assert_eq!(reader.read(&Segment { is_forward: false, ..tcp(1, 0, half, 5) }), None);
+    assert_eq!(reader.counts().hello_replaced, 2);
 }
 
 #[test]

@@ -142,7 +142,7 @@ fn ja3_is_the_published_one() {
         ciphers: vec![47, 53, 5, 10, 49161, 49162, 49171, 49172, 50, 56, 19, 4],
         extensions: vec![server_name(b"a"), (10, list(&[23, 24, 25])), (11, vec![1, 0])],
     };
-    let ja3 = |made: &Made| read(&made.stream()).unwrap().ja3.to_string();
+    let ja3 = |made: &Made| read(&made.stream()).unwrap().ja3.unwrap().to_string();
     assert_eq!(ja3(&made), "ada70206e40642a3e4461f35503241d5");
     // Values that say nothing are left out everywhere.
     let mut greased = made;
@@ -261,6 +261,27 @@ fn names_that_are_not_whole_are_absent() {
     // A name of another type comes first.
     let other = [&[7][..], &vector(b"other"), &[0], &vector(b"host")].concat();
     assert_eq!(name(vector(&other)).as_deref(), Some("host"));
+}
+
+#[test]
+fn a_hello_that_is_cut_has_its_name_or_nothing() {
+    let stream = records(&browser().message(), 90);
+    let read = |octets: usize| cut_hello(&stream[..octets], &mut Records::default());
+    let mut shortest = None;
+    for length in 0..stream.len() {
+        match read(length) {
+            Err(flaw) => assert_eq!((flaw, shortest), (Flaw::Incomplete, None), "{length}"),
+            Ok(hello) => {
+                shortest.get_or_insert(length);
+                assert_eq!(hello.server_name.unwrap().as_str(), "www.example.com", "{length}");
+                assert_eq!((hello.version, hello.ja3, hello.ja4), (0, None, None));
+            }
+        }
+    }
+    assert!(shortest.is_some_and(|length| length < stream.len() / 2), "{shortest:?}");
+    let mut other = stream.clone();
+    other[5] = 2;
+    assert_eq!(cut_hello(&other, &mut Records::default()), Err(Flaw::Other));
 }
 
 #[test]

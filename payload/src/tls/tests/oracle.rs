@@ -198,7 +198,7 @@ fn compare(message: &[u8], counts: &mut Counts) {
                 let protocol = ours.protocol_offered.map(|name| name.to_string());
                 assert_eq!(name, theirs.host(), "{message:x?}");
                 assert_eq!(protocol, theirs.protocol(), "{message:x?}");
-                assert_eq!(ours.ja3.to_string(), theirs.ja3(), "{message:x?}");
+                assert_eq!(ours.ja3.unwrap().to_string(), theirs.ja3(), "{message:x?}");
                 let ja4 = ours.ja4.unwrap();
                 let (counts_of_ja4, hash) = theirs.ja4();
                 assert_eq!(ja4.as_str()[4..8], counts_of_ja4, "{message:x?}");
