@@ -260,6 +260,13 @@ impl RecordQueue {
         transactions.map(Transactions::counts)
     }
 
+    /// Changes the timeouts of the flows that have facts, in milliseconds.
+    pub(crate) fn set_timeouts_of_facts(&mut self, idle_ms: u32, active_ms: u32) {
+        if let Some(facts) = self.additions.as_mut().and_then(|it| it.facts.as_mut()) {
+            facts.set_timeouts(idle_ms, active_ms);
+        }
+    }
+
     /// Conversations with names of which all records so far are of one direction.
     pub(crate) fn facts_one_sided(&self) -> u64 {
         let facts = self.additions.as_ref().and_then(|it| it.facts.as_ref());
