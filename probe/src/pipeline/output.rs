@@ -24,6 +24,8 @@ pub(crate) struct Output<'a> {
     pub(crate) takes_records: bool,
     /// Its settings. `None` for the table and the page, which are there as long as the run.
     pub(crate) target: Option<Target>,
+    /// Requests to reopen files that came before it was opened.
+    pub(crate) reopenings: usize,
 }
 
 /// The name of an output, and whether it takes records.
@@ -165,7 +167,7 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
         let (mut lost, mut lost_events) = (RecordTally::default(), 0);
         let mut failure = None;
         let mut exported = Timestamp::default();
-        let mut reopenings = 0;
+        let mut reopenings = self.output.reopenings;
         let mut next_tick = self.ticks.map(|ticks| Instant::now() + ticks.period);
         loop {
             let received = self.merge.receive(next_tick);
