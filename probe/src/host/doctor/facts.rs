@@ -3,6 +3,8 @@
 use std::io;
 use std::thread;
 
+use flow::TableSettings;
+
 use super::traffic::Traffic;
 use crate::capture::offloads::Place;
 use crate::capture::packet::Rings;
@@ -102,7 +104,7 @@ impl Facts {
         let sockets = self.sockets(method);
         Memory {
             sockets: sockets.xdp + sockets.packet,
-            flows: u64::from(flows) * FLOW_OCTETS,
+            flows: TableSettings::octets_for(flows),
             rest: REST,
             waiting: live_memory(flows as usize),
         }
@@ -202,9 +204,6 @@ pub(super) struct Memory {
     /// Maximum of waiting records, when outputs are slow.
     pub(super) waiting: u64,
 }
-
-/// Octets of a flow in the table.
-const FLOW_OCTETS: u64 = 94;
 
 /// Octets of the program itself, measured.
 const REST: u64 = 12 << 20;
