@@ -20,6 +20,7 @@ pub(crate) mod opened;
 mod options;
 pub(crate) mod output;
 pub(crate) mod outputs;
+mod pace;
 pub(crate) mod packets;
 pub(crate) mod payload;
 pub(crate) mod queue;
