@@ -87,7 +87,7 @@ pub(crate) struct LiveWorker<'a> {
     filter: Option<&'a FrameFilter>,
     sources: Vec<Attached>,
     orders: Receiver<WorkerOrder>,
-    /// Orders about flows, one of each who asks. The first is being done.
+    /// Orders about flows, one of each who asks. A piece of the first is done next.
     walks: VecDeque<TableWalk>,
     published: &'a Mutex<Snapshot>,
     stop: &'a AtomicBool,
@@ -233,8 +233,10 @@ impl<'a> LiveWorker<'a> {
             self.worker.records.flush();
         }
         self.take_orders();
-        if self.walks.front_mut().is_some_and(|walk| self.worker.step(walk)) {
-            self.walks.pop_front();
+        if let Some(mut walk) = self.walks.pop_front()
+            && !self.worker.step(&mut walk)
+        {
+            self.walks.push_back(walk);
         }
         let leases = self.close_ended();
         let snapshot = Snapshot {
