@@ -9,6 +9,7 @@ pub(crate) mod dropped;
 pub(crate) mod facts;
 pub(crate) mod feed;
 pub(crate) mod files_end;
+pub(crate) mod files_run;
 mod framing;
 mod handles;
 mod hearing;

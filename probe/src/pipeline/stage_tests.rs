@@ -14,9 +14,10 @@ use flow::{
 use crate::capture::file::FileSource;
 use crate::host::signals;
 use crate::pipeline::files_end::FilesEnd;
+use crate::pipeline::files_run::Watch;
 use crate::pipeline::output::{Output, OutputEnd, OutputLoop};
 use crate::pipeline::queues::{QueueSet, StageNeeds};
-use crate::pipeline::replay::{self, Watch};
+use crate::pipeline::replay;
 use crate::pipeline::stages::{Mode, StageKind, StageList, StageLoop, Stages};
 use crate::pipeline::worker::{join, new_tables, spawn};
 use crate::settings::config::{Config, Source};
