@@ -18,11 +18,12 @@ use flow::{Conversation, MeterCounts, Observer};
 use log::error;
 use nix::poll::{PollFd, PollFlags};
 
-use crate::capture::filter::{FrameFilter, observe};
+use crate::capture::filter::FrameFilter;
 use crate::capture::lease::Lease;
 use crate::capture::live::{LiveSource, SourceCounts};
 use crate::capture::{CaptureError, Polled};
 use crate::host::priority::{self, Priority};
+use crate::pipeline::observe::observe;
 use crate::pipeline::pace::{DRAIN, TICK, TICKS_PER_BATCH, wait};
 use crate::pipeline::payload::PayloadReader;
 use crate::pipeline::queue::WhenFull;

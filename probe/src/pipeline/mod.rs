@@ -17,6 +17,7 @@ pub(crate) mod kept;
 pub(crate) mod listen;
 pub(crate) mod live;
 mod merge;
+mod observe;
 pub(crate) mod opened;
 mod options;
 pub(crate) mod output;

@@ -10,11 +10,12 @@ use exporter::{Destination, MeterReport};
 use flow::{ConversationKeys, FlowTable, MeterCounts, Observer, Timestamp};
 
 use crate::capture::file::FileSource;
-use crate::capture::filter::{FrameFilter, observe};
+use crate::capture::filter::FrameFilter;
 use crate::capture::{CaptureError, Polled};
 use crate::pipeline::files_end::FilesEnd;
 use crate::pipeline::files_run::{FilesRun, Running, Watch, reads_pipe};
 use crate::pipeline::handles::WorkerHandles;
+use crate::pipeline::observe::observe;
 use crate::pipeline::output::Output;
 use crate::pipeline::payload::PayloadReader;
 use crate::pipeline::stages::Stages;
