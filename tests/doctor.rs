@@ -116,6 +116,27 @@ fn remedies_mend_what_was_found() {
     assert_eq!(namespace.doctor("vb").finding("GRO"), ["ok", "off", ""]);
 }
 
+/// A cable has no hash of its own: the sender's queue is the receiver's.
+#[test]
+fn directions_of_a_conversation_are_judged_by_queues_and_hash() {
+    let Some(namespace) = Namespace::new() else { return };
+    let together = |why| format!("both of a conversation reach one worker: {why}");
+    let one_queue = together("there is one queue");
+    assert_eq!(namespace.doctor("vb").finding("directions"), ["ok", one_queue.as_str(), ""]);
+    namespace.run("ethtool -L vb rx 2");
+    let examined = namespace.doctor("vb");
+    let [level, text, remedy] = examined.finding("directions");
+    assert_eq!((examined.status, examined.method()), (0, "afxdp"), "{}", examined.said);
+    if thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
+        assert!(level == "note" && text.ends_with(": how the card hashes is unknown"), "{text}");
+        assert!(remedy.contains("payload.one_sided"), "{remedy}");
+    }
+    // The host needs it, so the kernel spreads its packets over sockets.
+    namespace.run("ip addr add 192.0.2.1/24 dev vb");
+    let fan_out = together("the kernel's fan-out is symmetric");
+    assert_eq!(namespace.doctor("vb").finding("directions"), ["ok", fan_out.as_str(), ""]);
+}
+
 #[test]
 fn interface_that_is_down_can_be_waited_for() {
     let Some(namespace) = Namespace::new() else { return };

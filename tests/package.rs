@@ -59,9 +59,11 @@ fn package_has_what_a_service_needs() {
     let tree = unpacked(&package, &folder);
     let settings = fs::read(tree.join("etc/flowprobe/flowprobe.toml")).unwrap();
     assert_eq!(settings, fs::read(support::root().join("deploy/flowprobe.toml")).unwrap());
-    let unit = fs::read_to_string(tree.join("usr/lib/systemd/system/flowprobe.service")).unwrap();
-    assert!(unit.contains("\nUser=flowprobe\n") && !unit.contains("DynamicUser"), "{unit}");
-    assert!(unit.contains("\nExecStart=/usr/bin/flowprobe "), "{unit}");
+    for unit in ["flowprobe.service", "flowprobe-collect.service"] {
+        let unit = fs::read_to_string(tree.join("usr/lib/systemd/system").join(unit)).unwrap();
+        assert!(unit.contains("\nUser=flowprobe\n") && !unit.contains("DynamicUser"), "{unit}");
+        assert!(unit.contains("\nExecStart=/usr/bin/flowprobe "), "{unit}");
+    }
     let path = "usr/share/doc/flowprobe/sbom.cdx.json";
     check_materials(&serde_json::from_slice(&fs::read(tree.join(path)).unwrap()).unwrap());
 }
@@ -128,6 +130,9 @@ dpkg -i /flowprobe_*-1_*.deb
 test "$(dpkg --verify flowprobe)" = ""
 flowprobe --version
 flowprobe --config /etc/flowprobe/flowprobe.toml --check-config
+install -d /var/lib/flowprobe-collect
+flowprobe collect --config /etc/flowprobe/collect.toml --check-config
+test -e /usr/share/doc/flowprobe/docs/operating.md
 getent passwd flowprobe | grep ':/nonexistent:/usr/sbin/nologin$'
 getent group flowprobe
 zcat /usr/share/man/man1/flowprobe.1.gz | grep '^.TH flowprobe'
@@ -154,6 +159,7 @@ grep -x '# mine' /etc/flowprobe/flowprobe.toml
 dpkg -P flowprobe
 test ! -e /etc/flowprobe
 test ! -e /var/lib/flowprobe
+test ! -e /var/lib/flowprobe-collect
 test ! -e /usr/share/doc/flowprobe
 getent passwd flowprobe
 if dpkg -s flowprobe; then exit 1; fi

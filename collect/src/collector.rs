@@ -8,7 +8,7 @@ use flow::{Details, Exporter, FlowRecord, Timestamp, Tpids};
 use crate::counts::Counts;
 use crate::exporter::ExporterReport;
 use crate::given::{give, read_flows};
-use crate::known::{Current, Exporters, State, TemplateScope};
+use crate::known::{Current, Exporters, SflowExporter, State, TemplateScope};
 use crate::limits::{Limits, TEMPLATE_LIFETIME_MS};
 use crate::message::{Header, Malformed, Message, TemplateRecord};
 use crate::names::ExporterNames;
@@ -38,6 +38,7 @@ pub struct Collector {
     netflow5: Template,
     /// Further tag protocols in sampled frames.
     tpids: Tpids,
+    sflow_exporter: SflowExporter,
     state: State,
 }
 
@@ -56,6 +57,7 @@ impl Collector {
             exporters: Exporters::default(),
             netflow5: netflow5::template(),
             tpids: Tpids::default(),
+            sflow_exporter: SflowExporter::default(),
             state: State::default(),
         }
     }
@@ -64,6 +66,12 @@ impl Collector {
     #[must_use]
     pub fn with_tpids(self, tpids: Tpids) -> Self {
         Self { tpids, ..self }
+    }
+
+    /// The same with another exporter of datagrams of sFlow.
+    #[must_use]
+    pub fn with_sflow_exporter(self, sflow_exporter: SflowExporter) -> Self {
+        Self { sflow_exporter, ..self }
     }
 
     /// The same with what the user says of sampling.
@@ -235,7 +243,7 @@ impl Collector {
         Ok(())
     }
 
-    /// An agent of sFlow is an exporter, whoever forwards its datagrams.
+    /// An agent of sFlow is an exporter, whoever forwards its datagrams, or their source is.
     fn sflow(
         &mut self,
         arrival: Arrival,
@@ -243,12 +251,13 @@ impl Collector {
         sink: &mut impl Sink,
     ) -> Result<(), Malformed> {
         let datagram = sflow::Datagram::read(octets, arrival.received)?;
-        let Self { limits, exporters, tpids, state, .. } = self;
+        let Self { limits, exporters, tpids, sflow_exporter, state, .. } = self;
         let header = datagram.header;
         state.counts.decoded(header.protocol);
-        let agent = datagram.agent.unwrap_or_else(|| arrival.from.ip());
-        let from = SocketAddr::new(agent, arrival.from.port());
-        let known = exporters.find(SocketAddr::new(agent, 0), state, limits);
+        let agent = datagram.agent.filter(|_| *sflow_exporter == SflowExporter::Agent);
+        let address = agent.unwrap_or_else(|| arrival.from.ip());
+        let from = SocketAddr::new(address, arrival.from.port());
+        let known = exporters.find(SocketAddr::new(address, 0), state, limits);
         let domain = known.domain(&header, from, state.turn, limits, &mut state.counts);
         domain.hear(&header, arrival.received, Some(1), &mut state.counts);
         let exporter = Arc::clone(&domain.exporter);

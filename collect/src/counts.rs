@@ -9,7 +9,8 @@ macro_rules! counts {
         /// Counters of the collector. They only grow, except those of what is kept.
         ///
         /// `datagrams = decoded + malformed + unknown version`. A Data Record that is read is
-        /// counted in one of `records`, `options` and `unmeterable`.
+        /// counted in one of `records`, `options` and `unmeterable`; one in `biflows` is two
+        /// `records`.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Counts {
             $($(#[$attribute])* pub $name: u64,)*
@@ -53,6 +54,8 @@ counts! {
     packets: "packets in records";
     /// Octets in them.
     record_octets: "octets in records";
+    /// Data Records with counts of both directions of a flow, each of which is two records.
+    biflows: "records of both directions of a flow, given as two";
     /// Options Data Records.
     options: "options records";
     /// Data Records and samples without addresses.

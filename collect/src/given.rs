@@ -7,6 +7,7 @@ use flow::{Details, Exporter, FlowRecord};
 
 use crate::collector::Sink;
 use crate::counts::Counts;
+use crate::half::Half;
 use crate::limits::COUNT_MAX;
 use crate::names::Names;
 use crate::originals::Originals;
@@ -34,25 +35,50 @@ pub(crate) fn read_flows(
         0 => samplers.common(header.domain),
         interval => interval,
     };
-    read_set(common.template, content, counts, |reading, counts| {
+    let mut give_half = |half: &Half, reading: &mut Reading, counts: &mut Counts| {
         let own = reading.sampling.interval();
         let told = || samplers.of(header.domain, common.template_id, reading);
         let interval = own.or_else(told).unwrap_or(usual);
         let original = originals.of(reading.original);
         let application = reading.application;
-        match record::record(reading, common, interval, places, counts) {
-            Some(mut given) => {
-                // The names of a mediator are those of its own interfaces.
-                if let (None, Some(collected)) = (original, &mut given.1.collected) {
-                    collected.names = names.of(header.domain, collected, application);
-                }
-                let exporter = original.unwrap_or(exporter);
-                if common.template.has_totals {
-                    totals.subtract(exporter, &reading.start, &mut given.0, counts);
-                }
-                give(given, exporter, sampling, (counts, sink));
-            }
-            None => counts.unmeterable += 1,
+        let Some(mut given) = record::record(reading, (half, common), interval, places, counts)
+        else {
+            return false;
+        };
+        // The names of a mediator are those of its own interfaces.
+        if let (None, Some(collected)) = (original, &mut given.1.collected) {
+            collected.names = names.of(header.domain, collected, application);
+        }
+        let exporter = original.unwrap_or(exporter);
+        if half.has_totals {
+            totals.subtract(exporter, &reading.start, &mut given.0, counts);
+        }
+        give(given, exporter, sampling, (counts, &mut *sink));
+        true
+    };
+    let Template { half, other_half, .. } = common.template;
+    read_set(common.template, content, counts, |octets, reading, counts| {
+        let other = other_half.as_deref().and_then(|half| Some((half, half.read_other(octets)?)));
+        let Some((other_half, mut other)) = other else {
+            counts.unmeterable += u64::from(!give_half(half, reading, counts));
+            return;
+        };
+        // The record of the initiator comes first. Each has the counts of its source.
+        let is_responder = std::mem::take(&mut reading.biflow_direction) == 2;
+        other.biflow_direction = 0;
+        let has_both = reading.has_counts();
+        let mut halves = [(half, reading), (other_half, &mut other)];
+        if is_responder || !has_both {
+            halves.reverse();
+        }
+        let mut given = 0;
+        for (half, reading) in halves.into_iter().take(if has_both { 2 } else { 1 }) {
+            given += u64::from(give_half(half, reading, counts));
+        }
+        match given {
+            0 => counts.unmeterable += 1,
+            1 => {}
+            _ => counts.biflows += 1,
         }
     })
 }
@@ -83,25 +109,24 @@ fn limit(record: &mut FlowRecord, counts: &mut Counts) {
     }
 }
 
-/// Reads the records of a Data Set. Gives their number.
+/// Reads the records of a Data Set: octets that begin with a record, and what it says. Gives their
+/// number.
 pub(crate) fn read_set(
     template: &Template,
     mut content: &[u8],
     counts: &mut Counts,
-    mut take: impl FnMut(&mut Reading, &mut Counts),
+    mut take: impl FnMut(&[u8], &mut Reading, &mut Counts),
 ) -> u32 {
     let mut records = 0;
     while template.has_room(content) {
         let mut reading = Reading::default();
-        match template.read(content, &mut reading) {
-            Ok(rest) => content = rest,
-            Err(_cut) => {
-                counts.cut_sets += 1;
-                break;
-            }
-        }
+        let Ok(rest) = template.half.read(content, &mut reading) else {
+            counts.cut_sets += 1;
+            break;
+        };
         records += 1;
-        take(&mut reading, counts);
+        take(content, &mut reading, counts);
+        content = rest;
     }
     records
 }

@@ -63,6 +63,16 @@ pub enum TemplateScope {
     Port,
 }
 
+/// Who the exporter of a datagram of sFlow is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SflowExporter {
+    /// The agent that the datagram names, whoever forwards it.
+    #[default]
+    Agent,
+    /// The source of the datagram: the address of the agent may be wrong, or that of several.
+    Source,
+}
+
 impl TemplateScope {
     /// The exporter that sends from here.
     fn exporter(self, from: SocketAddr) -> SocketAddr {

@@ -6,6 +6,7 @@ use element::{Element, Reading, Route, TimeForm, TimeReading};
 use flow::{Details, FlowDirection, FlowRecord, IpVersion, KeyField, KeyFields, Place, Timestamp};
 
 use crate::counts::Counts;
+use crate::half::Half;
 use crate::message::Header;
 use crate::template::Template;
 
@@ -62,21 +63,21 @@ impl Places {
     }
 }
 
-/// Makes a flow record. `None` if it has no addresses.
+/// Makes a flow record of one direction. `None` if it has no addresses.
 pub(crate) fn record(
     reading: &mut Reading,
-    common: Common<'_>,
+    (half, common): (&Half, Common<'_>),
     sampling_interval: u32,
     places: &mut Places,
     counts: &mut Counts,
 ) -> Option<(FlowRecord, Details)> {
-    let Common { template, header, received, .. } = common;
-    let has = |element: Element| template.elements & element.bit() != 0;
+    let Common { header, received, .. } = common;
+    let has = |element: Element| half.elements & element.bit() != 0;
     set_addresses(reading)?;
     set_icmp(reading);
     set_times(reading, common, counts);
     let mut record = reading.record;
-    let mut fields = template.elements;
+    let mut fields = half.elements;
     let others = &reading.others;
     if !has(Element::OctetDeltaCount) {
         let counts = [others.initiator_octets, others.total_octets, others.post_octets];
@@ -101,7 +102,7 @@ pub(crate) fn record(
     };
     record.exported = received;
     collected.fields = fields;
-    collected.key = key_fields(template.key, reading.icmp.both.is_some());
+    collected.key = key_fields(half.key, reading.icmp.both.is_some());
     collected.export_time = header.export_time;
     collected.uptime_ms = header.uptime_ms;
     collected.sampling_interval = sampling_interval;

@@ -129,7 +129,7 @@ impl MessageReader<'_> {
         }
         let (mut init_time, mut name) = (init_time, None);
         let octets_max = self.limits.name_octets;
-        let records = read_set(template, content, counts, |reading, counts| {
+        let records = read_set(template, content, counts, |_octets, reading, counts| {
             counts.options += 1;
             samplers.learn(header.domain, reading);
             init_time = reading.init_time.or(init_time);

@@ -1,5 +1,8 @@
 //! Private Enterprise Numbers.
 
+/// The elements of IANA for the other direction of a flow (RFC 5103 section 6.1).
+pub(crate) const REVERSE: u32 = 29_305;
+
 /// ntop.
 pub(crate) const NTOP: u32 = 35_632;
 

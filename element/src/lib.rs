@@ -12,6 +12,7 @@
 
 extern crate alloc;
 
+mod biflow;
 mod element;
 mod enterprise;
 mod names;

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use core::net::IpAddr;
 
+use flow::number::protocol;
 use flow::{
     Collected, DetailsIndex, FlowDirection, FlowEndReason, FlowKey, FlowRecord, IpVersion, Tags,
     Timestamp,
@@ -283,6 +284,38 @@ impl Reading {
     /// version beside it.
     pub(crate) fn original(&mut self, value: Received<'_>) {
         self.original.address = value.address().or(self.original.address);
+    }
+
+    /// Turns what has no other element for the other direction: the direction at the interface, if
+    /// it was sent, and type and code of ICMP in the destination port.
+    pub fn turn(&mut self, has_direction: bool) {
+        let record = &mut self.record;
+        if has_direction {
+            record.direction = match record.direction {
+                FlowDirection::Ingress => FlowDirection::Egress,
+                FlowDirection::Egress => FlowDirection::Ingress,
+            };
+        }
+        let key = &mut record.key;
+        if matches!(key.protocol, protocol::ICMP | protocol::ICMPV6) {
+            core::mem::swap(&mut key.source_port, &mut key.destination_port);
+        }
+    }
+
+    /// Whether any counter of octets or packets is above 0.
+    pub fn has_counts(&self) -> bool {
+        let (record, others) = (&self.record, &self.others);
+        let counts = [
+            record.octets,
+            record.packets,
+            others.total_octets,
+            others.total_packets,
+            others.post_octets,
+            others.post_packets,
+            others.initiator_octets,
+            others.initiator_packets,
+        ];
+        counts.into_iter().any(|count| count > 0)
     }
 
     /// The names in the record.

@@ -362,6 +362,10 @@ elements! {
     InitiatorOctets = 231, "initiatorOctets", "initiator_octets", Unsigned64,
         read |into, value| into.others.initiator_octets = value.number();
 
+    /// Read as those of the initiator, in the record of the other direction.
+    ResponderOctets = 232, "responderOctets", "responder_octets", Unsigned64,
+        read |into, value| into.others.initiator_octets = value.number();
+
     IngressVrfid = 234, "ingressVRFID", "ingress_vrfid", Unsigned32,
         flow |flow| flow.known(|it| it.ingress_vrf),
         read |into, value| into.collected.ingress_vrf = value.number32();
@@ -394,6 +398,9 @@ elements! {
         flow |flow| flow.tunnel().map_or(0, tunnel::gre_key);
 
     InitiatorPackets = 298, "initiatorPackets", "initiator_packets", Unsigned64,
+        read |into, value| into.others.initiator_packets = value.number();
+
+    ResponderPackets = 299, "responderPackets", "responder_packets", Unsigned64,
         read |into, value| into.others.initiator_packets = value.number();
 
     ObservationDomainName =

@@ -19,6 +19,16 @@ pub enum Flaw {
     Other,
 }
 
+impl Flaw {
+    /// The flaw of a message of which all octets are there: what goes beyond its end is wrong.
+    pub(crate) fn of_whole(self) -> Self {
+        match self {
+            Self::Incomplete => Self::Malformed,
+            Self::Malformed | Self::TooLong | Self::Version | Self::Sealed | Self::Other => self,
+        }
+    }
+}
+
 impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod biflow;
 mod captures;
 mod carried;
 #[path = "../interop/collector.rs"]

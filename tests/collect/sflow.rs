@@ -397,3 +397,22 @@ fn assert_same(fields: &[String], record: &FlowRecord, agent: &str, interval: u3
     assert_eq!((length, ttl), (Ok(record.octets), &record.minimum_ttl.to_string()[..]));
     assert_eq!(source, record.key.source_address().to_string());
 }
+
+#[test]
+fn the_source_is_the_exporter_where_it_is_wanted() {
+    let folder = support::scratch();
+    let sample = flow_sample(&[of_ethernet(&packet::unpadded(&ip()))]);
+    let file = support::write(&folder, "sflow.pcap", &capture(&[sflow(1, &[sample])]));
+    for (settings, address) in [
+        (&[][..], "198.51.100.9"),
+        (&["--exporter=agent"], "198.51.100.9"),
+        (&["--exporter=source"], "192.0.2.1"),
+        (&["--exporter=source", "--template-scope=port"], "192.0.2.1"),
+    ] {
+        let run = collect(std::slice::from_ref(&file), settings);
+        let [document] = &run.documents()[..] else { panic!("{}", run.stderr) };
+        assert_eq!(document["observer"]["ip"], address, "{settings:?}");
+        assert_eq!(document["agent"]["name"], address, "{settings:?}");
+        assert_eq!(document["netflow"]["exporter"]["address"], format!("{address}:40000"));
+    }
+}

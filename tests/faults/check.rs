@@ -10,9 +10,14 @@ use tempfile::TempDir;
 use crate::support::{self, flowprobe, mmdb, scratch};
 use crate::{DONE, USAGE};
 
-/// Where the example has its files. The test has them in a folder of its own.
-const FOLDERS: [&str; 3] =
-    ["/etc/flowprobe/", "/run/credentials/flowprobe.service/", "/var/lib/flowprobe/"];
+/// Where the examples have their files. The test has them in a folder of its own.
+const FOLDERS: [&str; 5] = [
+    "/etc/flowprobe/",
+    "/run/credentials/flowprobe.service/",
+    "/run/credentials/flowprobe-collect.service/",
+    "/var/lib/flowprobe/",
+    "/var/lib/flowprobe-collect/",
+];
 
 /// Settings of a replay, of the terminal, of developers, and those of `--config` itself. A service
 /// gives up root by its unit.
@@ -32,20 +37,31 @@ const NOT_OF_A_SERVICE: [&str; 12] = [
 ];
 
 fn check(folder: &TempDir, settings: &str) -> Output {
+    check_of(&[], folder, settings)
+}
+
+/// The same for a command of the program.
+fn check_of(command: &[&str], folder: &TempDir, settings: &str) -> Output {
     let path = support::write(folder, "flowprobe.toml", settings.as_bytes());
-    flowprobe().arg("--config").arg(path).arg("--check-config").output().expect("it runs")
+    let mut program = flowprobe();
+    program.args(command).arg("--config").arg(path).arg("--check-config");
+    program.output().expect("it runs")
 }
 
 fn assert_right(folder: &TempDir, settings: &str) {
-    let output = check(folder, settings);
+    assert_right_of(&[], folder, settings);
+}
+
+fn assert_right_of(command: &[&str], folder: &TempDir, settings: &str) {
+    let output = check_of(command, folder, settings);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(DONE), "{stderr}\nof:\n{settings}");
     assert_eq!(output.stdout, b"the settings are right\n");
 }
 
-/// The example, with its files in this folder.
-fn example(folder: &Path) -> String {
-    let path = support::root().join("deploy/flowprobe.toml");
+/// An example of `deploy/`, with its files in this folder.
+fn example(name: &str, folder: &Path) -> String {
+    let path = support::root().join("deploy").join(name);
     let text = fs::read_to_string(path).expect("the example is there");
     let place = format!("{}/", folder.display());
     FOLDERS.iter().fold(text, |text, there| text.replace(there, &place))
@@ -58,6 +74,7 @@ fn folder() -> TempDir {
     let database = mmdb::database("Country", 24, &[("192.0.2.0/24".to_owned(), country)]);
     support::write(&folder, "country.mmdb", &database);
     support::write(&folder, "networks.csv", b"cidr,name\n192.0.2.0/24,office\n");
+    support::write(&folder, "exporters", b"192.0.2.1 router-1\n");
     for secret in ["ca.pem", "elastic-key", "http-token", "names-key"] {
         support::write(&folder, secret, b"0123456789abcdef0123456789abcdef");
     }
@@ -79,44 +96,59 @@ fn with(settings: &str, more: &str) -> String {
     kept.join("\n") + "\n" + more
 }
 
-#[test]
-fn each_setting_of_the_example_is_right() {
+/// Checks an example, then with each paragraph that is off switched on, and with the outputs that
+/// are tables.
+fn check_example(name: &str, command: &[&str], paragraphs_least: usize, outputs: usize) {
     let folder = folder();
-    let example = example(folder.path());
-    assert_right(&folder, &example);
+    let example = example(name, folder.path());
+    assert_right_of(command, &folder, &example);
     let mut paragraphs = 0;
     for more in example.split("\n\n").map(switched_on).filter(|more| !more.is_empty()) {
-        assert_right(&folder, &with(&example, &more));
+        assert_right_of(command, &folder, &with(&example, &more));
         paragraphs += 1;
     }
-    assert!(paragraphs > 20, "{paragraphs}");
-    // The outputs that are tables.
+    assert!(paragraphs >= paragraphs_least, "{paragraphs}");
     let lines = example.lines().filter_map(|line| line.strip_prefix("#   "));
     let tables = lines.filter(|line| line.starts_with("[[") || line.contains(" = "));
     let tables = tables.fold(String::new(), |text, line| text + line + "\n");
-    assert_eq!(tables.matches("[[output]]").count(), 2, "{tables}");
+    assert_eq!(tables.matches("[[output]]").count(), outputs, "{tables}");
     let without: Vec<_> = example.lines().filter(|line| !line.starts_with("output =")).collect();
-    assert_right(&folder, &(without.join("\n") + "\n" + &tables));
+    assert_right_of(command, &folder, &(without.join("\n") + "\n" + &tables));
 }
 
 #[test]
-fn the_example_has_all_settings_of_a_service() {
-    let example = example(Path::new("/"));
+fn each_setting_of_the_examples_is_right() {
+    check_example("flowprobe.toml", &[], 21, 2);
+    check_example("collect.toml", &["collect"], 11, 1);
+}
+
+/// The settings in a part of the help.
+fn names(help: &str) -> impl Iterator<Item = &str> {
+    help.lines().filter_map(|line| {
+        let line = line.trim_start();
+        let at = line.starts_with('-').then(|| line.find("--"))??;
+        line[at + 2..].split([' ', '<']).next()
+    })
+}
+
+#[test]
+fn the_examples_have_all_settings_of_a_service() {
     let output = flowprobe().arg("--help").output().expect("it runs");
     let help = String::from_utf8(output.stdout).expect("text");
     // A collector is another service.
     let (before, collection) = help.split_once("\nCollection:\n").expect("a heading");
-    let (_, after) = collection.split_once("\nExamples:\n").expect("a heading");
-    let names = before.lines().chain(after.lines()).filter_map(|line| {
-        let line = line.trim_start();
-        let at = line.starts_with('-').then(|| line.find("--"))??;
-        line[at + 2..].split([' ', '<']).next()
-    });
-    let names: Vec<_> = names.filter(|name| !NOT_OF_A_SERVICE.contains(name)).collect();
-    assert!(names.len() > 40, "{names:?}");
-    for name in names {
-        let is_there = |line: &str| line.trim_start_matches('#').starts_with(&format!("{name} ="));
-        assert!(example.lines().any(is_there), "the example has no {name}");
+    let (collection, after) = collection.split_once("\nExamples:\n").expect("a heading");
+    let of_a_probe = names(before).chain(names(after));
+    let of_a_probe: Vec<_> = of_a_probe.filter(|it| !NOT_OF_A_SERVICE.contains(it)).collect();
+    let of_a_collector: Vec<_> = names(collection).collect();
+    assert!(of_a_probe.len() > 40 && of_a_collector.len() > 10, "{of_a_probe:?}");
+    for (file, names) in [("flowprobe.toml", of_a_probe), ("collect.toml", of_a_collector)] {
+        let example = example(file, Path::new("/"));
+        for name in names {
+            let begin = format!("{name} =");
+            let is_there = |line: &str| line.trim_start_matches('#').starts_with(&begin);
+            assert!(example.lines().any(is_there), "{file} has no {name}");
+        }
     }
 }
 

@@ -138,11 +138,13 @@ fn parts_of_a_value_are_a_list_in_a_configuration_file() {
     let path = write(&folder, "a.pcap", &pcap(&[datagram(1, 1), datagram(2, 2)]));
     let path = path.to_str().unwrap();
     let text = "flow-key = [\"src\", \"dst\"]\ndecap = [\"vxlan\", \"l2tp\"]\n\
-                vxlan-ports = [4789, \"8472\"]\nl2tpv3 = [\"cookie=4\", \"sublayer=4\"]\n\
-                payload = [\"dns\", \"tls\"]\n";
+                vxlan-ports = [4789, \"8472\"]\nl2tpv3 = [\"cookie=4\", \"sublayer=4\"]\n";
     let (status, stdout, stderr) = configured(text, &["-r", path, "-o", "json:-"]);
     let flows = stdout.iter().filter(|&&octet| octet == b'\n').count();
     assert_eq!((status, flows), (Some(DONE), 1), "{stderr}");
+    let text = "payload = [\"dns\", \"tls\"]\n";
+    let (status, _, stderr) = configured(text, &["-r", path, "-o", "json:-"]);
+    assert_eq!(status, Some(DONE), "{stderr}");
     let text = "vxlan-ports = [4789,\n99999]\ndecap = [\"vxlan\", \"foo\"]\n\
                 flow-key = [\"src\", \"x\",\n\"y\"]\nl2tpv3 = [true]\n\
                 local-networks = \"10.0.0.5/8,192.0.2.0/24,2001:db8::1/32\"\n\
@@ -178,4 +180,17 @@ fn a_mistake_of_syntax_is_the_only_one_in_its_line() {
         let text = format!("bogus = 1\n{line}\n");
         check(&text, &[":1: there is no setting bogus", ":2: "]);
     }
+}
+
+/// A record has the names of its conversation, which these fields tell apart.
+#[test]
+fn names_need_the_fields_of_a_conversation_in_the_key() {
+    let with = |fields: &str| format!("payload = \"dns\"\nflow-key = \"{fields}\"\n");
+    let expected = ":1,2: --payload needs src, dst, sport, dport and proto in --flow-key";
+    for fields in ["src,dst,proto", "src,dst,sport,proto", "dst,sport,dport,proto,vlan"] {
+        check(&with(fields), &[expected]);
+    }
+    let (status, _, stderr) =
+        configured(&with("vlan,proto,dport,sport,dst,src"), &["-r", "/dev/null"]);
+    assert!(status != Some(USAGE) && !stderr.contains("--flow-key"), "{stderr}");
 }

@@ -25,6 +25,7 @@ mod interfaces;
 mod load;
 mod losses;
 mod many;
+mod names;
 mod notify;
 mod package;
 mod places;

@@ -38,6 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// out more cannot test that.
 pub(crate) const SETTINGS: &str = r#"
 interface = ["rx0"]
+keep-capabilities = true
 ring = 1024
 output = ["json:/var/lib/flowprobe/flows.json"]
 idle-timeout = "1h"
@@ -60,20 +61,28 @@ impl System {
     /// Starts it on the probe's host, with the program, its settings and the unit where the unit
     /// says that they are.
     fn start(network: &Network, folder: &Path) -> Self {
-        let settings = folder.join("flowprobe.toml");
-        fs::write(&settings, SETTINGS).expect("the folder is ours");
+        Self::start_unit(network, folder, "flowprobe.service", SETTINGS)
+    }
+
+    /// The same with another unit of `deploy/` and its settings.
+    fn start_unit(network: &Network, folder: &Path, unit: &str, settings: &str) -> Self {
+        let path = folder.join("settings.toml");
+        fs::write(&path, settings).expect("the folder is ours");
         let state = folder.join("state");
         fs::create_dir(&state).expect("the folder is ours");
-        let unit = support::root().join("deploy/flowprobe.service");
         let program = support::flowprobe_for_all(folder);
         let bind = |option: &str, here: &Path, there: &str| {
             format!("--{option}={}:{there}", here.display())
         };
+        let deployed = support::root().join("deploy").join(unit);
+        let text = fs::read_to_string(&deployed).expect("the unit is there");
+        let (_, file) = text.split_once(" --config ").expect("it has settings");
+        let folder_of_state = format!("/var/lib/private/{}", setting_of(&text, "StateDirectory"));
         let binds = [
             bind("bind-ro", &program, "/usr/local/bin/flowprobe"),
-            bind("bind-ro", &settings, "/etc/flowprobe/flowprobe.toml"),
-            bind("bind-ro", &unit, "/etc/systemd/system/flowprobe.service"),
-            bind("bind", &state, "/var/lib/private/flowprobe"),
+            bind("bind-ro", &path, file.lines().next().expect("a path")),
+            bind("bind-ro", &deployed, "/etc/systemd/system/flowprobe.service"),
+            bind("bind", &state, &folder_of_state),
         ];
         Self::boot(network, folder, "", &binds)
     }
@@ -225,9 +234,47 @@ fn the_unit_captures_and_ends_in_good_order() {
     assert_eq!(packets(&flows), sent);
 }
 
-/// A setting of the unit.
+#[test]
+fn the_unit_of_the_collector_takes_datagrams_of_other_hosts() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    if !support::has_tool("systemd-nspawn") {
+        return support::skip("systemd-nspawn (systemd-container) is not installed");
+    }
+    network.ip(Host::Probe, &["addr", "add", "10.9.0.1/24", "dev", "rx0"]);
+    network.ip(Host::Sender, &["addr", "add", "10.9.0.2/24", "dev", "tx0"]);
+    let folder = support::scratch();
+    let file = support::write(&folder, "some.pcap", &frames(100));
+    let settings = fs::read_to_string(support::root().join("deploy/collect.toml"));
+    let settings = settings.expect("the settings are there");
+    let mut system =
+        System::start_unit(&network, folder.path(), "flowprobe-collect.service", &settings);
+    system.wait_for("the program is started", |system| {
+        let all = descendants(system.child.id());
+        all.into_iter().find(|pid| name(*pid).as_deref() == Some("flowprobe"))
+    });
+    system.wait_for("it listens", |system| {
+        let state = system.run(&["systemctl", "show", "flowprobe", "--property=ActiveState"]);
+        (state.trim_end() == "ActiveState=active").then_some(())
+    });
+    let program = support::flowprobe().get_program().to_owned();
+    let mut exporter = network.command(Host::Sender, program);
+    exporter.args(["-o", "ipfix://10.9.0.1:4739", "--quiet", "-r"]).arg(file);
+    support::package::said(&exporter.output().expect("the exporter runs"));
+    system.wait_for("a flow is in the file", |system| {
+        let file = fs::read(system.state.join("flows.json")).unwrap_or_default();
+        (packets(&flows(&file)) == 100).then_some(())
+    });
+    let first = system.run(&["systemctl", "show", "flowprobe", "--property=NRestarts"]);
+    assert_eq!(first.trim_end(), "NRestarts=0");
+    assert_eq!(packets(&system.stop()), 100);
+}
+
+/// A setting of the unit for live capture.
 fn setting(name: &str) -> &'static str {
-    let unit = include_str!("../../deploy/flowprobe.service");
+    setting_of(include_str!("../../deploy/flowprobe.service"), name)
+}
+
+fn setting_of<'a>(unit: &'a str, name: &str) -> &'a str {
     let mut values = unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
     values.next().unwrap_or_else(|| panic!("no {name}"))
 }
@@ -253,7 +300,8 @@ fn the_unit_may_open_files_for_as_many_interfaces_as_there_may_be() {
     let (interfaces, workers): (u32, u32) = (1024, 50);
     let files: u32 = setting("LimitNOFILE").parse().expect("a number");
     assert!(files >= interfaces * (workers + 7), "{files}");
-    assert!(setting("ExecStart").contains(" --keep-capabilities"));
+    let settings = fs::read_to_string(support::root().join("deploy/flowprobe.toml"));
+    assert!(settings.expect("the settings").contains("\nkeep-capabilities = true\n"));
 }
 
 #[test]
@@ -271,12 +319,14 @@ fn the_unit_has_few_rights() {
     if !support::has_tool("systemd-analyze") {
         return support::skip("systemd-analyze (systemd) is not installed");
     }
-    let unit = support::root().join("deploy/flowprobe.service");
-    let mut analyze = Command::new("systemd-analyze");
-    analyze.args(["security", "--offline=true", "--no-pager"]);
-    let output = analyze.arg(format!("--threshold={EXPOSURE_MAX_TENTHS}")).arg(unit).output();
-    let output = output.expect("systemd-analyze runs");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("Overall exposure level"), "{said}");
-    assert!(output.status.success(), "{said}");
+    for unit in ["flowprobe.service", "flowprobe-collect.service"] {
+        let mut analyze = Command::new("systemd-analyze");
+        analyze.args(["security", "--offline=true", "--no-pager"]);
+        analyze.arg(format!("--threshold={EXPOSURE_MAX_TENTHS}"));
+        let output = analyze.arg(support::root().join("deploy").join(unit)).output();
+        let output = output.expect("systemd-analyze runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("Overall exposure level"), "{said}");
+        assert!(output.status.success(), "{said}");
+    }
 }

@@ -95,3 +95,29 @@ fn conversations_of_one_side_are_counted() {
     let one_sided: Vec<_> = conversations().into_iter().filter(of_client).collect();
     assert_eq!(run(&one_sided, &ALL).count("payload.one_sided"), 5);
 }
+
+/// Each conversation has its own name or none, and those without are counted.
+#[test]
+fn memory_for_names_is_bounded() {
+    const CONVERSATIONS: u16 = 20_000;
+    let packets: Vec<_> = (0..CONVERSATIONS)
+        .map(|index| {
+            let question = payload::dns_question(7, &format!("name{index}.example"), 1);
+            let frame = datagram((CLIENT, 1024 + index), (SERVER, 53), &question);
+            Captured::at(BEGIN + u64::from(index) / 100, frame)
+        })
+        .collect();
+    let settings = ["--payload-memory", "1M", "--workers", "1"];
+    let run = run(&packets, &[&ALL[..], &settings].concat());
+    let mut names = 0;
+    for document in run.documents() {
+        let index = document["source"]["port"].as_u64().unwrap() - 1024;
+        let name = &document["dns"]["question"]["name"];
+        assert!(name.is_null() || *name == format!("name{index}.example"), "{document}");
+        names += u64::from(!name.is_null());
+    }
+    // Three quarters of a megabyte.
+    assert!((500..3000).contains(&names), "{names}");
+    assert_eq!(run.count("payload.facts_evicted") + names, u64::from(CONVERSATIONS));
+    assert_eq!(run.count("payload.found.dns"), u64::from(CONVERSATIONS));
+}

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::support::capture::pcap;
 use crate::support::{self, has_tshark};
-use crate::{ALL, conversations};
+use crate::{ALL, conversations, of_port, run};
 
 /// The file of a replay with these settings.
 fn replayed(folder: &Path, settings: &str, more: &[&str]) -> PathBuf {
@@ -145,6 +145,65 @@ fn names_have_the_elements_of_the_namespace() {
         has_all(&records(396), 2, &["HTTP Request Host: http.example"]);
         let quic = if namespace == "cesnet" { 890 } else { tls };
         has_all(&records(428), 1, &[&element(quic, "quic.example")]);
+    }
+}
+
+/// What is in documents as text is in elements as octets.
+#[test]
+fn fingerprints_and_numbers_have_their_elements() {
+    if !has_tshark() {
+        return;
+    }
+    let folder = support::scratch();
+    let url = [&ALL[..], &["--payload-http", "url"]].concat();
+    let of =
+        |namespace: &str| decoded(&replayed(folder.path(), &format!("?names={namespace}"), &url));
+    let value = |number: u16, hex: &str| format!("Type {number}: Value (hex bytes): {hex}");
+    let client = of_port(&run(&conversations(), &ALL), "source", 1443)["tls"]["client"].clone();
+    let [ja3, ja4] = ["ja3", "ja4"].map(|name| client[name].as_str().unwrap());
+    // tshark shows the first 24 octets.
+    let (ja3_text, ja4) = (&ja3[..24], &ja4[..24]);
+    let ja3_octets: Vec<_> = (0..32).step_by(2).map(|at| &ja3[at..at + 2]).collect();
+    let ntop = of("ntop");
+    let both = [value(489, &hex(ja3_text)), value(576, &hex(ja4))];
+    has_all(&records(&ntop, 364), 2, &both.each_ref().map(String::as_str));
+    has_all(&records(&ntop, 396), 2, &["HTTP Request Target: /a", "HTTP User Agent: agent/1"]);
+    let cesnet = of("cesnet");
+    let both = [value(357, &ja3_octets.join(" ")), value(809, &hex(ja4))];
+    has_all(&records(&cesnet, 764), 2, &both.each_ref().map(String::as_str));
+    has_all(&records(&cesnet, 828), 1, &[&value(892, "00 00 00 01")]);
+    let answered = |text: &str, id: u16, name: String| -> Vec<String> {
+        records(text, id).into_iter().filter(|record| record.contains(&name)).collect()
+    };
+    let dns = answered(&cesnet, 732, value(2, &hex("dns.example")));
+    let rest = [value(10, "00 07"), value(3, "00 01"), value(4, "00 01"), value(1, "00")];
+    has_all(&dns, 2, &[&rest[0], &rest[1], &rest[2], &rest[3], &value(14, "00 01")]);
+    let cert = of("cert");
+    let dns = answered(&cert, 532, value(179, &hex("dns.example")));
+    let rest = [value(226, "00 07"), value(175, "00 01"), value(177, "00"), value(33, "00 35")];
+    has_all(&dns, 2, &rest.each_ref().map(String::as_str));
+}
+
+/// NetFlow has no names: what is sent is the same with them and without.
+#[test]
+fn netflow_is_as_without_names() {
+    let folder = support::scratch();
+    let capture = support::write(&folder, "a.pcap", &pcap(&conversations()));
+    for protocol in ["netflow5", "netflow9"] {
+        let sent = |more: &[&str]| {
+            let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+            let output = format!("{protocol}://{}", socket.local_addr().unwrap());
+            let fixed = ["-r", capture.to_str().unwrap(), "-o", &output, "--workers", "1"];
+            assert_eq!(support::run(fixed.iter().chain(more)).status, 0);
+            let (mut datagrams, mut buffer) = (Vec::new(), [0; 9000]);
+            while let Ok(length) = socket.recv(&mut buffer) {
+                datagrams.push(buffer[..length].to_vec());
+            }
+            datagrams
+        };
+        let plain = sent(&[]);
+        assert!(!plain.is_empty() && sent(&ALL) == plain, "{protocol}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -80,10 +80,10 @@ impl Viewer {
         let ends = Arc::clone(&is_over);
         let thread = thread::spawn(move || {
             enter()?;
-            let mut answers = 0;
+            let (mut answers, mut connection) = (0, Connection { page, stream: None });
             while !ends.load(Ordering::Relaxed) {
                 for question in QUESTIONS {
-                    ask(page, question).with_context(|| format!("asking for {question}"))?;
+                    connection.ask(question).with_context(|| format!("asking for {question}"))?;
                     answers += 1;
                 }
                 thread::park_timeout(PERIOD);
@@ -103,14 +103,40 @@ impl Viewer {
     }
 }
 
-fn ask(page: SocketAddr, path: &str) -> Result<()> {
-    let mut stream = TcpStream::connect(page)?;
-    stream.set_read_timeout(Some(ANSWER))?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {page}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    ensure!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+/// A connection that is used again as long as the page keeps it, as browsers do.
+struct Connection {
+    page: SocketAddr,
+    stream: Option<BufReader<TcpStream>>,
+}
+
+impl Connection {
+    fn ask(&mut self, path: &str) -> Result<()> {
+        if let Some(stream) = self.stream.as_mut()
+            && converse(stream, self.page, path).is_ok()
+        {
+            return Ok(());
+        }
+        // The page has ended the connection.
+        let stream = TcpStream::connect(self.page)?;
+        stream.set_read_timeout(Some(ANSWER))?;
+        converse(self.stream.insert(BufReader::new(stream)), self.page, path)
+    }
+}
+
+/// Sends a question and reads the answer to its end.
+fn converse(stream: &mut BufReader<TcpStream>, page: SocketAddr, path: &str) -> Result<()> {
+    write!(stream.get_mut(), "GET {path} HTTP/1.1\r\nHost: {page}\r\n\r\n")?;
+    let (mut line, mut length) = (String::new(), None);
+    stream.read_line(&mut line)?;
+    ensure!(line.starts_with("HTTP/1.1 200"), "{line}");
+    while line.trim_end() != "" {
+        line.clear();
+        stream.read_line(&mut line)?;
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = Some(value.trim().parse()?);
+        }
+    }
+    stream.read_exact(&mut vec![0; length.context("an answer has a length")?])?;
     Ok(())
 }
 

@@ -32,6 +32,8 @@ pub struct Message<'a> {
     /// Number of records in the answer section, as the header says.
     pub answers_count: u16,
     records_count: u32,
+    /// False if the message goes on behind these octets.
+    is_whole: bool,
     whole: &'a [u8],
     /// Behind the questions.
     records_at: usize,
@@ -103,7 +105,8 @@ impl<'a> Message<'a> {
         }
         // More questions than one are not answered by anybody; no record is looked for behind them.
         let records_count = if questions > 1 { 0 } else { records_count };
-        Ok(Self { id, flags, question, answers_count, records_count, whole, records_at: at })
+        let (is_whole, records_at) = (true, at);
+        Ok(Self { id, flags, question, answers_count, records_count, is_whole, whole, records_at })
     }
 
     /// Reads the first message of a TCP segment that begins with its length (RFC 7766 section 8).
@@ -111,14 +114,23 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Self::read`].
+    /// As [`Self::read`]; [`Flaw::Malformed`] if the question goes on behind the message's own end.
     pub fn read_framed(segment: &'a [u8]) -> Result<Self, Flaw> {
         let mut rest = Octets(segment);
         let length = usize::from(rest.u16()?);
         if length < HEADER_OCTETS {
             return Err(Flaw::Malformed);
         }
-        Self::read(rest.0.get(..length).unwrap_or(rest.0))
+        match rest.0.get(..length) {
+            Some(message) => Self::read(message).map_err(Flaw::of_whole),
+            None => Ok(Self { records_count: 0, is_whole: false, ..Self::read(rest.0)? }),
+        }
+    }
+
+    /// Whether all records are there that are looked at.
+    pub fn has_all_records(&self) -> bool {
+        let count = usize::try_from(self.records_count).unwrap_or(RECORDS_MAX);
+        self.is_whole && self.records().count() == count.min(RECORDS_MAX)
     }
 
     /// True for a response.

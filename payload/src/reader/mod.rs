@@ -3,6 +3,7 @@
 //! Without an unfinished opening a packet is decided by its ports and first octets. Time is that
 //! of packets. All state is bounded.
 
+mod found;
 mod gate;
 mod hellos;
 #[cfg(test)]
@@ -10,22 +11,22 @@ mod tests;
 
 use core::hash::Hash;
 
-use flow::{DnsAnswer, PayloadCounts};
+use flow::PayloadCounts;
 
-use crate::dns::{Flags, Message, Opcode, Question, ResponseCode};
+use crate::dns::Message;
 use crate::flaw::Flaw;
 use crate::http::{Request, Response};
 use crate::pieces::{Inserted, Pieces};
 use crate::quic::{ConnectionId, Opener, Version};
-use crate::tls::{
-    ClientHello, Records, ServerHello, begins_with_server_hello, quic_hello, stream_hello,
-};
+use crate::tls::{Records, ServerHello, begins_with_server_hello, quic_hello, stream_hello};
 use gate::Opening;
 use hellos::{Hello, Hellos, Marks, hash_of};
 
+pub use found::{Found, Transaction};
 pub use gate::{DnsPorts, Kinds};
 
-/// Messages that are parsed, and datagrams of QUIC that are opened, in a second of packet time.
+/// Messages that are parsed, and Initial packets of QUIC that are opened, in a second of packet
+/// time. The last datagram of a second may have some more.
 const PARSED_MAX: u32 = 200_000;
 const OPENED_MAX: u32 = 20_000;
 
@@ -61,45 +62,6 @@ pub enum Transport {
     },
     /// UDP.
     Udp,
-}
-
-/// What was found in a conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// A DNS message.
-    Dns(Box<Transaction>),
-    /// A ClientHello.
-    Hello {
-        /// The hello.
-        hello: Box<ClientHello>,
-        /// The version if it came by QUIC.
-        quic: Option<Version>,
-    },
-    /// A ServerHello.
-    ServerHello(ServerHello),
-    /// An HTTP/1 request.
-    Request(Box<Request>),
-    /// An HTTP/1 response.
-    Response(Response),
-}
-
-/// A DNS message with what stays of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transaction {
-    /// Identification.
-    pub id: u16,
-    /// Kind of the query.
-    pub opcode: Opcode,
-    /// The flags.
-    pub flags: Flags,
-    /// The code of a response. `None` for a query.
-    pub response_code: Option<ResponseCode>,
-    /// The first question.
-    pub question: Option<Question>,
-    /// Number of records in the answer section, as the header says.
-    pub answers_count: u16,
-    /// The first of them, if they are asked for.
-    pub answers: Vec<DnsAnswer>,
 }
 
 /// Reads names out of packets. `K` is the key of a conversation.
@@ -227,11 +189,15 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         self.judge(result, segment.is_cut)
     }
 
-    fn dns(&self, segment: &Segment<'_, K>) -> Result<Found, Flaw> {
+    fn dns(&mut self, segment: &Segment<'_, K>) -> Result<Found, Flaw> {
         let message = match segment.transport {
             Transport::Tcp { .. } => Message::read_framed(segment.payload)?,
-            Transport::Udp => Message::read(segment.payload)?,
+            Transport::Udp if segment.is_cut => Message::read(segment.payload)?,
+            Transport::Udp => Message::read(segment.payload).map_err(Flaw::of_whole)?,
         };
+        if segment.is_cut && !message.has_all_records() {
+            self.counts.truncated += 1;
+        }
         Ok(Found::Dns(Box::new(Transaction {
             id: message.id,
             opcode: message.opcode(),
@@ -254,7 +220,7 @@ impl<K: Copy + Eq + Hash> Reader<K> {
             Transport::Udp => 0,
         };
         let mut hello = new(sequence);
-        let result = parse(&hello, segment.payload, segment.is_cut, &mut self.records);
+        let result = self.parse(&hello, segment.payload, segment.is_cut);
         if result == Err(Flaw::Incomplete) && !segment.is_cut {
             hello.pieces.insert(0, segment.payload);
             self.keep(segment, hello);
@@ -293,6 +259,7 @@ impl<K: Copy + Eq + Hash> Reader<K> {
             Inserted::Differs => counts.hello_overlap += 1,
             Inserted::TooLong => counts.hello_too_long += 1,
         })?;
+        self.opened += u32::try_from(opened.packets.saturating_sub(1)).unwrap_or_default();
         Ok((opened.version, opened.destination))
     }
 
@@ -335,7 +302,21 @@ impl<K: Copy + Eq + Hash> Reader<K> {
             Inserted::Differs => self.counts.hello_overlap += 1,
             Inserted::TooLong => return Err(Flaw::TooLong),
         }
-        parse(hello, hello.pieces.beginning(), segment.is_cut, &mut self.records)
+        self.parse(hello, hello.pieces.beginning(), segment.is_cut)
+    }
+
+    /// Reads the beginning of a stream. Of a request that the capture has cut, the whole lines.
+    fn parse(&mut self, hello: &Hello, stream: &[u8], is_cut: bool) -> Result<Found, Flaw> {
+        if !hello.is_request {
+            let hello = Box::new(stream_hello(stream, &mut self.records)?);
+            return Ok(Found::Hello { hello, quic: None });
+        }
+        let mut request = Request::read(stream, false);
+        if is_cut && request == Err(Flaw::Incomplete) {
+            request = Request::read(stream, true);
+            self.counts.truncated += u64::from(request.is_ok());
+        }
+        request.map(|request| Found::Request(Box::new(request)))
     }
 
     fn next_datagram(
@@ -389,20 +370,5 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         }
         self.parsed += 1;
         true
-    }
-}
-
-/// Reads the beginning of a stream.
-fn parse(
-    hello: &Hello,
-    stream: &[u8],
-    all_there_is: bool,
-    records: &mut Records,
-) -> Result<Found, Flaw> {
-    if hello.is_request {
-        Request::read(stream, all_there_is).map(|request| Found::Request(Box::new(request)))
-    } else {
-        let hello = stream_hello(stream, records)?;
-        Ok(Found::Hello { hello: Box::new(hello), quic: None })
     }
 }

@@ -61,10 +61,7 @@ impl ClientHello {
     /// Reads the body of a handshake message.
     pub(super) fn read(body: &[u8], carrier: Carrier) -> Result<Self, Flaw> {
         // The body is there as a whole: what goes beyond its end is wrong.
-        Self::read_whole(body, carrier).map_err(|flaw| match flaw {
-            Flaw::Incomplete => Flaw::Malformed,
-            Flaw::Malformed | Flaw::TooLong | Flaw::Version | Flaw::Sealed | Flaw::Other => flaw,
-        })
+        Self::read_whole(body, carrier).map_err(Flaw::of_whole)
     }
 
     fn read_whole(body: &[u8], carrier: Carrier) -> Result<Self, Flaw> {

@@ -48,10 +48,7 @@ impl ServerHello {
         let length = usize::try_from(record.u24()?).or(Err(Flaw::TooLong))?;
         let body = record.take(length)?;
         // The body is there as a whole: what goes beyond its end is wrong.
-        Self::read_whole(Octets(body)).map_err(|flaw| match flaw {
-            Flaw::Incomplete => Flaw::Malformed,
-            Flaw::Malformed | Flaw::TooLong | Flaw::Version | Flaw::Sealed | Flaw::Other => flaw,
-        })
+        Self::read_whole(Octets(body)).map_err(Flaw::of_whole)
     }
 
     fn read_whole(mut body: Octets<'_>) -> Result<Self, Flaw> {

@@ -17,7 +17,8 @@ use nix::sys::socket::{
 use rustls::ServerConfig;
 
 use crate::report::units::octets;
-use crate::settings::listen::{Carrier, ListenSettings, Listener, Takes};
+use crate::settings::listen::ListenSettings;
+use crate::settings::listener::{Carrier, Listener, Takes};
 use crate::sys::datagrams::share_by_source;
 
 /// Maximum size of a receive buffer: the kernel counts twice as much, in 31 bits.

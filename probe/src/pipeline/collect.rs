@@ -55,6 +55,7 @@ pub(crate) fn collect(
             collector: Collector::new(config.collect.limits)
                 .with_tpids(config.observer.tpids)
                 .with_scope(config.collect.scope)
+                .with_sflow_exporter(config.collect.sflow_exporter)
                 .with_names(&config.collect.names)
                 .with_options(config.collect.options_from.is_some())
                 .with_sampling(config.collect.sampling.clone()),

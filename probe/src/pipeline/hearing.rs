@@ -34,6 +34,7 @@ impl<'a> Hearing<'a> {
         let sampling = settings.sampling.clone();
         let collector = Collector::new(limits).with_tpids(tpids).with_sampling(sampling);
         let mut collector = collector.with_scope(settings.scope).with_names(&settings.names);
+        collector = collector.with_sflow_exporter(settings.sflow_exporter);
         collector = collector.with_options(settings.options_from.is_some());
         let now = wall_clock();
         stored.iter().for_each(|template| collector.restore(template, now));

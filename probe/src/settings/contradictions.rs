@@ -14,7 +14,8 @@ use super::args::{Arguments, CaptureMethod, Cli, LiveSettings};
 use super::config;
 use super::detect::AlertTarget;
 use super::http::HttpArguments;
-use super::listen::{Carrier, CollectArguments, Listener, Scope};
+use super::listen::{CollectArguments, Scope};
+use super::listener::{Carrier, Listener};
 use super::payload::PayloadArguments;
 use super::tunnels::TunnelArguments;
 use super::values::Stats;
@@ -32,6 +33,15 @@ pub(super) struct Problem {
 /// Settings that cannot be used together.
 const APART: [(&str, &str); 4] =
     [("top", "output"), ("order", "output"), ("top-by", "output"), ("top-by", "order")];
+
+/// What tells conversations apart.
+const CONVERSATION: [KeyField; 5] = [
+    KeyField::Source,
+    KeyField::Destination,
+    KeyField::SourcePort,
+    KeyField::DestinationPort,
+    KeyField::Protocol,
+];
 
 /// Settings that need another one.
 const NEED: [(&str, &str); 1] = [("tunnel-key", "decap")];
@@ -350,6 +360,10 @@ impl Problems {
         }
         if args.tpid.len() > Tpids::MAX {
             self.clash(format!("--tpid can be given {} times", Tpids::MAX));
+        }
+        let key = config::key(args);
+        if args.payload.is_read() && !CONVERSATION.iter().all(|field| key.contains(*field)) {
+            self.lack("--payload needs src, dst, sport, dport and proto in --flow-key");
         }
         for by in &args.site.top_by {
             if let Err(problem) = by.check(config::key(args)) {

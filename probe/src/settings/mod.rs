@@ -13,6 +13,7 @@ pub(crate) mod help;
 pub(crate) mod http;
 mod known;
 pub(crate) mod listen;
+pub(crate) mod listener;
 mod origin;
 pub(crate) mod parse;
 mod payload;

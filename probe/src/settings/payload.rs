@@ -68,6 +68,11 @@ impl PayloadArguments {
     /// Their heading in the help.
     pub(super) const HEADING: &str = "Payload";
 
+    /// Whether payload is read.
+    pub(super) fn is_read(&self) -> bool {
+        self.payload.is_some()
+    }
+
     /// `None` if payload is not read.
     ///
     /// # Errors

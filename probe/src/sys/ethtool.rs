@@ -30,6 +30,68 @@ pub(crate) struct Offloads {
     pub(crate) rxvlan: bool,
 }
 
+/// Kinds of packets of which a card may hash different fields (linux/ethtool.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HashedPackets {
+    TcpV4 = 1,
+    UdpV4 = 2,
+    TcpV6 = 5,
+    UdpV6 = 6,
+}
+
+impl HashedPackets {
+    pub(crate) const ALL: [Self; 4] = [Self::TcpV4, Self::UdpV4, Self::TcpV6, Self::UdpV6];
+
+    /// The word of the tool ethtool.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::TcpV4 => "tcp4",
+            Self::UdpV4 => "udp4",
+            Self::TcpV6 => "tcp6",
+            Self::UdpV6 => "udp6",
+        }
+    }
+}
+
+/// How a card spreads packets over its queues.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ReceiveHash {
+    /// One of [`functions`]; 0 if the driver does not tell.
+    pub(crate) function: u8,
+    /// What is done to the fields before they are hashed: a sum of [`transforms`].
+    pub(crate) transform: u8,
+    /// The queue of each value of the lowest bits of the hash.
+    pub(crate) table: Vec<u32>,
+    /// Empty if the driver does not tell.
+    pub(crate) key: Vec<u8>,
+}
+
+/// Hash functions (linux/ethtool.h).
+pub(crate) mod functions {
+    pub(crate) const TOEPLITZ: u8 = 1;
+    pub(crate) const XOR: u8 = 2;
+    pub(crate) const CRC32: u8 = 4;
+}
+
+/// Transforms of the fields that are hashed (linux/ethtool.h). Linux has the first since 6.8, the
+/// second since 6.15.
+pub(crate) mod transforms {
+    /// Source XOR destination, twice.
+    pub(crate) const SYMMETRIC_XOR: u8 = 1;
+    /// Source OR destination, source XOR destination.
+    pub(crate) const SYMMETRIC_OR_XOR: u8 = 2;
+}
+
+/// Fields of a packet (linux/ethtool.h).
+pub(crate) mod fields {
+    pub(crate) const VLAN: u64 = 1 << 2;
+    pub(crate) const PROTOCOL: u64 = 1 << 3;
+    pub(crate) const SOURCE: u64 = 1 << 4;
+    pub(crate) const DESTINATION: u64 = 1 << 5;
+    pub(crate) const SOURCE_PORT: u64 = 1 << 6;
+    pub(crate) const DESTINATION_PORT: u64 = 1 << 7;
+}
+
 impl Ethtool {
     /// Opens a socket for queries about the interface of this name, in the network namespace of
     /// this thread.
@@ -90,15 +152,38 @@ impl Ethtool {
         Ok(Setting { current, max })
     }
 
-    /// Whether the queue of a UDP packet of IPv4 depends on its ports.
+    /// Fields of a packet of this kind whose hash chooses the queue: a sum of [`fields`].
     ///
     /// # Errors
     ///
     /// The errno of the driver: `EOPNOTSUPP` if it has no such setting.
-    pub(crate) fn spreads_udp_by_ports(&mut self) -> io::Result<bool> {
-        // Command, kind of flow, 64 bits of fields: the low half comes first or last.
-        let answer = self.ask([GET_HASH_FIELDS, UDP_V4, 0, 0])?;
-        Ok((answer[2] | answer[3]) & HASHES_PORTS != 0)
+    pub(crate) fn hash_fields(&mut self, packets: HashedPackets) -> io::Result<u64> {
+        // Command, kind of packets, 64 bits of fields: the low half comes first or last.
+        let [_, _, first, last] = self.ask([GET_HASH_FIELDS, packets as u32, 0, 0])?;
+        let (first, last) = (u64::from(first), u64::from(last));
+        Ok(if cfg!(target_endian = "little") { first | last << 32 } else { first << 32 | last })
+    }
+
+    /// How the card computes the hash of a packet, and which queue it chooses by it.
+    ///
+    /// # Errors
+    ///
+    /// The errno of the driver: `EOPNOTSUPP` if it has no such setting; `EMSGSIZE` if its table or
+    /// key is longer than that of any known card.
+    pub(crate) fn receive_hash(&mut self) -> io::Result<ReceiveHash> {
+        // Command, context 0, entries of the table, octets of the key, function, reserved.
+        let [_, _, entries, key_octets, _, _] = self.ask([GET_HASH, 0, 0, 0, 0, 0])?;
+        let (table, key) = (entries as usize, key_octets as usize);
+        if table > TABLE_MAX || key > KEY_MAX {
+            return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
+        }
+        let mut data = vec![0; HASH_WORDS + table + key.div_ceil(size_of::<u32>())];
+        data[..4].copy_from_slice(&[GET_HASH, 0, entries, key_octets]);
+        self.exchange(&mut data)?;
+        let [function, transform, _, _] = data[4].to_ne_bytes();
+        let (table, key_words) = data[HASH_WORDS..].split_at(table);
+        let key = key_words.iter().flat_map(|word| word.to_ne_bytes()).take(key).collect();
+        Ok(ReceiveHash { function, transform, table: table.to_vec(), key })
     }
 
     /// Sends a query. The answer has the same length.
@@ -106,16 +191,20 @@ impl Ethtool {
         // More than any of these commands writes.
         let mut data = [0_u32; DATA_WORDS];
         data.iter_mut().zip(question).for_each(|(to, from)| *to = from);
+        self.exchange(&mut data)?;
+        Ok(std::array::from_fn(|index| data[index]))
+    }
+
+    /// Sends a query. The answer takes its place.
+    fn exchange(&mut self, data: &mut [u32]) -> io::Result<()> {
         self.request.ifr_ifru.ifru_data = data.as_mut_ptr().cast();
         let socket = self.socket.as_raw_fd();
         // SAFETY: the request has a name that ends with 0 and a pointer to data that live here and
-        // are longer than what the kernel writes for the commands above.
+        // are longer than what the kernel writes for the commands above. The table and the key of
+        // a hash are only written if they are as long as the query says.
         let result = unsafe { libc::ioctl(socket, SIOCETHTOOL, &raw mut self.request) };
         self.request.ifr_ifru.ifru_data = std::ptr::null_mut();
-        if result < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(std::array::from_fn(|index| data[index]))
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }
 
@@ -130,8 +219,13 @@ const GET_FLAGS: u32 = 0x25;
 const GET_HASH_FIELDS: u32 = 0x29;
 const GET_GRO: u32 = 0x2b;
 const GET_CHANNELS: u32 = 0x3c;
+const GET_HASH: u32 = 0x46;
 const FLAG_RXVLAN: u32 = 1 << 8;
 const FLAG_LRO: u32 = 1 << 15;
-const UDP_V4: u32 = 2;
-/// Octets 0 to 3 of the UDP header.
-const HASHES_PORTS: u32 = 1 << 6 | 1 << 7;
+
+/// Words before the table of a hash.
+const HASH_WORDS: usize = 6;
+
+/// Entries of a table, octets of a key: more than any card has.
+const TABLE_MAX: usize = 65_536;
+const KEY_MAX: usize = 4096;

@@ -10,7 +10,7 @@ use super::tree::Tree;
 use super::{printed, source};
 
 /// Its settings, which an upgrade leaves as they are.
-const CONFFILES: &str = "/etc/flowprobe/flowprobe.toml\n";
+const CONFFILES: &str = "/etc/flowprobe/flowprobe.toml\n/etc/flowprobe/collect.toml\n";
 
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
 

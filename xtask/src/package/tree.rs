@@ -11,8 +11,9 @@ use commands::execute;
 use super::{gzip, of_program, source};
 
 /// Files that are copied, with the path in the package.
-const COPIED: [(&str, &str); 5] = [
+const COPIED: [(&str, &str); 6] = [
     ("deploy/flowprobe.toml", "etc/flowprobe/flowprobe.toml"),
+    ("deploy/collect.toml", "etc/flowprobe/collect.toml"),
     ("deploy/debian/copyright", "usr/share/doc/flowprobe/copyright"),
     ("README.md", "usr/share/doc/flowprobe/README.md"),
     ("deploy/prometheus/alerts.yml", "usr/share/doc/flowprobe/examples/prometheus-alerts.yml"),
@@ -26,13 +27,19 @@ const COMPLETIONS: [(&str, &str); 3] = [
     ("fish", "usr/share/fish/vendor_completions.d/flowprobe.fish"),
 ];
 
-/// What the package's unit has instead of what the unit for a program installed by hand has. The
+/// The units: live capture, and the collector.
+const UNITS: [&str; 2] = ["flowprobe.service", "flowprobe-collect.service"];
+
+/// What the package's units have instead of what units for a program installed by hand have. The
 /// package has a user, whose group may read the files with flows.
 const OF_UNIT: [(&str, &str); 3] = [
     ("/usr/local/bin/flowprobe", "/usr/bin/flowprobe"),
     ("DynamicUser=yes", "User=flowprobe\nGroup=flowprobe\nRemoveIPC=yes"),
-    ("; install as\n# /etc/systemd/system/flowprobe.service, then: ", ", then:\n# "),
+    ("; install as\n# /etc/systemd/system/NAME, then: ", ", then:\n# "),
 ];
+
+/// What users read, beside the README, which names it.
+const DOCS: &str = "docs";
 
 /// A folder with the files.
 pub(super) struct Tree(PathBuf);
@@ -60,7 +67,14 @@ impl Tree {
             self.add(to, &source(from)?)?;
         }
         self.add("usr/share/doc/flowprobe/changelog.gz", &gzip(&source("CHANGELOG.md")?)?)?;
-        self.add("usr/lib/systemd/system/flowprobe.service", unit()?.as_bytes())?;
+        for name in UNITS {
+            self.add(&format!("usr/lib/systemd/system/{name}"), unit(name)?.as_bytes())?;
+        }
+        for path in pages()? {
+            let name = path.file_name().and_then(|name| name.to_str()).context("a name")?;
+            let page = source(&format!("{DOCS}/{name}"))?;
+            self.add(&format!("usr/share/doc/flowprobe/{DOCS}/{name}"), &page)?;
+        }
         self.add("usr/share/man/man1/flowprobe.1.gz", &gzip(&of_program(program, &["man"])?)?)?;
         for (shell, path) in COMPLETIONS {
             self.add(path, &of_program(program, &["completions", shell])?)?;
@@ -119,12 +133,25 @@ impl Tree {
     }
 }
 
-/// The unit of the package.
-fn unit() -> Result<String> {
-    let mut unit = String::from_utf8(source("deploy/flowprobe.service")?)?;
+/// The pages of the documentation and their charts, sorted.
+fn pages() -> Result<Vec<PathBuf>> {
+    let folder = commands::root().join(DOCS);
+    let entries = fs::read_dir(&folder).with_context(|| format!("reading {DOCS}"))?;
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let is_page = |path: &PathBuf| path.extension().is_some_and(|it| it == "md" || it == "svg");
+    let mut pages: Vec<_> = paths.into_iter().filter(is_page).collect();
+    pages.sort();
+    ensure!(!pages.is_empty(), "there is no page in {DOCS}");
+    Ok(pages)
+}
+
+/// A unit of the package.
+fn unit(name: &str) -> Result<String> {
+    let mut unit = String::from_utf8(source(&format!("deploy/{name}"))?)?;
     for (before, after) in OF_UNIT {
-        ensure!(unit.contains(before), "the unit has no {before}");
-        unit = unit.replace(before, after);
+        let before = before.replace("NAME", name);
+        ensure!(unit.contains(&before), "{name} has no {before}");
+        unit = unit.replace(&before, after);
     }
     Ok(unit)
 }

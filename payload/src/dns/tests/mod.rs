@@ -191,9 +191,27 @@ fn a_segment_has_the_length_of_its_message() {
     assert_eq!(name(&framed(length)).unwrap(), "a");
     // The rest of the message is in other segments.
     assert_eq!(name(&framed(length + 100)).unwrap(), "a");
-    assert_eq!(name(&framed(length - 1)), Err(Flaw::Incomplete));
+    assert_eq!(name(&framed(length - 1)), Err(Flaw::Malformed));
     assert_eq!(name(&framed(11)), Err(Flaw::Malformed));
     assert_eq!(name(&[0]), Err(Flaw::Incomplete));
+}
+
+#[test]
+fn of_a_part_of_a_message_the_question_is_read_only() {
+    let mut content = b"\x01a\0\0\x01\0\x01".to_vec();
+    (0..2).for_each(|_| content.extend(record(1, 0, &[192, 0, 2, 1])));
+    let whole = message(0x8180, [1, 2, 0, 0], &content);
+    let framed = [&u16::try_from(whole.len()).unwrap().to_be_bytes(), &whole[..]].concat();
+    let read = |octets: usize| Message::read_framed(&framed[..octets]).unwrap();
+    let all = read(framed.len());
+    assert_eq!((all.answers().count(), all.has_all_records()), (2, true));
+    // One record is there.
+    let part = read(framed.len() - 1);
+    assert_eq!((part.answers().count(), part.has_all_records()), (0, false));
+    assert_eq!((part.question, part.answers_count), (all.question, 2));
+    // A datagram that was cut.
+    let cut = Message::read(&whole[..whole.len() - 1]).unwrap();
+    assert_eq!((cut.answers().count(), cut.has_all_records()), (1, false));
 }
 
 #[test]

@@ -137,7 +137,38 @@ fn dns_is_read_at_its_port_and_http_at_any() {
     // What the capture has cut is not waited for.
     let cut = Segment { is_cut: true, ..tcp(9, 0, &head[..30], 0) };
     assert_eq!(name(reader.read(&cut)), None);
-    assert_eq!(reader.counts(), PayloadCounts { dns: 2, http: 4, ..PayloadCounts::default() });
+    let expected = PayloadCounts { dns: 2, http: 4, truncated: 1, ..PayloadCounts::default() };
+    assert_eq!(reader.counts(), expected);
+}
+
+#[test]
+fn what_is_not_whole_is_counted_whether_the_rest_is_told_or_not() {
+    let question = b"\x12\x34\x81\x80\0\x01\0\x01\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01";
+    let answer = [&question[..], b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01"].concat();
+    let head = b"GET / HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: x\r\n\r\n";
+    let dns = |length: usize| udp((53, 4000), &answer[..length]);
+    let http = |length: usize| tcp(1, 0, &head[..length], 0);
+    let length = answer.len();
+    let name_ends = question.len();
+    for (segment, is_cut, name_of, counted) in [
+        (dns(length), true, HOST, (0, 0)),
+        (dns(length - 1), true, HOST, (0, 1)),
+        (dns(name_ends - 1), true, None, (0, 1)),
+        // Nothing is missing: the message contradicts itself.
+        (dns(length - 1), false, HOST, (0, 0)),
+        (dns(name_ends - 1), false, None, (1, 0)),
+        (dns(11), false, None, (1, 0)),
+        (http(head.len()), true, HOST, (0, 0)),
+        (http(head.len() - 1), true, HOST, (0, 1)),
+        (http(20), true, None, (0, 1)),
+        (http(10), true, None, (0, 1)),
+    ] {
+        let mut reader = reader();
+        let found = reader.read(&Segment { is_cut, ..segment });
+        assert_eq!(name(found).as_deref(), name_of, "{segment:?}");
+        let counts = reader.counts();
+        assert_eq!((counts.malformed, counts.truncated), counted, "{segment:?}");
+    }
 }
 
 #[test]
@@ -233,4 +264,26 @@ fn a_second_has_a_budget() {
     assert_eq!(reader.read(&tcp(1, 0, status, 1999)), None);
     assert!(reader.read(&tcp(1, 0, status, 2000)).is_some());
     assert_eq!(reader.counts().skipped, 1);
+}
+
+#[test]
+fn a_second_has_a_budget_of_quic_packets() {
+    let id = b"chosenid";
+    let packet = |offset, octets: &[u8]| {
+        let mut frames = crypto(offset, octets);
+        frames.resize(600, 0);
+        initial(&frames, id, id)
+    };
+    let stream = browser().message();
+    let (first, second) = stream.split_at(stream.len() / 2);
+    let offset = u16::try_from(first.len()).unwrap();
+    let two = [packet(0, first), packet(offset, second)].concat();
+    let mut reader = reader();
+    for _ in 0..OPENED_MAX / 2 {
+        assert!(reader.read(&udp((4000, 443), &two)).is_some());
+    }
+    assert_eq!(reader.read(&udp((4000, 443), &two)), None);
+    assert_eq!(reader.counts().skipped, 1);
+    let later = Segment { time_ms: 1000, ..udp((4000, 443), &two) };
+    assert!(reader.read(&later).is_some());
 }

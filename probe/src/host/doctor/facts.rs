@@ -16,7 +16,7 @@ use crate::host::ports::Room;
 use crate::host::system::System;
 use crate::pipeline::queues::live_memory;
 use crate::settings::args::Arguments;
-use crate::sys::ethtool::{Ethtool, Offloads, Setting};
+use crate::sys::ethtool::{Ethtool, HashedPackets, Offloads, ReceiveHash, Setting};
 
 /// The input of all findings.
 #[derive(Clone, Debug)]
@@ -35,7 +35,9 @@ pub(super) struct Facts {
     pub(super) offloads: Option<Offloads>,
     pub(super) queues: Option<Setting>,
     pub(super) rx_ring: Option<Setting>,
-    pub(super) spreads_udp_by_ports: Option<bool>,
+    pub(super) hash: Option<ReceiveHash>,
+    /// Fields that are hashed, in the order of [`HashedPackets::ALL`].
+    pub(super) hash_fields: [Option<u64>; HashedPackets::ALL.len()],
     pub(super) traffic: Option<Traffic>,
 }
 
@@ -63,9 +65,10 @@ impl Facts {
             offloads: ethtool.as_mut().and_then(|ethtool| ethtool.offloads().ok()),
             queues,
             rx_ring,
-            spreads_udp_by_ports: ethtool
-                .as_mut()
-                .and_then(|ethtool| ethtool.spreads_udp_by_ports().ok()),
+            hash: ethtool.as_mut().and_then(|ethtool| ethtool.receive_hash().ok()),
+            hash_fields: HashedPackets::ALL.map(|packets| {
+                ethtool.as_mut().and_then(|ethtool| ethtool.hash_fields(packets).ok())
+            }),
             traffic: None,
             interface,
         })

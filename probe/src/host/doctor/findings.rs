@@ -5,6 +5,7 @@ use exporter::{Finding, Level};
 use flow::TunnelKind;
 
 use super::facts::{Facts, Memory, Share};
+use super::spreading;
 use super::traffic::Traffic;
 use crate::capture::layer::Layer;
 use crate::capture::offloads::{HarmfulOffload, Place, harmful_offloads};
@@ -27,7 +28,8 @@ pub(super) fn all(facts: &Facts, method: &Method) -> Vec<Finding> {
         program(facts, method),
         Some(driver(facts)),
         Some(queues(facts)),
-        hash(facts),
+        spreading::fragments(facts),
+        Some(spreading::directions(facts, method)),
         ring(facts),
         lro(facts, method),
         gro(facts, method),
@@ -205,21 +207,6 @@ fn queues(facts: &Facts) -> Finding {
     let of = if most > now { format!(" of {most}") } else { String::new() };
     let plural = if most == 1 { "queue" } else { "queues" };
     Finding::ok("queues", format!("{now}{of} receive {plural} in use, all are read"))
-}
-
-/// Flows have one direction, so the two directions may have different hashes.
-fn hash(facts: &Facts) -> Option<Finding> {
-    if facts.interface.rx_queues < 2 {
-        return None;
-    }
-    let finding = |text: &str| Finding::ok("spreading", text.to_owned());
-    if facts.spreads_udp_by_ports? {
-        let remedy = format!("ethtool -N {} rx-flow-hash udp4 sd", facts.interface.name);
-        let text = "UDP by ports too: later fragments may miss the first one, which has the ports";
-        Some(finding(text).at(Level::Note, &remedy))
-    } else {
-        Some(finding("UDP by addresses: fragments stay together"))
-    }
 }
 
 fn ring(facts: &Facts) -> Option<Finding> {

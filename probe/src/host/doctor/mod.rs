@@ -7,6 +7,7 @@
 mod facts;
 mod findings;
 mod report;
+mod spreading;
 mod traffic;
 
 use log::error;

@@ -13,7 +13,7 @@ use crate::host::interface::{AttachedXdp, Interface, XdpFeatures};
 use crate::host::method::Method;
 use crate::host::system::{Support, System};
 use crate::settings::args::Arguments;
-use crate::sys::ethtool::{Offloads, Setting};
+use crate::sys::ethtool::{Offloads, ReceiveHash, Setting, fields, functions};
 
 /// A mirror port without problems.
 fn sound() -> Facts {
@@ -32,7 +32,12 @@ fn sound() -> Facts {
         offloads: Some(Offloads { lro: false, gro: true, rxvlan: false }),
         queues: Some(Setting { current: 4, max: 63 }),
         rx_ring: Some(Setting { current: 2048, max: 4096 }),
-        spreads_udp_by_ports: Some(false),
+        hash: Some(ReceiveHash {
+            function: functions::TOEPLITZ,
+            key: [0x6d, 0x5a].repeat(20),
+            ..ReceiveHash::default()
+        }),
+        hash_fields: [Some(fields::SOURCE | fields::DESTINATION); 4],
         traffic: None,
     }
 }
@@ -78,6 +83,7 @@ fn sound_port_has_nothing_to_be_mended() {
             "driver",
             "queues",
             "spreading",
+            "directions",
             "card's ring",
             "LRO",
             "GRO",
@@ -117,12 +123,58 @@ fn what_falsifies_counts_comes_with_the_command_that_mends_it() {
     check(generic, "GRO", Level::Warn, "ethtool -K eth1 gro off");
     let ring = |facts: &mut Facts| facts.rx_ring = Some(Setting { current: 512, max: 4096 });
     check(ring, "card's ring", Level::Warn, "ethtool -G eth1 rx 4096");
-    let spreading = |facts: &mut Facts| facts.spreads_udp_by_ports = Some(true);
+    let spreading = |facts: &mut Facts| facts.hash_fields = [Some(0xf0); 4];
     check(spreading, "spreading", Level::Note, "ethtool -N eth1 rx-flow-hash udp4 sd");
     let jumbo = |facts: &mut Facts| facts.interface.mtu = 9000;
     check(jumbo, "MTU", Level::Warn, "ip link set eth1 mtu 3818");
     let down = |facts: &mut Facts| facts.interface.set_down();
     check(down, "link", Level::Warn, "ip link set eth1 up");
+}
+
+#[test]
+fn directions_that_are_split_come_with_what_joins_them() {
+    let at_two_workers = |change: fn(&mut Facts)| {
+        move |facts: &mut Facts| {
+            facts.share.workers = 2;
+            change(facts);
+        }
+    };
+    let asymmetric = |facts: &mut Facts| facts.hash.as_mut().unwrap().key[7] = 0;
+    let remedy = "ethtool -X eth1 hfunc toeplitz hkey 6d:5a:... (40 octets); --capture packet \
+                  joins both";
+    check(at_two_workers(asymmetric), "directions", Level::Note, remedy);
+    let on_new_kernel = |facts: &mut Facts| {
+        facts.system.kernel = KernelVersion { major: 6, minor: 8 };
+        facts.hash.as_mut().unwrap().function = functions::CRC32;
+    };
+    let remedy = "ethtool -X eth1 hfunc toeplitz xfrm symmetric-xor, or hkey 6d:5a:... (40 \
+                  octets); --capture packet joins both";
+    check(at_two_workers(on_new_kernel), "directions", Level::Note, remedy);
+    let one_sided = |facts: &mut Facts| facts.hash_fields[2] = Some(fields::SOURCE);
+    let remedy = "ethtool -N eth1 rx-flow-hash tcp6 sd";
+    check(at_two_workers(one_sided), "directions", Level::Note, remedy);
+    let unknown = |facts: &mut Facts| facts.hash = None;
+    let remedy = "look at payload.one_sided in the totals; --capture packet joins both";
+    check(at_two_workers(unknown), "directions", Level::Note, remedy);
+}
+
+#[test]
+fn directions_stay_together_where_the_hash_of_the_card_does_not_matter() {
+    type Change = fn(&mut Facts);
+    let causes: [(Change, &str); 3] = [
+        (|facts| facts.interface.rx_queues = 1, "there is one queue"),
+        (|facts| facts.share.workers = 1, "there is one"),
+        (|facts| lose(facts, Capability::CAP_BPF), "the kernel's fan-out is symmetric"),
+    ];
+    for (change, why) in causes {
+        let mut facts = sound();
+        (facts.hash, facts.share.workers) = (None, 2);
+        change(&mut facts);
+        let found = all(&facts);
+        let one = found.iter().find(|one| one.subject == "directions").unwrap();
+        assert_eq!((one.level, one.remedy.as_ref()), (Level::Ok, None));
+        assert_eq!(one.text, format!("both of a conversation reach one worker: {why}"));
+    }
 }
 
 #[test]
