@@ -22,7 +22,7 @@ use crate::host::listeners::{ListenSocket, WorkerSockets};
 use crate::host::rights;
 use crate::pipeline::collect::{LATE_MS, SETTLE_MS};
 use crate::pipeline::connections::Connections;
-use crate::pipeline::feed::{Feed, Input};
+use crate::pipeline::feed::{Feed, LiveInput};
 use crate::pipeline::hearing::Hearing;
 use crate::pipeline::live::MeterChange;
 use crate::pipeline::pace::{DRAIN, TICK, TICKS_PER_BATCH, wait};
@@ -72,7 +72,7 @@ pub(crate) struct Heard {
     at: Option<Instant>,
 }
 
-impl Input for ListenInput<'_> {
+impl LiveInput for ListenInput<'_> {
     fn workers(&self) -> usize {
         self.sockets.len()
     }

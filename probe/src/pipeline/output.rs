@@ -13,7 +13,7 @@ use crate::host::signals;
 use crate::pipeline::dropped::DroppedOnWay;
 use crate::pipeline::merge::Merge;
 use crate::pipeline::opened::Target;
-use crate::pipeline::queue::{Delivery, Pool};
+use crate::pipeline::queue::{Pool, QueueItem};
 use crate::pipeline::worker::wall_clock;
 
 /// An output and its name.
@@ -175,7 +175,7 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
                 self.output.exporter.set_local_networks(&networks);
             }
             let result = match received {
-                Ok(Delivery::Batch(batch)) => {
+                Ok(QueueItem::Batch(batch)) => {
                     let last = batch.records.last().map_or(exported, |record| record.exported);
                     exported = exported.max(last);
                     let result = if failure.is_some() {
@@ -190,12 +190,12 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
                     self.pool.give_back(batch);
                     result
                 }
-                Ok(Delivery::Report(report)) => {
+                Ok(QueueItem::Report(report)) => {
                     let dropped = self.merge.dropped.tally();
                     self.output.exporter.observe(&MeterReport { dropped, ..report });
                     Ok(())
                 }
-                Ok(Delivery::BlockEnd | Delivery::Settled(..) | Delivery::StagesSettled(..))
+                Ok(QueueItem::BlockEnd | QueueItem::Settled(..) | QueueItem::StagesSettled(..))
                 | Err(RecvTimeoutError::Timeout) => Ok(()),
                 Err(RecvTimeoutError::Disconnected) => break,
             };

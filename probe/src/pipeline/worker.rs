@@ -15,7 +15,7 @@ use flow::{
 };
 use log::error;
 
-use crate::host::memory::{self, Memory};
+use crate::host::memory::{self, MemoryOwner};
 use crate::pipeline::closed::ClosedTunnels;
 use crate::pipeline::facts::{FactTable, FactTimeouts};
 use crate::pipeline::payload::{Finding, FindingSink};
@@ -90,7 +90,7 @@ pub(crate) fn new_tables(config: &Config, workers: usize) -> Result<Vec<FlowTabl
     let flows = counted(config.table.flows_max.into(), "flow", "flows");
     let threads = counted(workers as u64, "worker", "workers");
     let what = format!("a table of {flows} (--max-flows), {threads}");
-    memory::check(&what, octets, Memory::Own)?;
+    memory::check(&what, octets, MemoryOwner::Own)?;
     let new = |_| {
         let mut table = FlowTable::new(&settings).map_err(|NoMemory| {
             format!("{what}: {} of memory asked, the system refuses it", units::octets(octets))

@@ -19,7 +19,7 @@ use super::listener::{Carrier, Listener};
 use super::payload::PayloadArguments;
 use super::tunnels::TunnelArguments;
 use super::values::Stats;
-use crate::capture::file::{Input, Place};
+use crate::capture::file::{FilePlace, Input};
 use crate::capture::packet::Direction;
 
 /// A contradiction.
@@ -298,9 +298,9 @@ impl Problems {
         let others = args.config.iter().chain(args.places.paths()).chain(keys);
         let of_outputs = outputs.iter().flat_map(|output| output.files_read());
         let others = others.map(PathBuf::as_path).chain(of_outputs);
-        read.extend(others.filter_map(Place::of_path));
+        read.extend(others.filter_map(FilePlace::of_path));
         let mut written = Vec::new();
-        let mut check = |name: &str, place: Option<Place>| {
+        let mut check = |name: &str, place: Option<FilePlace>| {
             let Some(place) = place else { return };
             if written.contains(&place) {
                 self.clash(format!("{name}: another output writes the same file"));
@@ -311,17 +311,19 @@ impl Problems {
             }
         };
         if let Stats::JsonFile(path) = &args.stats {
-            check(&format!("--stats json:{}", path.display()), Place::of_path(path));
+            check(&format!("--stats json:{}", path.display()), FilePlace::of_path(path));
         }
         if outputs.iter().any(|output| output.is_stdout()) {
-            check("standard output", Place::of_stdout());
+            check("standard output", FilePlace::of_stdout());
         }
         for output in outputs {
             let name = format!("output {}", output.as_str());
-            output.files_written().for_each(|path| check(&name, Place::of_path(path)));
+            output.files_written().for_each(|path| check(&name, FilePlace::of_path(path)));
         }
         // Without outputs there is a table on standard output.
-        if args.output.is_empty() && Place::of_stdout().is_some_and(|place| read.contains(&place)) {
+        if args.output.is_empty()
+            && FilePlace::of_stdout().is_some_and(|place| read.contains(&place))
+        {
             self.clash("standard output goes to a file that is read");
         }
     }
