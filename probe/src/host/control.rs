@@ -1,8 +1,9 @@
 //! The socket by which `flowprobe ctl` asks a live run.
 //!
 //! A connection has one request, a line of at most [`REQUEST_MAX`] octets, and one answer, a line
-//! of JSON, with spaces before it while the client waits. A thread serves one connection at a time. Who may connect is decided by the permissions
-//! of the socket: the program's user and group.
+//! of JSON. There are spaces before it if workers have to go through their tables. A thread serves
+//! one connection at a time. Who may connect is decided by the permissions of the socket: the
+//! program's user and group.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
