@@ -17,7 +17,7 @@ use crate::report::table::protocol_name;
 use crate::report::units::{counted, grouped, octets};
 use crate::settings::service::{CtlArguments, CtlCommand};
 
-/// How long an answer may take: new settings may take a minute.
+/// How long the run may be silent: new settings may take a minute.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Asks, and prints the answer. `false` if there is none, or if the run says that it cannot do it.

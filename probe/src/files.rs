@@ -8,9 +8,9 @@ use log::error;
 
 use crate::capture::file::{FileSource, Input};
 use crate::pipeline::files_end::FilesEnd;
+use crate::pipeline::files_run::Watch;
 use crate::pipeline::kept;
 use crate::pipeline::opened::{open_outputs, outputs};
-use crate::pipeline::replay::Watch;
 use crate::pipeline::worker::new_tables;
 use crate::pipeline::{collect, replay, stages};
 use crate::report::collected::CollectReport;

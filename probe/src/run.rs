@@ -22,7 +22,7 @@ use crate::host::signals::{self, Run};
 use crate::host::start::Start;
 use crate::host::{memory, priority, rights};
 use crate::listen::listen;
-use crate::pipeline::feed::Input;
+use crate::pipeline::feed::LiveInput;
 use crate::pipeline::live::Attached;
 use crate::pipeline::opened::{open_outputs, outputs};
 use crate::pipeline::output::Output;
@@ -236,7 +236,7 @@ pub(crate) struct LiveRun<'a> {
 
 impl LiveRun<'_> {
     /// Runs with this input. Returns the exit status.
-    pub(crate) fn run(self, input: impl Input, begin: Instant) -> ExitCode {
+    pub(crate) fn run(self, input: impl LiveInput, begin: Instant) -> ExitCode {
         let Self { config, places, stats, stop, page, control, is_real_time, .. } = self;
         let quiet = self.args.quiet;
         let mut recorder = page.as_ref().map(ShownPage::recorder);

@@ -15,8 +15,11 @@ use tempfile::TempDir;
 
 use crate::ends::frames;
 use crate::probe::{METHODS, Probe, lost};
+use crate::support::capture::{Captured, pcap};
 use crate::support::flows::{Flow, flows};
 use crate::support::net::{Host, Links, Network};
+use crate::support::packet::{ethernet, ipv4, udp};
+use crate::support::payload::{dns_answer, dns_question};
 use crate::support::{self, Run};
 
 /// Reloads of the long test, unless `FLOWPROBE_RELOADS` says more.
@@ -152,6 +155,37 @@ fn what_has_changed_is_in_force_and_said() {
     assert_eq!((records(second, "sent"), records(second, "absent")), (10, 10), "{second}");
     assert_eq!((&first["removed"], &second["removed"]), (&true.into(), &false.into()));
     assert_eq!(records(output(&run, "/a"), "absent"), 0);
+}
+
+/// A record has what was found until its flow was over, by the timeout in force.
+#[test]
+fn what_is_found_follows_the_new_timeout() {
+    let Some(network) = Network::new(Links::default()) else { return };
+    let settings =
+        |idle: &str| format!("output = \"json:DIR/a\"\npayload = \"dns\"\nidle-timeout = {idle}\n");
+    let place = Place::new(&settings("\"1s\""));
+    let message = |(from, to), (source, port), octets: &[u8]| {
+        let mut datagram = udp(source, port, octets.len());
+        datagram[8..].copy_from_slice(octets);
+        pcap(&[Captured::at(0, ethernet(&ipv4(from, to, 17, &datagram)))])
+    };
+    let (client, server) = ([10, 1, 0, 1], [192, 0, 2, 9]);
+    let answer = dns_answer(7, "a.example", client);
+    let answer = message((server, client), (53, 1053), &answer);
+    let question = message((client, server), (1053, 53), &dns_question(8, "a.example", 1));
+    let answer = support::write(&place.folder, "answer.pcap", &answer);
+    let question = support::write(&place.folder, "question.pcap", &question);
+    let mut probe = Probe::configured(&network, &place.settings(), &[METHODS[1]]);
+    let said = place.reload(&mut probe, &settings("\"7s\""));
+    assert!(said.contains("idle-timeout is now 7s"), "{said}");
+    network.send_file("tx0", &answer, &[]);
+    thread::sleep(Duration::from_secs(2));
+    network.send_file("tx0", &question, &[]);
+    probe.wait_until("the flows have left", |_| place.flows("a").len() == 2);
+    for document in place.documents("a") {
+        assert_eq!(document["flowprobe"]["dns"]["queries"], 1, "{document}");
+    }
+    probe.stop();
 }
 
 fn direction(document: &Value) -> String {

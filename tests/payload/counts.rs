@@ -47,6 +47,21 @@ fn messages_are_counted_up_to_the_end_of_a_record() {
     }
 }
 
+/// A record has what was found until its flow was over, by the timeout of its protocol.
+#[test]
+fn the_idle_timeout_of_a_protocol_ends_the_counts_too() {
+    for (timeout, queries) in [("udp=10s", 103), ("udp=20s", 203), ("tcp=20s", 153)] {
+        for workers in ["1", "4"] {
+            let settings = ["--protocol-timeout", timeout, "--workers", workers];
+            let documents = run(&few_answers(), &[&ALL[..], &settings].concat()).documents();
+            let document = documents.iter().find(|it| it["source"]["port"] == 53);
+            let counts = &document.expect("a flow")["flowprobe"]["dns"];
+            let expected = json!({ "queries": queries, "responses": 3, "errors": 1 });
+            assert_eq!(*counts, expected, "{timeout}, {workers} workers");
+        }
+    }
+}
+
 #[test]
 fn each_request_of_a_connection_is_counted() {
     let request = b"GET /a HTTP/1.1\r\nHost: http.example\r\n\r\n";

@@ -33,7 +33,12 @@ pub struct TableSettings {
 impl TableSettings {
     /// Octets of memory that a full table needs.
     pub fn octets(&self) -> u64 {
-        Groups::octets_for(self.flows_max)
+        Self::octets_for(self.flows_max)
+    }
+
+    /// Octets of memory that a table for this number of flows needs, 1 or more.
+    pub fn octets_for(flows_max: u32) -> u64 {
+        Groups::octets_for(flows_max)
     }
 
     /// # Panics

@@ -6,10 +6,8 @@
 use std::ffi::CString;
 use std::sync::Arc;
 
-use flow::{Filter, Frame, LinkType, Observer};
+use flow::{Filter, Frame, LinkType};
 
-use super::{CaptureError, PacketSource, Polled};
-use crate::pipeline::payload::{FindingSink, PayloadReader};
 use crate::sys::libpcap::Libpcap;
 
 /// Link types and their numbers in libpcap (`DLT_` values). The most frequent one is the first.
@@ -82,47 +80,5 @@ impl FrameFilter {
     pub(crate) fn passes(&self, frame: &Frame<'_>) -> bool {
         let program = self.programs.iter().find(|(link_type, _)| *link_type == frame.link_type);
         program.is_none_or(|(_, filter)| filter.as_ref().is_some_and(|it| it.matches(frame)))
-    }
-}
-
-/// Observes the next frames of a source, at most `frames_max`, except those that the filter
-/// excludes. Calls `each` after each frame. If payload is read, that is done before the frame is
-/// observed.
-///
-/// # Errors
-///
-/// The source as a whole has failed.
-#[inline]
-pub(crate) fn observe<S: FindingSink>(
-    source: &mut impl PacketSource,
-    frames_max: usize,
-    filter: Option<&FrameFilter>,
-    payload: Option<&mut PayloadReader>,
-    observer: &mut Observer,
-    sink: &mut S,
-    mut each: impl FnMut(&mut Observer, &mut S),
-) -> Result<Polled, CaptureError> {
-    match (filter, payload) {
-        (None, None) => source.poll(frames_max, |frame| {
-            observer.observe(frame, sink);
-            each(observer, sink);
-        }),
-        (Some(filter), None) => source.poll(frames_max, |frame| {
-            if filter.passes(frame) {
-                observer.observe(frame, sink);
-            } else {
-                observer.count_filtered(frame);
-            }
-            each(observer, sink);
-        }),
-        (filter, Some(payload)) => source.poll(frames_max, |frame| {
-            if filter.is_none_or(|filter| filter.passes(frame)) {
-                payload.look(frame, sink);
-                observer.observe(frame, sink);
-            } else {
-                observer.count_filtered(frame);
-            }
-            each(observer, sink);
-        }),
     }
 }

@@ -6,7 +6,7 @@ use crate::sys::ethtool::{Ethtool, Offloads};
 
 /// Place of the capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum CapturePlace {
     /// XDP in the driver: frames as they come from the card.
     Driver,
     /// Generic XDP, which comes after GRO.
@@ -24,12 +24,12 @@ pub(crate) enum HarmfulOffload {
 }
 
 /// Offloads that are on and make counts wrong at this place.
-pub(crate) fn harmful_offloads(offloads: Offloads, place: Place) -> Vec<HarmfulOffload> {
+pub(crate) fn harmful_offloads(offloads: Offloads, place: CapturePlace) -> Vec<HarmfulOffload> {
     let Offloads { lro, gro, rxvlan } = offloads;
     [
         lro.then_some(HarmfulOffload::Lro),
-        (gro && place == Place::Generic).then_some(HarmfulOffload::Gro),
-        (rxvlan && place != Place::Stack).then_some(HarmfulOffload::Rxvlan),
+        (gro && place == CapturePlace::Generic).then_some(HarmfulOffload::Gro),
+        (rxvlan && place != CapturePlace::Stack).then_some(HarmfulOffload::Rxvlan),
     ]
     .into_iter()
     .flatten()
@@ -38,7 +38,7 @@ pub(crate) fn harmful_offloads(offloads: Offloads, place: Place) -> Vec<HarmfulO
 
 /// Warns of offloads that make counts wrong, when a capture begins. Says nothing if the driver does
 /// not report its offloads.
-pub(crate) fn warn_of_harmful_offloads(interface: &str, place: Place) {
+pub(crate) fn warn_of_harmful_offloads(interface: &str, place: CapturePlace) {
     let Ok(offloads) = Ethtool::new(interface).and_then(|mut driver| driver.offloads()) else {
         return;
     };
@@ -81,10 +81,10 @@ mod tests {
     fn what_falsifies_depends_on_where_frames_are_taken() {
         use HarmfulOffload::{Gro, Lro, Rxvlan};
         let all = Offloads { lro: true, gro: true, rxvlan: true };
-        assert_eq!(harmful_offloads(all, Place::Driver), [Lro, Rxvlan]);
-        assert_eq!(harmful_offloads(all, Place::Generic), [Lro, Gro, Rxvlan]);
-        assert_eq!(harmful_offloads(all, Place::Stack), [Lro]);
-        for place in [Place::Driver, Place::Generic, Place::Stack] {
+        assert_eq!(harmful_offloads(all, CapturePlace::Driver), [Lro, Rxvlan]);
+        assert_eq!(harmful_offloads(all, CapturePlace::Generic), [Lro, Gro, Rxvlan]);
+        assert_eq!(harmful_offloads(all, CapturePlace::Stack), [Lro]);
+        for place in [CapturePlace::Driver, CapturePlace::Generic, CapturePlace::Stack] {
             assert_eq!(harmful_offloads(Offloads::default(), place), []);
         }
         assert_eq!(Rxvlan.remedy("eth1"), "ethtool -K eth1 rxvlan off");

@@ -1,8 +1,9 @@
 //! The socket by which `flowprobe ctl` asks a live run.
 //!
 //! A connection has one request, a line of at most [`REQUEST_MAX`] octets, and one answer, a line
-//! of JSON. A thread serves one connection at a time. Who may connect is decided by the permissions
-//! of the socket: the program's user and group.
+//! of JSON. There are spaces before it if workers have to go through their tables. A thread serves
+//! one connection at a time. Who may connect is decided by the permissions of the socket: the
+//! program's user and group.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -11,7 +12,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,8 +35,9 @@ const CLIENT: Duration = Duration::from_secs(2);
 /// How long the main thread may take for an answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// How long workers may take to go through their tables.
-const WALK: Duration = Duration::from_secs(60);
+/// Time between two spaces to a client that waits for workers to go through their tables. That
+/// takes a minute for each 22 M flows that the table of a worker has room for.
+const WALK_LOOK: Duration = Duration::from_secs(1);
 
 /// Maximum number of workers that answer.
 pub(crate) const WORKERS_MAX: usize = 256;
@@ -166,20 +168,20 @@ impl Server {
         stream.set_nonblocking(false)?;
         stream.set_write_timeout(Some(CLIENT))?;
         let answer = match read_request(stream)? {
-            Some(request) => self.answer(&request),
+            Some(request) => self.answer(&request, stream),
             None => Err(format!("a line of at most {REQUEST_MAX} octets is needed")),
         };
         let answer = answer.unwrap_or_else(|problem| json!({ "error": problem }));
         stream.write_all(format!("{answer}\n").as_bytes())
     }
 
-    fn answer(&self, request: &str) -> Result<Value, String> {
+    fn answer(&self, request: &str, client: &UnixStream) -> Result<Value, String> {
         match request.split_once(' ').unwrap_or((request, "")) {
             ("stats", "") => Ok(json!({ "statistics": self.totals()? })),
             ("reload", "") => self.reload(),
             ("log-level", level) => set_level(level),
-            ("flows", words) => flows::show(words, |order| self.flows(order)),
-            ("expire", words) => flows::expire(words, |order| self.flows(order)),
+            ("flows", words) => flows::show(words, |order| self.flows(order, client, ANSWER)),
+            ("expire", words) => flows::expire(words, |order| self.flows(order, client, ANSWER)),
             ("pause", output) => self.pause(output, true),
             ("resume", output) => self.pause(output, false),
             _ => Err("stats, flows, expire, pause, resume, reload or log-level LEVEL is needed"
@@ -197,15 +199,22 @@ impl Server {
         self.ask.send_timeout(request, ANSWER).map_err(|_error| NO_ANSWER.to_owned())
     }
 
-    /// The answers of all workers to an order about flows.
-    fn flows(&self, order: Asked) -> Result<TableAnswer, String> {
+    /// The answers of all workers to an order about flows. Gives up when no worker does a piece of
+    /// it for `patience`.
+    fn flows(
+        &self,
+        order: Asked,
+        mut client: &UnixStream,
+        patience: Duration,
+    ) -> Result<TableAnswer, String> {
         let (answer, answers) = bounded(WORKERS_MAX);
-        let Asked { task, meant } = order;
-        self.ask(Request::Flows(TableOrder { task, meant, answer }))?;
-        let end = Instant::now() + WALK;
+        let (Asked { task, meant }, pieces) = (order, Arc::<AtomicU64>::default());
+        let order = TableOrder { task, meant, pieces: Arc::clone(&pieces), answer };
+        self.ask(Request::Flows(order))?;
         let mut sum: Option<TableAnswer> = None;
+        let (mut done, mut since) = (0, Instant::now());
         loop {
-            match answers.recv_deadline(end) {
+            match answers.recv_timeout(WALK_LOOK.min(patience)) {
                 Ok(None) => return Err("a worker has too much to do; try again".to_owned()),
                 Ok(Some(answer)) => {
                     let sum = sum.get_or_insert_default();
@@ -215,7 +224,16 @@ impl Server {
                 Err(RecvTimeoutError::Disconnected) => {
                     return sum.ok_or_else(|| "this run has no table of flows".to_owned());
                 }
-                Err(RecvTimeoutError::Timeout) => return Err(NO_ANSWER.to_owned()),
+                Err(RecvTimeoutError::Timeout) => {
+                    let before = std::mem::replace(&mut done, pieces.load(Ordering::Relaxed));
+                    if done != before {
+                        since = Instant::now();
+                    } else if since.elapsed() >= patience {
+                        return Err(NO_ANSWER.to_owned());
+                    }
+                    // Without a client it goes on too, so that orders do not pile up in workers.
+                    drop(client.write_all(b" "));
+                }
             }
         }
     }
@@ -282,4 +300,48 @@ fn read_request(stream: &mut UnixStream) -> io::Result<Option<String>> {
     }
     let text = String::from_utf8(request).ok();
     Ok(text.map(|text| text.trim_end().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::table_order::{FlowMatch, TableTask};
+
+    /// The answer to an order of which a worker does some pieces, one each 100 ms, and what the
+    /// client got until then.
+    fn walk(pieces: u32, does_answer: bool) -> (Result<TableAnswer, String>, String) {
+        let (mut client, stream) = UnixStream::pair().unwrap();
+        let (ask, requests) = bounded(1);
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("control")).unwrap();
+        let server = Server { listener, ask, has_ended: Arc::default() };
+        let answer = thread::scope(|scope| {
+            scope.spawn(|| {
+                let Ok(Request::Flows(order)) = requests.recv() else { panic!("no order") };
+                for _ in 0..pieces {
+                    thread::sleep(Duration::from_millis(100));
+                    order.pieces.fetch_add(1, Ordering::Relaxed);
+                }
+                if does_answer {
+                    order.answer.send(Some(TableAnswer::default())).unwrap();
+                } else {
+                    thread::sleep(Duration::from_secs(3));
+                }
+            });
+            let asked = Asked { task: TableTask::End, meant: FlowMatch::default() };
+            server.flows(asked, &stream, Duration::from_secs(1))
+        });
+        drop(stream);
+        let mut got = String::new();
+        client.read_to_string(&mut got).unwrap();
+        (answer, got)
+    }
+
+    #[test]
+    fn a_walk_may_take_as_long_as_it_goes_on() {
+        let (answer, got) = walk(35, true);
+        assert!(answer.is_ok(), "{answer:?}");
+        assert!(got.len() >= 2 && got.trim().is_empty(), "{got:?}");
+        assert_eq!(walk(1, false).0.unwrap_err(), NO_ANSWER);
+    }
 }

@@ -18,7 +18,7 @@ use rustls::ServerConfig;
 
 use crate::report::units::octets;
 use crate::settings::listen::ListenSettings;
-use crate::settings::listener::{Carrier, Listener, Takes};
+use crate::settings::listener::{Carrier, Listener, Protocols};
 use crate::sys::datagrams::share_by_source;
 
 /// Maximum size of a receive buffer: the kernel counts twice as much, in 31 bits.
@@ -28,7 +28,7 @@ const BUFFER_MAX: u64 = (i32::MAX / 2) as u64;
 #[derive(Debug)]
 pub(crate) struct ListenSocket {
     pub(crate) socket: OwnedFd,
-    pub(crate) takes: Takes,
+    pub(crate) takes: Protocols,
     /// The listener in messages.
     pub(crate) name: String,
 }

@@ -11,7 +11,7 @@ use crate::sys;
 
 /// Owner of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Memory {
+pub(crate) enum MemoryOwner {
     /// The process.
     Own,
     /// The kernel: pages that the process maps. No control group counts them.
@@ -35,7 +35,7 @@ pub(crate) fn prepare() {
 /// # Errors
 ///
 /// Requested memory and available memory, in one sentence.
-pub(crate) fn check(what: &str, octets: u64, memory: Memory) -> Result<(), String> {
+pub(crate) fn check(what: &str, octets: u64, memory: MemoryOwner) -> Result<(), String> {
     let bounds = bounds(Path::new("/"), memory);
     let Some((left, bound)) = bounds.into_iter().min() else { return Ok(()) };
     if octets <= left {
@@ -49,7 +49,7 @@ pub(crate) fn check(what: &str, octets: u64, memory: Memory) -> Result<(), Strin
 }
 
 /// Limits of memory: the octets that each leaves, and the words before the number in a message.
-fn bounds(root: &Path, memory: Memory) -> Vec<(u64, String)> {
+fn bounds(root: &Path, memory: MemoryOwner) -> Vec<(u64, String)> {
     let mut bounds = Vec::new();
     if let Some(octets) = kibibytes(&root.join("proc/meminfo"), "MemAvailable:") {
         bounds.push((octets, "the system has".to_owned()));
@@ -65,7 +65,7 @@ fn bounds(root: &Path, memory: Memory) -> Vec<(u64, String)> {
             bounds.push((limit.saturating_sub(used), format!("its limit ({name}) leaves")));
         }
     }
-    if memory == Memory::Own {
+    if memory == MemoryOwner::Own {
         let left = control_groups(root).iter().filter_map(|folder| left_in(folder)).min();
         bounds.extend(left.map(|left| (left, "its control group leaves".to_owned())));
     }
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     /// A system with these files, and the octets that its lowest limit leaves.
-    fn least(files: &[(&str, &str)], memory: Memory) -> Option<u64> {
+    fn least(files: &[(&str, &str)], memory: MemoryOwner) -> Option<u64> {
         let root = tempfile::tempdir().unwrap();
         for (name, text) in files {
             let path = root.path().join(name);
@@ -137,11 +137,11 @@ mod tests {
 
     #[test]
     fn the_smallest_bound_counts() {
-        assert_eq!(least(&[], Memory::Own), None);
-        assert_eq!(least(&[MEMORY], Memory::Own), Some(8000 << 10));
+        assert_eq!(least(&[], MemoryOwner::Own), None);
+        assert_eq!(least(&[MEMORY], MemoryOwner::Own), Some(8000 << 10));
         let group = ("proc/self/cgroup", "0::/system.slice/flowprobe.service\n");
         let unlimited = ("sys/fs/cgroup/system.slice/flowprobe.service/memory.max", "max\n");
-        assert_eq!(least(&[MEMORY, group, unlimited], Memory::Own), Some(8000 << 10));
+        assert_eq!(least(&[MEMORY, group, unlimited], MemoryOwner::Own), Some(8000 << 10));
         // The limit of a parent group. 100,000 of the 300,000 octets in use are cached files.
         let around = [
             ("sys/fs/cgroup/system.slice/memory.max", "1000000\n"),
@@ -152,8 +152,8 @@ mod tests {
             ),
         ];
         let files = [&[MEMORY, group, unlimited], &around[..]].concat();
-        assert_eq!(least(&files, Memory::Own), Some(800_000));
-        assert_eq!(least(&files, Memory::OfKernel), Some(8000 << 10));
+        assert_eq!(least(&files, MemoryOwner::Own), Some(800_000));
+        assert_eq!(least(&files, MemoryOwner::OfKernel), Some(8000 << 10));
     }
 
     #[test]
@@ -170,6 +170,6 @@ mod tests {
             ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
             ("sys/fs/cgroup/memory/memory.usage_in_bytes", "900000\n"),
         ];
-        assert_eq!(least(&files, Memory::Own), Some(200_000));
+        assert_eq!(least(&files, MemoryOwner::Own), Some(200_000));
     }
 }

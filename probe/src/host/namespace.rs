@@ -84,8 +84,13 @@ pub(crate) fn ip(arguments: &str) -> String {
 
 /// Runs a program in this thread's namespace.
 pub(crate) fn run(program: &str, arguments: &str) -> String {
-    let output = Command::new(program).args(arguments.split(' ')).output().unwrap();
+    output(Command::new(program).args(arguments.split(' ')))
+}
+
+/// What a program prints. It must succeed.
+pub(crate) fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
     let problem = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments}: {problem}");
+    assert!(output.status.success(), "{command:?}: {problem}");
     String::from_utf8(output.stdout).unwrap()
 }

@@ -5,32 +5,26 @@
 //! and the settings.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::AtomicBool;
 
 use collect::{Collector, ExporterReport, OptionsRecord, Sink};
-use crossbeam_channel::bounded;
 use flow::{
     BATCH_RECORDS, Details, Exporter, FlowRecord, Frame, NoDatagram, Origin, Timestamp, Tpids,
     datagram,
 };
 
-use crate::capture::file::{FileSource, Input};
+use crate::capture::file::FileSource;
 use crate::capture::filter::FrameFilter;
 use crate::capture::{PacketSource, Polled};
-use crate::pipeline::behind::Behind;
 use crate::pipeline::files_end::FilesEnd;
+use crate::pipeline::files_run::{FilesRun, Watch, reads_pipe};
 use crate::pipeline::options;
 use crate::pipeline::output::Output;
 use crate::pipeline::queue::RecordQueue;
-use crate::pipeline::queues::QueueSet;
-use crate::pipeline::replay::Watch;
-use crate::pipeline::so_far::SoFar;
 use crate::pipeline::stages::Stages;
-use crate::pipeline::worker::{join, spawn};
 use crate::report::collected::CollectReport;
 use crate::report::exporters;
-use crate::settings::config::{Config, Source};
+use crate::settings::config::Config;
 use crate::settings::listen::CollectSettings;
 
 /// Frames that are read before the stop flag is looked at.
@@ -53,26 +47,10 @@ pub(crate) fn collect(
     stop: &AtomicBool,
     watch: Watch<'_>,
 ) -> FilesEnd {
-    let mut queues = QueueSet::replay(1, outputs.len(), &stages.needs());
-    let records = queues.workers.pop().expect("there is one queue");
-    let outputs_left = AtomicUsize::new(outputs.len());
-    let so_far = SoFar::new(0, &outputs, stages.counts);
-    let (running, end) = bounded(0);
-    let is_pipe =
-        matches!(&config.source, Source::Datagrams(files) if files.iter().any(Input::is_pipe));
-    let should_stop = || stop.load(Ordering::Relaxed) || outputs_left.load(Ordering::Relaxed) == 0;
-    thread::scope(|scope| {
-        spawn(scope, "totals", || so_far.watch(&end, watch.wanted, watch.second));
-        let behind = Behind {
-            outputs,
-            merges: queues.outputs,
-            pool: queues.pool,
-            stages: stages.list,
-            later_stages: stages.later,
-            queues: queues.stages,
-            is_pipe,
-        };
-        let threads = behind.start(scope, &so_far, &outputs_left);
+    let Watch { progress, wanted, second } = watch;
+    let is_pipe = reads_pipe(config);
+    let run = FilesRun { stages, outputs, workers: 0, is_pipe, stop, wanted, second };
+    let ((report, exporters, failure), outputs) = run.run(|_, mut queues, running| {
         let mut reader = Reader {
             collector: Collector::new(config.collect.limits)
                 .with_tpids(config.observer.tpids)
@@ -85,28 +63,26 @@ pub(crate) fn collect(
             filter: config.filter.as_ref(),
             tpids: config.observer.tpids,
             report: CollectReport::default(),
-            records,
+            records: queues.pop().expect("there is one queue"),
             now: Timestamp::default(),
             settle_at: Timestamp::default(),
         };
         let failure = loop {
             let polled = source.poll(BLOCK_FRAMES, |frame| reader.frame(frame));
             reader.end_block();
-            (watch.progress)(source);
-            so_far.collected(reader.report(), source.report());
+            progress(source);
+            running.so_far.collected(reader.report(), source.report());
             match polled {
                 Ok(Polled::End) => break None,
-                Ok(Polled::More | Polled::Idle) if should_stop() => break None,
+                Ok(Polled::More | Polled::Idle) if running.should_stop() => break None,
                 Ok(Polled::More | Polled::Idle) => {}
                 Err(failure) => break Some(failure),
             }
         };
         let (report, exporters) = reader.finish();
-        let (outputs, _in_use): (_, Vec<_>) = threads.into_iter().map(join).unzip();
-        drop(running);
-        let collected = Some(report);
-        FilesEnd { collected, exporters, outputs, failure, ..FilesEnd::default() }
-    })
+        (report, exporters, failure)
+    });
+    FilesEnd { collected: Some(report), exporters, outputs, failure, ..FilesEnd::default() }
 }
 
 /// Reads frames.

@@ -39,15 +39,37 @@ pub(crate) struct FactTable {
     order: VecDeque<(ConversationKey, u64, Timestamp)>,
     keys: ConversationKeys,
     telling: Telling,
-    idle_ms: u64,
-    /// Time after the last packet for which facts are kept, in milliseconds.
-    keep_ms: u64,
+    timeouts: FactTimeouts,
     memory: usize,
     memory_max: usize,
     next: u64,
     evicted: u64,
     /// Conversations of which records of one direction only got facts.
     one_sided: u64,
+}
+
+/// Timeouts of the flows to whose records facts belong, in milliseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct FactTimeouts {
+    /// The idle timeout of protocols that have none of their own.
+    pub(crate) idle_ms: u32,
+    pub(crate) active_ms: u32,
+    /// Protocols with an idle timeout of their own. It stays when the others change.
+    pub(crate) idle_ms_of: Vec<(u8, u32)>,
+}
+
+impl FactTimeouts {
+    fn idle_of(&self, protocol: u8) -> u64 {
+        let own = self.idle_ms_of.iter().find(|(number, _)| *number == protocol);
+        own.map_or(self.idle_ms, |(_, own_ms)| *own_ms).into()
+    }
+
+    /// Time after the last packet for which facts are kept.
+    fn keep_ms(&self) -> u64 {
+        let own = self.idle_ms_of.iter().map(|(_, own_ms)| *own_ms);
+        let longest_ms = own.fold(self.idle_ms, u32::max);
+        u64::from(longest_ms) + u64::from(self.active_ms) + SILENCE_MS
+    }
 }
 
 #[derive(Debug)]
@@ -101,22 +123,25 @@ impl FactTable {
         keys: ConversationKeys,
         telling: Telling,
         memory_max: usize,
-        idle_ms: u32,
-        active_ms: u32,
+        timeouts: FactTimeouts,
     ) -> Self {
         Self {
             entries: HashMap::default(),
             order: VecDeque::new(),
             keys,
             telling,
-            idle_ms: idle_ms.into(),
-            keep_ms: u64::from(idle_ms) + u64::from(active_ms) + SILENCE_MS,
+            timeouts,
             memory: 0,
             memory_max,
             next: 0,
             evicted: 0,
             one_sided: 0,
         }
+    }
+
+    /// Changes the idle and the active timeout, in milliseconds.
+    pub(crate) fn set_timeouts(&mut self, idle_ms: u32, active_ms: u32) {
+        (self.timeouts.idle_ms, self.timeouts.active_ms) = (idle_ms, active_ms);
     }
 
     /// Conversations whose facts gave their memory to others.
@@ -177,7 +202,9 @@ impl FactTable {
         // What was found until it was clear that the flow had ended. That does not depend on how
         // far the table is behind.
         let until = match record.end_reason {
-            FlowEndReason::IdleTimeout => record.end.plus_millis(self.idle_ms),
+            FlowEndReason::IdleTimeout => {
+                record.end.plus_millis(self.timeouts.idle_of(record.key.protocol))
+            }
             FlowEndReason::ForcedEnd => Timestamp::MAX,
             FlowEndReason::Unknown
             | FlowEndReason::ActiveTimeout
@@ -201,7 +228,7 @@ impl FactTable {
         while self.memory + self.order.len() * in_order > self.memory_max {
             let Some((key, number, _)) = self.order.pop_front() else { return };
             if let Some(entry) = self.entries.get(&key).filter(|entry| entry.number == number) {
-                self.evicted += u64::from(entry.last.plus_millis(self.keep_ms) >= now);
+                self.evicted += u64::from(entry.last.plus_millis(self.timeouts.keep_ms()) >= now);
                 self.remove(&key);
             }
         }

@@ -12,7 +12,7 @@ use crate::pipeline::table_order::TableOrder;
 use crate::report::totals::Totals;
 
 /// The input of a live run, with everything open.
-pub(crate) trait Input {
+pub(crate) trait LiveInput {
     /// The number of its workers.
     fn workers(&self) -> usize;
 

@@ -8,24 +8,24 @@ use std::mem::take;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Scope, ScopedJoinHandle};
+use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use collect::{ExporterReport, StoredTemplate};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use exporter::{MeterReport, sentence};
 use flow::{RecordTally, Timestamp, Tpids};
-use log::{error, warn};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use log::error;
+use nix::poll::{PollFd, PollFlags};
 
 use crate::host::listeners::{ListenSocket, WorkerSockets};
 use crate::host::rights;
 use crate::pipeline::collect::{LATE_MS, SETTLE_MS};
 use crate::pipeline::connections::Connections;
-use crate::pipeline::feed::{Feed, Input};
+use crate::pipeline::feed::{Feed, LiveInput};
 use crate::pipeline::hearing::Hearing;
 use crate::pipeline::live::MeterChange;
+use crate::pipeline::pace::{DRAIN, TICK, TICKS_PER_BATCH, wait};
 use crate::pipeline::queue::{RecordQueue, WhenFull};
 use crate::pipeline::template_store::TemplateStore;
 use crate::pipeline::worker::{join, spawn, wall_clock};
@@ -36,17 +36,8 @@ use crate::report::workers::WorkerCounts;
 use crate::settings::listen::CollectSettings;
 use crate::sys::datagrams::{DatagramBuffers, dropped, socket_of};
 
-/// Time between two ticks.
-const TICK: Duration = Duration::from_millis(50);
-
-/// Ticks between two flushes of a batch that is not full.
-const TICKS_PER_BATCH: u32 = 5;
-
 /// Ticks between two lists of exporters.
 const TICKS_PER_LIST: u32 = 20;
-
-/// Longest time in which sockets are emptied at the end.
-const DRAIN: Duration = Duration::from_millis(500);
 
 /// Sockets, and what their workers need.
 pub(crate) struct ListenInput<'a> {
@@ -81,7 +72,7 @@ pub(crate) struct Heard {
     at: Option<Instant>,
 }
 
-impl Input for ListenInput<'_> {
+impl LiveInput for ListenInput<'_> {
     fn workers(&self) -> usize {
         self.sockets.len()
     }
@@ -339,15 +330,6 @@ impl<'a> ListenWorker<'a> {
         let sockets = self.sockets.iter();
         let sockets = sockets.map(|(it, _)| PollFd::new(it.as_fd(), PollFlags::POLLIN));
         let mut sockets: Vec<_> = sockets.chain(self.connections.sockets()).collect();
-        // `poll` takes whole milliseconds, and 0 would not wait.
-        let millis = longest + Duration::from_millis(1);
-        let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::ZERO);
-        match poll(&mut sockets, timeout) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(problem) => {
-                warn!("cannot wait for datagrams: {}", problem.desc());
-                thread::sleep(longest);
-            }
-        }
+        wait(&mut sockets, longest, "datagrams");
     }
 }

@@ -15,15 +15,16 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use flow::{Conversation, MeterCounts, Observer};
-use log::{error, warn};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use log::error;
+use nix::poll::{PollFd, PollFlags};
 
-use crate::capture::filter::{FrameFilter, observe};
+use crate::capture::filter::FrameFilter;
 use crate::capture::lease::Lease;
 use crate::capture::live::{LiveSource, SourceCounts};
 use crate::capture::{CaptureError, Polled};
 use crate::host::priority::{self, Priority};
+use crate::pipeline::observe::observe;
+use crate::pipeline::pace::{DRAIN, TICK, TICKS_PER_BATCH, wait};
 use crate::pipeline::payload::PayloadReader;
 use crate::pipeline::queue::WhenFull;
 use crate::pipeline::snapshot::{Snapshot, of_port, publish};
@@ -39,18 +40,9 @@ const EMPTY_ROUNDS: u32 = 8;
 /// Rounds between two reads of the clock while frames come.
 const ROUNDS_PER_LOOK: u32 = 16;
 
-/// Time between two ticks, which end flows and publish counters.
-const TICK: Duration = Duration::from_millis(50);
-
-/// Ticks between two flushes of a batch that is not full.
-const TICKS_PER_BATCH: u32 = 5;
-
 /// Difference between a tick and the time of day, in milliseconds. A packet has the time at which
 /// the kernel received it, and arrives at most this much later, so it does not count as late.
 const LAG_MS: u64 = 100;
-
-/// Longest time in which the rings are emptied at the end.
-const DRAIN: Duration = Duration::from_millis(500);
 
 /// Pause between two reads at the end. The kernel delivers what it has begun within 20 ms.
 const DRAIN_PAUSE: Duration = Duration::from_millis(2);
@@ -96,7 +88,7 @@ pub(crate) struct LiveWorker<'a> {
     filter: Option<&'a FrameFilter>,
     sources: Vec<Attached>,
     orders: Receiver<WorkerOrder>,
-    /// Orders about flows, one of each who asks. The first is being done.
+    /// Orders about flows, one of each who asks. A piece of the first is done next.
     walks: VecDeque<TableWalk>,
     published: &'a Mutex<Snapshot>,
     stop: &'a AtomicBool,
@@ -242,8 +234,10 @@ impl<'a> LiveWorker<'a> {
             self.worker.records.flush();
         }
         self.take_orders();
-        if self.walks.front_mut().is_some_and(|walk| self.worker.step(walk)) {
-            self.walks.pop_front();
+        if let Some(mut walk) = self.walks.pop_front()
+            && !self.worker.step(&mut walk)
+        {
+            self.walks.push_back(walk);
         }
         let leases = self.close_ended();
         let snapshot = Snapshot {
@@ -343,10 +337,10 @@ impl<'a> LiveWorker<'a> {
     /// Waits until a socket has frames, or for `longest`.
     fn sleep(&self, longest: Duration) {
         match self.sources.as_slice() {
-            [only] => wait(&mut [only.readable()], longest),
+            [only] => wait(&mut [only.readable()], longest, "packets"),
             several => {
                 let mut sockets: Vec<_> = several.iter().map(Attached::readable).collect();
-                wait(&mut sockets, longest);
+                wait(&mut sockets, longest, "packets");
             }
         }
     }
@@ -383,18 +377,5 @@ impl Attached {
 
     fn readable(&self) -> PollFd<'_> {
         PollFd::new(self.source.as_fd(), PollFlags::POLLIN)
-    }
-}
-
-fn wait(sockets: &mut [PollFd<'_>], longest: Duration) {
-    // `poll` takes whole milliseconds, and 0 would not wait.
-    let millis = longest + Duration::from_millis(1);
-    let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::ZERO);
-    match poll(sockets, timeout) {
-        Ok(_) | Err(Errno::EINTR) => {}
-        Err(problem) => {
-            warn!("cannot wait for packets: {}", problem.desc());
-            thread::sleep(longest);
-        }
     }
 }

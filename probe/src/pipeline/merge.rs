@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::pipeline::dropped::DroppedOnWay;
-use crate::pipeline::queue::{Delivery, QueueSender};
+use crate::pipeline::queue::{QueueItem, QueueSender};
 
 /// Time that an output sleeps before it waits at an empty queue behind the stages. An output is
 /// faster than stages, so it would wait for each batch. Waiting means to yield a few times, then to
@@ -18,7 +18,7 @@ const EMPTY_PAUSE: Duration = Duration::from_micros(100);
 /// The receiving end of one queue, or of a queue for each worker. It takes a block of the first
 /// worker, then the same block of the second worker, and so on.
 pub(crate) struct Merge {
-    receivers: Vec<Receiver<Delivery>>,
+    receivers: Vec<Receiver<QueueItem>>,
     turn: usize,
     /// The thread of the stages sends what arrives here.
     is_behind_stages: bool,
@@ -63,7 +63,7 @@ impl Merge {
     pub(crate) fn receive(
         &mut self,
         deadline: Option<Instant>,
-    ) -> Result<Delivery, RecvTimeoutError> {
+    ) -> Result<QueueItem, RecvTimeoutError> {
         while let Some(receiver) = self.receivers.get(self.turn) {
             if self.is_behind_stages && receiver.is_empty() {
                 thread::sleep(EMPTY_PAUSE);
@@ -73,7 +73,7 @@ impl Merge {
                 None => receiver.recv().map_err(RecvTimeoutError::from),
             };
             match received {
-                Ok(Delivery::BlockEnd) => self.turn = (self.turn + 1) % self.receivers.len(),
+                Ok(QueueItem::BlockEnd) => self.turn = (self.turn + 1) % self.receivers.len(),
                 Err(RecvTimeoutError::Disconnected) => {
                     self.receivers.remove(self.turn);
                     self.turn = if self.turn == self.receivers.len() { 0 } else { self.turn };

@@ -5,6 +5,7 @@ use flow::{Batch, Conversation, EventKind, RecordTally, Timestamp};
 use log::info;
 use web::Recorder;
 
+use crate::host::signals;
 use crate::pipeline::output::Output;
 use crate::report::page;
 use crate::report::top::{self, TopFlows};
@@ -81,10 +82,18 @@ impl Target {
         }
     }
 
-    /// The output, with its exporter.
-    pub(crate) fn output<'a>(&self, exporter: Box<dyn Exporter>) -> Output<'a> {
+    /// Opens it, as an output of a run.
+    ///
+    /// # Errors
+    ///
+    /// The action that failed; in one sentence.
+    pub(crate) fn output<'a>(&self, config: &Config) -> Result<Output<'a>, String> {
+        // A request that comes meanwhile opens the files again.
+        let reopenings = signals::reopenings();
+        let exporter = self.open(config).map_err(|problem| problem.to_string())?;
         let takes_records = matches!(self, Self::Records(_));
-        Output { name: self.name(), exporter, takes_records, target: Some(self.clone()) }
+        let (name, target) = (self.name(), Some(self.clone()));
+        Ok(Output { name, exporter, takes_records, target, reopenings })
     }
 }
 
@@ -94,11 +103,7 @@ impl Target {
 ///
 /// An output cannot be opened; in one sentence.
 pub(crate) fn open_outputs(config: &Config) -> Result<Vec<Output<'static>>, String> {
-    let open = |target: Target| {
-        let exporter = target.open(config).map_err(|problem| problem.to_string())?;
-        Ok(target.output(exporter))
-    };
-    Target::all(config).into_iter().map(open).collect()
+    Target::all(config).iter().map(|target| target.output(config)).collect()
 }
 
 /// All outputs, including the table and the web page if they are in use.
@@ -109,7 +114,8 @@ pub(crate) fn outputs<'a>(
 ) -> Vec<Output<'a>> {
     let mut outputs: Vec<Output<'a>> = opened;
     let mut add = |name: &str, exporter| {
-        outputs.push(Output { name: name.to_owned(), exporter, takes_records: true, target: None });
+        let (name, reopenings) = (name.to_owned(), signals::reopenings());
+        outputs.push(Output { name, exporter, takes_records: true, target: None, reopenings });
     };
     top.iter_mut().for_each(|top| add(top::NAME, Box::new(top)));
     recorder.iter_mut().for_each(|page| add(page::NAME, Box::new(page)));

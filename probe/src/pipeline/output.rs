@@ -13,7 +13,7 @@ use crate::host::signals;
 use crate::pipeline::dropped::DroppedOnWay;
 use crate::pipeline::merge::Merge;
 use crate::pipeline::opened::Target;
-use crate::pipeline::queue::{Delivery, Pool};
+use crate::pipeline::queue::{Pool, QueueItem};
 use crate::pipeline::worker::wall_clock;
 
 /// An output and its name.
@@ -24,6 +24,8 @@ pub(crate) struct Output<'a> {
     pub(crate) takes_records: bool,
     /// Its settings. `None` for the table and the page, which are there as long as the run.
     pub(crate) target: Option<Target>,
+    /// Requests to reopen files that came before it was opened.
+    pub(crate) reopenings: usize,
 }
 
 /// The name of an output, and whether it takes records.
@@ -165,7 +167,7 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
         let (mut lost, mut lost_events) = (RecordTally::default(), 0);
         let mut failure = None;
         let mut exported = Timestamp::default();
-        let mut reopenings = 0;
+        let mut reopenings = self.output.reopenings;
         let mut next_tick = self.ticks.map(|ticks| Instant::now() + ticks.period);
         loop {
             let received = self.merge.receive(next_tick);
@@ -173,7 +175,7 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
                 self.output.exporter.set_local_networks(&networks);
             }
             let result = match received {
-                Ok(Delivery::Batch(batch)) => {
+                Ok(QueueItem::Batch(batch)) => {
                     let last = batch.records.last().map_or(exported, |record| record.exported);
                     exported = exported.max(last);
                     let result = if failure.is_some() {
@@ -188,12 +190,12 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
                     self.pool.give_back(batch);
                     result
                 }
-                Ok(Delivery::Report(report)) => {
+                Ok(QueueItem::Report(report)) => {
                     let dropped = self.merge.dropped.tally();
                     self.output.exporter.observe(&MeterReport { dropped, ..report });
                     Ok(())
                 }
-                Ok(Delivery::BlockEnd | Delivery::Settled(..) | Delivery::StagesSettled(..))
+                Ok(QueueItem::BlockEnd | QueueItem::Settled(..) | QueueItem::StagesSettled(..))
                 | Err(RecvTimeoutError::Timeout) => Ok(()),
                 Err(RecvTimeoutError::Disconnected) => break,
             };

@@ -113,11 +113,11 @@ impl<'scope, 'env> OutputSet<'scope, 'env> {
         let run = move || {
             let _running: Sender<Infallible> = running;
             priority::begin_ordinary(is_real_time);
-            let exporter = match opening {
-                Opening::Open(exporter) => exporter,
+            let (exporter, reopenings) = match opening {
+                Opening::Open(exporter, reopenings) => (exporter, reopenings),
                 Opening::Later(open) => open(),
             };
-            let output = Output { name, exporter, takes_records, target: of_output };
+            let output = Output { name, exporter, takes_records, target: of_output, reopenings };
             let ticks = Some(Ticks { period: EXPORT_TICK, clock: Clock::TimeOfDay });
             let all = OutputLoop::new(output, merge, pool, ticks, for_loop, outputs_left);
             let (end, exporter) = OutputLoop { networks: new_networks, ..all }.run();

@@ -9,7 +9,7 @@ use exporter::MeterReport;
 use flow::{Conversation, FlowTable};
 
 use crate::host::ports::Ports;
-use crate::pipeline::feed::{Feed, Input};
+use crate::pipeline::feed::{Feed, LiveInput};
 use crate::pipeline::live::{Attached, MeterChange};
 use crate::pipeline::queue::RecordQueue;
 use crate::pipeline::snapshot::{Snapshot, are_alive, copies, sum};
@@ -36,7 +36,7 @@ pub(crate) struct PacketInput<'a> {
     pub(crate) is_real_time: bool,
 }
 
-impl Input for PacketInput<'_> {
+impl LiveInput for PacketInput<'_> {
     fn workers(&self) -> usize {
         self.sockets.len()
     }

@@ -29,7 +29,7 @@ const END_WAIT: Duration = Duration::from_secs(20);
 
 /// A message from a worker to the outputs.
 #[derive(Clone, Debug)]
-pub(crate) enum Delivery {
+pub(crate) enum QueueItem {
     /// Ended flows.
     Batch(Arc<Batch>),
     /// Counters of the meter.
@@ -112,7 +112,7 @@ impl WhenFull {
 /// The sending end of a queue.
 #[derive(Clone)]
 pub(crate) struct QueueSender {
-    pub(super) sender: Sender<Delivery>,
+    pub(super) sender: Sender<QueueItem>,
     pub(super) dropped: Arc<QueueCounts>,
     /// What was sent or dropped. `None` if nobody asks.
     pub(crate) offered: Option<Arc<QueueCounts>>,
@@ -201,7 +201,7 @@ impl RecordQueue {
     /// Tells stages that all records before this trace time have been pushed.
     pub(crate) fn settle(&mut self, until: Timestamp) {
         self.flush();
-        self.sender.send(Delivery::Settled(self.worker, until), self.when_full);
+        self.sender.send(QueueItem::Settled(self.worker, until), self.when_full);
     }
 
     pub(crate) fn set_when_full(&mut self, when_full: WhenFull) {
@@ -260,6 +260,13 @@ impl RecordQueue {
         transactions.map(Transactions::counts)
     }
 
+    /// Changes the timeouts of the flows that have facts, in milliseconds.
+    pub(crate) fn set_timeouts_of_facts(&mut self, idle_ms: u32, active_ms: u32) {
+        if let Some(facts) = self.additions.as_mut().and_then(|it| it.facts.as_mut()) {
+            facts.set_timeouts(idle_ms, active_ms);
+        }
+    }
+
     /// Conversations with names of which all records so far are of one direction.
     pub(crate) fn facts_one_sided(&self) -> u64 {
         let facts = self.additions.as_ref().and_then(|it| it.facts.as_ref());
@@ -298,14 +305,14 @@ impl RecordQueue {
             }
         }
         if self.worker == 0 {
-            self.sender.send(Delivery::Report(report), self.when_full);
+            self.sender.send(QueueItem::Report(report), self.when_full);
         }
     }
 
     /// Tells that the records of a block are complete.
     pub(crate) fn end_block(&mut self) {
         self.flush();
-        self.sender.send(Delivery::BlockEnd, self.when_full);
+        self.sender.send(QueueItem::BlockEnd, self.when_full);
     }
 
     /// Sends a batch that is not full.
@@ -317,7 +324,7 @@ impl RecordQueue {
             if let Some(tags) = &mut self.tags {
                 tags.batch(&mut batch);
             }
-            self.dropped += self.sender.send(Delivery::Batch(Arc::new(batch)), self.when_full);
+            self.dropped += self.sender.send(QueueItem::Batch(Arc::new(batch)), self.when_full);
         }
     }
 }
@@ -325,8 +332,8 @@ impl RecordQueue {
 impl QueueSender {
     /// Sends a delivery. Records that are dropped because the queue is full are counted, and their
     /// sum is returned.
-    pub(crate) fn send(&self, delivery: Delivery, when_full: WhenFull) -> RecordTally {
-        if let (Some(offered), Delivery::Batch(batch)) = (&self.offered, &delivery) {
+    pub(crate) fn send(&self, delivery: QueueItem, when_full: WhenFull) -> RecordTally {
+        if let (Some(offered), QueueItem::Batch(batch)) = (&self.offered, &delivery) {
             offered.count(batch);
         }
         let refused = match when_full {
@@ -341,7 +348,7 @@ impl QueueSender {
             }
         };
         match refused {
-            Some(Delivery::Batch(batch)) => self.dropped.count(&batch),
+            Some(QueueItem::Batch(batch)) => self.dropped.count(&batch),
             _ => RecordTally::default(),
         }
     }

@@ -248,8 +248,7 @@ impl Job {
         });
         let others: Vec<Known> = in_its_place.cloned().collect();
         if others.is_empty() {
-            let exporter = target.open(config).map_err(|problem| problem.to_string())?;
-            return Ok(Starting::of(target.output(exporter)));
+            return target.output(config).map(Starting::of);
         }
         let (opened, config) = (target.clone(), Arc::clone(config));
         Ok(Starting::after(target, others, move || {

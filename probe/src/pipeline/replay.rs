@@ -4,28 +4,24 @@
 //! output. Packets alone decide the order of records of a table. Blocks are counted in frames.
 //! Records of several workers are taken block by block, worker by worker.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::{self, Scope};
+use std::sync::atomic::AtomicBool;
 
-use crossbeam_channel::bounded;
 use exporter::{Destination, MeterReport};
-use flow::{ConversationKeys, FlowTable, MeterCounts, Observer, TableSettings, Timestamp};
+use flow::{ConversationKeys, FlowTable, MeterCounts, Observer, Timestamp};
 
-use crate::capture::file::{FileSource, Input};
-use crate::capture::filter::{FrameFilter, observe};
+use crate::capture::file::FileSource;
+use crate::capture::filter::FrameFilter;
 use crate::capture::{CaptureError, Polled};
-use crate::pipeline::behind::Behind;
 use crate::pipeline::files_end::FilesEnd;
+use crate::pipeline::files_run::{FilesRun, Running, Watch, reads_pipe};
 use crate::pipeline::handles::WorkerHandles;
+use crate::pipeline::observe::observe;
 use crate::pipeline::output::Output;
 use crate::pipeline::payload::PayloadReader;
-use crate::pipeline::queues::QueueSet;
-use crate::pipeline::so_far::SoFar;
 use crate::pipeline::stages::Stages;
-use crate::pipeline::worker::{Ended, Worker, join, spawn};
-use crate::report::totals::Totals;
+use crate::pipeline::worker::{Ended, Worker, join};
 use crate::report::workers;
-use crate::settings::config::{Config, Source};
+use crate::settings::config::Config;
 
 /// Frames of a block.
 const BLOCK_FRAMES: usize = 8192;
@@ -39,16 +35,6 @@ const FLOWS_SPLIT: u32 = 10_000;
 /// Packet time between two ticks of the table of a pipe. Its records should leave soon.
 const PIPE_SWEEP_MS: u64 = 250;
 
-/// Callbacks of a replay.
-pub(crate) struct Watch<'a> {
-    /// Called after each block.
-    pub(crate) progress: &'a mut dyn FnMut(&FileSource),
-    /// Gets the totals so far when a signal requests them.
-    pub(crate) wanted: &'a (dyn Fn(&Totals) + Sync),
-    /// Gets the totals so far once a second.
-    pub(crate) second: Option<&'a (dyn Fn(&Totals) + Sync)>,
-}
-
 /// Replays capture files through the stages into the outputs. Ends at the end of the files, when
 /// `stop` is set, or when no output is left.
 pub(crate) fn replay(
@@ -60,49 +46,39 @@ pub(crate) fn replay(
     stop: &AtomicBool,
     watch: Watch<'_>,
 ) -> FilesEnd {
-    let queues = QueueSet::replay(tables.len(), outputs.len(), &stages.needs());
-    let outputs_left = AtomicUsize::new(outputs.len());
-    let so_far = SoFar::new(tables.len(), &outputs, stages.counts);
-    let (running, end) = bounded(0);
-    let reader = Reader {
-        is_pipe: reads_pipe(config),
-        source,
-        filter: config.filter.as_ref(),
-        payload: config.payload.as_ref().map(|settings| {
-            PayloadReader::new(settings, 1, ConversationKeys::new(&config.observer))
-        }),
-        observer: Observer::new(&config.observer),
-        should_stop: &|| stop.load(Ordering::Relaxed) || outputs_left.load(Ordering::Relaxed) == 0,
-        progress: watch.progress,
-        so_far: &so_far,
-    };
-    thread::scope(|scope| {
-        spawn(scope, "totals", || so_far.watch(&end, watch.wanted, watch.second));
-        let behind = Behind {
-            outputs,
-            merges: queues.outputs,
-            pool: queues.pool,
-            stages: stages.list,
-            later_stages: stages.later,
-            queues: queues.stages,
-            is_pipe: reads_pipe(config),
+    let Watch { progress, wanted, second } = watch;
+    let (workers, is_pipe) = (tables.len(), reads_pipe(config));
+    let run = FilesRun { stages, outputs, workers, is_pipe, stop, wanted, second };
+    let (replayed, outputs) = run.run(|scope, queues, running| {
+        let reader = Reader {
+            is_pipe,
+            source,
+            filter: config.filter.as_ref(),
+            payload: config.payload.as_ref().map(|settings| {
+                PayloadReader::new(settings, 1, ConversationKeys::new(&config.observer))
+            }),
+            observer: Observer::new(&config.observer),
+            progress,
+            running,
         };
-        let threads = behind.start(scope, &so_far, &outputs_left);
-        let workers = tables.len();
         let new = |(table, records)| Worker::new(table, records, config, workers);
-        let workers: Vec<_> = tables.into_iter().zip(queues.workers).map(new).collect();
-        let (meter, by_worker, failure) = match <[Worker; 1]>::try_from(workers) {
+        let workers: Vec<_> = tables.into_iter().zip(queues).map(new).collect();
+        match <[Worker; 1]>::try_from(workers) {
             Ok([worker]) => reader.replay_alone(worker),
-            Err(workers) => reader.replay_with_workers(scope, &config.table, workers),
-        };
-        let (outputs, _in_use): (_, Vec<_>) = threads.into_iter().map(join).unzip();
-        drop(running);
-        let mut ended = Ended::default();
-        by_worker.iter().for_each(|one| ended += *one);
-        let by_worker: Vec<_> = by_worker.into_iter().map(|one| (one, 0)).collect();
-        let workers = workers::of_replay(&by_worker, &meter);
-        FilesEnd { meter, ended, workers, outputs, failure, ..FilesEnd::default() }
-    })
+            Err(workers) => {
+                let (table, so_far) = (&config.table, running.so_far);
+                let by_conversation = reader.payload.is_some();
+                let workers = WorkerHandles::new(scope, table, workers, so_far, by_conversation);
+                reader.replay_with_workers(workers)
+            }
+        }
+    });
+    let (meter, by_worker, failure) = replayed;
+    let mut ended = Ended::default();
+    by_worker.iter().for_each(|one| ended += *one);
+    let by_worker: Vec<_> = by_worker.into_iter().map(|one| (one, 0)).collect();
+    let workers = workers::of_replay(&by_worker, &meter);
+    FilesEnd { meter, ended, workers, outputs, failure, ..FilesEnd::default() }
 }
 
 /// The number of workers: by default two, which keep two or three CPUs busy with the reader. A
@@ -117,10 +93,6 @@ pub(crate) fn workers(config: &Config) -> usize {
     config.workers.unwrap_or(fitting)
 }
 
-fn reads_pipe(config: &Config) -> bool {
-    matches!(&config.source, Source::Files(files) if files.iter().any(Input::is_pipe))
-}
-
 /// The thread that reads the files.
 struct Reader<'a> {
     is_pipe: bool,
@@ -128,15 +100,14 @@ struct Reader<'a> {
     filter: Option<&'a FrameFilter>,
     payload: Option<PayloadReader>,
     observer: Observer,
-    should_stop: &'a (dyn Fn() -> bool + Sync),
     progress: &'a mut dyn FnMut(&FileSource),
-    so_far: &'a SoFar,
+    running: Running<'a>,
 }
 
 /// With what each worker has ended.
 type Replayed = (MeterCounts, Vec<Ended>, Option<CaptureError>);
 
-impl<'run> Reader<'run> {
+impl Reader<'_> {
     /// Reads and processes packets on this thread.
     fn replay_alone(mut self, mut worker: Worker) -> Replayed {
         let mut report = MeterReport::default();
@@ -145,7 +116,7 @@ impl<'run> Reader<'run> {
         let failure = loop {
             // Records do not wait for the rest of a block, which a pipe may not have yet.
             worker.records.flush();
-            self.so_far.kept(0, &worker);
+            self.running.so_far.kept(0, &worker);
             if self.block_is_over(&mut left, BLOCK_FRAMES) {
                 worker.settle(self.observer.now());
                 if self.update(&mut report) {
@@ -181,17 +152,7 @@ impl<'run> Reader<'run> {
     }
 
     /// Reads on this thread. Each packet goes to a worker, by its flow key.
-    fn replay_with_workers<'scope>(
-        mut self,
-        scope: &'scope Scope<'scope, '_>,
-        table: &TableSettings,
-        workers: Vec<Worker>,
-    ) -> Replayed
-    where
-        'run: 'scope,
-    {
-        let so_far: &'run SoFar = self.so_far;
-        let mut workers = WorkerHandles::new(scope, table, workers, so_far, self.payload.is_some());
+    fn replay_with_workers(mut self, mut workers: WorkerHandles<'_>) -> Replayed {
         let mut report = MeterReport::default();
         let mut left = BLOCK_FRAMES_SHARED;
         let failure = loop {
@@ -251,9 +212,9 @@ impl<'run> Reader<'run> {
     /// `Some` if the block just read was the last, with the failure if there was one.
     fn is_over(&mut self, polled: Result<Polled, CaptureError>) -> Option<Option<CaptureError>> {
         (self.progress)(self.source);
-        self.so_far.read(self.counts(), self.source.report());
+        self.running.so_far.read(self.counts(), self.source.report());
         match polled {
-            Ok(Polled::More | Polled::Idle) if (self.should_stop)() => Some(None),
+            Ok(Polled::More | Polled::Idle) if self.running.should_stop() => Some(None),
             Ok(Polled::More | Polled::Idle) => None,
             Ok(Polled::End) => Some(None),
             Err(failure) => Some(Some(failure)),

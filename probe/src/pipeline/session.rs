@@ -14,11 +14,11 @@ use crate::host::control::Request;
 use crate::host::service::Service;
 use crate::host::{priority, signals};
 use crate::pipeline::dropped::QueueReport;
-use crate::pipeline::feed::{Feed, Input};
+use crate::pipeline::feed::{Feed, LiveInput};
 use crate::pipeline::live::MeterChange;
 use crate::pipeline::output::{Output, OutputEnd};
 use crate::pipeline::outputs::OutputSet;
-use crate::pipeline::queue::{Delivery, QueueSender, WhenFull};
+use crate::pipeline::queue::{QueueItem, QueueSender, WhenFull};
 use crate::pipeline::queues::QueueSet;
 use crate::pipeline::reload::{Outputs, Prepared, Reloader};
 use crate::pipeline::stages::{Mode, StageChange, StageCounts, StageKind, StageLoop, Stages};
@@ -92,7 +92,7 @@ struct Shared {
 
 impl Session<'_> {
     /// Runs until a signal, or until no input or no output is left. `watch` gets the totals.
-    pub(crate) fn run(self, input: impl Input, watch: &mut dyn Watch) -> Totals {
+    pub(crate) fn run(self, input: impl LiveInput, watch: &mut dyn Watch) -> Totals {
         let is_real_time = self.is_real_time;
         let mut queues = self.queues(input.workers());
         let shared = Shared { outputs_left: AtomicUsize::new(0), ended: AtomicBool::new(false) };
@@ -373,7 +373,7 @@ impl Supervisor<'_, '_> {
     /// report.
     fn report(&self, totals: &Totals, when_full: WhenFull) {
         if let Some(reports) = &self.reports {
-            reports.send(Delivery::Report(self.feed.report(totals)), when_full);
+            reports.send(QueueItem::Report(self.feed.report(totals)), when_full);
         }
     }
 }

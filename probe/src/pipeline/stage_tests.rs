@@ -12,10 +12,12 @@ use flow::{
 };
 
 use crate::capture::file::FileSource;
+use crate::host::signals;
 use crate::pipeline::files_end::FilesEnd;
+use crate::pipeline::files_run::Watch;
 use crate::pipeline::output::{Output, OutputEnd, OutputLoop};
 use crate::pipeline::queues::{QueueSet, StageNeeds};
-use crate::pipeline::replay::{self, Watch};
+use crate::pipeline::replay;
 use crate::pipeline::stages::{Mode, StageKind, StageList, StageLoop, Stages};
 use crate::pipeline::worker::{join, new_tables, spawn};
 use crate::settings::config::{Config, Source};
@@ -117,6 +119,9 @@ fn settles_at_the_end(kept: &Kept) -> Vec<u64> {
 struct Kept {
     batches: Vec<Batch>,
     counts: ExportCounts,
+    /// Requests to reopen files that came before it was opened.
+    reopenings: usize,
+    reopened: u64,
 }
 
 impl Exporter for Kept {
@@ -130,6 +135,11 @@ impl Exporter for Kept {
     fn observe(&mut self, _meter: &MeterReport) {}
 
     fn tick(&mut self, _now: Timestamp) -> Result<(), ExportError> {
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), ExportError> {
+        self.reopened += 1;
         Ok(())
     }
 
@@ -165,8 +175,8 @@ fn run_stages(workers: usize, stages: Stages, outputs: &mut [Kept]) -> FilesEnd 
 }
 
 fn output(kept: &mut Kept) -> Output<'_> {
-    let (name, exporter) = (String::from("kept"), Box::new(kept));
-    Output { name, exporter, takes_records: true, target: None }
+    let (name, reopenings) = (String::from("kept"), kept.reopenings);
+    Output { name, exporter: Box::new(kept), takes_records: true, target: None, reopenings }
 }
 
 fn stages() -> StageList {
@@ -249,6 +259,15 @@ fn without_a_stage_records_are_those_of_the_worker() {
         let records = alone[0].batches.iter().flat_map(|batch| &batch.records);
         assert!(records.clone().all(|record| record.tags.is_empty()));
     }
+}
+
+#[test]
+fn an_output_heeds_the_requests_after_it_was_opened() {
+    signals::request_reopening();
+    let now = signals::reopenings();
+    let mut outputs = [now, now - 1].map(|reopenings| Kept { reopenings, ..Kept::default() });
+    run(1, Vec::new(), &mut outputs);
+    assert_eq!(outputs.map(|kept| kept.reopened), [0, 1]);
 }
 
 #[test]

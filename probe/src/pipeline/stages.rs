@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use exporter::MeterReport;
 use flow::{Batch, Event, Stage, Timestamp};
 
-use crate::pipeline::queue::{Delivery, QueueSender, WhenFull};
+use crate::pipeline::queue::{QueueItem, QueueSender, WhenFull};
 use crate::pipeline::queues::{StageNeeds, StageQueues};
 use crate::places::Places;
 use crate::report::totals::Totals;
@@ -218,14 +218,14 @@ impl<'run> StageLoop<'run> {
             self.wait_if_capture_has_ended();
             self.take_changes();
             match received {
-                Ok(Delivery::Batch(batch)) => self.batch(batch),
-                Ok(Delivery::Report(report)) => {
+                Ok(QueueItem::Batch(batch)) => self.batch(batch),
+                Ok(QueueItem::Report(report)) => {
                     self.learn_interfaces(&report);
-                    self.send(&Delivery::Report(report));
+                    self.send(&QueueItem::Report(report));
                 }
-                Ok(Delivery::Settled(worker, until)) => self.settle(worker, until),
-                Ok(Delivery::StagesSettled(until, events)) => self.settle_all(until, Some(events)),
-                Ok(Delivery::BlockEnd) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(QueueItem::Settled(worker, until)) => self.settle(worker, until),
+                Ok(QueueItem::StagesSettled(until, events)) => self.settle_all(until, Some(events)),
+                Ok(QueueItem::BlockEnd) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -260,7 +260,7 @@ impl<'run> StageLoop<'run> {
         self.send_events(events);
         self.queues.outputs = change.outputs;
         // New outputs need the names of interfaces before the first record.
-        self.send(&Delivery::Report(self.report.clone()));
+        self.send(&QueueItem::Report(self.report.clone()));
         drop(change.done);
     }
 
@@ -283,7 +283,7 @@ impl<'run> StageLoop<'run> {
             events.sort_by_key(|event| event.time);
         }
         if self.is_before_others {
-            self.send(&Delivery::StagesSettled(until, events));
+            self.send(&QueueItem::StagesSettled(until, events));
         } else {
             self.send_events(events);
         }
@@ -297,10 +297,10 @@ impl<'run> StageLoop<'run> {
         match &self.queues.outputs[..] {
             // The next stages get it as their own.
             [next] if self.is_before_others => {
-                next.send(Delivery::Batch(batch), self.when_full);
+                next.send(QueueItem::Batch(batch), self.when_full);
             }
             _ => {
-                self.send(&Delivery::Batch(Arc::clone(&batch)));
+                self.send(&QueueItem::Batch(Arc::clone(&batch)));
                 self.queues.pool.give_back(batch);
             }
         }
@@ -320,11 +320,11 @@ impl<'run> StageLoop<'run> {
     fn send_events(&self, events: Vec<Event>) {
         if !events.is_empty() {
             let batch = Batch { events, ..Batch::default() };
-            self.send(&Delivery::Batch(Arc::new(batch)));
+            self.send(&QueueItem::Batch(Arc::new(batch)));
         }
     }
 
-    fn send(&self, delivery: &Delivery) {
+    fn send(&self, delivery: &QueueItem) {
         for output in &self.queues.outputs {
             output.send(delivery.clone(), self.when_full);
         }

@@ -6,6 +6,7 @@ use crossbeam_channel::Receiver;
 use exporter::Exporter;
 use flow::Conversation;
 
+use crate::host::signals;
 use crate::pipeline::opened::Target;
 use crate::pipeline::output::{Label, Output};
 
@@ -17,11 +18,12 @@ pub(crate) struct Starting<'a> {
     pub(super) conversations: Vec<Conversation>,
 }
 
-/// The exporter of an output that is to start.
+/// The exporter of an output that is to start, and the requests to reopen files that came before
+/// it was opened.
 pub(super) enum Opening<'a> {
-    Open(Box<dyn Exporter + 'a>),
+    Open(Box<dyn Exporter + 'a>, usize),
     /// It is opened when others have ended that write to the same place.
-    Later(Box<dyn FnOnce() -> Box<dyn Exporter> + Send>),
+    Later(Box<dyn FnOnce() -> (Box<dyn Exporter>, usize) + Send>),
 }
 
 /// An output of settings that runs, for a thread that prepares other settings.
@@ -39,8 +41,8 @@ impl<'a> Starting<'a> {
     /// An output that is open.
     pub(crate) fn of(output: Output<'a>) -> Self {
         let (label, conversations) = (output.label(), output.exporter.conversations());
-        let Output { exporter, target, .. } = output;
-        Self { label, target, opening: Opening::Open(exporter), conversations }
+        let Output { exporter, target, reopenings, .. } = output;
+        Self { label, target, opening: Opening::Open(exporter, reopenings), conversations }
     }
 
     /// An output that is opened when these have ended.
@@ -54,7 +56,8 @@ impl<'a> Starting<'a> {
         let open = move || {
             // Nothing is ever sent: the end is an error.
             others.iter().for_each(|other| _ = other.ended.recv());
-            open()
+            let reopenings = signals::reopenings();
+            (open(), reopenings)
         };
         Self { label, target: Some(target), opening: Opening::Later(Box::new(open)), conversations }
     }

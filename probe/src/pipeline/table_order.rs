@@ -3,6 +3,8 @@
 //! A worker does a piece of an order with each tick, so that no packet waits for it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
 use flow::{FlowRecord, FlowTable, RecordTally};
@@ -21,6 +23,8 @@ pub(crate) const SHOWN_MAX: usize = 1000;
 pub(crate) struct TableOrder {
     pub(crate) task: TableTask,
     pub(crate) meant: FlowMatch,
+    /// The pieces that workers have done. Who waits for the answers can see that they go on.
+    pub(crate) pieces: Arc<AtomicU64>,
     /// Each worker answers once; with `None` if it has too much to do.
     pub(crate) answer: Sender<Option<TableAnswer>>,
 }
@@ -135,7 +139,8 @@ impl TableWalk {
 
     /// Does the next piece. Returns true after the last, when the answer is sent.
     pub(crate) fn step(&mut self, table: &mut FlowTable, records: &mut RecordQueue) -> bool {
-        let Self { order: TableOrder { task, meant, answer }, next, found, last } = self;
+        let Self { order: TableOrder { task, meant, pieces, answer }, next, found, last } = self;
+        pieces.fetch_add(1, Ordering::Relaxed);
         let on = match *task {
             TableTask::Show(order, count) => {
                 let are_all_meant = *meant == FlowMatch::default();

@@ -11,13 +11,13 @@ use std::time::SystemTime;
 use exporter::{Context, sentence};
 use flow::{
     ConversationKeys, FlowEndReason, FlowTable, Naming, NewClock, NoMemory, Observation,
-    ObserverSettings, RecordTally, Sink, Timestamp,
+    RecordTally, Sink, Timestamp,
 };
 use log::error;
 
-use crate::host::memory::{self, Memory};
+use crate::host::memory::{self, MemoryOwner};
 use crate::pipeline::closed::ClosedTunnels;
-use crate::pipeline::facts::FactTable;
+use crate::pipeline::facts::{FactTable, FactTimeouts};
 use crate::pipeline::payload::{Finding, FindingSink};
 use crate::pipeline::queue::RecordQueue;
 use crate::pipeline::table_order::TableWalk;
@@ -90,7 +90,7 @@ pub(crate) fn new_tables(config: &Config, workers: usize) -> Result<Vec<FlowTabl
     let flows = counted(config.table.flows_max.into(), "flow", "flows");
     let threads = counted(workers as u64, "worker", "workers");
     let what = format!("a table of {flows} (--max-flows), {threads}");
-    memory::check(&what, octets, Memory::Own)?;
+    memory::check(&what, octets, MemoryOwner::Own)?;
     let new = |_| {
         let mut table = FlowTable::new(&settings).map_err(|NoMemory| {
             format!("{what}: {} of memory asked, the system refuses it", units::octets(octets))
@@ -124,11 +124,13 @@ impl Worker {
     ) -> Self {
         let decap = &config.observer.decap;
         if let Some(payload) = &config.payload {
-            let ObserverSettings { idle_timeout_ms, active_timeout_ms, .. } = config.observer;
+            let timeouts = FactTimeouts {
+                idle_ms: config.table.idle_timeout_ms,
+                active_ms: config.table.active_timeout_ms,
+                idle_ms_of: config.idle_ms_of.clone(),
+            };
             let (keys, memory) = (ConversationKeys::new(&config.observer), payload.facts(workers));
-            let facts =
-                FactTable::new(keys, payload.telling, memory, idle_timeout_ms, active_timeout_ms);
-            records.expect_facts(facts);
+            records.expect_facts(FactTable::new(keys, payload.telling, memory, timeouts));
             if let Some(memory) = payload.transactions(workers) {
                 let Context { name, version, .. } = &config.context;
                 let transactions = Transactions::new(payload.telling, memory, name, version);
@@ -177,6 +179,7 @@ impl Worker {
     /// Changes the timeouts, in milliseconds. Returns the longest idle timeout of all protocols.
     pub(crate) fn set_timeouts(&mut self, idle_ms: u32, active_ms: u32, now: Timestamp) -> u32 {
         self.table.set_timeouts(idle_ms, active_ms, now, &mut |record| self.records.push(record));
+        self.records.set_timeouts_of_facts(idle_ms, active_ms);
         self.table.longest_idle_timeout_ms()
     }
 

@@ -35,12 +35,12 @@ const NIC_MISSED: &str = "nic_missed";
 /// Tracks the losses of a run.
 #[derive(Debug, Default)]
 pub(crate) struct LossWatch {
-    said: BTreeMap<Place, Said>,
+    said: BTreeMap<LossPlace, Said>,
 }
 
 /// Place of a loss, by its index in the totals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum LossPlace {
     Interface(usize),
     Listeners,
     Output(usize),
@@ -76,7 +76,7 @@ impl LossWatch {
         let mut messages = Vec::new();
         for (index, port) in totals.ports.iter().enumerate() {
             let lost = lost_of(port);
-            let news = self.news(Place::Interface(index), lost, now, pause);
+            let news = self.news(LossPlace::Interface(index), lost, now, pause);
             if let Some((said, more)) = news {
                 let why = cause(port, &said.causes);
                 said.causes.clone_from(&port.source.causes);
@@ -88,7 +88,7 @@ impl LossWatch {
             }
         }
         let dropped = totals.collected.map_or(0, |collected| collected.kernel_dropped);
-        if let Some((_, more)) = self.news(Place::Listeners, dropped, now, pause) {
+        if let Some((_, more)) = self.news(LossPlace::Listeners, dropped, now, pause) {
             let lost = more.words(dropped, "datagram", "datagrams");
             messages.push(format!(
                 "collect: {lost} lost: the receive buffer was full; a larger --receive-buffer or \
@@ -97,7 +97,7 @@ impl LossWatch {
         }
         for (index, output) in totals.outputs.iter().enumerate() {
             let lost = output.lost();
-            if let Some((_, more)) = self.news(Place::Output(index), lost, now, pause) {
+            if let Some((_, more)) = self.news(LossPlace::Output(index), lost, now, pause) {
                 let (name, why) = (&output.name, remedy(output));
                 let [one, many] = match (output.takes_records, output.counts.events_failed) {
                     (true, 0) => ["record", "records"],
@@ -114,7 +114,7 @@ impl LossWatch {
     /// The last message about a place and the loss since, if another message is due.
     fn news(
         &mut self,
-        place: Place,
+        place: LossPlace,
         lost: u64,
         now: Duration,
         pause: Duration,

@@ -10,7 +10,7 @@ use flow::{FlowRecord, RecordTally};
 use log::info;
 use web::{Board, BoundServer, Recorder, Server, Settings};
 
-use crate::host::memory::{self, Memory};
+use crate::host::memory::{self, MemoryOwner};
 use crate::host::priority;
 use crate::report::totals::Totals;
 use crate::report::units;
@@ -45,7 +45,7 @@ impl Page {
     /// The address cannot be bound, or there is not enough memory; in one sentence.
     pub(crate) fn open(settings: Settings, is_live: bool) -> Result<Self, String> {
         let Settings { listen, memory, .. } = settings;
-        memory::check("the page (--page-memory)", memory.octets as u64, Memory::Own)?;
+        memory::check("the page (--page-memory)", memory.octets as u64, MemoryOwner::Own)?;
         let server = BoundServer::bind(settings)
             .map_err(|problem| format!("--http {listen}: {}", sentence(&problem)))?;
         Ok(Self { board: Arc::new(Board::new(is_live, memory)), memory, server })

@@ -1,5 +1,6 @@
 //! Looks at the heaviest flows in the tables, for the top lists of the page.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
@@ -62,7 +63,8 @@ impl TableLooks {
         let (answer, answers) = bounded(WORKERS_MAX);
         self.look = Some(Look { begin, answers, sum: None, is_refused: false });
         let task = TableTask::Show(FlowOrder::Octets, HEAVIEST);
-        Request::Flows(TableOrder { task, meant: FlowMatch::default(), answer })
+        let (meant, pieces) = (FlowMatch::default(), Arc::default());
+        Request::Flows(TableOrder { task, meant, pieces, answer })
     }
 }
 

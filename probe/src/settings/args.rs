@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use exporter::Destination;
 use flow::{BURST_MAX, KeyFields};
@@ -338,14 +338,6 @@ impl Arguments {
 impl LiveSettings {
     /// Their heading in the help.
     pub(super) const HEADING: &str = "Live capture";
-
-    /// The names of these settings, except the interface.
-    pub(super) fn names() -> BTreeSet<String> {
-        let command = Cli::command();
-        let group = command.get_groups().find(|group| group.get_id() == "LiveSettings");
-        let ids = group.into_iter().flat_map(ArgGroup::get_args).map(|id| id.as_str());
-        ids.filter(|id| *id != "interface").map(name_of).collect()
-    }
 
     /// Time between two totals; `None`: only at the end.
     pub(crate) fn interval(&self) -> Option<Duration> {

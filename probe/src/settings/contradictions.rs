@@ -6,17 +6,20 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use analysis::detect::Detectors;
-use clap::Arg;
+use clap::{Arg, CommandFactory};
 use exporter::Destination;
 use flow::{HashSeed, KeyField, Tpids};
 
-use super::args::{Arguments, CaptureMethod, LiveSettings};
+use super::args::{Arguments, CaptureMethod, Cli, LiveSettings};
 use super::config;
 use super::detect::AlertTarget;
+use super::http::HttpArguments;
 use super::listen::{CollectArguments, Scope};
 use super::listener::{Carrier, Listener};
+use super::payload::PayloadArguments;
+use super::tunnels::TunnelArguments;
 use super::values::Stats;
-use crate::capture::file::{Input, Place};
+use crate::capture::file::{FilePlace, Input};
 use crate::capture::packet::Direction;
 
 /// A contradiction.
@@ -41,21 +44,18 @@ const CONVERSATION: [KeyField; 5] = [
 ];
 
 /// Settings that need another one.
-const NEED: [(&str, &str); 10] = [
-    ("http-allow-remote", "http"),
-    ("http-name", "http"),
-    ("http-token-file", "http"),
-    ("page-memory", "http"),
-    ("payload-dns-answers", "payload"),
-    ("payload-dns-ports", "payload"),
-    ("payload-http", "payload"),
-    ("payload-memory", "payload"),
-    ("payload-names", "payload"),
-    ("tunnel-key", "decap"),
-];
+const NEED: [(&str, &str); 1] = [("tunnel-key", "decap")];
 
-/// Settings of metering, besides those of live capture. The page shows packets.
-const OF_METERING: [&str; 23] = [
+/// Headings of the help under which all settings need one of them.
+const NEED_FIRST: [(&str, &str); 2] =
+    [(HttpArguments::HEADING, "http"), (PayloadArguments::HEADING, "payload")];
+
+/// Headings of the help with settings of metering only.
+const HEADINGS_OF_METERING: [&str; 3] =
+    [LiveSettings::HEADING, PayloadArguments::HEADING, TunnelArguments::HEADING];
+
+/// Settings of metering under other headings. The page shows packets.
+const OF_METERING: [&str; 12] = [
     "control",
     "interface",
     "idle-timeout",
@@ -66,31 +66,37 @@ const OF_METERING: [&str; 23] = [
     "sample",
     "workers",
     "ifindex",
-    "payload",
-    "payload-dns-answers",
-    "payload-dns-ports",
-    "payload-http",
-    "payload-memory",
-    "payload-names",
-    "payload-names-key",
-    "decap",
-    "vxlan-ports",
-    "l2tpv3",
-    "tunnel-key",
     "http",
     "burst",
 ];
 
-/// Those among them, and among the settings of live capture, that a collector with sockets has.
+/// Those among them that a collector with sockets has.
 const OF_LISTENING: [&str; 6] =
     ["control", "workers", "http", "user", "require-outputs", "stats-interval"];
 
 /// A setting, hidden from the help of `collect` if it has no meaning there.
 pub(super) fn shown_for_collect(argument: Arg) -> Arg {
     let name = argument.get_long().unwrap_or_default();
-    let is_live = argument.get_help_heading() == Some(LiveSettings::HEADING);
-    let is_refused = (is_live || OF_METERING.contains(&name)) && !OF_LISTENING.contains(&name);
+    let is_refused = is_of_metering(&argument) && !OF_LISTENING.contains(&name);
     argument.hide(is_refused)
+}
+
+fn is_of_metering(argument: &Arg) -> bool {
+    let is_under = |heading| HEADINGS_OF_METERING.contains(&heading);
+    argument.get_help_heading().is_some_and(is_under)
+        || argument.get_long().is_some_and(|name| OF_METERING.contains(&name))
+}
+
+/// The names of the settings for which this is true, sorted.
+fn names_of(is_meant: impl Fn(&Arg) -> bool) -> BTreeSet<String> {
+    let command = Cli::command();
+    let meant = command.get_arguments().filter(|argument| is_meant(argument));
+    meant.filter_map(Arg::get_long).map(str::to_owned).collect()
+}
+
+/// The names of the settings under a heading of the help.
+fn names_under(heading: &str) -> BTreeSet<String> {
+    names_of(|argument| argument.get_help_heading() == Some(heading))
 }
 
 /// All contradictions of these settings.
@@ -148,6 +154,12 @@ impl Problems {
                 self.lack(format!("--{one} needs --{other}"));
             }
         }
+        for (heading, first) in NEED_FIRST {
+            let others = names_under(heading).into_iter().filter(|name| name != first);
+            for name in others.filter(|name| is_given(name) && !is_given(first)) {
+                self.lack(format!("--{name} needs --{first}"));
+            }
+        }
         if args.collects {
             self.collects(args);
             return;
@@ -155,10 +167,11 @@ impl Problems {
         if is_given("control") && !is_given("interface") {
             self.lack("--control needs --interface");
         }
-        for name in CollectArguments::NAMES.into_iter().filter(|name| is_given(name)) {
+        let of_collect = names_under(CollectArguments::HEADING);
+        for name in of_collect.iter().filter(|name| is_given(name)) {
             self.lack(format!("--{name} needs the command collect: flowprobe collect --{name}"));
         }
-        let mut of_live: BTreeSet<_> = LiveSettings::names();
+        let mut of_live = names_under(LiveSettings::HEADING);
         of_live.retain(|name| is_given(name));
         if is_given("interface") {
             if !args.inputs.is_empty() {
@@ -182,8 +195,7 @@ impl Problems {
     fn collects(&mut self, args: &Arguments) {
         let is_given = |name: &String| args.given.contains(name);
         let listens = is_given(&"listen".to_owned());
-        let mut refused = LiveSettings::names();
-        refused.extend(OF_METERING.map(str::to_owned));
+        let mut refused = names_of(is_of_metering);
         refused.retain(|name| !(listens && OF_LISTENING.contains(&name.as_str())));
         for name in refused.iter().filter(|name| is_given(name)) {
             if OF_LISTENING.contains(&name.as_str()) {
@@ -286,9 +298,9 @@ impl Problems {
         let others = args.config.iter().chain(args.places.paths()).chain(keys);
         let of_outputs = outputs.iter().flat_map(|output| output.files_read());
         let others = others.map(PathBuf::as_path).chain(of_outputs);
-        read.extend(others.filter_map(Place::of_path));
+        read.extend(others.filter_map(FilePlace::of_path));
         let mut written = Vec::new();
-        let mut check = |name: &str, place: Option<Place>| {
+        let mut check = |name: &str, place: Option<FilePlace>| {
             let Some(place) = place else { return };
             if written.contains(&place) {
                 self.clash(format!("{name}: another output writes the same file"));
@@ -299,17 +311,19 @@ impl Problems {
             }
         };
         if let Stats::JsonFile(path) = &args.stats {
-            check(&format!("--stats json:{}", path.display()), Place::of_path(path));
+            check(&format!("--stats json:{}", path.display()), FilePlace::of_path(path));
         }
         if outputs.iter().any(|output| output.is_stdout()) {
-            check("standard output", Place::of_stdout());
+            check("standard output", FilePlace::of_stdout());
         }
         for output in outputs {
             let name = format!("output {}", output.as_str());
-            output.files_written().for_each(|path| check(&name, Place::of_path(path)));
+            output.files_written().for_each(|path| check(&name, FilePlace::of_path(path)));
         }
         // Without outputs there is a table on standard output.
-        if args.output.is_empty() && Place::of_stdout().is_some_and(|place| read.contains(&place)) {
+        if args.output.is_empty()
+            && FilePlace::of_stdout().is_some_and(|place| read.contains(&place))
+        {
             self.clash("standard output goes to a file that is read");
         }
     }

@@ -34,7 +34,7 @@ use super::origin::Word;
 
 /// Kind of value of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Takes {
+pub(super) enum ValueKind {
     /// `true` or `false`.
     Switch,
     /// One value.
@@ -50,7 +50,7 @@ pub(super) enum Takes {
 /// The known settings.
 pub(super) trait Known {
     /// The kind of value of a setting; `None` if there is no such setting.
-    fn takes(&self, name: &str) -> Option<Takes>;
+    fn takes(&self, name: &str) -> Option<ValueKind>;
 
     /// Whether a value of a setting is several values with commas between them.
     fn has_commas(&self, name: &str) -> bool;
@@ -136,24 +136,24 @@ impl Reader<'_> {
             return None;
         };
         let words = match (value.get_ref(), takes) {
-            (DeValue::Boolean(set), Takes::Switch) => {
+            (DeValue::Boolean(set), ValueKind::Switch) => {
                 let text = format!("--{name}");
                 set.then(|| self.word_at(start, text)).into_iter().collect()
             }
-            (other, Takes::Switch) => {
+            (other, ValueKind::Switch) => {
                 let problem = format!("{name} = {}: true or false is needed", shown(other));
                 self.mistake(value.span().start, &problem);
                 return None;
             }
-            (DeValue::Array(values), Takes::List | Takes::Pairs) => {
+            (DeValue::Array(values), ValueKind::List | ValueKind::Pairs) => {
                 values.iter().filter_map(|value| self.word(name, value)).collect()
             }
-            (DeValue::Array(parts), Takes::Parts) => {
+            (DeValue::Array(parts), ValueKind::Parts) => {
                 let start = value.span().start;
                 self.joined(name, start, parts).into_iter().collect()
             }
-            (DeValue::Table(pairs), Takes::Pairs) => self.pairs(name, "", pairs),
-            (_, Takes::Value | Takes::Parts | Takes::List | Takes::Pairs) => {
+            (DeValue::Table(pairs), ValueKind::Pairs) => self.pairs(name, "", pairs),
+            (_, ValueKind::Value | ValueKind::Parts | ValueKind::List | ValueKind::Pairs) => {
                 self.word(name, value).into_iter().collect()
             }
         };

@@ -17,7 +17,7 @@ const TOKEN_OCTETS: std::ops::RangeInclusive<usize> = 16..=1024;
 
 /// Settings of the page and its metrics.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Page and metrics")]
+#[command(next_help_heading = Self::HEADING)]
 pub(crate) struct HttpArguments {
     /// Show a page at this address, and /metrics, /healthz and /stats for programs; a replay keeps
     /// it until it is interrupted
@@ -45,6 +45,9 @@ pub(crate) struct HttpArguments {
 }
 
 impl HttpArguments {
+    /// Their heading in the help.
+    pub(super) const HEADING: &str = "Page and metrics";
+
     /// The settings of the page, if it is enabled.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory};
 
 use super::args::Cli;
-use super::file::{Known, Takes};
+use super::file::{Known, ValueKind};
 
 /// The settings of the command line, for a file.
 pub(super) struct CommandLine;
@@ -19,19 +19,23 @@ const OF_PARTS: [&str; 6] =
     ["decap", "flow-key", "l2tpv3", "payload", "payload-dns-ports", "vxlan-ports"];
 
 impl Known for CommandLine {
-    fn takes(&self, name: &str) -> Option<Takes> {
+    fn takes(&self, name: &str) -> Option<ValueKind> {
         let command = Cli::command();
         let argument = command.get_arguments().find(|it| it.get_long() == Some(name))?;
         let action = argument.get_action();
         (!NOT_IN_A_FILE.contains(&name)).then_some(if matches!(action, ArgAction::SetTrue) {
-            Takes::Switch
+            ValueKind::Switch
         } else if matches!(action, ArgAction::Append) {
             let names = argument.get_value_names().unwrap_or_default();
-            if names.iter().any(|name| name.contains('=')) { Takes::Pairs } else { Takes::List }
+            if names.iter().any(|name| name.contains('=')) {
+                ValueKind::Pairs
+            } else {
+                ValueKind::List
+            }
         } else if OF_PARTS.contains(&name) {
-            Takes::Parts
+            ValueKind::Parts
         } else {
-            Takes::Value
+            ValueKind::Value
         })
     }
 

@@ -30,7 +30,7 @@ const ALLOWED: [&str; 8] = [
 
 /// Settings of the collector.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Collection")]
+#[command(next_help_heading = Self::HEADING)]
 pub(crate) struct CollectArguments {
     /// With collect: where datagrams of exporters come in, as PROTOCOL://ADDRESS:PORT; may be given
     /// several times. PROTOCOL is netflow (v5 and v9, port 2055), ipfix (4739), sflow (6343), or
@@ -135,21 +135,8 @@ pub(crate) struct CollectSettings {
 }
 
 impl CollectArguments {
-    /// The names of these settings.
-    pub(super) const NAMES: [&str; 12] = [
-        "listen",
-        "allow",
-        "exporters",
-        "exporters-file",
-        "templates",
-        "receive-buffer",
-        "template-store",
-        "sampling",
-        "default-sampling",
-        "scale-samples",
-        "template-scope",
-        "exporter",
-    ];
+    /// Their heading in the help.
+    pub(super) const HEADING: &str = "Collection";
 
     /// # Errors
     ///

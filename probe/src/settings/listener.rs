@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// The protocols that a listener takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Takes {
+pub(crate) enum Protocols {
     Netflow,
     Ipfix,
     Sflow,
@@ -17,7 +17,7 @@ pub(crate) enum Takes {
 /// Where datagrams or connections come in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listener {
-    pub(crate) takes: Takes,
+    pub(crate) takes: Protocols,
     pub(crate) carrier: Carrier,
     pub(crate) address: SocketAddr,
 }
@@ -39,7 +39,7 @@ pub(crate) struct TlsFiles {
     pub(crate) authorities: Option<PathBuf>,
 }
 
-impl Takes {
+impl Protocols {
     const ALL: [(&str, Self, u16); 6] = [
         ("netflow", Self::Netflow, 2055),
         ("ipfix", Self::Ipfix, 4739),
@@ -99,7 +99,7 @@ impl FromStr for Listener {
                 .to_owned()
         };
         let (name, rest) = text.split_once("://").ok_or_else(problem)?;
-        let known = Takes::ALL.iter().find(|(known, ..)| *known == name);
+        let known = Protocols::ALL.iter().find(|(known, ..)| *known == name);
         let (name, takes, port) = known.ok_or_else(problem)?;
         let (takes, port) = (*takes, *port);
         let (rest, query) = rest.split_once('?').map_or((rest, None), |(it, q)| (it, Some(q)));
@@ -168,11 +168,11 @@ mod tests {
     #[test]
     fn listeners_take_their_protocol() {
         let all: [&[u8]; 4] = [&[0, 5, 0, 1], &[0, 9], &[0, 10], &[0, 0, 0, 5]];
-        let taken = |takes: Takes| all.map(|octets| takes.takes(octets));
-        assert_eq!(taken(Takes::Netflow), [true, true, false, false]);
-        assert_eq!(taken(Takes::Ipfix), [false, false, true, false]);
-        assert_eq!(taken(Takes::Sflow), [false, false, false, true]);
-        assert_eq!(taken(Takes::All), [true; 4]);
-        assert!(Takes::Sflow.takes(b"x"), "the collector counts it");
+        let taken = |takes: Protocols| all.map(|octets| takes.takes(octets));
+        assert_eq!(taken(Protocols::Netflow), [true, true, false, false]);
+        assert_eq!(taken(Protocols::Ipfix), [false, false, true, false]);
+        assert_eq!(taken(Protocols::Sflow), [false, false, false, true]);
+        assert_eq!(taken(Protocols::All), [true; 4]);
+        assert!(Protocols::Sflow.takes(b"x"), "the collector counts it");
     }
 }

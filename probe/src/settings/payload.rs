@@ -16,7 +16,7 @@ const KEY_VARIABLE: &str = "FLOWPROBE_NAMES_KEY";
 
 /// Names to look for in payload.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Payload")]
+#[command(next_help_heading = Self::HEADING)]
 pub(crate) struct PayloadArguments {
     /// Names in payload: some of dns (questions), tls (server names, JA3, JA4), quic (the same),
     /// http (hosts). Names are personal data
@@ -65,6 +65,9 @@ enum Http {
 }
 
 impl PayloadArguments {
+    /// Their heading in the help.
+    pub(super) const HEADING: &str = "Payload";
+
     /// Whether payload is read.
     pub(super) fn is_read(&self) -> bool {
         self.payload.is_some()

@@ -7,7 +7,7 @@ use super::values;
 
 /// Tunnels to decapsulate, and the form of their packets.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Tunnels")]
+#[command(next_help_heading = Self::HEADING)]
 pub(crate) struct TunnelArguments {
     /// Meter the innermost IP packet of tunnels: all, or some of vxlan, vxlangpe, geneve, gre,
     /// erspan, gtpu, ipip, etherip, mplsudp, l2tp, teredo
@@ -38,6 +38,9 @@ enum TunnelKey {
 }
 
 impl TunnelArguments {
+    /// Their heading in the help.
+    pub(super) const HEADING: &str = "Tunnels";
+
     /// A setting without effect, in one sentence.
     pub(super) fn problem(&self) -> Option<&'static str> {
         let has_l2tp = self.decap.unwrap_or_default().contains(TunnelKind::L2tpV3);

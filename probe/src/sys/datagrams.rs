@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 use std::time::Duration;
 
-use super::option::{Plain, SocketOption, get};
+use super::option::{self, Plain, SocketOption, length_of};
 
 /// Maximum number of datagrams of a system call.
 const BATCH: usize = 64;
@@ -147,7 +147,7 @@ fn time(header: &libc::msghdr) -> Option<Duration> {
 /// The errno of the system call.
 pub(crate) fn dropped(socket: BorrowedFd<'_>) -> io::Result<u32> {
     let option = SocketOption { level: libc::SOL_SOCKET, name: libc::SO_MEMINFO };
-    get::<MemoryInfo>(socket, option).map(|info| info.drops)
+    option::get::<MemoryInfo>(socket, option).map(|info| info.drops)
 }
 
 /// What `SO_MEMINFO` gives.
@@ -171,17 +171,7 @@ unsafe impl Plain for MemoryInfo {}
 ///
 /// The errno of the system call.
 pub(crate) fn share_by_source(socket: BorrowedFd<'_>, sockets: u32) -> io::Result<()> {
-    let program = by_source(sockets);
-    let value = libc::sock_fprog {
-        len: u16::try_from(program.len()).unwrap_or(u16::MAX),
-        // The kernel only reads it and keeps a copy.
-        filter: program.as_ptr().cast_mut(),
-    };
-    let (value_at, length) = (ptr::from_ref(&value).cast(), length_of::<libc::sock_fprog>());
-    let (level, name) = (libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF);
-    // SAFETY: the kernel reads a `sock_fprog` with a pointer to `len` instructions.
-    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value_at, length) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    option::attach(socket, libc::SO_ATTACH_REUSEPORT_CBPF, &by_source(sockets))
 }
 
 /// The number, below `sockets`, of the socket that gets the datagrams from this address.
@@ -244,8 +234,4 @@ fn by_source(sockets: u32) -> [libc::sock_filter; 21] {
         operation(REMAINDER, sockets.max(1)),
         operation(RETURN_A, 0),
     ]
-}
-
-fn length_of<T>() -> libc::socklen_t {
-    libc::socklen_t::try_from(size_of::<T>()).unwrap_or(libc::socklen_t::MAX)
 }

@@ -8,7 +8,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use libc::{c_int, c_void, sock_filter, sockaddr_ll, socklen_t};
+use libc::{c_int, sock_filter, sockaddr_ll};
+
+use super::option::{self, Plain, SocketOption, check, length_of};
 
 /// Size of a ring.
 #[derive(Clone, Copy, Debug)]
@@ -142,14 +144,7 @@ impl PacketRing {
     ///
     /// The errno of the system call.
     pub(crate) fn set_filter(&self, program: &[sock_filter]) -> io::Result<()> {
-        let program = libc::sock_fprog {
-            len: u16::try_from(program.len()).unwrap_or(u16::MAX),
-            // The kernel only reads it and keeps a copy.
-            filter: program.as_ptr().cast_mut(),
-        };
-        let socket = self.socket.as_raw_fd();
-        // SAFETY: the program has `len` instructions.
-        unsafe { set_at(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program) }
+        option::attach(self.socket.as_fd(), libc::SO_ATTACH_FILTER, program)
     }
 
     /// Removes the filter: all packets get into the ring, uncut. Fails if there is no filter.
@@ -158,9 +153,9 @@ impl PacketRing {
     ///
     /// The errno of the system call.
     pub(crate) fn remove_filter(&self) -> io::Result<()> {
-        let socket = self.socket.as_raw_fd();
-        // SAFETY: the value is ignored.
-        unsafe { set_at(socket, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, &0_i32) }
+        let name = libc::SO_DETACH_FILTER;
+        // The value is ignored.
+        option::set(self.socket.as_fd(), SocketOption { level: libc::SOL_SOCKET, name }, &0_i32)
     }
 
     /// Excludes the packets that the host sends. Kernels before 4.20 cannot do this.
@@ -206,7 +201,7 @@ impl PacketRing {
         // The group number must not be in use by another program.
         let request = (kind | libc::PACKET_FANOUT_FLAG_UNIQUEID) << 16;
         set(&self.socket, libc::PACKET_FANOUT, &request)?;
-        let number: u32 = get(&self.socket, libc::SOL_PACKET, libc::PACKET_FANOUT)?;
+        let number: u32 = get(&self.socket, libc::PACKET_FANOUT)?;
         Ok(Group { request: kind << 16 | number & 0xffff })
     }
 
@@ -225,7 +220,7 @@ impl PacketRing {
     ///
     /// The errno of the system call.
     pub(crate) fn counts(&self) -> io::Result<RingCounts> {
-        let counts: [u32; 3] = get(&self.socket, libc::SOL_PACKET, libc::PACKET_STATISTICS)?;
+        let counts: [u32; 3] = get(&self.socket, libc::PACKET_STATISTICS)?;
         let [packets, drops, freezes] = counts;
         Ok(RingCounts { packets, drops, freezes })
     }
@@ -236,7 +231,8 @@ impl PacketRing {
     ///
     /// The errno of the system call.
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        let code: c_int = get(&self.socket, libc::SOL_SOCKET, libc::SO_ERROR)?;
+        let option = SocketOption { level: libc::SOL_SOCKET, name: libc::SO_ERROR };
+        let code: c_int = option::get(self.socket.as_fd(), option)?;
         Ok((code != 0).then(|| io::Error::from_raw_os_error(code)))
     }
 
@@ -317,50 +313,17 @@ fn map(socket: RawFd, octets: usize) -> io::Result<NonNull<u8>> {
 }
 
 /// Sets an option of a packet socket.
-fn set<T: Plain>(socket: &OwnedFd, option: c_int, value: &T) -> io::Result<()> {
-    // SAFETY: the value has no pointers in it.
-    unsafe { set_at(socket.as_raw_fd(), libc::SOL_PACKET, option, value) }
+fn set<T: Plain>(socket: &OwnedFd, name: c_int, value: &T) -> io::Result<()> {
+    option::set(socket.as_fd(), SocketOption { level: libc::SOL_PACKET, name }, value)
 }
 
-/// Sets an option.
-///
-/// # Safety
-///
-/// Pointers in the value must be valid for the use of this option.
-unsafe fn set_at<T>(socket: RawFd, level: c_int, option: c_int, value: &T) -> io::Result<()> {
-    let pointer = std::ptr::from_ref(value).cast::<c_void>();
-    // SAFETY: the pointer is to a value of that length. The caller guarantees its content.
-    check(unsafe { libc::setsockopt(socket, level, option, pointer, length_of::<T>()) })?;
-    Ok(())
+/// Gets an option of a packet socket.
+fn get<T: Plain>(socket: &OwnedFd, name: c_int) -> io::Result<T> {
+    option::get(socket.as_fd(), SocketOption { level: libc::SOL_PACKET, name })
 }
 
-/// Gets an option.
-fn get<T: Plain + Default>(socket: &OwnedFd, level: c_int, option: c_int) -> io::Result<T> {
-    let mut value = T::default();
-    let mut length = length_of::<T>();
-    let pointer = std::ptr::from_mut(&mut value).cast::<c_void>();
-    let socket = socket.as_raw_fd();
-    // SAFETY: the pointer is to a value of that length, for which any octets are valid.
-    check(unsafe { libc::getsockopt(socket, level, option, pointer, &raw mut length) })?;
-    Ok(value)
-}
-
-/// Values without pointers, for which any octets are valid.
-trait Plain {}
-
-impl Plain for c_int {}
-impl Plain for u32 {}
-impl Plain for [u32; 3] {}
-impl Plain for libc::tpacket_req3 {}
-impl Plain for libc::packet_mreq {}
-
-fn length_of<T>() -> socklen_t {
-    socklen_t::try_from(size_of::<T>()).unwrap_or(socklen_t::MAX)
-}
-
-fn check(result: c_int) -> io::Result<c_int> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
-}
+// SAFETY: integers of 32 bits.
+unsafe impl Plain for libc::tpacket_req3 {}
 
 /// `TPACKET_V3`.
 const VERSION_3: c_int = 2;

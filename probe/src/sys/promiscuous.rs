@@ -4,20 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 
-use super::option::{self, Plain, SocketOption};
-
-/// `struct packet_mreq`.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-struct Membership {
-    interface: u32,
-    kind: u16,
-    address_length: u16,
-    address: [u8; 8],
-}
-
-// SAFETY: integers, 16 octets without a gap.
-unsafe impl Plain for Membership {}
+use super::option::{self, SocketOption};
 
 /// A socket that can request promiscuous mode on any number of interfaces of its network namespace.
 /// It receives nothing.
@@ -59,11 +46,11 @@ impl PromiscuousSocket {
     }
 
     fn set(&self, name: libc::c_int, ifindex: u32) -> io::Result<()> {
-        let membership = Membership {
-            interface: ifindex,
-            kind: u16::try_from(libc::PACKET_MR_PROMISC).expect("a small number"),
-            address_length: 0,
-            address: [0; 8],
+        let membership = libc::packet_mreq {
+            mr_ifindex: libc::c_int::try_from(ifindex).unwrap_or(libc::c_int::MAX),
+            mr_type: u16::try_from(libc::PACKET_MR_PROMISC).expect("a small number"),
+            mr_alen: 0,
+            mr_address: [0; 8],
         };
         let option = SocketOption { level: libc::SOL_PACKET, name };
         option::set(self.0.as_fd(), option, &membership)

@@ -13,7 +13,7 @@ use log::warn;
 
 use super::decompress::Stream;
 use super::pipe::{Pipe, PipeState};
-use super::place::Place;
+use super::place::FilePlace;
 
 /// A capture file, or standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,10 +123,10 @@ impl Input {
     }
 
     /// The file or pipe of this input.
-    pub(crate) fn place(&self) -> Option<Place> {
+    pub(crate) fn place(&self) -> Option<FilePlace> {
         match self {
-            Self::Stdin => Place::of_stdin(),
-            Self::File(path) => Place::of_path(path),
+            Self::Stdin => FilePlace::of_stdin(),
+            Self::File(path) => FilePlace::of_path(path),
         }
     }
 }

@@ -28,7 +28,7 @@ pub use self::inputs::Input;
 use self::interfaces::Interfaces;
 pub(crate) use self::interfaces::link_name;
 use self::pipe::PipeState;
-pub(crate) use self::place::Place;
+pub(crate) use self::place::FilePlace;
 use self::reader::{FileReader, Run};
 use super::{CaptureError, PacketSource, Polled};
 use crate::report::units::counted;

@@ -14,7 +14,7 @@ const LINKS_MAX: usize = 40;
 ///
 /// A device has no place: several outputs may write to it, such as `/dev/null`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
+pub(crate) enum FilePlace {
     /// It exists.
     Taken(Inode),
     /// It does not exist yet. Its folder and its name there.
@@ -24,7 +24,7 @@ pub(crate) enum Place {
 /// Device and inode.
 type Inode = (u64, u64);
 
-impl Place {
+impl FilePlace {
     /// The place of a path. Links are followed, even if the last one leads to no file yet.
     pub(crate) fn of_path(path: &Path) -> Option<Self> {
         match path.metadata() {
@@ -93,11 +93,11 @@ mod tests {
         symlink("file", path("soft")).unwrap();
         symlink("sub/../new", path("dangling")).unwrap();
         symlink("loop", path("loop")).unwrap();
-        let place = |name: &str| Place::of_path(&path(name));
+        let place = |name: &str| FilePlace::of_path(&path(name));
         for name in ["hard", "soft", "sub/../file"] {
             assert_eq!(place(name), place("file"), "{name}");
         }
-        assert_eq!(Place::of_open(File::open(path("file")).unwrap()), place("file"));
+        assert_eq!(FilePlace::of_open(File::open(path("file")).unwrap()), place("file"));
         assert!(place("new").is_some());
         for name in ["dangling", "sub/../new"] {
             assert_eq!(place(name), place("new"), "{name}");
@@ -105,7 +105,7 @@ mod tests {
         assert_ne!(place("new"), place("other"));
         assert_ne!(place("new"), place("sub/new"));
         assert_eq!(place("loop"), None);
-        assert_eq!(Place::of_path(Path::new("/dev/null")), None);
+        assert_eq!(FilePlace::of_path(Path::new("/dev/null")), None);
         fs::remove_dir_all(folder).unwrap();
     }
 }

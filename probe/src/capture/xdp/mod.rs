@@ -28,7 +28,7 @@ use self::plan::{Attempt, XdpSettings};
 use super::CaptureError;
 use super::afxdp::{XdpQueue, XdpSocket, retry_while_busy};
 use super::kernel::KernelVersion;
-use super::offloads::{Place, warn_of_harmful_offloads};
+use super::offloads::{CapturePlace, warn_of_harmful_offloads};
 use crate::sys::mapping::Mapping;
 use crate::sys::promiscuous::{Promiscuous, PromiscuousSocket};
 use crate::sys::xsk::XskBinding;
@@ -132,7 +132,7 @@ impl XdpOpener {
             zero_copy: u32::try_from(zero_copy).unwrap_or(u32::MAX),
             queues: settings.queues,
         };
-        let place = if attempt.in_driver { Place::Driver } else { Place::Generic };
+        let place = if attempt.in_driver { CapturePlace::Driver } else { CapturePlace::Generic };
         warn_of_harmful_offloads(&settings.name, place);
         let mut capture = XdpCapture {
             link: Some(link),

@@ -1,7 +1,6 @@
 //! A pair of connected interfaces for tests, each in its own network namespace.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::File;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -9,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
 use pnet_datalink::{Channel, Config, DataLinkSender, NetworkInterface};
+
+use crate::host::namespace::{output, skip};
 
 /// Frames after which the sender pauses, so that the kernel's queue does not overflow.
 const BURST: usize = 64;
@@ -113,18 +114,6 @@ impl Drop for Pair {
     }
 }
 
-/// Prints to standard output, and writes to the file in which the test command collects skipped
-/// tests.
-#[expect(clippy::print_stdout, reason = "that is what the test runner collects")]
-fn skip(reason: &str) {
-    let test = thread::current().name().unwrap_or("a test").to_owned();
-    println!("skipped: {test}: {reason}");
-    if let Some(path) = std::env::var_os("FLOWPROBE_SKIPS") {
-        let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
-        writeln!(file, "{test}: {reason}").unwrap();
-    }
-}
-
 /// In a thread, because each thread has its own namespace.
 fn inside<T: Send>(namespace: &str, run: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
@@ -152,8 +141,5 @@ pub(super) fn interface(name: &str) -> NetworkInterface {
 }
 
 fn ip(arguments: &[&str]) -> String {
-    let output = Command::new("ip").args(arguments).output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "ip {arguments:?}: {errors}");
-    String::from_utf8(output.stdout).unwrap()
+    output(Command::new("ip").args(arguments))
 }

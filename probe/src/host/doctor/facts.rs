@@ -3,12 +3,14 @@
 use std::io;
 use std::thread;
 
+use flow::TableSettings;
+
 use super::traffic::Traffic;
-use crate::capture::offloads::Place;
+use crate::capture::offloads::CapturePlace;
 use crate::capture::packet::Rings;
 use crate::capture::xdp::plan::XdpSettings;
 use crate::host::interface::{Interface, XdpFeatures, xdp_features};
-use crate::host::memory::{self, Memory as Owner};
+use crate::host::memory::{self, MemoryOwner};
 use crate::host::method::{Method, Wanted};
 use crate::host::ports::Room;
 use crate::host::system::System;
@@ -86,11 +88,13 @@ impl Facts {
     }
 
     /// The place of the capture.
-    pub(super) fn place(&self, method: &Method) -> Place {
+    pub(super) fn place(&self, method: &Method) -> CapturePlace {
         match method {
-            Method::Xdp if self.xdp.is_some_and(|features| !features.redirects) => Place::Generic,
-            Method::Xdp => Place::Driver,
-            Method::Packet { .. } | Method::None { .. } => Place::Stack,
+            Method::Xdp if self.xdp.is_some_and(|features| !features.redirects) => {
+                CapturePlace::Generic
+            }
+            Method::Xdp => CapturePlace::Driver,
+            Method::Packet { .. } | Method::None { .. } => CapturePlace::Stack,
         }
     }
 
@@ -105,7 +109,7 @@ impl Facts {
         let sockets = self.sockets(method);
         Memory {
             sockets: sockets.xdp + sockets.packet,
-            flows: u64::from(flows) * FLOW_OCTETS,
+            flows: TableSettings::octets_for(flows),
             rest: REST,
             waiting: live_memory(flows as usize),
         }
@@ -131,14 +135,14 @@ impl Facts {
         let Memory { flows, .. } = self.memory(&method);
         let Room { xdp, packet } = self.sockets(&method);
         let (xdp, packet) = (xdp + self.share.before.xdp, packet + self.share.before.packet);
-        self.shortage = memory::check("flows (--max-flows)", flows, Owner::Own).err();
+        self.shortage = memory::check("flows (--max-flows)", flows, MemoryOwner::Own).err();
         if let Some(shortage) = &self.shortage {
             self.obstacle.get_or_insert_with(|| shortage.clone());
             return;
         }
         let what = "sockets and flows";
-        let checks = memory::check(what, flows + xdp, Owner::Own)
-            .and_then(|()| memory::check(what, flows + xdp + packet, Owner::OfKernel));
+        let checks = memory::check(what, flows + xdp, MemoryOwner::Own)
+            .and_then(|()| memory::check(what, flows + xdp + packet, MemoryOwner::OfKernel));
         self.shortage = checks.err();
     }
 }
@@ -205,9 +209,6 @@ pub(super) struct Memory {
     /// Maximum of waiting records, when outputs are slow.
     pub(super) waiting: u64,
 }
-
-/// Octets of a flow in the table.
-const FLOW_OCTETS: u64 = 94;
 
 /// Octets of the program itself, measured.
 const REST: u64 = 12 << 20;

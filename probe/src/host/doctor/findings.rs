@@ -8,7 +8,7 @@ use super::facts::{Facts, Memory, Share};
 use super::spreading;
 use super::traffic::Traffic;
 use crate::capture::layer::Layer;
-use crate::capture::offloads::{HarmfulOffload, Place, harmful_offloads};
+use crate::capture::offloads::{CapturePlace, HarmfulOffload, harmful_offloads};
 use crate::capture::xdp::plan::{KERNEL_MIN, KERNEL_MIN_FRAGS, ONE_BUFFER_MTU_MAX};
 use crate::host::method::Method;
 use crate::host::rights;
@@ -226,8 +226,8 @@ fn lro(facts: &Facts, method: &Method) -> Option<Finding> {
 
 fn gro(facts: &Facts, method: &Method) -> Option<Finding> {
     let harmless = match facts.place(method) {
-        Place::Driver | Place::Generic => "on: XDP takes frames before it",
-        Place::Stack => "on: super-packets are split again",
+        CapturePlace::Driver | CapturePlace::Generic => "on: XDP takes frames before it",
+        CapturePlace::Stack => "on: super-packets are split again",
     };
     offload(facts, method, HarmfulOffload::Gro, facts.offloads?.gro, harmless)
 }

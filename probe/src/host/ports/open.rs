@@ -8,12 +8,12 @@ use log::info;
 use super::budget::Room;
 use crate::capture::CaptureError;
 use crate::capture::live::LiveSource;
-use crate::capture::offloads::{Place, warn_of_harmful_offloads};
+use crate::capture::offloads::{CapturePlace, warn_of_harmful_offloads};
 use crate::capture::packet::{PacketSettings, PacketSocket, Rings};
 use crate::capture::xdp::{XdpCapture, XdpOpener};
 use crate::host::interface::network::Network;
 use crate::host::interface::{Interface, towards};
-use crate::host::memory::{self, Memory};
+use crate::host::memory::{self, MemoryOwner};
 use crate::host::method::{Kind, Method, Wanted};
 use crate::host::system::System;
 use crate::settings::args::{CaptureMethod, LiveSettings};
@@ -125,9 +125,9 @@ impl Opener {
         };
         let octets = rings.octets.saturating_mul(rings.count.into());
         let what = format!("{name}: {} (--packet-ring)", counted(rings.count as usize, "ring"));
-        memory::check(&what, octets, Memory::OfKernel)?;
+        memory::check(&what, octets, MemoryOwner::OfKernel)?;
         let sockets = PacketSocket::open_all(&settings).map_err(|error| error.to_string())?;
-        warn_of_harmful_offloads(name, Place::Stack);
+        warn_of_harmful_offloads(name, CapturePlace::Stack);
         let mut method = format!("AF_PACKET, {}: {why}", counted(sockets.len(), "socket"));
         if interface.xdp.is_some() {
             method.push_str("; packets that the XDP program on it takes are not seen");
@@ -150,7 +150,7 @@ impl Opener {
         let settings = wanted.xdp(interface, number);
         let what =
             format!("{}: {} (--ring)", interface.name, counted(settings.queues as usize, "ring"));
-        memory::check(&what, settings.memory(), Memory::Own).map_err(CaptureError::Failed)?;
+        memory::check(&what, settings.memory(), MemoryOwner::Own).map_err(CaptureError::Failed)?;
         let (xdp, sockets) = self.xdp.open(&settings)?;
         let link_local = interface.link_local();
         if !link_local.is_empty() {
