@@ -272,7 +272,7 @@ impl Collector {
                     } else {
                         interval = sample.sampling_rate;
                     }
-                    let kept = (&mut *places, &mut known.drops);
+                    let kept = (&mut *places, &mut known.sources);
                     if let Some(given) = sflow::record(&sample, common, kept, counts) {
                         give(given, &exporter, sampling, (counts, sink));
                     }

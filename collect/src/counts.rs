@@ -66,6 +66,8 @@ counts! {
     unknown_sets: "sets of an unknown kind";
     /// Datagrams of sFlow with more octets than their samples have. The samples count.
     sflow_longer: "sFlow datagrams longer than their samples";
+    /// Flow samples that are missing, by the numbers of their sources. Those of lost datagrams too.
+    sflow_missing: "sFlow samples MISSING by their sequence numbers";
     /// Flow samples that agents took and could not send, by their own counters.
     sflow_dropped: "sFlow samples DROPPED by agents";
     /// Flow samples of sFlow: each is a record, or is in one of `unmeterable` and the next three.

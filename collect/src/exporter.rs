@@ -12,7 +12,7 @@ use crate::message::Header;
 use crate::names::Names;
 use crate::sampling::Samplers;
 use crate::sequence::Sequence;
-use crate::sflow::{Drops, InterfaceReport, Interfaces};
+use crate::sflow::{InterfaceReport, Interfaces, Sources};
 use crate::templates::Templates;
 use crate::waiting::Waiting;
 
@@ -29,7 +29,7 @@ pub(crate) struct KnownExporter {
     /// What the user calls it.
     pub(crate) name: Option<Arc<str>>,
     /// Of an agent of sFlow.
-    pub(crate) drops: Drops,
+    pub(crate) sources: Sources,
     pub(crate) interfaces: Interfaces,
 }
 

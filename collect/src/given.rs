@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use element::Reading;
-use flow::{Details, Exporter, FlowRecord};
+use flow::{Details, Exporter, FlowRecord, Initiator};
 
 use crate::collector::Sink;
 use crate::counts::Counts;
@@ -11,7 +11,7 @@ use crate::half::Half;
 use crate::limits::COUNT_MAX;
 use crate::names::Names;
 use crate::originals::Originals;
-use crate::record::{self, Common, Places};
+use crate::record::{self, Common, Places, REVERSE_INITIATOR};
 use crate::sampling::Samplers;
 use crate::scale::SamplingSettings;
 use crate::template::Template;
@@ -64,8 +64,15 @@ pub(crate) fn read_flows(
             return;
         };
         // The record of the initiator comes first. Each has the counts of its source.
-        let is_responder = std::mem::take(&mut reading.biflow_direction) == 2;
+        let direction = std::mem::take(&mut reading.biflow_direction);
+        let is_responder = direction == REVERSE_INITIATOR;
         other.biflow_direction = 0;
+        let initiators = match direction {
+            1 => [Initiator::Source, Initiator::Destination],
+            REVERSE_INITIATOR => [Initiator::Destination, Initiator::Source],
+            _ => [Initiator::Unknown; 2],
+        };
+        [reading.collected.initiator, other.collected.initiator] = initiators;
         let has_both = reading.has_counts();
         let mut halves = [(half, reading), (other_half, &mut other)];
         if is_responder || !has_both {

@@ -89,6 +89,7 @@ fn told(element: Element, value: Received<'_>) -> Option<Value> {
             let octets = value.mac()?.map(|octet| format!("{octet:02x}"));
             Value::Text(octets.join(":"))
         }
+        Form::Float64 => Value::Text(value.float()?.to_string()),
         Form::Octets16 | Form::Octets => return None,
     })
 }

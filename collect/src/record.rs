@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use element::{Element, Reading, Route, TimeForm, TimeReading};
 use flow::{
-    Details, FlowDirection, FlowRecord, IpVersion, KeyField, KeyFields, Place, Timestamp, Tpids,
+    Details, FlowDirection, FlowRecord, Initiator, IpVersion, KeyField, KeyFields, Place,
+    Timestamp, Tpids,
 };
 
 use crate::counts::Counts;
@@ -67,6 +68,10 @@ impl Places {
         Some(place)
     }
 }
+
+/// biflowDirection: the destination of the record began the conversation (RFC 5103 section 6.3). 1
+/// is the source.
+pub(crate) const REVERSE_INITIATOR: u8 = 2;
 
 /// Makes a flow record of one direction. `None` if it has neither
 /// addresses nor a packet that has them.
@@ -157,8 +162,11 @@ fn set_addresses(reading: &mut Reading) -> Option<()> {
     key.ip_version = ip_version;
     key.source = source.unwrap_or_default();
     key.destination = destination.unwrap_or_default();
+    if matches!(reading.biflow_direction, 1 | REVERSE_INITIATOR) {
+        reading.collected.initiator = Initiator::Source;
+    }
     // The source is the responder of the conversation.
-    if reading.biflow_direction == 2 {
+    if reading.biflow_direction == REVERSE_INITIATOR {
         std::mem::swap(&mut key.source, &mut key.destination);
         std::mem::swap(&mut key.source_port, &mut key.destination_port);
         std::mem::swap(&mut reading.source, &mut reading.destination);

@@ -202,6 +202,8 @@ pub struct SamplingReading {
     pub size: u32,
     /// samplingPopulation: packets of the population.
     pub population: u32,
+    /// samplingProbability, as N of "one of N packets".
+    pub one_of: u32,
 }
 
 impl SamplingReading {
@@ -216,8 +218,8 @@ impl SamplingReading {
             Some(rounded(all, self.packets))
         } else if self.size > 0 && self.population > 0 {
             Some(rounded(self.population.into(), self.size))
-        } else if self.interval > 0 {
-            Some(self.interval)
+        } else if self.interval > 0 || self.one_of > 0 {
+            Some(if self.interval > 0 { self.interval } else { self.one_of })
         } else {
             // A space without a number of packets follows each single packet.
             (self.space > 0).then(|| self.space.saturating_add(1))
@@ -376,6 +378,8 @@ mod tests {
             (SamplingReading { packets: 1, space: 99, ..SamplingReading::default() }, Some(100)),
             (SamplingReading { packets: 10, space: 90, ..SamplingReading::default() }, Some(10)),
             (SamplingReading { space: 7, ..SamplingReading::default() }, Some(8)),
+            (SamplingReading { one_of: 64, ..SamplingReading::default() }, Some(64)),
+            (SamplingReading { interval: 9, one_of: 64, ..SamplingReading::default() }, Some(9)),
             (SamplingReading { size: 3, population: 10, ..SamplingReading::default() }, Some(3)),
             (SamplingReading { size: 9, population: 1, ..SamplingReading::default() }, Some(1)),
             (

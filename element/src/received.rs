@@ -52,6 +52,27 @@ impl<'a> Received<'a> {
         low
     }
 
+    /// A number in the form of IEEE 754, of 64 or 32 bits. `None` if it is not finite.
+    pub fn float(self) -> Option<f64> {
+        let number = if let Ok(octets) = <[u8; 4]>::try_from(self.0) {
+            f32::from_be_bytes(octets).into()
+        } else {
+            f64::from_be_bytes(self.0.try_into().ok()?)
+        };
+        number.is_finite().then_some(number)
+    }
+
+    /// N of a probability of one to N, rounded. 0 if the number is no probability, or 0.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a number from 1 to 2^32 with a half added; larger ones become the largest"
+    )]
+    pub(crate) fn one_of(self) -> u32 {
+        let is_probability = |number: &f64| *number > 0.0 && *number <= 1.0;
+        self.float().filter(is_probability).map_or(0, |number| (1.0 / number + 0.5) as u32)
+    }
+
     /// The octets of an IPv4 address, in the form of flow keys.
     #[inline]
     pub fn ipv4(self) -> Option<[u8; 16]> {
@@ -132,6 +153,16 @@ mod tests {
         assert_eq!(Received(&octets).number(), 0);
         assert_eq!(Received(&octets[..5]).number32(), u32::MAX);
         assert_eq!((Received(&octets[..5]).low16(), Received(&octets[..5]).low8()), (0x0405, 5));
+    }
+
+    #[test]
+    fn probabilities_are_one_of_so_many() {
+        let of = |number: f64| Received(&number.to_be_bytes()).one_of();
+        assert_eq!([of(1.0), of(0.5), of(0.3), of(0.001)], [1, 2, 3, 1000]);
+        assert_eq!(of(1e-300), u32::MAX);
+        assert_eq!([of(0.0), of(-0.5), of(1.5), of(f64::NAN), of(f64::INFINITY)], [0; 5]);
+        assert_eq!(Received(&0.25_f32.to_be_bytes()).one_of(), 4);
+        assert_eq!(Received(&[0x3f; 7]).float(), None);
     }
 
     #[test]

@@ -426,6 +426,10 @@ elements! {
     SamplingPopulation = 310, "samplingPopulation", "sampling_population", Unsigned32,
         read |into, value| into.sampling.population = value.number32();
 
+    /// That a packet is sampled, from 0 to 1.
+    SamplingProbability = 311, "samplingProbability", "sampling_probability", Float64,
+        read |into, value| into.sampling.one_of = value.one_of();
+
     /// Octets of the frame on the wire of which a section is sent.
     DataLinkFrameSize = 312, "dataLinkFrameSize", "data_link_frame_size", Unsigned16,
         read |into, value| into.frame_octets = value.number32();

@@ -37,6 +37,8 @@ pub enum Form {
     DateTimeSeconds,
     /// Microseconds or nanoseconds, in the format of NTP.
     DateTimeNtp,
+    /// A number of 64 bits in the form of IEEE 754.
+    Float64,
     /// Any number of octets.
     Octets,
 }
@@ -49,7 +51,7 @@ impl Form {
             Self::Unsigned16 => 2,
             Self::Unsigned32 | Self::Ipv4Address | Self::DateTimeSeconds => 4,
             Self::MacAddress => 6,
-            Self::Unsigned64 | Self::DateTimeMilliseconds | Self::DateTimeNtp => 8,
+            Self::Unsigned64 | Self::DateTimeMilliseconds | Self::DateTimeNtp | Self::Float64 => 8,
             Self::Ipv6Address | Self::Octets16 => 16,
             Self::String | Self::Octets => VARIABLE_LENGTH,
         }

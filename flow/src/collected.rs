@@ -94,8 +94,22 @@ pub struct Collected {
     pub sampling_interval: u32,
     /// Packets and octets were multiplied by the sampling interval.
     pub is_scaled: bool,
+    /// The side that began the conversation (biflowDirection).
+    pub initiator: Initiator,
     /// Names of numbers of the flow, if the exporter's options tell any.
     pub names: Option<Box<CollectedNames>>,
+}
+
+/// The side that began a conversation, as its exporter knows it (RFC 5103 section 6.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Initiator {
+    /// The exporter does not know it, or does not say it.
+    #[default]
+    Unknown,
+    /// The source of the record.
+    Source,
+    /// The destination of the record.
+    Destination,
 }
 
 /// Names that the options of an exporter give to numbers of a flow.

@@ -44,7 +44,7 @@ mod unread;
 pub use batch::{BATCH_RECORDS, Batch, Event, EventKind, Origin, Value};
 pub use clock::{NO_CLOCK, NewClock, TraceTime};
 pub use collected::{
-    Collected, CollectedNames, ExportProtocol, Exporter, NamedInterface, Translated,
+    Collected, CollectedNames, ExportProtocol, Exporter, Initiator, NamedInterface, Translated,
 };
 pub use conversation::Conversation;
 pub use counts::{MeterCounts, PayloadCounts};

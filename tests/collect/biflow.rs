@@ -1,8 +1,11 @@
 //! Records with counts of both directions of a flow: each is two records.
 
 use flow::{FlowDirection, FlowRecord, Timestamp};
+use serde_json::{Value, json};
 
 use crate::messages::{FIELDS, NOW, Session, be16, be32, flow, ipfix, netflow9, set, template};
+use crate::program::{capture, collect};
+use crate::support;
 
 /// The enterprise of elements of the other direction (RFC 5103).
 const REVERSE: u32 = 29_305;
@@ -167,6 +170,46 @@ fn the_record_of_the_initiator_comes_first() {
         }
         let first: Vec<_> = session.records().iter().take(2).map(ends).collect();
         assert_eq!(first, both, "{direction}");
+    }
+}
+
+#[test]
+fn documents_have_the_client_if_the_exporter_knows_it() {
+    let folder = support::scratch();
+    let documents = |direction: u8| {
+        let fields = [&FIELDS[..], &[(239, 1)]].concat();
+        let record = [flow(1), vec![direction], be32(&[9000, 7])].concat();
+        let template = with_reverse(&fields, &[(1, 4), (2, 4)]);
+        let datagrams = [ipfix(0, &[set(2, &template), set(300, &record)])];
+        let name = format!("{direction}.pcap");
+        let run = collect(&[support::write(&folder, &name, &capture(&datagrams))], &[]);
+        let documents = run.documents();
+        assert_eq!(documents.len(), 2, "{}", run.stderr);
+        documents
+    };
+    for direction in [1, 2] {
+        for document in documents(direction) {
+            assert_eq!(document["event"]["category"], json!(["network", "session"]));
+            let (client, server) = (&document["client"], &document["server"]);
+            let (address, _) =
+                (if direction == 1 { CLIENT } else { SERVER }).split_once(':').unwrap();
+            let is_request = document["source"]["ip"] == address;
+            let (sender, receiver) = if is_request { (client, server) } else { (server, client) };
+            assert_eq!(client["ip"], address, "{document}");
+            for (side, fields) in [
+                ("source", &["ip", "port", "bytes", "packets"][..]),
+                ("destination", &["ip", "port"]),
+            ] {
+                let party = if side == "source" { sender } else { receiver };
+                let expected =
+                    fields.iter().map(|it| ((*it).to_owned(), document[side][it].clone()));
+                assert_eq!(*party, Value::Object(expected.collect()), "{document}");
+            }
+        }
+    }
+    for document in documents(0).iter().chain(&documents(3)) {
+        assert_eq!(document["event"]["category"], json!(["network"]));
+        assert!(document.get("client").is_none() && document.get("server").is_none());
     }
 }
 

@@ -261,6 +261,20 @@ fn sampling_is_told_by_options_and_by_records() {
 }
 
 #[test]
+fn a_probability_of_sampling_is_an_interval() {
+    let mut session = Session::new();
+    let options = options_template(400, 1, &[(302, 4), (304, 2), (311, 8)]);
+    let told = [be32(&[9]), be16(&[3]), 0.001_f64.to_be_bytes().to_vec()].concat();
+    let fields = [&FIELDS[..], &[(302, 4)]].concat();
+    let data = [flow(1), be32(&[9])].concat();
+    let sets =
+        [set(3, &options), set(400, &told), set(2, &template(300, &fields)), set(300, &data)];
+    session.take(&ipfix(0, &sets));
+    let details = &session.given.0[0].2;
+    assert_eq!(details.collected.as_ref().unwrap().sampling_interval, 1000);
+}
+
+#[test]
 fn sampling_of_interfaces_and_templates_is_theirs_alone() {
     let mut session = Session::new();
     // NetFlow v9 has its own numbers of scopes: 2 is an interface, 5 is a template.

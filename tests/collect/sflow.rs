@@ -234,6 +234,25 @@ fn samples_that_agents_dropped_are_counted_by_source() {
 }
 
 #[test]
+fn samples_that_are_missing_are_counted_by_source() {
+    let of = |number: u32, source: u32| {
+        let head = be32(&[number, source, 512, 9000, 0, 3, 4, 1]);
+        sflow_part(1, &[head, sampled_ipv4()].concat())
+    };
+    let missing = |samples: &[Vec<u8>]| taken(samples).counts().sflow_missing;
+    assert_eq!(missing(&[of(7, 3), of(8, 3), of(1, 4), of(2, 4)]), 0);
+    assert_eq!(missing(&[of(7, 3), of(1, 4), of(10, 3), of(3, 4)]), 3);
+    // The number goes around, and a source begins anew.
+    assert_eq!(missing(&[of(u32::MAX, 3), of(1, 3), of(500_000, 3), of(9, 3), of(11, 3)]), 2);
+    // Discarded packets have numbers of their own.
+    let discard = |number: u32| {
+        let head = be32(&[number, 0, 3, 0, 3, 4, 256, 1]);
+        sflow_part(5, &[head, sampled_ipv4()].concat())
+    };
+    assert_eq!(missing(&[of(7, 3), discard(50), of(8, 3), discard(52)]), 1);
+}
+
+#[test]
 fn a_datagram_that_contradicts_itself_gives_nothing() {
     let right = flow_sample(&[of_ethernet(&packet::unpadded(&ip()))]);
     let records = |count: u32, records: &[u8]| {

@@ -5,10 +5,10 @@
 //! in packet.rs.
 
 mod counters;
-mod drops;
 mod facts;
 mod octets;
 mod packet;
+mod sources;
 
 use std::net::IpAddr;
 
@@ -20,8 +20,8 @@ use octets::Octets;
 
 pub use counters::InterfaceReport;
 pub(crate) use counters::{CounterSample, Interfaces};
-pub(crate) use drops::Drops;
 pub(crate) use packet::{Common, record};
+pub(crate) use sources::Sources;
 
 /// The interface number of packets that begin or end in the agent, and the one in expanded form.
 const LOCAL: [u32; 2] = [0x3fff_ffff, u32::MAX];
@@ -51,6 +51,8 @@ pub(crate) enum Sample<'a> {
 pub(crate) struct FlowSample<'a> {
     /// It is of a packet that was discarded. All such packets have a sample.
     pub(crate) is_discard: bool,
+    /// The number of the sample, by its source.
+    sequence: u32,
     /// Kind and number of the source.
     source: [u32; 2],
     /// Samples that the source took and could not send, so far.
@@ -140,21 +142,21 @@ impl<'a> FlowSample<'a> {
     /// | Drops | Input | Output | Number of records |
     /// ```
     fn read(mut rest: Octets<'a>) -> Result<Self, Malformed> {
-        let [_sequence, source, sampling_rate, _pool, drops, input, output, count] =
+        let [sequence, source, sampling_rate, _pool, drops, input, output, count] =
             rest.numbers()?;
         let source = [source >> 24, source & 0xff_ffff];
         let parts = |interface: u32| (interface >> 30, interface & 0x3fff_ffff);
         let sample = Self::checked(sampling_rate, parts(input), parts(output), count, rest)?;
-        Ok(Self { source, drops, ..sample })
+        Ok(Self { sequence, source, drops, ..sample })
     }
 
     /// Source and interfaces have two numbers each: kind or form, and the number.
     fn read_expanded(mut rest: Octets<'a>) -> Result<Self, Malformed> {
-        let [_sequence, kind, number, sampling_rate, _pool, drops] = rest.numbers()?;
+        let [sequence, kind, number, sampling_rate, _pool, drops] = rest.numbers()?;
         let [input_form, input, output_form, output, count] = rest.numbers()?;
         let (input, output) = ((input_form, input), (output_form, output));
         let sample = Self::checked(sampling_rate, input, output, count, rest)?;
-        Ok(Self { source: [kind, number], drops, ..sample })
+        Ok(Self { sequence, source: [kind, number], drops, ..sample })
     }
 
     /// A discarded packet. Its interfaces have plain numbers.
@@ -164,11 +166,11 @@ impl<'a> FlowSample<'a> {
     /// | Number of records |                         sFlow Dropped Packet Notification Structures
     /// ```
     fn read_discard(mut rest: Octets<'a>) -> Result<Self, Malformed> {
-        let [_sequence, kind, number, drops, input, output, reason, count] = rest.numbers()?;
+        let [sequence, kind, number, drops, input, output, reason, count] = rest.numbers()?;
         let sample = Self::checked(1, (0, input), (0, output), count, rest)?;
         let forwarding_status = Some(forwarding_status(reason));
         let source = [kind, number];
-        Ok(Self { is_discard: true, source, drops, forwarding_status, ..sample })
+        Ok(Self { is_discard: true, sequence, source, drops, forwarding_status, ..sample })
     }
 
     fn checked(
@@ -181,6 +183,7 @@ impl<'a> FlowSample<'a> {
         checked_records(records, count)?;
         Ok(Self {
             is_discard: false,
+            sequence: 0,
             source: [0; 2],
             drops: 0,
             sampling_rate,

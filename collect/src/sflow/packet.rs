@@ -8,7 +8,7 @@ use flow::{
 };
 
 use super::facts::{Facts, RawHeader};
-use super::{Drops, FlowSample};
+use super::{FlowSample, Sources};
 use crate::counts::Counts;
 use crate::message::Header;
 use crate::record::Places;
@@ -44,11 +44,11 @@ pub(crate) struct Common<'a> {
 pub(crate) fn record(
     sample: &FlowSample<'_>,
     common: Common<'_>,
-    (places, drops): (&mut Places, &mut Drops),
+    (places, sources): (&mut Places, &mut Sources),
     counts: &mut Counts,
 ) -> Option<(FlowRecord, Details)> {
     counts.sflow_samples += 1;
-    drops.check(common.header.domain, sample, counts);
+    sources.check(common.header.domain, sample, counts);
     let facts = Facts::of(sample, counts);
     let read = facts.header.map(|header| header.packet(common));
     let (packet, has_ttl) = match (read, facts.packet) {

@@ -18,11 +18,13 @@ const FIELDS: &Fields = &[
     (
         "ip",
         &[
+            "client.ip",
             "destination.ip",
             "flowprobe.tunnel.destination.ip",
             "flowprobe.tunnel.source.ip",
             "observer.ip",
             "related.ip",
+            "server.ip",
             "source.ip",
         ],
     ),
@@ -122,6 +124,9 @@ const FIELDS: &Fields = &[
         "long",
         &[
             "destination.as.number",
+            "client.bytes",
+            "client.packets",
+            "client.port",
             "destination.port",
             "event.duration",
             "event.sequence",
@@ -139,6 +144,9 @@ const FIELDS: &Fields = &[
             "netflow.sampling_interval",
             "network.bytes",
             "network.packets",
+            "server.bytes",
+            "server.packets",
+            "server.port",
             "source.as.number",
             "source.bytes",
             "source.packets",
@@ -221,6 +229,7 @@ fn kind_of(form: Form) -> &'static str {
         Form::Unsigned32 | Form::Unsigned64 => "long",
         Form::Ipv4Address | Form::Ipv6Address => "ip",
         Form::DateTimeMilliseconds | Form::DateTimeSeconds | Form::DateTimeNtp => "date",
+        Form::Float64 => "double",
         Form::String | Form::MacAddress | Form::Octets16 | Form::Octets => "keyword",
     }
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use element::{Element, Flow, UptimeBase};
 use flow::number::{protocol, tcp_control};
 use flow::{
-    Collected, Details, Facts, FlowDirection, FlowEndReason, FlowRecord, IpVersion, KeyField,
-    KeyFields, NetworkSet, Origin, Tags,
+    Collected, Details, Facts, FlowDirection, FlowEndReason, FlowKey, FlowRecord, Initiator,
+    IpVersion, KeyField, KeyFields, NetworkSet, Origin, Tags,
 };
 
 use super::address::{Perimeter, Sides};
@@ -31,6 +31,8 @@ use crate::exporter::Interface;
 pub(super) struct DocumentWriter {
     /// Text between `@timestamp` and the times of the event.
     head: Vec<u8>,
+    /// The same of a conversation of which the exporter knows who began it.
+    session_head: Vec<u8>,
     /// Text between the event and `observer.ingress`.
     agent: Vec<u8>,
     /// Beginning of `netflow` and its `exporter`, up to the timestamp.
@@ -69,8 +71,10 @@ impl DocumentWriter {
         let exporter = format!(
             r#","netflow":{{"type":"netflow_flow","exporter":{{"version":10,"source_id":{domain},"timestamp":""#,
         );
+        let session = head.replace(r#"["network"]"#, r#"["network","session"]"#);
         Self {
             head: head.into_bytes(),
+            session_head: session.into_bytes(),
             agent: agent.into_bytes(),
             exporter: exporter.into_bytes(),
             names: (name, version),
@@ -132,10 +136,12 @@ impl DocumentWriter {
         out.extend_from_slice(br#"{"@timestamp":""#);
         self.time.put(record.end, out);
         out.push(b'"');
-        self.put_event(record, out);
+        let initiator = collected.map_or(Initiator::Unknown, |collected| collected.initiator);
+        self.put_event(record, initiator, out);
         self.put_observer(record, collected, out);
         self.put_side(&sides, Side::Source, flow, out);
         self.put_side(&sides, Side::Destination, flow, out);
+        self.put_parties(&sides, record, initiator, out);
         self.put_network(&sides, flow, out);
         put_tags(record.tags, out);
         if let Some(details) = details {
@@ -149,8 +155,9 @@ impl DocumentWriter {
         self.sequence += 1;
     }
 
-    fn put_event(&mut self, record: &FlowRecord, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.head);
+    fn put_event(&mut self, record: &FlowRecord, initiator: Initiator, out: &mut Vec<u8>) {
+        let is_session = initiator != Initiator::Unknown;
+        out.extend_from_slice(if is_session { &self.session_head } else { &self.head });
         if record.tcp_control_bits & tcp_control::SYN != 0 {
             out.extend_from_slice(br#","start""#);
         }
@@ -240,6 +247,44 @@ impl DocumentWriter {
             put_string(out, br#"},"server":{"domain":"#, name);
         }
         out.push(b'}');
+    }
+
+    /// The client and the server, if the exporter knows who began the conversation. The counts are
+    /// those of the sender.
+    fn put_parties(
+        &self,
+        sides: &Sides,
+        record: &FlowRecord,
+        initiator: Initiator,
+        out: &mut Vec<u8>,
+    ) {
+        let labels = match initiator {
+            Initiator::Unknown => return,
+            Initiator::Source => [&br#","client":{"#[..], br#","server":{"#],
+            Initiator::Destination => [&br#","server":{"#[..], br#","client":{"#],
+        };
+        let FlowKey { source_port, destination_port, .. } = record.key;
+        let source = (&sides.source, KeyField::SourcePort, source_port);
+        let destination = (&sides.destination, KeyField::DestinationPort, destination_port);
+        for (label, (address, port_field, port), sends) in
+            [(labels[0], source, true), (labels[1], destination, false)]
+        {
+            out.extend_from_slice(label);
+            if let Some(address) = address {
+                put_text(out, br#""ip":""#, address.text());
+                out.push(b'"');
+            }
+            if self.key.contains(port_field) {
+                put_comma(out);
+                put_number(out, br#""port":"#, port);
+            }
+            if sends {
+                put_comma(out);
+                put_number(out, br#""bytes":"#, record.octets);
+                put_number(out, br#","packets":"#, record.packets);
+            }
+            out.push(b'}');
+        }
     }
 
     fn put_network(&self, sides: &Sides, flow: Flow<'_>, out: &mut Vec<u8>) {
