@@ -1,13 +1,15 @@
 //! `flowprobe collect --listen`: datagrams as they come, on the loopback interface.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
 
 use crate::messages::{FIELDS, flow, ipfix, netflow9, set, template};
 use crate::program::assert_conservation;
@@ -149,6 +151,27 @@ fn what_a_full_socket_drops_is_counted() {
     assert_eq!(of("frames") + of("kernel_dropped"), 5001);
     assert!(of("kernel_dropped") > 1000, "{}", run.stderr);
     assert!(run.stderr.contains("the receive buffer was full"), "{}", run.stderr);
+}
+
+/// Who has not the right to a larger buffer is told what permits it.
+#[test]
+fn a_buffer_that_the_system_cuts_is_said() {
+    if !geteuid().is_root() || !support::has_tool("setpriv") {
+        return support::skip_without("root and setpriv (util-linux)");
+    }
+    let folder = support::scratch();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    command.arg(support::flowprobe_for_all(folder.path())).args(["collect", "--quiet"]);
+    command.args(["-l", "netflow://127.0.0.1:0", "--receive-buffer", "1Gi", "-o", "json:-"]);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut probe = command.spawn().expect("setpriv starts");
+    let mut first = String::new();
+    let stderr = probe.stderr.take().expect("it is a pipe");
+    BufReader::new(stderr).read_line(&mut first).expect("it says something");
+    support::signal(probe.id(), Signal::SIGTERM).expect("it runs");
+    assert!(probe.wait().expect("it ends").success());
+    assert!(first.contains("net.core.rmem_max="), "{first}");
 }
 
 #[test]
