@@ -120,7 +120,7 @@ fn remedies_mend_what_was_found() {
 #[test]
 fn directions_of_a_conversation_are_judged_by_queues_and_hash() {
     let Some(namespace) = Namespace::new() else { return };
-    let together = |why| format!("both of a conversation reach one worker: {why}");
+    let together = |why| format!("both directions of a conversation reach one worker: {why}");
     let one_queue = together("there is one queue");
     assert_eq!(namespace.doctor("vb").finding("directions"), ["ok", one_queue.as_str(), ""]);
     namespace.run("ethtool -L vb rx 2");

@@ -242,7 +242,8 @@ impl Collector {
         Ok(())
     }
 
-    /// An agent of sFlow is an exporter, whoever forwards its datagrams, or their source is.
+    /// The exporter is the agent that the datagram names, or the source of the datagram, as the
+    /// settings say.
     fn sflow(
         &mut self,
         arrival: Arrival,

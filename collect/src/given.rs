@@ -65,7 +65,6 @@ pub(crate) fn read_flows(
         };
         // The record of the initiator comes first. Each has the counts of its source.
         let direction = std::mem::take(&mut reading.biflow_direction);
-        let is_responder = direction == REVERSE_INITIATOR;
         other.biflow_direction = 0;
         let initiators = match direction {
             1 => [Initiator::Source, Initiator::Destination],
@@ -73,13 +72,14 @@ pub(crate) fn read_flows(
             _ => [Initiator::Unknown; 2],
         };
         [reading.collected.initiator, other.collected.initiator] = initiators;
-        let has_both = reading.has_counts();
-        let mut halves = [(half, reading), (other_half, &mut other)];
-        if is_responder || !has_both {
+        let are_counted = [reading.has_counts() || !other.has_counts(), other.has_counts()];
+        let mut halves =
+            [(half, reading, are_counted[0]), (other_half, &mut other, are_counted[1])];
+        if direction == REVERSE_INITIATOR {
             halves.reverse();
         }
         let mut given = 0;
-        for (half, reading) in halves.into_iter().take(if has_both { 2 } else { 1 }) {
+        for (half, reading, _) in halves.into_iter().filter(|(.., is_counted)| *is_counted) {
             given += u64::from(give_half(half, reading, counts));
         }
         match given {

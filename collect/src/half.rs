@@ -36,6 +36,9 @@ const DELTAS: u128 = Element::OctetDeltaCount.bit()
     | Element::InitiatorOctets.bit()
     | Element::InitiatorPackets.bit();
 
+/// Counters behind the exporter, which count if there are no others.
+const POST: u128 = Element::PostOctetDeltaCount.bit() | Element::PostPacketDeltaCount.bit();
+
 impl Default for Half {
     fn default() -> Self {
         let (fields, key) = (Vec::new(), KeyFields::new([]));
@@ -64,7 +67,7 @@ impl Half {
 
     /// Whether it has counts.
     pub(crate) fn is_counted(&self) -> bool {
-        self.elements & (TOTALS | DELTAS) != 0
+        self.elements & (TOTALS | DELTAS | POST) != 0
     }
 
     /// The other direction, which has these elements of its own.
@@ -111,11 +114,11 @@ impl Half {
         Ok(octets)
     }
 
-    /// Reads the other direction of a record. `None` if it had no packets.
+    /// Reads the other direction of a record. `None` if the octets end in a field.
     pub(crate) fn read_other(&self, octets: &[u8]) -> Option<Reading> {
         let mut reading = Reading::default();
         self.read(octets, &mut reading).ok()?;
         reading.turn(self.elements & Element::FlowDirection.bit() != 0);
-        reading.has_counts().then_some(reading)
+        Some(reading)
     }
 }

@@ -76,8 +76,8 @@ pub(crate) const TEMPLATE_LIFETIME_MS: u64 = 30 * 60 * 1000;
 /// Most samples of an sFlow datagram.
 pub(crate) const SFLOW_SAMPLES_MAX: u32 = 1000;
 
-/// Most sources of an sFlow agent whose counters of dropped samples are kept, and most interfaces
-/// whose counters are.
+/// Most sources of an sFlow agent whose numbers of samples are kept, and most interfaces whose
+/// counters are.
 pub(crate) const SFLOW_SOURCES_MAX: usize = 1024;
 
 /// Most interfaces of all sFlow agents whose counters are kept.

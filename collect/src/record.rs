@@ -73,8 +73,8 @@ impl Places {
 /// is the source.
 pub(crate) const REVERSE_INITIATOR: u8 = 2;
 
-/// Makes a flow record of one direction. `None` if it has neither
-/// addresses nor a packet that has them.
+/// Makes a flow record of one direction. `None` if it has neither addresses nor a packet that has
+/// them.
 pub(crate) fn record(
     reading: &mut Reading,
     (half, common): (&Half, Common<'_>),

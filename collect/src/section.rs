@@ -39,8 +39,13 @@ pub(crate) fn set_packet(reading: &mut Reading, tpids: Tpids) -> Option<(u128, K
         record.vlan_id = packet.vlan_id;
         fields |= Element::VlanId.bit();
     }
-    if !reading.has_counts() {
-        (reading.others.total_octets, reading.others.total_packets) = (packet.octets.into(), 1);
+    // The counts of the record come first. Those of several packets are not known from one.
+    let [has_octets, has_packets] = reading.has_each_count();
+    if !has_octets && (!has_packets || reading.record.packets == 1) {
+        reading.others.total_octets = packet.octets.into();
+    }
+    if !has_packets {
+        reading.others.total_packets = 1;
     }
     if section.kind == SectionKind::Frame {
         let (macs, _) = section.octets.as_chunks();
@@ -57,23 +62,32 @@ pub(crate) fn set_packet(reading: &mut Reading, tpids: Tpids) -> Option<(u128, K
     Some((fields, KeyFields::new(key)))
 }
 
-/// Octets of a frame whose length is not sent: the IP header tells that of its packet.
+/// Octets of a frame whose length is not sent: the IP header tells that of its packet, which has at
+/// most so many.
 const LONGEST: u32 = 65_600;
+const LONGEST_PACKET: u32 = 65_575;
 
 fn packet(kind: SectionKind, octets: &[u8], on_wire: u32, tpids: Tpids) -> Option<Packet> {
     let link_type = match kind {
         SectionKind::Frame => LinkType::Ethernet,
         SectionKind::Packet => LinkType::RawIp,
     };
-    // The length is that of the frame, which is longer than its IP packet.
-    let on_wire = if on_wire == 0 { LONGEST } else { on_wire };
     let captured = u32::try_from(octets.len()).unwrap_or(u32::MAX);
-    let frame = Frame {
-        data: octets,
-        wire_length: on_wire.max(captured),
-        time: Timestamp::default(),
-        point: ObservationPoint::default(),
-        link_type,
+    let read = |wire_length: u32| {
+        let frame = Frame {
+            data: octets,
+            wire_length: wire_length.max(captured),
+            time: Timestamp::default(),
+            point: ObservationPoint::default(),
+            link_type,
+        };
+        dissect_tagged(&frame, tpids).ok()
     };
-    dissect_tagged(&frame, tpids).ok()
+    // The length is that of the frame, which is longer than its IP packet.
+    if on_wire > 0 {
+        return read(on_wire);
+    }
+    let packet = read(LONGEST)?;
+    // An IP header may leave the length out: then it is that of the section.
+    if packet.octets > LONGEST_PACKET { read(captured) } else { Some(packet) }
 }

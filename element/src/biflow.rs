@@ -23,7 +23,7 @@ const ENDS: [(Element, Element); 12] = [
 ];
 
 /// Elements whose value is of both directions.
-const OF_BOTH: [Element; 45] = [
+const OF_BOTH: [Element; 46] = [
     Element::ProtocolIdentifier,
     Element::IpVersion,
     Element::FlowDirection,
@@ -66,6 +66,7 @@ const OF_BOTH: [Element; 45] = [
     Element::SamplingPacketSpace,
     Element::SamplingSize,
     Element::SamplingPopulation,
+    Element::SamplingProbability,
     Element::OriginalExporterIpv4Address,
     Element::OriginalExporterIpv6Address,
     Element::OriginalObservationDomainId,
@@ -84,7 +85,9 @@ impl Element {
         let element = is_reverse.then(|| Self::collected(None, number)).flatten();
         // The flow key has one value, except the type of service.
         let is_one = |it: &Self| matches!(it.key_field(), None | Some(KeyField::TypeOfService));
-        element.filter(|element| !element.is_of_options() && is_one(element))
+        // Direction and initiator follow from those of the record.
+        let is_turned = |it: &Self| matches!(it, Self::FlowDirection | Self::BiflowDirection);
+        element.filter(|it| !it.is_of_options() && is_one(it) && !is_turned(it))
     }
 
     /// The element that has the same value in a record of the other direction: that of the

@@ -42,7 +42,8 @@ pub struct Reading {
     pub init_time: Option<Timestamp>,
     /// Octets and packets in other counters than the deltas.
     pub others: OtherCounts,
-    /// biflowDirection; 2 means that the source is the responder.
+    /// biflowDirection: 1 if the source is the initiator, 2 if the destination is (RFC 5103 section
+    /// 6.3).
     pub biflow_direction: u8,
     /// What the record says about sampling.
     pub sampling: SamplingReading,
@@ -341,18 +342,17 @@ impl Reading {
 
     /// Whether any counter of octets or packets is above 0.
     pub fn has_counts(&self) -> bool {
+        self.has_each_count() != [false; 2]
+    }
+
+    /// Whether any counter of octets is above 0, and any of packets.
+    pub fn has_each_count(&self) -> [bool; 2] {
         let (record, others) = (&self.record, &self.others);
-        let counts = [
-            record.octets,
-            record.packets,
-            others.total_octets,
-            others.total_packets,
-            others.post_octets,
-            others.post_packets,
-            others.initiator_octets,
-            others.initiator_packets,
-        ];
-        counts.into_iter().any(|count| count > 0)
+        let octets =
+            [record.octets, others.total_octets, others.post_octets, others.initiator_octets];
+        let packets =
+            [record.packets, others.total_packets, others.post_packets, others.initiator_packets];
+        [octets, packets].map(|counts| counts.into_iter().any(|count| count > 0))
     }
 
     /// The names in the record.

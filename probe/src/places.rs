@@ -191,7 +191,8 @@ impl Places {
     }
 
     fn run(&self, stop: &AtomicBool) {
-        let mut requests = signals::reopenings();
+        // The files may have been read before a request that came while the run began.
+        let mut requests = 0;
         let mut last_look = Instant::now();
         while !stop.load(Ordering::Relaxed) {
             thread::sleep(LOOK);

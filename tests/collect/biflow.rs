@@ -1,6 +1,6 @@
 //! Records with counts of both directions of a flow: each is two records.
 
-use flow::{FlowDirection, FlowRecord, Timestamp};
+use flow::{FlowDirection, FlowRecord, Initiator, Timestamp};
 use serde_json::{Value, json};
 
 use crate::messages::{FIELDS, NOW, Session, be16, be32, flow, ipfix, netflow9, set, template};
@@ -171,6 +171,39 @@ fn the_record_of_the_initiator_comes_first() {
         let first: Vec<_> = session.records().iter().take(2).map(ends).collect();
         assert_eq!(first, both, "{direction}");
     }
+}
+
+/// Counts belong to the source of the record, whichever side has answered.
+#[test]
+fn the_initiator_of_one_direction_is_said_beside_its_counts() {
+    let values = [&[2][..], &be32(&[0, 0])].concat();
+    let session = taken(&[(239, 1)], &[(1, 4), (2, 4)], &values);
+    assert_eq!(session.records().len(), 2, "one of each Data Record");
+    for (_, record, details) in &session.given.0 {
+        assert_eq!(ends(record), of(CLIENT, SERVER, [1500, 3]));
+        let collected = details.collected.as_ref().expect("it is collected");
+        assert_eq!(collected.initiator, Initiator::Destination);
+    }
+}
+
+#[test]
+fn a_probability_of_sampling_is_of_both_directions() {
+    let values = [&0.01_f64.to_be_bytes()[..], &be32(&[9000, 7])].concat();
+    let session = taken(&[(311, 8)], &[(1, 4), (2, 4)], &values);
+    for (_, _, details) in &session.given.0 {
+        assert_eq!(details.collected.as_ref().unwrap().sampling_interval, 100);
+    }
+}
+
+#[test]
+fn counters_behind_the_exporter_are_of_a_direction_too() {
+    let fields = [&FIELDS[..5], &[(23, 4), (24, 4)]].concat();
+    let template = with_reverse(&fields, &[(23, 4), (24, 4)]);
+    let record = [&flow(1)[..13], &be32(&[1500, 3, 9000, 7])].concat();
+    let mut session = Session::new();
+    session.take(&ipfix(0, &[set(2, &template), set(300, &record)]));
+    let all: Vec<_> = session.records().iter().map(ends).collect();
+    assert_eq!(all, [of(CLIENT, SERVER, [1500, 3]), of(SERVER, CLIENT, [9000, 7])]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::fs::{self, File};
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -112,22 +113,36 @@ struct Connection {
 impl Connection {
     fn ask(&mut self, path: &str) -> Result<()> {
         if let Some(stream) = self.stream.as_mut()
-            && converse(stream, self.page, path).is_ok()
+            && converse(stream, self.page, path)? == Outcome::Answered
         {
             return Ok(());
         }
-        // The page has ended the connection.
         let stream = TcpStream::connect(self.page)?;
         stream.set_read_timeout(Some(ANSWER))?;
-        converse(self.stream.insert(BufReader::new(stream)), self.page, path)
+        let outcome = converse(self.stream.insert(BufReader::new(stream)), self.page, path)?;
+        ensure!(outcome == Outcome::Answered, "the page has ended a new connection");
+        Ok(())
     }
 }
 
+#[derive(PartialEq, Eq)]
+enum Outcome {
+    Answered,
+    /// The page had ended the connection.
+    Ended,
+}
+
 /// Sends a question and reads the answer to its end.
-fn converse(stream: &mut BufReader<TcpStream>, page: SocketAddr, path: &str) -> Result<()> {
-    write!(stream.get_mut(), "GET {path} HTTP/1.1\r\nHost: {page}\r\n\r\n")?;
+fn converse(stream: &mut BufReader<TcpStream>, page: SocketAddr, path: &str) -> Result<Outcome> {
     let (mut line, mut length) = (String::new(), None);
-    stream.read_line(&mut line)?;
+    let asked = write!(stream.get_mut(), "GET {path} HTTP/1.1\r\nHost: {page}\r\n\r\n");
+    match asked.and_then(|()| stream.read_line(&mut line)) {
+        Ok(0) => return Ok(Outcome::Ended),
+        Err(error) if matches!(error.kind(), BrokenPipe | ConnectionReset) => {
+            return Ok(Outcome::Ended);
+        }
+        all => all?,
+    };
     ensure!(line.starts_with("HTTP/1.1 200"), "{line}");
     while line.trim_end() != "" {
         line.clear();
@@ -137,7 +152,7 @@ fn converse(stream: &mut BufReader<TcpStream>, page: SocketAddr, path: &str) -> 
         }
     }
     stream.read_exact(&mut vec![0; length.context("an answer has a length")?])?;
-    Ok(())
+    Ok(Outcome::Answered)
 }
 
 /// A replay without a page, and with one.

@@ -34,7 +34,7 @@ const FRAGMENT_MAX: usize = 1 << 14;
 /// Room to put a handshake message together that spans several records.
 #[derive(Debug, Default)]
 pub struct Records {
-    octets: Vec<u8>,
+    pub(super) octets: Vec<u8>,
 }
 
 impl Records {
@@ -79,9 +79,12 @@ pub fn stream_hello(stream: &[u8], room: &mut Records) -> Result<ClientHello, Fl
 pub fn cut_hello(stream: &[u8], room: &mut Records) -> Result<ClientHello, Flaw> {
     room.clear();
     let mut rest = Octets(stream);
-    // The cut may also be in the header of a record.
+    // The cut may also be in the header of a record. A record that is not whole is the last.
     while let Ok(part) = fragment(&mut rest) {
         room.octets.extend_from_slice(part.octets);
+        if !part.is_whole {
+            break;
+        }
     }
     let mut message = Octets(&room.octets);
     if message.u8()? != CLIENT_HELLO {

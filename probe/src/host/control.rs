@@ -36,7 +36,8 @@ const CLIENT: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// Time between two spaces to a client that waits for workers to go through their tables. That
-/// takes a minute for each 22 M flows that the table of a worker has room for.
+/// takes a minute for each 22 M flows that the table of a worker has room for, and twice that while
+/// the page looks at the tables too.
 const WALK_LOOK: Duration = Duration::from_secs(1);
 
 /// Maximum number of workers that answer.
@@ -209,7 +210,9 @@ impl Server {
     ) -> Result<TableAnswer, String> {
         let (answer, answers) = bounded(WORKERS_MAX);
         let (Asked { task, meant }, pieces) = (order, Arc::<AtomicU64>::default());
-        let order = TableOrder { task, meant, pieces: Arc::clone(&pieces), answer };
+        let is_over = Arc::<AtomicBool>::default();
+        let (of_order, ends) = (Arc::clone(&pieces), Arc::clone(&is_over));
+        let order = TableOrder { task, meant, pieces: of_order, is_over: ends, answer };
         self.ask(Request::Flows(order))?;
         let mut sum: Option<TableAnswer> = None;
         let (mut done, mut since) = (0, Instant::now());
@@ -231,8 +234,11 @@ impl Server {
                     } else if since.elapsed() >= patience {
                         return Err(NO_ANSWER.to_owned());
                     }
-                    // Without a client it goes on too, so that orders do not pile up in workers.
-                    drop(client.write_all(b" "));
+                    // Without a client the workers leave it, so that other clients do not wait.
+                    if let Err(problem) = client.write_all(b" ") {
+                        is_over.store(true, Ordering::Relaxed);
+                        return Err(format!("the client has left: {}", sentence(&problem)));
+                    }
                 }
             }
         }
@@ -304,13 +310,24 @@ fn read_request(stream: &mut UnixStream) -> io::Result<Option<String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Shutdown;
+
     use super::*;
     use crate::pipeline::table_order::{FlowMatch, TableTask};
 
     /// The answer to an order of which a worker does some pieces, one each 100 ms, and what the
     /// client got until then.
     fn walk(pieces: u32, does_answer: bool) -> (Result<TableAnswer, String>, String) {
-        let (mut client, stream) = UnixStream::pair().unwrap();
+        let (client, stream) = UnixStream::pair().unwrap();
+        walk_for(client, stream, pieces, does_answer)
+    }
+
+    fn walk_for(
+        mut client: UnixStream,
+        stream: UnixStream,
+        pieces: u32,
+        does_answer: bool,
+    ) -> (Result<TableAnswer, String>, String) {
         let (ask, requests) = bounded(1);
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("control")).unwrap();
@@ -321,6 +338,9 @@ mod tests {
                 for _ in 0..pieces {
                     thread::sleep(Duration::from_millis(100));
                     order.pieces.fetch_add(1, Ordering::Relaxed);
+                    if order.is_over.load(Ordering::Relaxed) {
+                        return;
+                    }
                 }
                 if does_answer {
                     order.answer.send(Some(TableAnswer::default())).unwrap();
@@ -343,5 +363,15 @@ mod tests {
         assert!(answer.is_ok(), "{answer:?}");
         assert!(got.len() >= 2 && got.trim().is_empty(), "{got:?}");
         assert_eq!(walk(1, false).0.unwrap_err(), NO_ANSWER);
+    }
+
+    #[test]
+    fn a_walk_ends_when_its_client_has_left() {
+        let (client, stream) = UnixStream::pair().unwrap();
+        client.shutdown(Shutdown::Both).unwrap();
+        let begin = Instant::now();
+        let (answer, _) = walk_for(client, stream, 600, true);
+        assert!(answer.is_err_and(|why| why.contains("left")));
+        assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     }
 }

@@ -330,20 +330,20 @@ impl RecordQueue {
 }
 
 impl QueueSender {
-    /// Sends a delivery. Records that are dropped because the queue is full are counted, and their
+    /// Sends an item. Records that are dropped because the queue is full are counted, and their
     /// sum is returned.
-    pub(crate) fn send(&self, delivery: QueueItem, when_full: WhenFull) -> RecordTally {
-        if let (Some(offered), QueueItem::Batch(batch)) = (&self.offered, &delivery) {
+    pub(crate) fn send(&self, item: QueueItem, when_full: WhenFull) -> RecordTally {
+        if let (Some(offered), QueueItem::Batch(batch)) = (&self.offered, &item) {
             offered.count(batch);
         }
         let refused = match when_full {
             WhenFull::Wait => {
-                self.sender.send(delivery).expect("the receiver takes all until the senders end");
+                self.sender.send(item).expect("the receiver takes all until the senders end");
                 return RecordTally::default();
             }
-            WhenFull::Drop => self.sender.try_send(delivery).err().map(|error| error.into_inner()),
+            WhenFull::Drop => self.sender.try_send(item).err().map(|error| error.into_inner()),
             WhenFull::WaitUntil(end) => {
-                let result = self.sender.send_deadline(delivery, end);
+                let result = self.sender.send_deadline(item, end);
                 result.err().map(|error| error.into_inner())
             }
         };

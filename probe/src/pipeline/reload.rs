@@ -80,7 +80,8 @@ impl Reloader {
             args: args.clone(),
             config: Arc::new(config.clone()),
             places: places.cloned(),
-            heeded: signals::reopenings(),
+            // The settings may have been read before a request that came while the run began.
+            heeded: 0,
             preparing: None,
             counts: ReloadCounts::default(),
         })

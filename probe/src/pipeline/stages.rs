@@ -324,9 +324,9 @@ impl<'run> StageLoop<'run> {
         }
     }
 
-    fn send(&self, delivery: &QueueItem) {
+    fn send(&self, item: &QueueItem) {
         for output in &self.queues.outputs {
-            output.send(delivery.clone(), self.when_full);
+            output.send(item.clone(), self.when_full);
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
 use flow::{FlowRecord, FlowTable, RecordTally};
@@ -23,8 +23,10 @@ pub(crate) const SHOWN_MAX: usize = 1000;
 pub(crate) struct TableOrder {
     pub(crate) task: TableTask,
     pub(crate) meant: FlowMatch,
-    /// The pieces that workers have done. Who waits for the answers can see that they go on.
+    /// The pieces that workers have done: they show that the work goes on.
     pub(crate) pieces: Arc<AtomicU64>,
+    /// Nobody waits for the answers any more: the rest is left undone.
+    pub(crate) is_over: Arc<AtomicBool>,
     /// Each worker answers once; with `None` if it has too much to do.
     pub(crate) answer: Sender<Option<TableAnswer>>,
 }
@@ -139,7 +141,11 @@ impl TableWalk {
 
     /// Does the next piece. Returns true after the last, when the answer is sent.
     pub(crate) fn step(&mut self, table: &mut FlowTable, records: &mut RecordQueue) -> bool {
-        let Self { order: TableOrder { task, meant, pieces, answer }, next, found, last } = self;
+        let Self { order, next, found, last } = self;
+        let TableOrder { task, meant, pieces, is_over, answer } = order;
+        if is_over.load(Ordering::Relaxed) {
+            return true;
+        }
         pieces.fetch_add(1, Ordering::Relaxed);
         let on = match *task {
             TableTask::Show(order, count) => {

@@ -63,8 +63,8 @@ impl TableLooks {
         let (answer, answers) = bounded(WORKERS_MAX);
         self.look = Some(Look { begin, answers, sum: None, is_refused: false });
         let task = TableTask::Show(FlowOrder::Octets, HEAVIEST);
-        let (meant, pieces) = (FlowMatch::default(), Arc::default());
-        Request::Flows(TableOrder { task, meant, pieces, answer })
+        let (meant, pieces, is_over) = (FlowMatch::default(), Arc::default(), Arc::default());
+        Request::Flows(TableOrder { task, meant, pieces, is_over, answer })
     }
 }
 

@@ -279,6 +279,11 @@ fn a_hello_that_is_cut_has_its_name_or_nothing() {
         }
     }
     assert!(shortest.is_some_and(|length| length < stream.len() / 2), "{shortest:?}");
+    // Octets of a record that is cut are no further records.
+    let hostile = [&[0x16, 3, 1, 0, 4, 1, 0, 0x3f, 0][..], &[0x16, 3, 1, 0x3f, 0xff].repeat(300)];
+    let (hostile, mut room) = (hostile.concat(), Records::default());
+    assert!(cut_hello(&hostile, &mut room).is_err());
+    assert!(room.octets.len() <= hostile.len(), "{}", room.octets.len());
     let mut other = stream.clone();
     other[5] = 2;
     assert_eq!(cut_hello(&other, &mut Records::default()), Err(Flaw::Other));

@@ -28,19 +28,20 @@ pub(super) fn fragments(facts: &Facts) -> Option<Finding> {
 /// only matters to what joins both: names in payload (`--payload`).
 pub(super) fn directions(facts: &Facts, method: &Method) -> Finding {
     let finding = |text| Finding::ok("directions", text);
-    let together = |why| finding(format!("both of a conversation reach one worker: {why}"));
+    let together =
+        |why| finding(format!("both directions of a conversation reach one worker: {why}"));
     if let Method::Packet { .. } = method {
         return together("the kernel's fan-out is symmetric");
     } else if facts.interface.rx_queues < 2 {
         return together("there is one queue");
     } else if facts.share.workers == 1 {
-        return together("there is one");
+        return together("there is only one worker");
     }
     match symmetry(facts.hash.as_ref(), &facts.hash_fields) {
         Symmetry::Symmetric(why) => together(why),
         Symmetry::OneSided(packets) => {
             let (name, packets) = (&facts.interface.name, packets.name());
-            let text = format!("{SPLIT}: fields of one side are hashed ({packets})");
+            let text = format!("{SPLIT}: fields that differ between them are hashed ({packets})");
             let remedy = format!("ethtool -N {name} rx-flow-hash {packets} sd");
             finding(text).at(Level::Note, remedy)
         }
@@ -137,7 +138,8 @@ fn repeats(key: &[u8]) -> bool {
     key.len() > 2 && key.iter().zip(&key[2..]).all(|(octet, next)| octet == next)
 }
 
-const SPLIT: &str = "may reach two workers, --payload sees one side";
+const SPLIT: &str =
+    "the two directions may reach two workers, and --payload then sees one side only";
 
 const PORTS: u64 = fields::SOURCE_PORT | fields::DESTINATION_PORT;
 

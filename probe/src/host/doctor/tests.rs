@@ -163,7 +163,7 @@ fn directions_stay_together_where_the_hash_of_the_card_does_not_matter() {
     type Change = fn(&mut Facts);
     let causes: [(Change, &str); 3] = [
         (|facts| facts.interface.rx_queues = 1, "there is one queue"),
-        (|facts| facts.share.workers = 1, "there is one"),
+        (|facts| facts.share.workers = 1, "there is only one worker"),
         (|facts| lose(facts, Capability::CAP_BPF), "the kernel's fan-out is symmetric"),
     ];
     for (change, why) in causes {
@@ -173,7 +173,7 @@ fn directions_stay_together_where_the_hash_of_the_card_does_not_matter() {
         let found = all(&facts);
         let one = found.iter().find(|one| one.subject == "directions").unwrap();
         assert_eq!((one.level, one.remedy.as_ref()), (Level::Ok, None));
-        assert_eq!(one.text, format!("both of a conversation reach one worker: {why}"));
+        assert_eq!(one.text, format!("both directions of a conversation reach one worker: {why}"));
     }
 }
 
