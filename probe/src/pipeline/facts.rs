@@ -179,6 +179,12 @@ impl FactTable {
         self.make_room(time);
     }
 
+    /// Whether nothing is kept.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Gives the last record of a batch what was found in its conversation.
     pub(crate) fn attach_last(&mut self, batch: &mut Batch) {
         let Some(last) = batch.records.len().checked_sub(1) else { return };
@@ -195,9 +201,6 @@ impl FactTable {
 
     /// What was found for a record, and whether its source is the client.
     fn of(&mut self, record: &FlowRecord, details: Option<&Details>) -> Option<(OfRecord, bool)> {
-        if self.entries.is_empty() {
-            return None;
-        }
         let (conversation, is_forward) = self.keys.of_record(record, details);
         // What was found until it was clear that the flow had ended. That does not depend on how
         // far the table is behind.

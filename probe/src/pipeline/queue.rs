@@ -80,6 +80,12 @@ struct Additions {
 }
 
 impl Additions {
+    /// Whether there is anything that a record may get.
+    #[inline]
+    fn have_any(&self) -> bool {
+        self.names.is_some() || self.facts.as_ref().is_some_and(|facts| !facts.is_empty())
+    }
+
     #[cold]
     fn add_to_last(&mut self, batch: &mut Batch) {
         if let Some(names) = &self.names {
@@ -213,7 +219,9 @@ impl RecordQueue {
     pub(crate) fn push(&mut self, record: FlowRecord) {
         self.closed.count(&record);
         self.batch.records.push(record);
-        if let Some(additions) = &mut self.additions {
+        if let Some(additions) = &mut self.additions
+            && additions.have_any()
+        {
             additions.add_to_last(&mut self.batch);
         }
         if self.batch.records.len() == BATCH_RECORDS {
