@@ -48,8 +48,8 @@ impl ConversationKeys {
     /// frames.
     #[inline(always)]
     pub fn glance<'a>(&self, frame: &Frame<'a>) -> Glance<'a> {
-        if is_bare_segment(frame) {
-            return Glance::Nothing;
+        if let Some(bits) = bare_segment(frame) {
+            return if is_first(bits) { Glance::Begins } else { Glance::Nothing };
         }
         let Some(link) = PlainEthernet::read(frame) else { return Glance::Other };
         if self.has_vlan() && link.vlan_id != 0 {
@@ -71,22 +71,22 @@ impl ConversationKeys {
     }
 }
 
-/// Whether a frame is the most frequent kind without payload: IPv4 without a tag, whose 40 octets
-/// are headers of IP and TCP, and no connection begins. Three comparisons say so.
+/// The control bits of the most frequent kind of frame without payload: IPv4 without a tag, whose
+/// 40 octets are headers of IP and TCP. Three comparisons say so.
 #[inline(always)]
-fn is_bare_segment(frame: &Frame<'_>) -> bool {
+fn bare_segment(frame: &Frame<'_>) -> Option<u8> {
     const BITS: usize = 14 + ipv4::OCTETS_MIN + tcp::CONTROL_BITS;
     // Ethertype, version and length of the header, and the length of the packet.
     const MASK: u64 = 0xffff_ff00_ffff_0000;
     const LIKE: u64 = 0x0800_4500_0028_0000;
-    let Some(octets) = frame.data.first_chunk::<{ BITS + 1 }>() else { return false };
+    let octets = frame.data.first_chunk::<{ BITS + 1 }>()?;
     let Some((_, [a, b, c, d, e, f, g, h, ..])) = octets.split_first_chunk::<12>() else {
-        return false;
+        return None;
     };
-    frame.link_type == LinkType::Ethernet
+    let is_bare = frame.link_type == LinkType::Ethernet
         && u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]) & MASK == LIKE
-        && octets[14 + ipv4::PROTOCOL] == TCP
-        && !is_first(octets[BITS])
+        && octets[14 + ipv4::PROTOCOL] == TCP;
+    is_bare.then_some(octets[BITS])
 }
 
 #[inline(always)]
