@@ -72,14 +72,12 @@ pub(crate) fn read_flows(
             _ => [Initiator::Unknown; 2],
         };
         [reading.collected.initiator, other.collected.initiator] = initiators;
-        let are_counted = [reading.has_counts() || !other.has_counts(), other.has_counts()];
-        let mut halves =
-            [(half, reading, are_counted[0]), (other_half, &mut other, are_counted[1])];
-        if direction == REVERSE_INITIATOR {
-            halves.reverse();
-        }
+        let is_counted = reading.has_counts() || !other.has_counts();
+        let one = is_counted.then_some((half, reading));
+        let other = other.has_counts().then_some((other_half, &mut other));
+        let halves = if direction == REVERSE_INITIATOR { [other, one] } else { [one, other] };
         let mut given = 0;
-        for (half, reading, _) in halves.into_iter().filter(|(.., is_counted)| *is_counted) {
+        for (half, reading) in halves.into_iter().flatten() {
             given += u64::from(give_half(half, reading, counts));
         }
         match given {

@@ -4,14 +4,12 @@
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::Value;
 
 use crate::program;
+use crate::round_trip::received_by;
 use crate::support;
 
 /// Packets of which both have the same view: untagged, not in fragments, with ports.
@@ -23,29 +21,14 @@ fn exported(settings: &[&str]) -> Vec<Vec<u8>> {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     // It sends all at once; the kernel gives no more than it permits.
     setsockopt(&socket, sockopt::RcvBuf, &(1 << 22)).unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let to = socket.local_addr().unwrap().to_string();
     let mut softflowd = Command::new("softflowd");
     softflowd.arg("-r").arg(support::root().join("tests/data/office.pcap"));
     softflowd.args(["-n", &to, "-d", "-a", "-6", "-c", "none", "-p"]);
     softflowd.arg(folder.path().join("pid")).args(settings).arg(FILTER);
-    let has_ended = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let receiver = scope.spawn(|| {
-            let (mut datagrams, mut buffer) = (Vec::new(), [0; 65_536]);
-            loop {
-                match socket.recv(&mut buffer) {
-                    Ok(length) => datagrams.push(buffer[..length].to_vec()),
-                    Err(_) if has_ended.load(Ordering::Relaxed) => return datagrams,
-                    Err(_) => {}
-                }
-            }
-        });
-        let output = softflowd.output().expect("softflowd runs");
-        has_ended.store(true, Ordering::Relaxed);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        receiver.join().unwrap()
-    })
+    let (output, datagrams) = received_by(&socket, || softflowd.output().expect("softflowd runs"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    datagrams
 }
 
 /// Packets and octets of each flow.

@@ -24,8 +24,18 @@ pub fn replay(file: &Path, scheme: &str, settings: &[&str]) -> (Vec<Value>, Vec<
 /// datagrams.
 pub fn run_with_output(source: &[&str], scheme: &str, settings: &[&str]) -> (Run, Vec<Vec<u8>>) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     let port = socket.local_addr().unwrap().port();
+    let output = format!("{scheme}://127.0.0.1:{port}?pps=4000");
+    let outputs = ["-o", "json:-", "-o", &output];
+    let (run, datagrams) =
+        received_by(&socket, || support::run(source.iter().chain(&outputs).chain(settings)));
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    (run, datagrams)
+}
+
+/// What a sender returns, and the datagrams that came until nothing more comes after its end.
+pub fn received_by<T>(socket: &UdpSocket, send: impl FnOnce() -> T) -> (T, Vec<Vec<u8>>) {
+    socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let has_ended = AtomicBool::new(false);
     thread::scope(|scope| {
         let receiver = scope.spawn(|| {
@@ -38,13 +48,9 @@ pub fn run_with_output(source: &[&str], scheme: &str, settings: &[&str]) -> (Run
                 }
             }
         });
-        let output = format!("{scheme}://127.0.0.1:{port}?pps=4000");
-        let outputs = ["-o", "json:-", "-o", &output];
-        let run = support::run(source.iter().chain(&outputs).chain(settings));
+        let sent = send();
         has_ended.store(true, Ordering::Relaxed);
-        let datagrams = receiver.join().unwrap();
-        assert_eq!(run.status, 0, "{}", run.stderr);
-        (run, datagrams)
+        (sent, receiver.join().unwrap())
     })
 }
 
