@@ -347,3 +347,24 @@ fn crates_share_their_settings() {
     let registry = "\"registry+https://github.com/rust-lang/crates.io-index\"";
     assert!(sources.all(|source| source == registry));
 }
+
+#[test]
+fn promises_name_tests_that_exist() {
+    let texts = texts();
+    let promises = texts.iter().find(|text| text.path == "docs/reliability.md").unwrap();
+    let mut named = 0;
+    let mut found = Vec::new();
+    for (number, line) in promises.lines() {
+        for quoted in line.split('`').skip(1).step_by(2) {
+            let Some((file, test)) = quoted.split_once(".rs: ") else { continue };
+            let (path, function) = (format!("tests/{file}.rs"), format!("fn {test}("));
+            let mut there = texts.iter().filter(|text| text.path == path);
+            named += 1;
+            if !there.any(|text| text.content.contains(&function)) {
+                found.push(format!("docs/reliability.md:{number}: {path} has no test {test}"));
+            }
+        }
+    }
+    assert!(named > 50, "the rows were not found");
+    assert_none(found);
+}
