@@ -100,6 +100,8 @@ pub fn cargo() -> Command {
     for name in names.filter(|name| told.iter().any(|prefix| name.starts_with(prefix))) {
         cargo.env_remove(name);
     }
+    // `cargo xtask test` tells it to tests, not to compilers.
+    cargo.env_remove("RUSTC_BOOTSTRAP");
     cargo
 }
 
