@@ -47,7 +47,7 @@ const EMPTY_NAMES: [&str; 10] = [
 ];
 
 /// Which crate of the workspace may use which. Nothing uses xtask, and the last is the tests.
-const EDGES: [(&str, &[&str]); 15] = [
+const EDGES: [(&str, &[&str]); 16] = [
     ("flow", &[]),
     ("payload", &["flow"]),
     ("analysis", &["flow"]),
@@ -56,6 +56,7 @@ const EDGES: [(&str, &[&str]); 15] = [
     ("exporter", &["element", "flow"]),
     ("web", &["exporter", "flow"]),
     ("probe", &["analysis", "collect", "exporter", "flow", "payload", "probe-ebpf", "web"]),
+    ("instructions", &["exporter", "flow"]),
     ("commands", &[]),
     ("dashboards", &[]),
     ("sample", &["commands"]),
