@@ -122,6 +122,9 @@ fn pipeline(name: &str) -> (String, String) {
     // Records that overtake their template are lost.
     let has_templates = name != "netflow5.conf";
     assert!(!has_templates || text.contains("workers => 1"), "{name}");
+    // Without them a burst is lost.
+    assert!(text.contains("receive_buffer_bytes => 16777216"), "{name}");
+    assert!(text.contains("queue_size => 16384"), "{name}");
     let port = between("port => ", "codec");
     (port, between("versions => [", "]").replace(' ', ""))
 }

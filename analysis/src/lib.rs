@@ -3,9 +3,10 @@
 
 pub mod detect;
 pub mod networks;
+pub mod places;
+mod signs;
 mod site;
 pub mod tags;
 pub mod top;
 
-pub use site::{InterfaceNames, Site, SiteSettings};
-pub mod places;
+pub use site::{Site, SiteSettings};

@@ -36,9 +36,9 @@ pub struct Site {
     /// DNS servers that hosts of the site may ask.
     pub dns_servers: NetworkSet,
     /// Interfaces where packets of the site come in.
-    pub inside: InterfaceNames,
+    pub(crate) inside: InterfaceNames,
     /// Interfaces where packets from elsewhere come in.
-    pub outside: InterfaceNames,
+    pub(crate) outside: InterfaceNames,
 }
 
 impl Site {
@@ -132,14 +132,14 @@ pub(crate) fn begins_on_link(key: &FlowKey, source: IpAddr) -> bool {
 
 /// Interfaces by number or by name. A name gets its number when the interface is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct InterfaceNames {
+pub(crate) struct InterfaceNames {
     names: Vec<String>,
     numbers: Vec<u32>,
 }
 
 impl InterfaceNames {
     /// Interfaces in the form that users write: digits are a number.
-    pub fn new(interfaces: &[String]) -> Self {
+    pub(crate) fn new(interfaces: &[String]) -> Self {
         let mut all = Self::default();
         for interface in interfaces {
             match interface.parse() {
@@ -151,12 +151,12 @@ impl InterfaceNames {
     }
 
     /// True if there are no interfaces.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.names.is_empty() && self.numbers.is_empty()
     }
 
     /// Learns the name of an interface.
-    pub fn learn(&mut self, number: u32, name: &str) {
+    pub(crate) fn learn(&mut self, number: u32, name: &str) {
         if self.names.iter().any(|own| own == name) && !self.numbers.contains(&number) {
             self.numbers.push(number);
         }
@@ -164,7 +164,7 @@ impl InterfaceNames {
 
     /// True if the interface with this number is one of them.
     #[inline]
-    pub fn contains(&self, number: u32) -> bool {
+    pub(crate) fn contains(&self, number: u32) -> bool {
         self.numbers.contains(&number)
     }
 }

@@ -75,7 +75,7 @@ impl Collector {
     /// The same with what the user says of sampling.
     #[must_use]
     pub fn with_sampling(mut self, sampling: SamplingSettings) -> Self {
-        self.state.sampling = sampling;
+        self.state.shared.sampling = sampling;
         self
     }
 
@@ -90,7 +90,7 @@ impl Collector {
     #[must_use]
     pub fn with_names(mut self, names: &ExporterNames) -> Self {
         self.exporters.names.clone_from(names);
-        self.state.originals.names.clone_from(names);
+        self.state.shared.originals.names.clone_from(names);
         self
     }
 
@@ -235,8 +235,7 @@ impl Collector {
         let (template, template_id, header) = (&*netflow5, 0, &header);
         let tpids = state.tpids;
         let common = Common { template, template_id, header, received, init_time: None, tpids };
-        let State { places, totals, originals, sampling, counts, .. } = state;
-        let shared = (places, totals, originals, &*sampling);
+        let State { shared, counts, .. } = state;
         let told = (&known.samplers, &known.names);
         read_flows(common, records, &exporter, told, shared, (counts, sink));
         Ok(())
@@ -261,7 +260,7 @@ impl Collector {
         let domain = known.domain(&header, from, state.turn, limits, &mut state.counts);
         domain.hear(&header, arrival.received, Some(1), &mut state.counts);
         let exporter = Arc::clone(&domain.exporter);
-        let State { turn, places, sampling, interfaces, tpids, counts, .. } = state;
+        let State { turn, shared, interfaces, tpids, counts, .. } = state;
         let (before, mut interval) = (counts.records, 0);
         counts.sflow_longer += u64::from(datagram.is_longer);
         let common = sflow::Common { header: &header, received: arrival.received, tpids: *tpids };
@@ -273,9 +272,9 @@ impl Collector {
                     } else {
                         interval = sample.sampling_rate;
                     }
-                    let kept = (&mut *places, &mut known.sources);
+                    let kept = (&mut shared.places, &mut known.sources);
                     if let Some(given) = sflow::record(&sample, common, kept, counts) {
-                        give(given, &exporter, sampling, (counts, sink));
+                        give(given, &exporter, &shared.sampling, (counts, sink));
                     }
                 }
                 Sample::Counters(sample) => {

@@ -18,8 +18,16 @@ use crate::template::Template;
 use crate::totals::Totals;
 
 /// What records of all exporters share.
-pub(crate) type Shared<'a> =
-    (&'a mut Places, &'a mut Totals, &'a mut Originals, &'a SamplingSettings);
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub(crate) places: Places,
+    /// The last totals of flows that go on.
+    pub(crate) totals: Totals,
+    /// Exporters behind mediators.
+    pub(crate) originals: Originals,
+    /// What the user says of sampling.
+    pub(crate) sampling: SamplingSettings,
+}
 
 /// Reads the flow records of a Data Set. Gives their number.
 pub(crate) fn read_flows(
@@ -27,9 +35,10 @@ pub(crate) fn read_flows(
     content: &[u8],
     exporter: &Arc<Exporter>,
     (samplers, names): (&Samplers, &Names),
-    (places, totals, originals, sampling): Shared<'_>,
+    shared: &mut Shared,
     (counts, sink): (&mut Counts, &mut impl Sink),
 ) -> u32 {
+    let Shared { places, totals, originals, sampling } = shared;
     let header = common.header;
     let usual = match header.sampling_interval {
         0 => samplers.common(header.domain),

@@ -36,6 +36,22 @@ const DELTAS: u128 = Element::OctetDeltaCount.bit()
     | Element::InitiatorOctets.bit()
     | Element::InitiatorPackets.bit();
 
+/// Elements that say when a flow began, and those that say when it ended.
+const TIMES: [u128; 2] = [
+    Element::FlowStartSysUpTime.bit()
+        | Element::FlowStartSeconds.bit()
+        | Element::FlowStartMilliseconds.bit()
+        | Element::FlowStartMicroseconds.bit()
+        | Element::FlowStartNanoseconds.bit()
+        | Element::FlowStartDeltaMicroseconds.bit(),
+    Element::FlowEndSysUpTime.bit()
+        | Element::FlowEndSeconds.bit()
+        | Element::FlowEndMilliseconds.bit()
+        | Element::FlowEndMicroseconds.bit()
+        | Element::FlowEndNanoseconds.bit()
+        | Element::FlowEndDeltaMicroseconds.bit(),
+];
+
 /// Counters behind the exporter, which count if there are no others.
 const POST: u128 = Element::PostOctetDeltaCount.bit() | Element::PostPacketDeltaCount.bit();
 
@@ -70,14 +86,18 @@ impl Half {
         self.elements & (TOTALS | DELTAS | POST) != 0
     }
 
-    /// The other direction, which has these elements of its own.
+    /// The other direction, which has these elements of its own. A time of its own counts in any
+    /// form: that of both directions is left out.
     pub(crate) fn turned(&self, own: Self) -> Self {
+        let times = TIMES.into_iter().filter(|times| own.elements & times != 0);
+        let times = times.fold(0, |all, times| all | times);
         let mut turned = Self { fields: Vec::new(), ..own };
         for (field, own) in self.fields.iter().zip(own.fields) {
             if own.element.is_some() {
                 turned.fields.push(own);
             } else {
                 let element = field.element.and_then(Element::in_other_direction);
+                let element = element.filter(|element| times & element.bit() == 0);
                 turned.add(element, field.length);
             }
         }

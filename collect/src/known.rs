@@ -7,14 +7,11 @@ use flow::Tpids;
 
 use crate::counts::Counts;
 use crate::exporter::{ExporterReport, KnownExporter};
+use crate::given::Shared;
 use crate::limits::Limits;
 use crate::names::ExporterNames;
-use crate::originals::Originals;
-use crate::record::Places;
-use crate::scale::SamplingSettings;
 use crate::store::StoredTemplate;
 use crate::templates::Kept;
-use crate::totals::Totals;
 
 /// What all exporters have in common.
 #[derive(Debug, Default)]
@@ -22,18 +19,11 @@ pub(crate) struct State {
     /// Datagrams so far: the number of a use.
     pub(crate) turn: u64,
     pub(crate) kept: Kept,
-    /// What records of all exporters share.
-    pub(crate) places: Places,
-    /// The last totals of flows that go on.
-    pub(crate) totals: Totals,
-    /// What the user says of sampling.
-    pub(crate) sampling: SamplingSettings,
+    pub(crate) shared: Shared,
     /// Further tag protocols in sampled frames.
     pub(crate) tpids: Tpids,
     /// Options records are given too.
     pub(crate) tells_options: bool,
-    /// Exporters behind mediators.
-    pub(crate) originals: Originals,
     /// Octets of all waiting sets.
     pub(crate) waiting_octets: usize,
     /// Interfaces of all agents of sFlow.

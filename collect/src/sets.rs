@@ -110,8 +110,7 @@ impl MessageReader<'_> {
             self.known.domain(&header, self.arrival.from, turn, self.limits, counts)
         };
         let (exporter, init_time) = (Arc::clone(&domain.exporter), domain.init_time);
-        let State { kept, places, totals, originals, sampling, name_octets, tpids, counts, .. } =
-            &mut *self.state;
+        let State { kept, shared, name_octets, tpids, counts, .. } = &mut *self.state;
         let KnownExporter { templates, samplers, names, .. } = &mut *self.known;
         let template = templates.get(&header, id, (now, turn), (kept, counts))?;
         if template.scope.is_none() {
@@ -124,7 +123,7 @@ impl MessageReader<'_> {
                 content,
                 &exporter,
                 (samplers, names),
-                (places, totals, originals, sampling),
+                shared,
                 (counts, sink),
             ));
         }

@@ -18,20 +18,6 @@ impl Element {
         Self::known(enterprise, number).filter(|element| element.is_read())
     }
 
-    /// True if the element is read in options only.
-    pub const fn is_of_options(self) -> bool {
-        matches!(
-            self,
-            Self::InterfaceName
-                | Self::InterfaceDescription
-                | Self::ApplicationName
-                | Self::ApplicationDescription
-                | Self::VrfName
-                | Self::ObservationDomainName
-                | Self::TemplateId
-        )
-    }
-
     /// The bit of a collected element in a set of them. Those behind the last bit are only
     /// exported.
     pub const fn bit(self) -> u128 {

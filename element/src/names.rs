@@ -1,5 +1,6 @@
 //! Values of elements for names in payload.
 
+use flow::number::port;
 use flow::{DnsResponse, Facts, NameProtocol};
 
 use crate::source::Flow;
@@ -63,9 +64,9 @@ pub(crate) fn application(flow: &Flow<'_>) -> &'static str {
 /// The port of the protocol, as YAF labels applications; 0 if there are no names.
 pub(crate) fn app_label(flow: &Flow<'_>) -> u16 {
     match flow.facts().and_then(Facts::protocol) {
-        Some(NameProtocol::Dns) => 53,
-        Some(NameProtocol::Http) => 80,
-        Some(NameProtocol::Tls | NameProtocol::Quic) => 443,
+        Some(NameProtocol::Dns) => port::DNS,
+        Some(NameProtocol::Http) => port::HTTP,
+        Some(NameProtocol::Tls | NameProtocol::Quic) => port::HTTPS,
         None => 0,
     }
 }

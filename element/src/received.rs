@@ -34,20 +34,20 @@ impl<'a> Received<'a> {
 
     /// The number, or the largest of 32 bits if it is larger.
     #[inline]
-    pub fn number32(self) -> u32 {
+    pub(crate) fn number32(self) -> u32 {
         u32::try_from(self.number()).unwrap_or(u32::MAX)
     }
 
     /// The low 16 bits of the number.
     #[inline]
-    pub fn low16(self) -> u16 {
+    pub(crate) fn low16(self) -> u16 {
         let [.., high, low] = self.number().to_be_bytes();
         u16::from_be_bytes([high, low])
     }
 
     /// The low 8 bits of the number.
     #[inline]
-    pub fn low8(self) -> u8 {
+    pub(crate) fn low8(self) -> u8 {
         let [.., low] = self.number().to_be_bytes();
         low
     }
@@ -75,14 +75,14 @@ impl<'a> Received<'a> {
 
     /// The octets of an IPv4 address, in the form of flow keys.
     #[inline]
-    pub fn ipv4(self) -> Option<[u8; 16]> {
+    pub(crate) fn ipv4(self) -> Option<[u8; 16]> {
         let [a, b, c, d] = *self.0.first_chunk::<4>().filter(|_| self.0.len() == 4)?;
         Some([a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
     }
 
     /// The octets of an IPv6 address.
     #[inline]
-    pub fn ipv6(self) -> Option<[u8; 16]> {
+    pub(crate) fn ipv6(self) -> Option<[u8; 16]> {
         self.0.try_into().ok()
     }
 
@@ -104,7 +104,7 @@ impl<'a> Received<'a> {
     }
 
     /// Text, up to the first zero octet.
-    pub fn text(self) -> Option<&'a str> {
+    pub(crate) fn text(self) -> Option<&'a str> {
         let end = self.0.iter().position(|octet| *octet == 0).unwrap_or(self.0.len());
         core::str::from_utf8(&self.0[..end]).ok()
     }

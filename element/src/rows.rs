@@ -5,7 +5,8 @@
 /// ```text
 /// Name = number [of enterprise], "IANA name", "key in documents", Form [length of a text]
 ///     [, flow_key KeyField] [, flow |flow| value] [, exporter |state| value]
-///     [, read |into, value| what is done with a received value];
+///     [, read |into, value| what is done with a received value]
+///     [, options |into, value| the same, if the element is read in options only];
 /// ```
 macro_rules! elements {
     ($(
@@ -15,7 +16,8 @@ macro_rules! elements {
         $(, flow_key $key_field:ident)?
         $(, flow |$flow:ident| $of_flow:expr)?
         $(, exporter |$state:ident| $of_exporter:expr)?
-        $(, read |$into:ident, $value:ident| $read:expr)?;
+        $(, read |$into:ident, $value:ident| $read:expr)?
+        $(, options |$of_options:ident, $told:ident| $read_told:expr)?;
     )*) => {
         /// An Information Element that is exported, collected, or both.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +96,7 @@ macro_rules! elements {
             }
 
             /// The value of the Exporting Process; `None` if the element does not describe it.
-            pub fn of_exporter<'a>(self, state: &ExporterState<'a>) -> Option<Value<'a>> {
+            pub(crate) fn of_exporter<'a>(self, state: &ExporterState<'a>) -> Option<Value<'a>> {
                 match self {
                     $(Self::$element => optional!($({
                         let $state = state;
@@ -112,13 +114,22 @@ macro_rules! elements {
                             let ($into, $value) = (into, value);
                             $read;
                         })?
+                        $({
+                            let ($of_options, $told) = (into, value);
+                            $read_told;
+                        })?
                     }),*
                 }
             }
 
             /// True if the element is collected.
             pub const fn is_read(self) -> bool {
-                match self { $(Self::$element => is_present!($($into)?)),* }
+                match self { $(Self::$element => is_present!($($into)? $($of_options)?)),* }
+            }
+
+            /// True if the element is read in options only.
+            pub const fn is_of_options(self) -> bool {
+                match self { $(Self::$element => is_present!($($of_options)?)),* }
             }
 
             /// True if the element describes flows.

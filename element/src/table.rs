@@ -2,7 +2,9 @@
 //!
 //! A row has, in this order, the number, the name in the registry, the name in documents and the
 //! form. Optional parts follow: the field of the flow key that the element contains, its value for
-//! a flow, its value for the Exporting Process, and what a collector does with a received value.
+//! a flow, its value for the Exporting Process, and what a collector does with a received value, of
+//! any record or of options only. Rows are in the order of their numbers, those of enterprises
+//! behind those of IANA.
 
 use flow::{FlowEndReason, IpVersion, KeyField};
 
@@ -200,6 +202,16 @@ elements! {
     PostSourceMacAddress = 81, "postSourceMacAddress", "post_source_mac_address", MacAddress,
         read |into, value| into.post_source_mac(value);
 
+    /// Cut or padded with zeros to `IFNAMSIZ`, the maximum of Linux. Names in a capture file may be
+    /// longer, and some collectors do not read a variable length.
+    InterfaceName = 82, "interfaceName", "interface_name", String[16],
+        exporter |state| state.interface_name,
+        options |into, value| into.names().interface = value.name();
+
+    InterfaceDescription =
+        83, "interfaceDescription", "interface_description", String,
+        options |into, value| into.names().interface_description = value.name();
+
     OctetTotalCount = 85, "octetTotalCount", "octet_total_count", Unsigned64,
         read |into, value| into.others.total_octets = value.number();
 
@@ -210,19 +222,9 @@ elements! {
         flow |flow| flow.known(|it| it.forwarding_status),
         read |into, value| into.collected.forwarding_status = value.low8();
 
-    /// Cut or padded with zeros to `IFNAMSIZ`, the maximum of Linux. Names in a capture file may be
-    /// longer, and some collectors do not read a variable length.
-    InterfaceName = 82, "interfaceName", "interface_name", String[16],
-        exporter |state| state.interface_name,
-        read |into, value| into.names().interface = value.name();
-
-    InterfaceDescription =
-        83, "interfaceDescription", "interface_description", String,
-        read |into, value| into.names().interface_description = value.name();
-
     ApplicationDescription =
         94, "applicationDescription", "application_description", String,
-        read |into, value| into.names().application_description = value.name();
+        options |into, value| into.names().application_description = value.name();
 
     /// The number of a classification engine, and of an application in it (RFC 6759).
     ApplicationId = 95, "applicationId", "application_id", Unsigned64,
@@ -231,7 +233,7 @@ elements! {
     /// The protocol of the names: dns, tls, http or quic.
     ApplicationName = 96, "applicationName", "application_name", String,
         flow |flow| names::application(flow),
-        read |into, value| into.names().application = value.name();
+        options |into, value| into.names().application = value.name();
 
     FlowEndReason = 136, "flowEndReason", "flow_end_reason", Unsigned8,
         flow |flow| flow.record.end_reason.number(),
@@ -246,7 +248,7 @@ elements! {
 
     /// Read as the scope of options.
     TemplateId = 145, "templateId", "template_id", Unsigned16,
-        read |into, value| into.sampling.template = Some(value.low16());
+        options |into, value| into.sampling.template = Some(value.low16());
 
     ObservationDomainId = 149, "observationDomainId", "observation_domain_id", Unsigned32,
         exporter |state| state.observation_domain_id;
@@ -375,7 +377,7 @@ elements! {
         read |into, value| into.collected.egress_vrf = value.number32();
 
     VrfName = 236, "VRFname", "vr_fname", String,
-        read |into, value| into.names().vrf = value.name();
+        options |into, value| into.names().vrf = value.name();
 
     BiflowDirection = 239, "biflowDirection", "biflow_direction", Unsigned8,
         read |into, value| into.biflow_direction = value.low8();
@@ -409,7 +411,7 @@ elements! {
 
     ObservationDomainName =
         300, "observationDomainName", "observation_domain_name", String,
-        read |into, value| into.names().domain = value.name();
+        options |into, value| into.names().domain = value.name();
 
     SelectorId = 302, "selectorId", "selector_id", Unsigned64,
         read |into, value| into.sampling.selector = Some(value.number());
@@ -456,6 +458,11 @@ elements! {
         325, "observationTimeNanoseconds", "observation_time_nanoseconds", DateTimeNtp,
         read |into, value| into.observed(value.ntp());
 
+    /// First octet: kind of the overlay network. Last octets: its number. 0 without an overlay
+    /// network.
+    Layer2SegmentId = 351, "layer2SegmentId", "layer2_segment_id", Unsigned64,
+        flow |flow| flow.tunnel().map_or(0, tunnel::segment);
+
     /// The exporter that metered the flow, if a collector sends it on. 0.0.0.0 for one of IPv6.
     OriginalExporterIpv4Address =
         403, "originalExporterIPv4Address", "original_exporter_ipv4_address", Ipv4Address,
@@ -472,10 +479,21 @@ elements! {
         flow |flow| flow.exporter.map_or(0, |it| it.domain),
         read |into, value| into.original.domain = value.number32();
 
-    /// First octet: kind of the overlay network. Last octets: its number. 0 without an overlay
-    /// network.
-    Layer2SegmentId = 351, "layer2SegmentId", "layer2_segment_id", Unsigned64,
-        flow |flow| flow.tunnel().map_or(0, tunnel::segment);
+    /// 0 if no response was seen.
+    HttpStatusCode = 457, "httpStatusCode", "http_status_code", Unsigned16,
+        flow |flow| flow.http().and_then(|http| http.status).unwrap_or(0);
+
+    HttpRequestMethod = 459, "httpRequestMethod", "http_request_method", String,
+        flow |flow| names::text(flow.http().and_then(|http| http.method.as_deref()));
+
+    HttpRequestHost = 460, "httpRequestHost", "http_request_host", String,
+        flow |flow| names::text(flow.http().and_then(|http| http.host.as_deref()));
+
+    HttpRequestTarget = 461, "httpRequestTarget", "http_request_target", String,
+        flow |flow| names::text(flow.url().and_then(|url| url.path.as_deref()));
+
+    HttpUserAgent = 468, "httpUserAgent", "http_user_agent", String,
+        flow |flow| names::text(flow.url().and_then(|url| url.agent.as_deref()));
 
     /// 0 without a tunnel, or for a kind that has no number.
     TunnelType = 891 of VMWARE, "tunnelType", "tunnel_type", Unsigned8,
@@ -498,21 +516,8 @@ elements! {
         895 of VMWARE, "tunnelProtocolIdentifier", "tunnel_protocol_identifier", Unsigned8,
         flow |flow| flow.tunnel().map_or(0, |tunnel| tunnel.protocol);
 
-    /// 0 if no response was seen.
-    HttpStatusCode = 457, "httpStatusCode", "http_status_code", Unsigned16,
-        flow |flow| flow.http().and_then(|http| http.status).unwrap_or(0);
-
-    HttpRequestMethod = 459, "httpRequestMethod", "http_request_method", String,
-        flow |flow| names::text(flow.http().and_then(|http| http.method.as_deref()));
-
-    HttpRequestHost = 460, "httpRequestHost", "http_request_host", String,
-        flow |flow| names::text(flow.http().and_then(|http| http.host.as_deref()));
-
-    HttpRequestTarget = 461, "httpRequestTarget", "http_request_target", String,
-        flow |flow| names::text(flow.url().and_then(|url| url.path.as_deref()));
-
-    HttpUserAgent = 468, "httpUserAgent", "http_user_agent", String,
-        flow |flow| names::text(flow.url().and_then(|url| url.agent.as_deref()));
+    TlsServerName = 188 of NTOP, "TLS_SERVER_NAME", "tls_server_name", String,
+        flow |flow| names::server_name(flow);
 
     NtopDnsQuery = 205 of NTOP, "DNS_QUERY", "dns_query", String,
         flow |flow| names::text(flow.dns().and_then(|dns| dns.name.as_deref()));
@@ -536,9 +541,6 @@ elements! {
 
     NtopDnsResponse = 398 of NTOP, "DNS_RESPONSE", "dns_response", String,
         flow |flow| names::answers(flow);
-
-    TlsServerName = 188 of NTOP, "TLS_SERVER_NAME", "tls_server_name", String,
-        flow |flow| names::server_name(flow);
 
     NtopJa3 = 489 of NTOP, "JA3C_HASH", "ja3c_hash", String,
         flow |flow| names::text(flow.tls().and_then(|tls| tls.ja3.as_deref()));
@@ -566,18 +568,18 @@ elements! {
     CertDnsName = 179 of CERT, "dnsName", "dns_name", String,
         flow |flow| names::text(flow.dns().and_then(|dns| dns.name.as_deref()));
 
-    CertDnsId = 226 of CERT, "dnsId", "dns_id", Unsigned16,
-        flow |flow| flow.dns().map_or(0, |dns| dns.id);
-
-    CertDnsTtl = 199 of CERT, "dnsTTL", "dns_ttl", Unsigned32,
-        flow |flow| names::first_ttl(flow, |_| true);
-
     /// The major number, as YAF exports it.
     CertClientVersion = 186 of CERT, "sslClientVersion", "ssl_client_version", Unsigned8,
         flow |flow| flow.tls().map_or(0, |tls| tls.version.to_be_bytes()[0]);
 
     CertServerCipher = 187 of CERT, "sslServerCipher", "ssl_server_cipher", Unsigned32,
         flow |flow| flow.tls_choice().map_or(0, |choice| choice.cipher.number.into());
+
+    CertDnsTtl = 199 of CERT, "dnsTTL", "dns_ttl", Unsigned32,
+        flow |flow| names::first_ttl(flow, |_| true);
+
+    CertDnsId = 226 of CERT, "dnsId", "dns_id", Unsigned16,
+        flow |flow| flow.dns().map_or(0, |dns| dns.id);
 
     CertServerName = 294 of CERT, "sslServerName", "ssl_server_name", String,
         flow |flow| names::server_name(flow);
@@ -618,13 +620,13 @@ elements! {
     CesnetQuicVersion = 892 of CESNET, "QUIC_VERSION", "cesnet_quic_version", Unsigned32,
         flow |flow| names::quic_version(flow);
 
-    /// The 16 octets of the hash.
-    FlowmonJa3 = 357 of FLOWMON, "TLS_JA3", "flowmon_tls_ja3", Octets16,
-        flow |flow| names::ja3(flow);
-
     FlowmonTlsVersion = 333 of FLOWMON, "TLS_VERSION", "flowmon_tls_version", Unsigned16,
         flow |flow| flow.tls_choice().map_or(0, |choice| choice.version);
 
     FlowmonTlsAlpn = 337 of FLOWMON, "TLS_ALPN", "flowmon_tls_alpn", String,
         flow |flow| names::text(flow.tls_choice().and_then(|choice| choice.protocol.as_deref()));
+
+    /// The 16 octets of the hash.
+    FlowmonJa3 = 357 of FLOWMON, "TLS_JA3", "flowmon_tls_ja3", Octets16,
+        flow |flow| names::ja3(flow);
 }

@@ -1,4 +1,4 @@
-//! Assigned numbers: IP protocols, Ethertypes, TCP control bits.
+//! Assigned numbers: IP protocols, TCP control bits, Ethertypes, ports, types of ICMP.
 
 /// IP protocol numbers and IPv6 extension header types (IANA "Assigned Internet Protocol Numbers").
 pub mod protocol {
@@ -118,4 +118,45 @@ pub mod ethertype {
     /// QinQ before IEEE 802.1ad.
     pub(crate) const OLD_PROVIDER_VLAN: u16 = 0x9100;
     pub(crate) const ARISTA: u16 = 0xd28b;
+}
+
+/// Ports of services that traffic is judged by (IANA "Service Name and Transport Protocol Port
+/// Number Registry").
+pub mod port {
+    /// Mail between servers.
+    pub const SMTP: u16 = 25;
+    /// Names.
+    pub const DNS: u16 = 53;
+    /// The web.
+    pub const HTTP: u16 = 80;
+    /// Time.
+    pub const NTP: u16 = 123;
+    /// The web over TLS or QUIC.
+    pub const HTTPS: u16 = 443;
+    /// Files of Windows (`microsoft-ds`).
+    pub const SMB: u16 = 445;
+    /// Microsoft SQL Monitor (`ms-sql-m`).
+    pub const SQL_MONITOR: u16 = 1434;
+    /// Peers of eDonkey by TCP, not registered.
+    pub const EDONKEY_TCP: u16 = 4662;
+    /// Peers of eDonkey by UDP, not registered.
+    pub const EDONKEY_UDP: u16 = 4672;
+}
+
+/// Types of ICMP messages (RFC 792).
+pub mod icmp {
+    #![expect(missing_docs, reason = "each name is the RFC's")]
+
+    pub const ECHO_REPLY: u8 = 0;
+    pub const UNREACHABLE: u8 = 3;
+    pub const ECHO_REQUEST: u8 = 8;
+}
+
+/// Types of ICMPv6 messages (RFC 4443).
+pub mod icmpv6 {
+    #![expect(missing_docs, reason = "each name is the RFC's")]
+
+    pub const UNREACHABLE: u8 = 1;
+    pub const ECHO_REQUEST: u8 = 128;
+    pub const ECHO_REPLY: u8 = 129;
 }

@@ -1,7 +1,5 @@
 //! Why octets were not read.
 
-use core::fmt;
-
 /// The reason why a message has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
@@ -28,18 +26,3 @@ impl Flaw {
         }
     }
 }
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Incomplete => "incomplete",
-            Self::Malformed => "malformed",
-            Self::TooLong => "too long",
-            Self::Version => "unknown version",
-            Self::Sealed => "not readable with the initial keys",
-            Self::Other => "another kind of message",
-        })
-    }
-}
-
-impl core::error::Error for Flaw {}

@@ -6,7 +6,7 @@ use crate::flaw::Flaw;
 use crate::text::{Name, Text};
 
 /// Octets of a head that are read.
-pub const HEAD_OCTETS: usize = 8 << 10;
+const HEAD_OCTETS: usize = 8 << 10;
 
 const HEADERS_MAX: usize = 100;
 

@@ -141,6 +141,22 @@ fn each_direction_has_what_is_its_own() {
     assert_eq!(of_second.destination.as_ref().unwrap().prefix_length, Some(24));
 }
 
+/// The times of both directions are in milliseconds, the end of the other direction in seconds.
+#[test]
+fn a_time_of_one_direction_counts_before_a_finer_one_of_both() {
+    let seconds = |after: u64| Timestamp::from_millis((u64::from(NOW) - 100 + after) * 1000);
+    let values = [
+        &seconds(0).as_millis().to_be_bytes()[..],
+        &seconds(9).as_millis().to_be_bytes(),
+        &be32(&[9000, 7, NOW - 100 + 8]),
+    ]
+    .concat();
+    let session = taken(&[(152, 8), (153, 8)], &[(1, 4), (2, 4), (151, 4)], &values);
+    let [first, second, ..] = &session.records()[..] else { panic!() };
+    assert_eq!([first.start, first.end], [seconds(0), seconds(9)]);
+    assert_eq!([second.start, second.end], [seconds(0), seconds(8)]);
+}
+
 /// The initiator and the responder of firewalls (NetFlow Security Event Logging).
 #[test]
 fn initiator_and_responder_are_two_directions() {

@@ -1,11 +1,11 @@
 //! Facts of a record that few rules ask for. They are found once for each record, so that such a
 //! rule does not look at the other records.
 
-use flow::number::tcp_control;
+use flow::number::{port, tcp_control};
 use flow::{Details, FlowRecord};
 
-use super::rules::{LONG, is_abused};
 use super::seen::Class;
+use crate::signs::{LONG, is_code_red, is_slammer, long_answer};
 
 /// A fact of few records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,25 +27,8 @@ pub(super) enum Fact {
     LongDnsAnswer,
 }
 
-/// DNS.
-pub(super) const DNS_PORT: u16 = 53;
-
 /// Types of DNS questions with long answers: TXT, RRSIG, DNSKEY and ANY.
 const LONG_TYPES: [u16; 4] = [16, 46, 48, 255];
-
-const HTTP: u16 = 80;
-const SMTP: u16 = 25;
-const SMB: u16 = 445;
-const SQL_MONITOR: u16 = 1434;
-
-/// eDonkey, by TCP and UDP.
-const EDONKEY: (u16, u16) = (4662, 4672);
-
-/// Packets and octets of the Slammer worm.
-const SLAMMER: (u64, u64) = (1, 404);
-
-/// Packets and octets of Code Red's SYNs.
-const CODE_RED: (u64, u64) = (3, 144);
 
 impl Fact {
     /// The bit of this fact in [`kinds`].
@@ -60,7 +43,7 @@ pub(super) fn of_names(record: &FlowRecord, details: &Details) -> u32 {
     match dns {
         Some(_) if details.from_client => Fact::DnsQuestion.bit(),
         Some(dns)
-            if record.key.source_port == DNS_PORT
+            if record.key.source_port == port::DNS
                 && LONG_TYPES.contains(&dns.kind.number)
                 && record.octets > LONG * record.packets =>
         {
@@ -74,25 +57,24 @@ pub(super) fn of_names(record: &FlowRecord, details: &Details) -> u32 {
 #[inline]
 pub(super) fn kinds(class: Class, record: &FlowRecord) -> u32 {
     let (from, to) = (record.key.source_port, record.key.destination_port);
-    let size = (record.packets, record.octets);
     let is_client = record.tcp_control_bits & tcp_control::SYN != 0;
     let fact = match class {
         Class::Failed | Class::Begun | Class::Tcp => match to {
             0 if from == 0 => Fact::Fragment.bit(),
-            SMTP if is_client => Fact::Mail.bit(),
-            SMB if class == Class::Failed => Fact::Worm.bit(),
-            HTTP if class == Class::Failed && size == CODE_RED => Fact::Worm.bit(),
-            port if port == EDONKEY.0 && is_client => Fact::Peer.bit(),
+            port::SMTP if is_client => Fact::Mail.bit(),
+            port::SMB if class == Class::Failed => Fact::Worm.bit(),
+            port::HTTP if class == Class::Failed && is_code_red(record) => Fact::Worm.bit(),
+            port::EDONKEY_TCP if is_client => Fact::Peer.bit(),
             _ => 0,
         },
         Class::Udp => {
-            let is_abused = is_abused(from) || is_abused(to);
+            let is_abused = long_answer(from).is_some() || long_answer(to).is_some();
             let abused = if is_abused { Fact::Abused.bit() } else { 0 };
             abused
                 | match to {
                     0 if from == 0 => Fact::Fragment.bit(),
-                    SQL_MONITOR if size == SLAMMER => Fact::Worm.bit(),
-                    port if port == EDONKEY.1 => Fact::Peer.bit(),
+                    port::SQL_MONITOR if is_slammer(record) => Fact::Worm.bit(),
+                    port::EDONKEY_UDP => Fact::Peer.bit(),
                     _ => 0,
                 }
         }

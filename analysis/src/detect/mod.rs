@@ -42,12 +42,10 @@ use kept::Released;
 use newcomers::Newcomers;
 pub use rule::Rule;
 use rule::Scope;
-pub use rules::RULES;
+pub use rules::{RULES, SPIKE_LIMITS, Spike};
 use seen::Seen;
 use settings::Limits;
-pub use settings::{
-    DISTINCT_MAX, DetectSettings, Part, RuleSettings, WINDOW_S, check, threshold_max,
-};
+pub use settings::{DetectSettings, Part, RuleSettings, check, threshold_max};
 use subject::{Measured, Subject};
 use table::Table;
 use watch::{AHEAD, Ahead, Watch};

@@ -31,7 +31,6 @@ pub struct Rule {
     pub window_s: u32,
     /// Number of windows that are judged together.
     pub(super) span: Span,
-    /// The threshold is a number or a rate.
     pub(super) form: Form,
     /// Comparison with the baseline, in addition to the threshold.
     pub(super) baseline: Option<Baseline>,
@@ -92,10 +91,13 @@ pub(super) enum Span {
     Sliding(u64),
 }
 
+/// What the threshold is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// A number of different things, at least as many as the threshold.
-    Number,
+    /// A number of different things, which a set counts: as many as the threshold, or more.
+    Distinct,
+    /// Packets or octets in a window: as many as the threshold, or more.
+    Sum,
     /// More in a window than the threshold allows for each second.
     Rate,
 }
@@ -249,13 +251,8 @@ impl Counter<'_> {
 }
 
 impl Rule {
-    /// True if the threshold is a number of different things, which a set can count.
-    pub fn counts_different_things(&self) -> bool {
-        self.form == Form::Number && !self.unit.contains("in a window")
-    }
-
     /// The time that a sentence names: all windows that are judged together, in seconds.
-    pub fn looks_back_s(&self, window_s: u32) -> u64 {
+    pub(super) fn looks_back_s(&self, window_s: u32) -> u64 {
         let windows = if let Span::Sliding(windows) = self.span { windows } else { 1 };
         windows * u64::from(window_s)
     }
@@ -271,7 +268,7 @@ impl Rule {
         threshold_inside: None,
         window_s: 60,
         span: Span::One,
-        form: Form::Number,
+        form: Form::Distinct,
         baseline: None,
         severity: Severity::Medium,
         severity_inside: Severity::Medium,

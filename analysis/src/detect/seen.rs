@@ -4,6 +4,7 @@ use flow::number::{protocol, tcp_control};
 use flow::{Batch, FlowEndReason, FlowKey, FlowRecord, IpVersion};
 
 use super::facts::{Fact, kinds, of_names};
+use crate::signs::IcmpMessage;
 
 /// Class of a record for the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,16 +211,13 @@ fn class(record: &FlowRecord) -> Class {
             }
         }
         protocol::UDP => Class::Udp,
-        _ if key.is_icmp() => {
-            let [kind, code] = key.destination_port.to_be_bytes();
-            match (key.ip_version, kind, code) {
-                (IpVersion::V4, 8, _) | (IpVersion::V6, 128, _) => Class::EchoRequest,
-                (IpVersion::V4, 0, _) | (IpVersion::V6, 129, _) => Class::EchoReply,
-                (IpVersion::V4, 3, 3) | (IpVersion::V6, 1, 4) => Class::PortUnreachable,
-                (IpVersion::V4, 3, 0 | 1) | (IpVersion::V6, 1, 0 | 3) => Class::Unreachable,
-                _ => Class::Icmp,
-            }
-        }
+        _ if key.is_icmp() => match IcmpMessage::of(key) {
+            IcmpMessage::EchoRequest => Class::EchoRequest,
+            IcmpMessage::EchoReply => Class::EchoReply,
+            IcmpMessage::PortUnreachable => Class::PortUnreachable,
+            IcmpMessage::Unreachable => Class::Unreachable,
+            IcmpMessage::Other => Class::Icmp,
+        },
         _ => Class::Other,
     }
 }

@@ -2,7 +2,7 @@
 
 use flow::{HashSeed, NetworkSet};
 
-use super::rule::Rule;
+use super::rule::{Form, Rule};
 use super::rules::RULES;
 use crate::networks::{Groups, Hosts};
 
@@ -68,10 +68,10 @@ impl Part {
 pub(super) const FLOOD: &str = "flood";
 
 /// The largest number of different things that a threshold can ask for.
-pub const DISTINCT_MAX: u64 = 2000;
+const DISTINCT_MAX: u64 = 2000;
 
 /// Allowed seconds of a window.
-pub const WINDOW_S: std::ops::RangeInclusive<u32> = 1..=3600;
+const WINDOW_S: std::ops::RangeInclusive<u32> = 1..=3600;
 
 /// The effective limits of a rule.
 #[derive(Clone, Debug)]
@@ -132,7 +132,10 @@ pub fn threshold_max(id: &str) -> Result<u64, String> {
         let ids: Vec<_> = RULES.iter().map(|rule| rule.id).collect();
         return Err(format!("there is no rule {id}; rules are {}", ids.join(", ")));
     };
-    Ok(if rule.counts_different_things() { DISTINCT_MAX } else { u64::MAX >> 16 })
+    Ok(match rule.form {
+        Form::Distinct => DISTINCT_MAX,
+        Form::Sum | Form::Rate => u64::MAX >> 16,
+    })
 }
 
 /// Checks the settings of a rule when they are read.

@@ -179,7 +179,7 @@ impl Watch {
         let threshold = hosts.find_map(of_group).unwrap_or(default);
         let window_s = u64::from(self.limits.window_s);
         let (limit, shown) = match self.rule.form {
-            Form::Number => (threshold, value),
+            Form::Distinct | Form::Sum => (threshold, value),
             Form::Rate => (threshold.saturating_mul(window_s).saturating_add(1), value / window_s),
         };
         let suffices = (self.rule.suffices)(measured);
@@ -219,7 +219,7 @@ impl Limits {
         let groups = self.groups.iter().map(|(_, limit)| *limit);
         let least = groups.chain([self.inside, self.outside]).min().unwrap_or(1);
         match form {
-            Form::Number => least.div_ceil(2),
+            Form::Distinct | Form::Sum => least.div_ceil(2),
             Form::Rate => (least.saturating_mul(window_ms / 1000) / LEARNED_PART).max(1),
         }
     }

@@ -96,7 +96,7 @@ impl Groups {
     /// # Errors
     ///
     /// Names in the list that no group has.
-    pub fn set_of(&self, list: &[Hosts]) -> Result<NetworkSet, String> {
+    pub(crate) fn set_of(&self, list: &[Hosts]) -> Result<NetworkSet, String> {
         let (mut networks, mut unknown) = (Vec::new(), Vec::new());
         for hosts in list {
             match hosts {

@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 pub use group::{Group, Groups, Hosts};
-pub use special::{Purpose, embedded_ipv4, purpose};
+pub(crate) use special::embedded_ipv4;
+pub use special::{Purpose, purpose};
 
 /// Reads a network such as `10.0.0.0/8`, or an address, which is a network of one host.
 ///

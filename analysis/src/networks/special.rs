@@ -70,7 +70,7 @@ fn purpose_v6(address: Ipv6Addr) -> Purpose {
 /// The IPv4 address in an IPv6 address of NAT64 (RFC 6052), 6to4 (RFC 3056) or Teredo (RFC 4380:
 /// the client's, whose bits are inverted).
 #[inline]
-pub fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+pub(crate) fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let words = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
     match address.segments() {
         [0x0064, 0xff9b, 0, 0, 0, 0, high, low] => Some(words(high, low)),

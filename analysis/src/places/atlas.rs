@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow::Place;
+use ipnet::IpNet;
 
 use super::cache::Scope;
 use super::database::Database;
@@ -38,16 +39,14 @@ impl Atlas {
 
     /// The place of an address, and the other addresses with the same result.
     pub(super) fn find(&self, address: IpAddr) -> Found {
-        let block = Scope::block(address);
-        let (first, last) = block.ends();
-        let ours = self.networks.find(address);
-        let mut is_of_block = ours.holds_for(first, last) && is_uniform(address);
-        let mut place = ours.place.cloned();
+        let block = IpNet::new_assert(address, Scope::block_prefix_length(address));
+        let mut is_of_block = self.networks.is_uniform(block) && is_uniform(address);
+        let mut place = self.networks.find(address).cloned();
         let mut errors = 0;
         if let Some(plain) = routable(address) {
             if place.is_none() && plain != address {
                 // The embedded address may be in an own network.
-                place = self.networks.find(plain).place.cloned();
+                place = self.networks.find(plain).cloned();
                 // Its prefix length does not apply to this address.
                 place.iter_mut().for_each(|place| place.prefix_length = None);
             }
@@ -62,7 +61,7 @@ impl Atlas {
             }
         }
         let place = place.filter(|place| !place.is_empty()).map(Arc::new);
-        let scope = if is_of_block { block } else { Scope::alone(address) };
+        let scope = if is_of_block { Scope::block(address) } else { Scope::alone(address) };
         Found { place, scope, errors }
     }
 }

@@ -65,16 +65,6 @@ impl Scope {
         if address.is_ipv4() { 24 } else { 48 }
     }
 
-    /// The first and the last address, as numbers.
-    pub(super) fn ends(self) -> (u128, u128) {
-        let others = match self.kind {
-            Kind::Nothing | Kind::Ipv4 | Kind::Ipv6 => 0,
-            Kind::Ipv4Block => 0xff,
-            Kind::Ipv6Block => (1 << 80) - 1,
-        };
-        (self.number, self.number | others)
-    }
-
     #[inline]
     fn set(self) -> usize {
         #[allow(clippy::cast_possible_truncation, reason = "both halves are folded")]

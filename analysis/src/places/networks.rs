@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use csv::{ByteRecord, ReaderBuilder, StringRecord, Trim};
-use flow::{Location, Place};
+use flow::{Location, NetworkMap, Place};
 use ipnet::IpNet;
 
 use crate::networks::network;
@@ -30,21 +30,8 @@ const MISTAKES_MAX: usize = 10;
 #[derive(Debug, Default)]
 pub struct Networks {
     places: Vec<Place>,
-    ipv4: Ranges,
-    ipv6: Ranges,
-}
-
-/// Ranges of addresses, without gaps: the first address of each, and the index of its place. Nested
-/// networks are resolved.
-#[derive(Debug, Default)]
-struct Ranges(Vec<(u128, Option<usize>)>);
-
-/// Answer for an address.
-pub(super) struct Answer<'a> {
-    pub(super) place: Option<&'a Place>,
-    /// The first and the last address of the range with the same answer, as numbers.
-    first: u128,
-    last: u128,
+    /// Of each network the index of its place.
+    indexes: NetworkMap<usize>,
 }
 
 impl Networks {
@@ -94,73 +81,13 @@ impl Networks {
     }
 
     /// The place of the longest prefix that contains the address.
-    pub(super) fn find(&self, address: IpAddr) -> Answer<'_> {
-        let (ranges, number) = match address {
-            IpAddr::V4(v4) => (&self.ipv4, v4.to_bits().into()),
-            IpAddr::V6(v6) => (&self.ipv6, v6.to_bits()),
-        };
-        let (index, first, last) = ranges.find(number);
-        Answer { place: index.map(|index| &self.places[index]), first, last }
-    }
-}
-
-impl Answer<'_> {
-    /// True if all addresses from `first` to `last` have this answer.
-    pub(super) fn holds_for(&self, first: u128, last: u128) -> bool {
-        self.first <= first && last <= self.last
-    }
-}
-
-impl Ranges {
-    fn new(networks: impl Iterator<Item = (IpNet, usize)>) -> Self {
-        let mut ranges = Self(vec![(0, None)]);
-        // Networks that contain the current one, innermost last.
-        let mut around: Vec<(u128, Option<usize>)> = Vec::new();
-        // Sorted by address, and the shorter prefix first.
-        for (network, index) in networks {
-            let [first, last] = [network.network(), network.broadcast()].map(number);
-            ranges.end(&mut around, |end| end < first);
-            ranges.begin(first, Some(index));
-            around.push((last, Some(index)));
-        }
-        ranges.end(&mut around, |_| true);
-        ranges
+    pub(super) fn find(&self, address: IpAddr) -> Option<&Place> {
+        self.indexes.get(address).map(|index| &self.places[index])
     }
 
-    /// Ends the networks for which `ends` holds. The enclosing network continues behind each.
-    fn end(&mut self, around: &mut Vec<(u128, Option<usize>)>, ends: impl Fn(u128) -> bool) {
-        while let Some((last, _)) = around.pop_if(|(last, _)| ends(*last)) {
-            let index = around.last().and_then(|(_, index)| *index);
-            if let Some(next) = last.checked_add(1) {
-                self.begin(next, index);
-            }
-        }
-    }
-
-    fn begin(&mut self, first: u128, index: Option<usize>) {
-        // A range without addresses is removed.
-        self.0.pop_if(|(start, _)| *start == first);
-        self.0.push((first, index));
-    }
-
-    /// The place of an address, and the first and the last address of the range.
-    fn find(&self, number: u128) -> (Option<usize>, u128, u128) {
-        let next = self.0.partition_point(|(first, _)| *first <= number);
-        let last = self.0.get(next).map_or(u128::MAX, |(first, _)| first - 1);
-        let (first, index) =
-            next.checked_sub(1).and_then(|at| self.0.get(at)).copied().unwrap_or_default();
-        (index, first, last)
-    }
-}
-
-fn is_ipv6(network: IpNet) -> bool {
-    matches!(network, IpNet::V6(_))
-}
-
-fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => v4.to_bits().into(),
-        IpAddr::V6(v6) => v6.to_bits(),
+    /// True if all addresses of this block have the same place, or all have none.
+    pub(super) fn is_uniform(&self, block: IpNet) -> bool {
+        self.indexes.is_uniform(block)
     }
 }
 
@@ -190,8 +117,8 @@ impl Lines<'_> {
 struct Table {
     /// The columns; `None` before the first line.
     columns: Option<Vec<&'static str>>,
-    /// Networks by version, address and prefix length, each with its line.
-    rows: BTreeMap<(bool, u128, u8), (usize, IpNet, Place)>,
+    /// The line and the place of each network.
+    rows: BTreeMap<IpNet, (usize, Place)>,
     mistakes: Vec<String>,
 }
 
@@ -233,26 +160,17 @@ impl Table {
         let cidr = field("cidr").ok_or("a network is needed in column cidr")?;
         let network = network(cidr).map_err(|needed| format!("{cidr:?}: {needed}"))?;
         let place = place(&field, network)?;
-        let key = (is_ipv6(network), number(network.network()), network.prefix_len());
-        if let Some((before, ..)) = self.rows.get(&key) {
+        if let Some((before, _)) = self.rows.get(&network) {
             return Err(format!("{network} is on line {before} already"));
         }
-        self.rows.insert(key, (line, network, place));
+        self.rows.insert(network, (line, place));
         Ok(())
     }
 
     fn networks(self) -> Networks {
-        let mut networks = Vec::with_capacity(self.rows.len());
-        let mut places = Vec::with_capacity(self.rows.len());
-        for (index, (_, network, place)) in self.rows.into_values().enumerate() {
-            networks.push((network, index));
-            places.push(place);
-        }
-        let of = |version| {
-            let of_version = move |(network, _): &&(IpNet, usize)| is_ipv6(*network) == version;
-            Ranges::new(networks.iter().filter(of_version).copied())
-        };
-        Networks { ipv4: of(false), ipv6: of(true), places }
+        let indexes = self.rows.keys().copied().zip(0..).collect();
+        let places = self.rows.into_values().map(|(_, place)| place).collect();
+        Networks { places, indexes }
     }
 }
 
@@ -319,13 +237,11 @@ fn place<'a>(field: &impl Fn(&str) -> Option<&'a str>, network: IpNet) -> Result
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr};
-
     use super::*;
 
     fn name(networks: &Networks, address: &str) -> Option<String> {
-        let answer = networks.find(address.parse().unwrap());
-        answer.place.and_then(|place| place.network_name.as_deref().map(str::to_owned))
+        let place = networks.find(address.parse().unwrap());
+        place.and_then(|place| place.network_name.as_deref().map(str::to_owned))
     }
 
     #[test]
@@ -378,13 +294,13 @@ mod tests {
     fn columns_are_named_or_in_the_usual_order() {
         let named = "# ours\nSITE, cidr ,lon,lat\n\nhq,10.0.0.0/8,13.4,52.5\n";
         let networks = Networks::new(named.as_bytes()).unwrap();
-        let place = networks.find("10.0.0.1".parse().unwrap()).place.unwrap();
+        let place = networks.find("10.0.0.1".parse().unwrap()).unwrap();
         assert_eq!(place.site.as_deref(), Some("hq"));
         assert_eq!(place.location, Location::of_degrees(52.5, 13.4));
         assert_eq!((place.prefix_length, place.as_number), (Some(8), None));
         let usual = "10.0.0.0/8,\"Bonn, old\",AS64512,de,Bonn,50.7,7.1,office,hq\n";
         let networks = Networks::new(usual.as_bytes()).unwrap();
-        let place = networks.find("10.0.0.1".parse().unwrap()).place.unwrap();
+        let place = networks.find("10.0.0.1".parse().unwrap()).unwrap();
         assert_eq!(place.network_name.as_deref(), Some("Bonn, old"));
         assert_eq!((place.as_number, place.country_code.as_deref()), (Some(64_512), Some("DE")));
         assert_eq!(place.network_role.as_deref(), Some("office"));
@@ -422,20 +338,5 @@ mod tests {
         let mistakes = Networks::new(many.as_bytes()).unwrap_err();
         assert_eq!(mistakes.len(), MISTAKES_MAX + 1);
         assert_eq!(mistakes[MISTAKES_MAX], "and 990 more mistakes");
-    }
-
-    #[test]
-    fn an_answer_says_how_far_it_holds() {
-        let networks = Networks::new(b"10.0.0.0/8\n10.1.2.128/25\n").unwrap();
-        let holds = |address: &str| {
-            let address: Ipv4Addr = address.parse().unwrap();
-            let first = u128::from(address.to_bits() & !0xff);
-            networks.find(address.into()).holds_for(first, first + 0xff)
-        };
-        assert!(holds("10.1.1.1") && holds("10.1.3.1") && holds("11.0.0.0"));
-        assert!(!holds("10.1.2.1") && !holds("10.1.2.200"));
-        let address: Ipv6Addr = "2001:db8::".parse().unwrap();
-        let answer = networks.find(address.into());
-        assert!(answer.place.is_none() && answer.holds_for(0, u128::MAX));
     }
 }

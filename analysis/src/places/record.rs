@@ -9,24 +9,25 @@ use std::marker::PhantomData;
 
 use flow::{Location, Place};
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A record of a database. Other keys are skipped.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 pub(super) struct Record<'a> {
-    continent: Named<'a>,
+    continent: Lenient<Named<'a>>,
     continent_code: Scalar<'a>,
-    country: Named<'a>,
+    country: Lenient<Named<'a>>,
     country_code: Scalar<'a>,
     country_name: Scalar<'a>,
     /// The country of the Autonomous System, of ipnetdb.
     as_cc: Scalar<'a>,
-    subdivisions: First<Named<'a>>,
-    region: Named<'a>,
+    subdivisions: First<Lenient<Named<'a>>>,
+    region: Lenient<Named<'a>>,
     region_code: Scalar<'a>,
-    city: Named<'a>,
-    location: Point<'a>,
+    city: Lenient<Named<'a>>,
+    location: Lenient<Point<'a>>,
     latitude: Scalar<'a>,
     longitude: Scalar<'a>,
     lat: Scalar<'a>,
@@ -37,59 +38,38 @@ pub(super) struct Record<'a> {
     r#as: Scalar<'a>,
     as_entity: Scalar<'a>,
     as_name: Scalar<'a>,
-    traits: Traits<'a>,
+    traits: Lenient<Traits<'a>>,
 }
 
 /// An object with a code and names in several languages, or its only name or code.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct Named<'a> {
     code: Scalar<'a>,
+    iso_code: Scalar<'a>,
+    names: Lenient<Names<'a>>,
+    /// The only name.
+    #[serde(skip)]
     name: Scalar<'a>,
 }
 
-/// The map form of a [`Named`].
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
-struct NamedMap<'a> {
-    code: Scalar<'a>,
-    iso_code: Scalar<'a>,
-    names: Names<'a>,
-}
-
-#[derive(Debug, Default)]
 struct Names<'a> {
-    english: Scalar<'a>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, bound(deserialize = "'de: 'a"))]
-struct NamesMap<'a> {
     en: Scalar<'a>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct Point<'a> {
     latitude: Scalar<'a>,
     longitude: Scalar<'a>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, bound(deserialize = "'de: 'a"))]
-struct PointMap<'a> {
-    latitude: Scalar<'a>,
-    longitude: Scalar<'a>,
-}
-
 /// The object `traits` of MaxMind's Enterprise databases.
-#[derive(Debug, Default)]
-struct Traits<'a> {
-    autonomous_system_number: Scalar<'a>,
-    autonomous_system_organization: Scalar<'a>,
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
-struct TraitsMap<'a> {
+struct Traits<'a> {
     autonomous_system_number: Scalar<'a>,
     autonomous_system_organization: Scalar<'a>,
 }
@@ -104,6 +84,10 @@ enum Scalar<'a> {
     Real(f64),
 }
 
+/// An object, or what a text or a number in its place says. Any other value counts as missing.
+#[derive(Debug, Default)]
+struct Lenient<T>(T);
+
 /// The first item of a list.
 #[derive(Debug)]
 struct First<T>(Option<T>);
@@ -111,38 +95,51 @@ struct First<T>(Option<T>);
 impl Record<'_> {
     /// The place that the record describes.
     pub(super) fn place(&self) -> Place {
-        let country = self.country.code.or(self.country_code).or(self.as_cc).text();
-        let subdivision = self.subdivisions.0.as_ref();
-        let subdivision_code = subdivision.map_or(Scalar::Missing, |it| it.code);
-        let subdivision_name = subdivision.map_or(Scalar::Missing, |it| it.name);
-        let region = subdivision_code.or(self.region_code).or(self.region.code).text();
+        let Self { continent: Lenient(continent), country: Lenient(country), .. } = self;
+        let Self { region: Lenient(region), city: Lenient(city), traits: Lenient(traits), .. } =
+            self;
+        let country_code = country.code().or(self.country_code).or(self.as_cc).text();
+        let subdivision = self.subdivisions.0.as_ref().map(|Lenient(subdivision)| subdivision);
+        let subdivision_code = subdivision.map_or(Scalar::Missing, Named::code);
+        let subdivision_name = subdivision.map_or(Scalar::Missing, Named::name);
+        let region_code = subdivision_code.or(self.region_code).or(region.code()).text();
         let number = self.autonomous_system_number.or(self.asn).or(self.r#as);
         let organization = self.autonomous_system_organization.or(self.as_entity).or(self.as_name);
         let owned = |text: Option<&str>| text.map(Into::into);
         Place {
-            continent_code: owned(self.continent.code.or(self.continent_code).text()),
-            continent_name: owned(self.continent.name.text()),
-            country_code: owned(country),
-            country_name: owned(self.country.name.or(self.country_name).text()),
-            region_code: region.zip(country).map(|(region, country)| {
+            continent_code: owned(continent.code().or(self.continent_code).text()),
+            continent_name: owned(continent.name().text()),
+            country_code: owned(country_code),
+            country_name: owned(country.name().or(self.country_name).text()),
+            region_code: region_code.zip(country_code).map(|(region, country)| {
                 let is_whole = region.strip_prefix(country).is_some_and(|it| it.starts_with('-'));
                 if is_whole { region.into() } else { format!("{country}-{region}").into() }
             }),
-            region_name: owned(subdivision_name.or(self.region.name).text()),
-            city_name: owned(self.city.name.or(self.city.code).text()),
+            region_name: owned(subdivision_name.or(region.name()).text()),
+            city_name: owned(city.name().or(city.code()).text()),
             location: self.location(),
-            as_number: number.or(self.traits.autonomous_system_number).as_number(),
-            as_organization: owned(
-                organization.or(self.traits.autonomous_system_organization).text(),
-            ),
+            as_number: number.or(traits.autonomous_system_number).as_number(),
+            as_organization: owned(organization.or(traits.autonomous_system_organization).text()),
             ..Place::default()
         }
     }
 
     fn location(&self) -> Option<Location> {
-        let latitude = self.location.latitude.or(self.latitude).or(self.lat).degrees()?;
-        let longitude = self.location.longitude.or(self.longitude).or(self.lng).degrees()?;
+        let Lenient(point) = &self.location;
+        let latitude = point.latitude.or(self.latitude).or(self.lat).degrees()?;
+        let longitude = point.longitude.or(self.longitude).or(self.lng).degrees()?;
         Location::of_degrees(latitude, longitude)
+    }
+}
+
+impl<'a> Named<'a> {
+    fn code(&self) -> Scalar<'a> {
+        self.iso_code.or(self.code)
+    }
+
+    fn name(&self) -> Scalar<'a> {
+        let Lenient(names) = &self.names;
+        names.en.or(self.name)
     }
 }
 
@@ -178,7 +175,34 @@ impl<'a> Scalar<'a> {
     }
 }
 
-/// Implements the visits of scalars: a type makes a value of a scalar.
+/// What a text or a number says in the place of an object.
+trait OfScalar<'de>: Default {
+    fn of_scalar(_scalar: Scalar<'de>) -> Self {
+        Self::default()
+    }
+}
+
+impl<'de: 'a, 'a> OfScalar<'de> for Named<'a> {
+    /// Two capital letters are a code.
+    fn of_scalar(scalar: Scalar<'de>) -> Self {
+        match scalar {
+            Scalar::Text(text)
+                if text.len() == 2 && text.bytes().all(|it| it.is_ascii_uppercase()) =>
+            {
+                Self { code: scalar, ..Self::default() }
+            }
+            Scalar::Missing | Scalar::Text(_) | Scalar::Whole(_) | Scalar::Real(_) => {
+                Self { name: scalar, ..Self::default() }
+            }
+        }
+    }
+}
+
+impl OfScalar<'_> for Names<'_> {}
+impl OfScalar<'_> for Point<'_> {}
+impl OfScalar<'_> for Traits<'_> {}
+
+/// The visits of scalars, of which a value is made. All others give the default.
 macro_rules! visit_scalars {
     ($lifetime:lifetime, |$scalar:ident| $value:expr) => {
         fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
@@ -224,90 +248,61 @@ macro_rules! visit_scalars {
     };
 }
 
-/// Implements `Deserialize` for a type that reads a map or a scalar, and ignores other values.
-macro_rules! lenient {
-    ($name:ident from $map:ident, |$read:ident| $of_map:expr, |$scalar:ident| $of_scalar:expr) => {
-        impl<'de: 'a, 'a> Deserialize<'de> for $name<'a> {
-            fn deserialize<D: Deserializer<'de>>(decoder: D) -> Result<Self, D::Error> {
-                struct Lenient;
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(decoder: D) -> Result<Self, D::Error> {
+        struct OfAny;
 
-                impl<'de> Visitor<'de> for Lenient {
-                    type Value = $name<'de>;
+        impl<'de> Visitor<'de> for OfAny {
+            type Value = Scalar<'de>;
 
-                    visit_scalars!('de, |$scalar| $of_scalar);
+            visit_scalars!('de, |scalar| scalar);
 
-                    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Self::Value, M::Error> {
-                        let decoder = serde::de::value::MapAccessDeserializer::new(map);
-                        let $read = $map::deserialize(decoder)?;
-                        Ok($of_map)
-                    }
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Self::Value, M::Error> {
+                IgnoredAny.visit_map(map).map(|IgnoredAny| Self::Value::default())
+            }
 
-                    fn visit_seq<S: SeqAccess<'de>>(
-                        self,
-                        mut list: S,
-                    ) -> Result<Self::Value, S::Error> {
-                        while list.next_element::<IgnoredAny>()?.is_some() {}
-                        Ok(Self::Value::default())
-                    }
-                }
-
-                decoder.deserialize_any(Lenient)
+            fn visit_seq<S: SeqAccess<'de>>(self, list: S) -> Result<Self::Value, S::Error> {
+                IgnoredAny.visit_seq(list).map(|IgnoredAny| Self::Value::default())
             }
         }
-    };
+
+        decoder.deserialize_any(OfAny)
+    }
 }
 
-lenient!(Named from NamedMap,
-    |map| Named { code: map.iso_code.or(map.code), name: map.names.english },
-    |scalar| Named::of_scalar(scalar));
+impl<'de, T: Deserialize<'de> + OfScalar<'de>> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(decoder: D) -> Result<Self, D::Error> {
+        struct OfAny<T>(PhantomData<T>);
 
-lenient!(Names from NamesMap, |map| Names { english: map.en }, |_scalar| Names::default());
+        impl<'de, T: Deserialize<'de> + OfScalar<'de>> Visitor<'de> for OfAny<T> {
+            type Value = Lenient<T>;
 
-lenient!(Point from PointMap,
-    |map| Point { latitude: map.latitude, longitude: map.longitude },
-    |_scalar| Point::default());
+            visit_scalars!('de, |scalar| Lenient(T::of_scalar(scalar)));
 
-lenient!(Traits from TraitsMap,
-    |map| Traits {
-        autonomous_system_number: map.autonomous_system_number,
-        autonomous_system_organization: map.autonomous_system_organization,
-    },
-    |_scalar| Traits::default());
-
-lenient!(Scalar from Nothing, |_map| Scalar::Missing, |scalar| scalar);
-
-/// A map whose entries are all ignored.
-#[derive(Deserialize)]
-struct Nothing {}
-
-impl<'a> Named<'a> {
-    /// Two capital letters are a code.
-    fn of_scalar(scalar: Scalar<'a>) -> Self {
-        match scalar {
-            Scalar::Text(text)
-                if text.len() == 2 && text.bytes().all(|it| it.is_ascii_uppercase()) =>
-            {
-                Self { code: scalar, ..Self::default() }
+            fn visit_seq<S: SeqAccess<'de>>(self, list: S) -> Result<Self::Value, S::Error> {
+                IgnoredAny.visit_seq(list).map(|IgnoredAny| Self::Value::default())
             }
-            Scalar::Missing | Scalar::Text(_) | Scalar::Whole(_) | Scalar::Real(_) => {
-                Self { name: scalar, ..Self::default() }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Self::Value, M::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Lenient)
             }
         }
+
+        decoder.deserialize_any(OfAny(PhantomData))
     }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for First<T> {
     fn deserialize<D: Deserializer<'de>>(decoder: D) -> Result<Self, D::Error> {
-        struct Lenient<T>(PhantomData<T>);
+        struct OfAny<T>(PhantomData<T>);
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Lenient<T> {
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OfAny<T> {
             type Value = First<T>;
 
             visit_scalars!('de, |_scalar| First(None));
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(First(None))
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Self::Value, M::Error> {
+                IgnoredAny.visit_map(map).map(|IgnoredAny| Self::Value::default())
             }
 
             fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Self::Value, S::Error> {
@@ -317,7 +312,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for First<T> {
             }
         }
 
-        decoder.deserialize_any(Lenient(PhantomData))
+        decoder.deserialize_any(OfAny(PhantomData))
     }
 }
 

@@ -7,10 +7,11 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-use flow::number::{protocol, tcp_control};
-use flow::{FlowEndReason, FlowKey, FlowRecord, IpVersion, KeyField, KeyFields, Tag, Tags};
+use flow::number::{port, protocol, tcp_control};
+use flow::{FlowEndReason, FlowKey, FlowRecord, KeyField, KeyFields, Tag, Tags};
 
 use crate::networks::{Purpose, purpose};
+use crate::signs::{IcmpMessage, is_code_red, is_slammer, long_answer};
 use crate::site::{Site, begins_on_link};
 pub use stage::{TagCounts, TagStage};
 
@@ -31,12 +32,6 @@ const XMAS: u8 = tcp_control::FIN | tcp_control::PSH | tcp_control::URG;
 /// SYN and FIN.
 const SYN_FIN: u8 = tcp_control::SYN | tcp_control::FIN;
 
-/// ICMP type * 256 + code, for IPv4 and for IPv6.
-const ECHO_REQUEST: (u16, u16) = (8 << 8, 128 << 8);
-const NET_UNREACHABLE: (u16, u16) = (3 << 8, 1 << 8);
-const HOST_UNREACHABLE: (u16, u16) = (3 << 8 | 1, 1 << 8 | 3);
-const PORT_UNREACHABLE: (u16, u16) = (3 << 8 | 3, 1 << 8 | 4);
-
 impl Tagger {
     /// For records with these fields in their flow keys; other fields are 0 there.
     pub fn new(site: Site, key: KeyFields) -> Self {
@@ -45,7 +40,7 @@ impl Tagger {
     }
 
     /// Learns the name of an interface.
-    pub fn learn_interface(&mut self, number: u32, name: &str) {
+    pub(super) fn learn_interface(&mut self, number: u32, name: &str) {
         self.site.inside.learn(number, name);
         self.site.outside.learn(number, name);
     }
@@ -69,12 +64,12 @@ impl Tagger {
         let key = &record.key;
         let bits = record.tcp_control_bits & CONTROL_BITS;
         let tags = match key.destination_port {
-            25 => {
+            port::SMTP => {
                 let is_server = self.site.mail_servers.contains(key.source_address());
                 Tags::when(!is_server, Tag::Mail25)
             }
-            445 => Tag::Worm445.into(),
-            4662 => Tag::Edonkey.into(),
+            port::SMB => Tag::Worm445.into(),
+            port::EDONKEY_TCP => Tag::Edonkey.into(),
             _ => Tags::NONE,
         };
         if bits == tcp_control::SYN {
@@ -91,12 +86,12 @@ impl Tagger {
     fn udp(&self, record: &FlowRecord) -> Tags {
         let key = &record.key;
         let tags = match key.destination_port {
-            1434 if record.packets == 1 && record.octets == 404 => Tag::Slammer.into(),
-            1434 => Tag::Worm1434.into(),
-            4672 => Tag::Edonkey.into(),
+            port::SQL_MONITOR if is_slammer(record) => Tag::Slammer.into(),
+            port::SQL_MONITOR => Tag::Worm1434.into(),
+            port::EDONKEY_UDP => Tag::Edonkey.into(),
             _ => Tags::NONE,
         };
-        let is_amplified = amplified_above(key.source_port)
+        let is_amplified = long_answer(key.source_port)
             .is_some_and(|most| record.octets > record.packets.saturating_mul(most))
             && !self.site.is_local(key.destination_address());
         tags | Tags::when(is_amplified, Tag::Amplified)
@@ -147,11 +142,10 @@ fn is_told(tag: Tag, key: KeyFields, site: &Site) -> bool {
 /// Tags of a record with SYN and no other control bit.
 fn syn_only(record: &FlowRecord) -> Tags {
     let FlowRecord { packets, octets, .. } = *record;
-    let is_code_red = record.key.destination_port == 80 && packets == 3 && octets == 144;
     let is_retry =
         matches!(packets, 2..=7) && octets % packets == 0 && matches!(octets / packets, 44..=64);
     Tags::from(Tag::SynOnly)
-        | Tags::when(is_code_red, Tag::CodeRed)
+        | Tags::when(is_code_red(record), Tag::CodeRed)
         | Tags::when(is_retry, Tag::DeadHostRetry)
 }
 
@@ -170,23 +164,11 @@ fn strange_bits(record: &FlowRecord, bits: u8) -> Tags {
 }
 
 fn icmp(key: &FlowKey) -> Tags {
-    let is = |(v4, v6): (u16, u16)| {
-        key.destination_port == if key.ip_version == IpVersion::V4 { v4 } else { v6 }
-    };
-    let is_unreachable = is(NET_UNREACHABLE) || is(HOST_UNREACHABLE);
-    Tags::when(is(ECHO_REQUEST), Tag::IcmpEcho)
-        | Tags::when(is_unreachable, Tag::IcmpUnreachable)
-        | Tags::when(is(PORT_UNREACHABLE), Tag::PortUnreachable)
-}
-
-/// Octets of a packet above which answers of this UDP service are amplified; `None` for other
-/// source ports.
-#[inline]
-fn amplified_above(port: u16) -> Option<u64> {
-    match port {
-        123 => Some(90),
-        17 | 19 | 53 | 69 | 111 | 137 | 161 | 177 | 389 | 427 | 520 | 623 | 1434 | 1900 | 3283
-        | 3702 | 5093 | 5353 | 5683 | 10_001 | 10_074 | 11_211 | 37_810 => Some(468),
-        _ => None,
+    match IcmpMessage::of(key) {
+        // A ping has code 0.
+        IcmpMessage::EchoRequest => Tags::when(key.destination_port & 0xff == 0, Tag::IcmpEcho),
+        IcmpMessage::Unreachable => Tag::IcmpUnreachable.into(),
+        IcmpMessage::PortUnreachable => Tag::PortUnreachable.into(),
+        IcmpMessage::EchoReply | IcmpMessage::Other => Tags::NONE,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use flow::{DetailsIndex, FlowDirection, Timestamp};
+use flow::{DetailsIndex, FlowDirection, IpVersion, Timestamp};
 
 use super::*;
 use crate::site::SiteSettings;

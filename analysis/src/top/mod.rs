@@ -15,8 +15,8 @@ use std::str::FromStr;
 use flow::{FlowEndReason, FlowKey, FlowRecord, HashSeed, KeyField, KeyFields};
 
 use cardinality::Cardinality;
+pub use space_saving::Counted;
 use space_saving::SpaceSaving;
-pub use space_saving::{Counted, ROOM};
 
 /// Subjects of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 /// Subjects that have a counter.
-pub const ROOM: usize = 1024;
+pub(super) const ROOM: usize = 1024;
 
 /// Bounds of a subject's count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

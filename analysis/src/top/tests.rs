@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use flow::{DetailsIndex, FlowDirection, IpVersion, Tags, Timestamp};
 
+use super::space_saving::ROOM;
 use super::*;
 
 fn record(source: u32, destination: u32, ports: (u16, u16), packets: u64) -> FlowRecord {

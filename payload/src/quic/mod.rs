@@ -13,7 +13,8 @@ use crate::flaw::Flaw;
 use keys::Keys;
 use packet::Header;
 
-pub use packet::{ConnectionId, Version, is_initial, is_of_other_version};
+pub(crate) use packet::is_of_other_version;
+pub use packet::{ConnectionId, Version, is_initial};
 
 /// Octets of an Initial packet that are read. They fit what a link transports, jumbo frames too.
 const PACKET_MAX: usize = 9216;
@@ -25,6 +26,7 @@ const PACKETS_MAX: usize = 4;
 #[derive(Debug, Default)]
 pub struct Opener {
     room: Vec<u8>,
+    tries: u32,
 }
 
 /// What was in a datagram.
@@ -34,8 +36,6 @@ pub struct Opened {
     pub version: Version,
     /// The client's choice in the first flight: all its Initial packets have keys from it.
     pub destination: ConnectionId,
-    /// Initial packets that were opened.
-    pub packets: usize,
 }
 
 impl Opener {
@@ -55,16 +55,15 @@ impl Opener {
         original: Option<&ConnectionId>,
         mut take: impl FnMut(u64, &[u8]),
     ) -> Result<Opened, Flaw> {
-        let mut rest = datagram;
-        let mut opened: Option<Opened> = None;
+        self.tries = 0;
+        let (mut rest, mut opened) = (datagram, None);
         for _ in 0..PACKETS_MAX {
             let result = Header::read(rest).and_then(|header| {
                 let packet = rest.get(..header.end).ok_or(Flaw::Incomplete)?;
                 rest = rest.get(header.end..).unwrap_or_default();
                 if header.is_initial {
                     let destination = self.open_packet(packet, &header, original, &mut take)?;
-                    let packets = opened.map_or(0, |before| before.packets) + 1;
-                    opened = Some(Opened { version: header.version, destination, packets });
+                    opened = Some(Opened { version: header.version, destination });
                 }
                 Ok(())
             });
@@ -76,6 +75,12 @@ impl Opener {
             }
         }
         opened.ok_or(Flaw::Other)
+    }
+
+    /// Keys that were tried for the packets of the last datagram. A packet that no key opens takes
+    /// as long as another one.
+    pub fn tries(&self) -> u32 {
+        self.tries
     }
 
     /// Opens one packet. Returns the connection id whose keys fit.
@@ -92,6 +97,7 @@ impl Opener {
         let others = original.filter(|original| **original != header.destination);
         let ids = [Some(&header.destination), others].into_iter().flatten();
         for (id, version) in ids.flat_map(|id| versions(header.version).map(move |it| (id, it))) {
+            self.tries += 1;
             self.room.clear();
             self.room.extend_from_slice(packet);
             let keys = Keys::of_client(version, id).ok_or(Flaw::Sealed)?;

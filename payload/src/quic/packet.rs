@@ -111,7 +111,7 @@ pub fn is_initial(datagram: &[u8]) -> bool {
 
 /// True if a datagram begins with a long header of a version that is not known (RFC 8999 section
 /// 5.1). Version 0 is that of Version Negotiation packets.
-pub fn is_of_other_version(datagram: &[u8]) -> bool {
+pub(crate) fn is_of_other_version(datagram: &[u8]) -> bool {
     let mut rest = Octets(datagram);
     let mut header = || {
         let (first, version) = (rest.u8()?, rest.u32()?);

@@ -110,7 +110,7 @@ fn the_sample_of_version_2_is_that_of_the_standard() {
 fn shows_the_hello(packet: &[u8], version: Version) {
     assert!(is_initial(packet));
     let (opened, frames) = open(packet, None).unwrap();
-    assert_eq!((opened.version, opened.packets), (version, 1));
+    assert_eq!(opened.version, version);
     assert_eq!(format!("{:?}", opened.destination), "8394c8f03e515708");
     let [(0, stream)] = &frames[..] else { panic!("{frames:?}") };
     let hello = quic_hello(stream).unwrap();
@@ -160,13 +160,37 @@ fn packets_of_one_datagram_are_read_in_turn() {
     // That of a handshake has no token: the octet of its length is the first of the length.
     handshake.drain(11..12);
     let second = initial(&[&crypto(2, b"cd")[..], &pad].concat(), id, id);
-    let (opened, frames) = open(&[&first[..], &handshake, &second].concat(), None).unwrap();
-    assert_eq!(opened.packets, 2);
+    let (_, frames) = open(&[&first[..], &handshake, &second].concat(), None).unwrap();
     assert_eq!(frames, [(0, b"ab".to_vec()), (2, b"cd".to_vec())]);
     // What follows with a short header is not read.
     assert_eq!(open(&[&first[..], &[0x40; 50]].concat(), None).unwrap().1.len(), 1);
     let many = first.repeat(9);
-    assert_eq!(open(&many, None).unwrap().0.packets, PACKETS_MAX);
+    assert_eq!(open(&many, None).unwrap().1.len(), PACKETS_MAX);
+}
+
+#[test]
+fn each_key_that_is_tried_counts() {
+    let (id, other) = (b"\x01\x02\x03\x04", ConnectionId::of(b"other").unwrap());
+    let good = initial(&[&crypto(0, b"ab")[..], &[0; 20]].concat(), id, id);
+    let sealed = initial(&[0; 40], id, b"unknown");
+    // A reserved version stands for several.
+    let mut reserved = sealed.clone();
+    reserved[1..5].fill(0x1a);
+    let mut opener = Opener::default();
+    for (datagram, original, tries) in [
+        (good.clone(), None, 1),
+        (sealed.clone(), None, 1),
+        ([&good[..], &sealed].concat(), None, 2),
+        ([&good[..], &sealed].concat(), Some(&other), 3),
+        (reserved.clone(), None, 2),
+        (reserved, Some(&other), 4),
+        ([sealed, good].concat(), None, 1),
+    ] {
+        opener.open(&datagram, original, |_, _| {}).ok();
+        assert_eq!(opener.tries(), tries, "{datagram:02x?} {original:?}");
+    }
+    assert_eq!(opener.open(&[0x40; 50], None, |_, _| {}), Err(Flaw::Other));
+    assert_eq!(opener.tries(), 0);
 }
 
 #[test]

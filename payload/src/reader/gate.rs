@@ -1,5 +1,7 @@
 //! The gate: whether ports and first octets look like the opening of a conversation.
 
+use flow::number::port;
+
 use crate::quic;
 
 /// Protocols that are looked for.
@@ -54,7 +56,7 @@ impl DnsPorts {
 
 impl Default for DnsPorts {
     fn default() -> Self {
-        Self([53; Self::MAX])
+        Self([port::DNS; Self::MAX])
     }
 }
 

@@ -27,10 +27,10 @@ use hellos::{Hello, Hellos, Marks, hash_of};
 pub use found::{Found, Transaction};
 pub use gate::{DnsPorts, Kinds};
 
-/// Messages that are parsed, and Initial packets of QUIC that are opened, in a second of packet
-/// time. The last datagram of a second may have some more.
+/// Messages that are parsed, and keys that are tried for Initial packets of QUIC, in a second of
+/// packet time. The last datagram of a second may have some more.
 const PARSED_MAX: u32 = 200_000;
-const OPENED_MAX: u32 = 20_000;
+const TRIES_MAX: u32 = 20_000;
 
 /// Datagrams in which a client's hello is looked for.
 const DATAGRAMS_MAX: u8 = 10;
@@ -78,7 +78,7 @@ pub struct Reader<K> {
     /// The second of packet time for which the next two count.
     second: u64,
     parsed: u32,
-    opened: u32,
+    tries: u32,
     counts: PayloadCounts,
 }
 
@@ -93,7 +93,7 @@ impl<K: Copy + Eq + Hash> Reader<K> {
             records: Records::default(),
             second: 0,
             parsed: 0,
-            opened: 0,
+            tries: 0,
             counts: PayloadCounts::default(),
         }
     }
@@ -247,11 +247,10 @@ impl<K: Copy + Eq + Hash> Reader<K> {
         original: Option<&ConnectionId>,
         pieces: &mut Pieces,
     ) -> Result<(Version, ConnectionId), Flaw> {
-        if self.opened >= OPENED_MAX {
+        if self.tries >= TRIES_MAX {
             self.counts.skipped += 1;
             return Err(Flaw::Other);
         }
-        self.opened += 1;
         let counts = &mut self.counts;
         let opened = self.opener.open(segment.payload, original, |offset, octets| {
             match pieces.insert(offset, octets) {
@@ -260,8 +259,8 @@ impl<K: Copy + Eq + Hash> Reader<K> {
                 Inserted::TooLong => counts.hello_too_long += 1,
             }
         });
+        self.tries += self.opener.tries();
         let opened = if segment.is_cut { opened? } else { opened.map_err(Flaw::of_whole)? };
-        self.opened += u32::try_from(opened.packets.saturating_sub(1)).unwrap_or_default();
         Ok((opened.version, opened.destination))
     }
 
@@ -369,7 +368,7 @@ impl<K: Copy + Eq + Hash> Reader<K> {
     fn may_parse(&mut self, time_ms: u64) -> bool {
         let second = time_ms / 1000;
         if second > self.second {
-            (self.second, self.parsed, self.opened) = (second, 0, 0);
+            (self.second, self.parsed, self.tries) = (second, 0, 0);
         }
         if self.parsed >= PARSED_MAX {
             self.counts.skipped += 1;

@@ -93,7 +93,6 @@ impl Ja4 {
         text.push(match parts.carrier {
             Carrier::Tcp => b"t",
             Carrier::Quic => b"q",
-            Carrier::Datagram => b"d",
         })?;
         text.push(version_name(version.unwrap_or(parts.legacy_version)))?;
         text.push(if parts.has_server_name { b"d" } else { b"i" })?;
@@ -141,9 +140,6 @@ fn version_name(version: u16) -> &'static [u8; 2] {
         0x0301 => b"10",
         0x0300 => b"s3",
         0x0002 => b"s2",
-        0xfeff => b"d1",
-        0xfefd => b"d2",
-        0xfefc => b"d3",
         _ => b"00",
     }
 }

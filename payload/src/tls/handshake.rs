@@ -1,4 +1,4 @@
-//! Finds the ClientHello in what carries it: TLS records, CRYPTO frames, or a datagram.
+//! Finds the ClientHello in what carries it: TLS records or CRYPTO frames.
 
 use super::hello::ClientHello;
 use crate::flaw::Flaw;
@@ -6,13 +6,11 @@ use crate::octets::Octets;
 
 /// What carries a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carrier {
+pub(super) enum Carrier {
     /// Records in a TCP stream.
     Tcp,
     /// CRYPTO frames of QUIC.
     Quic,
-    /// DTLS in a UDP datagram.
-    Datagram,
 }
 
 /// Octets of a handshake message that are read.
@@ -76,7 +74,7 @@ pub fn stream_hello(stream: &[u8], room: &mut Records) -> Result<ClientHello, Fl
 /// # Errors
 ///
 /// [`Flaw::Incomplete`] if the name is not whole. As [`stream_hello`].
-pub fn cut_hello(stream: &[u8], room: &mut Records) -> Result<ClientHello, Flaw> {
+pub(crate) fn cut_hello(stream: &[u8], room: &mut Records) -> Result<ClientHello, Flaw> {
     room.clear();
     let mut rest = Octets(stream);
     // The cut may also be in the header of a record. A record that is not whole is the last.
@@ -94,7 +92,7 @@ pub fn cut_hello(stream: &[u8], room: &mut Records) -> Result<ClientHello, Flaw>
     if length + HANDSHAKE_HEADER > HELLO_MAX {
         return Err(Flaw::TooLong);
     }
-    ClientHello::read_cut(message.0, Carrier::Tcp)
+    ClientHello::read_cut(message.0)
 }
 
 /// Reads the ClientHello at the beginning of a stream of CRYPTO frames (RFC 9001 section 4).
@@ -104,31 +102,6 @@ pub fn cut_hello(stream: &[u8], room: &mut Records) -> Result<ClientHello, Flaw>
 /// As [`stream_hello`].
 pub fn quic_hello(stream: &[u8]) -> Result<ClientHello, Flaw> {
     ClientHello::read(message(stream)?, Carrier::Quic)
-}
-
-/// Reads the ClientHello of DTLS in a datagram. It must be the first message, in one fragment (RFC
-/// 6347 section 4.2).
-///
-/// # Errors
-///
-/// As [`stream_hello`]; [`Flaw::Other`] for a later message or a fragment.
-pub fn datagram_hello(datagram: &[u8]) -> Result<ClientHello, Flaw> {
-    let mut rest = Octets(datagram);
-    if rest.u8()? != HANDSHAKE || !matches!(rest.u16()?, 0xfefc..=0xfeff) {
-        return Err(Flaw::Other);
-    }
-    let epoch = rest.u16()?;
-    rest.take(6)?;
-    let mut fragment = rest.vector16()?;
-    if epoch != 0 || fragment.u8()? != CLIENT_HELLO {
-        return Err(Flaw::Other);
-    }
-    let length = fragment.u24()?;
-    let sequence = fragment.u16()?;
-    if (sequence, fragment.u24()?, fragment.u24()?) != (0, 0, length) {
-        return Err(Flaw::Other);
-    }
-    ClientHello::read(body(length, fragment)?, Carrier::Datagram)
 }
 
 /// What is there of a record's fragment.
@@ -162,12 +135,7 @@ fn message(octets: &[u8]) -> Result<&[u8], Flaw> {
     if rest.u8()? != CLIENT_HELLO {
         return Err(Flaw::Other);
     }
-    let length = rest.u24()?;
-    body(length, rest)
-}
-
-fn body(length: u32, mut rest: Octets<'_>) -> Result<&[u8], Flaw> {
-    let length = usize::try_from(length).or(Err(Flaw::TooLong))?;
+    let length = usize::try_from(rest.u24()?).or(Err(Flaw::TooLong))?;
     if length < HELLO_MIN {
         return Err(Flaw::Malformed);
     }

@@ -69,8 +69,8 @@ impl ClientHello {
     /// # Errors
     ///
     /// [`Flaw::Incomplete`] if the name is not whole.
-    pub(super) fn read_cut(body: &[u8], carrier: Carrier) -> Result<Self, Flaw> {
-        let mut rest = before_extensions(body, carrier)?.rest;
+    pub(super) fn read_cut(body: &[u8]) -> Result<Self, Flaw> {
+        let mut rest = before_extensions(body)?.rest;
         // What is there of them.
         rest.u16()?;
         loop {
@@ -89,7 +89,7 @@ impl ClientHello {
     }
 
     fn read_whole(body: &[u8], carrier: Carrier) -> Result<Self, Flaw> {
-        let Beginning { legacy_version, ciphers, mut rest } = before_extensions(body, carrier)?;
+        let Beginning { legacy_version, ciphers, mut rest } = before_extensions(body)?;
         let empty = Octets(&[]);
         let mut parts = Parts {
             carrier,
@@ -135,8 +135,7 @@ impl ClientHello {
                 _ => {}
             }
         }
-        let offered = parts.versions.numbers().filter(|version| !is_grease(*version));
-        let version = offered.max_by_key(|version| rank(*version));
+        let version = parts.versions.numbers().filter(|version| !is_grease(*version)).max();
         Ok(Self {
             version: version.unwrap_or(parts.legacy_version),
             server_name,
@@ -157,31 +156,19 @@ struct Beginning<'a> {
     rest: Octets<'a>,
 }
 
-fn before_extensions(body: &[u8], carrier: Carrier) -> Result<Beginning<'_>, Flaw> {
+fn before_extensions(body: &[u8]) -> Result<Beginning<'_>, Flaw> {
     let mut rest = Octets(body);
     let legacy_version = rest.u16()?;
-    let is_known = match carrier {
-        Carrier::Tcp | Carrier::Quic => matches!(legacy_version, 0x0300..=0x0304),
-        Carrier::Datagram => matches!(legacy_version, 0xfeff | 0xfefd | 0xfefc),
-    };
-    if !is_known {
+    if !matches!(legacy_version, 0x0300..=0x0304) {
         return Err(Flaw::Version);
     }
-    // Random, session id, and the cookie of DTLS.
+    // Random and session id.
     rest.take(32)?;
     rest.vector8()?;
-    if carrier == Carrier::Datagram {
-        rest.vector8()?;
-    }
     let ciphers = rest.vector16()?;
     // Compression methods.
     rest.vector8()?;
     Ok(Beginning { legacy_version, ciphers, rest })
-}
-
-/// Orders versions: those of DTLS count down.
-fn rank(version: u16) -> u16 {
-    if version >= 0xfe00 { !version } else { version }
 }
 
 /// The first name of type 0.

@@ -1,6 +1,6 @@
 //! Amplification: servers send long answers to short questions with spoofed sources.
 
-use flow::number::protocol;
+use flow::number::{port, protocol};
 
 use super::super::facts::Fact;
 use super::super::rule::{Counter, Form, Holds, Number, Rule, Severity, Shared, Told};
@@ -8,12 +8,9 @@ use super::super::seen::{Class, Seen};
 use super::super::settings;
 use super::super::subject::Subject;
 use super::threat::AMPLIFICATION;
+use crate::signs::long_answer;
 
-const NTP: u16 = 123;
-
-/// Octets of a packet above which an answer is long. Answers of NTP have their own limits.
-pub(in super::super) const LONG: u64 = 468;
-const LONG_NTP: u64 = 90;
+/// Octets of a packet above which an answer of NTP is a list of clients.
 const LIST_NTP: u64 = 200;
 
 const SOURCES: u64 = 10;
@@ -57,7 +54,7 @@ pub(in super::super) const USED: Rule = Rule {
     meaning: "a server of the own networks sends more than 10 times as much to a host as it gets",
     unit: "octets in a window",
     threshold: 10_000_000,
-    form: Form::Number,
+    form: Form::Sum,
     severity: Severity::Medium,
     severity_inside: Severity::Medium,
     count: count_used,
@@ -80,11 +77,11 @@ pub(in super::super) const MONLIST: Rule = Rule {
     threshold: 100,
     count: |seen, counter| {
         let (key, record) = (seen.key(), seen.record);
-        if key.source_port == NTP
+        if key.source_port == port::NTP
             && record.octets > LIST_NTP * record.packets
             && counter.is_local(key.ip_version.number(), key.source)
         {
-            counter.count_target(Subject::source(key).with(NTP, protocol::UDP), seen);
+            counter.count_target(Subject::source(key).with(port::NTP, protocol::UDP), seen);
         }
     },
     value: |measured| measured.packets,
@@ -97,51 +94,19 @@ pub(in super::super) const MONLIST: Rule = Rule {
     ..USED
 };
 
-/// True for the ports of services that can give long answers.
-#[inline]
-pub(in super::super) const fn is_abused(port: u16) -> bool {
-    matches!(
-        port,
-        17 | 19
-            | 53
-            | 69
-            | 111
-            | 123
-            | 137
-            | 161
-            | 177
-            | 389
-            | 427
-            | 520
-            | 623
-            | 1434
-            | 1900
-            | 3283
-            | 3702
-            | 5093
-            | 5353
-            | 5683
-            | 10_001
-            | 10_074
-            | 11_211
-            | 37_810
-    )
-}
-
 fn count_victim(seen: &Seen<'_>, counter: &mut Counter<'_>) {
     let (key, record) = (seen.key(), seen.record);
-    if is_abused(key.source_port) {
-        let long = if key.source_port == NTP { LONG_NTP } else { LONG };
-        if record.octets > long * record.packets {
-            let subject = Subject::destination(key).with(key.source_port, protocol::UDP);
-            let hash = counter.hash(key.source, 0);
-            let measured = counter.at(subject);
-            measured.count(seen);
-            measured.add(hash, key.source);
-        }
+    if let Some(long) = long_answer(key.source_port)
+        && record.octets > long * record.packets
+    {
+        let subject = Subject::destination(key).with(key.source_port, protocol::UDP);
+        let hash = counter.hash(key.source, 0);
+        let measured = counter.at(subject);
+        measured.count(seen);
+        measured.add(hash, key.source);
     }
     // A question to such a service.
-    if is_abused(key.destination_port) {
+    if long_answer(key.destination_port).is_some() {
         let subject = Subject::answering(key).with(key.destination_port, protocol::UDP);
         let other = &mut counter.at(subject).other;
         *other = other.saturating_add(record.packets);
@@ -150,11 +115,11 @@ fn count_victim(seen: &Seen<'_>, counter: &mut Counter<'_>) {
 
 fn count_used(seen: &Seen<'_>, counter: &mut Counter<'_>) {
     let (key, version) = (seen.key(), seen.key().ip_version.number());
-    if is_abused(key.source_port) && counter.is_local(version, key.source) {
+    if long_answer(key.source_port).is_some() && counter.is_local(version, key.source) {
         let subject = Subject::source(key).towards(key.destination);
         counter.at(subject.with(key.source_port, protocol::UDP)).count(seen);
     }
-    if is_abused(key.destination_port) && counter.is_local(version, key.destination) {
+    if long_answer(key.destination_port).is_some() && counter.is_local(version, key.destination) {
         let subject = Subject::asking(key).towards(key.source);
         let other = &mut counter.at(subject.with(key.destination_port, protocol::UDP)).other;
         *other = other.saturating_add(seen.record.octets);

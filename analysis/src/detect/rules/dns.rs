@@ -1,8 +1,8 @@
 //! Rules about names in DNS. Without names in records they count nothing.
 
-use flow::number::protocol;
+use flow::number::{port, protocol};
 
-use super::super::facts::{DNS_PORT, Fact};
+use super::super::facts::Fact;
 use super::super::rule::{Form, Holds, Number, Rule, Severity, Shared, Span, Told};
 use super::super::seen::Class;
 use super::super::settings;
@@ -47,7 +47,7 @@ pub(in super::super) const AMPLIFIED: Rule = Rule {
               which attackers ask in its name; needs --payload dns",
     unit: "packets in a window",
     threshold: 500,
-    form: Form::Number,
+    form: Form::Sum,
     severity: Severity::High,
     severity_inside: Severity::High,
     classes: &[Class::Udp],
@@ -55,7 +55,7 @@ pub(in super::super) const AMPLIFIED: Rule = Rule {
     count: |seen, counter| {
         let key = seen.key();
         let hash = counter.hash(key.source, 0);
-        let measured = counter.at(Subject::destination(key).with(DNS_PORT, protocol::UDP));
+        let measured = counter.at(Subject::destination(key).with(port::DNS, protocol::UDP));
         measured.count(seen);
         measured.add(hash, key.source);
     },

@@ -1,6 +1,6 @@
 //! Floods: a destination gets more packets than it can handle.
 
-use flow::number::protocol;
+use flow::number::{port, protocol};
 
 use super::super::distinct::count_of_many;
 use super::super::facts::Fact;
@@ -183,7 +183,7 @@ pub(in super::super) const SPIKE: Rule = Rule {
     meaning: "all traffic, or that of DNS, NTP, other UDP, SYN or ICMP, is above 4 times its \
               baseline",
     threshold: 1000,
-    baseline: Some(Baseline { factor: 4, is_needed: true }),
+    baseline: Some(Baseline { factor: SPIKE_FACTOR, is_needed: true }),
     severity: Severity::Low,
     severity_inside: Severity::Low,
     entries: 1024,
@@ -201,6 +201,20 @@ pub(in super::super) const SPIKE: Rule = Rule {
     ..FLOOD
 };
 
+/// What more than a spike of traffic has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spike {
+    /// Packets per second.
+    pub rate: u64,
+    /// Times as much as is usual.
+    pub factor: u64,
+}
+
+/// A spike, as the rule `traffic-spike` finds it by default.
+pub const SPIKE_LIMITS: Spike = Spike { rate: SPIKE.threshold, factor: SPIKE_FACTOR };
+
+const SPIKE_FACTOR: u64 = 4;
+
 /// Classes of traffic, by the number of the subject.
 const CLASSES: [&str; TOTALS] =
     ["all traffic", "DNS", "NTP", "UDP besides DNS and NTP", "SYN packets", "ICMP"];
@@ -209,8 +223,8 @@ fn count_classes(seen: &Seen<'_>, totals: &mut Totals, window_ms: u64) {
     let key = seen.key();
     let has_port = |port| key.source_port == port || key.destination_port == port;
     let class = match seen.class {
-        Class::Udp if has_port(53) => 1,
-        Class::Udp if has_port(123) => 2,
+        Class::Udp if has_port(port::DNS) => 1,
+        Class::Udp if has_port(port::NTP) => 2,
         Class::Udp => 3,
         Class::Failed => 4,
         _ if key.is_icmp() => 5,

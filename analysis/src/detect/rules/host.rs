@@ -117,6 +117,7 @@ pub(in super::super) const UNREACHABLE_STORM: Rule = Rule {
               packets were sent in its name, or its own lead nowhere",
     unit: "packets in a window",
     threshold: 100,
+    form: Form::Sum,
     severity: Severity::Low,
     severity_inside: Severity::Low,
     classes: &[Class::Unreachable, Class::PortUnreachable],

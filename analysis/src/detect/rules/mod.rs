@@ -12,9 +12,8 @@ mod host;
 mod scan;
 mod threat;
 
-pub(super) use amplification::{LONG, is_abused};
-
 use super::rule::Rule;
+pub use flood::{SPIKE_LIMITS, Spike};
 
 /// All rules, in the order in which they judge a window: more specific ones come first.
 pub static RULES: [Rule; 21] = [

@@ -278,7 +278,7 @@ fn a_second_has_a_budget() {
 }
 
 #[test]
-fn a_second_has_a_budget_of_quic_packets() {
+fn a_second_has_a_budget_of_keys_for_quic_packets() {
     let id = b"chosenid";
     let packet = |offset, octets: &[u8]| {
         let mut frames = crypto(offset, octets);
@@ -289,12 +289,21 @@ fn a_second_has_a_budget_of_quic_packets() {
     let (first, second) = stream.split_at(stream.len() / 2);
     let offset = u16::try_from(first.len()).unwrap();
     let two = [packet(0, first), packet(offset, second)].concat();
+    // A packet that no key opens costs as much: it is not the client's way around the budget.
+    let sealed = initial(&[0; 600], id, b"unknown");
+    let refused = [packet(0, first), sealed].concat();
     let mut reader = reader();
-    for _ in 0..OPENED_MAX / 2 {
+    for _ in 0..TRIES_MAX / 2 {
         assert!(reader.read(&udp((4000, 443), &two)).is_some());
     }
     assert_eq!(reader.read(&udp((4000, 443), &two)), None);
     assert_eq!(reader.counts().skipped, 1);
     let later = Segment { time_ms: 1000, ..udp((4000, 443), &two) };
     assert!(reader.read(&later).is_some());
+    for _ in 0..TRIES_MAX / 2 - 1 {
+        reader.read(&Segment { payload: &refused, ..later });
+    }
+    assert_eq!(reader.counts().skipped, 1);
+    assert_eq!(reader.read(&later), None);
+    assert_eq!(reader.counts().skipped, 2);
 }

@@ -79,7 +79,7 @@ impl Made {
         self
     }
 
-    fn body(&self, cookie: &[u8]) -> Vec<u8> {
+    fn body(&self) -> Vec<u8> {
         let extensions: Vec<u8> = self
             .extensions
             .iter()
@@ -88,7 +88,6 @@ impl Made {
         let mut body = self.version.to_be_bytes().to_vec();
         body.extend([9; 32]);
         body.push(0);
-        body.extend(cookie);
         body.extend(list(&self.ciphers));
         body.extend([1, 0]);
         if !self.extensions.is_empty() {
@@ -98,7 +97,7 @@ impl Made {
     }
 
     pub(crate) fn message(&self) -> Vec<u8> {
-        let body = self.body(&[]);
+        let body = self.body();
         let length = u32::try_from(body.len()).unwrap().to_be_bytes();
         [&[1], &length[1..], &body].concat()
     }
@@ -204,30 +203,6 @@ fn versions_are_the_highest_that_is_offered() {
     assert_eq!(version(&[0xfafa]), (0x0303, "12".into()));
     assert_eq!(version(&[0x0304, 0x7f1c]), (0x7f1c, "00".into()));
     assert_eq!(version(&[]), (0x0303, "12".into()));
-}
-
-#[test]
-fn dtls_has_its_own_header_and_versions() {
-    let mut made = browser();
-    made.version = 0xfefd;
-    made.extensions[13].1 = vec![4, 0xfe, 0xfd, 0xfe, 0xfc];
-    let body = made.body(&[2, 7, 7]);
-    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
-    let datagram = |sequence: u8, offset: u8, of_fragment: &[u8; 4]| {
-        let header = [1, length[1], length[2], length[3], 0, sequence, 0, 0, offset];
-        let message = [&header, &of_fragment[1..], &body[..]].concat();
-        [&[22, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0][..], &vector(&message)].concat()
-    };
-    let hello = datagram_hello(&datagram(0, 0, &length)).unwrap();
-    assert_eq!(hello.server_name.unwrap().as_str(), "www.example.com");
-    assert!(hello.ja4.unwrap().as_str().starts_with("dd3d1516h2_8daaf6152771_"));
-    assert_eq!(datagram_hello(&datagram(1, 0, &length)), Err(Flaw::Other));
-    assert_eq!(datagram_hello(&datagram(0, 1, &length)), Err(Flaw::Other));
-    assert_eq!(datagram_hello(&datagram(0, 0, &[0, 0, 0, 9])), Err(Flaw::Other));
-    let whole = datagram(0, 0, &length);
-    for cut in 0..whole.len() {
-        assert_eq!(datagram_hello(&whole[..cut]), Err(Flaw::Incomplete), "{cut}");
-    }
 }
 
 #[test]
