@@ -26,14 +26,6 @@ impl<T: Copy + PartialEq> NetworkMap<T> {
         }
     }
 
-    /// True if all addresses of a network have the same value, or all have none.
-    pub fn is_uniform(&self, network: IpNet) -> bool {
-        match network {
-            IpNet::V4(v4) => self.v4.is_uniform(v4.network().to_bits(), v4.broadcast().to_bits()),
-            IpNet::V6(v6) => self.v6.is_uniform(v6.network().to_bits(), v6.broadcast().to_bits()),
-        }
-    }
-
     /// True if there are no networks.
     pub fn is_empty(&self) -> bool {
         self.v4.starts.is_empty() && self.v6.starts.is_empty()
@@ -150,18 +142,8 @@ impl<A: Copy + Ord, T: Copy + PartialEq> Ranges<A, T> {
 
     #[inline]
     fn get(&self, address: A) -> Option<T> {
-        self.values[self.started(address).checked_sub(1)?]
-    }
-
-    /// Two neighbours have different values, so one value is one range.
-    fn is_uniform(&self, first: A, last: A) -> bool {
-        self.started(first) == self.started(last)
-    }
-
-    /// Number of ranges that start at or before this address.
-    #[inline]
-    fn started(&self, address: A) -> usize {
-        self.starts.partition_point(|start| *start <= address)
+        let behind = self.starts.partition_point(|start| *start <= address);
+        self.values[behind.checked_sub(1)?]
     }
 }
 
@@ -225,30 +207,6 @@ mod tests {
         let both = [(network("10.0.0.0/8"), 1), (network("10.0.0.0/8"), 2)];
         let map: NetworkMap<u8> = both.into_iter().collect();
         assert_eq!(map.get(address("10.9.9.9")), Some(2));
-    }
-
-    #[test]
-    fn a_network_is_uniform_if_no_value_changes_in_it() {
-        let map: NetworkMap<u8> =
-            [(network("10.0.0.0/8"), 1), (network("10.1.2.128/25"), 2), (network("::/0"), 3)]
-                .into_iter()
-                .collect();
-        for (text, expected) in [
-            ("10.1.1.0/24", true),
-            ("10.1.2.0/24", false),
-            ("10.1.2.0/25", true),
-            ("10.1.2.128/25", true),
-            ("10.1.2.200/32", true),
-            ("10.1.3.0/24", true),
-            ("11.0.0.0/24", true),
-            ("8.0.0.0/6", false),
-            ("0.0.0.0/0", false),
-            ("2001:db8::/48", true),
-            ("::/0", true),
-        ] {
-            assert_eq!(map.is_uniform(network(text)), expected, "{text}");
-        }
-        assert!(NetworkMap::<u8>::default().is_uniform(network("0.0.0.0/0")));
     }
 
     #[test]

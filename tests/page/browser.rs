@@ -187,7 +187,8 @@ fn the_page_shows_what_was_counted() {
     assert!(counters.contains(&grouped(received)), "{counters}");
     seen.wait_for("#config", "64.0 MB of memory at most");
     seen.go("security");
-    seen.wait_for("#boards", "Spike");
+    let boards = seen.wait_for("#boards", "No spike");
+    assert!(!boards.contains("Spike:"), "{boards}");
     seen.wait_for("#incidents", "No detector runs");
     seen.go("traffic");
     seen.evaluate("document.querySelector('#view [data-value=interface]').click()");
@@ -195,6 +196,28 @@ fn the_page_shows_what_was_counted() {
     seen.evaluate("document.querySelector('#top-of [data-value=session]').click()");
     let top = page.get("/api/v1/top?of=session&by=octets&span=5m").json();
     seen.wait_for("#top", top["rows"][0]["name"].as_str().expect("a name"));
+    seen.assert_silent();
+}
+
+/// A packet of DNS each second, and 1,500 in one: more than the rule about spikes has by default.
+#[test]
+fn the_page_marks_a_spike() {
+    let question = |port: u16| {
+        let datagram = packet::udp(port, 53, 20);
+        packet::ethernet(&packet::ipv4([10, 0, 0, 1], [192, 0, 2, 1], 17, &datagram))
+    };
+    let usual = (0..10).map(|second| Captured::at(second * 1000, question(1053)));
+    let many = (0..1500).map(|number| Captured::at(5000 + number / 3, question(2053)));
+    let mut frames: Vec<_> = usual.chain(many).collect();
+    frames.sort_by_key(|frame| frame.nanos);
+    let folder = support::scratch();
+    let page = Shown::start(&support::write(&folder, "spike.pcap", &pcap(&frames)), &[]);
+    page.wait_for("the page stays");
+    let Some(seen) = Seen::open(&page) else { return };
+    seen.go("security");
+    let boards = seen.wait_for("#boards", "Spike: 1.50 kpackets/s");
+    assert_eq!(boards.matches("Spike:").count(), 1, "{boards}");
+    seen.wait_for("#spike-note", "more than 1,000 packets/s, and more than 4 times");
     seen.assert_silent();
 }
 

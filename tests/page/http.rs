@@ -94,6 +94,9 @@ fn the_page_says_what_it_keeps() {
     let page = Shown::sample(&["--page-memory", "10M"]);
     let config = page.get("/api/v1/config").json();
     assert_eq!((&config["memory"]["octets"], &config["live"]), (&10_000_000.into(), &false.into()));
+    assert_eq!(config["spike"], serde_json::json!({ "rate": 1000, "factor": 4 }));
+    assert_eq!(config["fates"][0][0], "dropped");
+    assert!(config["causes"]["ring_full"].as_str().is_some_and(|text| text.contains("help")));
     let records = config["memory"]["records"].as_u64().expect("a number");
     let grouped = format!("{},{:03} flow records", records / 1000, records % 1000);
     let said = format!("with 10 MB of memory for {grouped} and 3 interfaces");

@@ -4,35 +4,6 @@ import { grouped, scaled, words } from "/numbers.js";
 import { cell, fill, heads, row, several } from "/table.js";
 import { showThreads } from "/workers.js";
 
-/** Why packets were lost, and what helps; causes overlap. */
-const CAUSES = {
-  ring_full: "the ring was full; a larger --packet-ring or more --workers help",
-  left_in_ring: "they were in the ring when it was closed; a worker was late by seconds",
-  rx_ring_full: "the ring was full; a larger --ring, or more queues (ethtool -L) and workers help",
-  fill_ring_empty: "no buffer was empty; a larger --ring, or more queues and workers help",
-  rx_dropped: "they had no room in a buffer; start again if the MTU has changed",
-  not_captured: "the interface was there and not captured; see its state and the log",
-  passed_to_host: "their queue has no socket; use --keep-capabilities, or start again",
-  redirects_refused: "the kernel did not redirect them; try --capture packet",
-  unreadable: "the metadata of the kernel was invalid; report this",
-  nic_missed: "the card had no room; ethtool -g shows the largest ring, ethtool -G sets it",
-  nic_dropped: "the card or its driver dropped them; a larger ring of the card helps",
-  nic_overruns: "the card was not emptied in time; a larger ring or more queues help",
-  nic_fifo: "the memory of the card was full; a larger ring or more queues help",
-  nic_no_handler: "nobody on this host takes this protocol; they are no loss of the probe",
-  nic_errors: "the card got broken frames; look at the cable and the other end",
-};
-
-/** What became of records that an output did not send, and what helps. */
-const FATES = {
-  dropped: "flows end faster than it sends; a nearer collector or longer timeouts help",
-  failed: "they could not be sent; is the collector reachable, has the disk space?",
-  dead_lettered: "the cluster refuses them for ever; the file dead-letter has the reason",
-  not_exportable: "the protocol cannot say them: IPv6 in NetFlow v5; IPFIX can",
-  absent: "the output was not configured, or was paused",
-  spooled: "on disk; they are sent later",
-};
-
 /** Why packets were ignored, or what else was odd about them. */
 const REASONS = {
   not_ip: "ARP, LLDP, spanning tree; no flow has them",
@@ -60,11 +31,13 @@ const perSecond = (rate, unit = "/s") => (rate === undefined ? "" : scaled(rate,
 /** Without what is false: a replay has no rates. */
 const all = (...list) => list.filter(Boolean);
 
-function interfaces(list, rates, live) {
+/** Causes of losses overlap. */
+function interfaces(list, rates, live, texts) {
   const rows = list.map((one, at) => {
     const causes = Object.entries(one.causes ?? {}).filter(([, count]) => count > 0);
     const why = causes.map(([cause, count]) => (
-      `${words(cause)} ${grouped(count)}${CAUSES[cause] ? `: ${CAUSES[cause]}` : ""}`));
+      `${words(cause)} ${grouped(count)}${texts[cause] ? `: ${texts[cause]}` : ""}`
+        .replaceAll("{}", () => one.name)));
     const isBad = one.lost > 0;
     return row(all(
       cell(one.name, { label: "interface", main: true }),
@@ -83,9 +56,9 @@ function interfaces(list, rates, live) {
     "No interface is captured: files or datagrams are read.");
 }
 
-function outputs(list, rates, live) {
+function outputs(list, rates, live, texts) {
   const rows = list.map((one, at) => {
-    const fates = Object.entries(FATES).filter(([fate]) => one[fate]?.records > 0);
+    const fates = texts.filter(([fate]) => one[fate]?.records > 0);
     const why = fates.map(([fate, text]) => (
       `${words(fate)} ${grouped(one[fate].records)}: ${text}`));
     const lost = (one.failed?.records ?? 0) + (one.dropped?.records ?? 0)
@@ -140,15 +113,11 @@ function counters(statistics) {
   );
 }
 
-export function showHealth({ statistics, rates, live }) {
+export function showHealth({ statistics, rates, live }, { causes, fates, version, memory }) {
   showThreads({ statistics, rates, live });
-  interfaces(statistics.interfaces ?? [], rates.interfaces ?? [], live);
-  outputs(statistics.outputs ?? [], rates.outputs ?? [], live);
+  interfaces(statistics.interfaces ?? [], rates.interfaces ?? [], live, causes);
+  outputs(statistics.outputs ?? [], rates.outputs ?? [], live, fates);
   counters(statistics);
-}
-
-/** What the page keeps. */
-export function showConfig({ version, memory }) {
   document.getElementById("config").textContent =
     `flowprobe ${version}. This page has ${scaled(memory.octets, "B")} of memory at most `
     + `(--page-memory): for the last ${grouped(memory.records)} flow records, an hour of traffic `

@@ -4,7 +4,7 @@
 import { Chart, timeText } from "/chart.js";
 import { ask, needToken } from "/ask.js";
 import { showExporters } from "/exporters.js";
-import { showConfig, showHealth } from "/health.js";
+import { showHealth } from "/health.js";
 import { duration, grouped, rounded, scaled, words } from "/numbers.js";
 import { showBoards, showIncidents } from "/security.js";
 import { cell, fill, row } from "/table.js";
@@ -231,7 +231,7 @@ byId("search").addEventListener("submit", (event) => {
 /** Whether detectors look for incidents. */
 let detecting = false;
 
-function showSummary(summary) {
+function showSummary(summary, config) {
   const { statistics, problems, rates: now, live } = summary;
   const state = byId("state");
   const good = problems.length === 0;
@@ -275,7 +275,7 @@ function showSummary(summary) {
   alarms.hidden = !summary.open_incidents;
   alarms.textContent = `${summary.open_incidents} open ${
     summary.open_incidents === 1 ? "incident" : "incidents"}`;
-  if (shownPart() === "health") showHealth(summary);
+  if (shownPart() === "health") showHealth(summary, config);
 }
 
 // The round.
@@ -286,13 +286,14 @@ let turn = 0;
 async function update() {
   turn += 1;
   const mine = turn;
+  const part = shownPart();
+  const config = ["security", "health"].includes(part) ? ask("/api/v1/config") : null;
   const show = async (path, shown) => {
-    const answer = await ask(path);
-    if (mine === turn) shown(answer);
+    const [answer, known] = await Promise.all([ask(path), config]);
+    if (mine === turn) shown(answer, known);
   };
   const span = chosen.span;
   const tasks = [show("/api/v1/summary", showSummary)];
-  const part = shownPart();
   if (part === "traffic") {
     const top = `/api/v1/top?of=${chosen["top-of"]}&by=${chosen["top-by"]}&span=${span}&size=15`;
     const series = `/api/v1/series?span=${span}&by=${chosen.view}`;
@@ -304,8 +305,6 @@ async function update() {
     tasks.push(show(`/api/v1/flows?size=200&q=${encodeURIComponent(query)}`, showFlows));
   } else if (part === "exporters") {
     tasks.push(show("/api/v1/exporters?size=200", showExporters));
-  } else {
-    tasks.push(show("/api/v1/config", showConfig));
   }
   const results = await Promise.allSettled(tasks);
   const failed = results.find((result) => result.status === "rejected");

@@ -1,7 +1,7 @@
 // The security part: boards of traffic that floods and scans look like, and incidents.
 
 import { Chart, timeText } from "/chart.js";
-import { rounded, scaled, words } from "/numbers.js";
+import { grouped, rounded, scaled, words } from "/numbers.js";
 
 const BOARDS = [
   ["syn_only", "TCP with SYN only", "SYN floods and scans: connections that nobody answered"],
@@ -10,10 +10,6 @@ const BOARDS = [
   ["udp_other", "Other UDP", "All UDP but DNS and NTP"],
   ["unreachable", "ICMP unreachable", "Backscatter of spoofed attacks, and answers to scans"],
 ];
-
-/** A rate must reach this to be a spike, in packets a second. */
-const SPIKE_FLOOR = 100;
-const SPIKE_FACTOR = 4;
 
 const boards = BOARDS.map(([name, title, note], at) => {
   const card = document.createElement("div");
@@ -37,7 +33,10 @@ const boards = BOARDS.map(([name, title, note], at) => {
   return { name, spike, color: `--c${at}`, chart: new Chart(chartPlace, options) };
 });
 
-export function showBoards(series) {
+export function showBoards(series, { spike: { rate, factor } }) {
+  document.getElementById("spike-note").textContent =
+    `A spike is more than ${grouped(rate)} packets/s, and more than ${factor} times what is usual`
+    + " in the span of time that is shown. The rule traffic-spike has the same numbers by default.";
   for (const { name, spike, color, chart } of boards) {
     const values = (series.classes[name]?.packets ?? []).map((value) => value / series.step);
     const start = series.start;
@@ -45,7 +44,7 @@ export function showBoards(series) {
     const sorted = values.filter((value) => value > 0).sort((a, b) => a - b);
     const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
     const highest = Math.max(0, ...values);
-    const isSpike = highest >= SPIKE_FLOOR && highest > SPIKE_FACTOR * median;
+    const isSpike = highest > rate && highest > factor * median;
     const at = isSpike ? values.indexOf(highest) : -1;
     chart.show({ start, step, series: [{ name: words(name), color, values }], spike: at });
     spike.className = isSpike ? "spike" : "note";

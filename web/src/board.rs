@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use flow::{Batch, FlowRecord, RecordTally, Timestamp};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::flows::LatestFlows;
 use crate::incidents::Incidents;
 use crate::memory::Memory;
 use crate::rates::rates;
-use crate::ring::Counts;
 use crate::search::Search;
 use crate::series::{Series, Span, View};
+use crate::sum::Sum;
 use crate::sums::Sums;
 use crate::table::{TABLE_FLOWS_MAX, TableFlows};
 use crate::top::Ranking;
@@ -36,6 +36,8 @@ pub struct Board {
     statistics: Mutex<Statistics>,
     records: Mutex<Records>,
     memory: Memory,
+    /// Further members of the answer about the configuration.
+    known: Map<String, Value>,
     refused_connections: AtomicU64,
     /// When the board was made, and what has changed since: each publication and each batch.
     began: SystemTime,
@@ -77,30 +79,32 @@ struct Records {
 
 /// Health of the program, with the reasons if it is bad.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Health {
+pub(crate) struct Health {
     problems: Vec<String>,
 }
 
 impl Health {
     /// A sentence for each problem.
-    pub fn problems(&self) -> &[String] {
+    pub(crate) fn problems(&self) -> &[String] {
         &self.problems
     }
 
     /// Whether there is no problem.
-    pub fn is_good(&self) -> bool {
+    pub(crate) fn is_good(&self) -> bool {
         self.problems.is_empty()
     }
 
     /// A line for each problem, or `ok`.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         if self.is_good() { "ok\n".to_owned() } else { self.problems.join("\n") + "\n" }
     }
 }
 
 impl Board {
-    /// An empty board, for live capture or for a replay, in so much memory.
-    pub fn new(is_live: bool, memory: Memory) -> Self {
+    /// An empty board, for live capture or for a replay, in so much memory. The page needs `known`
+    /// of the program: `causes` and `fates`, texts about losses by their names in the statistics,
+    /// and `spike`, the rate and the factor above which traffic is one.
+    pub fn new(is_live: bool, memory: Memory, known: Map<String, Value>) -> Self {
         let statistics = Statistics {
             latest: Arc::new(json!({})),
             before: Arc::new(json!({})),
@@ -120,6 +124,7 @@ impl Board {
             statistics: Mutex::new(statistics),
             records: Mutex::new(records),
             memory,
+            known,
             refused_connections: AtomicU64::new(0),
             began: SystemTime::now(),
             changes: AtomicU64::new(0),
@@ -149,7 +154,7 @@ impl Board {
 
     /// Adds what the packet counters say to the traffic over time, once they have said anything.
     fn count(&self, before: &Sample, after: &Sample) {
-        let counts = Counts {
+        let counts = Sum {
             packets: after.metered.saturating_sub(before.metered),
             octets: after.octets.saturating_sub(before.octets),
             flows: 0,
@@ -177,9 +182,9 @@ impl Board {
         format!("\"{began:x}-{changes:x}-{stale:x}\"")
     }
 
-    /// What the page is, and how much it keeps.
+    /// What the page is, how much it keeps, and what it has to know.
     pub(crate) fn config(&self) -> Value {
-        json!({
+        let mut config = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "live": self.is_live,
             "memory": {
@@ -187,7 +192,11 @@ impl Board {
                 "records": self.memory.records,
                 "interfaces": self.memory.interfaces,
             },
-        })
+        });
+        for (name, value) in &self.known {
+            config[name] = value.clone();
+        }
+        config
     }
 
     /// Publishes the heaviest flows in the table, as the records that they would be now, and the
@@ -349,7 +358,7 @@ mod tests {
     use super::*;
 
     fn problems(statistics: Value) -> Vec<String> {
-        let board = Board::new(true, Memory::default());
+        let board = Board::new(true, Memory::default(), Map::new());
         board.publish(json!({ "received": { "packets": 0 } }), BTreeMap::new());
         board.publish(statistics, BTreeMap::new());
         board.health().problems

@@ -17,13 +17,14 @@ mod search;
 mod series;
 mod server;
 mod settings;
+mod sum;
 mod sums;
 mod table;
 mod top;
 
-pub use board::{Board, Health};
+pub use board::Board;
 pub use memory::Memory;
-pub use metrics::{Metric, Metrics, without_metric};
+pub use metrics::without_metric;
 pub use recorder::Recorder;
 pub use server::{BoundServer, Server};
 pub use settings::Settings;

@@ -1,11 +1,11 @@
 //! A ring of buckets of time, and points of equal width from it.
 
-use std::ops::{AddAssign, Range, SubAssign};
+use std::ops::Range;
 
 use flow::Timestamp;
-use serde_json::{Value, json};
 
 use crate::series::Span;
+use crate::sum::Sum;
 
 /// Maximum number of points in an answer.
 const POINTS_MAX: u64 = 300;
@@ -13,47 +13,12 @@ const POINTS_MAX: u64 = 300;
 /// Minimum number of points in an answer.
 const POINTS_MIN: u64 = 30;
 
-/// Counts of a bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) packets: u64,
-    pub(crate) octets: u64,
-    pub(crate) flows: u64,
-}
-
-impl Counts {
-    pub(crate) fn value(points: &[Self]) -> Value {
-        let list = |count: fn(&Self) -> u64| points.iter().map(count).collect::<Vec<_>>();
-        json!({
-            "packets": list(|it| it.packets),
-            "octets": list(|it| it.octets),
-            "flows": list(|it| it.flows),
-        })
-    }
-}
-
-impl AddAssign for Counts {
-    fn add_assign(&mut self, other: Self) {
-        self.packets = self.packets.saturating_add(other.packets);
-        self.octets = self.octets.saturating_add(other.octets);
-        self.flows = self.flows.saturating_add(other.flows);
-    }
-}
-
-impl SubAssign for Counts {
-    fn sub_assign(&mut self, other: Self) {
-        self.packets = self.packets.saturating_sub(other.packets);
-        self.octets = self.octets.saturating_sub(other.octets);
-        self.flows = self.flows.saturating_sub(other.flows);
-    }
-}
-
 /// Buckets of the same width. A new one replaces the oldest.
 #[derive(Debug)]
 pub(crate) struct Ring<const CLASSES: usize> {
     /// Width of a bucket, in seconds.
     pub(crate) width: u64,
-    cells: Vec<[Counts; CLASSES]>,
+    cells: Vec<[Sum; CLASSES]>,
     /// The number of the latest bucket since the epoch; `None` before the first one.
     pub(crate) latest: Option<u64>,
     /// The earliest bucket that was ever used.
@@ -62,7 +27,7 @@ pub(crate) struct Ring<const CLASSES: usize> {
 
 impl<const CLASSES: usize> Ring<CLASSES> {
     pub(crate) fn new(width: u64, cells: usize) -> Self {
-        let cells = vec![[Counts::default(); CLASSES]; cells];
+        let cells = vec![[Sum::default(); CLASSES]; cells];
         Self { width, cells, latest: None, earliest: u64::MAX }
     }
 
@@ -95,14 +60,14 @@ impl<const CLASSES: usize> Ring<CLASSES> {
         self.latest = Some(last);
         for new in begin..=last {
             if let Some(place) = self.place(new) {
-                self.cells[place] = [Counts::default(); CLASSES];
+                self.cells[place] = [Sum::default(); CLASSES];
             }
         }
     }
 
     /// Adds to these classes, evenly over the time from the first packet to the last one. Flows
     /// count in the first bucket.
-    pub(crate) fn add(&mut self, time: Range<Timestamp>, counts: Counts, classes: &[usize]) {
+    pub(crate) fn add(&mut self, time: Range<Timestamp>, counts: Sum, classes: &[usize]) {
         let (first, last) = (self.bucket(time.start), self.bucket(time.end));
         self.advance(first, last);
         let from = time.start.as_millis();
@@ -116,7 +81,7 @@ impl<const CLASSES: usize> Ring<CLASSES> {
             let (packets, octets) = (share(counts.packets), share(counts.octets));
             let flows = if bucket == first { counts.flows } else { 0 };
             for class in classes {
-                self.cells[place][*class] += Counts { packets, octets, flows };
+                self.cells[place][*class] += Sum { octets, packets, flows };
             }
         }
     }
@@ -173,9 +138,9 @@ impl Points {
         &self,
         ring: &Ring<CLASSES>,
         classes: Range<usize>,
-    ) -> Vec<Counts> {
+    ) -> Vec<Sum> {
         let point = |number: u64| {
-            let mut sum = Counts::default();
+            let mut sum = Sum::default();
             let buckets = number * self.buckets..(number + 1) * self.buckets;
             for place in buckets.filter_map(|bucket| ring.place(bucket)) {
                 ring.cells[place][classes.clone()].iter().for_each(|cell| sum += *cell);

@@ -5,12 +5,13 @@
 //! and octets are spread evenly over the time between those, so that the sum over all buckets
 //! equals the sum of the records, and two records of a flow that goes on overlap in no bucket.
 
-use flow::number::{protocol, tcp_control};
+use flow::number::{icmp, icmpv6, port, protocol, tcp_control};
 use flow::{FlowRecord, IpVersion, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::memory::Memory;
-use crate::ring::{Counts, Points, Ring};
+use crate::ring::{Points, Ring};
+use crate::sum::Sum;
 
 /// A class of traffic. The first four include all traffic. The others are subsets of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +30,6 @@ enum Class {
 /// The names of the classes, in their order.
 const NAMES: [&str; 9] =
     ["tcp", "udp", "icmp", "other", "syn_only", "dns", "ntp", "udp_other", "unreachable"];
-
-const DNS: u16 = 53;
-const NTP: u16 = 123;
-
-/// Type 3 of ICMP (RFC 792) and type 1 of ICMPv6 (RFC 4443).
-const UNREACHABLE: [u16; 2] = [3, 1];
 
 /// Buckets of a ring.
 const SECONDS: usize = 3600;
@@ -77,11 +72,12 @@ impl Classes {
         let has_port = |port| key.source_port == port || key.destination_port == port;
         if key.is_icmp() {
             classes.push(Class::Icmp);
-            let is_unreachable = match key.ip_version {
-                IpVersion::V4 => key.destination_port >> 8 == UNREACHABLE[0],
-                IpVersion::V6 => key.destination_port >> 8 == UNREACHABLE[1],
+            let [kind, _] = key.destination_port.to_be_bytes();
+            let unreachable = match key.ip_version {
+                IpVersion::V4 => icmp::UNREACHABLE,
+                IpVersion::V6 => icmpv6::UNREACHABLE,
             };
-            if is_unreachable {
+            if kind == unreachable {
                 classes.push(Class::Unreachable);
             }
             return classes;
@@ -92,15 +88,15 @@ impl Classes {
                 if record.tcp_control_bits == tcp_control::SYN {
                     classes.push(Class::SynOnly);
                 }
-                if has_port(DNS) {
+                if has_port(port::DNS) {
                     classes.push(Class::Dns);
                 }
             }
             protocol::UDP => {
                 classes.push(Class::Udp);
-                classes.push(if has_port(DNS) {
+                classes.push(if has_port(port::DNS) {
                     Class::Dns
-                } else if has_port(NTP) {
+                } else if has_port(port::NTP) {
                     Class::Ntp
                 } else {
                     Class::UdpOther
@@ -130,7 +126,7 @@ struct Traffic<const CLASSES: usize> {
 }
 
 impl<const CLASSES: usize> Traffic<CLASSES> {
-    const OCTETS: usize = (SECONDS + MINUTES) * size_of::<[Counts; CLASSES]>();
+    const OCTETS: usize = (SECONDS + MINUTES) * size_of::<[Sum; CLASSES]>();
 
     fn new() -> Self {
         Self { seconds: Ring::new(1, SECONDS), minutes: Ring::new(60, MINUTES) }
@@ -208,7 +204,7 @@ impl Series {
         let end = record.end.min(record.exported);
         let start = record.start.min(end);
         let classes = Classes::of(record);
-        let counts = Counts { packets: record.packets, octets: record.octets, flows: 1 };
+        let counts = Sum::of(record);
         let number = record.key.interface;
         let known = self.interfaces.iter().position(|(known, _)| *known == number);
         let of_interface = match known {
@@ -231,7 +227,7 @@ impl Series {
     }
 
     /// Adds what the packet counters say of the time between two looks at them.
-    pub(crate) fn count(&mut self, from: Timestamp, to: Timestamp, counts: Counts) {
+    pub(crate) fn count(&mut self, from: Timestamp, to: Timestamp, counts: Sum) {
         self.counted.both().into_iter().for_each(|ring| ring.add(from..to, counts, &[0]));
     }
 
@@ -254,7 +250,7 @@ impl Series {
             View::Interfaces => self.by_interface(&points, span),
         };
         if counted.latest.is_some() && !matches!(view, View::OfInterface(_)) {
-            let mut counted = Counts::value(&points.sums(counted, 0..1));
+            let mut counted = Sum::lists(&points.sums(counted, 0..1));
             // Flows are not counted there.
             counted.as_object_mut().and_then(|counted| counted.remove("flows"));
             value["counted"] = counted;
@@ -268,17 +264,17 @@ impl Series {
         for (number, traffic) in &self.interfaces {
             let sums = points.sums(traffic.ring(span), 0..WHOLE);
             others.iter_mut().zip(&sums).for_each(|(others, sum)| *others -= *sum);
-            interfaces.insert(number.to_string(), Counts::value(&sums));
+            interfaces.insert(number.to_string(), Sum::lists(&sums));
         }
         if self.has_others {
-            interfaces.insert("others".to_owned(), Counts::value(&others));
+            interfaces.insert("others".to_owned(), Sum::lists(&others));
         }
         Value::Object(interfaces)
     }
 }
 
 fn classes(points: &Points, ring: &Ring<{ NAMES.len() }>) -> Value {
-    let value = |class| Counts::value(&points.sums(ring, class..class + 1));
+    let value = |class| Sum::lists(&points.sums(ring, class..class + 1));
     let classes = NAMES.iter().enumerate().map(|(class, name)| ((*name).to_owned(), value(class)));
     Value::Object(classes.collect())
 }
@@ -381,7 +377,7 @@ mod tests {
         let mut series = Series::new(&Memory::default());
         series.add(&record(10_000, 12_000, 30));
         let at = Timestamp::from_millis;
-        let counts = |packets| Counts { packets, octets: packets * 100, flows: 0 };
+        let counts = |packets| Sum { octets: packets * 100, packets, flows: 0 };
         series.count(at(14_500), at(15_500), counts(10));
         series.count(at(15_500), at(16_100), counts(6));
         let span = Span::parse(None).expect("a span");

@@ -3,33 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::hash::BuildHasher;
-use std::ops::AddAssign;
 
 use flow::FlowKey;
 use foldhash::fast::RandomState;
-use serde_json::{Value, json};
 
-/// What flows have in all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sum {
-    pub(crate) octets: u64,
-    pub(crate) packets: u64,
-    pub(crate) flows: u64,
-}
-
-impl Sum {
-    pub(crate) fn value(self) -> Value {
-        json!({ "octets": self.octets, "packets": self.packets, "flows": self.flows })
-    }
-}
-
-impl AddAssign for Sum {
-    fn add_assign(&mut self, other: Self) {
-        self.octets = self.octets.saturating_add(other.octets);
-        self.packets = self.packets.saturating_add(other.packets);
-        self.flows = self.flows.saturating_add(other.flows);
-    }
-}
+use crate::sum::Sum;
 
 /// Sums by key, in the order in which the keys came. A small table of numbers leads to them: it
 /// fits in a cache of the processor where a table of keys and sums does not.

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::flows::{Flow, LatestFlows, Where, end_of, protocol_name};
 use crate::search::list_size;
 use crate::series::Span;
-use crate::sums::{Sum, Sums};
+use crate::sum::Sum;
+use crate::sums::Sums;
 use crate::table::TableFlows;
 
 /// Rows of an answer: default and maximum.
@@ -110,7 +111,7 @@ impl Ranking {
             }
             since = Some(since.map_or(end, |since: u64| since.min(end)));
             count += 1;
-            let one = Sum { octets: record.octets, packets: record.packets, flows: 1 };
+            let one = Sum::of(record);
             sums.add(self.key(&record.key, [*source, *destination]), one);
             whole += one;
         }

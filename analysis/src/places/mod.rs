@@ -7,6 +7,7 @@
 mod atlas;
 mod cache;
 mod database;
+mod map;
 mod networks;
 mod record;
 mod routable;

@@ -12,9 +12,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use csv::{ByteRecord, ReaderBuilder, StringRecord, Trim};
-use flow::{Location, NetworkMap, Place};
+use flow::{Location, Place};
 use ipnet::IpNet;
 
+use super::map::NetworkMap;
 use crate::networks::network;
 
 /// The columns, in the order of a file that does not name them.

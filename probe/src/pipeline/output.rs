@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, never};
 use exporter::{CollectorCounts, Destination, ExportCounts, ExportError, Exporter, MeterReport};
-use flow::{NetworkSet, RecordTally, Timestamp};
+use flow::{Batch, NetworkSet, RecordTally, Timestamp};
 use log::error;
 
 use crate::host::signals;
@@ -119,16 +119,25 @@ pub(crate) struct Published {
 
 /// The loop of an output.
 pub(crate) struct OutputLoop<'output, 'run> {
-    pub(crate) output: Output<'output>,
-    pub(crate) merge: Merge,
-    pub(crate) pool: Pool,
+    output: Output<'output>,
+    merge: Merge,
+    pool: Pool,
     /// `None` in a replay of files: records leave when a message or buffer is full.
-    pub(crate) ticks: Option<Ticks>,
-    pub(crate) published: Arc<Mutex<Published>>,
-    /// New networks inside the perimeter, in a live run whose settings change.
-    pub(crate) networks: Receiver<NetworkSet>,
+    ticks: Option<Ticks>,
+    next_tick: Option<Instant>,
+    published: Arc<Mutex<Published>>,
+    networks: Receiver<NetworkSet>,
     /// Outputs that have not given up.
-    pub(crate) outputs_left: &'run AtomicUsize,
+    outputs_left: &'run AtomicUsize,
+    /// The latest export time of a record.
+    exported: Timestamp,
+    /// Requests to reopen files that were heeded.
+    reopenings: usize,
+    /// The error after which the exporter gave up.
+    failure: Option<ExportError>,
+    /// What came after that.
+    lost: RecordTally,
+    lost_events: u64,
 }
 
 /// Timing of the ticks of an output.
@@ -158,123 +167,142 @@ impl<'output, 'run> OutputLoop<'output, 'run> {
         published: Arc<Mutex<Published>>,
         outputs_left: &'run AtomicUsize,
     ) -> Self {
-        Self { output, merge, pool, ticks, published, networks: never(), outputs_left }
+        Self {
+            reopenings: output.reopenings,
+            output,
+            merge,
+            pool,
+            ticks,
+            next_tick: ticks.map(|ticks| Instant::now() + ticks.period),
+            published,
+            networks: never(),
+            outputs_left,
+            exported: Timestamp::default(),
+            failure: None,
+            lost: RecordTally::default(),
+            lost_events: 0,
+        }
+    }
+
+    /// With new networks inside the perimeter, in a live run whose settings change.
+    pub(crate) fn with_networks(self, networks: Receiver<NetworkSet>) -> Self {
+        Self { networks, ..self }
     }
 
     /// Runs until all queues are closed. The exporter has ended, but its files count as in use
     /// until it is dropped.
     pub(crate) fn run(mut self) -> (OutputEnd, Box<dyn Exporter + 'output>) {
-        let (mut lost, mut lost_events) = (RecordTally::default(), 0);
-        let mut failure = None;
-        let mut exported = Timestamp::default();
-        let mut reopenings = self.output.reopenings;
-        let mut next_tick = self.ticks.map(|ticks| Instant::now() + ticks.period);
         loop {
-            let received = self.merge.receive(next_tick);
+            let received = self.merge.receive(self.next_tick);
             for networks in self.networks.try_iter() {
                 self.output.exporter.set_local_networks(&networks);
             }
             let result = match received {
-                Ok(QueueItem::Batch(batch)) => {
-                    let last = batch.records.last().map_or(exported, |record| record.exported);
-                    exported = exported.max(last);
-                    let result = if failure.is_some() {
-                        if self.output.takes_records {
-                            batch.records.iter().for_each(|record| lost.count(record));
-                        }
-                        lost_events += batch.events.len() as u64;
-                        Ok(())
-                    } else {
-                        self.output.exporter.export(&batch)
-                    };
-                    self.pool.give_back(batch);
-                    result
-                }
-                Ok(QueueItem::Report(report)) => {
-                    let dropped = self.merge.dropped.tally();
-                    self.output.exporter.observe(&MeterReport { dropped, ..report });
-                    Ok(())
-                }
-                Ok(QueueItem::BlockEnd | QueueItem::Settled(..) | QueueItem::StagesSettled(..))
-                | Err(RecvTimeoutError::Timeout) => Ok(()),
+                Ok(item) => self.take(item),
+                Err(RecvTimeoutError::Timeout) => Ok(()),
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            let result =
-                result.and_then(|()| self.tick_if_due(&mut next_tick, exported, failure.is_none()));
-            let asked = signals::reopenings();
-            let is_asked = std::mem::replace(&mut reopenings, asked) != asked && failure.is_none();
-            let result =
-                result.and_then(|()| if is_asked { self.output.exporter.reopen() } else { Ok(()) });
-            if let Err(error) = result {
-                failure = Some(self.give_up(error));
-            }
-            let counts = self.counts_with(lost, lost_events);
-            self.publish(counts, failure.as_ref());
+            let result = result.and_then(|()| self.tick_if_due());
+            let result = result.and_then(|()| self.reopen_if_asked());
+            self.give_up_after(result);
+            self.publish(self.counts());
         }
-        if failure.is_none()
-            && let Err(error) = self.output.exporter.finish()
-        {
-            failure = Some(self.give_up(error));
+        if self.failure.is_none() {
+            let result = self.output.exporter.finish();
+            self.give_up_after(result);
         }
-        let mut counts = self.counts_with(lost, lost_events);
+        let mut counts = self.counts();
         counts.events_failed += self.merge.dropped.events();
-        self.publish(counts, failure.as_ref());
+        self.publish(counts);
         let collectors = self.output.exporter.collectors();
         let waiting = self.merge.waiting();
-        let ended = Published { counts, collectors, waiting, error: failure };
+        let ended = Published { counts, collectors, waiting, error: self.failure };
         let end = OutputEnd::new(self.output.label(), ended, &self.merge.dropped);
         (end, self.output.exporter)
     }
 
+    fn take(&mut self, item: QueueItem) -> Result<(), ExportError> {
+        match item {
+            QueueItem::Batch(batch) => {
+                let last = batch.records.last().map(|record| record.exported);
+                self.exported = self.exported.max(last.unwrap_or_default());
+                let result = if self.failure.is_none() {
+                    self.output.exporter.export(&batch)
+                } else {
+                    self.lose(&batch);
+                    Ok(())
+                };
+                self.pool.give_back(batch);
+                result
+            }
+            QueueItem::Report(report) => {
+                let dropped = self.merge.dropped.tally();
+                self.output.exporter.observe(&MeterReport { dropped, ..report });
+                Ok(())
+            }
+            QueueItem::BlockEnd | QueueItem::Settled(..) | QueueItem::StagesSettled(..) => Ok(()),
+        }
+    }
+
+    /// Counts what comes after the exporter has given up.
+    fn lose(&mut self, batch: &Batch) {
+        if self.output.takes_records {
+            batch.records.iter().for_each(|record| self.lost.count(record));
+        }
+        self.lost_events += batch.events.len() as u64;
+    }
+
     /// The counts, with records and events that came after the exporter had given up.
-    fn counts_with(&self, lost: RecordTally, lost_events: u64) -> ExportCounts {
+    fn counts(&self) -> ExportCounts {
         let mut counts = self.output.exporter.counts();
         let destination = self.output.target.as_ref().and_then(Target::destination);
         if destination.is_some_and(Destination::writes_documents) {
-            counts.lose_documents(lost, lost_events);
+            counts.lose_documents(self.lost, self.lost_events);
         } else {
-            counts.failed += lost;
-            counts.events_failed += lost_events;
+            counts.failed += self.lost;
+            counts.events_failed += self.lost_events;
         }
         counts
     }
 
-    fn tick_if_due(
-        &mut self,
-        next: &mut Option<Instant>,
-        exported: Timestamp,
-        open: bool,
-    ) -> Result<(), ExportError> {
-        let (Some(due), Some(ticks)) = (*next, self.ticks) else { return Ok(()) };
+    fn tick_if_due(&mut self) -> Result<(), ExportError> {
+        let (Some(due), Some(ticks)) = (self.next_tick, self.ticks) else { return Ok(()) };
         let now = Instant::now();
         if now < due {
             return Ok(());
         }
-        *next = Some(now + ticks.period);
+        self.next_tick = Some(now + ticks.period);
         let time = match ticks.clock {
             Clock::TimeOfDay => wall_clock(),
-            Clock::Records => exported,
+            Clock::Records => self.exported,
         };
         // Before the first record, a replay has no time.
         let has_time = time > Timestamp::default();
-        if open && has_time { self.output.exporter.tick(time) } else { Ok(()) }
+        if self.failure.is_none() && has_time { self.output.exporter.tick(time) } else { Ok(()) }
     }
 
-    fn publish(&self, counts: ExportCounts, error: Option<&ExportError>) {
+    fn reopen_if_asked(&mut self) -> Result<(), ExportError> {
+        let asked = signals::reopenings();
+        let is_asked = std::mem::replace(&mut self.reopenings, asked) != asked;
+        if is_asked && self.failure.is_none() { self.output.exporter.reopen() } else { Ok(()) }
+    }
+
+    fn publish(&self, counts: ExportCounts) {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         published.counts = counts;
         published.collectors = self.output.exporter.collectors();
         published.waiting = self.merge.waiting();
         if published.error.is_none() {
-            published.error = error.cloned();
+            published.error.clone_from(&self.failure);
         }
     }
 
-    fn give_up(&self, error: ExportError) -> ExportError {
+    fn give_up_after(&mut self, result: Result<(), ExportError>) {
+        let Err(error) = result else { return };
         if !error.is_reader_left() {
             error!("{error}");
         }
         self.outputs_left.fetch_sub(1, Ordering::Relaxed);
-        error
+        self.failure = Some(error);
     }
 }

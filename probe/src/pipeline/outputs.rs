@@ -120,7 +120,7 @@ impl<'scope, 'env> OutputSet<'scope, 'env> {
             let output = Output { name, exporter, takes_records, target: of_output, reopenings };
             let ticks = Some(Ticks { period: EXPORT_TICK, clock: Clock::TimeOfDay });
             let all = OutputLoop::new(output, merge, pool, ticks, for_loop, outputs_left);
-            let (end, exporter) = OutputLoop { networks: new_networks, ..all }.run();
+            let (end, exporter) = all.with_networks(new_networks).run();
             let is_kept = !leaves.load(Ordering::Relaxed);
             (end, is_kept.then_some(exporter))
         };

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use exporter::{Context, sentence};
 use flow::{
     ConversationKeys, FlowEndReason, FlowTable, Naming, NewClock, NoMemory, Observation,
-    RecordTally, Sink, Timestamp,
+    RecordTally, Sink, TableSettings, Timestamp,
 };
 use log::error;
 
@@ -23,7 +23,7 @@ use crate::pipeline::queue::RecordQueue;
 use crate::pipeline::table_order::TableWalk;
 use crate::pipeline::transactions::{TransactionCounts, Transactions};
 use crate::report::units::{self, counted};
-use crate::settings::config::Config;
+use crate::settings::config::{Config, table_share};
 use crate::sys;
 
 /// Records of ended flows, of a worker or of all.
@@ -75,6 +75,12 @@ impl AddAssign for Ended {
 /// Memory of a worker besides its table: its stack, and the records in queues.
 const WORKER_OCTETS: u64 = 4 << 20;
 
+/// Octets of memory of so many workers, whose tables have room for this number of flows together.
+pub(crate) fn octets_for(flows_max: u32, workers: usize) -> u64 {
+    let share = table_share(flows_max, workers);
+    (TableSettings::octets_for(share) + WORKER_OCTETS) * workers as u64
+}
+
 /// Time between two checks of a worker's flows, in milliseconds, so that stages know which records
 /// are still to come. A check takes 0.4 ms in a table for a million flows.
 const SETTLE_MS: u64 = 1000;
@@ -86,7 +92,7 @@ const SETTLE_MS: u64 = 1000;
 /// There is not enough memory; in one sentence.
 pub(crate) fn new_tables(config: &Config, workers: usize) -> Result<Vec<FlowTable>, String> {
     let settings = config.table(workers);
-    let octets = (settings.octets() + WORKER_OCTETS) * workers as u64;
+    let octets = octets_for(config.table.flows_max, workers);
     let flows = counted(config.table.flows_max.into(), "flow", "flows");
     let threads = counted(workers as u64, "worker", "workers");
     let what = format!("a table of {flows} (--max-flows), {threads}");

@@ -7,30 +7,12 @@ use log::warn;
 
 use crate::host::ports::PortCounts;
 use crate::pipeline::output::OutputEnd;
+use crate::report::causes::{CAUSES, DROPPED, FAILED, NIC_MISSED};
 use crate::report::totals::Totals;
 use crate::report::units::{counted, grouped};
 
 /// Time between two messages about one place.
 const PAUSE: Duration = Duration::from_secs(60);
-
-/// Causes of lost packets, and remedies. Causes overlap, so the largest is named. The name of the
-/// interface replaces `{}`.
-const CAUSES: [(&str, &str, &str); 10] = [
-    ("ring_full", "the ring was full", "a larger --packet-ring or more --workers help"),
-    ("left_in_ring", "they were in the ring when it was closed", "a worker was late by seconds"),
-    ("rx_ring_full", "the ring was full", "a larger --ring, or more queues and workers help"),
-    ("fill_ring_empty", "no buffer was empty", "a larger --ring, or more queues and workers help"),
-    ("rx_dropped", "they had no room in a buffer", "start again if the MTU of {} has changed"),
-    ("not_captured", "{} was there and not captured", "see the messages before, or start again"),
-    ("passed_to_host", "their queue has no socket", "use --keep-capabilities, or start again"),
-    ("redirects_refused", "the kernel did not redirect them", "try --capture packet"),
-    ("unreadable", "the metadata of the kernel was invalid", "report this"),
-    (NIC_MISSED, "the card had no room", "a larger ring helps: ethtool -g {} shows the largest"),
-];
-
-/// Packets for which the card had no room. They are not in `lost`, which counts only from the
-/// kernel on.
-const NIC_MISSED: &str = "nic_missed";
 
 /// Tracks the losses of a run.
 #[derive(Debug, Default)]
@@ -181,25 +163,19 @@ fn lost_of(port: &PortCounts) -> u64 {
     port.source.lost + port.source.causes.get(NIC_MISSED).copied().unwrap_or_default()
 }
 
-/// The cause that has increased most, and its remedy.
+/// The cause that has increased most, and its remedy. Causes overlap.
 fn cause(port: &PortCounts, before: &BTreeMap<&'static str, u64>) -> String {
     let grown = |cause: &str| {
         let of = |causes: &BTreeMap<&str, u64>| causes.get(cause).copied().unwrap_or_default();
         of(&port.source.causes).saturating_sub(of(before))
     };
-    let largest = CAUSES.iter().rev().max_by_key(|(cause, ..)| grown(cause));
-    let Some((_, why, remedy)) = largest.filter(|(cause, ..)| grown(cause) > 0) else {
-        return String::new();
-    };
-    format!(": {why}; {remedy}").replace("{}", &port.name)
+    let largest = CAUSES.iter().rev().max_by_key(|cause| grown(cause.name));
+    let largest = largest.filter(|cause| grown(cause.name) > 0);
+    largest.map_or_else(String::new, |cause| format!(": {}", cause.text(&port.name)))
 }
 
 fn remedy(output: &OutputEnd) -> &'static str {
-    if output.dropped.records > 0 {
-        "flows end faster than it sends; a nearer collector, fewer outputs or longer timeouts help"
-    } else {
-        "they could not be sent; check that the collector is reachable and the disk has space"
-    }
+    if output.dropped.records > 0 { DROPPED } else { FAILED }
 }
 
 #[cfg(test)]
@@ -237,7 +213,7 @@ mod tests {
         assert_eq!(said(totals(3, 1005, &[("ring_full", 1005)]), PAUSE), Vec::<String>::new());
         let causes = [("ring_full", 1005), ("not_captured", 3000)];
         let more = "eth1: 4,000 more, 4,005 in all, packets lost: eth1 was there and not captured; \
-                    see the messages before, or start again";
+                    see the log, or start again";
         assert_eq!(said(totals(62, 4005, &causes), PAUSE), [more]);
         // The loss does not continue.
         assert_eq!(said(totals(200, 4005, &causes), PAUSE), Vec::<String>::new());

@@ -1,5 +1,6 @@
 //! Reports of a run: totals, the table of the biggest flows, log messages.
 
+mod causes;
 pub(crate) mod collected;
 mod delivery;
 mod detection;

@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use analysis::detect::{SPIKE_LIMITS, Spike};
 use exporter::sentence;
 use flow::{FlowRecord, RecordTally};
 use log::info;
+use serde_json::{Map, Value, json};
 use web::{Board, BoundServer, Recorder, Server, Settings};
 
 use crate::host::memory::{self, MemoryOwner};
 use crate::host::priority;
+use crate::report::causes;
 use crate::report::totals::Totals;
 use crate::report::units;
 
@@ -48,7 +51,8 @@ impl Page {
         memory::check("the page (--page-memory)", memory.octets as u64, MemoryOwner::Own)?;
         let server = BoundServer::bind(settings)
             .map_err(|problem| format!("--http {listen}: {}", sentence(&problem)))?;
-        Ok(Self { board: Arc::new(Board::new(is_live, memory)), memory, server })
+        let board = Arc::new(Board::new(is_live, memory, known()));
+        Ok(Self { board, memory, server })
     }
 
     /// Starts to answer. The thread has no capabilities, and no priority before other programs.
@@ -72,6 +76,17 @@ impl Page {
         );
         Ok(ShownPage { board: self.board, server })
     }
+}
+
+/// What the program knows and the page says too.
+fn known() -> Map<String, Value> {
+    let [causes, fates] = causes::json();
+    let Spike { rate, factor } = SPIKE_LIMITS;
+    let spike = json!({ "rate": rate, "factor": factor });
+    [("causes", causes), ("fates", fates), ("spike", spike)]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 impl ShownPage {

@@ -211,21 +211,9 @@ impl Totals {
     /// All counts as JSON. Keys never change.
     pub(crate) fn statistics(&self) -> Value {
         let meter = &self.meter;
-        let by_reason: Map<String, Value> = Ignored::ALL
-            .into_iter()
-            .zip(&meter.ignored)
-            .map(|(reason, tally)| (reason.name().to_owned(), tally_json(*tally)))
-            .collect();
-        let ended: Map<String, Value> = FlowEndReason::ALL
-            .into_iter()
-            .zip(&self.ended.by_reason)
-            .map(|(reason, tally)| (reason.name().to_owned(), records_json(*tally)))
-            .collect();
-        let tags: Map<String, Value> = self
-            .tags
-            .iter()
-            .map(|(tag, tally)| (tag.name().to_owned(), records_json(*tally)))
-            .collect();
+        let ignored = Ignored::ALL.into_iter().zip(&meter.ignored);
+        let ended = FlowEndReason::ALL.into_iter().zip(&self.ended.by_reason);
+        let tags = self.tags.iter().map(|(tag, tally)| (tag.name(), records_json(*tally)));
         let (outputs, of_alerts): (Vec<_>, Vec<_>) =
             self.outputs.iter().partition(|output| output.takes_records);
         let outputs: Vec<Value> = outputs.into_iter().map(delivery::output_json).collect();
@@ -233,7 +221,7 @@ impl Totals {
         let mut statistics = json!({
             "received": tally_json(meter.received),
             "metered": tally_json(meter.metered),
-            "ignored": by_reason,
+            "ignored": by_name(ignored.map(|(why, tally)| (why.name(), tally_json(*tally)))),
             "ignored_ethertypes": ignored::ethertypes(&meter.unread),
             "ignored_link_types": ignored::link_types(&meter.unread),
             "exceeding_wire": meter.exceeding_wire,
@@ -244,19 +232,11 @@ impl Totals {
             "clocks_added": meter.clocks_added,
             "without_clock": meter.without_clock,
             "tunnels": tunnels::json(&meter.tunnels, &self.ended.closed),
-            "input": {
-                "files_damaged": self.input.files_damaged,
-                "blocks_damaged": self.input.blocks_damaged,
-                "packets_timeless": self.input.packets_timeless,
-                "packets_time_clamped": self.input.packets_time_clamped,
-                "packets_too_long": self.input.packets_too_long,
-                "packets_dropped": self.input.packets_dropped,
-                "interfaces_over_limit": self.input.interfaces_over_limit,
-            },
-            "ended": ended,
+            "input": input_json(&self.input),
+            "ended": by_name(ended.map(|(why, tally)| (why.name(), records_json(*tally)))),
             "first_packet": self.ended.period.map(|(first, _)| rfc3339(first)),
             "last_packet": self.ended.period.map(|(_, last)| rfc3339(last)),
-            "tags": tags,
+            "tags": by_name(tags),
             "active_flows": self.flows,
             "interfaces": self.ports.iter().map(ports::json).collect::<Vec<_>>(),
             "workers": workers::json(&self.workers),
@@ -363,6 +343,22 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
         write!(words, "; {error}").expect("a string takes all");
     }
     words
+}
+
+fn by_name(values: impl Iterator<Item = (&'static str, Value)>) -> Map<String, Value> {
+    values.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn input_json(input: &InputReport) -> Value {
+    json!({
+        "files_damaged": input.files_damaged,
+        "blocks_damaged": input.blocks_damaged,
+        "packets_timeless": input.packets_timeless,
+        "packets_time_clamped": input.packets_time_clamped,
+        "packets_too_long": input.packets_too_long,
+        "packets_dropped": input.packets_dropped,
+        "interfaces_over_limit": input.interfaces_over_limit,
+    })
 }
 
 pub(super) fn tally_json(tally: Tally) -> Value {

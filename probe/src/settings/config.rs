@@ -239,14 +239,17 @@ impl Config {
 
     /// The settings of the table of one worker.
     pub(crate) fn table(&self, workers: usize) -> TableSettings {
-        let workers = u32::try_from(workers).unwrap_or(u32::MAX);
-        let share = |flows: u32| (flows / workers).max(1);
         TableSettings {
-            flows_max: share(self.table.flows_max),
-            flows_start: share(self.table.flows_start),
+            flows_max: table_share(self.table.flows_max, workers),
+            flows_start: table_share(self.table.flows_start, workers),
             ..self.table
         }
     }
+}
+
+/// The part of this number of flows that is in the table of one of so many workers.
+pub(crate) fn table_share(flows: u32, workers: usize) -> u32 {
+    (flows / u32::try_from(workers).unwrap_or(u32::MAX)).max(1)
 }
 
 /// The settings of dissection and of the table, and the idle timeouts of protocols.

@@ -30,7 +30,7 @@ use rows::{Kind, Row};
 
 /// A metric: its name, its meaning, and its values by label.
 #[derive(Debug)]
-pub struct Metric {
+pub(crate) struct Metric {
     row: &'static Row,
     values: Vec<(Labels, f64)>,
 }
@@ -39,11 +39,11 @@ type Labels = Vec<(&'static str, String)>;
 
 /// All metrics of the statistics at a point in time.
 #[derive(Debug)]
-pub struct Metrics(Vec<Metric>);
+pub(crate) struct Metrics(Vec<Metric>);
 
 impl Metrics {
     /// The metrics of these statistics, which have the form of `--stats json`.
-    pub fn of(statistics: &Value) -> Self {
+    pub(crate) fn of(statistics: &Value) -> Self {
         let mut taken = HashSet::new();
         let metrics =
             rows::all().map(|row| Metric { row, values: values(row, statistics, &mut taken) });
@@ -51,7 +51,7 @@ impl Metrics {
     }
 
     /// The text format of Prometheus (exposition format 0.0.4).
-    pub fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         let mut registry = Registry::with_prefix("flowprobe");
         registry.register_collector(Box::new(self));
         let mut text = String::new();

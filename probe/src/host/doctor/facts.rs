@@ -15,6 +15,7 @@ use crate::host::method::{Method, Wanted};
 use crate::host::ports::Room;
 use crate::host::system::System;
 use crate::pipeline::queues::live_memory;
+use crate::pipeline::worker;
 use crate::settings::args::Arguments;
 use crate::sys::ethtool::{Ethtool, HashedPackets, Offloads, ReceiveHash, Setting};
 
@@ -128,12 +129,16 @@ impl Facts {
         }
     }
 
+    /// Octets that a run asks for its workers, with their tables.
+    pub(super) fn workers_memory(&self) -> u64 {
+        worker::octets_for(self.settings.max_flows.get(), self.share.workers)
+    }
+
     /// Compares the memory of a run with what the system leaves, by the checks of the run. Without
     /// memory for flows, a run fails on any interface.
     fn check_memory(&mut self) {
-        let method = self.method();
-        let Memory { flows, .. } = self.memory(&method);
-        let Room { xdp, packet } = self.sockets(&method);
+        let flows = self.workers_memory();
+        let Room { xdp, packet } = self.sockets(&self.method());
         let (xdp, packet) = (xdp + self.share.before.xdp, packet + self.share.before.packet);
         self.shortage = memory::check("flows (--max-flows)", flows, MemoryOwner::Own).err();
         if let Some(shortage) = &self.shortage {

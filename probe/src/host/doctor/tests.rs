@@ -1,5 +1,7 @@
 //! Findings from invented facts.
 
+use std::ffi::OsString;
+
 use caps::Capability;
 use exporter::{Finding, Level};
 use flow::TunnelKind;
@@ -13,6 +15,8 @@ use crate::host::interface::{AttachedXdp, Interface, XdpFeatures};
 use crate::host::method::Method;
 use crate::host::system::{Support, System};
 use crate::settings::args::Arguments;
+use crate::settings::config::Config;
+use crate::settings::parse::parse;
 use crate::sys::ethtool::{Offloads, ReceiveHash, Setting, fields, functions};
 
 /// A mirror port without problems.
@@ -301,6 +305,18 @@ fn memory_is_shared_as_in_a_run_and_its_total_is_told_once() {
     // With a pattern, one more is expected.
     share(&mut all_facts, true);
     assert_eq!(all_facts[0].share.room.xdp, (1 << 30) / 4);
+}
+
+#[test]
+fn memory_of_workers_is_that_of_a_run() {
+    let mut facts = sound();
+    let words = ["flowprobe", "-i", "eth1"].map(OsString::from);
+    let config = Config::new(&parse(words).unwrap().args).unwrap();
+    for workers in [1, 2, 7] {
+        facts.share.workers = workers;
+        let each = config.table(workers).octets() + (4 << 20);
+        assert_eq!(facts.workers_memory(), each * workers as u64, "{workers}");
+    }
 }
 
 #[test]

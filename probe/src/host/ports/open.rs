@@ -16,6 +16,7 @@ use crate::host::interface::{Interface, towards};
 use crate::host::memory::{self, MemoryOwner};
 use crate::host::method::{Kind, Method, Wanted};
 use crate::host::system::System;
+use crate::report::units::counted;
 use crate::settings::args::{CaptureMethod, LiveSettings};
 
 /// Settings and state to open interfaces.
@@ -124,11 +125,13 @@ impl Opener {
             dissection: self.dissection,
         };
         let octets = rings.octets.saturating_mul(rings.count.into());
-        let what = format!("{name}: {} (--packet-ring)", counted(rings.count as usize, "ring"));
+        let what =
+            format!("{name}: {} (--packet-ring)", counted(rings.count.into(), "ring", "rings"));
         memory::check(&what, octets, MemoryOwner::OfKernel)?;
         let sockets = PacketSocket::open_all(&settings).map_err(|error| error.to_string())?;
         warn_of_harmful_offloads(name, CapturePlace::Stack);
-        let mut method = format!("AF_PACKET, {}: {why}", counted(sockets.len(), "socket"));
+        let mut method =
+            format!("AF_PACKET, {}: {why}", counted(sockets.len() as u64, "socket", "sockets"));
         if interface.xdp.is_some() {
             method.push_str("; packets that the XDP program on it takes are not seen");
         }
@@ -148,8 +151,8 @@ impl Opener {
         wanted: &Wanted,
     ) -> Result<Opened, CaptureError> {
         let settings = wanted.xdp(interface, number);
-        let what =
-            format!("{}: {} (--ring)", interface.name, counted(settings.queues as usize, "ring"));
+        let rings = counted(settings.queues.into(), "ring", "rings");
+        let what = format!("{}: {rings} (--ring)", interface.name);
         memory::check(&what, settings.memory(), MemoryOwner::Own).map_err(CaptureError::Failed)?;
         let (xdp, sockets) = self.xdp.open(&settings)?;
         let link_local = interface.link_local();
@@ -175,9 +178,5 @@ impl Opener {
 /// Description of an AF_XDP capture.
 fn method_of(xdp: &XdpCapture) -> String {
     let mode = xdp.mode();
-    format!("AF_XDP, {mode}, {}", counted(mode.queues as usize, "queue"))
-}
-
-fn counted(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+    format!("AF_XDP, {mode}, {}", counted(mode.queues.into(), "queue", "queues"))
 }
