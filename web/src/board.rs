@@ -56,13 +56,22 @@ struct Statistics {
 }
 
 /// Sums at a point in time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Sample {
     at: Instant,
     packets: u64,
     metered: u64,
     octets: u64,
     records: u64,
+    lost: u64,
+    /// By the name of an output.
+    outputs: BTreeMap<String, OutputSample>,
+}
+
+/// Records of an output up to a point in time.
+#[derive(Clone, Copy, Debug, Default)]
+struct OutputSample {
+    all: u64,
     lost: u64,
 }
 
@@ -142,8 +151,8 @@ impl Board {
         if state.samples.len() > RECENT {
             state.samples.pop_front();
         }
-        let before = state.samples.back().copied();
-        state.samples.push_back(sample);
+        let before = state.samples.back().cloned();
+        state.samples.push_back(sample.clone());
         drop(state);
         // A replay has another time than its packets.
         if let (true, Some(before)) = (self.is_live, before) {
@@ -261,6 +270,16 @@ impl Board {
             if lost > packets / LOSS_ONE_OF {
                 problems.push(format!("{lost} of {packets} packets were lost in the last minute"));
             }
+            for (name, output) in &last.outputs {
+                let before = first.outputs.get(name).copied().unwrap_or_default();
+                let lost = output.lost.saturating_sub(before.lost);
+                let records = output.all.saturating_sub(before.all);
+                if lost > records / LOSS_ONE_OF {
+                    problems.push(format!(
+                        "output {name} lost {lost} of {records} records in the last minute"
+                    ));
+                }
+            }
         }
         Health { problems }
     }
@@ -331,6 +350,18 @@ impl Board {
     }
 }
 
+/// What became of the records of an output. What a protocol cannot say, and what came while an output
+/// was not there, is no loss that a remedy helps against.
+fn output(output: &Value) -> (String, OutputSample) {
+    let sum = |fates: &[&str]| {
+        fates.iter().filter_map(|fate| output[*fate]["records"].as_u64()).sum::<u64>()
+    };
+    let lost = sum(&["failed", "dropped", "dead_lettered"]);
+    let all = lost + sum(&["sent", "not_exportable", "spooled", "absent"]);
+    let name = output["output"].as_str().unwrap_or_default().to_owned();
+    (name, OutputSample { all, lost })
+}
+
 impl Sample {
     fn of(statistics: &Value) -> Self {
         let sum = |list: &str, count: fn(&Value) -> &Value| {
@@ -345,6 +376,7 @@ impl Sample {
             octets: statistics["metered"]["octets"].as_u64().unwrap_or(0),
             records: ended.filter_map(|(_, tally)| tally["records"].as_u64()).sum(),
             lost: sum("interfaces", |interface| &interface["lost"]),
+            outputs: statistics["outputs"].as_array().into_iter().flatten().map(output).collect(),
         }
     }
 }
@@ -379,6 +411,12 @@ mod tests {
         stopped["interfaces"][0]["captured"] = false.into();
         stopped["interfaces"][0]["capture"] = "it is the host's now".into();
         assert_eq!(problems(stopped), ["eth1 is not captured: it is the host's now"]);
+        let mut losing = good.clone();
+        losing["outputs"][0]["sent"]["records"] = 990.into();
+        losing["outputs"][0]["failed"]["records"] = 10.into();
+        assert_eq!(problems(losing.clone()), Vec::<String>::new());
+        losing["outputs"][0]["dropped"]["records"] = 1.into();
+        assert_eq!(problems(losing), ["output json:- lost 11 of 1001 records in the last minute"]);
         let mut given_up = good;
         given_up["outputs"][0]["error"] = "disk full".into();
         assert_eq!(problems(given_up.clone()), ["output json:- has given up: disk full"]);
