@@ -14,7 +14,7 @@ use support::packet::{ethernet, ipv4, tcp};
 use tempfile::TempDir;
 
 fn sample() -> String {
-    support::root().join("tests/data/office.pcap").to_str().unwrap().to_owned()
+    support::office().to_str().unwrap().to_owned()
 }
 
 /// The alerts of a run, as they are in the file.

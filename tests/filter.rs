@@ -158,7 +158,7 @@ fn the_sample() {
     if !has_tcpdump() {
         return;
     }
-    let sample = support::root().join("tests/data/office.pcap");
+    let sample = support::office();
     let all = replay(&sample, &[]).count("received.packets");
     let mut parts = 0;
     for expression in EXPRESSIONS {
@@ -193,7 +193,7 @@ fn real_captures() {
 
 #[test]
 fn records_do_not_depend_on_workers() {
-    let sample = support::root().join("tests/data/office.pcap");
+    let sample = support::office();
     let with = |workers| {
         let more = ["--filter", "tcp", "--workers", workers];
         let run = replay(&sample, &more);

@@ -6,6 +6,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use nix::unistd::geteuid;
 use serde_json::Value;
@@ -13,8 +14,18 @@ use tempfile::TempDir;
 
 use crate::support::package::said;
 
-fn package(folder: &TempDir, revision: u32) -> Option<PathBuf> {
-    support::package::package(folder.path(), revision)
+/// The first package, or the second, each made once for all tests.
+fn package(revision: u32) -> Option<PathBuf> {
+    static FOLDER: OnceLock<TempDir> = OnceLock::new();
+    static MADE: Mutex<[Option<PathBuf>; 2]> = Mutex::new([const { None }; 2]);
+    let folders = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages");
+    let folder = FOLDER.get_or_init(|| support::shared_folder(&folders)).path();
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let made = &mut made[revision as usize - 1];
+    if made.is_none() {
+        *made = support::package::package(folder, revision);
+    }
+    made.clone()
 }
 
 fn dpkg_deb(arguments: &[&str], package: &Path) -> String {
@@ -31,9 +42,9 @@ fn unpacked(package: &Path, folder: &TempDir) -> PathBuf {
 
 #[test]
 fn package_is_the_same_each_time() {
-    let [one, other] = [support::scratch(), support::scratch()];
-    let Some(first) = package(&one, 1) else { return };
-    let Some(second) = package(&other, 1) else { return };
+    let folder = support::scratch();
+    let Some(first) = package(1) else { return };
+    let Some(second) = support::package::package(folder.path(), 1) else { return };
     assert_eq!(first.file_name(), second.file_name());
     let [first, second] = [first, second].map(|path| fs::read(path).unwrap());
     assert!(first == second, "the packages differ");
@@ -42,7 +53,7 @@ fn package_is_the_same_each_time() {
 #[test]
 fn package_has_what_a_service_needs() {
     let folder = support::scratch();
-    let Some(package) = package(&folder, 1) else { return };
+    let Some(package) = package(1) else { return };
     let field = |name| {
         dpkg_deb(&["--field"], &package)
             .lines()
@@ -98,7 +109,7 @@ fn unit_of_the_package_has_few_rights() {
         return support::skip("systemd-analyze (systemd) is not installed");
     }
     let folder = support::scratch();
-    let Some(package) = package(&folder, 1) else { return };
+    let Some(package) = package(1) else { return };
     let unit = unpacked(&package, &folder).join("usr/lib/systemd/system/flowprobe.service");
     let mut analyze = Command::new("systemd-analyze");
     analyze.args(["security", "--offline=true", "--no-pager"]);
@@ -172,13 +183,13 @@ fn package_is_installed_upgraded_removed_and_purged() {
         return support::skip_without("root");
     }
     let folder = support::scratch();
-    let Some(first) = package(&folder, 1) else { return };
-    let Some(second) = package(&folder, 2) else { return };
+    let Some(first) = package(1) else { return };
+    let Some(second) = package(2) else { return };
     let system = folder.path().join("system");
     fs::create_dir(&system).unwrap();
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-ec", IN_ROOT, "sh"]).arg(&system).arg(LIFE);
-    command.args([first, second]).arg(support::root().join("tests/data/office.pcap"));
+    command.args([first, second]).arg(support::office());
     command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C.UTF-8");
     command.env("DEBIAN_FRONTEND", "noninteractive");
     assert!(said(&command.output().expect("unshare runs")).ends_with("lived\n"));

@@ -1,7 +1,7 @@
 //! Documents into clusters: speed, and memory while a cluster accepts no documents. With the
 //! feature `kafka` also documents into Kafka.
 //!
-//! `cargo xtask bench --elastic` and `--kafka` run this. The compared programs run in turn, in
+//! `cargo xtask bench elastic` and `kafka` run this. The compared programs run in turn, in
 //! several rounds, and the median counts: so ratios are valid even on a busy machine.
 
 #![allow(dead_code, reason = "it uses a part of what the tests share")]

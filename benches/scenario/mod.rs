@@ -1,5 +1,5 @@
 //! The hot functions on fixed inputs, normal and adverse ones: to count instructions
-//! (instructions.rs) and to find the slowest single call (paths.rs).
+//! (instructions/) and to find the slowest single call (paths.rs).
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
@@ -179,7 +179,7 @@ fn table(traffic: Traffic, flows_max: u32, burst: usize) -> Work {
     // the measured packets are later.
     table.process(&observe(&traffic.packets, 0), &mut discard);
     let end =
-        traffic.packets.last().map_or(Timestamp::default(), |last| last.time(packets::HOUR_MS));
+        traffic.packets.last().map_or_else(Timestamp::default, |last| last.time(packets::HOUR_MS));
     table.finish(end, &mut discard);
     let shift_ms = end.as_millis() - packets::BEGIN_MS;
     table.process(&observe(&traffic.before, shift_ms), &mut discard);

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use flow::{Batch, Conversation, FlowKey, NetworkSet, RecordTally, Timestamp};
 use log::{error, info, warn};
 
+use crate::conversation_id::conversation_hash;
 use crate::error::ExportError;
 use crate::exporter::{CollectorCounts, ExportCounts, Exporter, MeterReport};
-use crate::json::conversation_hash;
-use crate::transport::Patience;
+use crate::patience::Patience;
 use crate::words::noun;
 
 /// Time between two attempts to reach a collector that is away.

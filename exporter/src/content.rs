@@ -29,3 +29,19 @@ impl Content {
         contents.into_iter().fold(Self::default(), |sum, one| sum + one)
     }
 }
+
+/// A finished message, and the flow records in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Message<'a> {
+    /// The encoded octets.
+    pub(crate) octets: &'a [u8],
+    /// Flow records in it.
+    pub(crate) records: RecordTally,
+}
+
+impl Message<'_> {
+    /// The content of this message, for counting.
+    pub(crate) fn content(&self) -> Content {
+        Content { messages: 1, octets: self.octets.len() as u64, records: self.records, events: 0 }
+    }
+}

@@ -186,7 +186,7 @@ pub struct ExportCounts {
     /// Records whose interface number is too large for the protocol: NetFlow v5 has 16 bits.
     pub interfaces_zeroed: u64,
     /// Counts of delivery to a cluster; `None` for other outputs.
-    pub delivery: Option<Delivery>,
+    pub delivery: Option<DeliveryReport>,
 }
 
 impl ExportCounts {
@@ -261,7 +261,7 @@ impl CollectorCounts {
 
 /// Delivery of documents to a cluster. Counts of outcomes only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Delivery {
+pub struct DeliveryReport {
     /// Documents that the cluster wrote.
     pub accepted: u64,
     /// Documents that the cluster already had from an earlier attempt.
@@ -290,7 +290,7 @@ pub struct Delivery {
     pub spool: Option<SpoolReport>,
 }
 
-impl Delivery {
+impl DeliveryReport {
     /// As [`ExportCounts::then`]. The state is the later one, and so is the spool, which has both.
     fn then(self, later: Self) -> Self {
         Self {
@@ -331,12 +331,12 @@ pub struct SpoolReport {
 pub struct EarlierRuns {
     /// Still in the spool.
     pub spooled: u64,
-    /// As in [`Delivery`].
+    /// As in [`DeliveryReport`].
     pub accepted: u64,
-    /// As in [`Delivery`].
+    /// As in [`DeliveryReport`].
     pub duplicate: u64,
-    /// As in [`Delivery`].
+    /// As in [`DeliveryReport`].
     pub dead_lettered: u64,
-    /// As in [`Delivery`].
+    /// As in [`DeliveryReport`].
     pub refused: u64,
 }

@@ -9,19 +9,23 @@ mod balance;
 mod batches;
 mod cluster;
 mod content;
+mod conversation_id;
 mod elastic;
 pub mod ending;
 mod error;
 mod exporter;
+mod http;
 mod json;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod message;
 mod muted;
 mod output;
+mod patience;
 mod secret;
 mod sink;
 pub mod spool;
+mod tls;
 mod transport;
 mod unit;
 mod unopened;
@@ -32,12 +36,14 @@ pub use cluster::{Cluster, Finding, Level, Retention, Setup};
 pub use elastic::{alert_template, dns_template, index_template};
 pub use error::{ExportError, sentence};
 pub use exporter::{
-    CollectorCounts, Delivery, EarlierRuns, ExportCounts, Exporter, Interface, MeterReport,
+    CollectorCounts, DeliveryReport, EarlierRuns, ExportCounts, Exporter, Interface, MeterReport,
     SpoolReport,
 };
 pub use json::{escaped_json, is_terminal_control};
 pub use output::{Context, Destination, OUTPUTS, Output, Setting, forms, help, without_secrets};
-pub use transport::{FilesInUse, LineFile, Patience, error_with_exporter, server_config};
+pub use patience::Patience;
+pub use tls::{error_with_exporter, server_config};
+pub use transport::{FilesInUse, LineFile};
 pub use unit::number_with_unit;
 pub use unopened::Unopened;
 pub use webhook::Webhook;

@@ -10,18 +10,19 @@ use std::time::{Duration, Instant};
 use flow::Conversation;
 use ureq::Agent;
 use ureq::http::Uri;
-use ureq::unversioned::resolver::DefaultResolver;
 
 use crate::content::Content;
-use crate::elastic::connector;
 use crate::ending;
 use crate::error::{ExportError, sentence};
 use crate::exporter::{ExportCounts, Exporter};
-use crate::json::{DocumentExporter, DocumentSettings};
+use crate::http::{self, words};
+use crate::json::DocumentExporter;
 use crate::muted::Muted;
 use crate::output::{Context, without_secrets};
+use crate::patience::Patience;
 use crate::sink::{DocumentSink, Subject};
-use crate::transport::{Collector, Host, Patience, TlsSettings};
+use crate::tls::TlsSettings;
+use crate::transport::{Collector, Host};
 
 /// Maximum waiting documents.
 const QUEUE: usize = 1000;
@@ -76,13 +77,6 @@ impl Webhook {
         let tls = tls.map_err(|error| {
             ExportError::NotOpened(format!("{}: {}", self.name(), sentence(&error)))
         })?;
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_global(Some(REQUEST))
-            .user_agent(concat!("flowprobe/", env!("CARGO_PKG_VERSION")));
-        let agent = Agent::with_parts(config.build(), connector(tls), DefaultResolver::default());
         let host = Host {
             name: self.uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
             port: self.uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 }),
@@ -92,7 +86,7 @@ impl Webhook {
             sender: Sender {
                 uri: self.uri.clone(),
                 name: self.name(),
-                agent,
+                agent: http::agent(http::config(REQUEST), tls),
                 counts: Arc::default(),
             },
             host,
@@ -101,7 +95,7 @@ impl Webhook {
             dropped: Content::default(),
             ended: false,
         };
-        let documents = DocumentSettings::of(context, "default".to_owned(), 1);
+        let documents = context.documents("default".to_owned(), 1);
         Ok(Box::new(DocumentExporter::new(documents, sink)))
     }
 }
@@ -168,8 +162,7 @@ impl Sender {
             match request {
                 Ok(answer) if answer.status().is_success() => return Ok(()),
                 Ok(answer) => problem = format!("answer {}", answer.status()),
-                Err(ureq::Error::Io(error)) => problem = sentence(&error),
-                Err(error) => problem = error.to_string(),
+                Err(error) => problem = words(&error),
             }
             self.count(|counts| counts.errors += 1);
         }

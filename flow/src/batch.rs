@@ -85,13 +85,19 @@ pub enum Value {
 }
 
 impl Event {
+    /// `observer.type` of all documents.
+    pub const OBSERVER_TYPE: &'static str = "flow-probe";
+
+    /// `observer.vendor` and `observer.product` of all documents.
+    pub const PRODUCT: &'static str = "flowprobe";
+
     /// What all events say of the program that made them, which has this name and this version.
     pub fn observer(name: &str, version: &str) -> [(&'static str, Value); 5] {
         [
             ("observer.name", name.into()),
-            ("observer.type", "flow-probe".into()),
-            ("observer.vendor", "flowprobe".into()),
-            ("observer.product", "flowprobe".into()),
+            ("observer.type", Self::OBSERVER_TYPE.into()),
+            ("observer.vendor", Self::PRODUCT.into()),
+            ("observer.product", Self::PRODUCT.into()),
             ("observer.version", version.into()),
         ]
     }

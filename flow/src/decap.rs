@@ -7,7 +7,8 @@ use crate::frame::tunnel::{
 };
 use crate::frame::{Fragment, Frame, Ignored, Packet, Stop, Tpids};
 use crate::hash::HashSeed;
-use crate::names::{MORE, Namer, Naming, NetworkKey, Numbers, Passage};
+use crate::names::{Namer, Naming, NetworkKey, Passage};
+use crate::numbering::{MORE, Numbers};
 use crate::point::ObservationPoint;
 use crate::record::Tally;
 

@@ -23,6 +23,15 @@ impl IpVersion {
             Self::V6 => 6,
         }
     }
+
+    /// The protocol number of its ICMP.
+    #[inline(always)]
+    pub const fn icmp(self) -> u8 {
+        match self {
+            Self::V4 => protocol::ICMP,
+            Self::V6 => protocol::ICMPV6,
+        }
+    }
 }
 
 /// The octets of an IP address, as two words. An IPv4 address is in the first four octets; the
@@ -136,7 +145,7 @@ impl FlowKey {
     /// True for ICMP over IPv4 and ICMPv6 over IPv6.
     #[inline]
     pub const fn is_icmp(&self) -> bool {
-        self.protocol == protocol::icmp(self.ip_version)
+        self.protocol == self.ip_version.icmp()
     }
 }
 

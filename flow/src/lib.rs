@@ -29,12 +29,14 @@ mod key;
 mod names;
 mod networks;
 pub mod number;
+mod numbering;
 mod observation;
 mod observer;
 mod place;
 mod point;
 mod prefetch;
 mod record;
+mod shard;
 mod stage;
 mod table;
 mod tags;
@@ -46,7 +48,7 @@ pub use clock::{NO_CLOCK, NewClock, TraceTime};
 pub use collected::{
     Collected, CollectedNames, ExportProtocol, Exporter, Initiator, NamedInterface, Translated,
 };
-pub use conversation::Conversation;
+pub use conversation::{ConversationKey, ConversationKeys, Look, Segment};
 pub use counts::{MeterCounts, PayloadCounts};
 pub use decap::TunnelCounts;
 pub use details::{Details, DetailsIndex};
@@ -59,16 +61,15 @@ pub use frame::tunnel::{
     DecapSettings, L2tpV3, Refusal, Tunnel, TunnelKind, TunnelKinds, VxlanPorts,
 };
 pub use frame::{
-    ConversationKey, ConversationKeys, Datagram, Dissection, Frame, Glance, Ignored, LinkType,
-    Look, NoDatagram, Offload, PlainPayload, Segment, Segmented, Tpids, Unread, datagram,
-    each_segment,
+    Datagram, Dissection, Frame, Glance, Ignored, LinkType, NoDatagram, Offload, PlainPayload,
+    Segmented, Tpids, Unread, datagram, each_segment,
 };
 pub use hash::HashSeed;
 pub use key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};
 pub use names::{Names, Naming, Passage};
 pub use networks::{NetworkMap, NetworkSet};
 pub use observation::Observation;
-pub use observer::{Observer, ObserverSettings, Sampling, Sink};
+pub use observer::{Conversation, Observer, ObserverSettings, Sampling, Sink};
 pub use place::{Location, Place};
 pub use point::{FlowDirection, ObservationPoint};
 pub use prefetch::{lanes_with, prefetch};

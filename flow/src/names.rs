@@ -1,4 +1,5 @@
-//! Numbers of 16 bits for interfaces and tunnels, which fit into a flow.
+//! Numbers of 16 bits for interfaces and tunnels, which fit into a flow: who gives them, and what
+//! they mean.
 //!
 //! Used only with decapsulation. Two fields of an observation then have other numbers:
 //!
@@ -18,6 +19,7 @@ use crate::batch::Batch;
 use crate::frame::tunnel::Tunnel;
 use crate::hash::HashSeed;
 use crate::interner::{Identity, Interned, Interner, is_equal};
+use crate::numbering::{INTERFACES_NAMED, MORE, Numbers, PASSAGES_NAMED};
 use crate::record::FlowRecord;
 
 /// The meaning of a number.
@@ -38,14 +40,6 @@ pub struct Passage {
     pub(crate) inner_vlan_id: u16,
 }
 
-/// The numbers of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Numbers {
-    pub(crate) interface: u16,
-    pub(crate) network: u16,
-    pub(crate) passage: u16,
-}
-
 /// Parts of tunnels and VLANs that are in the flow key.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct NetworkKey {
@@ -54,16 +48,6 @@ pub(crate) struct NetworkKey {
     /// VLAN ids.
     pub(crate) vlan: bool,
 }
-
-/// Shared number of all interfaces or networks beyond the maximum.
-pub(crate) const MORE: u16 = u16::MAX;
-
-/// Interface numbers from here on are assigned; those below are unchanged.
-pub(crate) const INTERFACES_NAMED: u16 = 1 << 15;
-
-/// Numbers of passages from here on stand for tunnels and second VLANs; those below are VLAN ids,
-/// and nothing else is told.
-pub(crate) const PASSAGES_NAMED: u16 = 1 << 12;
 
 /// Assigns numbers.
 #[derive(Debug)]
@@ -175,23 +159,6 @@ impl Namer {
 
     pub(crate) fn news(&mut self) -> impl Iterator<Item = Naming> {
         self.news.drain(..)
-    }
-}
-
-impl Numbers {
-    /// True if the passage is a tunnel with a number.
-    pub(crate) fn tell_tunnel(self) -> bool {
-        self.passage >= PASSAGES_NAMED
-    }
-
-    /// True if tunnel and network have numbers of their own.
-    pub(crate) fn tell_all(self) -> bool {
-        self.tell_tunnel() && self.network != MORE
-    }
-
-    /// The value in place of the interface.
-    pub(crate) fn interface_word(self) -> u32 {
-        u32::from(self.network) << 16 | u32::from(self.interface)
     }
 }
 

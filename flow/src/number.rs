@@ -19,16 +19,16 @@ pub mod protocol {
     pub const AUTHENTICATION: u8 = 51;
     pub const ICMPV6: u8 = 58;
     pub const NO_NEXT_HEADER: u8 = 59;
-    pub const DESTINATION_OPTIONS: u8 = 60;
+    pub(crate) const DESTINATION_OPTIONS: u8 = 60;
     pub const EIGRP: u8 = 88;
-    pub const ETHERIP: u8 = 97;
     pub const OSPF: u8 = 89;
+    pub(crate) const ETHERIP: u8 = 97;
     pub const PIM: u8 = 103;
     pub const VRRP: u8 = 112;
     pub const L2TP: u8 = 115;
     pub const SCTP: u8 = 132;
     pub const UDP_LITE: u8 = 136;
-    pub const MPLS_IN_IP: u8 = 137;
+    pub(crate) const MPLS_IN_IP: u8 = 137;
 
     /// The names of protocols that users write and read.
     pub const NAMES: [(&str, u8); 7] = [
@@ -64,15 +64,6 @@ pub mod protocol {
     pub const fn has_ports(protocol: u8) -> bool {
         matches!(protocol, TCP | UDP | SCTP | DCCP | UDP_LITE)
     }
-
-    /// The ICMP protocol number for an IP version.
-    #[inline(always)]
-    pub const fn icmp(version: crate::IpVersion) -> u8 {
-        match version {
-            crate::IpVersion::V4 => ICMP,
-            crate::IpVersion::V6 => ICMPV6,
-        }
-    }
 }
 
 /// TCP control bits (RFC 9293 section 3.1), in one octet.
@@ -85,7 +76,7 @@ pub mod tcp_control {
     pub const PSH: u8 = 0x08;
     pub const ACK: u8 = 0x10;
     pub const URG: u8 = 0x20;
-    pub const CWR: u8 = 0x80;
+    pub(crate) const CWR: u8 = 0x80;
 }
 
 /// Ethertypes that dissection knows (IEEE registration, `0x89xx` and others by their vendors).

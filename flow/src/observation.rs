@@ -4,11 +4,11 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::clock::TraceTime;
 use crate::frame::Packet;
-use crate::frame::segment::{Parties, shard};
 use crate::hash::HashSeed;
 use crate::key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};
 use crate::point::{FlowDirection, ObservationPoint};
 use crate::prefetch::words_equal;
+use crate::shard::{Parties, shard};
 use crate::time::Timestamp;
 
 /// One packet for the flow table.

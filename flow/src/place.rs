@@ -55,7 +55,7 @@ impl Location {
 fn millionths(degrees: f64, most: f64) -> Option<i32> {
     let is_there = degrees.is_finite() && (-most..=most).contains(&degrees);
     let half = if degrees < 0.0 { -0.5 } else { 0.5 };
-    #[allow(clippy::cast_possible_truncation, reason = "180 million fit in 32 bits")]
+    #[expect(clippy::cast_possible_truncation, reason = "180 million fit in 32 bits")]
     is_there.then_some((degrees * 1e6 + half) as i32)
 }
 

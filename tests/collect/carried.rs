@@ -36,14 +36,10 @@ fn check_datagrams(files: &[PathBuf]) {
     }
 }
 
-fn office() -> PathBuf {
-    support::root().join("tests/data/office.pcap")
-}
-
 #[test]
 fn the_sample_is_the_same_over_udp_tcp_and_tls() {
-    check_datagrams(&[office()]);
-    check_connections(&[office()]);
+    check_datagrams(&[support::office()]);
+    check_connections(&[support::office()]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn exported(settings: &[&str]) -> Vec<Vec<u8>> {
     setsockopt(&socket, sockopt::RcvBuf, &(1 << 22)).unwrap();
     let to = socket.local_addr().unwrap().to_string();
     let mut softflowd = Command::new("softflowd");
-    softflowd.arg("-r").arg(support::root().join("tests/data/office.pcap"));
+    softflowd.arg("-r").arg(support::office());
     softflowd.args(["-n", &to, "-d", "-a", "-6", "-c", "none", "-p"]);
     softflowd.arg(folder.path().join("pid")).args(settings).arg(FILTER);
     let (output, datagrams) = received_by(&socket, || softflowd.output().expect("softflowd runs"));
@@ -52,7 +52,7 @@ fn flows_of_softflowd_are_those_of_the_replay() {
     if !support::has_tool("softflowd") {
         return support::skip("softflowd is not installed");
     }
-    let office = support::root().join("tests/data/office.pcap");
+    let office = support::office();
     let office = office.to_str().unwrap();
     let replayed = support::run(["-r", office, "--filter", FILTER, "-o", "json:-"]).documents();
     for (settings, with_ipv6) in [

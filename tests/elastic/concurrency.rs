@@ -6,7 +6,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use exporter::{Delivery, Exporter};
+use exporter::{DeliveryReport, Exporter};
 use flow::{Batch, FlowRecord};
 
 use crate::replay::{BULK, open_live};
@@ -39,7 +39,7 @@ impl Output {
         Self { server, exporter, records: 0, begin: Instant::now() }
     }
 
-    fn delivery(&self) -> Delivery {
+    fn delivery(&self) -> DeliveryReport {
         self.exporter.counts().delivery.unwrap()
     }
 
@@ -67,7 +67,7 @@ impl Output {
     fn settle(&mut self) -> u64 {
         self.fill();
         self.wait_until("all requests are under way", || {
-            let Delivery { in_flight, concurrency_limit, .. } = self.delivery();
+            let DeliveryReport { in_flight, concurrency_limit, .. } = self.delivery();
             let held = self.server.held().len() as u64;
             held == in_flight && in_flight == concurrency_limit
         });

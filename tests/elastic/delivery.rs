@@ -41,7 +41,7 @@ fn check_replay(kind: Kind, namespace: &str) {
     let Some(engine) = Engine::shared(kind) else { return };
     let client = engine.client();
     prepare(&client, namespace);
-    let file = support::root().join("tests/data/office.pcap");
+    let file = support::office();
     let output = output(&[engine.url()], namespace, "&batch=100k");
     let first = replay(&file, &output);
     assert_complete(&client, namespace, &first);
@@ -72,7 +72,7 @@ fn replay_twice_is_there_once_in_opensearch() {
 fn check_daily_index(kind: Kind) {
     let Some(engine) = Engine::shared(kind) else { return };
     let client = engine.client();
-    let file = support::root().join("tests/data/office.pcap");
+    let file = support::office();
     let output = replay::output(&[engine.url()], "index=daily-%25Y.%25m.%25d");
     let first = replay(&file, &output);
     let again = replay(&file, &output);
@@ -254,7 +254,7 @@ fn documents_that_do_not_fit_are_kept_with_the_reason() {
     let folder = support::scratch();
     let kept = folder.path().join("dead.ndjson");
     let settings = format!("&dead-letter={}", kept.display());
-    let file = support::root().join("tests/data/office.pcap");
+    let file = support::office();
     let run = replay(&file, &output(&[engine.url()], "conflict", &settings));
     assert_accounted(&run);
     let dead = run.count("outputs.0.dead_lettered.records");

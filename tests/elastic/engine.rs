@@ -1,10 +1,9 @@
 //! A real engine on free ports of the loopback, with its data in a folder of the test.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,17 +14,15 @@ use tempfile::TempDir;
 use crate::client::Client;
 use crate::install::Installed;
 use crate::kind::{KINDS, Kind};
-use crate::support;
 use crate::support::install::engines;
+use crate::support::turn::{Queue, Turn};
+use crate::support::{self, free_port};
 
 /// How long an engine may take to start, on a busy machine; it takes 3 to 10 s.
 const START_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long it may take to stop; it takes 1 s.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
-
-/// How long other tests may have an engine of their own.
-const TURN_PATIENCE: Duration = Duration::from_secs(600);
 
 const LOGGING: &str = "\
 status = error
@@ -67,7 +64,7 @@ impl Engine {
 
     /// Starts so many nodes, each a process, as one cluster. Settings are `name=value`.
     pub fn start_with(kind: Kind, nodes: usize, settings: &[&str]) -> Option<Self> {
-        Some(Self::boot(find(kind)?, kind, nodes, settings, Some(Turn::wait())))
+        Some(Self::boot(find(kind)?, kind, nodes, settings, Some(OWN.wait())))
     }
 
     /// The engine that the tests of this process share. Each test uses names of its own in it, and
@@ -267,55 +264,17 @@ impl Node {
     }
 }
 
-/// The right to start an engine of one's own: one test at a time has it, so that memory is bounded.
-#[derive(Debug)]
-struct Turn;
-
-static IS_TAKEN: Mutex<bool> = Mutex::new(false);
-static GIVEN_BACK: Condvar = Condvar::new();
-
-impl Turn {
-    fn wait() -> Self {
-        let is_taken = IS_TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = GIVEN_BACK.wait_timeout_while(is_taken, TURN_PATIENCE, |is_taken| *is_taken);
-        let (mut is_taken, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-        assert!(!waited.timed_out(), "another test keeps its engine for {TURN_PATIENCE:?}");
-        *is_taken = true;
-        Self
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        *IS_TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = false;
-        GIVEN_BACK.notify_one();
-    }
-}
+/// One test at a time starts an engine of its own.
+static OWN: Queue = Queue::new();
 
 /// The engine put together, or none where the test is skipped.
 fn find(kind: Kind) -> Option<&'static Installed> {
     Installed::find(kind).map_err(support::skip).ok()
 }
 
-/// A folder for the data of an engine. That of the shared one outlives its process, so what earlier
-/// processes left is removed here.
+/// A folder for the data of an engine. That of the shared one outlives its process.
 fn run_folder() -> TempDir {
-    let runs = engines().expect("a folder for engines").join("runs");
-    fs::create_dir_all(&runs).expect("a folder for runs");
-    for entry in fs::read_dir(&runs).expect("the folder can be read").flatten() {
-        let name = entry.file_name().into_string().unwrap_or_default();
-        let process = name.split('-').next().unwrap_or_default();
-        if !Path::new("/proc").join(process).exists() {
-            drop(fs::remove_dir_all(entry.path()));
-        }
-    }
-    let prefix = format!("{}-", std::process::id());
-    tempfile::Builder::new().prefix(&prefix).tempdir_in(runs).expect("a folder for the run")
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
-    listener.local_addr().expect("it has an address").port()
+    support::shared_folder(&engines().expect("a folder for engines").join("runs"))
 }
 
 /// Polls; whether it came to this in time.

@@ -35,7 +35,7 @@ fn documents(client: &Client, stream: &str) -> Vec<(String, String)> {
 #[test]
 fn killed_twenty_times_what_was_spooled_is_there_once() {
     let Some(engine) = Engine::shared(Kind::Elasticsearch8) else { return };
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let client = engine.client();
     prepare(&client, "kills");
     let relay = Relay::start(&network, engine.url().trim_start_matches("http://"));

@@ -61,7 +61,7 @@ fn check_setup(kind: Kind, retention: &str) {
     client.refresh(&stream);
     assert_eq!(client.count(&stream), 0);
 
-    let sample = support::root().join("tests/data/office.pcap");
+    let sample = support::office();
     let run: Run = support::run(["-r", sample.to_str().unwrap(), "-o", &url]);
     assert_eq!(run.status, 0, "{}", run.stderr);
     client.refresh(&stream);

@@ -70,7 +70,7 @@ fn setting(directory: &Path) -> String {
 
 #[test]
 fn what_a_cluster_does_not_take_is_sent_in_the_next_run() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let server = unavailable(&network);
     let folder = support::scratch();
     let directory = folder.path().join("spool");
@@ -134,7 +134,7 @@ fn replay_that_gives_up_counts_what_is_in_the_spool_and_what_is_lost() {
 
 #[test]
 fn full_spool_drops_the_oldest_or_the_newest_and_counts_them() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let server = unavailable(&network);
     let folder = support::scratch();
     let file = capture(&folder, 3000);
@@ -165,7 +165,7 @@ fn full_spool_drops_the_oldest_or_the_newest_and_counts_them() {
 
 #[test]
 fn burst_goes_to_the_disk_and_nothing_is_dropped() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let server = unavailable(&network);
     let folder = support::scratch();
     let directory = folder.path().join("spool");
@@ -181,7 +181,7 @@ fn burst_goes_to_the_disk_and_nothing_is_dropped() {
 
 #[test]
 fn spooled_documents_go_to_the_stream_of_their_run() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let server = network.on(Host::Probe, Server::start);
     server.always("/", Step::status(503));
     let folder = support::scratch();
@@ -218,7 +218,7 @@ fn resize(pid: u32, directory: &Path, size: &str) {
 
 #[test]
 fn disk_that_is_full_is_used_again_when_it_has_room() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let server = unavailable(&network);
     let folder = support::scratch();
     let directory = folder.path().join("spool");

@@ -53,7 +53,7 @@ fn namespace_and_pipeline_are_those_of_the_settings() {
 #[test]
 fn lean_documents_have_each_value_once() {
     let server = Server::start();
-    let file = support::root().join("tests/data/office.pcap");
+    let file = support::office();
     let name = file.to_str().unwrap();
     for fields in ["full", "lean"] {
         let url = format!("elastic+{}?fields={fields}&run={fields}&odid=77", server.url());

@@ -25,11 +25,10 @@ mod waits;
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
-use support::Run;
 use support::capture::{Captured, pcap};
 use support::packet::{ethernet, ipv4, tcp, udp};
+use support::{Run, wait_until};
 
 /// Exit statuses.
 const DONE: i32 = 0;
@@ -112,15 +111,6 @@ fn finish(child: Child) -> Run {
 fn feed(child: &mut Child, octets: Vec<u8>) -> JoinHandle<()> {
     let mut stdin = child.stdin.take().expect("standard input is a pipe");
     thread::spawn(move || drop(stdin.write_all(&octets)))
-}
-
-/// Looks again and again until it is so, for ten seconds at most.
-fn wait_until(mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < Duration::from_secs(10), "it never came");
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// All that a stream has until its end.

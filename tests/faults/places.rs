@@ -131,7 +131,7 @@ fn inputs_that_cannot_be_read_leave_the_old_output() {
         // A run that is ended before anything came.
         let mut child = start(&["-r", "-", "-o", &url]);
         let stdin = child.stdin.take();
-        crate::wait_until(|| crate::signals::handles_interrupts(&child));
+        crate::wait_until("it heeds signals", || crate::signals::handles_interrupts(&child));
         crate::support::signal(child.id(), nix::sys::signal::Signal::SIGTERM).unwrap();
         assert_eq!(finish(child).status, FAILED);
         drop(stdin);

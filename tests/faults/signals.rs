@@ -67,7 +67,7 @@ fn interrupt_of_a_silent_input_ends_the_program() {
     let mut child = start(&["-r", "-", "-o", "json:-"]);
     let stdin = child.stdin.take();
     // The handlers are there before the outputs are opened; that of standard output is at once.
-    wait_until(|| handles_interrupts(&child));
+    wait_until("it heeds signals", || handles_interrupts(&child));
     let begin = Instant::now();
     signal(&child, Signal::SIGINT);
     let run = finish(child);
@@ -141,7 +141,7 @@ fn a_named_pipe_that_nobody_has_opened_is_not_waited_for_after_a_signal() {
         let output = format!("json:{pipe}");
         for arguments in [["-r", &pipe, "-o", "json:-"], ["-r", "/dev/null", "-o", &output]] {
             let child = start(&arguments);
-            wait_until(|| handles_interrupts(&child) && stalled(&child));
+            wait_until("it is stalled", || handles_interrupts(&child) && stalled(&child));
             let begin = Instant::now();
             signal(&child, which);
             let run = finish(child);
@@ -156,10 +156,10 @@ fn a_named_pipe_may_be_opened_late_and_be_silent() {
     let folder = scratch();
     let pipe = named_pipe(&folder);
     let child = start(&["-r", &pipe, "-o", "json:-"]);
-    wait_until(|| handles_interrupts(&child) && stalled(&child));
+    wait_until("it is stalled", || handles_interrupts(&child) && stalled(&child));
     let mut writer = OpenOptions::new().write(true).open(&pipe).unwrap();
     writer.write_all(&pcap(&[datagram(1, 1), datagram(2, 2)])).unwrap();
-    wait_until(|| stalled(&child));
+    wait_until("it is stalled", || stalled(&child));
     signal(&child, Signal::SIGTERM);
     let run = finish(child);
     drop(writer);
@@ -172,7 +172,7 @@ fn a_named_pipe_may_be_opened_late_and_be_silent() {
 fn other_signals_end_nothing() {
     let others = [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGPIPE, Signal::SIGXFSZ];
     let mut child = start(&["-r", "-", "-o", "json:-"]);
-    wait_until(|| handles_interrupts(&child));
+    wait_until("it heeds signals", || handles_interrupts(&child));
     let file = pcap(&[datagram(1, 1), datagram(2, 2)]);
     let mut stdin = child.stdin.take().unwrap();
     for octet in &file {
@@ -192,7 +192,7 @@ fn totals_are_given_when_they_are_asked_for() {
         let arguments = ["-r", "-", "-o", "json:-", "--workers", workers, "--quiet"];
         let mut child = start(&arguments);
         let feeder = feed(&mut child, many_flows(100_000));
-        wait_until(|| stalled(&child));
+        wait_until("it is stalled", || stalled(&child));
         signal(&child, Signal::SIGUSR1);
         thread::sleep(Duration::from_millis(500));
         let run = finish(child);
@@ -231,7 +231,7 @@ fn signals_that_are_ignored_at_the_start_stay_ignored() {
 fn a_request_for_totals_does_not_count_as_the_first_signal() {
     let mut child = start(&["-r", "-", "-o", "json:-"]);
     let feeder = feed(&mut child, many_flows(50_000));
-    wait_until(|| stalled(&child));
+    wait_until("it is stalled", || stalled(&child));
     signal(&child, Signal::SIGUSR1);
     signal(&child, Signal::SIGUSR2);
     thread::sleep(LATER);
@@ -250,7 +250,7 @@ fn a_request_for_totals_does_not_count_as_the_first_signal() {
 fn signals_within_moments_are_one() {
     let mut child = start(&["-r", "-", "-o", "json:-"]);
     let feeder = feed(&mut child, many_flows(50_000));
-    wait_until(|| stalled(&child));
+    wait_until("it is stalled", || stalled(&child));
     for which in [Signal::SIGTERM, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT] {
         signal(&child, which);
         thread::sleep(Duration::from_millis(200));
@@ -287,7 +287,7 @@ fn a_later_signal_stops_waiting_for_outputs() {
         let file = format!("json:{}", path.display());
         let mut child = start(&["-r", "-", "-o", url, "-o", &file]);
         let feeder = feed(&mut child, many_flows(200_000));
-        wait_until(|| stalled(&child));
+        wait_until("it is stalled", || stalled(&child));
         signal(&child, Signal::SIGTERM);
         thread::sleep(LATER);
         assert!(child.try_wait().unwrap().is_none(), "it waits for the output");
@@ -315,7 +315,7 @@ fn a_table_that_nobody_reads_is_not_waited_for() {
     let mut child = start(&["-r", "-", "--top", "5000"]);
     let feeder = feed(&mut child, many_flows(5000));
     feeder.join().unwrap();
-    wait_until(|| stalled(&child));
+    wait_until("it is stalled", || stalled(&child));
     signal(&child, Signal::SIGTERM);
     thread::sleep(LATER);
     assert!(child.try_wait().unwrap().is_none(), "it waits for who reads the table");

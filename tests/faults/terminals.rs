@@ -47,7 +47,7 @@ fn words(text: &str) -> Vec<&str> {
 
 #[test]
 fn sixty_columns_have_room_for_totals_and_incidents() {
-    let office = support::root().join("tests/data/office.pcap");
+    let office = support::office();
     let office = office.to_str().unwrap();
     let narrow = check(&["-r", office], 60);
     let packets = "packets  15,728 received, 15,609 metered, 119 ignored (119\n\

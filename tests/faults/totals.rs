@@ -138,7 +138,7 @@ fn signal_at_the_start_is_in_totals_of_nothing() {
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let fifo = format!("json:{}", fifo.display());
     let child = crate::start(&["-r", "/dev/null", "-o", &fifo]);
-    wait_until(|| stalled(&child));
+    wait_until("it is stalled", || stalled(&child));
     support::signal(child.id(), nix::sys::signal::Signal::SIGTERM).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(FAILED));

@@ -54,6 +54,23 @@ fn what_is_not_known_is_refused() {
 }
 
 #[test]
+fn options_of_other_probes_have_a_tip_that_is_right() {
+    let refused = |arguments: &[&str], tip: &str| {
+        check(arguments, &[tip]);
+        let stderr = String::from_utf8(run(arguments).stderr).unwrap();
+        assert!(!stderr.contains("similar") && !stderr.contains("as a value"), "{stderr}");
+    };
+    refused(&["-r", "a.pcap", "--lifetime-timeout", "60"], "--active-timeout 60s");
+    refused(&["--collector-port", "2055"], "flowprobe collect -l flow://:2055");
+    refused(&["-i", "lo", "-n", "10.0.0.5:2055"], "-o netflow9://HOST:PORT");
+    refused(&["-i", "lo", "-p", "x"], "docs/migration.md");
+    // It would print the version, and meter nothing.
+    refused(&["-i", "lo", "-V", "9"], "-o netflow9://HOST:PORT");
+    // A word that is only misspelled has the tip of the library.
+    check(&["-r", "a.pcap", "--idle-timout", "1s"], &["--idle-timeout"]);
+}
+
+#[test]
 fn a_setting_without_effect_is_refused() {
     for capture in ["auto", "packet"] {
         let settings = ["-i", "lo", "--take-interface", "--capture", capture];

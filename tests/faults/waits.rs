@@ -20,7 +20,7 @@ use crate::{FAILED, datagram, wait_until};
 
 /// Waits for the end of a run that was asked to end, and says how long that took.
 fn time_to_end(child: &mut Child, begin: Instant) -> Duration {
-    wait_until(|| child.try_wait().unwrap().is_some());
+    wait_until("it ends", || child.try_wait().unwrap().is_some());
     begin.elapsed()
 }
 
@@ -44,7 +44,7 @@ fn a_file_that_never_answers_is_not_waited_for_after_a_signal() {
         let mut command = flowprobe();
         command.arg("-r").arg(&capture).args(arguments).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        wait_until(|| handles_interrupts(&child) && stalled(&child));
+        wait_until("it is stalled", || handles_interrupts(&child) && stalled(&child));
         assert!(child.try_wait().unwrap().is_none(), "{arguments:?}: it waits");
         let begin = Instant::now();
         support::signal(child.id(), Signal::SIGTERM).unwrap();
@@ -86,7 +86,7 @@ fn messages_that_nobody_reads_do_not_hold_up_the_end() {
         .stderr(writer)
         .spawn()
         .unwrap();
-    wait_until(|| handles_interrupts(&child) && stalled(&child));
+    wait_until("it is stalled", || handles_interrupts(&child) && stalled(&child));
     support::signal(child.id(), Signal::SIGTERM).unwrap();
     thread::sleep(Duration::from_millis(2200));
     assert!(child.try_wait().unwrap().is_none(), "it waits for who reads the messages");
@@ -108,7 +108,7 @@ fn messages_are_whole_when_they_are_read_late() {
         .stderr(writer)
         .spawn()
         .unwrap();
-    wait_until(|| handles_interrupts(&child) && stalled(&child));
+    wait_until("it is stalled", || handles_interrupts(&child) && stalled(&child));
     let mut said = String::new();
     File::from(reader).read_to_string(&mut said).unwrap();
     assert!(child.wait().unwrap().success());

@@ -6,15 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support;
-
-/// How long a collector may take for anything, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::support::{self, wait_until};
 
 /// A collector that listens. It is killed when a test fails.
 pub struct Collector {
@@ -108,15 +103,6 @@ impl Drop for Collector {
 fn send(signal: &str, process: &str) -> bool {
     let script = format!("kill -s {signal} -- {process} 2>/dev/null");
     Command::new("sh").args(["-c", &script]).status().expect("there is a shell").success()
-}
-
-/// Polls, for a bounded time.
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "in {PATIENCE:?} it did not come to this: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// What a collector has printed so far.

@@ -39,7 +39,7 @@ struct Events {
 fn stop(collector: Collector, folder: &Path, flows: u64) -> Events {
     let is_flow = |line: &str| line.contains(r#""protocol":"#) || line.contains(r#""protocolId"#);
     let count = || collector::read(folder, "stdout").lines().filter(|line| is_flow(line)).count();
-    collector::wait_until("the codec prints all flows", || count() as u64 >= flows);
+    support::wait_until("the codec prints all flows", || count() as u64 >= flows);
     collector.wait_until_read();
     collector.stop("TERM");
     // It warns of everything that it cannot decode.
@@ -140,7 +140,7 @@ fn logstash_takes_ipfix() {
     let flows = replay(folder.path(), &[format!("ipfix://127.0.0.1:{}", codec.port)]);
     // The last options records come after the last flow, and say how many there were.
     let last = format!(r#""exportedFlowRecordTotalCount":{}"#, flows.records());
-    collector::wait_until("the codec prints the options records at the end", || {
+    support::wait_until("the codec prints the options records at the end", || {
         collector::read(folder.path(), "stdout").contains(&last)
     });
     let events = stop(codec, folder.path(), flows.records());

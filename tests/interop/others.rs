@@ -61,7 +61,7 @@ pub fn goflow2(folder: &Path, scheme: &str) -> Option<Collector> {
 /// Waits until goflow2 has printed so many records, stops it and reads them.
 pub fn printed(collector: Collector, folder: &Path, records: u64) -> Vec<Value> {
     let lines = || collector::read(folder, "stdout").lines().count();
-    collector::wait_until("goflow2 prints all records", || lines() as u64 >= records);
+    support::wait_until("goflow2 prints all records", || lines() as u64 >= records);
     collector.wait_until_read();
     collector.stop("TERM");
     let log = collector::read(folder, "stderr");
@@ -86,7 +86,7 @@ pub fn pmacct(program: &str, folder: &Path, address: &str, aggregate: &str) -> O
     });
     // The process that prints is another one than that which listens.
     let says = || log(folder).contains("setting object handlers");
-    collector::wait_until("pmacct can print", says);
+    support::wait_until("pmacct can print", says);
     Some(collector)
 }
 

@@ -2,10 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,9 @@ use tempfile::TempDir;
 
 use crate::disk::Disk;
 use crate::distribution::{Distribution, distribution};
-use crate::support;
+use crate::support::install::engines;
+use crate::support::turn::{Queue, Turn};
+use crate::support::{self, free_port};
 
 /// How long a broker may take to start or to stop, on a busy machine; it takes 3 to 13 s.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -28,8 +30,8 @@ pub struct Broker {
     folder: TempDir,
     /// Where the data of the first node are, if not on the disk of the tests.
     disk: Option<Disk>,
-    /// One test at a time has a broker, so that memory is bounded.
-    _turn: MutexGuard<'static, ()>,
+    /// None of the shared one. Dropped last, when nothing runs any more.
+    _turn: Option<Turn>,
 }
 
 /// A process of the cluster.
@@ -41,7 +43,8 @@ struct Node {
     process: Option<Child>,
 }
 
-static TURN: Mutex<()> = Mutex::new(());
+/// One test at a time has a broker of its own.
+static OWN: Queue = Queue::new();
 
 impl Broker {
     /// Starts one, if it can be had.
@@ -51,44 +54,78 @@ impl Broker {
 
     /// Starts one with more settings, each `name=value`.
     pub fn start_with(settings: &[&str]) -> Option<Self> {
-        Self::boot(1, settings, &[], None)
+        Self::start_own(1, settings, &[], None)
+    }
+
+    /// The broker that the tests of this process share. Each test has topics of its own in it.
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Broker> = OnceLock::new();
+        let distribution = distribution()?;
+        Some(SHARED.get_or_init(|| {
+            let folders = engines().expect("a folder for brokers").join("runs");
+            let broker = Self {
+                distribution,
+                nodes: vec![Node::new()],
+                folder: support::shared_folder(&folders),
+                disk: None,
+                _turn: None,
+            };
+            let broker = broker.booted(&[], &[]);
+            broker.end_with_this_process();
+            broker
+        }))
     }
 
     /// Starts one that keeps these passwords of SCRAM.
     #[cfg(feature = "kafka-tls")]
     pub fn start_with_passwords(settings: &[&str], passwords: &[&str]) -> Option<Self> {
-        Self::boot(1, settings, passwords, None)
+        Self::start_own(1, settings, passwords, None)
     }
 
     /// Starts so many as one cluster, each a process.
     pub fn start_many(nodes: usize) -> Option<Self> {
-        Self::boot(nodes, &[], &[], None)
+        Self::start_own(nodes, &[], &[], None)
     }
 
     /// Starts one with its data on a disk.
     pub fn start_on(disk: Disk, settings: &[&str]) -> Option<Self> {
-        Self::boot(1, settings, &[], Some(disk))
+        Self::start_own(1, settings, &[], Some(disk))
     }
 
-    fn boot(
+    fn start_own(
         nodes: usize,
         settings: &[&str],
         passwords: &[&str],
         disk: Option<Disk>,
     ) -> Option<Self> {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let distribution = distribution()?;
-        let node = |_| Node { port: free_port(), controller_port: free_port(), process: None };
-        let mut broker = Self {
+        let turn = OWN.wait();
+        let broker = Self {
             distribution,
-            nodes: (0..nodes).map(node).collect(),
+            nodes: (0..nodes).map(|_| Node::new()).collect(),
             folder: support::scratch(),
             disk,
-            _turn: turn,
+            _turn: Some(turn),
         };
-        (0..nodes).for_each(|node| broker.configure(node, settings, passwords));
-        broker.restart();
-        Some(broker)
+        Some(broker.booted(settings, passwords))
+    }
+
+    fn booted(mut self, settings: &[&str], passwords: &[&str]) -> Self {
+        (0..self.nodes.len()).for_each(|node| self.configure(node, settings, passwords));
+        self.restart();
+        self
+    }
+
+    /// Has the only one killed when this process has ended, in whatever way: what is shared is
+    /// never dropped.
+    fn end_with_this_process(&self) {
+        let process = self.nodes[0].process.as_ref().expect("it runs").id();
+        let ours = std::process::id();
+        let wait = format!("{{ tail --pid={ours} -f /dev/null; kill -KILL {process}; }} &");
+        let mut watch = Command::new("sh");
+        watch.args(["-c", &wait]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let status = watch.status().expect("sh can be started");
+        assert!(status.success(), "nobody would end the broker: {status}");
     }
 
     /// The addresses of all brokers, separated by commas.
@@ -330,13 +367,15 @@ impl Broker {
     }
 }
 
+impl Node {
+    /// One that does not run yet.
+    fn new() -> Self {
+        Self { port: free_port(), controller_port: free_port(), process: None }
+    }
+}
+
 impl Drop for Broker {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
-    listener.local_addr().expect("it has an address").port()
 }

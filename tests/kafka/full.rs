@@ -40,12 +40,12 @@ fn replay_waits_while_the_disk_of_the_broker_is_full() {
 /// No broker, and a spool on a small disk: what has no room is counted, the rest arrives later.
 #[test]
 fn what_a_full_spool_has_no_room_for_is_counted() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let Some(disk) = Disk::new(4) else { return };
     let spool = disk.folder().join("spool");
     let settings = format!("memory=1M&batch=100k&timeout=1s&spool={}", spool.display());
     // Nobody listens there.
-    let output = format!("kafka://127.0.0.1:9/flows?{settings}");
+    let output = format!("kafka://127.0.0.1:9/spooled?{settings}");
     let mut program = network.command(Host::Probe, "setsid");
     program.arg(support::flowprobe().get_program());
     program.args(["-i", "rx0", "--name", "test", "--idle-timeout", "1s", "-o", &output]);
@@ -65,13 +65,13 @@ fn what_a_full_spool_has_no_room_for_is_counted() {
     assert!(spooled > 500 && lost > 500, "{}", run.stats);
     assert_eq!(run.status, 1, "a loss is not silent: {}", run.stderr);
     // A later run sends what is there, once.
-    let Some(broker) = Broker::start() else { return };
-    broker.create("flows", 2, &[]);
+    let Some(broker) = Broker::shared() else { return };
+    broker.create("spooled", 2, &[]);
     disk.resize(64);
-    let output = broker.output("flows", &format!("run=later&{settings}"));
+    let output = broker.output("spooled", &format!("run=later&{settings}"));
     let later = replay_by(disk.command(&command(&capture(&folder, 1), &output)));
     assert_eq!(later.status, 0, "{}", later.stderr);
-    let messages = consume(&broker, "flows");
+    let messages = consume(broker, "spooled");
     let ids: BTreeSet<_> = messages.iter().map(|message| message.text("id")).collect();
     assert_eq!((messages.len(), ids.len() as u64), (ids.len(), spooled + 1));
 }

@@ -115,18 +115,18 @@ fn live_run_spools_while_a_broker_is_away_and_sends_it_in_the_next_run() {
 
 #[test]
 fn documents_wait_in_the_spool_when_a_topic_is_deleted() {
-    let Some(broker) = Broker::start() else { return };
-    broker.create("flows", 1, &[]);
+    let Some(broker) = Broker::shared() else { return };
+    broker.create("deleted", 1, &[]);
     let folder = support::scratch();
     let settings = format!("spool={}&timeout=2s", folder.path().display());
-    let mut exporter = open_live(&broker.output("flows", &settings));
+    let mut exporter = open_live(&broker.output("deleted", &settings));
     export(&mut *exporter, 100);
     wait_until(&*exporter, |counts| counts.sent.records == 100);
-    broker.delete("flows");
+    broker.delete("deleted");
     export(&mut *exporter, 100);
     wait_until(&*exporter, |counts| counts.spooled.records == 100);
-    broker.create("flows", 1, &[]);
+    broker.create("deleted", 1, &[]);
     wait_until(&*exporter, |counts| counts.sent.records == 200);
     exporter.finish().unwrap();
-    assert_eq!(consume(&broker, "flows").len(), 100);
+    assert_eq!(consume(broker, "deleted").len(), 100);
 }

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::broker::Broker;
 use crate::consumer::{assert_complete, consume};
-use crate::replay::{capture, office, replay};
+use crate::replay::{capture, replay};
 use crate::support;
 use crate::support::ipfix::{OCTETS, PACKETS, number, session};
 
@@ -16,13 +16,14 @@ fn now() -> u64 {
 
 #[test]
 fn each_codec_is_read_by_an_independent_consumer() {
-    let Some(broker) = Broker::start() else { return };
+    let Some(broker) = Broker::shared() else { return };
     for codec in ["none", "lz4", "snappy", "zstd"] {
         broker.create(codec, 3, &[]);
         let begin = now();
-        let run = replay(&office(), &broker.output(codec, &format!("compression={codec}")));
+        let run =
+            replay(&support::office(), &broker.output(codec, &format!("compression={codec}")));
         assert_eq!(run.status, 0, "{}", run.stderr);
-        let messages = consume(&broker, codec);
+        let messages = consume(broker, codec);
         assert_eq!(messages.len() as u64, run.count("outputs.0.delivery.accepted"), "{codec}");
         assert_complete(&messages, &run);
         for message in &messages {
@@ -41,13 +42,13 @@ fn each_codec_is_read_by_an_independent_consumer() {
 /// Each message is understood alone: it has its templates.
 #[test]
 fn ipfix_messages_are_read_each_alone() {
-    let Some(broker) = Broker::start() else { return };
+    let Some(broker) = Broker::shared() else { return };
     broker.create("ipfix", 4, &[]);
-    let run = replay(&office(), &broker.output("ipfix", "format=ipfix"));
+    let run = replay(&support::office(), &broker.output("ipfix", "format=ipfix"));
     assert_eq!(run.status, 0, "{}", run.stderr);
     run.assert_conservation();
     let (mut partitions, mut flows) = (BTreeSet::new(), [0; 3]);
-    for message in consume(&broker, "ipfix") {
+    for message in consume(broker, "ipfix") {
         assert_eq!(message.header("content-type"), Some("application/ipfix"));
         partitions.insert(message.number("partition"));
         let parsed = session(&message.octets());
@@ -67,11 +68,11 @@ fn ipfix_messages_are_read_each_alone() {
 
 #[test]
 fn both_directions_of_a_conversation_are_in_one_partition() {
-    let Some(broker) = Broker::start() else { return };
-    broker.create("flows", 8, &[]);
-    let run = replay(&office(), &broker.output("flows", "key=conversation"));
+    let Some(broker) = Broker::shared() else { return };
+    broker.create("conversations", 8, &[]);
+    let run = replay(&support::office(), &broker.output("conversations", "key=conversation"));
     assert_eq!(run.status, 0, "{}", run.stderr);
-    let messages = consume(&broker, "flows");
+    let messages = consume(broker, "conversations");
     assert_complete(&messages, &run);
     let mut partitions = BTreeMap::<_, (BTreeSet<_>, u32)>::new();
     for message in &messages {
@@ -89,21 +90,21 @@ fn both_directions_of_a_conversation_are_in_one_partition() {
 
 #[test]
 fn messages_without_a_key_are_spread_evenly() {
-    let Some(broker) = Broker::start() else { return };
+    let Some(broker) = Broker::shared() else { return };
     for topic in ["spread", "one"] {
         broker.create(topic, 8, &[]);
     }
     let folder = support::scratch();
     let file = capture(&folder, 20_000);
     let run = replay(&file, &broker.output("spread", ""));
-    let messages = consume(&broker, "spread");
+    let messages = consume(broker, "spread");
     assert_complete(&messages, &run);
     let mut counts = [0; 8];
     messages.iter().for_each(|message| counts[message.number("partition") as usize] += 1);
     assert!(counts.iter().all(|count| (2000..=3000).contains(count)), "{counts:?}");
     // All of an exporter are in one.
     let run = replay(&file, &broker.output("one", "key=exporter"));
-    let messages = consume(&broker, "one");
+    let messages = consume(broker, "one");
     assert_complete(&messages, &run);
     let partitions: BTreeSet<_> =
         messages.iter().map(|message| message.number("partition")).collect();

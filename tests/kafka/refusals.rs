@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::broker::Broker;
 use crate::consumer::{assert_complete, consume};
-use crate::replay::{delivered, office, replay};
+use crate::replay::{delivered, replay};
 use crate::support::{self, Run};
 
 /// A run that gave up at once, with this reason. Each record is counted.
@@ -22,8 +22,8 @@ pub fn assert_gave_up(run: &Run, reason: &str) {
 
 #[test]
 fn topic_that_does_not_exist_ends_a_run() {
-    let Some(broker) = Broker::start() else { return };
-    let run = replay(&office(), &broker.output("nowhere", ""));
+    let Some(broker) = Broker::shared() else { return };
+    let run = replay(&support::office(), &broker.output("nowhere", ""));
     assert_gave_up(&run, "the topic nowhere does not exist");
 }
 
@@ -35,7 +35,7 @@ fn missing_right_ends_a_run() {
     let Some(broker) = Broker::start_with(&settings) else { return };
     broker.create("closed", 1, &[]);
     broker.deny_writes("closed");
-    let run = replay(&office(), &broker.output("closed", ""));
+    let run = replay(&support::office(), &broker.output("closed", ""));
     assert_gave_up(&run, "no right to write into the topic closed");
 }
 
@@ -58,11 +58,11 @@ fn user_has_a_password() {
         let file = support::write(&folder, "password", password.as_bytes());
         broker.output("flows", &format!("user=probe&password-file={}", file.display()))
     };
-    let run = replay(&office(), &output("secret"));
+    let run = replay(&support::office(), &output("secret"));
     assert_eq!(run.status, 0, "{}", run.stderr);
     assert_eq!(delivered(&run, "accepted"), run.count("outputs.0.sent.records"));
     run.assert_conservation();
-    let run = replay(&office(), &output("not-it"));
+    let run = replay(&support::office(), &output("not-it"));
     assert_gave_up(&run, "Authentication failed");
     assert!(!run.stderr.contains("not-it"), "{}", run.stderr);
 }
@@ -70,14 +70,14 @@ fn user_has_a_password() {
 /// Documents that are too large for the topic are kept, and the others arrive.
 #[test]
 fn documents_that_are_too_large_are_kept_with_the_reason() {
-    let Some(broker) = Broker::start() else { return };
+    let Some(broker) = Broker::shared() else { return };
     broker.create("narrow", 2, &["max.message.bytes=2000"]);
     let folder = support::scratch();
     let dead = folder.path().join("dead");
     let settings = format!("compression=none&dead-letter={}", dead.display());
-    let run = replay(&office(), &broker.output("narrow", &settings));
+    let run = replay(&support::office(), &broker.output("narrow", &settings));
     assert_eq!(run.status, 1, "a dead letter is a loss: {}", run.stderr);
-    let messages = consume(&broker, "narrow");
+    let messages = consume(broker, "narrow");
     assert_complete(&messages, &run);
     let kept = delivered(&run, "dead_lettered");
     assert!(kept > 0 && !messages.is_empty(), "{}", run.stats);
@@ -96,9 +96,9 @@ fn documents_that_are_too_large_are_kept_with_the_reason() {
 /// The largest message that the program sends is a setting.
 #[test]
 fn documents_that_are_too_large_for_the_setting_are_counted() {
-    let Some(broker) = Broker::start() else { return };
-    broker.create("flows", 2, &[]);
-    let run = replay(&office(), &broker.output("flows", "message-max=1000"));
+    let Some(broker) = Broker::shared() else { return };
+    broker.create("limited", 2, &[]);
+    let run = replay(&support::office(), &broker.output("limited", "message-max=1000"));
     assert_eq!(delivered(&run, "accepted"), 0, "{}", run.stats);
     assert_eq!(delivered(&run, "refused"), run.count("outputs.0.failed.records"));
     run.assert_conservation();

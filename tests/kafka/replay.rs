@@ -58,10 +58,6 @@ pub fn end(probe: Probe) -> Run {
     probe.wait_for(PATIENCE)
 }
 
-pub fn office() -> PathBuf {
-    support::root().join("tests/data/office.pcap")
-}
-
 /// A count of what became of documents.
 pub fn delivered(run: &Run, what: &str) -> u64 {
     run.count(&format!("outputs.0.delivery.{what}"))

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::broker::Broker;
 use crate::engine::Engine;
 use crate::kind::Kind;
-use crate::replay::{delivered, office, replay};
+use crate::replay::{delivered, replay};
 use crate::streams::{stream, strict_template};
 use crate::support::{self, Killed};
 
@@ -39,14 +39,14 @@ fn rsyslog_reads_a_topic_and_writes_its_documents_into_a_cluster_once() {
     if !support::has_tool("rsyslogd") {
         return support::skip("rsyslog is not installed");
     }
-    let Some(broker) = Broker::start() else { return };
+    let Some(broker) = Broker::shared() else { return };
     let Some(engine) = Engine::start_with(Kind::Elasticsearch8, 1, &[]) else { return };
     let client = engine.client();
     client.put_index_template(NAMESPACE, &strict_template(NAMESPACE));
     broker.create("flows", 4, &[]);
     // Each document is there twice.
     let output = broker.output("flows", "run=same");
-    let runs = [0, 1].map(|_| replay(&office(), &output));
+    let runs = [0, 1].map(|_| replay(&support::office(), &output));
     let documents = delivered(&runs[0], "accepted");
     assert!(runs.iter().all(|run| delivered(run, "accepted") == documents && documents > 0));
     let file = support::root().join("deploy/rsyslog/kafka.conf");

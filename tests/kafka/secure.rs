@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::broker::Broker;
 use crate::refusals::assert_gave_up;
-use crate::replay::{delivered, office, replay};
+use crate::replay::{delivered, replay};
 use crate::support::{self, authority::Authority};
 
 const PROTOCOLS: &str = "listener.security.protocol.map=PLAINTEXT:SASL_SSL,CONTROLLER:PLAINTEXT";
@@ -58,13 +58,14 @@ fn brokers_with_tls_and_scram_are_written_to() {
     let output =
         |topic: &str, sasl: &str, password: &str| output_trusting(&ca, topic, sasl, password);
     for (sasl, password) in [("scram-sha-256", "secret"), ("scram-sha-512", "another")] {
-        let run = replay(&office(), &output(sasl, sasl, password));
+        let run = replay(&support::office(), &output(sasl, sasl, password));
         assert_eq!(run.status, 0, "{}", run.stderr);
         assert_eq!(delivered(&run, "accepted"), run.count("outputs.0.sent.records"));
         run.assert_conservation();
     }
-    let run = replay(&office(), &output("flows", "scram-sha-512", "secret"));
+    let run = replay(&support::office(), &output("flows", "scram-sha-512", "secret"));
     assert_gave_up(&run, "Authentication failed");
-    let run = replay(&office(), &output_trusting(&other, "flows", "scram-sha-256", "secret"));
+    let run =
+        replay(&support::office(), &output_trusting(&other, "flows", "scram-sha-256", "secret"));
     assert_gave_up(&run, "certificate");
 }

@@ -28,7 +28,7 @@ fn alerts(path: &Path) -> Vec<Value> {
 
 #[test]
 fn a_scan_is_said_while_it_is_seen() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     let (below, above) = (scan(24), scan(60));
     let files = [("below", below), ("above", above)]

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::capture::{Captured, pcap};
 use crate::support::packet::{ethernet, icmp, ipv4, ipv6, tagged, tcp, udp};
-use crate::support::{self, root, tunnel};
+use crate::support::{self, tunnel};
 
 const A: [u8; 4] = [10, 1, 0, 1];
 const B: [u8; 4] = [192, 0, 2, 9];
@@ -59,7 +59,7 @@ pub fn made() -> Vec<Capture> {
         of("jumbo", jumbo_frames()),
         of("mpls and pppoe", labels()),
         of("no ip", not_ip()),
-        of("office", frames_of(&root().join("tests/data/office.pcap"))),
+        of("office", frames_of(&support::office())),
     ]
 }
 

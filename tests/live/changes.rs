@@ -35,7 +35,7 @@ fn an_interface_that_comes_later_is_captured() {
         [(&["rx*"], &[]), (&["any"], &[]), (&["rx0", "rx1"], &[]), (&["rx1"], &["--wait"])];
     for method in METHODS {
         for (interfaces, wait) in selections {
-            let Some(network) = Network::new(Links::default()) else { return };
+            let Some(network) = Network::beside(Links::default()) else { return };
             let folder = support::scratch();
             let file = support::write(&folder, "some.pcap", &frames(100));
             let settings = [method, &PATIENT, wait, &["--ifindex", "rx1=4711"]];
@@ -72,7 +72,7 @@ fn an_interface_that_comes_later_is_captured() {
 /// One interface that is down does not keep another from being captured.
 #[test]
 fn an_interface_that_is_down_at_the_start_is_captured_once_it_is_up() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     network.add_link(1, Links::default());
     network.ip(Host::Probe, &["link", "set", "rx1", "down"]);
     let folder = support::scratch();
@@ -88,7 +88,7 @@ fn an_interface_that_is_down_at_the_start_is_captured_once_it_is_up() {
 
 #[test]
 fn nothing_to_capture_from_is_an_error_that_names_the_remedy() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     for interface in ["eth9", "eth*"] {
         let run = Probe::capture_by(program(&network), &[interface], &[]).wait();
         assert_eq!(run.status, 1, "{}", run.stderr);
@@ -102,7 +102,7 @@ fn with_one_that_vanishes(interfaces: &[&str], settings: &[&[&str]]) -> Option<(
     // Memory of the tables is taken in between too, which takes a moment.
     let large: &[&str] = &["--max-flows", "4M", "--workers", "1"];
     loop {
-        let network = Network::new(Links { count: 2, ..Links::default() })?;
+        let network = Network::beside(Links { count: 2, ..Links::default() })?;
         let all = [interfaces, &["rx9"]].concat();
         let settings = [settings, &[large]].concat();
         let probe = probe(&network, &all, &settings, "rx9: no such device");
@@ -158,7 +158,7 @@ fn an_interface_that_vanishes_at_the_start_is_an_error_if_it_is_the_only_one() {
 fn an_interface_that_is_back_and_not_captured_is_lost() {
     let links = Links { count: 2, ..Links::default() };
     for method in METHODS {
-        let Some(network) = Network::new(links) else { return };
+        let Some(network) = Network::beside(links) else { return };
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(100));
         let mut probe = Probe::capture(&network, &["rx0", "rx1"], &[method, &PATIENT]);
@@ -183,7 +183,7 @@ fn an_interface_that_is_back_and_not_captured_is_lost() {
 fn queues_that_are_added_are_captured_or_lost() {
     let links = Links { queues: 4, ..Links::default() };
     for keep in [KEEP, &[]] {
-        let Some(network) = Network::new(links) else { return };
+        let Some(network) = Network::beside(links) else { return };
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(400));
         set_queues(&network, "2");
@@ -213,7 +213,9 @@ fn queues_that_are_added_are_captured_or_lost() {
 #[test]
 fn queues_that_are_taken_away_cost_nothing() {
     for method in METHODS {
-        let Some(network) = Network::new(Links { queues: 4, ..Links::default() }) else { return };
+        let Some(network) = Network::beside(Links { queues: 4, ..Links::default() }) else {
+            return;
+        };
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(400));
         let mut probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT]);
@@ -254,7 +256,7 @@ fn set_queues(network: &Network, queues: &str) {
 #[test]
 fn frames_that_become_longer_are_captured_or_lost() {
     for keep in [KEEP, &[]] {
-        let Some(network) = Network::new(Links::default()) else { return };
+        let Some(network) = Network::beside(Links::default()) else { return };
         let folder = support::scratch();
         let short = support::write(&folder, "short.pcap", &frames(100));
         let long = support::write(&folder, "long.pcap", &long_frames(100));
@@ -282,7 +284,7 @@ fn long_frames(count: u16) -> Vec<u8> {
 
 #[test]
 fn interfaces_that_see_the_same_packets_are_named_at_start() {
-    let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
+    let Some(network) = Network::beside(Links { count: 2, ..Links::default() }) else { return };
     network.ip(Host::Probe, &["link", "add", "br0", "type", "bridge"]);
     network.ip(Host::Probe, &["link", "set", "rx0", "master", "br0"]);
     network.ip(Host::Probe, &["link", "set", "br0", "up"]);
@@ -299,7 +301,7 @@ fn interfaces_that_see_the_same_packets_are_named_at_start() {
 /// With another interface left, the run goes on without the one that the host needs.
 #[test]
 fn an_interface_that_is_left_to_the_host_is_lost_without_rights() {
-    let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
+    let Some(network) = Network::beside(Links { count: 2, ..Links::default() }) else { return };
     let folder = support::scratch();
     let file = support::write(&folder, "some.pcap", &frames(100));
     let mut probe = Probe::capture(&network, &["rx0", "rx1"], &[&PATIENT]);
@@ -324,7 +326,7 @@ fn an_interface_that_is_left_to_the_host_is_lost_without_rights() {
 
 #[test]
 fn link_local_addresses_leave_the_interface_to_the_capture() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     for (method, is_told) in [(&[][..], true), (METHODS[1], false)] {
         network.ip(Host::Probe, &["addr", "replace", "169.254.7.7/16", "dev", "rx0"]);
         let probe = Probe::capture(&network, &["rx0"], &[method]);
@@ -339,7 +341,7 @@ fn link_local_addresses_leave_the_interface_to_the_capture() {
 /// Whoever makes an interface sets it up a moment later.
 #[test]
 fn an_interface_that_is_made_in_two_steps_is_taken_past_the_stack() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     let file = support::write(&folder, "some.pcap", &frames(100));
     let mut probe = Probe::capture(&network, &["rx0"], &[&PATIENT, KEEP]);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fs, str};
 
 use serde_json::Value;
@@ -12,7 +12,7 @@ use crate::captures;
 use crate::probe::{METHODS, PATIENT, Probe};
 use crate::support::flows::Flow;
 use crate::support::net::{Host, Links, Network};
-use crate::support::{self, Killed};
+use crate::support::{self, Killed, wait_until};
 
 const PORT: u16 = 9995;
 
@@ -50,14 +50,6 @@ impl Nfcapd {
         let mut flows: Vec<_> = records.iter().map(counted).collect();
         flows.sort();
         flows
-    }
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < Duration::from_secs(20), "not in time: {what}");
-        thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -36,7 +36,7 @@ fn answer(socket: &Path, request: &[u8]) -> String {
 
 #[test]
 fn a_run_answers_at_its_socket() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     let [socket, settings] = ["control", "flowprobe.toml"].map(|name| folder.path().join(name));
     let set = |timeout: &str| {
@@ -95,7 +95,7 @@ fn a_run_answers_at_its_socket() {
 
 #[test]
 fn flows_in_the_table_are_shown_and_ended() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     let socket = folder.path().join("control");
     let ten = support::write(&folder, "ten.pcap", &frames(10));
@@ -136,7 +136,7 @@ fn flows_in_the_table_are_shown_and_ended() {
 
 #[test]
 fn an_output_is_paused_and_goes_on() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     let [socket, settings] = ["control", "flowprobe.toml"].map(|name| folder.path().join(name));
     let [one, other] =
@@ -182,7 +182,7 @@ fn an_output_is_paused_and_goes_on() {
 
 #[test]
 fn a_socket_that_a_run_left_is_replaced_and_a_file_is_not() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     let [socket, settings] = ["control", "flowprobe.toml"].map(|name| folder.path().join(name));
     let text = format!("control = \"{}\"\noutput = \"json:/dev/null\"\n", socket.display());

@@ -33,7 +33,7 @@ fn flows(documents: &[Value]) -> Vec<(String, [u64; 4])> {
 
 #[test]
 fn packets_that_the_host_sends_have_an_egress_interface() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     network.ip(Host::Probe, &["addr", "add", "10.9.0.1/24", "dev", "rx0"]);
     let neighbour = ["neigh", "add", "10.9.0.2", "lladdr", "02:00:00:00:00:09", "dev", "rx0"];
     network.ip(Host::Probe, &neighbour);

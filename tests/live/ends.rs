@@ -28,7 +28,7 @@ pub fn packets(flows: &[Flow]) -> u64 {
 
 #[test]
 fn idle_flows_leave_though_no_packet_comes() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     let file = support::write(&folder, "ten.pcap", &frames(10));
     for method in METHODS {
@@ -46,7 +46,7 @@ fn idle_flows_leave_though_no_packet_comes() {
 
 #[test]
 fn active_flows_leave_though_no_packet_comes() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     let file = support::write(&folder, "ten.pcap", &frames(10));
     let timeouts = ["--idle-timeout", "1h", "--active-timeout", "1s"];
@@ -82,7 +82,7 @@ fn all_is_exported_when_it_is_told_to_end() {
 
 #[test]
 fn nothing_stays_on_the_interface() {
-    let Some(network) = Network::new(Links { queues: 2, ..Links::default() }) else { return };
+    let Some(network) = Network::beside(Links { queues: 2, ..Links::default() }) else { return };
     let has_program = || network.interface(Host::Probe, "rx0").get("xdp").is_some();
     for method in METHODS {
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
@@ -134,7 +134,7 @@ fn received(network: &Network) -> u64 {
 
 #[test]
 fn an_output_that_hangs_does_not_hold_up_the_end() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     let file = support::write(&folder, "many.pcap", &frames(5000));
     let pipe = folder.path().join("pipe");

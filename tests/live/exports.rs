@@ -32,7 +32,7 @@ fn mirror(port: u16) -> Vec<u8> {
 
 #[test]
 fn own_messages_are_not_metered_unless_asked_for() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let bind = || UdpSocket::bind("127.0.0.1:0").expect("a port of the loopback");
     let collector = network.on(Host::Probe, bind);
     let port = collector.local_addr().unwrap().port();
@@ -95,7 +95,7 @@ fn flows_that_end_together_leave_at_the_pace_of_the_output() {
 
 #[test]
 fn totals_are_given_while_it_runs() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     let file = support::write(&folder, "some.pcap", &frames(100));
     for method in METHODS {
@@ -118,7 +118,7 @@ fn totals_are_given_while_it_runs() {
 
 #[test]
 fn collectors_are_told_the_names_of_interfaces() {
-    let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
+    let Some(network) = Network::beside(Links { count: 2, ..Links::default() }) else { return };
     let folder = support::scratch();
     let file = folder.path().join("flows.ipfix");
     let output = format!("ipfix-file:{}", file.display());
@@ -152,7 +152,7 @@ fn domain_of(network: &Network, name: &str, machine: &Path, output: &str) -> u64
 
 #[test]
 fn domain_is_that_of_the_host_and_the_output() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     let id = support::write(&folder, "id", b"0123456789abcdef0123456789abcdef\n");
     let other_id = support::write(&folder, "other", b"0123456789abcdef0123456789abcdee\n");

@@ -35,7 +35,7 @@ pub fn start(network: &Network, settings: &[&[&str]]) -> Probe {
 
 #[test]
 fn files_that_were_moved_are_made_again() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     let path = |name: &str| folder.path().join(name);
     let file = support::write(&folder, "ten.pcap", &frames(10));
@@ -73,7 +73,7 @@ fn files_that_were_moved_are_made_again() {
 /// A reload is not the first of two signals that end the run, though an output waits at the end.
 #[test]
 fn a_reload_does_not_count_as_the_first_signal() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     // More documents than a pipe holds.
     let file = support::write(&folder, "some.pcap", &frames(1000));
@@ -107,7 +107,7 @@ fn a_reload_does_not_count_as_the_first_signal() {
 
 #[test]
 fn a_restart_goes_on_with_the_file() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     let path = folder.path().join("flows");
     let file = support::write(&folder, "ten.pcap", &frames(10));
@@ -125,7 +125,7 @@ fn a_restart_goes_on_with_the_file() {
 
 #[test]
 fn a_terminal_that_goes_ends_a_run_in_good_order() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     if !support::has_tool("script") {
         return support::skip("script (bsdutils) is not installed");
     }

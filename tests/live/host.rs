@@ -86,7 +86,7 @@ fn auto_leaves_the_hosts_interface_to_the_host() {
 
 #[test]
 fn auto_takes_an_interface_that_the_host_does_not_need() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let probe = Probe::capture(&network, &["rx0"], &[]);
     assert!(network.interface(Host::Probe, "rx0").get("xdp").is_some());
     assert!(probe.messages().contains("AF_XDP"), "{}", probe.messages());
@@ -97,7 +97,7 @@ fn auto_takes_an_interface_that_the_host_does_not_need() {
 fn offloads_that_falsify_counts_are_named_at_start() {
     for setting in ["on", "off"] {
         for (method, is_falsified) in METHODS.into_iter().zip([setting == "on", false]) {
-            let Some(network) = Network::new(Links::default()) else { return };
+            let Some(network) = Network::beside(Links::default()) else { return };
             let mut command = network.command(Host::Probe, "ethtool");
             let set = command.args(["-K", "rx0", "rxvlan", setting]).status().unwrap();
             assert!(set.success());
@@ -177,7 +177,7 @@ fn sent_again(network: &Network) -> u64 {
 /// AF_XDP would take IP packets for Ethernet frames.
 #[test]
 fn an_interface_without_ethernet_is_captured_beside_the_stack() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     network.ip(Host::Probe, &["tuntap", "add", "tun7", "mode", "tun"]);
     network.ip(Host::Probe, &["link", "set", "tun7", "up"]);
     let probe = Probe::capture(&network, &["tun7"], &[]);

@@ -9,7 +9,7 @@ use crate::support::net::{Host, Links, Network};
 
 #[test]
 fn a_link_that_goes_down_and_up_is_survived() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     let file = support::write(&folder, "some.pcap", &frames(100));
     for method in METHODS {
@@ -29,7 +29,7 @@ fn a_link_that_goes_down_and_up_is_survived() {
 
 #[test]
 fn two_interfaces_have_their_own_counts() {
-    let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
+    let Some(network) = Network::beside(Links { count: 2, ..Links::default() }) else { return };
     let folder = support::scratch();
     let few = support::write(&folder, "few.pcap", &frames(30));
     let many = support::write(&folder, "many.pcap", &frames(500));
@@ -53,7 +53,7 @@ fn two_interfaces_have_their_own_counts() {
 
 #[test]
 fn interfaces_have_the_numbers_of_the_kernel() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     let file = support::write(&folder, "one.pcap", &frames(1));
     let number = network.interface(Host::Probe, "rx0")["ifindex"].as_u64().unwrap();
@@ -68,7 +68,7 @@ fn interfaces_have_the_numbers_of_the_kernel() {
 #[test]
 fn of_two_interfaces_one_may_go() {
     for method in METHODS {
-        let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
+        let Some(network) = Network::beside(Links { count: 2, ..Links::default() }) else { return };
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(100));
         let mut probe = Probe::capture(&network, &["rx0", "rx1"], &[method, &PATIENT]);
@@ -85,7 +85,7 @@ fn of_two_interfaces_one_may_go() {
 #[test]
 fn with_no_interface_left_it_exports_what_it_has_and_fails() {
     for method in METHODS {
-        let Some(network) = Network::new(Links::default()) else { return };
+        let Some(network) = Network::beside(Links::default()) else { return };
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(100));
         let probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT]);
@@ -103,7 +103,7 @@ fn with_no_interface_left_it_exports_what_it_has_and_fails() {
 fn an_interface_that_comes_back_is_opened_again_where_rights_are_kept() {
     for method in METHODS {
         let links = Links::default();
-        let Some(network) = Network::new(links) else { return };
+        let Some(network) = Network::beside(links) else { return };
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(100));
         let keep = ["--keep-capabilities"];
@@ -121,7 +121,7 @@ fn an_interface_that_comes_back_is_opened_again_where_rights_are_kept() {
 
 #[test]
 fn a_second_program_on_the_interface_is_told_why_it_cannot() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let folder = support::scratch();
     let file = support::write(&folder, "some.pcap", &frames(100));
     let first = Probe::capture(&network, &["rx0"], &[METHODS[0], &PATIENT]);
@@ -142,7 +142,7 @@ fn a_second_program_on_the_interface_is_told_why_it_cannot() {
 #[test]
 fn an_interface_that_gets_another_name_is_the_same() {
     for method in METHODS {
-        let Some(network) = Network::new(Links::default()) else { return };
+        let Some(network) = Network::beside(Links::default()) else { return };
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(100));
         let mut probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT]);
@@ -158,7 +158,7 @@ fn an_interface_that_gets_another_name_is_the_same() {
 
 #[test]
 fn a_lost_carrier_is_told() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     for method in METHODS {
         while network.interface(Host::Probe, "rx0")["operstate"] != "UP" {
             std::thread::sleep(Duration::from_millis(10));
@@ -174,7 +174,7 @@ fn a_lost_carrier_is_told() {
 
 #[test]
 fn one_interface_is_not_captured_twice() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     network.ip(Host::Probe, &["link", "property", "add", "dev", "rx0", "altname", "other"]);
     let program = support::flowprobe();
     let command = network.command(Host::Probe, program.get_program());
@@ -185,7 +185,7 @@ fn one_interface_is_not_captured_twice() {
 
 #[test]
 fn an_interface_that_is_not_there_is_named() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     for method in METHODS {
         let program = support::flowprobe();
         let command = network.command(Host::Probe, program.get_program());
@@ -209,7 +209,7 @@ fn an_interface_that_becomes_the_hosts_is_given_back_to_it() {
         &[&["link", "set", "rx0", "nomaster"], &["link", "del", "br7"]],
     ];
     for ((change, back), keep) in changes.into_iter().zip(undone).zip([true, false, true]) {
-        let Some(network) = Network::new(Links::default()) else { return };
+        let Some(network) = Network::beside(Links::default()) else { return };
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(100));
         let options: &[&str] = if keep { &["--keep-capabilities"] } else { &[] };
@@ -287,7 +287,7 @@ const UNDER_WAY_MAX: u64 = 3;
 /// With AF_XDP demanded, keeping the capabilities would not help.
 #[test]
 fn what_captures_an_interface_that_the_host_needs_is_said() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let settings: [(&[&str], &str, &str); 2] = [
         (&["--capture", "afxdp", "--keep-capabilities"], "--capture auto", "or use --keep-"),
         (&[], "or use --keep-capabilities", "--capture auto"),

@@ -70,7 +70,7 @@ fn a_loss_that_goes_on_is_summed_up_each_minute() {
 #[test]
 fn a_loss_of_an_output_is_said_and_may_fail_the_run() {
     for (fail, status) in [(&["--fail-on-loss"][..], 3), (&[], 0)] {
-        let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
+        let Some(network) = Network::beside(Links { count: 2, ..Links::default() }) else { return };
         network.ip(Host::Probe, &["addr", "add", "10.77.1.1/24", "dev", "rx1"]);
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(10));

@@ -32,7 +32,7 @@ fn many_interfaces_share_the_memory() {
 
 #[test]
 fn too_few_open_files_are_said_with_the_remedy() {
-    let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
+    let Some(network) = Network::beside(Links { count: 2, ..Links::default() }) else { return };
     for method in METHODS {
         let mut command = network.command(Host::Probe, "prlimit");
         command.arg("--nofile=10").arg(support::flowprobe().get_program());

@@ -43,7 +43,7 @@ fn openings() -> Vec<Captured> {
 #[test]
 fn packets_are_captured_as_far_as_their_names() {
     for method in METHODS {
-        let Some(network) = Network::new(Links::default()) else { return };
+        let Some(network) = Network::beside(Links::default()) else { return };
         let folder = support::scratch();
         let file = support::write(&folder, "names.pcap", &pcap(&openings()));
         let names: &[&str] = &["--payload", "dns,tls,quic,http"];

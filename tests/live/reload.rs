@@ -104,7 +104,7 @@ fn tally(flows: &[Flow]) -> (u64, u64) {
 
 #[test]
 fn what_has_changed_is_in_force_and_said() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let place = Place::new("output = \"json:DIR/a\"\nidle-timeout = \"1h\"\n");
     let ten = support::write(&place.folder, "ten.pcap", &frames(10));
     let mut probe = Probe::configured(&network, &place.settings(), &[METHODS[1]]);
@@ -160,7 +160,7 @@ fn what_has_changed_is_in_force_and_said() {
 /// A record has what was found until its flow was over, by the timeout in force.
 #[test]
 fn what_is_found_follows_the_new_timeout() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let settings =
         |idle: &str| format!("output = \"json:DIR/a\"\npayload = \"dns\"\nidle-timeout = {idle}\n");
     let place = Place::new(&settings("\"1s\""));
@@ -194,7 +194,7 @@ fn direction(document: &Value) -> String {
 
 #[test]
 fn a_mistake_changes_nothing_and_is_said() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     let right = "output = \"json:DIR/a\"\nidle-timeout = \"1s\"\n";
     let place = Place::new(right);
     let ten = support::write(&place.folder, "ten.pcap", &frames(10));

@@ -77,7 +77,7 @@ fn it_captures_with_exactly_the_named_capabilities() {
 
 #[test]
 fn root_becomes_the_user_that_it_is_told_to() {
-    let Some(network) = Network::new(Links { queues: 2, ..Links::default() }) else { return };
+    let Some(network) = Network::beside(Links { queues: 2, ..Links::default() }) else { return };
     let folder = support::scratch();
     let file = support::write(&folder, "some.pcap", &frames(100));
     for method in METHODS {
@@ -126,7 +126,7 @@ fn priorities(pid: u32) -> Vec<(String, bool)> {
 
 #[test]
 fn only_workers_of_afxdp_go_before_other_programs() {
-    let Some(network) = Network::new(Links { queues: 2, ..Links::default() }) else { return };
+    let Some(network) = Network::beside(Links { queues: 2, ..Links::default() }) else { return };
     let cases: [(&[&str], usize); 3] = [
         (&["--capture", "afxdp"], 2),
         (&["--capture", "afxdp", "--no-realtime"], 0),
@@ -148,7 +148,7 @@ fn only_workers_of_afxdp_go_before_other_programs() {
 
 #[test]
 fn packet_sockets_need_one_capability() {
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     if !support::has_tool("setpriv") {
         return support::skip("setpriv (util-linux) is not installed");
     }
@@ -164,7 +164,7 @@ fn packet_sockets_need_one_capability() {
 
 #[test]
 fn capabilities_that_are_kept_are_those_of_one_thread() {
-    let Some(network) = Network::new(Links { queues: 2, ..Links::default() }) else { return };
+    let Some(network) = Network::beside(Links { queues: 2, ..Links::default() }) else { return };
     for method in METHODS {
         let keep = ["--keep-capabilities", "--user", "nobody"];
         let probe = Probe::capture(&network, &["rx0"], &[method, &PATIENT, &keep]);

@@ -38,7 +38,7 @@ fn static_program_reads_and_captures_as_the_other_does() {
     let needs = said(&needs.expect("readelf runs"));
     assert!(!needs.contains("(NEEDED)"), "{needs}");
 
-    let sample = support::root().join("tests/data/office.pcap");
+    let sample = support::office();
     let flows_by = |program: &std::path::Path| {
         let mut command = Command::new(program);
         command.arg("-r").arg(&sample).args(["-o", "json:-", "--stats", "json"]);

@@ -27,7 +27,7 @@ fn messages(lines: &[Value]) -> Vec<String> {
 #[test]
 fn json_is_alone_on_standard_error_whatever_is_said() {
     for method in METHODS {
-        let Some(network) = Network::new(Links { count: 2, ..Links::default() }) else { return };
+        let Some(network) = Network::beside(Links { count: 2, ..Links::default() }) else { return };
         let folder = support::scratch();
         let file = support::write(&folder, "some.pcap", &frames(100));
         let interfaces = ["rx0", "rx1", "rx9"];
@@ -58,7 +58,7 @@ fn json_is_alone_on_standard_error_whatever_is_said() {
 #[test]
 fn json_of_a_run_that_fails_has_the_reason() {
     for method in METHODS {
-        let Some(network) = Network::new(Links::default()) else { return };
+        let Some(network) = Network::beside(Links::default()) else { return };
         let mut probe = Probe::capture_by(program(&network), &["rx0"], &[method, JSON]);
         probe.wait_until("it captures", |probe| probe.messages().contains("rx0: AF_"));
         network.ip(Host::Probe, &["link", "del", "rx0"]);

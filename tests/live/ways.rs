@@ -22,7 +22,7 @@ const SOON: [&str; 2] = ["--idle-timeout", "200ms"];
 
 /// The probe captures from one link, and sends over another, or over two.
 fn network(links: u32) -> Option<Network> {
-    let network = Network::new(Links { count: 1 + links, ..Links::default() })?;
+    let network = Network::beside(Links { count: 1 + links, ..Links::default() })?;
     for link in 1..=links {
         network.ip(Host::Sender, &["addr", "add", &format!("10.77.{link}.2/24"), "dev", &tx(link)]);
         network.ip(Host::Probe, &["addr", "add", &format!("10.77.{link}.1/24"), "dev", &rx(link)]);

@@ -7,35 +7,28 @@ use crate::script::{
     AH, Content, DCCP, ESP, GRE, ICMP, ICMPV6, Ip, Length, Packet, Part, SCTP, Script, Settings,
     TCP, UDP, UDP_LITE,
 };
+use crate::support::random;
 
 /// Three days.
 const VERY_LATE_MS: u32 = 1 << 28;
 
-/// Pseudo-random numbers (SplitMix64): the same for the same seed.
+/// Choices: the same for the same seed.
 #[derive(Debug)]
-pub struct Random(u64);
+pub struct Random(random::Random);
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn word(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
+        Self(random::Random::new(seed))
     }
 
     /// A number from 0 to below the limit.
     pub fn below<T: TryFrom<u64>>(&mut self, limit: u64) -> T {
-        T::try_from(self.word() % limit).ok().expect("the limit fits the type")
+        T::try_from(self.0.below(limit)).ok().expect("the limit fits the type")
     }
 
     /// True so many times in a thousand.
     pub fn often(&mut self, per_mille: u64) -> bool {
-        self.word() % 1000 < per_mille
+        self.0.below(1000) < per_mille
     }
 
     pub fn pick<T: Clone>(&mut self, of: &[T]) -> T {

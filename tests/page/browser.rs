@@ -1,5 +1,6 @@
 //! The page in a real browser: what it shows, how it looks, and a console without messages.
 
+use std::collections::HashMap;
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -10,6 +11,7 @@ use headless_chrome::protocol::cdp::types::Event;
 use headless_chrome::protocol::cdp::{Emulation, Log, Page, Runtime};
 use headless_chrome::{Browser, LaunchOptions};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::client::Shown;
 use crate::support::capture::{Captured, pcap};
@@ -23,6 +25,8 @@ pub struct Seen {
     said: Arc<Mutex<Vec<String>>>,
     /// It ends when it is dropped.
     _browser: Browser,
+    /// What it leaves behind.
+    _folder: TempDir,
 }
 
 impl Seen {
@@ -32,7 +36,10 @@ impl Seen {
             support::skip("chromium is not installed");
             return None;
         }
+        let folder = support::scratch();
+        let temporary = ("TMPDIR".to_owned(), folder.path().display().to_string());
         let options = LaunchOptions {
+            process_envs: Some(HashMap::from([temporary])),
             // As root the browser has no sandbox.
             sandbox: false,
             window_size: Some((1300, 900)),
@@ -57,7 +64,7 @@ impl Seen {
         tab.add_event_listener(Arc::new(listener)).expect("the browser tells of events");
         tab.navigate_to(&format!("http://{}/", page.address)).expect("the page can be opened");
         tab.wait_until_navigated().expect("the page is there");
-        Some(Self { tab, said, _browser: browser })
+        Some(Self { tab, said, _browser: browser, _folder: folder })
     }
 
     pub fn evaluate(&self, script: &str) -> Value {

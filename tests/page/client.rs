@@ -41,7 +41,7 @@ impl Answer {
 impl Shown {
     /// Replays the sample, and waits until the page has all of it.
     pub fn sample(arguments: &[&str]) -> Self {
-        let sample = support::root().join("tests/data/office.pcap");
+        let sample = support::office();
         let shown = Self::start(&sample, arguments);
         shown.wait_for("the page stays");
         shown

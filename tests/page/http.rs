@@ -113,7 +113,7 @@ fn the_page_says_what_it_keeps() {
 
 #[test]
 fn flows_are_found_as_in_the_documents() {
-    let sample = support::root().join("tests/data/office.pcap");
+    let sample = support::office();
     let documents =
         support::run(["-r".as_ref(), sample.as_os_str(), "-o".as_ref(), "json:-".as_ref()]);
     let documents = documents.documents();
@@ -240,7 +240,7 @@ fn another_host_needs_a_permission_and_a_token() {
         (&["--http", "127.0.0.1:0", "--http-token-file", "/dev/null"], "16 to 1024"),
         (&["--http", "192.0.2.1:1", "--http-allow-remote"], "--http-token-file"),
     ] {
-        let sample = support::root().join("tests/data/office.pcap");
+        let sample = support::office();
         let arguments = arguments.iter().map(|it| (*it).into());
         let run = support::run(
             [std::ffi::OsString::from("-r"), sample.into()].into_iter().chain(arguments),
@@ -253,7 +253,7 @@ fn another_host_needs_a_permission_and_a_token() {
 #[test]
 fn an_address_that_is_taken_is_an_error() {
     let page = Shown::sample(&[]);
-    let sample = support::root().join("tests/data/office.pcap");
+    let sample = support::office();
     let run = support::run(["-r", sample.to_str().expect("a path"), "--http", &page.address]);
     assert_eq!(run.status, 1, "{}", run.stderr);
     assert!(run.stderr.contains("address already in use"), "{}", run.stderr);

@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::browser::{Seen, grouped};
 use crate::client::Shown;
 use crate::prometheus::Prometheus;
-use crate::support;
 use crate::support::net::{Host, Links, Network};
+use crate::support::{self, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -41,14 +41,6 @@ fn capture_from(network: &Network, interface: &str, way: &str, arguments: &[&str
     let shown = Shown::spawn(command);
     shown.wait_for(&format!("{interface}: "));
     shown
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "not in time: {what}");
-        thread::sleep(Duration::from_millis(100));
-    }
 }
 
 #[test]
@@ -105,7 +97,7 @@ fn the_page_shows_a_live_run_while_it_goes_on() {
 #[test]
 fn a_hostile_name_of_an_interface_is_text() {
     const NAME: &str = "<u>rx0&lt;";
-    let Some(network) = Network::new(Links::default()) else { return };
+    let Some(network) = Network::beside(Links::default()) else { return };
     for words in [&["down"][..], &["name", NAME]] {
         network.ip(Host::Probe, &[&["link", "set", "rx0"], words].concat());
     }

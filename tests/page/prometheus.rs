@@ -1,7 +1,6 @@
 //! Prometheus itself reads the metrics, and evaluates all that is in deploy/.
 
 use std::fs;
-use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Shown;
-use crate::support::{self, Killed};
+use crate::support::{self, Killed, free_port};
 
 /// What the names of metrics begin with that only a live run has.
 const OF_LIVE: [&str; 2] = ["flowprobe_interface_", "flowprobe_queue_"];
@@ -77,12 +76,6 @@ impl Prometheus {
             thread::sleep(Duration::from_millis(200));
         }
     }
-}
-
-/// A port that is free now.
-fn free_port() -> u16 {
-    let socket = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    socket.local_addr().expect("it has an address").port()
 }
 
 fn encoded(text: &str) -> String {

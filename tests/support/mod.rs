@@ -19,14 +19,17 @@ pub mod random;
 pub mod record;
 pub mod time;
 pub mod tunnel;
+pub mod turn;
 
 use std::fs::Permissions;
 use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
-use std::{env, fs};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -100,6 +103,8 @@ pub fn cargo() -> Command {
     for name in names.filter(|name| told.iter().any(|prefix| name.starts_with(prefix))) {
         cargo.env_remove(name);
     }
+    // `cargo xtask test` tells it to tests, not to compilers.
+    cargo.env_remove("RUSTC_BOOTSTRAP");
     cargo
 }
 
@@ -127,6 +132,11 @@ impl Drop for Killed {
 /// The root folder of the workspace.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The sample capture of an office.
+pub fn office() -> PathBuf {
+    root().join("tests/data/office.pcap")
 }
 
 /// Result of a run of the program.
@@ -238,7 +248,7 @@ pub fn run_with_input<A: AsRef<std::ffi::OsStr>>(
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("standard input is a pipe");
     let input = input.to_vec();
-    let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let feeder = thread::spawn(move || drop(stdin.write_all(&input)));
     let output = child.wait_with_output().expect("the program ends");
     feeder.join().expect("the input was given");
     finished(output)
@@ -280,6 +290,21 @@ pub fn scratch() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder for the test")
 }
 
+/// A folder among others for what the tests of this process share. It outlives the process, so what
+/// earlier processes left is removed here.
+pub fn shared_folder(folders: &Path) -> tempfile::TempDir {
+    fs::create_dir_all(folders).expect("a folder for folders");
+    for entry in fs::read_dir(folders).expect("the folder can be read").flatten() {
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let process = name.split('-').next().unwrap_or_default();
+        if !Path::new("/proc").join(process).exists() {
+            drop(fs::remove_dir_all(entry.path()));
+        }
+    }
+    let prefix = format!("{}-", std::process::id());
+    tempfile::Builder::new().prefix(&prefix).tempdir_in(folders).expect("a folder for the process")
+}
+
 /// Writes a file of a test.
 pub fn write(folder: &tempfile::TempDir, name: &str, octets: &[u8]) -> PathBuf {
     let path = folder.path().join(name);
@@ -302,13 +327,29 @@ pub fn skip_without(what: &str) {
 /// Prints to standard output, and writes to the file in which the test command collects skipped
 /// tests.
 fn say_skipped(reason: &str) {
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let test = thread::current().name().unwrap_or("a test").to_owned();
     println!("skipped: {test}: {reason}");
     if let Some(path) = env::var_os("FLOWPROBE_SKIPS") {
         let mut file = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
         // One write: other tests append to the file at the same time.
         file.write_all(format!("{test}: {reason}\n").as_bytes()).unwrap();
     }
+}
+
+/// Polls until it is so, for a minute at most.
+#[track_caller]
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "not in time: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A port of the loopback that nobody uses now.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
+    listener.local_addr().expect("it has an address").port()
 }
 
 /// Whether a tool is installed.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -40,15 +40,33 @@ impl Default for Links {
 pub struct Network {
     sender: String,
     probe: String,
-    /// One network at a time: tests that measure time or load would affect each other.
-    _alone: MutexGuard<'static, ()>,
+    _turn: Turn,
 }
 
-static ALONE: Mutex<()> = Mutex::new(());
+/// The turn of a network: alone, or beside others.
+#[derive(Debug, Default)]
+struct Turn {
+    _alone: Option<RwLockWriteGuard<'static, ()>>,
+    _beside: Option<RwLockReadGuard<'static, ()>>,
+}
+
+static TURNS: RwLock<()> = RwLock::new(());
 
 impl Network {
-    /// Creates a network. `None`, with a message, if that is not permitted.
+    /// Creates a network, the only one meanwhile: tests that measure time or load would affect each
+    /// other. `None`, with a message, if that is not permitted.
     pub fn new(links: Links) -> Option<Self> {
+        let alone = || TURNS.write().unwrap_or_else(PoisonError::into_inner);
+        Self::create(links, || Turn { _alone: Some(alone()), ..Turn::default() })
+    }
+
+    /// Creates a network beside others, for a test that neither measures nor loads the host.
+    pub fn beside(links: Links) -> Option<Self> {
+        let beside = || TURNS.read().unwrap_or_else(PoisonError::into_inner);
+        Self::create(links, || Turn { _beside: Some(beside()), ..Turn::default() })
+    }
+
+    fn create(links: Links, turn: impl FnOnce() -> Turn) -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             super::skip_without("root");
             return None;
@@ -60,9 +78,9 @@ impl Network {
             }
         }
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turn();
         let id = format!("fp{}n{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let network = Self { sender: format!("{id}tx"), probe: format!("{id}rx"), _alone: alone };
+        let network = Self { sender: format!("{id}tx"), probe: format!("{id}rx"), _turn: turn };
         for host in [Host::Sender, Host::Probe] {
             run(Command::new("ip").args(["netns", "add", network.namespace(host)]));
             // Otherwise neighbour discovery and similar packets would be metered too.

@@ -16,14 +16,14 @@ use netflow_parser::{FieldValue, IpfixField, NetflowPacket, NetflowParser, V9Fie
 use crate::collector::{context, exported, open};
 use crate::message::split_file;
 use crate::record::T0;
-use crate::support;
+use crate::support::{self, random};
 
 const RECORDS: usize = 600;
 
 #[test]
 fn ipfix_records_come_back_whole() {
     for (seed, settings) in [(1, ""), (2, "mtu=576&template-packets=3"), (3, "mtu=9000")] {
-        let records = Random(seed).records(u32::MAX);
+        let records = Random::new(seed).records(u32::MAX);
         let (datagrams, counts) = exported("ipfix", settings, &context(), &records);
         assert!(datagrams.len() > 5, "several messages");
         assert_eq!(counts.sent.records, records.len() as u64);
@@ -33,7 +33,7 @@ fn ipfix_records_come_back_whole() {
 
 #[test]
 fn ipfix_records_come_back_whole_from_a_file() {
-    let records = Random(4).records(u32::MAX);
+    let records = Random::new(4).records(u32::MAX);
     let folder = support::scratch();
     let path = folder.path().join("flows.ipfix");
     let mut exporter = open(&format!("ipfix-file:{}", path.display()), &context());
@@ -52,7 +52,7 @@ fn netflow9_records_come_back_whole() {
     let cases =
         [(5, context(), ""), (6, live, "mtu=576&template-packets=3"), (7, context(), "mtu=9000")];
     for (seed, context, settings) in cases {
-        let records = Random(seed).records(u32::MAX);
+        let records = Random::new(seed).records(u32::MAX);
         let (datagrams, counts) = exported("netflow9", settings, &context, &records);
         assert!(datagrams.len() > 5, "several packets");
         assert_eq!(counts.sent.records, records.len() as u64);
@@ -64,7 +64,7 @@ fn netflow9_records_come_back_whole() {
 fn netflow5_records_come_back_as_far_as_it_can_say_them() {
     let live = Context { uptime_start: Some(Timestamp::from_millis(T0)), ..context() };
     for (seed, context, settings) in [(8, context(), ""), (9, live, "mtu=576")] {
-        let records = Random(seed).records(u16::MAX.into());
+        let records = Random::new(seed).records(u16::MAX.into());
         let (datagrams, counts) = exported("netflow5", settings, &context, &records);
         assert!(datagrams.len() > 5, "several datagrams");
         let can_be_said: Vec<_> = records
@@ -302,25 +302,18 @@ fn padded(address: &[u8]) -> [u8; 16] {
     octets
 }
 
-/// SplitMix64: the same numbers from the same seed.
-struct Random(u64);
+/// Choices: the same for the same seed.
+struct Random(random::Random);
 
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
+    fn new(seed: u64) -> Self {
+        Self(random::Random::new(seed))
     }
 
     /// Any number up to a maximum, each length as likely as another.
     fn up_to<N: TryFrom<u64>>(&mut self, maximum: u64) -> N {
-        let bits = self.below(65);
-        let number = self.next().checked_shr(u32::try_from(bits).unwrap()).unwrap_or(0);
+        let bits = self.0.below(65);
+        let number = self.0.next().checked_shr(u32::try_from(bits).unwrap()).unwrap_or(0);
         N::try_from(number.min(maximum)).unwrap_or_else(|_| panic!("{maximum} is too large"))
     }
 
@@ -329,7 +322,7 @@ impl Random {
     }
 
     fn address(&mut self, version: IpVersion) -> [u8; 16] {
-        let [high, low] = [self.next(), self.next()];
+        let [high, low] = [self.0.next(), self.0.next()];
         let octets = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
         match version {
             IpVersion::V4 => padded(&octets[..4]),
@@ -338,10 +331,10 @@ impl Random {
     }
 
     fn key(&mut self, interface_max: u32) -> FlowKey {
-        let ip_version = if self.below(2) == 0 { IpVersion::V4 } else { IpVersion::V6 };
+        let ip_version = if self.0.below(2) == 0 { IpVersion::V4 } else { IpVersion::V6 };
         let icmp = if ip_version == IpVersion::V4 { 1 } else { 58 };
         let other = self.octet();
-        let choice = usize::try_from(self.below(6)).unwrap();
+        let choice = usize::try_from(self.0.below(6)).unwrap();
         let protocol = [6, 17, 132, icmp, 47, other][choice];
         let ports = match protocol {
             6 | 17 | 132 => (self.up_to(0xffff), self.up_to(0xffff)),
@@ -367,12 +360,12 @@ impl Random {
         let mut now = T0;
         let mut records = Vec::new();
         for _ in 0..RECORDS {
-            now = now + self.below(4000) - self.below(1000);
-            let end = now - self.below(60_000);
+            now = now + self.0.below(4000) - self.0.below(1000);
+            let end = now - self.0.below(60_000);
             let start = end - self.up_to::<u64>(30 * 60_000);
             let ttl = [self.octet(), self.octet()];
             let directions = [FlowDirection::Ingress, FlowDirection::Egress];
-            let direction = directions[usize::try_from(self.below(2)).unwrap()];
+            let direction = directions[usize::try_from(self.0.below(2)).unwrap()];
             records.push(FlowRecord {
                 key: self.key(interface_max),
                 octets: self.up_to(counter_max),
@@ -385,7 +378,7 @@ impl Random {
                 tcp_control_bits: self.octet(),
                 minimum_ttl: ttl[0].min(ttl[1]),
                 maximum_ttl: ttl[0].max(ttl[1]),
-                end_reason: FlowEndReason::ALL[usize::try_from(self.below(5)).unwrap()],
+                end_reason: FlowEndReason::ALL[usize::try_from(self.0.below(5)).unwrap()],
                 tags: Tags::NONE,
                 details: DetailsIndex::NONE,
             });
@@ -397,7 +390,7 @@ impl Random {
 /// The random flows have what the decoder is asked for.
 #[test]
 fn random_records_are_of_every_kind() {
-    let records = Random(1).records(u32::MAX);
+    let records = Random::new(1).records(u32::MAX);
     let count = |has: &dyn Fn(&FlowRecord) -> bool| records.iter().filter(|r| has(r)).count();
     for reason in FlowEndReason::ALL {
         assert!(count(&|record| record.end_reason == reason) > 50);

@@ -48,7 +48,7 @@ fn template_in_the_repository_is_that_of_the_program() {
 
 #[test]
 fn template_has_each_field_of_documents() {
-    let sample = support::root().join("tests/data/office.pcap");
+    let sample = support::office();
     let run = support::run(["-r", sample.to_str().unwrap(), "-o", "json:-", "--sample", "1:2"]);
     let mut used = BTreeSet::new();
     run.documents().iter().for_each(|document| fields("", document, &mut used));

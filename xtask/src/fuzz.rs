@@ -2,7 +2,9 @@
 //! to accept nightly options.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use anyhow::{Context, Result, ensure};
 use commands::debian::{self, Need};
@@ -40,12 +42,52 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let seconds = if options.smoke { SMOKE_SECONDS } else { options.seconds };
     let targets = if options.targets.is_empty() { &known } else { &options.targets };
     for target in targets {
-        println!("fuzzing {target} for {seconds} s");
-        let limit = format!("-max_total_time={seconds}");
-        let arguments = ["fuzz", "run", "--fuzz-dir", FOLDER, target, "--", &limit, "-seed=1"];
-        execute(cargo().args(arguments).env("RUSTC_BOOTSTRAP", "1"))?;
+        execute(&mut fuzz("build", target))?;
     }
+    run_all(targets, seconds)
+}
+
+/// Runs targets, one on each processor: libFuzzer uses one.
+fn run_all(targets: &[String], seconds: u32) -> Result<()> {
+    let next = Mutex::new(targets.iter());
+    let failed = Mutex::new(Vec::new());
+    let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let run = || {
+        while let Some(target) = take() {
+            if let Err(error) = run_one(target, seconds) {
+                println!("{error:#}");
+                failed.lock().unwrap_or_else(PoisonError::into_inner).push(target.as_str());
+            }
+        }
+    };
+    let processors = thread::available_parallelism()?.get();
+    thread::scope(|scope| {
+        for _ in 0..processors {
+            scope.spawn(run);
+        }
+    });
+    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    ensure!(failed.is_empty(), "findings of {}", failed.join(", "));
     Ok(())
+}
+
+/// Runs a target. The error has all that it has said.
+fn run_one(target: &str, seconds: u32) -> Result<()> {
+    println!("fuzzing {target} for {seconds} s");
+    let mut command = fuzz("run", target);
+    command.args(["--", &format!("-max_total_time={seconds}"), "-seed=1"]);
+    let output = command.output().with_context(|| format!("starting {command:?}"))?;
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    ensure!(output.status.success(), "{said}\n{target}: {}", output.status);
+    let done = said.lines().rfind(|line| line.starts_with("Done "));
+    println!("{target}: {}", done.context("libFuzzer does not say how often it ran it")?);
+    Ok(())
+}
+
+fn fuzz(task: &str, target: &str) -> Command {
+    let mut command = cargo();
+    command.args(["fuzz", task, "--fuzz-dir", FOLDER, target]).env("RUSTC_BOOTSTRAP", "1");
+    command
 }
 
 /// Writes the seeds of the tests, as the first corpus.

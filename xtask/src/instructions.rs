@@ -1,7 +1,7 @@
 //! Counts the instructions of the hot functions and compares them with a reference. So a regression
 //! is found even on a busy machine.
 //!
-//! callgrind counts them while benches/instructions.rs processes fixed inputs. Instructions of the
+//! callgrind counts them while benches/instructions processes fixed inputs. Instructions of the
 //! C library are excluded, because it selects its functions by the CPU.
 
 use std::collections::HashMap;
@@ -53,15 +53,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     compare(&reference, &compiler, &counts)
 }
 
-/// Builds the bench, and finds the program in the output of cargo.
+/// Builds the program, and finds it in the output of cargo.
 fn build() -> Result<PathBuf> {
-    let arguments = ["bench", "--no-run", "--bench", "instructions", "--message-format", "json"];
+    let arguments = ["build", "--release", "--package", "instructions", "--message-format", "json"];
     let output = cargo()
         .args(arguments)
         .stderr(Stdio::inherit())
         .output()
-        .context("building the bench of instructions")?;
-    ensure!(output.status.success(), "the bench of instructions does not build");
+        .context("building benches/instructions")?;
+    ensure!(output.status.success(), "benches/instructions does not build");
     let text = String::from_utf8_lossy(&output.stdout);
     let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut programs = messages.filter_map(|message| Some(message["executable"].as_str()?.into()));

@@ -22,6 +22,15 @@ pub(crate) struct Options {
     all: bool,
 }
 
+/// Tests of the stable compiler take options that are for nightly ones where they are told to.
+const RUNNER: &str = "target.'cfg(all())'.runner = ['env', 'RUSTC_BOOTSTRAP=1']";
+
+/// How long each test takes is printed behind its result.
+const TIMES: [&str; 2] = ["-Zunstable-options", "--report-time"];
+
+/// Number of tests that are named for the time that they take.
+const SLOWEST: usize = 10;
+
 /// What the tests drive besides the program itself.
 const NEEDS: [Need; 25] = [
     // With dpkg-dev for the Debian package.
@@ -70,7 +79,7 @@ pub(crate) fn outcome(options: &Options) -> Result<Outcome> {
     let skips = skips_file()?;
     let mut command = cargo();
     command.args(["test", "--workspace", "--tests", "--no-fail-fast"]).args(kafka);
-    command.arg("--").args(&options.filters);
+    command.args(["--config", RUNNER, "--"]).args(TIMES).args(&options.filters);
     if options.all {
         command.arg("--include-ignored");
     }
@@ -106,6 +115,8 @@ pub(crate) struct Outcome {
     failed: Vec<String>,
     /// Parts of tests, each with the reason.
     skipped: Vec<String>,
+    /// Seconds of each test, with its name. Tests that wait for their turn are longer.
+    times: Vec<(f64, String)>,
 }
 
 impl Outcome {
@@ -119,8 +130,15 @@ impl Outcome {
             let (passed, ignored): (u64, u64) = (count("passed"), count("ignored"));
             self.passed += passed;
             self.ignored += ignored;
-        } else if let Some(test) = line.strip_prefix("test ") {
-            self.failed.extend(test.strip_suffix(" ... FAILED").map(str::to_owned));
+        } else if let Some((test, result)) =
+            line.strip_prefix("test ").and_then(|line| line.split_once(" ... "))
+        {
+            let (result, time) = result.split_once(" <").unwrap_or((result, ""));
+            if result == "FAILED" {
+                self.failed.push(test.to_owned());
+            }
+            let seconds = time.strip_suffix("s>").and_then(|seconds| seconds.parse().ok());
+            self.times.extend(seconds.map(|seconds| (seconds, test.to_owned())));
         }
     }
 
@@ -143,6 +161,11 @@ impl Outcome {
 /// The last lines. The very last one has a form for tools.
 impl Display for Outcome {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut times: Vec<_> = self.times.iter().collect();
+        times.sort_by(|one, other| other.0.total_cmp(&one.0));
+        for (seconds, test) in times.into_iter().take(SLOWEST) {
+            writeln!(f, "{seconds:7.1} s: {test}")?;
+        }
         for skipped in &self.skipped {
             writeln!(f, "skipped: {skipped}")?;
         }
@@ -176,15 +199,18 @@ mod tests {
     fn results_of_several_runners_add_up() {
         let mut outcome = Outcome::default();
         for line in [
-            "test one ... ok",
+            "test one ... ok <1.310s>",
             "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out",
-            "test a::two ... FAILED",
+            "test a::two ... FAILED <20.004s>",
+            "test b::three ... ok",
             "test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out",
         ] {
             outcome.read(line);
         }
         let left_out = "left out because they take long: 3";
         let closing = "tests: 15 passed, 1 failed, 0 skipped";
-        assert_eq!(outcome.to_string(), format!("FAILED: a::two\n{left_out}\n{closing}"));
+        let times = "   20.0 s: a::two\n    1.3 s: one\n";
+        let expected = format!("{times}FAILED: a::two\n{left_out}\n{closing}");
+        assert_eq!(outcome.to_string(), expected);
     }
 }

@@ -50,7 +50,7 @@ fn udp(source_port: u16, destination_port: u16, packets: u64, octets: u64) -> Fl
 
 fn icmp(version: IpVersion, kind: u8, code: u8) -> FlowRecord {
     let message = u16::from_be_bytes([kind, code]);
-    between("8.8.8.8", "9.9.9.9", record(protocol::icmp(version), 0, message)).of(version)
+    between("8.8.8.8", "9.9.9.9", record(version.icmp(), 0, message)).of(version)
 }
 
 trait Of {

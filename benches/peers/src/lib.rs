@@ -11,6 +11,7 @@ mod frames;
 mod initial;
 mod live;
 mod names;
+mod options;
 mod own;
 mod page;
 mod process;
@@ -26,6 +27,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use self::frames::Kind;
+pub use self::options::Options;
+use self::options::{Costs, Peers, Subject};
 pub use self::process::{Options as MeasureOptions, measure};
 use self::report::Results;
 use self::rounds::{Accounted, Case, Rounds};
@@ -33,78 +36,6 @@ use self::tool::{Place, Tool};
 use self::trace::{Choice, Recipe};
 use commands::debian::{self, Need};
 use commands::{cargo, execute, root};
-
-/// Selection of measurements, and paths.
-#[derive(Debug, clap::Args)]
-pub struct Options {
-    /// Number of rounds that count; one more before them is discarded
-    #[arg(long, default_value_t = 5)]
-    rounds: u32,
-
-    /// Only check that all packets and octets are accounted for, on short traces; takes a minute
-    #[arg(long, conflicts_with = "rounds")]
-    quick: bool,
-
-    /// Live capture over a virtual link instead of replay; takes half an hour, and needs root
-    #[arg(long, group = "instead", conflicts_with = "only")]
-    live: bool,
-
-    /// Documents into clusters instead; writes no report
-    #[arg(long, group = "instead", conflicts_with_all = ["rounds", "only", "against"])]
-    elastic: bool,
-
-    /// Documents into Kafka instead; writes no report
-    #[arg(long, group = "instead", conflicts_with_all = ["rounds", "only", "against"])]
-    kafka: bool,
-
-    /// Only these traces, in comparison with the peers; writes no report
-    #[arg(long, value_name = "NAME")]
-    only: Vec<String>,
-
-    /// Another build of flowprobe, which is measured instead of the peers; writes no report
-    #[arg(long, value_name = "PROGRAM", conflicts_with = "quick")]
-    against: Option<PathBuf>,
-
-    /// Only what `--decap` costs: packets without tunnels, and the same in VXLAN; no report
-    #[arg(long, group = "instead", conflicts_with_all = ["quick", "only", "against", "with"])]
-    decap: bool,
-
-    /// Only what tags and detectors cost, on k1, m1 and new; no report
-    #[arg(long, group = "instead", conflicts_with_all = ["quick", "only", "against", "with"])]
-    detect: bool,
-
-    /// Only what `--payload` costs: packets without names, and documents of a trace with names; no
-    /// report
-    #[arg(long, group = "instead", conflicts_with_all = ["quick", "only", "against", "with"])]
-    payload: bool,
-
-    /// Only what `--http` costs while a page is open: a replay of k1, and live capture, which needs
-    /// root; no report
-    #[arg(long, group = "instead", conflicts_with_all = ["quick", "only", "against", "with"])]
-    page: bool,
-
-    /// Only `flowprobe collect` beside nfcapd and goflow2 on the same datagrams; no report
-    #[arg(long, group = "instead", conflicts_with_all = ["only", "against", "with"])]
-    collect: bool,
-
-    /// Additional arguments for flowprobe, separated by spaces: runs with them and without them
-    /// alternate, instead of the peers; writes no report
-    #[arg(
-        long,
-        value_name = "ARGUMENTS",
-        allow_hyphen_values = true,
-        conflicts_with_all = ["quick", "live", "elastic"]
-    )]
-    with: Vec<String>,
-
-    /// Where the traces are; 15 GB are written there and kept for the next time
-    #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
-    folder: PathBuf,
-
-    /// Folder of the report
-    #[arg(long, value_name = "FOLDER", default_value = "docs")]
-    report: PathBuf,
-}
 
 const MILLION: u64 = 1_000_000;
 
@@ -197,77 +128,112 @@ const NEEDS: [Need; 3] = [
 /// Factor by which traces of `--quick` are shorter.
 const QUICK: u64 = 100;
 
-/// Measures and writes the report.
+/// Measures a subject, or everything and writes the report.
 ///
 /// # Errors
 ///
 /// A program could not be run, a file could not be written, or packets are not accounted for.
 pub fn run(options: &Options) -> Result<()> {
+    match &options.subject {
+        None => replays(&options.peers),
+        Some(Subject::Elastic(part)) => clusters(&[], part.quick),
+        Some(Subject::Kafka(part)) => clusters(&["kafka"], part.quick),
+        Some(Subject::Live(live)) => {
+            let place = place(live.against.clone())?;
+            match &live.against {
+                Some(other) => live::run_against(&place, other, rounds(live.rounds)?),
+                None => live::run(&place, live.quick, &root().join(&live.report)),
+            }
+        }
+        Some(Subject::Collect(collect)) => {
+            let (place, rounds) = (place(None)?, rounds(collect.rounds)?);
+            if collect.quick { collect::check(&place) } else { collect::run(&place, rounds) }
+        }
+        Some(Subject::Decap(costs)) => decapsulation(costs),
+        Some(Subject::Detect(costs)) => detection(costs),
+        Some(Subject::Payload(costs)) => names_in_payload(costs),
+        Some(Subject::Page(costs)) => {
+            let (place, folder, rounds) = prepared(costs)?;
+            println!("k1 {}", page::replays(&place, &folder, &CASES[0].recipe, rounds)?);
+            live::cost_of_page(&place, rounds)
+        }
+    }
+}
+
+/// Builds the program. The other build, if there is one, is measured instead of the peers.
+fn place(against: Option<PathBuf>) -> Result<Place> {
+    debian::install(&NEEDS);
+    execute(cargo().args(["build", "--release", "--package", "probe", "--bin", "flowprobe"]))?;
+    Place::open(root().join("target/release/flowprobe"), against)
+}
+
+/// The folder of traces.
+fn folder(path: &Path) -> Result<PathBuf> {
+    let folder = root().join(path);
+    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    Ok(folder)
+}
+
+fn rounds(counted: u32) -> Result<Rounds> {
+    ensure!(counted > 0, "--rounds 0: nothing would be counted");
+    Ok(Rounds { discarded: 1, counted })
+}
+
+fn prepared(costs: &Costs) -> Result<(Place, PathBuf, Rounds)> {
+    let rounds = rounds(costs.rounds)?;
+    Ok((place(None)?, folder(&costs.folder)?, rounds))
+}
+
+/// What `--decap` costs: packets without tunnels, and the same in VXLAN.
+fn decapsulation(costs: &Costs) -> Result<()> {
+    let (place, folder, rounds) = prepared(costs)?;
+    let traces = [&CASES[0].recipe, &IN_VXLAN];
+    let decapsulation = own::decapsulation(&place, &folder, traces, rounds)?;
+    let [plain, inside] = decapsulation.ratios();
+    println!("k1 with --decap all: {plain:.3} of without; in VXLAN: {inside:.3}");
+    Ok(())
+}
+
+/// What tags and detectors cost.
+fn detection(costs: &Costs) -> Result<()> {
+    let (place, folder, rounds) = prepared(costs)?;
+    for name in ["k1", "m1", "new"] {
+        let case = CASES.iter().find(|case| case.recipe.name == name);
+        let recipe = &case.context("a trace")?.recipe;
+        let meaning = own::meaning(&place, &folder, recipe, rounds)?;
+        println!("{name:5} {meaning}");
+    }
+    Ok(())
+}
+
+/// What `--payload` costs: packets without names, and documents of a trace with names.
+fn names_in_payload(costs: &Costs) -> Result<()> {
+    let (mut place, folder, rounds) = prepared(costs)?;
+    let words = ["--payload", "dns,tls,quic,http"];
+    place.more = vec![words.map(str::to_owned).to_vec()];
+    let only = ["imix", "m1", "new"].map(str::to_owned).to_vec();
+    measure_some(&only, None, &place, &folder, rounds)?;
+    own::named(&place, &names::make(&folder)?, rounds)
+}
+
+/// Replays, beside the peers. Writes the report if nothing is left out.
+fn replays(options: &Peers) -> Result<()> {
     let names = CASES.map(|case| case.recipe.name);
     for name in &options.only {
         ensure!(names.contains(&name.as_str()), "no trace {name}; there are {}", names.join(", "));
     }
-    ensure!(options.rounds > 0, "--rounds 0: nothing would be counted");
-    if options.elastic {
-        return clusters(&[], options.quick);
-    }
-    if options.kafka {
-        return clusters(&["kafka"], options.quick);
-    }
-    debian::install(&NEEDS);
-    execute(cargo().args(["build", "--release", "--package", "probe", "--bin", "flowprobe"]))?;
-    let folder = root().join(&options.folder);
-    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let mut place = Place::open(root().join("target/release/flowprobe"), options.against.clone())?;
+    let rounds = rounds(options.rounds)?;
+    let mut place = place(options.against.clone())?;
+    let folder = folder(&options.folder)?;
     let split = |words: &String| words.split_whitespace().map(str::to_owned).collect();
     place.more = options.with.iter().map(split).collect();
-    if options.live {
-        let rounds = Rounds { discarded: 1, counted: options.rounds };
-        if let Some(other) = &options.against {
-            return live::run_against(&place, other, rounds);
-        }
-        return live::run(&place, options.quick, &root().join(&options.report));
-    }
-    let rounds = Rounds { discarded: 1, counted: options.rounds };
-    if options.collect {
-        return if options.quick { collect::check(&place) } else { collect::run(&place, rounds) };
-    }
     if options.quick {
         return quick(&place, &folder);
     }
-    if options.decap {
-        let traces = [&CASES[0].recipe, &IN_VXLAN];
-        let decapsulation = own::decapsulation(&place, &folder, traces, rounds)?;
-        let [plain, inside] = decapsulation.ratios();
-        println!("k1 with --decap all: {plain:.3} of without; in VXLAN: {inside:.3}");
-        return Ok(());
-    }
-    if options.detect {
-        for name in ["k1", "m1", "new"] {
-            let case = CASES.iter().find(|case| case.recipe.name == name);
-            let recipe = &case.context("a trace")?.recipe;
-            let meaning = own::meaning(&place, &folder, recipe, rounds)?;
-            println!("{name:5} {meaning}");
-        }
-        return Ok(());
-    }
-    if options.payload {
-        let words = ["--payload", "dns,tls,quic,http"];
-        place.more = vec![words.map(str::to_owned).to_vec()];
-        let only = ["imix", "m1", "new"].map(str::to_owned).to_vec();
-        measure_some(&only, None, &place, &folder, rounds)?;
-        return own::named(&place, &names::make(&folder)?, rounds);
-    }
-    if options.page {
-        println!("k1 {}", page::replays(&place, &folder, &CASES[0].recipe, rounds)?);
-        return live::cost_of_page(&place, rounds);
-    }
-    let is_whole = options.only.is_empty() && options.against.is_none();
-    if is_whole && options.with.is_empty() {
+    if options.is_whole() {
         return measure_all(&place, &folder, rounds)?.write(&root().join(&options.report));
     }
-    let against = options.against.as_deref();
-    measure_some(&options.only, against, &place, &folder, rounds)
+    measure_some(&options.only, options.against.as_deref(), &place, &folder, rounds)
 }
 
 /// Measures some traces, or other builds or other arguments instead of the peers. Ratios are

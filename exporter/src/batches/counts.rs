@@ -6,7 +6,7 @@ use derive_more::AddAssign;
 
 use super::parcel::Origin;
 use crate::content::Content;
-use crate::exporter::{self, EarlierRuns, ExportCounts, SpoolReport};
+use crate::exporter::{DeliveryReport, EarlierRuns, ExportCounts, SpoolReport};
 use crate::spool::{BatchTally, RunTallies, SpoolStats};
 
 /// Outcomes of documents. All counts only grow.
@@ -153,7 +153,7 @@ impl From<DeliveryState> for ExportCounts {
             messages: sent.messages,
             octets: counts.octets,
             errors: counts.errors,
-            delivery: Some(exporter::Delivery {
+            delivery: Some(DeliveryReport {
                 accepted: outcomes.accepted.messages,
                 duplicate: outcomes.duplicate.messages,
                 dead_lettered: outcomes.dead_lettered.messages,

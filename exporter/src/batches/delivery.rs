@@ -9,7 +9,7 @@ use log::{info, warn};
 use super::batch::Batch;
 use super::concurrency::Limit;
 use super::counts::{DeliveryCounts, DeliveryState, Outcomes};
-use super::giving_up::Denials;
+use super::denials::Denials;
 use super::hosts::{HostIndex, Hosts};
 use super::parcel::{Origin, Parcel};
 use super::state::{Phase, State, Trouble};

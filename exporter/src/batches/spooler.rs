@@ -7,8 +7,8 @@ use std::time::Duration;
 use log::warn;
 
 use super::delivery::Delivery;
-use super::outbox::OutboxSettings;
 use super::parcel::{Origin, Parcel};
+use super::settings::OutboxSettings;
 use super::spooling::SpoolWork;
 use super::state::Trouble;
 use crate::spool::{BatchKey, RunTallies, Spool, SpoolError, TakenBatch};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::batch::Batch;
 use super::concurrency::Limit;
 use super::counts::DeliveryCounts;
-use super::giving_up::Denials;
+use super::denials::Denials;
 use super::hosts::Hosts;
 use super::parcel::Parcel;
 use crate::spool::{BatchKey, SpoolStats};

@@ -6,7 +6,8 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{self, header};
 
-use crate::elastic::{problem, words};
+use crate::elastic::problem;
+use crate::http::words;
 
 /// The longest answer that is read, in octets.
 const ANSWER_MAX: u64 = 64 << 20;

@@ -12,14 +12,13 @@ use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use rustls::ClientConfig;
 use ureq::http::{Response, StatusCode, header};
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Body, Error, Proxy};
 
-use super::connector::connector;
 use super::engine::Engine;
 use super::reply::{BLOCKED, FILTER_PATH, NOT_ALLOWED, NOT_KNOWN, outcomes, problem};
 use crate::batches::{Answer, Batch, Client, HostIndex};
 use crate::error::sentence;
+use crate::http::{self, words};
 use crate::transport::Host;
 
 /// Timeout of a connection attempt.
@@ -57,31 +56,21 @@ impl ClientSettings {
     ///
     /// The proxy is not a URL.
     pub(crate) fn agent(&self) -> Result<Agent, String> {
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
+        let mut config = http::config(self.timeout)
             .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(self.timeout))
             .max_idle_connections(64)
-            .max_idle_connections_per_host(64)
-            .user_agent(concat!("flowprobe/", env!("CARGO_PKG_VERSION")));
+            .max_idle_connections_per_host(64);
         if let Some(proxy) = &self.proxy {
             let proxy = Proxy::new(proxy).map_err(|_error| format!("{proxy} is not a proxy"))?;
             config = config.proxy(Some(proxy));
         }
-        let connector = connector(self.tls.clone());
-        Ok(Agent::with_parts(config.build(), connector, DefaultResolver::default()))
+        Ok(http::agent(config, self.tls.clone()))
     }
 
     /// The URL of each host.
     pub(crate) fn bases(&self) -> Vec<String> {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let base = |Host { name, port }: &Host| match name.contains(':') {
-            true => format!("{scheme}://[{name}]:{port}"),
-            false => format!("{scheme}://{name}:{port}"),
-        };
-        self.hosts.iter().map(base).collect()
+        self.hosts.iter().map(|host| format!("{scheme}://{host}")).collect()
     }
 }
 
@@ -291,19 +280,6 @@ fn failure(error: &Error) -> Answer {
         Answer::Cut(words(error))
     } else {
         Answer::Failed(words(error))
-    }
-}
-
-/// Text of an error.
-#[expect(clippy::wildcard_enum_match_arm, reason = "ureq may have more errors at any time")]
-pub(crate) fn words(error: &Error) -> String {
-    match error {
-        Error::Io(problem) => sentence(problem),
-        Error::Timeout(_) => "there was no answer in time".to_owned(),
-        Error::HostNotFound => "its name has no address".to_owned(),
-        Error::ConnectionFailed => "no connection".to_owned(),
-        Error::BodyExceedsLimit(limit) => format!("the answer has more than {limit} octets"),
-        other => other.to_string(),
     }
 }
 

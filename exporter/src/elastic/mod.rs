@@ -6,7 +6,6 @@
 
 mod alerts;
 mod client;
-mod connector;
 mod dns;
 mod engine;
 mod reply;
@@ -15,8 +14,7 @@ mod target;
 mod template;
 
 pub use alerts::alert_template;
-pub(crate) use client::{ClientSettings, Credentials, words};
-pub(crate) use connector::connector;
+pub(crate) use client::{ClientSettings, Credentials};
 pub use dns::dns_template;
 pub(crate) use engine::{Engine, version};
 pub(crate) use reply::problem;

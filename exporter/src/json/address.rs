@@ -27,6 +27,13 @@ impl Perimeter {
     }
 }
 
+/// A side of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Source,
+    Destination,
+}
+
 /// Both addresses; `None` for one that is not in the flow key.
 pub(super) struct Sides {
     pub(super) source: Option<Address>,
@@ -34,13 +41,20 @@ pub(super) struct Sides {
 }
 
 impl Sides {
-    pub(super) fn of(key: &FlowKey, fields: KeyFields, perimeter: &Perimeter) -> Self {
+    pub(super) fn new(key: &FlowKey, fields: KeyFields, perimeter: &Perimeter) -> Self {
         let source = fields.contains(KeyField::Source);
         let destination = fields.contains(KeyField::Destination);
         let address = |address| Address::new(address, perimeter.has_inside(address));
         Self {
             source: source.then(|| address(key.source_address())),
             destination: destination.then(|| address(key.destination_address())),
+        }
+    }
+
+    pub(super) fn of(&self, side: Side) -> Option<&Address> {
+        match side {
+            Side::Source => self.source.as_ref(),
+            Side::Destination => self.destination.as_ref(),
         }
     }
 

@@ -1,10 +1,9 @@
-//! What the documents of collected flows have besides: their exporter, and the fields that only
-//! another exporter knows.
+//! What the documents of collected flows have besides: the fields that only another exporter knows.
 
 use element::Element;
-use flow::{Collected, Exporter, FlowDirection, NamedInterface};
+use flow::{Collected, FlowDirection, NamedInterface};
 
-use super::member::{json_string, put_number, put_string, put_text};
+use super::member::{put_number, put_string};
 
 /// Elements that only collected flows have.
 pub(super) const ELEMENTS: &[Element] = &[
@@ -24,42 +23,6 @@ pub(super) const ELEMENTS: &[Element] = &[
     Element::PostNaptSourceTransportPort,
     Element::PostNaptDestinationTransportPort,
 ];
-
-/// An exporter, and the texts of documents that name it.
-#[derive(Debug)]
-pub(super) struct ExporterTexts {
-    /// Text between the event and `observer.ingress`.
-    pub(super) agent: Vec<u8>,
-    /// Beginning of `netflow` and its `exporter`, up to the timestamp.
-    pub(super) exporter: Vec<u8>,
-    /// Its protocol.
-    pub(super) protocol: &'static str,
-}
-
-impl ExporterTexts {
-    /// The texts of an exporter whose flows this program collects: its own name and version are
-    /// JSON strings.
-    pub(super) fn new(exporter: &Exporter, name: &str, version: &str) -> Self {
-        let (address, domain) = (exporter.address, exporter.domain);
-        let ip = address.ip().to_canonical().to_string();
-        // Of an exporter behind a mediator, no port is known.
-        let place = if address.port() == 0 { ip.clone() } else { address.to_string() };
-        let ip = json_string(&ip);
-        let number = exporter.protocol.version();
-        let called = exporter.name.as_deref().map_or_else(|| ip.clone(), json_string);
-        let agent = format!(
-            r#"}},"agent":{{"id":"{domain}","name":{called},"type":"flowprobe","version":{version}}},"observer":{{"name":{name},"hostname":{name},"ip":{ip},"type":"flow-probe","vendor":"flowprobe","product":"flowprobe","version":{version}"#
-        );
-        let exporter_text = format!(
-            r#","netflow":{{"type":"netflow_flow","exporter":{{"version":{number},"source_id":{domain},"address":"{place}","timestamp":""#
-        );
-        Self {
-            agent: agent.into_bytes(),
-            exporter: exporter_text.into_bytes(),
-            protocol: exporter.protocol.name(),
-        }
-    }
-}
 
 /// The text of a MAC address.
 pub(super) fn mac_text([a, b, c, d, e, f]: [u8; 6]) -> String {
@@ -161,10 +124,4 @@ pub(super) fn put_elements(collected: &Collected, out: &mut Vec<u8>) {
     ] {
         name.iter().for_each(|name| put_string(out, label, name));
     }
-}
-
-/// Appends the protocol of the exporter to `flowprobe`.
-pub(super) fn put_protocol(protocol: &str, out: &mut Vec<u8>) {
-    put_text(out, br#""protocol":""#, protocol.as_bytes());
-    out.push(b'"');
 }

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use element::{Element, Flow, UptimeBase};
 use flow::number::{protocol, tcp_control};
 use flow::{
-    Collected, Details, Facts, FlowDirection, FlowEndReason, FlowKey, FlowRecord, Initiator,
-    IpVersion, KeyField, KeyFields, NetworkSet, Origin, Tags,
+    Collected, Details, Facts, FlowDirection, FlowEndReason, FlowRecord, Initiator, IpVersion,
+    KeyField, KeyFields, NetworkSet, Origin, Tags,
 };
 
-use super::address::{Perimeter, Sides};
-use super::collected::{self, ExporterTexts};
+use super::address::{Perimeter, Side, Sides};
+use super::collected;
+use super::exporter::{ExporterTexts, Program};
 use super::facts::{put_facts, put_tls};
-use super::id::{put_community_id, put_flow_id};
 use super::member::{json_string, put_comma, put_number, put_string, put_text};
 use super::netflow::NetflowObject;
 use super::own::put_own_fields;
@@ -25,6 +25,7 @@ use super::place::put_place;
 use super::related::put_related;
 use super::settings::{DocumentSettings, Fields};
 use super::time::TimeWriter;
+use crate::conversation_id::{put_community_id, put_flow_id};
 use crate::exporter::Interface;
 
 #[derive(Debug)]
@@ -33,12 +34,9 @@ pub(super) struct DocumentWriter {
     head: Vec<u8>,
     /// The same of a conversation of which the exporter knows who began it.
     session_head: Vec<u8>,
-    /// Text between the event and `observer.ingress`.
-    agent: Vec<u8>,
-    /// Beginning of `netflow` and its `exporter`, up to the timestamp.
-    exporter: Vec<u8>,
-    /// JSON strings of this program's name and version.
-    names: (String, String),
+    program: Program,
+    /// The texts of this program.
+    own: ExporterTexts,
     /// The exporter of the records, if it is not this program.
     origin: Option<(Arc<flow::Exporter>, ExporterTexts)>,
     fields: Fields,
@@ -58,26 +56,18 @@ pub(super) struct DocumentWriter {
 
 impl DocumentWriter {
     pub(super) fn new(settings: DocumentSettings) -> Self {
-        let name = json_string(&settings.name);
-        let version = json_string(&settings.version);
+        let program = Program::new(&settings.name, &settings.version);
+        let own = ExporterTexts::own(&program, settings.observation_domain_id);
         let namespace = json_string(&settings.namespace);
-        let domain = settings.observation_domain_id;
         let head = format!(
             r#","ecs":{{"version":"8.11.0"}},"data_stream":{{"type":"logs","dataset":"netflow.log","namespace":{namespace}}},"input":{{"type":"netflow"}},"event":{{"kind":"event","category":["network"],"action":"netflow_flow","dataset":"netflow.log","module":"netflow","type":["connection""#
-        );
-        let agent = format!(
-            r#"}},"agent":{{"id":"{domain}","name":{name},"type":"flowprobe","version":{version}}},"observer":{{"name":{name},"hostname":{name},"type":"flow-probe","vendor":"flowprobe","product":"flowprobe","version":{version}"#
-        );
-        let exporter = format!(
-            r#","netflow":{{"type":"netflow_flow","exporter":{{"version":10,"source_id":{domain},"timestamp":""#,
         );
         let session = head.replace(r#"["network"]"#, r#"["network","session"]"#);
         Self {
             head: head.into_bytes(),
             session_head: session.into_bytes(),
-            agent: agent.into_bytes(),
-            exporter: exporter.into_bytes(),
-            names: (name, version),
+            program,
+            own,
             origin: None,
             fields: settings.fields,
             geo: settings.geo,
@@ -114,9 +104,14 @@ impl DocumentWriter {
             return;
         };
         if self.origin.as_ref().is_none_or(|(known, _)| known != exporter) {
-            let texts = ExporterTexts::new(exporter, &self.names.0, &self.names.1);
+            let texts = ExporterTexts::collected(exporter, &self.program);
             self.origin = Some((Arc::clone(exporter), texts));
         }
+    }
+
+    /// The texts that name the exporter of the next record.
+    fn texts(&self) -> &ExporterTexts {
+        self.origin.as_ref().map_or(&self.own, |(_, texts)| texts)
     }
 
     /// Appends the document of a flow, without a line end.
@@ -130,7 +125,7 @@ impl DocumentWriter {
         if let Some(collected) = collected {
             self.key = collected.key;
         }
-        let sides = Sides::of(&record.key, self.key, &self.perimeter);
+        let sides = Sides::new(&record.key, self.key, &self.perimeter);
         let uptime_base = UptimeBase::default();
         let flow = Flow { record, details, exporter: None, uptime_base };
         out.extend_from_slice(br#"{"@timestamp":""#);
@@ -150,7 +145,7 @@ impl DocumentWriter {
             facts.iter().for_each(|facts| put_facts(facts, out));
         }
         self.put_netflow(&sides, flow, out);
-        put_own_fields(flow, self.origin.as_ref().map(|(_, texts)| texts.protocol), out);
+        put_own_fields(flow, self.texts().protocol, out);
         out.push(b'}');
         self.sequence += 1;
     }
@@ -179,7 +174,7 @@ impl DocumentWriter {
             put_number(out, id, self.sequence);
             out.push(b'"');
         }
-        out.extend_from_slice(self.origin.as_ref().map_or(&self.agent, |(_, texts)| &texts.agent));
+        out.extend_from_slice(&self.texts().agent);
     }
 
     fn put_observer(&self, record: &FlowRecord, collected: Option<&Collected>, out: &mut Vec<u8>) {
@@ -203,38 +198,17 @@ impl DocumentWriter {
     }
 
     fn put_side(&self, sides: &Sides, side: Side, flow: Flow<'_>, out: &mut Vec<u8>) {
-        let record = flow.record;
-        let (label, address, port_field, port, place) = match side {
-            Side::Source => (
-                &br#","source":{"#[..],
-                &sides.source,
-                KeyField::SourcePort,
-                record.key.source_port,
-                flow.source(),
-            ),
-            Side::Destination => (
-                &br#","destination":{"#[..],
-                &sides.destination,
-                KeyField::DestinationPort,
-                record.key.destination_port,
-                flow.destination(),
-            ),
+        let (label, place) = match side {
+            Side::Source => (&br#","source":{"#[..], flow.source()),
+            Side::Destination => (&br#","destination":{"#[..], flow.destination()),
         };
         out.extend_from_slice(label);
-        if let Some(address) = address {
+        if let Some(address) = sides.of(side) {
             put_text(out, br#""ip":""#, address.text());
             put_text(out, br#"","locality":""#, address.locality());
             out.push(b'"');
         }
-        if self.key.contains(port_field) {
-            put_comma(out);
-            put_number(out, br#""port":"#, port);
-        }
-        if side == Side::Source {
-            put_comma(out);
-            put_number(out, br#""bytes":"#, record.octets);
-            put_number(out, br#","packets":"#, record.packets);
-        }
+        self.put_behind_address(side, flow.record, out);
         if let Some(place) = place.filter(|_| self.geo) {
             put_place(place, out);
         }
@@ -249,8 +223,7 @@ impl DocumentWriter {
         out.push(b'}');
     }
 
-    /// The client and the server, if the exporter knows who began the conversation. The counts are
-    /// those of the sender.
+    /// The client and the server, if the exporter knows who began the conversation.
     fn put_parties(
         &self,
         sides: &Sides,
@@ -263,27 +236,31 @@ impl DocumentWriter {
             Initiator::Source => [&br#","client":{"#[..], br#","server":{"#],
             Initiator::Destination => [&br#","server":{"#[..], br#","client":{"#],
         };
-        let FlowKey { source_port, destination_port, .. } = record.key;
-        let source = (&sides.source, KeyField::SourcePort, source_port);
-        let destination = (&sides.destination, KeyField::DestinationPort, destination_port);
-        for (label, (address, port_field, port), sends) in
-            [(labels[0], source, true), (labels[1], destination, false)]
-        {
+        for (label, side) in labels.into_iter().zip([Side::Source, Side::Destination]) {
             out.extend_from_slice(label);
-            if let Some(address) = address {
+            if let Some(address) = sides.of(side) {
                 put_text(out, br#""ip":""#, address.text());
                 out.push(b'"');
             }
-            if self.key.contains(port_field) {
-                put_comma(out);
-                put_number(out, br#""port":"#, port);
-            }
-            if sends {
-                put_comma(out);
-                put_number(out, br#""bytes":"#, record.octets);
-                put_number(out, br#","packets":"#, record.packets);
-            }
+            self.put_behind_address(side, record, out);
             out.push(b'}');
+        }
+    }
+
+    /// Appends the port of a side, and the counts of what it sent: nothing for the destination.
+    fn put_behind_address(&self, side: Side, record: &FlowRecord, out: &mut Vec<u8>) {
+        let (field, port) = match side {
+            Side::Source => (KeyField::SourcePort, record.key.source_port),
+            Side::Destination => (KeyField::DestinationPort, record.key.destination_port),
+        };
+        if self.key.contains(field) {
+            put_comma(out);
+            put_number(out, br#""port":"#, port);
+        }
+        if side == Side::Source {
+            put_comma(out);
+            put_number(out, br#""bytes":"#, record.octets);
+            put_number(out, br#","packets":"#, record.packets);
         }
     }
 
@@ -336,9 +313,7 @@ impl DocumentWriter {
         let collected = flow.details.and_then(|details| details.collected.as_deref());
         match self.fields {
             Fields::Full => {
-                let exporter = &self.exporter;
-                let origin = self.origin.as_ref();
-                out.extend_from_slice(origin.map_or(exporter, |(_, texts)| &texts.exporter));
+                out.extend_from_slice(&self.texts().exporter);
                 let exported = flow.record.exported;
                 self.time.put(collected.map_or(exported, |it| it.export_time), out);
                 out.push(b'"');
@@ -357,12 +332,6 @@ impl DocumentWriter {
         }
         out.push(b'}');
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Source,
-    Destination,
 }
 
 /// Appends the names of tags, if there are any.

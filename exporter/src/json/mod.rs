@@ -5,8 +5,8 @@ mod collected;
 mod document;
 mod escape;
 mod event;
+mod exporter;
 mod facts;
-mod id;
 mod member;
 mod netflow;
 mod own;
@@ -24,9 +24,6 @@ use crate::sink::{DocumentSink, Subject};
 use document::DocumentWriter;
 pub use escape::{escaped_json, is_terminal_control};
 use event::EventWriter;
-pub(crate) use id::conversation_hash;
-#[cfg(feature = "kafka")]
-pub(crate) use id::put_community_id;
 pub(crate) use netflow::elements;
 pub(crate) use settings::{DocumentSettings, Fields};
 

@@ -3,7 +3,6 @@
 use element::Flow;
 use flow::Tunnel;
 
-use super::collected::put_protocol;
 use super::facts::put_own;
 use super::member::{put_comma, put_number, put_text};
 use super::place::put_network;
@@ -14,7 +13,8 @@ pub(super) fn put_own_fields(flow: Flow<'_>, protocol: Option<&str>, out: &mut V
     out.extend_from_slice(br#","flowprobe":{"#);
     let empty = out.len();
     if let Some(protocol) = protocol {
-        put_protocol(protocol, out);
+        put_text(out, br#""protocol":""#, protocol.as_bytes());
+        out.push(b'"');
     }
     if flow.collected().is_some_and(|collected| collected.is_scaled) {
         put_comma(out);

@@ -2,8 +2,6 @@
 
 use flow::{KeyFields, NetworkSet};
 
-use crate::output::Context;
-
 /// Settings that all documents of an output have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct DocumentSettings {
@@ -39,24 +37,4 @@ pub(crate) enum Fields {
     Full,
     /// Without fields whose values are in other fields too.
     Lean,
-}
-
-impl DocumentSettings {
-    /// The settings of an output in this context.
-    pub(crate) fn of(context: &Context, namespace: String, observation_domain_id: u32) -> Self {
-        Self {
-            name: context.name.clone(),
-            version: context.version.clone(),
-            namespace,
-            observation_domain_id,
-            key: context.key,
-            local_networks: context.local_networks.clone(),
-            sampling_interval: context.sampling_interval,
-            fields: Fields::Full,
-            geo: true,
-            has_dns_events: false,
-            has_options: false,
-            id_prefix: None,
-        }
-    }
 }

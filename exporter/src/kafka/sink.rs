@@ -7,11 +7,10 @@ use flow::Conversation;
 
 use super::client::{KafkaClient, KafkaSettings, put_entry};
 use crate::batches::{Outbox, OutboxSettings};
-use crate::content::Content;
+use crate::content::{Content, Message};
+use crate::conversation_id::put_community_id;
 use crate::error::ExportError;
 use crate::exporter::ExportCounts;
-use crate::json::put_community_id;
-use crate::message::Message;
 use crate::sink::{DocumentSink, Subject};
 use crate::transport::{Collector, Host, Transport, TransportCounts};
 

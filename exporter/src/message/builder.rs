@@ -7,32 +7,13 @@
 use element::{PutOctets, count16};
 use flow::RecordTally;
 
-use crate::content::Content;
+use crate::content::Message;
 
 /// Maximum octets of a message: its length field has 16 bits.
-pub(crate) const MESSAGE_OCTETS_MAX: usize = u16::MAX as usize;
-
-/// Minimum limit of a message. Encoders assert that templates and options fit.
-pub(crate) const MESSAGE_OCTETS_MIN: usize = 528;
+const MESSAGE_OCTETS_MAX: usize = u16::MAX as usize;
 
 /// Octets of a set's id and length.
 pub(super) const SET_HEADER: usize = 4;
-
-/// A finished message, and the flow records in it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Message<'a> {
-    /// The encoded octets.
-    pub(crate) octets: &'a [u8],
-    /// Flow records in it.
-    pub(crate) records: RecordTally,
-}
-
-impl Message<'_> {
-    /// The content of this message, for counting.
-    pub(crate) fn content(&self) -> Content {
-        Content { messages: 1, octets: self.octets.len() as u64, records: self.records, events: 0 }
-    }
-}
 
 /// The record does not fit into the message, or has to be in another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use std::fmt::Debug;
 use element::{ExporterState, Flow};
 use flow::Timestamp;
 
-use super::builder::{Full, Message};
+use super::builder::Full;
+use crate::content::Message;
 
 /// Turns flow records into messages of one protocol. One message is under construction.
 pub(crate) trait MessageEncoder: Debug + Send {

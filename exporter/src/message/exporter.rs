@@ -12,7 +12,8 @@ use crate::content::Content;
 use crate::error::ExportError;
 use crate::exporter::{ExportCounts, Exporter, Interface, MeterReport};
 use crate::muted::Muted;
-use crate::transport::{Patience, Transport, TransportCounts};
+use crate::patience::Patience;
+use crate::transport::{Transport, TransportCounts};
 
 /// Flow records as messages of a protocol over a transport.
 #[derive(Debug)]

@@ -10,14 +10,15 @@ use element::{
 };
 use flow::{Facts, IpVersion, NameProtocol, Timestamp};
 
-use super::builder::{Full, MESSAGE_OCTETS_MIN, Message, MessageBuilder, Padded, SET_HEADER};
+use super::builder::{Full, MessageBuilder, Padded, SET_HEADER};
 use super::encoder::{MessageEncoder, NotAdded};
 use super::named::{NamedTemplate, Namespace};
 use super::template::{FlowTemplate, OptionsTemplate, fixed_part, flow_template, template};
-use crate::output::Context;
+use crate::content::Message;
+use crate::transport::MESSAGE_OCTETS_MIN;
 
 /// Octets of the message header.
-pub(crate) const HEADER: usize = 16;
+const HEADER: usize = 16;
 
 const VERSION: u16 = 10;
 const TEMPLATE_SET: u16 = 2;
@@ -70,17 +71,6 @@ pub(crate) enum Blocks {
 }
 
 impl Blocks {
-    /// The blocks of an output; `None` if records have the ordinary fields only.
-    pub(crate) const fn of(context: &Context) -> Option<Self> {
-        match (context.has_tunnels, context.has_places) {
-            _ if context.has_exporters => Some(Self::Original),
-            (false, false) => None,
-            (false, true) => Some(Self::Places),
-            (true, false) => Some(Self::Tunnel),
-            (true, true) => Some(Self::Both),
-        }
-    }
-
     const fn templates(self) -> [&'static FlowTemplate; 2] {
         match self {
             Self::Places => [&IPV4_PLACES, &IPV6_PLACES],

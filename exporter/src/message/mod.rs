@@ -14,7 +14,6 @@ mod template;
 mod uptime;
 
 pub(crate) use announcement::Refresh;
-pub(crate) use builder::{MESSAGE_OCTETS_MIN, Message};
 pub(crate) use encoder::MessageEncoder;
 pub(crate) use exporter::MessageExporter;
 pub(crate) use named::Namespace;

@@ -13,15 +13,16 @@
 use element::{Element, FixedOctets, Flow, PutOctets, saturate32};
 use flow::{Details, FlowRecord, IpVersion, Place, RecordTally, Timestamp};
 
-use super::builder::{Full, Message, MessageBuilder};
+use super::builder::{Full, MessageBuilder};
 use super::encoder::{Inexact, MessageEncoder, NotAdded};
 use super::uptime::{self, Uptime};
+use crate::content::Message;
 
 /// Octets of the header.
-pub(crate) const HEADER: usize = 24;
+const HEADER: usize = 24;
 
 /// Octets of a record.
-pub(crate) const RECORD: usize = 48;
+const RECORD: usize = 48;
 
 const VERSION: u16 = 5;
 

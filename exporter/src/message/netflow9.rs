@@ -9,13 +9,15 @@ use element::Element as E;
 use element::{Element, ExporterState, FixedOctets, Flow, PutOctets, count16, saturate32};
 use flow::{Details, FlowRecord, IpVersion, Timestamp};
 
-use super::builder::{Full, MESSAGE_OCTETS_MIN, Message, MessageBuilder, Padded, SET_HEADER};
+use super::builder::{Full, MessageBuilder, Padded, SET_HEADER};
 use super::encoder::{Inexact, MessageEncoder, NotAdded};
 use super::template::{FlowTemplate, OptionsTemplate, fixed_part, flow_template, template};
 use super::uptime::{self, Uptime};
+use crate::content::Message;
+use crate::transport::MESSAGE_OCTETS_MIN;
 
 /// Octets of the packet header.
-pub(crate) const HEADER: usize = 20;
+const HEADER: usize = 20;
 
 const VERSION: u16 = 9;
 const TEMPLATE_SET: u16 = 0;

@@ -3,9 +3,10 @@
 use element::{ExporterState, Flow};
 use flow::Timestamp;
 
-use super::builder::{Full, Message};
+use super::builder::Full;
 use super::encoder::{MessageEncoder, NotAdded};
 use super::ipfix::Encoder;
+use crate::content::Message;
 
 /// Why a flow is in no message: there is no room for it beside the templates.
 const TOO_LARGE: &str = "flows that are too large for message-max are not exported";
@@ -95,7 +96,8 @@ mod tests {
     use super::*;
     use crate::error::ExportError;
     use crate::exporter::Exporter;
-    use crate::transport::{Patience, Transport, TransportCounts};
+    use crate::patience::Patience;
+    use crate::transport::{Transport, TransportCounts};
 
     /// Less than the templates take.
     const LIMIT: usize = 100;

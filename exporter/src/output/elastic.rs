@@ -1,25 +1,26 @@
 //! Elasticsearch and OpenSearch.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use super::tcp::{CA, CERT, FINGERPRINT, KEY, tls};
+use super::batches::{
+    CONNECTIONS, DEAD_LETTER, GIVE_UP, Kind, MEMORY, NAMESPACE, PASSWORD_FILE, RUN, SPOOL,
+    SPOOL_FULL, SPOOL_MAX, USER, id_prefix, outbox, password, variable,
+};
+use super::tls::{CA, CERT, FINGERPRINT, KEY, tls};
 use super::{
-    EVENTS, GEO, ODID, OPTIONS, Opened, Output, Request, Setting, Settings, TargetForm,
+    EVENTS, FIELDS, GEO, ODID, OPTIONS, Opened, Output, Request, Setting, Settings, TargetForm,
     wants_dns_events,
 };
-use crate::batches::{OutboxSettings, SpoolSettings};
 use crate::cluster::Cluster;
 use crate::elastic::{
     ClientSettings, Credentials, ElasticSettings, ElasticSink, IndexPattern, alert_stream,
     dns_stream, flow_stream,
 };
 use crate::error::{ExportError, sentence};
-use crate::json::{DocumentExporter, DocumentSettings, Fields};
-use crate::secret::warn_of_readers;
-use crate::spool::WhenFull;
-use crate::transport::{Host, TlsSettings};
+use crate::json::DocumentExporter;
+use crate::secret;
+use crate::tls::TlsSettings;
+use crate::transport::Host;
 
 /// Settings of both outputs. Those of TLS are the last.
 const SETTINGS: &[&Setting] = &[
@@ -77,32 +78,13 @@ pub(super) const ELASTIC_HTTPS: Output = Output {
 
 const ELASTIC_PORT: u16 = 9200;
 
-pub(super) const NAMESPACE: Setting =
-    Setting::text("namespace", "the data stream is logs-netflow.log-NAMESPACE", |text| {
-        let is_allowed = |c: char| c.is_alphanumeric() && !c.is_uppercase() || "._".contains(c);
-        text.len() <= 100 && text.chars().all(is_allowed)
-    })
-    .default("default");
-
 const INDEX: Setting = Setting::text(
     "index",
     "index instead of the data stream, by the time of the flow's end: flows-%Y.%m.%d",
     |text| IndexPattern::new(text).is_some(),
 );
 
-pub(super) const FIELDS: Setting =
-    Setting::text("fields", "full, or lean: without related and what netflow.* repeats", |text| {
-        ["full", "lean"].contains(&text)
-    })
-    .default("full");
-
 const PIPELINE: Setting = Setting::text("pipeline", "ingest pipeline of the cluster", |_| true);
-
-pub(super) const USER: Setting =
-    Setting::text("user", "name for authentication", |text| !text.contains(':'));
-
-pub(super) const PASSWORD_FILE: Setting =
-    Setting::path("password-file", "file with the password of the user").needs("user");
 
 const API_KEY_FILE: Setting =
     Setting::path("api-key-file", "file with an API key: ID:KEY, or that in Base64");
@@ -120,56 +102,13 @@ const BATCH: Setting =
     Setting::size("batch", "octets of a request before compression", 10_000..=50_000_000)
         .default("5M");
 
-pub(super) const MEMORY: Setting =
-    Setting::size("memory", "octets of requests that wait in memory", 100_000..=100_000_000_000)
-        .default("64M");
-
-pub(super) const CONNECTIONS: Setting =
-    Setting::number("connections", "most requests under way; their number adapts", 1..=64)
-        .default("8");
-
 const TIMEOUT: Setting = Setting::duration("timeout", "how long a request may take").default("90s");
-
-pub(super) const GIVE_UP: Setting =
-    Setting::duration("give-up", "a replay ends when nothing is accepted for this time")
-        .default("5m");
-
-pub(super) const SPOOL: Setting =
-    Setting::folder("spool", "directory for documents that the cluster does not take yet");
-
-pub(super) const SPOOL_MAX: Setting =
-    Setting::size("spool-max", "octets of documents in the spool", 1_000_000..=100_000_000_000_000)
-        .default("10G")
-        .needs("spool");
-
-pub(super) const SPOOL_FULL: Setting = Setting::text(
-    "spool-full",
-    "which documents a full spool drops: the oldest or the newest",
-    |text| ["oldest", "newest"].contains(&text),
-)
-.default("oldest")
-.needs("spool");
-
-pub(super) const DEAD_LETTER: Setting = Setting::written_path(
-    "dead-letter",
-    "file for documents that the cluster refuses, with the reason",
-);
-
-pub(super) const RUN: Setting = Setting::text(
-    "run",
-    "name of this run in ids; by default of input and settings, else random",
-    |text| {
-        text.len() <= 100 && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
-    },
-);
 
 fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Opened {
     let settings = request.settings;
     let not_opened =
         |problem: String| ExportError::NotOpened(format!("{}: {problem}", request.name));
     let namespace = settings.string(&NAMESPACE);
-    let domain = request.observation_domain_id();
-    let run = run(request);
     let index = index(settings);
     let stream = flow_stream(&namespace);
     // A document in the spool names its stream, because the next run may have another one.
@@ -182,48 +121,26 @@ fn open(request: &Request<'_>, hosts: &[Host], tls: Option<&TlsSettings>) -> Ope
     };
     let sink = ElasticSink::open(ElasticSettings {
         client,
-        id_prefix: format!("{domain:x}-{run}-"),
+        id_prefix: id_prefix(request),
         alert_target: alert_stream(&namespace),
         dns_target: dns_stream(&namespace),
         index: index.or(named),
-        outbox: OutboxSettings {
-            name: request.name.to_owned(),
-            unit: "documents",
-            thread: "elastic",
-            format: BULK,
-            hosts: hosts.len(),
-            batch_octets: settings.size(&BATCH),
-            memory_octets: settings.size(&MEMORY),
-            connections: settings.number(&CONNECTIONS),
-            dead_letters: settings.given(&DEAD_LETTER),
-            in_use: Arc::clone(&request.context.files),
-            patience: request.context.patience,
-            give_up: settings.duration(&GIVE_UP),
-            spool: spool(settings),
-        },
+        outbox: outbox(
+            request,
+            Kind {
+                unit: "documents",
+                thread: "elastic",
+                format: BULK,
+                hosts: hosts.len(),
+                batch: &BATCH,
+            },
+        ),
     })?;
-    let documents = DocumentSettings {
-        geo: settings.string(&GEO) == "on",
-        fields: if settings.string(&FIELDS) == "lean" { Fields::Lean } else { Fields::Full },
-        ..request.documents(namespace, domain)
-    };
-    Ok(Box::new(DocumentExporter::new(documents, sink)))
+    Ok(Box::new(DocumentExporter::new(request.documents(namespace), sink)))
 }
 
 /// The format of its batches in a spool.
 const BULK: u8 = 0;
-
-/// Settings of the spool.
-pub(super) fn spool(settings: &Settings) -> Option<SpoolSettings> {
-    settings.given(&SPOOL).map(|directory| SpoolSettings {
-        directory,
-        octets_max: settings.size(&SPOOL_MAX) as u64,
-        when_full: match settings.string(&SPOOL_FULL).as_str() {
-            "newest" => WhenFull::DropNewest,
-            _ => WhenFull::DropOldest,
-        },
-    })
-}
 
 /// Settings of the connection to the cluster.
 fn client(
@@ -242,17 +159,6 @@ fn client(
         gzip: 0,
         timeout: settings.duration(&TIMEOUT),
     })
-}
-
-/// The name of the run in ids of documents. An output that is opened by a reload counts from 0
-/// again, so that it has another name.
-pub(super) fn run(request: &Request<'_>) -> String {
-    let run = request.settings.given::<String>(&RUN);
-    let run = run.unwrap_or_else(|| request.context.run.clone());
-    match request.context.change {
-        0 => run,
-        change => format!("{run}-{change}"),
-    }
 }
 
 /// The cluster of an output with these settings.
@@ -283,32 +189,10 @@ fn credentials(settings: &Settings) -> Result<Option<Credentials>, String> {
         return Ok(Some(Credentials::Basic { user, password }));
     }
     let key = match file(&API_KEY_FILE) {
-        Some(path) => Some(secret(&path, "API key")?),
+        Some(path) => Some(secret::read(&path, "API key")?),
         None => variable(API_KEY_VARIABLE),
     };
     Ok(key.map(Credentials::ApiKey))
-}
-
-/// The password of the user, from its file, or else from this environment variable.
-pub(super) fn password(settings: &Settings, name: &str) -> Result<String, String> {
-    match settings.given::<PathBuf>(&PASSWORD_FILE) {
-        Some(path) => secret(&path, "password"),
-        None => variable(name).ok_or_else(|| format!("user needs password-file, or {name}")),
-    }
-}
-
-/// The value of an environment variable that is not empty.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// Reads the first line of a file.
-fn secret(path: &Path, what: &str) -> Result<String, String> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| format!("cannot read {}: {}", path.display(), sentence(&error)))?;
-    warn_of_readers(path, what);
-    let line = text.lines().next().unwrap_or_default().trim();
-    if line.is_empty() { Err(format!("{} is empty", path.display())) } else { Ok(line.to_owned()) }
 }
 
 /// Variables with the password and the API key, if no file is given.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::setting::Settings;
 use super::{EVENTS, GEO, NAMES, ODID, OPTIONS, Output, Request, Setting, TargetForm};
 use crate::error::ExportError;
-use crate::json::{DocumentExporter, DocumentSettings};
-use crate::transport::{FileSettings, FileTransport, Form, Patience, Rotation, Start, Transport};
+use crate::json::DocumentExporter;
+use crate::patience::Patience;
+use crate::transport::{FileSettings, FileTransport, Form, Rotation, Start, Transport};
 
 pub(super) const IPFIX_FILE: Output = Output {
     scheme: "ipfix-file",
@@ -27,12 +28,8 @@ pub(super) const JSON: Output = Output {
     settings: &[&ODID, &EVENTS, &OPTIONS, &GEO, &ROTATE],
     writes_documents: true,
     target: TargetForm::Path(|request, path| {
-        let domain = request.observation_domain_id();
-        let settings = DocumentSettings {
-            geo: request.settings.string(&GEO) == "on",
-            ..request.documents("default".to_owned(), domain)
-        };
-        Ok(Box::new(DocumentExporter::new(settings, open(request, path, Form::Documents)?)))
+        let documents = request.documents("default".to_owned());
+        Ok(Box::new(DocumentExporter::new(documents, open(request, path, Form::Documents)?)))
     }),
     sampling_interval_max: u32::MAX,
 };

@@ -1,13 +1,13 @@
 //! Kafka.
 
-use super::elastic::{
-    CONNECTIONS, DEAD_LETTER, FIELDS, GIVE_UP, MEMORY, NAMESPACE, PASSWORD_FILE, RUN, SPOOL,
-    SPOOL_FULL, SPOOL_MAX, USER,
+use super::batches::{
+    CONNECTIONS, DEAD_LETTER, GIVE_UP, MEMORY, NAMESPACE, PASSWORD_FILE, RUN, SPOOL, SPOOL_FULL,
+    SPOOL_MAX, USER,
 };
-use super::tcp::CA;
+use super::tls::CA;
 use super::{
-    EVENTS, GEO, NAMES, ODID, OPTIONS, Opened, Output, Request, Setting, Settings, TargetForm,
-    wants_dns_events,
+    EVENTS, FIELDS, GEO, NAMES, ODID, OPTIONS, Opened, Output, Request, Setting, Settings,
+    TargetForm, wants_dns_events,
 };
 use crate::transport::Host;
 
@@ -173,15 +173,13 @@ fn open(request: &Request<'_>, hosts: &[Host], topic: &str, tls: Tls) -> Opened 
 #[cfg(feature = "kafka")]
 mod built {
     use std::path::PathBuf;
-    use std::sync::Arc;
 
     use super::*;
-    use crate::batches::OutboxSettings;
     use crate::error::ExportError;
-    use crate::json::{DocumentExporter, DocumentSettings, Fields};
+    use crate::json::{DocumentExporter, DocumentSettings};
     use crate::kafka::{KafkaSettings, KafkaSink, PartitionKey, Value};
     use crate::message::SelfContained;
-    use crate::output::elastic::{password, run, spool};
+    use crate::output::batches::{Kind, id_prefix, outbox, password};
     use crate::transport::Transport;
 
     /// The formats of its batches in a spool; see [`OutboxSettings::format`].
@@ -194,48 +192,38 @@ mod built {
     pub(super) fn open(request: &Request<'_>, hosts: &[Host], topic: &str, tls: Tls) -> Opened {
         let settings = request.settings;
         let context = request.context;
-        let domain = request.observation_domain_id();
-        let run = run(request);
         let security = security(settings, tls)
             .map_err(|problem| ExportError::NotOpened(format!("{}: {problem}", request.name)))?;
         let is_ipfix = settings.string(&FORMAT) == "ipfix";
-        let batch_octets = settings.size(&BATCH);
-        let connections = settings.number(&CONNECTIONS);
-        let name = |Host { name, port }: &Host| match name.contains(':') {
-            true => format!("[{name}]:{port}"),
-            false => format!("{name}:{port}"),
-        };
+        let outbox = outbox(
+            request,
+            Kind {
+                unit: if is_ipfix { "messages" } else { "documents" },
+                thread: "kafka",
+                format: if is_ipfix { MESSAGES } else { DOCUMENTS },
+                // The library knows the state of each broker.
+                hosts: 1,
+                batch: &BATCH,
+            },
+        );
         let kafka = KafkaSettings {
-            brokers: hosts.iter().map(name).collect::<Vec<_>>().join(","),
+            brokers: hosts.iter().map(Host::to_string).collect::<Vec<_>>().join(","),
             topic: topic.to_owned(),
             compression: settings.string(&COMPRESSION),
             message_octets: settings.size(&MESSAGE_MAX),
-            octets_under_way: batch_octets.saturating_mul(connections as usize),
+            octets_under_way: outbox.batch_octets.saturating_mul(outbox.connections as usize),
             timeout: settings.duration(&TIMEOUT),
             value: if is_ipfix { Value::Ipfix } else { Value::Document },
             agent: context.name.clone(),
             version: context.version.clone(),
             security,
         };
-        let outbox = OutboxSettings {
-            name: request.name.to_owned(),
-            unit: if is_ipfix { "messages" } else { "documents" },
-            thread: "kafka",
-            format: if is_ipfix { MESSAGES } else { DOCUMENTS },
-            // The library knows the state of each broker.
-            hosts: 1,
-            batch_octets,
-            memory_octets: settings.size(&MEMORY),
-            connections,
-            dead_letters: settings.given(&DEAD_LETTER),
-            in_use: Arc::clone(&context.files),
-            patience: context.patience,
-            give_up: settings.duration(&GIVE_UP),
-            spool: spool(settings),
-        };
         let key = match settings.string(&PARTITION_KEY).as_str() {
             "conversation" => PartitionKey::Conversation,
-            "exporter" => PartitionKey::Exporter(format!("{}/{domain}", context.name)),
+            "exporter" => {
+                let domain = request.observation_domain_id();
+                PartitionKey::Exporter(format!("{}/{domain}", context.name))
+            }
             _ => PartitionKey::None,
         };
         let sink = KafkaSink::open(kafka, hosts, key, outbox)?;
@@ -244,10 +232,8 @@ mod built {
             return Ok(request.messages(encoder, sink, None));
         }
         let documents = DocumentSettings {
-            geo: settings.string(&GEO) == "on",
-            fields: if settings.string(&FIELDS) == "lean" { Fields::Lean } else { Fields::Full },
-            id_prefix: Some(format!("{domain:x}-{run}-")),
-            ..request.documents(settings.string(&NAMESPACE), domain)
+            id_prefix: Some(id_prefix(request)),
+            ..request.documents(settings.string(&NAMESPACE))
         };
         Ok(Box::new(DocumentExporter::new(documents, sink)))
     }

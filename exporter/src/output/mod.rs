@@ -3,6 +3,8 @@
 //! To add an output, define it in a module of its family and add a line to [`OUTPUTS`].
 
 mod balance;
+mod batches;
+mod context;
 mod destination;
 mod elastic;
 mod file;
@@ -11,18 +13,16 @@ mod kafka;
 mod secrets;
 mod setting;
 mod tcp;
+mod tls;
 mod udp;
-
-use std::sync::Arc;
-
-use flow::{KeyFields, NetworkSet, Timestamp};
 
 use crate::error::ExportError;
 use crate::exporter::Exporter;
-use crate::json::DocumentSettings;
+use crate::json::{DocumentSettings, Fields};
 use crate::message::{MessageEncoder, MessageExporter, Namespace, Refresh, ipfix};
-use crate::transport::{Collector, FilesInUse, Host, Patience, Transport};
+use crate::transport::{Collector, Host, Transport};
 use crate::words::wrapped;
+pub use context::Context;
 pub use destination::Destination;
 pub use secrets::without_secrets;
 pub use setting::Setting;
@@ -86,65 +86,6 @@ struct Request<'a> {
     context: &'a Context,
 }
 
-/// Facts about the program that an output needs.
-#[derive(Clone, Debug)]
-pub struct Context {
-    /// A replay waits for a slow or lost collector, live capture does not.
-    pub patience: Patience,
-    /// Base of sysUpTime in a live run; a replay has its own base.
-    pub uptime_start: Option<Timestamp>,
-    /// The Observation Domain ID of outputs that do not set one; not 0.
-    pub observation_domain_id: u32,
-    /// Packets per metered packet (1 in n sampling).
-    pub sampling_interval: u32,
-    /// Fields of the flow key.
-    pub key: KeyFields,
-    /// Networks inside the perimeter. If empty, private addresses are inside.
-    pub local_networks: NetworkSet,
-    /// Records may have the places of their addresses.
-    pub has_places: bool,
-    /// Records may have the tunnels of their packets.
-    pub has_tunnels: bool,
-    /// Records are of other exporters.
-    pub has_exporters: bool,
-    /// Records may have names that were found in payload.
-    pub has_names: bool,
-    /// The name of this exporter in documents.
-    pub name: String,
-    /// The version of the program in documents.
-    pub version: String,
-    /// Name of this run in the ids of documents: equal for replays of the same input.
-    pub run: String,
-    /// Number of times that the settings of this run were changed before the output is opened. Ids
-    /// of documents differ by it.
-    pub change: u64,
-    /// The files that all inputs and outputs of the run use.
-    pub files: Arc<FilesInUse>,
-}
-
-/// A replay of all packets, with the classic seven fields, in Observation Domain 1, without names.
-impl Default for Context {
-    fn default() -> Self {
-        Self {
-            patience: Patience::Wait,
-            uptime_start: None,
-            observation_domain_id: 1,
-            sampling_interval: 1,
-            key: KeyFields::SEVEN,
-            local_networks: NetworkSet::default(),
-            has_places: false,
-            has_tunnels: false,
-            has_exporters: false,
-            has_names: false,
-            name: String::new(),
-            version: String::new(),
-            run: String::new(),
-            change: 0,
-            files: Arc::default(),
-        }
-    }
-}
-
 const SOURCE: Setting = Setting::source(
     "source",
     "this host's address or interface that packets leave from; the route's by default",
@@ -171,6 +112,12 @@ const GEO: Setting =
         ["on", "off"].contains(&text)
     })
     .default("on");
+
+const FIELDS: Setting =
+    Setting::text("fields", "full, or lean: without related and what netflow.* repeats", |text| {
+        ["full", "lean"].contains(&text)
+    })
+    .default("full");
 
 const EVENTS: Setting = Setting::text(
     "events",
@@ -207,7 +154,7 @@ impl Output {
     }
 
     /// The names of its settings, separated by commas.
-    pub fn setting_names(&self) -> String {
+    fn setting_names(&self) -> String {
         let names: Vec<_> = self.settings.iter().map(|setting| setting.name).collect();
         names.join(", ")
     }
@@ -227,20 +174,22 @@ impl Request<'_> {
         Collector { host: host.clone(), source: self.settings.given(&SOURCE) }
     }
 
-    /// The settings of its documents, but for those that only some outputs have.
-    fn documents(&self, namespace: String, observation_domain_id: u32) -> DocumentSettings {
+    /// The settings of its documents.
+    fn documents(&self, namespace: String) -> DocumentSettings {
+        let settings = self.settings;
         DocumentSettings {
-            has_dns_events: wants_dns_events(self.settings),
-            has_options: wants_options(self.settings),
-            ..DocumentSettings::of(self.context, namespace, observation_domain_id)
+            geo: settings.string(&GEO) == "on",
+            fields: if settings.string(&FIELDS) == "lean" { Fields::Lean } else { Fields::Full },
+            has_dns_events: wants_dns_events(settings),
+            has_options: wants_options(settings),
+            ..self.context.documents(namespace, self.observation_domain_id())
         }
     }
 
     /// The encoder of IPFIX messages, with this limit of octets.
     fn ipfix(&self, limit: usize) -> ipfix::Encoder {
-        let blocks = ipfix::Blocks::of(self.context);
         let names = self.settings.string(&NAMES).parse().ok().filter(|_| self.context.has_names);
-        ipfix::Encoder::new(self.observation_domain_id(), limit, blocks, names)
+        ipfix::Encoder::new(self.observation_domain_id(), limit, self.context.blocks(), names)
     }
 
     /// The exporter of messages with this encoder and this transport.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::Output;
 use super::secrets::without_user;
-use crate::transport::{Fingerprint, Rotation, Source};
+use crate::tls::Fingerprint;
+use crate::transport::{Rotation, Source};
 use crate::unit::number_with_unit;
 
 /// Definition of a setting of an output.

@@ -1,10 +1,10 @@
 //! IPFIX over TCP, plain and under TLS.
 
-use std::path::PathBuf;
-
+use super::tls::{CA, CERT, FINGERPRINT, KEY, tls};
 use super::udp::IPFIX_PORT;
-use super::{NAMES, ODID, Opened, Output, Request, SOURCE, Setting, Settings, TargetForm, WAIT};
-use crate::transport::{Host, StreamSettings, StreamTransport, TlsSettings, Transport};
+use super::{NAMES, ODID, Opened, Output, Request, SOURCE, Setting, TargetForm, WAIT};
+use crate::tls::TlsSettings;
+use crate::transport::{Host, StreamSettings, StreamTransport, Transport};
 
 pub(super) const IPFIX_TCP: Output = Output {
     scheme: "ipfix+tcp",
@@ -31,32 +31,6 @@ const IPFIX_TLS_PORT: u16 = 4740;
 
 const RECONNECT: Setting =
     Setting::duration("reconnect", "longest pause between attempts to connect").default("60s");
-
-pub(super) const CA: Setting = Setting::path(
-    "ca",
-    "PEM file of authorities, or of the collector, to trust; the system's by default",
-);
-
-pub(super) const FINGERPRINT: Setting = Setting::fingerprint(
-    "fingerprint",
-    "SHA-256 of the certificate to trust: the collector's, or its authority's",
-);
-
-pub(super) const CERT: Setting =
-    Setting::path("cert", "PEM file of this exporter's certificate").needs("key");
-
-pub(super) const KEY: Setting =
-    Setting::path("key", "PEM file of the certificate's private key").needs("cert");
-
-/// Settings of trust in the collector, and of the own certificate.
-pub(super) fn tls(settings: &Settings) -> TlsSettings {
-    let path = |setting| settings.given::<PathBuf>(setting);
-    TlsSettings {
-        authorities: path(&CA),
-        fingerprint: settings.given(&FINGERPRINT),
-        identity: path(&CERT).zip(path(&KEY)),
-    }
-}
 
 fn open(request: &Request<'_>, host: &Host, tls: Option<TlsSettings>) -> Opened {
     let reconnect_max = request.settings.duration(&RECONNECT);

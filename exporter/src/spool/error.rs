@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::BatchTally;
+use super::batch::BatchTally;
 use crate::error::sentence;
 use crate::words::noun;
 

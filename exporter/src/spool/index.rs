@@ -4,8 +4,21 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::SystemTime;
 
+use super::batch::{BatchTally, RunTallies, SpooledBatch};
 use super::store::Entry;
-use super::{BATCHES_MAX, BatchTally, RunTallies, SpooledBatch, WhenFull};
+
+/// Maximum number of batches in a spool.
+pub const BATCHES_MAX: u64 = 100_000;
+
+/// Policy for a batch that does not fit into the spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// The oldest batches that are not handed out are dropped for it. If this is not enough, it is
+    /// dropped.
+    DropOldest,
+    /// The new batch is dropped.
+    DropNewest,
+}
 
 /// A batch in the spool.
 #[derive(Clone, Copy, Debug)]

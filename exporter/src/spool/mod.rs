@@ -35,6 +35,7 @@
 //! most [`BATCHES_MAX`] batches, with some 100 octets of memory each. Opening reads only the
 //! descriptions of the batches.
 
+mod batch;
 mod error;
 mod index;
 mod store;
@@ -49,88 +50,17 @@ use std::path::{Path, PathBuf};
 use std::slice;
 use std::time::{Duration, Instant, SystemTime};
 
-use derive_more::{Add, AddAssign, Sub};
-use flow::RecordTally;
-
+pub use self::batch::{BatchKey, BatchTally, RunTallies, SpooledBatch, TakenBatch};
 pub use self::error::SpoolError;
 use self::index::Index;
+pub use self::index::{BATCHES_MAX, WhenFull};
 use self::store::{Entry, Store};
-
-/// Maximum number of batches in a spool.
-pub const BATCHES_MAX: u64 = 100_000;
 
 /// Pause after an error before the file is opened again.
 const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 
 /// A longer file is compacted when the spool is empty.
 const LENGTH_KEPT: u64 = 64 * 1024 * 1024;
-
-/// Policy for a batch that does not fit into the spool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WhenFull {
-    /// The oldest batches that are not handed out are dropped for it. If this is not enough, it is
-    /// dropped.
-    DropOldest,
-    /// The new batch is dropped.
-    DropNewest,
-}
-
-/// Records and events, encoded by an output.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpooledBatch {
-    /// The records, and the packets and octets that they report.
-    pub records: RecordTally,
-    /// The events.
-    pub events: u64,
-    /// The encoded records and events.
-    pub octets: Vec<u8>,
-}
-
-/// Identifies a batch while the spool is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BatchKey(u64);
-
-/// A batch that is handed out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TakenBatch {
-    /// Key to give it back or to remove it.
-    pub key: BatchKey,
-    /// The batch as it was pushed.
-    pub batch: SpooledBatch,
-    /// Time of the push, by the clock of the host at that time.
-    pub pushed: SystemTime,
-    /// True if it was in the spool when the spool was opened. Its records are from an earlier run.
-    pub of_earlier_run: bool,
-}
-
-/// A number of batches, their octets, and the records in them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Add, AddAssign, Sub)]
-pub struct BatchTally {
-    /// Number of batches.
-    pub batches: u64,
-    /// Octets of the encoded batches.
-    pub octets: u64,
-    /// The records, and the packets and octets that they report.
-    pub records: RecordTally,
-    /// The events.
-    pub events: u64,
-}
-
-/// Batches of this run, and batches of earlier runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Add, AddAssign)]
-pub struct RunTallies {
-    /// Pushed since the spool was opened.
-    pub this_run: BatchTally,
-    /// In the spool when it was opened.
-    pub earlier_runs: BatchTally,
-}
-
-impl RunTallies {
-    /// Sum of both.
-    pub fn total(&self) -> BatchTally {
-        self.this_run + self.earlier_runs
-    }
-}
 
 /// State of the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

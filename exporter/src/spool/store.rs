@@ -14,7 +14,8 @@ use redb::backends::FileBackend;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, TableHandle};
 use twox_hash::XxHash64;
 
-use super::{SpoolError, SpooledBatch};
+use super::batch::SpooledBatch;
+use super::error::SpoolError;
 
 /// The file of a spool, in its directory.
 const FILE: &str = "spool.redb";

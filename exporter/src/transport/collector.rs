@@ -5,18 +5,19 @@ use std::fs::File;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::str::FromStr;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
-use std::{iter, thread};
 
 use flow::Conversation;
 use flow::number::protocol;
-use log::warn;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::ending;
-use crate::error::{ExportError, sentence};
+use super::answer::{answer_of, wait_for};
+use crate::error::sentence;
+
+/// Time that the start of a live run waits for the lookup of the collector's name.
+pub(super) const START_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A host that messages are sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,14 @@ pub(crate) struct Host {
     pub(crate) name: String,
     /// The port; not 0.
     pub(crate) port: u16,
+}
+
+/// As in URLs: `HOST:PORT`, with an IPv6 address in brackets.
+impl Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, port } = self;
+        if name.contains(':') { write!(f, "[{name}]:{port}") } else { write!(f, "{name}:{port}") }
+    }
 }
 
 /// Source of packets.
@@ -210,113 +219,5 @@ impl Unreachable {
 impl Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// Calls a function in a thread that ends with it. If the thread cannot start, the channel is
-/// closed.
-pub(super) fn answer_of<T: Send + 'static>(
-    thread: &str,
-    ask: impl FnOnce() -> T + Send + 'static,
-) -> Receiver<T> {
-    let (sender, answer) = mpsc::sync_channel(1);
-    // The receiver may be closed by then.
-    let answers = move || drop(sender.send(ask()));
-    drop(thread::Builder::new().name(thread.to_owned()).spawn(answers));
-    answer
-}
-
-/// Waits for an answer, at most this long, or until the run has to end.
-pub(super) fn wait_for<T>(answer: &Receiver<T>, longest: Duration) -> Result<T, NoAnswer> {
-    let begin = Instant::now();
-    loop {
-        let left = longest.saturating_sub(begin.elapsed());
-        match answer.recv_timeout(left.min(ending::LOOK)) {
-            Ok(answer) => return Ok(answer),
-            Err(RecvTimeoutError::Disconnected) => return Err(NoAnswer::NoThread),
-            Err(RecvTimeoutError::Timeout) if ending::is_requested() => {
-                return Err(NoAnswer::Interrupted);
-            }
-            Err(RecvTimeoutError::Timeout) if left.is_zero() => return Err(NoAnswer::Late),
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-    }
-}
-
-/// Reason why there is no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoAnswer {
-    #[error("there is no answer yet")]
-    Late,
-    #[error("the run was interrupted")]
-    Interrupted,
-    #[error("the system has no thread for it")]
-    NoThread,
-}
-
-/// Time that the start of a live run waits for the lookup of the collector's name.
-pub(super) const START_PATIENCE: Duration = Duration::from_secs(2);
-
-/// The first pause between two attempts to reach a collector. It doubles with each attempt.
-pub(super) const PAUSE_FIRST: Duration = Duration::from_secs(1);
-
-/// Retries an attempt to reach a collector, in a replay, until `wait` is over. `doing` is a verb
-/// phrase for messages.
-pub(super) fn keep_trying<T>(
-    doing: &str,
-    wait: Duration,
-    mut attempt: impl FnMut() -> Result<T, Failure>,
-) -> Result<T, ExportError> {
-    let last_attempt = Instant::now() + wait;
-    let pauses = iter::successors(Some(PAUSE_FIRST), |pause| Some(*pause * 2));
-    let mut said = false;
-    for pause in pauses {
-        let reason = match attempt() {
-            Ok(reached) => return Ok(reached),
-            Err(Failure::ForGood(reason)) => {
-                return Err(ExportError::NotOpened(format!("cannot {doing}: {reason}")));
-            }
-            Err(Failure::ForNow(Unreachable(reason))) => reason,
-        };
-        let left = last_attempt.saturating_duration_since(Instant::now());
-        if ending::is_requested() {
-            let words = format!("cannot {doing}: {reason}; the run was interrupted");
-            return Err(ExportError::NotOpened(words));
-        }
-        if left.is_zero() {
-            let seconds = wait.as_secs();
-            let words = format!("cannot {doing}: {reason}; given up after {seconds} s");
-            return Err(ExportError::NotOpened(words));
-        }
-        if !said {
-            warn!("cannot {doing}: {reason}; trying again for {} s", wait.as_secs());
-            said = true;
-        }
-        let end = Instant::now() + pause.min(left);
-        while Instant::now() < end && !ending::is_requested() {
-            thread::sleep(ending::LOOK.min(end.saturating_duration_since(Instant::now())));
-        }
-    }
-    unreachable!("there is always a next pause")
-}
-
-/// Reason why an attempt to reach a collector failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// Another attempt may succeed.
-    ForNow(Unreachable),
-    /// Another attempt would fail in the same way: a configuration error.
-    ForGood(String),
-}
-
-impl From<NoAnswer> for Failure {
-    fn from(reason: NoAnswer) -> Self {
-        Self::ForGood(reason.to_string())
-    }
-}
-
-impl From<Unreachable> for Failure {
-    fn from(unreachable: Unreachable) -> Self {
-        Self::ForNow(unreachable)
     }
 }

@@ -4,36 +4,29 @@
 //! datagram, the peer's kernel acknowledged the octets, or the file has them. Failed: they are
 //! known to be lost.
 
+mod answer;
+mod attempts;
 mod collector;
 mod file;
 mod pace;
 mod route;
 mod session;
 mod stream;
-mod tls;
-mod tls_words;
-mod trust;
 mod udp;
+mod wire;
 
 use std::fmt::Debug;
 
 use flow::{Conversation, Timestamp};
 
-use crate::content::Content;
+use crate::content::{Content, Message};
 use crate::error::ExportError;
 use crate::exporter::ExportCounts;
-use crate::message::Message;
 pub(crate) use collector::{Collector, Host, Source};
 pub(crate) use file::{FileSettings, FileTransport, Form, Rotation, Start};
 pub use file::{FilesInUse, LineFile};
 pub(crate) use route::RouteSettings;
-pub use stream::Patience;
 pub(crate) use stream::{StreamSettings, StreamTransport};
-pub(crate) use tls::TlsSettings;
-pub use tls::server_config;
-pub use tls_words::error_with_exporter;
-pub(crate) use tls_words::{handshake_error, in_words};
-pub(crate) use trust::Fingerprint;
 pub(crate) use udp::{UdpSettings, UdpTransport};
 
 /// Sends or writes messages.
@@ -118,8 +111,12 @@ pub(crate) trait Transport: Debug + Send {
     }
 }
 
+/// The least limit of messages that a transport sets. Encoders assert that templates and options
+/// fit.
+pub(crate) const MESSAGE_OCTETS_MIN: usize = 528;
+
 /// Limit of messages over TCP and in files: far below 1,000 records, and below collectors' limits.
-pub(crate) const RELIABLE_MESSAGE_OCTETS: usize = 8192;
+const RELIABLE_MESSAGE_OCTETS: usize = 8192;
 
 /// Counters of a transport.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

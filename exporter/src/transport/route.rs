@@ -22,11 +22,11 @@ use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrStorage, getsockopt, recvmsg, sockopt,
 };
 
-use super::Patience;
-use super::collector::{
-    Collector, NoAnswer, PAUSE_FIRST, START_PATIENCE, Unreachable, keep_trying, wait_for,
-};
+use super::answer::{NoAnswer, wait_for};
+use super::attempts::{PAUSE_FIRST, keep_trying};
+use super::collector::{Collector, START_PATIENCE, Unreachable};
 use crate::error::ExportError;
+use crate::patience::Patience;
 
 /// Interval of checks of the source address, and minimum time between two new sockets.
 const LOOK: Duration = Duration::from_secs(1);

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 
-use super::collector::{Collector, Failure, Unreachable};
-use super::tls::{Identity, Wire};
-use crate::content::Content;
+use super::attempts::Failure;
+use super::collector::{Collector, Unreachable};
+use super::wire::{Identity, Wire};
+use crate::content::{Content, Message};
 use crate::ending;
-use crate::message::Message;
 
 /// Timeout for each address of a name, and for the TLS handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -18,17 +18,18 @@ use flow::Conversation;
 use flow::number::protocol;
 use log::{info, warn};
 
-use super::collector::{
-    Collector, Failure, NoAnswer, PAUSE_FIRST, START_PATIENCE, Unreachable, answer_of, keep_trying,
-    wait_for,
-};
+use super::answer::{NoAnswer, answer_of, wait_for};
+use super::attempts::{Failure, PAUSE_FIRST, keep_trying};
+use super::collector::{Collector, START_PATIENCE, Unreachable};
 use super::session::{BUFFER, Peer, Session};
-use super::tls::{Identity, TlsSettings};
+use super::wire::Identity;
 use super::{Transport, TransportCounts};
+use crate::content::Message;
 use crate::ending;
 use crate::error::{ExportError, sentence};
-use crate::message::Message;
 use crate::muted::Muted;
+use crate::patience::Patience;
+use crate::tls::TlsSettings;
 use crate::words::noun;
 
 /// Maximum time for the end of a session in a live run.
@@ -36,15 +37,6 @@ const END_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Maximum waiting octets for a slow collector in a live run: half a million flows.
 const BACKLOG_MAX: usize = 32 << 20;
-
-/// Behaviour without a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    /// Replay: wait for an unreachable collector, by default for a minute, then give up.
-    Wait,
-    /// Live: continue, count lost records, retry regularly.
-    GoOn,
-}
 
 /// Settings of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]

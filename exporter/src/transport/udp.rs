@@ -16,11 +16,11 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use super::pace::Pace;
 use super::route::{IPV6_MTU_MIN, Route, RouteSettings, Router};
-use super::{Patience, Transport, TransportCounts};
-use crate::content::Content;
+use super::{MESSAGE_OCTETS_MIN, Transport, TransportCounts};
+use crate::content::{Content, Message};
 use crate::error::{ExportError, sentence};
-use crate::message::{MESSAGE_OCTETS_MIN, Message};
 use crate::muted::Muted;
+use crate::patience::Patience;
 
 /// Maximum datagrams per send with segmentation (`UDP_MAX_SEGMENTS` since 2.6.18).
 const SEGMENTS_MAX: usize = 64;

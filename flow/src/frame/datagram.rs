@@ -2,6 +2,8 @@
 
 use core::net::SocketAddr;
 
+use super::field::udp;
+use super::transport::behind_udp;
 use super::{Fragment, Frame, Ignored, Tpids, link, network, wire_octets};
 use crate::number::protocol::UDP;
 
@@ -31,11 +33,6 @@ pub enum NoDatagram {
 
 /// The UDP datagram of the outermost IP packet of a frame. Fragments are not put together.
 ///
-/// ```text
-/// | Source port       | Destination port  |   RFC 768
-/// | Length            | Checksum          |
-/// ```
-///
 /// # Errors
 ///
 /// The frame has no whole datagram.
@@ -50,9 +47,9 @@ pub fn datagram<'a>(frame: &Frame<'a>, tpids: Tpids) -> Result<Datagram<'a>, NoD
     if packet.fragment != Fragment::Whole {
         return Err(NoDatagram::Fragment);
     }
-    let &[_, _, _, _, high, low, ..] = transport else { return Err(NoDatagram::Incomplete) };
-    let length = usize::from(u16::from_be_bytes([high, low]));
-    let payload = transport.get(HEADER..length).ok_or(NoDatagram::Incomplete)?;
+    let (length, rest) = behind_udp(transport).ok_or(NoDatagram::Incomplete)?;
+    let octets = length.checked_sub(udp::OCTETS).ok_or(NoDatagram::Incomplete)?;
+    let payload = rest.get(..octets).ok_or(NoDatagram::Incomplete)?;
     let end = |address, port| SocketAddr::new(address, port);
     Ok(Datagram {
         source: end(packet.source.ip(packet.ip_version), packet.ports.source()),
@@ -60,9 +57,6 @@ pub fn datagram<'a>(frame: &Frame<'a>, tpids: Tpids) -> Result<Datagram<'a>, NoD
         payload,
     })
 }
-
-/// Octets of the UDP header.
-const HEADER: usize = 8;
 
 #[cfg(test)]
 mod tests {

@@ -42,8 +42,16 @@ pub(super) mod jumbo {
 
 /// RFC 9293 section 3.1.
 pub(super) mod tcp {
+    pub(in crate::frame) const SEQUENCE: usize = 4;
     pub(in crate::frame) const DATA_OFFSET: usize = 12;
     pub(in crate::frame) const CONTROL_BITS: usize = 13;
     /// Length of a header without options.
     pub(in crate::frame) const OCTETS_MIN: usize = 20;
+}
+
+/// RFC 768.
+pub(super) mod udp {
+    /// Octets of the datagram, with the header.
+    pub(in crate::frame) const LENGTH: usize = 4;
+    pub(in crate::frame) const OCTETS: usize = 8;
 }

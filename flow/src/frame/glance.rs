@@ -3,12 +3,12 @@
 use super::field::{ipv4, ipv6, tcp};
 use super::link::PlainEthernet;
 use super::network::four_at;
-use super::segment::{ConversationKeys, Parties, payload};
-use super::u16_at;
-use super::{Frame, LinkType};
+use super::transport::{is_first, payload};
+use super::{Frame, LinkType, u16_at};
 use crate::key::{Address, IpVersion, Ports};
+use crate::number::ethertype;
 use crate::number::protocol::{TCP, UDP};
-use crate::number::{ethertype, tcp_control};
+use crate::shard::Parties;
 
 /// What the first headers of a frame say of its transport payload.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,7 @@ pub enum Glance<'a> {
     Begins,
     /// The payload of a plain packet.
     Plain(PlainPayload<'a>),
-    /// Headers that only [`ConversationKeys::look`] reads.
+    /// Headers that only [`ConversationKeys::look`](crate::ConversationKeys::look) reads.
     Other,
 }
 
@@ -32,43 +32,40 @@ pub struct PlainPayload<'a> {
     pub ports: (u16, u16),
     /// The octets behind the transport header, up to the end of the IP packet.
     pub octets: &'a [u8],
-    parties: Parties,
+    pub(crate) parties: Parties,
 }
 
-impl PlainPayload<'_> {
-    /// The hash of its conversation's key.
-    #[inline]
-    pub fn hash(&self, keys: &ConversationKeys) -> u64 {
-        self.parties.hash(&keys.seed)
-    }
+/// Frames that need a closer look than a glance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CloserLook {
+    /// Those with a VLAN tag.
+    pub(crate) tagged: bool,
+    /// Those of UDP with payload, which may be a tunnel.
+    pub(crate) udp: bool,
 }
 
-impl ConversationKeys {
-    /// Looks for payload without reading more than that takes, for the most frequent kinds of
-    /// frames.
-    #[inline(always)]
-    pub fn glance<'a>(&self, frame: &Frame<'a>) -> Glance<'a> {
-        if let Some(bits) = bare_segment(frame) {
-            return if is_first(bits) { Glance::Begins } else { Glance::Nothing };
-        }
-        let Some(link) = PlainEthernet::read(frame) else { return Glance::Other };
-        if self.has_vlan() && link.vlan_id != 0 {
-            return Glance::Other;
-        }
-        let glance = match link.ethertype {
-            ethertype::IPV4 => glance_ipv4(link.data),
-            ethertype::IPV6 => glance_ipv6(link.data),
-            _ => Glance::Other,
-        };
-        // It may be a tunnel.
-        if let Glance::Plain(it) = &glance
-            && !it.is_tcp
-            && self.opens_any()
-        {
-            return Glance::Other;
-        }
-        glance
+/// Looks for payload without reading more than that takes, for the most frequent kinds of frames.
+#[inline(always)]
+pub(crate) fn glance<'a>(frame: &Frame<'a>, closer: CloserLook) -> Glance<'a> {
+    if let Some(bits) = bare_segment(frame) {
+        return if is_first(bits) { Glance::Begins } else { Glance::Nothing };
     }
+    let Some(link) = PlainEthernet::read(frame) else { return Glance::Other };
+    if closer.tagged && link.vlan_id != 0 {
+        return Glance::Other;
+    }
+    let glance = match link.ethertype {
+        ethertype::IPV4 => glance_ipv4(link.data),
+        ethertype::IPV6 => glance_ipv6(link.data),
+        _ => Glance::Other,
+    };
+    if let Glance::Plain(it) = &glance
+        && !it.is_tcp
+        && closer.udp
+    {
+        return Glance::Other;
+    }
+    glance
 }
 
 /// The control bits of the most frequent kind of frame without payload: IPv4 without a tag, whose
@@ -151,10 +148,4 @@ fn glance_transport(
 fn without_payload(transport: &[u8]) -> Glance<'_> {
     let bits = transport.get(tcp::CONTROL_BITS).copied().unwrap_or(0);
     if is_first(bits) { Glance::Begins } else { Glance::Nothing }
-}
-
-/// True for the first segment of a connection, with these control bits.
-#[inline(always)]
-pub(super) fn is_first(bits: u8) -> bool {
-    bits & (tcp_control::SYN | tcp_control::ACK) == tcp_control::SYN
 }

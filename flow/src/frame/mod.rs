@@ -10,10 +10,11 @@ mod glance;
 mod link;
 mod link_type;
 mod network;
-pub(crate) mod segment;
 mod segments;
+pub(crate) mod transport;
 pub(crate) mod tunnel;
 
+pub(crate) use glance::{CloserLook, glance};
 use link::PlainEthernet;
 pub(crate) use link::Stop;
 use tunnel::DecapSettings;
@@ -26,7 +27,6 @@ use crate::time::Timestamp;
 pub use datagram::{Datagram, NoDatagram, datagram};
 pub use glance::{Glance, PlainPayload};
 pub use link_type::LinkType;
-pub use segment::{ConversationKey, ConversationKeys, Look, Segment};
 pub use segments::{Offload, Segmented, each_segment};
 
 /// A frame that a capture source lends for one call.

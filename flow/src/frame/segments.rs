@@ -6,7 +6,7 @@
 //! own headers. Of the TCP control bits, only the last segment has FIN and PSH, and only the first
 //! has CWR.
 
-use super::field::{ipv4, ipv6, jumbo, tcp};
+use super::field::{ipv4, ipv6, jumbo, tcp, udp};
 use super::tunnel::{IpHeader, ip_headers};
 use super::{Dissection, Frame, u16_at};
 use crate::key::IpVersion;
@@ -54,7 +54,9 @@ pub fn each_segment(
         let payload = left.min(segment_octets);
         left -= payload;
         headers.set_lengths(payload);
-        headers.set_control_bits(Place { is_first: count == 0, is_last: left == 0 });
+        let not_first = if count > 0 { CWR } else { 0 };
+        let not_last = if left > 0 { FIN | PSH } else { 0 };
+        headers.clear_control_bits(not_first | not_last);
         let wire_length = headers.length_u32() + payload;
         take(&Frame { data: headers.octets(), wire_length, ..*frame });
         count += 1;
@@ -92,7 +94,7 @@ impl Headers {
         }
         let outermost = ip[0]?;
         let (length, control) = match offload.protocol {
-            Segmented::Udp => (offset.checked_add(8)?, None),
+            Segmented::Udp => (offset.checked_add(udp::OCTETS)?, None),
             Segmented::Tcp => {
                 let header = frame.data.get(offset..)?.first_chunk::<{ tcp::OCTETS_MIN }>()?;
                 let length = usize::from(header[tcp::DATA_OFFSET] >> 4) * 4;
@@ -180,25 +182,13 @@ impl Headers {
         header[ipv4::TOTAL_LENGTH..ipv4::TOTAL_LENGTH + 2].copy_from_slice(&length.to_be_bytes());
     }
 
-    fn set_control_bits(&mut self, place: Place) {
-        let Some((offset, mut bits)) = self.control else { return };
-        if !place.is_first {
-            bits &= !CWR;
-        }
-        if !place.is_last {
-            bits &= !(FIN | PSH);
-        }
+    /// Sets the control bits of TCP to those of the super-packet, without `cleared`.
+    fn clear_control_bits(&mut self, cleared: u8) {
+        let Some((offset, bits)) = self.control else { return };
         if let Some(octet) = self.octets.get_mut(offset) {
-            *octet = bits;
+            *octet = bits & !cleared;
         }
     }
-}
-
-/// A segment's place in its super-packet.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    is_first: bool,
-    is_last: bool,
 }
 
 /// Offset of the segmented protocol's header from the IP header.

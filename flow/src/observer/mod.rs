@@ -1,12 +1,12 @@
 //! From frames to observations: clock, sampling, dissection, and ports of fragments.
 
+mod excluded;
 mod fast;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::clock::{Clocks, Misfit, NO_CLOCK, NewClock, TraceTime};
-use crate::conversation::Conversation;
 use crate::counts::MeterCounts;
 use crate::decap::Decapsulator;
 use crate::fragment::FragmentCache;
@@ -19,6 +19,8 @@ use crate::observation::Observation;
 use crate::point::ObservationPoint;
 use crate::record::Tally;
 use crate::time::Timestamp;
+
+pub use excluded::Conversation;
 
 /// One of every `interval` frames is metered (systematic count-based sampling, RFC 5475).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::Slot;
+use super::slot::Slot;
 use crate::prefetch::{LANES, TIMES, lanes_equal, prefetch};
 
 /// Slots of a group. The octet after their tags counts flows in later groups.
@@ -17,7 +17,7 @@ pub(super) const FREE: u8 = 0;
 
 /// The position of a slot: its group, and its lane in the group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Position {
     pub(super) group: u32,
     pub(super) lane: u32,
 }
@@ -58,16 +58,16 @@ impl Group {
 
     /// The lowest lane of `lanes`; its slot is prefetched. Lane 32 if `lanes` is empty.
     #[inline]
-    pub(super) fn likely(&self, number: u32, lanes: u32) -> Place {
+    pub(super) fn likely(&self, number: u32, lanes: u32) -> Position {
         let lane = lanes.trailing_zeros();
         self.prefetch_slot(lane);
-        Place { group: number, lane }
+        Position { group: number, lane }
     }
 
     /// As [`Group::likely`], for lanes whose tag matches. 3 % of tag matches are false, so the
     /// second candidate is prefetched too.
     #[inline]
-    pub(super) fn candidate(&self, number: u32, lanes: u32) -> Place {
+    pub(super) fn candidate(&self, number: u32, lanes: u32) -> Position {
         let others = lanes & (lanes - 1);
         if others != 0 {
             self.prefetch_slot(others.trailing_zeros());

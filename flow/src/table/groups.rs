@@ -9,8 +9,8 @@ use core::ops::Range;
 
 use zerocopy::{FromZeros, IntoBytes, transmute_mut, transmute_ref};
 
-use super::group::{FREE, Group, LINE, PASSED, Place, SLOT_LANES, SLOTS, lanes, tag};
-use super::{LastSeen, NoMemory, Slot};
+use super::group::{FREE, Group, LINE, PASSED, Position, SLOT_LANES, SLOTS, lanes, tag};
+use super::slot::{LastSeen, Slot};
 use crate::hash::pick;
 use crate::prefetch::{LANES, lanes_equal, prefetch};
 
@@ -25,12 +25,16 @@ const LOAD: (u64, u64) = (3, 4);
 /// Groups of a region. A search for all flows skips regions without flows.
 const REGION: u32 = 512;
 
-/// The hash of a flow, and its likely place.
+/// The hash of a flow, and its likely position.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Lookup {
     pub(super) hash: u64,
-    pub(super) guess: Place,
+    pub(super) guess: Position,
 }
+
+/// The system does not provide the memory of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoMemory;
 
 /// Octets of a huge page.
 const HUGE_PAGE: usize = 2 << 20;
@@ -93,7 +97,7 @@ impl Groups {
     /// Takes all flows out of a group.
     pub(super) fn empty(&mut self, number: u32, flows: &mut Vec<(Slot, LastSeen)>) {
         for lane in self.occupied(number) {
-            let (slot, last_seen) = self.get(Place { group: number, lane });
+            let (slot, last_seen) = self.get(Position { group: number, lane });
             flows.push((*slot, last_seen));
             self.regions[(number / REGION) as usize] -= 1;
         }
@@ -101,8 +105,8 @@ impl Groups {
     }
 
     /// Puts a flow that was removed into a slot that was claimed for it.
-    pub(super) fn put(&mut self, place: Place, flow: (Slot, LastSeen)) {
-        let (slot, last_seen) = self.get_mut(place);
+    pub(super) fn put(&mut self, position: Position, flow: (Slot, LastSeen)) {
+        let (slot, last_seen) = self.get_mut(position);
         (*slot, *last_seen) = flow;
     }
 
@@ -133,7 +137,7 @@ impl Groups {
         prefetch(self.words.as_ptr().wrapping_add(self.words_of(number).start));
     }
 
-    /// Guesses the places of flows.
+    /// Guesses the positions of flows.
     #[inline(never)]
     pub(super) fn guess_all(&self, lookups: &mut [Lookup]) {
         for lookup in lookups {
@@ -141,10 +145,10 @@ impl Groups {
         }
     }
 
-    /// The likely place of the flow with this hash, or its future place if it is new. The slot is
-    /// prefetched. The lane is 32 if there is no such place.
+    /// The likely position of the flow with this hash, or its future one if it is new. The slot is
+    /// prefetched. The lane is 32 if there is no such position.
     #[inline(always)]
-    fn guess(&self, hash: u64) -> Place {
+    fn guess(&self, hash: u64) -> Position {
         let number = pick(hash, self.count);
         let group = self.group(number);
         let matches = group.lanes(tag(hash));
@@ -159,7 +163,7 @@ impl Groups {
 
     /// The same, if flows of the first group are in later groups.
     #[inline(never)]
-    fn guess_further(&self, first: u32, hash: u64) -> Place {
+    fn guess_further(&self, first: u32, hash: u64) -> Position {
         let mut number = first;
         for _ in 1..self.probes_max {
             number = self.next(number);
@@ -176,19 +180,19 @@ impl Groups {
         group.likely(first, group.lanes(FREE))
     }
 
-    /// The slot at a guessed place. A free slot has IP version 0, so it matches no packet,
+    /// The slot at a guessed position. A free slot has IP version 0, so it matches no packet,
     /// except after [`FlowTable::finish`](super::FlowTable::finish).
     #[inline]
-    pub(super) fn guessed(&mut self, guess: Place) -> Option<(&mut Slot, &mut LastSeen)> {
+    pub(super) fn guessed(&mut self, guess: Position) -> Option<(&mut Slot, &mut LastSeen)> {
         let group = self.group_mut(guess.group);
         let lane = guess.lane as usize;
         let slot = group.slots.get_mut(lane)?;
         Some((slot, transmute_mut!(&mut group.times[lane])))
     }
 
-    /// The place of the flow with this hash for which `is_it` is true.
+    /// The position of the flow with this hash for which `is_it` is true.
     #[inline]
-    pub(super) fn find(&self, hash: u64, is_it: impl Fn(&Slot) -> bool) -> Option<Place> {
+    pub(super) fn find(&self, hash: u64, is_it: impl Fn(&Slot) -> bool) -> Option<Position> {
         let tag = tag(hash);
         let mut number = pick(hash, self.count);
         for _ in 0..self.probes_max {
@@ -197,7 +201,7 @@ impl Groups {
             while lanes != 0 {
                 let lane = lanes.trailing_zeros();
                 if is_it(&group.slots[lane as usize]) {
-                    return Some(Place { group: number, lane });
+                    return Some(Position { group: number, lane });
                 }
                 lanes &= lanes - 1;
             }
@@ -210,7 +214,7 @@ impl Groups {
     }
 
     /// Takes the first free slot in the groups of a hash. `None` if all of them are full.
-    pub(super) fn claim(&mut self, hash: u64) -> Option<Place> {
+    pub(super) fn claim(&mut self, hash: u64) -> Option<Position> {
         let first = pick(hash, self.count);
         let mut number = first;
         for passed in 0..self.probes_max {
@@ -221,7 +225,7 @@ impl Groups {
                 tags[lane as usize] = tag(hash);
                 self.pass(first, passed);
                 self.regions[(number / REGION) as usize] += 1;
-                return Some(Place { group: number, lane });
+                return Some(Position { group: number, lane });
             }
             number = self.next(number);
         }
@@ -229,13 +233,13 @@ impl Groups {
     }
 
     /// Frees the slot of a flow with this hash.
-    pub(super) fn release(&mut self, hash: u64, place: Place) {
-        let group = self.group_mut(place.group);
-        group.tags[place.lane as usize] = FREE;
-        group.slots[place.lane as usize].words.forget();
-        self.regions[(place.group / REGION) as usize] -= 1;
+    pub(super) fn release(&mut self, hash: u64, position: Position) {
+        let group = self.group_mut(position.group);
+        group.tags[position.lane as usize] = FREE;
+        group.slots[position.lane as usize].words.forget();
+        self.regions[(position.group / REGION) as usize] -= 1;
         let mut number = pick(hash, self.count);
-        while number != place.group {
+        while number != position.group {
             let passed = &mut self.group_mut(number).tags[PASSED];
             if *passed != u8::MAX {
                 *passed -= 1;
@@ -304,16 +308,16 @@ impl Groups {
 
     /// A flow, and its last seen time.
     #[inline]
-    pub(super) fn get(&self, place: Place) -> (&Slot, LastSeen) {
-        let group = self.group(place.group);
-        let lane = place.lane as usize;
+    pub(super) fn get(&self, position: Position) -> (&Slot, LastSeen) {
+        let group = self.group(position.group);
+        let lane = position.lane as usize;
         (&group.slots[lane], LastSeen(group.times[lane]))
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, place: Place) -> (&mut Slot, &mut LastSeen) {
-        let group = self.group_mut(place.group);
-        let lane = place.lane as usize;
+    pub(super) fn get_mut(&mut self, position: Position) -> (&mut Slot, &mut LastSeen) {
+        let group = self.group_mut(position.group);
+        let lane = position.lane as usize;
         (&mut group.slots[lane], transmute_mut!(&mut group.times[lane]))
     }
 

@@ -40,13 +40,13 @@ impl FlowTable {
         for first in (0..before).step_by(BLOCK as usize).rev() {
             let block = first..before.min(first + BLOCK);
             block.for_each(|group| self.groups.empty(group, &mut moving));
-            // A group below the block may still have flows at their old places.
+            // A group below the block may still have flows at their old positions.
             moving.retain(|flow| {
                 let hash = self.hash(&flow.0.words);
                 let waits = self.groups.first_group(hash) < first;
                 if !waits {
-                    let place = self.claim(hash, end);
-                    self.groups.put(place, *flow);
+                    let position = self.claim(hash, end);
+                    self.groups.put(position, *flow);
                 }
                 waits
             });

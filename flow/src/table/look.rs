@@ -4,28 +4,28 @@
 //! may be missed. A flow is seen once, unless the table grows meanwhile, as only in a replay.
 
 use super::FlowTable;
-use super::group::Place;
+use super::group::Position;
 use crate::record::{FlowEndReason, FlowRecord, RecordTally};
 
 /// A flow in the table.
 #[derive(Clone, Copy, Debug)]
 pub struct SeenFlow<'a> {
     table: &'a FlowTable,
-    place: Place,
+    position: Position,
 }
 
 impl SeenFlow<'_> {
     /// Its packets and octets, which take a tenth of the time of its record.
     #[inline]
     pub fn tally(&self) -> RecordTally {
-        let (slot, _) = self.table.groups.get(self.place);
+        let (slot, _) = self.table.groups.get(self.position);
         RecordTally { records: 1, packets: slot.packets.into(), octets: slot.octets }
     }
 
     /// The record that it would be now.
     #[inline]
     pub fn record(&self) -> FlowRecord {
-        self.table.record(self.place, FlowEndReason::ForcedEnd, self.table.now)
+        self.table.record(self.position, FlowEndReason::ForcedEnd, self.table.now)
     }
 }
 
@@ -37,7 +37,7 @@ impl FlowTable {
         for _ in 0..groups {
             let group = self.groups.next_occupied(next)?;
             for lane in self.groups.occupied(group) {
-                show(SeenFlow { table: self, place: Place { group, lane } });
+                show(SeenFlow { table: self, position: Position { group, lane } });
             }
             next = group + 1;
         }
@@ -58,11 +58,11 @@ impl FlowTable {
         for _ in 0..groups {
             let group = self.groups.next_occupied(next)?;
             for lane in self.groups.occupied(group) {
-                let place = Place { group, lane };
+                let position = Position { group, lane };
                 let now = self.now;
-                if is_meant(&self.record(place, FlowEndReason::ForcedEnd, now)) {
-                    let reason = self.expired(place, now).unwrap_or(FlowEndReason::ForcedEnd);
-                    self.end(place, reason, now, end);
+                if is_meant(&self.record(position, FlowEndReason::ForcedEnd, now)) {
+                    let reason = self.expired(position, now).unwrap_or(FlowEndReason::ForcedEnd);
+                    self.end(position, reason, now, end);
                 }
             }
             next = group + 1;

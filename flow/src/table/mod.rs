@@ -11,7 +11,8 @@
 //! their memory is prefetched (pending.rs).
 //!
 //! Times in slots are the low 32 bits of milliseconds. They are unambiguous: the sweep visits every
-//! flow within [`HORIZON_MS`], and packets that are later than that never enter the table.
+//! flow within [`HORIZON_MS`](sweep::HORIZON_MS), and packets that are later than that never enter
+//! the table.
 
 mod group;
 mod groups;
@@ -19,15 +20,16 @@ mod growth;
 mod look;
 mod pending;
 mod settings;
+mod slot;
 mod sweep;
 mod timeouts;
 
-use group::Place;
+use group::Position;
 use groups::Groups;
 use pending::{Burst, Pending};
+use slot::{LastSeen, Slot};
 use sweep::Sweep;
-use timeouts::{Age, LastSeen, Timeouts};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use timeouts::{Age, Timeouts};
 
 use crate::clock::{CLOCKS, NO_CLOCK, NewClock};
 use crate::details::DetailsIndex;
@@ -38,16 +40,10 @@ use crate::record::{FlowEndReason, FlowRecord, RecordTally};
 use crate::tags::Tags;
 use crate::time::Timestamp;
 
+pub use groups::NoMemory;
 pub use look::SeenFlow;
 pub use pending::BURST_MAX;
-pub use settings::{NoMemory, TIMEOUT_MS_MAX, TableSettings};
-
-/// The sweep visits every flow within this time of the trace clock, in milliseconds.
-const HORIZON_MS: u64 = 1 << 28;
-
-/// The idle timeout of a flow after a FIN or RST, in milliseconds, unless the idle timeout is
-/// shorter: late acknowledgements still belong to the flow.
-const LINGER_MS: u32 = 2000;
+pub use settings::{TIMEOUT_MS_MAX, TableSettings};
 
 /// Packets between two steps of the sweep.
 const PACKETS_PER_SWEEP: u32 = 64;
@@ -76,19 +72,6 @@ pub struct FlowTable {
     /// The earliest and the latest packet time of all records.
     period: (Timestamp, Timestamp),
 }
-
-/// A flow. Its last seen time is beside its tag.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-struct Slot {
-    words: Words,
-    octets: u64,
-    packets: u32,
-    /// Low bits of the time of its earliest packet.
-    first: u32,
-}
-
-const _: () = assert!(size_of::<Slot>() == 64);
 
 impl FlowTable {
     /// An empty table. All memory is reserved here.
@@ -205,9 +188,9 @@ impl FlowTable {
         let mut next = 0;
         while let Some(group) = self.groups.next_occupied(next) {
             for lane in self.groups.occupied(group) {
-                let place = Place { group, lane };
-                let reason = self.expired(place, now).unwrap_or(FlowEndReason::ForcedEnd);
-                self.emit(self.record(place, reason, now), end);
+                let position = Position { group, lane };
+                let reason = self.expired(position, now).unwrap_or(FlowEndReason::ForcedEnd);
+                self.emit(self.record(position, reason, now), end);
             }
             self.groups.release_group(group);
             next = group + 1;
@@ -248,10 +231,10 @@ impl FlowTable {
         }
     }
 
-    /// Adds a packet to the flow at the guessed place, if the packet is in order and the flow
+    /// Adds a packet to the flow at the guessed position, if the packet is in order and the flow
     /// continues, as for most packets. Returns true if the packet was added.
     #[inline(always)]
-    fn update_fast(&mut self, packet: &Observation, guess: Place) -> bool {
+    fn update_fast(&mut self, packet: &Observation, guess: Position) -> bool {
         let Some((slot, last_seen)) = self.groups.guessed(guess) else { return false };
         let in_order = packet.late_ms == 0 && packet.time >= self.now;
         if !in_order
@@ -281,7 +264,7 @@ impl FlowTable {
         self.advance(packet.now(), end);
         let is_it = |slot: &Slot| self.mask.same_flow(&slot.words, &packet.words);
         match self.groups.find(hash, is_it) {
-            Some(place) => self.add(place, packet, end),
+            Some(position) => self.add(position, packet, end),
             None => self.create(hash, packet, end),
         }
     }
@@ -299,9 +282,9 @@ impl FlowTable {
 
     /// Adds a packet to its flow. If the flow has expired, the packet begins the next one.
     #[inline(always)]
-    fn add(&mut self, place: Place, packet: &Observation, end: &mut impl FnMut(FlowRecord)) {
+    fn add(&mut self, position: Position, packet: &Observation, end: &mut impl FnMut(FlowRecord)) {
         let bits = packet.words.tcp_control_bits();
-        let (slot, last_seen) = self.groups.get_mut(place);
+        let (slot, last_seen) = self.groups.get_mut(position);
         let age = Age {
             first_ms: slot.age_ms(self.now).into(),
             last_ms: last_seen.age_ms(self.now).into(),
@@ -309,7 +292,7 @@ impl FlowTable {
         };
         let reopens = age.closed && bits & SYN != 0;
         if !self.timeouts.allow(age, packet.words.protocol()) || reopens || slot.is_full() {
-            self.restart(place, age, packet, end);
+            self.restart(position, age, packet, end);
             return;
         }
         slot.count(packet);
@@ -332,7 +315,7 @@ impl FlowTable {
     #[inline(never)]
     fn restart(
         &mut self,
-        place: Place,
+        position: Position,
         age: Age,
         packet: &Observation,
         end: &mut impl FnMut(FlowRecord),
@@ -341,9 +324,9 @@ impl FlowTable {
         let otherwise =
             if reopens { FlowEndReason::EndOfFlow } else { FlowEndReason::ActiveTimeout };
         let expired = self.timeouts.check(age, packet.words.protocol());
-        let record = self.record(place, expired.unwrap_or(otherwise), self.now);
+        let record = self.record(position, expired.unwrap_or(otherwise), self.now);
         self.emit(record, end);
-        self.begin(place, packet);
+        self.begin(position, packet);
     }
 
     #[inline(never)]
@@ -351,15 +334,15 @@ impl FlowTable {
         if self.flows == self.room {
             self.make_room(hash, end);
         }
-        let place = self.claim(hash, end);
+        let position = self.claim(hash, end);
         self.flows += 1;
-        self.begin(place, packet);
+        self.begin(position, packet);
     }
 
     /// Takes a slot for a flow with this hash.
-    fn claim(&mut self, hash: u64, end: &mut impl FnMut(FlowRecord)) -> Place {
+    fn claim(&mut self, hash: u64, end: &mut impl FnMut(FlowRecord)) -> Position {
         match self.groups.claim(hash) {
-            Some(place) => place,
+            Some(position) => position,
             None => {
                 self.evict(hash, end);
                 self.groups.claim(hash).expect("the first group has a free slot now")
@@ -367,9 +350,9 @@ impl FlowTable {
         }
     }
 
-    fn begin(&mut self, place: Place, packet: &Observation) {
+    fn begin(&mut self, position: Position, packet: &Observation) {
         let closed = packet.words.tcp_control_bits() & self.closing_bits != 0;
-        let (slot, last_seen) = self.groups.get_mut(place);
+        let (slot, last_seen) = self.groups.get_mut(position);
         *slot = Slot {
             words: packet.words,
             octets: packet.octets.into(),
@@ -387,8 +370,8 @@ impl FlowTable {
             .groups
             .first_occupied(hash)
             .and_then(|group| {
-                let places = self.groups.occupied(group).map(|lane| Place { group, lane });
-                places.max_by_key(|&place| self.groups.get(place).1.age_ms(now))
+                let positions = self.groups.occupied(group).map(|lane| Position { group, lane });
+                positions.max_by_key(|&position| self.groups.get(position).1.age_ms(now))
             })
             .expect("a full table has flows");
         let reason = self.expired(victim, now).unwrap_or(FlowEndReason::LackOfResources);
@@ -397,9 +380,9 @@ impl FlowTable {
 
     /// The reason why a flow has expired at `now`, which may be ahead of the table's clock. `None`
     /// if it has not expired.
-    fn expired(&self, place: Place, now: Timestamp) -> Option<FlowEndReason> {
+    fn expired(&self, position: Position, now: Timestamp) -> Option<FlowEndReason> {
         let ahead_ms = now.millis_since(self.now);
-        let (slot, last_seen) = self.groups.get(place);
+        let (slot, last_seen) = self.groups.get(position);
         let age = Age {
             first_ms: u64::from(slot.age_ms(self.now)) + ahead_ms,
             last_ms: u64::from(last_seen.age_ms(self.now)) + ahead_ms,
@@ -411,22 +394,22 @@ impl FlowTable {
     /// Removes a flow from the table, and exports its record.
     fn end(
         &mut self,
-        place: Place,
+        position: Position,
         reason: FlowEndReason,
         now: Timestamp,
         end: &mut impl FnMut(FlowRecord),
     ) {
-        let record = self.record(place, reason, now);
-        let hash = self.hash(&self.groups.get(place).0.words);
-        self.groups.release(hash, place);
+        let record = self.record(position, reason, now);
+        let hash = self.hash(&self.groups.get(position).0.words);
+        self.groups.release(hash, position);
         self.flows -= 1;
         self.emit(record, end);
     }
 
     /// Inlined: the record is written at its destination, which saves 35 instructions.
     #[inline(always)]
-    fn record(&self, place: Place, end_reason: FlowEndReason, now: Timestamp) -> FlowRecord {
-        let (slot, last_seen) = self.groups.get(place);
+    fn record(&self, position: Position, end_reason: FlowEndReason, now: Timestamp) -> FlowRecord {
+        let (slot, last_seen) = self.groups.get(position);
         let (first_ms, last_ms) = (slot.age_ms(self.now), last_seen.age_ms(self.now));
         let offset_ms = self.offsets[usize::from(slot.words.clock())];
         let own = |trace: Timestamp| trace.minus_offset(offset_ms);
@@ -482,28 +465,6 @@ impl FlowTable {
     #[inline]
     fn hash(&self, words: &Words) -> u64 {
         self.seed.hash(self.mask.identity(words))
-    }
-}
-
-impl Slot {
-    #[inline(always)]
-    fn count(&mut self, packet: &Observation) {
-        self.octets += u64::from(packet.octets);
-        self.packets += 1;
-        self.words.merge(&packet.words);
-    }
-
-    /// Milliseconds since the earliest packet.
-    #[inline]
-    fn age_ms(&self, now: Timestamp) -> u32 {
-        low32(now.as_millis()).wrapping_sub(self.first)
-    }
-
-    /// True if the packet counter is at its limit. The octet counter cannot overflow before: a
-    /// packet adds less than 2^32.
-    #[inline]
-    fn is_full(&self) -> bool {
-        self.packets == u32::MAX
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Packets are processed in bursts, in three steps. When a burst is complete, the groups of its
 //! packets are prefetched. One burst later, their slots are prefetched. One more burst later, the
-//! packets are added to their flows, and all that they need is in the cache of the CPU. The place
-//! of a flow that was found in the second step is a guess, because earlier packets may still change
-//! the table. So the third step checks it.
+//! packets are added to their flows, and all that they need is in the cache of the CPU. The
+//! position of a flow that was found in the second step is a guess, because earlier packets may
+//! still change the table. So the third step checks it.
 
 use alloc::boxed::Box;
 use core::mem;
@@ -30,7 +30,7 @@ pub(super) struct Pending {
     burst: usize,
 }
 
-/// Packets, and the places of their flows.
+/// Packets, and the positions of their flows.
 #[derive(Debug)]
 pub(super) struct Burst {
     packets: [Observation; LENGTH],

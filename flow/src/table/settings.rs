@@ -49,7 +49,3 @@ impl TableSettings {
         assert!((1..=BURST_MAX).contains(&self.burst), "burst out of range");
     }
 }
-
-/// The system does not provide the memory of a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoMemory;

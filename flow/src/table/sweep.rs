@@ -4,12 +4,15 @@
 //! Packets and the trace clock pace it, so that no packet waits long. The record does not depend on
 //! the time at which the sweep finds a flow: it depends on the deadlines.
 
-use super::group::{Place, lanes};
-use super::{FlowTable, HORIZON_MS};
+use super::FlowTable;
+use super::group::{Position, lanes};
 use crate::observation::low32;
 use crate::prefetch::lanes_behind;
 use crate::record::FlowRecord;
 use crate::time::Timestamp;
+
+/// The sweep visits every flow within this time of the trace clock, in milliseconds.
+pub(super) const HORIZON_MS: u64 = 1 << 28;
 
 /// The sweep visits all groups in this time of the trace clock, if packets come often enough.
 const PASS_MS: u64 = 1000;
@@ -159,7 +162,7 @@ impl FlowTable {
             self.timeouts.linger_ms.min(active_ms) << 1,
         );
         for lane in lanes(old & occupied) {
-            self.end_if_expired(Place { group, lane }, now, end);
+            self.end_if_expired(Position { group, lane }, now, end);
         }
     }
 
@@ -169,7 +172,7 @@ impl FlowTable {
         let mut next = 0;
         while let Some(group) = self.groups.next_occupied(next) {
             for lane in self.groups.occupied(group) {
-                self.end_if_expired(Place { group, lane }, now, end);
+                self.end_if_expired(Position { group, lane }, now, end);
             }
             next = group + 1;
         }
@@ -194,9 +197,14 @@ impl FlowTable {
         self.sweep.restart(now);
     }
 
-    fn end_if_expired(&mut self, place: Place, now: Timestamp, end: &mut impl FnMut(FlowRecord)) {
-        if let Some(reason) = self.expired(place, now) {
-            self.end(place, reason, now, end);
+    fn end_if_expired(
+        &mut self,
+        position: Position,
+        now: Timestamp,
+        end: &mut impl FnMut(FlowRecord),
+    ) {
+        if let Some(reason) = self.expired(position, now) {
+            self.end(position, reason, now, end);
         }
     }
 }

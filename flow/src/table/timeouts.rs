@@ -1,36 +1,14 @@
 //! Timeouts of flows, and the age of a flow.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes};
-
+use super::FlowTable;
 use super::settings::TIMEOUT_MS_MAX;
-use super::{FlowTable, LINGER_MS};
 use crate::number::protocol;
-use crate::observation::low32;
 use crate::record::{FlowEndReason, FlowRecord};
 use crate::time::Timestamp;
 
-/// Time at which a flow was last seen: the low 31 bits of milliseconds, then bit 0, which is 1
-/// after a FIN or RST. As a number its unit is half a millisecond.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
-#[repr(transparent)]
-pub(super) struct LastSeen(pub(super) u32);
-
-impl LastSeen {
-    #[inline]
-    pub(super) fn new(time: Timestamp, closed: bool) -> Self {
-        Self(low32(time.as_millis()) << 1 | u32::from(closed))
-    }
-
-    #[inline]
-    pub(super) fn closed(self) -> bool {
-        self.0 & 1 == 1
-    }
-
-    #[inline]
-    pub(super) fn age_ms(self, now: Timestamp) -> u32 {
-        (low32(now.as_millis()) << 1).wrapping_sub(self.0).wrapping_add(1) >> 1
-    }
-}
+/// The idle timeout of a flow after a FIN or RST, in milliseconds, unless the idle timeout is
+/// shorter: late acknowledgements still belong to the flow.
+const LINGER_MS: u32 = 2000;
 
 #[derive(Clone, Debug)]
 pub(super) struct Timeouts {

@@ -1,6 +1,6 @@
 //! What outputs did with records, in the statistics.
 
-use exporter::{CollectorCounts, Delivery, SpoolReport};
+use exporter::{CollectorCounts, DeliveryReport, SpoolReport};
 use serde_json::{Value, json};
 
 use crate::pipeline::output::OutputEnd;
@@ -57,7 +57,7 @@ fn collector_json(collector: &CollectorCounts) -> Value {
 }
 
 /// Documents on their way to a cluster.
-fn delivery_json(delivery: &Delivery) -> Value {
+fn delivery_json(delivery: &DeliveryReport) -> Value {
     json!({
         "accepted": delivery.accepted,
         "duplicate": delivery.duplicate,

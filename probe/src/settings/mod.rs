@@ -15,6 +15,7 @@ mod known;
 pub(crate) mod listen;
 pub(crate) mod listener;
 mod origin;
+mod others;
 pub(crate) mod parse;
 mod payload;
 pub(crate) mod places;

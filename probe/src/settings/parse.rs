@@ -12,6 +12,7 @@ use super::args::{Arguments, Cli, Command, name_of};
 use super::contradictions;
 use super::file::{self, FromFile};
 use super::known::CommandLine;
+use super::others;
 use crate::report::escape::Escaped;
 
 /// Settings that are refused.
@@ -110,7 +111,8 @@ fn harmless(word: &str) -> String {
 }
 
 fn from_words(words: &[OsString]) -> Result<Cli, clap::Error> {
-    let matches = Cli::command().try_get_matches_from(words)?;
+    let matches = Cli::command().try_get_matches_from(words);
+    let matches = matches.map_err(|error| others::explained(error, words.len()))?;
     let mut cli = Cli::from_arg_matches(&matches)?;
     let mut matches = matches;
     if let Some(Command::Collect { args }) = cli.command {

@@ -47,7 +47,7 @@ impl Results {
 
     fn page(&self) -> String {
         let mut page = String::from(
-            "# Speed of live capture\n\nWritten by `cargo xtask bench --live`; run it to see \
+            "# Speed of live capture\n\nWritten by `cargo xtask bench live`; run it to see \
              yours.\n\n",
         );
         self.put_rates(&mut page);

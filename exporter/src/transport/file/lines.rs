@@ -4,9 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::in_use::Writer;
+use super::form::Form;
+use super::in_use::{FilesInUse, Writer};
 use super::open::{OpenFile, Start};
-use super::{FilesInUse, Form};
 
 /// A file of lines of JSON.
 #[derive(Debug)]

@@ -23,10 +23,9 @@ pub(crate) use self::open::Start;
 use self::rotation::Names;
 pub(crate) use self::rotation::Rotation;
 use super::{Transport, TransportCounts};
-use crate::content::Content;
+use crate::content::{Content, Message};
 use crate::error::{ExportError, sentence};
 use crate::exporter::ExportCounts;
-use crate::message::Message;
 use crate::sink::{DocumentSink, Subject};
 
 /// Octets that are collected before a write.

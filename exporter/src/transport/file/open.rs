@@ -12,7 +12,7 @@ use log::warn;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::Form;
+use super::form::Form;
 use super::in_use::{FilesInUse, Writer};
 use crate::ending;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use flow::Timestamp;
 use jiff::fmt::strtime;
 
-use super::Start;
+use super::open::Start;
 use crate::unit::number_with_unit;
 
 /// Condition of a rotation.

@@ -12,6 +12,7 @@ use etherparse::{
 
 use super::*;
 use crate::clock::TraceTime;
+use crate::conversation::{ConversationKeys, Look};
 use crate::frame::tunnel::{DecapSettings, TunnelKinds};
 use crate::hash::HashSeed;
 use crate::key::{Address, KeyField, KeyFields, Ports};

@@ -34,9 +34,14 @@ pub(super) fn tcp() -> Vec<u8> {
 
 /// A UDP header with 4 octets of data (RFC 768).
 pub(super) fn udp() -> Vec<u8> {
-    let mut header = Vec::from(ports());
-    header.extend([0, 12, 0, 0, 0xde, 0xad, 0xbe, 0xef]);
-    header
+    datagram([SOURCE_PORT, DESTINATION_PORT], &[0xde, 0xad, 0xbe, 0xef])
+}
+
+/// A UDP datagram between these ports, without a checksum (RFC 768).
+pub(super) fn datagram(ports: [u16; 2], data: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(8 + data.len()).unwrap();
+    let header = [ports[0], ports[1], length, 0].into_iter().flat_map(u16::to_be_bytes);
+    header.chain(data.iter().copied()).collect()
 }
 
 /// An IPv4 packet (RFC 791 section 3.1) without options; identification 0x1234, no fragment.

@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 use super::differential::Random;
 use super::*;
 use crate::clock::NewClock;
-use crate::conversation::Conversation;
 use crate::decap::Decapsulator;
 use crate::hash::HashSeed;
 use crate::key::KeyFields;
-use crate::names::{Naming, PASSAGES_NAMED};
+use crate::names::Naming;
+use crate::numbering::PASSAGES_NAMED;
 use crate::observation::Observation;
-use crate::observer::{Observer, ObserverSettings, Sampling, Sink};
+use crate::observer::{Conversation, Observer, ObserverSettings, Sampling, Sink};
 use tunnel::{L2tpV3, TunnelKind, TunnelKinds};
 
 /// One frame of this number is of another hour.
@@ -105,11 +105,7 @@ fn wrap(random: &mut Random, packet: &[u8]) -> Vec<u8> {
     }
     if protocol == 17 {
         let ports = if random.below(8) == 0 { [port, 2152] } else { [50_000, port] };
-        let mut datagram: Vec<_> = ports.into_iter().flat_map(u16::to_be_bytes).collect();
-        datagram.extend(u16::try_from(8 + octets.len()).unwrap().to_be_bytes());
-        datagram.extend([0, 0]);
-        datagram.extend(octets);
-        octets = datagram;
+        octets = made::datagram(ports, &octets);
     }
     ip(random, protocol, &octets)
 }

@@ -130,12 +130,7 @@ fn all() -> Dissection {
 
 /// UDP to a port around a payload.
 fn udp_to(port: u16, payload: &[u8]) -> Vec<u8> {
-    let mut datagram = Vec::from([0x12, 0xb5]);
-    datagram.extend(port.to_be_bytes());
-    datagram.extend(u16::try_from(8 + payload.len()).unwrap().to_be_bytes());
-    datagram.extend([0, 0]);
-    datagram.extend(payload);
-    datagram
+    made::datagram([0x12b5, port], payload)
 }
 
 fn behind(header: &[u8], payload: &[u8]) -> Vec<u8> {

@@ -7,22 +7,19 @@
 
 use alloc::boxed::Box;
 
-use super::super::field::ipv4;
+use super::super::field::{ipv4, udp};
 use super::super::link::{Layer, PlainEthernet};
 use super::super::{Frame, Packet, network, u16_at};
-use super::udp::{self, UdpTunnel};
+use super::udp::{UdpTunnel, header};
 use super::{DecapSettings, TunnelKind};
 use crate::key::Ports;
-use crate::names::{INTERFACES_NAMED, Numbers};
 use crate::number::ethertype;
+use crate::numbering::{INTERFACES_NAMED, Numbers};
 
 /// Octets of an IPv4 header, a UDP header, and the header of a tunnel.
 type Headers = [u8; IP + 16];
 
 const IP: usize = ipv4::OCTETS_MIN;
-
-/// Offset of the length in the UDP header.
-const UDP_LENGTH: usize = IP + 4;
 
 /// Offset of the last octet of the id of a network.
 const ID_END: usize = IP + 14;
@@ -106,7 +103,7 @@ impl KnownTunnels {
             return None;
         }
         let outer_octets = u32::from(u16_at(headers, ipv4::TOTAL_LENGTH));
-        let udp_octets = u32::from(u16_at(headers, UDP_LENGTH));
+        let udp_octets = u32::from(u16_at(headers, IP + udp::LENGTH));
         if outer_octets > link.wire_octets || outer_octets != udp_octets + 20 {
             return None;
         }
@@ -152,7 +149,7 @@ impl Known {
         let (&[version_ihl, ..], datagram) = headers.split_at(IP) else { return };
         let &[s0, s1, d0, d1, ..] = datagram else { return };
         let tunnel = UdpTunnel::of(Ports([s0, s1, d0, d1]), settings);
-        let Some(Ok(header)) = tunnel.map(|tunnel| udp::header(tunnel, datagram, MISSING)) else {
+        let Some(Ok(header)) = tunnel.map(|tunnel| header(tunnel, datagram, MISSING)) else {
             return;
         };
         if version_ihl == 0x45 && header.layer == Layer::Ethernet && header.data.is_empty() {

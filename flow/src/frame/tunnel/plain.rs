@@ -10,8 +10,8 @@ use super::around::PlainHeader;
 use super::udp::UdpTunnel;
 use super::{Carrier, DecapSettings, Header, Tunnel};
 use crate::key::{IpVersion, Ports};
-use crate::names::INTERFACES_NAMED;
 use crate::number::{ethertype, protocol};
+use crate::numbering::INTERFACES_NAMED;
 use crate::point::ObservationPoint;
 
 /// A packet in a tunnel.

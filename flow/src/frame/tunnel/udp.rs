@@ -1,7 +1,8 @@
 //! Tunnels in UDP: VXLAN, GENEVE, GTP-U, MPLS, L2TP, Teredo.
 
-use super::super::field::ipv6;
+use super::super::field::{ipv6, udp};
 use super::super::link::{Layer, skip, take};
+use super::super::transport::behind_udp;
 use super::super::{network, u16_at};
 use super::{DecapSettings, Header, Refusal, TunnelKind, VxlanPorts, id_of, l2tp, mpls};
 use crate::key::{IpVersion, Ports};
@@ -67,19 +68,19 @@ impl UdpTunnel {
     }
 }
 
-/// Reads the UDP header: ports, length, checksum (16 bits each). The wire had `missing` octets more
-/// than `data`.
+/// Reads the header of a tunnel behind its UDP header. The wire had `missing` octets more than
+/// `data`.
 #[inline(always)]
 pub(super) fn header(
     tunnel: UdpTunnel,
     data: &[u8],
     missing: usize,
 ) -> Result<Header<'_>, Refusal> {
-    let (&[_, _, _, _, high, low, _, _], data) = take::<8>(data)?;
-    // The length is 0 in a super-packet.
-    let length = usize::from(u16::from_be_bytes([high, low])).checked_sub(8);
+    let (length, data) = behind_udp(data).ok_or(Refusal::Length)?;
     let on_wire = data.len().saturating_add(missing);
-    let octets = length.filter(|&length| length <= on_wire).unwrap_or(on_wire);
+    // The length is 0 in a super-packet.
+    let octets = length.checked_sub(udp::OCTETS).filter(|&octets| octets <= on_wire);
+    let octets = octets.unwrap_or(on_wire);
     let data = &data[..data.len().min(octets)];
     match tunnel {
         UdpTunnel::Vxlan => vxlan(data),

@@ -297,8 +297,8 @@ fn record_carries_the_attributes_of_all_packets() {
 fn counter_about_to_overflow_exports_the_flow_first() {
     let mut fixture = Fixture::new();
     fixture.packet(0, 1, ACK);
-    let place = Place { group: fixture.table.groups.first_occupied(0).unwrap(), lane: 0 };
-    let (slot, _) = fixture.table.groups.get_mut(place);
+    let position = Position { group: fixture.table.groups.first_occupied(0).unwrap(), lane: 0 };
+    let (slot, _) = fixture.table.groups.get_mut(position);
     (slot.packets, slot.octets) = (u32::MAX, u64::from(u32::MAX) * 100);
     fixture.packet(1, 1, ACK).finish();
     assert_eq!(fixture.records(), [(0, 0, u32::MAX.into(), ActiveTimeout), (1, 1, 1, ForcedEnd)]);

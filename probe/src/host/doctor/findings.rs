@@ -324,4 +324,5 @@ const RING_GOOD: u32 = 2048;
 const LESS_MEMORY: &str = "free memory or raise the limit, or use less: --max-flows, --ring, \
                            --packet-ring";
 
-const GRANT: &str = "AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN CAP_BPF in the service, or root";
+const GRANT: &str = "AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN CAP_BPF in the service, \
+                     setcap cap_net_raw,cap_net_admin,cap_bpf,cap_ipc_lock+ep FILE, or root";

@@ -29,7 +29,7 @@ impl State {
     pub(super) fn warn_of(self, name: &str) {
         match self {
             Self::NoCarrier => warn!("{name} has no carrier"),
-            Self::Down => warn!("{name} is down"),
+            Self::Down => warn!("{name} is down: ip link set {name} up"),
             Self::Up | Self::Gone => {}
         }
     }

@@ -52,8 +52,13 @@ pub(crate) fn handshake_error(error: io::Error) -> io::Error {
 }
 
 /// Text of an error of TLS with a server.
-pub(crate) fn words(error: &Error) -> String {
+pub(super) fn words(error: &Error) -> String {
     SERVER.words(error)
+}
+
+/// An error of TLS with a server, with flowprobe's text.
+pub(crate) fn error_with_server(error: Error) -> io::Error {
+    io::Error::other(words(&error))
 }
 
 /// An error of TLS with an exporter that is a client of this program, with flowprobe's text.

@@ -1,9 +1,17 @@
 //! Runs one scenario for a tool that counts instructions: `cargo xtask instructions` runs it under
 //! callgrind, which counts instructions in [`measured`].
 
-#[path = "scenario/mod.rs"]
+#![allow(
+    unreachable_pub,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "scenarios are shared with benches, and with tests what they are made of"
+)]
+
+#[path = "../../scenario/mod.rs"]
 mod scenario;
-#[path = "../tests/support/mod.rs"]
 mod support;
 
 use scenario::{SCENARIOS, Work};

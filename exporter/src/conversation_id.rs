@@ -1,7 +1,9 @@
-//! Ids that are equal for both directions of a conversation: `flow.id` and `network.community_id`.
+//! Ids that are equal for both directions of a conversation: `flow.id` and `network.community_id`
+//! of documents, and a hash.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use flow::number::protocol;
 use flow::{FlowKey, IpVersion, KeyField, KeyFields, Tunnel};
 use sha1::{Digest, Sha1};
 use twox_hash::XxHash64;
@@ -29,7 +31,7 @@ fn sides(key: &FlowKey) -> (Side<'_>, Side<'_>) {
 /// not in the key counts as 0.0.0.0, for both IP versions.
 ///
 /// The kind and the id of the tunnel distinguish networks with the same addresses.
-pub(super) fn put_flow_id(
+pub(crate) fn put_flow_id(
     key: &FlowKey,
     fields: KeyFields,
     tunnel: Option<&Tunnel>,
@@ -79,7 +81,7 @@ pub(crate) fn put_community_id(key: &FlowKey, out: &mut Vec<u8>) {
                 }
             }
         }
-        6 | 17 | 132 => Ports::OfBothDirections,
+        protocol::TCP | protocol::UDP | protocol::SCTP => Ports::OfBothDirections,
         _ => Ports::None,
     };
     let in_order = (source.address, source.port) < (destination.address, destination.port);

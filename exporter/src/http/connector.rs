@@ -1,12 +1,9 @@
 //! TLS for requests: rustls with the authorities and certificates of the output.
-//!
-//! Only this file uses ureq's `unversioned` interfaces.
 
 use std::fmt::{self, Debug};
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use ureq::Error;
 use ureq::unversioned::transport::{
@@ -14,10 +11,10 @@ use ureq::unversioned::transport::{
     TcpConnector, Transport, TransportAdapter,
 };
 
-use crate::transport::{handshake_error, in_words};
+use crate::tls::{error_with_server, handshake_error, in_words, server_name};
 
 /// TCP, through a proxy if one is set, then TLS if the URL requires it.
-pub(crate) fn connector(tls: Option<Arc<ClientConfig>>) -> impl Connector {
+pub(super) fn connector(tls: Option<Arc<ClientConfig>>) -> impl Connector {
     ().chain(ConnectProxyConnector::default())
         .chain(TcpConnector::default())
         .chain(TlsConnector(tls))
@@ -48,11 +45,8 @@ impl<In: Transport> Connector<In> for TlsConnector {
             return Ok(Some(Either::A(transport)));
         }
         let host = details.uri.host().unwrap_or_default();
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let no_name = format!("no certificate can be for {host}");
-        let name = ServerName::try_from(host).map_err(|_error| io::Error::other(no_name))?;
-        let mut connection = ClientConnection::new(config, name)
-            .map_err(|error| in_words(io::Error::other(error)))?;
+        let name = server_name(host.trim_start_matches('[').trim_end_matches(']'))?;
+        let mut connection = ClientConnection::new(config, name).map_err(error_with_server)?;
         let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
         socket.set_timeout(details.timeout);
         connection.complete_io(&mut socket).map_err(handshake_error)?;

@@ -16,7 +16,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use sha2::{Digest, Sha256};
 
-use super::tls_words::not_trusted;
+use super::words::not_trusted;
 
 /// The SHA-256 hash of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
