@@ -67,7 +67,7 @@ pub use frame::{
 pub use hash::HashSeed;
 pub use key::{Address, FlowKey, IpVersion, KeyField, KeyFields, Ports};
 pub use names::{Names, Naming, Passage};
-pub use networks::{NetworkMap, NetworkSet};
+pub use networks::NetworkSet;
 pub use observation::Observation;
 pub use observer::{Conversation, Observer, ObserverSettings, Sampling, Sink};
 pub use place::{Location, Place};

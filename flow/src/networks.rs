@@ -1,149 +1,63 @@
-//! Sets of networks, and maps from networks to values.
+//! Sets of networks.
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Networks with values. An address has the value of its longest matching prefix.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NetworkMap<T> {
-    v4: Ranges<u32, T>,
-    v6: Ranges<u128, T>,
-}
-
 /// A set of networks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NetworkSet(NetworkMap<()>);
-
-impl<T: Copy + PartialEq> NetworkMap<T> {
-    /// The value of the longest prefix that contains this address.
-    #[inline]
-    pub fn get(&self, address: IpAddr) -> Option<T> {
-        match address {
-            IpAddr::V4(v4) => self.v4.get(v4.to_bits()),
-            IpAddr::V6(v6) => self.v6.get(v6.to_bits()),
-        }
-    }
-
-    /// True if there are no networks.
-    pub fn is_empty(&self) -> bool {
-        self.v4.starts.is_empty() && self.v6.starts.is_empty()
-    }
-}
-
-impl<T: Copy + PartialEq> FromIterator<(IpNet, T)> for NetworkMap<T> {
-    /// If a network has several values, the last one counts.
-    fn from_iter<I: IntoIterator<Item = (IpNet, T)>>(networks: I) -> Self {
-        let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for (network, value) in networks {
-            match network {
-                IpNet::V4(network) => v4.push(Prefix {
-                    first: network.network().to_bits(),
-                    last: network.broadcast().to_bits(),
-                    behind: network.broadcast().to_bits().checked_add(1),
-                    value,
-                }),
-                IpNet::V6(network) => v6.push(Prefix {
-                    first: network.network().to_bits(),
-                    last: network.broadcast().to_bits(),
-                    behind: network.broadcast().to_bits().checked_add(1),
-                    value,
-                }),
-            }
-        }
-        Self { v4: Ranges::new(v4), v6: Ranges::new(v6) }
-    }
-}
-
-impl<T> Default for NetworkMap<T> {
-    fn default() -> Self {
-        Self { v4: Ranges::EMPTY, v6: Ranges::EMPTY }
-    }
+pub struct NetworkSet {
+    v4: Ranges<u32>,
+    v6: Ranges<u128>,
 }
 
 impl NetworkSet {
     /// True if an address is in one of the networks.
     #[inline]
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.get(address).is_some()
+        match address {
+            IpAddr::V4(v4) => self.v4.contain(v4.to_bits()),
+            IpAddr::V6(v6) => self.v6.contain(v6.to_bits()),
+        }
     }
 
     /// True if there are no networks.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.v4.0.is_empty() && self.v6.0.is_empty()
     }
 }
 
 impl FromIterator<IpNet> for NetworkSet {
     fn from_iter<I: IntoIterator<Item = IpNet>>(networks: I) -> Self {
-        Self(networks.into_iter().map(|network| (network, ())).collect())
-    }
-}
-
-/// A network as numbers.
-struct Prefix<A, T> {
-    first: A,
-    last: A,
-    /// The address after the last; `None` at the end of all addresses.
-    behind: Option<A>,
-    value: T,
-}
-
-/// The address space as ranges: each ends where the next one starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Ranges<A, T> {
-    starts: Vec<A>,
-    /// The value of each range.
-    values: Vec<Option<T>>,
-}
-
-impl<A, T> Ranges<A, T> {
-    const EMPTY: Self = Self { starts: Vec::new(), values: Vec::new() };
-}
-
-impl<A: Copy + Ord, T: Copy + PartialEq> Ranges<A, T> {
-    fn new(mut prefixes: Vec<Prefix<A, T>>) -> Self {
-        // A network comes before the networks within it.
-        prefixes.sort_by(|a, b| (a.first, b.last).cmp(&(b.first, a.last)));
-        let mut ranges = Self::EMPTY;
-        let mut around: Vec<Prefix<A, T>> = Vec::new();
-        for prefix in prefixes {
-            while around.last().is_some_and(|outer| outer.last < prefix.first) {
-                ranges.leave(&mut around);
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for network in networks {
+            match network {
+                IpNet::V4(it) => v4.push((it.network().to_bits(), it.broadcast().to_bits())),
+                IpNet::V6(it) => v6.push((it.network().to_bits(), it.broadcast().to_bits())),
             }
-            ranges.begin(prefix.first, Some(prefix.value));
-            around.push(prefix);
         }
-        while !around.is_empty() {
-            ranges.leave(&mut around);
-        }
-        ranges
+        Self { v4: Ranges::new(v4), v6: Ranges::new(v6) }
     }
+}
 
-    /// Ends the innermost network: after it the value of the enclosing network continues.
-    fn leave(&mut self, around: &mut Vec<Prefix<A, T>>) {
-        let left = around.pop().and_then(|inner| inner.behind);
-        if let Some(behind) = left {
-            self.begin(behind, around.last().map(|outer| outer.value));
-        }
-    }
+/// The first and the last address of each network that is not within another one, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Ranges<A>(Vec<(A, A)>);
 
-    fn begin(&mut self, start: A, value: Option<T>) {
-        if self.starts.last() == Some(&start) {
-            self.starts.pop();
-            self.values.pop();
-        }
-        if self.values.last().copied().flatten() != value {
-            self.starts.push(start);
-            self.values.push(value);
-        }
+impl<A: Copy + Ord> Ranges<A> {
+    /// Of two networks, one is within the other, or they are apart.
+    fn new(mut networks: Vec<(A, A)>) -> Self {
+        // A network comes before the networks within it.
+        networks.sort_by(|a, b| (a.0, b.1).cmp(&(b.0, a.1)));
+        networks.dedup_by(|inner, outer| inner.0 <= outer.1);
+        Self(networks)
     }
 
     #[inline]
-    fn get(&self, address: A) -> Option<T> {
-        let behind = self.starts.partition_point(|start| *start <= address);
-        self.values[behind.checked_sub(1)?]
+    fn contain(&self, address: A) -> bool {
+        let behind = self.0.partition_point(|(first, _)| *first <= address);
+        behind.checked_sub(1).is_some_and(|index| address <= self.0[index].1)
     }
 }
 
@@ -160,53 +74,30 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_prefix_decides() {
-        let map: NetworkMap<u8> = [
-            ("10.0.0.0/8", 1),
-            ("10.1.0.0/16", 2),
-            ("10.1.2.0/24", 3),
-            ("10.1.2.255/32", 4),
-            ("10.255.0.0/16", 5),
-            ("11.0.0.0/8", 6),
-            ("255.255.255.255/32", 7),
-            ("2001:db8::/32", 8),
-            ("2001:db8:0:1::/64", 9),
-            ("ffff::/16", 10),
-        ]
-        .into_iter()
-        .map(|(text, value)| (network(text), value))
-        .collect();
+    fn addresses_of_each_network_are_in_the_set() {
+        let set: NetworkSet =
+            ["10.0.0.0/8", "10.1.2.255/32", "11.0.0.0/8", "255.255.255.255/32", "2001:db8::/32"]
+                .into_iter()
+                .chain(["2001:db8:0:1::/64", "ffff::/16"])
+                .map(network)
+                .collect();
         for (text, expected) in [
-            ("9.255.255.255", None),
-            ("10.0.0.0", Some(1)),
-            ("10.0.255.255", Some(1)),
-            ("10.1.0.0", Some(2)),
-            ("10.1.2.0", Some(3)),
-            ("10.1.2.254", Some(3)),
-            ("10.1.2.255", Some(4)),
-            ("10.1.3.0", Some(2)),
-            ("10.2.0.0", Some(1)),
-            ("10.255.255.255", Some(5)),
-            ("11.0.0.0", Some(6)),
-            ("12.0.0.0", None),
-            ("255.255.255.254", None),
-            ("255.255.255.255", Some(7)),
-            ("2001:db8::", Some(8)),
-            ("2001:db8:0:1:ffff::", Some(9)),
-            ("2001:db8:0:2::", Some(8)),
-            ("2001:db9::", None),
-            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Some(10)),
-            ("::", None),
+            ("9.255.255.255", false),
+            ("10.0.0.0", true),
+            ("10.1.2.255", true),
+            ("10.1.3.0", true),
+            ("11.255.255.255", true),
+            ("12.0.0.0", false),
+            ("255.255.255.254", false),
+            ("255.255.255.255", true),
+            ("2001:db8::", true),
+            ("2001:db8:0:2::", true),
+            ("2001:db9::", false),
+            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true),
+            ("::", false),
         ] {
-            assert_eq!(map.get(address(text)), expected, "{text}");
+            assert_eq!(set.contains(address(text)), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn of_two_values_the_later_one_counts() {
-        let both = [(network("10.0.0.0/8"), 1), (network("10.0.0.0/8"), 2)];
-        let map: NetworkMap<u8> = both.into_iter().collect();
-        assert_eq!(map.get(address("10.9.9.9")), Some(2));
     }
 
     #[test]
@@ -230,21 +121,18 @@ mod tests {
             u32::try_from(state >> 32).unwrap()
         };
         for _ in 0..300 {
-            let networks: Vec<(IpNet, usize)> = (0..random() % 20)
+            let networks: Vec<IpNet> = (0..random() % 20)
                 .map(|_| {
                     let bits = random() & 0xc000_0003;
                     let length = u8::try_from(random() % 33).unwrap();
                     IpNet::new(IpAddr::V4(bits.into()), length).unwrap().trunc()
                 })
-                .zip(0..)
                 .collect();
-            let map: NetworkMap<usize> = networks.iter().copied().collect();
+            let set: NetworkSet = networks.iter().copied().collect();
             for _ in 0..64 {
                 let address = IpAddr::V4((random() & 0xe000_0007).into());
-                let inside = networks.iter().filter(|(network, _)| network.contains(&address));
-                let longest =
-                    inside.max_by_key(|(network, number)| (network.prefix_len(), *number));
-                assert_eq!(map.get(address), longest.map(|(_, number)| *number), "{networks:?}");
+                let expected = networks.iter().any(|network| network.contains(&address));
+                assert_eq!(set.contains(address), expected, "{networks:?}");
             }
         }
     }

@@ -67,7 +67,7 @@ impl Scope {
 
     #[inline]
     fn set(self) -> usize {
-        #[allow(clippy::cast_possible_truncation, reason = "both halves are folded")]
+        #[expect(clippy::cast_possible_truncation, reason = "both halves are folded")]
         let folded = (self.number ^ self.number >> 64) as u64 ^ (self.kind as u64) << 60;
         let hash = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
         usize::try_from(hash).unwrap_or(0) % SETS

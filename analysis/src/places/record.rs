@@ -236,7 +236,7 @@ macro_rules! visit_scalars {
         }
 
         fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-            #[allow(clippy::cast_precision_loss, reason = "degrees are small")]
+            #[expect(clippy::cast_precision_loss, reason = "degrees are small")]
             let $scalar = Scalar::Real(number as f64);
             Ok($value)
         }
