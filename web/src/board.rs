@@ -350,8 +350,8 @@ impl Board {
     }
 }
 
-/// What became of the records of an output. What a protocol cannot say, and what came while an output
-/// was not there, is no loss that a remedy helps against.
+/// What became of the records of an output. What a protocol cannot say, and what came while an
+/// output was not there, is no loss that a remedy helps against.
 fn output(output: &Value) -> (String, OutputSample) {
     let sum = |fates: &[&str]| {
         fates.iter().filter_map(|fate| output[*fate]["records"].as_u64()).sum::<u64>()
