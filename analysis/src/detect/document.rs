@@ -206,7 +206,8 @@ fn of_measure(rule: &Rule, incident: &Incident, common: &Common) -> Vec<Field> {
     fields
 }
 
-/// One sentence: source, action, measured value and threshold.
+/// One sentence: source, action, measured value and threshold. The threshold is left out where a
+/// sign sufficed below it.
 fn reason(rule: &Rule, incident: &Incident, window_s: u32) -> String {
     let Finding { subject, value, threshold, baseline, .. } = &incident.peak;
     let named = |address: Option<IpAddr>| address.map_or_else(String::new, |it| it.to_string());
@@ -230,6 +231,7 @@ fn reason(rule: &Rule, incident: &Incident, window_s: u32) -> String {
         Some(baseline) if *baseline > 0 => {
             format!("{sentence} (threshold {limit}, baseline {})", grouped(*baseline))
         }
+        Some(_) | None if value < threshold => sentence,
         Some(_) | None => format!("{sentence} (threshold {limit})"),
     }
 }

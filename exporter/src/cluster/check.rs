@@ -97,7 +97,8 @@ impl Node<'_> {
             "yellow" if *nodes == 1 => {
                 Finding::note("health", format!("{text}: copies of shards have no second node"))
                     .remedy(
-                        "flowprobe elastic setup --replicas 0, if one node is all there will be",
+                        "flowprobe elastic setup --replicas 0, if one node is all there will be; \
+                         indexes from before keep their copies",
                     )
             }
             "yellow" => Finding::warn("health", text),

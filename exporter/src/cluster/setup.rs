@@ -160,7 +160,7 @@ impl Node<'_> {
         if !streams.is_empty() {
             text += &format!("; a new index for {}", streams.join(", "));
         } else if is_new && !present.is_null() {
-            text += "; a new index for no data stream";
+            text += "; no data stream uses it yet";
         }
         findings.insert(0, Finding::ok("template", text));
         Ok(findings)

@@ -44,7 +44,11 @@ pub(crate) const CAUSES: [Cause; 10] = [
 
 /// Further counters of the card, whose packets may not have been for the probe.
 const OF_CARD: [Cause; 5] = [
-    cause("nic_dropped", "the card or its driver dropped them", "a larger ring of the card helps"),
+    cause(
+        "nic_dropped",
+        "the card dropped them, or no protocol of this host took them",
+        "no loss of the probe, unless its count of packets is too low; then a larger ring helps",
+    ),
     cause("nic_overruns", "the card was not emptied in time", "a larger ring or more queues help"),
     cause("nic_fifo", "the memory of the card was full", "a larger ring or more queues help"),
     cause(
@@ -61,7 +65,7 @@ pub(crate) const DROPPED: &str =
 
 /// Why an output does not send records, and what helps.
 pub(crate) const FAILED: &str =
-    "they could not be sent; check that the collector is reachable and the disk has space";
+    "they could not be sent; look whether something listens there, or whether the disk is full";
 
 /// What became of records that an output did not send, by its name in the statistics.
 const FATES: [(&str, &str); 6] = [

@@ -18,7 +18,11 @@ pub(super) fn words(meter: &MeterCounts, input: &InputReport) -> Vec<String> {
             "fragment came without the first one: no ports",
             "fragments came without their first one: no ports",
         ),
-        (meter.clock_steps_back, "packet was behind all clocks", "packets were behind all clocks"),
+        (
+            meter.clock_steps_back,
+            "packet has a time long before the others",
+            "packets have times long before the others",
+        ),
         (
             meter.clock_jumps,
             "time the clock jumped forward by more than a day",
@@ -26,10 +30,14 @@ pub(super) fn words(meter: &MeterCounts, input: &InputReport) -> Vec<String> {
         ),
         (
             meter.clock_jumps_refused,
-            "packet was ahead of all clocks: not believed",
-            "packets were ahead of all clocks: not believed",
+            "packet has a time far ahead: it counts, its time does not",
+            "packets have times far ahead: they count, their times do not",
         ),
-        (meter.clocks_added, "clock besides the first one", "clocks besides the first one"),
+        (
+            meter.clocks_added,
+            "clock does not fit the first one: its flows are kept apart",
+            "clocks do not fit the first one: their flows are kept apart",
+        ),
         (
             meter.without_clock,
             "packet fits none of 8 clocks: a record of its own",

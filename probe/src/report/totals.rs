@@ -183,7 +183,8 @@ impl Totals {
             FlowEndReason::IdleTimeout => "idle timeout",
             FlowEndReason::ActiveTimeout => "active timeout",
             FlowEndReason::EndOfFlow => "end of flow",
-            FlowEndReason::ForcedEnd => "end of input",
+            FlowEndReason::ForcedEnd if self.ports.is_empty() => "end of input",
+            FlowEndReason::ForcedEnd => "end of run or by command",
             FlowEndReason::LackOfResources => "table full",
             FlowEndReason::Unknown => "unknown reason",
         };
@@ -315,7 +316,9 @@ fn output_words(output: &OutputEnd, elapsed: Duration) -> String {
         octets(size),
         count(per_second(sent.records, elapsed)),
     );
+    let duplicate = output.counts.delivery.as_ref().map_or(0, |delivery| delivery.duplicate);
     let counts = [
+        (duplicate, "document", "documents", "there already"),
         (not_exportable.records, "record", "records", "not exportable"),
         (failed.records, "record", "records", "LOST"),
         (output.counts.dead_lettered.records, "record", "records", "dead-lettered"),

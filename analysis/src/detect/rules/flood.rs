@@ -57,8 +57,8 @@ pub(in super::super) const SYN: Rule = Rule {
         let port = measured.only_port().map_or_else(String::new, |port| format!(" at {port}/tcp"));
         if are_many(*sources, measured.flows) {
             return format!(
-                "{destination} got SYN packets{port} of {sources} sources that are made up, \
-                 {value} a second, and no connection"
+                "{destination} got SYN packets{port} from {sources} made-up sources, {value} a \
+                 second, and no connection"
             );
         }
         let noun = if *sources == 1 { "source" } else { "sources" };

@@ -118,7 +118,7 @@ fn a_million_made_up_sources_are_one_incident_in_fixed_memory() {
     assert_eq!(opened(&events), ["syn-flood"]);
     let sources = number(events.last().unwrap(), "flowprobe.alert.sources");
     assert!((100_000..1_200_000).contains(&sources), "{sources}");
-    assert!(text(&events[0], "event.reason").contains("made up"));
+    assert!(text(&events[0], "event.reason").contains("made-up sources"));
 }
 
 /// SYNs to one host for some seconds.
