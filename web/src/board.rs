@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::flows::LatestFlows;
 use crate::incidents::Incidents;
 use crate::memory::Memory;
-use crate::rates::rates;
+use crate::rates::{LOST, rates};
 use crate::search::Search;
 use crate::series::{Series, Span, View};
 use crate::sum::Sum;
@@ -350,14 +350,15 @@ impl Board {
     }
 }
 
-/// What became of the records of an output. What a protocol cannot say, and what came while an
-/// output was not there, is no loss that a remedy helps against.
+/// What became of the records of an output.
 fn output(output: &Value) -> (String, OutputSample) {
-    let sum = |fates: &[&str]| {
-        fates.iter().filter_map(|fate| output[*fate]["records"].as_u64()).sum::<u64>()
+    let sum = |places: &[&str]| {
+        places.iter().filter_map(|place| output.pointer(place)?.as_u64()).sum::<u64>()
     };
-    let lost = sum(&["failed", "dropped", "dead_lettered"]);
-    let all = lost + sum(&["sent", "not_exportable", "spooled", "absent"]);
+    let others =
+        ["/sent/records", "/not_exportable/records", "/spooled/records", "/absent/records"];
+    let lost = sum(LOST);
+    let all = lost + sum(&others);
     let name = output["output"].as_str().unwrap_or_default().to_owned();
     (name, OutputSample { all, lost })
 }
