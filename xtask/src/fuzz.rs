@@ -20,17 +20,18 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 300)]
     seconds: u32,
 
-    /// 20 seconds for each target: enough to see that they work
+    /// 10 seconds for each target: enough to see that they work
     #[arg(long, conflicts_with = "seconds")]
     smoke: bool,
 }
 
 /// The smoke test for each change.
-pub(crate) const SMOKE: Options = Options { targets: Vec::new(), seconds: 20, smoke: true };
+pub(crate) const SMOKE: Options =
+    Options { targets: Vec::new(), seconds: SMOKE_SECONDS, smoke: true };
 
 const FOLDER: &str = "tests/fuzz";
 
-const SMOKE_SECONDS: u32 = 20;
+const SMOKE_SECONDS: u32 = 10;
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let known = targets()?;
